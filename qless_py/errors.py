@@ -183,7 +183,7 @@ class StoreFullError(StoreError):
     code = "OOM"
 
 
-class ProcessStop(BaseException):  # noqa: N818 - a signal to the handler, not an error
+class ProcessStop(BaseException):
     """The worker process must stop; raised inside the handler."""
 
 

@@ -1,0 +1,100 @@
+"""Stored jobs as they come back in replies."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgpack
+
+from qless_py.protocol.call import unpack, unpack_raw
+
+_LENGTH_BYTES = 4
+
+
+@dataclass(slots=True)
+class JobRecord:
+    """A job as stored: the fields that differ from their defaults, and its data as opaque bytes."""
+
+    jid: str
+    fields: dict[str, Any]
+    data: bytes
+    expires_at: int = 0
+    failure: dict[str, Any] = field(default_factory=dict)
+    result: bytes | None = None
+    progress: bytes | None = None
+    dependencies: list[str] = field(default_factory=list)
+    dependents: list[str] = field(default_factory=list)
+    older: list[Any] = field(default_factory=list)
+
+    def history(self) -> list[list[Any]]:
+        """Give all history entries that are kept, the first one ever first."""
+        entries: list[list[Any]] = list(self.fields.get("history") or [])
+        return entries[:1] + [_entry(one) for one in self.older] + entries[1:]
+
+
+@dataclass(slots=True)
+class RecurringRecord:
+    """A recurring job as stored; `next_at` is the slot of its next child."""
+
+    jid: str
+    fields: dict[str, Any]
+    data: bytes
+    next_at: int = 0
+
+
+Record = JobRecord | RecurringRecord
+
+
+def job(view: Mapping[bytes, Any], jid: str | None = None) -> JobRecord:
+    """Read a view of a job out of a raw reply."""
+    fields, data = _stored(view[b"value"])
+    record = JobRecord(jid or _jid(view, fields), fields, view.get(b"data", data))
+    if len(view) > 1:
+        record.expires_at = int(view.get(b"expires_at", 0))
+        record.failure = _fields(view.get(b"failure"))
+        record.result = view.get(b"result")
+        record.progress = view.get(b"progress")
+        record.dependencies = [one.decode() for one in view.get(b"dependencies", ())]
+        record.dependents = [one.decode() for one in view.get(b"dependents", ())]
+        record.older = list(view.get(b"history", ()))
+    return record
+
+
+def recurring(view: Mapping[bytes, Any], jid: str | None = None) -> RecurringRecord:
+    """Read a view of a recurring job out of a raw reply."""
+    fields, data = _stored(view[b"recurring"])
+    return RecurringRecord(jid or _jid(view, fields), fields, data, int(view.get(b"next", 0)))
+
+
+def either(view: Mapping[bytes, Any] | None, jid: str | None = None) -> Record | None:
+    """Read a view of a job or of a recurring job, or the mark that there is none."""
+    if not view:
+        return None
+    return recurring(view, jid) if b"recurring" in view else job(view, jid)
+
+
+def jobs(reply: bytes | None) -> list[JobRecord]:
+    """Read a list of views of jobs."""
+    return [job(view) for view in unpack_raw(reply)]
+
+
+def _stored(value: bytes) -> tuple[dict[str, Any], bytes]:
+    end = _LENGTH_BYTES + int.from_bytes(value[:_LENGTH_BYTES], "big")
+    return dict(unpack(value[_LENGTH_BYTES:end]) or {}), value[end:]
+
+
+def _jid(view: Mapping[bytes, Any], fields: Mapping[str, Any]) -> str:
+    jid = view.get(b"jid")
+    return jid.decode() if jid is not None else str(fields["jid"])
+
+
+def _fields(raw: Any) -> dict[str, Any]:
+    """Read a map inside a raw reply, packed or not, whose strings are text."""
+    if isinstance(raw, bytes):
+        return dict(unpack(raw) or {})
+    return dict(unpack(msgpack.packb(raw, use_bin_type=False)) or {}) if raw else {}
+
+
+def _entry(raw: Any) -> list[Any]:
+    entry = unpack(raw if isinstance(raw, bytes) else msgpack.packb(raw, use_bin_type=False))
+    return list(entry)
