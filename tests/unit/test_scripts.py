@@ -1,0 +1,133 @@
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from qless_py import assets, scripts
+
+
+def write(root: Path, **files: str) -> None:
+    for name, text in files.items():
+        file = root.joinpath(*name.split("__")).with_suffix(".lua")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+
+
+def test_a_module_comes_once_and_before_everything_that_requires_it(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        lib__keys="return {}\n",
+        lib__job='local keys = require("lib.keys")\nreturn { keys }\n',
+        lib__queue='local job = require("lib.job")\nlocal keys = require("lib.keys")\nreturn {}\n',
+        pop='-- Flags: allow-oom\nlocal queue = require("lib.queue")\nreturn queue\n',
+    )
+
+    text = scripts.assemble(tmp_path, "pop").text
+
+    places = [text.index(f'modules["lib.{name}"] = ') for name in ("keys", "job", "queue")]
+    assert places == sorted(places)
+    assert text.count('modules["lib.keys"] = ') == 1
+    assert text.endswith('local queue = require("lib.queue")\nreturn queue\n')
+
+
+def test_the_flags_of_the_header_become_the_first_line(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        put="-- Flags: none\nreturn 1\n",
+        pop="-- Flags: allow-oom\nreturn 1\n",
+        read__job="return 1\n",
+    )
+
+    assembled = [scripts.assemble(tmp_path, name) for name in ("put", "pop", "read/job")]
+
+    assert [script.text.splitlines()[0] for script in assembled] == [
+        "#!lua",
+        "#!lua flags=allow-oom",
+        "#!lua flags=no-writes",
+    ]
+    assert [script.is_query for script in assembled] == [False, False, True]
+
+
+def test_the_sha_is_the_one_the_server_will_compute(tmp_path: Path) -> None:
+    write(tmp_path, put="-- Flags: none\nreturn 'é'\n")
+
+    script = scripts.assemble(tmp_path, "put")
+
+    assert script.sha == hashlib.sha1(script.text.encode()).hexdigest()
+    assert scripts.assemble(tmp_path, "put") == script
+
+
+def test_comment_lines_and_blank_lines_cost_nothing_on_the_server(tmp_path: Path) -> None:
+    write(tmp_path, put="-- put() -> x\n-- Flags: none\n\n  -- why\nreturn 1 -- so\n")
+
+    script = scripts.assemble(tmp_path, "put")
+
+    assert script.text == "#!lua\nreturn 1 -- so\n"
+
+
+@pytest.mark.parametrize("text", ["return [[\n-- kept\n]]\n", 'return "\\\n-- kept"\n'])
+def test_text_that_looks_like_a_comment_stays_in_a_long_string(tmp_path: Path, text: str) -> None:
+    write(tmp_path, read__job=text)
+
+    assert "-- kept" in scripts.assemble(tmp_path, "read/job").text
+
+
+def test_a_require_in_a_comment_line_is_no_require(tmp_path: Path) -> None:
+    write(tmp_path, read__job='-- as in require("lib.gone")\nreturn 1\n')
+
+    assert "modules" not in scripts.assemble(tmp_path, "read/job").text
+
+
+def test_modules_that_require_each_other_are_refused(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        lib__one='return require("lib.two")\n',
+        lib__two='return require("lib.one")\n',
+        read__job='return require("lib.one")\n',
+    )
+
+    with pytest.raises(scripts.ScriptError, match=r"lib\.one -> lib\.two -> lib\.one"):
+        scripts.assemble(tmp_path, "read/job")
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    write(tmp_path, read__job='return require("lib.gone")\n')
+
+    with pytest.raises(scripts.ScriptError, match=r"gone\.lua"):
+        scripts.assemble(tmp_path, "read/job")
+    with pytest.raises(scripts.ScriptError, match=r"put\.lua"):
+        scripts.assemble(tmp_path, "put")
+
+
+@pytest.mark.parametrize("form", ["require(name)", "require 'lib.keys'", 'require("other")'])
+def test_a_require_that_cannot_be_followed_is_refused(tmp_path: Path, form: str) -> None:
+    write(tmp_path, lib__keys="return {}\n", read__job=f"return {form}\n")
+
+    with pytest.raises(scripts.ScriptError, match="require"):
+        scripts.assemble(tmp_path, "read/job")
+
+
+@pytest.mark.parametrize("header", ["", "-- Flags: no-writes\n", "-- Flags: none\n" * 2])
+def test_a_transition_says_its_flags_exactly_once(tmp_path: Path, header: str) -> None:
+    write(tmp_path, put=f"{header}return 1\n")
+
+    with pytest.raises(scripts.ScriptError, match="Flags"):
+        scripts.assemble(tmp_path, "put")
+
+
+@pytest.mark.parametrize("name", ["", "../put", "read/", "lib/keys", "/etc/passwd", "Put", "put\n"])
+def test_what_is_no_name_of_a_script_is_refused(name: str) -> None:
+    with pytest.raises(scripts.ScriptError, match="not the name"):
+        scripts.script(name)
+
+
+def test_every_listed_script_assembles_and_is_kept() -> None:
+    for name in scripts.names():
+        script = scripts.script(name)
+
+        assert script is scripts.script(name)
+        assert script.is_query == name.startswith("read/")
+
+
+def test_the_scripts_lie_where_assets_says() -> None:
+    assert (assets.path("lua") / "lib" / "keys.lua").is_file()
