@@ -12,12 +12,22 @@ from qless_py.errors import QlessError
 QUERY_FOLDER = "read"
 
 _NAME = re.compile(r"(read/)?[a-z][a-z0-9_]*")
-_REQUIRE = re.compile(r"""\brequire\(\s*"(lib(?:\.[a-z0-9_]+)+)"\s*\)""")
+_REQUIRE = re.compile(r"""^(\s*).*?\brequire\("(lib(?:\.[a-z0-9_]+)+)"\)""", re.MULTILINE)
 _ANY_REQUIRE = re.compile(r"""\brequire\s*[("']""")
 _FLAGS = re.compile(r"^-- Flags: (\S+)\s*$", re.MULTILINE)
 _SHEBANGS = {"none": "#!lua", "allow-oom": "#!lua flags=allow-oom"}
 _QUERY_SHEBANG = "#!lua flags=no-writes"
-_PREAMBLE = "local modules = {}\nlocal function require(name) return modules[name] end\n"
+_PREAMBLE = """\
+local loaders, modules = {}, {}
+local function require(name)
+  local module = modules[name]
+  if not module then
+    module = loaders[name]()
+    modules[name] = module
+  end
+  return module
+end
+"""
 
 
 class ScriptError(QlessError):
@@ -54,33 +64,57 @@ def assemble(root: Path, name: str) -> Script:
         raise ScriptError(f"{name!r} is not the name of a script")
     is_query = name.startswith(f"{QUERY_FOLDER}/")
     source = _read(root / f"{name}.lua")
-    modules: dict[str, str] = {}
-    command = _collect(root, source, name, modules, ())
-    wrapped = (f'modules["{lib}"] = (function()\n{text}end)()\n' for lib, text in modules.items())
+    command = _strip(source)
+    modules = _Modules(root)
+    modules.follow(name, command)
     shebang = _QUERY_SHEBANG if is_query else _shebang(name, source)
-    preamble = _PREAMBLE if modules else ""
-    text = f"{shebang}\n{preamble}{''.join(wrapped)}{command}"
+    text = f"{shebang}\n{modules.joined()}{command}"
     # The server names scripts by SHA-1; nothing secret depends on it.
     sha = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
     return Script(name, text, sha, is_query)
 
 
-def _collect(
-    root: Path, source: str, name: str, modules: dict[str, str], above: tuple[str, ...]
-) -> str:
-    """Add the modules that the source requires, each after those it requires itself."""
-    text = _strip(source)
-    required = list(dict.fromkeys(_REQUIRE.findall(text)))
-    if len(_ANY_REQUIRE.findall(text)) != len(_REQUIRE.findall(text)):
-        raise ScriptError(f'{name} has a require that is not written require("lib.name")')
-    path = (*above, name)
-    for lib in required:
-        if lib in path:
-            raise ScriptError(f"the modules require each other: {' -> '.join((*path, lib))}")
-        if lib not in modules:
-            file = root.joinpath(*lib.split(".")).with_suffix(".lua")
-            modules[lib] = _collect(root, _read(file), lib, modules, path)
-    return text
+class _Modules:
+    """What a script requires, directly or not, each module once.
+
+    A require inside a function runs when that function does, so it may name a module above it.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._texts: dict[str, str] = {}
+        self._late: list[str] = []
+
+    def follow(self, name: str, text: str) -> None:
+        """Collect the modules that the text of that name requires."""
+        self._follow(name, text, ())
+        while self._late:
+            self._add(self._late.pop(0), ())
+
+    def joined(self) -> str:
+        """Give the text that makes them known to ``require``."""
+        if not self._texts:
+            return ""
+        wrapped = (f'loaders["{lib}"] = function()\n{t}end\n' for lib, t in self._texts.items())
+        return f"{_PREAMBLE}{''.join(wrapped)}"
+
+    def _follow(self, name: str, text: str, above: tuple[str, ...]) -> None:
+        found = _REQUIRE.findall(text)
+        if len(_ANY_REQUIRE.findall(text)) != len(found):
+            raise ScriptError(f'{name} has a require that is not one require("lib.x") in its line')
+        for indent, lib in found:
+            if indent:
+                self._late.append(lib)
+            else:
+                self._add(lib, (*above, name))
+
+    def _add(self, lib: str, above: tuple[str, ...]) -> None:
+        if lib in above:
+            raise ScriptError(f"the modules require each other: {' -> '.join((*above, lib))}")
+        if lib not in self._texts:
+            text = _strip(_read(self._root.joinpath(*lib.split(".")).with_suffix(".lua")))
+            self._follow(lib, text, above)
+            self._texts[lib] = text
 
 
 def _read(file: Path) -> str:

@@ -24,9 +24,9 @@ def test_a_module_comes_once_and_before_everything_that_requires_it(tmp_path: Pa
 
     text = scripts.assemble(tmp_path, "pop").text
 
-    places = [text.index(f'modules["lib.{name}"] = ') for name in ("keys", "job", "queue")]
+    places = [text.index(f'loaders["lib.{name}"] = ') for name in ("keys", "job", "queue")]
     assert places == sorted(places)
-    assert text.count('modules["lib.keys"] = ') == 1
+    assert text.count('loaders["lib.keys"] = ') == 1
     assert text.endswith('local queue = require("lib.queue")\nreturn queue\n')
 
 
@@ -88,6 +88,19 @@ def test_modules_that_require_each_other_are_refused(tmp_path: Path) -> None:
 
     with pytest.raises(scripts.ScriptError, match=r"lib\.one -> lib\.two -> lib\.one"):
         scripts.assemble(tmp_path, "read/job")
+
+
+def test_a_require_inside_a_function_may_name_a_module_above(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        lib__one='local two = require("lib.two")\nreturn { two }\n',
+        lib__two='return function()\n  return require("lib.one")\nend\n',
+        read__job='return require("lib.one")\n',
+    )
+
+    text = scripts.assemble(tmp_path, "read/job").text
+
+    assert text.count('loaders["lib.one"] = ') == text.count('loaders["lib.two"] = ') == 1
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
