@@ -1,0 +1,165 @@
+"""How job data becomes bytes and back: JSON text, msgpack, or encrypted.
+
+The name of the codec is stored with the job, so a client reads any job whose codec it knows.
+"""
+
+import importlib
+import json
+import os
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, NoReturn, Protocol
+
+import msgpack
+
+from qless_py.errors import BadArgumentError, ConfigError, UndecodableDataError
+
+_NONCE_BYTES = 12
+_KEY_BYTES = (16, 24, 32)
+_LONGEST_KEY_ID = 255
+_ENCRYPTED_VERSION = 1
+
+
+class Codec(Protocol):
+    """Turns values into bytes and back; the jid is there for codecs that bind data to its job."""
+
+    @property
+    def name(self) -> str:
+        """The name stored with each job."""
+
+    def encode(self, value: Any, jid: str) -> bytes:
+        """Give the bytes of a value, never none at all; `BadArgumentError` if it has none."""
+
+    def decode(self, data: bytes, jid: str) -> Any:
+        """Give the value of the bytes; `UndecodableDataError` if they have none."""
+
+
+class JsonCodec:
+    """JSON text in UTF-8. A value that is bytes already is JSON text and is kept byte for byte."""
+
+    name = "json"
+
+    def encode(self, value: Any, jid: str) -> bytes:
+        """Write JSON; NaN and infinities, which are not JSON, are refused."""
+        if isinstance(value, bytes):
+            _checked(self, value, jid)
+            return value
+        try:
+            text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+            return text.encode()
+        except (TypeError, ValueError, RecursionError) as error:
+            raise BadArgumentError(f"data cannot be written as JSON: {error}") from error
+
+    def decode(self, data: bytes, jid: str) -> Any:
+        """Read JSON."""
+        try:
+            return json.loads(data.decode(), parse_constant=_refuse_constant)
+        except (ValueError, RecursionError) as error:
+            raise UndecodableDataError(f"data of {jid} is not JSON: {error}") from error
+
+
+class MsgpackCodec:
+    """msgpack: also bytes, and datetimes that know their time zone (they come back in UTC)."""
+
+    name = "msgpack"
+
+    def encode(self, value: Any, jid: str) -> bytes:
+        """Write msgpack."""
+        del jid
+        try:
+            packed: bytes = msgpack.packb(value, use_bin_type=True, default=_pack_datetime)
+        except (TypeError, ValueError, OverflowError, RecursionError) as error:
+            raise BadArgumentError(f"data cannot be written as msgpack: {error}") from error
+        return packed
+
+    def decode(self, data: bytes, jid: str) -> Any:
+        """Read msgpack."""
+        try:
+            return msgpack.unpackb(data, timestamp=3, strict_map_key=False)
+        except (ValueError, TypeError, RecursionError, msgpack.UnpackException) as error:
+            raise UndecodableDataError(f"data of {jid} is not msgpack: {error}") from error
+
+
+class EncryptedCodec:
+    """AES-GCM around another codec, bound to the jid, so data cannot be moved to another job.
+
+    `keys` maps key ids to keys of 16, 24 or 32 bytes. The id travels with the data: to rotate, add
+    a key and make it `current` (default: the last one); drop the old key when no job needs it.
+    """
+
+    name = "encrypted"
+
+    def __init__(
+        self, keys: Mapping[str, bytes], current: str | None = None, inner: Codec | None = None
+    ) -> None:
+        if not keys:
+            raise ConfigError("the encrypted codec needs a key")
+        for key_id, key in keys.items():
+            if len(key) not in _KEY_BYTES or not 1 <= len(key_id.encode()) <= _LONGEST_KEY_ID:
+                raise ConfigError(f"encryption key {key_id!r} does not have 16, 24 or 32 bytes")
+        self._current = list(keys)[-1] if current is None else current
+        if self._current not in keys:
+            raise ConfigError(f"there is no encryption key {self._current!r}")
+        aead = _aead()
+        self._ciphers = {key_id: aead.AESGCM(key) for key_id, key in keys.items()}
+        self._broken = importlib.import_module("cryptography.exceptions").InvalidTag
+        self._inner = JsonCodec() if inner is None else inner
+
+    def encode(self, value: Any, jid: str) -> bytes:
+        """Encrypt with the current key."""
+        key_id = self._current.encode()
+        head = bytes((_ENCRYPTED_VERSION, len(key_id))) + key_id
+        nonce = os.urandom(_NONCE_BYTES)
+        plain = self._inner.encode(value, jid)
+        sealed: bytes = self._ciphers[self._current].encrypt(nonce, plain, head + jid.encode())
+        return head + nonce + sealed
+
+    def decode(self, data: bytes, jid: str) -> Any:
+        """Decrypt with the key that the data names; data of another job does not open."""
+        if len(data) < 2 + _NONCE_BYTES or data[0] != _ENCRYPTED_VERSION:
+            raise UndecodableDataError(f"data of {jid} is not encrypted data")
+        end = 2 + data[1]
+        head, nonce, sealed = data[:end], data[end : end + _NONCE_BYTES], data[end + _NONCE_BYTES :]
+        cipher = self._ciphers.get(head[2:].decode("utf-8", "replace"))
+        if cipher is None:
+            raise UndecodableDataError(f"data of {jid} is encrypted with a key that is not here")
+        try:
+            plain: bytes = cipher.decrypt(nonce, sealed, head + jid.encode())
+        except (self._broken, ValueError) as error:
+            raise UndecodableDataError(f"data of {jid} does not open with its key") from error
+        return self._inner.decode(plain, jid)
+
+
+def by_name(name: str) -> Codec:
+    """Give one of the codecs that need no settings."""
+    if name == JsonCodec.name:
+        return JsonCodec()
+    if name == MsgpackCodec.name:
+        return MsgpackCodec()
+    raise BadArgumentError(f"there is no codec {name!r} that needs no settings")
+
+
+def _checked(codec: Codec, data: bytes, jid: str) -> None:
+    try:
+        codec.decode(data, jid)
+    except UndecodableDataError as error:
+        raise BadArgumentError(f"data given as bytes is no {codec.name}: {error}") from error
+
+
+def _refuse_constant(text: str) -> NoReturn:
+    raise ValueError(f"{text} is not JSON")
+
+
+def _pack_datetime(value: Any) -> msgpack.Timestamp:
+    if isinstance(value, datetime) and value.tzinfo is not None:
+        return msgpack.Timestamp.from_datetime(value.astimezone(UTC))
+    raise TypeError(f"{type(value).__name__} is not serialisable")
+
+
+def _aead() -> Any:
+    try:
+        return importlib.import_module("cryptography.hazmat.primitives.ciphers.aead")
+    except ImportError as error:
+        raise ConfigError(
+            "the encrypted codec needs the package cryptography: pip install qless_py[encrypted]"
+        ) from error

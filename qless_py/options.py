@@ -1,0 +1,235 @@
+"""What users may give, checked before it is sent, and turned into what the scripts expect.
+
+The scripts check everything again; here the error names the Python argument, and types that would
+be silently changed on the way (a bool for a number, a NaN) are caught.
+"""
+
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Any, Final, TypedDict
+
+from qless_py.errors import BadArgumentError
+
+Seconds = float | timedelta
+
+_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:@~+-]{0,127}", re.ASCII)
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
+_LONGEST_LINE: Final = 255
+_LONGEST_SPAN: Final = 3155760000.0  # a hundred years
+_LATEST: Final = 4503599627370.0
+_LARGEST_PRIORITY: Final = 1e300
+MOST_AT_ONCE: Final = 100
+MOST_RETRIES: Final = 2**31
+
+
+class PutOptions(TypedDict, total=False):
+    """What may be said when putting a job; all of it optional.
+
+    * `jid`: an id of one's own; putting the same jid again does what `on_conflict` says.
+    * `priority`: any number, higher goes first. `tags`. `retries`: how often it may be dropped.
+    * `delay`: seconds or timedelta until it may run.
+    * `depends`: jids that must complete first; `on_parent_failed`: what happens when one of them
+      fails or is canceled: `wait`, `cancel`, `fail` or `run`.
+    * `on_conflict`: what happens when the jid exists: `replace`, `ignore` or `raise`.
+    * `unique_key`: one live job for a key; `unique_scope`: while `queued`, while queued or
+      `running` (the default), or for a `window` of `unique_window` seconds; `unique_conflict`:
+      `ignore` (gives the jid that has the key), `raise` or `replace`.
+    * `keep`: seconds for which the jid is remembered after the job has ended.
+    * `batch`: an open batch to join. `codec`: how the data is written.
+    """
+
+    jid: str | None
+    priority: float | None
+    tags: Iterable[str] | None
+    retries: int | None
+    delay: Seconds | None
+    depends: Iterable[str] | None
+    on_parent_failed: str | None
+    on_conflict: str | None
+    unique_key: str | None
+    unique_scope: str | None
+    unique_window: Seconds | None
+    unique_conflict: str | None
+    keep: Seconds | None
+    batch: str | None
+    codec: str | None
+
+
+class PutSpec(PutOptions, total=False):
+    """One job of many: the options of a put, its klass and its data, and perhaps its queue."""
+
+    klass: Any
+    data: Any
+    queue: str | None
+
+
+def name(what: str, value: Any) -> str:
+    """Check a jid, queue, tag, worker, unique key or batch."""
+    if not isinstance(value, str) or not _NAME.fullmatch(value):
+        raise BadArgumentError(
+            f"{what} {value!r} is not a name of 1 to 128 letters, digits and _.:@~+-"
+        )
+    return value
+
+
+def names(what: str, values: Any, most: int | None = MOST_AT_ONCE) -> list[str]:
+    """Check a list of names; each counts once."""
+    if isinstance(values, str | bytes) or not isinstance(values, Iterable):
+        raise BadArgumentError(f"{what} is not a list of names")
+    checked = list(dict.fromkeys(name(what, value) for value in values))
+    if most is not None and len(checked) > most:
+        raise BadArgumentError(f"{what} holds {len(checked)} names, more than {most}")
+    return checked
+
+
+def line(what: str, value: Any) -> str:
+    """Check one line of free text: a klass, a failure group."""
+    if not isinstance(value, str) or _CONTROL.search(value):
+        raise BadArgumentError(f"{what} {value!r} is not text without control characters")
+    if not 1 <= len(_encoded(what, value)) <= _LONGEST_LINE:
+        raise BadArgumentError(f"{what} does not have 1 to {_LONGEST_LINE} bytes")
+    return value
+
+
+def text(what: str, value: Any, longest: int) -> str:
+    """Check free text, and cut it at that many bytes."""
+    if not isinstance(value, str):
+        raise BadArgumentError(f"{what} is not text")
+    encoded = value.encode("utf-8", "backslashreplace")
+    return encoded[:longest].decode("utf-8", "ignore")
+
+
+def choice(what: str, value: Any, allowed: Iterable[str]) -> str:
+    """Check one of a few words."""
+    choices = list(allowed)
+    if not isinstance(value, str) or value not in choices:
+        raise BadArgumentError(f"{what} {value!r} is none of {', '.join(choices)}")
+    return value
+
+
+def whole(what: str, value: Any, low: int, high: int) -> int:
+    """Check a whole number in a range."""
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        raise BadArgumentError(f"{what} {value!r} is not a whole number from {low} to {high}")
+    return value
+
+
+def finite(what: str, value: Any) -> float:
+    """Check a number that can be ordered."""
+    number = _number(what, value)
+    if not -_LARGEST_PRIORITY <= number <= _LARGEST_PRIORITY:
+        raise BadArgumentError(f"{what} {value!r} is too large")
+    return value if isinstance(value, int) and abs(value) < 2**53 else number
+
+
+def span(what: str, value: Any, low: float = 0.0) -> int:
+    """Check a length of time and give it in ms."""
+    seconds = value.total_seconds() if isinstance(value, timedelta) else _number(what, value)
+    if not low <= seconds <= _LONGEST_SPAN:
+        raise BadArgumentError(f"{what} {value!r} is not from {low:g} to {_LONGEST_SPAN:g} seconds")
+    return round(seconds * 1000)
+
+
+def instant(what: str, value: Any) -> int:
+    """Check a point in time, seconds since 1970 or a datetime with time zone, and give it in ms."""
+    if isinstance(value, datetime):
+        if value.tzinfo is None:
+            raise BadArgumentError(f"{what} {value!r} has no time zone")
+        value = value.timestamp()
+    seconds = _number(what, value)
+    if not 0 <= seconds <= _LATEST:
+        raise BadArgumentError(f"{what} {value!r} is not a point in time")
+    return round(seconds * 1000)
+
+
+def klass_name(klass: Any) -> str:
+    """Give the dotted name of a class or function, or check one that is given as text."""
+    if isinstance(klass, str):
+        return line("klass", klass)
+    module, qualified = (getattr(klass, part, None) for part in ("__module__", "__qualname__"))
+    if not isinstance(module, str) or not isinstance(qualified, str):
+        raise BadArgumentError(f"klass {klass!r} is no class, function or dotted name")
+    if "<" in qualified:
+        raise BadArgumentError(f"klass {qualified} is made inside a function: nobody can import it")
+    return line("klass", f"{module}.{qualified}")
+
+
+def defaults(klass: Any, data: Any) -> dict[str, Any]:
+    """Give the options that a class wants for its jobs: its `default_job_options(data)`."""
+    made = getattr(klass, "default_job_options", None)
+    if isinstance(klass, str) or not callable(made):
+        return {}
+    options = made(data)
+    if not isinstance(options, Mapping):
+        raise BadArgumentError(f"default_job_options of {klass!r} gave no mapping")
+    return dict(options)
+
+
+def put_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Turn the options of a put into those of the script; `jid` and `codec` are the caller's."""
+    unknown = options.keys() - _PUT_READERS.keys() - _PUT_OTHERS
+    if unknown:
+        raise BadArgumentError(f"unknown options: {', '.join(sorted(map(str, unknown)))}")
+    checked = {
+        name: read(name, options[name])
+        for name, read in _PUT_READERS.items()
+        if options.get(name) is not None
+    }
+    unique = _unique(options)
+    return {**checked, "unique": unique} if unique else checked
+
+
+def _unique(options: Mapping[str, Any]) -> dict[str, Any]:
+    key, scope, window = (options.get(f"unique_{part}") for part in ("key", "scope", "window"))
+    if key is None:
+        if scope is not None or window is not None or options.get("unique_conflict") is not None:
+            raise BadArgumentError("unique_scope, unique_window, unique_conflict need a unique_key")
+        return {}
+    scope = scope or ("running" if window is None else "window")
+    checked: dict[str, Any] = {
+        "key": name("unique_key", key),
+        "scope": choice("unique_scope", scope, ("queued", "running", "window")),
+    }
+    if (scope == "window") != (window is not None):
+        raise BadArgumentError("unique_window and unique_scope='window' go together")
+    if window is not None:
+        checked["window"] = span("unique_window", window, 0.001)
+    return checked
+
+
+_CONFLICTS: Final = ("replace", "ignore", "raise")
+PARENT_POLICIES: Final = ("wait", "cancel", "fail", "run")
+_PUT_OTHERS: Final = frozenset({"jid", "codec", "unique_key", "unique_scope", "unique_window"})
+_PUT_READERS: Final[Mapping[str, Callable[[str, Any], Any]]] = {
+    "priority": finite,
+    "tags": names,
+    "retries": lambda what, value: whole(what, value, 0, MOST_RETRIES),
+    "delay": span,
+    "depends": lambda what, value: names(what, value, 1000),
+    "on_parent_failed": lambda what, value: choice(what, value, PARENT_POLICIES),
+    "on_conflict": lambda what, value: choice(what, value, _CONFLICTS),
+    "unique_conflict": lambda what, value: choice(what, value, _CONFLICTS),
+    "keep": span,
+    "batch": name,
+}
+
+
+def _number(what: str, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise BadArgumentError(f"{what} {value!r} is not a number")
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise BadArgumentError(f"{what} {value!r} is not a finite number")
+    return number
+
+
+def _encoded(what: str, value: str) -> bytes:
+    try:
+        return value.encode()
+    except UnicodeEncodeError as error:
+        raise BadArgumentError(f"{what} is not text that UTF-8 can write") from error
