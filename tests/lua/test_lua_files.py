@@ -1,0 +1,121 @@
+"""What is true of every Lua file, whatever it does."""
+
+import ast
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from qless_py import assets, errors, protocol_doc, scripts
+
+ROOT = assets.path("lua")
+CONFIG = ROOT.parent / ".luacheckrc"
+FILES = sorted(str(file.relative_to(ROOT)) for file in ROOT.rglob("*.lua"))
+SCRIPTS = scripts.names()
+TRANSITIONS = [name for name in SCRIPTS if not name.startswith("read/")]
+MAX_WIDTH = 100
+
+every_file = pytest.mark.parametrize("file", FILES)
+every_script = pytest.mark.parametrize("name", SCRIPTS)
+
+
+def source(name: str) -> str:
+    return (ROOT / f"{name}.lua").read_text()
+
+
+def luacheck(file: Path) -> None:
+    program = shutil.which("luacheck")
+    assert program, "luacheck is missing (Debian: lua-check)"
+
+    done = subprocess.run(
+        [program, "--no-color", "--config", CONFIG, file],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_folder_holds_what_its_name_says() -> None:
+    assert {Path(file).parent.as_posix() for file in FILES} <= {".", "read", "lib"}
+    assert [path for path in ROOT.rglob("*") if path.is_file() and path.suffix != ".lua"] == []
+
+
+@every_file
+def test_a_file_is_laid_out_like_the_others(file: str) -> None:
+    text = (ROOT / file).read_text()
+    lines = text.split("\n")
+
+    assert "\t" not in text
+    assert lines[-1] == ""
+    assert lines[-2] != ""
+    assert [line for line in lines if line != line.rstrip() or len(line) > MAX_WIDTH] == []
+    indents = [len(line) - len(line.lstrip(" ")) for line in lines]
+    assert [lines[at] for at, indent in enumerate(indents) if indent % 2] == []
+    assert "\n\n\n" not in text
+
+
+@every_file
+def test_a_file_is_free_of_what_luacheck_finds(file: str) -> None:
+    luacheck(ROOT / file)
+
+
+@every_script
+def test_an_assembled_script_compiles_and_is_clean(name: str, tmp_path: Path) -> None:
+    compiler = shutil.which("luac5.1")
+    assert compiler, "luac5.1 is missing (Debian: lua5.1)"
+    file = tmp_path / "script.lua"
+    file.write_text(scripts.script(name).text)
+
+    done = subprocess.run([compiler, "-p", file], check=False, capture_output=True, text=True)
+
+    assert done.returncode == 0, done.stderr
+    luacheck(file)
+
+
+@every_script
+def test_the_arguments_of_the_header_are_those_that_the_file_names(name: str) -> None:
+    header = protocol_doc.read(name)
+    named = re.search(
+        r"^local (now\b[\w,\s]*)=\s*([^\n]*(?:\n {2,}[^\n]*)*)", source(name), re.MULTILINE
+    )
+
+    assert named, "no line 'local now, … = …'"
+    assert tuple(re.findall(r"\w+", named[1])) == header.arguments
+    assert header.arguments[0] == "now"
+    assert ("request" in header.arguments) == (name in TRANSITIONS)
+    below = source(name)[named.end() :]
+    assert re.search(r"\bKEYS\b", below) is None
+    if not header.variadic:
+        assert re.search(r"\bARGV\b", below) is None
+
+
+@every_script
+def test_the_header_names_the_errors_that_the_client_knows(name: str) -> None:
+    for code in protocol_doc.read(name).errors:
+        found = errors.error_from_reply(f"{code} something")
+
+        assert type(found) is not errors.QlessError, code
+        assert getattr(found, "code", "") == code
+
+
+@every_script
+def test_the_header_says_which_flags_the_script_has(name: str) -> None:
+    allowed = {"none", "allow-oom"} if name in TRANSITIONS else {"no-writes"}
+
+    assert protocol_doc.read(name).flags in allowed
+
+
+def test_every_script_has_a_function_in_python_and_the_reverse() -> None:
+    folder = ROOT.parent / "qless_py" / "protocol"
+    called = set()
+    for file in folder.glob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            match node:
+                case ast.Call(func=ast.Name(id="Call"), args=[ast.Constant(value=str(name)), *_]):
+                    called.add(name)
+
+    assert called == set(SCRIPTS)
