@@ -1,0 +1,125 @@
+"""The parent's own line to the store: what it asks may fail now, what it owes is kept till later."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from collections.abc import Sequence
+from typing import Any, Final
+
+from redis.exceptions import RedisError
+
+from qless_py import protocol
+from qless_py.client import Client
+from qless_py.errors import QlessError, StoreError
+from qless_py.protocol import Call
+from qless_py.worker.backoff import Backoff
+from qless_py.worker.board import Held
+from qless_py.worker.options import WorkerOptions
+
+logger = logging.getLogger(__name__)
+
+AWAY: Final = (RedisError, StoreError, OSError)  # What being without a store looks like.
+_BEAT: Final = 10.0
+_AT_ONCE: Final = 100
+
+
+class Line:
+    """Calls of the parent. None of them raises because the store is away, but for `open`."""
+
+    def __init__(self, options: WorkerOptions) -> None:
+        self._options = options
+        self._client: Client | None = None
+        self._backoff = Backoff()
+        self._closed_until = 0.0
+        self._owed: deque[Call[Any]] = deque()
+        self._beat_at = 0.0
+        self.shortest_lease = 60.0
+
+    def open(self) -> None:
+        """Connect for the first time; a store that is not there now is an error of the caller."""
+        self._client = Client(self._options.url, namespace=self._options.namespace)
+        self._read_config(self._client.runner.run(protocol.config.read()))
+
+    def drop(self) -> None:
+        """Close the connection that a fork has inherited, without a word to the server."""
+        if self._client is not None:
+            self._client.drop()
+
+    def close(self) -> None:
+        """Leave the store."""
+        if self._client is not None:
+            self._client.close()
+
+    def closed_for(self, now: float) -> float:
+        """Give the seconds to wait before the store is tried again; 0 when it is there."""
+        return max(0.0, self._closed_until - now)
+
+    def pause(self, now: float) -> float:
+        """Give the seconds until there is something to say."""
+        due = 0.0 if self._owed else self._beat_at - now
+        return max(due, self.closed_for(now), 0.0)
+
+    @property
+    def owes(self) -> bool:
+        """Whether the store has not yet been told everything."""
+        return bool(self._owed)
+
+    def owe(self, *calls: Call[Any]) -> None:
+        """Make these calls, in this order, as soon as the store takes them."""
+        self._owed.extend(calls)
+
+    def deliver(self) -> None:
+        """Make the calls that are owed, as far as the store is there."""
+        while self._owed:
+            answers = self._try([self._owed[0]])
+            if answers is None:
+                return
+            call = self._owed.popleft()
+            if isinstance(answers[0], QlessError):
+                logger.info("%s was refused: %s", call.script, answers[0])
+            elif getattr(answers[0], "more", False):
+                self._owed.appendleft(call)
+
+    def renew(self, held: Sequence[Held]) -> list[int | QlessError] | None:
+        """Renew leases; None when the store is away."""
+        answers: list[int | QlessError] = []
+        for at in range(0, len(held), _AT_ONCE):
+            pairs = [(one.jid, one.lease) for one in held[at : at + _AT_ONCE]]
+            reply = self._try([protocol.jobs.heartbeat_many(pairs)])
+            if reply is None or isinstance(reply[0], QlessError):
+                return None
+            answers.extend(reply[0])
+        return answers
+
+    def beat(self, workers: Sequence[str]) -> None:
+        """Say now and then that these workers live, and read the configuration again."""
+        now = time.monotonic()
+        if now < self._beat_at:
+            return
+        calls: list[Call[Any]] = [protocol.workers.beat(name) for name in workers]
+        answers = self._try([*calls, protocol.config.read()])
+        if answers is not None:
+            self._beat_at = now + _BEAT
+            if not isinstance(answers[-1], QlessError):
+                self._read_config(answers[-1])
+
+    def _try(self, calls: Sequence[Call[Any]]) -> list[Any] | None:
+        now = time.monotonic()
+        if self._client is None or now < self._closed_until:
+            return None
+        try:
+            answers = self._client.runner.run_many(calls)
+        except AWAY as error:
+            wait = self._backoff.next()
+            self._closed_until = time.monotonic() + wait
+            logger.warning("no store (%s), trying again in %.2f s", error, wait)
+            return None
+        self._backoff.reset()
+        return answers
+
+    def _read_config(self, config: dict[str, Any]) -> None:
+        general = config["heartbeat"]
+        own = [config.get(f"{queue}-heartbeat", general) for queue in self._options.queues]
+        self.shortest_lease = min(float(one) for one in own)

@@ -1,0 +1,133 @@
+"""A child as its parent sees it: where it runs, what its board says, how to reach it."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import secrets
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from qless_py.worker import orders, signals
+from qless_py.worker.board import Board
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Member:
+    """One forked child. `nonce` is drawn for each fork and makes its leases its own."""
+
+    index: int
+    worker: str
+    nonce: str
+    board: Board
+    pipe: int
+    pid: int
+    forked_at: float
+    told: bytes | None = None
+    is_stopped: bool = False
+    kill_at: float | None = None
+    lost: str | None = None
+
+    def announce(self, order: bytes, lease: str = "", *, interrupt: bool = False) -> None:
+        """Give an order; with `interrupt` also a signal, so that a running handler sees it."""
+        orders.announce(self.pipe, order, lease)
+        if interrupt:
+            self.signal(signal.SIGTERM)
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal. The pid is ours until it was reaped, so it hits nobody else."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, number)
+
+    def doom(self, lease: str, kill_at: float) -> None:
+        """Have the child killed at that time if it then still runs the job under this lease."""
+        if self.lost != lease:
+            self.lost = lease
+            self.kill_at = kill_at if self.kill_at is None else min(self.kill_at, kill_at)
+
+    def kill_unless_obeyed(self) -> None:
+        """Kill the child, unless it was to let go of one job only and has done so."""
+        running = self.board.read().running
+        self.kill_at = None
+        if self.is_stopped or (running is not None and running.lease == self.lost):
+            logger.warning("%s did not obey, killing pid %d", self.worker, self.pid)
+            self.signal(signal.SIGKILL)
+
+    def reap(self) -> str | None:
+        """Give how the child ended, `signal 9` or `exit 1`, or None while it lives."""
+        with contextlib.suppress(ChildProcessError):
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            if not pid:
+                return None
+            code = os.waitstatus_to_exitcode(status)
+            return f"signal {-code}" if code < 0 else f"exit {code}"
+        return "exit unknown"  # Somebody else waited for our child.
+
+    def close(self) -> None:
+        """Give back what the parent kept for the child."""
+        with contextlib.suppress(OSError):
+            os.close(self.pipe)
+        self.board.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Birth:
+    """What a fresh child is given."""
+
+    worker: str
+    nonce: str
+    board: Board
+    pipe: int
+
+
+def fork(
+    index: int, worker: str, live: Callable[[Birth], int], close_inherited: Callable[[], None]
+) -> Member:
+    """Fork a child that runs `live` and ends with what it returns.
+
+    `close_inherited` runs first in the child and closes what belongs to the parent alone.
+    """
+    board = Board()
+    reader, writer = os.pipe()
+    os.set_blocking(reader, False)  # noqa: FBT003 - the standard library takes it by position
+    os.set_blocking(writer, False)  # noqa: FBT003
+    birth = Birth(worker, secrets.token_hex(6), board, reader)
+    parent = os.getpid()
+    _flush()
+    with signals.held_back():
+        pid = os.fork()
+        if pid == 0:
+            signals.deafen()
+    if pid == 0:
+        os.close(writer)
+        _be_child(parent, birth, live, close_inherited)
+    os.close(reader)
+    return Member(index, worker, birth.nonce, board, writer, pid, time.monotonic())
+
+
+def _be_child(
+    parent: int, birth: Birth, live: Callable[[Birth], int], close_inherited: Callable[[], None]
+) -> None:
+    code = 1
+    try:
+        signals.die_with(parent)
+        close_inherited()
+        code = live(birth)
+    except BaseException:  # noqa: BLE001 - nothing may return into the parent's code
+        traceback.print_exc()
+    finally:
+        _flush()
+        os._exit(code)
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            stream.flush()

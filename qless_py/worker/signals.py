@@ -1,0 +1,109 @@
+"""Signals: one descriptor the parent can select on, and children that die with their parent."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from types import FrameType
+from typing import Final, Self
+
+# What a parent reacts to. A child gets the same ones when a whole process group is signalled.
+PARENT: Final = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
+_GROUP: Final = (
+    signal.SIGTERM,
+    signal.SIGINT,
+    signal.SIGQUIT,
+    signal.SIGHUP,
+    signal.SIGUSR1,
+    signal.SIGUSR2,
+)
+_PR_SET_PDEATHSIG: Final = 1
+
+Handler = Callable[[int, FrameType | None], object]
+
+
+class SignalPipe:
+    """The signals that arrived, readable like a file; nothing is done inside a handler."""
+
+    def __init__(self, signals: Iterable[signal.Signals] = PARENT) -> None:
+        self._signals = tuple(signals)
+        self._reader, self._writer = socket.socketpair()
+        self._before: dict[int, Handler | int | None] = {}
+        self._wakeup_before = -1
+        for end in (self._reader, self._writer):
+            end.setblocking(False)
+
+    def __enter__(self) -> Self:
+        self._wakeup_before = signal.set_wakeup_fd(
+            self._writer.fileno(), warn_on_full_buffer=False
+        )
+        for number in self._signals:
+            # Only a handler written in Python makes the interpreter write to the wake-up pipe.
+            self._before[number] = signal.signal(number, _notice)
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        signal.set_wakeup_fd(self._wakeup_before)
+        self.close()
+
+    def fileno(self) -> int:
+        """Give the descriptor that becomes readable when a signal arrives."""
+        return self._reader.fileno()
+
+    def take(self) -> list[int]:
+        """Give the signals that arrived since the last call, in order."""
+        with contextlib.suppress(BlockingIOError):
+            return list(self._reader.recv(4096))
+        return []
+
+    def close(self) -> None:
+        """Close both ends without touching any handler: what a forked child does."""
+        self._reader.close()
+        self._writer.close()
+
+
+@contextlib.contextmanager
+def held_back() -> Iterator[None]:
+    """Hold the signals back for the time of a fork.
+
+    A fresh fork still has its parent's handlers and wake-up pipe: a signal for the whole group
+    would be written there by both, and a second TERM means something else than a first one.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {*PARENT, *_GROUP})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def deafen() -> None:
+    """Make a fresh fork deaf to the signals meant for its whole group.
+
+    Handlers, not SIG_IGN: a program that the job starts must not inherit the deafness.
+    """
+    signal.set_wakeup_fd(-1)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    for number in _GROUP:
+        signal.signal(number, _notice)
+
+
+def die_with(parent: int) -> None:
+    """Have the kernel kill this process when its parent ends (Linux); leave if it already has.
+
+    Elsewhere the end of the orders' pipe tells it, at the latest between two jobs.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:  # It ended between the fork and the line above.
+        os._exit(1)
+
+
+def _notice(_number: int, _frame: FrameType | None) -> None:
+    """Do nothing: the wake-up pipe has the number already."""

@@ -1,0 +1,69 @@
+import pytest
+
+from qless_py.errors import AlreadyFinishedError, LostLeaseError
+from qless_py.worker.board import Held
+from qless_py.worker.lease import Leases
+
+
+def held(number: int, since: float = 0.0, length: float = 60.0) -> Held:
+    return Held(f"job-{number}", f"{number}.nonce", "queue", since, length)
+
+
+def test_a_fresh_lease_is_not_renewed() -> None:
+    assert Leases().due([held(1)], now=19.9) == []
+
+
+def test_a_lease_is_renewed_when_a_third_of_it_is_gone() -> None:
+    assert Leases().due([held(1)], now=20.1) == [held(1)]
+
+
+def test_leases_soon_due_travel_with_one_that_is_due() -> None:
+    old, middle, young = held(1), held(2, since=8.0), held(3, since=18.0)
+
+    assert Leases().due([old, middle, young], now=20.1) == [old, middle]
+
+
+def test_a_renewed_lease_is_left_alone_for_another_third() -> None:
+    leases = Leases()
+    leases.settle([held(1)], [123], now=20.0)
+
+    assert leases.due([held(1)], now=39.0) == []
+    assert leases.due([held(1)], now=41.0) == [held(1)]
+    assert leases.wait([held(1)], now=39.0) == pytest.approx(1.0)
+
+
+def test_a_lease_is_lost_only_when_refused_twice() -> None:
+    leases = Leases()
+
+    first = leases.settle([held(1)], [LostLeaseError()], now=20.0)
+    asked_again = leases.due([held(1)], now=20.0)
+    second = leases.settle([held(1)], [LostLeaseError()], now=20.1)
+
+    assert first == []
+    assert asked_again == [held(1)]
+    assert second == [held(1)]
+
+
+def test_a_refusal_is_forgotten_when_the_job_is_no_longer_held() -> None:
+    leases = Leases()
+    leases.settle([held(1)], [LostLeaseError()], now=20.0)
+
+    leases.due([], now=20.1)
+
+    assert leases.settle([held(1)], [LostLeaseError()], now=20.2) == []
+
+
+def test_a_finished_job_is_no_lost_job() -> None:
+    leases = Leases()
+
+    answers = [leases.settle([held(1)], [AlreadyFinishedError()], now=20.0) for _ in range(3)]
+
+    assert answers == [[], [], []]
+
+
+def test_renewal_ends_at_the_limit() -> None:
+    leases = Leases(limit=100.0)
+
+    assert leases.due([held(1)], now=99.0) == [held(1)]
+    assert leases.due([held(1)], now=101.0) == []
+    assert leases.wait([held(1)], now=101.0) == float("inf")
