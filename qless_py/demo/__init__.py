@@ -1,0 +1,1 @@
+"""The demonstration: the standard library of the running Python, indexed by real jobs."""
