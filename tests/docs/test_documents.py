@@ -1,0 +1,18 @@
+"""Whatever README.md and docs/ show is run, as a reader would run it."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.docs import blocks, runner
+
+pytestmark = [pytest.mark.docs, pytest.mark.timeout(300)]
+
+DOCUMENTS = [runner.ROOT / "README.md", *sorted((runner.ROOT / "docs").glob("*.md"))]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=[file.name for file in DOCUMENTS])
+def test_the_code_of_a_document_does_what_it_shows(document: Path) -> None:
+    with runner.running(document.name) as running:
+        for block in blocks.find(document):
+            running.run(block)

@@ -1,0 +1,90 @@
+"""The runner of documents must find what is wrong in one."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.docs import blocks, runner
+
+pytestmark = pytest.mark.docs
+
+ENDS_BADLY = """\
+<!-- runs until stopped -->
+```bash
+trap 'exit 3' TERM
+touch ready
+sleep 100 & wait
+```
+"""
+TALKS_TO_THE_NEXT = """\
+<!-- runs until stopped -->
+```bash
+mkfifo pipe; echo hello > pipe; exec sleep 100
+```
+```console
+$ until [ -p pipe ]; do :; done; cat pipe
+hello
+```
+"""
+
+
+def run(tmp_path: Path, text: str) -> None:
+    document = tmp_path / "page.md"
+    document.write_text(text)
+    with runner.running("page.md") as running:
+        for block in blocks.find(document):
+            running.run(block)
+
+
+def test_python_blocks_share_names_and_the_folder_with_commands(tmp_path: Path) -> None:
+    run(
+        tmp_path,
+        "```python\n# module.py\nvalue = 41\n```\n"
+        "```python\nimport module\nfound = module.value\n```\n"
+        "```python\nopen('out', 'w').write(str(found + 1))\n```\n"
+        "```console\n$ cat out\n42\n$ echo one \\\n  two\none ...\n```\n"
+        "```python\n>>> found\n41\n```\n",
+    )
+
+
+@pytest.mark.parametrize(
+    ("block", "message"),
+    [
+        ("```python\nmissing\n```", "page.md.*line 2"),
+        ("```python\n>>> 1 + 1\n3\n```", "Expected"),
+        ("```bash\nfalse\ntrue\n```", "ended with 1"),
+        ("```console\n$ echo one\ntwo\n```", "shown"),
+        ("```console\necho one\n```", "no line begins"),
+        (f"{ENDS_BADLY}```bash\nuntil [ -e ready ]; do :; done\n```", "was stopped with 3"),
+    ],
+)
+def test_a_block_that_does_not_do_what_it_shows_fails(
+    tmp_path: Path, block: str, message: str
+) -> None:
+    with pytest.raises(runner.BlockFailedError, match=f"(?s){message}"):
+        run(tmp_path, f"{block}\n")
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        "```sh\ntrue\n```",
+        "```\ntrue\n```",
+        "```bash\ntrue\n",
+        "<!-- not run: lazy -->\n```bash\ntrue\n```",
+        "<!-- runs until stopped -->\n```python\npass\n```",
+    ],
+)
+def test_a_block_that_would_be_passed_over_in_silence_is_refused(
+    tmp_path: Path, block: str
+) -> None:
+    with pytest.raises(blocks.BadDocumentError):
+        run(tmp_path, f"{block}\n")
+
+
+def test_an_installation_may_stay_without_a_run(tmp_path: Path) -> None:
+    run(tmp_path, "<!-- not run: makes one -->\n```bash\npython3 -m venv x\nfalse\n```\n")
+
+
+def test_what_runs_until_stopped_runs_beside_the_later_blocks(tmp_path: Path) -> None:
+    run(tmp_path, TALKS_TO_THE_NEXT)
