@@ -1,0 +1,112 @@
+"""Rules about the members of indexes: each stands for a job that says it belongs there."""
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Final
+
+from qless_py.fsck import records
+from qless_py.fsck.finding import Finding
+from qless_py.fsck.job_rules import ORDER
+from qless_py.fsck.names import TYPES, is_name, raw_bytes, text
+from qless_py.fsck.reader import Rule
+from qless_py.fsck.space import Space, is_there, judged
+
+Claims = Callable[[records.Record, str], bool]
+
+
+def _in_queue(*states: str) -> Claims:
+    return lambda record, queue: record.state in states and record.queue == queue
+
+
+# What a job must say of itself to be a member of the index of that name.
+CLAIMS: Final[Mapping[str, Claims]] = MappingProxyType(
+    {
+        "queue:*:waiting": _in_queue("waiting", "stalled"),
+        "queue:*:scheduled": _in_queue("scheduled"),
+        "queue:*:depends": _in_queue("depends"),
+        "queue:*:running": _in_queue("running"),
+        "failed:*": lambda record, group: record.state == "failed" and record["group"] == group,
+        "complete": lambda record, _: record.state == "complete",
+        "tag:*": lambda record, tag: tag in record.tags,
+        "tracked": lambda record, _: bool(record["tracked"]),
+        "worker:*:jobs": lambda record, worker: record["worker"] == worker,
+        "batch:*:members": lambda record, batch: record["batch"] == batch and not record.has_ended,
+    }
+)
+
+
+def member(space: Space, pattern: str, name: str, entry: bytes) -> Rule:
+    """Check that the job behind an entry exists and claims the entry."""
+    order, jid = b"", text(entry)
+    if pattern == "queue:*:waiting":
+        order, jid = entry[:ORDER], text(entry[ORDER:])
+    record = yield from space.job(jid)
+    if record is None:
+        # A tracked job that is gone stays listed, as expired.
+        detail = "" if pattern == "tracked" and is_name(jid) else "no such job"
+    elif CLAIMS[pattern](record, name) and (not order or record["order"] == order):
+        detail = ""
+    else:
+        detail = f"the job does not belong here, its state is {record.state}"
+    if not detail or (record and record.state == "unreadable"):
+        return []
+    stray = Finding("stray", space.shown(pattern, name), detail, jid, entry)
+    return (yield from _still_there(space, pattern, name, stray))
+
+
+def _still_there(space: Space, pattern: str, name: str, finding: Finding) -> Rule:
+    """Report an entry unless it has gone since it was listed."""
+    verb = "ZSCORE" if TYPES[pattern] == "zset" else "SISMEMBER"
+    (score,) = yield [(verb, space.key(pattern, name), finding.member)]
+    if score is None or (verb == "SISMEMBER" and not score):
+        return []
+    return [finding]
+
+
+def slot(space: Space, queue: str, entry: bytes) -> Rule:
+    """Check a recurring job's next slot: somebody must look when it comes."""
+    value, due_at, noted = yield [
+        ("GET", space.key("recurring:*", text(entry))),
+        ("ZSCORE", space.key("queue:*:recurring", queue), entry),
+        ("ZSCORE", space.key("due"), raw_bytes(f"recurring:{queue}")),
+    ]
+    try:
+        record = records.job(value)
+    except records.UnreadableError:
+        return []
+    if record is None or record.queue != queue:
+        detail = "no such recurring job in this queue"
+        shown = space.shown("queue:*:recurring", queue)
+        stray = Finding("stray", shown, detail, text(entry), entry)
+        return (yield from _still_there(space, "queue:*:recurring", queue, stray))
+    if due_at is None or record["paused"]:
+        return []
+    return late(space, f"recurring:{queue}", due_at, noted)
+
+
+def late(space: Space, duty: str, instant: float, noted: float | None) -> list[Finding]:
+    """Find a duty that will be looked at later than at `instant`, or never."""
+    if noted is not None and noted <= instant:
+        return []
+    detail = f"{duty} must be looked at by {instant:.0f}; noted is {noted}"
+    return [Finding("due", space.shown("due"), detail, member=raw_bytes(duty))]
+
+
+def recurring(space: Space, jid: str) -> Rule:
+    """Check a recurring job: readable, with a slot in its queue."""
+    (value,) = yield [("GET", space.key("recurring:*", jid))]
+    shown = space.shown("recurring:*", jid)
+    try:
+        record = records.job(value)
+    except records.UnreadableError as error:
+        return [Finding("unreadable", shown, str(error), jid)]
+    if record is None:
+        return []
+    interval = record["interval"]
+    if not is_name(record.queue) or not isinstance(interval, int) or interval <= 0:
+        return [Finding("malformed", shown, "no queue or no interval", jid)]
+    if record.state != "recur" or not isinstance(record["klass"], str):
+        return [Finding("malformed", shown, "the state is not recur, or there is no klass", jid)]
+    command = ("ZSCORE", ("queue:*:recurring", record.queue), raw_bytes(jid))
+    listed = space.expect(command, is_there, ("misplaced", "without a next slot", jid))
+    return (yield from judged([listed, space.known_queue(record.queue)]))
