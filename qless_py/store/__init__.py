@@ -1,0 +1,70 @@
+"""From a URL to a connection: which server, how it is reached, and what survives a failure.
+
+`connect` and `connect_async` give an ordinary client of redis-py, whose own retries are off: after
+a lost reply they would run a script twice. `Runner` and `AsyncRunner` send calls over it, and
+resend them so that each takes effect once.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import redis
+import redis.asyncio
+
+from qless_py.errors import StoreError
+from qless_py.store import pools
+from qless_py.store.embedded import EmbeddedServer
+from qless_py.store.urls import StoreURL, parse, redacted, resolve
+
+__all__ = [
+    "EmbeddedServer",
+    "StoreURL",
+    "connect",
+    "connect_async",
+    "parse",
+    "redacted",
+    "resolve",
+]
+
+
+def connect(
+    url: str | None = None,
+    *,
+    namespace: str = "ql",
+    connection_pool: redis.ConnectionPool | None = None,
+    **options: Any,
+) -> redis.Redis:
+    """Give a client for the URL, or what `resolve` finds without one; it connects when first used.
+
+    `options` are those of redis-py, a `connection_pool` replaces all of them, and `namespace`
+    chooses the node in a cluster. The first connection to a server raises StoreError when it is
+    too old or would evict jobs. Close the client: that may stop an embedded server.
+    """
+    if connection_pool is not None:
+        _refuse_both(url, options)
+        pools.check_on_connect(connection_pool)
+        return redis.Redis(connection_pool=connection_pool)
+    target = parse(resolve(url))
+    return redis.Redis.from_pool(pools.make_pool(target, namespace, options))
+
+
+def connect_async(
+    url: str | None = None,
+    *,
+    namespace: str = "ql",
+    connection_pool: redis.asyncio.ConnectionPool | None = None,
+    **options: Any,
+) -> redis.asyncio.Redis:
+    """Give the same for asyncio; nothing is awaited before the first command."""
+    if connection_pool is not None:
+        _refuse_both(url, options)
+        pools.check_on_connect(connection_pool)
+        return redis.asyncio.Redis(connection_pool=connection_pool)
+    target = parse(resolve(url))
+    return redis.asyncio.Redis.from_pool(pools.make_async_pool(target, namespace, options))
+
+
+def _refuse_both(url: str | None, options: dict[str, Any]) -> None:
+    if url is not None or options:
+        raise StoreError("a connection_pool comes with its own address and options: give only it")

@@ -1,0 +1,178 @@
+"""Store URLs: which server a name means, and how to show the name without its secrets."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Literal
+from urllib.parse import SplitResult, quote, unquote, urlsplit
+
+from redis.connection import parse_url
+
+from qless_py.errors import StoreError
+
+Kind = Literal["embedded", "tcp", "unix", "sentinel", "cluster"]
+Address = tuple[str, int]
+
+VARIABLES: Final = ("QLESS_PY_URL", "REDIS_URL")
+_KINDS: Final[Mapping[str, Kind]] = {
+    "embedded": "embedded",
+    "redis": "tcp",
+    "rediss": "tcp",
+    "unix": "unix",
+    "redis+sentinel": "sentinel",
+    "rediss+sentinel": "sentinel",
+    "redis+cluster": "cluster",
+    "rediss+cluster": "cluster",
+}
+_PORTS: Final[Mapping[str, int]] = {"tcp": 6379, "sentinel": 26379, "cluster": 6379}
+_MAX_PORT: Final = 65535
+_ELSEWHERE: Final = frozenset({"host", "port", "path", "connection_class"})
+_HOST: Final = re.compile(
+    r"(?P<host>\[[0-9A-Fa-f:.%]+\]|[A-Za-z0-9_.-]+)(?::(?P<port>[0-9]{1,5}))?"
+)
+_SECRET_OPTION: Final = re.compile(r"([?&][^=&]*(?:password|username)[^=&]*=)[^&]*", re.IGNORECASE)
+_ODD_PORT: Final = re.compile(r"(\[[^\]]*\])|:(?![0-9]*(?:[,/?]|$))[^,/?]*")
+
+
+@dataclass(frozen=True, slots=True)
+class StoreURL:
+    """A parsed URL; neither its repr nor its text shows a password."""
+
+    kind: Kind
+    shown: str
+    tls: bool = False
+    hosts: tuple[Address, ...] = ()
+    path: str = ""  # the data folder of an embedded store, or the socket of a unix:// one
+    service: str = ""
+    options: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    def __str__(self) -> str:
+        return self.shown
+
+
+def redacted(url: str) -> str:
+    """Give the URL as it may be logged: who and where, but no password."""
+    scheme, mark, rest = url.partition("://")
+    if not mark:
+        return "<no scheme>"
+    if not rest.startswith("/"):
+        # A password may hold an unquoted "/" or "?", so all before the last "@" counts as secret.
+        user, at, place = rest.rpartition("@")
+        name, colon, _ = user.partition(":")
+        shown = f"{name}:***@" if name and colon else "***@"
+        host, question, query = place.partition("?")
+        host = _ODD_PORT.sub(lambda found: found[1] or ":***", host)
+        rest = f"{shown if at else ''}{host}{question}{query}"
+    return f"{scheme}://" + _SECRET_OPTION.sub(r"\1***", rest)
+
+
+def resolve(
+    url: str | None = None,
+    *,
+    configured: str | None = None,
+    environ: Mapping[str, str] = os.environ,
+) -> str:
+    """Choose the URL: the argument, QLESS_PY_URL, REDIS_URL, the configured one, or embedded."""
+    for candidate in (url, *(environ.get(name) for name in VARIABLES), configured):
+        if candidate:
+            return candidate
+    return _embedded_url(str(default_folder(environ)))
+
+
+def default_folder(environ: Mapping[str, str] = os.environ) -> Path:
+    """Give the data folder of this user's own embedded store."""
+    base = environ.get("XDG_DATA_HOME", "")
+    # A relative one is invalid by the XDG specification and must be ignored.
+    root = Path(base) if base.startswith("/") else Path.home() / ".local" / "share"
+    return root / "qless_py"
+
+
+def parse(url: str) -> StoreURL:
+    """Take a URL apart. Raises StoreError, which never repeats a password."""
+    scheme = url.partition("://")[0].lower() if "://" in url else ""
+    kind = _KINDS.get(scheme)
+    if kind is None:
+        known = ", ".join(f"{one}://" for one in _KINDS)
+        raise StoreError(f"{redacted(url)} is not a store URL: it must begin with one of {known}")
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise _unusable(url, "its host cannot be read") from None
+    tls = scheme.startswith("rediss")
+    if kind == "embedded":
+        return _embedded(url, parts)
+    if kind == "unix":
+        if not unquote(parts.path).strip("/"):
+            raise _unusable(url, "it names no socket: unix:///path/to/redis.sock")
+        options = _options(url, url)
+        return StoreURL(kind, redacted(url), path=unquote(parts.path), options=options)
+    hosts = _hosts(url, parts, kind)
+    service, database = _service_and_database(url, parts, kind)
+    user, at, _ = parts.netloc.rpartition("@")
+    single = f"redis{'s' if tls else ''}://{user}{at}localhost/{database}"
+    options = _options(url, f"{single}?{parts.query}" if parts.query else single)
+    if kind == "cluster" and options.pop("db", 0):
+        raise _unusable(url, "a cluster has database 0 only")
+    return StoreURL(kind, redacted(url), tls, hosts, "", service, options)
+
+
+def _embedded(url: str, parts: SplitResult) -> StoreURL:
+    if parts.netloc:
+        raise _unusable(url, "the folder must be absolute, with three slashes: embedded:///folder")
+    if parts.query or parts.fragment:
+        raise _unusable(url, "an embedded store takes no options; write %3F for ? and %23 for #")
+    folder = unquote(parts.path)
+    if "\0" in folder:
+        raise _unusable(url, "a folder name cannot hold a null byte")
+    path = str(default_folder() if folder in ("", "/") else Path(folder))
+    return StoreURL("embedded", _embedded_url(path), path=path)
+
+
+def _embedded_url(folder: str) -> str:
+    return f"embedded://{quote(folder)}"
+
+
+def _hosts(url: str, parts: SplitResult, kind: Kind) -> tuple[Address, ...]:
+    named = parts.netloc.rpartition("@")[2].split(",")
+    if kind == "tcp" and len(named) > 1:
+        raise _unusable(url, "several hosts need redis+sentinel:// or redis+cluster://")
+    if kind == "tcp" and named == [""]:
+        named = ["localhost"]
+    found = []
+    for one in named:
+        match = _HOST.fullmatch(one)
+        port = int(match["port"] or _PORTS[kind]) if match else 0
+        if match is None or not 0 < port <= _MAX_PORT:
+            raise _unusable(url, "each host must be a name or address, with a port or without")
+        found.append((match["host"].strip("[]"), port))
+    return tuple(found)
+
+
+def _service_and_database(url: str, parts: SplitResult, kind: Kind) -> tuple[str, str]:
+    pieces = [unquote(piece) for piece in parts.path.split("/") if piece]
+    service = ""
+    if kind == "sentinel":
+        if not pieces:
+            raise _unusable(url, "it names no service: redis+sentinel://host:26379/service/0")
+        service = pieces.pop(0)
+    database = pieces.pop(0) if pieces else "0"
+    if pieces or not (database.isascii() and database.isdigit()):
+        raise _unusable(url, "after the hosts only a database number may follow")
+    return service, database
+
+
+def _options(url: str, single: str) -> dict[str, Any]:
+    """Let redis-py read and convert the user, the database and the options after "?"."""
+    try:
+        found = dict(parse_url(single))
+    except ValueError:
+        raise _unusable(url, "one of its options has a value that cannot be used") from None
+    return {name: value for name, value in found.items() if name not in _ELSEWHERE}
+
+
+def _unusable(url: str, why: str) -> StoreError:
+    return StoreError(f"cannot use the store URL {redacted(url)}: {why}")
