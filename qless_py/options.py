@@ -21,7 +21,7 @@ _LONGEST_SPAN: Final = 3155760000.0  # a hundred years
 _LATEST: Final = 4503599627370.0
 _LARGEST_PRIORITY: Final = 1e300
 MOST_AT_ONCE: Final = 100
-MOST_RETRIES: Final = 2**31
+MOST_RETRIES: Final = 2**31 - 1
 
 
 class PutOptions(TypedDict, total=False):
@@ -207,11 +207,11 @@ _PUT_READERS: Final[Mapping[str, Callable[[str, Any], Any]]] = {
     "tags": names,
     "retries": lambda what, value: whole(what, value, 0, MOST_RETRIES),
     "delay": span,
-    "depends": lambda what, value: names(what, value, 1000),
+    "depends": names,
     "on_parent_failed": lambda what, value: choice(what, value, PARENT_POLICIES),
     "on_conflict": lambda what, value: choice(what, value, _CONFLICTS),
     "unique_conflict": lambda what, value: choice(what, value, _CONFLICTS),
-    "keep": span,
+    "keep": lambda what, value: span(what, value, 0.001),
     "batch": name,
 }
 

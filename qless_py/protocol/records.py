@@ -9,6 +9,7 @@ import msgpack
 from qless_py.protocol.call import unpack, unpack_raw
 
 _LENGTH_BYTES = 4
+_LEAST = ("jid", "value")
 
 
 @dataclass(slots=True)
@@ -24,6 +25,7 @@ class JobRecord:
     progress: bytes | None = None
     dependencies: list[str] = field(default_factory=list)
     dependents: list[str] = field(default_factory=list)
+    parents: list[str] = field(default_factory=list)
     older: list[Any] = field(default_factory=list)
 
     def history(self) -> list[list[Any]]:
@@ -49,11 +51,12 @@ def job(view: Mapping[bytes, Any], jid: str | None = None) -> JobRecord:
     """Read a view of a job out of a raw reply."""
     fields, data = _stored(view[b"value"])
     record = JobRecord(jid or _jid(view, fields), fields, view.get(b"data", data))
-    if len(view) > 1:
+    if len(view) > len(_LEAST):
         record.expires_at = int(view.get(b"expires_at", 0))
         record.failure = _fields(view.get(b"failure"))
         record.result = view.get(b"result")
         record.progress = view.get(b"progress")
+        record.parents = [one.decode() for one in view.get(b"parents", ())]
         record.dependencies = [one.decode() for one in view.get(b"dependencies", ())]
         record.dependents = [one.decode() for one in view.get(b"dependents", ())]
         record.older = list(view.get(b"history", ()))

@@ -1,0 +1,291 @@
+"""What a job and a recurring job say of themselves, read from their records without any I/O."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from qless_py import handlers
+from qless_py.errors import UndecodableDataError
+from qless_py.protocol import JobRecord, RecurringRecord
+from qless_py.session import Settings
+
+
+class Stored:
+    """The part that jobs and recurring jobs share: klass, tags, data."""
+
+    _settings: Settings
+    _record: JobRecord | RecurringRecord
+
+    def __init__(self, settings: Settings, record: JobRecord | RecurringRecord) -> None:
+        self._settings = settings
+        self._adopt(record)
+
+    def _adopt(self, record: JobRecord | RecurringRecord) -> None:
+        self._record = record
+        self._data: Any = None
+        self._is_decoded = False
+
+    @property
+    def jid(self) -> str:
+        """The job's id."""
+        return self._record.jid
+
+    @property
+    def klass_name(self) -> str:
+        """The dotted name of what performs the job."""
+        return str(self._record.fields["klass"])
+
+    @property
+    def klass(self) -> Any:
+        """What performs the job, imported; `HandlerNotFoundError` if there is no such thing."""
+        return handlers.load(self.klass_name)
+
+    @property
+    def queue_name(self) -> str:
+        """The queue that the job is in, empty when it is complete."""
+        return str(self._record.fields.get("queue", ""))
+
+    @property
+    def state(self) -> str:
+        """The state when the job was read."""
+        return str(self._record.fields.get("state", ""))
+
+    @property
+    def tags(self) -> list[str]:
+        """The tags in the order in which they were added."""
+        return list(self._record.fields.get("tags") or ())
+
+    @property
+    def codec_name(self) -> str:
+        """The name of the codec that wrote the data."""
+        return str(self._record.fields.get("codec", "json"))
+
+    @property
+    def raw(self) -> bytes:
+        """The data as stored."""
+        return self._record.data
+
+    def _decode(self, data: bytes) -> Any:
+        return self._settings.codec_named(self.codec_name).decode(data, self.jid)
+
+    def _value(self) -> Any:
+        """Give the data, decoded at the first look, so data that nobody looks at cannot fail."""
+        if not self._is_decoded:
+            self._data, self._is_decoded = self._decode(self._record.data), True
+        return self._data
+
+    def _set_value(self, value: Any) -> None:
+        self._data, self._is_decoded = value, True
+
+    def _changed_data(self) -> bytes:
+        """Give the data to be stored, or nothing when it is what the store has already."""
+        if not self._is_decoded:
+            return b""
+        encoded = self._settings.codec_named(self.codec_name).encode(self._data, self.jid)
+        if encoded == self._record.data:
+            return b""
+        # Other spacing or a new nonce is no change; repr tells True from 1 where == does not.
+        return b"" if repr(self._data) == repr(self._stored_value()) else encoded
+
+    def _stored_value(self) -> Any:
+        try:
+            return self._decode(self._record.data)
+        except UndecodableDataError:
+            return None
+
+    def __getitem__(self, key: Any) -> Any:
+        return self._value()[key]
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        self._value()[key] = value
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.jid} ({self.klass_name} / {self.queue_name})>"
+
+
+class JobAttributes(Stored):
+    """A job as it was when it was read; times are seconds since 1970."""
+
+    _record: JobRecord
+
+    @property
+    def original_retries(self) -> int:
+        """How often the job may be dropped or retried."""
+        return int(self._record.fields["retries"])
+
+    @property
+    def retries_left(self) -> int:
+        """How many of those are left; -1 when they have run out."""
+        return int(self._record.fields.get("left", self.original_retries))
+
+    @property
+    def worker_name(self) -> str:
+        """The worker that holds the job, empty when none does."""
+        return str(self._record.fields.get("worker", ""))
+
+    @property
+    def lease(self) -> str:
+        """The token of this hand-out, which each transition of its holder presents."""
+        return str(self._record.fields.get("lease", ""))
+
+    @property
+    def expires_at(self) -> float:
+        """When the lease ends, 0 when there is none."""
+        return self._record.expires_at / 1000
+
+    @property
+    def ttl(self) -> float:
+        """How many seconds are left of the lease; below 0 when it has lapsed."""
+        return self.expires_at - self._settings.clock()
+
+    @property
+    def is_tracked(self) -> bool:
+        """Whether the job's steps are published."""
+        return bool(self._record.fields.get("tracked", False))
+
+    @property
+    def tracked(self) -> bool:
+        """Whether the job's steps are published."""
+        return self.is_tracked
+
+    @property
+    def dependencies(self) -> list[str]:
+        """The jids that this job still waits for."""
+        return list(self._record.dependencies)
+
+    @property
+    def parents(self) -> list[str]:
+        """All jids that this job was put to wait for, complete or not."""
+        return list(self._record.parents)
+
+    @property
+    def dependents(self) -> list[str]:
+        """The jids that wait for this job, at most 1,000 of them."""
+        return list(self._record.dependents)
+
+    @property
+    def failure(self) -> dict[str, Any]:
+        """The last failure: group, message, when, worker; empty when there is none."""
+        failure = dict(self._record.failure)
+        if "when" in failure:
+            failure["when"] /= 1000
+        return failure
+
+    @property
+    def history(self) -> list[dict[str, Any]]:
+        """What happened to the job and when, the oldest first, with what there is to know."""
+        return [
+            {**_details(more), "what": what, "when": when / 1000}
+            for what, when, *more in self._record.history()
+        ]
+
+    @property
+    def result(self) -> Any:
+        """What the job gave when it completed, or `None`."""
+        return None if self._record.result is None else self._decode(self._record.result)
+
+    @property
+    def progress(self) -> Any:
+        """What the job last said of how far it is, or `None`."""
+        return None if self._record.progress is None else self._decode(self._record.progress)
+
+    @property
+    def crashes(self) -> int:
+        """How often a process died while it ran the job."""
+        return int(self._record.fields.get("crashes", 0))
+
+    @property
+    def stalls(self) -> int:
+        """How often the job's lease was lost."""
+        return int(self._record.fields.get("stalls", 0))
+
+    @property
+    def spawned_from(self) -> str | None:
+        """The jid of the recurring job that made this one."""
+        return self._text("spawned_from")
+
+    @property
+    def batch_name(self) -> str | None:
+        """The batch that the job belongs to."""
+        return self._text("batch")
+
+    @property
+    def unique_key(self) -> str | None:
+        """The key that no other live job may have."""
+        unique = self._record.fields.get("unique")
+        return str(unique["key"]) if unique else None
+
+    @property
+    def generation(self) -> int:
+        """The number of the job's last put; a job put again has a higher one."""
+        return int(self._record.fields.get("generation", 0))
+
+    @property
+    def put_at(self) -> float | None:
+        """When the job was last put."""
+        return self._instant("put_at")
+
+    @property
+    def popped_at(self) -> float | None:
+        """When the job was last handed out."""
+        return self._instant("popped_at")
+
+    @property
+    def due_at(self) -> float | None:
+        """When a scheduled job may run."""
+        return self._instant("due")
+
+    @property
+    def failed_at(self) -> float | None:
+        """When a failed job failed."""
+        return self._instant("failed_at")
+
+    @property
+    def completed_at(self) -> float | None:
+        """When a complete job completed."""
+        return self._instant("completed_at")
+
+    def _instant(self, name: str) -> float | None:
+        value = self._record.fields.get(name)
+        return None if value is None else float(value) / 1000
+
+    def _text(self, name: str) -> str | None:
+        value = self._record.fields.get(name)
+        return None if value is None else str(value)
+
+    def _decode(self, data: bytes) -> Any:
+        try:
+            return super()._decode(data)
+        except UndecodableDataError:
+            # Data bound to a jid came with the recurring job, and is the same in all children.
+            if self.spawned_from is None:
+                raise
+            return self._settings.codec_named(self.codec_name).decode(data, self.spawned_from)
+
+
+def _details(more: list[Any]) -> Mapping[str, Any]:
+    return dict(more[0]) if more and more[0] else {}
+
+
+class RecurringAttributes(Stored):
+    """A recurring job as it was when it was read."""
+
+    _record: RecurringRecord
+
+    @property
+    def next_at(self) -> float:
+        """The slot of the next child, in seconds since 1970."""
+        return self._record.next_at / 1000
+
+    @property
+    def count(self) -> int:
+        """How many children there have been."""
+        return int(self._record.fields.get("count", 0))
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether no children are made for now."""
+        return bool(self._record.fields.get("paused", False))
+
+    def _number(self, name: str, otherwise: float = 0) -> float:
+        value: float = self._record.fields.get(name, otherwise)
+        return value

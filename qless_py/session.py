@@ -1,0 +1,99 @@
+"""What every object of a client shares: its settings, and the runner that sends calls."""
+
+import os
+import re
+import socket
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+from qless_py import codec as codecs
+from qless_py import options
+from qless_py.codec import Codec
+from qless_py.errors import UndecodableDataError
+from qless_py.protocol import Call
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a client was told; the same for the synchronous and the asyncio client."""
+
+    namespace: str
+    codec: Codec
+    codecs: Mapping[str, Codec]
+    clock: Callable[[], float]
+    given_worker_name: str | None
+
+    @property
+    def worker_name(self) -> str:
+        """The name under which jobs are taken; by default of this host and this very process."""
+        if self.given_worker_name is not None:
+            return self.given_worker_name
+        host = re.sub(r"[^A-Za-z0-9_.-]", "-", socket.gethostname()).lstrip(".-") or "host"
+        return f"{host[:100]}-{os.getpid()}"
+
+    def codec_named(self, name: str) -> Codec:
+        """Give the codec of stored data."""
+        found = self.codecs.get(name)
+        if found is None:
+            raise UndecodableDataError(f"this client does not know the codec {name!r}")
+        return found
+
+    def channel(self, name: str) -> str:
+        """Give the full name of a channel."""
+        return f"{{{self.namespace}}}:{name}"
+
+
+def settings(
+    namespace: str,
+    codec: str | Codec,
+    more_codecs: Iterable[Codec],
+    clock: Callable[[], float],
+    worker_name: str | None,
+) -> Settings:
+    """Check what a client was told. JSON and msgpack can be read by every client."""
+    known: dict[str, Codec] = {one.name: one for one in (codecs.JsonCodec(), codecs.MsgpackCodec())}
+    known |= {options.name("codec", one.name): one for one in more_codecs}
+    chosen = known[options.choice("codec", codec, known)] if isinstance(codec, str) else codec
+    known[options.name("codec", chosen.name)] = chosen
+    if worker_name is not None:
+        options.name("worker_name", worker_name)
+    return Settings(options.name("namespace", namespace), chosen, known, clock, worker_name)
+
+
+class Session(Protocol):
+    """How the synchronous objects reach the store."""
+
+    @property
+    def settings(self) -> Settings:
+        """What the client was told."""
+
+    @property
+    def redis(self) -> Any:
+        """The connection, for pubsub."""
+
+    def run(self, call: Call[T]) -> T:
+        """Send one call and read its reply."""
+
+    def run_many(self, calls: Sequence[Call[Any]]) -> list[Any]:
+        """Send calls in one round trip; an error stands in the place of its reply."""
+
+
+class AsyncSession(Protocol):
+    """How the asyncio objects reach the store."""
+
+    @property
+    def settings(self) -> Settings:
+        """What the client was told."""
+
+    @property
+    def redis(self) -> Any:
+        """The connection, for pubsub."""
+
+    def run(self, call: Call[T]) -> Awaitable[T]:
+        """Send one call and read its reply."""
+
+    def run_many(self, calls: Sequence[Call[Any]]) -> Awaitable[list[Any]]:
+        """Send calls in one round trip; an error stands in the place of its reply."""

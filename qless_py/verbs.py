@@ -1,0 +1,275 @@
+"""Make the calls of a job's verbs, and have their replies change what the job says of itself.
+
+The synchronous and the asyncio job, and pipelines, differ only in how they send these calls.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar
+
+from qless_py import options as checks
+from qless_py import protocol, puts
+from qless_py.attributes import JobAttributes
+from qless_py.errors import BadArgumentError
+from qless_py.protocol import Call, JobRecord
+from qless_py.protocol.jobs import CompleteReply
+from qless_py.puts import Put
+from qless_py.session import Settings
+
+T = TypeVar("T")
+
+LONGEST_MESSAGE = 65536
+
+
+class JobVerbs(JobAttributes):
+    """A job with the jobs that it will put when it completes."""
+
+    def __init__(self, settings: Settings, record: JobRecord) -> None:
+        super().__init__(settings, record)
+        self.follow_ups: list[tuple[str, Put]] = []
+        self._ordinals: Counter[bytes] = Counter()
+
+    def hold_back(self, queue: str, klass: Any, data: Any, options: Mapping[str, Any]) -> str:
+        """Keep a job back until this one completes; give the jid that it will have.
+
+        The jid is always the same for the same work of the same put of this job, so that a job
+        that is run a second time puts nothing twice.
+        """
+        checks.name("queue", queue)
+        if len(self.follow_ups) >= checks.MOST_AT_ONCE:
+            raise BadArgumentError(
+                f"a job puts at most {checks.MOST_AT_ONCE} jobs as it completes; "
+                "more go into an open batch"
+            )
+        one = self.derive(queue, klass, data, options)
+        self.follow_ups.append((queue, one))
+        return one.jid
+
+    def derive(self, queue: str, klass: Any, data: Any, options: Mapping[str, Any]) -> Put:
+        """Make a job on behalf of this one, with a jid derived from both."""
+        content = puts.content(self._settings, queue, klass, data, options)
+        ordinal = self._ordinals[content]
+        jid = puts.derived_jid(self.jid, self.generation, content, ordinal)
+        one = puts.prepare(self._settings, klass, data, options, jid)
+        self._ordinals[content] += 1
+        return one
+
+    def applied(self, call: Call[T], change: Callable[[T], None], sent: bytes = b"") -> Call[T]:
+        """Give the call that, once answered, also changes this job."""
+
+        def note(reply: T) -> T:
+            if sent:
+                self._record.data = sent
+            change(reply)
+            return reply
+
+        return call.map(note)
+
+    def noted(self, state: str) -> None:
+        """Take a state that a transition led to; leases do not outlive the running state."""
+        self._record.fields["state"] = state
+        self._record.expires_at = 0
+
+    def renewed(self, expires_at: int) -> None:
+        """Take the end of a renewed lease."""
+        self._record.expires_at = expires_at
+
+    def fields(self) -> dict[str, Any]:
+        """Give the stored fields, to be changed by what a transition replied."""
+        return self._record.fields
+
+    def worker_asking(self) -> str:
+        """Give the name of this process, which needs no warning of what it does itself."""
+        return self._settings.worker_name
+
+    def to_send(self, data: Any) -> bytes:
+        """Take new data, if any, and give the bytes that the store does not have yet."""
+        if data is not None:
+            self._set_value(data)
+        return self._changed_data()
+
+    def encode(self, value: Any) -> bytes:
+        """Write a result or progress with the codec of this job's data; nothing for `None`."""
+        if value is None:
+            return b""
+        return self._settings.codec_named(self.codec_name).encode(value, self.jid)
+
+
+def heartbeat(job: JobVerbs, data: Any) -> Call[float]:
+    """Renew the lease."""
+    sent = job.to_send(data)
+    call = protocol.jobs.heartbeat(job.jid, job.lease, sent)
+    return job.applied(call, job.renewed, sent).map(lambda at: at / 1000)
+
+
+def complete(
+    job: JobVerbs, next_queue: str | None, options: Mapping[str, Any], result: Any
+) -> Call[str]:
+    """Complete or advance, together with all that was held back."""
+    sent = job.to_send(None)
+    call = protocol.jobs.complete(
+        job.jid,
+        job.lease,
+        data=sent,
+        result=job.encode(result),
+        advance=_advance(next_queue, options),
+        jobs=[one.as_map(queue) for queue, one in job.follow_ups],
+        jobs_data=[one.data for _, one in job.follow_ups],
+    )
+
+    def change(reply: CompleteReply) -> None:
+        job.noted(reply.state)
+        job.follow_ups.clear()
+
+    return job.applied(call, change, sent).map(lambda reply: reply.state)
+
+
+def _advance(queue: str | None, options: Mapping[str, Any]) -> dict[str, Any] | None:
+    checked = checks.put_options(options)
+    if queue is not None:
+        return {"queue": checks.name("queue", queue), **checked}
+    if checked:
+        raise BadArgumentError(f"{', '.join(checked)} need a next queue")
+    return None
+
+
+def fail(job: JobVerbs, group: str, message: str, data: Any) -> Call[str]:
+    """Fail."""
+    sent = job.to_send(data)
+    call = protocol.jobs.fail(
+        job.jid,
+        job.lease,
+        checks.line("group", group),
+        checks.text("message", message, LONGEST_MESSAGE),
+        sent,
+    )
+    return job.applied(call, lambda _: job.noted("failed"), sent)
+
+
+def retry(
+    job: JobVerbs, delay: checks.Seconds, group: str | None, message: str | None
+) -> Call[int]:
+    """Give back at the cost of a retry."""
+    span = checks.span("delay", delay)
+    if (group is None) != (message is None):
+        raise BadArgumentError("group and message go together")
+    if group is not None:
+        group, message = (
+            checks.line("group", group),
+            checks.text("message", message, LONGEST_MESSAGE),
+        )
+
+    def change(left: int) -> None:
+        job.fields()["left"] = left
+        job.noted("failed" if left < 0 else "scheduled" if span else "waiting")
+
+    return job.applied(protocol.jobs.retry(job.jid, job.lease, span, group, message), change)
+
+
+def release(job: JobVerbs) -> Call[str]:
+    """Give back at no cost."""
+    return job.applied(protocol.jobs.release(job.jid, job.lease), job.noted)
+
+
+def snooze(job: JobVerbs, delay: checks.Seconds) -> Call[float]:
+    """Give back until later at no cost."""
+    call = protocol.jobs.snooze(job.jid, job.lease, checks.span("delay", delay, 0.001))
+    return job.applied(call, lambda _: job.noted("scheduled")).map(lambda at: at / 1000)
+
+
+def timeout(job: JobVerbs) -> Call[None]:
+    """Take the lease away from whoever holds it."""
+    call = protocol.jobs.timeout([job.jid])
+    return job.applied(call, lambda _: job.noted("stalled")).map(lambda _: None)
+
+
+def force_finish(job: JobVerbs, result: Any) -> Call[str]:
+    """Complete in whatever state."""
+    call = protocol.jobs.force_finish(job.jid, job.encode(result))
+    return job.applied(call, job.noted)
+
+
+def requeue(
+    job: JobVerbs, queue: str, klass: Any, data: Any, options: Mapping[str, Any]
+) -> Call[str]:
+    """Put the same job again, keeping what is not given."""
+    wire = {**checks.put_options(options), "worker": job.worker_asking()}
+    sent = job.to_send(data)
+    if sent and job.codec_name != "json":
+        wire["codec"] = job.codec_name
+    call = protocol.jobs.requeue(
+        checks.name("queue", queue),
+        job.jid,
+        "" if klass is None else checks.klass_name(klass),
+        sent,
+        wire,
+    )
+
+    def change(_: Any) -> None:
+        job.fields()["queue"] = queue
+        if wire.get("depends") or job.state == "depends":
+            job.noted("depends")
+        else:
+            job.noted("scheduled" if wire.get("delay") else "waiting")
+
+    return job.applied(call, change, sent).map(lambda reply: reply.jid)
+
+
+def cancel(job: JobVerbs) -> Call[list[str]]:
+    """Delete."""
+    return job.applied(protocol.jobs.cancel([job.jid]), lambda _: None)
+
+
+def set_priority(job: JobVerbs, value: float) -> Call[None]:
+    """Change the priority."""
+    call = protocol.jobs.priority(job.jid, checks.finite("priority", value))
+    return job.applied(call, lambda reply: job.fields().update(priority=reply)).map(lambda _: None)
+
+
+def tag(job: JobVerbs, tags: Iterable[str]) -> Call[list[str]]:
+    """Add tags."""
+    call = protocol.jobs.tag(job.jid, checks.names("tags", tags))
+    return job.applied(call, lambda reply: job.fields().update(tags=reply))
+
+
+def untag(job: JobVerbs, tags: Iterable[str]) -> Call[list[str]]:
+    """Remove tags."""
+    call = protocol.jobs.untag(job.jid, checks.names("tags", tags))
+    return job.applied(call, lambda reply: job.fields().update(tags=reply))
+
+
+def track(job: JobVerbs) -> Call[None]:
+    """Track."""
+    return job.applied(protocol.jobs.track(job.jid), lambda _: job.fields().update(tracked=True))
+
+
+def untrack(job: JobVerbs) -> Call[bool]:
+    """Stop tracking."""
+    return job.applied(protocol.jobs.untrack(job.jid), lambda _: job.fields().update(tracked=False))
+
+
+def depend(job: JobVerbs, jids: Iterable[str], on_parent_failed: str | None) -> Call[int]:
+    """Add parents."""
+    policy = on_parent_failed
+    if policy is not None:
+        checks.choice("on_parent_failed", policy, checks.PARENT_POLICIES)
+    return protocol.jobs.depends_on(job.jid, checks.names("jids", jids), policy)
+
+
+def undepend(job: JobVerbs, jids: Iterable[str], *, every: bool) -> Call[int]:
+    """Remove parents."""
+    checked = checks.names("jids", jids)
+    if bool(checked) == every:
+        raise BadArgumentError("undepend takes either jids or all=True")
+    return protocol.jobs.depends_off(job.jid, checked)
+
+
+def log(job: JobVerbs, what: str, data: Any) -> Call[None]:
+    """Add to the history."""
+    lease = job.lease if job.state == "running" else ""
+    return protocol.jobs.log(job.jid, lease, checks.line("what", what), job.encode(data))
+
+
+def set_progress(job: JobVerbs, value: Any) -> Call[None]:
+    """Say how far the job is."""
+    return protocol.jobs.progress(job.jid, job.lease, job.encode(value))
