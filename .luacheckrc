@@ -1,22 +1,38 @@
 -- What a script may name is what the server offers it: anything else is an error there, too.
+local function only(...)
+  local fields = {}
+  for _, name in ipairs({ ... }) do
+    fields[name] = {}
+  end
+  return { fields = fields }
+end
+
 stds.redis = {
-  globals = {},
   read_globals = {
-    "ARGV", "KEYS", "cjson", "cmsgpack", "struct",
+    "ARGV", "KEYS",
     "assert", "error", "getmetatable", "ipairs", "next", "pairs", "pcall", "rawequal", "rawget",
     "rawset", "select", "setmetatable", "tonumber", "tostring", "type", "unpack", "xpcall",
-    bit = { other_fields = true },
-    math = { other_fields = true },
-    string = { other_fields = true },
-    table = { other_fields = true },
-    redis = {
-      fields = {
-        "call", "pcall", "error_reply", "status_reply", "sha1hex", "log", "acl_check_cmd",
-        "set_repl", "replicate_commands", "setresp", "breakpoint", "debug", "register_function",
-        "REDIS_VERSION", "REDIS_VERSION_NUM", "REPL_ALL", "REPL_AOF", "REPL_REPLICA", "REPL_SLAVE",
-        "REPL_NONE", "LOG_DEBUG", "LOG_VERBOSE", "LOG_NOTICE", "LOG_WARNING",
-      },
-    },
+    math = only(
+      "abs", "acos", "asin", "atan", "atan2", "ceil", "cos", "cosh", "deg", "exp", "floor", "fmod",
+      "frexp", "huge", "ldexp", "log", "log10", "max", "min", "modf", "pi", "pow", "rad", "random",
+      "randomseed", "sin", "sinh", "sqrt", "tan", "tanh"
+    ),
+    string = only(
+      "byte", "char", "find", "format", "gmatch", "gsub", "len", "lower", "match", "rep",
+      "reverse", "sub", "upper"
+    ),
+    table = only("concat", "insert", "maxn", "remove", "sort"),
+    bit = only(
+      "arshift", "band", "bnot", "bor", "bswap", "bxor", "lshift", "rol", "ror", "rshift", "tobit",
+      "tohex"
+    ),
+    cjson = only("decode", "encode", "null"),
+    cmsgpack = only("pack", "unpack", "unpack_limit", "unpack_one"),
+    struct = only("pack", "size", "unpack"),
+    redis = only(
+      "LOG_DEBUG", "LOG_NOTICE", "LOG_VERBOSE", "LOG_WARNING", "REDIS_VERSION",
+      "REDIS_VERSION_NUM", "call", "error_reply", "log", "pcall", "sha1hex", "status_reply"
+    ),
     "require",  -- ours: qless_py/scripts.py joins the files
   },
 }
