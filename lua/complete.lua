@@ -1,0 +1,42 @@
+-- complete(now, request, jid, lease, data, result, options, data...) -> {state, jobs}
+-- Ends a running job or moves it to the next queue, and puts the jobs that it leaves behind.
+-- Errors: BADARG TOOLARGE NOJOB LOSTLEASE FINISHED CYCLE NOBATCH BATCHCLOSED
+-- Events: completed advanced put
+-- Flags: allow-oom
+
+local check = require("lib.check")
+local completion = require("lib.completion")
+local lease_lib = require("lib.lease")
+local limits = require("lib.limits")
+local session = require("lib.session")
+local submission = require("lib.submission")
+
+local now, request, jid, lease, data, result, options = unpack(ARGV, 1, 7)
+local given = check.options("options", options, { next = true, jobs = true })
+local specs = given.jobs and check.list("jobs", given.jobs, 0, limits.call) or {}
+
+local s, again = session.open(now, request, "config:jobs-history", "config:jobs-history-count")
+if again then
+  return again
+end
+local job = lease_lib.load(jid, lease)
+submission.check_data(s, data)
+submission.check_data(s, result)
+local parents = given.next and completion.check_next(s, job, given.next)
+s.planned = { [jid] = true }
+s.ending = not given.next and jid or nil
+local plans = {}
+if #specs > 0 then
+  plans = submission.check_all(s, specs, { unpack(ARGV, 8) }, { on_conflict = "ignore" })
+end
+
+completion.leave(s, job, data, result)
+if given.next then
+  completion.advance(s, job, given.next, parents)
+else
+  completion.finish(s, job)
+end
+local put = submission.apply_all(s, plans)
+completion.after(s)
+
+return session.close(s, { state = job.record.state, jobs = put })

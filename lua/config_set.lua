@@ -1,0 +1,24 @@
+-- config_set(now, request, option, value) -> true
+-- Sets an option of the namespace; the value of a known one is checked.
+-- Errors: BADARG BADCONFIG
+-- Events: config_set
+-- Flags: allow-oom
+
+local config = require("lib.config")
+local events = require("lib.events")
+local keys = require("lib.keys")
+local session = require("lib.session")
+
+local now, request, option, value = unpack(ARGV)
+config.check(option, value)
+
+local s, again = session.open(now, request)
+if again then
+  return again
+end
+
+redis.call("HSET", keys.meta(), "config:" .. option, value)
+session.publish(s, "log", '{"event":"config_set","option":"' .. option .. '","value":'
+  .. events.quoted(value) .. "}")
+
+return session.close(s, true)

@@ -1,0 +1,22 @@
+-- config_unset(now, request, option) -> true
+-- Gives an option its default value back.
+-- Errors: BADARG
+-- Events: config_unset
+-- Flags: allow-oom
+
+local check = require("lib.check")
+local keys = require("lib.keys")
+local session = require("lib.session")
+
+local now, request, option = unpack(ARGV)
+check.name("option", option)
+
+local s, again = session.open(now, request)
+if again then
+  return again
+end
+
+redis.call("HDEL", keys.meta(), "config:" .. option)
+session.publish(s, "log", '{"event":"config_unset","option":"' .. option .. '"}')
+
+return session.close(s, true)

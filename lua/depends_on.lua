@@ -1,0 +1,39 @@
+-- depends_on(now, request, jid, parents, options) -> number of parents it waits for
+-- Makes a job that waits for others wait for more; unknown and complete ones count as met.
+-- Errors: BADARG NOJOB WRONGSTATE CYCLE
+-- Events: none
+-- Flags: allow-oom
+
+local check = require("lib.check")
+local dependencies = require("lib.dependencies")
+local errors = require("lib.errors")
+local job_lib = require("lib.job")
+local keys = require("lib.keys")
+local limits = require("lib.limits")
+local session = require("lib.session")
+
+local now, request, jid, parents, options = unpack(ARGV)
+check.name("jid", jid)
+local names = check.packed_names("parents", parents, 1)
+local policy = check.options("options", options, { on_parent_failed = true }).on_parent_failed
+  or "wait"
+check.one_of("on_parent_failed", policy, dependencies.POLICIES)
+
+local s, again = session.open(now, request)
+if again then
+  return again
+end
+local job = job_lib.load(jid)
+if job.record.state ~= "depends" then
+  errors.raise("WRONGSTATE", "Job " .. jid .. " is not in the depends state: "
+    .. job.record.state)
+end
+local open = dependencies.unresolved(s, jid, names, true)
+if redis.call("HLEN", keys.parents(jid)) + #open > limits.edges then
+  errors.bad("a job can have " .. limits.edges .. " parents")
+end
+
+dependencies.link(s, job, open, policy)
+job_lib.save(job)
+
+return session.close(s, redis.call("SCARD", keys.dependencies(jid)))

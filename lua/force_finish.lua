@@ -1,0 +1,42 @@
+-- force_finish(now, request, jid, result) -> state
+-- Completes a job in whatever state it is; its worker, if any, has lost it.
+-- Errors: BADARG TOOLARGE NOJOB FINISHED
+-- Events: canceled completed
+-- Flags: allow-oom
+
+local check = require("lib.check")
+local completion = require("lib.completion")
+local errors = require("lib.errors")
+local events = require("lib.events")
+local job_lib = require("lib.job")
+local keys = require("lib.keys")
+local queue_lib = require("lib.queue")
+local session = require("lib.session")
+local submission = require("lib.submission")
+
+local now, request, jid, result = unpack(ARGV)
+check.name("jid", jid)
+
+local s, again = session.open(now, request, "config:jobs-history", "config:jobs-history-count")
+if again then
+  return again
+end
+submission.check_data(s, result)
+local job = job_lib.load(jid)
+if job.record.state == "complete" then
+  errors.raise("FINISHED", "Job " .. jid .. " is complete already")
+end
+
+if job.record.state == "running" then
+  events.lost(s, job, "lock_lost")
+end
+queue_lib.leave(s, job)
+job_lib.note(job, s, "force-finished")
+if result ~= "" then
+  redis.call("SET", keys.result(jid), result)
+  job.record.has_result = true
+end
+completion.finish(s, job)
+completion.after(s)
+
+return session.close(s, "complete")

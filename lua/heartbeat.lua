@@ -1,0 +1,33 @@
+-- heartbeat(now, request, jid, lease, data) -> expires_at
+-- Renews a lease to its full length from now on; data, if any, replaces the job's.
+-- Errors: BADARG TOOLARGE NOJOB LOSTLEASE FINISHED
+-- Events: none
+-- Flags: allow-oom
+
+local job_lib = require("lib.job")
+local lease_lib = require("lib.lease")
+local keys = require("lib.keys")
+local session = require("lib.session")
+local submission = require("lib.submission")
+
+local now, request, jid, lease, data = unpack(ARGV)
+
+local s, again = session.open(now, request)
+if again then
+  return again
+end
+local job = lease_lib.load(jid, lease)
+submission.check_data(s, data)
+
+local expires_at = s.now + lease_lib.length_of(job.record.queue)
+lease_lib.extend(job, expires_at)
+redis.call("ZADD", keys.workers(), s.now, job.record.worker)
+if data ~= "" or job.record.grace then
+  job.record.grace = nil
+  if data ~= "" then
+    job_lib.set_data(job, data)
+  end
+  job_lib.save(job)
+end
+
+return session.close(s, expires_at)

@@ -1,0 +1,48 @@
+-- heartbeat_many(now, request, leases) -> list of expires_at or "CODE detail"
+-- Renews up to 100 leases, [jid, lease] each, every one answered for itself.
+-- Errors: BADARG
+-- Events: none
+-- Flags: allow-oom
+
+local check = require("lib.check")
+local job_lib = require("lib.job")
+local keys = require("lib.keys")
+local lease_lib = require("lib.lease")
+local limits = require("lib.limits")
+local session = require("lib.session")
+
+local now, request, leases = unpack(ARGV)
+local pairs_given = check.packed_list("leases", leases, 0, limits.call)
+local jids = {}
+for i, pair in ipairs(pairs_given) do
+  check.list("lease", pair, 2, 2)
+  jids[i] = check.name("jid", pair[1])
+  check.text("lease", pair[2], 200)
+end
+
+local s, again = session.open(now, request)
+if again then
+  return again
+end
+local lengths = {}
+
+local function renew(job)
+  local queue = job.record.queue
+  lengths[queue] = lengths[queue] or lease_lib.length_of(queue)
+  local expires_at = s.now + lengths[queue]
+  lease_lib.extend(job, expires_at)
+  redis.call("ZADD", keys.workers(), s.now, job.record.worker)
+  if job.record.grace then
+    job.record.grace = nil
+    job_lib.save(job)
+  end
+  return expires_at
+end
+
+local answers = {}
+for i, job in ipairs(job_lib.find_all(jids)) do
+  local code, detail = lease_lib.refusal(job, jids[i], pairs_given[i][2])
+  answers[i] = code and (code .. " " .. detail) or renew(job)
+end
+
+return session.close(s, answers)

@@ -1,0 +1,152 @@
+-- Edges between jobs. A job's parents are kept for its life, as policy:sequence; those that it
+-- still waits for in `dependencies`; a parent knows its waiting dependents. What a parent's end
+-- sets free goes into a list of releases (lib.releases), which calls drain in bounded steps.
+
+local errors = require("lib.errors")
+local job_lib = require("lib.job")
+local keys = require("lib.keys")
+local limits = require("lib.limits")
+local session = require("lib.session")
+
+local dependencies = {}
+
+dependencies.POLICIES = { wait = true, cancel = true, fail = true, run = true }
+
+-- Refuses an edge from `jid` to any of `parents` when one of them comes after `jid` already.
+local function refuse_cycle(jid, parents)
+  local wanted, seen, pending, walked = {}, { [jid] = true }, { jid }, 0
+  for _, parent in ipairs(parents) do
+    wanted[parent] = true
+  end
+  while #pending > 0 do
+    local key = keys.dependents(table.remove(pending))
+    for _, dependent in ipairs(redis.call("ZRANGE", key, 0, limits.edges - walked)) do
+      if wanted[dependent] then
+        errors.raise("CYCLE", "Job " .. dependent .. " already depends on " .. jid)
+      end
+      walked = walked + 1
+      if walked > limits.edges then
+        errors.raise("CYCLE", "Job " .. jid .. " has too many dependents to rule out a cycle")
+      end
+      if not seen[dependent] then
+        seen[dependent] = true
+        pending[#pending + 1] = dependent
+      end
+    end
+  end
+end
+
+local function is_open(s, jid, parent)
+  if jid == s.ending then
+    return false
+  end
+  return s.planned[jid] or (parent and parent.record.state ~= "complete")
+end
+
+-- The parents that `jid` would have to wait for: those that exist and are not complete, or that
+-- the same call puts (s.planned); the job that the call itself completes (s.ending) is none.
+-- A new jid has no dependents, so it cannot close a cycle.
+function dependencies.unresolved(s, jid, parents, exists)
+  local open = {}
+  s.planned = s.planned or {}
+  for i, parent in ipairs(job_lib.find_all(parents)) do
+    if parents[i] == jid then
+      errors.raise("CYCLE", "Job " .. jid .. " cannot depend on itself")
+    end
+    if is_open(s, parents[i], parent) then
+      open[#open + 1] = parents[i]
+    end
+  end
+  if exists and #open > 0 then
+    refuse_cycle(jid, open)
+  end
+  return open
+end
+
+-- Adds edges to parents that were found unresolved. A parent that has failed already has its
+-- policy applied like one that fails later.
+function dependencies.link(s, job, parents, policy)
+  local jid = job.jid
+  local score = policy == "wait" and 0 or 1
+  for _, parent in ipairs(parents) do
+    local edge = policy .. ":" .. string.format("%.0f", session.next(s))
+    redis.call("HSET", keys.parents(jid), parent, edge)
+    redis.call("SADD", keys.dependencies(jid), parent)
+    redis.call("ZADD", keys.dependents(parent), score, jid)
+    if score == 1 then
+      local found = job_lib.find(parent)
+      if found and found.record.state == "failed" then
+        dependencies.register(s, parent, "failed")
+      end
+    end
+  end
+  job.record.parents = true
+end
+
+-- Drops a result that outlived its job for the sake of dependents that are now done.
+local function drop_hold(parent, holder)
+  local key = keys.holds(parent)
+  redis.call("SREM", key, holder)
+  if redis.call("EXISTS", key) == 0 and redis.call("EXISTS", keys.job(parent)) == 0 then
+    redis.call("DEL", keys.result(parent))
+  end
+end
+dependencies.drop_hold = drop_hold
+
+-- Takes single edges away.
+function dependencies.cut(job, parents)
+  local jid = job.jid
+  for _, parent in ipairs(parents) do
+    redis.call("SREM", keys.dependencies(jid), parent)
+    redis.call("HDEL", keys.parents(jid), parent)
+    redis.call("ZREM", keys.dependents(parent), jid)
+    drop_hold(parent, jid)
+  end
+  if redis.call("EXISTS", keys.parents(jid)) == 0 then
+    job.record.parents = nil
+  end
+end
+
+-- Takes all edges to parents away: the job ended, or was put with other ones.
+function dependencies.unlink(job)
+  if not job.record.parents then
+    return
+  end
+  for _, parent in ipairs(redis.call("HKEYS", keys.parents(job.jid))) do
+    redis.call("ZREM", keys.dependents(parent), job.jid)
+    drop_hold(parent, job.jid)
+  end
+  redis.call("DEL", keys.parents(job.jid), keys.dependencies(job.jid))
+  job.record.parents = nil
+end
+
+-- Queues something for the drain; returns its token.
+function dependencies.enlist(s, record)
+  local token = string.format("%.0f", session.next(s))
+  redis.call("SET", keys.release(token), cmsgpack.pack(record))
+  redis.call("ZADD", keys.releases(), s.now, token)
+  redis.call("ZADD", keys.due(), "LT", s.now, "releases")
+  s.released = true
+  return token
+end
+
+-- Sets the dependents of `parent` free in the drain: "complete" and "canceled" free all of them,
+-- "failed" those whose policy is not to wait. The list survives whatever becomes of the parent.
+function dependencies.register(s, parent, reason)
+  local key = keys.dependents(parent)
+  if reason == "failed" then
+    if redis.call("ZCOUNT", key, 1, 1) > 0 then
+      dependencies.enlist(s, { parent = parent, reason = reason })
+    end
+    return
+  end
+  if redis.call("EXISTS", key) == 1 then
+    local token = dependencies.enlist(s, { parent = parent, reason = reason })
+    redis.call("RENAME", key, keys.released(token))
+    if redis.call("EXISTS", keys.result(parent)) == 1 then
+      redis.call("SADD", keys.holds(parent), "release:" .. token)
+    end
+  end
+end
+
+return dependencies

@@ -1,0 +1,17 @@
+-- The one way a script refuses a call: `CODE detail`, raised before the first write.
+
+local errors = {}
+
+function errors.raise(code, detail)
+  error({ err = code .. " " .. detail })
+end
+
+function errors.bad(detail)
+  errors.raise("BADARG", detail)
+end
+
+function errors.no_job(jid)
+  errors.raise("NOJOB", "Job " .. jid .. " does not exist")
+end
+
+return errors

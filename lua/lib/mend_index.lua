@@ -1,0 +1,205 @@
+-- Brings indexes in line: entries that no job claims go, sums are made anew from what they sum.
+
+local batches = require("lib.batches")
+local finish = require("lib.finish")
+local job_lib = require("lib.job")
+local keys = require("lib.keys")
+local queue_lib = require("lib.queue")
+
+local mend_index = {}
+
+-- The number of jobs of a tag; a tag that nobody has is not listed.
+function mend_index.tag(_, tag)
+  local number = redis.call("ZCARD", keys.tag(tag))
+  if number == 0 then
+    redis.call("ZREM", keys.tags(), tag)
+  else
+    redis.call("ZADD", keys.tags(), number, tag)
+  end
+end
+
+-- A failure group is listed, by its last failure, while it has jobs.
+function mend_index.group(_, group)
+  local last = redis.call("ZREVRANGE", keys.group(group), 0, 0, "WITHSCORES")[2]
+  if last then
+    redis.call("ZADD", keys.failed(), last, group)
+  else
+    redis.call("ZREM", keys.failed(), group)
+  end
+end
+
+function mend_index.tracking()
+  redis.call("HSET", keys.meta(), "tracking", redis.call("ZCARD", keys.tracked()))
+end
+
+-- The members counted again; closed and empty, the batch is finished.
+function mend_index.batch(s, name)
+  local key = keys.batch(name)
+  if redis.call("EXISTS", key) == 0 then
+    redis.call("ZREM", keys.batches(), name)
+    return
+  end
+  local found = redis.call("HMGET", key, "completed", "failed", "canceled")
+  local total = redis.call("SCARD", keys.members(name))
+  for i = 1, 3 do
+    total = total + (tonumber(found[i] or 0))
+  end
+  redis.call("HSET", key, "total", string.format("%.0f", total))
+  redis.call("ZADD", keys.batches(), "NX", s.now, name)
+  batches.finish_if_done(s, name)
+end
+
+local OUTCOMES = { complete = "completed", failed = "failed" }
+
+local function left_batch(s, name, job)
+  local outcome = job and OUTCOMES[job.record.state] or "canceled"
+  if redis.call("EXISTS", keys.batch(name)) == 1 then
+    redis.call("HINCRBY", keys.batch(name), outcome, 1)
+    mend_index.batch(s, name)
+  end
+end
+
+local function in_queue(state, other)
+  return function(record, name)
+    return (record.state == state or record.state == other) and record.queue == name
+  end
+end
+
+local function field(which)
+  return function(record, name)
+    return record[which] == name
+  end
+end
+
+local function contains(list, wanted)
+  for _, value in ipairs(list or {}) do
+    if value == wanted then
+      return true
+    end
+  end
+  return false
+end
+
+local INDEXES = {
+  waiting = { key = keys.waiting, claims = in_queue("waiting", "stalled") },
+  scheduled = { key = keys.scheduled, claims = in_queue("scheduled") },
+  depends = { key = keys.depends, claims = in_queue("depends") },
+  running = { key = keys.running, claims = in_queue("running") },
+  worker = { key = keys.worker_jobs, claims = field("worker") },
+  group = { key = keys.group, claims = field("group"), after = mend_index.group },
+  tag = {
+    key = keys.tag,
+    claims = function(record, tag)
+      return contains(record.tags, tag)
+    end,
+    after = mend_index.tag,
+  },
+  complete = {
+    key = keys.complete,
+    claims = function(record)
+      return record.state == "complete"
+    end,
+  },
+  tracked = {
+    key = keys.tracked,
+    claims = function(record)
+      return record.tracked
+    end,
+    after = mend_index.tracking,
+  },
+  batch = {
+    key = keys.members,
+    verb = "SREM",
+    claims = function(record, name)
+      return record.batch == name and not OUTCOMES[record.state]
+    end,
+    after = left_batch,
+  },
+}
+
+-- Takes an entry out of an index unless its job claims it.
+function mend_index.stray(s, name, member, index)
+  local known = INDEXES[index]
+  if not known then
+    return
+  end
+  local jid = index == "waiting" and string.sub(member, 13) or member
+  local job = job_lib.find(jid)
+  if job and known.claims(job.record, name)
+    and (index ~= "waiting" or job.record.order .. jid == member) then
+    return
+  end
+  redis.call(known.verb or "ZREM", known.key(name), member)
+  if known.after then
+    known.after(s, name, job)
+  end
+end
+
+-- A recurring job without a slot gets one; a slot without its recurring job goes.
+function mend_index.slot(s, queue, jid)
+  local value = redis.call("GET", keys.recurring(jid))
+  local record = value and job_lib.parse(jid, value).record
+  if not record or record.queue ~= queue then
+    redis.call("ZREM", keys.slots(queue), jid)
+    return
+  end
+  redis.call("ZADD", keys.slots(queue), "NX", s.now + record.interval, jid)
+  redis.call("ZADD", keys.queues(), "NX", s.now, queue)
+  queue_lib.due("recurring:" .. queue, redis.call("ZSCORE", keys.slots(queue), jid))
+end
+
+function mend_index.recurring(s, jid)
+  local value = redis.call("GET", keys.recurring(jid))
+  if value then
+    mend_index.slot(s, job_lib.parse(jid, value).record.queue, jid)
+  end
+end
+
+local LISTS = {
+  failed = { list = keys.failed, key = keys.group },
+  tags = { list = keys.tags, key = keys.tag },
+  batches = { list = keys.batches, key = keys.batch },
+  releases = { list = keys.releases, key = keys.release },
+  windows = { list = keys.windows, key = keys.unique },
+}
+
+-- A name in a list goes when what it names is not there.
+function mend_index.listed(_, name, _, list)
+  local known = LISTS[list]
+  if known and redis.call("EXISTS", known.key(name)) == 0 then
+    redis.call("ZREM", known.list(), name)
+  end
+end
+
+-- The duty is looked at next time, and then sets its own instant.
+function mend_index.due(s, duty)
+  queue_lib.due(duty, s.now)
+end
+
+function mend_index.duty(_, duty)
+  redis.call("ZREM", keys.due(), duty)
+end
+
+function mend_index.worker(s, worker)
+  redis.call("ZADD", keys.workers(), "NX", s.now, worker)
+end
+
+function mend_index.queue(s, queue)
+  redis.call("ZADD", keys.queues(), "NX", s.now, queue)
+end
+
+-- A key is held until the end of its window, or by a job in its scope.
+function mend_index.unique(s, key)
+  local packed = redis.call("GET", keys.unique(key))
+  local ends = packed and cmsgpack.unpack(packed)["until"]
+  if ends then
+    redis.call("ZADD", keys.windows(), ends, key)
+    return
+  end
+  redis.call("ZREM", keys.windows(), key)
+  if packed and not require("lib.unique").holder(s, key) then
+    redis.call("DEL", keys.unique(key))
+  end
+end
+
+return mend_index

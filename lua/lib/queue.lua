@@ -1,0 +1,147 @@
+-- Where a job is. `leave` takes it out of the one place that its state names, the `to_…`
+-- functions put it into one; the caller saves the job afterwards.
+
+local keys = require("lib.keys")
+local limits = require("lib.limits")
+local session = require("lib.session")
+local stats = require("lib.stats")
+
+local queue = {}
+
+-- Lowers the instant at which a duty must be looked at.
+function queue.due(duty, at)
+  redis.call("ZADD", keys.due(), "LT", at, duty)
+end
+
+function queue.wake(name)
+  redis.call("ZADD", keys.wake(name), 0, "work")
+end
+
+-- The member of the waiting set: equal scores sort by it, so by age, then by arrival.
+function queue.order(s, eligible)
+  return struct.pack(">I6I6", math.max(eligible, 0), session.next(s))
+end
+
+function queue.eligible_at(record)
+  return (struct.unpack(">I6", record.order))
+end
+
+function queue.add_waiting(job, score)
+  local record = job.record
+  redis.call("ZADD", keys.waiting(record.queue), score, record.order .. job.jid)
+  queue.wake(record.queue)
+end
+
+-- By priority, then by the instant at which it became eligible.
+function queue.to_waiting(s, job, name, eligible)
+  local record = job.record
+  record.state, record.queue = "waiting", name
+  record.order = queue.order(s, eligible)
+  queue.add_waiting(job, -(record.priority or 0))
+end
+
+-- Back with its old age, as after a release.
+function queue.back_to_waiting(s, job)
+  local record = job.record
+  record.state = "waiting"
+  record.order = record.order or queue.order(s, s.now)
+  queue.add_waiting(job, -(record.priority or 0))
+end
+
+-- Ahead of every priority: a lost lease, or a job that was timed out.
+function queue.to_front(s, job, state, score)
+  local record = job.record
+  record.state = state
+  record.order = queue.order(s, s.now)
+  queue.add_waiting(job, score)
+end
+
+function queue.to_scheduled(s, job, name, due)
+  local record = job.record
+  record.state, record.queue, record.due = "scheduled", name, due
+  redis.call("ZADD", keys.scheduled(name), due, job.jid)
+  queue.due("scheduled:" .. name, due)
+  if due - s.now < 2000 then
+    queue.wake(name)
+  end
+end
+
+-- Now or later, as `due` says.
+function queue.to_ready(s, job, name, due, eligible)
+  if due and due > s.now then
+    queue.to_scheduled(s, job, name, due)
+  else
+    job.record.due = nil
+    queue.to_waiting(s, job, name, eligible or due or s.now)
+  end
+end
+
+function queue.to_depends(s, job, name, due)
+  local record = job.record
+  record.state, record.queue, record.due = "depends", name, due
+  redis.call("ZADD", keys.depends(name), s.now, job.jid)
+end
+
+local function drop_lease(job)
+  local record = job.record
+  redis.call("ZREM", keys.running(record.queue), job.jid)
+  redis.call("ZREM", keys.worker_jobs(record.worker), job.jid)
+  record.worker, record.lease, record.popped_at, record.grace = nil, nil, nil, nil
+end
+
+local function leave_waiting(_, job)
+  redis.call("ZREM", keys.waiting(job.record.queue), job.record.order .. job.jid)
+end
+
+local function leave_failed(s, job)
+  local record = job.record
+  local key = keys.group(record.group)
+  redis.call("ZREM", key, job.jid)
+  if redis.call("EXISTS", key) == 0 then
+    redis.call("ZREM", keys.failed(), record.group)
+  end
+  stats.undo_failure(s, record.queue, record.failed_at)
+  record.group, record.failed_at = nil, nil
+end
+
+local leaving = {
+  waiting = leave_waiting,
+  stalled = leave_waiting,
+  scheduled = function(_, job)
+    redis.call("ZREM", keys.scheduled(job.record.queue), job.jid)
+    job.record.due = nil
+  end,
+  depends = function(_, job)
+    redis.call("ZREM", keys.depends(job.record.queue), job.jid)
+  end,
+  running = function(_, job)
+    drop_lease(job)
+  end,
+  failed = leave_failed,
+  complete = function(_, job)
+    redis.call("ZREM", keys.complete(), job.jid)
+    job.record.completed_at = nil
+  end,
+}
+
+function queue.leave(s, job)
+  leaving[job.record.state](s, job)
+end
+
+-- Whether the packed pause of a queue, if any, still holds.
+function queue.is_paused(s, packed)
+  local ends = packed and cmsgpack.unpack(packed)["until"]
+  return packed and not (ends and ends <= s.now)
+end
+
+-- Moves a waiting job within its queue; what stands in front of every priority stays there.
+function queue.reorder(job)
+  local record = job.record
+  local key, member = keys.waiting(record.queue), record.order .. job.jid
+  local score = tonumber(redis.call("ZSCORE", key, member))
+  if score > limits.reclaimed then
+    redis.call("ZADD", key, -(record.priority or 0), member)
+  end
+end
+
+return queue

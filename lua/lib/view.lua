@@ -1,0 +1,66 @@
+-- What a reply shows of a job: its stored value as it is, and what lies in other keys.
+
+local job_lib = require("lib.job")
+local keys = require("lib.keys")
+local limits = require("lib.limits")
+
+local view = {}
+
+-- Enough to run the job.
+function view.brief(job, value, expires_at)
+  local record = job.record
+  local shown = { jid = job.jid, value = value, expires_at = expires_at }
+  if record.apart then
+    shown.data = redis.call("GET", keys.data(job.jid)) or ""
+  end
+  if record.has_failure then
+    local failure = redis.call("GET", keys.failure(job.jid))
+    shown.failure = failure and cmsgpack.unpack(failure) or nil
+  end
+  if record.parents then
+    shown.parents = redis.call("HKEYS", keys.parents(job.jid))
+  end
+  return shown
+end
+
+local function present(reply)
+  return reply or nil
+end
+
+local function expiry(job)
+  if job.record.state ~= "running" then
+    return nil
+  end
+  return tonumber(redis.call("ZSCORE", keys.running(job.record.queue), job.jid) or 0)
+end
+
+-- Everything there is.
+function view.full(s, job)
+  local jid, record = job.jid, job.record
+  local shown = view.brief(job, job_lib.pack(job), expiry(job))
+  shown.dependents = redis.call("ZRANGE", keys.dependents(jid), 0, limits.edges - 1)
+  shown.dependencies = record.parents and redis.call("SMEMBERS", keys.dependencies(jid)) or {}
+  shown.result = record.has_result and present(redis.call("GET", keys.result(jid))) or nil
+  shown.progress = record.has_progress and present(redis.call("GET", keys.progress(jid))) or nil
+  shown.history = job_lib.spilled(job, s)
+  return shown
+end
+
+-- A recurring job; its next slot is a score in its queue, or in its record while it is paused.
+function view.recurring(job)
+  local slot = job.record.slot or redis.call("ZSCORE", keys.slots(job.record.queue), job.jid)
+  return { jid = job.jid, recurring = job_lib.pack(job), next = tonumber(slot or 0) }
+end
+
+local function find_recurring(jid)
+  local value = redis.call("GET", keys.recurring(jid))
+  return value and view.recurring(job_lib.parse(jid, value))
+end
+
+-- The job or recurring job of that jid, or false.
+function view.of(s, jid)
+  local job = job_lib.find(jid)
+  return job and view.full(s, job) or find_recurring(jid) or false
+end
+
+return view

@@ -1,0 +1,28 @@
+-- log(now, request, jid, lease, what, data) -> true
+-- Adds an entry to the history of a job; with a lease only while that lease holds.
+-- Errors: BADARG TOOLARGE NOJOB LOSTLEASE FINISHED
+-- Events: none
+-- Flags: allow-oom
+
+local check = require("lib.check")
+local job_lib = require("lib.job")
+local lease_lib = require("lib.lease")
+local session = require("lib.session")
+local submission = require("lib.submission")
+
+local now, request, jid, lease, what, data = unpack(ARGV)
+check.name("jid", jid)
+check.line("what", what)
+check.text("lease", lease, 200)
+
+local s, again = session.open(now, request)
+if again then
+  return again
+end
+submission.check_data(s, data)
+local job = lease ~= "" and lease_lib.load(jid, lease) or job_lib.load(jid)
+
+job_lib.note_apart(job, s, what, data ~= "" and { data = data } or nil)
+job_lib.save(job)
+
+return session.close(s, true)

@@ -1,0 +1,39 @@
+-- pause(now, request, queues, options) -> true
+-- Stops the handing out of the queues, for good or until an instant; all else goes on.
+-- Errors: BADARG
+-- Events: paused
+-- Flags: allow-oom
+
+local check = require("lib.check")
+local events = require("lib.events")
+local keys = require("lib.keys")
+local queue_lib = require("lib.queue")
+local session = require("lib.session")
+
+local now, request, queues, options = unpack(ARGV)
+local names = check.packed_names("queues", queues, 1)
+local pause = check.options("options", options, { reason = true, ["until"] = true, by = true })
+check.text("reason", pause.reason or "", 1024)
+check.text("by", pause.by or "", 255)
+check.count("until", pause["until"] or 0, 0, 4503599627370495)
+
+local s, again = session.open(now, request)
+if again then
+  return again
+end
+pause.since = s.now
+
+for _, queue in ipairs(names) do
+  redis.call("HSET", keys.meta(), "paused:" .. queue, cmsgpack.pack(pause))
+  redis.call("ZADD", keys.queues(), "NX", s.now, queue)
+  if pause["until"] then
+    redis.call("ZADD", keys.due(), pause["until"], "pause:" .. queue)
+  else
+    redis.call("ZREM", keys.due(), "pause:" .. queue)
+  end
+  queue_lib.wake(queue)
+  session.publish(s, "log", '{"event":"paused","queue":"' .. queue .. '","reason":'
+    .. events.quoted(pause.reason or "") .. "}")
+end
+
+return session.close(s, true)

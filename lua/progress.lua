@@ -1,0 +1,30 @@
+-- progress(now, request, jid, lease, data) -> true
+-- Keeps what a running job says of its progress, and tells it.
+-- Errors: BADARG TOOLARGE NOJOB LOSTLEASE FINISHED
+-- Events: progress
+-- Flags: allow-oom
+
+local events = require("lib.events")
+local job_lib = require("lib.job")
+local keys = require("lib.keys")
+local lease_lib = require("lib.lease")
+local session = require("lib.session")
+local submission = require("lib.submission")
+
+local now, request, jid, lease, data = unpack(ARGV)
+
+local s, again = session.open(now, request)
+if again then
+  return again
+end
+submission.check_data(s, data)
+local job = lease_lib.load(jid, lease)
+
+redis.call("SET", keys.progress(jid), data)
+if not job.record.has_progress then
+  job.record.has_progress = true
+  job_lib.save(job)
+end
+events.log(s, "progress", jid, job.record.queue)
+
+return session.close(s, true)

@@ -1,0 +1,21 @@
+-- put(now, request, queue, jid, klass, data, options) -> [jid, whether it took effect]
+-- Puts a job into a queue, or moves and replaces the one that has this jid.
+-- Errors: BADARG TOOLARGE EXISTS CYCLE NOBATCH BATCHCLOSED NOJOB LOSTLEASE FINISHED
+-- Events: put lock_lost
+-- Flags: none
+
+local check = require("lib.check")
+local session = require("lib.session")
+local submission = require("lib.submission")
+
+local now, request, queue, jid, klass, data, options = unpack(ARGV)
+local spec = check.options("options", options, submission.OPTIONS)
+spec.queue, spec.jid, spec.klass, spec.data = queue, jid, klass, data
+
+local s, again = session.open(now, request)
+if again then
+  return again
+end
+local plan = submission.check(s, spec)
+
+return session.close(s, submission.apply(s, plan))

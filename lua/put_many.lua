@@ -1,0 +1,23 @@
+-- put_many(now, request, queue, jobs, data...) -> list of [jid, whether it took effect]
+-- Puts 1 to 100 jobs, all of them or none; the i-th argument after jobs is the data of the i-th.
+-- Errors: BADARG TOOLARGE EXISTS CYCLE NOBATCH BATCHCLOSED NOJOB LOSTLEASE FINISHED
+-- Events: put lock_lost
+-- Flags: none
+
+local check = require("lib.check")
+local limits = require("lib.limits")
+local session = require("lib.session")
+local submission = require("lib.submission")
+
+local now, request, queue, jobs = unpack(ARGV, 1, 4)
+check.name("queue", queue)
+local specs = check.packed_list("jobs", jobs, 1, limits.call)
+
+local s, again = session.open(now, request)
+if again then
+  return again
+end
+local data = { unpack(ARGV, 5) }
+local plans = submission.check_all(s, specs, data, { queue = queue })
+
+return session.close(s, submission.apply_all(s, plans))

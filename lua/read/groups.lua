@@ -1,0 +1,24 @@
+-- groups(now, offset, count) -> {total, groups: [group, number, last failed_at]}
+-- Lists failure groups, the one that failed last first.
+-- Errors: BADARG
+-- Events: none
+
+local check = require("lib.check")
+local keys = require("lib.keys")
+local limits = require("lib.limits")
+local session = require("lib.session")
+
+local now, offset, count = unpack(ARGV)
+local from = check.integer("offset", offset, 0, 2 ^ 52)
+local size = check.integer("count", count, 0, limits.page)
+session.read(now)
+
+local groups = {}
+local flat = size > 0 and redis.call("ZREVRANGE", keys.failed(), from, from + size - 1,
+  "WITHSCORES") or {}
+for i = 1, #flat, 2 do
+  local number = redis.call("ZCARD", keys.group(flat[i]))
+  groups[#groups + 1] = { flat[i], number, tonumber(flat[i + 1]) }
+end
+
+return cmsgpack.pack({ total = redis.call("ZCARD", keys.failed()), groups = groups })

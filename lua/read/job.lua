@@ -1,0 +1,14 @@
+-- job(now, jid) -> view of the job or recurring job, or false
+-- Shows one job with everything that belongs to it.
+-- Errors: BADARG
+-- Events: none
+
+local check = require("lib.check")
+local session = require("lib.session")
+local view = require("lib.view")
+
+local now, jid = unpack(ARGV)
+check.name("jid", jid)
+local s = session.read(now)
+
+return cmsgpack.pack(view.of(s, jid))

@@ -1,0 +1,16 @@
+-- length(now, queue) -> number of jobs
+-- Counts the jobs of a queue that run, wait or are scheduled.
+-- Errors: BADARG
+-- Events: none
+
+local check = require("lib.check")
+local keys = require("lib.keys")
+local session = require("lib.session")
+
+local now, queue = unpack(ARGV)
+check.name("queue", queue)
+session.read(now)
+
+return cmsgpack.pack(redis.call("ZCARD", keys.running(queue))
+  + redis.call("ZCARD", keys.waiting(queue))
+  + redis.call("ZCARD", keys.scheduled(queue)))

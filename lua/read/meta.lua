@@ -1,0 +1,20 @@
+-- meta(now) -> {schema, clock, time, sequence, now}
+-- Shows what the namespace says of itself; usable whatever its schema is.
+-- Errors: BADARG
+-- Events: none
+
+local check = require("lib.check")
+local keys = require("lib.keys")
+
+local now = unpack(ARGV)
+check.given("now", now)
+local fields = redis.call("HMGET", keys.meta(), "schema", "clock", "time", "sequence")
+local time = redis.call("TIME")
+
+return cmsgpack.pack({
+  schema = fields[1] or nil,
+  clock = fields[2] or nil,
+  time = tonumber(fields[3] or nil),
+  sequence = tonumber(fields[4] or nil),
+  now = time[1] * 1000 + math.floor(time[2] / 1000),
+})

@@ -1,0 +1,27 @@
+-- queues(now, offset, count) -> {total, queues}
+-- Counts the jobs of all queues, in the order of their first sight.
+-- Errors: BADARG
+-- Events: none
+
+local check = require("lib.check")
+local keys = require("lib.keys")
+local limits = require("lib.limits")
+local listing = require("lib.listing")
+local session = require("lib.session")
+
+local now, offset, count = unpack(ARGV)
+local from = check.integer("offset", offset, 0, 2 ^ 52)
+local size = check.integer("count", count, 0, limits.page)
+local names = size > 0 and redis.call("ZRANGE", keys.queues(), from, from + size - 1) or {}
+local fields = {}
+for i, queue in ipairs(names) do
+  fields[i] = "paused:" .. queue
+end
+local s = session.read(now, unpack(fields))
+
+local shown = {}
+for i, queue in ipairs(names) do
+  shown[i] = listing.counts(s, queue, s.meta[7 + i])
+end
+
+return cmsgpack.pack({ total = redis.call("ZCARD", keys.queues()), queues = shown })

@@ -1,0 +1,29 @@
+-- recurring(now, queue, offset, count) -> {total, jobs}
+-- Pages through the recurring jobs of a queue, the next one first.
+-- Errors: BADARG
+-- Events: none
+
+local check = require("lib.check")
+local job_lib = require("lib.job")
+local keys = require("lib.keys")
+local limits = require("lib.limits")
+local session = require("lib.session")
+local view = require("lib.view")
+
+local now, queue, offset, count = unpack(ARGV)
+check.name("queue", queue)
+local from = check.integer("offset", offset, 0, 2 ^ 52)
+local size = check.integer("count", count, 0, limits.call)
+session.read(now)
+
+local key = keys.slots(queue)
+local shown = {}
+local jids = size > 0 and redis.call("ZRANGE", key, from, from + size - 1) or {}
+for _, jid in ipairs(jids) do
+  local value = redis.call("GET", keys.recurring(jid))
+  if value then
+    shown[#shown + 1] = view.recurring(job_lib.parse(jid, value))
+  end
+end
+
+return cmsgpack.pack({ total = redis.call("ZCARD", key), jobs = shown })

@@ -1,0 +1,11 @@
+-- request(now, request) -> {state, reply}
+-- Says whether a request was carried out: done with its reply, older, or unknown.
+-- Errors: BADARG
+-- Events: none
+
+local session = require("lib.session")
+
+local now, request = unpack(ARGV)
+session.read(now)
+
+return cmsgpack.pack(session.ask(request))

@@ -1,0 +1,17 @@
+-- series(now, queue, from, to, resolution) -> list of {at, put, popped, completed, failed, retried, stalled, depth, head_age, wait, run}
+-- Lists what a queue did per minute or per ten minutes, between two instants.
+-- Errors: BADARG
+-- Events: none
+
+local check = require("lib.check")
+local report = require("lib.report")
+local session = require("lib.session")
+
+local now, queue, from, to, resolution = unpack(ARGV)
+check.name("queue", queue)
+local low = check.integer("from", from, 0, 2 ^ 52)
+local high = check.integer("to", to, 0, 2 ^ 52)
+check.one_of("resolution", resolution, report.RESOLUTIONS)
+local s = session.read(now)
+
+return cmsgpack.pack(report.series(s, queue, low, high, resolution))

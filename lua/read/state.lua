@@ -1,0 +1,16 @@
+-- state(now, state, queue, offset, count) -> {total, jids}
+-- Pages through the jobs of one state in a queue; due ones count as waiting, lapsed ones as stalled.
+-- Errors: BADARG
+-- Events: none
+
+local check = require("lib.check")
+local limits = require("lib.limits")
+local listing = require("lib.listing")
+local session = require("lib.session")
+
+local now, state, queue, offset, count = unpack(ARGV)
+local from = check.integer("offset", offset, 0, 2 ^ 52)
+local size = check.integer("count", count, 0, limits.page)
+local s = session.read(now)
+
+return cmsgpack.pack(listing.page(s, state, queue, from, size))

@@ -1,0 +1,20 @@
+-- tagged(now, tag, offset, count) -> {total, jids}
+-- Pages through the jobs that have a tag, in the order of their tagging.
+-- Errors: BADARG
+-- Events: none
+
+local check = require("lib.check")
+local keys = require("lib.keys")
+local limits = require("lib.limits")
+local session = require("lib.session")
+
+local now, tag, offset, count = unpack(ARGV)
+check.name("tag", tag)
+local from = check.integer("offset", offset, 0, 2 ^ 52)
+local size = check.integer("count", count, 0, limits.page)
+session.read(now)
+
+local key = keys.tag(tag)
+local jids = size > 0 and redis.call("ZRANGE", key, from, from + size - 1) or {}
+
+return cmsgpack.pack({ total = redis.call("ZCARD", key), jids = jids })

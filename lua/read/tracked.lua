@@ -1,0 +1,30 @@
+-- tracked(now, offset, count) -> {total, jobs, expired}
+-- Shows tracked jobs; of those that are gone only the jid is left.
+-- Errors: BADARG
+-- Events: none
+
+local check = require("lib.check")
+local job_lib = require("lib.job")
+local keys = require("lib.keys")
+local limits = require("lib.limits")
+local session = require("lib.session")
+local view = require("lib.view")
+
+local now, offset, count = unpack(ARGV)
+local from = check.integer("offset", offset, 0, 2 ^ 52)
+local size = check.integer("count", count, 0, limits.call)
+local s = session.read(now)
+
+local shown, expired = {}, {}
+local jids = size > 0 and redis.call("ZRANGE", keys.tracked(), from, from + size - 1) or {}
+for _, jid in ipairs(jids) do
+  local job = job_lib.find(jid)
+  if job then
+    shown[#shown + 1] = view.full(s, job)
+  else
+    expired[#expired + 1] = jid
+  end
+end
+local total = redis.call("ZCARD", keys.tracked())
+
+return cmsgpack.pack({ total = total, jobs = shown, expired = expired })

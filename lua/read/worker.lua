@@ -1,0 +1,28 @@
+-- worker(now, worker, offset, count) -> {jobs, stalled, seen_at, info}
+-- Pages through the jobs of one worker; lapsed ones apart.
+-- Errors: BADARG
+-- Events: none
+
+local check = require("lib.check")
+local keys = require("lib.keys")
+local limits = require("lib.limits")
+local session = require("lib.session")
+
+local now, worker, offset, count = unpack(ARGV)
+check.name("worker", worker)
+local from = check.integer("offset", offset, 0, 2 ^ 52)
+local size = check.integer("count", count, 0, limits.page)
+local s = session.read(now)
+
+local key = keys.worker_jobs(worker)
+local lapsed = redis.call("ZRANGEBYSCORE", key, "-inf", s.now, "LIMIT", from, size)
+local held = redis.call("ZRANGEBYSCORE", key, "(" .. string.format("%.0f", s.now), "+inf",
+  "LIMIT", from, size)
+local info = redis.call("GET", keys.worker_info(worker))
+
+return cmsgpack.pack({
+  jobs = held,
+  stalled = lapsed,
+  seen_at = tonumber(redis.call("ZSCORE", keys.workers(), worker) or nil),
+  info = info or nil,
+})

@@ -1,0 +1,33 @@
+-- workers(now, offset, count) -> {total, workers: [{name, seen_at, jobs, stalled, info}]}
+-- Lists workers, the one that was seen last first.
+-- Errors: BADARG
+-- Events: none
+
+local check = require("lib.check")
+local keys = require("lib.keys")
+local limits = require("lib.limits")
+local session = require("lib.session")
+
+local now, offset, count = unpack(ARGV)
+local from = check.integer("offset", offset, 0, 2 ^ 52)
+local size = check.integer("count", count, 0, limits.page)
+local s = session.read(now, "config:max-worker-age")
+
+local oldest = s.now - tonumber(s.meta[8] or 86400) * 1000
+local flat = redis.call("ZREVRANGEBYSCORE", keys.workers(), "+inf",
+  "(" .. string.format("%.0f", oldest), "WITHSCORES", "LIMIT", from, size)
+local shown = {}
+for i = 1, #flat, 2 do
+  local key = keys.worker_jobs(flat[i])
+  local stalled = redis.call("ZCOUNT", key, "-inf", s.now)
+  shown[#shown + 1] = {
+    name = flat[i],
+    seen_at = tonumber(flat[i + 1]),
+    jobs = redis.call("ZCARD", key) - stalled,
+    stalled = stalled,
+    info = redis.call("GET", keys.worker_info(flat[i])) or "",
+  }
+end
+local total = redis.call("ZCOUNT", keys.workers(), "(" .. string.format("%.0f", oldest), "+inf")
+
+return cmsgpack.pack({ total = total, workers = shown })

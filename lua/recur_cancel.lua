@@ -1,0 +1,26 @@
+-- recur_cancel(now, request, jid) -> whether there was one
+-- Ends a recurring job; its children stay.
+-- Errors: BADARG
+-- Events: none
+-- Flags: allow-oom
+
+local check = require("lib.check")
+local keys = require("lib.keys")
+local recurrence = require("lib.recurrence")
+local session = require("lib.session")
+
+local now, request, jid = unpack(ARGV)
+check.name("jid", jid)
+
+local s, again = session.open(now, request)
+if again then
+  return again
+end
+local self = recurrence.find(jid)
+
+if self then
+  redis.call("ZREM", keys.slots(self.record.queue), jid)
+  redis.call("DEL", keys.recurring(jid))
+end
+
+return session.close(s, self and true or false)

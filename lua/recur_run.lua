@@ -1,0 +1,23 @@
+-- recur_run(now, request, jid) -> the jid of the child
+-- Puts one more child of a recurring job now; its slots stay as they are.
+-- Errors: BADARG NOJOB
+-- Events: none
+-- Flags: none
+
+local check = require("lib.check")
+local recurrence = require("lib.recurrence")
+local session = require("lib.session")
+
+local now, request, jid = unpack(ARGV)
+check.name("jid", jid)
+
+local s, again = session.open(now, request)
+if again then
+  return again
+end
+local self = recurrence.load(jid)
+
+local child = recurrence.spawn(s, self, s.now)
+recurrence.save(self)
+
+return session.close(s, child)

@@ -1,0 +1,37 @@
+-- recur_update(now, request, jid, data, options) -> true
+-- Changes a recurring job; only children still to come are touched. A new interval moves the next
+-- slot by the difference, a resumed one goes on with the first slot that is still to come.
+-- Errors: BADARG TOOLARGE NOJOB
+-- Events: none
+-- Flags: allow-oom
+
+local check = require("lib.check")
+local keys = require("lib.keys")
+local recurrence = require("lib.recurrence")
+local session = require("lib.session")
+local submission = require("lib.submission")
+
+local now, request, jid, data, options = unpack(ARGV)
+check.name("jid", jid)
+local given = check.options("options", options, recurrence.CHANGES)
+recurrence.check_options(given)
+
+local s, again = session.open(now, request)
+if again then
+  return again
+end
+submission.check_data(s, data)
+local self = recurrence.load(jid)
+
+local record = self.record
+local slot = recurrence.slot(self)
+if data ~= "" then
+  self.data, record.codec = data, given.codec
+end
+redis.call("ZREM", keys.slots(record.queue), jid)
+slot = recurrence.change(s, self, given, slot)
+recurrence.set_slot(self, slot)
+recurrence.save(self)
+redis.call("ZADD", keys.queues(), "NX", s.now, record.queue)
+
+return session.close(s, true)

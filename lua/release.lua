@@ -1,0 +1,26 @@
+-- release(now, request, jid, lease) -> state
+-- Gives a running job back as it was: it keeps its age and spends no retry.
+-- Errors: BADARG NOJOB LOSTLEASE FINISHED
+-- Events: released
+-- Flags: allow-oom
+
+local events = require("lib.events")
+local job_lib = require("lib.job")
+local lease_lib = require("lib.lease")
+local reclaim = require("lib.reclaim")
+local session = require("lib.session")
+
+local now, request, jid, lease = unpack(ARGV)
+
+local s, again = session.open(now, request)
+if again then
+  return again
+end
+local job = lease_lib.load(jid, lease)
+
+job_lib.note(job, s, "released")
+reclaim.hand_back(s, job)
+job_lib.save(job)
+events.log(s, "released", jid, job.record.queue)
+
+return session.close(s, job.record.state)

@@ -1,0 +1,47 @@
+-- repair(now, request, kind, name, member, index) -> true
+-- Brings one thing that a check found wrong in line with the records of the jobs concerned; what
+-- is right already stays as it is.
+-- Errors: BADARG
+-- Events: failed
+-- Flags: allow-oom
+
+local check = require("lib.check")
+local mend_index = require("lib.mend_index")
+local mend_job = require("lib.mend_job")
+local mend_links = require("lib.mend_links")
+local session = require("lib.session")
+
+local KINDS = {
+  job = mend_job.run,
+  edge = mend_links.edge,
+  ended = mend_links.ended,
+  hold = mend_links.hold,
+  release = mend_links.release,
+  stray = mend_index.stray,
+  listed = mend_index.listed,
+  tag = mend_index.tag,
+  group = mend_index.group,
+  tracking = mend_index.tracking,
+  batch = mend_index.batch,
+  recurring = mend_index.recurring,
+  slot = mend_index.slot,
+  due = mend_index.due,
+  duty = mend_index.duty,
+  worker = mend_index.worker,
+  queue = mend_index.queue,
+  unique = mend_index.unique,
+}
+
+local now, request, kind, name, member, index = unpack(ARGV)
+check.one_of("kind", kind, KINDS)
+check.text("name", name, 300)
+check.text("member", member, 300)
+check.text("index", index, 300)
+
+local s, again = session.open(now, request)
+if again then
+  return again
+end
+KINDS[kind](s, name, member, index)
+
+return session.close(s, true)

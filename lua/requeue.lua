@@ -1,0 +1,32 @@
+-- requeue(now, request, queue, jid, klass, data, options) -> [jid, false]
+-- Puts a job that must exist: a move, or a way back for a failed one. Empty klass or data keeps it.
+-- Errors: BADARG TOOLARGE NOJOB EXISTS CYCLE NOBATCH BATCHCLOSED LOSTLEASE FINISHED
+-- Events: put lock_lost
+-- Flags: none
+
+local check = require("lib.check")
+local job_lib = require("lib.job")
+local session = require("lib.session")
+local submission = require("lib.submission")
+
+local now, request, queue, jid, klass, data, options = unpack(ARGV)
+local spec = check.options("options", options, submission.OPTIONS)
+check.name("jid", jid)
+check.given("klass", klass)
+check.given("data", data)
+
+local s, again = session.open(now, request)
+if again then
+  return again
+end
+local job = job_lib.load(jid)
+spec.queue, spec.jid = queue, jid
+spec.klass = klass ~= "" and klass or job.record.klass
+if data == "" then
+  data, spec.codec = job_lib.get_data(job), job.record.codec
+end
+spec.data, spec.on_conflict = data, "replace"
+local plan = submission.check(s, spec, job)
+local reply = submission.apply(s, plan)
+
+return session.close(s, { reply[1], false })

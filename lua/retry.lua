@@ -1,0 +1,55 @@
+-- retry(now, request, jid, lease, delay, options) -> retries left
+-- Gives a running job back after a delay for one of its retries; with none left (-1) it fails.
+-- Errors: BADARG NOJOB LOSTLEASE FINISHED
+-- Events: retried failed
+-- Flags: allow-oom
+
+local check = require("lib.check")
+local events = require("lib.events")
+local finish = require("lib.finish")
+local job_lib = require("lib.job")
+local lease_lib = require("lib.lease")
+local queue_lib = require("lib.queue")
+local session = require("lib.session")
+local stats = require("lib.stats")
+
+local now, request, jid, lease, delay, options = unpack(ARGV)
+local wait = check.delay("delay", check.integer("delay", delay, 0, 3155760000000))
+local given = check.options("options", options, { group = true, message = true })
+if given.group ~= nil or given.message ~= nil then
+  check.line("group", given.group)
+  check.text("message", given.message, 65536)
+end
+
+local s, again = session.open(now, request)
+if again then
+  return again
+end
+local job = lease_lib.load(jid, lease)
+
+local queue, worker = job.record.queue, job.record.worker
+local left = job_lib.left(job) - 1
+
+local function again_later()
+  if given.group then
+    job_lib.set_failure(job, s, given.group, given.message, worker)
+  end
+  queue_lib.to_ready(s, job, queue, wait > 0 and s.now + wait or nil)
+  stats.add(s, queue, "retried", 1)
+  events.log(s, "retried", jid, queue)
+  if job.record.unique then
+    require("lib.unique").settle(s, job)
+  end
+end
+
+queue_lib.leave(s, job)
+job_lib.set_left(job, left)
+if left < 0 then
+  finish.exhaust(s, job, given, given.group and worker or "")
+else
+  again_later()
+end
+job_lib.save(job)
+require("lib.releases").after(s)
+
+return session.close(s, left)

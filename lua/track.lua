@@ -1,0 +1,29 @@
+-- track(now, request, jid) -> true
+-- Makes a job tell the world what happens to it.
+-- Errors: BADARG NOJOB
+-- Events: track
+-- Flags: allow-oom
+
+local check = require("lib.check")
+local events = require("lib.events")
+local job_lib = require("lib.job")
+local keys = require("lib.keys")
+local session = require("lib.session")
+
+local now, request, jid = unpack(ARGV)
+check.name("jid", jid)
+
+local s, again = session.open(now, request)
+if again then
+  return again
+end
+local job = job_lib.load(jid)
+
+redis.call("ZADD", keys.tracked(), "NX", s.now, jid)
+redis.call("HSET", keys.meta(), "tracking", redis.call("ZCARD", keys.tracked()))
+job.record.tracked = true
+job_lib.save(job)
+events.log(s, "track", jid, job.record.queue)
+session.publish(s, "track", jid)
+
+return session.close(s, true)

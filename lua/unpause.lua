@@ -1,0 +1,28 @@
+-- unpause(now, request, queues) -> true
+-- Lets the queues hand out again.
+-- Errors: BADARG
+-- Events: unpaused
+-- Flags: allow-oom
+
+local check = require("lib.check")
+local keys = require("lib.keys")
+local queue_lib = require("lib.queue")
+local session = require("lib.session")
+
+local now, request, queues = unpack(ARGV)
+local names = check.packed_names("queues", queues, 1)
+
+local s, again = session.open(now, request)
+if again then
+  return again
+end
+
+for _, queue in ipairs(names) do
+  if redis.call("HDEL", keys.meta(), "paused:" .. queue) == 1 then
+    redis.call("ZREM", keys.due(), "pause:" .. queue)
+    queue_lib.wake(queue)
+    session.publish(s, "log", '{"event":"unpaused","queue":"' .. queue .. '"}')
+  end
+end
+
+return session.close(s, true)

@@ -1,0 +1,25 @@
+-- untag(now, request, jid, tags) -> the tags of the job
+-- Takes tags off a job; one that it does not have is ignored.
+-- Errors: BADARG NOJOB
+-- Events: none
+-- Flags: allow-oom
+
+local check = require("lib.check")
+local job_lib = require("lib.job")
+local session = require("lib.session")
+local tags_lib = require("lib.tags")
+
+local now, request, jid, tags = unpack(ARGV)
+check.name("jid", jid)
+local names = check.packed_names("tags", tags, 1)
+
+local s, again = session.open(now, request)
+if again then
+  return again
+end
+local job = job_lib.load(jid)
+
+tags_lib.remove(job, names)
+job_lib.save(job)
+
+return session.close(s, job.record.tags or {})

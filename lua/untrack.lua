@@ -1,0 +1,36 @@
+-- untrack(now, request, jid) -> whether it was tracked
+-- Makes a job silent again; also forgets the entry of a job that is gone.
+-- Errors: BADARG NOJOB
+-- Events: untrack
+-- Flags: allow-oom
+
+local check = require("lib.check")
+local errors = require("lib.errors")
+local events = require("lib.events")
+local finish = require("lib.finish")
+local job_lib = require("lib.job")
+local keys = require("lib.keys")
+local session = require("lib.session")
+
+local now, request, jid = unpack(ARGV)
+check.name("jid", jid)
+
+local s, again = session.open(now, request)
+if again then
+  return again
+end
+local job = job_lib.find(jid)
+local tracked = redis.call("ZSCORE", keys.tracked(), jid)
+if not job and not tracked then
+  errors.no_job(jid)
+end
+
+finish.untrack(jid)
+if job then
+  job.record.tracked = nil
+  job_lib.save(job)
+end
+events.log(s, "untrack", jid, job and job.record.queue)
+session.publish(s, "untrack", jid)
+
+return session.close(s, tracked and true or false)

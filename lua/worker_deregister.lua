@@ -1,0 +1,25 @@
+-- worker_deregister(now, request, workers) -> number of workers
+-- Forgets workers; jobs that one of them still holds come back when their leases lapse.
+-- Errors: BADARG
+-- Events: none
+-- Flags: allow-oom
+
+local check = require("lib.check")
+local keys = require("lib.keys")
+local session = require("lib.session")
+
+local now, request, workers = unpack(ARGV)
+local names = check.packed_names("workers", workers, 1)
+
+local s, again = session.open(now, request)
+if again then
+  return again
+end
+
+local number = 0
+for _, worker in ipairs(names) do
+  number = number + redis.call("ZREM", keys.workers(), worker)
+  redis.call("DEL", keys.worker_info(worker))
+end
+
+return session.close(s, number)

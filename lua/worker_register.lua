@@ -1,0 +1,28 @@
+-- worker_register(now, request, worker, nonce, info) -> true
+-- Makes a worker known before it takes its first job, with what it says of itself.
+-- Errors: BADARG DEADWORKER
+-- Events: none
+-- Flags: allow-oom
+
+local check = require("lib.check")
+local errors = require("lib.errors")
+local keys = require("lib.keys")
+local session = require("lib.session")
+
+local now, request, worker, nonce, info = unpack(ARGV)
+check.name("worker", worker)
+check.name("nonce", nonce)
+check.text("info", info, 65536)
+
+local s, again = session.open(now, request)
+if again then
+  return again
+end
+if redis.call("ZSCORE", keys.dead(), nonce) then
+  errors.raise("DEADWORKER", "The death of " .. nonce .. " was reported already")
+end
+
+redis.call("ZADD", keys.workers(), s.now, worker)
+redis.call("SET", keys.worker_info(worker), info)
+
+return session.close(s, true)
