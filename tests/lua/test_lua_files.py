@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import redis as redis_py
 
 from qless_py import assets, errors, protocol_doc, scripts
 
@@ -74,6 +75,13 @@ def test_an_assembled_script_compiles_and_is_clean(name: str, tmp_path: Path) ->
 
     assert done.returncode == 0, done.stderr
     luacheck(file)
+
+
+@every_script
+def test_the_server_takes_the_script_under_its_sha(name: str, redis: redis_py.Redis) -> None:
+    script = scripts.script(name)
+
+    assert redis.script_load(script.text) == script.sha
 
 
 @every_script
