@@ -1,0 +1,121 @@
+"""The asyncio twin of `runner`: the same exchange of calls, awaited."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import redis
+import redis.asyncio
+
+from qless_py.errors import QlessError
+from qless_py.protocol import Call
+from qless_py.store.resend import PIPELINE, SLACK, Exchange, Lanes, ResendPolicy, may_resend
+
+T = TypeVar("T")
+
+
+class AsyncRunner:
+    """Sends calls to one namespace, as `Runner` does; tasks of one event loop may share it."""
+
+    def __init__(
+        self,
+        redis: redis.asyncio.Redis,
+        namespace: str,
+        clock: Callable[[], float] | None = None,
+        *,
+        policy: ResendPolicy | None = None,
+    ) -> None:
+        self.redis = redis
+        self.namespace = namespace
+        self._key = f"{{{namespace}}}"
+        self._clock = clock
+        self._policy = policy or ResendPolicy()
+        self._lanes = Lanes()
+        self._loaded: set[str] = set()
+
+    async def run(self, call: Call[T]) -> T:
+        """Send one call and give its decoded reply; see `Runner.run`."""
+        (result,) = await self._send([call])
+        if isinstance(result, Exception):
+            raise result
+        decoded: T = result
+        return decoded
+
+    async def run_many(self, calls: Sequence[Call[Any]]) -> list[Any]:
+        """Send calls together and give their results in order; see `Runner.run_many`."""
+        results: list[Any] = []
+        for start in range(0, len(calls), PIPELINE):
+            results += await self._send(calls[start : start + PIPELINE])
+        return results
+
+    async def wait(self, keys: Sequence[str | bytes], timeout: float) -> bytes | None:  # noqa: ASYNC109 - the server's
+        """Wait until one of the wake-up keys has a marker, and take it; see `Runner.wait`."""
+        connection: Any = await self.redis.connection_pool.get_connection()
+        try:
+            await connection.send_command("BZPOPMIN", *keys, max(timeout, 0.001))
+            # Far above the socket's own timeout, which would end the wait.
+            async with asyncio.timeout(timeout + SLACK):
+                reply = await connection.read_response(disable_decoding=True, timeout=3600)
+        except TimeoutError as error:
+            await connection.disconnect(nowait=True)
+            raise redis.TimeoutError("the server did not end a blocking read in time") from error
+        except BaseException:
+            await connection.disconnect(nowait=True)
+            raise
+        finally:
+            await self.redis.connection_pool.release(connection)
+        return None if reply is None else bytes(reply[0])
+
+    async def _send(self, calls: Sequence[Call[Any]]) -> list[Any]:
+        now = "" if self._clock is None else str(round(self._clock() * 1000))
+        lane = self._lanes.take()
+        exchange = Exchange(calls, self._key, now, lane, self._loaded)
+        failure = await self._attempt(exchange)
+        if not exchange.is_finished:
+            await self._insist(exchange, failure)
+        # Only now: a lane whose call has no certain end must not be used again.
+        if exchange.is_certain:
+            self._lanes.give_back(lane)
+        return exchange.results()
+
+    async def _insist(self, exchange: Exchange, failure: Exception | None) -> None:
+        pauses = self._policy.pauses(exchange.begun)
+        while not exchange.is_finished:
+            if failure is not None and not may_resend(failure):
+                raise failure
+            pause = next(pauses, None)
+            if pause is None:
+                raise failure or exchange.deferred or QlessError("the scripts are flushed too fast")
+            await asyncio.sleep(pause)
+            failure = await self._attempt(exchange)
+
+    async def _attempt(self, exchange: Exchange) -> Exception | None:
+        """Send what has no outcome and read the answers; give the error of a lost connection."""
+        pool = self.redis.connection_pool
+        try:
+            connection: Any = await pool.get_connection()
+        except (redis.ConnectionError, redis.TimeoutError) as error:
+            return error
+        try:
+            commands = exchange.commands()
+            await connection.send_packed_command(connection.pack_commands(commands))
+            while exchange.expected:
+                try:
+                    reply = await connection.read_response(disable_decoding=True)
+                except redis.ResponseError as error:
+                    reply = error
+                exchange.take(reply)
+            if exchange.deferred is not None:
+                await connection.disconnect()  # The next one may lead to the server that can.
+        except (redis.ConnectionError, redis.TimeoutError, OSError) as error:
+            await connection.disconnect(nowait=True)
+            exchange.lost()
+            return error
+        except BaseException:
+            await connection.disconnect(nowait=True)
+            raise
+        finally:
+            await pool.release(connection)
+        return None

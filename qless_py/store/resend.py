@@ -1,0 +1,265 @@
+"""What is sent, and sent again, so that each call takes effect exactly once; no I/O.
+
+A transition carries a request id, `lane:sequence:index`. The server remembers each lane's last
+answer for minutes, so a call whose answer was lost is sent again under the same id and gets the
+first answer, with no second effect. `Exchange` holds the calls of one round trip and decides, from
+each answer, what happens next; a runner only moves bytes. `Lanes` hands out the ids.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import random
+import secrets
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import redis
+
+from qless_py import errors, scripts
+from qless_py.protocol import Call, reads
+
+# One pipeline holds at most so many calls: its answers are remembered one by one.
+PIPELINE: Final = 100
+# How much longer than its wait a blocking read may take before its connection counts as dead.
+SLACK: Final = 5.0
+
+# The server remembers answers for 300 s; what may have run is not sent again after these.
+_FORGOTTEN: Final = 200.0
+
+Command = tuple[bytes | str | int | float, ...]
+
+# The server says with these words that it did not run the command and may do so later or elsewhere.
+_NOT_RUN: Final = frozenset(
+    {
+        *("ASK", "BUSY", "CLUSTERDOWN", "LOADING", "MASTERDOWN"),
+        *("MOVED", "NOREPLICAS", "READONLY", "TRYAGAIN"),
+    }
+)
+_NOT_RUN_CLASSES: Final = (
+    redis.exceptions.AskError,
+    redis.exceptions.BusyLoadingError,
+    redis.exceptions.ClusterDownError,
+    redis.exceptions.ReadOnlyError,
+    redis.exceptions.TryAgainError,
+)
+_HOPELESS: Final = (
+    redis.exceptions.AuthenticationError,
+    redis.exceptions.AuthorizationError,
+    redis.exceptions.ExternalAuthProviderError,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ResendPolicy:
+    """For how long, in seconds, a call is sent again, and with which pauses.
+
+    The limit must stay far below the five minutes for which the server remembers answers.
+    """
+
+    limit: float = 60.0
+    first_pause: float = 0.02
+    longest_pause: float = 1.0
+
+    def pauses(self, begun: float) -> Iterator[float]:
+        """Give the pause before each further attempt, until the limit; the first is none."""
+        if elapsed() < begun + self.limit:
+            yield 0.0
+        for doublings in itertools.count():
+            longest = min(self.longest_pause, self.first_pause * 2 ** min(doublings, 20))
+            # Spread, so that clients that lost one server do not all come back at once.
+            pause = longest * random.uniform(0.5, 1.0)  # noqa: S311 - no secret
+            if elapsed() + pause >= begun + self.limit:
+                return
+            yield pause
+
+
+def elapsed() -> float:
+    """Give seconds that also pass while the machine sleeps, as they do for the server."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+
+
+def may_resend(error: Exception) -> bool:
+    """Tell whether another attempt may succeed where this one failed."""
+    transport = isinstance(error, redis.ConnectionError | redis.TimeoutError)
+    return transport and not isinstance(error, _HOPELESS)
+
+
+@dataclass(slots=True)
+class Lane:
+    """A name under which one call at a time is sent."""
+
+    nonce: str = field(default_factory=lambda: secrets.token_hex(8))
+    sequence: int = 0
+
+
+class Lanes:
+    """The lanes of a process. Each call in flight has one of its own; a fork begins with none."""
+
+    def __init__(self) -> None:
+        self._free: list[Lane] = []
+        self._pid = os.getpid()
+
+    def take(self) -> Lane:
+        """Give a lane that no other call uses, at its next sequence number."""
+        if self._pid != os.getpid():
+            self._free = []
+            self._pid = os.getpid()
+        try:
+            # One operation of the list, so threads need no lock, and neither does a signal handler.
+            lane = self._free.pop()
+        except IndexError:
+            lane = Lane()
+        lane.sequence += 1
+        return lane
+
+    def give_back(self, lane: Lane) -> None:
+        """Take back the lane of a call that was answered; others are forgotten."""
+        if self._pid == os.getpid():
+            self._free.append(lane)
+
+
+@dataclass(slots=True)
+class _Item:
+    call: Call[Any]
+    script: scripts.Script
+    command: Command
+    request: str
+    may_have_run: bool = False
+    full: Exception | None = None  # refused for memory when sent again: ask whether it had run
+    answered: bool = False
+    outcome: bytes | Exception | None = None
+
+
+class Exchange:
+    """Some calls on their way, each with what is known of it."""
+
+    def __init__(
+        self, calls: Sequence[Call[Any]], key: str, now: str, lane: Lane, loaded: set[str]
+    ) -> None:
+        self.begun = elapsed()
+        self.deferred: Exception | None = None
+        self._key = key
+        self._now = now
+        self._loaded = loaded
+        self._missing: set[str] = set()
+        self._sent: list[_Item | str] = []
+        self._read = 0
+        prefix = f"{lane.nonce}:{lane.sequence}:"
+        self._items = [self._item(call, f"{prefix}{index}") for index, call in enumerate(calls)]
+
+    @property
+    def is_certain(self) -> bool:
+        """Whether the lane may be used again: not when somebody else seems to use it too."""
+        return not any(isinstance(item.outcome, errors.StaleRequestError) for item in self._items)
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether every call has its outcome."""
+        return all(item.answered for item in self._items)
+
+    def results(self) -> list[Any]:
+        """Give what each call answers, decoded, or the exception that refused it."""
+        return [
+            item.outcome if isinstance(item.outcome, Exception) else item.call.decode(item.outcome)
+            for item in self._items
+        ]
+
+    def commands(self) -> list[Command]:
+        """Give what to send now: all calls without an outcome, after the scripts they lack."""
+        pending = [item for item in self._items if not item.answered]
+        if elapsed() > self.begun + _FORGOTTEN and any(item.may_have_run for item in pending):
+            raise errors.StaleRequestError("too late to send it again; whether it ran is unknown")
+        # A pipeline loads first what it needs: a call must not run before one in front of it.
+        wanted = self._missing if len(self._items) == 1 else {self._script(i).sha for i in pending}
+        loads = {one.sha: one for one in map(self._script, pending) if one.sha in wanted}
+        loads = {sha: one for sha, one in loads.items() if sha not in self._loaded}
+        self.deferred = None
+        self._sent = [*loads, *pending]
+        self._read = 0
+        texts: list[Command] = [("SCRIPT", "LOAD", one.text) for one in loads.values()]
+        return texts + [self._command(item) for item in pending]
+
+    @property
+    def expected(self) -> int:
+        """The number of answers still to be read."""
+        return len(self._sent) - self._read
+
+    def lost(self) -> None:
+        """Note that the connection broke: what was sent and not answered may have run."""
+        for item in self._sent[self._read :]:
+            if isinstance(item, _Item):
+                item.may_have_run = True
+        # It may have been the server that ended, and its scripts with it.
+        self._loaded.clear()
+
+    def take(self, reply: Any) -> None:
+        """Take the next answer: a reply, or the ResponseError that came in its place."""
+        item = self._sent[self._read]
+        self._read += 1
+        if isinstance(item, str):
+            self._take_load(item, reply)
+        elif item.answered:
+            pass  # Its script could not be loaded, so this says once more that there is none.
+        elif isinstance(reply, redis.exceptions.NoScriptError):
+            self._loaded.discard(self._script(item).sha)
+            self._missing.add(self._script(item).sha)
+        elif isinstance(reply, redis.ResponseError) and _was_not_run(reply):
+            self.deferred = reply
+        elif item.full is not None:
+            self._take_memory(item, reply)
+        elif isinstance(reply, redis.exceptions.OutOfMemoryError) and item.may_have_run:
+            item.full = errors.StoreFullError(str(reply))
+        else:
+            self._loaded.add(item.script.sha)
+            item.outcome = _refusal(reply) if isinstance(reply, redis.ResponseError) else reply
+            item.answered = True
+
+    def _take_load(self, sha: str, reply: Any) -> None:
+        if not isinstance(reply, redis.ResponseError):
+            self._loaded.add(sha)
+            return
+        # A script that cannot be loaded cannot become better by trying again.
+        for item in self._items:
+            if not item.answered and self._script(item).sha == sha:
+                item.outcome, item.answered = reply, True
+
+    def _take_memory(self, item: _Item, reply: Any) -> None:
+        if isinstance(reply, redis.ResponseError):
+            item.outcome = _refusal(reply)
+        else:
+            memory = reads.request(item.request).decode(reply)
+            item.outcome = memory["reply"] if memory["state"] == "done" else item.full
+        item.answered = True
+
+    def _item(self, call: Call[Any], request: str) -> _Item:
+        script = scripts.script(call.script)
+        head = (self._now,) if script.is_query else (self._now, request)
+        command = ("EVALSHA", script.sha, 1, self._key, *head, *call.args)
+        return _Item(call, script, command, request)
+
+    def _script(self, item: _Item) -> scripts.Script:
+        return (
+            item.script if item.full is None else scripts.script(reads.request(item.request).script)
+        )
+
+    def _command(self, item: _Item) -> Command:
+        if item.full is None:
+            return item.command
+        question = reads.request(item.request)
+        return ("EVALSHA", self._script(item).sha, 1, self._key, self._now, *question.args)
+
+
+def _was_not_run(error: redis.ResponseError) -> bool:
+    return isinstance(error, _NOT_RUN_CLASSES) or str(error).partition(" ")[0] in _NOT_RUN
+
+
+def _refusal(error: redis.ResponseError) -> Exception:
+    """Give our exception for a refusal by a script; what the server itself says stays as it is."""
+    if isinstance(error, redis.exceptions.OutOfMemoryError):
+        return errors.StoreFullError(str(error))
+    text = str(error)
+    return errors.error_from_reply(text) if text.partition(" ")[0] in errors.BY_CODE else error

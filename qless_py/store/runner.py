@@ -1,0 +1,139 @@
+"""Send calls to the server, and send them again after failures, so that each takes effect once."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import redis
+
+from qless_py.errors import QlessError
+from qless_py.protocol import Call
+from qless_py.store.resend import PIPELINE, SLACK, Exchange, Lanes, ResendPolicy, may_resend
+
+T = TypeVar("T")
+
+
+class Runner:
+    """Sends calls to one namespace. Threads may share it, and it may be used after a fork.
+
+    It works on the connections themselves and not through the commands of redis-py, whose retries
+    would run a script again under the same argument as if it were another call.
+    """
+
+    def __init__(
+        self,
+        redis: redis.Redis,
+        namespace: str,
+        clock: Callable[[], float] | None = None,
+        *,
+        policy: ResendPolicy | None = None,
+    ) -> None:
+        self.redis = redis
+        self.namespace = namespace
+        self._key = f"{{{namespace}}}"
+        self._clock = clock
+        self._policy = policy or ResendPolicy()
+        self._lanes = Lanes()
+        self._loaded: set[str] = set()
+
+    def run(self, call: Call[T]) -> T:
+        """Send one call and give its decoded reply; a refusal is raised.
+
+        When no answer could be had within the limit of the policy, the error of redis-py is
+        raised, and whether the call took effect is unknown.
+        """
+        (result,) = self._send([call])
+        if isinstance(result, Exception):
+            raise result
+        decoded: T = result
+        return decoded
+
+    def run_many(self, calls: Sequence[Call[Any]]) -> list[Any]:
+        """Send calls together, in pipelines of at most 100, and give their results in order.
+
+        A refused call has its exception in its place: a QlessError, or the ResponseError of the
+        server. Each call is atomic by itself; after a failure some may be sent again behind others,
+        so none may rely on one in front of it. A connection that stays lost is raised.
+        """
+        results: list[Any] = []
+        for start in range(0, len(calls), PIPELINE):
+            results += self._send(calls[start : start + PIPELINE])
+        return results
+
+    def wait(self, keys: Sequence[str | bytes], timeout: float) -> bytes | None:
+        """Block until one of the wake-up keys has a marker, take it, and give that key's name.
+
+        None after `timeout` seconds. The connection is not shared meanwhile, and nothing is tried
+        again: a lost connection is raised, and a marker it had taken is gone.
+        """
+        connection: Any = self.redis.connection_pool.get_connection()
+        try:
+            connection.send_command("BZPOPMIN", *keys, max(timeout, 0.001))
+            reply = _read_late(connection, timeout + SLACK)
+        except BaseException:
+            connection.disconnect()
+            raise
+        finally:
+            self.redis.connection_pool.release(connection)
+        return None if reply is None else bytes(reply[0])
+
+    def _send(self, calls: Sequence[Call[Any]]) -> list[Any]:
+        now = "" if self._clock is None else str(round(self._clock() * 1000))
+        lane = self._lanes.take()
+        exchange = Exchange(calls, self._key, now, lane, self._loaded)
+        failure = self._attempt(exchange)
+        if not exchange.is_finished:
+            self._insist(exchange, failure)
+        # Only now: a lane whose call has no certain end must not be used again.
+        if exchange.is_certain:
+            self._lanes.give_back(lane)
+        return exchange.results()
+
+    def _insist(self, exchange: Exchange, failure: Exception | None) -> None:
+        pauses = self._policy.pauses(exchange.begun)
+        while not exchange.is_finished:
+            if failure is not None and not may_resend(failure):
+                raise failure
+            pause = next(pauses, None)
+            if pause is None:
+                raise failure or exchange.deferred or QlessError("the scripts are flushed too fast")
+            if pause:
+                time.sleep(pause)  # noqa: TID251 - there is no event of a server that comes back
+            failure = self._attempt(exchange)
+
+    def _attempt(self, exchange: Exchange) -> Exception | None:
+        """Send what has no outcome and read the answers; give the error of a lost connection."""
+        pool = self.redis.connection_pool
+        try:
+            connection: Any = pool.get_connection()
+        except (redis.ConnectionError, redis.TimeoutError) as error:
+            return error
+        try:
+            commands = exchange.commands()
+            connection.send_packed_command(connection.pack_commands(commands))
+            while exchange.expected:
+                try:
+                    reply = connection.read_response(disable_decoding=True)
+                except redis.ResponseError as error:
+                    reply = error
+                exchange.take(reply)
+            if exchange.deferred is not None:
+                connection.disconnect()  # The next one may lead to the server that can.
+        except (redis.ConnectionError, redis.TimeoutError, OSError) as error:
+            connection.disconnect()
+            exchange.lost()
+            return error
+        except BaseException:
+            connection.disconnect()
+            raise
+        finally:
+            pool.release(connection)
+        return None
+
+
+def _read_late(connection: Any, timeout: float) -> Any:
+    if not connection.can_read(timeout):
+        raise redis.TimeoutError("the server did not end a blocking read in time")
+    return connection.read_response(disable_decoding=True)
