@@ -1,7 +1,6 @@
 -- Brings indexes in line: entries that no job claims go, sums are made anew from what they sum.
 
 local batches = require("lib.batches")
-local finish = require("lib.finish")
 local job_lib = require("lib.job")
 local keys = require("lib.keys")
 local queue_lib = require("lib.queue")
@@ -144,7 +143,6 @@ function mend_index.slot(s, queue, jid)
     return
   end
   redis.call("ZADD", keys.slots(queue), "NX", s.now + record.interval, jid)
-  redis.call("ZADD", keys.queues(), "NX", s.now, queue)
   queue_lib.due("recurring:" .. queue, redis.call("ZSCORE", keys.slots(queue), jid))
 end
 

@@ -144,13 +144,11 @@ function mend_job.run(s, jid)
     record[flag] = redis.call("EXISTS", key(jid)) == 1 or nil
   end
   data(s, job)
+  mend_links.settle(job)
   tags(s, job)
   tracked(s, job)
   batch(job)
   sequence(s, record)
-  if record.queue then
-    redis.call("ZADD", keys.queues(), "NX", s.now, record.queue)
-  end
   if places[record.state] then
     places[record.state](s, job)
   end

@@ -41,6 +41,17 @@ local function waits(job)
   return job and (job.record.state == "depends" or job.record.state == "failed")
 end
 
+-- Only a job in depends, or one that failed there, waits for parents.
+function mend_links.settle(job)
+  if waits(job) then
+    return
+  end
+  for _, parent in ipairs(redis.call("SMEMBERS", keys.dependencies(job.jid))) do
+    redis.call("ZREM", keys.dependents(parent), job.jid)
+  end
+  redis.call("DEL", keys.dependencies(job.jid))
+end
+
 local function cut(s, job, parent)
   redis.call("SREM", keys.dependencies(job.jid), parent)
   redis.call("ZREM", keys.dependents(parent), job.jid)

@@ -2,5 +2,6 @@
 
 from qless_py.fsck.check import check
 from qless_py.fsck.finding import Finding
+from qless_py.fsck.repairs import repair
 
-__all__ = ["Finding", "check"]
+__all__ = ["Finding", "check", "repair"]

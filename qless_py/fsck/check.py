@@ -42,10 +42,7 @@ KEY_RULES: Final[Mapping[str, tuple[KeyRule, ...]]] = MappingProxyType(
             f"queue:*:{place}": (_with_pattern(key_rules.queue, f"queue:*:{place}"),)
             for place in ("running", "scheduled")
         },
-        **{
-            f"worker:*:{what}": (_with_pattern(key_rules.worker, f"worker:*:{what}"),)
-            for what in ("info", "jobs")
-        },
+        "worker:*:info": (key_rules.worker,),
     }
 )
 

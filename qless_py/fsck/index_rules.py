@@ -109,4 +109,4 @@ def recurring(space: Space, jid: str) -> Rule:
         return [Finding("malformed", shown, "the state is not recur, or there is no klass", jid)]
     command = ("ZSCORE", ("queue:*:recurring", record.queue), raw_bytes(jid))
     listed = space.expect(command, is_there, ("misplaced", "without a next slot", jid))
-    return (yield from judged([listed, space.known_queue(record.queue)]))
+    return (yield from judged([listed]))

@@ -153,8 +153,6 @@ def _claims(space: Space, jid: str, record: records.Record) -> Iterator[Expectat
         command = ("ZSCORE", ("tracked", ""), member)
         detail = "a tracked job is not listed"
         yield space.expect(command, is_there, ("misplaced", detail, jid))
-    if record.state != "complete":
-        yield space.known_queue(record.queue)
 
 
 def _lease(space: Space, jid: str, record: records.Record) -> Rule:
@@ -163,15 +161,14 @@ def _lease(space: Space, jid: str, record: records.Record) -> Rule:
         return []
     worker, member = str(record["worker"]), raw_bytes(jid)
     jobs = space.key("worker:*:jobs", worker)
-    in_queue, in_worker, seen = yield [
+    in_queue, in_worker = yield [
         ("ZSCORE", space.key("queue:*:running", record.queue), member),
         ("ZSCORE", jobs, member),
-        ("ZSCORE", space.key("workers"), raw_bytes(worker)),
     ]
-    # Off the worker's list: in its grace period, or its worker was forgotten after long silence.
     if in_queue is None or in_queue == in_worker:
         return []
-    if in_worker is None and (record["grace"] or seen is None):
+    # In its grace period a job is off the list of its worker.
+    if in_worker is None and record["grace"]:
         return []
     detail = f"lease ends at {in_queue} for the queue, at {in_worker} for worker {worker}"
     return [Finding("misplaced", space.shown("worker:*:jobs", worker), detail, jid)]

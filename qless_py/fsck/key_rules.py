@@ -73,19 +73,19 @@ def queue(space: Space, pattern: str, name: str) -> Rule:
 
 
 def known(space: Space, name: str) -> Rule:
-    """Check that a queue that has jobs or an account of the present minute is known."""
+    """Check that a queue with an account of the present minute is known."""
     return (yield from judged([space.known_queue(name)]))
 
 
-def worker(space: Space, pattern: str, name: str) -> Rule:
-    """Check that a worker that is written about is among those seen."""
+def worker(space: Space, name: str) -> Rule:
+    """Check that a worker that said something of itself is among those seen."""
     there, seen = yield [
-        ("EXISTS", space.key(pattern, name)),
+        ("EXISTS", space.key("worker:*:info", name)),
         ("ZSCORE", space.key("workers"), raw_bytes(name)),
     ]
     if not there or seen is not None:
         return []
-    return [Finding("worker", space.shown(pattern, name), "nobody has seen this worker")]
+    return [Finding("worker", space.shown("worker:*:info", name), "nobody has seen this worker")]
 
 
 def unique(space: Space, key: str) -> Rule:

@@ -1,0 +1,137 @@
+"""Puts right what a check found, one atomic step for each thing."""
+
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
+from typing import Final
+
+import redis as redis_py
+
+from qless_py import scripts
+from qless_py.errors import error_from_reply
+from qless_py.fsck.finding import Finding
+from qless_py.fsck.names import Keys, raw_bytes
+from qless_py.protocol.call import Call
+from qless_py.protocol.fsck import repair as call_of
+
+REPLY_MEMORY = 300_000
+
+# The entries that may be taken out of an index, by the name that the script knows it by.
+_INDEXES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "queue:*:waiting": "waiting",
+        "queue:*:scheduled": "scheduled",
+        "queue:*:depends": "depends",
+        "queue:*:running": "running",
+        "worker:*:jobs": "worker",
+        "failed:*": "group",
+        "tag:*": "tag",
+        "complete": "complete",
+        "tracked": "tracked",
+        "batch:*:members": "batch",
+    }
+)
+
+
+def _of_job(finding: Finding, _: str, __: str) -> Call[None]:
+    return call_of("job", finding.jid or "")
+
+
+def _of_place(finding: Finding, pattern: str, _: str) -> Call[None]:
+    kind = "recurring" if pattern == "queue:*:recurring" else "job"
+    return call_of(kind, finding.jid or "")
+
+
+def _of_stray(finding: Finding, pattern: str, name: str) -> Call[None]:
+    if pattern == "queue:*:recurring":
+        return call_of("slot", name, finding.member)
+    return call_of("stray", raw_bytes(name), finding.member, _INDEXES[pattern])
+
+
+def _of_list(finding: Finding, pattern: str, _: str) -> Call[None]:
+    if pattern == "due":
+        return call_of("duty", finding.member)
+    return call_of("listed", finding.member, index=pattern)
+
+
+def _of_edge(finding: Finding, _: str, __: str) -> Call[None]:
+    if not finding.member:
+        return call_of("job", finding.jid or "")
+    return call_of("edge", finding.jid or "", finding.member)
+
+
+def _of_member(kind: str) -> "Repair":
+    return lambda finding, _, __: call_of(kind, finding.member)
+
+
+Repair = Callable[[Finding, str, str], Call[None]]
+
+# How each kind of finding is repaired; the others are for people to judge.
+_REPAIRS: Final[Mapping[str, Repair]] = MappingProxyType(
+    {
+        "misplaced": _of_place,
+        "unfounded": _of_job,
+        "attached": _of_job,
+        "sequence": _of_job,
+        "stray": _of_stray,
+        "listed": _of_list,
+        "edge": _of_edge,
+        "ended-parent": lambda finding, _, __: call_of("ended", finding.jid or ""),
+        "hold": lambda finding, _, __: call_of("hold", finding.jid or "", finding.member),
+        "unknown-queue": _of_member("queue"),
+        "release": _of_member("release"),
+        "batch": _of_member("batch"),
+        "tag": _of_member("tag"),
+        "group": _of_member("group"),
+        "due": _of_member("due"),
+        "unique": _of_member("unique"),
+        "worker": lambda _, __, name: call_of("worker", name),
+        "tracking": lambda _, __, ___: call_of("tracking", ""),
+    }
+)
+
+
+def repair(redis: redis_py.Redis, namespace: str, findings: Iterable[Finding]) -> list[str]:
+    """Repair what can be repaired without guessing, and say what was done.
+
+    Each step makes indexes and sums agree with the records of the jobs, and leaves what is right
+    as it is, so it may be run on a namespace in use. One repair can bring another fault to light:
+    check again afterwards. Keys that have no place in the layout and values that cannot be read
+    are left alone.
+    """
+    keys = Keys(namespace)
+    done: dict[tuple[object, ...], str] = {}
+    for finding in findings:
+        parsed = keys.parse(raw_bytes(finding.key))
+        if finding.kind == "expiry" and parsed:
+            _set_expiry(redis, finding, parsed[0])
+            done[finding.kind, finding.key] = str(finding)
+        elif finding.kind in _REPAIRS and parsed:
+            call = _REPAIRS[finding.kind](finding, *parsed)
+            if call.args not in done:
+                _run(redis, keys, call)
+                done[call.args] = str(finding)
+    return list(done.values())
+
+
+def _set_expiry(redis: redis_py.Redis, finding: Finding, pattern: str) -> None:
+    if pattern == "request:*":
+        redis.pexpire(raw_bytes(finding.key), REPLY_MEMORY)
+    else:
+        redis.persist(raw_bytes(finding.key))
+
+
+def _run(redis: redis_py.Redis, keys: Keys, call: Call[None]) -> None:
+    """Run one repair; a second run does nothing, so it needs no memory of its reply."""
+    clock, time = redis.hmget(keys.make("meta"), "clock", "time")
+    now = time if clock == b"test" and time else b""
+    script = scripts.script(call.script)
+    namespace = "{" + keys.namespace + "}"
+    try:
+        try:
+            reply = redis.evalsha(script.sha, 1, namespace, now, "", *call.args)
+        except redis_py.exceptions.NoScriptError:
+            redis.script_load(script.text)
+            reply = redis.evalsha(script.sha, 1, namespace, now, "", *call.args)
+    except redis_py.ResponseError as error:
+        raise error_from_reply(str(error)) from error
+    call.decode(reply)
