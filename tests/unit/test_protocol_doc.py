@@ -46,13 +46,13 @@ def test_a_file_without_its_header_is_refused(text: str) -> None:
 
 
 def test_only_the_generated_part_of_the_document_is_written_anew() -> None:
-    old = f"# Title\n\n{protocol_doc.BEGIN}\nold\n{protocol_doc.END}\n\nafter\n"
+    old = f"# Title\n\n{protocol_doc.BEGIN}\nwhat it was\n{protocol_doc.END}\n\nafter\n"
 
     new = protocol_doc.document(old)
 
     assert new.startswith("# Title\n\n")
     assert new.endswith(f"{protocol_doc.END}\n\nafter\n")
-    assert "old" not in new
+    assert "what it was" not in new
     assert protocol_doc.document(new) == new
 
 
