@@ -1,0 +1,283 @@
+"""Damage done behind the back of the scripts is found, and repaired from the jobs' own records."""
+
+from collections.abc import Callable
+
+import msgpack
+import pytest
+import redis as redis_py
+
+from qless_py import fsck
+from qless_py.fsck import Finding
+from tests import invariants
+from tests.scripts import Scripts, record
+
+Damage = Callable[[redis_py.Redis], object]
+
+
+def key(name: str) -> str:
+    return "{ql}:" + name
+
+
+def rewrite(redis: redis_py.Redis, jid: str, **changes: object) -> None:
+    """Change fields of a stored job, behind everybody's back; None takes a field away."""
+    stored = redis.get(key(f"job:{jid}"))
+    assert isinstance(stored, bytes)
+    end = 4 + int.from_bytes(stored[:4], "big")
+    fields = msgpack.unpackb(stored[4:end], raw=True, strict_map_key=False)
+    for name, value in changes.items():
+        fields.pop(name.encode(), None)
+        if value is not None:
+            fields[name.encode()] = value
+    packed = msgpack.packb(fields, use_bin_type=False)
+    redis.set(key(f"job:{jid}"), len(packed).to_bytes(4, "big") + packed + stored[end:])
+
+
+def order_of(redis: redis_py.Redis, jid: str) -> bytes:
+    stored = redis.get(key(f"job:{jid}"))
+    assert isinstance(stored, bytes)
+    return bytes(record(stored)["order"])
+
+
+def waiting_member(redis: redis_py.Redis, jid: str) -> bytes:
+    return order_of(redis, jid) + jid.encode()
+
+
+# What is done to the store, and the kind under which it must be found.
+DAMAGE: dict[str, tuple[str, Damage]] = {
+    "waiting job out of its queue": (
+        "misplaced",
+        lambda redis: redis.zrem(key("queue:work:waiting"), waiting_member(redis, "plain")),
+    ),
+    "waiting job with another score": (
+        "misplaced",
+        lambda redis: redis.zadd(key("queue:work:waiting"), {waiting_member(redis, "tracked"): 7}),
+    ),
+    "waiting twice": (
+        "stray",
+        lambda redis: redis.zadd(key("queue:work:waiting"), {b"123456789012plain": 0}),
+    ),
+    "waiting in another queue as well": (
+        "stray",
+        lambda redis: redis.zadd(key("queue:other:waiting"), {waiting_member(redis, "plain"): 0}),
+    ),
+    "entry of no job": (
+        "stray",
+        lambda redis: redis.zadd(key("queue:work:scheduled"), {"nobody": 5}),
+    ),
+    "job gone, all its entries left": ("stray", lambda redis: redis.delete(key("job:tracked"))),
+    "member of a batch gone": ("stray", lambda redis: redis.delete(key("job:member"))),
+    "scheduled job out of its queue": (
+        "misplaced",
+        lambda redis: redis.zrem(key("queue:work:scheduled"), "later"),
+    ),
+    "running job out of its queue": (
+        "misplaced",
+        lambda redis: redis.zrem(key("queue:busy:running"), "runs"),
+    ),
+    "running job off its worker's list": (
+        "misplaced",
+        lambda redis: redis.zrem(key("worker:worker:jobs"), "runs"),
+    ),
+    "lease of two lengths": (
+        "misplaced",
+        lambda redis: redis.zadd(key("worker:worker:jobs"), {"runs": 5}),
+    ),
+    "waiting job among the running ones": (
+        "stray",
+        lambda redis: redis.zadd(key("queue:work:running"), {"plain": 5}),
+    ),
+    "failed job out of its group": ("misplaced", lambda redis: redis.delete(key("failed:group"))),
+    "failure group not listed": ("group", lambda redis: redis.delete(key("failed"))),
+    "failure group without jobs": (
+        "listed",
+        lambda redis: redis.zadd(key("failed"), {"imaginary": 5}),
+    ),
+    "complete job not listed": ("misplaced", lambda redis: redis.delete(key("complete"))),
+    "number of a tag": ("tag", lambda redis: redis.zadd(key("tags"), {"x": 9})),
+    "tag listed without jobs": ("listed", lambda redis: redis.zadd(key("tags"), {"z": 1})),
+    "job not listed under its tag": (
+        "misplaced",
+        lambda redis: redis.zrem(key("tag:x"), "plain"),
+    ),
+    "job listed under a foreign tag": (
+        "stray",
+        lambda redis: redis.zadd(key("tag:y"), {"plain": 1}),
+    ),
+    "number of tracked jobs": ("tracking", lambda redis: redis.hset(key("meta"), "tracking", "5")),
+    "tracked job not listed": ("misplaced", lambda redis: redis.delete(key("tracked"))),
+    "job does not wait for its parent": (
+        "edge",
+        lambda redis: redis.srem(key("dependencies:child"), "later"),
+    ),
+    "parent does not know its dependent": (
+        "edge",
+        lambda redis: redis.zrem(key("dependents:parent"), "child"),
+    ),
+    "waiting for nothing": ("unfounded", lambda redis: redis.delete(key("dependencies:child"))),
+    "dependents of a job that is gone": (
+        "ended-parent",
+        lambda redis: redis.delete(key("job:parent")),
+    ),
+    "result held for nobody": ("hold", lambda redis: redis.sadd(key("holds:ends"), "nobody")),
+    "release not listed": ("release", lambda redis: _release(redis, listed=False)),
+    "dependents of no release": (
+        "release",
+        lambda redis: redis.zadd(key("release:999:dependents"), {"child": 0}),
+    ),
+    "failure of a job that has none": (
+        "attached",
+        lambda redis: redis.set(
+            key("failure:plain"), msgpack.packb({"group": "g", "message": "m", "when": 1})
+        ),
+    ),
+    "result of nobody": ("attached", lambda redis: redis.set(key("result:nobody"), "r")),
+    "progress gone": ("attached", lambda redis: redis.delete(key("progress:runs"))),
+    "data of another size": ("attached", lambda redis: redis.append(key("data:apart"), "more")),
+    "unique key of nobody": (
+        "unique",
+        lambda redis: redis.set(key("unique:k2"), msgpack.packb({"jid": "nobody"})),
+    ),
+    "unique key of a job that has none": (
+        "unique",
+        lambda redis: redis.set(key("unique:k3"), msgpack.packb({"jid": "plain"})),
+    ),
+    "window not listed": ("unique", lambda redis: redis.delete(key("windows"))),
+    "counters of a batch": (
+        "batch",
+        lambda redis: redis.hset(key("batch:batch:record"), "total", 7),
+    ),
+    "batch not listed": ("batch", lambda redis: redis.delete(key("batches"))),
+    "unfinished job not in its batch": (
+        "misplaced",
+        lambda redis: redis.delete(key("batch:batch:members")),
+    ),
+    "nobody looks at leases": ("due", lambda redis: redis.zrem(key("due"), "leases:busy")),
+    "scheduled jobs looked at too late": (
+        "due",
+        lambda redis: redis.zadd(key("due"), {"scheduled:work": 4e12}),
+    ),
+    "nobody looks at recurring jobs": (
+        "due",
+        lambda redis: redis.zrem(key("due"), "recurring:work"),
+    ),
+    "nobody ends the pause": ("due", lambda redis: redis.zrem(key("due"), "pause:stopped")),
+    "nobody sweeps": ("due", lambda redis: redis.zrem(key("due"), "sweep")),
+    "duty that nobody knows": ("listed", lambda redis: redis.zadd(key("due"), {"dance": 1})),
+    "recurring job without a slot": (
+        "misplaced",
+        lambda redis: redis.delete(key("queue:work:recurring")),
+    ),
+    "slot of no recurring job": ("stray", lambda redis: redis.delete(key("recurring:tick"))),
+    "worker that nobody has seen": ("worker", lambda redis: redis.delete(key("workers"))),
+    "queue that nobody knows": ("unknown-queue", lambda redis: redis.delete(key("queues"))),
+    "job that expires": ("expiry", lambda redis: redis.expire(key("job:plain"), 500)),
+    "counter of the namespace lags": (
+        "sequence",
+        lambda redis: redis.hset(key("meta"), "sequence", "1"),
+    ),
+}
+
+# What only people can judge: it is reported, and repair leaves it alone.
+BEYOND_REPAIR: dict[str, tuple[str, Damage]] = {
+    "key outside the layout": ("foreign", lambda redis: redis.set(key("strange"), "1")),
+    "name outside the rule": ("foreign", lambda redis: redis.set(key("data:a b"), "1")),
+    "key of another type": ("foreign", lambda redis: redis.sadd(key("tag:odd"), "plain")),
+    "value that cannot be read": ("unreadable", lambda redis: redis.set(key("job:odd"), "rubbish")),
+    "unknown state": ("malformed", lambda redis: rewrite(redis, "plain", state="dreaming")),
+    "running without a lease": ("malformed", lambda redis: rewrite(redis, "runs", lease=None)),
+    "no klass": ("malformed", lambda redis: rewrite(redis, "plain", klass=None)),
+    "much data inline": ("malformed", lambda redis: redis.append(key("job:plain"), "x" * 2000)),
+}
+
+
+def _release(redis: redis_py.Redis, *, listed: bool) -> None:
+    redis.set(key("release:7:record"), msgpack.packb({"parent": "ends", "reason": "complete"}))
+    redis.zadd(key("release:7:dependents"), {"plain": 0})
+    if listed:
+        redis.zadd(key("releases"), {"7": 5})
+
+
+def repaired(redis: redis_py.Redis) -> list[Finding]:
+    """Repair until nothing changes any more; one repair may bring another fault to light."""
+    for _ in range(4):
+        found = fsck.check(redis)
+        if not found or not fsck.repair(redis, "ql", found):
+            return found
+    return fsck.check(redis)
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_damage_is_found_and_repaired(populated: Scripts, damage: str) -> None:
+    invariants.assert_sound(populated.redis)
+    kind, inflict = DAMAGE[damage]
+    inflict(populated.redis)
+
+    found = fsck.check(populated.redis)
+    left = repaired(populated.redis)
+
+    assert kind in {finding.kind for finding in found}, found
+    assert not left, left
+
+
+@pytest.mark.corrupts
+@pytest.mark.parametrize("damage", BEYOND_REPAIR)
+def test_what_needs_a_judgement_is_reported_and_left_alone(populated: Scripts, damage: str) -> None:
+    kind, inflict = BEYOND_REPAIR[damage]
+    inflict(populated.redis)
+    before = populated.redis.dbsize()
+
+    found = fsck.check(populated.redis)
+    left = repaired(populated.redis)
+
+    assert kind in {finding.kind for finding in found}, found
+    assert kind in {finding.kind for finding in left}, left
+    assert populated.redis.dbsize() >= before
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_jobs_still_run_after_a_repair(populated: Scripts, damage: str) -> None:
+    DAMAGE[damage][1](populated.redis)
+    repaired(populated.redis)
+    populated.clock.advance(200)  # type: ignore[attr-defined]
+
+    ran = drain(populated)
+
+    gone = {"job gone, all its entries left": {"tracked"}, "member of a batch gone": {"member"}}
+    gone["dependents of a job that is gone"] = {"parent"}
+    everybody = {"tracked", "plain", "apart", "later", "parent", "child", "keyed", "window"}
+    everybody |= {"member", "runs", "heir"}
+    assert everybody - gone.get(damage, set()) <= ran
+
+
+def drain(call: Scripts) -> set[str]:
+    """Take and complete whatever comes, until nothing is left to wait for."""
+    ran: set[str] = set()
+    for _ in range(40):
+        reply = call("pop", ["work", "busy"], "other", 10, {"nonce": "m"})
+        for job in reply["jobs"]:
+            call("complete", job["jid"], job["lease"], "", "", "")
+            ran.add(job["jid"])
+        if not reply["jobs"] and not reply["more"]:
+            call.clock.advance(20)  # type: ignore[attr-defined]
+    return ran
+
+
+def test_data_that_is_lost_fails_the_job_where_people_see_it(populated: Scripts) -> None:
+    populated.redis.delete(key("data:apart"))
+
+    assert repaired(populated.redis) == []
+    assert populated("read/failed", "lost-data", 0, 10)["jids"] == ["apart"]
+
+
+def test_repair_of_a_sound_namespace_changes_nothing(populated: Scripts) -> None:
+    assert fsck.repair(populated.redis, "ql", fsck.check(populated.redis)) == []
+
+
+def test_another_namespace_is_none_of_its_business(populated: Scripts) -> None:
+    populated.redis.set("{ql2}:strange", "1")
+    populated.redis.set("elsewhere", "1")
+
+    assert fsck.check(populated.redis, "ql") == []
+    assert [finding.kind for finding in fsck.check(populated.redis, "ql2")] == ["foreign"]
+    assert fsck.check(populated.redis, "q*") == []
+    populated.redis.delete("{ql2}:strange")
