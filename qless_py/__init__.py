@@ -1,3 +1,84 @@
 """A job queue whose every state transition is one atomic Lua script inside Redis."""
 
+from qless_py.batch import Batch
+from qless_py.client import Client
+from qless_py.codec import Codec, EncryptedCodec, JsonCodec, MsgpackCodec
+from qless_py.errors import (
+    AlreadyExistsError,
+    AlreadyFinishedError,
+    BadArgumentError,
+    BatchClosedError,
+    BatchNotFoundError,
+    ClockError,
+    ConfigError,
+    CycleError,
+    DataTooLargeError,
+    DeadWorkerError,
+    DependencyError,
+    GracefulStop,
+    HandlerNotFoundError,
+    ImmediateStop,
+    JobCanceledError,
+    JobFailedError,
+    JobNotFoundError,
+    LostLeaseError,
+    ProcessStop,
+    QlessError,
+    SchemaError,
+    StaleRequestError,
+    StoreError,
+    StoreFullError,
+    UndecodableDataError,
+    WaitTimeoutError,
+    WrongStateError,
+)
+from qless_py.events import Event
+from qless_py.job import Job
+from qless_py.pipeline import Pending, Pipeline
+from qless_py.queue import Queue
+from qless_py.recurring import RecurringJob
+
 __version__ = "0.1.0"
+
+__all__ = [
+    "AlreadyExistsError",
+    "AlreadyFinishedError",
+    "BadArgumentError",
+    "Batch",
+    "BatchClosedError",
+    "BatchNotFoundError",
+    "Client",
+    "ClockError",
+    "Codec",
+    "ConfigError",
+    "CycleError",
+    "DataTooLargeError",
+    "DeadWorkerError",
+    "DependencyError",
+    "EncryptedCodec",
+    "Event",
+    "GracefulStop",
+    "HandlerNotFoundError",
+    "ImmediateStop",
+    "Job",
+    "JobCanceledError",
+    "JobFailedError",
+    "JobNotFoundError",
+    "JsonCodec",
+    "LostLeaseError",
+    "MsgpackCodec",
+    "Pending",
+    "Pipeline",
+    "ProcessStop",
+    "QlessError",
+    "Queue",
+    "RecurringJob",
+    "SchemaError",
+    "StaleRequestError",
+    "StoreError",
+    "StoreFullError",
+    "UndecodableDataError",
+    "WaitTimeoutError",
+    "WrongStateError",
+    "__version__",
+]

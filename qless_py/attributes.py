@@ -6,6 +6,7 @@ from typing import Any
 from qless_py import handlers
 from qless_py.errors import UndecodableDataError
 from qless_py.protocol import JobRecord, RecurringRecord
+from qless_py.protocol.call import original
 from qless_py.session import Settings
 
 
@@ -174,9 +175,20 @@ class JobAttributes(Stored):
     def history(self) -> list[dict[str, Any]]:
         """What happened to the job and when, the oldest first, with what there is to know."""
         return [
-            {**_details(more), "what": what, "when": when / 1000}
+            {**self._details(more), "what": what, "when": when / 1000}
             for what, when, *more in self._record.history()
         ]
+
+    def _details(self, more: list[Any]) -> dict[str, Any]:
+        """Give what an entry tells beside; a note of a job's own was written with its codec."""
+        details = dict(more[0]) if more and more[0] else {}
+        if "data" not in details:
+            return details
+        try:
+            data = self._decode(original(details["data"]))
+        except UndecodableDataError:
+            return details
+        return dict(data) if isinstance(data, Mapping) else {"data": data}
 
     @property
     def result(self) -> Any:
@@ -260,10 +272,6 @@ class JobAttributes(Stored):
             if self.spawned_from is None:
                 raise
             return self._settings.codec_named(self.codec_name).decode(data, self.spawned_from)
-
-
-def _details(more: list[Any]) -> Mapping[str, Any]:
-    return dict(more[0]) if more and more[0] else {}
 
 
 class RecurringAttributes(Stored):

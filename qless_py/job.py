@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, Unpack
 
-from qless_py import handlers, puts, verbs, waiting
+from qless_py import batch, handlers, puts, verbs, waiting
+from qless_py.batch import Callbacks, JobBatch
 from qless_py.errors import JobNotFoundError
 from qless_py.options import PutOptions, Seconds
 from qless_py.protocol import JobRecord, reads
@@ -30,9 +31,8 @@ class Job(verbs.JobVerbs):
         The names are those of the attributes (`jid`, `queue_name`, `priority`, `tags`, `state`,
         `original_retries`, `retries_left`, `worker_name`, `expires_at`, …).
         """
-        session: Session = client.session
-        record = puts.built(session.settings, klass, data, fields)
-        return cls(session, record)
+        session: Session = client
+        return cls(session, puts.built(session.settings, klass, data, fields))
 
     @property
     def data(self) -> Any:
@@ -77,8 +77,7 @@ class Job(verbs.JobVerbs):
 
         All that was `put` by the job takes effect with this, or nothing at all does.
         """
-        options = {"delay": delay, "depends": depends, "on_parent_failed": on_parent_failed}
-        call = verbs.complete(self, next_queue, options, result)
+        call = verbs.complete(self, next_queue, delay, depends, on_parent_failed, result)
         return self._session.run(call)
 
     def fail(self, group: str, message: str, data: Any = None) -> str:
@@ -166,6 +165,15 @@ class Job(verbs.JobVerbs):
         more go into an open batch.
         """
         return self.hold_back(queue, klass, data, options)
+
+    def batch(self, name: str | None = None, **callbacks: Unpack[Callbacks]) -> JobBatch:
+        """Open a batch for any number of jobs, which go out at once, not with completion.
+
+        It closes at the latest when this job completes. A second run of the job finds the same
+        batch again, unless it is given another name.
+        """
+        call = batch.open_call(self._settings, batch.owned_name(self, name), callbacks, self)
+        return JobBatch(self._session, self._session.run(call), self)
 
     def perform(self) -> Any:
         """Run what the klass names, with this job; completing or failing is left to that."""

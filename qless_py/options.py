@@ -233,3 +233,50 @@ def _encoded(what: str, value: str) -> bytes:
         return value.encode()
     except UnicodeEncodeError as error:
         raise BadArgumentError(f"{what} is not text that UTF-8 can write") from error
+
+
+class RecurOptions(TypedDict, total=False):
+    """What may be said when making a recurring job; it holds for each child.
+
+    `backlog`: how many missed intervals are made up for, 0 for all. `retries` is 0 if not given.
+    """
+
+    jid: str | None
+    priority: float | None
+    tags: Iterable[str] | None
+    retries: int | None
+    backlog: int | None
+    codec: str | None
+
+
+class RecurUpdate(TypedDict, total=False):
+    """What may be changed about a recurring job."""
+
+    klass: Any
+    data: Any
+    queue: str
+    interval: Seconds
+    priority: float
+    tags: Iterable[str]
+    retries: int
+    backlog: int
+
+
+RECUR_DEFAULTS: Final = frozenset({"priority", "tags", "retries", "backlog"})
+_RECUR_READERS: Final[Mapping[str, Callable[[str, Any], Any]]] = {
+    "priority": finite,
+    "tags": names,
+    "retries": lambda what, value: whole(what, value, 0, MOST_RETRIES),
+    "backlog": lambda what, value: whole(what, value, 0, MOST_RETRIES),
+    "klass": lambda _, value: klass_name(value),
+    "queue": name,
+    "interval": lambda what, value: span(what, value, 0.001),
+}
+
+
+def recur_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Turn what is said of a recurring job into the options of its scripts."""
+    unknown = options.keys() - _RECUR_READERS.keys()
+    if unknown:
+        raise BadArgumentError(f"unknown options: {', '.join(sorted(map(str, unknown)))}")
+    return {what: _RECUR_READERS[what](what, value) for what, value in options.items()}

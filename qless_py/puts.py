@@ -89,9 +89,14 @@ def prepare_many(
         one = prepare(settings, klass, data, options)
         puts.append(one)
         maps.append(one.as_map(queue))
-    if not 1 <= len(puts) <= checks.MOST_AT_ONCE:
-        raise BadArgumentError(f"one call puts 1 to {checks.MOST_AT_ONCE} jobs, not {len(puts)}")
+    check_number(len(puts))
     return puts, maps
+
+
+def check_number(number: int) -> None:
+    """Refuse to put more jobs at once than one call may."""
+    if not 1 <= number <= checks.MOST_AT_ONCE:
+        raise BadArgumentError(f"one call puts 1 to {checks.MOST_AT_ONCE} jobs, not {number}")
 
 
 def split(spec: Any) -> tuple[Any, Any, str | None, dict[str, Any]]:

@@ -52,6 +52,11 @@ class Subscription:
             if deadline - time.monotonic() <= 0:
                 return None
 
+    @property
+    def is_open(self) -> bool:
+        """Whether messages are being heard now."""
+        return self._pubsub is not None
+
     def close(self) -> None:
         """Give the connection back."""
         self._closed.set()

@@ -28,6 +28,7 @@ class JobVerbs(JobAttributes):
         super().__init__(settings, record)
         self.follow_ups: list[tuple[str, Put]] = []
         self._ordinals: Counter[bytes] = Counter()
+        self._batches = 0
 
     def hold_back(self, queue: str, klass: Any, data: Any, options: Mapping[str, Any]) -> str:
         """Keep a job back until this one completes; give the jid that it will have.
@@ -53,6 +54,11 @@ class JobVerbs(JobAttributes):
         one = puts.prepare(self._settings, klass, data, options, jid)
         self._ordinals[content] += 1
         return one
+
+    def next_batch_name(self) -> str:
+        """Give the name of the next batch that this put of the job opens."""
+        self._batches += 1
+        return puts.derived_jid(self.jid, self.generation, b"batch", self._batches)
 
     def applied(self, call: Call[T], change: Callable[[T], None], sent: bytes = b"") -> Call[T]:
         """Give the call that, once answered, also changes this job."""
@@ -102,10 +108,16 @@ def heartbeat(job: JobVerbs, data: Any) -> Call[float]:
     return job.applied(call, job.renewed, sent).map(lambda at: at / 1000)
 
 
-def complete(
-    job: JobVerbs, next_queue: str | None, options: Mapping[str, Any], result: Any
+def complete(  # noqa: PLR0913, PLR0917 - what a completion may carry
+    job: JobVerbs,
+    next_queue: str | None = None,
+    delay: checks.Seconds | None = None,
+    depends: Iterable[str] | None = None,
+    on_parent_failed: str | None = None,
+    result: Any = None,
 ) -> Call[str]:
     """Complete or advance, together with all that was held back."""
+    options = {"delay": delay, "depends": depends, "on_parent_failed": on_parent_failed}
     sent = job.to_send(None)
     call = protocol.jobs.complete(
         job.jid,

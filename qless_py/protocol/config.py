@@ -1,6 +1,8 @@
-"""Transitions of the configuration kept in the namespace."""
+"""The configuration kept in the namespace."""
 
-from qless_py.protocol.call import Call, done
+from typing import Any
+
+from qless_py.protocol.call import Call, done, mapping
 
 
 def set_option(option: str, value: str) -> Call[None]:
@@ -11,3 +13,8 @@ def set_option(option: str, value: str) -> Call[None]:
 def unset_option(option: str) -> Call[None]:
     """Go back to the default."""
     return Call("config_unset", (option,), done)
+
+
+def read() -> Call[dict[str, Any]]:
+    """Read every option, defaults included."""
+    return Call("read/config", (), mapping)

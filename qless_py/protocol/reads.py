@@ -178,11 +178,6 @@ def _recurring(reply: bytes | None) -> tuple[int, list[RecurringRecord]]:
     return int(value[b"total"]), [records.recurring(view) for view in value[b"jobs"]]
 
 
-def config() -> Call[dict[str, Any]]:
-    """Read every option, defaults included."""
-    return Call("read/config", (), mapping)
-
-
 def length(queue: str) -> Call[int]:
     """Count the jobs waiting, running and scheduled."""
     return Call("read/length", (queue,), integer)

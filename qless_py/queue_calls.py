@@ -1,0 +1,136 @@
+"""Make the calls of a queue; shared by the synchronous and the asyncio queue and by pipelines."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any, Final, TypedDict, TypeVar
+
+from qless_py import options as checks
+from qless_py import protocol
+from qless_py.errors import BadArgumentError
+from qless_py.protocol import Call, JobRecord, reads
+from qless_py.protocol.queues import PopReply
+from qless_py.session import Settings
+
+J = TypeVar("J")
+
+LONGEST_REASON: Final = 1024
+LARGEST_PAGE: Final = 1000
+LATEST: Final = 2**53
+
+
+class Pause(TypedDict, total=False):
+    """Since when, until when (seconds), why and by whom a queue is paused."""
+
+    since: float
+    until: float
+    reason: str
+    by: str
+
+
+class Counts(TypedDict, total=False):
+    """How many jobs a queue has in each state; lapsed leases count as stalled."""
+
+    name: str
+    waiting: int
+    running: int
+    stalled: int
+    scheduled: int
+    depends: int
+    recurring: int
+    throttled: int
+    paused: bool
+    pause: Pause
+
+
+def pop(
+    settings: Settings,
+    queue: str,
+    count: int | None,
+    worker: str | None,
+    make: Callable[[JobRecord], J],
+) -> Call[list[J]]:
+    """Take jobs from one queue."""
+    name = settings.worker_name if worker is None else checks.name("worker", worker)
+    number = 1 if count is None else checks.whole("count", count, 1, checks.MOST_AT_ONCE)
+    call = protocol.queues.pop([queue], name, number)
+
+    def made(reply: PopReply) -> list[J]:
+        return [make(record) for record in reply.jobs]
+
+    return call.map(made)
+
+
+def peek(
+    queue: str, count: int | None, offset: int, make: Callable[[JobRecord], J]
+) -> Call[list[J]]:
+    """Look at the jobs that pop would take."""
+    first = checks.whole("offset", offset, 0, LATEST)
+    number = 1 if count is None else checks.whole("count", count, 0, LARGEST_PAGE)
+    return reads.peek(queue, first, number).map(lambda found: [make(record) for record in found])
+
+
+def pause(
+    settings: Settings, queue: str, reason: str | None, until: float | datetime | None
+) -> Call[None]:
+    """Hand out no more jobs of a queue."""
+    return protocol.queues.pause(
+        [queue],
+        None if reason is None else checks.text("reason", reason, LONGEST_REASON),
+        None if until is None else checks.instant("until", until),
+        settings.worker_name,
+    )
+
+
+def counts(queue: str) -> Call[Counts]:
+    """Count one queue."""
+    return reads.counts(queue).map(in_seconds)
+
+
+def in_seconds(row: Mapping[str, Any]) -> Counts:
+    """Give counts as users see them."""
+    seen: Counts = dict(row)  # type: ignore[assignment]
+    if "pause" in row:
+        told = dict(row["pause"] or {})
+        for name in ("since", "until"):
+            if name in told:
+                told[name] = told[name] / 1000
+        seen["pause"] = Pause(**told)  # type: ignore[typeddict-item]
+    return seen
+
+
+def all_counts(offset: int) -> Call[tuple[int, list[Counts]]]:
+    """Count a page of the known queues; gives also how many there are."""
+    call = reads.queues(offset, LARGEST_PAGE)
+    return call.map(lambda page: (page.total, [in_seconds(row) for row in page.rows]))
+
+
+def state(queue: str, name: str, offset: int, count: int) -> Call[list[str]]:
+    """List the jids of a queue's jobs in one state."""
+    call = reads.state(name, queue, *page(offset, count))
+    return call.map(lambda found: found.jids)
+
+
+def page(offset: int, count: int) -> tuple[int, int]:
+    """Check which page is asked for."""
+    return (
+        checks.whole("offset", offset, 0, LATEST),
+        checks.whole("count", count, 0, LARGEST_PAGE),
+    )
+
+
+def heartbeat_option(queue: str) -> str:
+    """Give the option that overrides the length of leases in one queue."""
+    return f"{queue}-heartbeat"
+
+
+def unfail_counts(count: int) -> list[int]:
+    """Split a number of jobs into what one call may move."""
+    if checks.whole("count", count, 1, LATEST) <= checks.MOST_AT_ONCE:
+        return [count]
+    if count > LARGEST_UNFAIL:
+        raise BadArgumentError(f"count {count} is over {LARGEST_UNFAIL}")
+    whole, rest = divmod(count, checks.MOST_AT_ONCE)
+    return [checks.MOST_AT_ONCE] * whole + [rest] * (rest > 0)
+
+
+LARGEST_UNFAIL: Final = 1_000_000
