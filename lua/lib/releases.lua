@@ -41,7 +41,12 @@ local function resolve(s, job, parent, holds)
   end
 end
 
+-- A job that fails with its parent goes on waiting for it once it is revived; not for one that is
+-- gone for good.
 local function fail(s, job, parent, reason)
+  if reason == "canceled" then
+    redis.call("SREM", keys.dependencies(job.jid), parent)
+  end
   queue_lib.leave(s, job)
   job_lib.note(job, s, "failed", { group = "parent-" .. reason })
   finish.fail(s, job, "parent-" .. reason, "Parent " .. parent .. " was " .. reason, "")
@@ -57,28 +62,28 @@ local function cancel(s, job, parent, reason)
   end
 end
 
-local function apply_policy(s, job, record, token)
-  local policy = edge(job, record.parent, token)
-  if not policy then
-    return
-  elseif policy == "run" then
+-- Returns whether there was anything to do.
+local function apply_policy(s, job, record, policy)
+  if policy == "run" then
     resolve(s, job, record.parent, false)
   elseif job.record.state ~= "depends" then
-    return
+    return false
   elseif policy == "cancel" then
     cancel(s, job, record.parent, record.reason)
   else
     fail(s, job, record.parent, record.reason)
   end
+  return true
 end
 
 local function let_go(s, job, record, token, holds)
-  if record.reason == "complete" then
-    if edge(job, record.parent, token) then
-      resolve(s, job, record.parent, holds)
-    end
-  else
-    apply_policy(s, job, record, token)
+  local policy = edge(job, record.parent, token)
+  if not policy then
+    return
+  elseif record.reason == "complete" then
+    resolve(s, job, record.parent, holds)
+  elseif not apply_policy(s, job, record, policy) then
+    resolve(s, job, record.parent, false)
   end
 end
 
@@ -99,23 +104,41 @@ local function drain_renamed(s, token, record, budget)
   return #jids + 1
 end
 
--- Goes through the dependents of a failed job that do not wait, while it is failed.
+-- Applies the policies of these dependents; returns how many were waiting for that.
+local function apply_policies(s, jids, record)
+  local applied = 0
+  for i, job in ipairs(job_lib.find_all(jids)) do
+    local value = job and redis.call("HGET", keys.parents(jids[i]), record.parent)
+    local policy = value and string.match(value, "^%l+")
+    if not policy then
+      redis.call("ZREM", keys.dependents(record.parent), jids[i])
+    elseif apply_policy(s, job, record, policy) then
+      applied = applied + 1
+    end
+  end
+  return applied
+end
+
+-- Goes through the dependents of a failed job that do not wait, while it is failed. Those that
+-- fail with it stay in the list, so the token remembers how far it has come; as others may leave
+-- the list meanwhile, a round that found something to do is followed by another.
 local function drain_failed(s, token, record, budget)
   local key = keys.dependents(record.parent)
   local parent = job_lib.find(record.parent)
   local jids = {}
   if parent and parent.record.state == "failed" then
-    jids = redis.call("ZRANGEBYSCORE", key, 1, 1, "LIMIT", 0, budget)
+    jids = redis.call("ZRANGEBYSCORE", key, 1, 1, "LIMIT", record.at or 0, budget)
   end
-  for i, job in ipairs(job_lib.find_all(jids)) do
-    redis.call("ZREM", key, jids[i])
-    if job then
-      apply_policy(s, job, record, token)
-    end
-  end
-  if #jids < budget then
+  local before = redis.call("ZCARD", key)
+  record.applied = (record.applied or 0) + apply_policies(s, jids, record)
+  record.at = (record.at or 0) + #jids - (before - redis.call("ZCARD", key))
+  if #jids < budget and record.applied == 0 then
     done(token, record)
+    return #jids + 1
+  elseif #jids < budget then
+    record.at, record.applied = nil, nil
   end
+  redis.call("SET", keys.release(token), cmsgpack.pack(record))
   return #jids + 1
 end
 
