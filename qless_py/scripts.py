@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from qless_py import assets
+from qless_py import assets, shake
 from qless_py.errors import QlessError
 
 QUERY_FOLDER = "read"
@@ -17,8 +17,7 @@ _ANY_REQUIRE = re.compile(r"""\brequire\s*[("']""")
 _FLAGS = re.compile(r"^-- Flags: (\S+)\s*$", re.MULTILINE)
 _SHEBANGS = {"none": "#!lua", "allow-oom": "#!lua flags=allow-oom"}
 _QUERY_SHEBANG = "#!lua flags=no-writes"
-_PREAMBLE = """\
-local loaders, modules = {}, {}
+_REQUIRE_FUNCTION = """\
 local function require(name)
   local module = modules[name]
   if not module then
@@ -68,7 +67,7 @@ def assemble(root: Path, name: str) -> Script:
     modules = _Modules(root)
     modules.follow(name, command)
     shebang = _QUERY_SHEBANG if is_query else _shebang(name, source)
-    text = f"{shebang}\n{modules.joined()}{command}"
+    text = f"{shebang}\n{modules.joined(command)}{command}"
     # The server names scripts by SHA-1; nothing secret depends on it.
     sha = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
     return Script(name, text, sha, is_query)
@@ -91,12 +90,17 @@ class _Modules:
         while self._late:
             self._add(self._late.pop(0), ())
 
-    def joined(self) -> str:
-        """Give the text that makes them known to ``require``."""
-        if not self._texts:
+    def joined(self, command: str) -> str:
+        """Give the text that makes known to ``require`` what the command can reach of them."""
+        texts = shake.used(self._texts, command)
+        if not texts:
             return ""
-        wrapped = (f'loaders["{lib}"] = function()\n{t}end\n' for lib, t in self._texts.items())
-        return f"{_PREAMBLE}{''.join(wrapped)}"
+        # Tables made with all their fields: one that grows is laid out anew on the way.
+        room = "".join(f'["{lib}"] = false,\n' for lib in texts)
+        loaders = "".join(f'["{lib}"] = function()\n{t}end,\n' for lib, t in texts.items())
+        return f"local modules = {{\n{room}}}\nlocal loaders\n{_REQUIRE_FUNCTION}" + (
+            f"loaders = {{\n{loaders}}}\n"
+        )
 
     def _follow(self, name: str, text: str, above: tuple[str, ...]) -> None:
         found = _REQUIRE.findall(text)

@@ -87,7 +87,12 @@ end
 local function drop_hold(parent, holder)
   local key = keys.holds(parent)
   redis.call("SREM", key, holder)
-  if redis.call("EXISTS", key) == 0 and redis.call("EXISTS", keys.job(parent)) == 0 then
+  if redis.call("EXISTS", key) == 1 then
+    return
+  end
+  -- A job that was put anew under the old jid does not own the result either.
+  local found = job_lib.find(parent)
+  if not found or not found.record.has_result then
     redis.call("DEL", keys.result(parent))
   end
 end

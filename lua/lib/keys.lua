@@ -3,75 +3,185 @@
 local keys = {}
 local namespace = KEYS[1]
 
-local function whole(name)
-  local key = namespace .. ":" .. name
-  return function()
-    return key
-  end
+function keys.meta()
+  return namespace .. ":meta"
 end
 
-local function one(prefix)
-  local start = namespace .. ":" .. prefix .. ":"
-  return function(name)
-    return start .. name
-  end
+function keys.queues()
+  return namespace .. ":queues"
 end
 
-local function part(prefix, suffix)
-  local start = namespace .. ":" .. prefix .. ":"
-  local tail = ":" .. suffix
-  return function(name)
-    return start .. name .. tail
-  end
+function keys.complete()
+  return namespace .. ":complete"
 end
 
-keys.meta = whole("meta")
-keys.queues = whole("queues")
-keys.complete = whole("complete")
-keys.failed = whole("failed")
-keys.tags = whole("tags")
-keys.tracked = whole("tracked")
-keys.workers = whole("workers")
-keys.dead = whole("dead")
-keys.due = whole("due")
-keys.windows = whole("windows")
-keys.tombstones = whole("tombstones")
-keys.batches = whole("batches")
-keys.releases = whole("releases")
+function keys.failed()
+  return namespace .. ":failed"
+end
 
-keys.job = one("job")
-keys.data = one("data")
-keys.history = one("history")
-keys.failure = one("failure")
-keys.result = one("result")
-keys.progress = one("progress")
-keys.parents = one("parents")
-keys.dependencies = one("dependencies")
-keys.dependents = one("dependents")
-keys.holds = one("holds")
-keys.followups = one("followups")
-keys.group = one("failed")
-keys.tag = one("tag")
-keys.recurring = one("recurring")
-keys.unique = one("unique")
-keys.request = one("request")
+function keys.tags()
+  return namespace .. ":tags"
+end
 
-keys.waiting = part("queue", "waiting")
-keys.scheduled = part("queue", "scheduled")
-keys.depends = part("queue", "depends")
-keys.running = part("queue", "running")
-keys.slots = part("queue", "recurring")
-keys.wake = part("queue", "wake")
-keys.current = part("queue", "now")
-keys.minutes = part("queue", "minutes")
-keys.tens = part("queue", "tens")
-keys.days = part("queue", "days")
-keys.worker_info = part("worker", "info")
-keys.worker_jobs = part("worker", "jobs")
-keys.batch = part("batch", "record")
-keys.members = part("batch", "members")
-keys.release = part("release", "record")
-keys.released = part("release", "dependents")
+function keys.tracked()
+  return namespace .. ":tracked"
+end
+
+function keys.workers()
+  return namespace .. ":workers"
+end
+
+function keys.dead()
+  return namespace .. ":dead"
+end
+
+function keys.due()
+  return namespace .. ":due"
+end
+
+function keys.windows()
+  return namespace .. ":windows"
+end
+
+function keys.tombstones()
+  return namespace .. ":tombstones"
+end
+
+function keys.batches()
+  return namespace .. ":batches"
+end
+
+function keys.releases()
+  return namespace .. ":releases"
+end
+
+function keys.job(jid)
+  return namespace .. ":job:" .. jid
+end
+
+function keys.data(jid)
+  return namespace .. ":data:" .. jid
+end
+
+function keys.history(jid)
+  return namespace .. ":history:" .. jid
+end
+
+function keys.failure(jid)
+  return namespace .. ":failure:" .. jid
+end
+
+function keys.result(jid)
+  return namespace .. ":result:" .. jid
+end
+
+function keys.progress(jid)
+  return namespace .. ":progress:" .. jid
+end
+
+function keys.parents(jid)
+  return namespace .. ":parents:" .. jid
+end
+
+function keys.dependencies(jid)
+  return namespace .. ":dependencies:" .. jid
+end
+
+function keys.dependents(jid)
+  return namespace .. ":dependents:" .. jid
+end
+
+function keys.holds(jid)
+  return namespace .. ":holds:" .. jid
+end
+
+function keys.followups(jid)
+  return namespace .. ":followups:" .. jid
+end
+
+function keys.group(group)
+  return namespace .. ":failed:" .. group
+end
+
+function keys.tag(tag)
+  return namespace .. ":tag:" .. tag
+end
+
+function keys.recurring(jid)
+  return namespace .. ":recurring:" .. jid
+end
+
+function keys.unique(key)
+  return namespace .. ":unique:" .. key
+end
+
+function keys.request(slot)
+  return namespace .. ":request:" .. slot
+end
+
+function keys.waiting(queue)
+  return namespace .. ":queue:" .. queue .. ":waiting"
+end
+
+function keys.scheduled(queue)
+  return namespace .. ":queue:" .. queue .. ":scheduled"
+end
+
+function keys.depends(queue)
+  return namespace .. ":queue:" .. queue .. ":depends"
+end
+
+function keys.running(queue)
+  return namespace .. ":queue:" .. queue .. ":running"
+end
+
+function keys.slots(queue)
+  return namespace .. ":queue:" .. queue .. ":recurring"
+end
+
+function keys.wake(queue)
+  return namespace .. ":queue:" .. queue .. ":wake"
+end
+
+function keys.current(queue)
+  return namespace .. ":queue:" .. queue .. ":now"
+end
+
+function keys.minutes(queue)
+  return namespace .. ":queue:" .. queue .. ":minutes"
+end
+
+function keys.tens(queue)
+  return namespace .. ":queue:" .. queue .. ":tens"
+end
+
+function keys.days(queue)
+  return namespace .. ":queue:" .. queue .. ":days"
+end
+
+function keys.worker_info(worker)
+  return namespace .. ":worker:" .. worker .. ":info"
+end
+
+function keys.worker_jobs(worker)
+  return namespace .. ":worker:" .. worker .. ":jobs"
+end
+
+function keys.batch(batch)
+  return namespace .. ":batch:" .. batch .. ":record"
+end
+
+function keys.members(batch)
+  return namespace .. ":batch:" .. batch .. ":members"
+end
+
+function keys.release(token)
+  return namespace .. ":release:" .. token .. ":record"
+end
+
+function keys.released(token)
+  return namespace .. ":release:" .. token .. ":dependents"
+end
 
 -- Channels share the prefix, so two namespaces never hear each other.
 function keys.channel(name)

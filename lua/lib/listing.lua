@@ -44,7 +44,7 @@ local function timed_out(queue)
 end
 
 -- Waiting ones, then those whose time has come though no pop has promoted them yet.
-local function waiting(s, queue, from, size)
+local function list_waiting(s, queue, from, size)
   local key, scheduled = keys.waiting(queue), keys.scheduled(queue)
   local skipped = timed_out(queue)
   return joined({
@@ -61,7 +61,7 @@ local function waiting(s, queue, from, size)
 end
 
 -- Jobs taken from their worker by `timeout`, then running ones with a lapsed lease.
-local function stalled(s, queue, from, size)
+local function list_stalled(s, queue, from, size)
   local key, running = keys.waiting(queue), keys.running(queue)
   return joined({
     total = timed_out(queue),
@@ -88,8 +88,8 @@ local function whole(key, from, size)
 end
 
 local states = {
-  waiting = waiting,
-  stalled = stalled,
+  waiting = list_waiting,
+  stalled = list_stalled,
   running = function(s, queue, from, size)
     return later(keys.running(queue), s, from, size)
   end,

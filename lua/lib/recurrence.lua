@@ -14,7 +14,7 @@ local recurrence = {}
 
 local LONGEST = 3155760000000
 
-local function tags(what, value)
+local function check_tags(what, value)
   check.names(what, value, 0, limits.call)
 end
 
@@ -23,7 +23,7 @@ local validators = {
   retries = function(what, value)
     check.count(what, value, 0, 2147483647)
   end,
-  tags = tags,
+  tags = check_tags,
   backlog = function(what, value)
     check.count(what, value, 0, 2147483647)
   end,
@@ -33,8 +33,8 @@ local validators = {
   end,
   klass = check.line,
   queue = check.name,
-  add_tags = tags,
-  remove_tags = tags,
+  add_tags = check_tags,
+  remove_tags = check_tags,
   paused = check.boolean,
 }
 

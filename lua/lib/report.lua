@@ -52,31 +52,39 @@ local function row(record, at)
   return shown
 end
 
--- Rows between two instants, oldest first; a minute that was filed twice is one row.
-function report.series(_, queue, from, to, resolution)
-  local length = resolution == "minute" and 60000 or 600000
-  local key = resolution == "minute" and keys.minutes(queue) or keys.tens(queue)
-  local low, high = math.floor(from / length), math.floor(to / length)
-  local order, sums = {}, {}
-  local function add(number, record)
-    if not sums[number] then
-      order[#order + 1] = number
-    end
-    sums[number] = stats.join(sums[number] or {}, record)
+-- Adds a record under its number; what was filed twice becomes one row.
+local function add(rows, number, record)
+  local last = rows[#rows]
+  if last and last.number == number then
+    stats.join(last.record, record)
+  else
+    rows[#rows + 1] = { number = number, record = stats.join({}, record) }
   end
-  for _, packed in ipairs(redis.call("ZRANGEBYSCORE", key, low, high,
-    "LIMIT", 0, limits.page * 2)) do
-    local record = cmsgpack.unpack(packed)
-    add(record.ten or record.minute, record)
-  end
+end
+
+local function add_current(rows, queue, length, low, high)
   local open = current(queue)
   local number = open and math.floor(open.minute * 60000 / length)
   if open and number >= low and number <= high then
-    add(number, open)
+    add(rows, number, open)
   end
+end
+
+-- Rows between two instants, oldest first.
+function report.series(_, queue, from, to, resolution)
+  local by_minute = resolution == "minute"
+  local length = by_minute and 60000 or 600000
+  local key = by_minute and keys.minutes(queue) or keys.tens(queue)
+  local low, high = math.floor(from / length), math.floor(to / length)
   local rows = {}
-  for i, at in ipairs(order) do
-    rows[i] = row(sums[at], at * length)
+  for _, packed in ipairs(redis.call("ZRANGEBYSCORE", key, low, high,
+    "LIMIT", 0, limits.page * 2)) do
+    local record = cmsgpack.unpack(packed)
+    add(rows, record.ten or record.minute, record)
+  end
+  add_current(rows, queue, length, low, high)
+  for i, found in ipairs(rows) do
+    rows[i] = row(found.record, found.number * length)
   end
   return rows
 end

@@ -107,8 +107,8 @@ end
 local function write_meta(s)
   local fields = s.first
   local at = #fields
-  fields[at + 1], fields[at + 2] = "time", string.format("%.0f", s.now)
-  fields[at + 3], fields[at + 4] = "sequence", string.format("%.0f", s.sequence)
+  fields[at + 1], fields[at + 2] = "time", s.now
+  fields[at + 3], fields[at + 4] = "sequence", s.sequence
   redis.call("HSET", keys.meta(), unpack(fields))
   if s.first[1] == "schema" then
     redis.call("ZADD", keys.due(), "NX", s.now + 60000, "sweep")

@@ -53,16 +53,16 @@ local validators = {
   end,
 }
 
--- The fields that an option map of one put may hold.
-submission.OPTIONS = {}
-for name in pairs(validators) do
-  submission.OPTIONS[name] = true
-end
+-- The fields that an option map of one put may hold, as the keys of a table.
+submission.OPTIONS = validators
 
 -- The same with the fields of a job that is one of many in a call.
-submission.FIELDS = { jid = true, klass = true, queue = true, data = true }
-for name in pairs(validators) do
-  submission.FIELDS[name] = true
+function submission.fields()
+  local fields = { jid = true, klass = true, queue = true, data = true }
+  for name in pairs(validators) do
+    fields[name] = true
+  end
+  return fields
 end
 
 -- Refuses data over the limit.
@@ -86,6 +86,9 @@ local function validate(s, spec)
   end
   if (spec.parent == nil) ~= (spec.lease == nil) then
     errors.bad("parent and lease are given together or not at all")
+  end
+  if spec.parent == spec.jid then
+    errors.bad("a job cannot put itself on its own behalf")
   end
 end
 
@@ -139,7 +142,7 @@ local function key_holder(s, spec)
 end
 
 -- Whether the unique key decides the put: the holder's jid, or nil.
-local function unique_conflict(s, plan)
+local function key_conflict(s, plan)
   local spec = plan.spec
   local holder = spec.unique and key_holder(s, spec)
   if not holder or holder.jid == spec.jid then
@@ -167,7 +170,7 @@ function submission.decide(s, spec, existing)
   if put_before(spec) or jid_conflict(s, plan) then
     return ignored(plan, spec.jid)
   end
-  local holder = unique_conflict(s, plan)
+  local holder = key_conflict(s, plan)
   if holder then
     return ignored(plan, holder)
   end
@@ -320,7 +323,7 @@ local function replace_data(plan)
   job_lib.save(holder)
 end
 
-local function ignore(plan)
+local function answer_ignored(plan)
   if plan.replace then
     replace_data(plan)
   end
@@ -346,7 +349,7 @@ end
 function submission.apply(s, plan, at)
   local spec = plan.spec
   if plan.ignored then
-    return ignore(plan)
+    return answer_ignored(plan)
   end
   local job = plan.existing and take_over(s, plan) or new_job(s, spec)
   local record = job.record
@@ -379,9 +382,9 @@ end
 -- Checks the jobs of a list against the data that follows, each with the data at its place.
 -- `defaults` are fields that a job may leave out.
 function submission.check_all(s, specs, data, defaults)
-  local jids = {}
+  local jids, fields = {}, submission.fields()
   for i, spec in ipairs(specs) do
-    check.map("job " .. i, spec, submission.FIELDS)
+    check.map("job " .. i, spec, fields)
     if spec.data ~= nil then
       errors.bad("job " .. i .. " carries its data among its fields")
     end

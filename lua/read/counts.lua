@@ -1,4 +1,4 @@
--- counts(now, queue) -> {name, waiting, running, stalled, scheduled, depends, recurring, throttled, paused, pause}
+-- counts(now, queue) -> the counts of the queue
 -- Counts the jobs of one queue; due ones count as waiting.
 -- Errors: BADARG
 -- Events: none

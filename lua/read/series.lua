@@ -1,4 +1,4 @@
--- series(now, queue, from, to, resolution) -> list of {at, put, popped, completed, failed, retried, stalled, depth, head_age, wait, run}
+-- series(now, queue, from, to, resolution) -> list of records
 -- Lists what a queue did per minute or per ten minutes, between two instants.
 -- Errors: BADARG
 -- Events: none

@@ -1,5 +1,5 @@
 -- state(now, state, queue, offset, count) -> {total, jids}
--- Pages through the jobs of one state in a queue; due ones count as waiting, lapsed ones as stalled.
+-- Pages through the jobs of one state; due ones count as waiting, lapsed ones as stalled.
 -- Errors: BADARG
 -- Events: none
 

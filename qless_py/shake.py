@@ -1,0 +1,155 @@
+"""Leave out of an assembled script what it cannot reach.
+
+Every call of a script builds the functions of its modules anew, so a function that no path from
+the command reaches costs time on the server for nothing: whole modules took 31 of the 45
+microseconds that a put may take. The rule is cautious: a name that occurs counts as used.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+_CLOSING = ("end", "}", ")", "else", "until", "]")
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
+_WORD = re.compile(r"(?<![\w.:])[A-Za-z_]\w*")
+_FIELD = re.compile(r"(?<![\w.:])([A-Za-z_]\w*)\.([A-Za-z_]\w*)")
+_REQUIRE = re.compile(r'require\("(lib(?:\.[a-z0-9_]+)+)"\)(?:\.([A-Za-z_]\w*))?')
+_ALIAS = re.compile(r'local ([A-Za-z_]\w*) = [^\n]*require\("(lib(?:\.[a-z0-9_]+)+)"\)(?!\.)')
+_LOCAL = re.compile(r"local (?:function )?([A-Za-z_]\w*(?:, [A-Za-z_]\w*)*)")
+
+ALL = "*"
+"""Stands for every field of a module whose table is handed on as a value."""
+
+Use = tuple[str, str]
+"""A module and one of its fields."""
+
+
+@dataclass(slots=True)
+class _Chunk:
+    """One statement at the top of a module."""
+
+    text: str
+    provides: set[str] = field(default_factory=set)
+    kept: bool = False
+    aliases: dict[str, str] = field(default_factory=dict)
+
+    def words(self) -> set[str]:
+        return set(_WORD.findall(_STRING.sub('""', self.text)))
+
+    def uses(self, aliases: dict[str, str]) -> Iterator[Use]:
+        """Fields of other modules that this statement names."""
+        for lib, name in _REQUIRE.findall(self.text):
+            if name:
+                yield lib, name
+        bare = _STRING.sub('""', _ALIAS.sub("", self.text))
+        fields = _FIELD.findall(bare)
+        for alias, lib in (aliases | self.aliases).items():
+            named = [name for owner, name in fields if owner == alias]
+            yield from ((lib, name) for name in named)
+            if len(re.findall(rf"(?<![\w.:]){alias}\b", bare)) > len(named):
+                yield lib, ALL
+
+
+class _Module:
+    """The statements of one module, and which of them are reached."""
+
+    def __init__(self, text: str) -> None:
+        self.chunks = [_Chunk(part) for part in _split(text)]
+        self.aliases: dict[str, str] = {}
+        last = self.chunks[-1].text if self.chunks else ""
+        found = re.fullmatch(r"return ([A-Za-z_]\w*)\n", last)
+        self.name = found[1] if found else None
+        for chunk in self.chunks:
+            self._classify(chunk)
+
+    def _classify(self, chunk: _Chunk) -> None:
+        chunk.aliases = dict(_ALIAS.findall(chunk.text))
+        imported = re.match(r'local (\w+) = require\("(lib[^"]*)"\)\n', chunk.text)
+        if imported:
+            self.aliases[imported[1]] = imported[2]
+            chunk.provides = {imported[1]}
+            chunk.aliases = {}
+        elif (local := _LOCAL.match(chunk.text)) and local[1] != self.name:
+            chunk.provides = set(local[1].split(", "))
+        elif self.name and (own := self._own_fields(chunk.text)):
+            chunk.provides = {f"{self.name}.{name}" for name in own}
+
+    def _own_fields(self, text: str) -> set[str]:
+        """The fields of the module that a statement defines or fills."""
+        own = re.escape(self.name or "")
+        if found := re.match(rf"(?:function )?{own}\.(\w+)\b", text):
+            return {found[1]}
+        return set(re.findall(rf"^  {own}\.(\w+)\[", text, re.MULTILINE))
+
+    def reach(self, name: str) -> Iterator[Use]:
+        """Keep what provides a field (or all of it), and tell what that uses elsewhere."""
+        wanted = [f"{self.name}.{name}"] if self.name and name != ALL else [ALL]
+        for chunk in self.chunks:
+            if not chunk.provides:
+                yield from self._keep(chunk, wanted)
+        while wanted:
+            symbol = wanted.pop()
+            for chunk in self.chunks:
+                if symbol == ALL or symbol in chunk.provides:
+                    yield from self._keep(chunk, wanted)
+
+    def _keep(self, chunk: _Chunk, wanted: list[str]) -> Iterator[Use]:
+        if chunk.kept:
+            return
+        chunk.kept = True
+        wanted.extend(chunk.words())
+        if self.name:
+            plain = _STRING.sub('""', chunk.text)
+            wanted.extend(f"{a}.{b}" for a, b in _FIELD.findall(plain) if a == self.name)
+        if not (chunk.provides & self.aliases.keys()):
+            yield from chunk.uses(self.aliases)
+
+    def text(self) -> str:
+        """What is kept, the module's table made at once with room for its fields."""
+        kept = [chunk for chunk in self.chunks if chunk.kept]
+        own = f"{self.name}."
+        fields = sorted(
+            name.removeprefix(own)
+            for chunk in kept
+            for name in chunk.provides
+            if name.startswith(own)
+        )
+        room = f"{{ {', '.join(f'{name} = 0' for name in fields)} }}" if fields else "{}"
+        table = f"local {self.name} = "
+        return "".join(
+            chunk.text.replace("{}", room, 1) if chunk.text == f"{table}{{}}\n" else chunk.text
+            for chunk in kept
+        )
+
+
+def _split(text: str) -> Iterator[str]:
+    """Cut a module before each line that begins a statement at the left margin."""
+    part: list[str] = []
+    for line in text.splitlines(keepends=True):
+        begins = not line.startswith((" ", "\t", *_CLOSING))
+        if begins and part:
+            yield "".join(part)
+            part = []
+        part.append(line)
+    if part:
+        yield "".join(part)
+
+
+def used(modules: dict[str, str], command: str) -> dict[str, str]:
+    """Give of each module, in the same order, what the command can reach; whole if it is one value.
+
+    The sources follow the layout of this project: two spaces, one statement to a line, no long
+    strings, and a module is a table that the last line returns.
+    """
+    parsed = {name: _Module(text) for name, text in modules.items()}
+    entry = _Module(command)
+    pending: list[Use] = []
+    for chunk in entry.chunks:
+        pending.extend(entry._keep(chunk, []))  # noqa: SLF001 - the command is kept whole
+    seen: set[Use] = set()
+    while pending:
+        use = pending.pop()
+        if use not in seen:
+            seen.add(use)
+            pending.extend(parsed[use[0]].reach(use[1]))
+    return {name: text for name, module in parsed.items() if (text := module.text())}
