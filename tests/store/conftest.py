@@ -12,8 +12,11 @@ from pathlib import Path
 import pytest
 import redis as redis_py
 
+from qless_py import store
+from qless_py.store.runner import Runner
 from tests import servers
 from tests.store import proxy as proxies
+from tests.store.calls import QUICK
 
 ROOT = Path(__file__).parents[2]
 # Says which server it uses, and leaves in an orderly way when its input ends.
@@ -88,3 +91,17 @@ def proxy(server: servers.Server, redis: redis_py.Redis) -> Iterator[proxies.Pro
     del redis  # wanted only so that the keyspace is empty
     with proxies.running(server.socket) as running:
         yield running
+
+
+@pytest.fixture
+def through(proxy: proxies.Proxy) -> Iterator[Runner]:
+    """Give a runner whose connections go through the proxy."""
+    with store.connect(proxy.url, socket_timeout=0.5) as connection:
+        yield Runner(connection, "ql", policy=QUICK)
+
+
+@pytest.fixture
+def runner(server: servers.Server, redis: redis_py.Redis) -> Iterator[Runner]:
+    del redis  # wanted only so that the keyspace is empty
+    with store.connect(server.url) as connection:
+        yield Runner(connection, "ql", policy=QUICK)

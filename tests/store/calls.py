@@ -1,0 +1,31 @@
+"""A few calls, ready to be sent, that the tests of both runners share."""
+
+from __future__ import annotations
+
+import redis
+
+from qless_py.protocol import Call, jobs, queues, reads
+from qless_py.protocol.jobs import PutReply
+from qless_py.protocol.queues import PopReply
+from qless_py.store.resend import ResendPolicy
+
+QUICK = ResendPolicy(limit=10.0, first_pause=0.005, longest_pause=0.05)
+SHORT = ResendPolicy(limit=0.3, first_pause=0.005, longest_pause=0.05)
+
+
+def put(jid: str) -> Call[PutReply]:
+    """Put a job that must be new: a second effect would be refused and so be seen."""
+    return jobs.put("queue", jid, "Klass", b"{}", {"on_conflict": "raise"})
+
+
+def pop(count: int = 1) -> Call[PopReply]:
+    return queues.pop(["queue"], "worker", count)
+
+
+def length() -> Call[int]:
+    return reads.length("queue")
+
+
+def lanes(connection: redis.Redis) -> set[bytes]:
+    """Give the lanes whose answers the server remembers."""
+    return {bytes(key).split(b":")[2] for key in connection.scan_iter("{ql}:request:*")}

@@ -1,0 +1,273 @@
+from __future__ import annotations
+
+import os
+import threading
+import time
+
+import pytest
+import redis as redis_py
+
+from qless_py import errors, scripts, store
+from qless_py.protocol import Call, jobs, reads
+from qless_py.store.runner import Runner
+from tests import servers
+from tests.store.calls import SHORT, lanes, length, pop, put
+from tests.store.proxy import Proxy
+
+
+def test_lost_replies_put_nothing_twice_and_hand_out_nothing_unseen(
+    proxy: Proxy, through: Runner
+) -> None:
+    proxy.lose_reply_every = 3
+    jids = [f"job-{number}" for number in range(150)]
+
+    created = [through.run(put(jid)).created for jid in jids]
+    popped = [job.jid for _ in jids for job in through.run(pop()).jobs]
+
+    assert all(created)
+    assert popped == jids
+    assert through.run(length()) == len(jids)
+    assert proxy.lost > 100
+
+
+def test_lost_requests_are_made_good(proxy: Proxy, through: Runner) -> None:
+    proxy.lose_request_every = 2
+
+    created = [through.run(put(f"job-{number}")).created for number in range(50)]
+
+    assert all(created)
+    assert through.run(length()) == 50
+    assert proxy.lost >= 50
+
+
+@pytest.mark.parametrize("shorten", [0, 1, 100])
+def test_a_pipeline_cut_in_its_replies_takes_effect_once(
+    proxy: Proxy, through: Runner, shorten: int
+) -> None:
+    proxy.lose_reply_every = 2
+    proxy.shorten = shorten
+    calls = [put(f"job-{number}") for number in range(120)]
+
+    replies = through.run_many(calls)
+    popped = through.run_many([pop(5) for _ in range(30)])
+
+    assert [reply.jid for reply in replies] == [f"job-{number}" for number in range(120)]
+    assert all(reply.created for reply in replies)
+    handed_out = [job.jid for reply in popped for job in reply.jobs]
+    assert sorted(handed_out) == sorted(reply.jid for reply in replies)
+    assert proxy.lost > 1
+
+
+def test_threads_share_a_runner_through_a_lossy_network(proxy: Proxy, through: Runner) -> None:
+    proxy.lose_reply_every = 5
+    created: list[bool] = []
+
+    def work(name: int) -> None:
+        created.extend(through.run(put(f"job-{name}-{i}")).created for i in range(25))
+
+    threads = [threading.Thread(target=work, args=(name,)) for name in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert created == [True] * 150
+    assert through.run(length()) == 150
+
+
+def test_a_network_that_stands_still_for_a_while_is_waited_for(
+    proxy: Proxy, through: Runner
+) -> None:
+    through.run(put("before"))
+    proxy.hold()
+    healing = threading.Timer(0.8, proxy.release)
+    healing.start()
+
+    reply = through.run(put("after"))
+
+    healing.join()
+    assert reply.created
+    assert through.run(length()) == 2
+
+
+def test_after_the_limit_the_error_of_the_connection_is_raised_and_the_lane_given_up(
+    proxy: Proxy, redis: redis_py.Redis
+) -> None:
+    with store.connect(proxy.url, socket_timeout=0.1) as connection:
+        runner = Runner(connection, "ql", policy=SHORT)
+        runner.run(put("first"))
+        before = lanes(redis)
+        proxy.hold()
+        began = time.monotonic()
+
+        with pytest.raises((redis_py.ConnectionError, redis_py.TimeoutError)):
+            runner.run(put("second"))
+
+        assert time.monotonic() - began < 3
+        proxy.release()
+        runner.run(put("third"))
+    assert len(before) == 1
+    assert len(lanes(redis) - before) >= 1
+
+
+def test_one_lane_serves_call_after_call(runner: Runner, redis: redis_py.Redis) -> None:
+    for number in range(10):
+        runner.run(put(f"job-{number}"))
+        runner.run(length())
+
+    assert len(lanes(redis)) == 1
+
+
+@pytest.mark.fork
+def test_a_forked_child_sends_under_a_lane_of_its_own(
+    runner: Runner, redis: redis_py.Redis
+) -> None:
+    runner.run(put("parent"))
+    child = os.fork()
+    if child == 0:
+        runner.run(put("child"))
+        os._exit(0)
+    os.waitpid(child, 0)
+    runner.run(put("parent-again"))
+
+    assert len(lanes(redis)) == 2
+    assert runner.run(length()) == 3
+
+
+def test_flushed_scripts_are_loaded_again_without_a_second_effect(
+    runner: Runner, redis: redis_py.Redis
+) -> None:
+    for number in range(20):
+        redis.script_flush()
+        assert runner.run(put(f"one-{number}")).created
+        redis.script_flush()
+        many = runner.run_many([put(f"many-{number}-{i}") for i in range(5)] + [length()])
+        assert all(reply.created for reply in many[:5])
+
+    assert runner.run(length()) == 120
+
+
+def test_scripts_flushed_all_the_time_reach_no_caller(
+    runner: Runner, redis: redis_py.Redis
+) -> None:
+    done = threading.Event()
+
+    def flush() -> None:
+        while not done.wait(0.002):
+            redis.script_flush()
+
+    flusher = threading.Thread(target=flush)
+    flusher.start()
+    try:
+        for number in range(40):
+            assert runner.run(put(f"one-{number}")).created
+            replies = runner.run_many([put(f"many-{number}-{i}") for i in range(10)])
+            assert all(reply.created for reply in replies)
+    finally:
+        done.set()
+        flusher.join()
+
+    assert runner.run(length()) == 440
+
+
+def test_a_refused_call_raises_our_exception(runner: Runner) -> None:
+    runner.run(put("job"))
+
+    with pytest.raises(errors.AlreadyExistsError):
+        runner.run(put("job"))
+
+
+def test_a_refused_call_in_a_pipeline_keeps_its_place(runner: Runner) -> None:
+    replies = runner.run_many([put("a"), put("a"), length(), put("b")])
+
+    assert [type(reply) for reply in replies[:2]] == [type(replies[3]), errors.AlreadyExistsError]
+    assert replies[3].created
+    assert runner.run_many([]) == []
+
+
+def test_what_is_no_word_of_our_scripts_stays_an_error_of_the_server(
+    runner: Runner, redis: redis_py.Redis
+) -> None:
+    redis.set("{ql}:queues", "not a sorted set")
+
+    (error,) = runner.run_many([put("job")])
+    redis.delete("{ql}:queues")
+
+    assert isinstance(error, redis_py.ResponseError)
+    assert "WRONGTYPE" in str(error)
+
+
+def test_a_script_that_cannot_be_loaded_is_an_error_and_spoils_no_connection(
+    runner: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = scripts.Script("read/broken", "this is no Lua", "0" * 40, is_query=True)
+    real = scripts.script
+    monkeypatch.setattr(
+        scripts, "script", lambda name: broken if name == broken.name else real(name)
+    )
+    call: Call[bytes | None] = Call("read/broken", (), lambda reply: reply)
+
+    with pytest.raises(redis_py.ResponseError):
+        runner.run(call)
+    results = runner.run_many([length(), call, length()])
+
+    assert [type(one) for one in results] == [int, redis_py.ResponseError, int]
+
+
+def test_an_interrupted_call_spoils_no_later_one(
+    runner: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runner.run(put("first"))
+    connection = runner.redis.connection_pool.get_connection()
+    runner.redis.connection_pool.release(connection)
+    read = connection.read_response
+
+    def interrupted(**_options: object) -> object:
+        monkeypatch.setattr(connection, "read_response", read)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(connection, "read_response", interrupted)
+
+    with pytest.raises(KeyboardInterrupt):
+        runner.run(put("second"))
+
+    assert runner.run(length()) == 2
+    assert runner.run(put("third")).created
+
+
+def test_a_client_that_decodes_replies_changes_nothing(
+    server: servers.Server, redis: redis_py.Redis
+) -> None:
+    del redis  # wanted only so that the keyspace is empty
+    with store.connect(server.url, decode_responses=True) as connection:
+        runner = Runner(connection, "ql")
+
+        assert runner.run(put("job")).created
+        assert [job.jid for job in runner.run(pop()).jobs] == ["job"]
+        connection.zadd("wake", {"marker": 1})
+        assert runner.wait(["wake"], 1) == b"wake"
+
+
+def test_the_clock_of_a_client_is_sent_as_whole_milliseconds(
+    server: servers.Server, redis: redis_py.Redis
+) -> None:
+    with store.connect(server.url) as connection:
+        runner = Runner(connection, "ql", clock=lambda: 1234.5678)
+
+        runner.run(put("job"))
+
+        assert runner.run(reads.meta())["clock"] == "test"
+    assert redis.hget("{ql}:meta", "time") == b"1234568"
+
+
+def test_a_retried_job_keeps_one_retry_when_the_reply_was_lost(
+    proxy: Proxy, through: Runner
+) -> None:
+    through.run(put("job"))
+    (job,) = through.run(pop()).jobs
+    proxy.lose_reply_every = 2
+
+    left = through.run(jobs.retry("job", job.fields["lease"], 0))
+    again = through.run(jobs.retry("job", through.run(pop()).jobs[0].fields["lease"], 0))
+
+    assert (left, again) == (4, 3)

@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+import redis as redis_py
+
+from qless_py import store
+from qless_py.store.runner import Runner
+from tests import servers
+
+
+def test_waiting_takes_a_marker_and_says_whose(runner: Runner, redis: redis_py.Redis) -> None:
+    redis.zadd("b", {"marker": 1})
+
+    assert runner.wait(["a", b"b"], 5) == b"b"
+    assert not redis.exists("b")
+
+
+def test_a_wait_may_be_longer_than_the_sockets_patience(server: servers.Server) -> None:
+    with store.connect(server.url, socket_timeout=0.1) as connection:
+        began = time.monotonic()
+
+        assert Runner(connection, "ql").wait(["nothing"], 0.4) is None
+
+        assert time.monotonic() - began >= 0.4
+
+
+def test_a_wait_is_ended_by_a_marker_that_comes_later(
+    runner: Runner, redis: redis_py.Redis
+) -> None:
+    arrival = threading.Timer(0.1, redis.zadd, ("a", {"marker": 1}))
+    arrival.start()
+
+    assert runner.wait(["a"], 10) == b"a"
+    arrival.join()
+
+
+def test_a_wait_whose_connection_is_cut_is_not_tried_again(
+    runner: Runner, redis: redis_py.Redis
+) -> None:
+    cut = threading.Timer(0.1, lambda: redis.client_kill_filter(_type="normal", skipme=True))
+    cut.start()
+
+    with pytest.raises(redis_py.ConnectionError):
+        runner.wait(["a"], 10)
+    cut.join()
