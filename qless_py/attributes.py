@@ -272,28 +272,3 @@ class JobAttributes(Stored):
             if self.spawned_from is None:
                 raise
             return self._settings.codec_named(self.codec_name).decode(data, self.spawned_from)
-
-
-class RecurringAttributes(Stored):
-    """A recurring job as it was when it was read."""
-
-    _record: RecurringRecord
-
-    @property
-    def next_at(self) -> float:
-        """The slot of the next child, in seconds since 1970."""
-        return self._record.next_at / 1000
-
-    @property
-    def count(self) -> int:
-        """How many children there have been."""
-        return int(self._record.fields.get("count", 0))
-
-    @property
-    def is_paused(self) -> bool:
-        """Whether no children are made for now."""
-        return bool(self._record.fields.get("paused", False))
-
-    def _number(self, name: str, otherwise: float = 0) -> float:
-        value: float = self._record.fields.get(name, otherwise)
-        return value

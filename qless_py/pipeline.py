@@ -164,7 +164,6 @@ class Pipeline(PipelineCalls):
         self, queue: str, count: int | None = None, *, worker: str | None = None
     ) -> Pending[list[Job]]:
         """Collect a pop; it always gives a list."""
-        checks.name("queue", queue)
         return self.call(queue_calls.pop(self._settings, queue, count, worker, self._job))
 
     def send(self) -> None:

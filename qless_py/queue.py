@@ -102,9 +102,7 @@ class Queue:
     @property
     def heartbeat(self) -> float:
         """The length of a lease in seconds; setting it overrides the general one, del undoes it."""
-        config = Config(self._session)
-        general = config.get("heartbeat", 60)
-        return float(config.get(queue_calls.heartbeat_option(self.name), general))
+        return queue_calls.heartbeat_of(self.name, Config(self._session).all)
 
     @heartbeat.setter
     def heartbeat(self, value: float) -> None:

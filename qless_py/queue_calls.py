@@ -52,7 +52,7 @@ def pop(
     """Take jobs from one queue."""
     name = settings.worker_name if worker is None else checks.name("worker", worker)
     number = 1 if count is None else checks.whole("count", count, 1, checks.MOST_AT_ONCE)
-    call = protocol.queues.pop([queue], name, number)
+    call = protocol.queues.pop([checks.name("queue", queue)], name, number)
 
     def made(reply: PopReply) -> list[J]:
         return [make(record) for record in reply.jobs]
@@ -121,6 +121,11 @@ def page(offset: int, count: int) -> tuple[int, int]:
 def heartbeat_option(queue: str) -> str:
     """Give the option that overrides the length of leases in one queue."""
     return f"{queue}-heartbeat"
+
+
+def heartbeat_of(queue: str, config: Mapping[str, Any]) -> float:
+    """Give the length of a lease in one queue."""
+    return float(config.get(heartbeat_option(queue), config.get("heartbeat", 60)))
 
 
 def unfail_counts(count: int) -> list[int]:

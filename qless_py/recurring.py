@@ -4,11 +4,57 @@ from typing import Any, Unpack
 
 from qless_py import options as checks
 from qless_py import protocol, puts
-from qless_py.attributes import RecurringAttributes
+from qless_py.attributes import Stored
 from qless_py.errors import BadArgumentError, JobNotFoundError
 from qless_py.options import RecurUpdate, Seconds
 from qless_py.protocol import Call, RecurringRecord, reads
 from qless_py.session import Session, Settings
+
+
+class RecurringAttributes(Stored):
+    """A recurring job as it was when it was read."""
+
+    _record: RecurringRecord
+
+    @property
+    def next_at(self) -> float:
+        """The slot of the next child, in seconds since 1970."""
+        return self._record.next_at / 1000
+
+    @property
+    def count(self) -> int:
+        """How many children there have been."""
+        return int(self._record.fields.get("count", 0))
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether no children are made for now."""
+        return bool(self._record.fields.get("paused", False))
+
+    @property
+    def data(self) -> Any:
+        """The data of each child."""
+        return self._value()
+
+    @property
+    def interval(self) -> float:
+        """Seconds between two children."""
+        return float(self._record.fields["interval"]) / 1000
+
+    @property
+    def priority(self) -> float:
+        """The priority of each child."""
+        return float(self._record.fields.get("priority", 0))
+
+    @property
+    def retries(self) -> int:
+        """How often each child may be dropped."""
+        return int(self._record.fields.get("retries", 0))
+
+    @property
+    def backlog(self) -> int:
+        """How many missed intervals are made up for; 0 is all of them."""
+        return int(self._record.fields.get("backlog", 0))
 
 
 class RecurringJob(RecurringAttributes):
@@ -24,7 +70,7 @@ class RecurringJob(RecurringAttributes):
     @property
     def data(self) -> Any:
         """The data of each child."""
-        return self._value()
+        return super().data
 
     @data.setter
     def data(self, value: Any) -> None:
@@ -56,7 +102,7 @@ class RecurringJob(RecurringAttributes):
     @property
     def interval(self) -> float:
         """Seconds between two children; setting it shifts the next slot by the difference."""
-        return self._number("interval") / 1000
+        return super().interval
 
     @interval.setter
     def interval(self, value: Seconds) -> None:
@@ -65,7 +111,7 @@ class RecurringJob(RecurringAttributes):
     @property
     def priority(self) -> float:
         """The priority of each child."""
-        return self._number("priority")
+        return super().priority
 
     @priority.setter
     def priority(self, value: float) -> None:
@@ -74,7 +120,7 @@ class RecurringJob(RecurringAttributes):
     @property
     def retries(self) -> int:
         """How often each child may be dropped."""
-        return int(self._number("retries"))
+        return super().retries
 
     @retries.setter
     def retries(self, value: int) -> None:
@@ -83,7 +129,7 @@ class RecurringJob(RecurringAttributes):
     @property
     def backlog(self) -> int:
         """How many missed intervals are made up for; 0 is all of them."""
-        return int(self._number("backlog"))
+        return super().backlog
 
     @backlog.setter
     def backlog(self, value: int) -> None:

@@ -1,0 +1,9 @@
+"""The client for asyncio, over the same protocol: `qless_py.aio.Client`."""
+
+from qless_py.aio.batch import AsyncBatch as Batch
+from qless_py.aio.client import Client
+from qless_py.aio.job import AsyncJob as Job
+from qless_py.aio.queue import AsyncQueue as Queue
+from qless_py.aio.recurring import AsyncRecurringJob as RecurringJob
+
+__all__ = ["Batch", "Client", "Job", "Queue", "RecurringJob"]
