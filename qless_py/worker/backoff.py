@@ -18,7 +18,7 @@ class Backoff:
 
     def next(self) -> float:
         """Give the seconds to wait now; the next answer will be about twice as long."""
-        whole = min(self._most, self._first * 2 ** min(self._tries, 30))
+        whole = min(self._most, self._first * float(2 ** min(self._tries, 30)))
         self._tries += 1
         return whole * random.uniform(0.5, 1.0)  # noqa: S311 - spreading load, not a secret
 

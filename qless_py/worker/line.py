@@ -1,4 +1,4 @@
-"""The parent's own line to the store: what it asks may fail now, what it owes is kept till later."""
+"""The parent's own line to the store: what it asks may fail, what it owes is kept till later."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from typing import Any, Final
 
 from redis.exceptions import RedisError
 
-from qless_py import protocol
-from qless_py.client import Client
+from qless_py import protocol, store
 from qless_py.errors import QlessError, StoreError
 from qless_py.protocol import Call
+from qless_py.store.resend import ResendPolicy
+from qless_py.store.runner import Runner
 from qless_py.worker.backoff import Backoff
 from qless_py.worker.board import Held
 from qless_py.worker.options import WorkerOptions
@@ -23,6 +24,9 @@ logger = logging.getLogger(__name__)
 AWAY: Final = (RedisError, StoreError, OSError)  # What being without a store looks like.
 _BEAT: Final = 10.0
 _AT_ONCE: Final = 100
+# The parent must not stand still for a server that does not answer: it has children to look after.
+_IMPATIENT: Final = ResendPolicy(limit=0.5)
+_TIMEOUT: Final = 2.0
 
 
 class Line:
@@ -30,7 +34,7 @@ class Line:
 
     def __init__(self, options: WorkerOptions) -> None:
         self._options = options
-        self._client: Client | None = None
+        self._runner: Runner | None = None
         self._backoff = Backoff()
         self._closed_until = 0.0
         self._owed: deque[Call[Any]] = deque()
@@ -39,18 +43,26 @@ class Line:
 
     def open(self) -> None:
         """Connect for the first time; a store that is not there now is an error of the caller."""
-        self._client = Client(self._options.url, namespace=self._options.namespace)
-        self._read_config(self._client.runner.run(protocol.config.read()))
+        namespace = self._options.namespace
+        redis = store.connect(
+            self._options.url,
+            namespace=namespace,
+            socket_timeout=_TIMEOUT,
+            socket_connect_timeout=_TIMEOUT,
+        )
+        self._runner = Runner(redis, namespace, policy=_IMPATIENT)
+        self._read_config(self._runner.run(protocol.config.read()))
 
     def drop(self) -> None:
-        """Close the connection that a fork has inherited, without a word to the server."""
-        if self._client is not None:
-            self._client.drop()
+        """Forget, in a fresh fork, the connection that is the parent's."""
+        runner, self._runner = self._runner, None
+        if runner is not None:
+            runner.redis.connection_pool.reset()
 
     def close(self) -> None:
         """Leave the store."""
-        if self._client is not None:
-            self._client.close()
+        if self._runner is not None:
+            self._runner.redis.close()
 
     def closed_for(self, now: float) -> float:
         """Give the seconds to wait before the store is tried again; 0 when it is there."""
@@ -77,7 +89,7 @@ class Line:
             if answers is None:
                 return
             call = self._owed.popleft()
-            if isinstance(answers[0], QlessError):
+            if isinstance(answers[0], Exception):
                 logger.info("%s was refused: %s", call.script, answers[0])
             elif getattr(answers[0], "more", False):
                 self._owed.appendleft(call)
@@ -88,7 +100,7 @@ class Line:
         for at in range(0, len(held), _AT_ONCE):
             pairs = [(one.jid, one.lease) for one in held[at : at + _AT_ONCE]]
             reply = self._try([protocol.jobs.heartbeat_many(pairs)])
-            if reply is None or isinstance(reply[0], QlessError):
+            if reply is None or isinstance(reply[0], Exception):
                 return None
             answers.extend(reply[0])
         return answers
@@ -102,15 +114,15 @@ class Line:
         answers = self._try([*calls, protocol.config.read()])
         if answers is not None:
             self._beat_at = now + _BEAT
-            if not isinstance(answers[-1], QlessError):
+            if not isinstance(answers[-1], Exception):
                 self._read_config(answers[-1])
 
     def _try(self, calls: Sequence[Call[Any]]) -> list[Any] | None:
         now = time.monotonic()
-        if self._client is None or now < self._closed_until:
+        if self._runner is None or now < self._closed_until:
             return None
         try:
-            answers = self._client.runner.run_many(calls)
+            answers = self._runner.run_many(calls)
         except AWAY as error:
             wait = self._backoff.next()
             self._closed_until = time.monotonic() + wait

@@ -53,10 +53,12 @@ class Member:
             self.kill_at = kill_at if self.kill_at is None else min(self.kill_at, kill_at)
 
     def kill_unless_obeyed(self) -> None:
-        """Kill the child, unless it was to let go of one job only and has done so."""
-        running = self.board.read().running
+        """Kill the child, unless it has let go of a lost job or may finish the one it runs."""
+        note = self.board.read()
         self.kill_at = None
-        if self.is_stopped or (running is not None and running.lease == self.lost):
+        is_free = self.told is not None and not note.held
+        is_at_it = note.running is not None and note.running.lease == self.lost
+        if self.is_stopped or is_free or is_at_it:
             logger.warning("%s did not obey, killing pid %d", self.worker, self.pid)
             self.signal(signal.SIGKILL)
 
@@ -96,8 +98,8 @@ def fork(
     """
     board = Board()
     reader, writer = os.pipe()
-    os.set_blocking(reader, False)  # noqa: FBT003 - the standard library takes it by position
-    os.set_blocking(writer, False)  # noqa: FBT003
+    os.set_blocking(reader, False)
+    os.set_blocking(writer, False)
     birth = Birth(worker, secrets.token_hex(6), board, reader)
     parent = os.getpid()
     _flush()

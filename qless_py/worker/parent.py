@@ -162,9 +162,9 @@ class Parent:
             if order is not None and member.told != order:
                 member.told = order
                 member.announce(order, interrupt=order == orders.RELEASE)
-                if order == orders.RELEASE:
-                    member.is_stopped = True
-                    member.kill_at = now + OBEY
+                member.is_stopped = order == orders.RELEASE
+                # Who holds nothing has no reason to stay, and may be waiting for a lost store.
+                member.kill_at = now + OBEY
             if member.kill_at is not None and now >= member.kill_at:
                 member.kill_unless_obeyed()
 

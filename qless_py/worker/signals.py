@@ -36,12 +36,10 @@ class SignalPipe:
         self._before: dict[int, Handler | int | None] = {}
         self._wakeup_before = -1
         for end in (self._reader, self._writer):
-            end.setblocking(False)
+            end.settimeout(0)
 
     def __enter__(self) -> Self:
-        self._wakeup_before = signal.set_wakeup_fd(
-            self._writer.fileno(), warn_on_full_buffer=False
-        )
+        self._wakeup_before = signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
         for number in self._signals:
             # Only a handler written in Python makes the interpreter write to the wake-up pipe.
             self._before[number] = signal.signal(number, _notice)
