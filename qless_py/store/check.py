@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import redis
@@ -69,7 +69,7 @@ class ServerCheck:
         self._seen.add(where)
 
 
-def judge(where: str, info: bytes | None, save: list[bytes] | None) -> None:
+def judge(where: str, info: bytes | None, save: Any) -> None:
     """Raise StoreError for a server that must not be used; log what its operator should know.
 
     `info` is the reply to INFO and `save` that to CONFIG GET save, None where refused.
@@ -80,7 +80,7 @@ def judge(where: str, info: bytes | None, save: list[bytes] | None) -> None:
     facts = _facts(info)
     _check_version(where, facts)
     _check_eviction(where, facts)
-    if facts.get("aof_enabled") == "0" and save is not None and not any(save[1:]):
+    if facts.get("aof_enabled") == "0" and save is not None and not _is_set(save):
         _logger.warning(
             "the server at %s writes nothing to disk: its end loses every job. With `appendonly "
             "yes` a killed server loses nothing, and a power failure about one second "
@@ -117,6 +117,11 @@ def _check_eviction(where: str, facts: Mapping[str, str]) -> None:
         where,
         policy,
     )
+
+
+def _is_set(setting: Mapping[bytes, bytes] | Sequence[bytes]) -> bool:
+    # A map in RESP3, the name and the value in a row in RESP2.
+    return any(setting.values() if isinstance(setting, Mapping) else setting[1:])
 
 
 def _facts(info: bytes) -> dict[str, str]:

@@ -235,11 +235,12 @@ def test_an_interrupted_call_spoils_no_later_one(
     assert runner.run(put("third")).created
 
 
+@pytest.mark.parametrize("protocol", [2, 3])
 def test_a_client_that_decodes_replies_changes_nothing(
-    server: servers.Server, redis: redis_py.Redis
+    server: servers.Server, redis: redis_py.Redis, protocol: int
 ) -> None:
     del redis  # wanted only so that the keyspace is empty
-    with store.connect(server.url, decode_responses=True) as connection:
+    with store.connect(server.url, decode_responses=True, protocol=protocol) as connection:
         runner = Runner(connection, "ql")
 
         assert runner.run(put("job")).created
