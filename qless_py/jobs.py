@@ -6,7 +6,7 @@ from typing import Any, TypedDict, overload
 from qless_py import options as checks
 from qless_py.job import Job
 from qless_py.protocol import Call, JobRecord, Record, RecurringRecord, reads
-from qless_py.queue_calls import LARGEST_PAGE, page
+from qless_py.queue_calls import LARGEST_PAGE, SMALL_PAGE, page
 from qless_py.recurring import RecurringJob
 from qless_py.session import Session
 
@@ -69,7 +69,7 @@ class Jobs:
         jobs: list[Job] = []
         expired: list[str] = []
         while True:
-            reply = self._session.run(reads.tracked(len(jobs) + len(expired), LARGEST_PAGE))
+            reply = self._session.run(reads.tracked(len(jobs) + len(expired), SMALL_PAGE))
             jobs += [Job(self._session, record) for record in reply.jobs]
             expired += reply.expired
             if not (reply.jobs or reply.expired) or len(jobs) + len(expired) >= reply.total:

@@ -15,7 +15,8 @@ J = TypeVar("J")
 
 LONGEST_REASON: Final = 1024
 LARGEST_PAGE: Final = 1000
-LATEST: Final = 2**53
+LATEST: Final = 2**52
+SMALL_PAGE: Final = 100
 
 
 class Pause(TypedDict, total=False):
@@ -65,7 +66,7 @@ def peek(
 ) -> Call[list[J]]:
     """Look at the jobs that pop would take."""
     first = checks.whole("offset", offset, 0, LATEST)
-    number = 1 if count is None else checks.whole("count", count, 0, LARGEST_PAGE)
+    number = 1 if count is None else checks.whole("count", count, 0, SMALL_PAGE)
     return reads.peek(queue, first, number).map(lambda found: [make(record) for record in found])
 
 
@@ -100,7 +101,7 @@ def in_seconds(row: Mapping[str, Any]) -> Counts:
 
 def all_counts(offset: int) -> Call[tuple[int, list[Counts]]]:
     """Count a page of the known queues; gives also how many there are."""
-    call = reads.queues(offset, LARGEST_PAGE)
+    call = reads.queues(offset, SMALL_PAGE)
     return call.map(lambda page: (page.total, [in_seconds(row) for row in page.rows]))
 
 

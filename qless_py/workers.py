@@ -7,7 +7,7 @@ from typing import Any, TypedDict
 from qless_py import options as checks
 from qless_py import protocol
 from qless_py.protocol import Call, reads
-from qless_py.queue_calls import LARGEST_PAGE, page
+from qless_py.queue_calls import SMALL_PAGE, page
 from qless_py.session import Session
 
 
@@ -77,7 +77,7 @@ def worker_call(name: str, offset: int, count: int) -> Call[WorkerJobs]:
 
 def counts_call(offset: int) -> Call[tuple[int, list[WorkerCounts]]]:
     """Make the call that reads a page of the workers; gives also how many there are."""
-    call = reads.workers(offset, LARGEST_PAGE)
+    call = reads.workers(offset, SMALL_PAGE)
     return call.map(lambda page: (page.total, [_counts(row) for row in page.rows]))
 
 

@@ -10,7 +10,7 @@ from qless_py.aio.job import AsyncJob
 from qless_py.aio.recurring import AsyncRecurringJob
 from qless_py.jobs import TaggedJobs
 from qless_py.protocol import JobRecord, Record, RecurringRecord, reads
-from qless_py.queue_calls import LARGEST_PAGE
+from qless_py.queue_calls import LARGEST_PAGE, SMALL_PAGE
 from qless_py.session import AsyncSession
 from qless_py.stats import DayStats
 from qless_py.workers import WorkerCounts, WorkerJobs
@@ -64,7 +64,7 @@ class AsyncJobs:
         found: list[AsyncJob] = []
         expired: list[str] = []
         while True:
-            reply = await self._session.run(reads.tracked(len(found) + len(expired), LARGEST_PAGE))
+            reply = await self._session.run(reads.tracked(len(found) + len(expired), SMALL_PAGE))
             found += [AsyncJob(self._session, record) for record in reply.jobs]
             expired += reply.expired
             if not (reply.jobs or reply.expired) or len(found) + len(expired) >= reply.total:
