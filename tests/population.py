@@ -1,0 +1,49 @@
+"""A namespace with jobs in every state, and with everything that can hang on a job."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from tests.scripts import Scripts
+
+
+def lease_of(call: Scripts, jid: str) -> str:
+    """Tell the present lease of a job."""
+    return str(call("read/job", jid)["lease"])
+
+
+def populate(call: Scripts) -> None:
+    """Fill an empty namespace; every job is named after what is special about it."""
+    call("put", "work", "tracked", "K", "{}", {"tags": ["x", "y"], "priority": 3})
+    call("track", "tracked")
+    call("put", "work", "plain", "K", "{}", {"tags": ["x"]})
+    call("put", "work", "apart", "K", "d" * 3000, {})
+    call("put", "work", "later", "K", "{}", {"delay": 60_000})
+    call("put", "work", "parent", "K", "{}", {"delay": 90_000})
+    call("put", "work", "child", "K", "{}", {"depends": ["parent", "later"]})
+    _put_with_keys(call)
+    _open_batches(call)
+    call("recur", "work", "tick", "K", "{}", 60_000, 30_000, {})
+    for jid in ("runs", "fails", "ends"):
+        call("put", "busy", jid, "K", "{}", {})
+    call("put", "work", "heir", "K", "{}", {"depends": ["ends", "parent"]})
+    call("pop", ["busy"], "worker", 3, {"nonce": "n"})
+    call("fail", "fails", lease_of(call, "fails"), "group", "message", "")
+    call("complete", "ends", lease_of(call, "ends"), "", "result", "")
+    call("progress", "runs", lease_of(call, "runs"), "half")
+    call("worker_register", "worker", "n", "info")
+    call("pause", ["stopped"], {"until": round(call.clock() * 1000) + 5000, "reason": "r"})
+
+
+def _put_with_keys(call: Scripts) -> None:
+    call("put", "work", "keyed", "K", "{}", {"unique": {"key": "k", "scope": "queued"}})
+    window: Mapping[str, Any] = {"key": "w", "scope": "window", "window": 50_000}
+    call("put", "work", "window", "K", "{}", {"unique": window, "delay": 70_000})
+
+
+def _open_batches(call: Scripts) -> None:
+    callback = {"queue": "work", "jid": "after", "klass": "K", "data": 1}
+    call("batch_open", "batch", {"on_complete": callback}, "{}")
+    call("put", "work", "member", "K", "{}", {"batch": "batch"})
+    call("batch_open", "closed", {})
+    call("put", "work", "last", "K", "{}", {"batch": "closed"})
+    call("batch_close", "closed")
