@@ -28,7 +28,7 @@ local owner = given.owner and lease_lib.load(given.owner, given.lease)
 
 -- The call-back as it will be put: its data is the argument that it names by position.
 local function callback(name)
-  local spec = check.map(name, given[name], submission.fields())
+  local spec = check.map(name, given[name], require("lib.options").fields())
   local position = check.count(name .. " data", spec.data, 1, 3)
   spec.data = check.given(name .. " data", ARGV[4 + position])
   return cmsgpack.pack(submission.check_later(s, spec))

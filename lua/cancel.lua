@@ -7,7 +7,7 @@
 
 local check = require("lib.check")
 local errors = require("lib.errors")
-local finish = require("lib.finish")
+local removal = require("lib.removal")
 local job_lib = require("lib.job")
 local keys = require("lib.keys")
 local limits = require("lib.limits")
@@ -45,7 +45,7 @@ end
 local canceled = {}
 for _, job in ipairs(jobs) do
   if job and job.record.state ~= "complete" then
-    finish.cancel_from_anywhere(s, job)
+    removal.cancel_from_anywhere(s, job)
     canceled[#canceled + 1] = job.jid
   end
 end

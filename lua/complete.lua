@@ -9,34 +9,33 @@ local completion = require("lib.completion")
 local lease_lib = require("lib.lease")
 local limits = require("lib.limits")
 local session = require("lib.session")
-local submission = require("lib.submission")
 
 local now, request, jid, lease, data, result, options = unpack(ARGV, 1, 7)
 local given = check.options("options", options, { next = true, jobs = true })
-local specs = given.jobs and check.list("jobs", given.jobs, 0, limits.call) or {}
+local specs = check.list("jobs", given.jobs or {}, 0, limits.call)
 
 local s, again = session.open(now, request, "config:jobs-history", "config:jobs-history-count")
 if again then
   return again
 end
 local job = lease_lib.load(jid, lease)
-submission.check_data(s, data)
-submission.check_data(s, result)
-local parents = given.next and completion.check_next(s, job, given.next)
+check.data(s, data)
+check.data(s, result)
+local parents = given.next and require("lib.advance").check(s, job, given.next)
 s.planned = { [jid] = true }
 s.ending = not given.next and jid or nil
 local plans = {}
 if #specs > 0 then
-  plans = submission.check_all(s, specs, { unpack(ARGV, 8) }, { on_conflict = "ignore" })
+  plans = require("lib.many").check(s, specs, { unpack(ARGV, 8) }, { on_conflict = "ignore" })
 end
 
 completion.leave(s, job, data, result)
 if given.next then
-  completion.advance(s, job, given.next, parents)
+  require("lib.advance").run(s, job, given.next, parents)
 else
   completion.finish(s, job)
 end
-local put = submission.apply_all(s, plans)
+local put = #plans > 0 and require("lib.many").apply(s, plans) or {}
 completion.after(s)
 
 return session.close(s, { state = job.record.state, jobs = put })

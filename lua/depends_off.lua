@@ -10,6 +10,7 @@ local dependencies = require("lib.dependencies")
 local errors = require("lib.errors")
 local job_lib = require("lib.job")
 local keys = require("lib.keys")
+local leaving = require("lib.leaving")
 local queue_lib = require("lib.queue")
 local session = require("lib.session")
 
@@ -36,7 +37,7 @@ local left = redis.call("SCARD", keys.dependencies(jid))
 if left == 0 then
   local record = job.record
   local due = record.due
-  queue_lib.leave(s, job)
+  leaving.from_place(s, job)
   queue_lib.to_ready(s, job, record.queue, due and due > s.now and due or nil, s.now)
 end
 job_lib.save(job)

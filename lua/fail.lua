@@ -5,12 +5,11 @@
 -- Flags: allow-oom
 
 local check = require("lib.check")
-local finish = require("lib.finish")
+local failing = require("lib.failing")
 local job_lib = require("lib.job")
 local lease_lib = require("lib.lease")
-local queue_lib = require("lib.queue")
+local leaving = require("lib.leaving")
 local session = require("lib.session")
-local submission = require("lib.submission")
 
 local now, request, jid, lease, group, message, data = unpack(ARGV)
 check.line("group", group)
@@ -21,15 +20,15 @@ if again then
   return again
 end
 local job = lease_lib.load(jid, lease)
-submission.check_data(s, data)
+check.data(s, data)
 
 local worker = job.record.worker
-queue_lib.leave(s, job)
+leaving.from_place(s, job)
 job_lib.note(job, s, "failed", { worker = worker, group = group })
 if data ~= "" then
   job_lib.set_data(job, data)
 end
-finish.fail(s, job, group, message, worker)
+failing.fail(s, job, group, message, worker)
 job_lib.save(job)
 if s.released then
   require("lib.releases").after(s)

@@ -10,9 +10,8 @@ local errors = require("lib.errors")
 local events = require("lib.events")
 local job_lib = require("lib.job")
 local keys = require("lib.keys")
-local queue_lib = require("lib.queue")
+local leaving = require("lib.leaving")
 local session = require("lib.session")
-local submission = require("lib.submission")
 
 local now, request, jid, result = unpack(ARGV)
 check.name("jid", jid)
@@ -21,7 +20,7 @@ local s, again = session.open(now, request, "config:jobs-history", "config:jobs-
 if again then
   return again
 end
-submission.check_data(s, result)
+check.data(s, result)
 local job = job_lib.load(jid)
 if job.record.state == "complete" then
   errors.raise("FINISHED", "Job " .. jid .. " is complete already")
@@ -30,7 +29,7 @@ end
 if job.record.state == "running" then
   events.lost(s, job, "lock_lost")
 end
-queue_lib.leave(s, job)
+leaving.from_place(s, job)
 job_lib.note(job, s, "force-finished")
 if result ~= "" then
   redis.call("SET", keys.result(jid), result)

@@ -4,11 +4,11 @@
 -- Events: none
 -- Flags: allow-oom
 
+local check = require("lib.check")
 local job_lib = require("lib.job")
 local lease_lib = require("lib.lease")
 local keys = require("lib.keys")
 local session = require("lib.session")
-local submission = require("lib.submission")
 
 local now, request, jid, lease, data = unpack(ARGV)
 
@@ -17,7 +17,7 @@ if again then
   return again
 end
 local job = lease_lib.load(jid, lease)
-submission.check_data(s, data)
+check.data(s, data)
 
 local expires_at = s.now + lease_lib.length_of(job.record.queue)
 lease_lib.extend(job, expires_at)

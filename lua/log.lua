@@ -8,7 +8,6 @@ local check = require("lib.check")
 local job_lib = require("lib.job")
 local lease_lib = require("lib.lease")
 local session = require("lib.session")
-local submission = require("lib.submission")
 
 local now, request, jid, lease, what, data = unpack(ARGV)
 check.name("jid", jid)
@@ -19,7 +18,7 @@ local s, again = session.open(now, request)
 if again then
   return again
 end
-submission.check_data(s, data)
+check.data(s, data)
 local job = lease ~= "" and lease_lib.load(jid, lease) or job_lib.load(jid)
 
 job_lib.note_apart(job, s, what, data ~= "" and { data = data } or nil)

@@ -4,12 +4,12 @@
 -- Events: progress
 -- Flags: allow-oom
 
+local check = require("lib.check")
 local events = require("lib.events")
 local job_lib = require("lib.job")
 local keys = require("lib.keys")
 local lease_lib = require("lib.lease")
 local session = require("lib.session")
-local submission = require("lib.submission")
 
 local now, request, jid, lease, data = unpack(ARGV)
 
@@ -17,7 +17,7 @@ local s, again = session.open(now, request)
 if again then
   return again
 end
-submission.check_data(s, data)
+check.data(s, data)
 local job = lease_lib.load(jid, lease)
 
 redis.call("SET", keys.progress(jid), data)

@@ -9,7 +9,7 @@ local session = require("lib.session")
 local submission = require("lib.submission")
 
 local now, request, queue, jid, klass, data, options = unpack(ARGV)
-local spec = check.options("options", options, submission.OPTIONS)
+local spec = check.options("options", options)
 spec.queue, spec.jid, spec.klass, spec.data = queue, jid, klass, data
 
 local s, again = session.open(now, request)

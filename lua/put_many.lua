@@ -6,8 +6,8 @@
 
 local check = require("lib.check")
 local limits = require("lib.limits")
+local many = require("lib.many")
 local session = require("lib.session")
-local submission = require("lib.submission")
 
 local now, request, queue, jobs = unpack(ARGV, 1, 4)
 check.name("queue", queue)
@@ -18,6 +18,6 @@ if again then
   return again
 end
 local data = { unpack(ARGV, 5) }
-local plans = submission.check_all(s, specs, data, { queue = queue })
+local plans = many.check(s, specs, data, { queue = queue })
 
-return session.close(s, submission.apply_all(s, plans))
+return session.close(s, many.apply(s, plans))

@@ -7,7 +7,7 @@
 local check = require("lib.check")
 local keys = require("lib.keys")
 local session = require("lib.session")
-local stats = require("lib.stats")
+local series = require("lib.series")
 
 local now, request, queues = unpack(ARGV)
 local names = check.packed_names("queues", queues, 1)
@@ -22,7 +22,7 @@ for _, queue in ipairs(names) do
   number = number + redis.call("ZREM", keys.queues(), queue)
   local packed = redis.call("GET", keys.current(queue))
   if packed then
-    stats.file(s, queue, cmsgpack.unpack(packed))
+    series.file(s, queue, cmsgpack.unpack(packed))
     redis.call("DEL", keys.current(queue))
   end
 end

@@ -10,7 +10,6 @@ local errors = require("lib.errors")
 local keys = require("lib.keys")
 local recurrence = require("lib.recurrence")
 local session = require("lib.session")
-local submission = require("lib.submission")
 
 local now, request, queue, jid, klass, data, interval, offset, options = unpack(ARGV)
 check.name("queue", queue)
@@ -25,7 +24,7 @@ local s, again = session.open(now, request)
 if again then
   return again
 end
-submission.check_data(s, data)
+check.data(s, data)
 if redis.call("EXISTS", keys.job(jid)) == 1 then
   errors.raise("EXISTS", "Job " .. jid .. " exists and does not recur")
 end

@@ -9,7 +9,6 @@ local check = require("lib.check")
 local keys = require("lib.keys")
 local recurrence = require("lib.recurrence")
 local session = require("lib.session")
-local submission = require("lib.submission")
 
 local now, request, jid, data, options = unpack(ARGV)
 check.name("jid", jid)
@@ -20,7 +19,7 @@ local s, again = session.open(now, request)
 if again then
   return again
 end
-submission.check_data(s, data)
+check.data(s, data)
 local self = recurrence.load(jid)
 
 local record = self.record

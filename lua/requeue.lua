@@ -10,7 +10,7 @@ local session = require("lib.session")
 local submission = require("lib.submission")
 
 local now, request, queue, jid, klass, data, options = unpack(ARGV)
-local spec = check.options("options", options, submission.OPTIONS)
+local spec = check.options("options", options)
 check.name("jid", jid)
 check.given("klass", klass)
 check.given("data", data)

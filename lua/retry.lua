@@ -6,9 +6,10 @@
 
 local check = require("lib.check")
 local events = require("lib.events")
-local finish = require("lib.finish")
+local failing = require("lib.failing")
 local job_lib = require("lib.job")
 local lease_lib = require("lib.lease")
+local leaving = require("lib.leaving")
 local queue_lib = require("lib.queue")
 local session = require("lib.session")
 local stats = require("lib.stats")
@@ -42,10 +43,10 @@ local function again_later()
   end
 end
 
-queue_lib.leave(s, job)
+leaving.from_place(s, job)
 job_lib.set_left(job, left)
 if left < 0 then
-  finish.exhaust(s, job, given, given.group and worker or "")
+  failing.exhaust(s, job, given, given.group and worker or "")
 else
   again_later()
 end

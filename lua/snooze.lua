@@ -8,6 +8,7 @@ local check = require("lib.check")
 local events = require("lib.events")
 local job_lib = require("lib.job")
 local lease_lib = require("lib.lease")
+local leaving = require("lib.leaving")
 local queue_lib = require("lib.queue")
 local session = require("lib.session")
 
@@ -21,7 +22,7 @@ end
 local job = lease_lib.load(jid, lease)
 
 local queue = job.record.queue
-queue_lib.leave(s, job)
+leaving.from_place(s, job)
 job_lib.note(job, s, "snoozed")
 queue_lib.to_scheduled(s, job, queue, s.now + wait)
 if job.record.unique then

@@ -8,6 +8,7 @@ local check = require("lib.check")
 local errors = require("lib.errors")
 local events = require("lib.events")
 local job_lib = require("lib.job")
+local leaving = require("lib.leaving")
 local limits = require("lib.limits")
 local queue_lib = require("lib.queue")
 local session = require("lib.session")
@@ -32,7 +33,7 @@ end
 for _, job in ipairs(jobs) do
   job_lib.note(job, s, "timed-out")
   events.lost(s, job, "lock_lost")
-  queue_lib.leave(s, job)
+  leaving.from_place(s, job)
   queue_lib.to_front(s, job, "stalled", limits.timed_out)
   if job.record.unique then
     require("lib.unique").settle(s, job)

@@ -8,6 +8,7 @@ local check = require("lib.check")
 local events = require("lib.events")
 local job_lib = require("lib.job")
 local keys = require("lib.keys")
+local leaving = require("lib.leaving")
 local limits = require("lib.limits")
 local queue_lib = require("lib.queue")
 local session = require("lib.session")
@@ -25,7 +26,7 @@ end
 
 local function revive(job)
   local record = job.record
-  queue_lib.leave(s, job)
+  leaving.from_place(s, job)
   require("lib.batches").rejoin(job, "failed")
   record.queue, record.put_at, record.crashes = queue, s.now, nil
   job_lib.set_left(job, record.retries)

@@ -7,7 +7,7 @@
 local check = require("lib.check")
 local errors = require("lib.errors")
 local events = require("lib.events")
-local finish = require("lib.finish")
+local removal = require("lib.removal")
 local job_lib = require("lib.job")
 local keys = require("lib.keys")
 local session = require("lib.session")
@@ -25,7 +25,7 @@ if not job and not tracked then
   errors.no_job(jid)
 end
 
-finish.untrack(jid)
+removal.untrack(jid)
 if job then
   job.record.tracked = nil
   job_lib.save(job)

@@ -11,6 +11,9 @@ from qless_py.errors import QlessError
 
 QUERY_FOLDER = "read"
 
+KEYS = "lib.keys"
+"""The module whose one-line functions spell every key."""
+
 _NAME = re.compile(r"(read/)?[a-z][a-z0-9_]*")
 _REQUIRE = re.compile(r"""^(\s*).*?\brequire\("(lib(?:\.[a-z0-9_]+)+)"\)""", re.MULTILINE)
 _ANY_REQUIRE = re.compile(r"""\brequire\s*[("']""")
@@ -67,7 +70,7 @@ def assemble(root: Path, name: str) -> Script:
     modules = _Modules(root)
     modules.follow(name, command)
     shebang = _QUERY_SHEBANG if is_query else _shebang(name, source)
-    text = f"{shebang}\n{modules.joined(command)}{command}"
+    text = f"{shebang}\n{modules.joined_with(command)}"
     # The server names scripts by SHA-1; nothing secret depends on it.
     sha = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
     return Script(name, text, sha, is_query)
@@ -90,16 +93,26 @@ class _Modules:
         while self._late:
             self._add(self._late.pop(0), ())
 
-    def joined(self, command: str) -> str:
-        """Give the text that makes known to ``require`` what the command can reach of them."""
-        texts = shake.used(self._texts, command)
+    def joined_with(self, command: str) -> str:
+        """Give the command after what it can reach of the modules."""
+        texts = dict(self._texts)
+        before = ""
+        if keys := texts.get(KEYS):
+            texts = {
+                lib: text if lib == KEYS else shake.inline_keys(text, keys)
+                for lib, text in texts.items()
+            }
+            command = shake.without_unused_alias(shake.inline_keys(command, keys))
+            before = "local namespace = KEYS[1]\n"
+        texts = shake.used(texts, command)
         if not texts:
-            return ""
+            return command
         # Tables made with all their fields: one that grows is laid out anew on the way.
         room = "".join(f'["{lib}"] = false,\n' for lib in texts)
         loaders = "".join(f'["{lib}"] = function()\n{t}end,\n' for lib, t in texts.items())
-        return f"local modules = {{\n{room}}}\nlocal loaders\n{_REQUIRE_FUNCTION}" + (
-            f"loaders = {{\n{loaders}}}\n"
+        return (
+            f"{before}local modules = {{\n{room}}}\nlocal loaders\n{_REQUIRE_FUNCTION}"
+            f"loaders = {{\n{loaders}}}\n{command}"
         )
 
     def _follow(self, name: str, text: str, above: tuple[str, ...]) -> None:

@@ -20,6 +20,9 @@ _LOCAL = re.compile(r"local (?:function )?([A-Za-z_]\w*(?:, [A-Za-z_]\w*)*)")
 ALL = "*"
 """Stands for every field of a module whose table is handed on as a value."""
 
+NONE = ""
+"""Stands for no field: the module has to be there, whatever is asked of it."""
+
 Use = tuple[str, str]
 """A module and one of its fields."""
 
@@ -69,6 +72,8 @@ class _Module:
             self.aliases[imported[1]] = imported[2]
             chunk.provides = {imported[1]}
             chunk.aliases = {}
+        elif chunk.aliases and not chunk.text.startswith(("function", "local function")):
+            self.aliases |= chunk.aliases
         elif (local := _LOCAL.match(chunk.text)) and local[1] != self.name:
             chunk.provides = set(local[1].split(", "))
         elif self.name and (own := self._own_fields(chunk.text)):
@@ -84,6 +89,8 @@ class _Module:
     def reach(self, name: str) -> Iterator[Use]:
         """Keep what provides a field (or all of it), and tell what that uses elsewhere."""
         wanted = [f"{self.name}.{name}"] if self.name and name != ALL else [ALL]
+        if self.name and name == NONE:
+            wanted = []
         for chunk in self.chunks:
             if not chunk.provides:
                 yield from self._keep(chunk, wanted)
@@ -101,7 +108,9 @@ class _Module:
         if self.name:
             plain = _STRING.sub('""', chunk.text)
             wanted.extend(f"{a}.{b}" for a, b in _FIELD.findall(plain) if a == self.name)
-        if not (chunk.provides & self.aliases.keys()):
+        if chunk.provides & self.aliases.keys():
+            yield from ((self.aliases[name], NONE) for name in chunk.provides)
+        else:
             yield from chunk.uses(self.aliases)
 
     def text(self) -> str:
@@ -112,7 +121,7 @@ class _Module:
             name.removeprefix(own)
             for chunk in kept
             for name in chunk.provides
-            if name.startswith(own)
+            if name.startswith(own) and chunk.text.startswith("function")
         )
         room = f"{{ {', '.join(f'{name} = 0' for name in fields)} }}" if fields else "{}"
         table = f"local {self.name} = "
@@ -133,6 +142,53 @@ def _split(text: str) -> Iterator[str]:
         part.append(line)
     if part:
         yield "".join(part)
+
+
+_KEY = re.compile(
+    r"^function keys\.(\w+)\((\w*)\)\n  return (namespace \.\. [^\n]+)\nend\n", re.MULTILINE
+)
+_KEY_CALL = re.compile(r"(?<![\w.])keys\.(\w+)\(")
+
+
+def inline_keys(text: str, keys: str) -> str:
+    """Put the expression of a key in the place of each call that builds one.
+
+    A call of a one-line function costs more than the line, and forty of them have to be made
+    first. ``keys`` is the source of the module that spells them.
+    """
+    known = {name: (argument, body) for name, argument, body in _KEY.findall(keys)}
+    parts: list[str] = []
+    rest = text
+    while found := _KEY_CALL.search(rest):
+        end = _closing(rest, found.end())
+        name, given = found[1], rest[found.end() : end]
+        if name in known:
+            argument, body = known[name]
+            value = f"({inline_keys(given, keys)})" if re.search(r"\W", given) else given
+            if argument:
+                body = re.sub(rf"\b{argument}\b(?=$| )", lambda _, v=value: v, body)
+            parts.append(f"{rest[: found.start()]}({body})")
+        else:
+            parts.append(rest[: end + 1])
+        rest = rest[end + 1 :]
+    return "".join((*parts, rest))
+
+
+def without_unused_alias(text: str) -> str:
+    """Drop the line that requires the keys when nothing is left to ask of them."""
+    if re.search(r"(?<![\w.])keys\.", text):
+        return text
+    return text.replace('local keys = require("lib.keys")\n', "")
+
+
+def _closing(text: str, start: int) -> int:
+    """Find the bracket that closes the one before ``start``."""
+    depth = 1
+    for place in range(start, len(text)):
+        depth += {"(": 1, ")": -1}.get(text[place], 0)
+        if not depth:
+            return place
+    raise ValueError("a bracket is never closed")
 
 
 def used(modules: dict[str, str], command: str) -> dict[str, str]:

@@ -137,9 +137,10 @@ function check.packed_names(what, packed, low)
   return check.names(what, unpacked(what, packed), low, limits.call)
 end
 
--- A map whose keys all stand in `known`; "" is the empty map.
+-- A map whose keys all stand in `known`, if that is given; "" and an empty msgpack map are the
+-- empty one.
 function check.options(what, packed, known)
-  if packed == "" then
+  if packed == "" or packed == "\128" then
     return {}
   end
   return check.map(what, unpacked(what, packed), known)
@@ -150,11 +151,20 @@ function check.map(what, value, known)
     errors.bad(what .. " is not a map")
   end
   for name in pairs(value) do
-    if type(name) ~= "string" or not known[name] then
+    if type(name) ~= "string" or (known and not known[name]) then
       errors.bad(what .. " holds an unknown field")
     end
   end
   return value
+end
+
+-- User data, opaque; refused over the limit of the namespace.
+function check.data(s, data)
+  check.given("data", data)
+  if #data > s.data_limit then
+    errors.raise("TOOLARGE", "data has " .. #data .. " bytes; the limit is " .. s.data_limit)
+  end
+  return data
 end
 
 return check

@@ -1,10 +1,10 @@
 -- Jobs of a process that died: who pays, and which job kills whoever runs it.
 
 local events = require("lib.events")
-local finish = require("lib.finish")
+local failing = require("lib.failing")
 local job_lib = require("lib.job")
 local keys = require("lib.keys")
-local queue_lib = require("lib.queue")
+local leaving = require("lib.leaving")
 local reclaim = require("lib.reclaim")
 local stats = require("lib.stats")
 
@@ -24,9 +24,9 @@ end
 local function poison(s, job, cause)
   local record = job.record
   local worker = record.worker
-  queue_lib.leave(s, job)
+  leaving.from_place(s, job)
   job_lib.note(job, s, "failed", { group = "poison-pill", worker = worker })
-  finish.fail(s, job, "poison-pill", "The worker died " .. record.crashes
+  failing.fail(s, job, "poison-pill", "The worker died " .. record.crashes
     .. " times while it ran this job: " .. cause, worker)
   job_lib.save(job)
 end

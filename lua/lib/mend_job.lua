@@ -1,9 +1,11 @@
 -- Brings one job in line with its own record: its place, and what the record claims elsewhere.
 
 local batches = require("lib.batches")
-local finish = require("lib.finish")
+local failing = require("lib.failing")
+local removal = require("lib.removal")
 local job_lib = require("lib.job")
 local keys = require("lib.keys")
+local leaving = require("lib.leaving")
 local limits = require("lib.limits")
 local mend_links = require("lib.mend_links")
 local queue_lib = require("lib.queue")
@@ -70,8 +72,8 @@ local FLAGS = {
 local function lose_data(s, job)
   job_lib.set_data(job, "")
   if job.record.state ~= "complete" and job.record.state ~= "failed" then
-    queue_lib.leave(s, job)
-    finish.fail(s, job, "lost-data", "The stored data of the job is gone", "")
+    leaving.from_place(s, job)
+    failing.fail(s, job, "lost-data", "The stored data of the job is gone", "")
   end
 end
 
@@ -101,7 +103,7 @@ local function tracked(s, job)
     redis.call("ZADD", keys.tracked(), "NX", s.now, job.jid)
     redis.call("HSET", keys.meta(), "tracking", redis.call("ZCARD", keys.tracked()))
   elseif redis.call("ZSCORE", keys.tracked(), job.jid) then
-    finish.untrack(job.jid)
+    removal.untrack(job.jid)
   end
 end
 

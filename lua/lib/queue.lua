@@ -1,10 +1,9 @@
--- Where a job is. `leave` takes it out of the one place that its state names, the `to_…`
--- functions put it into one; the caller saves the job afterwards.
+-- Into the place that a state stands for; the caller saves the job afterwards. The way out is
+-- lib.leaving.
 
 local keys = require("lib.keys")
 local limits = require("lib.limits")
 local session = require("lib.session")
-local stats = require("lib.stats")
 
 local queue = {}
 
@@ -80,52 +79,6 @@ function queue.to_depends(s, job, name, due)
   local record = job.record
   record.state, record.queue, record.due = "depends", name, due
   redis.call("ZADD", keys.depends(name), s.now, job.jid)
-end
-
-local function drop_lease(job)
-  local record = job.record
-  redis.call("ZREM", keys.running(record.queue), job.jid)
-  redis.call("ZREM", keys.worker_jobs(record.worker), job.jid)
-  record.worker, record.lease, record.popped_at, record.grace = nil, nil, nil, nil
-end
-
-local function leave_waiting(_, job)
-  redis.call("ZREM", keys.waiting(job.record.queue), job.record.order .. job.jid)
-end
-
-local function leave_failed(s, job)
-  local record = job.record
-  local key = keys.group(record.group)
-  redis.call("ZREM", key, job.jid)
-  if redis.call("EXISTS", key) == 0 then
-    redis.call("ZREM", keys.failed(), record.group)
-  end
-  stats.undo_failure(s, record.queue, record.failed_at)
-  record.group, record.failed_at = nil, nil
-end
-
-local leaving = {
-  waiting = leave_waiting,
-  stalled = leave_waiting,
-  scheduled = function(_, job)
-    redis.call("ZREM", keys.scheduled(job.record.queue), job.jid)
-    job.record.due = nil
-  end,
-  depends = function(_, job)
-    redis.call("ZREM", keys.depends(job.record.queue), job.jid)
-  end,
-  running = function(_, job)
-    drop_lease(job)
-  end,
-  failed = leave_failed,
-  complete = function(_, job)
-    redis.call("ZREM", keys.complete(), job.jid)
-    job.record.completed_at = nil
-  end,
-}
-
-function queue.leave(s, job)
-  leaving[job.record.state](s, job)
 end
 
 -- Whether the packed pause of a queue, if any, still holds.

@@ -2,9 +2,10 @@
 -- grace at all, the job goes back to the front of its queue and has lost a retry.
 
 local events = require("lib.events")
-local finish = require("lib.finish")
+local failing = require("lib.failing")
 local job_lib = require("lib.job")
 local keys = require("lib.keys")
+local leaving = require("lib.leaving")
 local limits = require("lib.limits")
 local queue_lib = require("lib.queue")
 local stats = require("lib.stats")
@@ -21,10 +22,10 @@ end
 function reclaim.give_back(s, job)
   local record = job.record
   local worker, left = record.worker, job_lib.left(job) - 1
-  queue_lib.leave(s, job)
+  leaving.from_place(s, job)
   job_lib.set_left(job, left)
   if left < 0 then
-    finish.exhaust(s, job, {}, worker)
+    failing.exhaust(s, job, {}, worker)
   else
     queue_lib.to_front(s, job, "waiting", limits.reclaimed)
     settle_unique(s, job)
@@ -34,7 +35,7 @@ end
 
 -- Returns a job that nobody has begun to run: as if it had not been handed out.
 function reclaim.hand_back(s, job)
-  queue_lib.leave(s, job)
+  leaving.from_place(s, job)
   queue_lib.back_to_waiting(s, job)
   settle_unique(s, job)
 end

@@ -2,9 +2,11 @@
 -- go, call-backs to put. Any call that pops or ends jobs drains some of it.
 
 local dependencies = require("lib.dependencies")
-local finish = require("lib.finish")
+local failing = require("lib.failing")
+local removal = require("lib.removal")
 local job_lib = require("lib.job")
 local keys = require("lib.keys")
+local leaving = require("lib.leaving")
 local queue_lib = require("lib.queue")
 local submission = require("lib.submission")
 local limits = require("lib.limits")
@@ -35,7 +37,7 @@ local function resolve(s, job, parent, holds)
   if job.record.state == "depends" and redis.call("EXISTS", keys.dependencies(job.jid)) == 0 then
     local record = job.record
     local due = record.due
-    queue_lib.leave(s, job)
+    leaving.from_place(s, job)
     queue_lib.to_ready(s, job, record.queue, due and due > s.now and due or nil, s.now)
     job_lib.save(job)
   end
@@ -47,9 +49,9 @@ local function fail(s, job, parent, reason)
   if reason == "canceled" then
     redis.call("SREM", keys.dependencies(job.jid), parent)
   end
-  queue_lib.leave(s, job)
+  leaving.from_place(s, job)
   job_lib.note(job, s, "failed", { group = "parent-" .. reason })
-  finish.fail(s, job, "parent-" .. reason, "Parent " .. parent .. " was " .. reason, "")
+  failing.fail(s, job, "parent-" .. reason, "Parent " .. parent .. " was " .. reason, "")
   job_lib.save(job)
 end
 
@@ -58,7 +60,7 @@ local function cancel(s, job, parent, reason)
   if redis.call("ZCOUNT", keys.dependents(job.jid), 0, 0) > 0 then
     fail(s, job, parent, reason)
   else
-    finish.cancel_from_anywhere(s, job)
+    removal.cancel_from_anywhere(s, job)
   end
 end
 

@@ -2,7 +2,7 @@
 
 local keys = require("lib.keys")
 local limits = require("lib.limits")
-local stats = require("lib.stats")
+local series = require("lib.series")
 
 local report = {}
 
@@ -29,10 +29,10 @@ end
 
 -- One day of a queue, the present minute included.
 function report.day(_, queue, day)
-  local total = stats.day(queue, day) or {}
+  local total = series.day(queue, day) or {}
   local open = current(queue)
-  if open and stats.day_of(open.minute) == day then
-    total = stats.join(total, open)
+  if open and series.day_of(open.minute) == day then
+    total = series.join(total, open)
   end
   local failures = total.failed or 0
   return {
@@ -56,9 +56,9 @@ end
 local function add(rows, number, record)
   local last = rows[#rows]
   if last and last.number == number then
-    stats.join(last.record, record)
+    series.join(last.record, record)
   else
-    rows[#rows + 1] = { number = number, record = stats.join({}, record) }
+    rows[#rows + 1] = { number = number, record = series.join({}, record) }
   end
 end
 

@@ -1,8 +1,9 @@
 -- What is kept for a time, and deleted in small steps once the time is over.
 
-local finish = require("lib.finish")
+local removal = require("lib.removal")
 local job_lib = require("lib.job")
 local keys = require("lib.keys")
+local series = require("lib.series")
 local stats = require("lib.stats")
 
 local retention = {}
@@ -23,7 +24,7 @@ function retention.complete(s, history, count, budget)
     end
     local job = job_lib.find(oldest[i])
     if job then
-      finish.forget(s, job)
+      removal.forget(s, job)
     else
       redis.call("ZREM", key, oldest[i])
     end
@@ -71,7 +72,7 @@ local function drop_tracked(s, age, budget)
     if redis.call("EXISTS", keys.job(jid)) == 1 then
       redis.call("ZADD", keys.tracked(), s.now, jid)
     else
-      finish.untrack(jid)
+      removal.untrack(jid)
     end
   end
   return budget - #jids
@@ -102,12 +103,12 @@ local function tidy_series(s, days)
   local account = packed and cmsgpack.unpack(packed)
   local minute = stats.minute(s.now)
   if account and account.minute < minute and not s.counters[queue] then
-    stats.file(s, queue, account)
+    series.file(s, queue, account)
     redis.call("DEL", keys.current(queue))
   end
   redis.call("ZREMRANGEBYSCORE", keys.minutes(queue), "-inf", minute - 1440)
   redis.call("ZREMRANGEBYSCORE", keys.tens(queue), "-inf", math.floor(minute / 10) - 2016)
-  redis.call("ZREMRANGEBYSCORE", keys.days(queue), "-inf", stats.day_of(minute) - days)
+  redis.call("ZREMRANGEBYSCORE", keys.days(queue), "-inf", series.day_of(minute) - days)
 end
 
 -- One round over everything that expires. Returns what is left of the budget: 0 means that

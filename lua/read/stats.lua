@@ -6,6 +6,7 @@
 local check = require("lib.check")
 local report = require("lib.report")
 local session = require("lib.session")
+local series = require("lib.series")
 local stats = require("lib.stats")
 
 local now, queue, day = unpack(ARGV)
@@ -13,4 +14,4 @@ check.name("queue", queue)
 local wanted = day ~= "" and check.integer("day", day, 0, 100000000)
 local s = session.read(now)
 
-return cmsgpack.pack(report.day(s, queue, wanted or stats.day_of(stats.minute(s.now))))
+return cmsgpack.pack(report.day(s, queue, wanted or series.day_of(stats.minute(s.now))))

@@ -1,0 +1,138 @@
+-- What a put with options, or of a jid that exists, has to do beside placing the job.
+
+local job_lib = require("lib.job")
+local keys = require("lib.keys")
+local leaving = require("lib.leaving")
+
+local embed = {}
+
+-- The worker that loses the job to this put, as the event needs it.
+local function loser(job, spec)
+  local record = job.record
+  if record.state == "running" and record.worker ~= spec.worker then
+    return { jid = job.jid, record = { queue = record.queue, worker = record.worker,
+      lease = record.lease } }
+  end
+  return nil
+end
+
+local function drop_traces(job)
+  local record = job.record
+  if record.has_result or record.has_progress then
+    redis.call("DEL", keys.result(job.jid), keys.progress(job.jid))
+  end
+  if record.followups then
+    redis.call("DEL", keys.followups(job.jid))
+  end
+  record.has_result, record.has_progress, record.followups = nil, nil, nil
+  record.crashes, record.left, record.order, record.due = nil, nil, nil, nil
+end
+
+-- Takes an existing job out of its place and undoes what belonged to its last run.
+function embed.take_over(s, plan)
+  local job, spec = plan.existing, plan.spec
+  local record = job.record
+  local state = record.state
+  plan.lost = loser(job, spec)
+  leaving.from_place(s, job)
+  if state == "failed" or state == "complete" then
+    require("lib.batches").rejoin(job, state == "failed" and "failed" or "completed")
+  end
+  drop_traces(job)
+  record.klass = spec.klass
+  record.retries = spec.retries or record.retries
+  return job
+end
+
+local function set_batch(s, job, batch)
+  local record = job.record
+  local batches = batch and require("lib.batches")
+  if not batch or batch == record.batch then
+    return
+  end
+  batches.leave(s, job, "canceled")
+  record.batch = batch
+  batches.join(batch, job.jid)
+end
+
+local function set_unique(job, own)
+  local before = job.record.unique
+  if not own then
+    return
+  elseif before and before.key ~= own.key then
+    require("lib.unique").drop(job)
+  end
+  job.record.unique = own
+end
+
+-- Replaces the edges to parents when the put names some.
+local function link(s, job, plan)
+  local depends = plan.spec.depends
+  if not depends or #depends == 0 then
+    return
+  end
+  local dependencies = require("lib.dependencies")
+  dependencies.unlink(job)
+  if #plan.parents > 0 then
+    dependencies.link(s, job, plan.parents, plan.spec.on_parent_failed or "wait")
+  end
+end
+
+-- Brings the options of the put into the record.
+function embed.set_options(s, job, plan)
+  local record, spec = job.record, plan.spec
+  if spec.priority then
+    record.priority = spec.priority ~= 0 and spec.priority or nil
+  end
+  if spec.tags then
+    require("lib.tags").replace(s, job, spec.tags)
+  end
+  record.codec = spec.codec
+  record.keep = spec.keep or record.keep
+  record.spawned_from = spec.spawned_from or record.spawned_from
+  set_unique(job, spec.unique)
+  set_batch(s, job, spec.batch)
+  link(s, job, plan)
+end
+
+-- Notes a jid that a running job put before its own end.
+local function note_followup(spec)
+  local key = keys.followups(spec.parent)
+  redis.call("SADD", key, spec.jid)
+  local parent = job_lib.find(spec.parent)
+  if not parent.record.followups then
+    parent.record.followups = true
+    job_lib.save(parent)
+  end
+end
+
+-- What else the put has to remember once the job is in its place.
+function embed.remember(s, job, plan)
+  local spec = plan.spec
+  if job.record.unique then
+    require("lib.unique").take(s, job)
+  end
+  if spec.parent then
+    note_followup(spec)
+  end
+  if not plan.existing and (spec.keep or spec.on_conflict) then
+    redis.call("ZREM", keys.tombstones(), job.jid)
+  end
+end
+
+local function replace_data(plan)
+  local holder = plan.replace
+  job_lib.set_data(holder, plan.spec.data)
+  holder.record.codec = plan.spec.codec
+  job_lib.save(holder)
+end
+
+-- The answer to a put without effect of its own.
+function embed.answer_ignored(plan)
+  if plan.replace then
+    replace_data(plan)
+  end
+  return { plan.ignored, false }
+end
+
+return embed

@@ -1,0 +1,42 @@
+-- How a job fails: into its group, from wherever it was taken (lib.leaving). The caller saves.
+
+local batches = require("lib.batches")
+local dependencies = require("lib.dependencies")
+local events = require("lib.events")
+local job_lib = require("lib.job")
+local keys = require("lib.keys")
+local session = require("lib.session")
+local stats = require("lib.stats")
+
+local failing = {}
+
+-- Failed until somebody looks: into its group, and dependents are treated by their policy.
+function failing.fail(s, job, group, message, worker)
+  local record = job.record
+  record.state, record.group, record.failed_at = "failed", group, s.now
+  record.order, record.due = nil, nil
+  job_lib.set_failure(job, s, group, message, worker)
+  redis.call("ZADD", keys.group(group), s.now, job.jid)
+  redis.call("ZADD", keys.failed(), s.now, group)
+  batches.leave(s, job, "failed")
+  if record.unique then
+    require("lib.unique").settle(s, job)
+  end
+  dependencies.register(s, job.jid, "failed")
+  stats.add(s, record.queue, "failed", 1)
+  session.publish(s, "log", '{"event":"failed","jid":"' .. job.jid .. '","queue":"'
+    .. record.queue .. '","worker":"' .. worker .. '","group":' .. events.quoted(group)
+    .. ',"message":' .. events.quoted(message) .. "}")
+  events.tracked(s, "failed", job)
+end
+
+-- Retries are used up; `text` may name a group and message of one's own.
+function failing.exhaust(s, job, text, worker)
+  local queue = job.record.queue
+  local group = text.group or "failed-retries-" .. queue
+  local message = text.message or 'Job exhausted retries in queue "' .. queue .. '"'
+  job_lib.note(job, s, "failed", { group = group })
+  failing.fail(s, job, group, message, worker)
+end
+
+return failing

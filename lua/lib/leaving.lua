@@ -1,0 +1,55 @@
+-- Out of the one place that the state of a job names.
+
+local keys = require("lib.keys")
+
+local leaving = {}
+
+-- The common way: a running job leaves its worker.
+function leaving.running(job)
+  local record = job.record
+  redis.call("ZREM", keys.running(record.queue), job.jid)
+  redis.call("ZREM", keys.worker_jobs(record.worker), job.jid)
+  record.worker, record.lease, record.popped_at, record.grace = nil, nil, nil, nil
+end
+
+local function leave_waiting(_, job)
+  redis.call("ZREM", keys.waiting(job.record.queue), job.record.order .. job.jid)
+end
+
+local function leave_failed(s, job)
+  local record = job.record
+  local key = keys.group(record.group)
+  redis.call("ZREM", key, job.jid)
+  if redis.call("EXISTS", key) == 0 then
+    redis.call("ZREM", keys.failed(), record.group)
+  end
+  require("lib.series").undo_failure(s, record.queue, record.failed_at)
+  record.group, record.failed_at = nil, nil
+end
+
+local places = {
+  waiting = leave_waiting,
+  stalled = leave_waiting,
+  scheduled = function(_, job)
+    redis.call("ZREM", keys.scheduled(job.record.queue), job.jid)
+    job.record.due = nil
+  end,
+  depends = function(_, job)
+    redis.call("ZREM", keys.depends(job.record.queue), job.jid)
+  end,
+  running = function(_, job)
+    leaving.running(job)
+  end,
+  failed = leave_failed,
+  complete = function(_, job)
+    redis.call("ZREM", keys.complete(), job.jid)
+    job.record.completed_at = nil
+  end,
+}
+
+-- The way out of any state.
+function leaving.from_place(s, job)
+  places[job.record.state](s, job)
+end
+
+return leaving

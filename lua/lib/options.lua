@@ -1,0 +1,79 @@
+-- The options of a put beyond its queue, jid, klass and data.
+
+local check = require("lib.check")
+local errors = require("lib.errors")
+local limits = require("lib.limits")
+
+local options = {}
+
+local POLICIES = { wait = true, cancel = true, fail = true, run = true }
+local CONFLICTS = { replace = true, ignore = true, raise = true }
+local LONGEST = 3155760000000
+
+local validators = {
+  priority = check.finite,
+  retries = function(what, value)
+    check.count(what, value, 0, 2147483647)
+  end,
+  tags = function(what, value)
+    check.names(what, value, 0, limits.call)
+  end,
+  delay = check.delay,
+  depends = function(what, value)
+    check.names(what, value, 0, limits.call)
+  end,
+  on_parent_failed = function(what, value)
+    check.one_of(what, value, POLICIES)
+  end,
+  on_conflict = function(what, value)
+    check.one_of(what, value, CONFLICTS)
+  end,
+  unique = function(what, value)
+    require("lib.unique").check(what, value)
+  end,
+  unique_conflict = function(what, value)
+    check.one_of(what, value, CONFLICTS)
+  end,
+  keep = function(what, value)
+    check.count(what, value, 1, LONGEST)
+  end,
+  batch = check.name,
+  worker = check.name,
+  codec = check.name,
+  parent = check.name,
+  lease = function(what, value)
+    check.text(what, value, 200)
+  end,
+}
+
+-- The fields of a job that is one of many in a call.
+function options.fields()
+  local fields = { jid = true, klass = true, queue = true, data = true }
+  for name in pairs(validators) do
+    fields[name] = true
+  end
+  return fields
+end
+
+-- Refuses unknown options and values that one cannot have; `core` are the fields that are none.
+function options.check(spec, core)
+  for name, value in pairs(spec) do
+    if validators[name] then
+      validators[name](name, value)
+    elseif not core[name] then
+      errors.bad("options hold an unknown field")
+    end
+  end
+  if (spec.parent == nil) ~= (spec.lease == nil) then
+    errors.bad("parent and lease are given together or not at all")
+  end
+end
+
+-- Refuses options that could make the put fail when it happens later, whatever the keyspace holds.
+function options.check_later(spec)
+  if spec.parent or spec.batch or spec.unique_conflict or spec.on_conflict or spec.depends then
+    errors.bad("a job put later takes no parent, batch, depends or rule of conflict")
+  end
+end
+
+return options

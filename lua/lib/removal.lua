@@ -1,0 +1,59 @@
+-- How a job is deleted: cancelled, or completed for longer than it is kept.
+
+local dependencies = require("lib.dependencies")
+local events = require("lib.events")
+local finish = require("lib.finish")
+local job_lib = require("lib.job")
+local keys = require("lib.keys")
+local leaving = require("lib.leaving")
+
+local removal = {}
+
+-- Gone: cancelled. Its tracking entry stays.
+function removal.cancel(s, job)
+  local record = job.record
+  local held = record.has_result and redis.call("EXISTS", keys.holds(job.jid)) == 1
+  if record.unique then
+    require("lib.unique").drop(job)
+  end
+  require("lib.tags").forget(job)
+  finish.settle(s, job, "canceled")
+  dependencies.register(s, job.jid, "canceled")
+  if record.has_result and not held then
+    redis.call("DEL", keys.result(job.jid))
+  end
+  job_lib.erase(job)
+end
+
+-- Takes a job out of everything as `cancel` does, with its events.
+function removal.cancel_from_anywhere(s, job)
+  local record = job.record
+  local queue, worker = record.queue or "", record.worker or ""
+  if record.state == "running" then
+    events.lost(s, job, "canceled")
+  end
+  leaving.from_place(s, job)
+  removal.cancel(s, job)
+  events.log(s, "canceled", job.jid, queue, ',"worker":"' .. worker .. '"')
+  events.tracked(s, "canceled", job)
+end
+
+function removal.untrack(jid)
+  redis.call("ZREM", keys.tracked(), jid)
+  redis.call("HSET", keys.meta(), "tracking", redis.call("ZCARD", keys.tracked()))
+end
+
+-- Deletes one completed job whose time is over; a result that dependents need stays.
+function removal.forget(_, job)
+  if job.record.tracked then
+    removal.untrack(job.jid)
+  end
+  redis.call("ZREM", keys.complete(), job.jid)
+  require("lib.tags").forget(job)
+  if job.record.has_result and redis.call("EXISTS", keys.holds(job.jid)) == 0 then
+    redis.call("DEL", keys.result(job.jid))
+  end
+  job_lib.erase(job)
+end
+
+return removal
