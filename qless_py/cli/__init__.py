@@ -19,13 +19,16 @@ MISUSED: Final = 2
 INTERRUPTED: Final = 130
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(qless_py.__version__, prog_name="qless-py")
-def cli() -> None:
+@click.pass_context
+def cli(context: click.Context) -> None:
     """Run and inspect a job queue on Redis or Valkey, or on a store of its own.
 
     Exit codes: 0 done, 1 failed, 2 wrong use, 130 interrupted.
     """
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
 
 
 cli.add_command(demo)

@@ -1,0 +1,125 @@
+"""Handlers that the workers under test may run. They tell what they do through named pipes."""
+
+import os
+import signal
+import subprocess
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from qless_py import ImmediateStop, Job, LostLeaseError
+
+
+def tell(job: Job, text: str) -> None:
+    with Path(job["pipe"]).open("ab", buffering=0) as pipe:
+        pipe.write(f"{text}\n".encode())
+
+
+class ByQueue:
+    @staticmethod
+    def work(job: Job) -> str:
+        return f"work of {job.jid}"
+
+    def perform(self, job: Job) -> str:
+        return f"perform of {job.jid}"
+
+
+def double(job: Job) -> int:
+    return 2 * int(job["number"])
+
+
+def nothing(_job: Job) -> None:
+    pass
+
+
+def raises(_job: Job) -> None:
+    raise ValueError("this went wrong")
+
+
+def leaves(_job: Job) -> None:
+    raise SystemExit("I am off")
+
+
+def completes(job: Job) -> str:
+    job.complete(result="mine")
+    return "ignored"
+
+
+def retries(job: Job) -> None:
+    if job.retries_left == job.original_retries:
+        job.retry()
+
+
+def fails(job: Job) -> None:
+    job.fail("my-group", "my message")
+    raise ValueError("after the verdict")
+
+
+def unwritable(_job: Job) -> Any:
+    return {1, 2, 3}
+
+
+def large(_job: Job) -> str:
+    return "x" * 2_000_000
+
+
+def follows_up(job: Job) -> None:
+    job.put("work", double, {"number": 4}, jid="follow-up")
+
+
+def dies_once(job: Job) -> str:
+    if job.crashes == 0:
+        os._exit(7)
+    return "alive"
+
+
+def waits(job: Job) -> str:
+    """Say the pid and wait until told to go on, or for long."""
+    tell(job, str(os.getpid()))
+    with Path(job["go"]).open("rb") as go:
+        return go.readline().decode().strip()
+
+
+def stoppable(job: Job) -> None:
+    try:
+        tell(job, str(os.getpid()))
+        threading.Event().wait(30)
+    except ImmediateStop:
+        tell(job, "stopped")
+        raise
+    except LostLeaseError:
+        tell(job, "lost")
+        raise
+
+
+def stubborn(job: Job) -> None:
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    tell(job, str(os.getpid()))
+    threading.Event().wait(30)
+
+
+def spins(job: Job) -> str:
+    """Hold the interpreter without a break for some seconds."""
+    tell(job, "spinning")
+    until = time.monotonic() + float(job["seconds"])
+    while time.monotonic() < until:
+        sum(range(1000))
+    return "done"
+
+
+def starts_a_program(_job: Job) -> str:
+    """Give the signals that a program started by a job ignores."""
+    status = subprocess.run(["cat", "/proc/self/status"], check=True, capture_output=True).stdout
+    ignored = next(line for line in status.decode().splitlines() if line.startswith("SigIgn"))
+    return ignored.split()[1]
+
+
+def sockets(_job: Job) -> list[str]:
+    return sockets_of("self")
+
+
+def sockets_of(process: int | str) -> list[str]:
+    """Give the sockets that a process has open."""
+    open_ones = [one for one in Path(f"/proc/{process}/fd").iterdir() if one.is_symlink()]
+    return [name for one in open_ones if (name := str(one.readlink())).startswith("socket")]

@@ -1,0 +1,142 @@
+"""What a worker makes of the deaths of its processes, and of leases that are gone."""
+
+import os
+import signal
+
+import psutil
+import pytest
+
+from qless_py import Client, Job
+from tests.worker import handlers
+from tests.worker.conftest import Start, Told, assert_ended
+
+pytestmark = pytest.mark.fork
+
+
+def read(client: Client, jid: str) -> Job:
+    job = client.jobs[jid]
+    assert isinstance(job, Job)
+    return job
+
+
+def steps(client: Client, jid: str) -> list[str]:
+    return [entry["what"] for entry in read(client, jid).history]
+
+
+def test_a_killed_child_costs_its_job_one_crash_and_the_job_runs_again_at_once(
+    live: Client, start: Start, told: Told, go: Told
+) -> None:
+    start()
+    data = {"pipe": str(told.path), "go": str(go.path)}
+    jid = live.queues["work"].put(handlers.waits, data)
+    first = int(told.line())
+
+    os.kill(first, signal.SIGKILL)
+    second = int(told.line(timeout=3))
+    go.say("on")
+
+    assert read(live, jid).wait(10) == "on"
+    assert second != first
+    assert steps(live, jid) == ["put", "popped", "crashed", "popped", "done"]
+    assert read(live, jid).history[2]["cause"] == "signal 9"
+
+
+def test_a_child_that_exits_is_reported_with_its_exit_code(live: Client, start: Start) -> None:
+    jid = live.queues["work"].put(handlers.dies_once)
+    start()
+
+    assert read(live, jid).wait(10) == "alive"
+    assert [e["cause"] for e in read(live, jid).history if e["what"] == "crashed"] == ["exit 7"]
+
+
+def test_jobs_that_had_not_started_come_back_uncharged(
+    live: Client, start: Start, told: Told, go: Told
+) -> None:
+    live.queues["work"].pause()
+    quick = [live.queues["work"].put(handlers.nothing) for _ in range(40)]
+    data = {"pipe": str(told.path), "go": str(go.path)}
+    blocking = live.queues["work"].put(handlers.waits, data)
+    behind = [live.queues["work"].put(handlers.nothing) for _ in range(40)]
+    start()
+    live.queues["work"].unpause()
+    pid = int(told.line())
+    name = read(live, blocking).worker_name
+    held = set(live.workers[name]["jobs"]) - {blocking}
+
+    os.kill(pid, signal.SIGKILL)
+    told.line()
+    go.say("on")
+    for jid in [*quick, blocking, *behind]:
+        read(live, jid).wait(10)
+
+    assert held
+    assert held <= set(behind)
+    assert all("crashed" not in steps(live, jid) for jid in behind)
+    assert all(read(live, jid).retries_left == 5 for jid in behind)
+
+
+def test_the_children_of_a_killed_parent_die_within_a_second(
+    live: Client, start: Start, told: Told, go: Told
+) -> None:
+    worker = start(children=2)
+    data = {"pipe": str(told.path), "go": str(go.path)}
+    for _ in range(2):
+        live.queues["work"].put(handlers.waits, data)
+    children = [psutil.Process(int(told.line())) for _ in range(2)]
+
+    worker.signal(signal.SIGKILL)
+    assert_ended(children, timeout=1)
+
+
+def test_a_handler_that_holds_the_interpreter_keeps_its_lease(
+    live: Client, start: Start, told: Told
+) -> None:
+    live.config["heartbeat"] = 1
+    live.config["grace-period"] = 0
+    jid = live.queues["work"].put(handlers.spins, {"seconds": 3, "pipe": str(told.path)})
+    start()
+    told.line()
+
+    while read(live, jid).state != "complete":
+        assert live.queues["work"].pop(worker="rival") is None
+        assert read(live, jid).state != "failed"
+
+    assert read(live, jid).result == "done"
+    assert steps(live, jid) == ["put", "popped", "done"]
+
+
+def test_a_handler_whose_job_was_canceled_is_told(live: Client, start: Start, told: Told) -> None:
+    live.config["heartbeat"] = 1
+    start()
+    jid = live.queues["work"].put(handlers.stoppable, {"pipe": str(told.path)})
+    told.line()
+
+    live.cancel(jid)
+
+    assert told.line(timeout=3) == "lost"
+    after = live.queues["work"].put(handlers.double, {"number": 2})
+    assert read(live, after).wait(10) == 4
+
+
+def test_a_handler_that_does_not_let_go_of_a_lost_job_is_killed(
+    live: Client, start: Start, told: Told
+) -> None:
+    live.config["heartbeat"] = 1
+    start()
+    jid = live.queues["work"].put(handlers.stubborn, {"pipe": str(told.path)})
+    child = psutil.Process(int(told.line()))
+
+    live.cancel(jid)
+    assert_ended([child], timeout=6)
+    after = live.queues["work"].put(handlers.double, {"number": 2})
+    assert read(live, after).wait(10) == 4
+
+
+def test_a_job_that_always_kills_its_child_ends_as_a_failure(live: Client, start: Start) -> None:
+    jid = live.queues["work"].put("tests.worker.handlers.os._exit", {"code": 1})
+    start()
+    after = live.queues["work"].put(handlers.nothing)
+
+    read(live, after).wait(10)
+
+    assert read(live, jid).state == "failed"
