@@ -1,0 +1,83 @@
+"""Waiting for the end of a job."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import pytest
+
+from qless_py import Client, Job, JobCanceledError, JobFailedError, WaitTimeoutError
+from tests.client.test_queue import found, taken
+
+
+def later(action: Callable[[], object]) -> threading.Timer:
+    timer = threading.Timer(0.1, action)
+    timer.start()
+    return timer
+
+
+@pytest.fixture
+def job(client: Client) -> Job:
+    client.queues["q"].put("k", jid="j")
+    return taken(client)
+
+
+def test_wait_gives_the_result(client: Client, job: Job) -> None:
+    timer = later(lambda: job.complete(result={"n": 1}))
+
+    assert found(client, "j").wait(10) == {"n": 1}
+    timer.join()
+
+
+def test_wait_for_a_job_that_has_ended_returns_at_once(client: Client, job: Job) -> None:
+    job.complete(result="done")
+
+    assert found(client, "j").wait(0) == "done"
+
+
+def test_wait_raises_what_else_became_of_the_job(client: Client, job: Job) -> None:
+    timer = later(lambda: job.fail("group", "message"))
+
+    with pytest.raises(JobFailedError, match="message") as caught:
+        found(client, "j").wait(10)
+    timer.join()
+
+    assert (caught.value.jid, caught.value.group) == ("j", "group")
+    timer = later(lambda: client.cancel("j"))
+    waiting = found(client, "j")
+    waiting.requeue("q")
+    with pytest.raises(JobCanceledError):
+        waiting.wait(10)
+    timer.join()
+
+
+def test_wait_ends_when_time_is_up_and_the_job_goes_on(client: Client, job: Job) -> None:
+    with pytest.raises(WaitTimeoutError) as caught:
+        found(client, "j").wait(0.05)
+
+    assert isinstance(caught.value, TimeoutError)
+    assert job.complete() == "complete"
+
+
+def test_wait_notices_an_end_whose_event_was_lost(client: Client, job: Job) -> None:
+    def end() -> None:
+        client.redis.client_kill_filter(_type="pubsub")
+        job.complete(result="anyway")
+
+    timer = later(end)
+
+    assert found(client, "j").wait(10) == "anyway"
+    timer.join()
+
+
+def test_a_wait_asks_the_store_only_now_and_then(client: Client, job: Job) -> None:
+    del job
+    waiting = found(client, "j")
+    before = client.redis.info("commandstats")["cmdstat_evalsha"]["calls"]
+
+    with pytest.raises(WaitTimeoutError):
+        waiting.wait(1)
+
+    after = client.redis.info("commandstats")["cmdstat_evalsha"]["calls"]
+    assert after - before <= 3
