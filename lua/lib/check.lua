@@ -5,6 +5,12 @@ local limits = require("lib.limits")
 
 local check = {}
 
+-- No script takes more; some thousands more would not even fit the line that names them.
+local ARGUMENTS = 200
+if #ARGV > ARGUMENTS then
+  errors.bad("a call has at most " .. ARGUMENTS .. " arguments")
+end
+
 local NAME = "^[%w_][%w_.:@~+-]*$"
 
 function check.given(what, value)
