@@ -11,7 +11,7 @@ from redis.crc import key_slot
 from qless_py.store.urls import Address
 
 # What may be passed on to a connection that only asks where a slot is.
-_UNWANTED: Final = frozenset({"slot", "redis_connect_func", "host", "port"})
+_UNWANTED: Final = frozenset({"slot", "redis_connect_func", "host", "port", "retry"})
 
 
 class SlotFinder:

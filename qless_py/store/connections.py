@@ -11,8 +11,7 @@ from typing import Any
 
 import redis
 import redis.asyncio
-import redis.asyncio.connection
-import redis.connection
+import redis.asyncio.sentinel
 
 from qless_py.store.cluster import SlotFinder
 from qless_py.store.embedded import EmbeddedServer
@@ -106,3 +105,14 @@ class AsyncSlotSSLConnection(AsyncSlotConnection, redis.asyncio.SSLConnection):
     """The same with TLS."""
 
     blocking = redis.SSLConnection
+
+
+class AsyncSentinelPool(redis.asyncio.sentinel.SentinelConnectionPool):
+    """Connections to the master that sentinels name; closing it closes those to the sentinels."""
+
+    async def disconnect(self, inuse_connections: bool = True) -> None:  # noqa: FBT001, FBT002 - theirs
+        """Close the connections."""
+        await super().disconnect(inuse_connections)
+        if inuse_connections:
+            for one in self.sentinel_manager.sentinels:
+                await one.aclose()

@@ -71,7 +71,7 @@ _ASYNC: Final = _Family(
     embedded=connections.AsyncEmbeddedConnection,
     embedded_pool=connections.AsyncEmbeddedPool,
     sentinel=redis.asyncio.sentinel.Sentinel,
-    sentinel_pool=redis.asyncio.sentinel.SentinelConnectionPool,
+    sentinel_pool=connections.AsyncSentinelPool,
     retry=redis.asyncio.retry.Retry,
 )
 

@@ -1,0 +1,182 @@
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis as redis_py
+
+from qless_py import errors, store
+from qless_py.store.async_runner import AsyncRunner
+from qless_py.store.resend import ResendPolicy
+from tests import servers
+from tests.store.calls import QUICK, SHORT, lanes, length, pop, put
+from tests.store.proxy import Proxy
+
+Test = Callable[[AsyncRunner], Awaitable[None]]
+
+
+def run(url: str, test: Test, *, policy: ResendPolicy = QUICK, **options: Any) -> None:
+    """Run a test in an event loop of its own, with a runner for the URL."""
+
+    async def main() -> None:
+        async with store.connect_async(url, **options) as connection:
+            await test(AsyncRunner(connection, "ql", policy=policy))
+
+    asyncio.run(main())
+
+
+def test_lost_replies_put_nothing_twice_and_hand_out_nothing_unseen(proxy: Proxy) -> None:
+    proxy.lose_reply_every = 3
+    jids = [f"job-{number}" for number in range(100)]
+
+    async def test(runner: AsyncRunner) -> None:
+        created = [(await runner.run(put(jid))).created for jid in jids]
+        popped = [job.jid for _ in jids for job in (await runner.run(pop())).jobs]
+
+        assert all(created)
+        assert popped == jids
+        assert await runner.run(length()) == len(jids)
+
+    run(proxy.url, test)
+    assert proxy.lost > 50
+
+
+def test_a_pipeline_cut_in_its_replies_takes_effect_once(proxy: Proxy) -> None:
+    proxy.lose_reply_every = 2
+    proxy.shorten = 20
+
+    async def test(runner: AsyncRunner) -> None:
+        replies = await runner.run_many([put(f"job-{number}") for number in range(120)])
+
+        assert all(reply.created for reply in replies)
+        assert await runner.run(length()) == 120
+
+    run(proxy.url, test)
+
+
+def test_tasks_share_a_runner_each_call_in_a_lane_of_its_own(
+    server: servers.Server, redis: redis_py.Redis
+) -> None:
+    async def test(runner: AsyncRunner) -> None:
+        replies = await asyncio.gather(*(runner.run(put(f"job-{n}")) for n in range(30)))
+
+        assert all(reply.created for reply in replies)
+
+    run(server.url, test)
+    assert len(lanes(redis)) == 30
+
+
+def test_flushed_scripts_are_loaded_again_without_a_second_effect(
+    server: servers.Server, redis: redis_py.Redis
+) -> None:
+    async def test(runner: AsyncRunner) -> None:
+        for number in range(10):
+            redis.script_flush()
+            assert (await runner.run(put(f"one-{number}"))).created
+            redis.script_flush()
+            many = await runner.run_many([put(f"many-{number}-{i}") for i in range(5)])
+            assert all(reply.created for reply in many)
+
+        assert await runner.run(length()) == 60
+
+    run(server.url, test)
+
+
+def test_a_refused_call_raises_alone_and_keeps_its_place_among_others(
+    server: servers.Server, redis: redis_py.Redis
+) -> None:
+    del redis
+
+    async def test(runner: AsyncRunner) -> None:
+        await runner.run(put("job"))
+        with pytest.raises(errors.AlreadyExistsError):
+            await runner.run(put("job"))
+        replies = await runner.run_many([put("a"), put("a"), length()])
+
+        assert isinstance(replies[1], errors.AlreadyExistsError)
+        assert replies[2] == 2
+
+    run(server.url, test)
+
+
+def test_a_canceled_call_spoils_no_later_one(proxy: Proxy) -> None:
+    async def test(runner: AsyncRunner) -> None:
+        await runner.run(put("first"))
+        proxy.hold()
+        call = asyncio.create_task(runner.run(put("second")))
+        await asyncio.sleep(0.05)
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        proxy.release()
+
+        assert (await runner.run(put("third"))).jid == "third"
+        assert await runner.run(length()) >= 2
+
+    run(proxy.url, test)
+
+
+def test_after_the_limit_the_error_of_the_connection_is_raised(proxy: Proxy) -> None:
+    async def test(runner: AsyncRunner) -> None:
+        proxy.hold()
+        began = time.monotonic()
+        with pytest.raises((redis_py.ConnectionError, redis_py.TimeoutError)):
+            await runner.run(put("job"))
+
+        assert time.monotonic() - began < 3
+
+    run(proxy.url, test, policy=SHORT, socket_timeout=0.1, socket_connect_timeout=0.1)
+
+
+def test_waiting_takes_a_marker_or_ends_in_time(
+    server: servers.Server, redis: redis_py.Redis
+) -> None:
+    async def test(runner: AsyncRunner) -> None:
+        redis.zadd("b", {"marker": 1})
+        assert await runner.wait(["a", b"b"], 5) == b"b"
+        assert await runner.wait(["a", b"b"], 0.3) is None
+
+    run(server.url, test, socket_timeout=0.1)
+
+
+def test_an_abandoned_wait_spoils_no_later_call(
+    server: servers.Server, redis: redis_py.Redis
+) -> None:
+    del redis
+
+    async def test(runner: AsyncRunner) -> None:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await runner.wait(["a"], 5)
+
+        assert (await runner.run(put("job"))).jid == "job"
+
+    run(server.url, test)
+
+
+def test_a_server_killed_under_the_runner_costs_nothing(folder: Path) -> None:
+    async def test(runner: AsyncRunner) -> None:
+        for number in range(30):
+            if number % 10 == 5:
+                os.kill((await runner.redis.info("server"))["process_id"], 9)
+            assert (await runner.run(put(f"job-{number}"))).created
+
+        assert await runner.run(length()) == 30
+
+    run(f"embedded://{folder}", test)
+    assert not (folder / "socket").exists()
+
+
+def test_a_folder_that_cannot_be_used_is_named(folder: Path) -> None:
+    folder.touch()
+
+    async def test(runner: AsyncRunner) -> None:
+        with pytest.raises(errors.StoreError, match="cannot use"):
+            await runner.run(length())
+
+    run(f"embedded://{folder}", test)

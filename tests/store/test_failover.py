@@ -1,0 +1,180 @@
+"""Real Sentinel and Cluster processes: find the node, run a script, survive one failover."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis as redis_py
+from redis.crc import key_slot
+
+from qless_py import store
+from qless_py.store.async_runner import AsyncRunner
+from qless_py.store.resend import ResendPolicy
+from qless_py.store.runner import Runner
+from tests import servers
+from tests.store.calls import length, put
+from tests.store.ports import free_port
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(60)]
+
+PATIENT = ResendPolicy(limit=30.0, longest_pause=0.1)
+PATIENCE = 20.0
+
+
+@dataclass(frozen=True)
+class Node:
+    server: servers.Server
+    port: int
+
+    def run(self, *command: object) -> Any:
+        with self.server.connect() as connection:
+            return connection.execute_command(*command)
+
+    def info(self, section: str) -> dict[str, Any]:
+        return dict(self.run("INFO", section))
+
+    def has(self, section: str, **facts: object) -> bool:
+        found = self.info(section)
+        return all(found.get(name) == value for name, value in facts.items())
+
+
+@contextlib.contextmanager
+def node(*settings: str) -> Iterator[Node]:
+    port = free_port()
+    with servers.running("redis", "--port", str(port), "--bind", "127.0.0.1", *settings) as server:
+        yield Node(server, port)
+
+
+def until(condition: Callable[[], object]) -> None:
+    """Wait until something that other processes decide has become true."""
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)  # noqa: TID251 - servers that agree among themselves tell nobody
+
+
+@contextlib.contextmanager
+def sentinel(folder: Path, master: Node) -> Iterator[int]:
+    """Run a sentinel that watches the master, and give its port."""
+    port = free_port()
+    settings = folder / "sentinel.conf"
+    settings.write_text(
+        f"port {port}\n"
+        "bind 127.0.0.1\n"
+        f'dir "{folder}"\n'
+        f'logfile "{folder / "sentinel.log"}"\n'
+        f"sentinel monitor service 127.0.0.1 {master.port} 1\n"
+        "sentinel down-after-milliseconds service 500\n"
+        "sentinel failover-timeout service 3000\n"
+    )
+    command = [servers.binary("redis"), str(settings), "--sentinel"]
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True) as process:
+        try:
+            with redis_py.Redis(port=port) as connection:
+                until(lambda: answers(connection))
+                until(lambda: connection.sentinel_master("service")["num-slaves"])
+            yield port
+        finally:
+            process.kill()
+
+
+def answers(connection: redis_py.Redis) -> bool:
+    with contextlib.suppress(redis_py.ConnectionError):
+        return bool(connection.ping())
+    return False
+
+
+def test_the_sentinels_lead_to_the_master_before_and_after_its_death(tmp_path: Path) -> None:
+    with (
+        node() as master,
+        node("--replicaof", f"127.0.0.1 {master.port}") as replica,
+        sentinel(tmp_path, master) as port,
+    ):
+        url = f"redis+sentinel://127.0.0.1:1,127.0.0.1:{port}/service/0"
+        with store.connect(url) as connection:
+            runner = Runner(connection, "ql", policy=PATIENT)
+            assert runner.run(put("before")).created
+            until(lambda: replica.has("replication", master_link_status="up"))
+            until(lambda: replica.run("DBSIZE") == master.run("DBSIZE"))
+            master.server.process.kill()
+
+            assert runner.run(put("after")).created
+
+            assert runner.run(length()) == 2
+            assert replica.has("replication", role="master")
+
+        async def after() -> int:
+            async with store.connect_async(url) as again:
+                return await AsyncRunner(again, "ql", policy=PATIENT).run(length())
+
+        assert asyncio.run(after()) == 2
+
+
+@contextlib.contextmanager
+def cluster() -> Iterator[tuple[Node, Node, Node]]:
+    """Run two masters of half the slots each, and a replica of the first."""
+    with contextlib.ExitStack() as running:
+        nodes = []
+        for _ in range(3):
+            bus = str(free_port())
+            settings = ["--cluster-enabled", "yes", "--cluster-node-timeout", "1000"]
+            made = running.enter_context(node(*settings, "--cluster-port", bus))
+            nodes.append(made)
+            nodes[0].run("CLUSTER", "MEET", "127.0.0.1", made.port, bus)
+        first, second, third = nodes
+        half = 8192
+        owner = first if key_slot(b"{ql}") < half else second
+        other = second if owner is first else first
+        first.run("CLUSTER", "ADDSLOTSRANGE", 0, half - 1)
+        second.run("CLUSTER", "ADDSLOTSRANGE", half, 16383)
+        until(lambda: all(b"cluster_state:ok" in one.run("CLUSTER", "INFO") for one in nodes))
+        until(lambda: all(len(one.run("CLUSTER", "NODES").splitlines()) == 3 for one in nodes))
+        third.run("CLUSTER", "REPLICATE", owner.run("CLUSTER", "MYID"))
+        until(lambda: third.has("replication", master_link_status="up"))
+        yield owner, other, third
+
+
+def test_a_namespace_is_found_in_a_cluster_before_and_after_a_failover() -> None:
+    with cluster() as (owner, other, replica):
+        url = f"redis+cluster://127.0.0.1:1,127.0.0.1:{other.port}"
+        with store.connect(url) as connection:
+            runner = Runner(connection, "ql", policy=PATIENT)
+            assert runner.run_many([put("a"), put("b")])[1].created
+            assert owner.run("DBSIZE")
+            assert not other.run("DBSIZE")
+            until(lambda: replica.run("DBSIZE") == owner.run("DBSIZE"))
+            replica.run("CLUSTER", "FAILOVER")
+            until(lambda: replica.has("replication", role="master"))
+
+            assert runner.run_many([put("c"), put("d")])[1].created
+
+            assert runner.run(length()) == 4
+            assert owner.has("replication", role="slave")
+
+        async def after() -> int:
+            async with store.connect_async(url) as again:
+                runner = AsyncRunner(again, "ql", policy=PATIENT)
+                await runner.run(put("e"))
+                return await runner.run(length())
+
+        assert asyncio.run(after()) == 5
+
+
+def test_each_namespace_has_its_own_node_in_a_cluster() -> None:
+    with cluster() as (owner, other, _replica):
+        names = [f"name{number}" for number in range(12)]
+        for name in names:
+            url = f"redis+cluster://127.0.0.1:{owner.port}"
+            with store.connect(url, namespace=name) as connection:
+                assert Runner(connection, name, policy=PATIENT).run(put("job")).created
+
+        for one in (owner, other):
+            assert one.run("KEYS", "{name*}:job:job")
