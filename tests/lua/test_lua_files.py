@@ -26,12 +26,16 @@ def source(name: str) -> str:
     return (ROOT / f"{name}.lua").read_text()
 
 
-def luacheck(file: Path) -> None:
+# The assembler makes tables with room for their fields (314), on one line however long.
+FOR_ASSEMBLED = ("--no-max-line-length", "--ignore", "314", "--")
+
+
+def luacheck(file: Path, *options: str) -> None:
     program = shutil.which("luacheck")
     assert program, "luacheck is missing (Debian: lua-check)"
 
     done = subprocess.run(
-        [program, "--no-color", "--config", CONFIG, file],
+        [program, "--no-color", "--config", CONFIG, *options, file],
         check=False,
         capture_output=True,
         text=True,
@@ -74,7 +78,7 @@ def test_an_assembled_script_compiles_and_is_clean(name: str, tmp_path: Path) ->
     done = subprocess.run([compiler, "-p", file], check=False, capture_output=True, text=True)
 
     assert done.returncode == 0, done.stderr
-    luacheck(file)
+    luacheck(file, *FOR_ASSEMBLED)
 
 
 @every_script

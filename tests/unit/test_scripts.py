@@ -1,9 +1,31 @@
 import hashlib
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from qless_py import assets, scripts
+
+NEW_LINE = "\n"
+JOB = """\
+local count = require("lib.count")
+local job = {}
+function job.add()
+  count.ed[1] = count.ed[1] + 1
+end
+return job
+"""
+QUEUE = """\
+local job = require("lib.job")
+local count = require("lib.count")
+local queue = {}
+function queue.add()
+  job.add()
+  count.ed[1] = count.ed[1] + 10
+end
+return queue
+"""
 
 
 def write(root: Path, **files: str) -> None:
@@ -13,21 +35,59 @@ def write(root: Path, **files: str) -> None:
         file.write_text(text)
 
 
-def test_a_module_comes_once_and_before_everything_that_requires_it(tmp_path: Path) -> None:
+def run(script: scripts.Script) -> str:
+    """Run the text where Redis is not needed; give what it says."""
+    interpreter = shutil.which("lua5.1")
+    assert interpreter, "lua5.1 is missing (Debian: lua5.1)"
+    text = f'KEYS = {{ "{{ql}}" }}\n{script.text.partition(NEW_LINE)[2]}'
+    done = subprocess.run(
+        [interpreter, "-"], input=text, check=False, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_a_module_is_one_table_for_everything_that_requires_it(tmp_path: Path) -> None:
     write(
         tmp_path,
-        lib__keys="return {}\n",
-        lib__job='local keys = require("lib.keys")\nreturn { keys }\n',
-        lib__queue='local job = require("lib.job")\nlocal keys = require("lib.keys")\nreturn {}\n',
-        pop='-- Flags: allow-oom\nlocal queue = require("lib.queue")\nreturn queue\n',
+        lib__count="local count = {}\ncount.ed = { 0 }\nreturn count\n",
+        lib__job=JOB,
+        lib__queue=QUEUE,
+        pop="""\
+-- Flags: allow-oom
+local queue = require("lib.queue")
+local count = require("lib.count")
+queue.add()
+print(count.ed[1])
+""",
     )
 
-    text = scripts.assemble(tmp_path, "pop").text
+    assert run(scripts.assemble(tmp_path, "pop")) == "11\n"
 
-    places = [text.index(f'loaders["lib.{name}"] = ') for name in ("keys", "job", "queue")]
-    assert places == sorted(places)
-    assert text.count('loaders["lib.keys"] = ') == 1
-    assert text.endswith('local queue = require("lib.queue")\nreturn queue\n')
+
+def test_what_the_command_cannot_reach_stays_out(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        lib__used="""\
+local used = {}
+local function helper()
+  return "reached"
+end
+function used.one()
+  return helper()
+end
+function used.other()
+  return "not reached"
+end
+return used
+""",
+        read__job='local used = require("lib.used")\nprint(used.one())\n',
+    )
+
+    script = scripts.assemble(tmp_path, "read/job")
+
+    assert run(script) == "reached\n"
+    assert "not reached" not in script.text
 
 
 def test_the_flags_of_the_header_become_the_first_line(tmp_path: Path) -> None:
@@ -93,14 +153,28 @@ def test_modules_that_require_each_other_are_refused(tmp_path: Path) -> None:
 def test_a_require_inside_a_function_may_name_a_module_above(tmp_path: Path) -> None:
     write(
         tmp_path,
-        lib__one='local two = require("lib.two")\nreturn { two }\n',
-        lib__two='return function()\n  return require("lib.one")\nend\n',
-        read__job='return require("lib.one")\n',
+        lib__one="""\
+local two = require("lib.two")
+local one = {}
+function one.start()
+  return two.ask()
+end
+function one.answer()
+  return "from above"
+end
+return one
+""",
+        lib__two="""\
+local two = {}
+function two.ask()
+  return require("lib.one").answer()
+end
+return two
+""",
+        read__job='local one = require("lib.one")\nprint(one.start())\n',
     )
 
-    text = scripts.assemble(tmp_path, "read/job").text
-
-    assert text.count('loaders["lib.one"] = ') == text.count('loaders["lib.two"] = ') == 1
+    assert run(scripts.assemble(tmp_path, "read/job")) == "from above\n"
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
