@@ -80,6 +80,18 @@ def _heartbeats(reply: bytes | None) -> list[int | QlessError]:
     return [error_from_reply(one) if isinstance(one, str) else int(one) for one in unpack(reply)]
 
 
+def complete_many(
+    leases: Sequence[tuple[str, str]], results: Sequence[bytes]
+) -> Call[list[str | QlessError]]:
+    """End up to 100 jobs, given as (jid, lease), each answered for itself; b"" is no result."""
+    args = (pack([list(one) for one in leases]), *results)
+    return Call("complete_many", args, _endings)
+
+
+def _endings(reply: bytes | None) -> list[str | QlessError]:
+    return [one if one == "complete" else error_from_reply(one) for one in unpack(reply)]
+
+
 def complete(  # noqa: PLR0913 - the arguments of the script
     jid: str,
     lease: str,
@@ -99,6 +111,17 @@ def _complete_reply(reply: bytes | None) -> CompleteReply:
     value = unpack(reply)
     jobs = [_put_reply(pair) for pair in value.get("jobs") or ()]
     return CompleteReply(str(value["state"]), jobs)
+
+
+def complete_many(
+    leases: Sequence[tuple[str, str]], results: Sequence[bytes]
+) -> Call[list[str | QlessError]]:
+    """End up to 100 jobs, given as (jid, lease), each answered for itself; b"" is no result."""
+    return Call("complete_many", (pack([list(one) for one in leases]), *results), _states)
+
+
+def _states(reply: bytes | None) -> list[str | QlessError]:
+    return [one if one == "complete" else error_from_reply(one) for one in unpack(reply)]
 
 
 def fail(jid: str, lease: str, group: str, message: str, data: bytes = b"") -> Call[str]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 import qless_py
 from qless_py import BadArgumentError, Client, errors, options
+from qless_py.options import PutSpec
 from tests.client.test_queue import taken
 
 BAD_NAMES: list[Any] = ["", " ", "a b", "a\n", "é", "-a", "x" * 129, 5, None, b"a", ["a"], "a/b"]
@@ -17,7 +19,7 @@ BAD_NAMES: list[Any] = ["", " ", "a b", "a\n", "é", "-a", "x" * 129, 5, None, b
 @pytest.mark.parametrize("name", BAD_NAMES)
 def test_what_is_no_name_is_refused_everywhere(client: Client, name: Any) -> None:
     queue = client.queues["q"]
-    doors = [
+    doors: list[Callable[[], object]] = [
         lambda: client.queues[name],
         lambda: client.jobs[name],
         lambda: client.track(name),
@@ -26,7 +28,7 @@ def test_what_is_no_name_is_refused_everywhere(client: Client, name: Any) -> Non
         lambda: client.batches[name],
         lambda: queue.put("k", tags=[name]),
         lambda: queue.put("k", depends=[name]),
-        lambda: queue.pop(1, worker=name) if name is not None else queue.put("k", tags=[name]),
+        lambda: queue.pop(1, worker=name or ""),
         lambda: client.unfail("group", name),
         lambda: client.workers[name],
     ]
@@ -43,7 +45,7 @@ BAD_OPTIONS: list[dict[str, Any]] = [
     {"priority": True}, {"priority": 1e301}, {"priority": 10**400},
     {"retries": -1}, {"retries": 1.5}, {"retries": "3"}, {"retries": True}, {"retries": 2**31},
     {"delay": -1}, {"delay": float("nan")}, {"delay": "soon"}, {"delay": 1e300},
-    {"delay": timedelta(seconds=-1)}, {"tags": "text"}, {"tags": 5}, {"tags": ["a"] + [None]},
+    {"delay": timedelta(seconds=-1)}, {"tags": "text"}, {"tags": 5}, {"tags": ["a", None]},
     {"tags": [f"t{n}" for n in range(101)]}, {"depends": "text"}, {"jid": "a b"},
     {"on_parent_failed": "explode"}, {"on_conflict": "maybe"}, {"unique_conflict": "raise"},
     {"unique_key": "a b"}, {"unique_key": "a", "unique_scope": "ever"}, {"unique_scope": "queued"},
@@ -58,7 +60,7 @@ def test_a_bad_option_is_refused_and_changes_nothing(client: Client, bad: dict[s
     with pytest.raises(BadArgumentError):
         client.queues["q"].put("k", **bad)
     with pytest.raises(BadArgumentError):
-        client.queues["q"].put_many([{"klass": "k"}, {"klass": "k", **bad}])
+        client.queues["q"].put_many([{"klass": "k"}, cast("PutSpec", {"klass": "k", **bad})])
 
     assert client.redis.dbsize() == 0
 
