@@ -36,6 +36,6 @@ else
   completion.finish(s, job)
 end
 local put = #plans > 0 and require("lib.many").apply(s, plans) or {}
-completion.after(s)
+completion.after(s, 1)
 
 return session.close(s, { state = job.record.state, jobs = put })

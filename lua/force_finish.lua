@@ -36,6 +36,6 @@ if result ~= "" then
   job.record.has_result = true
 end
 completion.finish(s, job)
-completion.after(s)
+completion.after(s, 1)
 
 return session.close(s, "complete")

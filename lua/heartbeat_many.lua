@@ -4,21 +4,13 @@
 -- Events: none
 -- Flags: allow-oom
 
-local check = require("lib.check")
 local job_lib = require("lib.job")
 local keys = require("lib.keys")
 local lease_lib = require("lib.lease")
-local limits = require("lib.limits")
 local session = require("lib.session")
 
 local now, request, leases = unpack(ARGV)
-local pairs_given = check.packed_list("leases", leases, 0, limits.call)
-local jids = {}
-for i, pair in ipairs(pairs_given) do
-  check.list("lease", pair, 2, 2)
-  jids[i] = check.name("jid", pair[1])
-  check.text("lease", pair[2], 200)
-end
+local held, jids = lease_lib.check_all(leases, 0)
 
 local s, again = session.open(now, request)
 if again then
@@ -41,7 +33,7 @@ end
 
 local answers = {}
 for i, job in ipairs(job_lib.find_all(jids)) do
-  local code, detail = lease_lib.refusal(job, jids[i], pairs_given[i][2])
+  local code, detail = lease_lib.refusal(job, jids[i], held[i][2])
   answers[i] = code and (code .. " " .. detail) or renew(job)
 end
 

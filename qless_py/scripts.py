@@ -16,18 +16,22 @@ KEYS = "lib.keys"
 
 _NAME = re.compile(r"(read/)?[a-z][a-z0-9_]*")
 _REQUIRE = re.compile(r"""^(\s*).*?\brequire\("(lib(?:\.[a-z0-9_]+)+)"\)""", re.MULTILINE)
+_IMPORT = re.compile(r"""^local \w+ = require\("(lib(?:\.[a-z0-9_]+)+)"\)$""", re.MULTILINE)
 _ANY_REQUIRE = re.compile(r"""\brequire\s*[("']""")
 _FLAGS = re.compile(r"^-- Flags: (\S+)\s*$", re.MULTILINE)
 _SHEBANGS = {"none": "#!lua", "allow-oom": "#!lua flags=allow-oom"}
 _QUERY_SHEBANG = "#!lua flags=no-writes"
-_REQUIRE_FUNCTION = """\
-local function require(name)
-  local module = modules[name]
-  if not module then
-    module = loaders[name]()
-    modules[name] = module
+_LATE = """\
+local lib_made = {{
+{room}}}
+local function require(lib_name)
+  local lib_module = lib_made[lib_name]
+  if lib_module then
+    return lib_module
   end
-  return module
+{loaders}
+  lib_made[lib_name] = lib_module
+  return lib_module
 end
 """
 
@@ -106,14 +110,22 @@ class _Modules:
             before = "local namespace = KEYS[1]\n"
         texts = shake.used(texts, command)
         if not texts:
-            return command
-        # Tables made with all their fields: one that grows is laid out anew on the way.
-        room = "".join(f'["{lib}"] = false,\n' for lib in texts)
-        loaders = "".join(f'["{lib}"] = function()\n{t}end,\n' for lib, t in texts.items())
-        return (
-            f"{before}local modules = {{\n{room}}}\nlocal loaders\n{_REQUIRE_FUNCTION}"
-            f"loaders = {{\n{loaders}}}\n{command}"
-        )
+            return before + command
+        early = self._early(texts, command)
+        return before + shake.laid_out(texts, early, command, _LATE)
+
+    def _early(self, texts: dict[str, str], command: str) -> list[str]:
+        """Name the modules that every run of the command needs, each after what it requires."""
+        early: list[str] = []
+
+        def visit(text: str) -> None:
+            for lib in _IMPORT.findall(text):
+                if lib not in early:
+                    visit(texts[lib])
+                    early.append(lib)
+
+        visit(command)
+        return early
 
     def _follow(self, name: str, text: str, above: tuple[str, ...]) -> None:
         found = _REQUIRE.findall(text)

@@ -181,6 +181,43 @@ def without_unused_alias(text: str) -> str:
     return text.replace('local keys = require("lib.keys")\n', "")
 
 
+def laid_out(texts: dict[str, str], early: list[str], command: str, late: str) -> str:
+    """Join modules and command into one text.
+
+    Modules that every run needs stand open at the top, as blocks that leave one local each; the
+    others are made inside one function when they are first required, and cost nothing before.
+    """
+    rest = [lib for lib in texts if lib not in early]
+    names = ", ".join(_local(lib) for lib in early)
+    parts = [f"local {names}\n"] if early else []
+    if rest:
+        room = "".join(f'["{lib}"] = false,\n' for lib in rest)
+        loaders = "".join(
+            f'{"else" if place else ""}if lib_name == "{lib}" then\n'
+            f"lib_module = (function()\n{_direct(texts[lib], early)}end)()\n"
+            for place, lib in enumerate(rest)
+        )
+        parts.append(late.format(room=room, loaders=f"{loaders}end"))
+    for lib in early:
+        body = re.sub(r"^return ", f"{_local(lib)} = ", texts[lib], flags=re.MULTILINE)
+        parts.append(f"do\n{_direct(body, early)}end\n")
+    parts.append(_direct(command, early))
+    return "".join(parts)
+
+
+def _local(lib: str) -> str:
+    return lib.replace(".", "_")
+
+
+def _direct(text: str, early: list[str]) -> str:
+    """Let a text name the modules at the top instead of requiring them."""
+    return re.sub(
+        r'require\("(lib(?:\.[a-z0-9_]+)+)"\)',
+        lambda found: _local(found[1]) if found[1] in early else found[0],
+        text,
+    )
+
+
 def _closing(text: str, start: int) -> int:
     """Find the bracket that closes the one before ``start``."""
     depth = 1

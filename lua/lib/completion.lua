@@ -42,14 +42,15 @@ local function overdue(s)
   return oldest and tonumber(oldest) <= s.now - age
 end
 
--- What follows every end: dependents are let go, and what is kept too long is deleted. Expects
--- the options jobs-history and jobs-history-count as the call's own fields.
-function completion.after(s)
+-- What follows the end of a number of jobs: dependents are let go, and a few more jobs than that
+-- are deleted if they were kept too long. Expects the options jobs-history and jobs-history-count
+-- as the call's own fields.
+function completion.after(s, number)
   if s.released then
     require("lib.releases").after(s)
   end
   if redis.call("ZCARD", keys.complete()) > tonumber(s.meta[9] or 50000) or overdue(s) then
-    require("lib.retention").complete(s, s.meta[8], s.meta[9], 4)
+    require("lib.retention").complete(s, s.meta[8], s.meta[9], number + 3)
   end
 end
 

@@ -1,9 +1,10 @@
 -- The right of one hand-out to its job. What is no longer this hand-out's is refused.
 
+local check = require("lib.check")
 local errors = require("lib.errors")
 local job_lib = require("lib.job")
 local keys = require("lib.keys")
-local check = require("lib.check")
+local limits = require("lib.limits")
 
 local lease = {}
 
@@ -21,6 +22,19 @@ function lease.refusal(job, jid, token)
     return "LOSTLEASE", "Job " .. jid .. " was given out to another worker: " .. record.worker
   end
   return nil
+end
+
+-- A packed list of [jid, lease], each jid once; returns it and the jids alone.
+function lease.check_all(packed, low)
+  local held = check.packed_list("leases", packed, low, limits.call)
+  local jids = {}
+  for i, pair in ipairs(held) do
+    check.list("lease", pair, 2, 2)
+    jids[i] = pair[1]
+    check.text("lease", pair[2], 200)
+  end
+  check.names("jids", jids, low, limits.call)
+  return held, jids
 end
 
 -- The job that this lease holds, or a refusal.

@@ -15,23 +15,28 @@ local function split(request)
     errors.bad("request is not lane:sequence:index")
   end
   local lane, sequence, index = string.match(request, "^(%w+):(%d+):(%d+)$")
-  if not lane or #sequence > 15 or #index > 4 then
+  if not lane or #sequence > 14 or #index > 4 then
     errors.bad("request is not lane:sequence:index")
   end
   return lane .. ":" .. index, tonumber(sequence)
 end
 
+-- The memory of a request is its sequence, a colon, and the reply.
+local function recall(value)
+  if not value then
+    return 0
+  end
+  local colon = string.find(value, ":", 1, true)
+  return tonumber(string.sub(value, 1, colon - 1)), string.sub(value, colon + 1)
+end
+
 -- The reply of an earlier run of the same request, or nil; an older one is refused.
 local function remembered(key, sequence)
   local value = redis.call("GET", key)
-  if not value then
-    return nil
-  end
-  local memory = cmsgpack.unpack(value)
-  if memory[1] == sequence then
-    return memory[2]
-  end
-  if memory[1] > sequence then
+  local known, reply = recall(value)
+  if known == sequence then
+    return reply
+  elseif known > sequence then
     errors.raise("STALEREQUEST", "A later request of this lane was already answered")
   end
   return nil
@@ -40,25 +45,27 @@ end
 -- What is known of a request, for a caller who got no answer.
 function session.ask(request)
   local slot, sequence = split(request)
-  local value = redis.call("GET", keys.request(slot))
-  local memory = value and cmsgpack.unpack(value)
-  if not memory or memory[1] < sequence then
+  local known, reply = recall(redis.call("GET", keys.request(slot)))
+  if known < sequence then
     return { state = "unknown" }
-  elseif memory[1] > sequence then
+  elseif known > sequence then
     return { state = "older" }
   end
-  return { state = "done", reply = memory[2] }
+  return { state = "done", reply = reply }
 end
 
-local function new(meta, now, kind, rewound)
+local function new(meta, last, now, kind, rewound)
+  local sequence = tonumber(meta[4] or 0)
   return {
     now = now,
-    sequence = tonumber(meta[4] or 0),
+    last = last,
+    before = sequence,
+    sequence = sequence,
     tracking = meta[5] and meta[5] ~= "0",
     history = tonumber(meta[6] or 100),
     data_limit = tonumber(meta[7] or limits.data),
     meta = meta,
-    first = not meta[1] and { "schema", session.SCHEMA, "clock", kind } or {},
+    first = not meta[1] and kind,
     rewound = rewound,
     messages = {},
     counters = {},
@@ -73,8 +80,8 @@ function session.open(now, request, ...)
   if meta[1] and meta[1] ~= session.SCHEMA then
     errors.raise("SCHEMA", "The keyspace has schema " .. meta[1] .. ", not " .. session.SCHEMA)
   end
-  local time, kind, rewound = clock.read(now, meta[2], tonumber(meta[3] or 0))
-  local s = new(meta, time, kind, rewound)
+  local last = tonumber(meta[3] or 0)
+  local s = new(meta, last, clock.read(now, meta[2], last))
   if request ~= "" then
     local slot
     slot, s.request = split(request)
@@ -105,14 +112,17 @@ function session.publish(s, channel, message)
 end
 
 local function write_meta(s)
-  local fields = s.first
-  local at = #fields
-  fields[at + 1], fields[at + 2] = "time", s.now
-  fields[at + 3], fields[at + 4] = "sequence", s.sequence
-  redis.call("HSET", keys.meta(), unpack(fields))
-  if s.first[1] == "schema" then
-    redis.call("ZADD", keys.due(), "NX", s.now + 60000, "sweep")
+  local kind = s.first
+  if not kind then
+    -- Calls of one millisecond that number nothing leave nothing to remember.
+    if s.now ~= s.last or s.sequence ~= s.before then
+      redis.call("HSET", keys.meta(), "time", s.now, "sequence", s.sequence)
+    end
+    return
   end
+  redis.call("HSET", keys.meta(), "schema", session.SCHEMA, "clock", kind, "time", s.now,
+    "sequence", s.sequence)
+  redis.call("ZADD", keys.due(), "NX", s.now + 60000, "sweep")
 end
 
 -- Ends the call: counters, clock, memory of the reply, then the events.
@@ -126,7 +136,7 @@ function session.close(s, reply)
   write_meta(s)
   local packed = cmsgpack.pack(reply)
   if s.slot then
-    redis.call("SET", s.slot, cmsgpack.pack({ s.request, packed }), "PX", limits.reply)
+    redis.call("SET", s.slot, s.request .. ":" .. packed, "PX", limits.reply)
   end
   local messages = s.messages
   for i = 1, #messages, 2 do
