@@ -113,17 +113,6 @@ def _complete_reply(reply: bytes | None) -> CompleteReply:
     return CompleteReply(str(value["state"]), jobs)
 
 
-def complete_many(
-    leases: Sequence[tuple[str, str]], results: Sequence[bytes]
-) -> Call[list[str | QlessError]]:
-    """End up to 100 jobs, given as (jid, lease), each answered for itself; b"" is no result."""
-    return Call("complete_many", (pack([list(one) for one in leases]), *results), _states)
-
-
-def _states(reply: bytes | None) -> list[str | QlessError]:
-    return [one if one == "complete" else error_from_reply(one) for one in unpack(reply)]
-
-
 def fail(jid: str, lease: str, group: str, message: str, data: bytes = b"") -> Call[str]:
     """Fail a running job."""
     return Call("fail", (jid, lease, group, message, data), text)
