@@ -118,63 +118,60 @@ def test_the_sentinels_lead_to_the_master_before_and_after_its_death(tmp_path: P
         assert asyncio.run(after()) == 2
 
 
-@contextlib.contextmanager
-def cluster() -> Iterator[tuple[Node, Node, Node]]:
-    """Run two masters of half the slots each, and a replica of the first."""
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[list[Node]]:
+    """Run two masters of half the slots each, and a replica of the one that serves "ql"."""
     with contextlib.ExitStack() as running:
-        nodes = []
+        nodes: list[Node] = []
         for _ in range(3):
             bus = str(free_port())
             settings = ["--cluster-enabled", "yes", "--cluster-node-timeout", "1000"]
-            made = running.enter_context(node(*settings, "--cluster-port", bus))
-            nodes.append(made)
-            nodes[0].run("CLUSTER", "MEET", "127.0.0.1", made.port, bus)
-        first, second, third = nodes
+            nodes.append(running.enter_context(node(*settings, "--cluster-port", bus)))
+            nodes[0].run("CLUSTER", "MEET", "127.0.0.1", nodes[-1].port, bus)
         half = 8192
-        owner = first if key_slot(b"{ql}") < half else second
-        other = second if owner is first else first
-        first.run("CLUSTER", "ADDSLOTSRANGE", 0, half - 1)
-        second.run("CLUSTER", "ADDSLOTSRANGE", half, 16383)
+        nodes[0].run("CLUSTER", "ADDSLOTSRANGE", 0, half - 1)
+        nodes[1].run("CLUSTER", "ADDSLOTSRANGE", half, 16383)
+        owner = nodes[0 if key_slot(b"{ql}") < half else 1].run("CLUSTER", "MYID")
         until(lambda: all(b"cluster_state:ok" in one.run("CLUSTER", "INFO") for one in nodes))
         until(lambda: all(len(one.run("CLUSTER", "NODES").splitlines()) == 3 for one in nodes))
-        third.run("CLUSTER", "REPLICATE", owner.run("CLUSTER", "MYID"))
-        until(lambda: third.has("replication", master_link_status="up"))
-        yield owner, other, third
+        nodes[2].run("CLUSTER", "REPLICATE", owner)
+        until(lambda: nodes[2].has("replication", master_link_status="up"))
+        yield nodes
 
 
-def test_a_namespace_is_found_in_a_cluster_before_and_after_a_failover() -> None:
-    with cluster() as (owner, other, replica):
-        url = f"redis+cluster://127.0.0.1:1,127.0.0.1:{other.port}"
-        with store.connect(url) as connection:
-            runner = Runner(connection, "ql", policy=PATIENT)
-            assert runner.run_many([put("a"), put("b")])[1].created
-            assert owner.run("DBSIZE")
-            assert not other.run("DBSIZE")
-            until(lambda: replica.run("DBSIZE") == owner.run("DBSIZE"))
-            replica.run("CLUSTER", "FAILOVER")
-            until(lambda: replica.has("replication", role="master"))
+def test_a_namespace_is_found_in_a_cluster_before_and_after_a_failover(
+    cluster: list[Node],
+) -> None:
+    url = ",".join(f"127.0.0.1:{port}" for port in (1, *(one.port for one in cluster)))
+    (replica,) = (one for one in cluster if one.has("replication", role="slave"))
+    with store.connect(f"redis+cluster://{url}") as connection:
+        runner = Runner(connection, "ql", policy=PATIENT)
+        assert runner.run_many([put("a"), put("b")])[1].created
+        until(lambda: replica.run("KEYS", "{ql}:job:b"))
+        replica.run("CLUSTER", "FAILOVER")
+        until(lambda: replica.has("replication", role="master"))
 
-            assert runner.run_many([put("c"), put("d")])[1].created
+        assert runner.run_many([put("c"), put("d")])[1].created
 
-            assert runner.run(length()) == 4
-            assert owner.has("replication", role="slave")
+        assert runner.run(length()) == 4
+        assert replica.run("KEYS", "{ql}:job:d")
 
-        async def after() -> int:
-            async with store.connect_async(url) as again:
-                runner = AsyncRunner(again, "ql", policy=PATIENT)
-                await runner.run(put("e"))
-                return await runner.run(length())
+    async def after() -> int:
+        async with store.connect_async(f"redis+cluster://{url}") as again:
+            runner = AsyncRunner(again, "ql", policy=PATIENT)
+            await runner.run(put("e"))
+            return await runner.run(length())
 
-        assert asyncio.run(after()) == 5
+    assert asyncio.run(after()) == 5
 
 
-def test_each_namespace_has_its_own_node_in_a_cluster() -> None:
-    with cluster() as (owner, other, _replica):
-        names = [f"name{number}" for number in range(12)]
-        for name in names:
-            url = f"redis+cluster://127.0.0.1:{owner.port}"
-            with store.connect(url, namespace=name) as connection:
-                assert Runner(connection, name, policy=PATIENT).run(put("job")).created
+def test_namespaces_spread_over_the_nodes_of_a_cluster(cluster: list[Node]) -> None:
+    for number in range(12):
+        name = f"name{number}"
+        url = f"redis+cluster://127.0.0.1:{cluster[0].port}"
+        with store.connect(url, namespace=name) as connection:
+            assert Runner(connection, name, policy=PATIENT).run(put("job")).created
 
-        for one in (owner, other):
-            assert one.run("KEYS", "{name*}:job:job")
+    masters = [one for one in cluster if one.has("replication", role="master")]
+    assert len(masters) == 2
+    assert all(one.run("KEYS", "{name*}:job:job") for one in masters)
