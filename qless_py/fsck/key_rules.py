@@ -74,7 +74,8 @@ def queue(space: Space, pattern: str, name: str) -> Rule:
 
 def known(space: Space, name: str) -> Rule:
     """Check that a queue with an account of the present minute is known."""
-    return (yield from judged([space.known_queue(name)]))
+    (there,) = yield [("EXISTS", space.key("queue:*:now", name))]
+    return (yield from judged([space.known_queue(name)])) if there else []
 
 
 def worker(space: Space, name: str) -> Rule:
@@ -168,13 +169,14 @@ def request(space: Space, name: str) -> Rule:
     if value is None:
         return []
     shown = space.shown("request:*", name)
+    sequence, colon, reply = value.partition(b":")
+    if not colon or not sequence.isdigit():
+        return [Finding("malformed", shown, "not a sequence number and a reply")]
     try:
-        memory = records.packed_value(value)
+        records.packed_value(reply)
     except records.UnreadableError as error:
         return [Finding("unreadable", shown, str(error))]
-    if isinstance(memory, list) and len(memory) == 2 and isinstance(memory[0], int):  # noqa: PLR2004
-        return []
-    return [Finding("malformed", shown, "not a sequence number and a reply")]
+    return []
 
 
 def duty(space: Space, entry: bytes) -> Rule:
