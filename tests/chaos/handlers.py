@@ -1,0 +1,15 @@
+"""The work of the kill test: start, a little while, end, each written into the ledger."""
+
+import os
+import threading
+
+from qless_py import Job
+from tests.chaos.ledger import Ledger, Line
+
+
+def work(job: Job) -> None:
+    ledger = Ledger(job["ledger"])
+    ledger.write(Line("start", job.jid, job.lease, os.getpid()))
+    threading.Event().wait(job["seconds"])
+    ledger.write(Line("end", job.jid, job.lease, os.getpid()))
+    ledger.close()

@@ -1,0 +1,103 @@
+"""Kills processes at random, by a seed, and writes down what it did. Only those it was given."""
+
+import contextlib
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import psutil
+
+import qless_py
+
+ROOT = Path(qless_py.__file__).parents[1]
+
+
+class Workers:
+    """Worker parents, started as a person would start them."""
+
+    def __init__(self, url: str, children: int, log: Path) -> None:
+        self._command = [sys.executable, "-m", "qless_py", "work", "--url", url, "-q", "chaos"]
+        self._command += ["-n", str(children), "--import", "tests.chaos.handlers", "--grace", "5"]
+        self._log = log
+        self.parents: list[subprocess.Popen[bytes]] = []
+
+    def start(self) -> None:
+        with self._log.open("ab") as log:
+            started = subprocess.Popen(self._command, cwd=ROOT, stdout=log, stderr=log)
+        self.parents.append(started)
+
+    def children(self) -> list[int]:
+        found: list[int] = []
+        for parent in self.parents:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                found += [one.pid for one in psutil.Process(parent.pid).children()]
+        return found
+
+    def kill_parent(self, parent: subprocess.Popen[bytes]) -> None:
+        parent.kill()
+        parent.wait()
+        self.parents.remove(parent)
+
+    def stop(self) -> None:
+        for parent in self.parents:
+            parent.terminate()
+        for parent in self.parents:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                parent.wait(10)
+            parent.kill()
+            parent.wait()
+
+
+class Nemesis:
+    """Faults at random moments: often a child, at times a parent, exactly once the server."""
+
+    def __init__(self, seed: int, workers: Workers, client: qless_py.Client) -> None:
+        self._random = random.Random(seed)
+        self._workers = workers
+        self._client = client
+        self._begun = time.monotonic()
+        self._server_dies_at = self._begun + self._random.uniform(3.0, 6.0)
+        self._next = self._begun + 1.0
+        self.faults: Counter[str] = Counter()
+        self.log: list[str] = []
+
+    def act(self) -> None:
+        """Do the next fault, if its time has come."""
+        now = time.monotonic()
+        if now >= self._server_dies_at:
+            self._server_dies_at = float("inf")
+            self._kill_server()
+        elif now >= self._next:
+            self._next = now + self._random.uniform(0.1, 0.7)
+            if self._random.random() < 0.25:
+                self._kill_parent()
+            else:
+                self._kill_child()
+
+    def _kill_child(self) -> None:
+        children = sorted(self._workers.children())
+        if children:
+            pid = self._random.choice(children)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+            self._note("child", pid)
+
+    def _kill_parent(self) -> None:
+        parent = self._random.choice(self._workers.parents)
+        self._workers.kill_parent(parent)
+        self._workers.start()
+        self._note("parent", parent.pid)
+
+    def _kill_server(self) -> None:
+        pid = int(self._client.redis.info("server")["process_id"])
+        os.kill(pid, signal.SIGKILL)
+        self._note("server", pid)
+
+    def _note(self, what: str, pid: int) -> None:
+        self.faults[what] += 1
+        self.log.append(f"{time.monotonic() - self._begun:6.2f} killed {what} {pid}")
