@@ -231,8 +231,12 @@ class Mixture:
         return (self.random.choice(["b1", "b2"]),)
 
     def config_set(self) -> tuple[object, ...]:
-        options = {"grace-period": ["0", "10"], "jobs-history": ["0", "60", "2592000"],
-                   "jobs-history-count": ["3", "50000"], "max-job-history": ["4", "100"]}  # fmt: skip
+        options = {
+            "grace-period": ["0", "10"],
+            "jobs-history": ["0", "60", "2592000"],
+            "jobs-history-count": ["3", "50000"],
+            "max-job-history": ["4", "100"],
+        }
         option = self.random.choice(list(options))
         return option, self.random.choice(options[option])
 

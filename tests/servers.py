@@ -69,7 +69,9 @@ def running(name: str, *settings: str) -> Iterator[Server]:
 def start(name: str, folder: Path, *settings: str) -> Server:
     """Start a server in `folder`, which a killed one may have left, and wait until it answers."""
     command = [binary(name), "--port", "0", "--unixsocket", str(folder / "s"), "--dir", str(folder)]
-    command += ["--save", "", "--appendonly", "no", "--logfile", str(folder / "log"), *settings]
+    command += ["--save", "", "--appendonly", "no", "--logfile", str(folder / "log")]
+    # DEBUG DIGEST compares two keyspaces in one short answer.
+    command += ["--enable-debug-command", "local", *settings]
     # A session of its own: Ctrl-C must reach the tests first and not take the server away.
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
     server = Server(name, folder, process)

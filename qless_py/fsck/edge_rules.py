@@ -150,11 +150,14 @@ def released(space: Space, token: str) -> Rule:
 def batch(space: Space, name: str) -> Rule:
     """Check a batch's counters against its members."""
     wanted = ("opened_at", "closed_at", "finished_at", "total", *OUTCOMES)
-    fields, size, listed = yield [
+    there, fields, size, listed = yield [
+        ("EXISTS", space.key("batch:*:record", name)),
         ("HMGET", space.key("batch:*:record", name), *wanted),
         ("SCARD", space.key("batch:*:members", name)),
         ("ZSCORE", space.key("batches"), raw_bytes(name)),
     ]
+    if not there:
+        return []
     opened, closed, finished, total, *outcomes = fields or [None] * len(wanted)
     found = []
     shown = space.shown("batch:*:record", name)

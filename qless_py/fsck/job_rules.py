@@ -211,9 +211,12 @@ def attached(space: Space, pattern: str, jid: str) -> Rule:
     field = next(field for field, known in ATTACHED if known == pattern)
     if record is not None and record[field] is not None:
         return []
-    if pattern == "result:*":
-        detail = "a result that belongs to no job and that no dependent needs"
-        held = space.expect(("EXISTS", ("holds:*", jid)), is_there, ("attached", detail, jid))
-        return (yield from judged([held]))
-    detail = f"the job does not exist or does not say {field}"
+    held, there = yield [
+        ("EXISTS", space.key("holds:*", jid)),
+        ("EXISTS", space.key(pattern, jid)),
+    ]
+    if not there or (held and pattern == "result:*"):
+        return []
+    what = "nor does a dependent need it" if pattern == "result:*" else "it belongs to nobody"
+    detail = f"the job does not exist or does not say {field}; {what}"
     return [Finding("attached", space.shown(pattern, jid), detail, jid)]

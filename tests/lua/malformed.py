@@ -1,0 +1,335 @@
+"""Calls that must be refused: for each script one good call, and what each argument must not be."""
+
+from collections.abc import Iterator, Mapping
+from random import Random
+from types import MappingProxyType
+from typing import Any, Final
+
+import msgpack
+
+Call = tuple[str, list[Any]]
+
+TRUE: Final = True
+NAN, INF = float("nan"), float("inf")
+LIMIT = 5000
+
+NUMBERS: Final = ("", "x", "1.5", "nan", "inf", "-inf", "0x10", " 5 ", "5 ", "+5", "1e3", "--1",
+                  "5\n", "5\0", "9" * 20, "-" + "9" * 20, b"\xff")  # fmt: skip
+NAMES: Final = ("", " ", "a b", "x" * 129, "-a", ":a", "ä", "a\n", "a/b", b"\xff", "a\0b", "a{b")
+LINES: Final = ("", "x" * 256, "a\nb", "\0", "a\x7f")
+LISTS: Final = (
+    b"", b"\xc1", b"\x92\x01", b"\xdd\xff\xff\xff\xff", b"\x91\xa1a\x91", b"\x01", b"\xc0", "text",
+    {"a": "b"}, {2: "a"}, [1], [["a"]], [{"a": 1}], [True], ["a b"], ["a", "a"], ["a", None, "b"],
+    [NAN], ["x" * 129], [f"a{i}" for i in range(101)], [f"a{i}" for i in range(9000)],
+)  # fmt: skip
+MAPS: Final = (b"\xc1", b"\x81\xa1a", b"\xdf\xff\xff\xff\xff", b"\x80\x80", b"\x01", b"\xc0",
+               "text", [1], ["a"], {"strange": 1}, {1: 2}, {"": 1})  # fmt: skip
+PACKED_INTEGERS: Final = (NAN, INF, -INF, 1.5, "5", "x", True, [1], {"a": 1}, 2.0**53, -(2.0**60))
+
+# Wrong values for each kind of argument.
+WRONG: Final[Mapping[str, tuple[Any, ...]]] = MappingProxyType(
+    {
+        "name": NAMES,
+        "job": (*NAMES, "nobody", "ends2"),
+        "lease": ("", "1.zz", "x" * 201, b"\xff", "nan"),
+        "line": LINES,
+        "data": ("d" * (LIMIT + 1),),
+        "message": ("m" * 65537,),
+        "short": ("r" * 1025,),
+        "whole": (*NUMBERS, "-1"),
+        "positive": (*NUMBERS, "-1", "0"),
+        "number": ("", "x", "nan", "inf", "-inf", "0x10", " 5 ", "1e999", "1e301", "--", "1..2",
+                   "5\n", b"\xff", "e", "1" * 41),
+        "names": (*LISTS, []),
+        "many": LISTS,
+        "map": MAPS,
+        "now": ("x", "nan", "inf", "-1", "1.5", "1e3", "0x10", " 5", "", "9" * 18),
+        "request": ("x", "a:b:c", "a:1", "a:1:1:1", ":1:1", "a:-1:0", "a:1.5:0", "a b:1:0",
+                    "a:1:nan", "a" * 101 + ":1:0", "a:9999999999999999:0", "a:1:99999"),
+        "state": ("", "dreaming", "failed", b"\xff", "WAITING"),
+        "resolution": ("", "hour", b"\xff"),
+        "kind": ("", "everything", b"\xff"),
+        "started": NAMES[1:],
+    }
+)  # fmt: skip
+
+
+def _each(field: str, /, *values: Any) -> Iterator[dict[str, Any]]:
+    return ({field: value} for value in values)
+
+
+def put_options() -> list[dict[str, Any]]:
+    """List option maps that no put may accept."""
+    unique = {"key": "u", "scope": "queued"}
+    return [
+        *_each("priority", NAN, INF, -INF, 1e301, "5", "x", TRUE, [1]),
+        *_each("retries", *PACKED_INTEGERS, -1, 2**31),
+        *_each("delay", *PACKED_INTEGERS, -1),
+        *_each("keep", *PACKED_INTEGERS, -1, 0),
+        *_each("tags", "x", 5, {"a": 1}, [1], ["a b"], ["a", "a"], [["a"]], _hundred_and_one()),
+        *_each("depends", "x", 5, {"a": 1}, [1], ["a b"], ["a", "a"], ["new"], _hundred_and_one()),
+        *_each("on_parent_failed", "", "dream", 5, TRUE, ["wait"]),
+        *_each("on_conflict", "", "dream", 5, TRUE),
+        *_each("unique_conflict", "", "dream", 5, TRUE),
+        *_each("unique", "u", 5, {"key": "u"}, {"scope": "queued"}, unique | {"scope": "x"}),
+        *_each("unique", unique | {"window": 5}, unique | {"key": "a b"}, unique | {"more": 1}),
+        *({"unique": unique | {"scope": "window", "window": w}} for w in (*PACKED_INTEGERS, 0, -1)),
+        *_each("batch", *NAMES, 5, "nobatch", "closed"),
+        *_each("worker", *NAMES, 5),
+        *_each("codec", *NAMES, 5),
+        *_each("parent", "runs", "nobody", *NAMES),
+        *_each("lease", "1.n", 5),
+        {"parent": "runs", "lease": "1.zz"},
+        {"parent": "nobody", "lease": "1.zz"},
+        {"parent": "plain", "lease": "1.zz"},
+    ]
+
+
+def _hundred_and_one() -> list[str]:
+    return [f"a{i}" for i in range(101)]
+
+
+def recur_options() -> list[dict[str, Any]]:
+    """List option maps that no recurring job may have."""
+    return [
+        *_each("priority", NAN, INF, "5", TRUE),
+        *_each("retries", *PACKED_INTEGERS, -1),
+        *_each("backlog", *PACKED_INTEGERS, -1),
+        *_each("tags", "x", 5, [1], ["a b"], ["a", "a"], _hundred_and_one()),
+        *_each("codec", *NAMES, 5),
+    ]
+
+
+def update_options() -> list[dict[str, Any]]:
+    """List changes that no recurring job may undergo."""
+    return [
+        *recur_options(),
+        *_each("interval", *PACKED_INTEGERS, 0, -1),
+        *_each("klass", "", "a\nb", 5),
+        *_each("queue", *NAMES, 5),
+        *_each("add_tags", "x", [1], ["a b"]),
+        *_each("remove_tags", "x", [1], ["a b"]),
+        *_each("paused", 1, "true", [TRUE]),
+    ]
+
+
+def next_options() -> list[dict[str, Any]]:
+    """List ways on that no completion may take."""
+    good: dict[str, Any] = {"queue": "work"}
+    nexts: list[Any] = [
+        5, "work", {}, {"delay": 5}, {"queue": "a b"}, {"queue": 5}, good | {"more": 1},
+        *(good | {"delay": value} for value in (*PACKED_INTEGERS, -1)),
+        *(good | {"depends": value} for value in ("x", [1], ["a b"], ["a", "a"], ["runs"])),
+        *(good | {"on_parent_failed": value} for value in ("", 5, "dream")),
+    ]  # fmt: skip
+    jobs = [5, "x", {"a": 1}, [5], [{}], [{"jid": "a b", "klass": "K", "queue": "work"}],
+            [{"jid": "new", "klass": "K"}], [{"jid": "new", "queue": "work"}],
+            [{"jid": "new", "klass": "K", "queue": "work", "data": "{}"}],
+            [{"jid": "new", "klass": "K", "queue": "work", "strange": 1}],
+            [{"jid": "new", "klass": "K", "queue": "work"}] * 2]  # fmt: skip
+    return [*_each("next", *nexts), *_each("jobs", *jobs)]
+
+
+def _raise() -> dict[str, Any]:
+    return {"unique_conflict": "raise"}
+
+
+def callbacks() -> list[dict[str, Any]]:
+    """List call-backs that no batch may have."""
+    good: dict[str, Any] = {"queue": "work", "jid": "cb", "klass": "K", "data": 1}
+    wrong: list[Any] = [
+        5, "x", {}, [1], {k: v for k, v in good.items() if k != "klass"},
+        {k: v for k, v in good.items() if k != "data"}, good | {"jid": "a b"}, good | {"data": 3},
+        good | {"depends": ["plain"]}, good | {"batch": "batch"}, good | {"strange": 1},
+        *(good | {"data": value} for value in (*PACKED_INTEGERS, 0, -1)),
+        *(good | {"retries": value} for value in PACKED_INTEGERS),
+    ]  # fmt: skip
+    return [
+        *({event: one} for event in ("on_success", "on_complete", "on_failure") for one in wrong),
+        *_each("owner", "runs", "nobody", "plain", 5, "a b"),
+        {"owner": "runs", "lease": "1.zz"},
+        {"owner": "nobody", "lease": "1.zz"},
+    ]
+
+
+def jobs_of_many() -> list[Any]:
+    """List job lists that no put of many may accept."""
+    good = {"jid": "new", "klass": "K"}
+    lists: list[Any] = [
+        [good, good], [5], ["x"], [{}], [{"jid": "new"}], [{"klass": "K"}], [good | {"data": "{}"}],
+        [good | {"strange": 1}], [good, {"jid": "b"}], [{"jid": "a"}, good], {"a": good}, [],
+        [good | {"jid": f"n{i}"} for i in range(101)], [good, {"jid": "more", "klass": "K"}],
+    ]  # fmt: skip
+    return [*lists, *([good | options] for options in put_options())]
+
+
+def templates(lease: str) -> list[tuple[str, list[tuple[Any, str]], tuple[Any, ...]]]:
+    """Name for each script good arguments with their kinds, and wrong values of its last map."""
+    held = [("runs", "job"), (lease, "lease")]
+    page = [("0", "whole"), ("10", "whole")]
+    map_: tuple[Any, str] = ({}, "map")
+    many: list[tuple[Any, str]] = [([{"jid": "new", "klass": "K"}], "map"), ("{}", "data")]
+    put = [("work", "name"), ("new", "name"), ("K", "line"), ("{}", "data")]
+    put_wrong = tuple(put_options())
+    return [
+        ("put", [*put, map_], put_wrong),
+        ("put_many", [("work", "name"), *many], ()),
+        ("requeue", [("work", "name"), ("plain", "job"), ("", "-"), ("{}", "data"), map_],
+         tuple(option for option in put_wrong
+               if "on_conflict" not in option and option.get("depends") != ["new"])),
+        ("pop", [(["work"], "names"), ("worker", "name"), ("1", "positive"), map_],
+         tuple(_each("nonce", *NAMES, 5))),
+        ("tick", [], ()),
+        ("heartbeat", [*held, ("", "data")], ()),
+        ("heartbeat_many", [([["runs", lease]], "leases")], ()),
+        ("complete", [*held, ("", "data"), ("", "data"), map_], tuple(next_options())),
+        ("fail", [*held, ("group", "line"), ("m", "message"), ("", "data")], ()),
+        ("retry", [*held, ("0", "whole"), map_],
+         ({"group": "g"}, {"message": "m"}, {"group": "", "message": "m"}, {"group": 5})),
+        ("release", held, ()),
+        ("snooze", [*held, ("5", "positive")], ()),
+        ("timeout", [(["runs"], "names")], (["nobody"], ["plain"], ["runs", "plain"])),
+        ("force_finish", [("plain", "job"), ("", "data")], ()),
+        ("cancel", [(["plain"], "names")], (["parent"], ["plain", "later"])),
+        ("unfail", [("work", "name"), ("group", "line"), ("1", "positive")], ()),
+        ("depends_on", [("child", "job"), (["plain"], "names"), map_],
+         tuple(_each("on_parent_failed", "", "dream", 5))),
+        ("depends_off", [("child", "job"), (["parent"], "many")], ()),
+        ("tag", [("plain", "job"), (["t"], "names")], ()),
+        ("untag", [("plain", "job"), (["x"], "names")], ()),
+        ("track", [("plain", "job")], ()),
+        ("untrack", [("plain", "job")], ()),
+        ("priority", [("plain", "job"), ("1", "number")], ()),
+        ("log", [("plain", "job"), ("", "-"), ("what", "line"), ("", "data")], ()),
+        ("progress", [*held, ("x", "data")], ()),
+        ("pause", [(["work"], "names"), map_],
+         ({"until": -1}, *_each("until", *PACKED_INTEGERS), {"reason": 5}, {"reason": "r" * 1025},
+          {"by": "b" * 256})),
+        ("unpause", [(["work"], "names")], ()),
+        ("recur", [("work", "name"), ("often", "name"), ("K", "line"), ("{}", "data"),
+                   ("60000", "positive"), ("0", "whole"), map_], tuple(recur_options())),
+        ("recur_update", [("tick", "job"), ("", "data"), map_], tuple(update_options())),
+        ("recur_run", [("tick", "job")], ()),
+        ("recur_cancel", [("tick", "name")], ()),
+        ("config_set", [("application", "name"), ("x", "short")], ()),
+        ("config_unset", [("application", "name")], ()),
+        ("worker_register", [("w", "name"), ("n2", "name"), ("i", "message")], ()),
+        ("worker_beat", [("w", "name"), ("i", "message")], ()),
+        ("worker_deregister", [(["w"], "names")], ()),
+        ("worker_died", [("w", "name"), ("n3", "name"), ("", "started"), ("c", "short")], ()),
+        ("queue_forget", [(["work"], "names")], ()),
+        ("batch_open", [("b", "name"), map_], tuple(callbacks())),
+        ("batch_add", [("batch", "name"), (["plain"], "names")],
+         (["nobody"], ["fails"], ["plain", "ends"], ["last"])),
+        ("batch_close", [("batch", "name")], ()),
+        ("repair", [("job", "kind"), ("plain", "-"), ("", "-"), ("", "-")], ()),
+        ("read/job", [("plain", "name")], ()),
+        ("read/jobs", [(["plain"], "many")], ()),
+        ("read/state", [("waiting", "state"), ("work", "name"), *page], ()),
+        ("read/tagged", [("x", "name"), *page], ()),
+        ("read/tags", [*page, ("1", "whole")], ()),
+        ("read/failed", [("group", "line"), *page], ()),
+        ("read/groups", page, ()),
+        ("read/peek", [("work", "name"), *page], ()),
+        ("read/counts", [("work", "name")], ()),
+        ("read/queues", page, ()),
+        ("read/tracked", page, ()),
+        ("read/workers", page, ()),
+        ("read/worker", [("worker", "name"), *page], ()),
+        ("read/stats", [("work", "name"), ("0", "day")], ()),
+        ("read/series", [("work", "name"), ("0", "whole"), ("0", "whole"),
+                         ("minute", "resolution")], ()),
+        ("read/recurring", [("work", "name"), *page], ()),
+        ("read/config", [], ()),
+        ("read/length", [("work", "name")], ()),
+        ("read/batch", [("batch", "name")], ()),
+        ("read/meta", [], ()),
+        ("read/request", [("lane:1:0", "request")], ()),
+    ]  # fmt: skip
+
+
+CONFIG: Final = (
+    *(("heartbeat", value) for value in ("", "x", "nan", "inf", "0x10", " 5 ", "-1", "0", "1e3")),
+    *(("jobs-history-count", value) for value in ("-1", "1.5", "x", "nan", "")),
+    *(("max-data-size", value) for value in ("0", "-5", "1.5", "inf", "999999999999")),
+    *(("grace-period", value) for value in ("x", "nan", "inf", "", "1e99")),
+    *(("work-heartbeat", value) for value in ("x", "nan", "-1", "0")),
+    *(("max-crashes", value) for value in ("0", "-1", "x")),
+)
+
+
+# Good in form, refused for what the namespace holds.
+CONFLICTS: Final[tuple[Call, ...]] = (
+    ("put", ["work", "plain", "K", "{}", {"on_conflict": "raise"}]),
+    ("put", ["work", "new", "K", "{}", {"unique": {"key": "k", "scope": "queued"}, **_raise()}]),
+    ("put", ["work", "new", "K", "{}", {"unique": {"key": "w", "scope": "queued"}, **_raise()}]),
+    ("put", ["work", "parent", "K", "{}", {"depends": ["child"]}]),
+    ("put", ["work", "child", "K", "{}", {"depends": ["child"]}]),
+    ("requeue", ["work", "parent", "", "", {"depends": ["heir"]}]),
+    ("depends_on", ["child", ["child"], {}]),
+    ("depends_on", ["plain", ["parent"], {}]),
+    ("depends_off", ["plain", ["parent"]]),
+    ("heartbeat", ["ends", "1.n", ""]),
+    ("heartbeat", ["plain", "1.n", ""]),
+    ("complete", ["ends", "1.n", "", "", {}]),
+    ("force_finish", ["ends", ""]),
+    ("recur", ["work", "plain", "K", "{}", "1000", "0", {}]),
+    ("batch_open", ["batch", {}]),
+    ("batch_add", ["closed", ["plain"]]),
+    ("batch_add", ["nobatch", ["plain"]]),
+    ("batch_close", ["nobatch"]),
+    ("track", ["tick"]),
+    ("heartbeat_many", [[5]]),
+    ("heartbeat_many", [["x"]]),
+    ("heartbeat_many", [[["runs"]]]),
+    ("heartbeat_many", [[["runs", 5]]]),
+    ("heartbeat_many", [[["a b", "1.n"]]]),
+    ("heartbeat_many", [{"runs": "1.n"}]),
+    *(("put_many", ["work", jobs, "{}"]) for jobs in jobs_of_many()),
+    *(("config_set", list(pair)) for pair in CONFIG),
+)
+
+
+def _variants(lease: str, now: str) -> Iterator[tuple[str, list[Any], list[tuple[Any, ...]]]]:
+    """Give for each script a good call and, for each of its arguments, the wrong values."""
+    for script, arguments, extra in templates(lease):
+        is_query = script.startswith("read/")
+        values = [now] if is_query else [now, ""]
+        # What tells the clock of a namespace answers whatever clock the asker has.
+        wrong = [() if script == "read/meta" else WRONG["now"]]
+        wrong += [] if is_query else [WRONG["request"]]
+        values += [value for value, _ in arguments]
+        wrong += [WRONG.get(kind, ()) for _, kind in arguments]
+        wrong[-1] = (*wrong[-1], *extra)
+        yield script, values, wrong
+
+
+def calls(lease: str, now: str) -> Iterator[Call]:
+    """Draw up calls with one thing wrong each: any argument, time and request included."""
+    for script, values, wrong in _variants(lease, now):
+        for position, candidates in enumerate(wrong):
+            for value in candidates:
+                yield script, [*values[:position], value, *values[position + 1 :]]
+        yield from ((script, values[:length]) for length in range(len(values)))
+        yield script, [*values, *["more"] * 9000]
+    yield from ((script, [now, "", *args]) for script, args in CONFLICTS)
+
+
+def tangles(lease: str, now: str, number: int) -> Iterator[Call]:
+    """Draw calls with several things wrong, the same ones each time."""
+    random = Random(number)
+    variants = [variant for variant in _variants(lease, now) if any(variant[2])]
+    for _ in range(number):
+        script, values, wrong = random.choice(variants)
+        possible = [position for position, candidates in enumerate(wrong) if candidates]
+        args = list(values)
+        for position in random.sample(possible, random.randint(1, len(possible))):
+            args[position] = random.choice(wrong[position])
+        yield script, args
+
+
+def sendable(value: Any) -> Any:
+    """Pack what a client would pack."""
+    if isinstance(value, dict | list | tuple):
+        return msgpack.packb(value, use_bin_type=False)
+    return value

@@ -1,0 +1,71 @@
+"""Whatever nonsense is sent, the answer is a named error and not one byte of the store changes."""
+
+from collections.abc import Iterable
+
+import pytest
+
+from qless_py.errors import BY_CODE, QlessError
+from tests.lua import malformed
+from tests.population import lease_of, populate
+from tests.scripts import Scripts
+
+RAW = ("user_script", "attempt to", "bad argument", "stack traceback", "too many results")
+
+
+@pytest.fixture
+def populated(call: Scripts) -> Scripts:
+    """Run scripts in a namespace with jobs in every state and a limit on the size of data."""
+    populate(call)
+    call("config_set", "max-data-size", str(malformed.LIMIT))
+    return call
+
+
+def digest(call: Scripts) -> object:
+    """Sum up every key with its value and whether it expires."""
+    return call.redis.execute_command("DEBUG", "DIGEST")
+
+
+def fault(call: Scripts, script: str, args: list[object]) -> str:
+    """Make a call that must be refused; tell what is wrong with the answer, if anything."""
+    try:
+        reply = call.send(script, *map(malformed.sendable, args))
+    except QlessError as error:
+        text = str(error)
+        if any(raw in text for raw in RAW):
+            return f"an error of the script itself: {text}"
+        return "" if type(error) in BY_CODE.values() else f"an error without a name: {text}"
+    return f"accepted, with {reply!r}"
+
+
+def faults(call: Scripts, calls: Iterable[malformed.Call]) -> list[str]:
+    """Make all calls; list those that were answered wrongly or that changed anything."""
+    found = []
+    before = digest(call)
+    for script, args in calls:
+        wrong = fault(call, script, args)
+        if (after := digest(call)) != before:
+            wrong, before = f"changed the store ({wrong})", after
+        if wrong:
+            found.append(f"{script}{args!r}"[:300] + f": {wrong}")
+    return found
+
+
+@pytest.mark.timeout(120)
+def test_a_malformed_call_is_refused_by_name_and_changes_nothing(populated: Scripts) -> None:
+    now = str(round(populated.clock() * 1000))
+    calls = list(malformed.calls(lease_of(populated, "runs"), now))
+
+    found = faults(populated, calls)
+
+    assert len(calls) > 3000
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.timeout(120)
+def test_a_call_with_many_faults_is_refused_as_well(populated: Scripts) -> None:
+    now = str(round(populated.clock() * 1000))
+    calls = list(malformed.tangles(lease_of(populated, "runs"), now, 3000))
+
+    found = faults(populated, calls)
+
+    assert not found, "\n".join(found)
