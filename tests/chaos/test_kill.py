@@ -12,6 +12,7 @@ import pytest
 import redis
 
 from qless_py import Client, Job, QlessError, fsck
+from qless_py.options import PutSpec
 from tests.chaos import checker, handlers, ledger
 from tests.chaos.checker import Ending, Verdicts
 from tests.chaos.ledger import Ledger, Line
@@ -36,7 +37,7 @@ def produce(client: Client, book: Path, seed: int) -> None:
     written = Ledger(book)
     for first in range(0, JOBS, PER_PUT):
         jids = [f"job-{number}" for number in range(first, first + PER_PUT)]
-        specs = [
+        specs: list[PutSpec] = [
             {
                 "klass": handlers.work,
                 "jid": jid,
