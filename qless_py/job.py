@@ -175,6 +175,11 @@ class Job(verbs.JobVerbs):
         call = batch.open_call(self._settings, batch.owned_name(self, name), callbacks, self)
         return JobBatch(self._session, self._session.run(call), self)
 
+    def parent_results(self) -> dict[str, Any]:
+        """Give the results of the jobs that this one waited for, by their jids."""
+        found = [self._session.run(reads.jobs(names)) for names in verbs.in_hundreds(self.parents)]
+        return verbs.results(self._settings, found)
+
     def perform(self) -> Any:
         """Run what the klass names, with this job; completing or failing is left to that."""
         return handlers.method(self.klass, self.queue_name)(self)

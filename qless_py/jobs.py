@@ -1,9 +1,10 @@
 """Jobs by their jids, and lists of them across queues."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any, TypedDict, overload
 
 from qless_py import options as checks
+from qless_py import verbs
 from qless_py.job import Job
 from qless_py.protocol import Call, JobRecord, Record, RecurringRecord, reads
 from qless_py.queue_calls import LARGEST_PAGE, SMALL_PAGE, page
@@ -108,12 +109,10 @@ class Jobs:
         return Job(self._session, record) if isinstance(record, JobRecord) else None
 
 
-def in_pages(jids: tuple[Any, ...]) -> Iterator[list[str]]:
+def in_pages(jids: tuple[Any, ...]) -> list[list[str]]:
     """Split jids, given one by one or as one list, into what one call may ask for."""
     given = jids[0] if len(jids) == 1 and not isinstance(jids[0], str) else jids
-    names = checks.names("jids", given, None)
-    for start in range(0, len(names), checks.MOST_AT_ONCE):
-        yield names[start : start + checks.MOST_AT_ONCE]
+    return verbs.in_hundreds(checks.names("jids", given, None))
 
 
 def complete_call(offset: int, count: int) -> Call[list[str]]:

@@ -38,10 +38,14 @@ class Subscription:
         self._open()
 
     def get(self, timeout: float) -> Message | None:
-        """Give the next message as (channel, data), or `None` when none came in time."""
+        """Give the next message as (channel, data), or `None` when none came in time.
+
+        Also gives `None` at once after subscribing again, so that the caller learns of the gap.
+        """
         deadline = time.monotonic() + timeout
         while True:
             left = deadline - time.monotonic()
+            was_open = self.is_open
             try:
                 message = self._next(max(0.0, min(left, QUIET)))
             except LOST as error:
@@ -49,7 +53,7 @@ class Subscription:
                 message = None
             if message is not None:
                 return message
-            if deadline - time.monotonic() <= 0:
+            if deadline - time.monotonic() <= 0 or (self.is_open and not was_open):
                 return None
 
     @property

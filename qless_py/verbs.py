@@ -11,7 +11,7 @@ from qless_py import options as checks
 from qless_py import protocol, puts
 from qless_py.attributes import JobAttributes
 from qless_py.errors import BadArgumentError
-from qless_py.protocol import Call, JobRecord
+from qless_py.protocol import Call, JobRecord, Record
 from qless_py.protocol.jobs import CompleteReply
 from qless_py.puts import Put
 from qless_py.session import Settings
@@ -285,3 +285,15 @@ def log(job: JobVerbs, what: str, data: Any) -> Call[None]:
 def set_progress(job: JobVerbs, value: Any) -> Call[None]:
     """Say how far the job is."""
     return protocol.jobs.progress(job.jid, job.lease, job.encode(value))
+
+
+def in_hundreds(jids: list[str]) -> list[list[str]]:
+    """Split jids into what one call may ask for."""
+    step = checks.MOST_AT_ONCE
+    return [jids[start : start + step] for start in range(0, len(jids), step)]
+
+
+def results(settings: Settings, pages: Iterable[Iterable[Record | None]]) -> dict[str, Any]:
+    """Give the results of the jobs that are there."""
+    records = [one for page in pages for one in page if isinstance(one, JobRecord)]
+    return {one.jid: JobAttributes(settings, one).result for one in records}

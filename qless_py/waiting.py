@@ -10,7 +10,7 @@ from qless_py.attributes import JobAttributes
 from qless_py.errors import JobCanceledError, JobFailedError, WaitTimeoutError
 from qless_py.protocol import JobRecord, Record, reads
 from qless_py.session import Session, Settings
-from qless_py.subscription import Subscription
+from qless_py.subscription import Message, Subscription
 
 LOOK_AGAIN = 2.0
 
@@ -26,9 +26,11 @@ class Watch:
         self._deadline = None if span is None else time.monotonic() + span
         self._look_at = 0.0
 
-    def concerns(self, message: bytes | None) -> bool:
+    def concerns(self, message: Message | None) -> bool:
         """Tell whether to look at the job: its event came, or it is time to look anyway."""
-        return time.monotonic() >= self._look_at or (message is not None and self._mark in message)
+        if message is not None and self._mark in message[1]:
+            return True
+        return self.next_wait() <= 0
 
     def next_wait(self) -> float:
         """Give the seconds to wait for a message."""
@@ -62,6 +64,7 @@ def wait(session: Session, job: JobAttributes, timeout: float | timedelta | None
             ended = watch.outcome(session.run(reads.job(job.jid)))
             if ended is not None:
                 return ended.result
+            losses = subscription.losses
             heard = subscription.get(watch.next_wait())
-            while not watch.concerns(heard[1] if heard else None) and watch.next_wait():
+            while not watch.concerns(heard) and subscription.losses == losses:
                 heard = subscription.get(watch.next_wait())

@@ -157,6 +157,13 @@ class AsyncJob(verbs.JobVerbs):
         call = batch.open_call(self._settings, batch.owned_name(self, name), callbacks, self)
         return AsyncJobBatch(self._session, await self._session.run(call), self)
 
+    async def parent_results(self) -> dict[str, Any]:
+        """Give the results of the jobs that this one waited for, by their jids."""
+        found = [
+            await self._session.run(reads.jobs(names)) for names in verbs.in_hundreds(self.parents)
+        ]
+        return verbs.results(self._settings, found)
+
     async def perform(self) -> Any:
         """Run what the klass names, with this job, and await it if it is a coroutine function."""
         done = handlers.method(self.klass, self.queue_name)(self)

@@ -52,6 +52,7 @@ class AsyncSubscription:
         deadline = time.monotonic() + wait
         while True:
             left = deadline - time.monotonic()
+            was_open = self.is_open
             try:
                 message = await self._next(max(0.0, min(left, QUIET)))
             except LOST as error:
@@ -59,7 +60,7 @@ class AsyncSubscription:
                 message = None
             if message is not None:
                 return message
-            if deadline - time.monotonic() <= 0:
+            if deadline - time.monotonic() <= 0 or (self.is_open and not was_open):
                 return None
 
     async def close(self) -> None:

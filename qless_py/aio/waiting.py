@@ -24,8 +24,9 @@ async def wait(
             ended = watch.outcome(await session.run(reads.job(job.jid)))
             if ended is not None:
                 return ended.result
+            losses = subscription.losses
             heard = await subscription.get(watch.next_wait())
-            while not watch.concerns(heard[1] if heard else None) and watch.next_wait():
+            while not watch.concerns(heard) and subscription.losses == losses:
                 heard = await subscription.get(watch.next_wait())
     finally:
         await subscription.close()

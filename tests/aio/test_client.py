@@ -98,6 +98,7 @@ def test_every_verb_has_its_twin(run: Run) -> None:
         assert await child.depend("j2") == 2
         assert await child.undepend("j1") == 1
         assert await child.undepend(all=True) == 0
+        assert await child.parent_results() == {"j1": None}
         assert await child.cancel()
         with pytest.raises(LostLeaseError):
             await jobs[4].complete()

@@ -203,6 +203,11 @@ def test_encrypted_follow_ups_are_put_once_too(opened: Callable[..., Client]) ->
         assert found(secret, jid).data == {"secret": 1}
 
 
+def test_encrypted_data_cannot_replace_that_of_another_job(opened: Callable[..., Client]) -> None:
+    with opened(codec=EncryptedCodec({"k": ONE})) as secret, pytest.raises(BadArgumentError):
+        secret.queues["q"].put("k", unique_key="once", unique_conflict="replace")
+
+
 def test_children_of_an_encrypted_recurring_job_are_readable(
     opened: Callable[..., Client], clock: Clock
 ) -> None:

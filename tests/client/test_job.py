@@ -291,6 +291,20 @@ def test_dependencies_come_and_go(client: Client) -> None:
     assert job.refresh().state == "waiting"
 
 
+def test_a_job_reads_the_results_of_its_parents(client: Client) -> None:
+    queue = client.queues["q"]
+    queue.put_many([{"klass": "k", "jid": "a"}, {"klass": "k", "jid": "b"}])
+    queue.put("k", jid="j", depends=["a", "b"])
+    for parent in queue.pop(2):
+        assert parent.parent_results() == {}
+        parent.complete(result=f"of {parent.jid}")
+
+    job = taken(client)
+
+    assert sorted(job.parents) == ["a", "b"]
+    assert job.parent_results() == {"a": "of a", "b": "of b"}
+
+
 def test_the_log_takes_notes_of_ones_own(client: Client, clock: Clock) -> None:
     client.queues["q"].put("k", jid="j")
 
