@@ -1,0 +1,104 @@
+import io
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+import qless_py
+from qless_py import Job, fsck
+from qless_py.demo import jobs, summary
+from qless_py.demo.indexing import Totals
+from qless_py.demo.run import Demo
+
+ROOT = Path(qless_py.__file__).parents[1]
+SOURCE = b"class One:\n    def two(self):\n        pass\n"
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """Give a tree with more files in a folder, and more folders, than one call can put."""
+    root = tmp_path / "sources"
+    (root / "wide").mkdir(parents=True)
+    for number in range(250):
+        (root / "wide" / f"module_{number}.py").write_bytes(SOURCE)
+    for number in range(120):
+        (root / f"package {number}").mkdir()
+        (root / f"package {number}" / "größe.py").write_bytes(SOURCE)
+    (root / "not_python.py").write_bytes(b"print 'old'\n")
+    return root
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    return tmp_path / "store"
+
+
+def console() -> Console:
+    return Console(record=True, file=io.StringIO(), width=120)
+
+
+@pytest.mark.fork
+def test_large_folders_and_odd_names_are_indexed_completely(tree: Path, store: Path) -> None:
+    shown = console()
+
+    came_out_well = Demo(tree, store, shown, crashes=False).run()
+
+    assert came_out_well
+    text = shown.export_text(clear=False)
+    assert "The totals are equal." in text
+    assert "Failed: 3 in qless_py.demo.jobs.File:BrokenFileError" in text
+    with qless_py.Client(f"embedded://{store}", namespace="demo-1") as client:
+        report = client.jobs[jobs.REPORT_JID]
+        assert isinstance(report, Job)
+        assert report.result["totals"]["files"] == 371
+        assert report.result["totals"]["unparsed"] == 1
+        status = client.batches[jobs.BATCH].status
+        assert status is not None
+        assert status["total"] == 122 + 371 + 3 + 1
+        assert fsck.check(client.redis, client.namespace) == []
+
+
+@pytest.mark.fork
+def test_a_second_demo_in_the_same_store_starts_afresh(tmp_path: Path, store: Path) -> None:
+    folder = tmp_path / "few"
+    folder.mkdir()
+    (folder / "one.py").write_bytes(SOURCE)
+    shown = console()
+
+    outcomes = [Demo(folder, store, shown, crashes=False).run() for _ in range(2)]
+
+    assert outcomes == [True, True]
+    assert "namespace demo-2" in shown.export_text(clear=False)
+
+
+@pytest.mark.slow
+@pytest.mark.fork
+@pytest.mark.timeout(120)
+def test_the_demo_indexes_the_standard_library_and_recovers_what_it_kills(store: Path) -> None:
+    command = [sys.executable, "-m", "qless_py", "demo", "--store", str(store)]
+
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "killed -9 on purpose: child" in ended.stdout
+    assert "killed -9 on purpose: parent" in ended.stdout
+    assert "The totals are equal." in ended.stdout
+    assert ended.stdout.count("came back and ended") == 2
+    assert ended.stderr == ""
+
+
+def test_totals_that_differ_are_told_apart() -> None:
+    assert summary.show_totals(console(), Totals(files=1), Totals(files=1))
+    assert not summary.show_totals(console(), Totals(files=1), Totals(files=2))
+
+
+def test_the_jid_of_a_path_is_readable_where_a_name_allows_it() -> None:
+    root = {"name": "library", "path": "/", "strict": False}
+
+    assert jobs.jid_of("file", root, "json/decoder.py") == "file:library:json:decoder.py"
+    odd = jobs.jid_of("file", root, "größe.py")
+    assert odd == jobs.jid_of("file", root, "größe.py")
+    assert odd != jobs.jid_of("file", root, "grösse.py")
+    assert len(jobs.jid_of("file", root, "x" * 500)) < 100
