@@ -42,7 +42,8 @@ class Mixture:
                 "priority", "log", "progress", "heartbeat", "pause", "unpause", "recur",
                 "recur_update", "recur_run", "recur_cancel", "worker_died", "worker_deregister",
                 "queue_forget", "batch_open", "batch_add", "batch_close", "config_set", "put_many",
-                "worker_register", "worker_beat", "heartbeat_many", "repair"]  # fmt: skip
+                "worker_register", "worker_beat", "heartbeat_many",
+                "complete_many", "repair"]  # fmt: skip
 
     def _jid(self) -> str:
         return self.random.choice(JIDS)
@@ -142,6 +143,10 @@ class Mixture:
 
     def heartbeat_many(self) -> tuple[object, ...]:
         return ([list(self._held())],)
+
+    def complete_many(self) -> tuple[object, ...]:
+        held = dict([self._held(), self._held()])
+        return [list(lease) for lease in held.items()], *("" for _ in held)
 
     def progress(self) -> tuple[object, ...]:
         return *self._held(), "half"

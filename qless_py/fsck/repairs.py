@@ -6,12 +6,11 @@ from typing import Final
 
 import redis as redis_py
 
-from qless_py import scripts
-from qless_py.errors import error_from_reply
 from qless_py.fsck.finding import Finding
 from qless_py.fsck.names import Keys, raw_bytes
 from qless_py.protocol.call import Call
 from qless_py.protocol.fsck import repair as call_of
+from qless_py.store.runner import Runner
 
 REPLY_MEMORY = 300_000
 
@@ -99,6 +98,7 @@ def repair(redis: redis_py.Redis, namespace: str, findings: Iterable[Finding]) -
     are left alone.
     """
     keys = Keys(namespace)
+    runner = _runner(redis, keys)
     done: dict[tuple[object, ...], str] = {}
     for finding in findings:
         parsed = keys.parse(raw_bytes(finding.key))
@@ -108,7 +108,7 @@ def repair(redis: redis_py.Redis, namespace: str, findings: Iterable[Finding]) -
         elif finding.kind in _REPAIRS and parsed:
             call = _REPAIRS[finding.kind](finding, *parsed)
             if call.args not in done:
-                _run(redis, keys, call)
+                runner.run(call)
                 done[call.args] = str(finding)
     return list(done.values())
 
@@ -120,18 +120,8 @@ def _set_expiry(redis: redis_py.Redis, finding: Finding, pattern: str) -> None:
         redis.persist(raw_bytes(finding.key))
 
 
-def _run(redis: redis_py.Redis, keys: Keys, call: Call[None]) -> None:
-    """Run one repair; a second run does nothing, so it needs no memory of its reply."""
+def _runner(redis: redis_py.Redis, keys: Keys) -> Runner:
+    """Run by the clock of the namespace: repairs must not need another one."""
     clock, time = redis.hmget(keys.make("meta"), "clock", "time")
-    now = time if clock == b"test" and time else b""
-    script = scripts.script(call.script)
-    namespace = "{" + keys.namespace + "}"
-    try:
-        try:
-            reply = redis.evalsha(script.sha, 1, namespace, now, "", *call.args)
-        except redis_py.exceptions.NoScriptError:
-            redis.script_load(script.text)
-            reply = redis.evalsha(script.sha, 1, namespace, now, "", *call.args)
-    except redis_py.ResponseError as error:
-        raise error_from_reply(str(error)) from error
-    call.decode(reply)
+    seconds = int(time or 0) / 1000
+    return Runner(redis, keys.namespace, (lambda: seconds) if clock == b"test" else None)

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 import pytest
 
+from qless_py import scripts
 from qless_py.errors import BY_CODE, QlessError
 from tests.lua import malformed
 from tests.population import lease_of, populate
@@ -48,6 +49,10 @@ def faults(call: Scripts, calls: Iterable[malformed.Call]) -> list[str]:
         if wrong:
             found.append(f"{script}{args!r}"[:300] + f": {wrong}")
     return found
+
+
+def test_every_script_has_its_malformed_calls() -> None:
+    assert sorted(name for name, _, _ in malformed.templates("1.n")) == sorted(scripts.names())
 
 
 @pytest.mark.timeout(120)
