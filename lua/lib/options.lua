@@ -67,6 +67,9 @@ function options.check(spec, core)
   if (spec.parent == nil) ~= (spec.lease == nil) then
     errors.bad("parent and lease are given together or not at all")
   end
+  if spec.parent ~= nil and spec.parent == spec.jid then
+    errors.bad("a job cannot put itself on its own behalf")
+  end
 end
 
 -- Refuses options that could make the put fail when it happens later, whatever the keyspace holds.
