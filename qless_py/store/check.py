@@ -83,8 +83,8 @@ def judge(where: str, info: bytes | None, save: Any) -> None:
     if facts.get("aof_enabled") == "0" and save is not None and not _is_set(save):
         _logger.warning(
             "the server at %s writes nothing to disk: its end loses every job. With `appendonly "
-            "yes` a killed server loses nothing, and a power failure about one second "
-            "(`appendfsync everysec`) or nothing (`appendfsync always`)",
+            "yes`, `appendfsync everysec` loses at most two seconds when the server is killed or "
+            "the power fails, `appendfsync always` nothing",
             where,
         )
 

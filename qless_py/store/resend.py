@@ -49,7 +49,6 @@ _NOT_RUN_CLASSES: Final = (
 _HOPELESS: Final = (
     redis.exceptions.AuthenticationError,
     redis.exceptions.AuthorizationError,
-    redis.exceptions.ExternalAuthProviderError,
 )
 
 

@@ -82,6 +82,14 @@ def test_a_killed_server_loses_nothing_acknowledged_and_is_started_again(folder:
         assert connection.dbsize() == 200
 
 
+def test_the_server_never_answers_before_it_has_written(folder: Path) -> None:
+    with opened(folder) as connection:
+        settings = connection.config_get("append*")
+
+    assert settings["appendonly"] == "yes"
+    assert settings["appendfsync"] in ("no", "always")
+
+
 def test_killed_users_leave_no_server_behind(user: Start, folder: Path) -> None:
     users = [user(folder) for _ in range(2)]
     servers = {one.server() for one in users}
