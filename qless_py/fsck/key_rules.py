@@ -65,11 +65,15 @@ def group(space: Space, name: str) -> Rule:
 def queue(space: Space, pattern: str, name: str) -> Rule:
     """Check that a queue with leases or scheduled jobs is looked at in time."""
     duty = ("leases:" if pattern.endswith("running") else "scheduled:") + name
-    first, noted = yield [
-        ("ZRANGE", space.key(pattern, name), 0, 0, "WITHSCORES"),
+    (first,) = yield [("ZRANGE", space.key(pattern, name), 0, 0)]
+    if not first:
+        return []
+    # The score asked for on its own: with the member its form depends on the protocol.
+    score, noted = yield [
+        ("ZSCORE", space.key(pattern, name), first[0]),
         ("ZSCORE", space.key("due"), raw_bytes(duty)),
     ]
-    return late(space, duty, float(first[0][1]), noted) if first else []
+    return late(space, duty, score, noted) if score is not None else []
 
 
 def known(space: Space, name: str) -> Rule:

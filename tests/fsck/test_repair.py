@@ -8,7 +8,7 @@ import redis as redis_py
 
 from qless_py import fsck
 from qless_py.fsck import Finding
-from tests import invariants
+from tests import invariants, servers
 from tests.conftest import Clock
 from tests.scripts import Scripts, record
 
@@ -272,6 +272,19 @@ def test_data_that_is_lost_fails_the_job_where_people_see_it(populated: Scripts)
 
 def test_repair_of_a_sound_namespace_changes_nothing(populated: Scripts) -> None:
     assert fsck.repair(populated.redis, "ql", fsck.check(populated.redis)) == []
+
+
+@pytest.mark.parametrize("protocol", [2, 3])
+@pytest.mark.parametrize("damage", ["nobody looks at leases", "lease of two lengths"])
+def test_either_protocol_will_do(
+    populated: Scripts, server: servers.Server, protocol: int, damage: str
+) -> None:
+    with redis_py.Redis(unix_socket_path=server.socket, protocol=protocol) as connection:
+        assert fsck.check(connection) == []
+        DAMAGE[damage][1](populated.redis)
+
+        assert len(fsck.check(connection)) == 1
+        assert repaired(connection) == []
 
 
 def test_another_namespace_is_none_of_its_business(populated: Scripts) -> None:
