@@ -80,7 +80,7 @@ class _Module:
             chunk.provides = {f"{self.name}.{name}" for name in own}
 
     def _own_fields(self, text: str) -> set[str]:
-        """The fields of the module that a statement defines or fills."""
+        """Give the fields of the module that a statement defines or fills."""
         own = re.escape(self.name or "")
         if found := re.match(rf"(?:function )?{own}\.(\w+)\b", text):
             return {found[1]}
@@ -114,7 +114,7 @@ class _Module:
             yield from chunk.uses(self.aliases)
 
     def text(self) -> str:
-        """What is kept, the module's table made at once with room for its fields."""
+        """Give what is kept, the module's table made at once with room for its fields."""
         kept = [chunk for chunk in self.chunks if chunk.kept]
         own = f"{self.name}."
         fields = sorted(
@@ -166,7 +166,9 @@ def inline_keys(text: str, keys: str) -> str:
             argument, body = known[name]
             value = f"({inline_keys(given, keys)})" if re.search(r"\W", given) else given
             if argument:
-                body = re.sub(rf"\b{argument}\b(?=$| )", lambda _, v=value: v, body)
+                # A backslash in the value is its own, not a reference to a group.
+                literal = value.replace("\\", r"\\")
+                body = re.sub(rf"\b{argument}\b(?=$| )", literal, body)
             parts.append(f"{rest[: found.start()]}({body})")
         else:
             parts.append(rest[: end + 1])
