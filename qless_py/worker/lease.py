@@ -45,7 +45,8 @@ class Leases:
                 self._renewed[lease.lease] = now
                 self._suspects.discard(lease.lease)
             elif lease.lease in self._suspects:
-                self._renewed[lease.lease] = now
+                self._suspects.discard(lease.lease)
+                self._renewed[lease.lease] = now  # So that it is not asked about all the time.
                 lost.append(lease)
             else:
                 self._suspects.add(lease.lease)

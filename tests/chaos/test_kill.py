@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 import redis
 
@@ -120,6 +121,8 @@ def test_nothing_is_lost_stuck_or_repeated_without_reason_under_kills(folder: Pa
         found = endings(client)
         verdicts = checker.judge(ledger.read(book), found)
         findings = fsck.check(client.redis, client.namespace)
+        server = psutil.Process(int(client.redis.info("server")["process_id"]))
+    psutil.wait_procs([server], timeout=5)  # It writes its file out before it ends.
 
     again = sum(1 for one in found.values() if one.history.count("popped") > 1)
     say(f"{dict(nemesis.faults)}; {again} jobs ran more than once")

@@ -36,9 +36,9 @@ def start(server: servers.Server, tmp_path: Path) -> Iterator[Start]:
     """Start workers on the test's server; they are stopped at the end."""
     started: list[Running] = []
 
-    def begin(*arguments: str, children: int = 1) -> Running:
+    def begin(*arguments: str, children: int = 1, url: str = server.url) -> Running:
         log = tmp_path / f"worker-{len(started)}.log"
-        command = [sys.executable, "-m", "qless_py", "work", "--url", server.url, "-q", "work"]
+        command = [sys.executable, "-m", "qless_py", "work", "--url", url, "-q", "work"]
         command += ["-n", str(children), "--import", "tests.worker.handlers", *arguments]
         with log.open("wb") as out:
             # A session of its own, so that a test can signal the whole group.

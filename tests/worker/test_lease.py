@@ -44,6 +44,15 @@ def test_a_lease_is_lost_only_when_refused_twice() -> None:
     assert second == [held(1)]
 
 
+def test_a_lost_lease_is_not_asked_about_all_the_time() -> None:
+    leases = Leases()
+    leases.settle([held(1)], [LostLeaseError()], now=20.0)
+    leases.settle([held(1)], [LostLeaseError()], now=20.1)
+
+    assert leases.due([held(1)], now=20.2) == []
+    assert leases.wait([held(1)], now=20.1) == pytest.approx(20.0)
+
+
 def test_a_refusal_is_forgotten_when_the_job_is_no_longer_held() -> None:
     leases = Leases()
     leases.settle([held(1)], [LostLeaseError()], now=20.0)

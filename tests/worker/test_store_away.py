@@ -1,0 +1,108 @@
+"""What a worker does while there is no store: it goes on, and settles everything afterwards."""
+
+import os
+import signal
+import tempfile
+from collections.abc import Iterator
+
+import psutil
+import pytest
+
+from qless_py import Client, Job
+from tests.worker import handlers
+from tests.worker.conftest import Start, Told, assert_ended
+
+pytestmark = pytest.mark.fork
+
+
+@pytest.fixture
+def url() -> Iterator[str]:
+    with tempfile.TemporaryDirectory(prefix="ql") as folder:
+        yield f"embedded://{folder}/store"
+
+
+@pytest.fixture
+def embedded(url: str) -> Iterator[Client]:
+    with Client(url) as client:
+        client.config["heartbeat"] = 2
+        client.config["grace-period"] = 0.5
+        yield client
+        server = psutil.Process(server_pid(client))
+    # Its last user has left; it writes its file out before it ends.
+    assert_ended([server], timeout=5)
+
+
+def server_pid(client: Client) -> int:
+    return int(client.redis.info("server")["process_id"])
+
+
+def kill_server(client: Client) -> None:
+    os.kill(server_pid(client), signal.SIGKILL)
+
+
+def read(client: Client, jid: str) -> Job:
+    job = client.jobs[jid]
+    assert isinstance(job, Job)
+    return job
+
+
+def test_a_job_that_ran_while_the_server_was_killed_completes_once(
+    embedded: Client, url: str, start: Start, told: Told, go: Told
+) -> None:
+    worker = start(url=url)
+    jid = embedded.queues["work"].put(handlers.waits, {"pipe": str(told.path), "go": str(go.path)})
+    told.line()
+
+    kill_server(embedded)
+    go.say("on")
+
+    assert read(embedded, jid).wait(10) == "on"
+    assert [entry["what"] for entry in read(embedded, jid).history] == ["put", "popped", "done"]
+    assert worker.process.poll() is None
+
+
+def test_an_idle_worker_takes_jobs_again_after_the_server_was_killed(
+    embedded: Client, url: str, start: Start
+) -> None:
+    worker = start(url=url, children=2)
+    read(embedded, embedded.queues["work"].put(handlers.nothing)).wait(10)
+
+    for _ in range(3):
+        kill_server(embedded)
+        read(embedded, embedded.queues["work"].put(handlers.nothing)).wait(10)
+
+    assert worker.process.poll() is None
+
+
+def test_a_child_that_dies_while_the_server_is_dead_is_reported_afterwards(
+    embedded: Client, url: str, start: Start, told: Told, go: Told
+) -> None:
+    start(url=url)
+    jid = embedded.queues["work"].put(handlers.waits, {"pipe": str(told.path), "go": str(go.path)})
+    child = int(told.line())
+
+    kill_server(embedded)
+    os.kill(child, signal.SIGKILL)
+    told.line()
+    go.say("on")
+
+    assert read(embedded, jid).wait(10) == "on"
+    steps = [entry["what"] for entry in read(embedded, jid).history]
+    assert steps == ["put", "popped", "crashed", "popped", "done"]
+
+
+def test_another_worker_takes_over_the_jobs_of_a_killed_one(
+    embedded: Client, url: str, start: Start, told: Told, go: Told
+) -> None:
+    first = start(url=url)
+    jid = embedded.queues["work"].put(handlers.waits, {"pipe": str(told.path), "go": str(go.path)})
+    told.line()
+    start(url=url)
+
+    first.signal(signal.SIGKILL)
+    told.line(timeout=5)
+    go.say("on")
+
+    assert read(embedded, jid).wait(10) == "on"
+    steps = [entry["what"] for entry in read(embedded, jid).history]
+    assert steps == ["put", "popped", "timed-out", "popped", "done"]
