@@ -8,6 +8,7 @@
 local check = require("lib.check")
 local mend_index = require("lib.mend_index")
 local mend_job = require("lib.mend_job")
+local mend_lists = require("lib.mend_lists")
 local mend_links = require("lib.mend_links")
 local session = require("lib.session")
 
@@ -18,18 +19,18 @@ local KINDS = {
   hold = mend_links.hold,
   release = mend_links.release,
   stray = mend_index.stray,
-  listed = mend_index.listed,
+  listed = mend_lists.listed,
   tag = mend_index.tag,
   group = mend_index.group,
   tracking = mend_index.tracking,
   batch = mend_index.batch,
-  recurring = mend_index.recurring,
-  slot = mend_index.slot,
-  due = mend_index.due,
-  duty = mend_index.duty,
-  worker = mend_index.worker,
-  queue = mend_index.queue,
-  unique = mend_index.unique,
+  recurring = mend_lists.recurring,
+  slot = mend_lists.slot,
+  due = mend_lists.due,
+  duty = mend_lists.duty,
+  worker = mend_lists.worker,
+  queue = mend_lists.queue,
+  unique = mend_lists.unique,
 }
 
 local now, request, kind, name, member, index = unpack(ARGV)

@@ -1,0 +1,75 @@
+-- Brings lists in line that hold no jobs: slots, duties, workers, queues, unique keys, names.
+
+local job_lib = require("lib.job")
+local keys = require("lib.keys")
+local queue_lib = require("lib.queue")
+
+local mend_lists = {}
+
+-- A recurring job without a slot gets one; a slot without its recurring job goes.
+function mend_lists.slot(s, queue, jid)
+  local value = redis.call("GET", keys.recurring(jid))
+  local record = value and job_lib.parse(jid, value).record
+  if not record or record.queue ~= queue then
+    redis.call("ZREM", keys.slots(queue), jid)
+    return
+  end
+  redis.call("ZADD", keys.slots(queue), "NX", s.now + record.interval, jid)
+  queue_lib.due("recurring:" .. queue, redis.call("ZSCORE", keys.slots(queue), jid))
+end
+
+function mend_lists.recurring(s, jid)
+  local value = redis.call("GET", keys.recurring(jid))
+  if value then
+    mend_lists.slot(s, job_lib.parse(jid, value).record.queue, jid)
+  end
+end
+
+local LISTS = {
+  failed = { list = keys.failed, key = keys.group },
+  tags = { list = keys.tags, key = keys.tag },
+  batches = { list = keys.batches, key = keys.batch },
+  releases = { list = keys.releases, key = keys.release },
+  windows = { list = keys.windows, key = keys.unique },
+}
+
+-- A name in a list goes when what it names is not there.
+function mend_lists.listed(_, name, _, list)
+  local known = LISTS[list]
+  if known and redis.call("EXISTS", known.key(name)) == 0 then
+    redis.call("ZREM", known.list(), name)
+  end
+end
+
+-- The duty is looked at next time, and then sets its own instant.
+function mend_lists.due(s, duty)
+  queue_lib.due(duty, s.now)
+end
+
+function mend_lists.duty(_, duty)
+  redis.call("ZREM", keys.due(), duty)
+end
+
+function mend_lists.worker(s, worker)
+  redis.call("ZADD", keys.workers(), "NX", s.now, worker)
+end
+
+function mend_lists.queue(s, queue)
+  redis.call("ZADD", keys.queues(), "NX", s.now, queue)
+end
+
+-- A key is held until the end of its window, or by a job in its scope.
+function mend_lists.unique(s, key)
+  local packed = redis.call("GET", keys.unique(key))
+  local ends = packed and cmsgpack.unpack(packed)["until"]
+  if ends then
+    redis.call("ZADD", keys.windows(), ends, key)
+    return
+  end
+  redis.call("ZREM", keys.windows(), key)
+  if packed and not require("lib.unique").holder(s, key) then
+    redis.call("DEL", keys.unique(key))
+  end
+end
+
+return mend_lists
