@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import ssl
 import subprocess
@@ -91,7 +92,7 @@ def test_an_unknown_option_is_refused_at_once(url: str) -> None:
 
 def test_an_existing_pool_is_used_and_left_open(server: servers.Server) -> None:
     pool = redis_py.ConnectionPool(redis_py.UnixDomainSocketConnection, path=server.socket)
-    with pool:
+    with contextlib.closing(pool):
         with store.connect(connection_pool=pool) as connection:
             connection.ping()
 
@@ -118,7 +119,11 @@ def test_a_server_that_evicts_is_refused_by_every_connection(
         async with store.connect_async(server.url) as connection:
             await connection.ping()
 
-    with pool, store.connect(server.url) as own, store.connect(connection_pool=pool) as given:
+    with (
+        contextlib.closing(pool),
+        store.connect(server.url) as own,
+        store.connect(connection_pool=pool) as given,
+    ):
         for _ in range(2):
             with pytest.raises(errors.StoreError, match="noeviction"):
                 own.ping()
