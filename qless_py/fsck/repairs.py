@@ -1,16 +1,20 @@
 """Puts right what a check found, one atomic step for each thing."""
 
+import logging
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Final
 
 import redis as redis_py
 
+from qless_py.errors import QlessError
 from qless_py.fsck.finding import Finding
 from qless_py.fsck.names import Keys, raw_bytes
 from qless_py.protocol.call import Call
 from qless_py.protocol.fsck import repair as call_of
 from qless_py.store.runner import Runner
+
+_log = logging.getLogger(__name__)
 
 REPLY_MEMORY = 300_000
 
@@ -107,10 +111,19 @@ def repair(redis: redis_py.Redis, namespace: str, findings: Iterable[Finding]) -
             done[finding.kind, finding.key] = str(finding)
         elif finding.kind in _REPAIRS and parsed:
             call = _REPAIRS[finding.kind](finding, *parsed)
-            if call.args not in done:
-                runner.run(call)
+            if call.args not in done and _ran(runner, call):
                 done[call.args] = str(finding)
     return list(done.values())
+
+
+def _ran(runner: Runner, call: Call[None]) -> bool:
+    try:
+        runner.run(call)
+    except (QlessError, redis_py.ResponseError) as error:
+        # It leans on a value that cannot be read, so it is for people to judge like that one.
+        _log.warning("left %s alone: %s", call.args, error)
+        return False
+    return True
 
 
 def _set_expiry(redis: redis_py.Redis, finding: Finding, pattern: str) -> None:

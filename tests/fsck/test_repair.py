@@ -263,6 +263,19 @@ def drain(call: Scripts, clock: Clock) -> set[str]:
     return ran
 
 
+@pytest.mark.corrupts
+@pytest.mark.parametrize("jid", ["child", "parent", "keyed", "member", "runs", "tracked"])
+def test_an_unreadable_job_does_not_stop_the_repair_of_others(populated: Scripts, jid: str) -> None:
+    populated.redis.set(key(f"job:{jid}"), "rubbish")
+    populated.redis.srem(key("dependencies:child"), "later")
+    populated.redis.zadd(key("tags"), {"x": 9})
+
+    left = repaired(populated.redis)
+
+    assert "unreadable" in {finding.kind for finding in left}
+    assert "tag" not in {finding.kind for finding in left}
+
+
 def test_data_that_is_lost_fails_the_job_where_people_see_it(populated: Scripts) -> None:
     populated.redis.delete(key("data:apart"))
 
