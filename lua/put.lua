@@ -4,13 +4,11 @@
 -- Events: put lock_lost
 -- Flags: none
 
-local check = require("lib.check")
 local session = require("lib.session")
 local submission = require("lib.submission")
 
 local now, request, queue, jid, klass, data, options = unpack(ARGV)
-local spec = check.options("options", options)
-spec.queue, spec.jid, spec.klass, spec.data = queue, jid, klass, data
+local spec = submission.spec(queue, jid, klass, data, options)
 
 local s, again = session.open(now, request)
 if again then

@@ -5,27 +5,31 @@
 -- Flags: none
 
 local check = require("lib.check")
+local errors = require("lib.errors")
 local job_lib = require("lib.job")
 local session = require("lib.session")
 local submission = require("lib.submission")
 
 local now, request, queue, jid, klass, data, options = unpack(ARGV)
-local spec = check.options("options", options)
+local spec = submission.spec(queue, jid, klass, data, options)
 check.name("jid", jid)
 check.given("klass", klass)
 check.given("data", data)
+
+if spec.on_conflict ~= nil then
+  errors.bad("requeue replaces, so it takes no on_conflict")
+end
 
 local s, again = session.open(now, request)
 if again then
   return again
 end
 local job = job_lib.load(jid)
-spec.queue, spec.jid = queue, jid
 spec.klass = klass ~= "" and klass or job.record.klass
 if data == "" then
-  data, spec.codec = job_lib.get_data(job), job.record.codec
+  spec.data, spec.codec = job_lib.get_data(job), job.record.codec
 end
-spec.data, spec.on_conflict = data, "replace"
+spec.on_conflict = "replace"
 local plan = submission.check(s, spec, job)
 local reply = submission.apply(s, plan)
 

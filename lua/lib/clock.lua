@@ -13,7 +13,7 @@ local function told(argument)
     local time = redis.call("TIME")
     return "server", time[1] * 1000 + math.floor(time[2] / 1000)
   end
-  return "test", check.integer("now", argument, 0, 4503599627370495)
+  return "test", check.integer("now", argument, 0, 281474976710655)
 end
 
 -- Returns the time, the kind of clock, and whether the clock was set back for good.

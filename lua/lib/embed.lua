@@ -109,8 +109,11 @@ end
 -- What else the put has to remember once the job is in its place.
 function embed.remember(s, job, plan)
   local spec = plan.spec
-  if job.record.unique then
+  -- A key that the put does not name is taken back only if it is free.
+  if spec.unique then
     require("lib.unique").take(s, job)
+  elseif job.record.unique then
+    require("lib.unique").settle(s, job)
   end
   if spec.parent then
     note_followup(spec)

@@ -33,14 +33,30 @@ local function validate(s, spec)
   end
 end
 
--- Decides what a valid put would do; `s.planned` holds the jids of the same call.
+-- The put that four arguments and a packed map of options stand for.
+function submission.spec(queue, jid, klass, data, packed)
+  local spec = check.options("options", packed)
+  for name in pairs(spec) do
+    if CORE[name] then
+      errors.bad("options hold " .. name .. ", which is an argument of its own")
+    end
+  end
+  spec.queue, spec.jid, spec.klass, spec.data = queue, jid, klass, data
+  return spec
+end
+
+-- Decides what a valid put would do; `s.planned` holds the jids of the same call. `existing` is
+-- the job of that jid, false when it is known that there is none.
 function submission.decide(s, spec, existing)
   s.planned = s.planned or {}
   local plan = {
     spec = spec,
-    existing = existing or job_lib.find(spec.jid),
+    existing = existing,
     options = has_options(spec),
   }
+  if existing == nil then
+    plan.existing = job_lib.find(spec.jid)
+  end
   if plan.options then
     require("lib.conflict").decide(s, plan)
   end
