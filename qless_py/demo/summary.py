@@ -15,6 +15,7 @@ from qless_py.demo.crashes import Crash
 from qless_py.demo.indexing import Totals
 from qless_py.protocol import reads
 
+_BROKEN_OFF: Final = frozenset({"crashed", "timed-out"})
 _SHARES: Final = (0.5, 0.9, 0.99, 1.0)
 
 
@@ -36,8 +37,10 @@ def recovery(client: Client, crash: Crash) -> Recovery:
     """Look up what became of the jobs that a crash interrupted."""
     found = [job for job in client.jobs.get(crash.jids) if isinstance(job, Job)]
     ended = [job for job in found if job.state in {"complete", "failed"}]
-    example = ended[0].history if ended else []
-    return Recovery(crash, len(ended), tuple(str(entry["what"]) for entry in example))
+    stories = [tuple(str(entry["what"]) for entry in job.history) for job in ended]
+    # Of the job that was running, if there is one; its siblings are only handed back.
+    example = max(stories, key=lambda steps: bool(_BROKEN_OFF & set(steps)), default=())
+    return Recovery(crash, len(ended), example)
 
 
 def show_largest(console: Console, report: Mapping[str, Any]) -> None:

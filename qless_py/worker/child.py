@@ -18,11 +18,12 @@ from typing import Any, Final
 from redis.exceptions import RedisError
 
 import qless_py
-from qless_py import protocol, verbs
+from qless_py import protocol
 from qless_py.client import Client
 from qless_py.errors import (
     DeadWorkerError,
     ImmediateStop,
+    JobNotFoundError,
     LostLeaseError,
     StaleRequestError,
     StoreError,
@@ -78,6 +79,7 @@ class Child:
                 reply = self._pop(last)
                 last = self._work(reply)
             self._settle(last)
+            self._board.ask()  # Nothing is held any more.
         except _Leave:
             pass
         except DeadWorkerError:
@@ -132,9 +134,16 @@ class Child:
         jobs = [Job(self._client, record) for record in reply.jobs]
         self._board.hold([self._held(job, taken) for job in jobs])
         for position, job in enumerate(jobs):
+            # First the note, then the look at the orders: a parent that gives a job of ours back
+            # does it the other way round, so one of us sees what the other does.
+            self._board.start(position)
             if self._is_stopped():
-                self._send([verbs.release(one) for one in jobs[position:]])
+                self._give_back(jobs[position:])
                 break
+            if job.lease in self._orders.lost:
+                self._give_back([job])
+                self._board.end(position)
+                continue
             verdict = self._perform(position, job)
             if position == len(jobs) - 1:
                 return verdict
@@ -142,13 +151,17 @@ class Child:
             self._board.end(position)
         return None
 
+    def _give_back(self, jobs: Sequence[Job]) -> None:
+        """Release jobs that were not started; refused for those that are no longer ours."""
+        self._send([protocol.jobs.release(job.jid, job.lease) for job in jobs])
+        self._orders.lost.difference_update(job.lease for job in jobs)
+
     def _held(self, job: Job, taken: float) -> Held:
         length = job.expires_at - (job.popped_at or job.expires_at)
         return Held(job.jid, job.lease, job.queue_name, taken, max(length, 0.1))
 
     def _perform(self, position: int, job: Job) -> Verdict:
         self._position = position
-        self._board.start(position)
         started = time.monotonic()
         try:
             verdict = self._judged(job)
@@ -176,7 +189,7 @@ class Child:
     def _check(self, verdict: Verdict, answer: Any) -> None:
         """Look at what the store said to a verdict."""
         job = verdict.job
-        if isinstance(answer, (LostLeaseError, StaleRequestError)):
+        if isinstance(answer, (LostLeaseError, JobNotFoundError, StaleRequestError)):
             logger.info("the verdict on %s came too late or twice: %s", job.jid, answer)
         elif isinstance(answer, Exception):
             logger.warning("the verdict on %s was refused: %s", job.jid, answer)

@@ -11,10 +11,10 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from qless_py.worker import orders, signals
-from qless_py.worker.board import Board
+from qless_py.worker.board import Board, Held
 
 logger = logging.getLogger(__name__)
 
@@ -34,12 +34,33 @@ class Member:
     is_stopped: bool = False
     kill_at: float | None = None
     lost: str | None = None
+    given_back: set[str] = field(default_factory=set)
+    _since: float = 0.0
+    _version: int = -1
 
-    def announce(self, order: bytes, lease: str = "", *, interrupt: bool = False) -> None:
+    def announce(self, order: bytes, lease: str = "", *, interrupt: bool = False) -> bool:
         """Give an order; with `interrupt` also a signal, so that a running handler sees it."""
-        orders.announce(self.pipe, order, lease)
+        is_sent = orders.announce(self.pipe, order, lease)
         if interrupt:
             self.signal(signal.SIGTERM)
+        return is_sent
+
+    def held(self) -> tuple[Held, ...]:
+        """Give the jobs that the child holds and that were not given back in its stead."""
+        held = self.board.read().held
+        if not self.given_back:
+            return held
+        self.given_back.intersection_update(one.lease for one in held)
+        return tuple(one for one in held if one.lease not in self.given_back)
+
+    def held_up(self, now: float, seconds: float) -> tuple[Held, ...]:
+        """Give the jobs that wait behind one which the child has been seen running for so long."""
+        note = self.board.read()
+        if note.version != self._version:
+            self._version, self._since = note.version, now
+        if note.running is None or now - self._since < seconds:
+            return ()
+        return tuple(one for one in note.held[1:] if one.lease not in self.given_back)
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal. The pid is ours until it was reaped, so it hits nobody else."""

@@ -29,6 +29,7 @@ logger = logging.getLogger(__name__)
 
 _LOOK: Final = 1.0  # Seconds after which a parent looks at the boards though nothing happened.
 _BURST_LOOK: Final = 0.05
+_LONG: Final = 1.0  # A job that runs longer than this does not make others wait behind it.
 _YOUNG: Final = 1.0  # A child that died younger than this makes the next fork wait.
 _LEAVING: Final = 2.0  # Seconds for which a parent without children waits for a store to report to.
 
@@ -65,6 +66,7 @@ class Parent:
                     self._obey(number)
                 self._bury()
                 self._renew()
+                self._relieve()
                 self._line.deliver()
                 self._line.beat([member.worker for member in self._members.values()])
                 self._watch_burst()
@@ -106,7 +108,7 @@ class Parent:
         return max(0.0, min(waits))
 
     def _held(self) -> list[Held]:
-        return [held for member in self._members.values() for held in member.board.read().held]
+        return [held for member in self._members.values() for held in member.held()]
 
     def _obey(self, number: int) -> None:
         if number == signal.SIGQUIT:
@@ -153,6 +155,17 @@ class Parent:
                 logger.warning("%s has lost %s, stopping it", member.worker, running.jid)
                 member.announce(orders.LOST, running.lease, interrupt=True)
                 member.doom(running.lease, time.monotonic() + OBEY)
+
+    def _relieve(self) -> None:
+        """Give back jobs that a child took together with one that turned out to be long."""
+        for member in self._members.values():
+            behind = member.held_up(time.monotonic(), _LONG)
+            announced = [one for one in behind if member.announce(orders.LOST, one.lease)]
+            # Only now: a child that starts one of them has noted it before it sees the order.
+            note = member.board.read()
+            freed = [one for one in announced if one in note.held and one != note.started]
+            member.given_back.update(one.lease for one in freed)
+            self._line.owe(*(protocol.jobs.release(one.jid, one.lease) for one in freed))
 
     def _lead(self) -> None:
         """Tell the children how the stop goes on; kill those that did not obey in time."""

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from qless_py import verbs
+from qless_py import protocol, verbs
 from qless_py.errors import HandlerNotFoundError, ImmediateStop, LostLeaseError, QlessError
 from qless_py.job import Job
 from qless_py.protocol import Call
@@ -80,8 +80,9 @@ def refused(job: Job, error: Exception) -> Verdict:
 
 def failed(job: Job, error: BaseException, message: str) -> Verdict:
     """Fail a job in the group of its klass and the exception."""
-    group = f"{job.klass_name}:{type(error).__name__}"
-    call = verbs.fail(job, _last(group, _LONGEST_GROUP), _last(message, _LONGEST_MESSAGE), None)
+    group = _last(f"{job.klass_name}:{type(error).__name__}", _LONGEST_GROUP)
+    # Without data that the handler changed: it may be the very thing that cannot be stored.
+    call = protocol.jobs.fail(job.jid, job.lease, group, _last(message, _LONGEST_MESSAGE))
     return Verdict(job, call)
 
 

@@ -56,6 +56,11 @@ def fails(job: Job) -> None:
     raise ValueError("after the verdict")
 
 
+def spoils_its_data(job: Job) -> None:
+    job["bad"] = {1, 2, 3}
+    raise ValueError("and then this")
+
+
 def unwritable(_job: Job) -> Any:
     return {1, 2, 3}
 

@@ -6,7 +6,7 @@ import pytest
 
 from qless_py import Client, Job, JobFailedError
 from tests.worker import handlers
-from tests.worker.conftest import Start
+from tests.worker.conftest import Start, Told
 
 pytestmark = pytest.mark.fork
 
@@ -121,6 +121,16 @@ def test_a_result_that_cannot_be_written_fails_the_job(live: Client, start: Star
     assert failure(live, jid)["group"].startswith("tests.worker.handlers.unwritable:")
 
 
+def test_a_handler_that_fails_with_data_that_cannot_be_written_fails_its_job(
+    live: Client, start: Start
+) -> None:
+    jid = put(live, handlers.spoils_its_data, {"good": 1})
+    start()
+
+    assert failure(live, jid)["group"].endswith("spoils_its_data:ValueError")
+    assert read(live, jid).data == {"good": 1}
+
+
 def test_a_result_over_the_limit_fails_the_job_instead_of_running_it_again(
     live: Client, start: Start
 ) -> None:
@@ -161,6 +171,26 @@ def test_an_idle_worker_takes_a_job_as_soon_as_it_is_put(live: Client, start: St
 
     sample = live.queues["work"].stats()["wait"]
     assert sample["histogram"].get("s0", 0) >= 5
+
+
+def test_short_jobs_do_not_wait_behind_a_long_one(
+    live: Client, start: Start, told: Told, go: Told
+) -> None:
+    live.queues["work"].pause()
+    quick = [put(live, handlers.nothing) for _ in range(40)]
+    data = {"pipe": str(told.path), "go": str(go.path)}
+    long = put(live, handlers.waits, data)
+    behind = [put(live, handlers.nothing) for _ in range(10)]
+    start(children=2)
+    live.queues["work"].unpause()
+    told.line()
+
+    for jid in [*quick, *behind]:
+        result(live, jid)
+    go.say("on")
+
+    assert result(live, long) == "on"
+    assert all(len(read(live, jid).history) in {3, 5} for jid in behind)
 
 
 def test_workers_are_known_while_they_run_and_gone_afterwards(live: Client, start: Start) -> None:
