@@ -1,0 +1,103 @@
+"""How every query is called: the largest page, from the middle of the largest list."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from benchmarks.scripts.space import GROUP, PAGE, PARENT, TAG, Space
+from benchmarks.scripts.timing import Case
+from qless_py.protocol import Call, batches, config, reads
+
+_ROWS: Final = 1000
+_STATES: Final = {
+    "waiting": "mail",
+    "running": "mail",
+    "stalled": "lapsed",
+    "scheduled": "later",
+    "depends": "family",
+    "recurring": "steady",
+    "throttled": "mail",
+    "complete": "",
+}
+
+
+def _again(make: Callable[[Space], Call[Any]]) -> Callable[[Space, int], Sequence[Call[Any]]]:
+    return lambda space, count: [make(space)] * count
+
+
+def _batch(space: Space, count: int) -> Sequence[Call[Any]]:
+    space.run(batches.open_batch("shown", {}))
+    return [reads.batch("shown")] * count
+
+
+def _series(space: Space) -> Call[Any]:
+    now = round(space.clock.now * 1000)
+    return reads.series("steady", now - 86_400_000, now, "minute")
+
+
+def _of_state(state: str, queue: str) -> Case:
+    def page(space: Space) -> Call[Any]:
+        largest = space.scale.waiting if state == "waiting" else space.scale.others
+        return reads.state(state, queue, largest // 2, _ROWS)
+
+    return Case("read/state", f"read/state, 1,000 {state}", _again(page), large=True)
+
+
+CASES: Final = (
+    Case("read/job", "read/job", lambda space, n: [reads.job(jid) for jid in space.waiting(n)]),
+    Case("read/job", "read/job, with dependents", _again(lambda _: reads.job(PARENT)), large=True),
+    Case(
+        "read/jobs",
+        "read/jobs of 100",
+        lambda space, n: [reads.jobs(space.waiting(PAGE)) for _ in range(n)],
+        large=True,
+    ),
+    *(_of_state(state, queue) for state, queue in _STATES.items()),
+    Case(
+        "read/tagged",
+        "read/tagged, 1,000",
+        _again(lambda space: reads.tagged(TAG, space.scale.others // 2, _ROWS)),
+        large=True,
+    ),
+    Case("read/tags", "read/tags, 1,000", _again(lambda _: reads.tags(0, _ROWS, 1)), large=True),
+    Case(
+        "read/failed",
+        "read/failed, 1,000",
+        _again(lambda space: reads.failed(GROUP, space.scale.others // 2, _ROWS)),
+        large=True,
+    ),
+    Case("read/groups", "read/groups", _again(lambda _: reads.groups(0, _ROWS))),
+    Case(
+        "read/peek",
+        "read/peek, 100",
+        _again(lambda space: reads.peek("mail", space.scale.waiting // 2, PAGE)),
+        large=True,
+    ),
+    Case(
+        "read/peek",
+        "read/peek, 100 due",
+        _again(lambda _: reads.peek("later", 0, PAGE)),
+        large=True,
+    ),
+    Case("read/counts", "read/counts", _again(lambda _: reads.counts("lapsed"))),
+    Case("read/queues", "read/queues, 100", _again(lambda _: reads.queues(0, PAGE)), large=True),
+    Case("read/tracked", "read/tracked, 100", _again(lambda _: reads.tracked(0, PAGE)), large=True),
+    Case(
+        "read/workers", "read/workers, 1,000", _again(lambda _: reads.workers(0, _ROWS)), large=True
+    ),
+    Case("read/worker", "read/worker, 1,000", _again(lambda _: reads.worker("worker-1", 0, _ROWS))),
+    Case("read/stats", "read/stats", _again(lambda _: reads.stats("steady"))),
+    Case("read/series", "read/series, a day", _again(_series), large=True),
+    Case(
+        "read/recurring",
+        "read/recurring, 100",
+        _again(lambda _: reads.recurring("steady", 0, PAGE)),
+        large=True,
+    ),
+    Case("read/config", "read/config", _again(lambda _: config.read())),
+    Case("read/length", "read/length", _again(lambda _: reads.length("mail"))),
+    Case("read/batch", "read/batch", _batch),
+    Case("read/meta", "read/meta", _again(lambda _: reads.meta())),
+    Case("read/request", "read/request", _again(lambda _: reads.request("abc:1:0"))),
+)

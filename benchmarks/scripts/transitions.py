@@ -1,0 +1,259 @@
+"""How every transition is called: one job where it takes one, a hundred where it takes many."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from benchmarks.scripts.space import DATA, GROUP, KLASS, PAGE, PARENT, Lease, Space, dependent
+from benchmarks.scripts.timing import Case
+from qless_py.protocol import Call, batches, config, jobs, queues, recurring, workers
+from qless_py.protocol.fsck import repair
+
+Calls = Sequence[Call[Any]]
+
+_MANY: Final = [f"q{number}" for number in range(PAGE)]
+_HUB: Final = "hub"
+
+
+def _of_new(make: Callable[[str], Call[Any]]) -> Callable[[Space, int], Calls]:
+    return lambda space, count: [make(jid) for jid in space.new(count)]
+
+
+def _of_waiting(make: Callable[[str], Call[Any]]) -> Callable[[Space, int], Calls]:
+    return lambda space, count: [make(jid) for jid in space.waiting(count)]
+
+
+def _of_held(make: Callable[[str, str], Call[Any]]) -> Callable[[Space, int], Calls]:
+    return lambda space, count: [make(jid, lease) for jid, lease in space.held(count)]
+
+
+def _again(make: Callable[[int], Call[Any]]) -> Callable[[Space, int], Calls]:
+    return lambda _, count: [make(number) for number in range(count)]
+
+
+def _hundreds(found: Sequence[Any]) -> list[Sequence[Any]]:
+    return [found[at : at + PAGE] for at in range(0, len(found), PAGE)]
+
+
+def _of_hundred_held(make: Callable[[Sequence[Lease]], Call[Any]]) -> Callable[[Space, int], Calls]:
+    return lambda space, count: [make(one) for one in _hundreds(space.held(count * PAGE))]
+
+
+def _of_hundred_waiting(
+    make: Callable[[Sequence[str]], Call[Any]],
+) -> Callable[[Space, int], Calls]:
+    return lambda space, count: [make(one) for one in _hundreds(space.waiting(count * PAGE))]
+
+
+def _fields(jid: str) -> dict[str, str]:
+    return {"jid": jid, "klass": KLASS}
+
+
+def _put_with_everything(jid: str) -> Call[Any]:
+    options = {
+        "priority": 5,
+        "tags": ["mail", "nightly", jid],
+        "on_conflict": "ignore",
+        "unique": {"key": jid, "scope": "running"},
+        "keep": 60_000,
+        "delay": 1000,
+    }
+    return jobs.put("mail", jid, KLASS, DATA, options)
+
+
+def _put_many(space: Space, count: int) -> Calls:
+    pages = _hundreds(space.new(count * PAGE))
+    return [jobs.put_many("mail", [_fields(jid) for jid in page], [DATA] * PAGE) for page in pages]
+
+
+def _complete_leaving_jobs(space: Space, count: int) -> Calls:
+    pages = _hundreds(space.new(count * PAGE))
+    return [
+        jobs.complete(
+            *lease,
+            jobs=[{**_fields(jid), "queue": "mail"} for jid in page],
+            jobs_data=[DATA] * PAGE,
+        )
+        for lease, page in zip(space.held(count), pages, strict=True)
+    ]
+
+
+def _complete_parent(space: Space, _: int) -> Calls:
+    # Of the queue's two jobs the other is behind the parent, and held by nobody.
+    (parent,) = space.run(queues.pop(["family"], "holder", 1)).jobs
+    if parent.jid != PARENT:
+        raise RuntimeError("the parent of the dependents was to be popped")
+    return [jobs.complete(PARENT, parent.fields["lease"])]
+
+
+def _complete_many_of_too_many(space: Space, count: int) -> Calls:
+    space.run(config.set_option("jobs-history-count", "0"))
+    return _complete_many(space, count)
+
+
+_complete_many = _of_hundred_held(lambda held: jobs.complete_many(held, [b"ok"] * PAGE))
+
+
+def _unfail(_: Space, count: int) -> Calls:
+    return [jobs.unfail("broken", GROUP, min(PAGE, 100))] * count
+
+
+def _prepare_hub(space: Space) -> None:
+    """Put a job that waits and has 900 dependents: each edge added to it walks down all of them."""
+    space.run(jobs.put("family", _HUB, KLASS, DATA, {"depends": [PARENT]}))
+    for page in _hundreds(space.new(900)):
+        fields = [{**_fields(jid), "depends": [_HUB]} for jid in page]
+        space.run(jobs.put_many("family", fields, [DATA] * PAGE))
+
+
+def _depends_on(space: Space, count: int) -> Calls:
+    _prepare_hub(space)
+    return [jobs.depends_on(_HUB, [jid]) for jid in space.waiting(count)]
+
+
+def _depends_off(_: Space, count: int) -> Calls:
+    return [jobs.depends_off(dependent(number), [PARENT]) for number in range(count)]
+
+
+def _untag(space: Space, count: int) -> Calls:
+    found = space.waiting(count)
+    space.send([jobs.tag(jid, ["nightly", "spare"]) for jid in found])
+    return [jobs.untag(jid, ["nightly"]) for jid in found]
+
+
+def _untrack(space: Space, count: int) -> Calls:
+    found = space.waiting(count)
+    space.send([jobs.track(jid) for jid in found])
+    return [jobs.untrack(jid) for jid in found]
+
+
+def _recur(jid: str) -> Call[Any]:
+    return recurring.recur(
+        "steady", jid, KLASS, DATA, interval=60_000, offset=600_000, options={"backlog": 5}
+    )
+
+
+def _of_recurring(make: Callable[[str], Call[Any]]) -> Callable[[Space, int], Calls]:
+    def calls(space: Space, count: int) -> Calls:
+        found = space.new(count)
+        space.send([_recur(jid) for jid in found])
+        return [make(jid) for jid in found]
+
+    return calls
+
+
+def _open_batch(name: str) -> Call[Any]:
+    callback = {**_fields(f"{name}-done"), "queue": "mail", "data": 1}
+    return batches.open_batch(name, {"on_complete": callback}, [DATA])
+
+
+def _add_to_batch(space: Space, count: int) -> Calls:
+    space.run(_open_batch("large"))
+    return [batches.add("large", page) for page in _hundreds(space.waiting(count * PAGE))]
+
+
+def _close_batch(space: Space, count: int) -> Calls:
+    found = space.new(count)
+    space.send([_open_batch(name) for name in found])
+    return [batches.close(name) for name in found]
+
+
+def _deregister(space: Space, count: int) -> Calls:
+    found = _hundreds(space.new(count * PAGE))
+    space.send([workers.beat(name) for page in found for name in page])
+    return [workers.deregister(page) for page in found]
+
+
+def _died(space: Space, count: int) -> Calls:
+    found = space.new(count)
+    for name in found:
+        space.held(PAGE, worker=name, nonce=name)
+    return [workers.died(name, name, "", "killed by signal 9") for name in found]
+
+
+def _forget(space: Space, count: int) -> Calls:
+    found = space.new(count)
+    space.send([jobs.put(name, name, KLASS, DATA, {}) for name in found])
+    return [queues.forget([name]) for name in found]
+
+
+PLAIN: Final = (
+    Case("put", "put", _of_new(lambda jid: jobs.put("mail", jid, KLASS, DATA, {}))),
+    Case("put", "put, most options", _of_new(_put_with_everything)),
+    Case("put", "put, replacing", _of_waiting(lambda jid: jobs.put("mail", jid, KLASS, DATA, {}))),
+    Case("put_many", "put_many of 100", _put_many, large=True),
+    Case("requeue", "requeue", _of_waiting(lambda jid: jobs.requeue("moved", jid, "", b"", {}))),
+    Case("pop", "pop of 1", _again(lambda _: queues.pop(["mail"], "popper", 1, "n"))),
+    Case("pop", "pop of 1, 100 queues", _again(lambda _: queues.pop(_MANY, "popper", 1, "n"))),
+    Case("pop", "pop of 100", _again(lambda _: queues.pop(["mail"], "popper", 100)), large=True),
+    Case("tick", "tick", _again(lambda _: queues.tick())),
+    Case("heartbeat", "heartbeat", _of_held(jobs.heartbeat)),
+    Case(
+        "heartbeat_many", "heartbeat_many of 100", _of_hundred_held(jobs.heartbeat_many), large=True
+    ),
+    Case("complete", "complete", _of_held(jobs.complete)),
+    Case(
+        "complete",
+        "complete, next queue",
+        _of_held(lambda jid, lease: jobs.complete(jid, lease, advance={"queue": "next"})),
+    ),
+    Case("complete", "complete, 100 new jobs", _complete_leaving_jobs, large=True),
+    Case("complete_many", "complete_many of 100", _complete_many, large=True),
+    Case("complete_many", "… deleting 103 old ones", _complete_many_of_too_many, large=True),
+    Case("fail", "fail", _of_held(lambda jid, lease: jobs.fail(jid, lease, GROUP, "message"))),
+    Case("retry", "retry", _of_held(lambda jid, lease: jobs.retry(jid, lease, 1000))),
+    Case("release", "release", _of_held(jobs.release)),
+    Case("snooze", "snooze", _of_held(lambda jid, lease: jobs.snooze(jid, lease, 1000))),
+    Case(
+        "timeout",
+        "timeout of 100",
+        _of_hundred_held(lambda held: jobs.timeout([jid for jid, _ in held])),
+        large=True,
+    ),
+    Case("force_finish", "force_finish", _of_waiting(jobs.force_finish)),
+    Case("cancel", "cancel of 100", _of_hundred_waiting(jobs.cancel), large=True),
+    Case("unfail", "unfail of 100", _unfail, large=True),
+    Case("tag", "tag", _of_waiting(lambda jid: jobs.tag(jid, ["nightly"]))),
+    Case("untag", "untag", _untag),
+    Case("track", "track", _of_waiting(jobs.track)),
+    Case("untrack", "untrack", _untrack),
+    Case("priority", "priority", _of_waiting(lambda jid: jobs.priority(jid, 3))),
+    Case("log", "log", _of_held(lambda jid, lease: jobs.log(jid, lease, "step", b"1"))),
+    Case("progress", "progress", _of_held(lambda jid, lease: jobs.progress(jid, lease, b"1"))),
+    Case("pause", "pause of 100 queues", _again(lambda _: queues.pause(_MANY, "reason"))),
+    Case("unpause", "unpause of 100 queues", _again(lambda _: queues.unpause(_MANY))),
+    Case("recur", "recur", _of_new(_recur)),
+    Case(
+        "recur_update",
+        "recur_update",
+        _of_recurring(lambda jid: recurring.update(jid, {"priority": 2, "interval": 90_000})),
+    ),
+    Case("recur_run", "recur_run", _of_recurring(recurring.run)),
+    Case("recur_cancel", "recur_cancel", _of_recurring(recurring.cancel)),
+    Case("config_set", "config_set", _again(lambda _: config.set_option("spare", "1"))),
+    Case("config_unset", "config_unset", _again(lambda _: config.unset_option("spare"))),
+    Case(
+        "worker_register",
+        "worker_register",
+        _of_new(lambda name: workers.register(name, name, b"{}")),
+    ),
+    Case("worker_beat", "worker_beat", _of_new(lambda name: workers.beat(name, b"{}"))),
+    Case("worker_deregister", "worker_deregister of 100", _deregister, large=True),
+    Case("worker_died", "worker_died with 100 jobs", _died, large=True),
+    Case("queue_forget", "queue_forget", _forget),
+    Case("batch_open", "batch_open", _of_new(_open_batch)),
+    Case("batch_add", "batch_add of 100", _add_to_batch, large=True),
+    Case("batch_close", "batch_close", _close_batch),
+    Case("repair", "repair of a job", _of_waiting(lambda jid: repair("job", jid))),
+    Case("repair", "repair of a tag", _again(lambda _: repair("tag", "nightly"))),
+)
+
+# A hundred thousand jobs wait for the parent of these.
+FAMILY: Final = (
+    Case("depends_on", "depends_on, 900 dependents", _depends_on),
+    Case("depends_off", "depends_off", _depends_off),
+    Case("complete", "complete of the parent", _complete_parent, once=True),
+    Case("pop", "pop of 1, releasing", _again(lambda _: queues.pop(["mail"], "popper", 1))),
+    Case("tick", "tick, releasing", _again(lambda _: queues.tick())),
+)
