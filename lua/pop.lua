@@ -38,12 +38,14 @@ local found, wake = {}, {}
 
 local function take(i, name)
   wake[i] = keys.wake(name)
-  if #found == wanted or queue_lib.is_paused(s, s.meta[7 + 2 * i]) then
+  if queue_lib.is_paused(s, s.meta[7 + 2 * i]) then
     return
   end
-  local length = lease.length(s.meta[8 + 2 * i], s.meta[8])
-  handout.take(s, name, wanted - #found,
-    { worker = worker, nonce = nonce or "-", length = length }, found)
+  if #found < wanted then
+    local length = lease.length(s.meta[8 + 2 * i], s.meta[8])
+    handout.take(s, name, wanted - #found,
+      { worker = worker, nonce = nonce or "-", length = length }, found)
+  end
   -- The marker that woke this worker is gone; while work is left another worker is woken.
   if #found == wanted and redis.call("EXISTS", keys.waiting(name)) == 1 then
     queue_lib.wake(name)

@@ -12,15 +12,23 @@ local dependencies = {}
 
 dependencies.POLICIES = { wait = true, cancel = true, fail = true, run = true }
 
+-- The dependents of a job, those included that the same call is going to link (s.edges).
+local function dependents_of(s, parent, most)
+  local found = redis.call("ZRANGE", keys.dependents(parent), 0, most)
+  for _, dependent in ipairs(s.edges and s.edges[parent] or {}) do
+    found[#found + 1] = dependent
+  end
+  return found
+end
+
 -- Refuses an edge from `jid` to any of `parents` when one of them comes after `jid` already.
-local function refuse_cycle(jid, parents)
+local function refuse_cycle(s, jid, parents)
   local wanted, seen, pending, walked = {}, { [jid] = true }, { jid }, 0
   for _, parent in ipairs(parents) do
     wanted[parent] = true
   end
   while #pending > 0 do
-    local key = keys.dependents(table.remove(pending))
-    for _, dependent in ipairs(redis.call("ZRANGE", key, 0, limits.edges - walked)) do
+    for _, dependent in ipairs(dependents_of(s, table.remove(pending), limits.edges - walked)) do
       if wanted[dependent] then
         errors.raise("CYCLE", "Job " .. dependent .. " already depends on " .. jid)
       end
@@ -36,6 +44,16 @@ local function refuse_cycle(jid, parents)
   end
 end
 
+-- Later jobs of the same call must see the edges that this one will have.
+local function plan_edges(s, jid, parents)
+  s.edges = s.edges or {}
+  for _, parent in ipairs(parents) do
+    local planned = s.edges[parent] or {}
+    planned[#planned + 1] = jid
+    s.edges[parent] = planned
+  end
+end
+
 local function is_open(s, jid, parent)
   if jid == s.ending then
     return false
@@ -45,7 +63,8 @@ end
 
 -- The parents that `jid` would have to wait for: those that exist and are not complete, or that
 -- the same call puts (s.planned); the job that the call itself completes (s.ending) is none.
--- A new jid has no dependents, so it cannot close a cycle.
+-- A new jid has no dependents, so it cannot close a cycle. Edges that a put of the same call will
+-- take away still count.
 function dependencies.unresolved(s, jid, parents, exists)
   local open = {}
   s.planned = s.planned or {}
@@ -58,8 +77,9 @@ function dependencies.unresolved(s, jid, parents, exists)
     end
   end
   if exists and #open > 0 then
-    refuse_cycle(jid, open)
+    refuse_cycle(s, jid, open)
   end
+  plan_edges(s, jid, open)
   return open
 end
 
