@@ -23,7 +23,7 @@ check.data(s, data)
 check.data(s, result)
 local parents = given.next and require("lib.advance").check(s, job, given.next)
 s.planned = { [jid] = true }
-s.ending = not given.next and jid or nil
+s.ending, s.yields = not given.next and jid or nil, true
 local plans = {}
 if #specs > 0 then
   plans = require("lib.many").check(s, specs, { unpack(ARGV, 8) }, { on_conflict = "ignore" })

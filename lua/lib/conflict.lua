@@ -23,12 +23,13 @@ local function exists_or_remembered(s, plan)
   return kept and tonumber(kept) > s.now
 end
 
--- Whether the jid decides the put: true when it is to be ignored.
+-- Whether the jid decides the put: true when it is to be ignored. What a completion leaves behind
+-- (s.yields) is ignored rather than refused.
 local function jid_conflict(s, plan)
   local policy = plan.spec.on_conflict or "replace"
   if policy == "replace" or not exists_or_remembered(s, plan) then
     return false
-  elseif policy == "raise" then
+  elseif policy == "raise" and not s.yields then
     errors.raise("EXISTS", "Job " .. plan.spec.jid .. " already exists")
   end
   return true
@@ -58,10 +59,11 @@ local function key_conflict(s, plan)
     return nil
   end
   local policy = spec.unique_conflict or "ignore"
-  if policy == "raise" or (policy == "replace" and not replaceable(holder)) then
+  if policy == "replace" and replaceable(holder) then
+    plan.replace = holder
+  elseif policy ~= "ignore" and not s.yields then
     errors.raise("EXISTS", "Job " .. holder.jid .. " holds the unique key " .. spec.unique.key)
   end
-  plan.replace = policy == "replace" and holder or nil
   return holder.jid
 end
 

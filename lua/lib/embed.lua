@@ -115,7 +115,7 @@ function embed.remember(s, job, plan)
   elseif job.record.unique then
     require("lib.unique").settle(s, job)
   end
-  if spec.parent then
+  if spec.parent and spec.parent ~= s.ending then
     note_followup(spec)
   end
   if not plan.existing and (spec.keep or spec.on_conflict) then

@@ -10,8 +10,14 @@ local stats = require("lib.stats")
 
 local failing = {}
 
+local function log(s, job, group, message, worker)
+  session.publish(s, "log", '{"event":"failed","jid":"' .. job.jid .. '","queue":"'
+    .. job.record.queue .. '","worker":"' .. worker .. '","group":' .. events.quoted(group)
+    .. ',"message":' .. events.quoted(message) .. "}")
+end
+
 -- Failed until somebody looks: into its group, and dependents are treated by their policy.
-function failing.fail(s, job, group, message, worker)
+local function settle(s, job, group, message, worker)
   local record = job.record
   record.state, record.group, record.failed_at = "failed", group, s.now
   record.order, record.due = nil, nil
@@ -24,19 +30,24 @@ function failing.fail(s, job, group, message, worker)
   end
   dependencies.register(s, job.jid, "failed")
   stats.add(s, record.queue, "failed", 1)
-  session.publish(s, "log", '{"event":"failed","jid":"' .. job.jid .. '","queue":"'
-    .. record.queue .. '","worker":"' .. worker .. '","group":' .. events.quoted(group)
-    .. ',"message":' .. events.quoted(message) .. "}")
+end
+
+function failing.fail(s, job, group, message, worker)
+  settle(s, job, group, message, worker)
+  log(s, job, group, message, worker)
   events.tracked(s, "failed", job)
 end
 
--- Retries are used up; `text` may name a group and message of one's own.
+-- Retries are used up; `text` may name a group and message of one's own. Of this end the channel
+-- hears before the log.
 function failing.exhaust(s, job, text, worker)
   local queue = job.record.queue
   local group = text.group or "failed-retries-" .. queue
   local message = text.message or 'Job exhausted retries in queue "' .. queue .. '"'
   job_lib.note(job, s, "failed", { group = group })
-  failing.fail(s, job, group, message, worker)
+  settle(s, job, group, message, worker)
+  events.tracked(s, "failed", job)
+  log(s, job, group, message, worker)
 end
 
 return failing

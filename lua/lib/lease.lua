@@ -66,6 +66,8 @@ function lease.extend(job, expires_at)
   local record = job.record
   redis.call("ZADD", keys.running(record.queue), expires_at, job.jid)
   redis.call("ZADD", keys.worker_jobs(record.worker), expires_at, job.jid)
+  -- A lease that has become shorter must be looked at earlier.
+  redis.call("ZADD", keys.due(), "LT", expires_at, "leases:" .. record.queue)
 end
 
 return lease

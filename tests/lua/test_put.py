@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from qless_py.errors import BadArgumentError, DataTooLargeError, JobNotFoundError, LostLeaseError
 from tests.conftest import Clock
 from tests.lua.conftest import Heard
-from tests.lua.steps import complete, counts, fail, job, jids, ms, pop, put, state, take, whats
+from tests.lua.steps import complete, counts, fail, jids, job, ms, pop, put, state, take, whats
 from tests.scripts import Scripts
 
 STATES = ("waiting", "scheduled", "depends", "running", "stalled", "failed", "complete")
 
 
-def bring(call: Scripts, wanted: str, **options: object) -> None:
+def bring(call: Scripts, wanted: str, **options: Any) -> None:
     """Put the job `j` into one of the states."""
     if wanted == "depends":
         put(call, "parent", "elsewhere")

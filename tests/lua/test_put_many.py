@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from qless_py.errors import AlreadyExistsError, BadArgumentError, DependencyError
-from tests.lua.steps import complete, job, jids, pop, put, state, take
+from tests.lua.steps import complete, jids, job, pop, put, state, take
 from tests.scripts import Scripts
 
 
