@@ -15,6 +15,7 @@ import psutil
 import qless_py
 
 ROOT = Path(qless_py.__file__).parents[1]
+FROZEN = 4.0  # Longer than a lease and its grace.
 
 
 class Workers:
@@ -32,11 +33,7 @@ class Workers:
         self.parents.append(started)
 
     def children(self) -> list[int]:
-        found: list[int] = []
-        for parent in self.parents:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                found += [one.pid for one in psutil.Process(parent.pid).children()]
-        return found
+        return [pid for parent in self.parents for pid in family(parent)[1:]]
 
     def kill_parent(self, parent: subprocess.Popen[bytes]) -> None:
         parent.kill()
@@ -53,8 +50,19 @@ class Workers:
             parent.wait()
 
 
+def family(parent: subprocess.Popen[bytes]) -> list[int]:
+    """Give the parent and its children."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return [parent.pid, *(one.pid for one in psutil.Process(parent.pid).children())]
+    return []
+
+
 class Nemesis:
-    """Faults at random moments: often a child, at times a parent, exactly once the server."""
+    """Faults at random moments: often a child, at times a parent, exactly once the server.
+
+    Now and then a parent with all its children is frozen for so long that its leases lapse, and
+    then goes on as if nothing had happened.
+    """
 
     def __init__(self, seed: int, workers: Workers, client: qless_py.Client) -> None:
         self._random = random.Random(seed)
@@ -63,24 +71,47 @@ class Nemesis:
         self._begun = time.monotonic()
         self._server_dies_at = self._begun + self._random.uniform(3.0, 6.0)
         self._next = self._begun + 1.0
+        self._frozen: list[int] = []
+        self._thaw_at = 0.0
         self.faults: Counter[str] = Counter()
         self.log: list[str] = []
 
     def act(self) -> None:
         """Do the next fault, if its time has come."""
         now = time.monotonic()
+        if self._frozen and now >= self._thaw_at:
+            self.thaw()
         if now >= self._server_dies_at:
             self._server_dies_at = float("inf")
             self._kill_server()
         elif now >= self._next:
             self._next = now + self._random.uniform(0.1, 0.7)
-            if self._random.random() < 0.25:
+            chosen = self._random.random()
+            if chosen < 0.1 and not self._frozen:
+                self._freeze()
+            elif chosen < 0.3:
                 self._kill_parent()
             else:
                 self._kill_child()
 
+    def thaw(self) -> None:
+        """Let the frozen ones go on."""
+        frozen, self._frozen = self._frozen, []
+        for pid in frozen:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+
+    def _freeze(self) -> None:
+        parent = self._random.choice(self._workers.parents)
+        self._frozen = family(parent)
+        for pid in self._frozen:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGSTOP)
+        self._thaw_at = time.monotonic() + FROZEN
+        self._note("frozen", parent.pid)
+
     def _kill_child(self) -> None:
-        children = sorted(self._workers.children())
+        children = sorted(set(self._workers.children()) - set(self._frozen))
         if children:
             pid = self._random.choice(children)
             with contextlib.suppress(ProcessLookupError):
@@ -88,7 +119,9 @@ class Nemesis:
             self._note("child", pid)
 
     def _kill_parent(self) -> None:
-        parent = self._random.choice(self._workers.parents)
+        parent = self._random.choice(
+            [one for one in self._workers.parents if one.pid not in self._frozen]
+        )
         self._workers.kill_parent(parent)
         self._workers.start()
         self._note("parent", parent.pid)
@@ -100,4 +133,4 @@ class Nemesis:
 
     def _note(self, what: str, pid: int) -> None:
         self.faults[what] += 1
-        self.log.append(f"{time.monotonic() - self._begun:6.2f} killed {what} {pid}")
+        self.log.append(f"{time.monotonic() - self._begun:6.2f} {what} {pid}")

@@ -79,6 +79,8 @@ def run(client: Client, nemesis: Nemesis, book: Path, seed: int) -> None:
         # The last jobs run in peace, so that the end is not put off again and again.
         if seen < JOBS * 0.95:
             nemesis.act()
+        else:
+            nemesis.thaw()
         pause.wait(0.05)
     producer.join(60)
 
@@ -116,6 +118,7 @@ def test_nothing_is_lost_stuck_or_repeated_without_reason_under_kills(folder: Pa
                 workers.start()
             run(client, nemesis, book, seed)
         finally:
+            nemesis.thaw()
             workers.stop()
         say("\n".join(nemesis.log))
         found = endings(client)
@@ -131,5 +134,6 @@ def test_nothing_is_lost_stuck_or_repeated_without_reason_under_kills(folder: Pa
     assert nemesis.faults["server"] == 1
     assert nemesis.faults["child"] >= 5
     assert nemesis.faults["parent"] >= 2
+    assert nemesis.faults["frozen"] >= 1
     assert again > 0
     assert all(one.state == "complete" for one in found.values())
