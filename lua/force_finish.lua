@@ -1,7 +1,7 @@
 -- force_finish(now, request, jid, result) -> state
 -- Completes a job in whatever state it is; its worker, if any, has lost it.
 -- Errors: BADARG TOOLARGE NOJOB FINISHED
--- Events: canceled completed
+-- Events: lock_lost completed
 -- Flags: allow-oom
 
 local check = require("lib.check")
@@ -29,7 +29,11 @@ end
 if job.record.state == "running" then
   events.lost(s, job, "lock_lost")
 end
+local had_failed = job.record.state == "failed"
 leaving.from_place(s, job)
+if had_failed then
+  require("lib.batches").rejoin(job, "failed")
+end
 job_lib.note(job, s, "force-finished")
 if result ~= "" then
   redis.call("SET", keys.result(jid), result)

@@ -25,16 +25,16 @@ function removal.cancel(s, job)
   job_lib.erase(job)
 end
 
--- Takes a job out of everything as `cancel` does, with its events.
+-- Takes a job out of everything as `cancel` does, with its events: the log hears of it first.
 function removal.cancel_from_anywhere(s, job)
   local record = job.record
   local queue, worker = record.queue or "", record.worker or ""
+  events.log(s, "canceled", job.jid, queue, ',"worker":"' .. worker .. '"')
   if record.state == "running" then
     events.lost(s, job, "canceled")
   end
   leaving.from_place(s, job)
   removal.cancel(s, job)
-  events.log(s, "canceled", job.jid, queue, ',"worker":"' .. worker .. '"')
   events.tracked(s, "canceled", job)
 end
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from qless_py.errors import AlreadyFinishedError, JobNotFoundError, LostLeaseError
@@ -106,9 +108,10 @@ def test_without_grace_both_losses_happen_at_once(call: Scripts, clock: Clock, g
     new = take(call, worker="other")
 
     assert (new["jid"], new["left"]) == ("j", 4)
-    for verb, *arguments in (["complete", "", "", {}], ["heartbeat", ""], ["release"]):
+    arguments: dict[str, list[Any]] = {"complete": ["", "", {}], "heartbeat": [""], "release": []}
+    for verb, more in arguments.items():
         with pytest.raises(LostLeaseError):
-            call(verb, "j", old["lease"], *arguments)
+            call(verb, "j", old["lease"], *more)
     complete(call, new)
 
 
@@ -232,15 +235,18 @@ def test_a_job_that_does_not_run_refuses_by_the_name_of_its_state(
     call: Scripts, verb: str, wanted: str
 ) -> None:
     put(call, "parent", "other")
-    put(
-        call, "j", **{"depends": {"depends": ["parent"]}, "scheduled": {"delay": 9}}.get(wanted, {})
-    )
+    options: dict[str, Any] = {"depends": {"depends": ["parent"]}, "scheduled": {"delay": 9}}
+    put(call, "j", **options.get(wanted, {}))
     lease = "1.w"
     if wanted in ("failed", "complete"):
         view = take(call)
         lease = view["lease"]
         _ = fail(call, view) if wanted == "failed" else complete(call, view)
-    arguments = {"heartbeat": [""], "complete": ["", "", {}], "fail": ["g", "m", ""]}
+    arguments: dict[str, list[Any]] = {
+        "heartbeat": [""],
+        "complete": ["", "", {}],
+        "fail": ["g", "m", ""],
+    }
 
     with pytest.raises(LostLeaseError, match=f"not currently running: {wanted}"):
         call(verb, "j", lease, *arguments.get(verb, [0, {}]))
