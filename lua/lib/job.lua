@@ -116,21 +116,38 @@ function job.spilled(self, s)
   if not self.record.spilled then
     return {}
   end
-  local low = s.history > 0 and #self.record.history - s.history or 0
-  return redis.call("LRANGE", keys.history(self.jid), low, -1)
+  local room = s.history - #self.record.history
+  if s.history > 0 and room <= 0 then
+    return {}
+  end
+  return redis.call("LRANGE", keys.history(self.jid), s.history > 0 and -room or 0, -1)
+end
+
+-- Takes back what lies in the list, as far as it still counts: the limit has become that small.
+local function gather(self, s)
+  local history = self.record.history
+  local all = { history[1] }
+  for _, packed in ipairs(job.spilled(self, s)) do
+    all[#all + 1] = cmsgpack.unpack(packed)
+  end
+  for i = 2, #history do
+    all[#all + 1] = history[i]
+  end
+  redis.call("DEL", keys.history(self.jid))
+  self.record.history, self.record.spilled = all, nil
 end
 
 -- Adds an entry. The first one stays for ever, of the others the newest do.
 function job.note(self, s, what, more, at)
+  local is_short = s.history > 0 and s.history <= limits.history
+  if is_short and self.record.spilled then
+    gather(self, s)
+  end
   local history = self.record.history
   history[#history + 1] = { what, at or s.now, more }
-  if s.history > 0 and s.history <= limits.history then
-    while #history > math.max(s.history, 1) do
+  if is_short then
+    while #history > s.history and #history > 1 do
       table.remove(history, 2)
-    end
-    if self.record.spilled then
-      redis.call("DEL", keys.history(self.jid))
-      self.record.spilled = nil
     end
   elseif #history > limits.history then
     spill(self, s.history, 3)
