@@ -1,8 +1,9 @@
-"""Write the part of docs/protocol.md that the headers of the Lua files tell."""
+"""Write the part of docs/protocol.md that the headers tell; export the scripts it is about."""
 
 import re
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 from qless_py import assets, scripts
 
@@ -93,14 +94,28 @@ def document(existing: str) -> str:
     return before + section() + after
 
 
+def export(folder: Path) -> None:
+    """Write every assembled script as ``<folder>/<name>.lua``, byte for byte what its SHA names."""
+    for name in scripts.names():
+        file = folder / f"{name}.lua"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(scripts.script(name).text.encode())
+
+
 def main(arguments: list[str]) -> None:
-    """Print the document, or write it in its place with ``--write``."""
-    file = assets.path("lua").parent / "docs" / "protocol.md"
-    written = document(file.read_text(encoding="utf-8"))
-    if arguments == ["--write"]:
-        file.write_text(written, encoding="utf-8")
-    else:
-        sys.stdout.write(written)
+    """Print the document, write it in its place (``--write``), or export (``--scripts FOLDER``)."""
+    match arguments:
+        case ["--scripts", folder] if folder:
+            export(Path(folder))
+        case [] | ["--write"]:
+            file = assets.path("lua").parent / "docs" / "protocol.md"
+            written = document(file.read_text(encoding="utf-8"))
+            if arguments:
+                file.write_text(written, encoding="utf-8")
+            else:
+                sys.stdout.write(written)
+        case _:
+            sys.exit("usage: bin/protocol [--write | --scripts FOLDER]")
 
 
 def _comment(source: str) -> list[str]:

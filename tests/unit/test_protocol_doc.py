@@ -1,6 +1,9 @@
+import hashlib
+from pathlib import Path
+
 import pytest
 
-from qless_py import assets, protocol_doc, scripts
+from qless_py import Client, assets, errors, options, protocol_doc, scripts
 
 HEADER = """\
 -- complete(now, request, jid, lease, options, data...) -> {state, jobs}
@@ -62,3 +65,42 @@ def test_the_document_is_not_stale() -> None:
     text = file.read_text()
 
     assert protocol_doc.document(text) == text, "run bin/protocol --write"
+
+
+def test_the_scripts_are_written_as_the_server_will_name_them(tmp_path: Path) -> None:
+    protocol_doc.main(["--scripts", str(tmp_path / "new")])
+
+    for name in scripts.names():
+        text = (tmp_path / "new" / f"{name}.lua").read_bytes()
+        assert hashlib.sha1(text).hexdigest() == scripts.script(name).sha
+
+
+@pytest.mark.parametrize("words", [["--scripts"], ["--scripts", ""], ["--rite"], ["x", "y"]])
+def test_arguments_that_mean_nothing_write_nothing(words: list[str]) -> None:
+    with pytest.raises(SystemExit, match="usage"):
+        protocol_doc.main(words)
+
+
+def _row(word: str) -> str:
+    text = (assets.path("lua").parent / "docs" / "protocol.md").read_text()
+    rows = [line for line in text.splitlines() if line.startswith("| `")]
+    found = [line for line in rows if f"`{word}`" in line.split("|")[1]]
+    assert found, f"docs/protocol.md has no row for {word}"
+    return found[0]
+
+
+@pytest.mark.parametrize("code", sorted(errors.BY_CODE))
+def test_the_document_says_what_each_code_means(code: str) -> None:
+    assert _row(code)
+
+
+@pytest.mark.parametrize(
+    "option", sorted(options.PutOptions.__annotations__.keys() - {"jid", "unique_key"})
+)
+def test_the_document_says_what_each_option_of_a_put_means(option: str) -> None:
+    assert _row("unique" if option in {"unique_scope", "unique_window"} else option)
+
+
+def test_the_document_says_each_config_option_with_its_default(client: Client) -> None:
+    for option, value in client.config.all.items():
+        assert _row(option).split("|")[2].strip() == str(value)

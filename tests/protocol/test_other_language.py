@@ -1,0 +1,100 @@
+"""A program in another language takes part, with nothing but docs/protocol.md and the scripts."""
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from qless_py import AlreadyExistsError, Client, Job, errors, protocol_doc
+from tests import servers
+
+PROGRAM = Path(__file__).with_name("client.js")
+
+
+class Program:
+    """The program, at the test's server."""
+
+    def __init__(self, server: servers.Server, scripts: Path) -> None:
+        node = shutil.which("node")
+        assert node, "node is missing (Debian: nodejs)"
+        protocol_doc.export(scripts)
+        self._command = [node, str(PROGRAM), server.socket, str(scripts)]
+
+    def start(self, *words: object) -> subprocess.Popen[str]:
+        command = [*self._command, *map(str, words)]
+        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def ended(self, process: subprocess.Popen[str]) -> Any:
+        said, complaint = process.communicate(timeout=20)
+        if process.returncode:
+            raise errors.error_from_reply(complaint.strip())
+        return json.loads(said)
+
+    def run(self, *words: object) -> Any:
+        return self.ended(self.start(*words))
+
+
+@pytest.fixture
+def program(server: servers.Server, live: Client, tmp_path: Path) -> Program:
+    del live  # wanted only so that the keyspace is empty
+    return Program(server, tmp_path / "scripts")
+
+
+def read(client: Client, jid: str) -> Job:
+    job = client.jobs[jid]
+    assert isinstance(job, Job)
+    return job
+
+
+def test_a_job_that_it_puts_is_like_any_other(live: Client, program: Program) -> None:
+    options = {"priority": 2.5, "tags": ["welcome", "x" * 100], "delay": 0}
+
+    said = program.run("put", "mail", "from-js", "app.Send", '{"to": "ä"}', json.dumps(options))
+
+    job = live.queues["mail"].pop()
+    assert said == ["from-js", True]
+    assert job is not None
+    assert (job.jid, job.klass_name, job.data) == ("from-js", "app.Send", {"to": "ä"})
+    assert (job.priority, job.tags) == (2.5, ["welcome", "x" * 100])
+
+
+@pytest.mark.parametrize("size", [3, 5000])
+def test_it_takes_and_completes_a_job_whatever_its_size(
+    live: Client, program: Program, size: int
+) -> None:
+    jid = live.queues["mail"].put("app.Send", ["x" * size])
+
+    said = program.run("work", "mail", "js-1", 1)
+
+    job = read(live, jid)
+    assert said == {"jid": jid, "klass": "app.Send"}
+    assert (job.state, job.result) == ("complete", ["x" * size])
+
+
+def test_a_put_wakes_it_while_it_waits(live: Client, program: Program) -> None:
+    waiting = program.start("work", "mail", "js-1", 15)
+    with live.events.listen("log") as events:
+        while "js-1" not in live.workers:
+            events.get(0.05)
+        jid = live.queues["mail"].put("app.Send")
+
+    assert program.ended(waiting)["jid"] == jid
+    assert read(live, jid).state == "complete"
+
+
+def test_a_refusal_carries_its_code(live: Client, program: Program) -> None:
+    live.queues["mail"].put("app.Send", jid="taken")
+
+    with pytest.raises(AlreadyExistsError, match="taken"):
+        program.run("put", "mail", "taken", "app.Send", "1", '{"on_conflict": "raise"}')
+
+
+def test_it_reads_what_python_reads(live: Client, program: Program) -> None:
+    live.queues["mail"].put("app.Send")
+
+    counts = program.run("call", "read/counts", "mail")
+
+    assert counts == dict(live.queues["mail"].counts)
