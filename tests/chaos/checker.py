@@ -13,10 +13,11 @@ ENDED = frozenset({"complete", "failed"})
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """A job at the end: its state, and the names of its history entries in order."""
+    """A job at the end: its state, its history entries by name, the lease that completed it."""
 
     state: str
     history: tuple[str, ...]
+    lease: str = ""
 
 
 @dataclass(slots=True)
@@ -28,6 +29,7 @@ class Verdicts:
     duplicated: list[str] = field(default_factory=list)
     unexplained: list[str] = field(default_factory=list)
     ghosts: list[str] = field(default_factory=list)
+    late: list[str] = field(default_factory=list)
 
 
 def judge(lines: Sequence[Line], endings: Mapping[str, Ending]) -> Verdicts:
@@ -38,6 +40,7 @@ def judge(lines: Sequence[Line], endings: Mapping[str, Ending]) -> Verdicts:
     * duplicated: completed twice, or one hand-out was started twice.
     * unexplained: handed out again although nothing had happened to the hand-out before.
     * ghosts: started, though nobody was told that it had been put, nor may have been.
+    * late: completed by a hand-out that had been followed by another one.
     """
     acked = {line.jid for line in lines if line.what == "acked"}
     known = acked | {line.jid for line in lines if line.what == "unsure"}
@@ -53,9 +56,16 @@ def judge(lines: Sequence[Line], endings: Mapping[str, Ending]) -> Verdicts:
         ending = endings.get(jid)
         if max(Counter(leases).values()) > 1 or (ending and ending.history.count("done") > 1):
             verdicts.duplicated.append(jid)
+        if ending and ending.lease and number(ending.lease) < max(map(number, leases)):
+            verdicts.late.append(jid)
         if ending and not is_explained(ending.history, len(set(leases))):
             verdicts.unexplained.append(jid)
     return verdicts
+
+
+def number(lease: str) -> int:
+    """Give what tells a later hand-out from an earlier one."""
+    return int(lease.partition(".")[0])
 
 
 def is_explained(history: Iterable[str], started: int) -> bool:

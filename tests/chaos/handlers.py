@@ -7,9 +7,10 @@ from qless_py import Job
 from tests.chaos.ledger import Ledger, Line
 
 
-def work(job: Job) -> None:
+def work(job: Job) -> str:
     ledger = Ledger(job["ledger"])
     ledger.write(Line("start", job.jid, job.lease, os.getpid()))
     threading.Event().wait(job["seconds"])
     ledger.write(Line("end", job.jid, job.lease, os.getpid()))
     ledger.close()
+    return job.lease

@@ -15,7 +15,9 @@ import psutil
 import qless_py
 
 ROOT = Path(qless_py.__file__).parents[1]
-FROZEN = 4.0  # Longer than a lease and its grace.
+# Longer than a lease and its grace, shorter than these and the longest job: so the frozen one goes
+# on while another already runs its job.
+FROZEN = 3.0
 
 
 class Workers:
@@ -73,6 +75,7 @@ class Nemesis:
         self._next = self._begun + 1.0
         self._frozen: list[int] = []
         self._thaw_at = 0.0
+        self._freeze_at = self._begun + self._random.uniform(6.0, 9.0)
         self.faults: Counter[str] = Counter()
         self.log: list[str] = []
 
@@ -84,12 +87,12 @@ class Nemesis:
         if now >= self._server_dies_at:
             self._server_dies_at = float("inf")
             self._kill_server()
+        elif now >= self._freeze_at:
+            self._freeze_at = now + self._random.uniform(5.0, 8.0)
+            self._freeze()
         elif now >= self._next:
-            self._next = now + self._random.uniform(0.1, 0.7)
-            chosen = self._random.random()
-            if chosen < 0.1 and not self._frozen:
-                self._freeze()
-            elif chosen < 0.3:
+            self._next = now + self._random.uniform(0.3, 1.3)
+            if self._random.random() < 0.25:
                 self._kill_parent()
             else:
                 self._kill_child()

@@ -73,5 +73,13 @@ def test_two_completions_are_a_duplicate() -> None:
     assert judge(lines("acked a - 0\nstart a 1.x 7"), {"a": ending}).duplicated == ["a"]
 
 
+def test_a_completion_by_an_earlier_hand_out_is_late() -> None:
+    ledger = lines("acked a - 0\nstart a 9.x 7\nstart a 10.y 8")
+    steps = ("put", "popped", "timed-out", "popped", "done")
+
+    assert judge(ledger, {"a": Ending("complete", steps, "9.x")}).late == ["a"]
+    assert judge(ledger, {"a": Ending("complete", steps, "10.y")}).late == []
+
+
 def test_a_job_that_nobody_put_is_a_ghost() -> None:
     assert judge(lines("start a 1.x 7"), {"a": GOOD}).ghosts == ["a"]

@@ -43,7 +43,7 @@ def produce(client: Client, book: Path, seed: int) -> None:
                 "klass": handlers.work,
                 "jid": jid,
                 "retries": 50,
-                "data": {"ledger": str(book), "seconds": rng.uniform(0.005, 0.06)},
+                "data": {"ledger": str(book), "seconds": seconds(rng)},
             }
             for jid in jids
         ]
@@ -54,6 +54,11 @@ def produce(client: Client, book: Path, seed: int) -> None:
         else:
             written.write(*(Line("acked", jid) for jid in jids), sync=True)
     written.close()
+
+
+def seconds(rng: random.Random) -> float:
+    """Draw how long a job lasts: mostly short, at times long enough to be frozen in the middle."""
+    return rng.uniform(1.0, 1.5) if rng.random() < 0.015 else rng.uniform(0.005, 0.05)
 
 
 def ended(client: Client) -> int:
@@ -88,7 +93,7 @@ def run(client: Client, nemesis: Nemesis, book: Path, seed: int) -> None:
 def endings(client: Client) -> dict[str, Ending]:
     found = client.jobs.get(*(f"job-{number}" for number in range(JOBS)))
     return {
-        job.jid: Ending(job.state, tuple(entry["what"] for entry in job.history))
+        job.jid: Ending(job.state, tuple(entry["what"] for entry in job.history), job.result or "")
         for job in found
         if isinstance(job, Job)
     }
