@@ -7,9 +7,7 @@
 
 local check = require("lib.check")
 local crash = require("lib.crash")
-local job_lib = require("lib.job")
 local keys = require("lib.keys")
-local limits = require("lib.limits")
 local session = require("lib.session")
 
 local now, request, worker, nonce, started, cause = unpack(ARGV)
@@ -27,13 +25,11 @@ end
 
 redis.call("ZADD", keys.dead(), s.now, nonce)
 local report = { charged = {}, returned = {}, failed = {} }
-local jids = redis.call("ZRANGE", keys.worker_jobs(worker), 0, limits.call)
-for i, job in ipairs(job_lib.find_all(jids)) do
-  if i <= limits.call and job and crash.is_of(job, nonce) then
-    crash.handle(s, job, { started = started, cause = cause }, report)
-  end
+local jobs, more = crash.jobs_of(worker, nonce, started)
+for _, job in ipairs(jobs) do
+  crash.handle(s, job, { started = started, cause = cause }, report)
 end
-report.more = #jids > limits.call
+report.more = more
 require("lib.releases").after(s)
 
 return session.close(s, report)

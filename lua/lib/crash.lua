@@ -5,15 +5,42 @@ local failing = require("lib.failing")
 local job_lib = require("lib.job")
 local keys = require("lib.keys")
 local leaving = require("lib.leaving")
+local limits = require("lib.limits")
 local reclaim = require("lib.reclaim")
 local stats = require("lib.stats")
 
 local crash = {}
 
 -- Whether the job is held by that start of a worker.
-function crash.is_of(job, nonce)
-  local lease = job.record.lease
-  return job.record.state == "running" and string.sub(lease, -#nonce - 1) == "." .. nonce
+local function is_of(job, worker, nonce)
+  local record = job.record
+  return record.state == "running" and record.worker == worker
+    and string.match(record.lease, "^%d+%.(.+)$") == nonce
+end
+
+-- The job that had started, if it is in its grace period and so on no list of its worker.
+local function started_in_grace(worker, nonce, started)
+  local listed = started == "" or redis.call("ZSCORE", keys.worker_jobs(worker), started)
+  local job = not listed and job_lib.find(started)
+  return job and is_of(job, worker, nonce) and job or nil
+end
+
+-- The jobs of that start of a worker, no more than one call may touch, and whether there are more.
+-- Its siblings, whose jobs stand in the same list, may have many.
+function crash.jobs_of(worker, nonce, started)
+  local found = { started_in_grace(worker, nonce, started) }
+  for at = 0, limits.page - 1, limits.call do
+    local jids = redis.call("ZRANGE", keys.worker_jobs(worker), at, at + limits.call - 1)
+    for _, job in ipairs(job_lib.find_all(jids)) do
+      if job and is_of(job, worker, nonce) then
+        if #found == limits.call then
+          return found, true
+        end
+        found[#found + 1] = job
+      end
+    end
+  end
+  return found, false
 end
 
 local function limit()
@@ -35,7 +62,10 @@ local function charge(s, job, cause, report)
   local record = job.record
   record.crashes = (record.crashes or 0) + 1
   job_lib.note(job, s, "crashed", { worker = record.worker, cause = cause })
-  stats.add(s, record.queue, "retried", 1)
+  -- A lease that had lapsed before was counted then.
+  if not record.grace then
+    stats.add(s, record.queue, "retried", 1)
+  end
   if record.crashes >= limit() then
     poison(s, job, cause)
   else

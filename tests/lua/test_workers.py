@@ -1,0 +1,248 @@
+"""Workers: being known, and what becomes of the jobs of one that died."""
+
+from __future__ import annotations
+
+import pytest
+
+from qless_py.errors import BadArgumentError, DeadWorkerError, LostLeaseError
+from tests.conftest import Clock
+from tests.lua.conftest import Heard
+from tests.lua.steps import complete, counts, jids, job, ms, pop, put, state, take, whats
+from tests.scripts import Scripts
+
+
+def died(call: Scripts, nonce: str, started: str = "", worker: str = "w") -> dict[str, object]:
+    report: dict[str, object] = call("worker_died", worker, nonce, started, "signal 9")
+    return report
+
+
+def test_a_worker_is_known_with_what_it_says_of_itself(call: Scripts, clock: Clock) -> None:
+    call("worker_register", "w", "n", "first")
+    clock.advance(5)
+    call("worker_beat", "w", "")
+    assert call("read/worker", "w", 0, 10) == {
+        "jobs": [], "stalled": [], "seen_at": ms(call), "info": "first",
+    }  # fmt: skip
+    call("worker_beat", "w", "second")
+
+    assert call("read/worker", "w", 0, 10)["info"] == "second"
+    assert call("read/worker", "nobody", 0, 10) == {"jobs": [], "stalled": []}
+
+
+def test_workers_are_listed_the_one_seen_last_first(call: Scripts, clock: Clock) -> None:
+    put(call, "a")
+    put(call, "b")
+    for name in ("first", "second"):
+        take(call, worker=name)
+        clock.advance(30)
+    call("worker_beat", "third", "")
+    clock.advance(5)
+
+    page = call("read/workers", 0, 10)
+
+    rows = [(row["name"], row["jobs"], row["stalled"]) for row in page["workers"]]
+    assert (page["total"], rows) == (3, [("third", 0, 0), ("second", 1, 0), ("first", 0, 1)])
+    assert [row["name"] for row in call("read/workers", 1, 1)["workers"]] == ["second"]
+
+
+def test_a_lapsed_job_is_shown_as_stalled_until_somebody_pops(call: Scripts, clock: Clock) -> None:
+    put(call, "j")
+    take(call)
+    clock.advance(60)
+
+    shown = call("read/worker", "w", 0, 10)
+    assert (shown["jobs"], shown["stalled"]) == ([], ["j"])
+    call("tick")
+
+    assert call("read/worker", "w", 0, 10)["stalled"] == []
+
+
+def test_workers_not_seen_for_long_are_not_shown_at_the_very_millisecond(
+    call: Scripts, clock: Clock
+) -> None:
+    call("config_set", "max-worker-age", "3600")
+    call("worker_beat", "w", "")
+    clock.advance(3599.999)
+    assert call("read/workers", 0, 10)["total"] == 1
+    clock.advance(0.001)
+
+    assert call("read/workers", 0, 10) == {"total": 0, "workers": []}
+
+
+def test_deregistering_forgets_workers_and_leaves_their_jobs(call: Scripts, clock: Clock) -> None:
+    call("config_set", "grace-period", "0")
+    put(call, "j")
+    take(call)
+
+    assert call("worker_deregister", ["w", "nobody"]) == 1
+
+    assert call("read/workers", 0, 10)["total"] == 0
+    assert state(call, "j") == "running"
+    clock.advance(60)
+    assert jids(pop(call, worker="other")) == ["j"]
+
+
+def test_a_dead_process_charges_the_job_it_had_started_and_returns_the_others(
+    call: Scripts, clock: Clock, heard: Heard
+) -> None:
+    for jid in ("a", "b", "c"):
+        put(call, jid)
+        clock.advance(1)
+    views = pop(call, 3)
+    put(call, "urgent", priority=9)
+    heard()
+
+    report = died(call, "w", "b")
+
+    assert report == {"charged": ["b"], "returned": ["a", "c"], "failed": [], "more": False}
+    assert (job(call, "b")["left"], job(call, "b")["crashes"]) == (4, 1)
+    assert [job(call, one).get("left") for one in "ac"] == [None, None]
+    assert whats(call, "b") == ["put", "popped", "crashed"]
+    assert job(call, "b")["history"][-1][2] == {"worker": "w", "cause": "signal 9"}
+    assert heard()[:2] == [("worker:w", "lock_lost a q w"), ("log", "lock_lost a q w")]
+    with pytest.raises(LostLeaseError):
+        complete(call, views[0])
+    assert jids(pop(call, 9, worker="other")) == ["b", "urgent", "a", "c"]
+
+
+def test_all_are_charged_when_none_had_started(call: Scripts) -> None:
+    for jid in ("a", "b"):
+        put(call, jid)
+    pop(call, 2)
+
+    assert died(call, "w")["charged"] == ["a", "b"]
+
+
+def test_a_death_is_of_one_process_of_the_worker(call: Scripts) -> None:
+    put(call, "a")
+    put(call, "b")
+    mine = call("pop", ["q"], "w", 1, {"nonce": "n1"})["jobs"][0]
+    call("pop", ["q"], "w", 1, {"nonce": "n11"})
+
+    assert died(call, "n11", "b")["charged"] == ["b"]
+    assert died(call, "1")["charged"] == []
+
+    call("pop", ["q"], "w", 1, {"nonce": "x.n11"})
+    assert died(call, "n11", "b")["charged"] == []
+    assert died(call, "x.n11", "b", "other")["charged"] == []
+
+    complete(call, mine)
+    assert died(call, "n1")["charged"] == []
+
+
+def test_a_job_that_kills_its_workers_is_failed_as_a_poison_pill(
+    call: Scripts, heard: Heard
+) -> None:
+    put(call, "j", retries=9)
+    call("track", "j")
+    for number in range(2):
+        take(call, worker=f"w{number}")
+        assert died(call, f"w{number}", "j", f"w{number}")["charged"] == ["j"]
+    take(call, worker="w2")
+    heard()
+
+    report = died(call, "w2", "j", "w2")
+
+    assert (report["charged"], report["failed"]) == ([], ["j"])
+    failure = job(call, "j")["failure"]
+    message = "The worker died 3 times while it ran this job: signal 9"
+    assert (failure["group"], failure["message"], failure["worker"]) == (
+        "poison-pill", message, "w2",
+    )  # fmt: skip
+    assert heard()[2:] == [("log", f"failed j q w2 poison-pill {message}"), ("failed", "j")]
+
+
+def test_an_unfailed_poison_pill_starts_counting_anew(call: Scripts) -> None:
+    call("config_set", "max-crashes", "1")
+    put(call, "j")
+    take(call)
+    assert died(call, "w", "j")["failed"] == ["j"]
+
+    call("unfail", "q", "poison-pill", 1)
+
+    assert "crashes" not in job(call, "j")
+
+
+def test_a_crash_without_a_retry_left_fails_like_any_other_loss(call: Scripts) -> None:
+    put(call, "j", retries=0)
+    take(call)
+
+    assert died(call, "w", "j")["failed"] == ["j"]
+    assert job(call, "j")["failure"]["group"] == "failed-retries-q"
+
+
+def test_a_reported_process_cannot_come_back(call: Scripts, clock: Clock) -> None:
+    put(call, "j")
+    died(call, "gone")
+
+    with pytest.raises(DeadWorkerError):
+        call("pop", ["q"], "w", 1, {"nonce": "gone"})
+    with pytest.raises(DeadWorkerError):
+        call("worker_register", "w", "gone", "info")
+
+    clock.advance(3500)
+    call("tick")
+    with pytest.raises(DeadWorkerError):
+        call("pop", ["q"], "w", 1, {"nonce": "gone"})
+
+
+def test_a_death_is_found_among_the_jobs_of_many_siblings(call: Scripts, clock: Clock) -> None:
+    for i in range(130):
+        put(call, f"j{i}")
+    call("pop", ["q"], "w", 100, {"nonce": "sibling"})
+    clock.advance(1)
+    call("pop", ["q"], "w", 20, {"nonce": "sibling"})
+    clock.advance(1)
+    call("pop", ["q"], "w", 10, {"nonce": "dead"})
+
+    report = died(call, "dead", "j120")
+
+    assert (report["charged"], report["more"]) == (["j120"], False)
+    assert counts(call) == {"running": 120, "waiting": 10}
+
+
+def test_more_jobs_than_one_call_can_return_are_returned_by_the_next(call: Scripts) -> None:
+    for i in range(150):
+        put(call, f"j{i:03}")
+    call("pop", ["q"], "w", 100, {"nonce": "dead"})
+    call("pop", ["q"], "w", 50, {"nonce": "dead"})
+
+    reports = [died(call, "dead", "j003") for _ in range(2)]
+
+    assert [report["more"] for report in reports] == [True, False]
+    assert counts(call) == {"waiting": 150}
+    assert job(call, "j003")["left"] == 4
+
+
+def test_a_job_in_its_grace_period_comes_back_with_the_report_of_the_death(
+    call: Scripts, clock: Clock
+) -> None:
+    put(call, "j")
+    take(call)
+    clock.advance(60)
+    call("tick")
+
+    assert died(call, "w", "j")["charged"] == ["j"]
+
+    view = job(call, "j")
+    assert (view["state"], view["left"], view["crashes"]) == ("waiting", 4, 1)
+    assert call("read/stats", "q", "")["retries"] == 1
+
+
+def test_a_job_that_another_process_has_by_now_is_not_charged(call: Scripts) -> None:
+    put(call, "j")
+    old = take(call)
+    call("release", "j", old["lease"])
+    call("pop", ["q"], "w", 1, {"nonce": "other"})
+
+    assert died(call, "w", "j") == {"charged": [], "returned": [], "failed": [], "more": False}
+    assert died(call, "x", "nobody")["charged"] == []
+
+    assert state(call, "j") == "running"
+
+
+def test_a_death_needs_names_and_a_short_cause(call: Scripts) -> None:
+    for arguments in (["a b", "n", "", ""], ["w", "", "", ""], ["w", "n", "a b", ""],
+                      ["w", "n", "", "c" * 1025]):  # fmt: skip
+        with pytest.raises(BadArgumentError):
+            call("worker_died", *arguments)
