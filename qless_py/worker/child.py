@@ -31,7 +31,7 @@ from qless_py.errors import (
 from qless_py.job import Job
 from qless_py.protocol import Call
 from qless_py.protocol.queues import PopReply
-from qless_py.worker import perform
+from qless_py.worker import copies, perform
 from qless_py.worker.backoff import Backoff
 from qless_py.worker.board import Held
 from qless_py.worker.doorbell import LONGEST, Doorbell
@@ -66,12 +66,14 @@ class Child:
         self._pace = Pace(options.batch)
         self._position = 0
         self._inside: Job | None = None
+        self._original = copies.Original()
         self._client = Client(options.url, namespace=options.namespace, worker_name=birth.worker)
         self._doorbell = Doorbell(self._client.redis, self._orders)
 
     def run(self) -> int:
         """Take and run jobs."""
         signal.signal(signal.SIGTERM, self._on_term)
+        copies.set_free()
         last: Verdict | None = None
         try:
             self._send([self._registration()])
@@ -179,7 +181,9 @@ class Child:
             self._inside = None
         except BaseException as error:  # noqa: BLE001 - whatever a handler raises fails its job
             self._inside = None
+            self._original.end_copy(error)
             return perform.raised(job, error)
+        self._original.end_copy()
         return perform.returned(job, result)
 
     def _settle(self, verdict: Verdict | None) -> None:

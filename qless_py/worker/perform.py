@@ -41,8 +41,15 @@ def run(job: Job, imports: Sequence[str]) -> Any:
     # A name may reach through an allowed module into one that it imported: myapp.jobs.os.system.
     home = getattr(target, "__module__", None) or ""
     if not inspect.ismodule(target) and not _is_below(f"{home}.", imports):
-        raise HandlerNotAllowedError(_not_allowed(f"{job.klass_name}, which is of {home}", imports))
-    return job.perform()
+        where = f"{job.klass_name} (of {home or 'no module'})"
+        raise HandlerNotAllowedError(_not_allowed(where, imports))
+    result = job.perform()
+    if inspect.iscoroutine(result):
+        result.close()
+        raise HandlerNotFoundError(
+            f"{job.klass_name} is async, and handlers are not: let it call asyncio.run"
+        )
+    return result
 
 
 def returned(job: Job, result: Any) -> Verdict:

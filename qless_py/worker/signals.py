@@ -14,7 +14,7 @@ from typing import Final, Self
 
 # What a parent reacts to. A child gets the same ones when a whole process group is signalled.
 PARENT: Final = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
-_GROUP: Final = (
+GROUP: Final = (
     signal.SIGTERM,
     signal.SIGINT,
     signal.SIGQUIT,
@@ -74,7 +74,7 @@ def held_back() -> Iterator[None]:
     A fresh fork still has its parent's handlers and wake-up pipe: a signal for the whole group
     would be written there by both, and a second TERM means something else than a first one.
     """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {*PARENT, *_GROUP})
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {*PARENT, *GROUP})
     try:
         yield
     finally:
@@ -88,8 +88,15 @@ def deafen() -> None:
     """
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    for number in _GROUP:
+    for number in GROUP:
         signal.signal(number, _notice)
+
+
+def restore() -> None:
+    """Give the signals of the group back the meaning that they have in any Python program."""
+    for number in GROUP:
+        signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def die_with(parent: int) -> None:

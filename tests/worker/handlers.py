@@ -1,5 +1,6 @@
 """Handlers that the workers under test may run. They tell what they do through named pipes."""
 
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -128,3 +129,28 @@ def sockets_of(process: int | str) -> list[str]:
     """Give the sockets that a process has open."""
     open_ones = [one for one in Path(f"/proc/{process}/fd").iterdir() if one.is_symlink()]
     return [name for one in open_ones if (name := str(one.readlink())).startswith("socket")]
+
+
+async def asynchronous(_job: Job) -> int:
+    return 1
+
+
+def forks(job: Job) -> tuple[int, int]:
+    """Let a copy of the process out of the handler, by the way that the data names."""
+    copy = os.fork()
+    if copy == 0:
+        if job["by"] == "raise":
+            raise ValueError("of a copy")
+        if job["by"] == "exit":
+            raise SystemExit(4)
+        return 0, 0
+    return os.getpid(), os.waitstatus_to_exitcode(os.waitpid(copy, 0)[1])
+
+
+def terminates_a_process(_job: Job) -> int | None:
+    process = multiprocessing.get_context("fork").Process(target=threading.Event().wait)
+    process.start()
+    process.terminate()
+    process.join(10)
+    process.kill()
+    return process.exitcode

@@ -1,0 +1,40 @@
+"""Processes that handlers fork: the worker's signals, jobs and orders are not theirs."""
+
+import signal
+
+import pytest
+
+from qless_py import Client, Job
+from tests.worker import handlers
+from tests.worker.conftest import Start
+
+pytestmark = pytest.mark.fork
+
+
+def read(client: Client, jid: str) -> Job:
+    job = client.jobs[jid]
+    assert isinstance(job, Job)
+    return job
+
+
+@pytest.mark.parametrize(("by", "code"), [("return", 0), ("raise", 1), ("exit", 4)])
+def test_a_copy_that_comes_out_of_a_handler_ends_and_has_no_say(
+    live: Client, start: Start, by: str, code: int
+) -> None:
+    forking = live.queues["work"].put(handlers.forks, {"by": by})
+    after = live.queues["work"].put(handlers.double, {"number": 2})
+    start("--burst").ended()
+
+    pid, ended_with = read(live, forking).result
+
+    assert pid != 0
+    assert ended_with == code
+    assert read(live, after).result == 4
+    assert read(live, forking).history[-1]["what"] == "done"
+
+
+def test_a_process_that_a_handler_made_can_be_terminated(live: Client, start: Start) -> None:
+    jid = live.queues["work"].put(handlers.terminates_a_process)
+    start()
+
+    assert read(live, jid).wait(20) == -signal.SIGTERM
