@@ -11,11 +11,6 @@ report.RESOLUTIONS = { minute = true, ten = true }
 local COUNTERS = { "put", "popped", "completed", "failed", "retried", "stalled", "depth",
   "head_age" }
 
-local function current(queue)
-  local packed = redis.call("GET", keys.current(queue))
-  return packed and cmsgpack.unpack(packed) or nil
-end
-
 -- Count, mean and sample deviation (n - 1) of the three numbers of Welford's method.
 local function sample(numbers, slots)
   local count, mean, squares = unpack(numbers or { 0, 0, 0 })
@@ -30,7 +25,7 @@ end
 -- One day of a queue, the present minute included.
 function report.day(_, queue, day)
   local total = series.day(queue, day) or {}
-  local open = current(queue)
+  local open = series.current(queue)
   if open and series.day_of(open.minute) == day then
     total = series.join(total, open)
   end
@@ -63,7 +58,7 @@ local function add(rows, number, record)
 end
 
 local function add_current(rows, queue, length, low, high)
-  local open = current(queue)
+  local open = series.current(queue)
   local number = open and math.floor(open.minute * 60000 / length)
   if open and number >= low and number <= high then
     add(rows, number, open)

@@ -99,12 +99,10 @@ local function tidy_series(s, days)
   if not queue then
     return
   end
-  local packed = redis.call("GET", keys.current(queue))
-  local account = packed and cmsgpack.unpack(packed)
+  local counted = tonumber(redis.call("HGET", keys.current(queue), "minute"))
   local minute = stats.minute(s.now)
-  if account and account.minute < minute and not s.counters[queue] then
-    series.file(s, queue, account)
-    redis.call("DEL", keys.current(queue))
+  if counted and counted < minute then
+    series.file(s, queue)
   end
   redis.call("ZREMRANGEBYSCORE", keys.minutes(queue), "-inf", minute - 1440)
   redis.call("ZREMRANGEBYSCORE", keys.tens(queue), "-inf", math.floor(minute / 10) - 2016)

@@ -1,5 +1,4 @@
--- What becomes of a queue's accounts once their minute is over: three series of records, and the
--- rule (Chan's) by which two accounts become one.
+-- What becomes of a queue's accounts once their minute is over: three series of records.
 
 local keys = require("lib.keys")
 local stats = require("lib.stats")
@@ -8,18 +7,6 @@ local series = {}
 
 local FIELDS = { "put", "popped", "completed", "failed", "retried", "stalled", "undone" }
 local MAPS = { "wait_buckets", "run_buckets", "wait_slots", "run_slots" }
-
-local function join_sample(a, b)
-  if not a or not b then
-    return a or b
-  end
-  local number, delta = a[1] + b[1], b[2] - a[2]
-  return {
-    number,
-    a[2] + delta * b[1] / number,
-    a[3] + b[3] + delta * delta * a[1] * b[1] / number,
-  }
-end
 
 local function join_map(a, b)
   if not a or not b then
@@ -41,8 +28,8 @@ function series.join(a, b)
   for _, map in ipairs(MAPS) do
     a[map] = join_map(a[map], b[map])
   end
-  a.wait = join_sample(a.wait, b.wait)
-  a.run = join_sample(a.run, b.run)
+  a.wait = stats.join_sample(a.wait, b.wait)
+  a.run = stats.join_sample(a.run, b.run)
   a.depth = math.max(a.depth or 0, b.depth or 0)
   a.head_age = math.max(a.head_age or 0, b.head_age or 0)
   return a
@@ -91,8 +78,29 @@ local function file_day(queue, closed)
   redis.call("ZREMRANGEBYSCORE", keys.days(queue), "-inf", day - math.max(kept, 1))
 end
 
--- Files an account whose minute is over.
-function series.file(s, queue, closed)
+-- The account of a queue's present minute as a record of the series, or nil.
+function series.current(queue)
+  local flat = redis.call("HGETALL", keys.current(queue))
+  local record = {}
+  for i = 1, #flat, 2 do
+    local field, value = flat[i], flat[i + 1]
+    local map, name = string.match(field, "^(%l+_%l+):(.+)$")
+    if map then
+      record[map] = record[map] or {}
+      record[map][name] = tonumber(value)
+    elseif field == "wait" or field == "run" then
+      record[field] = cmsgpack.unpack(value)
+    else
+      record[field] = tonumber(value)
+    end
+  end
+  return #flat > 0 and record or nil
+end
+
+-- Files the account of a minute that is over.
+function series.file(s, queue)
+  local closed = series.current(queue)
+  redis.call("DEL", keys.current(queue))
   file_day(queue, closed)
   closed.wait_slots, closed.run_slots = nil, nil
   redis.call("ZADD", keys.minutes(queue), closed.minute, cmsgpack.pack(closed))
@@ -103,12 +111,26 @@ function series.file(s, queue, closed)
   end
 end
 
+-- Begins the account of a new minute; files the one before, or lists a new queue.
+function series.begin(s, queue)
+  local key = keys.current(queue)
+  if redis.call("EXISTS", key) == 1 then
+    series.file(s, queue)
+  else
+    redis.call("ZADD", keys.queues(), "NX", s.now, queue)
+  end
+  local head = redis.call("ZRANGE", keys.waiting(queue), 0, 0)[1]
+  local age = head and s.now - struct.unpack(">I6", head) or 0
+  redis.call("HSET", key, "minute", stats.minute(s.now),
+    "depth", redis.call("ZCARD", keys.waiting(queue)), "head_age", math.max(age, 0))
+end
+
 -- Takes one failure back, on the day on which it happened.
 function series.undo_failure(s, queue, failed_at)
-  local current = stats.account(s, queue)
   local day = series.day_of(stats.minute(failed_at))
-  if day == series.day_of(current.minute) then
-    current.undone = (current.undone or 0) + 1
+  local today = day == series.day_of(stats.minute(s.now))
+  stats.add(s, queue, "undone", today and 1 or 0)
+  if today then
     return
   end
   local record = series.day(queue, day)

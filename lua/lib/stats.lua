@@ -1,7 +1,7 @@
 -- Counters and histograms, kept by the transitions themselves. A queue has one running account
--- of the present minute, read and written once a call; when its minute is over the account
--- joins three series: minutes (one day), ten-minute sums (14 days) and days
--- (lib.series). Mean and deviation are exact: Welford's update.
+-- of the present minute, a hash; what a call adds to it is summed up first and written once. When
+-- its minute is over the account joins three series: minutes (one day), ten-minute sums (14 days)
+-- and days (lib.series). Mean and deviation are exact: Chan's rule for joining samples.
 
 local keys = require("lib.keys")
 
@@ -11,44 +11,37 @@ function stats.minute(now)
   return math.floor(now / 60000)
 end
 
-local function fresh(s, queue)
-  local head = redis.call("ZRANGE", keys.waiting(queue), 0, 0)[1]
-  local age = head and s.now - struct.unpack(">I6", head)
+-- Two samples as one, each the number of values, their mean, and the sum of squared deviations.
+function stats.join_sample(a, b)
+  if not a or not b then
+    return a or b
+  end
+  local number, delta = a[1] + b[1], b[2] - a[2]
   return {
-    minute = stats.minute(s.now),
-    depth = redis.call("ZCARD", keys.waiting(queue)),
-    head_age = math.max(age or 0, 0),
+    number,
+    a[2] + delta * b[1] / number,
+    a[3] + b[3] + delta * delta * a[1] * b[1] / number,
   }
 end
 
--- The account of the queue's present minute; it is written when the session closes.
-function stats.account(s, queue)
-  local counters = s.counters[queue]
-  if counters then
-    return counters.account
+-- What the call adds to a queue's account: a number or a sample for each field.
+local function added(s, queue)
+  local found = s.counters[queue]
+  if not found then
+    found = {}
+    s.counters[queue] = found
   end
-  local packed = redis.call("GET", keys.current(queue))
-  local current = packed and cmsgpack.unpack(packed)
-  counters = { known = packed and true, account = current }
-  if not current or current.minute ~= stats.minute(s.now) then
-    counters.closed = current
-    counters.account = fresh(s, queue)
-  end
-  s.counters[queue] = counters
-  return counters.account
+  return found
 end
 
 function stats.add(s, queue, field, number)
-  local current = stats.account(s, queue)
-  current[field] = (current[field] or 0) + number
+  local sums = added(s, queue)
+  sums[field] = (sums[field] or 0) + number
 end
 
 -- The bucket of the logarithmic histogram: four to a doubling; below a millisecond is -1.
 local function bucket(ms)
-  if ms < 1 then
-    return "-1"
-  end
-  return string.format("%d", math.floor(math.log(ms) / math.log(2) * 4 + 1e-9))
+  return ms < 1 and -1 or math.floor(math.log(ms) / math.log(2) * 4 + 1e-9)
 end
 
 -- qless' slots: 60 seconds, 59 minutes, 23 hours, 6 days; a week and more has none.
@@ -66,39 +59,42 @@ local function slot(ms)
   return nil
 end
 
-local function count(current, map, name)
-  if name then
-    local found = current[map]
-    if not found then
-      found = {}
-      current[map] = found
-    end
-    found[name] = (found[name] or 0) + 1
-  end
-end
-
 -- Records one duration, `kind` being "wait" or "run".
 function stats.took(s, queue, kind, ms)
   ms = math.max(ms, 0)
-  local current = stats.account(s, queue)
-  local sample = current[kind] or { 0, 0, 0 }
-  local number, delta = sample[1] + 1, ms - sample[2]
-  local mean = sample[2] + delta / number
-  current[kind] = { number, mean, sample[3] + delta * (ms - mean) }
-  count(current, kind .. "_buckets", bucket(ms))
-  count(current, kind .. "_slots", slot(ms))
+  local sums = added(s, queue)
+  sums[kind] = stats.join_sample(sums[kind], { 1, ms, 0 })
+  stats.add(s, queue, string.format("%s_buckets:%d", kind, bucket(ms)), 1)
+  local name = slot(ms)
+  if name then
+    stats.add(s, queue, kind .. "_slots:" .. name, 1)
+  end
 end
 
--- Writes every account of the call and makes new queues known.
+local function join_sample(key, field, sample)
+  local old = redis.call("HGET", key, field)
+  local joined = stats.join_sample(old and cmsgpack.unpack(old), sample)
+  redis.call("HSET", key, field, cmsgpack.pack(joined))
+end
+
+local function write_account(s, queue, sums)
+  local key = keys.current(queue)
+  if tonumber(redis.call("HGET", key, "minute")) ~= stats.minute(s.now) then
+    require("lib.series").begin(s, queue)
+  end
+  for field, more in pairs(sums) do
+    if type(more) == "number" then
+      redis.call("HINCRBY", key, field, more)
+    else
+      join_sample(key, field, more)
+    end
+  end
+end
+
+-- Adds what the call counted to the accounts of its queues.
 function stats.write(s)
-  for queue, counters in pairs(s.counters) do
-    if counters.closed then
-      require("lib.series").file(s, queue, counters.closed)
-    end
-    redis.call("SET", keys.current(queue), cmsgpack.pack(counters.account))
-    if not counters.known then
-      redis.call("ZADD", keys.queues(), "NX", s.now, queue)
-    end
+  for queue, sums in pairs(s.counters) do
+    write_account(s, queue, sums)
   end
 end
 

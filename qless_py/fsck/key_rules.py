@@ -15,6 +15,8 @@ from qless_py.fsck.space import Space, judged
 SERIES: Final[Mapping[str, str]] = MappingProxyType(
     {"queue:*:minutes": "minute", "queue:*:tens": "ten", "queue:*:days": "day"}
 )
+SAMPLES: Final = ("wait", "run")
+SAMPLE: Final = 3  # number, mean, sum of squared deviations
 QUEUE_DUTIES: Final = ("leases", "scheduled", "recurring", "pause")
 DUTIES: Final = ("retention", "sweep", "releases", "rewind")
 
@@ -147,8 +149,19 @@ def _readable_map(
 
 def account(space: Space, name: str) -> Rule:
     """Check the account of a queue's present minute."""
-    (value,) = yield [("GET", space.key("queue:*:now", name))]
-    return _readable_map(space, "queue:*:now", name, value, ("minute",))
+    (found,) = yield [("HMGET", space.key("queue:*:now", name), "minute", *SAMPLES)]
+    minute, *samples = found
+    if minute is None and samples == [None] * len(SAMPLES):
+        return []
+    shown = space.shown("queue:*:now", name)
+    if minute is None or not minute.isdigit():
+        return [Finding("malformed", shown, "without minute")]
+    try:
+        packed = [records.packed_value(one) for one in samples if one is not None]
+    except records.UnreadableError as error:
+        return [Finding("unreadable", shown, str(error))]
+    wrong = [one for one in packed if not isinstance(one, list) or len(one) != SAMPLE]
+    return [Finding("malformed", shown, f"{wrong[0]} is not a sample")] if wrong else []
 
 
 def series(space: Space, pattern: str, name: str, entry: bytes) -> Rule:

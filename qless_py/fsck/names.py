@@ -43,7 +43,7 @@ TYPES: Final[Mapping[str, str]] = MappingProxyType(
         "queue:*:running": "zset",
         "queue:*:recurring": "zset",
         "queue:*:wake": "zset",
-        "queue:*:now": "string",
+        "queue:*:now": "hash",
         "queue:*:minutes": "zset",
         "queue:*:tens": "zset",
         "queue:*:days": "zset",
