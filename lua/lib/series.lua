@@ -35,28 +35,15 @@ function series.join(a, b)
   return a
 end
 
--- The sum of a series between two numbers, both included; nil when there is nothing.
-function series.sum(key, low, high)
-  local total
-  for _, packed in ipairs(redis.call("ZRANGEBYSCORE", key, low, high, "LIMIT", 0, 1500)) do
-    total = series.join(total or {}, cmsgpack.unpack(packed))
-  end
-  return total
+-- The record of that number in a series, or nil.
+local function record_of(key, number)
+  local packed = redis.call("ZRANGEBYSCORE", key, number, number, "LIMIT", 0, 1)[1]
+  return packed and cmsgpack.unpack(packed)
 end
 
 local function replace(key, number, record)
   redis.call("ZREMRANGEBYSCORE", key, number, number)
   redis.call("ZADD", key, number, cmsgpack.pack(record))
-end
-
-local function file_ten(queue, ten)
-  local total = series.sum(keys.minutes(queue), ten * 10, ten * 10 + 9)
-  if total then
-    total.ten = ten
-    total.wait_slots, total.run_slots = nil, nil
-    replace(keys.tens(queue), ten, total)
-  end
-  redis.call("ZREMRANGEBYSCORE", keys.tens(queue), "-inf", ten - 2016)
 end
 
 function series.day_of(minute)
@@ -65,17 +52,7 @@ end
 
 -- The day's record without the present minute.
 function series.day(queue, day)
-  local packed = redis.call("ZRANGEBYSCORE", keys.days(queue), day, day, "LIMIT", 0, 1)[1]
-  return packed and cmsgpack.unpack(packed)
-end
-
-local function file_day(queue, closed)
-  local day = series.day_of(closed.minute)
-  local total = series.join(series.day(queue, day) or {}, closed)
-  total.day = day
-  replace(keys.days(queue), day, total)
-  local kept = tonumber(redis.call("HGET", keys.meta(), "config:stats-history") or 30)
-  redis.call("ZREMRANGEBYSCORE", keys.days(queue), "-inf", day - math.max(kept, 1))
+  return record_of(keys.days(queue), day)
 end
 
 -- The account of a queue's present minute as a record of the series, or nil.
@@ -97,18 +74,25 @@ function series.current(queue)
   return #flat > 0 and record or nil
 end
 
+-- Adds an account to the record of that number, and drops records too old to keep.
+local function file_into(key, unit, number, closed, oldest)
+  local total = series.join(record_of(key, number) or {}, closed)
+  total[unit] = number
+  replace(key, number, total)
+  redis.call("ZREMRANGEBYSCORE", key, "-inf", oldest)
+end
+
 -- Files the account of a minute that is over.
 function series.file(s, queue)
   local closed = series.current(queue)
   redis.call("DEL", keys.current(queue))
-  file_day(queue, closed)
+  local minute, today = closed.minute, series.day_of(stats.minute(s.now))
+  local kept = tonumber(redis.call("HGET", keys.meta(), "config:stats-history") or 30)
+  file_into(keys.days(queue), "day", series.day_of(minute), closed, today - math.max(kept, 1))
   closed.wait_slots, closed.run_slots = nil, nil
-  redis.call("ZADD", keys.minutes(queue), closed.minute, cmsgpack.pack(closed))
-  redis.call("ZREMRANGEBYSCORE", keys.minutes(queue), "-inf", stats.minute(s.now) - 1440)
-  local ten = math.floor(closed.minute / 10)
-  if ten ~= math.floor(stats.minute(s.now) / 10) then
-    file_ten(queue, ten)
-  end
+  file_into(keys.minutes(queue), "minute", minute, closed, stats.minute(s.now) - 1440)
+  file_into(keys.tens(queue), "ten", math.floor(minute / 10), closed,
+    math.floor(stats.minute(s.now) / 10) - 2016)
 end
 
 -- Begins the account of a new minute; files the one before, or lists a new queue.
@@ -133,8 +117,11 @@ function series.undo_failure(s, queue, failed_at)
   if today then
     return
   end
+  local counted = tonumber(redis.call("HGET", keys.current(queue), "minute"))
   local record = series.day(queue, day)
-  if record then
+  if counted and series.day_of(counted) == day then
+    redis.call("HINCRBY", keys.current(queue), "undone", 1)
+  elseif record then
     record.undone = (record.undone or 0) + 1
     replace(keys.days(queue), day, record)
   end

@@ -97,8 +97,8 @@ def judged(expectations: list[Expectation]) -> Rule:
 
 
 def is_there(reply: Any) -> bool:
-    """Tell whether a read found anything."""
-    return reply is not None and reply != 0
+    """Tell whether a read found anything; a score of zero is something."""
+    return reply is not None and (isinstance(reply, float) or reply != 0)
 
 
 def equals(wanted: Any) -> Fits:

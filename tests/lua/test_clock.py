@@ -1,0 +1,210 @@
+"""Whose clock rules, and what happens when it is set back; which schema is understood."""
+
+from __future__ import annotations
+
+import pytest
+
+from qless_py import scripts
+from qless_py.errors import BadArgumentError, ClockError, SchemaError
+from tests.conftest import Clock
+from tests.lua.conftest import Heard
+from tests.lua.steps import complete, counts, jids, job, ms, pop, put, state, take
+from tests.lua.test_retention import settle
+from tests.scripts import Scripts
+
+
+def on_server(call: Scripts, name: str, *args: object) -> object:
+    """Run a script by the clock of the server."""
+    return call(name, *args, now="")
+
+
+def notice(call: Scripts) -> None:
+    """Let one call notice that the clock was set back, and the next ones do what follows."""
+    call("tick")
+    settle(call)
+
+
+def test_the_first_write_decides_whose_clock_rules(call: Scripts) -> None:
+    put(call, "j")
+    with pytest.raises(ClockError, match="has a test clock"):
+        on_server(call, "put", "q", "k", "K", "{}", {})
+    with pytest.raises(ClockError):
+        on_server(call, "read/job", "j")
+    call.redis.flushall()
+    on_server(call, "put", "q", "j", "K", "{}", {})
+
+    with pytest.raises(ClockError, match="has a server clock"):
+        put(call, "k")
+    with pytest.raises(ClockError):
+        call("read/counts", "q")
+
+    assert on_server(call, "read/length", "q") == 1
+
+
+def test_reading_decides_nothing(call: Scripts) -> None:
+    assert call("read/length", "q") == 0
+    assert on_server(call, "read/length", "q") == 0
+
+    assert call.redis.dbsize() == 0
+
+
+def test_what_tells_the_clock_answers_whatever_clock_the_asker_has(call: Scripts) -> None:
+    assert set(call("read/meta")) == {"now"}
+    put(call, "j")
+
+    for meta in (call("read/meta"), on_server(call, "read/meta")):
+        assert isinstance(meta, dict)
+        assert (meta["schema"], meta["clock"], meta["time"]) == ("1", "test", ms(call))
+        assert meta["sequence"] >= 1
+
+
+def test_the_clock_of_the_server_gives_leases_of_their_length(call: Scripts) -> None:
+    on_server(call, "put", "q", "j", "K", "{}", {})
+    reply = on_server(call, "pop", ["q"], "w", 1, {})
+
+    assert isinstance(reply, dict)
+    (view,) = reply["jobs"]
+    assert view["expires_at"] == view["popped_at"] + 60_000
+    meta = on_server(call, "read/meta")
+    assert isinstance(meta, dict)
+    assert 0 <= meta["now"] - view["popped_at"] < 60_000
+
+
+@pytest.mark.parametrize("now", ["x", "nan", "inf", "-1", "1.5", "0x10", " 5", "99999999999999999"])
+def test_a_time_that_is_none_is_refused(call: Scripts, now: str) -> None:
+    with pytest.raises(BadArgumentError):
+        call("put", "q", "j", "K", "{}", {}, now=now)
+
+    assert call.redis.dbsize() == 0
+
+
+def test_time_begins_with_zero(call: Scripts, clock: Clock) -> None:
+    clock.now = 0
+    put(call, "j", delay=1000)
+    assert pop(call) == []
+    clock.now = 1
+
+    assert jids(pop(call)) == ["j"]
+
+
+def test_a_clock_that_is_behind_for_less_than_a_minute_is_taken_for_a_wobble(
+    call: Scripts, clock: Clock, heard: Heard
+) -> None:
+    put(call, "a")
+    latest = ms(call)
+    heard()
+    clock.advance(-60)
+
+    put(call, "b")
+    view = take(call)
+
+    assert job(call, "b")["put_at"] == latest
+    assert view["expires_at"] == latest + 60_000
+    assert call("read/meta")["time"] == latest
+    assert [text for _, text in heard()] == ["put b q"]
+
+
+def test_a_clock_that_was_set_back_for_good_is_believed_and_told(
+    call: Scripts, clock: Clock, heard: Heard
+) -> None:
+    put(call, "a")
+    heard()
+    clock.advance(-60.001)
+
+    put(call, "b")
+
+    assert job(call, "b")["put_at"] == ms(call)
+    assert call("read/meta")["time"] == ms(call)
+    assert [text.split()[0] for _, text in heard()] == ["put", "clock_set_back"]
+    clock.advance(1)
+    put(call, "c")
+    assert [text for _, text in heard()] == ["put c q"], "it is told once"
+
+
+def test_leases_are_cut_to_their_length_when_the_clock_is_set_back(
+    call: Scripts, clock: Clock
+) -> None:
+    call("config_set", "grace-period", "0")
+    call("config_set", "slow-heartbeat", "600")
+    put(call, "j")
+    put(call, "slow", "slow")
+    take(call)
+    take(call, "slow")
+    clock.advance(-3600)
+
+    notice(call)
+
+    assert job(call, "j")["expires_at"] == ms(call) + 60_000
+    assert job(call, "slow")["expires_at"] == ms(call) + 600_000
+    assert call("read/meta").keys() == {"schema", "clock", "time", "sequence", "now"}
+    clock.advance(60)
+    assert jids(pop(call)) == ["j"]
+
+
+def test_many_leases_are_cut_in_bounded_steps(call: Scripts, clock: Clock) -> None:
+    for i in range(230):
+        put(call, f"j{i}", f"q{i % 3}")
+    for queue in ("q0", "q1", "q2"):
+        pop(call, 100, queue)
+    clock.advance(-3600)
+
+    call("tick")
+
+    assert 4 < settle(call, 40) < 20
+    ends = {job(call, f"j{i}")["expires_at"] for i in range(230)}
+    assert max(ends) <= ms(call) + 60_000
+
+
+def test_an_owner_goes_on_after_the_clock_was_set_back(call: Scripts, clock: Clock) -> None:
+    put(call, "j")
+    view = take(call)
+    clock.advance(-3600)
+    notice(call)
+
+    assert call("heartbeat", "j", view["lease"], "") == ms(call) + 60_000
+    complete(call, view)
+
+    assert state(call, "j") == "complete"
+
+
+def test_pending_releases_do_not_wait_for_the_clock_to_catch_up(
+    call: Scripts, clock: Clock
+) -> None:
+    put(call, "parent", "p")
+    for i in range(150):
+        put(call, f"j{i}", depends=["parent"])
+    clock.advance(7200)
+    view = take(call, "p")
+    clock.advance(1)
+    complete(call, view)
+    clock.advance(-3600)
+
+    notice(call)
+
+    assert counts(call) == {"waiting": 150}
+
+
+def test_a_run_that_seems_to_end_before_it_began_took_no_time(call: Scripts, clock: Clock) -> None:
+    put(call, "j")
+    view = take(call)
+    clock.advance(-3600)
+
+    complete(call, view)
+
+    assert call("read/stats", "q", "")["run"]["mean"] == 0
+
+
+@pytest.mark.parametrize("name", [n for n in scripts.names() if n != "read/meta"])
+@pytest.mark.corrupts
+def test_a_keyspace_of_another_schema_is_refused_by_everything(call: Scripts, name: str) -> None:
+    put(call, "j")
+    call.redis.hset("{ql}:meta", "schema", "2")
+    arguments = {
+        "read/job": ["j"],
+        "put": ["q", "k", "K", "{}", {}],
+    }
+
+    with pytest.raises((SchemaError, BadArgumentError)) as refused:
+        call(name, *arguments.get(name, []))
+
+    assert name not in arguments or refused.type is SchemaError
