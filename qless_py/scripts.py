@@ -21,19 +21,6 @@ _ANY_REQUIRE = re.compile(r"""\brequire\s*[("']""")
 _FLAGS = re.compile(r"^-- Flags: (\S+)\s*$", re.MULTILINE)
 _SHEBANGS = {"none": "#!lua", "allow-oom": "#!lua flags=allow-oom"}
 _QUERY_SHEBANG = "#!lua flags=no-writes"
-_LATE = """\
-local lib_made = {{
-{room}}}
-local function require(lib_name)
-  local lib_module = lib_made[lib_name]
-  if lib_module then
-    return lib_module
-  end
-{loaders}
-  lib_made[lib_name] = lib_module
-  return lib_module
-end
-"""
 
 
 class ScriptError(QlessError):
@@ -108,11 +95,11 @@ class _Modules:
             }
             command = shake.without_unused_alias(shake.inline_keys(command, keys))
             before = "local namespace = KEYS[1]\n"
-        texts = shake.used(texts, command)
-        if not texts:
+        kept = shake.used(texts, command)
+        if not kept:
             return before + command
-        early = self._early(texts, command)
-        return before + shake.laid_out(texts, early, command, _LATE)
+        early = shake.parted(texts, command, self._early(kept, command))
+        return before + shake.laid_out(kept, early, command)
 
     def _early(self, texts: dict[str, str], command: str) -> list[str]:
         """Name the modules that every run of the command needs, each after what it requires."""

@@ -6,7 +6,7 @@ microseconds that a put may take. The rule is cautious: a name that occurs count
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 _CLOSING = ("end", "}", ")", "else", "until", "]")
@@ -16,6 +16,24 @@ _FIELD = re.compile(r"(?<![\w.:])([A-Za-z_]\w*)\.([A-Za-z_]\w*)")
 _REQUIRE = re.compile(r'require\("(lib(?:\.[a-z0-9_]+)+)"\)(?:\.([A-Za-z_]\w*))?')
 _ALIAS = re.compile(r'local ([A-Za-z_]\w*) = [^\n]*require\("(lib(?:\.[a-z0-9_]+)+)"\)(?!\.)')
 _LOCAL = re.compile(r"local (?:function )?([A-Za-z_]\w*(?:, [A-Za-z_]\w*)*)")
+
+_LATE = """\
+local lib_made, lib_rests = {{}}, {{}}
+local function require(lib_name)
+  local lib_module = lib_made[lib_name]
+  if lib_module then
+    return lib_module
+  end
+  local lib_left = lib_rests
+  lib_rests = {{}}
+  for lib_place = 1, #lib_left do
+    lib_left[lib_place]()
+  end
+{loaders}
+  lib_made[lib_name] = lib_module
+  return lib_module
+end
+"""
 
 ALL = "*"
 """Stands for every field of a module whose table is handed on as a value."""
@@ -115,7 +133,15 @@ class _Module:
 
     def text(self) -> str:
         """Give what is kept, the module's table made at once with room for its fields."""
-        kept = [chunk for chunk in self.chunks if chunk.kept]
+        return self._joined([chunk for chunk in self.chunks if chunk.kept])
+
+    def parted(self, now: "_Module") -> tuple[str, str]:
+        """Give what is kept in two: what another parse of the same text keeps too, and the rest."""
+        kept = [pair for pair in zip(self.chunks, now.chunks, strict=True) if pair[0].kept]
+        rest = [chunk.text for chunk, early in kept if not early.kept]
+        return self._joined([chunk for chunk, early in kept if early.kept]), "".join(rest)
+
+    def _joined(self, kept: list[_Chunk]) -> str:
         own = f"{self.name}."
         fields = sorted(
             name.removeprefix(own)
@@ -183,25 +209,28 @@ def without_unused_alias(text: str) -> str:
     return text.replace('local keys = require("lib.keys")\n', "")
 
 
-def laid_out(texts: dict[str, str], early: list[str], command: str, late: str) -> str:
+def laid_out(texts: dict[str, str], early: dict[str, tuple[str, str]], command: str) -> str:
     """Join modules and command into one text.
 
     Modules that every run needs stand open at the top, as blocks that leave one local each; the
-    others are made inside one function when they are first required, and cost nothing before.
+    others are made inside one function when they are first required, and cost nothing before. So
+    is the rest of the open ones, what only those others reach.
     """
-    rest = [lib for lib in texts if lib not in early]
-    names = ", ".join(_local(lib) for lib in early)
-    parts = [f"local {names}\n"] if early else []
-    if rest:
-        room = "".join(f'["{lib}"] = false,\n' for lib in rest)
+    late = [lib for lib in texts if lib not in early]
+    parts = [f"local {', '.join(map(_local, early))}\n"] if early else []
+    if late:
         loaders = "".join(
             f'{"else" if place else ""}if lib_name == "{lib}" then\n'
             f"lib_module = (function()\n{_direct(texts[lib], early)}end)()\n"
-            for place, lib in enumerate(rest)
+            for place, lib in enumerate(late)
         )
-        parts.append(late.format(room=room, loaders=f"{loaders}end"))
-    for lib in early:
-        body = re.sub(r"^return ", f"{_local(lib)} = ", texts[lib], flags=re.MULTILINE)
+        parts.append(_LATE.format(loaders=f"{loaders}end"))
+    rests = 0
+    for lib, (first, rest) in early.items():
+        body = re.sub(r"^return ", f"{_local(lib)} = ", first, flags=re.MULTILINE)
+        if rest:
+            rests += 1
+            body += f"lib_rests[{rests}] = function()\n{rest}end\n"
         parts.append(f"do\n{_direct(body, early)}end\n")
     parts.append(_direct(command, early))
     return "".join(parts)
@@ -211,7 +240,7 @@ def _local(lib: str) -> str:
     return lib.replace(".", "_")
 
 
-def _direct(text: str, early: list[str]) -> str:
+def _direct(text: str, early: Mapping[str, object]) -> str:
     """Let a text name the modules at the top instead of requiring them."""
     return re.sub(
         r'require\("(lib(?:\.[a-z0-9_]+)+)"\)',
@@ -236,15 +265,29 @@ def used(modules: dict[str, str], command: str) -> dict[str, str]:
     The sources follow the layout of this project: two spaces, one statement to a line, no long
     strings, and a module is a table that the last line returns.
     """
+    reached = _reached(modules, command)
+    return {name: text for name, module in reached.items() if (text := module.text())}
+
+
+def parted(modules: dict[str, str], command: str, early: list[str]) -> dict[str, tuple[str, str]]:
+    """Give what is used of these modules in two: what is reached through them alone, the rest."""
+    whole, now = _reached(modules, command), _reached(modules, command, early)
+    return {name: whole[name].parted(now[name]) for name in early}
+
+
+def _reached(
+    modules: dict[str, str], command: str, only: Collection[str] | None = None
+) -> dict[str, _Module]:
+    """Mark what is kept of each module; with `only`, as if the others were not there."""
     parsed = {name: _Module(text) for name, text in modules.items()}
     entry = _Module(command)
-    pending: list[Use] = []
+    pending: list[Use] = [(name, NONE) for name in only or ()]
     for chunk in entry.chunks:
         pending.extend(entry._keep(chunk, []))  # noqa: SLF001 - the command is kept whole
     seen: set[Use] = set()
     while pending:
         use = pending.pop()
-        if use not in seen:
+        if use not in seen and (only is None or use[0] in only):
             seen.add(use)
             pending.extend(parsed[use[0]].reach(use[1]))
-    return {name: text for name, module in parsed.items() if (text := module.text())}
+    return parsed

@@ -90,6 +90,45 @@ return used
     assert "not reached" not in script.text
 
 
+def test_what_only_a_late_module_reaches_is_made_when_that_is_required(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        lib__used="""\
+local used = {}
+local word = "early"
+local ending = "!"
+function used.one()
+  return word
+end
+local function both()
+  return word .. ending
+end
+function used.other()
+  return both()
+end
+return used
+""",
+        lib__late="""\
+local used = require("lib.used")
+local late = { made = used.other() }
+return late
+""",
+        read__job="""\
+local used = require("lib.used")
+print(used.one())
+local function later()
+  return require("lib.late").made
+end
+print(later(), later())
+""",
+    )
+
+    script = scripts.assemble(tmp_path, "read/job")
+
+    assert run(script) == "early\nearly!\tearly!\n"
+    assert "  return both()" in script.text.split("lib_rests[1] = ")[1]
+
+
 def test_the_flags_of_the_header_become_the_first_line(tmp_path: Path) -> None:
     write(
         tmp_path,
