@@ -16,13 +16,17 @@ local function loser(job, spec)
   return nil
 end
 
+-- A result that dependents still need is left to them.
 local function drop_traces(job)
   local record = job.record
-  if record.has_result or record.has_progress then
-    redis.call("DEL", keys.result(job.jid), keys.progress(job.jid))
+  if record.has_result and redis.call("EXISTS", keys.holds(job.jid)) == 0 then
+    redis.call("DEL", keys.result(job.jid))
+  end
+  if record.has_progress then
+    redis.call("DEL", keys.progress(job.jid))
   end
   if record.followups then
-    redis.call("DEL", keys.followups(job.jid))
+    redis.call("UNLINK", keys.followups(job.jid))
   end
   record.has_result, record.has_progress, record.followups = nil, nil, nil
   record.crashes, record.left, record.order, record.due = nil, nil, nil, nil

@@ -9,6 +9,9 @@ local stats = require("lib.stats")
 local retention = {}
 
 local MONTH = 2592000
+-- Milliseconds for which batches and marks of tracking are kept at least, however short finished
+-- jobs are: a batch is opened before it has members.
+local DAY = 86400000
 
 -- Deletes completed jobs that are too old or too many, oldest first; returns what is left of
 -- the budget. The two texts are the options jobs-history and jobs-history-count.
@@ -114,7 +117,7 @@ end
 function retention.sweep(s, budget)
   local config = redis.call("HMGET", keys.meta(), "config:jobs-history",
     "config:jobs-history-count", "config:max-worker-age", "config:stats-history")
-  local age = math.max(tonumber(config[1] or MONTH) * 1000, 0)
+  local age = math.max(tonumber(config[1] or MONTH) * 1000, DAY)
   local least = retention.complete(s, config[1], config[2], budget)
   least = math.min(least, drop_scores(keys.tombstones(), s.now, budget))
   least = math.min(least, drop_scores(keys.dead(), s.now - 3600000, budget))

@@ -235,8 +235,8 @@ def test_an_ignored_put_does_not_join(call: Scripts) -> None:
     assert batch(call) == {"state": "open"}
 
 
-def owner_of(call: Scripts, **put_options: object) -> View:
-    put(call, "owner", "o", **put_options)
+def owner_of(call: Scripts) -> View:
+    put(call, "owner", "o")
     view = take(call, "o")
     open_batch(call, owner="owner", lease=view["lease"])
     return view

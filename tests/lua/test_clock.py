@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from qless_py import scripts
@@ -199,7 +201,7 @@ def test_a_run_that_seems_to_end_before_it_began_took_no_time(call: Scripts, clo
 def test_a_keyspace_of_another_schema_is_refused_by_everything(call: Scripts, name: str) -> None:
     put(call, "j")
     call.redis.hset("{ql}:meta", "schema", "2")
-    arguments = {
+    arguments: dict[str, list[Any]] = {
         "read/job": ["j"],
         "put": ["q", "k", "K", "{}", {}],
     }

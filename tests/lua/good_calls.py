@@ -1,0 +1,62 @@
+"""For every transition one call that succeeds in the namespace of tests/population.py."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.population import lease_of
+from tests.scripts import Scripts
+
+
+def good_calls(call: Scripts) -> dict[str, list[Any]]:
+    """Give the arguments of each transition, request aside; each changes something."""
+    held = ["runs", lease_of(call, "runs")]
+    spec = {"jid": "new", "klass": "K"}
+    unique = {"key": "n", "scope": "queued"}
+    callback = {"queue": "work", "jid": "cb", "klass": "K", "data": 1}
+    follow_up = {**spec, "queue": "after"}
+    return {
+        "put": ["work", "new", "K", "{}", {"tags": ["x"], "unique": unique}],
+        "put_many": ["work", [spec, {"jid": "more", "klass": "K", "depends": ["new"]}], "{}", "{}"],
+        "requeue": ["other", "plain", "", "", {"priority": 3}],
+        "pop": [["work", "stopped"], "worker", "3", {"nonce": "n2"}],
+        "tick": [],
+        "heartbeat": [*held, "new data"],
+        "heartbeat_many": [[held, ["nobody", "1.n"]]],
+        "complete": [*held, "", "result", {"jobs": [follow_up]}, "{}"],
+        "complete_many": [[held, ["nobody", "1.n"]], "result", ""],
+        "fail": [*held, "group", "message", ""],
+        "retry": [*held, "1000", {"group": "g", "message": "m"}],
+        "release": held,
+        "snooze": [*held, "5000"],
+        "timeout": [["runs"]],
+        "force_finish": ["parent", "result"],
+        "cancel": [["plain", "tracked"]],
+        "unfail": ["work", "group", "1"],
+        "depends_on": ["child", ["plain"], {}],
+        "depends_off": ["child", ["parent"]],
+        "tag": ["plain", ["t"]],
+        "untag": ["plain", ["x"]],
+        "track": ["plain"],
+        "untrack": ["tracked"],
+        "priority": ["plain", "5"],
+        "log": ["plain", "", "noted", "data"],
+        "progress": [*held, "more"],
+        "pause": [["work"], {"reason": "r"}],
+        "unpause": [["stopped"]],
+        "recur": ["work", "often", "K", "{}", "60000", "0", {"backlog": 1}],
+        "recur_update": ["tick", "[]", {"interval": 5000}],
+        "recur_run": ["tick"],
+        "recur_cancel": ["tick"],
+        "config_set": ["heartbeat", "30"],
+        "config_unset": ["heartbeat"],
+        "worker_register": ["another", "n3", "info"],
+        "worker_beat": ["another", "info"],
+        "worker_deregister": [["worker"]],
+        "worker_died": ["worker", "n", "runs", "killed"],
+        "queue_forget": [["work"]],
+        "batch_open": ["b", {"on_complete": callback}, "{}"],
+        "batch_add": ["batch", ["plain"]],
+        "batch_close": ["batch"],
+        "repair": ["job", "plain", "", ""],
+    }  # fmt: skip
