@@ -1,0 +1,181 @@
+"""For every error that a script's header names, a call that gets it.
+
+The calls are made in the namespace of tests/population.py with a limit on the size of data.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+LIMIT = 2000
+LARGE = "d" * (LIMIT + 1)
+LOST = "1.lost"
+UNIQUE = {"unique": {"key": "k", "scope": "queued"}, "unique_conflict": "raise"}
+
+Refusals = dict[str, dict[str, list[Any]]]
+
+
+def of_puts() -> Refusals:
+    """Give the refusals of what takes the options of a put."""
+    options: dict[str, dict[str, Any]] = {
+        "BADARG": {"priority": "high"},
+        "EXISTS": UNIQUE,
+        "CYCLE": {"depends": ["heir"]},
+        "NOBATCH": {"batch": "nobatch"},
+        "BATCHCLOSED": {"batch": "closed"},
+        "NOJOB": {"parent": "nobody", "lease": LOST},
+        "LOSTLEASE": {"parent": "runs", "lease": LOST},
+        "FINISHED": {"parent": "ends", "lease": LOST},
+    }
+
+    def put(given: dict[str, Any], data: str = "{}") -> list[Any]:
+        return ["work", "parent", "K", data, given]
+
+    def put_many(given: dict[str, Any], data: str = "{}") -> list[Any]:
+        return ["work", [{"jid": "parent", "klass": "K", **given}], data]
+
+    requeue: dict[str, list[Any]] = {code: put(given) for code, given in options.items()}
+    requeue["NOJOB"] = ["work", "nobody", "K", "{}", {}]
+    return {
+        "put": {code: put(given) for code, given in options.items()} | {"TOOLARGE": put({}, LARGE)},
+        "put_many": {code: put_many(given) for code, given in options.items()}
+        | {"TOOLARGE": put_many({}, LARGE)},
+        "requeue": requeue | {"TOOLARGE": put({}, LARGE)},
+    }
+
+
+def of_holders(lease: str) -> Refusals:
+    """Give the refusals of what a worker does with its job."""
+    more: dict[str, list[Any]] = {
+        "heartbeat": [""],
+        "complete": ["", "", {}],
+        "fail": ["g", "m", ""],
+        "retry": ["0", {}],
+        "release": [],
+        "snooze": ["5"],
+        "progress": ["half"],
+        "log": ["said", ""],
+    }
+    found: Refusals = {
+        verb: {
+            "NOJOB": ["nobody", LOST, *rest],
+            "LOSTLEASE": ["runs", LOST, *rest],
+            "FINISHED": ["ends", LOST, *rest],
+            "BADARG": ["a b", LOST, *rest],
+        }
+        for verb, rest in more.items()
+    }
+    runs = ["runs", lease]
+    job = {"jid": "new", "klass": "K", "queue": "work"}
+    found["complete"] |= {
+        "TOOLARGE": [*runs, "", LARGE, {}],
+        "CYCLE": [*runs, "", "", {"next": {"queue": "work", "depends": ["runs"]}}],
+        "NOBATCH": [*runs, "", "", {"jobs": [{**job, "batch": "nobatch"}]}, "{}"],
+        "BATCHCLOSED": [*runs, "", "", {"jobs": [{**job, "batch": "closed"}]}, "{}"],
+    }
+    found["heartbeat"]["TOOLARGE"] = [*runs, LARGE]
+    found["fail"]["TOOLARGE"] = [*runs, "g", "m", LARGE]
+    found["progress"]["TOOLARGE"] = [*runs, LARGE]
+    found["log"]["TOOLARGE"] = [*runs, "said", LARGE]
+    found["complete_many"] = {"BADARG": [[["runs"]], ""], "TOOLARGE": [[runs], LARGE]}
+    found["heartbeat_many"] = {"BADARG": [[["runs"]]]}
+    return found
+
+
+def of_jobs() -> Refusals:
+    """Give the refusals of what anybody may do with jobs."""
+    return {
+        "timeout": {"BADARG": [[]], "NOJOB": [["nobody"]], "WRONGSTATE": [["plain"]]},
+        "force_finish": {
+            "BADARG": ["a b", ""],
+            "TOOLARGE": ["plain", LARGE],
+            "NOJOB": ["nobody", ""],
+            "FINISHED": ["ends", ""],
+        },
+        "cancel": {"BADARG": [[]], "HASDEPENDENTS": [["parent"]]},
+        "unfail": {"BADARG": ["work", "group", "0"]},
+        "depends_on": {
+            "BADARG": ["child", [], {}],
+            "NOJOB": ["nobody", ["plain"], {}],
+            "WRONGSTATE": ["plain", ["parent"], {}],
+            "CYCLE": ["child", ["child"], {}],
+        },
+        "depends_off": {
+            "BADARG": ["child", [1]],
+            "NOJOB": ["nobody", []],
+            "WRONGSTATE": ["plain", []],
+        },
+        "tag": {"BADARG": ["plain", ["a b"]], "NOJOB": ["nobody", ["t"]]},
+        "untag": {"BADARG": ["plain", ["a b"]], "NOJOB": ["nobody", ["t"]]},
+        "track": {"BADARG": ["a b"], "NOJOB": ["nobody"]},
+        "untrack": {"BADARG": ["a b"], "NOJOB": ["nobody"]},
+        "priority": {"BADARG": ["plain", "high"], "NOJOB": ["nobody", "1"]},
+    }
+
+
+def of_the_rest() -> Refusals:
+    """Give the refusals of queues, workers, batches, settings and recurring jobs."""
+    callback = {"queue": "work", "jid": "cb", "klass": "K", "data": 1}
+    return {
+        "pop": {"BADARG": [["work"], "w", "0", {}], "DEADWORKER": [["work"], "w", "1", _DEAD]},
+        "tick": {"BADARG": []},
+        "pause": {"BADARG": [["work"], {"until": -1}]},
+        "unpause": {"BADARG": [[]]},
+        "queue_forget": {"BADARG": [["a b"]]},
+        "config_set": {"BADARG": ["a b", "x"], "BADCONFIG": ["heartbeat", "never"]},
+        "config_unset": {"BADARG": ["a b"]},
+        "worker_register": {"BADARG": ["a b", "n", ""], "DEADWORKER": ["w", "dead", ""]},
+        "worker_beat": {"BADARG": ["a b", ""]},
+        "worker_deregister": {"BADARG": [["a b"]]},
+        "worker_died": {"BADARG": ["w", "", "", ""]},
+        "recur": {
+            "BADARG": ["work", "often", "K", "{}", "0", "0", {}],
+            "TOOLARGE": ["work", "often", "K", LARGE, "1000", "0", {}],
+            "EXISTS": ["work", "plain", "K", "{}", "1000", "0", {}],
+        },
+        "recur_update": {
+            "BADARG": ["tick", "", {"interval": 0}],
+            "TOOLARGE": ["tick", LARGE, {}],
+            "NOJOB": ["plain", "", {}],
+        },
+        "recur_run": {"BADARG": ["a b"], "NOJOB": ["plain"]},
+        "recur_cancel": {"BADARG": ["a b"]},
+        "batch_open": {
+            "BADARG": ["b", {"on_success": 5}],
+            "TOOLARGE": ["b", {"on_success": callback}, LARGE],
+            "EXISTS": ["batch", {}],
+            "NOJOB": ["b", {"owner": "nobody", "lease": LOST}],
+            "LOSTLEASE": ["b", {"owner": "runs", "lease": LOST}],
+            "FINISHED": ["b", {"owner": "ends", "lease": LOST}],
+        },
+        "batch_add": {
+            "BADARG": ["batch", []],
+            "NOBATCH": ["nobatch", ["plain"]],
+            "BATCHCLOSED": ["closed", ["plain"]],
+            "NOJOB": ["batch", ["nobody"]],
+            "WRONGSTATE": ["batch", ["fails"]],
+        },
+        "batch_close": {"BADARG": ["a b"], "NOBATCH": ["nobatch"]},
+        "repair": {"BADARG": ["everything", "plain", "", ""]},
+    }
+
+
+_DEAD = {"nonce": "dead"}
+
+
+def of_queries() -> Refusals:
+    """Give the refusals of queries: a page that is none, a name that is none."""
+    wrong: dict[str, list[Any]] = {
+        "job": ["a b"], "jobs": [["a b"]], "state": ["dreaming", "work", 0, 1],
+        "tagged": ["a b", 0, 1], "tags": [-1, 1, 1], "failed": ["", 0, 1], "groups": [0, 1001],
+        "peek": ["work", 0, 101], "counts": ["a b"], "queues": [0, 1001], "tracked": [0, 101],
+        "workers": [0, 1001], "worker": ["a b", 0, 1], "stats": ["work", "x"],
+        "series": ["work", 0, 1, "hour"], "recurring": ["work", 0, 101], "config": [], "meta": [],
+        "length": ["a b"], "batch": ["a b"], "request": ["x"], "results": [["a b"]],
+    }  # fmt: skip
+    return {f"read/{name}": {"BADARG": arguments} for name, arguments in wrong.items()}
+
+
+def refusals(lease: str) -> Refusals:
+    """Give them all; `lease` holds the job `runs`."""
+    return of_puts() | of_holders(lease) | of_jobs() | of_the_rest() | of_queries()
