@@ -1,5 +1,6 @@
 -- series(now, queue, from, to, resolution) -> list of records
--- Lists what a queue did per minute or per ten minutes, between two instants.
+-- Lists what a queue did per minute or per ten minutes, between two instants: maps with minute or
+-- ten, numbers, wait and run, and wait_buckets and run_buckets; what is 0 or empty may be missing.
 -- Errors: BADARG
 -- Events: none
 
@@ -12,6 +13,6 @@ check.name("queue", queue)
 local low = check.integer("from", from, 0, 2 ^ 52)
 local high = check.integer("to", to, 0, 2 ^ 52)
 check.one_of("resolution", resolution, report.RESOLUTIONS)
-local s = session.read(now)
+session.read(now)
 
-return cmsgpack.pack(report.series(s, queue, low, high, resolution))
+return report.series(queue, low, high, resolution)

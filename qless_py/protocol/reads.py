@@ -160,10 +160,14 @@ def series(queue: str, start: int, end: int, resolution: str) -> Call[list[dict[
 
 
 def _series(reply: bytes | None) -> list[dict[str, Any]]:
-    rows = [dict(row) for row in unpack(reply)]
-    for row in rows:
-        row.update(wait=numbered(row.get("wait")), run=numbered(row.get("run")))
-    return rows
+    return [_counted(dict(record)) for record in unpack(reply)]
+
+
+def _counted(record: dict[str, Any]) -> dict[str, Any]:
+    """Give a filed record the instant at which it begins, and its histograms their short names."""
+    at = record["ten"] * 600_000 if "ten" in record else record["minute"] * 60_000
+    histograms = {kind: numbered(record.get(f"{kind}_buckets")) for kind in ("wait", "run")}
+    return {**record, "at": at, **histograms}
 
 
 def recurring(

@@ -12,6 +12,7 @@ from tests.lua.steps import complete, fail, pop, put, take
 from tests.scripts import Scripts
 
 DAY = 86_400
+COUNTERS = ("put", "popped", "completed", "failed", "retried", "stalled", "depth", "head_age")
 
 
 def stats(call: Scripts, queue: str = "q", days_ago: int = 0) -> dict[str, Any]:
@@ -21,10 +22,15 @@ def stats(call: Scripts, queue: str = "q", days_ago: int = 0) -> dict[str, Any]:
 
 def series(call: Scripts, resolution: str = "minute", queue: str = "q") -> list[dict[str, Any]]:
     now = round(call.clock() * 1000)
-    rows: list[dict[str, Any]] = call(
-        "read/series", queue, max(now - 20 * DAY * 1000, 0), now, resolution
-    )
-    return rows
+    rows = call("read/series", queue, max(now - 20 * DAY * 1000, 0), now, resolution)
+    return [row(record) for record in rows]
+
+
+def row(record: dict[str, Any]) -> dict[str, Any]:
+    """Give a filed record its instant, its histograms, and what is missing because it is 0."""
+    at = record["ten"] * 600_000 if "ten" in record else record["minute"] * 60_000
+    buckets = {kind: record.get(f"{kind}_buckets") or {} for kind in ("wait", "run")}
+    return {**dict.fromkeys(COUNTERS, 0), **record, "at": at, **buckets}
 
 
 def column(rows: list[dict[str, Any]], name: str) -> list[int]:
