@@ -21,21 +21,29 @@ end
 local job = lease_lib.load(jid, lease)
 check.data(s, data)
 check.data(s, result)
-local parents = given.next and require("lib.advance").check(s, job, given.next)
 s.planned = { [jid] = true }
 s.ending, s.yields = not given.next and jid or nil, true
 local plans = {}
 if #specs > 0 then
   plans = require("lib.many").check(s, specs, { unpack(ARGV, 8) }, { on_conflict = "ignore" })
 end
+-- The next queue may wait for what the job leaves behind, so that is planned first.
+local parents = given.next and require("lib.advance").check(s, job, given.next)
 
 completion.leave(s, job, data, result)
+local function put_follow_ups()
+  return #plans > 0 and require("lib.many").apply(s, plans) or {}
+end
+
+local put
 if given.next then
   require("lib.advance").run(s, job, given.next, parents)
+  put = put_follow_ups()
 else
+  -- The end closes the batches that the job owns, which may take these jobs too.
+  put = put_follow_ups()
   completion.finish(s, job)
 end
-local put = #plans > 0 and require("lib.many").apply(s, plans) or {}
 completion.after(s, 1)
 
 return session.close(s, { state = job.record.state, jobs = put })

@@ -41,12 +41,18 @@ local function replaceable(holder)
   return state and state ~= "running" and state ~= "complete"
 end
 
+-- Whether the holder gives its key up by the same call, which completes it (s.ending).
+local function is_ending(s, holder)
+  return holder and holder.jid == s.ending and holder.record.unique.scope ~= "window"
+end
+
 -- Who holds the unique key now, or will by an earlier put of the same call.
 local function key_holder(s, spec)
   local key = spec.unique.key
   local claims = s.claims or {}
   s.claims = claims
   local holder = claims[key] or require("lib.unique").holder(s, key)
+  holder = not is_ending(s, holder) and holder or nil
   claims[key] = holder or { jid = spec.jid }
   return holder
 end
