@@ -96,7 +96,7 @@ function dependencies.link(s, job, parents, policy)
     if score == 1 then
       local found = job_lib.find(parent)
       if found and found.record.state == "failed" then
-        dependencies.register(s, parent, "failed")
+        dependencies.enlist(s, { parent = parent, reason = "failed", jid = jid })
       end
     end
   end

@@ -61,7 +61,7 @@ local kinds = {
   end,
   releases = function(s, _, budget)
     require("lib.releases").drain(s, budget)
-    return earliest(keys.releases())
+    return redis.call("EXISTS", keys.releases()) == 1 and s.now or nil
   end,
   sweep = function(s, _, budget)
     return s.now + (require("lib.retention").sweep(s, budget) > 0 and 60000 or 0)

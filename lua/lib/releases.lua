@@ -121,19 +121,32 @@ local function apply_policies(s, jids, record)
   return applied
 end
 
+local function has_failed(jid)
+  local job = job_lib.find(jid)
+  return job and job.record.state == "failed"
+end
+
+-- The next dependents that do not wait, as long as the parent is failed.
+local function next_of(record, budget)
+  if not has_failed(record.parent) then
+    return {}
+  end
+  return redis.call("ZRANGEBYSCORE", keys.dependents(record.parent), 1, 1,
+    "LIMIT", record.at or 0, budget)
+end
+
 -- Goes through the dependents of a failed job that do not wait, while it is failed. Those that
 -- fail with it stay in the list, so the token remembers how far it has come; as others may leave
 -- the list meanwhile, a round that found something to do is followed by another.
 local function drain_failed(s, token, record, budget)
   local key = keys.dependents(record.parent)
-  local parent = job_lib.find(record.parent)
-  local jids = {}
-  if parent and parent.record.state == "failed" then
-    jids = redis.call("ZRANGEBYSCORE", key, 1, 1, "LIMIT", record.at or 0, budget)
-  end
+  local jids = next_of(record, budget)
   local before = redis.call("ZCARD", key)
-  record.applied = (record.applied or 0) + apply_policies(s, jids, record)
-  record.at = (record.at or 0) + #jids - (before - redis.call("ZCARD", key))
+  -- Who left since the last step has moved others to ranks that were looked at already.
+  local moved = (record.size or before) ~= before and 1 or 0
+  record.applied = (record.applied or 0) + apply_policies(s, jids, record) + moved
+  record.size = redis.call("ZCARD", key)
+  record.at = (record.at or 0) + #jids - (before - record.size)
   if #jids < budget and record.applied == 0 then
     done(token, record)
     return #jids + 1
@@ -142,6 +155,16 @@ local function drain_failed(s, token, record, budget)
   end
   redis.call("SET", keys.release(token), cmsgpack.pack(record))
   return #jids + 1
+end
+
+-- Treats the one dependent that came when its parent had failed already.
+local function drain_late(s, token, record)
+  local score = redis.call("ZSCORE", keys.dependents(record.parent), record.jid)
+  if score == "1" and has_failed(record.parent) then
+    apply_policies(s, { record.jid }, record)
+  end
+  done(token, record)
+  return 1
 end
 
 local function drain_batch(s, token, record)
@@ -156,7 +179,9 @@ end
 local drains = {
   complete = drain_renamed,
   canceled = drain_renamed,
-  failed = drain_failed,
+  failed = function(s, token, record, budget)
+    return (record.jid and drain_late or drain_failed)(s, token, record, budget)
+  end,
   batch = drain_batch,
 }
 

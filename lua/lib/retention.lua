@@ -81,10 +81,20 @@ local function drop_tracked(s, age, budget)
   return budget - #jids
 end
 
+-- Whether nothing can come of a batch any more: its call-backs are put, nobody can add to it.
+local function is_over(name)
+  if redis.call("EXISTS", keys.members(name)) == 1
+    or redis.call("EXISTS", keys.releases()) == 1 then
+    return false
+  end
+  local state = redis.call("HMGET", keys.batch(name), "finished_at", "owner")
+  return state[1] or not state[2] or redis.call("EXISTS", keys.job(state[2])) == 0
+end
+
 local function drop_batches(s, age, budget)
   local names = old(keys.batches(), s.now - age, budget)
   for _, name in ipairs(names) do
-    if redis.call("EXISTS", keys.members(name)) == 0 then
+    if is_over(name) then
       redis.call("DEL", keys.batch(name))
       redis.call("ZREM", keys.batches(), name)
     else
