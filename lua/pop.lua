@@ -28,13 +28,13 @@ for _, name in ipairs(names) do
 end
 local s, again = session.open(now, request, unpack(fields))
 if again then
-  return again
+  return require("lib.recall").reply(again)
 end
 if nonce and redis.call("ZSCORE", keys.dead(), nonce) then
   errors.raise("DEADWORKER", "The death of " .. nonce .. " was reported already")
 end
 
-local found, wake = {}, {}
+local found, wake, held = {}, {}, {}
 
 local function take(i, name)
   wake[i] = keys.wake(name)
@@ -44,7 +44,7 @@ local function take(i, name)
   if #found < wanted then
     local length = lease.length(s.meta[8 + 2 * i], s.meta[8])
     handout.take(s, name, wanted - #found,
-      { worker = worker, nonce = nonce or "-", length = length }, found)
+      { worker = worker, nonce = nonce or "-", length = length, held = held }, found)
   end
   -- The marker that woke this worker is gone; while work is left another worker is woken.
   if #found == wanted and redis.call("EXISTS", keys.waiting(name)) == 1 then
@@ -58,4 +58,8 @@ for i, name in ipairs(names) do
   take(i, name)
 end
 
-return session.close(s, { jobs = found, next = due, more = due == 0, wake = wake })
+local reply = { jobs = found, next = due, more = due == 0, wake = wake }
+-- The jobs may be large, so a resend reads them again.
+local memory = #held > 0 and { held = held, next = due, more = due == 0, wake = wake }
+
+return session.close(s, reply, memory)

@@ -36,7 +36,8 @@ local function start(s, job, to)
   events.tracked(s, "popped", job)
 end
 
--- Hands out at most `count` jobs of one queue; appends their views to `found`.
+-- Hands out at most `count` jobs of one queue; appends their views to `found`, and their jids and
+-- leases to `to.held`.
 function handout.take(s, queue, count, to, found)
   local expires_at = s.now + to.length
   local values, leases = {}, {}
@@ -47,6 +48,7 @@ function handout.take(s, queue, count, to, found)
       values[#values + 1], values[#values + 2] = keys.job(job.jid), value
       leases[#leases + 1], leases[#leases + 2] = expires_at, job.jid
       found[#found + 1] = view.brief(job, value, expires_at)
+      to.held[#to.held + 1] = { job.jid, job.record.lease }
     end
   end
   if #values == 0 then

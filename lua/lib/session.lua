@@ -24,7 +24,7 @@ end
 -- The memory of a request is its sequence, a colon, and the reply.
 local function recall(value)
   if not value then
-    return 0
+    return -1
   end
   local colon = string.find(value, ":", 1, true)
   return tonumber(string.sub(value, 1, colon - 1)), string.sub(value, colon + 1)
@@ -125,8 +125,9 @@ local function write_meta(s)
   redis.call("ZADD", keys.due(), "NX", s.now + 60000, "sweep")
 end
 
--- Ends the call: counters, clock, memory of the reply, then the events.
-function session.close(s, reply)
+-- Ends the call: counters, clock, memory of the reply, then the events. `memory`, if given, is
+-- remembered in place of a large reply, by a script that can make the reply anew from it.
+function session.close(s, reply, memory)
   if s.rewound then
     require("lib.rewind").begin(s)
   end
@@ -136,7 +137,8 @@ function session.close(s, reply)
   write_meta(s)
   local packed = cmsgpack.pack(reply)
   if s.slot then
-    redis.call("SET", s.slot, s.request .. ":" .. packed, "PX", limits.reply)
+    local kept = memory and cmsgpack.pack(memory) or packed
+    redis.call("SET", s.slot, s.request .. ":" .. kept, "PX", limits.reply)
   end
   local messages = s.messages
   for i = 1, #messages, 2 do
