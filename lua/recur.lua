@@ -49,7 +49,7 @@ local self = {
     count = before and before.record.count or 0,
   },
 }
-recurrence.set_slot(self, s.now + first)
+recurrence.set_slot(s, self, s.now + first)
 recurrence.save(self)
 redis.call("ZADD", keys.queues(), "NX", s.now, queue)
 

@@ -29,7 +29,7 @@ if data ~= "" then
 end
 redis.call("ZREM", keys.slots(record.queue), jid)
 slot = recurrence.change(s, self, given, slot)
-recurrence.set_slot(self, slot)
+recurrence.set_slot(s, self, slot)
 recurrence.save(self)
 redis.call("ZADD", keys.queues(), "NX", s.now, record.queue)
 

@@ -77,7 +77,7 @@ function recurrence.save(self)
 end
 
 -- Sets the next slot; a paused one keeps it in its record and is never due.
-function recurrence.set_slot(self, slot)
+function recurrence.set_slot(s, self, slot)
   local record = self.record
   if record.paused then
     record.slot = slot
@@ -87,6 +87,9 @@ function recurrence.set_slot(self, slot)
   record.slot = nil
   redis.call("ZADD", keys.slots(record.queue), slot, self.jid)
   queue_lib.due("recurring:" .. record.queue, slot)
+  if slot - s.now < 2000 then
+    queue_lib.wake(record.queue)
+  end
 end
 
 -- The next slot, also of a paused one.
