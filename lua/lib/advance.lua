@@ -32,7 +32,7 @@ function advance.run(s, job, options, parents)
   record.generation = session.next(s)
   job_lib.note(job, s, "put", { queue = name })
   if record.followups then
-    redis.call("DEL", keys.followups(job.jid))
+    redis.call("UNLINK", keys.followups(job.jid))
     record.followups = nil
   end
   local delay = options.delay or 0

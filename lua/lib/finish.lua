@@ -14,7 +14,7 @@ function finish.settle(s, job, outcome)
     require("lib.batches").leave(s, job, outcome)
   end
   if record.followups then
-    redis.call("DEL", keys.followups(jid))
+    redis.call("UNLINK", keys.followups(jid))
     record.followups = nil
   end
   if record.keep then
