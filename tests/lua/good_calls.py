@@ -1,4 +1,4 @@
-"""For every transition one call that succeeds in the namespace of tests/population.py."""
+"""For every script one call that succeeds in the namespace of tests/population.py."""
 
 from __future__ import annotations
 
@@ -60,3 +60,31 @@ def good_calls(call: Scripts) -> dict[str, list[Any]]:
         "batch_close": ["batch"],
         "repair": ["job", "plain", "", ""],
     }  # fmt: skip
+
+
+def good_queries() -> dict[str, list[Any]]:
+    """Give the arguments of each query."""
+    page = [0, 10]
+    return {
+        "read/batch": ["batch"],
+        "read/config": [],
+        "read/counts": ["work"],
+        "read/failed": ["group", *page],
+        "read/groups": page,
+        "read/job": ["plain"],
+        "read/jobs": [["plain", "nobody", "tick"]],
+        "read/length": ["work"],
+        "read/meta": [],
+        "read/peek": ["work", *page],
+        "read/queues": page,
+        "read/recurring": ["work", *page],
+        "read/request": ["lane:1:0"],
+        "read/series": ["work", 0, 2**50, "minute"],
+        "read/state": ["waiting", "work", *page],
+        "read/stats": ["work", ""],
+        "read/tagged": ["x", *page],
+        "read/tags": [*page, 1],
+        "read/tracked": page,
+        "read/worker": ["worker", *page],
+        "read/workers": page,
+    }

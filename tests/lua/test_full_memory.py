@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 import redis as redis_py
 
 from qless_py import protocol_doc, scripts
 from tests.conftest import Clock
-from tests.lua.good_calls import good_calls
+from tests.lua.good_calls import good_calls, good_queries
 from tests.lua.steps import complete, counts, fail, ms, pop, put
 from tests.population import populate
 from tests.scripts import Scripts, packed
@@ -66,19 +65,7 @@ def test_owners_and_whatever_drains_go_on(full: Scripts, name: str) -> None:
 
 @pytest.mark.parametrize("name", QUERIES)
 def test_queries_answer(full: Scripts, name: str) -> None:
-    page: list[Any] = [0, 10]
-    arguments: dict[str, list[Any]] = {
-        "read/job": ["plain"], "read/jobs": [["plain"]], "read/state": ["waiting", "work", *page],
-        "read/tagged": ["x", *page], "read/tags": [*page, 1], "read/failed": ["group", *page],
-        "read/groups": page, "read/peek": ["work", *page], "read/counts": ["work"],
-        "read/queues": page, "read/tracked": page, "read/workers": page,
-        "read/worker": ["worker", *page], "read/stats": ["work", ""],
-        "read/series": ["work", 0, 2**50, "minute"], "read/recurring": ["work", *page],
-        "read/length": ["work"], "read/batch": ["batch"], "read/request": ["lane:1:0"],
-        "read/results": [["ends"]],
-    }  # fmt: skip
-
-    assert full(name, *arguments.get(name, [])) is not None
+    assert full(name, *good_queries()[name]) is not None
 
 
 def test_a_full_server_is_worked_empty(call: Scripts, clock: Clock) -> None:

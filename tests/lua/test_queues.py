@@ -63,6 +63,33 @@ def test_pages_go_on_from_one_part_of_a_list_to_the_next(call: Scripts, clock: C
     assert (page(10, 5), page(0, 0)) == ([], [])
 
 
+def test_every_list_has_its_order(call: Scripts, clock: Clock) -> None:
+    for jid, delay in (("late", 9000), ("soon", 1000), ("later", 5000)):
+        put(call, jid, delay=delay)
+    for jid in ("z", "a", "m"):
+        put(call, jid)
+    views = pop(call, 3)
+    clock.advance(1)
+    put(call, "parent", "p")
+    for jid in ("second", "first"):
+        put(call, f"waits-{jid}", depends=["parent"])
+        clock.advance(0.001)
+    call("heartbeat", "z", views[0]["lease"], "")
+    call("recur", "q", "never", "K", "{}", 1000, 90_000, {})
+    call("recur", "q", "once", "K", "{}", 1000, 20_000, {})
+
+    def listed(state: str) -> list[str]:
+        found: list[str] = call("read/state", state, "q", 0, 10)["jids"]
+        return found
+
+    assert listed("scheduled") == ["later", "late"]
+    assert listed("running") == ["a", "m", "z"]
+    assert listed("depends") == ["waits-second", "waits-first"]
+    assert listed("recurring") == ["once", "never"]
+    clock.advance(60)
+    assert listed("stalled") == ["a", "m", "z"]
+
+
 def test_an_unknown_queue_has_none_of_anything(call: Scripts) -> None:
     assert counts(call, "nowhere") == {}
     assert call("read/length", "nowhere") == 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from qless_py.errors import BadArgumentError, DeadWorkerError, LostLeaseError
@@ -43,6 +45,35 @@ def test_workers_are_listed_the_one_seen_last_first(call: Scripts, clock: Clock)
     rows = [(row["name"], row["jobs"], row["stalled"]) for row in page["workers"]]
     assert (page["total"], rows) == (3, [("third", 0, 0), ("second", 1, 0), ("first", 0, 1)])
     assert [row["name"] for row in call("read/workers", 1, 1)["workers"]] == ["second"]
+
+
+@pytest.mark.parametrize(
+    "way", ["complete", "fail", "retry", "release", "snooze", "timeout", "cancel", "put", "lapse"]
+)
+def test_a_job_leaves_the_list_of_its_worker_on_every_way_out(
+    call: Scripts, clock: Clock, way: str
+) -> None:
+    put(call, "j")
+    view = take(call)
+    held = ["j", view["lease"]]
+    arguments: dict[str, list[Any]] = {
+        "complete": [*held, "", "", {}],
+        "fail": [*held, "g", "m", ""],
+        "retry": [*held, 0, {}],
+        "release": held,
+        "snooze": [*held, 5],
+        "timeout": [["j"]],
+        "cancel": [["j"]],
+        "put": ["q", "j", "K", "{}", {}],
+    }
+    assert call("read/worker", "w", 0, 10)["jobs"] == ["j"]
+
+    if way == "lapse":
+        clock.advance(60)
+    call("tick" if way == "lapse" else way, *arguments.get(way, []))
+
+    shown = call("read/worker", "w", 0, 10)
+    assert (shown["jobs"], shown["stalled"]) == ([], [])
 
 
 def test_a_lapsed_job_is_shown_as_stalled_until_somebody_pops(call: Scripts, clock: Clock) -> None:
