@@ -96,6 +96,12 @@ class Stored:
     def __getitem__(self, key: Any) -> Any:
         return self._value()[key]
 
+    def __contains__(self, key: object) -> bool:
+        return key in self._value()
+
+    # Without this, __getitem__ would make a job look like a sequence to iterate.
+    __iter__ = None
+
     def __setitem__(self, key: Any, value: Any) -> None:
         self._value()[key] = value
 

@@ -62,7 +62,7 @@ class Batch:
 
     def put_many(self, queue: str, jobs: Iterable[PutSpec]) -> list[str]:
         """Put up to 100 jobs that belong to the batch, all or none."""
-        joined = [{**spec, "batch": self.name} for spec in jobs]
+        joined = puts.in_batch(jobs, self.name)
         settings = self._session.settings
         return self._session.run(puts.put_many(settings, checks.name("queue", queue), joined))
 
@@ -90,6 +90,9 @@ class Batch:
     ) -> None:
         if kind is None:
             self.close()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name}>"
 
 
 class JobBatch(Batch):
@@ -167,7 +170,7 @@ def owned_puts_call(
 ) -> Call[list[str]]:
     """Make the call that puts several jobs into a batch on behalf of a running job."""
     maps, data = [], []
-    for spec in jobs:
+    for spec in puts.listed(jobs):
         klass, value, own, rest = puts.split(spec)
         target = checks.name("queue", own or queue)
         one = job.derive(target, klass, value, {**rest, "batch": batch})

@@ -24,6 +24,8 @@ def chosen(
     given: R | None, connect: Callable[[], R], url: str | None, connection: Mapping[str, Any]
 ) -> R:
     """Take the connection that was given, or make one."""
+    if url is not None and not isinstance(url, str):
+        raise BadArgumentError(f"url {url!r} is not text; a client of redis-py is given as redis=")
     if given is None:
         return connect()
     if url is not None or connection:

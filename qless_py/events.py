@@ -10,6 +10,7 @@ from types import MappingProxyType, TracebackType
 from typing import Any, ClassVar, Final, Self
 
 from qless_py import options as checks
+from qless_py.errors import BadArgumentError
 from qless_py.session import Session, Settings
 from qless_py.subscription import Message, Subscription
 
@@ -196,6 +197,8 @@ class Events:
     def on(self, name: str, callback: Callback) -> None:
         """Have a function called with each event of a channel."""
         channel_names((name,))
+        if not callable(callback):
+            raise BadArgumentError(f"callback {callback!r} cannot be called")
         self._callbacks.setdefault(name, []).append(callback)
 
     def off(self, name: str, callback: Callback | None = None) -> None:

@@ -56,7 +56,7 @@ class Jobs:
         return self[jid] is not None
 
     def __contains__(self, jid: object) -> bool:
-        return isinstance(jid, str) and self.exists(jid)
+        return checks.is_name(jid) and self.exists(jid)
 
     # Without this, __getitem__ would make the jobs look like a sequence to iterate.
     __iter__ = None

@@ -8,7 +8,7 @@ import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
-from typing import Any, Final, TypedDict
+from typing import Any, Final, TypedDict, TypeGuard
 
 from qless_py.errors import BadArgumentError
 
@@ -67,11 +67,16 @@ class PutSpec(PutOptions, total=False):
 
 def name(what: str, value: Any) -> str:
     """Check a jid, queue, tag, worker, unique key or batch."""
-    if not isinstance(value, str) or not _NAME.fullmatch(value):
+    if not is_name(value):
         raise BadArgumentError(
             f"{what} {value!r} is not a name of 1 to 128 letters, digits and _.:@~+-"
         )
     return value
+
+
+def is_name(value: object) -> TypeGuard[str]:
+    """Tell whether a jid, queue, tag, worker, unique key or batch could be called so."""
+    return isinstance(value, str) and _NAME.fullmatch(value) is not None
 
 
 def names(what: str, values: Any, most: int | None = MOST_AT_ONCE) -> list[str]:

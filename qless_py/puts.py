@@ -84,13 +84,27 @@ def prepare_many(
     """Check and encode the jobs of one call."""
     puts: list[Put] = []
     maps: list[dict[str, Any]] = []
-    for spec in specs:
+    for spec in listed(specs):
         klass, data, queue, options = split(spec)
         one = prepare(settings, klass, data, options)
         puts.append(one)
         maps.append(one.as_map(queue))
     check_number(len(puts))
     return puts, maps
+
+
+def listed(specs: Any) -> Iterable[Any]:
+    """Check that the jobs of a call can be gone through one by one."""
+    if isinstance(specs, str | bytes | Mapping) or not isinstance(specs, Iterable):
+        raise BadArgumentError(f"{specs!r} is not a list of jobs")
+    return specs
+
+
+def in_batch(specs: Any, batch: str) -> list[Any]:
+    """Give jobs with the batch that they are to join; what is no job is refused later."""
+    return [
+        {**spec, "batch": batch} if isinstance(spec, Mapping) else spec for spec in listed(specs)
+    ]
 
 
 def check_number(number: int) -> None:

@@ -200,5 +200,8 @@ class Queues:
             if not rows or len(found) >= total:
                 return found
 
+    def __contains__(self, name: object) -> bool:
+        return any(row["name"] == name for row in self.counts)
+
     def __iter__(self) -> Iterator[Queue]:
         return iter([self[row["name"]] for row in self.counts])

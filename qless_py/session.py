@@ -10,7 +10,7 @@ from typing import Any, Protocol, TypeVar
 from qless_py import codec as codecs
 from qless_py import options
 from qless_py.codec import Codec
-from qless_py.errors import UndecodableDataError
+from qless_py.errors import BadArgumentError, UndecodableDataError
 from qless_py.protocol import Call
 
 T = TypeVar("T")
@@ -55,12 +55,18 @@ def settings(
 ) -> Settings:
     """Check what a client was told. JSON and msgpack can be read by every client."""
     known: dict[str, Codec] = {one.name: one for one in (codecs.JsonCodec(), codecs.MsgpackCodec())}
-    known |= {options.name("codec", one.name): one for one in more_codecs}
+    known |= {_codec_name(one): one for one in more_codecs}
     chosen = known[options.choice("codec", codec, known)] if isinstance(codec, str) else codec
-    known[options.name("codec", chosen.name)] = chosen
+    known[_codec_name(chosen)] = chosen
     if worker_name is not None:
         options.name("worker_name", worker_name)
     return Settings(options.name("namespace", namespace), chosen, known, clock, worker_name)
+
+
+def _codec_name(codec: Any) -> str:
+    if not all(hasattr(codec, part) for part in ("name", "encode", "decode")):
+        raise BadArgumentError(f"codec {codec!r} has no name, encode and decode")
+    return options.name("codec", codec.name)
 
 
 class Session(Protocol):

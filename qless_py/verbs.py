@@ -96,8 +96,10 @@ class JobVerbs(JobAttributes):
 
     def encode(self, value: Any) -> bytes:
         """Write a result or progress with the codec of this job's data; nothing for `None`."""
-        if value is None:
-            return b""
+        return b"" if value is None else self.write(value)
+
+    def write(self, value: Any) -> bytes:
+        """Write anything, `None` too, with the codec of this job's data."""
         return self._settings.codec_named(self.codec_name).encode(value, self.jid)
 
 
@@ -141,7 +143,7 @@ def _advance(queue: str | None, options: Mapping[str, Any]) -> dict[str, Any] | 
     if queue is not None:
         return {"queue": checks.name("queue", queue), **checked}
     if checked:
-        raise BadArgumentError(f"{', '.join(checked)} need a next queue")
+        raise BadArgumentError(f"{', '.join(checked)}: only for a job that goes on in a next_queue")
     return None
 
 
@@ -166,10 +168,8 @@ def retry(
     if (group is None) != (message is None):
         raise BadArgumentError("group and message go together")
     if group is not None:
-        group, message = (
-            checks.line("group", group),
-            checks.text("message", message, LONGEST_MESSAGE),
-        )
+        group = checks.line("group", group)
+        message = checks.text("message", message, LONGEST_MESSAGE)
 
     def change(left: int) -> None:
         job.fields()["left"] = left
@@ -284,7 +284,7 @@ def log(job: JobVerbs, what: str, data: Any) -> Call[None]:
 
 def set_progress(job: JobVerbs, value: Any) -> Call[None]:
     """Say how far the job is."""
-    return protocol.jobs.progress(job.jid, job.lease, job.encode(value))
+    return protocol.jobs.progress(job.jid, job.lease, job.write(value))
 
 
 def in_hundreds(jids: list[str]) -> list[list[str]]:

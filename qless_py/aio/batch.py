@@ -30,7 +30,7 @@ class AsyncBatch:
 
     def put_many(self, queue: str, jobs: Iterable[PutSpec]) -> Awaitable[list[str]]:
         """Put up to 100 jobs that belong to the batch, all or none."""
-        joined = [{**spec, "batch": self.name} for spec in jobs]
+        joined = puts.in_batch(jobs, self.name)
         settings = self._session.settings
         return self._session.run(puts.put_many(settings, checks.name("queue", queue), joined))
 

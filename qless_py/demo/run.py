@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shlex
+import sys
 import sysconfig
 import tempfile
 import threading
@@ -148,7 +150,7 @@ class Demo:
         self._print(f"The totals are {'equal' if is_equal else 'NOT equal'}.")
         self._print(
             "Everything is still in the store. To look further:\n"
-            f'  python -c "import qless_py; c = qless_py.Client('
+            f'  {shlex.quote(sys.executable)} -c "import qless_py; c = qless_py.Client('
             f"'embedded://{self.store.resolve()}', namespace='{client.namespace}'); "
             f"print(c.queues.counts, c.jobs['{jobs.REPORT_JID}'].history)\""
         )

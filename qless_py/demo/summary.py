@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from qless_py import Client, Job, stats
 from qless_py.demo import jobs
@@ -47,7 +48,7 @@ def show_largest(console: Console, report: Mapping[str, Any]) -> None:
     """Show the largest modules."""
     table = Table("lines", "functions", "classes", "module", title="Largest modules")
     for lines, path, functions, classes in report["largest"]:
-        table.add_row(f"{lines:,}", f"{functions:,}", f"{classes:,}", path)
+        table.add_row(f"{lines:,}", f"{functions:,}", f"{classes:,}", Text(path))
     console.print(table)
 
 
@@ -72,7 +73,8 @@ def show_failures(console: Console, client: Client) -> int:
         console.print(f"Failed: {group.number} in {group.group}", markup=False, highlight=False)
         for job in client.jobs.failed(group.group)["jobs"]:
             reason = job.failure["message"].strip().splitlines()[-1]
-            console.print(f"  {job.jid}: {reason}", markup=False, soft_wrap=True)
+            said = f"  {job.jid}: {reason}"
+            console.print(said, markup=False, highlight=False, soft_wrap=True)
     return sum(group.number for group in groups)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from datetime import UTC, date, datetime
+from typing import Any
 
 import pytest
 import redis as redis_py
@@ -54,6 +55,14 @@ def test_a_namespace_or_worker_name_that_is_no_name_is_refused(server: Server, n
             Client(server.url, worker_name=name)
 
 
+@pytest.mark.parametrize(
+    "bad", [{"url": 5}, {"codec": 5}, {"codecs": [5]}, {"codec": "zip"}], ids=str
+)
+def test_what_a_client_cannot_use_is_refused_at_once(bad: Any) -> None:
+    with pytest.raises(BadArgumentError):
+        Client(**{"url": "unix:///nowhere", **bad})
+
+
 def test_a_worker_name_is_of_this_process_unless_given(client: Client, clock: Clock) -> None:
     named = Client(redis=client.redis, clock=clock, worker_name="ada")
 
@@ -81,6 +90,8 @@ def test_existence_of_a_job(client: Client) -> None:
     assert client.jobs.exists("j")
     assert "j" in client.jobs
     assert "nobody" not in client.jobs
+    assert "no name" not in client.jobs
+    assert 5 not in client.jobs
     assert client.jobs["nobody"] is None
 
 

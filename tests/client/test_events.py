@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 import pytest
 
@@ -166,3 +167,10 @@ def test_a_message_that_is_no_event_is_told_as_such(client: Client) -> None:
         events = heard(listener, 3)
 
     assert {event.name for event in events} == {"unreadable"}
+
+
+def test_a_callback_that_cannot_be_called_is_refused(client: Client) -> None:
+    nothing: Any = None
+
+    with pytest.raises(BadArgumentError):
+        client.events.on("log", nothing)

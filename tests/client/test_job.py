@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -324,6 +325,26 @@ def test_progress_is_readable_while_the_job_runs(client: Client) -> None:
     taken(client).set_progress({"done": 3, "of": 9})
 
     assert found(client, "j").progress == {"done": 3, "of": 9}
+
+
+def test_progress_may_be_nothing_again(client: Client) -> None:
+    client.queues["q"].put("k", jid="j")
+    job = taken(client)
+
+    job.set_progress(0.5)
+    job.set_progress(None)
+
+    assert found(client, "j").progress is None
+
+
+def test_a_job_tells_which_keys_its_data_has(client: Client) -> None:
+    client.queues["q"].put("k", {"x": 1})
+    job: Any = taken(client)
+
+    assert "x" in job
+    assert "y" not in job
+    with pytest.raises(TypeError, match="not iterable"):
+        list(job)
 
 
 def test_refresh_reads_again_and_tells_when_the_job_is_gone(client: Client) -> None:

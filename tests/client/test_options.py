@@ -79,10 +79,21 @@ def test_a_class_made_inside_a_function_is_refused(client: Client) -> None:
         client.queues["q"].put(Local)
 
 
-@pytest.mark.parametrize("jobs", [[], [{}], ["k"], [{"klass": "k"}] * 101, [{"data": 1}], [None]])
+@pytest.mark.parametrize(
+    "jobs",
+    [[], [{}], ["k"], [{"klass": "k"}] * 101, [{"data": 1}], [None], None, 5, "k", {"klass": "k"}],
+    ids=repr,
+)
 def test_a_list_that_is_no_list_of_jobs_is_refused(client: Client, jobs: Any) -> None:
+    client.queues["q"].put("parent")
+    owned = taken(client).batch()
+
     with pytest.raises(BadArgumentError):
         client.queues["q"].put_many(jobs)
+    with pytest.raises(BadArgumentError):
+        client.batch().put_many("q", jobs)
+    with pytest.raises(BadArgumentError):
+        owned.put_many("q", jobs)
 
 
 @pytest.mark.parametrize("count", [0, -1, 101, 1.5, "1", True])

@@ -248,3 +248,10 @@ def test_a_series_tells_each_minute(client: Client, clock: Clock) -> None:
 def test_an_empty_queue_is_true(client: Client) -> None:
     assert client.queues["empty"]
     assert len(client.queues["empty"]) == 0
+
+
+def test_a_queue_is_known_once_something_was_put_into_it(client: Client) -> None:
+    client.queues["q"].put("k")
+
+    assert "q" in client.queues
+    assert "other" not in client.queues

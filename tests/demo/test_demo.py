@@ -60,6 +60,14 @@ def test_large_folders_and_odd_names_are_indexed_completely(tree: Path, store: P
         assert fsck.check(client.redis, client.namespace) == []
 
 
+def test_a_path_is_shown_as_it_is_whatever_it_looks_like() -> None:
+    shown = console()
+
+    summary.show_largest(shown, {"largest": [[1, "x[/b]:smile:.py", 0, 0]]})
+
+    assert "x[/b]:smile:.py" in shown.export_text()
+
+
 @pytest.mark.fork
 def test_a_second_demo_in_the_same_store_starts_afresh(tmp_path: Path, store: Path) -> None:
     folder = tmp_path / "few"
