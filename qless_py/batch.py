@@ -124,6 +124,9 @@ class Batches:
     def __getitem__(self, name: str) -> Batch:
         return Batch(self._session, name)
 
+    # Without this, __getitem__ would make this look like a sequence to iterate.
+    __iter__ = None
+
     def open(self, name: str | None = None, **callbacks: Unpack[Callbacks]) -> Batch:
         """Open a batch; without a name it gets one of its own."""
         call = open_call(self._session.settings, name, callbacks)

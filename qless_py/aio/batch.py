@@ -87,6 +87,9 @@ class AsyncBatches:
     def __getitem__(self, name: str) -> AsyncBatch:
         return AsyncBatch(self._session, name)
 
+    # Without this, __getitem__ would make this look like a sequence to iterate.
+    __iter__ = None
+
     async def open(self, name: str | None = None, **callbacks: Unpack[Callbacks]) -> AsyncBatch:
         """Open a batch; without a name it gets one of its own."""
         call = batch.open_call(self._session.settings, name, callbacks)

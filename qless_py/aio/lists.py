@@ -43,6 +43,9 @@ class AsyncJobs:
     def __getitem__(self, jid: str) -> Awaitable[AsyncJob | AsyncRecurringJob | None]:
         return self(jid)
 
+    # Without this, "in" would go on asking for ever: item 0, item 1, …
+    __iter__ = None
+
     async def get(self, *jids: str | Iterable[str]) -> list[AsyncJob | AsyncRecurringJob]:
         """Read several jobs in that order, without those that are not there."""
         found: list[AsyncJob | AsyncRecurringJob] = []
@@ -115,6 +118,9 @@ class AsyncWorkers:
 
     def __getitem__(self, name: str) -> Awaitable[WorkerJobs]:
         return self.get(name)
+
+    # Without this, "in" would go on asking for ever: item 0, item 1, …
+    __iter__ = None
 
     async def counts(self) -> list[WorkerCounts]:
         """Give all workers, the last seen first."""

@@ -183,6 +183,9 @@ class AsyncQueues:
     def __getitem__(self, name: str) -> AsyncQueue:
         return AsyncQueue(self._session, name)
 
+    # Without this, __getitem__ would make this look like a sequence to iterate.
+    __iter__ = None
+
     async def counts(self) -> list[Counts]:
         """Give the counts of all known queues in the order of first sight."""
         found: list[Counts] = []

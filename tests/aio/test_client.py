@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 
@@ -295,3 +296,13 @@ def test_bad_arguments_are_refused_before_anything_is_awaited(run: Run) -> None:
 async def double(job: aio.Job) -> int:
     await asyncio.sleep(0)
     return int(job["n"]) * 2
+
+
+def test_what_only_await_can_ask_does_not_pretend_to_be_a_sequence(run: Run) -> None:
+    async def sequences(client: aio.Client) -> None:
+        for asked in (client.jobs, client.queues, client.workers, client.batches):
+            anything: Any = asked
+            with pytest.raises(TypeError, match="not iterable"):
+                _ = "name" in anything
+
+    run(sequences)
