@@ -2,7 +2,7 @@
 -- Deletes jobs, all or none; one that others wait for only together with them. Completed and
 -- unknown ones are left alone.
 -- Errors: BADARG HASDEPENDENTS
--- Events: canceled
+-- Events: canceled failed put
 -- Flags: allow-oom
 
 local check = require("lib.check")

@@ -2,7 +2,7 @@
 -- Ends up to 100 running jobs, [jid, lease] each, every one answered for itself; the result of the
 -- i-th is the i-th argument after leases, empty for none.
 -- Errors: BADARG TOOLARGE
--- Events: completed
+-- Events: completed put
 -- Flags: allow-oom
 
 local check = require("lib.check")

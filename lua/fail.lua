@@ -1,7 +1,7 @@
 -- fail(now, request, jid, lease, group, message, data) -> jid
 -- Fails a running job into a failure group, where it stays until somebody looks.
 -- Errors: BADARG TOOLARGE NOJOB LOSTLEASE FINISHED
--- Events: failed
+-- Events: failed canceled put
 -- Flags: allow-oom
 
 local check = require("lib.check")

@@ -1,7 +1,7 @@
 -- force_finish(now, request, jid, result) -> state
 -- Completes a job in whatever state it is; its worker, if any, has lost it.
 -- Errors: BADARG TOOLARGE NOJOB FINISHED
--- Events: lock_lost completed
+-- Events: lock_lost completed put
 -- Flags: allow-oom
 
 local check = require("lib.check")

@@ -1,7 +1,7 @@
 -- pop(now, request, queues, worker, count, options) -> {jobs, next, more, wake}
 -- Does what is due in the namespace, then hands out up to count jobs of the queues, in their order.
 -- Errors: BADARG DEADWORKER
--- Events: popped stalled lock_lost failed
+-- Events: popped stalled lock_lost failed canceled put unpaused
 -- Flags: allow-oom
 
 local check = require("lib.check")

@@ -1,7 +1,7 @@
 -- retry(now, request, jid, lease, delay, options) -> retries left
 -- Gives a running job back after a delay for one of its retries; with none left (-1) it fails.
 -- Errors: BADARG NOJOB LOSTLEASE FINISHED
--- Events: retried failed
+-- Events: retried failed canceled put
 -- Flags: allow-oom
 
 local check = require("lib.check")

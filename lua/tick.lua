@@ -1,7 +1,7 @@
 -- tick(now, request) -> {next, more}
 -- Does what any pop does before it takes work, and takes none.
 -- Errors: BADARG
--- Events: stalled lock_lost failed canceled unpaused
+-- Events: stalled lock_lost failed canceled put unpaused
 -- Flags: allow-oom
 
 local duties = require("lib.duties")

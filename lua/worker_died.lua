@@ -2,7 +2,7 @@
 -- Reports the death of a worker process: what it held goes back at once. The job that had started
 -- (all of them when none is named) pays a retry and counts a crash, the others pay nothing.
 -- Errors: BADARG
--- Events: lock_lost failed
+-- Events: lock_lost failed canceled put
 -- Flags: allow-oom
 
 local check = require("lib.check")

@@ -7,11 +7,16 @@ from typing import Any
 
 import pytest
 
+from qless_py import protocol_doc, scripts
 from qless_py.errors import JobNotFoundError, QlessError
 from tests.conftest import Clock
 from tests.lua.conftest import Heard
+from tests.lua.good_calls import good_calls
 from tests.lua.steps import complete, fail, jids, job, put, take
+from tests.population import populate
 from tests.scripts import Scripts
+
+TRANSITIONS = [name for name in scripts.names() if not name.startswith("read/")]
 
 
 def test_tracking_wants_a_job_that_exists(call: Scripts) -> None:
@@ -136,6 +141,40 @@ def test_nothing_is_told_of_a_call_that_is_refused(call: Scripts, heard: Heard) 
             call(verb, *arguments)
 
     assert heard() == []
+
+
+@pytest.mark.parametrize("name", TRANSITIONS)
+def test_a_script_tells_only_what_its_header_names(call: Scripts, heard: Heard, name: str) -> None:
+    populate(call)
+    arguments = good_calls(call)[name]
+    heard()
+
+    call(name, *arguments)
+
+    told = {text.split()[0] if channel == "log" else channel for channel, text in heard()}
+    assert {one for one in told if ":" not in one} <= set(protocol_doc.read(name).events)
+
+
+def test_an_end_tells_also_what_it_does_to_dependents_and_batches(
+    call: Scripts, heard: Heard
+) -> None:
+    callback = {"queue": "q", "jid": "thanks", "klass": "K", "data": 1}
+    call("batch_open", "b", {"on_complete": callback}, "{}")
+    put(call, "j", "p", batch="b")
+    put(call, "fails", depends=["j"], on_parent_failed="fail")
+    put(call, "goes", depends=["j"], on_parent_failed="cancel")
+    call("batch_close", "b")
+    view = take(call, "p")
+    heard()
+
+    fail(call, view)
+
+    assert heard() == [
+        ("log", "failed j p w g m"),
+        ("log", "put thanks q"),
+        ("log", "failed fails q parent-failed Parent j was failed"),
+        ("log", "canceled goes q"),
+    ]
 
 
 @pytest.mark.parametrize("text", ['"', "\\", "\u2028 ü", "a/b </script>", "{}"])
