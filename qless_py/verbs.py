@@ -76,6 +76,11 @@ class JobVerbs(JobAttributes):
         self._record.fields["state"] = state
         self._record.expires_at = 0
 
+    def gave(self, result: bytes) -> None:
+        """Take the result that the job was completed with, if any."""
+        if result:
+            self._record.result = result
+
     def renewed(self, expires_at: int) -> None:
         """Take the end of a renewed lease."""
         self._record.expires_at = expires_at
@@ -120,12 +125,12 @@ def complete(  # noqa: PLR0913, PLR0917 - what a completion may carry
 ) -> Call[str]:
     """Complete or advance, together with all that was held back."""
     options = {"delay": delay, "depends": depends, "on_parent_failed": on_parent_failed}
-    sent = job.to_send(None)
+    sent, given = job.to_send(None), job.encode(result)
     call = protocol.jobs.complete(
         job.jid,
         job.lease,
         data=sent,
-        result=job.encode(result),
+        result=given,
         advance=_advance(next_queue, options),
         jobs=[one.as_map(queue) for queue, one in job.follow_ups],
         jobs_data=[one.data for _, one in job.follow_ups],
@@ -133,6 +138,7 @@ def complete(  # noqa: PLR0913, PLR0917 - what a completion may carry
 
     def change(reply: CompleteReply) -> None:
         job.noted(reply.state)
+        job.gave(given)
         job.follow_ups.clear()
 
     return job.applied(call, change, sent).map(lambda reply: reply.state)
@@ -197,8 +203,13 @@ def timeout(job: JobVerbs) -> Call[None]:
 
 def force_finish(job: JobVerbs, result: Any) -> Call[str]:
     """Complete in whatever state."""
-    call = protocol.jobs.force_finish(job.jid, job.encode(result))
-    return job.applied(call, job.noted)
+    given = job.encode(result)
+
+    def change(state: str) -> None:
+        job.noted(state)
+        job.gave(given)
+
+    return job.applied(protocol.jobs.force_finish(job.jid, given), change)
 
 
 def requeue(

@@ -11,7 +11,7 @@ import redis.asyncio
 
 from qless_py.errors import QlessError
 from qless_py.protocol import Call
-from qless_py.store.resend import PIPELINE, SLACK, Exchange, Lanes, ResendPolicy, may_resend
+from qless_py.store.resend import PIPELINE, SLACK, Exchange, Lanes, Outage, ResendPolicy, may_resend
 
 T = TypeVar("T")
 
@@ -33,6 +33,7 @@ class AsyncRunner:
         self._clock = clock
         self._policy = policy or ResendPolicy()
         self._lanes = Lanes()
+        self._outage = Outage()
         self._loaded: set[str] = set()
 
     async def run(self, call: Call[T]) -> T:
@@ -85,11 +86,13 @@ class AsyncRunner:
         while not exchange.is_finished:
             if failure is not None and not may_resend(failure):
                 raise failure
+            self._outage.lasts(exchange.begun, self._policy.limit, failure or exchange.deferred)
             pause = next(pauses, None)
             if pause is None:
                 raise failure or exchange.deferred or QlessError("the scripts are flushed too fast")
             await asyncio.sleep(pause)
             failure = await self._attempt(exchange)
+        self._outage.is_over()
 
     async def _attempt(self, exchange: Exchange) -> Exception | None:
         """Send what has no outcome and read the answers; give the error of a lost connection."""

@@ -9,6 +9,7 @@ each answer, what happens next; a runner only moves bytes. `Lanes` hands out the
 from __future__ import annotations
 
 import itertools
+import logging
 import os
 import random
 import secrets
@@ -29,6 +30,11 @@ SLACK: Final = 5.0
 
 # The server remembers answers for 300 s; what may have run is not sent again after these.
 _FORGOTTEN: Final = 200.0
+
+# For how long a call may go unanswered before anybody is told.
+_HICCUP: Final = 2.0
+
+_logger = logging.getLogger(__name__)
 
 Command = tuple[bytes | str | int | float, ...]
 
@@ -85,6 +91,24 @@ def may_resend(error: Exception) -> bool:
     """Tell whether another attempt may succeed where this one failed."""
     transport = isinstance(error, redis.ConnectionError | redis.TimeoutError)
     return transport and not isinstance(error, _HOPELESS)
+
+
+class Outage:
+    """Says once that the store does not answer, and again only after it has answered."""
+
+    def __init__(self) -> None:
+        self._told = False
+
+    def lasts(self, begun: float, limit: float, failure: Exception | None) -> None:
+        """Note that a call has failed again; a short hiccup is not worth a word."""
+        if self._told or elapsed() < begun + _HICCUP:
+            return
+        self._told = True
+        _logger.warning("the store does not answer, trying for %.0f s: %s", limit, failure)
+
+    def is_over(self) -> None:
+        """Note that a call was answered."""
+        self._told = False
 
 
 @dataclass(slots=True)

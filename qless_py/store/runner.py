@@ -10,7 +10,7 @@ import redis
 
 from qless_py.errors import QlessError
 from qless_py.protocol import Call
-from qless_py.store.resend import PIPELINE, SLACK, Exchange, Lanes, ResendPolicy, may_resend
+from qless_py.store.resend import PIPELINE, SLACK, Exchange, Lanes, Outage, ResendPolicy, may_resend
 
 T = TypeVar("T")
 
@@ -36,6 +36,7 @@ class Runner:
         self._clock = clock
         self._policy = policy or ResendPolicy()
         self._lanes = Lanes()
+        self._outage = Outage()
         self._loaded: set[str] = set()
 
     def run(self, call: Call[T]) -> T:
@@ -96,12 +97,14 @@ class Runner:
         while not exchange.is_finished:
             if failure is not None and not may_resend(failure):
                 raise failure
+            self._outage.lasts(exchange.begun, self._policy.limit, failure or exchange.deferred)
             pause = next(pauses, None)
             if pause is None:
                 raise failure or exchange.deferred or QlessError("the scripts are flushed too fast")
             if pause:
                 time.sleep(pause)  # noqa: TID251 - there is no event of a server that comes back
             failure = self._attempt(exchange)
+        self._outage.is_over()
 
     def _attempt(self, exchange: Exchange) -> Exception | None:
         """Send what has no outcome and read the answers; give the error of a lost connection."""

@@ -1,0 +1,24 @@
+import logging
+
+import pytest
+
+from qless_py.store.resend import Outage, elapsed
+
+
+def test_an_outage_is_told_once_and_again_only_after_an_answer(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    outage = Outage()
+    long_ago = elapsed() - 10
+
+    with caplog.at_level(logging.WARNING):
+        outage.lasts(elapsed(), 60, OSError("a hiccup"))
+        outage.lasts(long_ago, 60, OSError("gone"))
+        outage.lasts(long_ago, 60, OSError("still gone"))
+        outage.is_over()
+        outage.lasts(long_ago, 60, OSError("gone again"))
+
+    assert [record.getMessage() for record in caplog.records] == [
+        "the store does not answer, trying for 60 s: gone",
+        "the store does not answer, trying for 60 s: gone again",
+    ]
