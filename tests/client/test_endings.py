@@ -1,4 +1,4 @@
-from qless_py import Client
+from qless_py import Client, Job
 
 
 def test_a_completed_job_knows_its_result_without_being_read_again(client: Client) -> None:
@@ -9,11 +9,14 @@ def test_a_completed_job_knows_its_result_without_being_read_again(client: Clien
     job.complete(result={"sum": 3})
 
     assert (job.state, job.result) == ("complete", {"sum": 3})
-    assert client.jobs[jid].result == job.result
+    kept = client.jobs[jid]
+    assert isinstance(kept, Job)
+    assert kept.result == job.result
 
 
 def test_a_job_finished_by_force_knows_its_result(client: Client) -> None:
     job = client.jobs[client.queues["q"].put("app.Sum")]
+    assert isinstance(job, Job)
 
     job.force_finish(result="given up")
 
