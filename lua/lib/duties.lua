@@ -1,6 +1,6 @@
 -- What any pop does for the whole namespace before it takes work: lapsed leases, due jobs, due
--- recurring jobs, ended pauses, releases, retention. `due` holds for each duty a lower bound of
--- the instant at which it has something to do.
+-- recurring jobs, ended pauses, releases, retention. `due` holds for each duty a lower bound of the
+-- instant at which it has something to do or, once that is over, since when it waits for its turn.
 
 local keys = require("lib.keys")
 local limits = require("lib.limits")
@@ -18,7 +18,8 @@ local function perform(s, duty, budget)
   local kind, queue = string.match(duty, "^(%l+):?(.*)$")
   local again = require("lib.duty").perform(s, kind, queue, budget)
   if again then
-    redis.call("ZADD", keys.due(), again, duty)
+    -- One with more to do now goes behind all others that are due: a backlog starves none of them.
+    redis.call("ZADD", keys.due(), math.max(again, s.now), duty)
   else
     redis.call("ZREM", keys.due(), duty)
   end

@@ -47,6 +47,12 @@ local function cut_some(s, queue, rank, budget)
   return #found / 2, cuts
 end
 
+-- What stands in the line of duties since a later time would be forgotten until then.
+local function look_anew(s, queue)
+  redis.call("ZADD", keys.due(), "XX", "LT", s.now, "leases:" .. queue, s.now,
+    "scheduled:" .. queue, s.now, "recurring:" .. queue)
+end
+
 -- One step. Returns true when all queues are done. What was cut has moved down, so the rank
 -- goes on by the others; a round that cut something is followed by another.
 function rewind.step(s, budget)
@@ -64,6 +70,7 @@ function rewind.step(s, budget)
   elseif cuts > 0 then
     remember(at, 0, 0)
   else
+    look_anew(s, queue)
     remember(at + 1, 0, 0)
   end
   return false

@@ -81,11 +81,15 @@ def slot(space: Space, queue: str, entry: bytes) -> Rule:
         return (yield from _still_there(space, "queue:*:recurring", queue, stray))
     if due_at is None or record["paused"]:
         return []
-    return late(space, f"recurring:{queue}", due_at, noted)
+    return (yield from late(space, f"recurring:{queue}", due_at, noted))
 
 
-def late(space: Space, duty: str, instant: float, noted: float | None) -> list[Finding]:
+def late(space: Space, duty: str, instant: float, noted: float | None) -> Rule:
     """Find a duty that will be looked at later than at `instant`, or never."""
+    if noted is not None and noted > instant:
+        # One that has been due for long is noted with the time at which it was last looked at.
+        (time,) = yield [("HGET", space.key("meta"), b"time")]
+        instant = max(instant, int(time or 0))
     if noted is not None and noted <= instant:
         return []
     detail = f"{duty} must be looked at by {instant:.0f}; noted is {noted}"

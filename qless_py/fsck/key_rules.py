@@ -75,7 +75,7 @@ def queue(space: Space, pattern: str, name: str) -> Rule:
         ("ZSCORE", space.key(pattern, name), first[0]),
         ("ZSCORE", space.key("due"), raw_bytes(duty)),
     ]
-    return late(space, duty, score, noted) if score is not None else []
+    return (yield from late(space, duty, score, noted)) if score is not None else []
 
 
 def known(space: Space, name: str) -> Rule:
@@ -245,5 +245,5 @@ def _pauses(space: Space, pauses: Mapping[bytes, bytes]) -> Rule:
         if "until" in pause:
             duty = "pause:" + text(name).removeprefix("paused:")
             (noted,) = yield [("ZSCORE", space.key("due"), raw_bytes(duty))]
-            found += late(space, duty, pause["until"], noted)
+            found += yield from late(space, duty, pause["until"], noted)
     return found
