@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import redis
 
-from qless_py.protocol import Call, jobs, queues
+from qless_py.protocol import Call, jobs, queues, recurring, workers
 from qless_py.store.runner import Runner
 
 NAMESPACE: Final = "ql"
@@ -135,11 +135,28 @@ def build(space: Space, step: Step) -> None:
     _fail_all(space, step, scale.others)
     space.run(jobs.put("family", PARENT, KLASS, DATA, {}))
     _put_all(space, step, _Kind("dependents", "e", scale.others, "family", {"depends": [PARENT]}))
+    _furnish(space)
     space.send(
         [jobs.put(f"q{number}", one, KLASS, DATA, {}) for number, one in enumerate(space.new(PAGE))]
     )
     space.clock.now += 2000
     space.clock.step = 0.02  # So that minutes end, too, while calls are measured.
+
+
+def _furnish(space: Space) -> None:
+    """Have a full page of everything else that can be listed."""
+    some = space.new(10 * PAGE)
+    space.send([jobs.put("tagged", jid, KLASS, DATA, {"tags": [jid]}) for jid in some])
+    space.send([jobs.track(jid) for jid in some[:PAGE]])
+    space.send([workers.beat(name, b"{}") for name in some])
+    space.send([every_minute(jid) for jid in space.new(10 * PAGE)])
+
+
+def every_minute(jid: str) -> Call[Any]:
+    """Make the call that puts a recurring job."""
+    return recurring.recur(
+        "steady", jid, KLASS, DATA, interval=60_000, offset=7_200_000, options={"backlog": 5}
+    )
 
 
 def _live_for_a_day(space: Space, step: Step) -> None:

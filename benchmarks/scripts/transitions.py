@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from benchmarks.scripts.space import DATA, GROUP, KLASS, PAGE, PARENT, Lease, Space, dependent
+from benchmarks.scripts.space import (
+    DATA,
+    GROUP,
+    KLASS,
+    PAGE,
+    PARENT,
+    Lease,
+    Space,
+    dependent,
+    every_minute,
+)
 from benchmarks.scripts.timing import Case
 from qless_py.protocol import Call, batches, config, jobs, queues, recurring, workers
 from qless_py.protocol.fsck import repair
@@ -109,7 +119,7 @@ def _prepare_hub(space: Space) -> None:
 
 def _depends_on(space: Space, count: int) -> Calls:
     _prepare_hub(space)
-    return [jobs.depends_on(_HUB, [jid]) for jid in space.waiting(count)]
+    return [jobs.depends_on(_HUB, [jid]) for jid in space.waiting(min(count, 900))]
 
 
 def _depends_off(_: Space, count: int) -> Calls:
@@ -128,16 +138,10 @@ def _untrack(space: Space, count: int) -> Calls:
     return [jobs.untrack(jid) for jid in found]
 
 
-def _recur(jid: str) -> Call[Any]:
-    return recurring.recur(
-        "steady", jid, KLASS, DATA, interval=60_000, offset=600_000, options={"backlog": 5}
-    )
-
-
 def _of_recurring(make: Callable[[str], Call[Any]]) -> Callable[[Space, int], Calls]:
     def calls(space: Space, count: int) -> Calls:
         found = space.new(count)
-        space.send([_recur(jid) for jid in found])
+        space.send([every_minute(jid) for jid in found])
         return [make(jid) for jid in found]
 
     return calls
@@ -223,7 +227,7 @@ PLAIN: Final = (
     Case("progress", "progress", _of_held(lambda jid, lease: jobs.progress(jid, lease, b"1"))),
     Case("pause", "pause of 100 queues", _again(lambda _: queues.pause(_MANY, "reason"))),
     Case("unpause", "unpause of 100 queues", _again(lambda _: queues.unpause(_MANY))),
-    Case("recur", "recur", _of_new(_recur)),
+    Case("recur", "recur", _of_new(every_minute)),
     Case(
         "recur_update",
         "recur_update",

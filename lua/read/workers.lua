@@ -16,17 +16,22 @@ local s = session.read(now, "config:max-worker-age")
 local oldest = s.now - tonumber(s.meta[8] or 86400) * 1000
 local flat = redis.call("ZREVRANGEBYSCORE", keys.workers(), "+inf",
   "(" .. string.format("%.0f", oldest), "WITHSCORES", "LIMIT", from, size)
-local shown = {}
+local info_keys, shown = {}, {}
 for i = 1, #flat, 2 do
   local key = keys.worker_jobs(flat[i])
-  local stalled = redis.call("ZCOUNT", key, "-inf", s.now)
+  local jobs = redis.call("ZCARD", key)
+  local stalled = jobs > 0 and redis.call("ZCOUNT", key, "-inf", s.now) or 0
+  info_keys[#info_keys + 1] = keys.worker_info(flat[i])
   shown[#shown + 1] = {
     name = flat[i],
     seen_at = tonumber(flat[i + 1]),
-    jobs = redis.call("ZCARD", key) - stalled,
+    jobs = jobs - stalled,
     stalled = stalled,
-    info = redis.call("GET", keys.worker_info(flat[i])) or "",
   }
+end
+local infos = #shown > 0 and redis.call("MGET", unpack(info_keys)) or {}
+for i, worker in ipairs(shown) do
+  worker.info = infos[i] or ""
 end
 local total = redis.call("ZCOUNT", keys.workers(), "(" .. string.format("%.0f", oldest), "+inf")
 
