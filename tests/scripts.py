@@ -26,6 +26,7 @@ class Scripts:
     redis: redis.Redis
     clock: Callable[[], float]
     namespace: str = "ql"
+    assembled: Callable[[str], scripts.Script] = scripts.script
 
     def __call__(
         self, name: str, *args: Any, now: float | str | None = None, request: str = ""
@@ -42,7 +43,7 @@ class Scripts:
 
     def send(self, name: str, *args: Any) -> Any:
         """Run a script with exactly these arguments; a refusal is raised as our exception."""
-        script = scripts.script(name)
+        script = self.assembled(name)
         key = "{" + self.namespace + "}"
         try:
             try:

@@ -1,0 +1,125 @@
+"""The state machine: every transition with every argument, in any order, at any time."""
+
+from typing import Any
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
+
+from tests.properties import strategies
+from tests.properties.bench import Bench
+from tests.properties.strategies import DAY, Held, Known
+
+
+class Machine(RuleBasedStateMachine):
+    """Draws calls; the bench compares. Its rules are added below, one for each transition."""
+
+    def __init__(self, bench: Bench) -> None:
+        super().__init__()
+        self.bench = bench
+
+    def teardown(self) -> None:
+        self.bench.close()
+
+    @initialize(jids=st.permutations(strategies.JIDS), number=st.integers(0, 4))
+    def begin_with_jobs(self, jids: list[str], number: int) -> None:
+        """Put some jobs and hand some of them out: few calls have a meaning without."""
+        for jid in jids[:number]:
+            self.bench.step("put", "a", jid, "K", "{}", {})
+        if number > 1:
+            self.bench.step("pop", ["a"], "v", number // 2, {"nonce": "n"})
+
+    @initialize(wanted=st.booleans())
+    def begin_with_a_recurring_job(self, wanted: bool) -> None:  # noqa: FBT001 - it is drawn
+        if wanted:
+            self.bench.step("recur", "a", "r", "R", "{}", DAY, 500, {})
+
+    @initialize(wanted=st.booleans(), queue=strategies.queue)
+    def begin_with_a_batch(self, wanted: bool, queue: str) -> None:  # noqa: FBT001 - it is drawn
+        if wanted:
+            after = {"jid": "after", "klass": "C", "queue": queue, "data": 1}
+            self.bench.step("batch_open", "b0", {"on_success": after, "on_failure": after}, "d")
+
+    @rule(wait=st.sampled_from(strategies.WAITS))
+    def time_passes(self, wait: int) -> None:
+        self.bench.now += wait
+        self.bench.look()
+
+    def run(self, name: str, args: tuple[Any, ...], wait: int) -> None:
+        """Run one call after a while, with what its arguments stand for."""
+        self.bench.now += wait
+        prepare = getattr(self, f"_{name}", None)
+        if prepare is not None:
+            name, args = prepare(*args)
+        self.bench.step(name, *self._resolved(args))
+
+    def _resolved(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
+        flat: list[Any] = []
+        for one in args:
+            if isinstance(one, Held):
+                flat += self.bench.resolve(one)
+            elif isinstance(one, Known):
+                flat.append(self.bench.named(one))
+            elif isinstance(one, list):
+                flat.append([self._job(job) if isinstance(job, dict) else job for job in one])
+            elif isinstance(one, dict):
+                jobs = {"jobs": [self._job(job) for job in one["jobs"]]} if "jobs" in one else {}
+                flat.append(self._job(one | jobs))
+            else:
+                flat.append(one)
+        return tuple(flat)
+
+    def _job(self, options: dict[str, Any]) -> dict[str, Any]:
+        """Put in the lease of the job on whose behalf another is put."""
+        if "behalf" not in options:
+            return options
+        parent, lease = self.bench.resolve(options["behalf"])
+        rest = {name: value for name, value in options.items() if name != "behalf"}
+        return rest | {"parent": parent, "lease": lease}
+
+    def _leases(self, held: list[Held]) -> list[tuple[str, str]]:
+        return list(dict(map(self.bench.resolve, held)).items())
+
+    def _heartbeat_many(self, held: list[Held]) -> tuple[str, tuple[Any, ...]]:
+        return "heartbeat_many", (self._leases(held),)
+
+    def _complete_many(self, held: list[Held]) -> tuple[str, tuple[Any, ...]]:
+        leases = self._leases(held)
+        return "complete_many", (leases, *("" if len(jid) % 2 else "r" for jid, _ in leases))
+
+    def _timeout_held(self, held: list[Held]) -> tuple[str, tuple[Any, ...]]:
+        return "timeout", ([jid for jid, _ in self._leases(held)],)
+
+    def _log(self, jid: str | Known, what: str, data: str) -> tuple[str, tuple[Any, ...]]:
+        return "log", (jid, "", what, data)
+
+    def _log_held(self, held: Held, what: str, data: str) -> tuple[str, tuple[Any, ...]]:
+        return "log", (*self.bench.resolve(held), what, data)
+
+    def _pause_for(self, queues: list[str], time: int) -> tuple[str, tuple[Any, ...]]:
+        return "pause", (queues, {"until": self.bench.now + time})
+
+    def _worker_died_running(self, held: Held) -> tuple[str, tuple[Any, ...]]:
+        jid, lease = self.bench.resolve(held)
+        job = self.bench.model.jobs.get(jid)
+        worker = (job.worker if job else None) or "w"
+        return "worker_died", (worker, lease.partition(".")[2].replace("-", "n"), jid, "killed")
+
+    def _batch_open_owned(
+        self, batch: str, callbacks: dict[str, Any], held: Held
+    ) -> tuple[str, tuple[Any, ...]]:
+        owner, lease = self.bench.resolve(held)
+        return "batch_open", (batch, callbacks | {"owner": owner, "lease": lease}, "data")
+
+
+def _add_rule(name: str, label: str) -> None:
+    def call(self: Machine, args: tuple[Any, ...], wait: int) -> None:
+        self.run(name, args, wait)
+
+    # Rules are switched off and on by the names of their functions.
+    call.__name__ = label
+    adorn = rule(args=strategies.TRANSITIONS[name], wait=st.sampled_from(strategies.WAITS))
+    setattr(Machine, label, adorn(call))
+
+
+for _number, _name in enumerate([*strategies.TRANSITIONS, *strategies.OFTEN]):
+    _add_rule(_name, f"{_name}_{_number}")

@@ -1,0 +1,88 @@
+"""Batches: members, counters, and jobs to put when all of the members have ended."""
+
+from typing import Any
+
+from tests.properties.model import edges
+from tests.properties.model.state import Batch, Job, Namespace, Refused, Release
+
+CALLBACKS = ("on_success", "on_complete", "on_failure")
+
+
+def require_open(ns: Namespace, name: str) -> Batch:
+    batch = ns.batches.get(name)
+    if batch is None:
+        raise Refused("NOBATCH")
+    if batch.closed_at is not None:
+        raise Refused("BATCHCLOSED")
+    return batch
+
+
+def join(ns: Namespace, job: Job, name: str) -> None:
+    job.batch = name
+    batch = ns.batches[name]
+    if job.jid not in batch.members:
+        batch.members.add(job.jid)
+        batch.numbers["total"] += 1
+
+
+def leave(ns: Namespace, job: Job, outcome: str) -> None:
+    """Let a member end as completed, failed or canceled."""
+    batch = ns.batches.get(job.batch or "")
+    if batch is None or job.jid not in batch.members:
+        return
+    batch.members.remove(job.jid)
+    batch.numbers[outcome] += 1
+    if outcome == "failed":
+        _fire(ns, batch, "on_failure")
+    _finish_if_done(ns, batch)
+
+
+def rejoin(ns: Namespace, job: Job, outcome: str) -> None:
+    """Take a member that had ended back, unless the batch is finished."""
+    batch = ns.batches.get(job.batch or "")
+    if batch is None or batch.finished_at is not None:
+        job.batch = None
+        return
+    batch.members.add(job.jid)
+    batch.numbers[outcome] -= 1
+
+
+def close(ns: Namespace, name: str) -> None:
+    batch = ns.batches.get(name)
+    if batch is not None and batch.closed_at is None:
+        batch.closed_at = ns.now
+        _finish_if_done(ns, batch)
+
+
+def _finish_if_done(ns: Namespace, batch: Batch) -> None:
+    if batch.closed_at is None or batch.finished_at is not None or batch.members:
+        return
+    batch.finished_at = batch.touched = ns.now
+    if not batch.numbers["failed"] and not batch.numbers["canceled"]:
+        _fire(ns, batch, "on_success")
+    _fire(ns, batch, "on_complete")
+
+
+def _fire(ns: Namespace, batch: Batch, callback: str) -> None:
+    """Have a call-back put, once."""
+    if callback in batch.callbacks and callback not in batch.fired:
+        batch.fired.add(callback)
+        edges.enlist(ns, Release("batch", callback=batch.callbacks[callback]))
+
+
+def show(ns: Namespace, name: str) -> dict[str, Any] | None:
+    batch = ns.batches.get(name)
+    if batch is None:
+        return None
+    state = "open" if batch.closed_at is None else "closed"
+    shown: dict[str, Any] = {
+        "name": name,
+        "state": state if batch.finished_at is None else "finished",
+        "pending": len(batch.members),
+        **{name: batch.numbers[name] for name in ("total", "completed", "failed", "canceled")},
+        **{callback: spec["jid"] for callback, spec in batch.callbacks.items()},
+    }
+    for field in ("owner", "opened_at", "closed_at", "finished_at"):
+        if (value := getattr(batch, field)) is not None:
+            shown[field] = value
+    return shown

@@ -1,0 +1,213 @@
+"""The transitions that move no job by themselves: what is said of jobs, queues, workers, batches
+and recurring jobs.
+"""
+
+# ruff: noqa: PLR0913, PLR0917 - a transition has the arguments of its script
+
+from typing import Any
+
+from tests.properties.model import batches, ends, recurrence, submission
+from tests.properties.model.state import Batch, Namespace, Recurring, Refused
+
+Options = dict[str, Any]
+
+
+def tag(ns: Namespace, jid: str, tags: list[str]) -> Any:
+    job = ns.load(jid)
+    submission.set_tags(ns, job, job.tags + [one for one in tags if one not in job.tags])
+    return job.tags
+
+
+def untag(ns: Namespace, jid: str, tags: list[str]) -> Any:
+    job = ns.load(jid)
+    submission.set_tags(ns, job, [one for one in job.tags if one not in tags])
+    return job.tags
+
+
+def track(ns: Namespace, jid: str) -> Any:
+    job = ns.load(jid)
+    ns.tracked.setdefault(jid, ns.now)
+    job.tracked = True
+    ns.log("track", jid, job.queue)
+    ns.say("track", jid)
+    return True
+
+
+def untrack(ns: Namespace, jid: str) -> Any:
+    job = ns.jobs.get(jid)
+    if job is None and jid not in ns.tracked:
+        raise Refused("NOJOB")
+    known = ns.tracked.pop(jid, None) is not None
+    if job is not None:
+        job.tracked = False
+    ns.log("untrack", jid, job.queue if job else "")
+    ns.say("untrack", jid)
+    return known
+
+
+def priority(ns: Namespace, jid: str, priority: str) -> Any:
+    ns.load(jid).priority = float(priority)
+    return priority
+
+
+def log(ns: Namespace, jid: str, lease: str, what: str, data: str) -> Any:
+    ns.check_data(data)
+    job = ns.held(jid, lease) if lease else ns.load(jid)
+    ns.note(job, what, {"data": data} if data else None)
+    return True
+
+
+def progress(ns: Namespace, jid: str, lease: str, data: str) -> Any:
+    ns.check_data(data)
+    job = ns.held(jid, lease)
+    job.progress = data
+    ns.log("progress", jid, job.queue)
+    return True
+
+
+def pause(ns: Namespace, queues: list[str], options: Options) -> Any:
+    for queue in queues:
+        ns.paused[queue] = options | {"since": ns.now}
+        ns.queues.setdefault(queue, ns.now)
+        ns.due.pop(f"pause:{queue}", None)
+        if "until" in options:
+            ns.due[f"pause:{queue}"] = options["until"]
+        reason = options.get("reason", "")
+        ns.say("log", {"event": "paused", "queue": queue, "reason": reason})
+    return True
+
+
+def unpause(ns: Namespace, queues: list[str]) -> Any:
+    for queue in queues:
+        if ns.paused.pop(queue, None) is not None:
+            ns.due.pop(f"pause:{queue}", None)
+            ns.say("log", {"event": "unpaused", "queue": queue})
+    return True
+
+
+def config_set(ns: Namespace, option: str, value: str) -> Any:
+    ns.config[option] = value
+    ns.say("log", {"event": "config_set", "option": option, "value": value})
+    return True
+
+
+def config_unset(ns: Namespace, option: str) -> Any:
+    ns.config.pop(option, None)
+    ns.say("log", {"event": "config_unset", "option": option})
+    return True
+
+
+def worker_register(ns: Namespace, worker: str, nonce: str, info: str) -> Any:
+    if nonce in ns.dead:
+        raise Refused("DEADWORKER")
+    return worker_beat(ns, worker, info)
+
+
+def worker_beat(ns: Namespace, worker: str, info: str) -> Any:
+    ns.workers[worker] = ns.now
+    if info:
+        ns.info[worker] = info
+    return True
+
+
+def worker_deregister(ns: Namespace, workers: list[str]) -> Any:
+    known = [worker for worker in workers if ns.workers.pop(worker, None) is not None]
+    for worker in workers:
+        ns.info.pop(worker, None)
+    return len(known)
+
+
+def queue_forget(ns: Namespace, queues: list[str]) -> Any:
+    for day, queue in list(ns.days):
+        if queue in queues:
+            del ns.days[day, queue]
+    return len([queue for queue in queues if ns.queues.pop(queue, None) is not None])
+
+
+def batch_open(ns: Namespace, batch: str, options: Options, *data: str) -> Any:
+    owner = ns.held(options["owner"], options["lease"]) if "owner" in options else None
+    given = {name: options[name] for name in batches.CALLBACKS if name in options}
+    callbacks = {name: spec | {"data": data[spec["data"] - 1]} for name, spec in given.items()}
+    ns.check_data(*(spec["data"] for spec in callbacks.values()))
+    known = ns.batches.get(batch)
+    if known is not None:
+        if owner is None or known.owner != owner.jid:
+            raise Refused("EXISTS")
+        return batch
+    ns.batches[batch] = Batch(ns.now, ns.now, owner.jid if owner else None, callbacks)
+    if owner is not None:
+        owner.owns.append(batch)
+    return batch
+
+
+def batch_add(ns: Namespace, batch: str, jids: list[str]) -> Any:
+    batches.require_open(ns, batch)
+    jobs = []
+    for jid in jids:
+        job = ns.load(jid)
+        if job.state in ("complete", "failed") or job.batch not in (None, batch):
+            raise Refused("WRONGSTATE")
+        jobs.append(job)
+    new = [job for job in jobs if job.batch is None]
+    for job in new:
+        batches.join(ns, job, batch)
+    return len(new)
+
+
+def recur(
+    ns: Namespace,
+    queue: str,
+    jid: str,
+    klass: str,
+    data: str,
+    interval: int,
+    offset: int,
+    options: Options,
+) -> Any:
+    ns.check_data(data)
+    if jid in ns.jobs:
+        raise Refused("EXISTS")
+    count = ns.recurring[jid].count if jid in ns.recurring else 0
+    first = ns.now + offset
+    own = Recurring(jid, klass, queue, data.encode(), interval, first, count=count, **options)
+    ns.recurring[jid] = own
+    recurrence.set_slot(ns, own, first)
+    ns.queues.setdefault(queue, ns.now)
+    return jid
+
+
+def recur_update(ns: Namespace, jid: str, data: str, options: Options) -> Any:
+    ns.check_data(data)
+    own = recurrence.load(ns, jid)
+    slot = own.slot
+    if data:
+        own.data, own.codec = data.encode(), options.get("codec")
+    if "interval" in options:
+        slot = max(slot + options["interval"] - own.interval, 0)
+    for name in ("priority", "retries", "klass", "queue", "backlog", "interval"):
+        if name in options:
+            setattr(own, name, options[name])
+    tags = options.get("tags", own.tags) + options.get("add_tags", [])
+    own.tags = [one for one in dict.fromkeys(tags) if one not in options.get("remove_tags", [])]
+    if options.get("paused") is False and own.paused and slot <= ns.now:
+        slot += ((ns.now - slot) // own.interval + 1) * own.interval
+    own.paused = options.get("paused", own.paused)
+    recurrence.set_slot(ns, own, slot)
+    ns.queues.setdefault(own.queue, ns.now)
+    return True
+
+
+def recur_run(ns: Namespace, jid: str) -> Any:
+    return recurrence.spawn(ns, recurrence.load(ns, jid), ns.now)
+
+
+def recur_cancel(ns: Namespace, jid: str) -> Any:
+    return ns.recurring.pop(jid, None) is not None
+
+
+def batch_close(ns: Namespace, batch: str) -> Any:
+    if batch not in ns.batches:
+        raise Refused("NOBATCH")
+    batches.close(ns, batch)
+    ends.carry_out(ns)
+    return batches.show(ns, batch)

@@ -1,0 +1,340 @@
+"""Every transition that moves jobs, named and called as its script, on the model.
+
+Each takes the arguments of the script and returns what the script replies, or raises Refused. The
+names are those of lua/*.lua; the rest of them is in settings.py.
+"""
+
+# ruff: noqa: PLR0913, PLR0917 - a transition has the arguments of its script
+
+from collections.abc import Sequence
+from typing import Any
+
+from tests.properties.model import batches, duties, edges, ends, places, submission, unique
+from tests.properties.model.state import Job, Namespace, Refused
+
+Options = dict[str, Any]
+
+
+def put(ns: Namespace, queue: str, jid: str, klass: str, data: str, options: Options) -> Any:
+    spec = options | {"queue": queue, "jid": jid, "klass": klass, "data": data}
+    return submission.apply(ns, submission.check(ns, spec))
+
+
+def put_many(ns: Namespace, queue: str, jobs: list[Options], *data: str) -> Any:
+    return submission.apply_many(ns, submission.check_many(ns, jobs, data, queue=queue))
+
+
+def requeue(ns: Namespace, queue: str, jid: str, klass: str, data: str, options: Options) -> Any:
+    if "on_conflict" in options:
+        raise Refused("BADARG")
+    job = ns.load(jid)
+    spec = options | {"queue": queue, "jid": jid, "klass": klass or job.klass, "data": data}
+    spec["on_conflict"] = "replace"
+    if not data:
+        spec |= {"data": job.data, "codec": job.codec}
+    return [submission.apply(ns, submission.check(ns, spec))[0], False]
+
+
+def pop(ns: Namespace, queues: Sequence[str], worker: str, count: int, options: Options) -> Any:
+    if options.get("nonce") in ns.dead:
+        raise Refused("DEADWORKER")
+    ns.workers[worker] = ns.now
+    due = duties.run(ns)
+    jobs: list[str] = []
+    for queue in queues:
+        if not is_paused(ns, queue):
+            for job in places.waiting(ns, queue)[: count - len(jobs)]:
+                _hand_out(ns, job, worker)
+                jobs.append(job.jid)
+    return {"jobs": jobs, "next": due, "more": due == 0}
+
+
+def is_paused(ns: Namespace, queue: str) -> bool:
+    pause = ns.paused.get(queue)
+    return pause is not None and not pause.get("until", ns.now + 1) <= ns.now
+
+
+def _hand_out(ns: Namespace, job: Job, worker: str) -> None:
+    ns.note(job, "popped", {"worker": worker})
+    ns.today(job.queue).wait.append(max(ns.now - job.age[0], 0))
+    job.state, job.worker, job.popped_at = "running", worker, ns.now
+    job.lease = ns.leases.get(job.jid)
+    job.expires_at = ns.now + ns.lease_length(job.queue)
+    ns.look_at(f"leases:{job.queue}", job.expires_at)
+    unique.settle(ns, job)
+    ns.say_if_tracked("popped", job)
+
+
+def tick(ns: Namespace) -> Any:
+    due = duties.run(ns)
+    return {"next": due, "more": due == 0}
+
+
+def heartbeat(ns: Namespace, jid: str, lease: str, data: str) -> Any:
+    job = ns.held(jid, lease)
+    ns.check_data(data)
+    if data:
+        job.data = submission.encoded(data)
+    return _renew(ns, job)
+
+
+def _renew(ns: Namespace, job: Job) -> int:
+    job.expires_at, job.grace = ns.now + ns.lease_length(job.queue), False
+    ns.look_at(f"leases:{job.queue}", job.expires_at)
+    ns.workers[job.worker or ""] = ns.now
+    return job.expires_at
+
+
+def heartbeat_many(ns: Namespace, leases: list[tuple[str, str]]) -> Any:
+    answers: list[Any] = []
+    for jid, lease in leases:
+        try:
+            answers.append(_renew(ns, ns.held(jid, lease)))
+        except Refused as refusal:
+            answers.append(str(refusal))
+    return answers
+
+
+def complete(
+    ns: Namespace, jid: str, lease: str, data: str, result: str, options: Options, *more: str
+) -> Any:
+    job = ns.held(jid, lease)
+    ns.check_data(data, result)
+    onward = options.get("next")
+    ns.call.planned.add(jid)
+    ns.call.ending, ns.call.yields = None if onward else jid, True
+    plans = submission.check_many(ns, options.get("jobs", []), more, on_conflict="ignore")
+    if onward:
+        parents = edges.unresolved(ns, jid, onward.get("depends", []), exists=True)
+        _leave_running(ns, job, data, result)
+        _advance(ns, job, onward, parents)
+        put_jobs = submission.apply_many(ns, plans)
+    else:
+        _leave_running(ns, job, data, result)
+        put_jobs = submission.apply_many(ns, plans)
+        ends.complete(ns, job)
+    state = job.state
+    ends.after_completions(ns, 1)
+    return {"state": state, "jobs": put_jobs}
+
+
+def _leave_running(ns: Namespace, job: Job, data: str, result: str) -> None:
+    ns.today(job.queue).run.append(ns.now - (job.popped_at or 0))
+    places.leave(ns, job)
+    ns.note(job, "done")
+    job.data = submission.encoded(data) if data else job.data
+    job.result = result or job.result
+    job.left, job.crashes, job.failure = job.retries, 0, None
+
+
+def _advance(ns: Namespace, job: Job, onward: Options, parents: list[str]) -> None:
+    """Go on in the next queue; dependents go on waiting."""
+    before, queue, delay = job.queue, onward["queue"], onward.get("delay", 0)
+    job.put_at = ns.now
+    ns.note(job, "put", {"queue": queue})
+    job.followups.clear()
+    due = ns.now + delay if delay else None
+    edges.link(ns, job, parents, onward.get("on_parent_failed", "wait"))
+    if parents:
+        places.to_depends(ns, job, queue, due)
+    else:
+        places.to_ready(ns, job, queue, due)
+    unique.settle(ns, job)
+    ns.today(before)
+    ns.today(queue)
+    ns.say_if_tracked("completed", job)
+    ns.log("advanced", job.jid, before, to=queue)
+
+
+def complete_many(ns: Namespace, leases: list[tuple[str, str]], *results: str) -> Any:
+    ns.check_data(*results)
+    answers = []
+    for (jid, lease), result in zip(leases, results, strict=True):
+        try:
+            job = ns.held(jid, lease)
+        except Refused as refusal:
+            answers.append(str(refusal))
+            continue
+        _leave_running(ns, job, "", result)
+        ends.complete(ns, job)
+        answers.append("complete")
+    ends.after_completions(ns, len(leases))
+    return answers
+
+
+def fail(ns: Namespace, jid: str, lease: str, group: str, message: str, data: str) -> Any:
+    job = ns.held(jid, lease)
+    ns.check_data(data)
+    worker = job.worker or ""
+    places.leave(ns, job)
+    ns.note(job, "failed", {"worker": worker, "group": group})
+    job.data = submission.encoded(data) if data else job.data
+    ends.fail(ns, job, group, message, worker)
+    ends.carry_out(ns)
+    return jid
+
+
+def retry(ns: Namespace, jid: str, lease: str, delay: int, options: Options) -> Any:
+    job = ns.held(jid, lease)
+    worker = (job.worker or "") if options else ""
+    places.leave(ns, job)
+    job.left -= 1
+    left = job.left
+    if left < 0:
+        ends.exhaust(ns, job, worker, **options)
+    else:
+        if options:
+            ends.set_failure(ns, job, options["group"], options["message"], worker)
+        places.to_ready(ns, job, job.queue, ns.now + delay)
+        ns.today(job.queue).retries += 1
+        ns.log("retried", jid, job.queue)
+        unique.settle(ns, job)
+    ends.carry_out(ns)
+    return left
+
+
+def release(ns: Namespace, jid: str, lease: str) -> Any:
+    job = ns.held(jid, lease)
+    ns.note(job, "released")
+    places.leave(ns, job)
+    places.back_to_waiting(ns, job)
+    ns.log("released", jid, job.queue)
+    return "waiting"
+
+
+def snooze(ns: Namespace, jid: str, lease: str, delay: int) -> Any:
+    job = ns.held(jid, lease)
+    places.leave(ns, job)
+    ns.note(job, "snoozed")
+    places.to_scheduled(ns, job, job.queue, ns.now + delay)
+    unique.settle(ns, job)
+    ns.log("snoozed", jid, job.queue)
+    return ns.now + delay
+
+
+def timeout(ns: Namespace, jids: list[str]) -> Any:
+    jobs = []
+    for jid in jids:
+        jobs.append(ns.load(jid))
+        if jobs[-1].state != "running":
+            raise Refused("WRONGSTATE")
+    for job in jobs:
+        ns.note(job, "timed-out")
+        ns.say_lost(job)
+        places.leave(ns, job)
+        places.to_front(ns, job, "stalled", 2)
+    return jids
+
+
+def force_finish(ns: Namespace, jid: str, result: str) -> Any:
+    ns.check_data(result)
+    job = ns.load(jid)
+    if job.state == "complete":
+        raise Refused("FINISHED")
+    if job.state == "running":
+        ns.say_lost(job)
+    had_failed = job.state == "failed"
+    places.leave(ns, job)
+    if had_failed:
+        batches.rejoin(ns, job, "failed")
+    ns.note(job, "force-finished")
+    job.result = result or job.result
+    ends.complete(ns, job)
+    ends.after_completions(ns, 1)
+    return "complete"
+
+
+def cancel(ns: Namespace, jids: list[str]) -> Any:
+    found = [ns.jobs[jid] for jid in jids if jid in ns.jobs and ns.jobs[jid].state != "complete"]
+    for job in found:
+        waiting = {jid for jid, edge in edges.dependents(ns, job.jid) if edge.score == 0}
+        if waiting - set(jids):
+            raise Refused("HASDEPENDENTS")
+    for job in found:
+        ends.cancel(ns, job)
+    ends.carry_out(ns)
+    return [job.jid for job in found]
+
+
+def unfail(ns: Namespace, queue: str, group: str, count: int) -> Any:
+    failed = [job for job in ns.jobs.values() if job.group == group]
+    oldest = sorted(failed, key=lambda job: (job.failed_at, job.jid))[:count]
+    for job in oldest:
+        places.leave(ns, job)
+        batches.rejoin(ns, job, "failed")
+        job.put_at, job.crashes, job.left = ns.now, 0, job.retries
+        ns.note(job, "put", {"queue": queue})
+        if edges.open_parents(job):
+            places.to_depends(ns, job, queue, None)
+        else:
+            places.to_waiting(ns, job, queue, ns.now)
+        unique.settle(ns, job)
+        ns.today(queue)
+        ns.log("put", job.jid, queue)
+        ns.say_if_tracked("put", job)
+    return len(oldest)
+
+
+def depends_on(ns: Namespace, jid: str, parents: list[str], options: Options) -> Any:
+    job = _depending(ns, jid)
+    found = edges.unresolved(ns, jid, parents, exists=True)
+    edges.link(ns, job, found, options.get("on_parent_failed", "wait"))
+    return len(edges.open_parents(job))
+
+
+def depends_off(ns: Namespace, jid: str, parents: list[str]) -> Any:
+    job = _depending(ns, jid)
+    edges.cut(job, parents or list(job.parents))
+    left = len(edges.open_parents(job))
+    if not left:
+        places.leave(ns, job)
+        places.to_ready(ns, job, job.queue, job.due)
+    return left
+
+
+def _depending(ns: Namespace, jid: str) -> Job:
+    job = ns.load(jid)
+    if job.state != "depends":
+        raise Refused("WRONGSTATE")
+    return job
+
+
+def worker_died(ns: Namespace, worker: str, nonce: str, started: str, cause: str) -> Any:
+    ns.dead[nonce] = ns.now
+    report: dict[str, Any] = {"charged": [], "returned": [], "failed": [], "more": False}
+    for job in _of_process(ns, worker, nonce, started):
+        ns.say_lost(job)
+        if started in ("", job.jid):
+            _charge(ns, job, cause)
+            report["failed" if job.state == "failed" else "charged"].append(job.jid)
+        else:
+            ns.note(job, "released")
+            places.leave(ns, job)
+            places.back_to_waiting(ns, job)
+            report["returned"].append(job.jid)
+    ends.carry_out(ns)
+    return report
+
+
+def _of_process(ns: Namespace, worker: str, nonce: str, started: str) -> list[Job]:
+    """List what a process held: the job that had started also in its grace period."""
+    jobs = places.listed_for(ns, worker)
+    job = ns.jobs.get(started)
+    if job is not None and job.worker == worker and job.grace:
+        jobs.insert(0, job)
+    return [job for job in jobs if (job.lease or "").partition(".")[2] == nonce]
+
+
+def _charge(ns: Namespace, job: Job, cause: str) -> None:
+    """Let the job pay for the death: a retry, and once too often its life."""
+    worker = job.worker or ""
+    job.crashes += 1
+    ns.note(job, "crashed", {"worker": worker, "cause": cause})
+    ns.today(job.queue).retries += not job.grace
+    if job.crashes < ns.option("max-crashes"):
+        duties.give_back(ns, job)
+        return
+    places.leave(ns, job)
+    ns.note(job, "failed", {"group": "poison-pill", "worker": worker})
+    message = f"The worker died {job.crashes} times while it ran this job: {cause}"
+    ends.fail(ns, job, "poison-pill", message, worker)

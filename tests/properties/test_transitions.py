@@ -1,0 +1,44 @@
+"""Every transition against the model, in whatever order."""
+
+import os
+import random
+
+import pytest
+import redis as redis_py
+from hypothesis import HealthCheck, seed, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from tests.properties.bench import Bench
+from tests.properties.machine import Machine
+
+EXAMPLES = int(os.environ.get("QLESS_PY_PROPERTY_EXAMPLES", "30"))
+STEPS = 40
+
+
+def run(redis: redis_py.Redis, *, number: int | None) -> None:
+    profile = settings(
+        max_examples=EXAMPLES,
+        stateful_step_count=STEPS,
+        derandomize=number is None,
+        database=None,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+    )
+
+    class Seeded(Machine):
+        def __init__(self) -> None:
+            super().__init__(Bench(redis))
+
+    run_state_machine_as_test(Seeded if number is None else seed(number)(Seeded), settings=profile)
+
+
+@pytest.mark.timeout(600)
+def test_scripts_do_what_the_model_says_in_the_same_order_each_time(redis: redis_py.Redis) -> None:
+    run(redis, number=None)
+
+
+@pytest.mark.timeout(600)
+def test_scripts_do_what_the_model_says_in_a_new_order_each_time(redis: redis_py.Redis) -> None:
+    number = int(os.environ.get("QLESS_PY_PROPERTY_SEED", random.SystemRandom().getrandbits(32)))
+    print(f"QLESS_PY_PROPERTY_SEED={number}")  # noqa: T201 - how to see it again
+    run(redis, number=number)
