@@ -33,7 +33,7 @@ if redis.call("HLEN", keys.parents(jid)) + #open > limits.edges then
   errors.bad("a job can have " .. limits.edges .. " parents")
 end
 
-dependencies.link(s, job, open, policy)
+dependencies.link(s, job, names, open, policy)
 job_lib.save(job)
 
 return session.close(s, redis.call("SCARD", keys.dependencies(jid)))

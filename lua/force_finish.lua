@@ -9,7 +9,6 @@ local completion = require("lib.completion")
 local errors = require("lib.errors")
 local events = require("lib.events")
 local job_lib = require("lib.job")
-local keys = require("lib.keys")
 local leaving = require("lib.leaving")
 local session = require("lib.session")
 
@@ -35,10 +34,7 @@ if had_failed then
   require("lib.batches").rejoin(job, "failed")
 end
 job_lib.note(job, s, "force-finished")
-if result ~= "" then
-  redis.call("SET", keys.result(jid), result)
-  job.record.has_result = true
-end
+job_lib.set_result(job, result)
 completion.finish(s, job)
 completion.after(s, 1)
 

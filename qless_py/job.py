@@ -176,9 +176,14 @@ class Job(verbs.JobVerbs):
         return JobBatch(self._session, self._session.run(call), self)
 
     def parent_results(self) -> dict[str, Any]:
-        """Give the results of the jobs that this one waited for, by their jids."""
-        found = [self._session.run(reads.jobs(names)) for names in verbs.in_hundreds(self.parents)]
-        return verbs.results(self._settings, found)
+        """Give the results of the jobs that this one depends on, by their jids; `None` for none.
+
+        They stay readable until this job has ended, also when the parents have been deleted.
+        """
+        found = [
+            self._session.run(reads.results(names)) for names in verbs.in_hundreds(self.parents)
+        ]
+        return verbs.results(self, found)
 
     def perform(self) -> Any:
         """Run what the klass names, with this job; completing or failing is left to that."""

@@ -11,7 +11,7 @@ from qless_py import options as checks
 from qless_py import protocol, puts
 from qless_py.attributes import JobAttributes
 from qless_py.errors import BadArgumentError
-from qless_py.protocol import Call, JobRecord, Record
+from qless_py.protocol import Call, JobRecord
 from qless_py.protocol.jobs import CompleteReply
 from qless_py.puts import Put
 from qless_py.session import Settings
@@ -102,6 +102,10 @@ class JobVerbs(JobAttributes):
     def encode(self, value: Any) -> bytes:
         """Write a result or progress with the codec of this job's data; nothing for `None`."""
         return b"" if value is None else self.write(value)
+
+    def decode_result(self, codec: str, jid: str, result: bytes) -> Any:
+        """Read a result of another job, written with that codec."""
+        return self._settings.codec_named(codec).decode(result, jid)
 
     def write(self, value: Any) -> bytes:
         """Write anything, `None` too, with the codec of this job's data."""
@@ -304,7 +308,9 @@ def in_hundreds(jids: list[str]) -> list[list[str]]:
     return [jids[start : start + step] for start in range(0, len(jids), step)]
 
 
-def results(settings: Settings, pages: Iterable[Iterable[Record | None]]) -> dict[str, Any]:
-    """Give the results of the jobs that are there."""
-    records = [one for page in pages for one in page if isinstance(one, JobRecord)]
-    return {one.jid: JobAttributes(settings, one).result for one in records}
+def results(job: JobVerbs, pages: Iterable[Iterable[tuple[str, str, bytes]]]) -> dict[str, Any]:
+    """Give the results of a job's parents, each decoded with the codec it was written with."""
+    given: dict[str, Any] = dict.fromkeys(job.parents)
+    for jid, codec, result in (one for page in pages for one in page):
+        given[jid] = job.decode_result(codec, jid, result)
+    return given

@@ -37,8 +37,8 @@ function advance.run(s, job, options, parents)
   end
   local delay = options.delay or 0
   local due = delay > 0 and s.now + delay or nil
+  dependencies.link(s, job, options.depends or {}, parents, options.on_parent_failed or "wait")
   if #parents > 0 then
-    dependencies.link(s, job, parents, options.on_parent_failed or "wait")
     queue_lib.to_depends(s, job, name, due)
   else
     queue_lib.to_ready(s, job, name, due)

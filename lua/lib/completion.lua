@@ -18,10 +18,7 @@ function completion.leave(s, job, data, result)
   if data ~= "" then
     job_lib.set_data(job, data)
   end
-  if result ~= "" then
-    redis.call("SET", keys.result(job.jid), result)
-    record.has_result = true
-  end
+  job_lib.set_result(job, result)
   job_lib.set_left(job, record.retries)
   job_lib.clear_failure(job)
   record.crashes = nil

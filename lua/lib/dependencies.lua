@@ -83,14 +83,34 @@ function dependencies.unresolved(s, jid, parents, exists)
   return open
 end
 
--- Adds edges to parents that were found unresolved. A parent that has failed already has its
--- policy applied like one that fails later.
-function dependencies.link(s, job, parents, policy)
+local function add_parent(s, job, parent, policy)
+  local edge = policy .. ":" .. string.format("%.0f", session.next(s))
+  redis.call("HSET", keys.parents(job.jid), parent, edge)
+  job.record.parents = true
+end
+
+-- Parents that are complete already are parents, too, if they left a result to be read.
+local function keep_results(s, job, wanted, open, policy)
+  local waits = {}
+  for _, parent in ipairs(open) do
+    waits[parent] = true
+  end
+  for _, parent in ipairs(wanted) do
+    if not waits[parent] and redis.call("EXISTS", keys.result(parent)) == 1 then
+      add_parent(s, job, parent, policy)
+      redis.call("SADD", keys.holds(parent), job.jid)
+    end
+  end
+end
+
+-- Adds edges to the wanted parents, of which `open` were found unresolved. A parent that has
+-- failed already has its policy applied like one that fails later.
+function dependencies.link(s, job, wanted, open, policy)
   local jid = job.jid
   local score = policy == "wait" and 0 or 1
-  for _, parent in ipairs(parents) do
-    local edge = policy .. ":" .. string.format("%.0f", session.next(s))
-    redis.call("HSET", keys.parents(jid), parent, edge)
+  keep_results(s, job, wanted, open, policy)
+  for _, parent in ipairs(open) do
+    add_parent(s, job, parent, policy)
     redis.call("SADD", keys.dependencies(jid), parent)
     redis.call("ZADD", keys.dependents(parent), score, jid)
     if score == 1 then
@@ -100,7 +120,6 @@ function dependencies.link(s, job, parents, policy)
       end
     end
   end
-  job.record.parents = true
 end
 
 -- Drops a result that outlived its job for the sake of dependents that are now done.

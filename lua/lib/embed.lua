@@ -77,9 +77,7 @@ local function link(s, job, plan)
   end
   local dependencies = require("lib.dependencies")
   dependencies.unlink(job)
-  if #plan.parents > 0 then
-    dependencies.link(s, job, plan.parents, plan.spec.on_parent_failed or "wait")
-  end
+  dependencies.link(s, job, depends, plan.parents, plan.spec.on_parent_failed or "wait")
 end
 
 -- Brings the options of the put into the record.

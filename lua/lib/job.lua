@@ -180,6 +180,24 @@ function job.erase(self)
   end
 end
 
+-- Keeps a result under the name of its codec: it may outlive the job.
+function job.set_result(self, result)
+  if result ~= "" then
+    redis.call("SET", keys.result(self.jid), (self.record.codec or "json") .. ":" .. result)
+    self.record.has_result = true
+  end
+end
+
+-- The codec and the result of a job that may be gone, or nil.
+function job.get_result(jid)
+  local value = redis.call("GET", keys.result(jid))
+  if not value then
+    return nil
+  end
+  local colon = string.find(value, ":", 1, true)
+  return string.sub(value, 1, colon - 1), string.sub(value, colon + 1)
+end
+
 function job.clear_failure(self)
   if self.record.has_failure then
     redis.call("DEL", keys.failure(self.jid))

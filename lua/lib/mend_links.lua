@@ -77,7 +77,7 @@ function mend_links.edge(s, jid, parent)
     return
   end
   local policy = string.match(noted or "", "^(%l+):%d+$") or "wait"
-  dependencies.link(s, job, { parent }, policy)
+  dependencies.link(s, job, { parent }, { parent }, policy)
   if job.record.state == "depends" then
     mend_links.place(s, job)
   end

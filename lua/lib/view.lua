@@ -40,7 +40,9 @@ function view.full(s, job)
   local shown = view.brief(job, job_lib.pack(job), expiry(job))
   shown.dependents = redis.call("ZRANGE", keys.dependents(jid), 0, limits.edges - 1)
   shown.dependencies = record.parents and redis.call("SMEMBERS", keys.dependencies(jid)) or {}
-  shown.result = record.has_result and present(redis.call("GET", keys.result(jid))) or nil
+  if record.has_result then
+    shown.result = select(2, job_lib.get_result(jid))
+  end
   shown.progress = record.has_progress and present(redis.call("GET", keys.progress(jid))) or nil
   shown.history = job_lib.spilled(job, s)
   return shown

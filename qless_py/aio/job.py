@@ -158,11 +158,15 @@ class AsyncJob(verbs.JobVerbs):
         return AsyncJobBatch(self._session, await self._session.run(call), self)
 
     async def parent_results(self) -> dict[str, Any]:
-        """Give the results of the jobs that this one waited for, by their jids."""
+        """Give the results of the jobs that this one depends on, by their jids; `None` for none.
+
+        They stay readable until this job has ended, also when the parents have been deleted.
+        """
         found = [
-            await self._session.run(reads.jobs(names)) for names in verbs.in_hundreds(self.parents)
+            await self._session.run(reads.results(names))
+            for names in verbs.in_hundreds(self.parents)
         ]
-        return verbs.results(self._settings, found)
+        return verbs.results(self, found)
 
     async def perform(self) -> Any:
         """Run what the klass names, with this job, and await it if it is a coroutine function."""

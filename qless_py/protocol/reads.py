@@ -67,6 +67,15 @@ def jobs(jids: Sequence[str]) -> Call[list[Record | None]]:
     return Call("read/jobs", (pack(names),), decode)
 
 
+def results(jids: Sequence[str]) -> Call[list[tuple[str, str, bytes]]]:
+    """Read the jid, codec and result of up to 100 jobs, of those that have one."""
+
+    def decode(reply: bytes | None) -> list[tuple[str, str, bytes]]:
+        return [(jid.decode(), codec.decode(), result) for jid, codec, result in unpack_raw(reply)]
+
+    return Call("read/results", (pack(list(jids)),), decode)
+
+
 def _jid_page(reply: bytes | None) -> JidPage:
     value = unpack(reply)
     return JidPage(int(value["total"]), [str(jid) for jid in value["jids"]])

@@ -306,6 +306,24 @@ def test_a_job_reads_the_results_of_its_parents(client: Client) -> None:
     assert job.parent_results() == {"a": "of a", "b": "of b"}
 
 
+def test_a_job_reads_results_of_parents_that_are_gone_or_were_complete_before(
+    client: Client,
+) -> None:
+    queue = client.queues["q"]
+    queue.put("k", jid="early")
+    taken(client).complete(result="was there first")
+    queue.put("k", jid="late")
+    queue.put("k", jid="j", depends=["early", "late"])
+    client.config["jobs-history"] = -1
+    taken(client).complete(result=["soon", "gone"])
+
+    job = taken(client)
+
+    assert "early" not in client.jobs
+    assert "late" not in client.jobs
+    assert job.parent_results() == {"early": "was there first", "late": ["soon", "gone"]}
+
+
 def test_the_log_takes_notes_of_ones_own(client: Client, clock: Clock) -> None:
     client.queues["q"].put("k", jid="j")
 

@@ -73,6 +73,7 @@ def good_queries() -> dict[str, list[Any]]:
         "read/groups": page,
         "read/job": ["plain"],
         "read/jobs": [["plain", "nobody", "tick"]],
+        "read/results": [["plain", "nobody"]],
         "read/length": ["work"],
         "read/meta": [],
         "read/peek": ["work", *page],

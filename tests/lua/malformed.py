@@ -227,6 +227,7 @@ def templates(lease: str) -> list[tuple[str, list[tuple[Any, str]], tuple[Any, .
         ("repair", [("job", "kind"), ("plain", "-"), ("", "-"), ("", "-")], ()),
         ("read/job", [("plain", "name")], ()),
         ("read/jobs", [(["plain"], "many")], ()),
+        ("read/results", [(["plain"], "many")], ()),
         ("read/state", [("waiting", "state"), ("work", "name"), *page], ()),
         ("read/tagged", [("x", "name"), *page], ()),
         ("read/tags", [*page, ("1", "whole")], ()),

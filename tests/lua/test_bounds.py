@@ -112,6 +112,7 @@ def test_no_call_takes_more_than_a_hundred(call: Scripts) -> None:
         "pause": [names, {}],
         "tag": ["j", names],
         "read/jobs": [names],
+        "read/results": [names],
     }
     put(call, "j")
 

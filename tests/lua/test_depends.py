@@ -241,3 +241,37 @@ def test_a_dependent_put_anew_does_not_wait_for_what_it_waited_for_before(
 
     assert state(call, "j") == "depends"
     assert job(call, "j")["dependencies"] == ["new"]
+
+
+@pytest.mark.parametrize("way", ["put", "depends_on", "next"])
+def test_a_parent_that_was_complete_already_can_be_read_like_any_other(
+    call: Scripts, way: str
+) -> None:
+    put(call, "done", "p")
+    complete(call, take(call, "p"), "result")
+    put(call, "open", "p")
+    if way == "put":
+        put(call, "j", depends=["done", "nobody"])
+    elif way == "depends_on":
+        put(call, "j", depends=["open"])
+        assert call("depends_on", "j", ["done"], {}) == 1
+        complete(call, take(call, "p"))
+    else:
+        put(call, "j", "first")
+        complete(call, take(call, "first"), next={"queue": "q", "depends": ["done"]})
+
+    view = take(call)
+    assert [one for one in view["parents"] if one != "open"] == ["done"]
+    call("config_set", "jobs-history", "-1")
+    complete(call, view)
+
+    assert not call.redis.exists("{ql}:result:done")
+
+
+def test_what_a_job_leaves_behind_can_read_its_result(call: Scripts) -> None:
+    put(call, "j")
+    child = {"jid": "child", "klass": "K", "queue": "after", "depends": ["j"]}
+
+    complete(call, take(call), "result", jobs=[child])
+
+    assert take(call, "after")["parents"] == ["j"]

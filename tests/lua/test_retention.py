@@ -116,10 +116,10 @@ def test_a_result_outlives_its_job_while_a_dependent_needs_it(call: Scripts, clo
     clock.advance(200)
     call("tick")
     assert call("read/job", "parent") is False
-    assert call.redis.get("{ql}:result:parent") == b"result"
+    assert call("read/results", ["parent"]) == [["parent", "json", "result"]]
 
     complete(call, take(call))
-    assert call.redis.get("{ql}:result:parent") == b"result"
+    assert call("read/results", ["parent"]) == [["parent", "json", "result"]]
     call("cancel", ["second"])
 
     assert keys_of(call, "parent") == []
@@ -132,10 +132,10 @@ def test_a_result_is_held_for_dependents_that_are_not_let_go_yet(call: Scripts) 
         put(call, f"c{i}", depends=["parent"])
     complete(call, take(call, "p"), "result")
     assert call("read/job", "parent") is False
-    assert call.redis.get("{ql}:result:parent") == b"result"
+    assert call("read/results", ["parent"]) == [["parent", "json", "result"]]
     settle(call)
     assert counts(call) == {"waiting": 120}
-    assert call.redis.get("{ql}:result:parent") == b"result"
+    assert call("read/results", ["parent"]) == [["parent", "json", "result"]]
 
     for _ in range(2):
         views = pop(call, 100)
@@ -151,7 +151,7 @@ def test_a_result_that_a_dependent_needs_outlives_a_second_run_of_its_job(call: 
     complete(call, take(call, "p"), "first")
 
     put(call, "parent", "p")
-    assert call.redis.get("{ql}:result:parent") == b"first"
+    assert call("read/results", ["parent"]) == [["parent", "json", "first"]]
     assert "result" not in job(call, "parent")
     complete(call, take(call, "p"), "second")
     complete(call, take(call))
@@ -175,7 +175,7 @@ def test_the_result_of_a_cancelled_job_goes_with_it_or_with_its_last_dependent(
     complete(call, take(call, "p"), "result")
     put(call, "parent", "p")
     call("cancel", ["parent"])
-    assert call.redis.get("{ql}:result:parent") == b"result"
+    assert call("read/results", ["parent"]) == [["parent", "json", "result"]]
 
     complete(call, take(call))
 

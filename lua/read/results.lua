@@ -1,0 +1,23 @@
+-- results(now, jids) -> list of [jid, codec, result]
+-- Gives the results of up to 100 jobs; those without one are left out. One that dependents still
+-- need can be read also when its job has been deleted.
+-- Errors: BADARG
+-- Events: none
+
+local check = require("lib.check")
+local job_lib = require("lib.job")
+local session = require("lib.session")
+
+local now, jids = unpack(ARGV)
+local names = check.packed_names("jids", jids, 0)
+session.read(now)
+
+local found = {}
+for _, jid in ipairs(names) do
+  local codec, result = job_lib.get_result(jid)
+  if codec then
+    found[#found + 1] = { jid, codec, result }
+  end
+end
+
+return cmsgpack.pack(found)
