@@ -52,7 +52,7 @@ local function take(i, name)
   end
 end
 
-redis.call("ZADD", keys.workers(), s.now, worker)
+redis.call("ZADD", keys.workers(), s.stamp, worker)
 local due = duties.run(s)
 for i, name in ipairs(names) do
   take(i, name)

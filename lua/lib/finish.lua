@@ -36,7 +36,7 @@ function finish.complete(s, job, queue)
   record.state, record.completed_at = "complete", s.now
   record.queue, record.order, record.due, record.left = nil, nil, nil, nil
   record.crashes = nil
-  redis.call("ZADD", keys.complete(), s.now, job.jid)
+  redis.call("ZADD", keys.complete(), s.stamp, job.jid)
   finish.settle(s, job, "completed")
   if record.unique then
     require("lib.unique").settle(s, job)

@@ -40,13 +40,14 @@ end
 -- leases to `to.held`.
 function handout.take(s, queue, count, to, found)
   local expires_at = s.now + to.length
+  local stamp = string.format("%.0f", expires_at)
   local values, leases = {}, {}
   for _, job in ipairs(head(queue, count)) do
     if job then
       start(s, job, to)
       local value = job_lib.pack(job)
       values[#values + 1], values[#values + 2] = keys.job(job.jid), value
-      leases[#leases + 1], leases[#leases + 2] = expires_at, job.jid
+      leases[#leases + 1], leases[#leases + 2] = stamp, job.jid
       found[#found + 1] = view.brief(job, value, expires_at)
       to.held[#to.held + 1] = { job.jid, job.record.lease }
     end
@@ -57,7 +58,7 @@ function handout.take(s, queue, count, to, found)
   redis.call("MSET", unpack(values))
   redis.call("ZADD", keys.running(queue), unpack(leases))
   redis.call("ZADD", keys.worker_jobs(to.worker), unpack(leases))
-  queue_lib.due("leases:" .. queue, expires_at)
+  queue_lib.due("leases:" .. queue, stamp)
   stats.add(s, queue, "popped", #values / 2)
 end
 

@@ -18,7 +18,7 @@ local function split(request)
   if not lane or #sequence > 14 or #index > 4 then
     errors.bad("request is not lane:sequence:index")
   end
-  return lane .. ":" .. index, tonumber(sequence)
+  return lane .. ":" .. index, sequence
 end
 
 -- The memory of a request is its sequence, a colon, and the reply.
@@ -34,9 +34,9 @@ end
 local function remembered(key, sequence)
   local value = redis.call("GET", key)
   local known, reply = recall(value)
-  if known == sequence then
+  if known == tonumber(sequence) then
     return reply
-  elseif known > sequence then
+  elseif known > tonumber(sequence) then
     errors.raise("STALEREQUEST", "A later request of this lane was already answered")
   end
   return nil
@@ -46,9 +46,9 @@ end
 function session.ask(request)
   local slot, sequence = split(request)
   local known, reply = recall(redis.call("GET", keys.request(slot)))
-  if known < sequence then
+  if known < tonumber(sequence) then
     return { state = "unknown" }
-  elseif known > sequence then
+  elseif known > tonumber(sequence) then
     return { state = "older" }
   end
   return { state = "done", reply = reply }
@@ -58,6 +58,8 @@ local function new(meta, last, now, kind, rewound)
   local sequence = tonumber(meta[4] or 0)
   return {
     now = now,
+    -- The same as text: the server is slow at writing numbers, so this is done once in a call.
+    stamp = string.format("%.0f", now),
     last = last,
     before = sequence,
     sequence = sequence,
@@ -116,11 +118,11 @@ local function write_meta(s)
   if not kind then
     -- Calls of one millisecond that number nothing leave nothing to remember.
     if s.now ~= s.last or s.sequence ~= s.before then
-      redis.call("HSET", keys.meta(), "time", s.now, "sequence", s.sequence)
+      redis.call("HSET", keys.meta(), "time", s.stamp, "sequence", s.sequence)
     end
     return
   end
-  redis.call("HSET", keys.meta(), "schema", session.SCHEMA, "clock", kind, "time", s.now,
+  redis.call("HSET", keys.meta(), "schema", session.SCHEMA, "clock", kind, "time", s.stamp,
     "sequence", s.sequence)
   redis.call("ZADD", keys.due(), "NX", s.now + 60000, "sweep")
 end
