@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from benchmarks.scripts.space import GROUP, PAGE, PARENT, TAG, Space
+from benchmarks.scripts.space import GROUP, PAGE, PARENT, TAG, Space, finished
 from benchmarks.scripts.timing import Case
 from qless_py.protocol import Call, batches, config, reads
 
@@ -60,6 +60,12 @@ CASES: Final = (
     ),
     Case("read/state", "read/state, 1,000 waiting", _again(_waiting), large=True),
     *(_of_state(state, queue) for state, queue in _STATES),
+    Case(
+        "read/results",
+        "read/results of 100",
+        _again(lambda _: reads.results([finished(number) for number in range(PAGE)])),
+        large=True,
+    ),
     Case(
         "read/tagged",
         "read/tagged, 1,000",
