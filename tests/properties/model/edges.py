@@ -1,5 +1,6 @@
 """Edges between jobs, and the list of what the end of a parent has set free."""
 
+from tests.properties.model import results
 from tests.properties.model.state import Edge, Job, Namespace, Refused, Release
 
 POLICIES = ("wait", "cancel", "fail", "run")
@@ -52,18 +53,32 @@ def _reaches(ns: Namespace, jid: str, wanted: set[str]) -> bool:
     return False
 
 
-def link(ns: Namespace, job: Job, parents: list[str], policy: str) -> None:
-    """Let a job wait for parents; one that has failed already counts as failing now."""
-    for parent in parents:
+def link(ns: Namespace, job: Job, wanted: list[str], unmet: list[str], policy: str) -> None:
+    """Let a job wait for those of the wanted parents that are unmet.
+
+    One that is complete is a parent, too, if it left a result; one that has failed already counts
+    as failing now.
+    """
+    for parent in wanted:
+        if parent not in unmet and parent in ns.results:
+            job.parents[parent] = Edge(policy, open=False)
+            ns.holders[parent].add(job.jid)
+    for parent in unmet:
         job.parents[parent] = Edge(policy)
         failed = parent in ns.jobs and ns.jobs[parent].state == "failed"
         if failed and policy != "wait":
             enlist(ns, Release("failed", parent, late=job.jid))
 
 
-def cut(job: Job, parents: list[str]) -> None:
+def cut(ns: Namespace, job: Job, parents: list[str]) -> None:
+    """Take edges to parents away, and with them the need of their results."""
     for parent in parents:
         job.parents.pop(parent, None)
+        results.let_go(ns, parent, job.jid)
+
+
+def unlink(ns: Namespace, job: Job) -> None:
+    cut(ns, job, list(job.parents))
 
 
 def enlist(ns: Namespace, release: Release) -> None:
@@ -79,4 +94,14 @@ def register(ns: Namespace, parent: str, reason: str) -> None:
         if any(edge.score for _, edge in found):
             enlist(ns, Release("failed", parent))
     elif found:
-        enlist(ns, Release(reason, parent, found))
+        release = Release(reason, parent, found)
+        enlist(ns, release)
+        if parent in ns.results:
+            ns.holders[parent].add(release)
+
+
+def finish(ns: Namespace, release: Release) -> None:
+    """Take a release that is carried out off the list."""
+    ns.releases.remove(release)
+    if release.parent:
+        results.let_go(ns, release.parent, release)

@@ -1,6 +1,6 @@
 """How jobs end: failed, complete, cancelled, forgotten; and what follows from it."""
 
-from tests.properties.model import batches, edges, places, submission, unique
+from tests.properties.model import batches, edges, places, results, submission, unique
 from tests.properties.model.state import Edge, Job, Namespace, Release
 
 HOUSEKEEPING = 50
@@ -62,16 +62,19 @@ def cancel(ns: Namespace, job: Job) -> None:
         ns.say_lost(job, "canceled")
     places.leave(ns, job)
     unique.drop(ns, job)
+    held = bool(ns.holders[job.jid])
     _settle(ns, job, "canceled")
     edges.register(ns, job.jid, "canceled")
     _erase(ns, job)
+    if job.result is not None and not held:
+        ns.results.pop(job.jid, None)
     ns.say_if_tracked("canceled", job)
 
 
 def _settle(ns: Namespace, job: Job, outcome: str) -> None:
     batches.leave(ns, job, outcome)
     job.followups.clear()
-    job.parents.clear()
+    edges.unlink(ns, job)
     if job.keep is not None:
         ns.tombstones[job.jid] = ns.now + job.keep
     for name in job.owns:
@@ -94,6 +97,7 @@ def forget_completed(ns: Namespace, budget: int) -> int:
         if job.completed_at is not None and job.completed_at > before and number >= excess:
             return budget - number
         ns.tracked.pop(job.jid, None)
+        results.forget(ns, job)
         _erase(ns, job)
     return budget - min(budget, len(found))
 
@@ -117,12 +121,12 @@ def drain(ns: Namespace, budget: int) -> int:
             return budget
         release = ns.releases[0]
         if release.reason == "batch":
-            ns.releases.pop(0)
             submission.put_later(ns, release.callback or {})
+            edges.finish(ns, release)
             budget -= 1
         elif release.late is not None:
-            ns.releases.pop(0)
             _apply_late(ns, release, release.late)
+            edges.finish(ns, release)
             budget -= 1
         elif release.reason == "failed":
             budget -= _drain_failed(ns, release, budget)
@@ -140,7 +144,7 @@ def _drain_freed(ns: Namespace, release: Release, budget: int) -> int:
         if child is not None and child.parents.get(release.parent) is edge:
             _let_go(ns, child, release, edge)
     if not release.freed:
-        ns.releases.remove(release)
+        edges.finish(ns, release)
     return len(some) + 1
 
 
@@ -151,7 +155,7 @@ def _drain_failed(ns: Namespace, release: Release, budget: int) -> int:
     impatient = [(jid, edge) for jid, edge in found if edge.score]
     applied = [_apply(ns, ns.jobs[jid], release, edge) for jid, edge in impatient[:budget]]
     if not any(applied):
-        ns.releases.remove(release)
+        edges.finish(ns, release)
     return len(applied) + 1
 
 
@@ -164,7 +168,11 @@ def _apply_late(ns: Namespace, release: Release, jid: str) -> None:
 
 
 def _let_go(ns: Namespace, child: Job, release: Release, edge: Edge) -> None:
-    if release.reason == "complete" or not _apply(ns, child, release, edge):
+    if release.reason == "complete":
+        if release in ns.holders[release.parent]:
+            ns.holders[release.parent].add(child.jid)
+        _resolve(ns, child, edge)
+    elif not _apply(ns, child, release, edge):
         _resolve(ns, child, edge)
 
 

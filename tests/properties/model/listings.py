@@ -22,6 +22,8 @@ def everything(
     for start in range(0, len(known), ALL):
         some = known[start : start + ALL]
         yield "read/jobs", (some,), [view(ns, jid) for jid in some]
+        results = [[jid, *ns.results[jid]] for jid in some if jid in ns.results]
+        yield "read/results", (some,), results
     for queue in queues:
         yield from _of_queue(ns, queue)
     yield from _of_namespace(ns)

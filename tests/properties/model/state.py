@@ -189,6 +189,8 @@ class Namespace:
     unique: dict[str, tuple[str, int | None]] = field(default_factory=dict)
     tombstones: dict[str, int] = field(default_factory=dict)
     batches: dict[str, Batch] = field(default_factory=dict)
+    results: dict[str, tuple[str, str]] = field(default_factory=dict)
+    holders: dict[str, set[object]] = field(default_factory=lambda: defaultdict(set))
     releases: list[Release] = field(default_factory=list)
     due: dict[str, int] = field(default_factory=dict)
     days: dict[tuple[int, str], Day] = field(default_factory=lambda: defaultdict(Day))

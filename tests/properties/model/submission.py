@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.properties.model import batches, edges, places, unique
+from tests.properties.model import batches, edges, places, results, unique
 from tests.properties.model.state import Job, Namespace, Refused
 
 INLINE = 1024
@@ -167,7 +167,8 @@ def _take(ns: Namespace, spec: dict[str, Any]) -> list[tuple[str, Any]]:
         batches.rejoin(ns, job, ended)
     job.klass, job.retries = spec["klass"], spec.get("retries", job.retries)
     job.left, job.crashes, job.due = job.retries, 0, None
-    job.result = job.progress = None
+    job.progress = None
+    results.forget(ns, job)
     job.followups.clear()
     return lost
 
@@ -189,8 +190,9 @@ def _set_options(ns: Namespace, job: Job, plan: Plan) -> None:
         batches.leave(ns, job, "canceled")
         batches.join(ns, job, spec["batch"])
     if spec.get("depends"):
-        job.parents.clear()
-        edges.link(ns, job, plan.parents, spec.get("on_parent_failed", "wait"))
+        edges.unlink(ns, job)
+        policy = spec.get("on_parent_failed", "wait")
+        edges.link(ns, job, spec["depends"], plan.parents, policy)
 
 
 def set_tags(ns: Namespace, job: Job, tags: list[str]) -> None:

@@ -9,7 +9,16 @@ names are those of lua/*.lua; the rest of them is in settings.py.
 from collections.abc import Sequence
 from typing import Any
 
-from tests.properties.model import batches, duties, edges, ends, places, submission, unique
+from tests.properties.model import (
+    batches,
+    duties,
+    edges,
+    ends,
+    places,
+    results,
+    submission,
+    unique,
+)
 from tests.properties.model.state import Job, Namespace, Refused
 
 Options = dict[str, Any]
@@ -123,7 +132,7 @@ def _leave_running(ns: Namespace, job: Job, data: str, result: str) -> None:
     places.leave(ns, job)
     ns.note(job, "done")
     job.data = submission.encoded(data) if data else job.data
-    job.result = result or job.result
+    results.keep(ns, job, result)
     job.left, job.crashes, job.failure = job.retries, 0, None
 
 
@@ -134,7 +143,8 @@ def _advance(ns: Namespace, job: Job, onward: Options, parents: list[str]) -> No
     ns.note(job, "put", {"queue": queue})
     job.followups.clear()
     due = ns.now + delay if delay else None
-    edges.link(ns, job, parents, onward.get("on_parent_failed", "wait"))
+    policy = onward.get("on_parent_failed", "wait")
+    edges.link(ns, job, onward.get("depends", []), parents, policy)
     if parents:
         places.to_depends(ns, job, queue, due)
     else:
@@ -238,7 +248,7 @@ def force_finish(ns: Namespace, jid: str, result: str) -> Any:
     if had_failed:
         batches.rejoin(ns, job, "failed")
     ns.note(job, "force-finished")
-    job.result = result or job.result
+    results.keep(ns, job, result)
     ends.complete(ns, job)
     ends.after_completions(ns, 1)
     return "complete"
@@ -278,13 +288,13 @@ def unfail(ns: Namespace, queue: str, group: str, count: int) -> Any:
 def depends_on(ns: Namespace, jid: str, parents: list[str], options: Options) -> Any:
     job = _depending(ns, jid)
     found = edges.unresolved(ns, jid, parents, exists=True)
-    edges.link(ns, job, found, options.get("on_parent_failed", "wait"))
+    edges.link(ns, job, parents, found, options.get("on_parent_failed", "wait"))
     return len(edges.open_parents(job))
 
 
 def depends_off(ns: Namespace, jid: str, parents: list[str]) -> Any:
     job = _depending(ns, jid)
-    edges.cut(job, parents or list(job.parents))
+    edges.cut(ns, job, parents or list(job.parents))
     left = len(edges.open_parents(job))
     if not left:
         places.leave(ns, job)
