@@ -1,12 +1,14 @@
 """The state machine: every transition with every argument, in any order, at any time."""
 
+from collections.abc import Callable
 from typing import Any
 
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from tests.properties import strategies
 from tests.properties.bench import Bench
+from tests.properties.model.state import Namespace
 from tests.properties.strategies import DAY, Held, Known
 
 
@@ -111,15 +113,39 @@ class Machine(RuleBasedStateMachine):
         return "batch_open", (batch, callbacks | {"owner": owner, "lease": lease}, "data")
 
 
-def _add_rule(name: str, label: str) -> None:
+def _in_state(state: str) -> Callable[[Namespace], bool]:
+    return lambda model: any(job.state == state for job in model.jobs.values())
+
+
+_runs = _in_state("running")
+_depends = _in_state("depends")
+NEEDS: dict[str, Callable[[Namespace], bool]] = {
+    **dict.fromkeys(("heartbeat", "complete", "fail", "retry", "release", "snooze"), _runs),
+    **dict.fromkeys(("progress", "log_held", "timeout_held", "worker_died_running"), _runs),
+    **dict.fromkeys(("batch_open_owned", "complete_many"), _runs),
+    **dict.fromkeys(("depends_on", "depends_off"), _depends),
+    **dict.fromkeys(("batch_add", "batch_close"), lambda model: bool(model.batches)),
+    **dict.fromkeys(("recur_update", "recur_run"), lambda model: bool(model.recurring)),
+    "unfail": _in_state("failed"),
+}
+"""What the rules of a transition wait for; the last one tries it whatever there is."""
+
+
+def _add_rule(name: str, label: str, needs: Callable[[Namespace], bool]) -> None:
     def call(self: Machine, args: tuple[Any, ...], wait: int) -> None:
         self.run(name, args, wait)
 
     # Rules are switched off and on by the names of their functions.
     call.__name__ = label
     adorn = rule(args=strategies.TRANSITIONS[name], wait=st.sampled_from(strategies.WAITS))
-    setattr(Machine, label, adorn(call))
+    setattr(Machine, label, precondition(lambda self: needs(self.bench.model))(adorn(call)))
 
 
-for _number, _name in enumerate([*strategies.TRANSITIONS, *strategies.OFTEN]):
-    _add_rule(_name, f"{_name}_{_number}")
+def _add_rules() -> None:
+    for name in strategies.TRANSITIONS:
+        _add_rule(name, f"{name}_at_any_time", bool)
+        for number in range(strategies.OFTEN.get(name, 0)):
+            _add_rule(name, f"{name}_{number}", NEEDS.get(name, bool))
+
+
+_add_rules()

@@ -227,5 +227,23 @@ TRANSITIONS: dict[str, Args] = {
     "batch_close": tuples(st.sampled_from(BATCHES)),
 }
 
-OFTEN = ["put", "put", "put_many", "pop", "pop", "pop", "complete", "complete", "fail", "retry"]
-"""Transitions that get further rules: without them nothing else has anything to do."""
+OFTEN = {
+    "put": 4,
+    "put_many": 2,
+    "pop": 8,
+    "complete": 6,
+    "fail": 4,
+    "retry": 4,
+    "release": 2,
+    "snooze": 2,
+    "timeout_held": 1,
+    "worker_died_running": 2,
+    "cancel": 1,
+    "unfail": 2,
+    "depends_on": 3,
+    "depends_off": 2,
+    "batch_add": 1,
+    "batch_open_owned": 1,
+    "recur_update": 1,
+}
+"""Transitions that get so many further rules: what moves jobs is drawn more often."""
