@@ -14,6 +14,8 @@ from pathlib import Path
 
 import redis
 
+from qless_py.store.binary import environment
+
 START_TIMEOUT = 10.0
 
 
@@ -73,7 +75,9 @@ def start(name: str, folder: Path, *settings: str) -> Server:
     # DEBUG DIGEST compares two keyspaces in one short answer.
     command += ["--enable-debug-command", "local", *settings]
     # A session of its own: Ctrl-C must reach the tests first and not take the server away.
-    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
+    process = subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, start_new_session=True, env=environment()
+    )
     server = Server(name, folder, process)
     with server.connect() as connection:
         _wait_until_it_answers(server, connection)

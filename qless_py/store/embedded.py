@@ -26,7 +26,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from qless_py.errors import StoreError
-from qless_py.store.binary import find_server
+from qless_py.store.binary import environment, find_server
 from qless_py.store.folder import Folder
 
 START_TIMEOUT: Final = 60.0
@@ -184,6 +184,7 @@ def _start(folder: Folder, lock: int, watch: int) -> None:
     started = subprocess.run(  # noqa: S603 - a server program, with our own settings
         arguments,
         cwd=folder.path,
+        env=environment(),
         pass_fds=(lock, watch),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
