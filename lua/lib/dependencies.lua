@@ -164,9 +164,9 @@ function dependencies.unlink(job)
   job.record.parents = nil
 end
 
--- Queues something for the drain; returns its token.
+-- Queues something for the drain; returns its token, whose zeros keep the order of one instant.
 function dependencies.enlist(s, record)
-  local token = string.format("%.0f", session.next(s))
+  local token = string.format("%016.0f", session.next(s))
   redis.call("SET", keys.release(token), cmsgpack.pack(record))
   redis.call("ZADD", keys.releases(), s.now, token)
   redis.call("ZADD", keys.due(), "LT", s.now, "releases")

@@ -28,6 +28,10 @@ def _differences(actual: Any, expected: Any, path: str) -> Iterator[str]:
         yield f"{path} is {actual!r}, not {expected!r}"
 
 
+class BreakdownError(AssertionError):
+    """A script did not answer but stop with an error of its own."""
+
+
 class Bench:
     """A namespace on the server beside its model.
 
@@ -82,7 +86,7 @@ class Bench:
             reply = self.call(name, *args, now=str(self.now))
         except QlessError as refusal:
             if not refusal.code:
-                raise AssertionError(self._told(f"{name} broke down")) from refusal
+                raise BreakdownError(self._told(f"{name} broke down")) from refusal
             return f"refused: {refusal.code}"
         if name in ("heartbeat_many", "complete_many"):
             return [one.partition(" ")[0] if isinstance(one, str) else one for one in reply]

@@ -6,10 +6,10 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from tests.properties import strategies
+from tests.properties import beginnings, strategies
 from tests.properties.bench import Bench
 from tests.properties.model.state import Namespace
-from tests.properties.strategies import DAY, Held, Known
+from tests.properties.strategies import Held, Known
 
 
 class Machine(RuleBasedStateMachine):
@@ -22,24 +22,11 @@ class Machine(RuleBasedStateMachine):
     def teardown(self) -> None:
         self.bench.close()
 
-    @initialize(jids=st.permutations(strategies.JIDS), number=st.integers(0, 4))
-    def begin_with_jobs(self, jids: list[str], number: int) -> None:
-        """Put some jobs and hand some of them out: few calls have a meaning without."""
-        for jid in jids[:number]:
-            self.bench.step("put", "a", jid, "K", "{}", {})
-        if number > 1:
-            self.bench.step("pop", ["a"], "v", number // 2, {"nonce": "n"})
-
-    @initialize(wanted=st.booleans())
-    def begin_with_a_recurring_job(self, wanted: bool) -> None:  # noqa: FBT001 - it is drawn
-        if wanted:
-            self.bench.step("recur", "a", "r", "R", "{}", DAY, 500, {})
-
-    @initialize(wanted=st.booleans(), queue=strategies.queue)
-    def begin_with_a_batch(self, wanted: bool, queue: str) -> None:  # noqa: FBT001 - it is drawn
-        if wanted:
-            after = {"jid": "after", "klass": "C", "queue": queue, "data": 1}
-            self.bench.step("batch_open", "b0", {"on_success": after, "on_failure": after}, "d")
+    @initialize(calls=beginnings.beginnings)
+    def begin(self, calls: list[beginnings.Call]) -> None:
+        """Begin with jobs that have to do with each other: few calls have a meaning without."""
+        for name, *args in calls:
+            self.bench.step(name, *args)
 
     @rule(wait=st.sampled_from(strategies.WAITS))
     def time_passes(self, wait: int) -> None:

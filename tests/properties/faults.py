@@ -1,0 +1,218 @@
+"""Faults that a change of the scripts could bring, each made by replacing one piece of text.
+
+The text must be found exactly once, so that a fault cannot quietly cease to be one.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One wrong line: in `file`, `right` becomes `wrong`."""
+
+    name: str
+    file: str
+    right: str
+    wrong: str
+
+
+FAULTS = [
+    Fault(
+        "any lease holds the job",
+        "lib/lease.lua",
+        "elseif record.lease ~= token then",
+        "elseif false then",
+    ),
+    Fault(
+        "a lost lease costs no retry",
+        "lib/reclaim.lua",
+        "local worker, left = record.worker, job_lib.left(job) - 1",
+        "local worker, left = record.worker, job_lib.left(job)",
+    ),
+    Fault(
+        "retry costs no retry",
+        "retry.lua",
+        "local left = job_lib.left(job) - 1",
+        "local left = job_lib.left(job)",
+    ),
+    Fault(
+        "a job that left goes on running in its queue",
+        "lib/leaving.lua",
+        'redis.call("ZREM", keys.running(record.queue), job.jid)',
+        'redis.call("EXISTS", keys.running(record.queue))',
+    ),
+    Fault(
+        "a job that left stays on the list of its worker",
+        "lib/leaving.lua",
+        'redis.call("ZREM", keys.worker_jobs(record.worker), job.jid)',
+        'redis.call("EXISTS", keys.worker_jobs(record.worker))',
+    ),
+    Fault(
+        "an event is told before the last check",
+        "progress.lua",
+        "local job = lease_lib.load(jid, lease)",
+        'redis.call("PUBLISH", KEYS[1] .. ":log", "{}")\nlocal job = lease_lib.load(jid, lease)',
+    ),
+    Fault(
+        "arrival counts before age",
+        "lib/queue.lua",
+        'struct.pack(">I6I6", math.max(eligible, 0), session.next(s))',
+        'struct.pack(">I6I6", session.next(s), math.max(eligible, 0))',
+    ),
+    Fault(
+        "a changed priority counts the wrong way round",
+        "lib/queue.lua",
+        'redis.call("ZADD", key, -(record.priority or 0), member)',
+        'redis.call("ZADD", key, record.priority or 0, member)',
+    ),
+    Fault(
+        "completion forgets the dependents",
+        "lib/finish.lua",
+        'redis.call("EXISTS", keys.dependents(job.jid)) == 1',
+        'redis.call("EXISTS", keys.dependents(job.jid)) == 2',
+    ),
+    Fault(
+        "cancelling forgets the dependents",
+        "lib/removal.lua",
+        'dependencies.register(s, job.jid, "canceled")',
+        "",
+    ),
+    Fault(
+        "failing forgets the dependents that do not wait",
+        "lib/failing.lua",
+        'dependencies.register(s, job.jid, "failed")',
+        "",
+    ),
+    Fault(
+        "a job that ended stays a member of its batch",
+        "lib/finish.lua",
+        "if record.batch then",
+        "if record.batch and false then",
+    ),
+    Fault(
+        "a failed member counts as a success of its batch",
+        "lib/batches.lua",
+        'if (counts[1] or "0") == "0" and (counts[2] or "0") == "0" then',
+        "if counts then",
+    ),
+    Fault(
+        "a tag counts one job too many",
+        "lib/tags.lua",
+        'redis.call("ZADD", keys.tags(), redis.call("ZCARD", key), tag)',
+        'redis.call("ZADD", keys.tags(), redis.call("ZCARD", key) + 1, tag)',
+    ),
+    Fault(
+        "a deleted job keeps its tags",
+        "lib/removal.lua",
+        'require("lib.tags").forget(job)\n  finish.settle',
+        "finish.settle",
+    ),
+    Fault(
+        "no memory of a jid outlives its job",
+        "lib/finish.lua",
+        "if record.keep then",
+        "if record.keep and false then",
+    ),
+    Fault(
+        "a dead process may pop again",
+        "worker_died.lua",
+        'redis.call("ZADD", keys.dead(), s.now, nonce)',
+        "",
+    ),
+    Fault(
+        "a unique key outlives its scope",
+        "lib/unique.lua",
+        "if not in_scope(job.record, own.scope) then",
+        "if false then",
+    ),
+    Fault(
+        "there is no grace",
+        "lib/reclaim.lua",
+        "if grace <= 0 then",
+        "if true then",
+    ),
+    Fault(
+        "a heartbeat in grace does not bring the next grace back",
+        "heartbeat.lua",
+        "job.record.grace = nil",
+        "job.record.grace = true",
+    ),
+    Fault(
+        "nobody looks when the leases end",
+        "lib/handout.lua",
+        'queue_lib.due("leases:" .. queue, ',
+        'queue_lib.due("leases:none", ',
+    ),
+    Fault(
+        "a scheduled job forgets when it was due",
+        "lib/duty.lua",
+        "queue_lib.to_waiting(s, job, queue, at)",
+        "queue_lib.to_waiting(s, job, queue, s.now)",
+    ),
+    Fault(
+        "a released job loses its age",
+        "lib/queue.lua",
+        "record.order = record.order or queue.order(s, s.now)",
+        "record.order = queue.order(s, s.now)",
+    ),
+    Fault(
+        "a backlog makes one child too few",
+        "lib/recurrence.lua",
+        "slot + (missed - backlog) * record.interval",
+        "slot + (missed - backlog + 1) * record.interval",
+    ),
+    Fault(
+        "a failure outlives completion",
+        "lib/job.lua",
+        'redis.call("DEL", keys.failure(self.jid))\n    self.record.has_failure = nil',
+        "",
+    ),
+    Fault(
+        "the first entry of a history is lost",
+        "lib/job.lua",
+        "table.remove(history, 2)",
+        "table.remove(history, 1)",
+    ),
+    Fault(
+        "short data leaves the long one behind",
+        "lib/job.lua",
+        'redis.call("DEL", key)\n    self.record.apart = nil',
+        "self.record.apart = nil",
+    ),
+    Fault(
+        "cycles are not refused",
+        "lib/dependencies.lua",
+        "if wanted[dependent] then",
+        "if false then",
+    ),
+    Fault(
+        "a pause has no end",
+        "lib/duty.lua",
+        "if ends and ends <= s.now then",
+        "if false then",
+    ),
+    Fault(
+        "one completed job more than allowed is kept",
+        "lib/retention.lua",
+        "deleted >= excess then",
+        "deleted >= excess - 1 then",
+    ),
+    Fault(
+        "who loses a job to a put is not told",
+        "lib/submission.lua",
+        "if plan.lost then",
+        "if false then",
+    ),
+    Fault(
+        "a job that waits for another is ready",
+        "lib/submission.lua",
+        "queue_lib.to_depends(s, job, name, due)",
+        "queue_lib.to_ready(s, job, name, due, at)",
+    ),
+    Fault(
+        "the failure is not taken back",
+        "lib/leaving.lua",
+        'require("lib.series").undo_failure(s, record.queue, record.failed_at)',
+        "",
+    ),
+]

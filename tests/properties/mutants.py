@@ -1,0 +1,77 @@
+"""Runs the state machine on scripts with a seeded fault; to be run as a program of its own.
+
+It is given the numbers of faults and a server, and prints one line of JSON for each: its number
+and what found it, or null.
+"""
+
+import functools
+import json
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import redis as redis_py
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from qless_py import assets, scripts
+from tests import servers
+from tests.properties.bench import Bench, BreakdownError
+from tests.properties.faults import FAULTS, Fault
+from tests.properties.machine import Machine
+from tests.scripts import Scripts
+
+EXAMPLES = 40
+STEPS = 40
+
+
+def plant(fault: Fault, folder: Path) -> None:
+    """Copy the scripts and spoil the copy; a text that is not there once is an error."""
+    shutil.copytree(assets.path("lua"), folder, dirs_exist_ok=True)
+    file = folder / fault.file
+    text = file.read_text()
+    if text.count(fault.right) != 1:
+        found = text.count(fault.right)
+        raise ValueError(f"{fault.file} holds {fault.right!r} {found} times, not once")
+    file.write_text(text.replace(fault.right, fault.wrong))
+
+
+def find(redis: redis_py.Redis, assembled: Callable[[str], scripts.Script]) -> str | None:
+    """Say by what the first example that meets the fault has found it."""
+
+    class Spoiled(Machine):
+        def __init__(self) -> None:
+            super().__init__(Bench(redis, Scripts(redis, lambda: 0, assembled=assembled)))
+
+    profile = settings(
+        max_examples=EXAMPLES,
+        stateful_step_count=STEPS,
+        derandomize=True,
+        database=None,
+        deadline=None,
+        phases=[Phase.generate],
+        report_multiple_bugs=False,
+        suppress_health_check=list(HealthCheck),
+    )
+    try:
+        run_state_machine_as_test(Spoiled, settings=profile)
+    except BreakdownError:
+        raise
+    except AssertionError as found:
+        return str(found).splitlines()[0][:200]
+    return None
+
+
+def main(server: str, *numbers: str) -> None:
+    with servers.running(server) as running, running.connect() as redis:
+        for number in numbers:
+            with tempfile.TemporaryDirectory() as folder:
+                plant(FAULTS[int(number)], Path(folder))
+                assembled = functools.cache(functools.partial(scripts.assemble, Path(folder)))
+                print(json.dumps([int(number), find(redis, assembled)]), flush=True)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
