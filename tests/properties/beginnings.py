@@ -38,6 +38,10 @@ def _claims(claim: dict[str, Any], keep: int) -> list[Call]:
     return [put("a", "j3", unique=claim, keep=keep), put("a", "j2", unique=claim)]
 
 
+def _remembered(keep: int) -> list[Call]:
+    return [put("a", "j3", keep=keep), ("cancel", ["j3"])]
+
+
 def _recurrence(interval: int, backlog: int) -> list[Call]:
     return [("recur", "a", "r", "R", "{}", interval, 500, {"backlog": backlog})]
 
@@ -54,6 +58,7 @@ themes: Calls = st.one_of(
     st.builds(_family, of(*POLICIES), of(*POLICIES), of(0, 1500)),
     st.builds(_members, queue, close=st.booleans()),
     st.builds(_claims, unique, of(50_000, 5_000_000)),
+    st.builds(_remembered, of(50_000, 5_000_000)),
     st.builds(_recurrence, of(DAY // 2, DAY), of(0, 1, 2)),
     st.builds(_option, of("max-job-history"), of("1", "4")),
     st.builds(_option, of("grace-period"), of("0")),

@@ -1,9 +1,10 @@
-"""Runs the state machine on scripts with a seeded fault; to be run as a program of its own.
+"""Looks for seeded faults in the scripts; to be run as a program of its own.
 
-It is given the numbers of faults and a server, and prints one line of JSON for each: its number
-and what found it, or null.
+It is given a server and the numbers of faults, and prints one line of JSON for each: its number
+and what found it, or null. First the state machine has a few examples, then stories are told.
 """
 
+import contextlib
 import functools
 import json
 import shutil
@@ -21,9 +22,10 @@ from tests import servers
 from tests.properties.bench import Bench, BreakdownError
 from tests.properties.faults import FAULTS, Fault
 from tests.properties.machine import Machine
+from tests.properties.stories import STORIES, tell
 from tests.scripts import Scripts
 
-EXAMPLES = 40
+EXAMPLES = 8
 STEPS = 40
 
 
@@ -38,15 +40,32 @@ def plant(fault: Fault, folder: Path) -> None:
     file.write_text(text.replace(fault.right, fault.wrong))
 
 
-def find(redis: redis_py.Redis, assembled: Callable[[str], scripts.Script]) -> str | None:
-    """Say by what the first example that meets the fault has found it."""
+Assembled = Callable[[str], scripts.Script]
 
+
+def find(redis: redis_py.Redis, assembled: Assembled, examples: int = EXAMPLES) -> str | None:
+    """Say what the first example or story that meets the fault has found."""
+    try:
+        if examples:
+            _run_machine(redis, assembled, examples)
+        for story in STORIES.values():
+            bench = Bench(redis, Scripts(redis, lambda: 0, assembled=assembled))
+            with contextlib.closing(bench):
+                tell(bench, story)
+    except BreakdownError:
+        raise
+    except AssertionError as found:
+        return str(found).splitlines()[0][:200]
+    return None
+
+
+def _run_machine(redis: redis_py.Redis, assembled: Assembled, examples: int) -> None:
     class Spoiled(Machine):
         def __init__(self) -> None:
             super().__init__(Bench(redis, Scripts(redis, lambda: 0, assembled=assembled)))
 
     profile = settings(
-        max_examples=EXAMPLES,
+        max_examples=examples,
         stateful_step_count=STEPS,
         derandomize=True,
         database=None,
@@ -55,13 +74,7 @@ def find(redis: redis_py.Redis, assembled: Callable[[str], scripts.Script]) -> s
         report_multiple_bugs=False,
         suppress_health_check=list(HealthCheck),
     )
-    try:
-        run_state_machine_as_test(Spoiled, settings=profile)
-    except BreakdownError:
-        raise
-    except AssertionError as found:
-        return str(found).splitlines()[0][:200]
-    return None
+    run_state_machine_as_test(Spoiled, settings=profile)
 
 
 def main(server: str, *numbers: str) -> None:
@@ -70,7 +83,9 @@ def main(server: str, *numbers: str) -> None:
             with tempfile.TemporaryDirectory() as folder:
                 plant(FAULTS[int(number)], Path(folder))
                 assembled = functools.cache(functools.partial(scripts.assemble, Path(folder)))
-                print(json.dumps([int(number), find(redis, assembled)]), flush=True)
+                found = json.dumps([int(number), find(redis, assembled)])
+                sys.stdout.write(found + "\n")
+                sys.stdout.flush()
 
 
 if __name__ == "__main__":

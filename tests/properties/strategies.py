@@ -96,6 +96,7 @@ CONFLICT = {"on_conflict": of("replace", "ignore", "raise")}
 put_options = st.one_of(
     options(PLAIN),
     options(EDGES),
+    st.fixed_dictionaries(CONFLICT),
     options(PLAIN, EDGES, CLAIMS, CONFLICT),
     st.tuples(options(PLAIN), st.fixed_dictionaries(EDGES)).map(lambda two: two[0] | two[1]),
     st.fixed_dictionaries({"behalf": held}),

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from tests.properties.model import ends, places, recurrence
-from tests.properties.model.state import DAY, Job, Namespace
+from tests.properties.model.state import DAY, Batch, Job, Namespace
 
 ABREAST = 10
 LEAST = 5
@@ -136,11 +136,18 @@ def _sweep_tracked(ns: Namespace, before: int, budget: int) -> int:
 def _sweep_batches(ns: Namespace, before: int, budget: int) -> int:
     old = _old({name: batch.touched for name, batch in ns.batches.items()}, before, budget)
     for name in old:
-        if ns.batches[name].members:
-            ns.batches[name].touched = ns.now
-        else:
+        if _is_over(ns, ns.batches[name]):
             del ns.batches[name]
+        else:
+            ns.batches[name].touched = ns.now
     return budget - len(old)
+
+
+def _is_over(ns: Namespace, batch: Batch) -> bool:
+    """Whether nothing can come of a batch any more."""
+    if batch.members or ns.releases:
+        return False
+    return batch.finished_at is not None or batch.owner is None or batch.owner not in ns.jobs
 
 
 KINDS: dict[str, Callable[[Namespace, str, int], int | None]] = {

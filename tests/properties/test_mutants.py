@@ -1,0 +1,62 @@
+"""What the state machine is worth: it finds faults that are seeded into the scripts."""
+
+import json
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import redis as redis_py
+
+from tests.properties.bench import Bench
+from tests.properties.faults import FAULTS, Fault
+from tests.properties.mutants import plant
+from tests.properties.stories import STORIES, tell
+
+ABREAST = 2
+
+
+@pytest.mark.parametrize("story", STORIES)
+def test_no_story_finds_a_fault_in_the_scripts_as_they_are(
+    redis: redis_py.Redis, story: str
+) -> None:
+    bench = Bench(redis)
+
+    tell(bench, STORIES[story])
+
+    bench.close()
+
+
+def test_a_fault_that_cannot_be_planted_is_an_error(tmp_path: Path) -> None:
+    fault = Fault("not there", "pop.lua", "no such text", "")
+
+    with pytest.raises(ValueError, match="0 times"):
+        plant(fault, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_every_seeded_fault_is_found() -> None:
+    with ThreadPoolExecutor(ABREAST) as pool:
+        found = dict(
+            one
+            for several in pool.map(
+                _look, (range(at, len(FAULTS), ABREAST) for at in range(ABREAST))
+            )
+            for one in several
+        )
+
+    missed = [fault.name for number, fault in enumerate(FAULTS) if found[number] is None]
+    assert missed == []
+
+
+def _look(numbers: range) -> list[tuple[int, str | None]]:
+    """Look for some of the faults in a process of its own."""
+    server = os.environ.get("QLESS_PY_TEST_SERVER", "valkey")
+    command = [sys.executable, "-m", "tests.properties.mutants", server, *map(str, numbers)]
+    root = Path(__file__).parents[2]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return [tuple(json.loads(line)) for line in done.stdout.splitlines()]
