@@ -30,12 +30,12 @@ class Machine(RuleBasedStateMachine):
 
     @rule(wait=st.sampled_from(strategies.WAITS))
     def time_passes(self, wait: int) -> None:
-        self.bench.now += wait
+        self.bench.wait(wait)
         self.bench.look()
 
     def run(self, name: str, args: tuple[Any, ...], wait: int) -> None:
         """Run one call after a while, with what its arguments stand for."""
-        self.bench.now += wait
+        self.bench.wait(wait)
         prepare = getattr(self, f"_{name}", None)
         if prepare is not None:
             name, args = prepare(*args)

@@ -172,6 +172,7 @@ class Namespace:
     child_count: Callable[[str], int]
     leases: dict[str, str] = field(default_factory=dict)
     now: int = 0
+    last: int = 0
     arrivals: int = 0
     began: bool = False
     call: Call = field(default_factory=Call)
@@ -196,12 +197,13 @@ class Namespace:
     days: dict[tuple[int, str], Day] = field(default_factory=lambda: defaultdict(Day))
 
     def begin(self, now: int) -> None:
-        """Begin a call at this time."""
-        self.now = now
+        """Begin a call at this time, which never runs backwards."""
+        self.now = max(now, self.last)
         self.call = Call()
 
     def end(self) -> None:
         """End a call that was not refused."""
+        self.last = self.now
         if not self.began:
             self.began = True
             self.due.setdefault("sweep", self.now + 60_000)
