@@ -45,14 +45,13 @@ def findings(
 ) -> Iterator[Finding]:
     """Run every unit and give only what is found again when it is looked at a second time.
 
-    `refresh` is called before a second look: whatever rules share must be read anew.
+    `refresh` is called before each further look: whatever rules share must be read anew, and with
+    what the rule itself reads, or both would not have been true at the same time.
     """
     remaining = iter(units)
     while batch := list(islice(remaining, AT_ONCE)):
-        suspects = _suspects(redis, batch)
-        refresh()
-        for suspect in suspects:
-            yield from _confirmed(redis, suspect)
+        for suspect in _suspects(redis, batch):
+            yield from _confirmed(redis, suspect, refresh)
 
 
 def _suspects(redis: redis_py.Redis, batch: list[Unit]) -> list[Unit]:
@@ -82,9 +81,10 @@ def _advance(rule: Rule, reply: list[Any] | None) -> tuple[list[Command] | None,
         return None, stop.value
 
 
-def _confirmed(redis: redis_py.Redis, suspect: Unit) -> list[Finding]:
+def _confirmed(redis: redis_py.Redis, suspect: Unit, refresh: Callable[[], None]) -> list[Finding]:
     """Run one rule until all that it read was true at the same time."""
     for _ in range(ATTEMPTS):
+        refresh()
         commands: list[Command] = []
         replies: list[Any] = []
         rule = suspect()
