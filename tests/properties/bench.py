@@ -9,10 +9,11 @@ import redis as redis_py
 
 from qless_py.errors import QlessError
 from tests import invariants
-from tests.properties.model import listings, settings, state, transitions
+from tests.properties.model import listings, owning, settings, state, transitions
 from tests.properties.strategies import JIDS, QUEUES, WORKERS, Held, Known
 from tests.scripts import Scripts, packed, readable
 
+MODULES = (transitions, owning, settings)
 WOBBLE = 60_000
 START = 1_700_000_000_000
 
@@ -98,7 +99,7 @@ class Bench:
         return reply
 
     def _expected(self, name: str, args: tuple[Any, ...]) -> Any:
-        run = getattr(transitions, name, None) or getattr(settings, name)
+        run = next(vars(module)[name] for module in MODULES if name in vars(module))
         self.model.begin(self.now)
         try:
             reply = run(self.model, *args)

@@ -25,7 +25,7 @@ from tests.properties.machine import Machine
 from tests.properties.stories import STORIES, tell
 from tests.scripts import Scripts
 
-EXAMPLES = 8
+EXAMPLES = 5
 STEPS = 40
 
 

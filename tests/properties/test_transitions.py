@@ -15,7 +15,7 @@ from hypothesis.stateful import run_state_machine_as_test
 from tests.properties.bench import Bench
 from tests.properties.machine import Machine
 
-EXAMPLES = int(os.environ.get("QLESS_PY_PROPERTY_EXAMPLES", "60"))
+EXAMPLES = int(os.environ.get("QLESS_PY_PROPERTY_EXAMPLES", "30"))
 STEPS = 40
 
 
@@ -36,12 +36,12 @@ def run(redis: redis_py.Redis, *, number: int | None) -> None:
     run_state_machine_as_test(Seeded if number is None else seed(number)(Seeded), settings=profile)
 
 
-@pytest.mark.timeout(300 + 2 * EXAMPLES)
+@pytest.mark.timeout(600 + 2 * EXAMPLES)
 def test_scripts_do_what_the_model_says_in_the_same_order_each_time(redis: redis_py.Redis) -> None:
     run(redis, number=None)
 
 
-@pytest.mark.timeout(300 + 2 * EXAMPLES)
+@pytest.mark.timeout(600 + 2 * EXAMPLES)
 def test_scripts_do_what_the_model_says_in_a_new_order_each_time(redis: redis_py.Redis) -> None:
     number = int(os.environ.get("QLESS_PY_PROPERTY_SEED", random.SystemRandom().getrandbits(32)))
     print(f"QLESS_PY_PROPERTY_SEED={number}")  # noqa: T201 - how to see it again

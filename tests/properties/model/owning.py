@@ -1,0 +1,174 @@
+"""The transitions of running jobs, most of which present a lease, named and called as scripts."""
+
+# ruff: noqa: PLR0913, PLR0917 - a transition has the arguments of its script
+
+from typing import Any
+
+from tests.properties.model import (
+    edges,
+    ends,
+    places,
+    results,
+    submission,
+    unique,
+)
+from tests.properties.model.state import Job, Namespace, Refused
+
+Options = dict[str, Any]
+
+
+def heartbeat(ns: Namespace, jid: str, lease: str, data: str) -> Any:
+    job = ns.held(jid, lease)
+    ns.check_data(data)
+    if data:
+        job.data = submission.encoded(data)
+    return _renew(ns, job)
+
+
+def _renew(ns: Namespace, job: Job) -> int:
+    job.expires_at, job.grace = ns.now + ns.lease_length(job.queue), False
+    ns.look_at(f"leases:{job.queue}", job.expires_at)
+    ns.workers[job.worker or ""] = ns.now
+    return job.expires_at
+
+
+def heartbeat_many(ns: Namespace, leases: list[tuple[str, str]]) -> Any:
+    answers: list[Any] = []
+    for jid, lease in leases:
+        try:
+            answers.append(_renew(ns, ns.held(jid, lease)))
+        except Refused as refusal:
+            answers.append(str(refusal))
+    return answers
+
+
+def complete(
+    ns: Namespace, jid: str, lease: str, data: str, result: str, options: Options, *more: str
+) -> Any:
+    job = ns.held(jid, lease)
+    ns.check_data(data, result)
+    onward = options.get("next")
+    ns.call.planned.add(jid)
+    ns.call.ending, ns.call.yields = None if onward else jid, True
+    plans = submission.check_many(ns, options.get("jobs", []), more, on_conflict="ignore")
+    if onward:
+        parents = edges.unresolved(ns, jid, onward.get("depends", []), exists=True)
+        _leave_running(ns, job, data, result)
+        _advance(ns, job, onward, parents)
+        put_jobs = submission.apply_many(ns, plans)
+    else:
+        _leave_running(ns, job, data, result)
+        put_jobs = submission.apply_many(ns, plans)
+        ends.complete(ns, job)
+    state = job.state
+    ends.after_completions(ns, 1)
+    return {"state": state, "jobs": put_jobs}
+
+
+def _leave_running(ns: Namespace, job: Job, data: str, result: str) -> None:
+    ns.today(job.queue).run.append(ns.now - (job.popped_at or 0))
+    places.leave(ns, job)
+    ns.note(job, "done")
+    job.data = submission.encoded(data) if data else job.data
+    results.keep(ns, job, result)
+    job.left, job.crashes, job.failure = job.retries, 0, None
+
+
+def _advance(ns: Namespace, job: Job, onward: Options, parents: list[str]) -> None:
+    """Go on in the next queue; dependents go on waiting."""
+    before, queue, delay = job.queue, onward["queue"], onward.get("delay", 0)
+    job.put_at = ns.now
+    ns.note(job, "put", {"queue": queue})
+    job.followups.clear()
+    due = ns.now + delay if delay else None
+    policy = onward.get("on_parent_failed", "wait")
+    edges.link(ns, job, onward.get("depends", []), parents, policy)
+    if parents:
+        places.to_depends(ns, job, queue, due)
+    else:
+        places.to_ready(ns, job, queue, due)
+    unique.settle(ns, job)
+    ns.today(before)
+    ns.today(queue)
+    ns.say_if_tracked("completed", job)
+    ns.log("advanced", job.jid, before, to=queue)
+
+
+def complete_many(ns: Namespace, leases: list[tuple[str, str]], *results: str) -> Any:
+    ns.check_data(*results)
+    answers = []
+    for (jid, lease), result in zip(leases, results, strict=True):
+        try:
+            job = ns.held(jid, lease)
+        except Refused as refusal:
+            answers.append(str(refusal))
+            continue
+        _leave_running(ns, job, "", result)
+        ends.complete(ns, job)
+        answers.append("complete")
+    ends.after_completions(ns, len(leases))
+    return answers
+
+
+def fail(ns: Namespace, jid: str, lease: str, group: str, message: str, data: str) -> Any:
+    job = ns.held(jid, lease)
+    ns.check_data(data)
+    worker = job.worker or ""
+    places.leave(ns, job)
+    ns.note(job, "failed", {"worker": worker, "group": group})
+    job.data = submission.encoded(data) if data else job.data
+    ends.fail(ns, job, group, message, worker)
+    ends.carry_out(ns)
+    return jid
+
+
+def retry(ns: Namespace, jid: str, lease: str, delay: int, options: Options) -> Any:
+    job = ns.held(jid, lease)
+    worker = (job.worker or "") if options else ""
+    places.leave(ns, job)
+    job.left -= 1
+    left = job.left
+    if left < 0:
+        ends.exhaust(ns, job, worker, **options)
+    else:
+        if options:
+            ends.set_failure(ns, job, options["group"], options["message"], worker)
+        places.to_ready(ns, job, job.queue, ns.now + delay)
+        ns.today(job.queue).retries += 1
+        ns.log("retried", jid, job.queue)
+        unique.settle(ns, job)
+    ends.carry_out(ns)
+    return left
+
+
+def release(ns: Namespace, jid: str, lease: str) -> Any:
+    job = ns.held(jid, lease)
+    ns.note(job, "released")
+    places.leave(ns, job)
+    places.back_to_waiting(ns, job)
+    ns.log("released", jid, job.queue)
+    return "waiting"
+
+
+def snooze(ns: Namespace, jid: str, lease: str, delay: int) -> Any:
+    job = ns.held(jid, lease)
+    places.leave(ns, job)
+    ns.note(job, "snoozed")
+    places.to_scheduled(ns, job, job.queue, ns.now + delay)
+    unique.settle(ns, job)
+    ns.log("snoozed", jid, job.queue)
+    return ns.now + delay
+
+
+def timeout(ns: Namespace, jids: list[str]) -> Any:
+    jobs = []
+    for jid in jids:
+        jobs.append(ns.load(jid))
+        if jobs[-1].state != "running":
+            raise Refused("WRONGSTATE")
+    for job in jobs:
+        ns.note(job, "timed-out")
+        ns.say_lost(job)
+        places.leave(ns, job)
+        places.to_front(ns, job, "stalled", 2)
+    return jids
