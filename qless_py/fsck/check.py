@@ -6,7 +6,14 @@ from typing import Any, Final
 
 import redis as redis_py
 
-from qless_py.fsck import edge_rules, index_rules, job_rules, key_rules
+from qless_py.fsck import (
+    edge_rules,
+    index_rules,
+    job_rules,
+    key_rules,
+    lane_rules,
+    throttle_rules,
+)
 from qless_py.fsck.finding import Finding
 from qless_py.fsck.names import TYPES
 from qless_py.fsck.reader import Rule, Unit, findings, unit
@@ -42,6 +49,12 @@ KEY_RULES: Final[Mapping[str, tuple[KeyRule, ...]]] = MappingProxyType(
             f"queue:*:{place}": (_with_pattern(key_rules.queue, f"queue:*:{place}"),)
             for place in ("running", "scheduled")
         },
+        **{
+            f"queue:*:{place}": (_with_pattern(lane_rules.fair, f"queue:*:{place}"),)
+            for place in ("shared", "throttled")
+        },
+        "queue:*:lane/*/*": (lane_rules.lane,),
+        "throttle:*:record": (throttle_rules.throttle,),
         "worker:*:info": (key_rules.worker,),
     }
 )
@@ -69,6 +82,7 @@ LISTS: Final[Mapping[str, str]] = MappingProxyType(
         "batches": "batch:*:record",
         "releases": "release:*:record",
         "windows": "unique:*",
+        "throttles": "throttle:*:record",
     }
 )
 OWN_ENTRIES: Final[Mapping[str, Callable[[Space, str, bytes], Rule]]] = MappingProxyType(
@@ -78,6 +92,12 @@ OWN_ENTRIES: Final[Mapping[str, Callable[[Space, str, bytes], Rule]]] = MappingP
         "dependents:*": edge_rules.dependent,
         "parents:*": edge_rules.parent,
         "holds:*": edge_rules.hold,
+        "queue:*:users/*": lane_rules.user,
+        "queue:*:open": lane_rules.opened,
+        "queue:*:finish": lane_rules.finish,
+        "throttle:*:queues": lane_rules.parking,
+        "throttle:*:capped": lane_rules.capped,
+        "weights": lambda space, _, entry: throttle_rules.weight(space, entry),
         "due": lambda space, _, entry: key_rules.duty(space, entry),
     }
 )

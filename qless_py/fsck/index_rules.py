@@ -4,12 +4,12 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Final
 
-from qless_py.fsck import records
+from qless_py.fsck import lane_rules, records, throttle_rules
 from qless_py.fsck.finding import Finding
 from qless_py.fsck.job_rules import ORDER
 from qless_py.fsck.names import TYPES, is_name, raw_bytes, text
 from qless_py.fsck.reader import Rule
-from qless_py.fsck.space import Space, is_there, judged
+from qless_py.fsck.space import Space, is_there, judged, late
 
 Claims = Callable[[records.Record, str], bool]
 
@@ -21,7 +21,17 @@ def _in_queue(*states: str) -> Claims:
 # What a job must say of itself to be a member of the index of that name.
 CLAIMS: Final[Mapping[str, Claims]] = MappingProxyType(
     {
-        "queue:*:waiting": _in_queue("waiting", "stalled"),
+        "queue:*:waiting": lambda record, queue: (
+            record.state in ("waiting", "stalled") and record.queue == queue and not record.user
+        ),
+        "queue:*:shared": lambda record, queue: (
+            record.state in ("waiting", "stalled") and record.queue == queue and bool(record.user)
+        ),
+        "queue:*:lane/*/*": lane_rules.belongs,
+        "queue:*:throttled": _in_queue("throttled"),
+        "throttle:*:parked": lambda record, throttle: record.gate == throttle,
+        "throttle:*:holders": throttle_rules.is_holder,
+        "throttle:*:excused": throttle_rules.is_excused,
         "queue:*:scheduled": _in_queue("scheduled"),
         "queue:*:depends": _in_queue("depends"),
         "queue:*:running": _in_queue("running"),
@@ -34,11 +44,14 @@ CLAIMS: Final[Mapping[str, Claims]] = MappingProxyType(
     }
 )
 
+# Those whose members are an order and a jid.
+BY_ORDER: Final = frozenset(("queue:*:waiting", "queue:*:shared", "queue:*:lane/*/*"))
+
 
 def member(space: Space, pattern: str, name: str, entry: bytes) -> Rule:
     """Check that the job behind an entry exists and claims the entry."""
     order, jid = b"", text(entry)
-    if pattern == "queue:*:waiting":
+    if pattern in BY_ORDER:
         order, jid = entry[:ORDER], text(entry[ORDER:])
     record = yield from space.job(jid)
     if record is None:
@@ -82,18 +95,6 @@ def slot(space: Space, queue: str, entry: bytes) -> Rule:
     if due_at is None or record["paused"]:
         return []
     return (yield from late(space, f"recurring:{queue}", due_at, noted))
-
-
-def late(space: Space, duty: str, instant: float, noted: float | None) -> Rule:
-    """Find a duty that will be looked at later than at `instant`, or never."""
-    if noted is not None and noted > instant:
-        # One that has been due for long is noted with the time at which it was last looked at.
-        (time,) = yield [("HGET", space.key("meta"), b"time")]
-        instant = max(instant, int(time or 0))
-    if noted is not None and noted <= instant:
-        return []
-    detail = f"{duty} must be looked at by {instant:.0f}; noted is {noted}"
-    return [Finding("due", space.shown("due"), detail, member=raw_bytes(duty))]
 
 
 def recurring(space: Space, jid: str) -> Rule:

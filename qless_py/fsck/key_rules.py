@@ -1,22 +1,23 @@
 """Rules about single keys: form, type, life time, and the counters that sum them up."""
 
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
 from qless_py.fsck import records
 from qless_py.fsck.finding import Finding
-from qless_py.fsck.index_rules import late
 from qless_py.fsck.job_rules import STATES
-from qless_py.fsck.names import TYPES, is_name, raw_bytes, text
+from qless_py.fsck.names import TYPES, is_name, is_throttle, raw_bytes, text
 from qless_py.fsck.reader import Rule
-from qless_py.fsck.space import Space, judged
+from qless_py.fsck.space import Space, judged, late
 
 SERIES: Final[Mapping[str, str]] = MappingProxyType(
     {"queue:*:minutes": "minute", "queue:*:tens": "ten", "queue:*:days": "day"}
 )
 SAMPLES: Final = ("wait", "run")
 SAMPLE: Final = 3  # number, mean, sum of squared deviations
+_FINITE: Final = re.compile(rb"\d+(\.\d+)?(e[+-]?\d+)?")
 QUEUE_DUTIES: Final = ("leases", "scheduled", "recurring", "pause")
 DUTIES: Final = ("retention", "sweep", "releases", "rewind")
 
@@ -200,7 +201,9 @@ def duty(space: Space, entry: bytes) -> Rule:
     """Check that a noted duty is one that somebody knows how to do."""
     (score,) = yield [("ZSCORE", space.key("due"), entry)]
     kind, _, name = text(entry).partition(":")
-    if score is None or text(entry) in DUTIES or (kind in QUEUE_DUTIES and is_name(name)):
+    known = kind == "throttle" and is_throttle(name)
+    known = known or text(entry) in DUTIES or (kind in QUEUE_DUTIES and is_name(name))
+    if score is None or known:
         return []
     return [Finding("listed", space.shown("due"), f"unknown duty {entry!r}", None, entry)]
 
@@ -228,9 +231,20 @@ def meta(space: Space) -> Rule:
     if sweep is None:
         detail = "nobody will sweep"
         found.append(Finding("due", space.shown("due"), detail, member=b"sweep"))
+    found += _virtual_times(shown, fields)
     pauses = [name for name in fields if name.startswith(b"paused:")]
     found += yield from _pauses(space, {name: fields[name] for name in pauses})
     return found
+
+
+def _virtual_times(shown: str, fields: Mapping[bytes, bytes]) -> list[Finding]:
+    """Check how far the users of each queue have come."""
+    times = {name: value for name, value in fields.items() if name.startswith(b"fair:")}
+    return [
+        Finding("malformed", shown, f"{text(name)} is {value!r}, no virtual time")
+        for name, value in times.items()
+        if not _FINITE.fullmatch(value)
+    ]
 
 
 def _pauses(space: Space, pauses: Mapping[bytes, bytes]) -> Rule:

@@ -21,6 +21,9 @@ TYPES: Final[Mapping[str, str]] = MappingProxyType(
         "tombstones": "zset",
         "batches": "zset",
         "releases": "zset",
+        "throttles": "zset",
+        "weights": "hash",
+        "queues:new": "zset",
         "job:*": "string",
         "data:*": "string",
         "history:*": "list",
@@ -35,6 +38,7 @@ TYPES: Final[Mapping[str, str]] = MappingProxyType(
         "failed:*": "zset",
         "tag:*": "zset",
         "recurring:*": "string",
+        "ticks:*": "zset",
         "unique:*": "string",
         "request:*": "string",
         "queue:*:waiting": "zset",
@@ -42,6 +46,13 @@ TYPES: Final[Mapping[str, str]] = MappingProxyType(
         "queue:*:depends": "zset",
         "queue:*:running": "zset",
         "queue:*:recurring": "zset",
+        "queue:*:shared": "zset",
+        "queue:*:throttled": "zset",
+        "queue:*:finish": "zset",
+        "queue:*:open": "zset",
+        # Several stars: the name has as many parts, with a slash between them.
+        "queue:*:users/*": "zset",
+        "queue:*:lane/*/*": "zset",
         "queue:*:wake": "zset",
         "queue:*:now": "hash",
         "queue:*:minutes": "zset",
@@ -53,10 +64,17 @@ TYPES: Final[Mapping[str, str]] = MappingProxyType(
         "batch:*:members": "set",
         "release:*:record": "string",
         "release:*:dependents": "zset",
+        "throttle:*:record": "string",
+        "throttle:*:holders": "zset",
+        "throttle:*:excused": "zset",
+        "throttle:*:parked": "zset",
+        "throttle:*:queues": "zset",
+        "throttle:*:capped": "set",
     }
 )
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:@~+-]{0,127}")
+_THROTTLE: Final = re.compile(rf"(queue:|user:)?{_NAME.pattern}")
 _REQUEST: Final = re.compile(r"[A-Za-z0-9]+:[0-9]{1,4}")
 _FREE: Final = re.compile(r"[^\x00-\x1f\x7f]{1,255}", re.DOTALL)
 
@@ -76,6 +94,11 @@ def is_name(name: str) -> bool:
     return _NAME.fullmatch(name) is not None
 
 
+def is_throttle(name: str) -> bool:
+    """Tell whether the text may be the id of a throttle; those of queues and users are longer."""
+    return _THROTTLE.fullmatch(name) is not None
+
+
 class Keys:
     """The keys of one namespace: made from pattern and name, and taken apart again."""
 
@@ -84,8 +107,11 @@ class Keys:
         self.prefix = raw_bytes("{" + namespace + "}:")
 
     def make(self, pattern: str, name: str = "") -> bytes:
-        """Spell a key."""
-        return self.prefix + raw_bytes(pattern.replace("*", name))
+        """Spell a key; a pattern with several stars takes the parts of the name in turn."""
+        parts = name.split("/") if pattern.count("*") > 1 else [name]
+        for part in parts:
+            pattern = pattern.replace("*", part, 1)
+        return self.prefix + raw_bytes(pattern)
 
     def match(self) -> bytes:
         """Give the glob that matches every key of the namespace and no other."""
@@ -97,8 +123,10 @@ class Keys:
         if rest in TYPES and "*" not in rest:
             return rest, ""
         head, _, tail = rest.partition(":")
-        name, _, suffix = tail.rpartition(":")
-        for pattern, found in ((f"{head}:*", tail), (f"{head}:*:{suffix}", name)):
+        front, *parts = tail.split("/")
+        name, _, suffix = front.rpartition(":")
+        longer = f"{head}:*:{suffix}" + "/*" * len(parts)
+        for pattern, found in ((f"{head}:*", tail), (longer, "/".join([name, *parts]))):
             if pattern in TYPES and _fits(pattern, found):
                 return pattern, found
         return None
@@ -109,4 +137,12 @@ def _fits(pattern: str, name: str) -> bool:
         return _FREE.fullmatch(name) is not None
     if pattern == "request:*":
         return _REQUEST.fullmatch(name) is not None
-    return is_name(name)
+    if pattern.startswith("throttle:"):
+        return is_throttle(name)
+    queue, *parts = name.split("/")
+    if not parts:
+        return is_name(name)
+    # Of a lane: its user and its gate, either of which may be none.
+    *user, gate = parts
+    fits = all(not one or is_name(one) for one in user) and (not gate or is_throttle(gate))
+    return is_name(queue) and fits and (any(parts) or pattern == "queue:*:users/*")

@@ -45,6 +45,32 @@ class Record:
         return [str(tag) for tag in self.fields.get("tags") or []]
 
     @property
+    def user(self) -> str:
+        """The user, "" when it has none."""
+        return str(self.fields.get("user") or "")
+
+    @property
+    def gate(self) -> str:
+        """The throttle that it is parked on, "" when there is none."""
+        return str(self.fields.get("gate") or "")
+
+    @property
+    def lane(self) -> str:
+        """The name of its lane: queue, user and gate."""
+        return f"{self.queue}/{self.user}/{self.gate}"
+
+    @property
+    def holds(self) -> list[str]:
+        """The throttles whose holder it is, while it runs."""
+        own = [*self.list_of("throttles"), *([f"user:{self.user}"] if self.user else [])]
+        return [throttle for throttle in own if throttle not in self.list_of("excused")]
+
+    def list_of(self, field: str) -> list[str]:
+        """Give a list of texts, empty when it is not stored."""
+        found = self.fields.get(field) or []
+        return [str(one) for one in found] if isinstance(found, list) else []
+
+    @property
     def has_ended(self) -> bool:
         """Whether the job is done with, until somebody puts it again."""
         return self.state in ("complete", "failed")

@@ -104,3 +104,15 @@ def is_there(reply: Any) -> bool:
 def equals(wanted: Any) -> Fits:
     """Give the test for exactly this reply."""
     return lambda reply: bool(reply == wanted)
+
+
+def late(space: Space, duty: str, instant: float, noted: float | None) -> Rule:
+    """Find a duty that will be looked at later than at `instant`, or never."""
+    if noted is not None and noted > instant:
+        # One that has been due for long is noted with the time at which it was last looked at.
+        (time,) = yield [("HGET", space.key("meta"), b"time")]
+        instant = max(instant, int(time or 0))
+    if noted is not None and noted <= instant:
+        return []
+    detail = f"{duty} must be looked at by {instant:.0f}; noted is {noted}"
+    return [Finding("due", space.shown("due"), detail, member=raw_bytes(duty))]
