@@ -262,6 +262,16 @@ class JobAttributes(Stored):
         """When a complete job completed."""
         return self._instant("completed_at")
 
+    @property
+    def soft_limit(self) -> float | None:
+        """After how many seconds the handler is told to stop; `None` if the job does not say."""
+        return self._instant("soft_limit")
+
+    @property
+    def hard_limit(self) -> float | None:
+        """After how many seconds the process that runs it is killed; `None` if it does not say."""
+        return self._instant("hard_limit")
+
     def _instant(self, name: str) -> float | None:
         value = self._record.fields.get(name)
         return None if value is None else float(value) / 1000

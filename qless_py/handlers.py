@@ -3,6 +3,7 @@
 import importlib
 import inspect
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from qless_py.errors import HandlerNotFoundError
@@ -38,24 +39,65 @@ def method(target: Any, queue: str) -> Callable[..., Any]:
     """Choose what performs a job of that queue.
 
     Of a class that is the method named like the queue, else `perform`, else `process`; a method
-    that takes `self` gets a new instance. Anything else that can be called is called itself.
+    that takes `self` gets a new instance. Of another object it is its `perform`, if it has one.
+    Anything else that can be called is called itself.
     """
-    if not inspect.isclass(target):
-        if callable(target):
-            called: Callable[..., Any] = target
-            return called
-        raise HandlerNotFoundError(f"{target!r} is neither a class nor a function")
+    return find(target, queue).bound()
+
+
+@dataclass(frozen=True, slots=True)
+class Handler:
+    """What performs the jobs of a klass in a queue: found once, used for each of them.
+
+    `target` is what the klass names. With `fresh`, a class, each job gets an instance of its own
+    and `function` is what this class calls its method.
+    """
+
+    target: Any
+    function: Any
+    is_async: bool
+    fresh: Any = None
+
+    def bound(self) -> Callable[..., Any]:
+        """Give what is to be called with the job."""
+        found = self.function if self.fresh is None else getattr(self.fresh(), self.function)
+        if not callable(found):
+            raise HandlerNotFoundError(f"{self.function} of {self.target!r} cannot be called")
+        called: Callable[..., Any] = found
+        return called
+
+
+def find(target: Any, queue: str) -> Handler:
+    """Choose what performs the jobs of a queue, as `method` does."""
+    if inspect.isclass(target):
+        return _of_class(target, queue)
+    perform = None if inspect.isroutine(target) else getattr(target, "perform", None)
+    if callable(perform):
+        # An object that wraps a function says so itself: before 3.12 it cannot be marked.
+        is_async = bool(getattr(target, "is_async", False)) or _is_async(perform)
+        return Handler(target, perform, is_async)
+    if callable(target):
+        return Handler(target, target, _is_async(target))
+    raise HandlerNotFoundError(f"{target!r} is neither a class nor a function")
+
+
+def _of_class(target: Any, queue: str) -> Handler:
     for candidate in (queue, "perform", "process"):
         if candidate.startswith("__") or not hasattr(target, candidate):
             continue
         static = inspect.getattr_static(target, candidate)
-        owner = target() if inspect.isfunction(static) and _takes_self(static) else target
-        bound = getattr(owner, candidate)
+        if inspect.isfunction(static) and _takes_self(static):
+            return Handler(target, candidate, _is_async(static), fresh=target)
+        bound = getattr(target, candidate)
         if callable(bound):
-            found: Callable[..., Any] = bound
-            return found
+            return Handler(target, bound, _is_async(bound))
     raise HandlerNotFoundError(f"{target!r} has no method {queue}, perform or process")
 
 
 def _takes_self(function: Any) -> bool:
     return next(iter(inspect.signature(function).parameters), "") == "self"
+
+
+def _is_async(function: Any) -> bool:
+    called = getattr(type(function), "__call__", None)  # noqa: B004 - its kind, not whether
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(called)

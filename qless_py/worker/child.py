@@ -64,6 +64,7 @@ class Child:
         self._board = birth.board
         self._orders = Orders(birth.pipe)
         self._pace = Pace(options.batch)
+        self._handlers = perform.Handlers(perform.options(options))
         self._position = 0
         self._inside: Job | None = None
         self._original = copies.Original()
@@ -177,7 +178,7 @@ class Child:
     def _judged(self, job: Job) -> Verdict:
         try:
             self._inside = job
-            result = perform.run(job, self._options.imports)
+            result = self._handlers.run(job)
             self._inside = None
         except BaseException as error:  # noqa: BLE001 - whatever a handler raises fails its job
             self._inside = None

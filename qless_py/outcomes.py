@@ -1,0 +1,40 @@
+"""What a handler may raise to say what becomes of its job, instead of returning or failing."""
+
+from __future__ import annotations
+
+from qless_py.options import Seconds
+
+
+class Outcome(Exception):  # noqa: N818 - how a job goes on, not an error
+    """Root of what a handler raises to decide what becomes of its job."""
+
+
+class Retry(Outcome):
+    """Run the job again after a delay, for one of its retries; with none left it fails.
+
+    Raised `from` an exception, that exception is what the job failed with, should it be the last
+    time: `raise Retry(10) from error`.
+    """
+
+    def __init__(self, delay: Seconds = 0) -> None:
+        super().__init__(delay)
+        self.delay = delay
+
+
+class Snooze(Outcome):
+    """Run the job again after a delay, at no cost: it was not time yet."""
+
+    def __init__(self, delay: Seconds) -> None:
+        super().__init__(delay)
+        self.delay = delay
+
+
+class Discard(Outcome):
+    """Delete the job as if it had been canceled: there is no more reason to run it.
+
+    A job that others depend on is failed instead, so that nobody waits for it unseen.
+    """
+
+    def __init__(self, reason: str = "") -> None:
+        super().__init__(reason)
+        self.reason = reason
