@@ -59,16 +59,33 @@ local function slot(ms)
   return nil
 end
 
--- Records one duration, `kind` being "wait" or "run".
+-- Records one duration, `kind` being "wait" or "run". Equal ones are only counted here: jobs of one
+-- call have few different durations, and what follows from each is worked out once, in write.
 function stats.took(s, queue, kind, ms)
-  ms = math.max(ms, 0)
+  ms = ms > 0 and ms or 0
   local sums = added(s, queue)
-  sums[kind] = stats.join_sample(sums[kind], { 1, ms, 0 })
-  stats.add(s, queue, string.format("%s_buckets:%d", kind, bucket(ms)), 1)
-  local name = slot(ms)
-  if name then
-    stats.add(s, queue, kind .. "_slots:" .. name, 1)
+  local times = sums[kind]
+  if not times then
+    times = {}
+    sums[kind] = times
   end
+  times[ms] = (times[ms] or 0) + 1
+end
+
+-- Puts the place of each duration in both histograms, and the sample of all, into the sums.
+local function sum_up(sums, kind)
+  local sample
+  for ms, number in pairs(sums[kind] or {}) do
+    sample = stats.join_sample(sample, { number, ms, 0 })
+    local field = kind .. "_buckets:" .. bucket(ms)
+    sums[field] = (sums[field] or 0) + number
+    local name = slot(ms)
+    if name then
+      field = kind .. "_slots:" .. name
+      sums[field] = (sums[field] or 0) + number
+    end
+  end
+  sums[kind] = sample
 end
 
 local function join_sample(key, field, sample)
@@ -82,6 +99,8 @@ local function write_account(s, queue, sums)
   if tonumber(redis.call("HGET", key, "minute")) ~= stats.minute(s.now) then
     require("lib.series").begin(s, queue)
   end
+  sum_up(sums, "wait")
+  sum_up(sums, "run")
   for field, more in pairs(sums) do
     if type(more) == "number" then
       redis.call("HINCRBY", key, field, more)
