@@ -1,5 +1,7 @@
 -- pop(now, request, queues, worker, count, options) -> {jobs, next, more, wake}
--- Does what is due in the namespace, then hands out up to count jobs of the queues, in their order.
+-- Does what is due in the namespace, then hands out up to count jobs of the queues: names, patterns
+-- with *, and after a ! what not to take. Options: nonce, order (ordered, round-robin, shuffled,
+-- weighted), turn (which queue begins, or what to draw by), weights (of entries of queues).
 -- Errors: BADARG DEADWORKER
 -- Events: popped stalled lock_lost failed canceled put unpaused
 -- Flags: allow-oom
@@ -15,18 +17,33 @@ local queue_lib = require("lib.queue")
 local session = require("lib.session")
 
 local now, request, queues, worker, count, options = unpack(ARGV)
-local names = check.packed_names("queues", queues, 1)
+local OPTIONS = { nonce = true, order = true, turn = true, weights = true }
+
+-- The nonce; then the names of a plain list, or none yet and what lib.selection makes of the rest.
+local function arguments()
+  local given = check.options("options", options, OPTIONS)
+  check.name("nonce", given.nonce or "none")
+  if given.order or given.turn or given.weights or string.find(queues or "", "[!*]") then
+    return given.nonce, {}, require("lib.selection").parse(queues, given)
+  end
+  return given.nonce, check.packed_names("queues", queues, 1)
+end
+
+local nonce, names, chosen = arguments()
 check.name("worker", worker)
 local wanted = check.integer("count", count, 1, limits.call)
-local nonce = check.options("options", options, { nonce = true }).nonce
-check.name("nonce", nonce or "none")
 
-local fields = { "config:heartbeat" }
-for _, name in ipairs(names) do
-  fields[#fields + 1] = "paused:" .. name
-  fields[#fields + 1] = "config:" .. name .. "-heartbeat"
+-- The fields of meta that handing out of these queues needs.
+local function wanted_fields()
+  local fields = { "config:heartbeat" }
+  for _, name in ipairs(names) do
+    fields[#fields + 1] = "paused:" .. name
+    fields[#fields + 1] = "config:" .. name .. "-heartbeat"
+  end
+  return fields
 end
-local s, again = session.open(now, request, unpack(fields))
+
+local s, again = session.open(now, request, unpack(wanted_fields()))
 if again then
   return require("lib.recall").reply(again)
 end
@@ -34,7 +51,7 @@ if nonce and redis.call("ZSCORE", keys.dead(), nonce) then
   errors.raise("DEADWORKER", "The death of " .. nonce .. " was reported already")
 end
 
-local found, wake, held = {}, {}, {}
+local found, wake, held, is_left = {}, {}, {}, false
 
 local function take(i, name)
   wake[i] = keys.wake(name)
@@ -49,13 +66,34 @@ local function take(i, name)
   -- The marker that woke this worker is gone; while work is left another worker is woken.
   if #found == wanted and redis.call("EXISTS", keys.waiting(name)) == 1 then
     queue_lib.wake(name)
+    is_left = true
   end
+end
+
+local function take_chosen()
+  local selection = require("lib.selection")
+  names = selection.resolve(s, chosen)
+  selection.look_up(s, wanted_fields())
+  for i, name in ipairs(names) do
+    if i <= limits.call or not is_left then
+      take(i, name)
+    end
+  end
+  wake = selection.markers(chosen, is_left)
 end
 
 redis.call("ZADD", keys.workers(), s.stamp, worker)
 local due = duties.run(s)
-for i, name in ipairs(names) do
-  take(i, name)
+if chosen then
+  take_chosen()
+else
+  for i, name in ipairs(names) do
+    take(i, name)
+  end
+end
+if s.expired then
+  require("lib.releases").after(s)
+  due = 0 -- Jobs that were not handed out stood for others.
 end
 
 local reply = { jobs = found, next = due, more = due == 0, wake = wake }

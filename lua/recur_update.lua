@@ -7,6 +7,7 @@
 
 local check = require("lib.check")
 local keys = require("lib.keys")
+local queue_lib = require("lib.queue")
 local recurrence = require("lib.recurrence")
 local session = require("lib.session")
 
@@ -31,6 +32,6 @@ redis.call("ZREM", keys.slots(record.queue), jid)
 slot = recurrence.change(s, self, given, slot)
 recurrence.set_slot(s, self, slot)
 recurrence.save(self)
-redis.call("ZADD", keys.queues(), "NX", s.now, record.queue)
+queue_lib.know(s, record.queue)
 
 return session.close(s, true)

@@ -11,6 +11,11 @@ function keys.queues()
   return namespace .. ":queues"
 end
 
+-- The marker that wakes an idle worker with a pattern when a queue has become known.
+function keys.new_queues()
+  return namespace .. ":queues:new"
+end
+
 function keys.complete()
   return namespace .. ":complete"
 end

@@ -12,6 +12,13 @@ function queue.due(duty, at)
   redis.call("ZADD", keys.due(), "LT", at, duty)
 end
 
+-- Lists a queue, and wakes a worker whose pattern may fit a new one.
+function queue.know(s, name)
+  if redis.call("ZADD", keys.queues(), "NX", s.now, name) == 1 then
+    redis.call("ZADD", keys.new_queues(), 0, "work")
+  end
+end
+
 function queue.wake(name)
   redis.call("ZADD", keys.wake(name), 0, "work")
 end

@@ -1,6 +1,7 @@
 -- What becomes of a queue's accounts once their minute is over: three series of records.
 
 local keys = require("lib.keys")
+local queue_lib = require("lib.queue")
 local stats = require("lib.stats")
 
 local series = {}
@@ -101,7 +102,7 @@ function series.begin(s, queue)
   if redis.call("EXISTS", key) == 1 then
     series.file(s, queue)
   else
-    redis.call("ZADD", keys.queues(), "NX", s.now, queue)
+    queue_lib.know(s, queue)
   end
   local head = redis.call("ZRANGE", keys.waiting(queue), 0, 0)[1]
   local age = head and s.now - struct.unpack(">I6", head) or 0

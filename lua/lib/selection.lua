@@ -1,0 +1,256 @@
+-- Which queues a pop takes from, and in which order, where it says more than a plain list: patterns
+-- (`mail-*`), exclusions (`!mail-slow`, `!mail-*`), and the orders round-robin, shuffled, weighted.
+-- A list of plain names in order never comes here.
+
+local check = require("lib.check")
+local errors = require("lib.errors")
+local keys = require("lib.keys")
+local limits = require("lib.limits")
+
+local selection = {}
+
+local ORDERS = { ordered = true, ["round-robin"] = true, shuffled = true, weighted = true }
+local PATTERN = "^[%w_*][%w_.:@~+*-]*$"
+-- Bounds of one call: patterns, known queues that they are held against, queues with work among
+-- those, and how many are asked at once whether any has work.
+local PATTERNS, KNOWN, SELECTED, STEP = 20, 10000, 1000, 50
+
+-- The literal parts between the stars. Lua's own patterns would go back and forth over several
+-- stars: here each part is searched for once.
+local function compiled(glob)
+  local parts = {}
+  for part in string.gmatch(glob .. "*", "([^*]*)%*") do
+    parts[#parts + 1] = part
+  end
+  return parts
+end
+
+local function fits(parts, name)
+  local first, last = parts[1], parts[#parts]
+  local at = #first + 1
+  local stop = #name - #last
+  if string.sub(name, 1, #first) ~= first or stop + 1 < at
+    or string.sub(name, stop + 1) ~= last then
+    return false
+  end
+  for i = 2, #parts - 1 do
+    local _, finish = string.find(name, parts[i], at, true)
+    if not finish or finish > stop then
+      return false
+    end
+    at = finish + 1
+  end
+  return true
+end
+
+local function add_name(side, place, name)
+  if #name > 128 or not string.find(name, PATTERN) then
+    errors.bad("queues holds an entry that is no name, pattern, or either of them after a !")
+  elseif string.find(name, "*", 1, true) then
+    side.patterns[#side.patterns + 1] = { place = place, parts = compiled(name) }
+  else
+    side.named[name] = place
+  end
+end
+
+-- Returns whether the entry only says what not to take.
+local function add_entry(self, place, entry)
+  if type(entry) ~= "string" then
+    errors.bad("queues holds an entry that is no text")
+  elseif string.sub(entry, 1, 1) ~= "!" then
+    add_name(self.with, place, entry)
+    return false
+  end
+  add_name(self.without, place, string.sub(entry, 2))
+  return true
+end
+
+local function check_weights(weights, entries)
+  local known = {}
+  for _, entry in ipairs(entries) do
+    known[entry] = true
+  end
+  for entry, weight in pairs(check.map("weights", weights, known)) do
+    if check.finite("weights", weight) < 1e-6 or weight > 1e6 then
+      errors.bad("weights gives " .. entry .. " a weight that is not from 0.000001 to 1000000")
+    end
+  end
+  return weights
+end
+
+local function read_entries(packed)
+  local entries = check.packed_list("queues", packed, 1, limits.call)
+  local self = { entries = entries, with = { named = {}, patterns = {} },
+    without = { named = {}, patterns = {} } }
+  local seen, taking = {}, 0
+  for place, entry in ipairs(entries) do
+    taking = taking + (add_entry(self, place, entry) and 0 or 1)
+    if seen[entry] then
+      errors.bad("queues holds " .. entry .. " twice")
+    end
+    seen[entry] = true
+  end
+  if taking == 0 then
+    errors.bad("queues only says what not to take")
+  elseif #self.with.patterns + #self.without.patterns > PATTERNS then
+    errors.bad("queues holds more than " .. PATTERNS .. " patterns")
+  end
+  return self
+end
+
+-- What a pop asks for: its packed entries and its options order, turn and weights.
+function selection.parse(packed, options)
+  local self = read_entries(packed)
+  self.order = check.one_of("order", options.order or "ordered", ORDERS)
+  self.turn = check.count("turn", options.turn or 0, 0, 2 ^ 31 - 1)
+  self.weights = check_weights(options.weights or {}, self.entries)
+  return self
+end
+
+-- The place of the entry that names a queue or, if none does, of the first pattern that it fits.
+local function place_of(side, name)
+  if side.named[name] then
+    return side.named[name]
+  end
+  for _, pattern in ipairs(side.patterns) do
+    if fits(pattern.parts, name) then
+      return pattern.place
+    end
+  end
+  return nil
+end
+
+-- The place of the entry by which the selection takes a queue, or nil.
+function selection.place(self, name)
+  return not place_of(self.without, name) and place_of(self.with, name) or nil
+end
+
+-- The queues that are meant, as {name, place of its entry}: the named ones, known or not, then
+-- known ones that fit a pattern, in the order of first sight.
+local function candidates(self)
+  local found, named = {}, self.with.named
+  for place, entry in ipairs(self.entries) do
+    if named[entry] and selection.place(self, entry) then
+      found[#found + 1] = { entry, place }
+    end
+  end
+  if #self.with.patterns == 0 then
+    return found
+  end
+  for _, name in ipairs(redis.call("ZRANGE", keys.queues(), 0, KNOWN - 1)) do
+    local place = not named[name] and selection.place(self, name)
+    if place then
+      found[#found + 1] = { name, place }
+    end
+  end
+  return found
+end
+
+-- Appends those of the candidates from `from` to `to` that have jobs to take.
+local function add_busy(busy, all, from, to)
+  local names = {}
+  for i = from, to do
+    names[#names + 1] = keys.waiting(all[i][1])
+  end
+  local number = redis.call("EXISTS", unpack(names))
+  for i = from, number > 0 and to or 0 do
+    if number == #names or redis.call("EXISTS", names[i - from + 1]) == 1 then
+      busy[#busy + 1] = all[i]
+    end
+  end
+end
+
+-- Most queues are empty most of the time, so they are asked for in groups.
+local function with_work(all)
+  local busy = {}
+  for from = 1, #all, STEP do
+    if #busy < SELECTED then
+      add_busy(busy, all, from, math.min(from + STEP - 1, #all))
+    end
+  end
+  return busy
+end
+
+local function without_paused(s, busy)
+  local fields = {}
+  for i, queue in ipairs(busy) do
+    fields[i] = "paused:" .. queue[1]
+  end
+  local pauses = #fields > 0 and redis.call("HMGET", keys.meta(), unpack(fields)) or {}
+  local queue_lib, open = require("lib.queue"), {}
+  for i, queue in ipairs(busy) do
+    if not queue_lib.is_paused(s, pauses[i]) then
+      open[#open + 1] = queue
+    end
+  end
+  return open
+end
+
+local function by_entry(a, b)
+  if a[2] ~= b[2] then
+    return a[2] < b[2]
+  end
+  return a[1] < b[1]
+end
+
+local function by_draw(a, b)
+  return a[3] < b[3]
+end
+
+-- Draws without putting back, each queue as likely as its weight (Efraimidis and Spirakis, 2006).
+local function draw(self, queues, is_weighted)
+  math.randomseed(self.turn)
+  for _, queue in ipairs(queues) do
+    local weight = is_weighted and self.weights[self.entries[queue[2]]] or 1
+    queue[3] = -math.log(1 - math.random()) / weight
+  end
+  table.sort(queues, by_draw)
+end
+
+local function in_order(self, queues)
+  table.sort(queues, by_entry)
+  local order, first = self.order, 0
+  if order == "round-robin" and #queues > 0 then
+    first = self.turn % #queues
+  elseif order ~= "ordered" then
+    draw(self, queues, order == "weighted")
+  end
+  local names = {}
+  for i = 1, #queues do
+    names[i] = queues[(first + i - 1) % #queues + 1][1]
+  end
+  return names
+end
+
+-- The names of the queues that have something to take, in the order in which they are to be tried.
+-- What is empty or paused has no turn, so that it gives none to the queue behind it.
+function selection.resolve(s, self)
+  self.all = candidates(self)
+  return in_order(self, without_paused(s, with_work(self.all)))
+end
+
+-- Reads fields of meta to where session.open would have put them.
+function selection.look_up(s, fields)
+  for i, value in ipairs(redis.call("HMGET", keys.meta(), unpack(fields))) do
+    s.meta[7 + i] = value
+  end
+end
+
+-- The markers that an idle worker waits for; with a pattern also that of queues yet to come, which
+-- is set again while work is left, since others may not know of its queue yet.
+function selection.markers(self, is_left)
+  local is_open = #self.with.patterns > 0
+  local wake = {}
+  for i = 1, math.min(#self.all, limits.call - (is_open and 1 or 0)) do
+    wake[i] = keys.wake(self.all[i][1])
+  end
+  if is_open then
+    wake[#wake + 1] = keys.new_queues()
+    if is_left then
+      redis.call("ZADD", keys.new_queues(), 0, "work")
+    end
+  end
+  return wake
+end
+
+return selection
