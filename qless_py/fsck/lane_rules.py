@@ -14,6 +14,9 @@ from qless_py.fsck.throttle_rules import opening
 MOST_THROTTLES = 8
 # A lost lease, and a job that was timed out: both stand in front of every priority.
 RECLAIMED, TIMED_OUT = -1e308, -math.inf
+# Behind all others in its lane: a job that costs more than its gate can ever hold.
+TOO_DEAR = 1e308
+ASLEEP = math.inf
 
 
 def malformed(record: records.Record) -> Iterator[str]:
@@ -84,7 +87,7 @@ def _scores(record: records.Record) -> tuple[float, ...]:
         return (TIMED_OUT,)
     if record.state == "waiting":
         return (-record.priority, RECLAIMED)
-    return (-record.priority, RECLAIMED, TIMED_OUT)
+    return (-record.priority, RECLAIMED, TIMED_OUT, TOO_DEAR)
 
 
 def belongs(record: records.Record, name: str) -> bool:
@@ -94,26 +97,42 @@ def belongs(record: records.Record, name: str) -> bool:
 
 
 def lane(space: Space, name: str) -> Rule:
-    """Check that a lane with jobs is looked at: its user takes part, or is held back by a limit."""
+    """Check that a lane with jobs is looked at: its user takes part, or sleeps for a reason."""
     queue, user, gate = name.split("/")
-    there, listed, capped, parks = yield [
+    there, score, parks = yield [
         ("EXISTS", space.key("queue:*:lane/*/*", name)),
         ("ZSCORE", space.key("queue:*:users/*", f"{queue}/{gate}"), raw_bytes(user)),
-        ("SISMEMBER", space.key("throttle:*:capped", f"user:{user}"), f"{queue}/{gate}"),
         ("ZSCORE", space.key("throttle:*:queues", gate), raw_bytes(queue)),
     ]
     if not there:
         return []
     found = []
-    if listed is None and not (user and capped):
+    shown = space.shown("queue:*:users/*", f"{queue}/{gate}")
+    if score is None:
         detail = f"user {user!r} has jobs and does not take part"
-        shown = space.shown("queue:*:users/*", f"{queue}/{gate}")
         found.append(Finding("user", shown, detail, member=raw_bytes(user)))
     if gate and parks is None:
         detail = f"{queue} has jobs parked on it and is not among its queues"
         shown = space.shown("throttle:*:queues", gate)
         found.append(Finding("parking", shown, detail, member=raw_bytes(queue)))
+    if score == ASLEEP:
+        found += yield from _asleep(space, queue, user, gate)
     return found
+
+
+def _asleep(space: Space, queue: str, user: str, gate: str) -> Rule:
+    """Check that somebody wakes a lane: a limit of its user, or a gate too small for its jobs."""
+    by_user, by_gate = yield [
+        ("SISMEMBER", space.key("throttle:*:capped", f"user:{user}"), f"{queue}/{gate}"),
+        ("SISMEMBER", space.key("throttle:*:capped", gate), f"{queue}/{user}"),
+    ]
+    if user and by_user:
+        return (yield from opening(space, f"user:{user}"))
+    if gate and by_gate:
+        return []
+    shown = space.shown("queue:*:users/*", f"{queue}/{gate}")
+    detail = f"user {user!r} sleeps, and nobody will wake it"
+    return [Finding("user", shown, detail, member=raw_bytes(user))]
 
 
 def user(space: Space, name: str, entry: bytes) -> Rule:
@@ -132,22 +151,27 @@ def user(space: Space, name: str, entry: bytes) -> Rule:
 def parking(space: Space, throttle: str, entry: bytes) -> Rule:
     """Check a queue with jobs parked on a throttle: the throttle is open there, or will be."""
     queue = text(entry)
-    listed, here, there, is_open, users = yield [
+    users = f"{queue}/{throttle}"
+    listed, open_at, first = yield [
         ("ZSCORE", space.key("throttle:*:queues", throttle), entry),
-        ("EXISTS", space.key("queue:*:throttled", queue)),
-        ("EXISTS", space.key("throttle:*:parked", throttle)),
         ("ZSCORE", space.key("queue:*:open", queue), raw_bytes(throttle)),
-        ("EXISTS", space.key("queue:*:users/*", f"{queue}/{throttle}")),
+        ("ZRANGE", space.key("queue:*:users/*", users), 0, 0),
     ]
-    shown = space.shown("throttle:*:queues", throttle)
     if listed is None:
         return []
-    if not (here and there):
+    if not first:
+        shown = space.shown("throttle:*:queues", throttle)
         return [Finding("parking", shown, f"{queue} has no job parked on it", member=entry)]
-    # Where all users are held back by limits of their own, those have to open.
-    if is_open is not None or not users:
+    (least,) = yield [("ZSCORE", space.key("queue:*:users/*", users), first[0])]
+    # Where all users sleep, it is theirs to wake up.
+    if least == ASLEEP:
         return []
-    return (yield from opening(space, throttle))
+    if open_at is None:
+        return (yield from opening(space, throttle))
+    if open_at < ASLEEP:
+        return []
+    detail = f"{throttle} sleeps, but some of its users do not"
+    return [Finding("opened", space.shown("queue:*:open", queue), detail, member=entry)]
 
 
 def opened(space: Space, queue: str, entry: bytes) -> Rule:
@@ -163,21 +187,14 @@ def opened(space: Space, queue: str, entry: bytes) -> Rule:
 
 
 def capped(space: Space, throttle: str, entry: bytes) -> Rule:
-    """Check a lane that is left out because its user has reached a limit: it will come back."""
-    queue, slash, gate = text(entry).partition("/")
-    kind, _, user = throttle.partition(":")
-    shown = space.shown("throttle:*:capped", throttle)
-    if kind != "user" or not slash:
-        (there,) = yield [("SISMEMBER", space.key("throttle:*:capped", throttle), entry)]
-        return [Finding("malformed", shown, f"{entry!r} is no lane of a user")] if there else []
-    out, there, listed = yield [
-        ("SISMEMBER", space.key("throttle:*:capped", throttle), entry),
-        ("EXISTS", space.key("queue:*:lane/*/*", f"{queue}/{user}/{gate}")),
-        ("ZSCORE", space.key("queue:*:users/*", f"{queue}/{gate}"), raw_bytes(user)),
-    ]
-    if not out or not there or listed is not None:
+    """Check the form of a lane that a limit put to sleep: of a user by gate, of a gate by user."""
+    queue, slash, other = text(entry).partition("/")
+    of = is_throttle if throttle.startswith("user:") else is_name
+    (there,) = yield [("SISMEMBER", space.key("throttle:*:capped", throttle), entry)]
+    if not there or (is_name(queue) and slash and (not other or of(other))):
         return []
-    return (yield from opening(space, throttle))
+    shown = space.shown("throttle:*:capped", throttle)
+    return [Finding("malformed", shown, f"{entry!r} is no lane")]
 
 
 def fair(space: Space, pattern: str, queue: str) -> Rule:

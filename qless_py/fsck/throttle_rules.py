@@ -12,6 +12,7 @@ from qless_py.fsck.space import Space, late
 Settings = dict[str, Any]
 
 SECOND = 1000
+INSTANTS = ("at", "blocked_until", "opening")
 
 
 def throttle(space: Space, name: str) -> Rule:
@@ -52,7 +53,7 @@ def _wrong(settings: Settings) -> list[str]:
         "concurrency": isinstance(concurrency, int) and concurrency >= 0,
         **{field: _is_number(settings.get(field, 1)) for field in ("rate", "per", "burst")},
         "tokens": _is_number(tokens, -1e-6) and tokens <= settings.get("burst", math.inf),
-        **{name: isinstance(settings.get(name, 0), int) for name in ("at", "blocked_until")},
+        **{name: isinstance(settings.get(name, 0), int) for name in INSTANTS},
     }
     return [field for field, is_usable in usable.items() if not is_usable]
 
@@ -135,6 +136,19 @@ def _blocked_until(settings: Settings, holding: int, now: int) -> float:
         full = settings.get("at", now) + lacking * settings.get("per", SECOND) / rate
         until = max(until, math.ceil(full))
     return until
+
+
+def settled(space: Space, entry: bytes) -> Rule:
+    """Check that a user who is listed for a setting has one: a weight, or a throttle."""
+    user = text(entry)
+    listed, weighs, throttles = yield [
+        ("ZSCORE", space.key("users"), entry),
+        ("HEXISTS", space.key("weights"), entry),
+        ("EXISTS", space.key("throttle:*:record", f"user:{user}")),
+    ]
+    if listed is None or weighs or throttles:
+        return []
+    return [Finding("listed", space.shown("users"), f"{user} has no setting", None, entry)]
 
 
 def weight(space: Space, entry: bytes) -> Rule:
