@@ -37,6 +37,13 @@ from qless_py.job import Job
 from qless_py.pipeline import Pending, Pipeline
 from qless_py.queue import Queue
 from qless_py.recurring import RecurringJob
+from qless_py.reservers import (
+    OrderedReserver,
+    Reserver,
+    RoundRobinReserver,
+    ShuffledReserver,
+    WeightedReserver,
+)
 
 __version__ = "0.1.0"
 
@@ -67,18 +74,23 @@ __all__ = [
     "JsonCodec",
     "LostLeaseError",
     "MsgpackCodec",
+    "OrderedReserver",
     "Pending",
     "Pipeline",
     "ProcessStop",
     "QlessError",
     "Queue",
     "RecurringJob",
+    "Reserver",
+    "RoundRobinReserver",
     "SchemaError",
+    "ShuffledReserver",
     "StaleRequestError",
     "StoreError",
     "StoreFullError",
     "UndecodableDataError",
     "WaitTimeoutError",
+    "WeightedReserver",
     "WrongStateError",
     "__version__",
 ]

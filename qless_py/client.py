@@ -4,18 +4,19 @@ import contextlib
 import time
 from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
-from typing import Any, Self, TypeVar, Unpack
+from typing import Any, Self, TypeVar, Unpack, overload
 
 import redis as redis_py
 
-from qless_py import client_calls, session, store
+from qless_py import client_calls, queue_calls, reservers, session, store
 from qless_py.batch import Batch, Batches, Callbacks
 from qless_py.codec import Codec
 from qless_py.config import Config
 from qless_py.events import Events
+from qless_py.job import Job
 from qless_py.jobs import Jobs
 from qless_py.pipeline import Pipeline
-from qless_py.protocol import Call
+from qless_py.protocol import Call, JobRecord
 from qless_py.queue import Queues
 from qless_py.session import Settings
 from qless_py.stats import Stats
@@ -93,6 +94,26 @@ class Client:
         """Send calls in one round trip; a refusal stands in the place of its reply."""
         return self._runner.run_many(calls)
 
+    @overload
+    def pop(
+        self, queues: reservers.Queues, count: None = None, *, worker: str | None = None
+    ) -> Job | None: ...
+    @overload
+    def pop(
+        self, queues: reservers.Queues, count: int, *, worker: str | None = None
+    ) -> list[Job]: ...
+
+    def pop(
+        self, queues: reservers.Queues, count: int | None = None, *, worker: str | None = None
+    ) -> Job | list[Job] | None:
+        """Take one job, or `None`, from any of several queues; with a count, up to that many.
+
+        `queues` is a list of names, patterns (`mail-*`) and exclusions (`!mail-slow`), in order of
+        preference, or a reserver: see `qless_py.reservers`.
+        """
+        call = queue_calls.pop_any(self._settings, queues, count, worker, self._job)
+        return queue_calls.one_or_all(self.run(call), count)
+
     def pipeline(self) -> Pipeline:
         """Collect transitions and send them in one round trip."""
         return Pipeline(self)
@@ -146,6 +167,9 @@ class Client:
         if self._owns_connection:
             self._redis.close()
             self._redis.connection_pool.disconnect()
+
+    def _job(self, record: JobRecord) -> Job:
+        return Job(self, record)
 
     def __enter__(self) -> Self:
         return self

@@ -44,7 +44,7 @@ class Queue:
     def pop(self, count: int | None = None, *, worker: str | None = None) -> Job | list[Job] | None:
         """Take one job, or `None`; with a count take a list of up to that many, at most 100."""
         call = queue_calls.pop(self._session.settings, self.name, count, worker, self._job)
-        return _one_or_all(self._session.run(call), count)
+        return queue_calls.one_or_all(self._session.run(call), count)
 
     @overload
     def peek(self, count: None = None, *, offset: int = 0) -> Job | None: ...
@@ -54,7 +54,7 @@ class Queue:
     def peek(self, count: int | None = None, *, offset: int = 0) -> Job | list[Job] | None:
         """Look at the next job, or at several, in the order in which they would be taken."""
         call = queue_calls.peek(self.name, count, offset, self._job)
-        return _one_or_all(self._session.run(call), count)
+        return queue_calls.one_or_all(self._session.run(call), count)
 
     def recur(
         self,
@@ -134,12 +134,6 @@ class Queue:
 
     def __repr__(self) -> str:
         return f"<Queue {self.name}>"
-
-
-def _one_or_all(jobs: list[Job], count: int | None) -> Job | list[Job] | None:
-    if count is not None:
-        return jobs
-    return jobs[0] if jobs else None
 
 
 class QueueJobs:

@@ -5,10 +5,11 @@ from datetime import datetime
 from typing import Any, Final, TypedDict, TypeVar
 
 from qless_py import options as checks
-from qless_py import protocol
+from qless_py import protocol, reservers
 from qless_py.errors import BadArgumentError
 from qless_py.protocol import Call, JobRecord, reads
 from qless_py.protocol.queues import PopReply
+from qless_py.reservers import Queues
 from qless_py.session import Settings
 
 J = TypeVar("J")
@@ -51,14 +52,40 @@ def pop(
     make: Callable[[JobRecord], J],
 ) -> Call[list[J]]:
     """Take jobs from one queue."""
-    name = settings.worker_name if worker is None else checks.name("worker", worker)
-    number = 1 if count is None else checks.whole("count", count, 1, checks.MOST_AT_ONCE)
-    call = protocol.queues.pop([checks.name("queue", queue)], name, number)
+    queues = [checks.name("queue", queue)]
+    return _taken(protocol.queues.pop(queues, *_taker(settings, count, worker)), make)
 
-    def made(reply: PopReply) -> list[J]:
-        return [make(record) for record in reply.jobs]
 
-    return call.map(made)
+def pop_any(
+    settings: Settings,
+    queues: Queues,
+    count: int | None,
+    worker: str | None,
+    make: Callable[[JobRecord], J],
+) -> Call[list[J]]:
+    """Take jobs from several queues, as a reserver says."""
+    reserver = reservers.reserver(queues)
+    entries, choice = reserver.entries(), reserver.options()
+    taker = _taker(settings, count, worker)
+    return _taken(protocol.queues.pop(entries, *taker, choice=choice), make)
+
+
+def _taker(settings: Settings, count: int | None, worker: str | None) -> tuple[str, int]:
+    return (
+        settings.worker_name if worker is None else checks.name("worker", worker),
+        1 if count is None else checks.whole("count", count, 1, checks.MOST_AT_ONCE),
+    )
+
+
+def _taken(call: Call[PopReply], make: Callable[[JobRecord], J]) -> Call[list[J]]:
+    return call.map(lambda reply: [make(record) for record in reply.jobs])
+
+
+def one_or_all(jobs: list[J], count: int | None) -> J | list[J] | None:
+    """Give what a pop gives: a list when a count was asked for, else one job or none."""
+    if count is not None:
+        return jobs
+    return jobs[0] if jobs else None
 
 
 def peek(

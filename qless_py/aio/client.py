@@ -3,11 +3,11 @@
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from types import TracebackType
-from typing import Any, Self, TypeVar, Unpack
+from typing import Any, Self, TypeVar, Unpack, overload
 
 import redis.asyncio as redis_py
 
-from qless_py import client_calls, queue_calls, session, store
+from qless_py import client_calls, queue_calls, reservers, session, store
 from qless_py.aio.batch import AsyncBatch, AsyncBatches
 from qless_py.aio.events import AsyncEvents
 from qless_py.aio.job import AsyncJob
@@ -92,6 +92,22 @@ class Client:
         """Send calls in one round trip; a refusal stands in the place of its reply."""
         return self._runner.run_many(calls)
 
+    @overload
+    async def pop(
+        self, queues: reservers.Queues, count: None = None, *, worker: str | None = None
+    ) -> AsyncJob | None: ...
+    @overload
+    async def pop(
+        self, queues: reservers.Queues, count: int, *, worker: str | None = None
+    ) -> list[AsyncJob]: ...
+
+    async def pop(
+        self, queues: reservers.Queues, count: int | None = None, *, worker: str | None = None
+    ) -> AsyncJob | list[AsyncJob] | None:
+        """Take one job, or `None`, from any of several queues; with a count, up to that many."""
+        call = queue_calls.pop_any(self._settings, queues, count, worker, self._job)
+        return queue_calls.one_or_all(await self.run(call), count)
+
     def pipeline(self) -> "AsyncPipeline":
         """Collect transitions and send them in one round trip: `async with client.pipeline()`."""
         return AsyncPipeline(self)
@@ -139,6 +155,9 @@ class Client:
         if self._owns_connection:
             await self._redis.aclose()
             await self._redis.connection_pool.disconnect()
+
+    def _job(self, record: JobRecord) -> AsyncJob:
+        return AsyncJob(self, record)
 
     async def __aenter__(self) -> Self:
         return self

@@ -41,7 +41,7 @@ class AsyncQueue:
     ) -> AsyncJob | list[AsyncJob] | None:
         """Take one job, or `None`; with a count take a list of up to that many, at most 100."""
         call = queue_calls.pop(self._session.settings, self.name, count, worker, self._job)
-        return _one_or_all(await self._session.run(call), count)
+        return queue_calls.one_or_all(await self._session.run(call), count)
 
     @overload
     async def peek(self, count: None = None, *, offset: int = 0) -> AsyncJob | None: ...
@@ -53,7 +53,7 @@ class AsyncQueue:
     ) -> AsyncJob | list[AsyncJob] | None:
         """Look at the next job, or at several, in the order in which they would be taken."""
         call = queue_calls.peek(self.name, count, offset, self._job)
-        return _one_or_all(await self._session.run(call), count)
+        return queue_calls.one_or_all(await self._session.run(call), count)
 
     def recur(
         self,
@@ -127,12 +127,6 @@ class AsyncQueue:
 
     def __repr__(self) -> str:
         return f"<AsyncQueue {self.name}>"
-
-
-def _one_or_all(jobs: list[AsyncJob], count: int | None) -> AsyncJob | list[AsyncJob] | None:
-    if count is not None:
-        return jobs
-    return jobs[0] if jobs else None
 
 
 class AsyncQueueJobs:

@@ -1,6 +1,6 @@
 """Transitions of queues: taking jobs, due work, pausing and forgetting."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,10 +27,19 @@ class TickReply:
     more: bool
 
 
-def pop(queues: Sequence[str], worker: str, count: int, nonce: str | None = None) -> Call[PopReply]:
-    """Take up to `count` jobs from the queues in their order, each under a lease."""
-    args = (pack(list(queues)), worker, count, pack(given(nonce=nonce)))
-    return Call("pop", args, _pop_reply)
+def pop(
+    queues: Sequence[str],
+    worker: str,
+    count: int,
+    nonce: str | None = None,
+    choice: Mapping[str, Any] | None = None,
+) -> Call[PopReply]:
+    """Take up to `count` jobs from the queues in their order, each under a lease.
+
+    The queues may hold patterns and exclusions; `choice` has the options order, turn, weights.
+    """
+    options = {**given(nonce=nonce), **(choice or {})}
+    return Call("pop", (pack(list(queues)), worker, count, pack(options)), _pop_reply)
 
 
 def _pop_reply(reply: bytes | None) -> PopReply:
