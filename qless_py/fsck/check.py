@@ -7,11 +7,13 @@ from typing import Any, Final
 import redis as redis_py
 
 from qless_py.fsck import (
+    batch_rules,
     edge_rules,
     index_rules,
     job_rules,
     key_rules,
     lane_rules,
+    schedule_rules,
     throttle_rules,
 )
 from qless_py.fsck.finding import Finding
@@ -33,7 +35,7 @@ KEY_RULES: Final[Mapping[str, tuple[KeyRule, ...]]] = MappingProxyType(
     {
         "meta": (lambda space, _: key_rules.meta(space),),
         "job:*": (job_rules.job,),
-        "recurring:*": (index_rules.recurring,),
+        "recurring:*": (schedule_rules.recurring,),
         "failure:*": (key_rules.failure,),
         "dependencies:*": (edge_rules.dependencies,),
         "dependents:*": (edge_rules.dependents,),
@@ -42,7 +44,11 @@ KEY_RULES: Final[Mapping[str, tuple[KeyRule, ...]]] = MappingProxyType(
         "unique:*": (key_rules.unique,),
         "request:*": (key_rules.request,),
         "queue:*:now": (key_rules.account, key_rules.known),
-        "batch:*:record": (edge_rules.batch,),
+        "batch:*:record": (batch_rules.batch,),
+        **{
+            f"batch:*:{part}": (_with_pattern(batch_rules.part, f"batch:*:{part}"),)
+            for part in ("inner", "canceled", "data")
+        },
         "release:*:record": (edge_rules.release,),
         "release:*:dependents": (edge_rules.released,),
         **{
@@ -87,16 +93,20 @@ LISTS: Final[Mapping[str, str]] = MappingProxyType(
 )
 OWN_ENTRIES: Final[Mapping[str, Callable[[Space, str, bytes], Rule]]] = MappingProxyType(
     {
-        "queue:*:recurring": index_rules.slot,
+        "queue:*:recurring": schedule_rules.slot,
         "dependencies:*": edge_rules.dependency,
         "dependents:*": edge_rules.dependent,
         "parents:*": edge_rules.parent,
         "holds:*": edge_rules.hold,
+        "batch:*:inner": batch_rules.inner,
+        "declared:*": schedule_rules.declared,
+        "refills": lambda space, _, entry: schedule_rules.refill(space, entry),
         "queue:*:users/*": lane_rules.user,
         "queue:*:open": lane_rules.opened,
         "queue:*:finish": lane_rules.finish,
         "throttle:*:queues": lane_rules.parking,
         "throttle:*:capped": lane_rules.capped,
+        "users": lambda space, _, entry: throttle_rules.settled(space, entry),
         "weights": lambda space, _, entry: throttle_rules.weight(space, entry),
         "due": lambda space, _, entry: key_rules.duty(space, entry),
     }

@@ -1,12 +1,10 @@
-"""Rules about what binds jobs together: dependencies, held results, pending releases, batches."""
+"""Rules about what binds jobs together: dependencies, held results, pending releases."""
 
 from qless_py.fsck import records
 from qless_py.fsck.finding import Finding
 from qless_py.fsck.names import is_name, raw_bytes, text
 from qless_py.fsck.reader import Rule
 from qless_py.fsck.space import Space, is_there, judged
-
-OUTCOMES = ("completed", "failed", "canceled")
 
 
 def dependency(space: Space, jid: str, entry: bytes) -> Rule:
@@ -145,34 +143,6 @@ def released(space: Space, token: str) -> Rule:
             "release", space.shown("release:*:dependents", token), detail, None, raw_bytes(token)
         )
     ]
-
-
-def batch(space: Space, name: str) -> Rule:
-    """Check a batch's counters against its members."""
-    wanted = ("opened_at", "closed_at", "finished_at", "total", *OUTCOMES)
-    there, fields, size, listed = yield [
-        ("EXISTS", space.key("batch:*:record", name)),
-        ("HMGET", space.key("batch:*:record", name), *wanted),
-        ("SCARD", space.key("batch:*:members", name)),
-        ("ZSCORE", space.key("batches"), raw_bytes(name)),
-    ]
-    if not there:
-        return []
-    opened, closed, finished, total, *outcomes = fields or [None] * len(wanted)
-    found = []
-    shown = space.shown("batch:*:record", name)
-    ended = sum(int(number or 0) for number in outcomes)
-    if opened is None:
-        found.append(Finding("malformed", shown, "it was never opened", member=raw_bytes(name)))
-    elif int(total or 0) != size + ended:
-        detail = f"{total} members in all, but {size} left and {ended} ended"
-        found.append(Finding("batch", shown, detail, member=raw_bytes(name)))
-    if listed is None:
-        found.append(Finding("batch", shown, "it is not listed", member=raw_bytes(name)))
-    if closed is not None and not size and finished is None:
-        detail = "closed, without members, and not finished"
-        found.append(Finding("batch", shown, detail, member=raw_bytes(name)))
-    return found
 
 
 def listed(space: Space, index: str, pattern: str, entry: bytes) -> Rule:

@@ -7,9 +7,9 @@ from typing import Final
 from qless_py.fsck import lane_rules, records, throttle_rules
 from qless_py.fsck.finding import Finding
 from qless_py.fsck.job_rules import ORDER
-from qless_py.fsck.names import TYPES, is_name, raw_bytes, text
+from qless_py.fsck.names import TYPES, is_name, text
 from qless_py.fsck.reader import Rule
-from qless_py.fsck.space import Space, is_there, judged, late
+from qless_py.fsck.space import Space
 
 Claims = Callable[[records.Record, str], bool]
 
@@ -64,54 +64,13 @@ def member(space: Space, pattern: str, name: str, entry: bytes) -> Rule:
     if not detail or (record and record.state == "unreadable"):
         return []
     stray = Finding("stray", space.shown(pattern, name), detail, jid, entry)
-    return (yield from _still_there(space, pattern, name, stray))
+    return (yield from still_there(space, pattern, name, stray))
 
 
-def _still_there(space: Space, pattern: str, name: str, finding: Finding) -> Rule:
+def still_there(space: Space, pattern: str, name: str, finding: Finding) -> Rule:
     """Report an entry unless it has gone since it was listed."""
     verb = "ZSCORE" if TYPES[pattern] == "zset" else "SISMEMBER"
     (score,) = yield [(verb, space.key(pattern, name), finding.member)]
     if score is None or (verb == "SISMEMBER" and not score):
         return []
     return [finding]
-
-
-def slot(space: Space, queue: str, entry: bytes) -> Rule:
-    """Check a recurring job's next slot: somebody must look when it comes."""
-    value, due_at, noted = yield [
-        ("GET", space.key("recurring:*", text(entry))),
-        ("ZSCORE", space.key("queue:*:recurring", queue), entry),
-        ("ZSCORE", space.key("due"), raw_bytes(f"recurring:{queue}")),
-    ]
-    try:
-        record = records.job(value)
-    except records.UnreadableError:
-        return []
-    if record is None or record.queue != queue:
-        detail = "no such recurring job in this queue"
-        shown = space.shown("queue:*:recurring", queue)
-        stray = Finding("stray", shown, detail, text(entry), entry)
-        return (yield from _still_there(space, "queue:*:recurring", queue, stray))
-    if due_at is None or record["paused"]:
-        return []
-    return (yield from late(space, f"recurring:{queue}", due_at, noted))
-
-
-def recurring(space: Space, jid: str) -> Rule:
-    """Check a recurring job: readable, with a slot in its queue."""
-    (value,) = yield [("GET", space.key("recurring:*", jid))]
-    shown = space.shown("recurring:*", jid)
-    try:
-        record = records.job(value)
-    except records.UnreadableError as error:
-        return [Finding("unreadable", shown, str(error), jid)]
-    if record is None:
-        return []
-    interval = record["interval"]
-    if not is_name(record.queue) or not isinstance(interval, int) or interval <= 0:
-        return [Finding("malformed", shown, "no queue or no interval", jid)]
-    if record.state != "recur" or not isinstance(record["klass"], str):
-        return [Finding("malformed", shown, "the state is not recur, or there is no klass", jid)]
-    command = ("ZSCORE", ("queue:*:recurring", record.queue), raw_bytes(jid))
-    listed = space.expect(command, is_there, ("misplaced", "without a next slot", jid))
-    return (yield from judged([listed]))

@@ -19,7 +19,7 @@ SAMPLES: Final = ("wait", "run")
 SAMPLE: Final = 3  # number, mean, sum of squared deviations
 _FINITE: Final = re.compile(rb"\d+(\.\d+)?(e[+-]?\d+)?")
 QUEUE_DUTIES: Final = ("leases", "scheduled", "recurring", "pause")
-DUTIES: Final = ("retention", "sweep", "releases", "rewind")
+DUTIES: Final = ("retention", "sweep", "releases", "rewind", "refill")
 
 
 def form(space: Space, key: bytes) -> Rule:

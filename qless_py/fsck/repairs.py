@@ -25,12 +25,19 @@ _INDEXES: Final[Mapping[str, str]] = MappingProxyType(
         "queue:*:scheduled": "scheduled",
         "queue:*:depends": "depends",
         "queue:*:running": "running",
+        "queue:*:shared": "shared",
+        "queue:*:lane/*/*": "lane",
+        "queue:*:throttled": "throttled",
+        "throttle:*:parked": "parked",
+        "throttle:*:holders": "holders",
+        "throttle:*:excused": "excused",
         "worker:*:jobs": "worker",
         "failed:*": "group",
         "tag:*": "tag",
         "complete": "complete",
         "tracked": "tracked",
         "batch:*:members": "batch",
+        "batch:*:inner": "inner",
     }
 )
 
@@ -62,6 +69,10 @@ def _of_edge(finding: Finding, _: str, __: str) -> Call[None]:
     return call_of("edge", finding.jid or "", finding.member)
 
 
+def _of_name(kind: str) -> "Repair":
+    return lambda finding, _, name: call_of(kind, name, finding.member)
+
+
 def _of_member(kind: str) -> "Repair":
     return lambda finding, _, __: call_of(kind, finding.member)
 
@@ -87,6 +98,12 @@ _REPAIRS: Final[Mapping[str, Repair]] = MappingProxyType(
         "group": _of_member("group"),
         "due": _of_member("due"),
         "unique": _of_member("unique"),
+        "user": _of_name("user"),
+        "parking": _of_name("parking"),
+        "opened": _of_name("opened"),
+        "throttle": _of_member("throttle"),
+        "fair": _of_member("fair"),
+        "reserved": lambda finding, _, __: call_of("reserved", finding.jid or "", finding.member),
         "worker": lambda _, __, name: call_of("worker", name),
         "tracking": lambda _, __, ___: call_of("tracking", ""),
     }
