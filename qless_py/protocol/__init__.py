@@ -4,7 +4,17 @@ Nothing here talks to a server: each function gives a `Call`, which a runner sen
 synchronous client, the asyncio client and pipelines share all of it. Times are integer ms.
 """
 
-from qless_py.protocol import batches, config, jobs, queues, reads, recurring, workers
+from qless_py.protocol import (
+    batches,
+    config,
+    jobs,
+    queues,
+    reads,
+    recurring,
+    search,
+    throttles,
+    workers,
+)
 from qless_py.protocol.call import Arg, Call
 from qless_py.protocol.records import JobRecord, Record, RecurringRecord
 
@@ -20,5 +30,7 @@ __all__ = [
     "queues",
     "reads",
     "recurring",
+    "search",
+    "throttles",
     "workers",
 ]
