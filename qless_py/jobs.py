@@ -1,9 +1,11 @@
 """Jobs by their jids, and lists of them across queues."""
 
 from collections.abc import Iterable
-from typing import Any, TypedDict, overload
+from dataclasses import dataclass
+from typing import Any, Generic, TypedDict, TypeVar, overload
 
 from qless_py import options as checks
+from qless_py import search as searching
 from qless_py import verbs
 from qless_py.job import Job
 from qless_py.protocol import Call, JobRecord, Record, RecurringRecord, reads
@@ -33,6 +35,24 @@ class TrackedJobs(TypedDict):
     expired: list[str]
 
 
+AnyJob = TypeVar("AnyJob")
+
+
+@dataclass(frozen=True, slots=True)
+class SearchPage(Generic[AnyJob]):
+    """What a search found. `cursor` is where it goes on, `None` when all has been seen.
+
+    `scanned` of the `total` jobs in the lists that were opened were looked at; of `skipped` ones
+    the data was too long to be looked into.
+    """
+
+    jobs: list[AnyJob]
+    scanned: int
+    total: int
+    skipped: int
+    cursor: str | None
+
+
 class Jobs:
     """`client.jobs`: a job by its jid, and lists of jobs by what they have in common."""
 
@@ -50,6 +70,30 @@ class Jobs:
             made = [self._made(record) for record in self._session.run(reads.jobs(names))]
             found += [job for job in made if job is not None]
         return found
+
+    def search(
+        self,
+        text: str,
+        *,
+        limit: int = 25,
+        cursor: str | None = None,
+        budget: int = searching.BUDGET,
+    ) -> SearchPage[Job]:
+        """Find up to `limit` jobs by a search like `state:failed queue:mail data.user.id:42`.
+
+        At most `budget` jobs are looked at; with the cursor of a page the next call goes on. Raises
+        `SearchError`, which tells the position, for what cannot be read.
+        """
+        steps = searching.steps(text, limit=limit, cursor=cursor, budget=budget)
+        reply = None
+        while True:
+            try:
+                call = steps.send(reply)
+            except StopIteration as end:
+                return search_page(
+                    end.value, [Job(self._session, one) for one in end.value.records]
+                )
+            reply = self._session.run(call)
 
     def exists(self, jid: str) -> bool:
         """Tell whether there is a job or recurring job with this jid."""
@@ -107,6 +151,11 @@ class Jobs:
         if isinstance(record, RecurringRecord):
             return RecurringJob(self._session, record)
         return Job(self._session, record) if isinstance(record, JobRecord) else None
+
+
+def search_page(found: searching.Found, made: list[AnyJob]) -> SearchPage[AnyJob]:
+    """Give what was found with the jobs made of the records."""
+    return SearchPage(made, found.scanned, found.total, found.skipped, found.cursor)
 
 
 def in_pages(jids: tuple[Any, ...]) -> list[list[str]]:

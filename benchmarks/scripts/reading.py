@@ -7,9 +7,10 @@ from typing import Any, Final
 
 from benchmarks.scripts.space import GROUP, PAGE, PARENT, TAG, Space, finished
 from benchmarks.scripts.timing import Case
-from qless_py.protocol import Call, batches, config, reads
+from qless_py.protocol import Call, batches, config, reads, search
 
 _ROWS: Final = 1000
+_UNFIT: Final = ({"field": "text", "op": "has", "value": "is nowhere"},)
 _STATES: Final = (
     ("running", "mail"),
     ("stalled", "lapsed"),
@@ -105,6 +106,12 @@ CASES: Final = (
         "read/recurring",
         "read/recurring, 100",
         _again(lambda _: reads.recurring("steady", 0, PAGE)),
+        large=True,
+    ),
+    Case(
+        "read/search",
+        "read/search, 250 that do not fit",
+        _again(lambda _: search.search({"set": "waiting", "queue": "mail"}, _UNFIT)),
         large=True,
     ),
     Case("read/config", "read/config", _again(lambda _: config.read())),

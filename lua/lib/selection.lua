@@ -4,7 +4,9 @@
 
 local check = require("lib.check")
 local errors = require("lib.errors")
+local glob = require("lib.glob")
 local keys = require("lib.keys")
+local lanes = require("lib.lanes")
 local limits = require("lib.limits")
 
 local selection = {}
@@ -15,39 +17,11 @@ local PATTERN = "^[%w_*][%w_.:@~+*-]*$"
 -- those, and how many are asked at once whether any has work.
 local PATTERNS, KNOWN, SELECTED, STEP = 20, 10000, 1000, 50
 
--- The literal parts between the stars. Lua's own patterns would go back and forth over several
--- stars: here each part is searched for once.
-local function compiled(glob)
-  local parts = {}
-  for part in string.gmatch(glob .. "*", "([^*]*)%*") do
-    parts[#parts + 1] = part
-  end
-  return parts
-end
-
-local function fits(parts, name)
-  local first, last = parts[1], parts[#parts]
-  local at = #first + 1
-  local stop = #name - #last
-  if string.sub(name, 1, #first) ~= first or stop + 1 < at
-    or string.sub(name, stop + 1) ~= last then
-    return false
-  end
-  for i = 2, #parts - 1 do
-    local _, finish = string.find(name, parts[i], at, true)
-    if not finish or finish > stop then
-      return false
-    end
-    at = finish + 1
-  end
-  return true
-end
-
 local function add_name(side, place, name)
   if #name > 128 or not string.find(name, PATTERN) then
     errors.bad("queues holds an entry that is no name, pattern, or either of them after a !")
   elseif string.find(name, "*", 1, true) then
-    side.patterns[#side.patterns + 1] = { place = place, parts = compiled(name) }
+    side.patterns[#side.patterns + 1] = { place = place, parts = glob.compiled(name) }
   else
     side.named[name] = place
   end
@@ -113,7 +87,7 @@ local function place_of(side, name)
     return side.named[name]
   end
   for _, pattern in ipairs(side.patterns) do
-    if fits(pattern.parts, name) then
+    if glob.fits(pattern.parts, name) then
       return pattern.place
     end
   end
@@ -146,15 +120,21 @@ local function candidates(self)
   return found
 end
 
--- Appends those of the candidates from `from` to `to` that have jobs to take.
+-- Appends those of the candidates from `from` to `to` in which anything may be ready to run.
 local function add_busy(busy, all, from, to)
-  local names = {}
+  local plain, others = {}, {}
   for i = from, to do
-    names[#names + 1] = keys.waiting(all[i][1])
+    plain[#plain + 1] = keys.waiting(all[i][1])
+    others[#others + 1] = keys.shared(all[i][1])
+    others[#others + 1] = keys.open(all[i][1])
   end
-  local number = redis.call("EXISTS", unpack(names))
-  for i = from, number > 0 and to or 0 do
-    if number == #names or redis.call("EXISTS", names[i - from + 1]) == 1 then
+  local number = redis.call("EXISTS", unpack(plain))
+  local is_all = number == #plain
+  if number == 0 and redis.call("EXISTS", unpack(others)) == 0 then
+    return
+  end
+  for i = from, to do
+    if is_all or lanes.has_work(all[i][1]) then
       busy[#busy + 1] = all[i]
     end
   end

@@ -26,12 +26,13 @@ def good_calls(call: Scripts) -> dict[str, list[Any]]:
         "complete": [*held, "", "result", {"jobs": [follow_up]}, "{}"],
         "complete_many": [[held, ["nobody", "1.n"]], "result", ""],
         "fail": [*held, "group", "message", ""],
-        "retry": [*held, "1000", {"group": "g", "message": "m"}],
+        "retry": [*held, "1000", {"group": "g", "message": "m", "tries": "{}", "apart": True}],
         "release": held,
         "snooze": [*held, "5000"],
         "timeout": [["runs"]],
         "force_finish": ["parent", "result"],
         "cancel": [["plain", "tracked"]],
+        "discard": held,
         "unfail": ["work", "group", "1"],
         "depends_on": ["child", ["plain"], {}],
         "depends_off": ["child", ["parent"]],
@@ -55,9 +56,11 @@ def good_calls(call: Scripts) -> dict[str, list[Any]]:
         "worker_deregister": [["worker"]],
         "worker_died": ["worker", "n", "runs", "killed"],
         "queue_forget": [["work"]],
-        "batch_open": ["b", {"on_complete": callback}, "{}"],
+        "batch_open": [
+            "b", {"on_complete": callback, "within": "batch", "data": 2}, "{}", "kept",
+        ],
         "batch_add": ["batch", ["plain"]],
-        "batch_close": ["batch"],
+        "batch_close": ["batch", ""],
         "repair": ["job", "plain", "", ""],
     }  # fmt: skip
 
@@ -67,6 +70,7 @@ def good_queries() -> dict[str, list[Any]]:
     page = [0, 10]
     return {
         "read/batch": ["batch"],
+        "read/batch_data": ["batch"],
         "read/config": [],
         "read/counts": ["work"],
         "read/failed": ["group", *page],
@@ -76,10 +80,15 @@ def good_queries() -> dict[str, list[Any]]:
         "read/results": [["plain", "nobody"]],
         "read/length": ["work"],
         "read/meta": [],
+        "read/outcomes": ["batch", ["plain", "nobody"]],
         "read/peek": ["work", *page],
         "read/queues": page,
         "read/recurring": ["work", *page],
         "read/request": ["lane:1:0"],
+        "read/search": [
+            {"set": "waiting", "queue": "work"}, "", 250, 100,
+            [{"field": "text", "op": "has", "value": "x"}],
+        ],
         "read/series": ["work", 0, 2**50, "minute"],
         "read/state": ["waiting", "work", *page],
         "read/stats": ["work", ""],
@@ -88,4 +97,4 @@ def good_queries() -> dict[str, list[Any]]:
         "read/tracked": page,
         "read/worker": ["worker", *page],
         "read/workers": page,
-    }
+    }  # fmt: skip

@@ -52,7 +52,24 @@ WRONG: Final[Mapping[str, tuple[Any, ...]]] = MappingProxyType(
         "state": ("", "dreaming", "failed", b"\xff", "WAITING"),
         "resolution": ("", "hour", b"\xff"),
         "kind": ("", "everything", b"\xff"),
+        "mark": ("done", b"\xff"),
         "started": NAMES[1:],
+        "source": (*MAPS, "", {"set": "work"}, {"set": 1}, {"set": "waiting"},
+                   {"set": "tag", "name": "a b"}, {"set": "failed", "name": ""},
+                   {"set": "waiting", "queue": 5}),
+        "after": (*(one for one in LISTS if one != b""), [], ["1"], ["1", 2], ["x", "y"],
+                  ["nan", "y"], ["1", "y" * 257], ["1" * 41, "y"]),
+        "conditions": (
+            *LISTS, [{}], [{"field": "jid"}], [{"field": "mood", "op": "has", "value": "x"}],
+            [{"field": "jid", "op": "is", "value": "x"}],
+            [{"field": "jid", "op": "has", "value": 5}],
+            [{"field": "jid", "op": "like", "value": "x" * 1025}],
+            [{"field": "state", "op": "in", "value": []}],
+            [{"field": "state", "op": "in", "value": [5]}],
+            [{"field": "priority", "op": ">", "value": "5"}],
+            [{"field": "priority", "op": ">", "value": NAN}],
+            [{"field": "jid", "op": "has", "value": "x"}] * 21,
+        ),
     }
 )  # fmt: skip
 
@@ -69,9 +86,15 @@ def put_options() -> list[dict[str, Any]]:
         *_each("retries", *PACKED_INTEGERS, -1, 2**31),
         *_each("delay", *PACKED_INTEGERS, -1),
         *_each("keep", *PACKED_INTEGERS, -1, 0),
+        *_of_runs(),
+        *_each("expires", *PACKED_INTEGERS, -1, 2**53),
+        {"expires": 5, "expires_in": 5},
         *_each("tags", "x", 5, {"a": 1}, [1], ["a b"], ["a", "a"], [["a"]], _hundred_and_one()),
         *_each("depends", "x", 5, {"a": 1}, [1], ["a b"], ["a", "a"], ["new"], _hundred_and_one()),
         *_each("on_parent_failed", "", "dream", 5, TRUE, ["wait"]),
+        *_each("adds", 1, "true", [TRUE]),
+        *_each("policies", "x", 5, [1], {"a b": "wait"}, {"a": "dream"}, {"a": "wait"}),
+        *_each("expects", "x", 5, {"a": 1}, [1], ["a b"], ["nobody"], _hundred_and_one()),
         *_each("on_conflict", "", "dream", 5, TRUE),
         *_each("unique_conflict", "", "dream", 5, TRUE),
         *_each("unique", "u", 5, {"key": "u"}, {"scope": "queued"}, unique | {"scope": "x"}),
@@ -88,6 +111,16 @@ def put_options() -> list[dict[str, Any]]:
     ]
 
 
+def _of_runs() -> list[dict[str, Any]]:
+    """List options of runs that neither a job nor the children of a recurring one may have."""
+    return [
+        *_each("expires_in", *PACKED_INTEGERS, -1, 0),
+        *_each("soft_limit", *PACKED_INTEGERS, -1, 0),
+        *_each("hard_limit", *PACKED_INTEGERS, -1, 0),
+        *_each("retry", 5, TRUE, {"on": {}}, "x" * 4001),
+    ]
+
+
 def _hundred_and_one() -> list[str]:
     return [f"a{i}" for i in range(101)]
 
@@ -98,6 +131,7 @@ def recur_options() -> list[dict[str, Any]]:
         *_each("priority", NAN, INF, "5", TRUE),
         *_each("retries", *PACKED_INTEGERS, -1),
         *_each("backlog", *PACKED_INTEGERS, -1),
+        *_of_runs(),
         *_each("tags", "x", 5, [1], ["a b"], ["a", "a"], _hundred_and_one()),
         *_each("codec", *NAMES, 5),
     ]
@@ -148,6 +182,8 @@ def callbacks() -> list[dict[str, Any]]:
         *(good | {"retries": value} for value in PACKED_INTEGERS),
     ]  # fmt: skip
     return [
+        *_each("within", *NAMES, 5, "nobatch", "closed"),
+        *_each("data", *PACKED_INTEGERS, 0, -1, 3),
         *({event: one} for event in ("on_success", "on_complete", "on_failure") for one in wrong),
         *_each("owner", "runs", "nobody", "plain", 5, "a b"),
         {"owner": "runs", "lease": "1.zz"},
@@ -192,12 +228,14 @@ def templates(lease: str) -> list[tuple[str, list[tuple[Any, str]], tuple[Any, .
         ("complete_many", [([["runs", lease]], "leases"), ("", "data")], ()),
         ("fail", [*held, ("group", "line"), ("m", "message"), ("", "data")], ()),
         ("retry", [*held, ("0", "whole"), map_],
-         ({"group": "g"}, {"message": "m"}, {"group": "", "message": "m"}, {"group": 5})),
+         ({"group": "g"}, {"message": "m"}, {"group": "", "message": "m"}, {"group": 5},
+          {"apart": TRUE}, {"tries": 5}, {"tries": "x" * 4001}, {"tries": "", "apart": 1})),
         ("release", held, ()),
         ("snooze", [*held, ("5", "positive")], ()),
         ("timeout", [(["runs"], "names")], (["nobody"], ["plain"], ["runs", "plain"])),
         ("force_finish", [("plain", "job"), ("", "data")], ()),
         ("cancel", [(["plain"], "names")], (["parent"], ["plain", "later"])),
+        ("discard", held, ()),
         ("unfail", [("work", "name"), ("group", "line"), ("1", "positive")], ()),
         ("depends_on", [("child", "job"), (["plain"], "names"), map_],
          tuple(_each("on_parent_failed", "", "dream", 5))),
@@ -228,7 +266,7 @@ def templates(lease: str) -> list[tuple[str, list[tuple[Any, str]], tuple[Any, .
         ("batch_open", [("b", "name"), map_], tuple(callbacks())),
         ("batch_add", [("batch", "name"), (["plain"], "names")],
          (["nobody"], ["fails"], ["plain", "ends"], ["last"])),
-        ("batch_close", [("batch", "name")], ()),
+        ("batch_close", [("batch", "name"), ("", "mark")], ()),
         ("repair", [("job", "kind"), ("plain", "-"), ("", "-"), ("", "-")], ()),
         ("read/job", [("plain", "name")], ()),
         ("read/jobs", [(["plain"], "many")], ()),
@@ -248,9 +286,14 @@ def templates(lease: str) -> list[tuple[str, list[tuple[Any, str]], tuple[Any, .
         ("read/series", [("work", "name"), ("0", "whole"), ("0", "whole"),
                          ("minute", "resolution")], ()),
         ("read/recurring", [("work", "name"), *page], ()),
+        ("read/search", [({"set": "waiting", "queue": "work"}, "source"), ("", "after"),
+                         ("250", "positive"), ("100", "positive"), ([], "conditions")],
+         ()),
         ("read/config", [], ()),
         ("read/length", [("work", "name")], ()),
         ("read/batch", [("batch", "name")], ()),
+        ("read/batch_data", [("batch", "name")], ()),
+        ("read/outcomes", [("batch", "name"), (["plain"], "many")], ()),
         ("read/meta", [], ()),
         ("read/request", [("lane:1:0", "request")], ()),
     ]  # fmt: skip
@@ -285,7 +328,7 @@ CONFLICTS: Final[tuple[Call, ...]] = (
     ("batch_open", ["batch", {}]),
     ("batch_add", ["closed", ["plain"]]),
     ("batch_add", ["nobatch", ["plain"]]),
-    ("batch_close", ["nobatch"]),
+    ("batch_close", ["nobatch", ""]),
     ("track", ["tick"]),
     *(("put_many", ["work", jobs, "{}"]) for jobs in jobs_of_many()),
     *(("config_set", list(pair)) for pair in CONFIG),

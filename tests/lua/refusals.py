@@ -52,6 +52,7 @@ def of_holders(lease: str) -> Refusals:
         "fail": ["g", "m", ""],
         "retry": ["0", {}],
         "release": [],
+        "discard": [],
         "snooze": ["5"],
         "progress": ["half"],
         "log": ["said", ""],
@@ -73,6 +74,7 @@ def of_holders(lease: str) -> Refusals:
         "NOBATCH": [*runs, "", "", {"jobs": [{**job, "batch": "nobatch"}]}, "{}"],
         "BATCHCLOSED": [*runs, "", "", {"jobs": [{**job, "batch": "closed"}]}, "{}"],
     }
+    found["discard"]["HASDEPENDENTS"] = runs
     found["heartbeat"]["TOOLARGE"] = [*runs, LARGE]
     found["fail"]["TOOLARGE"] = [*runs, "g", "m", LARGE]
     found["progress"]["TOOLARGE"] = [*runs, LARGE]
@@ -147,6 +149,8 @@ def of_the_rest() -> Refusals:
             "NOJOB": ["b", {"owner": "nobody", "lease": LOST}],
             "LOSTLEASE": ["b", {"owner": "runs", "lease": LOST}],
             "FINISHED": ["b", {"owner": "ends", "lease": LOST}],
+            "NOBATCH": ["b", {"within": "nobatch"}],
+            "BATCHCLOSED": ["b", {"within": "closed"}],
         },
         "batch_add": {
             "BADARG": ["batch", []],
@@ -155,7 +159,7 @@ def of_the_rest() -> Refusals:
             "NOJOB": ["batch", ["nobody"]],
             "WRONGSTATE": ["batch", ["fails"]],
         },
-        "batch_close": {"BADARG": ["a b"], "NOBATCH": ["nobatch"]},
+        "batch_close": {"BADARG": ["a b", ""], "NOBATCH": ["nobatch", ""]},
         "repair": {"BADARG": ["everything", "plain", "", ""]},
     }
 
@@ -171,7 +175,9 @@ def of_queries() -> Refusals:
         "peek": ["work", 0, 101], "counts": ["a b"], "queues": [0, 1001], "tracked": [0, 101],
         "workers": [0, 1001], "worker": ["a b", 0, 1], "stats": ["work", "x"],
         "series": ["work", 0, 1, "hour"], "recurring": ["work", 0, 101], "config": [], "meta": [],
-        "length": ["a b"], "batch": ["a b"], "request": ["x"], "results": [["a b"]],
+        "length": ["a b"], "batch": ["a b"], "batch_data": ["a b"],
+        "outcomes": ["a b", []], "request": ["x"], "results": [["a b"]],
+        "search": [{"set": "dreams"}, "", 1, 1, []],
     }  # fmt: skip
     return {f"read/{name}": {"BADARG": arguments} for name, arguments in wrong.items()}
 

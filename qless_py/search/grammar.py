@@ -1,0 +1,162 @@
+"""The words of a search: `state:failed queue:mail klass:app.* age:>5m -tag:test "exact words"`.
+
+The same at every door. Terms stand side by side and all must hold; a `-` in front turns one round;
+quotes keep words together. A word without a field is looked for in the jid, klass, queue, group,
+user, tags and data of a job, upper and lower case alike.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import re
+from dataclasses import dataclass
+from typing import Any, Final
+
+from qless_py.errors import BadArgumentError
+
+STATES: Final = (
+    "waiting", "running", "scheduled", "stalled", "depends", "throttled", "failed", "complete",
+)  # fmt: skip
+_NAMES: Final = {
+    "jid": "jid", "klass": "klass", "class": "klass", "queue": "queue", "tag": "tag",
+    "user": "user", "throttle": "throttle", "worker": "worker", "group": "group",
+    "codec": "codec", "tracked": "tracked",
+}  # fmt: skip
+_NUMBERS: Final = {
+    "priority": "priority", "prio": "priority", "retries": "retries", "crashes": "crashes",
+}  # fmt: skip
+_TEXTS: Final = {"data": "data", "error": "error"}
+_FIELDS: Final = ("state", "age", *_NAMES, *_NUMBERS, *_TEXTS)
+_UNITS: Final = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
+_TOKEN: Final = re.compile(
+    r'(?P<minus>-?)(?:(?P<field>[A-Za-z]+(?:\.[^\s:"]+)?):)?(?P<value>"(?:[^"\\]|\\.)*"|[^\s"]+)'
+)
+_COMPARED: Final = re.compile(r"(<=|>=|<|>|=)?(.+)", re.DOTALL)
+_LONGEST: Final = 500
+_TERMS: Final = 20
+
+
+class SearchError(BadArgumentError):
+    """A search that cannot be read; `position` counts its characters from 0."""
+
+    def __init__(self, message: str, position: int = 0) -> None:
+        super().__init__(f"{message} (at character {position + 1})")
+        self.position = position
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """One condition. `path` is the way into the data, for `data.user.id:42`."""
+
+    field: str
+    op: str
+    value: Any
+    is_negated: bool = False
+    path: tuple[str, ...] = ()
+
+    @property
+    def exact(self) -> str | None:
+        """The one text that the field must be, if that is what the term says."""
+        is_text = self.op == "like" and not self.is_negated and "*" not in str(self.value)
+        return str(self.value) if is_text else None
+
+    def condition(self) -> dict[str, Any]:
+        """Give the condition as the store takes it."""
+        made = {"field": self.field, "op": self.op, "value": self.value}
+        return {**made, "negated": True} if self.is_negated else made
+
+
+def parse(text: str) -> list[Term]:
+    """Read a search; raises `SearchError`, which says what is wrong and where."""
+    if len(text) > _LONGEST:
+        raise SearchError(f"a search has at most {_LONGEST} characters", _LONGEST)
+    terms, at = [], 0
+    while at < len(text):
+        if text[at].isspace():
+            at += 1
+            continue
+        found = _TOKEN.match(text, at)
+        if found is None:
+            raise SearchError("a quote without its end, or a term without a value", at)
+        terms.append(_term(found))
+        at = found.end()
+        if at < len(text) and not text[at].isspace():
+            raise SearchError("terms are parted by spaces", at)
+    if len(terms) > _TERMS:
+        raise SearchError(f"a search has at most {_TERMS} terms")
+    return terms
+
+
+def _term(found: re.Match[str]) -> Term:
+    value, field = found["value"], found["field"]
+    is_negated = found["minus"] == "-"
+    if value.startswith('"'):
+        value = re.sub(r"\\(.)", r"\1", value[1:-1])
+    elif field is None and value.endswith(":") and value[:-1].lower() in _FIELDS:
+        value = ""
+    if not value:
+        raise SearchError("a term without a value", found.start())
+    if field is None:
+        return Term("text", "has", value, is_negated)
+    name, _, path = field.partition(".")
+    if path:
+        return _in_data(name.lower(), path, value, found, is_negated=is_negated)
+    return _of_field(name.lower(), value, found, is_negated=is_negated)
+
+
+def _of_field(name: str, value: str, found: re.Match[str], *, is_negated: bool) -> Term:
+    if name == "state":
+        return Term("state", "in", _states(value, found), is_negated)
+    if name == "age" or name in _NUMBERS:
+        return _compared(_NUMBERS.get(name, name), value, found, is_negated=is_negated)
+    if name in _TEXTS:
+        return Term(_TEXTS[name], "has", value, is_negated)
+    if name in _NAMES:
+        return Term(_NAMES[name], "like", value, is_negated)
+    near = difflib.get_close_matches(name, _FIELDS, 1)
+    hint = f", did you mean {near[0]}?" if near else f"; there are {', '.join(_FIELDS)}"
+    raise SearchError(f"there is no field {name}{hint}", found.start())
+
+
+def _in_data(name: str, path: str, value: str, found: re.Match[str], *, is_negated: bool) -> Term:
+    if name != "data":
+        raise SearchError(f"only data has fields of its own, {name} has none", found.start())
+    return Term("data", "has", value, is_negated, tuple(path.split(".")))
+
+
+def _states(value: str, found: re.Match[str]) -> list[str]:
+    wanted = value.lower().split(",")
+    for one in wanted:
+        if one not in STATES:
+            near = difflib.get_close_matches(one, STATES, 1)
+            hint = f", did you mean {near[0]}?" if near else f"; there are {', '.join(STATES)}"
+            raise SearchError(f"there is no state {one!r}{hint}", found.start("value"))
+    return wanted
+
+
+def _compared(field: str, value: str, found: re.Match[str], *, is_negated: bool) -> Term:
+    parts = _COMPARED.fullmatch(value)
+    if parts is None:  # pragma: no cover - a value is never empty here
+        raise SearchError("a term without a value", found.start())
+    op, number = parts[1], parts[2]
+    if field == "age":
+        return Term(field, op or ">=", _milliseconds(number, found), is_negated)
+    return Term(field, op or "=", _number(number, found), is_negated)
+
+
+def _milliseconds(text: str, found: re.Match[str]) -> float:
+    unit = text[-1:].lower()
+    if unit in _UNITS:
+        return 1000 * _UNITS[unit] * _number(text[:-1], found)
+    raise SearchError("an age is a number and one of s, m, h, d, w: 5m", found.start("value"))
+
+
+def _number(text: str, found: re.Match[str]) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = float("nan")
+    if not math.isfinite(number):
+        raise SearchError(f"{text!r} is not a number", found.start("value"))
+    return number

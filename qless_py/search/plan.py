@@ -1,0 +1,122 @@
+"""Which indexes a search must look through, and where in them a look goes on."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Final
+
+from qless_py.errors import BadArgumentError
+from qless_py.search.grammar import STATES, Term
+
+# The indexes in which jobs of a state can be, in the order in which they are looked through.
+_SETS: Final = {
+    "waiting": ("waiting", "shared", "scheduled"),
+    "running": ("running",),
+    "scheduled": ("scheduled",),
+    "stalled": ("running", "waiting", "shared"),
+    "depends": ("depends",),
+    "throttled": ("throttled",),
+}
+_ORDER: Final = (
+    "running", "waiting", "shared", "scheduled", "throttled", "depends", "failed", "complete",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One index: a set, and the queue or the name (of a group, tag, worker) that it belongs to."""
+
+    set: str
+    queue: str = ""
+    name: str = ""
+
+    def argument(self) -> dict[str, str]:
+        """Give it as the store takes it."""
+        made = {"set": self.set, "queue": self.queue, "name": self.name}
+        return {key: value for key, value in made.items() if value}
+
+    def rank(self) -> tuple[int, str, str]:
+        """Order the sources, so that a cursor means the same later on."""
+        place = _ORDER.index(self.set) if self.set in _ORDER else len(_ORDER)
+        return (place, self.queue, self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """Where a search goes on: in this source, behind this score and member."""
+
+    source: Source
+    after: tuple[bytes, bytes] | None
+
+    def text(self) -> str:
+        """Write it as text that fits into an address."""
+        after = [] if self.after is None else [one.hex() for one in self.after]
+        plain = json.dumps([self.source.set, self.source.queue, self.source.name, after])
+        return base64.urlsafe_b64encode(plain.encode()).decode().rstrip("=")
+
+    @classmethod
+    def read(cls, text: str) -> Cursor:
+        """Read what `text` wrote; raises `BadArgumentError`."""
+        try:
+            padded = text + "=" * (-len(text) % 4)
+            name, queue, own, after = json.loads(base64.urlsafe_b64decode(padded))
+            pair = None if not after else (bytes.fromhex(after[0]), bytes.fromhex(after[1]))
+            return cls(Source(str(name), str(queue), str(own)), pair)
+        except (ValueError, TypeError, IndexError, binascii.Error) as error:
+            raise BadArgumentError(f"this is no cursor of a search: {text!r}") from error
+
+
+def states_of(terms: Iterable[Term]) -> set[str]:
+    """Give the states that jobs found can have."""
+    wanted = set(STATES)
+    for term in terms:
+        if term.field == "state":
+            named = set(term.value)
+            wanted = wanted - named if term.is_negated else wanted & named
+    return wanted
+
+
+def direct(terms: Sequence[Term]) -> Source | None:
+    """Give the one small index that holds all that can fit, if the terms name one."""
+    exact = {term.field: term.exact for term in terms if term.exact is not None}
+    if "jid" in exact:
+        return Source("jid", name=exact["jid"] or "")
+    if "tag" in exact:
+        return Source("tag", name=exact["tag"] or "")
+    if "worker" in exact:
+        return Source("worker", name=exact["worker"] or "")
+    if "group" in exact:
+        return Source("failed", name=exact["group"] or "")
+    return None
+
+
+def sources(terms: Sequence[Term], queues: Iterable[str], groups: Iterable[str]) -> list[Source]:
+    """Give all indexes that must be looked through, in the order of `Source.rank`."""
+    states = states_of(terms)
+    known = [queue for queue in queues if _may_be(queue, terms, "queue")]
+    found = {
+        Source(name, queue=queue)
+        for state in states & set(_SETS)
+        for name in _SETS[state]
+        for queue in known
+    }
+    if "failed" in states:
+        found |= {Source("failed", name=one) for one in groups if _may_be(one, terms, "group")}
+    if "complete" in states:
+        found.add(Source("complete"))
+    return sorted(found, key=Source.rank)
+
+
+def _may_be(name: str, terms: Iterable[Term], field: str) -> bool:
+    """Tell whether the terms about this field let the name through."""
+    for term in terms:
+        if term.field == field and term.op == "like":
+            pattern = str(term.value).replace("[", "[[]").replace("?", "[?]")
+            if fnmatchcase(name, pattern) == term.is_negated:
+                return False
+    return True

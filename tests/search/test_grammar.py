@@ -1,0 +1,58 @@
+import pytest
+
+from qless_py.errors import BadArgumentError
+from qless_py.search import SearchError, Term, parse
+
+
+def test_terms_stand_side_by_side() -> None:
+    found = parse(
+        'state:failed,Running queue:mail klass:app.* prio:>=2 age:>5m -tag:test "two words"'
+    )
+
+    assert found == [
+        Term("state", "in", ["failed", "running"]),
+        Term("queue", "like", "mail"),
+        Term("klass", "like", "app.*"),
+        Term("priority", ">=", 2.0),
+        Term("age", ">", 300_000.0),
+        Term("tag", "like", "test", is_negated=True),
+        Term("text", "has", "two words"),
+    ]
+
+
+def test_quotes_may_be_escaped_and_stand_behind_a_field() -> None:
+    assert parse(r'error:"say \"no\" \\ twice"') == [Term("error", "has", r'say "no" \ twice')]
+
+
+def test_a_path_leads_into_the_data() -> None:
+    assert parse("data.user.id:42") == [Term("data", "has", "42", path=("user", "id"))]
+
+
+def test_nothing_asks_for_everything() -> None:
+    assert parse("  ") == []
+
+
+@pytest.mark.parametrize(
+    ("text", "position", "said"),
+    [
+        ("queue:mail stat:failed", 11, "did you mean state?"),
+        ("state:faild", 6, "did you mean failed?"),
+        ("prio:high", 5, "'high' is not a number"),
+        ("prio:nan", 5, "not a number"),
+        ("age:5", 4, "5m"),
+        ('ok "no end', 3, "quote"),
+        ("queue:", 0, "without a value"),
+        ('""', 0, "without a value"),
+        ("tag.x:1", 0, "only data"),
+        ("x" * 501, 500, "500"),
+        (" ".join("abcdefghijklmnopqrstu"), 0, "20 terms"),
+    ],
+)
+def test_what_cannot_be_read_is_refused_with_its_position(
+    text: str, position: int, said: str
+) -> None:
+    with pytest.raises(SearchError, match=said.replace("?", r"\?")) as caught:
+        parse(text)
+
+    assert caught.value.position == position
+    assert isinstance(caught.value, BadArgumentError)
