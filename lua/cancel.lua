@@ -6,11 +6,8 @@
 -- Flags: allow-oom
 
 local check = require("lib.check")
-local errors = require("lib.errors")
 local removal = require("lib.removal")
 local job_lib = require("lib.job")
-local keys = require("lib.keys")
-local limits = require("lib.limits")
 local session = require("lib.session")
 
 local now, request, jids = unpack(ARGV)
@@ -24,21 +21,10 @@ local s, again = session.open(now, request)
 if again then
   return again
 end
--- More waiting dependents than one call can name are never all listed.
-local function refuse_dependents(jid)
-  local found = redis.call("ZRANGEBYSCORE", keys.dependents(jid), 0, 0,
-    "LIMIT", 0, limits.call + 1)
-  for _, dependent in ipairs(found) do
-    if not listed[dependent] then
-      errors.raise("HASDEPENDENTS", "Job " .. jid .. " is a dependency of " .. dependent)
-    end
-  end
-end
-
 local jobs = job_lib.find_all(names)
 for i, job in ipairs(jobs) do
   if job and job.record.state ~= "complete" then
-    refuse_dependents(names[i])
+    removal.refuse_dependents(names[i], listed)
   end
 end
 

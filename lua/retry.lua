@@ -1,5 +1,7 @@
 -- retry(now, request, jid, lease, delay, options) -> retries left
 -- Gives a running job back after a delay for one of its retries; with none left (-1) it fails.
+-- Options: group and message (why); tries (what a policy remembers, opaque), and with it apart
+-- (counted there, so that no retry of the job is spent).
 -- Errors: BADARG NOJOB LOSTLEASE FINISHED
 -- Events: retried failed canceled put
 -- Flags: allow-oom
@@ -10,17 +12,26 @@ local failing = require("lib.failing")
 local job_lib = require("lib.job")
 local lease_lib = require("lib.lease")
 local leaving = require("lib.leaving")
+local limits = require("lib.limits")
 local queue_lib = require("lib.queue")
 local session = require("lib.session")
 local stats = require("lib.stats")
 
 local now, request, jid, lease, delay, options = unpack(ARGV)
+local OPTIONS = { group = true, message = true, tries = true, apart = true }
 local wait = check.delay("delay", check.integer("delay", delay, 0, 3155760000000))
-local given = check.options("options", options, { group = true, message = true })
-if given.group ~= nil or given.message ~= nil then
-  check.line("group", given.group)
-  check.text("message", given.message, 65536)
+local given = check.options("options", options, OPTIONS)
+local function check_given()
+  if given.group ~= nil or given.message ~= nil then
+    check.line("group", given.group)
+    check.text("message", given.message, 65536)
+  end
+  if given.tries ~= nil or given.apart ~= nil then
+    check.text("tries", given.tries, limits.policy)
+    check.boolean("apart", given.apart or false)
+  end
 end
+check_given()
 
 local s, again = session.open(now, request)
 if again then
@@ -29,7 +40,7 @@ end
 local job = lease_lib.load(jid, lease)
 
 local queue, worker = job.record.queue, job.record.worker
-local left = job_lib.left(job) - 1
+local left = job_lib.left(job) - (given.apart and 0 or 1)
 
 local function again_later()
   if given.group then
@@ -45,6 +56,7 @@ end
 
 leaving.from_place(s, job)
 job_lib.set_left(job, left)
+job.record.tries = given.tries or job.record.tries
 if left < 0 then
   failing.exhaust(s, job, given, given.group and worker or "")
 else

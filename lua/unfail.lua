@@ -28,7 +28,7 @@ local function revive(job)
   local record = job.record
   leaving.from_place(s, job)
   require("lib.batches").rejoin(job, "failed")
-  record.queue, record.put_at, record.crashes = queue, s.now, nil
+  record.queue, record.put_at, record.crashes, record.tries = queue, s.now, nil, nil
   job_lib.set_left(job, record.retries)
   job_lib.note(job, s, "put", { queue = queue })
   if record.parents and redis.call("EXISTS", keys.dependencies(job.jid)) == 1 then

@@ -1,5 +1,6 @@
 """A job queue whose every state transition is one atomic Lua script inside Redis."""
 
+from qless_py.backoff import Backoff
 from qless_py.batch import Batch
 from qless_py.client import Client
 from qless_py.codec import Codec, EncryptedCodec, JsonCodec, MsgpackCodec
@@ -25,6 +26,7 @@ from qless_py.errors import (
     ProcessStop,
     QlessError,
     SchemaError,
+    SoftLimitError,
     StaleRequestError,
     StoreError,
     StoreFullError,
@@ -34,7 +36,9 @@ from qless_py.errors import (
 )
 from qless_py.events import Event
 from qless_py.job import Job
+from qless_py.outcomes import Discard, Retry, Snooze
 from qless_py.pipeline import Pending, Pipeline
+from qless_py.policy import RetryPolicy, RetryRule
 from qless_py.queue import Queue
 from qless_py.recurring import RecurringJob
 from qless_py.reservers import (
@@ -50,6 +54,7 @@ __version__ = "0.1.0"
 __all__ = [
     "AlreadyExistsError",
     "AlreadyFinishedError",
+    "Backoff",
     "BadArgumentError",
     "Batch",
     "BatchClosedError",
@@ -62,6 +67,7 @@ __all__ = [
     "DataTooLargeError",
     "DeadWorkerError",
     "DependencyError",
+    "Discard",
     "EncryptedCodec",
     "Event",
     "GracefulStop",
@@ -82,9 +88,14 @@ __all__ = [
     "Queue",
     "RecurringJob",
     "Reserver",
+    "Retry",
+    "RetryPolicy",
+    "RetryRule",
     "RoundRobinReserver",
     "SchemaError",
     "ShuffledReserver",
+    "Snooze",
+    "SoftLimitError",
     "StaleRequestError",
     "StoreError",
     "StoreFullError",

@@ -5,7 +5,8 @@ from typing import Any
 
 from qless_py import handlers
 from qless_py.errors import UndecodableDataError
-from qless_py.protocol import JobRecord, RecurringRecord
+from qless_py.policy import RetryPolicy, Tries
+from qless_py.protocol import JobRecord
 from qless_py.protocol.call import original
 from qless_py.session import Settings
 
@@ -271,6 +272,22 @@ class JobAttributes(Stored):
     def hard_limit(self) -> float | None:
         """After how many seconds the process that runs it is killed; `None` if it does not say."""
         return self._instant("hard_limit")
+
+    @property
+    def not_after(self) -> float | None:
+        """The instant after which the job is not handed out any more, if it has one."""
+        return self._instant("expires")
+
+    @property
+    def retry_policy(self) -> RetryPolicy | None:
+        """The policy that the job was put with, if any."""
+        stored = self._text("retry")
+        return None if stored is None else RetryPolicy.of(stored)
+
+    @property
+    def tries(self) -> Tries:
+        """What policies remember of earlier runs of the job."""
+        return Tries.of(self._text("tries"), self.popped_at or 0.0)
 
     def _instant(self, name: str) -> float | None:
         value = self._record.fields.get(name)

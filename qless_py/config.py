@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from qless_py import options as checks
 from qless_py import protocol
+from qless_py.policy import RetryPolicy
 from qless_py.protocol import Call
 from qless_py.session import Session
 
@@ -60,8 +61,11 @@ def all_call() -> Call[dict[str, Any]]:
 
 def set_call(option: str, value: Any) -> Call[None]:
     """Make the call that sets an option."""
+    name = checks.name("option", option)
+    if name.endswith("-retry-policy"):
+        value = RetryPolicy.of(value).text()
     text = value if isinstance(value, str) else repr(checks.finite("value", value))
-    return protocol.config.set_option(checks.name("option", option), text)
+    return protocol.config.set_option(name, text)
 
 
 def unset_call(option: str) -> Call[None]:

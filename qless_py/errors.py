@@ -19,6 +19,7 @@
     ├── BatchNotFoundError          NOBATCH
     ├── BatchClosedError            BATCHCLOSED
     ├── HandlerNotFoundError                      nothing importable under the job's klass
+    ├── SoftLimitError                            raised in a handler (also a TimeoutError)
     ├── JobFailedError                            Job.wait: the job failed
     ├── JobCanceledError                          Job.wait: the job was canceled or has expired
     ├── WaitTimeoutError                          Job.wait: still not ended (also a TimeoutError)
@@ -150,6 +151,13 @@ class BatchClosedError(QlessError):
 
 class HandlerNotFoundError(QlessError):
     """The job's klass names nothing that can be imported, or nothing that can perform it."""
+
+
+class SoftLimitError(QlessError, TimeoutError):
+    """A handler ran for longer than the soft limit of its job."""
+
+    def __init__(self, message: str = "the handler ran for longer than its soft limit") -> None:
+        super().__init__(message)
 
 
 class JobFailedError(QlessError):

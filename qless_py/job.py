@@ -1,7 +1,8 @@
 """A job, and what may be done with it."""
 
-from collections.abc import Iterable, Mapping
-from typing import Any, Unpack
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Protocol, Unpack
 
 from qless_py import batch, handlers, puts, verbs, waiting
 from qless_py.batch import Callbacks, JobBatch
@@ -9,6 +10,12 @@ from qless_py.errors import JobNotFoundError
 from qless_py.options import PutOptions, Seconds
 from qless_py.protocol import JobRecord, reads
 from qless_py.session import Session
+
+
+class Worker(Protocol):
+    """What a running job can see of the worker that runs it."""
+
+    stop: bool
 
 
 class Job(verbs.JobVerbs):
@@ -33,6 +40,11 @@ class Job(verbs.JobVerbs):
         """
         session: Session = client
         return cls(session, puts.built(session.settings, klass, data, fields))
+
+    @property
+    def reach(self) -> Session:
+        """How the job reaches its store."""
+        return self._session
 
     @property
     def data(self) -> Any:

@@ -8,7 +8,7 @@ import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
-from typing import Any, Final, TypedDict, TypeGuard
+from typing import Any, Final, Literal, Protocol, TypedDict, TypeGuard
 
 from qless_py.errors import BadArgumentError
 
@@ -22,6 +22,19 @@ _LATEST: Final = 4503599627370.0
 _LARGEST_PRIORITY: Final = 1e300
 MOST_AT_ONCE: Final = 100
 MOST_RETRIES: Final = 2**31 - 1
+MOST_THROTTLES: Final = 8
+_IMPLICIT: Final = ("queue", "user")
+
+
+class Policy(Protocol):
+    """A policy of retries, which the store keeps as text."""
+
+    def text(self) -> str:
+        """Give the policy as the store keeps it."""
+
+
+Throttles = Iterable[str] | Mapping[str, float]
+"""Ids of throttles; in a mapping with what a job costs of each, else 1."""
 
 
 class PutOptions(TypedDict, total=False):
@@ -32,11 +45,21 @@ class PutOptions(TypedDict, total=False):
     * `delay`: seconds or timedelta until it may run.
     * `depends`: jids that must complete first; `on_parent_failed`: what happens when one of them
       fails or is canceled: `wait`, `cancel`, `fail` or `run`.
-    * `on_conflict`: what happens when the jid exists: `replace`, `ignore` or `raise`.
+    * `on_conflict`: what happens when the jid exists: `replace`, `ignore`, `raise`, or `revive`,
+      which replaces a job that has failed and ignores the put otherwise.
     * `unique_key`: one live job for a key; `unique_scope`: while `queued`, while queued or
       `running` (the default), or for a `window` of `unique_window` seconds; `unique_conflict`:
       `ignore` (gives the jid that has the key), `raise` or `replace`.
     * `keep`: seconds for which the jid is remembered after the job has ended.
+    * `expires`: seconds from now, or a datetime, after which the job is not handed out any more,
+      neither for the first time nor again: it fails in the group `expired` instead.
+    * `soft_limit`: seconds after which the handler gets a `SoftLimitError`; `hard_limit`: seconds
+      after which its process is killed.
+    * `retry`: a `RetryPolicy` for what the handler raises.
+    * `user`: whose job it is: the users of a queue share it as their weights say, whatever the
+      priorities of their jobs. `throttles`: limits on what may run, ids in a list or with what the
+      job costs of each in a mapping; it runs when none of them holds it back. When a job is put
+      again, what is not given stays; `False` and an empty list take it away.
     * `batch`: an open batch to join. `codec`: how the data is written.
     """
 
@@ -53,6 +76,12 @@ class PutOptions(TypedDict, total=False):
     unique_window: Seconds | None
     unique_conflict: str | None
     keep: Seconds | None
+    expires: Seconds | datetime | None
+    soft_limit: Seconds | None
+    hard_limit: Seconds | None
+    retry: Policy | None
+    user: str | Literal[False] | None
+    throttles: Throttles | None
     batch: str | None
     codec: str | None
 
@@ -183,7 +212,57 @@ def put_options(options: Mapping[str, Any]) -> dict[str, Any]:
         if options.get(name) is not None
     }
     unique = _unique(options)
+    checked |= _expiry(options) | throttles(options.get("throttles"))
     return {**checked, "unique": unique} if unique else checked
+
+
+def throttle_id(what: str, value: Any) -> str:
+    """Check the id of a throttle: a name, or that of a queue or user behind its kind."""
+    kind, colon, rest = value.partition(":") if isinstance(value, str) else ("", "", "")
+    own = colon and kind in _IMPLICIT and is_name(rest)
+    return value if own else name(what, value)
+
+
+def throttles(value: Any) -> dict[str, Any]:
+    """Check the throttles of a job and give them and its costs; nothing for none given."""
+    if value is None:
+        return {}
+    ids = names("throttles", value, MOST_THROTTLES)
+    for one in ids:
+        kind, colon, _ = one.partition(":")
+        if colon and kind in _IMPLICIT:
+            raise BadArgumentError(f"throttle {one!r} is that of a {kind}: its jobs have it anyway")
+    costs = {one: _cost(one, value[one]) for one in ids} if isinstance(value, Mapping) else {}
+    return {"throttles": ids, **({"costs": costs} if costs else {})}
+
+
+def _cost(throttle: str, value: Any) -> float:
+    cost = finite(f"cost of throttle {throttle}", value)
+    if cost <= 0:
+        raise BadArgumentError(f"cost {value!r} of throttle {throttle} is not over 0")
+    return cost
+
+
+def user(what: str, value: Any) -> str | bool:
+    """Check a user; `False` is nobody."""
+    return False if value is False else name(what, value)
+
+
+def _expiry(options: Mapping[str, Any]) -> dict[str, int]:
+    """Give the end of a job's time: a span is counted by the clock of the server."""
+    value = options.get("expires")
+    if value is None:
+        return {}
+    if isinstance(value, datetime):
+        return {"expires": instant("expires", value)}
+    return {"expires_in": span("expires", value, 0.001)}
+
+
+def _policy(what: str, value: Any) -> str:
+    write = getattr(value, "text", None)
+    if not callable(write):
+        raise BadArgumentError(f"{what} {value!r} is no RetryPolicy")
+    return text(what, write(), 2**31)
 
 
 def _unique(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -206,7 +285,14 @@ def _unique(options: Mapping[str, Any]) -> dict[str, Any]:
 
 _CONFLICTS: Final = ("replace", "ignore", "raise")
 PARENT_POLICIES: Final = ("wait", "cancel", "fail", "run")
-_PUT_OTHERS: Final = frozenset({"jid", "codec", "unique_key", "unique_scope", "unique_window"})
+_PUT_OTHERS: Final = frozenset(
+    {"jid", "codec", "unique_key", "unique_scope", "unique_window", "expires", "throttles"}
+)
+_RUN_READERS: Final[Mapping[str, Callable[[str, Any], Any]]] = {
+    "soft_limit": lambda what, value: span(what, value, 0.001),
+    "hard_limit": lambda what, value: span(what, value, 0.001),
+    "retry": _policy,
+}
 _PUT_READERS: Final[Mapping[str, Callable[[str, Any], Any]]] = {
     "priority": finite,
     "tags": names,
@@ -214,9 +300,11 @@ _PUT_READERS: Final[Mapping[str, Callable[[str, Any], Any]]] = {
     "delay": span,
     "depends": names,
     "on_parent_failed": lambda what, value: choice(what, value, PARENT_POLICIES),
-    "on_conflict": lambda what, value: choice(what, value, _CONFLICTS),
+    "on_conflict": lambda what, value: choice(what, value, (*_CONFLICTS, "revive")),
     "unique_conflict": lambda what, value: choice(what, value, _CONFLICTS),
     "keep": lambda what, value: span(what, value, 0.001),
+    **_RUN_READERS,
+    "user": user,
     "batch": name,
 }
 
@@ -243,36 +331,74 @@ def _encoded(what: str, value: str) -> bytes:
 class RecurOptions(TypedDict, total=False):
     """What may be said when making a recurring job; it holds for each child.
 
-    `backlog`: how many missed intervals are made up for, 0 for all. `retries` is 0 if not given.
+    * `cron`: five fields, six with the seconds first, or a nickname as `@daily`; `zone`: the IANA
+      name of the time zone in which it is meant, by default UTC.
+    * `misfire`: what becomes of slots noticed more than a minute late: `all` are made up for (the
+      default), only the last `one`, or they are left out (`skip`). `backlog`: with `all`, how many
+      missed slots are made up for, 0 for all.
+    * `start`, `end`: no child before, none after. `limit`: how many children at most.
+
+    `retries` is 0 if not given.
+    `expires`: how many seconds after its slot a child is not handed out any more. The limits and
+    `retry` as in a put.
     """
 
     jid: str | None
+    cron: str | None
+    zone: str | None
+    misfire: str | None
+    start: float | datetime | None
+    end: float | datetime | None
+    limit: int | None
     priority: float | None
     tags: Iterable[str] | None
     retries: int | None
     backlog: int | None
+    expires: Seconds | None
+    soft_limit: Seconds | None
+    hard_limit: Seconds | None
+    retry: Policy | None
+    user: str | Literal[False] | None
+    throttles: Throttles | None
     codec: str | None
 
 
 class RecurUpdate(TypedDict, total=False):
-    """What may be changed about a recurring job."""
+    """What may be changed about a recurring job; `None` takes away a start, end or limit."""
 
     klass: Any
     data: Any
     queue: str
     interval: Seconds
+    cron: str
+    zone: str
+    misfire: str
+    start: float | datetime | None
+    end: float | datetime | None
+    limit: int | None
     priority: float
     tags: Iterable[str]
     retries: int
     backlog: int
+    expires: Seconds
+    soft_limit: Seconds
+    hard_limit: Seconds
+    retry: Policy
+    user: str | Literal[False]
+    throttles: Throttles
 
 
-RECUR_DEFAULTS: Final = frozenset({"priority", "tags", "retries", "backlog"})
+RECUR_DEFAULTS: Final = frozenset(
+    {"priority", "tags", "retries", "backlog", "user", "throttles", *_RUN_READERS}
+)
 _RECUR_READERS: Final[Mapping[str, Callable[[str, Any], Any]]] = {
     "priority": finite,
     "tags": names,
     "retries": lambda what, value: whole(what, value, 0, MOST_RETRIES),
     "backlog": lambda what, value: whole(what, value, 0, MOST_RETRIES),
+    "expires": lambda what, value: span(what, value, 0.001),
+    **_RUN_READERS,
+    "user": user,
     "klass": lambda _, value: klass_name(value),
     "queue": name,
     "interval": lambda what, value: span(what, value, 0.001),
@@ -281,7 +407,12 @@ _RECUR_READERS: Final[Mapping[str, Callable[[str, Any], Any]]] = {
 
 def recur_options(options: Mapping[str, Any]) -> dict[str, Any]:
     """Turn what is said of a recurring job into the options of its scripts."""
-    unknown = options.keys() - _RECUR_READERS.keys()
+    plain = {what: value for what, value in options.items() if what != "throttles"}
+    unknown = plain.keys() - _RECUR_READERS.keys()
     if unknown:
         raise BadArgumentError(f"unknown options: {', '.join(sorted(map(str, unknown)))}")
-    return {what: _RECUR_READERS[what](what, value) for what, value in options.items()}
+    checked = {what: _RECUR_READERS[what](what, value) for what, value in plain.items()}
+    checked |= throttles(options.get("throttles"))
+    if "expires" in checked:
+        checked["expires_in"] = checked.pop("expires")
+    return checked

@@ -19,6 +19,9 @@ class Retry(Outcome):
     def __init__(self, delay: Seconds = 0) -> None:
         super().__init__(delay)
         self.delay = delay
+        # What a policy remembers, and whether it counts there instead of spending a retry.
+        self.tries: str | None = None
+        self.apart = False
 
 
 class Snooze(Outcome):

@@ -11,8 +11,12 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from qless_py import current, handlers, options
-from qless_py.errors import BadArgumentError
+from qless_py.errors import BadArgumentError, LostLeaseError
 from qless_py.handlers import Handler
+from qless_py.middleware.timeout import SoftLimit
+from qless_py.outcomes import Outcome
+from qless_py.policy import RetryPolicy
+from qless_py.queue_policies import QueuePolicies
 from qless_py.verbs import JobVerbs
 from qless_py.verdicts import HandlerNotAllowedError
 
@@ -45,12 +49,13 @@ class HandlerOptions:
 
 @dataclass(frozen=True, slots=True)
 class _Prepared:
-    """A handler with all that is entered around it."""
+    """A handler with all that goes on around it."""
 
     handler: Handler
     middleware: tuple[Middleware, ...]
     soft_limit: float | None
     hard_limit: float | None
+    policy: RetryPolicy | None
 
 
 class Handlers:
@@ -63,6 +68,7 @@ class Handlers:
         self._options = options
         self._middleware = tuple(_middleware(one) for one in options.middleware)
         self._found: dict[tuple[str, str], _Prepared] = {}
+        self._queue_policies = QueuePolicies()
 
     def is_async(self, job: JobVerbs) -> bool:
         """Tell whether the handler is `async def`; False for one that cannot be found."""
@@ -70,37 +76,6 @@ class Handlers:
             return self._prepared(job).handler.is_async
         except Exception:  # noqa: BLE001 - running it will tell what is wrong with it
             return False
-
-    def run(self, job: JobVerbs) -> Any:
-        """Call the job's handler and give what it returns; raises whatever it raises.
-
-        An `async def` handler runs in an event loop of its own.
-        """
-        prepared = self._prepared(job)
-        if prepared.handler.is_async:
-            return asyncio.run(self.arun(job))
-        with current.is_now(job):
-            if not prepared.middleware:
-                return _finished(prepared.handler.bound()(job))
-            with contextlib.ExitStack() as stack:
-                for enter in prepared.middleware:
-                    stack.enter_context(_sync_context(enter(job), enter))
-                return _finished(prepared.handler.bound()(job))
-
-    async def arun(self, job: JobVerbs) -> Any:
-        """Await the job's handler; one that is not `async def` runs in a thread."""
-        prepared = self._prepared(job)
-        if not prepared.handler.is_async:
-            return await asyncio.to_thread(self.run, job)
-        with current.is_now(job):
-            async with contextlib.AsyncExitStack() as stack:
-                for enter in prepared.middleware:
-                    context = enter(job)
-                    if isinstance(context, AbstractAsyncContextManager):
-                        await stack.enter_async_context(context)
-                    else:
-                        stack.enter_context(_sync_context(context, enter))
-                return await prepared.handler.bound()(job)
 
     def limits(self, job: JobVerbs) -> tuple[float | None, float | None]:
         """Give the soft and the hard limit in seconds: the job's, else the class', else ours."""
@@ -113,6 +88,46 @@ class Handlers:
             _first(job.hard_limit, prepared.hard_limit, self._options.hard_limit),
         )
 
+    def run(self, job: JobVerbs) -> Any:
+        """Call the job's handler and give what it returns; raises whatever it raises.
+
+        An `async def` handler runs in an event loop of its own. An exception for which there is a
+        policy leaves as the `Retry`, `Snooze` or `Discard` that the policy says.
+        """
+        prepared = self._prepared(job)
+        if prepared.handler.is_async:
+            return asyncio.run(self.arun(job))
+        try:
+            with current.is_now(job):
+                return _within(prepared, job, self.limits(job)[0])
+        except Exception as error:
+            policy = _own_policy(prepared, job, error)
+            if policy is None and _may_retry(job, error):
+                policy = self._queue_policies.of(job)
+            self._decide(policy, job, error)
+            raise
+
+    async def arun(self, job: JobVerbs) -> Any:
+        """Await the job's handler; one that is not `async def` runs in a thread."""
+        prepared = self._prepared(job)
+        if not prepared.handler.is_async:
+            return await asyncio.to_thread(self.run, job)
+        try:
+            with current.is_now(job):
+                return await _awaited_within(prepared, job, self.limits(job)[0])
+        except Exception as error:
+            policy = _own_policy(prepared, job, error)
+            if policy is None and _may_retry(job, error):
+                policy = await self._queue_policies.find(job)
+            self._decide(policy, job, error)
+            raise
+
+    def _decide(self, policy: RetryPolicy | None, job: JobVerbs, error: Exception) -> None:
+        """Raise what the policy says instead of the exception, if it says anything."""
+        outcome = None if policy is None else policy.decide(error, job.tries, self._load)
+        if outcome is not None:
+            raise outcome from error
+
     def _prepared(self, job: JobVerbs) -> _Prepared:
         key = (job.klass_name, job.queue_name)
         found = self._found.get(key)
@@ -122,21 +137,25 @@ class Handlers:
 
     def _prepare(self, job: JobVerbs) -> _Prepared:
         performer = self._options.performer
-        handler = self._find(job) if performer is None else performer.find(job)
-        around = (*self._middleware, *_of_class(handler.target))
-        soft, hard = (_seconds(handler.target, f"{kind}_limit") for kind in ("soft", "hard"))
-        return _Prepared(handler, around, soft, hard)
+        if performer is None:
+            handler = handlers.find(self._load(job.klass_name), job.queue_name)
+        else:
+            handler = performer.find(job)
+        target = handler.target
+        around = (*self._middleware, *_of_class(target))
+        soft, hard = (_seconds(target, f"{kind}_limit") for kind in ("soft", "hard"))
+        return _Prepared(handler, around, soft, hard, _policy_of_class(target))
 
-    def _find(self, job: JobVerbs) -> Handler:
-        name = job.klass_name
+    def _load(self, name: str) -> Any:
+        """Import what a job names, if this worker may run it."""
         self._check(name, name)
-        target = job.klass
+        target = handlers.load(name)
         # A name may reach through an allowed module into one that it imported:
         # myapp.jobs.os.system.
         home = getattr(target, "__module__", None) or ""
         if not inspect.ismodule(target):
             self._check(f"{home}.", f"{name} (of {home or 'no module'})")
-        return handlers.find(target, job.queue_name)
+        return target
 
     def _check(self, name: str, what: str) -> None:
         imports = self._options.imports
@@ -145,6 +164,48 @@ class Handlers:
             raise HandlerNotAllowedError(
                 f"{what} is not below a module that this worker may run (--import: {allowed})"
             )
+
+
+def _within(prepared: _Prepared, job: JobVerbs, soft_limit: float | None) -> Any:
+    if not prepared.middleware and soft_limit is None:
+        return _finished(prepared.handler.bound()(job))
+    with contextlib.ExitStack() as stack:
+        for enter in prepared.middleware:
+            stack.enter_context(_sync_context(enter(job), enter))
+        if soft_limit is not None:
+            stack.enter_context(SoftLimit(soft_limit))
+        return _finished(prepared.handler.bound()(job))
+
+
+async def _awaited_within(prepared: _Prepared, job: JobVerbs, soft_limit: float | None) -> Any:
+    async with contextlib.AsyncExitStack() as stack:
+        for enter in prepared.middleware:
+            context = enter(job)
+            if isinstance(context, AbstractAsyncContextManager):
+                await stack.enter_async_context(context)
+            else:
+                stack.enter_context(_sync_context(context, enter))
+        if soft_limit is not None:
+            await stack.enter_async_context(SoftLimit(soft_limit))
+        return await prepared.handler.bound()(job)
+
+
+def _finished(result: Any) -> Any:
+    """Give what a handler returned; one that only made a coroutine has not run yet."""
+    return asyncio.run(_awaited(result)) if inspect.iscoroutine(result) else result
+
+
+async def _awaited(result: Any) -> Any:
+    return await result
+
+
+def _may_retry(job: JobVerbs, error: Exception) -> bool:
+    """Tell whether a policy has a say: not when the handler itself said what becomes of the job."""
+    return job.state == "running" and not isinstance(error, (Outcome, LostLeaseError))
+
+
+def _own_policy(prepared: _Prepared, job: JobVerbs, error: Exception) -> RetryPolicy | None:
+    return (job.retry_policy or prepared.policy) if _may_retry(job, error) else None
 
 
 def _middleware(one: str | Middleware) -> Middleware:
@@ -161,6 +222,11 @@ def _of_class(target: Any) -> Iterator[Middleware]:
     return (_middleware(one) for one in (own if isinstance(own, (list, tuple)) else ()))
 
 
+def _policy_of_class(target: Any) -> RetryPolicy | None:
+    own = getattr(target, "retry", None)
+    return None if own is None or callable(own) else RetryPolicy.of(own)
+
+
 def _seconds(target: Any, name: str) -> float | None:
     """Give a limit that a class has as an attribute; a method of that name is none."""
     value = getattr(target, name, None)
@@ -175,12 +241,3 @@ def _sync_context(context: Any, enter: Any) -> AbstractContextManager[Any]:
     if isinstance(context, AbstractContextManager):
         return context
     raise BadArgumentError(f"middleware {enter!r} gave no context manager for this handler")
-
-
-def _finished(result: Any) -> Any:
-    """Give what a handler returned; one that only made a coroutine has not run yet."""
-    return asyncio.run(_awaited(result)) if inspect.iscoroutine(result) else result
-
-
-async def _awaited(result: Any) -> Any:
-    return await result

@@ -23,6 +23,11 @@ class Queue:
         self._session = session
         self.name = checks.name("queue", name)
 
+    @property
+    def reach(self) -> Session:
+        """How the queue reaches its store."""
+        return self._session
+
     def put(self, klass: Any, data: Any = None, **options: Unpack[PutOptions]) -> str:
         """Put a job and give its jid; see `PutOptions` for what else may be said.
 

@@ -30,6 +30,11 @@ class JobVerbs(JobAttributes):
         self._ordinals: Counter[bytes] = Counter()
         self._batches = 0
 
+    @property
+    def reach(self) -> Any:
+        """How the job reaches its store: the session of the one or the other client."""
+        raise NotImplementedError
+
     def hold_back(self, queue: str, klass: Any, data: Any, options: Mapping[str, Any]) -> str:
         """Keep a job back until this one completes; give the jid that it will have.
 
@@ -170,10 +175,16 @@ def fail(job: JobVerbs, group: str, message: str, data: Any) -> Call[str]:
     return job.applied(call, lambda _: job.noted("failed"), sent)
 
 
-def retry(
-    job: JobVerbs, delay: checks.Seconds, group: str | None, message: str | None
+def retry(  # noqa: PLR0913 - what there is to say of a retry
+    job: JobVerbs,
+    delay: checks.Seconds,
+    group: str | None,
+    message: str | None,
+    *,
+    tries: str | None = None,
+    apart: bool = False,
 ) -> Call[int]:
-    """Give back at the cost of a retry."""
+    """Give back at the cost of a retry, or at that of a policy which counts `apart`."""
     span = checks.span("delay", delay)
     if (group is None) != (message is None):
         raise BadArgumentError("group and message go together")
@@ -185,7 +196,9 @@ def retry(
         job.fields()["left"] = left
         job.noted("failed" if left < 0 else "scheduled" if span else "waiting")
 
-    return job.applied(protocol.jobs.retry(job.jid, job.lease, span, group, message), change)
+    counted: dict[str, Any] = {} if tries is None else {"tries": tries, "apart": apart}
+    call = protocol.jobs.retry(job.jid, job.lease, span, group, message, **counted)
+    return job.applied(call, change)
 
 
 def release(job: JobVerbs) -> Call[str]:
@@ -245,6 +258,11 @@ def requeue(
 def cancel(job: JobVerbs) -> Call[list[str]]:
     """Delete."""
     return job.applied(protocol.jobs.cancel([job.jid]), lambda _: None)
+
+
+def discard(job: JobVerbs) -> Call[str]:
+    """Delete the job that this hand-out holds."""
+    return job.applied(protocol.jobs.discard(job.jid, job.lease), lambda _: job.noted("canceled"))
 
 
 def set_priority(job: JobVerbs, value: float) -> Call[None]:

@@ -96,16 +96,18 @@ def _call(job: JobVerbs, outcome: Outcome) -> Call[Any]:
             return verbs.snooze(job, outcome.delay)
         case Discard():
             logger.info("%s is discarded: %s", job.jid, outcome.reason)
-            return verbs.cancel(job)
+            return verbs.discard(job)
     raise TypeError(f"{outcome!r} does not say what becomes of the job")
 
 
 def _retry(job: JobVerbs, outcome: Retry) -> Call[Any]:
     cause = outcome.__cause__
     logger.info("%s is run again in %s s: %r", job.jid, outcome.delay, cause or outcome)
-    if cause is None:
-        return verbs.retry(job, outcome.delay, None, None)
-    return verbs.retry(job, outcome.delay, _group(job, cause), _message(_told(cause)))
+    group, message = None, None
+    if cause is not None:
+        group, message = _group(job, cause), _message(_told(cause))
+    counted: dict[str, Any] = {"tries": outcome.tries, "apart": outcome.apart}
+    return verbs.retry(job, outcome.delay, group, message, **counted)
 
 
 def _told(error: BaseException) -> str:

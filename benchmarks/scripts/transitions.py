@@ -208,6 +208,7 @@ PLAIN: Final = (
     Case("fail", "fail", _of_held(lambda jid, lease: jobs.fail(jid, lease, GROUP, "message"))),
     Case("retry", "retry", _of_held(lambda jid, lease: jobs.retry(jid, lease, 1000))),
     Case("release", "release", _of_held(jobs.release)),
+    Case("discard", "discard", _of_held(jobs.discard)),
     Case("snooze", "snooze", _of_held(lambda jid, lease: jobs.snooze(jid, lease, 1000))),
     Case(
         "timeout",

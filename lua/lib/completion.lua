@@ -21,7 +21,7 @@ function completion.leave(s, job, data, result)
   job_lib.set_result(job, result)
   job_lib.set_left(job, record.retries)
   job_lib.clear_failure(job)
-  record.crashes = nil
+  record.crashes, record.tries = nil, nil
 end
 
 -- Ends the job for good.

@@ -6,6 +6,9 @@ local leaving = require("lib.leaving")
 
 local embed = {}
 
+-- Fields that stay as they are when a put does not give them.
+local KEPT = { "keep", "expires", "soft_limit", "hard_limit", "retry" }
+
 -- The worker that loses the job to this put, as the event needs it.
 local function loser(job, spec)
   local record = job.record
@@ -30,6 +33,7 @@ local function drop_traces(job)
   end
   record.has_result, record.has_progress, record.followups = nil, nil, nil
   record.crashes, record.left, record.order, record.due = nil, nil, nil, nil
+  record.tries = nil
 end
 
 -- Takes an existing job out of its place and undoes what belonged to its last run.
@@ -90,7 +94,12 @@ function embed.set_options(s, job, plan)
     require("lib.tags").replace(s, job, spec.tags)
   end
   record.codec = spec.codec
-  record.keep = spec.keep or record.keep
+  for _, name in ipairs(KEPT) do
+    record[name] = spec[name] or record[name]
+  end
+  if spec.expires_in then
+    record.expires = record.put_at + spec.expires_in
+  end
   record.spawned_from = spec.spawned_from or record.spawned_from
   set_unique(job, spec.unique)
   set_batch(s, job, spec.batch)

@@ -35,7 +35,7 @@ function finish.complete(s, job, queue)
   job_lib.clear_failure(job)
   record.state, record.completed_at = "complete", s.now
   record.queue, record.order, record.due, record.left = nil, nil, nil, nil
-  record.crashes = nil
+  record.crashes, record.tries = nil, nil
   redis.call("ZADD", keys.complete(), s.stamp, job.jid)
   finish.settle(s, job, "completed")
   if record.unique then

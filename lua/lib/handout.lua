@@ -43,7 +43,7 @@ function handout.take(s, queue, count, to, found)
   local stamp = string.format("%.0f", expires_at)
   local values, leases = {}, {}
   for _, job in ipairs(head(queue, count)) do
-    if job then
+    if job and not (job.record.expires and require("lib.expiry").is_over(s, job)) then
       start(s, job, to)
       local value = job_lib.pack(job)
       values[#values + 1], values[#values + 2] = keys.job(job.jid), value

@@ -9,6 +9,8 @@ return {
   inline = 1024,
   -- data of one job, unless the option max-data-size says otherwise
   data = 1048576,
+  -- a packed policy of retries, and what it remembers
+  policy = 4000,
   -- parents of one job, dependents shown of one job, jobs walked in search of a cycle
   edges = 1000,
   -- rows of one page

@@ -37,6 +37,22 @@ local validators = {
   keep = function(what, value)
     check.count(what, value, 1, LONGEST)
   end,
+  expires = function(what, value)
+    check.count(what, value, 0, 2 ^ 52)
+  end,
+  expires_in = function(what, value)
+    check.count(what, value, 1, LONGEST)
+  end,
+  soft_limit = function(what, value)
+    check.count(what, value, 1, LONGEST)
+  end,
+  hard_limit = function(what, value)
+    check.count(what, value, 1, LONGEST)
+  end,
+  -- A policy that workers read, opaque here.
+  retry = function(what, value)
+    check.text(what, value, limits.policy)
+  end,
   batch = check.name,
   worker = check.name,
   codec = check.name,
@@ -66,6 +82,9 @@ function options.check(spec, core)
   end
   if (spec.parent == nil) ~= (spec.lease == nil) then
     errors.bad("parent and lease are given together or not at all")
+  end
+  if spec.expires ~= nil and spec.expires_in ~= nil then
+    errors.bad("expires and expires_in are not given together")
   end
   if spec.parent ~= nil and spec.parent == spec.jid then
     errors.bad("a job cannot put itself on its own behalf")

@@ -1,13 +1,27 @@
 -- How a job is deleted: cancelled, or completed for longer than it is kept.
 
 local dependencies = require("lib.dependencies")
+local errors = require("lib.errors")
 local events = require("lib.events")
 local finish = require("lib.finish")
 local job_lib = require("lib.job")
 local keys = require("lib.keys")
 local leaving = require("lib.leaving")
+local limits = require("lib.limits")
 
 local removal = {}
+
+-- Refuses to delete a job that others wait for, unless all of them are `listed`. More waiting
+-- dependents than one call can name are never all listed.
+function removal.refuse_dependents(jid, listed)
+  local found = redis.call("ZRANGEBYSCORE", keys.dependents(jid), 0, 0,
+    "LIMIT", 0, limits.call + 1)
+  for _, dependent in ipairs(found) do
+    if not listed[dependent] then
+      errors.raise("HASDEPENDENTS", "Job " .. jid .. " is a dependency of " .. dependent)
+    end
+  end
+end
 
 -- Gone: cancelled. Its tracking entry stays.
 function removal.cancel(s, job)

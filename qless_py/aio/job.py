@@ -27,6 +27,11 @@ class AsyncJob(verbs.JobVerbs):
         return cls(session, puts.built(session.settings, klass, data, fields))
 
     @property
+    def reach(self) -> AsyncSession:
+        """How the job reaches its store."""
+        return self._session
+
+    @property
     def data(self) -> Any:
         """The data; what is changed is stored by heartbeat, complete, fail and move."""
         return self._value()

@@ -118,11 +118,21 @@ def fail(jid: str, lease: str, group: str, message: str, data: bytes = b"") -> C
     return Call("fail", (jid, lease, group, message, data), text)
 
 
-def retry(
-    jid: str, lease: str, delay: int = 0, group: str | None = None, message: str | None = None
+def retry(  # noqa: PLR0913 - the arguments of the script
+    jid: str,
+    lease: str,
+    delay: int = 0,
+    group: str | None = None,
+    message: str | None = None,
+    *,
+    tries: str | None = None,
+    apart: bool | None = None,
 ) -> Call[int]:
-    """Give a running job back at the cost of a retry; -1 means that none was left."""
-    options = pack(given(group=group, message=message))
+    """Give a running job back at the cost of a retry; -1 means that none was left.
+
+    `tries` is what a policy remembers; with `apart` it counts there, and no retry is spent.
+    """
+    options = pack(given(group=group, message=message, tries=tries, apart=apart))
     return Call("retry", (jid, lease, delay, options), integer)
 
 
@@ -149,6 +159,11 @@ def force_finish(jid: str, result: bytes = b"") -> Call[str]:
 def cancel(jids: Sequence[str]) -> Call[list[str]]:
     """Delete jobs, all or none; gives those that were there to delete."""
     return Call("cancel", (pack(jids),), texts)
+
+
+def discard(jid: str, lease: str) -> Call[str]:
+    """Delete a running job on behalf of its worker."""
+    return Call("discard", (jid, lease), text)
 
 
 def unfail(queue: str, group: str, count: int) -> Call[int]:

@@ -20,6 +20,7 @@ WITHOUT_ARGUMENTS = ("tick", "read/config", "read/meta")
 def populated(call: Scripts) -> Scripts:
     """Run scripts in a namespace with jobs in every state."""
     populate(call)
+    call("put", "work", "needs", "K", "{}", {"depends": ["runs"]})
     call("put", "work", "loop", "K", "{}", {"depends": ["parent"]})
     call("config_set", "max-data-size", str(LIMIT))
     call("worker_died", "worker", "dead", "", "killed")

@@ -1,0 +1,1 @@
+"""What can be put around handlers: each is called with the job and gives a context manager."""
