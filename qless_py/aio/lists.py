@@ -6,6 +6,7 @@ from typing import Any, TypedDict, overload
 
 from qless_py import config, jobs, stats, workers
 from qless_py import options as checks
+from qless_py import search as searching
 from qless_py.aio.job import AsyncJob
 from qless_py.aio.recurring import AsyncRecurringJob
 from qless_py.jobs import TaggedJobs
@@ -53,6 +54,25 @@ class AsyncJobs:
             records = await self._session.run(reads.jobs(names))
             found += [job for job in map(self._made, records) if job is not None]
         return found
+
+    async def search(
+        self,
+        text: str,
+        *,
+        limit: int = 25,
+        cursor: str | None = None,
+        budget: int = searching.BUDGET,
+    ) -> jobs.SearchPage[AsyncJob]:
+        """Find jobs; see `qless_py.jobs.Jobs.search`."""
+        steps = searching.steps(text, limit=limit, cursor=cursor, budget=budget)
+        reply = None
+        while True:
+            try:
+                call = steps.send(reply)
+            except StopIteration as end:
+                made = [AsyncJob(self._session, one) for one in end.value.records]
+                return jobs.search_page(end.value, made)
+            reply = await self._session.run(call)
 
     async def exists(self, jid: str) -> bool:
         """Tell whether there is a job or recurring job with this jid."""
