@@ -197,7 +197,7 @@ class Tries:
 
 def _names(kind: type[BaseException]) -> Iterator[str]:
     """Give the names under which a rule may stand, the closest first."""
-    for one in kind.__mro__:
+    for one in kind.__mro__[:-1]:
         yield _name(one)
         if one.__module__ == "builtins":
             yield f"builtins.{one.__qualname__}"
