@@ -1,9 +1,9 @@
--- pop(now, request, queues, worker, count, options) -> {jobs, next, more, wake}
+-- pop(now, request, queues, worker, count, options) -> {jobs, next, more, wake, refill}
 -- Does what is due in the namespace, then hands out up to count jobs of the queues: names, patterns
 -- with *, and after a ! what not to take. Options: nonce, order (ordered, round-robin, shuffled,
 -- weighted), turn (which queue begins, or what to draw by), weights (of entries of queues).
 -- Errors: BADARG DEADWORKER
--- Events: popped stalled lock_lost failed canceled put unpaused
+-- Events: popped stalled lock_lost failed canceled put unpaused schedule_dry
 -- Flags: allow-oom
 
 local check = require("lib.check")
@@ -96,7 +96,7 @@ if s.expired then
   due = 0 -- Jobs that were not handed out stood for others.
 end
 
-local reply = { jobs = found, next = due, more = due == 0, wake = wake }
+local reply = { jobs = found, next = due, more = due == 0, wake = wake, refill = s.refill }
 -- The jobs may be large, so a resend reads them again.
 local memory = #held > 0 and { held = held, next = due, more = due == 0, wake = wake }
 

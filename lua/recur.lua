@@ -1,13 +1,17 @@
 -- recur(now, request, queue, jid, klass, data, interval, offset, options) -> jid
--- Makes a job every interval, first after the offset; replaces the recurring job of this jid but
--- for the number of its children.
+-- Makes a job every interval, first after the offset, or at the ticks of a cron expression;
+-- replaces the recurring job of this jid but for the number of its children. With upsert one whose
+-- schedule is the same goes on with its next slot, and stays paused.
 -- Errors: BADARG TOOLARGE EXISTS
 -- Events: none
 -- Flags: none
 
 local check = require("lib.check")
+local declaration = require("lib.declaration")
 local errors = require("lib.errors")
 local keys = require("lib.keys")
+local queue_lib = require("lib.queue")
+local recur_options = require("lib.recur_options")
 local recurrence = require("lib.recurrence")
 local session = require("lib.session")
 
@@ -15,10 +19,10 @@ local now, request, queue, jid, klass, data, interval, offset, options = unpack(
 check.name("queue", queue)
 recurrence.check_jid(jid)
 check.line("klass", klass)
-local every = check.integer("interval", interval, 1, 3155760000000)
-local first = check.integer("offset", offset, 0, 3155760000000)
-local given = check.options("options", options, recurrence.OPTIONS)
-recurrence.check_options(given)
+local given = recur_options.new(options)
+local longest = given.cron and 0 or 3155760000000
+local every = check.integer("interval", interval, given.cron and 0 or 1, longest)
+local first = check.integer("offset", offset, 0, longest)
 
 local s, again = session.open(now, request)
 if again then
@@ -28,29 +32,17 @@ check.data(s, data)
 if redis.call("EXISTS", keys.job(jid)) == 1 then
   errors.raise("EXISTS", "Job " .. jid .. " exists and does not recur")
 end
-
 local before = recurrence.find(jid)
+declaration.check_group(before, jid, given)
+local self = declaration.make(s, before, given, {
+  jid = jid, data = data, klass = klass, queue = queue, interval = every, offset = first })
+
 if before then
   redis.call("ZREM", keys.slots(before.record.queue), jid)
 end
-local self = {
-  jid = jid,
-  data = data,
-  record = {
-    klass = klass,
-    queue = queue,
-    state = "recur",
-    interval = every,
-    retries = given.retries or 0,
-    priority = given.priority,
-    tags = given.tags,
-    backlog = given.backlog,
-    codec = given.codec,
-    count = before and before.record.count or 0,
-  },
-}
-recurrence.set_slot(s, self, s.now + first)
+declaration.join(before, self)
+recurrence.set_slot(s, self, self.slot)
 recurrence.save(self)
-redis.call("ZADD", keys.queues(), "NX", s.now, queue)
+queue_lib.know(s, queue)
 
 return session.close(s, jid)

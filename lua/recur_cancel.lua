@@ -5,7 +5,6 @@
 -- Flags: allow-oom
 
 local check = require("lib.check")
-local keys = require("lib.keys")
 local recurrence = require("lib.recurrence")
 local session = require("lib.session")
 
@@ -19,8 +18,7 @@ end
 local self = recurrence.find(jid)
 
 if self then
-  redis.call("ZREM", keys.slots(self.record.queue), jid)
-  redis.call("DEL", keys.recurring(jid))
+  recurrence.remove(self)
 end
 
 return session.close(s, self and true or false)

@@ -8,13 +8,14 @@
 local check = require("lib.check")
 local keys = require("lib.keys")
 local queue_lib = require("lib.queue")
+local recur_change = require("lib.recur_change")
+local recur_options = require("lib.recur_options")
 local recurrence = require("lib.recurrence")
 local session = require("lib.session")
 
 local now, request, jid, data, options = unpack(ARGV)
 check.name("jid", jid)
-local given = check.options("options", options, recurrence.CHANGES)
-recurrence.check_options(given)
+local given = recur_options.changes(options)
 
 local s, again = session.open(now, request)
 if again then
@@ -22,14 +23,14 @@ if again then
 end
 check.data(s, data)
 local self = recurrence.load(jid)
-
 local record = self.record
-local slot = recurrence.slot(self)
+local from = record.queue
+local slot = recur_change.apply(s, self, given, recurrence.slot(self))
+
 if data ~= "" then
   self.data, record.codec = data, given.codec
 end
-redis.call("ZREM", keys.slots(record.queue), jid)
-slot = recurrence.change(s, self, given, slot)
+redis.call("ZREM", keys.slots(from), jid)
 recurrence.set_slot(s, self, slot)
 recurrence.save(self)
 queue_lib.know(s, record.queue)

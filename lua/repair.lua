@@ -25,6 +25,7 @@ local KINDS = {
   tracking = mend_index.tracking,
   batch = mend_index.batch,
   recurring = mend_lists.recurring,
+  declared = mend_lists.declared,
   slot = mend_lists.slot,
   due = mend_lists.due,
   duty = mend_lists.duty,

@@ -1,7 +1,7 @@
--- tick(now, request) -> {next, more}
+-- tick(now, request) -> {next, more, refill}
 -- Does what any pop does before it takes work, and takes none.
 -- Errors: BADARG
--- Events: stalled lock_lost failed canceled put unpaused
+-- Events: stalled lock_lost failed canceled put unpaused schedule_dry
 -- Flags: allow-oom
 
 local duties = require("lib.duties")
@@ -15,4 +15,4 @@ if again then
 end
 local due = duties.run(s)
 
-return session.close(s, { next = due, more = due == 0 })
+return session.close(s, { next = due, more = due == 0, refill = s.refill })

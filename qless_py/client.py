@@ -8,7 +8,7 @@ from typing import Any, Self, TypeVar, Unpack, overload
 
 import redis as redis_py
 
-from qless_py import client_calls, queue_calls, reservers, session, store
+from qless_py import client_calls, queue_calls, refill, reservers, session, store
 from qless_py.batch import Batch, Batches, Callbacks
 from qless_py.codec import Codec
 from qless_py.config import Config
@@ -18,6 +18,7 @@ from qless_py.jobs import Jobs
 from qless_py.pipeline import Pipeline
 from qless_py.protocol import Call, JobRecord
 from qless_py.queue import Queues
+from qless_py.recurring import RecurringJobs
 from qless_py.session import Settings
 from qless_py.stats import Stats
 from qless_py.store.runner import Runner
@@ -55,6 +56,7 @@ class Client:
         self._runner = Runner(self._redis, namespace, clock)
         self.queues = Queues(self)
         self.jobs = Jobs(self)
+        self.recurring = RecurringJobs(self)
         self.workers = Workers(self)
         self.config = Config(self)
         self.stats = Stats(self)
@@ -112,7 +114,7 @@ class Client:
         preference, or a reserver: see `qless_py.reservers`.
         """
         call = queue_calls.pop_any(self._settings, queues, count, worker, self._job)
-        return queue_calls.one_or_all(self.run(call), count)
+        return queue_calls.one_or_all(refill.pop(self, call), count)
 
     def pipeline(self) -> Pipeline:
         """Collect transitions and send them in one round trip."""

@@ -10,6 +10,7 @@
     │   └── CycleError              CYCLE         the job would depend on itself
     ├── BadArgumentError            BADARG        (also a ValueError)
     │   ├── DataTooLargeError       TOOLARGE      over max-data-size
+    │   ├── ScheduleError                         a cron expression or time zone that is none
     │   └── UndecodableDataError                  stored bytes are not what the codec writes
     ├── ConfigError                 BADCONFIG     unknown or unusable configuration
     │   └── ClockError              CLOCK         server clock and test clock in one namespace
@@ -99,6 +100,12 @@ class DataTooLargeError(BadArgumentError):
     """The data, result or progress is larger than `max-data-size`."""
 
     code = "TOOLARGE"
+
+
+class ScheduleError(BadArgumentError):
+    """A cron expression, a time zone or a span of a schedule makes no sense; says where."""
+
+    code = ""
 
 
 class UndecodableDataError(BadArgumentError):

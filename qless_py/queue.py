@@ -5,7 +5,7 @@ from datetime import date, datetime
 from typing import Any, Unpack, overload
 
 from qless_py import options as checks
-from qless_py import protocol, puts, queue_calls, recurring
+from qless_py import protocol, puts, queue_calls, recur_calls, refill
 from qless_py import stats as statistics
 from qless_py.config import Config
 from qless_py.job import Job
@@ -49,7 +49,7 @@ class Queue:
     def pop(self, count: int | None = None, *, worker: str | None = None) -> Job | list[Job] | None:
         """Take one job, or `None`; with a count take a list of up to that many, at most 100."""
         call = queue_calls.pop(self._session.settings, self.name, count, worker, self._job)
-        return queue_calls.one_or_all(self._session.run(call), count)
+        return queue_calls.one_or_all(refill.pop(self._session, call), count)
 
     @overload
     def peek(self, count: None = None, *, offset: int = 0) -> Job | None: ...
@@ -65,13 +65,16 @@ class Queue:
         self,
         klass: Any,
         data: Any,
-        interval: Seconds,
+        interval: Seconds | None = None,
         offset: Seconds = 0,
         **options: Unpack[RecurOptions],
     ) -> str:
-        """Put a job every `interval` seconds, first after `offset`; give the recurring jid."""
-        call = recurring.recur_call(
-            self._session.settings, self.name, klass, data, interval, offset, dict(options)
+        """Put a job every `interval` seconds, first after `offset`; give the recurring jid.
+
+        Instead of an interval, `cron` and `zone` say when: see `RecurOptions`.
+        """
+        call = recur_calls.recur_call(
+            self._session.settings, self.name, klass, data, interval, offset, options
         )
         return self._session.run(call)
 

@@ -53,7 +53,7 @@ def pop(
 ) -> Call[list[J]]:
     """Take jobs from one queue."""
     queues = [checks.name("queue", queue)]
-    return _taken(protocol.queues.pop(queues, *_taker(settings, count, worker)), make)
+    return _taken(settings, protocol.queues.pop(queues, *_taker(settings, count, worker)), make)
 
 
 def pop_any(
@@ -67,7 +67,7 @@ def pop_any(
     reserver = reservers.reserver(queues)
     entries, choice = reserver.entries(), reserver.options()
     taker = _taker(settings, count, worker)
-    return _taken(protocol.queues.pop(entries, *taker, choice=choice), make)
+    return _taken(settings, protocol.queues.pop(entries, *taker, choice=choice), make)
 
 
 def _taker(settings: Settings, count: int | None, worker: str | None) -> tuple[str, int]:
@@ -77,8 +77,14 @@ def _taker(settings: Settings, count: int | None, worker: str | None) -> tuple[s
     )
 
 
-def _taken(call: Call[PopReply], make: Callable[[JobRecord], J]) -> Call[list[J]]:
-    return call.map(lambda reply: [make(record) for record in reply.jobs])
+def _taken(
+    settings: Settings, call: Call[PopReply], make: Callable[[JobRecord], J]
+) -> Call[list[J]]:
+    def made(reply: PopReply) -> list[J]:
+        settings.questions.extend(reply.questions)
+        return [make(record) for record in reply.jobs]
+
+    return call.map(made)
 
 
 def one_or_all(jobs: list[J], count: int | None) -> J | list[J] | None:

@@ -1,60 +1,17 @@
-"""A recurring job, and what may be done with it."""
+"""Recurring jobs, and what may be done with them."""
 
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, Unpack
 
 from qless_py import options as checks
-from qless_py import protocol, puts
-from qless_py.attributes import Stored
-from qless_py.errors import BadArgumentError, JobNotFoundError
+from qless_py import protocol, recur_calls
+from qless_py.errors import JobNotFoundError
 from qless_py.options import RecurUpdate, Seconds
-from qless_py.protocol import Call, RecurringRecord, reads
-from qless_py.session import Session, Settings
-
-
-class RecurringAttributes(Stored):
-    """A recurring job as it was when it was read."""
-
-    _record: RecurringRecord
-
-    @property
-    def next_at(self) -> float:
-        """The slot of the next child, in seconds since 1970."""
-        return self._record.next_at / 1000
-
-    @property
-    def count(self) -> int:
-        """How many children there have been."""
-        return int(self._record.fields.get("count", 0))
-
-    @property
-    def is_paused(self) -> bool:
-        """Whether no children are made for now."""
-        return bool(self._record.fields.get("paused", False))
-
-    @property
-    def data(self) -> Any:
-        """The data of each child."""
-        return self._value()
-
-    @property
-    def interval(self) -> float:
-        """Seconds between two children."""
-        return float(self._record.fields["interval"]) / 1000
-
-    @property
-    def priority(self) -> float:
-        """The priority of each child."""
-        return float(self._record.fields.get("priority", 0))
-
-    @property
-    def retries(self) -> int:
-        """How often each child may be dropped."""
-        return int(self._record.fields.get("retries", 0))
-
-    @property
-    def backlog(self) -> int:
-        """How many missed intervals are made up for; 0 is all of them."""
-        return int(self._record.fields.get("backlog", 0))
+from qless_py.protocol import RecurringRecord, reads
+from qless_py.recur_attributes import RecurringAttributes
+from qless_py.recur_calls import RecurSpec, Synced
+from qless_py.session import Session
 
 
 class RecurringJob(RecurringAttributes):
@@ -100,13 +57,67 @@ class RecurringJob(RecurringAttributes):
         self.update(queue=value)
 
     @property
-    def interval(self) -> float:
+    def interval(self) -> float | None:
         """Seconds between two children; setting it shifts the next slot by the difference."""
         return super().interval
 
     @interval.setter
     def interval(self, value: Seconds) -> None:
         self.update(interval=value)
+
+    @property
+    def cron(self) -> str | None:
+        """The cron expression, if there is one; setting it begins anew with its next tick."""
+        return super().cron
+
+    @cron.setter
+    def cron(self, value: str) -> None:
+        self.update(cron=value)
+
+    @property
+    def zone(self) -> str | None:
+        """The time zone of the cron expression."""
+        return super().zone
+
+    @zone.setter
+    def zone(self, value: str) -> None:
+        self.update(zone=value)
+
+    @property
+    def misfire(self) -> str:
+        """What becomes of slots noticed too late: `all`, `one` or `skip`."""
+        return super().misfire
+
+    @misfire.setter
+    def misfire(self, value: str) -> None:
+        self.update(misfire=value)
+
+    @property
+    def start(self) -> float | None:
+        """The instant before which there is no child."""
+        return super().start
+
+    @start.setter
+    def start(self, value: float | datetime | None) -> None:
+        self.update(start=value)
+
+    @property
+    def end(self) -> float | None:
+        """The instant after which there is no child."""
+        return super().end
+
+    @end.setter
+    def end(self, value: float | datetime | None) -> None:
+        self.update(end=value)
+
+    @property
+    def limit(self) -> int | None:
+        """How many children there may be by the schedule."""
+        return super().limit
+
+    @limit.setter
+    def limit(self, value: int | None) -> None:
+        self.update(limit=value)
 
     @property
     def priority(self) -> float:
@@ -137,7 +148,7 @@ class RecurringJob(RecurringAttributes):
 
     def update(self, **changes: Unpack[RecurUpdate]) -> None:
         """Change several attributes at once, all or none of them."""
-        self._session.run(update_call(self, self._settings, dict(changes)))
+        self._session.run(recur_calls.update_call(self, self._settings, dict(changes)))
         self.refresh()
 
     def tag(self, *tags: str) -> list[str]:
@@ -153,7 +164,7 @@ class RecurringJob(RecurringAttributes):
         self._change({"paused": True})
 
     def resume(self) -> None:
-        """Make children again."""
+        """Make children again, from the first slot that is still to come."""
         self._change({"paused": False})
 
     def run(self) -> str:
@@ -181,50 +192,34 @@ def found(record: Any, jid: str) -> RecurringRecord:
     return record
 
 
-def update_call(
-    job: RecurringAttributes, settings: Settings, changes: dict[str, Any]
-) -> Call[None]:
-    """Make the call that changes a recurring job."""
-    data = b""
-    if "data" in changes:
-        codec = settings.codec_named(job.codec_name)
-        data = codec.encode(changes.pop("data"), job.jid)
-    wire = checks.recur_options(changes)
-    if not wire and not data:
-        raise BadArgumentError("there is nothing to change")
-    if data and job.codec_name != "json":
-        wire["codec"] = job.codec_name
-    return protocol.recurring.update(job.jid, wire, data)
+class RecurringJobs:
+    """`client.recurring`: recurring jobs by their jids, and all those of a deployment at once."""
 
+    def __init__(self, session: Session) -> None:
+        self._session = session
 
-def recur_call(  # noqa: PLR0913, PLR0917 - what makes a recurring job
-    settings: Settings,
-    queue: str,
-    klass: Any,
-    data: Any,
-    interval: Seconds,
-    offset: Seconds,
-    options: dict[str, Any],
-) -> Call[str]:
-    """Make the call that makes or replaces a recurring job."""
-    defaults = {
-        name: value
-        for name, value in checks.defaults(klass, data).items()
-        if name in checks.RECUR_DEFAULTS
-    }
-    given = {name: value for name, value in options.items() if value is not None}
-    merged = {**defaults, **given}
-    jid = checks.name("jid", merged.pop("jid", None) or puts.new_jid())
-    codec = puts.codec_of(settings, merged.pop("codec", None))
-    wire = checks.recur_options(merged)
-    if codec.name != "json":
-        wire["codec"] = codec.name
-    return protocol.recurring.recur(
-        queue,
-        jid,
-        checks.klass_name(klass),
-        codec.encode(data, jid),
-        interval=checks.span("interval", interval, 0.001),
-        offset=checks.span("offset", offset),
-        options=wire,
-    )
+    def __getitem__(self, jid: str) -> RecurringJob | None:
+        """Read a recurring job; `None` if there is none."""
+        record = self._session.run(reads.job(checks.name("jid", jid)))
+        return RecurringJob(self._session, record) if isinstance(record, RecurringRecord) else None
+
+    # Without this, __getitem__ would make this look like a sequence to iterate.
+    __iter__ = None
+
+    def sync(self, declared: Mapping[str, RecurSpec], *, group: str) -> Synced:
+        """Bring the recurring jobs of a group in line with what a deployment declares.
+
+        `declared` maps the jid of each to its `queue`, `klass`, `data` and what else `Queue.recur`
+        takes. One whose schedule is the same goes on with its slots and stays paused; one of the
+        group that is not declared any more is ended. Others are never touched: a jid that belongs
+        to another group is refused with `AlreadyExistsError`. All is checked before anything is
+        sent; after a refusal by the server nothing is ended, and the call can be made again.
+        """
+        calls, prune = recur_calls.sync_calls(self._session.settings, declared, group)
+        jids = [recur_calls.taken(one) for one in self._session.run_many(calls)] if calls else []
+        removed: list[str] = []
+        more = True
+        while more:
+            reply = self._session.run(prune)
+            removed, more = removed + reply.removed, reply.more
+        return Synced(jids, removed)

@@ -3,8 +3,9 @@
 import os
 import re
 import socket
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 from qless_py import codec as codecs
@@ -12,6 +13,7 @@ from qless_py import options
 from qless_py.codec import Codec
 from qless_py.errors import BadArgumentError, UndecodableDataError
 from qless_py.protocol import Call
+from qless_py.protocol.recurring import Question
 
 T = TypeVar("T")
 
@@ -25,6 +27,8 @@ class Settings:
     codecs: Mapping[str, Codec]
     clock: Callable[[], float]
     given_worker_name: str | None
+    # What pops were asked and nobody has answered yet: see `qless_py.refill`.
+    questions: deque[Question] = field(default_factory=lambda: deque(maxlen=100), compare=False)
 
     @property
     def worker_name(self) -> str:

@@ -23,6 +23,9 @@ def populate(call: Scripts) -> None:
     _put_with_keys(call)
     _open_batches(call)
     call("recur", "work", "tick", "K", "{}", 60_000, 30_000, {})
+    now = round(call.clock() * 1000)
+    by_cron = {"cron": "* * * * *", "zone": "UTC", "after": now, "ticks": [now + 60_000]}
+    call("recur", "work", "cron", "K", "{}", 0, 0, {**by_cron, "group": "deployed"})
     for jid in ("runs", "fails", "ends"):
         call("put", "busy", jid, "K", "{}", {})
     call("put", "work", "heir", "K", "{}", {"depends": ["ends", "parent"]})

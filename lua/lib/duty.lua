@@ -56,6 +56,9 @@ local kinds = {
     local slot = earliest(keys.slots(queue))
     return slot and slot < math.huge and slot or nil
   end,
+  refill = function(s)
+    return require("lib.refill").ask(s)
+  end,
   pause = function(s, queue)
     return end_pause(s, queue)
   end,

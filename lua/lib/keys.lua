@@ -116,6 +116,16 @@ function keys.recurring(jid)
   return namespace .. ":recurring:" .. jid
 end
 
+-- Cron jobs by the instant at which a client is to be asked for their next ticks.
+function keys.refills()
+  return namespace .. ":refills"
+end
+
+-- The recurring jobs that one group has declared.
+function keys.declared(group)
+  return namespace .. ":declared:" .. group
+end
+
 function keys.unique(key)
   return namespace .. ":unique:" .. key
 end

@@ -13,6 +13,13 @@ return {
   policy = 4000,
   -- parents of one job, dependents shown of one job, jobs walked in search of a cycle
   edges = 1000,
+  -- ticks of a cron expression that are kept ahead, and below how many a client is asked for more
+  ticks = 200,
+  few_ticks = 96,
+  -- ticks that a view shows
+  ticks_shown = 10,
+  -- recurring jobs that one group may declare
+  declared = 1000,
   -- rows of one page
   page = 1000,
   -- history entries kept inside the job's own value

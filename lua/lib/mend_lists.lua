@@ -1,27 +1,44 @@
 -- Brings lists in line that hold no jobs: slots, duties, workers, queues, unique keys, names.
 
-local job_lib = require("lib.job")
 local keys = require("lib.keys")
 local queue_lib = require("lib.queue")
+local recurrence = require("lib.recurrence")
 
 local mend_lists = {}
 
--- A recurring job without a slot gets one; a slot without its recurring job goes.
-function mend_lists.slot(s, queue, jid)
-  local value = redis.call("GET", keys.recurring(jid))
-  local record = value and job_lib.parse(jid, value).record
-  if not record or record.queue ~= queue then
-    redis.call("ZREM", keys.slots(queue), jid)
+-- A recurring job is listed where it belongs, or nowhere when it is gone.
+function mend_lists.recurring(s, jid)
+  local self = recurrence.find(jid)
+  if not self then
+    redis.call("ZREM", keys.refills(), jid)
     return
   end
-  redis.call("ZADD", keys.slots(queue), "NX", s.now + record.interval, jid)
-  queue_lib.due("recurring:" .. queue, redis.call("ZSCORE", keys.slots(queue), jid))
+  local slot = recurrence.slot(self)
+  if self.record.interval and (not slot or slot == math.huge) then
+    slot = s.now + self.record.interval
+  end
+  recurrence.set_slot(s, self, slot)
+  recurrence.save(self)
+  if self.record.group then
+    redis.call("SADD", keys.declared(self.record.group), jid)
+  end
 end
 
-function mend_lists.recurring(s, jid)
-  local value = redis.call("GET", keys.recurring(jid))
-  if value then
-    mend_lists.slot(s, job_lib.parse(jid, value).record.queue, jid)
+-- A slot without its recurring job goes.
+function mend_lists.slot(s, queue, jid)
+  local self = recurrence.find(jid)
+  if not self or self.record.queue ~= queue then
+    redis.call("ZREM", keys.slots(queue), jid)
+  else
+    mend_lists.recurring(s, jid)
+  end
+end
+
+-- So does what a group has declared.
+function mend_lists.declared(_, group, jid)
+  local self = recurrence.find(jid)
+  if not self or self.record.group ~= group then
+    redis.call("SREM", keys.declared(group), jid)
   end
 end
 

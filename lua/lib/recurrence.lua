@@ -7,49 +7,20 @@ local job_lib = require("lib.job")
 local keys = require("lib.keys")
 local limits = require("lib.limits")
 local queue_lib = require("lib.queue")
+local schedule = require("lib.schedule")
 local session = require("lib.session")
 local submission = require("lib.submission")
 
 local recurrence = {}
 
-local LONGEST = 3155760000000
+-- What every child takes over as it is.
+recurrence.OF_CHILDREN = { "priority", "retries", "tags", "codec", "expires_in", "soft_limit",
+  "hard_limit", "retry", "user", "throttles", "costs" }
 
-local function check_tags(what, value)
-  check.names(what, value, 0, limits.call)
-end
+-- Ms after which another client is asked for ticks.
+recurrence.PATIENCE = 10000
 
-local validators = {
-  priority = check.finite,
-  retries = function(what, value)
-    check.count(what, value, 0, 2147483647)
-  end,
-  tags = check_tags,
-  backlog = function(what, value)
-    check.count(what, value, 0, 2147483647)
-  end,
-  codec = check.name,
-  interval = function(what, value)
-    check.count(what, value, 1, LONGEST)
-  end,
-  klass = check.line,
-  queue = check.name,
-  add_tags = check_tags,
-  remove_tags = check_tags,
-  paused = check.boolean,
-}
-
--- What may be said of a new recurring job, and what may be changed of one.
-recurrence.OPTIONS = { priority = true, retries = true, tags = true, backlog = true, codec = true }
-recurrence.CHANGES = {}
-for name in pairs(validators) do
-  recurrence.CHANGES[name] = true
-end
-
-function recurrence.check_options(given)
-  for name, value in pairs(given) do
-    validators[name](name, value)
-  end
-end
+local DAY = 86400000
 
 -- The jid leaves room for the number of a child.
 function recurrence.check_jid(jid)
@@ -76,66 +47,91 @@ function recurrence.save(self)
   redis.call("SET", keys.recurring(self.jid), job_lib.pack(self))
 end
 
--- Sets the next slot; a paused one keeps it in its record and is never due.
-function recurrence.set_slot(s, self, slot)
+-- Takes it out of every index and deletes it.
+function recurrence.remove(self)
   local record = self.record
-  if record.paused then
-    record.slot = slot
-    redis.call("ZADD", keys.slots(record.queue), "+inf", self.jid)
+  redis.call("ZREM", keys.slots(record.queue), self.jid)
+  redis.call("ZREM", keys.refills(), self.jid)
+  if record.group then
+    redis.call("SREM", keys.declared(record.group), self.jid)
+  end
+  redis.call("DEL", keys.recurring(self.jid))
+end
+
+-- Has a client asked for ticks at that time.
+function recurrence.ask_at(jid, at)
+  redis.call("ZADD", keys.refills(), at, jid)
+  queue_lib.due("refill", at)
+end
+
+function recurrence.is_short(record)
+  return not record.final and #record.ticks < limits.few_ticks
+end
+
+-- Notes when a client is to be asked: when there are few ticks, unless one was asked just now, and
+-- once a day, for a newer release of the zone data.
+local function ask_in_time(s, self)
+  local record = self.record
+  if not record.cron or record.paused or record.over then
+    redis.call("ZREM", keys.refills(), self.jid)
     return
   end
-  record.slot = nil
-  redis.call("ZADD", keys.slots(record.queue), slot, self.jid)
-  queue_lib.due("recurring:" .. record.queue, slot)
-  if slot - s.now < 2000 then
-    queue_lib.wake(record.queue)
+  local is_short = recurrence.is_short(record)
+  local noted = tonumber(redis.call("ZSCORE", keys.refills(), self.jid) or math.huge)
+  if noted > s.now + (is_short and recurrence.PATIENCE or DAY) then
+    recurrence.ask_at(self.jid, s.now + (is_short and 0 or DAY))
   end
 end
 
--- The next slot, also of a paused one.
+-- Sets the next slot; one that is paused, over or waiting for ticks is never due.
+local function place(self, slot)
+  local record = self.record
+  record.over = schedule.is_over(record, slot) or nil
+  record.slot = nil
+  if record.paused or record.over or not slot then
+    record.slot = record.interval and slot
+    slot = "+inf"
+  end
+  redis.call("ZADD", keys.slots(record.queue), slot, self.jid)
+  return slot
+end
+
+-- Sets the next slot and sees to it that somebody looks in time.
+function recurrence.set_slot(s, self, slot)
+  local queue = self.record.queue
+  slot = place(self, slot)
+  if slot ~= "+inf" then
+    queue_lib.due("recurring:" .. queue, slot)
+    if slot - s.now < 2000 then
+      queue_lib.wake(queue)
+    end
+  end
+  ask_in_time(s, self)
+end
+
+-- Goes on with ticks that have just arrived; where some are still missing others wait their turn.
+function recurrence.refilled(s, self)
+  redis.call("ZREM", keys.refills(), self.jid)
+  if recurrence.is_short(self.record) then
+    recurrence.ask_at(self.jid, s.now + recurrence.PATIENCE)
+  end
+  recurrence.set_slot(s, self, self.record.ticks[1])
+end
+
+-- The next slot, also of a paused one; nil when none is known.
 function recurrence.slot(self)
   local record = self.record
+  if record.cron then
+    return record.ticks[1]
+  end
   return record.slot or tonumber(redis.call("ZSCORE", keys.slots(record.queue), self.jid))
 end
 
-local function append(list, present, tags_given)
-  for _, tag in ipairs(tags_given or {}) do
-    if not present[tag] then
-      present[tag] = true
-      list[#list + 1] = tag
-    end
+-- Copies what children take over as it is.
+function recurrence.hand_down(from, to)
+  for _, name in ipairs(recurrence.OF_CHILDREN) do
+    to[name] = from[name] or nil
   end
-end
-
-local function change_tags(record, given)
-  local list, present = {}, {}
-  for _, tag in ipairs(given.remove_tags or {}) do
-    present[tag] = true
-  end
-  append(list, present, given.tags or record.tags)
-  append(list, present, given.add_tags)
-  record.tags = #list > 0 and list or nil
-end
-
--- Applies checked changes and returns the next slot.
-function recurrence.change(s, self, given, slot)
-  local record = self.record
-  if given.interval then
-    slot = math.max(slot + given.interval - record.interval, 0)
-  end
-  for _, name in ipairs({ "priority", "retries", "klass", "queue", "backlog", "interval" }) do
-    if given[name] ~= nil then
-      record[name] = given[name]
-    end
-  end
-  change_tags(record, given)
-  if given.paused == false and record.paused and slot <= s.now then
-    slot = slot + (math.floor((s.now - slot) / record.interval) + 1) * record.interval
-  end
-  if given.paused ~= nil then
-    record.paused = given.paused or nil
-  end
-  return slot
 end
 
 local function next_child(s, self)
@@ -151,44 +147,41 @@ end
 -- Puts one child as of `slot`; returns its jid. The caller saves the recurring job.
 function recurrence.spawn(s, self, slot)
   local record = self.record
-  local jid = next_child(s, self)
-  submission.apply(s, submission.decide(s, {
-    jid = jid,
+  local spec = {
+    jid = next_child(s, self),
     klass = record.klass,
     queue = record.queue,
     data = self.data,
-    priority = record.priority,
-    retries = record.retries,
-    tags = record.tags,
-    codec = record.codec,
     spawned_from = self.jid,
-  }), slot)
-  return jid
+  }
+  recurrence.hand_down(record, spec)
+  submission.apply(s, submission.decide(s, spec), slot)
+  return spec.jid
 end
 
--- The first slot to make: earlier ones beyond the backlog are given up.
-local function first_slot(s, record, slot)
-  local backlog = record.backlog or 0
-  local missed = math.floor((s.now - slot) / record.interval)
-  if backlog > 0 and missed > backlog then
-    return slot + (missed - backlog) * record.interval
+-- Says once that nobody has sent the next ticks in time.
+local function note_drought(s, self)
+  local record = self.record
+  if record.cron and #record.ticks == 0 and not record.over and not record.dry then
+    record.dry = true
+    session.publish(s, "log", '{"event":"schedule_dry","jid":"' .. self.jid .. '"}')
   end
-  return slot
 end
 
--- Makes at most `budget` children of one recurring job; returns how many.
+-- Makes at most `budget` children of one recurring job; returns how much of it that took.
 local function make_children(s, self, slot, budget)
   local record = self.record
-  local made = 0
-  slot = first_slot(s, record, slot)
-  while slot <= s.now and made < budget do
-    recurrence.spawn(s, self, slot)
-    slot = slot + record.interval
-    made = made + 1
+  local passed, number = schedule.due(s, record, slot, budget)
+  for i = passed, passed + number - 1 do
+    recurrence.spawn(s, self, schedule.at(record, slot, i))
   end
-  redis.call("ZADD", keys.slots(record.queue), slot, self.jid)
+  place(self, schedule.advance(s, record, slot, passed, number))
+  note_drought(s, self)
+  if record.cron then
+    ask_in_time(s, self)
+  end
   recurrence.save(self)
-  return made
+  return math.max(number, 1)
 end
 
 -- Makes what is due in a queue; returns the budget that is left.

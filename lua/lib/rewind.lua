@@ -18,7 +18,7 @@ end
 function rewind.begin(s)
   remember(0, 0, 0)
   redis.call("ZADD", keys.due(), s.now, "rewind", s.now, "sweep")
-  redis.call("ZADD", keys.due(), "XX", s.now, "releases")
+  redis.call("ZADD", keys.due(), "XX", s.now, "releases", s.now, "refill")
   session.publish(s, "log", '{"event":"clock_set_back","to":' .. string.format("%.0f", s.now)
     .. "}")
 end

@@ -48,10 +48,25 @@ function view.full(s, job)
   return shown
 end
 
--- A recurring job; its next slot is a score in its queue, or in its record while it is paused.
+-- The next slot: a score in its queue, or in its record while it is paused, or its next tick.
+local function slot_of(job)
+  local record = job.record
+  if record.over then
+    return nil
+  elseif record.cron then
+    return record.ticks[1]
+  end
+  return record.slot or tonumber(redis.call("ZSCORE", keys.slots(record.queue), job.jid) or 0)
+end
+
+-- A recurring job; of its ticks only the next ones. No next: it is over, or waits for ticks.
 function view.recurring(job)
-  local slot = job.record.slot or redis.call("ZSCORE", keys.slots(job.record.queue), job.jid)
-  return { jid = job.jid, recurring = job_lib.pack(job), next = tonumber(slot or 0) }
+  local record, slot = job.record, slot_of(job)
+  if record.cron then
+    record.ahead = #record.ticks
+    record.ticks = { unpack(record.ticks, 1, math.min(limits.ticks_shown, record.ahead)) }
+  end
+  return { jid = job.jid, recurring = job_lib.pack(job), next = slot }
 end
 
 local function find_recurring(jid)

@@ -7,12 +7,13 @@ from typing import Any, Self, TypeVar, Unpack, overload
 
 import redis.asyncio as redis_py
 
-from qless_py import client_calls, queue_calls, reservers, session, store
+from qless_py import client_calls, queue_calls, refill, reservers, session, store
 from qless_py.aio.batch import AsyncBatch, AsyncBatches
 from qless_py.aio.events import AsyncEvents
 from qless_py.aio.job import AsyncJob
 from qless_py.aio.lists import AsyncConfig, AsyncJobs, AsyncStats, AsyncWorkers
 from qless_py.aio.queue import AsyncQueues
+from qless_py.aio.recurring import AsyncRecurringJobs
 from qless_py.batch import Callbacks
 from qless_py.codec import Codec
 from qless_py.pipeline import Pending, PipelineCalls, settle
@@ -53,6 +54,7 @@ class Client:
         self._runner = AsyncRunner(self._redis, namespace, clock)
         self.queues = AsyncQueues(self)
         self.jobs = AsyncJobs(self)
+        self.recurring = AsyncRecurringJobs(self)
         self.workers = AsyncWorkers(self)
         self.config = AsyncConfig(self)
         self.stats = AsyncStats(self)
@@ -106,7 +108,7 @@ class Client:
     ) -> AsyncJob | list[AsyncJob] | None:
         """Take one job, or `None`, from any of several queues; with a count, up to that many."""
         call = queue_calls.pop_any(self._settings, queues, count, worker, self._job)
-        return queue_calls.one_or_all(await self.run(call), count)
+        return queue_calls.one_or_all(await refill.apop(self, call), count)
 
     def pipeline(self) -> "AsyncPipeline":
         """Collect transitions and send them in one round trip: `async with client.pipeline()`."""

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Iterable
 from datetime import date, datetime
 from typing import Any, Unpack, overload
 
-from qless_py import config, protocol, puts, queue_calls, recurring
+from qless_py import config, protocol, puts, queue_calls, recur_calls, refill
 from qless_py import options as checks
 from qless_py import stats as statistics
 from qless_py.aio.job import AsyncJob
@@ -41,7 +41,7 @@ class AsyncQueue:
     ) -> AsyncJob | list[AsyncJob] | None:
         """Take one job, or `None`; with a count take a list of up to that many, at most 100."""
         call = queue_calls.pop(self._session.settings, self.name, count, worker, self._job)
-        return queue_calls.one_or_all(await self._session.run(call), count)
+        return queue_calls.one_or_all(await refill.apop(self._session, call), count)
 
     @overload
     async def peek(self, count: None = None, *, offset: int = 0) -> AsyncJob | None: ...
@@ -59,13 +59,13 @@ class AsyncQueue:
         self,
         klass: Any,
         data: Any,
-        interval: Seconds,
+        interval: Seconds | None = None,
         offset: Seconds = 0,
         **options: Unpack[RecurOptions],
     ) -> Awaitable[str]:
-        """Put a job every `interval` seconds, first after `offset`; give the recurring jid."""
-        call = recurring.recur_call(
-            self._session.settings, self.name, klass, data, interval, offset, dict(options)
+        """Put a job every `interval` seconds, first after `offset`, or by `cron` and `zone`."""
+        call = recur_calls.recur_call(
+            self._session.settings, self.name, klass, data, interval, offset, options
         )
         return self._session.run(call)
 

@@ -1,13 +1,15 @@
 """A recurring job for asyncio; what is an attribute to set in `qless_py` is `update` here."""
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
 from typing import Any, Self, Unpack
 
 from qless_py import options as checks
-from qless_py import protocol
+from qless_py import protocol, recur_calls
 from qless_py.options import RecurUpdate
 from qless_py.protocol import RecurringRecord, reads
-from qless_py.recurring import RecurringAttributes, found, update_call
+from qless_py.recur_attributes import RecurringAttributes
+from qless_py.recur_calls import RecurSpec, Synced
+from qless_py.recurring import found
 from qless_py.session import AsyncSession
 
 
@@ -20,7 +22,7 @@ class AsyncRecurringJob(RecurringAttributes):
 
     async def update(self, **changes: Unpack[RecurUpdate]) -> Self:
         """Change attributes, all or none of them."""
-        await self._session.run(update_call(self, self._settings, dict(changes)))
+        await self._session.run(recur_calls.update_call(self, self._settings, dict(changes)))
         return await self.refresh()
 
     async def tag(self, *tags: str) -> list[str]:
@@ -36,7 +38,7 @@ class AsyncRecurringJob(RecurringAttributes):
         await self._change({"paused": True})
 
     async def resume(self) -> None:
-        """Make children again."""
+        """Make children again, from the first slot that is still to come."""
         await self._change({"paused": False})
 
     def run(self) -> Awaitable[str]:
@@ -55,3 +57,29 @@ class AsyncRecurringJob(RecurringAttributes):
     async def _change(self, options: dict[str, Any]) -> Self:
         await self._session.run(protocol.recurring.update(self.jid, options))
         return await self.refresh()
+
+
+class AsyncRecurringJobs:
+    """`client.recurring`; see `qless_py.recurring.RecurringJobs`."""
+
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+
+    async def get(self, jid: str) -> AsyncRecurringJob | None:
+        """Read a recurring job; `None` if there is none."""
+        record = await self._session.run(reads.job(checks.name("jid", jid)))
+        if not isinstance(record, RecurringRecord):
+            return None
+        return AsyncRecurringJob(self._session, record)
+
+    async def sync(self, declared: Mapping[str, RecurSpec], *, group: str) -> Synced:
+        """Bring the recurring jobs of a group in line with what a deployment declares."""
+        calls, prune = recur_calls.sync_calls(self._session.settings, declared, group)
+        answers = await self._session.run_many(calls) if calls else []
+        jids = [recur_calls.taken(one) for one in answers]
+        removed: list[str] = []
+        more = True
+        while more:
+            reply = await self._session.run(prune)
+            removed, more = removed + reply.removed, reply.more
+        return Synced(jids, removed)

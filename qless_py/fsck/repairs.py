@@ -54,6 +54,8 @@ def _of_place(finding: Finding, pattern: str, _: str) -> Call[None]:
 def _of_stray(finding: Finding, pattern: str, name: str) -> Call[None]:
     if pattern == "queue:*:recurring":
         return call_of("slot", name, finding.member)
+    if pattern == "declared:*":
+        return call_of("declared", name, finding.member)
     return call_of("stray", raw_bytes(name), finding.member, _INDEXES[pattern])
 
 
@@ -98,6 +100,7 @@ _REPAIRS: Final[Mapping[str, Repair]] = MappingProxyType(
         "group": _of_member("group"),
         "due": _of_member("due"),
         "unique": _of_member("unique"),
+        "refill": lambda finding, _, __: call_of("recurring", finding.jid or ""),
         "user": _of_name("user"),
         "parking": _of_name("parking"),
         "opened": _of_name("opened"),

@@ -7,16 +7,21 @@ from typing import Any
 from qless_py.protocol import records
 from qless_py.protocol.call import Call, done, given, integer, pack, unpack, unpack_raw
 from qless_py.protocol.records import JobRecord
+from qless_py.protocol.recurring import Question, question
 
 
 @dataclass(frozen=True, slots=True)
 class PopReply:
-    """Jobs handed out, ms until more becomes due, whether to ask again at once, keys to wait on."""
+    """Jobs handed out, ms until more becomes due, whether to ask again at once, keys to wait on.
+
+    `questions` are cron jobs whose next ticks somebody has to work out, nearly always none.
+    """
 
     jobs: list[JobRecord]
     next_in: int | None
     more: bool
     wake: list[str]
+    questions: Sequence[Question] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +55,7 @@ def _pop_reply(reply: bytes | None) -> PopReply:
         None if soon is None else int(soon),
         bool(value.get(b"more")),
         [key.decode() for key in value.get(b"wake") or ()],
+        [question(one) for one in value.get(b"refill") or ()],
     )
 
 

@@ -36,12 +36,12 @@ class JobRecord:
 
 @dataclass(slots=True)
 class RecurringRecord:
-    """A recurring job as stored; `next_at` is the slot of its next child."""
+    """A recurring job as stored; `next_at` is the slot of its next child, if one is known."""
 
     jid: str
     fields: dict[str, Any]
     data: bytes
-    next_at: int = 0
+    next_at: int | None = None
 
 
 Record = JobRecord | RecurringRecord
@@ -66,7 +66,9 @@ def job(view: Mapping[bytes, Any], jid: str | None = None) -> JobRecord:
 def recurring(view: Mapping[bytes, Any], jid: str | None = None) -> RecurringRecord:
     """Read a view of a recurring job out of a raw reply."""
     fields, data = _stored(view[b"recurring"])
-    return RecurringRecord(jid or _jid(view, fields), fields, data, int(view.get(b"next", 0)))
+    slot = view.get(b"next")
+    next_at = None if slot is None else int(slot)
+    return RecurringRecord(jid or _jid(view, fields), fields, data, next_at)
 
 
 def either(view: Mapping[bytes, Any] | None, jid: str | None = None) -> Record | None:

@@ -168,6 +168,31 @@ DAMAGE: dict[str, tuple[str, Damage]] = {
         "misplaced",
         lambda redis: redis.delete(key("queue:work:recurring")),
     ),
+    "cron job without a slot": (
+        "misplaced",
+        lambda redis: redis.zrem(key("queue:work:recurring"), "cron"),
+    ),
+    "cron job with another slot": (
+        "misplaced",
+        lambda redis: redis.zadd(key("queue:work:recurring"), {"cron": 5}),
+    ),
+    "cron job for whose ticks nobody is asked": (
+        "refill",
+        lambda redis: redis.delete(key("refills")),
+    ),
+    "nobody asks for ticks": ("due", lambda redis: redis.zrem(key("due"), "refill")),
+    "ticks asked for of nobody": (
+        "refill",
+        lambda redis: redis.zadd(key("refills"), {"nobody": 5}),
+    ),
+    "recurring job that its group does not know": (
+        "refill",
+        lambda redis: redis.delete(key("declared:deployed")),
+    ),
+    "declared job that is gone": (
+        "stray",
+        lambda redis: redis.sadd(key("declared:deployed"), "nobody"),
+    ),
     "slot of no recurring job": ("stray", lambda redis: redis.delete(key("recurring:tick"))),
     "worker that nobody has seen": ("worker", lambda redis: redis.delete(key("workers"))),
     "queue that nobody knows": ("unknown-queue", lambda redis: redis.delete(key("queues"))),

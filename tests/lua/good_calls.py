@@ -11,6 +11,7 @@ from tests.scripts import Scripts
 def good_calls(call: Scripts) -> dict[str, list[Any]]:
     """Give the arguments of each transition, request aside; each changes something."""
     held = ["runs", lease_of(call, "runs")]
+    now = round(call.clock() * 1000)
     spec = {"jid": "new", "klass": "K"}
     unique = {"key": "n", "scope": "queued"}
     callback = {"queue": "work", "jid": "cb", "klass": "K", "data": 1}
@@ -48,6 +49,8 @@ def good_calls(call: Scripts) -> dict[str, list[Any]]:
         "recur": ["work", "often", "K", "{}", "60000", "0", {"backlog": 1}],
         "recur_update": ["tick", "[]", {"interval": 5000}],
         "recur_run": ["tick"],
+        "recur_refill": ["cron", _generation(call), str(now + 60_000), [now + 90_000], {}],
+        "recur_sync": ["deployed", ["tick"]],
         "recur_cancel": ["tick"],
         "config_set": ["heartbeat", "30"],
         "config_unset": ["heartbeat"],
@@ -63,6 +66,10 @@ def good_calls(call: Scripts) -> dict[str, list[Any]]:
         "batch_close": ["batch", ""],
         "repair": ["job", "plain", "", ""],
     }  # fmt: skip
+
+
+def _generation(call: Scripts) -> str:
+    return str(call("read/job", "cron")["generation"])
 
 
 def good_queries() -> dict[str, list[Any]]:

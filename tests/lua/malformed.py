@@ -45,6 +45,10 @@ WRONG: Final[Mapping[str, tuple[Any, ...]]] = MappingProxyType(
         "entries": (*LISTS, [], ["!work"], ["wo*", "wo*"], ["!"], ["wo*", "a b"], ["/*"], ["-*"],
                     ["*" * 129], [f"{number}*" for number in range(21)], ["wo*", 5], {"wo*": 1}),
         "many": LISTS,
+        "jids": (*(one for one in LISTS if not isinstance(one, list)), [1], ["a b"], [True],
+                 [f"a{i}" for i in range(1001)]),
+        "ticks": (*(one for one in LISTS if one != [1]), [5, 5], [6, 5], [-1], [2.0**60],
+                  list(range(5, 206))),
         "map": MAPS,
         "now": ("x", "nan", "inf", "-1", "1.5", "1e3", "0x10", " 5", "", "9" * 18),
         "request": ("x", "a:b:c", "a:1", "a:1:1:1", ":1:1", "a:-1:0", "a:1.5:0", "a b:1:0",
@@ -134,6 +138,39 @@ def recur_options() -> list[dict[str, Any]]:
         *_of_runs(),
         *_each("tags", "x", 5, [1], ["a b"], ["a", "a"], _hundred_and_one()),
         *_each("codec", *NAMES, 5),
+        *_each("misfire", "", "two", 5),
+        *_each("limit", *PACKED_INTEGERS, 0, -1),
+        *_each("start", *PACKED_INTEGERS, -1),
+        *_each("end", *PACKED_INTEGERS, -1),
+        *_each("zone", "UTC"),
+        *_each("ticks", [5]),
+        {"cron": "* * * * *", "zone": "UTC", "ticks": [5]},
+        *(_cron(zone=zone) for zone in ("", "a b", "../x", "x" * 65, 5)),
+        *(_cron(cron=cron) for cron in (*LINES, 5)),
+        *(_cron(zone_version=version) for version in ("2025-b", "x" * 33, 5)),
+        *(_cron(after=instant) for instant in (*PACKED_INTEGERS, -1, 5)),
+        *(_cron(ticks=ticks) for ticks in TICKS),
+        *(_cron(final=final) for final in (1, "true")),
+    ]
+
+
+TICKS: Final = (5, "x", {"a": 5}, [5, 5], [6, 5], ["5"], [NAN], [1.5], [-1], [2.0**60],
+                list(range(5, 206)))  # fmt: skip
+
+
+def _cron(**options: Any) -> dict[str, Any]:
+    return {"cron": "* * * * *", "zone": "UTC", "after": 1, "ticks": [5], **options}
+
+
+def recur_new_options() -> list[dict[str, Any]]:
+    """List option maps that no new recurring job may have."""
+    return [
+        *recur_options(),
+        _cron(),  # An interval is given as well.
+        *_each("group", *NAMES, 5),
+        *_each("upsert", 1, "true"),
+        {"start": 5, "end": 4},
+        {"end": 5},
     ]
 
 
@@ -252,7 +289,10 @@ def templates(lease: str) -> list[tuple[str, list[tuple[Any, str]], tuple[Any, .
           {"by": "b" * 256})),
         ("unpause", [(["work"], "names")], ()),
         ("recur", [("work", "name"), ("often", "name"), ("K", "line"), ("{}", "data"),
-                   ("60000", "positive"), ("0", "whole"), map_], tuple(recur_options())),
+                   ("60000", "positive"), ("0", "whole"), map_], tuple(recur_new_options())),
+        ("recur_refill", [("cron", "name"), ("5", "whole"), ("5", "whole"), ([6], "ticks"), map_],
+         ({"final": 1}, {"zone_version": "a b"}, {"zone_version": 5})),
+        ("recur_sync", [("deployed", "name"), (["tick"], "jids")], ()),
         ("recur_update", [("tick", "job"), ("", "data"), map_], tuple(update_options())),
         ("recur_run", [("tick", "job")], ()),
         ("recur_cancel", [("tick", "name")], ()),

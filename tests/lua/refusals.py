@@ -141,6 +141,8 @@ def of_the_rest() -> Refusals:
             "NOJOB": ["plain", "", {}],
         },
         "recur_run": {"BADARG": ["a b"], "NOJOB": ["plain"]},
+        "recur_refill": {"BADARG": ["cron", "1", "1", [2, 2], {}]},
+        "recur_sync": {"BADARG": ["a b", []]},
         "recur_cancel": {"BADARG": ["a b"]},
         "batch_open": {
             "BADARG": ["b", {"on_success": 5}],

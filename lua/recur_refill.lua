@@ -1,0 +1,40 @@
+-- recur_refill(now, request, jid, generation, after, ticks, options) -> whether they were taken
+-- Gives a cron job the ticks that follow `after` without a gap; later ones that it has go. Taken
+-- only if nobody has changed its ticks since it was in the `refill` of a pop. Options: final (there
+-- are none after these), zone_version.
+-- Errors: BADARG
+-- Events: none
+-- Flags: allow-oom
+
+local check = require("lib.check")
+local limits = require("lib.limits")
+local recur_options = require("lib.recur_options")
+local recurrence = require("lib.recurrence")
+local schedule = require("lib.schedule")
+local session = require("lib.session")
+
+local now, request, jid, generation, after, ticks, options = unpack(ARGV)
+check.name("jid", jid)
+local expected = check.integer("generation", generation, 0, 2 ^ 53 - 1)
+local from = check.integer("after", after, 0, 281474976710655)
+local new = check.packed_list("ticks", ticks, 0, limits.ticks)
+recur_options.check_ticks("ticks", new)
+local given = check.options("options", options, { final = true, zone_version = true })
+check.boolean("final", given.final or false)
+recur_options.check_version("zone_version", given.zone_version or "")
+
+local s, again = session.open(now, request)
+if again then
+  return again
+end
+local self = recurrence.find(jid)
+if not self or self.record.generation ~= expected
+  or not schedule.refill(self.record, from, new, given) then
+  return session.close(s, false)
+end
+
+self.record.generation = session.next(s)
+recurrence.refilled(s, self)
+recurrence.save(self)
+
+return session.close(s, true)
