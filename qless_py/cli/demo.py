@@ -8,8 +8,11 @@ from pathlib import Path
 import click
 from rich.console import Console
 
+from qless_py.cli.frame import command, pass_state
+from qless_py.cli.state import State
 
-@click.command()
+
+@command("demo", examples=("qless-py demo", "qless-py demo src --store /tmp/demo"))
 @click.argument(
     "folder",
     required=False,
@@ -20,7 +23,8 @@ from rich.console import Console
     type=click.Path(file_okay=False, path_type=Path),
     help="Keep the embedded store in this folder, not in a new temporary one.",
 )
-def demo(folder: Path | None, store: Path | None) -> int:
+@pass_state
+def demo(state: State, folder: Path | None, store: Path | None) -> int:
     """Index the Python source files in FOLDER by jobs, killing workers on the way.
 
     Without FOLDER it is the standard library of the running Python. At the end the totals are
@@ -29,5 +33,9 @@ def demo(folder: Path | None, store: Path | None) -> int:
     from qless_py.demo.run import Demo, standard_library  # noqa: PLC0415 - only when asked for
 
     place = store or Path(tempfile.mkdtemp(prefix="qless-py-demo-"))
-    made = Demo((folder or standard_library()).resolve(), place, Console())
-    return 0 if made.run() else 1
+    # A program reads the standard output, a person sees the rest.
+    console = Console(stderr=state.is_json)
+    made = Demo((folder or standard_library()).resolve(), place, console)
+    agrees = made.run()
+    state.out.answer({"agrees": agrees, "store": str(place)})
+    return 0 if agrees else 1

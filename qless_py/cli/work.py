@@ -9,11 +9,12 @@ import sys
 
 import click
 
-from qless_py.cli.options import checked_name, describe_store, store
-from qless_py.worker import Worker, WorkerOptions
+from qless_py.cli.frame import command, pass_state
+from qless_py.cli.options import checked_name, describe_store
+from qless_py.cli.state import State
 
 
-@click.command()
+@command("work", examples=("qless-py work --queue mail --import app",))
 @click.option(
     "-q",
     "--queue",
@@ -47,15 +48,14 @@ from qless_py.worker import Worker, WorkerOptions
 )
 @click.option("--burst", is_flag=True, help="Leave when nothing is left to take.")
 @click.option("--quiet", is_flag=True, help="Say warnings only.")
-@store
+@pass_state
 def work(  # noqa: PLR0913 - one for each option
+    state: State,
     queues: tuple[str, ...],
     children: int,
     imports: tuple[str, ...],
     *,
     grace: float,
-    url: str | None,
-    namespace: str,
     burst: bool,
     quiet: bool,
 ) -> int:
@@ -67,19 +67,21 @@ def work(  # noqa: PLR0913 - one for each option
     # Jobs name modules of the project in whose folder the worker is started.
     sys.path.insert(0, os.getcwd())  # noqa: PTH109 - the import system takes texts
     _check(imports)
+    from qless_py.worker import Worker, WorkerOptions  # noqa: PLC0415 - help needs no worker
+
     logging.basicConfig(
         level=logging.WARNING if quiet else logging.INFO,
         format="%(asctime)s %(process)d %(levelname)s %(message)s",
     )
     if not quiet:
-        click.echo(describe_store(url), err=True)
+        click.echo(describe_store(state.url), err=True)
     return Worker(
         WorkerOptions(
             queues=queues,
             imports=imports,
             children=children,
-            url=url,
-            namespace=namespace,
+            url=state.url,
+            namespace=state.namespace,
             grace=grace,
             burst=burst,
         )

@@ -12,6 +12,7 @@ from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from redis.connection import parse_url
 
+from qless_py import configuration
 from qless_py.errors import StoreError
 
 Kind = Literal["embedded", "tcp", "unix", "sentinel", "cluster"]
@@ -76,10 +77,15 @@ def resolve(
     configured: str | None = None,
     environ: Mapping[str, str] = os.environ,
 ) -> str:
-    """Choose the URL: the argument, QLESS_PY_URL, REDIS_URL, the configured one, or embedded."""
+    """Choose the URL: the argument, QLESS_PY_URL, REDIS_URL, the configured one, or embedded.
+
+    What is configured is what the file with settings says, unless it is given.
+    """
     for candidate in (url, *(environ.get(name) for name in VARIABLES), configured):
         if candidate:
             return candidate
+    if configured is None and (from_file := configuration.load(environ=environ).url):
+        return from_file
     return _embedded_url(str(default_folder(environ)))
 
 

@@ -1,0 +1,184 @@
+"""Do the same to many jobs: count, ask, then a hundred at a time, each job by itself."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeVar
+
+import click
+
+from qless_py import verbs
+from qless_py.cli import select
+from qless_py.cli.frame import FAILED, NotFoundError
+from qless_py.cli.options import JID, confirm, yes
+from qless_py.cli.select import READ, Filters
+from qless_py.cli.state import State
+from qless_py.errors import DependencyError, JobNotFoundError, QlessError
+from qless_py.job import Job
+from qless_py.protocol import Call
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+_SHOWN: Final = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """What is done to each job, and its name in the two forms that messages need."""
+
+    name: str
+    done: str
+    call: Callable[[Job], Call[Any]]
+    refuse: Callable[[Job], str | None] = lambda _: None
+
+
+CANCEL: Final = Action("cancel", "canceled", verbs.cancel)
+
+
+@dataclass(frozen=True, slots=True)
+class How:
+    """How a work on many jobs is to be done."""
+
+    agreed: bool = False
+    dry_run: bool = False
+    limit: int | None = None
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of the jobs."""
+
+    matched: int = 0
+    done: int = 0
+    missing: list[str] = field(default_factory=list)
+    refused: list[dict[str, str]] = field(default_factory=list)
+
+
+def targets(command: Command) -> Command:
+    """Add what a command on many jobs takes: jids, filters, and how to go about it."""
+    for option in (
+        click.option("--limit", type=click.IntRange(min=1), help="Only that many."),
+        click.option("--dry-run", is_flag=True, help="Only say how many there are."),
+        yes,
+        select.filtered(),
+        click.argument("jids", nargs=-1, type=JID, metavar="[JID]..."),
+    ):
+        command = option(command)
+    return command
+
+
+def split(given: dict[str, Any]) -> tuple[Filters, How]:
+    """Make filters out of what `targets` gives."""
+    rest = dict(given)
+    how = How(rest.pop("yes"), rest.pop("dry_run"), rest.pop("limit"))
+    return Filters(**rest), how
+
+
+def run(state: State, action: Action, jids: Sequence[str], filters: Filters, how: How) -> int:
+    """Act on the jobs with these jids, or on those that the filters choose; give the exit code."""
+    if jids and filters:
+        raise click.UsageError("give either jids or filters")
+    if not jids and not filters:
+        raise click.UsageError(f"say which jobs to {action.name}: jids or filters")
+    chosen = list(jids) if jids else _chosen(state, filters, how.limit)
+    outcome = Outcome(matched=len(chosen))
+    if not jids and chosen and not how.dry_run:
+        confirm(
+            f"{action.name.capitalize()} {_jobs(len(chosen))}?", agreed=how.agreed, out=state.out
+        )
+    if not how.dry_run:
+        _act_on_all(state, action, chosen, outcome)
+    _answer(state, action, outcome, how)
+    if outcome.refused:
+        return FAILED
+    if jids and outcome.missing:
+        raise NotFoundError(f"there is no job {', '.join(outcome.missing[:_SHOWN])}")
+    return 0
+
+
+def _chosen(state: State, filters: Filters, limit: int | None) -> list[str]:
+    if filters.must_read:
+        found: Iterable[str] = (one.jid for one in select.Search(state.client, filters))
+    else:
+        found = select.jids(state.client, filters)
+    return list(itertools.islice(found, limit))
+
+
+def _act_on_all(state: State, action: Action, chosen: list[str], outcome: Outcome) -> None:
+    with state.out.progress(action.name, len(chosen)) as advance:
+        left = _round(state, action, chosen, outcome, advance)
+        # What others depend on may go once these have gone: most were put later.
+        while left:
+            again = _round(state, action, list(reversed(left)), outcome, advance)
+            if len(again) == len(left):
+                outcome.refused += [{"jid": jid, "error": why} for jid, why in again.items()]
+                break
+            left = again
+
+
+def _round(
+    state: State,
+    action: Action,
+    jids: list[str],
+    outcome: Outcome,
+    advance: Callable[[int], None],
+) -> dict[str, str]:
+    """Act on each; give those to come back to, because others depend on them."""
+    held: dict[str, str] = {}
+    for start in range(0, len(jids), READ):
+        names, held_before = jids[start : start + READ], len(held)
+        jobs = {one.jid: one for one in state.client.jobs.get(*names) if isinstance(one, Job)}
+        outcome.missing += [jid for jid in names if jid not in jobs]
+        fit = []
+        for jid, one in jobs.items():
+            why = action.refuse(one)
+            if why is None:
+                fit.append(one)
+            else:
+                outcome.refused.append({"jid": jid, "error": why})
+        replies = state.client.run_many([action.call(one) for one in fit]) if fit else []
+        for one, reply in zip(fit, replies, strict=True):
+            _note(one.jid, reply, outcome, held)
+        advance(len(names) - (len(held) - held_before))
+    return held
+
+
+def _note(jid: str, reply: Any, outcome: Outcome, held: dict[str, str]) -> None:
+    if isinstance(reply, DependencyError):
+        held[jid] = str(reply)
+    elif isinstance(reply, JobNotFoundError):
+        outcome.missing.append(jid)
+    elif isinstance(reply, QlessError):
+        outcome.refused.append({"jid": jid, "error": str(reply)})
+    elif isinstance(reply, Exception):
+        raise reply
+    else:
+        outcome.done += 1
+
+
+def _answer(state: State, action: Action, outcome: Outcome, how: How) -> None:
+    def show() -> None:
+        if how.dry_run:
+            state.out.line(f"would {action.name} {_jobs(outcome.matched)}")
+            return
+        state.out.line(f"{action.done} {_jobs(outcome.done)}")
+        for one in outcome.refused[:_SHOWN]:
+            state.out.note(f"{one['jid']}: {one['error']}")
+        if len(outcome.refused) > _SHOWN:
+            state.out.note(f"and {len(outcome.refused) - _SHOWN} more were refused")
+
+    told = {
+        "action": action.name,
+        "matched": outcome.matched,
+        "done": outcome.done,
+        "missing": outcome.missing,
+        "refused": outcome.refused,
+        "dry_run": how.dry_run,
+    }
+    state.out.answer(told, show)
+
+
+def _jobs(number: int) -> str:
+    return "1 job" if number == 1 else f"{number} jobs"

@@ -1,0 +1,36 @@
+"""`qless-py completion`: make a shell complete commands, options and names."""
+
+from __future__ import annotations
+
+import click
+from click.shell_completion import get_completion_class
+
+from qless_py.cli.frame import command, pass_state
+from qless_py.cli.state import State
+
+_VARIABLE = "_QLESS_PY_COMPLETE"
+
+
+@command(
+    "completion",
+    examples=(
+        "qless-py completion bash > ~/.local/share/bash-completion/completions/qless-py",
+        "qless-py completion zsh > ~/.zfunc/_qless-py",
+        "qless-py completion fish > ~/.config/fish/completions/qless-py.fish",
+    ),
+)
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@pass_state
+def completion(state: State, shell: str) -> None:
+    """Print what makes SHELL complete commands, options, and names of queues, jobs, tags, groups.
+
+    Names come from the store, a few of each.
+    """
+    kind = get_completion_class(shell)
+    if kind is None:
+        raise click.UsageError(f"there is no completion for {shell}")
+    root = click.get_current_context().find_root().command
+    made = kind(root, {}, "qless-py", _VARIABLE)
+    # Not made.source(): for bash that starts one to ask for its version.
+    text = made.source_template % made.source_vars()
+    state.out.answer({"shell": shell, "script": text}, lambda: click.echo(text))

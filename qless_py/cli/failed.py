@@ -1,0 +1,136 @@
+"""`qless-py failed`: failure groups, and what to do about the jobs in them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from qless_py.cli import bulk, shapes
+from qless_py.cli.bulk import How
+from qless_py.cli.frame import NotFoundError, group, pass_state
+from qless_py.cli.job import retrying
+from qless_py.cli.options import GROUP, QUEUE, confirm, paged, yes
+from qless_py.cli.output import moment
+from qless_py.cli.select import Filters
+from qless_py.cli.state import State
+from qless_py.options import MOST_AT_ONCE
+from qless_py.protocol import reads
+from qless_py.queue_calls import LARGEST_PAGE
+
+
+@group("failed")
+def failed() -> None:
+    """List failure groups and their jobs, retry and cancel them."""
+
+
+@failed.command("groups", examples=("qless-py failed groups", "qless-py failed groups --json"))
+@pass_state
+def groups(state: State) -> None:
+    """List the failure groups, the last to fail first."""
+    rows: list[Any] = []
+    while True:
+        total, page = state.client.run(reads.groups(len(rows), LARGEST_PAGE))
+        rows += page
+        if not page or len(rows) >= total:
+            break
+    told = [
+        {"group": one.group, "number": one.number, "last_failed_at": one.last_failed_at / 1000}
+        for one in rows
+    ]
+
+    def show() -> None:
+        columns = ("group", "jobs", "last failed")
+        listed = [(o["group"], o["number"], moment(o["last_failed_at"])) for o in told]
+        state.out.table(columns, listed)
+
+    state.out.answer({"groups": told}, show)
+
+
+@failed.command("list", examples=("qless-py failed list app.SendMail:TimeoutError",))
+@click.argument("group", type=GROUP)
+@paged()
+@pass_state
+def list_jobs(state: State, group: str, count: int, offset: int) -> None:
+    """List the jobs of a group, the newest failure first."""
+    found = state.client.jobs.failed(group, offset, count)
+    told = [shapes.job(one) for one in found["jobs"]]
+
+    def show() -> None:
+        rows = [
+            (
+                one["jid"],
+                one["queue"],
+                one["klass"],
+                moment(one["failed_at"]),
+                (one["failure"] or {}).get("worker"),
+                _last_line((one["failure"] or {}).get("message")),
+            )
+            for one in told
+        ]
+        state.out.table(("jid", "queue", "klass", "failed", "worker", "message"), rows)
+
+    state.out.answer({"total": found["total"], "offset": offset, "jobs": told}, show)
+    if not found["total"]:
+        raise NotFoundError(f"nothing has failed in group {group}")
+
+
+def _last_line(message: Any) -> str:
+    lines = str(message or "").strip().splitlines()
+    return lines[-1][:100] if lines else ""
+
+
+@failed.command(
+    "retry",
+    examples=(
+        "qless-py failed retry app.SendMail:TimeoutError --yes",
+        "qless-py failed retry app.SendMail:TimeoutError --to slow --limit 10 --yes",
+    ),
+)
+@click.argument("group", type=GROUP)
+@click.option("--to", type=QUEUE, help="Put all of them into this queue, else each into its own.")
+@click.option("--limit", type=click.IntRange(min=1), help="Only that many, the oldest first.")
+@click.option("--dry-run", is_flag=True, help="Only say how many there are.")
+@yes
+@pass_state
+def retry(  # noqa: PLR0913 - one for each option
+    state: State, group: str, to: str | None, limit: int | None, *, yes: bool, dry_run: bool
+) -> int:
+    """Put the jobs of a group again, with all their retries.
+
+    `qless-py job retry` takes jids and more filters.
+    """
+    if to is None:
+        return bulk.run(
+            state, retrying(None, None), (), Filters(group=group), How(yes, dry_run, limit)
+        )
+    total = state.client.run(reads.failed(group, 0, 0)).total
+    wanted = total if limit is None else min(total, limit)
+    if dry_run:
+        told = {"action": "retry", "matched": wanted, "done": 0, "dry_run": True}
+        state.out.answer(told, lambda: state.out.line(f"would retry {wanted} jobs"))
+        return 0
+    if wanted:
+        confirm(f"Retry {wanted} jobs?", agreed=yes, out=state.out)
+    done = 0
+    with state.out.progress("retry", wanted) as advance:
+        while done < wanted:
+            step = state.client.unfail(group, to, min(MOST_AT_ONCE, wanted - done))
+            done += step
+            advance(step)
+            if not step:
+                break
+    told = {"action": "retry", "matched": wanted, "done": done, "dry_run": False}
+    state.out.answer(told, lambda: state.out.line(f"put again {done} jobs"))
+    return 0
+
+
+@failed.command("cancel", examples=("qless-py failed cancel app.SendMail:TimeoutError --yes",))
+@click.argument("group", type=GROUP)
+@click.option("--limit", type=click.IntRange(min=1), help="Only that many.")
+@click.option("--dry-run", is_flag=True, help="Only say how many there are.")
+@yes
+@pass_state
+def cancel(state: State, group: str, limit: int | None, *, yes: bool, dry_run: bool) -> int:
+    """Delete the jobs of a group."""
+    return bulk.run(state, bulk.CANCEL, (), Filters(group=group), How(yes, dry_run, limit))

@@ -1,0 +1,298 @@
+"""What all commands have in common: options, the file with settings, help with examples, errors."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, TypeVar
+
+import click
+
+from qless_py import configuration
+from qless_py.cli.state import State
+from qless_py.errors import BatchNotFoundError, JobNotFoundError, QlessError
+
+R = TypeVar("R")
+
+FAILED: Final = 1
+MISUSED: Final = 2
+NOT_FOUND: Final = 3
+INTERRUPTED: Final = 130
+HELP: Final = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+class NotFoundError(click.ClickException):
+    """What was asked for is not there."""
+
+    exit_code = NOT_FOUND
+
+
+def _take(context: click.Context, parameter: click.Parameter, value: Any) -> Any:
+    return context.ensure_object(State).take(context, parameter, value)
+
+
+def _namespace(context: click.Context, parameter: click.Parameter, value: Any) -> Any:
+    from qless_py.cli.options import checked_name  # noqa: PLC0415 - it imports the client
+
+    return _take(context, parameter, checked_name(context, parameter, value))
+
+
+def common() -> list[click.Parameter]:
+    """Make the options that every command has."""
+    return [
+        click.Option(
+            ["--url"],
+            envvar=["QLESS_PY_URL", "REDIS_URL"],
+            callback=_take,
+            expose_value=False,
+            help="The store: redis://host:6379/0, unix://…, embedded:///folder. Without it, "
+            "QLESS_PY_URL, REDIS_URL or the file, else a store of this user's own.",
+        ),
+        click.Option(
+            ["--namespace"],
+            envvar="QLESS_PY_NAMESPACE",
+            callback=_namespace,
+            expose_value=False,
+            help="Of all keys, by default ql.",
+        ),
+        click.Option(
+            ["--config"],
+            metavar="PATH",
+            expose_value=False,
+            help="A file with settings, else the nearest qless-py.toml or pyproject.toml.",
+        ),
+        click.Option(
+            ["--environment"],
+            metavar="ENV",
+            expose_value=False,
+            help="Use [environments.ENV] of the file; else QLESS_PY_ENV.",
+        ),
+        click.Option(
+            ["--json", "as_json"],
+            is_flag=True,
+            callback=_take,
+            expose_value=False,
+            help="Answer in JSON.",
+        ),
+    ]
+
+
+class Configured(click.Command):
+    """A command with the common options, whose other options may be set in the file."""
+
+    def __init__(
+        self, *args: Any, examples: Sequence[str] = (), reads_file: bool = True, **more: Any
+    ) -> None:
+        more["context_settings"] = {**HELP, **(more.get("context_settings") or {})}
+        super().__init__(*args, **more)
+        self.examples = tuple(examples)
+        self._reads_file = reads_file
+        self._common = common()
+        self.params += self._common
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the file first: it gives the defaults of the options."""
+        if not ctx.resilient_parsing and not {"-h", "--help"} & set(args):
+            opts, _, _ = self.make_parser(ctx).parse_args(args=list(args))
+            state = ctx.ensure_object(State)
+            state.choose_file(opts.get("config"), opts.get("environment"))
+            if self._reads_file:
+                ctx.default_map = {**(ctx.default_map or {}), **self.defaults(ctx, state)}
+        return super().parse_args(ctx, args)
+
+    def defaults(self, ctx: click.Context, state: State) -> dict[str, Any]:
+        """Give what the file says of the options of this command."""
+        told = state.configuration
+        names = list(told.sections)
+        for name in names:
+            if name not in _root(ctx).list_commands(ctx):
+                known = (*configuration.TOP, *_root(ctx).list_commands(ctx))
+                raise click.UsageError(f"{told.path}: {configuration.unknown('key', name, known)}")
+        section: Any = told.sections
+        for part in _path(ctx):
+            section = section.get(part, {}) if isinstance(section, Mapping) else {}
+        found = self.from_section(section, f"{told.path}: [{'.'.join(_path(ctx))}]")
+        return {"url": told.url, "namespace": told.namespace} | found
+
+    def from_section(self, section: Any, where: str) -> dict[str, Any]:
+        """Turn a table of the file into defaults of the options."""
+        if not isinstance(section, Mapping):
+            raise click.UsageError(f"{where} is not a table")
+        keys = self.keys()
+        found: dict[str, Any] = {}
+        for key, value in section.items():
+            option = keys.get(key.replace("_", "-"))
+            if option is None:
+                raise click.UsageError(f"{where}: {configuration.unknown('key', key, keys)}")
+            if isinstance(value, Mapping):
+                raise click.UsageError(f"{where}: {key} is a table")
+            is_alone = option.multiple and not isinstance(value, list)
+            found[str(option.name)] = [value] if is_alone else value
+        return found
+
+    def keys(self) -> dict[str, click.Option]:
+        """Give the options that the file may set, by the names it may use."""
+        own = [one for one in self.params if one not in self._common]
+        return {
+            name.lstrip("-").replace("_", "-"): one
+            for one in own
+            if isinstance(one, click.Option)
+            for name in (str(one.name), *one.opts)
+            if name.startswith("--") or name == one.name
+        }
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Show the command's own options apart from those that all commands have."""
+        for title, shared in (("Options", False), ("Common options", True)):
+            records = [
+                record
+                for one in self.get_params(ctx)
+                if isinstance(one, click.Option)
+                and (one in self._common or one.name == "help") is shared
+                and (record := one.get_help_record(ctx)) is not None
+            ]
+            if records:
+                with formatter.section(title):
+                    formatter.write_dl(records)
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Show the examples."""
+        super().format_epilog(ctx, formatter)
+        if self.examples:
+            with formatter.section("Examples"):
+                for example in self.examples:
+                    formatter.write(f"{'':>{formatter.current_indent}}{example}\n")
+
+
+class Commands(click.Group):
+    """A group of commands, each imported when it is wanted: `lazy` names module and object."""
+
+    command_class = Configured
+
+    def __init__(self, *args: Any, lazy: Mapping[str, str] | None = None, **more: Any) -> None:
+        more["context_settings"] = {**HELP, **(more.get("context_settings") or {})}
+        super().__init__(*args, **more)
+        self._lazy = dict(lazy or {})
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """List all commands, imported or not."""
+        return sorted({*super().list_commands(ctx), *self._lazy})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Give a command, importing it."""
+        where = self._lazy.get(cmd_name)
+        if where is None:
+            return super().get_command(ctx, cmd_name)
+        module, _, name = where.partition(":")
+        found: click.Command = getattr(importlib.import_module(module), name)
+        return found
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command, or say which one was perhaps meant."""
+        name = args[0]
+        if not ctx.resilient_parsing and self.get_command(ctx, name) is None:
+            known = self.list_commands(ctx)
+            if not name.startswith("-"):
+                raise click.UsageError(configuration.unknown("command", name, known), ctx)
+        return super().resolve_command(ctx, args)
+
+
+class Root(Commands):
+    """The program: runs a command and turns whatever a person can get wrong into one line."""
+
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self.params += common()
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Take the file that is named before the command."""
+        opts, _, _ = self.make_parser(ctx).parse_args(args=list(args))
+        state = ctx.ensure_object(State)
+        state.choose_file(opts.get("config"), opts.get("environment"))
+        return super().parse_args(ctx, args)
+
+    def main(self, *args: Any, **more: Any) -> Any:
+        """Run the program and leave with an exit code."""
+        more["prog_name"] = "qless-py"
+        more["standalone_mode"] = False
+        sys.exit(_exit_code(functools.partial(super().main, *args, **more)))
+
+
+def command(name: str, **more: Any) -> Callable[[Callable[..., Any]], Configured]:
+    """Make a command out of a function."""
+    return click.command(name, cls=Configured, **more)
+
+
+def group(name: str, **more: Any) -> Callable[[Callable[..., Any]], Commands]:
+    """Make a group of commands out of a function."""
+    return click.group(name, cls=Commands, **more)
+
+
+def pass_state(function: Callable[..., R]) -> Callable[..., R]:
+    """Give the function what this call of the program knows, as its first argument."""
+
+    @functools.wraps(function)
+    def called(*args: Any, **more: Any) -> R:
+        return function(click.get_current_context().ensure_object(State), *args, **more)
+
+    return called
+
+
+def _root(ctx: click.Context) -> click.Group:
+    root = ctx.find_root().command
+    if not isinstance(root, click.Group):
+        raise click.UsageError(f"{root.name} is not the program")
+    return root
+
+
+def _path(ctx: click.Context) -> list[str]:
+    """Give the words that name the command, without the program's."""
+    words: list[str] = []
+    at: click.Context | None = ctx
+    while at is not None and at.parent is not None:
+        words.insert(0, str(at.command.name))
+        at = at.parent
+    return words
+
+
+def _exit_code(run: Callable[[], Any]) -> int:  # noqa: PLR0911 - one for each way to end
+    try:
+        code = run()
+    except click.UsageError as error:
+        asked = error.ctx.command_path if error.ctx is not None else "qless-py"
+        return _say(f"{error.format_message()} ({asked} --help tells more)", MISUSED)
+    except click.ClickException as error:
+        return _say(error.format_message(), error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        return INTERRUPTED
+    except (JobNotFoundError, BatchNotFoundError) as error:
+        return _say(str(error), NOT_FOUND)
+    except QlessError as error:
+        return _say(str(error), FAILED)
+    except BrokenPipeError:
+        # Whoever read the output has seen enough; the interpreter must not try to flush it again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    except OSError as error:
+        return _say(str(error), FAILED)
+    except Exception as error:
+        if not _is_of_the_store(error):
+            raise
+        return _say(f"no store: {error}", FAILED)
+    return code if isinstance(code, int) else 0
+
+
+def _is_of_the_store(error: Exception) -> bool:
+    from redis.exceptions import RedisError  # noqa: PLC0415 - loaded by then, if it is one
+
+    return isinstance(error, RedisError)
+
+
+def _say(text: str, code: int) -> int:
+    click.echo(f"Error: {' '.join(text.split())}", err=True)
+    return code

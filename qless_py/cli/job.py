@@ -1,0 +1,200 @@
+"""`qless-py job`: show jobs and change them, one by one or all that filters choose."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import click
+
+from qless_py import verbs
+from qless_py.cli import bulk, shapes
+from qless_py.cli.bulk import Action
+from qless_py.cli.frame import NotFoundError, group, pass_state
+from qless_py.cli.options import JID, JSON, QUEUE, SPAN, TAG
+from qless_py.cli.select import last_queue
+from qless_py.cli.show import history_table, job_page
+from qless_py.cli.state import State
+from qless_py.job import Job
+from qless_py.recurring import RecurringJob
+
+_RETRIED: Final = ("failed", "complete", "stalled", "scheduled")
+
+
+@group("job")
+def job() -> None:
+    """Show jobs, retry, cancel, finish, move, tag and track them.
+
+    Commands that change jobs take jids, or the filters of `qless-py jobs`: then they count the
+    jobs and ask before they begin.
+    """
+
+
+def find(state: State, jid: str) -> Job | RecurringJob:
+    """Read a job that must be there."""
+    one = state.client.jobs[jid]
+    if one is None:
+        raise NotFoundError(f"there is no job {jid}")
+    return one
+
+
+@job.command("show", examples=("qless-py job show letter-1", "qless-py job show letter-1 --json"))
+@click.argument("jid", type=JID)
+@pass_state
+def show(state: State, jid: str) -> None:
+    """Show everything about a job, its history too."""
+    told = shapes.job(find(state, jid), history=True)
+    state.out.answer(told, lambda: job_page(state.out, told))
+
+
+@job.command(
+    "log",
+    examples=(
+        "qless-py job log letter-1",
+        'qless-py job log letter-1 checked --data \'{"by": "ann"}\'',
+    ),
+)
+@click.argument("jid", type=JID)
+@click.argument("what", required=False)
+@click.option("--data", type=JSON, help="An object to keep with the entry.")
+@pass_state
+def log(state: State, jid: str, what: str | None, data: Any) -> None:
+    """Show the history of a job, or add an entry of one's own to it."""
+    if data is not None and (what is None or not isinstance(data, dict)):
+        raise click.UsageError("--data is a JSON object that belongs to an entry: name that too")
+    one = find(state, jid)
+    if not isinstance(one, Job):
+        raise click.UsageError(f"{jid} is a recurring job, which has no history")
+    if what is not None:
+        one.log(what, data)
+        one.refresh()
+    told = {"jid": jid, "history": one.history}
+    state.out.answer(told, lambda: history_table(state.out, one.history))
+
+
+@job.command(
+    "retry",
+    examples=(
+        "qless-py job retry letter-1",
+        "qless-py job retry --state failed --klass 'app.*' --yes",
+    ),
+)
+@bulk.targets
+@click.option("--to", type=QUEUE, help="Put it into this queue, else into its own.")
+@click.option("--delay", type=SPAN, help="How long it must wait.")
+@pass_state
+def retry(
+    state: State, jids: tuple[str, ...], to: str | None, delay: float | None, **given: Any
+) -> int:
+    """Put jobs again, with all their retries: failed, complete, stalled or scheduled ones."""
+    return bulk.run(state, retrying(to, delay), jids, *bulk.split(given))
+
+
+def retrying(to: str | None, delay: float | None) -> Action:
+    """Make the action that puts a job again, by default into the queue that it was in last."""
+
+    def target(one: Job) -> str:
+        return to or last_queue(one)
+
+    def refuse(one: Job) -> str | None:
+        if one.state not in _RETRIED:
+            return f"it is {one.state}, none of {', '.join(_RETRIED)}"
+        return None if target(one) else "it is in no queue: --to names one"
+
+    return Action(
+        "retry",
+        "put again",
+        lambda one: verbs.requeue(one, target(one), None, None, {"delay": delay}),
+        refuse,
+    )
+
+
+@job.command(
+    "cancel",
+    examples=("qless-py job cancel letter-1", "qless-py job cancel --tag customer-7 --yes"),
+)
+@bulk.targets
+@pass_state
+def cancel(state: State, jids: tuple[str, ...], **given: Any) -> int:
+    """Delete jobs. One that others depend on can only go together with them, or after them."""
+    return bulk.run(state, bulk.CANCEL, jids, *bulk.split(given))
+
+
+@job.command(
+    "finish",
+    examples=(
+        "qless-py job finish letter-1",
+        "qless-py job finish letter-1 --result '{\"sent\": true}'",
+    ),
+)
+@bulk.targets
+@click.option("--result", type=JSON, help="What the jobs give, in JSON.")
+@pass_state
+def finish(state: State, jids: tuple[str, ...], result: Any, **given: Any) -> int:
+    """Complete jobs in whatever state; a worker that holds one no longer can."""
+    action = Action("finish", "finished", lambda one: verbs.force_finish(one, result))
+    return bulk.run(state, action, jids, *bulk.split(given))
+
+
+@job.command(
+    "move",
+    examples=(
+        "qless-py job move letter-1 --to slow",
+        "qless-py job move --queue mail --klass app.Newsletter --to slow --yes",
+    ),
+)
+@bulk.targets
+@click.option("--to", required=True, type=QUEUE)
+@click.option("--delay", type=SPAN, help="How long they must wait there.")
+@pass_state
+def move(state: State, jids: tuple[str, ...], to: str, delay: float | None, **given: Any) -> int:
+    """Put jobs into another queue; a worker that holds one loses it."""
+    action = Action(
+        "move", "moved", lambda one: verbs.requeue(one, to, None, None, {"delay": delay})
+    )
+    return bulk.run(state, action, jids, *bulk.split(given))
+
+
+@job.command("priority", examples=("qless-py job priority letter-1 --to 10",))
+@bulk.targets
+@click.option("--to", required=True, type=float, help="Higher goes first.")
+@pass_state
+def priority(state: State, jids: tuple[str, ...], to: float, **given: Any) -> int:
+    """Change the priority of jobs."""
+    action = Action("change", "changed the priority of", lambda one: verbs.set_priority(one, to))
+    return bulk.run(state, action, jids, *bulk.split(given))
+
+
+@job.command("tag", examples=("qless-py job tag letter-1 --add urgent --add customer-7",))
+@bulk.targets
+@click.option("--add", "added", type=TAG, multiple=True, required=True, help="May be repeated.")
+@pass_state
+def tag(state: State, jids: tuple[str, ...], added: tuple[str, ...], **given: Any) -> int:
+    """Add tags to jobs."""
+    action = Action("tag", "tagged", lambda one: verbs.tag(one, added))
+    return bulk.run(state, action, jids, *bulk.split(given))
+
+
+@job.command("untag", examples=("qless-py job untag letter-1 --remove urgent",))
+@bulk.targets
+@click.option("--remove", "removed", type=TAG, multiple=True, required=True)
+@pass_state
+def untag(state: State, jids: tuple[str, ...], removed: tuple[str, ...], **given: Any) -> int:
+    """Remove tags from jobs."""
+    action = Action("untag", "untagged", lambda one: verbs.untag(one, removed))
+    return bulk.run(state, action, jids, *bulk.split(given))
+
+
+@job.command("track", examples=("qless-py job track letter-1",))
+@bulk.targets
+@pass_state
+def track(state: State, jids: tuple[str, ...], **given: Any) -> int:
+    """Have the steps of jobs published, for `qless-py listen`, and the jobs listed as tracked."""
+    return bulk.run(state, Action("track", "tracked", verbs.track), jids, *bulk.split(given))
+
+
+@job.command("untrack", examples=("qless-py job untrack letter-1",))
+@bulk.targets
+@pass_state
+def untrack(state: State, jids: tuple[str, ...], **given: Any) -> int:
+    """Stop tracking jobs."""
+    return bulk.run(state, Action("untrack", "untracked", verbs.untrack), jids, *bulk.split(given))

@@ -1,0 +1,162 @@
+"""`qless-py listen`: show events, and pass them on."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import click
+
+from qless_py.cli import tell
+from qless_py.cli.frame import command, pass_state
+from qless_py.cli.options import JID, QUEUE, SPAN
+from qless_py.cli.output import as_json_line, brief, moment
+from qless_py.cli.state import State
+from qless_py.errors import UndecodableDataError
+from qless_py.events import LOG, PLAIN, Event, Listener
+from qless_py.job import Job
+
+_LOOK = 0.2
+
+
+@command(
+    "listen",
+    examples=(
+        "qless-py listen",
+        "qless-py listen --all --event failed --json",
+        "qless-py listen --event failed --webhook https://chat.example.org/hooks/x --style slack",
+        "qless-py listen --exec 'logger -t jobs'",
+        "qless-py listen --event completed --notify",
+    ),
+)
+@click.option("--all", "everything", is_flag=True, help="All events, not those of tracked jobs.")
+@click.option("--event", "names", multiple=True, help="Only events of this name. May be repeated.")
+@click.option("--queue", "queues", multiple=True, type=QUEUE, help="Only of this queue.")
+@click.option("--jid", "jids", multiple=True, type=JID, help="Only of this job.")
+@click.option("--exec", "execute", metavar="COMMAND", help="Run a command for each event.")
+@click.option("--webhook", metavar="URL", help="POST each event to this URL.")
+@click.option(
+    "--style",
+    type=click.Choice(tell.STYLES),
+    help="What the webhook expects; without it the URL tells, else json.",
+)
+@click.option("--notify", is_flag=True, help="Show each event as a notice on the desktop.")
+@click.option("--count", type=click.IntRange(min=1), help="End after that many events.")
+@click.option("--for", "span", type=SPAN, help="End after that long.")
+@pass_state
+def listen(  # noqa: PLR0913 - one for each option
+    state: State,
+    *,
+    everything: bool,
+    names: tuple[str, ...],
+    queues: tuple[str, ...],
+    jids: tuple[str, ...],
+    execute: str | None,
+    webhook: str | None,
+    style: str | None,
+    notify: bool,
+    count: int | None,
+    span: float | None,
+) -> None:
+    """Show events as they happen, one a line, and pass them on.
+
+    Without --all it is the steps of tracked jobs. A command gets the event as JSON on standard
+    input and the jid as its last argument; --style shapes the message for Slack, Mattermost or
+    Discord.
+    """
+    if style is not None and webhook is None:
+        raise click.UsageError("--style belongs to --webhook")
+    unknown = sorted(set(names) - set(PLAIN)) if not everything else []
+    if unknown:
+        known = ", ".join(PLAIN)
+        raise click.UsageError(f"{unknown[0]} is no event of tracked jobs, which are {known}")
+    sinks = [
+        *([tell.executing(execute)] if execute else []),
+        *([tell.posting(webhook, style)] if webhook else []),
+        *([tell.notifying()] if notify else []),
+    ]
+    channels = (LOG,) if everything else (names or PLAIN)
+    until = None if span is None else time.monotonic() + span
+    with (
+        tell.Couriers(sinks, state.out.note) as couriers,
+        state.client.events.listen(*channels) as listener,
+        until_told() as is_over,
+    ):
+        if not state.is_json:
+            state.out.note("listening")
+        seen = 0
+        for event in _events(listener, is_over, until):
+            told = describe(state, event)
+            if not _wanted(told, names, queues, jids):
+                continue
+            click.echo(as_json_line(told) if state.is_json else sentence(told))
+            couriers.give(told)
+            seen += 1
+            if seen == count:
+                break
+
+
+@contextlib.contextmanager
+def until_told() -> Iterator[threading.Event]:
+    """Give what is set when TERM asks to end: that is as good an end as any other."""
+    is_over = threading.Event()
+    before = signal.signal(signal.SIGTERM, lambda *_: is_over.set())
+    try:
+        yield is_over
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _events(listener: Listener, is_over: threading.Event, until: float | None) -> Iterator[Event]:
+    while not is_over.is_set():
+        left = _LOOK if until is None else min(_LOOK, until - time.monotonic())
+        if left <= 0:
+            return
+        event = listener.get(left)
+        if event is not None:
+            yield event
+
+
+def _wanted(
+    told: dict[str, Any], names: Sequence[str], queues: Sequence[str], jids: Sequence[str]
+) -> bool:
+    pairs = (("event", names), ("queue", queues), ("jid", jids))
+    return all(not allowed or told[what] in allowed for what, allowed in pairs)
+
+
+def describe(state: State, event: Event) -> dict[str, Any]:
+    """Say all about an event that can be known; those of tracked jobs tell only the jid."""
+    told = {
+        "event": event.name,
+        "at": time.time(),
+        "jid": event.jid or None,
+        "queue": event.queue or None,
+        "klass": event.details.get("klass"),
+        "details": {k: v for k, v in event.details.items() if k not in ("event", "jid", "queue")},
+    }
+    if event.channel in PLAIN:
+        one = state.client.jobs[event.jid]
+        if isinstance(one, Job):
+            told |= {"queue": one.queue_name or None, "klass": one.klass_name}
+            told["details"] = _more(event.name, one)
+    return told
+
+
+def _more(name: str, one: Job) -> dict[str, Any]:
+    if name == "failed":
+        return {key: one.failure[key] for key in ("group", "message") if key in one.failure}
+    with contextlib.suppress(UndecodableDataError):
+        if name == "completed" and one.result is not None:
+            return {"result": one.result}
+    return {"worker": one.worker_name} if name == "popped" and one.worker_name else {}
+
+
+def sentence(told: dict[str, Any]) -> str:
+    """Say an event in one line."""
+    rest = brief(told["details"], 200) if told["details"] else ""
+    parts = (moment(told["at"]), told["event"], told["jid"], told["klass"], told["queue"], rest)
+    return "  ".join(str(part) for part in parts if part)

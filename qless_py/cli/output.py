@@ -1,0 +1,181 @@
+"""Answers: tables for people, JSON for programs; colour on a terminal only."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import math
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final, TextIO
+
+import click
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_WIDE: Final = 100_000  # Whatever reads a pipe wants whole lines.
+_UNITS: Final = ((86400, "d"), (3600, "h"), (60, "m"))
+_LONG_WORK: Final = 200
+
+Advance = Callable[[int], None]
+
+
+class Output:
+    """Standard output for the answer, standard error for what is said beside it."""
+
+    def __init__(self, *, is_json: bool) -> None:
+        self.is_json = is_json
+
+    def answer(self, value: Any, show: Callable[[], None] | None = None) -> None:
+        """Give the answer, as JSON or by showing it; without `show` there is nothing to see."""
+        if self.is_json:
+            click.echo(as_json(value))
+        elif show is not None:
+            show()
+
+    def line(self, text: str = "") -> None:
+        """Write one line."""
+        click.echo(safe(text))
+
+    def note(self, text: str) -> None:
+        """Say something beside the answer."""
+        click.echo(safe(text), err=True)
+
+    def table(self, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+        """Show rows; numbers are flushed right."""
+        from rich.table import Table  # noqa: PLC0415 - slow to import
+        from rich.text import Text  # noqa: PLC0415
+
+        listed = [list(row) for row in rows]
+        table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+        for at, name in enumerate(columns):
+            is_number = any(isinstance(row[at], int | float) for row in listed)
+            table.add_column(
+                name, justify="right" if is_number else "left", overflow="fold", no_wrap=at == 0
+            )
+        for row in listed:
+            table.add_row(*(Text(cell(value)) for value in row))
+        _print(console(sys.stdout), table)
+
+    def facts(self, pairs: Mapping[str, Any]) -> None:
+        """Show names and values, leaving out what is not there."""
+        shown = {name: cell(value) for name, value in pairs.items() if value not in (None, "", [])}
+        width = max(map(len, shown), default=0)
+        for name, value in shown.items():
+            first, *rest = value.splitlines() or [""]
+            click.echo(f"{name:<{width}}  {first}")
+            for more in rest:
+                click.echo(f"{'':<{width}}  {more}")
+
+    @contextmanager
+    def progress(self, what: str, total: int) -> Iterator[Advance]:
+        """Show how far a long work is, on a terminal."""
+        if total < _LONG_WORK or not sys.stderr.isatty():
+            yield lambda _: None
+            return
+        from rich.progress import Progress  # noqa: PLC0415 - slow to import
+
+        with Progress(console=console(sys.stderr), transient=True) as shown:
+            task = shown.add_task(what, total=total)
+            yield lambda number: shown.advance(task, number)
+
+
+def console(stream: TextIO) -> Console:
+    """Make a console that is coloured only where a person wants that."""
+    from rich.console import Console  # noqa: PLC0415 - slow to import
+
+    is_terminal = stream.isatty()
+    return Console(
+        file=stream,
+        force_terminal=is_terminal,
+        no_color=bool(os.environ.get("NO_COLOR")) or not is_terminal,
+        highlight=False,
+        markup=False,
+        emoji=False,
+        width=None if is_terminal else _WIDE,
+    )
+
+
+def _print(where: Console, table: Any) -> None:
+    if where.is_terminal:
+        where.print(table)
+        return
+    with where.capture() as captured:
+        where.print(table)
+    for line in captured.get().splitlines():
+        click.echo(line.rstrip())
+
+
+def cell(value: Any) -> str:
+    """Write one value for people."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:g}" if value.is_integer() else f"{value:.3f}"
+    if isinstance(value, list | tuple):
+        return safe(", ".join(map(str, value)))
+    return safe(str(value))
+
+
+def safe(text: str) -> str:
+    """Show what would steer the terminal as what it is."""
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() or one in "\n\t" else _escaped(one) for one in text)
+
+
+def _escaped(character: str) -> str:
+    return character.encode("unicode_escape").decode()
+
+
+def as_json(value: Any) -> str:
+    """Write the answer for a program: indented for a person who looks at it."""
+    indent = 2 if sys.stdout.isatty() else None
+    return json.dumps(_plain(value), ensure_ascii=False, indent=indent, allow_nan=False)
+
+
+def as_json_line(value: Any) -> str:
+    """Write a value as one line of JSON."""
+    return json.dumps(_plain(value), ensure_ascii=False, allow_nan=False)
+
+
+def _plain(value: Any) -> Any:
+    """Give what JSON can write: data may have come with another codec."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value if isinstance(value, str | int | float | None) else str(value)
+
+
+def brief(value: Any, longest: int = 60) -> str:
+    """Write data in one short line."""
+    text = safe(json.dumps(_plain(value), ensure_ascii=False))
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
+
+
+def moment(at: float | None) -> str:
+    """Write a point in time, in the time zone of this machine."""
+    if not at:
+        return ""
+    shown = dt.datetime.fromtimestamp(at, dt.UTC).astimezone()
+    return f"{shown:%Y-%m-%d %H:%M:%S}"
+
+
+def span(seconds: float | None) -> str:
+    """Write a length of time."""
+    if seconds is None:
+        return ""
+    for size, letter in _UNITS:
+        if seconds >= size:
+            whole, rest = divmod(seconds, size)
+            below = {"d": (3600, "h"), "h": (60, "m"), "m": (1, "s")}[letter]
+            return f"{whole:.0f}{letter} {rest // below[0]:02.0f}{below[1]}"
+    return f"{seconds:.1f}s"

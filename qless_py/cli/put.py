@@ -1,0 +1,108 @@
+"""`qless-py put`: one job, or many from lines of JSON."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import time
+from collections.abc import Iterable, Iterator
+from typing import Any, Final, TextIO
+
+import click
+
+from qless_py.cli.frame import command, pass_state
+from qless_py.cli.options import JSON, MOMENT, NAME, QUEUE, SPAN, TAG
+from qless_py.cli.state import State
+from qless_py.options import MOST_AT_ONCE, PARENT_POLICIES
+
+_CONFLICTS: Final = click.Choice(["replace", "ignore", "raise"])
+_OPTIONS: Final = (
+    click.option("--jid", type=NAME, help="An id of one's own."),
+    click.option("--priority", type=float, help="Higher goes first."),
+    click.option("--tag", "tags", type=TAG, multiple=True, help="May be repeated."),
+    click.option("--retries", type=click.IntRange(min=0), help="How often it may be dropped."),
+    click.option("--delay", type=SPAN, help="How long it must wait: 90, 15m, 2h."),
+    click.option("--at", type=MOMENT, help="When it may run, at the earliest."),
+    click.option("--depends", type=NAME, multiple=True, help="A jid that must complete first."),
+    click.option("--on-parent-failed", type=click.Choice(PARENT_POLICIES)),
+    click.option("--on-conflict", type=_CONFLICTS, help="When the jid exists."),
+    click.option("--unique-key", type=NAME, help="One live job for a key."),
+    click.option("--unique-scope", type=click.Choice(["queued", "running", "window"])),
+    click.option("--unique-window", type=SPAN),
+    click.option("--unique-conflict", type=_CONFLICTS, help="When the key is taken."),
+    click.option("--keep", type=SPAN, help="How long the jid is remembered after its end."),
+    click.option("--batch", type=NAME, help="An open batch to join."),
+)
+
+
+def _with_options(function: Any) -> Any:
+    for option in reversed(_OPTIONS):
+        function = option(function)
+    return function
+
+
+@command(
+    "put",
+    examples=(
+        """qless-py put mail app.SendMail '{"to": "ann@example.org"}'""",
+        "qless-py put mail app.SendMail @letter.json --jid letter-1 --on-conflict ignore",
+        "qless-py put reports app.Report --at 2030-01-01T06:00 --tag yearly --priority 10",
+        """echo '{"klass": "app.SendMail", "data": {"to": "bob"}}' | qless-py put mail --lines -""",
+    ),
+)
+@click.argument("queue", type=QUEUE)
+@click.argument("klass", required=False)
+@click.argument("data", type=JSON, required=False)
+@_with_options
+@click.option(
+    "--lines",
+    type=click.File(encoding="utf-8"),
+    help="Put many jobs: each line is an object with klass, data and options of a put.",
+)
+@pass_state
+def put(
+    state: State, queue: str, klass: str | None, data: Any, lines: TextIO | None, **options: Any
+) -> None:
+    """Put a job of KLASS into QUEUE and say its jid.
+
+    DATA is JSON; - reads it from standard input and @PATH from a file.
+    """
+    given = {name: value for name, value in options.items() if value not in (None, ())}
+    if lines is not None:
+        if klass is not None or given:
+            raise click.UsageError("with --lines each line says what job it is and how to put it")
+        _put_many(state, queue, _specs(lines))
+        return
+    if klass is None:
+        raise click.UsageError("name the KLASS of the job, or give many with --lines")
+    at = given.pop("at", None)
+    if at is not None:
+        if "delay" in given:
+            raise click.UsageError("--at and --delay exclude each other")
+        given["delay"] = max(0.0, at - time.time())
+    jid = state.client.queues[queue].put(klass, data, **given)
+    state.out.answer({"jid": jid}, lambda: state.out.line(jid))
+
+
+def _put_many(state: State, queue: str, specs: Iterator[dict[str, Any]]) -> None:
+    target, number = state.client.queues[queue], 0
+    while some := list(itertools.islice(specs, MOST_AT_ONCE)):
+        jids = target.put_many(some)  # type: ignore[arg-type] # checked by what puts them
+        number += len(jids)
+        if not state.is_json:
+            for jid in jids:
+                state.out.line(jid)
+    state.out.answer({"number": number}, lambda: state.out.note(f"{number} jobs put"))
+
+
+def _specs(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            spec = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise click.BadParameter(f"line {number} is not JSON: {error}") from error
+        if not isinstance(spec, dict) or not isinstance(spec.get("klass"), str):
+            raise click.BadParameter(f"line {number} is no object with a klass")
+        yield spec

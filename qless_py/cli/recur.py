@@ -1,0 +1,201 @@
+"""`qless-py recur`: recurring jobs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from qless_py.cli import recur_file, shapes
+from qless_py.cli.frame import NotFoundError, group, pass_state
+from qless_py.cli.job import find
+from qless_py.cli.options import JSON, NAME, QUEUE, RECURRING, SPAN, TAG, confirm, yes
+from qless_py.cli.output import brief, moment, span
+from qless_py.cli.show import recurring_page
+from qless_py.cli.state import State
+from qless_py.recurring import RecurringJob
+
+_CHILDREN: Final = (
+    click.option("--priority", type=float, help="Of each job it makes."),
+    click.option("--tag", "tags", type=TAG, multiple=True, help="Of each job it makes."),
+    click.option("--retries", type=click.IntRange(min=0), help="Of each job it makes."),
+    click.option(
+        "--backlog",
+        type=click.IntRange(min=0),
+        help="How many missed ones are made up for; 0 is all.",
+    ),
+)
+
+
+def _of_children(function: Any) -> Any:
+    for option in reversed(_CHILDREN):
+        function = option(function)
+    return function
+
+
+@group("recur")
+def recur() -> None:
+    """List, add, edit and remove recurring jobs, or keep them as a file says."""
+
+
+@recur.command("list", examples=("qless-py recur list", "qless-py recur list --queue reports"))
+@click.option("--queue", type=QUEUE, help="Only those of this queue.")
+@pass_state
+def list_recurring(state: State, queue: str | None) -> None:
+    """List recurring jobs with when each makes its next job."""
+    told = [shapes.recurring(one) for one in recur_file.existing(state.client, queue)]
+
+    def show() -> None:
+        rows = [
+            (
+                one["jid"],
+                one["queue"],
+                one["klass"],
+                span(one["interval"]),
+                "paused" if one["paused"] else moment(one["next_at"]),
+                one["count"],
+                one["tags"],
+                one.get("data_error") or brief(one["data"]),
+            )
+            for one in told
+        ]
+        columns = ("jid", "queue", "klass", "every", "next", "made", "tags", "data")
+        state.out.table(columns, rows)
+
+    state.out.answer({"recurring": told}, show)
+
+
+@recur.command(
+    "add",
+    examples=(
+        'qless-py recur add reports app.Report \'{"of": "sales"}\' --every 1h --jid hourly',
+        "qless-py recur add reports app.Report --every 1d --after 30m --tag nightly",
+    ),
+)
+@click.argument("queue", type=QUEUE)
+@click.argument("klass")
+@click.argument("data", type=JSON, required=False)
+@click.option("--every", type=SPAN, required=True, help="From one job to the next: 90, 15m, 2h.")
+@click.option("--after", type=SPAN, default=0.0, help="How long until the first one.")
+@click.option("--jid", type=NAME, help="An id of one's own; an existing one is replaced.")
+@_of_children
+@pass_state
+def add(  # noqa: PLR0913, PLR0917 - one for each option
+    state: State, queue: str, klass: str, data: Any, every: float, after: float, **options: Any
+) -> None:
+    """Put a job of KLASS into QUEUE again and again, and say the recurring jid."""
+    given = {name: value for name, value in options.items() if value not in (None, ())}
+    jid = state.client.queues[queue].recur(klass, data, every, after, **given)
+    state.out.answer({"jid": jid}, lambda: state.out.line(jid))
+
+
+@recur.command(
+    "edit",
+    examples=("qless-py recur edit hourly --every 2h", "qless-py recur edit hourly --to slow"),
+)
+@click.argument("jid", type=RECURRING)
+@click.option("--every", "interval", type=SPAN)
+@click.option("--klass")
+@click.option("--to", "queue", type=QUEUE, help="The queue that jobs are put into.")
+@click.option("--data", type=JSON, help="The data of each job, in JSON.")
+@_of_children
+@pass_state
+def edit(state: State, jid: str, **options: Any) -> None:
+    """Change a recurring job; jobs that exist already stay as they are."""
+    changes = {name: value for name, value in options.items() if value not in (None, ())}
+    if not changes:
+        raise click.UsageError("say what to change")
+    one = _find(state, jid)
+    one.update(**changes)
+    _answer_one(state, one)
+
+
+@recur.command("pause", examples=("qless-py recur pause hourly",))
+@click.argument("jids", nargs=-1, required=True, type=RECURRING, metavar="JID...")
+@pass_state
+def pause(state: State, jids: tuple[str, ...]) -> None:
+    """Make no jobs until resumed."""
+    for one in [_find(state, jid) for jid in jids]:
+        one.pause()
+    state.out.answer({"paused": list(jids)})
+
+
+@recur.command("resume", examples=("qless-py recur resume hourly",))
+@click.argument("jids", nargs=-1, required=True, type=RECURRING, metavar="JID...")
+@pass_state
+def resume(state: State, jids: tuple[str, ...]) -> None:
+    """Make jobs again."""
+    for one in [_find(state, jid) for jid in jids]:
+        one.resume()
+    state.out.answer({"resumed": list(jids)})
+
+
+@recur.command("run", examples=("qless-py recur run hourly",))
+@click.argument("jid", type=RECURRING)
+@pass_state
+def run(state: State, jid: str) -> None:
+    """Put a job now, beside the schedule, and say its jid."""
+    made = _find(state, jid).run()
+    state.out.answer({"jid": made}, lambda: state.out.line(made))
+
+
+@recur.command("remove", examples=("qless-py recur remove hourly",))
+@click.argument("jids", nargs=-1, required=True, type=RECURRING, metavar="JID...")
+@pass_state
+def remove(state: State, jids: tuple[str, ...]) -> None:
+    """Make no more jobs; those that exist stay."""
+    for one in [_find(state, jid) for jid in jids]:
+        one.cancel()
+    state.out.answer({"removed": list(jids)})
+
+
+@recur.command(
+    "sync",
+    examples=(
+        "qless-py recur sync schedule.toml --dry-run",
+        "qless-py recur sync schedule.toml --prune deploy: --yes",
+    ),
+)
+@click.argument("path", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--prune",
+    metavar="PREFIX",
+    help="Remove recurring jobs whose jid begins so and that the file does not name.",
+)
+@click.option("--dry-run", is_flag=True, help="Only say what would be done.")
+@yes
+@pass_state
+def sync(state: State, path: Path, prune: str | None, *, dry_run: bool, yes: bool) -> None:
+    """Make the recurring jobs what a TOML or JSON file says; run it at each deployment.
+
+    The file has a table for each jid, with queue, klass and every, and perhaps data, after,
+    priority, tags, retries and backlog. What is as it should be keeps its schedule.
+    """
+    if prune == "":
+        raise click.UsageError("--prune takes the beginning of the jids that the file cares for")
+    plan = recur_file.plan(state.client, recur_file.read(path), prune)
+    if plan["removed"] and not dry_run:
+        confirm(f"Remove {', '.join(plan['removed'])}?", agreed=yes, out=state.out)
+    if not dry_run:
+        plan.carry_out()
+
+    def show() -> None:
+        for name in ("added", "changed", "removed"):
+            for jid in plan[name]:
+                state.out.line(f"{'would be ' if dry_run else ''}{name}: {jid}")
+        state.out.line(f"{len(plan['unchanged'])} unchanged")
+
+    state.out.answer({**plan.told, "dry_run": dry_run}, show)
+
+
+def _find(state: State, jid: str) -> RecurringJob:
+    one = find(state, jid)
+    if not isinstance(one, RecurringJob):
+        raise NotFoundError(f"{jid} is no recurring job")
+    return one
+
+
+def _answer_one(state: State, one: RecurringJob) -> None:
+    told = shapes.recurring(one)
+    state.out.answer(told, lambda: recurring_page(state.out, told))

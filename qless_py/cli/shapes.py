@@ -1,0 +1,81 @@
+"""Jobs and what belongs to them as JSON objects. Times are seconds since 1970, spans seconds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from qless_py.errors import UndecodableDataError
+from qless_py.job import Job
+from qless_py.recurring import RecurringJob
+
+
+def job(one: Job | RecurringJob, *, history: bool = False) -> dict[str, Any]:
+    """Describe a job or a recurring job."""
+    if isinstance(one, RecurringJob):
+        return recurring(one)
+    shape = {
+        "jid": one.jid,
+        "klass": one.klass_name,
+        "queue": one.queue_name or None,
+        "state": one.state,
+        **_data(one),
+        "priority": one.priority,
+        "tags": one.tags,
+        "retries": one.original_retries,
+        "retries_left": one.retries_left,
+        "crashes": one.crashes,
+        "stalls": one.stalls,
+        "worker": one.worker_name or None,
+        "expires_at": one.expires_at or None,
+        "tracked": one.is_tracked,
+        "put_at": one.put_at,
+        "due_at": one.due_at,
+        "popped_at": one.popped_at,
+        "completed_at": one.completed_at,
+        "failed_at": one.failed_at,
+        "failure": one.failure or None,
+        "result": _decoded(one, "result"),
+        "progress": _decoded(one, "progress"),
+        "depends": one.dependencies,
+        "parents": one.parents,
+        "dependents": one.dependents,
+        "batch": one.batch_name,
+        "spawned_from": one.spawned_from,
+        "unique_key": one.unique_key,
+        "generation": one.generation,
+        "codec": one.codec_name,
+    }
+    return {**shape, "history": one.history} if history else shape
+
+
+def recurring(one: RecurringJob) -> dict[str, Any]:
+    """Describe a recurring job."""
+    return {
+        "jid": one.jid,
+        "klass": one.klass_name,
+        "queue": one.queue_name,
+        "state": "recurring",
+        **_data(one),
+        "interval": one.interval,
+        "next_at": one.next_at,
+        "count": one.count,
+        "paused": one.is_paused,
+        "priority": one.priority,
+        "tags": one.tags,
+        "retries": one.retries,
+        "backlog": one.backlog,
+    }
+
+
+def _data(one: Job | RecurringJob) -> dict[str, Any]:
+    try:
+        return {"data": one.data}
+    except UndecodableDataError as error:
+        return {"data": None, "data_error": str(error)}
+
+
+def _decoded(one: Job, what: str) -> Any:
+    try:
+        return getattr(one, what)
+    except UndecodableDataError as error:
+        return {"undecodable": str(error)}

@@ -1,0 +1,108 @@
+"""Jobs as tables and as pages for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from qless_py.cli.output import Output, brief, moment, span
+
+_SHOWN_IN_HEAD = ("what", "when", "queue", "worker")
+
+
+def job_table(out: Output, jobs: Iterable[Mapping[str, Any]]) -> None:
+    """Show several jobs, one a line."""
+    columns = ("jid", "state", "queue", "klass", "priority", "retries", "tags", "data")
+    rows = [
+        (
+            one["jid"],
+            one["state"],
+            one["queue"],
+            one["klass"],
+            one["priority"],
+            f"{one['retries_left']}/{one['retries']}" if "retries_left" in one else one["retries"],
+            one["tags"],
+            one.get("data_error") or brief(one["data"]),
+        )
+        for one in jobs
+    ]
+    out.table(columns, rows)
+
+
+def job_page(out: Output, one: Mapping[str, Any]) -> None:
+    """Show all there is to know about a job."""
+    if one["state"] == "recurring":
+        recurring_page(out, one)
+        return
+    failure = one["failure"] or {}
+    out.facts(
+        {
+            "jid": one["jid"],
+            "klass": one["klass"],
+            "queue": one["queue"],
+            "state": one["state"],
+            "priority": one["priority"],
+            "retries": f"{one['retries_left']} of {one['retries']} left",
+            "crashes": one["crashes"] or None,
+            "stalls": one["stalls"] or None,
+            "tags": one["tags"],
+            "tracked": one["tracked"] or None,
+            "worker": one["worker"],
+            "lease ends": moment(one["expires_at"]),
+            "put": moment(one["put_at"]),
+            "due": moment(one["due_at"]),
+            "popped": moment(one["popped_at"]),
+            "completed": moment(one["completed_at"]),
+            "failed": moment(one["failed_at"]),
+            "depends on": one["depends"],
+            "dependents": one["dependents"],
+            "batch": one["batch"],
+            "spawned from": one["spawned_from"],
+            "unique key": one["unique_key"],
+            "progress": None if one["progress"] is None else brief(one["progress"], 1000),
+            "result": None if one["result"] is None else brief(one["result"], 1000),
+            "group": failure.get("group"),
+            "message": failure.get("message"),
+            "data": one.get("data_error") or brief(one["data"], 4000),
+        }
+    )
+    if one.get("history"):
+        out.line()
+        history_table(out, one["history"])
+
+
+def recurring_page(out: Output, one: Mapping[str, Any]) -> None:
+    """Show all there is to know about a recurring job."""
+    out.facts(
+        {
+            "jid": one["jid"],
+            "klass": one["klass"],
+            "queue": one["queue"],
+            "every": span(one["interval"]),
+            "next": moment(one["next_at"]),
+            "made": one["count"],
+            "paused": one["paused"] or None,
+            "priority": one["priority"],
+            "retries": one["retries"],
+            "backlog": one["backlog"] or None,
+            "tags": one["tags"],
+            "data": one.get("data_error") or brief(one["data"], 4000),
+        }
+    )
+
+
+def history_table(out: Output, history: Iterable[Mapping[str, Any]]) -> None:
+    """Show what happened to a job."""
+    rows = [
+        (
+            moment(entry["when"]),
+            entry["what"],
+            entry.get("queue", entry.get("q", "")),
+            entry.get("worker", ""),
+            brief(rest, 100)
+            if (rest := {k: v for k, v in entry.items() if k not in _SHOWN_IN_HEAD})
+            else "",
+        )
+        for entry in history
+    ]
+    out.table(("when", "what", "queue", "worker", "more"), rows)

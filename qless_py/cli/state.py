@@ -1,0 +1,105 @@
+"""What one call of the program knows: the store, the file with settings, how to answer."""
+
+from __future__ import annotations
+
+import os
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+from click.core import ParameterSource
+
+from qless_py import configuration
+from qless_py.cli.output import Output
+from qless_py.configuration import DEFAULT_NAMESPACE, Configuration
+from qless_py.errors import ConfigError
+
+if TYPE_CHECKING:
+    from qless_py.client import Client
+
+# What was typed beats the environment, which beats the file, wherever on the line it was typed.
+_RANKS: Final = (
+    ParameterSource.DEFAULT,
+    ParameterSource.DEFAULT_MAP,
+    ParameterSource.ENVIRONMENT,
+    ParameterSource.COMMANDLINE,
+)
+
+
+class State:
+    """The common options of all commands, and what follows from them."""
+
+    def __init__(self) -> None:
+        self._choices: dict[str, tuple[int, Any]] = {}
+        self.config: Path | None = None
+        self.environment: str | None = None
+
+    def take(self, context: click.Context, parameter: click.Parameter, value: Any) -> Any:
+        """Note what a common option says, unless it was said with more weight before."""
+        name = str(parameter.name)
+        source = context.get_parameter_source(name)
+        rank = _RANKS.index(source) if source in _RANKS else 0
+        if rank >= self._choices.get(name, (0, None))[0]:
+            self._choices[name] = (rank, value)
+        return value
+
+    def chosen(self, name: str) -> Any:
+        """Give what a common option says."""
+        return self._choices.get(name, (0, None))[1]
+
+    @property
+    def url(self) -> str | None:
+        """The store, if one was named."""
+        url: str | None = self.chosen("url")
+        return url or None
+
+    @property
+    def namespace(self) -> str:
+        """The namespace of all keys."""
+        namespace: str | None = self.chosen("namespace")
+        return namespace or DEFAULT_NAMESPACE
+
+    @property
+    def is_json(self) -> bool:
+        """Whether a program reads the answer."""
+        return bool(self.chosen("as_json"))
+
+    @cached_property
+    def out(self) -> Output:
+        """What the answer is written to."""
+        return Output(is_json=self.is_json)
+
+    @cached_property
+    def configuration(self) -> Configuration:
+        """What the file says; a mistake in it is wrong use."""
+        try:
+            return configuration.load(self.config, self.environment, environ=os.environ)
+        except ConfigError as error:
+            raise click.UsageError(str(error)) from error
+
+    def choose_file(self, config: Any, environment: Any) -> None:
+        """Take which file to read and which environment of it to use."""
+        self.config = Path(config) if config else self.config
+        self.environment = environment or self.environment
+        self.__dict__.pop("configuration", None)
+
+    @cached_property
+    def client(self) -> Client:
+        """A client of the store, closed when the command ends."""
+        made = self.connect()
+        click.get_current_context().find_root().call_on_close(made.close)
+        return made
+
+    def connect(self) -> Client:
+        """Make a client of the store that the caller must close."""
+        from qless_py.client import Client  # noqa: PLC0415 - help needs none
+
+        made = Client(self.url, namespace=self.namespace)
+        try:
+            # Calls wait for a store that has gone away; a person wants to know at once.
+            made.redis.ping()
+        except BaseException:
+            made.close()
+            raise
+        return made

@@ -1,0 +1,130 @@
+"""`qless-py stats`: how long jobs waited and ran, and how many there were."""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+from collections.abc import Sequence
+from typing import Any, Final
+
+import click
+
+from qless_py.cli.frame import command, pass_state
+from qless_py.cli.options import QUEUE, SPAN
+from qless_py.cli.output import moment, span
+from qless_py.cli.state import State
+from qless_py.client import Client
+from qless_py.stats import Sample, merged, percentile
+
+_DAY: Final = 86400
+_COUNTED: Final = ("put", "popped", "completed", "failed", "retried", "stalled")
+
+
+@command(
+    "stats",
+    examples=(
+        "qless-py stats",
+        "qless-py stats mail --day 2026-11-20",
+        "qless-py stats mail --last 2h --series --json",
+    ),
+)
+@click.argument("queues", nargs=-1, type=QUEUE, metavar="[QUEUE]...")
+@click.option(
+    "--day",
+    type=click.DateTime(["%Y-%m-%d"]),
+    help="The statistics of this day (UTC), else of today.",
+)
+@click.option("--last", type=SPAN, default=3600.0, help="Rates of this time, by default 1h.")
+@click.option("--series", is_flag=True, help="Show each minute (or ten, beyond a day) of it.")
+@pass_state
+def stats(
+    state: State,
+    queues: tuple[str, ...],
+    day: dt.datetime | None,
+    last: float,
+    *,
+    series: bool,
+) -> None:
+    """Show the statistics of queues, of all by default.
+
+    Of a day: how many waited and ran, and how long; of the last hour: what happened, and the
+    time below which half, 95 % and 99 % of the jobs waited and ran.
+    """
+    names = queues or tuple(row["name"] for row in state.client.queues.counts)
+    told = [_of_queue(state.client, name, day, last) for name in names]
+    if not series:
+        for one in told:
+            del one["series"]
+
+    def show() -> None:
+        _show_days(state, told)
+        state.out.line()
+        _show_recent(state, told, last)
+        for one in told if series else ():
+            state.out.line(f"\n{one['queue']}")
+            columns = ("at", *_COUNTED, "depth")
+            state.out.table(
+                columns,
+                [(moment(s["at"]), *(s[name] for name in columns[1:])) for s in one["series"]],
+            )
+
+    state.out.answer({"queues": told}, show)
+
+
+def _of_queue(client: Client, name: str, day: dt.datetime | None, last: float) -> dict[str, Any]:
+    queue, now = client.queues[name], time.time()
+    samples = queue.series(now - last, now, "minute" if last <= _DAY else "ten")
+    return {
+        "queue": name,
+        "day": queue.stats(day.date() if day else None),
+        "recent": _summary(samples),
+        "series": samples,
+    }
+
+
+def _summary(samples: Sequence[Sample]) -> dict[str, Any]:
+    told: dict[str, Any] = {name: sum(s[name] for s in samples) for name in _COUNTED}
+    for kind in ("wait", "run"):
+        histogram = merged(s[kind] for s in samples)
+        told[kind] = {f"p{share}": percentile(histogram, share / 100) for share in (50, 95, 99)}
+    return told
+
+
+def _show_days(state: State, told: list[dict[str, Any]]) -> None:
+    rows = []
+    for one in told:
+        day = one["day"]
+        rows.append(
+            (
+                one["queue"],
+                *(cell for kind in ("wait", "run") for cell in _times(day[kind])),
+                day["failures"],
+                day["failed"],
+                day["retries"],
+            )
+        )
+    columns = ("queue", "waited", "mean", "std", "ran", "mean", "std")
+    state.out.table((*columns, "failures", "still failed", "retries"), rows)
+
+
+def _times(times: Any) -> tuple[int, str, str]:
+    if not times["count"]:
+        return 0, "", ""
+    return times["count"], span(times["mean"]), span(times["std"])
+
+
+def _show_recent(state: State, told: list[dict[str, Any]], last: float) -> None:
+    rows = [
+        (
+            one["queue"],
+            *(one["recent"][name] for name in _COUNTED),
+            *(_three(one["recent"][kind]) for kind in ("wait", "run")),
+        )
+        for one in told
+    ]
+    state.out.line(f"Last {span(last)}; waited and ran: p50, p95, p99")
+    state.out.table(("queue", *_COUNTED, "waited", "ran"), rows)
+
+
+def _three(values: dict[str, float]) -> str:
+    return " ".join(span(value) for value in values.values()) if any(values.values()) else ""

@@ -1,0 +1,150 @@
+"""Settings from a file: which store is used, and what each command assumes unless told otherwise.
+
+The file is the one that is named, by `--config` or QLESS_PY_CONFIG, else the nearest
+`qless-py.toml`, or `pyproject.toml` with a table `[tool.qless-py]`, in the current folder and those
+above it. A table `[environments.NAME]` overrides the rest in that environment; `--environment` or
+QLESS_PY_ENV names it, else the key `environment` of the file.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from qless_py.errors import ConfigError
+
+FILE: Final = "qless-py.toml"
+PROJECT: Final = "pyproject.toml"
+TABLE: Final = "qless-py"
+TOP: Final = ("url", "namespace", "environment", "environments")
+DEFAULT_NAMESPACE: Final = "ql"
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """What a file says in one environment; `sections` are its tables, one for each command."""
+
+    path: Path | None = None
+    environment: str | None = None
+    url: str | None = field(default=None, repr=False)
+    namespace: str | None = None
+    sections: Mapping[str, Any] = field(default_factory=dict)
+
+
+def load(
+    path: str | Path | None = None,
+    environment: str | None = None,
+    *,
+    environ: Mapping[str, str] = os.environ,
+    folder: Path | None = None,
+) -> Configuration:
+    """Read the file that is to be used; ConfigError names what is wrong with it."""
+    named = path or environ.get("QLESS_PY_CONFIG") or None
+    chosen = Path(named) if named else find(folder)
+    if chosen is None:
+        if environment:
+            raise ConfigError(f"there is no {FILE} that could tell of environment {environment!r}")
+        return Configuration()
+    settings = _read(chosen)
+    name = environment or environ.get("QLESS_PY_ENV") or settings.get("environment")
+    merged = _in_environment(chosen, settings, name)
+    return Configuration(
+        chosen,
+        name,
+        _text(chosen, merged, "url"),
+        _text(chosen, merged, "namespace"),
+        {key: value for key, value in merged.items() if key not in TOP},
+    )
+
+
+def find(folder: Path | None = None) -> Path | None:
+    """Give the nearest file with settings, in this folder or above."""
+    try:
+        start = folder or Path.cwd()
+    except FileNotFoundError:
+        return None  # The current folder was deleted.
+    for place in (start, *start.parents):
+        if (place / FILE).is_file():
+            return place / FILE
+        if _mentions(place / PROJECT):
+            return place / PROJECT
+    return None
+
+
+def unknown(what: str, key: str, known: Iterable[str]) -> str:
+    """Say that there is no such key, and which one was perhaps meant."""
+    near = difflib.get_close_matches(key, sorted(known), n=1)
+    return f"unknown {what} {key!r}" + (f": did you mean {near[0]!r}?" if near else "")
+
+
+def namespace(given: str | None = None, *, environ: Mapping[str, str] = os.environ) -> str:
+    """Choose the namespace: the argument, QLESS_PY_NAMESPACE, the file's, or `ql`."""
+    return (
+        given
+        or environ.get("QLESS_PY_NAMESPACE")
+        or load(environ=environ).namespace
+        or DEFAULT_NAMESPACE
+    )
+
+
+def _mentions(path: Path) -> bool:
+    # Without the table the file is somebody else's, whatever may be wrong with it.
+    try:
+        return f"tool.{TABLE}" in path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return False
+
+
+def _read(path: Path) -> dict[str, Any]:
+    import tomllib  # noqa: PLC0415 - only with a file
+
+    try:
+        value = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot read {path}: {error}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path} is not TOML: {error}") from error
+    if path.name == PROJECT:
+        value = _table(path, value.get("tool", {}).get(TABLE, {}), f"tool.{TABLE}")
+    for name, table in _table(path, value.get("environments", {}), "environments").items():
+        _table(path, table, f"environments.{name}")
+    return value
+
+
+def _table(path: Path, value: Any, name: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise ConfigError(f"{path}: {name} is not a table")
+    return value
+
+
+def _in_environment(path: Path, settings: dict[str, Any], name: Any) -> dict[str, Any]:
+    environments = settings.get("environments", {})
+    if name is None:
+        return settings
+    if name not in environments:
+        told = unknown("environment", str(name), environments)
+        raise ConfigError(f"{path}: {told}")
+    for key in ("environment", "environments"):
+        if key in environments[name]:
+            raise ConfigError(f"{path}: {key} cannot be inside an environment")
+    return _over(settings, environments[name])
+
+
+def _over(base: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in above.items():
+        old = merged.get(key)
+        both = isinstance(old, Mapping) and isinstance(value, Mapping)
+        merged[key] = _over(old, value) if both else value  # type: ignore[arg-type]
+    return merged
+
+
+def _text(path: Path, settings: Mapping[str, Any], key: str) -> str | None:
+    value = settings.get(key)
+    if value is not None and not isinstance(value, str):
+        raise ConfigError(f"{path}: {key} is not text")
+    return value or None

@@ -1,0 +1,265 @@
+"""Queues, failure groups, workers, options, statistics and checks at the command line."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+import redis as redis_py
+
+from qless_py import Client, Job, protocol
+from tests.cli.conftest import Program
+
+
+def test_queues_are_listed_with_their_counts(program: Program, live: Client) -> None:
+    live.queues["mail"].put("app.Send")
+    live.queues["mail"].put("app.Send", delay=60)
+    live.queues["slow"].recur("app.Send", None, 60, 60)
+
+    told = program.json("queues")["queues"]
+
+    assert [one["name"] for one in told] == ["mail", "slow"]
+    assert (told[0]["waiting"], told[0]["scheduled"], told[1]["recurring"]) == (1, 1, 1)
+    assert "mail" in program("queues").stdout
+
+
+def test_a_queue_is_paused_with_a_reason_and_an_end(program: Program, live: Client) -> None:
+    live.queues["mail"].put("app.Send")
+
+    program("queue", "pause", "mail", "slow", "--reason", "no mail server", "--for", "1h")
+    told = program.json("queue", "show", "mail")
+    shown = program("queues").stdout
+    program("queue", "unpause", "mail")
+
+    assert told["paused"]
+    assert told["pause"]["reason"] == "no mail server"
+    assert told["pause"]["until"] == pytest.approx(time.time() + 3600, abs=60)
+    assert "no mail server" in shown
+    assert not live.queues["mail"].is_paused
+    assert live.queues["slow"].is_paused
+
+
+def test_options_of_a_queue_are_set_and_unset(program: Program, live: Client) -> None:
+    live.queues["mail"].put("app.Send")
+
+    told = program.json("queue", "set", "mail", "heartbeat=300")
+    assert told["options"]["heartbeat"] == 300
+    assert live.queues["mail"].heartbeat == 300
+
+    program("queue", "set", "mail", "heartbeat=")
+    assert live.queues["mail"].heartbeat == 60
+
+
+def test_an_option_that_cannot_be_is_refused(program: Program) -> None:
+    ended = program("queue", "set", "mail", "heartbeat=soon", code=1)
+
+    assert "heartbeat" in ended.stderr
+    program("queue", "set", "mail", "heartbeat", code=2)
+
+
+def test_purge_cancels_what_is_in_the_queue(program: Program, live: Client) -> None:
+    for name in ("mail", "slow"):
+        live.queues[name].put_many([{"klass": "app.Send"}, {"klass": "app.Send", "delay": 60}])
+    live.queues["mail"].pop(worker="me")
+
+    scheduled = program.json("queue", "purge", "mail", "--state", "scheduled", "--yes")
+    rest = program.json("queue", "purge", "mail", "--yes")
+
+    assert (scheduled["done"], rest["done"]) == (1, 1)
+    assert len(live.queues["slow"]) == 2
+
+
+def test_a_queue_with_jobs_is_forgotten_only_if_agreed(program: Program, live: Client) -> None:
+    live.queues["mail"].put("app.Send")
+
+    program("queue", "forget", "mail", code=2)
+    program("queue", "forget", "mail", "--yes")
+
+    assert live.queues.counts == []
+    assert "none" in program("queue", "forget", "none", "--yes", code=3).stderr
+    program("queue", "show", "none", code=3)
+    live.queues["mail"].put("app.Send")  # known again, so that the namespace is sound
+
+
+def fail_some(client: Client, number: int, queue: str = "mail") -> None:
+    for _ in range(number):
+        client.queues[queue].put("app.Send")
+        job = client.queues[queue].pop(worker="me")
+        assert job is not None
+        job.fail("app.Send:Oops", "first line\nlast line")
+
+
+def test_failure_groups_and_their_jobs_are_listed(program: Program, live: Client) -> None:
+    fail_some(live, 3)
+
+    groups = program.json("failed", "groups")["groups"]
+    page = program.json("failed", "list", "app.Send:Oops", "--count", "2")
+
+    assert [(one["group"], one["number"]) for one in groups] == [("app.Send:Oops", 3)]
+    assert (page["total"], len(page["jobs"])) == (3, 2)
+    assert "last line" in program("failed", "list", "app.Send:Oops").stdout
+    program("failed", "list", "none", code=3)
+
+
+def test_a_group_is_retried_where_its_jobs_were(program: Program, live: Client) -> None:
+    fail_some(live, 2)
+    fail_some(live, 1, "slow")
+
+    program("failed", "retry", "app.Send:Oops", code=2)
+    told = program.json("failed", "retry", "app.Send:Oops", "--yes")
+
+    assert told["done"] == 3
+    assert (len(live.queues["mail"]), len(live.queues["slow"])) == (2, 1)
+
+
+def test_a_group_is_retried_in_another_queue_up_to_a_limit(program: Program, live: Client) -> None:
+    fail_some(live, 5)
+    words = ("failed", "retry", "app.Send:Oops", "--to", "slow", "--limit", "3")
+
+    dry = program.json(*words, "--dry-run")
+    told = program.json(*words, "--yes")
+
+    assert (dry["matched"], dry["done"]) == (3, 0)
+    assert (told["matched"], told["done"]) == (3, 3)
+    assert live.jobs.failed() == {"app.Send:Oops": 2}
+    assert len(live.queues["slow"]) == 3
+
+
+def test_a_group_is_canceled(program: Program, live: Client) -> None:
+    fail_some(live, 2)
+
+    assert program.json("failed", "cancel", "app.Send:Oops", "--yes")["done"] == 2
+    assert live.jobs.failed() == {}
+
+
+def test_workers_are_listed_shown_and_forgotten(program: Program, live: Client) -> None:
+    live.run(protocol.workers.beat("box-1-0", b'{"host": "box", "pid": 1, "rss": 1048576}'))
+    live.queues["mail"].put("app.Send", jid="one")
+    live.queues["mail"].pop(worker="box-1-0")
+
+    (worker,) = program.json("workers", "list")["workers"]
+    shown = program.json("workers", "show", "box-1-0")
+
+    assert (worker["name"], worker["jobs"], worker["info"]["host"]) == ("box-1-0", 1, "box")
+    assert (shown["jobs"], shown["info"]["pid"]) == (["one"], 1)
+    assert "1 MiB" in program("workers", "list").stdout
+    program("workers", "show", "none", code=3)
+    program("workers", "forget", "none", code=3)
+
+
+def test_a_gone_worker_is_forgotten(program: Program, live: Client) -> None:
+    live.run(protocol.workers.beat("box-1-0", b"{}"))
+
+    assert program.json("workers", "forget", "box-1-0") == {"forgotten": 1}
+    assert list(live.workers) == []
+
+
+def test_options_are_listed_set_and_unset(program: Program, live: Client) -> None:
+    program("config", "set", "heartbeat", "600")
+    assert live.config["heartbeat"] == 600
+    assert program.json("config", "get", "heartbeat") == {"option": "heartbeat", "value": 600}
+    assert program.json("config", "list")["options"]["heartbeat"] == 600
+
+    program("config", "unset", "heartbeat")
+    assert live.config["heartbeat"] == 60
+
+
+def test_an_unknown_option_is_refused_with_a_suggestion(program: Program, live: Client) -> None:
+    ended = program("config", "set", "hartbeat", "600", code=2)
+
+    assert "did you mean 'heartbeat'?" in ended.stderr
+    assert "hartbeat" not in live.config
+    assert "did you mean 'heartbeat'?" in program("config", "get", "hartbeat", code=3).stderr
+    program("config", "set", "mail-heartbeat", "600")
+    program("config", "set", "my-own", "1", "--new")
+
+
+def test_statistics_tell_of_days_and_of_the_last_hour(program: Program, live: Client) -> None:
+    live.queues["mail"].put("app.Send")
+    job = live.queues["mail"].pop(worker="me")
+    assert isinstance(job, Job)
+    job.complete()
+    fail_some(live, 1)
+
+    (told,) = program.json("stats", "mail")["queues"]
+    (longer,) = program.json("stats", "--series", "--last", "2h")["queues"]
+
+    assert told["queue"] == "mail"
+    assert (told["day"]["run"]["count"], told["day"]["failures"]) == (1, 1)
+    assert (told["recent"]["put"], told["recent"]["completed"]) == (2, 1)
+    assert "series" not in told
+    assert sum(sample["put"] for sample in longer["series"]) == 2
+    assert "mail" in program("stats", "--series").stdout
+
+
+def test_a_sound_namespace_passes_the_check(program: Program, live: Client) -> None:
+    live.queues["mail"].put("app.Send")
+
+    assert program.json("fsck") == {"findings": [], "repaired": []}
+
+
+@pytest.mark.corrupts
+def test_a_broken_namespace_is_reported_and_repaired(
+    program: Program, live: Client, redis: redis_py.Redis
+) -> None:
+    live.queues["mail"].put("app.Send", jid="one")
+    redis.zrem("{ql}:queue:mail:waiting", *redis.zrange("{ql}:queue:mail:waiting", 0, -1))
+
+    found = program.json("fsck", code=1)
+    mended = program.json("fsck", "--repair")
+
+    assert found["findings"]
+    assert (mended["findings"], bool(mended["repaired"])) == ([], True)
+    assert program.json("fsck")["findings"] == []
+
+
+def test_the_doctor_looks_at_everything(program: Program, live: Client) -> None:
+    live.queues["mail"].put("app.Send")
+
+    told = program.json("doctor")
+
+    checks = {one["name"]: one for one in told["checks"]}
+    assert told["healthy"]
+    assert {"server", "persistence", "eviction", "clock", "latency", "scripts", "schema"} <= set(
+        checks
+    )
+    assert checks["persistence"]["status"] == "warn"  # the test server keeps nothing
+    assert checks["persistence"]["advice"]
+    assert checks["workers"]["status"] == "warn"
+    assert "WARN  workers" in program("doctor").stdout
+
+
+def test_the_doctor_fails_where_jobs_would_be_evicted(
+    program: Program, redis: redis_py.Redis
+) -> None:
+    redis.config_set("maxmemory", 100_000_000)
+    redis.config_set("maxmemory-policy", "allkeys-lru")
+    try:
+        told = program.json("doctor", code=1)
+    finally:
+        redis.config_set("maxmemory-policy", "noeviction")
+        redis.config_set("maxmemory", 0)
+
+    assert not told["healthy"]
+    failed = [one for one in told["checks"] if one["status"] == "fail"]
+    assert "noeviction" in failed[0]["detail"] + failed[0]["advice"]
+
+
+def test_the_doctor_says_that_there_is_no_server() -> None:
+    told = Program("unix:///no/such/socket").json("doctor", code=1)
+
+    assert told["checks"][-1]["name"] == "server"
+    assert told["checks"][-1]["status"] == "fail"
+
+
+def test_the_doctor_finds_another_schema(
+    program: Program, live: Client, redis: redis_py.Redis
+) -> None:
+    live.queues["mail"].put("app.Send")
+    redis.hset("{ql}:meta", "schema", 999)
+    try:
+        told = program.json("doctor", code=1)
+    finally:
+        redis.hset("{ql}:meta", "schema", 1)
+
+    assert "schema" in [one["name"] for one in told["checks"] if one["status"] == "fail"]

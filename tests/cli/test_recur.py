@@ -1,0 +1,143 @@
+"""Recurring jobs at the command line, one by one and as a file wants them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from qless_py import Client, RecurringJob
+from tests.cli.conftest import Program
+
+SCHEDULE = """\
+["deploy:hourly"]
+queue = "reports"
+klass = "app.Report"
+every = "1h"
+data = { of = "sales" }
+tags = ["nightly"]
+
+["deploy:daily"]
+queue = "reports"
+klass = "app.Report"
+every = 86400
+"""
+
+
+def recurring(client: Client, jid: str) -> RecurringJob:
+    job = client.jobs[jid]
+    assert isinstance(job, RecurringJob)
+    return job
+
+
+def test_a_recurring_job_is_added_listed_and_edited(program: Program, live: Client) -> None:
+    told = program.json(
+        *("recur", "add", "reports", "app.Report", '{"of": "sales"}', "--every", "1h"),
+        *("--after", "30m", "--jid", "hourly", "--priority", "5", "--tag", "t", "--retries", "2"),
+    )
+    (listed,) = program.json("recur", "list", "--queue", "reports")["recurring"]
+    edited = program.json("recur", "edit", "hourly", "--every", "2h", "--to", "slow")
+
+    assert told == {"jid": "hourly"}
+    assert (listed["interval"], listed["data"], listed["priority"]) == (3600, {"of": "sales"}, 5)
+    assert (listed["tags"], listed["retries"]) == (["t"], 2)
+    assert (edited["interval"], edited["queue"]) == (7200, "slow")
+    assert recurring(live, "hourly").interval == 7200
+    assert "hourly" in program("recur", "list").stdout
+
+
+def test_it_is_paused_resumed_run_and_removed(program: Program, live: Client) -> None:
+    live.queues["reports"].recur("app.Report", None, 3600, 3600, jid="hourly")
+
+    program("recur", "pause", "hourly")
+    assert recurring(live, "hourly").is_paused
+    program("recur", "resume", "hourly")
+    assert not recurring(live, "hourly").is_paused
+
+    jid = program("recur", "run", "hourly").stdout.strip()
+    assert [job.jid for job in live.jobs.get(jid)] == [jid]
+
+    program("recur", "remove", "hourly")
+    assert live.jobs["hourly"] is None
+
+
+def test_what_does_not_recur_is_not_found(program: Program, live: Client) -> None:
+    live.queues["mail"].put("app.Send", jid="one")
+
+    program("recur", "pause", "none", code=3)
+    program("recur", "pause", "one", code=3)
+    program("recur", "edit", "none", "--every", "1h", code=3)
+    program("recur", "edit", "none", code=2)
+
+
+def test_sync_makes_the_store_what_the_file_says(
+    program: Program, live: Client, tmp_path: Path
+) -> None:
+    (tmp_path / "schedule.toml").write_text(SCHEDULE)
+    queue = live.queues["reports"]
+    queue.recur("app.Old", None, 60, jid="deploy:old")
+    queue.recur("app.Other", None, 60, jid="other")
+
+    first = program.json("recur", "sync", "schedule.toml", "--prune", "deploy:", "--yes")
+    slot = recurring(live, "deploy:hourly").next_at
+    again = program.json("recur", "sync", "schedule.toml", "--prune", "deploy:")
+
+    assert set(first["added"]) == {"deploy:hourly", "deploy:daily"}
+    assert first["removed"] == ["deploy:old"]
+    assert set(again["unchanged"]) == {"deploy:hourly", "deploy:daily"}
+    assert recurring(live, "deploy:hourly").next_at == slot
+    assert recurring(live, "deploy:hourly").data == {"of": "sales"}
+    assert live.jobs["deploy:old"] is None
+    assert live.jobs["other"] is not None
+
+
+def test_sync_changes_what_differs(program: Program, live: Client, tmp_path: Path) -> None:
+    entry = {"queue": "reports", "klass": "app.Report", "every": "1h"}
+    (tmp_path / "schedule.json").write_text(json.dumps({"hourly": entry}))
+    program("recur", "sync", "schedule.json")
+    (tmp_path / "schedule.json").write_text(json.dumps({"hourly": {**entry, "every": "2h"}}))
+
+    dry = program.json("recur", "sync", "schedule.json", "--dry-run")
+    assert recurring(live, "hourly").interval == 3600
+    told = program.json("recur", "sync", "schedule.json")
+
+    assert dry["changed"] == told["changed"] == ["hourly"]
+    assert recurring(live, "hourly").interval == 7200
+
+
+def test_nothing_is_removed_without_a_yes(program: Program, live: Client, tmp_path: Path) -> None:
+    (tmp_path / "schedule.toml").write_text(SCHEDULE)
+    live.queues["reports"].recur("app.Old", None, 60, jid="deploy:old")
+
+    program("recur", "sync", "schedule.toml", "--prune", "deploy:", code=2)
+
+    assert live.jobs["deploy:old"] is not None
+    assert live.jobs["deploy:hourly"] is None
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[hourly]\nqueue = 'q'\nklass = 'k'", "every"),
+        ("[hourly]\nqueue = 'q'\nklass = 'k'\nevry = 1", "did you mean 'every'?"),
+        ("[hourly]\nqueue = 'q'\nklass = 'k'\nevery = 'soon'", "soon"),
+        ("[hourly]\nqueue = 'q'\nklass = 'k'\nevery = 0", "every"),
+        ("[hourly]\nqueue = 'a b'\nklass = 'k'\nevery = 1", "a b"),
+        ("['a b']\nqueue = 'q'\nklass = 'k'\nevery = 1", "a b"),
+        ("[hourly]\nqueue = 'q'\nklass = 'k'\nevery = 1\nretries = -1", "retries"),
+        ("[hourly]\nqueue = 'q'\nklass = 'k'\nevery = 1\ndata = 2020-01-01", "hourly"),
+        ("hourly = 1", "hourly"),
+        ("[", "schedule.toml"),
+    ],
+)
+def test_a_file_that_is_wrong_changes_nothing(
+    program: Program, live: Client, tmp_path: Path, text: str, said: str
+) -> None:
+    good = "[good]\nqueue = 'q'\nklass = 'k'\nevery = 1\n"
+    (tmp_path / "schedule.toml").write_text(f"{text}\n{good}")
+
+    ended = program("recur", "sync", "schedule.toml", code=2)
+
+    assert said in ended.stderr
+    assert live.jobs["good"] is None
