@@ -1,5 +1,6 @@
--- batch_close(now, request, batch) -> the batch as read/batch shows it
--- Closes a batch: it takes no more members, and ends when the last one has left.
+-- batch_close(now, request, batch, mark) -> the batch as read/batch shows it
+-- Closes a batch: it takes no more members, and ends when the last one has left. The mark
+-- "canceled" says of it, also when it is closed already, that its members are being cancelled.
 -- Errors: BADARG NOBATCH
 -- Events: put
 -- Flags: allow-oom
@@ -10,8 +11,9 @@ local errors = require("lib.errors")
 local keys = require("lib.keys")
 local session = require("lib.session")
 
-local now, request, batch = unpack(ARGV)
+local now, request, batch, mark = unpack(ARGV)
 check.name("batch", batch)
+check.one_of("mark", mark or "", { [""] = true, canceled = true })
 
 local s, again = session.open(now, request)
 if again then
@@ -21,6 +23,9 @@ if redis.call("EXISTS", keys.batch(batch)) == 0 then
   errors.raise("NOBATCH", "Batch " .. batch .. " does not exist")
 end
 
+if mark == "canceled" then
+  redis.call("HSETNX", keys.batch(batch), "canceled_at", string.format("%.0f", s.now))
+end
 batches.close(s, batch)
 require("lib.releases").after(s)
 

@@ -1,8 +1,9 @@
 -- batch_open(now, request, batch, options, data...) -> batch
 -- Opens a batch; its call-backs are jobs that are put when it ends (on_complete), when all members
 -- completed (on_success), when the first one failed (on_failure). It closes with its owner, a
--- running job. The same owner may open it again, which changes nothing.
--- Errors: BADARG TOOLARGE EXISTS NOJOB LOSTLEASE FINISHED
+-- running job. The same owner may open it again, which changes nothing. A batch within another one
+-- is a member of that; `data` is the place of what the batch is to remember.
+-- Errors: BADARG TOOLARGE EXISTS NOJOB LOSTLEASE FINISHED NOBATCH BATCHCLOSED
 -- Events: none
 -- Flags: none
 
@@ -12,13 +13,16 @@ local errors = require("lib.errors")
 local job_lib = require("lib.job")
 local keys = require("lib.keys")
 local lease_lib = require("lib.lease")
+local limits = require("lib.limits")
 local session = require("lib.session")
 local submission = require("lib.submission")
 
 local now, request, batch, options = unpack(ARGV, 1, 4)
+local data = { unpack(ARGV, 5) }
 check.name("batch", batch)
 local given = check.options("options", options, { owner = true, lease = true, on_success = true,
-  on_complete = true, on_failure = true })
+  on_complete = true, on_failure = true, within = true, data = true })
+check.name("within", given.within or "none")
 
 local s, again = session.open(now, request)
 if again then
@@ -26,11 +30,15 @@ if again then
 end
 local owner = given.owner and lease_lib.load(given.owner, given.lease)
 
--- The call-back as it will be put: its data is the argument that it names by position.
+-- The argument that something names by position.
+local function data_of(name, position)
+  return check.given(name .. " data", data[check.count(name .. " data", position, 1, 4)])
+end
+
+-- The call-back as it will be put.
 local function callback(name)
   local spec = check.map(name, given[name], require("lib.options").fields())
-  local position = check.count(name .. " data", spec.data, 1, 3)
-  spec.data = check.given(name .. " data", ARGV[4 + position])
+  spec.data = data_of(name, spec.data)
   return cmsgpack.pack(submission.check_later(s, spec))
 end
 
@@ -48,6 +56,7 @@ local function fields_of_batch()
 end
 
 local fields = fields_of_batch()
+local remembered = given.data ~= nil and check.data(s, data_of("batch", given.data))
 local known = redis.call("HMGET", keys.batch(batch), "opened_at", "owner")
 if known[1] and not (owner and known[2] == owner.jid) then
   errors.raise("EXISTS", "Batch " .. batch .. " already exists")
@@ -62,10 +71,36 @@ local function own()
   end
 end
 
-if not known[1] then
+-- Batches within batches end one after the other, in one call for each.
+local function require_outer()
+  local outer, depth = given.within, 0
+  if outer then
+    batches.require_open(outer, given.owner)
+  end
+  while outer do
+    depth = depth + 1
+    if depth > limits.nesting then
+      errors.bad("batches are nested at most " .. limits.nesting .. " deep")
+    end
+    outer = redis.call("HGET", keys.batch(outer), "within")
+  end
+end
+
+local function make()
+  require_outer()
   redis.call("HSET", keys.batch(batch), unpack(fields))
   redis.call("ZADD", keys.batches(), s.now, batch)
+  if remembered then
+    redis.call("SET", keys.batch_data(batch), remembered)
+  end
+  if given.within then
+    batches.enter(batch, given.within)
+  end
   own()
+end
+
+if not known[1] then
+  make()
 end
 
 return session.close(s, batch)

@@ -21,7 +21,7 @@ end
 local job = lease_lib.load(jid, lease)
 check.data(s, data)
 check.data(s, result)
-s.planned = { [jid] = true }
+s.planned, s.by = { [jid] = true }, jid
 s.ending, s.yields = not given.next and jid or nil, true
 local plans = {}
 if #specs > 0 then

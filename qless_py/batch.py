@@ -6,7 +6,7 @@ from typing import Any, Final, Self, TypedDict, Unpack
 
 from qless_py import options as checks
 from qless_py import protocol, puts
-from qless_py.errors import BadArgumentError
+from qless_py.errors import BadArgumentError, BatchNotFoundError
 from qless_py.options import PutOptions, PutSpec
 from qless_py.protocol import Call, reads
 from qless_py.session import Session, Settings
@@ -26,9 +26,11 @@ class BatchStatus(TypedDict, total=False):
     completed: int
     failed: int
     canceled: int
+    within: str
     opened_at: float
     closed_at: float
     finished_at: float
+    canceled_at: float
     on_success: str
     on_complete: str
     on_failure: str
@@ -42,6 +44,16 @@ class Callbacks(TypedDict, total=False):
     on_success: PutSpec | None
     on_complete: PutSpec | None
     on_failure: PutSpec | None
+
+
+class BatchOptions(Callbacks, total=False):
+    """What may be said when opening a batch: its call-backs, and the batch that it is `within`.
+
+    A batch within another one is a member of that: the outer one waits for it and for its
+    call-backs, which become members of the outer one.
+    """
+
+    within: "str | Batch | None"
 
 
 class Batch:
@@ -96,10 +108,11 @@ class Batch:
 
 
 class JobBatch(Batch):
-    """A batch that a running job opened: it closes at the latest when the job completes.
+    """A batch that a running job opened, or is in, to put jobs into on its behalf.
 
-    What is put goes out at once and needs the job's lease. The jids are derived as those of
-    follow-ups, so a second run of the job puts nothing twice.
+    One that it opened closes at the latest when it completes. What is put goes out at once and
+    needs the job's lease. The jids are derived as those of follow-ups, so a second run of the job
+    puts nothing twice.
     """
 
     def __init__(self, session: Session, name: str, job: JobVerbs) -> None:
@@ -127,19 +140,33 @@ class Batches:
     # Without this, __getitem__ would make this look like a sequence to iterate.
     __iter__ = None
 
-    def open(self, name: str | None = None, **callbacks: Unpack[Callbacks]) -> Batch:
+    def open(self, name: str | None = None, **options: Unpack[BatchOptions]) -> Batch:
         """Open a batch; without a name it gets one of its own."""
-        call = open_call(self._session.settings, name, callbacks)
+        call = open_call(self._session.settings, name, options)
         return Batch(self._session, self._session.run(call))
 
 
 def open_call(
-    settings: Settings, name: str | None, callbacks: Mapping[str, Any], job: JobVerbs | None = None
+    settings: Settings,
+    name: str | None,
+    given: Mapping[str, Any],
+    job: JobVerbs | None = None,
+    remember: bytes | None = None,
 ) -> Call[str]:
-    """Make the call that opens a batch, perhaps for a running job that owns it."""
+    """Make the call that opens a batch, perhaps for a running job that owns it.
+
+    What the batch is to remember can be read as long as there is a record of the batch.
+    """
     batch = checks.name("batch", name or puts.new_jid())
     options: dict[str, Any] = {} if job is None else {"owner": job.jid, "lease": job.lease}
     data: list[bytes] = []
+    callbacks = dict(given)
+    within = callbacks.pop("within", None)
+    if within is not None:
+        options["within"] = checks.name("within", getattr(within, "name", within))
+    if remember is not None:
+        data.append(remember)
+        options["data"] = len(data)
     for which, spec in callbacks.items():
         checks.choice("call-back", which, CALLBACKS)
         if spec is None:
@@ -151,6 +178,13 @@ def open_call(
         data.append(one.data)
         options[which] = {**one.as_map(queue), "data": len(data)}
     return protocol.batches.open_batch(batch, options, data)
+
+
+def own_name(job: JobVerbs) -> str:
+    """Give the name of the batch that a job is in."""
+    if job.batch_name is None:
+        raise BatchNotFoundError(f"Job {job.jid} is in no batch")
+    return job.batch_name
 
 
 def owned_name(job: JobVerbs, name: str | None) -> str:
@@ -196,7 +230,7 @@ def status_call(name: str) -> Call[BatchStatus | None]:
 
 def _status(value: Mapping[str, Any]) -> BatchStatus:
     status: BatchStatus = dict(value)  # type: ignore[assignment]
-    for name in ("opened_at", "closed_at", "finished_at"):
+    for name in ("opened_at", "closed_at", "finished_at", "canceled_at"):
         if name in value:
             status[name] = value[name] / 1000
     return status

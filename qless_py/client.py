@@ -8,11 +8,12 @@ from typing import Any, Self, TypeVar, Unpack, overload
 
 import redis as redis_py
 
-from qless_py import client_calls, queue_calls, refill, reservers, session, store
-from qless_py.batch import Batch, Batches, Callbacks
+from qless_py import client_calls, explain, queue_calls, refill, reservers, session, store
+from qless_py.batch import Batch, Batches, BatchOptions
 from qless_py.codec import Codec
 from qless_py.config import Config
 from qless_py.events import Events
+from qless_py.explain import Explanation
 from qless_py.job import Job
 from qless_py.jobs import Jobs
 from qless_py.pipeline import Pipeline
@@ -22,7 +23,10 @@ from qless_py.recurring import RecurringJobs
 from qless_py.session import Settings
 from qless_py.stats import Stats
 from qless_py.store.runner import Runner
+from qless_py.throttles import Throttles
+from qless_py.users import Users
 from qless_py.workers import Workers
+from qless_py.workflow import Workflows
 
 T = TypeVar("T")
 
@@ -62,6 +66,9 @@ class Client:
         self.stats = Stats(self)
         self.events = Events(self)
         self.batches = Batches(self)
+        self.workflows = Workflows(self)
+        self.throttles = Throttles(self)
+        self.users = Users(self)
 
     @property
     def settings(self) -> Settings:
@@ -120,9 +127,16 @@ class Client:
         """Collect transitions and send them in one round trip."""
         return Pipeline(self)
 
-    def batch(self, name: str | None = None, **callbacks: Unpack[Callbacks]) -> Batch:
+    def batch(self, name: str | None = None, **options: Unpack[BatchOptions]) -> Batch:
         """Open a batch of jobs; as a context manager it is closed at the end of the block."""
-        return self.batches.open(name, **callbacks)
+        return self.batches.open(name, **options)
+
+    def explain(self, jid: str) -> Explanation:
+        """Tell why a job is not running, as data and, by `str()`, in words.
+
+        `JobNotFoundError` for a job that was cancelled, or never was.
+        """
+        return self.run(explain.call(jid))
 
     def track(self, jid: str) -> None:
         """Have a job's steps published, and the job listed among the tracked ones."""

@@ -4,9 +4,10 @@ import contextlib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Protocol, Unpack
 
-from qless_py import batch, handlers, puts, verbs, waiting
-from qless_py.batch import Callbacks, JobBatch
-from qless_py.errors import JobNotFoundError
+from qless_py import batch, explain, handlers, puts, verbs, waiting
+from qless_py.batch import BatchOptions, JobBatch
+from qless_py.errors import GracefulStop, JobNotFoundError
+from qless_py.explain import Explanation
 from qless_py.options import PutOptions, Seconds
 from qless_py.protocol import JobRecord, reads
 from qless_py.session import Session
@@ -30,6 +31,9 @@ class Job(verbs.JobVerbs):
     def __init__(self, session: Session, record: JobRecord) -> None:
         super().__init__(session.settings, record)
         self._session = session
+        self._worker: Worker | None = None
+        self.is_stoppable = False
+        self.sandbox: str | None = None
 
     @classmethod
     def build(cls, client: Any, klass: Any, data: Any = None, **fields: Any) -> "Job":
@@ -72,6 +76,10 @@ class Job(verbs.JobVerbs):
         self._adopt(record)
         return self
 
+    def explain(self) -> Explanation:
+        """Tell why the job is not running now, as data and, by `str()`, in words."""
+        return self._session.run(explain.call(self.jid))
+
     def heartbeat(self, data: Any = None) -> float:
         """Renew the lease; give the instant when it ends now."""
         return self._session.run(verbs.heartbeat(self, data))
@@ -109,6 +117,15 @@ class Job(verbs.JobVerbs):
     def snooze(self, delay: Seconds) -> float:
         """Give the job back until later, at no cost; give the instant when it is due."""
         return self._session.run(verbs.snooze(self, delay))
+
+    def back_off(self, seconds: Seconds, throttle: str | None = None) -> list[str]:
+        """Give the job back at no cost, and start nothing under its throttles for so long.
+
+        For a service that asks for patience: `job.back_off(retry_after(header))`. It blocks the
+        throttle named (one of the job's own, or that of its queue or user), else all that the job
+        was put with, else that of its queue; gives those. The job keeps its place.
+        """
+        return self._session.run(verbs.back_off(self, seconds, throttle))
 
     def timeout(self) -> None:
         """Take the lease away from whoever holds it; the job goes first, ahead of all others."""
@@ -178,14 +195,21 @@ class Job(verbs.JobVerbs):
         """
         return self.hold_back(queue, klass, data, options)
 
-    def batch(self, name: str | None = None, **callbacks: Unpack[Callbacks]) -> JobBatch:
+    def batch(self, name: str | None = None, **options: Unpack[BatchOptions]) -> JobBatch:
         """Open a batch for any number of jobs, which go out at once, not with completion.
 
         It closes at the latest when this job completes. A second run of the job finds the same
         batch again, unless it is given another name.
         """
-        call = batch.open_call(self._settings, batch.owned_name(self, name), callbacks, self)
+        call = batch.open_call(self._settings, batch.owned_name(self, name), options, self)
         return JobBatch(self._session, self._session.run(call), self)
+
+    def own_batch(self) -> JobBatch:
+        """Give the batch that this job is in, to put more into it, also when it is closed.
+
+        A second run of the job puts nothing twice. `BatchNotFoundError` if it is in none.
+        """
+        return JobBatch(self._session, batch.own_name(self), self)
 
     def parent_results(self) -> dict[str, Any]:
         """Give the results of the jobs that this one depends on, by their jids; `None` for none.
@@ -200,6 +224,33 @@ class Job(verbs.JobVerbs):
     def perform(self) -> Any:
         """Run what the klass names, with this job; completing or failing is left to that."""
         return handlers.method(self.klass, self.queue_name)(self)
+
+    def watch(self, worker: Worker) -> None:
+        """Have the job look at this worker for whether it is stopping."""
+        self._worker = worker
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether the worker is on its way out and would like this job to end soon."""
+        return self._worker is not None and self._worker.stop
+
+    def heed_stop(self) -> None:
+        """Raise `GracefulStop` if the worker is stopping; unless caught it hands the job back.
+
+        For handlers that work step by step, to be called where the job may be left.
+        """
+        if self.is_stopping:
+            raise GracefulStop(f"the worker of {self.jid} is stopping")
+
+    @contextlib.contextmanager
+    def stoppable(self) -> Iterator[None]:
+        """Have `GracefulStop` raised inside this block as soon as the worker is stopping."""
+        before, self.is_stoppable = self.is_stoppable, True
+        try:
+            self.heed_stop()
+            yield
+        finally:
+            self.is_stoppable = before
 
     def wait(self, timeout: Seconds | None = None) -> Any:
         """Wait until the job has ended and give its result.

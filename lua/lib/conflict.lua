@@ -2,6 +2,7 @@
 -- of it reads only.
 
 local errors = require("lib.errors")
+local job_lib = require("lib.job")
 local keys = require("lib.keys")
 
 local conflict = {}
@@ -27,6 +28,9 @@ end
 -- (s.yields) is ignored rather than refused.
 local function jid_conflict(s, plan)
   local policy = plan.spec.on_conflict or "replace"
+  if policy == "revive" then
+    return plan.existing and plan.existing.record.state ~= "failed"
+  end
   if policy == "replace" or not exists_or_remembered(s, plan) then
     return false
   elseif policy == "raise" and not s.yields then
@@ -73,6 +77,15 @@ local function key_conflict(s, plan)
   return holder.jid
 end
 
+-- Refuses a put that expects a job which neither exists nor is put by the same call.
+local function expected(s, spec)
+  for i, job in ipairs(job_lib.find_all(spec.expects)) do
+    if not job and not s.planned[spec.expects[i]] then
+      errors.no_job(spec.expects[i])
+    end
+  end
+end
+
 local function parents_of(s, plan)
   local depends = plan.spec.depends
   if depends and #depends > 0 then
@@ -92,7 +105,10 @@ function conflict.decide(s, plan)
     return
   end
   if spec.batch then
-    require("lib.batches").require_open(spec.batch)
+    require("lib.batches").require_open(spec.batch, spec.parent or s.by, spec.jid)
+  end
+  if spec.expects then
+    expected(s, spec)
   end
   parents_of(s, plan)
 end

@@ -104,13 +104,15 @@ local function keep_results(s, job, wanted, open, policy)
 end
 
 -- Adds edges to the wanted parents, of which `open` were found unresolved. A parent that has
--- failed already has its policy applied like one that fails later.
-function dependencies.link(s, job, wanted, open, policy)
+-- failed already has its policy applied like one that fails later. `policies` names those of
+-- single parents.
+function dependencies.link(s, job, wanted, open, policy, policies)
   local jid = job.jid
-  local score = policy == "wait" and 0 or 1
   keep_results(s, job, wanted, open, policy)
   for _, parent in ipairs(open) do
-    add_parent(s, job, parent, policy)
+    local own = policies and policies[parent] or policy
+    local score = own == "wait" and 0 or 1
+    add_parent(s, job, parent, own)
     redis.call("SADD", keys.dependencies(jid), parent)
     redis.call("ZADD", keys.dependents(parent), score, jid)
     if score == 1 then

@@ -73,15 +73,24 @@ local function set_unique(job, own)
   job.record.unique = own
 end
 
--- Replaces the edges to parents when the put names some.
+local function set_claims(record, spec)
+  if spec.user ~= nil or spec.throttles or spec.costs then
+    require("lib.claims").set(record, spec)
+  end
+end
+
+-- Replaces the edges to parents when the put names some, or adds to them.
 local function link(s, job, plan)
   local depends = plan.spec.depends
   if not depends or #depends == 0 then
     return
   end
   local dependencies = require("lib.dependencies")
-  dependencies.unlink(job)
-  dependencies.link(s, job, depends, plan.parents, plan.spec.on_parent_failed or "wait")
+  local spec = plan.spec
+  if not spec.adds then
+    dependencies.unlink(job)
+  end
+  dependencies.link(s, job, depends, plan.parents, spec.on_parent_failed or "wait", spec.policies)
 end
 
 -- Brings the options of the put into the record.
@@ -101,6 +110,7 @@ function embed.set_options(s, job, plan)
     record.expires = record.put_at + spec.expires_in
   end
   record.spawned_from = spec.spawned_from or record.spawned_from
+  set_claims(record, spec)
   set_unique(job, spec.unique)
   set_batch(s, job, spec.batch)
   link(s, job, plan)

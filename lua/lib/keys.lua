@@ -16,6 +16,11 @@ function keys.new_queues()
   return namespace .. ":queues:new"
 end
 
+-- The lists of queues that pops asked for, packed as they came, by when.
+function keys.served()
+  return namespace .. ":served"
+end
+
 function keys.complete()
   return namespace .. ":complete"
 end
@@ -58,6 +63,18 @@ end
 
 function keys.releases()
   return namespace .. ":releases"
+end
+
+function keys.throttles()
+  return namespace .. ":throttles"
+end
+
+function keys.users()
+  return namespace .. ":users"
+end
+
+function keys.weights()
+  return namespace .. ":weights"
 end
 
 function keys.job(jid)
@@ -174,8 +191,62 @@ function keys.days(queue)
   return namespace .. ":queue:" .. queue .. ":days"
 end
 
+-- The jobs of one user that wait for one throttle, or for none that is known ("").
+function keys.lane(queue, user, gate)
+  return namespace .. ":queue:" .. queue .. ":lane/" .. user .. "/" .. gate
+end
+
+-- Users with such a lane.
+function keys.sharers(queue, gate)
+  return namespace .. ":queue:" .. queue .. ":users/" .. gate
+end
+
+function keys.shared(queue)
+  return namespace .. ":queue:" .. queue .. ":shared"
+end
+
+function keys.throttled(queue)
+  return namespace .. ":queue:" .. queue .. ":throttled"
+end
+
+function keys.open(queue)
+  return namespace .. ":queue:" .. queue .. ":open"
+end
+
+function keys.finish(queue)
+  return namespace .. ":queue:" .. queue .. ":finish"
+end
+
+function keys.throttle(id)
+  return namespace .. ":throttle:" .. id .. ":record"
+end
+
+function keys.holders(id)
+  return namespace .. ":throttle:" .. id .. ":holders"
+end
+
+function keys.excused(id)
+  return namespace .. ":throttle:" .. id .. ":excused"
+end
+
+function keys.gated(id)
+  return namespace .. ":throttle:" .. id .. ":queues"
+end
+
+function keys.parked(id)
+  return namespace .. ":throttle:" .. id .. ":parked"
+end
+
+function keys.capped(id)
+  return namespace .. ":throttle:" .. id .. ":capped"
+end
+
 function keys.worker_info(worker)
   return namespace .. ":worker:" .. worker .. ":info"
+end
+
+function keys.worker_command(worker)
+  return namespace .. ":worker:" .. worker .. ":command"
 end
 
 function keys.worker_jobs(worker)
@@ -188,6 +259,20 @@ end
 
 function keys.members(batch)
   return namespace .. ":batch:" .. batch .. ":members"
+end
+
+-- The batches within a batch.
+function keys.inner(batch)
+  return namespace .. ":batch:" .. batch .. ":inner"
+end
+
+-- The members of a batch that were cancelled.
+function keys.canceled(batch)
+  return namespace .. ":batch:" .. batch .. ":canceled"
+end
+
+function keys.batch_data(batch)
+  return namespace .. ":batch:" .. batch .. ":data"
 end
 
 function keys.release(token)

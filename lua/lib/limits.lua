@@ -13,6 +13,8 @@ return {
   policy = 4000,
   -- parents of one job, dependents shown of one job, jobs walked in search of a cycle
   edges = 1000,
+  -- batches around a batch
+  nesting = 10,
   -- ticks of a cron expression that are kept ahead, and below how many a client is asked for more
   ticks = 200,
   few_ticks = 96,
@@ -26,6 +28,19 @@ return {
   history = 9,
   -- milliseconds for which a reply is remembered
   reply = 300000,
+  -- milliseconds for which a command waits for a worker that does not hear it
+  command = 3600000,
+  -- throttles of one job
+  throttles = 8,
+  -- queues in which a throttle is opened at once, and open ones that one pop looks into
+  openings = 5,
+  gates = 10,
+  -- milliseconds for which a job keeps what it was refused too often, the first time
+  reservation = 60000,
+  -- refusals after which it does
+  patience = 5,
+  -- the score of a job that costs more than its throttle can ever hold
+  costly = 1e308,
   -- scores in front of every priority: given back by a lost lease, and by `timeout`
   reclaimed = -1e308,
   timed_out = "-inf",

@@ -8,6 +8,7 @@ local options = {}
 
 local POLICIES = { wait = true, cancel = true, fail = true, run = true }
 local CONFLICTS = { replace = true, ignore = true, raise = true }
+local JID_CONFLICTS = { replace = true, ignore = true, raise = true, revive = true }
 local LONGEST = 3155760000000
 
 local validators = {
@@ -25,8 +26,21 @@ local validators = {
   on_parent_failed = function(what, value)
     check.one_of(what, value, POLICIES)
   end,
+  -- whether `depends` come on top of the parents that the job has
+  adds = check.boolean,
+  -- policies of single parents, which stand in `depends`
+  policies = function(what, value)
+    for parent, policy in pairs(check.map(what, value)) do
+      check.name(what, parent)
+      check.one_of(what, policy, POLICIES)
+    end
+  end,
+  -- jobs that must exist for the put to take effect
+  expects = function(what, value)
+    check.names(what, value, 0, limits.call)
+  end,
   on_conflict = function(what, value)
-    check.one_of(what, value, CONFLICTS)
+    check.one_of(what, value, JID_CONFLICTS)
   end,
   unique = function(what, value)
     require("lib.unique").check(what, value)
@@ -53,6 +67,15 @@ local validators = {
   retry = function(what, value)
     check.text(what, value, limits.policy)
   end,
+  user = function(what, value)
+    require("lib.claims").check_user(what, value)
+  end,
+  throttles = function(what, value)
+    require("lib.claims").check_throttles(what, value)
+  end,
+  costs = function(what, value)
+    require("lib.claims").check_costs(what, value)
+  end,
   batch = check.name,
   worker = check.name,
   codec = check.name,
@@ -71,6 +94,19 @@ function options.fields()
   return fields
 end
 
+-- Refuses policies of what is no parent.
+local function check_policies(spec)
+  local parents = {}
+  for _, parent in ipairs(spec.depends or {}) do
+    parents[parent] = true
+  end
+  for parent in pairs(spec.policies) do
+    if not parents[parent] then
+      errors.bad("policies hold " .. parent .. ", which is not in depends")
+    end
+  end
+end
+
 -- Refuses unknown options and values that one cannot have; `core` are the fields that are none.
 function options.check(spec, core)
   for name, value in pairs(spec) do
@@ -79,6 +115,9 @@ function options.check(spec, core)
     elseif not core[name] then
       errors.bad("options hold an unknown field")
     end
+  end
+  if spec.policies ~= nil then
+    check_policies(spec)
   end
   if (spec.parent == nil) ~= (spec.lease == nil) then
     errors.bad("parent and lease are given together or not at all")
@@ -93,8 +132,12 @@ end
 
 -- Refuses options that could make the put fail when it happens later, whatever the keyspace holds.
 function options.check_later(spec)
-  if spec.parent or spec.batch or spec.unique_conflict or spec.on_conflict or spec.depends then
+  if spec.parent or spec.batch or spec.unique_conflict or spec.on_conflict or spec.depends
+    or spec.expects then
     errors.bad("a job put later takes no parent, batch, depends or rule of conflict")
+  end
+  if spec.costs then
+    require("lib.claims").check_match(spec, nil)
   end
 end
 

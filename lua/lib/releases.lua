@@ -1,6 +1,7 @@
 -- The list of what ended jobs have set free and nobody has carried out yet: dependents to let
 -- go, call-backs to put. Any call that pops or ends jobs drains some of it.
 
+local batches = require("lib.batches")
 local dependencies = require("lib.dependencies")
 local failing = require("lib.failing")
 local removal = require("lib.removal")
@@ -167,10 +168,24 @@ local function drain_late(s, token, record)
   return 1
 end
 
+-- Puts a call-back of a batch; one of a batch within another becomes a member of that.
+local function call_back(s, batch, callback)
+  local found = redis.call("HMGET", keys.batch(batch), callback, "within")
+  if not found[1] then
+    return
+  end
+  local plan = submission.decide(s, cmsgpack.unpack(found[1]))
+  if found[2] and redis.call("SISMEMBER", keys.inner(found[2]), batch) == 1 then
+    plan.spec.batch, plan.options = found[2], true
+  end
+  submission.apply(s, plan)
+end
+
 local function drain_batch(s, token, record)
-  local packed = redis.call("HGET", keys.batch(record.batch), record.callback)
-  if packed then
-    submission.apply(s, submission.decide(s, cmsgpack.unpack(packed)))
+  if record.callback == "within" then
+    batches.leave_outer(s, record.batch)
+  else
+    call_back(s, record.batch, record.callback)
   end
   done(token, record)
   return 1

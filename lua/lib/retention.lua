@@ -1,5 +1,6 @@
 -- What is kept for a time, and deleted in small steps once the time is over.
 
+local batches = require("lib.batches")
 local removal = require("lib.removal")
 local job_lib = require("lib.job")
 local keys = require("lib.keys")
@@ -83,7 +84,7 @@ end
 
 -- Whether nothing can come of a batch any more: its call-backs are put, nobody can add to it.
 local function is_over(name)
-  if redis.call("EXISTS", keys.members(name)) == 1
+  if redis.call("EXISTS", keys.members(name), keys.inner(name)) > 0
     or redis.call("EXISTS", keys.releases()) == 1 then
     return false
   end
@@ -95,8 +96,7 @@ local function drop_batches(s, age, budget)
   local names = old(keys.batches(), s.now - age, budget)
   for _, name in ipairs(names) do
     if is_over(name) then
-      redis.call("DEL", keys.batch(name))
-      redis.call("ZREM", keys.batches(), name)
+      batches.erase(s, name)
     else
       redis.call("ZADD", keys.batches(), s.now, name)
     end

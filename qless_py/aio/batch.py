@@ -6,7 +6,7 @@ from typing import Any, Self, Unpack
 
 from qless_py import batch, protocol, puts
 from qless_py import options as checks
-from qless_py.batch import BatchStatus, Callbacks
+from qless_py.batch import BatchOptions, BatchStatus
 from qless_py.options import PutOptions, PutSpec
 from qless_py.session import AsyncSession
 from qless_py.verbs import JobVerbs
@@ -90,7 +90,7 @@ class AsyncBatches:
     # Without this, __getitem__ would make this look like a sequence to iterate.
     __iter__ = None
 
-    async def open(self, name: str | None = None, **callbacks: Unpack[Callbacks]) -> AsyncBatch:
+    async def open(self, name: str | None = None, **options: Unpack[BatchOptions]) -> AsyncBatch:
         """Open a batch; without a name it gets one of its own."""
-        call = batch.open_call(self._session.settings, name, callbacks)
+        call = batch.open_call(self._session.settings, name, options)
         return AsyncBatch(self._session, await self._session.run(call))

@@ -7,15 +7,18 @@ from typing import Any, Self, TypeVar, Unpack, overload
 
 import redis.asyncio as redis_py
 
-from qless_py import client_calls, queue_calls, refill, reservers, session, store
+from qless_py import client_calls, explain, queue_calls, refill, reservers, session, store
 from qless_py.aio.batch import AsyncBatch, AsyncBatches
 from qless_py.aio.events import AsyncEvents
 from qless_py.aio.job import AsyncJob
 from qless_py.aio.lists import AsyncConfig, AsyncJobs, AsyncStats, AsyncWorkers
 from qless_py.aio.queue import AsyncQueues
 from qless_py.aio.recurring import AsyncRecurringJobs
-from qless_py.batch import Callbacks
+from qless_py.aio.throttles import AsyncThrottles, AsyncUsers
+from qless_py.aio.workflow import AsyncWorkflows
+from qless_py.batch import BatchOptions
 from qless_py.codec import Codec
+from qless_py.explain import Explanation
 from qless_py.pipeline import Pending, PipelineCalls, settle
 from qless_py.protocol import Call, JobRecord
 from qless_py.session import AsyncSession, Settings
@@ -60,6 +63,9 @@ class Client:
         self.stats = AsyncStats(self)
         self.events = AsyncEvents(self)
         self.batches = AsyncBatches(self)
+        self.workflows = AsyncWorkflows(self)
+        self.throttles = AsyncThrottles(self)
+        self.users = AsyncUsers(self)
 
     @property
     def settings(self) -> Settings:
@@ -115,10 +121,14 @@ class Client:
         return AsyncPipeline(self)
 
     def batch(
-        self, name: str | None = None, **callbacks: Unpack[Callbacks]
+        self, name: str | None = None, **options: Unpack[BatchOptions]
     ) -> Awaitable[AsyncBatch]:
         """Open a batch of jobs; as an asynchronous context manager it closes at the end."""
-        return self.batches.open(name, **callbacks)
+        return self.batches.open(name, **options)
+
+    def explain(self, jid: str) -> Awaitable[Explanation]:
+        """Tell why a job is not running, as data and, by `str()`, in words."""
+        return self.run(explain.call(jid))
 
     def track(self, jid: str) -> Awaitable[None]:
         """Have a job's steps published."""

@@ -3,11 +3,12 @@
 from collections.abc import Awaitable, Iterable, Mapping
 from typing import Any, Self, Unpack
 
-from qless_py import batch, handlers, puts, verbs
+from qless_py import batch, explain, handlers, puts, verbs
 from qless_py.aio import waiting
 from qless_py.aio.batch import AsyncJobBatch
-from qless_py.batch import Callbacks
+from qless_py.batch import BatchOptions
 from qless_py.errors import JobNotFoundError
+from qless_py.explain import Explanation
 from qless_py.options import PutOptions, Seconds
 from qless_py.protocol import JobRecord, reads
 from qless_py.session import AsyncSession
@@ -57,6 +58,10 @@ class AsyncJob(verbs.JobVerbs):
         self._adopt(record)
         return self
 
+    def explain(self) -> Awaitable[Explanation]:
+        """Tell why the job is not running now, as data and, by `str()`, in words."""
+        return self._session.run(explain.call(self.jid))
+
     def heartbeat(self, data: Any = None) -> Awaitable[float]:
         """Renew the lease; give the instant when it ends now."""
         return self._session.run(verbs.heartbeat(self, data))
@@ -91,6 +96,10 @@ class AsyncJob(verbs.JobVerbs):
     def snooze(self, delay: Seconds) -> Awaitable[float]:
         """Give the job back until later, at no cost."""
         return self._session.run(verbs.snooze(self, delay))
+
+    def back_off(self, seconds: Seconds, throttle: str | None = None) -> Awaitable[list[str]]:
+        """Give the job back at no cost, and start nothing under its throttles for so long."""
+        return self._session.run(verbs.back_off(self, seconds, throttle))
 
     def timeout(self) -> Awaitable[None]:
         """Take the lease away from whoever holds it."""
@@ -157,10 +166,16 @@ class AsyncJob(verbs.JobVerbs):
         """Hold a follow-up job back until this one completes; give the jid that it will have."""
         return self.hold_back(queue, klass, data, options)
 
-    async def batch(self, name: str | None = None, **callbacks: Unpack[Callbacks]) -> AsyncJobBatch:
+    async def batch(
+        self, name: str | None = None, **options: Unpack[BatchOptions]
+    ) -> AsyncJobBatch:
         """Open a batch for any number of jobs, which go out at once."""
-        call = batch.open_call(self._settings, batch.owned_name(self, name), callbacks, self)
+        call = batch.open_call(self._settings, batch.owned_name(self, name), options, self)
         return AsyncJobBatch(self._session, await self._session.run(call), self)
+
+    def own_batch(self) -> AsyncJobBatch:
+        """Give the batch that this job is in, to put more into it, also when it is closed."""
+        return AsyncJobBatch(self._session, batch.own_name(self), self)
 
     async def parent_results(self) -> dict[str, Any]:
         """Give the results of the jobs that this one depends on, by their jids; `None` for none.

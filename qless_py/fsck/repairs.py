@@ -106,6 +106,7 @@ _REPAIRS: Final[Mapping[str, Repair]] = MappingProxyType(
         "opened": _of_name("opened"),
         "throttle": _of_member("throttle"),
         "fair": _of_member("fair"),
+        "setting": _of_member("setting"),
         "reserved": lambda finding, _, __: call_of("reserved", finding.jid or "", finding.member),
         "worker": lambda _, __, name: call_of("worker", name),
         "tracking": lambda _, __, ___: call_of("tracking", ""),

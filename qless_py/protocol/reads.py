@@ -191,6 +191,11 @@ def _recurring(reply: bytes | None) -> tuple[int, list[RecurringRecord]]:
     return int(value[b"total"]), [records.recurring(view) for view in value[b"jobs"]]
 
 
+def explain(jid: str) -> Call[dict[str, Any]]:
+    """Read why a job is not running: its state, and reasons by their kind."""
+    return Call("read/explain", (jid,), mapping)
+
+
 def length(queue: str) -> Call[int]:
     """Count the jobs waiting, running and scheduled."""
     return Call("read/length", (queue,), integer)
@@ -199,6 +204,24 @@ def length(queue: str) -> Call[int]:
 def batch(name: str) -> Call[dict[str, Any] | None]:
     """Read how a batch stands."""
     return Call("read/batch", (name,), lambda reply: dict(unpack(reply) or {}) or None)
+
+
+def batch_data(name: str) -> Call[bytes | None]:
+    """Read what a batch was told to remember."""
+    return Call("read/batch_data", (name,), lambda reply: unpack_raw(reply) or None)
+
+
+def outcomes(batch: str, jids: Sequence[str]) -> Call[list[tuple[str, str]]]:
+    """Read the state and the failure group of up to 100 jobs of a batch.
+
+    Besides the states of jobs there is `canceled`, and nothing for a job that is not there
+    otherwise: complete and deleted since, or never put.
+    """
+
+    def decode(reply: bytes | None) -> list[tuple[str, str]]:
+        return [(str(state), str(group)) for state, group in unpack(reply)]
+
+    return Call("read/outcomes", (batch, pack(list(jids))), decode)
 
 
 def meta() -> Call[dict[str, Any]]:

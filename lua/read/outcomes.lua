@@ -1,0 +1,28 @@
+-- outcomes(now, batch, jids) -> list of [state, failure group]
+-- Tells how up to 100 jobs of a batch stand: the state that each has; "canceled" for a member that
+-- was cancelled, "" for what is not there otherwise, complete and deleted since or never put.
+-- Errors: BADARG
+-- Events: none
+
+local check = require("lib.check")
+local job_lib = require("lib.job")
+local keys = require("lib.keys")
+local session = require("lib.session")
+
+local now, batch, jids = unpack(ARGV)
+check.name("batch", batch)
+local names = check.packed_names("jids", jids, 0)
+session.read(now)
+
+local found = {}
+for i, job in ipairs(job_lib.find_all(names)) do
+  if job then
+    found[i] = { job.record.state, job.record.group or "" }
+  elseif redis.call("SISMEMBER", keys.canceled(batch), names[i]) == 1 then
+    found[i] = { "canceled", "" }
+  else
+    found[i] = { "", "" }
+  end
+end
+
+return cmsgpack.pack(found)
