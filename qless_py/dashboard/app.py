@@ -1,0 +1,148 @@
+"""The dashboard as a blueprint for a Flask application, and as an application of its own."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from flask import Blueprint, Flask, Response, abort, g, redirect, request, url_for
+from redis.exceptions import RedisError
+from werkzeug.exceptions import HTTPException
+from werkzeug.wrappers import Response as Answer
+
+from qless_py.client import Client
+from qless_py.dashboard import guard, pages, problems, view
+from qless_py.dashboard.access import Access, Role, is_local
+from qless_py.dashboard.config import DashboardConfig
+from qless_py.dashboard.context import Dashboard, static_folder, template_folder
+from qless_py.errors import QlessError
+
+_YEAR: Final = 31_536_000
+
+
+def create_blueprint(
+    client: Client, config: DashboardConfig | None = None, *, name: str = "qless_py"
+) -> Blueprint:
+    """Make a blueprint, to be registered under any prefix of a Flask application.
+
+    Authentication, tokens and headers are the blueprint's own, whatever the application does.
+    """
+    board = Dashboard(client, config or DashboardConfig())
+    blueprint = Blueprint(
+        name, __name__, template_folder=str(template_folder()), static_folder=None
+    )
+    _add_guards(blueprint, board)
+    _add_static(blueprint)
+    _add_errors(blueprint)
+    view.add_filters(blueprint, board)
+    pages.register(blueprint)
+    _add_last(blueprint)
+    return blueprint
+
+
+def create_app(
+    client: Client | None = None,
+    config: DashboardConfig | None = None,
+    *,
+    url: str | None = None,
+    namespace: str = "ql",
+) -> Flask:
+    """Make a WSGI application. Without a client it makes one of `url`, as `Client` does."""
+    app = Flask("qless_py.dashboard", static_folder=None, template_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = 4 * 2**20
+    app.register_blueprint(create_blueprint(client or Client(url, namespace=namespace), config))
+    return app
+
+
+def _add_guards(blueprint: Blueprint, board: Dashboard) -> None:
+    config = board.config
+
+    @blueprint.before_request
+    def check() -> Answer | None:
+        g.qless_py_dashboard = board
+        g.qless_py_blueprint = blueprint.name
+        g.qless_py_cookie = guard.cookie_of(request)
+        g.qless_py_access = None
+        try:
+            guard.check_host(request, config, is_open=not config.auth)
+            found = _identify(config)
+            if found is None:
+                return _challenge(config)
+            g.qless_py_access = found
+            guard.check_origin(request, config)
+            guard.check_writable(request, config)
+            guard.check_token(request, board.secret)
+        except guard.Refusal as refusal:
+            return problems.answer(refusal.status, refusal.code, refusal.message)
+        return None
+
+    @blueprint.after_request
+    def finish(response: Response) -> Response:
+        guard.add_headers(response)
+        if request.endpoint != f"{blueprint.name}.static":
+            cookie = g.get("qless_py_cookie")
+            if cookie is not None:
+                guard.keep_cookie(response, request, cookie, request.script_root or "/")
+        return response
+
+
+def _identify(config: DashboardConfig) -> Access | None:
+    if not config.auth:
+        if not is_local(request):
+            raise guard.Refusal(
+                403, "local-only", "no authentication is set up, so only this machine may enter"
+            )
+        return Access("local", Role.ADMIN, shows_data=True)
+    for authenticator in config.auth:
+        found = authenticator(request)
+        if found is not None:
+            return found
+    return None
+
+
+def _challenge(config: DashboardConfig) -> Answer:
+    answer = problems.answer(401, "unauthenticated", "who are you?")
+    for one in guard.challenges(config.auth):
+        answer.headers.add("WWW-Authenticate", one)
+    return answer
+
+
+def _add_static(blueprint: Blueprint) -> None:
+    @blueprint.get("/static/<path:name>", endpoint="static")
+    def static(name: str) -> Answer:
+        from flask import send_from_directory  # noqa: PLC0415 - used here alone
+
+        answer = send_from_directory(static_folder(), name)
+        if request.args.get("v"):
+            answer.headers["Cache-Control"] = f"public, max-age={_YEAR}, immutable"
+        return answer
+
+    @blueprint.get("/favicon.ico")
+    def favicon() -> Answer:
+        return redirect(url_for(".static", name="icon.svg"))
+
+
+def _add_last(blueprint: Blueprint) -> None:
+    # Without this, a path that no view knows would be answered by the host, without our guards.
+    @blueprint.route("/<path:rest>", methods=["GET", "POST"])
+    def unknown(rest: str) -> Answer:
+        return problems.answer(404, "not-found", f"there is no page {rest}")
+
+
+def _add_errors(blueprint: Blueprint) -> None:
+    @blueprint.errorhandler(QlessError)
+    def refused(error: QlessError) -> Answer:
+        return problems.of_error(error)
+
+    @blueprint.errorhandler(RedisError)
+    def away(error: RedisError) -> Answer:
+        return problems.answer(503, "store-away", f"the store does not answer: {error}")
+
+    @blueprint.errorhandler(guard.Refusal)
+    def refuse(error: guard.Refusal) -> Answer:
+        return problems.answer(error.status, error.code, error.message)
+
+    @blueprint.errorhandler(HTTPException)
+    def failed(error: HTTPException) -> Answer:
+        if error.code is None or error.code < 400:  # noqa: PLR2004 - a redirection is no problem
+            abort(error.get_response())
+        return problems.answer(error.code, "refused", error.description or error.name)

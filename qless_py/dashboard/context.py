@@ -1,0 +1,73 @@
+"""What one dashboard is made of, and how a view reaches it."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, cast
+
+from flask import g
+
+from qless_py import assets
+from qless_py.client import Client
+from qless_py.dashboard.access import Access
+from qless_py.dashboard.config import DashboardConfig
+from qless_py.dashboard.snapshot import Snapshots
+from qless_py.dashboard.streams import Seats
+
+_VERSION_LETTERS: Final = 12
+
+
+@dataclass(slots=True)
+class Dashboard:
+    """A client, the settings, and what all viewers of this process share."""
+
+    client: Client
+    config: DashboardConfig
+    snapshots: Snapshots = field(init=False)
+    secret: bytes = field(init=False)
+    seats: Seats = field(init=False)
+    # Set when the process ends, so that no stream holds it up.
+    pause: threading.Event = field(default_factory=threading.Event)
+    _versions: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.snapshots = Snapshots(self.client, self.config.refresh)
+        self.seats = Seats(self.config.streams)
+        # Without a secret of its own a restart makes old forms invalid, which is said to the user.
+        self.secret = (self.config.secret or secrets.token_hex(32)).encode()
+
+    def version_of(self, name: str) -> str:
+        """Give what changes when a static file does, so that browsers may keep it for ever."""
+        if name not in self._versions:
+            content = (static_folder() / name).read_bytes()
+            self._versions[name] = hashlib.sha256(content).hexdigest()[:_VERSION_LETTERS]
+        return self._versions[name]
+
+
+def static_folder() -> Path:
+    """Where styles, scripts and icons lie."""
+    return assets.path("web") / "static"
+
+
+def template_folder() -> Path:
+    """Where the templates lie, in a folder of their own name so that no host's are hidden."""
+    return assets.path("web") / "templates"
+
+
+def dashboard() -> Dashboard:
+    """Give the dashboard that serves this request."""
+    return cast("Dashboard", g.qless_py_dashboard)
+
+
+def access() -> Access:
+    """Give whose request this is."""
+    return cast("Access", g.qless_py_access)
+
+
+def client() -> Client:
+    """Give the client of this dashboard."""
+    return dashboard().client

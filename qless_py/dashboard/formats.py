@@ -1,0 +1,90 @@
+"""Numbers, times and data as text for people."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, Final
+
+HIDDEN: Final = "\u2022\u2022\u2022"
+NOTHING: Final = "\u2013"
+_LONG_LINE: Final = 160
+_UNITS: Final = ((86400.0, "d"), (3600.0, "h"), (60.0, "min"), (1.0, "s"))
+_THOUSAND: Final = 1000
+_TEN: Final = 10
+
+
+def number(value: float | None) -> str:
+    """Write a count with thin groups, a fraction with what matters of it."""
+    if value is None:
+        return NOTHING
+    if float(value).is_integer() or abs(value) >= _THOUSAND:
+        return f"{value:,.0f}".replace(",", "\u202f")
+    return f"{value:.1f}" if abs(value) >= _TEN else f"{value:.2g}"
+
+
+def duration(seconds: float | None) -> str:
+    """Write a length of time in its largest fitting unit: 350 ms, 4.2 s, 12 min, 3.5 h, 2 d."""
+    if seconds is None:
+        return NOTHING
+    sign = "\u2212" if seconds < 0 else ""
+    seconds = abs(seconds)
+    if seconds < 1:
+        return f"{sign}{seconds * 1000:.0f} ms"
+    for size, unit in _UNITS:
+        if seconds >= size:
+            amount = seconds / size
+            return f"{sign}{amount:.1f} {unit}" if amount < _TEN else f"{sign}{amount:.0f} {unit}"
+    return f"{sign}0 s"
+
+
+def ago(instant: float | None, now: float) -> str:
+    """Write an instant by its distance: `12 min ago`, `in 3.0 s`."""
+    if instant is None:
+        return "never"
+    distance = now - instant
+    if abs(distance) < 1:
+        return "now"
+    return f"{duration(distance)} ago" if distance > 0 else f"in {duration(-distance)}"
+
+
+def absolute(instant: float) -> str:
+    """Write an instant in UTC, as `<time datetime>` wants it."""
+    try:
+        moment = datetime.fromtimestamp(instant, UTC)
+    except (OverflowError, ValueError, OSError):
+        return "beyond all calendars"
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def data_text(value: Any, is_redacted: Callable[[str], bool] | None, *, pretty: bool) -> str:
+    """Write job data as JSON. With `is_redacted`, values under such keys are hidden, at any depth.
+
+    Numbers come out as they are in Python, which keeps integers of any size.
+    """
+    shown = value if is_redacted is None else _redacted(value, is_redacted)
+    return json.dumps(
+        shown,
+        ensure_ascii=False,
+        indent=2 if pretty else None,
+        separators=None if pretty else (",", ":"),
+        default=repr,
+    )
+
+
+def data_line(value: Any, is_redacted: Callable[[str], bool] | None) -> str:
+    """Write job data in a line of a table."""
+    text = data_text(value, is_redacted, pretty=False)
+    return text if len(text) <= _LONG_LINE else f"{text[: _LONG_LINE - 1]}…"
+
+
+def _redacted(value: Any, is_redacted: Callable[[str], bool]) -> Any:
+    if isinstance(value, dict):
+        return {
+            key: HIDDEN if is_redacted(str(key)) else _redacted(one, is_redacted)
+            for key, one in value.items()
+        }
+    if isinstance(value, (list, tuple)):
+        return [_redacted(one, is_redacted) for one in value]
+    return value

@@ -1,0 +1,31 @@
+"""The pages: each module has a table of its views."""
+
+from __future__ import annotations
+
+from flask import Blueprint
+
+from qless_py.dashboard.pages import (
+    config,
+    failures,
+    job,
+    limits,
+    lists,
+    live,
+    overview,
+    put,
+    queue,
+    queues,
+    recurring,
+    workers,
+)
+
+
+def register(blueprint: Blueprint) -> None:
+    """Add all views; each is known by the name of its function."""
+    modules = (
+        overview, queues, queue, lists, job, put, failures, workers, recurring, limits, config,
+        live,
+    )  # fmt: skip
+    for module in modules:
+        for method, rule, view in module.ROUTES:
+            blueprint.add_url_rule(rule, view.__name__, view, methods=[method])

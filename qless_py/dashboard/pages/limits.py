@@ -1,0 +1,126 @@
+"""Throttles and users: who holds what, who waits, and which share everybody gets."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from flask import render_template, request
+from werkzeug.wrappers import Response as Answer
+
+from qless_py.dashboard.access import Role
+from qless_py.dashboard.actions import Effect, ask, command, is_confirmed, perform, requires
+from qless_py.dashboard.context import client
+from qless_py.dashboard.paging import offset_of, size_of
+from qless_py.errors import BadArgumentError
+
+
+def _number(name: str) -> float | None:
+    text = request.form.get(name, "").strip()
+    if not text:
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        raise BadArgumentError(f"{name} is a number, not {text!r}") from None
+
+
+def _whole(name: str) -> int | None:
+    value = _number(name)
+    if value is not None and not value.is_integer():
+        raise BadArgumentError(f"{name} is a whole number, not {value:g}")
+    return None if value is None else int(value)
+
+
+def throttles() -> str:
+    return render_template(
+        "qless_py/throttles.html", rows=client().throttles.all, users=client().users.all
+    )
+
+
+def throttle(name: str) -> str:
+    offset, size = offset_of(), size_of()
+    found = client().throttles[name]
+    return render_template(
+        "qless_py/throttle.html", state=found.get(), holders=found.holders(offset, size),
+        waiting=found.waiting(offset, size), offset=offset, size=size,
+    )  # fmt: skip
+
+
+@requires(Role.ADMIN)
+def set_throttle() -> Answer:
+    name = request.form.get("name", "").strip()
+
+    def act() -> str:
+        client().throttles[name].set(
+            concurrency=_whole("concurrency"), rate=_number("rate"),
+            per=_number("per") or 1.0, burst=_number("burst"),
+        )  # fmt: skip
+        return f"the throttle {name} is set"
+
+    return perform(f"setting of the throttle {name}", act)
+
+
+@requires(Role.ADMIN)
+def delete_throttle(name: str) -> str | Answer:
+    waiting = client().throttles[name].get().waiting
+    effect = Effect(
+        f"Delete the throttle {name}",
+        "Its limits are lifted: the jobs that wait for it may all run.",
+        "Delete it",
+        waiting,
+        command("throttles", "delete", name, "--yes"),
+    )
+    if not is_confirmed(effect):
+        return ask(effect)
+
+    def act() -> str:
+        client().throttles[name].delete()
+        return f"the throttle {name} is gone"
+
+    return perform(f"deletion of the throttle {name}", act)
+
+
+@requires(Role.OPERATOR)
+def release_throttle(name: str) -> Answer:
+    jid = request.form.get("jid", "")
+
+    def act() -> str:
+        client().throttles[name].release(jid)
+        return f"{jid} does not count for {name} any more, though it may still run"
+
+    return perform(f"release of {jid} from the throttle {name}", act)
+
+
+@requires(Role.OPERATOR)
+def block_throttle(name: str) -> Answer:
+    def act() -> str:
+        seconds = _number("seconds") or 0
+        if seconds:
+            client().throttles[name].block(seconds)
+            return f"nothing starts under {name} for {seconds:g} s"
+        client().throttles[name].unblock()
+        return f"{name} is not blocked any more"
+
+    return perform(f"block of the throttle {name}", act)
+
+
+@requires(Role.ADMIN)
+def set_user() -> Answer:
+    name = request.form.get("name", "").strip()
+
+    def act() -> str:
+        client().users[name].set(weight=_number("weight"), max_running=_whole("max_running"))
+        return f"the user {name} is set"
+
+    return perform(f"setting of the user {name}", act)
+
+
+ROUTES: Final = (
+    ("GET", "/throttles", throttles),
+    ("GET", "/throttles/<name>", throttle),
+    ("POST", "/throttles/set", set_throttle),
+    ("POST", "/throttles/<name>/delete", delete_throttle),
+    ("POST", "/throttles/<name>/release", release_throttle),
+    ("POST", "/throttles/<name>/block", block_throttle),
+    ("POST", "/users/set", set_user),
+)

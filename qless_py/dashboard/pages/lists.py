@@ -1,0 +1,91 @@
+"""Lists of jobs that have something in common: found, complete, tracked, tagged."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from flask import render_template, request
+from werkzeug.wrappers import Response as Answer
+
+from qless_py.dashboard.access import Role
+from qless_py.dashboard.actions import perform, requires
+from qless_py.dashboard.context import client, dashboard
+from qless_py.dashboard.paging import offset_of, size_of
+from qless_py.job import Job
+from qless_py.search import SearchError
+
+
+def jobs_of(jids: Sequence[str]) -> list[Job]:
+    """Read jobs in that order, without those that are gone."""
+    return [job for job in client().jobs.get(*jids) if isinstance(job, Job)]
+
+
+def jobs() -> str | tuple[str, int]:
+    text = request.args.get("q", "").strip()
+    found, refused, status = None, None, 200
+    try:
+        found = client().jobs.search(
+            text, limit=size_of(), cursor=request.args.get("cursor") or None
+        )
+    except SearchError as error:
+        refused, status = error, 422
+    page = render_template("qless_py/jobs.html", text=text, found=found, refused=refused)
+    return page, status
+
+
+def completed() -> str:
+    offset, size = offset_of(), size_of()
+    jids = client().jobs.complete(offset, size)
+    return _page("Completed", jobs_of(jids), offset=offset, more=len(jids) == size)
+
+
+def tracked() -> str:
+    found = client().jobs.tracked
+    return render_template("qless_py/tracked.html", found=found)
+
+
+def tags() -> str:
+    offset, size = offset_of(), 100
+    rows = client().tag_counts(offset, size)
+    return render_template("qless_py/tags.html", rows=rows, offset=offset, size=size)
+
+
+def tag(name: str) -> str:
+    offset, size = offset_of(), size_of()
+    found = client().jobs.tagged(name, offset, size)
+    return _page(f"Tagged {name}", jobs_of(found["jobs"]), offset=offset, total=found["total"])
+
+
+@requires(Role.OPERATOR)
+def forget_tracked(jid: str) -> Answer:
+    def act() -> str:
+        client().untrack(jid)
+        return f"{jid} is not tracked any more"
+
+    return perform(f"untrack of {jid}", act)
+
+
+def _page(title: str, jobs: list[Job], **more: Any) -> str:
+    size = size_of()
+    total = more.pop("total", None)
+    if total is None:
+        total = more["offset"] + len(jobs) + (1 if more.pop("more", False) else 0)
+    return render_template(
+        "qless_py/list.html", title=title, jobs=jobs, total=total, size=size, **more
+    )
+
+
+def page_size() -> int:
+    """Give the number of rows of a page that nobody asked otherwise."""
+    return dashboard().config.page_size
+
+
+ROUTES: Final = (
+    ("GET", "/jobs", jobs),
+    ("GET", "/completed", completed),
+    ("GET", "/tracked", tracked),
+    ("GET", "/tags", tags),
+    ("GET", "/tags/<name>", tag),
+    ("POST", "/jobs/<jid>/untrack-gone", forget_tracked),
+)

@@ -1,0 +1,151 @@
+"""One queue: its jobs state by state, its settings, and what is done to it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Final
+
+from flask import abort, redirect, render_template, request
+from werkzeug.wrappers import Response as Answer
+
+from qless_py.dashboard.access import Role
+from qless_py.dashboard.actions import Effect, ask, command, is_confirmed, perform, requires
+from qless_py.dashboard.context import client, dashboard
+from qless_py.dashboard.pages.lists import jobs_of
+from qless_py.dashboard.paging import offset_of, size_of
+from qless_py.dashboard.snapshot import number
+from qless_py.dashboard.view import Words
+from qless_py.errors import BadArgumentError
+from qless_py.protocol import reads
+from qless_py.recurring import RecurringJob
+
+STATES: Final[Sequence[str]] = (
+    "waiting", "running", "scheduled", "stalled", "depends", "throttled",
+)  # fmt: skip
+TABS: Final = ("stats", *STATES, "recurring", "settings")
+_FAR: Final = 365 * 86400.0
+
+
+def queue(name: str) -> str | Answer:
+    tab = request.args.get("tab", "stats")
+    if tab not in TABS:
+        return redirect(Words(dashboard()).link("queue", name=name))
+    offset, size = offset_of(), size_of()
+    found = client().queues[name]
+    more = {}
+    if tab in STATES or tab == "recurring":
+        page = client().run(reads.state(tab, name, offset, size))
+        rows = client().jobs.get(*page.jids)
+        kind = [one for one in rows if isinstance(one, RecurringJob) == (tab == "recurring")]
+        more = {"jobs": kind, "total": page.total}
+    elif tab == "stats":
+        more = {"day": found.stats()}
+    else:
+        more = {"heartbeat": found.heartbeat, "throttle": found.throttle.get()}
+    return render_template(
+        "qless_py/queue.html", name=name, tab=tab, tabs=TABS, counts=found.counts,
+        offset=offset, size=size, **more,
+    )  # fmt: skip
+
+
+@requires(Role.OPERATOR)
+def pause_queue(name: str) -> Answer:
+    def act() -> str:
+        reason = request.form.get("reason", "").strip() or None
+        minutes = request.form.get("minutes", "").strip()
+        until = time.time() + _minutes(minutes) if minutes else None
+        client().queues[name].pause(reason=reason, until=until)
+        return f"{name} is paused: nothing is handed out of it"
+
+    return perform(f"pause of {name}", act)
+
+
+@requires(Role.OPERATOR)
+def unpause_queue(name: str) -> Answer:
+    def act() -> str:
+        client().queues[name].unpause()
+        return f"{name} goes on"
+
+    return perform(f"unpause of {name}", act)
+
+
+@requires(Role.ADMIN)
+def set_heartbeat(name: str) -> Answer:
+    def act() -> str:
+        text = request.form.get("heartbeat", "").strip()
+        if not text:
+            del client().queues[name].heartbeat
+            return f"leases of {name} last as long as everywhere"
+        client().config[f"{name}-heartbeat"] = text
+        return f"leases of {name} last {text} s from the next hand-out on"
+
+    return perform(f"heartbeat of {name}", act)
+
+
+@requires(Role.ADMIN)
+def forget_queue(name: str) -> str | Answer:
+    counts = client().queues[name].counts
+    left = sum(number(counts, state) for state in STATES)
+    effect = Effect(
+        f"Forget the queue {name}",
+        "It leaves the list of queues, and its statistics are deleted. Its jobs stay: with any "
+        "left, the first that changes brings it back.",
+        "Forget it",
+        left,
+        command("queue", "forget", name, "--yes"),
+        typed=name,
+    )
+    if not is_confirmed(effect):
+        return ask(effect)
+
+    def act() -> str:
+        client().queues[name].forget()
+        return f"{name} is forgotten"
+
+    return perform(f"forgetting of {name}", act)
+
+
+@requires(Role.OPERATOR)
+def cancel_listed(name: str) -> str | Answer:
+    state = request.form.get("state", "")
+    if state not in STATES:
+        abort(404)
+    jids = [one for one in request.form.getlist("jid") if one]
+    if not jids:
+        raise BadArgumentError("no job is chosen")
+    effect = Effect(
+        f"Cancel {len(jids)} {state} jobs of {name}",
+        "They are deleted with their data; one that runs is taken from its worker.",
+        "Cancel them",
+        len(jids),
+        [],
+    )
+    if not is_confirmed(effect):
+        return ask(effect)
+
+    def act() -> str:
+        gone = client().cancel(*[job.jid for job in jobs_of(jids)])
+        return f"{len(gone)} jobs of {name} are canceled"
+
+    return perform(f"cancel of {len(jids)} jobs of {name}", act)
+
+
+def _minutes(text: str) -> float:
+    try:
+        seconds = float(text) * 60
+    except ValueError:
+        raise BadArgumentError(f"minutes is a number, not {text!r}") from None
+    if not 0 < seconds <= _FAR:
+        raise BadArgumentError("a pause lasts more than 0 minutes and at most a year")
+    return seconds
+
+
+ROUTES: Final = (
+    ("GET", "/queues/<name>", queue),
+    ("POST", "/queues/<name>/pause", pause_queue),
+    ("POST", "/queues/<name>/unpause", unpause_queue),
+    ("POST", "/queues/<name>/heartbeat", set_heartbeat),
+    ("POST", "/queues/<name>/forget", forget_queue),
+    ("POST", "/queues/<name>/cancel-listed", cancel_listed),
+)

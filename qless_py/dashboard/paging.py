@@ -1,0 +1,32 @@
+"""Which part of a list a request asks for."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from flask import request
+
+from qless_py.dashboard.context import dashboard
+from qless_py.dashboard.guard import Refusal
+
+_LARGEST: Final = 100
+_FAREST: Final = 2**40
+
+
+def offset_of() -> int:
+    """Give the number of rows to skip; refuses what is no such number."""
+    return _whole("offset", 0, 0, _FAREST)
+
+
+def size_of() -> int:
+    """Give the number of rows of a page."""
+    return _whole("size", dashboard().config.page_size, 1, _LARGEST)
+
+
+def _whole(name: str, default: int, low: int, high: int) -> int:
+    text = request.args.get(name)
+    if text is None:
+        return default
+    if not text.isascii() or not text.isdecimal() or not low <= int(text[:20]) <= high:
+        raise Refusal(422, "bad-argument", f"{name} is a whole number from {low} to {high}")
+    return int(text)

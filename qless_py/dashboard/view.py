@@ -1,0 +1,129 @@
+"""What every template can use: links, times, numbers, data, the form token, the navigation."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Final
+
+from flask import Blueprint, g, request, url_for
+from markupsafe import Markup, escape
+
+import qless_py
+from qless_py.dashboard import formats, guard, notes
+from qless_py.dashboard.access import Access, Role
+from qless_py.dashboard.context import Dashboard, access, dashboard
+
+# In this order on every page: the word, and the view that it leads to.
+NAVIGATION: Final = (
+    ("Overview", "overview"),
+    ("Queues", "queues"),
+    ("Jobs", "jobs"),
+    ("Failures", "failures"),
+    ("Completed", "completed"),
+    ("Recurring", "recurring"),
+    ("Workers", "workers"),
+    ("Throttles", "throttles"),
+    ("Tags", "tags"),
+    ("Tracked", "tracked"),
+    ("Config", "config"),
+)
+
+
+def add_filters(blueprint: Blueprint, board: Dashboard) -> None:
+    """Give the templates of this blueprint their words. Nothing is added to a host's own ones."""
+
+    @blueprint.context_processor
+    def words() -> dict[str, Any]:
+        if request.blueprint not in (blueprint.name, None):
+            return {}
+        return {
+            "ql": Words(board),
+            "can_operate": _may(Role.OPERATOR),
+            "can_administer": _may(Role.ADMIN),
+        }
+
+
+def _may(role: Role) -> bool:
+    found: Access | None = g.get("qless_py_access")
+    return found is not None and found.may(role) and not dashboard().config.read_only
+
+
+class Words:
+    """`ql` in a template."""
+
+    number = staticmethod(formats.number)
+    duration = staticmethod(formats.duration)
+    version = qless_py.__version__
+    token_field = guard.FIELD
+
+    def __init__(self, board: Dashboard) -> None:
+        self._board = board
+        self.now = time.time()
+        self.config = board.config
+        self.namespace = board.client.namespace
+
+    @property
+    def person(self) -> Access | None:
+        """Whose request it is, once that is known."""
+        found: Access | None = g.get("qless_py_access")
+        return found
+
+    @property
+    def navigation(self) -> list[tuple[str, str, bool]]:
+        """Each word of the navigation, its address, and whether this page is below it."""
+        here = request.path.removeprefix(self.link("overview"))
+        found = []
+        for word, view in NAVIGATION:
+            address = self.link(view)
+            below = address.removeprefix(self.link("overview"))
+            is_here = here == below or (below != "" and here.startswith(f"{below}/"))
+            found.append((word, address, is_here))
+        return found
+
+    def link(self, view: str, /, **values: Any) -> str:
+        """Give the address of a view of this dashboard, wherever it is mounted."""
+        return url_for(f"{g.qless_py_blueprint}.{view}", **values)
+
+    def asset(self, name: str) -> str:
+        """Give the address of a static file, which changes with its content."""
+        return self.link("static", name=name, v=self._board.version_of(name))
+
+    def here(self, **changes: Any) -> str:
+        """Give the address of this page with other arguments; `None` takes one away."""
+        arguments = {**request.args.to_dict(), **(request.view_args or {}), **changes}
+        known = {key: value for key, value in arguments.items() if value is not None}
+        return url_for(request.endpoint or "", **known)
+
+    def form_token(self) -> str:
+        """Give the token that a form must send back."""
+        return guard.token(g.qless_py_cookie, self._board.secret)
+
+    def form(self) -> Markup:
+        """Give the hidden field of a form."""
+        return Markup('<input type="hidden" name="{}" value="{}">').format(
+            guard.FIELD, self.form_token()
+        )
+
+    def time(self, instant: float | None) -> Markup:
+        """Show an instant by its distance, with the instant itself for those who point at it."""
+        if instant is None:
+            return Markup('<span class="quiet">never</span>')
+        exact = formats.absolute(instant)
+        return Markup('<time datetime="{}" title="{}">{}</time>').format(
+            exact, exact, formats.ago(instant, self.now)
+        )
+
+    def data(self, value: Any, *, pretty: bool = True) -> str:
+        """Write job data; secrets are hidden from those who may not see them."""
+        hide = None if access().shows_data else self.config.is_redacted
+        if pretty:
+            return formats.data_text(value, hide, pretty=True)
+        return formats.data_line(value, hide)
+
+    def notes(self) -> list[tuple[str, str]]:
+        """Take what the last action has to say: (kind, text)."""
+        return notes.take()
+
+    def state(self, state: str) -> Markup:
+        """Show a state as a badge; the word says it, the colour only helps."""
+        return Markup('<span class="state state-{}">{}</span>').format(state, escape(state))

@@ -1,0 +1,1 @@
+// Enlivens pages that work without it.
