@@ -139,18 +139,33 @@ def test_a_completed_member_that_is_put_again_is_waited_for(call: Scripts) -> No
     assert batch(call) == {"state": "finished", "total": 1, "completed": 1}
 
 
-def test_a_finished_batch_is_left_alone_by_who_comes_back(call: Scripts) -> None:
+def test_a_finished_batch_waits_for_a_failed_member_that_comes_back(call: Scripts) -> None:
     open_batch(call)
     put(call, "a", batch="b")
     fail(call, take(call))
     call("batch_close", "b")
+    assert called_back(call) == ["on_failure", "on_complete"]
 
     call("unfail", "q", "g", 1)
+    assert batch(call) == {"state": "closed", "total": 1, "pending": 1}
     complete(call, take(call))
 
-    assert batch(call) == {"state": "finished", "total": 1, "failed": 1}
+    assert batch(call) == {"state": "finished", "total": 1, "completed": 1}
+    assert called_back(call) == ["on_failure", "on_complete", "on_success"]
+
+
+def test_a_finished_batch_is_left_alone_by_a_completed_job_that_comes_back(call: Scripts) -> None:
+    open_batch(call)
+    put(call, "a", batch="b")
+    complete(call, take(call))
+    call("batch_close", "b")
+
+    put(call, "a")
+    fail(call, take(call))
+
+    assert batch(call) == {"state": "finished", "total": 1, "completed": 1}
     assert "batch" not in job(call, "a")
-    assert called_back(call) == ["on_failure", "on_complete"]
+    assert called_back(call) == ["on_success", "on_complete"]
 
 
 def test_a_put_into_another_batch_leaves_the_first(call: Scripts) -> None:

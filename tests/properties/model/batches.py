@@ -8,11 +8,11 @@ from tests.properties.model.state import Batch, Job, Namespace, Refused, Release
 CALLBACKS = ("on_success", "on_complete", "on_failure")
 
 
-def require_open(ns: Namespace, name: str) -> Batch:
+def require_open(ns: Namespace, name: str, by: str | None = None, jid: str = "") -> Batch:
     batch = ns.batches.get(name)
     if batch is None:
         raise Refused("NOBATCH")
-    if batch.closed_at is not None:
+    if batch.closed_at is not None and by not in batch.members and jid not in batch.canceled:
         raise Refused("BATCHCLOSED")
     return batch
 
@@ -22,13 +22,25 @@ def join(ns: Namespace, job: Job, name: str) -> None:
     batch = ns.batches[name]
     if job.jid not in batch.members:
         batch.members.add(job.jid)
-        batch.numbers["total"] += 1
+        if job.jid in batch.canceled:
+            batch.canceled.remove(job.jid)
+            batch.numbers["canceled"] -= 1
+        else:
+            batch.numbers["total"] += 1
+        batch.finished_at = None
 
 
 def leave(ns: Namespace, job: Job, outcome: str) -> None:
-    """Let a member end as completed, failed or canceled."""
+    """Let a member end as completed, failed or canceled; a failed one may be canceled later."""
     batch = ns.batches.get(job.batch or "")
-    if batch is None or job.jid not in batch.members:
+    if batch is None:
+        return
+    if outcome == "canceled":
+        batch.canceled.add(job.jid)
+    if job.jid not in batch.members:
+        if outcome == "canceled":
+            batch.numbers["failed"] -= 1
+            batch.numbers["canceled"] += 1
         return
     batch.members.remove(job.jid)
     batch.numbers[outcome] += 1
@@ -38,13 +50,14 @@ def leave(ns: Namespace, job: Job, outcome: str) -> None:
 
 
 def rejoin(ns: Namespace, job: Job, outcome: str) -> None:
-    """Take a member that had ended back, unless the batch is finished."""
+    """Take a member that had ended back; a finished batch only one that had failed."""
     batch = ns.batches.get(job.batch or "")
-    if batch is None or batch.finished_at is not None:
+    if batch is None or (batch.finished_at is not None and outcome == "completed"):
         job.batch = None
         return
     batch.members.add(job.jid)
     batch.numbers[outcome] -= 1
+    batch.finished_at = None
 
 
 def close(ns: Namespace, name: str) -> None:

@@ -50,6 +50,7 @@ def complete(
     onward = options.get("next")
     ns.call.planned.add(jid)
     ns.call.ending, ns.call.yields = None if onward else jid, True
+    ns.call.completing = jid
     plans = submission.check_many(ns, options.get("jobs", []), more, on_conflict="ignore")
     if onward:
         parents = edges.unresolved(ns, jid, onward.get("depends", []), exists=True)

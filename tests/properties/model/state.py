@@ -57,6 +57,8 @@ class Job:
     age: tuple[int, int] = (0, 0)
     front: int = 0
     tags: list[str] = field(default_factory=list)
+    user: str | None = None
+    throttles: list[str] = field(default_factory=list)
     history: list[list[Any]] = field(default_factory=list)
     worker: str | None = None
     lease: str | None = None
@@ -126,6 +128,7 @@ class Batch:
     closed_at: int | None = None
     finished_at: int | None = None
     members: set[str] = field(default_factory=set)
+    canceled: set[str] = field(default_factory=set)
     numbers: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     fired: set[str] = field(default_factory=set)
 
@@ -161,16 +164,21 @@ class Call:
     planned_edges: list[tuple[str, str]] = field(default_factory=list)
     claims: dict[str, str] = field(default_factory=dict)
     ending: str | None = None
+    completing: str | None = None
     yields: bool = False
     events: list[tuple[str, Any]] = field(default_factory=list)
 
 
 @dataclass(slots=True, eq=False)
 class Namespace:
-    """Everything there is; `child_count` and `leases` tell what only the scripts can know."""
+    """Everything there is; some of it only the scripts can know.
+
+    That is `child_count`, `leases`, and which users came first with the jobs `taken` by a pop.
+    """
 
     child_count: Callable[[str], int]
     leases: dict[str, str] = field(default_factory=dict)
+    taken: list[str] = field(default_factory=list)
     now: int = 0
     last: int = 0
     arrivals: int = 0
@@ -184,6 +192,7 @@ class Namespace:
     tracked: dict[str, int] = field(default_factory=dict)
     workers: dict[str, int] = field(default_factory=dict)
     info: dict[str, str] = field(default_factory=dict)
+    commands: dict[str, str] = field(default_factory=dict)
     dead: dict[str, int] = field(default_factory=dict)
     config: dict[str, str] = field(default_factory=dict)
     paused: dict[str, dict[str, Any]] = field(default_factory=dict)

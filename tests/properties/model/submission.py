@@ -37,7 +37,8 @@ def decide(ns: Namespace, spec: dict[str, Any]) -> Plan:
     if plan.ignored is not None:
         return plan
     if "batch" in spec:
-        batches.require_open(ns, spec["batch"])
+        by = spec.get("parent", ns.call.completing)
+        batches.require_open(ns, spec["batch"], by, jid)
     plan.parents = edges.unresolved(ns, jid, spec.get("depends", []), exists=jid in ns.jobs)
     ns.call.planned.add(jid)
     return plan
@@ -182,6 +183,8 @@ def _set_options(ns: Namespace, job: Job, plan: Plan) -> None:
     job.spawned_from = spec.get("spawned_from", job.spawned_from)
     if "tags" in spec:
         set_tags(ns, job, spec["tags"])
+    job.user = spec.get("user", job.user) or None
+    job.throttles = spec.get("throttles", job.throttles)
     if "unique" in spec:
         if job.unique is not None and job.unique["key"] != spec["unique"]["key"]:
             unique.drop(ns, job)
