@@ -25,9 +25,9 @@ class DashboardConfig:
     may enter, as an administrator. `secret` signs the form tokens: give the same to every process
     that serves the dashboard. `trusted_hosts` are the names under which it may be asked for,
     `trusted_origins` the foreign origins whose forms are accepted. `redact` is a pattern of the
-    keys whose values are hidden in data. `refresh` is the least time between two looks at the store, in
-    seconds; all viewers of a process share one. `streams` is how many live streams a process
-    serves; further viewers poll. `environment` is shown beside the name on every page.
+    keys whose values are hidden in data. `refresh` is the least time between two looks at the
+    store, in seconds; all viewers of a process share one. `streams` is how many live streams a
+    process serves; further viewers poll. `environment` is shown beside the name on every page.
     """
 
     auth: Sequence[Decide] = ()
