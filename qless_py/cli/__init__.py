@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Final
 
 import click
@@ -59,4 +60,11 @@ def cli(context: click.Context) -> None:
 
 def main() -> None:
     """Run the command line. What a person can get wrong is told in one line, never a traceback."""
+    if logging.lastResort is not None:
+        logging.lastResort.addFilter(_is_for_people)
     cli.main()
+
+
+def _is_for_people(record: logging.LogRecord) -> bool:
+    """Leave what a server could do better to `doctor` and to the logs of workers."""
+    return record.name != "qless_py.store.check"

@@ -86,8 +86,7 @@ def listen(  # noqa: PLR0913 - one for each option
         state.client.events.listen(*channels) as listener,
         until_told() as is_over,
     ):
-        if not state.is_json:
-            state.out.note("listening")
+        state.out.note("listening")
         seen = 0
         for event in _events(listener, is_over, until):
             told = describe(state, event)

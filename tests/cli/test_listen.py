@@ -1,0 +1,285 @@
+"""Events at the command line: shown, and passed on to a command, a chat, the desktop."""
+
+from __future__ import annotations
+
+import contextlib
+import http.server
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Self
+
+import pytest
+
+from qless_py import Client
+from qless_py.cli import tell
+from tests import servers
+from tests.cli.conftest import Program
+
+SCRIPT = """\
+#!/bin/sh
+{ printf '%s|' "$QLESS_PY_EVENT" "$QLESS_PY_KLASS" "$@"; cat; echo; } >> "$OUT"
+"""
+
+
+@pytest.fixture
+def listening(server: servers.Server, redis: object) -> Any:
+    """Run `qless-py listen` in a process of its own until the block has ended."""
+    del redis  # wanted only so that the keyspace is empty
+
+    @contextlib.contextmanager
+    def run(*words: str, **environment: str) -> Iterator[subprocess.Popen[str]]:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "qless_py", "listen", *words],
+            env={**os.environ, "QLESS_PY_URL": server.url, **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            assert process.stderr is not None
+            assert process.stderr.readline() == "listening\n"
+            yield process
+        finally:
+            process.kill()
+            process.communicate()
+
+    return run
+
+
+def live_a_life(client: Client, queue: str = "mail", jid: str = "one") -> None:
+    """Have a tracked job put, popped and failed."""
+    client.queues[queue].put("app.Send", {"to": "ann"}, jid=jid, delay=60)
+    client.track(jid)
+    client.queues[queue].put("app.Send", {"to": "ann"}, jid=jid)
+    job = client.queues[queue].pop(worker="me")
+    assert job is not None
+    job.fail("app.Send:Oops", "it @here failed")
+
+
+class Chat:
+    """A server that keeps what is posted to it; it answers with `codes` first, then with 200."""
+
+    def __init__(self, *codes: int) -> None:
+        self.received: list[dict[str, Any]] = []
+        left = list(codes)
+        received = self.received
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                length = int(self.headers["Content-Length"])
+                received.append(json.loads(self.rfile.read(length)))
+                self.send_response(left.pop(0) if left else 200)
+                self.send_header("Retry-After", "0.01")
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}/hook"
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+
+def test_the_steps_of_tracked_jobs_are_shown(listening: Any, live: Client) -> None:
+    with listening("--json", "--count", "4") as process:
+        live.queues["other"].put("app.Other")
+        live_a_life(live)
+        out, _ = process.communicate(timeout=20)
+
+    told = [json.loads(line) for line in out.splitlines()]
+    assert process.returncode == 0
+    assert [one["event"] for one in told] == ["track", "put", "popped", "failed"]
+    assert {(one["jid"], one["klass"]) for one in told} == {("one", "app.Send")}
+    assert told[-1]["details"] == {"group": "app.Send:Oops", "message": "it @here failed"}
+    assert told[-1]["queue"] == "mail"
+
+
+def test_all_events_are_shown_as_lines(listening: Any, live: Client) -> None:
+    with listening("--all", "--event", "put", "--event", "completed", "--count", "2") as process:
+        live.queues["mail"].put("app.Send", jid="one")
+        job = live.queues["mail"].pop(worker="me")
+        assert job is not None
+        job.complete()
+        out, _ = process.communicate(timeout=20)
+
+    first, second = out.splitlines()
+    assert "put" in first
+    assert "one" in first
+    assert "completed" in second
+
+
+def test_events_of_others_are_left_out(listening: Any, live: Client) -> None:
+    with listening("--all", "--queue", "mail", "--jid", "one", "--json", "--count", "1") as process:
+        live.queues["slow"].put("app.Send", jid="slow")
+        live.queues["mail"].put("app.Send", jid="two")
+        live.queues["mail"].put("app.Send", jid="one")
+        out, _ = process.communicate(timeout=20)
+
+    assert [json.loads(line)["jid"] for line in out.splitlines()] == ["one"]
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)], ids=["TERM", "INT"]
+)
+def test_a_signal_ends_the_listening(listening: Any, number: int, code: int) -> None:
+    with listening() as process:
+        process.send_signal(number)
+        _, err = process.communicate(timeout=20)
+
+    assert process.returncode == code
+    assert "Traceback" not in err
+
+
+def test_it_ends_by_itself_after_a_time(program: Program) -> None:
+    assert program("listen", "--for", "50ms").stdout == ""
+
+
+def test_a_command_is_run_for_each_event(listening: Any, live: Client, tmp_path: Path) -> None:
+    script = tmp_path / "on event"
+    script.write_text(SCRIPT)
+    script.chmod(0o755)
+    out = tmp_path / "out"
+    command = f"'{script}' 'an argument'"
+
+    with listening("--exec", command, "--count", "4", OUT=str(out)) as process:
+        live_a_life(live)
+        process.communicate(timeout=20)
+
+    *_, last = out.read_text().splitlines()
+    event, klass, argument, jid, body = last.split("|")
+    assert (event, klass, argument, jid) == ("failed", "app.Send", "an argument", "one")
+    assert json.loads(body)["details"]["group"] == "app.Send:Oops"
+
+
+def test_a_command_that_fails_is_told_and_listening_goes_on(listening: Any, live: Client) -> None:
+    with listening("--exec", "false", "--count", "4") as process:
+        live_a_life(live)
+        out, err = process.communicate(timeout=20)
+
+    assert process.returncode == 0
+    assert len(out.splitlines()) == 4
+    assert err.count("false ended with 1 for one") == 4
+
+
+@pytest.mark.parametrize("style", ["json", "slack", "mattermost", "discord"])
+def test_a_chat_is_told_in_its_own_form(listening: Any, live: Client, style: str) -> None:
+    with (
+        Chat(503, 429) as chat,
+        listening(
+            *("--event", "failed", "--webhook", chat.url, "--style", style, "--count", "1")
+        ) as process,
+    ):
+        live_a_life(live)
+        _, err = process.communicate(timeout=20)
+
+    assert err == ""
+    assert len(chat.received) == 3  # two were refused for now
+    body = chat.received[-1]
+    if style == "json":
+        assert (body["event"], body["jid"], body["klass"]) == ("failed", "one", "app.Send")
+    else:
+        text = body["content" if style == "discord" else "text"]
+        assert text.startswith("failed: one (app.Send in mail)")
+        assert "failed" in text.splitlines()[-1] or "failed" in text.splitlines()[-2]
+        assert set(body) <= {"text", "content", "username", "allowed_mentions"}
+
+
+def test_a_chat_that_refuses_for_good_is_told_once(listening: Any, live: Client) -> None:
+    with (
+        Chat(404) as chat,
+        listening("--event", "failed", "--webhook", chat.url, "--count", "1") as process,
+    ):
+        live_a_life(live)
+        _, err = process.communicate(timeout=20)
+
+    assert err == "http://127.0.0.1 answered 404\n"
+    assert len(chat.received) == 1
+
+
+TOLD = {
+    "event": "failed",
+    "jid": "one",
+    "queue": "mail",
+    "klass": "app.<!channel>@everyone",
+    "details": {"group": "g", "message": "```@here & <b>"},
+}
+
+
+def test_what_a_job_says_can_call_nobody() -> None:
+    slack = tell.shaped(TOLD, "slack")["text"]
+    mattermost = tell.shaped(TOLD, "mattermost")["text"]
+    discord = tell.shaped(TOLD, "discord")
+
+    assert "<!channel>" not in slack
+    assert "@everyone" not in mattermost.partition("```")[0]
+    assert mattermost.count("```") == 2
+    assert discord["allowed_mentions"] == {"parse": []}
+
+
+def test_the_desktop_is_told(listening: Any, live: Client, tmp_path: Path) -> None:
+    notify = tmp_path / "notify-send"
+    notify.write_text('#!/bin/sh\nprintf "%s\\n" "$@" > "$OUT"\n')
+    notify.chmod(0o755)
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    out = tmp_path / "out"
+
+    with listening(
+        "--event", "failed", "--notify", "--count", "1", PATH=path, OUT=str(out)
+    ) as process:
+        live_a_life(live)
+        process.communicate(timeout=20)
+
+    assert "failed: one (app.Send in mail)" in out.read_text().splitlines()
+
+
+def test_without_a_desktop_it_says_so(program: Program, tmp_path: Path) -> None:
+    ended = program("listen", "--notify", PATH=str(tmp_path), code=1)
+
+    assert "notify-send" in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--exec", "no-such-command"], "no-such-command"),
+        (["--exec", "'"], "'"),
+        (["--webhook", "file:///etc/passwd"], "http"),
+        (["--webhook", "http://"], "http"),
+        (["--style", "slack"], "--webhook"),
+        (["--event", "exploded"], "exploded"),
+    ],
+)
+def test_wrong_use_is_told_before_listening(program: Program, words: list[str], said: str) -> None:
+    assert said in program("listen", *words, code=2).stderr
+
+
+def test_a_slow_receiver_loses_events_and_not_the_listening() -> None:
+    notes: list[str] = []
+    gate = threading.Event()
+
+    def slow(_: tell.Told) -> None:
+        gate.wait(20)
+
+    with tell.Couriers([slow], notes.append) as couriers:
+        for _ in range(1100):
+            couriers.give(TOLD)
+        gate.set()
+
+    assert notes
+    assert "too many" in notes[0]
