@@ -109,6 +109,12 @@ class PipelineCalls:
         """Collect a snooze."""
         return self.call(verbs.snooze(job, delay))
 
+    def back_off(
+        self, job: JobVerbs, seconds: Seconds, throttle: str | None = None
+    ) -> Pending[list[str]]:
+        """Collect a backing off."""
+        return self.call(verbs.back_off(job, seconds, throttle))
+
     def cancel(self, *jids: str) -> Pending[list[str]]:
         """Collect a cancellation of up to 100 jobs, all or none."""
         return self.call(protocol.jobs.cancel(checks.names("jids", jids)))

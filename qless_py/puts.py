@@ -142,7 +142,9 @@ def content(
 
 _BUILT: Final[Mapping[str, str]] = {
     "batch_name": "batch",
+    "costs": "costs",
     "crashes": "crashes",
+    "gate": "gate",
     "generation": "generation",
     "lease": "lease",
     "original_retries": "retries",
@@ -153,7 +155,9 @@ _BUILT: Final[Mapping[str, str]] = {
     "stalls": "stalls",
     "state": "state",
     "tags": "tags",
+    "throttles": "throttles",
     "tracked": "tracked",
+    "user": "user",
     "worker_name": "worker",
 }
 

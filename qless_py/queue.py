@@ -5,15 +5,18 @@ from datetime import date, datetime
 from typing import Any, Unpack, overload
 
 from qless_py import options as checks
-from qless_py import protocol, puts, queue_calls, recur_calls, refill
+from qless_py import protocol, puts, queue_calls, recur_calls, refill, users
 from qless_py import stats as statistics
 from qless_py.config import Config
 from qless_py.job import Job
 from qless_py.options import PutOptions, PutSpec, RecurOptions, Seconds
 from qless_py.protocol import JobRecord, reads
+from qless_py.protocol.throttles import UserPage
 from qless_py.queue_calls import Counts
 from qless_py.session import Session
 from qless_py.stats import DayStats, Sample
+from qless_py.throttles import Throttle
+from qless_py.users import Share
 
 
 class Queue:
@@ -119,6 +122,21 @@ class Queue:
     @heartbeat.deleter
     def heartbeat(self) -> None:
         Config(self._session).unset(queue_calls.heartbeat_option(self.name))
+
+    @property
+    def throttle(self) -> Throttle:
+        """The throttle that all jobs of the queue have."""
+        return Throttle(self._session, queue_calls.throttle_of(self.name))
+
+    def users(self) -> list[Share]:
+        """Give the users with ready jobs in the queue, and the share that each of them gets."""
+        pages: list[UserPage] = []
+        while True:
+            read = sum(len(page.rows) for page in pages)
+            page = self._session.run(users.of_queue_call(self.name, read))
+            pages.append(page)
+            if not page.rows or read + len(page.rows) >= page.total:
+                return users.shares(pages)
 
     @property
     def jobs(self) -> "QueueJobs":

@@ -152,6 +152,11 @@ def page(offset: int, count: int) -> tuple[int, int]:
     )
 
 
+def throttle_of(queue: str) -> str:
+    """Give the id of the throttle that all jobs of a queue have."""
+    return f"queue:{queue}"
+
+
 def heartbeat_option(queue: str) -> str:
     """Give the option that overrides the length of leases in one queue."""
     return f"{queue}-heartbeat"

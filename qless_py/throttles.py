@@ -26,6 +26,9 @@ from qless_py.queue_calls import LARGEST_PAGE, page
 from qless_py.session import Session
 
 MOST_SLOTS: Final = 2**31 - 1
+LEAST: Final = 1e-6
+MOST: Final = 1e9
+YEAR: Final = 31_557_600_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +158,7 @@ def set_call(
     if rate is None and not (per is None and burst is None):
         raise BadArgumentError("per and burst say more of a rate, and none is given")
     if per is not None:
-        limits["per"] = checks.span("per", per, 0.001)
+        limits["per"] = _span("per", per)
     if burst is not None:
         limits["burst"] = _positive("burst", burst)
     if not limits:
@@ -239,9 +242,16 @@ def _date(value: Any) -> float | None:
 
 def _positive(what: str, value: Any) -> float:
     number = checks.finite(what, value)
-    if number <= 0:
-        raise BadArgumentError(f"{what} {value!r} is not over 0")
+    if not LEAST <= number <= MOST:
+        raise BadArgumentError(f"{what} {value!r} is not from {LEAST:f} to {MOST:,.0f}")
     return number
+
+
+def _span(what: str, value: Any) -> int:
+    span = checks.span(what, value, 0.001)
+    if span > YEAR:
+        raise BadArgumentError(f"{what} {value!r} is more than a year")
+    return span
 
 
 def _state(row: Mapping[str, Any]) -> ThrottleState:

@@ -8,7 +8,7 @@ jobs of somebody else. Among the jobs of one user priority and age decide, as al
 does not reach beyond its user. Jobs without a user count as those of one more, of weight 1.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -16,6 +16,7 @@ from qless_py import options as checks
 from qless_py import protocol
 from qless_py.errors import BadArgumentError
 from qless_py.protocol import Call
+from qless_py.protocol.throttles import UserPage
 from qless_py.queue_calls import LARGEST_PAGE
 from qless_py.session import Session
 from qless_py.throttles import MOST_SLOTS, Throttle
@@ -29,24 +30,24 @@ class UserState:
     """A user as it was when it was read.
 
     `max_running`: how many of its jobs may run at once in all queues, `None` for any number;
-    `running`: how many do. `waiting`: its jobs that are ready and wait, in the queue that was asked
-    for, else in all.
+    `running`: how many do.
     """
 
     name: str
     weight: float = 1.0
     max_running: int | None = None
     running: int = 0
-    waiting: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Share(UserState):
-    """A user with ready jobs in a queue; `share` is the part of the queue that it gets now, 0 to 1.
+    """A user with ready jobs in a queue, `waiting` of them; no name stands for jobs of nobody.
 
-    That of one who is at its `max_running`, or held back by throttles, goes to the others.
+    `share` is the part of the queue that it gets now, 0 to 1. That of one who is at its
+    `max_running`, or held back by throttles, goes to the others.
     """
 
+    waiting: int = 0
     share: float = 0.0
 
 
@@ -58,12 +59,15 @@ class User:
         self.name = checks.name("user", name)
 
     def set(
-        self, *, weight: float | None = None, max_running: int | Literal[False] | None = None
+        self,
+        *,
+        weight: float | Literal[False] | None = None,
+        max_running: int | Literal[False] | None = None,
     ) -> UserState:
         """Change the weight (0.001 to 1,000,000) and how many jobs may run at once.
 
-        What is not given stays; a `max_running` of `False` is no limit. It holds from the next job
-        that starts; those that run go on.
+        What is not given stays; `False` goes back to weight 1 or to no limit. It holds from the
+        next job that starts; those that run go on.
         """
         return self._session.run(set_call(self.name, weight, max_running))
 
@@ -97,6 +101,10 @@ class User:
     def running(self) -> int:
         """How many jobs run now."""
         return self.get().running
+
+    def waiting(self, queue: str) -> int:
+        """Count the ready jobs that the user has in a queue; parked ones are not ready."""
+        return self._session.run(waiting_call(self.name, queue))
 
     @property
     def throttle(self) -> Throttle:
@@ -141,7 +149,9 @@ def throttle_of(user: str) -> str:
 def set_call(user: str, weight: Any, max_running: Any) -> Call[UserState]:
     """Make the call that changes a user."""
     options: dict[str, Any] = {}
-    if weight is not None:
+    if weight is False:
+        options["weight"] = False
+    elif weight is not None:
         options["weight"] = _weight(weight)
     if max_running is False:
         options["max_running"] = False
@@ -157,25 +167,36 @@ def get_call(user: str) -> Call[UserState]:
     return protocol.throttles.read_user(user).map(_state)
 
 
+def waiting_call(user: str, queue: str) -> Call[int]:
+    """Make the call that counts the ready jobs of a user in a queue."""
+    call = protocol.throttles.read_user(user, checks.name("queue", queue))
+    return call.map(lambda row: int(row.get("waiting", 0)))
+
+
 def all_call(offset: int) -> Call[tuple[int, list[UserState]]]:
     """Make the call that reads a page of the users with a setting; gives also how many."""
     call = protocol.throttles.read_users("", offset, LARGEST_PAGE)
     return call.map(lambda page: (page.total, [_state(row) for row in page.rows]))
 
 
-def of_queue_call(queue: str, offset: int) -> Call[tuple[int, list[UserState]]]:
+def of_queue_call(queue: str, offset: int) -> Call[UserPage]:
     """Make the call that reads a page of the users with ready jobs in a queue."""
-    call = protocol.throttles.read_users(queue, offset, LARGEST_PAGE)
-    return call.map(lambda page: (page.total, [_state(row) for row in page.rows]))
+    return protocol.throttles.read_users(queue, offset, LARGEST_PAGE)
 
 
-def shares(users: list[UserState]) -> list[Share]:
-    """Give each user of a queue its part of it."""
-    whole = sum(one.weight for one in users) or 1.0
-    return [
-        Share(one.name, one.weight, one.max_running, one.running, one.waiting, one.weight / whole)
-        for one in users
+def shares(pages: Sequence[UserPage]) -> list[Share]:
+    """Give each user of a queue its part of it, those with most of it first."""
+    rows = {str(row["user"]): row for page in pages for row in page.rows}
+    nobody = max((page.others for page in pages), default=0)
+    if nobody:
+        rows[""] = {"user": "", "waiting": nobody}
+    states = [(_state(row), int(row.get("waiting", 0))) for row in rows.values()]
+    whole = sum(state.weight for state, _ in states) or 1.0
+    found = [
+        Share(one.name, one.weight, one.max_running, one.running, waiting, one.weight / whole)
+        for one, waiting in states
     ]
+    return sorted(found, key=lambda one: (-one.share, one.name))
 
 
 def _weight(value: Any) -> float:
@@ -194,5 +215,4 @@ def _state(row: Mapping[str, Any]) -> UserState:
         weight=float(row.get("weight", 1)),
         max_running=None if slots is None or slots is False else int(slots),
         running=int(row.get("running", 0)),
-        waiting=int(row.get("waiting", 0)),
     )

@@ -212,6 +212,14 @@ def snooze(job: JobVerbs, delay: checks.Seconds) -> Call[float]:
     return job.applied(call, lambda _: job.noted("scheduled")).map(lambda at: at / 1000)
 
 
+def back_off(job: JobVerbs, seconds: checks.Seconds, throttle: str | None) -> Call[list[str]]:
+    """Give back at no cost, and let nothing like it start for so long."""
+    chosen = "" if throttle is None else checks.throttle_id("throttle", throttle)
+    span = max(checks.span("seconds", seconds), 1)
+    call = protocol.jobs.back_off(job.jid, job.lease, span, chosen)
+    return job.applied(call, lambda _: job.noted("waiting"))
+
+
 def timeout(job: JobVerbs) -> Call[None]:
     """Take the lease away from whoever holds it."""
     call = protocol.jobs.timeout([job.jid])

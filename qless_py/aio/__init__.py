@@ -5,5 +5,7 @@ from qless_py.aio.client import Client
 from qless_py.aio.job import AsyncJob as Job
 from qless_py.aio.queue import AsyncQueue as Queue
 from qless_py.aio.recurring import AsyncRecurringJob as RecurringJob
+from qless_py.aio.throttles import AsyncThrottle as Throttle
+from qless_py.aio.throttles import AsyncUser as User
 
-__all__ = ["Batch", "Client", "Job", "Queue", "RecurringJob"]
+__all__ = ["Batch", "Client", "Job", "Queue", "RecurringJob", "Throttle", "User"]

@@ -4,15 +4,18 @@ from collections.abc import Awaitable, Iterable
 from datetime import date, datetime
 from typing import Any, Unpack, overload
 
-from qless_py import config, protocol, puts, queue_calls, recur_calls, refill
+from qless_py import config, protocol, puts, queue_calls, recur_calls, refill, users
 from qless_py import options as checks
 from qless_py import stats as statistics
 from qless_py.aio.job import AsyncJob
+from qless_py.aio.throttles import AsyncThrottle
 from qless_py.options import PutOptions, PutSpec, RecurOptions, Seconds
 from qless_py.protocol import JobRecord, reads
+from qless_py.protocol.throttles import UserPage
 from qless_py.queue_calls import Counts
 from qless_py.session import AsyncSession
 from qless_py.stats import DayStats, Sample
+from qless_py.users import Share
 
 
 class AsyncQueue:
@@ -107,6 +110,21 @@ class AsyncQueue:
     def unset_heartbeat(self) -> Awaitable[None]:
         """Go back to the general length of a lease."""
         return self._session.run(config.unset_call(queue_calls.heartbeat_option(self.name)))
+
+    @property
+    def throttle(self) -> AsyncThrottle:
+        """The throttle that all jobs of the queue have."""
+        return AsyncThrottle(self._session, queue_calls.throttle_of(self.name))
+
+    async def users(self) -> list[Share]:
+        """Give the users with ready jobs in the queue, and the share that each of them gets."""
+        pages: list[UserPage] = []
+        while True:
+            read = sum(len(page.rows) for page in pages)
+            page = await self._session.run(users.of_queue_call(self.name, read))
+            pages.append(page)
+            if not page.rows or read + len(page.rows) >= page.total:
+                return users.shares(pages)
 
     @property
     def jobs(self) -> "AsyncQueueJobs":

@@ -90,9 +90,12 @@ class AsyncUser:
         self.name = checks.name("user", name)
 
     def set(
-        self, *, weight: float | None = None, max_running: int | Literal[False] | None = None
+        self,
+        *,
+        weight: float | Literal[False] | None = None,
+        max_running: int | Literal[False] | None = None,
     ) -> Awaitable[UserState]:
-        """Change the weight and how many jobs may run at once; `False` is no limit."""
+        """Change the weight and how many jobs may run at once; `False` undoes it."""
         return self._session.run(users.set_call(self.name, weight, max_running))
 
     def get(self) -> Awaitable[UserState]:
@@ -102,6 +105,10 @@ class AsyncUser:
     def unset(self) -> Awaitable[bool]:
         """Go back to weight 1 and no limit; tells whether anything else was set."""
         return self._session.run(protocol.throttles.unset_user(self.name))
+
+    def waiting(self, queue: str) -> Awaitable[int]:
+        """Count the ready jobs that the user has in a queue."""
+        return self._session.run(users.waiting_call(self.name, queue))
 
     @property
     def throttle(self) -> AsyncThrottle:

@@ -146,6 +146,15 @@ def snooze(jid: str, lease: str, delay: int) -> Call[int]:
     return Call("snooze", (jid, lease, delay), integer)
 
 
+def back_off(jid: str, lease: str, span: int, throttle: str = "") -> Call[list[str]]:
+    """Block a throttle of a running job for so many ms and give the job back at no cost.
+
+    Without a throttle it is all that the job was put with or, if none, that of its queue. Gives
+    those that are blocked.
+    """
+    return Call("back_off", (jid, lease, span, throttle), texts)
+
+
 def timeout(jids: Sequence[str]) -> Call[list[str]]:
     """Take the leases of running jobs away."""
     return Call("timeout", (pack(jids),), texts)

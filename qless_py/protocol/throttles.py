@@ -1,10 +1,20 @@
 """Transitions and queries of throttles, and of users and their shares."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from qless_py.protocol.call import Call, boolean, integer, mapping, pack, unpack
 from qless_py.protocol.reads import Page
+
+
+@dataclass(frozen=True, slots=True)
+class UserPage:
+    """One page of users, how many there are in all, and how many ready jobs have no user."""
+
+    total: int
+    rows: list[dict[str, Any]]
+    others: int
 
 
 def set_limits(throttle: str, limits: Mapping[str, Any]) -> Call[dict[str, Any]]:
@@ -47,14 +57,20 @@ def unset_user(user: str) -> Call[bool]:
     return Call("user_unset", (user,), boolean)
 
 
-def read_user(user: str) -> Call[dict[str, Any]]:
-    """Read the settings of a user and how many jobs it has."""
-    return Call("read/user", (user,), mapping)
+def read_user(user: str, queue: str = "") -> Call[dict[str, Any]]:
+    """Read the settings of a user, how many jobs run and, of a queue, how many are ready in it."""
+    return Call("read/user", (user, queue), mapping)
 
 
-def read_users(queue: str = "", offset: int = 0, count: int = 100) -> Call[Page]:
+def read_users(queue: str = "", offset: int = 0, count: int = 100) -> Call[UserPage]:
     """Read the users with ready jobs in a queue; of no queue, those with a setting."""
-    return Call("read/users", (queue, offset, count), lambda reply: _page(reply, "users"))
+    return Call("read/users", (queue, offset, count), _users)
+
+
+def _users(reply: bytes | None) -> UserPage:
+    value = unpack(reply)
+    rows = [dict(row) for row in value["users"]]
+    return UserPage(int(value["total"]), rows, int(value.get("others", 0)))
 
 
 def _page(reply: bytes | None, name: str) -> Page:

@@ -1,0 +1,446 @@
+"""Why a job is not running: for every state, as data and in words."""
+
+from __future__ import annotations
+
+import pytest
+
+from qless_py import Client, JobNotFoundError
+from qless_py.explain import Explanation
+from qless_py.protocol import workers
+from qless_py.reasons import (
+    Behind,
+    Busy,
+    Complete,
+    DependsOn,
+    Expired,
+    Failed,
+    NoWorker,
+    Parent,
+    Paused,
+    Recurring,
+    Running,
+    Scheduled,
+    Throttled,
+)
+from tests.client.test_queue import taken
+from tests.conftest import Clock
+
+
+def ask(client: Client, queue: str = "q") -> None:
+    """Have a worker ask for jobs of a queue in vain."""
+    client.queues[queue].pause()
+    assert client.queues[queue].pop() is None
+    client.queues[queue].unpause()
+
+
+def kinds(explained: Explanation) -> list[type]:
+    return [type(reason) for reason in explained.reasons]
+
+
+def test_a_job_that_is_next(client: Client) -> None:
+    queue = client.queues["q"]
+    jid = queue.put("k")
+    ask(client)
+
+    explained = client.explain(jid)
+
+    assert (explained.jid, explained.state, explained.queue) == (jid, "waiting", "q")
+    assert explained.at == client.settings.clock()
+    assert explained.reasons == (Behind("q", 0, None, None, 1),)
+    assert explained.is_ready
+    assert str(explained).splitlines() == [
+        f"{jid} waits in queue q:", "- it is the first", "- the next pop of the queue can take it",
+    ]  # fmt: skip
+
+
+def test_a_job_tells_it_itself(client: Client) -> None:
+    client.queues["q"].put("k", jid="j")
+
+    job = client.queues["q"].peek()
+
+    assert job is not None
+    assert job.explain() == client.explain("j")
+
+
+def test_jobs_before_it(client: Client) -> None:
+    queue = client.queues["q"]
+    queue.put_many([{"klass": "k"}] * 3)
+    jid = queue.put("k", priority=-1)
+    queue.put("k", priority=-2)
+    ask(client)
+
+    explained = client.explain(jid)
+
+    assert explained.reasons == (Behind("q", 3, None, None, 1),)
+    assert not explained.is_ready
+    assert explained.words == ["3 jobs are before it"]
+
+
+def test_users_share_the_queue(client: Client) -> None:
+    queue = client.queues["q"]
+    for user, number in (("alice", 2), ("bob", 5), ("carol", 1)):
+        queue.put_many([{"klass": "k", "user": user}] * number)
+    queue.put("k")
+    jid = queue.put("k", user="alice")
+    ask(client)
+
+    explained = client.explain(jid)
+
+    assert explained.reasons == (Behind("q", 2, "alice", None, 4),)
+    assert explained.words == ["2 jobs of user alice are before it; 3 other users share the queue"]
+
+
+def test_a_paused_queue(client: Client, clock: Clock) -> None:
+    queue = client.queues["q"]
+    jid = queue.put("k")
+    ask(client)
+    now = clock.now
+    queue.pause("maintenance", until=now + 7200)
+    clock.advance(30)
+
+    explained = client.explain(jid)
+
+    by = client.worker_name
+    assert explained.of(Paused) == [Paused("q", now, now + 7200, "maintenance", by)]
+    assert explained.words[0] == (
+        "queue q is paused since 2023-11-14 22:13:20 UTC (30 s ago) "
+        f"until 2023-11-15 00:13:20 UTC (in 120 min) by {by}: maintenance"
+    )
+    clock.advance(7200)
+    assert not client.explain(jid).of(Paused)
+
+
+def test_a_scheduled_job(client: Client, clock: Clock) -> None:
+    at = clock.now + 90
+    jid = client.queues["q"].put("k", delay=90)
+
+    explained = client.explain(jid)
+
+    assert (explained.state, explained.reasons) == ("scheduled", (Scheduled(at),))
+    assert explained.words == ["it is scheduled at 2023-11-14 22:14:50 UTC (in 90 s)"]
+    assert not explained.is_ready
+
+    clock.advance(95)
+    late = client.explain(jid)
+    assert kinds(late) == [Scheduled, NoWorker]
+    assert late.words[0] == "its time came at 2023-11-14 22:14:50 UTC (5.0 s ago)"
+    ask(client, "other")
+    assert client.explain(jid).state == "waiting"
+
+
+def test_a_job_that_waits_for_others(client: Client, clock: Clock) -> None:
+    queue = client.queues["q"]
+    for parent in ("a", "b", "c"):
+        client.queues["parents"].put("k", jid=parent)
+    taken(client, "parents").fail("g", "m")
+    taken(client, "parents")
+    jid = queue.put("k", depends=["c", "b", "a"], delay=60)
+
+    explained = client.explain(jid)
+
+    parents = (Parent("a", "failed"), Parent("b", "running"), Parent("c", "waiting"))
+    assert explained.reasons == (DependsOn(parents, 3, clock.now + 60),)
+    assert explained.words == [
+        (
+            "it waits for 3 jobs: a (failed), b (running), c (waiting); "
+            "then until 2023-11-14 22:14:20 UTC (in 60 s)"
+        )
+    ]
+
+
+def test_at_most_a_hundred_parents_are_named(client: Client) -> None:
+    names = [f"p{number:03}" for number in range(100)]
+    client.queues["p"].put_many([{"klass": "k", "jid": name} for name in names])
+    client.queues["p"].put("k", jid="one-more")
+    jid = client.queues["q"].put("k", depends=names)
+    job = client.jobs[jid]
+    assert job is not None
+    job.depend("one-more")  # type: ignore[union-attr]
+
+    explained = client.explain(jid).of(DependsOn)[0]
+
+    assert (explained.number, len(explained.parents)) == (101, 100)
+    assert client.explain(jid).words[0].endswith("and 91 more")
+
+
+def test_a_throttle_whose_slots_are_taken(client: Client) -> None:
+    queue = client.queues["q"]
+    client.throttles["api"].set(concurrency=1)
+    queue.put_many([{"klass": "k", "jid": name, "throttles": ["api"]} for name in ("a", "b", "c")])
+    taken(client)
+    assert queue.pop() is None
+
+    explained = client.explain("c")
+
+    reason = explained.of(Throttled)[0]
+    assert (explained.state, reason.throttle, reason.why) == ("throttled", "api", "concurrency")
+    assert (reason.concurrency, reason.holding, reason.holders) == (1, 1, ("a",))
+    assert explained.of(Behind) == [Behind("q", 1, None, "api", 0)]
+    assert explained.words == [
+        "throttle api lets 1 job run at once, and 1 run: a",
+        "1 job parked on throttle api is before it",
+    ]
+
+
+def test_a_throttle_without_tokens(client: Client, clock: Clock) -> None:
+    queue = client.queues["q"]
+    client.throttles["api"].set(rate=1, per=10, burst=4)
+    queue.put("k", throttles={"api": 3})
+    jid = queue.put("k", throttles={"api": 2})
+    taken(client)
+    assert queue.pop() is None
+
+    explained = client.explain(jid)
+
+    reason = explained.of(Throttled)[0]
+    assert (reason.why, reason.rate, reason.per, reason.burst) == ("rate", 1, 10, 4)
+    assert (reason.tokens, reason.cost, reason.next_at) == (1, 2, clock.now + 10)
+    assert explained.words[0] == (
+        "throttle api gives 1 every 10 s and has 1 of the 2 that the job costs; "
+        "enough at 2023-11-14 22:13:30 UTC (in 10 s)"
+    )
+
+
+def test_a_blocked_throttle_and_a_cost_that_is_too_high(client: Client, clock: Clock) -> None:
+    queue = client.queues["q"]
+    client.throttles["api"].set(rate=10)
+    jid = queue.put("k", throttles={"api": 5})
+    client.throttles["api"].set(rate=1)
+    queue.throttle.block(30)
+    assert queue.pop() is None
+
+    explained = client.explain(jid)
+
+    assert [(one.throttle, one.why) for one in explained.of(Throttled)] == [
+        ("queue:q", "blocked"),
+        ("api", "cost"),
+    ]
+    assert explained.of(Throttled)[0].blocked_until == clock.now + 30
+    assert explained.words[:2] == [
+        "queue q is blocked until 2023-11-14 22:13:50 UTC (in 30 s)",
+        "throttle api never holds the 5 that the job costs, but 1 at most",
+    ]
+
+
+def test_the_throttles_of_queue_and_user(client: Client) -> None:
+    queue = client.queues["q"]
+    client.users["alice"].set(max_running=1)
+    queue.throttle.set(concurrency=1)
+    queue.put("k", user="alice", jid="first")
+    jid = queue.put("k", user="alice")
+    taken(client)
+    assert queue.pop() is None
+
+    explained = client.explain(jid)
+
+    assert explained.state == "waiting"
+    assert explained.words[:2] == [
+        "queue q lets 1 job run at once, and 1 run: first",
+        "user alice lets 1 job run at once, and 1 run: first",
+    ]
+
+
+def test_a_throttle_that_is_kept_for_another(client: Client) -> None:
+    queue = client.queues["q"]
+    for name in ("a", "b"):
+        client.throttles[name].set(concurrency=1)
+    queue.put("k", jid="holds-a", throttles=["a"])
+    taken(client)
+    queue.put("k", jid="both", throttles=["a", "b"])
+    for _ in range(6):
+        queue.put("k", throttles=["b"])
+        other = queue.pop()
+        if other is None:
+            break
+        other.complete()
+        client.throttles["a"].set(concurrency=1)
+    last = queue.put("k", jid="last", throttles=["b"])
+
+    reserved = [one for one in client.explain(last).of(Throttled) if one.why == "reserved"]
+
+    assert [(one.throttle, one.reserved_for) for one in reserved] == [("b", "both")]
+    assert "keeps its room for both" in str(client.explain(last))
+
+
+def test_nobody_takes_the_queue(client: Client, clock: Clock) -> None:
+    jid = client.queues["q"].put("k")
+    assert client.queues["other"].pop() is None
+
+    assert client.explain(jid).of(NoWorker) == [NoWorker("q")]
+    assert "- no live worker takes queue q" in str(client.explain(jid))
+
+    assert client.pop(["other", "r*"]) is None
+    assert client.explain(jid).of(NoWorker)
+    client.queues["q"].pause()
+    assert client.pop(["other", "*", "!r"]) is None
+    client.queues["q"].unpause()
+    assert not client.explain(jid).of(NoWorker)
+    clock.advance(61)
+    assert client.explain(jid).of(NoWorker) == [NoWorker("q")]
+
+
+def test_who_asks_for_many_queues_is_known_while_one_of_them_keeps_him_busy(
+    client: Client, clock: Clock
+) -> None:
+    client.queues["urgent"].put_many([{"klass": "k"}] * 50)
+    jid = client.queues["q"].put("k")
+
+    for _ in range(9):
+        assert client.pop(["urgent", "q"]) is not None
+        clock.advance(10)
+
+    assert not client.explain(jid).of(NoWorker)
+
+
+def test_who_takes_every_job_of_a_queue_takes_it(client: Client, clock: Clock) -> None:
+    client.queues["q"].put_many([{"klass": "k", "jid": f"j{number}"} for number in range(2)])
+    taken(client).complete()
+
+    assert not client.explain("j1").of(NoWorker)
+    clock.advance(59)
+    assert not client.explain("j1").of(NoWorker)
+    clock.advance(120)
+    assert client.explain("j1").of(NoWorker)
+
+
+def test_workers_that_are_busy_for_long(client: Client, clock: Clock) -> None:
+    jid = client.queues["mail-a"].put("k")
+    told = (b'{"queues": ["mail-*", "!mail-b"]}', b'{"queues": ["*"]}', b'{"queues": ["x"]}', b"?")
+    for number, info in enumerate(told):
+        client.run(workers.register(f"w{number}", f"n{number}", info))
+
+    assert client.explain(jid).of(Busy) == [Busy("mail-a", 2)]
+    assert "2 workers that take queue mail-a asked for no job" in str(client.explain(jid))
+    clock.advance(61)
+    client.run(workers.beat("w2"))
+    assert client.explain(jid).of(NoWorker) == [NoWorker("mail-a")]
+
+
+def test_a_running_job(client: Client, clock: Clock) -> None:
+    client.queues["q"].put("k", jid="j")
+    start = clock.now
+    taken(client)
+    clock.advance(20)
+
+    explained = client.explain("j")
+
+    name = client.worker_name
+    assert explained.reasons == (
+        Running(name, start, start + 60, is_lapsed=False, is_in_grace=False, worker_seen_at=start),
+    )
+    assert explained.words == [
+        (
+            f"worker {name} has it since 2023-11-14 22:13:20 UTC (20 s ago); "
+            "its lease ends at 2023-11-14 22:14:20 UTC (in 40 s)"
+        )
+    ]
+    assert not explained.is_ready
+
+    clock.advance(41)
+    lapsed = client.explain("j").of(Running)[0]
+    assert (lapsed.is_lapsed, lapsed.is_in_grace) == (True, False)
+    assert "its lease lapsed at" in lapsed.words(clock.now)
+    assert client.queues["other"].pop() is None
+    grace = client.explain("j").of(Running)[0]
+    assert (grace.is_lapsed, grace.is_in_grace) == (False, True)
+    assert "after a grace until" in grace.words(clock.now)
+
+    clock.advance(60)
+    assert client.queues["other"].pop() is None
+    assert kinds(client.explain("j")) == [Behind, NoWorker]
+
+
+def test_a_job_that_was_taken_from_its_worker(client: Client) -> None:
+    client.queues["q"].put("k", jid="j")
+    taken(client).timeout()
+
+    explained = client.explain("j")
+
+    assert (explained.state, explained.is_ready) == ("stalled", True)
+    assert str(explained).startswith("j was taken from its worker and waits at the front of q")
+
+
+def test_a_failed_job(client: Client, clock: Clock) -> None:
+    client.queues["q"].put("k", jid="j")
+    at = clock.now
+    taken(client).fail("ValueError", "wrong\nin many ways")
+    clock.advance(60)
+
+    explained = client.explain("j")
+
+    worker = client.worker_name
+    assert explained.reasons == (Failed("ValueError", "wrong\nin many ways", at, worker),)
+    assert explained.words == [
+        "it failed at 2023-11-14 22:13:20 UTC (60 s ago) as ValueError: wrong"
+    ]
+
+
+def test_a_complete_job(client: Client, clock: Clock) -> None:
+    client.queues["q"].put("k", jid="j")
+    taken(client).complete()
+
+    explained = client.explain("j")
+
+    assert (explained.state, explained.queue) == ("complete", "")
+    assert explained.reasons == (Complete(clock.now),)
+    assert str(explained).startswith("j is complete:\n- it completed at")
+
+
+def test_a_job_whose_time_is_over(client: Client, clock: Clock) -> None:
+    jid = client.queues["q"].put("k", expires=10)
+    ask(client)
+    assert not client.explain(jid).of(Expired)
+    clock.advance(20)
+
+    explained = client.explain(jid)
+
+    assert explained.of(Expired) == [Expired(clock.now - 10)]
+    assert not explained.is_ready
+    assert "when its turn comes it fails as expired" in explained.words[0]
+
+
+def test_a_recurring_job(client: Client, clock: Clock) -> None:
+    jid = client.queues["q"].recur("k", {}, 60, offset=30)
+
+    explained = client.explain(jid)
+
+    assert (explained.state, explained.queue) == ("recur", "q")
+    assert explained.reasons == (
+        Recurring(clock.now + 30, is_paused=False, is_over=False, is_dry=False),
+    )
+    assert explained.words == ["its next job comes at 2023-11-14 22:13:50 UTC (in 30 s)"]
+    job = client.jobs[jid]
+    assert job is not None
+    job.pause()  # type: ignore[union-attr]
+    assert client.explain(jid).words == ["it is paused"]
+
+
+def test_a_recurring_job_without_a_next_one() -> None:
+    over = Recurring(None, is_paused=False, is_over=True, is_dry=False)
+    dry = Recurring(None, is_paused=False, is_over=False, is_dry=True)
+
+    assert over.words(0) == "it has come to its end and makes no more jobs"
+    assert dry.words(0) == "no client has worked out its next ticks yet; any that pops does"
+
+
+def test_there_is_no_such_job(client: Client) -> None:
+    jid = client.queues["q"].put("k")
+    client.cancel(jid)
+
+    for name in (jid, "nobody"):
+        with pytest.raises(JobNotFoundError, match=name):
+            client.explain(name)
+
+
+def test_a_job_beside_the_point_changes_nothing(client: Client, clock: Clock) -> None:
+    """Explaining is reading: leases that have lapsed and jobs that are due stay as they are."""
+    client.queues["q"].put("k", jid="later", delay=10)
+    client.queues["q"].put("k", jid="runs")
+    taken(client)
+    clock.advance(100)
+    before = client.redis.dump("{ql}:queue:q:running"), client.redis.dump("{ql}:due")
+
+    client.explain("runs")
+    client.explain("later")
+
+    assert (client.redis.dump("{ql}:queue:q:running"), client.redis.dump("{ql}:due")) == before
