@@ -48,6 +48,10 @@ from qless_py.reservers import (
     ShuffledReserver,
     WeightedReserver,
 )
+from qless_py.schedule import Cron
+from qless_py.tasks import Task, get_current_job, job
+from qless_py.throttles import Throttle, ThrottleState, retry_after
+from qless_py.users import Share, User, UserState
 
 __version__ = "0.1.0"
 
@@ -99,9 +103,15 @@ __all__ = [
     "StaleRequestError",
     "StoreError",
     "StoreFullError",
+    "Task",
+    "Throttle",
+    "ThrottleState",
     "UndecodableDataError",
     "WaitTimeoutError",
     "WeightedReserver",
     "WrongStateError",
     "__version__",
+    "get_current_job",
+    "job",
+    "retry_after",
 ]

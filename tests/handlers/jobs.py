@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import threading
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
@@ -185,3 +186,25 @@ class Limited:
     @staticmethod
     def perform(job: Job) -> None:
         spins(job)
+
+
+def grows(job: Job) -> None:
+    SEEN.append(b"x" * job.data)
+
+
+def logs_lines(job: Job) -> None:
+    for number in range(job["lines"]):
+        logging.getLogger("app").info("line %d", number)
+
+
+async def logs_lines_later(job: Job) -> None:
+    await asyncio.sleep(0)
+    logs_lines(job)
+
+
+def logs_elsewhere(_job: Job) -> None:
+    logging.getLogger("qless_py.something").warning("not of the job")
+    logging.getLogger("app").debug("below the level")
+    thread = threading.Thread(target=lambda: logging.getLogger("app").error("of a thread"))
+    thread.start()
+    thread.join()
