@@ -39,6 +39,7 @@ local function wanted_fields()
   for _, name in ipairs(names) do
     fields[#fields + 1] = "paused:" .. name
     fields[#fields + 1] = "config:" .. name .. "-heartbeat"
+    fields[#fields + 1] = "fair:" .. name
   end
   return fields
 end
@@ -53,18 +54,34 @@ end
 
 local found, wake, held, is_left = {}, {}, {}, false
 
+-- Where jobs have users or throttles, or the queue has one, lib.admission chooses.
+local function take_from(name, is_fair, length)
+  local to = { worker = worker, nonce = nonce or "-", length = length, held = held }
+  if is_fair then
+    require("lib.admission").take(s, name, is_fair, wanted - #found, to, found)
+  else
+    handout.take(s, name, wanted - #found, to, found)
+  end
+end
+
+local function has_work(name, is_fair)
+  if is_fair then
+    return require("lib.lanes").has_work(name)
+  end
+  return redis.call("EXISTS", keys.waiting(name)) == 1
+end
+
 local function take(i, name)
   wake[i] = keys.wake(name)
-  if queue_lib.is_paused(s, s.meta[7 + 2 * i]) then
+  if queue_lib.is_paused(s, s.meta[6 + 3 * i]) then
     return
   end
+  local is_fair = s.meta[8 + 3 * i] or (s.fair and s.fair[name] and "0")
   if #found < wanted then
-    local length = lease.length(s.meta[8 + 2 * i], s.meta[8])
-    handout.take(s, name, wanted - #found,
-      { worker = worker, nonce = nonce or "-", length = length, held = held }, found)
+    take_from(name, is_fair, lease.length(s.meta[7 + 3 * i], s.meta[8]))
   end
   -- The marker that woke this worker is gone; while work is left another worker is woken.
-  if #found == wanted and redis.call("EXISTS", keys.waiting(name)) == 1 then
+  if #found == wanted and has_work(name, is_fair) then
     queue_lib.wake(name)
     is_left = true
   end
@@ -91,10 +108,37 @@ else
     take(i, name)
   end
 end
-if s.expired then
-  require("lib.releases").after(s)
-  due = 0 -- Jobs that were not handed out stood for others.
+
+-- A choice may have found when something becomes due, and what it did not look at is due now.
+local function due_after()
+  if s.expired then
+    require("lib.releases").after(s)
+  end
+  if s.expired or s.more then
+    return 0 -- Jobs that were not handed out stood for others.
+  end
+  return s.examinable and duties.next(s) or due
 end
+
+if s.expired or s.examinable then
+  due = due_after()
+end
+
+-- Remembers that somebody asks for these queues, for whoever wants to know why a job is not taken.
+-- One who gets all he wants from his only queue is known by that.
+local function note_asking()
+  if #found == wanted and #names == 1 and not chosen then
+    return
+  end
+  local seen = redis.call("ZSCORE", keys.served(), queues)
+  if not seen or math.abs(s.now - tonumber(seen)) >= 10000 then
+    redis.call("ZADD", keys.served(), s.stamp, queues)
+    redis.call("ZREMRANGEBYSCORE", keys.served(), "-inf", s.now - 3600000)
+    redis.call("ZREMRANGEBYRANK", keys.served(), 0, -1001)
+  end
+end
+
+note_asking()
 
 local reply = { jobs = found, next = due, more = due == 0, wake = wake, refill = s.refill }
 -- The jobs may be large, so a resend reads them again.

@@ -6,8 +6,10 @@
 
 local check = require("lib.check")
 local job_lib = require("lib.job")
-local queue_lib = require("lib.queue")
+local lanes = require("lib.lanes")
 local session = require("lib.session")
+
+local READY = { waiting = true, stalled = true, throttled = true }
 
 local now, request, jid, priority = unpack(ARGV)
 check.name("jid", jid)
@@ -20,8 +22,8 @@ end
 local job = job_lib.load(jid)
 
 job.record.priority = number ~= 0 and number or nil
-if job.record.state == "waiting" or job.record.state == "stalled" then
-  queue_lib.reorder(job)
+if READY[job.record.state] then
+  lanes.reorder(job)
 end
 job_lib.save(job)
 

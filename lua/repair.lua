@@ -8,6 +8,7 @@
 local check = require("lib.check")
 local mend_index = require("lib.mend_index")
 local mend_job = require("lib.mend_job")
+local mend_lanes = require("lib.mend_lanes")
 local mend_lists = require("lib.mend_lists")
 local mend_links = require("lib.mend_links")
 local session = require("lib.session")
@@ -32,11 +33,18 @@ local KINDS = {
   worker = mend_lists.worker,
   queue = mend_lists.queue,
   unique = mend_lists.unique,
+  user = mend_lanes.user,
+  parking = mend_lanes.parking,
+  opened = mend_lanes.opened,
+  throttle = mend_lanes.throttle,
+  fair = mend_lanes.fair,
+  reserved = mend_lanes.reserved,
+  setting = mend_lanes.setting,
 }
 
 local now, request, kind, name, member, index = unpack(ARGV)
 check.one_of("kind", kind, KINDS)
-check.text("name", name, 300)
+check.text("name", name, 400)
 check.text("member", member, 300)
 check.text("index", index, 300)
 

@@ -34,7 +34,22 @@ def populate(call: Scripts) -> None:
     call("complete", "ends", lease_of(call, "ends"), "", "result", "")
     call("progress", "runs", lease_of(call, "runs"), "half")
     call("worker_register", "worker", "n", "info")
+    _crowd(call)
     call("pause", ["stopped"], {"until": round(call.clock() * 1000) + 5000, "reason": "r"})
+
+
+def _crowd(call: Scripts) -> None:
+    """Let jobs of users and throttles wait: one runs, and holds what two others are parked for."""
+    call("user_set", "ada", {"weight": 2, "max_running": 5})
+    call("throttle_set", "limit", {"concurrency": 1})
+    call("throttle_set", "queue:fair", {"concurrency": 9})
+    call("put", "fair", "holder", "K", "{}", {"throttles": ["limit"], "user": "ada"})
+    call("pop", ["fair"], "worker", 1, {"nonce": "n"})
+    call("put", "fair", "parked", "K", "{}", {"throttles": ["limit"], "user": "ada"})
+    call("put", "fair", "nobodys", "K", "{}", {"throttles": ["limit"]})
+    call("pop", ["fair"], "worker", 1, {"nonce": "n"})
+    call("put", "fair", "adas", "K", "{}", {"user": "ada", "priority": 2})
+    call("put", "fair", "bobs", "K", "{}", {"user": "bob", "throttles": ["unlimited"]})
 
 
 def _put_with_keys(call: Scripts) -> None:

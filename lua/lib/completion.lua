@@ -13,7 +13,7 @@ local completion = {}
 function completion.leave(s, job, data, result)
   local record = job.record
   stats.took(s, record.queue, "run", s.now - record.popped_at)
-  leaving.running(job)
+  leaving.running(s, job)
   job_lib.note(job, s, "done")
   if data ~= "" then
     job_lib.set_data(job, data)

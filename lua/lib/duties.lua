@@ -49,4 +49,9 @@ function duties.run(s)
   return next_due(s, earliest(keys.due()))
 end
 
+-- The milliseconds until something becomes due, asked anew.
+function duties.next(s)
+  return next_due(s, earliest(keys.due()))
+end
+
 return duties

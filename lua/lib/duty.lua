@@ -69,6 +69,9 @@ local kinds = {
   sweep = function(s, _, budget)
     return s.now + (require("lib.retention").sweep(s, budget) > 0 and 60000 or 0)
   end,
+  throttle = function(s, id, budget)
+    return require("lib.opening").perform(s, id, budget)
+  end,
   rewind = function(s, _, budget)
     return not require("lib.rewind").step(s, budget) and s.now or nil
   end,

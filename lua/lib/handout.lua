@@ -36,13 +36,13 @@ local function start(s, job, to)
   events.tracked(s, "popped", job)
 end
 
--- Hands out at most `count` jobs of one queue; appends their views to `found`, and their jids and
--- leases to `to.held`.
-function handout.take(s, queue, count, to, found)
+-- Hands out these jobs of one queue, which are in no place any more; appends their views to
+-- `found`, and their jids and leases to `to.held`.
+function handout.give(s, queue, jobs, to, found)
   local expires_at = s.now + to.length
   local stamp = string.format("%.0f", expires_at)
   local values, leases = {}, {}
-  for _, job in ipairs(head(queue, count)) do
+  for _, job in ipairs(jobs) do
     if job and not (job.record.expires and require("lib.expiry").is_over(s, job)) then
       start(s, job, to)
       local value = job_lib.pack(job)
@@ -60,6 +60,11 @@ function handout.take(s, queue, count, to, found)
   redis.call("ZADD", keys.worker_jobs(to.worker), unpack(leases))
   queue_lib.due("leases:" .. queue, stamp)
   stats.add(s, queue, "popped", #values / 2)
+end
+
+-- Hands out at most `count` jobs of one queue in plain order.
+function handout.take(s, queue, count, to, found)
+  handout.give(s, queue, head(queue, count), to, found)
 end
 
 return handout

@@ -5,15 +5,33 @@ local keys = require("lib.keys")
 local leaving = {}
 
 -- The common way: a running job leaves its worker.
-function leaving.running(job)
+function leaving.running(s, job)
   local record = job.record
   redis.call("ZREM", keys.running(record.queue), job.jid)
   redis.call("ZREM", keys.worker_jobs(record.worker), job.jid)
+  if record.user or record.throttles or record.limited or record.excused then
+    require("lib.holders").give_back(s, job)
+  end
   record.worker, record.lease, record.popped_at, record.grace = nil, nil, nil, nil
 end
 
-local function leave_waiting(_, job)
-  redis.call("ZREM", keys.waiting(job.record.queue), job.record.order .. job.jid)
+-- Gives up what was kept for a job that had been refused too often.
+local function unreserve(s, job)
+  for _, id in ipairs(require("lib.throttles").unreserve(s, job)) do
+    require("lib.opening").open(s, id)
+  end
+end
+
+local function leave_waiting(s, job)
+  local record = job.record
+  if not record.user and not record.throttles then
+    redis.call("ZREM", keys.waiting(record.queue), record.order .. job.jid)
+    return
+  end
+  require("lib.lanes").leave(job)
+  if record.passed then
+    unreserve(s, job)
+  end
 end
 
 local function leave_failed(s, job)
@@ -30,6 +48,7 @@ end
 local places = {
   waiting = leave_waiting,
   stalled = leave_waiting,
+  throttled = leave_waiting,
   scheduled = function(_, job)
     redis.call("ZREM", keys.scheduled(job.record.queue), job.jid)
     job.record.due = nil
@@ -37,8 +56,8 @@ local places = {
   depends = function(_, job)
     redis.call("ZREM", keys.depends(job.record.queue), job.jid)
   end,
-  running = function(_, job)
-    leaving.running(job)
+  running = function(s, job)
+    leaving.running(s, job)
   end,
   failed = leave_failed,
   complete = function(_, job)

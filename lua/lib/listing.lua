@@ -2,11 +2,8 @@
 
 local check = require("lib.check")
 local errors = require("lib.errors")
-local job_lib = require("lib.job")
 local keys = require("lib.keys")
-local limits = require("lib.limits")
 local queue_lib = require("lib.queue")
-local view = require("lib.view")
 
 local listing = {}
 
@@ -29,51 +26,67 @@ local function jids_of(members)
   return members
 end
 
--- A page over two sets, one after the other; each is {total, read(from, size)}.
-local function joined(first, second, from, size)
-  local jids = first.read(from, size)
-  local rest = second.read(math.max(from - first.total, 0), size - #jids)
-  for _, jid in ipairs(rest) do
-    jids[#jids + 1] = jid
+-- A page over several sets, one after the other; each is {total, read(from, size)}.
+local function joined(parts, from, size)
+  local jids, total = {}, 0
+  for _, part in ipairs(parts) do
+    if #jids < size then
+      for _, jid in ipairs(part.read(math.max(from - total, 0), size - #jids)) do
+        jids[#jids + 1] = jid
+      end
+    end
+    total = total + part.total
   end
-  return { total = first.total + second.total, jids = jids }
+  return { total = total, jids = jids }
 end
 
-local function timed_out(queue)
-  return redis.call("ZCOUNT", keys.waiting(queue), "-inf", "-inf")
+-- The two sets of ready jobs: those without a user, and those with one.
+local function ready_keys(queue)
+  return { keys.waiting(queue), keys.shared(queue) }
+end
+
+local function timed_out(key)
+  return redis.call("ZCOUNT", key, "-inf", "-inf")
+end
+
+local function up_to_now(s, key)
+  return {
+    total = redis.call("ZCOUNT", key, "-inf", s.now),
+    read = function(at, number)
+      return by_score(key, "-inf", s.now, at, number)
+    end,
+  }
 end
 
 -- Waiting ones, then those whose time has come though no pop has promoted them yet.
 local function list_waiting(s, queue, from, size)
-  local key, scheduled = keys.waiting(queue), keys.scheduled(queue)
-  local skipped = timed_out(queue)
-  return joined({
-    total = redis.call("ZCARD", key) - skipped,
-    read = function(at, number)
-      return jids_of(by_rank(key, at + skipped, number))
-    end,
-  }, {
-    total = redis.call("ZCOUNT", scheduled, "-inf", s.now),
-    read = function(at, number)
-      return by_score(scheduled, "-inf", s.now, at, number)
-    end,
-  }, from, size)
+  local parts = {}
+  for i, key in ipairs(ready_keys(queue)) do
+    local skipped = timed_out(key)
+    parts[i] = {
+      total = redis.call("ZCARD", key) - skipped,
+      read = function(at, number)
+        return jids_of(by_rank(key, at + skipped, number))
+      end,
+    }
+  end
+  parts[#parts + 1] = up_to_now(s, keys.scheduled(queue))
+  return joined(parts, from, size)
 end
 
 -- Jobs taken from their worker by `timeout`, then running ones with a lapsed lease.
 local function list_stalled(s, queue, from, size)
-  local key, running = keys.waiting(queue), keys.running(queue)
-  return joined({
-    total = timed_out(queue),
-    read = function(at, number)
-      return jids_of(by_score(key, "-inf", "-inf", at, number))
-    end,
-  }, {
-    total = redis.call("ZCOUNT", running, "-inf", s.now),
-    read = function(at, number)
-      return by_score(running, "-inf", s.now, at, number)
-    end,
-  }, from, size)
+  local parts = {}
+  for i, key in ipairs(ready_keys(queue)) do
+    parts[i] = {
+      total = timed_out(key),
+      read = function(at, number)
+        return jids_of(by_score(key, "-inf", "-inf", at, number))
+      end,
+    }
+  end
+  parts[#parts + 1] = up_to_now(s, keys.running(queue))
+  return joined(parts, from, size)
 end
 
 local function later(key, s, from, size)
@@ -102,8 +115,8 @@ local states = {
   recurring = function(_, queue, from, size)
     return whole(keys.slots(queue), from, size)
   end,
-  throttled = function()
-    return { total = 0, jids = {} }
+  throttled = function(_, queue, from, size)
+    return whole(keys.throttled(queue), from, size)
   end,
 }
 
@@ -121,8 +134,11 @@ function listing.page(s, state, queue, from, size)
 end
 
 function listing.counts(s, queue, packed_pause)
-  local depth = redis.call("ZCARD", keys.waiting(queue))
-  local stopped = timed_out(queue)
+  local depth, stopped = 0, 0
+  for _, key in ipairs(ready_keys(queue)) do
+    depth = depth + redis.call("ZCARD", key)
+    stopped = stopped + timed_out(key)
+  end
   local due = redis.call("ZCOUNT", keys.scheduled(queue), "-inf", s.now)
   local lapsed = redis.call("ZCOUNT", keys.running(queue), "-inf", s.now)
   local paused = queue_lib.is_paused(s, packed_pause)
@@ -134,58 +150,10 @@ function listing.counts(s, queue, packed_pause)
     scheduled = redis.call("ZCARD", keys.scheduled(queue)) - due,
     depends = redis.call("ZCARD", keys.depends(queue)),
     recurring = redis.call("ZCARD", keys.slots(queue)),
-    throttled = 0,
+    throttled = redis.call("ZCARD", keys.throttled(queue)),
     paused = paused and true or false,
     pause = paused and cmsgpack.unpack(packed_pause) or nil,
   }
-end
-
--- Running jobs whose lease has lapsed come first, as pop will give them back first.
-local function candidates(s, queue, wanted)
-  local jids = by_score(keys.running(queue), "-inf", s.now, 0, wanted)
-  local ranked = {}
-  for i, jid in ipairs(jids) do
-    ranked[i] = { jid = jid, score = limits.reclaimed, at = 0, rank = i }
-  end
-  local flat = redis.call("ZRANGE", keys.waiting(queue), 0, wanted - 1, "WITHSCORES")
-  for i = 1, #flat, 2 do
-    ranked[#ranked + 1] = { jid = string.sub(flat[i], 13), score = tonumber(flat[i + 1]),
-      at = struct.unpack(">I6", flat[i]), rank = #ranked + 1 }
-  end
-  return ranked
-end
-
--- Scheduled jobs whose time has come, as many as one call would promote.
-local function add_due(s, queue, ranked)
-  local due = by_score(keys.scheduled(queue), "-inf", s.now, 0, limits.housekeeping)
-  for i, job in ipairs(job_lib.find_all(due)) do
-    if job then
-      ranked[#ranked + 1] = { jid = due[i], score = -(job.record.priority or 0),
-        at = job.record.due, rank = #ranked + 1 }
-    end
-  end
-end
-
-local function before(a, b)
-  if a.score ~= b.score then
-    return a.score < b.score
-  elseif a.at ~= b.at then
-    return a.at < b.at
-  end
-  return a.rank < b.rank
-end
-
--- Views in the order in which pop would hand the jobs out.
-function listing.peek(s, queue, from, size)
-  local ranked = candidates(s, queue, math.min(from + size, limits.page))
-  add_due(s, queue, ranked)
-  table.sort(ranked, before)
-  local views = {}
-  for i = from + 1, math.min(from + size, #ranked) do
-    local job = job_lib.find(ranked[i].jid)
-    views[#views + 1] = job and view.full(s, job) or nil
-  end
-  return views
 end
 
 return listing

@@ -3,6 +3,7 @@
 local batches = require("lib.batches")
 local job_lib = require("lib.job")
 local keys = require("lib.keys")
+local mend_lanes = require("lib.mend_lanes")
 
 local mend_index = {}
 
@@ -35,10 +36,11 @@ function mend_index.batch(s, name)
   local key = keys.batch(name)
   if redis.call("EXISTS", key) == 0 then
     redis.call("ZREM", keys.batches(), name)
+    redis.call("UNLINK", keys.batch_data(name), keys.canceled(name), keys.inner(name))
     return
   end
   local found = redis.call("HMGET", key, "completed", "failed", "canceled")
-  local total = redis.call("SCARD", keys.members(name))
+  local total = redis.call("SCARD", keys.members(name)) + redis.call("SCARD", keys.inner(name))
   for i = 1, 3 do
     total = total + (tonumber(found[i] or 0))
   end
@@ -78,8 +80,23 @@ local function contains(list, wanted)
   return false
 end
 
+local function is_shared(record, queue)
+  return record.user and in_queue("waiting", "stalled")(record, queue)
+end
+
 local INDEXES = {
-  waiting = { key = keys.waiting, claims = in_queue("waiting", "stalled") },
+  waiting = {
+    key = keys.waiting,
+    claims = function(record, queue)
+      return not record.user and in_queue("waiting", "stalled")(record, queue)
+    end,
+  },
+  shared = { key = keys.shared, claims = is_shared },
+  lane = { key = mend_lanes.key, claims = mend_lanes.is_of, after = mend_lanes.left },
+  throttled = { key = keys.throttled, claims = in_queue("throttled") },
+  parked = { key = keys.parked, claims = field("gate") },
+  holders = { key = keys.holders, claims = mend_lanes.holds, after = mend_lanes.let_go },
+  excused = { key = keys.excused, claims = mend_lanes.is_excused },
   scheduled = { key = keys.scheduled, claims = in_queue("scheduled") },
   depends = { key = keys.depends, claims = in_queue("depends") },
   running = { key = keys.running, claims = in_queue("running") },
@@ -115,21 +132,39 @@ local INDEXES = {
   },
 }
 
+-- Takes a batch out of those within another one, unless that waits for it.
+local function stray_batch(s, outer, inner)
+  local found = redis.call("HMGET", keys.batch(inner), "within", "counted")
+  if not (found[1] == outer and not found[2]) then
+    redis.call("SREM", keys.inner(outer), inner)
+    mend_index.batch(s, outer)
+  end
+end
+
+-- Indexes whose members are an order and a jid.
+local BY_ORDER = { waiting = true, shared = true, lane = true }
+
+local function is_claimed(known, name, member, jid)
+  local job = job_lib.find(jid)
+  local claimed = job and known.claims(job.record, name)
+    and (jid == member or job.record.order .. jid == member)
+  return claimed, job
+end
+
 -- Takes an entry out of an index unless its job claims it.
 function mend_index.stray(s, name, member, index)
   local known = INDEXES[index]
-  if not known then
-    return
-  end
-  local jid = index == "waiting" and string.sub(member, 13) or member
-  local job = job_lib.find(jid)
-  if job and known.claims(job.record, name)
-    and (index ~= "waiting" or job.record.order .. jid == member) then
-    return
-  end
-  redis.call(known.verb or "ZREM", known.key(name), member)
-  if known.after then
-    known.after(s, name, job)
+  if index == "inner" then
+    stray_batch(s, name, member)
+  elseif known then
+    local jid = BY_ORDER[index] and string.sub(member, 13) or member
+    local claimed, job = is_claimed(known, name, member, jid)
+    if not claimed then
+      redis.call(known.verb or "ZREM", known.key(name), member)
+    end
+    if not claimed and known.after then
+      known.after(s, name, job)
+    end
   end
 end
 

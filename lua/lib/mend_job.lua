@@ -7,6 +7,7 @@ local job_lib = require("lib.job")
 local keys = require("lib.keys")
 local leaving = require("lib.leaving")
 local limits = require("lib.limits")
+local mend_lanes = require("lib.mend_lanes")
 local mend_links = require("lib.mend_links")
 local queue_lib = require("lib.queue")
 
@@ -15,11 +16,15 @@ local mend_job = {}
 local function waiting(s, job)
   local record = job.record
   record.order = record.order or queue_lib.order(s, record.put_at or s.now)
+  if record.user or record.state == "throttled" then
+    mend_lanes.line_up(s, job)
+    return
+  end
   local score = redis.call("ZSCORE", keys.waiting(record.queue), record.order .. job.jid)
   if record.state == "stalled" then
-    queue_lib.add_waiting(job, limits.timed_out)
+    queue_lib.add_waiting(s, job, limits.timed_out)
   elseif tonumber(score) ~= limits.reclaimed then
-    queue_lib.add_waiting(job, -(record.priority or 0))
+    queue_lib.add_waiting(s, job, -(record.priority or 0))
   end
 end
 
@@ -37,11 +42,13 @@ local function running(s, job)
     redis.call("ZADD", keys.workers(), "NX", s.now, record.worker)
   end
   queue_lib.due("leases:" .. record.queue, ends)
+  mend_lanes.hold(s, job)
 end
 
 local places = {
   waiting = waiting,
   stalled = waiting,
+  throttled = waiting,
   running = running,
   scheduled = function(s, job)
     queue_lib.to_scheduled(s, job, job.record.queue, job.record.due or s.now)

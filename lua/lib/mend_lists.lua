@@ -48,6 +48,7 @@ local LISTS = {
   batches = { list = keys.batches, key = keys.batch },
   releases = { list = keys.releases, key = keys.release },
   windows = { list = keys.windows, key = keys.unique },
+  throttles = { list = keys.throttles, key = keys.throttle },
 }
 
 -- A name in a list goes when what it names is not there.

@@ -2,7 +2,6 @@
 -- lib.leaving.
 
 local keys = require("lib.keys")
-local limits = require("lib.limits")
 local session = require("lib.session")
 
 local queue = {}
@@ -32,9 +31,14 @@ function queue.eligible_at(record)
   return (struct.unpack(">I6", record.order))
 end
 
-function queue.add_waiting(job, score)
+-- Makes a job ready; one with throttles may be parked instead.
+function queue.add_waiting(s, job, score)
   local record = job.record
-  redis.call("ZADD", keys.waiting(record.queue), score, record.order .. job.jid)
+  if record.user or record.throttles then
+    require("lib.lanes").enter(s, job, score)
+  else
+    redis.call("ZADD", keys.waiting(record.queue), score, record.order .. job.jid)
+  end
   queue.wake(record.queue)
 end
 
@@ -43,7 +47,7 @@ function queue.to_waiting(s, job, name, eligible)
   local record = job.record
   record.state, record.queue = "waiting", name
   record.order = queue.order(s, eligible)
-  queue.add_waiting(job, -(record.priority or 0))
+  queue.add_waiting(s, job, -(record.priority or 0))
 end
 
 -- Back with its old age, as after a release.
@@ -51,7 +55,7 @@ function queue.back_to_waiting(s, job)
   local record = job.record
   record.state = "waiting"
   record.order = record.order or queue.order(s, s.now)
-  queue.add_waiting(job, -(record.priority or 0))
+  queue.add_waiting(s, job, -(record.priority or 0))
 end
 
 -- Ahead of every priority: a lost lease, or a job that was timed out.
@@ -59,7 +63,7 @@ function queue.to_front(s, job, state, score)
   local record = job.record
   record.state = state
   record.order = queue.order(s, s.now)
-  queue.add_waiting(job, score)
+  queue.add_waiting(s, job, score)
 end
 
 function queue.to_scheduled(s, job, name, due)
@@ -92,16 +96,6 @@ end
 function queue.is_paused(s, packed)
   local ends = packed and cmsgpack.unpack(packed)["until"]
   return packed and not (ends and ends <= s.now)
-end
-
--- Moves a waiting job within its queue; what stands in front of every priority stays there.
-function queue.reorder(job)
-  local record = job.record
-  local key, member = keys.waiting(record.queue), record.order .. job.jid
-  local score = tonumber(redis.call("ZSCORE", key, member))
-  if score > limits.reclaimed then
-    redis.call("ZADD", key, -(record.priority or 0), member)
-  end
 end
 
 return queue

@@ -96,18 +96,25 @@ function series.file(s, queue)
     math.floor(stats.minute(s.now) / 10) - 2016)
 end
 
+local function head_age(s, key)
+  local head = redis.call("ZRANGE", key, 0, 0)[1]
+  return head and math.max(s.now - struct.unpack(">I6", head), 0) or 0
+end
+
 -- Begins the account of a new minute; files the one before, or lists a new queue.
-function series.begin(s, queue)
-  local key = keys.current(queue)
-  if redis.call("EXISTS", key) == 1 then
+function series.begin(s, queue, has_account)
+  if has_account then
     series.file(s, queue)
   else
     queue_lib.know(s, queue)
   end
-  local head = redis.call("ZRANGE", keys.waiting(queue), 0, 0)[1]
-  local age = head and s.now - struct.unpack(">I6", head) or 0
-  redis.call("HSET", key, "minute", stats.minute(s.now),
-    "depth", redis.call("ZCARD", keys.waiting(queue)), "head_age", math.max(age, 0))
+  local of_users = redis.call("ZCARD", keys.shared(queue))
+  local age = head_age(s, keys.waiting(queue))
+  if of_users > 0 then
+    age = math.max(age, head_age(s, keys.shared(queue)))
+  end
+  redis.call("HSET", keys.current(queue), "minute", stats.minute(s.now),
+    "depth", redis.call("ZCARD", keys.waiting(queue)) + of_users, "head_age", age)
 end
 
 -- Takes one failure back, on the day on which it happened.

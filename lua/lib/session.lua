@@ -133,6 +133,9 @@ function session.close(s, reply, memory)
   if s.rewound then
     require("lib.rewind").begin(s)
   end
+  if s.throttles then
+    require("lib.throttles").write(s)
+  end
   if next(s.counters) then
     require("lib.stats").write(s)
   end

@@ -96,8 +96,9 @@ end
 
 local function write_account(s, queue, sums)
   local key = keys.current(queue)
-  if tonumber(redis.call("HGET", key, "minute")) ~= stats.minute(s.now) then
-    require("lib.series").begin(s, queue)
+  local counted = tonumber(redis.call("HGET", key, "minute"))
+  if counted ~= stats.minute(s.now) then
+    require("lib.series").begin(s, queue, counted ~= nil)
   end
   sum_up(sums, "wait")
   sum_up(sums, "run")

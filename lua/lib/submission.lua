@@ -66,13 +66,27 @@ function submission.decide(s, spec, existing)
   return plan
 end
 
+-- What a completion leaves behind is parked rather than refused.
+local function check_claims(s, plan)
+  local claims = require("lib.claims")
+  local before = plan.existing and plan.existing.record
+  claims.check_match(plan.spec, before)
+  if not s.yields then
+    claims.check_payable(s, plan.spec, before)
+  end
+end
+
 -- Checks one put and returns what `apply` needs.
 function submission.check(s, spec, existing)
   validate(s, spec)
   if s.planned and s.planned[spec.jid] then
     errors.bad("jid " .. spec.jid .. " is put twice in one call")
   end
-  return submission.decide(s, spec, existing)
+  local plan = submission.decide(s, spec, existing)
+  if (spec.throttles or spec.costs) and not plan.ignored then
+    check_claims(s, plan)
+  end
+  return plan
 end
 
 -- Refuses fields that would make no valid put, whatever the keyspace holds when it happens.

@@ -10,7 +10,8 @@ local unique = {}
 
 local FIELDS = { key = true, scope = true, window = true }
 local SCOPES = { queued = true, running = true, window = true }
-local QUEUED = { waiting = true, stalled = true, scheduled = true, depends = true }
+local QUEUED = { waiting = true, stalled = true, throttled = true, scheduled = true,
+  depends = true }
 
 function unique.check(what, value)
   check.map(what, value, FIELDS)

@@ -1,5 +1,5 @@
 -- length(now, queue) -> number of jobs
--- Counts the jobs of a queue that run, wait or are scheduled.
+-- Counts the jobs of a queue that run, wait, are parked or scheduled.
 -- Errors: BADARG
 -- Events: none
 
@@ -13,4 +13,6 @@ session.read(now)
 
 return cmsgpack.pack(redis.call("ZCARD", keys.running(queue))
   + redis.call("ZCARD", keys.waiting(queue))
+  + redis.call("ZCARD", keys.shared(queue))
+  + redis.call("ZCARD", keys.throttled(queue))
   + redis.call("ZCARD", keys.scheduled(queue)))

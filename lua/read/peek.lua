@@ -1,17 +1,18 @@
 -- peek(now, queue, offset, count) -> list of views
--- Shows what pop would hand out next, and changes nothing.
+-- Shows what pop would hand out next, if no throttle refused it, and changes nothing; where users
+-- take turns, as far as the first hundred.
 -- Errors: BADARG
 -- Events: none
 
 local check = require("lib.check")
 local limits = require("lib.limits")
-local listing = require("lib.listing")
+local peek = require("lib.peek")
 local session = require("lib.session")
 
 local now, queue, offset, count = unpack(ARGV)
 check.name("queue", queue)
 local from = check.integer("offset", offset, 0, 2 ^ 52)
 local size = check.integer("count", count, 0, limits.call)
-local s = session.read(now)
+local s = session.read(now, "fair:" .. queue)
 
-return cmsgpack.pack(listing.peek(s, queue, from, size))
+return cmsgpack.pack(peek.views(s, queue, s.meta[8], from, size))

@@ -58,6 +58,10 @@ WRONG: Final[Mapping[str, tuple[Any, ...]]] = MappingProxyType(
         "kind": ("", "everything", b"\xff"),
         "mark": ("done", b"\xff"),
         "started": NAMES[1:],
+        "queue": NAMES[1:],
+        "throttle": (*NAMES, "queue:", "user:", "queue:a b", "user:" + "x" * 129, "user:a/b"),
+        "own": (*NAMES[1:], "queue:", "user:ada", "limit", "queue:other"),
+        "command": ("", "dance", b"\xff"),
         "source": (*MAPS, "", {"set": "work"}, {"set": 1}, {"set": "waiting"},
                    {"set": "tag", "name": "a b"}, {"set": "failed", "name": ""},
                    {"set": "waiting", "queue": 5}),
@@ -107,6 +111,25 @@ def put_options() -> list[dict[str, Any]]:
         *_each("batch", *NAMES, 5, "nobatch", "closed"),
         *_each("worker", *NAMES, 5),
         *_each("codec", *NAMES, 5),
+        *_each("user", *NAMES, 5, TRUE, ["ada"]),
+        *_each(
+            "throttles",
+            "x",
+            5,
+            {"a": 1},
+            [1],
+            ["a b"],
+            ["a", "a"],
+            ["queue:a"],
+            ["user:a"],
+            [f"a{i}" for i in range(9)],
+        ),
+        *_each("costs", "x", 5, {"other": 1}, {"a b": 1}, {1: 1}, [1]),
+        *(
+            {"throttles": ["a"], "costs": {"a": cost}}
+            for cost in (NAN, INF, -INF, 0, -1, "5", TRUE, [1])
+        ),
+        {"throttles": ["a"], "costs": {"a": 1, "b": 1}},
         *_each("parent", "runs", "nobody", *NAMES),
         *_each("lease", "1.n", 5),
         {"parent": "runs", "lease": "1.zz"},
@@ -122,6 +145,32 @@ def _of_runs() -> list[dict[str, Any]]:
         *_each("soft_limit", *PACKED_INTEGERS, -1, 0),
         *_each("hard_limit", *PACKED_INTEGERS, -1, 0),
         *_each("retry", 5, TRUE, {"on": {}}, "x" * 4001),
+    ]
+
+
+def throttle_limits() -> list[dict[str, Any]]:
+    """List limits that no throttle can have."""
+    rate = {"rate": 1}
+    return [
+        {},
+        {"per": 5},
+        {"burst": 5},
+        {"concurrency": 1, "burst": 5},
+        *_each("concurrency", *PACKED_INTEGERS, -1, 2**31),
+        *_each("rate", NAN, INF, -INF, 0, -1, 1e-9, 1e10, "5", TRUE, [1]),
+        *(rate | {"per": value} for value in (*PACKED_INTEGERS, 0, -1)),
+        *(rate | {"burst": value} for value in (NAN, INF, 0, -1, 1e-9, 1e10, "5", TRUE, [1])),
+        *({"concurrency": 1, "rate": value} for value in (NAN, 0, "5")),
+    ]
+
+
+def user_settings() -> list[dict[str, Any]]:
+    """List settings that no user can have."""
+    return [
+        {},
+        *_each("weight", NAN, INF, -INF, 0, -1, 1e-4, 1e7, "5", TRUE, [1]),
+        *_each("max_running", NAN, INF, 1.5, "5", TRUE, [1], -1, 2**31),
+        {"weight": NAN, "max_running": 1},
     ]
 
 
@@ -301,16 +350,31 @@ def templates(lease: str) -> list[tuple[str, list[tuple[Any, str]], tuple[Any, .
         ("worker_register", [("w", "name"), ("n2", "name"), ("i", "message")], ()),
         ("worker_beat", [("w", "name"), ("i", "message")], ()),
         ("worker_deregister", [(["w"], "names")], ()),
+        ("worker_command", [(["w"], "names"), ("quiet", "command")], ()),
+        ("job_died", [*held, ("c", "short")], ()),
         ("worker_died", [("w", "name"), ("n3", "name"), ("", "started"), ("c", "short")], ()),
         ("queue_forget", [(["work"], "names")], ()),
         ("batch_open", [("b", "name"), map_], tuple(callbacks())),
         ("batch_add", [("batch", "name"), (["plain"], "names")],
          (["nobody"], ["fails"], ["plain", "ends"], ["last"])),
         ("batch_close", [("batch", "name"), ("", "mark")], ()),
+        ("throttle_set", [("limit", "throttle"), ({"concurrency": 2}, "map")],
+         tuple(throttle_limits())),
+        ("throttle_delete", [("limit", "throttle")], ()),
+        ("throttle_release", [("limit", "throttle"), (["holder"], "names")], ()),
+        ("throttle_block", [("limit", "throttle"), ("5", "whole")], ()),
+        ("back_off", [*held, ("5", "positive"), ("queue:busy", "own")], ()),
+        ("user_set", [("ada", "name"), ({"weight": 1}, "map")], tuple(user_settings())),
+        ("user_unset", [("ada", "name")], ()),
         ("repair", [("job", "kind"), ("plain", "-"), ("", "-"), ("", "-")], ()),
         ("read/job", [("plain", "name")], ()),
+        ("read/explain", [("plain", "job")], ()),
         ("read/jobs", [(["plain"], "many")], ()),
         ("read/results", [(["plain"], "many")], ()),
+        ("read/throttle", [("limit", "throttle"), *page], ()),
+        ("read/throttles", page, ()),
+        ("read/user", [("ada", "name"), ("fair", "queue")], ()),
+        ("read/users", [("fair", "queue"), *page], ()),
         ("read/state", [("waiting", "state"), ("work", "name"), *page], ()),
         ("read/tagged", [("x", "name"), *page], ()),
         ("read/tags", [*page, ("1", "whole")], ()),

@@ -54,6 +54,8 @@ def of_holders(lease: str) -> Refusals:
         "release": [],
         "discard": [],
         "snooze": ["5"],
+        "job_died": ["killed"],
+        "back_off": ["5", ""],
         "progress": ["half"],
         "log": ["said", ""],
     }
@@ -129,6 +131,7 @@ def of_the_rest() -> Refusals:
         "worker_register": {"BADARG": ["a b", "n", ""], "DEADWORKER": ["w", "dead", ""]},
         "worker_beat": {"BADARG": ["a b", ""]},
         "worker_deregister": {"BADARG": [["a b"]]},
+        "worker_command": {"BADARG": [["w"], "dance"]},
         "worker_died": {"BADARG": ["w", "", "", ""]},
         "recur": {
             "BADARG": ["work", "often", "K", "{}", "0", "0", {}],
@@ -162,6 +165,12 @@ def of_the_rest() -> Refusals:
             "WRONGSTATE": ["batch", ["fails"]],
         },
         "batch_close": {"BADARG": ["a b", ""], "NOBATCH": ["nobatch", ""]},
+        "throttle_set": {"BADARG": ["limit", {}]},
+        "throttle_delete": {"BADARG": ["a b"]},
+        "throttle_release": {"BADARG": ["limit", []]},
+        "throttle_block": {"BADARG": ["limit", "-1"]},
+        "user_set": {"BADARG": ["ada", {}]},
+        "user_unset": {"BADARG": ["a b"]},
         "repair": {"BADARG": ["everything", "plain", "", ""]},
     }
 
@@ -179,9 +188,13 @@ def of_queries() -> Refusals:
         "series": ["work", 0, 1, "hour"], "recurring": ["work", 0, 101], "config": [], "meta": [],
         "length": ["a b"], "batch": ["a b"], "batch_data": ["a b"],
         "outcomes": ["a b", []], "request": ["x"], "results": [["a b"]],
+        "throttle": ["queue:", 0, 1], "throttles": [-1, 1], "user": ["a b", ""],
+        "users": ["a b", 0, 1],
         "search": [{"set": "dreams"}, "", 1, 1, []],
     }  # fmt: skip
-    return {f"read/{name}": {"BADARG": arguments} for name, arguments in wrong.items()}
+    found: Refusals = {f"read/{name}": {"BADARG": args} for name, args in wrong.items()}
+    found["read/explain"] = {"BADARG": ["a b"], "NOJOB": ["nobody"]}
+    return found
 
 
 def refusals(lease: str) -> Refusals:

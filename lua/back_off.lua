@@ -1,0 +1,57 @@
+-- back_off(now, request, jid, lease, ms, throttle) -> the throttles
+-- Gives a running job back as it was and lets nothing start under a throttle of it for so long:
+-- the one named, or all that it names itself, or, if it names none, that of its queue.
+-- Errors: BADARG NOJOB LOSTLEASE FINISHED
+-- Events: throttle_blocked released
+-- Flags: allow-oom
+
+local check = require("lib.check")
+local errors = require("lib.errors")
+local events = require("lib.events")
+local holders = require("lib.holders")
+local job_lib = require("lib.job")
+local lease_lib = require("lib.lease")
+local reclaim = require("lib.reclaim")
+local session = require("lib.session")
+local settings = require("lib.throttle_settings")
+
+local now, request, jid, lease, ms, throttle = unpack(ARGV)
+local length = check.integer("ms", ms, 1, 3155760000000)
+if throttle ~= "" then
+  settings.check_id("throttle", throttle)
+end
+
+local s, again = session.open(now, request)
+if again then
+  return again
+end
+local job = lease_lib.load(jid, lease)
+
+local function chosen()
+  local record = job.record
+  local queue = "queue:" .. record.queue
+  if throttle == "" then
+    return record.throttles and { unpack(record.throttles) } or { queue }
+  end
+  local own = holders.ids(record)
+  own[#own + 1] = queue
+  for _, id in ipairs(own) do
+    if id == throttle then
+      return { id }
+    end
+  end
+  errors.bad("throttle " .. throttle .. " is none of job " .. jid)
+end
+
+local blocked = chosen()
+for _, id in ipairs(blocked) do
+  local ends = settings.block(s, id, length)
+  session.publish(s, "log", '{"event":"throttle_blocked","throttle":"' .. id .. '","until":'
+    .. string.format("%.0f", ends) .. "}")
+end
+job_lib.note(job, s, "backed-off")
+reclaim.hand_back(s, job)
+job_lib.save(job)
+events.log(s, "released", jid, job.record.queue)
+
+return session.close(s, blocked)

@@ -1,0 +1,329 @@
+-- Which jobs of a queue may run now, where jobs have users or throttles, or the queue has one of
+-- its own. A job needs room in all its throttles at once: in that of the queue, of its user, and in
+-- those that it names. What is refused is put where it costs others nothing until there is room.
+
+local fairness = require("lib.fairness")
+local handout = require("lib.handout")
+local job_lib = require("lib.job")
+local keys = require("lib.keys")
+local lanes = require("lib.lanes")
+local limits = require("lib.limits")
+local queue_lib = require("lib.queue")
+local throttles = require("lib.throttles")
+
+local admission = {}
+
+-- Jobs that one call looks at beside those that it hands out.
+local EXAMINED = 100
+
+local function new(s, queue, virtual, budget)
+  local gates = redis.call("ZRANGEBYSCORE", keys.open(queue), "-inf", "(+inf",
+    "LIMIT", 0, limits.gates)
+  return { s = s, queue = queue, budget = budget, own = throttles.get(s, "queue:" .. queue),
+    gates = gates, order = fairness.new(queue, tonumber(virtual), gates), before = virtual,
+    taken = {}, parked = {}, kept = {}, shut = {} }
+end
+
+-- Drops a gate from this call, and until there is room again.
+local function shut(self, id)
+  self.shut[id] = true
+  fairness.drop_gate(self.order, id)
+  redis.call("ZREM", keys.open(self.queue), id)
+end
+
+-- Counts one more refusal of a job; the one that had too many has room kept for it.
+local function pass(self, job, reason)
+  local record = job.record
+  record.passed = (record.passed or 0) + 1
+  if record.passed >= limits.patience and reason ~= "cost" then
+    throttles.reserve(self.s, job)
+  end
+end
+
+-- The job stays where it is or goes to the gate of what refused it, which is shut by that. What
+-- can never be paid for stands aside, and shuts nothing.
+local function refuse(self, found, job, id, reason)
+  local stays = job.record.gate == id
+  pass(self, job, reason)
+  if reason == "cost" then
+    fairness.consume(found)
+    self.parked[#self.parked + 1] = { job, limits.costly, id }
+    return
+  end
+  if stays then
+    self.kept[#self.kept + 1] = job
+  else
+    fairness.consume(found)
+    self.parked[#self.parked + 1] = { job, found.score, id }
+  end
+  shut(self, id)
+end
+
+local function due_again(id, at)
+  if at then
+    queue_lib.due("throttle:" .. id, at)
+  end
+end
+
+-- The user has reached a limit of its own: its lane is left out until there is room. Meanwhile
+-- others may have what was kept for its job.
+local function cap(self, found, job, id)
+  local lane = found.lane
+  lane.is_capped = true
+  if job.record.passed then
+    throttles.unreserve(self.s, job)
+    self.kept[#self.kept + 1] = job
+  end
+  redis.call("SADD", keys.capped(id), self.queue .. "/" .. lane.gate)
+  fairness.drop_user(self.order, found.user)
+end
+
+-- Whether jobs of the queue wait at a throttle already, which this one must not overtake.
+local function is_behind(self, job, id)
+  local record = throttles.get(self.s, id).record
+  local reserved = record and record.reserved
+  if job.record.gate == id or (reserved and reserved.jid == job.jid) then
+    return false
+  elseif self.shut[id] == nil then
+    self.shut[id] = lanes.is_shut(self.queue, id)
+  end
+  return self.shut[id]
+end
+
+-- The first of the job's own throttles that refuses it, and why; nil when none does.
+local function refused_by(self, job)
+  for _, id in ipairs(job.record.throttles or {}) do
+    local entry = throttles.get(self.s, id)
+    local reason, at = throttles.refusal(self.s, entry, job.jid, throttles.cost(job.record, id))
+    due_again(id, at)
+    if reason or is_behind(self, job, id) then
+      return id, reason or "behind"
+    end
+  end
+  return nil
+end
+
+local function user_refuses(self, job)
+  local id = job.record.user and "user:" .. job.record.user
+  local reason, at
+  if id then
+    reason, at = throttles.refusal(self.s, throttles.get(self.s, id), job.jid, 1)
+    due_again(id, at)
+  end
+  return reason and id
+end
+
+local function hold(self, job)
+  local s, record = self.s, job.record
+  local ids = { unpack(record.throttles or {}) }
+  ids[#ids + 1] = record.user and "user:" .. record.user
+  for _, id in ipairs(ids) do
+    throttles.take(throttles.get(s, id), throttles.cost(record, id))
+    redis.call("ZADD", keys.holders(id), s.stamp, job.jid)
+  end
+  throttles.take(self.own, 1)
+  record.limited = self.own.record and self.own.record.concurrency and true or nil
+  if record.passed then
+    throttles.unreserve(s, job)
+  end
+  record.gate = nil
+end
+
+local function admit(self, found, job)
+  fairness.consume(found)
+  if job.record.expires and require("lib.expiry").is_over(self.s, job) then
+    return
+  end
+  hold(self, job)
+  fairness.charge(self.order, found.user)
+  self.taken[#self.taken + 1] = job
+end
+
+-- Decides about the job whose turn it is; tells whether to go on.
+local function decide(self, found)
+  local reason, at = throttles.refusal(self.s, self.own, found.jid, 1)
+  if reason then
+    due_again(self.own.id, at)
+    return false
+  end
+  local job = job_lib.find(found.jid)
+  if not job or job.record.queue ~= self.queue or (job.record.gate or "") ~= found.lane.gate then
+    fairness.consume(found)
+    return true
+  end
+  local capped = user_refuses(self, job)
+  local id, why
+  if not capped then
+    id, why = refused_by(self, job)
+  end
+  if capped then
+    cap(self, found, job, capped)
+  elseif id then
+    refuse(self, found, job, id, why)
+  else
+    admit(self, found, job)
+  end
+  return true
+end
+
+local function choose(self, wanted)
+  while #self.taken < wanted do
+    local found = fairness.next(self.order)
+    if not found then
+      self.is_done = true
+      return
+    elseif self.budget <= 0 then
+      self.is_stopped = true
+      return
+    end
+    self.budget = self.budget - 1
+    if not decide(self, found) then
+      return
+    end
+  end
+end
+
+-- A job that room is kept for goes first once its gate opens, or those before it would find none.
+local function choose_reserved(self, wanted)
+  for _, id in ipairs(self.gates) do
+    local record = throttles.get(self.s, id).record
+    local reserved = record and record.reserved
+    local is_here = reserved and reserved.queue == self.queue and #self.taken < wanted
+    local job = is_here and job_lib.find(reserved.jid)
+    if job and job.record.queue == self.queue and job.record.gate == id then
+      self.budget = self.budget - 1
+      decide(self, fairness.early(self.order, job, tonumber(lanes.score(job)) or 0))
+    end
+  end
+end
+
+-- Takes what is done with out of a lane.
+local function remove(self, lane)
+  if #lane.gone == 0 then
+    return
+  end
+  redis.call("ZREM", lane.key, unpack(lane.gone))
+  if lane.gate ~= "" then
+    local jids = {}
+    for i, member in ipairs(lane.gone) do
+      jids[i] = string.sub(member, 13)
+    end
+    redis.call("ZREM", keys.throttled(self.queue), unpack(jids))
+    redis.call("ZREM", keys.parked(lane.gate), unpack(jids))
+  elseif lane.user ~= "" then
+    redis.call("ZREM", keys.shared(self.queue), unpack(lane.gone))
+  end
+end
+
+-- Keeps the list of users true to a lane.
+local function settle(self, lane)
+  local queue, user, gate = self.queue, lane.user, lane.gate
+  if lane.key == keys.waiting(queue) or lane.seen == 0 then
+    return
+  elseif #lane.gone > 0 and redis.call("EXISTS", lane.key) == 0 then
+    lanes.vacate(queue, user, gate)
+  elseif lane.is_capped or lane.sleeps then
+    redis.call("ZADD", keys.sharers(queue, gate), "XX", "+inf", user)
+    if not lane.is_capped then
+      redis.call("SADD", keys.capped(gate), queue .. "/" .. user)
+    end
+  end
+end
+
+-- Later pops need not look up again whose turn is later than was known.
+local function raise(self)
+  for _, known in ipairs(self.order.raised) do
+    local gate, name, score = unpack(known)
+    local start = self.order.named[name].start
+    if start > score and start > self.order.virtual then
+      redis.call("ZADD", keys.sharers(self.queue, gate), "XX", start, name)
+    end
+  end
+end
+
+local function park(self)
+  for _, one in ipairs(self.parked) do
+    local job, score, gate = unpack(one)
+    lanes.place(self.s, job, score, gate)
+    job_lib.save(job)
+    if score == limits.costly and not self.shut[gate] then
+      redis.call("ZADD", keys.open(self.queue), self.s.stamp, gate)
+    end
+  end
+  for _, job in ipairs(self.kept) do
+    job_lib.save(job)
+  end
+end
+
+-- Gates whose users all wait for something else need not be looked into until one of them is back.
+local function put_to_sleep(self)
+  for _, gate in ipairs(self.gates) do
+    local first = redis.call("ZRANGE", keys.sharers(self.queue, gate), 0, 0, "WITHSCORES")[2]
+    if tonumber(first) == math.huge then
+      redis.call("ZADD", keys.open(self.queue), "XX", "+inf", gate)
+    end
+  end
+end
+
+local function set_virtual(self, virtual)
+  if virtual ~= tonumber(self.before) then
+    redis.call("HSET", keys.meta(), "fair:" .. self.queue, string.format("%.17g", virtual))
+  end
+end
+
+-- Remembers how far each user has come; a few of those that are level with the rest are forgotten.
+local function remember(self)
+  local key, virtual = keys.finish(self.queue), self.order.virtual
+  for name, user in pairs(self.order.named) do
+    if user.is_charged then
+      redis.call("ZADD", key, user.start, name)
+    end
+  end
+  if virtual > tonumber(self.before) then
+    local old = redis.call("ZRANGEBYSCORE", key, "-inf", virtual, "LIMIT", 0, limits.housekeeping)
+    if #old > 0 then
+      redis.call("ZREM", key, unpack(old))
+    end
+  end
+  set_virtual(self, virtual)
+end
+
+-- An empty queue begins anew: nobody has a claim to what nobody wanted.
+local function forget(self)
+  local queue = self.queue
+  redis.call("UNLINK", keys.finish(queue))
+  self.before = self.order.virtual
+  set_virtual(self, 0)
+end
+
+local function finish(self)
+  for _, lane in pairs(self.order.lanes) do
+    remove(self, lane)
+    settle(self, lane)
+  end
+  raise(self)
+  park(self)
+  remember(self)
+  if not self.is_done then
+    return
+  end
+  put_to_sleep(self)
+  local queue = self.queue
+  if redis.call("EXISTS", keys.waiting(queue), keys.shared(queue), keys.throttled(queue)) == 0 then
+    forget(self)
+  end
+end
+
+-- Hands out at most `wanted` jobs of a queue; `virtual` is its virtual time as text. Notes in the
+-- session when it had to stop before all were looked at.
+function admission.take(s, queue, virtual, wanted, to, found)
+  local self = new(s, queue, virtual, s.examinable or EXAMINED + wanted)
+  choose_reserved(self, wanted)
+  choose(self, wanted)
+  s.examinable = self.budget
+  s.more = s.more or self.is_stopped
+  finish(self)
+  handout.give(s, queue, self.taken, to, found)
+end
+
+return admission

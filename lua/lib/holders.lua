@@ -1,0 +1,84 @@
+-- Who holds a slot of a throttle: every running job that has a user or throttles, also where they
+-- have no limit yet. For the throttle of a queue those are its running jobs but the excused ones.
+
+local job_lib = require("lib.job")
+local keys = require("lib.keys")
+local lanes = require("lib.lanes")
+local opening = require("lib.opening")
+local queue_lib = require("lib.queue")
+local throttles = require("lib.throttles")
+
+local holders = {}
+
+-- The throttles of which a job holds a slot while it runs, that of its queue left out.
+function holders.ids(record)
+  local ids = { unpack(record.throttles or {}) }
+  ids[#ids + 1] = record.user and "user:" .. record.user
+  return ids
+end
+
+-- What was counted in this call is not true any more.
+local function recount(s, id)
+  if s.throttles and s.throttles[id] then
+    s.throttles[id].free = nil
+  end
+end
+
+local function leave_queue(s, job)
+  local queue = job.record.queue
+  local id = "queue:" .. queue
+  recount(s, id)
+  if job.record.excused then
+    redis.call("ZREM", keys.excused(id), job.jid)
+  end
+  if lanes.has_work(queue) then
+    queue_lib.wake(queue)
+  end
+end
+
+-- A job that no longer runs gives back what it held.
+function holders.give_back(s, job)
+  local record = job.record
+  for _, id in ipairs(holders.ids(record)) do
+    if redis.call("ZREM", keys.holders(id), job.jid) == 1 then
+      recount(s, id)
+      opening.slot(s, id)
+    end
+  end
+  if record.limited or record.excused then
+    leave_queue(s, job)
+  end
+  record.limited, record.excused = nil, nil
+end
+
+-- Whether a job holds a slot of a throttle; then it is taken from it.
+local function take_from(s, id, job)
+  if job.record.state ~= "running" then
+    return false
+  elseif not throttles.queue_of(id) then
+    return redis.call("ZREM", keys.holders(id), job.jid) == 1
+  end
+  return throttles.queue_of(id) == job.record.queue
+    and redis.call("ZADD", keys.excused(id), "NX", s.stamp, job.jid) == 1
+end
+
+-- Takes the slots of jobs that go on running; returns of how many.
+function holders.release(s, id, jids)
+  local number = 0
+  for _, job in ipairs(job_lib.find_all(jids)) do
+    if job and take_from(s, id, job) then
+      local excused = job.record.excused or {}
+      excused[#excused + 1] = id
+      job.record.excused = excused
+      job_lib.save(job)
+      number = number + 1
+    end
+  end
+  if number > 0 then
+    recount(s, id)
+    opening.open(s, id)
+  end
+  return number
+end
+
+return holders

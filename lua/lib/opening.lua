@@ -1,0 +1,191 @@
+-- A throttle has room again, or may have: the jobs that are parked on it get their chance. What is
+-- too much for one call is done by the duty `throttle:<id>`, in steps.
+
+local job_lib = require("lib.job")
+local keys = require("lib.keys")
+local lanes = require("lib.lanes")
+local limits = require("lib.limits")
+local queue_lib = require("lib.queue")
+local throttles = require("lib.throttles")
+
+local opening = {}
+
+local function open_in(s, id, queue)
+  redis.call("ZADD", keys.open(queue), s.stamp, id)
+  redis.call("ZADD", keys.gated(id), "XX", s.stamp, queue)
+  queue_lib.wake(queue)
+end
+
+-- Lets a lane take part again that was left out, unless it is empty.
+local function wake_lane(s, queue, user, gate)
+  redis.call("ZADD", keys.sharers(queue, gate), "XX", 0, user)
+  if gate ~= "" then
+    redis.call("ZADD", keys.open(queue), "XX", s.stamp, gate)
+  end
+  queue_lib.wake(queue)
+end
+
+-- Wakes at most `budget` lanes that a throttle has put to sleep; tells whether that was all.
+local function wake_lanes(s, id, budget)
+  local user = throttles.user_of(id)
+  local asleep = redis.call("SPOP", keys.capped(id), budget)
+  table.sort(asleep)
+  for _, entry in ipairs(asleep) do
+    local queue, other = string.match(entry, "^([^/]+)/(.*)$")
+    if user then
+      wake_lane(s, queue, user, other)
+    else
+      wake_lane(s, queue, other, id)
+    end
+  end
+  return #asleep < budget
+end
+
+-- Opens a throttle in the queue of the job that it is reserved for, and in those that were longest
+-- without; more of them follow by the duty.
+local function open_queues(s, id)
+  local queues = redis.call("ZRANGE", keys.gated(id), 0, limits.openings)
+  local entry = throttles.get(s, id)
+  local reserved = entry.record and entry.record.reserved
+  if reserved and redis.call("ZSCORE", keys.gated(id), reserved.queue) then
+    open_in(s, id, reserved.queue)
+  end
+  for i = 1, math.min(#queues, limits.openings) do
+    open_in(s, id, queues[i])
+  end
+  if #queues > limits.openings and entry.record then
+    entry.record.opening, entry.is_changed = s.now, true
+    queue_lib.due("throttle:" .. id, s.now)
+  end
+end
+
+-- A throttle may have room: looks at no more than a few queues.
+function opening.open(s, id)
+  local queue = throttles.queue_of(id)
+  if queue then
+    queue_lib.wake(queue)
+  elseif throttles.user_of(id) then
+    if not wake_lanes(s, id, limits.openings) then
+      queue_lib.due("throttle:" .. id, s.now)
+    end
+  else
+    open_queues(s, id)
+  end
+end
+
+-- Its settings changed, so what was too much for it may not be any more.
+function opening.changed(s, id)
+  opening.open(s, id)
+  if redis.call("EXISTS", keys.gated(id), keys.capped(id)) > 0 then
+    queue_lib.due("throttle:" .. id, s.now)
+  end
+end
+
+-- A job has given its slot back.
+function opening.slot(s, id)
+  s.opened = s.opened or {}
+  if s.opened[id] then
+    return
+  end
+  s.opened[id] = true
+  if redis.call("EXISTS", keys.gated(id), keys.capped(id)) == 0 then
+    return
+  end
+  local record = throttles.get(s, id).record
+  if not record or record.concurrency then
+    opening.open(s, id)
+  end
+end
+
+local function set_free(s, job, id)
+  local queue, score = job.record.queue, tonumber(lanes.score(job)) or 0
+  if lanes.is_shut(queue, id) then
+    open_in(s, id, queue)
+  end
+  lanes.leave(job)
+  lanes.enter(s, job, score == limits.costly and -(job.record.priority or 0) or score)
+  job_lib.save(job)
+end
+
+-- Moves jobs that nothing holds back any more out of their lanes; true when all are.
+local function drain(s, id, budget)
+  local jids = redis.call("ZRANGE", keys.parked(id), 0, budget - 1)
+  for i, job in ipairs(job_lib.find_all(jids)) do
+    if job and job.record.state == "throttled" and job.record.gate == id then
+      set_free(s, job, id)
+    else
+      redis.call("ZREM", keys.parked(id), jids[i])
+    end
+  end
+  return #jids < budget
+end
+
+-- Drops what time has ended; a throttle without any limit is none.
+local function expire(s, id)
+  local entry = throttles.get(s, id)
+  local record = entry.record
+  if record.blocked_until and record.blocked_until <= s.now then
+    record.blocked_until, entry.is_changed = nil, true
+  end
+  if record.reserved and record.reserved["until"] <= s.now then
+    record.reserved, entry.is_changed = nil, true
+  end
+  if not record.blocked_until and not throttles.is_limited(record) then
+    throttles.set(s, id, nil)
+  end
+end
+
+-- Goes on with a round over many queues; true when it is at its end, which is also where the room
+-- is used up again.
+local function go_on(s, id, budget)
+  local entry = throttles.get(s, id)
+  if throttles.is_full(entry) then
+    budget = 0
+  end
+  local queues = redis.call("ZRANGEBYSCORE", keys.gated(id), "-inf",
+    "(" .. string.format("%.0f", entry.record.opening), "LIMIT", 0, budget)
+  for _, queue in ipairs(queues) do
+    open_in(s, id, queue)
+  end
+  if #queues < budget or budget == 0 then
+    entry.record.opening, entry.is_changed = nil, true
+  end
+  return not entry.record.opening
+end
+
+local function step(s, id, budget)
+  local entry = throttles.get(s, id)
+  local is_done = wake_lanes(s, id, budget)
+  if throttles.queue_of(id) then
+    queue_lib.wake(throttles.queue_of(id))
+  elseif not entry.record then
+    return drain(s, id, budget) and is_done
+  elseif entry.record.opening then
+    return go_on(s, id, budget) and is_done
+  else
+    open_queues(s, id)
+  end
+  return is_done and not (entry.record and entry.record.opening)
+end
+
+local function earliest(s, record)
+  local at = record and record.blocked_until
+  local reserved = record and record.reserved
+  if reserved and (not at or reserved["until"] < at) then
+    at = reserved["until"]
+  end
+  return at and math.max(at, s.now + 1)
+end
+
+-- The duty: opens the throttle, or goes on with that. Returns when it is to be looked at again.
+function opening.perform(s, id, budget)
+  if throttles.get(s, id).record then
+    expire(s, id)
+  end
+  if not step(s, id, budget) then
+    return s.now
+  end
+  return earliest(s, throttles.get(s, id).record)
+end
+
+return opening

@@ -1,0 +1,70 @@
+-- Users: their weight among those who share a queue, and how many of their jobs run at most. The
+-- latter is the concurrency of the throttle `user:<user>`.
+
+local check = require("lib.check")
+local errors = require("lib.errors")
+local keys = require("lib.keys")
+local settings = require("lib.throttle_settings")
+local throttles = require("lib.throttles")
+
+local users = {}
+
+users.OPTIONS = { weight = true, max_running = true }
+
+local LEAST, MOST = 0.001, 1000000
+
+-- At least one of weight and max_running; false takes it back.
+function users.check(given)
+  if given.weight == nil and given.max_running == nil then
+    errors.bad("a user is given a weight or max_running, or both")
+  end
+  if given.weight and (check.finite("weight", given.weight) < LEAST or given.weight > MOST) then
+    errors.bad("weight is not a number from 0.001 to 1000000")
+  end
+  if given.max_running then
+    check.count("max_running", given.max_running, 0, 2147483647)
+  end
+end
+
+local function set_max_running(s, user, number)
+  local id = "user:" .. user
+  local record = throttles.get(s, id).record or {}
+  settings.set(s, id, { concurrency = number or nil, rate = record.rate, per = record.per,
+    burst = record.burst })
+end
+
+-- The settings of a user; what is not set is absent.
+function users.settings(s, user)
+  local record = throttles.get(s, "user:" .. user).record or {}
+  return {
+    weight = tonumber(redis.call("HGET", keys.weights(), user) or nil),
+    max_running = record.concurrency,
+  }
+end
+
+-- Changes what is given. A new weight counts from the user's next job on.
+function users.set(s, user, given)
+  if given.weight then
+    redis.call("HSET", keys.weights(), user, string.format("%.17g", given.weight))
+  elseif given.weight == false then
+    redis.call("HDEL", keys.weights(), user)
+  end
+  if given.max_running ~= nil then
+    set_max_running(s, user, given.max_running)
+  end
+  settings.list_user(s, user)
+  return users.settings(s, user)
+end
+
+-- A row of a listing: settings, how many of the user's jobs run, and how many are ready in a queue.
+function users.show(s, user, queue)
+  local shown = users.settings(s, user)
+  shown.user, shown.weight = user, shown.weight or 1
+  shown.running = redis.call("ZCARD", keys.holders("user:" .. user))
+  if queue ~= "" then
+    shown.waiting = redis.call("ZCARD", keys.lane(queue, user, ""))
+  end
+  return shown
+end
+
+return users

@@ -1,0 +1,17 @@
+-- user(now, user, queue) -> {user, weight, max_running, running, waiting}
+-- Shows the settings of a user, how many of its jobs run and, of a queue, how many are ready in it.
+-- Errors: BADARG
+-- Events: none
+
+local check = require("lib.check")
+local session = require("lib.session")
+local users = require("lib.users")
+
+local now, user, queue = unpack(ARGV)
+check.name("user", user)
+if queue ~= "" then
+  check.name("queue", queue)
+end
+local s = session.read(now)
+
+return cmsgpack.pack(users.show(s, user, queue))

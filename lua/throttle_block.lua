@@ -1,0 +1,24 @@
+-- throttle_block(now, request, throttle, ms) -> the instant at which that ends, 0 for not at all
+-- Lets nothing start under a throttle for so long, whatever its limits; 0 ends that.
+-- Errors: BADARG
+-- Events: throttle_blocked
+-- Flags: allow-oom
+
+local check = require("lib.check")
+local session = require("lib.session")
+local settings = require("lib.throttle_settings")
+
+local now, request, throttle, ms = unpack(ARGV)
+settings.check_id("throttle", throttle)
+local length = check.delay("ms", check.integer("ms", ms, 0, 3155760000000))
+
+local s, again = session.open(now, request)
+if again then
+  return again
+end
+
+local ends = settings.block(s, throttle, length)
+session.publish(s, "log", '{"event":"throttle_blocked","throttle":"' .. throttle .. '","until":'
+  .. string.format("%.0f", ends) .. "}")
+
+return session.close(s, ends)

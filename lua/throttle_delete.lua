@@ -1,0 +1,21 @@
+-- throttle_delete(now, request, throttle) -> whether there was one
+-- Takes all limits of a throttle away, a block as well; jobs that were parked on it go on.
+-- Errors: BADARG
+-- Events: throttle_deleted
+-- Flags: allow-oom
+
+local session = require("lib.session")
+local settings = require("lib.throttle_settings")
+
+local now, request, throttle = unpack(ARGV)
+settings.check_id("throttle", throttle)
+
+local s, again = session.open(now, request)
+if again then
+  return again
+end
+
+local existed = settings.delete(s, throttle)
+session.publish(s, "log", '{"event":"throttle_deleted","throttle":"' .. throttle .. '"}')
+
+return session.close(s, existed)

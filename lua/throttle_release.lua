@@ -1,0 +1,24 @@
+-- throttle_release(now, request, throttle, jids) -> number of jobs
+-- Takes the slots of running jobs away from them: they go on, and others may start.
+-- Errors: BADARG
+-- Events: throttle_released
+-- Flags: allow-oom
+
+local check = require("lib.check")
+local holders = require("lib.holders")
+local session = require("lib.session")
+local settings = require("lib.throttle_settings")
+
+local now, request, throttle, jids = unpack(ARGV)
+settings.check_id("throttle", throttle)
+local names = check.packed_names("jids", jids, 1)
+
+local s, again = session.open(now, request)
+if again then
+  return again
+end
+
+local number = holders.release(s, throttle, names)
+session.publish(s, "log", '{"event":"throttle_released","throttle":"' .. throttle .. '"}')
+
+return session.close(s, number)

@@ -1,0 +1,25 @@
+-- throttle_set(now, request, throttle, options) -> the throttle as read/throttles shows it
+-- Sets the limits of a throttle in place of those before: concurrency, the number of jobs that run
+-- at once; rate, what may start in `per` ms (1000), with `burst` of it at once.
+-- Errors: BADARG
+-- Events: throttle_set
+-- Flags: allow-oom
+
+local check = require("lib.check")
+local session = require("lib.session")
+local settings = require("lib.throttle_settings")
+
+local now, request, throttle, options = unpack(ARGV)
+settings.check_id("throttle", throttle)
+local given = check.options("options", options, settings.OPTIONS)
+settings.check_limits(given)
+
+local s, again = session.open(now, request)
+if again then
+  return again
+end
+
+settings.set(s, throttle, given)
+session.publish(s, "log", '{"event":"throttle_set","throttle":"' .. throttle .. '"}')
+
+return session.close(s, settings.show(s, throttle))

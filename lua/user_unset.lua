@@ -1,0 +1,24 @@
+-- user_unset(now, request, user) -> whether there was any setting
+-- Gives a user the default weight, and no limit of its own on what runs.
+-- Errors: BADARG
+-- Events: user_unset
+-- Flags: allow-oom
+
+local check = require("lib.check")
+local keys = require("lib.keys")
+local session = require("lib.session")
+local users = require("lib.users")
+
+local now, request, user = unpack(ARGV)
+check.name("user", user)
+
+local s, again = session.open(now, request)
+if again then
+  return again
+end
+
+local existed = redis.call("ZSCORE", keys.users(), user) and true or false
+users.set(s, user, { weight = false, max_running = false })
+session.publish(s, "log", '{"event":"user_unset","user":"' .. user .. '"}')
+
+return session.close(s, existed)
