@@ -1,5 +1,6 @@
--- worker_beat(now, request, worker, info) -> true
--- Says that a worker lives; info, if any, replaces what it said of itself.
+-- worker_beat(now, request, worker, info) -> command
+-- Says that a worker lives; info, if any, replaces what it said of itself. The reply is the command
+-- that waits for the worker and is now forgotten, or nothing.
 -- Errors: BADARG
 -- Events: none
 -- Flags: allow-oom
@@ -22,4 +23,4 @@ if info ~= "" then
   redis.call("SET", keys.worker_info(worker), info)
 end
 
-return session.close(s, true)
+return session.close(s, redis.call("GETDEL", keys.worker_command(worker)) or "")

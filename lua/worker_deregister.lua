@@ -19,7 +19,7 @@ end
 local number = 0
 for _, worker in ipairs(names) do
   number = number + redis.call("ZREM", keys.workers(), worker)
-  redis.call("DEL", keys.worker_info(worker))
+  redis.call("DEL", keys.worker_info(worker), keys.worker_command(worker))
 end
 
 return session.close(s, number)

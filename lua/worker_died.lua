@@ -1,6 +1,7 @@
--- worker_died(now, request, worker, nonce, started, cause) -> {charged, returned, failed, more}
--- Reports the death of a worker process: what it held goes back at once. The job that had started
--- (all of them when none is named) pays a retry and counts a crash, the others pay nothing.
+-- worker_died(now, request, worker, nonce, started, cause, started...) -> report
+-- Reports the death of a worker process: what it held goes back at once. The jobs that had started
+-- (all of them when none is named) pay a retry and count a crash, the others pay nothing. The
+-- report is {charged, returned, failed, more}.
 -- Errors: BADARG
 -- Events: lock_lost failed canceled put
 -- Flags: allow-oom
@@ -8,15 +9,15 @@
 local check = require("lib.check")
 local crash = require("lib.crash")
 local keys = require("lib.keys")
+local limits = require("lib.limits")
 local session = require("lib.session")
 
-local now, request, worker, nonce, started, cause = unpack(ARGV)
+local now, request, worker, nonce, started, cause = unpack(ARGV, 1, 6)
 check.name("worker", worker)
 check.name("nonce", nonce)
 check.text("cause", cause, 1024)
-if started ~= "" then
-  check.name("started", started)
-end
+local guilty = started ~= ""
+  and check.names("started", { started, unpack(ARGV, 7) }, 1, limits.call)
 
 local s, again = session.open(now, request)
 if again then
@@ -25,9 +26,13 @@ end
 
 redis.call("ZADD", keys.dead(), s.now, nonce)
 local report = { charged = {}, returned = {}, failed = {} }
-local jobs, more = crash.jobs_of(worker, nonce, started)
+local jobs, more = crash.jobs_of(worker, nonce, guilty or {})
+local set = guilty and {}
+for _, jid in ipairs(guilty or {}) do
+  set[jid] = true
+end
 for _, job in ipairs(jobs) do
-  crash.handle(s, job, { started = started, cause = cause }, report)
+  crash.handle(s, job, { started = set, cause = cause }, report)
 end
 report.more = more
 require("lib.releases").after(s)

@@ -42,7 +42,7 @@ class Mixture:
                 "priority", "log", "progress", "heartbeat", "pause", "unpause", "recur",
                 "recur_update", "recur_run", "recur_cancel", "worker_died", "worker_deregister",
                 "queue_forget", "batch_open", "batch_add", "batch_close", "config_set", "put_many",
-                "worker_register", "worker_beat", "heartbeat_many",
+                "worker_register", "worker_beat", "worker_command", "heartbeat_many", "job_died",
                 "complete_many", "repair"]  # fmt: skip
 
     def _jid(self) -> str:
@@ -216,6 +216,12 @@ class Mixture:
     def worker_died(self) -> tuple[object, ...]:
         started = self.random.choice(["", self._jid()])
         return self.random.choice(["w1", "w2"]), f"n{self.random.randint(2, 99)}", started, "killed"
+
+    def worker_command(self) -> tuple[object, ...]:
+        return (["w1", "w2"], self.random.choice(["quiet", "restart"]))
+
+    def job_died(self) -> tuple[object, ...]:
+        return *self._held(), "killed"
 
     def worker_deregister(self) -> tuple[object, ...]:
         return (["w1"],)

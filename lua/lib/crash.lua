@@ -18,22 +18,32 @@ local function is_of(job, worker, nonce)
     and string.match(record.lease, "^%d+%.(.+)$") == nonce
 end
 
--- The job that had started, if it is in its grace period and so on no list of its worker.
+-- The jobs that had started, as far as they are in their grace periods and so on no list of the
+-- worker.
 local function started_in_grace(worker, nonce, started)
-  local listed = started == "" or redis.call("ZSCORE", keys.worker_jobs(worker), started)
-  local job = not listed and job_lib.find(started)
-  return job and is_of(job, worker, nonce) and job or nil
+  local missing, found = {}, {}
+  for _, jid in ipairs(started) do
+    if not redis.call("ZSCORE", keys.worker_jobs(worker), jid) then
+      missing[#missing + 1] = jid
+    end
+  end
+  for _, job in ipairs(job_lib.find_all(missing)) do
+    if job and is_of(job, worker, nonce) then
+      found[#found + 1] = job
+    end
+  end
+  return found
 end
 
 -- The jobs of that start of a worker, no more than one call may touch, and whether there are more.
 -- Its siblings, whose jobs stand in the same list, may have many.
 function crash.jobs_of(worker, nonce, started)
-  local found = { started_in_grace(worker, nonce, started) }
+  local found = started_in_grace(worker, nonce, started)
   for at = 0, limits.page - 1, limits.call do
     local jids = redis.call("ZRANGE", keys.worker_jobs(worker), at, at + limits.call - 1)
     for _, job in ipairs(job_lib.find_all(jids)) do
       if job and is_of(job, worker, nonce) then
-        if #found == limits.call then
+        if #found >= limits.call then
           return found, true
         end
         found[#found + 1] = job
@@ -75,10 +85,11 @@ local function charge(s, job, cause, report)
   list[#list + 1] = job.jid
 end
 
--- Deals with one job of the dead process and enters it in the report.
+-- Deals with one job of the dead process and enters it in the report. `death.started` has the jids
+-- that were being run; without it all of them were.
 function crash.handle(s, job, death, report)
   events.lost(s, job, "lock_lost")
-  if death.started == "" or death.started == job.jid then
+  if not death.started or death.started[job.jid] then
     charge(s, job, death.cause, report)
   else
     job_lib.note(job, s, "released")

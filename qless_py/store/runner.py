@@ -4,15 +4,36 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import redis
 
 from qless_py.errors import QlessError
 from qless_py.protocol import Call
-from qless_py.store.resend import PIPELINE, SLACK, Exchange, Lanes, Outage, ResendPolicy, may_resend
+from qless_py.store.resend import (
+    PIPELINE,
+    SLACK,
+    Exchange,
+    Lane,
+    Lanes,
+    Outage,
+    ResendPolicy,
+    elapsed,
+    may_resend,
+)
 
 T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Flight:
+    """Calls that were sent and whose answers nobody has read yet."""
+
+    exchange: Exchange
+    lane: Lane
+    connection: Any
+    failure: Exception | None = None
 
 
 class Runner:
@@ -63,6 +84,33 @@ class Runner:
             results += self._send(calls[start : start + PIPELINE])
         return results
 
+    def begin(self, calls: Sequence[Call[Any]], connection: Any) -> Flight:
+        """Send at most 100 calls on a connection of the caller's own, and wait for nothing.
+
+        The answers stay on the connection until `finish`, which must come before the next `begin`
+        on it. A connection that is lost is no error yet.
+        """
+        flight = self._prepared(calls, connection)
+        try:
+            connection.send_packed_command(connection.pack_commands(flight.exchange.commands()))
+        except (redis.ConnectionError, redis.TimeoutError, OSError) as error:
+            flight.failure = _broken(flight.exchange, connection, error)
+        return flight
+
+    def finish(self, flight: Flight) -> list[Any]:
+        """Read the answers to what was begun, and give them as `run_many` does.
+
+        A connection that stays lost is raised; called again, this goes on where it was.
+        """
+        exchange = flight.exchange
+        if flight.failure is None and not exchange.is_finished:
+            flight.failure = _receive(exchange, flight.connection)
+        if not exchange.is_finished:
+            self._insist(exchange, flight.failure, elapsed())
+        if exchange.is_certain:
+            self._lanes.give_back(flight.lane)
+        return exchange.results()
+
     def wait(self, keys: Sequence[str | bytes], timeout: float) -> bytes | None:
         """Block until one of the wake-up keys has a marker, take it, and give that key's name.
 
@@ -80,20 +128,24 @@ class Runner:
             self.redis.connection_pool.release(connection)
         return None if reply is None else bytes(reply[0])
 
-    def _send(self, calls: Sequence[Call[Any]]) -> list[Any]:
+    def _prepared(self, calls: Sequence[Call[Any]], connection: Any = None) -> Flight:
         now = "" if self._clock is None else str(round(self._clock() * 1000))
         lane = self._lanes.take()
-        exchange = Exchange(calls, self._key, now, lane, self._loaded)
+        return Flight(Exchange(calls, self._key, now, lane, self._loaded), lane, connection)
+
+    def _send(self, calls: Sequence[Call[Any]]) -> list[Any]:
+        flight = self._prepared(calls)
+        exchange, lane = flight.exchange, flight.lane
         failure = self._attempt(exchange)
         if not exchange.is_finished:
-            self._insist(exchange, failure)
+            self._insist(exchange, failure, exchange.begun)
         # Only now: a lane whose call has no certain end must not be used again.
         if exchange.is_certain:
             self._lanes.give_back(lane)
         return exchange.results()
 
-    def _insist(self, exchange: Exchange, failure: Exception | None) -> None:
-        pauses = self._policy.pauses(exchange.begun)
+    def _insist(self, exchange: Exchange, failure: Exception | None, since: float) -> None:
+        pauses = self._policy.pauses(since)
         while not exchange.is_finished:
             if failure is not None and not may_resend(failure):
                 raise failure
@@ -114,26 +166,40 @@ class Runner:
         except (redis.ConnectionError, redis.TimeoutError) as error:
             return error
         try:
-            commands = exchange.commands()
-            connection.send_packed_command(connection.pack_commands(commands))
-            while exchange.expected:
-                try:
-                    reply = connection.read_response(disable_decoding=True)
-                except redis.ResponseError as error:
-                    reply = error
-                exchange.take(reply)
-            if exchange.deferred is not None:
-                connection.disconnect()  # The next one may lead to the server that can.
+            connection.send_packed_command(connection.pack_commands(exchange.commands()))
+            return _receive(exchange, connection)
         except (redis.ConnectionError, redis.TimeoutError, OSError) as error:
-            connection.disconnect()
-            exchange.lost()
-            return error
+            return _broken(exchange, connection, error)
         except BaseException:
             connection.disconnect()
             raise
         finally:
             pool.release(connection)
-        return None
+
+
+def _receive(exchange: Exchange, connection: Any) -> Exception | None:
+    """Read the answers that are still to come; give the error of a lost connection."""
+    try:
+        while exchange.expected:
+            try:
+                reply = connection.read_response(disable_decoding=True)
+            except redis.ResponseError as error:
+                reply = error
+            exchange.take(reply)
+        if exchange.deferred is not None:
+            connection.disconnect()  # The next one may lead to the server that can.
+    except (redis.ConnectionError, redis.TimeoutError, OSError) as error:
+        return _broken(exchange, connection, error)
+    except BaseException:
+        connection.disconnect()
+        raise
+    return None
+
+
+def _broken(exchange: Exchange, connection: Any, error: Exception) -> Exception:
+    connection.disconnect()
+    exchange.lost()
+    return error
 
 
 def _read_late(connection: Any, timeout: float) -> Any:

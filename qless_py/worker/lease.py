@@ -52,6 +52,10 @@ class Leases:
                 self._suspects.add(lease.lease)
         return lost
 
+    def suspect(self, lease: str) -> None:
+        """Note that somebody says a lease is lost: it is lost if it is refused once."""
+        self._suspects.add(lease)
+
     def wait(self, held: Iterable[Held], now: float) -> float:
         """Give the seconds until something becomes due, as far as is known now."""
         waits = [

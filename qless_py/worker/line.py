@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from redis.exceptions import RedisError
@@ -22,7 +22,7 @@ from qless_py.worker.options import WorkerOptions
 logger = logging.getLogger(__name__)
 
 AWAY: Final = (RedisError, StoreError, OSError)  # What being without a store looks like.
-_BEAT: Final = 10.0
+BEAT: Final = 10.0
 _AT_ONCE: Final = 100
 # The parent must not stand still for a server that does not answer: it has children to look after.
 _IMPATIENT: Final = ResendPolicy(limit=0.5)
@@ -39,6 +39,7 @@ class Line:
         self._closed_until = 0.0
         self._owed: deque[Call[Any]] = deque()
         self._beat_at = 0.0
+        self._is_away = False
         self.shortest_lease = 60.0
 
     def open(self) -> None:
@@ -74,6 +75,16 @@ class Line:
         return max(due, self.closed_for(now), 0.0)
 
     @property
+    def is_away(self) -> bool:
+        """Whether the store did not answer the last time."""
+        return self._is_away
+
+    @property
+    def redis(self) -> Any:
+        """The connection, for pubsub."""
+        return None if self._runner is None else self._runner.redis
+
+    @property
     def owes(self) -> bool:
         """Whether the store has not yet been told everything."""
         return bool(self._owed)
@@ -105,17 +116,28 @@ class Line:
             answers.extend(reply[0])
         return answers
 
-    def beat(self, workers: Sequence[str]) -> None:
-        """Say now and then that these workers live, and read the configuration again."""
+    def beat(self, infos: Callable[[], Mapping[str, bytes]]) -> dict[str, str]:
+        """Say now and then that workers live, with what they say of themselves.
+
+        Gives the commands that wait for them. Also reads the configuration again.
+        """
         now = time.monotonic()
         if now < self._beat_at:
-            return
-        calls: list[Call[Any]] = [protocol.workers.beat(name) for name in workers]
+            return {}
+        told = infos()
+        calls: list[Call[Any]] = [protocol.workers.beat(name, told[name]) for name in told]
         answers = self._try([*calls, protocol.config.read()])
-        if answers is not None:
-            self._beat_at = now + _BEAT
-            if not isinstance(answers[-1], Exception):
-                self._read_config(answers[-1])
+        if answers is None:
+            return {}
+        self._beat_at = now + BEAT
+        if not isinstance(answers[-1], Exception):
+            self._read_config(answers[-1])
+        commands = zip(told, answers[:-1], strict=True)
+        return {name: one for name, one in commands if one and not isinstance(one, Exception)}
+
+    def beat_now(self) -> None:
+        """Have the next beat come at once."""
+        self._beat_at = 0.0
 
     def _try(self, calls: Sequence[Call[Any]]) -> list[Any] | None:
         now = time.monotonic()
@@ -124,14 +146,18 @@ class Line:
         try:
             answers = self._runner.run_many(calls)
         except AWAY as error:
-            wait = self._backoff.next()
-            self._closed_until = time.monotonic() + wait
-            logger.warning("no store (%s), trying again in %.2f s", error, wait)
+            self._closed_until = time.monotonic() + self._backoff.next()
+            if not self._is_away:
+                logger.warning("no store, trying until it is back: %s", error)
+            self._is_away = True
             return None
+        if self._is_away:
+            logger.warning("the store is back")
+        self._is_away = False
         self._backoff.reset()
         return answers
 
     def _read_config(self, config: dict[str, Any]) -> None:
         general = config["heartbeat"]
-        own = [config.get(f"{queue}-heartbeat", general) for queue in self._options.queues]
-        self.shortest_lease = min(float(one) for one in own)
+        own = [value for name, value in config.items() if name.endswith("-heartbeat")]
+        self.shortest_lease = min(float(one) for one in (general, *own))

@@ -12,16 +12,20 @@ import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import NoReturn
 
 from qless_py.worker import orders, signals
-from qless_py.worker.board import Board, Held
+from qless_py.worker.board import Board, Held, Note
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
 class Member:
-    """One forked child. `nonce` is drawn for each fork and makes its leases its own."""
+    """One forked child. `nonce` is drawn for each fork and makes its leases its own.
+
+    `told` is the strongest order to leave that it was given; a `retired` one is to be replaced.
+    """
 
     index: int
     worker: str
@@ -32,11 +36,16 @@ class Member:
     forked_at: float
     told: bytes | None = None
     is_stopped: bool = False
+    is_retired: bool = False
+    is_quiet: bool = False
     kill_at: float | None = None
-    lost: str | None = None
+    cause: str = ""
     given_back: set[str] = field(default_factory=set)
+    doomed: dict[str, float] = field(default_factory=dict)
+    postponed: set[str] = field(default_factory=set)
+    flushed: set[str] = field(default_factory=set)
     _since: float = 0.0
-    _version: int = -1
+    _seen: tuple[object, ...] = ()
 
     def announce(self, order: bytes, lease: str = "", *, interrupt: bool = False) -> bool:
         """Give an order; with `interrupt` also a signal, so that a running handler sees it."""
@@ -53,35 +62,22 @@ class Member:
         self.given_back.intersection_update(one.lease for one in held)
         return tuple(one for one in held if one.lease not in self.given_back)
 
-    def held_up(self, now: float, seconds: float) -> tuple[Held, ...]:
-        """Give the jobs that wait behind one which the child has been seen running for so long."""
-        note = self.board.read()
-        if note.version != self._version:
-            self._version, self._since = note.version, now
-        if note.running is None or now - self._since < seconds:
-            return ()
-        return tuple(one for one in note.held[1:] if one.lease not in self.given_back)
+    def still_for(self, note: Note, now: float) -> float:
+        """Give for how many seconds the board has said the same, as far as was looked."""
+        seen = (note.version, note.stages)
+        if seen != self._seen:
+            self._seen, self._since = seen, now
+        return now - self._since
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal. The pid is ours until it was reaped, so it hits nobody else."""
         with contextlib.suppress(ProcessLookupError):
             os.kill(self.pid, number)
 
-    def doom(self, lease: str, kill_at: float) -> None:
-        """Have the child killed at that time if it then still runs the job under this lease."""
-        if self.lost != lease:
-            self.lost = lease
-            self.kill_at = kill_at if self.kill_at is None else min(self.kill_at, kill_at)
-
-    def kill_unless_obeyed(self) -> None:
-        """Kill the child, unless it has let go of a lost job or may finish the one it runs."""
-        note = self.board.read()
-        self.kill_at = None
-        is_free = self.told is not None and not note.held
-        is_at_it = note.running is not None and note.running.lease == self.lost
-        if self.is_stopped or is_free or is_at_it:
-            logger.warning("%s did not obey, killing pid %d", self.worker, self.pid)
-            self.signal(signal.SIGKILL)
+    def kill(self, cause: str) -> None:
+        """Kill the child; `cause` is what will be said of the jobs that it was at."""
+        self.cause = self.cause or cause
+        self.signal(signal.SIGKILL)
 
     def reap(self) -> str | None:
         """Give how the child ended, `signal 9` or `exit 1`, or None while it lives."""
@@ -102,12 +98,14 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Birth:
-    """What a fresh child is given."""
+    """What a fresh child is given; `interrupt` is the signal that says that there are orders."""
 
     worker: str
     nonce: str
     board: Board
     pipe: int
+    parent: int
+    interrupt: signal.Signals = signal.SIGTERM
 
 
 def fork(
@@ -121,8 +119,8 @@ def fork(
     reader, writer = os.pipe()
     os.set_blocking(reader, False)
     os.set_blocking(writer, False)
-    birth = Birth(worker, secrets.token_hex(6), board, reader)
     parent = os.getpid()
+    birth = Birth(worker, secrets.token_hex(6), board, reader, parent)
     _flush()
     with signals.held_back():
         pid = os.fork()
@@ -137,7 +135,7 @@ def fork(
 
 def _be_child(
     parent: int, birth: Birth, live: Callable[[Birth], int], close_inherited: Callable[[], None]
-) -> None:
+) -> NoReturn:
     code = 1
     try:
         signals.die_with(parent)

@@ -5,45 +5,137 @@ from __future__ import annotations
 import os
 import re
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Final, Literal
 
+from qless_py import options as checks
 from qless_py.errors import BadArgumentError
+from qless_py.reservers import (
+    OrderedReserver,
+    Reserver,
+    RoundRobinReserver,
+    ShuffledReserver,
+    WeightedReserver,
+)
 
+Isolation = Literal["child", "job", "none"]
+ISOLATIONS: Final = ("child", "job", "none")
+_RESERVERS: Final = MappingProxyType(
+    {
+        "ordered": OrderedReserver,
+        "round-robin": RoundRobinReserver,
+        "shuffled": ShuffledReserver,
+    }
+)
+RESERVERS: Final = (*_RESERVERS, "weighted")
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_.:@~+-]")
+_MOST: Final = 100  # The most that one call of the store hands out, and that a child holds at once.
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerOptions:
-    """The settings of one parent and all its children.
+    """The settings of one parent and all its children. Times are seconds, memory is bytes.
 
-    `imports` are the modules whose handlers may run, with all that is below them; a job that
-    names anything else fails. `grace` is what a running job gets after TERM or INT, in seconds.
-    With `burst` the worker leaves when its queues have nothing left to take. `batch` is the most
-    jobs that a child takes at once when they are short.
+    `queues` are names, patterns with `*`, or either behind a `!` for what not to take; `reserver`
+    is ordered, round-robin, shuffled or weighted (by `weights`), or an object. `imports` are the
+    modules whose handlers may run, with all that is below them; a job that names anything else
+    fails, unless `allow_any`. `performer` stands in for the handlers that jobs name; `middleware`
+    is entered around each.
+
+    Each of `children` processes runs `concurrency` jobs at once: in threads, or as tasks of an
+    event loop if they are `async def`. With `isolation="job"` each job has a process of its own;
+    with "none" all is done in one process, whatever `children` says. `batch` is the most jobs that
+    a child takes at once when they are short. `interval` is the longest wait before the store is
+    asked again.
+
+    `grace` is what running jobs get after TERM or INT. A job gets an exception after `soft_limit`
+    and another one after `hard_limit`; `kill_interval` after it was told to stop its process is
+    killed. So is, after `frozen_limit`, a child that neither answers nor computes. A child that
+    has run `max_jobs` jobs, takes more than `max_memory`, or is older than `max_age` is replaced
+    between two jobs.
+
+    With `burst` the worker leaves when its queues have nothing left to take. `watch` replaces the
+    children when a source file of the imports changes; `preload` imports them before forking.
+    `sandbox` is a folder in which each job gets an empty one of its own. `pidfile` holds the
+    process id while the worker runs. `probe` is where it answers whether it is alive and ready: a
+    port of this machine, `host:port`, or the path of a socket.
     """
 
     queues: Sequence[str]
     imports: Sequence[str] = ()
+    allow_any: bool = False
     children: int = field(default_factory=lambda: os.cpu_count() or 1)
+    concurrency: int = 1
+    isolation: Isolation = "child"
+    reserver: str | Reserver = "ordered"
+    weights: Mapping[str, float] = field(default_factory=dict)
+    interval: float = 2.0
     url: str | None = None
     namespace: str = "ql"
     grace: float = 25.0
     burst: bool = False
-    batch: int = 16
+    batch: int = 50
+    max_jobs: int | None = None
+    max_memory: int | None = None
+    max_age: float | None = None
+    soft_limit: float | None = None
+    hard_limit: float | None = 3600.0
+    kill_interval: float = 2.0
+    frozen_limit: float = 60.0
+    watch: bool = False
+    preload: bool = False
+    sandbox: str | os.PathLike[str] | None = None
+    middleware: Sequence[Any] = ()
+    pidfile: str | os.PathLike[str] | None = None
+    probe: str | int | None = None
+    performer: Any = None
     host: str = field(default_factory=socket.gethostname)
 
     def __post_init__(self) -> None:
+        for name in ("queues", "imports", "middleware"):
+            if isinstance(getattr(self, name), (str, bytes)):
+                raise BadArgumentError(f"{name} is a list, not one text: {getattr(self, name)!r}")
         if not self.queues:
             raise BadArgumentError("a worker needs at least one queue")
-        if self.children < 1:
-            raise BadArgumentError(f"a worker needs at least one child, not {self.children}")
-        if not 1 <= self.batch <= 100:  # noqa: PLR2004 - the most one call of the store hands out
-            raise BadArgumentError(f"a batch is 1 to 100 jobs, not {self.batch}")
-        if self.grace < 0:
-            raise BadArgumentError(f"the grace must not be negative: {self.grace}")
+        checks.choice("isolation", self.isolation, ISOLATIONS)
+        if not isinstance(self.reserver, Reserver):
+            checks.choice("reserver", self.reserver, RESERVERS)
+        self.make_reserver()
+        self._check_numbers()
 
-    def worker_name(self, parent: int, index: int) -> str:
-        """Name the child with this index: host, parent's process id, index; valid as a name."""
+    def _check_numbers(self) -> None:
+        for name, most in (("children", 1000), ("concurrency", _MOST), ("batch", _MOST)):
+            checks.whole(name, getattr(self, name), 1, most)
+        for name in ("max_jobs", "max_memory"):
+            if getattr(self, name) is not None:
+                checks.whole(name, getattr(self, name), 1, 2**60)
+        for name in ("grace", "kill_interval"):
+            _seconds(name, getattr(self, name), 0)
+        for name in ("interval", "frozen_limit", "max_age", "soft_limit", "hard_limit"):
+            if getattr(self, name) is not None:
+                _seconds(name, getattr(self, name), 0.001)
+
+    def make_reserver(self) -> Reserver:
+        """Make what says before each pop which queues to take from; each child has its own."""
+        if isinstance(self.reserver, Reserver):
+            return self.reserver
+        if self.reserver == "weighted":
+            return WeightedReserver(self.queues, self.weights)
+        return _RESERVERS[self.reserver](self.queues)
+
+    def worker_name(self, parent: int, index: int, generation: int = 0) -> str:
+        """Name the child with this index: host, parent's process id, index; valid as a name.
+
+        `generation` counts how often the parent has replaced its program: children of several may
+        live side by side.
+        """
         host = _NOT_IN_NAMES.sub("-", self.host).lstrip("-.:@~+")[:80] or "host"
-        return f"{host}-{parent}-{index}"
+        return f"{host}-{parent}-{index}" + (f".{generation}" if generation else "")
+
+
+def _seconds(name: str, value: Any, least: float) -> None:
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not is_number or not least <= value <= 10 * 365 * 86400:
+        raise BadArgumentError(f"{name} is a number of seconds from {least}, not {value!r}")

@@ -9,12 +9,19 @@ from __future__ import annotations
 import contextlib
 import os
 import select
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-STOP: Final = b"S"
-RELEASE: Final = b"R"
-LOST: Final = b"L"
+STOP: Final = b"S"  # take no more jobs, and leave when the running ones have ended
+RELEASE: Final = b"R"  # hand the running ones back, and leave
+LOST: Final = b"L"  # this lease is no longer ours
+LIMIT: Final = b"T"  # the job under this lease is over its limit
+KILL: Final = b"K"  # end the process of the job under this lease; of all jobs, if none is named
+QUIET: Final = b"Q"  # take no more jobs until further notice
+RESUME: Final = b"C"  # take jobs again
+FLUSH: Final = b"F"  # send what was kept back
+BEAT: Final = b"B"  # show that this process still runs its code
 _CHUNK: Final = 65536
 
 
@@ -30,7 +37,12 @@ class Orders:
     stop: bool = False
     release: bool = False
     orphaned: bool = False
+    quiet: bool = False
+    flush: bool = False
     lost: set[str] = field(default_factory=set)
+    over: set[str] = field(default_factory=set)
+    kill: set[str] = field(default_factory=set)
+    on_beat: Callable[[], object] | None = None
 
     def read(self) -> None:
         """Take in what has been announced since; returns at once."""
@@ -47,10 +59,17 @@ class Orders:
 
     def wait(self, seconds: float, *more: int) -> list[int]:
         """Sleep until an order comes or one of `more` descriptors can be read; gives the latter."""
+        if self.orphaned:
+            return []
         ready, _, _ = select.select([self.pipe, *more], [], [], max(0.0, seconds))
         if self.pipe in ready:
             self.read()
         return [descriptor for descriptor in ready if descriptor != self.pipe]
+
+    def forget(self, lease: str) -> None:
+        """Drop what was announced of a job that has ended."""
+        for leases in (self.lost, self.over, self.kill):
+            leases.discard(lease)
 
     def _take(self, chunk: bytes) -> None:
         at = 0
@@ -58,9 +77,26 @@ class Orders:
             order, size = chunk[at : at + 1], chunk[at + 1]
             word = chunk[at + 2 : at + 2 + size].decode()
             at += 2 + size
-            if order == LOST:
+            self._note(order, word)
+
+    def _note(self, order: bytes, word: str) -> None:
+        match order:
+            case b"L":
                 self.lost.add(word)
-            else:
+            case b"T":
+                self.over.add(word)
+            case b"K":
+                self.kill.add(word)
+            case b"Q":
+                self.quiet = True
+            case b"C":
+                self.quiet = False
+            case b"F":
+                self.flush = True
+            case b"B":
+                if self.on_beat is not None:
+                    self.on_beat()
+            case _:
                 self.stop = True
                 self.release = self.release or order == RELEASE
 

@@ -6,6 +6,7 @@ from typing import Final
 
 WORTH: Final = 0.05  # Seconds of work that a child takes at most in one go.
 _WEIGHT: Final = 0.2
+_KLASSES: Final = 1000
 
 
 class Pace:
@@ -15,11 +16,20 @@ class Pace:
         self._most = most
         self._count = 1
         self._mean = WORTH
+        self._means: dict[str, float] = {}
 
-    def note(self, seconds: float) -> None:
-        """Take in how long a job ran."""
+    def note(self, klass: str, seconds: float) -> None:
+        """Take in how long a job of a klass ran."""
         # One long job among short ones must not find sixteen others waiting behind the next one.
         self._mean = max(seconds, self._mean + _WEIGHT * (seconds - self._mean))
+        mean = self._means.get(klass, seconds)
+        if len(self._means) > _KLASSES:
+            self._means.clear()
+        self._means[klass] = max(seconds, mean + _WEIGHT * (seconds - mean))
+
+    def expected(self, klass: str) -> float:
+        """Give how long a job of that klass may run; as good as for ever when none was seen."""
+        return self._means.get(klass, WORTH)
 
     def next(self) -> int:
         """Give how many jobs to ask for; never more than twice as many as the last time."""

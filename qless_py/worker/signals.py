@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import faulthandler
+import functools
 import os
 import signal
 import socket
@@ -13,15 +15,18 @@ from types import FrameType
 from typing import Final, Self
 
 # What a parent reacts to. A child gets the same ones when a whole process group is signalled.
-PARENT: Final = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
-GROUP: Final = (
+PARENT: Final = (
+    signal.SIGCHLD,
     signal.SIGTERM,
     signal.SIGINT,
     signal.SIGQUIT,
     signal.SIGHUP,
     signal.SIGUSR1,
     signal.SIGUSR2,
+    signal.SIGCONT,
+    signal.SIGTTIN,
 )
+GROUP: Final = PARENT[1:]
 _PR_SET_PDEATHSIG: Final = 1
 
 Handler = Callable[[int, FrameType | None], object]
@@ -92,11 +97,23 @@ def deafen() -> None:
         signal.signal(number, _notice)
 
 
+def dump_stacks() -> None:
+    """Have TTIN print what all threads are doing, also when the interpreter is held."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):  # No usable standard error.
+        faulthandler.register(signal.SIGTTIN, file=sys.stderr, all_threads=True)
+
+
 def restore() -> None:
     """Give the signals of the group back the meaning that they have in any Python program."""
+    faulthandler.unregister(signal.SIGTTIN)
     for number in GROUP:
         signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def prepare() -> None:
+    """Look up what `die_with` calls, before the first fork instead of after each."""
+    _prctl()
 
 
 def die_with(parent: int) -> None:
@@ -104,10 +121,19 @@ def die_with(parent: int) -> None:
 
     Elsewhere the end of the orders' pipe tells it, at the latest between two jobs.
     """
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    prctl = _prctl()
+    if prctl is not None:
+        prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.getppid() != parent:  # It ended between the fork and the line above.
         os._exit(1)
+
+
+@functools.cache
+def _prctl() -> Callable[..., int] | None:
+    if sys.platform != "linux":
+        return None
+    found: Callable[..., int] = ctypes.CDLL(None, use_errno=True).prctl
+    return found
 
 
 def _notice(_number: int, _frame: FrameType | None) -> None:

@@ -92,6 +92,7 @@ def good_queries() -> dict[str, list[Any]]:
         "read/explain": ["plain"],
         "read/failed": ["group", *page],
         "read/groups": page,
+        "read/heads": [["work", "other"]],
         "read/job": ["plain"],
         "read/jobs": [["plain", "nobody", "tick"]],
         "read/results": [["plain", "nobody"]],

@@ -393,6 +393,7 @@ def templates(lease: str) -> list[tuple[str, list[tuple[Any, str]], tuple[Any, .
         ("read/search", [({"set": "waiting", "queue": "work"}, "source"), ("", "after"),
                          ("250", "positive"), ("100", "positive"), ([], "conditions")],
          ()),
+        ("read/heads", [(["work"], "names")], ()),
         ("read/config", [], ()),
         ("read/length", [("work", "name")], ()),
         ("read/batch", [("batch", "name")], ()),

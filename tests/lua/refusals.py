@@ -190,7 +190,7 @@ def of_queries() -> Refusals:
         "outcomes": ["a b", []], "request": ["x"], "results": [["a b"]],
         "throttle": ["queue:", 0, 1], "throttles": [-1, 1], "user": ["a b", ""],
         "users": ["a b", 0, 1],
-        "search": [{"set": "dreams"}, "", 1, 1, []],
+        "heads": [["a b"]], "search": [{"set": "dreams"}, "", 1, 1, []],
     }  # fmt: skip
     found: Refusals = {f"read/{name}": {"BADARG": args} for name, args in wrong.items()}
     found["read/explain"] = {"BADARG": ["a b"], "NOJOB": ["nobody"]}

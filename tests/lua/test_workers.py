@@ -277,3 +277,65 @@ def test_a_death_needs_names_and_a_short_cause(call: Scripts) -> None:
                       ["w", "n", "", "c" * 1025]):  # fmt: skip
         with pytest.raises(BadArgumentError):
             call("worker_died", *arguments)
+
+
+def test_of_several_started_jobs_each_pays(call: Scripts) -> None:
+    for jid in ("a", "b", "held"):
+        put(call, jid)
+        take(call)
+
+    report = call("worker_died", "w", "w", "a", "signal 9", "b")
+
+    assert report == {"charged": ["a", "b"], "returned": ["held"], "failed": [], "more": False}
+
+
+def test_a_job_whose_process_died_pays_alone_and_its_worker_lives_on(call: Scripts) -> None:
+    put(call, "died")
+    put(call, "other")
+    view = take(call)
+    take(call)
+
+    assert call("job_died", "died", view["lease"], "signal 9") == "waiting"
+
+    assert (state(call, "died"), state(call, "other")) == ("waiting", "running")
+    assert whats(call, "died") == ["put", "popped", "crashed"]
+    assert job(call, "died")["crashes"] == 1
+    assert pop(call, 1)[0]["jid"] == "died"
+
+
+def test_a_job_whose_process_died_too_often_is_a_poison_pill(call: Scripts) -> None:
+    call("config_set", "max-crashes", "1")
+    put(call, "j")
+
+    assert call("job_died", "j", take(call)["lease"], "signal 9") == "failed"
+
+    assert job(call, "j")["failure"]["group"] == "poison-pill"
+
+
+def test_a_command_is_published_and_waits_for_the_next_beat(call: Scripts, heard: Heard) -> None:
+    call("worker_register", "w", "n", "info")
+    heard()
+
+    assert call("worker_command", ["w", "nobody"], "quiet") == 1
+
+    assert heard() == [("worker:w", "command")]
+    assert call("worker_beat", "w", "") == "quiet"
+    assert not call("worker_beat", "w", "")
+
+
+def test_a_later_command_takes_the_place_of_one_that_was_not_heard(call: Scripts) -> None:
+    call("worker_register", "w", "n", "info")
+
+    call("worker_command", ["w"], "quiet")
+    call("worker_command", ["w"], "stop")
+
+    assert call("worker_beat", "w", "") == "stop"
+
+
+def test_a_worker_that_left_leaves_no_command_behind(call: Scripts) -> None:
+    call("worker_register", "w", "n", "info")
+    call("worker_command", ["w"], "quiet")
+
+    call("worker_deregister", ["w"])
+
+    assert not call("worker_beat", "w", "")

@@ -93,6 +93,9 @@ class Machine(RuleBasedStateMachine):
         worker = (job.worker if job else None) or "w"
         return "worker_died", (worker, lease.partition(".")[2].replace("-", "n"), jid, "killed")
 
+    def _worker_died_several(self, *args: Any) -> tuple[str, tuple[Any, ...]]:
+        return "worker_died", args
+
     def _batch_open_owned(
         self, batch: str, callbacks: dict[str, Any], held: Held
     ) -> tuple[str, tuple[Any, ...]]:
@@ -108,7 +111,9 @@ _runs = _in_state("running")
 _depends = _in_state("depends")
 NEEDS: dict[str, Callable[[Namespace], bool]] = {
     **dict.fromkeys(("heartbeat", "complete", "fail", "retry", "release", "snooze"), _runs),
-    **dict.fromkeys(("progress", "log_held", "timeout_held", "worker_died_running"), _runs),
+    **dict.fromkeys(
+        ("progress", "log_held", "timeout_held", "worker_died_running", "job_died"), _runs
+    ),
     **dict.fromkeys(("batch_open_owned", "complete_many"), _runs),
     **dict.fromkeys(("depends_on", "depends_off"), _depends),
     **dict.fromkeys(("batch_add", "batch_close"), lambda model: bool(model.batches)),

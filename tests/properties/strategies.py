@@ -222,6 +222,11 @@ TRANSITIONS: dict[str, Args] = {
     "worker_deregister": tuples(some(WORKERS)),
     "worker_died": tuples(worker, st.sampled_from(NONCES), st.one_of(of(""), jid), of("killed")),
     "worker_died_running": tuples(held),
+    "worker_died_several": tuples(
+        worker, st.sampled_from(NONCES), some(JIDS, 1, 3), of("killed")
+    ).map(lambda four: (four[0], four[1], four[2][0], four[3], *four[2][1:])),
+    "worker_command": tuples(some(WORKERS), of("quiet", "stop")),
+    "job_died": tuples(held, of("killed")),
     "queue_forget": tuples(some(QUEUES)),
     "batch_open": tuples(st.sampled_from(BATCHES), callbacks).map(lambda two: (*two, "c" * 5)),
     "batch_open_owned": tuples(st.sampled_from(BATCHES), callbacks, held),

@@ -1,106 +1,143 @@
+"""The board: what a child notes, and what its parent can always read."""
+
 import os
 import signal
 
 import pytest
 
-from qless_py.worker.board import Activity, Board, Held
+from qless_py.worker.board import MOST, Activity, Board, Held, Stage
 
 
 def held(number: int) -> Held:
-    return Held(f"job-{number}", f"{number}.nonce", "queue", 1.5, 60.0)
+    return Held(f"jid-{number}", f"{number}.nonce", "work", float(number), 60.0)
 
 
-def test_a_new_board_holds_nothing() -> None:
-    note = Board().read()
+@pytest.fixture
+def board() -> Board:
+    return Board()
 
-    assert note.held == ()
+
+def test_a_fresh_board_says_that_the_child_starts(board: Board) -> None:
+    note = board.read()
+
     assert note.activity is Activity.STARTING
-    assert note.started is None
+    assert note.held == ()
+    assert not note.is_idle
 
 
-def test_jobs_leave_the_board_one_by_one_in_their_order() -> None:
-    board = Board()
+def test_jobs_are_held_then_run_then_settled_then_gone(board: Board) -> None:
     board.hold([held(1), held(2)])
+    assert board.read().waiting == (held(1), held(2))
 
     board.start(0)
-    running = board.read()
-    board.settle(0)
-    settling = board.read()
-    board.end(0)
-    rest = board.read()
+    assert [one.held for one in board.read().running] == [held(1)]
+    assert board.read().waiting == (held(2),)
 
-    assert (running.running, running.started) == (held(1), held(1))
-    assert (settling.running, settling.started) == (None, held(1))
-    assert rest.held == (held(2),)
-    assert rest.started is None
+    board.settle(0)
+    assert board.read().running == ()
+    assert board.read().settling == (held(1),)
+
+    board.end(0)
+    assert board.read().held == (held(2),)
     assert board.ended == 1
 
 
-def test_every_change_gives_another_version() -> None:
-    board = Board()
-    seen = {board.read().version}
+def test_several_jobs_may_run_at_once_and_end_in_any_order(board: Board) -> None:
+    board.hold([held(1), held(2), held(3)])
+    for row in range(3):
+        board.start(row)
 
-    for change in (board.ask, board.idle, board.ask, board.idle):
-        change()
-        seen.add(board.read().version)
+    board.settle(1)
+    board.end(1)
 
-    assert len(seen) == 5
-
-
-def test_a_batch_of_a_hundred_jobs_with_the_longest_names_fits() -> None:
-    board = Board()
-    jobs = [Held(f"{n:0128}", f"{n:040}", "q" * 128, 1e9, 3600.0) for n in range(100)]
-
-    board.hold(jobs)
-
-    assert board.read().held == tuple(jobs)
+    assert [one.held for one in board.read().running] == [held(1), held(3)]
 
 
-def test_more_than_fits_is_refused_and_leaves_the_board_as_it_was() -> None:
-    board = Board()
+def test_jobs_that_were_held_before_keep_how_far_they_are(board: Board) -> None:
+    board.hold([held(1), held(2)])
+    board.start(0)
+    board.start(1)
+    board.limit(1, 7.0)
+    since = board.read().running[1].since
+    board.settle(0)
+    board.end(0)
+
+    board.hold([held(2), held(3)], before=[1])
+
+    (running,) = board.read().running
+    assert (running.held, running.since, running.limit) == (held(2), since, 7.0)
+    assert board.read().waiting == (held(3),)
+
+
+def test_a_limit_is_not_known_before_it_is_noted(board: Board) -> None:
+    board.hold([held(1)])
+    board.start(0)
+
+    assert board.read().running[0].limit is None
+
+
+def test_a_child_is_idle_only_when_it_holds_nothing(board: Board) -> None:
+    board.hold([held(1)])
+    board.start(0)
+    board.settle(0)
+    assert not board.read().is_idle
+    board.end(0)
+    assert not board.read().is_idle
+
+    board.idle()
+
+    assert board.read().is_idle
+
+
+def test_every_turn_shows_that_something_happened(board: Board) -> None:
+    versions = [board.read().version]
+    for step in (board.ask, board.idle, lambda: board.hold([held(1)]), board.ask):
+        step()
+        versions.append(board.read().version)
+
+    assert len(set(versions)) == len(versions)
+
+
+def test_as_many_jobs_with_the_longest_names_fit_as_one_call_hands_out(board: Board) -> None:
+    longest = [Held(f"{n:0128}", f"{n:0200}", "q" * 128, 1.0, 60.0) for n in range(100)]
+
+    board.hold(longest)
+
+    assert board.read().held == tuple(longest)
+
+
+def test_more_jobs_than_fit_are_refused(board: Board) -> None:
+    with pytest.raises(ValueError, match="do not fit"):
+        board.hold([held(number) for number in range(MOST + 1)])
+
+
+def test_a_note_outlives_the_child_that_wrote_it(board: Board) -> None:
+    child = os.fork()
+    if child == 0:
+        board.hold([held(1), held(2)])
+        board.start(0)
+        os.kill(os.getpid(), signal.SIGKILL)
+    os.waitpid(child, 0)
+
+    note = board.read()
+
+    assert note.stages == (Stage.RUNNING, Stage.HELD)
+    assert note.held == (held(1), held(2))
+
+
+def test_another_program_finds_the_board_by_its_descriptor(board: Board) -> None:
     board.hold([held(1)])
 
-    with pytest.raises(ValueError, match="does not fit"):
-        board.hold([Held("j" * 128, "l" * 128, "q" * 128, 0.0, 1.0)] * 100)
+    other = Board(os.dup(board.descriptor))
 
-    assert board.read().held == (held(1),)
-
-
-@pytest.mark.fork
-def test_what_a_killed_child_noted_last_is_still_there() -> None:
-    board = Board()
-    reader, writer = os.pipe()
-
-    pid = os.fork()
-    if pid == 0:
-        board.hold([held(1), held(2), held(3)])
-        board.start(0)
-        board.end(0)
-        board.start(1)
-        os.write(writer, b"!")
-        signal.pause()
-    assert os.read(reader, 1) == b"!"
-    os.kill(pid, signal.SIGKILL)
-    os.waitpid(pid, 0)
-
-    assert board.read().held == (held(2), held(3))
-    assert board.read().started == held(2)
-    os.close(reader)
-    os.close(writer)
+    assert other.read() == board.read()
+    other.close()
 
 
-@pytest.mark.fork
-def test_a_reader_never_sees_half_a_note() -> None:
-    board = Board()
-    batches = [[held(n) for n in range(size)] for size in (1, 40)]
+def test_a_beat_is_counted_and_moves_nothing_else(board: Board) -> None:
+    before = board.read()
 
-    pid = os.fork()
-    if pid == 0:
-        while True:
-            for batch in batches:
-                board.hold(batch)
-    seen = {len(board.read().held) for _ in range(3000)}
-    os.kill(pid, signal.SIGKILL)
-    os.waitpid(pid, 0)
+    board.beat()
 
-    assert seen <= {0, 1, 40}
+    assert board.beats == 1
+    assert board.read() == before

@@ -61,7 +61,8 @@ def _of_queue(ns: Namespace, queue: str) -> Iterator[Expected]:
     for state, jids in shown.items():
         yield "read/state", (state, queue, 0, ALL), _page(jids)
     yield "read/counts", (queue,), counts(ns, queue)
-    yield "read/peek", (queue, 0, ALL), [view(ns, jid) for jid in peek(ns, queue)]
+    if not places.sharing(ns, queue):
+        yield "read/peek", (queue, 0, ALL), [view(ns, jid) for jid in peek(ns, queue)]
     length = sum(len(shown[state]) for state in ("waiting", "stalled", "running", "scheduled"))
     yield "read/length", (queue,), length
     recurring = [_recurring(ns.recurring[jid]) for jid in shown["recurring"]]
@@ -75,7 +76,8 @@ def _page(jids: list[str]) -> dict[str, Any]:
 
 def states(ns: Namespace, queue: str) -> dict[str, list[str]]:
     """List the jobs of a queue by state; due ones count as waiting, lapsed ones as stalled."""
-    waiting = places.waiting(ns, queue)
+    # First the jobs of nobody, then those of all users.
+    waiting = sorted(places.waiting(ns, queue), key=lambda job: bool(job.user))
     scheduled = places.scheduled(ns, queue)
     running = places.running(ns, queue)
     depends = [job for job in ns.jobs.values() if job.state == "depends" and job.queue == queue]
@@ -130,7 +132,7 @@ SAME = ("klass", "state", "queue", "data", "priority", "retries", "put_at", "tag
 SHOWN_IF = (
     *("worker", "lease", "popped_at", "expires_at", "grace", "tracked", "codec", "crashes"),
     *("group", "failed_at", "completed_at", "failure", "due", "spawned_from", "batch", "unique"),
-    *("keep", "result", "progress", "owns"),
+    *("keep", "result", "progress", "owns", "user", "throttles"),
 )
 ABSENT = {"queue": "", "priority": 0, "tags": []}
 """What a stored field that is left out means."""

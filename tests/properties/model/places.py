@@ -80,6 +80,11 @@ def waiting(ns: Namespace, queue: str) -> list[Job]:
     return sorted(found, key=lambda job: job.place)
 
 
+def sharing(ns: Namespace, queue: str) -> bool:
+    """Whether jobs of users are ready in a queue, so that these take turns."""
+    return any(job.user for job in waiting(ns, queue))
+
+
 def scheduled(ns: Namespace, queue: str) -> list[Job]:
     found = [job for job in ns.jobs.values() if job.state == "scheduled" and job.queue == queue]
     return sorted(found, key=lambda job: (job.due, job.jid))

@@ -107,13 +107,22 @@ def worker_beat(ns: Namespace, worker: str, info: str) -> Any:
     ns.workers[worker] = ns.now
     if info:
         ns.info[worker] = info
-    return True
+    return ns.commands.pop(worker, "")
+
+
+def worker_command(ns: Namespace, workers: list[str], command: str) -> Any:
+    known = [worker for worker in workers if worker in ns.workers]
+    for worker in known:
+        ns.commands[worker] = command
+        ns.say(f"worker:{worker}", {"event": "command", "command": command})
+    return len(known)
 
 
 def worker_deregister(ns: Namespace, workers: list[str]) -> Any:
     known = [worker for worker in workers if ns.workers.pop(worker, None) is not None]
     for worker in workers:
         ns.info.pop(worker, None)
+        ns.commands.pop(worker, None)
     return len(known)
 
 

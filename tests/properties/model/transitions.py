@@ -52,10 +52,24 @@ def pop(ns: Namespace, queues: Sequence[str], worker: str, count: int, options: 
     jobs: list[str] = []
     for queue in queues:
         if not is_paused(ns, queue):
-            for job in places.waiting(ns, queue)[: count - len(jobs)]:
+            for job in _taken(ns, queue, count - len(jobs)):
                 _hand_out(ns, job, worker)
                 jobs.append(job.jid)
     return {"jobs": jobs, "next": due, "more": due == 0}
+
+
+def _taken(ns: Namespace, queue: str, count: int) -> list[Job]:
+    """Take what is in front; which of the users came first is believed, if each is in order."""
+    ready = places.waiting(ns, queue)
+    if not places.sharing(ns, queue):
+        return ready[:count]
+    named = [ns.jobs[jid] for jid in ns.taken if jid in ns.jobs]
+    came = [job for job in named if job in ready][:count]
+    for user in {job.user for job in came}:
+        ours = [job for job in came if job.user == user]
+        if ours != [job for job in ready if job.user == user][: len(ours)]:
+            return ready[:count]
+    return came if len(came) == min(count, len(ready)) else ready[:count]
 
 
 def is_paused(ns: Namespace, queue: str) -> bool:
@@ -152,12 +166,22 @@ def _depending(ns: Namespace, jid: str) -> Job:
     return job
 
 
-def worker_died(ns: Namespace, worker: str, nonce: str, started: str, cause: str) -> Any:
+def job_died(ns: Namespace, jid: str, lease: str, cause: str) -> Any:
+    job = ns.held(jid, lease)
+    ns.say_lost(job)
+    _charge(ns, job, cause)
+    ends.carry_out(ns)
+    return job.state
+
+
+def worker_died(
+    ns: Namespace, worker: str, nonce: str, started: str, cause: str, *more: str
+) -> Any:
     ns.dead[nonce] = ns.now
     report: dict[str, Any] = {"charged": [], "returned": [], "failed": [], "more": False}
-    for job in _of_process(ns, worker, nonce, started):
+    for job in _of_process(ns, worker, nonce, [started, *more]):
         ns.say_lost(job)
-        if started in ("", job.jid):
+        if not started or job.jid in (started, *more):
             _charge(ns, job, cause)
             report["failed" if job.state == "failed" else "charged"].append(job.jid)
         else:
@@ -169,12 +193,13 @@ def worker_died(ns: Namespace, worker: str, nonce: str, started: str, cause: str
     return report
 
 
-def _of_process(ns: Namespace, worker: str, nonce: str, started: str) -> list[Job]:
-    """List what a process held: the job that had started also in its grace period."""
+def _of_process(ns: Namespace, worker: str, nonce: str, started: list[str]) -> list[Job]:
+    """List what a process held: the jobs that had started also in their grace periods."""
     jobs = places.listed_for(ns, worker)
-    job = ns.jobs.get(started)
-    if job is not None and job.worker == worker and job.grace:
-        jobs.insert(0, job)
+    for jid in reversed(started):
+        job = ns.jobs.get(jid)
+        if job is not None and job.worker == worker and job.grace:
+            jobs.insert(0, job)
     return [job for job in jobs if (job.lease or "").partition(".")[2] == nonce]
 
 

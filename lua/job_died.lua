@@ -1,0 +1,26 @@
+-- job_died(now, request, jid, lease, cause) -> state
+-- Reports that the process of one job is dead while its worker lives on: the job comes back at
+-- once, pays a retry and counts a crash.
+-- Errors: BADARG NOJOB LOSTLEASE FINISHED
+-- Events: lock_lost failed canceled put
+-- Flags: allow-oom
+
+local check = require("lib.check")
+local crash = require("lib.crash")
+local lease_lib = require("lib.lease")
+local session = require("lib.session")
+
+local now, request, jid, lease, cause = unpack(ARGV)
+check.text("cause", cause, 1024)
+
+local s, again = session.open(now, request)
+if again then
+  return again
+end
+local job = lease_lib.load(jid, lease)
+
+crash.handle(s, job, { started = { [jid] = true }, cause = cause },
+  { charged = {}, returned = {}, failed = {} })
+require("lib.releases").after(s)
+
+return session.close(s, job.record.state)

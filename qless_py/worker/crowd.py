@@ -1,0 +1,144 @@
+"""A child that runs several jobs at once: in threads, as tasks of an event loop, or in processes.
+
+Its main thread runs no job. It takes jobs for whatever is free, hands them to its crew, sends the
+verdicts, and passes on what the parent orders.
+"""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections import deque
+from collections.abc import Sequence
+from typing import Protocol
+
+from qless_py.worker import orders
+from qless_py.worker.desk import Desk, Row
+from qless_py.worker.pace import Pace
+from qless_py.worker.perform import Verdict
+
+# The order of urgency: what was told of a job is not told again, and nothing weaker after it.
+_URGENCY = (orders.STOP, orders.LIMIT, orders.LOST, orders.RELEASE, orders.KILL)
+
+
+class Crew(Protocol):
+    """Those who run the jobs."""
+
+    def start(self, row: Row) -> None:
+        """Have a job run; there is room for it."""
+
+    def finished(self) -> Sequence[tuple[Row, Verdict]]:
+        """Give the jobs that have ended since, each with its verdict."""
+
+    def fileno(self) -> int:
+        """Give a descriptor that is readable when a job has ended."""
+
+    def tell(self, row: Row, order: bytes) -> None:
+        """Pass an order on to a running job: STOP, LIMIT, LOST, RELEASE or KILL."""
+
+    def close(self) -> None:
+        """End everything that is left; no job is running."""
+
+
+class Crowd:
+    """Several jobs at once; each place is filled again as soon as it is free."""
+
+    def __init__(self, desk: Desk, crew: Crew) -> None:
+        self._desk = desk
+        self._crew = crew
+        self._told: dict[str, bytes] = {}
+        self._begun: dict[str, float] = {}
+        self._waiting: deque[Row] = deque()
+        self._pace = Pace(desk.options.batch)
+
+    def run(self) -> None:
+        """Take jobs and have them run until told to leave."""
+        desk = self._desk
+        signal.signal(desk.birth.interrupt, self._on_signal)
+        while True:
+            may_take = not desk.is_leaving() and not desk.orders.quiet
+            desk.post.poll()
+            self._collect()
+            self._pass_on()
+            if self._waiting and not may_take:
+                desk.give_back(list(self._waiting))
+                self._waiting.clear()
+            if desk.is_leaving() and not desk.rows:
+                break
+            free = desk.options.concurrency - len(self._begun)
+            if may_take and free > 0:
+                self._fill(free)
+            else:
+                self._wait()
+        self._crew.close()
+
+    def _fill(self, free: int) -> None:
+        """Start jobs in the free places; ask for more when none is left that was taken ahead."""
+        if not self._waiting:
+            desk = self._desk
+            reply = desk.take(free + self._pace.next() - 1)
+            if not reply.jobs:
+                desk.rest(reply, self._crew.fileno())
+                return
+            self._waiting.extend(desk.hold(reply))
+        for _ in range(min(free, len(self._waiting))):
+            self._start(self._waiting.popleft())
+
+    def _start(self, row: Row) -> None:
+        # As in a serial child: first the note, then the look at the orders.
+        desk, lease = self._desk, row.held.lease
+        desk.board.start(row.at)
+        if desk.is_leaving() or desk.orders.quiet or lease in desk.orders.lost:
+            desk.give_back([row])
+            return
+        self._begun[lease] = time.monotonic()
+        row.job.watch(desk.orders)
+        self._crew.start(row)
+
+    def _collect(self) -> None:
+        for row, verdict in self._crew.finished():
+            self._desk.board.settle(row.at)
+            lease = row.held.lease
+            self._told.pop(lease, None)
+            self._pace.note(row.job.klass_name, time.monotonic() - self._begun.pop(lease))
+            self._desk.post.add(verdict)
+
+    def _wait(self) -> None:
+        desk = self._desk
+        desk.post.send()
+        if not desk.rows:
+            desk.board.ask()
+        answers = desk.post.descriptor
+        more = () if answers is None else (answers,)
+        desk.orders.wait(desk.options.interval, self._crew.fileno(), *more)
+
+    def _pass_on(self) -> None:
+        """Tell the running jobs what the parent has ordered."""
+        given = self._desk.orders
+        if not (given.stop or given.over or given.lost or given.kill):
+            return
+        for lease in self._begun:
+            row = self._desk.rows[lease]
+            wanted = self._order(lease)
+            told = self._told.get(lease)
+            if wanted is not None and (
+                told is None or _URGENCY.index(wanted) > _URGENCY.index(told)
+            ):
+                self._told[lease] = wanted
+                self._crew.tell(row, wanted)
+        given.kill.discard("")
+
+    def _order(self, lease: str) -> bytes | None:
+        given = self._desk.orders
+        if lease in given.kill or "" in given.kill:
+            return orders.KILL
+        if given.release:
+            return orders.RELEASE
+        if lease in given.lost:
+            return orders.LOST
+        if lease in given.over:
+            return orders.LIMIT
+        return orders.STOP if given.stop else None
+
+    def _on_signal(self, _number: int, _frame: object) -> None:
+        """Do nothing: what was ordered has made the pipe readable, too."""

@@ -1,0 +1,166 @@
+"""What every kind of child works with: the store, its board, its orders, the handlers."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import qless_py
+from qless_py import protocol, refill
+from qless_py.client import Client
+from qless_py.errors import DeadWorkerError
+from qless_py.job import Job
+from qless_py.protocol import Call
+from qless_py.protocol.queues import PopReply
+from qless_py.worker import perform
+from qless_py.worker.board import Held
+from qless_py.worker.doorbell import Doorbell
+from qless_py.worker.member import Birth
+from qless_py.worker.options import WorkerOptions
+from qless_py.worker.orders import Orders
+from qless_py.worker.post import Post
+from qless_py.worker.recycling import Recycling
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Row:
+    """A job that this child holds, and where it stands on the board."""
+
+    job: Job
+    held: Held
+    at: int
+
+
+class Desk:
+    """The means of one child. Nothing here runs a job."""
+
+    def __init__(self, options: WorkerOptions, birth: Birth) -> None:
+        self.options = options
+        self.birth = birth
+        self.board = birth.board
+        self.orders = Orders(birth.pipe, on_beat=birth.board.beat)
+        self.client = Client(options.url, namespace=options.namespace, worker_name=birth.worker)
+        self.handlers = perform.Handlers(perform.options(options))
+        self.post = Post(self.client, self.orders, self._settled)
+        self.doorbell = Doorbell(self.client.redis, self.orders, options.interval)
+        self._reserver = options.make_reserver()
+        self.recycling = Recycling(options)
+        self.rows: dict[str, Row] = {}
+        self._lock = threading.Lock()
+        self._empty = PopReply([], None, more=False, wake=[])
+
+    def open(self) -> None:
+        """Make this worker known."""
+        info = {
+            "pid": os.getpid(),
+            "parent": self.birth.parent,
+            "host": self.options.host,
+            "queues": list(self.options.queues),
+            "started_at": round(time.time(), 3),
+            "version": qless_py.__version__,
+            "slots": self.options.concurrency,
+        }
+        packed = json.dumps(info, separators=(",", ":")).encode()
+        call = protocol.workers.register(self.birth.worker, self.birth.nonce, packed)
+        (answer,) = self.post.exchange(call)
+        if isinstance(answer, Exception):
+            raise answer
+
+    def close(self) -> None:
+        """Settle what is left, note that nothing is held, and give the connections back."""
+        self.post.exchange()
+        self.board.ask()
+        self.post.close()
+        self.doorbell.close()
+        self.client.close()
+
+    def drop(self) -> None:
+        """Close, in a process forked from this one, what belongs to this one alone."""
+        self.post.drop()
+        self.doorbell.drop()
+        self.client.drop()
+
+    def is_leaving(self) -> bool:
+        """Whether no more jobs are to be taken, because of an order or because of old age."""
+        self.orders.read()
+        return self.orders.stop or self.recycling.is_spent(self.board.ended)
+
+    def take(self, count: int) -> PopReply:
+        """Send what is kept and ask for jobs; the answer says how long to wait if there is none."""
+        if not self.rows:
+            self.board.ask()
+        most = self.recycling.left(self.board.ended + len(self.rows))
+        # Ticks that an earlier answer asked for travel along; their fate is no matter here.
+        ticks = refill.answers(self.client.settings)
+        *_, reply = self.post.exchange(*ticks, self._pop(max(1, min(count, most))))
+        if isinstance(reply, DeadWorkerError):
+            raise reply
+        if isinstance(reply, Exception):
+            logger.error("cannot take jobs: %s", reply)
+            return self._empty
+        taken: PopReply = reply
+        self.client.settings.questions.extend(taken.questions)
+        return taken
+
+    def hold(self, reply: PopReply) -> list[Row]:
+        """Note the jobs of an answer on the board, behind those that are held already."""
+        now = time.monotonic()
+        before = list(self.rows.values())
+        added = []
+        for at, record in enumerate(reply.jobs, start=len(before)):
+            job = Job(self.client, record)
+            length = job.expires_at - (job.popped_at or job.expires_at)
+            held = Held(job.jid, job.lease, job.queue_name, now, max(length, 0.1))
+            added.append(Row(job, held, at))
+        with self._lock:  # A thread may be noting the limit of its job.
+            self.board.hold(
+                [*(one.held for one in before), *(one.held for one in added)],
+                [one.at for one in before],
+            )
+            for at, row in enumerate(before):
+                row.at = at
+        for row in added:
+            self.rows[row.held.lease] = row
+        return added
+
+    def rest(self, reply: PopReply, *more: int) -> None:
+        """Wait until there may be jobs, an order comes, or one of these descriptors is readable."""
+        if reply.more or reply.questions:
+            return
+        if not self.rows:
+            self.board.idle()
+        with contextlib.suppress(*Doorbell.AWAY):
+            self.doorbell.wait(reply.wake, reply.next_in, more)
+
+    def give_back(self, rows: Sequence[Row]) -> None:
+        """Release jobs that were not started; refused for those that are no longer ours."""
+        calls = [protocol.jobs.release(row.held.jid, row.held.lease) for row in rows]
+        self.post.exchange(*calls)
+        for row in rows:
+            self._settled(row.held.lease)
+
+    def note_limit(self, row: Row) -> None:
+        """Note the hard limit of a job on the board; looking for it may import its handler."""
+        _, hard = self.handlers.limits(row.job)
+        with self._lock:
+            self.board.limit(row.at, hard or float("inf"))
+
+    def _pop(self, count: int) -> Call[PopReply]:
+        reserver, birth = self._reserver, self.birth
+        return protocol.queues.pop(
+            reserver.entries(), birth.worker, count, birth.nonce, reserver.options()
+        )
+
+    def _settled(self, lease: str) -> None:
+        row = self.rows.pop(lease, None)
+        if row is not None:
+            self.board.end(row.at)
+        self.orders.forget(lease)

@@ -1,0 +1,116 @@
+"""The children of one parent: born, replaced, buried."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from qless_py.worker import orders
+from qless_py.worker.backoff import Backoff
+from qless_py.worker.board import Note
+from qless_py.worker.member import Birth, Member, fork
+from qless_py.worker.options import WorkerOptions
+
+logger = logging.getLogger(__name__)
+
+_YOUNG: Final = 1.0  # A child that died younger than this makes the next fork wait.
+
+
+@dataclass(frozen=True, slots=True)
+class Grave:
+    """A child that has ended: how, and what its board said."""
+
+    member: Member
+    cause: str
+    note: Note
+
+
+class Family:
+    """Keeps as many children as wanted. A retired one finishes beside the one that replaces it."""
+
+    def __init__(self, options: WorkerOptions) -> None:
+        self._options = options
+        self._members: dict[int, Member] = {}
+        self._dismissed: set[int] = set()
+        self._births = Backoff(first=0.1, most=10.0)
+        self._fork_after = 0.0
+
+    def __iter__(self) -> Iterator[Member]:
+        return iter(list(self._members.values()))
+
+    def __len__(self) -> int:
+        return len(self._members)
+
+    @property
+    def places(self) -> set[int]:
+        """The indexes that are to be filled."""
+        return set(range(self._options.children)) - self._dismissed
+
+    @property
+    def missing(self) -> list[int]:
+        """The indexes that nobody fills."""
+        filled = {one.index for one in self if not one.is_retired}
+        return sorted(self.places - filled)
+
+    def pause(self, now: float) -> float:
+        """Give the seconds until a child may be born."""
+        return max(0.0, self._fork_after - now) if self.missing else float("inf")
+
+    def fill(self, live: Callable[[Birth], int], close_inherited: Callable[[], None]) -> None:
+        """Fork the children that are missing, unless the last ones died too quickly."""
+        if time.monotonic() < self._fork_after:
+            return
+        for index in self.missing:
+            member = fork(index, self._name(index), live, close_inherited)
+            self.add(member)
+            logger.info("child %s has pid %d", member.worker, member.pid)
+
+    def add(self, member: Member) -> None:
+        """Take in a child."""
+        self._members[member.pid] = member
+
+    def retire(self, member: Member) -> None:
+        """Have a child leave when its jobs have ended; its place is free for another now."""
+        if not member.is_retired:
+            member.is_retired = True
+            member.told = member.told or orders.STOP
+            member.announce(orders.STOP, interrupt=True)
+
+    def dismiss(self, member: Member) -> None:
+        """Have a child leave, and nobody take its place."""
+        if not member.is_retired:
+            self._dismissed.add(member.index)
+            self.retire(member)
+
+    def bury(self) -> Iterator[Grave]:
+        """Take leave of the children that have ended."""
+        for member in self:
+            cause = member.reap()
+            if cause is None:
+                continue
+            note = member.board.read()
+            del self._members[member.pid]
+            member.close()
+            now = time.monotonic()
+            if cause != "exit 0" and now - member.forked_at < _YOUNG:
+                self._fork_after = now + self._births.next()
+            else:
+                self._births.reset()
+            yield Grave(member, cause, note)
+
+    def close(self) -> None:
+        """Close, in a fresh child, what the parent keeps for its other children."""
+        for member in self:
+            member.close()
+
+    def _name(self, index: int) -> str:
+        """Find a name that no living child has."""
+        taken = {one.worker for one in self}
+        number = 0
+        while (name := self._options.worker_name(os.getpid(), index, number)) in taken:
+            number += 1
+        return name

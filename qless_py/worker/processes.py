@@ -1,0 +1,214 @@
+"""Each job in a process of its own, forked from a child that has its handler imported already."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import logging
+import mmap
+import os
+import selectors
+import signal
+import sys
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
+
+import msgpack
+
+from qless_py import protocol
+from qless_py.job import Job
+from qless_py.protocol import Call
+from qless_py.worker import copies, orders, signals
+from qless_py.worker.board import MOST
+from qless_py.worker.desk import Desk, Row
+from qless_py.worker.inside import Inside
+from qless_py.worker.perform import Verdict
+
+logger = logging.getLogger(__name__)
+
+_SIZE = 4  # Bytes in front of what a process tells.
+
+
+@dataclass(slots=True)
+class _Process:
+    row: Row
+    pid: int
+    pipe: int
+    place: int
+    told: bytes = b""
+    buffer: bytearray = field(default_factory=bytearray)
+    has_ended: bool = False
+
+    def message(self) -> bytes | None:
+        """Give what the process told, once it is complete."""
+        size = int.from_bytes(self.buffer[:_SIZE], "big")
+        is_whole = len(self.buffer) >= _SIZE + size > _SIZE
+        return bytes(self.buffer[_SIZE : _SIZE + size]) if is_whole else None
+
+
+class Processes:
+    """A crew that forks for each job. A death costs its own job a crash, and no other."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._selector = selectors.DefaultSelector()
+        self._processes: dict[str, _Process] = {}
+        # One byte for each place: the order for the job there, read when the signal comes.
+        self._orders = mmap.mmap(-1, MOST)
+        self._places = list(range(MOST))
+        self._done: list[tuple[Row, Verdict]] = []
+        signals.prepare()
+        # What is there now is shared with each process until somebody writes to it.
+        gc.collect()
+        gc.freeze()
+
+    def start(self, row: Row) -> None:
+        """Fork a process for the job."""
+        # In this process, so that the next job of the kind finds it: imports are slow.
+        self._desk.note_limit(row)
+        place = self._places.pop()
+        self._orders[place] = 0
+        reader, writer = os.pipe()
+        parent = os.getpid()
+        with signals.held_back():
+            pid = os.fork()
+            if pid == 0:
+                signals.deafen()
+        if pid == 0:
+            self._be_job(row, place, writer, parent)
+        os.close(writer)
+        process = _Process(row, pid, reader, place)
+        self._processes[row.held.lease] = process
+        self._selector.register(reader, selectors.EVENT_READ, process)
+
+    def finished(self) -> Sequence[tuple[Row, Verdict]]:
+        """Give the jobs that have ended; a process that has told its verdict may take its time."""
+        for key, _ in self._selector.select(0):
+            self._read(key.data)
+        done, self._done = self._done, []
+        return done
+
+    def fileno(self) -> int:
+        """Give the descriptor of a selector over all that the processes tell."""
+        return int(self._selector.fileno())
+
+    def tell(self, row: Row, order: bytes) -> None:
+        """Interrupt the process of a job, or kill it."""
+        process = self._processes.get(row.held.lease)
+        if process is None:
+            return
+        if order == orders.KILL:
+            process.told = process.told or order
+            os.kill(process.pid, signal.SIGKILL)
+            return
+        process.told = order
+        self._orders[process.place] = order[0]
+        os.kill(process.pid, signal.SIGTERM)
+
+    def close(self) -> None:
+        """Wait for the processes that have told their verdicts."""
+        while self._selector.get_map():
+            for key, _ in self._selector.select():
+                self._read(key.data)
+        self._selector.close()
+        self._orders.close()
+
+    def _read(self, process: _Process) -> None:
+        chunk = os.read(process.pipe, 1 << 16)
+        process.buffer += chunk
+        message = process.message()
+        if message is not None and not process.has_ended:
+            script, *arguments = msgpack.unpackb(message)
+            call = Call(script, tuple(arguments), _unread) if script else None
+            self._end(process, Verdict(process.row.job, call))
+        if not chunk:
+            self._bury(process)
+
+    def _bury(self, process: _Process) -> None:
+        self._selector.unregister(process.pipe)
+        os.close(process.pipe)
+        # The end of its pipe came with its own end, so this does not take long.
+        _, status = os.waitpid(process.pid, 0)
+        self._places.append(process.place)
+        if not process.has_ended:
+            self._end(process, self._died(process, os.waitstatus_to_exitcode(status)))
+
+    def _end(self, process: _Process, verdict: Verdict) -> None:
+        process.has_ended = True
+        self._processes.pop(process.row.held.lease, None)
+        self._done.append((process.row, verdict))
+
+    def _died(self, process: _Process, code: int) -> Verdict:
+        held = process.row.held
+        cause = f"signal {-code}" if code < 0 else f"exit {code}"
+        if process.told == orders.RELEASE:
+            return Verdict(process.row.job, protocol.jobs.release(held.jid, held.lease))
+        if process.told == orders.LIMIT:
+            cause = "killed at its hard limit"
+        logger.warning("the process of %s (pid %d) ended by %s", held.jid, process.pid, cause)
+        return Verdict(process.row.job, protocol.workers.job_died(held.jid, held.lease, cause))
+
+    def _be_job(self, row: Row, place: int, pipe: int, parent: int) -> NoReturn:
+        code = 1
+        try:
+            signals.die_with(parent)
+            signals.dump_stacks()
+            copies.set_free()
+            self._desk.drop()
+            inside = _Alone(_Orders(self._orders, place, row.held.lease), self._desk)
+            inside.listen()
+            _write(pipe, inside.perform(row.job))
+            code = 0
+        except BaseException:  # noqa: BLE001 - nothing may return into the code of the child
+            traceback.print_exc()
+        finally:
+            for stream in (sys.stdout, sys.stderr):
+                with contextlib.suppress(OSError, ValueError, AttributeError):
+                    stream.flush()
+            os._exit(code)
+
+
+class _Orders(orders.Orders):
+    """The orders for one job, in a byte that is shared with the process above."""
+
+    def __init__(self, memory: mmap.mmap, place: int, lease: str) -> None:
+        super().__init__(-1)
+        self._memory = memory
+        self._place = place
+        self._lease = lease
+        self._seen = 0
+
+    def read(self) -> None:
+        """Look at the byte."""
+        order = self._memory[self._place]
+        if order != self._seen:
+            self._seen = order
+            self._note(bytes([order]), self._lease)
+
+
+class _Alone(Inside):
+    """The one job of a process."""
+
+    def __init__(self, given: _Orders, desk: Desk) -> None:
+        super().__init__(given, desk.handlers, desk.options.sandbox)
+        self._given = given
+
+    def enter(self, job: Job) -> None:
+        """Have the job look at these orders."""
+        job.watch(self._given)
+
+
+def _write(pipe: int, verdict: Verdict) -> None:
+    call = verdict.call
+    told: list[Any] = [None] if call is None else [call.script, *call.args]
+    packed = msgpack.packb(told)
+    left = memoryview(len(packed).to_bytes(_SIZE, "big") + packed)
+    while left:
+        left = left[os.write(pipe, left) :]
+
+
+def _unread(reply: bytes | None) -> bytes | None:
+    """Leave a reply as it is: it only matters whether there is one."""
+    return reply

@@ -1,0 +1,89 @@
+"""A child that runs one job after the other, in its main thread."""
+
+from __future__ import annotations
+
+import time
+from typing import Final
+
+from qless_py.job import Job
+from qless_py.protocol.queues import PopReply
+from qless_py.worker.desk import Desk, Row
+from qless_py.worker.inside import Inside
+from qless_py.worker.pace import Pace
+
+# Verdicts may wait for one another for so long, and only as far as the next jobs are known to be
+# short: none waits for a job that may take long.
+_TOGETHER: Final = 0.005
+
+
+class Serial(Inside):
+    """Takes short jobs in batches; the verdicts on one and the request for the next go together."""
+
+    def __init__(self, desk: Desk) -> None:
+        super().__init__(desk.orders, desk.handlers, desk.options.sandbox)
+        self._desk = desk
+        self._pace = Pace(desk.options.batch)
+        self._row: Row | None = None
+        self._kept_at = 0.0
+
+    def run(self) -> None:
+        """Take and run jobs until told to leave."""
+        self.listen(self._desk.birth.interrupt)
+        desk = self._desk
+        while not desk.is_leaving():
+            if desk.orders.quiet:
+                desk.post.exchange()
+                desk.board.ask()
+                desk.orders.wait(desk.options.interval)
+                continue
+            reply = desk.take(self._pace.next())
+            if reply.jobs:
+                self._batch(reply)
+            else:
+                desk.rest(reply)
+
+    def on_order(self) -> None:
+        """Send verdicts behind which a job turned out to be long."""
+        if self._orders.flush:
+            self._orders.flush = False
+            self._desk.post.flush()
+
+    def _batch(self, reply: PopReply) -> None:
+        desk = self._desk
+        rows = desk.hold(reply)
+        for number, row in enumerate(rows):
+            if desk.post.has_kept and self._may_last(row):
+                desk.post.push()
+            # First the note, then the look at the orders: a parent that gives a job of ours back
+            # does it the other way round, so one of us sees what the other does.
+            desk.board.start(row.at)
+            if desk.is_leaving() or desk.orders.quiet:
+                desk.give_back(rows[number:])
+                return
+            if row.held.lease in desk.orders.lost:
+                desk.give_back([row])
+                continue
+            self._run(row)
+
+    def enter(self, job: Job) -> None:  # noqa: ARG002 - the row has it
+        """Note the limit of the job on the board."""
+        if self._row is not None:
+            self._desk.note_limit(self._row)
+
+    def _may_last(self, row: Row) -> bool:
+        """Whether verdicts that are kept might have to wait too long for the end of this job."""
+        waited = time.monotonic() - self._kept_at
+        return waited + self._pace.expected(row.job.klass_name) > _TOGETHER
+
+    def _run(self, row: Row) -> None:
+        desk = self._desk
+        started = time.monotonic()
+        self._row = row
+        row.job.watch(desk.orders)
+        verdict = self.perform(row.job)
+        desk.board.settle(row.at)
+        ended = time.monotonic()
+        self._pace.note(row.job.klass_name, ended - started)
+        if not desk.post.has_kept:
+            self._kept_at = ended
+        desk.post.add(verdict)
