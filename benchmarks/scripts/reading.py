@@ -108,6 +108,7 @@ CASES: Final = (
         _again(lambda _: reads.recurring("steady", 0, PAGE)),
         large=True,
     ),
+    Case("read/heads", "read/heads", _again(lambda _: reads.heads(["mail", "later"]))),
     Case(
         "read/search",
         "read/search, 250 that do not fit",

@@ -131,6 +131,13 @@ def queues(offset: int = 0, count: int = 100) -> Call[Page]:
     return Call("read/queues", (offset, count), lambda reply: _page(reply, "queues"))
 
 
+def heads(queues: Sequence[str]) -> Call[list[int]]:
+    """Read for how many ms the first job of each of up to 100 queues has been ready, else -1."""
+    return Call(
+        "read/heads", (pack(list(queues)),), lambda reply: [int(one) for one in unpack(reply)]
+    )
+
+
 def _page(reply: bytes | None, name: str) -> Page:
     value = unpack(reply)
     return Page(int(value["total"]), [dict(row) for row in value[name]])

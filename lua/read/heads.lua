@@ -1,0 +1,34 @@
+-- heads(now, queues) -> milliseconds for which the first waiting job of each queue has been ready
+-- Tells how long the head of each line has stood there: -1 where nobody waits. Due jobs that no
+-- pop has promoted yet count from their instant.
+-- Errors: BADARG
+-- Events: none
+
+local check = require("lib.check")
+local keys = require("lib.keys")
+local session = require("lib.session")
+
+local now, queues = unpack(ARGV)
+local names = check.packed_names("queues", queues, 1)
+local s = session.read(now)
+
+-- The instant since which the first of a set is ready, or nil. The member begins with it.
+local function ready_at(key)
+  local head = redis.call("ZRANGE", key, 0, 0)[1]
+  return head and struct.unpack(">I6", head)
+end
+
+local function due_at(key)
+  local head = redis.call("ZRANGE", key, 0, 0, "WITHSCORES")
+  local at = tonumber(head[2])
+  return at and at <= s.now and at or nil
+end
+
+local ages = {}
+for i, queue in ipairs(names) do
+  local at = math.min(ready_at(keys.waiting(queue)) or math.huge,
+    ready_at(keys.shared(queue)) or math.huge, due_at(keys.scheduled(queue)) or math.huge)
+  ages[i] = at < math.huge and math.max(s.now - at, 0) or -1
+end
+
+return cmsgpack.pack(ages)
