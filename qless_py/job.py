@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Protocol, Unpack
 
-from qless_py import batch, explain, handlers, puts, verbs, waiting
+from qless_py import batch, explain, handlers, marks, puts, verbs, waiting
 from qless_py.batch import BatchOptions, JobBatch
 from qless_py.errors import GracefulStop, JobNotFoundError
 from qless_py.explain import Explanation
@@ -66,7 +66,7 @@ class Job(verbs.JobVerbs):
 
     @priority.setter
     def priority(self, value: float) -> None:
-        self._session.run(verbs.set_priority(self, value))
+        self._session.run(marks.set_priority(self, value))
 
     def refresh(self) -> "Job":
         """Read the job again; what was changed here and not stored is dropped."""
@@ -157,27 +157,27 @@ class Job(verbs.JobVerbs):
 
     def tag(self, *tags: str) -> list[str]:
         """Add tags; give all of them."""
-        return self._session.run(verbs.tag(self, tags))
+        return self._session.run(marks.tag(self, tags))
 
     def untag(self, *tags: str) -> list[str]:
         """Remove tags; give those left."""
-        return self._session.run(verbs.untag(self, tags))
+        return self._session.run(marks.untag(self, tags))
 
     def track(self) -> None:
         """Have the job's steps published, and the job listed among the tracked ones."""
-        self._session.run(verbs.track(self))
+        self._session.run(marks.track(self))
 
     def untrack(self) -> bool:
         """Stop tracking; tells whether the job was tracked."""
-        return self._session.run(verbs.untrack(self))
+        return self._session.run(marks.untrack(self))
 
     def depend(self, *jids: str, on_parent_failed: str | None = None) -> int:
         """Wait for further jobs; give how many are not complete. Only in state `depends`."""
-        return self._session.run(verbs.depend(self, jids, on_parent_failed))
+        return self._session.run(marks.depend(self, jids, on_parent_failed))
 
     def undepend(self, *jids: str, all: bool = False) -> int:  # noqa: A002 - as in qless-py
         """Wait for these jobs no longer, or for none at all; give how many are not complete."""
-        return self._session.run(verbs.undepend(self, jids, every=all))
+        return self._session.run(marks.undepend(self, jids, every=all))
 
     def log(self, what: str, data: Mapping[str, Any] | None = None) -> None:
         """Add an entry of one's own to the history."""

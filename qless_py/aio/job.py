@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Iterable, Mapping
 from typing import Any, Self, Unpack
 
-from qless_py import batch, explain, handlers, puts, verbs
+from qless_py import batch, explain, handlers, marks, puts, verbs
 from qless_py.aio import waiting
 from qless_py.aio.batch import AsyncJobBatch
 from qless_py.batch import BatchOptions
@@ -48,7 +48,7 @@ class AsyncJob(verbs.JobVerbs):
 
     def set_priority(self, value: float) -> Awaitable[None]:
         """Change the priority."""
-        return self._session.run(verbs.set_priority(self, value))
+        return self._session.run(marks.set_priority(self, value))
 
     async def refresh(self) -> Self:
         """Read the job again; what was changed here and not stored is dropped."""
@@ -132,27 +132,27 @@ class AsyncJob(verbs.JobVerbs):
 
     def tag(self, *tags: str) -> Awaitable[list[str]]:
         """Add tags; give all of them."""
-        return self._session.run(verbs.tag(self, tags))
+        return self._session.run(marks.tag(self, tags))
 
     def untag(self, *tags: str) -> Awaitable[list[str]]:
         """Remove tags; give those left."""
-        return self._session.run(verbs.untag(self, tags))
+        return self._session.run(marks.untag(self, tags))
 
     def track(self) -> Awaitable[None]:
         """Have the job's steps published."""
-        return self._session.run(verbs.track(self))
+        return self._session.run(marks.track(self))
 
     def untrack(self) -> Awaitable[bool]:
         """Stop tracking; tells whether the job was tracked."""
-        return self._session.run(verbs.untrack(self))
+        return self._session.run(marks.untrack(self))
 
     def depend(self, *jids: str, on_parent_failed: str | None = None) -> Awaitable[int]:
         """Wait for further jobs; give how many are not complete."""
-        return self._session.run(verbs.depend(self, jids, on_parent_failed))
+        return self._session.run(marks.depend(self, jids, on_parent_failed))
 
     def undepend(self, *jids: str, all: bool = False) -> Awaitable[int]:  # noqa: A002 - as in qless-py
         """Wait for these jobs no longer, or for none at all."""
-        return self._session.run(verbs.undepend(self, jids, every=all))
+        return self._session.run(marks.undepend(self, jids, every=all))
 
     def log(self, what: str, data: Mapping[str, Any] | None = None) -> Awaitable[None]:
         """Add an entry of one's own to the history."""

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import click
 
-from qless_py import verbs
+from qless_py import marks, verbs
 from qless_py.cli import bulk, shapes
 from qless_py.cli.bulk import Action
 from qless_py.cli.frame import NotFoundError, group, pass_state
@@ -160,7 +160,7 @@ def move(state: State, jids: tuple[str, ...], to: str, delay: float | None, **gi
 @pass_state
 def priority(state: State, jids: tuple[str, ...], to: float, **given: Any) -> int:
     """Change the priority of jobs."""
-    action = Action("change", "changed the priority of", lambda one: verbs.set_priority(one, to))
+    action = Action("change", "changed the priority of", lambda one: marks.set_priority(one, to))
     return bulk.run(state, action, jids, *bulk.split(given))
 
 
@@ -170,7 +170,7 @@ def priority(state: State, jids: tuple[str, ...], to: float, **given: Any) -> in
 @pass_state
 def tag(state: State, jids: tuple[str, ...], added: tuple[str, ...], **given: Any) -> int:
     """Add tags to jobs."""
-    action = Action("tag", "tagged", lambda one: verbs.tag(one, added))
+    action = Action("tag", "tagged", lambda one: marks.tag(one, added))
     return bulk.run(state, action, jids, *bulk.split(given))
 
 
@@ -180,7 +180,7 @@ def tag(state: State, jids: tuple[str, ...], added: tuple[str, ...], **given: An
 @pass_state
 def untag(state: State, jids: tuple[str, ...], removed: tuple[str, ...], **given: Any) -> int:
     """Remove tags from jobs."""
-    action = Action("untag", "untagged", lambda one: verbs.untag(one, removed))
+    action = Action("untag", "untagged", lambda one: marks.untag(one, removed))
     return bulk.run(state, action, jids, *bulk.split(given))
 
 
@@ -189,7 +189,7 @@ def untag(state: State, jids: tuple[str, ...], removed: tuple[str, ...], **given
 @pass_state
 def track(state: State, jids: tuple[str, ...], **given: Any) -> int:
     """Have the steps of jobs published, for `qless-py listen`, and the jobs listed as tracked."""
-    return bulk.run(state, Action("track", "tracked", verbs.track), jids, *bulk.split(given))
+    return bulk.run(state, Action("track", "tracked", marks.track), jids, *bulk.split(given))
 
 
 @job.command("untrack", examples=("qless-py job untrack letter-1",))
@@ -197,4 +197,4 @@ def track(state: State, jids: tuple[str, ...], **given: Any) -> int:
 @pass_state
 def untrack(state: State, jids: tuple[str, ...], **given: Any) -> int:
     """Stop tracking jobs."""
-    return bulk.run(state, Action("untrack", "untracked", verbs.untrack), jids, *bulk.split(given))
+    return bulk.run(state, Action("untrack", "untracked", marks.untrack), jids, *bulk.split(given))
