@@ -15,6 +15,7 @@ from qless_py import assets
 from qless_py.client import Client
 from qless_py.dashboard.access import Access
 from qless_py.dashboard.config import DashboardConfig
+from qless_py.dashboard.history import History
 from qless_py.dashboard.snapshot import Snapshots
 from qless_py.dashboard.streams import Seats
 
@@ -30,12 +31,14 @@ class Dashboard:
     snapshots: Snapshots = field(init=False)
     secret: bytes = field(init=False)
     seats: Seats = field(init=False)
+    history: History = field(init=False)
     # Set when the process ends, so that no stream holds it up.
     pause: threading.Event = field(default_factory=threading.Event)
     _versions: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.snapshots = Snapshots(self.client, self.config.refresh)
+        self.history = History(self.client)
         self.seats = Seats(self.config.streams)
         # Without a secret of its own a restart makes old forms invalid, which is said to the user.
         self.secret = (self.config.secret or secrets.token_hex(32)).encode()

@@ -6,11 +6,14 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from qless_py.client import Client
+from qless_py.protocol import reads
 from qless_py.queue_calls import Counts
 from qless_py.workers import WorkerCounts
+
+_PART: Final = 100
 
 
 def number(queue: Counts, state: str) -> int:
@@ -26,6 +29,7 @@ class Snapshot:
     queues: Sequence[Counts]
     failures: dict[str, int]
     workers: Sequence[WorkerCounts]
+    heads: dict[str, float | None] = field(default_factory=dict)
     totals: dict[str, int] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
@@ -36,6 +40,7 @@ class Snapshot:
             "failed": sum(self.failures.values()),
             "workers": len(self.workers),
             "queues": {queue["name"]: dict(queue) for queue in self.queues},
+            "heads": self.heads,
         }
 
 
@@ -73,4 +78,17 @@ class Snapshots:
         workers = self._client.workers.counts
         states = ("waiting", "running", "scheduled", "stalled", "depends", "throttled", "recurring")
         totals = {state: sum(number(queue, state) for queue in queues) for state in states}
-        return Snapshot(time.time(), queues, failures, workers, totals)
+        return Snapshot(time.time(), queues, failures, workers, self._heads(queues), totals)
+
+    def _heads(self, queues: Sequence[Counts]) -> dict[str, float | None]:
+        """Read for how many seconds the first job of each queue has been ready."""
+        names = [queue["name"] for queue in queues]
+        parts = [names[first : first + _PART] for first in range(0, len(names), _PART)]
+        found: dict[str, float | None] = {}
+        answers = self._client.run_many([reads.heads(part) for part in parts])
+        for part, answer in zip(parts, answers, strict=True):
+            if isinstance(answer, Exception):
+                raise answer
+            ages = zip(part, answer, strict=True)
+            found.update({name: None if age < 0 else age / 1000 for name, age in ages})
+        return found

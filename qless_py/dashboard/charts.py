@@ -1,0 +1,198 @@
+"""Charts as SVG made on the server. The page's script only adds a cross-hair; nothing needs it.
+
+Each line has a class for its colour, and the chart carries its values as JSON in `data-chart`, so
+that neither style nor script stands in the page.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+from markupsafe import Markup
+
+from qless_py.dashboard import formats
+
+WIDTH: Final = 640
+HEIGHT: Final = 180
+_LEFT, _RIGHT, _TOP, _BOTTOM = 56, 8, 10, 22
+_TICKS: Final = 4
+_DAY: Final = 86400
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line: its label, the class of its colour, and a value (or none) for each instant."""
+
+    label: str
+    colour: str
+    values: Sequence[float | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """Lines over common instants, in seconds; `write` puts a value into words."""
+
+    title: str
+    instants: Sequence[float]
+    lines: Sequence[Line]
+    write: Callable[[float], str] = formats.number
+    is_logarithmic: bool = False
+
+    def __html__(self) -> str:
+        return str(render(self))
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to draw but zeros."""
+        return not any(value for line in self.lines for value in line.values)
+
+    def last(self, line: Line) -> str:
+        """Write the newest value of a line."""
+        known = [value for value in line.values if value is not None]
+        return self.write(known[-1]) if known else formats.NOTHING
+
+
+def render(chart: Chart) -> Markup:
+    """Draw a chart."""
+    scale = _Scale.of(chart)
+    grid = Markup("").join(_grid_line(chart, scale, value) for value in scale.ticks())
+    times = Markup("").join(_time(chart, scale, at) for at in _marks(chart.instants))
+    lines = Markup("").join(_drawn(chart, scale, line) for line in chart.lines)
+    return Markup(
+        '<svg class="chart" role="img" viewBox="0 0 {} {}" aria-label="{}" data-chart="{}">'
+        "{}{}{}</svg>"
+    ).format(WIDTH, HEIGHT, _told(chart), _values(chart), grid, times, lines)
+
+
+def sparkline(values: Sequence[float], label: str) -> Markup:
+    """Draw one small line without axes."""
+    top = max(values, default=0) or 1
+    step = 96 / max(len(values) - 1, 1)
+    points = " ".join(
+        f"{2 + index * step:.1f},{22 - 20 * value / top:.1f}" for index, value in enumerate(values)
+    )
+    return Markup(
+        '<svg class="spark" role="img" viewBox="0 0 100 24" aria-label="{}">'
+        '<polyline class="line line-done" points="{}"/></svg>'
+    ).format(label, points)
+
+
+@dataclass(frozen=True, slots=True)
+class _Scale:
+    first: float
+    last: float
+    top: float
+    is_logarithmic: bool
+
+    @classmethod
+    def of(cls, chart: Chart) -> _Scale:
+        known = [v for line in chart.lines for v in line.values if v is not None]
+        top = _rounded_up(max(known, default=0) or 1)
+        first = chart.instants[0] if chart.instants else 0
+        last = chart.instants[-1] if chart.instants else 1
+        return cls(first, max(last, first + 1), top, chart.is_logarithmic)
+
+    def x(self, at: float) -> float:
+        share = (at - self.first) / (self.last - self.first)
+        return _LEFT + share * (WIDTH - _LEFT - _RIGHT)
+
+    def y(self, value: float) -> float:
+        share = self._share(value)
+        return HEIGHT - _BOTTOM - share * (HEIGHT - _TOP - _BOTTOM)
+
+    def _share(self, value: float) -> float:
+        if self.is_logarithmic:
+            # From a millisecond up; what is less stands on the ground.
+            low, high = math.log(0.001), math.log(max(self.top, 0.01))
+            return max(0.0, (math.log(max(value, 0.001)) - low) / (high - low))
+        return value / self.top
+
+    def ticks(self) -> list[float]:
+        if not self.is_logarithmic:
+            return [self.top * index / _TICKS for index in range(_TICKS + 1)]
+        high = math.ceil(math.log10(max(self.top, 0.01)) - 1e-9)
+        steps = range(-3, high + 1)
+        return [10.0**power for power in steps if 10.0**power <= self.top * 1.0001]
+
+
+def _rounded_up(value: float) -> float:
+    power = 10 ** math.floor(math.log10(value))
+    for factor in (1, 2, 4, 5, 8, 10):
+        if value <= factor * power * (1 + 1e-9):
+            return float(factor * power)
+    return float(10 * power)
+
+
+def _grid_line(chart: Chart, scale: _Scale, value: float) -> Markup:
+    y = f"{scale.y(value):.1f}"
+    return Markup(
+        '<line class="grid" x1="{}" x2="{}" y1="{}" y2="{}"/>'
+        '<text class="axis" x="{}" y="{}" text-anchor="end" dominant-baseline="middle">{}</text>'
+    ).format(_LEFT, WIDTH - _RIGHT, y, y, _LEFT - 6, y, chart.write(value))
+
+
+def _marks(instants: Sequence[float]) -> list[float]:
+    if len(instants) < 2:  # noqa: PLR2004 - one instant has no axis
+        return list(instants)
+    span = instants[-1] - instants[0]
+    steps = (60, 300, 900, 3600, 4 * 3600, 12 * 3600, _DAY, 2 * _DAY, 7 * _DAY)
+    step = next((one for one in steps if span / one <= 6), steps[-1])  # noqa: PLR2004 - fit side by side
+    first = math.ceil(instants[0] / step) * step
+    return [float(at) for at in range(int(first), int(instants[-1]) + 1, step)]
+
+
+def _time(chart: Chart, scale: _Scale, at: float) -> Markup:
+    span = chart.instants[-1] - chart.instants[0]
+    moment = datetime.fromtimestamp(at, UTC)
+    text = moment.strftime("%d %b") if span > 2 * _DAY else moment.strftime("%H:%M")
+    return Markup('<text class="axis" x="{}" y="{}" text-anchor="middle">{}</text>').format(
+        f"{scale.x(at):.1f}", HEIGHT - 6, text
+    )
+
+
+def _drawn(chart: Chart, scale: _Scale, line: Line) -> Markup:
+    parts: list[list[str]] = [[]]
+    for at, value in zip(chart.instants, line.values, strict=True):
+        if value is None:
+            parts.append([])
+        else:
+            parts[-1].append(f"{scale.x(at):.1f},{scale.y(value):.1f}")
+    drawn = Markup("")
+    for part in parts:
+        points = part if len(part) != 1 else [part[0], part[0]]
+        if points:
+            drawn += Markup('<polyline class="line line-{}" points="{}"/>').format(
+                line.colour, " ".join(points)
+            )
+    return drawn
+
+
+def _told(chart: Chart) -> str:
+    """Say the chart to somebody who does not see it."""
+    words = []
+    for line in chart.lines:
+        known = [value for value in line.values if value is not None]
+        if known:
+            words.append(
+                f"{line.label} {chart.write(known[-1])} now, at most {chart.write(max(known))}"
+            )
+    return f"{chart.title}: {'; '.join(words) or 'no values'}"
+
+
+def _values(chart: Chart) -> str:
+    plain = {
+        "left": _LEFT,
+        "right": WIDTH - _RIGHT,
+        "width": WIDTH,
+        "times": [formats.absolute(at)[11:16] for at in chart.instants],
+        "lines": [
+            [line.label, [None if v is None else chart.write(v) for v in line.values]]
+            for line in chart.lines
+        ],
+    }
+    return json.dumps(plain, separators=(",", ":"))
