@@ -1,0 +1,39 @@
+-- explain(now, jid) -> {jid, state, queue, now, reasons}
+-- Tells why a job is not running now. Each reason is a map with its kind: paused, scheduled,
+-- depends, throttled, behind, unasked, expired; of a job that runs, has ended or recurs, what is
+-- known of that: running, failed, complete, recurring. At most 100 other jobs are named.
+-- Errors: BADARG NOJOB
+-- Events: none
+
+local check = require("lib.check")
+local errors = require("lib.errors")
+local job_lib = require("lib.job")
+local reasons = require("lib.reasons")
+local session = require("lib.session")
+local view = require("lib.view")
+
+local now, jid = unpack(ARGV)
+check.name("jid", jid)
+local s = session.read(now)
+
+local job = job_lib.find(jid)
+local shown = not job and view.of(s, jid)
+if not job and not shown then
+  errors.no_job(jid)
+end
+
+local found
+if job then
+  found = reasons.of_job(s, job)
+else
+  job = job_lib.parse(jid, shown.recurring)
+  found = reasons.of_recurring(job, shown.next)
+end
+
+return cmsgpack.pack({
+  jid = jid,
+  state = job.record.state,
+  queue = job.record.queue,
+  now = s.now,
+  reasons = found,
+})
