@@ -1,1 +1,380 @@
-// Enlivens pages that work without it.
+// Enlivens pages that work without it: fresh numbers and lists, keys, a theme, charts with a
+// cross-hair. It gets nothing but pages of this dashboard, and puts no text into markup.
+
+const root = document.documentElement;
+const body = document.body;
+const say = document.createElement("p");
+say.className = "unseen";
+say.setAttribute("role", "status");
+body.append(say);
+
+/* Theme: the system's, until somebody chooses. */
+
+const THEMES = ["system", "light", "dark"];
+
+function theme() {
+  const kept = localStorage.getItem("qless_py_theme");
+  return THEMES.includes(kept) ? kept : "system";
+}
+
+function paint() {
+  if (theme() === "system") delete root.dataset.theme;
+  else root.dataset.theme = theme();
+}
+
+function nextTheme() {
+  localStorage.setItem("qless_py_theme", THEMES[(THEMES.indexOf(theme()) + 1) % THEMES.length]);
+  paint();
+  themeButton.textContent = `Theme: ${theme()}`;
+}
+
+function button(text, act) {
+  const made = document.createElement("button");
+  made.type = "button";
+  made.textContent = text;
+  made.addEventListener("click", act);
+  return made;
+}
+
+/* Live: one stream of snapshots, or polling where there is none; both can be paused. */
+
+const SLOW = 5000;
+const live = { isOn: localStorage.getItem("qless_py_live") !== "off", stream: null, timer: 0, seen: 0 };
+const liveButton = button("", toggleLive);
+const themeButton = button(`Theme: ${theme()}`, nextTheme);
+const controls = document.createElement("p");
+controls.className = "controls";
+controls.append(liveButton, themeButton);
+
+function state(word) {
+  liveButton.textContent = live.isOn ? `● ${word}` : "Paused";
+  liveButton.setAttribute("aria-pressed", String(live.isOn));
+  liveButton.title = live.isOn ? "Stop the updates of this page" : "Go on updating this page";
+}
+
+function toggleLive() {
+  live.isOn = !live.isOn;
+  localStorage.setItem("qless_py_live", live.isOn ? "on" : "off");
+  if (live.isOn) listen();
+  else hush();
+}
+
+function hush() {
+  live.stream?.close();
+  live.stream = null;
+  clearTimeout(live.timer);
+  state("Live");
+}
+
+function listen() {
+  hush();
+  if (!live.isOn || document.hidden || !body.dataset.live) return;
+  state("Connecting");
+  const stream = new EventSource(body.dataset.live);
+  live.stream = stream;
+  stream.addEventListener("snapshot", (event) => {
+    state("Live");
+    apply(JSON.parse(event.data));
+  });
+  stream.addEventListener("away", () => state("Store away"));
+  stream.addEventListener("error", () => {
+    // A stream that was refused stays closed; one that broke comes back by itself.
+    if (stream.readyState === EventSource.CLOSED) poll();
+    else state("Disconnected");
+  });
+}
+
+async function poll() {
+  if (!live.isOn || document.hidden) return;
+  try {
+    const answer = await fetch(body.dataset.poll, { headers: { Accept: "application/json" } });
+    if (!answer.ok) throw new Error(answer.statusText);
+    state("Polling");
+    apply(await answer.json());
+  } catch {
+    state("Disconnected");
+  }
+  live.timer = setTimeout(poll, SLOW);
+}
+
+const grouped = new Intl.NumberFormat("en");
+
+function number(value) {
+  return grouped.format(value).replaceAll(",", "\u202f");
+}
+
+function write(element, value) {
+  const text = number(value);
+  if (element && element.textContent !== text) element.textContent = text;
+}
+
+function apply(snapshot) {
+  for (const [name, value] of Object.entries(snapshot.totals)) {
+    for (const element of document.querySelectorAll(`[data-total="${name}"]`)) write(element, value);
+  }
+  write(document.querySelector("[data-failed]"), snapshot.failed);
+  write(document.querySelector("[data-workers]"), snapshot.workers);
+  for (const row of document.querySelectorAll("[data-queue]")) {
+    const counts = snapshot.queues[row.dataset.queue];
+    if (!counts) continue;
+    for (const cell of row.querySelectorAll("[data-count]")) write(cell, counts[cell.dataset.count]);
+  }
+  const now = Date.now();
+  if (now - live.seen > SLOW) {
+    live.seen = now;
+    refresh();
+  }
+}
+
+/* Regions: the page is fetched again, and what changed is exchanged, unless the reader is in it. */
+
+function isBusy(region) {
+  const selection = getSelection();
+  return (
+    region.contains(document.activeElement) ||
+    region.matches(":hover") ||
+    region.querySelector("details[open], input:checked") !== null ||
+    (selection && !selection.isCollapsed && region.contains(selection.anchorNode))
+  );
+}
+
+let isFetching = false;
+
+async function refresh() {
+  const regions = [...document.querySelectorAll("[data-region]")];
+  if (regions.length === 0 || isFetching || document.querySelector("dialog[open]")) return;
+  isFetching = true;
+  try {
+    const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
+    if (answer.ok) exchange(regions, await answer.text());
+  } catch {
+    state("Disconnected");
+  } finally {
+    isFetching = false;
+  }
+}
+
+function exchange(regions, text) {
+  const fresh = new DOMParser().parseFromString(text, "text/html");
+  for (const region of regions) {
+    const name = CSS.escape(region.dataset.region);
+    const other = fresh.querySelector(`[data-region="${name}"]`);
+    if (!other || region.innerHTML === other.innerHTML) continue;
+    if (isBusy(region)) {
+      offer(region, other);
+    } else {
+      region.replaceChildren(...other.childNodes);
+      enliven(region);
+    }
+  }
+}
+
+function offer(region, other) {
+  if (region.dataset.region !== "list") return;
+  let bar = region.previousElementSibling;
+  if (!bar?.classList.contains("newer")) {
+    bar = document.createElement("p");
+    bar.className = "newer";
+    region.before(bar);
+  }
+  bar.replaceChildren(
+    button("This list has changed: show it", () => {
+      bar.remove();
+      region.replaceChildren(...other.childNodes);
+      enliven(region);
+    }),
+  );
+}
+
+/* Charts: the values under the pointer, or under the arrow keys. */
+
+function enlivenChart(chart) {
+  const told = JSON.parse(chart.dataset.chart);
+  const figure = chart.closest("figure");
+  const values = [...figure.querySelectorAll(".legend strong")];
+  const last = values.map((one) => one.textContent);
+  const cross = document.createElementNS("http://www.w3.org/2000/svg", "line");
+  cross.setAttribute("class", "cross");
+  cross.setAttribute("y1", "10");
+  cross.setAttribute("y2", "158");
+  let at = told.times.length - 1;
+
+  function show(index) {
+    at = Math.max(0, Math.min(told.times.length - 1, index));
+    const step = (told.right - told.left) / Math.max(told.times.length - 1, 1);
+    cross.setAttribute("x1", String(told.left + at * step));
+    cross.setAttribute("x2", String(told.left + at * step));
+    chart.append(cross);
+    values.forEach((one, line) => {
+      one.textContent = `${told.lines[line][1][at] ?? "–"} at ${told.times[at]}`;
+    });
+  }
+
+  function hide() {
+    cross.remove();
+    values.forEach((one, line) => {
+      one.textContent = last[line];
+    });
+  }
+
+  chart.setAttribute("tabindex", "0");
+  chart.addEventListener("pointermove", (event) => {
+    const box = chart.getBoundingClientRect();
+    const x = ((event.clientX - box.left) / box.width) * told.width;
+    show(Math.round(((x - told.left) / (told.right - told.left)) * (told.times.length - 1)));
+  });
+  chart.addEventListener("pointerleave", hide);
+  chart.addEventListener("blur", hide);
+  chart.addEventListener("keydown", (event) => {
+    if (event.key === "ArrowLeft") show(at - 1);
+    else if (event.key === "ArrowRight") show(at + 1);
+    else return;
+    event.preventDefault();
+  });
+}
+
+/* Rows: choose all, choose a stretch with shift, go through them with j and k. */
+
+let lastChosen = null;
+
+function enlivenTable(table) {
+  const boxes = [...table.querySelectorAll('tbody input[type="checkbox"]')];
+  const corner = table.querySelector("thead th");
+  if (boxes.length === 0 || !corner || corner.querySelector("input")) return;
+  const all = document.createElement("input");
+  all.type = "checkbox";
+  all.setAttribute("aria-label", "Choose all on this page");
+  all.addEventListener("change", () => {
+    for (const box of boxes) box.checked = all.checked;
+  });
+  corner.append(all);
+  for (const box of boxes) {
+    box.addEventListener("click", (event) => {
+      if (event.shiftKey && boxes.includes(lastChosen)) {
+        const [from, to] = [boxes.indexOf(lastChosen), boxes.indexOf(box)].sort((a, b) => a - b);
+        for (const one of boxes.slice(from, to + 1)) one.checked = box.checked;
+      }
+      lastChosen = box;
+    });
+  }
+}
+
+function enliven(part) {
+  for (const chart of part.querySelectorAll("svg[data-chart]")) enlivenChart(chart);
+  for (const table of part.querySelectorAll("table")) enlivenTable(table);
+  for (const code of part.querySelectorAll(".command pre")) offerCopy(code);
+}
+
+function offerCopy(pre) {
+  const copy = button("Copy", async () => {
+    const text = pre.textContent;
+    if (navigator.clipboard) await navigator.clipboard.writeText(text);
+    else getSelection().selectAllChildren(pre);
+    say.textContent = navigator.clipboard ? "Copied" : "Marked, to be copied";
+    copy.textContent = say.textContent;
+  });
+  pre.after(copy);
+}
+
+/* Keys; single letters never count in fields, and can be switched off. */
+
+const PLACES = {
+  o: "overview", q: "queues", j: "jobs", f: "failures", c: "completed", r: "recurring",
+  w: "workers", t: "throttles", g: "tags", k: "tracked", s: "config",
+};
+let isGoing = false;
+
+const help = document.createElement("dialog");
+help.setAttribute("aria-label", "Keys");
+
+function keysAreOn() {
+  return localStorage.getItem("qless_py_keys") !== "off";
+}
+
+function fillHelp() {
+  const list = document.createElement("dl");
+  list.className = "facts";
+  const told = [
+    ["/", "search"], ["j, k", "next and previous row"], ["x", "choose the row"],
+    ["Enter", "open the row"], ["p", "pause or resume updates"], ["t", "theme"], ["?", "these keys"],
+    ["g and a letter", Object.entries(PLACES).map(([key, name]) => `${key} ${name}`).join(", ")],
+  ];
+  for (const [key, text] of told) {
+    const term = document.createElement("dt");
+    const meaning = document.createElement("dd");
+    term.textContent = key;
+    meaning.textContent = text;
+    list.append(term, meaning);
+  }
+  const toggle = button(keysAreOn() ? "Switch these keys off" : "Switch these keys on", () => {
+    localStorage.setItem("qless_py_keys", keysAreOn() ? "off" : "on");
+    help.close();
+  });
+  const title = document.createElement("h2");
+  title.textContent = "Keys";
+  help.replaceChildren(title, list, toggle, button("Close", () => help.close()));
+}
+
+function showHelp() {
+  fillHelp();
+  help.showModal();
+}
+
+function step(by) {
+  const rows = [...document.querySelectorAll("main tbody tr")];
+  if (rows.length === 0) return;
+  const here = rows.findIndex((row) => row.contains(document.activeElement));
+  const next = rows[Math.max(0, Math.min(rows.length - 1, here + by))];
+  next.querySelector("a, button, input")?.focus();
+}
+
+function chooseRow() {
+  document.activeElement?.closest("tr")?.querySelector('input[type="checkbox"]')?.click();
+}
+
+const ACTS = {
+  "/": () => document.getElementById("search")?.focus(),
+  "?": showHelp,
+  j: () => step(1),
+  k: () => step(-1),
+  x: chooseRow,
+  p: toggleLive,
+  t: nextTheme,
+  g: () => {
+    isGoing = true;
+    setTimeout(() => {
+      isGoing = false;
+    }, 1500);
+  },
+};
+
+function isTyping(target) {
+  return target.closest?.("input, textarea, select, [contenteditable]") !== null;
+}
+
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target)) return;
+  if (event.key !== "?" && !keysAreOn()) return;
+  if (isGoing && PLACES[event.key]) {
+    isGoing = false;
+    const base = body.dataset.root;
+    location.assign(event.key === "o" ? base : base + PLACES[event.key]);
+  } else if (ACTS[event.key]) {
+    ACTS[event.key]();
+  } else {
+    return;
+  }
+  event.preventDefault();
+});
+
+/* Begin */
+
+paint();
+document.querySelector(".bottom")?.prepend(controls, button("Keys", showHelp));
+body.append(help);
+enliven(document);
+if (document.querySelector(".person")) {
+  document.addEventListener("visibilitychange", listen);
+  addEventListener("pagehide", hush);
+  addEventListener("pageshow", listen);
+}

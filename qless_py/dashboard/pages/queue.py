@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import Final
+from datetime import date
+from typing import Any, Final
 
 from flask import abort, redirect, render_template, request
 from werkzeug.wrappers import Response as Answer
 
+from qless_py.dashboard import history
 from qless_py.dashboard.access import Role
 from qless_py.dashboard.actions import Effect, ask, command, is_confirmed, perform, requires
 from qless_py.dashboard.context import client, dashboard
+from qless_py.dashboard.guard import Refusal
 from qless_py.dashboard.pages.lists import jobs_of
 from qless_py.dashboard.paging import offset_of, size_of
 from qless_py.dashboard.snapshot import number
 from qless_py.dashboard.view import Words
 from qless_py.errors import BadArgumentError
 from qless_py.protocol import reads
+from qless_py.queue import Queue
 from qless_py.recurring import RecurringJob
+from qless_py.stats import DayStats
 
 STATES: Final[Sequence[str]] = (
     "waiting", "running", "scheduled", "stalled", "depends", "throttled",
@@ -33,20 +38,31 @@ def queue(name: str) -> str | Answer:
         return redirect(Words(dashboard()).link("queue", name=name))
     offset, size = offset_of(), size_of()
     found = client().queues[name]
-    more = {}
+    more: dict[str, Any] = {}
     if tab in STATES or tab == "recurring":
         page = client().run(reads.state(tab, name, offset, size))
         rows = client().jobs.get(*page.jids)
         kind = [one for one in rows if isinstance(one, RecurringJob) == (tab == "recurring")]
         more = {"jobs": kind, "total": page.total}
     elif tab == "stats":
-        more = {"day": found.stats()}
+        span = history.range_of(request.args.get("range"))
+        drawn = history.charts(dashboard().history, [name], span)
+        more = {"day": _day(found), "charts": drawn, "ranges": history.RANGES, "span": span}
     else:
         more = {"heartbeat": found.heartbeat, "throttle": found.throttle.get()}
     return render_template(
         "qless_py/queue.html", name=name, tab=tab, tabs=TABS, counts=found.counts,
         offset=offset, size=size, **more,
     )  # fmt: skip
+
+
+def _day(found: Queue) -> DayStats:
+    """Give the statistics of the day that is asked for, else of today."""
+    text = request.args.get("day", "")
+    try:
+        return found.stats(date.fromisoformat(text) if text else None)
+    except ValueError:
+        raise Refusal(422, "bad-argument", f"day is a date like 2026-11-21, not {text!r}") from None
 
 
 @requires(Role.OPERATOR)
