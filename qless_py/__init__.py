@@ -37,6 +37,14 @@ from qless_py.errors import (
 from qless_py.events import Event
 from qless_py.job import Job
 from qless_py.outcomes import Discard, Retry, Snooze
+from qless_py.performers import (
+    Command,
+    CommandExpiredError,
+    CommandFailedError,
+    CommandTimeoutError,
+    Dispatch,
+    FileClass,
+)
 from qless_py.pipeline import Pending, Pipeline
 from qless_py.policy import RetryPolicy, RetryRule
 from qless_py.queue import Queue
@@ -66,14 +74,20 @@ __all__ = [
     "Client",
     "ClockError",
     "Codec",
+    "Command",
+    "CommandExpiredError",
+    "CommandFailedError",
+    "CommandTimeoutError",
     "ConfigError",
     "CycleError",
     "DataTooLargeError",
     "DeadWorkerError",
     "DependencyError",
     "Discard",
+    "Dispatch",
     "EncryptedCodec",
     "Event",
+    "FileClass",
     "GracefulStop",
     "HandlerNotFoundError",
     "ImmediateStop",

@@ -28,6 +28,8 @@ _AROUND: Final = (
 class HandlerNotAllowedError(QlessError):
     """The job names a handler outside the modules that this worker may run."""
 
+    tells_all = True  # A traceback would tell of the worker only.
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
@@ -112,7 +114,7 @@ def _retry(job: JobVerbs, outcome: Retry) -> Call[Any]:
 
 def _told(error: BaseException) -> str:
     """Give the traceback from the handler on, without the frames of the worker around it."""
-    if isinstance(error, (HandlerNotAllowedError, HandlerNotFoundError)):
+    if isinstance(error, HandlerNotFoundError) or getattr(error, "tells_all", False):
         return str(error)
     trace = error.__traceback__
     while trace is not None and f"{trace.tb_frame.f_globals.get('__name__')}.".startswith(_AROUND):
