@@ -445,7 +445,7 @@ def test_a_resent_refill_is_answered_as_before(call: Scripts) -> None:
     ticks = every(call, MINUTE, 128)
     cron(call, ticks[:3])
     (question,) = questions(call)
-    arguments = ("c", question["generation"], question["horizon"], ticks[3:], {})
+    arguments: tuple[Any, ...] = ("c", question["generation"], question["horizon"], ticks[3:], {})
 
     answers = [call("recur_refill", *arguments, request="lane:1:0") for _ in range(2)]
 
