@@ -27,6 +27,8 @@ COMMANDS: Final = {
         "job": "job:job",
         "failed": "failed:failed",
         "recur": "recur:recur",
+        "throttles": "throttles:throttles",
+        "users": "throttles:users",
         "workers": "workers:workers",
         "tags": "marks:tags",
         "tracked": "marks:tracked",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
@@ -12,10 +12,11 @@ import click
 from qless_py import verbs
 from qless_py.cli import select
 from qless_py.cli.frame import FAILED, NotFoundError
-from qless_py.cli.options import JID, confirm, yes
+from qless_py.cli.names import JID
+from qless_py.cli.options import confirm, yes
 from qless_py.cli.select import READ, Filters
 from qless_py.cli.state import State
-from qless_py.errors import DependencyError, JobNotFoundError, QlessError
+from qless_py.errors import BadArgumentError, DependencyError, JobNotFoundError, QlessError
 from qless_py.job import Job
 from qless_py.protocol import Call
 
@@ -62,7 +63,8 @@ def targets(command: Command) -> Command:
         click.option("--limit", type=click.IntRange(min=1), help="Only that many."),
         click.option("--dry-run", is_flag=True, help="Only say how many there are."),
         yes,
-        select.filtered(),
+        click.option("--search", help="Jobs that this finds, as in `qless-py jobs`."),
+        select.filtered,
         click.argument("jids", nargs=-1, type=JID, metavar="[JID]..."),
     ):
         command = option(command)
@@ -99,11 +101,10 @@ def run(state: State, action: Action, jids: Sequence[str], filters: Filters, how
 
 
 def _chosen(state: State, filters: Filters, limit: int | None) -> list[str]:
-    if filters.must_read:
-        found: Iterable[str] = (one.jid for one in select.Search(state.client, filters))
-    else:
-        found = select.jids(state.client, filters)
-    return list(itertools.islice(found, limit))
+    try:
+        return list(itertools.islice(select.jids(state.client, filters), limit))
+    except BadArgumentError as error:
+        raise click.UsageError(str(error)) from error
 
 
 def _act_on_all(state: State, action: Action, chosen: list[str], outcome: Outcome) -> None:

@@ -10,7 +10,8 @@ from qless_py.cli import bulk, shapes
 from qless_py.cli.bulk import How
 from qless_py.cli.frame import NotFoundError, group, pass_state
 from qless_py.cli.job import retrying
-from qless_py.cli.options import GROUP, QUEUE, confirm, paged, yes
+from qless_py.cli.names import GROUP, QUEUE
+from qless_py.cli.options import confirm, paged, yes
 from qless_py.cli.output import moment
 from qless_py.cli.select import Filters
 from qless_py.cli.state import State

@@ -35,7 +35,7 @@ def _take(context: click.Context, parameter: click.Parameter, value: Any) -> Any
 
 
 def _namespace(context: click.Context, parameter: click.Parameter, value: Any) -> Any:
-    from qless_py.cli.options import checked_name  # noqa: PLC0415 - it imports the client
+    from qless_py.cli.names import checked_name  # noqa: PLC0415 - it imports the client
 
     return _take(context, parameter, checked_name(context, parameter, value))
 

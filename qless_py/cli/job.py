@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any, Final
 
 import click
@@ -10,7 +11,8 @@ from qless_py import marks, verbs
 from qless_py.cli import bulk, shapes
 from qless_py.cli.bulk import Action
 from qless_py.cli.frame import NotFoundError, group, pass_state
-from qless_py.cli.options import JID, JSON, QUEUE, SPAN, TAG
+from qless_py.cli.names import JID, QUEUE, TAG
+from qless_py.cli.options import JSON, SPAN
 from qless_py.cli.select import last_queue
 from qless_py.cli.show import history_table, job_page
 from qless_py.cli.state import State
@@ -69,6 +71,25 @@ def log(state: State, jid: str, what: str | None, data: Any) -> None:
         one.refresh()
     told = {"jid": jid, "history": one.history}
     state.out.answer(told, lambda: history_table(state.out, one.history))
+
+
+@job.command("explain", examples=("qless-py job explain letter-1",))
+@click.argument("jid", type=JID)
+@pass_state
+def explain(state: State, jid: str) -> None:
+    """Say why a job is not running now, and what it waits for."""
+    found = state.client.explain(jid)
+    told = {
+        "jid": found.jid,
+        "state": found.state,
+        "queue": found.queue or None,
+        "ready": found.is_ready,
+        "reasons": [
+            {"kind": type(one).__name__, **asdict(one), "words": words}
+            for one, words in zip(found.reasons, found.words, strict=True)
+        ],
+    }
+    state.out.answer(told, lambda: state.out.line(str(found)))
 
 
 @job.command(

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import itertools
-from typing import Any, Final
+from typing import Any
 
 import click
 
 from qless_py.cli import select, shapes
 from qless_py.cli.frame import command, pass_state
-from qless_py.cli.options import paged
-from qless_py.cli.select import Filters
+from qless_py.cli.select import READ, Filters
 from qless_py.cli.show import job_table
 from qless_py.cli.state import State
-
-_SEARCHED: Final = 10_000
+from qless_py.errors import BadArgumentError
+from qless_py.search import BUDGET
 
 
 @command(
@@ -23,45 +21,48 @@ _SEARCHED: Final = 10_000
         "qless-py jobs --queue mail",
         "qless-py jobs --state failed --klass 'app.*' --count 10",
         "qless-py jobs --tag customer-7 --text ann@example.org --json",
+        "qless-py jobs 'state:failed,stalled age:>5m -tag:test data.to:ann'",
     ),
 )
-@select.filtered()
-@paged()
+@click.argument("search", nargs=-1)
+@select.filtered
+@click.option("--count", type=click.IntRange(1, 1000), default=25, help="How many to show.")
+@click.option("--cursor", help="Go on where another page ended, which said this.")
 @click.option(
-    "--search",
+    "--budget",
     type=click.IntRange(min=1),
-    default=_SEARCHED,
+    default=BUDGET,
     show_default=True,
     help="Look at that many jobs at most.",
 )
 @pass_state
-def jobs(state: State, count: int, offset: int, search: int, **given: Any) -> None:
+def jobs(
+    state: State, search: tuple[str, ...], count: int, cursor: str | None, budget: int, **given: Any
+) -> None:
     """List jobs in all states, or those that all of the filters choose.
 
-    State, queue, group and tag are looked up; for a klass or a text the jobs are read one by one,
-    at most --search of them.
+    SEARCH says more: terms such as state:failed queue:mail klass:app.* tag:a user:ann group:x
+    worker:w priority:>5 retries:0 age:>5m error:timeout data.user.id:42 "exact words", each turned
+    round by a - in front.
     """
-    filters = Filters(**given)
-    if filters.group is not None and set(filters.states) - {"failed"}:
-        raise click.UsageError("only failed jobs are in a group")
-    found = select.Search(state.client, filters, search)
-    page = [shapes.job(one) for one in itertools.islice(found, offset, offset + count + 1)]
-    page, more = page[:count], len(page) > count
-    total = select.total(state.client, filters)
-    told = {
-        "jobs": page,
-        "offset": offset,
-        "total": total,
-        "more": more,
-        "cut_short": found.is_cut,
-    }
+    filters = Filters(**given, search=" ".join(search) or None)
+    query, left = filters.query(), budget
+    found: list[dict[str, Any]] = []
+    try:
+        while True:
+            limit = min(READ, count - len(found))
+            page = state.client.jobs.search(query, limit=limit, cursor=cursor, budget=left)
+            found += [shapes.job(one) for one in page.jobs]
+            cursor, left = page.cursor, left - page.scanned
+            if cursor is None or len(found) >= count or left < 1:
+                break
+    except BadArgumentError as error:
+        raise click.UsageError(str(error)) from error
+    told = {"jobs": found, "looked_at": budget - left, "cursor": cursor}
 
     def show() -> None:
-        job_table(state.out, page)
-        if found.is_cut:
-            state.out.note(f"looked at {search} jobs only; --search says how many to look at")
-        elif more:
-            known = "" if total is None else f" of {total}"
-            state.out.note(f"{offset + 1} to {offset + len(page)}{known}; --offset shows the rest")
+        job_table(state.out, found)
+        if cursor is not None:
+            state.out.note(f"looked at {budget - left} jobs; more with --cursor {cursor}")
 
     state.out.answer(told, show)

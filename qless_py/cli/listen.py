@@ -13,7 +13,8 @@ import click
 
 from qless_py.cli import tell
 from qless_py.cli.frame import command, pass_state
-from qless_py.cli.options import JID, QUEUE, SPAN
+from qless_py.cli.names import JID, QUEUE
+from qless_py.cli.options import SPAN
 from qless_py.cli.output import as_json_line, brief, moment
 from qless_py.cli.state import State
 from qless_py.errors import UndecodableDataError

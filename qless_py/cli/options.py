@@ -1,4 +1,4 @@
-"""Types of arguments that several commands share."""
+"""Types of values, and options, that several commands share."""
 
 from __future__ import annotations
 
@@ -7,39 +7,20 @@ import json
 import re
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import click
-from click.shell_completion import CompletionItem
 
-from qless_py import options
-from qless_py.cli.state import State
-from qless_py.errors import BadArgumentError
+from qless_py.cli.names import COST, USER, Type
+from qless_py.policy import RetryPolicy
 from qless_py.store import parse, resolve
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-# Generic for the type checker; in older releases of click it cannot be subscripted.
-if TYPE_CHECKING:
-    Type = click.ParamType[Any]
-else:
-    Type = click.ParamType
-
 _SPAN: Final = re.compile(r"(?P<number>\d+(?:\.\d+)?)(?P<unit>ms|s|m|h|d|w)?")
 _UNITS: Final = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
-_SHOWN: Final = 50
-
-
-def checked_name(_context: click.Context, parameter: click.Parameter, value: Any) -> Any:
-    """Check a name, or several, so that a wrong one is wrong use and not an error of the store."""
-    try:
-        for one in [value] if isinstance(value, str) else value or ():
-            options.name(str(parameter.human_readable_name), one)
-    except BadArgumentError as error:
-        raise click.BadParameter(str(error)) from error
-    return value
 
 
 def describe_store(url: str | None) -> str:
@@ -47,95 +28,6 @@ def describe_store(url: str | None) -> str:
     target = parse(resolve(url))
     hint = "; --url or QLESS_PY_URL names another" if target.kind == "embedded" else ""
     return f"Store: {target.shown}{hint}"
-
-
-class Name(Type):
-    """A name of something in the store; `known` lists a few for completion in a shell."""
-
-    def __init__(self, what: str, known: Callable[[Any, str], list[str]] | None = None) -> None:
-        self.name = what
-        self._known = known
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Check the form."""
-        try:
-            return options.name(self.name, value)
-        except BadArgumentError as error:
-            self.fail(str(error), param, ctx)
-
-    def shell_complete(
-        self, ctx: click.Context, param: click.Parameter, incomplete: str
-    ) -> list[CompletionItem]:
-        """Offer what begins like this; a store that does not answer offers nothing."""
-        del param
-        if self._known is None:
-            return []
-        state = ctx.ensure_object(State)
-        try:
-            with state.connect() as client:
-                found = self._known(client, incomplete)
-        except Exception:  # noqa: BLE001 - a traceback in the middle of typing helps nobody
-            return []
-        return [CompletionItem(one) for one in found if one.startswith(incomplete)][:_SHOWN]
-
-
-def _queues(client: Any, _: str) -> list[str]:
-    return [str(row["name"]) for row in client.queues.counts]
-
-
-def _jids(client: Any, _: str) -> list[str]:
-    """List a few of each state: whoever types a jid by hand has just seen it."""
-    found: list[str] = [job.jid for job in client.jobs.tracked()["jobs"]]
-    for row in client.queues.counts[:10]:
-        jobs = client.queues[row["name"]].jobs
-        for state in ("running", "stalled", "waiting", "scheduled", "depends"):
-            found += getattr(jobs, state)(0, _SHOWN)
-    for group in list(client.jobs.failed())[:10]:
-        found += [job.jid for job in client.jobs.failed(group, 0, _SHOWN)["jobs"]]
-    return list(dict.fromkeys(found))
-
-
-def _recurring(client: Any, _: str) -> list[str]:
-    return [
-        jid
-        for row in client.queues.counts
-        for jid in client.queues[row["name"]].jobs.recurring(0, _SHOWN)
-    ]
-
-
-def _groups(client: Any, _: str) -> list[str]:
-    return list(client.jobs.failed())
-
-
-def _tags(client: Any, _: str) -> list[str]:
-    return [tag for tag, _ in client.tag_counts(0, _SHOWN)]
-
-
-def _workers(client: Any, _: str) -> list[str]:
-    return list(client.workers)
-
-
-class Group(Name):
-    """A failure group, which is one line of any text."""
-
-    def __init__(self) -> None:
-        super().__init__("group", _groups)
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Check the form."""
-        try:
-            return options.line("group", value)
-        except BadArgumentError as error:
-            self.fail(str(error), param, ctx)
-
-
-QUEUE: Final = Name("queue", _queues)
-JID: Final = Name("jid", _jids)
-RECURRING: Final = Name("jid", _recurring)
-GROUP: Final = Group()
-TAG: Final = Name("tag", _tags)
-WORKER: Final = Name("worker", _workers)
-NAME: Final = Name("name")
 
 
 class Span(Type):
@@ -198,9 +90,53 @@ class Json(Type):
             self.fail(f"{text[:80]!r} is not JSON: {error}", param, ctx)
 
 
+def policy(text: Any) -> RetryPolicy:
+    """Read a policy of retries."""
+    try:
+        return RetryPolicy.of(text)
+    except (ValueError, TypeError, AttributeError) as error:
+        raise click.BadParameter(f"no policy: {error}", param_hint="--retry") from error
+
+
 SPAN: Final = Span()
 MOMENT: Final = Moment()
 JSON: Final = Json()
+
+RUN_OPTIONS: Final = (
+    click.option("--soft-limit", type=SPAN, help="The run gets an exception after this."),
+    click.option("--hard-limit", type=SPAN, help="The run is ended after this."),
+    click.option(
+        "--retry",
+        type=JSON,
+        help='What is run again, and when: \'{"backoff": {"first": 5, "factor": 2}}\'.',
+    ),
+    click.option("--user", type=USER, help="Whose job it is: users share a queue."),
+    click.option(
+        "--throttle",
+        "throttles",
+        type=COST,
+        multiple=True,
+        metavar="ID[=COST]",
+        help="A limit that it keeps to. May be repeated.",
+    ),
+)
+
+
+def run_options(function: Command) -> Command:
+    """Add what is said of each run of a job."""
+    for option in reversed(RUN_OPTIONS):
+        function = option(function)
+    return function
+
+
+def given_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Give the options that were given, in the form in which a put takes them."""
+    given = {name: value for name, value in options.items() if value not in (None, ())}
+    if "retry" in given:
+        given["retry"] = policy(given["retry"])
+    if "throttles" in given:
+        given["throttles"] = dict(given["throttles"])
+    return given
 
 
 def paged(count: int = 25) -> Callable[[Command], Command]:

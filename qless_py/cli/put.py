@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import itertools
 import json
 import time
@@ -11,7 +12,8 @@ from typing import Any, Final, TextIO
 import click
 
 from qless_py.cli.frame import command, pass_state
-from qless_py.cli.options import JSON, MOMENT, NAME, QUEUE, SPAN, TAG
+from qless_py.cli.names import NAME, QUEUE, TAG
+from qless_py.cli.options import JSON, MOMENT, SPAN, given_options, run_options
 from qless_py.cli.state import State
 from qless_py.options import MOST_AT_ONCE, PARENT_POLICIES
 
@@ -31,6 +33,7 @@ _OPTIONS: Final = (
     click.option("--unique-window", type=SPAN),
     click.option("--unique-conflict", type=_CONFLICTS, help="When the key is taken."),
     click.option("--keep", type=SPAN, help="How long the jid is remembered after its end."),
+    click.option("--expires", type=MOMENT, help="Not to be begun after that: +1h, a time."),
     click.option("--batch", type=NAME, help="An open batch to join."),
 )
 
@@ -54,6 +57,7 @@ def _with_options(function: Any) -> Any:
 @click.argument("klass", required=False)
 @click.argument("data", type=JSON, required=False)
 @_with_options
+@run_options
 @click.option(
     "--lines",
     type=click.File(encoding="utf-8"),
@@ -67,7 +71,7 @@ def put(
 
     DATA is JSON; - reads it from standard input and @PATH from a file.
     """
-    given = {name: value for name, value in options.items() if value not in (None, ())}
+    given = given_options(options)
     if lines is not None:
         if klass is not None or given:
             raise click.UsageError("with --lines each line says what job it is and how to put it")
@@ -80,6 +84,8 @@ def put(
         if "delay" in given:
             raise click.UsageError("--at and --delay exclude each other")
         given["delay"] = max(0.0, at - time.time())
+    if "expires" in given:
+        given["expires"] = dt.datetime.fromtimestamp(given["expires"], dt.UTC)
     jid = state.client.queues[queue].put(klass, data, **given)
     state.out.answer({"jid": jid}, lambda: state.out.line(jid))
 

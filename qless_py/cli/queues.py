@@ -10,7 +10,8 @@ import click
 
 from qless_py.cli import bulk
 from qless_py.cli.frame import NotFoundError, command, group, pass_state
-from qless_py.cli.options import MOMENT, QUEUE, SPAN, confirm, yes
+from qless_py.cli.names import QUEUE
+from qless_py.cli.options import MOMENT, SPAN, confirm, yes
 from qless_py.cli.output import moment
 from qless_py.cli.select import QUEUE_STATES, Filters
 from qless_py.cli.state import State

@@ -10,13 +10,26 @@ import click
 from qless_py.cli import recur_file, shapes
 from qless_py.cli.frame import NotFoundError, group, pass_state
 from qless_py.cli.job import find
-from qless_py.cli.options import JSON, NAME, QUEUE, RECURRING, SPAN, TAG, confirm, yes
-from qless_py.cli.output import brief, moment, span
-from qless_py.cli.show import recurring_page
+from qless_py.cli.names import NAME, QUEUE, RECURRING, TAG
+from qless_py.cli.options import JSON, MOMENT, SPAN, confirm, given_options, run_options, yes
+from qless_py.cli.output import brief, moment
+from qless_py.cli.show import recurring_page, when
 from qless_py.cli.state import State
+from qless_py.errors import BadArgumentError
+from qless_py.recur_calls import MISFIRES
 from qless_py.recurring import RecurringJob
 
 _CHILDREN: Final = (
+    click.option("--zone", metavar="ZONE", help="The time zone of --cron, by default UTC."),
+    click.option(
+        "--misfire",
+        type=click.Choice(MISFIRES),
+        help="What becomes of those missed: all made up for, only the last one, or skipped.",
+    ),
+    click.option("--start", type=MOMENT, help="None before."),
+    click.option("--end", type=MOMENT, help="None after."),
+    click.option("--times", "limit", type=click.IntRange(min=1), help="How many at most."),
+    click.option("--expires", type=SPAN, help="How long after its time each may begin."),
     click.option("--priority", type=float, help="Of each job it makes."),
     click.option("--tag", "tags", type=TAG, multiple=True, help="Of each job it makes."),
     click.option("--retries", type=click.IntRange(min=0), help="Of each job it makes."),
@@ -31,7 +44,7 @@ _CHILDREN: Final = (
 def _of_children(function: Any) -> Any:
     for option in reversed(_CHILDREN):
         function = option(function)
-    return function
+    return run_options(function)
 
 
 @group("recur")
@@ -52,15 +65,15 @@ def list_recurring(state: State, queue: str | None) -> None:
                 one["jid"],
                 one["queue"],
                 one["klass"],
-                span(one["interval"]),
-                "paused" if one["paused"] else moment(one["next_at"]),
+                when(one),
+                "paused" if one["paused"] else "over" if one["over"] else moment(one["next_at"]),
                 one["count"],
                 one["tags"],
                 one.get("data_error") or brief(one["data"]),
             )
             for one in told
         ]
-        columns = ("jid", "queue", "klass", "every", "next", "made", "tags", "data")
+        columns = ("jid", "queue", "klass", "when", "next", "made", "tags", "data")
         state.out.table(columns, rows)
 
     state.out.answer({"recurring": told}, show)
@@ -71,21 +84,25 @@ def list_recurring(state: State, queue: str | None) -> None:
     examples=(
         'qless-py recur add reports app.Report \'{"of": "sales"}\' --every 1h --jid hourly',
         "qless-py recur add reports app.Report --every 1d --after 30m --tag nightly",
+        "qless-py recur add reports app.Report --cron '0 3 * * mon-fri' --zone Europe/Berlin",
     ),
 )
 @click.argument("queue", type=QUEUE)
 @click.argument("klass")
 @click.argument("data", type=JSON, required=False)
-@click.option("--every", type=SPAN, required=True, help="From one job to the next: 90, 15m, 2h.")
+@click.option("--every", type=SPAN, help="From one job to the next: 90, 15m, 2h.")
+@click.option("--cron", help="Five fields, six with seconds first, or as @daily.")
 @click.option("--after", type=SPAN, default=0.0, help="How long until the first one.")
 @click.option("--jid", type=NAME, help="An id of one's own; an existing one is replaced.")
 @_of_children
 @pass_state
 def add(  # noqa: PLR0913, PLR0917 - one for each option
-    state: State, queue: str, klass: str, data: Any, every: float, after: float, **options: Any
+    state: State, queue: str, klass: str, data: Any, every: float | None, after: float, **more: Any
 ) -> None:
     """Put a job of KLASS into QUEUE again and again, and say the recurring jid."""
-    given = {name: value for name, value in options.items() if value not in (None, ())}
+    if (every is None) == (more["cron"] is None):
+        raise click.UsageError("say --every or --cron")
+    given = given_options(more)
     jid = state.client.queues[queue].recur(klass, data, every, after, **given)
     state.out.answer({"jid": jid}, lambda: state.out.line(jid))
 
@@ -95,7 +112,8 @@ def add(  # noqa: PLR0913, PLR0917 - one for each option
     examples=("qless-py recur edit hourly --every 2h", "qless-py recur edit hourly --to slow"),
 )
 @click.argument("jid", type=RECURRING)
-@click.option("--every", "interval", type=SPAN)
+@click.option("--every", "interval", type=SPAN, help="From one job to the next.")
+@click.option("--cron", help="Instead of an interval.")
 @click.option("--klass")
 @click.option("--to", "queue", type=QUEUE, help="The queue that jobs are put into.")
 @click.option("--data", type=JSON, help="The data of each job, in JSON.")
@@ -103,7 +121,7 @@ def add(  # noqa: PLR0913, PLR0917 - one for each option
 @pass_state
 def edit(state: State, jid: str, **options: Any) -> None:
     """Change a recurring job; jobs that exist already stay as they are."""
-    changes = {name: value for name, value in options.items() if value not in (None, ())}
+    changes = given_options(options)
     if not changes:
         raise click.UsageError("say what to change")
     one = _find(state, jid)
@@ -154,39 +172,45 @@ def remove(state: State, jids: tuple[str, ...]) -> None:
     "sync",
     examples=(
         "qless-py recur sync schedule.toml --dry-run",
-        "qless-py recur sync schedule.toml --prune deploy: --yes",
+        "qless-py recur sync schedule.toml --group nightly --yes",
     ),
 )
 @click.argument("path", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option(
-    "--prune",
-    metavar="PREFIX",
-    help="Remove recurring jobs whose jid begins so and that the file does not name.",
-)
+@click.option("--group", type=NAME, help="What the file cares for, by default named like it.")
 @click.option("--dry-run", is_flag=True, help="Only say what would be done.")
 @yes
 @pass_state
-def sync(state: State, path: Path, prune: str | None, *, dry_run: bool, yes: bool) -> None:
-    """Make the recurring jobs what a TOML or JSON file says; run it at each deployment.
+def sync(state: State, path: Path, group: str | None, *, dry_run: bool, yes: bool) -> None:
+    """Make the recurring jobs of a group what a TOML or JSON file says, at each deployment.
 
-    The file has a table for each jid, with queue, klass and every, and perhaps data, after,
-    priority, tags, retries and backlog. What is as it should be keeps its schedule.
+    The file has a table for each jid, with queue, klass and every or cron, and perhaps data, after,
+    zone, misfire, start, end, times, priority, tags, retries, backlog, expires, user, throttles.
+    Those of the group that it does not name are removed; others keep their schedule.
     """
-    if prune == "":
-        raise click.UsageError("--prune takes the beginning of the jids that the file cares for")
-    plan = recur_file.plan(state.client, recur_file.read(path), prune)
-    if plan["removed"] and not dry_run:
-        confirm(f"Remove {', '.join(plan['removed'])}?", agreed=yes, out=state.out)
+    chosen = group or path.stem
+    wanted = recur_file.read(path)
+    there = {one.jid for one in recur_file.existing(state.client) if one.group == chosen}
+    told: dict[str, Any] = {
+        "group": chosen,
+        "added": sorted(wanted.keys() - there),
+        "kept": sorted(wanted.keys() & there),
+        "removed": sorted(there - wanted.keys()),
+        "dry_run": dry_run,
+    }
+    if told["removed"] and not dry_run:
+        confirm(f"Remove {', '.join(told['removed'])}?", agreed=yes, out=state.out)
     if not dry_run:
-        plan.carry_out()
+        try:
+            state.client.recurring.sync(wanted, group=chosen)
+        except BadArgumentError as error:
+            raise click.UsageError(f"{path}: {error}") from error
 
     def show() -> None:
-        for name in ("added", "changed", "removed"):
-            for jid in plan[name]:
+        for name in ("added", "kept", "removed"):
+            for jid in told[name]:
                 state.out.line(f"{'would be ' if dry_run else ''}{name}: {jid}")
-        state.out.line(f"{len(plan['unchanged'])} unchanged")
 
-    state.out.answer({**plan.told, "dry_run": dry_run}, show)
+    state.out.answer(told, show)
 
 
 def _find(state: State, jid: str) -> RecurringJob:

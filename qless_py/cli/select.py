@@ -1,18 +1,14 @@
-"""Choose jobs: by state, queue, group and tag in the store, by the rest after reading them."""
+"""Choose jobs: by the lists of the store where those are enough, else by a search."""
 
 from __future__ import annotations
 
-import fnmatch
-import itertools
-import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 import click
 
-from qless_py.cli import shapes
-from qless_py.cli.options import GROUP, QUEUE, TAG
+from qless_py.cli.names import GROUP, QUEUE, TAG, USER
 from qless_py.client import Client
 from qless_py.job import Job
 from qless_py.protocol import reads
@@ -24,6 +20,7 @@ PAGE: Final = 1000
 READ: Final = 100
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+Pages = Callable[[int, int], JidPage]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,74 +32,57 @@ class Filters:
     klass: str | None = None
     tag: str | None = None
     group: str | None = None
+    user: str | None = None
     text: str | None = None
+    search: str | None = None
 
     def __bool__(self) -> bool:
-        return any((self.states, self.queue, self.klass, self.tag, self.group, self.text))
+        return bool(self.query())
 
-    def accepts(self, one: Job) -> bool:
-        """Tell whether a job is what was asked for, as far as the lists did not see to it."""
-        return (
-            (self.klass is None or fnmatch.fnmatchcase(one.klass_name, self.klass))
-            and (self.tag is None or self.tag in one.tags)
-            and (self.queue is None or self.queue == last_queue(one))
-            and (self.group is None or one.failure.get("group") == self.group)
-            and (self.text is None or self.text.casefold() in _text(one))
-            # The lists of states know better: a running job may count as stalled.
-            and (self.tag is None or not self.states or one.state in self.states)
-        )
+    def query(self) -> str:
+        """Give the search that says the same."""
+        terms = [f"state:{','.join(self.states)}"] if self.states else []
+        for field in ("queue", "klass", "tag", "group", "user"):
+            value = getattr(self, field)
+            if value is not None:
+                terms.append(f"{field}:{_quoted(value)}")
+        terms += [_quoted(self.text)] if self.text is not None else []
+        terms += [self.search] if self.search is not None else []
+        return " ".join(terms)
 
-    @property
-    def must_read(self) -> bool:
-        """Whether the lists of the store alone cannot tell which jobs are meant."""
-        beside_tag = self.tag is not None and any((self.states, self.queue, self.group))
-        without_queue = {"failed", "complete"} & set(self._places())
-        return bool(
-            self.klass or self.text or beside_tag or (self.queue is not None and without_queue)
-        )
-
-    def lists(self, client: Client) -> Iterator[Pages]:
-        """Give the lists to go through, each by the offset and size of its page."""
+    def lists(self, client: Client) -> list[Pages] | None:
+        """Give the lists of just these jobs, by offset and size of a page, if there are such."""
+        if any(one is not None for one in (self.klass, self.user, self.text, self.search)):
+            return None
         if self.tag is not None:
-            yield _pages(client, reads.tagged, self.tag)
-            return
-        for state in self._places():
-            if state == "failed":
-                groups = [self.group] if self.group else list(client.jobs.failed())
-                for group in groups:
-                    yield _pages(client, reads.failed, group)
-            elif state == "complete":
-                yield _pages(client, reads.state, "complete", "")
-            else:
-                for queue in [self.queue] if self.queue else _queues(client):
-                    yield _pages(client, reads.state, state, queue)
-
-    def _places(self) -> Sequence[str]:
+            is_alone = not self.states and self.queue is None and self.group is None
+            return [_pages(client, reads.tagged, self.tag)] if is_alone else None
         if self.group is not None:
-            return ("failed",)
-        if self.states:
-            return self.states
-        return QUEUE_STATES if self.queue is not None else STATES
+            is_alone = self.queue is None and not set(self.states) - {"failed"}
+            return [_pages(client, reads.failed, self.group)] if is_alone else None
+        if not self.states or (self.queue is not None and {"failed", "complete"} & {*self.states}):
+            return None
+        return [pages for state in dict.fromkeys(self.states) for pages in self._of(client, state)]
+
+    def _of(self, client: Client, state: str) -> list[Pages]:
+        if state == "failed":
+            return [_pages(client, reads.failed, group) for group in client.jobs.failed()]
+        if state == "complete":
+            return [_pages(client, reads.state, "complete", "")]
+        queues = [self.queue] if self.queue else [row["name"] for row in client.queues.counts]
+        return [_pages(client, reads.state, state, queue) for queue in queues]
+
+
+def _quoted(value: str) -> str:
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
 
 
 def last_queue(one: Job) -> str:
     """Give the queue that the job is in, or was in when it failed or completed."""
     if one.queue_name:
         return one.queue_name
-    return next((e["queue"] for e in reversed(one.history) if e.get("queue")), "")
-
-
-def _text(one: Job) -> str:
-    told = shapes.job(one)
-    parts = (told["jid"], told["klass"], told["tags"], told["data"], told["failure"])
-    return json.dumps(parts, ensure_ascii=False, default=str).casefold()
-
-
-def _queues(client: Client) -> list[str]:
-    return [row["name"] for row in client.queues.counts]
-
-
-Pages = Callable[[int, int], JidPage]
+    return next((str(e["queue"]) for e in reversed(one.history) if e.get("queue")), "")
 
 
 def _pages(client: Client, call: Callable[..., Any], *what: Any) -> Pages:
@@ -110,52 +90,45 @@ def _pages(client: Client, call: Callable[..., Any], *what: Any) -> Pages:
 
 
 def jids(client: Client, filters: Filters) -> Iterator[str]:
-    """Give the jids on the lists, each once, as the lists are now: not all need be accepted."""
+    """Give the jids of the chosen jobs, each once, as the lists are now."""
+    lists = filters.lists(client)
+    found = _searched(client, filters.query()) if lists is None else _listed(lists)
     seen: set[str] = set()
-    for pages in filters.lists(client):
+    for page in found:
+        yield from (jid for jid in dict.fromkeys(page) if jid not in seen)
+        seen.update(page)
+
+
+def _listed(lists: list[Pages]) -> Iterator[list[str]]:
+    for pages in lists:
         offset = 0
         while True:
             page = pages(offset, PAGE)
-            yield from (jid for jid in page.jids if jid not in seen)
-            seen.update(page.jids)
+            yield page.jids
             offset += len(page.jids)
             if not page.jids or offset >= page.total:
                 break
 
 
-def total(client: Client, filters: Filters) -> int | None:
-    """Count the jobs without reading them, or give None where only reading tells."""
-    if filters.must_read:
-        return None
-    return sum(pages(0, 0).total for pages in filters.lists(client))
+def _searched(client: Client, query: str) -> Iterator[list[str]]:
+    cursor: str | None = None
+    while True:
+        page = client.jobs.search(query, limit=READ, cursor=cursor)
+        yield [one.jid for one in page.jobs]
+        cursor = page.cursor
+        if cursor is None:
+            return
 
 
-class Search:
-    """Goes through the jobs that are accepted; looks at `most` jobs, then it `is_cut` short."""
-
-    def __init__(self, client: Client, filters: Filters, most: int | None = None) -> None:
-        self._client = client
-        self._filters = filters
-        self._most = most
-        self.is_cut = False
-
-    def __iter__(self) -> Iterator[Job]:
-        looked, found = 0, jids(self._client, self._filters)
-        while True:
-            left = READ if self._most is None else min(READ, self._most - looked)
-            batch = list(itertools.islice(found, left))
-            if not batch:
-                self.is_cut = left == 0 and next(found, None) is not None
-                return
-            looked += len(batch)
-            for one in self._client.jobs.get(*batch):
-                if isinstance(one, Job) and self._filters.accepts(one):
-                    yield one
-
-
-def filtered(*, tag: bool = True) -> Callable[[Command], Command]:
+def filtered(command: Command) -> Command:
     """Add the options that choose jobs; the command gets them as keyword arguments."""
-    options = [
+    for option in (
+        click.option("--text", help="Jobs with this text in jid, klass, tags, data or failure."),
+        click.option("--user", type=USER, help="Jobs of this user."),
+        click.option("--group", type=GROUP, help="Failed jobs of this group."),
+        click.option("--tag", type=TAG, help="Jobs with this tag."),
+        click.option("--klass", help="Jobs of this klass; * stands for anything."),
+        click.option("--queue", type=QUEUE, help="Jobs of this queue."),
         click.option(
             "--state",
             "states",
@@ -163,17 +136,6 @@ def filtered(*, tag: bool = True) -> Callable[[Command], Command]:
             type=click.Choice(STATES),
             help="Jobs in this state. May be repeated.",
         ),
-        click.option("--queue", type=QUEUE, help="Jobs of this queue."),
-        click.option("--klass", help="Jobs of this klass; * stands for anything."),
-        click.option("--group", type=GROUP, help="Failed jobs of this group."),
-        click.option("--text", help="Jobs with this text in jid, klass, tags, data or failure."),
-    ]
-    if tag:
-        options.append(click.option("--tag", type=TAG, help="Jobs with this tag."))
-
-    def add(command: Command) -> Command:
-        for option in reversed(options):
-            command = option(command)
-        return command
-
-    return add
+    ):
+        command = option(command)
+    return command

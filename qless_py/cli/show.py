@@ -47,6 +47,11 @@ def job_page(out: Output, one: Mapping[str, Any]) -> None:
             "stalls": one["stalls"] or None,
             "tags": one["tags"],
             "tracked": one["tracked"] or None,
+            "user": one["user"],
+            "throttles": one["throttles"],
+            "held by": one["gate"],
+            "time limit": span(one["hard_limit"]),
+            "expires": moment(one["expires"]),
             "worker": one["worker"],
             "lease ends": moment(one["expires_at"]),
             "put": moment(one["put_at"]),
@@ -78,17 +83,30 @@ def recurring_page(out: Output, one: Mapping[str, Any]) -> None:
             "jid": one["jid"],
             "klass": one["klass"],
             "queue": one["queue"],
-            "every": span(one["interval"]),
+            "when": when(one),
             "next": moment(one["next_at"]),
             "made": one["count"],
             "paused": one["paused"] or None,
+            "over": one["over"] or None,
+            "starts": moment(one["start"]),
+            "ends": moment(one["end"]),
+            "at most": one["limit"],
+            "misfire": one["misfire"],
+            "group": one["group"],
             "priority": one["priority"],
             "retries": one["retries"],
             "backlog": one["backlog"] or None,
             "tags": one["tags"],
+            "user": one["user"],
+            "throttles": one["throttles"],
             "data": one.get("data_error") or brief(one["data"], 4000),
         }
     )
+
+
+def when(one: Mapping[str, Any]) -> str:
+    """Say when a recurring job makes its jobs."""
+    return f"{one['cron']} ({one['zone']})" if one["cron"] else f"every {span(one['interval'])}"
 
 
 def history_table(out: Output, history: Iterable[Mapping[str, Any]]) -> None:

@@ -11,7 +11,8 @@ from qless_py.cli import load
 from qless_py.cli.frame import command, pass_state
 from qless_py.cli.listen import until_told
 from qless_py.cli.load import Load, Plan
-from qless_py.cli.options import QUEUE, SPAN
+from qless_py.cli.names import QUEUE
+from qless_py.cli.options import SPAN
 from qless_py.cli.state import State
 
 _LINE_EVERY: Final = 1.0

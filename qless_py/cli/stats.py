@@ -10,7 +10,8 @@ from typing import Any, Final
 import click
 
 from qless_py.cli.frame import command, pass_state
-from qless_py.cli.options import QUEUE, SPAN
+from qless_py.cli.names import QUEUE
+from qless_py.cli.options import SPAN
 from qless_py.cli.output import moment, span
 from qless_py.cli.state import State
 from qless_py.client import Client

@@ -6,7 +6,7 @@ import click
 
 from qless_py.cli import shapes
 from qless_py.cli.frame import NotFoundError, command, pass_state
-from qless_py.cli.options import NAME, QUEUE
+from qless_py.cli.names import NAME, QUEUE
 from qless_py.cli.show import job_table
 from qless_py.cli.state import State
 from qless_py.job import Job

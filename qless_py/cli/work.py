@@ -10,7 +10,8 @@ import sys
 import click
 
 from qless_py.cli.frame import command, pass_state
-from qless_py.cli.options import checked_name, describe_store
+from qless_py.cli.names import checked_name
+from qless_py.cli.options import describe_store
 from qless_py.cli.state import State
 
 

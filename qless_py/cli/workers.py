@@ -9,7 +9,7 @@ from typing import Any, Final
 import click
 
 from qless_py.cli.frame import NotFoundError, group, pass_state
-from qless_py.cli.options import WORKER
+from qless_py.cli.names import WORKER
 from qless_py.cli.output import brief, moment, span
 from qless_py.cli.state import State
 

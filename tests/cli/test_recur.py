@@ -11,17 +11,18 @@ from qless_py import Client, RecurringJob
 from tests.cli.conftest import Program
 
 SCHEDULE = """\
-["deploy:hourly"]
+[hourly]
 queue = "reports"
 klass = "app.Report"
 every = "1h"
 data = { of = "sales" }
 tags = ["nightly"]
 
-["deploy:daily"]
+[daily]
 queue = "reports"
 klass = "app.Report"
-every = 86400
+cron = "@daily"
+zone = "Europe/Berlin"
 """
 
 
@@ -71,24 +72,49 @@ def test_what_does_not_recur_is_not_found(program: Program, live: Client) -> Non
     program("recur", "edit", "none", code=2)
 
 
+def test_a_schedule_may_be_a_cron_expression(program: Program, live: Client) -> None:
+    program(
+        *("recur", "add", "reports", "app.Report", "--jid", "nightly", "--cron", "0 3 * * *"),
+        *("--zone", "Europe/Berlin", "--misfire", "skip", "--times", "7", "--user", "ann"),
+    )
+
+    (listed,) = program.json("recur", "list")["recurring"]
+    edited = program.json("recur", "edit", "nightly", "--cron", "@hourly")
+
+    assert (listed["cron"], listed["zone"]) == ("0 3 * * *", "Europe/Berlin")
+    assert (listed["misfire"], listed["limit"], listed["interval"]) == ("skip", 7, None)
+    assert edited["next_at"] % 3600 == 0
+    assert "Berlin" in program("recur", "list").stdout
+    assert recurring(live, "nightly").zone == "Europe/Berlin"
+
+
+def test_an_interval_or_a_cron_expression_is_needed(program: Program) -> None:
+    words = ("recur", "add", "reports", "app.Report")
+
+    program(*words, code=2)
+    program(*words, "--every", "1h", "--cron", "@daily", code=2)
+    program(*words, "--cron", "every day", code=1)
+
+
 def test_sync_makes_the_store_what_the_file_says(
     program: Program, live: Client, tmp_path: Path
 ) -> None:
-    (tmp_path / "schedule.toml").write_text(SCHEDULE)
-    queue = live.queues["reports"]
-    queue.recur("app.Old", None, 60, jid="deploy:old")
-    queue.recur("app.Other", None, 60, jid="other")
+    (tmp_path / "deploy.toml").write_text(SCHEDULE)
+    live.queues["reports"].recur("app.Other", None, 60, 60, jid="other")
 
-    first = program.json("recur", "sync", "schedule.toml", "--prune", "deploy:", "--yes")
-    slot = recurring(live, "deploy:hourly").next_at
-    again = program.json("recur", "sync", "schedule.toml", "--prune", "deploy:")
+    first = program.json("recur", "sync", "deploy.toml")
+    slot = recurring(live, "hourly").next_at
+    (tmp_path / "deploy.toml").write_text(SCHEDULE.partition("[daily]")[0])
+    dry = program.json("recur", "sync", "deploy.toml", "--dry-run")
+    assert "daily" in live.jobs
+    again = program.json("recur", "sync", "deploy.toml", "--yes")
 
-    assert set(first["added"]) == {"deploy:hourly", "deploy:daily"}
-    assert first["removed"] == ["deploy:old"]
-    assert set(again["unchanged"]) == {"deploy:hourly", "deploy:daily"}
-    assert recurring(live, "deploy:hourly").next_at == slot
-    assert recurring(live, "deploy:hourly").data == {"of": "sales"}
-    assert live.jobs["deploy:old"] is None
+    assert (first["group"], first["added"], first["removed"]) == ("deploy", ["daily", "hourly"], [])
+    assert {**dry, "dry_run": False} == again
+    assert (again["kept"], again["removed"]) == (["hourly"], ["daily"])
+    assert recurring(live, "hourly").next_at == slot
+    assert recurring(live, "hourly").data == {"of": "sales"}
+    assert "daily" not in live.jobs
     assert live.jobs["other"] is not None
 
 
@@ -98,22 +124,20 @@ def test_sync_changes_what_differs(program: Program, live: Client, tmp_path: Pat
     program("recur", "sync", "schedule.json")
     (tmp_path / "schedule.json").write_text(json.dumps({"hourly": {**entry, "every": "2h"}}))
 
-    dry = program.json("recur", "sync", "schedule.json", "--dry-run")
-    assert recurring(live, "hourly").interval == 3600
     told = program.json("recur", "sync", "schedule.json")
 
-    assert dry["changed"] == told["changed"] == ["hourly"]
+    assert told["kept"] == ["hourly"]
     assert recurring(live, "hourly").interval == 7200
 
 
 def test_nothing_is_removed_without_a_yes(program: Program, live: Client, tmp_path: Path) -> None:
-    (tmp_path / "schedule.toml").write_text(SCHEDULE)
-    live.queues["reports"].recur("app.Old", None, 60, jid="deploy:old")
+    (tmp_path / "deploy.toml").write_text(SCHEDULE)
+    program("recur", "sync", "deploy.toml")
+    (tmp_path / "deploy.toml").write_text("")
 
-    program("recur", "sync", "schedule.toml", "--prune", "deploy:", code=2)
+    program("recur", "sync", "deploy.toml", code=2)
 
-    assert live.jobs["deploy:old"] is not None
-    assert live.jobs["deploy:hourly"] is None
+    assert live.jobs["hourly"] is not None
 
 
 @pytest.mark.parametrize(
@@ -122,7 +146,7 @@ def test_nothing_is_removed_without_a_yes(program: Program, live: Client, tmp_pa
         ("[hourly]\nqueue = 'q'\nklass = 'k'", "every"),
         ("[hourly]\nqueue = 'q'\nklass = 'k'\nevry = 1", "did you mean 'every'?"),
         ("[hourly]\nqueue = 'q'\nklass = 'k'\nevery = 'soon'", "soon"),
-        ("[hourly]\nqueue = 'q'\nklass = 'k'\nevery = 0", "every"),
+        ("[hourly]\nqueue = 'q'\nklass = 'k'\nevery = 0", "interval"),
         ("[hourly]\nqueue = 'a b'\nklass = 'k'\nevery = 1", "a b"),
         ("['a b']\nqueue = 'q'\nklass = 'k'\nevery = 1", "a b"),
         ("[hourly]\nqueue = 'q'\nklass = 'k'\nevery = 1\nretries = -1", "retries"),
