@@ -4,12 +4,10 @@
 -- Events: none
 -- Flags: allow-oom
 
+local change = require("lib.change")
 local check = require("lib.check")
 local job_lib = require("lib.job")
-local lanes = require("lib.lanes")
 local session = require("lib.session")
-
-local READY = { waiting = true, stalled = true, throttled = true }
 
 local now, request, jid, priority = unpack(ARGV)
 check.name("jid", jid)
@@ -21,10 +19,6 @@ if again then
 end
 local job = job_lib.load(jid)
 
-job.record.priority = number ~= 0 and number or nil
-if READY[job.record.state] then
-  lanes.reorder(job)
-end
-job_lib.save(job)
+change.set_priority(job, number)
 
 return session.close(s, priority)

@@ -4,13 +4,10 @@
 -- Events: lock_lost
 -- Flags: allow-oom
 
+local change = require("lib.change")
 local check = require("lib.check")
 local errors = require("lib.errors")
-local events = require("lib.events")
 local job_lib = require("lib.job")
-local leaving = require("lib.leaving")
-local limits = require("lib.limits")
-local queue_lib = require("lib.queue")
 local session = require("lib.session")
 
 local now, request, jids = unpack(ARGV)
@@ -31,14 +28,7 @@ for i, job in ipairs(jobs) do
 end
 
 for _, job in ipairs(jobs) do
-  job_lib.note(job, s, "timed-out")
-  events.lost(s, job, "lock_lost")
-  leaving.from_place(s, job)
-  queue_lib.to_front(s, job, "stalled", limits.timed_out)
-  if job.record.unique then
-    require("lib.unique").settle(s, job)
-  end
-  job_lib.save(job)
+  change.time_out(s, job)
 end
 
 return session.close(s, names)

@@ -11,15 +11,24 @@ local limits = require("lib.limits")
 
 local removal = {}
 
--- Refuses to delete a job that others wait for, unless all of them are `listed`. More waiting
--- dependents than one call can name are never all listed.
-function removal.refuse_dependents(jid, listed)
+-- A job that waits for this one and is not `listed`, or nil. More waiting dependents than one call
+-- can name are never all listed.
+function removal.dependent_of(jid, listed)
   local found = redis.call("ZRANGEBYSCORE", keys.dependents(jid), 0, 0,
     "LIMIT", 0, limits.call + 1)
   for _, dependent in ipairs(found) do
     if not listed[dependent] then
-      errors.raise("HASDEPENDENTS", "Job " .. jid .. " is a dependency of " .. dependent)
+      return dependent
     end
+  end
+  return nil
+end
+
+-- Refuses to delete a job that others wait for, unless all of them are `listed`.
+function removal.refuse_dependents(jid, listed)
+  local dependent = removal.dependent_of(jid, listed)
+  if dependent then
+    errors.raise("HASDEPENDENTS", "Job " .. jid .. " is a dependency of " .. dependent)
   end
 end
 

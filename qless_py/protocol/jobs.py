@@ -160,6 +160,11 @@ def timeout(jids: Sequence[str]) -> Call[list[str]]:
     return Call("timeout", (pack(jids),), texts)
 
 
+def bulk(action: str, jids: Sequence[str], options: Mapping[str, Any]) -> Call[list[str]]:
+    """Do one thing to up to 100 jobs, each for itself; gives "done" or "CODE detail" for each."""
+    return Call("bulk", (action, pack(list(jids)), pack(options)), texts)
+
+
 def force_finish(jid: str, result: bytes = b"") -> Call[str]:
     """Complete a job in whatever state, without its worker."""
     return Call("force_finish", (jid, result), text)

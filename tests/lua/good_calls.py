@@ -31,6 +31,7 @@ def good_calls(call: Scripts) -> dict[str, list[Any]]:
         "release": held,
         "snooze": [*held, "5000"],
         "timeout": [["runs"]],
+        "bulk": ["retry", ["fails", "nobody"], {"states": ["failed"]}],
         "force_finish": ["parent", "result"],
         "cancel": [["plain", "tracked"]],
         "discard": held,

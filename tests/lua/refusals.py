@@ -89,6 +89,7 @@ def of_holders(lease: str) -> Refusals:
 def of_jobs() -> Refusals:
     """Give the refusals of what anybody may do with jobs."""
     return {
+        "bulk": {"BADARG": ["dream", ["plain"], {}]},
         "timeout": {"BADARG": [[]], "NOJOB": [["nobody"]], "WRONGSTATE": [["plain"]]},
         "force_finish": {
             "BADARG": ["a b", ""],

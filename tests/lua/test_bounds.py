@@ -106,6 +106,7 @@ def test_no_call_takes_more_than_a_hundred(call: Scripts) -> None:
         "put_many": ["q", [{"jid": name, "klass": "K"} for name in names], *("{}" for _ in names)],
         "pop": [names, "w", 1, {}],
         "cancel": [names],
+        "bulk": ["cancel", names, {}],
         "timeout": [names],
         "heartbeat_many": [[[name, "1.w"] for name in names]],
         "complete_many": [[[name, "1.w"] for name in names], *("" for _ in names)],
