@@ -1,6 +1,20 @@
 """The forking worker: a parent that runs no job code, and children that do."""
 
+from qless_py.worker.daemon import daemonize
 from qless_py.worker.options import WorkerOptions
-from qless_py.worker.parent import Parent as Worker
+from qless_py.worker.parent import Parent
+from qless_py.worker.probe import ask as ask_probe
+from qless_py.worker.single import Single
 
-__all__ = ["Worker", "WorkerOptions"]
+__all__ = ["Worker", "WorkerOptions", "ask_probe", "daemonize"]
+
+
+class Worker:
+    """A worker with these options; `run` works until told to stop and gives the exit code."""
+
+    def __init__(self, options: WorkerOptions) -> None:
+        self._worker = (Single if options.isolation == "none" else Parent)(options)
+
+    def run(self) -> int:
+        """Work. Must be called in the main thread of its process."""
+        return self._worker.run()

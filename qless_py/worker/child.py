@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 
 from qless_py.errors import DeadWorkerError
-from qless_py.worker import copies, preloading, signals
+from qless_py.worker import copies, preloading, signals, titles
 from qless_py.worker.crowd import Crowd
 from qless_py.worker.desk import Desk
 from qless_py.worker.member import Birth
@@ -25,6 +25,7 @@ logger = logging.getLogger(__name__)
 def live(options: WorkerOptions, birth: Birth) -> int:
     """Be a child until told to stop; gives the exit code of the process."""
     signals.dump_stacks()
+    titles.show(f"child {birth.worker}")
     desk = Desk(options, birth)
     if options.isolation == "job":
         preloading.load(options.imports)

@@ -30,12 +30,16 @@ class Grave:
 
 
 class Family:
-    """Keeps as many children as wanted. A retired one finishes beside the one that replaces it."""
+    """Keeps as many children as wanted. A retired one finishes beside the one that replaces it.
+
+    `known` are the names under which the store knows children of this parent.
+    """
 
     def __init__(self, options: WorkerOptions) -> None:
         self._options = options
         self._members: dict[int, Member] = {}
         self._dismissed: set[int] = set()
+        self.known: set[str] = set()
         self._births = Backoff(first=0.1, most=10.0)
         self._fork_after = 0.0
 
@@ -44,6 +48,11 @@ class Family:
 
     def __len__(self) -> int:
         return len(self._members)
+
+    @property
+    def pids(self) -> set[int]:
+        """The processes."""
+        return set(self._members)
 
     @property
     def places(self) -> set[int]:
@@ -72,6 +81,7 @@ class Family:
     def add(self, member: Member) -> None:
         """Take in a child."""
         self._members[member.pid] = member
+        self.known.add(member.worker)
 
     def retire(self, member: Member) -> None:
         """Have a child leave when its jobs have ended; its place is free for another now."""

@@ -42,8 +42,8 @@ class Line:
         self._is_away = False
         self.shortest_lease = 60.0
 
-    def open(self) -> None:
-        """Connect for the first time; a store that is not there now is an error of the caller."""
+    def open(self, *, is_needed: bool = True) -> None:
+        """Connect for the first time; a store that `is_needed` and not there now is an error."""
         namespace = self._options.namespace
         redis = store.connect(
             self._options.url,
@@ -52,7 +52,11 @@ class Line:
             socket_connect_timeout=_TIMEOUT,
         )
         self._runner = Runner(redis, namespace, policy=_IMPATIENT)
-        self._read_config(self._runner.run(protocol.config.read()))
+        try:
+            self._read_config(self._runner.run(protocol.config.read()))
+        except AWAY:
+            if is_needed:
+                raise
 
     def drop(self) -> None:
         """Forget, in a fresh fork, the connection that is the parent's."""
@@ -88,6 +92,11 @@ class Line:
     def owes(self) -> bool:
         """Whether the store has not yet been told everything."""
         return bool(self._owed)
+
+    @property
+    def owed(self) -> list[Call[Any]]:
+        """What the store was not told yet."""
+        return list(self._owed)
 
     def owe(self, *calls: Call[Any]) -> None:
         """Make these calls, in this order, as soon as the store takes them."""

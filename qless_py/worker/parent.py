@@ -11,19 +11,23 @@ import os
 import selectors
 import signal
 import time
+import traceback
 from collections.abc import Callable
 from typing import Final
 
 from qless_py import protocol
-from qless_py.worker import beats, child, orders
+from qless_py.worker import beats, child, orders, orphans, preloading, restart, titles
+from qless_py.worker.daemon import PidFile
 from qless_py.worker.ear import Ear
 from qless_py.worker.family import Family
 from qless_py.worker.guard import Guard
 from qless_py.worker.line import Line
 from qless_py.worker.member import Birth, Member
 from qless_py.worker.options import WorkerOptions
+from qless_py.worker.probe import Probe
 from qless_py.worker.signals import SignalPipe
 from qless_py.worker.stop import OBEY, Stop
+from qless_py.worker.watching import Watch
 
 logger = logging.getLogger(__name__)
 
@@ -51,20 +55,48 @@ class Parent:
         self._selector = selectors.DefaultSelector()
         self._ear = Ear(options.namespace, self._selector)
         self._signals = SignalPipe()
+        self._pidfile = PidFile(options.pidfile)
+        self._trial = restart.Trial()
+        self._probe: Probe | None = None
+        self._watch: Watch | None = None
+        self._reaps = orphans.is_ours()
 
     def run(self) -> int:
         """Work until told to stop. Must be called in the main thread of its process."""
-        self._line.open()
-        with self._signals, self._selector:
-            self._selector.register(self._signals, selectors.EVENT_READ)
-            while not self._is_over():
-                self._step()
+        if restart.is_trial():
+            return 0
+        titles.show("parent")
+        with self._pidfile, self._signals, self._selector:
+            self._open()
+            self._loop()
             self._leave()
         return 0
 
+    def _open(self) -> None:
+        """Prepare everything; takes over what the program before this one left."""
+        members, owed, self._is_quiet = restart.adopted()
+        self._line.open(is_needed=not members)
+        self._line.owe(*owed)
+        self._selector.register(self._signals, selectors.EVENT_READ)
+        restart.release_signals()
+        if self._options.probe is not None:
+            self._probe = Probe(self._options.probe, self._selector, self._state)
+        if self._options.watch:
+            self._watch = Watch(self._options.imports)
+        if self._options.preload:
+            preloading.load(self._options.imports)
+        for member in members:
+            logger.info("taking over child %s, pid %d", member.worker, member.pid)
+            self._family.add(member)
+            self._family.retire(member)
+
+    def _loop(self) -> None:
+        while not self._is_over():
+            self._step()
+
     def _step(self) -> None:
         if not self._stop.is_on:
-            self._family.fill(self._be_child, self._close_in_child)
+            self._fill()
         self._ear.listen(self._line.redis, [member.worker for member in self._family])
         self._selector.select(self._pause())
         for number in self._signals.take():
@@ -77,7 +109,15 @@ class Parent:
         for worker, command in self._line.beat(self._infos).items():
             self._command(worker, command)
         self._watch_burst()
+        self._watch_files()
+        if self._probe is not None:
+            self._probe.serve()
+        if self._trial.has_passed() and not self._stop.is_on:
+            self._replace()
         self._lead()
+
+    def _fill(self) -> None:
+        self._family.fill(self._be_child, self._close_in_child)
 
     def _is_over(self) -> bool:
         return not len(self._family) and (self._stop.is_on or not self._family.places)
@@ -90,6 +130,9 @@ class Parent:
         self._signals.close()
         self._ear.drop()
         self._line.drop()
+        self._pidfile.drop()
+        if self._probe is not None:
+            self._probe.drop()
         self._family.close()
 
     def _pause(self) -> float:
@@ -104,6 +147,8 @@ class Parent:
         waits += [member.kill_at - now for member in self._family if member.kill_at is not None]
         if not self._stop.is_on:
             waits.append(self._family.pause(now))
+        if self._watch is not None:
+            waits.append(self._watch.pause(now))
         return max(0.0, min(waits))
 
     def _infos(self) -> dict[str, bytes]:
@@ -121,10 +166,14 @@ class Parent:
             self._kill_running()
         elif number in (signal.SIGUSR2, signal.SIGCONT):
             self._is_quiet = number == signal.SIGUSR2
+            self._line.beat_now()
             for member in self._family:
                 self._hush(member, is_quiet=self._is_quiet)
         elif number == signal.SIGTTIN:
             self._dump()
+        elif number == signal.SIGHUP and not self._stop.is_on:
+            logger.info("HUP: restarting with new code, running jobs may finish")
+            self._trial.begin()
 
     def _hear(self, worker: str, told: dict[str, object]) -> None:
         """Act on what was published: a command, or a lease that is said to be lost."""
@@ -161,14 +210,48 @@ class Parent:
                 member.kill("killed by USR1")
 
     def _dump(self) -> None:
+        logger.warning("TTIN: what the parent is doing:\n%s", "".join(traceback.format_stack()))
         for member in self._family:
             member.signal(signal.SIGTTIN)
+
+    def _replace(self) -> None:
+        """Go on as the program that was found to start."""
+        self._line.deliver()
+        restart.replace(list(self._family), self._line.owed, is_quiet=self._is_quiet)
+
+    def _watch_files(self) -> None:
+        if self._watch is None or self._stop.is_on or not self._watch.has_changed():
+            return
+        logger.info("source files have changed, replacing the children")
+        if self._options.preload:
+            self._trial.begin()
+            return
+        for member in self._family:
+            self._family.retire(member)
+
+    def _state(self) -> dict[str, object]:
+        """Say for a probe how the worker is."""
+        places = self._family.places
+        is_full = not self._family.missing
+        return {
+            "ready": not (self._stop.is_on or self._is_quiet or self._line.is_away) and is_full,
+            "stopping": self._stop.is_on,
+            "quiet": self._is_quiet,
+            "store": not self._line.is_away,
+            "children": len(self._family),
+            "wanted": len(places),
+            "busy": sum(len(member.board.read().running) for member in self._family),
+            "pid": os.getpid(),
+        }
 
     def _bury(self) -> None:
         for grave in self._family.bury():
             self._guard.report(grave)
             if grave.member.is_retired:
+                self._family.known.discard(grave.member.worker)
                 self._line.owe(protocol.workers.deregister([grave.member.worker]))
+        if self._reaps:
+            orphans.reap({*self._family.pids, self._trial.pid})
 
     def _lead(self) -> None:
         """Tell the children how the stop goes on; kill those that did not obey in time."""
@@ -200,10 +283,12 @@ class Parent:
             self._stop.finish()
 
     def _leave(self) -> None:
-        names = [self._options.worker_name(os.getpid(), i) for i in range(self._options.children)]
-        self._line.owe(protocol.workers.deregister(names))
+        if self._family.known:
+            self._line.owe(protocol.workers.deregister(sorted(self._family.known)))
         until = time.monotonic() + _LEAVING
         self._ear.close()
+        if self._probe is not None:
+            self._probe.close()
         self._line.deliver()
         while self._line.owes and time.monotonic() < until:
             self._selector.select(max(0.01, self._line.closed_for(time.monotonic())))

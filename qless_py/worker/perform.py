@@ -33,7 +33,7 @@ __all__ = [
     "returned",
 ]
 
-_SAME = ("imports", "allow_any", "middleware", "soft_limit", "hard_limit", "performer")
+_SAME = ("imports", "allow_any", "middleware", "soft_limit", "hard_limit", "performer", "retry")
 
 
 def options(worker: WorkerOptions) -> HandlerOptions:

@@ -66,6 +66,11 @@ class SignalPipe:
             return list(self._reader.recv(4096))
         return []
 
+    def wake(self) -> None:
+        """Make the descriptor readable without a signal."""
+        with contextlib.suppress(BlockingIOError):
+            self._writer.send(b"\0")
+
     def close(self) -> None:
         """Close both ends without touching any handler: what a forked child does."""
         self._reader.close()
@@ -106,6 +111,7 @@ def dump_stacks() -> None:
 def restore() -> None:
     """Give the signals of the group back the meaning that they have in any Python program."""
     faulthandler.unregister(signal.SIGTTIN)
+    signal.set_wakeup_fd(-1)
     for number in GROUP:
         signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -1,16 +1,21 @@
+import json
 import os
 import select
 import signal
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 
 import qless_py
+from qless_py import Client
 from tests import servers
 
 ROOT = Path(qless_py.__file__).parents[1]
@@ -30,20 +35,36 @@ class Running:
     def ended(self, timeout: float = 10.0) -> int:
         return self.process.wait(timeout)
 
+    def says(self, text: str, timeout: float = 10.0) -> str:
+        """Wait until the log holds a text; give the log."""
+        until = time.monotonic() + timeout
+        while text not in (log := self.log.read_text()):
+            assert time.monotonic() < until, f"{text!r} was not logged:\n{log}"
+            threading.Event().wait(0.02)
+        return log
+
+    def says_state(self, client: Client, state: str, timeout: float = 10.0) -> None:
+        """Wait until all workers tell this state with their beats."""
+        until = time.monotonic() + timeout
+        while {row["info"].get("state") for row in client.workers.counts} != {state}:
+            assert time.monotonic() < until, client.workers.counts
+            threading.Event().wait(0.02)
+
+    def family(self) -> list[psutil.Process]:
+        return psutil.Process(self.process.pid).children(recursive=True)
+
 
 @pytest.fixture
-def start(server: servers.Server, tmp_path: Path) -> Iterator[Start]:
-    """Start workers on the test's server; they are stopped at the end."""
+def launch(tmp_path: Path) -> Iterator[Start]:
+    """Start programs in sessions of their own; they are killed at the end."""
     started: list[Running] = []
 
-    def begin(*arguments: str, children: int = 1, url: str = server.url) -> Running:
+    def begin(*command: str) -> Running:
         log = tmp_path / f"worker-{len(started)}.log"
-        command = [sys.executable, "-m", "qless_py", "work", "--url", url, "-q", "work"]
-        command += ["-n", str(children), "--import", "tests.worker.handlers", *arguments]
         with log.open("wb") as out:
             # A session of its own, so that a test can signal the whole group.
             process = subprocess.Popen(
-                command, cwd=ROOT, stdout=out, stderr=out, start_new_session=True
+                [*command], cwd=ROOT, stdout=out, stderr=out, start_new_session=True
             )
         started.append(Running(process, log))
         return started[-1]
@@ -53,6 +74,35 @@ def start(server: servers.Server, tmp_path: Path) -> Iterator[Start]:
         if worker.process.poll() is None:
             worker.process.kill()
             worker.process.wait()
+
+
+@pytest.fixture
+def start(server: servers.Server, launch: Start) -> Start:
+    """Start workers on the test's server by the command line."""
+
+    def begin(*arguments: str, children: int = 1, url: str = server.url) -> Running:
+        command = [sys.executable, "-m", "qless_py", "work", "--url", url, "-q", "work"]
+        command += ["-n", str(children), "--import", "tests.worker.handlers"]
+        return launch(*command, *arguments)
+
+    return begin
+
+
+@pytest.fixture
+def work(server: servers.Server, launch: Start) -> Start:
+    """Start workers on the test's server with any options; `around` is a command in front."""
+
+    def begin(around: tuple[str, ...] = (), **options: Any) -> Running:
+        given = {
+            "queues": ["work"],
+            "imports": ["tests.worker.handlers"],
+            "children": 1,
+            "url": server.url,
+            **options,
+        }
+        return launch(*around, sys.executable, "-m", "tests.worker.run", json.dumps(given))
+
+    return begin
 
 
 @dataclass

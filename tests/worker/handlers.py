@@ -1,5 +1,6 @@
 """Handlers that the workers under test may run. They tell what they do through named pipes."""
 
+import asyncio
 import multiprocessing
 import os
 import signal
@@ -9,7 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from qless_py import ImmediateStop, Job, LostLeaseError
+from qless_py import GracefulStop, ImmediateStop, Job, LostLeaseError
 
 
 def tell(job: Job, text: str) -> None:
@@ -83,8 +84,9 @@ def dies_once(job: Job) -> str:
 def waits(job: Job) -> str:
     """Say the pid and wait until told to go on, or for long."""
     tell(job, str(os.getpid()))
-    with Path(job["go"]).open("rb") as go:
-        return go.readline().decode().strip()
+    with Path(job["go"]).open("rb", buffering=0) as go:
+        # So many bytes at once, that two who read the same pipe do not share a line.
+        return go.read(3).decode().strip()
 
 
 def stoppable(job: Job) -> None:
@@ -154,3 +156,113 @@ def terminates_a_process(_job: Job) -> int | None:
     process.join(10)
     process.kill()
     return process.exitcode
+
+
+async def waits_async(job: Job) -> str:
+    """Like `waits`, in the event loop."""
+    tell(job, str(os.getpid()))
+    return await asyncio.to_thread(_heard, job)
+
+
+def _heard(job: Job) -> str:
+    with Path(job["go"]).open("rb", buffering=0) as go:
+        # So many bytes at once, that two who read the same pipe do not share a line.
+        return go.read(3).decode().strip()
+
+
+async def stoppable_async(job: Job) -> None:
+    tell(job, "begun")
+    try:
+        await asyncio.Event().wait()
+    except asyncio.CancelledError:
+        tell(job, "cancelled")
+        raise
+
+
+def loops(job: Job) -> None:
+    """Run in Python for long, so that a thread can be interrupted."""
+    tell(job, str(os.getpid()))
+    pause = threading.Event()
+    try:
+        for _ in range(3000):
+            pause.wait(0.01)
+    except ImmediateStop:
+        tell(job, "stopped")
+        raise
+    except LostLeaseError:
+        tell(job, "lost")
+        raise
+
+
+def heeds(job: Job) -> str:
+    """Leave in peace when the worker is stopping."""
+    try:
+        with job.stoppable():
+            tell(job, str(os.getpid()))
+            threading.Event().wait(30)
+    except GracefulStop:
+        tell(job, "leaving")
+        return "left in peace"
+    return "never told"
+
+
+def hands_itself_back(job: Job) -> None:
+    with job.stoppable():
+        tell(job, str(os.getpid()))
+        threading.Event().wait(30)
+
+
+def pid(_job: Job) -> int:
+    return os.getpid()
+
+
+def grows(_job: Job) -> int:
+    """Keep 60 MB for ever."""
+    kept.append(b"x" * 60_000_000)
+    return os.getpid()
+
+
+kept: list[bytes] = []
+
+
+def big(job: Job) -> str:
+    return "x" * int(job["size"])
+
+
+def in_sandbox(job: Job) -> tuple[str | None, list[str]]:
+    folder = Path(str(job.sandbox))
+    before = [one.name for one in folder.iterdir()]
+    (folder / "left").write_text("behind")
+    return job.sandbox, before
+
+
+def leaves_an_orphan(_job: Job) -> int:
+    """Fork twice, so that a process outlives its parent; give its pid."""
+    reader, writer = os.pipe()
+    middle = os.fork()
+    if middle == 0:
+        orphan = os.fork()
+        if orphan:
+            os.write(writer, str(orphan).encode())
+        os._exit(0)
+    os.waitpid(middle, 0)
+    return int(os.read(reader, 20))
+
+
+def title(_job: Job) -> str:
+    return Path("/proc/self/comm").read_text().strip()
+
+
+def loaded(_job: Job) -> float:
+    return LOADED_AT
+
+
+LOADED_AT = time.monotonic()
+
+
+def dies(_job: Job) -> None:
+    os._exit(7)
+
+
+def sleeps(_job: Job) -> None:
+    threading.Event().wait(30)

@@ -1,0 +1,34 @@
+"""Taking leave of processes that nobody else waits for: the first one of a container must."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import sys
+from collections.abc import Callable, Collection
+from typing import Final
+
+_PR_GET_CHILD_SUBREAPER: Final = 37
+
+
+def is_ours() -> bool:
+    """Whether orphans become children of this process."""
+    if os.getpid() == 1:
+        return True
+    if sys.platform != "linux":
+        return False
+    answer = ctypes.c_int(0)
+    prctl: Callable[..., int] = ctypes.CDLL(None).prctl
+    return prctl(_PR_GET_CHILD_SUBREAPER, ctypes.byref(answer), 0, 0, 0) == 0 and bool(answer.value)
+
+
+def reap(known: Collection[int | None]) -> None:
+    """Wait for the processes that have ended, but for those that are waited for elsewhere."""
+    with contextlib.suppress(ChildProcessError):
+        while True:
+            flags = os.WEXITED | os.WNOHANG | os.WNOWAIT
+            ended = os.waitid(os.P_ALL, 0, flags)
+            if ended is None or ended.si_pid in known:
+                return
+            os.waitpid(ended.si_pid, os.WNOHANG)

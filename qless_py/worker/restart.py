@@ -1,0 +1,157 @@
+"""Replacing the program of a running parent by a newer one, while its children finish their jobs.
+
+The process stays the same, so whoever watches it sees nothing but new code. What the parent knows
+of its children goes along in a file without a name: the new program keeps their leases, lets them
+end, and forks children of its own at once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from typing import Any, Final, NoReturn
+
+import msgpack
+
+from qless_py.protocol import Call
+from qless_py.worker import signals
+from qless_py.worker.board import Board
+from qless_py.worker.member import Member
+
+logger = logging.getLogger(__name__)
+
+_STATE: Final = "QLESS_PY_WORKER_STATE"  # The descriptor of what the program before left.
+_TRIAL: Final = "QLESS_PY_WORKER_TRIAL"  # Set while a new program only shows that it starts.
+_PATIENCE: Final = 60.0
+
+
+def is_trial() -> bool:
+    """Whether this program was only started to see whether it starts."""
+    return _TRIAL in os.environ
+
+
+def is_continued() -> bool:
+    """Whether this program goes on with the children of another: it is a daemon already."""
+    return _STATE in os.environ
+
+
+class Trial:
+    """A start of the new program in a process of its own, which ends where it would fork.
+
+    Code that does not even start must not take the place of code that works.
+    """
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+        self._until = 0.0
+
+    @property
+    def pid(self) -> int | None:
+        """The process, while it runs."""
+        return None if self._process is None else self._process.pid
+
+    def begin(self) -> None:
+        """Start the program as this one was started."""
+        if self._process is not None:
+            return
+        environment = {**os.environ, _TRIAL: "1"}
+        self._until = time.monotonic() + _PATIENCE
+        self._process = subprocess.Popen(  # noqa: S603 - what runs here already
+            _command(), env=environment, stdin=subprocess.DEVNULL
+        )
+
+    def has_passed(self) -> bool:
+        """Whether the trial has ended well; one that ended badly is told of and forgotten."""
+        if self._process is None:
+            return False
+        if time.monotonic() > self._until:
+            self._process.kill()
+        code = self._process.poll()
+        if code is None:
+            return False
+        self._process = None
+        if code:
+            logger.error("the new code does not start (exit %d), going on with the old", code)
+        return code == 0
+
+
+def replace(members: list[Member], owed: list[Call[Any]], *, is_quiet: bool) -> NoReturn:
+    """Become the new program, with these children."""
+    state = {
+        "quiet": is_quiet,
+        "owed": [[call.script, *call.args] for call in owed],
+        "members": [_packed(member) for member in members],
+    }
+    with tempfile.TemporaryFile() as file:
+        file.write(msgpack.packb(state))
+        file.flush()
+        descriptor = os.dup(file.fileno())
+    for one in (descriptor, *(d for m in members for d in (m.pipe, m.board.descriptor))):
+        os.set_inheritable(one, True)  # noqa: FBT003 - as it is defined
+    os.environ[_STATE] = str(descriptor)
+    # Until the new program has its own handlers, a signal must wait and not kill it.
+    signal.pthread_sigmask(signal.SIG_BLOCK, signals.PARENT)
+    command = _command()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            stream.flush()
+    os.execv(command[0], command)  # noqa: S606 - what runs here already
+
+
+def adopted() -> tuple[list[Member], list[Call[Any]], bool]:
+    """Give what the program before this one left: children, calls that it owes, and whether quiet.
+
+    They are no longer named in the environment, so that no child of this process finds them.
+    """
+    text = os.environ.pop(_STATE, None)
+    if text is None:
+        return [], [], False
+    descriptor = int(text)
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    with os.fdopen(descriptor, "rb") as file:
+        state: dict[str, Any] = msgpack.unpackb(file.read())
+    owed: list[Call[Any]] = [Call(one[0], tuple(one[1:]), _unread) for one in state["owed"]]
+    return [_unpacked(one) for one in state["members"]], owed, bool(state["quiet"])
+
+
+def release_signals() -> None:
+    """Take the signals that came while one program took the place of the other."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, signals.PARENT)
+
+
+def _command() -> list[str]:
+    return [sys.executable, *sys.orig_argv[1:]]
+
+
+def _packed(member: Member) -> dict[str, Any]:
+    return {
+        "index": member.index,
+        "worker": member.worker,
+        "nonce": member.nonce,
+        "board": member.board.descriptor,
+        "pipe": member.pipe,
+        "pid": member.pid,
+        "forked_at": member.forked_at,
+        "told": member.told,
+        "given_back": list(member.given_back),
+        "doomed": member.doomed,
+        "cause": member.cause,
+    }
+
+
+def _unpacked(packed: dict[str, Any]) -> Member:
+    board = Board(packed.pop("board"))
+    for descriptor in (board.descriptor, packed["pipe"]):
+        os.set_inheritable(descriptor, False)  # noqa: FBT003 - as it is defined
+    given_back = set(packed.pop("given_back"))
+    return Member(board=board, given_back=given_back, **packed)
+
+
+def _unread(reply: bytes | None) -> bytes | None:
+    return reply

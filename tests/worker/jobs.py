@@ -1,0 +1,31 @@
+"""What tests ask of jobs that workers run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from qless_py import Client, Job
+from tests.worker.conftest import Told
+
+
+def read(client: Client, jid: str) -> Job:
+    job = client.jobs[jid]
+    assert isinstance(job, Job)
+    return job
+
+
+def result(client: Client, jid: str) -> Any:
+    return read(client, jid).wait(10)
+
+
+def steps(client: Client, jid: str) -> list[str]:
+    return [entry["what"] for entry in read(client, jid).history]
+
+
+def put(client: Client, klass: Any, data: Any = None, **options: Any) -> str:
+    return client.queues["work"].put(klass, data, **options)
+
+
+def pipes(told: Told, go: Told) -> dict[str, str]:
+    """Give the data of a job that waits."""
+    return {"pipe": str(told.path), "go": str(go.path)}

@@ -1,0 +1,156 @@
+"""A process for each job, and one process for everything."""
+
+import os
+import signal
+
+import psutil
+import pytest
+
+from qless_py import Client, JobFailedError
+from tests.worker import handlers
+from tests.worker.conftest import Start, Told, assert_ended
+from tests.worker.jobs import pipes, put, read, result, steps
+
+pytestmark = pytest.mark.fork
+
+
+def test_each_job_has_a_process_of_its_own(live: Client, work: Start) -> None:
+    jids = [put(live, handlers.pid) for _ in range(5)]
+    worker = work(isolation="job")
+
+    pids = {result(live, jid) for jid in jids}
+
+    assert len(pids) == 5
+    (child,) = psutil.Process(worker.process.pid).children()
+    assert not pids & {worker.process.pid, child.pid}
+
+
+def test_results_larger_than_a_pipe_arrive_whole(live: Client, work: Start) -> None:
+    jid = put(live, handlers.big, {"size": 500_000})
+    work(isolation="job")
+
+    assert result(live, jid) == "x" * 500_000
+
+
+def test_a_failure_in_a_process_of_its_own_is_told(live: Client, work: Start) -> None:
+    jid = put(live, handlers.raises)
+    work(isolation="job")
+
+    with pytest.raises(JobFailedError, match="this went wrong"):
+        result(live, jid)
+
+
+def test_a_dead_process_costs_its_own_job_a_crash_and_no_other(
+    live: Client, work: Start, told: Told, go: Told
+) -> None:
+    jids = [put(live, handlers.waits, pipes(told, go)) for _ in range(2)]
+    work(isolation="job", concurrency=2)
+    pids = [int(told.line()) for _ in jids]
+
+    os.kill(pids[0], signal.SIGKILL)
+    again = int(told.line(timeout=3))
+    go.say("on")
+    go.say("on")
+
+    assert again not in pids
+    assert sorted([result(live, jid) for jid in jids]) == ["on", "on"]
+    assert sorted([steps(live, jid).count("crashed") for jid in jids]) == [0, 1]
+
+
+def test_a_job_that_kills_its_process_each_time_is_a_poison_pill(live: Client, work: Start) -> None:
+    jid = put(live, handlers.dies)
+    work(isolation="job")
+
+    with pytest.raises(JobFailedError, match="exit 7"):
+        result(live, jid)
+    assert read(live, jid).failure["group"] == "poison-pill"
+    assert steps(live, jid).count("crashed") == 3
+
+
+def test_a_canceled_job_is_stopped_in_its_process(live: Client, work: Start, told: Told) -> None:
+    work(isolation="job")
+    jid = put(live, handlers.stoppable, {"pipe": str(told.path)})
+    told.line()
+
+    live.cancel(jid)
+
+    assert told.line() == "lost"
+
+
+def test_a_process_that_does_not_let_go_is_killed(live: Client, work: Start, told: Told) -> None:
+    work(isolation="job", kill_interval=0.2)
+    jid = put(live, handlers.stubborn, {"pipe": str(told.path)})
+    process = psutil.Process(int(told.line()))
+
+    live.cancel(jid)
+
+    assert_ended([process], timeout=5)
+    assert result(live, put(live, handlers.double, {"number": 3})) == 6
+
+
+def test_jobs_in_processes_are_handed_back_after_the_grace(
+    live: Client, work: Start, told: Told
+) -> None:
+    jids = [put(live, handlers.stoppable, {"pipe": str(told.path)}) for _ in range(2)]
+    worker = work(isolation="job", concurrency=2, grace=0)
+    told.line()
+    told.line()
+
+    worker.signal(signal.SIGTERM)
+
+    assert worker.ended() == 0
+    assert [steps(live, jid) for jid in jids] == [["put", "popped", "released"]] * 2
+
+
+def test_the_processes_of_jobs_die_with_the_parent(
+    live: Client, work: Start, told: Told, go: Told
+) -> None:
+    worker = work(isolation="job", concurrency=2)
+    for _ in range(2):
+        put(live, handlers.waits, pipes(told, go))
+    processes = [psutil.Process(int(told.line())) for _ in range(2)]
+
+    worker.signal(signal.SIGKILL)
+
+    assert_ended(processes, timeout=1)
+
+
+def test_one_process_runs_jobs_and_keeps_their_leases(
+    live: Client, work: Start, told: Told, go: Told
+) -> None:
+    live.config["heartbeat"] = 1
+    live.config["grace-period"] = 0
+    jid = put(live, handlers.waits, pipes(told, go))
+    worker = work(isolation="none")
+
+    assert int(told.line()) == worker.process.pid
+    expires = read(live, jid).expires_at
+    while read(live, jid).expires_at == expires:
+        assert live.queues["work"].pop(worker="rival") is None
+    go.say("on")
+
+    assert result(live, jid) == "on"
+    assert worker.family() == []
+
+
+def test_one_process_hands_its_job_back_after_the_grace(
+    live: Client, work: Start, told: Told
+) -> None:
+    jid = put(live, handlers.stoppable, {"pipe": str(told.path)})
+    worker = work(isolation="none", grace=0)
+    told.line()
+
+    worker.signal(signal.SIGTERM)
+
+    assert told.line() == "stopped"
+    assert worker.ended() == 0
+    assert steps(live, jid) == ["put", "popped", "released"]
+    assert live.workers.counts == []
+
+
+def test_one_process_leaves_at_the_end_of_a_burst(live: Client, work: Start) -> None:
+    jids = [put(live, handlers.pid) for _ in range(30)]
+    worker = work(isolation="none", burst=True, max_jobs=7)
+
+    assert worker.ended() == 0
+    assert {result(live, jid) for jid in jids} == {worker.process.pid}

@@ -1,0 +1,251 @@
+"""Signals one by one, on real processes: what TERM, INT and QUIT do stands in test_stopping."""
+
+import os
+import shutil
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from qless_py import Client
+from tests.worker import handlers
+from tests.worker.conftest import Start, Told, assert_ended
+from tests.worker.jobs import pipes, put, read, result, steps
+
+pytestmark = pytest.mark.fork
+
+CODE = """
+import os
+from pathlib import Path
+
+def version(job):
+    return {version}
+
+def waits(job):
+    with Path(job["pipe"]).open("ab", buffering=0) as pipe:
+        pipe.write(b"{version}\\n")
+    with Path(job["go"]).open("rb", buffering=0) as go:
+        go.read(3)
+    return {version}
+"""
+
+
+@pytest.fixture
+def code(tmp_path: Path) -> Path:
+    """Give a file with handlers, which a test may change."""
+    path = tmp_path / "code" / "changing.py"
+    path.parent.mkdir()
+    path.write_text(CODE.format(version=1))
+    return path
+
+
+def runs(code: Path) -> dict[str, Any]:
+    return {"path": [str(code.parent)], "imports": ["changing"]}
+
+
+@pytest.mark.parametrize("isolation", ["child", "job"])
+def test_usr1_kills_what_runs_and_the_worker_goes_on(
+    live: Client, work: Start, told: Told, go: Told, isolation: str
+) -> None:
+    jid = put(live, handlers.waits, pipes(told, go))
+    worker = work(isolation=isolation)
+    first = psutil.Process(int(told.line()))
+
+    worker.signal(signal.SIGUSR1)
+
+    assert int(told.line()) != first.pid
+    go.say("on")
+    assert result(live, jid) == "on"
+    assert steps(live, jid) == ["put", "popped", "crashed", "popped", "done"]
+
+
+def test_usr2_pauses_and_cont_resumes(live: Client, work: Start, told: Told, go: Told) -> None:
+    running = put(live, handlers.waits, pipes(told, go))
+    worker = work(children=2)
+    told.line()
+
+    worker.signal(signal.SIGUSR2)
+    worker.says_state(live, "quiet")
+    after = put(live, handlers.nothing)
+    go.say("on")
+    assert result(live, running) == "on"
+    assert read(live, after).state == "waiting"
+    worker.signal(signal.SIGCONT)
+
+    assert result(live, after) is None
+
+
+def test_ttin_prints_what_all_are_doing(live: Client, work: Start, told: Told, go: Told) -> None:
+    jid = put(live, handlers.waits, pipes(told, go))
+    worker = work()
+    told.line()
+
+    worker.signal(signal.SIGTTIN)
+
+    assert "in waits" in worker.says("in waits")
+    assert "parent.py" in worker.says("parent.py")
+    go.say("on")
+    assert result(live, jid) == "on"
+
+
+@pytest.mark.parametrize("isolation", ["child", "job"])
+def test_hup_brings_new_code_while_long_jobs_of_the_old_finish(
+    live: Client, work: Start, told: Told, go: Told, code: Path, isolation: str
+) -> None:
+    live.config["heartbeat"] = 1
+    live.config["grace-period"] = 0
+    worker = work(isolation=isolation, **runs(code))
+    long = put(live, "changing.waits", pipes(told, go))
+    assert told.line() == "1"
+    code.write_text(CODE.format(version=2))
+
+    worker.signal(signal.SIGHUP)
+    worker.says("taking over child")
+    assert result(live, put(live, "changing.version")) == 2
+    expires = read(live, long).expires_at
+    while read(live, long).expires_at == expires:
+        assert live.queues["work"].pop(worker="rival") is None
+    go.say("on")
+
+    assert result(live, long) == 1
+    assert steps(live, long) == ["put", "popped", "done"]
+    assert read(live, long).retries_left == 5
+    assert worker.process.poll() is None
+
+
+def test_hup_twice_in_a_row_keeps_the_jobs_of_all_generations(
+    live: Client, work: Start, told: Told, go: Told, code: Path
+) -> None:
+    worker = work(**runs(code))
+    jids = []
+    for version in (1, 2, 3):
+        code.write_text(CODE.format(version=version))
+        if version > 1:
+            worker.signal(signal.SIGHUP)
+        while True:  # Until it is the new code that takes jobs.
+            if result(live, put(live, "changing.version")) == version:
+                break
+        jids.append(put(live, "changing.waits", pipes(told, go)))
+        assert told.line() == str(version)
+
+    for _ in jids:
+        go.say("on")
+
+    assert [result(live, jid) for jid in jids] == [1, 2, 3]
+    assert all(steps(live, jid) == ["put", "popped", "done"] for jid in jids)
+
+
+def test_the_child_of_old_code_is_reported_when_it_dies_under_the_new(
+    live: Client, work: Start, told: Told, go: Told
+) -> None:
+    jid = put(live, handlers.waits, pipes(told, go))
+    worker = work()
+    child = int(told.line())
+    worker.signal(signal.SIGHUP)
+    worker.says("taking over child")
+
+    os.kill(child, signal.SIGKILL)
+
+    told.line(timeout=3)
+    go.say("on")
+    assert result(live, jid) == "on"
+    assert steps(live, jid) == ["put", "popped", "crashed", "popped", "done"]
+
+
+def test_code_that_does_not_start_takes_nobodys_place(
+    live: Client, work: Start, tmp_path: Path, launch: Start, server: Any
+) -> None:
+    program = tmp_path / "program.py"
+    text = f"""
+from qless_py.worker import Worker, WorkerOptions
+Worker(WorkerOptions(
+    queues=["work"], imports=["tests.worker.handlers"], children=1, url={server.url!r}
+)).run()
+"""
+    program.write_text(text)
+    worker = launch(sys.executable, "-c", f"exec(open({str(program)!r}).read())")
+    first = result(live, put(live, handlers.pid))
+    program.write_text("this is no Python")
+
+    worker.signal(signal.SIGHUP)
+    worker.says("SyntaxError")
+
+    assert result(live, put(live, handlers.pid)) == first
+
+
+def test_a_term_right_after_a_hup_ends_everything(live: Client, work: Start, told: Told) -> None:
+    jid = put(live, handlers.stoppable, {"pipe": str(told.path)})
+    worker = work(grace=0)
+    told.line()
+
+    worker.signal(signal.SIGHUP)
+    worker.says("taking over child")
+    worker.signal(signal.SIGTERM)
+
+    assert worker.ended() == 0
+    assert steps(live, jid) == ["put", "popped", "released"]
+    assert live.workers.counts == []
+
+
+def test_a_handler_may_see_that_the_worker_is_stopping(
+    live: Client, work: Start, told: Told
+) -> None:
+    jid = put(live, handlers.heeds, {"pipe": str(told.path)})
+    worker = work(grace=20)
+    told.line()
+
+    worker.signal(signal.SIGTERM)
+
+    assert told.line() == "leaving"
+    assert worker.ended() == 0
+    assert result(live, jid) == "left in peace"
+
+
+@pytest.mark.parametrize("options", [{}, {"isolation": "job"}, {"isolation": "none"}])
+def test_a_handler_that_lets_the_stop_through_hands_its_job_back(
+    live: Client, work: Start, told: Told, options: dict[str, Any]
+) -> None:
+    jid = put(live, handlers.hands_itself_back, {"pipe": str(told.path)})
+    worker = work(grace=20, **options)
+    told.line()
+
+    worker.signal(signal.SIGTERM)
+
+    assert worker.ended() == 0
+    assert steps(live, jid) == ["put", "popped", "released"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may make process namespaces")
+def test_the_first_process_of_a_container_reaps_orphans_and_obeys_term(
+    live: Client, work: Start, told: Told, go: Told
+) -> None:
+    unshare = shutil.which("unshare")
+    assert unshare is not None
+    worker = work((unshare, "--pid", "--fork", "--mount-proc", "--kill-child"))
+    result(live, put(live, handlers.leaves_an_orphan))
+    (parent,) = psutil.Process(worker.process.pid).children()
+    jid = put(live, handlers.waits, pipes(told, go))
+    told.line()
+
+    left = [one for one in parent.children(recursive=True) if one.status() == "zombie"]
+    parent.send_signal(signal.SIGTERM)
+    go.say("on")
+
+    assert_ended(left, timeout=5)
+    assert worker.ended() == 0
+    assert result(live, jid) == "on"
+
+
+def test_the_first_process_of_a_container_survives_signals_without_a_meaning(
+    live: Client, work: Start
+) -> None:
+    worker = work()
+    result(live, put(live, handlers.nothing))
+
+    worker.signal(signal.SIGCONT)
+    worker.signal(signal.SIGWINCH)
+
+    assert result(live, put(live, handlers.double, {"number": 2})) == 4
