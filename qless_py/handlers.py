@@ -4,9 +4,14 @@ import importlib
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from qless_py.errors import HandlerNotFoundError
+
+# The queue that every worker serves beside its own, and the one handler that is allowed there
+# whatever a worker was told: it carries out what somebody asked of many jobs at once.
+RESERVED: Final = "qless-operations"
+OPERATION: Final = "qless_py.operations.carry_out"
 
 
 def load(klass: str) -> Any:
@@ -82,7 +87,9 @@ def find(target: Any, queue: str) -> Handler:
 
 
 def _of_class(target: Any, queue: str) -> Handler:
-    for candidate in (queue, "perform", "process"):
+    # A class whose public methods mean something else must not be performed by one of them.
+    by_queue = () if getattr(target, "performs_every_queue", False) is True else (queue,)
+    for candidate in (*by_queue, "perform", "process"):
         if candidate.startswith("__") or not hasattr(target, candidate):
             continue
         static = inspect.getattr_static(target, candidate)

@@ -13,6 +13,8 @@ local MONTH = 2592000
 -- Milliseconds for which batches and marks of tracking are kept at least, however short finished
 -- jobs are: a batch is opened before it has members.
 local DAY = 86400000
+-- Throttles looked at in a round.
+local VISITED = 20
 
 -- Deletes completed jobs that are too old or too many, oldest first; returns what is left of
 -- the budget. The two texts are the options jobs-history and jobs-history-count.
@@ -88,8 +90,12 @@ local function is_over(name)
     or redis.call("EXISTS", keys.releases()) == 1 then
     return false
   end
-  local state = redis.call("HMGET", keys.batch(name), "finished_at", "owner")
-  return state[1] or not state[2] or redis.call("EXISTS", keys.job(state[2])) == 0
+  local state = redis.call("HMGET", keys.batch(name), "finished_at", "owner", "failed")
+  if state[1] then
+    -- What has failed may come back, and is a member again then.
+    return (tonumber(state[3]) or 0) <= 0
+  end
+  return not state[2] or redis.call("EXISTS", keys.job(state[2])) == 0
 end
 
 local function drop_batches(s, age, budget)
@@ -122,6 +128,20 @@ local function tidy_series(s, days)
   redis.call("ZREMRANGEBYSCORE", keys.days(queue), "-inf", series.day_of(minute) - days)
 end
 
+-- Has a few throttles looked at, should a job be parked that nothing else would wake.
+local function visit_throttles(s)
+  local at = tonumber(redis.call("HGET", keys.meta(), "sweep_throttle") or 0)
+  local ids = redis.call("ZRANGE", keys.throttles(), at, at + VISITED - 1)
+  for _, id in ipairs(ids) do
+    if redis.call("EXISTS", keys.gated(id), keys.capped(id)) > 0 then
+      redis.call("ZADD", keys.due(), "LT", s.now, "throttle:" .. id)
+    end
+  end
+  if #ids > 0 or at > 0 then
+    redis.call("HSET", keys.meta(), "sweep_throttle", #ids == VISITED and at + VISITED or 0)
+  end
+end
+
 -- One round over everything that expires. Returns what is left of the budget: 0 means that
 -- another round is worth while at once.
 function retention.sweep(s, budget)
@@ -135,6 +155,7 @@ function retention.sweep(s, budget)
   least = math.min(least, drop_tracked(s, age, budget))
   least = math.min(least, drop_batches(s, age, budget))
   drop_workers(s, tonumber(config[3] or 86400) * 1000, budget)
+  visit_throttles(s)
   tidy_series(s, math.max(tonumber(config[4] or 30), 1))
   return least
 end

@@ -25,7 +25,7 @@ class StepStatus(TypedDict, total=False):
 
 
 class WorkflowStatus(TypedDict):
-    """How a workflow stands.
+    """How a workflow stands. The steps of a decider are those that there were, mostly by jid.
 
     `state` is `submitting` until every step is there, `running` while any can go on, `failed` when
     some have failed and no other can go on, `canceled` when some were canceled and none has failed,
@@ -50,38 +50,55 @@ class Known:
 
 
 def known(keys: Names) -> Calls[Known | None]:
-    """Read a workflow; `None` when there is none."""
+    """Read a workflow that has a plan; `None` when there is none."""
     found = yield reads.batch(keys.batch)
     stored = None if found is None else (yield reads.batch_data(keys.batch))
     if stored is None:
         return None
     steps = plan.unpack(stored)
     gone = "missing" if found["total"] < len(steps) else "complete"
-    states: dict[str, tuple[str, str]] = {}
-    for some in hundreds(steps):
-        jids = [keys.jid(one.name) for one in some]
-        for one, (state, group) in zip(some, (yield reads.outcomes(keys.batch, jids)), strict=True):
-            states[one.name] = (state or gone, group)
+    outcomes = yield from states_of(keys, [keys.jid(one.name) for one in steps])
+    states = {
+        one.name: (state or gone, group)
+        for one, (state, group) in zip(steps, outcomes, strict=True)
+    }
     ((gate, _),) = yield reads.outcomes(keys.batch, [keys.gate])
     return Known(found, gate not in {"", "complete"}, steps, states)
 
 
+def states_of(keys: Names, jids: Sequence[str]) -> Calls[list[tuple[str, str]]]:
+    """Read the states and failure groups of jobs, those of deleted ones as far as known."""
+    outcomes: list[tuple[str, str]] = []
+    for some in hundreds(jids):
+        outcomes += yield reads.outcomes(keys.batch, some)
+    return outcomes
+
+
 def status(keys: Names) -> Calls[WorkflowStatus | None]:
-    """Tell how a workflow stands."""
+    """Tell how a workflow stands, or what is left of a decider, which has no plan."""
     found = yield from known(keys)
-    return None if found is None else _status(keys, found)
+    if found is not None:
+        states = {keys.jid(name): state for name, state in found.states.items()}
+        is_coming = found.batch["state"] == "open" or found.is_held
+        return _status(keys, states, is_coming=is_coming)
+    jids = yield from tagged(keys)
+    outcomes = yield from states_of(keys, jids)
+    there = {jid: one for jid, one in zip(jids, outcomes, strict=True) if one[0]}
+    return _status(keys, there, is_coming=False) if there else None
 
 
-def _status(keys: Names, found: Known) -> WorkflowStatus:
+def _status(
+    keys: Names, states: Mapping[str, tuple[str, str]], *, is_coming: bool
+) -> WorkflowStatus:
     steps: dict[str, StepStatus] = {}
-    for name, (state, group) in found.states.items():
-        steps[name] = {"jid": keys.jid(name), "state": state}
+    for jid, (state, group) in states.items():
+        one: StepStatus = {"jid": jid, "state": state}
         if group:
-            steps[name]["group"] = group
-    counts = Counter(state for state, _ in found.states.values())
-    is_coming = found.batch["state"] == "open" or found.is_held
-    state = "submitting" if is_coming else _overall(counts)
-    return {"name": keys.workflow, "state": state, "counts": dict(counts), "steps": steps}
+            one["group"] = group
+        steps[keys.step(jid) or jid] = one
+    counts = Counter(state for state, _ in states.values())
+    overall = "submitting" if is_coming else _overall(counts)
+    return {"name": keys.workflow, "state": overall, "counts": dict(counts), "steps": steps}
 
 
 def _overall(counts: Mapping[str, int]) -> str:

@@ -13,7 +13,7 @@ from typing import Any, Final
 from qless_py import protocol
 from qless_py.errors import BatchNotFoundError, JobNotFoundError, WrongStateError
 from qless_py.protocol import JobRecord, reads
-from qless_py.workflow.looking import Known, known
+from qless_py.workflow.looking import Known, known, states_of, tagged
 from qless_py.workflow.plan import Names, StoredStep
 from qless_py.workflow.submitting import (
     AT_ONCE,
@@ -33,11 +33,12 @@ def retry(keys: Names) -> Calls[list[str]]:
     back: dict[str, None] = {}
     for _ in range(_ROUNDS):
         found = yield from known(keys)
-        _refuse_unless_there(keys, found)
-        assert found is not None  # noqa: S101 - for the type checker
-        yield from _finish_holds(keys, found)
+        if found is None:
+            return (yield from _retry_tagged(keys))
+        _refuse_unless_whole(keys, found)
         wanted, lost = _to_bring_back(found)
         try:
+            yield from _finish_holds(keys, found)
             for some in _slices(wanted):
                 yield from _bring_back(keys, _Around(found, lost), some)
                 back |= dict.fromkeys(one.name for one in some)
@@ -63,13 +64,39 @@ class _Around:
         }
 
 
-def _refuse_unless_there(keys: Names, found: Known | None) -> None:
-    if found is None:
-        raise BatchNotFoundError(f"there is no workflow {keys.workflow}")
+def _refuse_unless_whole(keys: Names, found: Known) -> None:
     if found.batch["state"] == "open" or found.is_held:
         raise WrongStateError(f"workflow {keys.workflow} is not submitted to its end")
     if "canceled_at" in found.batch:
         raise WrongStateError(f"workflow {keys.workflow} was canceled")
+
+
+def _retry_tagged(keys: Names) -> Calls[list[str]]:
+    """Bring back the failed steps of a decider: what comes after them does not exist yet."""
+    jids = yield from tagged(keys)
+    if not jids:
+        raise BatchNotFoundError(f"there is no workflow {keys.workflow}")
+    outcomes = yield from states_of(keys, jids)
+    failed = [jid for jid, (state, _) in zip(jids, outcomes, strict=True) if state == "failed"]
+    for some in hundreds(failed):
+        found = yield reads.jobs(some)
+        records = [record for record in found if isinstance(record, JobRecord)]
+        specs = [_revived(record, str(record.fields.get("queue"))) for record in records]
+        if specs:
+            data = [record.data for record in records]
+            yield protocol.jobs.put_many(specs[0]["queue"], specs, data)
+    return [keys.step(jid) or jid for jid in failed]
+
+
+def _revived(record: JobRecord, queue: str) -> dict[str, Any]:
+    """Put a job again as it is, if it has failed."""
+    spec: dict[str, Any] = {
+        "jid": record.jid,
+        "queue": queue,
+        "klass": str(record.fields["klass"]),
+        "on_conflict": "revive",
+    }
+    return spec | ({"codec": record.fields["codec"]} if "codec" in record.fields else {})
 
 
 def _to_bring_back(found: Known) -> tuple[list[StoredStep], set[str]]:
@@ -130,14 +157,7 @@ def _bring_back(keys: Names, around: _Around, some: Sequence[StoredStep]) -> Cal
 
 def _again(keys: Names, around: _Around, one: StoredStep, record: JobRecord) -> dict[str, Any]:
     """Put a failed job again as it is, to wait also for what it does not wait for any more."""
-    spec: dict[str, Any] = {
-        "jid": record.jid,
-        "queue": str(record.fields.get("queue") or one.queue),
-        "klass": str(record.fields["klass"]),
-        "on_conflict": "revive",
-    }
-    if "codec" in record.fields:
-        spec["codec"] = record.fields["codec"]
+    spec = _revived(record, str(record.fields.get("queue") or one.queue))
     anew = {
         parent: policy
         for parent, policy in around.unmet(one).items()
@@ -182,5 +202,7 @@ def _finish_holds(keys: Names, found: Known) -> Calls[None]:
     for one in found.steps:
         if len(one.after) > AT_ONCE:
             ((state, _),) = yield reads.outcomes(keys.batch, [keys.hold(one.name)])
-            if state not in {"", "complete"}:
+            if state in {"", "complete"}:
+                continue
+            if found.states[one.name][0] == "depends":
                 yield from _finish_hold(keys, one)

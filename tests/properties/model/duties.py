@@ -147,7 +147,9 @@ def _is_over(ns: Namespace, batch: Batch) -> bool:
     """Whether nothing can come of a batch any more."""
     if batch.members or ns.releases:
         return False
-    return batch.finished_at is not None or batch.owner is None or batch.owner not in ns.jobs
+    if batch.finished_at is not None:
+        return batch.numbers["failed"] <= 0
+    return batch.owner is None or batch.owner not in ns.jobs
 
 
 KINDS: dict[str, Callable[[Namespace, str, int], int | None]] = {
