@@ -16,6 +16,7 @@ from qless_py.events import Events
 from qless_py.explain import Explanation
 from qless_py.job import Job
 from qless_py.jobs import Jobs
+from qless_py.operations import Operations
 from qless_py.pipeline import Pipeline
 from qless_py.protocol import Call, JobRecord
 from qless_py.queue import Queues
@@ -66,6 +67,7 @@ class Client:
         self.stats = Stats(self)
         self.events = Events(self)
         self.batches = Batches(self)
+        self.operations = Operations(self)
         self.workflows = Workflows(self)
         self.throttles = Throttles(self)
         self.users = Users(self)

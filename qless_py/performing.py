@@ -36,7 +36,8 @@ class HandlerOptions:
 
     `imports` are the modules whose handlers may run, with all that is below them, or any with
     `allow_any`. `middleware` is entered in this order around each handler, the class' own inside.
-    `soft_limit` and `hard_limit`, in seconds, hold for jobs that have none of their own.
+    `soft_limit` and `hard_limit`, in seconds, hold for jobs that have none of their own, and
+    `retry` for those to which no other policy applies. A `performer` stands in for all handlers.
     """
 
     imports: Sequence[str] = ()
@@ -45,6 +46,7 @@ class HandlerOptions:
     soft_limit: float | None = None
     hard_limit: float | None = None
     performer: Performer | None = None
+    retry: RetryPolicy | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +105,7 @@ class Handlers:
         except Exception as error:
             policy = _own_policy(prepared, job, error)
             if policy is None and _may_retry(job, error):
-                policy = self._queue_policies.of(job)
+                policy = self._queue_policies.of(job) or self._options.retry
             self._decide(policy, job, error)
             raise
 
@@ -118,7 +120,7 @@ class Handlers:
         except Exception as error:
             policy = _own_policy(prepared, job, error)
             if policy is None and _may_retry(job, error):
-                policy = await self._queue_policies.find(job)
+                policy = await self._queue_policies.find(job) or self._options.retry
             self._decide(policy, job, error)
             raise
 
@@ -137,7 +139,9 @@ class Handlers:
 
     def _prepare(self, job: JobVerbs) -> _Prepared:
         performer = self._options.performer
-        if performer is None:
+        if job.queue_name == handlers.RESERVED and job.klass_name == handlers.OPERATION:
+            handler = handlers.find(handlers.load(handlers.OPERATION), job.queue_name)
+        elif performer is None:
             handler = handlers.find(self._load(job.klass_name), job.queue_name)
         else:
             handler = performer.find(job)

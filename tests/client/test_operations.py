@@ -1,0 +1,161 @@
+"""Operations: one thing done to all that a search finds, by whoever works."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from qless_py import Client, Job, JobNotFoundError, LostLeaseError, operations
+from qless_py.errors import BadArgumentError
+from qless_py.handlers import RESERVED
+from qless_py.search import SearchError
+
+
+def _fail(client: Client, number: int, queue: str = "mail") -> list[str]:
+    lines = client.queues[queue]
+    jids = [lines.put("app.Send", {"n": n}, jid=f"{queue}{n:03}") for n in range(number)]
+    while jobs := lines.pop(100):
+        for job in jobs:
+            job.fail("app.Send:Timeout", "no answer")
+    return jids
+
+
+def _work(client: Client) -> Job:
+    """Carry out what waits in the reserved queue, as a worker does."""
+    job = client.queues[RESERVED].pop()
+    assert job is not None
+    result = operations.carry_out(job)
+    job.complete(result=result)
+    return job
+
+
+def _states(client: Client, jids: list[str]) -> set[str]:
+    return {job.state for job in client.jobs.get(*jids)}
+
+
+def test_everything_that_is_found_is_changed_and_nothing_else(client: Client) -> None:
+    failed = _fail(client, 250)
+    others = _fail(client, 3, queue="slow")
+
+    jid = client.operations.start("retry", "state:failed queue:mail", by="ann")
+    _work(client)
+
+    done = client.operations[jid]
+    assert (done.done, done.refused, done.is_over, done.by) == (250, 0, True, "ann")
+    assert _states(client, failed) == {"waiting"}
+    assert _states(client, others) == {"failed"}
+
+
+def test_a_job_that_left_its_state_is_refused_and_listed(client: Client) -> None:
+    _fail(client, 3)
+    client.operations.start("cancel", "state:failed")
+    job = client.queues[RESERVED].pop()
+    assert job is not None
+    found = client.jobs.search("state:failed").jobs
+
+    client.unfail("app.Send:Timeout", "mail", 1)
+    data: dict[str, Any] = {}
+    operations._change(job, data, "cancel", found, {"states": ["failed"]})
+
+    assert (data["done"], data["refused"]) == (2, 1)
+    assert data["errors"] == ["Job mail000 is waiting"]
+    job.complete()
+
+
+def test_another_worker_goes_on_where_one_died(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jids = _fail(client, 250)
+    jid = client.operations.start("retry", "state:failed")
+    job = client.queues[RESERVED].pop()
+    assert job is not None
+    beats = 0
+
+    def beat(data: object) -> float:
+        nonlocal beats
+        beats += 1
+        if beats == 2:
+            raise SystemExit
+        return Job.heartbeat(job, data)
+
+    monkeypatch.setattr(job, "heartbeat", beat)
+    with pytest.raises(SystemExit):
+        operations.carry_out(job)
+    assert client.operations[jid].done == 100
+    job.timeout()
+    _work(client)
+
+    assert _states(client, jids) == {"waiting"}
+    assert client.operations[jid].done == 150  # The second hundred was done and never reported.
+
+
+def test_an_aborted_operation_does_no_more_than_its_slice(client: Client) -> None:
+    _fail(client, 150)
+    jid = client.operations.start("retry", "state:failed")
+    job = client.queues[RESERVED].pop()
+    assert job is not None
+
+    stopped = client.operations.abort(jid)
+    with pytest.raises(LostLeaseError):
+        operations.carry_out(job)
+
+    assert stopped.is_aborted
+    assert stopped.is_over
+    assert client.jobs.failed() == {"app.Send:Timeout": 50}
+
+
+@pytest.mark.parametrize(
+    ("action", "params", "check"),
+    [
+        ("move", {"queue": "other"}, "queue:other"),
+        ("priority", {"priority": 7}, "prio:7"),
+        ("tag", {"tags": ["seen"]}, "tag:seen"),
+        ("cancel", {}, None),
+    ],
+)
+def test_each_action_reaches_all(
+    client: Client, action: str, params: dict[str, Any], check: str | None
+) -> None:
+    queue = client.queues["mail"]
+    queue.put_many([{"klass": "app.Send"}] * 100)
+    queue.put_many([{"klass": "app.Send"}] * 30)
+
+    client.operations.start(action, "state:waiting klass:app.Send", **params)
+    _work(client)
+
+    left = operations.count(client, "klass:app.Send")
+    changed = operations.count(client, check) if check else (0, True)
+    assert (left, changed) == (((0, True), (0, True)) if check is None else ((130, True),) * 2)
+
+
+def test_operations_never_touch_operations(client: Client) -> None:
+    first = client.operations.start("cancel", "")
+    second = client.operations.start("cancel", "")
+    _work(client)
+    _work(client)
+
+    assert [one.jid for one in client.operations.recent()] == [second, first]
+    assert all(one.state == "complete" for one in client.operations.recent())
+
+
+def test_counting_says_whether_it_saw_all(client: Client) -> None:
+    client.queues["mail"].put_many([{"klass": "app.Send"}] * 100)
+
+    assert operations.count(client, "state:waiting") == (100, True)
+    assert operations.count(client, "state:waiting", budget=60) == (60, False)
+
+
+def test_what_cannot_be_done_starts_nothing(client: Client) -> None:
+    with pytest.raises(BadArgumentError, match="action"):
+        client.operations.start("explode", "")
+    with pytest.raises(BadArgumentError, match="takes queue="):
+        client.operations.start("move", "")
+    with pytest.raises(BadArgumentError, match="nothing more"):
+        client.operations.start("cancel", "", queue="other")
+    with pytest.raises(SearchError):
+        client.operations.start("cancel", "state:gone")
+    with pytest.raises(JobNotFoundError):
+        client.operations["nobody"]
+
+    assert client.operations.recent() == []
