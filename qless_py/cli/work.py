@@ -1,4 +1,4 @@
-"""`qless-py work`: run a worker in the foreground."""
+"""`qless-py work`: run a worker."""
 
 from __future__ import annotations
 
@@ -6,96 +6,187 @@ import importlib.util
 import logging
 import os
 import sys
+from pathlib import Path
+from typing import Any, Final
 
 import click
 
+from qless_py import configuration
+from qless_py.cli import config_file
 from qless_py.cli.frame import command, pass_state
-from qless_py.cli.names import checked_name
 from qless_py.cli.options import describe_store
 from qless_py.cli.state import State
+from qless_py.cli.work_options import ALL
+from qless_py.errors import BadArgumentError, HandlerNotFoundError
+
+_NOT_IN_FILE: Final = ("configure", "words")
+_OF_PROGRAMS: Final = ("retry_wait", "expire", "kill_timeout", "shell")
+_LEVELS: Final = {"quiet": logging.WARNING, "info": logging.INFO, "debug": logging.DEBUG}
 
 
-@command("work", examples=("qless-py work --queue mail --import app",))
-@click.option(
-    "-q",
-    "--queue",
-    "queues",
-    multiple=True,
-    required=True,
-    callback=checked_name,
-    help="May be repeated.",
+def _with_options(function: Any) -> Any:
+    for option in reversed(ALL):
+        function = option(function)
+    return function
+
+
+@command(
+    "work",
+    examples=(
+        "qless-py work --queue mail --import app",
+        "qless-py work -q urgent -q 'mail-*' -q '!mail-slow' -n 4 --import app.jobs",
+        "qless-py work -q mail --exec './send --fast' --kill-timeout 10m",
+        "qless-py work -q mail --run tasks.py:Send --burst",
+        "qless-py work -q mail --import app --configure qless-py.toml",
+    ),
 )
+@_with_options
 @click.option(
-    "-n",
-    "--children",
-    type=click.IntRange(min=1),
-    default=os.cpu_count() or 1,
-    show_default="one per processor",
-    help="How many processes run jobs.",
+    "--configure",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write a file with these settings, and end.",
 )
-@click.option(
-    "--import",
-    "imports",
-    multiple=True,
-    metavar="MODULE",
-    help="Run handlers of this module and of those below it, and no others. May be repeated.",
-)
-@click.option(
-    "--grace",
-    type=click.FloatRange(min=0),
-    default=25.0,
-    show_default=True,
-    help="Seconds that running jobs get after TERM or INT.",
-)
-@click.option("--burst", is_flag=True, help="Leave when nothing is left to take.")
-@click.option("--quiet", is_flag=True, help="Say warnings only.")
+@click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="[-- WORD...]")
 @pass_state
-def work(  # noqa: PLR0913 - one for each option
-    state: State,
-    queues: tuple[str, ...],
-    children: int,
-    imports: tuple[str, ...],
-    *,
-    grace: float,
-    burst: bool,
-    quiet: bool,
-) -> int:
+def work(state: State, configure: Path | None, words: tuple[str, ...], **given: Any) -> int:
     """Take jobs and run them, in forked children.
 
+    Which handlers may run must be said: those of the modules in --import, or a program (--exec), a
+    class in a file (--run), routes (--dispatch). WORDs are further arguments of the program.
+
     TERM and INT stop taking jobs, give the running ones --grace seconds, then hand them back; a
-    second one does so at once. QUIT waits for the running jobs.
+    second one does so at once. QUIT waits for the running jobs. USR1 kills the running jobs. USR2
+    takes no more jobs until CONT. HUP goes on with new code and settings while running jobs end.
+    TTIN prints where each process is.
     """
     # Jobs name modules of the project in whose folder the worker is started.
-    sys.path.insert(0, os.getcwd())  # noqa: PTH109 - the import system takes texts
-    _check(imports)
-    from qless_py.worker import Worker, WorkerOptions  # noqa: PLC0415 - help needs no worker
+    sys.path[:0] = [*given["paths"], os.getcwd()]  # noqa: PTH109 - the import system takes texts
+    _check(given, words)
+    if configure is not None:
+        values = config_file.chosen(click.get_current_context())
+        own = click.get_current_context().command
+        text = config_file.text(state, own, values, _NOT_IN_FILE)  # type: ignore[arg-type]
+        config_file.write(configure, text, force=False)
+        state.out.answer({"path": str(configure)}, lambda: state.out.line(f"{configure} written"))
+        return 0
+    return _run(state, given, words)
 
-    logging.basicConfig(
-        level=logging.WARNING if quiet else logging.INFO,
-        format="%(asctime)s %(process)d %(levelname)s %(message)s",
-    )
-    if not quiet:
+
+def _run(state: State, given: dict[str, Any], words: tuple[str, ...]) -> int:
+    from qless_py import logs  # noqa: PLC0415 - help needs no worker
+    from qless_py.worker import Worker, WorkerOptions, daemonize  # noqa: PLC0415
+
+    level = "quiet" if given["quiet"] else given["log_level"]
+    if level != "quiet":
         click.echo(describe_store(state.url), err=True)
-    return Worker(
-        WorkerOptions(
-            queues=queues,
-            imports=imports,
-            children=children,
+    if given["daemon"]:
+        daemonize(given["log_file"])
+    logs.configure(_LEVELS[level], given["log_format"], given["log_file"])
+    try:
+        options = WorkerOptions(
+            queues=given["queues"],
+            imports=given["imports"],
+            allow_any=given["allow_any"],
+            children=given["children"] or os.cpu_count() or 1,
+            concurrency=given["concurrency"],
+            isolation=given["isolation"],
+            reserver=_reserver(given["reserver"], given["queues"]),
+            weights=dict(given["weights"]),
+            interval=given["interval"],
             url=state.url,
             namespace=state.namespace,
-            grace=grace,
-            burst=burst,
+            grace=given["grace"],
+            burst=given["burst"],
+            batch=given["batch"],
+            max_jobs=given["max_jobs"],
+            max_memory=given["max_memory"],
+            max_age=given["max_age"],
+            soft_limit=given["soft_limit"],
+            hard_limit=given["hard_limit"] or None,
+            kill_interval=given["kill_interval"],
+            frozen_limit=given["frozen_limit"],
+            watch=given["watch"],
+            preload=given["preload"],
+            sandbox=given["sandbox"],
+            middleware=given["middleware"],
+            pidfile=given["pidfile"],
+            probe=given["probe"],
+            performer=_performer(given, words),
         )
-    ).run()
+    except (BadArgumentError, HandlerNotFoundError) as error:
+        raise click.UsageError(str(error)) from error
+    return Worker(options).run()
 
 
-def _check(imports: tuple[str, ...]) -> None:
-    if not imports:
+def _check(given: dict[str, Any], words: tuple[str, ...]) -> None:
+    if not given["queues"]:
+        raise click.UsageError("name the queues to take jobs from: --queue NAME")
+    programs = [name for name in ("execute", "run_file", "dispatch") if given[name]]
+    flags = {"execute": "--exec", "run_file": "--run", "dispatch": "--dispatch"}
+    if len(programs) > 1:
+        raise click.UsageError(f"{' and '.join(flags[name] for name in programs)} exclude another")
+    if not (programs or given["imports"] or given["allow_any"]):
         raise click.UsageError("name the modules whose handlers may run: --import MODULE")
-    for name in imports:
-        # Only the first part: looking for the rest would import, and the parent runs no job code.
-        top = name.partition(".")[0]
-        if not all(part.isidentifier() for part in name.split(".")):
-            raise click.BadParameter(f"{name!r} is no module name", param_hint="--import")
-        if importlib.util.find_spec(top) is None:
-            raise click.BadParameter(f"there is no module {top!r}", param_hint="--import")
+    if words and not given["execute"]:
+        raise click.UsageError(f"unexpected {words[0]!r}: only --exec takes further words")
+    lonely = [name for name in _OF_PROGRAMS if given[name] and not programs]
+    if lonely:
+        raise click.UsageError(f"--{lonely[0].replace('_', '-')} belongs to --exec or --run")
+    for name in given["imports"]:
+        _check_module(name, "--import")
+
+
+def _check_module(name: str, hint: str) -> None:
+    # Only the first part: looking for the rest would import, and the parent runs no job code.
+    top = name.partition(".")[0]
+    if not all(part.isidentifier() for part in name.split(".")):
+        raise click.BadParameter(f"{name!r} is no module name", param_hint=hint)
+    if importlib.util.find_spec(top) is None:
+        raise click.BadParameter(f"there is no module {top!r}", param_hint=hint)
+
+
+def _reserver(name: str, queues: tuple[str, ...]) -> Any:
+    from qless_py.worker.options import RESERVERS  # noqa: PLC0415 - help needs no worker
+
+    if ":" not in name:
+        if name not in RESERVERS:
+            told = configuration.unknown("reserver", name, RESERVERS)
+            raise click.BadParameter(told, param_hint="--reserver")
+        return name
+    kind = _imported(name, "--reserver")
+    try:
+        return kind(queues)
+    except TypeError as error:
+        raise click.BadParameter(f"{name}: {error}", param_hint="--reserver") from error
+
+
+def _imported(name: str, hint: str) -> Any:
+    module, _, attribute = name.partition(":")
+    _check_module(module, hint)
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise click.BadParameter(f"{name}: {error}", param_hint=hint) from error
+
+
+def _performer(given: dict[str, Any], words: tuple[str, ...]) -> Any:
+    from qless_py import performers  # noqa: PLC0415 - help needs no worker
+
+    limits = {"kill_timeout": given["kill_timeout"], "kill_interval": given["kill_interval"]}
+    if given["dispatch"]:
+        return _imported(given["dispatch"], "--dispatch")
+    if given["run_file"]:
+        return performers.FileClass.named(given["run_file"], **limits)
+    if not given["execute"]:
+        return None
+    again = {"retry_wait": given["retry_wait"], "expire": given["expire"]}
+    if given["shell"]:
+        # It was asked for, by whoever wrote the command.
+        return performers.Command(given["execute"], shell=True, **again, **limits)  # noqa: S604
+    import shlex  # noqa: PLC0415 - only for a program
+
+    try:
+        argv = [*shlex.split(given["execute"]), *words]
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--exec") from error
+    return performers.Command(argv, **again, **limits)

@@ -2,23 +2,38 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Mapping
 from typing import Any, Final
 
 import click
 
-from qless_py.cli.frame import NotFoundError, group, pass_state
+from qless_py import protocol
+from qless_py.cli.frame import FAILED, NotFoundError, group, pass_state
 from qless_py.cli.names import WORKER
+from qless_py.cli.options import SPAN
 from qless_py.cli.output import brief, moment, span
 from qless_py.cli.state import State
+from qless_py.errors import BadArgumentError
+from qless_py.options import MOST_AT_ONCE
 
+_OK: Final = 200
 _INFO: Final = ("host", "pid", "version", "queues", "slots", "busy", "state", "rss")
 
 
 @group("workers")
 def workers() -> None:
     """List workers, see what they hold, and steer them."""
+
+
+def _of_some(function: Any) -> Any:
+    for option in (
+        click.option("--all", "everyone", is_flag=True, help="All that are known."),
+        click.argument("names", nargs=-1, type=WORKER, metavar="[NAME]..."),
+    ):
+        function = option(function)
+    return function
 
 
 @workers.command("list", examples=("qless-py workers list", "qless-py workers list --json"))
@@ -67,6 +82,88 @@ def show_worker(state: State, name: str) -> None:
         state.out.facts({"jobs": told["jobs"], "stalled": told["stalled"]})
 
     state.out.answer(told, show)
+
+
+@workers.command(
+    "quiet",
+    examples=("qless-py workers quiet host-1234-0", "qless-py workers quiet --all"),
+)
+@_of_some
+@pass_state
+def quiet(state: State, names: tuple[str, ...], *, everyone: bool) -> None:
+    """Have workers take no more jobs until resumed; running ones go on."""
+    _command(state, names, "quiet", everyone=everyone)
+
+
+@workers.command("resume", examples=("qless-py workers resume --all",))
+@_of_some
+@pass_state
+def resume(state: State, names: tuple[str, ...], *, everyone: bool) -> None:
+    """Have workers take jobs again."""
+    _command(state, names, "resume", everyone=everyone)
+
+
+@workers.command("stop", examples=("qless-py workers stop host-1234-0",))
+@_of_some
+@pass_state
+def stop(state: State, names: tuple[str, ...], *, everyone: bool) -> None:
+    """Have workers end when their running jobs have ended."""
+    _command(state, names, "stop", everyone=everyone)
+
+
+@workers.command("restart", examples=("qless-py workers restart --all",))
+@_of_some
+@pass_state
+def restart(state: State, names: tuple[str, ...], *, everyone: bool) -> None:
+    """Have workers go on with new code, while running jobs end."""
+    _command(state, names, "restart", everyone=everyone)
+
+
+def _command(state: State, names: tuple[str, ...], what: str, *, everyone: bool) -> None:
+    if bool(names) == everyone:
+        raise click.UsageError("name workers, or say --all")
+    chosen = list(state.client.workers) if everyone else list(dict.fromkeys(names))
+    number = 0
+    for start in range(0, len(chosen), MOST_AT_ONCE):
+        some = chosen[start : start + MOST_AT_ONCE]
+        number += state.client.run(protocol.workers.command(some, what))
+    told = {"command": what, "told": number}
+    state.out.answer(told, lambda: state.out.line(f"told {number} workers to {what}"))
+    if number < len(chosen):
+        raise NotFoundError(f"{len(chosen) - number} of them are not known")
+
+
+@workers.command(
+    "check",
+    examples=("qless-py workers check 8080", "qless-py workers check /run/worker.sock --live"),
+)
+@click.argument("address")
+@click.option("--live", is_flag=True, help="Only ask whether it lives, not whether it is ready.")
+@click.option("--timeout", type=SPAN, default=5.0, help="How long to wait for an answer.")
+@pass_state
+def check(state: State, address: str, timeout: float, *, live: bool) -> int:
+    """Ask the probe of a worker on this machine; exit code 1 unless it is ready.
+
+    ADDRESS is what the worker was given as --probe.
+    """
+    from qless_py.worker import ask_probe  # noqa: PLC0415 - wanted by this command alone
+
+    try:
+        status, body = ask_probe(address, "/live" if live else "/ready", timeout)
+    except BadArgumentError as error:
+        raise click.UsageError(str(error)) from error
+    is_well = status == _OK
+    state.out.answer(
+        {"ready": is_well, "status": status, "answer": _read(body)}, lambda: state.out.line(body)
+    )
+    return 0 if is_well else FAILED
+
+
+def _read(body: str) -> Any:
+    try:
+        return json.loads(body)
+    except ValueError:
+        return body
 
 
 @workers.command("forget", examples=("qless-py workers forget host-1234-0",))
