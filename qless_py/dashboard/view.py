@@ -19,6 +19,7 @@ NAVIGATION: Final = (
     ("Queues", "queues"),
     ("Jobs", "jobs"),
     ("Failures", "failures"),
+    ("Operations", "operations"),
     ("Completed", "completed"),
     ("Recurring", "recurring"),
     ("Workers", "workers"),

@@ -11,6 +11,7 @@ from qless_py.dashboard.pages import (
     limits,
     lists,
     live,
+    operations,
     overview,
     put,
     queue,
@@ -24,7 +25,7 @@ def register(blueprint: Blueprint) -> None:
     """Add all views; each is known by the name of its function."""
     modules = (
         overview, queues, queue, lists, job, put, failures, workers, recurring, limits, config,
-        live,
+        operations, live,
     )  # fmt: skip
     for module in modules:
         for method, rule, view in module.ROUTES:
