@@ -1,6 +1,7 @@
 -- back_off(now, request, jid, lease, ms, throttle) -> the throttles
 -- Gives a running job back as it was and lets nothing start under a throttle of it for so long:
--- the one named, or all that it names itself, or, if it names none, that of its queue.
+-- the one named, or all that it names itself, or, if it names none, that of its queue. A longer
+-- block is left as it is.
 -- Errors: BADARG NOJOB LOSTLEASE FINISHED
 -- Events: throttle_blocked released
 -- Flags: allow-oom
@@ -45,7 +46,7 @@ end
 
 local blocked = chosen()
 for _, id in ipairs(blocked) do
-  local ends = settings.block(s, id, length)
+  local ends = settings.back_off(s, id, length)
   session.publish(s, "log", '{"event":"throttle_blocked","throttle":"' .. id .. '","until":'
     .. string.format("%.0f", ends) .. "}")
 end

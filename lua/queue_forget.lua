@@ -1,12 +1,13 @@
 -- queue_forget(now, request, queues) -> number of queues
--- Takes queues and their statistics off the list of known ones; their jobs stay, and the next put
--- lists them again.
+-- Takes queues and their statistics off the list of known ones; their jobs stay, and so does the
+-- throttle of a queue. The next put lists them again.
 -- Errors: BADARG
 -- Events: none
 -- Flags: allow-oom
 
 local check = require("lib.check")
 local keys = require("lib.keys")
+local lanes = require("lib.lanes")
 local session = require("lib.session")
 
 local now, request, queues = unpack(ARGV)
@@ -20,6 +21,7 @@ end
 local number = 0
 for _, queue in ipairs(names) do
   number = number + redis.call("ZREM", keys.queues(), queue)
+  lanes.unmark(queue)
   redis.call("DEL", keys.current(queue), keys.minutes(queue), keys.tens(queue), keys.days(queue))
 end
 

@@ -32,29 +32,37 @@ local function shut(self, id)
 end
 
 -- Counts one more refusal of a job; the one that had too many has room kept for it.
-local function pass(self, job, reason)
+local function pass(self, job)
   local record = job.record
   record.passed = (record.passed or 0) + 1
-  if record.passed >= limits.patience and reason ~= "cost" then
+  if record.passed >= limits.patience then
     throttles.reserve(self.s, job)
   end
 end
 
--- The job stays where it is or goes to the gate of what refused it, which is shut by that. What
--- can never be paid for stands aside, and shuts nothing.
-local function refuse(self, found, job, id, reason)
-  local stays = job.record.gate == id
-  pass(self, job, reason)
-  if reason == "cost" then
-    fairness.consume(found)
-    self.parked[#self.parked + 1] = { job, limits.costly, id }
+-- What can never be paid for, as the throttle is now, stands aside in its lane, behind all others
+-- and the dearest last. Where the cheapest of those is refused again, the lane sleeps.
+local function stand_aside(self, found, job, id)
+  if job.record.gate == id and found.score >= limits.costly then
+    fairness.drop_lane(found.lane)
+    found.lane.sleeps = true
     return
   end
-  if stays then
+  fairness.consume(found)
+  local score = limits.costly + throttles.cost(job.record, id) * limits.costly_by
+  self.parked[#self.parked + 1] = { job, score, id }
+end
+
+-- The job stays where it is or goes to the gate of what refused it, which is shut by that.
+local function refuse(self, found, job, id)
+  local record, is_aside = job.record, found.score >= limits.costly
+  pass(self, job)
+  if record.gate == id and not is_aside then
     self.kept[#self.kept + 1] = job
   else
     fairness.consume(found)
-    self.parked[#self.parked + 1] = { job, found.score, id }
+    local score = is_aside and -(record.priority or 0) or found.score
+    self.parked[#self.parked + 1] = { job, score, id }
   end
   shut(self, id)
 end
@@ -139,6 +147,22 @@ local function admit(self, found, job)
   self.taken[#self.taken + 1] = job
 end
 
+local function judge(self, found, job)
+  local capped = user_refuses(self, job)
+  if capped then
+    cap(self, found, job, capped)
+    return
+  end
+  local id, why = refused_by(self, job)
+  if why == "cost" then
+    stand_aside(self, found, job, id)
+  elseif id then
+    refuse(self, found, job, id)
+  else
+    admit(self, found, job)
+  end
+end
+
 -- Decides about the job whose turn it is; tells whether to go on.
 local function decide(self, found)
   local reason, at = throttles.refusal(self.s, self.own, found.jid, 1)
@@ -149,19 +173,8 @@ local function decide(self, found)
   local job = job_lib.find(found.jid)
   if not job or job.record.queue ~= self.queue or (job.record.gate or "") ~= found.lane.gate then
     fairness.consume(found)
-    return true
-  end
-  local capped = user_refuses(self, job)
-  local id, why
-  if not capped then
-    id, why = refused_by(self, job)
-  end
-  if capped then
-    cap(self, found, job, capped)
-  elseif id then
-    refuse(self, found, job, id, why)
   else
-    admit(self, found, job)
+    judge(self, found, job)
   end
   return true
 end
@@ -246,7 +259,7 @@ local function park(self)
     local job, score, gate = unpack(one)
     lanes.place(self.s, job, score, gate)
     job_lib.save(job)
-    if score == limits.costly and not self.shut[gate] then
+    if score >= limits.costly and not self.shut[gate] then
       redis.call("ZADD", keys.open(self.queue), self.s.stamp, gate)
     end
   end

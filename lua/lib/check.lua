@@ -71,6 +71,15 @@ function check.finite(what, value)
   return value
 end
 
+-- A number out of an option map, with bounds.
+function check.within(what, value, low, high)
+  check.finite(what, value)
+  if value < low or value > high then
+    errors.bad(string.format("%s is not a number from %.14g to %.14g", what, low, high))
+  end
+  return value
+end
+
 -- A decimal number that arrives as text; hexadecimal, spaces, nan and inf are none.
 function check.number(what, value)
   local plain = type(value) == "string" and #value <= 40 and string.find(value, "^[-+.%deE]+$")
@@ -141,6 +150,19 @@ end
 
 function check.packed_names(what, packed, low)
   return check.names(what, unpacked(what, packed), low, limits.call)
+end
+
+-- Names, each once, or nil if any of them is something else; 1 to 100.
+function check.plain_names(what, packed)
+  local names = check.list(what, unpacked(what, packed), 1, limits.call)
+  local seen = {}
+  for _, name in ipairs(names) do
+    if type(name) ~= "string" or #name > 128 or not string.find(name, NAME) or seen[name] then
+      return nil
+    end
+    seen[name] = true
+  end
+  return names
 end
 
 -- A map whose keys all stand in `known`, if that is given; "" and an empty msgpack map are the

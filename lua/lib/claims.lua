@@ -24,9 +24,7 @@ end
 function claims.check_costs(what, value)
   for id, cost in pairs(check.map(what, value)) do
     check.name(what, id)
-    if check.finite(what, cost) <= 0 then
-      errors.bad(what .. " holds a cost of " .. id .. " that is not above 0")
-    end
+    check.within(what .. " of " .. id, cost, limits.least, limits.most)
   end
 end
 

@@ -127,12 +127,8 @@ local function head(lane)
   if not member then
     return nil
   end
-  local score = tonumber(lane.flat[lane.at + 1])
-  if score == limits.costly then
-    lane.is_out, lane.sleeps = true, true
-    return nil
-  end
-  return { lane = lane, member = member, score = score, jid = string.sub(member, 13) }
+  return { lane = lane, member = member, score = tonumber(lane.flat[lane.at + 1]),
+    jid = string.sub(member, 13) }
 end
 
 -- Equal scores go by age and arrival; members are compared as numbers, since the server compares
@@ -213,6 +209,11 @@ function fairness.drop_user(self, user)
       return
     end
   end
+end
+
+-- Nothing more from this lane.
+function fairness.drop_lane(lane)
+  lane.is_out = true
 end
 
 function fairness.drop_gate(self, gate)

@@ -121,6 +121,15 @@ function lanes.reorder(job)
   end
 end
 
+-- Takes the mark off a queue again, unless it is needed.
+function lanes.unmark(queue)
+  if redis.call("EXISTS", keys.waiting(queue), keys.shared(queue), keys.throttled(queue),
+    keys.throttle("queue:" .. queue)) == 0 then
+    redis.call("HDEL", keys.meta(), "fair:" .. queue)
+    redis.call("UNLINK", keys.finish(queue))
+  end
+end
+
 -- Whether anything in a queue may be ready to run.
 function lanes.has_work(queue)
   return redis.call("EXISTS", keys.waiting(queue), keys.shared(queue), keys.open(queue)) > 0

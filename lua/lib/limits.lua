@@ -39,8 +39,13 @@ return {
   reservation = 60000,
   -- refusals after which it does
   patience = 5,
-  -- the score of a job that costs more than its throttle can ever hold
-  costly = 1e308,
+  -- what a job may cost of a throttle, and what a bucket may hold
+  least = 1e-6,
+  most = 1e9,
+  -- scores behind every priority: of jobs that cost more than their throttle can ever hold, and
+  -- what each unit of cost adds
+  costly = 1e305,
+  costly_by = 1e295,
   -- scores in front of every priority: given back by a lost lease, and by `timeout`
   reclaimed = -1e308,
   timed_out = "-inf",

@@ -103,7 +103,7 @@ local function set_free(s, job, id)
     open_in(s, id, queue)
   end
   lanes.leave(job)
-  lanes.enter(s, job, score == limits.costly and -(job.record.priority or 0) or score)
+  lanes.enter(s, job, score >= limits.costly and -(job.record.priority or 0) or score)
   job_lib.save(job)
 end
 
@@ -125,7 +125,7 @@ local function expire(s, id)
   local entry = throttles.get(s, id)
   local record = entry.record
   if record.blocked_until and record.blocked_until <= s.now then
-    record.blocked_until, entry.is_changed = nil, true
+    record.blocked_until, record.blocked_for, entry.is_changed = nil, nil, true
   end
   if record.reserved and record.reserved["until"] <= s.now then
     record.reserved, entry.is_changed = nil, true

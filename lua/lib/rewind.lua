@@ -9,7 +9,7 @@ local session = require("lib.session")
 
 local rewind = {}
 
-local FIELDS = { "rewind_queue", "rewind_rank", "rewind_cuts" }
+local FIELDS = { "rewind_queue", "rewind_rank", "rewind_cuts", "rewind_throttle" }
 
 local function remember(queue, rank, cuts)
   redis.call("HSET", keys.meta(), FIELDS[1], queue, FIELDS[2], rank, FIELDS[3], cuts)
@@ -17,6 +17,7 @@ end
 
 function rewind.begin(s)
   remember(0, 0, 0)
+  redis.call("HDEL", keys.meta(), FIELDS[4])
   redis.call("ZADD", keys.due(), s.now, "rewind", s.now, "sweep")
   redis.call("ZADD", keys.due(), "XX", s.now, "releases", s.now, "refill")
   session.publish(s, "log", '{"event":"clock_set_back","to":' .. string.format("%.0f", s.now)
@@ -53,15 +54,28 @@ local function look_anew(s, queue)
     "scheduled:" .. queue, s.now, "recurring:" .. queue)
 end
 
--- One step. Returns true when all queues are done. What was cut has moved down, so the rank
+-- Throttles come after the queues; true when all are done.
+local function look_at_throttles(s, rank, budget)
+  local ids = redis.call("ZRANGE", keys.throttles(), rank, rank + budget - 1)
+  for _, id in ipairs(ids) do
+    require("lib.throttle_settings").rewind(s, id)
+  end
+  if #ids < budget then
+    redis.call("HDEL", keys.meta(), unpack(FIELDS))
+    return true
+  end
+  redis.call("HSET", keys.meta(), FIELDS[4], rank + budget)
+  return false
+end
+
+-- One step. Returns true when all is done. What was cut has moved down, so the rank
 -- goes on by the others; a round that cut something is followed by another.
 function rewind.step(s, budget)
   local state = redis.call("HMGET", keys.meta(), unpack(FIELDS))
   local at, rank, cuts = tonumber(state[1] or 0), tonumber(state[2] or 0), tonumber(state[3] or 0)
   local queue = redis.call("ZRANGE", keys.queues(), at, at)[1]
   if not queue then
-    redis.call("HDEL", keys.meta(), unpack(FIELDS))
-    return true
+    return look_at_throttles(s, tonumber(state[4] or 0), budget)
   end
   local seen, now_cut = cut_some(s, queue, rank, budget)
   cuts = cuts + now_cut

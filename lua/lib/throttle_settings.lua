@@ -4,6 +4,7 @@ local check = require("lib.check")
 local errors = require("lib.errors")
 local keys = require("lib.keys")
 local lanes = require("lib.lanes")
+local limits = require("lib.limits")
 local opening = require("lib.opening")
 local queue_lib = require("lib.queue")
 local throttles = require("lib.throttles")
@@ -13,8 +14,8 @@ local settings = {}
 settings.OPTIONS = { concurrency = true, rate = true, per = true, burst = true }
 
 local LARGEST = 2147483647
--- Tokens and their rate are kept to what sums can tell apart; `per` is at most a year.
-local LEAST, MOST, YEAR = 1e-6, 1e9, 31557600000
+-- Milliseconds.
+local YEAR = 31557600000
 
 -- The name of a throttle, or `queue:` or `user:` and a name.
 function settings.check_id(what, value)
@@ -22,13 +23,6 @@ function settings.check_id(what, value)
     and (string.match(value, "^queue:(.*)$") or string.match(value, "^user:(.*)$"))
   check.name(what, own or value)
   return value
-end
-
-local function check_amount(what, value)
-  check.finite(what, value)
-  if value < LEAST or value > MOST then
-    errors.bad(what .. " is not a number from 0.000001 to 1000000000")
-  end
 end
 
 -- Limits of a throttle: at least one, and none that means nothing.
@@ -39,9 +33,9 @@ function settings.check_limits(given)
     errors.bad("per and burst say how a rate is meant, and none is given")
   end
   check.count("concurrency", given.concurrency or 0, 0, LARGEST)
-  check_amount("rate", given.rate or 1)
+  check.within("rate", given.rate or 1, limits.least, limits.most)
   check.count("per", given.per or 1000, 1, YEAR)
-  check_amount("burst", given.burst or 1)
+  check.within("burst", given.burst or 1, limits.least, limits.most)
 end
 
 local function set_bucket(s, record, given)
@@ -110,11 +104,32 @@ end
 function settings.block(s, id, ms)
   local record = throttles.get(s, id).record or {}
   record.blocked_until = ms > 0 and s.now + ms or nil
+  record.blocked_for = ms > 0 and ms or nil
   keep(s, id, record)
   if ms > 0 then
     queue_lib.due("throttle:" .. id, record.blocked_until)
   end
   return record.blocked_until or 0
+end
+
+-- The same, but never shortens a block: several jobs may be told to wait at once.
+function settings.back_off(s, id, ms)
+  local record = throttles.get(s, id).record
+  local ends = record and record.blocked_until or 0
+  return settings.block(s, id, math.max(ms, ends - s.now))
+end
+
+-- The clock was set back: a block lasts no longer than it was meant to, and nothing is kept.
+function settings.rewind(s, id)
+  local entry = throttles.get(s, id)
+  local record = entry.record
+  if not record then
+    return
+  elseif record.blocked_until then
+    record.blocked_until = math.min(record.blocked_until, s.now + record.blocked_for)
+  end
+  record.reserved, entry.is_changed = nil, true
+  queue_lib.due("throttle:" .. id, s.now)
 end
 
 -- A throttle as replies show it, without its jobs.

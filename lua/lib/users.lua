@@ -11,15 +11,13 @@ local users = {}
 
 users.OPTIONS = { weight = true, max_running = true }
 
-local LEAST, MOST = 0.001, 1000000
-
 -- At least one of weight and max_running; false takes it back.
 function users.check(given)
   if given.weight == nil and given.max_running == nil then
     errors.bad("a user is given a weight or max_running, or both")
   end
-  if given.weight and (check.finite("weight", given.weight) < LEAST or given.weight > MOST) then
-    errors.bad("weight is not a number from 0.001 to 1000000")
+  if given.weight then
+    check.within("weight", given.weight, 0.001, 1000000)
   end
   if given.max_running then
     check.count("max_running", given.max_running, 0, 2147483647)

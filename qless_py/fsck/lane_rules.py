@@ -14,8 +14,8 @@ from qless_py.fsck.throttle_rules import opening
 MOST_THROTTLES = 8
 # A lost lease, and a job that was timed out: both stand in front of every priority.
 RECLAIMED, TIMED_OUT = -1e308, -math.inf
-# Behind all others in its lane: a job that costs more than its gate can ever hold.
-TOO_DEAR = 1e308
+# Behind all others in its lane: a job that costs more than its gate can ever hold, the dearest last.
+TOO_DEAR, TOO_DEAR_BY_COST = 1e305, 1e295
 ASLEEP = math.inf
 
 
@@ -87,7 +87,9 @@ def _scores(record: records.Record) -> tuple[float, ...]:
         return (TIMED_OUT,)
     if record.state == "waiting":
         return (-record.priority, RECLAIMED)
-    return (-record.priority, RECLAIMED, TIMED_OUT, TOO_DEAR)
+    cost = float((record["costs"] or {}).get(record.gate, 1))
+    dear = TOO_DEAR + cost * TOO_DEAR_BY_COST
+    return (-record.priority, RECLAIMED, TIMED_OUT, dear)
 
 
 def belongs(record: records.Record, name: str) -> bool:
@@ -171,7 +173,8 @@ def parking(space: Space, throttle: str, entry: bytes) -> Rule:
     if open_at < ASLEEP:
         return []
     detail = f"{throttle} sleeps, but some of its users do not"
-    return [Finding("opened", space.shown("queue:*:open", queue), detail, member=entry)]
+    shown = space.shown("queue:*:open", queue)
+    return [Finding("opened", shown, detail, member=raw_bytes(throttle))]
 
 
 def opened(space: Space, queue: str, entry: bytes) -> Rule:
