@@ -37,6 +37,7 @@ from qless_py.errors import (
 )
 from qless_py.events import Event
 from qless_py.job import Job
+from qless_py.manager import Manager
 from qless_py.outcomes import Discard, Retry, Snooze
 from qless_py.performers import (
     Command,
@@ -99,6 +100,7 @@ __all__ = [
     "JobNotFoundError",
     "JsonCodec",
     "LostLeaseError",
+    "Manager",
     "MsgpackCodec",
     "OrderedReserver",
     "Pending",

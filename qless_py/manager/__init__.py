@@ -1,0 +1,31 @@
+"""Jobs run by threads of this very process, by functions that are registered for topics."""
+
+from qless_py.manager.happenings import (
+    Happening,
+    ManagerReport,
+    ManagerStarted,
+    ManagerStats,
+    ManagerStopped,
+    TaskCompleted,
+    TaskFailed,
+    TaskPut,
+    TaskRetried,
+    TaskStarted,
+    Watch,
+)
+from qless_py.manager.manager import Manager
+
+__all__ = [
+    "Happening",
+    "Manager",
+    "ManagerReport",
+    "ManagerStarted",
+    "ManagerStats",
+    "ManagerStopped",
+    "TaskCompleted",
+    "TaskFailed",
+    "TaskPut",
+    "TaskRetried",
+    "TaskStarted",
+    "Watch",
+]

@@ -1,0 +1,371 @@
+"""The manager: jobs run by threads of the process that registers functions for them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from qless_py import (
+    BadArgumentError,
+    Client,
+    HandlerNotFoundError,
+    ImmediateStop,
+    Job,
+    LostLeaseError,
+    QlessError,
+    RetryPolicy,
+)
+from qless_py.manager import (
+    Happening,
+    Manager,
+    ManagerReport,
+    ManagerStarted,
+    ManagerStopped,
+    TaskCompleted,
+    TaskFailed,
+    TaskPut,
+    TaskRetried,
+    TaskStarted,
+    Watch,
+)
+from qless_py.manager.presence import Presence
+from tests.handlers import jobs, tasks
+from tests.servers import Server
+
+WAIT = 10.0
+
+
+@pytest.fixture
+def manager(live: Client) -> Iterator[Manager]:
+    made = Manager(live, concurrency=4, backoff=lambda _: 0.01, stats_interval=60)
+    yield made
+    made.close()
+
+
+def until(watch: Watch, kind: type[Happening], number: int = 1) -> list[Any]:
+    """Wait for so many happenings of a kind."""
+    found: list[Any] = []
+    while len(found) < number:
+        happening = watch.get(WAIT)
+        assert happening is not None, f"no {kind.__name__} came"
+        found += [happening] if isinstance(happening, kind) else []
+    return found
+
+
+def found(client: Client, jid: str) -> Job:
+    job = client.jobs[jid]
+    assert isinstance(job, Job)
+    return job
+
+
+def test_what_is_put_for_a_topic_is_performed_by_what_is_registered(
+    live: Client, manager: Manager
+) -> None:
+    manager.register("double", lambda job: 2 * job["n"])
+    manager.register("first", jobs.Pipeline)
+    manager.register("mail", tasks.send)
+    manager.start()
+
+    double = manager.put("double", {"n": 21}, priority=5)
+    other = live.queues["first"].put("whatever", {})
+    mail = live.queues["mail"].put(tasks.send, tasks.send.data(to="ann"))
+
+    assert [found(live, jid).wait(WAIT) for jid in (double, other, mail)] == [
+        42,
+        "static",
+        "hello ann []",
+    ]
+
+
+def test_everything_is_told_in_its_order(live: Client, manager: Manager) -> None:
+    manager.register("work", lambda job: job.jid)
+    watch = manager.watch()
+    manager.start()
+
+    jid = manager.put("work")
+    until(watch, TaskCompleted)
+    manager.close()
+
+    assert found(live, jid).result == jid
+    told = iter(watch)
+    assert [type(one) for one in told] == [ManagerStopped]
+
+
+def test_a_job_is_put_started_and_completed_and_those_who_watch_are_told(
+    manager: Manager,
+) -> None:
+    manager.register("work", lambda job: job.jid)
+    with manager.watch() as watch:
+        manager.start()
+        jid = manager.put("work")
+        told = [watch.get(WAIT) for _ in range(4)]
+
+    kinds = sorted(type(one).__name__ for one in told)
+    assert kinds == ["ManagerStarted", "TaskCompleted", "TaskPut", "TaskStarted"]
+    (done,) = [one for one in told if isinstance(one, TaskCompleted)]
+    assert (done.jid, done.topic, done.result) == (jid, "work", jid)
+    assert {one.jid for one in told if isinstance(one, TaskPut | TaskStarted)} == {jid}
+
+
+def test_a_failing_job_is_retried_after_the_backoff_and_then_dead(
+    live: Client, manager: Manager
+) -> None:
+    manager.register("work", jobs.raises)
+    watch = manager.watch()
+    manager.start()
+
+    jid = manager.put("work", {"kind": "value"}, retries=2)
+
+    (failed,) = until(watch, TaskFailed)
+    assert isinstance(failed.error, ValueError)
+    stats = manager.stats()
+    assert (stats.put, stats.started, stats.retried, stats.failed) == (1, 3, 2, 1)
+    assert (stats.completed, stats.dead, stats.waiting) == (0, 1, 0)
+    assert found(live, jid).failure["group"] == "work:ValueError"
+
+
+def test_the_policy_of_a_job_comes_before_the_backoff(live: Client, manager: Manager) -> None:
+    manager.register("work", jobs.raises)
+    watch = manager.watch()
+    manager.start()
+
+    jid = manager.put("work", {"kind": "os"}, retry=RetryPolicy(500))
+
+    (retried,) = until(watch, TaskRetried)
+    assert isinstance(retried.error, OSError)
+    assert found(live, jid).state == "scheduled"
+    assert manager.stats().scheduled == 1
+
+
+def test_jobs_run_at_once_and_no_more_than_the_concurrency_says(
+    live: Client, manager: Manager
+) -> None:
+    together = threading.Barrier(4)
+    here: set[str] = set()
+    most = 0
+
+    def meet(job: Job) -> None:
+        nonlocal most
+        here.add(job.jid)
+        most = max(most, len(here))
+        together.wait(WAIT)
+        here.discard(job.jid)
+
+    manager.register("work", meet)
+    watch = manager.watch()
+    for _ in range(8):
+        manager.put("work")
+    manager.start()
+
+    until(watch, TaskCompleted, 8)
+
+    assert most == 4
+    assert live.queues["work"].counts["running"] == 0
+
+
+def test_closing_with_time_lets_jobs_end(live: Client, manager: Manager) -> None:
+    entered, go_on = threading.Event(), threading.Event()
+
+    def waits(_job: Job) -> str:
+        entered.set()
+        assert go_on.wait(WAIT)
+        return "in peace"
+
+    manager.register("work", waits)
+    manager.start()
+    jid = manager.put("work")
+    assert entered.wait(WAIT)
+    closing = threading.Thread(target=lambda: closed.append(manager.close(WAIT)))
+    closed: list[bool] = []
+    closing.start()
+    go_on.set()
+    closing.join(WAIT)
+
+    assert closed == [True]
+    assert found(live, jid).result == "in peace"
+
+
+def test_closing_at_once_hands_jobs_back_at_no_cost(live: Client, manager: Manager) -> None:
+    stopped: list[type[BaseException]] = []
+    watch = manager.watch()
+    manager.register("work", _spinning(stopped))
+    manager.start()
+    jid = manager.put("work")
+    until(watch, TaskStarted)
+
+    assert manager.close() is False
+
+    job = found(live, jid)
+    assert (job.state, job.retries_left, stopped) == ("waiting", 5, [ImmediateStop])
+    assert live.workers.counts == []
+
+
+def test_a_job_whose_handler_does_not_stop_is_handed_back_all_the_same(
+    live: Client, manager: Manager
+) -> None:
+    entered, go_on = threading.Event(), threading.Event()
+
+    def deaf(_job: Job) -> None:
+        entered.set()
+        go_on.wait(WAIT)
+
+    manager.register("work", deaf)
+    manager.start()
+    jid = manager.put("work")
+    assert entered.wait(WAIT)
+
+    manager.close()
+
+    assert found(live, jid).state == "waiting"
+    go_on.set()
+
+
+def test_a_lost_job_is_stopped(live: Client, manager: Manager) -> None:
+    stopped: list[type[BaseException]] = []
+    live.config["heartbeat"] = 0.3
+    watch = manager.watch()
+    manager.register("work", _spinning(stopped))
+    manager.start()
+    jid = manager.put("work")
+    until(watch, TaskStarted)
+
+    live.cancel(jid)
+
+    _wait_for(lambda: bool(stopped))
+    assert stopped == [LostLeaseError]
+
+
+def test_a_job_that_outlasts_its_lease_keeps_it(live: Client, manager: Manager) -> None:
+    live.config["heartbeat"] = 0.2
+    live.config["grace-period"] = 0
+    manager.register("work", lambda _: threading.Event().wait(0.8))
+    manager.start()
+
+    jid = manager.put("work")
+    found(live, jid).wait(WAIT)
+
+    assert [one["what"] for one in found(live, jid).history] == ["put", "popped", "done"]
+
+
+def test_a_limit_ends_a_handler(live: Client) -> None:
+    manager = Manager(live, concurrency=1, soft_limit=0.05, backoff=lambda _: 0)
+    manager.register("work", jobs.spins)
+    with contextlib.closing(manager):
+        watch = manager.watch()
+        manager.start()
+        manager.put("work", retries=0)
+
+        (failed,) = until(watch, TaskFailed)
+
+    assert isinstance(failed.error, TimeoutError)
+
+
+def test_jobs_of_a_manager_that_died_come_back_when_the_next_one_starts(
+    live: Client, manager: Manager
+) -> None:
+    child = os.fork()
+    if child == 0:
+        presence = Presence(live, ["work"])
+        presence.register()
+        live.queues["work"].put("work", jid="j")
+        live.run(presence.pop(1))
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert found(live, "j").state == "running"
+
+    manager.register("work", lambda job: job.crashes)
+    watch = manager.watch()
+    manager.start()
+
+    (started,) = until(watch, ManagerStarted)
+    assert started.recovered == ("j",)
+    assert found(live, "j").wait(WAIT) == 1
+
+
+def test_it_goes_on_after_its_connections_were_cut(manager: Manager, server: Server) -> None:
+    manager.register("work", lambda _: None)
+    watch = manager.watch()
+    manager.start()
+    manager.put("work")
+    until(watch, TaskCompleted)
+
+    with server.connect() as other:
+        other.client_kill_filter(_type="normal", skipme=True)
+    manager.put("work")
+
+    until(watch, TaskCompleted)
+
+
+def test_how_it_goes_is_told_again_and_again(live: Client) -> None:
+    manager = Manager(live, stats_interval=0.01)
+    manager.register("work", lambda _: None)
+    with contextlib.closing(manager):
+        watch = manager.watch()
+        manager.start()
+        manager.put("work")
+        until(watch, TaskCompleted)
+
+        reports = until(watch, ManagerReport, 3)
+
+    assert reports[-1].stats.completed == 1
+    assert live.workers.counts == []
+
+
+def test_who_falls_behind_misses_the_oldest(live: Client) -> None:
+    watch = Manager(live).watch()
+    for number in range(10_002):
+        watch.add(TaskPut(jid=f"j{number}", topic="t"))
+
+    first = watch.get(0)
+
+    assert isinstance(first, TaskPut)
+    assert (first.jid, watch.missed) == ("j2", 2)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"concurrency": 0}, {"hard_limit": 0}, {"stats_interval": 0}, {"interval": "x"}]
+)
+def test_what_makes_no_sense_is_refused(live: Client, wrong: dict[str, Any]) -> None:
+    with pytest.raises(BadArgumentError):
+        Manager(live, **wrong)
+
+
+def test_topics_are_registered_once_before_the_start(manager: Manager) -> None:
+    with pytest.raises(QlessError, match="topics"):
+        manager.start()
+    with pytest.raises(HandlerNotFoundError):
+        manager.register("work", 5)
+    manager.register("work", jobs.gives)
+    manager.start()
+
+    with pytest.raises(QlessError, match="before"):
+        manager.register("other", jobs.gives)
+    with pytest.raises(QlessError, match="once"):
+        manager.start()
+    assert manager.close() is True
+    assert manager.close() is True
+
+
+def _spinning(stopped: list[type[BaseException]]) -> Callable[[Job], None]:
+    def spin(job: Job) -> None:
+        try:
+            jobs.spins(job)
+        except BaseException as error:
+            stopped.append(type(error))
+            raise
+
+    return spin
+
+
+def _wait_for(condition: Callable[[], bool]) -> None:
+    waiting = threading.Event()
+    for _ in range(1000):
+        if condition():
+            return
+        waiting.wait(0.01)
+    raise AssertionError("it did not happen")
