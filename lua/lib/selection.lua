@@ -2,6 +2,7 @@
 -- (`mail-*`), exclusions (`!mail-slow`, `!mail-*`), and the orders round-robin, shuffled, weighted.
 -- A list of plain names in order never comes here.
 
+local asking = require("lib.asking")
 local check = require("lib.check")
 local errors = require("lib.errors")
 local glob = require("lib.glob")
@@ -204,21 +205,21 @@ end
 
 -- The names of the queues that have something to take, in the order in which they are to be tried.
 -- What is empty or paused has no turn, so that it gives none to the queue behind it.
-function selection.resolve(s, self)
+local function resolve(s, self)
   self.all = candidates(self)
   return in_order(self, without_paused(s, with_work(self.all)))
 end
 
--- Reads fields of meta to where session.open would have put them.
-function selection.look_up(s, fields)
-  for i, value in ipairs(redis.call("HMGET", keys.meta(), unpack(fields))) do
+-- Reads the fields of meta of these queues to where session.open would have put them.
+local function look_up(s, names)
+  for i, value in ipairs(redis.call("HMGET", keys.meta(), unpack(asking.fields(names)))) do
     s.meta[7 + i] = value
   end
 end
 
 -- The markers that an idle worker waits for; with a pattern also that of queues yet to come, which
 -- is set again while work is left, since others may not know of its queue yet.
-function selection.markers(self, is_left)
+local function markers(self, is_left)
   local is_open = #self.with.patterns > 0
   local wake = {}
   for i = 1, math.min(#self.all, limits.call - (is_open and 1 or 0)) do
@@ -231,6 +232,18 @@ function selection.markers(self, is_left)
     end
   end
   return wake
+end
+
+-- Takes from the queues that are chosen.
+function selection.take(s, self, ask)
+  local names = resolve(s, self)
+  look_up(s, names)
+  for i, name in ipairs(names) do
+    if i <= limits.call or not ask.is_left then
+      asking.take(s, ask, i, name)
+    end
+  end
+  ask.wake = markers(self, ask.is_left)
 end
 
 return selection
