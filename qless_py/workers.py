@@ -60,6 +60,53 @@ class Workers:
         """Take workers off the list, for example those of a machine that is gone."""
         return self._session.run(deregister_call(names))
 
+    def quiet(self, *names: str) -> list[str]:
+        """Have workers take no more jobs; those they run go on. Give the workers that were told.
+
+        A name is that of a worker, or what its name begins with: the host and the process id of
+        the parent tell all its children. None at all tells everybody.
+        """
+        return self._tell("quiet", names)
+
+    def resume(self, *names: str) -> list[str]:
+        """Have workers take jobs again."""
+        return self._tell("resume", names)
+
+    def stop(self, *names: str) -> list[str]:
+        """Have workers leave when their jobs have ended; nobody takes their place."""
+        return self._tell("stop", names)
+
+    def restart(self, *names: str) -> list[str]:
+        """Have workers replaced by fresh processes; jobs that run may finish."""
+        return self._tell("restart", names)
+
+    def _tell(self, what: str, names: Iterable[str]) -> list[str]:
+        told = addressed(self.counts, names)
+        for call in command_calls(told, what):
+            self._session.run(call)
+        return told
+
+
+def addressed(counts: Iterable[WorkerCounts], names: Iterable[str]) -> list[str]:
+    """Give the known workers that these names mean; without any, all of them."""
+    known = [row["name"] for row in counts]
+    wanted = checks.names("workers", names)
+    fits = [name for name in known if any(_means(one, name) for one in wanted)]
+    return fits if wanted else known
+
+
+def _means(given: str, name: str) -> bool:
+    return name == given or name.startswith(f"{given}-")
+
+
+def command_calls(names: list[str], what: str) -> list[Call[int]]:
+    """Make the calls that tell workers to do something."""
+    step = checks.MOST_AT_ONCE
+    return [
+        protocol.workers.command(names[start : start + step], what)
+        for start in range(0, len(names), step)
+    ]
+
 
 def worker_call(name: str, offset: int, count: int) -> Call[WorkerJobs]:
     """Make the call that reads one worker."""

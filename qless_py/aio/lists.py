@@ -155,6 +155,28 @@ class AsyncWorkers:
         """Take workers off the list."""
         return self._session.run(workers.deregister_call(names))
 
+    async def quiet(self, *names: str) -> list[str]:
+        """Have workers take no more jobs, by name or by what their names begin with; or all."""
+        return await self._tell("quiet", names)
+
+    async def resume(self, *names: str) -> list[str]:
+        """Have workers take jobs again."""
+        return await self._tell("resume", names)
+
+    async def stop(self, *names: str) -> list[str]:
+        """Have workers leave when their jobs have ended; nobody takes their place."""
+        return await self._tell("stop", names)
+
+    async def restart(self, *names: str) -> list[str]:
+        """Have workers replaced by fresh processes; jobs that run may finish."""
+        return await self._tell("restart", names)
+
+    async def _tell(self, what: str, names: tuple[str, ...]) -> list[str]:
+        told = workers.addressed(await self.counts(), names)
+        for call in workers.command_calls(told, what):
+            await self._session.run(call)
+        return told
+
 
 class AsyncConfig:
     """`client.config`."""

@@ -266,3 +266,7 @@ def dies(_job: Job) -> None:
 
 def sleeps(_job: Job) -> None:
     threading.Event().wait(30)
+
+
+def has_sandbox(job: Job) -> bool:
+    return job.sandbox is not None

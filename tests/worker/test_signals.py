@@ -92,7 +92,7 @@ def test_ttin_prints_what_all_are_doing(live: Client, work: Start, told: Told, g
 
 
 @pytest.mark.parametrize("isolation", ["child", "job"])
-def test_hup_brings_new_code_while_long_jobs_of_the_old_finish(
+def test_hup_brings_new_code_while_long_jobs_of_the_old_finish(  # noqa: PLR0913, PLR0917
     live: Client, work: Start, told: Told, go: Told, code: Path, isolation: str
 ) -> None:
     live.config["heartbeat"] = 1
@@ -156,7 +156,7 @@ def test_the_child_of_old_code_is_reported_when_it_dies_under_the_new(
 
 
 def test_code_that_does_not_start_takes_nobodys_place(
-    live: Client, work: Start, tmp_path: Path, launch: Start, server: Any
+    live: Client, tmp_path: Path, launch: Start, server: Any
 ) -> None:
     program = tmp_path / "program.py"
     text = f"""

@@ -4,11 +4,13 @@ import os
 import signal
 import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import psutil
 import pytest
 
 from qless_py import Client, Job
+from tests import servers
 from tests.worker import handlers
 from tests.worker.conftest import Start, Told, assert_ended
 
@@ -106,3 +108,36 @@ def test_another_worker_takes_over_the_jobs_of_a_killed_one(
     assert read(embedded, jid).wait(10) == "on"
     steps = [entry["what"] for entry in read(embedded, jid).history]
     assert steps == ["put", "popped", "timed-out", "popped", "done"]
+
+
+def test_a_store_that_is_away_is_said_once_and_jobs_go_on(
+    work: Start, told: Told, go: Told
+) -> None:
+    name = os.environ.get("QLESS_PY_TEST_SERVER", "valkey")
+    keeps = ("--appendonly", "yes")
+    with tempfile.TemporaryDirectory(prefix="ql") as made:
+        folder = Path(made)
+        server = servers.start(name, folder, *keeps)
+        with Client(server.url) as client:
+            worker = work(url=server.url, children=2)
+            jid = client.queues["work"].put(
+                handlers.waits, {"pipe": str(told.path), "go": str(go.path)}
+            )
+            told.line()
+            servers.stop(server)
+            worker.says("no store")
+            go.say("on")
+
+            server = servers.start(name, folder, *keeps)
+
+            assert read(client, jid).wait(20) == "on"
+            assert read(client, client.queues["work"].put(handlers.nothing)).wait(20) is None
+            steps = [entry["what"] for entry in read(client, jid).history]
+        log = worker.log.read_text()
+        processes = {line.split()[2] for line in log.splitlines() if "no store" in line}
+        said = [line.split()[2] for line in log.splitlines() if "no store, trying" in line]
+        servers.stop(server)
+
+    assert worker.process.poll() is None
+    assert steps == ["put", "popped", "done"]
+    assert sorted(said) == sorted(processes)
