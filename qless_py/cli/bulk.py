@@ -1,4 +1,4 @@
-"""Do the same to many jobs: count, ask, then a hundred at a time, each job by itself."""
+"""Do the same to many jobs: count, ask, then a hundred at a time, each job judged by itself."""
 
 from __future__ import annotations
 
@@ -9,33 +9,68 @@ from typing import Any, Final, TypeVar
 
 import click
 
-from qless_py import verbs
+from qless_py import protocol
 from qless_py.cli import select
 from qless_py.cli.frame import FAILED, NotFoundError
 from qless_py.cli.names import JID
 from qless_py.cli.options import confirm, yes
 from qless_py.cli.select import READ, Filters
 from qless_py.cli.state import State
-from qless_py.errors import BadArgumentError, DependencyError, JobNotFoundError, QlessError
+from qless_py.client import Client
+from qless_py.errors import (
+    BadArgumentError,
+    DependencyError,
+    JobNotFoundError,
+    QlessError,
+    error_from_reply,
+)
 from qless_py.job import Job
 from qless_py.protocol import Call
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 _SHOWN: Final = 10
+_DONE: Final = "done"
+
+
+Answers = list[Any]
+"""For each jid "done", "CODE detail" as the store says it, or an exception."""
 
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """What is done to each job, and its name in the two forms that messages need."""
+    """What is done to up to 100 jobs, and its name in the two forms that messages need."""
 
     name: str
     done: str
-    call: Callable[[Job], Call[Any]]
-    refuse: Callable[[Job], str | None] = lambda _: None
+    act: Callable[[Client, list[str]], Answers]
 
 
-CANCEL: Final = Action("cancel", "canceled", verbs.cancel)
+def of_store(name: str, done: str, act: str | None = None, **options: Any) -> Action:
+    """Make an action of the store: one call for 100 jobs, each judged as it is at that moment."""
+
+    def run_it(client: Client, jids: list[str]) -> Answers:
+        answers: Answers = client.run(protocol.jobs.bulk(act or name, jids, options))
+        return answers
+
+    return Action(name, done, run_it)
+
+
+def one_by_one(name: str, done: str, call: Callable[[Job], Call[Any]]) -> Action:
+    """Make an action out of a call for one job, sent for 100 of them in one round trip."""
+
+    def run_it(client: Client, jids: list[str]) -> Answers:
+        jobs = [one for one in client.jobs.get(*jids) if isinstance(one, Job)]
+        replies = client.run_many([call(one) for one in jobs]) if jobs else []
+        answers: dict[str, Any] = dict.fromkeys(jids, JobNotFoundError())
+        for one, reply in zip(jobs, replies, strict=True):
+            answers[one.jid] = reply if isinstance(reply, Exception) else _DONE
+        return list(answers.values())
+
+    return Action(name, done, run_it)
+
+
+CANCEL: Final = of_store("cancel", "canceled")
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,33 +165,29 @@ def _round(
     held: dict[str, str] = {}
     for start in range(0, len(jids), READ):
         names, held_before = jids[start : start + READ], len(held)
-        jobs = {one.jid: one for one in state.client.jobs.get(*names) if isinstance(one, Job)}
-        outcome.missing += [jid for jid in names if jid not in jobs]
-        fit = []
-        for jid, one in jobs.items():
-            why = action.refuse(one)
-            if why is None:
-                fit.append(one)
-            else:
-                outcome.refused.append({"jid": jid, "error": why})
-        replies = state.client.run_many([action.call(one) for one in fit]) if fit else []
-        for one, reply in zip(fit, replies, strict=True):
-            _note(one.jid, reply, outcome, held)
+        for jid, answer in zip(names, action.act(state.client, names), strict=True):
+            _note(jid, _error(answer), outcome, held)
         advance(len(names) - (len(held) - held_before))
     return held
 
 
-def _note(jid: str, reply: Any, outcome: Outcome, held: dict[str, str]) -> None:
-    if isinstance(reply, DependencyError):
-        held[jid] = str(reply)
-    elif isinstance(reply, JobNotFoundError):
-        outcome.missing.append(jid)
-    elif isinstance(reply, QlessError):
-        outcome.refused.append({"jid": jid, "error": str(reply)})
-    elif isinstance(reply, Exception):
-        raise reply
-    else:
+def _error(answer: Any) -> Exception | None:
+    if answer == _DONE:
+        return None
+    return answer if isinstance(answer, Exception) else error_from_reply(str(answer))
+
+
+def _note(jid: str, error: Exception | None, outcome: Outcome, held: dict[str, str]) -> None:
+    if error is None:
         outcome.done += 1
+    elif isinstance(error, DependencyError):
+        held[jid] = str(error)
+    elif isinstance(error, JobNotFoundError):
+        outcome.missing.append(jid)
+    elif isinstance(error, QlessError):
+        outcome.refused.append({"jid": jid, "error": str(error)})
+    else:
+        raise error
 
 
 def _answer(state: State, action: Action, outcome: Outcome, how: How) -> None:

@@ -11,11 +11,10 @@ from qless_py.cli.bulk import How
 from qless_py.cli.frame import NotFoundError, group, pass_state
 from qless_py.cli.job import retrying
 from qless_py.cli.names import GROUP, QUEUE
-from qless_py.cli.options import confirm, paged, yes
+from qless_py.cli.options import paged, yes
 from qless_py.cli.output import moment
 from qless_py.cli.select import Filters
 from qless_py.cli.state import State
-from qless_py.options import MOST_AT_ONCE
 from qless_py.protocol import reads
 from qless_py.queue_calls import LARGEST_PAGE
 
@@ -90,7 +89,7 @@ def _last_line(message: Any) -> str:
 )
 @click.argument("group", type=GROUP)
 @click.option("--to", type=QUEUE, help="Put all of them into this queue, else each into its own.")
-@click.option("--limit", type=click.IntRange(min=1), help="Only that many, the oldest first.")
+@click.option("--limit", type=click.IntRange(min=1), help="Only that many, the newest first.")
 @click.option("--dry-run", is_flag=True, help="Only say how many there are.")
 @yes
 @pass_state
@@ -101,29 +100,7 @@ def retry(  # noqa: PLR0913 - one for each option
 
     `qless-py job retry` takes jids and more filters.
     """
-    if to is None:
-        return bulk.run(
-            state, retrying(None, None), (), Filters(group=group), How(yes, dry_run, limit)
-        )
-    total = state.client.run(reads.failed(group, 0, 0)).total
-    wanted = total if limit is None else min(total, limit)
-    if dry_run:
-        told = {"action": "retry", "matched": wanted, "done": 0, "dry_run": True}
-        state.out.answer(told, lambda: state.out.line(f"would retry {wanted} jobs"))
-        return 0
-    if wanted:
-        confirm(f"Retry {wanted} jobs?", agreed=yes, out=state.out)
-    done = 0
-    with state.out.progress("retry", wanted) as advance:
-        while done < wanted:
-            step = state.client.unfail(group, to, min(MOST_AT_ONCE, wanted - done))
-            done += step
-            advance(step)
-            if not step:
-                break
-    told = {"action": "retry", "matched": wanted, "done": done, "dry_run": False}
-    state.out.answer(told, lambda: state.out.line(f"put again {done} jobs"))
-    return 0
+    return bulk.run(state, retrying(to), (), Filters(group=group), How(yes, dry_run, limit))
 
 
 @failed.command("cancel", examples=("qless-py failed cancel app.SendMail:TimeoutError --yes",))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any, Final
+from typing import Any
 
 import click
 
@@ -18,8 +18,6 @@ from qless_py.cli.show import history_table, job_page
 from qless_py.cli.state import State
 from qless_py.job import Job
 from qless_py.recurring import RecurringJob
-
-_RETRIED: Final = ("failed", "complete", "stalled", "scheduled")
 
 
 @group("job")
@@ -100,33 +98,41 @@ def explain(state: State, jid: str) -> None:
     ),
 )
 @bulk.targets
-@click.option("--to", type=QUEUE, help="Put it into this queue, else into its own.")
-@click.option("--delay", type=SPAN, help="How long it must wait.")
+@click.option("--to", type=QUEUE, help="Put them into this queue, else each into its own.")
 @pass_state
-def retry(
+def retry(state: State, jids: tuple[str, ...], to: str | None, **given: Any) -> int:
+    """Put failed jobs again, with all their retries, and scheduled ones at once."""
+    return bulk.run(state, retrying(to), jids, *bulk.split(given))
+
+
+def retrying(to: str | None) -> Action:
+    """Make the action that puts failed and scheduled jobs again."""
+    if to is None:
+        return bulk.of_store("retry", "put again")
+    return bulk.of_store("retry", "put again", "move", queue=to, states=["failed", "scheduled"])
+
+
+@job.command(
+    "requeue",
+    examples=(
+        "qless-py job requeue letter-1",
+        "qless-py job requeue --state complete --tag customer-7 --to mail --delay 1h --yes",
+    ),
+)
+@bulk.targets
+@click.option("--to", type=QUEUE, help="Into this queue, else each into the one it was in last.")
+@click.option("--delay", type=SPAN, help="How long they must wait.")
+@pass_state
+def requeue(
     state: State, jids: tuple[str, ...], to: str | None, delay: float | None, **given: Any
 ) -> int:
-    """Put jobs again, with all their retries: failed, complete, stalled or scheduled ones."""
-    return bulk.run(state, retrying(to, delay), jids, *bulk.split(given))
-
-
-def retrying(to: str | None, delay: float | None) -> Action:
-    """Make the action that puts a job again, by default into the queue that it was in last."""
-
-    def target(one: Job) -> str:
-        return to or last_queue(one)
-
-    def refuse(one: Job) -> str | None:
-        if one.state not in _RETRIED:
-            return f"it is {one.state}, none of {', '.join(_RETRIED)}"
-        return None if target(one) else "it is in no queue: --to names one"
-
-    return Action(
-        "retry",
+    """Put jobs again as if they were new, complete ones too; a worker that holds one loses it."""
+    action = bulk.one_by_one(
+        "requeue",
         "put again",
-        lambda one: verbs.requeue(one, target(one), None, None, {"delay": delay}),
-        refuse,
+        lambda one: verbs.requeue(one, to or last_queue(one), None, None, {"delay": delay}),
     )
+    return bulk.run(state, action, jids, *bulk.split(given))
 
 
 @job.command(
@@ -152,7 +158,7 @@ def cancel(state: State, jids: tuple[str, ...], **given: Any) -> int:
 @pass_state
 def finish(state: State, jids: tuple[str, ...], result: Any, **given: Any) -> int:
     """Complete jobs in whatever state; a worker that holds one no longer can."""
-    action = Action("finish", "finished", lambda one: verbs.force_finish(one, result))
+    action = bulk.one_by_one("finish", "finished", lambda one: verbs.force_finish(one, result))
     return bulk.run(state, action, jids, *bulk.split(given))
 
 
@@ -165,13 +171,10 @@ def finish(state: State, jids: tuple[str, ...], result: Any, **given: Any) -> in
 )
 @bulk.targets
 @click.option("--to", required=True, type=QUEUE)
-@click.option("--delay", type=SPAN, help="How long they must wait there.")
 @pass_state
-def move(state: State, jids: tuple[str, ...], to: str, delay: float | None, **given: Any) -> int:
-    """Put jobs into another queue; a worker that holds one loses it."""
-    action = Action(
-        "move", "moved", lambda one: verbs.requeue(one, to, None, None, {"delay": delay})
-    )
+def move(state: State, jids: tuple[str, ...], to: str, **given: Any) -> int:
+    """Put jobs that do not run into another queue, failed ones with all their retries."""
+    action = bulk.of_store("move", "moved", queue=to)
     return bulk.run(state, action, jids, *bulk.split(given))
 
 
@@ -181,7 +184,7 @@ def move(state: State, jids: tuple[str, ...], to: str, delay: float | None, **gi
 @pass_state
 def priority(state: State, jids: tuple[str, ...], to: float, **given: Any) -> int:
     """Change the priority of jobs."""
-    action = Action("change", "changed the priority of", lambda one: marks.set_priority(one, to))
+    action = bulk.of_store("change", "changed the priority of", "priority", priority=to)
     return bulk.run(state, action, jids, *bulk.split(given))
 
 
@@ -191,7 +194,7 @@ def priority(state: State, jids: tuple[str, ...], to: float, **given: Any) -> in
 @pass_state
 def tag(state: State, jids: tuple[str, ...], added: tuple[str, ...], **given: Any) -> int:
     """Add tags to jobs."""
-    action = Action("tag", "tagged", lambda one: marks.tag(one, added))
+    action = bulk.of_store("tag", "tagged", tags=list(added))
     return bulk.run(state, action, jids, *bulk.split(given))
 
 
@@ -201,7 +204,7 @@ def tag(state: State, jids: tuple[str, ...], added: tuple[str, ...], **given: An
 @pass_state
 def untag(state: State, jids: tuple[str, ...], removed: tuple[str, ...], **given: Any) -> int:
     """Remove tags from jobs."""
-    action = Action("untag", "untagged", lambda one: marks.untag(one, removed))
+    action = bulk.of_store("untag", "untagged", tags=list(removed))
     return bulk.run(state, action, jids, *bulk.split(given))
 
 
@@ -210,7 +213,8 @@ def untag(state: State, jids: tuple[str, ...], removed: tuple[str, ...], **given
 @pass_state
 def track(state: State, jids: tuple[str, ...], **given: Any) -> int:
     """Have the steps of jobs published, for `qless-py listen`, and the jobs listed as tracked."""
-    return bulk.run(state, Action("track", "tracked", marks.track), jids, *bulk.split(given))
+    action = bulk.one_by_one("track", "tracked", marks.track)
+    return bulk.run(state, action, jids, *bulk.split(given))
 
 
 @job.command("untrack", examples=("qless-py job untrack letter-1",))
@@ -218,4 +222,5 @@ def track(state: State, jids: tuple[str, ...], **given: Any) -> int:
 @pass_state
 def untrack(state: State, jids: tuple[str, ...], **given: Any) -> int:
     """Stop tracking jobs."""
-    return bulk.run(state, Action("untrack", "untracked", marks.untrack), jids, *bulk.split(given))
+    action = bulk.one_by_one("untrack", "untracked", marks.untrack)
+    return bulk.run(state, action, jids, *bulk.split(given))

@@ -201,14 +201,16 @@ def test_a_failed_job_is_put_again(program: Program, live: Client) -> None:
 def test_a_complete_job_goes_back_to_where_it_was(program: Program, live: Client) -> None:
     fill(live)
 
-    program("job", "retry", "c1")
+    refused = program.json("job", "retry", "c1", code=1)
+    assert "complete" in refused["refused"][0]["error"]
+    program("job", "requeue", "c1")
 
     job = live.jobs["c1"]
     assert isinstance(job, Job)
     assert (job.state, job.queue_name) == ("waiting", "slow")
 
 
-def test_only_jobs_that_ended_or_wait_for_later_are_retried(program: Program, live: Client) -> None:
+def test_only_failed_and_scheduled_jobs_are_retried(program: Program, live: Client) -> None:
     fill(live)
 
     told = program.json("job", "retry", "r1", "w1", "s1", code=1)
