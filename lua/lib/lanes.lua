@@ -4,6 +4,7 @@
 
 local keys = require("lib.keys")
 local limits = require("lib.limits")
+local session = require("lib.session")
 
 local lanes = {}
 
@@ -32,7 +33,7 @@ end
 local function index_parked(s, job, gate)
   redis.call("ZADD", keys.throttled(job.record.queue), s.stamp, job.jid)
   redis.call("ZADD", keys.parked(gate), s.stamp, job.jid)
-  redis.call("ZADD", keys.gated(gate), "NX", s.stamp, job.record.queue)
+  redis.call("ZADD", keys.gated(gate), "NX", session.next(s), job.record.queue)
 end
 
 -- Puts a job into the lane of a gate and sets its state; the caller saves it.

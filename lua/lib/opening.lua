@@ -6,13 +6,15 @@ local keys = require("lib.keys")
 local lanes = require("lib.lanes")
 local limits = require("lib.limits")
 local queue_lib = require("lib.queue")
+local session = require("lib.session")
 local throttles = require("lib.throttles")
 
 local opening = {}
 
+-- Queues stand in the order in which they were opened last, by numbers: an instant may see several.
 local function open_in(s, id, queue)
   redis.call("ZADD", keys.open(queue), s.stamp, id)
-  redis.call("ZADD", keys.gated(id), "XX", s.stamp, queue)
+  redis.call("ZADD", keys.gated(id), "XX", session.next(s), queue)
   queue_lib.wake(queue)
 end
 
@@ -45,7 +47,7 @@ end
 -- without; more of them follow by the duty.
 local function open_queues(s, id)
   local queues = redis.call("ZRANGE", keys.gated(id), 0, limits.openings)
-  local entry = throttles.get(s, id)
+  local entry, number = throttles.get(s, id), session.next(s)
   local reserved = entry.record and entry.record.reserved
   if reserved and redis.call("ZSCORE", keys.gated(id), reserved.queue) then
     open_in(s, id, reserved.queue)
@@ -54,7 +56,7 @@ local function open_queues(s, id)
     open_in(s, id, queues[i])
   end
   if #queues > limits.openings and entry.record then
-    entry.record.opening, entry.is_changed = s.now, true
+    entry.record.opening, entry.is_changed = number, true
     queue_lib.due("throttle:" .. id, s.now)
   end
 end

@@ -14,7 +14,7 @@ from qless_py.fsck.throttle_rules import opening
 MOST_THROTTLES = 8
 # A lost lease, and a job that was timed out: both stand in front of every priority.
 RECLAIMED, TIMED_OUT = -1e308, -math.inf
-# Behind all others in its lane: a job that costs more than its gate can ever hold, the dearest last.
+# Behind all others in its lane: jobs that cost more than its gate can ever hold, the dearest last.
 TOO_DEAR, TOO_DEAR_BY_COST = 1e305, 1e295
 ASLEEP = math.inf
 
