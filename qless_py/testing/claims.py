@@ -36,8 +36,9 @@ def assert_put(
     if len(fitting) == count or (count is None and fitting):
         return fitting
     shown = "\n".join(f"  {_described(job)}" for job in there[:_MOST_SHOWN]) or "  nothing"
+    wanted = "one or more" if count is None else count
     raise AssertionError(
-        f"{len(fitting)} fitting jobs in queue {queue.name}, not {count or 'one or more'}; "
+        f"{len(fitting)} fitting jobs in queue {queue.name}, not {wanted}; "
         f"of {len(there)} there are:\n{shown}"
     )
 

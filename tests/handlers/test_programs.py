@@ -66,7 +66,8 @@ def test_a_program_gets_the_data_the_jid_and_the_rest(
 ) -> None:
     code = """
         import json, os, sys
-        known = {name: os.environ[name] for name in os.environ if name.startswith("QLESS_")}
+        known = {name: os.environ[name] for name in os.environ if name.startswith("QLESS_")
+                 and not name.startswith("QLESS_PY_")}
         print(json.dumps([json.load(sys.stdin), sys.argv[1:], known, os.environ["MORE"]]))
     """
     job = taken(client, {"any": "data"}, **PUT)
