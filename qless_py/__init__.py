@@ -62,6 +62,18 @@ from qless_py.schedule import Cron
 from qless_py.tasks import Task, get_current_job, job
 from qless_py.throttles import Throttle, ThrottleState, retry_after
 from qless_py.users import Share, User, UserState
+from qless_py.workflow import (
+    Branch,
+    Decider,
+    End,
+    Next,
+    Workflow,
+    WorkflowRun,
+    chain,
+    group,
+    parent_results,
+    step,
+)
 
 __version__ = "0.1.0"
 
@@ -73,6 +85,7 @@ __all__ = [
     "Batch",
     "BatchClosedError",
     "BatchNotFoundError",
+    "Branch",
     "Client",
     "ClockError",
     "Codec",
@@ -85,10 +98,12 @@ __all__ = [
     "CycleError",
     "DataTooLargeError",
     "DeadWorkerError",
+    "Decider",
     "DependencyError",
     "Discard",
     "Dispatch",
     "EncryptedCodec",
+    "End",
     "Event",
     "FileClass",
     "GracefulStop",
@@ -102,6 +117,7 @@ __all__ = [
     "LostLeaseError",
     "Manager",
     "MsgpackCodec",
+    "Next",
     "OrderedReserver",
     "Pending",
     "Pipeline",
@@ -116,6 +132,7 @@ __all__ = [
     "RoundRobinReserver",
     "ScheduleError",
     "SchemaError",
+    "Share",
     "ShuffledReserver",
     "Snooze",
     "SoftLimitError",
@@ -126,11 +143,19 @@ __all__ = [
     "Throttle",
     "ThrottleState",
     "UndecodableDataError",
+    "User",
+    "UserState",
     "WaitTimeoutError",
     "WeightedReserver",
+    "Workflow",
+    "WorkflowRun",
     "WrongStateError",
     "__version__",
+    "chain",
     "get_current_job",
+    "group",
     "job",
+    "parent_results",
     "retry_after",
+    "step",
 ]

@@ -7,5 +7,17 @@ from qless_py.aio.queue import AsyncQueue as Queue
 from qless_py.aio.recurring import AsyncRecurringJob as RecurringJob
 from qless_py.aio.throttles import AsyncThrottle as Throttle
 from qless_py.aio.throttles import AsyncUser as User
+from qless_py.aio.workflow import AsyncWorkflowRun as WorkflowRun
+from qless_py.aio.workflow import parent_results
 
-__all__ = ["Batch", "Client", "Job", "Queue", "RecurringJob", "Throttle", "User"]
+__all__ = [
+    "Batch",
+    "Client",
+    "Job",
+    "Queue",
+    "RecurringJob",
+    "Throttle",
+    "User",
+    "WorkflowRun",
+    "parent_results",
+]

@@ -1,4 +1,4 @@
-"""What real workers run in the tests of workflows: steps that say so and wait until told to go on."""
+"""What real workers run in the tests of workflows: steps that say so and wait for a word."""
 
 import os
 from pathlib import Path

@@ -106,11 +106,11 @@ def test_steps_run_by_their_policies_once_each_and_a_retry_completes_the_rest(
     assert crew.completed[: len(done)] == done
     again = [one for one in crew.log if one[1] == "complete"][len(done) :]
     at = {name: number for number, (name, _) in enumerate(again)}
-    for name in at:
+    for name, number in at.items():
         for parent, policy in graph[name].items():
             # An edge that lets run is met for good by the first end of its parent.
             if parent in at and (policy != "run" or ends[parent] != BAD):
-                assert at[parent] < at[name]
+                assert at[parent] < number
 
 
 @settings
