@@ -6,7 +6,6 @@ Rows that are filed never change, so a process reads each of them once.
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -84,6 +83,10 @@ class History:
         self._lock = threading.Lock()
         self._filed: dict[tuple[str, str], dict[float, Sample]] = {}
 
+    def now(self) -> float:
+        """Tell the time as the client does."""
+        return self._client.settings.clock()
+
     def samples(self, queues: Sequence[str], span: Range, now: float) -> list[dict[float, Sample]]:
         """Give for each queue its rows of the range, by the instant at which each begins."""
         first = (now - span.seconds) // span.row * span.row
@@ -127,7 +130,7 @@ def rows_of(
 
 def charts(history: History, queues: Sequence[str], span: Range) -> list[Chart]:
     """Draw what these queues did: throughput, wait, run, depth, head-of-line age."""
-    now = time.time()
+    now = history.now()
     instants, rows = rows_of(history.samples(queues[: _MOST[span.row]], span, now), span, now)
     if len(instants) > 1 and now - instants[-1] < span.row / 2:
         instants, rows = instants[:-1], rows[:-1]  # A row that has just begun says nothing yet.

@@ -78,7 +78,9 @@ class Snapshots:
         workers = self._client.workers.counts
         states = ("waiting", "running", "scheduled", "stalled", "depends", "throttled", "recurring")
         totals = {state: sum(number(queue, state) for queue in queues) for state in states}
-        return Snapshot(time.time(), queues, failures, workers, self._heads(queues), totals)
+        return Snapshot(
+            self._client.settings.clock(), queues, failures, workers, self._heads(queues), totals
+        )
 
     def _heads(self, queues: Sequence[Counts]) -> dict[str, float | None]:
         """Read for how many seconds the first job of each queue has been ready."""

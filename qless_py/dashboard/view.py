@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any, Final
 
 from flask import Blueprint, g, request, url_for
@@ -12,6 +11,7 @@ import qless_py
 from qless_py.dashboard import formats, guard, notes
 from qless_py.dashboard.access import Access, Role
 from qless_py.dashboard.context import Dashboard, access, dashboard
+from qless_py.errors import UndecodableDataError
 
 # In this order on every page: the word, and the view that it leads to.
 NAVIGATION: Final = (
@@ -59,7 +59,7 @@ class Words:
 
     def __init__(self, board: Dashboard) -> None:
         self._board = board
-        self.now = time.time()
+        self.now = board.client.settings.clock()
         self.config = board.config
         self.namespace = board.client.namespace
 
@@ -114,12 +114,25 @@ class Words:
             exact, exact, formats.ago(instant, self.now)
         )
 
-    def data(self, value: Any, *, pretty: bool = True) -> str:
-        """Write job data; secrets are hidden from those who may not see them."""
+    def data(self, job: Any, what: str = "data", *, pretty: bool = True) -> str:
+        """Write the data (or result, or progress) of a job, without the values of secret keys for
+        those who may not see them. What cannot be read is said to be so.
+        """  # noqa: D205 - one sentence, too long for a line
+        try:
+            value = getattr(job, what)
+        except UndecodableDataError as error:
+            return f"cannot be read: {error}"
         hide = None if access().shows_data else self.config.is_redacted
         if pretty:
             return formats.data_text(value, hide, pretty=True)
         return formats.data_line(value, hide)
+
+    def has(self, job: Any, what: str) -> bool:
+        """Tell whether a job has a result or progress, readable or not."""
+        try:
+            return getattr(job, what) is not None
+        except UndecodableDataError:
+            return True
 
     def notes(self) -> list[tuple[str, str]]:
         """Take what the last action has to say: (kind, text)."""

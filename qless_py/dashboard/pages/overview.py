@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Final
 
 from flask import render_template, request
@@ -25,7 +24,7 @@ def overview() -> str:
     queues = history.busiest(
         (row["name"], number(row, "waiting") + number(row, "running")) for row in snapshot.queues
     )
-    now = time.time()
+    now = client().settings.clock()
     _, rows = history.rows_of(board.history.samples(queues[:200], _HOUR, now), _HOUR, now)
     groups, ended = client().run_many([reads.groups(0, _GROUPS), reads.state("complete", "", 0, 5)])
     for answer in (groups, ended):

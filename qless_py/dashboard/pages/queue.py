@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from datetime import date
 from typing import Any, Final
@@ -70,7 +69,7 @@ def pause_queue(name: str) -> Answer:
     def act() -> str:
         reason = request.form.get("reason", "").strip() or None
         minutes = request.form.get("minutes", "").strip()
-        until = time.time() + _minutes(minutes) if minutes else None
+        until = client().settings.clock() + _minutes(minutes) if minutes else None
         client().queues[name].pause(reason=reason, until=until)
         return f"{name} is paused: nothing is handed out of it"
 

@@ -1,0 +1,69 @@
+"""What tests of the dashboard share: a full namespace, and a browser that is none."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from qless_py import Client
+from qless_py.dashboard import DashboardConfig, create_app
+from tests.population import populate
+from tests.scripts import Scripts
+
+TOKEN = re.compile(r'name="form_token" value="(\w+)"')
+
+
+@dataclass(slots=True)
+class Visitor:
+    """Visits pages as a browser on this machine does, without scripts."""
+
+    flask: FlaskClient
+
+    def get(self, path: str, **more: Any) -> TestResponse:
+        return self.flask.get(path, buffered=True, **more)
+
+    def post(self, path: str, *, confirmed: bool = True, **fields: Any) -> TestResponse:
+        """Send a form with its token, from a page of the same origin."""
+        found = TOKEN.search(self.get("/put").text)
+        assert found is not None
+        form = {"form_token": found[1], **({"confirmed": "yes"} if confirmed else {}), **fields}
+        return self.flask.post(path, data=form, headers={"Sec-Fetch-Site": "same-origin"})
+
+    def told(self, answer: TestResponse) -> str:
+        """Follow a redirection and give the page."""
+        assert answer.status_code == 303, answer.text
+        return self.get(answer.headers["Location"]).text
+
+
+@pytest.fixture
+def visit(client: Client) -> Callable[..., Visitor]:
+    """Give a function that makes a visitor of a dashboard with these settings."""
+
+    def make(**settings: Any) -> Visitor:
+        app = create_app(client, DashboardConfig(**{"secret": "s" * 16, **settings}))
+        return Visitor(app.test_client())
+
+    return make
+
+
+@pytest.fixture
+def visitor(visit: Callable[..., Visitor]) -> Visitor:
+    """Give a visitor of a dashboard with default settings."""
+    return visit()
+
+
+@pytest.fixture
+def full(call: Scripts, client: Client) -> Client:
+    """Give a client of a namespace with a job in every state, throttles and users."""
+    populate(call)
+    client.throttles["api"].set(concurrency=1, rate=5, per=60)
+    client.users["ann"].set(weight=3, max_running=2)
+    client.queues["work"].put("K", {"n": 1}, jid="of-ann", user="ann", throttles=["api"])
+    client.operations.start("tag", "state:failed", tags=["seen"], by="ann")
+    return client

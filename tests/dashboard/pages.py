@@ -1,0 +1,25 @@
+"""Every page there is, for the namespace of the fixture `full`."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from qless_py import Client
+from qless_py.dashboard.pages.queue import TABS
+
+PATHS: Final = (
+    "/", "/?range=15m", "/?range=14d", "/queues", "/queues?sort=waiting&q=wor",
+    *(f"/queues/work?tab={tab}" for tab in TABS), "/queues/work?range=24h&day=2023-11-14",
+    "/queues/nobody", "/jobs", "/jobs?q=state:failed,waiting", "/jobs?q=nothing-like-it",
+    "/jobs/plain", "/jobs/runs", "/jobs/fails", "/jobs/ends", "/jobs/child", "/jobs/later",
+    "/jobs/apart", "/jobs/of-ann", "/failures", "/failures/group?group=group", "/completed",
+    "/tracked", "/tags", "/tags/x", "/workers", "/workers/worker", "/workers/nobody",
+    "/recurring", "/recurring/tick", "/recurring/cron", "/throttles", "/throttles/api",
+    "/throttles/queue:work", "/config", "/put", "/put?queue=work&klass=K", "/operations",
+    "/snapshot", "/static/style.css", "/static/app.js", "/static/icon.svg",
+)  # fmt: skip
+
+
+def paths(client: Client) -> list[str]:
+    """Give all of them, those of the operations that there are as well."""
+    return [*PATHS, *(f"/operations/{one.jid}" for one in client.operations.recent())]

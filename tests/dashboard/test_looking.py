@@ -1,0 +1,122 @@
+"""Looking: every page answers, changes nothing, and shows what there is."""
+
+from __future__ import annotations
+
+import html
+
+import pytest
+import redis as redis_py
+
+from qless_py import Client
+from tests.dashboard.conftest import Visitor
+from tests.dashboard.pages import paths
+
+
+def _digest(redis: redis_py.Redis) -> object:
+    return redis.execute_command("DEBUG", "DIGEST")
+
+
+def test_visiting_every_page_leaves_every_key_as_it_was(
+    full: Client, redis: redis_py.Redis, visit: object
+) -> None:
+    visitor: Visitor = visit(read_only=True)  # type: ignore[operator]
+    before = _digest(redis)
+
+    for path in paths(full):
+        answer = visitor.get(path)
+        assert answer.status_code == 200, (path, answer.text[-500:])
+
+    assert _digest(redis) == before
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/jobs/nobody", 404), ("/recurring/plain", 404), ("/operations/plain", 404),
+        ("/nowhere", 404), ("/queues/a%20b", 422), ("/jobs/a%20b", 422), ("/jobs?q=stat:x", 422),
+        ("/jobs?size=x", 422), ("/jobs?size=1000", 422), ("/jobs?cursor=x", 422),
+        ("/completed?offset=-1", 422), ("/queues/work?day=yesterday", 422),
+        ("/failures/group?group=", 302), ("/queues/work?tab=dreams", 302), ("/jobs/tick", 302),
+        ("/static/nothing.css", 404), ("/static/../templates/qless_py/frame.html", 404),
+    ],
+)  # fmt: skip
+def test_a_wrong_address_is_answered_with_a_page(
+    full: Client, visitor: Visitor, path: str, status: int
+) -> None:
+    del full
+    answer = visitor.get(path)
+
+    assert answer.status_code == status
+    assert answer.headers["Content-Security-Policy"]
+    assert "Traceback" not in answer.text
+
+
+def test_programs_get_problems_as_json(visitor: Visitor) -> None:
+    answer = visitor.get("/jobs/nobody", headers={"Accept": "application/json"})
+
+    assert answer.status_code == 404
+    assert answer.mimetype == "application/problem+json"
+    assert answer.get_json()["title"] == "job-not-found"
+
+
+def test_the_overview_tells_what_needs_attention(client: Client, visitor: Visitor) -> None:
+    client.queues["stuck"].put("K", {})
+    client.queues["stopped"].put("K", {})
+    client.queues["stopped"].pause()
+    clock = client.settings.clock
+    clock.advance(600)  # type: ignore[attr-defined]
+
+    page = html.unescape(visitor.get("/").text)
+
+    assert "stuck is stuck: its first job waits for 10 min, nothing of it runs" in page
+    assert "stopped is paused; 1 jobs wait in it" in page
+    assert "2 jobs wait, and no worker was seen for a minute" in page
+
+
+def test_a_quiet_namespace_says_so(visitor: Visitor) -> None:
+    assert "Nothing is stuck, failing or growing." in visitor.get("/").text
+
+
+def test_values_of_secret_keys_are_hidden_at_any_depth_from_viewers(
+    client: Client, visit: object
+) -> None:
+    data = {"user": {"Password": "hunter2", "name": "ann"}, "list": [{"api_key": "k-123"}]}
+    client.queues["mail"].put("K", data, jid="j")
+    from qless_py.dashboard import Access  # noqa: PLC0415 - used here alone
+
+    hidden: Visitor = visit(auth=[lambda _: Access("ann")], trusted_hosts=["localhost"])  # type: ignore[operator]
+    shown: Visitor = visit()  # type: ignore[operator]
+
+    for path in ("/jobs/j", "/jobs", "/queues/mail?tab=waiting"):
+        page = hidden.get(path).text
+        assert "hunter2" not in page
+        assert "k-123" not in page
+        assert "ann" in page
+    assert "hunter2" in shown.get("/jobs/j").text
+
+
+def test_large_integers_are_shown_as_they_are(client: Client, visitor: Visitor) -> None:
+    client.queues["mail"].put("K", {"id": 12345678901234567890}, jid="j")
+
+    assert "12345678901234567890" in visitor.get("/jobs/j").text
+
+
+@pytest.mark.parametrize("hostile", ["<script>alert(1)</script>", '"><img src=x onerror=alert(1)>'])
+def test_nothing_of_a_job_becomes_markup(client: Client, visitor: Visitor, hostile: str) -> None:
+    queue = client.queues["mail"]
+    queue.put(f"app.{hostile}", {hostile: [hostile]}, jid="waits")
+    queue.put("K", {}, jid="fails", priority=5)
+    job = queue.pop()
+    assert job is not None
+    job.set_progress(hostile)
+    job.fail(f"group {hostile}", f"message {hostile}")
+    client.queues["other"].put("K", {})
+    client.queues["other"].pause(reason=hostile)
+
+    for path in (
+        "/", "/jobs", "/jobs/waits", "/jobs/fails", "/failures", "/queues/other",
+        "/failures/group", f"/jobs?q={hostile}", "/queues/mail?tab=waiting",
+        f"/queues?q={hostile}", f"/put?klass={hostile}&queue={hostile}", f"/nowhere/{hostile}",
+    ):  # fmt: skip
+        page = visitor.get(path, query_string=None).text
+        assert hostile not in page, path
