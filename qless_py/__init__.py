@@ -38,7 +38,7 @@ from qless_py.errors import (
 from qless_py.events import Event
 from qless_py.job import Job
 from qless_py.manager import Manager
-from qless_py.outcomes import Discard, Retry, Snooze
+from qless_py.outcomes import Discard, Retry, Snooze, retry
 from qless_py.performers import (
     Command,
     CommandExpiredError,
@@ -156,6 +156,7 @@ __all__ = [
     "group",
     "job",
     "parent_results",
+    "retry",
     "retry_after",
     "step",
 ]

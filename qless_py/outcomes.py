@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+from qless_py.errors import BadArgumentError
 from qless_py.options import Seconds
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Outcome(Exception):  # noqa: N818 - how a job goes on, not an error
@@ -41,3 +49,31 @@ class Discard(Outcome):
     def __init__(self, reason: str = "") -> None:
         super().__init__(reason)
         self.reason = reason
+
+
+def retry(*exceptions: type[BaseException], delay: Seconds = 0) -> Callable[[F], F]:
+    """Run the job again, for one of its retries, when the decorated handler raises one of these.
+
+    A `RetryPolicy` says more: waits that grow, budgets, what to discard.
+    """
+    if not exceptions:
+        raise BadArgumentError("retry needs the exceptions that it is for")
+
+    def decorate(function: F) -> F:
+        @functools.wraps(function)
+        def call(*args: Any, **kwargs: Any) -> Any:
+            try:
+                return function(*args, **kwargs)
+            except exceptions as error:
+                raise Retry(delay) from error
+
+        @functools.wraps(function)
+        async def acall(*args: Any, **kwargs: Any) -> Any:
+            try:
+                return await function(*args, **kwargs)
+            except exceptions as error:
+                raise Retry(delay) from error
+
+        return cast("F", acall if inspect.iscoroutinefunction(function) else call)
+
+    return decorate

@@ -9,7 +9,7 @@ import threading
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
-from qless_py import Backoff, Discard, GracefulStop, Job, Retry, RetryPolicy, Snooze
+from qless_py import Backoff, Discard, GracefulStop, Job, Retry, RetryPolicy, Snooze, retry
 from qless_py.current import job as current_job
 
 SEEN: list[Any] = []
@@ -208,3 +208,16 @@ def logs_elsewhere(_job: Job) -> None:
     thread = threading.Thread(target=lambda: logging.getLogger("app").error("of a thread"))
     thread.start()
     thread.join()
+
+
+class Decorated:
+    @staticmethod
+    @retry(OSError, delay=3)
+    def q(job: Job) -> None:
+        """Break."""
+        raises(job)
+
+    @staticmethod
+    @retry(OSError, delay=4)
+    async def later(job: Job) -> None:
+        await raises_later(job)

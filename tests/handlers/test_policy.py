@@ -15,6 +15,7 @@ from qless_py import (
     RetryPolicy,
     RetryRule,
     protocol,
+    retry,
 )
 from qless_py.performing import HandlerOptions
 from qless_py.policy import Tries
@@ -344,3 +345,20 @@ def test_children_of_a_recurring_job_have_its_policy(client: Client, clock: Cloc
     child = client.jobs[job.jid]
     assert isinstance(child, Job)
     assert child.due_at == clock.now + 7
+
+
+def test_a_decorated_handler_is_run_again_after_what_it_names(client: Client, clock: Clock) -> None:
+    perform(taken(client, jobs.Decorated, {"kind": "connection"}))
+    assert (wait(client, clock), found(client).retries_left) == (3, 4)
+
+    client.queues["later"].put(jobs.Decorated, {"kind": "os"}, jid="j")
+    job = client.queues["later"].pop()
+    assert job is not None
+    perform(job)
+    assert wait(client, clock) == 4
+
+    with pytest.raises(ValueError, match="broken"):
+        perform(taken(client, jobs.Decorated, {"kind": "value"}))
+    assert jobs.Decorated.q.__doc__ == "Break."
+    with pytest.raises(BadArgumentError):
+        retry()
