@@ -42,6 +42,9 @@ local function change_children(record, given)
   local codec, tags = record.codec, record.tags
   take_over(record, given, recurrence.OF_CHILDREN)
   record.codec, record.tags = codec, tags
+  if given.throttles and not given.costs then
+    record.costs = nil
+  end
   change_tags(record, given)
   if record.costs then
     require("lib.options").check({ throttles = record.throttles, costs = record.costs }, {})

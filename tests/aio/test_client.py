@@ -9,16 +9,19 @@ from typing import Any
 import pytest
 
 from qless_py import (
+    AlreadyExistsError,
     BadArgumentError,
     BatchClosedError,
     Client,
     JobFailedError,
     JobNotFoundError,
     LostLeaseError,
+    ScheduleError,
     WaitTimeoutError,
     aio,
 )
 from qless_py import events as kinds
+from qless_py.recur_calls import RecurSpec
 from tests.client.handlers import Mail, function
 from tests.conftest import Clock
 from tests.servers import Server
@@ -178,6 +181,39 @@ def test_recurring_jobs(run: Run) -> None:
         assert await job.cancel()
 
     run(recurring)
+
+
+def test_recurring_jobs_by_the_clock(run: Run, clock: Clock) -> None:
+    async def by_the_clock(client: aio.Client) -> None:
+        jid = await client.queues["q"].recur("k", {}, cron="* * * * * *", zone="Asia/Tokyo")
+        job = await client.recurring.get(jid)
+        assert job is not None
+        assert (job.cron, job.zone, len(job.next_times(5))) == ("* * * * * *", "Asia/Tokyo", 5)
+        await job.update(cron="@hourly", limit=9, misfire="one")
+        assert (job.cron, job.limit, job.misfire) == ("@hourly", 9, "one")
+        clock.advance(40 * 3600)
+        assert await client.queues["q"].pop() is not None
+        assert await client.queues["q"].pop() is None
+        assert not client.settings.questions
+        assert await client.recurring.get("nobody") is None
+        with pytest.raises(ScheduleError):
+            await job.update(zone="Asia/Tokio")
+
+    run(by_the_clock)
+
+
+def test_a_deployment_declares_its_recurring_jobs(run: Run) -> None:
+    async def declare(client: aio.Client) -> None:
+        first: RecurSpec = {"queue": "q", "klass": "k", "cron": "@daily"}
+        second: RecurSpec = {"queue": "q", "klass": "k", "interval": 60}
+        done = await client.recurring.sync({"a": first, "b": second}, group="g")
+        assert (done.declared, done.removed) == (["a", "b"], [])
+        done = await client.recurring.sync({"a": first}, group="g")
+        assert (done.declared, done.removed) == (["a"], ["b"])
+        with pytest.raises(AlreadyExistsError):
+            await client.recurring.sync({"a": first}, group="other")
+
+    run(declare)
 
 
 def test_batches(run: Run) -> None:

@@ -35,6 +35,10 @@ def nothing(_job: Job) -> None:
     pass
 
 
+def tells_its_jid(job: Job) -> None:
+    tell(job, job.jid)
+
+
 def raises(_job: Job) -> None:
     raise ValueError("this went wrong")
 
