@@ -46,6 +46,9 @@ end
 -- Opens a throttle in the queue of the job that it is reserved for, and in those that were longest
 -- without; more of them follow by the duty.
 local function open_queues(s, id)
+  if throttles.is_closed(s, throttles.get(s, id)) then
+    return
+  end
   local queues = redis.call("ZRANGE", keys.gated(id), 0, limits.openings)
   local entry, number = throttles.get(s, id), session.next(s)
   local reserved = entry.record and entry.record.reserved
@@ -141,7 +144,7 @@ end
 -- is used up again.
 local function go_on(s, id, budget)
   local entry = throttles.get(s, id)
-  if throttles.is_full(entry) then
+  if throttles.is_closed(s, entry) then
     budget = 0
   end
   local queues = redis.call("ZRANGEBYSCORE", keys.gated(id), "-inf",

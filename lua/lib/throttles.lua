@@ -92,9 +92,14 @@ local function free(entry)
   return entry.free
 end
 
--- Whether all its slots are taken.
-function throttles.is_full(entry)
-  return entry.record.concurrency and free(entry) < 1
+local function is_blocked(s, record)
+  return record.blocked_until and record.blocked_until > s.now
+end
+
+-- Whether it has no room for anybody: it is blocked, or all its slots are taken.
+function throttles.is_closed(s, entry)
+  local record = entry.record
+  return record and (is_blocked(s, record) or (record.concurrency and free(entry) < 1))
 end
 
 -- What is kept for another job, {jid, queue, until, cost}, or nil.
@@ -124,11 +129,11 @@ function throttles.refusal(s, entry, jid, cost)
   local record = entry.record
   if not record then
     return nil
-  elseif record.blocked_until and record.blocked_until > s.now then
+  elseif is_blocked(s, record) then
     return "blocked", record.blocked_until
   end
   local kept = kept_for_other(s, record, jid)
-  if throttles.is_full(entry) then
+  if record.concurrency and free(entry) < 1 then
     return "concurrency"
   elseif record.concurrency and kept and free(entry) < 2 then
     return "reserved"

@@ -272,46 +272,39 @@ def test_who_is_refused_too_often_gets_room_kept(call: Scripts) -> None:
     assert "reserved" not in read(call, "x")
 
 
-def test_what_is_kept_is_given_up_when_the_job_goes_away(call: Scripts, clock: Clock) -> None:
+def keep_room(call: Scripts) -> None:
+    """Refuse a job of x and y five times, so that x has room kept for it and nobody else."""
+    call("config_set", "heartbeat", "1000")
     limit(call, "x", concurrency=1)
-    limit(call, "y", concurrency=1)
-    put(call, "both", throttles=["x", "y"], delay=1)
-    put(call, "y0", throttles=["y"])
-    pop(call)
-    clock.advance(1)
-    for _ in range(5):
-        pop(call)
-        call("throttle_block", "x", "1000")
-        call("throttle_block", "x", "0")
-        call("throttle_block", "y", "1000")
-        call("throttle_block", "y", "0")
-    assert read(call, "x")["reserved"]["jid"] == "both"
+    limit(call, "y", concurrency=0)
+    put(call, "both", throttles=["x", "y"])
+    assert pop(call) == []
+    for number in range(1, 5):
+        put(call, f"y{number}", throttles=["y"], priority=1)
+        limit(call, "y", concurrency=number)
+        assert jids(pop(call, 9)) == [f"y{number}"]
     put(call, "waits", throttles=["x"])
     assert pop(call) == []
+    assert read(call, "x")["reserved"] == {"jid": "both", "until": ms(call) + 60_000}
+
+
+def test_what_is_kept_is_given_up_when_the_job_goes_away(call: Scripts) -> None:
+    keep_room(call)
 
     call("cancel", ["both"], "")
 
     assert jids(pop(call)) == ["waits"]
 
 
-def test_what_is_kept_lapses(call: Scripts, clock: Clock) -> None:
-    limit(call, "x", concurrency=1)
-    limit(call, "y", concurrency=1)
-    put(call, "y0", throttles=["y"])
-    call("config_set", "heartbeat", "1000")
-    pop(call)
-    put(call, "both", throttles=["x", "y"])
-    for _ in range(5):
-        pop(call)
-        limit(call, "y", concurrency=1)
-    put(call, "waits", throttles=["x"])
-    assert pop(call) == []
-    # Once more refused, it is kept for twice as long.
-    assert read(call, "x")["reserved"]["until"] == ms(call) + 120_000
+def test_what_is_kept_lapses_and_is_kept_longer_the_next_time(call: Scripts, clock: Clock) -> None:
+    keep_room(call)
 
-    clock.advance(120)
-
+    clock.advance(60)
     assert jids(pop(call)) == ["waits"]
+
+    complete(call, job(call, "y1"))
+    assert pop(call) == []
+    assert read(call, "y")["reserved"] == {"jid": "both", "until": ms(call) + 120_000}
 
 
 def test_a_job_too_dear_for_a_lowered_burst_holds_up_nobody(call: Scripts, clock: Clock) -> None:
