@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 from typing import Final
 
 from qless_py.attributes import JobAttributes
@@ -17,11 +15,16 @@ def job() -> JobAttributes | None:
     return _CURRENT.get()
 
 
-@contextlib.contextmanager
-def is_now(one: JobAttributes) -> Iterator[None]:
-    """Make this the job that is being performed."""
-    token = _CURRENT.set(one)
-    try:
-        yield
-    finally:
-        _CURRENT.reset(token)
+class is_now:  # noqa: N801 - read as a claim: with current.is_now(job)
+    """Makes this the job that is being performed, for a `with` block."""
+
+    __slots__ = ("_job", "_token")
+
+    def __init__(self, job: JobAttributes) -> None:
+        self._job = job
+
+    def __enter__(self) -> None:
+        self._token: Token[JobAttributes | None] = _CURRENT.set(self._job)
+
+    def __exit__(self, *_error: object) -> None:
+        _CURRENT.reset(self._token)

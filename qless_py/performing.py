@@ -85,10 +85,8 @@ class Handlers:
             prepared = self._prepared(job)
         except Exception:  # noqa: BLE001 - running it will tell what is wrong with it
             return None, self._options.hard_limit
-        return (
-            _first(job.soft_limit, prepared.soft_limit, self._options.soft_limit),
-            _first(job.hard_limit, prepared.hard_limit, self._options.hard_limit),
-        )
+        hard = _first(job.hard_limit, prepared.hard_limit, self._options.hard_limit)
+        return self._soft_limit(prepared, job), hard
 
     def run(self, job: JobVerbs) -> Any:
         """Call the job's handler and give what it returns; raises whatever it raises.
@@ -101,7 +99,7 @@ class Handlers:
             return asyncio.run(self.arun(job))
         try:
             with current.is_now(job):
-                return _within(prepared, job, self.limits(job)[0])
+                return _within(prepared, job, self._soft_limit(prepared, job))
         except Exception as error:
             policy = _own_policy(prepared, job, error)
             if policy is None and _may_retry(job, error):
@@ -116,13 +114,16 @@ class Handlers:
             return await asyncio.to_thread(self.run, job)
         try:
             with current.is_now(job):
-                return await _awaited_within(prepared, job, self.limits(job)[0])
+                return await _awaited_within(prepared, job, self._soft_limit(prepared, job))
         except Exception as error:
             policy = _own_policy(prepared, job, error)
             if policy is None and _may_retry(job, error):
                 policy = await self._queue_policies.find(job) or self._options.retry
             self._decide(policy, job, error)
             raise
+
+    def _soft_limit(self, prepared: _Prepared, job: JobVerbs) -> float | None:
+        return _first(job.soft_limit, prepared.soft_limit, self._options.soft_limit)
 
     def _decide(self, policy: RetryPolicy | None, job: JobVerbs, error: Exception) -> None:
         """Raise what the policy says instead of the exception, if it says anything."""
@@ -237,8 +238,10 @@ def _seconds(target: Any, name: str) -> float | None:
     return None if value is None or callable(value) else options.span(name, value, 0.001) / 1000
 
 
-def _first(*values: float | None) -> float | None:
-    return next((value for value in values if value is not None), None)
+def _first(own: float | None, of_class: float | None, general: float | None) -> float | None:
+    if own is not None:
+        return own
+    return general if of_class is None else of_class
 
 
 def _sync_context(context: Any, enter: Any) -> AbstractContextManager[Any]:
