@@ -153,6 +153,14 @@ def complete(  # noqa: PLR0913, PLR0917 - what a completion may carry
     return job.applied(call, change, sent).map(lambda reply: reply.state)
 
 
+def finish(job: JobVerbs, result: Any) -> Call[Any]:
+    """Complete, for whom nobody looks at the job any more: the quick way of most jobs."""
+    if job.follow_ups:
+        return complete(job, result=result)
+    sent, given = job.to_send(None), job.encode(result)
+    return protocol.jobs.complete(job.jid, job.lease, data=sent, result=given)
+
+
 def _advance(queue: str | None, options: Mapping[str, Any]) -> dict[str, Any] | None:
     checked = checks.put_options(options)
     if queue is not None:

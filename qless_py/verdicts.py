@@ -44,7 +44,7 @@ def returned(job: JobVerbs, result: Any) -> Verdict:
     if job.state != "running":
         return Verdict(job, None)
     try:
-        return Verdict(job, verbs.complete(job, None, None, None, None, result))
+        return Verdict(job, verbs.finish(job, result))
     except Exception as error:  # noqa: BLE001 - a result that cannot be written is the job's fault
         return raised(job, error)
 

@@ -54,6 +54,7 @@ class Desk:
         self._reserver = options.make_reserver()
         self.recycling = Recycling(options)
         self.rows: dict[str, Row] = {}
+        self._usual: set[tuple[str, str]] = set()
         self._lock = threading.Lock()
         self._empty = PopReply([], None, more=False, wake=[])
 
@@ -148,8 +149,17 @@ class Desk:
             self._settled(row.held.lease)
 
     def note_limit(self, row: Row) -> None:
-        """Note the hard limit of a job on the board; looking for it may import its handler."""
+        """Note the hard limit of a job on the board; looking for it may import its handler.
+
+        Nothing need be noted of a job that has the worker's.
+        """
+        kind = (row.job.klass_name, row.held.queue)
+        if kind in self._usual and row.job.hard_limit is None:
+            return
         _, hard = self.handlers.limits(row.job)
+        if hard == self.options.hard_limit and row.job.hard_limit is None:
+            self._usual.add(kind)
+            return
         with self._lock:
             self.board.limit(row.at, hard or float("inf"))
 

@@ -83,6 +83,7 @@ class Parent:
             self._probe = Probe(self._options.probe, self._selector, self._state)
         if self._options.watch:
             self._watch = Watch(self._options.imports)
+        preloading.assemble()
         if self._options.preload:
             preloading.load(self._options.imports)
         for member in members:

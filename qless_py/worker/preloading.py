@@ -1,12 +1,20 @@
-"""Importing the modules of handlers before they are needed."""
+"""What is prepared before a fork, so that no child has to do it again."""
 
 from __future__ import annotations
 
 import importlib
 import logging
 from collections.abc import Iterable
+from typing import Final
+
+from qless_py import scripts
 
 logger = logging.getLogger(__name__)
+
+_SCRIPTS: Final = (
+    *("pop", "complete", "complete_many", "fail", "retry", "release", "heartbeat"),
+    *("worker_register", "worker_beat", "heartbeat_many"),
+)
 
 
 def load(names: Iterable[str]) -> None:
@@ -16,3 +24,9 @@ def load(names: Iterable[str]) -> None:
             importlib.import_module(name)
         except Exception:
             logger.exception("cannot import %s ahead of its jobs", name)
+
+
+def assemble() -> None:
+    """Put the scripts together that every child will need; each is found ready after a fork."""
+    for name in _SCRIPTS:
+        scripts.script(name)

@@ -14,6 +14,8 @@ from qless_py.worker.pace import Pace
 # Verdicts may wait for one another for so long, and only as far as the next jobs are known to be
 # short: none waits for a job that may take long.
 _TOGETHER: Final = 0.005
+_LOOK: Final = 0.001
+_OURS: Final = 0.5
 
 
 class Serial(Inside):
@@ -25,6 +27,8 @@ class Serial(Inside):
         self._pace = Pace(desk.options.batch)
         self._row: Row | None = None
         self._kept_at = 0.0
+        self._taken_at = 0.0
+        self._looked_at = 0.0
 
     def run(self) -> None:
         """Take and run jobs until told to leave."""
@@ -51,24 +55,38 @@ class Serial(Inside):
     def _batch(self, reply: PopReply) -> None:
         desk = self._desk
         rows = desk.hold(reply)
+        self._taken_at = self._looked_at = time.monotonic()
         for number, row in enumerate(rows):
             if desk.post.has_kept and self._may_last(row):
                 desk.post.push()
             # First the note, then the look at the orders: a parent that gives a job of ours back
             # does it the other way round, so one of us sees what the other does.
             desk.board.start(row.at)
-            if desk.is_leaving() or desk.orders.quiet:
-                desk.give_back(rows[number:])
-                return
-            if row.held.lease in desk.orders.lost:
-                desk.give_back([row])
-                continue
+            if self._must_look():
+                if desk.is_leaving() or desk.orders.quiet:
+                    desk.give_back(rows[number:])
+                    return
+                if row.held.lease in desk.orders.lost:
+                    desk.give_back([row])
+                    continue
             self._run(row)
 
     def enter(self, job: Job) -> None:  # noqa: ARG002 - the row has it
         """Note the limit of the job on the board."""
         if self._row is not None:
             self._desk.note_limit(self._row)
+
+    def _must_look(self) -> bool:
+        """Whether it is time to look for orders; the look is a system call.
+
+        A parent gives jobs back only in the stead of a child whose board has stood still for a
+        second, so those of a younger batch are certainly ours.
+        """
+        now = time.monotonic()
+        if now - self._looked_at < _LOOK and now - self._taken_at < _OURS:
+            return False
+        self._looked_at = now
+        return True
 
     def _may_last(self, row: Row) -> bool:
         """Whether verdicts that are kept might have to wait too long for the end of this job."""
