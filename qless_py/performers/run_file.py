@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import logging
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +39,9 @@ class FileClass:
             None if kill_timeout is None else options.span("kill_timeout", kill_timeout) / 1000
         )
         self._interval = options.span("kill_interval", kill_interval, 0.001) / 1000
-        self._class = _load(Path(file), name)
+        self._file, self._name = Path(file), name
+        self._loaded: Any = None
+        _check(self._file, name)
 
     @classmethod
     def named(cls, text: str, **limits: Any) -> FileClass:
@@ -47,11 +51,18 @@ class FileClass:
 
     def find(self, _job: Any) -> Handler:
         """Give what performs a job: this class, for any."""
-        return Handler(self._class, self.run, is_async=False)
+        return Handler(self.loaded, self.run, is_async=False)
+
+    @property
+    def loaded(self) -> Any:
+        """The class. The file is run when the first job comes, in the process that runs jobs."""
+        if self._loaded is None:
+            self._loaded = _load(self._file, self._name)
+        return self._loaded
 
     def run(self, job: Any) -> Any:
         """Make an instance for a job and run it."""
-        instance = self._class(job)
+        instance = self.loaded(job)
         over = threading.Event()
         watch = threading.Thread(target=self._watch, args=(instance, over), daemon=True)
         if self._timeout is not None:
@@ -82,15 +93,33 @@ def _kill(instance: Any) -> None:
             logger.exception("kill of %r raised", instance)
 
 
+def _check(file: Path, name: str) -> None:
+    """Refuse a file that cannot hold the class, without running it."""
+    try:
+        tree = ast.parse(file.read_bytes(), str(file))
+    except OSError as error:
+        raise HandlerNotFoundError(f"{file} cannot be read: {error}") from error
+    except (SyntaxError, ValueError) as error:
+        raise HandlerNotFoundError(f"{file} is not a file of Python: {error}") from error
+    if name not in set(_bound(tree)):
+        raise HandlerNotFoundError(f"{file} has no class {name} with a method run")
+
+
+def _bound(tree: ast.Module) -> Iterator[str]:
+    for node in ast.walk(tree):
+        match node:
+            case ast.ClassDef(name=name) | ast.Name(id=name, ctx=ast.Store()):
+                yield name
+            case ast.alias(name=name, asname=other):
+                yield other or name
+
+
 def _load(file: Path, name: str) -> Any:
     spec = importlib.util.spec_from_file_location(f"qless_py_run_{file.stem}", file)
     if spec is None or spec.loader is None:
-        raise HandlerNotFoundError(f"{file} is not a file of Python")
+        raise HandlerNotFoundError(f"{file} is not named like a file of Python")
     module = importlib.util.module_from_spec(spec)
-    try:
-        spec.loader.exec_module(module)
-    except FileNotFoundError as error:
-        raise HandlerNotFoundError(f"there is no file {file}") from error
+    spec.loader.exec_module(module)
     found = getattr(module, name, None)
     if not callable(getattr(found, "run", None)):
         raise HandlerNotFoundError(f"{file} has no class {name} with a method run")

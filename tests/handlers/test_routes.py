@@ -87,7 +87,7 @@ def test_it_is_told_to_stop_and_told_again(client: Client, file: Path) -> None:
 
     assert perform(taken(client, {"how": "wait"}), by(performer)) == "ran j"
 
-    assert len(performer._class.killed) >= 2
+    assert len(performer.loaded.killed) >= 2
 
 
 def test_it_is_told_when_its_job_is_handed_back(client: Client, file: Path) -> None:
@@ -96,19 +96,31 @@ def test_it_is_told_when_its_job_is_handed_back(client: Client, file: Path) -> N
     with pytest.raises(ImmediateStop):
         perform(taken(client, {"how": "stop"}), by(performer))
 
-    assert performer._class.killed == ["j"]
+    assert performer.loaded.killed == ["j"]
 
 
 @pytest.mark.parametrize("name", ["Missing", "NoRun", "threading"])
-def test_a_file_without_such_a_class_is_refused(file: Path, name: str) -> None:
+def test_a_file_without_such_a_class_is_refused(client: Client, file: Path, name: str) -> None:
     with pytest.raises(HandlerNotFoundError, match=f"no class {name} with a method run"):
-        FileClass(file, name)
+        perform(taken(client), by(FileClass(file, name)))
 
 
-def test_a_file_that_is_none_is_refused(tmp_path: Path) -> None:
-    for wrong in (tmp_path / "missing.py", tmp_path / "program.sh"):
+def test_a_file_that_is_none_is_refused_at_once(tmp_path: Path) -> None:
+    broken = tmp_path / "broken.py"
+    broken.write_text("class Run: pass\nthis is not Python")
+    for wrong in (tmp_path / "missing.py", broken, tmp_path):
         with pytest.raises(HandlerNotFoundError):
             FileClass(wrong)
+
+
+def test_a_file_is_run_only_where_its_jobs_run(tmp_path: Path) -> None:
+    file = tmp_path / "loud.py"
+    file.write_text("class Run: pass\nraise SystemExit('run too early')")
+
+    performer = FileClass(file)
+
+    with pytest.raises(SystemExit, match="too early"):
+        _ = performer.loaded
 
 
 def test_routes_lead_by_exact_name_first_and_then_by_expression(client: Client) -> None:
