@@ -1,0 +1,107 @@
+"""A real browser on a dashboard that a real server serves."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from werkzeug.serving import WSGIRequestHandler, make_server
+
+from qless_py import Client
+from qless_py.dashboard import DashboardConfig, create_app
+
+ARGUMENTS = (
+    "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-sync", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-default-apps",
+)  # fmt: skip
+
+
+class _Quiet(WSGIRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log(self, *_: Any) -> None:
+        pass
+
+
+@dataclass(slots=True)
+class Site:
+    """A served dashboard, and what its pages complained of."""
+
+    url: str
+    browser: Browser
+    complaints: list[str] = field(default_factory=list)
+
+    @contextlib.contextmanager
+    def page(self, **settings: Any) -> Iterator[Page]:
+        """Open a page in a browser of its own; `settings` are those of a browser context."""
+        with contextlib.closing(self.browser.new_context(**settings)) as context:
+            yield self.watched(context)
+
+    def watched(self, context: BrowserContext) -> Page:
+        """Give a new page whose errors, and requests to others than us, are written down."""
+        page = context.new_page()
+        page.set_default_timeout(10_000)
+        page.on("console", lambda message: self._console(message.type, message.text))
+        page.on("pageerror", lambda error: self.complaints.append(f"error {error}"))
+        page.on("request", lambda request: self._request(request.url))
+        return page
+
+    def _console(self, kind: str, text: str) -> None:
+        if kind in {"error", "warning"}:
+            self.complaints.append(f"{kind} {text}")
+
+    def _request(self, url: str) -> None:
+        if not url.startswith((self.url, "data:", "blob:")):
+            self.complaints.append(f"foreign request {url}")
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Run Debian's Chromium for the whole session; its absence is an error, never a skip."""
+    path = shutil.which("chromium")
+    if path is None:
+        raise RuntimeError("tests of the dashboard need chromium on PATH (apt install chromium)")
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=path, args=list(ARGUMENTS))
+        yield running
+        running.close()
+
+
+@contextlib.contextmanager
+def served(app: Any, host: str = "127.0.0.1") -> Iterator[str]:
+    """Serve an application with threads; gives its address."""
+    server = make_server(host, 0, app, threaded=True, request_handler=_Quiet)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield f"http://{host}:{server.port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@pytest.fixture
+def site(browser: Browser, live: Client) -> Iterator[Callable[..., Site]]:
+    """Give a function that serves a dashboard of the live namespace.
+
+    At the end no page may have complained, or asked anybody else for anything.
+    """
+    with contextlib.ExitStack() as stack:
+        made: list[Site] = []
+
+        def make(**settings: Any) -> Site:
+            config = DashboardConfig(**{"secret": "s" * 16, "refresh": 0.1, **settings})
+            url = stack.enter_context(served(create_app(live, config)))
+            made.append(Site(url, browser))
+            return made[-1]
+
+        yield make
+        complaints = [text for one in made for text in one.complaints]
+        assert complaints == []
