@@ -107,7 +107,7 @@ def test_a_file_without_such_a_class_is_refused(client: Client, file: Path, name
 
 def test_a_file_that_is_none_is_refused_at_once(tmp_path: Path) -> None:
     broken = tmp_path / "broken.py"
-    broken.write_text("class Run: pass\nthis is not Python")
+    broken.write_text("class Run: pass\ndef")
     for wrong in (tmp_path / "missing.py", broken, tmp_path):
         with pytest.raises(HandlerNotFoundError):
             FileClass(wrong)
