@@ -144,12 +144,9 @@ class Decider:
         taken = sorted(options.keys() & (_OWN - {"tags", "batch"}))
         if taken:
             raise BadArgumentError(f"{', '.join(taken)}: the decider says that of its steps")
-        given = {
-            "on_conflict": "ignore",
-            **options,
-            "tags": [*(options.get("tags") or ()), keys.batch],
-        }
-        job = puts.prepare(client.settings, cls, _wrapped(begins, data), given, keys.jid(begins))
+        wrapped = _wrapped(begins, data)
+        given = keys.tagged({"on_conflict": "ignore", **options}, cls, wrapped)
+        job = puts.prepare(client.settings, cls, wrapped, given, keys.jid(begins))
         wire = (checks.name("queue", queue), job.jid, job.klass, job.data, job.options)
         return client.run(protocol.jobs.put(*wire).map(lambda _: keys.workflow))
 

@@ -62,6 +62,11 @@ class Names:
         """Give the jid of the job that holds one step back while it gets its parents."""
         return f"{self.workflow}::hold.{step}"
 
+    def tagged(self, options: Mapping[str, Any], klass: Any, data: Any) -> dict[str, Any]:
+        """Give the options of a job with the tag beside those that it or its class wants."""
+        tags = options.get("tags") or checks.defaults(klass, data).get("tags") or ()
+        return {**options, "tags": [*checks.names("tags", tags), self.batch]}
+
     def is_gate(self, jid: str) -> bool:
         """Tell whether the job only holds others back."""
         return jid.startswith(f"{self.workflow}::")

@@ -53,8 +53,8 @@ def submit(settings: Settings, workflow: Workflow) -> Calls[None]:
 def _prepared(settings: Settings, keys: Names, planned: Planned) -> puts.Put:
     step = planned.step
     jid = keys.jid(planned.name)
-    tags = [*(step.options.get("tags") or ()), keys.batch]
-    job = puts.prepare(settings, step.klass, step.data, {**step.options, "tags": tags}, jid)
+    options = keys.tagged(step.options, step.klass, step.data)
+    job = puts.prepare(settings, step.klass, step.data, options, jid)
     wrong = sorted(job.options.keys() & {"depends", "batch", "unique", "on_conflict"})
     if wrong or job.jid != jid:
         raise BadArgumentError(

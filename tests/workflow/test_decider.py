@@ -10,6 +10,9 @@ from qless_py import Client, Job
 from qless_py.errors import BadArgumentError, HandlerNotFoundError
 from qless_py.workflow import Branch, Decider, End, Next
 from tests.conftest import Clock
+from tests.workflow.test_submit import CrashError, Crashing, crashing
+
+__all__ = ["crashing"]
 
 
 class Order(Decider):
@@ -221,6 +224,36 @@ def test_a_second_run_of_a_step_that_branches_doubles_nothing(client: Client) ->
     steps = run(client)
 
     assert sorted(steps) == ["fan", "meet", "more", "one", "two"]
+
+
+@pytest.mark.parametrize("is_sent", [False, True])
+def test_a_crash_at_any_call_loses_no_step_and_doubles_none(
+    client: Client, crashing: Crashing, *, is_sent: bool
+) -> None:
+    crashing.is_sent = is_sent
+    for number in range(25):
+        name = Fan.begin(client, "orders", {"deep": True})
+        crashing.left, seen = number, list[str]()
+        try:
+            seen = run(crashing)
+        except CrashError:
+            for jid in held(client):
+                client.jobs[jid].timeout()  # type: ignore[union-attr]
+
+        run(client)
+
+        jids = client.jobs.tagged(f"workflow:{name}", 0, 100)["jobs"]
+        jobs = [client.jobs[jid] for jid in jids]
+        assert [job.state for job in jobs if isinstance(job, Job)] == ["complete"] * 8
+        assert sorted(str(job["step"]) for job in jobs if isinstance(job, Job)) == sorted(
+            ["fan", "one", "two", "two", "more", "more", "inner", "meet"]
+        )
+    assert len(seen) == 8
+
+
+def held(client: Client) -> list[str]:
+    """List the jobs that the dead process had."""
+    return client.queues["orders"].jobs.running(0, 100)
 
 
 def test_a_queue_called_like_a_step_changes_nothing(client: Client) -> None:

@@ -229,6 +229,22 @@ def test_a_job_of_a_class_that_wants_a_jid_is_refused(client: Client) -> None:
         client.workflows.submit(Workflow("w").step("a", QUEUE, Stubborn))
 
 
+def test_a_class_may_want_tags_for_its_jobs(client: Client) -> None:
+    run = client.workflows.submit(Workflow("w").step("a", QUEUE, Tagged))
+    job = client.queues[QUEUE].pop()
+
+    assert job is not None
+    assert job.tags == ["mine", run.tag]
+
+
+class Tagged:
+    """A handler whose jobs have a tag."""
+
+    @staticmethod
+    def default_job_options(_: object) -> dict[str, object]:
+        return {"tags": ["mine"]}
+
+
 class Stubborn:
     """A handler whose jobs want what only the workflow can say."""
 
