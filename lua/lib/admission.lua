@@ -8,6 +8,7 @@ local job_lib = require("lib.job")
 local keys = require("lib.keys")
 local lanes = require("lib.lanes")
 local limits = require("lib.limits")
+local opening = require("lib.opening")
 local queue_lib = require("lib.queue")
 local throttles = require("lib.throttles")
 
@@ -73,13 +74,24 @@ local function due_again(id, at)
   end
 end
 
+-- Nothing is kept for a job any more: those that were refused for that have a look, in a call of
+-- their own.
+local function give_up(self, job)
+  for _, id in ipairs(throttles.unreserve(self.s, job)) do
+    if redis.call("EXISTS", keys.gated(id)) == 1 then
+      opening.open(self.s, id)
+      self.is_stopped = true
+    end
+  end
+end
+
 -- The user has reached a limit of its own: its lane is left out until there is room. Meanwhile
 -- others may have what was kept for its job.
 local function cap(self, found, job, id)
   local lane = found.lane
   lane.is_capped = true
   if job.record.passed then
-    throttles.unreserve(self.s, job)
+    give_up(self, job)
     self.kept[#self.kept + 1] = job
   end
   redis.call("SADD", keys.capped(id), self.queue .. "/" .. lane.gate)
@@ -132,7 +144,7 @@ local function hold(self, job)
   throttles.take(self.own, 1)
   record.limited = self.own.record and self.own.record.concurrency and true or nil
   if record.passed then
-    throttles.unreserve(s, job)
+    give_up(self, job)
   end
   record.gate = nil
 end
@@ -278,6 +290,14 @@ local function put_to_sleep(self)
   end
 end
 
+-- More gates may be open than one call looks into.
+local function look_further(self)
+  if #self.gates == limits.gates
+    and redis.call("ZCOUNT", keys.open(self.queue), "-inf", "(+inf") > 0 then
+    self.is_stopped = true
+  end
+end
+
 local function set_virtual(self, virtual)
   if virtual ~= tonumber(self.before) then
     redis.call("HSET", keys.meta(), "fair:" .. self.queue, string.format("%.17g", virtual))
@@ -321,6 +341,7 @@ local function finish(self)
     return
   end
   put_to_sleep(self)
+  look_further(self)
   local queue = self.queue
   if redis.call("EXISTS", keys.waiting(queue), keys.shared(queue), keys.throttled(queue)) == 0 then
     forget(self)
@@ -334,8 +355,8 @@ function admission.take(s, queue, virtual, wanted, to, found)
   choose_reserved(self, wanted)
   choose(self, wanted)
   s.examinable = self.budget
-  s.more = s.more or self.is_stopped
   finish(self)
+  s.more = s.more or self.is_stopped
   handout.give(s, queue, self.taken, to, found)
 end
 

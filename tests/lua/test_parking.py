@@ -112,6 +112,24 @@ def test_a_slot_wakes_all_queues_whose_jobs_wait_for_it(call: Scripts) -> None:
     assert done == 12
 
 
+def test_more_throttles_open_at_once_than_one_call_looks_into(call: Scripts) -> None:
+    names = [f"x{number}" for number in range(25)]
+    for name in names:
+        limit(call, name, concurrency=0)
+        put(call, f"j-{name}", throttles=[name])
+    pop(call, 9)
+    for name in names:
+        limit(call, name, concurrency=1)
+
+    came: list[str] = []
+    more = True
+    while more:
+        reply = call("pop", ["q"], "w", 100, {"nonce": "w"})
+        came, more = came + jids(reply["jobs"]), reply["more"]
+
+    assert sorted(came) == sorted(f"j-{name}" for name in names)
+
+
 def test_the_next_look_is_at_the_very_instant_for_the_earliest_of_several(
     call: Scripts, clock: Clock
 ) -> None:
