@@ -18,6 +18,7 @@ COMMANDS: Final = {
         "pop": "take:pop",
         "peek": "take:peek",
         "work": "work:work",
+        "web": "web:web",
         "listen": "listen:listen",
         "demo": "demo:demo",
         "simulate": "simulate:simulate",

@@ -1,0 +1,127 @@
+"""`qless-py web`: serve the dashboard."""
+
+from __future__ import annotations
+
+import ipaddress
+import secrets
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from qless_py.cli.frame import command, pass_state
+from qless_py.cli.options import describe_store
+from qless_py.cli.state import State
+
+_DEFAULT: Final = "127.0.0.1:5678"
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, colon, port = text.rpartition(":")
+    if not colon or not port.isdecimal() or int(port) > 65535:  # noqa: PLR2004 - the last port
+        raise click.BadParameter(f"{text!r} is no HOST:PORT", param_hint="--bind")
+    return host.strip("[]") or "0.0.0.0", int(port)  # noqa: S104 - refused below without a password
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+@command(
+    "web",
+    examples=(
+        "qless-py web",
+        "qless-py web --bind 127.0.0.1:8080 --prefix /ops/qless --read-only",
+        "qless-py web --bind 0.0.0.0:8080 --people people.toml --trusted-host ops.example.org",
+    ),
+)
+@click.option(
+    "--bind", default=_DEFAULT, show_default=True, metavar="HOST:PORT", help="Where to listen."
+)
+@click.option("--prefix", default="", metavar="PATH", help="Serve it below this path.")
+@click.option(
+    "--people",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A TOML file of users and tokens with their roles.",
+)
+@click.option("--proxy-header", metavar="NAME", help="A header in which a proxy says who it is.")
+@click.option(
+    "--trusted-proxy", multiple=True, metavar="CIDR", help="Where that proxy is. May be repeated."
+)
+@click.option(
+    "--proxy-role",
+    type=click.Choice(["viewer", "operator", "admin"]),
+    default="viewer",
+    show_default=True,
+    help="What those whom the proxy lets in may do.",
+)
+@click.option("--trusted-host", multiple=True, metavar="NAME", help="A name it is asked for by.")
+@click.option("--trusted-origin", multiple=True, metavar="URL", help="Its forms are accepted.")
+@click.option(
+    "--secret", metavar="TEXT", help="Signs forms; the same for all processes that serve it."
+)
+@click.option("--label", metavar="TEXT", help="Shown beside the name: production, for example.")
+@click.option("--read-only", is_flag=True, help="Only show.")
+@click.option("--hash-password", is_flag=True, help="Ask for a password, print its hash, and end.")
+@pass_state
+def web(state: State, **given: Any) -> int:
+    """Serve the dashboard.
+
+    Without --people and --proxy-header whoever is on this machine may do everything, and nobody
+    else may enter: it then listens on a loopback address only.
+    """
+    from qless_py.dashboard import DashboardConfig, create_app  # noqa: PLC0415 - help needs none
+    from qless_py.dashboard.access import hash_password  # noqa: PLC0415
+    from qless_py.dashboard.settings import authenticators  # noqa: PLC0415
+    from qless_py.dashboard.wsgi import mounted  # noqa: PLC0415
+
+    if given["hash_password"]:
+        password = click.prompt("Password", hide_input=True, confirmation_prompt=True)
+        state.out.line(hash_password(password, secrets.token_hex(16)))
+        return 0
+    host, port = _address(given["bind"])
+    auth = authenticators(
+        given["people"], given["proxy_header"], given["trusted_proxy"], given["proxy_role"]
+    )
+    if not auth and not _is_loopback(host):
+        raise click.UsageError(
+            f"without --people or --proxy-header it listens on loopback only, not on {host}"
+        )
+    config = DashboardConfig(
+        auth=auth,
+        secret=given["secret"],
+        read_only=given["read_only"],
+        trusted_hosts=given["trusted_host"],
+        trusted_origins=given["trusted_origin"],
+        environment=given["label"],
+    )
+    with state.connect() as client:
+        app = mounted(create_app(client, config), given["prefix"])
+        _serve(state, app, host, port, given["prefix"])
+    return 0
+
+
+def _serve(state: State, app: Any, host: str, port: int, prefix: str) -> None:
+    from werkzeug.serving import WSGIRequestHandler, make_server  # noqa: PLC0415 - help needs none
+
+    class Quiet(WSGIRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def log_request(self, *_: Any) -> None:
+            """Say nothing of requests that are answered."""
+
+    server = make_server(host, port, app, threaded=True, request_handler=Quiet)
+    shown = f"[{host}]" if ":" in host else host
+    state.out.note(describe_store(state.url))
+    state.out.note(
+        f"Dashboard: http://{shown}:{server.port}{prefix.rstrip('/')}/  (Ctrl-C ends it)"
+    )
+    try:
+        server.serve_forever()
+    except KeyboardInterrupt:
+        state.out.note("ended")
+    finally:
+        server.server_close()

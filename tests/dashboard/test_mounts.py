@@ -1,0 +1,212 @@
+"""Where the dashboard is mounted: below a path, in another application, under a server of WSGI."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from flask import Flask
+
+from qless_py import Client
+from qless_py.dashboard import DashboardConfig, create_app, create_blueprint
+from qless_py.dashboard.wsgi import make_app, mounted
+from qless_py.errors import ConfigError
+from tests.dashboard.conftest import TOKEN
+from tests.servers import Server
+
+LINK = re.compile(r'(?:href|action|src)="([^"]+)"')
+SAME = {"Sec-Fetch-Site": "same-origin"}
+
+
+def _links(text: str) -> set[str]:
+    return {link for link in LINK.findall(text) if not link.startswith("#")}
+
+
+@pytest.mark.parametrize("prefix", ["/ops", "/a/b/", ""])
+def test_every_link_stays_below_the_prefix(client: Client, prefix: str) -> None:
+    client.queues["mail"].put("K", {}, jid="j")
+    app = mounted(create_app(client, DashboardConfig(secret="s" * 16)), prefix)
+    browser = app.test_client()
+    root = prefix.rstrip("/")
+
+    for path in ("/", "/queues", "/queues/mail", "/jobs/j", "/put"):
+        page = browser.get(root + path, buffered=True)
+        assert page.status_code == 200
+        for link in _links(page.text):
+            assert link.startswith(f"{root}/"), link
+    if root:
+        assert browser.get("/", buffered=True).status_code == 404
+
+
+def test_a_form_works_below_a_prefix(client: Client) -> None:
+    app = mounted(create_app(client, DashboardConfig(secret="s" * 16)), "/ops")
+    browser = app.test_client()
+    token = TOKEN.search(browser.get("/ops/put").text)
+    assert token is not None
+
+    answer = browser.post(
+        "/ops/queues/mail/pause",
+        data={"form_token": token[1], "back": "/ops/queues"},
+        headers=SAME,
+    )
+
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/ops/queues")
+    assert client.queues["mail"].is_paused
+
+
+def test_a_host_application_keeps_its_own_pages(client: Client) -> None:
+    host = Flask("host")
+    host.add_url_rule("/", "index", lambda: "the host's own page")
+    config = DashboardConfig(secret="s" * 16)
+    host.register_blueprint(create_blueprint(client, config), url_prefix="/queues-of-ours")
+    second = create_blueprint(client, config, name="second")
+    host.register_blueprint(second, url_prefix="/second")
+    browser = host.test_client()
+
+    own = browser.get("/")
+    page = browser.get("/queues-of-ours/queues")
+    lost = browser.get("/queues-of-ours/nowhere")
+    other = browser.get("/second/queues")
+
+    assert own.text == "the host's own page"
+    assert "Content-Security-Policy" not in own.headers
+    assert (page.status_code, lost.status_code, other.status_code) == (200, 404, 200)
+    assert all(link.startswith("/queues-of-ours/") for link in _links(page.text))
+    assert all(link.startswith("/second/") for link in _links(other.text))
+    assert browser.get("/nowhere").status_code == 404
+    assert "Content-Security-Policy" not in browser.get("/nowhere").headers
+
+
+def test_a_wrong_prefix_is_refused(client: Client) -> None:
+    with pytest.raises(ConfigError, match="begins with /"):
+        mounted(create_app(client), "ops")
+
+
+def test_the_environment_makes_an_application(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    people = tmp_path / "people.toml"
+    people.write_text('[tokens.ci]\nsha256 = "' + "0" * 64 + '"\nrole = "viewer"\n')
+    monkeypatch.setenv("QLESS_PY_URL", server.url)
+    monkeypatch.setenv("QLESS_PY_WEB_PEOPLE", str(people))
+    monkeypatch.setenv("QLESS_PY_WEB_TRUSTED_HOST", "localhost ops.example.org")
+    monkeypatch.setenv("QLESS_PY_WEB_PREFIX", "/ops")
+
+    browser = make_app().test_client()
+
+    assert browser.get("/ops/").status_code == 401
+    assert browser.get("/ops/", headers={"Host": "evil.example.org"}).status_code == 400
+
+
+@contextlib.contextmanager
+def _gunicorn(server: Server, *arguments: str, **environment: str) -> Iterator[str]:
+    """Run gunicorn on a port of its own choice; gives its address."""
+    command = [sys.executable, "-m", "gunicorn", "--bind", "127.0.0.1:0", "--graceful-timeout", "1"]
+    command += [*arguments, "qless_py.dashboard.wsgi:make_app()"]
+    process = subprocess.Popen(
+        command,
+        env={**os.environ, "QLESS_PY_URL": server.url, **environment},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    try:
+        for line in process.stderr:
+            found = re.search(r"Listening at: (http://\S+)", line)
+            if found:
+                yield found[1]
+                break
+        else:
+            raise AssertionError("gunicorn did not start")
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.stderr.read()
+        process.stderr.close()
+        process.wait()
+
+
+@pytest.mark.usefixtures("redis")
+def test_gunicorn_serves_pages_and_a_stream_below_a_prefix(server: Server) -> None:
+    with _gunicorn(server, "--threads", "4", QLESS_PY_WEB_PREFIX="/ops") as url:
+        with urllib.request.urlopen(f"{url}/ops/queues") as page:
+            assert page.status == 200
+            assert all(link.startswith("/ops/") for link in _links(page.read().decode()))
+
+        host = url.removeprefix("http://")
+        connection = http.client.HTTPConnection(host, timeout=10)
+        connection.request("GET", "/ops/live")
+        answer = connection.getresponse()
+        assert answer.getheader("Content-Type") == "text/event-stream; charset=utf-8"
+        events = [answer.readline() for _ in range(6)]
+        connection.close()
+
+    assert b"event: snapshot\n" in events
+    data = next(line for line in events if line.startswith(b"data: "))
+    assert json.loads(data[6:])["queues"] == {}
+
+
+@pytest.mark.usefixtures("redis")
+def test_a_server_with_one_thread_refuses_streams_and_goes_on(server: Server) -> None:
+    with _gunicorn(server, "--worker-class", "sync") as url:
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(f"{url}/live")
+        with urllib.request.urlopen(f"{url}/snapshot") as page:
+            assert page.status == 200
+
+    assert refused.value.code == 503
+    refused.value.close()
+
+
+def test_a_stream_gives_its_seat_back(live: Client) -> None:
+    app = create_app(live, DashboardConfig(secret="s" * 16, streams=1, refresh=0.01))
+    browser = app.test_client()
+    multi = {"wsgi.multithread": True}
+
+    first = browser.get("/live", environ_overrides=multi)
+    chunks = iter(first.response)
+    next(chunks)
+    assert browser.get("/live", environ_overrides=multi).status_code == 503
+    first.close()
+
+    again = browser.get("/live", environ_overrides=multi)
+    assert again.status_code == 200
+    again.close()
+
+
+def test_a_stream_tells_of_changes_only(live: Client) -> None:
+    app = create_app(live, DashboardConfig(secret="s" * 16, refresh=0.01))
+    answer = app.test_client().get("/live", environ_overrides={"wsgi.multithread": True})
+    chunks = iter(answer.response)
+    next(chunks)
+    first = next(chunks)
+
+    live.queues["mail"].put("K", {})
+    second = next(chunks)
+    answer.close()
+
+    assert isinstance(first, bytes)
+    assert isinstance(second, bytes)
+    assert json.loads(second.split(b"data: ")[1])["totals"]["waiting"] == 1
+
+
+def test_many_readers_look_at_the_store_once(live: Client) -> None:
+    app = create_app(live, DashboardConfig(secret="s" * 16, refresh=60))
+    browser = app.test_client()
+    browser.get("/snapshot")
+    before = live.redis.info("stats")["total_commands_processed"]
+
+    for _ in range(20):
+        browser.get("/snapshot")
+
+    assert live.redis.info("stats")["total_commands_processed"] - before == 1
