@@ -15,6 +15,8 @@ from qless_py.fsck.space import Space, judged, late
 SERIES: Final[Mapping[str, str]] = MappingProxyType(
     {"queue:*:minutes": "minute", "queue:*:tens": "ten", "queue:*:days": "day"}
 )
+# The only kinds of keys that expire by themselves.
+PASSING: Final = frozenset(("request:*", "worker:*:command"))
 SAMPLES: Final = ("wait", "run")
 SAMPLE: Final = 3  # number, mean, sum of squared deviations
 _FINITE: Final = re.compile(rb"\d+(\.\d+)?(e[+-]?\d+)?")
@@ -35,7 +37,7 @@ def form(space: Space, key: bytes) -> Rule:
     found = []
     if text(kind) != TYPES[pattern]:
         found.append(Finding("foreign", shown, f"a {text(kind)} instead of a {TYPES[pattern]}"))
-    if (expires != -1) != (pattern == "request:*"):
+    if (expires != -1) != (pattern in PASSING):
         what = "it never expires" if expires == -1 else f"it expires at {expires}"
         found.append(Finding("expiry", shown, what))
     return found

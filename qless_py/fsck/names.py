@@ -26,6 +26,7 @@ TYPES: Final[Mapping[str, str]] = MappingProxyType(
         "users": "zset",
         "refills": "zset",
         "queues:new": "zset",
+        "queues:fair": "zset",
         "served": "zset",
         "job:*": "string",
         "data:*": "string",

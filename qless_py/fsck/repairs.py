@@ -9,6 +9,7 @@ import redis as redis_py
 
 from qless_py.errors import QlessError
 from qless_py.fsck.finding import Finding
+from qless_py.fsck.key_rules import PASSING
 from qless_py.fsck.names import Keys, raw_bytes
 from qless_py.protocol.call import Call
 from qless_py.protocol.fsck import repair as call_of
@@ -148,7 +149,7 @@ def _ran(runner: Runner, call: Call[None]) -> bool:
 
 
 def _set_expiry(redis: redis_py.Redis, finding: Finding, pattern: str) -> None:
-    if pattern == "request:*":
+    if pattern in PASSING:
         redis.pexpire(raw_bytes(finding.key), REPLY_MEMORY)
     else:
         redis.persist(raw_bytes(finding.key))

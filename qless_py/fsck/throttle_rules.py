@@ -148,17 +148,23 @@ def settled(space: Space, entry: bytes) -> Rule:
     ]
     if listed is None or weighs or throttles:
         return []
-    return [Finding("listed", space.shown("users"), f"{user} has no setting", None, entry)]
+    return [Finding("setting", space.shown("users"), f"{user} has no setting", None, entry)]
 
 
 def weight(space: Space, entry: bytes) -> Rule:
     """Check the weight of one user."""
-    (value,) = yield [("HGET", space.key("weights"), entry)]
+    value, listed = yield [
+        ("HGET", space.key("weights"), entry),
+        ("ZSCORE", space.key("users"), entry),
+    ]
     try:
         is_usable = value is None or 0 < float(value) < math.inf
     except ValueError:
         is_usable = False
     if is_usable and is_name(text(entry)):
-        return []
+        if value is None or listed is not None:
+            return []
+        detail = f"{text(entry)} has a weight and is not listed"
+        return [Finding("setting", space.shown("users"), detail, None, entry)]
     detail = f"{entry!r} with {value!r} is no weight of a user"
     return [Finding("malformed", space.shown("weights"), detail)]

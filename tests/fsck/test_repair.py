@@ -1,5 +1,6 @@
 """Damage done behind the back of the scripts is found, and repaired from the jobs' own records."""
 
+import math
 from collections.abc import Callable
 
 import msgpack
@@ -202,6 +203,149 @@ DAMAGE: dict[str, tuple[str, Damage]] = {
         lambda redis: redis.hset(key("meta"), "sequence", "1"),
     ),
 }
+# The same where users and throttles decide who may run.
+DAMAGE |= {
+    "waiting job out of its lane": (
+        "misplaced",
+        lambda redis: redis.zrem(key("queue:fair:lane/ada/"), waiting_member(redis, "adas")),
+    ),
+    "waiting job of a user not listed for all": (
+        "misplaced",
+        lambda redis: redis.zrem(key("queue:fair:shared"), waiting_member(redis, "adas")),
+    ),
+    "waiting job of a user with two scores": (
+        "misplaced",
+        lambda redis: redis.zadd(key("queue:fair:shared"), {waiting_member(redis, "adas"): 7}),
+    ),
+    "waiting in the lane of another": (
+        "stray",
+        lambda redis: redis.zadd(key("queue:fair:lane/eve/"), {waiting_member(redis, "adas"): 0}),
+    ),
+    "waiting in the lane of nobody": (
+        "stray",
+        lambda redis: redis.zadd(key("queue:fair:waiting"), {waiting_member(redis, "adas"): 0}),
+    ),
+    "listed for all without a user": (
+        "stray",
+        lambda redis: redis.zadd(key("queue:work:shared"), {waiting_member(redis, "plain"): 0}),
+    ),
+    "parked job out of its lane": (
+        "misplaced",
+        lambda redis: redis.zrem(key("queue:fair:lane/ada/limit"), waiting_member(redis, "parked")),
+    ),
+    "parked job not listed in its queue": (
+        "misplaced",
+        lambda redis: redis.zrem(key("queue:fair:throttled"), "parked"),
+    ),
+    "parked job not listed by its throttle": (
+        "misplaced",
+        lambda redis: redis.zrem(key("throttle:limit:parked"), "parked"),
+    ),
+    "parked on two throttles": (
+        "stray",
+        lambda redis: redis.zadd(key("throttle:other:parked"), {"parked": 5}),
+    ),
+    "throttled and not parked": (
+        "stray",
+        lambda redis: redis.zadd(key("queue:fair:throttled"), {"bobs": 5}),
+    ),
+    "a lane without a job": (
+        "stray",
+        lambda redis: redis.zadd(key("queue:fair:lane/bob/limit"), {b"123456789012gone": 0}),
+    ),
+    "a user left out": ("user", lambda redis: redis.zrem(key("queue:fair:users/"), "ada")),
+    "a user left out of a gate": (
+        "user",
+        lambda redis: redis.zrem(key("queue:fair:users/limit"), "ada"),
+    ),
+    "a user without jobs": ("user", lambda redis: redis.zadd(key("queue:fair:users/"), {"eve": 0})),
+    "a user who sleeps for ever": (
+        "user",
+        lambda redis: redis.zadd(key("queue:fair:users/"), {"ada": math.inf}),
+    ),
+    "a user who sleeps, but has room": (
+        "due",
+        lambda redis: (
+            redis.sadd(key("throttle:user:ada:capped"), "fair/"),
+            redis.zadd(key("queue:fair:users/"), {"ada": math.inf}),
+        ),
+    ),
+    "a gate that does not know its queue": (
+        "parking",
+        lambda redis: redis.delete(key("throttle:limit:queues")),
+    ),
+    "a gate that knows another queue": (
+        "parking",
+        lambda redis: redis.zadd(key("throttle:limit:queues"), {"work": 5}),
+    ),
+    "a gate that is open for nobody": (
+        "opened",
+        lambda redis: redis.zadd(key("queue:fair:open"), {"other": 5}),
+    ),
+    "a gate that sleeps with users awake": (
+        "opened",
+        lambda redis: redis.zadd(key("queue:fair:open"), {"limit": math.inf}),
+    ),
+    "room that nobody looks at": (
+        "due",
+        lambda redis: set_throttle(redis, "limit", concurrency=2),
+    ),
+    "tokens that nobody looks at": (
+        "due",
+        lambda redis: set_throttle(
+            redis, "limit", concurrency=None, rate=1, per=1000, burst=1, tokens=0, at=5
+        ),
+    ),
+    "jobs parked on a throttle that is gone": (
+        "due",
+        lambda redis: redis.delete(key("throttle:limit:record"), key("throttle:user:ada:record")),
+    ),
+    "throttle not listed": ("throttle", lambda redis: redis.zrem(key("throttles"), "limit")),
+    "throttle listed without limits": (
+        "listed",
+        lambda redis: redis.zadd(key("throttles"), {"imaginary": 5}),
+    ),
+    "user with a setting not listed": ("setting", lambda redis: redis.delete(key("users"))),
+    "user listed without a setting": (
+        "setting",
+        lambda redis: redis.zadd(key("users"), {"eve": 5}),
+    ),
+    "room kept for a job that runs": (
+        "reserved",
+        lambda redis: set_throttle(
+            redis, "limit", reserved={"jid": "holder", "queue": "fair", "until": 9**15, "cost": 1}
+        ),
+    ),
+    "slot of a job that is gone": (
+        "stray",
+        lambda redis: redis.zadd(key("throttle:limit:holders"), {"nobody": 5}),
+    ),
+    "slot of a job that waits": (
+        "stray",
+        lambda redis: redis.zadd(key("throttle:limit:holders"), {"parked": 5}),
+    ),
+    "slot of a job without that throttle": (
+        "stray",
+        lambda redis: redis.zadd(key("throttle:other:holders"), {"holder": 5}),
+    ),
+    "running job without its slot": (
+        "misplaced",
+        lambda redis: redis.delete(key("throttle:limit:holders")),
+    ),
+    "running job without the slot of its user": (
+        "misplaced",
+        lambda redis: redis.delete(key("throttle:user:ada:holders")),
+    ),
+    "job excused without a reason": (
+        "stray",
+        lambda redis: redis.zadd(key("throttle:queue:fair:excused"), {"holder": 5}),
+    ),
+    "queue not marked as shared": (
+        "fair",
+        lambda redis: redis.hdel(key("meta"), "fair:fair"),
+    ),
+}
+
 
 # What only people can judge: it is reported, and repair leaves it alone.
 BEYOND_REPAIR: dict[str, tuple[str, Damage]] = {
@@ -212,8 +356,38 @@ BEYOND_REPAIR: dict[str, tuple[str, Damage]] = {
     "unknown state": ("malformed", lambda redis: rewrite(redis, "plain", state="dreaming")),
     "running without a lease": ("malformed", lambda redis: rewrite(redis, "runs", lease=None)),
     "no klass": ("malformed", lambda redis: rewrite(redis, "plain", klass=None)),
+    "parked on nothing": ("malformed", lambda redis: rewrite(redis, "parked", gate=None)),
+    "gate of a job that waits": (
+        "malformed",
+        lambda redis: rewrite(redis, "plain", gate="limit"),
+    ),
+    "throttle that cannot be": (
+        "malformed",
+        lambda redis: set_throttle(redis, "limit", concurrency=-1),
+    ),
+    "throttle that cannot be read": (
+        "unreadable",
+        lambda redis: redis.set(key("throttle:other:record"), "rubbish"),
+    ),
+    "weight that is no number": (
+        "malformed",
+        lambda redis: redis.hset(key("weights"), "ada", "nan"),
+    ),
+    "virtual time that is no number": (
+        "malformed",
+        lambda redis: redis.hset(key("meta"), "fair:fair", "soon"),
+    ),
+    "lane outside the rule": ("foreign", lambda redis: redis.zadd(key("queue:a:lane/x"), {"j": 1})),
     "much data inline": ("malformed", lambda redis: redis.append(key("job:plain"), "x" * 2000)),
 }
+
+
+def set_throttle(redis: redis_py.Redis, throttle: str, **changes: object) -> None:
+    """Change the record of a throttle, behind everybody's back; None takes a field away."""
+    stored = redis.get(key(f"throttle:{throttle}:record"))
+    settings = (msgpack.unpackb(stored) if isinstance(stored, bytes) else {}) | changes
+    packed = msgpack.packb({name: one for name, one in settings.items() if one is not None})
+    redis.set(key(f"throttle:{throttle}:record"), packed)
 
 
 def _release(redis: redis_py.Redis, *, listed: bool) -> None:
@@ -271,7 +445,7 @@ def test_jobs_still_run_after_a_repair(populated: Scripts, clock: Clock, damage:
     gone = {"job gone, all its entries left": {"tracked"}, "member of a batch gone": {"member"}}
     gone["dependents of a job that is gone"] = {"parent"}
     everybody = {"tracked", "plain", "apart", "later", "parent", "child", "keyed", "window"}
-    everybody |= {"member", "last", "runs", "heir"}
+    everybody |= {"member", "last", "runs", "heir", "holder", "parked", "nobodys", "adas", "bobs"}
     assert everybody - gone.get(damage, set()) <= ran
 
 
@@ -279,7 +453,7 @@ def drain(call: Scripts, clock: Clock) -> set[str]:
     """Take and complete whatever comes, until nothing is left to wait for."""
     ran: set[str] = set()
     for _ in range(40):
-        reply = call("pop", ["work", "busy"], "other", 10, {"nonce": "m"})
+        reply = call("pop", ["work", "busy", "fair"], "other", 10, {"nonce": "m"})
         for job in reply["jobs"]:
             call("complete", job["jid"], job["lease"], "", "", "")
             ran.add(job["jid"])
