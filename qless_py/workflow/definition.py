@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Self, Unpack
 
 from qless_py import options as checks
-from qless_py.batch import Callbacks
+from qless_py.batch import BatchOptions
 from qless_py.errors import AlreadyExistsError, BadArgumentError, CycleError
 from qless_py.options import PutOptions
 from qless_py.workflow import parts, plan
@@ -19,12 +19,15 @@ class Workflow:
 
     The name says which workflow it is: submitted again, it goes on where it stopped. The call-backs
     are those of a batch of all steps: jobs put when all have completed (`on_success`), when all
-    have ended (`on_complete`), when the first one has failed (`on_failure`).
+    have ended (`on_complete`), when the first one has failed (`on_failure`). `within` makes it a
+    member of another batch.
     """
 
-    def __init__(self, name: str, part: Part | None = None, **callbacks: Unpack[Callbacks]) -> None:
+    def __init__(
+        self, name: str, part: Part | None = None, **options: Unpack[BatchOptions]
+    ) -> None:
         self.name = plan.names(name).workflow
-        self.callbacks = callbacks
+        self.options = options
         self._steps: dict[str, tuple[Step, list[tuple[str, str]]]] = {}
         self._ends: dict[str, list[str]] = {}
         self._unnamed = 0

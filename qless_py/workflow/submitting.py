@@ -38,7 +38,7 @@ def submit(settings: Settings, workflow: Workflow) -> Calls[None]:
     steps = workflow.plan()
     jobs = [_prepared(settings, keys, one) for one in steps]
     stored = [_stored(one, job) for one, job in zip(steps, jobs, strict=True)]
-    yield from _open(settings, keys, workflow.callbacks, stored)
+    yield from _open(settings, keys, workflow.options, stored)
     if (yield from _is_open(keys)):
         try:
             yield from _put(keys, steps, jobs)

@@ -229,6 +229,32 @@ def test_a_job_of_a_class_that_wants_a_jid_is_refused(client: Client) -> None:
         client.workflows.submit(Workflow("w").step("a", QUEUE, Stubborn))
 
 
+def test_a_workflow_may_be_within_a_batch(client: Client) -> None:
+    with client.batch("outer") as outer:
+        client.workflows.submit(diamond(within=outer))
+    assert outer.status is not None
+    assert (outer.status["state"], outer.status["total"]) == ("closed", 1)
+
+    Crew(client).run()
+
+    assert outer.status["completed"] == 1
+    assert outer.status["state"] == "finished"
+
+
+def test_what_the_store_refuses_half_way_leaves_nothing_that_runs(client: Client) -> None:
+    client.config["max-data-size"] = 5000
+    large = step(QUEUE, KLASS, "d" * 6000, name="large")
+    workflow = Workflow("w", chain(s("a"), group(*(s() for _ in range(120))), large))
+
+    with pytest.raises(qless_py.DataTooLargeError):
+        client.workflows.submit(workflow)
+
+    run = client.workflows["w"]
+    assert run.status is not None
+    assert run.status["counts"] == {"depends": 100, "missing": 22}
+    assert (Crew(client).run(), run.cancel()) == ([], 100)
+
+
 def test_a_class_may_want_tags_for_its_jobs(client: Client) -> None:
     run = client.workflows.submit(Workflow("w").step("a", QUEUE, Tagged))
     job = client.queues[QUEUE].pop()
