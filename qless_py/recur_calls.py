@@ -53,7 +53,7 @@ def recur_call(  # noqa: PLR0913, PLR0917 - what makes a recurring job
         if name in checks.RECUR_DEFAULTS
     }
     merged = {**defaults, **{name: one for name, one in options.items() if one is not None}}
-    jid = checks.name("jid", merged.pop("jid", None) or puts.new_jid())
+    jid = checks.name("jid", merged.pop("jid", None) or f"recur-{puts.new_jid()}")
     codec = puts.codec_of(settings, merged.pop("codec", None))
     when = _when(merged)
     wire = {**checks.recur_options(merged), **_span(when), **(declared or {})}

@@ -134,14 +134,26 @@ function recurrence.hand_down(from, to)
   end
 end
 
+local function child_jid(self, number)
+  return self.jid .. "-" .. string.format("%.0f", number)
+end
+
+local function is_taken(jid)
+  return redis.call("EXISTS", keys.job(jid), keys.recurring(jid)) > 0
+end
+
+-- The jid with the next number, or with one that nothing else in the namespace has.
 local function next_child(s, self)
   local record = self.record
   local number = (record.count or 0) + 1
-  if redis.call("EXISTS", keys.job(self.jid .. "-" .. number)) == 1 then
-    number = session.next(s)
+  for _ = 1, limits.call do
+    if not is_taken(child_jid(self, number)) then
+      break
+    end
+    number = math.max(session.next(s), number + 1)
   end
   record.count = number
-  return self.jid .. "-" .. string.format("%.0f", number)
+  return child_jid(self, number)
 end
 
 -- Puts one child as of `slot`; returns its jid. The caller saves the recurring job.

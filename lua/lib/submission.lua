@@ -45,19 +45,36 @@ function submission.spec(queue, jid, klass, data, packed)
   return spec
 end
 
+-- Finds the job of that jid, if it is not known, and whether a recurring job has it. Jids of 32
+-- characters are made up by the library, for jobs alone.
+local function find(jid, known)
+  if #jid == 32 then
+    return known == nil and job_lib.find(jid) or known
+  elseif known ~= nil then
+    return known, not known and redis.call("EXISTS", keys.recurring(jid)) == 1
+  end
+  local found = redis.call("MGET", keys.job(jid), keys.recurring(jid))
+  return found[1] and job_lib.parse(jid, found[1]), found[2]
+end
+
+-- Whether the put yields to a recurring job of its jid.
+local function yields(s, spec)
+  if not s.yields and spec.on_conflict ~= "ignore" then
+    errors.raise("EXISTS", "Recurring job " .. spec.jid .. " exists")
+  end
+  return true
+end
+
 -- Decides what a valid put would do; `s.planned` holds the jids of the same call. `existing` is
 -- the job of that jid, false when it is known that there is none.
 function submission.decide(s, spec, existing)
   s.planned = s.planned or {}
-  local plan = {
-    spec = spec,
-    existing = existing,
-    options = has_options(spec),
-  }
-  if existing == nil then
-    plan.existing = job_lib.find(spec.jid)
-  end
-  if plan.options then
+  local plan = { spec = spec, options = has_options(spec) }
+  local recurs
+  plan.existing, recurs = find(spec.jid, existing)
+  if recurs and not plan.existing and yields(s, spec) then
+    plan.ignored = spec.jid
+  elseif plan.options then
     require("lib.conflict").decide(s, plan)
   end
   if not plan.ignored then

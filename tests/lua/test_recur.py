@@ -148,6 +148,32 @@ def test_a_jid_of_a_job_cannot_recur_and_must_leave_room_for_a_number(call: Scri
     assert len(jids(pop(call, 9))) == 2
 
 
+def test_the_jid_of_a_recurring_job_is_taken(call: Scripts) -> None:
+    recur(call, offset=5)
+    spec = {"jid": "r", "klass": "K", "queue": "q"}
+
+    with pytest.raises(AlreadyExistsError, match="Recurring job r exists"):
+        put(call, "r")
+    with pytest.raises(AlreadyExistsError):
+        call("put_many", "q", [{"jid": "a", "klass": "K"}, spec], "{}", "{}")
+    assert put(call, "r", on_conflict="ignore") == ["r", False]
+    put(call, "other", "o")
+    assert complete(call, take(call, "o"), jobs=[spec])["jobs"] == [["r", False]]
+
+    assert counts(call) == {"recurring": 1}
+    assert call("read/job", "r")["state"] == "recur"
+
+
+def test_a_child_never_takes_the_jid_of_a_recurring_job(call: Scripts) -> None:
+    call("recur", "other", "r-1", "K", "{}", 60_000, 60_000, {})
+    recur(call)
+
+    (child,) = pop(call, 9)
+
+    assert child["jid"] != "r-1"
+    assert call("read/job", "r-1")["state"] == "recur"
+
+
 def test_an_update_touches_only_children_to_come(call: Scripts, clock: Clock) -> None:
     recur(call, tags=["a", "b"])
     call("tick")

@@ -30,6 +30,11 @@ def check(ns: Namespace, spec: dict[str, Any]) -> Plan:
 def decide(ns: Namespace, spec: dict[str, Any]) -> Plan:
     plan = Plan(spec)
     jid = spec["jid"]
+    if jid in ns.recurring and jid not in ns.jobs:
+        if not ns.call.yields and spec.get("on_conflict") != "ignore":
+            raise Refused("EXISTS")
+        plan.ignored = jid
+        return plan
     if _put_before(ns, spec) or _jid_conflict(ns, spec):
         plan.ignored = jid
     else:
