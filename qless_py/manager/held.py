@@ -87,6 +87,10 @@ class Held:
                 if run.is_told:
                     _interrupt(threading.get_ident(), None)
 
+    def holds(self, job: Job) -> bool:
+        """Tell whether a job is still in hand, and was not handed back while it ran."""
+        return job.lease in self._runs
+
     def settle(self, job: Job) -> None:
         """Forget a job that is no longer in hand."""
         with self._changed:

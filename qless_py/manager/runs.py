@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 
 from qless_py import verdicts
 from qless_py.backoff import Backoff
@@ -27,7 +27,8 @@ from qless_py.verdicts import Verdict
 
 logger = logging.getLogger(__name__)
 
-_BACK = frozenset({"waiting", "scheduled"})
+_BACK: Final = frozenset({"waiting", "scheduled"})
+_ENDS: Final[Mapping[str, str]] = {"complete": "complete", "fail": "failed", "discard": "canceled"}
 
 
 class Runs:
@@ -65,24 +66,29 @@ class Runs:
             error = raised
             verdict = verdicts.raised(job, raised)
         try:
-            if self._settle(verdict):
-                self._note(job, topic, result, error)
+            ending = self._settle(verdict) if self._held.holds(job) else ""
+            if ending:
+                self._note(job, topic, ending, result, error)
         finally:
             self._held.settle(job)
 
-    def _settle(self, verdict: Verdict) -> bool:
-        """Send a verdict, however long the store is away; False if it came too late."""
+    def _settle(self, verdict: Verdict) -> str:
+        """Send a verdict, however long the store is away; gives the state that the job has now.
+
+        Nothing if the verdict came too late.
+        """
+        job = verdict.job
         if verdict.call is None:
-            return True
+            return job.state
         away, failures = Backoff.exponential(0.05, 2, 5), 0
         while True:
             try:
                 self._client.run(verdict.call)
             except (LostLeaseError, StaleRequestError) as late:
-                logger.info("the verdict on %s came too late: %s", verdict.job.jid, late)
-                return False
+                logger.info("the verdict on %s came too late: %s", job.jid, late)
+                return ""
             except QlessError as refusal:
-                logger.warning("the verdict on %s was refused: %s", verdict.job.jid, refusal)
+                logger.warning("the verdict on %s was refused: %s", job.jid, refusal)
                 return self._refused(verdict, refusal)
             except AWAY as lost:
                 failures += 1
@@ -90,22 +96,25 @@ class Runs:
                     logger.warning("the store is away (%s); the verdict is sent later", lost)
                 threading.Event().wait(away.seconds(failures, lost))
             else:
-                return True
+                # A plain end says what it is; of the others the job itself keeps track.
+                return _ENDS.get(verdict.call.script) or job.state
 
-    def _refused(self, verdict: Verdict, refusal: QlessError) -> bool:
+    def _refused(self, verdict: Verdict, refusal: QlessError) -> str:
         try:
             self._client.run(_call(verdicts.refused(verdict.job, refusal)))
         except (QlessError, *AWAY):
             logger.exception("%s cannot be failed either", verdict.job.jid)
-            return False
-        return True
+            return ""
+        return "failed"
 
-    def _note(self, job: Job, topic: str, result: Any, error: BaseException | None) -> None:
+    def _note(
+        self, job: Job, topic: str, ending: str, result: Any, error: BaseException | None
+    ) -> None:
         because = error.__cause__ if isinstance(error, Outcome) and error.__cause__ else error
-        if job.state == "complete":
+        if ending == "complete":
             self._numbers.add("completed")
             self._tell(TaskCompleted(jid=job.jid, topic=topic, result=result))
-        elif job.state in _BACK:
+        elif ending in _BACK:
             self._numbers.add("retried")
             self._tell(TaskRetried(jid=job.jid, topic=topic, error=because))
         else:
