@@ -10,11 +10,14 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import qless_py
 from qless_py import protocol, refill
+from qless_py.checks import MOST_AT_ONCE
 from qless_py.client import Client
 from qless_py.errors import DeadWorkerError
+from qless_py.handlers import RESERVED
 from qless_py.job import Job
 from qless_py.protocol import Call
 from qless_py.protocol.queues import PopReply
@@ -28,6 +31,8 @@ from qless_py.worker.post import Post
 from qless_py.worker.recycling import Recycling
 
 logger = logging.getLogger(__name__)
+
+_OPERATE: Final = 1.0  # Seconds after which a busy child looks for bulk actions to carry out.
 
 
 @dataclass(slots=True)
@@ -55,6 +60,8 @@ class Desk:
         self.recycling = Recycling(options)
         self.rows: dict[str, Row] = {}
         self._usual: set[tuple[str, str]] = set()
+        self._had_jobs = False
+        self._operated_at = 0.0
         self._lock = threading.Lock()
         self._empty = PopReply([], None, more=False, wake=[])
 
@@ -108,6 +115,7 @@ class Desk:
             logger.error("cannot take jobs: %s", reply)
             return self._empty
         taken: PopReply = reply
+        self._had_jobs = bool(taken.jobs)
         self.client.settings.questions.extend(taken.questions)
         return taken
 
@@ -165,9 +173,18 @@ class Desk:
 
     def _pop(self, count: int) -> Call[PopReply]:
         reserver, birth = self._reserver, self.birth
-        return protocol.queues.pop(
-            reserver.entries(), birth.worker, count, birth.nonce, reserver.options()
-        )
+        entries = [*reserver.entries()]
+        if self._may_operate() and len(entries) < MOST_AT_ONCE and RESERVED not in entries:
+            entries.append(RESERVED)
+        return protocol.queues.pop(entries, birth.worker, count, birth.nonce, reserver.options())
+
+    def _may_operate(self) -> bool:
+        """Tell whether it is time to look into the reserved queue: when idle, else now and then."""
+        now = time.monotonic()
+        if self._had_jobs and now - self._operated_at < _OPERATE:
+            return False
+        self._operated_at = now
+        return True
 
     def _settled(self, lease: str) -> None:
         row = self.rows.pop(lease, None)
