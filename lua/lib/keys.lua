@@ -16,6 +16,11 @@ function keys.new_queues()
   return namespace .. ":queues:new"
 end
 
+-- The queues whose jobs pop has to choose.
+function keys.fair_queues()
+  return namespace .. ":queues:fair"
+end
+
 -- The lists of queues that pops asked for, packed as they came, by when.
 function keys.served()
   return namespace .. ":served"

@@ -19,7 +19,9 @@ end
 function lanes.mark(s, queue)
   s.fair = s.fair or {}
   if not s.fair[queue] then
-    redis.call("HSETNX", keys.meta(), "fair:" .. queue, "0")
+    if redis.call("HSETNX", keys.meta(), "fair:" .. queue, "0") == 1 then
+      redis.call("ZADD", keys.fair_queues(), s.stamp, queue)
+    end
     s.fair[queue] = true
   end
 end
@@ -127,6 +129,7 @@ function lanes.unmark(queue)
   if redis.call("EXISTS", keys.waiting(queue), keys.shared(queue), keys.throttled(queue),
     keys.throttle("queue:" .. queue)) == 0 then
     redis.call("HDEL", keys.meta(), "fair:" .. queue)
+    redis.call("ZREM", keys.fair_queues(), queue)
     redis.call("UNLINK", keys.finish(queue))
   end
 end

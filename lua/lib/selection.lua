@@ -15,14 +15,17 @@ local selection = {}
 local ORDERS = { ordered = true, ["round-robin"] = true, shuffled = true, weighted = true }
 local PATTERN = "^[%w_*][%w_.:@~+*-]*$"
 -- Bounds of one call: patterns, known queues that they are held against, queues with work among
--- those, and how many are asked at once whether any has work.
-local PATTERNS, KNOWN, SELECTED, STEP = 20, 10000, 1000, 50
+-- those; how many are read at once, and how many are asked at once whether any has work.
+local PATTERNS, KNOWN, SELECTED, PART, GROUP = 20, 5000, 1000, 500, 100
 
 local function add_name(side, place, name)
   if #name > 128 or not string.find(name, PATTERN) then
     errors.bad("queues holds an entry that is no name, pattern, or either of them after a !")
   elseif string.find(name, "*", 1, true) then
-    side.patterns[#side.patterns + 1] = { place = place, parts = glob.compiled(name) }
+    local parts = glob.compiled(name)
+    local is_prefix = #parts == 2 and parts[2] == ""
+    side.patterns[#side.patterns + 1] = { place = place, parts = parts,
+      prefix = is_prefix and parts[1] }
   else
     side.named[name] = place
   end
@@ -82,13 +85,21 @@ function selection.parse(packed, options)
   return self
 end
 
+local function fits(pattern, name)
+  local prefix = pattern.prefix
+  if prefix then
+    return string.sub(name, 1, #prefix) == prefix
+  end
+  return glob.fits(pattern.parts, name)
+end
+
 -- The place of the entry that names a queue or, if none does, of the first pattern that it fits.
 local function place_of(side, name)
   if side.named[name] then
     return side.named[name]
   end
   for _, pattern in ipairs(side.patterns) do
-    if glob.fits(pattern.parts, name) then
+    if fits(pattern, name) then
       return pattern.place
     end
   end
@@ -100,56 +111,85 @@ function selection.place(self, name)
   return not place_of(self.without, name) and place_of(self.with, name) or nil
 end
 
--- The queues that are meant, as {name, place of its entry}: the named ones, known or not, then
--- known ones that fit a pattern, in the order of first sight.
-local function candidates(self)
-  local found, named = {}, self.with.named
-  for place, entry in ipairs(self.entries) do
-    if named[entry] and selection.place(self, entry) then
-      found[#found + 1] = { entry, place }
+-- Notes which queues of a group have waiting jobs. Most queues are empty most of the time, so they
+-- are asked for together first.
+local function look_into(self, group)
+  local size = group.size
+  local number = size > 0 and redis.call("EXISTS", unpack(group.keys, 1, size)) or 0
+  for i = 1, number > 0 and size or 0 do
+    if number == size or redis.call("EXISTS", group.keys[i]) == 1 then
+      self.busy[#self.busy + 1] = { group.names[i], group.places[i] }
     end
   end
-  if #self.with.patterns == 0 then
-    return found
-  end
-  for _, name in ipairs(redis.call("ZRANGE", keys.queues(), 0, KNOWN - 1)) do
-    local place = not named[name] and selection.place(self, name)
-    if place then
-      found[#found + 1] = { name, place }
-    end
-  end
-  return found
+  group.size = 0
 end
 
--- Appends those of the candidates from `from` to `to` in which anything may be ready to run.
-local function add_busy(busy, all, from, to)
-  local plain, others = {}, {}
-  for i = from, to do
-    plain[#plain + 1] = keys.waiting(all[i][1])
-    others[#others + 1] = keys.shared(all[i][1])
-    others[#others + 1] = keys.open(all[i][1])
+-- Notes a queue that is meant, by the place of its entry: its marker, and whether anything in it
+-- may be ready to run. The tables of the group are used again and again: to make others for each
+-- of thousands of queues would cost more than all the rest.
+local function meet(self, group, name, place)
+  if #self.wake < limits.call then
+    self.wake[#self.wake + 1] = keys.wake(name)
   end
-  local number = redis.call("EXISTS", unpack(plain))
-  local is_all = number == #plain
-  if number == 0 and redis.call("EXISTS", unpack(others)) == 0 then
+  if self.fair[name] then
+    self.busy[#self.busy + 1] = lanes.has_work(name) and { name, place } or nil
     return
   end
-  for i = from, to do
-    if is_all or lanes.has_work(all[i][1]) then
-      busy[#busy + 1] = all[i]
+  local at = group.size + 1
+  group.size, group.names[at], group.places[at] = at, name, place
+  group.keys[at] = keys.waiting(name)
+  if at == GROUP then
+    look_into(self, group)
+  end
+end
+
+-- Where a call begins that cannot look at all known queues: the millisecond decides, so that each
+-- of them gets its turn.
+local function first_known(s)
+  local parts = math.ceil(redis.call("ZCARD", keys.queues()) / KNOWN)
+  if parts <= 1 then
+    return 0
+  end
+  math.randomseed(s.now % 2 ^ 31)
+  return (math.random(parts) - 1) * KNOWN
+end
+
+-- Known queues that fit a pattern, in the order of first sight, read in parts: one long list would
+-- be gone through by the collector of garbage again and again.
+local function meet_known(s, self, group)
+  local named, first = self.with.named, first_known(s)
+  for from = first, first + KNOWN - 1, PART do
+    local names = redis.call("ZRANGE", keys.queues(), from, from + PART - 1)
+    for _, name in ipairs(names) do
+      local place = not named[name] and selection.place(self, name)
+      if place then
+        meet(self, group, name, place)
+      end
+    end
+    if #names < PART or #self.busy >= SELECTED then
+      return
     end
   end
 end
 
--- Most queues are empty most of the time, so they are asked for in groups.
-local function with_work(all)
-  local busy = {}
-  for from = 1, #all, STEP do
-    if #busy < SELECTED then
-      add_busy(busy, all, from, math.min(from + STEP - 1, #all))
+-- The queues with work among those that are meant, as {name, place of its entry}: the named ones,
+-- known or not, and known ones that fit a pattern.
+local function with_work(s, self)
+  self.busy, self.wake, self.fair = {}, {}, {}
+  for _, name in ipairs(redis.call("ZRANGE", keys.fair_queues(), 0, KNOWN - 1)) do
+    self.fair[name] = true
+  end
+  local group = { size = 0, names = {}, places = {}, keys = {} }
+  for place, entry in ipairs(self.entries) do
+    if self.with.named[entry] and selection.place(self, entry) then
+      meet(self, group, entry, place)
     end
   end
-  return busy
+  if #self.with.patterns > 0 then
+    meet_known(s, self, group)
+  end
+  look_into(self, group)
+  return self.busy
 end
 
 local function without_paused(s, busy)
@@ -206,8 +246,7 @@ end
 -- The names of the queues that have something to take, in the order in which they are to be tried.
 -- What is empty or paused has no turn, so that it gives none to the queue behind it.
 local function resolve(s, self)
-  self.all = candidates(self)
-  return in_order(self, without_paused(s, with_work(self.all)))
+  return in_order(self, without_paused(s, with_work(s, self)))
 end
 
 -- Reads the fields of meta of these queues to where session.open would have put them.
@@ -220,18 +259,13 @@ end
 -- The markers that an idle worker waits for; with a pattern also that of queues yet to come, which
 -- is set again while work is left, since others may not know of its queue yet.
 local function markers(self, is_left)
-  local is_open = #self.with.patterns > 0
-  local wake = {}
-  for i = 1, math.min(#self.all, limits.call - (is_open and 1 or 0)) do
-    wake[i] = keys.wake(self.all[i][1])
-  end
-  if is_open then
-    wake[#wake + 1] = keys.new_queues()
+  if #self.with.patterns > 0 then
+    self.wake[math.min(#self.wake + 1, limits.call)] = keys.new_queues()
     if is_left then
       redis.call("ZADD", keys.new_queues(), 0, "work")
     end
   end
-  return wake
+  return self.wake
 end
 
 -- Takes from the queues that are chosen.

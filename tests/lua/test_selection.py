@@ -217,18 +217,29 @@ def test_while_work_is_left_another_worker_is_woken(call: Scripts) -> None:
     assert call.redis.exists(wake("a"), wake("b"), NEW) == 0
 
 
-def test_thousands_of_queues_are_no_trouble(call: Scripts) -> None:
+def test_thousands_of_queues_are_looked_at_in_turn(call: Scripts, clock: Clock) -> None:
     names = {f"tenant-{number:05}": number for number in range(12_000)}
     call("tick")
     call.redis.zadd("{ql}:queues", names)
-    fill(call, "tenant-00001", "tenant-09000", "tenant-11999")
+    fill(call, "tenant-00001", "tenant-04999", "tenant-05000", "tenant-11999", number=2)
 
-    reply = call("pop", ["tenant-*"], "w", 100, {})
-
-    # The first ten thousand by first sight are looked at.
-    assert [view["queue"] for view in reply["jobs"]] == ["tenant-00001", "tenant-09000"]
+    reply = call("pop", ["tenant-11999", "tenant-*"], "w", 1, {})
     assert (len(reply["wake"]), reply["wake"][-1]) == (100, NEW)
-    assert taken(call, ["tenant-11999", "tenant-*"]) == ["tenant-11999"]
+    assert reply["jobs"][0]["queue"] == "tenant-11999"
+
+    # A call looks at five thousand of them, and a worker that asks now and then sees them all.
+    seen = []
+    for _ in range(9):
+        found = taken(call, ["tenant-*"])
+        assert set(found) in (
+            {*()},
+            {"tenant-00001", "tenant-04999"},
+            {"tenant-05000"},
+            {"tenant-11999"},
+        )
+        seen += found
+        clock.advance(2)
+    assert len(seen) == 7
 
 
 def test_thousands_of_queues_with_work_share_their_turns(call: Scripts) -> None:
