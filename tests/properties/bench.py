@@ -119,8 +119,9 @@ class Bench:
             self.given.setdefault(job["jid"], []).append(job["lease"])
             self.model.leases[job["jid"]] = job["lease"]
         self._same("what to wait on", len(reply["wake"]), len(args[0]))
+        self.model.taken = [job["jid"] for job in reply["jobs"]]
         return {
-            "jobs": [job["jid"] for job in reply["jobs"]],
+            "jobs": self.model.taken,
             "next": reply.get("next"),
             "more": reply["more"],
         }
