@@ -80,6 +80,7 @@ end
 
 function mend_lanes.fair(s, queue)
   lanes.mark(s, queue)
+  redis.call("ZADD", keys.fair_queues(), "NX", s.stamp, queue)
 end
 
 -- A user with a setting is listed, and no other.

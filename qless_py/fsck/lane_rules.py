@@ -202,13 +202,14 @@ def capped(space: Space, throttle: str, entry: bytes) -> Rule:
 
 def fair(space: Space, pattern: str, queue: str) -> Rule:
     """Check that a queue with jobs in lanes is marked as one where pop must look at them."""
-    there, marked = yield [
+    there, marked, listed = yield [
         ("EXISTS", space.key(pattern, queue)),
         ("HEXISTS", space.key("meta"), raw_bytes(f"fair:{queue}")),
+        ("ZSCORE", space.key("queues:fair"), raw_bytes(queue)),
     ]
-    if not is_there(there) or marked:
+    if not is_there(there) or (marked and listed is not None):
         return []
-    detail = f"{queue} has lanes and is not marked"
+    detail = f"{queue} has lanes and is not {'listed' if marked else 'marked'}"
     return [Finding("fair", space.shown("meta"), detail, member=raw_bytes(queue))]
 
 

@@ -344,6 +344,10 @@ DAMAGE |= {
         "fair",
         lambda redis: redis.hdel(key("meta"), "fair:fair"),
     ),
+    "queue not listed as shared": (
+        "fair",
+        lambda redis: redis.zrem(key("queues:fair"), "fair"),
+    ),
 }
 
 
