@@ -27,7 +27,7 @@ from qless_py.stats import DayStats
 STATES: Final[Sequence[str]] = (
     "waiting", "running", "scheduled", "stalled", "depends", "throttled",
 )  # fmt: skip
-TABS: Final = ("stats", *STATES, "recurring", "settings")
+TABS: Final = ("stats", *STATES, "recurring", "users", "settings")
 _FAR: Final = 365 * 86400.0
 
 
@@ -43,6 +43,8 @@ def queue(name: str) -> str | Answer:
         rows = client().jobs.get(*page.jids)
         kind = [one for one in rows if isinstance(one, RecurringJob) == (tab == "recurring")]
         more = {"jobs": kind, "total": page.total}
+    elif tab == "users":
+        more = {"shares": found.users()}
     elif tab == "stats":
         span = history.range_of(request.args.get("range"))
         drawn = history.charts(dashboard().history, [name], span)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from flask import render_template
+from flask import abort, render_template, request
 from werkzeug.wrappers import Response as Answer
 
 from qless_py.dashboard.access import Role
@@ -12,6 +12,7 @@ from qless_py.dashboard.actions import Effect, ask, command, is_confirmed, perfo
 from qless_py.dashboard.context import client, dashboard
 from qless_py.dashboard.pages.lists import jobs_of
 from qless_py.dashboard.paging import offset_of, size_of
+from qless_py.workers import addressed
 
 LOST_AFTER = 60.0
 
@@ -28,6 +29,39 @@ def worker(name: str) -> str:
         "qless_py/worker.html", name=name, found=found, lost_after=LOST_AFTER,
         jobs=jobs_of(found["jobs"]), stalled=jobs_of(found["stalled"]),
     )  # fmt: skip
+
+
+_TOLD: Final = {
+    "quiet": "take no more jobs; those that they run go on",
+    "resume": "take jobs again",
+    "stop": "leave when their jobs have ended, and nobody takes their place",
+    "restart": "are replaced by fresh processes; jobs that run may finish",
+}
+
+
+@requires(Role.OPERATOR)
+def command_workers(what: str) -> str | Answer:
+    """Tell one worker, or all, what to do; they hear of it at once, or with their next beat."""
+    if what not in _TOLD:
+        abort(404)
+    names = [one for one in request.form.getlist("name") if one]
+    known = len(addressed(dashboard().snapshots.get().workers, names))
+    whom = ", ".join(names) or "all workers"
+    effect = Effect(
+        f"{what.capitalize()} {whom}",
+        f"{known} workers {_TOLD[what]}.",
+        f"{what.capitalize()} them",
+        known,
+        command("workers", what, *(names or ["--all"]), "--yes"),
+    )
+    if what in {"stop", "restart"} and not is_confirmed(effect):
+        return ask(effect)
+
+    def act() -> str:
+        told = getattr(client().workers, what)(*names)
+        return f"{len(told)} workers were told: they {_TOLD[what]}"
+
+    return perform(f"{what} of {whom}", act)
 
 
 @requires(Role.OPERATOR)
@@ -51,6 +85,7 @@ def forget_worker(name: str) -> str | Answer:
 
 
 ROUTES: Final = (
+    ("POST", "/workers/tell/<what>", command_workers),
     ("GET", "/workers", workers),
     ("GET", "/workers/<name>", worker),
     ("POST", "/workers/<name>/forget", forget_worker),
