@@ -1,6 +1,7 @@
 """Any mixture of transitions: drawn at random from few names, so that they meet."""
 
 import random
+from typing import Any
 
 from qless_py.errors import QlessError
 from tests.conftest import Clock
@@ -20,6 +21,7 @@ class Mixture:
         self.clock = clock
         self.random = random.Random(seed)
         self.leases: dict[str, str] = {}
+        self.questions: list[dict[str, Any]] = []
         self.trace: list[str] = []
 
     def step(self) -> None:
@@ -33,6 +35,8 @@ class Mixture:
             return
         if name == "pop":
             self.leases |= {job["jid"]: job["lease"] for job in reply["jobs"]}
+        if name in {"pop", "tick"}:
+            self.questions += reply.get("refill", [])
         self.clock.advance(self.random.choice([0, 0, 0.5, 1, 5, 30, 100]))
 
     def names(self) -> list[str]:
@@ -40,7 +44,8 @@ class Mixture:
                 "retry", "release", "snooze", "timeout", "force_finish", "cancel", "requeue",
                 "unfail", "depends_on", "depends_off", "tag", "untag", "track", "untrack",
                 "priority", "log", "progress", "heartbeat", "pause", "unpause", "recur",
-                "recur_update", "recur_run", "recur_cancel", "worker_died", "worker_deregister",
+                "recur_update", "recur_run", "recur_cancel", "recur_refill", "recur_sync",
+                "worker_died", "worker_deregister",
                 "queue_forget", "batch_open", "batch_add", "batch_close", "config_set", "put_many",
                 "worker_register", "worker_beat", "worker_command", "heartbeat_many", "job_died",
                 "complete_many", "repair"]  # fmt: skip
@@ -195,11 +200,35 @@ class Mixture:
         return (QUEUES,)
 
     def recur(self) -> tuple[object, ...]:
-        return self._queue(), self.random.choice(["r1", "r2"]), "K", "{}", 60_000, 500, {}
+        start = (self._queue(), self.random.choice(["r1", "r2"]), "K", "{}")
+        options: list[dict[str, Any]] = [
+            {}, {"misfire": "one"}, {"limit": 2}, {"group": "g", "upsert": True}
+        ]  # fmt: skip
+        more = self.random.choice(options)
+        if self._maybe(0.5):
+            return *start, 0, 0, {**self._cron(), **more}
+        return *start, 60_000, 500, more
+
+    def _cron(self) -> dict[str, Any]:
+        now = round(self.clock() * 1000)
+        ticks = [now + 20_000 * number for number in range(1, self.random.choice([2, 5, 120]))]
+        final = {"final": True} if self._maybe(0.3) else {}
+        return {"cron": "* * * * *", "zone": "UTC", "after": now, "ticks": ticks, **final}
+
+    def recur_refill(self) -> tuple[object, ...]:
+        if not self.questions:
+            return "r1", 1, 5, [6], {}
+        asked = self.random.choice(self.questions)
+        after = asked[self.random.choice(["covered", "horizon", "horizon"])]
+        ticks = [after + 20_000 * number for number in range(1, self.random.choice([1, 5, 120]))]
+        return asked["jid"], asked["generation"], after, ticks, {"final": self._maybe(0.2)}
+
+    def recur_sync(self) -> tuple[object, ...]:
+        return "g", self.random.choice([[], ["r1"], ["r1", "r2"]])
 
     def recur_update(self) -> tuple[object, ...]:
         changes = [{"paused": True}, {"paused": False}, {"interval": 10_000}]
-        changes += [{"queue": self._queue()}, {"tags": ["x"]}]
+        changes += [{"queue": self._queue()}, {"tags": ["x"]}, {"limit": 3}, self._cron()]
         return self.random.choice(["r1", "r2"]), "", self.random.choice(changes)
 
     def recur_run(self) -> tuple[object, ...]:
