@@ -415,6 +415,16 @@ def test_a_recurring_job(client: Client, clock: Clock) -> None:
     assert client.explain(jid).words == ["it is paused"]
 
 
+def test_a_recurring_job_that_is_over(client: Client, clock: Clock) -> None:
+    jid = client.queues["q"].recur("k", {}, cron="@hourly", limit=1)
+    assert client.explain(jid).of(Recurring)[0].next_at == 1_700_002_800.0
+
+    clock.advance(3600)
+    assert client.queues["q"].pop() is not None
+
+    assert client.explain(jid).of(Recurring)[0].is_over
+
+
 def test_a_recurring_job_without_a_next_one() -> None:
     over = Recurring(None, is_paused=False, is_over=True, is_dry=False)
     dry = Recurring(None, is_paused=False, is_over=False, is_dry=True)

@@ -103,6 +103,22 @@ def test_a_job_that_comes_due_with_the_pop_is_found(call: Scripts, clock: Clock)
     assert taken(call, ["mail-*"]) == ["mail-a"]
 
 
+def test_a_pattern_finds_jobs_of_users_and_jobs_that_were_parked(call: Scripts) -> None:
+    call("throttle_set", "t", {"concurrency": 1})
+    put(call, "of-a-user", "mail-a", user="alice")
+    put(call, "holds", "mail-b", throttles=["t"])
+    put(call, "parked", "mail-b", throttles=["t"])
+
+    views = call("pop", ["mail-*"], "w", 9, {"order": "round-robin"})["jobs"]
+    assert jids(views) == ["of-a-user", "holds"]
+    assert taken(call, ["mail-*"]) == []
+    complete(call, views[1])
+    assert taken(call, ["*-b"]) == ["mail-b"]
+    complete(call, views[0])
+    put(call, "again", "mail-a", user="alice")
+    assert taken(call, ["mail-*"]) == ["mail-a"]
+
+
 def test_round_robin_gives_each_queue_with_work_its_turn(call: Scripts) -> None:
     fill(call, "a", "c", "d", number=3)
     call("pause", ["d"], {})
