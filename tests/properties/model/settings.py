@@ -100,7 +100,8 @@ def config_unset(ns: Namespace, option: str) -> Any:
 def worker_register(ns: Namespace, worker: str, nonce: str, info: str) -> Any:
     if nonce in ns.dead:
         raise Refused("DEADWORKER")
-    return worker_beat(ns, worker, info)
+    ns.workers[worker], ns.info[worker] = ns.now, info
+    return True
 
 
 def worker_beat(ns: Namespace, worker: str, info: str) -> Any:
