@@ -1,0 +1,97 @@
+"""What a real worker does around its handlers, and the programs it runs instead of them."""
+
+from __future__ import annotations
+
+import json
+import signal
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from qless_py import Backoff, Client, Job, RetryPolicy
+from tests.worker import around
+from tests.worker.conftest import Start, Told, assert_ended
+
+pytestmark = pytest.mark.fork
+
+AROUND = ("--import", "tests.worker.around")
+
+
+def read(client: Client, jid: str) -> Job:
+    job = client.jobs[jid]
+    assert isinstance(job, Job)
+    return job
+
+
+def ended(client: Client, jid: str) -> dict[str, Any]:
+    """Wait until a job has failed and give its failure."""
+    with pytest.raises(Exception, match="failed in group"):
+        read(client, jid).wait(10)
+    return read(client, jid).failure
+
+
+def test_policies_limits_and_tasks_hold_in_every_kind_of_child(live: Client, start: Start) -> None:
+    queue = live.queues["work"]
+    soon = RetryPolicy(Backoff.fixed(0.01), retries=2)
+    tried = queue.put(around.raises, retry=soon)
+    limited = queue.put(around.sleeps, soft_limit=0.2)
+    later = queue.put(around.sleeps_later, soft_limit=0.2)
+    discarded = queue.put(around.discards)
+    task = queue.put(around.task, {"kwargs": {"number": 21}})
+    start("-c", "2", *AROUND)
+
+    assert ended(live, limited)["group"].endswith("sleeps:SoftLimitError")
+    assert ended(live, later)["group"].endswith("sleeps_later:SoftLimitError")
+    assert read(live, task).wait(10) == [task, 42]
+    assert ended(live, tried)["group"].endswith("raises:ValueError")
+    assert [one["what"] for one in read(live, tried).history].count("popped") == 3
+    assert live.jobs[discarded] is None
+
+
+def test_a_soft_limit_ends_a_handler_of_a_child_with_one_job(live: Client, start: Start) -> None:
+    jid = live.queues["work"].put(around.sleeps, soft_limit=0.2)
+    start(*AROUND)
+
+    assert "soft limit of 0.2 s" in ended(live, jid)["message"]
+
+
+def test_middleware_is_entered_and_lines_say_their_job(
+    live: Client, start: Start, tmp_path: Path
+) -> None:
+    log = tmp_path / "log"
+    jid = live.queues["work"].put(around.logs)
+    start(
+        *("--middleware", "tests.worker.around.shouting", "--burst"),
+        *AROUND,
+        *("--log-format", "json", "--log-file", str(log)),
+    ).ended()
+
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    of_job = [line["message"] for line in lines if line["jid"] == jid]
+    assert [one for one in of_job if one in {"in", "said by the handler", "out"}] == [
+        *("in", "said by the handler", "out"),
+    ]
+    assert all(line["klass"] == "tests.worker.around.logs" for line in lines if line["jid"])
+
+
+def test_a_program_ends_with_the_worker_that_is_killed(
+    live: Client, start: Start, told: Told
+) -> None:
+    jid = live.queues["work"].put("any")
+    command = f"echo $$ > {told.path}; exec sleep 60"
+    worker = start("--exec", command, "--shell", "--grace", "0")
+    program = psutil.Process(int(told.line()))
+    child = program.ppid()
+
+    psutil.Process(child).kill()
+
+    assert_ended([program], 5)
+    assert psutil.pid_exists(worker.process.pid)
+    program = psutil.Process(int(told.line()))  # Another child has it now.
+    worker.signal(signal.SIGTERM)
+    worker.ended()
+    assert_ended([program], 5)
+    job = read(live, jid)
+    assert (job.state, job.crashes, job.retries_left) == ("waiting", 1, 4)
