@@ -1,0 +1,349 @@
+"""Changing: each action does what it says, asks back where needed, and is written down."""
+
+from __future__ import annotations
+
+import html
+import logging
+from typing import Any
+
+import pytest
+
+from qless_py import Client, Job
+from qless_py.recurring import RecurringJob
+from tests.dashboard.conftest import Visitor
+
+
+def _job(client: Client, jid: str) -> Job:
+    found = client.jobs[jid]
+    assert isinstance(found, Job)
+    return found
+
+
+def _put(client: Client, jid: str, queue: str = "mail", **options: Any) -> None:
+    client.queues[queue].put("app.Send", {"n": 1}, jid=jid, **options)
+
+
+def _fail(client: Client, *jids: str) -> None:
+    for jid in jids:
+        _put(client, jid)
+    for job in client.queues["mail"].pop(len(jids)):
+        job.fail("app.Send:Timeout", "no answer")
+
+
+@pytest.mark.parametrize(
+    ("path", "fields", "shows"),
+    [
+        ("/jobs/j/move", {"queue": "other"}, ("queue_name", "other")),
+        ("/jobs/j/priority", {"priority": "7.5"}, ("priority", 7.5)),
+        ("/jobs/j/tag", {"tags": "eu, news"}, ("tags", ["old", "eu", "news"])),
+        ("/jobs/j/untag", {"tag": "old"}, ("tags", [])),
+        ("/jobs/j/track", {}, ("is_tracked", True)),
+        ("/jobs/j/finish", {"result": '{"by": "hand"}'}, ("result", {"by": "hand"})),
+    ],
+)
+def test_verbs_of_a_job(
+    client: Client, visitor: Visitor, path: str, fields: dict[str, Any], shows: tuple[str, Any]
+) -> None:
+    _put(client, "j", tags=["old"])
+
+    page = visitor.told(visitor.post(path, back="/jobs/j", **fields))
+
+    assert 'class="note note-done"' in page
+    assert getattr(_job(client, "j"), shows[0]) == shows[1]
+
+
+def test_a_running_job_is_timed_out(client: Client, visitor: Visitor) -> None:
+    _put(client, "j")
+    client.queues["mail"].pop()
+
+    visitor.post("/jobs/j/timeout")
+
+    assert _job(client, "j").state == "stalled"
+
+
+def test_a_failed_job_is_put_back(client: Client, visitor: Visitor) -> None:
+    _fail(client, "j")
+
+    visitor.post("/jobs/j/retry")
+
+    assert _job(client, "j").state == "waiting"
+
+
+def test_a_dependency_is_taken_away(client: Client, visitor: Visitor) -> None:
+    _put(client, "parent")
+    _put(client, "j", depends=["parent"])
+
+    visitor.post("/jobs/j/undepend", parent="parent")
+
+    assert _job(client, "j").state == "waiting"
+
+
+def test_cancelling_asks_first(client: Client, visitor: Visitor) -> None:
+    _put(client, "j")
+
+    asked = visitor.post("/jobs/j/cancel", confirmed=False)
+    assert client.jobs["j"] is not None
+    done = visitor.post("/jobs/j/cancel")
+
+    assert "Cancel the job" in asked.text
+    assert "qless-py job cancel j --yes" in html.unescape(asked.text)
+    assert done.status_code == 303
+    assert client.jobs["j"] is None
+
+
+def test_a_refusal_is_said_on_the_next_page_and_changes_nothing(
+    client: Client, visitor: Visitor
+) -> None:
+    _put(client, "parent")
+    _put(client, "child", depends=["parent"])
+
+    page = visitor.told(visitor.post("/jobs/parent/cancel", back="/jobs/parent"))
+
+    assert 'class="note note-refused"' in page
+    assert "Job parent is a dependency of child" in page
+    assert _job(client, "parent").state == "waiting"
+    assert "note-refused" not in visitor.get("/jobs/parent").text
+
+
+@pytest.mark.parametrize(
+    ("path", "fields", "said"),
+    [
+        ("/jobs/j/priority", {"priority": "high"}, "a priority is a number"),
+        ("/jobs/j/priority", {"priority": "nan"}, "priority"),
+        ("/jobs/j/move", {"queue": "a b"}, "queue"),
+        ("/jobs/j/tag", {"tags": ""}, "tag"),
+        ("/jobs/j/finish", {"result": "{"}, "the result is not JSON"),
+        ("/jobs/j/timeout", {}, "not currently running"),
+        ("/queues/mail/pause", {"minutes": "soon"}, "minutes is a number"),
+        ("/queues/mail/pause", {"minutes": "-1"}, "more than 0 minutes"),
+        ("/config", {"option": "heartbeat", "value": "never"}, "heartbeat"),
+        ("/throttles/set", {"name": "api", "concurrency": "-1"}, "concurrency"),
+        ("/throttles/set", {"name": "api", "concurrency": "1.5"}, "whole number"),
+        ("/throttles/set", {"name": "api", "rate": "fast"}, "rate is a number"),
+        ("/users/set", {"name": "ann", "weight": "nan"}, "weight"),
+        ("/throttles/api/block", {"seconds": "x"}, "seconds is a number"),
+        ("/failures/retry", {"group": "nobody", "queue": "a b"}, "queue"),
+    ],
+)
+def test_wrong_values_are_refused_in_words(
+    client: Client, visitor: Visitor, path: str, fields: dict[str, Any], said: str
+) -> None:
+    _put(client, "j")
+    before = client.redis.execute_command("DEBUG", "DIGEST")
+
+    page = visitor.told(visitor.post(path, **fields))
+
+    assert said in html.unescape(page)
+    assert "note-refused" in page
+    assert client.redis.execute_command("DEBUG", "DIGEST") == before
+
+
+def test_a_queue_is_paused_with_a_reason_and_an_end(client: Client, visitor: Visitor) -> None:
+    visitor.post("/queues/mail/pause", reason="deploy", minutes="30")
+
+    pause = client.queues["mail"].counts["pause"]
+    assert pause["reason"] == "deploy"
+    assert pause["until"] - pause["since"] == 1800
+
+    visitor.post("/queues/mail/unpause")
+    assert not client.queues["mail"].is_paused
+
+
+def test_a_queue_is_forgotten_only_by_its_name(client: Client, visitor: Visitor) -> None:
+    _put(client, "j")
+    client.jobs["j"].cancel()  # type: ignore[union-attr]
+
+    wrong = visitor.post("/queues/mail/forget", typed="nail")
+    assert "That is not mail." in wrong.text
+    assert "mail" in client.queues
+    visitor.post("/queues/mail/forget", typed="mail")
+
+    assert "mail" not in client.queues
+
+
+def test_leases_get_another_length(client: Client, visitor: Visitor) -> None:
+    visitor.post("/queues/mail/heartbeat", heartbeat="90")
+    assert client.queues["mail"].heartbeat == 90
+
+    visitor.post("/queues/mail/heartbeat", heartbeat="")
+    assert client.queues["mail"].heartbeat == 60
+
+
+def test_chosen_jobs_are_cancelled_together(client: Client, visitor: Visitor) -> None:
+    for jid in ("a", "b", "c"):
+        _put(client, jid)
+
+    visitor.post("/queues/mail/cancel-listed", state="waiting", jid=["a", "c"])
+
+    assert client.queues["mail"].jobs.waiting() == ["b"]
+
+
+def test_a_group_of_failures_is_retried(client: Client, visitor: Visitor) -> None:
+    _fail(client, "a", "b")
+
+    asked = visitor.post("/failures/retry", confirmed=False, group="app.Send:Timeout", queue="mail")
+    page = visitor.told(
+        visitor.post("/failures/retry", group="app.Send:Timeout", queue="mail", back="/failures")
+    )
+
+    assert '<p class="big">2</p>' in asked.text
+    assert "2 jobs of app.Send:Timeout wait in mail" in page
+    assert sorted(client.queues["mail"].jobs.waiting()) == ["a", "b"]
+
+
+@pytest.mark.parametrize("what", ["run", "pause", "resume"])
+def test_schedules_are_run_paused_and_resumed(client: Client, visitor: Visitor, what: str) -> None:
+    client.queues["mail"].recur("app.Digest", {}, interval=60, jid="digest")
+    if what == "resume":
+        client.jobs["digest"].pause()  # type: ignore[union-attr]
+
+    visitor.post(f"/recurring/digest/{what}")
+
+    found = client.jobs["digest"]
+    assert isinstance(found, RecurringJob)
+    assert found.is_paused == (what == "pause")
+    assert client.queues["mail"].counts["waiting"] == (1 if what == "run" else 0)
+
+
+def test_a_schedule_is_removed_after_a_question(client: Client, visitor: Visitor) -> None:
+    client.queues["mail"].recur("app.Digest", {}, interval=60, jid="digest")
+
+    visitor.post("/recurring/digest/cancel", confirmed=False)
+    assert client.jobs["digest"] is not None
+    visitor.post("/recurring/digest/cancel")
+
+    assert client.jobs["digest"] is None
+
+
+def test_throttles_are_set_blocked_released_and_deleted(client: Client, visitor: Visitor) -> None:
+    visitor.post("/throttles/set", name="api", concurrency="1", rate="10", per="60", burst="5")
+    state = client.throttles["api"].get()
+    assert (state.concurrency, state.rate, state.per, state.burst) == (1, 10, 60, 5)
+    _put(client, "a", throttles=["api"])
+    _put(client, "b", throttles=["api"])
+    client.queues["mail"].pop(2)
+    assert client.throttles["api"].holders() == ["a"]
+
+    visitor.post("/throttles/api/release", jid="a")
+    assert client.throttles["api"].holders() == []
+    visitor.post("/throttles/api/block", seconds="60")
+    assert client.throttles["api"].get().blocked_until is not None
+    visitor.post("/throttles/api/block", seconds="0")
+    assert client.throttles["api"].get().blocked_until is None
+    visitor.post("/throttles/api/delete")
+    assert "api" not in client.throttles
+
+
+def test_users_are_given_weights(client: Client, visitor: Visitor) -> None:
+    visitor.post("/users/set", name="ann", weight="2.5", max_running="3")
+
+    assert (client.users["ann"].weight, client.users["ann"].max_running) == (2.5, 3)
+
+
+def test_options_are_set_and_unset(client: Client, visitor: Visitor) -> None:
+    visitor.post("/config", option="heartbeat", value="30", do="set")
+    assert client.config["heartbeat"] == 30
+
+    visitor.post("/config", option="heartbeat", value="", do="unset")
+    assert client.config["heartbeat"] == 60
+
+
+def test_workers_are_told(client: Client, visitor: Visitor) -> None:
+    client.queues["mail"].pop(worker="host-1-0")
+
+    page = visitor.told(visitor.post("/workers/tell/quiet", back="/workers"))
+    asked = visitor.post("/workers/tell/stop", confirmed=False, name="host-1")
+    visitor.post("/workers/host-1-0/forget")
+
+    assert "1 workers were told" in page
+    assert "1 workers leave when their jobs have ended" in asked.text
+    assert client.workers.counts == []
+
+
+def test_a_job_is_put_and_shown(client: Client, visitor: Visitor) -> None:
+    answer = visitor.post(
+        "/put", queue="mail", klass="app.Send", data='{"to": "ann"}', jid="new", delay="60",
+        priority="5", retries="2", tags="eu news", user="ann",
+    )  # fmt: skip
+
+    assert answer.headers["Location"] == "/jobs/new"
+    job = _job(client, "new")
+    assert (job.state, job.priority, job.tags, job.data) == (
+        "scheduled", 5, ["eu", "news"], {"to": "ann"},
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "said"),
+    [
+        ("data", "{", "this is not JSON"),
+        ("delay", "soon", "this is a number"),
+        ("retries", "1.5", "this is a whole number"),
+        ("klass", "", "this is needed"),
+        ("queue", "a b", "queue"),
+        ("priority", "nan", "priority"),
+        ("depends", "a/b", "depends"),
+    ],
+)
+def test_a_wrong_field_is_told_beside_it_and_the_form_keeps_its_values(
+    client: Client, visitor: Visitor, field: str, value: str, said: str
+) -> None:
+    fields: dict[str, Any] = {
+        "queue": "mail",
+        "klass": "app.Send",
+        "data": '{"kept": 1}',
+        field: value,
+    }
+
+    answer = visitor.post("/put", **fields)
+
+    page = html.unescape(answer.text)
+    assert answer.status_code == 422
+    assert f'id="error-{field}">' in page
+    assert said in page.split(f'id="error-{field}">')[1].split("</p>")[0]
+    assert field == "data" or '{"kept": 1}' in page
+    assert client.queues.counts == []
+
+
+def test_a_bulk_action_counts_first_and_begins_after_that(client: Client, visitor: Visitor) -> None:
+    _fail(client, "a", "b")
+    client.workers.deregister(*client.workers)
+
+    asked = visitor.post("/operations", confirmed=False, action="retry", q="state:failed")
+    assert client.operations.recent() == []
+    begun = visitor.post("/operations", action="retry", q="state:failed")
+    page = visitor.told(begun)
+
+    assert '<p class="big">2</p>' in asked.text
+    assert "No worker was seen" in page
+    (operation,) = client.operations.recent()
+    assert (operation.action, operation.search, operation.by) == ("retry", "state:failed", "local")
+    visitor.post(f"/operations/{operation.jid}/abort")
+    assert client.operations[operation.jid].is_aborted
+
+
+def test_everything_is_touched_only_by_its_word(client: Client, visitor: Visitor) -> None:
+    _put(client, "j")
+
+    asked = visitor.post("/operations", action="cancel", q="")
+    assert "Type <strong>everything</strong>" in asked.text
+    assert client.operations.recent() == []
+    visitor.post("/operations", action="cancel", q="", typed="everything")
+
+    assert len(client.operations.recent()) == 1
+
+
+def test_who_changed_what_is_written_down(
+    client: Client, visitor: Visitor, caplog: pytest.LogCaptureFixture
+) -> None:
+    _put(client, "j")
+
+    with caplog.at_level(logging.INFO, logger="qless_py.dashboard.audit"):
+        visitor.post("/jobs/j/priority", priority="3")
+        visitor.post("/jobs/j/priority", priority="x")
+
+    told = [one for one in caplog.records if one.name == "qless_py.dashboard.audit"]
+    assert [record.getMessage() for record in told] == [
+        "local did priority of j from 127.0.0.1: j has the priority 3",
+        "local did priority of j from 127.0.0.1: refused: a priority is a number, not 'x'",
+    ]
