@@ -9,6 +9,7 @@ local glob = require("lib.glob")
 local keys = require("lib.keys")
 local lanes = require("lib.lanes")
 local limits = require("lib.limits")
+local queue_lib = require("lib.queue")
 
 local selection = {}
 
@@ -43,24 +44,17 @@ local function add_entry(self, place, entry)
   return true
 end
 
-local function check_weights(weights, entries)
-  local known = {}
-  for _, entry in ipairs(entries) do
-    known[entry] = true
-  end
+local function check_weights(weights, known)
   for entry, weight in pairs(check.map("weights", weights, known)) do
-    if check.finite("weights", weight) < 1e-6 or weight > 1e6 then
-      errors.bad("weights gives " .. entry .. " a weight that is not from 0.000001 to 1000000")
-    end
+    check.within("weight of " .. entry, weight, 1e-6, 1e6)
   end
   return weights
 end
 
 local function read_entries(packed)
-  local entries = check.packed_list("queues", packed, 1, limits.call)
-  local self = { entries = entries, with = { named = {}, patterns = {} },
+  local entries, seen, taking = check.packed_list("queues", packed, 1, limits.call), {}, 0
+  local self = { entries = entries, known = seen, with = { named = {}, patterns = {} },
     without = { named = {}, patterns = {} } }
-  local seen, taking = {}, 0
   for place, entry in ipairs(entries) do
     taking = taking + (add_entry(self, place, entry) and 0 or 1)
     if seen[entry] then
@@ -81,7 +75,7 @@ function selection.parse(packed, options)
   local self = read_entries(packed)
   self.order = check.one_of("order", options.order or "ordered", ORDERS)
   self.turn = check.count("turn", options.turn or 0, 0, 2 ^ 31 - 1)
-  self.weights = check_weights(options.weights or {}, self.entries)
+  self.weights = check_weights(options.weights or {}, self.known)
   return self
 end
 
@@ -111,6 +105,11 @@ function selection.place(self, name)
   return not place_of(self.without, name) and place_of(self.with, name) or nil
 end
 
+local function note_busy(self, name, place)
+  self.busy[#self.busy + 1] = name
+  self.places[name] = place
+end
+
 -- Notes which queues of a group have waiting jobs. Most queues are empty most of the time, so they
 -- are asked for together first.
 local function look_into(self, group)
@@ -118,7 +117,7 @@ local function look_into(self, group)
   local number = size > 0 and redis.call("EXISTS", unpack(group.keys, 1, size)) or 0
   for i = 1, number > 0 and size or 0 do
     if number == size or redis.call("EXISTS", group.keys[i]) == 1 then
-      self.busy[#self.busy + 1] = { group.names[i], group.places[i] }
+      note_busy(self, group.names[i], group.places[i])
     end
   end
   group.size = 0
@@ -132,7 +131,9 @@ local function meet(self, group, name, place)
     self.wake[#self.wake + 1] = keys.wake(name)
   end
   if self.fair[name] then
-    self.busy[#self.busy + 1] = lanes.has_work(name) and { name, place } or nil
+    if lanes.has_work(name) then
+      note_busy(self, name, place)
+    end
     return
   end
   local at = group.size + 1
@@ -172,10 +173,10 @@ local function meet_known(s, self, group)
   end
 end
 
--- The queues with work among those that are meant, as {name, place of its entry}: the named ones,
--- known or not, and known ones that fit a pattern.
-local function with_work(s, self)
-  self.busy, self.wake, self.fair = {}, {}, {}
+-- Finds the queues with work among those that are meant, and the places of their entries: the named
+-- ones, known or not, and known ones that fit a pattern.
+local function find_busy(s, self)
+  self.busy, self.places, self.wake, self.fair = {}, {}, {}, {}
   for _, name in ipairs(redis.call("ZRANGE", keys.fair_queues(), 0, KNOWN - 1)) do
     self.fair[name] = true
   end
@@ -189,64 +190,74 @@ local function with_work(s, self)
     meet_known(s, self, group)
   end
   look_into(self, group)
-  return self.busy
 end
 
-local function without_paused(s, busy)
-  local fields = {}
-  for i, queue in ipairs(busy) do
-    fields[i] = "paused:" .. queue[1]
+-- In the order of their entries, those of one entry in that of the alphabet.
+local function by_entry(self, names)
+  local of_entry, sorted = {}, {}
+  for _, name in ipairs(names) do
+    local place = self.places[name]
+    of_entry[place] = of_entry[place] or {}
+    table.insert(of_entry[place], name)
+  end
+  for place = 1, #self.entries do
+    local some = of_entry[place] or {}
+    table.sort(some)
+    for _, name in ipairs(some) do
+      sorted[#sorted + 1] = name
+    end
+  end
+  return sorted
+end
+
+-- Draws without putting back, each queue as likely as its weight (Efraimidis and Spirakis, 2006).
+local function drawn(self, names)
+  local lots, owner, sorted = {}, {}, {}
+  math.randomseed(self.turn)
+  for i, name in ipairs(names) do
+    local entry = self.entries[self.places[name]]
+    local weight = self.order == "weighted" and self.weights[entry] or 1
+    repeat
+      lots[i] = -math.log(1 - math.random()) / weight
+    until not owner[lots[i]]
+    owner[lots[i]] = name
+  end
+  table.sort(lots)
+  for i, lot in ipairs(lots) do
+    sorted[i] = owner[lot]
+  end
+  return sorted
+end
+
+-- Those that are not paused: what is paused has no turn, so that it gives none to the queue behind.
+local function without_paused(s, names)
+  local fields, open = {}, {}
+  for i, name in ipairs(names) do
+    fields[i] = "paused:" .. name
   end
   local pauses = #fields > 0 and redis.call("HMGET", keys.meta(), unpack(fields)) or {}
-  local queue_lib, open = require("lib.queue"), {}
-  for i, queue in ipairs(busy) do
+  for i, name in ipairs(names) do
     if not queue_lib.is_paused(s, pauses[i]) then
-      open[#open + 1] = queue
+      open[#open + 1] = name
     end
   end
   return open
 end
 
-local function by_entry(a, b)
-  if a[2] ~= b[2] then
-    return a[2] < b[2]
-  end
-  return a[1] < b[1]
-end
-
-local function by_draw(a, b)
-  return a[3] < b[3]
-end
-
--- Draws without putting back, each queue as likely as its weight (Efraimidis and Spirakis, 2006).
-local function draw(self, queues, is_weighted)
-  math.randomseed(self.turn)
-  for _, queue in ipairs(queues) do
-    local weight = is_weighted and self.weights[self.entries[queue[2]]] or 1
-    queue[3] = -math.log(1 - math.random()) / weight
-  end
-  table.sort(queues, by_draw)
-end
-
-local function in_order(self, queues)
-  table.sort(queues, by_entry)
-  local order, first = self.order, 0
-  if order == "round-robin" and #queues > 0 then
-    first = self.turn % #queues
-  elseif order ~= "ordered" then
-    draw(self, queues, order == "weighted")
-  end
-  local names = {}
-  for i = 1, #queues do
-    names[i] = queues[(first + i - 1) % #queues + 1][1]
-  end
-  return names
-end
-
 -- The names of the queues that have something to take, in the order in which they are to be tried.
--- What is empty or paused has no turn, so that it gives none to the queue behind it.
-local function resolve(s, self)
-  return in_order(self, without_paused(s, with_work(s, self)))
+local function in_order(s, self)
+  if self.order == "ordered" then
+    return by_entry(self, self.busy)
+  end
+  local names = without_paused(s, self.busy)
+  if self.order ~= "round-robin" then
+    return drawn(self, names)
+  end
+  local sorted, turned = by_entry(self, names), {}
+  for i = 1, #sorted do
+    turned[i] = sorted[(self.turn + i - 1) % #sorted + 1]
+  end
+  return turned
 end
 
 -- Reads the fields of meta of these queues to where session.open would have put them.
@@ -268,13 +279,16 @@ local function markers(self, is_left)
   return self.wake
 end
 
--- Takes from the queues that are chosen.
+-- Takes from the queues that are chosen, a hundred at a time: seldom are more of them needed.
 function selection.take(s, self, ask)
-  local names = resolve(s, self)
-  look_up(s, names)
-  for i, name in ipairs(names) do
-    if i <= limits.call or not ask.is_left then
-      asking.take(s, ask, i, name)
+  find_busy(s, self)
+  local names = in_order(s, self)
+  for from = 1, #names, limits.call do
+    local some = { unpack(names, from, math.min(from + limits.call - 1, #names)) }
+    look_up(s, some)
+    asking.take_all(s, ask, some)
+    if ask.is_left then
+      break
     end
   end
   ask.wake = markers(self, ask.is_left)
