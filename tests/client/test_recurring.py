@@ -127,3 +127,26 @@ def test_defaults_of_the_class_hold_for_recurring_jobs(client: Client) -> None:
 def test_an_unusable_interval_is_refused(client: Client, interval: float) -> None:
     with pytest.raises(BadArgumentError):
         client.queues["q"].recur("k", {}, interval)
+
+
+def test_children_have_users_and_throttles(client: Client, clock: Clock) -> None:
+    client.throttles["api"].set(rate=100)
+    jid = client.queues["q"].recur("k", {}, 60, user="ada", throttles={"api": 2, "disk": 1})
+
+    first = taken(client)
+    assert (first.user, first.throttles) == ("ada", ["api", "disk"])
+    assert first.costs == {"api": 2, "disk": 1}
+    recurring(client, jid).update(user=False, throttles=["api"])
+    clock.advance(60)
+    second = taken(client)
+
+    assert (second.user, second.throttles, second.costs) == (None, ["api"], {"api": 1})
+
+
+def test_costs_need_their_throttles(client: Client) -> None:
+    with pytest.raises(BadArgumentError):
+        client.queues["q"].recur("k", {}, 60, throttles={"api": -1})
+    with pytest.raises(BadArgumentError):
+        client.queues["q"].recur("k", {}, 60, throttles=["queue:q"])
+
+    assert client.queues["q"].jobs.recurring() == []
