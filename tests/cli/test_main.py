@@ -11,6 +11,7 @@ import pytest
 import qless_py
 from qless_py import Client
 from tests import servers
+from tests.cli.conftest import Program
 
 ROOT = Path(qless_py.__file__).parents[1]
 
@@ -56,10 +57,9 @@ def test_without_a_command_the_help_is_shown() -> None:
         (["demo", "/no/such/folder"], "/no/such/folder"),
     ],
 )
-def test_wrong_use_is_told_in_one_line(arguments: list[str], word: str) -> None:
-    ended = run(*arguments)
+def test_wrong_use_is_told_in_one_line(program: Program, arguments: list[str], word: str) -> None:
+    ended = program(*arguments, code=2)
 
-    assert ended.returncode == 2
     assert ended.stderr.startswith("Error: ")
     assert ended.stderr.count("\n") == 1
     assert word in ended.stderr
