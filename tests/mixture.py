@@ -10,6 +10,7 @@ from tests.scripts import Scripts
 JIDS = [f"j{i}" for i in range(12)]
 QUEUES = ["a", "b", "c"]
 POLICIES = ["wait", "cancel", "fail", "run"]
+THROTTLES = ["t1", "t2", "t3"]
 SCOPES = ["queued", "running", "window"]
 
 
@@ -48,7 +49,8 @@ class Mixture:
                 "worker_died", "worker_deregister",
                 "queue_forget", "batch_open", "batch_add", "batch_close", "config_set", "put_many",
                 "worker_register", "worker_beat", "worker_command", "heartbeat_many", "job_died",
-                "complete_many", "repair"]  # fmt: skip
+                "throttle_set", "throttle_delete", "throttle_block", "throttle_release", "back_off",
+                "user_set", "user_unset", "complete_many", "repair"]  # fmt: skip
 
     def _jid(self) -> str:
         return self.random.choice(JIDS)
@@ -84,7 +86,18 @@ class Mixture:
             options["retries"] = self.random.choice([0, 1, 3])
         if self._maybe(0.2):
             options["on_conflict"] = self.random.choice(["replace", "ignore", "raise"])
-        return options | self._claims()
+        return options | self._claims() | self._shares()
+
+    def _shares(self) -> dict[str, object]:
+        options: dict[str, object] = {}
+        if self._maybe(0.3):
+            options["user"] = self.random.choice(["u", "v", False])
+        if self._maybe(0.3):
+            throttles = self.random.sample(THROTTLES, self.random.randint(0, 3))
+            options["throttles"] = throttles
+            if throttles and self._maybe(0.3):
+                options["costs"] = {throttles[0]: self.random.choice([0.5, 2])}
+        return options
 
     def _claims(self) -> dict[str, object]:
         options: dict[str, object] = {}
@@ -279,6 +292,32 @@ class Mixture:
         }
         option = self.random.choice(list(options))
         return option, self.random.choice(options[option])
+
+    def _throttle(self) -> str:
+        return self.random.choice([*THROTTLES, "queue:a", "user:u"])
+
+    def throttle_set(self) -> tuple[object, ...]:
+        limits = [{"concurrency": 0}, {"concurrency": 1}, {"rate": 2}, {"rate": 1, "burst": 3}]
+        return self._throttle(), self.random.choice([*limits, {"concurrency": 2, "rate": 5}])
+
+    def throttle_delete(self) -> tuple[object, ...]:
+        return (self._throttle(),)
+
+    def throttle_block(self) -> tuple[object, ...]:
+        return self._throttle(), self.random.choice([0, 3000, 40_000])
+
+    def throttle_release(self) -> tuple[object, ...]:
+        return self._throttle(), self._jids()
+
+    def back_off(self) -> tuple[object, ...]:
+        return *self._held(), 2000, ""
+
+    def user_set(self) -> tuple[object, ...]:
+        given = [{"weight": 2}, {"max_running": 1}, {"max_running": False, "weight": 0.5}]
+        return self.random.choice(["u", "v"]), self.random.choice(given)
+
+    def user_unset(self) -> tuple[object, ...]:
+        return (self.random.choice(["u", "v"]),)
 
     def repair(self) -> tuple[object, ...]:
         return "job", self._jid(), "", ""

@@ -54,6 +54,16 @@ def _some(jids: list[str], number: int) -> list[Call]:
     return [put("a", jid, retries=1) for jid in jids[:number]]
 
 
+def _crowd(jids: list[str], users: list[str], weight: float) -> list[Call]:
+    """Put jobs of users and throttles, of which none is limited."""
+    jobs = zip(jids, users, strict=False)
+    return [
+        ("user_set", users[0], {"weight": weight, "max_running": 1000}),
+        ("throttle_set", "s", {"concurrency": 1000}),
+        *(put("a", jid, user=user, throttles=["s", "t"]) for jid, user in jobs),
+    ]
+
+
 themes: Calls = st.one_of(
     st.builds(_family, of(*POLICIES), of(*POLICIES), of(0, 1500)),
     st.builds(_members, queue, close=st.booleans()),
@@ -63,6 +73,9 @@ themes: Calls = st.one_of(
     st.builds(_option, of("max-job-history"), of("1", "4")),
     st.builds(_option, of("grace-period"), of("0")),
     st.builds(_some, st.permutations(JIDS), st.integers(1, 4)),
+    st.builds(
+        _crowd, st.permutations(JIDS), st.lists(of("u", "v"), min_size=2, max_size=5), of(0.5, 3)
+    ),
 )
 pops: Calls = st.builds(
     lambda queues, count: [("pop", queues, "v", count, {"nonce": "n"})] if count else [],

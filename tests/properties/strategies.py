@@ -76,12 +76,15 @@ CLAIMS = {
     "keep": of(50_000, 5_000_000),
 }
 EDGES = {"depends": some(JIDS, 0), "on_parent_failed": st.sampled_from(POLICIES)}
+# Limits that hold jobs back are judged elsewhere; these never do, but jobs lie in lanes by them.
+SHARING = {"user": st.sampled_from(["u", "v", False]), "throttles": some(["s", "t"], 0)}
 PLAIN = {
     "priority": of(0, 1, -1, 2.5),
     "retries": of(0, 1, 3),
     "tags": tags,
     "delay": delay,
     "codec": of("msgpack", "json"),
+    "soft_limit": of(5000),
     "worker": worker,
 }
 
@@ -97,6 +100,7 @@ CONFLICT = {"on_conflict": of("replace", "ignore", "raise")}
 put_options = st.one_of(
     options(PLAIN),
     options(EDGES),
+    options(PLAIN, SHARING),
     st.fixed_dictionaries(CONFLICT),
     options(PLAIN, EDGES, CLAIMS, CONFLICT),
     st.tuples(options(PLAIN), st.fixed_dictionaries(EDGES)).map(lambda two: two[0] | two[1]),
@@ -130,7 +134,12 @@ callbacks = st.dictionaries(
     ),
     max_size=2,
 )
-said: st.SearchStrategy[dict[str, str]] = of({}, {"group": "g", "message": "it broke"})
+said: st.SearchStrategy[dict[str, Any]] = of(
+    {},
+    {"group": "g", "message": "it broke"},
+    {"tries": "1"},
+    {"tries": "2", "apart": True, "group": "g", "message": "it broke"},
+)
 recur_options = {
     "priority": of(0, 2),
     "retries": of(0, 2),
@@ -182,6 +191,7 @@ TRANSITIONS: dict[str, Args] = {
     "fail": tuples(held, of("g", "a group"), of("it broke", ""), maybe_data),
     "retry": tuples(held, delay, said),
     "release": tuples(held),
+    "discard": tuples(held),
     "snooze": tuples(held, of(1, 3000, 600_000)),
     "timeout": tuples(some(JIDS, 1, 2)),
     "timeout_held": tuples(st.lists(held, min_size=1, max_size=2)),
@@ -243,6 +253,7 @@ OFTEN = {
     "retry": 4,
     "release": 2,
     "snooze": 2,
+    "discard": 1,
     "timeout_held": 1,
     "worker_died_running": 2,
     "cancel": 1,

@@ -97,6 +97,19 @@ def config_unset(ns: Namespace, option: str) -> Any:
     return True
 
 
+def throttle_set(ns: Namespace, throttle: str, limits: dict[str, Any]) -> Any:
+    """Set limits that nobody ever reaches."""
+    ns.say("log", {"event": "throttle_set", "throttle": throttle})
+    shown = limits | {"throttle": throttle, "set_at": ns.now, "parked": 0}
+    running = [job for job in ns.jobs.values() if job.state == "running"]
+    return shown | {"holding": sum(throttle in job.throttles for job in running)}
+
+
+def user_set(ns: Namespace, user: str, given: dict[str, Any]) -> Any:
+    ns.say("log", {"event": "user_set", "user": user})
+    return given
+
+
 def worker_register(ns: Namespace, worker: str, nonce: str, info: str) -> Any:
     if nonce in ns.dead:
         raise Refused("DEADWORKER")
