@@ -25,6 +25,8 @@ _LATEST: Final = 4503599627370.0
 _LARGEST_PRIORITY: Final = 1e300
 MOST_AT_ONCE: Final = 100
 MOST_THROTTLES: Final = 8
+LEAST_COST: Final = 1e-6
+MOST_COST: Final = 1e9
 _IMPLICIT: Final = ("queue", "user")
 
 
@@ -146,8 +148,10 @@ def throttles(value: Any) -> dict[str, Any]:
 
 def _cost(throttle: str, value: Any) -> float:
     cost = finite(f"cost of throttle {throttle}", value)
-    if cost <= 0:
-        raise BadArgumentError(f"cost {value!r} of throttle {throttle} is not over 0")
+    if not LEAST_COST <= cost <= MOST_COST:
+        raise BadArgumentError(
+            f"cost {value!r} of throttle {throttle} is not from {LEAST_COST:f} to {MOST_COST:,.0f}"
+        )
     return cost
 
 

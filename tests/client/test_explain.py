@@ -242,24 +242,23 @@ def test_the_throttles_of_queue_and_user(client: Client) -> None:
 
 def test_a_throttle_that_is_kept_for_another(client: Client) -> None:
     queue = client.queues["q"]
-    for name in ("a", "b"):
-        client.throttles[name].set(concurrency=1)
-    queue.put("k", jid="holds-a", throttles=["a"])
-    taken(client)
-    queue.put("k", jid="both", throttles=["a", "b"])
-    for _ in range(6):
-        queue.put("k", throttles=["b"])
-        other = queue.pop()
-        if other is None:
-            break
-        other.complete()
-        client.throttles["a"].set(concurrency=1)
-    last = queue.put("k", jid="last", throttles=["b"])
+    x, y = client.throttles["x"], client.throttles["y"]
+    x.set(concurrency=1)
+    y.set(concurrency=0)
+    queue.put("k", jid="both", throttles=["x", "y"])
+    assert queue.pop() is None
+    for number in range(1, 5):  # others pass it by
+        queue.put("k", throttles=["y"], priority=1)
+        y.set(concurrency=number)
+        assert len(queue.pop(9)) == 1
+    queue.put("k", jid="last", throttles=["x"])
+    assert queue.pop() is None
 
-    reserved = [one for one in client.explain(last).of(Throttled) if one.why == "reserved"]
+    reason = client.explain("last").of(Throttled)[0]
 
-    assert [(one.throttle, one.reserved_for) for one in reserved] == [("b", "both")]
-    assert "keeps its room for both" in str(client.explain(last))
+    assert (reason.throttle, reason.why, reason.reserved_for) == ("x", "reserved", "both")
+    assert client.throttles["x"].get().reserved_for == "both"
+    assert "throttle x keeps its room for both" in str(client.explain("last"))
 
 
 def test_nobody_takes_the_queue(client: Client, clock: Clock) -> None:

@@ -350,6 +350,8 @@ def test_a_limit_that_means_nothing_is_refused(
         ([f"t{number}" for number in range(9)], "9"),
         ({"api": 0}, "cost"),
         ({"api": -1}, "cost"),
+        ({"api": 1e-7}, "cost"),
+        ({"api": 1e10}, "cost"),
         ({"api": float("nan")}, "cost"),
         ({"api": float("inf")}, "cost"),
         ({"api": "1"}, "cost"),
