@@ -92,8 +92,8 @@ FAULTS = [
     Fault(
         "a failed member counts as a success of its batch",
         "lib/batches.lua",
-        'if (counts[1] or "0") == "0" and (counts[2] or "0") == "0" then',
-        "if counts then",
+        'if outcome_of(batch) == "completed" then',
+        "if batch then",
     ),
     Fault(
         "a tag counts one job too many",
