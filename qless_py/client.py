@@ -8,7 +8,16 @@ from typing import Any, Self, TypeVar, Unpack, overload
 
 import redis as redis_py
 
-from qless_py import client_calls, explain, queue_calls, refill, reservers, session, store
+from qless_py import (
+    client_calls,
+    configuration,
+    explain,
+    queue_calls,
+    refill,
+    reservers,
+    session,
+    store,
+)
 from qless_py.batch import Batch, Batches, BatchOptions
 from qless_py.codec import Codec
 from qless_py.config import Config
@@ -35,7 +44,8 @@ T = TypeVar("T")
 class Client:
     """A client of one namespace of one store. Threads may share it, and so may forked processes.
 
-    `url` names the store, else QLESS_PY_URL, REDIS_URL, or the embedded store of this user do.
+    `url` names the store, else QLESS_PY_URL, REDIS_URL, the file with settings, or the embedded
+    store of this user do; `namespace` likewise, else QLESS_PY_NAMESPACE, the file, or `ql`.
     Instead, `redis` takes a client of redis-py, `connection_pool` a pool, and any other keyword
     arguments are redis-py's. A `clock`, which gives seconds, makes or uses a namespace with a test
     clock; such a namespace is not for production, and the server refuses to mix the two.
@@ -45,7 +55,7 @@ class Client:
         self,
         url: str | None = None,
         *,
-        namespace: str = "ql",
+        namespace: str | None = None,
         codec: str | Codec = "json",
         codecs: Iterable[Codec] = (),
         worker_name: str | None = None,
@@ -53,6 +63,7 @@ class Client:
         redis: redis_py.Redis | None = None,
         **connection: Any,
     ) -> None:
+        namespace = configuration.namespace(namespace)
         self._settings = session.settings(namespace, codec, codecs, clock or time.time, worker_name)
         self._owns_connection = redis is None and "connection_pool" not in connection
         self._redis = client_calls.chosen(

@@ -83,12 +83,10 @@ def unknown(what: str, key: str, known: Iterable[str]) -> str:
 
 def namespace(given: str | None = None, *, environ: Mapping[str, str] = os.environ) -> str:
     """Choose the namespace: the argument, QLESS_PY_NAMESPACE, the file's, or `ql`."""
-    return (
-        given
-        or environ.get("QLESS_PY_NAMESPACE")
-        or load(environ=environ).namespace
-        or DEFAULT_NAMESPACE
-    )
+    if given is not None:
+        return given
+    named = environ.get("QLESS_PY_NAMESPACE") or load(environ=environ).namespace
+    return named or DEFAULT_NAMESPACE
 
 
 def _mentions(path: Path) -> bool:

@@ -7,7 +7,16 @@ from typing import Any, Self, TypeVar, Unpack, overload
 
 import redis.asyncio as redis_py
 
-from qless_py import client_calls, explain, queue_calls, refill, reservers, session, store
+from qless_py import (
+    client_calls,
+    configuration,
+    explain,
+    queue_calls,
+    refill,
+    reservers,
+    session,
+    store,
+)
 from qless_py.aio.batch import AsyncBatch, AsyncBatches
 from qless_py.aio.events import AsyncEvents
 from qless_py.aio.job import AsyncJob
@@ -38,7 +47,7 @@ class Client:
         self,
         url: str | None = None,
         *,
-        namespace: str = "ql",
+        namespace: str | None = None,
         codec: str | Codec = "json",
         codecs: Iterable[Codec] = (),
         worker_name: str | None = None,
@@ -46,6 +55,7 @@ class Client:
         redis: redis_py.Redis | None = None,
         **connection: Any,
     ) -> None:
+        namespace = configuration.namespace(namespace)
         self._settings = session.settings(namespace, codec, codecs, clock or time.time, worker_name)
         self._owns_connection = redis is None and "connection_pool" not in connection
         self._redis = client_calls.chosen(

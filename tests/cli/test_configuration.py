@@ -8,6 +8,8 @@ from pathlib import Path
 import click
 import pytest
 
+import qless_py
+import qless_py.aio
 from qless_py import Client, ConfigError, configuration
 from qless_py.cli import cli
 from qless_py.cli.state import State
@@ -114,6 +116,24 @@ def test_the_library_takes_the_store_from_the_file_last(file: Path) -> None:
     assert urls.resolve(environ={"QLESS_PY_ENV": "production"}) == "redis://production/0"
     file.unlink()
     assert urls.resolve(environ={"HOME": "/h"}).startswith("embedded://")
+
+
+def test_the_library_takes_the_namespace_from_where_the_program_does(
+    file: Path, monkeypatch: pytest.MonkeyPatch, server: servers.Server
+) -> None:
+    def names() -> set[str]:
+        made = [kind(server.url) for kind in (qless_py.Client, qless_py.aio.Client)]
+        return {one.namespace for one in made}
+
+    assert names() == {"from-file"}
+    monkeypatch.setenv("QLESS_PY_NAMESPACE", "from-variable")
+    assert names() == {"from-variable"}
+    assert qless_py.Client(server.url, namespace="given").namespace == "given"
+    with pytest.raises(qless_py.BadArgumentError):
+        qless_py.Client(server.url, namespace="")
+    monkeypatch.delenv("QLESS_PY_NAMESPACE")
+    file.unlink()
+    assert names() == {"ql"}
 
 
 @pytest.mark.parametrize(
