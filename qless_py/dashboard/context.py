@@ -32,7 +32,7 @@ class Dashboard:
     secret: bytes = field(init=False)
     seats: Seats = field(init=False)
     history: History = field(init=False)
-    # Set when the process ends, so that no stream holds it up.
+    # What streams wait on between two looks; who sets it ends them.
     pause: threading.Event = field(default_factory=threading.Event)
     _versions: dict[str, str] = field(default_factory=dict)
 

@@ -74,9 +74,9 @@ def browser() -> Iterator[Browser]:
 
 
 @contextlib.contextmanager
-def served(app: Any, host: str = "127.0.0.1") -> Iterator[str]:
+def served(app: Any, host: str = "127.0.0.1", port: int = 0) -> Iterator[str]:
     """Serve an application with threads; gives its address."""
-    server = make_server(host, 0, app, threaded=True, request_handler=_Quiet)
+    server = make_server(host, port, app, threaded=True, request_handler=_Quiet)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:

@@ -1,0 +1,257 @@
+"""Actions in a browser, with scripts and without, with real workers behind."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+import qless_py
+from qless_py import Client, Job
+from qless_py.dashboard import BasicAuth, DashboardConfig, Role, create_app, hash_password
+from tests.dashboard.browser.conftest import Site, served
+from tests.servers import Server
+
+pytestmark = [pytest.mark.browser, pytest.mark.leaves_children, pytest.mark.timeout(180)]
+ROOT = Path(qless_py.__file__).parents[1]
+BOTH = pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "no-scripts"])
+
+
+@contextlib.contextmanager
+def _worker(server: Server, *arguments: str) -> Iterator[None]:
+    command = [sys.executable, "-m", "qless_py", "work", "--url", server.url, "-q", "mail"]
+    command += ["-n", "1", "--import", "tests.worker.handlers", "--quiet", *arguments]
+    process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    try:
+        yield
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait()
+
+
+def _failed(client: Client, number: int) -> None:
+    queue = client.queues["mail"]
+    queue.put_many([{"klass": "tests.worker.handlers.nothing"}] * number)
+    for job in queue.pop(100):
+        job.fail("Timeout", "no answer")
+
+
+@BOTH
+def test_a_failure_is_repaired_in_three_clicks(
+    live: Client, site: Callable[..., Site], *, scripts: bool
+) -> None:
+    _failed(live, 3)
+    shown = site()
+
+    with shown.page(java_script_enabled=scripts) as page:
+        page.goto(shown.url)
+        page.get_by_role("link", name="Timeout").click()
+        page.get_by_role("button", name="Retry all 3").click()
+        page.get_by_role("button", name="Retry them").click()
+
+        expect(page.get_by_role("status").filter(has_text="3 jobs")).to_be_visible()
+    assert live.queues["mail"].counts["waiting"] == 3
+
+
+@BOTH
+def test_a_bulk_action_is_carried_out_by_a_worker_of_another_queue(
+    live: Client, server: Server, site: Callable[..., Site], *, scripts: bool
+) -> None:
+    live.queues["other"].put_many([{"klass": "app.Send"}] * 30)
+    shown = site()
+
+    with _worker(server), shown.page(java_script_enabled=scripts) as page:
+        page.goto(f"{shown.url}/jobs?q=klass:app.Send")
+        page.get_by_label("What").select_option("tag")
+        page.get_by_label("Queue, priority or tags").fill("seen")
+        page.get_by_role("button", name="Count, then ask").click()
+        expect(page.locator(".big")).to_have_text("30")
+        page.get_by_role("button", name="Tag them").click()
+        page.wait_for_url("**/operations/*")
+        jid = page.url.rpartition("/")[2]
+        job = live.jobs[jid]
+        assert isinstance(job, Job)
+        job.wait(30)
+        page.reload()
+
+        expect(page.get_by_text("complete", exact=True)).to_be_visible()
+    assert live.jobs.tagged("seen")["total"] == 30
+
+
+@BOTH
+def test_a_job_is_put_changed_run_and_seen(
+    live: Client, server: Server, site: Callable[..., Site], *, scripts: bool
+) -> None:
+    shown = site()
+
+    with shown.page(java_script_enabled=scripts) as page:
+        page.goto(f"{shown.url}/put")
+        page.get_by_label("Queue", exact=True).fill("mail")
+        page.get_by_label("Class").fill("tests.worker.handlers.nothing")
+        page.get_by_label("Jid", exact=True).fill("mine")
+        page.get_by_role("button", name="Put the job").click()
+        page.wait_for_url("**/jobs/mine")
+        page.get_by_label("Priority").fill("9")
+        page.get_by_role("button", name="Set", exact=True).click()
+        page.get_by_label("Add tags").fill("eu")
+        page.get_by_role("button", name="Tag", exact=True).click()
+        expect(page.get_by_role("link", name="eu", exact=True)).to_be_visible()
+        with _worker(server):
+            job = live.jobs["mine"]
+            assert isinstance(job, Job)
+            assert job.priority == 9
+            job.wait(30)
+        page.reload()
+
+        expect(page.locator(".state").first).to_have_text("complete")
+
+
+@BOTH
+def test_a_running_worker_is_seen_and_told_to_leave(
+    live: Client, server: Server, site: Callable[..., Site], *, scripts: bool
+) -> None:
+    shown = site()
+    live.queues["mail"].put("tests.worker.handlers.nothing", jid="first")
+
+    with _worker(server), shown.page(java_script_enabled=scripts) as page:
+        job = live.jobs["first"]
+        assert isinstance(job, Job)
+        job.wait(30)
+        page.goto(f"{shown.url}/workers")
+        expect(page.locator("tbody tr")).to_have_count(1)
+        page.get_by_role("button", name="Stop all").click()
+        page.get_by_role("button", name="Stop them").click()
+
+        expect(page.get_by_role("status").filter(has_text="1 workers were told")).to_be_visible()
+
+
+@BOTH
+def test_pausing_tells_why(live: Client, site: Callable[..., Site], *, scripts: bool) -> None:
+    live.queues["mail"].put("app.Send")
+    shown = site()
+
+    with shown.page(java_script_enabled=scripts) as page:
+        page.goto(f"{shown.url}/queues/mail")
+        page.get_by_text("Pause…").click()
+        page.get_by_label("Why").fill("deploy <b>")
+        page.get_by_role("button", name="Pause mail").click()
+        expect(page.get_by_text("deploy <b>")).to_be_visible()
+        page.get_by_role("button", name="Unpause").click()
+        expect(page.get_by_text("Pause…")).to_be_visible()
+
+
+def test_hostile_data_runs_nowhere(live: Client, site: Callable[..., Site]) -> None:
+    hostile = '"><img src=x onerror="document.title=1"><script>document.title=2</script>'
+    queue = live.queues["mail"]
+    queue.put(f"app.{hostile}", {hostile: hostile}, jid="hostile", tags=["eu"])
+    queue.put("app.Send", {}, jid="fails", priority=1)
+    job = queue.pop()
+    assert job is not None
+    job.set_progress(hostile)
+    job.fail(f"group {hostile}", f"message {hostile}")
+    shown = site()
+
+    with shown.page() as page:
+        for path in ("/", "/jobs/hostile", "/jobs/fails", "/failures", "/jobs?q=app", "/tags/eu"):
+            page.goto(shown.url + path)
+            expect(page.get_by_role("button", name="Live")).to_be_visible()
+            assert "qless_py" in page.title()
+
+
+@contextlib.contextmanager
+def _command(server: Server, port: int) -> Iterator[None]:
+    """Serve the dashboard as a person does; killed at the end."""
+    command = [sys.executable, "-m", "qless_py", "web", "--url", server.url]
+    command += ["--bind", f"127.0.0.1:{port}"]
+    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    try:
+        said = ""
+        while "Dashboard: http://" not in said:
+            line = process.stderr.readline()
+            assert line, said
+            said += line
+        yield
+    finally:
+        process.kill()
+        process.stderr.close()
+        process.wait()
+
+
+def test_the_stream_comes_back_after_the_dashboard_was_killed(
+    live: Client, server: Server, browser: Browser
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        port = found.getsockname()[1]
+    with contextlib.closing(browser.new_context()) as context:
+        page = context.new_page()
+        with _command(server, port):
+            page.goto(f"http://127.0.0.1:{port}/")
+            expect(page.get_by_role("button", name="Live")).to_be_visible()
+        expect(page.get_by_role("button", name="Disconnected")).to_be_visible(timeout=15_000)
+        live.queues["mail"].put("app.Send")
+        with _command(server, port):
+            expect(page.get_by_role("button", name="Live")).to_be_visible(timeout=15_000)
+            expect(page.locator('[data-total="waiting"]')).to_have_text("1")
+
+
+def _address_of_this_machine() -> str:
+    """Give an address that is not loopback; nothing is sent to find it."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))
+        except OSError:
+            pytest.fail("this machine has no address beside loopback")
+        return str(probe.getsockname()[0])
+
+
+@pytest.mark.parametrize("where", ["loopback", "network"])
+def test_forms_of_other_origins_are_refused_by_what_a_browser_sends(
+    live: Client, browser: Browser, where: str
+) -> None:
+    host = "127.0.0.1" if where == "loopback" else _address_of_this_machine()
+    users = {"ann": (hash_password("horse", "salt"), Role.ADMIN)}
+    config = DashboardConfig(secret="s" * 16, auth=[BasicAuth(users)], trusted_hosts=[host])
+    with (
+        served(create_app(live, config), host) as url,
+        served(_evil(url)) as evil,
+        contextlib.closing(
+            browser.new_context(http_credentials={"username": "ann", "password": "horse"})
+        ) as context,
+    ):
+        page = context.new_page()
+        page.goto(f"{url}/queues/mail")
+        page.get_by_text("Pause…").click()
+        page.get_by_role("button", name="Pause mail").click()
+        expect(page.get_by_role("button", name="Unpause")).to_be_visible()
+
+        status = _submitted(page, evil)
+
+        assert status == 403
+        assert live.queues["mail"].is_paused
+
+
+def _evil(url: str) -> Callable[..., list[bytes]]:
+    """Make a page of another origin with a form that ends the pause."""
+
+    def app(_environ: object, start: Callable[..., object]) -> list[bytes]:
+        start("200 OK", [("Content-Type", "text/html")])
+        form = f'<form method="post" action="{url}/queues/mail/unpause"><button>Go</button></form>'
+        return [form.encode()]
+
+    return app
+
+
+def _submitted(page: Page, evil: str) -> int:
+    page.goto(evil)
+    with page.expect_response("**/unpause") as answer:
+        page.get_by_role("button", name="Go").click()
+    return answer.value.status
