@@ -52,6 +52,11 @@ def _waiting(space: Space) -> Call[Any]:
 
 CASES: Final = (
     Case("read/job", "read/job", lambda space, n: [reads.job(jid) for jid in space.waiting(n)]),
+    Case(
+        "read/explain",
+        "read/explain, waiting",
+        lambda space, n: [reads.explain(jid) for jid in space.waiting(n)],
+    ),
     Case("read/job", "read/job, with dependents", _again(lambda _: reads.job(PARENT)), large=True),
     Case(
         "read/jobs",

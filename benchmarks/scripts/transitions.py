@@ -182,6 +182,16 @@ def _forget(space: Space, count: int) -> Calls:
     return [queues.forget([name]) for name in found]
 
 
+def _by_pattern(space: Space, count: int) -> Sequence[Call[Any]]:
+    """Take from a thousand queues with a job each."""
+    found = space.new(1000)
+    for at in range(0, len(found), PAGE):
+        some = found[at : at + PAGE]
+        maps = [{"jid": jid, "klass": KLASS, "queue": f"tenant-{jid}"} for jid in some]
+        space.run(jobs.put_many("mail", maps, [DATA] * len(maps)))
+    return [queues.pop(["tenant-*"], "popper", 1, "n", {"order": "round-robin"})] * count
+
+
 PLAIN: Final = (
     Case("put", "put", _of_new(lambda jid: jobs.put("mail", jid, KLASS, DATA, {}))),
     Case("put", "put, most options", _of_new(_put_with_everything)),
@@ -191,6 +201,7 @@ PLAIN: Final = (
     Case("pop", "pop of 1", _again(lambda _: queues.pop(["mail"], "popper", 1, "n"))),
     Case("pop", "pop of 1, 100 queues", _again(lambda _: queues.pop(_MANY, "popper", 1, "n"))),
     Case("pop", "pop of 100", _again(lambda _: queues.pop(["mail"], "popper", 100)), large=True),
+    Case("pop", "pop of 1, by pattern, 1,000 queues with jobs", _by_pattern, large=True),
     Case("tick", "tick", _again(lambda _: queues.tick())),
     Case("heartbeat", "heartbeat", _of_held(jobs.heartbeat)),
     Case(
