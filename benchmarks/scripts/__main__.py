@@ -13,7 +13,7 @@ from pathlib import Path
 import redis
 from rich.progress import Progress
 
-from benchmarks.scripts import costs, reading, timing, transitions
+from benchmarks.scripts import admission, costs, reading, timing, transitions
 from benchmarks.scripts.report import Result, page
 from benchmarks.scripts.space import FULL, QUICK, Scale, Space, Step, build
 from tests import servers
@@ -39,7 +39,8 @@ def _time_all(
     build(space, step)
     noise = timing.measure_empty(space)
     # Queries first: transitions soon clear up what is due.
-    cases = (*reading.CASES, *transitions.PLAIN, *transitions.FAMILY)
+    plain = (*reading.CASES, *transitions.PLAIN)
+    cases = (*plain, *admission.CASES, *transitions.FAMILY)
     found = []
     for done, case in enumerate(cases):
         step("commands", done, len(cases))

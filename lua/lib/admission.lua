@@ -17,12 +17,20 @@ local admission = {}
 -- Jobs that one call looks at beside those that it hands out.
 local EXAMINED = 100
 
-local function new(s, queue, virtual, budget)
+local function new(s, queue, virtual, wanted)
   local gates = redis.call("ZRANGEBYSCORE", keys.open(queue), "-inf", "(+inf",
     "LIMIT", 0, limits.gates)
-  return { s = s, queue = queue, budget = budget, own = throttles.get(s, "queue:" .. queue),
-    gates = gates, order = fairness.new(queue, tonumber(virtual), gates), before = virtual,
-    taken = {}, parked = {}, kept = {}, shut = {} }
+  local function on_users(names)
+    local ids = {}
+    for i, name in ipairs(names) do
+      ids[i] = "user:" .. name
+    end
+    throttles.prepare(s, ids)
+  end
+  return { s = s, queue = queue, budget = s.examinable or EXAMINED + wanted,
+    own = throttles.get(s, "queue:" .. queue),
+    gates = gates, order = fairness.new(queue, tonumber(virtual), gates, wanted, on_users),
+    before = virtual, taken = {}, parked = {}, kept = {}, shut = {}, held = {}, shared = {} }
 end
 
 -- Drops a gate from this call, and until there is room again.
@@ -139,7 +147,9 @@ local function hold(self, job)
   ids[#ids + 1] = record.user and "user:" .. record.user
   for _, id in ipairs(ids) do
     throttles.take(throttles.get(s, id), throttles.cost(record, id))
-    redis.call("ZADD", keys.holders(id), s.stamp, job.jid)
+    local held = self.held[id] or {}
+    held[#held + 1], held[#held + 2] = s.stamp, job.jid
+    self.held[id] = held
   end
   throttles.take(self.own, 1)
   record.limited = self.own.record and self.own.record.concurrency and true or nil
@@ -236,7 +246,9 @@ local function remove(self, lane)
     redis.call("ZREM", keys.throttled(self.queue), unpack(jids))
     redis.call("ZREM", keys.parked(lane.gate), unpack(jids))
   elseif lane.user ~= "" then
-    redis.call("ZREM", keys.shared(self.queue), unpack(lane.gone))
+    for _, member in ipairs(lane.gone) do
+      self.shared[#self.shared + 1] = member
+    end
   end
 end
 
@@ -245,7 +257,7 @@ local function settle(self, lane)
   local queue, user, gate = self.queue, lane.user, lane.gate
   if lane.key == keys.waiting(queue) or lane.seen == 0 then
     return
-  elseif #lane.gone > 0 and redis.call("EXISTS", lane.key) == 0 then
+  elseif #lane.gone > 0 and fairness.is_empty(lane) then
     lanes.vacate(queue, user, gate)
   elseif lane.is_capped or lane.sleeps then
     redis.call("ZADD", keys.sharers(queue, gate), "XX", "+inf", user)
@@ -257,26 +269,36 @@ end
 
 -- Later pops need not look up again whose turn is later than was known.
 local function raise(self)
+  local by_gate = {}
   for _, known in ipairs(self.order.raised) do
     local gate, name, score = unpack(known)
     local start = self.order.named[name].start
     if start > score and start > self.order.virtual then
-      redis.call("ZADD", keys.sharers(self.queue, gate), "XX", start, name)
+      local scores = by_gate[gate] or {}
+      scores[#scores + 1], scores[#scores + 2] = start, name
+      by_gate[gate] = scores
     end
+  end
+  for gate, scores in pairs(by_gate) do
+    redis.call("ZADD", keys.sharers(self.queue, gate), "XX", unpack(scores))
   end
 end
 
 local function park(self)
+  local saved = {}
   for _, one in ipairs(self.parked) do
     local job, score, gate = unpack(one)
     lanes.place(self.s, job, score, gate)
-    job_lib.save(job)
+    saved[#saved + 1], saved[#saved + 2] = keys.job(job.jid), job_lib.pack(job)
     if score >= limits.costly and not self.shut[gate] then
       redis.call("ZADD", keys.open(self.queue), self.s.stamp, gate)
     end
   end
   for _, job in ipairs(self.kept) do
-    job_lib.save(job)
+    saved[#saved + 1], saved[#saved + 2] = keys.job(job.jid), job_lib.pack(job)
+  end
+  if #saved > 0 then
+    redis.call("MSET", unpack(saved))
   end
 end
 
@@ -307,10 +329,14 @@ end
 -- Remembers how far each user has come; a few of those that are level with the rest are forgotten.
 local function remember(self)
   local key, virtual = keys.finish(self.queue), self.order.virtual
+  local scores = {}
   for name, user in pairs(self.order.named) do
     if user.is_charged then
-      redis.call("ZADD", key, user.start, name)
+      scores[#scores + 1], scores[#scores + 2] = user.start, name
     end
+  end
+  if #scores > 0 then
+    redis.call("ZADD", key, unpack(scores))
   end
   if virtual > tonumber(self.before) then
     local old = redis.call("ZRANGEBYSCORE", key, "-inf", virtual, "LIMIT", 0, limits.housekeeping)
@@ -334,6 +360,12 @@ local function finish(self)
     remove(self, lane)
     settle(self, lane)
   end
+  if #self.shared > 0 then
+    redis.call("ZREM", keys.shared(self.queue), unpack(self.shared))
+  end
+  for id, held in pairs(self.held) do
+    redis.call("ZADD", keys.holders(id), unpack(held))
+  end
   raise(self)
   park(self)
   remember(self)
@@ -351,7 +383,7 @@ end
 -- Hands out at most `wanted` jobs of a queue; `virtual` is its virtual time as text. Notes in the
 -- session when it had to stop before all were looked at.
 function admission.take(s, queue, virtual, wanted, to, found)
-  local self = new(s, queue, virtual, s.examinable or EXAMINED + wanted)
+  local self = new(s, queue, virtual, wanted)
   choose_reserved(self, wanted)
   choose(self, wanted)
   s.examinable = self.budget

@@ -9,8 +9,10 @@ local limits = require("lib.limits")
 
 local fairness = {}
 
--- Users looked up at once.
-local BATCH = 20
+-- Users looked up at once, at most, and how many looks one call takes. That bound is reached only
+-- where many have been served in other lanes since; each look raises their scores, so that the next
+-- begins later.
+local BATCH, LOOKS = 20, 25
 
 local function before(a, b)
   if a.start ~= b.start then
@@ -35,6 +37,8 @@ end
 local function add_users(self, names)
   if #names == 0 then
     return
+  elseif self.on_users then
+    self.on_users(names)
   end
   local tags = redis.call("ZMSCORE", keys.finish(self.queue), unpack(names))
   local weights = redis.call("HMGET", keys.weights(), unpack(names))
@@ -50,9 +54,10 @@ end
 -- those still to come start no earlier than the last one looked up.
 local function load(self, group)
   local flat = redis.call("ZRANGE", keys.sharers(self.queue, group.gate), group.at,
-    group.at + BATCH - 1, "WITHSCORES")
+    group.at + self.batch - 1, "WITHSCORES")
   local names = {}
-  group.bound = #flat == 2 * BATCH and tonumber(flat[#flat]) or nil
+  self.looks = self.looks + 1
+  group.bound = #flat == 2 * self.batch and self.looks < LOOKS and tonumber(flat[#flat]) or nil
   for i = 1, #flat, 2 do
     local name, score = flat[i], tonumber(flat[i + 1])
     if score == math.huge then
@@ -67,9 +72,11 @@ local function load(self, group)
 end
 
 -- The state of a choice in a queue: its virtual time, and the gates that are open besides "".
-function fairness.new(queue, virtual, gates)
+-- About as many jobs are wanted; `on_users`, if given, hears of users whose turn may come.
+function fairness.new(queue, virtual, gates, wanted, on_users)
   local self = { queue = queue, virtual = virtual, users = {}, named = {}, lanes = {},
-    groups = {}, raised = {} }
+    groups = {}, raised = {}, looks = 0, batch = math.min(wanted + 1, BATCH),
+    on_users = on_users }
   for i = 0, #gates do
     self.groups[i + 1] = { gate = gates[i] or "", at = 0, bound = 0 }
   end
@@ -182,6 +189,14 @@ function fairness.consume(found)
   else
     lane.at = lane.at + 2
   end
+end
+
+-- Whether everything in a lane is done with.
+function fairness.is_empty(lane)
+  if #lane.gone < lane.seen then
+    return false
+  end
+  return not lane.has_more or redis.call("EXISTS", lane.key) == 0
 end
 
 -- Counts one job of a user that was handed out.

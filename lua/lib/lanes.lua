@@ -32,6 +32,11 @@ function lanes.is_shut(queue, id)
     and not redis.call("ZSCORE", keys.open(queue), id)
 end
 
+-- A lower bound of the virtual time at which the next job of a user starts.
+function lanes.start(queue, user)
+  return redis.call("ZSCORE", keys.finish(queue), user) or 0
+end
+
 local function index_parked(s, job, gate)
   redis.call("ZADD", keys.throttled(job.record.queue), s.stamp, job.jid)
   redis.call("ZADD", keys.parked(gate), s.stamp, job.jid)
@@ -55,9 +60,9 @@ function lanes.place(s, job, score, gate)
   end
   if gate ~= "" then
     -- A lane that sleeps, since what it held cost too much, is looked at again.
-    redis.call("ZADD", keys.sharers(queue, gate), 0, user)
+    redis.call("ZADD", keys.sharers(queue, gate), lanes.start(queue, user), user)
   elseif user ~= "" then
-    redis.call("ZADD", keys.sharers(queue, gate), "NX", 0, user)
+    redis.call("ZADD", keys.sharers(queue, gate), "NX", lanes.start(queue, user), user)
   end
 end
 

@@ -20,7 +20,7 @@ end
 
 -- Lets a lane take part again that was left out, unless it is empty.
 local function wake_lane(s, queue, user, gate)
-  redis.call("ZADD", keys.sharers(queue, gate), "XX", 0, user)
+  redis.call("ZADD", keys.sharers(queue, gate), "XX", lanes.start(queue, user), user)
   if gate ~= "" then
     redis.call("ZADD", keys.open(queue), "XX", s.stamp, gate)
   end

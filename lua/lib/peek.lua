@@ -63,7 +63,7 @@ local function in_turns(s, queue, virtual, wanted)
   end
   local gates = redis.call("ZRANGEBYSCORE", keys.open(queue), "-inf", "(+inf",
     "LIMIT", 0, limits.gates)
-  local order = fairness.new(queue, tonumber(virtual), gates)
+  local order = fairness.new(queue, tonumber(virtual), gates, wanted)
   while #ranked < wanted do
     local found = fairness.next(order)
     if not found then

@@ -33,19 +33,37 @@ local function refill(s, entry)
   record.at = s.now
 end
 
+local function keep(s, id, packed)
+  local entry = { id = id, record = packed and cmsgpack.unpack(packed) or nil }
+  s.throttles[id] = entry
+  if entry.record and entry.record.rate then
+    refill(s, entry)
+  end
+  return entry
+end
+
 -- The throttle as this call has it so far: {id, record}; without limits it has no record.
 function throttles.get(s, id)
   s.throttles = s.throttles or {}
-  local entry = s.throttles[id]
-  if not entry then
-    local packed = redis.call("GET", keys.throttle(id))
-    entry = { id = id, record = packed and cmsgpack.unpack(packed) or nil }
-    s.throttles[id] = entry
-    if entry.record and entry.record.rate then
-      refill(s, entry)
+  return s.throttles[id] or keep(s, id, redis.call("GET", keys.throttle(id)))
+end
+
+-- Reads throttles that are likely to be asked for.
+function throttles.prepare(s, ids)
+  s.throttles = s.throttles or {}
+  local missing, names = {}, {}
+  for _, id in ipairs(ids) do
+    if not s.throttles[id] then
+      missing[#missing + 1] = id
+      names[#names + 1] = keys.throttle(id)
     end
   end
-  return entry
+  if #names == 0 then
+    return
+  end
+  for i, packed in ipairs(redis.call("MGET", unpack(names))) do
+    keep(s, missing[i], packed)
+  end
 end
 
 -- Gives a throttle this record, or none.
