@@ -5,10 +5,10 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Final
+from typing import Any, Final
 
 from qless_py.errors import BadArgumentError
 from qless_py.search.grammar import STATES, Term
@@ -19,6 +19,16 @@ _SETS: Final = {
     "running": ("running",),
     "scheduled": ("scheduled",),
     "stalled": ("running", "waiting", "shared"),
+    "depends": ("depends",),
+    "throttled": ("throttled",),
+}
+# The counts of a queue in which jobs of an index are: due ones count as waiting, lapsed ones as
+# stalled.
+_COUNTED: Final = {
+    "waiting": ("waiting", "stalled"),
+    "shared": ("waiting", "stalled"),
+    "scheduled": ("scheduled", "waiting"),
+    "running": ("running", "stalled"),
     "depends": ("depends",),
     "throttled": ("throttled",),
 }
@@ -95,15 +105,21 @@ def direct(terms: Sequence[Term]) -> Source | None:
     return None
 
 
-def sources(terms: Sequence[Term], queues: Iterable[str], groups: Iterable[str]) -> list[Source]:
-    """Give all indexes that must be looked through, in the order of `Source.rank`."""
+def sources(
+    terms: Sequence[Term], queues: Iterable[Mapping[str, Any]], groups: Iterable[str]
+) -> list[Source]:
+    """Give all indexes that must be looked through, in the order of `Source.rank`.
+
+    Of each queue the counts are given, so that empty indexes cost nothing.
+    """
     states = states_of(terms)
-    known = [queue for queue in queues if _may_be(queue, terms, "queue")]
+    known = [row for row in queues if _may_be(str(row["name"]), terms, "queue")]
     found = {
-        Source(name, queue=queue)
+        Source(name, queue=str(row["name"]))
         for state in states & set(_SETS)
         for name in _SETS[state]
-        for queue in known
+        for row in known
+        if any(row.get(counted) for counted in _COUNTED[name])
     }
     if "failed" in states:
         found |= {Source("failed", name=one) for one in groups if _may_be(one, terms, "group")}

@@ -85,11 +85,11 @@ def _sources(
     return [(one, start.after if one == start.source else None) for one in left]
 
 
-def _queues() -> Generator[Call[Any], Any, list[str]]:
-    found: list[str] = []
+def _queues() -> Generator[Call[Any], Any, list[dict[str, Any]]]:
+    found: list[dict[str, Any]] = []
     while True:
         page: reads.Page = yield reads.queues(len(found), _PAGE)
-        found += [str(row["name"]) for row in page.rows]
+        found += page.rows
         if not page.rows or len(found) >= page.total:
             return found
 
