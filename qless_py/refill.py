@@ -87,5 +87,6 @@ def answer(question: Question) -> Call[bool]:
         after,
         plan.ticks,
         final=plan.final or (question.final and not is_newer),
-        zone_version=release if is_newer else None,
+        # Of all that is stored then, this is the oldest.
+        zone_version=release if is_newer or plan.ticks else None,
     )

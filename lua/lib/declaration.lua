@@ -52,19 +52,28 @@ local function take_numbers(record, old)
   end
 end
 
--- Goes on with the slots of the one before, as far as its end still allows.
-local function continue(s, record, before)
-  local old = before.record
-  record.paused = old.paused
-  if not record.cron then
-    return recurrence.slot(before)
-  end
+-- The ticks of the one before, as far as its end still allows.
+local function keep_ticks(s, record, old)
   record.covered, record.dry = old.covered, old.dry
   record.ticks, record.final, record.zone_version = old.ticks, old.final, old.zone_version
   if old["end"] ~= record["end"] then
     schedule.set_end(s, record)
   end
-  return record.ticks[1]
+end
+
+-- Goes on with the slots of the one before; one that was over, with those that are still to come.
+local function continue(s, record, before)
+  if record.cron then
+    keep_ticks(s, record, before.record)
+  end
+  local slot = recurrence.slot(before)
+  if record.cron then
+    slot = record.ticks[1]
+  end
+  if before.record.over then
+    return schedule.resume(s, record, slot)
+  end
+  return slot
 end
 
 local function begin(s, record, given, offset)
@@ -108,6 +117,7 @@ function declaration.make(s, before, given, plain)
   if before then
     take_numbers(record, before.record)
   end
+  record.paused = given.upsert and before and before.record.paused or nil
   if given.upsert and before and has_same_schedule(record, before.record) then
     self.slot = continue(s, record, before)
   else

@@ -169,6 +169,25 @@ def test_newer_zone_data_changes_what_is_to_come(
     assert job(client, "c")._record.fields["zone_version"] == "2020b"
 
 
+def test_ticks_by_older_zone_data_are_worked_out_again(
+    client: Client, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(schedule, "version", lambda: "2020b")
+    client.queues["q"].recur("k", {}, cron="@hourly", jid="c")
+
+    monkeypatch.setattr(schedule, "version", lambda: "2020a")
+    for _ in range(5):
+        clock.advance(20 * 3600)
+        client.queues["q"].pop(100)
+    assert job(client, "c")._record.fields["zone_version"] == "2020a"
+
+    monkeypatch.setattr(schedule, "version", lambda: "2020b")
+    for _ in range(3):
+        clock.advance(20 * 3600)
+        client.queues["q"].pop(100)
+    assert job(client, "c")._record.fields["zone_version"] == "2020b"
+
+
 def test_a_schedule_can_be_changed(client: Client, clock: Clock) -> None:
     clock.now = at(2026, 1, 1)
     found = job(client, client.queues["q"].recur("k", {}, cron="0 9 * * *"))
@@ -336,6 +355,38 @@ def test_another_end_of_the_same_schedule_is_kept_to(client: Client, clock: Cloc
     client.queues["other"].pop()
 
     assert [when.day for when in job(client, "nightly").stored_times] == [21, 22]
+
+
+def test_one_that_was_over_goes_on_with_what_is_still_to_come(client: Client, clock: Clock) -> None:
+    def declare(limit: int | None) -> None:
+        both: dict[str, Any] = declared()
+        for one in both.values():
+            one["limit"] = limit
+        client.recurring.sync(both, group="billing")
+
+    clock.now = at(2026, 1, 1)
+    declare(2)
+    clock.now = at(2026, 1, 20, 1)
+    assert len(client.queues["q"].pop(100)) == 4
+    assert [job(client, jid).is_over for jid in ("nightly", "often")] == [True, True]
+
+    declare(None)
+
+    assert [job(client, jid).is_over for jid in ("nightly", "often")] == [False, False]
+    assert client.queues["q"].pop() is None
+    assert job(client, "nightly").next_at == at(2026, 1, 21)
+    assert job(client, "often").next_at == clock.now + 5
+
+
+def test_a_pause_outlasts_a_change_of_the_schedule(client: Client, clock: Clock) -> None:
+    client.recurring.sync(declared(), group="billing")
+    job(client, "nightly").pause()
+
+    client.recurring.sync(declared(cron="0 5 * * *"), group="billing")
+    clock.advance(100 * 86_400)
+
+    assert (job(client, "nightly").cron, job(client, "nightly").is_paused) == ("0 5 * * *", True)
+    assert "nightly-1" not in [one.jid for one in client.queues["q"].pop(100)]
 
 
 def test_nothing_is_sent_when_one_declaration_makes_no_sense(client: Client) -> None:
