@@ -392,3 +392,20 @@ def test_the_sweep_looks_at_throttles_that_nothing_else_would_wake(
 
     assert jids(pop(call)) == ["q-first"]
     call("complete", "q-runs", job(call, "q-runs")["lease"], "", "", {})
+
+
+def test_a_job_whose_time_is_over_fails_where_it_would_be_handed_out(
+    call: Scripts, clock: Clock
+) -> None:
+    park(call, 0)
+    put(call, "expires", throttles=["x"], user="ada", expires_in=5000)
+    put(call, "mine", user="ada", expires_in=5000)
+    clock.advance(6)
+    complete(call, job(call, "q-runs"))
+
+    assert jids(pop(call, 9)) == ["q-first"]
+    complete(call, job(call, "q-first"))
+    pop(call, 9)
+
+    assert (state(call, "expires"), state(call, "mine")) == ("failed", "failed")
+    assert read(call, "x")["holding"] == 0
