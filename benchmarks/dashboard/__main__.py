@@ -61,7 +61,7 @@ class Counted:
 
 def slowest_script(connection: redis.Redis) -> float:
     """Give the milliseconds of the slowest command since the log was reset."""
-    entries = connection.slowlog_get(50)
+    entries = connection.slowlog_get(1000)
     return max((entry["duration"] / 1000 for entry in entries), default=0.0)
 
 

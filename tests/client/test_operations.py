@@ -10,6 +10,7 @@ from qless_py import Client, Job, JobNotFoundError, LostLeaseError, operations
 from qless_py.errors import BadArgumentError
 from qless_py.handlers import RESERVED
 from qless_py.search import SearchError
+from tests.conftest import Clock
 
 
 def _fail(client: Client, number: int, queue: str = "mail") -> list[str]:
@@ -129,8 +130,9 @@ def test_each_action_reaches_all(
     assert (left, changed) == (((0, True), (0, True)) if check is None else ((130, True),) * 2)
 
 
-def test_operations_never_touch_operations(client: Client) -> None:
+def test_operations_never_touch_operations(client: Client, clock: Clock) -> None:
     first = client.operations.start("cancel", "")
+    clock.advance(1)
     second = client.operations.start("cancel", "")
     _work(client)
     _work(client)

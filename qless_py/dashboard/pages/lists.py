@@ -15,6 +15,8 @@ from qless_py.dashboard.paging import offset_of, size_of
 from qless_py.job import Job
 from qless_py.search import SearchError
 
+_BUDGET: Final = 5_000  # Jobs that a page looks at; a link goes on behind them.
+
 
 def jobs_of(jids: Sequence[str]) -> list[Job]:
     """Read jobs in that order, without those that are gone."""
@@ -25,9 +27,8 @@ def jobs() -> str | tuple[str, int]:
     text = request.args.get("q", "").strip()
     found, refused, status = None, None, 200
     try:
-        found = client().jobs.search(
-            text, limit=size_of(), cursor=request.args.get("cursor") or None
-        )
+        cursor = request.args.get("cursor") or None
+        found = client().jobs.search(text, limit=size_of(), cursor=cursor, budget=_BUDGET)
     except SearchError as error:
         refused, status = error, 422
     page = render_template("qless_py/jobs.html", text=text, found=found, refused=refused)
