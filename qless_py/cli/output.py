@@ -6,6 +6,7 @@ import datetime as dt
 import json
 import math
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 _WIDE: Final = 100_000  # Whatever reads a pipe wants whole lines.
 _UNITS: Final = ((86400, "d"), (3600, "h"), (60, "m"))
 _LONG_WORK: Final = 200
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 Advance = Callable[[int], None]
 
@@ -135,13 +137,21 @@ def _escaped(character: str) -> str:
 
 def as_json(value: Any) -> str:
     """Write the answer for a program: indented for a person who looks at it."""
-    indent = 2 if sys.stdout.isatty() else None
-    return json.dumps(_plain(value), ensure_ascii=False, indent=indent, allow_nan=False)
+    return _written(value, indent=2 if sys.stdout.isatty() else None)
 
 
 def as_json_line(value: Any) -> str:
     """Write a value as one line of JSON."""
-    return json.dumps(_plain(value), ensure_ascii=False, allow_nan=False)
+    return _written(value)
+
+
+def _written(value: Any, indent: int | None = None) -> str:
+    try:
+        text = json.dumps(_plain(value), ensure_ascii=False, indent=indent, allow_nan=False)
+    except RecursionError:
+        raise click.ClickException("the data is nested too deeply to be written") from None
+    # Halves of characters cannot be encoded; escaped they mean the same.
+    return _SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def _plain(value: Any) -> Any:
@@ -157,7 +167,10 @@ def _plain(value: Any) -> Any:
 
 def brief(value: Any, longest: int = 60) -> str:
     """Write data in one short line."""
-    text = safe(json.dumps(_plain(value), ensure_ascii=False))
+    try:
+        text = safe(json.dumps(_plain(value), ensure_ascii=False))
+    except RecursionError:
+        return "nested too deeply to be shown"
     return text if len(text) <= longest else f"{text[: longest - 1]}…"
 
 

@@ -79,9 +79,12 @@ def _run(state: State, given: dict[str, Any], words: tuple[str, ...]) -> int:
     level = "quiet" if given["quiet"] else given["log_level"]
     if level != "quiet":
         click.echo(describe_store(state.url), err=True)
+        if state.configuration.path is not None:
+            click.echo(f"Settings: {state.configuration.path}", err=True)
     if given["daemon"]:
         daemonize(given["log_file"])
-    logs.configure(_LEVELS[level], given["log_format"], given["log_file"])
+    form = "json" if state.is_json else given["log_format"]
+    logs.configure(_LEVELS[level], form, given["log_file"])
     try:
         options = WorkerOptions(
             queues=given["queues"],

@@ -108,6 +108,30 @@ def test_what_a_job_says_cannot_steer_the_terminal(program: Program, live: Clien
     assert "\\x1b]0;title" in shown
 
 
+def test_data_that_json_cannot_write_as_it_is_can_be_read_all_the_same(
+    program: Program, live: Client, server: servers.Server
+) -> None:
+    packed = Client(server.url, codec="msgpack")
+    data = {"number": float("nan"), "bytes": b"\xff", 5: [(1, 2)]}
+    live.queues["mail"].put("app.Send", b'"\\ud800 alone"', jid="json")
+    packed.queues["mail"].put("app.Send", data, jid="msgpack")
+    packed.close()
+
+    told = {one["jid"]: one["data"] for one in program.json("jobs")["jobs"]}
+
+    assert told["json"] == "\ud800 alone"
+    assert (told["msgpack"]["number"], told["msgpack"]["5"]) == (None, [[1, 2]])
+    assert "\\ud800 alone" in program("job", "show", "json").stdout
+
+
+def test_data_of_any_depth_can_be_listed(program: Program, live: Client) -> None:
+    deep = "[" * 600 + "]" * 600
+    program("put", "mail", "app.Send", deep, "--jid", "deep")
+
+    assert "deep" in program("jobs").stdout
+    assert live.queues["mail"].counts["waiting"] == 1
+
+
 def test_lines_and_tabs_are_no_danger() -> None:
     assert safe("a\n\tb") == "a\n\tb"
     assert safe("\u202eevil") == "\\u202eevil"
