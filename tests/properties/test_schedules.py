@@ -52,6 +52,12 @@ class Fleet:
             "cron": CRON.expression, "zone": CRON.zone, "zone_version": "2020a",
             "misfire": self.misfire, "after": self.now, "ticks": ticks, "upsert": True,
         })  # fmt: skip
+        self.seen()
+
+    def seen(self) -> int:
+        """Tell the latest time that the store has seen, the present one included."""
+        self.latest = max(self.latest, self.now)
+        return self.latest
 
     def advance(self, seconds: int) -> None:
         self.now += 1000 * seconds
@@ -71,8 +77,7 @@ class Fleet:
             return
         request, arguments = sent
         reply = self.call("pop", *arguments, request=request)
-        # Time that nobody saw has not passed for the store.
-        self.latest = max(self.latest, self.now)
+        self.seen()
         self.asked[worker] += reply.get("refill", [])
         for view in reply["jobs"]:
             assert self.slots.setdefault(view["jid"], view["put_at"]) == view["put_at"]
@@ -83,6 +88,7 @@ class Fleet:
             fields = {"start": None, "end": None, "final": False, **one, "zone_version": version}
             call = answer(Question(**fields))
             self.call("recur_refill", *call.args)
+            self.seen()
 
     def die(self, worker: int) -> None:
         self.asked[worker], self.sent[worker] = [], None
@@ -90,15 +96,14 @@ class Fleet:
     def pause(self) -> None:
         if self.paused_at is None:
             self.call("recur_update", "c", "", {"paused": True})
-            self.latest = max(self.latest, self.now)
+            self.seen()
             self.paused_at = self.call("read/job", "c")["covered"]
 
     def resume(self) -> None:
         if self.paused_at is not None:
             self.call("recur_update", "c", "", {"paused": False})
-            self.latest = max(self.latest, self.now)
             # What was due and not yet made when the pause began is let pass as well.
-            self.passed.append((self.paused_at, self.latest))
+            self.passed.append((self.paused_at, self.seen()))
             self.paused_at = None
 
     def settle(self) -> None:
