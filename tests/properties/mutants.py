@@ -15,18 +15,24 @@ from pathlib import Path
 
 import redis as redis_py
 from hypothesis import HealthCheck, Phase, settings
-from hypothesis.stateful import run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
 
 from qless_py import assets, scripts
 from tests import servers
+from tests.properties import faults
+from tests.properties.admission import faults as admission_faults
+from tests.properties.admission import stories as admission_stories
+from tests.properties.admission.machine import Admission
+from tests.properties.admission.world import World
 from tests.properties.bench import Bench, BreakdownError
-from tests.properties.faults import FAULTS, Fault
+from tests.properties.faults import Fault
 from tests.properties.machine import Machine
 from tests.properties.stories import STORIES, tell
 from tests.scripts import Scripts
 
 EXAMPLES = 5
 STEPS = 40
+FAULTS = [*faults.FAULTS, *admission_faults.FAULTS]
 
 
 def plant(fault: Fault, folder: Path) -> None:
@@ -59,11 +65,34 @@ def find(redis: redis_py.Redis, assembled: Assembled, examples: int = EXAMPLES) 
     return None
 
 
+def find_in_admission(redis: redis_py.Redis, assembled: Assembled) -> str | None:
+    """Say the same of a fault in what decides who may run: the stories are quick, so they begin."""
+    call = Scripts(redis, lambda: 0, assembled=assembled)
+
+    class Spoiled(Admission):
+        def __init__(self) -> None:
+            super().__init__(World(redis, call))
+
+    try:
+        for story in admission_stories.STORIES.values():
+            admission_stories.tell(World(redis, call), story)
+        _run(Spoiled, EXAMPLES)
+    except BreakdownError:
+        raise
+    except AssertionError as found:
+        return str(found).splitlines()[0][:200]
+    return None
+
+
 def _run_machine(redis: redis_py.Redis, assembled: Assembled, examples: int) -> None:
     class Spoiled(Machine):
         def __init__(self) -> None:
             super().__init__(Bench(redis, Scripts(redis, lambda: 0, assembled=assembled)))
 
+    _run(Spoiled, examples)
+
+
+def _run(machine: type[RuleBasedStateMachine], examples: int) -> None:
     profile = settings(
         max_examples=examples,
         stateful_step_count=STEPS,
@@ -74,16 +103,18 @@ def _run_machine(redis: redis_py.Redis, assembled: Assembled, examples: int) -> 
         report_multiple_bugs=False,
         suppress_health_check=list(HealthCheck),
     )
-    run_state_machine_as_test(Spoiled, settings=profile)
+    run_state_machine_as_test(machine, settings=profile)
 
 
 def main(server: str, *numbers: str) -> None:
     with servers.running(server) as running, running.connect() as redis:
         for number in numbers:
             with tempfile.TemporaryDirectory() as folder:
-                plant(FAULTS[int(number)], Path(folder))
+                fault = FAULTS[int(number)]
+                plant(fault, Path(folder))
                 assembled = functools.cache(functools.partial(scripts.assemble, Path(folder)))
-                found = json.dumps([int(number), find(redis, assembled)])
+                look = find_in_admission if fault in admission_faults.FAULTS else find
+                found = json.dumps([int(number), look(redis, assembled)])
                 sys.stdout.write(found + "\n")
                 sys.stdout.flush()
 

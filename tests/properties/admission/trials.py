@@ -64,6 +64,7 @@ def share(
         user = sorted(shares.weights)[who % len(shares.weights)]
         options = {"user": user} if user else {}
         jobs = [{"jid": f"j{at}-{one}", "klass": "K"} | options for one in range(number)]
+        world.jids += [job["jid"] for job in jobs]
         world.call("put_many", "a", jobs, *("{}" for _ in jobs))
         shares.put(user, number)
         pop(counts[at % len(counts)])

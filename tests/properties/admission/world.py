@@ -12,7 +12,7 @@ import redis as redis_py
 
 from qless_py.errors import QlessError
 from tests import invariants
-from tests.properties.admission.limits import Limits, Settings, Waiting
+from tests.properties.admission.limits import EASE, Limits, Settings, Waiting
 from tests.properties.bench import BreakdownError
 from tests.scripts import Scripts
 
@@ -110,10 +110,16 @@ class World:
         self.excused |= {(jid, leases[jid], throttle) for jid in jids if jid in leases}
 
     def back_off(self, jid: str, lease: str, time: int, throttle: str) -> None:
-        for name in self.call("back_off", jid, lease, time, throttle) or []:
-            before = self.limits.of(name).blocked_until
+        before = self.views().get(jid) or {}
+        names = self.call("back_off", jid, lease, time, throttle)
+        if names is None:
+            return
+        own = [throttle] if throttle else before.get("throttles") or [f"queue:{before['queue']}"]
+        assert names == own, self.told(f"{names} back off instead of {own}")
+        for name in names:
+            least = max(self.limits.of(name).blocked_until, self.now + time)
             until = self.record(name)["blocked_until"]
-            assert self.now + time <= until <= max(before, self.now + time), self.told(name)
+            assert until == least, self.told(f"{name} is blocked until {until}, not {least}")
             self.limits.of(name).blocked_until = until
         self.fresh.pop(jid, None)
 
@@ -237,7 +243,7 @@ class World:
             held_back = self._yields(job, ready) or any(name in reserved for name in job.costs)
             if at == math.inf or held_back:
                 continue
-            is_in_time = after is not None and self.now + after <= math.ceil(at - 1e-6)
+            is_in_time = after is not None and self.now + after <= math.ceil(at - EASE)
             assert is_in_time, self.told(f"{job.jid} may run at {at - START}, the next look is at "
                                          f"{after} from now")  # fmt: skip
 
@@ -255,8 +261,9 @@ class World:
                 throttle = self.limits.of(name)
                 if other is job or other.queue != job.queue or "rate" not in throttle.settings:
                     continue
-                tokens = throttle.full_at(self.now)
-                if tokens < other.costs[name] + 1e-6 and other.costs[name] <= throttle.burst:
+                tokens, needed = throttle.full_at(self.now), other.costs[name]
+                is_dearer = job.costs[name] + EASE < needed <= throttle.burst
+                if is_dearer and tokens < needed + EASE:
                     return True
         return False
 
