@@ -56,7 +56,7 @@ def test_a_crowd_that_came_before_its_limit_was_reached_is_parked_in_steps(call:
     put_many(call, 450, throttles=["x"])
     put(call, "free")
 
-    replies = []
+    replies: list[Any] = []
     while not replies or replies[-1]["more"]:
         replies.append(call("pop", ["q"], "w", 2, {"nonce": "w"}))
 
@@ -140,7 +140,8 @@ def test_the_next_look_is_at_the_very_instant_for_the_earliest_of_several(
         put(call, f"{throttle}2", throttles=[throttle])
     pop(call, 2)
 
-    waited, came = [], []
+    waited: list[int] = []
+    came: list[str] = []
     while len(came) < 2:
         reply = call("pop", ["q"], "w", 9, {"nonce": "w"})
         came += jids(reply["jobs"])
@@ -187,7 +188,7 @@ def test_priority_and_age_hold_among_parked_jobs_and_those_that_join_them(call: 
     put(call, "later", throttles=["x"])
     call("priority", "later", "7")
 
-    order = []
+    order: list[str] = []
     while len(order) < 4:
         complete(call, held)
         held = take(call)
