@@ -96,7 +96,7 @@ def options(*kinds: dict[str, Any]) -> st.SearchStrategy[dict[str, Any]]:
     return names.flatmap(lambda drawn: st.fixed_dictionaries({one: fields[one] for one in drawn}))
 
 
-CONFLICT = {"on_conflict": of("replace", "ignore", "raise")}
+CONFLICT = {"on_conflict": of("replace", "ignore", "raise", "revive")}
 put_options = st.one_of(
     options(PLAIN),
     options(EDGES),

@@ -58,6 +58,8 @@ def _put_before(ns: Namespace, spec: dict[str, Any]) -> bool:
 
 def _jid_conflict(ns: Namespace, spec: dict[str, Any]) -> bool:
     jid, policy = spec["jid"], spec.get("on_conflict", "replace")
+    if policy == "revive":
+        return jid in ns.jobs and ns.jobs[jid].state != "failed"
     if policy == "replace" or not (jid in ns.jobs or ns.tombstones.get(jid, 0) > ns.now):
         return False
     if policy == "raise" and not ns.call.yields:
@@ -172,7 +174,7 @@ def _take(ns: Namespace, spec: dict[str, Any]) -> list[tuple[str, Any]]:
     if ended is not None:
         batches.rejoin(ns, job, ended)
     job.klass, job.retries = spec["klass"], spec.get("retries", job.retries)
-    job.left, job.crashes, job.due = job.retries, 0, None
+    job.left, job.crashes, job.due, job.tries = job.retries, 0, None, None
     job.progress = None
     results.forget(ns, job)
     job.followups.clear()
@@ -185,6 +187,7 @@ def _set_options(ns: Namespace, job: Job, plan: Plan) -> None:
     job.priority = spec.get("priority", job.priority)
     job.codec = spec.get("codec")
     job.keep = spec.get("keep", job.keep)
+    job.soft_limit = spec.get("soft_limit", job.soft_limit)
     job.spawned_from = spec.get("spawned_from", job.spawned_from)
     if "tags" in spec:
         set_tags(ns, job, spec["tags"])
