@@ -36,6 +36,7 @@ from qless_py.errors import (
     WrongStateError,
 )
 from qless_py.events import Event
+from qless_py.explain import Explanation
 from qless_py.job import Job
 from qless_py.manager import Manager
 from qless_py.outcomes import Discard, Retry, Snooze, retry
@@ -105,6 +106,7 @@ __all__ = [
     "EncryptedCodec",
     "End",
     "Event",
+    "Explanation",
     "FileClass",
     "GracefulStop",
     "HandlerNotFoundError",
