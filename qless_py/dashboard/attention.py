@@ -39,7 +39,7 @@ def _of_queues(snapshot: Snapshot) -> Iterator[Sign]:
         age = snapshot.heads.get(name)
         if queue["paused"]:
             waiting = formats.number(number(queue, "waiting"))
-            yield Sign("info", f"{name} is paused; {waiting} jobs wait in it", "queue", target)
+            yield Sign("info", f"{name} is paused; waiting in it: {waiting}", "queue", target)
         elif age is not None and age >= STUCK:
             running = "nothing of it runs" if not number(queue, "running") else "it is behind"
             text = f"{name} is stuck: its first job waits for {formats.duration(age)}, {running}"

@@ -131,7 +131,7 @@ def _rounded_up(value: float) -> float:
 def _grid_line(chart: Chart, scale: _Scale, value: float) -> Markup:
     y = f"{scale.y(value):.1f}"
     return Markup(
-        '<line class="grid" x1="{}" x2="{}" y1="{}" y2="{}"/>'
+        '<line class="rule" x1="{}" x2="{}" y1="{}" y2="{}"/>'
         '<text class="axis" x="{}" y="{}" text-anchor="end" dominant-baseline="middle">{}</text>'
     ).format(_LEFT, WIDTH - _RIGHT, y, y, _LEFT - 6, y, chart.write(value))
 

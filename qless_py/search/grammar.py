@@ -1,8 +1,9 @@
 """The words of a search: `state:failed queue:mail klass:app.* age:>5m -tag:test "exact words"`.
 
 The same at every door. Terms stand side by side and all must hold; a `-` in front turns one round;
-quotes keep words together. A word without a field is looked for in the jid, klass, queue, group,
-user, tags and data of a job, upper and lower case alike.
+quotes keep words together, and a name in quotes is meant as it is, its stars too. A word without a
+field is looked for in the jid, klass, queue, group, user, tags and data of a job, upper and lower
+case alike.
 """
 
 from __future__ import annotations
@@ -58,8 +59,11 @@ class Term:
     @property
     def exact(self) -> str | None:
         """The one text that the field must be, if that is what the term says."""
-        is_text = self.op == "like" and not self.is_negated and "*" not in str(self.value)
-        return str(self.value) if is_text else None
+        if self.is_negated or self.field == "state":
+            return None
+        if self.op == "in" and len(self.value) == 1:
+            return str(self.value[0])
+        return str(self.value) if self.op == "like" and "*" not in str(self.value) else None
 
     def condition(self) -> dict[str, Any]:
         """Give the condition as the store takes it."""
@@ -112,6 +116,8 @@ def _of_field(name: str, value: str, found: re.Match[str], *, is_negated: bool) 
         return _compared(_NUMBERS.get(name, name), value, found, is_negated=is_negated)
     if name in _TEXTS:
         return Term(_TEXTS[name], "has", value, is_negated)
+    if name in _NAMES and found["value"].startswith('"'):
+        return Term(_NAMES[name], "in", [value], is_negated)
     if name in _NAMES:
         return Term(_NAMES[name], "like", value, is_negated)
     near = difflib.get_close_matches(name, _FIELDS, 1)

@@ -135,4 +135,6 @@ def _may_be(name: str, terms: Iterable[Term], field: str) -> bool:
             pattern = str(term.value).replace("[", "[[]").replace("?", "[?]")
             if fnmatchcase(name, pattern) == term.is_negated:
                 return False
+        elif term.field == field and term.op == "in" and (name in term.value) == term.is_negated:
+            return False
     return True

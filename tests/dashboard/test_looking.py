@@ -69,7 +69,7 @@ def test_the_overview_tells_what_needs_attention(client: Client, visitor: Visito
     page = html.unescape(visitor.get("/").text)
 
     assert "stuck is stuck: its first job waits for 10 min, nothing of it runs" in page
-    assert "stopped is paused; 1 jobs wait in it" in page
+    assert "stopped is paused; waiting in it: 1" in page
     assert "2 jobs wait, and no worker was seen for a minute" in page
 
 

@@ -24,6 +24,13 @@ def test_quotes_may_be_escaped_and_stand_behind_a_field() -> None:
     assert parse(r'error:"say \"no\" \\ twice"') == [Term("error", "has", r'say "no" \ twice')]
 
 
+def test_a_name_in_quotes_is_meant_as_it_is() -> None:
+    (term,) = parse('group:"a * \\"b\\""')
+
+    assert term == Term("group", "in", ['a * "b"'])
+    assert term.exact == 'a * "b"'
+
+
 def test_a_path_leads_into_the_data() -> None:
     assert parse("data.user.id:42") == [Term("data", "has", "42", path=("user", "id"))]
 

@@ -31,8 +31,15 @@ def failure() -> str | Answer:
     found = client().jobs.failed(group, offset, size)
     return render_template(
         "qless_py/failure.html", group=group, jobs=found["jobs"], total=found["total"],
-        offset=offset, size=size, queues=sorted({job.queue_name for job in found["jobs"]}),
+        offset=offset, size=size, search=_search(group),
+        queues=sorted({job.queue_name for job in found["jobs"]}),
     )  # fmt: skip
+
+
+def _search(group: str) -> str:
+    """Give the search that finds just this group."""
+    literal = group.replace("\\", "\\\\").replace('"', '\\"')
+    return f'state:failed group:"{literal}"'
 
 
 @requires(Role.OPERATOR)
