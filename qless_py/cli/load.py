@@ -33,7 +33,8 @@ _ERRORS: Final = (
     ("ValueError", "invalid literal for int() with base 10: 'many'"),
     ("ConnectionError", "connection refused"),
 )
-_TAGS: Final = ("customer-1", "customer-2", "customer-3", "nightly", "urgent")
+_USERS: Final = ("customer-1", "customer-2", "customer-3")
+_TAGS: Final = ("new", "paid", "trial", "nightly", "urgent")
 _LONGEST: Final = 20.0  # shorter than a lease: nobody renews those of jobs that are only pretended
 _DELAYED: Final = 0.1
 _RETRIED: Final = 0.5
@@ -112,6 +113,9 @@ class Load:
             "pid": os.getpid(),
             "version": qless_py.__version__,
             "queues": list(self._plan.queues),
+            "slots": 1,
+            "busy": int(name not in self._idle),
+            "state": "running",
             "simulated": True,
         }
         return json.dumps(told).encode()
@@ -137,6 +141,7 @@ class Load:
             "data": {"takes": round(takes, 3), "number": draw.randrange(10_000)},
             "priority": draw.choice((0, 0, 0, 5, 10)),
             "tags": draw.sample(_TAGS, draw.choice((0, 1, 1, 2))),
+            "user": draw.choice(_USERS),
             "retries": 3,
         }
         if draw.random() < _DELAYED:
