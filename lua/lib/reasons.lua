@@ -12,8 +12,9 @@ local throttles = require("lib.throttles")
 
 local reasons = {}
 
--- Milliseconds for which who asked for a queue counts as still there, and the lists looked through.
-local ALIVE, LISTS = 60000, 100
+-- Milliseconds for which who asked for a queue counts as still there, the lists looked through, and
+-- bytes of what workers say of themselves.
+local ALIVE, LISTS, INFOS = 60000, 100, 1048576
 local HOLDERS = 10
 
 local function add(found, kind, reason)
@@ -112,9 +113,10 @@ local function add_workers(s, found, queue)
     places[i] = keys.worker_info(name)
   end
   local infos = #places > 0 and redis.call("MGET", unpack(places)) or {}
-  local told = {}
+  local told, room = {}, INFOS
   for _, info in ipairs(infos) do
-    told[#told + 1] = info or nil
+    room = room - #(info or "")
+    told[#told + 1] = room > 0 and info or nil
   end
   add(found, "unasked", { queue = queue, infos = told })
 end
