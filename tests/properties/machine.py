@@ -110,7 +110,9 @@ def _in_state(state: str) -> Callable[[Namespace], bool]:
 _runs = _in_state("running")
 _depends = _in_state("depends")
 NEEDS: dict[str, Callable[[Namespace], bool]] = {
-    **dict.fromkeys(("heartbeat", "complete", "fail", "retry", "release", "snooze"), _runs),
+    **dict.fromkeys(
+        ("heartbeat", "complete", "fail", "retry", "release", "snooze", "discard"), _runs
+    ),
     **dict.fromkeys(
         ("progress", "log_held", "timeout_held", "worker_died_running", "job_died"), _runs
     ),

@@ -46,7 +46,7 @@ def complete(ns: Namespace, job: Job) -> None:
     """End for good; the caller has taken the job out of its place."""
     queue = job.queue
     job.state, job.queue, job.completed_at, job.due = "complete", "", ns.now, None
-    job.failure, job.left, job.crashes = None, job.retries, 0
+    job.failure, job.left, job.crashes, job.tries = None, job.retries, 0, None
     _settle(ns, job, "completed")
     unique.settle(ns, job)
     edges.register(ns, job.jid, "complete")
@@ -182,14 +182,14 @@ def _apply(ns: Namespace, child: Job, release: Release, edge: Edge) -> bool:
         _resolve(ns, child, edge)
     elif child.state != "depends":
         return False
-    elif edge.policy == "cancel" and not _is_waited_for(ns, child):
+    elif edge.policy == "cancel" and not is_waited_for(ns, child):
         cancel(ns, child)
     else:
         _fail_with(ns, child, release, edge)
     return True
 
 
-def _is_waited_for(ns: Namespace, job: Job) -> bool:
+def is_waited_for(ns: Namespace, job: Job) -> bool:
     return any(edge.score == 0 for _, edge in edges.dependents(ns, job.jid))
 
 

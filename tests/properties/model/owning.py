@@ -72,7 +72,7 @@ def _leave_running(ns: Namespace, job: Job, data: str, result: str) -> None:
     ns.note(job, "done")
     job.data = submission.encoded(data) if data else job.data
     results.keep(ns, job, result)
-    job.left, job.crashes, job.failure = job.retries, 0, None
+    job.left, job.crashes, job.failure, job.tries = job.retries, 0, None, None
 
 
 def _advance(ns: Namespace, job: Job, onward: Options, parents: list[str]) -> None:
@@ -125,21 +125,32 @@ def fail(ns: Namespace, jid: str, lease: str, group: str, message: str, data: st
 
 def retry(ns: Namespace, jid: str, lease: str, delay: int, options: Options) -> Any:
     job = ns.held(jid, lease)
-    worker = (job.worker or "") if options else ""
+    said = {name: options[name] for name in ("group", "message") if name in options}
+    worker = (job.worker or "") if said else ""
     places.leave(ns, job)
-    job.left -= 1
+    job.left -= not options.get("apart")
+    job.tries = options.get("tries", job.tries)
     left = job.left
     if left < 0:
-        ends.exhaust(ns, job, worker, **options)
+        ends.exhaust(ns, job, worker, **said)
     else:
-        if options:
-            ends.set_failure(ns, job, options["group"], options["message"], worker)
+        if said:
+            ends.set_failure(ns, job, said["group"], said["message"], worker)
         places.to_ready(ns, job, job.queue, ns.now + delay)
         ns.today(job.queue).retries += 1
         ns.log("retried", jid, job.queue)
         unique.settle(ns, job)
     ends.carry_out(ns)
     return left
+
+
+def discard(ns: Namespace, jid: str, lease: str) -> Any:
+    job = ns.held(jid, lease)
+    if ends.is_waited_for(ns, job):
+        raise Refused("HASDEPENDENTS")
+    ends.cancel(ns, job)
+    ends.carry_out(ns)
+    return jid
 
 
 def release(ns: Namespace, jid: str, lease: str) -> Any:

@@ -78,6 +78,8 @@ class Job:
     batch: str | None = None
     unique: dict[str, Any] | None = None
     keep: int | None = None
+    soft_limit: int | None = None
+    tries: str | None = None
     result: str | None = None
     progress: str | None = None
     owns: list[str] = field(default_factory=list)

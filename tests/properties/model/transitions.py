@@ -129,7 +129,7 @@ def unfail(ns: Namespace, queue: str, group: str, count: int) -> Any:
     for job in oldest:
         places.leave(ns, job)
         batches.rejoin(ns, job, "failed")
-        job.put_at, job.crashes, job.left = ns.now, 0, job.retries
+        job.put_at, job.crashes, job.left, job.tries = ns.now, 0, job.retries, None
         ns.note(job, "put", {"queue": queue})
         if edges.open_parents(job):
             places.to_depends(ns, job, queue, None)
