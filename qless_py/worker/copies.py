@@ -19,25 +19,38 @@ def set_free() -> None:
     A copy with our handlers would take orders out of our pipe, and a TERM, with which
     multiprocessing ends its processes, would do nothing.
     """
-    mask = _Mask()
-    os.register_at_fork(before=mask.hold, after_in_parent=mask.back, after_in_child=mask.free)
+    freedom().is_on = True
 
 
-class _Mask(threading.local):
+def freedom() -> Freedom:
+    """Prepare the same, to be switched on later at no cost."""
+    made = Freedom()
+    os.register_at_fork(before=made.hold, after_in_parent=made.back, after_in_child=made.free)
+    return made
+
+
+class Freedom:
     """Holds signals back during a fork: one that found a copy with our handlers would be lost."""
 
     def __init__(self) -> None:
-        self._before: set[int] = set()
+        self.is_on = False
+        self._thread = threading.local()
 
     def hold(self) -> None:
-        self._before = signal.pthread_sigmask(signal.SIG_BLOCK, signals.GROUP)
+        """Before a fork."""
+        if self.is_on:
+            self._thread.before = signal.pthread_sigmask(signal.SIG_BLOCK, signals.GROUP)
 
     def back(self) -> None:
-        signal.pthread_sigmask(signal.SIG_SETMASK, self._before)
+        """After a fork, where it was done."""
+        if self.is_on:
+            signal.pthread_sigmask(signal.SIG_SETMASK, self._thread.before)
 
     def free(self) -> None:
-        signals.restore()
-        self.back()
+        """After a fork, in the copy."""
+        if self.is_on:
+            signals.restore()
+            self.back()
 
 
 class Original:

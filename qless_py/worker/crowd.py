@@ -10,6 +10,7 @@ import signal
 import time
 from collections import deque
 from collections.abc import Sequence
+from types import FrameType
 from typing import Protocol
 
 from qless_py.worker import orders
@@ -36,6 +37,9 @@ class Crew(Protocol):
     def tell(self, row: Row, order: bytes) -> None:
         """Pass an order on to a running job: STOP, LIMIT, LOST, RELEASE or KILL."""
 
+    def on_signal(self, number: int, frame: FrameType | None) -> None:
+        """Take the signal that says that there are orders."""
+
     def close(self) -> None:
         """End everything that is left; no job is running."""
 
@@ -54,7 +58,7 @@ class Crowd:
     def run(self) -> None:
         """Take jobs and have them run until told to leave."""
         desk = self._desk
-        signal.signal(desk.birth.interrupt, self._on_signal)
+        signal.signal(desk.birth.interrupt, self._crew.on_signal)
         while True:
             may_take = not desk.is_leaving() and not desk.orders.quiet
             desk.post.poll()
@@ -139,6 +143,3 @@ class Crowd:
         if lease in given.over:
             return orders.LIMIT
         return orders.STOP if given.stop else None
-
-    def _on_signal(self, _number: int, _frame: object) -> None:
-        """Do nothing: what was ordered has made the pipe readable, too."""

@@ -91,10 +91,12 @@ class Desk:
         self.client.close()
 
     def drop(self) -> None:
-        """Close, in a process forked from this one, what belongs to this one alone."""
+        """Close, in a process forked from this one, what belongs to this one alone.
+
+        The pool of connections sees by itself that it is in another process.
+        """
         self.post.drop()
         self.doorbell.drop()
-        self.client.drop()
 
     def is_leaving(self) -> bool:
         """Whether no more jobs are to be taken, because of an order or because of old age."""

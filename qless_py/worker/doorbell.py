@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from collections.abc import Sequence
 from typing import Any, ClassVar, Final
@@ -85,4 +86,5 @@ def sever(connection: Any) -> None:
     """Close a connection that belongs to the process from which this one was forked."""
     # A disconnect would end it for that process, too.
     if connection is not None and connection._sock is not None:  # noqa: SLF001
-        connection._sock.close()  # noqa: SLF001
+        # Detached, so that the end of the object does not close what has its number by then.
+        os.close(connection._sock.detach())  # noqa: SLF001

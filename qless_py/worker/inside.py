@@ -46,7 +46,7 @@ class Inside:
 
     def listen(self, number: signal.Signals = SIGNAL) -> None:
         """Take this signal to mean that there are orders."""
-        signal.signal(number, self._on_signal)
+        signal.signal(number, self.on_signal)
 
     def perform(self, job: Job) -> Verdict:
         """Run the handler of a job and judge what came of it."""
@@ -77,7 +77,7 @@ class Inside:
     def on_order(self) -> None:
         """Do what an order asks for besides ending the job; for subclasses."""
 
-    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
+    def on_signal(self, _number: int, _frame: FrameType | None) -> None:
         """Obey what the parent announced; a signal that it did not announce is not for us."""
         self._orders.read()
         self.on_order()

@@ -25,7 +25,7 @@ from qless_py.worker.line import Line
 from qless_py.worker.member import Birth, Member
 from qless_py.worker.options import WorkerOptions
 from qless_py.worker.probe import Probe
-from qless_py.worker.signals import SignalPipe
+from qless_py.worker.signals import SignalPipe, without_order
 from qless_py.worker.stop import OBEY, Stop
 from qless_py.worker.watching import Watch
 
@@ -74,19 +74,20 @@ class Parent:
 
     def _open(self) -> None:
         """Prepare everything; takes over what the program before this one left."""
-        members, owed, self._is_quiet = restart.adopted()
-        self._line.open(is_needed=not members)
-        self._line.owe(*owed)
+        legacy = restart.adopted()
+        self._is_quiet = legacy.is_quiet
+        self._line.open(is_needed=not legacy.members)
+        self._line.owe(*legacy.owed)
         self._selector.register(self._signals, selectors.EVENT_READ)
         restart.release_signals()
         if self._options.probe is not None:
-            self._probe = Probe(self._options.probe, self._selector, self._state)
+            self._probe = Probe(self._options.probe, self._selector, self._state, legacy.probe)
         if self._options.watch:
             self._watch = Watch(self._options.imports)
         preloading.assemble()
         if self._options.preload:
             preloading.load(self._options.imports)
-        for member in members:
+        for member in legacy.members:
             logger.info("taking over child %s, pid %d", member.worker, member.pid)
             self._family.add(member)
             self._family.retire(member)
@@ -100,7 +101,7 @@ class Parent:
             self._fill()
         self._ear.listen(self._line.redis, [member.worker for member in self._family])
         self._selector.select(self._pause())
-        for number in self._signals.take():
+        for number in without_order(self._signals.take()):
             self._obey(number)
         self._bury()
         for worker, told in self._ear.hear():
@@ -218,7 +219,8 @@ class Parent:
     def _replace(self) -> None:
         """Go on as the program that was found to start."""
         self._line.deliver()
-        restart.replace(list(self._family), self._line.owed, is_quiet=self._is_quiet)
+        probe = None if self._probe is None else self._probe.descriptor
+        restart.replace(restart.Legacy(list(self._family), self._line.owed, self._is_quiet, probe))
 
     def _watch_files(self) -> None:
         if self._watch is None or self._stop.is_on or not self._watch.has_changed():

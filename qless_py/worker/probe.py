@@ -26,14 +26,28 @@ State = Callable[[], Mapping[str, Any]]
 
 
 class Probe:
-    """A listening socket in the selector of a parent; nothing here waits for anybody."""
+    """A listening socket in the selector of a parent; nothing here waits for anybody.
 
-    def __init__(self, address: str | int, selector: selectors.BaseSelector, state: State) -> None:
+    `inherited` is the socket of the program before; it is used if it listens at this address.
+    """
+
+    def __init__(
+        self,
+        address: str | int,
+        selector: selectors.BaseSelector,
+        state: State,
+        inherited: int | None = None,
+    ) -> None:
         self._selector = selector
         self._state = state
-        self._socket, self._path = _listening(address)
+        self._socket, self._path = _listening(address, inherited)
         self._asking: dict[socket.socket, tuple[float, bytes]] = {}
         selector.register(self._socket, selectors.EVENT_READ)
+
+    @property
+    def descriptor(self) -> int:
+        """The socket on which it listens, for a program that takes over."""
+        return self._socket.fileno()
 
     def serve(self) -> None:
         """Answer who has asked."""
@@ -116,7 +130,7 @@ def ask(address: str | int, path: str = "/ready", timeout: float = 5.0) -> tuple
 
 def _target(address: str | int) -> tuple[socket.AddressFamily, Any]:
     text = str(address)
-    if "/" in text:
+    if "/" in text or not (":" in text or text.isdigit()):
         return socket.AF_UNIX, text
     host, _, port = text.rpartition(":")
     if not port.isdigit() or not 0 <= int(port) < 1 << 16:
@@ -125,8 +139,13 @@ def _target(address: str | int) -> tuple[socket.AddressFamily, Any]:
     return socket.AF_INET6 if ":" in host else socket.AF_INET, (host, int(port))
 
 
-def _listening(address: str | int) -> tuple[socket.socket, Path | None]:
+def _listening(address: str | int, inherited: int | None) -> tuple[socket.socket, Path | None]:
     family, target = _target(address)
+    if inherited is not None:
+        listening = socket.socket(fileno=inherited)
+        if listening.getsockname() == target:
+            return listening, Path(target) if family == socket.AF_UNIX else None
+        listening.close()
     listening = socket.socket(family)
     path = None
     if family == socket.AF_UNIX:

@@ -13,6 +13,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from types import FrameType
 from typing import Any, NoReturn
 
 import msgpack
@@ -23,7 +24,7 @@ from qless_py.protocol import Call
 from qless_py.worker import copies, orders, signals
 from qless_py.worker.board import MOST
 from qless_py.worker.desk import Desk, Row
-from qless_py.worker.inside import Inside
+from qless_py.worker.inside import Inside, reason
 from qless_py.worker.perform import Verdict
 
 logger = logging.getLogger(__name__)
@@ -59,6 +60,8 @@ class Processes:
         self._orders = mmap.mmap(-1, MOST)
         self._places = list(range(MOST))
         self._done: list[tuple[Row, Verdict]] = []
+        self._freedom = copies.freedom()
+        self._inside = _Alone(desk)
         signals.prepare()
         # What is there now is shared with each process until somebody writes to it.
         gc.collect()
@@ -72,12 +75,12 @@ class Processes:
         self._orders[place] = 0
         reader, writer = os.pipe()
         parent = os.getpid()
-        with signals.held_back():
-            pid = os.fork()
-            if pid == 0:
-                signals.deafen()
+        # What was allocated since must not be gone through in the process of the job.
+        gc.disable()
+        pid = os.fork()
         if pid == 0:
             self._be_job(row, place, writer, parent)
+        gc.enable()
         os.close(writer)
         process = _Process(row, pid, reader, place)
         self._processes[row.held.lease] = process
@@ -106,6 +109,10 @@ class Processes:
         process.told = order
         self._orders[process.place] = order[0]
         os.kill(process.pid, signal.SIGTERM)
+
+    def on_signal(self, number: int, frame: FrameType | None) -> None:
+        """Interrupt the job, in its process; in the one above there is none."""
+        self._inside.on_signal(number, frame)
 
     def close(self) -> None:
         """Wait for the processes that have told their verdicts."""
@@ -153,13 +160,12 @@ class Processes:
     def _be_job(self, row: Row, place: int, pipe: int, parent: int) -> NoReturn:
         code = 1
         try:
+            # As little as possible: each page that is touched here must be copied first.
             signals.die_with(parent)
-            signals.dump_stacks()
-            copies.set_free()
+            self._freedom.is_on = True
             self._desk.drop()
-            inside = _Alone(_Orders(self._orders, place, row.held.lease), self._desk)
-            inside.listen()
-            _write(pipe, inside.perform(row.job))
+            verdict = self._inside.run(row, _Orders(self._orders, place, row.held.lease))
+            _write(pipe, verdict)
             code = 0
         except BaseException:  # noqa: BLE001 - nothing may return into the code of the child
             traceback.print_exc()
@@ -168,6 +174,13 @@ class Processes:
                 with contextlib.suppress(OSError, ValueError, AttributeError):
                     stream.flush()
             os._exit(code)
+
+
+class _None(orders.Orders):
+    """No orders: there is no job here that they could be for."""
+
+    def read(self) -> None:
+        """Find nothing."""
 
 
 class _Orders(orders.Orders):
@@ -189,15 +202,25 @@ class _Orders(orders.Orders):
 
 
 class _Alone(Inside):
-    """The one job of a process."""
+    """The one job of a process. Made in the process above, so that it is there after each fork."""
 
-    def __init__(self, given: _Orders, desk: Desk) -> None:
-        super().__init__(given, desk.handlers, desk.options.sandbox)
-        self._given = given
+    def __init__(self, desk: Desk) -> None:
+        super().__init__(_None(-1), desk.handlers, desk.options.sandbox)
+
+    def run(self, row: Row, given: _Orders) -> Verdict:
+        """Run a job under these orders, in a process of its own."""
+        self._orders = given
+        self._original = copies.Original()
+        row.job.watch(given)
+        gc.enable()
+        return self.perform(row.job)
 
     def enter(self, job: Job) -> None:
-        """Have the job look at these orders."""
-        job.watch(self._given)
+        """Take what was ordered before this process could hear it."""
+        self._orders.read()
+        error = reason(job, self._orders)
+        if error is not None:
+            raise error
 
 
 def _write(pipe: int, verdict: Verdict) -> None:

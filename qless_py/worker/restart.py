@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import dataclass, field
 from typing import Any, Final, NoReturn
 
 import msgpack
@@ -81,18 +82,31 @@ class Trial:
         return code == 0
 
 
-def replace(members: list[Member], owed: list[Call[Any]], *, is_quiet: bool) -> NoReturn:
-    """Become the new program, with these children."""
+@dataclass(frozen=True, slots=True)
+class Legacy:
+    """What one program leaves to the next: children, calls that it owes, the probe's socket."""
+
+    members: list[Member] = field(default_factory=list)
+    owed: list[Call[Any]] = field(default_factory=list)
+    is_quiet: bool = False
+    probe: int | None = None
+
+
+def replace(legacy: Legacy) -> NoReturn:
+    """Become the new program."""
+    members = legacy.members
     state = {
-        "quiet": is_quiet,
-        "owed": [[call.script, *call.args] for call in owed],
+        "quiet": legacy.is_quiet,
+        "owed": [[call.script, *call.args] for call in legacy.owed],
         "members": [_packed(member) for member in members],
+        "probe": legacy.probe,
     }
     with tempfile.TemporaryFile() as file:
         file.write(msgpack.packb(state))
         file.flush()
         descriptor = os.dup(file.fileno())
-    for one in (descriptor, *(d for m in members for d in (m.pipe, m.board.descriptor))):
+    probe = () if legacy.probe is None else (legacy.probe,)
+    for one in (descriptor, *probe, *(d for m in members for d in (m.pipe, m.board.descriptor))):
         os.set_inheritable(one, True)  # noqa: FBT003 - as it is defined
     os.environ[_STATE] = str(descriptor)
     # Until the new program has its own handlers, a signal must wait and not kill it.
@@ -104,20 +118,24 @@ def replace(members: list[Member], owed: list[Call[Any]], *, is_quiet: bool) -> 
     os.execv(command[0], command)  # noqa: S606 - what runs here already
 
 
-def adopted() -> tuple[list[Member], list[Call[Any]], bool]:
-    """Give what the program before this one left: children, calls that it owes, and whether quiet.
+def adopted() -> Legacy:
+    """Give what the program before this one left.
 
-    They are no longer named in the environment, so that no child of this process finds them.
+    It is no longer named in the environment, so that no child of this process finds it.
     """
     text = os.environ.pop(_STATE, None)
     if text is None:
-        return [], [], False
+        return Legacy()
     descriptor = int(text)
     os.lseek(descriptor, 0, os.SEEK_SET)
     with os.fdopen(descriptor, "rb") as file:
         state: dict[str, Any] = msgpack.unpackb(file.read())
     owed: list[Call[Any]] = [Call(one[0], tuple(one[1:]), _unread) for one in state["owed"]]
-    return [_unpacked(one) for one in state["members"]], owed, bool(state["quiet"])
+    probe = state["probe"]
+    if probe is not None:
+        os.set_inheritable(probe, False)  # noqa: FBT003 - as it is defined
+    members = [_unpacked(one) for one in state["members"]]
+    return Legacy(members, owed, bool(state["quiet"]), probe)
 
 
 def release_signals() -> None:

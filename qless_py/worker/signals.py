@@ -77,6 +77,16 @@ class SignalPipe:
         self._writer.close()
 
 
+def without_order(numbers: list[int]) -> list[int]:
+    """Give signals of one moment so that their order does not matter, as the kernel keeps none.
+
+    Of a pause and its end the end holds: whoever sends both wants jobs to run.
+    """
+    if signal.SIGCONT in numbers:
+        return [one for one in numbers if one != signal.SIGUSR2]
+    return numbers
+
+
 @contextlib.contextmanager
 def held_back() -> Iterator[None]:
     """Hold the signals back for the time of a fork.

@@ -10,6 +10,7 @@ import queue
 import threading
 from collections import deque
 from collections.abc import Coroutine, Sequence
+from types import FrameType
 
 from qless_py.errors import GracefulStop, ImmediateStop, LostLeaseError, SoftLimitError
 from qless_py.worker import orders, perform, sandbox
@@ -73,6 +74,9 @@ class Threads:
         stretch = self._stretches.get(row.held.lease)
         if stretch is not None and (order != orders.STOP or row.job.is_stoppable):
             stretch.interrupt(_KINDS[order])
+
+    def on_signal(self, number: int, frame: FrameType | None) -> None:
+        """Do nothing: what was ordered has made the pipe readable, too."""
 
     def close(self) -> None:
         """End the threads."""
