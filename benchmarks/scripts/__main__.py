@@ -13,6 +13,7 @@ from pathlib import Path
 import redis
 from rich.progress import Progress
 
+from benchmarks.pages import write_part
 from benchmarks.scripts import admission, costs, reading, timing, transitions
 from benchmarks.scripts.report import Result, page
 from benchmarks.scripts.space import FULL, QUICK, Scale, Space, Step, build
@@ -22,7 +23,7 @@ from tests import servers
 def run(server: str, scale: Scale, step: Step) -> Result:
     """Measure all there is on one private server."""
     with servers.running(server) as private, private.connect() as connection:
-        version = _version(connection)
+        version = version_of(connection)
         per_job = costs.bytes_per_job(connection, scale.stored)
         spent = costs.measure(
             connection, scale.jobs, lambda done, of: step("cost of a job", done, of)
@@ -49,7 +50,8 @@ def _time_all(
     return noise, found
 
 
-def _version(connection: redis.Redis) -> str:
+def version_of(connection: redis.Redis) -> str:
+    """Name a server and its version."""
     info = connection.info("server")
     if "valkey_version" in info:
         return f"Valkey {info['valkey_version']}"
@@ -112,7 +114,7 @@ def main(given: Sequence[str] | None = None) -> None:
         arguments.json.write_text(f"{text}\n", encoding="utf-8")
     if arguments.page:
         today = dt.datetime.now(dt.UTC).date().isoformat()
-        arguments.page.write_text(page(results, today), encoding="utf-8")
+        write_part(arguments.page, page(results, today))
 
 
 if __name__ == "__main__":

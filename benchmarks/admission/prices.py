@@ -1,0 +1,190 @@
+"""What users and throttles add to the life of a job: CPU time of the server, and waiting."""
+
+from __future__ import annotations
+
+import statistics
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import cycle
+from typing import Any, Final
+
+import redis
+
+from benchmarks.scripts.space import DATA, KLASS, NAMESPACE, PAGE
+from qless_py.protocol import Call, jobs, queues, throttles
+from qless_py.store.runner import Runner
+
+_ROUNDS: Final = 3
+_MANY: Final = 1_000_000
+_WARM: Final = 50
+_PAGES: Final = 10
+
+Fields = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """Microseconds of server CPU for each call, and of waiting for all three, per job."""
+
+    label: str
+    put: float
+    pop: float
+    complete: float
+    round_trip: float
+
+    @property
+    def cpu(self) -> float:
+        return self.put + self.pop + self.complete
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """One way to put jobs; `prepare` sets limits and puts whatever is there before."""
+
+    label: str
+    fields: Callable[[], Iterator[Fields]]
+    prepare: Callable[[Runner, int], None]
+
+
+def _always(**fields: Any) -> Callable[[], Iterator[Fields]]:
+    return lambda: cycle([fields])
+
+
+def _nothing(_: Runner, __: int) -> None:
+    pass
+
+
+def _limits(limits: Mapping[str, Any]) -> Callable[[Runner, int], None]:
+    """Set limits that are never reached."""
+
+    def prepare(runner: Runner, _: int) -> None:
+        for name, one in limits.items():
+            runner.run(throttles.set_limits(name, one))
+
+    return prepare
+
+
+def crowd(runner: Runner, queue: str, count: int, fields: Callable[[int], Fields]) -> None:
+    """Put many jobs into a queue, ten calls of a hundred at a time."""
+    pages: list[Call[Any]] = []
+    for start in range(0, count, PAGE):
+        specs = [
+            {"jid": f"c{start + at:031x}", "klass": KLASS, **fields(start + at)}
+            for at in range(min(PAGE, count - start))
+        ]
+        pages.append(jobs.put_many(queue, specs, [DATA] * len(specs)))
+        if len(pages) == _PAGES or start + PAGE >= count:
+            for result in runner.run_many(pages):
+                if isinstance(result, Exception):
+                    raise result
+            pages = []
+
+
+def park(runner: Runner, count: int) -> None:
+    """Park so many jobs on a throttle that one job holds."""
+    runner.run(throttles.set_limits("api", {"concurrency": 1}))
+    crowd(runner, "mail", 1, lambda _: {"jid": "holder", "throttles": ["api"]})
+    runner.run(queues.pop(["mail"], "holder", 1))
+    crowd(runner, "mail", 1, lambda _: {"jid": "first", "throttles": ["api"]})
+    runner.run(queues.pop(["mail"], "holder", 1))
+    crowd(runner, "mail", count - 1, lambda _: {"throttles": ["api"]})
+
+
+def _user_of(number: int) -> Fields:
+    return {"user": f"u{number}"}
+
+
+def share(runner: Runner, users: int) -> None:
+    """Have one job of each of many users wait."""
+    crowd(runner, "mail", users, _user_of)
+
+
+FREE: Final = {"concurrency": _MANY}
+FAST: Final = {"rate": _MANY, "burst": _MANY}
+FEATURES: Final = (
+    Feature("plain", _always(), _nothing),
+    Feature("a user", _always(user="ada"), _nothing),
+    Feature("a user with max_running", _always(user="ada"), _limits({"user:ada": FREE})),
+    Feature("a throttle of the queue", _always(), _limits({"queue:mail": FREE})),
+    Feature("one throttle", _always(throttles=["a"]), _limits({"a": FREE})),
+    Feature(
+        "three throttles",
+        _always(throttles=["a", "b", "c"]),
+        _limits(dict.fromkeys("abc", FREE)),
+    ),
+    Feature("a rate", _always(throttles=["a"]), _limits({"a": FAST})),
+    Feature("plain, {parked:,} parked in front", _always(), park),
+    Feature(
+        "{users:,} users who wait",
+        lambda: (_user_of(number) for number in cycle(range(10_000))),
+        lambda runner, n: share(runner, n // 10),
+    ),
+)
+
+
+def measure(
+    connection: redis.Redis, count: int, parked: int, step: Callable[[int, int], None]
+) -> list[Price]:
+    """Let `count` jobs live in each way, some rounds over; give the medians."""
+    found: dict[str, list[Price]] = {}
+    for turn in range(_ROUNDS):
+        for at, feature in enumerate(FEATURES):
+            step(turn * len(FEATURES) + at, _ROUNDS * len(FEATURES))
+            price = _price(connection, feature, count, parked)
+            found.setdefault(price.label, []).append(price)
+    step(_ROUNDS * len(FEATURES), _ROUNDS * len(FEATURES))
+    return [_median(label, prices) for label, prices in found.items()]
+
+
+def _median(label: str, prices: Sequence[Price]) -> Price:
+    numbers = ((one.put, one.pop, one.complete, one.round_trip) for one in prices)
+    return Price(label, *(statistics.median(column) for column in zip(*numbers, strict=True)))
+
+
+def _price(connection: redis.Redis, feature: Feature, count: int, parked: int) -> Price:
+    connection.flushall()
+    runner = Runner(connection, NAMESPACE)
+    feature.prepare(runner, parked)
+    fields = feature.fields()
+    _live(runner, fields, _WARM)
+    before = _cpu(connection)
+    for _ in range(count):
+        runner.run(_put(next(fields)))
+    after_put = _cpu(connection)
+    held = []
+    for _ in range(count):
+        held += runner.run(queues.pop(["mail"], "worker-1", 1)).jobs
+    after_pop = _cpu(connection)
+    for job in held:
+        runner.run(jobs.complete(job.jid, job.fields["lease"]))
+    after = _cpu(connection)
+    if len(held) != count:
+        raise RuntimeError(f"{feature.label}: {len(held)} of {count} jobs came")
+    waited = _live(runner, fields, count // 4)
+    label = feature.label.format(parked=parked, users=parked // 10)
+    spent = (after_put - before, after_pop - after_put, after - after_pop)
+    put, pop, complete = (one / count * 1e6 for one in spent)
+    return Price(label, put, pop, complete, statistics.median(waited) * 1e6)
+
+
+def _put(fields: Fields) -> Call[Any]:
+    return jobs.put("mail", uuid.uuid4().hex, KLASS, DATA, dict(fields))
+
+
+def _live(runner: Runner, fields: Iterator[Fields], count: int) -> list[float]:
+    """Put, pop and complete jobs one by one; give the seconds that each took."""
+    taken = []
+    for _ in range(count):
+        begun = time.perf_counter()
+        runner.run(_put(next(fields)))
+        (job,) = runner.run(queues.pop(["mail"], "worker-1", 1)).jobs
+        runner.run(jobs.complete(job.jid, job.fields["lease"]))
+        taken.append(time.perf_counter() - begun)
+    return taken
+
+
+def _cpu(connection: redis.Redis) -> float:
+    info = connection.info("cpu")
+    return float(info["used_cpu_user"] + info["used_cpu_sys"])
