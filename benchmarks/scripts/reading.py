@@ -123,6 +123,12 @@ CASES: Final = (
     Case("read/config", "read/config", _again(lambda _: config.read())),
     Case("read/length", "read/length", _again(lambda _: reads.length("mail"))),
     Case("read/batch", "read/batch", _batch),
+    Case("read/batch_data", "read/batch_data", _again(lambda _: reads.batch_data("large"))),
+    Case(
+        "read/outcomes",
+        "read/outcomes of 100",
+        _again(lambda _: reads.outcomes("large", [f"j{number}" for number in range(PAGE)])),
+    ),
     Case("read/meta", "read/meta", _again(lambda _: reads.meta())),
     Case("read/request", "read/request", _again(lambda _: reads.request("abc:1:0"))),
 )

@@ -17,7 +17,7 @@ from benchmarks.scripts.space import (
     every_minute,
 )
 from benchmarks.scripts.timing import Case
-from qless_py.protocol import Call, batches, config, jobs, queues, recurring, workers
+from qless_py.protocol import Call, batches, config, jobs, queues, reads, recurring, workers
 from qless_py.protocol.fsck import repair
 
 Calls = Sequence[Call[Any]]
@@ -192,6 +192,38 @@ def _by_pattern(space: Space, count: int) -> Sequence[Call[Any]]:
     return [queues.pop(["tenant-*"], "popper", 1, "n", {"order": "round-robin"})] * count
 
 
+_LATER: Final = 4_000_000_000_000  # An instant in ms that no measurement reaches.
+
+
+def _by_cron(jid: str, group: str | None = None) -> Call[Any]:
+    ticks = [_LATER + 60_000 * number for number in range(128)]
+    options = {"cron": "* * * * *", "zone": "UTC", "after": _LATER - 60_000, "ticks": ticks}
+    if group is not None:
+        options["group"] = group
+    return recurring.recur("mail", jid, KLASS, DATA, interval=0, offset=0, options=options)
+
+
+def _refill(space: Space, count: int) -> Calls:
+    found = space.new(count)
+    space.send([_by_cron(jid) for jid in found])
+    after = _LATER + 60_000 * 127
+    ticks = [after + 60_000 * number for number in range(1, 129)]
+    calls = []
+    for jid in found:
+        record = space.run(reads.job(jid))
+        if record is None:
+            raise RuntimeError(f"{jid} recurs")
+        calls.append(recurring.refill(jid, record.fields["generation"], after, ticks, final=False))
+    return calls
+
+
+def _sync(space: Space, count: int) -> Calls:
+    groups = space.new(count)
+    for group in groups:
+        space.send([_by_cron(f"{group}-{number}", group) for number in range(20)])
+    return [recurring.sync(group, []) for group in groups]
+
+
 PLAIN: Final = (
     Case("put", "put", _of_new(lambda jid: jobs.put("mail", jid, KLASS, DATA, {}))),
     Case("put", "put, most options", _of_new(_put_with_everything)),
@@ -229,6 +261,18 @@ PLAIN: Final = (
     ),
     Case("force_finish", "force_finish", _of_waiting(jobs.force_finish)),
     Case("cancel", "cancel of 100", _of_hundred_waiting(jobs.cancel), large=True),
+    Case(
+        "bulk",
+        "bulk, cancel of 100",
+        _of_hundred_waiting(lambda jids: jobs.bulk("cancel", jids, {})),
+        large=True,
+    ),
+    Case(
+        "bulk",
+        "bulk, move of 100",
+        _of_hundred_waiting(lambda jids: jobs.bulk("move", jids, {"queue": "moved"})),
+        large=True,
+    ),
     Case("unfail", "unfail of 100", _unfail, large=True),
     Case("tag", "tag", _of_waiting(lambda jid: jobs.tag(jid, ["nightly"]))),
     Case("untag", "untag", _untag),
@@ -247,6 +291,8 @@ PLAIN: Final = (
     ),
     Case("recur_run", "recur_run", _of_recurring(recurring.run)),
     Case("recur_cancel", "recur_cancel", _of_recurring(recurring.cancel)),
+    Case("recur_refill", "recur_refill of 128", _refill, large=True),
+    Case("recur_sync", "recur_sync, removing 20", _sync, large=True),
     Case("config_set", "config_set", _again(lambda _: config.set_option("spare", "1"))),
     Case("config_unset", "config_unset", _again(lambda _: config.unset_option("spare"))),
     Case(
@@ -257,6 +303,14 @@ PLAIN: Final = (
     Case("worker_beat", "worker_beat", _of_new(lambda name: workers.beat(name, b"{}"))),
     Case("worker_deregister", "worker_deregister of 100", _deregister, large=True),
     Case("worker_died", "worker_died with 100 jobs", _died, large=True),
+    Case(
+        "job_died", "job_died", _of_held(lambda jid, lease: workers.job_died(jid, lease, "killed"))
+    ),
+    Case(
+        "worker_command",
+        "worker_command of 100",
+        _again(lambda _: workers.command([f"w{number}" for number in range(PAGE)], "quiet")),
+    ),
     Case("queue_forget", "queue_forget", _forget),
     Case("batch_open", "batch_open", _of_new(_open_batch)),
     Case("batch_add", "batch_add of 100", _add_to_batch, large=True),
