@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
@@ -42,7 +43,8 @@ class Filters:
     def query(self) -> str:
         """Give the search that says the same."""
         terms = [f"state:{','.join(self.states)}"] if self.states else []
-        for field in ("queue", "klass", "tag", "group", "user"):
+        terms += [f"klass:{_pattern(self.klass)}"] if self.klass is not None else []
+        for field in ("queue", "tag", "group", "user"):
             value = getattr(self, field)
             if value is not None:
                 terms.append(f"{field}:{_quoted(value)}")
@@ -71,6 +73,11 @@ class Filters:
             return [_pages(client, reads.state, "complete", "")]
         queues = [self.queue] if self.queue else [row["name"] for row in client.queues.counts]
         return [_pages(client, reads.state, state, queue) for queue in queues]
+
+
+def _pattern(value: str) -> str:
+    """Leave a value as it is, so that `*` keeps its meaning, unless it could not stand there."""
+    return value if re.fullmatch(r'[^\s"]+', value) else _quoted(value)
 
 
 def _quoted(value: str) -> str:
