@@ -120,6 +120,7 @@ class Bench:
             self.model.leases[job["jid"]] = job["lease"]
         self._same("what to wait on", len(reply["wake"]), len(args[0]))
         self.model.taken = [job["jid"] for job in reply["jobs"]]
+        self.model.told_next = reply.get("next")
         return {
             "jobs": self.model.taken,
             "next": reply.get("next"),

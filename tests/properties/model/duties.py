@@ -15,6 +15,11 @@ def run(ns: Namespace) -> int | None:
     due = [duty for at, duty in found if at <= ns.now]
     for duty in due:
         _perform(ns, duty, max(ends.HOUSEKEEPING // len(due), LEAST))
+    return next_in(ns)
+
+
+def next_in(ns: Namespace) -> int | None:
+    """Tell the time until the next duty, if there is any."""
     return max(min(ns.due.values()) - ns.now, 0) if ns.due else None
 
 

@@ -181,6 +181,7 @@ class Namespace:
     child_count: Callable[[str], int]
     leases: dict[str, str] = field(default_factory=dict)
     taken: list[str] = field(default_factory=list)
+    told_next: int | None = None
     now: int = 0
     last: int = 0
     arrivals: int = 0

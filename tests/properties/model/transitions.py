@@ -55,6 +55,9 @@ def pop(ns: Namespace, queues: Sequence[str], worker: str, count: int, options: 
             for job in _taken(ns, queue, count - len(jobs)):
                 _hand_out(ns, job, worker)
                 jobs.append(job.jid)
+    # Where users take turns the time is told after the hand-out, with the leases just given.
+    after = duties.next_in(ns)
+    due = after if jobs and due and after == ns.told_next else due
     return {"jobs": jobs, "next": due, "more": due == 0}
 
 
