@@ -1,12 +1,14 @@
-"""What a parent says of each of its workers with every beat."""
+"""What a parent says of its workers: with every beat, and to whoever asks its probe."""
 
 from __future__ import annotations
 
 import json
 import os
 import time
+from collections.abc import Mapping
 
 import qless_py
+from qless_py.worker.family import Family
 from qless_py.worker.member import Member
 from qless_py.worker.options import WorkerOptions
 from qless_py.worker.recycling import memory
@@ -33,3 +35,16 @@ def info(options: WorkerOptions, member: Member, state: str) -> bytes:
         "started_at": round(time.time() - (time.monotonic() - member.forked_at), 3),
     }
     return json.dumps(told, separators=(",", ":")).encode()
+
+
+def state(family: Family, told: Mapping[str, bool]) -> dict[str, object]:
+    """Say for a probe how the whole worker is, beside what is told of it."""
+    is_able = told["store"] and not told["stopping"] and not told["quiet"]
+    return {
+        "ready": is_able and not family.missing,
+        **told,
+        "children": len(family),
+        "wanted": len(family.places),
+        "busy": sum(len(member.board.read().running) for member in family),
+        "pid": os.getpid(),
+    }

@@ -60,17 +60,18 @@ class Crowd:
         desk = self._desk
         signal.signal(desk.birth.interrupt, self._crew.on_signal)
         while True:
-            may_take = not desk.is_leaving() and not desk.orders.quiet
+            may_start = desk.may_start()
             desk.post.poll()
             self._collect()
             self._pass_on()
-            if self._waiting and not may_take:
+            if self._waiting and not may_start:
                 desk.give_back(list(self._waiting))
                 self._waiting.clear()
-            if desk.is_leaving() and not desk.rows:
+            is_leaving = desk.orders.stop or desk.is_spent()
+            if is_leaving and not desk.rows:
                 break
             free = desk.options.concurrency - len(self._begun)
-            if may_take and free > 0:
+            if may_start and free > 0 and (self._waiting or not is_leaving):
                 self._fill(free)
             else:
                 self._wait()
@@ -92,7 +93,7 @@ class Crowd:
         # As in a serial child: first the note, then the look at the orders.
         desk, lease = self._desk, row.held.lease
         desk.board.start(row.at)
-        if desk.is_leaving() or desk.orders.quiet or lease in desk.orders.lost:
+        if not desk.may_start() or lease in desk.orders.lost:
             desk.give_back([row])
             return
         self._begun[lease] = time.monotonic()

@@ -98,10 +98,14 @@ class Desk:
         self.post.drop()
         self.doorbell.drop()
 
-    def is_leaving(self) -> bool:
-        """Whether no more jobs are to be taken, because of an order or because of old age."""
+    def may_start(self) -> bool:
+        """Whether jobs may be started, as far as the parent is concerned."""
         self.orders.read()
-        return self.orders.stop or self.recycling.is_spent(self.board.ended)
+        return not (self.orders.stop or self.orders.quiet)
+
+    def is_spent(self) -> bool:
+        """Whether no more jobs are to be taken because of old age."""
+        return self.recycling.is_spent(self.board.ended + len(self.rows))
 
     def take(self, count: int) -> PopReply:
         """Send what is kept and ask for jobs; the answer says how long to wait if there is none."""

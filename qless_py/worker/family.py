@@ -11,7 +11,7 @@ from typing import Final
 
 from qless_py.worker import orders
 from qless_py.worker.backoff import Backoff
-from qless_py.worker.board import Note
+from qless_py.worker.board import Activity, Note
 from qless_py.worker.member import Birth, Member, fork
 from qless_py.worker.options import WorkerOptions
 
@@ -82,6 +82,17 @@ class Family:
         """Take in a child."""
         self._members[member.pid] = member
         self.known.add(member.worker)
+
+    def greet(self) -> bool:
+        """Whether a child has made itself known since this was last asked."""
+        fresh = [
+            one
+            for one in self
+            if not one.is_known and one.board.read().activity is not Activity.STARTING
+        ]
+        for member in fresh:
+            member.is_known = True
+        return bool(fresh)
 
     def retire(self, member: Member) -> None:
         """Have a child leave when its jobs have ended; its place is free for another now."""

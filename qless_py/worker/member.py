@@ -38,6 +38,7 @@ class Member:
     is_stopped: bool = False
     is_retired: bool = False
     is_quiet: bool = False
+    is_known: bool = False
     kill_at: float | None = None
     cause: str = ""
     given_back: set[str] = field(default_factory=set)

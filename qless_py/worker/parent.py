@@ -7,7 +7,6 @@ the jobs they have, and what it owes the store is kept until the store is back.
 from __future__ import annotations
 
 import logging
-import os
 import selectors
 import signal
 import time
@@ -108,6 +107,8 @@ class Parent:
             self._hear(worker, told)
         self._guard.watch()
         self._line.deliver()
+        if self._family.greet():
+            self._line.beat_now()
         for worker, command in self._line.beat(self._infos).items():
             self._command(worker, command)
         self._watch_burst()
@@ -163,6 +164,7 @@ class Parent:
             self._stop.finish()
         elif number in (signal.SIGTERM, signal.SIGINT):
             self._stop.ask(time.monotonic())
+            self._lead()
             logger.info("%s: taking no more jobs", signal.Signals(number).name)
         elif number == signal.SIGUSR1:
             self._kill_running()
@@ -233,19 +235,12 @@ class Parent:
             self._family.retire(member)
 
     def _state(self) -> dict[str, object]:
-        """Say for a probe how the worker is."""
-        places = self._family.places
-        is_full = not self._family.missing
-        return {
-            "ready": not (self._stop.is_on or self._is_quiet or self._line.is_away) and is_full,
+        told = {
             "stopping": self._stop.is_on,
             "quiet": self._is_quiet,
             "store": not self._line.is_away,
-            "children": len(self._family),
-            "wanted": len(places),
-            "busy": sum(len(member.board.read().running) for member in self._family),
-            "pid": os.getpid(),
         }
+        return beats.state(self._family, told)
 
     def _bury(self) -> None:
         for grave in self._family.bury():

@@ -14,7 +14,6 @@ from qless_py.worker.options import WorkerOptions
 
 logger = logging.getLogger(__name__)
 
-_LOOK: Final = 0.5  # Seconds between two looks at the memory.
 _MANY: Final = 1 << 30
 
 
@@ -24,7 +23,6 @@ class Recycling:
     def __init__(self, options: WorkerOptions) -> None:
         self._options = options
         self._born = time.monotonic()
-        self._looked_at = 0.0
         self._is_spent = False
 
     def left(self, begun: int) -> int:
@@ -32,23 +30,22 @@ class Recycling:
         most = self._options.max_jobs
         return _MANY if most is None else max(0, most - begun)
 
-    def is_spent(self, ended: int) -> bool:
-        """Whether the child should leave once it holds nothing."""
+    def is_spent(self, begun: int) -> bool:
+        """Whether the child should take no more jobs, after having taken so many."""
         if not self._is_spent:
-            reason = self._reason(ended)
+            reason = self._reason(begun)
             if reason:
                 logger.info("this child is replaced: %s", reason)
                 self._is_spent = True
         return self._is_spent
 
-    def _reason(self, ended: int) -> str:
+    def _reason(self, begun: int) -> str:
         options, now = self._options, time.monotonic()
-        if options.max_jobs is not None and ended >= options.max_jobs:
-            return f"it has run {ended} jobs"
+        if options.max_jobs is not None and begun >= options.max_jobs:
+            return f"it has taken {begun} jobs"
         if options.max_age is not None and now - self._born >= options.max_age:
             return f"it is {now - self._born:.0f} s old"
-        if options.max_memory is not None and now - self._looked_at >= _LOOK:
-            self._looked_at = now
+        if options.max_memory is not None:
             used = memory(os.getpid())
             if used > options.max_memory:
                 return f"it takes {used} bytes of memory"

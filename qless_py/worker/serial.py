@@ -34,8 +34,11 @@ class Serial(Inside):
         """Take and run jobs until told to leave."""
         self.listen(self._desk.birth.interrupt)
         desk = self._desk
-        while not desk.is_leaving():
-            if desk.orders.quiet:
+        while True:
+            is_quiet = not desk.may_start()
+            if desk.orders.stop or desk.is_spent():
+                return
+            if is_quiet:
                 desk.post.exchange()
                 desk.board.ask()
                 desk.orders.wait(desk.options.interval)
@@ -63,7 +66,7 @@ class Serial(Inside):
             # does it the other way round, so one of us sees what the other does.
             desk.board.start(row.at)
             if self._must_look():
-                if desk.is_leaving() or desk.orders.quiet:
+                if not desk.may_start():
                     desk.give_back(rows[number:])
                     return
                 if row.held.lease in desk.orders.lost:

@@ -15,7 +15,7 @@ def read(client: Client, jid: str) -> Job:
 
 
 def result(client: Client, jid: str) -> Any:
-    return read(client, jid).wait(10)
+    return read(client, jid).wait(20)
 
 
 def steps(client: Client, jid: str) -> list[str]:
