@@ -11,7 +11,7 @@ import click
 
 from qless_py import protocol
 from qless_py.cli import select
-from qless_py.cli.frame import FAILED, NotFoundError
+from qless_py.cli.endings import FAILED, NotFoundError
 from qless_py.cli.names import JID
 from qless_py.cli.options import confirm, yes
 from qless_py.cli.select import READ, Filters

@@ -10,7 +10,8 @@ import click
 
 from qless_py import configuration
 from qless_py.cli import config_file
-from qless_py.cli.frame import Commands, Configured, NotFoundError, group, pass_state
+from qless_py.cli.endings import NotFoundError
+from qless_py.cli.frame import Commands, Configured, group, pass_state
 from qless_py.cli.names import NAME
 from qless_py.cli.state import State
 from qless_py.store import redacted, resolve

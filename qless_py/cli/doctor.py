@@ -12,7 +12,8 @@ import redis
 
 import qless_py
 from qless_py import scripts
-from qless_py.cli.frame import FAILED, command, pass_state
+from qless_py.cli.endings import FAILED
+from qless_py.cli.frame import command, pass_state
 from qless_py.cli.output import span
 from qless_py.cli.state import State
 from qless_py.client import Client

@@ -8,7 +8,8 @@ import click
 
 from qless_py.cli import bulk, shapes
 from qless_py.cli.bulk import How
-from qless_py.cli.frame import NotFoundError, group, pass_state
+from qless_py.cli.endings import NotFoundError
+from qless_py.cli.frame import group, pass_state
 from qless_py.cli.job import retrying
 from qless_py.cli.names import GROUP, QUEUE
 from qless_py.cli.options import paged, yes

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import importlib
-import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeVar
@@ -12,22 +11,12 @@ from typing import Any, Final, TypeVar
 import click
 
 from qless_py import configuration
+from qless_py.cli.endings import exit_code
 from qless_py.cli.state import State
-from qless_py.errors import BatchNotFoundError, JobNotFoundError, QlessError
 
 R = TypeVar("R")
 
-FAILED: Final = 1
-MISUSED: Final = 2
-NOT_FOUND: Final = 3
-INTERRUPTED: Final = 130
 HELP: Final = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
-
-
-class NotFoundError(click.ClickException):
-    """What was asked for is not there."""
-
-    exit_code = NOT_FOUND
 
 
 def _take(context: click.Context, parameter: click.Parameter, value: Any) -> Any:
@@ -220,7 +209,7 @@ class Root(Commands):
         """Run the program and leave with an exit code."""
         more["prog_name"] = "qless-py"
         more["standalone_mode"] = False
-        sys.exit(_exit_code(functools.partial(super().main, *args, **more)))
+        sys.exit(exit_code(functools.partial(super().main, *args, **more)))
 
 
 def command(name: str, **more: Any) -> Callable[[Callable[..., Any]], Configured]:
@@ -258,41 +247,3 @@ def _path(ctx: click.Context) -> list[str]:
         words.insert(0, str(at.command.name))
         at = at.parent
     return words
-
-
-def _exit_code(run: Callable[[], Any]) -> int:  # noqa: PLR0911 - one for each way to end
-    try:
-        code = run()
-    except click.UsageError as error:
-        asked = error.ctx.command_path if error.ctx is not None else "qless-py"
-        return _say(f"{error.format_message()} ({asked} --help tells more)", MISUSED)
-    except click.ClickException as error:
-        return _say(error.format_message(), error.exit_code)
-    except (click.Abort, KeyboardInterrupt):
-        return INTERRUPTED
-    except (JobNotFoundError, BatchNotFoundError) as error:
-        return _say(str(error), NOT_FOUND)
-    except QlessError as error:
-        return _say(str(error), FAILED)
-    except BrokenPipeError:
-        # Whoever read the output has seen enough; the interpreter must not try to flush it again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return FAILED
-    except OSError as error:
-        return _say(str(error), FAILED)
-    except Exception as error:
-        if not _is_of_the_store(error):
-            raise
-        return _say(f"no store: {error}", FAILED)
-    return code if isinstance(code, int) else 0
-
-
-def _is_of_the_store(error: Exception) -> bool:
-    from redis.exceptions import RedisError  # noqa: PLC0415 - loaded by then, if it is one
-
-    return isinstance(error, RedisError)
-
-
-def _say(text: str, code: int) -> int:
-    click.echo(f"Error: {' '.join(text.split())}", err=True)
-    return code

@@ -10,7 +10,8 @@ import click
 from qless_py import marks, verbs
 from qless_py.cli import bulk, shapes
 from qless_py.cli.bulk import Action
-from qless_py.cli.frame import NotFoundError, group, pass_state
+from qless_py.cli.endings import NotFoundError
+from qless_py.cli.frame import group, pass_state
 from qless_py.cli.names import JID, QUEUE, TAG
 from qless_py.cli.options import JSON, SPAN
 from qless_py.cli.select import last_queue

@@ -9,7 +9,8 @@ from typing import Any, Final
 import click
 
 from qless_py.cli import bulk
-from qless_py.cli.frame import NotFoundError, command, group, pass_state
+from qless_py.cli.endings import NotFoundError
+from qless_py.cli.frame import command, group, pass_state
 from qless_py.cli.names import QUEUE
 from qless_py.cli.options import MOMENT, SPAN, confirm, yes
 from qless_py.cli.output import moment

@@ -8,7 +8,8 @@ from typing import Any, Final
 import click
 
 from qless_py.cli import recur_file, shapes
-from qless_py.cli.frame import NotFoundError, group, pass_state
+from qless_py.cli.endings import NotFoundError
+from qless_py.cli.frame import group, pass_state
 from qless_py.cli.job import find
 from qless_py.cli.names import NAME, QUEUE, RECURRING, TAG
 from qless_py.cli.options import JSON, MOMENT, SPAN, confirm, given_options, run_options, yes

@@ -5,7 +5,8 @@ from __future__ import annotations
 import click
 
 from qless_py.cli import shapes
-from qless_py.cli.frame import NotFoundError, command, pass_state
+from qless_py.cli.endings import NotFoundError
+from qless_py.cli.frame import command, pass_state
 from qless_py.cli.names import NAME, QUEUE
 from qless_py.cli.show import job_table
 from qless_py.cli.state import State

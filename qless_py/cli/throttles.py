@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from qless_py.cli.frame import NotFoundError, group, pass_state
+from qless_py.cli.endings import NotFoundError
+from qless_py.cli.frame import group, pass_state
 from qless_py.cli.names import JID, QUEUE, THROTTLE, USER
 from qless_py.cli.options import SPAN, paged
 from qless_py.cli.output import moment, span

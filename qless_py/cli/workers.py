@@ -10,7 +10,8 @@ from typing import Any, Final
 import click
 
 from qless_py import protocol
-from qless_py.cli.frame import FAILED, NotFoundError, group, pass_state
+from qless_py.cli.endings import FAILED, NotFoundError
+from qless_py.cli.frame import group, pass_state
 from qless_py.cli.names import WORKER
 from qless_py.cli.options import SPAN
 from qless_py.cli.output import brief, moment, span

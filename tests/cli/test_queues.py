@@ -51,7 +51,7 @@ def test_options_of_a_queue_are_set_and_unset(program: Program, live: Client) ->
 
 
 def test_an_option_that_cannot_be_is_refused(program: Program) -> None:
-    ended = program("queue", "set", "mail", "heartbeat=soon", code=1)
+    ended = program("queue", "set", "mail", "heartbeat=soon", code=2)
 
     assert "heartbeat" in ended.stderr
     program("queue", "set", "mail", "heartbeat", code=2)

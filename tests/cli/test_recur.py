@@ -93,7 +93,7 @@ def test_an_interval_or_a_cron_expression_is_needed(program: Program) -> None:
 
     program(*words, code=2)
     program(*words, "--every", "1h", "--cron", "@daily", code=2)
-    program(*words, "--cron", "every day", code=1)
+    program(*words, "--cron", "every day", code=2)
 
 
 def test_sync_makes_the_store_what_the_file_says(
