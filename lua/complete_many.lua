@@ -10,6 +10,7 @@ local completion = require("lib.completion")
 local job_lib = require("lib.job")
 local lease_lib = require("lib.lease")
 local session = require("lib.session")
+local together = require("lib.together")
 
 local now, request, leases = unpack(ARGV, 1, 3)
 local held, jids = lease_lib.check_all(leases, 1)
@@ -23,15 +24,31 @@ for i = 1, #jids do
   check.data(s, results[i])
 end
 
-local answers = {}
+-- Each is judged before any ends; what hangs on one does not change another that is running.
+local answers, ending, brought = {}, {}, {}
 for i, job in ipairs(job_lib.find_all(jids)) do
   local code, detail = lease_lib.refusal(job, jids[i], held[i][2])
   if code then
     answers[i] = code .. " " .. detail
   else
-    completion.leave(s, job, "", results[i])
-    completion.finish(s, job)
     answers[i] = "complete"
+    ending[#ending + 1] = job
+    brought[job.jid] = results[i]
+  end
+end
+
+local plain = together.choose(ending)
+local is_done = {}
+if #plain > 0 then
+  together.complete(s, plain, brought)
+  for _, job in ipairs(plain) do
+    is_done[job.jid] = true
+  end
+end
+for _, job in ipairs(ending) do
+  if not is_done[job.jid] then
+    completion.leave(s, job, "", brought[job.jid])
+    completion.finish(s, job)
   end
 end
 completion.after(s, #jids)
