@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import cycle
 from typing import Any, Final
@@ -128,27 +128,26 @@ def measure(
     connection: redis.Redis, count: int, parked: int, step: Callable[[int, int], None]
 ) -> list[Price]:
     """Let `count` jobs live in each way, some rounds over; give the medians."""
-    found: dict[str, list[Price]] = {}
-    for turn in range(_ROUNDS):
-        for at, feature in enumerate(FEATURES):
-            step(turn * len(FEATURES) + at, _ROUNDS * len(FEATURES))
-            price = _price(connection, feature, count, parked)
-            found.setdefault(price.label, []).append(price)
-    step(_ROUNDS * len(FEATURES), _ROUNDS * len(FEATURES))
-    return [_median(label, prices) for label, prices in found.items()]
+    found = []
+    for at, feature in enumerate(FEATURES):
+        step(at, len(FEATURES))
+        connection.flushall()
+        runner = Runner(connection, NAMESPACE)
+        feature.prepare(runner, parked)
+        fields = feature.fields()
+        _live(runner, fields, _WARM)
+        rounds = [_round(connection, runner, fields, count) for _ in range(_ROUNDS)]
+        columns = zip(*rounds, strict=True)
+        label = feature.label.format(parked=parked, users=parked // 10)
+        found.append(Price(label, *(statistics.median(column) * 1e6 for column in columns)))
+    step(len(FEATURES), len(FEATURES))
+    return found
 
 
-def _median(label: str, prices: Sequence[Price]) -> Price:
-    numbers = ((one.put, one.pop, one.complete, one.round_trip) for one in prices)
-    return Price(label, *(statistics.median(column) for column in zip(*numbers, strict=True)))
-
-
-def _price(connection: redis.Redis, feature: Feature, count: int, parked: int) -> Price:
-    connection.flushall()
-    runner = Runner(connection, NAMESPACE)
-    feature.prepare(runner, parked)
-    fields = feature.fields()
-    _live(runner, fields, _WARM)
+def _round(
+    connection: redis.Redis, runner: Runner, fields: Iterator[Fields], count: int
+) -> tuple[float, float, float, float]:
+    """Give the seconds per job of put, pop, complete, and of waiting for all three."""
     before = _cpu(connection)
     for _ in range(count):
         runner.run(_put(next(fields)))
@@ -161,12 +160,11 @@ def _price(connection: redis.Redis, feature: Feature, count: int, parked: int) -
         runner.run(jobs.complete(job.jid, job.fields["lease"]))
     after = _cpu(connection)
     if len(held) != count:
-        raise RuntimeError(f"{feature.label}: {len(held)} of {count} jobs came")
-    waited = _live(runner, fields, count // 4)
-    label = feature.label.format(parked=parked, users=parked // 10)
+        raise RuntimeError(f"{len(held)} of {count} jobs came")
+    waited = statistics.median(_live(runner, fields, count // 4))
     spent = (after_put - before, after_pop - after_put, after - after_pop)
-    put, pop, complete = (one / count * 1e6 for one in spent)
-    return Price(label, put, pop, complete, statistics.median(waited) * 1e6)
+    put, pop, complete = (one / count for one in spent)
+    return put, pop, complete, waited
 
 
 def _put(fields: Fields) -> Call[Any]:

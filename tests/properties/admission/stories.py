@@ -191,6 +191,51 @@ def moves(world: World) -> None:
     world.look()
 
 
+def many_gates(world: World) -> None:
+    names = [f"x{number}" for number in range(23)]
+    for name in names:
+        world.set(name, ONE)
+        _put(world, f"{name}-0", f"{name}-1", throttles=[name], user=f"u{len(name)}")
+    _pop(world, 50)
+    _put(world, *(f"{name}-2" for name in names))
+    world.call("complete_many", [list(one) for one in world.running()], *("" for _ in names))
+    came: set[str] = set()
+    while found := _pop(world, 7):
+        came |= set(found)
+    assert {f"{name}-1" for name in names} <= came, world.told(f"only {came} came")
+
+
+def many_queues(world: World) -> None:
+    world.set("x", ONE)
+    queues = [f"q{number}" for number in range(13)]
+    for number, queue in enumerate(queues):
+        world.put(queue, f"j{number}", {"throttles": ["x"]})
+        world.put(queue, f"k{number}", {"throttles": ["x"], "user": "u"})
+    world.pop(queues, "w", 50)
+    for limit in (4, 9, 14, 30):
+        world.set("x", {"concurrency": limit})
+        world.pop(queues, "w", 50)
+        world.look()
+    for _ in range(3):
+        leases = [list(one) for one in world.running()[:7]]
+        world.call("complete_many", leases, *("" for _ in leases))
+        world.pop(queues, "w", 50)
+        world.look()
+
+
+def many_users(world: World) -> None:
+    world.set("x", {"concurrency": 3})
+    for number in range(60):
+        world.put("a", f"j{number}", {"user": f"u{number}", "throttles": ["x"]})
+        world.put("a", f"k{number}", {"user": f"u{number}"})
+        if number % 4 == 0:
+            world.user_set(f"u{number}", {"max_running": 1})
+    for _ in range(6):
+        _pop(world, 25)
+        leases = [list(one) for one in world.running()[:20]]
+        world.call("complete_many", leases, *("" for _ in leases))
+
+
 def shares(world: World) -> None:
     trials.share(world, [0.5, 3], [(1, 30), (2, 30), (0, 12), (1, 8)], [1, 7, 3])
 
@@ -222,6 +267,7 @@ STORIES: dict[str, Story] = {
             released,
         ),
         *(of_a_user, of_a_queue, in_order, leases_end, moves),
+        *(many_gates, many_queues, many_users),
         *(shares, latecomers, contention, users_in_contention),
     )
 }

@@ -34,6 +34,7 @@ class World:
         self.jids: list[str] = []
         self.excused: set[tuple[str, str, str]] = set()
         self.fresh: dict[str, int] = {}
+        self.queues = {"a", "b"}
         self.lives: dict[str, int] = {}
         self.trace: list[str] = []
 
@@ -142,6 +143,7 @@ class World:
 
     def put(self, queue: str, jid: str, options: Settings) -> None:
         reply = self.call("put", queue, jid, "K", "{}", options)
+        self.queues.add(queue)
         if jid not in self.jids:
             self.jids.append(jid)
         if reply is not None:
@@ -271,15 +273,15 @@ class World:
         """Lift all limits: everything that waits comes within a few pops, and nothing is held."""
         for name in list(self.limits.throttles):
             self.delete(name)
-        for queue in ("a", "b"):
-            self.call("unpause", [queue])
+        queues = sorted(self.queues)
+        self.call("unpause", queues)
         for _ in range(SETTLING):
             for jid, lease in self.running():
                 self.call("complete", jid, lease, "", "", {})
             states = {job["state"] for job in self.views().values()}
             if not states & {*READY, "scheduled", "running"}:
                 break
-            self.wait(0 if self.pop(["a", "b"], "w", 100) else 100_000)
+            self.wait(0 if self.pop(queues, "w", 100) else 100_000)
         else:
             raise AssertionError(self.told("jobs are left that nobody gets"))
         held = list(self.redis.keys("{ql}:throttle:*"))
