@@ -11,10 +11,7 @@ from qless_py import scripts
 
 logger = logging.getLogger(__name__)
 
-_SCRIPTS: Final = (
-    *("pop", "complete", "complete_many", "fail", "retry", "release", "heartbeat"),
-    *("worker_register", "worker_beat", "heartbeat_many"),
-)
+_SCRIPTS: Final = ("worker_register", "pop", "complete", "complete_many")
 
 
 def load(names: Iterable[str]) -> None:

@@ -122,9 +122,12 @@ class Nemesis:
             self._note("child", pid)
 
     def _kill_parent(self) -> None:
-        parent = self._random.choice(
-            [one for one in self._workers.parents if one.pid not in self._frozen]
-        )
+        # One that has no children yet is still starting: on a slow machine nobody would ever work.
+        begun = [one for one in self._workers.parents if len(family(one)) > 1]
+        free = [one for one in begun if one.pid not in self._frozen]
+        if not free:
+            return
+        parent = self._random.choice(free)
         self._workers.kill_parent(parent)
         self._workers.start()
         self._note("parent", parent.pid)

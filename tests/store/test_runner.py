@@ -272,3 +272,61 @@ def test_a_retried_job_keeps_one_retry_when_the_reply_was_lost(
     again = through.run(jobs.retry("job", through.run(pop()).jobs[0].fields["lease"], 0))
 
     assert (left, again) == (4, 3)
+
+
+def test_what_was_begun_is_finished_later_and_other_calls_go_on_meanwhile(
+    redis: redis_py.Redis,
+) -> None:
+    runner = Runner(redis, "ql")
+    own = redis.connection_pool.get_connection()
+
+    flight = runner.begin([put("first"), put("second")], own)
+    runner.run(put("third"))
+    replies = runner.finish(flight)
+
+    assert [(reply.jid, reply.created) for reply in replies] == [("first", True), ("second", True)]
+    assert runner.run(length()) == 3
+    assert runner.finish(runner.begin([length()], own)) == [3]
+    redis.connection_pool.release(own)
+
+
+@pytest.mark.parametrize("lose", ["lose_reply_every", "lose_request_every"])
+def test_what_was_begun_takes_effect_once_though_its_connection_is_lost(
+    proxy: Proxy, through: Runner, lose: str
+) -> None:
+    setattr(proxy, lose, 2)
+    own = through.redis.connection_pool.get_connection()
+
+    created = []
+    for number in range(40):
+        flight = through.begin([put(f"job-{number}")], own)
+        created += [reply.created for reply in through.finish(flight)]
+    popped = [job.jid for _ in range(40) for job in through.run(pop()).jobs]
+
+    assert all(created)
+    assert popped == [f"job-{number}" for number in range(40)]
+    assert proxy.lost > 10
+    own.disconnect()
+    through.redis.connection_pool.release(own)
+
+
+def test_finishing_goes_on_after_a_failure_under_the_same_request(
+    proxy: Proxy, redis: redis_py.Redis
+) -> None:
+    del redis  # wanted only so that the keyspace is empty
+    with store.connect(proxy.url) as connection:
+        runner = Runner(connection, "ql", policy=SHORT)
+        own = connection.connection_pool.get_connection()
+        runner.run(length())
+        proxy.lose_reply_every = 1
+        flight = runner.begin([put("once")], own)
+        with pytest.raises(redis_py.RedisError):
+            runner.finish(flight)
+        proxy.lose_reply_every = 0
+
+        (reply,) = runner.finish(flight)
+
+        assert reply.created
+        assert runner.run(length()) == 1
+        own.disconnect()
+        connection.connection_pool.release(own)

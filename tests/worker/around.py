@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 import qless_py
 from qless_py import Discard, Job
+from tests.worker.handlers import tell
 
 
 def sleeps(_job: Job) -> None:
@@ -45,3 +46,11 @@ def shouting(_job: Job) -> Iterator[None]:
 
 def raises(_job: Job) -> None:
     raise ValueError("this went wrong")
+
+
+async def tells_and_waits(job: Job) -> None:
+    tell(job, "here")
+    try:
+        await asyncio.Event().wait()
+    finally:
+        tell(job, "left")

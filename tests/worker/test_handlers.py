@@ -95,3 +95,18 @@ def test_a_program_ends_with_the_worker_that_is_killed(
     assert_ended([program], 5)
     job = read(live, jid)
     assert (job.state, job.crashes, job.retries_left) == ("waiting", 1, 4)
+
+
+def test_an_async_handler_in_a_child_of_one_job_is_stopped_like_any_other(
+    live: Client, start: Start, told: Told
+) -> None:
+    jid = live.queues["work"].put(around.tells_and_waits, {"pipe": str(told.path)})
+    worker = start(*AROUND, "--grace", "0")
+    assert told.line() == "here"
+
+    worker.signal(signal.SIGTERM)
+
+    assert told.line() == "left"
+    worker.ended()
+    job = read(live, jid)
+    assert (job.state, job.retries_left) == ("waiting", 5)

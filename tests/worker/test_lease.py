@@ -76,3 +76,29 @@ def test_renewal_ends_at_the_limit() -> None:
     assert leases.due([held(1)], now=99.0) == [held(1)]
     assert leases.due([held(1)], now=101.0) == []
     assert leases.wait([held(1)], now=101.0) == float("inf")
+
+
+def test_a_lease_that_is_said_to_be_lost_is_asked_for_at_once_and_lost_if_refused_once() -> None:
+    leases = Leases()
+
+    leases.suspect("1.nonce")
+
+    assert leases.wait([held(1)], now=1.0) == 0
+    assert leases.due([held(1)], now=1.0) == [held(1)]
+    assert leases.settle([held(1)], [LostLeaseError()], now=1.1) == [held(1)]
+
+
+def test_a_lease_that_was_said_to_be_lost_and_is_not_is_kept() -> None:
+    leases = Leases()
+    leases.suspect("1.nonce")
+
+    assert leases.settle([held(1)], [123], now=1.0) == []
+    assert leases.settle([held(1)], [LostLeaseError()], now=20.0) == []
+
+
+def test_a_word_about_a_lease_that_nobody_holds_is_forgotten() -> None:
+    leases = Leases()
+    leases.suspect("gone")
+
+    assert leases.due([held(1)], now=1.0) == []
+    assert leases.wait([held(1)], now=1.0) == pytest.approx(19.0)

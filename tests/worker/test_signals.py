@@ -138,6 +138,27 @@ def test_hup_twice_in_a_row_keeps_the_jobs_of_all_generations(
     assert all(steps(live, jid) == ["put", "popped", "done"] for jid in jids)
 
 
+@pytest.mark.parametrize("isolation", ["child", "job"])
+def test_restarts_in_the_middle_of_much_work_lose_nothing_and_run_nothing_twice(
+    live: Client, work: Start, isolation: str
+) -> None:
+    jids = [put(live, handlers.short) for _ in range(400)]
+    worker = work(isolation=isolation, children=2, concurrency=2)
+    for quarter in (100, 200):
+        result(live, jids[quarter])
+        worker.signal(signal.SIGHUP)
+    later = [put(live, handlers.short) for _ in range(100)]
+
+    for jid in [*jids, *later]:
+        result(live, jid)
+
+    worker.says("taking over child")
+    for jid in [*jids, *later]:
+        took = [step for step in steps(live, jid) if step not in ("popped", "released")]
+        assert took == ["put", "done"]
+        assert read(live, jid).retries_left == 5
+
+
 def test_the_child_of_old_code_is_reported_when_it_dies_under_the_new(
     live: Client, work: Start, told: Told, go: Told
 ) -> None:
