@@ -74,10 +74,11 @@ def work(state: State, configure: Path | None, words: tuple[str, ...], **given: 
 
 def _run(state: State, given: dict[str, Any], words: tuple[str, ...]) -> int:
     from qless_py import logs  # noqa: PLC0415 - help needs no worker
-    from qless_py.worker import Worker, WorkerOptions, daemonize  # noqa: PLC0415
+    from qless_py.worker import Worker, WorkerOptions, daemonize, restart  # noqa: PLC0415
 
     level = "quiet" if given["quiet"] else given["log_level"]
-    if level != "quiet":
+    # A program that takes the place of another one has said so before.
+    if level != "quiet" and not restart.is_trial() and not restart.is_continued():
         click.echo(describe_store(state.url), err=True)
         if state.configuration.path is not None:
             click.echo(f"Settings: {state.configuration.path}", err=True)
