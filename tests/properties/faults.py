@@ -32,7 +32,7 @@ FAULTS = [
     Fault(
         "retry costs no retry",
         "retry.lua",
-        "local left = job_lib.left(job) - 1",
+        "local left = job_lib.left(job) - (given.apart and 0 or 1)",
         "local left = job_lib.left(job)",
     ),
     Fault(
@@ -61,9 +61,9 @@ FAULTS = [
     ),
     Fault(
         "a changed priority counts the wrong way round",
-        "lib/queue.lua",
-        'redis.call("ZADD", key, -(record.priority or 0), member)',
-        'redis.call("ZADD", key, record.priority or 0, member)',
+        "lib/lanes.lua",
+        "local member, wanted = record.order .. job.jid, -(record.priority or 0)",
+        "local member, wanted = record.order .. job.jid, record.priority or 0",
     ),
     Fault(
         "completion forgets the dependents",
@@ -157,9 +157,9 @@ FAULTS = [
     ),
     Fault(
         "a backlog makes one child too few",
-        "lib/recurrence.lua",
-        "slot + (missed - backlog) * record.interval",
-        "slot + (missed - backlog + 1) * record.interval",
+        "lib/schedule.lua",
+        "math.max(due - 1 - backlog, 0)",
+        "math.max(due - backlog, 0)",
     ),
     Fault(
         "a failure outlives completion",

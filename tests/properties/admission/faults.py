@@ -107,7 +107,7 @@ FAULTS = [
     ),
     Fault(
         "a parked job stays listed when it runs",
-        "lib/admission.lua",
+        "lib/outcome.lua",
         'redis.call("ZREM", keys.parked(lane.gate), unpack(jids))',
         "",
     ),
@@ -125,7 +125,7 @@ FAULTS = [
     ),
     Fault(
         "no pop knows what users got of the one before",
-        "lib/admission.lua",
+        "lib/outcome.lua",
         'redis.call("ZADD", key, unpack(scores))',
         "",
     ),
