@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import inspect
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from qless_py import current, handlers, options
-from qless_py.errors import BadArgumentError, LostLeaseError
+from qless_py.errors import BadArgumentError, LostLeaseError, ProcessStop, SoftLimitError
 from qless_py.handlers import Handler
 from qless_py.middleware.timeout import SoftLimit
 from qless_py.outcomes import Outcome
@@ -96,7 +96,7 @@ class Handlers:
         """
         prepared = self._prepared(job)
         if prepared.handler.is_async:
-            return asyncio.run(self.arun(job))
+            return _run(self.arun(job))
         try:
             with current.is_now(job):
                 return _within(prepared, job, self._soft_limit(prepared, job))
@@ -197,11 +197,40 @@ async def _awaited_within(prepared: _Prepared, job: JobVerbs, soft_limit: float 
 
 def _finished(result: Any) -> Any:
     """Give what a handler returned; one that only made a coroutine has not run yet."""
-    return asyncio.run(_awaited(result)) if inspect.iscoroutine(result) else result
+    return _run(result) if inspect.iscoroutine(result) else result
 
 
-async def _awaited(result: Any) -> Any:
-    return await result
+def _run(coroutine: Coroutine[Any, Any, Any]) -> Any:
+    """Run it in an event loop of its own.
+
+    What a signal raises in the midst of a callback of the loop would only be logged by the loop:
+    here it ends the coroutine, as it would anywhere else.
+    """
+    told: list[BaseException] = []
+    tasks: list[asyncio.Task[Any] | None] = []
+
+    def tell(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        error = context.get("exception")
+        if not isinstance(error, (ProcessStop, LostLeaseError, SoftLimitError)) or told:
+            loop.default_exception_handler(context)
+            return
+        told.append(error)
+        for task in tasks:
+            if task is not None:
+                task.cancel()
+
+    async def main() -> Any:
+        tasks.append(asyncio.current_task())
+        return await coroutine
+
+    with asyncio.Runner() as runner:
+        runner.get_loop().set_exception_handler(tell)
+        try:
+            return runner.run(main())
+        except asyncio.CancelledError:
+            if told:
+                raise told[0] from None
+            raise
 
 
 def _may_retry(job: JobVerbs, error: Exception) -> bool:

@@ -221,3 +221,15 @@ class Decorated:
     @retry(OSError, delay=4)
     async def later(job: Job) -> None:
         await raises_later(job)
+
+
+def _stop() -> None:
+    raise GracefulStop
+
+
+async def stopped_in_a_callback(_job: Job) -> None:
+    asyncio.get_running_loop().call_soon(_stop)
+    try:
+        await asyncio.Event().wait()
+    finally:
+        SEEN.append("cleaned up")

@@ -8,7 +8,14 @@ from typing import Any
 
 import pytest
 
-from qless_py import BadArgumentError, Client, HandlerNotFoundError, Job, SoftLimitError
+from qless_py import (
+    BadArgumentError,
+    Client,
+    GracefulStop,
+    HandlerNotFoundError,
+    Job,
+    SoftLimitError,
+)
 from qless_py.middleware.timeout import Timeout
 from qless_py.performing import HandlerOptions, Handlers
 from qless_py.testing import perform
@@ -216,3 +223,13 @@ def test_a_built_job_is_performed_without_a_store(client: Client) -> None:
     assert perform(job) == 5
 
     assert client.jobs[job.jid] is None
+
+
+def test_a_stop_that_hits_the_event_loop_itself_reaches_the_handler(client: Client) -> None:
+    job = taken(client, jobs.stopped_in_a_callback)
+
+    with pytest.raises(GracefulStop):
+        perform(job)
+
+    assert SEEN == ["cleaned up"]
+    assert (after(client, job).state, after(client, job).retries_left) == ("waiting", 5)

@@ -49,8 +49,8 @@ def raises(_job: Job) -> None:
 
 
 async def tells_and_waits(job: Job) -> None:
-    tell(job, "here")
     try:
+        tell(job, "here")
         await asyncio.Event().wait()
     finally:
         tell(job, "left")
