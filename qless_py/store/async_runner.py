@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import redis
 import redis.asyncio
 
-from qless_py.errors import QlessError
+from qless_py.errors import StoreError
 from qless_py.protocol import Call
 from qless_py.store.resend import PIPELINE, SLACK, Exchange, Lanes, Outage, ResendPolicy, may_resend
 
@@ -87,9 +87,9 @@ class AsyncRunner:
             if failure is not None and not may_resend(failure):
                 raise failure
             self._outage.lasts(exchange.begun, self._policy.limit, failure or exchange.deferred)
-            pause = next(pauses, None)
+            pause = 0.0 if exchange.may_load(failure) else next(pauses, None)
             if pause is None:
-                raise failure or exchange.deferred or QlessError("the scripts are flushed too fast")
+                raise failure or exchange.deferred or StoreError("scripts are flushed too fast")
             await asyncio.sleep(pause)
             failure = await self._attempt(exchange)
         self._outage.is_over()

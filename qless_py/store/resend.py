@@ -29,6 +29,7 @@ PIPELINE: Final = 100
 SLACK: Final = 5.0
 
 # The server remembers answers for 300 s; what may have run is not sent again after these.
+_LOADS: Final = 3  # Times that missing scripts are loaded without regard to the time.
 _FORGOTTEN: Final = 200.0
 
 # For how long a call may go unanswered before anybody is told.
@@ -171,6 +172,7 @@ class Exchange:
         self._missing: set[str] = set()
         self._sent: list[_Item | str] = []
         self._read = 0
+        self._loads_left = _LOADS
         prefix = f"{lane.nonce}:{lane.sequence}:"
         self._items = [self._item(call, f"{prefix}{index}") for index, call in enumerate(calls)]
 
@@ -183,6 +185,16 @@ class Exchange:
     def is_finished(self) -> bool:
         """Whether every call has its outcome."""
         return all(item.answered for item in self._items)
+
+    def may_load(self, failure: Exception | None) -> bool:
+        """Tell whether only scripts are missing, which are loaded at once, however late it is.
+
+        Some times at most: a server that flushes them again and again is as good as none.
+        """
+        if failure is not None or self.deferred is not None or self._loads_left == 0:
+            return False
+        self._loads_left -= 1
+        return True
 
     def results(self) -> list[Any]:
         """Give what each call answers, decoded, or the exception that refused it."""

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import redis
 
-from qless_py.errors import QlessError
+from qless_py.errors import StoreError
 from qless_py.protocol import Call
 from qless_py.store.resend import (
     PIPELINE,
@@ -150,9 +150,9 @@ class Runner:
             if failure is not None and not may_resend(failure):
                 raise failure
             self._outage.lasts(exchange.begun, self._policy.limit, failure or exchange.deferred)
-            pause = next(pauses, None)
+            pause = 0.0 if exchange.may_load(failure) else next(pauses, None)
             if pause is None:
-                raise failure or exchange.deferred or QlessError("the scripts are flushed too fast")
+                raise failure or exchange.deferred or StoreError("scripts are flushed too fast")
             if pause:
                 time.sleep(pause)  # noqa: TID251 - there is no event of a server that comes back
             failure = self._attempt(exchange)

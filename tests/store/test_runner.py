@@ -3,12 +3,14 @@ from __future__ import annotations
 import os
 import threading
 import time
+from typing import Any
 
 import pytest
 import redis as redis_py
 
 from qless_py import errors, scripts, store
 from qless_py.protocol import Call, jobs, reads
+from qless_py.store.resend import ResendPolicy
 from qless_py.store.runner import Runner
 from tests import servers
 from tests.store.calls import SHORT, lanes, length, pop, put
@@ -330,3 +332,39 @@ def test_finishing_goes_on_after_a_failure_under_the_same_request(
         assert runner.run(length()) == 1
         own.disconnect()
         connection.connection_pool.release(own)
+
+
+def test_missing_scripts_are_loaded_however_little_time_there_is(redis: redis_py.Redis) -> None:
+    hasty = Runner(redis, "ql", policy=ResendPolicy(limit=0.0))
+    redis.script_flush()
+
+    assert hasty.run(put("one")).created
+    redis.script_flush()
+    replies = hasty.run_many([put("two"), put("three")])
+
+    assert all(reply.created for reply in replies)
+    assert hasty.run(length()) == 3
+
+
+def test_a_server_that_flushes_all_the_time_is_as_good_as_none(
+    runner: Runner, redis: redis_py.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hasty = Runner(redis, "ql", policy=ResendPolicy(limit=0.0))
+    attempt = hasty._attempt
+
+    def flushed(exchange: Any) -> Exception | None:
+        failure = attempt(exchange)
+        redis.script_flush()
+        exchange._loaded.clear()
+        return failure
+
+    def emptied(exchange: Any) -> Exception | None:
+        exchange._missing.clear()
+        return flushed(exchange)
+
+    monkeypatch.setattr(hasty, "_attempt", emptied)
+    redis.script_flush()
+
+    with pytest.raises(errors.StoreError, match="flushed too fast"):
+        hasty.run(put("one"))
+    assert runner.run(length()) == 0
