@@ -106,7 +106,7 @@ def say(text: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.fork
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(240)
 def test_nothing_is_lost_stuck_or_repeated_without_reason_under_kills(folder: Path) -> None:
     seed = int(os.environ.get("QLESS_PY_CHAOS_SEED", "0")) or random.SystemRandom().getrandbits(32)
     say(f"QLESS_PY_CHAOS_SEED={seed}")
