@@ -24,6 +24,7 @@ from qless_py.demo.crashes import Crash
 from qless_py.demo.fleet import Fleet
 from qless_py.demo.indexing import Totals, count_tree
 from qless_py.demo.screen import Moment, Screen
+from qless_py.demo.window import serving
 from qless_py.protocol import reads
 
 # Short leases, so that the jobs of a killed worker come back while one watches.
@@ -63,6 +64,8 @@ class Demo:
             client = stack.enter_context(_fresh_namespace(url))
             self._print(f"Indexing the source files in {self.folder}")
             self._print(f"Store: {url}, namespace {client.namespace}")
+            window = stack.enter_context(serving(client))
+            self._print(f"Dashboard, while this runs: {window}")
             status = self._work(client, url, Path(extra))
             return self._sum_up(client, status)
 
@@ -148,11 +151,13 @@ class Demo:
         plain, _ = count_tree(self.folder)
         is_equal = summary.show_totals(self.console, Totals(**report["totals"]), plain)
         self._print(f"The totals are {'equal' if is_equal else 'NOT equal'}.")
+        command = f"{shlex.quote(sys.executable)} -m qless_py"
+        place = shlex.quote(f"embedded://{quote(str(self.store.resolve()))}")
+        where = f"--url {place} --namespace {client.namespace}"
         self._print(
-            "Everything is still in the store. To look further:\n"
-            f'  {shlex.quote(sys.executable)} -c "import qless_py; c = qless_py.Client('
-            f"'embedded://{self.store.resolve()}', namespace='{client.namespace}'); "
-            f"print(c.queues.counts, c.jobs['{jobs.REPORT_JID}'].history)\""
+            "Everything is still in the store. To look further, in a browser and here:\n"
+            f"  {command} web {where}\n"
+            f"  {command} job show {jobs.REPORT_JID} {where}"
         )
         is_recovered = all(one.is_whole for one in recoveries)
         return is_equal and is_recovered and failed == len(broken.FILES)
