@@ -16,7 +16,7 @@ from benchmarks.pages import write_part
 from benchmarks.scripts.__main__ import version_of
 from tests import servers
 
-FULL: Final = Scale(users=100, handed_out=20_000, jobs=2_000, parked=100_000, calls=400)
+FULL: Final = Scale(users=100, handed_out=20_000, jobs=600, parked=100_000, calls=400)
 QUICK: Final = Scale(users=20, handed_out=600, jobs=100, parked=1_000, calls=10)
 
 

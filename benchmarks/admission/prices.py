@@ -12,16 +12,18 @@ from typing import Any, Final
 
 import redis
 
-from benchmarks.scripts.space import DATA, KLASS, NAMESPACE, PAGE
+from benchmarks.scripts.space import DATA, KLASS, PAGE
 from qless_py.protocol import Call, jobs, queues, throttles
 from qless_py.store.runner import Runner
 
-_ROUNDS: Final = 3
+_ROUNDS: Final = 7
 _MANY: Final = 1_000_000
 _WARM: Final = 50
 _PAGES: Final = 10
 
 Fields = Mapping[str, Any]
+Seconds = tuple[float, float, float, float]
+"""Per job: of the server's CPU for put, pop and complete, and of waiting for all three."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,30 +126,48 @@ FEATURES: Final = (
 )
 
 
+@dataclass(slots=True)
+class _Place:
+    """A namespace where jobs are put in one way, and what they cost so far, in seconds."""
+
+    label: str
+    runner: Runner
+    fields: Iterator[Fields]
+    rounds: list[Seconds]
+
+    def price(self) -> Price:
+        columns = zip(*self.rounds, strict=True)
+        return Price(self.label, *(statistics.median(column) * 1e6 for column in columns))
+
+
 def measure(
     connection: redis.Redis, count: int, parked: int, step: Callable[[int, int], None]
 ) -> list[Price]:
-    """Let `count` jobs live in each way, some rounds over; give the medians."""
-    found = []
+    """Let `count` jobs live in each way, some rounds over; give the medians.
+
+    Every way has its namespace, so that a round can take them in turn: what else the machine does
+    meanwhile is spread over all of them.
+    """
+    connection.flushall()
+    places = []
     for at, feature in enumerate(FEATURES):
-        step(at, len(FEATURES))
-        connection.flushall()
-        runner = Runner(connection, NAMESPACE)
-        feature.prepare(runner, parked)
-        fields = feature.fields()
-        _live(runner, fields, _WARM)
-        rounds = [_round(connection, runner, fields, count) for _ in range(_ROUNDS)]
-        columns = zip(*rounds, strict=True)
         label = feature.label.format(parked=parked, users=parked // 10)
-        found.append(Price(label, *(statistics.median(column) * 1e6 for column in columns)))
-    step(len(FEATURES), len(FEATURES))
-    return found
+        place = _Place(label, Runner(connection, f"p{at}"), feature.fields(), [])
+        feature.prepare(place.runner, parked)
+        _live(place.runner, place.fields, _WARM)
+        places.append(place)
+    for turn in range(_ROUNDS):
+        step(turn, _ROUNDS)
+        for place in places:
+            place.rounds.append(_round(connection, place.runner, place.fields, count))
+    step(_ROUNDS, _ROUNDS)
+    return [place.price() for place in places]
 
 
 def _round(
     connection: redis.Redis, runner: Runner, fields: Iterator[Fields], count: int
-) -> tuple[float, float, float, float]:
-    """Give the seconds per job of put, pop, complete, and of waiting for all three."""
+) -> Seconds:
+    """Live through one round."""
     before = _cpu(connection)
     for _ in range(count):
         runner.run(_put(next(fields)))

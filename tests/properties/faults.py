@@ -8,12 +8,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One wrong line: in `file`, `right` becomes `wrong`."""
+    """One wrong line: in `file`, `right` becomes `wrong`; `story` may name what finds it."""
 
     name: str
     file: str
     right: str
     wrong: str
+    story: str = ""
 
 
 FAULTS = [

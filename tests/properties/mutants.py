@@ -65,7 +65,7 @@ def find(redis: redis_py.Redis, assembled: Assembled, examples: int = EXAMPLES) 
     return None
 
 
-def find_in_admission(redis: redis_py.Redis, assembled: Assembled) -> str | None:
+def find_in_admission(redis: redis_py.Redis, assembled: Assembled, first: str) -> str | None:
     """Say the same of a fault in what decides who may run: the stories are quick, so they begin."""
     call = Scripts(redis, lambda: 0, assembled=assembled)
 
@@ -74,8 +74,8 @@ def find_in_admission(redis: redis_py.Redis, assembled: Assembled) -> str | None
             super().__init__(World(redis, call))
 
     try:
-        for story in admission_stories.STORIES.values():
-            admission_stories.tell(World(redis, call), story)
+        for story in sorted(admission_stories.STORIES, key=lambda name: name != first):
+            admission_stories.tell(World(redis, call), admission_stories.STORIES[story])
         _run(Spoiled, EXAMPLES)
     except BreakdownError:
         raise
@@ -113,9 +113,11 @@ def main(server: str, *numbers: str) -> None:
                 fault = FAULTS[int(number)]
                 plant(fault, Path(folder))
                 assembled = functools.cache(functools.partial(scripts.assemble, Path(folder)))
-                look = find_in_admission if fault in admission_faults.FAULTS else find
-                found = json.dumps([int(number), look(redis, assembled)])
-                sys.stdout.write(found + "\n")
+                if fault.story:
+                    found = find_in_admission(redis, assembled, fault.story)
+                else:
+                    found = find(redis, assembled)
+                sys.stdout.write(json.dumps([int(number), found]) + "\n")
                 sys.stdout.flush()
 
 
