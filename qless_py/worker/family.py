@@ -74,7 +74,12 @@ class Family:
         if time.monotonic() < self._fork_after:
             return
         for index in self.missing:
-            member = fork(index, self._name(index), live, close_inherited)
+            try:
+                member = fork(index, self._name(index), live, close_inherited)
+            except OSError as error:  # No more processes, or no memory: those there are go on.
+                logger.error("cannot fork: %s", error)  # noqa: TRY400 - the place says nothing
+                self._fork_after = time.monotonic() + self._births.next()
+                return
             self.add(member)
             logger.info("child %s has pid %d", member.worker, member.pid)
 
