@@ -61,9 +61,12 @@ class Site:
             self.complaints.append(f"foreign request {url}")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Run Debian's Chromium for the whole session; its absence is an error, never a skip."""
+    """Run Debian's Chromium for a module of tests; its absence is an error, never a skip.
+
+    While it runs there is an event loop in this thread, so no other test could start one.
+    """
     path = shutil.which("chromium")
     if path is None:
         raise RuntimeError("tests of the dashboard need chromium on PATH (apt install chromium)")
