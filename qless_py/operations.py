@@ -123,6 +123,24 @@ def count(session: Session, search: str, budget: int = 20_000) -> tuple[int, boo
     return found, False
 
 
+def change(
+    session: Session, action: str, jids: Iterable[str], states: Iterable[str] = (), **params: Any
+) -> tuple[int, list[str]]:
+    """Do something to up to 100 jobs at once, each for itself; only in these states, if any.
+
+    Gives how many were changed, and why each of the others was not.
+    """
+    checks.choice("action", action, ACTIONS)
+    options: dict[str, Any] = _params(action, params)
+    wanted = sorted({one for state in states for one in _STORED.get(state, (state,))})
+    if wanted:
+        options["states"] = wanted
+    names = checks.names("jids", list(jids))
+    answers = session.run(protocol.jobs.bulk(action, names, options)) if names else []
+    refusals = [answer.partition(" ")[2] for answer in answers if answer != "done"]
+    return len(answers) - len(refusals), refusals
+
+
 def carry_out(job: Job) -> dict[str, int]:
     """Carry an operation out: the handler of the reserved queue.
 

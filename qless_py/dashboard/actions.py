@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from flask import g, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as Answer
 
-from qless_py.dashboard import notes
+from qless_py.dashboard import notes, shown
 from qless_py.dashboard.access import Role
 from qless_py.dashboard.context import access, dashboard
 from qless_py.dashboard.guard import Refusal
@@ -98,8 +98,17 @@ def perform(what: str, act: Callable[[], str]) -> Answer:
 def audit(what: str, outcome: str) -> None:
     """Write down who did what, from where."""
     logger.info(
-        "%s did %s from %s: %s", access().name, what, request.remote_addr, " ".join(outcome.split())
+        "%s did %s from %s: %s",
+        _in_a_line(access().name),
+        _in_a_line(what),
+        request.remote_addr,
+        _in_a_line(outcome),
     )
+
+
+def _in_a_line(text: str) -> str:
+    """Bound a text and keep it from beginning a line of its own in the log."""
+    return "".join(one if one.isprintable() else " " for one in shown.cut(text, 1_000))
 
 
 def back_to() -> str:

@@ -123,7 +123,7 @@ def _add_static(blueprint: Blueprint) -> None:
 
 def _add_last(blueprint: Blueprint) -> None:
     # Without this, a path that no view knows would be answered by the host, without our guards.
-    @blueprint.route("/<path:rest>", methods=["GET", "POST"])
+    @blueprint.route("/<path:rest>", methods=["GET", "POST", "PUT", "PATCH", "DELETE"])
     def unknown(rest: str) -> Answer:
         return problems.answer(404, "not-found", f"there is no page {rest}")
 

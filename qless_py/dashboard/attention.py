@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,6 +13,8 @@ from qless_py.dashboard.snapshot import Snapshot, number
 STUCK: Final = 60.0
 LOST: Final = 60.0
 _ROWS: Final = 5
+_NEW: Final = 3600.0
+_MOST_SLOTS: Final = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +27,15 @@ class Sign:
     target: dict[str, str]
 
 
-def signs(snapshot: Snapshot, rows: Sequence[Row]) -> list[Sign]:
-    """Judge a snapshot and the last minutes, the worst first."""
-    found = [*_of_queues(snapshot), *_of_workers(snapshot), *_of_failures(rows), *_growing(rows)]
+def signs(snapshot: Snapshot, rows: Sequence[Row], begun: Mapping[str, float | None]) -> list[Sign]:
+    """Judge a snapshot and the last hour, the worst first.
+
+    `begun` says for failure groups since when the oldest of their jobs has been failed.
+    """
+    found = [
+        *_of_queues(snapshot), *_of_workers(snapshot), *_of_slots(snapshot), *_of_failures(rows),
+        *_new_groups(snapshot, begun), *_growing(rows),
+    ]  # fmt: skip
     order = ("bad", "warn", "info")
     return sorted(found, key=lambda sign: order.index(sign.kind))
 
@@ -59,6 +67,38 @@ def _of_workers(snapshot: Snapshot) -> Iterator[Sign]:
     if waiting and not any(snapshot.at - one["seen_at"] <= LOST for one in snapshot.workers):
         text = f"{formats.number(waiting)} jobs wait, and no worker was seen for a minute"
         yield Sign("bad", text, "workers", {})
+
+
+def slots(snapshot: Snapshot) -> tuple[int, int]:
+    """Give how many jobs can run at once on the workers that were seen lately, and how many do."""
+    seen = [one for one in snapshot.workers if snapshot.at - one["seen_at"] <= LOST]
+    known = [one for one in seen if one["info"].get("slots")]
+    most = sum(_whole(one["info"]["slots"]) for one in known)
+    return min(most, sum(_whole(one["info"].get("busy")) for one in known)), most
+
+
+def _whole(value: object) -> int:
+    """Read what a worker says of itself, which can be anything."""
+    return value if isinstance(value, int) and 0 <= value <= _MOST_SLOTS else 0
+
+
+def _of_slots(snapshot: Snapshot) -> Iterator[Sign]:
+    busy, most = slots(snapshot)
+    waiting = snapshot.totals.get("waiting", 0)
+    if most and busy == most and waiting > most:
+        text = f"all {formats.number(most)} slots of the workers are busy, and "
+        text += f"{formats.number(waiting)} jobs wait: more workers would help"
+        yield Sign("warn", text, "workers", {})
+    elif most and not busy and not waiting:
+        text = f"idle: nothing waits, and none of the {formats.number(most)} slots is busy"
+        yield Sign("info", text, "workers", {})
+
+
+def _new_groups(snapshot: Snapshot, begun: Mapping[str, float | None]) -> Iterator[Sign]:
+    for group, since in begun.items():
+        if since is not None and snapshot.at - since <= _NEW:
+            text = f"new failure: {group}, first seen {formats.ago(since, snapshot.at)}"
+            yield Sign("warn", text, "failure", {"group": group})
 
 
 def _of_failures(rows: Sequence[Row]) -> Iterator[Sign]:

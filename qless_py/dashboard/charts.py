@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -80,6 +80,44 @@ def sparkline(values: Sequence[float], label: str) -> Markup:
         '<svg class="spark" role="img" viewBox="0 0 100 24" aria-label="{}">'
         '<polyline class="line line-done" points="{}"/></svg>'
     ).format(label, points)
+
+
+_SLOTS: Final = (
+    ("under 1 s", 1), ("1 to 10 s", 10), ("10 s to 1 min", 60), ("1 to 10 min", 600),
+    ("10 min to 1 h", 3600), ("1 to 6 h", 6 * 3600), ("6 h to 1 d", _DAY), ("over 1 d", math.inf),
+)  # fmt: skip
+_UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": _DAY}
+
+
+def slots(histogram: Mapping[str, int]) -> list[tuple[str, int]]:
+    """Sum the slots of a day's statistics (s0 … m1 … h1 … d6) up into a few words."""
+    found = dict.fromkeys((word for word, _ in _SLOTS), 0)
+    for slot, count in histogram.items():
+        seconds = _UNITS[slot[0]] * int(slot[1:])
+        found[next(word for word, end in _SLOTS if seconds < end)] += count
+    return list(found.items())
+
+
+def bars(title: str, values: Sequence[tuple[str, int]]) -> Markup:
+    """Draw a bar for each value, with its word and its number; nothing if all are 0."""
+    top = max((value for _, value in values), default=0)
+    if not top:
+        return Markup("")
+    told = "; ".join(f"{word}: {value}" for word, value in values if value)
+    rows = Markup("").join(
+        Markup(
+            '<text class="axis" x="100" y="{}" text-anchor="end">{}</text>'
+            '<rect class="bar" x="106" y="{}" width="{}" height="12"/>'
+            '<text class="axis" x="{}" y="{}">{}</text>'
+        ).format(
+            11 + 18 * index, word, 1 + 18 * index, f"{200 * value / top:.1f}",
+            f"{112 + 200 * value / top:.1f}", 11 + 18 * index, formats.number(value),
+        )
+        for index, (word, value) in enumerate(values)
+    )  # fmt: skip
+    return Markup(
+        '<svg class="chart" role="img" viewBox="0 0 360 {}" aria-label="{}">{}</svg>'
+    ).format(18 * len(values), f"{title}: {told}", rows)
 
 
 @dataclass(frozen=True, slots=True)

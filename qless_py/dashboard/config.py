@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from qless_py.dashboard import shown
 from qless_py.dashboard.access import Decide
 from qless_py.errors import ConfigError
 
@@ -41,6 +42,7 @@ class DashboardConfig:
     environment: str | None = None
     page_size: int = 25
     _redact: re.Pattern[str] = field(init=False, repr=False, compare=False)
+    _hide: Callable[[str], str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.refresh <= 0:
@@ -49,10 +51,16 @@ class DashboardConfig:
             raise ConfigError("the secret of the dashboard has at least 16 characters")
         try:
             pattern = re.compile(self.redact or r"(?!)", re.IGNORECASE)
+            hide = shown.text_hider(self.redact)
         except re.error as error:
             raise ConfigError(f"redact is no regular expression: {error}") from error
         object.__setattr__(self, "_redact", pattern)
+        object.__setattr__(self, "_hide", hide)
 
     def is_redacted(self, key: str) -> bool:
         """Tell whether values under this key are hidden."""
         return self._redact.search(key) is not None
+
+    def hide_in(self, text: str) -> str:
+        """Hide what looks like values of such keys in running text."""
+        return self._hide(text)

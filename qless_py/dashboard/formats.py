@@ -1,15 +1,11 @@
-"""Numbers, times and data as text for people."""
+"""Numbers and times as text for people."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
-HIDDEN: Final = "\u2022\u2022\u2022"
 NOTHING: Final = "\u2013"
-_LONG_LINE: Final = 160
 _UNITS: Final = ((86400.0, "d"), (3600.0, "h"), (60.0, "min"), (1.0, "s"))
 _THOUSAND: Final = 1000
 _TEN: Final = 10
@@ -56,35 +52,3 @@ def absolute(instant: float) -> str:
     except (OverflowError, ValueError, OSError):
         return "beyond all calendars"
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def data_text(value: Any, is_redacted: Callable[[str], bool] | None, *, pretty: bool) -> str:
-    """Write job data as JSON. With `is_redacted`, values under such keys are hidden, at any depth.
-
-    Numbers come out as they are in Python, which keeps integers of any size.
-    """
-    shown = value if is_redacted is None else _redacted(value, is_redacted)
-    return json.dumps(
-        shown,
-        ensure_ascii=False,
-        indent=2 if pretty else None,
-        separators=None if pretty else (",", ":"),
-        default=repr,
-    )
-
-
-def data_line(value: Any, is_redacted: Callable[[str], bool] | None) -> str:
-    """Write job data in a line of a table."""
-    text = data_text(value, is_redacted, pretty=False)
-    return text if len(text) <= _LONG_LINE else f"{text[: _LONG_LINE - 1]}…"
-
-
-def _redacted(value: Any, is_redacted: Callable[[str], bool]) -> Any:
-    if isinstance(value, dict):
-        return {
-            key: HIDDEN if is_redacted(str(key)) else _redacted(one, is_redacted)
-            for key, one in value.items()
-        }
-    if isinstance(value, (list, tuple)):
-        return [_redacted(one, is_redacted) for one in value]
-    return value

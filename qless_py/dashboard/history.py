@@ -1,11 +1,13 @@
 """What the queues have done: the core's minute series of many queues, summed up and drawn.
 
-Rows that are filed never change, so a process reads each of them once.
+Rows that are filed never change, so a process reads each of them once, and keeps their sums.
 """
 
 from __future__ import annotations
 
+import math
 import threading
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -13,7 +15,7 @@ from typing import Final
 from qless_py.client import Client
 from qless_py.dashboard import formats
 from qless_py.dashboard.charts import Chart, Line
-from qless_py.stats import Sample, merged, percentile, series_call
+from qless_py.stats import Sample, percentile, series_call
 
 _MINUTE: Final = 60.0
 _TEN: Final = 600.0
@@ -43,6 +45,11 @@ RANGES: Final = (
 )
 # So many queues are summed up: all of them over hours, the busiest over days.
 _MOST: Final = {_MINUTE: 200, _TEN: 20}
+_KEPT: Final = {"minute": 4 * 3600.0, "ten": 14 * 86400.0}
+_ROWS: Final = 20_000  # So many sums are kept in all, of some kilobytes each.
+_FRESH: Final = 0.5
+_CHOICE: Final = 600.0
+_POINTS: Final = 360  # More than that nobody sees in a chart.
 
 
 def range_of(word: str | None) -> Range:
@@ -60,88 +67,144 @@ class Row:
     retried: int = 0
     depth: int = 0
     head_age: float = 0.0
-    wait: list[dict[int, int]] = field(default_factory=list)
-    run: list[dict[int, int]] = field(default_factory=list)
+    wait: dict[int, int] = field(default_factory=dict)
+    run: dict[int, int] = field(default_factory=dict)
 
-    def add(self, sample: Sample) -> None:
-        """Add the row of another queue."""
-        self.put += sample["put"]
-        self.completed += sample["completed"]
-        self.failed += sample["failed"]
-        self.retried += sample["retried"]
-        self.depth += sample["depth"]
-        self.head_age = max(self.head_age, sample["head_age"])
-        self.wait.append(sample["wait"])
-        self.run.append(sample["run"])
+    def add(self, other: Sample) -> None:
+        """Add a row of another queue."""
+        self.put += other["put"]
+        self.completed += other["completed"]
+        self.failed += other["failed"]
+        self.retried += other["retried"]
+        self.depth += other["depth"]
+        self.head_age = max(self.head_age, other["head_age"])
+        self._add_times(other["wait"], other["run"])
+
+    def follow(self, later: Row) -> None:
+        """Add the row that comes after this one; of depths the largest counts."""
+        self.put += later.put
+        self.completed += later.completed
+        self.failed += later.failed
+        self.retried += later.retried
+        self.depth = max(self.depth, later.depth)
+        self.head_age = max(self.head_age, later.head_age)
+        self._add_times(later.wait, later.run)
+
+    def _add_times(self, wait: dict[int, int], run: dict[int, int]) -> None:
+        for mine, given in ((self.wait, wait), (self.run, run)):
+            for bucket, number in given.items():
+                mine[bucket] = mine.get(bucket, 0) + number
+
+
+@dataclass(slots=True)
+class _Sum:
+    """The rows of some queues together from `begins` on, read last at `ends`."""
+
+    begins: float
+    ends: float
+    rows: dict[float, Row] = field(default_factory=dict)
+    read_at: float = 0.0
 
 
 class History:
-    """Reads series and keeps what cannot change any more. Threads share it."""
+    """Reads series and keeps the sums of what cannot change any more. Threads share it."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
         self._lock = threading.Lock()
-        self._filed: dict[tuple[str, str], dict[float, Sample]] = {}
+        # The last used one is the last; the others go first when there are too many rows.
+        self._sums: dict[tuple[str, tuple[str, ...]], _Sum] = {}
+        self._chosen: dict[float, tuple[float, tuple[str, ...]]] = {}
 
     def now(self) -> float:
         """Tell the time as the client does."""
         return self._client.settings.clock()
 
-    def samples(self, queues: Sequence[str], span: Range, now: float) -> list[dict[float, Sample]]:
-        """Give for each queue its rows of the range, by the instant at which each begins."""
-        first = (now - span.seconds) // span.row * span.row
+    @property
+    def kept(self) -> int:
+        """How many rows are kept."""
+        return sum(len(one.rows) for one in self._sums.values())
+
+    def rows(self, queues: Sequence[str], span: Range, now: float) -> tuple[list[float], list[Row]]:
+        """Give the rows of the range, summed over the first of these queues, the last being now."""
+        first = now // span.row * span.row - span.seconds
+        instants = [first + index * span.row for index in range(int(span.seconds // span.row) + 1)]
         with self._lock:
-            known = [self._filed.setdefault((queue, span.resolution), {}) for queue in queues]
-            calls = [
-                series_call(queue, self._missing(rows, first, span), now, span.resolution)
-                for queue, rows in zip(queues, known, strict=True)
-            ]
-            answers = self._client.run_many(calls)
-            for rows, answer in zip(known, answers, strict=True):
-                if isinstance(answer, Exception):
-                    raise answer
-                rows.update({sample["at"]: sample for sample in answer})
-                for old in [at for at in rows if at < first - span.seconds]:
-                    del rows[old]
-            return [dict(rows) for rows in known]
+            rows = self._summed(self._choose(queues, span), span, first, now).rows
+            return instants, [rows.get(at) or Row() for at in instants]
 
-    @staticmethod
-    def _missing(rows: dict[float, Sample], first: float, span: Range) -> float:
-        """Give the instant from which on rows must be read: the newest two may still change."""
-        if not rows or min(rows) > first + span.row:
-            return first
-        return max(first, max(rows) - 2 * span.row)
+    def _choose(self, queues: Sequence[str], span: Range) -> tuple[str, ...]:
+        """Take the busiest, and stay with them for a while, for each choice is read anew."""
+        most = _MOST[span.row]
+        if len(queues) <= most:
+            return tuple(sorted(queues))
+        since, chosen = self._chosen.get(span.row, (0.0, ()))
+        if not chosen or time.monotonic() - since > _CHOICE or not set(queues).issuperset(chosen):
+            chosen = tuple(sorted(queues[:most]))
+            self._chosen[span.row] = (time.monotonic(), chosen)
+        return chosen
+
+    def _summed(self, names: tuple[str, ...], span: Range, first: float, now: float) -> _Sum:
+        key = (span.resolution, names)
+        found = self._sums.pop(key, None)
+        if found is None or found.begins > first or found.ends > now:
+            found = _Sum(first, first)
+        self._sums[key] = found
+        if time.monotonic() - found.read_at > _FRESH or found.ends == first:
+            self._read(found, names, span, now)
+        oldest = now - _KEPT[span.resolution] - 2 * span.row
+        if found.begins < oldest:
+            found.begins = oldest // span.row * span.row
+            found.rows = {at: row for at, row in found.rows.items() if at >= found.begins}
+        while self.kept > _ROWS and len(self._sums) > 1:
+            del self._sums[next(iter(self._sums))]
+        return found
+
+    def _read(self, found: _Sum, names: Sequence[str], span: Range, now: float) -> None:
+        # The newest two rows may still change.
+        start = max(found.begins, found.ends // span.row * span.row - 2 * span.row)
+        calls = [series_call(name, start, now, span.resolution) for name in names]
+        rows = {at: row for at, row in found.rows.items() if at < start}
+        for answer in self._client.run_many(calls):
+            if isinstance(answer, Exception):
+                raise answer
+            for sample in answer:
+                rows.setdefault(sample["at"], Row()).add(sample)
+        found.rows, found.ends, found.read_at = rows, now, time.monotonic()
 
 
-def rows_of(
-    samples: Iterable[dict[float, Sample]], span: Range, now: float
-) -> tuple[list[float], list[Row]]:
-    """Sum the samples of several queues up, with a row for each step of the range."""
-    first = (now - span.seconds) // span.row * span.row
-    count = int((now - first) // span.row) + 1
-    instants = [first + index * span.row for index in range(count)]
-    rows = {at: Row() for at in instants}
-    for sample_rows in samples:
-        for at, sample in sample_rows.items():
-            if at in rows:
-                rows[at].add(sample)
-    return instants, [rows[at] for at in instants]
+def coarser(
+    instants: list[float], rows: list[Row], most: int = _POINTS
+) -> tuple[list[float], list[Row], int]:
+    """Sum neighbours up until there are few enough; gives how many became one."""
+    factor = math.ceil(len(rows) / most)
+    if factor <= 1:
+        return instants, rows, 1
+    skipped = len(rows) % factor
+    made: list[Row] = []
+    for index, row in enumerate(rows[skipped:]):
+        if index % factor == 0:
+            made.append(Row())
+        made[-1].follow(row)
+    return instants[skipped::factor], made, factor
 
 
 def charts(history: History, queues: Sequence[str], span: Range) -> list[Chart]:
     """Draw what these queues did: throughput, wait, run, depth, head-of-line age."""
     now = history.now()
-    instants, rows = rows_of(history.samples(queues[: _MOST[span.row]], span, now), span, now)
+    instants, rows = history.rows(queues, span, now)
     if len(instants) > 1 and now - instants[-1] < span.row / 2:
         instants, rows = instants[:-1], rows[:-1]  # A row that has just begun says nothing yet.
+    instants, rows, factor = coarser(instants, rows)
+    seconds = span.row * factor
     return [
         Chart("Jobs a second", instants, [
-            Line("put", "put", [row.put / span.row for row in rows]),
-            Line("completed", "done", [row.completed / span.row for row in rows]),
-            Line("failed", "failed", [row.failed / span.row for row in rows]),
+            Line("put", "put", [row.put / seconds for row in rows]),
+            Line("completed", "done", [row.completed / seconds for row in rows]),
+            Line("failed", "failed", [row.failed / seconds for row in rows]),
         ]),
-        _times("Wait", instants, [merged(row.wait) for row in rows]),
-        _times("Run", instants, [merged(row.run) for row in rows]),
+        _times("Wait", instants, [row.wait for row in rows]),
+        _times("Run", instants, [row.run for row in rows]),
         Chart("Waiting", instants, [Line("depth", "put", [row.depth for row in rows])]),
         Chart("Head of line waits", instants,
               [Line("age", "warn", [row.head_age for row in rows])], formats.duration),

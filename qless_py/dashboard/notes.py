@@ -8,6 +8,7 @@ from flask import after_this_request, g, request
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 from werkzeug.wrappers import Response as Answer
 
+from qless_py.dashboard import shown
 from qless_py.dashboard.context import dashboard
 
 COOKIE: Final = "qless_py_notes"
@@ -24,7 +25,7 @@ def say(text: str, kind: str = "done") -> None:
     told: list[tuple[str, str]] = g.setdefault("qless_py_told", [])
     if not told:
         after_this_request(_keep)
-    told.append((kind, text[:_LONGEST]))
+    told.append((kind, shown.cut(text, _LONGEST)))
 
 
 def _keep(response: Answer) -> Answer:

@@ -37,11 +37,11 @@ def read_people(path: Path) -> list[Decide]:
         raise ConfigError(f"{path} has {unknown[0]!r}, and only users and tokens are known")
     users = {
         name: (_text(path, name, one, "password"), role_of(_text(path, name, one, "role")))
-        for name, one in dict(known.get("users", {})).items()
+        for name, one in _table(path, known, "users").items()
     }
     tokens = {
         _hash(path, name, one): (name, role_of(_text(path, name, one, "role")))
-        for name, one in dict(known.get("tokens", {})).items()
+        for name, one in _table(path, known, "tokens").items()
     }
     if not users and not tokens:
         raise ConfigError(f"{path} names nobody")
@@ -60,6 +60,13 @@ def role_of(word: str) -> Role:
     except KeyError:
         known = ", ".join(role.name.lower() for role in Role)
         raise ConfigError(f"there is no role {word!r}; there are {known}") from None
+
+
+def _table(path: Path, known: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    found = known.get(name, {})
+    if not isinstance(found, Mapping):
+        raise ConfigError(f"{path}: {name} is no table of names")
+    return found
 
 
 def _text(path: Path, name: str, one: Any, key: str) -> str:

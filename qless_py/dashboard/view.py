@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Callable
 from typing import Any, Final
 
 from flask import Blueprint, g, request, url_for
 from markupsafe import Markup, escape
 
 import qless_py
-from qless_py.dashboard import formats, guard, notes
+from qless_py.dashboard import formats, guard, notes, shown
 from qless_py.dashboard.access import Access, Role
 from qless_py.dashboard.context import Dashboard, access, dashboard
 from qless_py.errors import UndecodableDataError
+from qless_py.operations import ACTIONS
+
+# What an address of ours may say behind its question mark; links to the same page keep it.
+_ARGUMENTS: Final = (
+    "q", "sort", "order", "offset", "size", "tab", "range", "day", "cursor", "group", "state",
+)  # fmt: skip
+
+_ENTRY: Final = 2_000  # Letters of an entry in a history.
 
 # In this order on every page: the word, and the view that it leads to.
 NAVIGATION: Final = (
@@ -56,6 +66,8 @@ class Words:
     duration = staticmethod(formats.duration)
     version = qless_py.__version__
     token_field = guard.FIELD
+    actions = ACTIONS
+    shell = staticmethod(shlex.join)
 
     def __init__(self, board: Dashboard) -> None:
         self._board = board
@@ -91,7 +103,8 @@ class Words:
 
     def here(self, **changes: Any) -> str:
         """Give the address of this page with other arguments; `None` takes one away."""
-        arguments = {**request.args.to_dict(), **(request.view_args or {}), **changes}
+        given = {key: request.args[key] for key in _ARGUMENTS if key in request.args}
+        arguments = {**given, **(request.view_args or {}), **changes}
         known = {key: value for key, value in arguments.items() if value is not None}
         return url_for(request.endpoint or "", **known)
 
@@ -122,10 +135,30 @@ class Words:
             value = getattr(job, what)
         except UndecodableDataError as error:
             return f"cannot be read: {error}"
-        hide = None if access().shows_data else self.config.is_redacted
         if pretty:
-            return formats.data_text(value, hide, pretty=True)
-        return formats.data_line(value, hide)
+            return shown.data_text(value, self._hides())
+        return shown.data_line(value, self._hides())
+
+    def value(self, key: str, value: Any) -> str:
+        """Write what an entry of a history says under a key, under the same rules as data."""
+        if self.config.is_redacted(key) and not access().shows_data:
+            return shown.HIDDEN
+        if isinstance(value, str):
+            return self.said(value, _ENTRY)
+        return shown.data_text(value, self._hides(), most=_ENTRY, pretty=False)
+
+    def words(self, value: Any) -> str:
+        """Write a list, or whatever somebody said instead of one, in a line."""
+        parts = value if isinstance(value, list) else [value]
+        return self.said(", ".join(str(one) for one in parts if one is not None), _ENTRY)
+
+    def said(self, text: Any, most: int = shown.PAGE) -> str:
+        """Write running text, such as the message of a failure, under the same rules as data."""
+        bounded = shown.cut(str(text), most)
+        return bounded if access().shows_data else self.config.hide_in(bounded)
+
+    def _hides(self) -> Callable[[str], bool] | None:
+        return None if access().shows_data else self.config.is_redacted
 
     def has(self, job: Any, what: str) -> bool:
         """Tell whether a job has a result or progress, readable or not."""

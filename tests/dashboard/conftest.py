@@ -12,10 +12,11 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from qless_py import Client
-from qless_py.dashboard import DashboardConfig, create_app
+from qless_py.dashboard import DashboardConfig, create_app, guard
 from tests.population import populate
 from tests.scripts import Scripts
 
+SECRET = "s" * 16
 TOKEN = re.compile(r'name="form_token" value="(\w+)"')
 
 
@@ -30,9 +31,11 @@ class Visitor:
 
     def post(self, path: str, *, confirmed: bool = True, **fields: Any) -> TestResponse:
         """Send a form with its token, from a page of the same origin."""
-        found = TOKEN.search(self.get("/put").text)
-        assert found is not None
-        form = {"form_token": found[1], **({"confirmed": "yes"} if confirmed else {}), **fields}
+        self.get("/tags")
+        cookie = self.flask.get_cookie(guard.COOKIE)
+        assert cookie is not None
+        token = guard.token(cookie.value, SECRET.encode())
+        form = {"form_token": token, **({"confirmed": "yes"} if confirmed else {}), **fields}
         return self.flask.post(path, data=form, headers={"Sec-Fetch-Site": "same-origin"})
 
     def told(self, answer: TestResponse) -> str:
@@ -46,7 +49,7 @@ def visit(client: Client) -> Callable[..., Visitor]:
     """Give a function that makes a visitor of a dashboard with these settings."""
 
     def make(**settings: Any) -> Visitor:
-        app = create_app(client, DashboardConfig(**{"secret": "s" * 16, **settings}))
+        app = create_app(client, DashboardConfig(**{"secret": SECRET, **settings}))
         return Visitor(app.test_client())
 
     return make

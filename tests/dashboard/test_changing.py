@@ -173,7 +173,7 @@ def test_chosen_jobs_are_cancelled_together(client: Client, visitor: Visitor) ->
     for jid in ("a", "b", "c"):
         _put(client, jid)
 
-    visitor.post("/queues/mail/cancel-listed", state="waiting", jid=["a", "c"])
+    visitor.post("/jobs/chosen", action="cancel", state="waiting", jid=["a", "c"])
 
     assert client.queues["mail"].jobs.waiting() == ["b"]
 

@@ -213,7 +213,7 @@ def test_authenticators_are_asked_one_after_the_other(visit: Visit) -> None:
         ("/jobs/j/cancel", {}, Role.OPERATOR),
         ("/jobs/j/priority", {"priority": "1"}, Role.OPERATOR),
         ("/failures/retry", {"group": "g", "queue": "mail"}, Role.OPERATOR),
-        ("/operations", {"action": "cancel", "q": "x"}, Role.OPERATOR),
+        ("/operations", {"action": "cancel", "q": "jid:x"}, Role.OPERATOR),
         ("/put", {"queue": "mail", "klass": "K"}, Role.OPERATOR),
         ("/config", {"option": "heartbeat", "value": "9"}, Role.ADMIN),
         ("/queues/mail/forget", {}, Role.ADMIN),

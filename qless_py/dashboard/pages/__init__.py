@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import Blueprint
 
 from qless_py.dashboard.pages import (
+    chosen,
     config,
     failures,
     job,
@@ -24,8 +25,8 @@ from qless_py.dashboard.pages import (
 def register(blueprint: Blueprint) -> None:
     """Add all views; each is known by the name of its function."""
     modules = (
-        overview, queues, queue, lists, job, put, failures, workers, recurring, limits, config,
-        operations, live,
+        overview, queues, queue, lists, chosen, job, put, failures, workers, recurring, limits,
+        config, operations, live,
     )  # fmt: skip
     for module in modules:
         for method, rule, view in module.ROUTES:

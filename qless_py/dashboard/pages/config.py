@@ -7,13 +7,18 @@ from typing import Final
 from flask import render_template, request
 from werkzeug.wrappers import Response as Answer
 
+from qless_py.dashboard import commands
 from qless_py.dashboard.access import Role
 from qless_py.dashboard.actions import perform, requires
 from qless_py.dashboard.context import client
 
 
 def config() -> str:
-    return render_template("qless_py/config.html", options=sorted(client().config.all.items()))
+    return render_template(
+        "qless_py/config.html",
+        options=sorted(client().config.all.items()),
+        commands=commands.of_config(),
+    )
 
 
 @requires(Role.ADMIN)

@@ -7,6 +7,7 @@ from typing import Final
 from flask import redirect, render_template, request
 from werkzeug.wrappers import Response as Answer
 
+from qless_py.dashboard import commands
 from qless_py.dashboard.access import Role
 from qless_py.dashboard.actions import Effect, ask, command, is_confirmed, perform, requires
 from qless_py.dashboard.context import client, dashboard
@@ -31,7 +32,7 @@ def failure() -> str | Answer:
     found = client().jobs.failed(group, offset, size)
     return render_template(
         "qless_py/failure.html", group=group, jobs=found["jobs"], total=found["total"],
-        offset=offset, size=size, search=_search(group),
+        offset=offset, size=size, search=_search(group), commands=commands.of_group(group),
         queues=sorted({job.queue_name for job in found["jobs"]}),
     )  # fmt: skip
 
@@ -53,7 +54,7 @@ def retry_group() -> str | Answer:
         "all their retries.",
         "Retry them",
         total,
-        command("failed", "retry", group, "--queue", queue, "--yes"),
+        command("failed", "retry", group, "--to", queue, "--yes"),
     )
     if not is_confirmed(effect):
         return ask(effect)

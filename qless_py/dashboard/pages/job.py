@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from flask import abort, redirect, render_template, request
 from werkzeug.wrappers import Response as Answer
 
-from qless_py.dashboard import actions
+from qless_py.dashboard import actions, commands
 from qless_py.dashboard.access import Role
 from qless_py.dashboard.actions import Effect, command, perform, requires
 from qless_py.dashboard.context import client, dashboard
 from qless_py.dashboard.view import Words
-from qless_py.errors import BadArgumentError, JobNotFoundError
+from qless_py.errors import BadArgumentError, JobNotFoundError, UndecodableDataError
 from qless_py.job import Job
+from qless_py.protocol import reads
+
+_SHOWN: Final = 50
 
 Act = Callable[[Job], str]
 
@@ -86,6 +89,11 @@ def _undepend(job: Job) -> str:
     return f"{job.jid} does not wait for {parent} any more"
 
 
+def _undepend_all(job: Job) -> str:
+    job.undepend(all=True)
+    return f"{job.jid} waits for no other job any more"
+
+
 def _finish(job: Job) -> str:
     text = request.form.get("result", "").strip()
     try:
@@ -106,6 +114,7 @@ _ACTS: dict[str, Act] = {
     "track": _track,
     "untrack": _untrack,
     "undepend": _undepend,
+    "undepend_all": _undepend_all,
     "finish": _finish,
 }
 
@@ -121,8 +130,30 @@ def job(jid: str) -> str | Answer:
         job=found,
         why=client().explain(jid),
         queues=[row["name"] for row in dashboard().snapshots.get().queues],
-        commands=_commands(found),
+        commands=commands.of_job(found),
+        batch=_batch(found),
+        results=_results(found),
+        done_parents=_done_parents(found),
     )
+
+
+def _batch(job: Job) -> Mapping[str, Any] | None:
+    return None if job.batch_name is None else client().run(reads.batch(job.batch_name))
+
+
+def _done_parents(job: Job) -> list[str]:
+    return [jid for jid in job.parents if jid not in set(job.dependencies)][:_SHOWN]
+
+
+def _results(job: Job) -> dict[str, Any]:
+    """Read what the jobs gave that this one has waited for, if they are not too many to show."""
+    if not 0 < len(job.parents) <= _SHOWN:
+        return {}
+    try:
+        found = job.parent_results()
+    except UndecodableDataError as error:
+        return {"": f"cannot be read: {error}"}
+    return {jid: value for jid, value in found.items() if value is not None}
 
 
 @requires(Role.OPERATOR)
@@ -150,16 +181,6 @@ def change_job(jid: str, what: str) -> Answer:
         abort(404)
     found = load(jid)
     return perform(f"{what} of {jid}", lambda: _ACTS[what](found))
-
-
-def _commands(job: Job) -> dict[str, list[str]]:
-    jid = job.jid
-    return {
-        "show": command("job", "show", jid),
-        "explain": command("job", "explain", jid),
-        "retry": command("job", "retry", jid),
-        "cancel": command("job", "cancel", jid, "--yes"),
-    }
 
 
 ROUTES: Final = (

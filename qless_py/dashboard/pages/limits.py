@@ -7,6 +7,7 @@ from typing import Final
 from flask import render_template, request
 from werkzeug.wrappers import Response as Answer
 
+from qless_py.dashboard import commands
 from qless_py.dashboard.access import Role
 from qless_py.dashboard.actions import Effect, ask, command, is_confirmed, perform, requires
 from qless_py.dashboard.context import client
@@ -33,7 +34,10 @@ def _whole(name: str) -> int | None:
 
 def throttles() -> str:
     return render_template(
-        "qless_py/throttles.html", rows=client().throttles.all, users=client().users.all
+        "qless_py/throttles.html",
+        rows=client().throttles.all,
+        users=client().users.all,
+        commands=commands.of_limits(),
     )
 
 
@@ -43,6 +47,7 @@ def throttle(name: str) -> str:
     return render_template(
         "qless_py/throttle.html", state=found.get(), holders=found.holders(offset, size),
         waiting=found.waiting(offset, size), offset=offset, size=size,
+        commands=commands.of_throttle(name),
     )  # fmt: skip
 
 
@@ -68,7 +73,7 @@ def delete_throttle(name: str) -> str | Answer:
         "Its limits are lifted: the jobs that wait for it may all run.",
         "Delete it",
         waiting,
-        command("throttles", "delete", name, "--yes"),
+        command("throttles", "delete", name),
     )
     if not is_confirmed(effect):
         return ask(effect)

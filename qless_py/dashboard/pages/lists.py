@@ -8,12 +8,13 @@ from typing import Any, Final
 from flask import render_template, request
 from werkzeug.wrappers import Response as Answer
 
+from qless_py.dashboard import commands
 from qless_py.dashboard.access import Role
 from qless_py.dashboard.actions import perform, requires
-from qless_py.dashboard.context import client, dashboard
+from qless_py.dashboard.context import access, client, dashboard
 from qless_py.dashboard.paging import offset_of, size_of
 from qless_py.job import Job
-from qless_py.search import SearchError
+from qless_py.search import SearchError, parse
 
 _BUDGET: Final = 5_000  # Jobs that a page looks at; a link goes on behind them.
 
@@ -28,11 +29,32 @@ def jobs() -> str | tuple[str, int]:
     found, refused, status = None, None, 200
     try:
         cursor = request.args.get("cursor") or None
+        check_search(text)
         found = client().jobs.search(text, limit=size_of(), cursor=cursor, budget=_BUDGET)
     except SearchError as error:
         refused, status = error, 422
-    page = render_template("qless_py/jobs.html", text=text, found=found, refused=refused)
+    page = render_template(
+        "qless_py/jobs.html",
+        text=text,
+        found=found,
+        refused=refused,
+        commands=commands.of_search(text),
+    )
     return page, status
+
+
+def check_search(text: str) -> None:
+    """Refuse to look into data for who may not see all of it: it could be guessed bit by bit.
+
+    Raises `SearchError`.
+    """
+    if access().shows_data or not dashboard().config.redact:
+        return
+    if any(term.field in {"data", "text", "error"} for term in parse(text)):
+        raise SearchError(
+            "data and errors may not be searched by those from whom parts of them are hidden; "
+            "name a field, such as jid:NAME or queue:NAME"
+        )
 
 
 def completed() -> str:

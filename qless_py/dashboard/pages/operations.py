@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from flask import redirect, render_template, request
@@ -13,10 +14,11 @@ from qless_py.dashboard.access import Role
 from qless_py.dashboard.actions import Effect, ask, audit, command, is_confirmed, perform, requires
 from qless_py.dashboard.attention import LOST
 from qless_py.dashboard.context import access, client, dashboard
+from qless_py.dashboard.pages.lists import check_search
 from qless_py.dashboard.view import Words
 from qless_py.errors import BadArgumentError
 
-_DONE: Final = {
+DONE: Final = {
     "cancel": "are deleted with their data",
     "retry": "wait in their queues again, failed ones with all their retries",
     "move": "go to another queue",
@@ -43,16 +45,17 @@ def start_operation() -> str | Answer:
     action, search = request.form.get("action", ""), request.form.get("q", "").strip()
     if action not in core.ACTIONS:
         raise BadArgumentError(f"there is no action {action!r}")
-    params = _params(action)
+    check_search(search)
+    params = params_of(action)
     number, is_all = core.count(client(), search)
     least = "" if is_all else "at least "
     effect = Effect(
         f"{action.capitalize()} everything that matches",
-        f"{least}{number} jobs that match {search or 'everything'!r} {_DONE[action]}. The workers "
+        f"{least}{number} jobs that match {search or 'everything'!r} {DONE[action]}. The workers "
         "do it in slices; each job is judged again when its turn comes.",
         f"{action.capitalize()} them",
         number,
-        command("jobs", action, search or "''", *_words(params), "--yes"),
+        command_of(action, ["--search", search], params),
         typed="everything" if not search else None,
     )
     if not is_confirmed(effect):
@@ -71,7 +74,7 @@ def abort_operation(jid: str) -> Answer:
     return perform(f"abort of {jid}", act)
 
 
-def _params(action: str) -> dict[str, Any]:
+def params_of(action: str) -> dict[str, Any]:
     value = request.form.get("value", "").strip()
     if action == "move":
         return {"queue": value}
@@ -85,12 +88,20 @@ def _params(action: str) -> dict[str, Any]:
     return {}
 
 
-def _words(params: dict[str, Any]) -> list[str]:
-    found = []
+# How the command line names what an action needs.
+_OPTIONS: Final = {"queue": "--to", "priority": "--to"}
+
+
+def command_of(action: str, which: Sequence[str], params: Mapping[str, Any]) -> list[str]:
+    """Give the command that does this to jobs; there is none that times them out."""
+    if action == "timeout":
+        return []
+    words: list[str] = []
     for name, value in params.items():
+        tags = "--add" if action == "tag" else "--remove"
         for one in value if isinstance(value, list) else [value]:
-            found += [f"--{name.rstrip('s') if name == 'tags' else name}", str(one)]
-    return found
+            words += [_OPTIONS.get(name, tags), f"{one:g}" if isinstance(one, float) else str(one)]
+    return command("job", action, *which, *words, "--yes")
 
 
 def _has_worker() -> bool:

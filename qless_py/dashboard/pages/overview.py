@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from flask import render_template, request
@@ -24,24 +25,39 @@ def overview() -> str:
     queues = history.busiest(
         (row["name"], number(row, "waiting") + number(row, "running")) for row in snapshot.queues
     )
-    now = client().settings.clock()
-    _, rows = history.rows_of(board.history.samples(queues[:200], _HOUR, now), _HOUR, now)
+    _, rows = board.history.rows(queues, _HOUR, board.history.now())
     groups, ended = client().run_many([reads.groups(0, _GROUPS), reads.state("complete", "", 0, 5)])
     for answer in (groups, ended):
         if isinstance(answer, Exception):
             raise answer
+    oldest = _oldest(groups[1])
+    read = {job.jid: job for job in jobs_of([*ended.jids, *oldest.values()])}
+    begun = {group: read[jid].failed_at for group, jid in oldest.items() if jid in read}
     shown = set(queues[:_TOP])
     return render_template(
         "qless_py/overview.html",
         snapshot=snapshot,
-        signs=attention.signs(snapshot, rows),
+        signs=attention.signs(snapshot, rows, begun),
         charts=history.charts(board.history, queues, span),
         ranges=history.RANGES,
         span=span,
         queues=[row for row in snapshot.queues if row["name"] in shown],
         groups=groups[1],
-        ended=jobs_of(ended.jids),
+        ended=[read[jid] for jid in ended.jids if jid in read],
+        work=attention.slots(snapshot),
     )
+
+
+def _oldest(groups: Sequence[reads.FailureGroup]) -> dict[str, str]:
+    """Give the job of each group that has been failed for the longest time."""
+    calls = [reads.failed(one.group, max(one.number - 1, 0), 1) for one in groups]
+    found: dict[str, str] = {}
+    for one, answer in zip(groups, client().run_many(calls), strict=True):
+        if isinstance(answer, Exception):
+            raise answer
+        if answer.jids:
+            found[one.group] = answer.jids[0]
+    return found
 
 
 ROUTES: Final = (("GET", "/", overview),)

@@ -10,12 +10,13 @@ from typing import Any, Final
 from flask import redirect, render_template, request
 from werkzeug.wrappers import Response as Answer
 
-from qless_py.dashboard import notes
+from qless_py.dashboard import commands, notes
 from qless_py.dashboard.access import Role
-from qless_py.dashboard.actions import audit, command, requires
-from qless_py.dashboard.context import client, dashboard
+from qless_py.dashboard.actions import audit, requires
+from qless_py.dashboard.context import access, client, dashboard
+from qless_py.dashboard.pages.job import load
 from qless_py.dashboard.view import Words
-from qless_py.errors import QlessError
+from qless_py.errors import QlessError, UndecodableDataError
 
 
 def _number(text: str) -> float:
@@ -57,12 +58,39 @@ _READERS: Final[dict[str, Callable[[str], Any]]] = {
     "user": str,
     "throttles": _names,
 }
+_LONGEST: Final = 100_000
 _NEEDED: Final = ("queue", "klass")
 
 
 def put_job() -> str:
     """Show the form, filled in as the address says."""
+    jid = request.args.get("from")
+    if jid is not None:
+        return _form(*_like(jid))
     return _form({name: request.args.get(name, "") for name in _READERS}, {})
+
+
+def _like(jid: str) -> tuple[dict[str, str], dict[str, str], str]:
+    """Fill the form with what another job was put with, but for its jid."""
+    found = load(jid)
+    like = f"As {jid} was put; it gets a jid of its own."
+    data = "{}"
+    if not access().shows_data:
+        like += " Its data is left out, for parts of it are hidden from you."
+    elif len(found.raw) > _LONGEST:
+        like += " Its data is too long for a form."
+    else:
+        try:
+            data = commands.data_of(found)
+        except (ValueError, UndecodableDataError) as error:
+            like += f" Its data is left out: {error}"
+    given = {
+        "queue": found.queue_name, "klass": found.klass_name, "data": data,
+        "priority": f"{found.priority:g}" if found.priority else "",
+        "retries": str(found.original_retries), "tags": " ".join(found.tags),
+        "user": found.user or "", "throttles": " ".join(found.throttles),
+    }  # fmt: skip
+    return {name: given.get(name, "") for name in _READERS}, {}, like
 
 
 @requires(Role.OPERATOR)
@@ -100,13 +128,15 @@ def _field_of(message: str) -> str:
     return first if first in _READERS else "queue"
 
 
-def _form(given: dict[str, str], errors: dict[str, str]) -> str:
-    words = command(
-        "put", given["queue"] or "QUEUE", given["klass"] or "CLASS", given["data"] or "{}"
-    )
+def _form(given: dict[str, str], errors: dict[str, str], like: str = "") -> str:
     queues = [row["name"] for row in dashboard().snapshots.get().queues]
     return render_template(
-        "qless_py/put.html", given=given, errors=errors, shell=shlex.join(words), queues=queues
+        "qless_py/put.html",
+        given=given,
+        errors=errors,
+        queues=queues,
+        shell=shlex.join(commands.of_put(given)),
+        like=like,
     )
 
 

@@ -6,15 +6,15 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Any, Final
 
-from flask import abort, redirect, render_template, request
+from flask import redirect, render_template, request
+from markupsafe import Markup
 from werkzeug.wrappers import Response as Answer
 
-from qless_py.dashboard import history
+from qless_py.dashboard import charts, commands, history
 from qless_py.dashboard.access import Role
 from qless_py.dashboard.actions import Effect, ask, command, is_confirmed, perform, requires
 from qless_py.dashboard.context import client, dashboard
 from qless_py.dashboard.guard import Refusal
-from qless_py.dashboard.pages.lists import jobs_of
 from qless_py.dashboard.paging import offset_of, size_of
 from qless_py.dashboard.snapshot import number
 from qless_py.dashboard.view import Words
@@ -37,6 +37,7 @@ def queue(name: str) -> str | Answer:
         return redirect(Words(dashboard()).link("queue", name=name))
     offset, size = offset_of(), size_of()
     found = client().queues[name]
+    counts = found.counts
     more: dict[str, Any] = {}
     if tab in STATES or tab == "recurring":
         page = client().run(reads.state(tab, name, offset, size))
@@ -49,12 +50,22 @@ def queue(name: str) -> str | Answer:
         span = history.range_of(request.args.get("range"))
         drawn = history.charts(dashboard().history, [name], span)
         more = {"day": _day(found), "charts": drawn, "ranges": history.RANGES, "span": span}
+        more["bars"] = _bars(more["day"])
     else:
         more = {"heartbeat": found.heartbeat, "throttle": found.throttle.get()}
     return render_template(
-        "qless_py/queue.html", name=name, tab=tab, tabs=TABS, counts=found.counts,
-        offset=offset, size=size, **more,
+        "qless_py/queue.html", name=name, tab=tab, tabs=TABS, counts=counts,
+        offset=offset, size=size,
+        commands=commands.of_queue(name, is_paused=bool(counts["paused"])), **more,
     )  # fmt: skip
+
+
+def _bars(day: DayStats) -> dict[str, Markup]:
+    """Draw how long the jobs of a day waited and ran."""
+    return {
+        "wait": charts.bars("Wait", charts.slots(day["wait"]["histogram"])),
+        "run": charts.bars("Run", charts.slots(day["run"]["histogram"])),
+    }
 
 
 def _day(found: Queue) -> DayStats:
@@ -123,31 +134,6 @@ def forget_queue(name: str) -> str | Answer:
     return perform(f"forgetting of {name}", act)
 
 
-@requires(Role.OPERATOR)
-def cancel_listed(name: str) -> str | Answer:
-    state = request.form.get("state", "")
-    if state not in STATES:
-        abort(404)
-    jids = [one for one in request.form.getlist("jid") if one]
-    if not jids:
-        raise BadArgumentError("no job is chosen")
-    effect = Effect(
-        f"Cancel {len(jids)} {state} jobs of {name}",
-        "They are deleted with their data; one that runs is taken from its worker.",
-        "Cancel them",
-        len(jids),
-        [],
-    )
-    if not is_confirmed(effect):
-        return ask(effect)
-
-    def act() -> str:
-        gone = client().cancel(*[job.jid for job in jobs_of(jids)])
-        return f"{len(gone)} jobs of {name} are canceled"
-
-    return perform(f"cancel of {len(jids)} jobs of {name}", act)
-
-
 def _minutes(text: str) -> float:
     try:
         seconds = float(text) * 60
@@ -164,5 +150,4 @@ ROUTES: Final = (
     ("POST", "/queues/<name>/unpause", unpause_queue),
     ("POST", "/queues/<name>/heartbeat", set_heartbeat),
     ("POST", "/queues/<name>/forget", forget_queue),
-    ("POST", "/queues/<name>/cancel-listed", cancel_listed),
 )

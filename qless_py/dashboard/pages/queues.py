@@ -6,6 +6,7 @@ from typing import Final
 
 from flask import render_template, request
 
+from qless_py.dashboard import commands
 from qless_py.dashboard.context import dashboard
 from qless_py.dashboard.snapshot import number
 
@@ -20,7 +21,13 @@ def queues() -> str:
         rows = [row for row in rows if wanted in row["name"].lower()]
     if sort in _SORTED_BY:
         rows.sort(key=lambda row: row["name"] if sort == "name" else -number(row, sort))
-    return render_template("qless_py/queues.html", rows=rows, sort=sort, wanted=wanted)
+    return render_template(
+        "qless_py/queues.html",
+        rows=rows,
+        sort=sort,
+        wanted=wanted,
+        commands=commands.of_queues(),
+    )
 
 
 ROUTES: Final = (("GET", "/queues", queues),)

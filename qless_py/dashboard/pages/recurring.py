@@ -7,6 +7,7 @@ from typing import Final
 from flask import abort, render_template
 from werkzeug.wrappers import Response as Answer
 
+from qless_py.dashboard import commands
 from qless_py.dashboard.access import Role
 from qless_py.dashboard.actions import Effect, ask, command, is_confirmed, perform, requires
 from qless_py.dashboard.context import client, dashboard
@@ -37,12 +38,19 @@ def recurring() -> str:
     found = client().jobs.get(*sorted(jids)[offset : offset + size])
     jobs = [one for one in found if isinstance(one, RecurringJob)]
     return render_template(
-        "qless_py/recurring.html", jobs=jobs, total=total, offset=offset, size=size
+        "qless_py/recurring.html",
+        jobs=jobs,
+        total=total,
+        offset=offset,
+        size=size,
+        commands=[command("recur", "list")],
     )
 
 
 def recurring_job(jid: str) -> str:
-    return render_template("qless_py/recurring_job.html", job=load(jid))
+    return render_template(
+        "qless_py/recurring_job.html", job=load(jid), commands=commands.of_recurring(jid)
+    )
 
 
 @requires(Role.OPERATOR)
@@ -53,7 +61,7 @@ def cancel_recurring(jid: str) -> str | Answer:
         "No more jobs come of it. Those that it made already stay.",
         "Remove it",
         None,
-        command("recur", "remove", jid, "--yes"),
+        command("recur", "remove", jid),
     )
     if not is_confirmed(effect):
         return ask(effect)

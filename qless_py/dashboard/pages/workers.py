@@ -7,6 +7,7 @@ from typing import Final
 from flask import abort, render_template, request
 from werkzeug.wrappers import Response as Answer
 
+from qless_py.dashboard import commands
 from qless_py.dashboard.access import Role
 from qless_py.dashboard.actions import Effect, ask, command, is_confirmed, perform, requires
 from qless_py.dashboard.context import client, dashboard
@@ -19,7 +20,12 @@ LOST_AFTER = 60.0
 
 def workers() -> str:
     rows = dashboard().snapshots.get().workers
-    return render_template("qless_py/workers.html", rows=rows, lost_after=LOST_AFTER)
+    return render_template(
+        "qless_py/workers.html",
+        rows=rows,
+        lost_after=LOST_AFTER,
+        commands=commands.of_workers(),
+    )
 
 
 def worker(name: str) -> str:
@@ -27,6 +33,7 @@ def worker(name: str) -> str:
     found = client().workers.get(name, offset, size)
     return render_template(
         "qless_py/worker.html", name=name, found=found, lost_after=LOST_AFTER,
+        commands=commands.of_worker(name),
         jobs=jobs_of(found["jobs"]), stalled=jobs_of(found["stalled"]),
     )  # fmt: skip
 
@@ -52,7 +59,7 @@ def command_workers(what: str) -> str | Answer:
         f"{known} workers {_TOLD[what]}.",
         f"{what.capitalize()} them",
         known,
-        command("workers", what, *(names or ["--all"]), "--yes"),
+        command("workers", what, *(names or ["--all"])),
     )
     if what in {"stop", "restart"} and not is_confirmed(effect):
         return ask(effect)
