@@ -7,6 +7,7 @@
 
 local check = require("lib.check")
 local keys = require("lib.keys")
+local limits = require("lib.limits")
 local session = require("lib.session")
 
 local now, request, worker, info = unpack(ARGV)
@@ -23,4 +24,16 @@ if info ~= "" then
   redis.call("SET", keys.worker_info(worker), info)
 end
 
-return session.close(s, redis.call("GETDEL", keys.worker_command(worker)) or "")
+-- The command that waits, unless it is so old that whoever gave it has given up.
+local function command()
+  local key = keys.worker_command(worker)
+  local kept = redis.call("GET", key)
+  if not kept then
+    return ""
+  end
+  redis.call("DEL", key)
+  local at, what = string.match(kept, "^(%d+):(%l+)$")
+  return s.now - tonumber(at) <= limits.command and what or ""
+end
+
+return session.close(s, command())

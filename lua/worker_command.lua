@@ -7,7 +7,6 @@
 
 local check = require("lib.check")
 local keys = require("lib.keys")
-local limits = require("lib.limits")
 local session = require("lib.session")
 
 local now, request, workers, command = unpack(ARGV)
@@ -22,7 +21,7 @@ end
 local number = 0
 for _, worker in ipairs(names) do
   if redis.call("ZSCORE", keys.workers(), worker) then
-    redis.call("SET", keys.worker_command(worker), command, "PX", limits.command)
+    redis.call("SET", keys.worker_command(worker), s.stamp .. ":" .. command)
     session.publish(s, "worker:" .. worker, '{"event":"command","command":"' .. command .. '"}')
     number = number + 1
   end

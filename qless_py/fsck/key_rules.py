@@ -16,7 +16,7 @@ SERIES: Final[Mapping[str, str]] = MappingProxyType(
     {"queue:*:minutes": "minute", "queue:*:tens": "ten", "queue:*:days": "day"}
 )
 # The only kinds of keys that expire by themselves.
-PASSING: Final = frozenset(("request:*", "worker:*:command"))
+PASSING: Final = frozenset(("request:*",))
 SAMPLES: Final = ("wait", "run")
 SAMPLE: Final = 3  # number, mean, sum of squared deviations
 _FINITE: Final = re.compile(rb"\d+(\.\d+)?(e[+-]?\d+)?")

@@ -52,7 +52,7 @@ def faults(call: Scripts, calls: Iterable[malformed.Call]) -> list[str]:
 
 
 def test_every_script_has_its_malformed_calls() -> None:
-    assert sorted(name for name, _, _ in malformed.templates("1.n")) == sorted(scripts.names())
+    assert {name for name, _, _ in malformed.templates("1.n")} == set(scripts.names())
 
 
 @pytest.mark.timeout(120)
