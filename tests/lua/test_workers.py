@@ -339,3 +339,21 @@ def test_a_worker_that_left_leaves_no_command_behind(call: Scripts) -> None:
     call("worker_deregister", ["w"])
 
     assert not call("worker_beat", "w", "")
+
+
+def test_a_command_is_given_with_the_next_beat_once(call: Scripts, clock: Clock) -> None:
+    call("worker_beat", "w", "")
+
+    assert call("worker_command", ["w", "nobody"], "quiet") == 1
+    clock.advance(1800)
+
+    assert call("worker_beat", "w", "") == "quiet"
+    assert call("worker_beat", "w", "") == ""
+
+
+def test_an_old_command_is_forgotten(call: Scripts, clock: Clock) -> None:
+    call("worker_beat", "w", "")
+    call("worker_command", ["w"], "stop")
+    clock.advance(3601)
+
+    assert call("worker_beat", "w", "") == ""

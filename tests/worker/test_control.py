@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import socket
+import time
 from pathlib import Path
 
 import psutil
@@ -101,7 +102,8 @@ def test_a_worker_is_restarted_while_its_job_finishes(
 def test_a_command_reaches_a_worker_that_did_not_hear_of_it(live: Client, work: Start) -> None:
     worker = work()
     (name,) = wait_for_workers(live, 1)
-    live.redis.set(f"{{ql}}:worker:{name}:command", "stop", px=60_000)
+    now = round(time.time() * 1000)
+    live.redis.set(f"{{ql}}:worker:{name}:command", f"{now}:stop")
 
     worker.signal(signal.SIGCONT)  # Which makes it beat at once.
 
