@@ -89,15 +89,16 @@ end
 -- A job has given its slot back.
 function opening.slot(s, id)
   s.opened = s.opened or {}
-  if s.opened[id] then
+  if s.opened[id] or redis.call("EXISTS", keys.gated(id), keys.capped(id)) == 0 then
+    return
+  end
+  local entry = throttles.get(s, id)
+  -- After a limit was lowered it may be the slot of a later job that makes room.
+  if throttles.is_closed(s, entry) then
     return
   end
   s.opened[id] = true
-  if redis.call("EXISTS", keys.gated(id), keys.capped(id)) == 0 then
-    return
-  end
-  local record = throttles.get(s, id).record
-  if not record or record.concurrency then
+  if not entry.record or entry.record.concurrency then
     opening.open(s, id)
   end
 end

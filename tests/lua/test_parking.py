@@ -410,3 +410,32 @@ def test_a_job_whose_time_is_over_fails_where_it_would_be_handed_out(
 
     assert (state(call, "expires"), state(call, "mine")) == ("failed", "failed")
     assert read(call, "x")["holding"] == 0
+
+
+def test_a_slot_that_only_the_second_of_two_ends_frees_wakes_who_waits(call: Scripts) -> None:
+    limit(call, "x", concurrency=2)
+    put_some(call, 4, "x")
+    views = pop(call, 3)
+    assert len(views) == 2
+    limit(call, "x", concurrency=1)
+    assert pop(call) == []
+    woken(call)
+
+    call("complete_many", [[view["jid"], view["lease"]] for view in views], "", "")
+
+    assert woken(call)
+    assert jids(pop(call, 3)) == ["j2"]
+
+
+def test_who_ran_before_its_queue_was_limited_wakes_a_worker_by_ending(call: Scripts) -> None:
+    for i in range(3):
+        put(call, f"j{i}")
+    first, second = pop(call, 2)
+    limit(call, "queue:q", concurrency=1)
+    assert pop(call) == []
+    woken(call)
+
+    complete(call, first)
+    complete(call, second)
+
+    assert woken(call)
