@@ -38,6 +38,7 @@ class Backoff:
             options.span(what, getattr(self, what))
         _between("factor", self.factor, 1.0, _STEEPEST)
         _between("jitter", self.jitter, 0.0, 1.0)
+        _check_function(self.by)
 
     @classmethod
     def fixed(cls, seconds: float, jitter: float = 0.0) -> Backoff:
@@ -88,10 +89,12 @@ class Backoff:
         unknown = value.keys() - {"first", "factor", "most", "jitter", "by"}
         if unknown:
             raise BadArgumentError(f"a backoff has no {', '.join(sorted(map(str, unknown)))}")
-        by = value.get("by")
-        if by is not None and not isinstance(by, str):
-            raise BadArgumentError(f"the backoff is by {by!r}, which is not the name of a function")
         return cls(**value)
+
+
+def _check_function(by: Any) -> None:
+    if not (by is None or callable(by) or (isinstance(by, str) and by)):
+        raise BadArgumentError(f"the backoff is by {by!r}, which is no function, nor its name")
 
 
 def _between(what: str, value: Any, low: float, high: float) -> None:

@@ -84,7 +84,7 @@ class RetryPolicy:
         retries: int | None = None,
         within: float | None = None,
     ) -> None:
-        rules = {_name(kind): RetryRule.of(rule) for kind, rule in (on or {}).items()}
+        rules = {_name(kind): RetryRule.of(rule) for kind, rule in _rules(on).items()}
         if backoff is not None or on is None:
             chosen = Backoff.exponential() if backoff is None else Backoff.of(backoff)
             rules.setdefault("Exception", RetryRule(backoff=chosen))
@@ -171,8 +171,8 @@ class Tries:
         try:
             value = json.loads(stored or "{}")
             counts = {str(name): int(count) for name, count in value["counts"].items()}
-            return cls(now, float(value["since"]), counts)
-        except (ValueError, KeyError, TypeError, AttributeError):
+            return cls(now, options.finite("since", value["since"]), counts)
+        except (ValueError, KeyError, TypeError, AttributeError, ArithmeticError, RecursionError):
             return cls(now, now, {})
 
     @property
@@ -212,6 +212,14 @@ def _name(kind: type[BaseException] | str) -> str:
     return f"{where}{kind.__qualname__}"
 
 
+def _rules(on: Any) -> Mapping[Any, Any]:
+    if on is None:
+        return {}
+    if not isinstance(on, Mapping):
+        raise BadArgumentError(f"on {on!r} is not a map of exceptions to rules")
+    return on
+
+
 def _check_budget(retries: Any, within: Any) -> None:
     if retries is not None:
         options.whole("retries", retries, 0, options.MOST_RETRIES)
@@ -233,7 +241,7 @@ def _known(value: Mapping[str, Any], known: set[str]) -> dict[str, Any]:
 def _json(text: str) -> Any:
     try:
         value = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BadArgumentError(f"the policy is not JSON: {error}") from None
     if isinstance(value, str):
         raise BadArgumentError(f"{value!r} is not a policy")

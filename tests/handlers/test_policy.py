@@ -100,6 +100,13 @@ def test_chance_takes_at_most_its_share(jitter: float, least: float) -> None:
         lambda: RetryPolicy.of("{"),
         lambda: RetryPolicy.of('"fail"'),
         lambda: RetryPolicy.of({"on": {}, "more": 1}),
+        lambda: RetryPolicy.of({"on": 1}),
+        lambda: RetryPolicy.of({"on": ["ValueError"]}),
+        lambda: RetryPolicy.of("[" * 100_000),
+        lambda: RetryPolicy.of({"retries": float("nan")}),
+        lambda: RetryPolicy.of({"within": float("nan")}),
+        lambda: Backoff.custom(""),
+        lambda: Backoff.custom(5),  # type: ignore[arg-type]
         lambda: RetryPolicy(on={f"app.Error{i}": 5.0 for i in range(100)}).text(),
         lambda: RetryPolicy(Backoff.custom(lambda *_: 5)).text(),
     ],
@@ -107,6 +114,22 @@ def test_chance_takes_at_most_its_share(jitter: float, least: float) -> None:
 def test_what_is_no_policy_is_refused(wrong: Any) -> None:
     with pytest.raises(BadArgumentError):
         wrong()
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [
+        "no",
+        "[" * 100_000,
+        '{"since": 1, "counts": {"a": Infinity}}',
+        '{"since": NaN, "counts": {"a": 1}}',
+        '{"since": "1", "counts": {"a": 1}}',
+    ],
+)
+def test_a_memory_of_tries_that_is_none_counts_as_nothing(stored: str) -> None:
+    tries = Tries.of(stored, 7.0)
+
+    assert (tries.total, tries.age) == (0, 0.0)
 
 
 @pytest.mark.parametrize(
