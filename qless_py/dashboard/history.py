@@ -47,7 +47,6 @@ RANGES: Final = (
 _MOST: Final = {_MINUTE: 200, _TEN: 20}
 _KEPT: Final = {"minute": 4 * 3600.0, "ten": 14 * 86400.0}
 _ROWS: Final = 20_000  # So many sums are kept in all, of some kilobytes each.
-_FRESH: Final = 0.5
 _CHOICE: Final = 600.0
 _POINTS: Final = 360  # More than that nobody sees in a chart.
 
@@ -103,14 +102,14 @@ class _Sum:
     begins: float
     ends: float
     rows: dict[float, Row] = field(default_factory=dict)
-    read_at: float = 0.0
 
 
 class History:
     """Reads series and keeps the sums of what cannot change any more. Threads share it."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, fresh: float = 0.5) -> None:
         self._client = client
+        self._fresh = fresh  # Sums that are younger, in seconds, are not read again.
         self._lock = threading.Lock()
         # The last used one is the last; the others go first when there are too many rows.
         self._sums: dict[tuple[str, tuple[str, ...]], _Sum] = {}
@@ -150,7 +149,7 @@ class History:
         if found is None or found.begins > first or found.ends > now:
             found = _Sum(first, first)
         self._sums[key] = found
-        if time.monotonic() - found.read_at > _FRESH or found.ends == first:
+        if now - found.ends > self._fresh:
             self._read(found, names, span, now)
         oldest = now - _KEPT[span.resolution] - 2 * span.row
         if found.begins < oldest:
@@ -170,7 +169,7 @@ class History:
                 raise answer
             for sample in answer:
                 rows.setdefault(sample["at"], Row()).add(sample)
-        found.rows, found.ends, found.read_at = rows, now, time.monotonic()
+        found.rows, found.ends = rows, now
 
 
 def coarser(

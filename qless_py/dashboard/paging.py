@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Sequence
+from typing import Final, TypeVar
 
 from flask import request
 
 from qless_py.dashboard.context import dashboard
 from qless_py.dashboard.guard import Refusal
+
+T = TypeVar("T")
 
 _LARGEST: Final = 100
 _FAREST: Final = 2**40
@@ -21,6 +24,16 @@ def offset_of() -> int:
 def size_of() -> int:
     """Give the number of rows of a page."""
     return _whole("size", dashboard().config.page_size, 1, _LARGEST)
+
+
+def part_of(rows: Sequence[T], size: int = _LARGEST) -> tuple[list[T], dict[str, int]]:
+    """Cut the page that is asked for out of what is there in whole, for lists that are rarely long.
+
+    Gives its rows, and what the template needs to lead to the others.
+    """
+    offset = offset_of()
+    shown = list(rows[offset : offset + size])
+    return shown, {"offset": offset, "size": size, "total": len(rows)}
 
 
 def _whole(name: str, default: int, low: int, high: int) -> int:

@@ -152,6 +152,11 @@ class Words:
         parts = value if isinstance(value, list) else [value]
         return self.said(", ".join(str(one) for one in parts if one is not None), _ENTRY)
 
+    @property
+    def clock(self) -> str:
+        """The time of day in UTC at which this page was made."""
+        return formats.absolute(self.now)[11:19]
+
     def said(self, text: Any, most: int = shown.PAGE) -> str:
         """Write running text, such as the message of a failure, under the same rules as data."""
         bounded = shown.cut(str(text), most)

@@ -139,6 +139,9 @@ function isBusy(region) {
 }
 
 let isFetching = false;
+// The markup of each region as the server sent it, for this script adds to what is shown.
+const sources = new Map();
+for (const region of document.querySelectorAll("[data-region]")) sources.set(region, region.innerHTML);
 
 async function refresh() {
   const regions = [...document.querySelectorAll("[data-region]")];
@@ -159,17 +162,38 @@ function exchange(regions, text) {
   for (const region of regions) {
     const name = CSS.escape(region.dataset.region);
     const other = fresh.querySelector(`[data-region="${name}"]`);
-    if (!other || region.innerHTML === other.innerHTML) continue;
+    if (!other || sources.get(region) === other.innerHTML) continue;
+    const source = other.innerHTML;
     if (isBusy(region)) {
-      offer(region, other);
+      offer(region, other, source);
     } else {
+      sources.set(region, source);
       region.replaceChildren(...other.childNodes);
       enliven(region);
+      announce(region);
     }
   }
 }
 
-function offer(region, other) {
+// Only what needs attention is told to screen readers, and that twice a minute at most.
+const QUIET = 30000;
+const announced = { at: -QUIET, text: "" };
+
+function attention(part) {
+  return [...part.querySelectorAll(".sign")].map((one) => one.textContent.trim()).join(". ");
+}
+
+function announce(region) {
+  if (region.dataset.region !== "attention") return;
+  const text = attention(region);
+  const kinds = text.replace(/[\d.,\u202f]+ ?(ms|s|min|h|d)?/g, "#");
+  if (kinds === announced.text || performance.now() - announced.at < QUIET) return;
+  announced.at = performance.now();
+  announced.text = kinds;
+  say.textContent = text || "Nothing is stuck, failing or growing.";
+}
+
+function offer(region, other, source) {
   if (region.dataset.region !== "list") return;
   let bar = region.previousElementSibling;
   if (!bar?.classList.contains("newer")) {
@@ -180,6 +204,7 @@ function offer(region, other) {
   bar.replaceChildren(
     button("This list has changed: show it", () => {
       bar.remove();
+      sources.set(region, source);
       region.replaceChildren(...other.childNodes);
       enliven(region);
     }),
@@ -259,7 +284,17 @@ function enlivenTable(table) {
   }
 }
 
+/* Times: the reader's own zone beside the instant in UTC. */
+
+const zoned = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "long" });
+
+function enlivenTime(time) {
+  const instant = new Date(time.dateTime);
+  if (!Number.isNaN(instant.getTime())) time.title = `${zoned.format(instant)} (${time.dateTime})`;
+}
+
 function enliven(part) {
+  for (const time of part.querySelectorAll("time[datetime]")) enlivenTime(time);
   for (const chart of part.querySelectorAll("svg[data-chart]")) enlivenChart(chart);
   for (const table of part.querySelectorAll("table")) enlivenTable(table);
   for (const code of part.querySelectorAll(".command pre")) offerCopy(code);

@@ -11,8 +11,10 @@ from qless_py.dashboard import commands
 from qless_py.dashboard.access import Role
 from qless_py.dashboard.actions import Effect, ask, command, is_confirmed, perform, requires
 from qless_py.dashboard.context import client
-from qless_py.dashboard.paging import offset_of, size_of
+from qless_py.dashboard.paging import offset_of, part_of, size_of
 from qless_py.errors import BadArgumentError
+
+_USERS: Final = 200
 
 
 def _number(name: str) -> float | None:
@@ -33,12 +35,12 @@ def _whole(name: str) -> int | None:
 
 
 def throttles() -> str:
+    rows, where = part_of(client().throttles.all)
+    users = client().users.all
     return render_template(
-        "qless_py/throttles.html",
-        rows=client().throttles.all,
-        users=client().users.all,
-        commands=commands.of_limits(),
-    )
+        "qless_py/throttles.html", rows=rows, users=users[:_USERS], number_of_users=len(users),
+        commands=commands.of_limits(), **where,
+    )  # fmt: skip
 
 
 def throttle(name: str) -> str:

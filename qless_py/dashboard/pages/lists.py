@@ -14,7 +14,8 @@ from qless_py.dashboard.actions import perform, requires
 from qless_py.dashboard.context import access, client, dashboard
 from qless_py.dashboard.paging import offset_of, size_of
 from qless_py.job import Job
-from qless_py.search import SearchError, parse
+from qless_py.protocol import reads
+from qless_py.search import STATES, SearchError, parse
 
 _BUDGET: Final = 5_000  # Jobs that a page looks at; a link goes on behind them.
 
@@ -64,8 +65,12 @@ def completed() -> str:
 
 
 def tracked() -> str:
-    found = client().jobs.tracked
-    return render_template("qless_py/tracked.html", found=found)
+    offset, size = offset_of(), size_of()
+    found = client().run(reads.tracked(offset, size))
+    return render_template(
+        "qless_py/tracked.html", jobs=[Job(client(), record) for record in found.jobs],
+        gone=found.expired, total=found.total, offset=offset, size=size, states=STATES,
+    )  # fmt: skip
 
 
 def tags() -> str:

@@ -8,6 +8,7 @@ from flask import render_template, request
 
 from qless_py.dashboard import commands
 from qless_py.dashboard.context import dashboard
+from qless_py.dashboard.paging import part_of
 from qless_py.dashboard.snapshot import number
 
 _SORTED_BY = ("name", "waiting", "running", "scheduled", "stalled", "depends", "throttled")
@@ -21,9 +22,11 @@ def queues() -> str:
         rows = [row for row in rows if wanted in row["name"].lower()]
     if sort in _SORTED_BY:
         rows.sort(key=lambda row: row["name"] if sort == "name" else -number(row, sort))
+    shown, where = part_of(rows)
     return render_template(
         "qless_py/queues.html",
-        rows=rows,
+        rows=shown,
+        **where,
         sort=sort,
         wanted=wanted,
         commands=commands.of_queues(),

@@ -12,16 +12,17 @@ from qless_py.dashboard.access import Role
 from qless_py.dashboard.actions import Effect, ask, command, is_confirmed, perform, requires
 from qless_py.dashboard.context import client, dashboard
 from qless_py.dashboard.pages.lists import jobs_of
-from qless_py.dashboard.paging import offset_of, size_of
+from qless_py.dashboard.paging import offset_of, part_of, size_of
 from qless_py.workers import addressed
 
 LOST_AFTER = 60.0
 
 
 def workers() -> str:
-    rows = dashboard().snapshots.get().workers
+    rows, where = part_of(dashboard().snapshots.get().workers)
     return render_template(
         "qless_py/workers.html",
+        **where,
         rows=rows,
         lost_after=LOST_AFTER,
         commands=commands.of_workers(),

@@ -53,7 +53,7 @@ def test_a_failure_is_repaired_in_three_clicks(
 
     with shown.page(java_script_enabled=scripts) as page:
         page.goto(shown.url)
-        page.get_by_role("link", name="Timeout").click()
+        page.get_by_role("link", name="Timeout", exact=True).click()
         page.get_by_role("button", name="Retry all 3").click()
         page.get_by_role("button", name="Retry them").click()
 
@@ -131,6 +131,31 @@ def test_a_running_worker_is_seen_and_told_to_leave(
         page.get_by_role("button", name="Stop them").click()
 
         expect(page.get_by_role("status").filter(has_text="1 workers were told")).to_be_visible()
+
+
+@BOTH
+def test_chosen_rows_are_tagged_and_cancelled(
+    live: Client, site: Callable[..., Site], *, scripts: bool
+) -> None:
+    for jid in ("a", "b", "c"):
+        live.queues["mail"].put("app.Send", jid=jid)
+    shown = site()
+
+    with shown.page(java_script_enabled=scripts) as page:
+        page.goto(f"{shown.url}/queues/mail?tab=waiting")
+        for jid in ("a", "c"):
+            page.get_by_label(f"Choose {jid}", exact=True).check()
+        page.get_by_label("With the chosen").select_option("tag")
+        page.get_by_label("New value for the chosen").fill("seen")
+        page.get_by_role("button", name="Do it to the chosen").click()
+        expect(page.get_by_role("link", name="seen")).to_have_count(2)
+        page.get_by_label("Choose b", exact=True).check()
+        page.get_by_label("With the chosen").select_option("cancel")
+        page.get_by_role("button", name="Do it to the chosen").click()
+        expect(page.get_by_role("heading", name="Cancel 1 waiting jobs")).to_be_visible()
+        page.get_by_role("button", name="Cancel them").click()
+        expect(page.get_by_role("link", name="b", exact=True)).to_have_count(0)
+    assert live.queues["mail"].jobs.waiting() == ["a", "c"]
 
 
 @BOTH

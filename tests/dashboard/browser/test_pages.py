@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -180,3 +181,86 @@ def test_charts_tell_their_values(live: Client, site: Callable[..., Site]) -> No
         page.keyboard.press("ArrowLeft")
 
         expect(page.locator(".legend strong").first).to_contain_text(" at ")
+
+
+def test_a_list_in_the_readers_hand_stays_and_offers_what_is_new(
+    live: Client, site: Callable[..., Site]
+) -> None:
+    live.queues["mail"].put("app.Send", {}, jid="first")
+    served = site()
+
+    with served.page() as page:
+        page.goto(f"{served.url}/queues/mail?tab=waiting")
+        link = page.get_by_role("link", name="first")
+        link.focus()
+        live.queues["mail"].put("app.Send", {}, jid="second", priority=5)
+        offer = page.get_by_role("button", name="This list has changed: show it")
+        expect(offer).to_be_visible(timeout=15_000)
+        expect(page.locator("main tbody tr")).to_have_count(1)
+        expect(link).to_be_focused()
+
+        offer.click()
+
+        expect(page.locator("main tbody tr")).to_have_count(2)
+        expect(offer).to_have_count(0)
+
+
+def test_a_list_that_nobody_touches_is_renewed(live: Client, site: Callable[..., Site]) -> None:
+    live.queues["mail"].put("app.Send", {}, jid="first")
+    served = site()
+
+    with served.page() as page:
+        page.goto(f"{served.url}/queues/mail?tab=waiting")
+        expect(page.get_by_role("button", name="Live")).to_be_visible()
+        live.queues["mail"].put("app.Send", {}, jid="second")
+
+        expect(page.locator("main tbody tr")).to_have_count(2, timeout=15_000)
+        expect(page.locator("tr[data-jid=second] time")).to_have_attribute(
+            "title", re.compile(r"\(20.*Z\)")
+        )
+
+
+def test_what_needs_attention_is_told_to_those_who_listen(
+    live: Client, site: Callable[..., Site]
+) -> None:
+    served = site()
+
+    with served.page() as page:
+        page.goto(served.url)
+        expect(page.get_by_role("button", name="Live")).to_be_visible()
+        live.queues["mail"].put("app.Send", {})
+
+        told = page.locator("body > p[role=status]")
+        expect(told).to_contain_text("no worker was seen", timeout=15_000)
+
+
+def test_every_control_is_reached_by_tab_and_shows_it(
+    live: Client, site: Callable[..., Site]
+) -> None:
+    _fill(live)
+    served = site()
+
+    with served.page() as page:
+        page.goto(f"{served.url}/jobs/mail-5")
+        seen: set[str] = set()
+        unmarked = []
+        for _ in range(80):
+            page.keyboard.press("Tab")
+            found = page.evaluate(
+                """() => {
+                  const one = document.activeElement;
+                  const style = getComputedStyle(one);
+                  return [one.outerHTML, style.outlineStyle !== "none" || one.tagName === "BODY"];
+                }"""
+            )
+            seen.add(found[0])
+            if not found[1]:
+                unmarked.append(found[0])
+        missed = page.evaluate(
+            """() => [...document.querySelectorAll("main a, main button, main input, main select")]
+              .filter((one) => one.type !== "hidden" && one.checkVisibility())
+              .map((one) => one.outerHTML)"""
+        )
+
+    assert unmarked == []
+    assert [one for one in missed if one not in seen] == []

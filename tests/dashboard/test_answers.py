@@ -1,0 +1,321 @@
+"""What pages answer: signs, one job in full, history, and what is asked for in vain."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+from collections.abc import Callable
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+
+from qless_py import Client, Job, protocol
+from qless_py.dashboard import Access, DashboardConfig, Role, context, create_app, history
+from tests.conftest import Clock
+from tests.dashboard.conftest import Visitor
+from tests.dashboard.pages import paths
+
+
+def _beat(client: Client, name: str, **info: Any) -> None:
+    client.run(protocol.workers.register(name, "n", json.dumps(info).encode()))
+
+
+def _job(client: Client, jid: str) -> Job:
+    found = client.jobs[jid]
+    assert isinstance(found, Job)
+    return found
+
+
+def test_the_overview_tells_of_idle_and_of_busy_workers(
+    client: Client, clock: Clock, visit: Callable[..., Visitor]
+) -> None:
+    _beat(client, "w-1", slots=2, busy=0)
+    _beat(client, "w-2", slots=1, busy=0)
+    idle = html.unescape(visit().get("/").text)
+    client.queues["mail"].put_many([{"klass": "K"}] * 6)
+    _beat(client, "w-1", slots=2, busy=2)
+    _beat(client, "w-2", slots=1, busy=1)
+    busy = html.unescape(visit().get("/").text)
+    clock.advance(120)
+    gone = html.unescape(visit().get("/").text)
+
+    assert "idle: nothing waits, and none of the 3 slots is busy" in idle
+    assert "all 3 slots of the workers are busy, and 6 jobs wait" in busy
+    assert "<dd>3 / 3</dd>" in busy
+    assert "slots" not in gone
+
+
+def test_the_overview_tells_of_failures_that_are_new(
+    client: Client, clock: Clock, visitor: Visitor
+) -> None:
+    for group in ("old", "new"):
+        client.queues["mail"].put("K", {})
+        job = client.queues["mail"].pop()
+        assert job is not None
+        job.fail(group, "message")
+        clock.advance(7200 if group == "old" else 60)
+
+    page = html.unescape(visitor.get("/").text)
+
+    assert "new failure: new, first seen 1.0 min ago" in page
+    assert "new failure: old" not in page
+
+
+def test_sums_that_are_kept_are_those_that_would_be_read(client: Client, clock: Clock) -> None:
+    kept = history.History(client, 0.1)
+    names = ["a", "b"]
+    for step in range(9):
+        queue = client.queues[names[step % 2]]
+        queue.put_many([{"klass": "K"}] * (step + 1))
+        for job in queue.pop(step + 1)[1:]:
+            job.complete()
+        for span in (history.RANGES[0], history.RANGES[1], history.RANGES[2], history.RANGES[4]):
+            now = client.settings.clock()
+            fresh = history.History(client, 0.1).rows(names, span, now)
+            assert kept.rows(names, span, now) == fresh
+        clock.advance(100)
+
+    span = history.RANGES[1]
+    rows = kept.rows(names, span, client.settings.clock())[1]
+    assert sum(row.put for row in rows) == sum(range(1, 10))
+    assert history.coarser(*kept.rows(names, span, client.settings.clock()), 7)[1]
+
+
+def test_visits_of_many_queues_keep_a_bounded_number_of_rows(
+    client: Client, visitor: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(history, "_ROWS", 3)
+    kept = history.History(client, 0.1)
+    for number in range(10):
+        client.queues[f"queue-{number}"].put("K", {})
+        now = client.settings.clock()
+        kept.rows([f"queue-{number}"], history.RANGES[1], now)
+
+    assert kept.kept <= 4
+    assert visitor.get("/queues/queue-3").status_code == 200
+
+
+def test_neighbours_are_summed_up() -> None:
+    rows = [history.Row(put=n, depth=n, wait={1: n}) for n in range(10)]
+
+    instants, few, factor = history.coarser([float(n) for n in range(10)], rows, 4)
+
+    assert factor == 3
+    assert instants == [1.0, 4.0, 7.0]
+    assert [row.put for row in few] == [1 + 2 + 3, 4 + 5 + 6, 7 + 8 + 9]
+    assert [row.depth for row in few] == [3, 6, 9]
+    assert few[0].wait == {1: 6}
+
+
+def test_a_job_tells_of_its_batch_its_parents_and_its_limits(
+    client: Client, visitor: Visitor
+) -> None:
+    queue = client.queues["mail"]
+    with client.batch("letters") as batch:
+        batch.put("mail", "K", {}, jid="member")
+    for jid in ("p-1", "p-2"):
+        queue.put("K", {}, jid=jid, priority=5)
+    queue.put("K", {}, jid="child", depends=["p-1", "p-2"], soft_limit=60, hard_limit=120)
+    parent = queue.pop()
+    assert parent is not None
+    parent.complete(result={"written": parent.jid})
+
+    member = html.unescape(visitor.get("/jobs/member").text)
+    child = html.unescape(visitor.get("/jobs/child").text)
+
+    assert "letters" in member
+    assert f'{{"written":"{parent.jid}"}}' in child
+    assert "told to stop after" in child
+    assert f"/jobs/{parent.jid}" in child
+
+
+def test_a_job_waits_for_nothing_any_more_at_a_click(client: Client, visitor: Visitor) -> None:
+    for jid in ("p-1", "p-2"):
+        client.queues["mail"].put("K", {}, jid=jid)
+    client.queues["mail"].put("K", {}, jid="child", depends=["p-1", "p-2"])
+    assert "Wait for none of them" in visitor.get("/jobs/child").text
+
+    visitor.post("/jobs/child/undepend_all")
+
+    assert _job(client, "child").state == "waiting"
+
+
+def test_a_form_is_filled_in_from_another_job(
+    client: Client, visitor: Visitor, visit: Callable[..., Visitor]
+) -> None:
+    client.queues["mail"].put("app.Send", {"password": "x<y"}, jid="j", tags=["eu"], priority=4,
+                              user="ann", throttles=["api"])  # fmt: skip
+
+    page = html.unescape(visitor.get("/put?from=j").text)
+    hidden = visit(auth=[lambda _: Access("ann", Role.OPERATOR)], trusted_hosts=["localhost"])
+
+    assert '"password": "x<y"' in page
+    for value in ("app.Send", "eu", "4", "ann", "api"):
+        assert f'value="{value}"' in page
+    assert 'value="j"' not in page
+    assert "x<y" not in html.unescape(hidden.get("/put?from=j").text)
+    assert visitor.get("/put?from=nobody").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("action", "value", "state"),
+    [("retry", "", "failed"), ("tag", "eu news", "failed"), ("move", "other", "failed"),
+     ("priority", "7", "")],
+)  # fmt: skip
+def test_chosen_jobs_are_changed_together(
+    client: Client, visitor: Visitor, action: str, value: str, state: str
+) -> None:
+    for jid in ("a", "b", "c"):
+        client.queues["mail"].put("K", {}, jid=jid)
+    for job in client.queues["mail"].pop(3):
+        job.fail("group", "message")
+
+    page = visitor.told(
+        visitor.post("/jobs/chosen", action=action, value=value, state=state, jid=["a", "c"])
+    )
+
+    assert "2 of 2 jobs" in page
+    changed = [_job(client, jid) for jid in ("a", "c")]
+    assert _job(client, "b").state == "failed"
+    shown = {
+        "retry": [job.state == "waiting" for job in changed],
+        "tag": [job.tags == ["eu", "news"] for job in changed],
+        "move": [job.queue_name == "other" for job in changed],
+        "priority": [job.priority == 7 for job in changed],
+    }
+    assert all(shown[action])
+
+
+def test_a_chosen_job_that_has_left_its_list_is_refused(client: Client, visitor: Visitor) -> None:
+    for jid in ("a", "b"):
+        client.queues["mail"].put("K", {}, jid=jid)
+    client.queues["mail"].pop()
+
+    page = visitor.told(
+        visitor.post("/jobs/chosen", action="cancel", state="waiting", jid=["a", "b"])
+    )
+
+    assert "1 of 2 jobs" in page
+    assert "note-refused" in page
+    assert _job(client, "a").state == "running"
+    assert client.jobs["b"] is None
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [({"action": "cancel"}, "no job is chosen"), ({"action": "move", "jid": "a"}, "queue"),
+     ({"action": "priority", "jid": "a", "value": "x"}, "a priority is a number")],
+)  # fmt: skip
+def test_a_wrong_choice_is_refused_in_words(
+    client: Client, visitor: Visitor, fields: dict[str, Any], said: str
+) -> None:
+    client.queues["mail"].put("K", {}, jid="a")
+
+    page = visitor.told(visitor.post("/jobs/chosen", **fields))
+
+    assert "note-refused" in page
+    assert said in html.unescape(page)
+
+
+class Headings(HTMLParser):
+    """Counts first headings, and forms that change something."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.headings = 0
+        self.posts = 0
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.headings += tag == "h1"
+        self.posts += tag == "form" and (dict(attrs).get("method") or "get").lower() == "post"
+
+
+@pytest.mark.parametrize("kind", ["read-only", "viewer"])
+def test_who_may_only_look_is_offered_no_form(
+    full: Client, visit: Callable[..., Visitor], kind: str
+) -> None:
+    people = [lambda _: Access("ann", shows_data=True)]
+    visitor = visit(read_only=True) if kind == "read-only" else visit(auth=people)
+    found = []
+
+    for path in [*paths(full), "/nowhere", "/jobs/nobody", "/jobs?q=stat:x"]:
+        answer = visitor.get(path)
+        if answer.mimetype != "text/html":
+            continue
+        seen = Headings()
+        seen.feed(answer.text)
+        if (seen.headings, seen.posts) != (1, 0):
+            found.append((path, seen.headings, seen.posts))
+
+    assert found == []
+
+
+@pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE", "POST"])
+def test_an_unknown_change_passes_the_guards_first(visitor: Visitor, method: str) -> None:
+    answer = visitor.flask.open("/nowhere/at/all", method=method)
+
+    assert answer.status_code == 403
+    assert answer.headers["Content-Security-Policy"]
+
+
+@pytest.mark.parametrize("path", ["/", "/queues", "/jobs", "/static/app.js", "/nowhere"])
+def test_a_head_is_that_of_its_page(visitor: Visitor, path: str) -> None:
+    answer = visitor.flask.head(path, buffered=True)
+
+    assert answer.status_code == visitor.get(path).status_code
+    assert answer.data == b""
+    assert answer.headers["Content-Security-Policy"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/completed", "/tags", "/tags/x", "/queues", "/workers", "/throttles", "/tracked",
+     "/recurring", "/failures", "/throttles/api", "/queues/work?tab=waiting"],
+)  # fmt: skip
+def test_far_behind_the_end_of_a_list_is_a_page(full: Client, visitor: Visitor, path: str) -> None:
+    del full
+    join = "&" if "?" in path else "?"
+
+    assert visitor.get(f"{path}{join}offset=1000000000000").status_code == 200
+    assert visitor.get(f"{path}{join}offset={10**30}").status_code == 422
+
+
+def test_two_hundred_queues_are_shown_in_parts(client: Client, visitor: Visitor) -> None:
+    for number in range(150):
+        client.queues[f"queue-{number:03}"].put("K", {})
+
+    first, second = visitor.get("/queues").text, visitor.get("/queues?offset=100").text
+
+    assert len(re.findall("<tr data-queue", first)) == 100
+    assert len(re.findall("<tr data-queue", second)) == 50
+    assert "queue-149" in second
+
+
+def test_without_the_store_pages_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(context, "PATIENCE", 0.05)
+    client = Client("redis://127.0.0.1:1/0")
+    visitor = Visitor(create_app(client, DashboardConfig(secret="s" * 16)).test_client())
+
+    for path in ("/", "/queues", "/jobs/j", "/snapshot", "/config"):
+        answer = visitor.get(path)
+        assert answer.status_code == 503, path
+        assert answer.headers["Content-Security-Policy"]
+        assert "Traceback" not in answer.text
+    stream = visitor.flask.get("/live", environ_overrides={"wsgi.multithread": True})
+    told = [next(stream.iter_encoded()) for _ in range(2)]
+    stream.close()
+    assert b"event: away" in told[1]
+    client.close()
+
+
+def test_a_line_of_the_log_is_one_line(
+    client: Client, visitor: Visitor, caplog: pytest.LogCaptureFixture
+) -> None:
+    del client
+    with caplog.at_level("INFO", logger="qless_py.dashboard.audit"):
+        visitor.post("/throttles/set", name="x\nroot did everything\u2028", concurrency="1")
+
+    (told,) = [one for one in caplog.records if one.name == "qless_py.dashboard.audit"]
+    assert len(told.getMessage().splitlines()) == 1
