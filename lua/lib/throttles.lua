@@ -120,13 +120,15 @@ function throttles.is_closed(s, entry)
   return record and (is_blocked(s, record) or (record.concurrency and free(entry) < 1))
 end
 
--- What is kept for another job, {jid, queue, until, cost}, or nil.
+-- What is kept for another job, {jid, queue, until, cost}, or nil. Nothing is kept while the queue
+-- of that job is paused: nobody would use it.
 local function kept_for_other(s, record, jid)
   local reserved = record.reserved
-  if reserved and reserved.jid ~= jid and reserved["until"] > s.now then
-    return reserved
+  if not reserved or reserved.jid == jid or reserved["until"] <= s.now then
+    return nil
   end
-  return nil
+  local packed = redis.call("HGET", keys.meta(), "paused:" .. reserved.queue)
+  return not queue_lib.is_paused(s, packed) and reserved or nil
 end
 
 local function bucket_refusal(s, record, cost, kept)

@@ -315,6 +315,15 @@ def test_what_is_kept_is_given_up_when_the_job_goes_away(call: Scripts) -> None:
     assert jids(pop(call)) == ["waits"]
 
 
+def test_nothing_is_kept_for_a_job_whose_queue_is_paused(call: Scripts) -> None:
+    keep_room(call)
+    put(call, "other", "p", throttles=["x"])
+
+    call("pause", ["q"], {})
+
+    assert jids(pop(call, 1, "p")) == ["other"]
+
+
 def test_what_is_kept_lapses_and_is_kept_longer_the_next_time(call: Scripts, clock: Clock) -> None:
     keep_room(call)
 

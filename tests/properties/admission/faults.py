@@ -55,8 +55,8 @@ FAULTS = [
     Fault(
         "what is kept for one is given to another",
         "lib/throttles.lua",
-        'if reserved and reserved.jid ~= jid and reserved["until"] > s.now then',
-        "if false then",
+        'if not reserved or reserved.jid == jid or reserved["until"] <= s.now then',
+        "if true then",
         "contention",
     ),
     Fault(
