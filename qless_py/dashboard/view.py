@@ -66,7 +66,8 @@ class Words:
     duration = staticmethod(formats.duration)
     version = qless_py.__version__
     token_field = guard.FIELD
-    actions = ACTIONS
+    # The one that is proposed must not be one that deletes.
+    actions = ("retry", *(one for one in ACTIONS if one != "retry"))
     shell = staticmethod(shlex.join)
 
     def __init__(self, board: Dashboard) -> None:

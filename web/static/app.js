@@ -405,6 +405,7 @@ document.addEventListener("keydown", (event) => {
 /* Begin */
 
 paint();
+document.querySelector(".menu [aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
 document.querySelector(".bottom")?.prepend(controls, button("Keys", showHelp));
 body.append(help);
 enliven(document);
