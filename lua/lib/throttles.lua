@@ -184,7 +184,7 @@ end
 -- for each other. Each further time it is kept twice as long: at last longer than others hold it.
 function throttles.reserve(s, job)
   local record = job.record
-  local doubled = math.min(record.passed - limits.patience, 10)
+  local doubled = math.min(record.passed - limits.patience, 5)
   local ends = s.now + limits.reservation * 2 ^ doubled
   local ids = { unpack(record.throttles) }
   table.sort(ids)
