@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 from dataclasses import dataclass, field
-from typing import Any, Final, NoReturn
+from typing import IO, Any, Final, NoReturn
 
 import msgpack
 
@@ -63,9 +63,12 @@ class Trial:
             return
         environment = {**os.environ, _TRIAL: "1"}
         self._until = time.monotonic() + _PATIENCE
-        self._process = subprocess.Popen(  # noqa: S603 - what runs here already
-            _command(), env=environment, stdin=subprocess.DEVNULL
-        )
+        try:
+            self._process = subprocess.Popen(  # noqa: S603 - what runs here already
+                _command(), env=environment, stdin=subprocess.DEVNULL
+            )
+        except OSError as error:  # The interpreter was moved away, or there is no memory.
+            _go_on(error)
 
     def has_passed(self) -> bool:
         """Whether the trial has ended well; one that ended badly is told of and forgotten."""
@@ -92,8 +95,8 @@ class Legacy:
     probe: int | None = None
 
 
-def replace(legacy: Legacy) -> NoReturn:
-    """Become the new program."""
+def replace(legacy: Legacy) -> None:
+    """Become the new program; comes back only if that cannot be, and then nothing has changed."""
     members = legacy.members
     state = {
         "quiet": legacy.is_quiet,
@@ -101,21 +104,41 @@ def replace(legacy: Legacy) -> NoReturn:
         "members": [_packed(member) for member in members],
         "probe": legacy.probe,
     }
-    with tempfile.TemporaryFile() as file:
-        file.write(msgpack.packb(state))
-        file.flush()
-        descriptor = os.dup(file.fileno())
     probe = () if legacy.probe is None else (legacy.probe,)
-    for one in (descriptor, *probe, *(d for m in members for d in (m.pipe, m.board.descriptor))):
+    kept = [*probe, *(d for m in members for d in (m.pipe, m.board.descriptor))]
+    try:
+        with _nameless() as file:
+            file.write(msgpack.packb(state))
+            file.flush()
+            _become([*kept, file.fileno()], {**os.environ, _STATE: str(file.fileno())})
+    except OSError as error:
+        _go_on(error)
+    for one in kept:
+        os.set_inheritable(one, False)  # noqa: FBT003 - as it is defined
+    release_signals()
+
+
+def _become(kept: list[int], environment: dict[str, str]) -> NoReturn:
+    for one in kept:
         os.set_inheritable(one, True)  # noqa: FBT003 - as it is defined
-    os.environ[_STATE] = str(descriptor)
     # Until the new program has its own handlers, a signal must wait and not kill it.
     signal.pthread_sigmask(signal.SIG_BLOCK, signals.PARENT)
     command = _command()
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError, AttributeError):
             stream.flush()
-    os.execv(command[0], command)  # noqa: S606 - what runs here already
+    os.execve(command[0], command, environment)  # noqa: S606 - what runs here already
+
+
+def _nameless() -> IO[bytes]:
+    """Open a file without a name; in memory where that can be, as there may be no room else."""
+    if hasattr(os, "memfd_create"):
+        return os.fdopen(os.memfd_create("qless-py"), "w+b")
+    return tempfile.TemporaryFile()
+
+
+def _go_on(error: OSError) -> None:
+    logger.error("the new code cannot be started, going on with the old: %s", error)
 
 
 def adopted() -> Legacy:

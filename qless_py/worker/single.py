@@ -64,10 +64,11 @@ class Single(Parent):
         titles.show("worker")
         with self._pidfile, self._signals, self._selector:
             self._open()
-            while not self._stop.is_on and self._family.places and not self._goes_on:
+            while not self._stop.is_on and self._family.places:
                 self._be_born()
-            if self._goes_on:
-                super()._replace()
+                if self._goes_on:
+                    self._goes_on = False
+                    super()._replace()
             self._leave()
         return 0
 

@@ -197,6 +197,35 @@ Worker(WorkerOptions(
     assert result(live, put(live, handlers.pid)) == first
 
 
+@pytest.mark.parametrize("isolation", ["child", "none"])
+@pytest.mark.parametrize("script", ["", "#!/bin/sh\nrm $0\n"], ids=["gone", "gone-after-the-trial"])
+def test_a_restart_without_an_interpreter_changes_nothing(  # noqa: PLR0913, PLR0917
+    live: Client, tmp_path: Path, launch: Start, server: Any, script: str, isolation: str
+) -> None:
+    interpreter = tmp_path / "python"
+    if script:
+        interpreter.write_text(script)
+        interpreter.chmod(0o700)
+    text = f"""
+import sys
+from qless_py.worker import Worker, WorkerOptions
+sys.executable = {str(interpreter)!r}
+Worker(WorkerOptions(
+    queues=["work"], imports=["tests.worker.handlers"], children=1, url={server.url!r},
+    isolation={isolation!r},
+)).run()
+"""
+    worker = launch(sys.executable, "-c", text)
+    first = result(live, put(live, handlers.pid))
+
+    worker.signal(signal.SIGHUP)
+    worker.says("cannot be started, going on with the old")
+
+    assert result(live, put(live, handlers.pid)) == first
+    worker.signal(signal.SIGTERM)
+    assert worker.ended() == 0
+
+
 def test_a_term_right_after_a_hup_ends_everything(live: Client, work: Start, told: Told) -> None:
     jid = put(live, handlers.stoppable, {"pipe": str(told.path)})
     worker = work(grace=0)
