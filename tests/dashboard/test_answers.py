@@ -63,6 +63,17 @@ def test_the_overview_tells_of_failures_that_are_new(
     assert "new failure: old" not in page
 
 
+def test_many_signs_stay_a_short_list(client: Client, clock: Clock, visitor: Visitor) -> None:
+    for number in range(30):
+        client.queues[f"queue-{number}"].put("K", {})
+    clock.advance(600)
+
+    page = visitor.get("/").text
+
+    assert "and 21 more" in page
+    assert page.count("is stuck") == 30
+
+
 def test_sums_that_are_kept_are_those_that_would_be_read(client: Client, clock: Clock) -> None:
     kept = history.History(client, 0.1)
     names = ["a", "b"]

@@ -180,7 +180,7 @@ const QUIET = 30000;
 const announced = { at: -QUIET, text: "" };
 
 function attention(part) {
-  return [...part.querySelectorAll(".sign")].map((one) => one.textContent.trim()).join(". ");
+  return [...part.querySelectorAll(".sign")].slice(0, 5).map((one) => one.textContent.trim()).join(". ");
 }
 
 function announce(region) {
