@@ -188,9 +188,8 @@ def coarser(
     return instants[skipped::factor], made, factor
 
 
-def charts(history: History, queues: Sequence[str], span: Range) -> list[Chart]:
+def charts(history: History, queues: Sequence[str], span: Range, now: float) -> list[Chart]:
     """Draw what these queues did: throughput, wait, run, depth, head-of-line age."""
-    now = history.now()
     instants, rows = history.rows(queues, span, now)
     if len(instants) > 1 and now - instants[-1] < span.row / 2:
         instants, rows = instants[:-1], rows[:-1]  # A row that has just begun says nothing yet.

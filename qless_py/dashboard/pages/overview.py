@@ -25,7 +25,8 @@ def overview() -> str:
     queues = history.busiest(
         (row["name"], number(row, "waiting") + number(row, "running")) for row in snapshot.queues
     )
-    _, rows = board.history.rows(queues, _HOUR, board.history.now())
+    now = board.history.now()
+    _, rows = board.history.rows(queues, _HOUR, now)
     groups, ended = client().run_many([reads.groups(0, _GROUPS), reads.state("complete", "", 0, 5)])
     for answer in (groups, ended):
         if isinstance(answer, Exception):
@@ -38,7 +39,7 @@ def overview() -> str:
         "qless_py/overview.html",
         snapshot=snapshot,
         signs=attention.signs(snapshot, rows, begun),
-        charts=history.charts(board.history, queues, span),
+        charts=history.charts(board.history, queues, span, now),
         ranges=history.RANGES,
         span=span,
         queues=[row for row in snapshot.queues if row["name"] in shown],

@@ -48,7 +48,8 @@ def queue(name: str) -> str | Answer:
         more = {"shares": found.users()}
     elif tab == "stats":
         span = history.range_of(request.args.get("range"))
-        drawn = history.charts(dashboard().history, [name], span)
+        kept = dashboard().history
+        drawn = history.charts(kept, [name], span, kept.now())
         more = {"day": _day(found), "charts": drawn, "ranges": history.RANGES, "span": span}
         more["bars"] = _bars(more["day"])
     else:
