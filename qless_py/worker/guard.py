@@ -44,6 +44,14 @@ class Guard:
         """Ask for this lease at once: it is said to be lost."""
         self._leases.suspect(lease)
 
+    def refresh(self) -> None:
+        """Renew all leases, due or not: around a time in which nobody can."""
+        now = time.monotonic()
+        held = [one for one in self._held() if now - one.since < self._leases.limit]
+        if held:
+            # Those refused are asked for again, as always, before anybody is stopped.
+            self._line.renew(held)
+
     def watch(self) -> None:
         """Do what is due."""
         now = time.monotonic()

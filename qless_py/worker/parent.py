@@ -77,6 +77,11 @@ class Parent:
         self._is_quiet = legacy.is_quiet
         self._line.open(is_needed=not legacy.members)
         self._line.owe(*legacy.owed)
+        for member in legacy.members:
+            logger.info("taking over child %s, pid %d", member.worker, member.pid)
+            self._family.add(member)
+            self._family.retire(member)
+        self._guard.refresh()
         self._selector.register(self._signals, selectors.EVENT_READ)
         restart.release_signals()
         if self._options.probe is not None:
@@ -86,10 +91,6 @@ class Parent:
         preloading.assemble()
         if self._options.preload:
             preloading.load(self._options.imports)
-        for member in legacy.members:
-            logger.info("taking over child %s, pid %d", member.worker, member.pid)
-            self._family.add(member)
-            self._family.retire(member)
 
     def _loop(self) -> None:
         while not self._is_over():
@@ -220,6 +221,7 @@ class Parent:
 
     def _replace(self) -> None:
         """Go on as the program that was found to start."""
+        self._guard.refresh()
         self._line.deliver()
         probe = None if self._probe is None else self._probe.descriptor
         restart.replace(restart.Legacy(list(self._family), self._line.owed, self._is_quiet, probe))
