@@ -107,7 +107,8 @@ def _read(path: Path) -> dict[str, Any]:
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path} is not TOML: {error}") from error
     if path.name == PROJECT:
-        value = _table(path, value.get("tool", {}).get(TABLE, {}), f"tool.{TABLE}")
+        tools = _table(path, value.get("tool", {}), "tool")
+        value = _table(path, tools.get(TABLE, {}), f"tool.{TABLE}")
     for name, table in _table(path, value.get("environments", {}), "environments").items():
         _table(path, table, f"environments.{name}")
     return value
@@ -123,8 +124,10 @@ def _in_environment(path: Path, settings: dict[str, Any], name: Any) -> dict[str
     environments = settings.get("environments", {})
     if name is None:
         return settings
+    if not isinstance(name, str):
+        raise ConfigError(f"{path}: environment is not text")
     if name not in environments:
-        told = unknown("environment", str(name), environments)
+        told = unknown("environment", name, environments)
         raise ConfigError(f"{path}: {told}")
     for key in ("environment", "environments"):
         if key in environments[name]:

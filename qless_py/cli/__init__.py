@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import sys
 from typing import Final
 
 import click
@@ -63,9 +65,22 @@ def cli(context: click.Context) -> None:
 
 def main() -> None:
     """Run the command line. What a person can get wrong is told in one line, never a traceback."""
+    _open_streams()
     if logging.lastResort is not None:
         logging.lastResort.addFilter(_is_for_people)
     cli.main()
+
+
+def _open_streams() -> None:
+    """Stand in for standard streams that were closed: else a connection gets their numbers."""
+    for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
+        if getattr(sys, name) is None:
+            descriptor = os.open(os.devnull, os.O_RDWR)
+            if descriptor != number:
+                os.dup2(descriptor, number)
+                os.close(descriptor)
+            stream = open(number, mode, encoding="utf-8", closefd=False)  # noqa: SIM115
+            setattr(sys, name, stream)
 
 
 def _is_for_people(record: logging.LogRecord) -> bool:

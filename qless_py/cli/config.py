@@ -59,7 +59,7 @@ def set_option(state: State, option: str, value: str, *, new: bool) -> None:
     is_of_queue = any(option.endswith(f"-{known}") for known in options)
     if option not in options and not is_of_queue and not new:
         raise click.UsageError(
-            f"{configuration.unknown('option', option, options)} --new makes one of your own"
+            f"{configuration.unknown('option', option, options)} (--new makes one of your own)"
         )
     state.client.config.set(option, value)
     state.out.answer({"option": option, "value": state.client.config.all[option]})

@@ -118,6 +118,9 @@ class Configured(click.Command):
                 raise click.UsageError(f"{where}: {configuration.unknown('key', key, keys)}")
             if isinstance(value, Mapping):
                 raise click.UsageError(f"{where}: {key} is a table")
+            several = value if option.multiple and isinstance(value, list) else [value]
+            if not all(isinstance(one, str | int | float) for one in several):
+                raise click.UsageError(f"{where}: {key} is no text, number, true or false")
             is_alone = option.multiple and not isinstance(value, list)
             found[str(option.name)] = [value] if is_alone else value
         return found

@@ -199,6 +199,10 @@ def test_options_of_commands_come_from_flag_environment_file_default(
         ("[work.queue]\na = 1", "queue is a table"),
         ("work = 1", "[work] is not a table"),
         ("urk = 'x'", "did you mean 'url'?"),
+        ("[work]\nchildren = [1]", "children is no text, number"),
+        ("[work]\nqueues = [['a']]", "queues is no text, number"),
+        ("[work]\ngrace = 2026-01-01", "grace is no text, number"),
+        ("environment = ['a']", "environment is not text"),
     ],
 )
 def test_unknown_keys_are_errors_with_a_suggestion(
@@ -209,6 +213,15 @@ def test_unknown_keys_are_errors_with_a_suggestion(
     ended = program("work", "--queue", "a", code=2)
 
     assert said in ended.stderr
+    assert ended.stderr.count("\n") == 1
+
+
+def test_another_tools_file_may_be_wrong_in_one_line(program: Program, tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text("tool = 5  # tool.qless-py")
+
+    ended = program("queues", code=2)
+
+    assert "tool is not a table" in ended.stderr
     assert ended.stderr.count("\n") == 1
 
 

@@ -34,6 +34,16 @@ def test_the_version_is_that_of_the_package() -> None:
     assert qless_py.__version__ in ended.stdout
 
 
+@pytest.mark.parametrize("closed", [">&-", ">&- <&-", ">&- 2>&- <&-"])
+def test_closed_streams_do_no_harm(server: servers.Server, live: Client, closed: str) -> None:
+    live.queues["mail"].put("a.b")
+    command = f"exec {sys.executable} -m qless_py queues --url {server.url} {closed}"
+
+    ended = subprocess.run(["/bin/sh", "-c", command], cwd=ROOT, capture_output=True, check=False)
+
+    assert (ended.returncode, ended.stderr) == (0, b"")
+
+
 def test_without_a_command_the_help_is_shown() -> None:
     ended = run()
 
