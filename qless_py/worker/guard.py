@@ -76,7 +76,9 @@ class Guard:
         if member.is_stopped:
             # It was we who ended it, for the sake of a quick stop: that is no job's fault.
             self._line.owe(*(protocol.jobs.release(one.jid, one.lease) for one in note.held))
-        started = [] if member.is_stopped else [one.held.jid for one in note.running]
+        # With nobody running, it ended of what a job left behind; if that cost nothing, for ever.
+        ran = [one.held for one in note.running] or note.settling
+        started = [] if member.is_stopped else [one.jid for one in ran]
         guilty = [one for one in note.running if one.held.lease in member.doomed]
         if guilty and not member.is_stopped:
             started = [one.held.jid for one in guilty]

@@ -140,3 +140,15 @@ def test_a_job_that_always_kills_its_child_ends_as_a_failure(live: Client, start
     read(live, after).wait(10)
 
     assert read(live, jid).state == "failed"
+
+
+def test_a_job_whose_child_dies_before_its_end_is_told_pays_for_it(
+    live: Client, start: Start
+) -> None:
+    jid = live.queues["work"].put(handlers.closes_everything, retries=0)
+    start()
+    after = live.queues["work"].put(handlers.nothing)
+
+    read(live, after).wait(20)
+
+    assert read(live, jid).state == "failed"
