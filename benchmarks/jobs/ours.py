@@ -18,9 +18,10 @@ from tests.servers import Server
 
 DATA: Final = {"user": 12345, "address": "someone@example.org", "subject": "Welcome", "tries": 3}
 NOTHING: Final = "benchmarks.jobs.handlers.nothing"
-# What a setting is called, and its arguments. One child leaves a core to the server.
+# What a setting is called, its children, and its arguments.
 SETTINGS: Final[dict[str, tuple[int, tuple[str, ...]]]] = {
     "default setting": (2, ()),
+    "best setting": (2, ("--batch", "100")),
 }
 _CALL: Final = 100
 _BULLMQ: Final = 8_200  # No-op jobs a second, on such a machine.
