@@ -111,6 +111,7 @@ def _sweep(ns: Namespace, queue: str, budget: int) -> int:
         if not places.listed_for(ns, name):
             del ns.workers[name]
             ns.info.pop(name, None)
+            ns.commands.pop(name, None)
     return ns.now + (60_000 if left > 0 else 0)
 
 

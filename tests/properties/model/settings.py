@@ -11,6 +11,8 @@ from tests.properties.model.state import Batch, Namespace, Recurring, Refused
 
 Options = dict[str, Any]
 
+HOUR = 3_600_000  # For so many ms a command waits for the next beat.
+
 
 def tag(ns: Namespace, jid: str, tags: list[str]) -> Any:
     job = ns.load(jid)
@@ -121,13 +123,14 @@ def worker_beat(ns: Namespace, worker: str, info: str) -> Any:
     ns.workers[worker] = ns.now
     if info:
         ns.info[worker] = info
-    return ns.commands.pop(worker, "")
+    at, command = ns.commands.pop(worker, (0, ""))
+    return command if ns.now - at <= HOUR else ""
 
 
 def worker_command(ns: Namespace, workers: list[str], command: str) -> Any:
     known = [worker for worker in workers if worker in ns.workers]
     for worker in known:
-        ns.commands[worker] = command
+        ns.commands[worker] = ns.now, command
         ns.say(f"worker:{worker}", {"event": "command", "command": command})
     return len(known)
 

@@ -195,7 +195,7 @@ class Namespace:
     tracked: dict[str, int] = field(default_factory=dict)
     workers: dict[str, int] = field(default_factory=dict)
     info: dict[str, str] = field(default_factory=dict)
-    commands: dict[str, str] = field(default_factory=dict)
+    commands: dict[str, tuple[int, str]] = field(default_factory=dict)
     dead: dict[str, int] = field(default_factory=dict)
     config: dict[str, str] = field(default_factory=dict)
     paused: dict[str, dict[str, Any]] = field(default_factory=dict)
