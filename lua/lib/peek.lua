@@ -81,7 +81,8 @@ end
 -- whose users take turns, false for any other.
 function peek.views(s, queue, virtual, from, size)
   local ranked
-  if virtual then
+  -- Without jobs of users and parked ones only the order of the line counts.
+  if virtual and redis.call("EXISTS", keys.shared(queue), keys.open(queue)) > 0 then
     ranked = in_turns(s, queue, virtual, math.min(from + size, limits.call))
   else
     ranked = in_plain_order(s, queue, math.min(from + size, limits.page))
