@@ -91,6 +91,8 @@ def _example(option: click.Option) -> Any:
 
 def _toml(value: Any) -> str:
     """Write a value; what JSON writes of these types is TOML as well, but for one character."""
+    if isinstance(value, tuple) and [type(one) for one in value] == [str, float]:
+        value = f"{value[0]}={value[1]:.17g}"  # As it is written on the command line.
     if isinstance(value, list | tuple):
         return f"[{', '.join(_toml(one) for one in value)}]"
     if isinstance(value, bool | int | float):

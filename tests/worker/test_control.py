@@ -32,8 +32,8 @@ def test_a_worker_tells_where_it_is_and_how_busy(
     worker = work(concurrency=2)
     jid = put(live, handlers.waits, pipes(told, go))
     pid = int(told.line())
-    worker.signal(signal.SIGCONT)  # Which makes it tell at once.
-    worker.says_state(live, "running")
+    while live.workers.counts[0]["info"].get("busy") != 1:
+        worker.signal(signal.SIGCONT)  # Which makes it tell at once.
 
     (row,) = live.workers.counts
 
