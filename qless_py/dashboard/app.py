@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import mimetypes
+from pathlib import Path
 from typing import Final
 
 from flask import Blueprint, Flask, Response, abort, g, redirect, request, url_for
 from redis.exceptions import RedisError
 from werkzeug.exceptions import HTTPException
+from werkzeug.security import safe_join
 from werkzeug.wrappers import Response as Answer
 
 from qless_py.client import Client
@@ -109,9 +112,14 @@ def _challenge(config: DashboardConfig) -> Answer:
 def _add_static(blueprint: Blueprint) -> None:
     @blueprint.get("/static/<path:name>", endpoint="static")
     def static(name: str) -> Answer:
-        from flask import send_from_directory  # noqa: PLC0415 - used here alone
-
-        answer = send_from_directory(static_folder(), name)
+        path = safe_join(str(static_folder()), name)
+        if path is None or not Path(path).is_file():
+            abort(404)
+        # Read at once: a file that is sent piece by piece stays open when its reader has left.
+        kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
+        answer = Response(Path(path).read_bytes(), mimetype=kind)
+        answer.add_etag()
+        answer.make_conditional(request)
         if request.args.get("v"):
             answer.headers["Cache-Control"] = f"public, max-age={_YEAR}, immutable"
         return answer
