@@ -105,15 +105,9 @@ def web(state: State, **given: Any) -> int:
 
 
 def _serve(state: State, app: Any, host: str, port: int, prefix: str) -> None:
-    from werkzeug.serving import WSGIRequestHandler, make_server  # noqa: PLC0415 - help needs none
+    from qless_py.dashboard.serving import listen  # noqa: PLC0415 - help needs none
 
-    class Quiet(WSGIRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def log_request(self, *_: Any) -> None:
-            """Say nothing of requests that are answered."""
-
-    server = make_server(host, port, app, threaded=True, request_handler=Quiet)
+    server = listen(app, host, port)
     shown = f"[{host}]" if ":" in host else host
     state.out.note(describe_store(state.url))
     state.out.note(

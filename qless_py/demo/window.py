@@ -5,26 +5,17 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Iterator
-from typing import Any
-
-from werkzeug.serving import WSGIRequestHandler, make_server
 
 from qless_py.client import Client
 from qless_py.dashboard import DashboardConfig, create_app
-
-
-class _Quiet(WSGIRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def log(self, *_: Any) -> None:
-        """Say nothing: the terminal belongs to the demo."""
+from qless_py.dashboard.serving import listen
 
 
 @contextlib.contextmanager
 def serving(client: Client) -> Iterator[str]:
     """Serve the dashboard on a port of this machine that is free; gives its address."""
     app = create_app(client, DashboardConfig(environment="demo"))
-    server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=_Quiet)
+    server = listen(app, "127.0.0.1", 0, is_silent=True)
     # A reader of a live stream must not keep the demo from ending.
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()

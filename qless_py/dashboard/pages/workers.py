@@ -10,12 +10,11 @@ from werkzeug.wrappers import Response as Answer
 from qless_py.dashboard import commands
 from qless_py.dashboard.access import Role
 from qless_py.dashboard.actions import Effect, ask, command, is_confirmed, perform, requires
+from qless_py.dashboard.attention import LOST
 from qless_py.dashboard.context import client, dashboard
 from qless_py.dashboard.pages.lists import jobs_of
 from qless_py.dashboard.paging import offset_of, part_of, size_of
 from qless_py.workers import addressed
-
-LOST_AFTER = 60.0
 
 
 def workers() -> str:
@@ -24,7 +23,7 @@ def workers() -> str:
         "qless_py/workers.html",
         **where,
         rows=rows,
-        lost_after=LOST_AFTER,
+        lost_after=LOST,
         commands=commands.of_workers(),
     )
 
@@ -33,7 +32,7 @@ def worker(name: str) -> str:
     offset, size = offset_of(), size_of()
     found = client().workers.get(name, offset, size)
     return render_template(
-        "qless_py/worker.html", name=name, found=found, lost_after=LOST_AFTER,
+        "qless_py/worker.html", name=name, found=found, lost_after=LOST,
         commands=commands.of_worker(name),
         jobs=jobs_of(found["jobs"]), stalled=jobs_of(found["stalled"]),
     )  # fmt: skip
