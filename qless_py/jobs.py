@@ -11,7 +11,7 @@ from qless_py.job import Job
 from qless_py.protocol import Call, JobRecord, Record, RecurringRecord, reads
 from qless_py.queue_calls import LARGEST_PAGE, SMALL_PAGE, page
 from qless_py.recurring import RecurringJob
-from qless_py.session import Session
+from qless_py.session import Session, drive
 
 
 class TaggedJobs(TypedDict):
@@ -85,15 +85,8 @@ class Jobs:
         `SearchError`, which tells the position, for what cannot be read.
         """
         steps = searching.steps(text, limit=limit, cursor=cursor, budget=budget)
-        reply = None
-        while True:
-            try:
-                call = steps.send(reply)
-            except StopIteration as end:
-                return search_page(
-                    end.value, [Job(self._session, one) for one in end.value.records]
-                )
-            reply = self._session.run(call)
+        found = drive(self._session, steps)
+        return search_page(found, [Job(self._session, one) for one in found.records])
 
     def exists(self, jid: str) -> bool:
         """Tell whether there is a job or recurring job with this jid."""

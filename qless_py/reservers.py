@@ -140,13 +140,14 @@ def takes(given: Iterable[str], queue: str) -> bool:
     wanted = False
     for entry in given:
         if not wanted and not entry.startswith("!"):
-            wanted = _fits(entry, queue)
-        elif entry.startswith("!") and _fits(entry[1:], queue):
+            wanted = fits(entry, queue)
+        elif entry.startswith("!") and fits(entry[1:], queue):
             return False
     return wanted
 
 
-def _fits(pattern: str, name: str) -> bool:
+def fits(pattern: str, name: str) -> bool:
+    """Tell whether a whole name is of this form, each `*` standing for any characters."""
     if "*" not in pattern:
         return pattern == name
     first, *middle, last = pattern.split("*")

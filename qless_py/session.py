@@ -4,14 +4,14 @@ import os
 import re
 import socket
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 from qless_py import codec as codecs
 from qless_py import options
 from qless_py.codec import Codec
-from qless_py.errors import BadArgumentError, UndecodableDataError
+from qless_py.errors import BadArgumentError, QlessError, UndecodableDataError
 from qless_py.protocol import Call
 from qless_py.protocol.recurring import Question
 
@@ -107,3 +107,39 @@ class AsyncSession(Protocol):
 
     def run_many(self, calls: Sequence[Call[Any]]) -> Awaitable[list[Any]]:
         """Send calls in one round trip; an error stands in the place of its reply."""
+
+
+Calls = Generator[Call[Any], Any, T]
+"""Calls to be sent one after the other, each of which is answered with its reply."""
+
+
+def drive(session: Session, calls: Calls[T]) -> T:
+    """Send calls one after the other, and tell each reply or refusal to whoever makes them."""
+    try:
+        call = next(calls)
+        while True:
+            try:
+                reply = session.run(call)
+            except QlessError as error:
+                call = calls.throw(error)
+            else:
+                call = calls.send(reply)
+    except StopIteration as end:
+        result: T = end.value
+        return result
+
+
+async def drive_async(session: AsyncSession, calls: Calls[T]) -> T:
+    """Do the same for asyncio."""
+    try:
+        call = next(calls)
+        while True:
+            try:
+                reply = await session.run(call)
+            except QlessError as error:
+                call = calls.throw(error)
+            else:
+                call = calls.send(reply)
+    except StopIteration as end:
+        result: T = end.value
+        return result

@@ -12,7 +12,7 @@ from qless_py.aio.recurring import AsyncRecurringJob
 from qless_py.jobs import TaggedJobs
 from qless_py.protocol import JobRecord, Record, RecurringRecord, reads
 from qless_py.queue_calls import LARGEST_PAGE, SMALL_PAGE
-from qless_py.session import AsyncSession
+from qless_py.session import AsyncSession, drive_async
 from qless_py.stats import DayStats
 from qless_py.workers import WorkerCounts, WorkerJobs
 
@@ -65,14 +65,9 @@ class AsyncJobs:
     ) -> jobs.SearchPage[AsyncJob]:
         """Find jobs; see `qless_py.jobs.Jobs.search`."""
         steps = searching.steps(text, limit=limit, cursor=cursor, budget=budget)
-        reply = None
-        while True:
-            try:
-                call = steps.send(reply)
-            except StopIteration as end:
-                made = [AsyncJob(self._session, one) for one in end.value.records]
-                return jobs.search_page(end.value, made)
-            reply = await self._session.run(call)
+        found = await drive_async(self._session, steps)
+        made = [AsyncJob(self._session, one) for one in found.records]
+        return jobs.search_page(found, made)
 
     async def exists(self, jid: str) -> bool:
         """Tell whether there is a job or recurring job with this jid."""

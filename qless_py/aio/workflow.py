@@ -1,16 +1,12 @@
 """Workflows for asyncio; see `qless_py.workflow`."""
 
-from typing import Any, TypeVar
+from typing import Any
 
 from qless_py.aio.job import AsyncJob
-from qless_py.errors import QlessError
-from qless_py.session import AsyncSession
+from qless_py.session import AsyncSession, drive_async
 from qless_py.workflow import looking, plan, retrying, runs, submitting
 from qless_py.workflow.definition import Workflow
 from qless_py.workflow.looking import WorkflowStatus
-from qless_py.workflow.submitting import Calls
-
-T = TypeVar("T")
 
 
 class AsyncWorkflowRun:
@@ -36,15 +32,15 @@ class AsyncWorkflowRun:
 
     async def status(self) -> WorkflowStatus | None:
         """Tell how the workflow and each of its steps stands, `None` when there is none."""
-        return await drive(self._session, looking.status(self._names))
+        return await drive_async(self._session, looking.status(self._names))
 
     async def cancel(self) -> int:
         """Delete all of its jobs that are not complete; running ones lose their lease."""
-        return await drive(self._session, looking.cancel(self._names))
+        return await drive_async(self._session, looking.cancel(self._names))
 
     async def retry(self) -> list[str]:
         """Let it go on from what failed; give the steps that come back."""
-        return await drive(self._session, retrying.retry(self._names))
+        return await drive_async(self._session, retrying.retry(self._names))
 
     def __repr__(self) -> str:
         return f"<AsyncWorkflowRun {self.name}>"
@@ -58,7 +54,7 @@ class AsyncWorkflows:
 
     async def submit(self, workflow: Workflow) -> AsyncWorkflowRun:
         """Put a workflow; nothing of it runs before all of it is there."""
-        await drive(self._session, submitting.submit(self._session.settings, workflow))
+        await drive_async(self._session, submitting.submit(self._session.settings, workflow))
         return AsyncWorkflowRun(self._session, workflow.name)
 
     def __getitem__(self, name: str) -> AsyncWorkflowRun:
@@ -66,22 +62,6 @@ class AsyncWorkflows:
 
     # Without this, __getitem__ would make this look like a sequence to iterate.
     __iter__ = None
-
-
-async def drive(session: AsyncSession, calls: Calls[T]) -> T:
-    """Send calls one after the other, and tell each reply or refusal to whoever makes them."""
-    try:
-        call = next(calls)
-        while True:
-            try:
-                reply = await session.run(call)
-            except QlessError as error:
-                call = calls.throw(error)
-            else:
-                call = calls.send(reply)
-    except StopIteration as end:
-        result: T = end.value
-        return result
 
 
 async def parent_results(job: AsyncJob) -> dict[str, Any]:

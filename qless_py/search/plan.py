@@ -7,10 +7,10 @@ import binascii
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from typing import Any, Final
 
 from qless_py.errors import BadArgumentError
+from qless_py.reservers import fits
 from qless_py.search.grammar import STATES, Term
 
 # The indexes in which jobs of a state can be, in the order in which they are looked through.
@@ -131,10 +131,9 @@ def sources(
 def _may_be(name: str, terms: Iterable[Term], field: str) -> bool:
     """Tell whether the terms about this field let the name through."""
     for term in terms:
-        if term.field == field and term.op == "like":
-            pattern = str(term.value).replace("[", "[[]").replace("?", "[?]")
-            if fnmatchcase(name, pattern) == term.is_negated:
-                return False
-        elif term.field == field and term.op == "in" and (name in term.value) == term.is_negated:
+        if term.field != field:
+            continue
+        is_so = fits(str(term.value), name) if term.op == "like" else name in term.value
+        if is_so == term.is_negated:
             return False
     return True

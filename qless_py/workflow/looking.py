@@ -8,9 +8,10 @@ from typing import Any, Final, TypedDict
 from qless_py import protocol
 from qless_py.errors import BatchNotFoundError, DependencyError
 from qless_py.protocol import reads
+from qless_py.session import Calls
 from qless_py.workflow import plan
 from qless_py.workflow.plan import Names, StoredStep
-from qless_py.workflow.submitting import Calls, hundreds
+from qless_py.workflow.submitting import hundreds
 
 _LIVE: Final = frozenset({"waiting", "running", "scheduled", "stalled", "throttled"})
 _PAGE: Final = 1000

@@ -13,11 +13,11 @@ from typing import Any, Final
 from qless_py import protocol
 from qless_py.errors import BatchNotFoundError, JobNotFoundError, WrongStateError
 from qless_py.protocol import JobRecord, reads
+from qless_py.session import Calls
 from qless_py.workflow.looking import Known, known, states_of, tagged
 from qless_py.workflow.plan import Names, StoredStep
 from qless_py.workflow.submitting import (
     AT_ONCE,
-    Calls,
     edges,
     finish,
     hundreds,

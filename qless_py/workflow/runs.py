@@ -1,16 +1,12 @@
 """The doors to workflows: `client.workflows`, and a workflow in the store."""
 
-from typing import Any, TypeVar
+from typing import Any
 
-from qless_py.errors import QlessError
 from qless_py.job import Job
-from qless_py.session import Session
+from qless_py.session import Session, drive
 from qless_py.workflow import looking, plan, retrying, submitting
 from qless_py.workflow.definition import Workflow
 from qless_py.workflow.looking import WorkflowStatus
-from qless_py.workflow.submitting import Calls
-
-T = TypeVar("T")
 
 
 class WorkflowRun:
@@ -80,22 +76,6 @@ class Workflows:
 
     # Without this, __getitem__ would make this look like a sequence to iterate.
     __iter__ = None
-
-
-def drive(session: Session, calls: Calls[T]) -> T:
-    """Send calls one after the other, and tell each reply or refusal to whoever makes them."""
-    try:
-        call = next(calls)
-        while True:
-            try:
-                reply = session.run(call)
-            except QlessError as error:
-                call = calls.throw(error)
-            else:
-                call = calls.send(reply)
-    except StopIteration as end:
-        result: T = end.value
-        return result
 
 
 def parent_results(job: Job) -> dict[str, Any]:

@@ -6,7 +6,7 @@ is there, which no other call can undo, and then the gate is completed. Submitte
 it finds out how far it came: jids follow from names, and what exists is left as it is.
 """
 
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 from qless_py import batch, protocol, puts
@@ -18,14 +18,12 @@ from qless_py.errors import (
     QlessError,
 )
 from qless_py.protocol import Call, JobRecord, reads
-from qless_py.session import Settings
+from qless_py.session import Calls, Settings
 from qless_py.workflow import plan
 from qless_py.workflow.definition import Workflow
 from qless_py.workflow.plan import Names, Planned, StoredStep
 
 T = TypeVar("T")
-Calls = Generator[Call[Any], Any, T]
-"""Calls to be sent one after the other, each of which is answered with its reply."""
 
 AT_ONCE: Final = 100
 _NEVER: Final = 3155760000000

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from qless_py import Client
 from qless_py.errors import QlessError
+from qless_py.session import Calls
 from qless_py.workflow import Workflow, looking, plan, retrying, submitting
-from qless_py.workflow.submitting import Calls
 from tests.workflow.crew import KLASS, QUEUE, Crew
 from tests.workflow.test_properties import Graph, graphs
 
