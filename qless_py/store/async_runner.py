@@ -91,7 +91,11 @@ class AsyncRunner:
             if pause is None:
                 raise failure or exchange.deferred or StoreError("scripts are flushed too fast")
             await asyncio.sleep(pause)
+            open_before = exchange.open
             failure = await self._attempt(exchange)
+            if exchange.open < open_before:
+                # It gets on, so there is no need to wait longer and longer.
+                pauses = self._policy.pauses(exchange.begun)
         self._outage.is_over()
 
     async def _attempt(self, exchange: Exchange) -> Exception | None:

@@ -186,6 +186,11 @@ class Exchange:
         """Whether every call has its outcome."""
         return all(item.answered for item in self._items)
 
+    @property
+    def open(self) -> int:
+        """The number of calls without an outcome."""
+        return sum(not item.answered for item in self._items)
+
     def may_load(self, failure: Exception | None) -> bool:
         """Tell whether only scripts are missing, which are loaded at once, however late it is.
 

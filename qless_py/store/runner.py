@@ -155,7 +155,11 @@ class Runner:
                 raise failure or exchange.deferred or StoreError("scripts are flushed too fast")
             if pause:
                 time.sleep(pause)  # noqa: TID251 - there is no event of a server that comes back
+            open_before = exchange.open
             failure = self._attempt(exchange)
+            if exchange.open < open_before:
+                # It gets on, so there is no need to wait longer and longer.
+                pauses = self._policy.pauses(since)
         self._outage.is_over()
 
     def _attempt(self, exchange: Exchange) -> Exception | None:

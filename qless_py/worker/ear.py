@@ -17,6 +17,8 @@ from qless_py.worker.backoff import Backoff
 
 logger = logging.getLogger(__name__)
 
+SUBSCRIBED: Final = "subscribed"  # Tells that all that is published from now on is heard.
+
 _AWAY: Final = (RedisError, StoreError, OSError)
 
 
@@ -46,8 +48,11 @@ class Ear:
             self._lose(error)
 
     def hear(self) -> list[tuple[str, dict[str, Any]]]:
-        """Give what was published since: the worker, and what it is told."""
-        heard = []
+        """Give what was published since: the worker, and what it is told.
+
+        Says, too, from when on a worker is heard of: at first, and again after a lost connection.
+        """
+        heard: list[tuple[str, dict[str, Any]]] = []
         try:
             while self._pubsub is not None:
                 message = self._pubsub.get_message(timeout=0)
@@ -55,15 +60,16 @@ class Ear:
                     break
                 if message["type"] == "message":
                     heard.append((self._worker(message["channel"]), _object(message["data"])))
+                elif message["type"] == "subscribe":
+                    heard.append((self._worker(message["channel"]), {"event": SUBSCRIBED}))
+            self._watch()
         except _AWAY as error:
             self._lose(error)
         return heard
 
     def close(self) -> None:
         """Hear no more."""
-        if self._socket is not None:
-            with contextlib.suppress(KeyError, ValueError):
-                self._selector.unregister(self._socket)
+        self._unwatch()
         pubsub, self._pubsub, self._socket = self._pubsub, None, None
         self._heard_of = set()
         if pubsub is not None:
@@ -85,13 +91,27 @@ class Ear:
             self._pubsub.subscribe(*fresh)
         if stale:
             self._pubsub.unsubscribe(*stale)
-        # The library offers no public way to select on a connection beside something else.
-        found = self._pubsub.connection._sock  # noqa: SLF001
-        if found is not self._socket:
-            self._selector.register(found, selectors.EVENT_READ)
-            self._socket = found
+        self._watch()
         self._heard_of = wanted
         self._backoff.reset()
+
+    def _watch(self) -> None:
+        """Select on the connection, which the library renews by itself when it was lost."""
+        if self._pubsub is None:
+            return
+        # There is no public way to select on it beside something else.
+        found = self._pubsub.connection._sock  # noqa: SLF001
+        if found is self._socket:
+            return
+        self._unwatch()
+        if found is not None:
+            self._selector.register(found, selectors.EVENT_READ)
+        self._socket = found
+
+    def _unwatch(self) -> None:
+        if self._socket is not None:
+            with contextlib.suppress(KeyError, ValueError):
+                self._selector.unregister(self._socket)
 
     def _lose(self, error: Exception) -> None:
         logger.debug("hearing nothing for a while: %s", error)

@@ -44,6 +44,13 @@ class Guard:
         """Ask for this lease at once: it is said to be lost."""
         self._leases.suspect(lease)
 
+    def ask(self, worker: str) -> None:
+        """Ask for all leases of this worker at once: one may have been lost unheard."""
+        for member in self._family:
+            if member.worker == worker:
+                for one in member.held():
+                    self._leases.ask(one.lease)
+
     def refresh(self) -> None:
         """Renew all leases, due or not: around a time in which nobody can."""
         now = time.monotonic()

@@ -11,6 +11,7 @@ from qless_py.worker.board import Held
 
 LIMIT: Final = 3600.0
 _SHARE: Final = 3  # A lease is renewed when a third of it is gone: two more tries fit in.
+_RUMOUR: Final = 5.0  # A child that took a job has noted it long before.
 
 
 @dataclass(slots=True)
@@ -25,11 +26,12 @@ class Leases:
     limit: float = LIMIT
     _renewed: dict[str, float] = field(default_factory=dict)
     _suspects: set[str] = field(default_factory=set)
+    _rumours: dict[str, float] = field(default_factory=dict)
 
     def due(self, held: Iterable[Held], now: float) -> list[Held]:
         """Choose what to renew now: nothing, or all that is at least half way to being due."""
         present = [lease for lease in held if now - lease.since < self.limit]
-        self._forget_others(present)
+        self._forget_others(present, now)
         if not any(self._is_due(lease, now, 1.0) for lease in present):
             return []
         return [lease for lease in present if self._is_due(lease, now, 0.5)]
@@ -53,8 +55,16 @@ class Leases:
         return lost
 
     def suspect(self, lease: str) -> None:
-        """Note that somebody says a lease is lost: it is lost if it is refused once."""
+        """Note that somebody says a lease is lost: it is lost if it is refused once.
+
+        That may be heard a moment before the child has noted that it holds this lease.
+        """
         self._suspects.add(lease)
+        self._rumours[lease] = float("inf")
+
+    def ask(self, lease: str) -> None:
+        """Have this lease renewed at once: it may have been lost unheard."""
+        self._renewed[lease] = float("-inf")
 
     def wait(self, held: Iterable[Held], now: float) -> float:
         """Give the seconds until something becomes due, as far as is known now."""
@@ -74,7 +84,9 @@ class Leases:
     def _last(self, lease: Held) -> float:
         return self._renewed.get(lease.lease, lease.since)
 
-    def _forget_others(self, present: Sequence[Held]) -> None:
+    def _forget_others(self, present: Sequence[Held], now: float) -> None:
         known = {lease.lease for lease in present}
         self._renewed = {key: at for key, at in self._renewed.items() if key in known}
-        self._suspects &= known
+        rumours = {key: min(until, now + _RUMOUR) for key, until in self._rumours.items()}
+        self._rumours = {k: until for k, until in rumours.items() if k not in known and now < until}
+        self._suspects &= known | self._rumours.keys()

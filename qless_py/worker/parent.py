@@ -17,7 +17,7 @@ from typing import Final
 from qless_py import protocol
 from qless_py.worker import beats, child, orders, orphans, preloading, restart, titles
 from qless_py.worker.daemon import PidFile
-from qless_py.worker.ear import Ear
+from qless_py.worker.ear import SUBSCRIBED, Ear
 from qless_py.worker.family import Family
 from qless_py.worker.guard import Guard
 from qless_py.worker.line import Line
@@ -182,7 +182,11 @@ class Parent:
 
     def _hear(self, worker: str, told: dict[str, object]) -> None:
         """Act on what was published: a command, or a lease that is said to be lost."""
-        if told.get("event") == "command":
+        if told.get("event") == SUBSCRIBED:
+            # What was published before was not heard.
+            self._guard.ask(worker)
+            self._line.beat_now()
+        elif told.get("event") == "command":
             self._command(worker, str(told.get("command")))
             self._line.beat_now()  # It takes the command back that waits there.
         elif "lease" in told:

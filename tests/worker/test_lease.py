@@ -102,3 +102,28 @@ def test_a_word_about_a_lease_that_nobody_holds_is_forgotten() -> None:
 
     assert leases.due([held(1)], now=1.0) == []
     assert leases.wait([held(1)], now=1.0) == pytest.approx(19.0)
+
+
+def test_a_word_that_comes_before_the_child_has_noted_its_lease_is_kept_for_a_while() -> None:
+    leases = Leases()
+    leases.suspect("1.nonce")
+
+    assert leases.due([], now=1.0) == []
+    assert leases.due([held(1, since=1.1)], now=1.2) == [held(1, since=1.1)]
+    assert leases.settle([held(1, since=1.1)], [LostLeaseError()], now=1.3) == [held(1, since=1.1)]
+
+    leases.suspect("2.nonce")
+    leases.due([], now=2.0)
+    leases.due([], now=8.0)
+    assert leases.due([held(2, since=8.0)], now=8.1) == []
+
+
+def test_a_lease_that_may_have_been_lost_unheard_is_asked_for_at_once() -> None:
+    leases = Leases()
+
+    leases.ask("1.nonce")
+
+    assert leases.wait([held(1)], now=1.0) == 0
+    assert leases.due([held(1)], now=1.0) == [held(1)]
+    assert leases.settle([held(1)], [123], now=1.1) == []
+    assert leases.due([held(1)], now=1.2) == []
