@@ -164,9 +164,10 @@ class Behind(Reason):
         else:
             said = f"it is the first{' job' * bool(of_user)}{of_user}{parked}"
         others = self.users - (self.gate is None)
-        return (
-            f"{said}; {phrases.many(others, 'other user')} share the queue" if others > 0 else said
-        )
+        if others <= 0:
+            return said
+        share = "shares" if others == 1 else "share"
+        return f"{said}; {phrases.many(others, 'other user')} {share} the queue"
 
     def holds_back(self, now: float) -> bool:
         """Tell whether any job of its own user is before it."""

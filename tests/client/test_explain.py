@@ -90,6 +90,17 @@ def test_users_share_the_queue(client: Client) -> None:
     assert explained.words == ["2 jobs of user alice are before it; 3 other users share the queue"]
 
 
+def test_one_other_user_shares_the_queue(client: Client) -> None:
+    queue = client.queues["q"]
+    queue.put("k", user="bob")
+    jid = queue.put("k", user="alice")
+    ask(client)
+
+    said = client.explain(jid).words
+
+    assert said == ["it is the first job of user alice; 1 other user shares the queue"]
+
+
 def test_a_paused_queue(client: Client, clock: Clock) -> None:
     queue = client.queues["q"]
     jid = queue.put("k")
