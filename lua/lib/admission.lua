@@ -153,7 +153,6 @@ local function hold(self, job)
     self.held[id] = held
   end
   throttles.take(self.own, 1)
-  record.limited = self.own.record and self.own.record.concurrency and true or nil
 end
 
 local function admit(self, found, job)

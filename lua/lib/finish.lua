@@ -29,13 +29,18 @@ function finish.settle(s, job, outcome)
   record.owns = nil
 end
 
+-- What the record of a complete job says, and what it does not say any more.
+function finish.end_record(s, record)
+  record.state, record.completed_at = "complete", s.now
+  record.queue, record.order, record.due, record.left = nil, nil, nil, nil
+  record.crashes, record.tries = nil, nil
+end
+
 -- Completed for good: dependents are set free.
 function finish.complete(s, job, queue)
   local record = job.record
   job_lib.clear_failure(job)
-  record.state, record.completed_at = "complete", s.now
-  record.queue, record.order, record.due, record.left = nil, nil, nil, nil
-  record.crashes, record.tries = nil, nil
+  finish.end_record(s, record)
   redis.call("ZADD", keys.complete(), s.stamp, job.jid)
   finish.settle(s, job, "completed")
   if record.unique then

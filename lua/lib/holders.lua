@@ -24,14 +24,13 @@ local function recount(s, id)
   end
 end
 
-local function leave_queue(s, job)
-  local queue = job.record.queue
+-- A job of a queue that has a throttle of its own has left running, whether that throttle was set
+-- before it started or since. A rate has no slots: its jobs wait for an instant.
+function holders.leave_queue(s, queue)
   local id = "queue:" .. queue
   recount(s, id)
-  if job.record.excused then
-    redis.call("ZREM", keys.excused(id), job.jid)
-  end
-  if lanes.has_work(queue) then
+  local record = throttles.get(s, id).record
+  if record and record.concurrency and lanes.has_work(queue) then
     queue_lib.wake(queue)
   end
 end
@@ -45,10 +44,10 @@ function holders.give_back(s, job)
       opening.slot(s, id)
     end
   end
-  if record.limited or record.excused then
-    leave_queue(s, job)
+  if record.excused then
+    redis.call("ZREM", keys.excused("queue:" .. record.queue), job.jid)
+    record.excused = nil
   end
-  record.limited, record.excused = nil, nil
 end
 
 -- Whether a job holds a slot of a throttle; then it is taken from it.

@@ -4,15 +4,28 @@ local keys = require("lib.keys")
 
 local leaving = {}
 
+-- What only a running job says of itself.
+function leaving.forget_run(record)
+  record.worker, record.lease, record.popped_at, record.grace = nil, nil, nil, nil
+end
+
+-- A slot of a queue is free once more: whoever waits for it is woken if the queue has a limit.
+function leaving.slot_of(s, queue)
+  if redis.call("EXISTS", keys.throttle("queue:" .. queue)) == 1 then
+    require("lib.holders").leave_queue(s, queue)
+  end
+end
+
 -- The common way: a running job leaves its worker.
 function leaving.running(s, job)
   local record = job.record
   redis.call("ZREM", keys.running(record.queue), job.jid)
   redis.call("ZREM", keys.worker_jobs(record.worker), job.jid)
-  if record.user or record.throttles or record.limited or record.excused then
+  if record.user or record.throttles or record.excused then
     require("lib.holders").give_back(s, job)
   end
-  record.worker, record.lease, record.popped_at, record.grace = nil, nil, nil, nil
+  leaving.slot_of(s, record.queue)
+  leaving.forget_run(record)
 end
 
 -- Gives up what was kept for a job that had been refused too often.

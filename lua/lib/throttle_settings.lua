@@ -2,7 +2,6 @@
 
 local check = require("lib.check")
 local errors = require("lib.errors")
-local job_lib = require("lib.job")
 local keys = require("lib.keys")
 local lanes = require("lib.lanes")
 local limits = require("lib.limits")
@@ -49,27 +48,12 @@ local function set_bucket(s, record, given)
   end
 end
 
--- Jobs that run already also wake a worker when they end. More than these are not looked at, so
--- after the last of such a crowd a worker comes by its own patience.
-local function mark_running(queue)
-  local jids = redis.call("ZREVRANGE", keys.running(queue), 0, limits.call - 1)
-  for _, job in ipairs(job_lib.find_all(jids)) do
-    if job and job.record.state == "running" and not job.record.limited then
-      job.record.limited = true
-      job_lib.save(job)
-    end
-  end
-end
-
 -- A queue with a throttle of its own is one whose jobs pop has to choose.
-local function mark(s, id, record)
+local function mark(s, id)
   local queue = throttles.queue_of(id)
   if queue then
     lanes.mark(s, queue)
     queue_lib.know(s, queue)
-  end
-  if queue and record.concurrency then
-    mark_running(queue)
   end
 end
 
@@ -94,7 +78,7 @@ end
 local function keep(s, id, record)
   local is_any = throttles.is_limited(record) or record.blocked_until
   throttles.set(s, id, is_any and record or nil)
-  mark(s, id, record)
+  mark(s, id)
   list_user_of(s, id)
   opening.changed(s, id)
 end

@@ -2,15 +2,17 @@
 -- them instead of six for each. What hangs on a job is dealt with one by one, by lib.completion.
 
 local events = require("lib.events")
+local finish = require("lib.finish")
 local job_lib = require("lib.job")
 local keys = require("lib.keys")
+local leaving = require("lib.leaving")
 local stats = require("lib.stats")
 
 local together = {}
 
 -- With any of these a job's end means more than leaving its worker.
 local HANGING = { "batch", "followups", "keep", "parents", "owns", "unique", "user", "throttles",
-  "limited", "excused", "has_failure" }
+  "excused", "has_failure" }
 
 local function is_plain(record)
   for _, field in ipairs(HANGING) do
@@ -45,19 +47,9 @@ local function add(lists, key, jid)
   list[#list + 1] = jid
 end
 
--- What the record of a complete job says; the same as one by one.
-local function end_record(s, job)
-  local record = job.record
-  job_lib.note(job, s, "done")
-  record.worker, record.lease, record.popped_at, record.grace = nil, nil, nil, nil
-  record.state, record.completed_at = "complete", s.now
-  record.queue, record.order, record.due, record.left = nil, nil, nil, nil
-  record.crashes, record.tries = nil, nil
-end
-
 -- Completes the jobs; `results` holds what each brought by its jid, "" for nothing.
 function together.complete(s, jobs, results)
-  local held, values, ended = {}, {}, {}
+  local held, values, ended, queues = {}, {}, {}, {}
   for _, job in ipairs(jobs) do
     local jid, record = job.jid, job.record
     local queue = record.queue
@@ -65,7 +57,10 @@ function together.complete(s, jobs, results)
     stats.add(s, queue, "completed", 1)
     add(held, keys.running(queue), jid)
     add(held, keys.worker_jobs(record.worker), jid)
-    end_record(s, job)
+    queues[queue] = true
+    job_lib.note(job, s, "done")
+    leaving.forget_run(record)
+    finish.end_record(s, record)
     job_lib.set_result(job, results[jid])
     values[#values + 1], values[#values + 2] = keys.job(jid), job_lib.pack(job)
     ended[#ended + 1], ended[#ended + 2] = s.stamp, jid
@@ -74,6 +69,9 @@ function together.complete(s, jobs, results)
   end
   for key, jids in pairs(held) do
     redis.call("ZREM", key, unpack(jids))
+  end
+  for queue in pairs(queues) do
+    leaving.slot_of(s, queue)
   end
   redis.call("ZADD", keys.complete(), unpack(ended))
   redis.call("MSET", unpack(values))

@@ -436,15 +436,23 @@ def test_a_slot_that_only_the_second_of_two_ends_frees_wakes_who_waits(call: Scr
     assert jids(pop(call, 3)) == ["j2"]
 
 
-def test_who_ran_before_its_queue_was_limited_wakes_a_worker_by_ending(call: Scripts) -> None:
-    for i in range(3):
+def test_each_of_a_crowd_that_ran_before_its_queue_was_limited_wakes_a_worker_by_ending(
+    call: Scripts,
+) -> None:
+    for i in range(131):
         put(call, f"j{i}")
-    first, second = pop(call, 2)
+    running = [view for _ in range(13) for view in pop(call, 10)]
     limit(call, "queue:q", concurrency=1)
     assert pop(call) == []
     woken(call)
 
-    complete(call, first)
-    complete(call, second)
+    quiet = []
+    for view in running[:120]:
+        complete(call, view)
+        if not woken(call):
+            quiet.append(view["jid"])
+    call("complete_many", [[view["jid"], view["lease"]] for view in running[120:]], *[""] * 10)
 
+    assert quiet == []
     assert woken(call)
+    assert jids(pop(call, 3)) == ["j130"]
