@@ -9,6 +9,7 @@ import enum
 import hashlib
 import hmac
 import ipaddress
+import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -75,7 +76,7 @@ class BasicAuth:
         self._users = dict(users)
         self._nobody = hash_password("", "nobody")
         self._known: dict[str, tuple[str, str]] = {}
-        self._secret = hashlib.sha256(repr(sorted(self._users)).encode()).digest()
+        self._secret = secrets.token_bytes()
 
     def __call__(self, request: Request) -> Access | None:
         """Check the password; an unknown name takes as long as a wrong password."""
@@ -84,7 +85,8 @@ class BasicAuth:
             return None
         name, password = given.username, given.password or ""
         stored, role = self._users.get(name, (self._nobody, Role.VIEWER))
-        if not self._is_right(name, password, stored) or name not in self._users:
+        is_right = self._is_right(name, password, stored)
+        if name not in self._users or not is_right:
             return None
         return Access(name, role, shows_data=role >= Role.OPERATOR)
 
@@ -96,7 +98,8 @@ class BasicAuth:
             return True
         if not _matches(password, stored):
             return False
-        self._known[name] = (stored, digest)
+        if name in self._users:
+            self._known[name] = (stored, digest)
         return True
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import mimetypes
 from pathlib import Path
 from typing import Final
@@ -67,9 +68,11 @@ def _add_guards(blueprint: Blueprint, board: Dashboard) -> None:
         g.qless_py_access = None
         try:
             guard.check_host(request, config, is_open=not config.auth)
-            found = _identify(config)
+            wait = board.attempts.wait(request)
+            found = _identify(config, is_known_only=wait > 0)
             if found is None:
-                return _challenge(config)
+                return _challenge(board, wait)
+            board.attempts.passed(request)
             g.qless_py_access = found
             guard.check_origin(request, config)
             guard.check_writable(request, config)
@@ -88,7 +91,8 @@ def _add_guards(blueprint: Blueprint, board: Dashboard) -> None:
         return response
 
 
-def _identify(config: DashboardConfig) -> Access | None:
+def _identify(config: DashboardConfig, *, is_known_only: bool) -> Access | None:
+    """Tell whose request it is; with `is_known_only` passwords and tokens are not looked at."""
     if not config.auth:
         if not is_local(request):
             raise guard.Refusal(
@@ -96,15 +100,24 @@ def _identify(config: DashboardConfig) -> Access | None:
             )
         return Access("local", Role.ADMIN, shows_data=True)
     for authenticator in config.auth:
+        if is_known_only and guard.challenges([authenticator]):
+            continue
         found = authenticator(request)
         if found is not None:
             return found
     return None
 
 
-def _challenge(config: DashboardConfig) -> Answer:
+def _challenge(board: Dashboard, wait: float) -> Answer:
+    if wait > 0:
+        seconds = math.ceil(wait)
+        text = f"too many wrong passwords or tokens came from there: wait for {seconds} s"
+        answer = problems.answer(429, "too-many-attempts", text)
+        answer.headers["Retry-After"] = str(seconds)
+        return answer
+    board.attempts.failed(request)
     answer = problems.answer(401, "unauthenticated", "who are you?")
-    for one in guard.challenges(config.auth):
+    for one in guard.challenges(board.config.auth):
         answer.headers.add("WWW-Authenticate", one)
     return answer
 

@@ -14,6 +14,7 @@ from flask import g
 from qless_py import assets
 from qless_py.client import Client
 from qless_py.dashboard.access import Access
+from qless_py.dashboard.attempts import Attempts
 from qless_py.dashboard.config import DashboardConfig
 from qless_py.dashboard.history import History
 from qless_py.dashboard.snapshot import Snapshots
@@ -56,6 +57,7 @@ class Dashboard:
     secret: bytes = field(init=False)
     seats: Seats = field(init=False)
     history: History = field(init=False)
+    attempts: Attempts = field(init=False)
     # What streams wait on between two looks; who sets it ends them.
     pause: threading.Event = field(default_factory=threading.Event)
     _versions: dict[str, str] = field(default_factory=dict)
@@ -65,6 +67,7 @@ class Dashboard:
         self.snapshots = Snapshots(self.client, self.config.refresh)
         self.history = History(self.client, self.config.refresh / 2)
         self.seats = Seats(self.config.streams)
+        self.attempts = Attempts(self.config.attempts)
         # Without a secret of its own a restart makes old forms invalid, which is said to the user.
         self.secret = (self.config.secret or secrets.token_hex(32)).encode()
 

@@ -215,6 +215,7 @@ def test_authenticators_are_asked_one_after_the_other(visit: Visit) -> None:
         ("/failures/retry", {"group": "g", "queue": "mail"}, Role.OPERATOR),
         ("/operations", {"action": "cancel", "q": "jid:x"}, Role.OPERATOR),
         ("/put", {"queue": "mail", "klass": "K"}, Role.OPERATOR),
+        ("/recur", {"queue": "mail", "klass": "K", "interval": "9"}, Role.OPERATOR),
         ("/config", {"option": "heartbeat", "value": "9"}, Role.ADMIN),
         ("/queues/mail/forget", {}, Role.ADMIN),
         ("/queues/mail/heartbeat", {"heartbeat": "9"}, Role.ADMIN),
@@ -265,7 +266,7 @@ def test_a_form_leads_back_to_this_dashboard_only(visitor: Visitor, back: str, l
 
 @pytest.mark.parametrize(
     "settings",
-    [{"refresh": 0}, {"secret": "short"}, {"redact": "("}],
+    [{"refresh": 0}, {"secret": "short"}, {"redact": "("}, {"attempts": -1}],
 )
 def test_wrong_settings_are_refused(settings: dict[str, Any]) -> None:
     with pytest.raises(ConfigError):
