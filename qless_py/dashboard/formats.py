@@ -52,3 +52,9 @@ def absolute(instant: float) -> str:
     except (OverflowError, ValueError, OSError):
         return "beyond all calendars"
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def quoted(name: str) -> str:
+    """Write a name for a search, so that it is meant as it is."""
+    literal = name.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{literal}"'

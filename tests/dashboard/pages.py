@@ -14,7 +14,7 @@ PATHS: Final = (
     "/jobs/plain", "/jobs/runs", "/jobs/fails", "/jobs/ends", "/jobs/child", "/jobs/later",
     "/jobs/apart", "/jobs/of-ann", "/failures", "/failures/group?group=group", "/completed",
     "/tracked", "/tags", "/tags/x", "/workers", "/workers/worker", "/workers/nobody",
-    "/recurring", "/recurring/tick", "/recurring/cron", "/throttles", "/throttles/api",
+    "/recurring", "/recur", "/recurring/tick", "/recurring/cron", "/throttles", "/throttles/api",
     "/throttles/queue:work", "/config", "/put", "/put?queue=work&klass=K", "/operations",
     "/snapshot", "/static/style.css", "/static/app.js", "/static/icon.svg",
 )  # fmt: skip

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import html
 import logging
+import re
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from qless_py import Client, Job
+from qless_py.dashboard import Access, Role
 from qless_py.recurring import RecurringJob
 from tests.dashboard.conftest import Visitor
 
@@ -347,3 +350,118 @@ def test_who_changed_what_is_written_down(
         "local did priority of j from 127.0.0.1: j has the priority 3",
         "local did priority of j from 127.0.0.1: refused: a priority is a number, not 'x'",
     ]
+
+
+def _schedule(client: Client, jid: str) -> RecurringJob:
+    found = client.jobs[jid]
+    assert isinstance(found, RecurringJob)
+    return found
+
+
+def _shown(visitor: Visitor, path: str) -> dict[str, Any]:
+    """Read the fields of the last form of a page, as a browser would send them."""
+    form = visitor.get(path).text.rpartition("<form")[2]
+    fields: dict[str, str] = dict(
+        re.findall(r'<input id="field-\w+" name="(\w+)"[^>]*? value="([^"]*)"', form)
+    )
+    area = re.search(r"<textarea[^>]*>\n(.*?)</textarea>", form, re.DOTALL)
+    assert area is not None
+    fields["data"] = area[1].replace("\n", "\r\n")
+    return {name: html.unescape(text) for name, text in fields.items()}
+
+
+def test_a_schedule_is_made_and_edited_field_by_field(client: Client, visitor: Visitor) -> None:
+    made = visitor.post(
+        "/recur", queue="mail", klass="app.Digest", interval="60", data='{"to": ["ann", 1]}',
+        tags="eu", jid="digest", limit="9",
+    )  # fmt: skip
+    assert made.headers["Location"] == "/recurring/digest"
+    fields = _shown(visitor, "/recurring/digest")
+    before = client.redis.execute_command("DEBUG", "DIGEST")
+
+    page = visitor.told(visitor.post("/recurring/digest/edit", **fields))
+    assert "changed of digest: nothing" in page
+    assert client.redis.execute_command("DEBUG", "DIGEST") == before
+    visitor.post("/recurring/digest/edit", **{**fields, "queue": "slow", "tags": "", "limit": ""})
+    found = _schedule(client, "digest")
+    assert (found.queue_name, found.tags, found.limit, found.interval) == ("slow", [], None, 60)
+    cron = {"cron": "0 6 * * *", "zone": "Europe/Berlin", "interval": "", "data": "[1]"}
+    visitor.post("/recurring/digest/edit", **{**_shown(visitor, "/recurring/digest"), **cron})
+    found = _schedule(client, "digest")
+    assert (found.cron, found.zone, found.data) == ("0 6 * * *", "Europe/Berlin", [1])
+    visitor.post("/recurring/digest/edit", **{**_shown(visitor, "/recurring/digest"), "zone": ""})
+    assert _schedule(client, "digest").zone == "UTC"
+    back = {"cron": "", "zone": "", "interval": "30"}
+    visitor.post("/recurring/digest/edit", **{**_shown(visitor, "/recurring/digest"), **back})
+    found = _schedule(client, "digest")
+    assert (found.cron, found.interval, found.data) == (None, 30, [1])
+
+
+@pytest.mark.parametrize(
+    ("wrong", "field", "said"),
+    [
+        ({"interval": ""}, "interval", "an interval or a cron expression"),
+        ({"interval": "0"}, "interval", "interval"),
+        ({"interval": "soon"}, "interval", "this is a number"),
+        ({"interval": "", "cron": "never"}, "cron", "cron"),
+        ({"data": "{"}, "data", "this is not JSON"),
+        ({"queue": "a b"}, "queue", "queue"),
+        ({"klass": ""}, "klass", "this is needed"),
+        ({"limit": "0"}, "limit", "limit"),
+        ({"priority": "nan"}, "priority", "priority"),
+    ],
+)
+def test_a_wrong_schedule_changes_nothing_and_is_told_beside_its_field(
+    client: Client, visitor: Visitor, wrong: dict[str, str], field: str, said: str
+) -> None:
+    client.queues["mail"].recur("app.Digest", {}, interval=60, jid="digest")
+    before = client.redis.execute_command("DEBUG", "DIGEST")
+
+    fields = {**_shown(visitor, "/recurring/digest"), "priority": "1", **wrong}
+    answers = [visitor.post(path, **fields) for path in ("/recur", "/recurring/digest/edit")]
+
+    for answer in answers:
+        page = html.unescape(answer.text)
+        assert answer.status_code == 422
+        assert said in page.split(f'id="error-{field}">')[1].split("</p>")[0]
+    assert client.redis.execute_command("DEBUG", "DIGEST") == before
+
+
+def test_a_schedule_that_is_there_is_not_replaced(client: Client, visitor: Visitor) -> None:
+    client.queues["mail"].recur("app.Digest", {}, interval=60, jid="digest")
+
+    answer = visitor.post("/recur", queue="q", klass="K", interval="9", jid="digest")
+
+    assert answer.status_code == 422
+    assert _schedule(client, "digest").interval == 60
+
+
+def test_data_that_is_hidden_from_somebody_is_neither_shown_nor_lost_by_editing(
+    client: Client, visit: Callable[..., Visitor]
+) -> None:
+    client.queues["mail"].recur("app.Digest", {"token": "hunter"}, interval=60, jid="digest")
+    visitor = visit(auth=[lambda _: Access("ann", Role.OPERATOR)], trusted_hosts=["localhost"])
+
+    fields = _shown(visitor, "/recurring/digest")
+    visitor.post("/recurring/digest/edit", **{**fields, "priority": "3"})
+
+    assert "hunter" not in visitor.get("/recurring/digest").text
+    assert fields["data"] == ""
+    found = _schedule(client, "digest")
+    assert (found.priority, found.data) == (3, {"token": "hunter"})
+
+
+def test_all_jobs_of_a_queue_are_cancelled_by_one_operation(
+    client: Client, visitor: Visitor
+) -> None:
+    _fail(client, "fails")
+    for jid in ("a", "b"):
+        _put(client, jid)
+    _put(client, "other", queue="other")
+    page = html.unescape(visitor.get("/queues/mail?tab=settings").text)
+    search = re.search(r'name="q" value="(queue:"mail" state:[\w,]+)"', page)
+    assert search is not None
+
+    asked = visitor.post("/operations", confirmed=False, action="cancel", q=search[1])
+
+    assert '<p class="big">2</p>' in asked.text

@@ -110,7 +110,7 @@ def _paths(client: Client) -> Iterator[str]:
             f"/workers/{bad}", f"/throttles/{bad}", f"/operations/{bad}", f"/?range={bad}",
             f"/queues/queue-{number}?tab={bad}", f"/queues/queue-{number}?day={bad}",
             f"/completed?offset={bad}", f"/put?from={bad}", f"/tracked?state={bad}",
-            f"/queues?{bad}={bad}",
+            f"/queues?{bad}={bad}", f"/recur?queue={bad}&cron={bad}&data={bad}&jid={bad}",
         )  # fmt: skip
 
 
@@ -128,14 +128,16 @@ def test_no_text_becomes_markup_on_any_page(hostile: Client, visitor: Visitor) -
 
 @pytest.mark.parametrize(
     "path", ["/jobs/waits-0/tag", "/queues/queue-0/pause", "/failures/retry", "/put", "/operations",
-             "/throttles/set", "/users/set", "/config", "/jobs/fails-0/move", "/jobs/chosen"]
+             "/throttles/set", "/users/set", "/config", "/jobs/fails-0/move", "/jobs/chosen",
+             "/recur", "/recurring/recurs-0/edit"]
 )  # fmt: skip
 def test_no_field_of_a_form_comes_back_as_markup(
     hostile: Client, visitor: Visitor, path: str
 ) -> None:
     del hostile
     names = ("tags", "reason", "minutes", "group", "queue", "klass", "data", "jid", "q", "action",
-             "value", "name", "concurrency", "option", "state", "what", "do")  # fmt: skip
+             "value", "name", "concurrency", "option", "state", "what", "do",
+             "cron", "zone")  # fmt: skip
     found = []
 
     for text in CORPUS:

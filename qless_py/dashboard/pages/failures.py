@@ -11,6 +11,7 @@ from qless_py.dashboard import commands
 from qless_py.dashboard.access import Role
 from qless_py.dashboard.actions import Effect, ask, command, is_confirmed, perform, requires
 from qless_py.dashboard.context import client, dashboard
+from qless_py.dashboard.formats import quoted
 from qless_py.dashboard.paging import offset_of, size_of
 from qless_py.dashboard.view import Words
 from qless_py.protocol import reads
@@ -32,15 +33,10 @@ def failure() -> str | Answer:
     found = client().jobs.failed(group, offset, size)
     return render_template(
         "qless_py/failure.html", group=group, jobs=found["jobs"], total=found["total"],
-        offset=offset, size=size, search=_search(group), commands=commands.of_group(group),
+        offset=offset, size=size, search=f"state:failed group:{quoted(group)}",
+        commands=commands.of_group(group),
         queues=sorted({job.queue_name for job in found["jobs"]}),
     )  # fmt: skip
-
-
-def _search(group: str) -> str:
-    """Give the search that finds just this group."""
-    literal = group.replace("\\", "\\\\").replace('"', '\\"')
-    return f'state:failed group:"{literal}"'
 
 
 @requires(Role.OPERATOR)

@@ -14,6 +14,7 @@ from qless_py.dashboard import charts, commands, history
 from qless_py.dashboard.access import Role
 from qless_py.dashboard.actions import Effect, ask, command, is_confirmed, perform, requires
 from qless_py.dashboard.context import client, dashboard
+from qless_py.dashboard.formats import quoted
 from qless_py.dashboard.guard import Refusal
 from qless_py.dashboard.paging import offset_of, size_of
 from qless_py.dashboard.snapshot import number
@@ -53,7 +54,8 @@ def queue(name: str) -> str | Answer:
         more = {"day": _day(found), "charts": drawn, "ranges": history.RANGES, "span": span}
         more["bars"] = _bars(more["day"])
     else:
-        more = {"heartbeat": found.heartbeat, "throttle": found.throttle.get()}
+        search = f"queue:{quoted(name)} state:{','.join(STATES)}"
+        more = {"heartbeat": found.heartbeat, "throttle": found.throttle.get(), "search": search}
     return render_template(
         "qless_py/queue.html", name=name, tab=tab, tabs=TABS, counts=counts,
         offset=offset, size=size,
