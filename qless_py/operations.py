@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from qless_py import checks, protocol, puts
-from qless_py.errors import BadArgumentError, JobNotFoundError
+from qless_py.errors import BadArgumentError, JobNotFoundError, UndecodableDataError
 from qless_py.handlers import OPERATION, RESERVED
 from qless_py.job import Job
 from qless_py.jobs import Jobs
@@ -96,7 +96,7 @@ class Operations:
         total = jobs.tagged(TAG, 0, 0)["total"]
         jids = jobs.tagged(TAG, max(total - count, 0), count)["jobs"]
         found = [job for job in jobs.get(*jids) if isinstance(job, Job)]
-        return [_state(job) for job in reversed(found)]
+        return [_state(job) for job in reversed(found) if job.klass_name == OPERATION]
 
     def abort(self, jid: str) -> Operation:
         """End an operation after its present slice; what it has done stays."""
@@ -205,19 +205,41 @@ def _params(action: str, given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _state(job: Job) -> Operation:
-    data = job.data
-    result = job.result if isinstance(job.result, dict) else {}
+    data = _data_of(job)
+    params, errors = data.get("params"), data.get("errors")
     return Operation(
         jid=job.jid,
         state=job.state,
-        action=str(data["action"]),
-        search=str(data["search"]),
+        action=str(data.get("action", "")),
+        search=str(data.get("search", "")),
         by=str(data.get("by", "")),
-        params=dict(data["params"]),
-        done=int(data.get("done", 0)),
-        refused=int(data.get("refused", 0)),
-        scanned=int(data.get("scanned", 0)),
-        errors=tuple(data.get("errors", ())),
+        params=params if isinstance(params, dict) else {},
+        done=_number(data, "done"),
+        refused=_number(data, "refused"),
+        scanned=_number(data, "scanned"),
+        errors=tuple(map(str, errors)) if isinstance(errors, list) else (),
         put_at=job.put_at,
-        is_aborted=bool(result.get("aborted")),
+        is_aborted=_is_aborted(job),
     )
+
+
+# Anybody may put a job of this klass; what it says must not keep others from being shown.
+def _data_of(job: Job) -> Mapping[str, Any]:
+    try:
+        data = job.data
+    except UndecodableDataError:
+        return {}
+    return data if isinstance(data, dict) else {}
+
+
+def _number(data: Mapping[str, Any], name: str) -> int:
+    value = data.get(name, 0)
+    return value if isinstance(value, int) else 0
+
+
+def _is_aborted(job: Job) -> bool:
+    try:
+        result = job.result
+    except UndecodableDataError:
+        return False
+    return isinstance(result, dict) and bool(result.get("aborted"))

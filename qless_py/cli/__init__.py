@@ -28,6 +28,7 @@ COMMANDS: Final = {
         "queue": "queues:queue",
         "jobs": "jobs:jobs",
         "job": "job:job",
+        "operations": "operations:operations",
         "failed": "failed:failed",
         "recur": "recur:recur",
         "throttles": "throttles:throttles",

@@ -9,14 +9,13 @@ from typing import Any, Final, TypeVar
 
 import click
 
-from qless_py import protocol
-from qless_py.cli import select
+from qless_py.cli import background, select
+from qless_py.cli.acts import DONE, Action, How
 from qless_py.cli.endings import FAILED, NotFoundError
 from qless_py.cli.names import JID
 from qless_py.cli.options import confirm, yes
 from qless_py.cli.select import READ, Filters
 from qless_py.cli.state import State
-from qless_py.client import Client
 from qless_py.errors import (
     BadArgumentError,
     DependencyError,
@@ -24,62 +23,10 @@ from qless_py.errors import (
     QlessError,
     error_from_reply,
 )
-from qless_py.job import Job
-from qless_py.protocol import Call
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 _SHOWN: Final = 10
-_DONE: Final = "done"
-
-
-Answers = list[Any]
-"""For each jid "done", "CODE detail" as the store says it, or an exception."""
-
-
-@dataclass(frozen=True, slots=True)
-class Action:
-    """What is done to up to 100 jobs, and its name in the two forms that messages need."""
-
-    name: str
-    done: str
-    act: Callable[[Client, list[str]], Answers]
-
-
-def of_store(name: str, done: str, act: str | None = None, **options: Any) -> Action:
-    """Make an action of the store: one call for 100 jobs, each judged as it is at that moment."""
-
-    def run_it(client: Client, jids: list[str]) -> Answers:
-        answers: Answers = client.run(protocol.jobs.bulk(act or name, jids, options))
-        return answers
-
-    return Action(name, done, run_it)
-
-
-def one_by_one(name: str, done: str, call: Callable[[Job], Call[Any]]) -> Action:
-    """Make an action out of a call for one job, sent for 100 of them in one round trip."""
-
-    def run_it(client: Client, jids: list[str]) -> Answers:
-        jobs = [one for one in client.jobs.get(*jids) if isinstance(one, Job)]
-        replies = client.run_many([call(one) for one in jobs]) if jobs else []
-        answers: dict[str, Any] = dict.fromkeys(jids, JobNotFoundError())
-        for one, reply in zip(jobs, replies, strict=True):
-            answers[one.jid] = reply if isinstance(reply, Exception) else _DONE
-        return list(answers.values())
-
-    return Action(name, done, run_it)
-
-
-CANCEL: Final = of_store("cancel", "canceled")
-
-
-@dataclass(frozen=True, slots=True)
-class How:
-    """How a work on many jobs is to be done."""
-
-    agreed: bool = False
-    dry_run: bool = False
-    limit: int | None = None
 
 
 @dataclass(slots=True)
@@ -98,6 +45,7 @@ def targets(command: Command) -> Command:
         click.option("--limit", type=click.IntRange(min=1), help="Only that many."),
         click.option("--dry-run", is_flag=True, help="Only say how many there are."),
         yes,
+        click.option("--everything", is_flag=True, help="All jobs that there are."),
         click.option("--search", help="Jobs that this finds, as in `qless-py jobs`."),
         select.filtered,
         click.argument("jids", nargs=-1, type=JID, metavar="[JID]..."),
@@ -106,33 +54,60 @@ def targets(command: Command) -> Command:
     return command
 
 
+in_background: Final = click.option(
+    "--in-background",
+    is_flag=True,
+    help="Have the workers do it, and say the jid of the operation: see `qless-py operations`.",
+)
+
+
 def split(given: dict[str, Any]) -> tuple[Filters, How]:
     """Make filters out of what `targets` gives."""
     rest = dict(given)
-    how = How(rest.pop("yes"), rest.pop("dry_run"), rest.pop("limit"))
+    how = How(
+        agreed=rest.pop("yes"),
+        dry_run=rest.pop("dry_run"),
+        limit=rest.pop("limit"),
+        everything=rest.pop("everything"),
+        in_background=rest.pop("in_background", False),
+    )
     return Filters(**rest), how
 
 
 def run(state: State, action: Action, jids: Sequence[str], filters: Filters, how: How) -> int:
     """Act on the jobs with these jids, or on those that the filters choose; give the exit code."""
-    if jids and filters:
-        raise click.UsageError("give either jids or filters")
-    if not jids and not filters:
-        raise click.UsageError(f"say which jobs to {action.name}: jids or filters")
-    chosen = list(jids) if jids else _chosen(state, filters, how.limit)
+    _check_choice(action, jids, filters, how)
+    if how.in_background:
+        background.start(state, action, filters, how)
+        return 0
+    chosen = list(dict.fromkeys(jids))[: how.limit] or _chosen(state, filters, how.limit)
     outcome = Outcome(matched=len(chosen))
     if not jids and chosen and not how.dry_run:
         confirm(
             f"{action.name.capitalize()} {_jobs(len(chosen))}?", agreed=how.agreed, out=state.out
         )
     if not how.dry_run:
-        _act_on_all(state, action, chosen, outcome)
+        try:
+            _act_on_all(state, action, chosen, outcome)
+        except BaseException:
+            state.out.note(f"ended early: {action.done} {_jobs(outcome.done)} of {len(chosen)}")
+            raise
     _answer(state, action, outcome, how)
     if outcome.refused:
         return FAILED
     if jids and outcome.missing:
         raise NotFoundError(f"there is no job {', '.join(outcome.missing[:_SHOWN])}")
     return 0
+
+
+def _check_choice(action: Action, jids: Sequence[str], filters: Filters, how: How) -> None:
+    ways = [bool(jids), bool(filters), how.everything]
+    if sum(ways) > 1:
+        raise click.UsageError("give either jids or filters, or --everything")
+    if not any(ways):
+        raise click.UsageError(f"say which jobs to {action.name}: jids or filters")
+    if jids and how.in_background:
+        raise click.UsageError("--in-background is for filters: jobs that are named are few")
 
 
 def _chosen(state: State, filters: Filters, limit: int | None) -> list[str]:
@@ -172,7 +147,7 @@ def _round(
 
 
 def _error(answer: Any) -> Exception | None:
-    if answer == _DONE:
+    if answer == DONE:
         return None
     return answer if isinstance(answer, Exception) else error_from_reply(str(answer))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from typing import Any, Final
 
 import click
 
+from qless_py.cli.output import safe
 from qless_py.errors import (
     BadArgumentError,
     BatchNotFoundError,
@@ -16,6 +18,7 @@ from qless_py.errors import (
     ConfigError,
     JobNotFoundError,
     QlessError,
+    StoreError,
     UndecodableDataError,
 )
 
@@ -34,33 +37,54 @@ class NotFoundError(click.ClickException):
     exit_code = NOT_FOUND
 
 
-def exit_code(run: Callable[[], Any]) -> int:  # noqa: PLR0911 - one for each way to end
+def exit_code(run: Callable[[], Any], is_json: Callable[[], bool] = lambda: False) -> int:
     """Run something and give the exit code; what went wrong is said on standard error."""
     try:
         code = run()
-    except click.UsageError as error:
-        asked = error.ctx.command_path if error.ctx is not None else "qless-py"
-        return _say(f"{error.format_message()} ({asked} --help tells more)", MISUSED)
-    except click.ClickException as error:
-        return _say(error.format_message(), error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED
-    except (JobNotFoundError, BatchNotFoundError) as error:
-        return _say(str(error), NOT_FOUND)
-    except QlessError as error:
-        is_misuse = isinstance(error, _MISUSES) and not isinstance(error, _NO_MISUSES)
-        return _say(str(error), MISUSED if is_misuse else FAILED)
     except BrokenPipeError:
         # Whoever read the output has seen enough; the interpreter must not try to flush it again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
-    except OSError as error:
-        return _say(str(error), FAILED)
     except Exception as error:
-        if not _is_of_the_store(error):
+        ending = _ending(error)
+        if ending is None:
             raise
-        return _say(f"no store: {error}", FAILED)
+        _say(*ending[1:], is_json=is_json())
+        return ending[0]
     return code if isinstance(code, int) else 0
+
+
+def _ending(error: Exception) -> tuple[int, str, str] | None:
+    """Give the exit code, the code for programs and the message of what went wrong."""
+    if isinstance(error, click.UsageError):
+        asked = error.ctx.command_path if error.ctx is not None else "qless-py"
+        return MISUSED, "USAGE", f"{error.format_message()} ({asked} --help tells more)"
+    if isinstance(error, click.ClickException):
+        name = "NOTFOUND" if error.exit_code == NOT_FOUND else "FAILED"
+        return error.exit_code, name, error.format_message()
+    if isinstance(error, QlessError):
+        return _exit_code_of(error), _name_of(error), str(error)
+    if isinstance(error, OSError):
+        return FAILED, "FAILED", str(error)
+    if _is_of_the_store(error):
+        return FAILED, "NOSTORE", f"no store: {error}"
+    return None
+
+
+def _exit_code_of(error: QlessError) -> int:
+    if isinstance(error, JobNotFoundError | BatchNotFoundError):
+        return NOT_FOUND
+    is_misuse = isinstance(error, _MISUSES) and not isinstance(error, _NO_MISUSES)
+    return MISUSED if is_misuse else FAILED
+
+
+def _name_of(error: QlessError) -> str:
+    """Give the code of an error, or of the next kind above it that has one."""
+    kinds = (kind for kind in type(error).__mro__ if issubclass(kind, QlessError))
+    named = (kind.__dict__.get("code") for kind in kinds)
+    return next(filter(None, named), "NOSTORE" if isinstance(error, StoreError) else "FAILED")
 
 
 def _is_of_the_store(error: Exception) -> bool:
@@ -69,6 +93,8 @@ def _is_of_the_store(error: Exception) -> bool:
     return isinstance(error, RedisError)
 
 
-def _say(text: str, code: int) -> int:
-    click.echo(f"Error: {' '.join(text.split())}", err=True)
-    return code
+def _say(name: str, text: str, *, is_json: bool) -> None:
+    line = safe(" ".join(text.split()))
+    if is_json:
+        line = json.dumps({"error": name, "message": line})
+    click.echo(line if is_json else f"Error: {line}", err=True)

@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
-from qless_py.cli import bulk, shapes
-from qless_py.cli.bulk import How
+from qless_py.cli import acts, bulk, shapes
+from qless_py.cli.acts import How
 from qless_py.cli.endings import NotFoundError
 from qless_py.cli.frame import group, pass_state
 from qless_py.cli.job import retrying
@@ -81,6 +81,21 @@ def _last_line(message: Any) -> str:
     return lines[-1][:100] if lines else ""
 
 
+def _of_group(function: Any) -> Any:
+    for option in (
+        click.option("--limit", type=click.IntRange(min=1), help="Only that many, newest first."),
+        click.option("--dry-run", is_flag=True, help="Only say how many there are."),
+        yes,
+        bulk.in_background,
+    ):
+        function = option(function)
+    return function
+
+
+def _how(given: dict[str, Any]) -> How:
+    return How(agreed=given.pop("yes"), **given)
+
+
 @failed.command(
     "retry",
     examples=(
@@ -90,26 +105,20 @@ def _last_line(message: Any) -> str:
 )
 @click.argument("group", type=GROUP)
 @click.option("--to", type=QUEUE, help="Put all of them into this queue, else each into its own.")
-@click.option("--limit", type=click.IntRange(min=1), help="Only that many, the newest first.")
-@click.option("--dry-run", is_flag=True, help="Only say how many there are.")
-@yes
+@_of_group
 @pass_state
-def retry(  # noqa: PLR0913 - one for each option
-    state: State, group: str, to: str | None, limit: int | None, *, yes: bool, dry_run: bool
-) -> int:
+def retry(state: State, group: str, to: str | None, **given: Any) -> int:
     """Put the jobs of a group again, with all their retries.
 
     `qless-py job retry` takes jids and more filters.
     """
-    return bulk.run(state, retrying(to), (), Filters(group=group), How(yes, dry_run, limit))
+    return bulk.run(state, retrying(to), (), Filters(group=group), _how(given))
 
 
 @failed.command("cancel", examples=("qless-py failed cancel app.SendMail:TimeoutError --yes",))
 @click.argument("group", type=GROUP)
-@click.option("--limit", type=click.IntRange(min=1), help="Only that many.")
-@click.option("--dry-run", is_flag=True, help="Only say how many there are.")
-@yes
+@_of_group
 @pass_state
-def cancel(state: State, group: str, limit: int | None, *, yes: bool, dry_run: bool) -> int:
+def cancel(state: State, group: str, **given: Any) -> int:
     """Delete the jobs of a group."""
-    return bulk.run(state, bulk.CANCEL, (), Filters(group=group), How(yes, dry_run, limit))
+    return bulk.run(state, acts.CANCEL, (), Filters(group=group), _how(given))

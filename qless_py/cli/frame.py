@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import itertools
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeVar
@@ -208,11 +209,19 @@ class Root(Commands):
         state.choose_file(opts.get("config"), opts.get("environment"))
         return super().parse_args(ctx, args)
 
-    def main(self, *args: Any, **more: Any) -> Any:
+    def main(self, args: Sequence[str] | None = None, *rest: Any, **more: Any) -> Any:
         """Run the program and leave with an exit code."""
+        words = sys.argv[1:] if args is None else list(args)
+        state = more["obj"] = State()
         more["prog_name"] = "qless-py"
         more["standalone_mode"] = False
-        sys.exit(exit_code(functools.partial(super().main, *args, **more)))
+
+        def is_json() -> bool:
+            # What stands behind a mistake in the line was not read.
+            return state.is_json or "--json" in itertools.takewhile("--".__ne__, words)
+
+        run = functools.partial(super().main, words, *rest, **more)
+        sys.exit(exit_code(run, is_json))
 
 
 def command(name: str, **more: Any) -> Callable[[Callable[..., Any]], Configured]:

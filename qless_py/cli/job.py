@@ -8,8 +8,8 @@ from typing import Any
 import click
 
 from qless_py import marks, verbs
-from qless_py.cli import bulk, shapes
-from qless_py.cli.bulk import Action
+from qless_py.cli import acts, bulk, shapes
+from qless_py.cli.acts import Action
 from qless_py.cli.endings import NotFoundError
 from qless_py.cli.frame import group, pass_state
 from qless_py.cli.names import JID, QUEUE, TAG
@@ -21,7 +21,10 @@ from qless_py.job import Job
 from qless_py.recurring import RecurringJob
 
 
-@group("job")
+@group(
+    "job",
+    lazy={name: f"qless_py.cli.depend:{name}" for name in ("depend", "undepend")},
+)
 def job() -> None:
     """Show jobs, retry, cancel, finish, move, tag and track them.
 
@@ -96,9 +99,11 @@ def explain(state: State, jid: str) -> None:
     examples=(
         "qless-py job retry letter-1",
         "qless-py job retry --state failed --klass 'app.*' --yes",
+        "qless-py job retry --state failed --in-background --yes",
     ),
 )
 @bulk.targets
+@bulk.in_background
 @click.option("--to", type=QUEUE, help="Put them into this queue, else each into its own.")
 @pass_state
 def retry(state: State, jids: tuple[str, ...], to: str | None, **given: Any) -> int:
@@ -109,8 +114,8 @@ def retry(state: State, jids: tuple[str, ...], to: str | None, **given: Any) -> 
 def retrying(to: str | None) -> Action:
     """Make the action that puts failed and scheduled jobs again."""
     if to is None:
-        return bulk.of_store("retry", "put again")
-    return bulk.of_store("retry", "put again", "move", queue=to, states=["failed", "scheduled"])
+        return acts.of_store("retry", "put again")
+    return acts.of_store("retry", "put again", "move", ("failed", "scheduled"), queue=to)
 
 
 @job.command(
@@ -128,7 +133,7 @@ def requeue(
     state: State, jids: tuple[str, ...], to: str | None, delay: float | None, **given: Any
 ) -> int:
     """Put jobs again as if they were new, complete ones too; a worker that holds one loses it."""
-    action = bulk.one_by_one(
+    action = acts.one_by_one(
         "requeue",
         "put again",
         lambda one: verbs.requeue(one, to or last_queue(one), None, None, {"delay": delay}),
@@ -141,10 +146,11 @@ def requeue(
     examples=("qless-py job cancel letter-1", "qless-py job cancel --tag customer-7 --yes"),
 )
 @bulk.targets
+@bulk.in_background
 @pass_state
 def cancel(state: State, jids: tuple[str, ...], **given: Any) -> int:
     """Delete jobs. One that others depend on can only go together with them, or after them."""
-    return bulk.run(state, bulk.CANCEL, jids, *bulk.split(given))
+    return bulk.run(state, acts.CANCEL, jids, *bulk.split(given))
 
 
 @job.command(
@@ -159,7 +165,7 @@ def cancel(state: State, jids: tuple[str, ...], **given: Any) -> int:
 @pass_state
 def finish(state: State, jids: tuple[str, ...], result: Any, **given: Any) -> int:
     """Complete jobs in whatever state; a worker that holds one no longer can."""
-    action = bulk.one_by_one("finish", "finished", lambda one: verbs.force_finish(one, result))
+    action = acts.one_by_one("finish", "finished", lambda one: verbs.force_finish(one, result))
     return bulk.run(state, action, jids, *bulk.split(given))
 
 
@@ -171,41 +177,57 @@ def finish(state: State, jids: tuple[str, ...], result: Any, **given: Any) -> in
     ),
 )
 @bulk.targets
+@bulk.in_background
 @click.option("--to", required=True, type=QUEUE)
 @pass_state
 def move(state: State, jids: tuple[str, ...], to: str, **given: Any) -> int:
     """Put jobs that do not run into another queue, failed ones with all their retries."""
-    action = bulk.of_store("move", "moved", queue=to)
+    action = acts.of_store("move", "moved", queue=to)
     return bulk.run(state, action, jids, *bulk.split(given))
+
+
+@job.command(
+    "timeout",
+    examples=("qless-py job timeout letter-1", "qless-py job timeout --search worker:lost --yes"),
+)
+@bulk.targets
+@bulk.in_background
+@pass_state
+def timeout(state: State, jids: tuple[str, ...], **given: Any) -> int:
+    """Take running jobs from their workers, which lose them; they go first in their queues."""
+    return bulk.run(state, acts.of_store("timeout", "timed out"), jids, *bulk.split(given))
 
 
 @job.command("priority", examples=("qless-py job priority letter-1 --to 10",))
 @bulk.targets
+@bulk.in_background
 @click.option("--to", required=True, type=float, help="Higher goes first.")
 @pass_state
 def priority(state: State, jids: tuple[str, ...], to: float, **given: Any) -> int:
     """Change the priority of jobs."""
-    action = bulk.of_store("change", "changed the priority of", "priority", priority=to)
+    action = acts.of_store("change", "changed the priority of", "priority", priority=to)
     return bulk.run(state, action, jids, *bulk.split(given))
 
 
 @job.command("tag", examples=("qless-py job tag letter-1 --add urgent --add customer-7",))
 @bulk.targets
+@bulk.in_background
 @click.option("--add", "added", type=TAG, multiple=True, required=True, help="May be repeated.")
 @pass_state
 def tag(state: State, jids: tuple[str, ...], added: tuple[str, ...], **given: Any) -> int:
     """Add tags to jobs."""
-    action = bulk.of_store("tag", "tagged", tags=list(added))
+    action = acts.of_store("tag", "tagged", tags=list(added))
     return bulk.run(state, action, jids, *bulk.split(given))
 
 
 @job.command("untag", examples=("qless-py job untag letter-1 --remove urgent",))
 @bulk.targets
+@bulk.in_background
 @click.option("--remove", "removed", type=TAG, multiple=True, required=True)
 @pass_state
 def untag(state: State, jids: tuple[str, ...], removed: tuple[str, ...], **given: Any) -> int:
     """Remove tags from jobs."""
-    action = bulk.of_store("untag", "untagged", tags=list(removed))
+    action = acts.of_store("untag", "untagged", tags=list(removed))
     return bulk.run(state, action, jids, *bulk.split(given))
 
 
@@ -214,7 +236,7 @@ def untag(state: State, jids: tuple[str, ...], removed: tuple[str, ...], **given
 @pass_state
 def track(state: State, jids: tuple[str, ...], **given: Any) -> int:
     """Have the steps of jobs published, for `qless-py listen`, and the jobs listed as tracked."""
-    action = bulk.one_by_one("track", "tracked", marks.track)
+    action = acts.one_by_one("track", "tracked", marks.track)
     return bulk.run(state, action, jids, *bulk.split(given))
 
 
@@ -223,5 +245,4 @@ def track(state: State, jids: tuple[str, ...], **given: Any) -> int:
 @pass_state
 def untrack(state: State, jids: tuple[str, ...], **given: Any) -> int:
     """Stop tracking jobs."""
-    action = bulk.one_by_one("untrack", "untracked", marks.untrack)
-    return bulk.run(state, action, jids, *bulk.split(given))
+    return bulk.run(state, acts.UNTRACK, jids, *bulk.split(given))

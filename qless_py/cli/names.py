@@ -77,6 +77,10 @@ def _jids(client: Any, _: str) -> list[str]:
     return list(dict.fromkeys(found))
 
 
+def _operations(client: Any, _: str) -> list[str]:
+    return [one.jid for one in client.operations.recent()]
+
+
 def _recurring(client: Any, _: str) -> list[str]:
     return [
         jid
@@ -135,6 +139,7 @@ class Throttle(Name):
 
 QUEUE: Final = Name("queue", _queues)
 JID: Final = Name("jid", _jids)
+OPERATION: Final = Name("jid", _operations)
 RECURRING: Final = Name("jid", _recurring)
 GROUP: Final = Group()
 TAG: Final = Name("tag", _tags)

@@ -84,6 +84,15 @@ class Output:
             task = shown.add_task(what, total=total)
             yield lambda number: shown.advance(task, number)
 
+    @contextmanager
+    def following(self) -> Iterator[Callable[[str], None]]:
+        """Show, on a terminal, how something stands that others do."""
+        if not sys.stderr.isatty():
+            yield lambda _: None
+            return
+        with console(sys.stderr).status("") as shown:
+            yield lambda text: shown.update(safe(text))
+
 
 def console(stream: TextIO) -> Console:
     """Make a console that is coloured only where a person wants that."""

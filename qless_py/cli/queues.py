@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import click
 
-from qless_py.cli import bulk
+from qless_py.cli import acts, bulk
 from qless_py.cli.endings import NotFoundError
 from qless_py.cli.frame import command, group, pass_state
 from qless_py.cli.names import QUEUE
@@ -184,12 +184,21 @@ def set_options(state: State, name: str, settings: tuple[str, ...]) -> None:
 )
 @yes
 @click.option("--dry-run", is_flag=True, help="Only say how many there are.")
+@bulk.in_background
 @pass_state
-def purge(state: State, name: str, states: tuple[str, ...], *, yes: bool, dry_run: bool) -> int:
+def purge(  # noqa: PLR0913 - one for each option
+    state: State,
+    name: str,
+    states: tuple[str, ...],
+    *,
+    yes: bool,
+    dry_run: bool,
+    in_background: bool,
+) -> int:
     """Cancel the jobs of a queue, running ones too; complete and failed ones are in no queue."""
     filters = Filters(states=states or QUEUE_STATES, queue=name)
-    how = bulk.How(agreed=yes, dry_run=dry_run)
-    return bulk.run(state, bulk.CANCEL, (), filters, how)
+    how = acts.How(agreed=yes, dry_run=dry_run, in_background=in_background)
+    return bulk.run(state, acts.CANCEL, (), filters, how)
 
 
 @queue.command("forget", examples=("qless-py queue forget trial --yes",))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -40,6 +41,10 @@ _CHILDREN: Final = (
         help="How many missed ones are made up for; 0 is all.",
     ),
 )
+
+
+# How what may be left out again is called by the library, and what says so.
+_EMPTY: Final[Mapping[str, tuple[str, Any]]] = {"tags": ("tags", []), "times": ("limit", None)}
 
 
 def _of_children(function: Any) -> Any:
@@ -118,11 +123,14 @@ def add(  # noqa: PLR0913, PLR0917 - one for each option
 @click.option("--klass")
 @click.option("--to", "queue", type=QUEUE, help="The queue that jobs are put into.")
 @click.option("--data", type=JSON, help="The data of each job, in JSON.")
+@click.option(
+    "--unset", multiple=True, type=click.Choice(list(_EMPTY)), help="Leave out what was said."
+)
 @_of_children
 @pass_state
-def edit(state: State, jid: str, **options: Any) -> None:
+def edit(state: State, jid: str, unset: tuple[str, ...], **options: Any) -> None:
     """Change a recurring job; jobs that exist already stay as they are."""
-    changes = given_options(options)
+    changes = given_options(options) | dict(_EMPTY[name] for name in unset)
     if not changes:
         raise click.UsageError("say what to change")
     one = _find(state, jid)

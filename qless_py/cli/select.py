@@ -11,6 +11,7 @@ import click
 
 from qless_py.cli.names import GROUP, QUEUE, TAG, USER
 from qless_py.client import Client
+from qless_py.handlers import OPERATION, RESERVED
 from qless_py.job import Job
 from qless_py.protocol import reads
 from qless_py.protocol.reads import JidPage
@@ -71,7 +72,8 @@ class Filters:
             return [_pages(client, reads.failed, group) for group in client.jobs.failed()]
         if state == "complete":
             return [_pages(client, reads.state, "complete", "")]
-        queues = [self.queue] if self.queue else [row["name"] for row in client.queues.counts]
+        known = [row["name"] for row in client.queues.counts if row["name"] != RESERVED]
+        queues = [self.queue] if self.queue else known
         return [_pages(client, reads.state, state, queue) for queue in queues]
 
 
@@ -97,7 +99,10 @@ def _pages(client: Client, call: Callable[..., Any], *what: Any) -> Pages:
 
 
 def jids(client: Client, filters: Filters) -> Iterator[str]:
-    """Give the jids of the chosen jobs, each once, as the lists are now."""
+    """Give the jids of the chosen jobs, each once, as the lists are now.
+
+    Operations are left out, as they leave themselves out: what they are at goes on.
+    """
     lists = filters.lists(client)
     found = _searched(client, filters.query()) if lists is None else _listed(lists)
     seen: set[str] = set()
@@ -121,7 +126,7 @@ def _searched(client: Client, query: str) -> Iterator[list[str]]:
     cursor: str | None = None
     while True:
         page = client.jobs.search(query, limit=READ, cursor=cursor)
-        yield [one.jid for one in page.jobs]
+        yield [one.jid for one in page.jobs if one.klass_name != OPERATION]
         cursor = page.cursor
         if cursor is None:
             return

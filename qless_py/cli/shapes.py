@@ -6,6 +6,7 @@ from typing import Any
 
 from qless_py.errors import UndecodableDataError
 from qless_py.job import Job
+from qless_py.operations import Operation
 from qless_py.recurring import RecurringJob
 
 
@@ -82,6 +83,25 @@ def recurring(one: RecurringJob) -> dict[str, Any]:
         "costs": one.costs,
         "retries": one.retries,
         "backlog": one.backlog,
+    }
+
+
+def operation(one: Operation) -> dict[str, Any]:
+    """Describe an operation."""
+    return {
+        "jid": one.jid,
+        "state": one.state,
+        "action": one.action,
+        "params": dict(one.params),
+        "search": one.search,
+        "by": one.by,
+        "put_at": one.put_at,
+        "done": one.done,
+        "refused": one.refused,
+        "scanned": one.scanned,
+        "errors": list(one.errors),
+        "aborted": one.is_aborted,
+        "over": one.is_over,
     }
 
 

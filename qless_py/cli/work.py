@@ -78,14 +78,16 @@ def _run(state: State, given: dict[str, Any], words: tuple[str, ...]) -> int:
 
     level = "quiet" if given["quiet"] else given["log_level"]
     # A program that takes the place of another one has said so before.
-    if level != "quiet" and not restart.is_trial() and not restart.is_continued():
-        click.echo(describe_store(state.url), err=True)
-        if state.configuration.path is not None:
-            click.echo(f"Settings: {state.configuration.path}", err=True)
-    if given["daemon"]:
-        daemonize(given["log_file"])
-    form = "json" if state.is_json else given["log_format"]
-    logs.configure(_LEVELS[level], form, given["log_file"])
+    is_told = level == "quiet" or restart.is_trial() or restart.is_continued()
+
+    def tell() -> None:
+        nonlocal is_told
+        if not is_told:
+            is_told = True
+            click.echo(describe_store(state.url), err=True)
+            if state.configuration.path is not None:
+                click.echo(f"Settings: {state.configuration.path}", err=True)
+
     try:
         options = WorkerOptions(
             queues=given["queues"],
@@ -117,9 +119,15 @@ def _run(state: State, given: dict[str, Any], words: tuple[str, ...]) -> int:
             probe=given["probe"],
             performer=_performer(given, words),
         )
+        worker = Worker(options)
     except (BadArgumentError, HandlerNotFoundError) as error:
         raise click.UsageError(str(error)) from error
-    return Worker(options).run()
+    form = "json" if state.is_json else given["log_format"]
+    logs.configure(_LEVELS[level], form, given["log_file"])
+    if given["daemon"]:
+        tell()  # Later nobody would see it.
+        daemonize(given["log_file"])
+    return worker.run(tell)
 
 
 def _check(given: dict[str, Any], words: tuple[str, ...]) -> None:
@@ -138,6 +146,8 @@ def _check(given: dict[str, Any], words: tuple[str, ...]) -> None:
         raise click.UsageError(f"--{lonely[0].replace('_', '-')} belongs to --exec or --run")
     for name in given["imports"]:
         _check_module(name, "--import")
+    for name in given["middleware"]:
+        _check_module(name, "--middleware")
 
 
 def _check_module(name: str, hint: str) -> None:

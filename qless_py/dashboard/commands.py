@@ -6,29 +6,85 @@ Words in capitals are to be replaced.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from qless_py.dashboard.actions import command
 from qless_py.job import Job
 
 Commands = list[list[str]]
+# What can be done to many jobs, and the words that it needs beside the jobs.
 ACTIONS: Final = {
     "retry": [],
     "cancel": [],
     "move": ["--to", "QUEUE"],
+    "timeout": [],
     "priority": ["--to", "10"],
     "tag": ["--add", "TAG"],
     "untag": ["--remove", "TAG"],
+}
+# What does on the command line what a form does, by the address that the form is sent to. Where one
+# address does several things, the word for it stands behind.
+EQUIVALENTS: Final[Mapping[str, Sequence[str]]] = {
+    "/put": ("put", "QUEUE", "KLASS", "{}"),
+    "/config set": ("config", "set", "OPTION", "VALUE"),
+    "/config unset": ("config", "unset", "OPTION"),
+    "/failures/retry": ("failed", "retry", "GROUP", "--to", "QUEUE", "--yes"),
+    "/jobs/<jid>/cancel": ("job", "cancel", "JID"),
+    "/jobs/<jid>/untrack-gone": ("job", "untrack", "JID"),
+    "/jobs/<jid>/<what> move": ("job", "move", "JID", "--to", "QUEUE"),
+    "/jobs/<jid>/<what> priority": ("job", "priority", "JID", "--to", "10"),
+    "/jobs/<jid>/<what> tag": ("job", "tag", "JID", "--add", "TAG"),
+    "/jobs/<jid>/<what> untag": ("job", "untag", "JID", "--remove", "TAG"),
+    "/jobs/<jid>/<what> retry": ("job", "requeue", "JID", "--to", "QUEUE"),
+    "/jobs/<jid>/<what> timeout": ("job", "timeout", "JID"),
+    "/jobs/<jid>/<what> track": ("job", "track", "JID"),
+    "/jobs/<jid>/<what> untrack": ("job", "untrack", "JID"),
+    "/jobs/<jid>/<what> undepend": ("job", "undepend", "JID", "--on", "PARENT"),
+    "/jobs/<jid>/<what> undepend_all": ("job", "undepend", "JID", "--all"),
+    "/jobs/<jid>/<what> finish": ("job", "finish", "JID", "--result", "null"),
+    **{
+        f"/jobs/chosen {action}": ("job", action, "JID", *words)
+        for action, words in ACTIONS.items()
+    },
+    **{
+        f"/operations {action}": (
+            *("job", action, "--search", "SEARCH", *words, "--in-background", "--yes"),
+        )
+        for action, words in ACTIONS.items()
+    },
+    "/operations/<jid>/abort": ("operations", "abort", "JID"),
+    "/queues/<name>/pause": ("queue", "pause", "QUEUE", "--reason", "WHY", "--for", "30m"),
+    "/queues/<name>/unpause": ("queue", "unpause", "QUEUE"),
+    "/queues/<name>/heartbeat": ("queue", "set", "QUEUE", "heartbeat=90"),
+    "/queues/<name>/forget": ("queue", "forget", "QUEUE", "--yes"),
+    "/recur": ("recur", "add", "QUEUE", "KLASS", "{}", "--every", "1h"),
+    "/recurring/<jid>/edit": ("recur", "edit", "JID", "--every", "1h"),
+    "/recurring/<jid>/cancel": ("recur", "remove", "JID"),
+    "/recurring/<jid>/<what> run": ("recur", "run", "JID"),
+    "/recurring/<jid>/<what> pause": ("recur", "pause", "JID"),
+    "/recurring/<jid>/<what> resume": ("recur", "resume", "JID"),
+    "/throttles/set": ("throttles", "set", "THROTTLE", "--concurrency", "5"),
+    "/throttles/<name>/delete": ("throttles", "delete", "THROTTLE"),
+    "/throttles/<name>/release": ("throttles", "release", "THROTTLE", "JID"),
+    "/throttles/<name>/block": ("throttles", "block", "THROTTLE", "60s"),
+    "/users/set": ("users", "set", "USER", "--weight", "2", "--max-running", "5"),
+    "/workers/tell/<what> quiet": ("workers", "quiet", "WORKER"),
+    "/workers/tell/<what> resume": ("workers", "resume", "WORKER"),
+    "/workers/tell/<what> stop": ("workers", "stop", "WORKER"),
+    "/workers/tell/<what> restart": ("workers", "restart", "WORKER"),
+    "/workers/<name>/forget": ("workers", "forget", "WORKER"),
 }
 
 
 def of_job(job: Job) -> Commands:
     """Give the commands for a job."""
     jid = job.jid
-    tags = job.tags or ["TAG"]
+    tags, parents = job.tags or ["TAG"], job.dependencies or ["PARENT"]
     return [
         command("job", "show", jid),
         command("job", "explain", jid),
+        command("job", "log", jid),
         command("job", "retry", jid),
         command("job", "requeue", jid),
         command("job", "move", jid, "--to", "QUEUE"),
@@ -36,8 +92,12 @@ def of_job(job: Job) -> Commands:
         command("job", "tag", jid, "--add", "TAG"),
         command("job", "untag", jid, "--remove", tags[0]),
         command("job", "untrack" if job.is_tracked else "track", jid),
+        *([command("job", "timeout", jid)] if job.state == "running" else []),
+        *([command("job", "depend", jid, "--on", "PARENT")] if job.state == "depends" else []),
+        *([command("job", "undepend", jid, "--on", parents[0])] if job.dependencies else []),
+        *([command("job", "undepend", jid, "--all")] if job.dependencies else []),
         command("job", "finish", jid, "--result", "null"),
-        command("job", "cancel", jid, "--yes"),
+        command("job", "cancel", jid),
     ]
 
 
@@ -49,15 +109,21 @@ def of_queue(name: str, *, is_paused: bool) -> Commands:
         command("stats", name),
         command("queue", "unpause", name) if is_paused else pause,
         command("put", name, "KLASS", "{}"),
-        command("config", "set", f"{name}-heartbeat", "90"),
-        command("config", "unset", f"{name}-heartbeat"),
+        command("queue", "set", name, "heartbeat=90"),
+        command("queue", "set", name, "heartbeat="),
+        command("queue", "purge", name, "--in-background", "--yes"),
         command("queue", "forget", name, "--yes"),
     ]
 
 
 def of_queues() -> Commands:
     """Give the commands for all queues."""
-    return [command("queues"), command("queue", "pause", "QUEUE"), command("stats")]
+    return [
+        command("queues"),
+        command("queue", "pause", "QUEUE"),
+        command("queue", "unpause", "QUEUE"),
+        command("stats"),
+    ]
 
 
 def of_group(group: str) -> Commands:
@@ -71,13 +137,51 @@ def of_group(group: str) -> Commands:
 
 
 def of_search(text: str) -> Commands:
-    """Give the commands for a search, and for what can be done to all that it finds."""
+    """Give the commands for a search, and for what the workers can do to all that it finds."""
     found = [command("jobs", *([text] if text else []))]
     if text:
         found += [
-            command("job", action, "--search", text, *more) for action, more in ACTIONS.items()
+            command("job", action, "--search", text, *more, "--in-background")
+            for action, more in ACTIONS.items()
         ]
     return found
+
+
+def of_operations() -> Commands:
+    """Give the commands for operations."""
+    return [
+        command("operations", "list"),
+        command("job", "retry", "--search", "SEARCH", "--in-background"),
+    ]
+
+
+def of_operation(jid: str, *, is_over: bool) -> Commands:
+    """Give the commands for an operation."""
+    shown = command("operations", "show", jid)
+    if is_over:
+        return [shown]
+    return [shown, command("operations", "show", jid, "--wait", "10m"), abort(jid)]
+
+
+def abort(jid: str) -> list[str]:
+    """Give the command that ends an operation."""
+    return command("operations", "abort", jid)
+
+
+def in_background(action: str, search: str, params: Mapping[str, Any]) -> list[str]:
+    """Give the command that begins the same operation."""
+    which = ["--search", search] if search else ["--everything"]
+    return to_jobs(action, [*which, "--in-background"], params)
+
+
+def to_jobs(action: str, which: Sequence[str], params: Mapping[str, Any]) -> list[str]:
+    """Give the command that does this to jobs."""
+    words: list[str] = []
+    for name, value in params.items():
+        option = {"tag": "--add", "untag": "--remove"}.get(action, "--to")
+        for one in value if name == "tags" else [value]:
+            words += [option, f"{one:.15g}" if isinstance(one, float) else str(one)]
+    return command("job", action, *which, *words, "--yes")
 
 
 def of_worker(name: str) -> Commands:
@@ -94,14 +198,17 @@ def of_workers() -> Commands:
 
 def of_recurring(jid: str) -> Commands:
     """Give the commands for a recurring job."""
-    return [command("recur", what, jid) for what in ("run", "pause", "resume", "remove")]
+    told = [command("recur", what, jid) for what in ("run", "pause", "resume", "remove")]
+    return [command("job", "show", jid), *told]
 
 
 def of_throttle(name: str) -> Commands:
     """Give the commands for a throttle."""
     return [
         command("throttles", "show", name),
+        command("throttles", "set", name, "--concurrency", "5"),
         command("throttles", "block", name, "60s"),
+        command("throttles", "block", name, "0"),
         command("throttles", "release", name, "JID"),
         command("throttles", "delete", name),
     ]
@@ -115,6 +222,7 @@ def of_limits() -> Commands:
         command("throttles", "set", "THROTTLE", "--rate", "10", "--per", "60s", "--burst", "20"),
         command("users", "list"),
         command("users", "set", "USER", "--weight", "2", "--max-running", "5"),
+        command("users", "unset", "USER"),
     ]
 
 

@@ -39,7 +39,7 @@ def options(program: Program, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
         def __init__(self, given: worker.WorkerOptions) -> None:
             seen.append(given)
 
-        def run(self) -> int:
+        def run(self, *_opened: object) -> int:
             return 0
 
     def run(*words: str, **environment: str) -> worker.WorkerOptions:

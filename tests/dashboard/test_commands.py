@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import html
+import itertools
 import re
 import shlex
+from collections.abc import Iterable
 from typing import Final
 
 import click
 import pytest
+from click.testing import CliRunner
 
-from qless_py import Client
+from qless_py import Client, operations
 from qless_py.cli import cli
 from qless_py.dashboard import commands
 from tests.dashboard.conftest import Visitor
@@ -60,6 +63,8 @@ def test_what_pages_show_can_be_typed(full: Client, visitor: Visitor) -> None:
         ("/workers/worker/forget", {}),
         ("/operations", {"action": "retry", "q": "state:failed"}),
         ("/operations", {"action": "cancel", "q": ""}),
+        ("/operations", {"action": "timeout", "q": "worker:lost"}),
+        ("/jobs/chosen", {"action": "timeout", "jid": ["runs"]}),
         ("/operations", {"action": "move", "q": 'klass:"a b"', "value": "other"}),
         ("/operations", {"action": "priority", "q": "queue:work", "value": "-2.5"}),
         ("/operations", {"action": "tag", "q": "queue:work", "value": "a, b"}),
@@ -89,7 +94,28 @@ def test_another_namespace_is_named(client: Client, server: object) -> None:
         check(line)
 
 
-def test_all_bulk_actions_but_timing_out_are_told() -> None:
-    from qless_py.operations import ACTIONS  # noqa: PLC0415 - used here alone
+def actions(visitor: Visitor) -> set[str]:
+    """Give everything that forms can ask for, as the table of equivalents names it."""
+    from qless_py.dashboard.pages import job, recurring, workers  # noqa: PLC0415 - used here alone
 
-    assert set(ACTIONS) - set(commands.ACTIONS) == {"timeout"}
+    several: dict[str, Iterable[str]] = {
+        "/config": ("set", "unset"),
+        "/jobs/chosen": operations.ACTIONS,
+        "/operations": operations.ACTIONS,
+        "/jobs/<jid>/<what>": job._ACTS,
+        "/recurring/<jid>/<what>": recurring.CHANGES,
+        "/workers/tell/<what>": workers._TOLD,
+    }
+    rules = visitor.flask.application.url_map.iter_rules()
+    found = {one.rule for one in rules if "POST" in (one.methods or ())} - {"/<path:rest>"}
+    assert several.keys() <= found
+    return {f"{one} {what}".strip() for one in found for what in several.get(one, ("",))}
+
+
+def test_whatever_a_form_does_can_be_typed(visitor: Visitor) -> None:
+    assert actions(visitor) <= set(commands.EQUIVALENTS)
+    for words in commands.EQUIVALENTS.values():
+        check(shlex.join(["qless-py", *words]))
+        named = list(itertools.takewhile(str.islower, words))
+        helped = CliRunner().invoke(cli, [*named[:2], "--help"])
+        assert helped.exit_code == 0, helped.output

@@ -8,11 +8,11 @@ from flask import request
 from werkzeug.wrappers import Response as Answer
 
 from qless_py import operations
-from qless_py.dashboard import notes
+from qless_py.dashboard import commands, notes
 from qless_py.dashboard.access import Role
 from qless_py.dashboard.actions import Effect, ask, is_confirmed, perform, requires
 from qless_py.dashboard.context import client
-from qless_py.dashboard.pages.operations import DONE, command_of, params_of
+from qless_py.dashboard.pages.operations import DONE, params_of
 from qless_py.errors import BadArgumentError
 from qless_py.search import STATES
 
@@ -45,7 +45,7 @@ def change_chosen() -> str | Answer:
             f"They {DONE[action]}.",
             f"{action.capitalize()} them",
             len(jids),
-            command_of(action, jids, {}),
+            commands.to_jobs(action, jids, {}),
         )
         if not is_confirmed(effect):
             return ask(effect)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from flask import redirect, render_template, request
 from werkzeug.wrappers import Response as Answer
 
 from qless_py import operations as core
-from qless_py.dashboard import notes
+from qless_py.dashboard import commands, notes
 from qless_py.dashboard.access import Role
-from qless_py.dashboard.actions import Effect, ask, audit, command, is_confirmed, perform, requires
+from qless_py.dashboard.actions import Effect, ask, audit, is_confirmed, perform, requires
 from qless_py.dashboard.attention import LOST
 from qless_py.dashboard.context import access, client, dashboard
 from qless_py.dashboard.pages.lists import check_search
@@ -31,13 +30,17 @@ DONE: Final = {
 
 def operations() -> str:
     return render_template(
-        "qless_py/operations.html", rows=client().operations.recent(), has_worker=_has_worker()
-    )
+        "qless_py/operations.html", rows=client().operations.recent(), has_worker=_has_worker(),
+        commands=commands.of_operations(),
+    )  # fmt: skip
 
 
 def operation(jid: str) -> str:
     found = client().operations[jid]
-    return render_template("qless_py/operation.html", one=found, has_worker=_has_worker())
+    return render_template(
+        "qless_py/operation.html", one=found, has_worker=_has_worker(),
+        commands=commands.of_operation(jid, is_over=found.is_over),
+    )  # fmt: skip
 
 
 @requires(Role.OPERATOR)
@@ -55,7 +58,7 @@ def start_operation() -> str | Answer:
         "do it in slices; each job is judged again when its turn comes.",
         f"{action.capitalize()} them",
         number,
-        command_of(action, ["--search", search], params),
+        commands.in_background(action, search, params),
         typed="everything" if not search else None,
     )
     if not is_confirmed(effect):
@@ -86,22 +89,6 @@ def params_of(action: str) -> dict[str, Any]:
     if action in {"tag", "untag"}:
         return {"tags": value.replace(",", " ").split()}
     return {}
-
-
-# How the command line names what an action needs.
-_OPTIONS: Final = {"queue": "--to", "priority": "--to"}
-
-
-def command_of(action: str, which: Sequence[str], params: Mapping[str, Any]) -> list[str]:
-    """Give the command that does this to jobs; there is none that times them out."""
-    if action == "timeout":
-        return []
-    words: list[str] = []
-    for name, value in params.items():
-        tags = "--add" if action == "tag" else "--remove"
-        for one in value if isinstance(value, list) else [value]:
-            words += [_OPTIONS.get(name, tags), f"{one:g}" if isinstance(one, float) else str(one)]
-    return command("job", action, *which, *words, "--yes")
 
 
 def _has_worker() -> bool:

@@ -1,0 +1,234 @@
+"""Bulk actions that the workers carry out, parents of jobs, and errors for programs."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from qless_py import Client, Job, operations
+from qless_py.handlers import OPERATION, RESERVED
+from qless_py.operations import TAG
+from tests.cli.conftest import Program
+from tests.cli.test_jobs import fill, state_of
+
+
+def work(client: Client) -> None:
+    """Carry out what waits in the reserved queue, as a worker does."""
+    job = client.queues[RESERVED].pop()
+    assert job is not None
+    job.complete(result=operations.carry_out(job))
+
+
+@pytest.mark.parametrize(
+    ("words", "action", "search", "params", "changed"),
+    [
+        (["job", "retry", "--state", "failed"], "retry", "state:failed", {}, {"f1"}),
+        (
+            ["job", "retry", "--klass", "app.*", "--to", "other"],
+            "move",
+            "state:failed,scheduled klass:app.*",
+            {"queue": "other"},
+            {"f1", "s1"},
+        ),
+        (["job", "cancel", "--everything"], "cancel", "", {}, {"w1", "w2", "s1", "d1", "f1", "r1"}),
+        (["job", "timeout", "--search", "worker:me"], "timeout", "worker:me", {}, {"r1"}),
+        (["job", "priority", "--tag", "red", "--to", "7"], "priority", 'tag:"red"', None, None),
+        (["job", "tag", "--queue", "mail", "--add", "a"], "tag", 'queue:"mail"', None, None),
+        (["job", "untag", "--tag", "red", "--remove", "red"], "untag", 'tag:"red"', None, None),
+        (["job", "move", "--text", "ann", "--to", "x"], "move", '"ann"', {"queue": "x"}, {"w1"}),
+        (["failed", "cancel", "app.Send:Oops"], "cancel", 'group:"app.Send:Oops"', {}, {"f1"}),
+        (["failed", "retry", "app.Send:Oops"], "retry", 'group:"app.Send:Oops"', {}, {"f1"}),
+        (
+            ["queue", "purge", "mail", "--state", "scheduled"],
+            "cancel",
+            'state:scheduled queue:"mail"',
+            {},
+            {"s1"},
+        ),
+    ],
+)
+def test_workers_do_in_the_background_what_the_program_would(  # noqa: PLR0913, PLR0917 - a table
+    program: Program,
+    live: Client,
+    words: list[str],
+    action: str,
+    search: str,
+    params: dict[str, object] | None,
+    changed: set[str] | None,
+) -> None:
+    fill(live)
+    jids = ("w1", "w2", "s1", "d1", "f1", "c1", "r1")
+    before = {jid: (job.state, job.queue_name) for jid in jids if (job := live.jobs[jid])}
+
+    dry = program.json(*words, "--in-background", "--dry-run")
+    told = program.json(*words, "--in-background", "--yes")
+
+    assert (dry["operation"], dry["matched"], dry["dry_run"]) == (None, told["matched"], True)
+    begun = program.json("operations", "show", told["operation"])
+    assert (begun["action"], begun["search"], begun["over"]) == (action, search, False)
+    assert params is None or begun["params"] == params
+    work(live)
+    after = {jid: (job.state, job.queue_name) for jid in jids if (job := live.jobs[jid])}
+    if changed is not None:
+        assert {jid for jid in jids if before[jid] != after.get(jid)} == changed
+    ended = program.json("operations", "show", told["operation"], "--wait", "5s")
+    assert ended["over"]
+    assert ended["done"] + ended["refused"] == told["matched"] > 0
+    assert ended["refused"] == len(ended["errors"])
+
+
+def test_operations_are_listed_and_aborted(program: Program, live: Client) -> None:
+    live.queues["mail"].put_many([{"klass": "app.Send"}] * 7)
+    begin = ("job", "cancel", "--everything", "--in-background")
+    refused = program(*begin, code=2).stderr
+    said = program(*begin, "--yes")
+    second = program.json(*begin, "--yes")["operation"]
+
+    assert "Cancel 7 jobs? Say --yes" in refused
+    first = said.stdout.strip()
+    assert "no worker was seen" in said.stderr
+    assert {one["jid"] for one in program.json("operations", "list")["operations"]} == {
+        first,
+        second,
+    }
+    assert "everything" in program("operations", "list", "--count", "1").stdout
+    waited = program("operations", "show", first, "--wait", "1ms", code=1).stdout
+    assert "waiting" in waited
+    program("operations", "abort", first, "none", code=3)
+    assert live.operations[first].state == "waiting"
+    (told,) = program.json("operations", "abort", first)["operations"]
+    assert (told["aborted"], told["over"]) == (True, True)
+    assert "aborted" in program("operations", "show", first).stdout
+    live.queues["mail"].put("app.Send", jid="one")
+    program("operations", "show", "one", code=3)
+    program("operations", "abort", "one", code=3)
+    assert state_of(live, "one") == "waiting"
+
+
+def test_what_only_looks_like_an_operation_hides_none(program: Program, live: Client) -> None:
+    queue = live.queues["mail"]
+    queue.put("app.Send", tags=[TAG])
+    queue.put(OPERATION, [1], tags=[TAG], jid="list")
+    queue.put(OPERATION, {"params": 1, "done": "x", "errors": 5}, tags=[TAG], jid="wrong")
+    jid = live.operations.start("cancel", "")
+
+    listed = program.json("operations", "list")["operations"]
+
+    assert {one["jid"] for one in listed} == {"list", "wrong", jid}
+    assert "wrong" in program("operations", "list").stdout
+    assert program.json("operations", "show", "wrong")["done"] == 0
+
+
+def test_operations_are_left_alone_by_bulk_actions(program: Program, live: Client) -> None:
+    fill(live)
+    jid = live.operations.start("retry", "state:failed")
+
+    told = program.json("job", "cancel", "--everything", "--yes", code=1)
+    listed = program.json("job", "cancel", "--state", "waiting", "--dry-run")
+
+    assert (told["done"], [one["jid"] for one in told["refused"]]) == (6, ["c1"])
+    assert listed["matched"] == 0
+    assert live.operations[jid].state == "waiting"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["job", "cancel", "one", "--in-background"], "for filters"),
+        (["job", "cancel", "--queue", "a", "--limit", "1", "--in-background"], "--limit"),
+        (["job", "cancel", "--everything", "--queue", "a"], "--everything"),
+        (["job", "cancel", "--everything", "one"], "--everything"),
+        (["job", "finish", "--queue", "a", "--in-background"], "--in-background"),
+        (["job", "cancel", "--search", "stat:a", "--in-background", "--yes"], "did you mean state"),
+        (["job", "undepend", "one"], "--all"),
+        (["job", "undepend", "one", "--all", "--on", "two"], "--all"),
+        (["job", "depend", "one"], "--on"),
+        (["operations", "show", "a b"], "a b"),
+    ],
+)
+def test_wrong_use_begins_nothing(
+    program: Program, live: Client, words: list[str], said: str
+) -> None:
+    assert said in program(*words, code=2).stderr
+    assert live.operations.recent() == []
+
+
+def test_a_running_job_is_taken_from_its_worker(program: Program, live: Client) -> None:
+    fill(live)
+
+    told = program.json("job", "timeout", "r1", "w1", code=1)
+
+    assert (told["done"], [one["jid"] for one in told["refused"]]) == (1, ["w1"])
+    assert state_of(live, "r1") == "stalled"
+
+
+def test_a_job_waits_for_others_and_no_longer(program: Program, live: Client) -> None:
+    fill(live)
+
+    more = program.json("job", "depend", "d1", "--on", "w2", "--on", "s1")
+    less = program.json("job", "undepend", "d1", "--on", "w1")
+    shown = program("job", "undepend", "d1", "--all").stdout
+
+    assert (more["state"], set(more["depends"])) == ("depends", {"w1", "w2", "s1"})
+    assert set(less["depends"]) == {"w2", "s1"}
+    assert shown == "d1 is waiting\n"
+    assert "depends state" in program("job", "depend", "w1", "--on", "s1", code=1).stderr
+    program("job", "depend", "none", "--on", "w1", code=3)
+
+
+def test_a_job_that_is_gone_is_untracked(program: Program, live: Client) -> None:
+    live.queues["mail"].put("app.Send", jid="one")
+    live.track("one")
+    job = live.jobs["one"]
+    assert isinstance(job, Job)
+    job.cancel()
+    live.queues["mail"].put("app.Send", jid="two")
+
+    assert program.json("tracked")["expired"] == ["one"]
+    told = program.json("job", "untrack", "one", "two", "none", code=3)
+
+    assert (told["done"], told["missing"]) == (2, ["none"])
+    assert program.json("tracked")["expired"] == []
+
+
+def test_each_job_counts_once_and_a_limit_holds_for_jids(program: Program, live: Client) -> None:
+    fill(live)
+
+    told = program.json("job", "finish", "w1", "w1", "w2", "--limit", "1")
+    moved = program.json("job", "requeue", "w2", "w2", "--to", "slow")
+
+    assert (told["matched"], told["done"]) == (1, 1)
+    assert (moved["matched"], moved["done"]) == (1, 1)
+    assert state_of(live, "w1") == "complete"
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "error"),
+    [
+        (["queus"], 2, "USAGE"),
+        (["jobs", "--count", "x"], 2, "USAGE"),
+        (["put", "mail", "app.Send", "--priority", "nan"], 2, "BADARG"),
+        (["config", "set", "heartbeat", "x"], 2, "BADCONFIG"),
+        (["job", "show", "none"], 3, "NOTFOUND"),
+        (["job", "explain", "none"], 3, "NOJOB"),
+        (["put", "mail", "app.Send", "--jid", "one", "--on-conflict", "raise"], 1, "EXISTS"),
+        (["job", "depend", "one", "--on", "two"], 1, "WRONGSTATE"),
+        (["queues", "--url", "redis://127.0.0.1:1/0"], 1, "NOSTORE"),
+        (["queues", "--url", "ftp://here"], 1, "NOSTORE"),
+        (["config", "init", "/no/such/folder/file"], 1, "FAILED"),
+    ],
+)
+def test_an_error_is_an_object_for_programs(
+    program: Program, live: Client, words: list[str], code: int, error: str
+) -> None:
+    live.queues["mail"].put("app.Send", jid="one")
+
+    plain = program(*words, code=code)
+    ended = program(*words, "--json", code=code)
+    first = program("--json", *words, code=code)
+
+    told = json.loads(ended.stderr)
+    assert ended.stderr == first.stderr
+    assert (set(told), told["error"], ended.stdout) == ({"error", "message"}, error, "")
+    assert plain.stderr == f"Error: {told['message']}\n"
