@@ -1,5 +1,7 @@
 """The forking worker: a parent that runs no job code, and children that do."""
 
+from collections.abc import Callable
+
 from qless_py.worker.daemon import daemonize
 from qless_py.worker.options import WorkerOptions
 from qless_py.worker.parent import Parent
@@ -15,6 +17,10 @@ class Worker:
     def __init__(self, options: WorkerOptions) -> None:
         self._worker = (Single if options.isolation == "none" else Parent)(options)
 
-    def run(self) -> int:
-        """Work. Must be called in the main thread of its process."""
-        return self._worker.run()
+    def run(self, opened: Callable[[], object] | None = None) -> int:
+        """Work. Must be called in the main thread of its process.
+
+        `opened` is called when the store is there and nothing can be wrong any more with the
+        options.
+        """
+        return self._worker.run(opened)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 
 from qless_py.errors import DeadWorkerError
-from qless_py.worker import copies, preloading, signals, titles
+from qless_py.worker import copies, preloading, sandbox, signals, titles
 from qless_py.worker.crowd import Crowd
 from qless_py.worker.desk import Desk
 from qless_py.worker.member import Birth
@@ -26,6 +26,8 @@ def live(options: WorkerOptions, birth: Birth) -> int:
     """Be a child until told to stop; gives the exit code of the process."""
     signals.dump_stacks()
     titles.show(f"child {birth.worker}")
+    # Here, as the one before may have been killed, and not in the parent, as it may take long.
+    sandbox.clear(options.sandbox)
     desk = Desk(options, birth)
     if options.isolation == "job":
         preloading.load(options.imports)

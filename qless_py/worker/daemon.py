@@ -21,12 +21,13 @@ def daemonize(log: str | os.PathLike[str] | None = None) -> None:
     """
     if restart.is_continued() or restart.is_trial():
         return  # Already one, with its streams where they belong.
-    _fork_away()
-    os.setsid()
-    _fork_away()  # Whoever leads a session could get a terminal again.
-    with open(os.devnull, "rb") as nothing:  # noqa: PTH123 - a device
-        os.dup2(nothing.fileno(), 0)
+    # Before it goes: afterwards nobody would hear that the file cannot be written.
     with open(os.devnull if log is None else log, "ab", buffering=0) as out:  # noqa: PTH123
+        _fork_away()
+        os.setsid()
+        _fork_away()  # Whoever leads a session could get a terminal again.
+        with open(os.devnull, "rb") as nothing:  # noqa: PTH123 - a device
+            os.dup2(nothing.fileno(), 0)
         os.dup2(out.fileno(), 1)
         os.dup2(out.fileno(), 2)
 

@@ -14,6 +14,7 @@ from qless_py.worker.backoff import Backoff
 from qless_py.worker.board import Activity, Note
 from qless_py.worker.member import Birth, Member, fork
 from qless_py.worker.options import WorkerOptions
+from qless_py.worker.stop import OBEY
 
 logger = logging.getLogger(__name__)
 
@@ -111,6 +112,29 @@ class Family:
         if not member.is_retired:
             self._dismissed.add(member.index)
             self.retire(member)
+
+    def lead(self, order: bytes | None) -> None:
+        """Tell the children how the stop goes on; kill those that did not obey in time."""
+        now = time.monotonic()
+        for member in self:
+            if order is not None and member.told != order:
+                member.told = order
+                member.announce(order, interrupt=True)
+                member.is_stopped = order == orders.RELEASE
+                # Who holds nothing has no reason to stay, and may be waiting for a lost store.
+                member.kill_at = now + OBEY
+            if member.kill_at is not None and now >= member.kill_at:
+                member.kill_at = None
+                if member.is_stopped or not member.board.read().held:
+                    logger.warning("%s did not obey, killing pid %d", member.worker, member.pid)
+                    member.kill("killed at the end of its grace")
+
+    def is_idle(self) -> bool:
+        """Whether all children were idle at one moment."""
+        first, second = ([one.board.read() for one in self] for _ in range(2))
+        # Nobody moved between the two looks, so there was a moment at which all were idle at once,
+        # and a job put by one of them before would have kept that one or another busy.
+        return first == second and all(note.is_idle for note in first)
 
     def bury(self) -> Iterator[Grave]:
         """Take leave of the children that have ended."""

@@ -55,6 +55,11 @@ class Member:
             self.signal(signal.SIGTERM)
         return is_sent
 
+    def hush(self, *, is_quiet: bool) -> None:
+        """Have the child take no more jobs, or take jobs again."""
+        self.is_quiet = is_quiet
+        self.announce(orders.QUIET if is_quiet else orders.RESUME)
+
     def held(self) -> tuple[Held, ...]:
         """Give the jobs that the child holds and that were not given back in its stead."""
         held = self.board.read().held

@@ -12,20 +12,21 @@ import signal
 import time
 import traceback
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 from qless_py import protocol
-from qless_py.worker import beats, child, orders, orphans, preloading, restart, titles
+from qless_py.worker import beats, child, orders, orphans, preloading, restart, sandbox, titles
 from qless_py.worker.daemon import PidFile
 from qless_py.worker.ear import SUBSCRIBED, Ear
 from qless_py.worker.family import Family
 from qless_py.worker.guard import Guard
 from qless_py.worker.line import Line
-from qless_py.worker.member import Birth, Member
+from qless_py.worker.member import Birth
 from qless_py.worker.options import WorkerOptions
 from qless_py.worker.probe import Probe
 from qless_py.worker.signals import SignalPipe, without_order
-from qless_py.worker.stop import OBEY, Stop
+from qless_py.worker.stop import Stop
 from qless_py.worker.watching import Watch
 
 logger = logging.getLogger(__name__)
@@ -41,9 +42,12 @@ class Parent:
     `live` is what a child does; another function can stand in for it.
     """
 
+    _title = "parent"
+
     def __init__(
         self, options: WorkerOptions, *, live: Callable[[WorkerOptions, Birth], int] = child.live
     ) -> None:
+        options = replace(options, sandbox=sandbox.prepared(options.sandbox))
         self._options = options
         self._live = live
         self._line = Line(options)
@@ -58,21 +62,32 @@ class Parent:
         self._trial = restart.Trial()
         self._probe: Probe | None = None
         self._watch: Watch | None = None
-        self._reaps = orphans.is_ours()
+        self._reaps = False
 
-    def run(self) -> int:
-        """Work until told to stop. Must be called in the main thread of its process."""
+    def run(self, opened: Callable[[], object] | None = None) -> int:
+        """Work until told to stop. Must be called in the main thread of its process.
+
+        `opened` is called when nothing can be wrong any more with what the worker was told.
+        """
         if restart.is_trial():
             return 0
-        titles.show("parent")
+        titles.show(self._title)
         with self._pidfile, self._signals, self._selector:
             self._open()
-            self._loop()
+            if opened is not None:
+                opened()
+            if self._options.preload:
+                preloading.load(self._options.imports)
+            self._work()
             self._leave()
         return 0
 
+    def _work(self) -> None:
+        self._loop()
+
     def _open(self) -> None:
         """Prepare everything; takes over what the program before this one left."""
+        self._reaps = orphans.is_ours()
         legacy = restart.adopted()
         self._is_quiet = legacy.is_quiet
         self._line.open(is_needed=not legacy.members)
@@ -89,8 +104,6 @@ class Parent:
         if self._options.watch:
             self._watch = Watch(self._options.imports)
         preloading.assemble()
-        if self._options.preload:
-            preloading.load(self._options.imports)
 
     def _loop(self) -> None:
         while not self._is_over():
@@ -101,8 +114,7 @@ class Parent:
             self._fill()
         self._ear.listen(self._line.redis, [member.worker for member in self._family])
         self._selector.select(self._pause())
-        for number in without_order(self._signals.take()):
-            self._obey(number)
+        self._heed()
         self._bury()
         for worker, told in self._ear.hear():
             self._hear(worker, told)
@@ -121,13 +133,10 @@ class Parent:
         self._lead()
 
     def _fill(self) -> None:
-        self._family.fill(self._be_child, self._close_in_child)
+        self._family.fill(lambda birth: self._live(self._options, birth), self._close_in_child)
 
     def _is_over(self) -> bool:
         return not len(self._family) and (self._stop.is_on or not self._family.places)
-
-    def _be_child(self, birth: Birth) -> int:
-        return self._live(self._options, birth)
 
     def _close_in_child(self) -> None:
         self._selector.close()
@@ -159,6 +168,10 @@ class Parent:
         state = "stopping" if self._stop.is_on else "quiet" if self._is_quiet else "running"
         return {one.worker: beats.info(self._options, one, state) for one in self._family}
 
+    def _heed(self) -> None:
+        for number in without_order(self._signals.take()):
+            self._obey(number)
+
     def _obey(self, number: int) -> None:
         if number == signal.SIGQUIT:
             logger.info("QUIT: leaving when the running jobs have ended")
@@ -173,7 +186,7 @@ class Parent:
             self._is_quiet = number == signal.SIGUSR2
             self._line.beat_now()
             for member in self._family:
-                self._hush(member, is_quiet=self._is_quiet)
+                member.hush(is_quiet=self._is_quiet)
         elif number == signal.SIGTTIN:
             self._dump()
         elif number == signal.SIGHUP and not self._stop.is_on:
@@ -202,11 +215,7 @@ class Parent:
             elif command == "restart":
                 self._family.retire(member)
             else:
-                self._hush(member, is_quiet=command == "quiet")
-
-    def _hush(self, member: Member, *, is_quiet: bool) -> None:
-        member.is_quiet = is_quiet
-        member.announce(orders.QUIET if is_quiet else orders.RESUME)
+                member.hush(is_quiet=command == "quiet")
 
     def _kill_running(self) -> None:
         logger.warning("USR1: killing what runs jobs")
@@ -224,11 +233,17 @@ class Parent:
             member.signal(signal.SIGTTIN)
 
     def _replace(self) -> None:
-        """Go on as the program that was found to start."""
+        """Go on as the program that was found to start, unless a signal says otherwise."""
         self._guard.refresh()
         self._line.deliver()
-        probe = None if self._probe is None else self._probe.descriptor
-        restart.replace(restart.Legacy(list(self._family), self._line.owed, self._is_quiet, probe))
+        restart.hold_signals()
+        # What has come until now would be forgotten with the pipe; what comes now waits.
+        self._heed()
+        if not self._stop.is_on and self._trial.pid is None:
+            probe = None if self._probe is None else self._probe.descriptor
+            legacy = restart.Legacy(list(self._family), self._line.owed, self._is_quiet, probe)
+            restart.replace(legacy)
+        restart.release_signals()
 
     def _watch_files(self) -> None:
         if self._watch is None or self._stop.is_on or not self._watch.has_changed():
@@ -258,35 +273,20 @@ class Parent:
             orphans.reap({*self._family.pids, self._trial.pid})
 
     def _lead(self) -> None:
-        """Tell the children how the stop goes on; kill those that did not obey in time."""
-        now = time.monotonic()
-        order = self._stop.order(now)
-        for member in self._family:
-            if self._is_quiet and not member.is_quiet:
-                self._hush(member, is_quiet=True)
-            if order is not None and member.told != order:
-                member.told = order
-                member.announce(order, interrupt=True)
-                member.is_stopped = order == orders.RELEASE
-                # Who holds nothing has no reason to stay, and may be waiting for a lost store.
-                member.kill_at = now + OBEY
-            if member.kill_at is not None and now >= member.kill_at:
-                member.kill_at = None
-                if member.is_stopped or not member.board.read().held:
-                    logger.warning("%s did not obey, killing pid %d", member.worker, member.pid)
-                    member.kill("killed at the end of its grace")
+        """Tell the children what holds for all of them, also those that are new."""
+        if self._is_quiet:
+            for member in self._family:
+                if not member.is_quiet:
+                    member.hush(is_quiet=True)
+        self._family.lead(self._stop.order(time.monotonic()))
 
     def _watch_burst(self) -> None:
-        if not self._options.burst or self._family.missing:
-            return
-        first, second = ([m.board.read() for m in self._family] for _ in range(2))
-        # Nobody moved between the two looks, so there was a moment at which all were idle at once,
-        # and a job put by one of them before would have kept that one or another busy.
-        if first == second and all(note.is_idle for note in first):
+        if self._options.burst and not self._family.missing and self._family.is_idle():
             logger.info("nothing left to take, leaving")
             self._stop.finish()
 
     def _leave(self) -> None:
+        self._trial.end()
         if self._family.known:
             self._line.owe(protocol.workers.deregister(sorted(self._family.known)))
         until = time.monotonic() + _LEAVING

@@ -21,6 +21,8 @@ def load(names: Iterable[str]) -> None:
             importlib.import_module(name)
         except Exception:
             logger.exception("cannot import %s ahead of its jobs", name)
+        except BaseException as error:  # noqa: BLE001 - a module that exits ends no worker
+            logger.error("cannot import %s ahead of its jobs: it raises %r", name, error)  # noqa: TRY400
 
 
 def assemble() -> None:

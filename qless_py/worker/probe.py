@@ -146,18 +146,18 @@ def _listening(address: str | int, inherited: int | None) -> tuple[socket.socket
         if listening.getsockname() == target:
             return listening, Path(target) if family == socket.AF_UNIX else None
         listening.close()
-    listening = socket.socket(family)
     path = None
     if family == socket.AF_UNIX:
         path = Path(target)
         _clear(path)
-    else:
+    listening = socket.socket(family)
+    if path is None:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind(target)
-    except OSError:
+    except OSError as error:
         listening.close()
-        raise
+        raise BadArgumentError(f"probe: {address}: {error.strerror or error}") from None
     listening.listen(_MOST)
     listening.setblocking(False)  # noqa: FBT003 - its only argument
     return listening, path

@@ -8,13 +8,16 @@ end, and forks children of its own at once.
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import os
 import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import IO, Any, Final, NoReturn
 
@@ -51,6 +54,7 @@ class Trial:
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
         self._until = 0.0
+        self._is_outdated = False
 
     @property
     def pid(self) -> int | None:
@@ -58,17 +62,25 @@ class Trial:
         return None if self._process is None else self._process.pid
 
     def begin(self) -> None:
-        """Start the program as this one was started."""
+        """Start the program as this one was started; once more, if such a start is under way.
+
+        That one may have read the code as it was before.
+        """
         if self._process is not None:
+            self._is_outdated = True
             return
-        environment = {**os.environ, _TRIAL: "1"}
         self._until = time.monotonic() + _PATIENCE
         try:
-            self._process = subprocess.Popen(  # noqa: S603 - what runs here already
-                _command(), env=environment, stdin=subprocess.DEVNULL
-            )
-        except OSError as error:  # The interpreter was moved away, or there is no memory.
-            _go_on(error)
+            self._process = _started({**os.environ, _TRIAL: "1"})
+        except (OSError, subprocess.SubprocessError) as error:
+            _go_on(error)  # The interpreter was moved away, or there is no memory.
+
+    def end(self) -> None:
+        """End what is under way: nobody waits for it any more."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            process.wait()
 
     def has_passed(self) -> bool:
         """Whether the trial has ended well; one that ended badly is told of and forgotten."""
@@ -80,6 +92,10 @@ class Trial:
         if code is None:
             return False
         self._process = None
+        if self._is_outdated:
+            self._is_outdated = False
+            self.begin()
+            return False
         if code:
             logger.error("the new code does not start (exit %d), going on with the old", code)
         return code == 0
@@ -115,14 +131,11 @@ def replace(legacy: Legacy) -> None:
         _go_on(error)
     for one in kept:
         os.set_inheritable(one, False)  # noqa: FBT003 - as it is defined
-    release_signals()
 
 
 def _become(kept: list[int], environment: dict[str, str]) -> NoReturn:
     for one in kept:
         os.set_inheritable(one, True)  # noqa: FBT003 - as it is defined
-    # Until the new program has its own handlers, a signal must wait and not kill it.
-    signal.pthread_sigmask(signal.SIG_BLOCK, signals.PARENT)
     command = _command()
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError, AttributeError):
@@ -137,7 +150,32 @@ def _nameless() -> IO[bytes]:
     return tempfile.TemporaryFile()
 
 
-def _go_on(error: OSError) -> None:
+def _started(environment: dict[str, str]) -> subprocess.Popen[bytes]:
+    """Start the program in a process that dies with this one."""
+
+    def start(before: Callable[[], None] | None = None) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(  # noqa: S603 - what runs here already
+            _command(),
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            preexec_fn=before,  # noqa: PLW1509 - three calls, no locks
+        )
+
+    # The kernel looks at the thread that started it: only the main one lasts as long as we do.
+    if threading.current_thread() is not threading.main_thread():
+        return start()
+    signals.prepare()
+    with signals.held_back():
+        return start(functools.partial(_set_apart, os.getpid()))
+
+
+def _set_apart(parent: int) -> None:
+    signals.deafen()
+    signals.die_with(parent)
+    release_signals()
+
+
+def _go_on(error: Exception) -> None:
     logger.error("the new code cannot be started, going on with the old: %s", error)
 
 
@@ -159,6 +197,11 @@ def adopted() -> Legacy:
         os.set_inheritable(probe, False)  # noqa: FBT003 - as it is defined
     members = [_unpacked(one) for one in state["members"]]
     return Legacy(members, owed, bool(state["quiet"]), probe)
+
+
+def hold_signals() -> None:
+    """Have signals wait: until the new program has handlers of its own, they would kill it."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, signals.PARENT)
 
 
 def release_signals() -> None:

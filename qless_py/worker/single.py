@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from qless_py.worker import child, restart, titles
+from qless_py.worker import child
 from qless_py.worker.board import Board
 from qless_py.worker.member import Birth, Member
 from qless_py.worker.options import WorkerOptions
@@ -51,26 +51,20 @@ class _Self(Member):
 class Single(Parent):
     """`Parent` without children."""
 
+    _title = "worker"
+
     def __init__(
         self, options: WorkerOptions, *, live: Callable[[WorkerOptions, Birth], int] = child.live
     ) -> None:
         super().__init__(replace(options, children=1), live=live)
         self._goes_on = False
 
-    def run(self) -> int:
-        """Work until told to stop. Must be called in the main thread of its process."""
-        if restart.is_trial():
-            return 0
-        titles.show("worker")
-        with self._pidfile, self._signals, self._selector:
-            self._open()
-            while not self._stop.is_on and self._family.places:
-                self._be_born()
-                if self._goes_on:
-                    self._goes_on = False
-                    super()._replace()
-            self._leave()
-        return 0
+    def _work(self) -> None:
+        while not self._stop.is_on and self._family.places:
+            self._be_born()
+            if self._goes_on:
+                self._goes_on = False
+                super()._replace()
 
     def _be_born(self) -> None:
         """Be a child until it leaves, while another thread is the parent."""
