@@ -26,13 +26,17 @@ DEFAULT_NAMESPACE: Final = "ql"
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """What a file says in one environment; `sections` are its tables, one for each command."""
+    """What a file says in one environment; `sections` are its tables, one for each command.
+
+    `environments` are the names of all that it knows.
+    """
 
     path: Path | None = None
     environment: str | None = None
     url: str | None = field(default=None, repr=False)
     namespace: str | None = None
     sections: Mapping[str, Any] = field(default_factory=dict)
+    environments: tuple[str, ...] = ()
 
 
 def load(
@@ -58,6 +62,7 @@ def load(
         _text(chosen, merged, "url"),
         _text(chosen, merged, "namespace"),
         {key: value for key, value in merged.items() if key not in TOP},
+        tuple(settings.get("environments", {})),
     )
 
 
@@ -68,7 +73,7 @@ def find(folder: Path | None = None) -> Path | None:
     except FileNotFoundError:
         return None  # The current folder was deleted.
     for place in (start, *start.parents):
-        if (place / FILE).is_file():
+        if _is_file(place / FILE):
             return place / FILE
         if _mentions(place / PROJECT):
             return place / PROJECT
@@ -89,6 +94,13 @@ def namespace(given: str | None = None, *, environ: Mapping[str, str] = os.envir
     return named or DEFAULT_NAMESPACE
 
 
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:
+        return False  # In a folder that must not be looked into.
+
+
 def _mentions(path: Path) -> bool:
     # Without the table the file is somebody else's, whatever may be wrong with it.
     try:
@@ -102,10 +114,12 @@ def _read(path: Path) -> dict[str, Any]:
 
     try:
         value = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"cannot read {path}: {error}") from error
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path} is not TOML: {error}") from error
+    except RecursionError:
+        raise ConfigError(f"{path} is nested too deeply") from None
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"cannot read {path}: {error}") from error
     if path.name == PROJECT:
         tools = _table(path, value.get("tool", {}), "tool")
         value = _table(path, tools.get(TABLE, {}), f"tool.{TABLE}")

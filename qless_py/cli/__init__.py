@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import sys
@@ -73,7 +74,10 @@ def main() -> None:
 
 
 def _open_streams() -> None:
-    """Stand in for standard streams that were closed: else a connection gets their numbers."""
+    """Make standard streams that can be written to.
+
+    Those that were closed are stood in for: else a connection gets their numbers.
+    """
     for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
         if getattr(sys, name) is None:
             descriptor = os.open(os.devnull, os.O_RDWR)
@@ -82,6 +86,10 @@ def _open_streams() -> None:
                 os.close(descriptor)
             stream = open(number, mode, encoding="utf-8", closefd=False)  # noqa: SIM115
             setattr(sys, name, stream)
+    for output in (sys.stdout, sys.stderr):
+        # What the terminal has no letters for is written as what it is called.
+        if isinstance(output, io.TextIOWrapper):
+            output.reconfigure(errors="backslashreplace")
 
 
 def _is_for_people(record: logging.LogRecord) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
@@ -42,7 +43,7 @@ class Outcome:
 def targets(command: Command) -> Command:
     """Add what a command on many jobs takes: jids, filters, and how to go about it."""
     for option in (
-        click.option("--limit", type=click.IntRange(min=1), help="Only that many."),
+        click.option("--limit", type=click.IntRange(1, sys.maxsize), help="Only that many."),
         click.option("--dry-run", is_flag=True, help="Only say how many there are."),
         yes,
         click.option("--everything", is_flag=True, help="All jobs that there are."),

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from qless_py import configuration
-from qless_py.cli import config_file
+from qless_py.cli import config_file, file_values
 from qless_py.cli.endings import NotFoundError
 from qless_py.cli.frame import Commands, Configured, group, pass_state
 from qless_py.cli.names import NAME
@@ -105,9 +105,13 @@ def _command(name: str) -> Configured:
 @config.command("check", examples=("qless-py config check", "qless-py config check --json"))
 @pass_state
 def check(state: State) -> None:
-    """Check the file with settings, and show which store is used and why."""
+    """Check the file with settings, all of its environments, and show which store is used."""
     told = state.configuration
-    _check_sections(click.get_current_context().find_root(), told.sections, str(told.path), ())
+    root = click.get_current_context().find_root()
+    _check_sections(root, told.sections, str(told.path), ())
+    for name in told.environments:
+        other = configuration.load(told.path, name)
+        _check_sections(root, other.sections, f"{told.path}: environment {name}", ())
     found = {
         "path": str(told.path) if told.path else None,
         "environment": told.environment,
@@ -122,19 +126,16 @@ def _check_sections(
     context: click.Context, sections: Mapping[str, Any], path: str, above: tuple[str, ...]
 ) -> None:
     parent = context.command
+    file_values.check_names(sections, parent, context, path, above)
     for name, section in sections.items():
         words = (*above, name)
-        where = f"{path}: [{'.'.join(words)}]"
         found = parent.get_command(context, name) if isinstance(parent, click.Group) else None
-        if found is None:
-            known = parent.list_commands(context) if isinstance(parent, click.Group) else ()
-            raise click.UsageError(f"{where}: {configuration.unknown('command', name, known)}")
-        below = click.Context(found, info_name=name, parent=context)
         if isinstance(found, Commands):
-            if not isinstance(section, Mapping):
-                raise click.UsageError(f"{where} is not a table")
+            below = click.Context(found, info_name=name, parent=context)
             _check_sections(below, section, path, words)
         elif isinstance(found, Configured):
+            below = click.Context(found, info_name=name, parent=context)
+            where = file_values.place(path, words)
             _check_values(below, found, found.from_section(section, where), where)
 
 

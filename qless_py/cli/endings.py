@@ -56,7 +56,9 @@ def exit_code(run: Callable[[], Any], is_json: Callable[[], bool] = lambda: Fals
     return code if isinstance(code, int) else 0
 
 
-def _ending(error: Exception) -> tuple[int, str, str] | None:
+def _ending(  # noqa: PLR0911 - one for each kind
+    error: Exception,
+) -> tuple[int, str, str] | None:
     """Give the exit code, the code for programs and the message of what went wrong."""
     if isinstance(error, click.UsageError):
         asked = error.ctx.command_path if error.ctx is not None else "qless-py"
@@ -68,6 +70,8 @@ def _ending(error: Exception) -> tuple[int, str, str] | None:
         return _exit_code_of(error), _name_of(error), str(error)
     if isinstance(error, OSError):
         return FAILED, "FAILED", str(error)
+    if isinstance(error, UnicodeEncodeError):
+        return MISUSED, "USAGE", f"{error.object!r} is not text in UTF-8"
     if _is_of_the_store(error):
         return FAILED, "NOSTORE", f"no store: {error}"
     return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import click
@@ -83,7 +84,9 @@ def _last_line(message: Any) -> str:
 
 def _of_group(function: Any) -> Any:
     for option in (
-        click.option("--limit", type=click.IntRange(min=1), help="Only that many, newest first."),
+        click.option(
+            "--limit", type=click.IntRange(1, sys.maxsize), help="Only that many, newest first."
+        ),
         click.option("--dry-run", is_flag=True, help="Only say how many there are."),
         yes,
         bulk.in_background,

@@ -12,6 +12,7 @@ from typing import Any, Final, TypeVar
 import click
 
 from qless_py import configuration
+from qless_py.cli import file_values
 from qless_py.cli.endings import exit_code
 from qless_py.cli.state import State
 
@@ -96,35 +97,18 @@ class Configured(click.Command):
     def defaults(self, ctx: click.Context, state: State) -> dict[str, Any]:
         """Give what the file says of the options of this command."""
         told = state.configuration
-        names = list(told.sections)
-        for name in names:
-            if name not in _root(ctx).list_commands(ctx):
-                known = (*configuration.TOP, *_root(ctx).list_commands(ctx))
-                raise click.UsageError(f"{told.path}: {configuration.unknown('key', name, known)}")
-        section: Any = told.sections
-        for part in _path(ctx):
-            section = section.get(part, {}) if isinstance(section, Mapping) else {}
-        found = self.from_section(section, f"{told.path}: [{'.'.join(_path(ctx))}]")
-        return {"url": told.url, "namespace": told.namespace} | found
+        section, words = told.sections, _path(ctx)
+        at: click.Command | None = _root(ctx)
+        for number, word in enumerate(words):
+            file_values.check_names(section, at, ctx, str(told.path), words[:number])
+            section = section.get(word, {})
+            at = at.get_command(ctx, word) if isinstance(at, click.Group) else None
+        given = self.from_section(section, file_values.place(str(told.path), words))
+        return {"url": told.url, "namespace": told.namespace} | given
 
     def from_section(self, section: Any, where: str) -> dict[str, Any]:
         """Turn a table of the file into defaults of the options."""
-        if not isinstance(section, Mapping):
-            raise click.UsageError(f"{where} is not a table")
-        keys = self.keys()
-        found: dict[str, Any] = {}
-        for key, value in section.items():
-            option = keys.get(key.replace("_", "-"))
-            if option is None:
-                raise click.UsageError(f"{where}: {configuration.unknown('key', key, keys)}")
-            if isinstance(value, Mapping):
-                raise click.UsageError(f"{where}: {key} is a table")
-            several = value if option.multiple and isinstance(value, list) else [value]
-            if not all(isinstance(one, str | int | float) for one in several):
-                raise click.UsageError(f"{where}: {key} is no text, number, true or false")
-            is_alone = option.multiple and not isinstance(value, list)
-            found[str(option.name)] = [value] if is_alone else value
-        return found
+        return file_values.read(section, self.keys(), where)
 
     def keys(self) -> dict[str, click.Option]:
         """Give the options that the file may set, by the names it may use."""

@@ -15,7 +15,7 @@ from qless_py.cli import tell
 from qless_py.cli.frame import command, pass_state
 from qless_py.cli.names import JID, QUEUE
 from qless_py.cli.options import SPAN
-from qless_py.cli.output import as_json_line, brief, moment
+from qless_py.cli.output import as_json_line, brief, moment, safe
 from qless_py.cli.state import State
 from qless_py.errors import UndecodableDataError
 from qless_py.events import LOG, PLAIN, Event, Listener
@@ -93,7 +93,7 @@ def listen(  # noqa: PLR0913 - one for each option
             told = describe(state, event)
             if not _wanted(told, names, queues, jids):
                 continue
-            click.echo(as_json_line(told) if state.is_json else sentence(told))
+            click.echo(as_json_line(told) if state.is_json else safe(sentence(told)))
             couriers.give(told)
             seen += 1
             if seen == count:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import math
 import re
 import sys
 import time
@@ -20,6 +21,9 @@ from qless_py.store import parse, resolve
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 _SPAN: Final = re.compile(r"(?P<number>\d+(?:\.\d+)?)(?P<unit>ms|s|m|h|d|w)?")
+_SHOWN: Final = 80
+LONGEST_SPAN: Final = 100 * 365.25 * 86400
+LATEST: Final = 253_402_300_799  # The year 9999.
 _UNITS: Final = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
@@ -38,11 +42,16 @@ class Span(Type):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Read a number with or without a unit."""
         if isinstance(value, int | float) and not isinstance(value, bool):
-            return float(value)
-        found = _SPAN.fullmatch(str(value).strip())
-        if found is None:
-            self.fail(f"{value!r} is no length of time such as 90, 90s, 15m, 2h, 7d", param, ctx)
-        return float(found["number"]) * _UNITS[found["unit"] or "s"]
+            seconds = value
+        else:
+            found = _SPAN.fullmatch("" if isinstance(value, bool) else str(value).strip())
+            if found is None:
+                told = f"{_cut(value)} is no length of time such as 90, 90s, 15m, 2h, 7d"
+                self.fail(told, param, ctx)
+            seconds = float(found["number"]) * _UNITS[found["unit"] or "s"]
+        if not 0 <= seconds <= LONGEST_SPAN:
+            self.fail(f"{_cut(value)} is not from 0 seconds to a hundred years", param, ctx)
+        return float(seconds)
 
 
 class Moment(Type):
@@ -55,16 +64,27 @@ class Moment(Type):
         text = str(value).strip()
         if text.startswith("+"):
             return time.time() + float(SPAN.convert(text[1:], param, ctx))
-        try:
-            return float(text)
-        except ValueError:
-            pass
-        try:
-            return dt.datetime.fromisoformat(text).astimezone().timestamp()
-        except (ValueError, OverflowError):
-            self.fail(
-                f"{value!r} is no time such as 2026-12-24T18:00, 1798131600, +15m", param, ctx
-            )
+        at = _instant(text)
+        if not 0 <= at <= LATEST:
+            told = f"{_cut(value)} is no time such as 2026-12-24T18:00, 1798131600, +15m"
+            self.fail(told, param, ctx)
+        return at
+
+
+def _instant(text: str) -> float:
+    """Read an instant; gives NaN for what is none."""
+    try:
+        return float(text)
+    except ValueError:
+        pass
+    try:
+        return dt.datetime.fromisoformat(text).astimezone().timestamp()
+    except (ValueError, OverflowError):
+        return math.nan
+
+
+def _cut(value: Any) -> str:
+    return repr(value) if len(repr(value)) <= _SHOWN else f"{repr(value)[:_SHOWN]}…"
 
 
 class Json(Type):
@@ -76,18 +96,20 @@ class Json(Type):
         """Read it."""
         if not isinstance(value, str):
             return value
-        text = value
-        if value == "-":
-            text = sys.stdin.read()
-        elif value.startswith("@"):
-            try:
-                text = Path(value[1:]).read_text(encoding="utf-8")
-            except (OSError, UnicodeDecodeError) as error:
-                self.fail(f"cannot read {value[1:]}: {error}", param, ctx)
+        try:
+            text = _content(value)
+        except (OSError, ValueError) as error:
+            self.fail(f"cannot read {value}: {error}", param, ctx)
         try:
             return json.loads(text)
         except (ValueError, RecursionError) as error:
             self.fail(f"{text[:80]!r} is not JSON: {error}", param, ctx)
+
+
+def _content(value: str) -> str:
+    if value == "-":
+        return sys.stdin.read()
+    return Path(value[1:]).read_text(encoding="utf-8") if value.startswith("@") else value
 
 
 def policy(text: Any) -> RetryPolicy:

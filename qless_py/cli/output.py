@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 _WIDE: Final = 100_000  # Whatever reads a pipe wants whole lines.
 _UNITS: Final = ((86400, "d"), (3600, "h"), (60, "m"))
 _LONG_WORK: Final = 200
-_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+# Halves of characters, which cannot be encoded, and what would steer a terminal.
+_UNSHOWN: Final = re.compile(
+    "[\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff]"
+)
 
 Advance = Callable[[int], None]
 
@@ -64,7 +67,8 @@ class Output:
 
     def facts(self, pairs: Mapping[str, Any]) -> None:
         """Show names and values, leaving out what is not there."""
-        shown = {name: cell(value) for name, value in pairs.items() if value not in (None, "", [])}
+        given = {safe(name): value for name, value in pairs.items()}
+        shown = {name: cell(value) for name, value in given.items() if value not in (None, "", [])}
         width = max(map(len, shown), default=0)
         for name, value in shown.items():
             first, *rest = value.splitlines() or [""]
@@ -155,12 +159,15 @@ def as_json_line(value: Any) -> str:
 
 
 def _written(value: Any, indent: int | None = None) -> str:
+    is_unicode = (sys.stdout.encoding or "").lower().startswith("utf")
     try:
-        text = json.dumps(_plain(value), ensure_ascii=False, indent=indent, allow_nan=False)
+        text = json.dumps(
+            _plain(value), ensure_ascii=not is_unicode, indent=indent, allow_nan=False
+        )
     except RecursionError:
         raise click.ClickException("the data is nested too deeply to be written") from None
-    # Halves of characters cannot be encoded; escaped they mean the same.
-    return _SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    # They stand in strings, where they mean the same when escaped.
+    return _UNSHOWN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def _plain(value: Any) -> Any:
@@ -187,7 +194,10 @@ def moment(at: float | None) -> str:
     """Write a point in time, in the time zone of this machine."""
     if not at:
         return ""
-    shown = dt.datetime.fromtimestamp(at, dt.UTC).astimezone()
+    try:
+        shown = dt.datetime.fromtimestamp(at, dt.UTC).astimezone()
+    except (ValueError, OverflowError, OSError):
+        return f"{at:.0f}"  # It is beyond all calendars.
     return f"{shown:%Y-%m-%d %H:%M:%S}"
 
 

@@ -196,13 +196,33 @@ def test_options_of_commands_come_from_flag_environment_file_default(
     [
         ("[wrok]\n", "did you mean 'work'?"),
         ("[work]\nqueus = ['a']", "did you mean 'queues'?"),
-        ("[work.queue]\na = 1", "queue is a table"),
+        ("[work.queue]\na = 1", "queue is text, not a table"),
         ("work = 1", "[work] is not a table"),
         ("urk = 'x'", "did you mean 'url'?"),
-        ("[work]\nchildren = [1]", "children is no text, number"),
-        ("[work]\nqueues = [['a']]", "queues is no text, number"),
-        ("[work]\ngrace = 2026-01-01", "grace is no text, number"),
+        ("[work]\nchildren = [1]", "children is a whole number, not a list"),
+        ("[work]\nqueues = [['a']]", "queues is text, not a list in the list"),
+        ("[work]\ngrace = 2026-01-01", "grace is a number, not 2026-01-01"),
         ("environment = ['a']", "environment is not text"),
+        ("[work]\nchildren = 2.0", "children is a whole number, not 2.0"),
+        ("[work]\nchildren = '2'", "children is a whole number, not '2'"),
+        ("[work]\nchildren = true", "children is a whole number, not true"),
+        (f"[work]\nchildren = {'9' * 30}", "children is a whole number"),
+        (f"[work]\ngrace = {'9' * 400}", "grace is a number, not 999"),
+        ("[work]\ngrace = nan", "grace is a number, not nan"),
+        ("[work]\ngrace = -1", "grace"),
+        ("[work]\ninterval = -inf", "interval is text or a number, not -inf"),
+        ("[work]\ninterval = -1", "interval"),
+        ("[work]\nmax-memory = false", "max-memory is text or a number, not false"),
+        ("[work]\nburst = 1", "burst is true or false, not 1"),
+        ("[work]\nburst = 'yes'", "burst is true or false, not 'yes'"),
+        ("[work]\nisolation = 5", "isolation is text, not 5"),
+        ("[work]\nimport = ['a', 5]", "import is text, not 5 in the list"),
+        ("[work]\nweight = [5]", "weight is text, not 5 in the list"),
+        ("[work]\nqueue = ['a']\nqueues = ['b']", "queues says again"),
+        ("work = ['a']", "[work] is not a table"),
+        ("namespace = 5", "namespace is not text"),
+        (f"a = {'[' * 5000}", "nested too deeply"),
+        ("url = 'redis://\\u0007'", "Error"),
     ],
 )
 def test_unknown_keys_are_errors_with_a_suggestion(
@@ -214,6 +234,40 @@ def test_unknown_keys_are_errors_with_a_suggestion(
 
     assert said in ended.stderr
     assert ended.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[recur.snyc]\n", "[recur]: unknown key 'snyc': did you mean 'sync'?"),
+        ("recur = 1", "[recur] is not a table"),
+        ("[recur.list]\nqueu = 'a'", "[recur.list]: unknown key 'queu': did you mean 'queue'?"),
+    ],
+)
+def test_keys_are_checked_on_the_way_to_the_command(
+    program: Program, tmp_path: Path, text: str, said: str
+) -> None:
+    (tmp_path / "qless-py.toml").write_text(text)
+
+    assert said in program("recur", "list", code=2).stderr
+
+
+def test_a_file_that_cannot_be_read_is_named_in_one_line(program: Program, tmp_path: Path) -> None:
+    (tmp_path / "latin.toml").write_bytes(b"namespace = '\xe9'")
+    (tmp_path / "qless-py.toml").mkdir()  # No file, so not what is meant.
+
+    program("queues")
+    for name in ("latin.toml", "qless-py.toml", "none.toml"):
+        ended = program("queues", "--config", name, code=2)
+        assert f"cannot read {name}" in ended.stderr
+        assert ended.stderr.count("\n") == 1
+
+
+def test_of_both_files_in_a_folder_ours_is_used(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text("[tool.qless-py]\nnamespace = 'theirs'\n")
+    (tmp_path / "qless-py.toml").write_text("namespace = 'ours'")
+
+    assert configuration.load(folder=tmp_path, environ={}).namespace == "ours"
 
 
 def test_another_tools_file_may_be_wrong_in_one_line(program: Program, tmp_path: Path) -> None:
@@ -233,6 +287,10 @@ def test_another_tools_file_may_be_wrong_in_one_line(program: Program, tmp_path:
         "[recur.sync]\nprun = 'x'",
         "[jobs]\nstate = ['broken']",
         "recur = 1",
+        "[environments.a]\nwrok.grace = 1",
+        "[environments.a.work]\nqueus = 'b'",
+        "[environments.a.work]\nchildren = 1.5",
+        "[environments.a]\nenvironment = 'b'",
     ],
 )
 def test_check_finds_what_other_commands_would_not_look_at(
