@@ -79,11 +79,15 @@ def ask(effect: Effect) -> str:
     )
 
 
-def perform(what: str, act: Callable[[], str]) -> Answer:
+def perform(
+    what: str, act: Callable[[], str], *, ends: str | None = None, leads: str | None = None
+) -> Answer:
     """Do it, note who did, and go back to where the person came from.
 
     `act` gives the sentence that the next page says. A refusal of the core is said there as well.
+    `ends` is the address of a page that there will be no more; who was there is led to `leads`.
     """
+    back = back_to()
     try:
         said = act()
     except QlessError as error:
@@ -92,7 +96,9 @@ def perform(what: str, act: Callable[[], str]) -> Answer:
     else:
         audit(what, said)
         notes.say(said)
-    return redirect(back_to(), 303)
+        if leads is not None and urlsplit(back).path == ends:
+            back = leads
+    return redirect(back, 303)
 
 
 def audit(what: str, outcome: str) -> None:

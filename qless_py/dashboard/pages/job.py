@@ -11,7 +11,7 @@ from werkzeug.wrappers import Response as Answer
 
 from qless_py.dashboard import actions, commands
 from qless_py.dashboard.access import Role
-from qless_py.dashboard.actions import Effect, command, perform, requires
+from qless_py.dashboard.actions import Effect, back_to, command, perform, requires
 from qless_py.dashboard.context import client, dashboard
 from qless_py.dashboard.view import Words
 from qless_py.errors import BadArgumentError, JobNotFoundError, UndecodableDataError
@@ -104,7 +104,7 @@ def _finish(job: Job) -> str:
     return f"{job.jid} is complete"
 
 
-_ACTS: dict[str, Act] = {
+_ACTS: Final[Mapping[str, Act]] = {
     "move": _move,
     "priority": _priority,
     "tag": _tag,
@@ -172,7 +172,11 @@ def cancel_job(jid: str) -> str | Answer:
     def act() -> str:
         return f"{jid} is canceled" if found.cancel() else f"{jid} was gone already"
 
-    return perform(f"cancel of {jid}", act)
+    words = Words(dashboard())
+    leads = words.link("queue", name=found.queue_name) if found.queue_name else back_to()
+    if found.failure:
+        leads = words.link("failure", group=found.failure["group"])
+    return perform(f"cancel of {jid}", act, ends=words.link("job", jid=jid), leads=leads)
 
 
 @requires(Role.OPERATOR)

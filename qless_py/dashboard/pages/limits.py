@@ -10,8 +10,9 @@ from werkzeug.wrappers import Response as Answer
 from qless_py.dashboard import commands
 from qless_py.dashboard.access import Role
 from qless_py.dashboard.actions import Effect, ask, command, is_confirmed, perform, requires
-from qless_py.dashboard.context import client
+from qless_py.dashboard.context import client, dashboard
 from qless_py.dashboard.paging import offset_of, part_of, size_of
+from qless_py.dashboard.view import Words
 from qless_py.errors import BadArgumentError
 
 _USERS: Final = 200
@@ -84,7 +85,11 @@ def delete_throttle(name: str) -> str | Answer:
         client().throttles[name].delete()
         return f"the throttle {name} is gone"
 
-    return perform(f"deletion of the throttle {name}", act)
+    words = Words(dashboard())
+    return perform(
+        f"deletion of the throttle {name}", act,
+        ends=words.link("throttle", name=name), leads=words.link("throttles"),
+    )  # fmt: skip
 
 
 @requires(Role.OPERATOR)

@@ -134,7 +134,9 @@ def forget_queue(name: str) -> str | Answer:
         client().queues[name].forget()
         return f"{name} is forgotten"
 
-    return perform(f"forgetting of {name}", act)
+    words = Words(dashboard())
+    ends = words.link("queue", name=name)
+    return perform(f"forgetting of {name}", act, ends=ends, leads=words.link("queues"))
 
 
 def _minutes(text: str) -> float:

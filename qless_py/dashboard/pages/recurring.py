@@ -172,7 +172,11 @@ def cancel_recurring(jid: str) -> str | Answer:
         found.cancel()
         return f"{jid} is removed"
 
-    return perform(f"removal of the schedule {jid}", act)
+    words = Words(dashboard())
+    return perform(
+        f"removal of the schedule {jid}", act,
+        ends=words.link("recurring_job", jid=jid), leads=words.link("recurring"),
+    )  # fmt: skip
 
 
 @requires(Role.OPERATOR)

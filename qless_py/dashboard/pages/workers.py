@@ -14,6 +14,7 @@ from qless_py.dashboard.attention import LOST
 from qless_py.dashboard.context import client, dashboard
 from qless_py.dashboard.pages.lists import jobs_of
 from qless_py.dashboard.paging import offset_of, part_of, size_of
+from qless_py.dashboard.view import Words
 from qless_py.workers import addressed
 
 
@@ -88,7 +89,11 @@ def forget_worker(name: str) -> str | Answer:
         client().workers.deregister(name)
         return f"{name} is off the list"
 
-    return perform(f"forgetting of the worker {name}", act)
+    words = Words(dashboard())
+    return perform(
+        f"forgetting of the worker {name}", act,
+        ends=words.link("worker", name=name), leads=words.link("workers"),
+    )  # fmt: skip
 
 
 ROUTES: Final = (

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
+import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 from werkzeug.serving import WSGIRequestHandler, make_server
 
+import qless_py
 from qless_py import Client
 from qless_py.dashboard import DashboardConfig, create_app
+from tests.servers import Server
 
+ROOT = Path(qless_py.__file__).parents[1]
 ARGUMENTS = (
     "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-sync", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-default-apps",
@@ -88,6 +96,19 @@ def served(app: Any, host: str = "127.0.0.1", port: int = 0) -> Iterator[str]:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+@contextlib.contextmanager
+def working(server: Server, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a worker as a person does; told to leave at the end."""
+    command = [sys.executable, "-m", "qless_py", "work", "--url", server.url, "-n", "1"]
+    command += ["--import", "tests.worker.handlers", "--quiet", *arguments]
+    process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    try:
+        yield process
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait()
 
 
 @pytest.fixture

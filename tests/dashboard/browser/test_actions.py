@@ -3,38 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-import qless_py
 from qless_py import Client, Job
 from qless_py.dashboard import BasicAuth, DashboardConfig, Role, create_app, hash_password
-from tests.dashboard.browser.conftest import Site, served
+from tests.dashboard.browser.conftest import ROOT, Site, served, working
 from tests.servers import Server
 
 pytestmark = [pytest.mark.browser, pytest.mark.leaves_children, pytest.mark.timeout(180)]
-ROOT = Path(qless_py.__file__).parents[1]
 BOTH = pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "no-scripts"])
-
-
-@contextlib.contextmanager
-def _worker(server: Server, *arguments: str) -> Iterator[None]:
-    command = [sys.executable, "-m", "qless_py", "work", "--url", server.url, "-q", "mail"]
-    command += ["-n", "1", "--import", "tests.worker.handlers", "--quiet", *arguments]
-    process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)})
-    try:
-        yield
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait()
 
 
 def _failed(client: Client, number: int) -> None:
@@ -68,7 +51,7 @@ def test_a_bulk_action_is_carried_out_by_a_worker_of_another_queue(
     live.queues["other"].put_many([{"klass": "app.Send"}] * 30)
     shown = site()
 
-    with _worker(server), shown.page(java_script_enabled=scripts) as page:
+    with working(server, "-q", "mail"), shown.page(java_script_enabled=scripts) as page:
         page.goto(f"{shown.url}/jobs?q=klass:app.Send")
         page.get_by_label("What").select_option("tag")
         page.get_by_label("Queue, priority or tags").fill("seen")
@@ -104,7 +87,7 @@ def test_a_job_is_put_changed_run_and_seen(
         page.get_by_label("Add tags").fill("eu")
         page.get_by_role("button", name="Tag", exact=True).click()
         expect(page.get_by_role("link", name="eu", exact=True)).to_be_visible()
-        with _worker(server):
+        with working(server, "-q", "mail"):
             job = live.jobs["mine"]
             assert isinstance(job, Job)
             assert job.priority == 9
@@ -121,7 +104,7 @@ def test_a_running_worker_is_seen_and_told_to_leave(
     shown = site()
     live.queues["mail"].put("tests.worker.handlers.nothing", jid="first")
 
-    with _worker(server), shown.page(java_script_enabled=scripts) as page:
+    with working(server, "-q", "mail"), shown.page(java_script_enabled=scripts) as page:
         job = live.jobs["first"]
         assert isinstance(job, Job)
         job.wait(30)
