@@ -27,7 +27,7 @@ def measure(server: str, scale: Scale, *, with_peers: bool) -> Iterator[Figure]:
     fsync = "no" if server == "valkey" else "everysec"
     settings = ("--appendonly", "yes", "--appendfsync", fsync)
     with servers.running(server, *settings) as private, private.connect() as connection:
-        yield from floors.measure(connection, scale)
+        yield from floors.measure(private, connection, scale)
         yield from ours.puts(private, scale)
         yield from ours.rates(private, scale)
         yield from ours.pickup(private, scale)

@@ -26,7 +26,6 @@ SETTINGS: Final[dict[str, tuple[int, tuple[str, ...]]]] = {
 _CALL: Final = 100
 _BULLMQ: Final = 8_200  # No-op jobs a second, on such a machine.
 _PEER_PICKUP: Final = 1.2  # Milliseconds, likewise.
-_PAUSE: Final = (0.02, 0.06)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +140,7 @@ def pickup(server: Server, scale: Scale) -> Iterator[Figure]:
             queue = client.queues[QUEUE]
             jids = []
             for _ in range(scale.pickups):
-                time.sleep(random.uniform(*_PAUSE))  # So that nothing keeps step.
+                time.sleep(random.uniform(*floors.PAUSE))
                 sent = {"sent": time.time()}
                 jids.append(queue.put("benchmarks.jobs.handlers.stamp", sent))
             wait(lambda: not _left(client))

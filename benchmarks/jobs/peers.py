@@ -20,6 +20,7 @@ from typing import Final
 import redis
 
 from benchmarks.jobs.fleet import wait
+from benchmarks.jobs.floors import PAUSE
 from benchmarks.jobs.ours import quantiles
 from benchmarks.jobs.report import Figure, Scale
 from tests.servers import Server
@@ -28,7 +29,6 @@ HERE: Final = Path(__file__).parent
 HOME: Final = HERE.parents[1] / ".bench"
 PYTHON: Final = HOME / "venv" / "bin"
 _PACKAGES: Final = ("rq", "huey", "dramatiq[redis]")
-_PAUSE: Final = (0.02, 0.06)
 _TICK: Final = 0.005
 
 
@@ -118,7 +118,7 @@ def _measure(
             first = float(connection.get("bench:first") or began)
             rate = jobs / (float(connection.get("bench:last") or 0) - first)
             yield Figure(part, "jobs that do nothing", rate, "jobs/s")
-            pauses = [str(random.uniform(*_PAUSE)) for _ in range(pickups)]
+            pauses = [str(random.uniform(*PAUSE)) for _ in range(pickups)]
             subprocess.run(
                 [*peer.put, "stamps", *pauses], env=environment, check=True, capture_output=True
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from qless_py.protocol import Call
 from qless_py.store.resend import (
     PIPELINE,
     SLACK,
+    Command,
     Exchange,
     Lane,
     Lanes,
@@ -28,12 +30,16 @@ T = TypeVar("T")
 
 @dataclass(slots=True)
 class Flight:
-    """Calls that were sent and whose answers nobody has read yet."""
+    """Calls that were sent and whose answers nobody has read yet.
+
+    In front of them come the answers to as many plain commands as are `ahead`.
+    """
 
     exchange: Exchange
     lane: Lane
     connection: Any
     failure: Exception | None = None
+    ahead: int = 0
 
 
 class Runner:
@@ -60,6 +66,11 @@ class Runner:
         self._outage = Outage()
         self._loaded: set[str] = set()
 
+    @property
+    def clock(self) -> Callable[[], float] | None:
+        """The test clock of the namespace, `None` where the server's counts."""
+        return self._clock
+
     def run(self, call: Call[T]) -> T:
         """Send one call and give its decoded reply; a refusal is raised.
 
@@ -84,15 +95,20 @@ class Runner:
             results += self._send(calls[start : start + PIPELINE])
         return results
 
-    def begin(self, calls: Sequence[Call[Any]], connection: Any) -> Flight:
+    def begin(
+        self, calls: Sequence[Call[Any]], connection: Any, ahead: Sequence[Command] = ()
+    ) -> Flight:
         """Send at most 100 calls on a connection of the caller's own, and wait for nothing.
 
         The answers stay on the connection until `finish`, which must come before the next `begin`
-        on it. A connection that is lost is no error yet.
+        on it. A connection that is lost is no error yet. What goes `ahead` is sent once, and
+        nobody is told what the server says to it.
         """
         flight = self._prepared(calls, connection)
+        flight.ahead = len(ahead)
+        commands = [*ahead, *flight.exchange.commands()]
         try:
-            connection.send_packed_command(connection.pack_commands(flight.exchange.commands()))
+            connection.send_packed_command(connection.pack_commands(commands))
         except (redis.ConnectionError, redis.TimeoutError, OSError) as error:
             flight.failure = _broken(flight.exchange, connection, error)
         return flight
@@ -104,12 +120,32 @@ class Runner:
         """
         exchange = flight.exchange
         if flight.failure is None and not exchange.is_finished:
-            flight.failure = _receive(exchange, flight.connection)
+            flight.failure = _pass_over(flight) or _receive(exchange, flight.connection)
         if not exchange.is_finished:
             self._insist(exchange, flight.failure, elapsed())
         if exchange.is_certain:
             self._lanes.give_back(flight.lane)
         return exchange.results()
+
+    def lose(self, flight: Flight, why: str) -> None:
+        """Give up the connection of a flight; `finish` asks on another one what came of it."""
+        if flight.failure is None:
+            error = redis.ConnectionError(why)
+            flight.failure = _broken(flight.exchange, flight.connection, error)
+
+    def replace(self, flight: Flight, call: Call[Any]) -> None:
+        """Have another call done in the stead of the only one of a flight that was given up.
+
+        Of the two the server does the one that it sees first. If it was the first one, `finish`
+        still gives its answer; if not, what this one answered.
+        """
+        exchange = Exchange([call], self._key, self._now(), flight.lane, self._loaded)
+        failure = self._attempt(exchange)
+        if not exchange.is_finished:
+            self._insist(exchange, failure, exchange.begun)
+        (result,) = exchange.results()
+        if isinstance(result, Exception):
+            raise result
 
     def wait(self, keys: Sequence[str | bytes], timeout: float) -> bytes | None:
         """Block until one of the wake-up keys has a marker, take it, and give that key's name.
@@ -129,9 +165,12 @@ class Runner:
         return None if reply is None else bytes(reply[0])
 
     def _prepared(self, calls: Sequence[Call[Any]], connection: Any = None) -> Flight:
-        now = "" if self._clock is None else str(round(self._clock() * 1000))
         lane = self._lanes.take()
-        return Flight(Exchange(calls, self._key, now, lane, self._loaded), lane, connection)
+        exchange = Exchange(calls, self._key, self._now(), lane, self._loaded)
+        return Flight(exchange, lane, connection)
+
+    def _now(self) -> str:
+        return "" if self._clock is None else str(round(self._clock() * 1000))
 
     def _send(self, calls: Sequence[Call[Any]]) -> list[Any]:
         flight = self._prepared(calls)
@@ -179,6 +218,21 @@ class Runner:
             raise
         finally:
             pool.release(connection)
+
+
+def _pass_over(flight: Flight) -> Exception | None:
+    """Read past the answers in front; give the error of a lost connection."""
+    try:
+        while flight.ahead:
+            flight.ahead -= 1
+            with contextlib.suppress(redis.ResponseError):
+                flight.connection.read_response(disable_decoding=True)
+    except (redis.ConnectionError, redis.TimeoutError, OSError) as error:
+        return _broken(flight.exchange, flight.connection, error)
+    except BaseException:
+        flight.connection.disconnect()
+        raise
+    return None
 
 
 def _receive(exchange: Exchange, connection: Any) -> Exception | None:

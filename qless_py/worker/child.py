@@ -14,7 +14,7 @@ from qless_py.worker.crowd import Crowd
 from qless_py.worker.desk import Desk
 from qless_py.worker.member import Birth
 from qless_py.worker.options import WorkerOptions
-from qless_py.worker.post import Leave
+from qless_py.worker.post import Leave, Unsettled
 from qless_py.worker.processes import Processes
 from qless_py.worker.serial import Serial
 from qless_py.worker.threads import Threads
@@ -37,6 +37,8 @@ def live(options: WorkerOptions, birth: Birth) -> int:
         desk.open()
         _runner(desk).run()
         desk.close()
+    except Unsettled:
+        return 1
     except Leave:
         pass
     except DeadWorkerError:

@@ -16,7 +16,7 @@ import qless_py
 from qless_py import protocol, refill
 from qless_py.checks import MOST_AT_ONCE
 from qless_py.client import Client
-from qless_py.errors import DeadWorkerError
+from qless_py.errors import DeadWorkerError, StaleRequestError
 from qless_py.handlers import RESERVED
 from qless_py.job import Job
 from qless_py.protocol import Call
@@ -27,7 +27,7 @@ from qless_py.worker.doorbell import Doorbell
 from qless_py.worker.member import Birth
 from qless_py.worker.options import WorkerOptions
 from qless_py.worker.orders import Orders
-from qless_py.worker.post import Post
+from qless_py.worker.post import AWAY, Post
 from qless_py.worker.recycling import Recycling
 
 logger = logging.getLogger(__name__)
@@ -55,7 +55,7 @@ class Desk:
         self.client = Client(options.url, namespace=options.namespace, worker_name=birth.worker)
         self.handlers = perform.Handlers(perform.options(options))
         self.post = Post(self.client, self.orders, self._settled)
-        self.doorbell = Doorbell(self.client.redis, self.orders, options.interval)
+        self.doorbell = Doorbell(self.post, self.orders, options.interval)
         self._reserver = options.make_reserver()
         self.recycling = Recycling(options)
         self.rows: dict[str, Row] = {}
@@ -111,18 +111,28 @@ class Desk:
         """Send what is kept and ask for jobs; the answer says how long to wait if there is none."""
         if not self.rows:
             self.board.ask()
-        most = self.recycling.left(self.board.ended + len(self.rows))
         # Ticks that an earlier answer asked for travel along; their fate is no matter here.
         ticks = refill.answers(self.client.settings)
-        *_, reply = self.post.exchange(*ticks, self._pop(max(1, min(count, most))))
-        if isinstance(reply, DeadWorkerError):
-            raise reply
-        if isinstance(reply, Exception):
-            logger.error("cannot take jobs: %s", reply)
-            return self._empty
-        taken: PopReply = reply
-        self._had_jobs = bool(taken.jobs)
-        self.client.settings.questions.extend(taken.questions)
+        *_, reply = self.post.exchange(*ticks, self._pop(count))
+        return self._taken(reply)
+
+    def take_later(self, reply: PopReply, count: int) -> PopReply | None:
+        """Wait as that answer says and take jobs as soon as there are any; nothing may be kept.
+
+        None when it is time to look around and ask anew: after an order, or without a store.
+        """
+        if reply.more or reply.questions or not reply.wake:
+            self.rest(reply)
+            return None
+        self.board.idle()
+        try:
+            found = self.doorbell.take(self._pop(count), reply.wake, reply.next_in)
+        except (*AWAY, StaleRequestError):
+            return None
+        taken = self._taken(found)
+        if self.orders.stop or self.orders.quiet:
+            self.give_back(self.hold(taken))
+            return None
         return taken
 
     def hold(self, reply: PopReply) -> list[Row]:
@@ -152,7 +162,7 @@ class Desk:
             return
         if not self.rows:
             self.board.idle()
-        with contextlib.suppress(*Doorbell.AWAY):
+        with contextlib.suppress(*AWAY):
             self.doorbell.wait(reply.wake, reply.next_in, more)
 
     def give_back(self, rows: Sequence[Row]) -> None:
@@ -177,7 +187,19 @@ class Desk:
         with self._lock:
             self.board.limit(row.at, hard or float("inf"))
 
+    def _taken(self, reply: PopReply | Exception) -> PopReply:
+        if isinstance(reply, DeadWorkerError):
+            raise reply
+        if isinstance(reply, Exception):
+            logger.error("cannot take jobs: %s", reply)
+            return self._empty
+        self._had_jobs = bool(reply.jobs)
+        self.client.settings.questions.extend(reply.questions)
+        return reply
+
     def _pop(self, count: int) -> Call[PopReply]:
+        most = self.recycling.left(self.board.ended + len(self.rows))
+        count = max(1, min(count, most))
         reserver, birth = self._reserver, self.birth
         entries = [*reserver.entries()]
         if self._may_operate() and len(entries) < MOST_AT_ONCE and RESERVED not in entries:

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import select
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from redis.exceptions import RedisError
 
@@ -29,11 +30,12 @@ from qless_py.store.resend import PIPELINE, ResendPolicy
 from qless_py.store.runner import Flight, Runner
 from qless_py.worker import perform
 from qless_py.worker.backoff import Backoff
-from qless_py.worker.doorbell import sever
 from qless_py.worker.orders import Orders
 from qless_py.worker.perform import Verdict
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 AWAY: Final = (RedisError, StoreError, OSError)  # What being without a store looks like.
 _TOO_LATE: Final = (LostLeaseError, JobNotFoundError, StaleRequestError)
@@ -45,6 +47,10 @@ _PLAIN: Final = 5  # Arguments of a completion that puts no jobs.
 
 class Leave(Exception):  # noqa: N818 - the way out of a wait, not an error
     """There is no more reason to wait for the store."""
+
+
+class Unsettled(Leave):
+    """The store may have given a job that nobody knows of; the parent must report the process."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +66,8 @@ class Post:
     """What a child sends. `settled` is called with the lease of each job whose verdict is known."""
 
     def __init__(self, client: Client, orders: Orders, settled: Callable[[str], None]) -> None:
-        self._runner = Runner(client.redis, client.namespace, policy=_IMPATIENT)
-        self._pool = client.redis.connection_pool
+        self.runner = Runner(client.redis, client.namespace, policy=_IMPATIENT)
+        self.pool = client.redis.connection_pool
         self._orders = orders
         self._settled = settled
         self._connection: Any = None
@@ -141,7 +147,7 @@ class Post:
         if connection is not None:
             with contextlib.suppress(RedisError, OSError):
                 connection.disconnect()
-            self._pool.release(connection)
+            self.pool.release(connection)
 
     def drop(self) -> None:
         """Close the connection in a forked process without a word to the server."""
@@ -170,13 +176,13 @@ class Post:
         self._settled(lease)
 
     def _begin(self, letters: list[_Letter]) -> None:
-        self._flight = self._insist(lambda: self._sent(letters))
+        self._flight = self.insist(lambda: self._sent(letters))
         self._letters = letters
 
     def _sent(self, letters: list[_Letter]) -> Flight:
         if self._connection is None:
-            self._connection = self._pool.get_connection()
-        return self._runner.begin([one.call for one in letters], self._connection)
+            self._connection = self.pool.get_connection()
+        return self.runner.begin([one.call for one in letters], self._connection)
 
     def _finish(self) -> list[Any]:
         flight, letters = self._flight, self._letters
@@ -184,7 +190,7 @@ class Post:
             return []
         self._flight, self._letters = None, []
         try:
-            answers: list[Any] = self._insist(lambda: self._runner.finish(flight))
+            answers: list[Any] = self.insist(lambda: self.runner.finish(flight))
         except StaleRequestError:
             # Nobody remembers any more whether it ran; a lease tells what may still be done.
             self._begin(letters)
@@ -193,8 +199,11 @@ class Post:
             self._check(letter, answer)
         return answers
 
-    def _insist(self, step: Callable[[], Any]) -> Any:
-        """Take a step again and again while the store is away."""
+    def insist(self, step: Callable[[], T], *, also_stopping: bool = True) -> T:
+        """Take a step again and again while the store is away.
+
+        Raises `Leave` once there is no time left, or already when told to stop.
+        """
         backoff = Backoff()
         while True:
             try:
@@ -206,6 +215,8 @@ class Post:
                 return result
             self._orders.wait(backoff.next())
             if self._orders.orphaned or self._orders.release:
+                raise Leave
+            if self._orders.stop and not also_stopping:
                 raise Leave
 
     def _tell(self, error: Exception | None) -> None:
@@ -259,3 +270,11 @@ def _descriptor(connection: Any) -> int | None:
     # The library offers no public way to select on a connection beside something else.
     sock = connection._sock  # noqa: SLF001
     return None if sock is None else sock.fileno()
+
+
+def sever(connection: Any) -> None:
+    """Close a connection that belongs to the process from which this one was forked."""
+    # A disconnect would end it for that process, too.
+    if connection is not None and connection._sock is not None:  # noqa: SLF001
+        # Detached, so that the end of the object does not close what has its number by then.
+        os.close(connection._sock.detach())  # noqa: SLF001

@@ -34,6 +34,7 @@ class Serial(Inside):
         """Take and run jobs until told to leave."""
         self.listen(self._desk.birth.interrupt)
         desk = self._desk
+        reply: PopReply | None = None
         while True:
             is_quiet = not desk.may_start()
             if desk.orders.stop or desk.is_spent():
@@ -42,12 +43,13 @@ class Serial(Inside):
                 desk.post.exchange()
                 desk.board.ask()
                 desk.orders.wait(desk.options.interval)
+                reply = None
                 continue
-            reply = desk.take(self._pace.next())
-            if reply.jobs:
+            count = self._pace.next()
+            reply = desk.take(count) if reply is None else desk.take_later(reply, count)
+            if reply is not None and reply.jobs:
                 self._batch(reply)
-            else:
-                desk.rest(reply)
+                reply = None
 
     def on_order(self) -> None:
         """Send verdicts behind which a job turned out to be long."""

@@ -9,7 +9,7 @@ import pytest
 import redis as redis_py
 
 from qless_py import errors, scripts, store
-from qless_py.protocol import Call, jobs, reads
+from qless_py.protocol import Call, jobs, queues, reads
 from qless_py.store.resend import ResendPolicy
 from qless_py.store.runner import Runner
 from tests import servers
@@ -332,6 +332,29 @@ def test_finishing_goes_on_after_a_failure_under_the_same_request(
         assert runner.run(length()) == 1
         own.disconnect()
         connection.connection_pool.release(own)
+
+
+@pytest.mark.parametrize("key", ["{ql}:queue:queue:wake", "{ql}:nobody"])
+def test_of_a_call_and_the_one_in_its_stead_the_server_does_the_first(
+    redis: redis_py.Redis, key: str
+) -> None:
+    runner = Runner(redis, "ql")
+    own = redis.connection_pool.get_connection()
+    runner.run(put("job"))
+    runs = key != "{ql}:nobody"
+
+    flight = runner.begin([pop()], own, [("BZPOPMIN", key, "600")])
+    assert own.can_read(10 if runs else 0) is runs
+    runner.lose(flight, "not needed")
+    runner.replace(flight, queues.tick())
+    (reply,) = runner.finish(flight)
+
+    assert [job.jid for job in reply.jobs] == ["job"] * runs
+    assert runner.run(length()) == 1 - runs
+    for job in reply.jobs:
+        runner.run(jobs.release("job", job.fields["lease"]))
+    assert [job.jid for job in runner.run(pop()).jobs] == ["job"]
+    redis.connection_pool.release(own)
 
 
 def test_missing_scripts_are_loaded_however_little_time_there_is(redis: redis_py.Redis) -> None:
