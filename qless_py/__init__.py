@@ -61,8 +61,8 @@ from qless_py.reservers import (
 )
 from qless_py.schedule import Cron
 from qless_py.tasks import Task, get_current_job, job
-from qless_py.throttles import Throttle, ThrottleState, retry_after
-from qless_py.users import Share, User, UserState
+from qless_py.throttles import Throttle, ThrottlePage, ThrottleState, retry_after
+from qless_py.users import Share, User, UserPage, UserState
 from qless_py.workflow import (
     Branch,
     Decider,
@@ -143,9 +143,11 @@ __all__ = [
     "StoreFullError",
     "Task",
     "Throttle",
+    "ThrottlePage",
     "ThrottleState",
     "UndecodableDataError",
     "User",
+    "UserPage",
     "UserState",
     "WaitTimeoutError",
     "WeightedReserver",

@@ -26,6 +26,7 @@ from qless_py.explain import Explanation
 from qless_py.job import Job
 from qless_py.jobs import Jobs
 from qless_py.operations import Operations
+from qless_py.options import Seconds
 from qless_py.pipeline import Pipeline
 from qless_py.protocol import Call, JobRecord
 from qless_py.queue import Queues
@@ -47,8 +48,10 @@ class Client:
     `url` names the store, else QLESS_PY_URL, REDIS_URL, the file with settings, or the embedded
     store of this user do; `namespace` likewise, else QLESS_PY_NAMESPACE, the file, or `ql`.
     Instead, `redis` takes a client of redis-py, `connection_pool` a pool, and any other keyword
-    arguments are redis-py's. A `clock`, which gives seconds, makes or uses a namespace with a test
-    clock; such a namespace is not for production, and the server refuses to mix the two.
+    arguments are redis-py's. `patience` is for how many seconds a call is sent again while the
+    store does not answer, 120 at most; then the error of redis-py is raised. A `clock`, which gives
+    seconds, makes or uses a namespace with a test clock; such a namespace is not for production,
+    and the server refuses to mix the two.
     """
 
     def __init__(  # noqa: PLR0913 - everything a client can be told
@@ -61,15 +64,17 @@ class Client:
         worker_name: str | None = None,
         clock: Callable[[], float] | None = None,
         redis: redis_py.Redis | None = None,
+        patience: Seconds = client_calls.PATIENCE,
         **connection: Any,
     ) -> None:
+        policy = client_calls.policy(patience)
         namespace = configuration.namespace(namespace)
         self._settings = session.settings(namespace, codec, codecs, clock or time.time, worker_name)
         self._owns_connection = redis is None and "connection_pool" not in connection
         self._redis = client_calls.chosen(
             redis, lambda: store.connect(url, namespace=namespace, **connection), url, connection
         )
-        self._runner = Runner(self._redis, namespace, clock)
+        self._runner = Runner(self._redis, namespace, clock, policy=policy)
         self.queues = Queues(self)
         self.jobs = Jobs(self)
         self.recurring = RecurringJobs(self)
@@ -107,6 +112,22 @@ class Client:
     def worker_name(self) -> str:
         """The name under which this client takes jobs."""
         return self._settings.worker_name
+
+    def with_patience(self, patience: Seconds) -> "Client":
+        """Give a client like this one, on its connections, with another patience.
+
+        Closing that one leaves them open.
+        """
+        settings = self._settings
+        return Client(
+            namespace=settings.namespace,
+            codec=settings.codec,
+            codecs=settings.codecs.values(),
+            worker_name=settings.given_worker_name,
+            clock=self._runner.clock,
+            redis=self._redis,
+            patience=patience,
+        )
 
     def run(self, call: Call[T]) -> T:
         """Send one call of `qless_py.protocol` and read its reply."""

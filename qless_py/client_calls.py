@@ -2,14 +2,19 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from qless_py import options as checks
 from qless_py import protocol, queue_calls
 from qless_py.errors import BadArgumentError
 from qless_py.protocol import Call, reads
+from qless_py.store.resend import ResendPolicy
 
 R = TypeVar("R")
+
+PATIENCE: Final = 60.0
+# The server remembers answers for five minutes, and what it has forgotten must not be sent again.
+_MOST_PATIENCE: Final = 120_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +36,14 @@ def chosen(
     if url is not None or connection:
         raise BadArgumentError("a client of redis-py comes with its own address: give only that")
     return given
+
+
+def policy(patience: checks.Seconds) -> ResendPolicy:
+    """Read for how many seconds a call is sent again."""
+    span = checks.span("patience", patience)
+    if span > _MOST_PATIENCE:
+        raise BadArgumentError(f"patience {patience!r} is more than {_MOST_PATIENCE // 1000} s")
+    return ResendPolicy(limit=span / 1000)
 
 
 def track(jid: str) -> Call[None]:

@@ -11,12 +11,11 @@ from qless_py.config import Config
 from qless_py.job import Job
 from qless_py.options import PutOptions, PutSpec, RecurOptions, Seconds
 from qless_py.protocol import JobRecord, reads
-from qless_py.protocol.throttles import UserPage
 from qless_py.queue_calls import Counts
 from qless_py.session import Session
 from qless_py.stats import DayStats, Sample
 from qless_py.throttles import Throttle
-from qless_py.users import Share
+from qless_py.users import Share, UserPage
 
 
 class Queue:
@@ -129,14 +128,25 @@ class Queue:
         return Throttle(self._session, queue_calls.throttle_of(self.name))
 
     def users(self) -> list[Share]:
-        """Give the users with ready jobs in the queue, and the share that each of them gets."""
-        pages: list[UserPage] = []
+        """Give the users with ready jobs in the queue, and the share that each of them gets.
+
+        It reads all of them, page by page; where there may be very many, read pages.
+        """
+        found: list[Share] = []
+        cursor: str | None = None
         while True:
-            read = sum(len(page.rows) for page in pages)
-            page = self._session.run(users.of_queue_call(self.name, read))
-            pages.append(page)
-            if not page.rows or read + len(page.rows) >= page.total:
-                return users.shares(pages)
+            page = self.user_page(cursor, protocol.throttles.LARGEST_PAGE)
+            found += page.users
+            cursor = page.cursor
+            if cursor is None:
+                return users.shares(found)
+
+    def user_page(self, cursor: str | None = None, count: int = 100) -> UserPage[Share]:
+        """Read up to 250 users with ready jobs in the queue, from where another page ended.
+
+        They come about in the order of their turns.
+        """
+        return self._session.run(users.of_queue_call(self.name, cursor, count))
 
     @property
     def jobs(self) -> "QueueJobs":

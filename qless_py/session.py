@@ -109,8 +109,19 @@ class AsyncSession(Protocol):
         """Send calls in one round trip; an error stands in the place of its reply."""
 
 
-Calls = Generator[Call[Any], Any, T]
-"""Calls to be sent one after the other, each of which is answered with its reply."""
+Calls = Generator[Call[Any] | list[Call[Any]], Any, T]
+"""Calls to be sent one after the other, each of which is answered with its reply.
+
+Those of a list go together and are answered with the list of their replies.
+"""
+
+
+def _answered(replies: list[Any]) -> list[Any]:
+    """Give replies none of which is a refusal; raises the first that is."""
+    for reply in replies:
+        if isinstance(reply, Exception):
+            raise reply
+    return replies
 
 
 def drive(session: Session, calls: Calls[T]) -> T:
@@ -119,7 +130,11 @@ def drive(session: Session, calls: Calls[T]) -> T:
         call = next(calls)
         while True:
             try:
-                reply = session.run(call)
+                reply = (
+                    _answered(session.run_many(call))
+                    if isinstance(call, list)
+                    else session.run(call)
+                )
             except QlessError as error:
                 call = calls.throw(error)
             else:
@@ -135,7 +150,11 @@ async def drive_async(session: AsyncSession, calls: Calls[T]) -> T:
         call = next(calls)
         while True:
             try:
-                reply = await session.run(call)
+                reply = (
+                    _answered(await session.run_many(call))
+                    if isinstance(call, list)
+                    else await session.run(call)
+                )
             except QlessError as error:
                 call = calls.throw(error)
             else:

@@ -18,11 +18,12 @@ from dataclasses import dataclass
 from datetime import UTC
 from typing import Any, Final
 
+from qless_py import cursors, protocol
 from qless_py import options as checks
-from qless_py import protocol
 from qless_py.errors import BadArgumentError
 from qless_py.protocol import Call
-from qless_py.queue_calls import LARGEST_PAGE, page
+from qless_py.protocol.throttles import LARGEST_PAGE
+from qless_py.queue_calls import page
 from qless_py.session import Session
 
 MOST_SLOTS: Final = 2**31 - 1
@@ -59,6 +60,18 @@ class ThrottleState:
     def is_limited(self) -> bool:
         """Whether it holds anything back, now or under more load."""
         return not self.concurrency is self.rate is self.blocked_until is None
+
+
+@dataclass(frozen=True, slots=True)
+class ThrottlePage:
+    """Some throttles in the order in which they were first set, and how many there are in all.
+
+    `cursor` is where the next page begins, `None` at the end.
+    """
+
+    throttles: list[ThrottleState]
+    total: int
+    cursor: str | None
 
 
 class Throttle:
@@ -129,21 +142,32 @@ class Throttles:
     def __getitem__(self, throttle: str) -> Throttle:
         return Throttle(self._session, throttle)
 
+    def page(self, cursor: str | None = None, count: int = 100) -> ThrottlePage:
+        """Read up to 250 throttles that have a setting, from where another page ended."""
+        return self._session.run(page_call(cursor, count))
+
     @property
     def all(self) -> list[ThrottleState]:
-        """Every throttle that has a setting, in the order in which they got it."""
-        found: list[ThrottleState] = []
+        """Every throttle that has a setting, in the order in which they got it, page by page."""
+        return list(self._states())
+
+    def _states(self) -> Iterator[ThrottleState]:
+        cursor: str | None = None
         while True:
-            total, rows = self._session.run(all_call(len(found)))
-            found += rows
-            if not rows or len(found) >= total:
-                return found
+            found = self.page(cursor, LARGEST_PAGE)
+            yield from found.throttles
+            cursor = found.cursor
+            if cursor is None:
+                return
 
     def __iter__(self) -> Iterator[Throttle]:
-        return iter([self[one.id] for one in self.all])
+        return (self[one.id] for one in self._states())
 
     def __contains__(self, throttle: object) -> bool:
-        return any(one.id == throttle for one in self.all)
+        try:
+            return self[throttle].get().set_at is not None  # type: ignore[index]
+        except BadArgumentError:
+            return False
 
 
 def set_call(
@@ -171,10 +195,15 @@ def get_call(throttle: str) -> Call[ThrottleState]:
     return protocol.throttles.read(throttle).map(_state)
 
 
-def all_call(offset: int) -> Call[tuple[int, list[ThrottleState]]]:
-    """Make the call that reads a page of the throttles; gives also how many there are."""
-    call = protocol.throttles.read_all(offset, LARGEST_PAGE)
-    return call.map(lambda found: (found.total, [_state(row) for row in found.rows]))
+def page_call(cursor: str | None, count: int) -> Call[ThrottlePage]:
+    """Make the call that reads a page of the throttles."""
+    size = checks.whole("count", count, 1, LARGEST_PAGE)
+    call = protocol.throttles.read_all(cursors.page_mark(cursor), size)
+    return call.map(
+        lambda found: ThrottlePage(
+            [_state(row) for row in found.rows], found.total, cursors.page_cursor(found.after)
+        )
+    )
 
 
 def release_call(throttle: str, jids: Iterable[str]) -> Call[int]:

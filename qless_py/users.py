@@ -8,16 +8,15 @@ jobs of somebody else. Among the jobs of one user priority and age decide, as al
 does not reach beyond its user. Jobs without a user count as those of one more, of weight 1.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final, Literal
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final, Generic, Literal, TypeVar
 
+from qless_py import cursors, protocol
 from qless_py import options as checks
-from qless_py import protocol
 from qless_py.errors import BadArgumentError
 from qless_py.protocol import Call
-from qless_py.protocol.throttles import UserPage
-from qless_py.queue_calls import LARGEST_PAGE
+from qless_py.protocol.throttles import LARGEST_PAGE, Rows
 from qless_py.session import Session
 from qless_py.throttles import MOST_SLOTS, Throttle
 
@@ -44,11 +43,28 @@ class Share(UserState):
     """A user with ready jobs in a queue, `waiting` of them; no name stands for jobs of nobody.
 
     `share` is the part of the queue that it gets now, 0 to 1. That of one who is at its
-    `max_running`, or held back by throttles, goes to the others.
+    `max_running`, or held back by throttles, goes to the others. In a page that does not hold all
+    users it is `None`: it would take the weights of the others.
     """
 
     waiting: int = 0
-    share: float = 0.0
+    share: float | None = None
+
+
+State = TypeVar("State", bound=UserState)
+
+
+@dataclass(frozen=True, slots=True)
+class UserPage(Generic[State]):
+    """Some users, and how many there are in all; `cursor` is where to go on, `None` at the end.
+
+    In pages of a queue, one of no name stands for the jobs of nobody; it is in the first page, and
+    not counted.
+    """
+
+    users: list[State]
+    total: int
+    cursor: str | None
 
 
 class User:
@@ -124,21 +140,29 @@ class Users:
     def __getitem__(self, name: str) -> User:
         return User(self._session, name)
 
+    def page(self, cursor: str | None = None, count: int = 100) -> UserPage[UserState]:
+        """Read up to 250 users with a setting, from where another page ended."""
+        return self._session.run(page_call(cursor, count))
+
     @property
     def all(self) -> list[UserState]:
-        """Every user with a weight or a `max_running`."""
-        found: list[UserState] = []
+        """Every user with a weight or a `max_running`, page by page."""
+        return list(self._states())
+
+    def _states(self) -> Iterator[UserState]:
+        cursor: str | None = None
         while True:
-            total, rows = self._session.run(all_call(len(found)))
-            found += rows
-            if not rows or len(found) >= total:
-                return found
+            found = self.page(cursor, LARGEST_PAGE)
+            yield from found.users
+            cursor = found.cursor
+            if cursor is None:
+                return
 
     def __iter__(self) -> Iterator[User]:
-        return iter([self[one.name] for one in self.all])
+        return (self[one.name] for one in self._states())
 
     def __contains__(self, name: object) -> bool:
-        return any(one.name == name for one in self.all)
+        return any(one.name == name for one in self._states())
 
 
 def throttle_of(user: str) -> str:
@@ -173,30 +197,43 @@ def waiting_call(user: str, queue: str) -> Call[int]:
     return call.map(lambda row: int(row.get("waiting", 0)))
 
 
-def all_call(offset: int) -> Call[tuple[int, list[UserState]]]:
-    """Make the call that reads a page of the users with a setting; gives also how many."""
-    call = protocol.throttles.read_users("", offset, LARGEST_PAGE)
-    return call.map(lambda page: (page.total, [_state(row) for row in page.rows]))
+def page_call(cursor: str | None, count: int) -> Call[UserPage[UserState]]:
+    """Make the call that reads a page of the users with a setting."""
+    size = checks.whole("count", count, 1, LARGEST_PAGE)
+    call = protocol.throttles.read_users("", cursors.page_mark(cursor), size)
+    return call.map(
+        lambda found: UserPage(
+            [_state(row) for row in found.rows], found.total, cursors.page_cursor(found.after)
+        )
+    )
 
 
-def of_queue_call(queue: str, offset: int) -> Call[UserPage]:
+def of_queue_call(queue: str, cursor: str | None, count: int) -> Call[UserPage[Share]]:
     """Make the call that reads a page of the users with ready jobs in a queue."""
-    return protocol.throttles.read_users(queue, offset, LARGEST_PAGE)
+    size = checks.whole("count", count, 1, LARGEST_PAGE)
+    after = cursors.page_mark(cursor)
+    call = protocol.throttles.read_users(queue, after, size)
+    return call.map(lambda found: _share_page(found, is_first=after is None))
 
 
-def shares(pages: Sequence[UserPage]) -> list[Share]:
-    """Give each user of a queue its part of it, those with most of it first."""
-    rows = {str(row["user"]): row for page in pages for row in page.rows}
-    nobody = max((page.others for page in pages), default=0)
-    if nobody:
-        rows[""] = {"user": "", "waiting": nobody}
-    states = [(_state(row), int(row.get("waiting", 0))) for row in rows.values()]
-    whole = sum(state.weight for state, _ in states) or 1.0
-    found = [
-        Share(one.name, one.weight, one.max_running, one.running, waiting, one.weight / whole)
-        for one, waiting in states
+def _share_page(found: Rows, *, is_first: bool) -> UserPage[Share]:
+    rows = [(_state(row), int(row.get("waiting", 0))) for row in found.rows]
+    if found.others and is_first:
+        rows.append((UserState(""), found.others))
+    users = [
+        Share(one.name, one.weight, one.max_running, one.running, waiting) for one, waiting in rows
     ]
-    return sorted(found, key=lambda one: (-one.share, one.name))
+    is_whole = is_first and found.after is None
+    cursor = cursors.page_cursor(found.after)
+    return UserPage(shares(users) if is_whole else users, found.total, cursor)
+
+
+def shares(users: Iterable[Share]) -> list[Share]:
+    """Give each user of a queue its part of it, those with most of it first; each is there once."""
+    rows = {one.name: one for one in users}
+    whole = sum(one.weight for one in rows.values()) or 1.0
+    found = [replace(one, share=one.weight / whole) for one in rows.values()]
+    return sorted(found, key=lambda one: (-one.weight, one.name))
 
 
 def _weight(value: Any) -> float:

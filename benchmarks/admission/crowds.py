@@ -146,8 +146,8 @@ _CROWDED: Final = (
     Case("read/throttles", "read/throttles", _same(throttles.read_all)),
     Case(
         "read/users",
-        "read/users, 1,000 of a queue",
-        _same(lambda: throttles.read_users("users", 0, _ROWS)),
+        "read/users, 250 of a queue",
+        _same(lambda: throttles.read_users("users")),
         large=True,
     ),
     Case(

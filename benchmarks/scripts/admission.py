@@ -150,14 +150,14 @@ CASES: Final = (
     Case(
         "read/throttles",
         "read/throttles, 100",
-        _again(lambda _: throttles.read_all(0, PAGE)),
+        _again(lambda _: throttles.read_all(None, PAGE)),
         large=True,
     ),
     Case("read/user", "read/user", _again(lambda _: throttles.read_user("u1", "shared"))),
     Case(
         "read/users",
         "read/users, 100",
-        _again(lambda _: throttles.read_users("shared", 0, PAGE)),
+        _again(lambda _: throttles.read_users("shared", None, PAGE)),
         large=True,
     ),
 )

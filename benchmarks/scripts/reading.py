@@ -116,8 +116,8 @@ CASES: Final = (
     Case("read/heads", "read/heads", _again(lambda _: reads.heads(["mail", "later"]))),
     Case(
         "read/search",
-        "read/search, 250 that do not fit",
-        _again(lambda _: search.search({"set": "waiting", "queue": "mail"}, _UNFIT)),
+        "read/search, 100 that do not fit",
+        _again(lambda _: search.search([{"set": "waiting", "queue": "mail"}], _UNFIT)),
         large=True,
     ),
     Case("read/config", "read/config", _again(lambda _: config.read())),

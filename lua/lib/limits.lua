@@ -24,6 +24,8 @@ return {
   declared = 1000,
   -- rows of one page
   page = 1000,
+  -- rows of one page that take several reads each
+  dear_page = 250,
   -- history entries kept inside the job's own value
   history = 9,
   -- milliseconds for which a reply is remembered

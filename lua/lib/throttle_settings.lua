@@ -132,8 +132,8 @@ function settings.rewind(s, id)
   queue_lib.due("throttle:" .. id, s.now)
 end
 
--- A throttle as replies show it, without its jobs.
-function settings.show(s, id)
+-- A throttle as replies show it, without its jobs; `set_at` if that is known already.
+function settings.show(s, id, set_at)
   local record = throttles.get(s, id).record or {}
   local reserved, blocked = record.reserved, record.blocked_until
   local is_reserved = reserved and reserved["until"] > s.now
@@ -146,10 +146,20 @@ function settings.show(s, id)
     tokens = record.tokens,
     blocked_until = blocked and blocked > s.now and blocked or nil,
     reserved = is_reserved and { jid = reserved.jid, ["until"] = reserved["until"] } or nil,
-    set_at = tonumber(redis.call("ZSCORE", keys.throttles(), id) or nil),
+    set_at = tonumber(set_at or redis.call("ZSCORE", keys.throttles(), id) or nil),
     holding = throttles.holding(id),
     parked = redis.call("ZCARD", keys.parked(id)),
   }
+end
+
+-- A page of throttles, with the instants at which they were set.
+function settings.show_all(s, ids, set_at)
+  throttles.prepare(s, ids)
+  local shown = {}
+  for i, id in ipairs(ids) do
+    shown[i] = settings.show(s, id, set_at[i])
+  end
+  return shown
 end
 
 -- Pages of who holds a throttle, [jid, since] each, and of who waits for it.

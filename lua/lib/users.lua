@@ -31,13 +31,14 @@ local function set_max_running(s, user, number)
     burst = record.burst })
 end
 
+local function shown_settings(s, user, weight)
+  local record = throttles.get(s, "user:" .. user).record or {}
+  return { weight = tonumber(weight or nil), max_running = record.concurrency }
+end
+
 -- The settings of a user; what is not set is absent.
 function users.settings(s, user)
-  local record = throttles.get(s, "user:" .. user).record or {}
-  return {
-    weight = tonumber(redis.call("HGET", keys.weights(), user) or nil),
-    max_running = record.concurrency,
-  }
+  return shown_settings(s, user, redis.call("HGET", keys.weights(), user))
 end
 
 -- Changes what is given. A new weight counts from the user's next job on.
@@ -54,15 +55,27 @@ function users.set(s, user, given)
   return users.settings(s, user)
 end
 
--- A row of a listing: settings, how many of the user's jobs run, and how many are ready in a queue.
-function users.show(s, user, queue)
-  local shown = users.settings(s, user)
-  shown.user, shown.weight = user, shown.weight or 1
-  shown.running = redis.call("ZCARD", keys.holders("user:" .. user))
-  if queue ~= "" then
-    shown.waiting = redis.call("ZCARD", keys.lane(queue, user, ""))
+-- Rows of a listing: settings, how many of a user's jobs run, and how many are ready in a queue.
+function users.show_all(s, names, queue)
+  if #names == 0 then
+    return {}
   end
-  return shown
+  local ids, rows = {}, {}
+  for i, user in ipairs(names) do
+    ids[i] = "user:" .. user
+  end
+  throttles.prepare(s, ids)
+  local weights = redis.call("HMGET", keys.weights(), unpack(names))
+  for i, user in ipairs(names) do
+    local shown = shown_settings(s, user, weights[i])
+    shown.user, shown.weight = user, shown.weight or 1
+    shown.running = redis.call("ZCARD", keys.holders(ids[i]))
+    if queue ~= "" then
+      shown.waiting = redis.call("ZCARD", keys.lane(queue, user, ""))
+    end
+    rows[i] = shown
+  end
+  return rows
 end
 
 return users

@@ -1,22 +1,23 @@
--- throttles(now, offset, count) -> {total, throttles}
--- Lists throttles with limits, the one set first first.
+-- throttles(now, after, count) -> {total, throttles, after}
+-- Lists throttles with limits, the one set first first, from behind `after`; that of the reply is
+-- where to go on, and there is none at the end.
 -- Errors: BADARG
 -- Events: none
 
 local check = require("lib.check")
+local cursor = require("lib.cursor")
 local keys = require("lib.keys")
 local limits = require("lib.limits")
 local session = require("lib.session")
 local settings = require("lib.throttle_settings")
 
-local now, offset, count = unpack(ARGV)
-local from = check.integer("offset", offset, 0, 2 ^ 52)
-local size = check.integer("count", count, 0, limits.page)
+local now, after, count = unpack(ARGV)
+local behind = cursor.read(after)
+local size = check.integer("count", count, 0, limits.dear_page)
 local s = session.read(now)
 
-local ids = size > 0 and redis.call("ZRANGE", keys.throttles(), from, from + size - 1) or {}
-for i, id in ipairs(ids) do
-  ids[i] = settings.show(s, id)
-end
+local key = keys.throttles()
+local ids, scores, rest = cursor.page(key, behind, size)
+local shown = settings.show_all(s, ids, scores)
 
-return cmsgpack.pack({ total = redis.call("ZCARD", keys.throttles()), throttles = ids })
+return cmsgpack.pack({ total = redis.call("ZCARD", key), throttles = shown, after = rest })

@@ -14,4 +14,4 @@ if queue ~= "" then
 end
 local s = session.read(now)
 
-return cmsgpack.pack(users.show(s, user, queue))
+return cmsgpack.pack(users.show_all(s, { user }, queue)[1])

@@ -28,6 +28,7 @@ from qless_py.aio.workflow import AsyncWorkflows
 from qless_py.batch import BatchOptions
 from qless_py.codec import Codec
 from qless_py.explain import Explanation
+from qless_py.options import Seconds
 from qless_py.pipeline import Pending, PipelineCalls, settle
 from qless_py.protocol import Call, JobRecord
 from qless_py.session import AsyncSession, Settings
@@ -53,8 +54,10 @@ class Client:
         worker_name: str | None = None,
         clock: Callable[[], float] | None = None,
         redis: redis_py.Redis | None = None,
+        patience: Seconds = client_calls.PATIENCE,
         **connection: Any,
     ) -> None:
+        policy = client_calls.policy(patience)
         namespace = configuration.namespace(namespace)
         self._settings = session.settings(namespace, codec, codecs, clock or time.time, worker_name)
         self._owns_connection = redis is None and "connection_pool" not in connection
@@ -64,7 +67,7 @@ class Client:
             url,
             connection,
         )
-        self._runner = AsyncRunner(self._redis, namespace, clock)
+        self._runner = AsyncRunner(self._redis, namespace, clock, policy=policy)
         self.queues = AsyncQueues(self)
         self.jobs = AsyncJobs(self)
         self.recurring = AsyncRecurringJobs(self)
@@ -101,6 +104,22 @@ class Client:
     def worker_name(self) -> str:
         """The name under which this client takes jobs."""
         return self._settings.worker_name
+
+    def with_patience(self, patience: Seconds) -> "Client":
+        """Give a client like this one, on its connections, with another patience.
+
+        Closing that one leaves them open.
+        """
+        settings = self._settings
+        return Client(
+            namespace=settings.namespace,
+            codec=settings.codec,
+            codecs=settings.codecs.values(),
+            worker_name=settings.given_worker_name,
+            clock=self._runner.clock,
+            redis=self._redis,
+            patience=patience,
+        )
 
     def run(self, call: Call[T]) -> Awaitable[T]:
         """Send one call of `qless_py.protocol` and read its reply."""

@@ -11,11 +11,10 @@ from qless_py.aio.job import AsyncJob
 from qless_py.aio.throttles import AsyncThrottle
 from qless_py.options import PutOptions, PutSpec, RecurOptions, Seconds
 from qless_py.protocol import JobRecord, reads
-from qless_py.protocol.throttles import UserPage
 from qless_py.queue_calls import Counts
 from qless_py.session import AsyncSession
 from qless_py.stats import DayStats, Sample
-from qless_py.users import Share
+from qless_py.users import Share, UserPage
 
 
 class AsyncQueue:
@@ -118,13 +117,18 @@ class AsyncQueue:
 
     async def users(self) -> list[Share]:
         """Give the users with ready jobs in the queue, and the share that each of them gets."""
-        pages: list[UserPage] = []
+        found: list[Share] = []
+        cursor: str | None = None
         while True:
-            read = sum(len(page.rows) for page in pages)
-            page = await self._session.run(users.of_queue_call(self.name, read))
-            pages.append(page)
-            if not page.rows or read + len(page.rows) >= page.total:
-                return users.shares(pages)
+            page = await self.user_page(cursor, protocol.throttles.LARGEST_PAGE)
+            found += page.users
+            cursor = page.cursor
+            if cursor is None:
+                return users.shares(found)
+
+    def user_page(self, cursor: str | None = None, count: int = 100) -> Awaitable[UserPage[Share]]:
+        """Read up to 250 users with ready jobs in the queue, from where another page ended."""
+        return self._session.run(users.of_queue_call(self.name, cursor, count))
 
     @property
     def jobs(self) -> "AsyncQueueJobs":

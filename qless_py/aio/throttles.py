@@ -6,8 +6,8 @@ from typing import Literal
 from qless_py import options as checks
 from qless_py import protocol, throttles, users
 from qless_py.session import AsyncSession
-from qless_py.throttles import ThrottleState
-from qless_py.users import UserState
+from qless_py.throttles import ThrottlePage, ThrottleState
+from qless_py.users import UserPage, UserState
 
 
 class AsyncThrottle:
@@ -72,13 +72,19 @@ class AsyncThrottles:
     # Without this, __getitem__ would make this look like a sequence to iterate.
     __iter__ = None
 
+    def page(self, cursor: str | None = None, count: int = 100) -> Awaitable[ThrottlePage]:
+        """Read up to 250 throttles that have a setting, from where another page ended."""
+        return self._session.run(throttles.page_call(cursor, count))
+
     async def all(self) -> list[ThrottleState]:
         """Read every throttle that has a setting, in the order in which they got it."""
         found: list[ThrottleState] = []
+        cursor: str | None = None
         while True:
-            total, rows = await self._session.run(throttles.all_call(len(found)))
-            found += rows
-            if not rows or len(found) >= total:
+            page = await self.page(cursor, protocol.throttles.LARGEST_PAGE)
+            found += page.throttles
+            cursor = page.cursor
+            if cursor is None:
                 return found
 
 
@@ -131,11 +137,17 @@ class AsyncUsers:
     # Without this, __getitem__ would make this look like a sequence to iterate.
     __iter__ = None
 
+    def page(self, cursor: str | None = None, count: int = 100) -> Awaitable[UserPage[UserState]]:
+        """Read up to 250 users with a setting, from where another page ended."""
+        return self._session.run(users.page_call(cursor, count))
+
     async def all(self) -> list[UserState]:
         """Read every user with a weight or a `max_running`."""
         found: list[UserState] = []
+        cursor: str | None = None
         while True:
-            total, rows = await self._session.run(users.all_call(len(found)))
-            found += rows
-            if not rows or len(found) >= total:
+            page = await self.page(cursor, protocol.throttles.LARGEST_PAGE)
+            found += page.users
+            cursor = page.cursor
+            if cursor is None:
                 return found

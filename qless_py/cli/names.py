@@ -90,11 +90,11 @@ def _recurring(client: Any, _: str) -> list[str]:
 
 
 def _users(client: Any, _: str) -> list[str]:
-    return [one.name for one in client.users.all]
+    return [one.name for one in client.users.page(count=250).users]
 
 
 def _throttles(client: Any, _: str) -> list[str]:
-    return [one.id for one in client.throttles.all]
+    return [one.id for one in client.throttles.page(count=250).throttles]
 
 
 def _groups(client: Any, _: str) -> list[str]:

@@ -12,8 +12,10 @@ from qless_py.cli.frame import group, pass_state
 from qless_py.cli.names import JID, QUEUE, THROTTLE, USER
 from qless_py.cli.options import SPAN, paged
 from qless_py.cli.output import moment, span
+from qless_py.cli.rows import by_cursor, note_rest, read_page
 from qless_py.cli.state import State
 from qless_py.throttles import ThrottleState
+from qless_py.users import UserPage
 
 
 @group("throttles")
@@ -26,10 +28,12 @@ def throttles() -> None:
 
 
 @throttles.command("list", examples=("qless-py throttles list", "qless-py throttles list --json"))
+@by_cursor
 @pass_state
-def list_throttles(state: State) -> None:
-    """List the throttles that have limits or are blocked."""
-    told = [asdict(one) for one in state.client.throttles.all]
+def list_throttles(state: State, count: int, cursor: str | None) -> None:
+    """List the throttles that have limits or are blocked, the one first set first."""
+    page = read_page(state.client.throttles.page, cursor, count)
+    told = [asdict(one) for one in page.throttles]
 
     def show() -> None:
         columns = ("throttle", "at once", "rate", "holding", "waiting", "blocked until")
@@ -45,8 +49,9 @@ def list_throttles(state: State) -> None:
             for one in told
         ]
         state.out.table(columns, rows)
+        note_rest(state.out, page)
 
-    state.out.answer({"throttles": told}, show)
+    state.out.answer({"throttles": told, "total": page.total, "cursor": page.cursor}, show)
 
 
 def _rate(one: dict[str, Any]) -> str:
@@ -156,20 +161,28 @@ def users() -> None:
 
 @users.command("list", examples=("qless-py users list", "qless-py users list --queue mail"))
 @click.option("--queue", type=QUEUE, help="Those with ready jobs here, and what share they get.")
+@by_cursor
 @pass_state
-def list_users(state: State, queue: str | None) -> None:
-    """List the users with a setting, or those with ready jobs in a queue."""
+def list_users(state: State, queue: str | None, count: int, cursor: str | None) -> None:
+    """List the users with a setting, or those with ready jobs in a queue.
+
+    The share of a queue is told where all of its users fit on a page.
+    """
+    client = state.client
+    page: UserPage[Any]
     if queue is None:
-        told = [asdict(one) for one in state.client.users.all]
+        page = read_page(client.users.page, cursor, count)
         columns = ["name", "weight", "max_running", "running"]
     else:
-        told = [asdict(one) for one in state.client.queues[queue].users()]
+        page = read_page(client.queues[queue].user_page, cursor, count)
         columns = ["name", "share", "waiting", "weight", "max_running", "running"]
+    told = [asdict(one) for one in page.users]
 
     def show() -> None:
         state.out.table(columns, [[one[name] for name in columns] for one in told])
+        note_rest(state.out, page)
 
-    state.out.answer({"users": told}, show)
+    state.out.answer({"users": told, "total": page.total, "cursor": page.cursor}, show)
 
 
 @users.command("show", examples=("qless-py users show alice",))

@@ -19,32 +19,9 @@ from qless_py.dashboard.config import DashboardConfig
 from qless_py.dashboard.history import History
 from qless_py.dashboard.snapshot import Snapshots
 from qless_py.dashboard.streams import Seats
-from qless_py.store.resend import ResendPolicy
-from qless_py.store.runner import Runner
 
 _VERSION_LETTERS: Final = 12
 PATIENCE: Final = 3.0  # Seconds for which a page waits for a store that does not answer.
-
-
-class HurriedClient(Client):
-    """A client on the connections of another one that gives up early when the store is away.
-
-    Somebody waits for the page, and each page that waits takes a thread of the server.
-    """
-
-    def __init__(self, other: Client) -> None:
-        settings = other.settings
-        clock = other.runner._clock  # noqa: SLF001 - whether there is one makes a difference
-        super().__init__(
-            namespace=other.namespace,
-            codec=settings.codec,
-            codecs=settings.codecs.values(),
-            worker_name=settings.given_worker_name,
-            clock=clock,
-            redis=other.redis,
-        )
-        policy = ResendPolicy(limit=PATIENCE)
-        self._runner = Runner(other.redis, other.namespace, clock, policy=policy)
 
 
 @dataclass(slots=True)
@@ -63,7 +40,8 @@ class Dashboard:
     _versions: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.client = HurriedClient(self.client)
+        # Somebody waits for the page, and each page that waits takes a thread of the server.
+        self.client = self.client.with_patience(PATIENCE)
         self.snapshots = Snapshots(self.client, self.config.refresh)
         self.history = History(self.client, self.config.refresh / 2)
         self.seats = Seats(self.config.streams)

@@ -8,14 +8,15 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from qless_py.client import Client
 from qless_py.dashboard import formats
 from qless_py.dashboard.charts import Chart, Line
-from qless_py.stats import Sample, percentile, series_call
+from qless_py.protocol import reads
+from qless_py.stats import percentile
 
 _MINUTE: Final = 60.0
 _TEN: Final = 600.0
@@ -34,6 +35,11 @@ class Range:
         """The name of the series."""
         return "minute" if self.row == _MINUTE else "ten"
 
+    @property
+    def queues(self) -> int:
+        """How many queues are summed up: all that there usually are over an hour, else fewer."""
+        return int(_READ // (self.seconds / self.row + 1))
+
 
 RANGES: Final = (
     Range("15m", 900, _MINUTE),
@@ -43,8 +49,9 @@ RANGES: Final = (
     Range("7d", 7 * 86400, _TEN),
     Range("14d", 14 * 86400, _TEN),
 )
-# So many queues are summed up: all of them over hours, the busiest over days.
-_MOST: Final = {_MINUTE: 200, _TEN: 20}
+# So many rows are read for a chart by who looks first: a hundred milliseconds.
+_READ: Final = 12_500
+_SLICE: Final = 500  # Rows that one call reads: a millisecond for the server.
 _KEPT: Final = {"minute": 4 * 3600.0, "ten": 14 * 86400.0}
 _ROWS: Final = 20_000  # So many sums are kept in all, of some kilobytes each.
 _CHOICE: Final = 600.0
@@ -69,15 +76,24 @@ class Row:
     wait: dict[int, int] = field(default_factory=dict)
     run: dict[int, int] = field(default_factory=dict)
 
-    def add(self, other: Sample) -> None:
-        """Add a row of another queue."""
-        self.put += other["put"]
-        self.completed += other["completed"]
-        self.failed += other["failed"]
-        self.retried += other["retried"]
-        self.depth += other["depth"]
-        self.head_age = max(self.head_age, other["head_age"])
-        self._add_times(other["wait"], other["run"])
+    def add(self, record: Mapping[str, Any]) -> None:
+        """Add a row of another queue as it was filed; `settle` must follow the last one."""
+        get = record.get
+        self.put += get("put", 0)
+        self.completed += get("completed", 0)
+        self.failed += get("failed", 0)
+        self.retried += get("retried", 0)
+        self.depth += get("depth", 0)
+        self.head_age = max(self.head_age, get("head_age", 0) / 1000)
+        for mine, given in ((self.wait, get("wait_buckets")), (self.run, get("run_buckets"))):
+            if given:
+                pairs = given.items() if isinstance(given, dict) else enumerate(given, 1)
+                for bucket, number in pairs:
+                    mine[bucket] = mine.get(bucket, 0) + number
+
+    def settle(self) -> None:
+        """Turn the names of buckets into numbers, once for all rows that were added."""
+        self.wait, self.run = _numbered(self.wait), _numbered(self.run)
 
     def follow(self, later: Row) -> None:
         """Add the row that comes after this one; of depths the largest counts."""
@@ -93,6 +109,13 @@ class Row:
         for mine, given in ((self.wait, wait), (self.run, run)):
             for bucket, number in given.items():
                 mine[bucket] = mine.get(bucket, 0) + number
+
+
+def _numbered(histogram: Mapping[Any, int]) -> dict[int, int]:
+    found: dict[int, int] = {}
+    for bucket, number in histogram.items():
+        found[int(bucket)] = found.get(int(bucket), 0) + int(number)
+    return found
 
 
 @dataclass(slots=True)
@@ -113,7 +136,7 @@ class History:
         self._lock = threading.Lock()
         # The last used one is the last; the others go first when there are too many rows.
         self._sums: dict[tuple[str, tuple[str, ...]], _Sum] = {}
-        self._chosen: dict[float, tuple[float, tuple[str, ...]]] = {}
+        self._chosen: dict[str, tuple[float, tuple[str, ...]]] = {}
 
     def now(self) -> float:
         """Tell the time as the client does."""
@@ -134,13 +157,13 @@ class History:
 
     def _choose(self, queues: Sequence[str], span: Range) -> tuple[str, ...]:
         """Take the busiest, and stay with them for a while, for each choice is read anew."""
-        most = _MOST[span.row]
+        most = span.queues
         if len(queues) <= most:
             return tuple(sorted(queues))
-        since, chosen = self._chosen.get(span.row, (0.0, ()))
+        since, chosen = self._chosen.get(span.word, (0.0, ()))
         if not chosen or time.monotonic() - since > _CHOICE or not set(queues).issuperset(chosen):
             chosen = tuple(sorted(queues[:most]))
-            self._chosen[span.row] = (time.monotonic(), chosen)
+            self._chosen[span.word] = (time.monotonic(), chosen)
         return chosen
 
     def _summed(self, names: tuple[str, ...], span: Range, first: float, now: float) -> _Sum:
@@ -162,14 +185,29 @@ class History:
     def _read(self, found: _Sum, names: Sequence[str], span: Range, now: float) -> None:
         # The newest two rows may still change.
         start = max(found.begins, found.ends // span.row * span.row - 2 * span.row)
-        calls = [series_call(name, start, now, span.resolution) for name in names]
+        step = _SLICE * span.row
+        # A row belongs to the call within whose stretch it begins.
+        parts = [start + number * step for number in range(math.ceil((now - start) / step) or 1)]
+        calls = [
+            reads.series_rows(name, _ms(at), min(_ms(at + step) - 1, _ms(now)), span.resolution)
+            for name in names
+            for at in parts
+        ]
         rows = {at: row for at, row in found.rows.items() if at < start}
+        added: dict[float, Row] = {}
         for answer in self._client.run_many(calls):
             if isinstance(answer, Exception):
                 raise answer
-            for sample in answer:
-                rows.setdefault(sample["at"], Row()).add(sample)
-        found.rows, found.ends = rows, now
+            for record in answer:
+                at = record[span.resolution] * span.row
+                added.setdefault(at, Row()).add(record)
+        for row in added.values():
+            row.settle()
+        found.rows, found.ends = {**rows, **added}, now
+
+
+def _ms(seconds: float) -> int:
+    return round(1000 * seconds)
 
 
 def coarser(

@@ -26,6 +26,11 @@ def size_of() -> int:
     return _whole("size", dashboard().config.page_size, 1, _LARGEST)
 
 
+def cursor_of(name: str = "cursor") -> str | None:
+    """Give where a list goes on, if it is not at its beginning."""
+    return request.args.get(name) or None
+
+
 def part_of(rows: Sequence[T], size: int = _LARGEST) -> tuple[list[T], dict[str, int]]:
     """Cut the page that is asked for out of what is there in whole, for lists that are rarely long.
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, cast
 
+from qless_py import queue_calls, workers
 from qless_py.client import Client
-from qless_py.protocol import reads
-from qless_py.queue_calls import Counts
+from qless_py.protocol import Call, reads
+from qless_py.queue_calls import LARGEST_PAGE, Counts
 from qless_py.workers import WorkerCounts
 
 _PART: Final = 100
@@ -73,24 +74,43 @@ class Snapshots:
             self._lock.release()
 
     def _take(self) -> Snapshot:
-        queues = self._client.queues.counts
-        failures = self._client.jobs.failed()
-        workers = self._client.workers.counts
+        """Read it all in three round trips: first pages, all others, heads of queues."""
+        readers: tuple[Callable[[int], Call[Any]], ...] = (
+            queue_calls.all_counts, _groups, workers.counts_call,
+        )  # fmt: skip
+        lists: list[list[Any]] = []
+        rest: list[tuple[list[Any], Call[Any]]] = []
+        firsts = self._send([read(0) for read in readers])
+        for read, (total, rows) in zip(readers, firsts, strict=True):
+            lists.append(rows)
+            more = range(len(rows), total, len(rows)) if rows else ()
+            rest += [(rows, read(at)) for at in more]
+        others = self._send([call for _, call in rest])
+        for (rows, _), (_, page) in zip(rest, others, strict=True):
+            rows.extend(page)
+        queues, groups, known = lists
         states = ("waiting", "running", "scheduled", "stalled", "depends", "throttled", "recurring")
         totals = {state: sum(number(queue, state) for queue in queues) for state in states}
-        return Snapshot(
-            self._client.settings.clock(), queues, failures, workers, self._heads(queues), totals
-        )
+        failures = {one.group: one.number for one in groups}
+        now = self._client.settings.clock()
+        return Snapshot(now, queues, failures, known, self._heads(queues), totals)
 
     def _heads(self, queues: Sequence[Counts]) -> dict[str, float | None]:
         """Read for how many seconds the first job of each queue has been ready."""
         names = [queue["name"] for queue in queues]
         parts = [names[first : first + _PART] for first in range(0, len(names), _PART)]
-        found: dict[str, float | None] = {}
-        answers = self._client.run_many([reads.heads(part) for part in parts])
-        for part, answer in zip(parts, answers, strict=True):
+        answers = self._send([reads.heads(part) for part in parts])
+        ages = zip(names, (age for answer in answers for age in answer), strict=True)
+        return {name: None if age < 0 else age / 1000 for name, age in ages}
+
+    def _send(self, calls: Sequence[Call[Any]]) -> list[Any]:
+        """Send calls together; raises the first refusal."""
+        answers = self._client.run_many(calls)
+        for answer in answers:
             if isinstance(answer, Exception):
                 raise answer
-            ages = zip(part, answer, strict=True)
-            found.update({name: None if age < 0 else age / 1000 for name, age in ages})
-        return found
+        return answers
+
+
+def _groups(offset: int) -> Call[tuple[int, list[reads.FailureGroup]]]:
+    return reads.groups(offset, LARGEST_PAGE)

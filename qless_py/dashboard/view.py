@@ -18,7 +18,8 @@ from qless_py.operations import ACTIONS
 
 # What an address of ours may say behind its question mark; links to the same page keep it.
 _ARGUMENTS: Final = (
-    "q", "sort", "order", "offset", "size", "tab", "range", "day", "cursor", "group", "state",
+    "q", "sort", "order", "offset", "size", "tab", "range", "day", "cursor", "users", "group",
+    "state",
 )  # fmt: skip
 
 _ENTRY: Final = 2_000  # Letters of an entry in a history.
@@ -63,6 +64,7 @@ class Words:
     """`ql` in a template."""
 
     number = staticmethod(formats.number)
+    plain = staticmethod(formats.plain)
     duration = staticmethod(formats.duration)
     version = qless_py.__version__
     token_field = guard.FIELD
@@ -172,6 +174,11 @@ class Words:
             return getattr(job, what) is not None
         except UndecodableDataError:
             return True
+
+    def state_of(self, job: Any) -> Markup:
+        """Show the state of a job; one that is held by a lease that has lapsed is stalled."""
+        is_held = job.state == "running" and job.expires_at > self.now
+        return self.state(job.state if is_held or job.state != "running" else "stalled")
 
     def notes(self) -> list[tuple[str, str]]:
         """Take what the last action has to say: (kind, text)."""

@@ -1,46 +1,85 @@
-"""The query that looks through an index."""
+"""The queries that look through indexes."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from qless_py.protocol.call import Call, pack, unpack_raw
+from qless_py.cursors import Mark
+from qless_py.protocol.call import Call, pack, unpack, unpack_raw
 
-SCAN = 250
+SCAN = 100
+"""Jobs that one call looks at, at most."""
+SOURCES = 25
+"""Indexes that one call looks through, at most."""
+SIZES = 250
+"""Indexes that one call counts, at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A job that fits: `looked` jobs were looked at up to it, `place` is its index in the call."""
+
+    jid: str
+    looked: int
+    place: int
+    mark: Mark
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What one call found; `after` is where to go on, `None` at the end of the index."""
+    """What one call found.
 
-    jids: list[str]
+    `place` and `after` are where to go on: behind that job of that index of the call, or at its
+    beginning. All are at their ends when there is no place. `before` is the last job that the call
+    was told to skip.
+    """
+
+    hits: list[Hit]
     scanned: int
     skipped: int
     total: int
-    after: tuple[bytes, bytes] | None
+    before: Mark | None
+    place: int | None
+    after: Mark | None
 
 
-def search(
-    source: Mapping[str, str],
+def search(  # noqa: PLR0913 - the arguments of the script
+    sources: Sequence[Mapping[str, str]],
     conditions: Sequence[Mapping[str, Any]],
     *,
-    after: tuple[bytes, bytes] | None = None,
+    after: Mark | None = None,
+    skip: int = 0,
     scan: int = SCAN,
     wanted: int = 100,
 ) -> Call[Look]:
-    """Look at up to `scan` jobs of an index for up to `wanted` that meet all conditions."""
+    """Look at up to `scan` jobs of indexes for up to `wanted` that meet all conditions."""
     behind = b"" if after is None else pack(list(after))
     packed = pack(list(conditions)) if conditions else b"\x90"
-    return Call("read/search", (pack(source), behind, scan, wanted, packed), _look)
+    args = (pack(list(sources)), behind, skip, scan, wanted, packed)
+    return Call("read/search", args, _look)
+
+
+def sizes(sources: Sequence[Mapping[str, str]]) -> Call[list[int]]:
+    """Count the jobs of each of up to 250 indexes."""
+    return Call("read/sizes", (pack(list(sources)),), lambda reply: list(unpack(reply)))
 
 
 def _look(reply: bytes | None) -> Look:
     value = unpack_raw(reply)
-    after = value.get(b"after")
+    place = value.get(b"at")
     return Look(
-        [jid.decode() for jid in value[b"jids"]],
+        [
+            Hit(jid.decode(), int(looked), int(at) - 1, (bytes(score), bytes(member)))
+            for jid, looked, at, score, member in value[b"found"]
+        ],
         int(value[b"scanned"]),
         int(value[b"skipped"]),
         int(value[b"total"]),
-        None if after is None else (bytes(after[0]), bytes(after[1])),
+        _mark(value.get(b"before")),
+        None if place is None else int(place) - 1,
+        _mark(value.get(b"after")),
     )
+
+
+def _mark(value: Any) -> Mark | None:
+    return None if value is None else (bytes(value[0]), bytes(value[1]))

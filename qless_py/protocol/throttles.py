@@ -4,17 +4,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from qless_py.protocol.call import Call, boolean, integer, mapping, pack, unpack
-from qless_py.protocol.reads import Page
+from qless_py.cursors import Mark
+from qless_py.protocol.call import Call, boolean, integer, mapping, original, pack, unpack
+
+LARGEST_PAGE = 250
 
 
 @dataclass(frozen=True, slots=True)
-class UserPage:
-    """One page of users, how many there are in all, and how many ready jobs have no user."""
+class Rows:
+    """One page of throttles or users, how many there are in all, and where to go on, if anywhere.
+
+    `others` are the ready jobs of a queue that have no user.
+    """
 
     total: int
     rows: list[dict[str, Any]]
-    others: int
+    after: Mark | None
+    others: int = 0
 
 
 def set_limits(throttle: str, limits: Mapping[str, Any]) -> Call[dict[str, Any]]:
@@ -42,9 +48,10 @@ def read(throttle: str, offset: int = 0, count: int = 0) -> Call[dict[str, Any]]
     return Call("read/throttle", (throttle, offset, count), mapping)
 
 
-def read_all(offset: int = 0, count: int = 100) -> Call[Page]:
+def read_all(after: Mark | None = None, count: int = LARGEST_PAGE) -> Call[Rows]:
     """Read the throttles that have a setting, in the order in which they got it."""
-    return Call("read/throttles", (offset, count), lambda reply: _page(reply, "throttles"))
+    args = (_behind(after), count)
+    return Call("read/throttles", args, lambda reply: _rows(reply, "throttles"))
 
 
 def set_user(user: str, options: Mapping[str, Any]) -> Call[dict[str, Any]]:
@@ -62,17 +69,19 @@ def read_user(user: str, queue: str = "") -> Call[dict[str, Any]]:
     return Call("read/user", (user, queue), mapping)
 
 
-def read_users(queue: str = "", offset: int = 0, count: int = 100) -> Call[UserPage]:
+def read_users(queue: str = "", after: Mark | None = None, count: int = LARGEST_PAGE) -> Call[Rows]:
     """Read the users with ready jobs in a queue; of no queue, those with a setting."""
-    return Call("read/users", (queue, offset, count), _users)
+    args = (queue, _behind(after), count)
+    return Call("read/users", args, lambda reply: _rows(reply, "users"))
 
 
-def _users(reply: bytes | None) -> UserPage:
+def _behind(after: Mark | None) -> bytes:
+    return b"" if after is None else pack(list(after))
+
+
+def _rows(reply: bytes | None, name: str) -> Rows:
     value = unpack(reply)
-    rows = [dict(row) for row in value["users"]]
-    return UserPage(int(value["total"]), rows, int(value.get("others", 0)))
-
-
-def _page(reply: bytes | None, name: str) -> Page:
-    value = unpack(reply)
-    return Page(int(value["total"]), [dict(row) for row in value[name]])
+    after = value.get("after")
+    mark = None if after is None else (original(after[0]), original(after[1]))
+    rows = [dict(row) for row in value[name]]
+    return Rows(int(value["total"]), rows, mark, int(value.get("others", 0)))

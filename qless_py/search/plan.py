@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from qless_py.errors import BadArgumentError
+from qless_py import cursors
+from qless_py.cursors import Mark
 from qless_py.reservers import fits
 from qless_py.search.grammar import STATES, Term
 
@@ -61,24 +59,20 @@ class Cursor:
     """Where a search goes on: in this source, behind this score and member."""
 
     source: Source
-    after: tuple[bytes, bytes] | None
+    after: Mark | None
 
     def text(self) -> str:
         """Write it as text that fits into an address."""
-        after = [] if self.after is None else [one.hex() for one in self.after]
-        plain = json.dumps([self.source.set, self.source.queue, self.source.name, after])
-        return base64.urlsafe_b64encode(plain.encode()).decode().rstrip("=")
+        return cursors.write(self.source.set, self.source.queue, self.source.name, self.after)
 
     @classmethod
     def read(cls, text: str) -> Cursor:
         """Read what `text` wrote; raises `BadArgumentError`."""
         try:
-            padded = text + "=" * (-len(text) % 4)
-            name, queue, own, after = json.loads(base64.urlsafe_b64decode(padded))
-            pair = None if not after else (bytes.fromhex(after[0]), bytes.fromhex(after[1]))
-            return cls(Source(str(name), str(queue), str(own)), pair)
-        except (ValueError, TypeError, IndexError, binascii.Error) as error:
-            raise BadArgumentError(f"this is no cursor of a search: {text!r}") from error
+            name, queue, own, after = cursors.read(text)
+            return cls(Source(str(name), str(queue), str(own)), cursors.mark(after))
+        except (ValueError, TypeError) as error:
+            raise cursors.refused(text) from error
 
 
 def states_of(terms: Iterable[Term]) -> set[str]:
@@ -103,6 +97,11 @@ def direct(terms: Sequence[Term]) -> Source | None:
     if "group" in exact:
         return Source("failed", name=exact["group"] or "")
     return None
+
+
+def queue_of(terms: Iterable[Term]) -> str | None:
+    """Give the one queue in which all jobs found must be, if the terms name one."""
+    return next((one.exact for one in terms if one.field == "queue" and one.exact), None)
 
 
 def sources(

@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
-from qless_py import protocol
 from qless_py.errors import BadArgumentError
-from qless_py.protocol import Call, Record, reads
+from qless_py.protocol import Call, reads
+from qless_py.protocol import search as queries
 from qless_py.protocol.records import JobRecord
-from qless_py.protocol.search import SCAN, Look
+from qless_py.protocol.search import SIZES, Hit, Look
 from qless_py.search.grammar import Term, parse
-from qless_py.search.plan import Cursor, Source, direct, sources
+from qless_py.search.line import Line, Slice
+from qless_py.search.plan import Cursor, Source, direct, queue_of, sources
 
 BUDGET: Final = 20_000
 LONGEST_PAGE: Final = 100
 _PAGE: Final = 100
 _GROUPS: Final = 1000
+# Jobs that the calls of one round trip look at: the server does them one after the other, and
+# others wait meanwhile.
+_FIRST_ROUND: Final = 400
+_ROUND: Final = 1000
+
+T = TypeVar("T")
+_Steps = Generator[list[Call[Any]], list[Any], T]
 
 
 @dataclass(slots=True)
@@ -36,10 +45,8 @@ class Found:
     cursor: str | None = None
 
 
-def steps(
-    text: str, *, limit: int, cursor: str | None, budget: int
-) -> Generator[Call[Any], Any, Found]:
-    """Yield the calls of a search, take their replies, and return what was found."""
+def steps(text: str, *, limit: int, cursor: str | None, budget: int) -> _Steps[Found]:
+    """Yield calls to be sent together, take their replies, and return what was found."""
     if not 1 <= limit <= LONGEST_PAGE:
         raise BadArgumentError(f"a search gives 1 to {LONGEST_PAGE} jobs, not {limit}")
     if budget < 1:
@@ -47,60 +54,110 @@ def steps(
     terms = parse(text)
     start = None if cursor is None else Cursor.read(cursor)
     conditions = [term.condition() for term in terms if _store_can_judge(term)]
+    paths = [term for term in terms if term.path]
     found = Found()
-    todo = yield from _sources(terms, start)
-    while todo and len(found.records) < limit and found.scanned < budget:
-        source, after = todo[0]
-        wanted = limit - len(found.records)
-        scan = max(1, min(SCAN, budget - found.scanned))
-        look: Look = yield protocol.search.search(
-            source.argument(), conditions, after=after, scan=scan, wanted=wanted
-        )
-        found.scanned += look.scanned
-        found.skipped += look.skipped
-        if after is None:
-            found.total += look.total
-        found.records += yield from _records(look.jids, terms)
-        if look.after is None:
-            todo.pop(0)
-        else:
-            todo[0] = (source, look.after)
-    found.cursor = Cursor(*todo[0]).text() if todo else None
+    line = yield from _line(terms, start)
+    room = _FIRST_ROUND
+    while line.cursor is not None and len(found.records) < limit and found.scanned < budget:
+        # What the store cannot judge for certain is cut off here, with no need to ask again.
+        wanted = LONGEST_PAGE if paths else limit - len(found.records)
+        slices = list(line.slices(min(room, budget - found.scanned)))
+        looks = yield [_call(line, one, conditions, wanted) for one in slices]
+        yield from _take(found, line, list(zip(slices, looks, strict=True)), paths, limit)
+        room = min(2 * room, _ROUND)
+    found.cursor = line.cursor
     return found
 
 
-def _sources(
-    terms: Sequence[Term], start: Cursor | None
-) -> Generator[Call[Any], Any, list[tuple[Source, tuple[bytes, bytes] | None]]]:
+def _call(line: Line, one: Slice, conditions: list[dict[str, Any]], wanted: int) -> Call[Look]:
+    chosen = [source.argument() for source in line.sources[one.place : one.place + one.count]]
+    return queries.search(
+        chosen, conditions, after=one.after, skip=one.skip, scan=one.scan, wanted=wanted
+    )
+
+
+def _take(
+    found: Found, line: Line, looks: Sequence[tuple[Slice, Look]], paths: Sequence[Term], limit: int
+) -> _Steps[None]:
+    """Take the answers that follow from each other, until there are as many jobs as wanted."""
+    used = line.following(looks)
+    hits = [hit.jid for _, look in used for hit in look.hits]
+    read = hits if paths else hits[: limit - len(found.records)]
+    jobs = yield from _jobs(read)
+    fit = {jid for jid, job in jobs.items() if all(_fits_path(job, term) for term in paths)}
+    left = len(read)
+    for one, look in used:
+        known = look.hits[:left]
+        left -= len(known)
+        number = _enough(known, fit, limit - len(found.records))
+        if number == 0 and look.hits:
+            return
+        found.records += [jobs[hit.jid] for hit in known[:number] if hit.jid in fit]
+        found.skipped += look.skipped
+        found.total += look.total
+        if number < len(look.hits):
+            found.scanned += look.hits[number - 1].looked
+            line.stop_at(one, look.hits[number - 1])
+            return
+        found.scanned += look.scanned
+        line.advance(one, look)
+
+
+def _enough(hits: Sequence[Hit], fit: set[str], wanted: int) -> int:
+    """Give how many of the hits it takes to have as many that fit as wanted, else all."""
+    for number, hit in enumerate(hits):
+        if wanted == 0:
+            return number
+        wanted -= hit.jid in fit
+    return len(hits)
+
+
+def _line(terms: Sequence[Term], start: Cursor | None) -> _Steps[Line]:
+    """Find out which indexes there are to look through, and how much is in them."""
     only = direct(terms)
     if only is not None:
         every = [only]
     else:
-        queues = yield from _queues()
-        groups = yield from _groups()
+        queues, groups = yield from _known(queue_of(terms))
         every = sources(terms, queues, groups)
-    if start is None:
-        return [(one, None) for one in every]
-    left = [one for one in every if one.rank() >= start.source.rank()]
-    return [(one, start.after if one == start.source else None) for one in left]
+    after = None
+    if start is not None:
+        every = [one for one in every if one.rank() >= start.source.rank()]
+        after = start.after if every and every[0] == start.source else None
+    if only is not None:
+        return Line(every, [1 if only.set == "jid" else math.inf] * len(every), after)
+    sizes = yield from _sizes(every)
+    if after is None:
+        filled = [(one, size) for one, size in zip(every, sizes, strict=True) if size]
+        every, sizes = [one for one, _ in filled], [size for _, size in filled]
+    return Line(every, sizes, after)
 
 
-def _queues() -> Generator[Call[Any], Any, list[dict[str, Any]]]:
-    found: list[dict[str, Any]] = []
-    while True:
-        page: reads.Page = yield reads.queues(len(found), _PAGE)
-        found += page.rows
-        if not page.rows or len(found) >= page.total:
-            return found
+def _sizes(every: Sequence[Source]) -> _Steps[list[int]]:
+    arguments = [one.argument() for one in every]
+    parts = [arguments[at : at + SIZES] for at in range(0, len(arguments), SIZES)]
+    replies = yield [queries.sizes(part) for part in parts]
+    return [size for reply in replies for size in reply]
 
 
-def _groups() -> Generator[Call[Any], Any, list[str]]:
-    found: list[str] = []
-    while True:
-        total, rows = yield reads.groups(len(found), _GROUPS)
-        found += [row.group for row in rows]
-        if not rows or len(found) >= total:
-            return found
+def _known(queue: str | None) -> _Steps[tuple[list[dict[str, Any]], list[str]]]:
+    """Read the queues, or the one that is named, and the failure groups."""
+    if queue is not None:
+        row, (total, rows) = yield [reads.counts(queue), reads.groups(0, _GROUPS)]
+        queues = [row]
+        pages: list[int] = []
+    else:
+        page, (total, rows) = yield [reads.queues(0, _PAGE), reads.groups(0, _GROUPS)]
+        queues = page.rows
+        pages = list(range(_PAGE, page.total, _PAGE))
+    more = list(range(_GROUPS, total, _GROUPS))
+    if pages or more:
+        replies = yield [
+            *(reads.queues(at, _PAGE) for at in pages), *(reads.groups(at, _GROUPS) for at in more)
+        ]  # fmt: skip
+        queues += [row for page in replies[: len(pages)] for row in page.rows]
+        rows += [one for _, others in replies[len(pages) :] for one in others]
+    return queues, [one.group for one in rows]
 
 
 def _store_can_judge(term: Term) -> bool:
@@ -114,14 +171,14 @@ def _store_can_judge(term: Term) -> bool:
     return not term.path or (is_plain and not term.is_negated)
 
 
-def _records(
-    jids: Sequence[str], terms: Sequence[Term]
-) -> Generator[Call[Any], Any, list[JobRecord]]:
+def _jobs(jids: Sequence[str]) -> _Steps[dict[str, JobRecord]]:
+    """Read jobs, without those that are gone since."""
     if not jids:
-        return []
-    records: list[Record | None] = yield protocol.reads.jobs(jids)
-    jobs = [one for one in records if isinstance(one, JobRecord)]
-    return [one for one in jobs if all(_fits_path(one, term) for term in terms if term.path)]
+        return {}
+    parts = [jids[at : at + _PAGE] for at in range(0, len(jids), _PAGE)]
+    replies = yield [reads.jobs(part) for part in parts]
+    records = [one for reply in replies for one in reply]
+    return {one.jid: one for one in records if isinstance(one, JobRecord)}
 
 
 def _fits_path(record: JobRecord, term: Term) -> bool:

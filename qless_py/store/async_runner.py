@@ -36,6 +36,11 @@ class AsyncRunner:
         self._outage = Outage()
         self._loaded: set[str] = set()
 
+    @property
+    def clock(self) -> Callable[[], float] | None:
+        """The test clock of the namespace, `None` where the server's counts."""
+        return self._clock
+
     async def run(self, call: Call[T]) -> T:
         """Send one call and give its decoded reply; see `Runner.run`."""
         (result,) = await self._send([call])

@@ -52,6 +52,7 @@ def test_throttles(run: Run, clock: Clock) -> None:
         assert await throttle.release("a", "b") == 1
         assert await throttle.release("a") == 0
         assert [one.id for one in await client.throttles.all()] == ["api"]
+        assert (await client.throttles.page(count=1)).cursor is None
         assert await throttle.delete() is True
         assert (await throttle.get()).concurrency is None
         assert queue.throttle.id == "queue:q"
@@ -75,6 +76,9 @@ def test_users(run: Run) -> None:
             ("", 0.25),
         ]
         assert await client.users.all() == [await user.get()]
+        assert (await client.users.page()).users == [await user.get()]
+        first = await queue.user_page(count=1)
+        assert [one.share for one in first.users] == [0.75, 0.25]
         assert (await user.throttle.get()).concurrency == 2
         assert await user.unset() is True
         assert repr(user) == "<AsyncUser alice>"

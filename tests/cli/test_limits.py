@@ -25,6 +25,14 @@ def test_limits_are_set_shown_and_dropped(program: Program, live: Client) -> Non
     assert (listed["id"], listed["holding"], listed["waiting"]) == ("api", 1, 1)
     assert "api" in program("throttles", "list").stdout
 
+    live.throttles["db"].set(concurrency=1)
+    page = program.json("throttles", "list", "--count", "1")
+    rest = program.json("throttles", "list", "--cursor", page["cursor"])
+    assert (page["total"], [one["id"] for one in rest["throttles"]]) == (2, ["db"])
+    assert f"--cursor {page['cursor']}" in program("throttles", "list", "--count", "1").stderr
+    program("throttles", "list", "--cursor", "x", code=2)
+    live.throttles["db"].delete()
+
     program("throttles", "delete", "api")
     program("throttles", "delete", "api", code=3)
     assert live.throttles.all == []

@@ -155,7 +155,33 @@ def test_all_throttles_are_listed(client: Client, clock: Clock) -> None:
     assert states[0] == client.throttles["b"].get()
     assert "a" in client.throttles
     assert "c" not in client.throttles
+    assert "no name" not in client.throttles
     assert repr(client.throttles["a"]) == "<Throttle a>"
+
+
+def test_pages_of_throttles_go_on_where_they_ended_though_some_are_gone(
+    client: Client, clock: Clock
+) -> None:
+    for number in range(7):
+        client.throttles[f"t{number}"].set(concurrency=1)
+        clock.advance(number % 2)
+
+    first = client.throttles.page(count=3)
+    client.throttles["t1"].delete()
+    client.throttles["t2"].delete()
+    client.throttles["t9"].set(concurrency=1)
+    second = client.throttles.page(first.cursor, count=3)
+    third = client.throttles.page(second.cursor, count=3)
+
+    pages = [[one.id for one in page.throttles] for page in (first, second, third)]
+    assert pages == [["t0", "t1", "t2"], ["t3", "t4", "t5"], ["t6", "t9"]]
+    assert (first.total, third.total, third.cursor) == (7, 6, None)
+    for cursor in ("", "x", "W10", second.cursor and second.cursor[:-9]):
+        with pytest.raises(BadArgumentError, match="no cursor"):
+            client.throttles.page(cursor)
+    for count in (0, 251, True):
+        with pytest.raises(BadArgumentError):
+            client.throttles.page(count=count)
 
 
 def test_what_a_job_says_of_its_throttles(client: Client) -> None:

@@ -96,6 +96,32 @@ def test_settings_are_listed_changed_one_by_one_and_undone(client: Client) -> No
     assert repr(user) == "<User alice>"
 
 
+def test_users_of_a_queue_are_read_in_pages_and_shares_told_where_all_are_known(
+    client: Client,
+) -> None:
+    queue = client.queues["q"]
+    queue.put_many([{"klass": "K", "user": f"u{number:03}"} for number in range(100)])
+    queue.put_many([{"klass": "K", "user": f"v{number:03}"} for number in range(100)])
+    queue.put_many([{"klass": "K", "user": f"w{number:03}"} for number in range(60)])
+    queue.put("K")
+    for number in range(5):
+        client.users[f"u{number:03}"].set(weight=2)
+    pages = [queue.user_page(count=130)]
+    pages.append(queue.user_page(pages[0].cursor, count=130))
+    whole = queue.users()
+
+    names = [one.name for page in pages for one in page.users]
+    assert (len(names), len(set(names)), pages[0].total) == (261, 261, 260)
+    assert pages[1].cursor is None
+    assert {one.share for page in pages for one in page.users} == {None}
+    assert sum(one.share or 0 for one in whole) == pytest.approx(1)
+    assert [one.share for one in whole[:2]] == [2 / 266, 2 / 266]
+    assert [one.name for one in client.users.page(count=2).users] == ["u000", "u001"]
+    assert client.users.page(client.users.page(count=4).cursor).users == [
+        client.users["u004"].get()
+    ]
+
+
 def test_a_queue_tells_the_shares_of_its_users(client: Client) -> None:
     client.users["alice"].set(weight=2, max_running=1)
     put(client, alice=4, bob=2, nobody=3)

@@ -282,7 +282,7 @@ def test_a_head_is_that_of_its_page(visitor: Visitor, path: str) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["/completed", "/tags", "/tags/x", "/queues", "/workers", "/throttles", "/tracked",
+    ["/completed", "/tags", "/tags/x", "/queues", "/workers", "/tracked",
      "/recurring", "/failures", "/throttles/api", "/queues/work?tab=waiting"],
 )  # fmt: skip
 def test_far_behind_the_end_of_a_list_is_a_page(full: Client, visitor: Visitor, path: str) -> None:
@@ -302,6 +302,26 @@ def test_two_hundred_queues_are_shown_in_parts(client: Client, visitor: Visitor)
     assert len(re.findall("<tr data-queue", first)) == 100
     assert len(re.findall("<tr data-queue", second)) == 50
     assert "queue-149" in second
+
+
+def test_throttles_and_users_are_shown_in_parts(client: Client, visitor: Visitor) -> None:
+    for number in range(120):
+        client.throttles[f"api-{number:03}"].set(concurrency=1)
+        client.users[f"user-{number:03}"].set(weight=2)
+        client.queues["fair"].put("K", {}, user=f"user-{number:03}")
+
+    for path, more, row in (
+        ("/throttles", "cursor", "api-"), ("/throttles", "users", "user-"),
+        ("/queues/fair?tab=users", "cursor", "user-"),
+    ):  # fmt: skip
+        first = visitor.get(path).text
+        (link,) = re.findall(f'href="([^"]*{more}=[^"]+)" rel="next"', first)
+        second = visitor.get(html.unescape(link)).text
+        shown = [set(re.findall(f"{row}[0-9]{{3}}", page)) for page in (first, second)]
+
+        assert [len(some) for some in shown] == [100, 20]
+        assert not shown[0] & shown[1]
+    assert visitor.get("/throttles?cursor=nonsense").status_code == 422
 
 
 def test_without_the_store_pages_say_so(monkeypatch: pytest.MonkeyPatch) -> None:

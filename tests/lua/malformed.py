@@ -24,6 +24,10 @@ LISTS: Final = (
 )  # fmt: skip
 MAPS: Final = (b"\xc1", b"\x81\xa1a", b"\xdf\xff\xff\xff\xff", b"\x80\x80", b"\x01", b"\xc0",
                "text", [1], ["a"], {"strange": 1}, {1: 2}, {"": 1})  # fmt: skip
+INDEXES: Final[tuple[list[Any], ...]] = (
+    [], [{"set": "work"}], [{"set": 1}], [{"set": "waiting"}], [{"set": "waiting", "queue": 5}],
+    [{"set": "tag", "name": "a b"}], [{"set": "failed", "name": ""}],
+)  # fmt: skip
 PACKED_INTEGERS: Final = (NAN, INF, -INF, 1.5, "5", "x", True, [1], {"a": 1}, 2.0**53, -(2.0**60))
 
 # Wrong values for each kind of argument.
@@ -61,9 +65,8 @@ WRONG: Final[Mapping[str, tuple[Any, ...]]] = MappingProxyType(
         "throttle": (*NAMES, "queue:", "user:", "queue:a b", "user:" + "x" * 129, "user:a/b"),
         "own": (*NAMES[1:], "queue:", "user:ada", "limit", "queue:other"),
         "command": ("", "dance", b"\xff"),
-        "source": (*MAPS, "", {"set": "work"}, {"set": 1}, {"set": "waiting"},
-                   {"set": "tag", "name": "a b"}, {"set": "failed", "name": ""},
-                   {"set": "waiting", "queue": 5}),
+        "sources": (*LISTS, *INDEXES, [{"set": "complete"}] * 26),
+        "indexes": (*LISTS, *INDEXES, [{"set": "complete"}] * 251),
         "after": (*(one for one in LISTS if one != b""), [], ["1"], ["1", 2], ["x", "y"],
                   ["nan", "y"], ["1", "y" * 257], ["1" * 41, "y"]),
         "conditions": (
@@ -379,9 +382,9 @@ def templates(lease: str) -> list[tuple[str, list[tuple[Any, str]], tuple[Any, .
         ("read/jobs", [(["plain"], "many")], ()),
         ("read/results", [(["plain"], "many")], ()),
         ("read/throttle", [("limit", "throttle"), *page], ()),
-        ("read/throttles", page, ()),
+        ("read/throttles", [("", "after"), page[1]], ()),
         ("read/user", [("ada", "name"), ("fair", "queue")], ()),
-        ("read/users", [("fair", "queue"), *page], ()),
+        ("read/users", [("fair", "queue"), ("", "after"), page[1]], ()),
         ("read/state", [("waiting", "state"), ("work", "name"), *page], ()),
         ("read/tagged", [("x", "name"), *page], ()),
         ("read/tags", [*page, ("1", "whole")], ()),
@@ -397,9 +400,11 @@ def templates(lease: str) -> list[tuple[str, list[tuple[Any, str]], tuple[Any, .
         ("read/series", [("work", "name"), ("0", "whole"), ("0", "whole"),
                          ("minute", "resolution")], ()),
         ("read/recurring", [("work", "name"), *page], ()),
-        ("read/search", [({"set": "waiting", "queue": "work"}, "source"), ("", "after"),
-                         ("250", "positive"), ("100", "positive"), ([], "conditions")],
+        ("read/search", [([{"set": "waiting", "queue": "work"}], "sources"), ("", "after"),
+                         ("0", "whole"), ("100", "positive"), ("100", "positive"),
+                         ([], "conditions")],
          ()),
+        ("read/sizes", [([{"set": "waiting", "queue": "work"}], "indexes")], ()),
         ("read/heads", [(["work"], "names")], ()),
         ("read/config", [], ()),
         ("read/length", [("work", "name")], ()),

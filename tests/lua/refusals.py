@@ -189,9 +189,10 @@ def of_queries() -> Refusals:
         "series": ["work", 0, 1, "hour"], "recurring": ["work", 0, 101], "config": [], "meta": [],
         "length": ["a b"], "batch": ["a b"], "batch_data": ["a b"],
         "outcomes": ["a b", []], "request": ["x"], "results": [["a b"]],
-        "throttle": ["queue:", 0, 1], "throttles": [-1, 1], "user": ["a b", ""],
-        "users": ["a b", 0, 1],
-        "heads": [["a b"]], "search": [{"set": "dreams"}, "", 1, 1, []],
+        "throttle": ["queue:", 0, 1], "throttles": ["", 251], "user": ["a b", ""],
+        "users": ["a b", "", 1],
+        "heads": [["a b"]], "sizes": [[{"set": "dreams"}]],
+        "search": [[{"set": "dreams"}], "", 0, 1, 1, []],
     }  # fmt: skip
     found: Refusals = {f"read/{name}": {"BADARG": args} for name, args in wrong.items()}
     found["read/explain"] = {"BADARG": ["a b"], "NOJOB": ["nobody"]}

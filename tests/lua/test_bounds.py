@@ -120,6 +120,13 @@ def test_no_call_takes_more_than_a_hundred(call: Scripts) -> None:
     for name, arguments in refused.items():
         with pytest.raises(BadArgumentError):
             call(name, *arguments)
+    complete = {"set": "complete"}
+    for dear in (["read/throttles", "", 251], ["read/users", "q", "", 251],
+                 ["read/search", [complete], "", 0, 101, 1, []],
+                 ["read/search", [complete] * 26, "", 0, 1, 1, []],
+                 ["read/sizes", [complete] * 251]):  # fmt: skip
+        with pytest.raises(BadArgumentError):
+            call(*dear)
     with pytest.raises(BadArgumentError):
         call("pop", ["q"], "w", 101, {})
     with pytest.raises(BadArgumentError):

@@ -218,17 +218,17 @@ def test_users_are_listed_with_what_they_have(call: Scripts, clock: Clock) -> No
     put_for(call, "", 4)
     pop(call, 4)
 
-    assert call("read/users", "", 0, 9) == {"total": 2, "users": [
+    assert call("read/users", "", "", 9) == {"total": 2, "users": [
         {"user": "ada", "weight": 2, "max_running": 1, "running": 1},
         {"user": "bob", "weight": 1, "max_running": 0, "running": 0},
     ]}  # fmt: skip
-    found = call("read/users", "q", 0, 9)
+    found = call("read/users", "q", "", 9)
     assert (found["total"], found["others"]) == (2, 2)
     assert {row["user"]: row["waiting"] for row in found["users"]} == {"ada": 2, "cyd": 1}
     assert call("read/user", "ada", "q")["waiting"] == 2
     assert call("user_unset", "bob") is True
     assert call("user_unset", "bob") is False
-    assert call("read/users", "", 0, 9)["total"] == 1
+    assert call("read/users", "", "", 9)["total"] == 1
 
 
 @pytest.mark.parametrize("options", [

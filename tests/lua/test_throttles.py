@@ -308,7 +308,7 @@ def test_a_block_lets_nothing_start_until_its_end(call: Scripts, clock: Clock) -
     clock.advance(0.001)
 
     assert len(pop(call, 9)) == 2
-    assert call("read/throttles", 0, 9)["total"] == 0
+    assert call("read/throttles", "", 9)["total"] == 0
 
 
 def test_a_block_can_be_lifted(call: Scripts) -> None:
@@ -384,7 +384,7 @@ def test_throttles_can_be_inspected(call: Scripts, clock: Clock) -> None:
     assert (found["concurrency"], found["holding"], found["parked"]) == (1, 1, 2)
     assert (found["holders"], found["waiting"]) == ([["j0", ms(call)]], ["j1", "j2"])
     assert call("read/throttle", "x", 1, 1)["waiting"] == ["j2"]
-    listed = call("read/throttles", 0, 10)
+    listed = call("read/throttles", "", 10)
     assert (listed["total"], [row["throttle"] for row in listed["throttles"]]) == (2, ["x", "y"])
     assert listed["throttles"][1]["burst"] == 5
     assert read(call, "unknown") == {

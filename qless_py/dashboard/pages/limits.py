@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from flask import render_template, request
 from werkzeug.wrappers import Response as Answer
 
+from qless_py import throttles as limits
+from qless_py import users as shares
 from qless_py.dashboard import commands
 from qless_py.dashboard.access import Role
 from qless_py.dashboard.actions import Effect, ask, command, is_confirmed, perform, requires
 from qless_py.dashboard.context import client, dashboard
-from qless_py.dashboard.paging import offset_of, part_of, size_of
+from qless_py.dashboard.paging import cursor_of, offset_of, size_of
 from qless_py.dashboard.view import Words
 from qless_py.errors import BadArgumentError
+from qless_py.protocol import Call
 
-_USERS: Final = 200
+_ROWS: Final = 100
 
 
 def _number(name: str) -> float | None:
@@ -36,11 +39,15 @@ def _whole(name: str) -> int | None:
 
 
 def throttles() -> str:
-    rows, where = part_of(client().throttles.all)
-    users = client().users.all
+    at, users_at = cursor_of(), cursor_of("users")
+    calls: list[Call[Any]] = [limits.page_call(at, _ROWS), shares.page_call(users_at, _ROWS)]
+    page, users = client().run_many(calls)
+    for one in (page, users):
+        if isinstance(one, Exception):
+            raise one
     return render_template(
-        "qless_py/throttles.html", rows=rows, users=users[:_USERS], number_of_users=len(users),
-        commands=commands.of_limits(), **where,
+        "qless_py/throttles.html", page=page, users=users, at=at, users_at=users_at,
+        commands=commands.of_limits(),
     )  # fmt: skip
 
 

@@ -16,7 +16,7 @@ from qless_py.dashboard.actions import Effect, ask, command, is_confirmed, perfo
 from qless_py.dashboard.context import client, dashboard
 from qless_py.dashboard.formats import quoted
 from qless_py.dashboard.guard import Refusal
-from qless_py.dashboard.paging import offset_of, size_of
+from qless_py.dashboard.paging import cursor_of, offset_of, size_of
 from qless_py.dashboard.snapshot import number
 from qless_py.dashboard.view import Words
 from qless_py.errors import BadArgumentError
@@ -29,6 +29,7 @@ STATES: Final[Sequence[str]] = (
     "waiting", "running", "scheduled", "stalled", "depends", "throttled",
 )  # fmt: skip
 TABS: Final = ("stats", *STATES, "recurring", "users", "settings")
+_USERS: Final = 100
 _FAR: Final = 365 * 86400.0
 
 
@@ -46,7 +47,7 @@ def queue(name: str) -> str | Answer:
         kind = [one for one in rows if isinstance(one, RecurringJob) == (tab == "recurring")]
         more = {"jobs": kind, "total": page.total}
     elif tab == "users":
-        more = {"shares": found.users()}
+        more = {"users": found.user_page(cursor_of(), _USERS), "at": cursor_of()}
     elif tab == "stats":
         span = history.range_of(request.args.get("range"))
         kept = dashboard().history

@@ -11,6 +11,7 @@ from qless_py.dashboard import commands, forms, notes
 from qless_py.dashboard.access import Role
 from qless_py.dashboard.actions import Effect, ask, audit, command, is_confirmed, perform, requires
 from qless_py.dashboard.context import client, dashboard
+from qless_py.dashboard.formats import plain
 from qless_py.dashboard.paging import offset_of, size_of
 from qless_py.dashboard.view import Words
 from qless_py.errors import JobNotFoundError, QlessError
@@ -43,16 +44,25 @@ def load(jid: str) -> RecurringJob:
 
 
 def recurring() -> str:
-    names = [row["name"] for row in dashboard().snapshots.get().queues if row["recurring"]]
+    queues = sorted(
+        (row["name"], row["recurring"])
+        for row in dashboard().snapshots.get().queues
+        if row["recurring"]
+    )
     offset, size = offset_of(), size_of()
+    total = sum(number for _, number in queues)
+    calls, skipped, wanted = [], offset, size
+    for name, number in queues:
+        if skipped < number and wanted:
+            calls.append(reads.state("recurring", name, skipped, min(wanted, number - skipped)))
+            wanted -= min(wanted, number - skipped)
+        skipped = max(skipped - number, 0)
     jids: list[str] = []
-    total = 0
-    for page in client().run_many([reads.state("recurring", name, 0, 1000) for name in names]):
+    for page in client().run_many(calls):
         if isinstance(page, Exception):
             raise page
-        total += page.total
         jids += page.jids
-    found = client().jobs.get(*sorted(jids)[offset : offset + size])
+    found = client().jobs.get(*jids)
     jobs = [one for one in found if isinstance(one, RecurringJob)]
     return render_template(
         "qless_py/recurring.html",
@@ -82,8 +92,8 @@ def _texts(job: RecurringJob) -> tuple[dict[str, str], str]:
     data, why = forms.data_text(job)
     given = {
         "queue": job.queue_name, "klass": job.klass_name, "data": data,
-        "interval": "" if job.interval is None else f"{job.interval:.15g}",
-        "cron": job.cron or "", "zone": job.zone or "", "priority": f"{job.priority:.15g}",
+        "interval": "" if job.interval is None else plain(job.interval),
+        "cron": job.cron or "", "zone": job.zone or "", "priority": plain(job.priority),
         "retries": str(job.retries), "tags": " ".join(job.tags),
         "limit": "" if job.limit is None else str(job.limit),
     }  # fmt: skip

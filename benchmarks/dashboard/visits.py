@@ -1,0 +1,160 @@
+"""Visit every page: round trips, the server's time for the slowest script, the time of the page."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+import redis
+from flask import Flask
+
+from benchmarks.dashboard.town import Town
+from qless_py import Client, scripts
+from qless_py.dashboard import DashboardConfig, create_app
+from qless_py.store.runner import Runner
+
+TRIPS: Final = 12
+SCRIPT: Final = 5.0
+PAGE: Final = 150.0
+# Commands inside a script are in the server's log of slow ones, too: none of them is so slow.
+_NOTED: Final = 300
+_KINDS: Final = ("waiting", "running", "scheduled", "stalled", "depends", "throttled")
+
+
+@dataclass(frozen=True, slots=True)
+class Visits:
+    """What one page took: milliseconds, but for trips and bytes.
+
+    `cold`: nothing was known of the store, as in a process that has just begun. `warm`: somebody
+    looks, but not at this moment, so that all the numbers are read anew. `script` is the slowest
+    script of a visit on the server, over all visits the median; `worst` the worst of all.
+    """
+
+    path: str
+    trips: int
+    warm_trips: int
+    script: float
+    worst: float
+    name: str
+    cold: float
+    warm: float
+    size: int
+
+    @property
+    def is_within(self) -> bool:
+        return self.trips <= TRIPS and self.script <= SCRIPT and self.cold <= PAGE
+
+
+def paths(town: Town) -> list[str]:
+    """Give the pages, each where it has most to show."""
+    first, shared = town.names[0], town.names[-1]
+    job = f"/jobs/{town.a_job}"
+    return [
+        "/", "/?range=4h", "/?range=24h", "/?range=14d", "/queues", "/queues?sort=waiting",
+        f"/queues/{first}", f"/queues/{first}?range=14d",
+        *(f"/queues/{first}?tab={kind}" for kind in (*_KINDS, "recurring", "settings")),
+        f"/queues/{shared}?tab=users", "/jobs", "/jobs?q=nothing-like-it", "/jobs?q=state:failed",
+        f"/jobs?q=queue:{shared}+nothing", "/jobs?q=tag:nightly", job, "/failures",
+        "/failures/group?group=app.mail.Send:Error0", "/completed", "/tracked", "/tags",
+        "/tags/nightly", "/workers", "/workers/worker-1", "/recurring", "/recurring/every-0",
+        "/throttles", "/throttles/closed-0", "/config", "/put", "/operations",
+        "/snapshot",
+    ]  # fmt: skip
+
+
+class _Trips:
+    """Counts how often runners wait for the server."""
+
+    number = 0
+
+
+@contextmanager
+def counting() -> Iterator[_Trips]:
+    """Count while the block lasts."""
+    trips, send = _Trips(), Runner._send  # noqa: SLF001 - the one place where it waits
+
+    def counted(runner: Runner, calls: Sequence[Any]) -> list[Any]:
+        trips.number += 1
+        return send(runner, calls)
+
+    Runner._send = counted  # type: ignore[method-assign, assignment]  # noqa: SLF001
+    try:
+        yield trips
+    finally:
+        Runner._send = send  # type: ignore[method-assign]  # noqa: SLF001
+
+
+class Visitor:
+    """Looks at the pages of one store as a browser would, without the network."""
+
+    def __init__(self, client: Client, connection: redis.Redis, times: int) -> None:
+        self._client = client
+        self._connection = connection
+        self._times = times
+        self._names = {scripts.script(name).sha: name for name in scripts.names()}
+        connection.config_set("slowlog-log-slower-than", _NOTED)
+        connection.config_set("slowlog-max-len", 4096)
+
+    def visit(self, path: str, trips: _Trips) -> Visits:
+        """Look at one page some times."""
+        slow: list[tuple[float, str]] = []
+        cold, warm, size = [], [], 0
+        for _ in range(max(self._times // 4, 2)):
+            app = self._app()
+            trips.number = 0
+            taken, size = self._look(app, path, slow)
+            cold.append(taken)
+        cold_trips, trips.number = trips.number, 0
+        for _ in range(self._times):
+            taken, size = self._look(app, path, slow)
+            warm.append(taken)
+        slowest = max(slow)
+        return Visits(
+            path, cold_trips, round(trips.number / self._times),
+            statistics.median(time for time, _ in slow), slowest[0], slowest[1],
+            statistics.median(cold), statistics.median(warm), size,
+        )  # fmt: skip
+
+    def _app(self) -> Flask:
+        """Make a dashboard that has read nothing yet; its templates are compiled."""
+        app = create_app(self._client, DashboardConfig(secret="s" * 16, refresh=0.001))
+        for name in app.jinja_env.list_templates():
+            app.jinja_env.get_template(name)
+        return app
+
+    def _look(self, app: Flask, path: str, slow: list[tuple[float, str]]) -> tuple[float, int]:
+        self._connection.slowlog_reset()
+        browser = app.test_client()
+        began = time.perf_counter()
+        answer = browser.get(path, buffered=True)
+        taken = 1000 * (time.perf_counter() - began)
+        if answer.status_code != 200:
+            raise RuntimeError(f"{path}: {answer.status}")
+        slow.append(self._slowest())
+        return taken, len(answer.data)
+
+    def _slowest(self) -> tuple[float, str]:
+        """Give the milliseconds and the name of the slowest script since the log was emptied."""
+        found = []
+        for entry in self._connection.slowlog_get(4096):
+            words = entry["command"].split(b" ", 2)
+            if words[0].upper() == b"EVALSHA":
+                name = self._names.get(words[1].decode(), "?")
+                found.append((entry["duration"] / 1000, name))
+        return max(found, default=(_NOTED / 1000, ""))
+
+
+def all_pages(client: Client, connection: redis.Redis, town: Town, times: int,
+              say: Callable[[str], None]) -> list[Visits]:  # fmt: skip
+    """Visit every page."""
+    visitor = Visitor(client, connection, times)
+    found = []
+    with counting() as trips:
+        for path in paths(town):
+            say(path)
+            found.append(visitor.visit(path, trips))
+    return found

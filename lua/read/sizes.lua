@@ -1,0 +1,13 @@
+-- sizes(now, sources) -> the number of jobs in each index
+-- Tells how much a search would have to look through, by sources as read/search takes them.
+-- Errors: BADARG
+-- Events: none
+
+local search = require("lib.search")
+local session = require("lib.session")
+
+local now, sources = unpack(ARGV)
+local read = search.read_sources(sources, search.SIZES)
+session.read(now)
+
+return cmsgpack.pack(search.sizes(read))
