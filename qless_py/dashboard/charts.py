@@ -17,9 +17,10 @@ from markupsafe import Markup
 
 from qless_py.dashboard import formats
 
-WIDTH: Final = 640
-HEIGHT: Final = 180
-_LEFT, _RIGHT, _TOP, _BOTTOM = 56, 8, 10, 22
+# As wide as a chart is on most screens, so that its letters are as large as others.
+WIDTH: Final = 400
+HEIGHT: Final = 150
+_LEFT, _RIGHT, _TOP, _BOTTOM = 52, 12, 10, 22
 _TICKS: Final = 4
 _DAY: Final = 86400
 
@@ -227,6 +228,8 @@ def _values(chart: Chart) -> str:
         "left": _LEFT,
         "right": WIDTH - _RIGHT,
         "width": WIDTH,
+        "top": _TOP,
+        "bottom": HEIGHT - _BOTTOM,
         "times": [formats.absolute(at)[11:16] for at in chart.instants],
         "lines": [
             [line.label, [None if v is None else chart.write(v) for v in line.values]]

@@ -20,6 +20,11 @@ def number(value: float | None) -> str:
     return f"{value:.1f}" if abs(value) >= _TEN else f"{value:.2g}"
 
 
+def plain(value: float) -> str:
+    """Write a number as one types it: `50`, `0.25`."""
+    return f"{value:.15g}"
+
+
 def duration(seconds: float | None) -> str:
     """Write a length of time in its largest fitting unit: 350 ms, 4.2 s, 12 min, 3.5 h, 2 d."""
     if seconds is None:

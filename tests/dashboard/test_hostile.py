@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterator
 from html.parser import HTMLParser
@@ -11,21 +10,11 @@ from urllib.parse import quote
 
 import pytest
 
-from qless_py import Client, Job, protocol
+from qless_py import Client, Job
 from qless_py.dashboard import Access
 from tests.dashboard.conftest import Visitor
+from tests.dashboard.evil import CORPUS, MARK, fill
 
-MARK: Final = "qx7"
-CORPUS: Final = (
-    f"<script>{MARK}()</script>",
-    f'"><img src=x onerror={MARK}()>',
-    f"' onfocus='{MARK}()' autofocus='",
-    f"</textarea></pre></title></svg><svg onload={MARK}()>",
-    f"javascript:{MARK}()",
-    f"{{{{ {MARK} }}}}{{% raw %}}",
-    f"<!--{MARK}--!><a href=x>",
-    f"\u202e{MARK}\x00\x1b[31m\r\nSet-Cookie: {MARK}=1",
-)
 # What may stand in the pages: nothing that a hostile text could bring with it.
 ATTRIBUTES: Final = re.compile(r"on\w+|style|srcdoc|formaction", re.IGNORECASE)
 TAGS: Final = {"img", "iframe", "object", "embed", "base", "style"}
@@ -62,30 +51,7 @@ def faults(page: str) -> list[str]:
 @pytest.fixture
 def hostile(client: Client) -> Client:
     """Give a namespace in which every text that can be chosen freely is hostile."""
-    for number, text in enumerate(CORPUS):
-        clean = re.sub(r"[\x00-\x1f\x7f]", " ", text)
-        queue = client.queues[f"queue-{number}"]
-        queue.put(f"app.{clean}", {text: [text, {"deep": text}]}, jid=f"waits-{number}", tags=["x"])
-        queue.put("K", text, jid=f"fails-{number}", priority=5)
-        job = queue.pop()
-        assert job is not None
-        job.log(clean, {text: text})
-        job.set_progress(text)
-        job.fail(f"group {clean}", f"message {text}")
-        queue.put("K", text, jid=f"ends-{number}", priority=5)
-        ended = queue.pop()
-        assert ended is not None
-        ended.complete(result={text: text})
-        queue.recur("K", {text: text}, interval=60, jid=f"recurs-{number}")
-        client.queues[f"stopped-{number}"].put("K", text)
-        client.queues[f"stopped-{number}"].pause(reason=clean)
-        quoted = clean.replace('"', "'").replace("\\", "/")
-        client.operations.start("cancel", f'"{quoted}"', by=text)
-        client.track(f"waits-{number}")
-    told = {"host": CORPUS[0], "queues": list(CORPUS), "pid": CORPUS[1], "state": CORPUS[2],
-            "version": {CORPUS[3]: 1}, "busy": CORPUS[4], "slots": "many", "rss": [1]}  # fmt: skip
-    client.run(protocol.workers.register("worker-1", "n", json.dumps(told).encode()))
-    client.run(protocol.workers.register("worker-2", "n", b'{"queues": 5, "busy": {}, "host": 1}'))
+    fill(client)
     return client
 
 

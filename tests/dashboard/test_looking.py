@@ -120,3 +120,18 @@ def test_nothing_of_a_job_becomes_markup(client: Client, visitor: Visitor, hosti
     ):  # fmt: skip
         page = visitor.get(path, query_string=None).text
         assert hostile not in page, path
+
+
+def test_a_job_whose_lease_has_lapsed_is_shown_as_stalled(client: Client, visitor: Visitor) -> None:
+    client.queues["mail"].put("K", {}, jid="j")
+    client.queues["mail"].pop()
+    held = visitor.get("/jobs/j").text
+    client.settings.clock.advance(600)  # type: ignore[attr-defined]
+
+    lapsed = visitor.get("/jobs/j").text
+
+    assert 'class="state state-running"' in held
+    assert "lease ends <time" in held
+    assert 'class="state state-stalled"' in lapsed
+    assert "lease ended <time" in lapsed
+    assert 'class="state state-running"' not in visitor.get("/queues/mail?tab=stalled").text

@@ -1,5 +1,8 @@
 // Enlivens pages that work without it: fresh numbers and lists, keys, a theme, charts with a
 // cross-hair. It gets nothing but pages of this dashboard, and puts no text into markup.
+//
+// In this order: theme · live numbers · regions that are exchanged · charts · rows · times and
+// copying · keys · begin.
 
 const root = document.documentElement;
 const body = document.body;
@@ -44,10 +47,11 @@ const liveButton = button("", toggleLive);
 const themeButton = button(`Theme: ${theme()}`, nextTheme);
 const controls = document.createElement("p");
 controls.className = "controls";
-controls.append(liveButton, themeButton);
+controls.append(themeButton);
 
 function state(word) {
   liveButton.textContent = live.isOn ? `● ${word}` : "Paused";
+  liveButton.dataset.liveState = word;
   liveButton.setAttribute("aria-pressed", String(live.isOn));
   liveButton.title = live.isOn ? "Stop the updates of this page" : "Go on updating this page";
 }
@@ -117,7 +121,10 @@ function apply(snapshot) {
   for (const row of document.querySelectorAll("[data-queue]")) {
     const counts = snapshot.queues[row.dataset.queue];
     if (!counts) continue;
-    for (const cell of row.querySelectorAll("[data-count]")) write(cell, counts[cell.dataset.count]);
+    for (const cell of row.querySelectorAll("[data-count]")) {
+      write(cell, counts[cell.dataset.count]);
+      if (cell.dataset.count === "stalled") cell.toggleAttribute("data-late", counts.stalled > 0);
+    }
   }
   const now = Date.now();
   if (now - live.seen > SLOW) {
@@ -220,8 +227,8 @@ function enlivenChart(chart) {
   const last = values.map((one) => one.textContent);
   const cross = document.createElementNS("http://www.w3.org/2000/svg", "line");
   cross.setAttribute("class", "cross");
-  cross.setAttribute("y1", "10");
-  cross.setAttribute("y2", "158");
+  cross.setAttribute("y1", String(told.top));
+  cross.setAttribute("y2", String(told.bottom));
   let at = told.times.length - 1;
 
   function show(index) {
@@ -406,6 +413,7 @@ document.addEventListener("keydown", (event) => {
 
 paint();
 document.querySelector(".menu [aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
+document.querySelector(".person")?.before(liveButton);
 document.querySelector(".bottom")?.prepend(controls, button("Keys", showHelp));
 body.append(help);
 enliven(document);

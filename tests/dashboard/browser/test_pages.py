@@ -6,84 +6,13 @@ import re
 from collections.abc import Callable
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from qless_py import Client
 from tests.dashboard.browser.conftest import Site
+from tests.dashboard.browser.town import fill
 
 pytestmark = [pytest.mark.browser, pytest.mark.leaves_children, pytest.mark.timeout(180)]
-
-DESKTOP = {"width": 1280, "height": 800}
-PHONE = {"width": 390, "height": 844}
-RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
-
-
-def _fill(client: Client) -> None:
-    """Put jobs in every state, under ordinary names."""
-    mail = client.queues["mail"]
-    for number in range(8):
-        mail.put(
-            "app.mail.Send", {"to": f"user{number}@example.org"}, jid=f"mail-{number}",
-            tags=["eu"], priority=-number,
-        )  # fmt: skip
-    mail.pop(1)[0].complete(result={"sent": True})
-    mail.pop(1)[0].fail("app.mail.Send:Timeout", "Traceback\n  TimeoutError: no answer")
-    mail.pop(1)
-    mail.put("app.mail.Send", {}, jid="later", delay=600)
-    mail.put("app.mail.Send", {}, jid="child", depends=["mail-5"])
-    client.throttles["api"].set(concurrency=1, rate=10, per=60)
-    mail.put("app.mail.Send", {}, jid="of-ann", user="ann", throttles=["api"])
-    mail.recur("app.Digest", {}, interval=3600, jid="digest")
-    client.queues["stopped"].put("app.Slow", {})
-    client.queues["stopped"].pause(reason="maintenance")
-    client.track("mail-4")
-    client.operations.start("tag", "state:failed", tags=["seen"], by="ann")
-
-
-PATHS = (
-    "/", "/queues", "/queues/mail", "/queues/mail?tab=waiting", "/queues/mail?tab=settings",
-    "/queues/mail?tab=recurring", "/queues/stopped", "/jobs", "/jobs?q=stat:x", "/jobs/mail-0",
-    "/jobs/mail-1", "/jobs/mail-2", "/jobs/child", "/jobs/of-ann", "/failures",
-    "/failures/group?group=app.mail.Send:Timeout", "/completed", "/tracked", "/tags", "/workers",
-    "/recurring", "/recurring/digest", "/throttles", "/throttles/api", "/config", "/put",
-    "/operations", "/nowhere",
-)  # fmt: skip
-
-
-@pytest.mark.parametrize(("scheme", "size"), [("light", DESKTOP), ("dark", PHONE)])
-def test_no_page_has_a_fault_that_axe_finds(
-    live: Client, site: Callable[..., Site], scheme: str, size: dict[str, int]
-) -> None:
-    _fill(live)
-    served = site()
-    found = []
-
-    with served.page(viewport=size, color_scheme=scheme) as page:
-        for path in PATHS:
-            page.goto(served.url + path)
-            for violation in Axe().run(page, options=RULES).response["violations"]:
-                nodes = [node["target"] for node in violation["nodes"][:3]]
-                found.append((path, violation["id"], nodes))
-            width = page.evaluate("document.documentElement.scrollWidth")
-            if width > size["width"]:
-                found.append((path, "wider than the screen", width))
-
-    served.complaints = [one for one in served.complaints if "404" not in one and "422" not in one]
-    assert found == []
-
-
-def test_empty_pages_have_no_fault_either(site: Callable[..., Site]) -> None:
-    served = site()
-    found = []
-
-    with served.page(viewport=DESKTOP, color_scheme="dark") as page:
-        for path in ("/", "/queues", "/jobs", "/failures", "/workers", "/recurring", "/throttles"):
-            page.goto(served.url + path)
-            faults = Axe().run(page, options=RULES).response["violations"]
-            found += [(path, fault["id"]) for fault in faults]
-
-    assert found == []
 
 
 def test_numbers_stay_fresh_by_a_stream(live: Client, site: Callable[..., Site]) -> None:
@@ -145,7 +74,7 @@ def _ground(page: Page) -> str:
 
 
 def test_keys_lead_everywhere(live: Client, site: Callable[..., Site]) -> None:
-    _fill(live)
+    fill(live)
     served = site()
 
     with served.page() as page:
@@ -171,7 +100,7 @@ def test_keys_lead_everywhere(live: Client, site: Callable[..., Site]) -> None:
 
 
 def test_charts_tell_their_values(live: Client, site: Callable[..., Site]) -> None:
-    _fill(live)
+    fill(live)
     served = site()
 
     with served.page() as page:
@@ -237,7 +166,7 @@ def test_what_needs_attention_is_told_to_those_who_listen(
 def test_every_control_is_reached_by_tab_and_shows_it(
     live: Client, site: Callable[..., Site]
 ) -> None:
-    _fill(live)
+    fill(live)
     served = site()
 
     with served.page() as page:

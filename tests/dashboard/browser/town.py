@@ -1,0 +1,27 @@
+"""A namespace with jobs in every state, under ordinary names."""
+
+from __future__ import annotations
+
+from qless_py import Client
+
+
+def fill(client: Client) -> None:
+    """Put jobs in every state."""
+    mail = client.queues["mail"]
+    for number in range(8):
+        mail.put(
+            "app.mail.Send", {"to": f"user{number}@example.org"}, jid=f"mail-{number}",
+            tags=["eu"], priority=-number,
+        )  # fmt: skip
+    mail.pop(1)[0].complete(result={"sent": True})
+    mail.pop(1)[0].fail("app.mail.Send:Timeout", "Traceback\n  TimeoutError: no answer")
+    mail.pop(1)
+    mail.put("app.mail.Send", {}, jid="later", delay=600)
+    mail.put("app.mail.Send", {}, jid="child", depends=["mail-5"])
+    client.throttles["api"].set(concurrency=1, rate=10, per=60)
+    mail.put("app.mail.Send", {}, jid="of-ann", user="ann", throttles=["api"])
+    mail.recur("app.Digest", {}, interval=3600, jid="digest")
+    client.queues["stopped"].put("app.Slow", {})
+    client.queues["stopped"].pause(reason="maintenance")
+    client.track("mail-4")
+    client.operations.start("tag", "state:failed", tags=["seen"], by="ann")

@@ -1,0 +1,69 @@
+"""Words that try to become markup, or break the layout, in every place that takes words."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Final
+
+from qless_py import Client, protocol
+
+MARK: Final = "qx7"
+CORPUS: Final = (
+    f"<script>{MARK}()</script>",
+    f'"><img src=x onerror={MARK}()>',
+    f"' onfocus='{MARK}()' autofocus='",
+    f"</textarea></pre></title></svg><svg onload={MARK}()>",
+    f"javascript:{MARK}()",
+    f"{{{{ {MARK} }}}}{{% raw %}}",
+    f"<!--{MARK}--!><a href=x>",
+    f"\u202e{MARK}\x00\x1b[31m\r\nSet-Cookie: {MARK}=1",
+)
+LONG: Final = "W" * 90
+
+
+def fill(client: Client) -> None:
+    """Put hostile words wherever words can be chosen freely, and long ones."""
+    for number, text in enumerate(CORPUS):
+        clean = re.sub(r"[\x00-\x1f\x7f]", " ", text)
+        queue = client.queues[f"queue-{number}"]
+        queue.put(f"app.{clean}", {text: [text, {"deep": text}]}, jid=f"waits-{number}", tags=["x"])
+        queue.put("K", text, jid=f"fails-{number}", priority=5)
+        job = queue.pop()
+        assert job is not None
+        job.log(clean, {text: text})
+        job.set_progress(text)
+        job.fail(f"group {clean}", f"message {text}")
+        queue.put("K", text, jid=f"ends-{number}", priority=5)
+        ended = queue.pop()
+        assert ended is not None
+        ended.complete(result={text: text})
+        queue.recur("K", {text: text}, interval=60, jid=f"recurs-{number}")
+        client.queues[f"stopped-{number}"].put("K", text)
+        client.queues[f"stopped-{number}"].pause(reason=clean)
+        quoted = clean.replace('"', "'").replace("\\", "/")
+        client.operations.start("cancel", f'"{quoted}"', by=text)
+        client.track(f"waits-{number}")
+    told = {"host": CORPUS[0], "queues": list(CORPUS), "pid": CORPUS[1], "state": CORPUS[2],
+            "version": {CORPUS[3]: 1}, "busy": CORPUS[4], "slots": "many", "rss": [1]}  # fmt: skip
+    client.run(protocol.workers.register("worker-1", "n", json.dumps(told).encode()))
+    client.run(protocol.workers.register("worker-2", "n", b'{"queues": 5, "busy": {}, "host": 1}'))
+    _fill_with_long_words(client)
+
+
+def _fill_with_long_words(client: Client) -> None:
+    """Name everything by words that no line of a phone can hold."""
+    queue = client.queues[LONG]
+    client.throttles[LONG].set(concurrency=1)
+    client.users[LONG].set(weight=2)
+    for jid in (f"{LONG}-1", f"{LONG}-2"):
+        queue.put(f"app.{LONG}", {LONG: LONG}, jid=jid, tags=[LONG], user=LONG, throttles=[LONG])
+    (job,) = queue.pop(1, worker=LONG)
+    job.set_progress(LONG)
+    job.track()
+    client.queues["fails"].put("K", {}, jid=f"{LONG}-3", depends=[f"{LONG}-1"])
+    client.queues["fails"].put("K", {}, jid=f"{LONG}-4")
+    (failed,) = client.queues["fails"].pop(1, worker=LONG)
+    failed.fail(LONG, LONG)
+    queue.recur("K", {}, interval=60, jid=f"{LONG}-5", tags=[LONG])
+    queue.pause(reason=LONG)
