@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from qless_py import assets, shake
+from qless_py import assets, inline, shake
 from qless_py.errors import QlessError
 
 QUERY_FOLDER = "read"
@@ -90,10 +90,10 @@ class _Modules:
         before = ""
         if keys := texts.get(KEYS):
             texts = {
-                lib: text if lib == KEYS else shake.inline_keys(text, keys)
+                lib: text if lib == KEYS else inline.inline_keys(text, keys)
                 for lib, text in texts.items()
             }
-            command = shake.without_unused_alias(shake.inline_keys(command, keys))
+            command = inline.without_unused_alias(inline.inline_keys(command, keys))
             before = "local namespace = KEYS[1]\n"
         kept = shake.used(texts, command)
         if not kept:

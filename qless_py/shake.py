@@ -6,8 +6,11 @@ microseconds that a put may take. The rule is cautious: a name that occurs count
 """
 
 import re
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
+from typing import Final
 
 _CLOSING = ("end", "}", ")", "else", "until", "]")
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
@@ -45,43 +48,60 @@ Use = tuple[str, str]
 """A module and one of its fields."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Words:
+    """The words of a statement, the fields that it names, those it requires in one go."""
+
+    counts: Counter[str]
+    fields: list[tuple[str, str]]
+    requires: list[Use]
+
+
+@cache
+def _words(text: str) -> _Words:
+    bare = _STRING.sub('""', text)
+    requires = [(lib, name) for lib, name in _REQUIRE.findall(text) if name]
+    return _Words(Counter(_WORD.findall(bare)), _FIELD.findall(bare), requires)
+
+
 @dataclass(slots=True)
 class _Chunk:
     """One statement at the top of a module."""
 
     text: str
+    place: int
     provides: set[str] = field(default_factory=set)
-    kept: bool = False
     aliases: dict[str, str] = field(default_factory=dict)
 
-    def words(self) -> set[str]:
-        return set(_WORD.findall(_STRING.sub('""', self.text)))
+    def words(self) -> _Words:
+        return _words(self.text)
 
     def uses(self, aliases: dict[str, str]) -> Iterator[Use]:
         """Fields of other modules that this statement names."""
-        for lib, name in _REQUIRE.findall(self.text):
-            if name:
-                yield lib, name
-        bare = _STRING.sub('""', _ALIAS.sub("", self.text))
-        fields = _FIELD.findall(bare)
+        yield from self.words().requires
+        bare = _words(_ALIAS.sub("", self.text)) if "require" in self.text else self.words()
         for alias, lib in (aliases | self.aliases).items():
-            named = [name for owner, name in fields if owner == alias]
-            yield from ((lib, name) for name in named)
-            if len(re.findall(rf"(?<![\w.:]){alias}\b", bare)) > len(named):
-                yield lib, ALL
+            if alias in bare.counts:
+                named = [name for owner, name in bare.fields if owner == alias]
+                yield from ((lib, name) for name in named)
+                if bare.counts[alias] > len(named):
+                    yield lib, ALL
 
 
-class _Module:
-    """The statements of one module, and which of them are reached."""
+class _Source:
+    """The statements of one module, and what each of them provides."""
 
     def __init__(self, text: str) -> None:
-        self.chunks = [_Chunk(part) for part in _split(text)]
+        self.chunks = [_Chunk(part, place) for place, part in enumerate(_split(text))]
         self.aliases: dict[str, str] = {}
         last = self.chunks[-1].text if self.chunks else ""
         found = re.fullmatch(r"return ([A-Za-z_]\w*)\n", last)
         self.name = found[1] if found else None
+        self.providers: dict[str, list[_Chunk]] = {ALL: self.chunks}
         for chunk in self.chunks:
             self._classify(chunk)
+            for symbol in chunk.provides:
+                self.providers.setdefault(symbol, []).append(chunk)
 
     def _classify(self, chunk: _Chunk) -> None:
         chunk.aliases = dict(_ALIAS.findall(chunk.text))
@@ -104,6 +124,20 @@ class _Module:
             return {found[1]}
         return set(re.findall(rf"^  {own}\.(\w+)\[", text, re.MULTILINE))
 
+
+# A module is part of many scripts, and read twice for each: this takes most of the time.
+_source: Final = cache(_Source)
+
+
+class _Module:
+    """A module, and which of its statements are reached."""
+
+    def __init__(self, text: str) -> None:
+        self.source = _source(text)
+        self.name = self.source.name
+        self.chunks = self.source.chunks
+        self.kept: set[int] = set()
+
     def reach(self, name: str) -> Iterator[Use]:
         """Keep what provides a field (or all of it), and tell what that uses elsewhere."""
         wanted = [f"{self.name}.{name}"] if self.name and name != ALL else [ALL]
@@ -111,35 +145,35 @@ class _Module:
             wanted = []
         for chunk in self.chunks:
             if not chunk.provides:
-                yield from self._keep(chunk, wanted)
+                yield from self.keep(chunk, wanted)
         while wanted:
-            symbol = wanted.pop()
-            for chunk in self.chunks:
-                if symbol == ALL or symbol in chunk.provides:
-                    yield from self._keep(chunk, wanted)
+            for chunk in self.source.providers.get(wanted.pop(), ()):
+                yield from self.keep(chunk, wanted)
 
-    def _keep(self, chunk: _Chunk, wanted: list[str]) -> Iterator[Use]:
-        if chunk.kept:
+    def keep(self, chunk: _Chunk, wanted: list[str]) -> Iterator[Use]:
+        """Keep a statement, and tell what it uses elsewhere; `wanted` gets its own words."""
+        if chunk.place in self.kept:
             return
-        chunk.kept = True
-        wanted.extend(chunk.words())
+        self.kept.add(chunk.place)
+        aliases = self.source.aliases
+        words = chunk.words()
+        wanted.extend(words.counts)
         if self.name:
-            plain = _STRING.sub('""', chunk.text)
-            wanted.extend(f"{a}.{b}" for a, b in _FIELD.findall(plain) if a == self.name)
-        if chunk.provides & self.aliases.keys():
-            yield from ((self.aliases[name], NONE) for name in chunk.provides)
+            wanted.extend(f"{a}.{b}" for a, b in words.fields if a == self.name)
+        if chunk.provides & aliases.keys():
+            yield from ((aliases[name], NONE) for name in chunk.provides)
         else:
-            yield from chunk.uses(self.aliases)
+            yield from chunk.uses(aliases)
 
     def text(self) -> str:
         """Give what is kept, the module's table made at once with room for its fields."""
-        return self._joined([chunk for chunk in self.chunks if chunk.kept])
+        return self._joined([chunk for chunk in self.chunks if chunk.place in self.kept])
 
     def parted(self, now: "_Module") -> tuple[str, str]:
         """Give what is kept in two: what another parse of the same text keeps too, and the rest."""
-        kept = [pair for pair in zip(self.chunks, now.chunks, strict=True) if pair[0].kept]
-        rest = [chunk.text for chunk, early in kept if not early.kept]
-        return self._joined([chunk for chunk, early in kept if early.kept]), "".join(rest)
+        kept = [chunk for chunk in self.chunks if chunk.place in self.kept]
+        rest = [chunk.text for chunk in kept if chunk.place not in now.kept]
+        return self._joined([one for one in kept if one.place in now.kept]), "".join(rest)
 
     def _joined(self, kept: list[_Chunk]) -> str:
         own = f"{self.name}."
@@ -168,45 +202,6 @@ def _split(text: str) -> Iterator[str]:
         part.append(line)
     if part:
         yield "".join(part)
-
-
-_KEY = re.compile(
-    r"^function keys\.(\w+)\((\w*)\)\n  return (namespace \.\. [^\n]+)\nend\n", re.MULTILINE
-)
-_KEY_CALL = re.compile(r"(?<![\w.])keys\.(\w+)\(")
-
-
-def inline_keys(text: str, keys: str) -> str:
-    """Put the expression of a key in the place of each call that builds one.
-
-    A call of a one-line function costs more than the line, and forty of them have to be made
-    first. ``keys`` is the source of the module that spells them.
-    """
-    known = {name: (argument, body) for name, argument, body in _KEY.findall(keys)}
-    parts: list[str] = []
-    rest = text
-    while found := _KEY_CALL.search(rest):
-        end = _closing(rest, found.end())
-        name, given = found[1], rest[found.end() : end]
-        if name in known:
-            argument, body = known[name]
-            value = f"({inline_keys(given, keys)})" if re.search(r"\W", given) else given
-            if argument:
-                # A backslash in the value is its own, not a reference to a group.
-                literal = value.replace("\\", r"\\")
-                body = re.sub(rf"\b{argument}\b(?=$| )", literal, body)
-            parts.append(f"{rest[: found.start()]}({body})")
-        else:
-            parts.append(rest[: end + 1])
-        rest = rest[end + 1 :]
-    return "".join((*parts, rest))
-
-
-def without_unused_alias(text: str) -> str:
-    """Drop the line that requires the keys when nothing is left to ask of them."""
-    if re.search(r"(?<![\w.])keys\.", text):
-        return text
-    return text.replace('local keys = require("lib.keys")\n', "")
 
 
 def laid_out(texts: dict[str, str], early: dict[str, tuple[str, str]], command: str) -> str:
@@ -249,16 +244,6 @@ def _direct(text: str, early: Mapping[str, object]) -> str:
     )
 
 
-def _closing(text: str, start: int) -> int:
-    """Find the bracket that closes the one before ``start``."""
-    depth = 1
-    for place in range(start, len(text)):
-        depth += {"(": 1, ")": -1}.get(text[place], 0)
-        if not depth:
-            return place
-    raise ValueError("a bracket is never closed")
-
-
 def used(modules: dict[str, str], command: str) -> dict[str, str]:
     """Give of each module, in the same order, what the command can reach; whole if it is one value.
 
@@ -283,7 +268,7 @@ def _reached(
     entry = _Module(command)
     pending: list[Use] = [(name, NONE) for name in only or ()]
     for chunk in entry.chunks:
-        pending.extend(entry._keep(chunk, []))  # noqa: SLF001 - the command is kept whole
+        pending.extend(entry.keep(chunk, []))  # The command is kept whole.
     seen: set[Use] = set()
     while pending:
         use = pending.pop()
