@@ -91,7 +91,9 @@ def run(state: State, action: Action, jids: Sequence[str], filters: Filters, how
         try:
             _act_on_all(state, action, chosen, outcome)
         except BaseException:
-            state.out.note(f"ended early: {action.done} {_jobs(outcome.done)} of {len(chosen)}")
+            if outcome.done:
+                told = f"ended early: {action.done} {_jobs(outcome.done)} of {len(chosen)}"
+                state.out.note(told)
             raise
     _answer(state, action, outcome, how)
     if outcome.refused:

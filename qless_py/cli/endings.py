@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -101,4 +102,5 @@ def _say(name: str, text: str, *, is_json: bool) -> None:
     line = safe(" ".join(text.split()))
     if is_json:
         line = json.dumps({"error": name, "message": line})
-    click.echo(line if is_json else f"Error: {line}", err=True)
+    with contextlib.suppress(OSError):  # Nobody may be there to read it.
+        click.echo(line if is_json else f"Error: {line}", err=True)

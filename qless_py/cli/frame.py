@@ -98,7 +98,7 @@ class Configured(click.Command):
         """Give what the file says of the options of this command."""
         told = state.configuration
         section, words = told.sections, _path(ctx)
-        at: click.Command | None = _root(ctx)
+        at: click.Command | None = ctx.find_root().command
         for number, word in enumerate(words):
             file_values.check_names(section, at, ctx, str(told.path), words[:number])
             section = section.get(word, {})
@@ -226,13 +226,6 @@ def pass_state(function: Callable[..., R]) -> Callable[..., R]:
         return function(click.get_current_context().ensure_object(State), *args, **more)
 
     return called
-
-
-def _root(ctx: click.Context) -> click.Group:
-    root = ctx.find_root().command
-    if not isinstance(root, click.Group):
-        raise click.UsageError(f"{root.name} is not the program")
-    return root
 
 
 def _path(ctx: click.Context) -> list[str]:

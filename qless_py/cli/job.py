@@ -13,7 +13,7 @@ from qless_py.cli.acts import Action
 from qless_py.cli.endings import NotFoundError
 from qless_py.cli.frame import group, pass_state
 from qless_py.cli.names import JID, QUEUE, TAG
-from qless_py.cli.options import JSON, SPAN
+from qless_py.cli.options import JSON, SPAN, Number
 from qless_py.cli.select import last_queue
 from qless_py.cli.show import history_table, job_page
 from qless_py.cli.state import State
@@ -201,7 +201,7 @@ def timeout(state: State, jids: tuple[str, ...], **given: Any) -> int:
 @job.command("priority", examples=("qless-py job priority letter-1 --to 10",))
 @bulk.targets
 @bulk.in_background
-@click.option("--to", required=True, type=float, help="Higher goes first.")
+@click.option("--to", required=True, type=Number(), help="Higher goes first.")
 @pass_state
 def priority(state: State, jids: tuple[str, ...], to: float, **given: Any) -> int:
     """Change the priority of jobs."""

@@ -11,14 +11,16 @@ from typing import Any
 
 import click
 
-from qless_py.cli import tell
+from qless_py import configuration
+from qless_py.cli import shapes, tell
+from qless_py.cli import webhook as chat
 from qless_py.cli.frame import command, pass_state
 from qless_py.cli.names import JID, QUEUE
 from qless_py.cli.options import SPAN
 from qless_py.cli.output import as_json_line, brief, moment, safe
 from qless_py.cli.state import State
 from qless_py.errors import UndecodableDataError
-from qless_py.events import LOG, PLAIN, Event, Listener
+from qless_py.events import LOG, PLAIN, Event, Listener, Resubscribed
 from qless_py.job import Job
 
 _LOOK = 0.2
@@ -42,7 +44,7 @@ _LOOK = 0.2
 @click.option("--webhook", metavar="URL", help="POST each event to this URL.")
 @click.option(
     "--style",
-    type=click.Choice(tell.STYLES),
+    type=click.Choice(chat.STYLES),
     help="What the webhook expects; without it the URL tells, else json.",
 )
 @click.option("--notify", is_flag=True, help="Show each event as a notice on the desktop.")
@@ -71,13 +73,10 @@ def listen(  # noqa: PLR0913 - one for each option
     """
     if style is not None and webhook is None:
         raise click.UsageError("--style belongs to --webhook")
-    unknown = sorted(set(names) - set(PLAIN)) if not everything else []
-    if unknown:
-        known = ", ".join(PLAIN)
-        raise click.UsageError(f"{unknown[0]} is no event of tracked jobs, which are {known}")
+    _check_names(names, _all_names() if everything else PLAIN)
     sinks = [
         *([tell.executing(execute)] if execute else []),
-        *([tell.posting(webhook, style)] if webhook else []),
+        *([chat.posting(webhook, style)] if webhook else []),
         *([tell.notifying()] if notify else []),
     ]
     channels = (LOG,) if everything else (names or PLAIN)
@@ -85,7 +84,7 @@ def listen(  # noqa: PLR0913 - one for each option
     with (
         tell.Couriers(sinks, state.out.note) as couriers,
         state.client.events.listen(*channels) as listener,
-        until_told() as is_over,
+        until_told(signal.SIGTERM) as is_over,
     ):
         state.out.note("listening")
         seen = 0
@@ -100,15 +99,44 @@ def listen(  # noqa: PLR0913 - one for each option
                 break
 
 
+def _all_names() -> list[str]:
+    """Give the names of all events, as the scripts tell them."""
+    from qless_py import protocol_doc, scripts  # noqa: PLC0415 - wanted for this alone
+
+    found = {event for name in scripts.names() for event in protocol_doc.read(name).events}
+    return sorted({*found, Resubscribed.NAME})
+
+
+def _check_names(names: Sequence[str], known: Sequence[str]) -> None:
+    for name in names:
+        if name not in known:
+            told = configuration.unknown("event", name, known)
+            raise click.UsageError(f"{told} ({', '.join(known)})")
+
+
+class End(threading.Event):
+    """Set when a signal asks to end; `by` is its number."""
+
+    by = 0
+
+
 @contextlib.contextmanager
-def until_told() -> Iterator[threading.Event]:
-    """Give what is set when TERM asks to end: that is as good an end as any other."""
-    is_over = threading.Event()
-    before = signal.signal(signal.SIGTERM, lambda *_: is_over.set())
+def until_told(*numbers: int) -> Iterator[End]:
+    """Give what is set when one of these signals asks to end; the second time it interrupts."""
+    is_over = End()
+
+    def end(number: int, _: object) -> None:
+        if is_over.is_set():
+            raise KeyboardInterrupt
+        is_over.by = number
+        is_over.set()
+
+    before = [signal.signal(number, end) for number in numbers]
     try:
         yield is_over
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
 
 
 def _events(listener: Listener, is_over: threading.Event, until: float | None) -> Iterator[Event]:
@@ -151,7 +179,7 @@ def _more(name: str, one: Job) -> dict[str, Any]:
         return {key: one.failure[key] for key in ("group", "message") if key in one.failure}
     with contextlib.suppress(UndecodableDataError):
         if name == "completed" and one.result is not None:
-            return {"result": one.result}
+            return {"result": shapes.shallow(one.result)}
     return {"worker": one.worker_name} if name == "popped" and one.worker_name else {}
 
 

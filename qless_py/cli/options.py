@@ -54,6 +54,17 @@ class Span(Type):
         return float(seconds)
 
 
+class Number(click.FloatRange):
+    """A number that is one: neither infinite nor NaN, which no range keeps out."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Read it."""
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{_cut(value)} is no number", param, ctx)
+        return number
+
+
 class Moment(Type):
     """A point in time: seconds since 1970, ISO 8601, or in as much as +15m."""
 
@@ -108,7 +119,7 @@ class Json(Type):
 
 def _content(value: str) -> str:
     if value == "-":
-        return sys.stdin.read()
+        return sys.stdin.buffer.read().decode()
     return Path(value[1:]).read_text(encoding="utf-8") if value.startswith("@") else value
 
 

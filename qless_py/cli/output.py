@@ -7,6 +7,7 @@ import json
 import math
 import os
 import re
+import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 _WIDE: Final = 100_000  # Whatever reads a pipe wants whole lines.
+_NARROW: Final = 4  # Letters that each column shows in a line.
+_WHOLE: Final = 40  # Of the first column, so that it can be copied.
 _UNITS: Final = ((86400, "d"), (3600, "h"), (60, "m"))
 _LONG_WORK: Final = 200
 # Halves of characters, which cannot be encoded, and what would steer a terminal.
@@ -56,14 +59,22 @@ class Output:
 
         listed = [list(row) for row in rows]
         table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+        least = 0
         for at, name in enumerate(columns):
             is_number = any(isinstance(row[at], int | float) for row in listed)
+            longest = max([len(name), *(len(cell(row[at])) for row in listed)])
+            width = min(longest, _NARROW if at else _WHOLE)
+            least += width + 2
             table.add_column(
-                name, justify="right" if is_number else "left", overflow="fold", no_wrap=at == 0
+                name,
+                justify="right" if is_number else "left",
+                overflow="fold",
+                no_wrap=at == 0,
+                min_width=width,
             )
         for row in listed:
             table.add_row(*(Text(cell(value)) for value in row))
-        _print(console(sys.stdout), table)
+        _print(console(sys.stdout, least), table)
 
     def facts(self, pairs: Mapping[str, Any]) -> None:
         """Show names and values, leaving out what is not there."""
@@ -98,8 +109,11 @@ class Output:
             yield lambda text: shown.update(safe(text))
 
 
-def console(stream: TextIO) -> Console:
-    """Make a console that is coloured only where a person wants that."""
+def console(stream: TextIO, least: int = 0) -> Console:
+    """Make a console that is coloured only where a person wants that.
+
+    What needs more room than a narrow terminal has breaks its lines: else columns would vanish.
+    """
     from rich.console import Console  # noqa: PLC0415 - slow to import
 
     is_terminal = stream.isatty()
@@ -110,7 +124,7 @@ def console(stream: TextIO) -> Console:
         highlight=False,
         markup=False,
         emoji=False,
-        width=None if is_terminal else _WIDE,
+        width=max(least, shutil.get_terminal_size().columns) if is_terminal else _WIDE,
     )
 
 

@@ -13,14 +13,14 @@ import click
 
 from qless_py.cli.frame import command, pass_state
 from qless_py.cli.names import NAME, QUEUE, TAG
-from qless_py.cli.options import JSON, MOMENT, SPAN, given_options, run_options
+from qless_py.cli.options import JSON, MOMENT, SPAN, Number, given_options, run_options
 from qless_py.cli.state import State
 from qless_py.options import MOST_AT_ONCE, PARENT_POLICIES
 
 _CONFLICTS: Final = click.Choice(["replace", "ignore", "raise"])
 _OPTIONS: Final = (
     click.option("--jid", type=NAME, help="An id of one's own."),
-    click.option("--priority", type=float, help="Higher goes first."),
+    click.option("--priority", type=Number(), help="Higher goes first."),
     click.option("--tag", "tags", type=TAG, multiple=True, help="May be repeated."),
     click.option("--retries", type=click.IntRange(min=0), help="How often it may be dropped."),
     click.option("--delay", type=SPAN, help="How long it must wait: 90, 15m, 2h."),

@@ -13,7 +13,16 @@ from qless_py.cli.endings import NotFoundError
 from qless_py.cli.frame import group, pass_state
 from qless_py.cli.job import find
 from qless_py.cli.names import NAME, QUEUE, RECURRING, TAG
-from qless_py.cli.options import JSON, MOMENT, SPAN, confirm, given_options, run_options, yes
+from qless_py.cli.options import (
+    JSON,
+    MOMENT,
+    SPAN,
+    Number,
+    confirm,
+    given_options,
+    run_options,
+    yes,
+)
 from qless_py.cli.output import brief, moment
 from qless_py.cli.show import recurring_page, when
 from qless_py.cli.state import State
@@ -32,7 +41,7 @@ _CHILDREN: Final = (
     click.option("--end", type=MOMENT, help="None after."),
     click.option("--times", "limit", type=click.IntRange(min=1), help="How many at most."),
     click.option("--expires", type=SPAN, help="How long after its time each may begin."),
-    click.option("--priority", type=float, help="Of each job it makes."),
+    click.option("--priority", type=Number(), help="Of each job it makes."),
     click.option("--tag", "tags", type=TAG, multiple=True, help="Of each job it makes."),
     click.option("--retries", type=click.IntRange(min=0), help="Of each job it makes."),
     click.option(

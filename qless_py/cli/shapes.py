@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from qless_py.errors import UndecodableDataError
 from qless_py.job import Job
 from qless_py.operations import Operation
 from qless_py.recurring import RecurringJob
+
+_DEEPEST: Final = 300
 
 
 def job(one: Job | RecurringJob, *, history: bool = False) -> dict[str, Any]:
@@ -107,13 +109,28 @@ def operation(one: Operation) -> dict[str, Any]:
 
 def _data(one: Job | RecurringJob) -> dict[str, Any]:
     try:
-        return {"data": one.data}
+        return {"data": shallow(one.data)}
     except UndecodableDataError as error:
         return {"data": None, "data_error": str(error)}
 
 
 def _decoded(one: Job, what: str) -> Any:
     try:
-        return getattr(one, what)
+        return shallow(getattr(one, what))
     except UndecodableDataError as error:
         return {"undecodable": str(error)}
+
+
+def shallow(value: Any) -> Any:
+    """Give the value, if it is not nested deeper than can be written; else that is an error."""
+    level = [value]
+    for _ in range(_DEEPEST):
+        level = [
+            below
+            for one in level
+            if isinstance(one, dict | list | tuple)
+            for below in (one.values() if isinstance(one, dict) else one)
+        ]
+        if not level:
+            return value
+    raise UndecodableDataError("it is nested too deeply to be shown")

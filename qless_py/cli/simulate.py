@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from typing import Final
 
 import click
 
 from qless_py.cli import load
+from qless_py.cli.endings import INTERRUPTED
 from qless_py.cli.frame import command, pass_state
 from qless_py.cli.listen import until_told
 from qless_py.cli.load import Load, Plan
 from qless_py.cli.names import QUEUE
-from qless_py.cli.options import SPAN
+from qless_py.cli.options import SPAN, Number
 from qless_py.cli.state import State
 
 _LINE_EVERY: Final = 1.0
@@ -25,7 +27,7 @@ _LINE_EVERY: Final = 1.0
         "qless-py simulate --for 10s --seed 1 --json",
     ),
 )
-@click.option("--rate", type=click.FloatRange(0.01, 10_000), default=10.0, show_default=True)
+@click.option("--rate", type=Number(0.01, 10_000), default=10.0, show_default=True)
 @click.option(
     "--workers", type=click.IntRange(1, 500), default=4, show_default=True, help="How many pretend."
 )
@@ -35,14 +37,14 @@ _LINE_EVERY: Final = 1.0
 @click.option("--takes", type=SPAN, default=0.3, help="How long a job takes on average.")
 @click.option(
     "--failing",
-    type=click.FloatRange(0, 1),
+    type=Number(0, 1),
     default=0.03,
     show_default=True,
     help="The share of jobs that fail.",
 )
 @click.option(
     "--losing",
-    type=click.FloatRange(0, 1),
+    type=Number(0, 1),
     default=0.005,
     show_default=True,
     help="The share of jobs whose worker vanishes with them.",
@@ -69,7 +71,7 @@ def simulate(  # noqa: PLR0913 - one for each option
     most: int,
     span: float | None,
     seed: int | None,
-) -> None:
+) -> int:
     """Put jobs at a rate, and pretend to be workers that run them, until stopped.
 
     The jobs differ in klass, priority, tags, delay and time; some fail, are tried again, or are
@@ -88,7 +90,7 @@ def simulate(  # noqa: PLR0913 - one for each option
     )
     until = None if span is None else time.monotonic() + span
     made, said_at = Load(state.client, plan), 0.0
-    with until_told() as is_over:
+    with until_told(signal.SIGTERM, signal.SIGINT) as is_over:
         try:
             while not is_over.is_set() and (until is None or time.monotonic() < until):
                 wait = made.step()
@@ -101,3 +103,4 @@ def simulate(  # noqa: PLR0913 - one for each option
         finally:
             made.close()
     state.out.answer(made.counts, lambda: state.out.line(made.text()))
+    return INTERRUPTED if is_over.by == signal.SIGINT else 0

@@ -10,7 +10,7 @@ import click
 from qless_py.cli.endings import NotFoundError
 from qless_py.cli.frame import group, pass_state
 from qless_py.cli.names import JID, QUEUE, THROTTLE, USER
-from qless_py.cli.options import SPAN, paged
+from qless_py.cli.options import SPAN, Number, paged
 from qless_py.cli.output import moment, span
 from qless_py.cli.rows import by_cursor, note_rest, read_page
 from qless_py.cli.state import State
@@ -99,9 +99,9 @@ def _show(state: State, told: dict[str, Any]) -> None:
 )
 @click.argument("throttle", type=THROTTLE)
 @click.option("--concurrency", type=click.IntRange(min=0), help="How many jobs run at once.")
-@click.option("--rate", type=float, help="How many may start in every --per.")
+@click.option("--rate", type=Number(), help="How many may start in every --per.")
 @click.option("--per", type=SPAN, help="By default a second.")
-@click.option("--burst", type=float, help="How many may start at once after a pause.")
+@click.option("--burst", type=Number(), help="How many may start at once after a pause.")
 @pass_state
 def set_limits(state: State, throttle: str, **limits: Any) -> None:
     """Replace the limits of a throttle: what is not given is no limit any more."""
@@ -199,7 +199,7 @@ def show_user(state: State, name: str) -> None:
     examples=("qless-py users set alice --weight 3", "qless-py users set alice --max-running 10"),
 )
 @click.argument("name", type=USER)
-@click.option("--weight", type=float, help="The share of a queue, beside that of others.")
+@click.option("--weight", type=Number(), help="The share of a queue, beside that of others.")
 @click.option(
     "--max-running", type=click.IntRange(min=0), help="How many jobs may run at once, anywhere."
 )

@@ -10,7 +10,7 @@ import click
 
 from qless_py import options
 from qless_py.cli.names import Type
-from qless_py.cli.options import SPAN
+from qless_py.cli.options import SPAN, Number
 from qless_py.errors import BadArgumentError
 
 _PATTERN: Final = re.compile(r"!?[A-Za-z0-9_*][A-Za-z0-9_.:@~+*-]{0,127}", re.ASCII)
@@ -182,7 +182,7 @@ ALL: Final = (
     ),
     click.option(
         "--grace",
-        type=click.FloatRange(min=0),
+        type=Number(min=0),
         default=25.0,
         show_default=True,
         help="Seconds that running jobs get after TERM or INT.",

@@ -16,7 +16,6 @@ from qless_py.cli.names import WORKER
 from qless_py.cli.options import SPAN
 from qless_py.cli.output import brief, moment, span
 from qless_py.cli.state import State
-from qless_py.errors import BadArgumentError
 from qless_py.options import MOST_AT_ONCE
 
 _OK: Final = 200
@@ -151,7 +150,7 @@ def check(state: State, address: str, timeout: float, *, live: bool) -> int:
 
     try:
         status, body = ask_probe(address, "/live" if live else "/ready", timeout)
-    except BadArgumentError as error:
+    except ValueError as error:  # Which a BadArgumentError is, too.
         raise click.UsageError(str(error)) from error
     is_well = status == _OK
     state.out.answer(

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-import http.server
 import json
 import os
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import pytest
 
 from qless_py import Client
-from qless_py.cli import tell
 from tests import servers
+from tests.cli.chat import Chat
 from tests.cli.conftest import Program
 
 SCRIPT = """\
@@ -60,40 +58,6 @@ def live_a_life(client: Client, queue: str = "mail", jid: str = "one") -> None:
     job = client.queues[queue].pop(worker="me")
     assert job is not None
     job.fail("app.Send:Oops", "it @here failed")
-
-
-class Chat:
-    """A server that keeps what is posted to it; it answers with `codes` first, then with 200."""
-
-    def __init__(self, *codes: int) -> None:
-        self.received: list[dict[str, Any]] = []
-        left = list(codes)
-        received = self.received
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                length = int(self.headers["Content-Length"])
-                received.append(json.loads(self.rfile.read(length)))
-                self.send_response(left.pop(0) if left else 200)
-                self.send_header("Retry-After", "0.01")
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-
-            def log_message(self, *_: Any) -> None:
-                pass
-
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}/hook"
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
 
 
 def test_the_steps_of_tracked_jobs_are_shown(listening: Any, live: Client) -> None:
@@ -212,26 +176,6 @@ def test_a_chat_that_refuses_for_good_is_told_once(listening: Any, live: Client)
     assert len(chat.received) == 1
 
 
-TOLD = {
-    "event": "failed",
-    "jid": "one",
-    "queue": "mail",
-    "klass": "app.<!channel>@everyone",
-    "details": {"group": "g", "message": "```@here & <b>"},
-}
-
-
-def test_what_a_job_says_can_call_nobody() -> None:
-    slack = tell.shaped(TOLD, "slack")["text"]
-    mattermost = tell.shaped(TOLD, "mattermost")["text"]
-    discord = tell.shaped(TOLD, "discord")
-
-    assert "<!channel>" not in slack
-    assert "@everyone" not in mattermost.partition("```")[0]
-    assert mattermost.count("```") == 2
-    assert discord["allowed_mentions"] == {"parse": []}
-
-
 def test_the_desktop_is_told(listening: Any, live: Client, tmp_path: Path) -> None:
     notify = tmp_path / "notify-send"
     notify.write_text('#!/bin/sh\nprintf "%s\\n" "$@" > "$OUT"\n')
@@ -263,23 +207,13 @@ def test_without_a_desktop_it_says_so(program: Program, tmp_path: Path) -> None:
         (["--webhook", "http://"], "http"),
         (["--style", "slack"], "--webhook"),
         (["--event", "exploded"], "exploded"),
+        (["--event", "faild"], "did you mean 'failed'?"),
+        (["--all", "--event", "user_sets"], "did you mean 'user_set'?"),
+        (["--webhook", "http://["], "http"),
+        (["--webhook", "http://me:secret@host/"], "http"),
+        (["--webhook", "http://host:99999/"], "http"),
+        (["--webhook", "http://host/a b"], "http"),
     ],
 )
 def test_wrong_use_is_told_before_listening(program: Program, words: list[str], said: str) -> None:
     assert said in program("listen", *words, code=2).stderr
-
-
-def test_a_slow_receiver_loses_events_and_not_the_listening() -> None:
-    notes: list[str] = []
-    gate = threading.Event()
-
-    def slow(_: tell.Told) -> None:
-        gate.wait(20)
-
-    with tell.Couriers([slow], notes.append) as couriers:
-        for _ in range(1100):
-            couriers.give(TOLD)
-        gate.set()
-
-    assert notes
-    assert "too many" in notes[0]

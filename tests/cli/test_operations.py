@@ -208,7 +208,7 @@ def test_each_job_counts_once_and_a_limit_holds_for_jids(program: Program, live:
     [
         (["queus"], 2, "USAGE"),
         (["jobs", "--count", "x"], 2, "USAGE"),
-        (["put", "mail", "app.Send", "--priority", "nan"], 2, "BADARG"),
+        (["put", "mail", "app\n.Send"], 2, "BADARG"),
         (["config", "set", "heartbeat", "x"], 2, "BADCONFIG"),
         (["job", "show", "none"], 3, "NOTFOUND"),
         (["job", "explain", "none"], 3, "NOJOB"),

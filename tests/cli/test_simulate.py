@@ -8,6 +8,8 @@ import signal
 import subprocess
 import sys
 
+import pytest
+
 from qless_py import Client
 from tests import servers
 from tests.cli.conftest import Program
@@ -39,7 +41,12 @@ def test_it_puts_no_more_than_may_wait(program: Program, live: Client) -> None:
     assert 0 < len(live.queues["trial"]) <= 20 + 100
 
 
-def test_a_simulation_ends_well_when_it_is_stopped(live: Client, server: servers.Server) -> None:
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)], ids=["TERM", "INT"]
+)
+def test_a_simulation_ends_well_when_it_is_stopped(
+    live: Client, server: servers.Server, number: int, code: int
+) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "qless_py", "simulate", "--rate", "100", "--json"],
         env={**os.environ, "QLESS_PY_URL": server.url},
@@ -49,11 +56,12 @@ def test_a_simulation_ends_well_when_it_is_stopped(live: Client, server: servers
     )
     with live.events.listen() as listener:
         event = listener.get(20)
-        process.send_signal(signal.SIGTERM)
+        process.send_signal(number)
         out, err = process.communicate(timeout=20)
 
     assert event is not None
-    assert process.returncode == 0
+    assert process.returncode == code
     assert err == ""
     assert json.loads(out)["put"] > 0
     assert sum(row["running"] for row in live.queues.counts) == json.loads(out)["lost"]
+    assert list(live.workers) == []
