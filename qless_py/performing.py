@@ -76,14 +76,14 @@ class Handlers:
         """Tell whether the handler is `async def`; False for one that cannot be found."""
         try:
             return self._prepared(job).handler.is_async
-        except Exception:  # noqa: BLE001 - running it will tell what is wrong with it
+        except (Exception, SystemExit):  # noqa: BLE001 - running it will tell what is wrong with it
             return False
 
     def limits(self, job: JobVerbs) -> tuple[float | None, float | None]:
         """Give the soft and the hard limit in seconds: the job's, else the class', else ours."""
         try:
             prepared = self._prepared(job)
-        except Exception:  # noqa: BLE001 - running it will tell what is wrong with it
+        except (Exception, SystemExit):  # noqa: BLE001 - running it will tell what is wrong with it
             return None, self._options.hard_limit
         hard = _first(job.hard_limit, prepared.hard_limit, self._options.hard_limit)
         return self._soft_limit(prepared, job), hard

@@ -101,8 +101,11 @@ class Outage:
         self._told = False
 
     def lasts(self, begun: float, limit: float, failure: Exception | None) -> None:
-        """Note that a call has failed again; a short hiccup is not worth a word."""
-        if self._told or elapsed() < begun + _HICCUP:
+        """Note that a call has failed again; a short hiccup is not worth a word.
+
+        Nor are tries that end so soon: whoever asked for them has to tell by himself.
+        """
+        if self._told or limit <= _HICCUP or elapsed() < begun + _HICCUP:
             return
         self._told = True
         _logger.warning("the store does not answer, trying for %.0f s: %s", limit, failure)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -89,6 +89,13 @@ class Family:
         self._members[member.pid] = member
         self.known.add(member.worker)
 
+    def adopt(self, members: Iterable[Member]) -> None:
+        """Take in the children of the program before: they end their jobs and leave."""
+        for member in members:
+            logger.info("taking over child %s, pid %d", member.worker, member.pid)
+            self.add(member)
+            self.retire(member)
+
     def greet(self) -> bool:
         """Whether a child has made itself known since this was last asked."""
         fresh = [
@@ -112,6 +119,16 @@ class Family:
         if not member.is_retired:
             self._dismissed.add(member.index)
             self.retire(member)
+
+    def kill_running(self) -> None:
+        """Kill what runs jobs."""
+        for member in self:
+            if not member.board.read().running:
+                continue
+            if self._options.isolation == "job":
+                member.announce(orders.KILL)
+            else:
+                member.kill("killed by USR1")
 
     def lead(self, order: bytes | None) -> None:
         """Tell the children how the stop goes on; kill those that did not obey in time."""

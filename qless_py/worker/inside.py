@@ -12,7 +12,7 @@ from typing import Final
 
 from qless_py.errors import GracefulStop, ImmediateStop, LostLeaseError, SoftLimitError
 from qless_py.job import Job
-from qless_py.worker import copies, perform, sandbox
+from qless_py.worker import copies, perform, sandbox, signals
 from qless_py.worker.orders import Orders
 from qless_py.worker.perform import Verdict
 from qless_py.worker.sandbox import Folder
@@ -43,19 +43,31 @@ class Inside:
         self._folder = folder
         self._job: Job | None = None
         self._original = copies.Original()
+        self._heard = self.on_signal
+        self._number: signal.Signals | None = None
 
     def listen(self, number: signal.Signals = SIGNAL) -> None:
         """Take this signal to mean that there are orders."""
-        signal.signal(number, self.on_signal)
+        self._number = number
+        signal.signal(number, self._heard)
+
+    def _listen_again(self) -> None:
+        """Hear signals as before, whatever the handler has made of them."""
+        if self._number is not None:
+            if signals.handler_of(self._number) is not self._heard:
+                signal.signal(self._number, self._heard)
+            signals.deafen_again(self._number)
 
     def perform(self, job: Job) -> Verdict:
         """Run the handler of a job and judge what came of it."""
         try:
-            return self._judged(job)
+            verdict = self._judged(job)
         except (ImmediateStop, GracefulStop, LostLeaseError, SoftLimitError) as error:
             # The signal came just as the handler was raising something of its own.
             self._job = None
-            return perform.raised(job, error)
+            verdict = perform.raised(job, error)
+        self._listen_again()
+        return verdict
 
     def _judged(self, job: Job) -> Verdict:
         try:

@@ -16,7 +16,7 @@ from dataclasses import replace
 from typing import Final
 
 from qless_py import protocol
-from qless_py.worker import beats, child, orders, orphans, preloading, restart, sandbox, titles
+from qless_py.worker import beats, child, orphans, preloading, restart, sandbox, titles
 from qless_py.worker.daemon import PidFile
 from qless_py.worker.ear import SUBSCRIBED, Ear
 from qless_py.worker.family import Family
@@ -90,17 +90,18 @@ class Parent:
         self._reaps = orphans.is_ours()
         legacy = restart.adopted()
         self._is_quiet = legacy.is_quiet
-        self._line.open(is_needed=not legacy.members)
+        if self._options.probe is not None:
+            self._probe = Probe(self._options.probe, self._selector, self._state, legacy.probe)
+        try:
+            self._line.open(is_needed=not legacy.members)
+        except BaseException:
+            self._close_probe()
+            raise
         self._line.owe(*legacy.owed)
-        for member in legacy.members:
-            logger.info("taking over child %s, pid %d", member.worker, member.pid)
-            self._family.add(member)
-            self._family.retire(member)
+        self._family.adopt(legacy.members)
         self._guard.refresh()
         self._selector.register(self._signals, selectors.EVENT_READ)
         restart.release_signals()
-        if self._options.probe is not None:
-            self._probe = Probe(self._options.probe, self._selector, self._state, legacy.probe)
         if self._options.watch:
             self._watch = Watch(self._options.imports)
         preloading.assemble()
@@ -181,7 +182,8 @@ class Parent:
             self._lead()
             logger.info("%s: taking no more jobs", signal.Signals(number).name)
         elif number == signal.SIGUSR1:
-            self._kill_running()
+            logger.warning("USR1: killing what runs jobs")
+            self._family.kill_running()
         elif number in (signal.SIGUSR2, signal.SIGCONT):
             self._is_quiet = number == signal.SIGUSR2
             self._line.beat_now()
@@ -216,16 +218,6 @@ class Parent:
                 self._family.retire(member)
             else:
                 member.hush(is_quiet=command == "quiet")
-
-    def _kill_running(self) -> None:
-        logger.warning("USR1: killing what runs jobs")
-        for member in self._family:
-            if not member.board.read().running:
-                continue
-            if self._options.isolation == "job":
-                member.announce(orders.KILL)
-            else:
-                member.kill("killed by USR1")
 
     def _dump(self) -> None:
         logger.warning("TTIN: what the parent is doing:\n%s", "".join(traceback.format_stack()))
@@ -291,10 +283,13 @@ class Parent:
             self._line.owe(protocol.workers.deregister(sorted(self._family.known)))
         until = time.monotonic() + _LEAVING
         self._ear.close()
-        if self._probe is not None:
-            self._probe.close()
+        self._close_probe()
         self._line.deliver()
         while self._line.owes and time.monotonic() < until:
             self._selector.select(max(0.01, self._line.closed_for(time.monotonic())))
             self._line.deliver()
         self._line.close()
+
+    def _close_probe(self) -> None:
+        if self._probe is not None:
+            self._probe.close()

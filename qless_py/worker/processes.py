@@ -21,7 +21,7 @@ import msgpack
 from qless_py import protocol
 from qless_py.job import Job
 from qless_py.protocol import Call
-from qless_py.worker import copies, orders, signals
+from qless_py.worker import copies, orders, sandbox, signals
 from qless_py.worker.board import MOST
 from qless_py.worker.desk import Desk, Row
 from qless_py.worker.inside import Inside, reason
@@ -37,9 +37,11 @@ class _Process:
     row: Row
     pid: int
     pipe: int
+    end: int | None
     place: int
     told: bytes = b""
     buffer: bytearray = field(default_factory=bytearray)
+    is_shut: bool = False
     has_ended: bool = False
 
     def message(self) -> bytes | None:
@@ -82,14 +84,16 @@ class Processes:
             self._be_job(row, place, writer, parent)
         gc.enable()
         os.close(writer)
-        process = _Process(row, pid, reader, place)
+        os.set_blocking(reader, False)
+        process = _Process(row, pid, reader, _end_of(pid), place)
         self._processes[row.held.lease] = process
         self._selector.register(reader, selectors.EVENT_READ, process)
+        if process.end is not None:
+            self._selector.register(process.end, selectors.EVENT_READ, process)
 
     def finished(self) -> Sequence[tuple[Row, Verdict]]:
         """Give the jobs that have ended; a process that has told its verdict may take its time."""
-        for key, _ in self._selector.select(0):
-            self._read(key.data)
+        self._look(0)
         done, self._done = self._done, []
         return done
 
@@ -117,13 +121,29 @@ class Processes:
     def close(self) -> None:
         """Wait for the processes that have told their verdicts."""
         while self._selector.get_map():
-            for key, _ in self._selector.select():
-                self._read(key.data)
+            self._look(None)
         self._selector.close()
         self._orders.close()
 
-    def _read(self, process: _Process) -> None:
-        chunk = os.read(process.pipe, 1 << 16)
+    def _look(self, patience: float | None) -> None:
+        """Take in what the processes tell, and that they have ended."""
+        ready = self._selector.select(patience)
+        for key, _ in ready:
+            if key.fd == key.data.pipe:
+                self._read(key.data)
+        for key, _ in ready:
+            if key.fd == key.data.end:
+                # Its pipe may stay open for long: who was forked by the handler may have it, too.
+                while not key.data.is_shut and self._read(key.data):
+                    pass
+                self._bury(key.data)
+
+    def _read(self, process: _Process) -> bool:
+        """Take in what a process tells; false when there is no more for now, or for ever."""
+        try:
+            chunk = os.read(process.pipe, 1 << 16)
+        except BlockingIOError:
+            return False
         process.buffer += chunk
         message = process.message()
         if message is not None and not process.has_ended:
@@ -131,12 +151,20 @@ class Processes:
             call = Call(script, tuple(arguments), _unread) if script else None
             self._end(process, Verdict(process.row.job, call))
         if not chunk:
-            self._bury(process)
+            self._selector.unregister(process.pipe)
+            process.is_shut = True
+            if process.end is None:
+                self._bury(process)
+        return bool(chunk)
 
     def _bury(self, process: _Process) -> None:
-        self._selector.unregister(process.pipe)
+        if not process.is_shut:
+            self._selector.unregister(process.pipe)
         os.close(process.pipe)
-        # The end of its pipe came with its own end, so this does not take long.
+        if process.end is not None:
+            self._selector.unregister(process.end)
+            os.close(process.end)
+        # Its end was seen, or that of its pipe, which comes with it: this does not take long.
         _, status = os.waitpid(process.pid, 0)
         self._places.append(process.place)
         if not process.has_ended:
@@ -155,6 +183,7 @@ class Processes:
         if process.told == orders.LIMIT:
             cause = "killed at its hard limit"
         logger.warning("the process of %s (pid %d) ended by %s", held.jid, process.pid, cause)
+        sandbox.clear(self._desk.options.sandbox)
         return Verdict(process.row.job, protocol.workers.job_died(held.jid, held.lease, cause))
 
     def _be_job(self, row: Row, place: int, pipe: int, parent: int) -> NoReturn:
@@ -221,6 +250,13 @@ class _Alone(Inside):
         error = reason(job, self._orders)
         if error is not None:
             raise error
+
+
+def _end_of(process: int) -> int | None:
+    """Give what is readable when a process has ended, where there is such a thing."""
+    with contextlib.suppress(AttributeError, OSError):
+        return os.pidfd_open(process)
+    return None
 
 
 def _write(pipe: int, verdict: Verdict) -> None:

@@ -67,6 +67,7 @@ class Trial:
         That one may have read the code as it was before.
         """
         if self._process is not None:
+            logger.info("the new code is tried once more when it has been tried")
             self._is_outdated = True
             return
         self._until = time.monotonic() + _PATIENCE

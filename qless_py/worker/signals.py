@@ -6,6 +6,7 @@ import contextlib
 import ctypes
 import faulthandler
 import functools
+import importlib
 import os
 import signal
 import socket
@@ -28,6 +29,10 @@ PARENT: Final = (
 )
 GROUP: Final = PARENT[1:]
 _PR_SET_PDEATHSIG: Final = 1
+
+# What signal.getsignal looks up: it makes an enumeration of it first, for longer than a short job
+# takes.
+handler_of: Final[Callable[[int], object]] = importlib.import_module("_signal").getsignal
 
 Handler = Callable[[int, FrameType | None], object]
 
@@ -110,6 +115,13 @@ def deafen() -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     for number in GROUP:
         signal.signal(number, _notice)
+
+
+def deafen_again(but: signal.Signals) -> None:
+    """Put back what a handler has changed and left changed, for signals other than this one."""
+    for number in GROUP:
+        if number not in (but, signal.SIGTTIN) and handler_of(number) is not _notice:
+            signal.signal(number, _notice)
 
 
 def dump_stacks() -> None:

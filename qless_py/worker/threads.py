@@ -5,17 +5,22 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ctypes
+import logging
 import os
 import queue
 import threading
 from collections import deque
 from collections.abc import Coroutine, Sequence
 from types import FrameType
+from typing import Any
 
 from qless_py.errors import GracefulStop, ImmediateStop, LostLeaseError, SoftLimitError
-from qless_py.worker import orders, perform, sandbox
+from qless_py.job import Job
+from qless_py.worker import copies, orders, perform, sandbox
 from qless_py.worker.desk import Desk, Row
 from qless_py.worker.perform import Verdict
+
+logger = logging.getLogger(__name__)
 
 _KINDS: dict[bytes, type[BaseException]] = {
     orders.STOP: GracefulStop,
@@ -40,6 +45,7 @@ class Threads:
         self._busy = 0
         self._stretches: dict[str, Stretch] = {}
         self._loop = _Loop()
+        self._original = copies.Original()
 
     def start(self, row: Row) -> None:
         """Have a thread run the job."""
@@ -107,7 +113,7 @@ class Threads:
                     self._loop.run(self._awaited(row, stretch))
                     return None
                 with sandbox.of(self._desk.options.sandbox, job):
-                    result = handlers.run(job)
+                    result = self._run(job)
         except BaseException as error:  # noqa: BLE001 - whatever a handler raises fails its job
             return None if is_elsewhere else perform.raised(job, error)
         return perform.returned(job, result)
@@ -117,7 +123,7 @@ class Threads:
         try:
             with sandbox.of(self._desk.options.sandbox, job):
                 stretch.enter_task()
-                result = await self._desk.handlers.arun(job)
+                result = await self._arun(job)
         except asyncio.CancelledError as error:
             verdict = perform.raised(job, stretch.kind() if stretch.kind else error)
         except BaseException as error:  # noqa: BLE001 - whatever a handler raises fails its job
@@ -125,6 +131,24 @@ class Threads:
         else:
             verdict = perform.returned(job, result)
         self._end(row, verdict)
+
+    def _run(self, job: Job) -> Any:
+        try:
+            result = self._desk.handlers.run(job)
+        except BaseException as error:
+            self._original.end_copy(error)
+            raise
+        self._original.end_copy()
+        return result
+
+    async def _arun(self, job: Job) -> Any:
+        try:
+            result = await self._desk.handlers.arun(job)
+        except BaseException as error:
+            self._original.end_copy(error)
+            raise
+        self._original.end_copy()
+        return result
 
     def _end(self, row: Row, verdict: Verdict) -> None:
         self._done.append((row, verdict))
@@ -189,7 +213,7 @@ class _Loop:
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
                 self._thread = threading.Thread(
-                    target=self._loop.run_forever, name="qless-loop", daemon=True
+                    target=_serve, args=(self._loop,), name="qless-loop", daemon=True
                 )
                 self._thread.start()
         future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
@@ -202,6 +226,17 @@ class _Loop:
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join()
             self._loop.close()
+
+
+def _serve(loop: asyncio.AbstractEventLoop) -> None:
+    """Run a loop until it is stopped: a task that exits lets it end for all others, too."""
+    while True:
+        try:
+            loop.run_forever()
+        except BaseException:
+            logger.exception("a task that a handler has started would end the event loop")
+        else:
+            return
 
 
 def _raise_in(thread: int | None, kind: type[BaseException] | None) -> None:

@@ -13,6 +13,7 @@ def test_an_outage_is_told_once_and_again_only_after_an_answer(
 
     with caplog.at_level(logging.WARNING):
         outage.lasts(elapsed(), 60, OSError("a hiccup"))
+        outage.lasts(long_ago, 2, OSError("gone, and given up"))
         outage.lasts(long_ago, 60, OSError("gone"))
         outage.lasts(long_ago, 60, OSError("still gone"))
         outage.is_over()

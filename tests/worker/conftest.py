@@ -1,3 +1,4 @@
+import contextlib
 import json
 import os
 import select
@@ -52,6 +53,15 @@ class Running:
 
     def family(self) -> list[psutil.Process]:
         return psutil.Process(self.process.pid).children(recursive=True)
+
+    def session(self) -> list[psutil.Process]:
+        """Give all that run of what the worker has started, whoever their parents are by now."""
+        found = []
+        for one in psutil.process_iter():
+            with contextlib.suppress(OSError, psutil.Error):
+                if os.getsid(one.pid) == self.process.pid and one.status() != "zombie":
+                    found.append(one)
+        return found
 
 
 @pytest.fixture

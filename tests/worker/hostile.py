@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import os
+import signal
+import socket
+import sys
 import threading
+from collections.abc import Callable
+from pathlib import Path
 
-from qless_py import Job
+from qless_py import Job, Retry
+from tests.worker import handlers
 
 
 def counted(job: Job) -> str:
@@ -19,3 +27,96 @@ def note(job: Job) -> None:
     book = os.open(job["book"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     os.write(book, f"{job.jid}\n".encode())
     os.close(book)
+
+
+def leaves_a_process(job: Job) -> int:
+    """Fork a process that keeps open whatever it has, give its pid or die."""
+    left = os.fork()
+    if left == 0:
+        while True:
+            signal.pause()
+    if job.data:
+        os._exit(1)
+    return left
+
+
+async def forks_async(job: Job) -> tuple[int, int]:
+    return handlers.forks(job)
+
+
+async def ends_the_loop(_job: Job) -> None:
+    async def exits() -> None:
+        sys.exit(3)
+
+    task = asyncio.create_task(exits())
+    await asyncio.wait([task])
+
+
+def misbehaves(job: Job) -> None:
+    """Do what the data names."""
+    DEEDS[job["deed"]](job)
+
+
+def _raises(error: BaseException) -> Callable[[Job], None]:
+    def deed(_job: Job) -> None:
+        raise error
+
+    return deed
+
+
+def _closes_all(_job: Job) -> None:
+    os.closerange(0, 1024)
+
+
+def _hears_nothing(_job: Job) -> None:
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGURG):
+        with contextlib.suppress(ValueError):  # Another thread may not.
+            signal.signal(number, signal.SIG_DFL)
+
+
+def _prints(_job: Job) -> None:
+    for _ in range(50):
+        sys.stdout.write("x" * 100_000)
+        sys.stderr.write("y" * 100_000)
+
+
+def _walks(job: Job) -> None:
+    os.chdir("/")
+    Path(str(job.sandbox), "left").touch()
+
+
+DEEDS: dict[str, Callable[[Job], object]] = {
+    "BaseException": _raises(BaseException("of all")),
+    "KeyboardInterrupt": _raises(KeyboardInterrupt()),
+    "GeneratorExit": _raises(GeneratorExit()),
+    "MemoryError": _raises(MemoryError()),
+    "SystemExit": lambda _job: sys.exit(),
+    "closes": _closes_all,
+    "exits": lambda _job: os._exit(0),
+    "aborts": lambda _job: os.abort(),
+    "signals": _hears_nothing,
+    "walks": _walks,
+    "timeout": lambda _job: socket.setdefaulttimeout(0.001),
+    "prints": _prints,
+}
+HARMLESS = ("signals", "walks", "timeout", "prints")
+FATAL = ("closes", "exits", "aborts")
+RAISING = tuple(one for one in DEEDS if one not in (*HARMLESS, *FATAL))
+
+
+async def misbehaves_async(job: Job) -> None:
+    """The same in an event loop."""
+    misbehaves(job)
+
+
+def breeds(job: Job) -> None:
+    """Put two more, each of them two more, and be run once more in between."""
+    if job.retries_left == job.original_retries:
+        job.retry()
+    elif job["depth"] > 0:
+        for _ in range(2):
+            job.put("work", breeds, {"depth": job["depth"] - 1})
+
+
+def retries_later(_job: Job) -> None:
+    raise Retry(3600)
