@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from qless_py.dashboard import formats
-from qless_py.dashboard.history import Row
+from qless_py.dashboard.rows import Row
 from qless_py.dashboard.snapshot import Snapshot, number
 
 STUCK: Final = 60.0

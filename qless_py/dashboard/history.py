@@ -9,17 +9,19 @@ import math
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from qless_py.client import Client
 from qless_py.dashboard import formats
 from qless_py.dashboard.charts import Chart, Line
+from qless_py.dashboard.rows import Lines, Row, Stretch, fill
 from qless_py.protocol import reads
 from qless_py.stats import percentile
 
 _MINUTE: Final = 60.0
 _TEN: Final = 600.0
+_HOUR: Final = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,8 @@ class Range:
     @property
     def queues(self) -> int:
         """How many queues are summed up: all that there usually are over an hour, else fewer."""
-        return int(_READ // (self.seconds / self.row + 1))
+        most = _READ if self.seconds <= _HOUR else _READ_BESIDE
+        return int(most // (self.seconds / self.row + 1))
 
 
 RANGES: Final = (
@@ -49,8 +52,10 @@ RANGES: Final = (
     Range("7d", 7 * 86400, _TEN),
     Range("14d", 14 * 86400, _TEN),
 )
-# So many rows are read for a chart by who looks first: a hundred milliseconds.
+# So many rows are read by who looks first, of five microseconds each: of the last hour, and of a
+# longer range beside that.
 _READ: Final = 12_500
+_READ_BESIDE: Final = 9_000
 _SLICE: Final = 500  # Rows that one call reads: a millisecond for the server.
 _KEPT: Final = {"minute": 4 * 3600.0, "ten": 14 * 86400.0}
 _ROWS: Final = 20_000  # So many sums are kept in all, of some kilobytes each.
@@ -61,61 +66,6 @@ _POINTS: Final = 360  # More than that nobody sees in a chart.
 def range_of(word: str | None) -> Range:
     """Find a range by its word, the first if there is none of that word."""
     return next((one for one in RANGES if one.word == word), RANGES[1])
-
-
-@dataclass(slots=True)
-class Row:
-    """One row of several queues together."""
-
-    put: int = 0
-    completed: int = 0
-    failed: int = 0
-    retried: int = 0
-    depth: int = 0
-    head_age: float = 0.0
-    wait: dict[int, int] = field(default_factory=dict)
-    run: dict[int, int] = field(default_factory=dict)
-
-    def add(self, record: Mapping[str, Any]) -> None:
-        """Add a row of another queue as it was filed; `settle` must follow the last one."""
-        get = record.get
-        self.put += get("put", 0)
-        self.completed += get("completed", 0)
-        self.failed += get("failed", 0)
-        self.retried += get("retried", 0)
-        self.depth += get("depth", 0)
-        self.head_age = max(self.head_age, get("head_age", 0) / 1000)
-        for mine, given in ((self.wait, get("wait_buckets")), (self.run, get("run_buckets"))):
-            if given:
-                pairs = given.items() if isinstance(given, dict) else enumerate(given, 1)
-                for bucket, number in pairs:
-                    mine[bucket] = mine.get(bucket, 0) + number
-
-    def settle(self) -> None:
-        """Turn the names of buckets into numbers, once for all rows that were added."""
-        self.wait, self.run = _numbered(self.wait), _numbered(self.run)
-
-    def follow(self, later: Row) -> None:
-        """Add the row that comes after this one; of depths the largest counts."""
-        self.put += later.put
-        self.completed += later.completed
-        self.failed += later.failed
-        self.retried += later.retried
-        self.depth = max(self.depth, later.depth)
-        self.head_age = max(self.head_age, later.head_age)
-        self._add_times(later.wait, later.run)
-
-    def _add_times(self, wait: dict[int, int], run: dict[int, int]) -> None:
-        for mine, given in ((self.wait, wait), (self.run, run)):
-            for bucket, number in given.items():
-                mine[bucket] = mine.get(bucket, 0) + number
-
-
-def _numbered(histogram: Mapping[Any, int]) -> dict[int, int]:
-    found: dict[int, int] = {}
-    for bucket, number in histogram.items():
-        found[int(bucket)] = found.get(int(bucket), 0) + int(number)
-    return found
 
 
 @dataclass(slots=True)
@@ -147,12 +97,18 @@ class History:
         """How many rows are kept."""
         return sum(len(one.rows) for one in self._sums.values())
 
-    def rows(self, queues: Sequence[str], span: Range, now: float) -> tuple[list[float], list[Row]]:
-        """Give the rows of the range, summed over the first of these queues, the last being now."""
+    def rows(
+        self, queues: Sequence[str], span: Range, now: float, lines: Lines | None = None
+    ) -> tuple[list[float], list[Row]]:
+        """Give the rows of the range, summed over the first of these queues, the last being now.
+
+        `lines` tell what waits in them at present: a queue in which nothing happens files no rows.
+        """
         first = now // span.row * span.row - span.seconds
         instants = [first + index * span.row for index in range(int(span.seconds // span.row) + 1)]
         with self._lock:
-            rows = self._summed(self._choose(queues, span), span, first, now).rows
+            chosen = self._choose(queues, span)
+            rows = self._summed(chosen, span, first, now, lines or {}).rows
             return instants, [rows.get(at) or Row() for at in instants]
 
     def _choose(self, queues: Sequence[str], span: Range) -> tuple[str, ...]:
@@ -166,14 +122,16 @@ class History:
             self._chosen[span.word] = (time.monotonic(), chosen)
         return chosen
 
-    def _summed(self, names: tuple[str, ...], span: Range, first: float, now: float) -> _Sum:
+    def _summed(
+        self, names: tuple[str, ...], span: Range, first: float, now: float, lines: Lines
+    ) -> _Sum:
         key = (span.resolution, names)
         found = self._sums.pop(key, None)
         if found is None or found.begins > first or found.ends > now:
             found = _Sum(first, first)
         self._sums[key] = found
         if now - found.ends > self._fresh:
-            self._read(found, names, span, now)
+            self._read(found, names, span, now, lines)
         oldest = now - _KEPT[span.resolution] - 2 * span.row
         if found.begins < oldest:
             found.begins = oldest // span.row * span.row
@@ -182,7 +140,9 @@ class History:
             del self._sums[next(iter(self._sums))]
         return found
 
-    def _read(self, found: _Sum, names: Sequence[str], span: Range, now: float) -> None:
+    def _read(
+        self, found: _Sum, names: Sequence[str], span: Range, now: float, lines: Lines
+    ) -> None:
         # The newest two rows may still change.
         start = max(found.begins, found.ends // span.row * span.row - 2 * span.row)
         step = _SLICE * span.row
@@ -195,12 +155,18 @@ class History:
         ]
         rows = {at: row for at, row in found.rows.items() if at < start}
         added: dict[float, Row] = {}
-        for answer in self._client.run_many(calls):
+        filed: dict[str, dict[float, Mapping[str, Any]]] = {name: {} for name in names}
+        answers = self._client.run_many(calls)
+        for index, answer in enumerate(answers):
             if isinstance(answer, Exception):
                 raise answer
             for record in answer:
                 at = record[span.resolution] * span.row
                 added.setdefault(at, Row()).add(record)
+                filed[names[index // len(parts)]][at] = record
+        for name in names:
+            if name in lines:
+                fill(added, filed[name], Stretch(start, span.row, now), lines[name])
         for row in added.values():
             row.settle()
         found.rows, found.ends = {**rows, **added}, now
@@ -226,11 +192,15 @@ def coarser(
     return instants[skipped::factor], made, factor
 
 
-def charts(history: History, queues: Sequence[str], span: Range, now: float) -> list[Chart]:
+def charts(
+    history: History, queues: Sequence[str], span: Range, now: float, lines: Lines
+) -> list[Chart]:
     """Draw what these queues did: throughput, wait, run, depth, head-of-line age."""
-    instants, rows = history.rows(queues, span, now)
+    instants, rows = history.rows(queues, span, now, lines)
     if len(instants) > 1 and now - instants[-1] < span.row / 2:
-        instants, rows = instants[:-1], rows[:-1]  # A row that has just begun says nothing yet.
+        # A row that has just begun says nothing yet but for what waits.
+        latest = replace(rows[-2], depth=rows[-1].depth, head_age=rows[-1].head_age)
+        instants, rows = instants[:-1], [*rows[:-2], latest]
     instants, rows, factor = coarser(instants, rows)
     seconds = span.row * factor
     return [

@@ -33,6 +33,14 @@ class Snapshot:
     heads: dict[str, float | None] = field(default_factory=dict)
     totals: dict[str, int] = field(default_factory=dict)
 
+    @property
+    def lines(self) -> dict[str, tuple[int, float]]:
+        """What waits in each queue: how many jobs, and for how many seconds the first of them."""
+        return {
+            queue["name"]: (number(queue, "waiting"), self.heads.get(queue["name"]) or 0.0)
+            for queue in self.queues
+        }
+
     def as_json(self) -> dict[str, Any]:
         """Give what live pages need: the sums, and the counts of each queue."""
         return {

@@ -13,6 +13,7 @@ import pytest
 
 from qless_py import Client, Job, protocol
 from qless_py.dashboard import Access, DashboardConfig, Role, context, create_app, history
+from qless_py.dashboard.rows import Row
 from tests.conftest import Clock
 from tests.dashboard.conftest import Visitor
 from tests.dashboard.pages import paths
@@ -109,7 +110,7 @@ def test_visits_of_many_queues_keep_a_bounded_number_of_rows(
 
 
 def test_neighbours_are_summed_up() -> None:
-    rows = [history.Row(put=n, depth=n, wait={1: n}) for n in range(10)]
+    rows = [Row(put=n, depth=n, wait={1: n}) for n in range(10)]
 
     instants, few, factor = history.coarser([float(n) for n in range(10)], rows, 4)
 
@@ -350,3 +351,37 @@ def test_a_line_of_the_log_is_one_line(
 
     (told,) = [one for one in caplog.records if one.name == "qless_py.dashboard.audit"]
     assert len(told.getMessage().splitlines()) == 1
+
+
+def test_what_waits_while_nothing_happens_is_drawn_too(client: Client, clock: Clock) -> None:
+    clock.advance(60 - clock.now % 60)
+    for name, number in (("stuck", 7), ("fed", 3)):
+        client.queues[name].put_many([{"klass": "K"}] * number)
+    for _ in range(10):
+        clock.advance(60)
+        client.queues["fed"].put("K", {})
+    board = context.Dashboard(client, DashboardConfig(refresh=1e-9))
+    now = board.history.now()
+    lines = board.snapshots.get().lines
+
+    _, rows = board.history.rows(["fed", "stuck"], history.RANGES[1], now, lines)
+    clock.advance(300)
+    later = board.snapshots.get().lines
+    _, kept = board.history.rows(["fed", "stuck"], history.RANGES[1], now + 300, later)
+
+    assert [row.depth for row in rows[-11:]] == list(range(10, 21))
+    assert [round(row.head_age) for row in rows[-11:]] == [60 * minute for minute in range(11)]
+    assert sum(row.depth for row in rows[:-11]) == 0
+    assert [row.depth for row in kept[-6:]] == [20] * 6
+    assert [round(row.head_age) for row in kept[-6:]] == [60 * minute for minute in range(10, 16)]
+    assert sum(row.put for row in kept) == 20
+
+
+def test_a_stuck_queue_is_drawn_as_stuck(client: Client, clock: Clock, visitor: Visitor) -> None:
+    client.queues["mail"].put_many([{"klass": "K"}] * 7)
+    clock.advance(7200)
+
+    for path in ("/", "/queues/mail", "/?range=24h"):
+        page = visitor.get(path).text
+        assert "depth <strong>7</strong>" in page
+        assert "age <strong>2.0 h</strong>" in page

@@ -26,7 +26,7 @@ def overview() -> str:
         (row["name"], number(row, "waiting") + number(row, "running")) for row in snapshot.queues
     )
     now = board.history.now()
-    _, rows = board.history.rows(queues, _HOUR, now)
+    _, rows = board.history.rows(queues, _HOUR, now, snapshot.lines)
     groups, ended = client().run_many([reads.groups(0, _GROUPS), reads.state("complete", "", 0, 5)])
     for answer in (groups, ended):
         if isinstance(answer, Exception):
@@ -39,9 +39,10 @@ def overview() -> str:
         "qless_py/overview.html",
         snapshot=snapshot,
         signs=attention.signs(snapshot, rows, begun),
-        charts=history.charts(board.history, queues, span, now),
+        charts=history.charts(board.history, queues, span, now, snapshot.lines),
         ranges=history.RANGES,
         span=span,
+        summed=(span.queues, len(queues)),
         queues=[row for row in snapshot.queues if row["name"] in shown],
         groups=groups[1],
         ended=[read[jid] for jid in ended.jids if jid in read],

@@ -51,7 +51,8 @@ def queue(name: str) -> str | Answer:
     elif tab == "stats":
         span = history.range_of(request.args.get("range"))
         kept = dashboard().history
-        drawn = history.charts(kept, [name], span, kept.now())
+        lines = dashboard().snapshots.get().lines
+        drawn = history.charts(kept, [name], span, kept.now(), lines)
         more = {"day": _day(found), "charts": drawn, "ranges": history.RANGES, "span": span}
         more["bars"] = _bars(more["day"])
     else:
