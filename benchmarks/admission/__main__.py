@@ -31,7 +31,8 @@ def run(server: str, scale: Scale) -> Result:
         )
         _say(f"{server}: crowds")
         timed = crowds.measure_all(connection, scale.parked, scale.calls)
-        return Result(version_of(connection), scale, shared, paid, timed)
+        spent = crowds.measure_cpu(connection, scale.parked, scale.calls)
+        return Result(version_of(connection), scale, shared, paid, timed, spent)
 
 
 def _say(what: str) -> None:

@@ -38,6 +38,33 @@ def measure_all(connection: redis.Redis, parked: int, calls: int) -> list[Timing
     return found
 
 
+def measure_cpu(connection: redis.Redis, parked: int, calls: int) -> list[tuple[str, float]]:
+    """Give the milliseconds of the server's processor that the dearest calls take.
+
+    The times of the single calls hold what other programs took of the processor meanwhile.
+    """
+    space = _crowded(connection, parked, calls)
+    space.send([throttles.set_limits(f"t{at}", {"rate": 1}) for at in range(min(_ROWS, parked))])
+    cases: dict[str, Call[Any]] = {
+        "pop of 100, many users": queues.pop(["users"], "worker-1", PAGE),
+        "pop of 1, many users": queues.pop(["users"], "worker-1", 1),
+        "pop of 100, plain": queues.pop(["plain"], "worker-1", PAGE),
+        "read/users, 250 of a queue": throttles.read_users("users"),
+        "read/throttles, 250": throttles.read_all(),
+        "read/peek, many users": reads.peek("users", 0, PAGE),
+    }
+    number = max(calls // 10, 2)
+    prices.crowd(space.runner, "plain", (number + 1) * PAGE, lambda at: {"jid": f"p{at}"})
+    found = []
+    for label, call in cases.items():
+        space.run(call)  # The script is loaded, and what is due is done.
+        before = prices.cpu(connection)
+        for _ in range(number):
+            space.run(call)
+        found.append((label, 1000 * (prices.cpu(connection) - before) / number))
+    return found
+
+
 def _crowded(connection: redis.Redis, parked: int, calls: int) -> Space:
     connection.flushall()
     space = Space(connection, scale(parked, calls))

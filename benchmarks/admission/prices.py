@@ -168,17 +168,17 @@ def _round(
     connection: redis.Redis, runner: Runner, fields: Iterator[Fields], count: int
 ) -> Seconds:
     """Live through one round."""
-    before = _cpu(connection)
+    before = cpu(connection)
     for _ in range(count):
         runner.run(_put(next(fields)))
-    after_put = _cpu(connection)
+    after_put = cpu(connection)
     held = []
     for _ in range(count):
         held += runner.run(queues.pop(["mail"], "worker-1", 1)).jobs
-    after_pop = _cpu(connection)
+    after_pop = cpu(connection)
     for job in held:
         runner.run(jobs.complete(job.jid, job.fields["lease"]))
-    after = _cpu(connection)
+    after = cpu(connection)
     if len(held) != count:
         raise RuntimeError(f"{len(held)} of {count} jobs came")
     waited = statistics.median(_live(runner, fields, count // 4))
@@ -203,6 +203,7 @@ def _live(runner: Runner, fields: Iterator[Fields], count: int) -> list[float]:
     return taken
 
 
-def _cpu(connection: redis.Redis) -> float:
+def cpu(connection: redis.Redis) -> float:
+    """Give the seconds of CPU that the server has used."""
     info = connection.info("cpu")
     return float(info["used_cpu_user"] + info["used_cpu_sys"])

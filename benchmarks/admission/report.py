@@ -36,10 +36,11 @@ class Result:
     shares: list[Share]
     prices: list[Price]
     timings: list[Timing]
+    spent: list[tuple[str, float]]
 
     def text(self) -> str:
         """Give the tables."""
-        return f"{self._shares()}\n\n{self._prices()}\n\n{self._times()}"
+        return f"{self._shares()}\n\n{self._prices()}\n\n{self._times()}\n\n{self._spent()}"
 
     def _shares(self) -> str:
         worst = worst_error(self.shares)
@@ -96,6 +97,12 @@ class Result:
         ]
         return f"{head}\n\n{table(rows)}"
 
+    def _spent(self) -> str:
+        head = f"{self.server}: milliseconds of the server's processor for a call, over many calls"
+        rows: list[Row] = [("", "CPU ms")]
+        rows += [(label, f"{one:.3f}") for label, one in self.spent]
+        return f"{head}\n\n{table(rows)}"
+
     def as_json(self) -> dict[str, Any]:
         """Give the same as plain values."""
         return {
@@ -105,6 +112,7 @@ class Result:
             "worst_error": worst_error(self.shares),
             "jain": jain(self.shares),
             "prices": [dataclasses.asdict(one) | {"cpu": one.cpu} for one in self.prices],
+            "cpu": dict(self.spent),
             "timings": [
                 dataclasses.asdict(one) | {"within_target": one.within_target}
                 for one in self.timings

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from benchmarks.scripts.space import Clock
-from qless_py.protocol import Call, jobs, queues, recurring, throttles, workers
+from qless_py.protocol import Call, config, jobs, queues, recurring, throttles, workers
 from qless_py.store.runner import Runner
 
 DATA: Final = b'{"user":12345,"address":"someone@example.org","subject":"Welcome","tries":3}'
@@ -27,13 +27,19 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """How large it is; `days` of past are those of the busiest queues."""
+    """How large it is, and how many steps of the past it has.
+
+    The busiest queues have lived for `days` in steps of ten minutes, all for `hours` in such steps
+    and then for some minutes.
+    """
 
     queues: int
     jobs: int
     workers: int
     settings: int  # throttles with a limit, and users with a weight: as many of each
     days: int
+    hours: int
+    minutes: int
 
     @property
     def share(self) -> int:
@@ -41,8 +47,10 @@ class Scale:
         return self.jobs // self.queues
 
 
-FULL: Final = Scale(queues=200, jobs=1_000_000, workers=500, settings=2000, days=14)
-QUICK: Final = Scale(queues=10, jobs=10_000, workers=20, settings=50, days=1)
+FULL: Final = Scale(
+    queues=200, jobs=1_000_000, workers=500, settings=2000, days=14, hours=20, minutes=241
+)
+QUICK: Final = Scale(queues=10, jobs=10_000, workers=20, settings=50, days=0, hours=1, minutes=10)
 
 
 class Town:
@@ -67,7 +75,6 @@ class Town:
             self._ended(number, name)
             self._held_back(number, name)
             self._waiting(number, name)
-        self.clock.now += 90  # Of what was taken so far nobody has renewed a lease since.
         self._say("running jobs and workers")
         self._running()
 
@@ -99,7 +106,7 @@ class Town:
         """Live for days in steps of ten minutes, for the last hours in steps of a minute."""
         busy, every = self.names[:_BUSY], self.names
         steps = [(_TEN, busy)] * max((self.scale.days - 1) * 144, 0)
-        steps += [(_TEN, every)] * 120 + [(60.0, every)] * 241
+        steps += [(_TEN, every)] * 6 * self.scale.hours + [(60.0, every)] * self.scale.minutes
         for number, (seconds, names) in enumerate(steps):
             if number % 200 == 0:
                 self._say(f"the past, step {number} of {len(steps)}")
@@ -167,12 +174,17 @@ class Town:
             if at % 50 == 0:
                 spec["tags"] = ["nightly", f"tag-{(first + at) // 50 % 5000}"]
         self._put(name, specs)
-        self._taken([name], f"gone-{number % 10}")
 
     def _running(self) -> None:
+        """Have jobs taken under leases of an hour, and in some queues under some that lapse."""
+        self.runner.run(config.set_option("heartbeat", "3600"))
         for at in range(self.scale.workers):
             first = 10 * at % len(self.names)
             self._taken(self.names[first : first + 10], f"worker-{at}")
+        self.runner.run(config.unset_option("heartbeat"))
+        for name in self.names[::_SHARED]:
+            self._taken([name], "gone")
+        self.clock.now += 90
         info = b'{"slots":8,"busy":4,"pid":4711,"host":"web-1"}'
         self._send([workers.beat(f"worker-{at}", info) for at in range(self.scale.workers)])
         self._send([jobs.track(f"job-{self._made - 1 - at}") for at in range(100)])

@@ -48,6 +48,7 @@ def test_every_feature_has_its_price(measured: dict[str, Any]) -> None:
         assert min(one["put"], one["pop"], one["complete"], one["round_trip"]) > 0, one
     for one in measured["timings"]:
         assert 0 < one["p50"] <= one["p99"] <= one["worst"], one
+    assert min(measured["cpu"].values()) > 0
 
 
 @pytest.mark.slow
