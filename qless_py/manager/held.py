@@ -97,6 +97,10 @@ class Held:
             self._runs.pop(job.lease, None)
             self._changed.notify_all()
 
+    def runs_here(self) -> bool:
+        """Tell whether this very thread runs a handler."""
+        return any(run.thread == threading.get_ident() for run in self.runs())
+
     def runs(self) -> list[_Run]:
         """Give what is in hand now."""
         with self._changed:

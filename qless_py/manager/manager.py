@@ -84,11 +84,13 @@ class Manager:
         self._held = Held()
         self._closing = threading.Event()
         self._handing_back = threading.Event()
+        self._over = threading.Event()
+        self._ending = threading.Lock()
         self._threads: list[threading.Thread] = []
 
     def register(self, topic: str, to: Any) -> None:
         """Have the jobs of a topic performed by this; before `start` only."""
-        if self._threads:
+        if self._threads or self._closing.is_set():
             raise QlessError("topics are registered before the manager starts")
         handlers.find(to, topic)
         self._topics[options.name("topic", topic)] = to
@@ -102,14 +104,14 @@ class Manager:
 
     def start(self) -> None:
         """Take jobs from now on; jobs of managers of this host that have died come back first."""
-        if self._threads or not self._topics:
+        if self._threads or self._closing.is_set() or not self._topics:
             raise QlessError("a manager starts once, with topics registered")
         self._presence = Presence(self._client, list(self._topics))
-        self._bell = Bell(self._client.redis)
         self._keeper = Keeper(self._client, self._held)
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         recovered = self._presence.recover()
         self._presence.register()
+        self._bell = Bell(self._client.redis)
         runs = Runs(self._client, self._handlers, self._held, self._numbers, self._watchers.tell)
         self._runs = runs
         targets = [self._take, self._report, *[self._work] * self._concurrency]
@@ -122,17 +124,28 @@ class Manager:
         """Take no more jobs; give running ones so long (`None`: for ever), then hand them back.
 
         What is handed back costs no retry: its handler gets `ImmediateStop` as soon as it is back
-        in Python. Tells whether all of them came to their own end. The client stays open.
+        in Python. Tells whether all of them came to their own end. The client stays open. Not to
+        be called by a handler of this manager.
         """
         limit = None if timeout is None else options.span("timeout", timeout) / 1000
-        if not self._threads:
-            return True
-        self._closing.set()
-        self._bell.ring()
+        if self._held.runs_here():
+            raise QlessError("a handler cannot close the manager that waits for it to end")
+        if self._threads and not self._closing.is_set():
+            self._closing.set()
+            self._bell.ring()
+        for thread in self._threads[:1]:
+            thread.join(LONGEST + _LET_GO)  # What it is just being given is to be waited for.
         done = self._held.wait_until_empty(limit)
+        with self._ending:
+            if self._threads:
+                self._end(done=done)
+        return done
+
+    def _end(self, *, done: bool) -> None:
         if not done:
             self._hand_back()
         self._keeper.stop()
+        self._over.set()
         for _ in range(self._concurrency):
             self._jobs.put(None)
         for thread in (self._keeper, *self._threads[:2]):
@@ -141,7 +154,6 @@ class Manager:
         self._presence.deregister()
         self._threads = []
         self._watchers.tell(ManagerStopped())
-        return done
 
     def watch(self) -> Watch:
         """Be told what happens in this manager from now on."""
@@ -178,25 +190,35 @@ class Manager:
             if room <= 0 or self._closing.is_set():
                 continue
             try:
-                reply = self._client.run(self._presence.pop(min(room, options.MOST_AT_ONCE)))
-                self._deal(reply)
+                self._take_some(min(room, options.MOST_AT_ONCE))
                 failures = 0
-            except DeadWorkerError:
-                self._presence.register()  # It was taken for dead; under a new nonce it is not.
-            except (*AWAY, QlessError) as error:
+            except Exception as error:  # Whatever it is, taking must go on.
                 failures += 1
+                is_known = isinstance(error, (*AWAY, QlessError))
                 wait = away.seconds(failures, error)
                 logger.log(
                     logging.WARNING if failures == 1 else logging.DEBUG,
                     "no jobs can be taken (%s), trying again in %.2f s", error, wait,
+                    exc_info=None if is_known else error,
                 )  # fmt: skip
                 self._closing.wait(wait)
+
+    def _take_some(self, number: int) -> None:
+        try:
+            reply = self._client.run(self._presence.pop(number))
+        except DeadWorkerError:
+            self._presence.register()  # It was taken for dead; under a new nonce it is not.
+        else:
+            self._deal(reply)
 
     def _deal(self, reply: PopReply) -> None:
         for record in reply.jobs:
             job = Job(self._client, record)
             self._held.take(job, self._handlers.limits(job)[1] or self._limit)
-            self._jobs.put(job)
+            if self._over.is_set():
+                self._release(job)  # It came too late: nobody is left to run it.
+            else:
+                self._jobs.put(job)
         settings = self._client.settings
         settings.questions.extend(reply.questions)
         if reply.jobs or reply.more:
@@ -211,7 +233,10 @@ class Manager:
             if self._handing_back.is_set():
                 self._release(job)
             else:
-                self._runs.perform(job)
+                try:
+                    self._runs.perform(job)
+                except Exception:
+                    logger.exception("%s ran, and what came of it cannot be told", job)
 
     def _report(self) -> None:
         while not self._closing.wait(self._stats_interval):
