@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 LIFE: Final = 300.0  # Some servers do not notice a reader who left; then this ends the stream.
 BEAT: Final = 15.0
+LEAST: Final = 0.25  # Seconds between two messages: nobody reads more than a few a second.
 _RETRY: Final = 3000
 
 
@@ -93,5 +94,5 @@ class _Stream:
             if time.monotonic() - beat > BEAT:
                 beat = time.monotonic()
                 yield b": here\n\n"
-            self._board.pause.wait(self._board.config.refresh)
+            self._board.pause.wait(max(self._board.config.refresh, LEAST))
         self.close()

@@ -10,6 +10,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -19,7 +20,8 @@ import pytest
 from flask import Flask
 
 from qless_py import Client
-from qless_py.dashboard import DashboardConfig, create_app, create_blueprint
+from qless_py.dashboard import DashboardConfig, create_app, create_blueprint, streams
+from qless_py.dashboard.context import Dashboard
 from qless_py.dashboard.wsgi import make_app, mounted
 from qless_py.errors import ConfigError
 from tests.dashboard.conftest import TOKEN
@@ -198,6 +200,34 @@ def test_a_stream_tells_of_changes_only(live: Client) -> None:
     assert isinstance(first, bytes)
     assert isinstance(second, bytes)
     assert json.loads(second.split(b"data: ")[1])["totals"]["waiting"] == 1
+
+
+class Unhurried(threading.Event):
+    """An event that nobody waits for; it notes how long they would have."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waits: list[float] = []
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.waits.append(timeout or 0)
+        return False
+
+
+def test_a_reader_is_told_a_few_times_a_second_at_most(live: Client) -> None:
+    board = Dashboard(live, DashboardConfig(secret="s" * 16, refresh=1e-9))
+    board.pause = waited = Unhurried()
+    app = create_app(live)
+    with app.test_request_context(environ_overrides={"wsgi.multithread": True}):
+        answer = streams.open_stream(board)
+    messages = (one for one in answer.response if b"event: snapshot" in one)
+
+    for number in range(5):
+        live.queues["mail"].put("K", {})
+        before = sum(waited.waits)
+        assert f'"waiting":{number + 1},'.encode() in next(messages)
+        assert number == 0 or sum(waited.waits) - before >= 0.25
+    answer.close()
 
 
 def test_many_readers_look_at_the_store_once(live: Client) -> None:

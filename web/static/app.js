@@ -281,6 +281,12 @@ function enlivenTable(table) {
   });
   corner.append(all);
   for (const box of boxes) {
+    // Enter in a box would send the form: here it opens the row, as beside the box.
+    box.addEventListener("keydown", (event) => {
+      if (event.key !== "Enter") return;
+      event.preventDefault();
+      box.closest("tr").querySelector("th a")?.click();
+    });
     box.addEventListener("click", (event) => {
       if (event.shiftKey && boxes.includes(lastChosen)) {
         const [from, to] = [boxes.indexOf(lastChosen), boxes.indexOf(box)].sort((a, b) => a - b);
@@ -324,10 +330,25 @@ const PLACES = {
   o: "overview", q: "queues", j: "jobs", f: "failures", c: "completed", r: "recurring",
   w: "workers", t: "throttles", g: "tags", k: "tracked", s: "config",
 };
+const PATIENCE = 1500;
 let isGoing = false;
 
 const help = document.createElement("dialog");
 help.setAttribute("aria-label", "Keys");
+
+// Each key, what the help says of it, and what it does; Enter is the browser's own.
+const KEYS = [
+  ["/", "search", () => document.getElementById("search")?.focus()],
+  ["j", "next row", () => step(1)],
+  ["k", "row before", () => step(-1)],
+  ["x", "choose the row", chooseRow],
+  ["Enter", "open the row", null],
+  ["p", "pause or resume updates", toggleLive],
+  ["t", "theme", nextTheme],
+  ["?", "these keys", showHelp],
+  ["g", `and then ${Object.entries(PLACES).map(([key, name]) => `${key} ${name}`).join(", ")}`, go],
+];
+const ACTS = new Map(KEYS.filter(([, , act]) => act).map(([key, , act]) => [key, act]));
 
 function keysAreOn() {
   return localStorage.getItem("qless_py_keys") !== "off";
@@ -336,12 +357,7 @@ function keysAreOn() {
 function fillHelp() {
   const list = document.createElement("dl");
   list.className = "facts";
-  const told = [
-    ["/", "search"], ["j, k", "next and previous row"], ["x", "choose the row"],
-    ["Enter", "open the row"], ["p", "pause or resume updates"], ["t", "theme"], ["?", "these keys"],
-    ["g and a letter", Object.entries(PLACES).map(([key, name]) => `${key} ${name}`).join(", ")],
-  ];
-  for (const [key, text] of told) {
+  for (const [key, text] of KEYS) {
     const term = document.createElement("dt");
     const meaning = document.createElement("dd");
     term.textContent = key;
@@ -354,10 +370,14 @@ function fillHelp() {
   });
   const title = document.createElement("h2");
   title.textContent = "Keys";
-  help.replaceChildren(title, list, toggle, button("Close", () => help.close()));
+  const buttons = document.createElement("p");
+  buttons.className = "buttons";
+  buttons.append(button("Close", () => help.close()), toggle);
+  help.replaceChildren(title, list, buttons);
 }
 
 function showHelp() {
+  if (help.open) return;
   fillHelp();
   help.showModal();
 }
@@ -367,31 +387,23 @@ function step(by) {
   if (rows.length === 0) return;
   const here = rows.findIndex((row) => row.contains(document.activeElement));
   const next = rows[Math.max(0, Math.min(rows.length - 1, here + by))];
-  next.querySelector("a, button, input")?.focus();
+  (next.querySelector("th a") ?? next.querySelector("a, button, input"))?.focus();
 }
 
 function chooseRow() {
   document.activeElement?.closest("tr")?.querySelector('input[type="checkbox"]')?.click();
 }
 
-const ACTS = {
-  "/": () => document.getElementById("search")?.focus(),
-  "?": showHelp,
-  j: () => step(1),
-  k: () => step(-1),
-  x: chooseRow,
-  p: toggleLive,
-  t: nextTheme,
-  g: () => {
-    isGoing = true;
-    setTimeout(() => {
-      isGoing = false;
-    }, 1500);
-  },
-};
+function go() {
+  isGoing = true;
+  setTimeout(() => {
+    isGoing = false;
+  }, PATIENCE);
+}
 
 function isTyping(target) {
-  return target.closest?.("input, textarea, select, [contenteditable]") !== null;
+  const fields = "input:not([type=checkbox]), textarea, select, [contenteditable]";
+  return target.closest?.(fields) !== null;
 }
 
 document.addEventListener("keydown", (event) => {
@@ -401,8 +413,8 @@ document.addEventListener("keydown", (event) => {
     isGoing = false;
     const base = body.dataset.root;
     location.assign(event.key === "o" ? base : base + PLACES[event.key]);
-  } else if (ACTS[event.key]) {
-    ACTS[event.key]();
+  } else if (ACTS.has(event.key) && !help.open) {
+    ACTS.get(event.key)();
   } else {
     return;
   }

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from qless_py import Client
 from tests.dashboard.browser.conftest import Site
@@ -163,33 +163,123 @@ def test_what_needs_attention_is_told_to_those_who_listen(
         expect(told).to_contain_text("no worker was seen", timeout=15_000)
 
 
+FOCUS = """() => {
+  const one = document.activeElement;
+  if (one === document.body) return null;
+  const style = getComputedStyle(one);
+  const box = one.getBoundingClientRect();
+  const isSeen = box.bottom > 0 && box.top < innerHeight && box.right > 0 && box.left < innerWidth;
+  const isMarked = style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2;
+  return [one.dataset.nth ?? one.outerHTML, isMarked && isSeen];
+}"""
+CONTROLS = """() => [...document.querySelectorAll(
+    "a[href], button, input, select, textarea, summary, [tabindex='0']")]
+  .filter((one) => one.type !== "hidden" && one.checkVisibility())
+  .map((one, nth) => { one.dataset.nth = `${nth} ${one.outerHTML}`; return one.dataset.nth; })"""
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/jobs/mail-5", "/jobs/child", "/queues/mail?tab=settings", "/queues/mail?tab=waiting",
+     "/queues", "/failures/group?group=app.mail.Send:Timeout", "/recurring/digest",
+     "/throttles/api", "/workers", "/put", "/config"],
+)  # fmt: skip
 def test_every_control_is_reached_by_tab_and_shows_it(
-    live: Client, site: Callable[..., Site]
+    live: Client, site: Callable[..., Site], path: str
 ) -> None:
     fill(live)
     served = site()
 
     with served.page() as page:
-        page.goto(f"{served.url}/jobs/mail-5")
-        seen: set[str] = set()
-        unmarked = []
-        for _ in range(80):
+        page.add_init_script("localStorage.setItem('qless_py_live', 'off')")
+        page.goto(served.url + path)
+        page.get_by_role("button", name="Keys").wait_for()
+        page.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
+        wanted = set(page.evaluate(CONTROLS))
+        reached, unmarked = set(), []
+        while True:
             page.keyboard.press("Tab")
-            found = page.evaluate(
-                """() => {
-                  const one = document.activeElement;
-                  const style = getComputedStyle(one);
-                  return [one.outerHTML, style.outlineStyle !== "none" || one.tagName === "BODY"];
-                }"""
-            )
-            seen.add(found[0])
-            if not found[1]:
-                unmarked.append(found[0])
-        missed = page.evaluate(
-            """() => [...document.querySelectorAll("main a, main button, main input, main select")]
-              .filter((one) => one.type !== "hidden" && one.checkVisibility())
-              .map((one) => one.outerHTML)"""
-        )
+            found = page.evaluate(FOCUS)
+            if found is None or found[0] in reached:
+                break
+            reached.add(found[0])
+            unmarked += [] if found[1] else [found[0]]
 
     assert unmarked == []
-    assert [one for one in missed if one not in seen] == []
+    assert wanted - reached == set()
+
+
+def test_an_action_is_done_by_keys_alone(live: Client, site: Callable[..., Site]) -> None:
+    live.queues["mail"].put("app.Send", {}, jid="j")
+    served = site()
+
+    with served.page() as page:
+        page.goto(f"{served.url}/queues/mail?tab=waiting")
+        page.get_by_role("button", name="Live").wait_for()
+        page.keyboard.press("j")
+        page.keyboard.press("x")
+        box = page.get_by_label("Choose j", exact=True)
+        expect(box).to_be_checked()
+        box.focus()
+        page.keyboard.press("j")
+        page.keyboard.press("x")
+        expect(box).not_to_be_checked()
+        box.press("Enter")
+        page.wait_for_url("**/jobs/j")
+        cancel = page.get_by_role("button", name="Cancel…")
+        _tab_to(page, cancel)
+        page.keyboard.press("Enter")
+        _tab_to(page, page.get_by_role("button", name="Cancel the job"))
+        page.keyboard.press("Enter")
+
+        expect(page.get_by_role("status").filter(has_text="j is canceled")).to_be_visible()
+    assert live.jobs["j"] is None
+
+
+def _tab_to(page: Page, control: Locator) -> None:
+    control.wait_for()
+    while not control.evaluate("one => one === document.activeElement"):
+        page.keyboard.press("Tab")
+
+
+def test_the_skip_link_comes_first_and_leads_to_the_content(site: Callable[..., Site]) -> None:
+    served = site()
+
+    with served.page() as page:
+        page.goto(f"{served.url}/put")
+        page.keyboard.press("Tab")
+        skip = page.get_by_role("link", name="Skip to the content")
+        expect(skip).to_be_focused()
+        expect(skip).to_be_in_viewport()
+        page.keyboard.press("Enter")
+        page.keyboard.press("Tab")
+        expect(page.get_by_label("Queue", exact=True)).to_be_focused()
+
+
+def test_the_help_gives_the_focus_back_and_its_keys_can_be_switched_off(
+    live: Client, site: Callable[..., Site]
+) -> None:
+    live.queues["mail"].put("app.Send", {}, jid="j")
+    served = site()
+
+    with served.page() as page:
+        page.goto(f"{served.url}/queues/mail?tab=waiting")
+        row = page.get_by_role("link", name="j", exact=True)
+        row.focus()
+        page.keyboard.press("?")
+        dialog = page.get_by_role("dialog", name="Keys")
+        expect(dialog).to_be_visible()
+        told = dialog.locator("dt").all_inner_texts()
+        assert told == ["/", "j", "k", "x", "Enter", "p", "t", "?", "g"]
+        page.keyboard.press("Escape")
+        expect(dialog).to_be_hidden()
+        expect(row).to_be_focused()
+
+        opener = page.get_by_role("button", name="Keys")
+        opener.press("Enter")
+        dialog.get_by_role("button", name="Switch these keys off").click()
+        expect(opener).to_be_focused()
+        page.keyboard.press("t")
+        page.keyboard.press("/")
+        expect(page.get_by_role("button", name="Theme: system")).to_be_visible()
+        expect(opener).to_be_focused()
