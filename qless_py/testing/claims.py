@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from qless_py import options
+from qless_py.errors import BadArgumentError
 from qless_py.job import Job
 from qless_py.jobs import Jobs
 from qless_py.queue import Queue
@@ -31,7 +32,7 @@ def assert_put(
     `state="scheduled"`) and fits `where`; what is not said does not matter. `count` is how many
     there are to be, else it is one or more.
     """
-    there = list(_put(queue))
+    there = list(_put(of_client(queue)))
     fitting = [job for job in there if _fits(job, klass, data, where, attributes)]
     if len(fitting) == count or (count is None and fitting):
         return fitting
@@ -46,6 +47,14 @@ def assert_put(
 def assert_not_put(queue: Queue, klass: Any = None, data: Any = _ANY, **more: Any) -> None:
     """Claim that no such job was put, or that it has been taken."""
     assert_put(queue, klass, data, count=0, **more)
+
+
+def of_client(queue: Any) -> Queue:
+    """Check that a queue is one of `qless_py.Client`, not of its twin for asyncio."""
+    if not isinstance(queue, Queue):
+        kind = f"{type(queue).__module__}.{type(queue).__qualname__}"
+        raise BadArgumentError(f"queue is one of a qless_py.Client of the namespace, not a {kind}")
+    return queue
 
 
 def _put(queue: Queue) -> Iterator[Job]:

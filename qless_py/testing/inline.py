@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import contextvars
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -14,6 +17,7 @@ from qless_py.outcomes import Outcome
 from qless_py.performing import HandlerOptions, Handlers
 from qless_py.protocol import Call, JobRecord, reads
 from qless_py.queue import Queue
+from qless_py.testing.claims import of_client
 
 # Transitions after which something may have become ready to run.
 _PUTTING: Final = frozenset({"put", "put_many", "requeue", "unfail", "unpause", "recur_run"})
@@ -58,7 +62,7 @@ def drain(
     Raises what the first handler raises that has no policy for it; with `raises=False` its job
     fails, as it would in a worker, and the rest runs.
     """
-    return _drained(queue.pop, most, options, raises=raises)
+    return _drained(of_client(queue).pop, most, options, raises=raises)
 
 
 @contextlib.contextmanager
@@ -117,10 +121,20 @@ def _drained(
     return done
 
 
+def _run(handlers: Handlers, job: Job) -> Any:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return handlers.run(job)
+    # Below an async test: a handler that needs a loop of its own needs a thread for it.
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(contextvars.copy_context().run, handlers.run, job).result()
+
+
 def _performed(job: Job, handlers: Handlers) -> Performed:
     result, error = None, None
     try:
-        result = handlers.run(job)
+        result = _run(handlers, job)
         verdict = verdicts.returned(job, result)
     except BaseException as raised:  # noqa: BLE001 - the test shall see whatever it is
         error = None if isinstance(raised, Outcome) else raised

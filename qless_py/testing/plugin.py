@@ -11,6 +11,7 @@ To use another store, override the fixture `qless_url`.
 from __future__ import annotations
 
 import contextlib
+import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -23,6 +24,8 @@ import pytest
 from qless_py.client import Client
 from qless_py.testing.clock import Clock
 
+# Others may use the same store at the same time, as the processes of pytest-xdist do.
+_RUN: Final = secrets.token_hex(4)
 _NUMBERS: Final = count(1)
 _PAGE: Final = 1000
 
@@ -38,7 +41,7 @@ def qless_url() -> Iterator[str]:
 @pytest.fixture
 def qless_namespace() -> str:
     """Give the name of the namespace of this test."""
-    return f"test-{next(_NUMBERS)}"
+    return f"test-{_RUN}-{next(_NUMBERS)}"
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from qless_py.testing import (
     drain,
     run_inline,
 )
-from tests import conftest
+from tests import conftest, servers
 from tests.handlers import jobs
 
 pytest_plugins = ["pytester"]
@@ -182,13 +183,17 @@ def test_time_moves_when_told_and_never_back() -> None:
 
 
 SUITE = """
+    import asyncio
     import time
     import pytest
-    from qless_py.testing import assert_put, drain
+    import qless_py.aio
+    from qless_py import BadArgumentError
+    from qless_py.testing import assert_not_put, assert_put, drain, run_inline
 
     seen = set()
 
-    def handler(job):
+    async def double(job):
+        await asyncio.sleep(0)
         return job["n"] * 2
 
     @pytest.mark.parametrize("n", [1, 2])
@@ -207,16 +212,52 @@ SUITE = """
         jid = qless_live_client.queues["mail"].put("k")
         assert abs(qless_live_client.jobs[jid].put_at - time.time()) < 60
 
-    def test_nothing_is_left(qless_client):
-        assert list(qless_client.redis.scan_iter("*:job:*")) == []
+    def test_nothing_is_left(qless_client, qless_namespace):
+        assert list(qless_client.redis.scan_iter("{%s}:job:*" % qless_namespace)) == []
+
+    def test_what_async_code_puts(qless_client, qless_url, qless_namespace, qless_clock):
+        async def main():
+            async with qless_py.aio.Client(
+                qless_url, namespace=qless_namespace, clock=qless_clock
+            ) as client:
+                await client.queues["mail"].put(double, {"n": 3})
+                queue = qless_client.queues["mail"]
+                assert_put(queue, double, {"n": 3}, count=1)
+                assert [one.result for one in drain(queue)] == [6]
+                with run_inline(qless_client):
+                    jid = queue.put(double, {"n": 4})
+                assert (await client.jobs.get(jid))[0].result == 8
+                with pytest.raises(BadArgumentError, match="of a qless_py.Client"):
+                    assert_not_put(client.queues["mail"])
+
+        asyncio.run(main())
+"""
+
+
+CONFTEST = """
+    import pathlib
+    import pytest
+
+    @pytest.fixture(scope="session")
+    def qless_url():
+        return {url!r}
+
+    @pytest.fixture(autouse=True)
+    def noted(request, qless_namespace):
+        (pathlib.Path({folder!r}) / qless_namespace).touch(exist_ok=False)
 """
 
 
 @pytest.mark.fork
-@pytest.mark.timeout(60)
-def test_the_plugin_gives_each_test_a_store_and_a_clock(pytester: pytest.Pytester) -> None:
+@pytest.mark.timeout(90)
+def test_the_plugin_gives_each_test_a_namespace_and_a_clock_with_xdist_too(
+    pytester: pytest.Pytester, server: servers.Server, tmp_path: Path
+) -> None:
+    pytester.makeconftest(CONFTEST.format(url=server.url, folder=str(tmp_path)))
     pytester.makepyfile(SUITE)
+    plain = ("-p", "no:randomly", "-p", "no:cacheprovider", "-p", "no:cov")
 
-    result = pytester.runpytest_subprocess("-p", "no:randomly", "-p", "no:cacheprovider")
+    result = pytester.runpytest_subprocess("-n", "2", *plain, "-W", "error")
 
-    result.assert_outcomes(passed=4)
+    result.assert_outcomes(passed=5)
+    assert len({one.name.rpartition("-")[0] for one in tmp_path.iterdir()}) == 2
