@@ -27,9 +27,7 @@ pytestmark = pytest.mark.fork
     [
         (["--probe", "/nowhere/probe"], "probe: /nowhere/probe: No such file"),
         (["--sandbox", "/proc/nowhere"], "no folders can be made in /proc/nowhere"),
-        (["--pidfile", "/nowhere/pid"], "/nowhere/pid"),
         (["--middleware", "nowhere.Middleware"], "no module 'nowhere'"),
-        (["--max-age", "0"], "max_age"),
         (["--daemon", "--log-file", "/nowhere/log"], "/nowhere/log"),
     ],
 )

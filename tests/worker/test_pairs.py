@@ -127,7 +127,7 @@ def test_a_single_process_that_waits_for_its_job_before_it_is_replaced_obeys_ter
         until = time.monotonic() + 20
         while len(worker.session()) != number:
             assert time.monotonic() < until
-            threading.Event().wait(0.01)
+            threading.Event().wait(0.05)
 
     worker.signal(signal.SIGTERM)
     worker.says("SIGTERM: taking no more jobs")
