@@ -109,11 +109,10 @@ class AsyncSession(Protocol):
         """Send calls in one round trip; an error stands in the place of its reply."""
 
 
-Calls = Generator[Call[Any] | list[Call[Any]], Any, T]
-"""Calls to be sent one after the other, each of which is answered with its reply.
-
-Those of a list go together and are answered with the list of their replies.
-"""
+Calls = Generator[Call[Any], Any, T]
+"""Calls to be sent one after the other, each of which is answered with its reply."""
+Rounds = Generator[Call[Any] | list[Call[Any]], Any, T]
+"""The same with lists of calls that go together, answered with the list of their replies."""
 
 
 def _answered(replies: list[Any]) -> list[Any]:
@@ -124,7 +123,7 @@ def _answered(replies: list[Any]) -> list[Any]:
     return replies
 
 
-def drive(session: Session, calls: Calls[T]) -> T:
+def drive(session: Session, calls: Rounds[T]) -> T:
     """Send calls one after the other, and tell each reply or refusal to whoever makes them."""
     try:
         call = next(calls)
@@ -144,7 +143,7 @@ def drive(session: Session, calls: Calls[T]) -> T:
         return result
 
 
-async def drive_async(session: AsyncSession, calls: Calls[T]) -> T:
+async def drive_async(session: AsyncSession, calls: Rounds[T]) -> T:
     """Do the same for asyncio."""
     try:
         call = next(calls)

@@ -65,11 +65,12 @@ def part(results: Sequence[Result], date: str) -> str:
         "Written by `bin/bench dashboard --page docs/benchmarks.md`: every page of the dashboard, "
         "where it has most to show. *Trips* is how often a visit waits for the server, in a "
         "process that knows nothing yet and in one where somebody looks already; *script* the "
-        "slowest script of a visit by the server's own clock, the least over the visits (what it "
-        "takes when nothing else takes its core) and the worst, with its name; *cold* and *warm* "
-        "the time of the page, the network left out, and *CPU* what a cold one takes of the "
-        "processors, the server's part included. Warm means that all numbers are read anew: who "
-        "looks within two seconds of somebody else shares theirs."
+        "slowest script by the server's own clock, each script by its quickest call, since other "
+        "programs take the processor meanwhile, with its name; *worst* the slowest call of all. "
+        "*Cold* and *warm* are the time of the page, the network left out, the median; *CPU* what "
+        "a cold one takes of the processors, the server's part included, by which the last column "
+        "judges. Warm means that all numbers are read anew: who looks within two seconds of "
+        "somebody else shares theirs."
     )
     parts = ["# Benchmarks of the dashboard", about, f"{date}, {machine()}."]
     parts += [f"```text\n{result.text()}\n```" for result in results]
