@@ -115,7 +115,8 @@ class Crowd:
             desk.board.ask()
         answers = desk.post.descriptor
         more = () if answers is None else (answers,)
-        desk.orders.wait(desk.options.interval, self._crew.fileno(), *more)
+        if not desk.orders.fresh:
+            desk.orders.wait(desk.options.interval, self._crew.fileno(), *more)
 
     def _pass_on(self) -> None:
         """Tell the running jobs what the parent has ordered."""

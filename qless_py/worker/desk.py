@@ -100,6 +100,7 @@ class Desk:
 
     def may_start(self) -> bool:
         """Whether jobs may be started, as far as the parent is concerned."""
+        self.orders.fresh = False
         self.orders.read()
         return not (self.orders.stop or self.orders.quiet)
 

@@ -111,17 +111,23 @@ class Doorbell:
         return self._connection
 
     def _is_answered(self, seconds: float, more: Sequence[int]) -> bool:
-        """Wait for an answer; not if an order or something else comes first, or nothing at all."""
+        """Wait for an answer; not if an order or something else comes first, or nothing at all.
+
+        An order is for a job that runs beside: it would be too late when this sleep is over.
+        """
         until = time.monotonic() + seconds + _LATE
         # The library offers no public way to select on a connection beside something else.
         descriptor = self._connection._sock.fileno()  # noqa: SLF001
-        while not self._interrupted() and (left := until - time.monotonic()) > 0:
+        while not self._disturbed() and (left := until - time.monotonic()) > 0:
             ready = self._orders.wait(left, descriptor, *more)
             if descriptor in ready:
                 return True
             if ready:
                 return False
         return False
+
+    def _disturbed(self) -> bool:
+        return self._orders.fresh or self._interrupted()
 
     def _interrupted(self) -> bool:
         return self._orders.stop or self._orders.quiet

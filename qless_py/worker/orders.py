@@ -39,6 +39,7 @@ class Orders:
     orphaned: bool = False
     quiet: bool = False
     flush: bool = False
+    fresh: bool = False  # something was read since somebody looked whether anything is to be done
     lost: set[str] = field(default_factory=set)
     over: set[str] = field(default_factory=set)
     kill: set[str] = field(default_factory=set)
@@ -80,6 +81,7 @@ class Orders:
             self._note(order, word)
 
     def _note(self, order: bytes, word: str) -> None:
+        self.fresh = self.fresh or order != BEAT
         match order:
             case b"L":
                 self.lost.add(word)

@@ -42,7 +42,8 @@ class Serial(Inside):
             if is_quiet:
                 desk.post.exchange()
                 desk.board.ask()
-                desk.orders.wait(desk.options.interval)
+                if not desk.orders.fresh:
+                    desk.orders.wait(desk.options.interval)
                 reply = None
                 continue
             count = self._pace.next()

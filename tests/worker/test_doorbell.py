@@ -155,3 +155,36 @@ def test_a_request_that_cannot_be_taken_back_is_left_to_the_parent(
                 idle.desk.doorbell.take(idle.desk._pop(1), idle.sleeping.wake, None)
     finally:
         servers.stop(own)
+
+
+def test_an_order_for_a_job_that_runs_beside_ends_the_sleep(
+    idle: Idle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wait = orders.Orders.wait
+    slept: list[float] = []
+
+    def ordered(self: orders.Orders, seconds: float, *more: int) -> list[int]:
+        slept.append(seconds)
+        orders.announce(idle.pipe, orders.LOST, "1.nonce")
+        return wait(self, seconds, *more)
+
+    monkeypatch.setattr(orders.Orders, "wait", ordered)
+    idle.desk.may_start()
+
+    idle.desk.rest(idle.sleeping)
+
+    assert idle.desk.orders.lost == {"1.nonce"}
+    assert len(slept) == 1
+
+
+def test_an_order_that_came_before_the_sleep_and_was_not_looked_at_lets_nobody_sleep(
+    idle: Idle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    idle.desk.may_start()
+    orders.announce(idle.pipe, orders.LOST, "1.nonce")
+    idle.desk.orders.read()
+    monkeypatch.setattr(orders.Orders, "wait", lambda *_: pytest.fail("it slept"))
+
+    idle.desk.rest(idle.sleeping)
+
+    assert idle.desk.orders.lost == {"1.nonce"}
