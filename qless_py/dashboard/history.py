@@ -52,10 +52,10 @@ RANGES: Final = (
     Range("7d", 7 * 86400, _TEN),
     Range("14d", 14 * 86400, _TEN),
 )
-# So many rows are read by who looks first, of five microseconds each: of the last hour, and of a
-# longer range beside that.
+# So many rows are read by who looks first, each of which takes some microseconds: of the last hour,
+# and of a longer range beside that.
 _READ: Final = 12_500
-_READ_BESIDE: Final = 9_000
+_READ_BESIDE: Final = 7_000
 _SLICE: Final = 500  # Rows that one call reads: a millisecond for the server.
 _KEPT: Final = {"minute": 4 * 3600.0, "ten": 14 * 86400.0}
 _ROWS: Final = 20_000  # So many sums are kept in all, of some kilobytes each.
@@ -157,11 +157,12 @@ class History:
         added: dict[float, Row] = {}
         filed: dict[str, dict[float, Mapping[str, Any]]] = {name: {} for name in names}
         answers = self._client.run_many(calls)
+        number, length = span.resolution, span.row
         for index, answer in enumerate(answers):
             if isinstance(answer, Exception):
                 raise answer
             for record in answer:
-                at = record[span.resolution] * span.row
+                at = record[number] * length
                 added.setdefault(at, Row()).add(record)
                 filed[names[index // len(parts)]][at] = record
         for name in names:
