@@ -12,6 +12,7 @@ from markupsafe import Markup, escape
 import qless_py
 from qless_py.dashboard import formats, guard, notes, shown
 from qless_py.dashboard.access import Access, Role
+from qless_py.dashboard.actions import back_to
 from qless_py.dashboard.context import Dashboard, access, dashboard
 from qless_py.errors import UndecodableDataError
 from qless_py.operations import ACTIONS
@@ -87,7 +88,7 @@ class Words:
     @property
     def navigation(self) -> list[tuple[str, str, bool]]:
         """Each word of the navigation, its address, and whether this page is below it."""
-        here = request.path.removeprefix(self.link("overview"))
+        here = f"{request.script_root}{request.path}".removeprefix(self.link("overview"))
         found = []
         for word, view in NAVIGATION:
             address = self.link(view)
@@ -110,6 +111,11 @@ class Words:
         arguments = {**given, **(request.view_args or {}), **changes}
         known = {key: value for key, value in arguments.items() if value is not None}
         return url_for(request.endpoint or "", **known)
+
+    @property
+    def back(self) -> str:
+        """The page that an action leads back to: this one, or what a form on it was sent from."""
+        return self.here() if request.method == "GET" else back_to()
 
     def form_token(self) -> str:
         """Give the token that a form must send back."""

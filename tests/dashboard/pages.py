@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Final
 
 from qless_py import Client
+from qless_py.dashboard.history import RANGES
 from qless_py.dashboard.pages.queue import TABS
 
 PATHS: Final = (
-    "/", "/?range=15m", "/?range=14d", "/queues", "/queues?sort=waiting&q=wor",
-    *(f"/queues/work?tab={tab}" for tab in TABS), "/queues/work?range=24h&day=2023-11-14",
+    "/", *(f"{path}range={one.word}" for path in ("/?", "/queues/work?") for one in RANGES),
+    "/queues", "/queues?sort=waiting&q=wor",
+    *(f"/queues/work?tab={tab}" for tab in TABS), "/queues/work?day=2023-11-14",
     "/queues/nobody", "/jobs", "/jobs?q=state:failed,waiting", "/jobs?q=nothing-like-it",
     "/jobs/plain", "/jobs/runs", "/jobs/fails", "/jobs/ends", "/jobs/child", "/jobs/later",
     "/jobs/apart", "/jobs/of-ann", "/failures", "/failures/group?group=group", "/completed",

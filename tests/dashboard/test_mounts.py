@@ -67,6 +67,31 @@ def test_a_form_works_below_a_prefix(client: Client) -> None:
     assert client.queues["mail"].is_paused
 
 
+@pytest.mark.parametrize("prefix", ["/ops", ""])
+def test_a_question_is_asked_and_answered_below_a_prefix(client: Client, prefix: str) -> None:
+    client.queues["mail"].put("K", {}, jid="j")
+    app = mounted(create_app(client, DashboardConfig(secret="s" * 16)), prefix)
+    browser = app.test_client()
+    path = f"{prefix}/queues/mail?tab=waiting"
+    token = TOKEN.search(browser.get(path).text)
+    assert token is not None
+    form = {"form_token": token[1], "back": path, "action": "cancel", "state": "waiting"}
+
+    page = browser.get(path).text
+    asked = browser.post(f"{prefix}/jobs/chosen", data={**form, "jid": "j"}, headers=SAME).text
+    action = re.search(r'<form method="post" action="([^"]+)" class="stack">', asked)
+    assert action is not None
+    confirmed = {**form, "jid": "j", "confirmed": "yes"}
+    done = browser.post(action[1], data=confirmed, headers=SAME)
+
+    assert set(re.findall(r'name="back" value="([^"]+)"', page)) == {path}
+    assert f'name="back" value="{path}"' in asked
+    assert f'<a class="button" href="{path}">Leave it</a>' in asked
+    assert re.search(rf'<a href="{prefix}/queues" aria-current="page">', page)
+    assert (done.status_code, done.headers["Location"]) == (303, path)
+    assert client.jobs["j"] is None
+
+
 def test_a_host_application_keeps_its_own_pages(client: Client) -> None:
     host = Flask("host")
     host.add_url_rule("/", "index", lambda: "the host's own page")
@@ -112,7 +137,7 @@ def test_the_environment_makes_an_application(
 
 
 @contextlib.contextmanager
-def _gunicorn(server: Server, *arguments: str, **environment: str) -> Iterator[str]:
+def gunicorn(server: Server, *arguments: str, **environment: str) -> Iterator[str]:
     """Run gunicorn on a port of its own choice; gives its address."""
     command = [sys.executable, "-m", "gunicorn", "--bind", "127.0.0.1:0", "--graceful-timeout", "1"]
     command += [*arguments, "qless_py.dashboard.wsgi:make_app()"]
@@ -140,7 +165,7 @@ def _gunicorn(server: Server, *arguments: str, **environment: str) -> Iterator[s
 
 @pytest.mark.usefixtures("redis")
 def test_gunicorn_serves_pages_and_a_stream_below_a_prefix(server: Server) -> None:
-    with _gunicorn(server, "--threads", "4", QLESS_PY_WEB_PREFIX="/ops") as url:
+    with gunicorn(server, "--threads", "4", QLESS_PY_WEB_PREFIX="/ops") as url:
         with urllib.request.urlopen(f"{url}/ops/queues") as page:
             assert page.status == 200
             assert all(link.startswith("/ops/") for link in _links(page.read().decode()))
@@ -160,7 +185,7 @@ def test_gunicorn_serves_pages_and_a_stream_below_a_prefix(server: Server) -> No
 
 @pytest.mark.usefixtures("redis")
 def test_a_server_with_one_thread_refuses_streams_and_goes_on(server: Server) -> None:
-    with _gunicorn(server, "--worker-class", "sync") as url:
+    with gunicorn(server, "--worker-class", "sync") as url:
         with pytest.raises(urllib.error.HTTPError) as refused:
             urllib.request.urlopen(f"{url}/live")
         with urllib.request.urlopen(f"{url}/snapshot") as page:

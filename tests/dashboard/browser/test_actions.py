@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import contextlib
+import queue
 import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from typing import Any, cast
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from flask import Flask
+from playwright.sync_api import Browser, expect
 
 from qless_py import Client, Job
-from qless_py.dashboard import BasicAuth, DashboardConfig, Role, create_app, hash_password
+from qless_py.dashboard import (
+    Access,
+    DashboardConfig,
+    Role,
+    create_app,
+    create_blueprint,
+)
 from tests.dashboard.browser.conftest import ROOT, Site, served, working
+from tests.dashboard.test_mounts import gunicorn
 from tests.servers import Server
 
 pytestmark = [pytest.mark.browser, pytest.mark.leaves_children, pytest.mark.timeout(180)]
@@ -222,18 +232,19 @@ def _address_of_this_machine() -> str:
 
 
 @pytest.mark.parametrize("where", ["loopback", "network"])
-def test_forms_of_other_origins_are_refused_by_what_a_browser_sends(
+def test_changes_that_other_origins_ask_for_are_refused_by_what_a_browser_sends(
     live: Client, browser: Browser, where: str
 ) -> None:
     host = "127.0.0.1" if where == "loopback" else _address_of_this_machine()
-    users = {"ann": (hash_password("horse", "salt"), Role.ADMIN)}
-    config = DashboardConfig(secret="s" * 16, auth=[BasicAuth(users)], trusted_hosts=[host])
+    auth = [lambda _: Access("ann", Role.ADMIN)]
+    config = DashboardConfig(secret="s" * 16, auth=auth, trusted_hosts=[host])
+    told: queue.Queue[str] = queue.Queue()
+    app = _overheard(create_app(live, config), told)
     with (
-        served(create_app(live, config), host) as url,
-        served(_evil(url)) as evil,
-        contextlib.closing(
-            browser.new_context(http_credentials={"username": "ann", "password": "horse"})
-        ) as context,
+        served(app, host) as url,
+        served(_evil(url), host) as sibling,
+        served(_evil(url), "localhost") as foreign,
+        contextlib.closing(browser.new_context()) as context,
     ):
         page = context.new_page()
         page.goto(f"{url}/queues/mail")
@@ -241,25 +252,95 @@ def test_forms_of_other_origins_are_refused_by_what_a_browser_sends(
         page.get_by_role("button", name="Pause mail").click()
         expect(page.get_by_role("button", name="Unpause")).to_be_visible()
 
-        status = _submitted(page, evil)
-
-        assert status == 403
+        for evil in (sibling, foreign):
+            for way in ("Form", "Sandbox", "Fetch"):
+                page.goto(evil)
+                inside = page.frame_locator("iframe") if way == "Sandbox" else page
+                inside.get_by_role("button", name=way).click()
+                assert told.get(timeout=30) == "403 FORBIDDEN cross origin", (evil, way)
         assert live.queues["mail"].is_paused
+        page.goto(f"{url}/queues/mail")
+        page.get_by_role("button", name="Unpause").click()
+        assert told.get(timeout=30).startswith("303")
+    assert not live.queues["mail"].is_paused
+
+
+def _overheard(app: Callable[..., Any], told: queue.Queue[str]) -> Callable[..., Any]:
+    """Tell how requests to end a pause were answered; not all answers reach the page that asks."""
+
+    def overheard(environ: dict[str, Any], start: Callable[..., Any]) -> list[bytes]:
+        statuses: list[str] = []
+
+        def begin(status: str, *more: Any) -> Any:
+            statuses.append(status)
+            return start(status, *more)
+
+        parts = app(environ, begin)
+        if environ["PATH_INFO"].endswith("/live"):
+            return cast("list[bytes]", parts)
+        body = b"".join(parts)
+        if environ["PATH_INFO"].endswith("/unpause"):
+            told.put(statuses[0] + (" cross origin" if b"403: cross origin" in body else ""))
+        return [body]
+
+    return overheard
 
 
 def _evil(url: str) -> Callable[..., list[bytes]]:
-    """Make a page of another origin with a form that ends the pause."""
+    """Make pages of another origin that try to end the pause, in three ways."""
 
-    def app(_environ: object, start: Callable[..., object]) -> list[bytes]:
+    def app(environ: dict[str, str], start: Callable[..., object]) -> list[bytes]:
         start("200 OK", [("Content-Type", "text/html")])
-        form = f'<form method="post" action="{url}/queues/mail/unpause"><button>Go</button></form>'
-        return [form.encode()]
+        act = f"{url}/queues/mail/unpause"
+        form = f'<form method="post" action="{act}"><button>Form</button></form>'
+        if environ["PATH_INFO"] == "/form":
+            return [form.replace("Form", "Sandbox").encode()]
+        fetch = f"fetch('{act}', {{method: 'POST', mode: 'no-cors', credentials: 'include'}})"
+        frame = '<iframe sandbox="allow-forms" src="/form"></iframe>'
+        return [f'{form}{frame}<button onclick="{fetch}">Fetch</button>'.encode()]
 
     return app
 
 
-def _submitted(page: Page, evil: str) -> int:
-    page.goto(evil)
-    with page.expect_response("**/unpause") as answer:
-        page.get_by_role("button", name="Go").click()
-    return answer.value.status
+@pytest.mark.parametrize("how", ["gunicorn", "host"])
+def test_below_a_path_everything_works_as_well(
+    live: Client, server: Server, browser: Browser, how: str
+) -> None:
+    with contextlib.ExitStack() as stack:
+        if how == "gunicorn":
+            started = gunicorn(server, "--threads", "8", QLESS_PY_WEB_PREFIX="/ops/qless")
+            url = stack.enter_context(started)
+        else:
+            host = Flask("host")
+            config = DashboardConfig(secret="s" * 16)
+            host.register_blueprint(create_blueprint(live, config), url_prefix="/ops/qless")
+            url = stack.enter_context(served(host))
+        site = Site(f"{url}/ops/qless", browser)
+        page = stack.enter_context(site.page())
+        live.queues["mail"].put("app.Send")
+        page.goto(f"{site.url}/")
+        expect(page.get_by_role("button", name="Live")).to_be_visible()
+        page.keyboard.press("g")
+        page.keyboard.press("q")
+        page.wait_for_url("**/ops/qless/queues")
+        page.get_by_role("button", name="Pause").click()
+        expect(page.locator(".note-done", has_text="mail is paused")).to_be_visible()
+        assert page.url == f"{site.url}/queues"
+        page.goto(f"{site.url}/workers")
+        here = page.locator(".menu [aria-current=page]")
+        expect(here).to_have_text("Workers")
+        page.goto(f"{site.url}/queues/mail?tab=settings")
+        page.get_by_role("button", name="Forget this queue…").click()
+        expect(page.locator("[data-confirm]")).to_be_visible()
+        page.get_by_role("textbox", name="Type mail").fill("nail")
+        page.get_by_role("button", name="Forget it").click()
+        expect(page.get_by_text("That is not mail.")).to_be_visible()
+        page.get_by_role("link", name="Leave it").click()
+        page.wait_for_url("**/ops/qless/queues/mail?tab=settings")
+        page.goto(f"{site.url}/queues")
+        live.queues["mail"].put("app.Send")
+        waiting = page.locator('tr[data-queue="mail"] [data-count="waiting"]')
+        expect(waiting).to_have_text("2")
+
+        assert live.queues["mail"].is_paused
+        assert site.complaints == []
