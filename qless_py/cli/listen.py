@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import click
+from redis.exceptions import RedisError
 
 from qless_py import configuration
 from qless_py.cli import shapes, tell
@@ -19,7 +20,7 @@ from qless_py.cli.names import JID, QUEUE
 from qless_py.cli.options import SPAN
 from qless_py.cli.output import as_json_line, brief, moment, safe
 from qless_py.cli.state import State
-from qless_py.errors import UndecodableDataError
+from qless_py.errors import StoreError, UndecodableDataError
 from qless_py.events import LOG, PLAIN, Event, Listener, Resubscribed
 from qless_py.job import Job
 
@@ -167,7 +168,11 @@ def describe(state: State, event: Event) -> dict[str, Any]:
         "details": {k: v for k, v in event.details.items() if k not in ("event", "jid", "queue")},
     }
     if event.channel in PLAIN:
-        one = state.client.jobs[event.jid]
+        one = None
+        with contextlib.suppress(
+            RedisError, OSError, StoreError
+        ):  # The event is told all the same.
+            one = state.client.jobs[event.jid]
         if isinstance(one, Job):
             told |= {"queue": one.queue_name or None, "klass": one.klass_name}
             told["details"] = _more(event.name, one)

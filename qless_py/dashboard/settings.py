@@ -30,7 +30,7 @@ def read_people(path: Path) -> list[Decide]:
     """Read a file of people; raises `ConfigError`, which names what is wrong in it."""
     try:
         known = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         raise ConfigError(f"cannot read {path}: {error}") from error
     unknown = sorted(set(known) - {"users", "tokens"})
     if unknown:

@@ -51,6 +51,24 @@ def test_every_command_named_in_a_table_exists() -> None:
         called(span)
 
 
+# What one could type into the programs that came before.
+_BEFORE = """
+rake qless:work QUEUES QUEUE JOB_RESERVER INTERVAL VERBOSE VVERBOSE REDIS_URL RUN_AS_SINGLE_PROCESS
+qless-py-worker --path --queue --workers qless-web qless-growl qless-campfire
+perfectqueue list submit -u -t force_finish run -I -r init -e -c --database --table --simpledb
+--push --list --cancel --configure --exec --run -f -C -b -x -X -i -w -d -o -v e2e/main.go ui main.go
+"""
+
+
+def test_every_command_of_those_before_has_its_like_in_the_table() -> None:
+    table = DOCUMENT.read_text().partition("## Coming from elsewhere")[2]
+    rows = [line.split(" | ") for line in table.splitlines() if line.startswith("| ")]
+    left = {word.strip("`,|()") for row in rows for word in row[0].split()}
+
+    assert {word.strip() for word in _BEFORE.split()} <= left
+    assert all(len(row) == 2 and len(row[1]) > 3 for row in rows)
+
+
 @pytest.mark.parametrize("words", ALL, ids=" ".join)
 def test_every_option_in_an_example_of_the_help_exists(words: tuple[str, ...]) -> None:
     command = ALL[words]
