@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from types import FrameType
 from typing import Protocol
 
+from qless_py.protocol.queues import PopReply
 from qless_py.worker import orders
 from qless_py.worker.desk import Desk, Row
 from qless_py.worker.pace import Pace
@@ -39,6 +40,10 @@ class Crew(Protocol):
 
     def on_signal(self, number: int, frame: FrameType | None) -> None:
         """Take the signal that says that there are orders."""
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether anything is left of a job that was started."""
 
     def close(self) -> None:
         """End everything that is left; no job is running."""
@@ -80,10 +85,14 @@ class Crowd:
     def _fill(self, free: int) -> None:
         """Start jobs in the free places; ask for more when none is left that was taken ahead."""
         if not self._waiting:
-            desk = self._desk
-            reply = desk.take(free + self._pace.next() - 1)
-            if not reply.jobs:
-                desk.rest(reply, self._crew.fileno())
+            desk, count = self._desk, free + self._pace.next() - 1
+            reply: PopReply | None = desk.take(count)
+            if reply is not None and not reply.jobs:
+                if desk.rows or self._crew.is_busy:
+                    desk.rest(reply, self._crew.fileno())
+                    return
+                reply = desk.take_later(reply, count)
+            if reply is None or not reply.jobs:
                 return
             self._waiting.extend(desk.hold(reply))
         for _ in range(min(free, len(self._waiting))):

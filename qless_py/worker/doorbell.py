@@ -26,7 +26,8 @@ class Doorbell:
     """A blocking read of the queues' wake keys, on a connection of its own.
 
     It waits for the reply and for orders at once, so an idle child leaves as soon as it is told.
-    A wake-up that was swallowed by a process that stopped costs at most `longest` seconds.
+    A process that stopped swallows a wake-up, and its request takes a job, only if that comes
+    within `longest` seconds; the job is back when its parent has buried it, or its lease has ended.
     """
 
     def __init__(self, post: Post, orders: Orders, longest: float = 2.0) -> None:

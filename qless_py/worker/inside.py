@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import signal
 from types import FrameType
-from typing import Final
+from typing import Any, Final
 
 from qless_py.errors import GracefulStop, ImmediateStop, LostLeaseError, SoftLimitError
 from qless_py.job import Job
@@ -81,6 +81,10 @@ class Inside:
             self._original.end_copy(error)
             return perform.raised(job, error)
         self._original.end_copy()
+        return self.returned(job, result)
+
+    def returned(self, job: Job, result: Any) -> Verdict:
+        """Judge a handler that came to its end."""
         return perform.returned(job, result)
 
     def enter(self, job: Job) -> None:

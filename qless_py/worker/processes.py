@@ -22,7 +22,7 @@ from qless_py import protocol
 from qless_py.job import Job
 from qless_py.protocol import Call
 from qless_py.worker import copies, orders, sandbox, signals
-from qless_py.worker.board import MOST
+from qless_py.worker.board import MOST, Held
 from qless_py.worker.desk import Desk, Row
 from qless_py.worker.inside import Inside, reason
 from qless_py.worker.perform import Verdict
@@ -30,6 +30,7 @@ from qless_py.worker.perform import Verdict
 logger = logging.getLogger(__name__)
 
 _SIZE = 4  # Bytes in front of what a process tells.
+_ENDING = ""  # No script: data and result of a job that just completes.
 
 
 @dataclass(slots=True)
@@ -118,6 +119,11 @@ class Processes:
         """Interrupt the job, in its process; in the one above there is none."""
         self._inside.on_signal(number, frame)
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether a process is there that was not buried."""
+        return bool(self._selector.get_map())
+
     def close(self) -> None:
         """Wait for the processes that have told their verdicts."""
         while self._selector.get_map():
@@ -147,9 +153,7 @@ class Processes:
         process.buffer += chunk
         message = process.message()
         if message is not None and not process.has_ended:
-            script, *arguments = msgpack.unpackb(message)
-            call = Call(script, tuple(arguments), _unread) if script else None
-            self._end(process, Verdict(process.row.job, call))
+            self._end(process, Verdict(process.row.job, _told(process.row.held, message)))
         if not chunk:
             self._selector.unregister(process.pipe)
             process.is_shut = True
@@ -194,7 +198,7 @@ class Processes:
             self._freedom.is_on = True
             self._desk.drop()
             verdict = self._inside.run(row, _Orders(self._orders, place, row.held.lease))
-            _write(pipe, verdict)
+            _write(pipe, self._inside.ending or _call(verdict))
             code = 0
         except BaseException:  # noqa: BLE001 - nothing may return into the code of the child
             traceback.print_exc()
@@ -235,6 +239,16 @@ class _Alone(Inside):
 
     def __init__(self, desk: Desk) -> None:
         super().__init__(_None(-1), desk.handlers, desk.options.sandbox)
+        self.ending: tuple[str, bytes, bytes] | None = None
+
+    def returned(self, job: Job, result: Any) -> Verdict:
+        """Say only what is to be stored, if that is all: the process above makes a call of it."""
+        if job.state == "running" and not job.follow_ups:
+            # What cannot be written is for the judge.
+            with contextlib.suppress(Exception):
+                self.ending = (_ENDING, job.to_send(None), job.encode(result))
+                return Verdict(job, None)
+        return super().returned(job, result)
 
     def run(self, row: Row, given: _Orders) -> Verdict:
         """Run a job under these orders, in a process of its own."""
@@ -259,9 +273,20 @@ def _end_of(process: int) -> int | None:
     return None
 
 
-def _write(pipe: int, verdict: Verdict) -> None:
+def _call(verdict: Verdict) -> Sequence[Any]:
     call = verdict.call
-    told: list[Any] = [None] if call is None else [call.script, *call.args]
+    return (None,) if call is None else (call.script, *call.args)
+
+
+def _told(held: Held, message: bytes) -> Call[Any] | None:
+    """Read what a process has told: a call, what it completes its job with, or nothing."""
+    script, *args = msgpack.unpackb(message)
+    if script == _ENDING:
+        return protocol.jobs.complete(held.jid, held.lease, data=args[0], result=args[1])
+    return None if script is None else Call(script, tuple(args), _unread)
+
+
+def _write(pipe: int, told: Sequence[Any]) -> None:
     packed = msgpack.packb(told)
     left = memoryview(len(packed).to_bytes(_SIZE, "big") + packed)
     while left:

@@ -84,6 +84,11 @@ class Threads:
     def on_signal(self, number: int, frame: FrameType | None) -> None:
         """Do nothing: what was ordered has made the pipe readable, too."""
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether a thread or a task runs a job."""
+        return self._busy > 0
+
     def close(self) -> None:
         """End the threads."""
         for _ in self._threads:

@@ -31,6 +31,10 @@ def double(job: Job) -> int:
     return 2 * int(job["number"])
 
 
+def counts(job: Job) -> None:
+    job["number"] += 1
+
+
 def nothing(_job: Job) -> None:
     pass
 

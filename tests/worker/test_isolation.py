@@ -25,6 +25,23 @@ def test_each_job_has_a_process_of_its_own(live: Client, work: Start) -> None:
     assert not pids & {worker.process.pid, child.pid}
 
 
+def test_what_a_process_leaves_of_its_job_is_stored(live: Client, work: Start) -> None:
+    counted = put(live, handlers.counts, {"number": 1})
+    refused = put(live, handlers.unwritable)
+    own = put(live, handlers.completes)
+    parent = put(live, handlers.follows_up)
+    work(isolation="job")
+
+    assert result(live, own) == "mine"
+    assert result(live, counted) is None
+    assert read(live, counted).data == {"number": 2}
+    with pytest.raises(JobFailedError):
+        result(live, refused)
+    assert read(live, refused).failure["group"].endswith("unwritable:BadArgumentError")
+    assert result(live, parent) is None
+    assert result(live, "follow-up") == 8
+
+
 def test_results_larger_than_a_pipe_arrive_whole(live: Client, work: Start) -> None:
     jid = put(live, handlers.big, {"size": 500_000})
     work(isolation="job")
