@@ -6,6 +6,7 @@ verdicts, and passes on what the parent orders.
 
 from __future__ import annotations
 
+import logging
 import signal
 import time
 from collections import deque
@@ -19,6 +20,9 @@ from qless_py.worker.desk import Desk, Row
 from qless_py.worker.pace import Pace
 from qless_py.worker.perform import Verdict
 
+logger = logging.getLogger(__name__)
+
+_RELIEF = 1.0  # Seconds without room after which a start is tried again, though no job has ended.
 # The order of urgency: what was told of a job is not told again, and nothing weaker after it.
 _URGENCY = (orders.STOP, orders.LIMIT, orders.LOST, orders.RELEASE, orders.KILL)
 
@@ -27,7 +31,7 @@ class Crew(Protocol):
     """Those who run the jobs."""
 
     def start(self, row: Row) -> None:
-        """Have a job run; there is room for it."""
+        """Have a job run; there is room for it. OSError or RuntimeError where that cannot be."""
 
     def finished(self) -> Sequence[tuple[Row, Verdict]]:
         """Give the jobs that have ended since, each with its verdict."""
@@ -58,6 +62,7 @@ class Crowd:
         self._told: dict[str, bytes] = {}
         self._begun: dict[str, float] = {}
         self._waiting: deque[Row] = deque()
+        self._full_until = 0.0
         self._pace = Pace(desk.options.batch)
 
     def run(self) -> None:
@@ -75,7 +80,7 @@ class Crowd:
             is_leaving = desk.orders.stop or desk.is_spent()
             if is_leaving and not desk.rows:
                 break
-            free = desk.options.concurrency - len(self._begun)
+            free = self._free()
             if may_start and free > 0 and (self._waiting or not is_leaving):
                 self._fill(free)
             else:
@@ -95,7 +100,7 @@ class Crowd:
             if reply is None or not reply.jobs:
                 return
             self._waiting.extend(desk.hold(reply))
-        for _ in range(min(free, len(self._waiting))):
+        while self._waiting and self._free() > 0:
             self._start(self._waiting.popleft())
 
     def _start(self, row: Row) -> None:
@@ -105,12 +110,27 @@ class Crowd:
         if not desk.may_start() or lease in desk.orders.lost:
             desk.give_back([row])
             return
-        self._begun[lease] = time.monotonic()
         row.job.watch(desk.orders)
-        self._crew.start(row)
+        try:
+            self._crew.start(row)
+        except (OSError, RuntimeError) as error:
+            # No more processes, threads, descriptors or memory: what runs goes on.
+            logger.error("%s cannot be started, giving it back: %s", row.held.jid, error)  # noqa: TRY400
+            self._full_until = time.monotonic() + _RELIEF
+            desk.give_back([row, *self._waiting])
+            self._waiting.clear()
+        else:
+            self._begun[lease] = time.monotonic()
+
+    def _free(self) -> int:
+        """Count the free places; none are free while there is no room for what is there."""
+        if time.monotonic() < self._full_until:
+            return 0
+        return self._desk.options.concurrency - len(self._begun)
 
     def _collect(self) -> None:
         for row, verdict in self._crew.finished():
+            self._full_until = 0.0
             self._desk.board.settle(row.at)
             lease = row.held.lease
             self._told.pop(lease, None)

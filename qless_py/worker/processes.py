@@ -74,17 +74,24 @@ class Processes:
         """Fork a process for the job."""
         # In this process, so that the next job of the kind finds it: imports are slow.
         self._desk.note_limit(row)
+        reader, writer = os.pipe()
         place = self._places.pop()
         self._orders[place] = 0
-        reader, writer = os.pipe()
         parent = os.getpid()
         # What was allocated since must not be gone through in the process of the job.
         gc.disable()
-        pid = os.fork()
-        if pid == 0:
-            self._be_job(row, place, writer, parent)
-        gc.enable()
-        os.close(writer)
+        try:
+            pid = os.fork()
+        except OSError:
+            os.close(reader)
+            self._places.append(place)
+            raise
+        else:
+            if pid == 0:
+                self._be_job(row, place, writer, parent)
+        finally:
+            gc.enable()
+            os.close(writer)
         os.set_blocking(reader, False)
         process = _Process(row, pid, reader, _end_of(pid), place)
         self._processes[row.held.lease] = process

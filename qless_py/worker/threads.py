@@ -49,14 +49,14 @@ class Threads:
 
     def start(self, row: Row) -> None:
         """Have a thread run the job."""
-        self._busy += 1
-        self._stretches[row.held.lease] = Stretch()
-        if self._busy > len(self._threads):
+        if self._busy >= len(self._threads):
             name = f"qless-{len(self._threads)}"
             # A thread that does not let go of its job must not keep the process from ending.
             thread = threading.Thread(target=self._serve, name=name, daemon=True)
-            self._threads.append(thread)
             thread.start()
+            self._threads.append(thread)
+        self._busy += 1
+        self._stretches[row.held.lease] = Stretch()
         self._inbox.put(row)
 
     def finished(self) -> Sequence[tuple[Row, Verdict]]:

@@ -13,7 +13,7 @@ import pytest
 from qless_py import Client, JobFailedError
 from tests.worker import handlers, hostile
 from tests.worker.conftest import Start, Told
-from tests.worker.jobs import put, read, result, steps
+from tests.worker.jobs import pipes, put, read, result, steps
 
 pytestmark = pytest.mark.fork
 
@@ -115,3 +115,18 @@ def test_a_process_that_a_job_leaves_behind_holds_nobody_up(
     finally:
         for one in worker.session():
             one.kill()
+
+
+def test_jobs_for_which_there_is_no_room_wait_and_cost_nothing(
+    live: Client, work: Start, told: Told, go: Told
+) -> None:
+    jids = [put(live, handlers.waits, pipes(told, go)) for _ in range(14)]
+    few = ("sh", "-c", 'ulimit -n 34; exec "$@"', "sh")
+    worker = work(few, isolation="job", concurrency=14)
+    worker.says("cannot be started, giving it back")
+    for _ in jids:
+        told.line()
+        go.say("on")
+
+    assert [result(live, jid) for jid in jids] == ["on"] * len(jids)
+    assert all(read(live, jid).retries_left == 5 for jid in jids)
