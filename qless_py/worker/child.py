@@ -6,6 +6,7 @@ which jobs it was at. It ends when told by its parent, or when its parent is gon
 
 from __future__ import annotations
 
+import gc
 import logging
 
 from qless_py.errors import DeadWorkerError
@@ -35,6 +36,8 @@ def live(options: WorkerOptions, birth: Birth) -> int:
         copies.set_free()
     try:
         desk.open()
+        # What is there now stays: the collector need not go through it again and again.
+        gc.freeze()
         _runner(desk).run()
         desk.close()
     except Unsettled:
