@@ -88,12 +88,12 @@ class Parent:
     def _open(self) -> None:
         """Prepare everything; takes over what the program before this one left."""
         self._reaps = orphans.is_ours()
-        legacy = restart.adopted()
+        is_continued, legacy = restart.is_continued(), restart.adopted()
         self._is_quiet = legacy.is_quiet
         if self._options.probe is not None:
             self._probe = Probe(self._options.probe, self._selector, self._state, legacy.probe)
         try:
-            self._line.open(is_needed=not legacy.members)
+            self._line.open(is_needed=not is_continued)
         except BaseException:
             self._close_probe()
             raise
@@ -191,7 +191,9 @@ class Parent:
                 member.hush(is_quiet=self._is_quiet)
         elif number == signal.SIGTTIN:
             self._dump()
-        elif number == signal.SIGHUP and not self._stop.is_on:
+        elif number == signal.SIGHUP and self._stop.is_on:
+            logger.info("HUP: leaving already, so nothing is restarted")
+        elif number == signal.SIGHUP:
             logger.info("HUP: restarting with new code, running jobs may finish")
             self._trial.begin()
 

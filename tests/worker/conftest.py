@@ -71,7 +71,7 @@ def launch(tmp_path: Path) -> Iterator[Start]:
 
     def begin(*command: str) -> Running:
         log = tmp_path / f"worker-{len(started)}.log"
-        with log.open("wb") as out:
+        with log.open("ab") as out:
             # A session of its own, so that a test can signal the whole group.
             process = subprocess.Popen(
                 [*command], cwd=ROOT, stdout=out, stderr=out, start_new_session=True

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from qless_py import Client
@@ -135,6 +138,30 @@ def test_a_single_process_that_waits_for_its_job_before_it_is_replaced_obeys_ter
 
     assert worker.ended() == 0
     assert result(live, jid) == "on"
+
+
+def test_a_restart_while_the_store_is_away_ends_nobody(work: Start) -> None:
+    name, keeps = os.environ.get("QLESS_PY_TEST_SERVER", "valkey"), ("--appendonly", "yes")
+    with tempfile.TemporaryDirectory(prefix="ql") as made:
+        server = servers.start(name, Path(made), *keeps)
+        with Client(server.url) as client:
+            worker = work(url=server.url, isolation="none")
+            result(client, put(client, handlers.nothing))
+            servers.stop(server)
+
+            worker.signal(signal.SIGHUP)
+            until = time.monotonic() + 20
+            while "QLESS_PY_WORKER_STATE" not in psutil.Process(worker.process.pid).environ():
+                assert time.monotonic() < until, "it was never replaced"
+                threading.Event().wait(0.05)
+            worker.log.write_text("")  # What the new program says is what counts.
+            worker.says("no store, trying until it is back")
+
+            server = servers.start(name, Path(made), *keeps)
+            assert result(client, put(client, handlers.double, {"number": 2})) == 4
+            worker.signal(signal.SIGTERM)
+            assert worker.ended() == 0
+        servers.stop(server)
 
 
 @pytest.mark.timeout(90)
