@@ -147,6 +147,29 @@ def of_search(text: str) -> Commands:
     return found
 
 
+def of_tracked() -> Commands:
+    """Give the commands for tracked jobs."""
+    return [command("tracked"), command("listen"), command("job", "untrack", "JID")]
+
+
+def of_tags() -> Commands:
+    """Give the commands for all tags."""
+    return [command("tags"), command("jobs", "--tag", "TAG")]
+
+
+def of_tag(name: str) -> Commands:
+    """Give the commands for the jobs with a tag."""
+    return [
+        command("jobs", "--tag", name),
+        command("job", "untag", "--tag", name, "--remove", name),
+    ]
+
+
+def of_completed() -> Commands:
+    """Give the commands for complete jobs."""
+    return [command("jobs", "--state", "complete"), command("job", "requeue", "JID")]
+
+
 def of_operations() -> Commands:
     """Give the commands for operations."""
     return [

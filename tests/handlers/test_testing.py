@@ -249,7 +249,7 @@ CONFTEST = """
 
 
 @pytest.mark.fork
-@pytest.mark.timeout(90)
+@pytest.mark.timeout(300)
 def test_the_plugin_gives_each_test_a_namespace_and_a_clock_with_xdist_too(
     pytester: pytest.Pytester, server: servers.Server, tmp_path: Path
 ) -> None:

@@ -61,7 +61,10 @@ def check_search(text: str) -> None:
 def completed() -> str:
     offset, size = offset_of(), size_of()
     jids = client().jobs.complete(offset, size)
-    return _page("Completed", jobs_of(jids), offset=offset, more=len(jids) == size)
+    return _page(
+        "Completed", jobs_of(jids), offset=offset, more=len(jids) == size,
+        commands=commands.of_completed(),
+    )  # fmt: skip
 
 
 def tracked() -> str:
@@ -70,19 +73,25 @@ def tracked() -> str:
     return render_template(
         "qless_py/tracked.html", jobs=[Job(client(), record) for record in found.jobs],
         gone=found.expired, total=found.total, offset=offset, size=size, states=STATES,
+        commands=commands.of_tracked(),
     )  # fmt: skip
 
 
 def tags() -> str:
     offset, size = offset_of(), 100
     rows = client().tag_counts(offset, size)
-    return render_template("qless_py/tags.html", rows=rows, offset=offset, size=size)
+    return render_template(
+        "qless_py/tags.html", rows=rows, offset=offset, size=size, commands=commands.of_tags()
+    )
 
 
 def tag(name: str) -> str:
     offset, size = offset_of(), size_of()
     found = client().jobs.tagged(name, offset, size)
-    return _page(f"Tagged {name}", jobs_of(found["jobs"]), offset=offset, total=found["total"])
+    return _page(
+        f"Tagged {name}", jobs_of(found["jobs"]), offset=offset, total=found["total"],
+        commands=commands.of_tag(name),
+    )  # fmt: skip
 
 
 @requires(Role.OPERATOR)
