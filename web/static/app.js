@@ -164,6 +164,11 @@ async function refresh() {
   }
 }
 
+// What a list says but for how long ago, which is no news to somebody who reads it.
+function ageless(markup) {
+  return markup.replace(/(<time [^>]*>)[^<]*/g, "$1");
+}
+
 function exchange(regions, text) {
   const fresh = new DOMParser().parseFromString(text, "text/html");
   for (const region of regions) {
@@ -172,7 +177,7 @@ function exchange(regions, text) {
     if (!other || sources.get(region) === other.innerHTML) continue;
     const source = other.innerHTML;
     if (isBusy(region)) {
-      offer(region, other, source);
+      if (ageless(sources.get(region)) !== ageless(source)) offer(region, other, source);
     } else {
       sources.set(region, source);
       region.replaceChildren(...other.childNodes);

@@ -54,38 +54,12 @@ def test_a_failure_is_repaired_in_three_clicks(
     assert live.queues["mail"].counts["waiting"] == 3
 
 
-@BOTH
-def test_a_bulk_action_is_carried_out_by_a_worker_of_another_queue(
-    live: Client, server: Server, site: Callable[..., Site], *, scripts: bool
-) -> None:
-    live.queues["other"].put_many([{"klass": "app.Send"}] * 30)
-    shown = site()
-
-    with working(server, "-q", "mail"), shown.page(java_script_enabled=scripts) as page:
-        page.goto(f"{shown.url}/jobs?q=klass:app.Send")
-        page.get_by_label("What").select_option("tag")
-        page.get_by_label("Queue, priority or tags").fill("seen")
-        page.get_by_role("button", name="Count, then ask").click()
-        expect(page.locator(".big")).to_have_text("30")
-        page.get_by_role("button", name="Tag them").click()
-        page.wait_for_url("**/operations/*")
-        jid = page.url.rpartition("/")[2]
-        job = live.jobs[jid]
-        assert isinstance(job, Job)
-        job.wait(30)
-        page.reload()
-
-        expect(page.get_by_text("complete", exact=True)).to_be_visible()
-    assert live.jobs.tagged("seen")["total"] == 30
-
-
-@BOTH
 def test_a_job_is_put_changed_run_and_seen(
-    live: Client, server: Server, site: Callable[..., Site], *, scripts: bool
+    live: Client, server: Server, site: Callable[..., Site]
 ) -> None:
     shown = site()
 
-    with shown.page(java_script_enabled=scripts) as page:
+    with shown.page(java_script_enabled=False) as page:
         page.goto(f"{shown.url}/put")
         page.get_by_label("Queue", exact=True).fill("mail")
         page.get_by_label("Class").fill("tests.worker.handlers.nothing")
@@ -107,34 +81,12 @@ def test_a_job_is_put_changed_run_and_seen(
         expect(page.locator(".state").first).to_have_text("complete")
 
 
-@BOTH
-def test_a_running_worker_is_seen_and_told_to_leave(
-    live: Client, server: Server, site: Callable[..., Site], *, scripts: bool
-) -> None:
-    shown = site()
-    live.queues["mail"].put("tests.worker.handlers.nothing", jid="first")
-
-    with working(server, "-q", "mail"), shown.page(java_script_enabled=scripts) as page:
-        job = live.jobs["first"]
-        assert isinstance(job, Job)
-        job.wait(30)
-        page.goto(f"{shown.url}/workers")
-        expect(page.locator("tbody tr")).to_have_count(1)
-        page.get_by_role("button", name="Stop all").click()
-        page.get_by_role("button", name="Stop them").click()
-
-        expect(page.get_by_role("status").filter(has_text="1 workers were told")).to_be_visible()
-
-
-@BOTH
-def test_chosen_rows_are_tagged_and_cancelled(
-    live: Client, site: Callable[..., Site], *, scripts: bool
-) -> None:
+def test_chosen_rows_are_tagged_and_cancelled(live: Client, site: Callable[..., Site]) -> None:
     for jid in ("a", "b", "c"):
         live.queues["mail"].put("app.Send", jid=jid)
     shown = site()
 
-    with shown.page(java_script_enabled=scripts) as page:
+    with shown.page(java_script_enabled=False) as page:
         page.goto(f"{shown.url}/queues/mail?tab=waiting")
         for jid in ("a", "c"):
             page.get_by_label(f"Choose {jid}", exact=True).check()
@@ -151,12 +103,11 @@ def test_chosen_rows_are_tagged_and_cancelled(
     assert live.queues["mail"].jobs.waiting() == ["a", "c"]
 
 
-@BOTH
-def test_pausing_tells_why(live: Client, site: Callable[..., Site], *, scripts: bool) -> None:
+def test_pausing_tells_why(live: Client, site: Callable[..., Site]) -> None:
     live.queues["mail"].put("app.Send")
     shown = site()
 
-    with shown.page(java_script_enabled=scripts) as page:
+    with shown.page(java_script_enabled=False) as page:
         page.goto(f"{shown.url}/queues/mail")
         page.get_by_text("Pause…").click()
         page.get_by_label("Why").fill("deploy <b>")

@@ -28,22 +28,25 @@ class Desk:
     def __init__(self, browser: Browser, url: str, app: Flask) -> None:
         self.site = Site(url, browser)
         self._rules = app.url_map.bind("localhost")
-        self._contexts: dict[bool, BrowserContext] = {}
+        self._contexts: list[BrowserContext] = []
+        self._pages: dict[bool, Page] = {}
         self.sent: list[str] = []
 
     def page(self, *, scripts: bool) -> Page:
-        """Open a page; what it sends is written down."""
-        if scripts not in self._contexts:
-            made = self.site.browser.new_context(java_script_enabled=scripts)
-            self._contexts[scripts] = made
-        page = self.site.watched(self._contexts[scripts])
-        page.on("request", self._note)
+        """Give the page with scripts, or the one without; what it sends is written down."""
+        if scripts not in self._pages:
+            context = self.site.browser.new_context(java_script_enabled=scripts)
+            self._contexts.append(context)
+            self._pages[scripts] = self.site.watched(context)
+            self._pages[scripts].on("request", self._note)
+        page = self._pages[scripts]
+        page.goto("about:blank")  # What it showed last is gone, which it may complain of.
         self.sent.clear()
         self.site.complaints.clear()
         return page
 
     def close(self) -> None:
-        for context in self._contexts.values():
+        for context in self._contexts:
             context.close()
 
     def _note(self, request: Request) -> None:
@@ -97,18 +100,18 @@ def test_an_action_does_what_it_says(
     live: Client, desk: Desk, action: Action, *, scripts: bool
 ) -> None:
     filled = action.given(live)
-    with contextlib.closing(desk.page(scripts=scripts)) as page:
-        answer = page.goto(desk.site.url + action.path.replace("{}", str(filled)))
-        assert answer is not None
-        assert answer.ok
-        assert not action.holds(live)
+    page = desk.page(scripts=scripts)
+    answer = page.goto(desk.site.url + action.path.replace("{}", str(filled)))
+    assert answer is not None
+    assert answer.ok
+    assert not action.holds(live)
 
-        action.does(page)
-        if action.asks is not None:
-            _confirm(page, action.asks, lambda: action.holds(live))
+    action.does(page)
+    if action.asks is not None:
+        _confirm(page, action.asks, lambda: action.holds(live))
 
-        expect(page.locator(".note-done", has_text=action.says)).to_be_visible()
-        assert action.holds(live)
+    expect(page.locator(".note-done", has_text=action.says)).to_be_visible()
+    assert action.holds(live)
     assert set(desk.sent) == {action.name}
     assert desk.site.complaints == []
 
@@ -127,10 +130,8 @@ def _confirm(page: Page, button: str, holds: Callable[[], bool]) -> None:
 def test_workers_obey_one_order_after_the_other(
     live: Client, server: Server, desk: Desk, *, scripts: bool
 ) -> None:
-    with (
-        working(server, "-q", "mail") as process,
-        contextlib.closing(desk.page(scripts=scripts)) as page,
-    ):
+    page = desk.page(scripts=scripts)
+    with working(server, "-q", "mail") as process:
         parent = str(process.pid)
 
         def states() -> dict[str, str]:
