@@ -109,6 +109,10 @@ async def misbehaves_async(job: Job) -> None:
     misbehaves(job)
 
 
+def naps(_job: Job) -> None:
+    threading.Event().wait(0.5)
+
+
 def breeds(job: Job) -> None:
     """Put two more, each of them two more, and be run once more in between."""
     if job.retries_left == job.original_retries:
