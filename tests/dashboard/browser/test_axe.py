@@ -17,7 +17,7 @@ from tests.dashboard.browser import town
 from tests.dashboard.browser.conftest import Site
 from tests.dashboard.evil import CORPUS, LONG
 
-pytestmark = [pytest.mark.browser, pytest.mark.leaves_children, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.browser, pytest.mark.leaves_children, pytest.mark.timeout(400)]
 
 AXE: Final = Path(axe_playwright_python.__file__).with_name("axe.min.js")
 PHONE: Final = 390
