@@ -29,6 +29,7 @@ from qless_py.worker.perform import Verdict
 
 logger = logging.getLogger(__name__)
 
+_SPARE = 4  # Descriptors that are left free when a process is started.
 _SIZE = 4  # Bytes in front of what a process tells.
 _ENDING = ""  # No script: data and result of a job that just completes.
 
@@ -74,7 +75,7 @@ class Processes:
         """Fork a process for the job."""
         # In this process, so that the next job of the kind finds it: imports are slow.
         self._desk.note_limit(row)
-        reader, writer = os.pipe()
+        reader, writer = _pipe()
         place = self._places.pop()
         self._orders[place] = 0
         parent = os.getpid()
@@ -271,6 +272,25 @@ class _Alone(Inside):
         error = reason(job, self._orders)
         if error is not None:
             raise error
+
+
+def _pipe() -> tuple[int, int]:
+    """Make a pipe; OSError where it would leave too few descriptors for all else.
+
+    Without one for the store nothing could be told any more, and so no job would ever end.
+    """
+    reader, writer = os.pipe()
+    spare = []
+    try:
+        for _ in range(_SPARE):
+            spare.append(os.dup(reader))  # noqa: PERF401 - each is closed, whatever the next does
+    except OSError:
+        spare += [reader, writer]
+        raise
+    finally:
+        for one in spare:
+            os.close(one)
+    return reader, writer
 
 
 def _end_of(process: int) -> int | None:
