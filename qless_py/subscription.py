@@ -114,8 +114,10 @@ class Subscription:
             self._has_asked = True
 
     def _lose(self, error: Exception) -> None:
-        _log.warning("lost the connection for events, subscribing again: %s", error)
-        self.losses += self._pubsub is not None
+        # Of one loss is told once, however often it is tried in vain.
+        level = logging.WARNING if self.is_open else logging.DEBUG
+        _log.log(level, "lost the connection for events, subscribing again: %s", error)
+        self.losses += self.is_open
         self._drop()
         self._try_at = time.monotonic() + self._pause
         self._pause = min(LONGEST_PAUSE, 2 * self._pause)

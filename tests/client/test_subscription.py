@@ -1,0 +1,27 @@
+"""What a subscription says of a store that stays away."""
+
+import contextlib
+import logging
+
+import pytest
+
+from qless_py import subscription
+from qless_py.subscription import Subscription
+from tests import servers
+
+
+def test_a_store_that_stays_away_is_told_of_once(caplog: pytest.LogCaptureFixture) -> None:
+    with contextlib.ExitStack() as stack:
+        server = stack.enter_context(servers.running("valkey"))
+        redis = stack.enter_context(server.connect())
+        heard = stack.enter_context(contextlib.closing(Subscription(redis, ["events"])))
+        caplog.set_level(logging.DEBUG, subscription.__name__)
+
+        servers.stop(server)
+        attempts: list[logging.LogRecord] = []
+        while len(attempts) < 3:
+            assert heard.get(0.05) is None
+            attempts = [one for one in caplog.records if "events" in one.message]
+
+    assert [one.levelname for one in attempts] == ["WARNING", "DEBUG", "DEBUG"]
+    assert heard.losses == 1
