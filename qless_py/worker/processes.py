@@ -21,7 +21,7 @@ import msgpack
 from qless_py import protocol
 from qless_py.job import Job
 from qless_py.protocol import Call
-from qless_py.worker import copies, orders, sandbox, signals
+from qless_py.worker import copies, orders, pipes, sandbox, signals
 from qless_py.worker.board import MOST, Held
 from qless_py.worker.desk import Desk, Row
 from qless_py.worker.inside import Inside, reason
@@ -29,8 +29,6 @@ from qless_py.worker.perform import Verdict
 
 logger = logging.getLogger(__name__)
 
-_SPARE = 4  # Descriptors that are left free when a process is started.
-_SIZE = 4  # Bytes in front of what a process tells.
 _ENDING = ""  # No script: data and result of a job that just completes.
 
 
@@ -48,9 +46,9 @@ class _Process:
 
     def message(self) -> bytes | None:
         """Give what the process told, once it is complete."""
-        size = int.from_bytes(self.buffer[:_SIZE], "big")
-        is_whole = len(self.buffer) >= _SIZE + size > _SIZE
-        return bytes(self.buffer[_SIZE : _SIZE + size]) if is_whole else None
+        size = int.from_bytes(self.buffer[: pipes.SIZE], "big")
+        is_whole = len(self.buffer) >= pipes.SIZE + size > pipes.SIZE
+        return bytes(self.buffer[pipes.SIZE : pipes.SIZE + size]) if is_whole else None
 
 
 class Processes:
@@ -75,7 +73,7 @@ class Processes:
         """Fork a process for the job."""
         # In this process, so that the next job of the kind finds it: imports are slow.
         self._desk.note_limit(row)
-        reader, writer = _pipe()
+        reader, writer = pipes.make()
         place = self._places.pop()
         self._orders[place] = 0
         parent = os.getpid()
@@ -94,7 +92,7 @@ class Processes:
             gc.enable()
             os.close(writer)
         os.set_blocking(reader, False)
-        process = _Process(row, pid, reader, _end_of(pid), place)
+        process = _Process(row, pid, reader, pipes.end_of(pid), place)
         self._processes[row.held.lease] = process
         self._selector.register(reader, selectors.EVENT_READ, process)
         if process.end is not None:
@@ -206,7 +204,7 @@ class Processes:
             self._freedom.is_on = True
             self._desk.drop()
             verdict = self._inside.run(row, _Orders(self._orders, place, row.held.lease))
-            _write(pipe, self._inside.ending or _call(verdict))
+            pipes.write(pipe, self._inside.ending or _call(verdict))
             code = 0
         except BaseException:  # noqa: BLE001 - nothing may return into the code of the child
             traceback.print_exc()
@@ -274,32 +272,6 @@ class _Alone(Inside):
             raise error
 
 
-def _pipe() -> tuple[int, int]:
-    """Make a pipe; OSError where it would leave too few descriptors for all else.
-
-    Without one for the store nothing could be told any more, and so no job would ever end.
-    """
-    reader, writer = os.pipe()
-    spare = []
-    try:
-        for _ in range(_SPARE):
-            spare.append(os.dup(reader))  # noqa: PERF401 - each is closed, whatever the next does
-    except OSError:
-        spare += [reader, writer]
-        raise
-    finally:
-        for one in spare:
-            os.close(one)
-    return reader, writer
-
-
-def _end_of(process: int) -> int | None:
-    """Give what is readable when a process has ended, where there is such a thing."""
-    with contextlib.suppress(AttributeError, OSError):
-        return os.pidfd_open(process)
-    return None
-
-
 def _call(verdict: Verdict) -> Sequence[Any]:
     call = verdict.call
     return (None,) if call is None else (call.script, *call.args)
@@ -311,13 +283,6 @@ def _told(held: Held, message: bytes) -> Call[Any] | None:
     if script == _ENDING:
         return protocol.jobs.complete(held.jid, held.lease, data=args[0], result=args[1])
     return None if script is None else Call(script, tuple(args), _unread)
-
-
-def _write(pipe: int, told: Sequence[Any]) -> None:
-    packed = msgpack.packb(told)
-    left = memoryview(len(packed).to_bytes(_SIZE, "big") + packed)
-    while left:
-        left = left[os.write(pipe, left) :]
 
 
 def _unread(reply: bytes | None) -> bytes | None:
