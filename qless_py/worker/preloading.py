@@ -11,7 +11,7 @@ from qless_py import scripts
 
 logger = logging.getLogger(__name__)
 
-_SCRIPTS: Final = ("worker_register", "pop", "complete", "complete_many", "fail", "release")
+_SCRIPTS: Final = ("worker_register", "pop", "tick", "complete", "complete_many", "fail", "release")
 
 
 def load(names: Iterable[str]) -> None:
