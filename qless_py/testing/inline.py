@@ -122,13 +122,19 @@ def _drained(
 
 
 def _run(handlers: Handlers, job: Job) -> Any:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
+    if not _is_below_a_loop():  # Not in an except clause, or failures would name its error, too.
         return handlers.run(job)
     # Below an async test: a handler that needs a loop of its own needs a thread for it.
     with ThreadPoolExecutor(1) as thread:
         return thread.submit(contextvars.copy_context().run, handlers.run, job).result()
+
+
+def _is_below_a_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 def _performed(job: Job, handlers: Handlers) -> Performed:
