@@ -120,6 +120,11 @@ CASES: Final = (
         _again(lambda _: search.search([{"set": "waiting", "queue": "mail"}], _UNFIT)),
         large=True,
     ),
+    Case(
+        "read/sizes",
+        "read/sizes",
+        _again(lambda _: search.sizes([{"set": "waiting", "queue": "mail"}])),
+    ),
     Case("read/config", "read/config", _again(lambda _: config.read())),
     Case("read/length", "read/length", _again(lambda _: reads.length("mail"))),
     Case("read/batch", "read/batch", _batch),

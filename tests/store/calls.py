@@ -9,7 +9,7 @@ from qless_py.protocol.jobs import PutReply
 from qless_py.protocol.queues import PopReply
 from qless_py.store.resend import ResendPolicy
 
-QUICK = ResendPolicy(limit=20.0, first_pause=0.005, longest_pause=0.05)
+QUICK = ResendPolicy(limit=60.0, first_pause=0.005, longest_pause=0.05)
 SHORT = ResendPolicy(limit=0.3, first_pause=0.005, longest_pause=0.05)
 
 
