@@ -122,7 +122,8 @@ class Desk:
 
         None when it is time to look around and ask anew: after an order, or without a store.
         """
-        if reply.more or reply.questions or not reply.wake:
+        if reply.more or reply.questions or not reply.wake or self.options.burst:
+            # In a burst the parent must not see as idle a child that the server has given a job.
             self.rest(reply)
             return None
         self.board.idle()

@@ -22,11 +22,12 @@ from tests import servers
 class Idle:
     """An idle child of this very process, and the pipe of its orders."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, burst: bool = False) -> None:
         reader, self.pipe = os.pipe()
         os.set_blocking(reader, False)
         birth = Birth("idle", "nonce", Board(), reader, os.getppid())
-        self.desk = Desk(WorkerOptions(queues=["work"], url=url, interval=2.0), birth)
+        options = WorkerOptions(queues=["work"], url=url, interval=2.0, burst=burst)
+        self.desk = Desk(options, birth)
         self.desk.open()
         self.sleeping = self.desk.take(1)
 
@@ -85,6 +86,16 @@ def test_a_job_that_comes_during_the_sleep_is_taken_by_the_request_that_lies_the
     idle.desk.hold(taken)
     answer = idle.desk.post.exchange(jobs.complete("a", record.fields["lease"]))
     assert answer[0].state == "complete"
+
+
+def test_in_a_burst_the_server_gives_nothing_to_a_child_that_still_counts_as_idle(
+    live: Client, server: servers.Server, behind: Any
+) -> None:
+    with contextlib.closing(Idle(server.url, burst=True)) as idle:
+        behind(lambda: live.queues["work"].put("a.Job", jid="a"))
+
+        assert idle.sleep() is None
+        assert read(live, "a").state == "waiting"
 
 
 @pytest.mark.parametrize("order", [orders.STOP, orders.QUIET])
