@@ -1,13 +1,13 @@
 """What the queues have done: the core's minute series of many queues, summed up and drawn.
 
-Rows that are filed never change, so a process reads each of them once, and keeps their sums.
+Rows that are filed never change, so a process reads each of them once, and keeps their sums. Over a
+long range of many queues it reads some at each look, until it knows them all.
 """
 
 from __future__ import annotations
 
 import math
 import threading
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
@@ -39,7 +39,7 @@ class Range:
 
     @property
     def queues(self) -> int:
-        """How many queues are summed up: all that there usually are over an hour, else fewer."""
+        """How many queues one look reads: all that there usually are over an hour, else fewer."""
         most = _READ if self.seconds <= _HOUR else _READ_BESIDE
         return int(most // (self.seconds / self.row + 1))
 
@@ -59,7 +59,6 @@ _READ_BESIDE: Final = 7_000
 _SLICE: Final = 500  # Rows that one call reads: a millisecond for the server.
 _KEPT: Final = {"minute": 4 * 3600.0, "ten": 14 * 86400.0}
 _ROWS: Final = 20_000  # So many sums are kept in all, of some kilobytes each.
-_CHOICE: Final = 600.0
 _POINTS: Final = 360  # More than that nobody sees in a chart.
 
 
@@ -76,6 +75,13 @@ class _Sum:
     ends: float
     rows: dict[float, Row] = field(default_factory=dict)
 
+    def join(self, other: _Sum) -> None:
+        """Add other queues."""
+        for at, row in other.rows.items():
+            self.rows.setdefault(at, Row()).join(row)
+        self.begins = max(self.begins, other.begins)
+        self.ends = min(self.ends, other.ends)
+
 
 class History:
     """Reads series and keeps the sums of what cannot change any more. Threads share it."""
@@ -86,7 +92,7 @@ class History:
         self._lock = threading.Lock()
         # The last used one is the last; the others go first when there are too many rows.
         self._sums: dict[tuple[str, tuple[str, ...]], _Sum] = {}
-        self._chosen: dict[str, tuple[float, tuple[str, ...]]] = {}
+        self._known: dict[str, tuple[str, ...]] = {}
 
     def now(self) -> float:
         """Tell the time as the client does."""
@@ -100,32 +106,51 @@ class History:
     def rows(
         self, queues: Sequence[str], span: Range, now: float, lines: Lines | None = None
     ) -> tuple[list[float], list[Row]]:
-        """Give the rows of the range, summed over the first of these queues, the last being now.
+        """Give the rows of the range, the last being now, summed over these queues.
 
-        `lines` tell what waits in them at present: a queue in which nothing happens files no rows.
+        If there are too many to be read at once, over the first of them, at each further look over
+        some more; `known` tells how many. `lines` tell what waits in them at present: a queue in
+        which nothing happens files no rows.
         """
         first = now // span.row * span.row - span.seconds
         instants = [first + index * span.row for index in range(int(span.seconds // span.row) + 1)]
         with self._lock:
-            chosen = self._choose(queues, span)
-            rows = self._summed(chosen, span, first, now, lines or {}).rows
+            rows = self._grown(queues, span, first, now, lines or {}).rows
             return instants, [rows.get(at) or Row() for at in instants]
 
-    def _choose(self, queues: Sequence[str], span: Range) -> tuple[str, ...]:
-        """Take the busiest, and stay with them for a while, for each choice is read anew."""
+    def known(self, queues: Sequence[str], span: Range) -> int:
+        """Tell over how many of these queues the rows of a range were summed last."""
+        return min(len(queues), max(span.queues, len(self._known.get(span.word, ()))))
+
+    def _grown(
+        self, queues: Sequence[str], span: Range, first: float, now: float, lines: Lines
+    ) -> _Sum:
         most = span.queues
         if len(queues) <= most:
-            return tuple(sorted(queues))
-        since, chosen = self._chosen.get(span.word, (0.0, ()))
-        if not chosen or time.monotonic() - since > _CHOICE or not set(queues).issuperset(chosen):
-            chosen = tuple(sorted(queues[:most]))
-            self._chosen[span.word] = (time.monotonic(), chosen)
-        return chosen
+            return self._summed(tuple(sorted(queues)), span, first, now, lines)
+        names = self._known.get(span.word, ())
+        kept = self._sums.get((span.word, names))
+        stale = 0.0 if kept is None else (now - kept.ends) / span.row * len(names)
+        if kept is None or stale > _READ or not set(queues).issuperset(names):
+            names = tuple(sorted(queues[:most]))
+            found = self._summed(names, span, first, now, lines)
+        else:
+            found = self._summed(names, span, first, now, lines)
+            has = set(names)
+            more = tuple([name for name in queues if name not in has][:most])
+            if more:
+                found.join(self._summed(more, span, first, now, lines))
+                self._sums.pop((span.word, more), None)
+                self._sums.pop((span.word, names), None)
+                names = tuple(sorted((*names, *more)))
+                self._sums[span.word, names] = found
+        self._known[span.word] = names
+        return found
 
     def _summed(
         self, names: tuple[str, ...], span: Range, first: float, now: float, lines: Lines
     ) -> _Sum:
-        key = (span.resolution, names)
+        key = (span.word, names)
         found = self._sums.pop(key, None)
         if found is None or found.begins > first or found.ends > now:
             found = _Sum(first, first)

@@ -53,6 +53,16 @@ class Row:
         self.head_age = max(self.head_age, later.head_age)
         self._add_times(later.wait, later.run)
 
+    def join(self, beside: Row) -> None:
+        """Add the same row of other queues."""
+        self.put += beside.put
+        self.completed += beside.completed
+        self.failed += beside.failed
+        self.retried += beside.retried
+        self.depth += beside.depth
+        self.head_age = max(self.head_age, beside.head_age)
+        self._add_times(beside.wait, beside.run)
+
     def _add_times(self, wait: dict[int, int], run: dict[int, int]) -> None:
         for mine, given in ((self.wait, wait), (self.run, run)):
             for bucket, number in given.items():

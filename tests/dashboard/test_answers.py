@@ -95,6 +95,37 @@ def test_sums_that_are_kept_are_those_that_would_be_read(client: Client, clock: 
     assert history.coarser(*kept.rows(names, span, client.settings.clock()), 7)[1]
 
 
+def test_over_a_long_range_more_queues_are_summed_up_at_each_look(
+    client: Client, clock: Clock, visitor: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    span = history.RANGES[3]
+    names = [f"queue-{number}" for number in range(5)]
+    for number, name in enumerate(names):
+        client.queues[name].put_many([{"klass": "K"}] * (number + 1))
+        clock.advance(1000)
+    everything = history.History(client, 0.1)
+    kept = history.History(client, 0.1)
+    shown: list[tuple[int, int, int]] = []
+
+    for _ in range(4):
+        now = client.settings.clock()
+        whole = everything.rows(names, span, now)[1]
+        with monkeypatch.context() as less:
+            less.setattr(history, "_READ_BESIDE", 2 * 145)
+            _, rows = kept.rows(names, span, now)
+            known = kept.known(names, span)
+        shown.append((known, sum(row.put for row in rows), max(row.depth for row in rows)))
+        clock.advance(100)
+
+    assert shown == [(2, 1 + 2, 2), (4, 1 + 2 + 3 + 4, 4), (5, 15, 5), (5, 15, 5)]
+    assert rows == whole
+    with monkeypatch.context() as less:
+        less.setattr(history, "_READ_BESIDE", 2 * 145)
+        kept.rows(names[1:], span, client.settings.clock())
+        assert kept.known(names[1:], span) == 2
+    assert visitor.get("/?range=24h").status_code == 200
+
+
 def test_visits_of_many_queues_keep_a_bounded_number_of_rows(
     client: Client, visitor: Visitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:

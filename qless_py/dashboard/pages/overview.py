@@ -42,7 +42,7 @@ def overview() -> str:
         charts=history.charts(board.history, queues, span, now, snapshot.lines),
         ranges=history.RANGES,
         span=span,
-        summed=(span.queues, len(queues)),
+        summed=(board.history.known(queues, span), len(queues)),
         queues=[row for row in snapshot.queues if row["name"] in shown],
         groups=groups[1],
         ended=[read[jid] for jid in ended.jids if jid in read],
