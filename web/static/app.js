@@ -42,7 +42,7 @@ function button(text, act) {
 /* Live: one stream of snapshots, or polling where there is none; both can be paused. */
 
 const SLOW = 5000;
-const live = { isOn: localStorage.getItem("qless_py_live") !== "off", stream: null, timer: 0, seen: 0 };
+const live = { isOn: localStorage.getItem("qless_py_live") !== "off", stream: null, timer: 0, later: null, seen: 0 };
 const liveButton = button("", toggleLive);
 const themeButton = button(`Theme: ${theme()}`, nextTheme);
 const controls = document.createElement("p");
@@ -126,11 +126,16 @@ function apply(snapshot) {
       if (cell.dataset.count === "stalled") cell.toggleAttribute("data-late", counts.stalled > 0);
     }
   }
-  const now = Date.now();
-  if (now - live.seen > SLOW) {
-    live.seen = now;
-    refresh();
-  }
+  // What changes soon after the page was renewed must not have to wait for the next change.
+  live.later ??= setTimeout(renew, Math.max(0, live.seen + SLOW - Date.now()));
+}
+
+function renew() {
+  live.later = null;
+  if (!live.isOn || document.hidden) return;
+  live.seen = Date.now();
+  if (isFetching || document.querySelector("dialog[open]")) live.later = setTimeout(renew, SLOW);
+  else refresh();
 }
 
 /* Regions: the page is fetched again, and what changed is exchanged, unless the reader is in it. */
@@ -152,7 +157,7 @@ for (const region of document.querySelectorAll("[data-region]")) sources.set(reg
 
 async function refresh() {
   const regions = [...document.querySelectorAll("[data-region]")];
-  if (regions.length === 0 || isFetching || document.querySelector("dialog[open]")) return;
+  if (regions.length === 0) return;
   isFetching = true;
   try {
     const answer = await fetch(location.href, { headers: { Accept: "text/html" } });

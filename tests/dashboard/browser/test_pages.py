@@ -149,6 +149,20 @@ def test_a_list_that_nobody_touches_is_renewed(live: Client, site: Callable[...,
         )
 
 
+def test_a_change_right_after_a_renewal_is_shown_though_nothing_follows(
+    live: Client, site: Callable[..., Site]
+) -> None:
+    live.queues["mail"].recur("app.Send", {}, interval=3600, jid="first")
+    served = site()
+
+    with served.page() as page:
+        page.goto(f"{served.url}/recurring")
+        expect(page.get_by_role("button", name="Live")).to_be_visible()
+        live.queues["mail"].recur("app.Send", {}, interval=3600, jid="second")
+
+        expect(page.locator("main tbody tr")).to_have_count(2, timeout=15_000)
+
+
 def test_what_needs_attention_is_told_to_those_who_listen(
     live: Client, site: Callable[..., Site]
 ) -> None:
