@@ -136,7 +136,7 @@ def test_workers_obey_one_order_after_the_other(
 
         def states() -> dict[str, str]:
             """Read how its workers are; there is another process beside it."""
-            found = [one for one in live.workers.counts if parent in one["name"]]
+            found = [one for one in live.workers.counts if parent in one["name"].split("-")]
             return {one["name"]: str((one.get("info") or {}).get("state")) for one in found}
 
         _until(page, f"{desk.site.url}/workers", lambda: list(states().values()) == ["running"])
@@ -153,7 +153,8 @@ def test_workers_obey_one_order_after_the_other(
             if asks:
                 page.get_by_role("button", name=f"{what.capitalize()} them").click()
             expect(page.locator(".note-done", has_text="1 workers were told")).to_be_visible()
-            _until(page, page.url, obeyed[what])
+            # Not its own page, which is gone with it.
+            _until(page, f"{desk.site.url}/workers", obeyed[what])
         assert process.wait(60) == 0
     assert {f"/workers/tell/<what> {what}" for what, _ in ORDERS} == set(desk.sent)
     assert desk.site.complaints == []
