@@ -5,7 +5,7 @@ import logging
 
 import pytest
 
-from qless_py import subscription
+from qless_py import store, subscription
 from qless_py.subscription import Subscription
 from tests import servers
 
@@ -13,7 +13,7 @@ from tests import servers
 def test_a_store_that_stays_away_is_told_of_once(caplog: pytest.LogCaptureFixture) -> None:
     with contextlib.ExitStack() as stack:
         server = stack.enter_context(servers.running("valkey"))
-        redis = stack.enter_context(server.connect())
+        redis = stack.enter_context(store.connect(server.url))
         heard = stack.enter_context(contextlib.closing(Subscription(redis, ["events"])))
         caplog.set_level(logging.DEBUG, subscription.__name__)
 
