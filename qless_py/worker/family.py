@@ -18,7 +18,8 @@ from qless_py.worker.stop import OBEY
 
 logger = logging.getLogger(__name__)
 
-_YOUNG: Final = 1.0  # A child that died younger than this makes the next fork wait.
+# A child that died younger than this, and not of a job, makes the next fork wait.
+_YOUNG: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,10 +161,12 @@ class Family:
             if cause is None:
                 continue
             note = member.board.read()
+            # Else it died of a job, which must not keep the next one waiting; its own tries do end.
+            is_at_fault = not note.running and not member.board.ended
             del self._members[member.pid]
             member.close()
             now = time.monotonic()
-            if cause != "exit 0" and now - member.forked_at < _YOUNG:
+            if cause != "exit 0" and is_at_fault and now - member.forked_at < _YOUNG:
                 self._fork_after = now + self._births.next()
             else:
                 self._births.reset()

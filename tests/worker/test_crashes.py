@@ -49,6 +49,16 @@ def test_a_child_that_exits_is_reported_with_its_exit_code(live: Client, start: 
     assert [e["cause"] for e in read(live, jid).history if e["what"] == "crashed"] == ["exit 7"]
 
 
+def test_jobs_that_kill_their_child_keep_no_other_job_waiting_for_the_next_one(
+    live: Client, start: Start
+) -> None:
+    jids = [live.queues["work"].put(handlers.dies_once) for _ in range(12)]
+    start()
+
+    # Were each of these ends held against its child, the next ones would be a minute late.
+    assert [read(live, jid).wait(20) for jid in jids] == ["alive"] * 12
+
+
 def test_jobs_that_had_not_started_come_back_uncharged(
     live: Client, start: Start, told: Told, go: Told
 ) -> None:
