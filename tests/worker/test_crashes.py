@@ -56,6 +56,7 @@ def test_jobs_that_kill_their_child_keep_no_other_job_waiting_for_the_next_one(
     start()
 
     # Were each of these ends held against its child, the next ones would be a minute late.
+    assert read(live, jids[-1]).wait(20) == "alive"
     assert [read(live, jid).wait(20) for jid in jids] == ["alive"] * 12
 
 
