@@ -143,3 +143,26 @@ def test_a_job_whose_lease_has_lapsed_is_shown_as_stalled(client: Client, visito
     assert 'class="state state-stalled"' in lapsed
     assert "lease ended <time" in lapsed
     assert 'class="state state-running"' not in visitor.get("/queues/mail?tab=stalled").text
+
+
+def test_a_program_searches_page_by_page_in_json(client: Client, visitor: Visitor) -> None:
+    wanted = [client.queues["mail"].put("K", {"n": 1}, tags=["eu"], priority=2) for _ in range(7)]
+    client.queues["mail"].put("K", {"n": 2})
+    asked = {"Accept": "application/json"}
+
+    found: list[dict[str, object]] = []
+    cursor: str | None = ""
+    while cursor is not None:
+        path = f"/jobs?q=state:waiting+data.n:1&size=3&cursor={cursor}"
+        page = visitor.get(path, headers=asked).get_json()
+        assert len(page["jobs"]) <= 3
+        found += page["jobs"]
+        cursor = page["cursor"]
+    refused = visitor.get("/jobs?q=stat:x", headers=asked)
+
+    assert sorted(str(job["jid"]) for job in found) == sorted(wanted)
+    assert {key: value for key, value in found[0].items() if key != "jid"} == {
+        "klass": "K", "queue": "mail", "state": "waiting", "priority": 2, "tags": ["eu"],
+        "user": None,
+    }  # fmt: skip
+    assert (refused.status_code, refused.mimetype) == (422, "application/problem+json")

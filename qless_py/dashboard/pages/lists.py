@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from flask import render_template, request
+from flask import jsonify, render_template, request
 from werkzeug.wrappers import Response as Answer
 
 from qless_py.dashboard import commands
@@ -13,6 +13,7 @@ from qless_py.dashboard.access import Role
 from qless_py.dashboard.actions import perform, requires
 from qless_py.dashboard.context import access, client, dashboard
 from qless_py.dashboard.paging import offset_of, size_of
+from qless_py.dashboard.problems import wants_json
 from qless_py.job import Job
 from qless_py.protocol import reads
 from qless_py.search import STATES, SearchError, parse
@@ -25,7 +26,7 @@ def jobs_of(jids: Sequence[str]) -> list[Job]:
     return [job for job in client().jobs.get(*jids) if isinstance(job, Job)]
 
 
-def jobs() -> str | tuple[str, int]:
+def jobs() -> str | tuple[str, int] | Answer:
     text = request.args.get("q", "").strip()
     found, refused, status = None, None, 200
     try:
@@ -33,7 +34,12 @@ def jobs() -> str | tuple[str, int]:
         check_search(text)
         found = client().jobs.search(text, limit=size_of(), cursor=cursor, budget=_BUDGET)
     except SearchError as error:
+        if wants_json():
+            raise
         refused, status = error, 422
+    if found is not None and wants_json():
+        shapes = [_shape(job) for job in found.jobs]
+        return jsonify({"jobs": shapes, "looked_at": found.scanned, "cursor": found.cursor})
     page = render_template(
         "qless_py/jobs.html",
         text=text,
@@ -42,6 +48,19 @@ def jobs() -> str | tuple[str, int]:
         commands=commands.of_search(text),
     )
     return page, status
+
+
+def _shape(job: Job) -> dict[str, Any]:
+    """Say which job it is, as `qless-py jobs --json` does; its data stay on its page."""
+    return {
+        "jid": job.jid,
+        "klass": job.klass_name,
+        "queue": job.queue_name or None,
+        "state": job.state,
+        "priority": job.priority,
+        "tags": job.tags,
+        "user": job.user,
+    }
 
 
 def check_search(text: str) -> None:
