@@ -59,6 +59,11 @@ def server(request: pytest.FixtureRequest) -> Iterator[servers.Server]:
 def redis(server: servers.Server) -> Iterator[redis_py.Redis]:
     """Give a connection to an empty keyspace; loaded scripts stay, to keep tests quick."""
     with server.connect() as connection:
+        # An idle worker that a test has killed may not be gone yet for the server, and would still
+        # be given the first job of this one.
+        for client in connection.client_list():
+            if "b" in client["flags"]:
+                connection.client_kill_filter(_id=client["id"])
         connection.config_set("maxmemory", 0)
         connection.flushall()
         yield connection

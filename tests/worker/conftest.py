@@ -82,8 +82,12 @@ def launch(tmp_path: Path) -> Iterator[Start]:
     yield begin
     for worker in started:
         if worker.process.poll() is None:
+            family = worker.family()
             worker.process.kill()
             worker.process.wait()
+            for one in family:  # They would end by themselves, but maybe in the next test.
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    one.kill()
 
 
 @pytest.fixture
