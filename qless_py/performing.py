@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import inspect
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from qless_py import current, handlers, options
+from qless_py.copies import Original
 from qless_py.errors import BadArgumentError, LostLeaseError, ProcessStop, SoftLimitError
 from qless_py.handlers import Handler
 from qless_py.middleware.timeout import SoftLimit
@@ -173,13 +174,13 @@ class Handlers:
 
 def _within(prepared: _Prepared, job: JobVerbs, soft_limit: float | None) -> Any:
     if not prepared.middleware and soft_limit is None:
-        return _finished(prepared.handler.bound()(job))
+        return _called(prepared.handler, job)
     with contextlib.ExitStack() as stack:
         for enter in prepared.middleware:
             stack.enter_context(_sync_context(enter(job), enter))
         if soft_limit is not None:
             stack.enter_context(SoftLimit(soft_limit))
-        return _finished(prepared.handler.bound()(job))
+        return _called(prepared.handler, job)
 
 
 async def _awaited_within(prepared: _Prepared, job: JobVerbs, soft_limit: float | None) -> Any:
@@ -192,12 +193,34 @@ async def _awaited_within(prepared: _Prepared, job: JobVerbs, soft_limit: float 
                 stack.enter_context(_sync_context(context, enter))
         if soft_limit is not None:
             await stack.enter_async_context(SoftLimit(soft_limit))
-        return await prepared.handler.bound()(job)
+        return await _awaited(prepared.handler.bound()(job))
 
 
-def _finished(result: Any) -> Any:
-    """Give what a handler returned; one that only made a coroutine has not run yet."""
-    return _run(result) if inspect.iscoroutine(result) else result
+def _called(handler: Handler, job: JobVerbs) -> Any:
+    """Call a handler; one that only makes a coroutine has not run by that.
+
+    A copy of the process that comes out of it ends here, before it leaves any middleware or asks
+    the store: what other threads had in hand at the fork, it has for ever.
+    """
+    original = Original()
+    try:
+        result = handler.bound()(job)
+    except BaseException as error:
+        original.end_copy(error)
+        raise
+    original.end_copy()
+    return _run(_awaited(result)) if inspect.iscoroutine(result) else result
+
+
+async def _awaited(coroutine: Awaitable[Any]) -> Any:
+    original = Original()
+    try:
+        result = await coroutine
+    except BaseException as error:
+        original.end_copy(error)
+        raise
+    original.end_copy()
+    return result
 
 
 def _run(coroutine: Coroutine[Any, Any, Any]) -> Any:

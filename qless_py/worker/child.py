@@ -10,7 +10,7 @@ import gc
 import logging
 
 from qless_py.errors import DeadWorkerError
-from qless_py.worker import copies, preloading, sandbox, signals, titles
+from qless_py.worker import freedom, preloading, sandbox, signals, titles
 from qless_py.worker.crowd import Crowd
 from qless_py.worker.desk import Desk
 from qless_py.worker.member import Birth
@@ -33,7 +33,7 @@ def live(options: WorkerOptions, birth: Birth) -> int:
     if options.isolation == "job":
         preloading.load(options.imports)
     else:
-        copies.set_free()
+        freedom.set_free()
     try:
         desk.open()
         # What is there now stays: the collector need not go through it again and again.

@@ -10,9 +10,10 @@ import signal
 from types import FrameType
 from typing import Any, Final
 
+from qless_py.copies import Original
 from qless_py.errors import GracefulStop, ImmediateStop, LostLeaseError, SoftLimitError
 from qless_py.job import Job
-from qless_py.worker import copies, perform, sandbox, signals
+from qless_py.worker import perform, sandbox, signals
 from qless_py.worker.orders import Orders
 from qless_py.worker.perform import Verdict
 from qless_py.worker.sandbox import Folder
@@ -42,7 +43,7 @@ class Inside:
         self._handlers = handlers
         self._folder = folder
         self._job: Job | None = None
-        self._original = copies.Original()
+        self._original = Original()
         self._heard = self.on_signal
         self._number: signal.Signals | None = None
 

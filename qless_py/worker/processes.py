@@ -19,9 +19,10 @@ from typing import Any, NoReturn
 import msgpack
 
 from qless_py import protocol
+from qless_py.copies import Original
 from qless_py.job import Job
 from qless_py.protocol import Call
-from qless_py.worker import copies, orders, pipes, sandbox, signals
+from qless_py.worker import freedom, orders, pipes, sandbox, signals
 from qless_py.worker.board import MOST, Held
 from qless_py.worker.desk import Desk, Row
 from qless_py.worker.inside import Inside, reason
@@ -62,7 +63,7 @@ class Processes:
         self._orders = mmap.mmap(-1, MOST)
         self._places = list(range(MOST))
         self._done: list[tuple[Row, Verdict]] = []
-        self._freedom = copies.freedom()
+        self._freedom = freedom.prepared()
         self._inside = _Alone(desk)
         signals.prepare()
         # What is there now is shared with each process until somebody writes to it.
@@ -259,7 +260,7 @@ class _Alone(Inside):
     def run(self, row: Row, given: _Orders) -> Verdict:
         """Run a job under these orders, in a process of its own."""
         self._orders = given
-        self._original = copies.Original()
+        self._original = Original()
         row.job.watch(given)
         gc.enable()
         return self.perform(row.job)

@@ -14,9 +14,10 @@ from collections.abc import Coroutine, Sequence
 from types import FrameType
 from typing import Any
 
+from qless_py.copies import Original
 from qless_py.errors import GracefulStop, ImmediateStop, LostLeaseError, SoftLimitError
 from qless_py.job import Job
-from qless_py.worker import copies, orders, perform, sandbox
+from qless_py.worker import orders, perform, sandbox
 from qless_py.worker.desk import Desk, Row
 from qless_py.worker.perform import Verdict
 
@@ -45,7 +46,7 @@ class Threads:
         self._busy = 0
         self._stretches: dict[str, Stretch] = {}
         self._loop = _Loop()
-        self._original = copies.Original()
+        self._original = Original()
 
     def start(self, row: Row) -> None:
         """Have a thread run the job."""

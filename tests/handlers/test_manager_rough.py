@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -41,6 +42,23 @@ RAISED: tuple[Any, ...] = (
     ValueError("x" * 1_000_000), ValueError("\ud800 \x00 \x1b[31m"), StopIteration(5),
     MemoryError(), ExceptionGroup("several", [ValueError(1), OSError(2)]),
 )  # fmt: skip
+
+
+def test_a_copy_of_the_program_that_a_handler_forks_ends_with_the_handler(
+    live: Client, manager: Manager
+) -> None:
+    def handle(_job: Job) -> int:
+        copy = os.fork()
+        if copy == 0:
+            raise SystemExit(7)
+        return os.waitstatus_to_exitcode(os.waitpid(copy, 0)[1])
+
+    manager.register("rough", handle)
+    jid = live.queues["rough"].put("rough")
+
+    manager.start()
+
+    assert found(live, jid).wait(WAIT) == 7
 
 
 def test_whatever_a_handler_raises_the_next_job_runs(live: Client, manager: Manager) -> None:

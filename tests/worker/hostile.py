@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import io
 import os
 import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from qless_py import Job, Retry
@@ -42,6 +43,49 @@ def leaves_a_process(job: Job) -> int:
 
 async def forks_async(job: Job) -> tuple[int, int]:
     return handlers.forks(job)
+
+
+class Held(io.StringIO):
+    """A stream that another thread was writing at the fork: its lock is never released."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lock = threading.Lock()
+
+    def write(self, text: str) -> int:
+        with self._lock:
+            return super().write(text)
+
+    def flush(self) -> None:
+        with self._lock:
+            super().flush()
+
+    def hold(self) -> None:
+        self._lock.acquire()
+
+
+def forks_while_others_write(job: Job) -> tuple[int, int]:
+    held = Held()
+    held.hold()
+    with contextlib.redirect_stderr(held):
+        return handlers.forks(job)
+
+
+class Surrounded:
+    """Forks inside middleware, which is left once and not by the copy."""
+
+    @staticmethod
+    @contextlib.contextmanager
+    def noted(job: Job) -> Iterator[None]:
+        try:
+            yield
+        finally:
+            note(job)
+
+    middleware = (noted,)
+
+    def perform(self, job: Job) -> tuple[int, int]:
+        return handlers.forks(job)
 
 
 async def ends_the_loop(_job: Job) -> None:

@@ -74,16 +74,25 @@ def test_signals_that_a_handler_has_changed_mean_the_same_to_the_next_job(
 
 
 @pytest.mark.parametrize(
-    ("klass", "by"), [(handlers.forks, "raise"), (hostile.forks_async, "return")]
+    ("klass", "by"),
+    [
+        (handlers.forks, "raise"),
+        (hostile.forks_async, "return"),
+        (hostile.forks_while_others_write, "raise"),
+        (hostile.Surrounded, "raise"),
+    ],
 )
 def test_a_copy_out_of_a_handler_that_runs_beside_others_ends(
-    live: Client, work: Start, klass: Any, by: str
+    live: Client, work: Start, tmp_path: Path, klass: Any, by: str
 ) -> None:
-    forking = put(live, klass, {"by": by})
+    book = tmp_path / "book"
+    forking = put(live, klass, {"by": by, "book": str(book)})
     work(concurrency=2, imports=MODULES)
 
     assert result(live, forking)[1] == (by == "raise")
     assert steps(live, forking) == ["put", "popped", "done"]
+    left = [forking] if klass is hostile.Surrounded else []
+    assert (book.read_text().split() if book.exists() else []) == left
 
 
 def test_a_task_that_ends_the_event_loop_ends_it_for_nobody(live: Client, work: Start) -> None:

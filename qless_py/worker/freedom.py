@@ -1,14 +1,10 @@
-"""Processes that a handler forks: they belong to the handler and never act for the worker."""
+"""Signals to the processes that a handler forks: they belong to the handler, not to the worker."""
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
-import sys
 import threading
-import traceback
-from typing import Final
 
 from qless_py.worker import signals
 
@@ -19,10 +15,10 @@ def set_free() -> None:
     A copy with our handlers would take orders out of our pipe, and a TERM, with which
     multiprocessing ends its processes, would do nothing.
     """
-    freedom().is_on = True
+    prepared().is_on = True
 
 
-def freedom() -> Freedom:
+def prepared() -> Freedom:
     """Prepare the same, to be switched on later at no cost."""
     made = Freedom()
     os.register_at_fork(before=made.hold, after_in_parent=made.back, after_in_child=made.free)
@@ -51,29 +47,3 @@ class Freedom:
         if self.is_on:
             signals.restore()
             self.back()
-
-
-class Original:
-    """The process that was here before the handler ran."""
-
-    def __init__(self) -> None:
-        self._pid: Final = os.getpid()
-
-    def end_copy(self, error: BaseException | None = None) -> None:
-        """End this process if it is a copy that came out of a handler.
-
-        It has no right to the job: its verdict would be taken for ours, and it would go on taking
-        jobs. It ends with the code with which Python would have ended it.
-        """
-        if os.getpid() == self._pid:
-            return
-        code = 0
-        if isinstance(error, SystemExit):
-            code = error.code if isinstance(error.code, int) else int(error.code is not None)
-        elif error is not None:
-            traceback.print_exception(error)
-            code = 1
-        for stream in (sys.stdout, sys.stderr):
-            with contextlib.suppress(OSError, ValueError, AttributeError):
-                stream.flush()
-        os._exit(code & 0xFF)
