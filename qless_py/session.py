@@ -115,7 +115,7 @@ Rounds = Generator[Call[Any] | list[Call[Any]], Any, T]
 """The same with lists of calls that go together, answered with the list of their replies."""
 
 
-def _answered(replies: list[Any]) -> list[Any]:
+def answered(replies: list[Any]) -> list[Any]:
     """Give replies none of which is a refusal; raises the first that is."""
     for reply in replies:
         if isinstance(reply, Exception):
@@ -130,7 +130,7 @@ def drive(session: Session, calls: Rounds[T]) -> T:
         while True:
             try:
                 reply = (
-                    _answered(session.run_many(call))
+                    answered(session.run_many(call))
                     if isinstance(call, list)
                     else session.run(call)
                 )
@@ -150,7 +150,7 @@ async def drive_async(session: AsyncSession, calls: Rounds[T]) -> T:
         while True:
             try:
                 reply = (
-                    _answered(await session.run_many(call))
+                    answered(await session.run_many(call))
                     if isinstance(call, list)
                     else await session.run(call)
                 )

@@ -17,6 +17,7 @@ from qless_py.dashboard import formats
 from qless_py.dashboard.charts import Chart, Line
 from qless_py.dashboard.rows import Lines, Row, Stretch, fill
 from qless_py.protocol import reads
+from qless_py.session import answered
 from qless_py.stats import percentile
 
 _MINUTE: Final = 60.0
@@ -131,19 +132,18 @@ class History:
         names = self._known.get(span.word, ())
         kept = self._sums.get((span.word, names))
         stale = 0.0 if kept is None else (now - kept.ends) / span.row * len(names)
-        if kept is None or stale > _READ or not set(queues).issuperset(names):
+        is_of_use = kept is not None and stale <= _READ and set(queues).issuperset(names)
+        if not is_of_use:
             names = tuple(sorted(queues[:most]))
-            found = self._summed(names, span, first, now, lines)
-        else:
-            found = self._summed(names, span, first, now, lines)
-            has = set(names)
-            more = tuple([name for name in queues if name not in has][:most])
-            if more:
-                found.join(self._summed(more, span, first, now, lines))
-                self._sums.pop((span.word, more), None)
-                self._sums.pop((span.word, names), None)
-                names = tuple(sorted((*names, *more)))
-                self._sums[span.word, names] = found
+        found = self._summed(names, span, first, now, lines)
+        has = set(names)
+        more = tuple([name for name in queues if name not in has][:most]) if is_of_use else ()
+        if more:
+            found.join(self._summed(more, span, first, now, lines))
+            self._sums.pop((span.word, more), None)
+            self._sums.pop((span.word, names), None)
+            names = tuple(sorted((*names, *more)))
+            self._sums[span.word, names] = found
         self._known[span.word] = names
         return found
 
@@ -181,11 +181,9 @@ class History:
         rows = {at: row for at, row in found.rows.items() if at < start}
         added: dict[float, Row] = {}
         filed: dict[str, dict[float, Mapping[str, Any]]] = {name: {} for name in names}
-        answers = self._client.run_many(calls)
+        answers = answered(self._client.run_many(calls))
         number, length = span.resolution, span.row
         for index, answer in enumerate(answers):
-            if isinstance(answer, Exception):
-                raise answer
             for record in answer:
                 at = record[number] * length
                 added.setdefault(at, Row()).add(record)

@@ -45,26 +45,21 @@ class Row:
 
     def follow(self, later: Row) -> None:
         """Add the row that comes after this one; of depths the largest counts."""
-        self.put += later.put
-        self.completed += later.completed
-        self.failed += later.failed
-        self.retried += later.retried
         self.depth = max(self.depth, later.depth)
-        self.head_age = max(self.head_age, later.head_age)
-        self._add_times(later.wait, later.run)
+        self._take(later)
 
     def join(self, beside: Row) -> None:
         """Add the same row of other queues."""
-        self.put += beside.put
-        self.completed += beside.completed
-        self.failed += beside.failed
-        self.retried += beside.retried
         self.depth += beside.depth
-        self.head_age = max(self.head_age, beside.head_age)
-        self._add_times(beside.wait, beside.run)
+        self._take(beside)
 
-    def _add_times(self, wait: dict[int, int], run: dict[int, int]) -> None:
-        for mine, given in ((self.wait, wait), (self.run, run)):
+    def _take(self, other: Row) -> None:
+        self.put += other.put
+        self.completed += other.completed
+        self.failed += other.failed
+        self.retried += other.retried
+        self.head_age = max(self.head_age, other.head_age)
+        for mine, given in ((self.wait, other.wait), (self.run, other.run)):
             for bucket, number in given.items():
                 mine[bucket] = mine.get(bucket, 0) + number
 

@@ -12,6 +12,7 @@ from qless_py import queue_calls, workers
 from qless_py.client import Client
 from qless_py.protocol import Call, reads
 from qless_py.queue_calls import LARGEST_PAGE, Counts
+from qless_py.session import answered
 from qless_py.workers import WorkerCounts
 
 _PART: Final = 100
@@ -88,12 +89,12 @@ class Snapshots:
         )  # fmt: skip
         lists: list[list[Any]] = []
         rest: list[tuple[list[Any], Call[Any]]] = []
-        firsts = self._send([read(0) for read in readers])
+        firsts = answered(self._client.run_many([read(0) for read in readers]))
         for read, (total, rows) in zip(readers, firsts, strict=True):
             lists.append(rows)
             more = range(len(rows), total, len(rows)) if rows else ()
             rest += [(rows, read(at)) for at in more]
-        others = self._send([call for _, call in rest])
+        others = answered(self._client.run_many([call for _, call in rest]))
         for (rows, _), (_, page) in zip(rest, others, strict=True):
             rows.extend(page)
         queues, groups, known = lists
@@ -107,17 +108,9 @@ class Snapshots:
         """Read for how many seconds the first job of each queue has been ready."""
         names = [queue["name"] for queue in queues]
         parts = [names[first : first + _PART] for first in range(0, len(names), _PART)]
-        answers = self._send([reads.heads(part) for part in parts])
+        answers = answered(self._client.run_many([reads.heads(part) for part in parts]))
         ages = zip(names, (age for answer in answers for age in answer), strict=True)
         return {name: None if age < 0 else age / 1000 for name, age in ages}
-
-    def _send(self, calls: Sequence[Call[Any]]) -> list[Any]:
-        """Send calls together; raises the first refusal."""
-        answers = self._client.run_many(calls)
-        for answer in answers:
-            if isinstance(answer, Exception):
-                raise answer
-        return answers
 
 
 def _groups(offset: int) -> Call[tuple[int, list[reads.FailureGroup]]]:

@@ -17,6 +17,7 @@ from qless_py.dashboard.paging import cursor_of, offset_of, size_of
 from qless_py.dashboard.view import Words
 from qless_py.errors import BadArgumentError
 from qless_py.protocol import Call
+from qless_py.session import answered
 
 _ROWS: Final = 100
 
@@ -41,10 +42,7 @@ def _whole(name: str) -> int | None:
 def throttles() -> str:
     at, users_at = cursor_of(), cursor_of("users")
     calls: list[Call[Any]] = [limits.page_call(at, _ROWS), shares.page_call(users_at, _ROWS)]
-    page, users = client().run_many(calls)
-    for one in (page, users):
-        if isinstance(one, Exception):
-            raise one
+    page, users = answered(client().run_many(calls))
     return render_template(
         "qless_py/throttles.html", page=page, users=users, at=at, users_at=users_at,
         commands=commands.of_limits(),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 from flask import render_template, request
 
@@ -11,7 +11,8 @@ from qless_py.dashboard import attention, history
 from qless_py.dashboard.context import client, dashboard
 from qless_py.dashboard.pages.lists import jobs_of
 from qless_py.dashboard.snapshot import number
-from qless_py.protocol import reads
+from qless_py.protocol import Call, reads
+from qless_py.session import answered
 
 _TOP: Final = 10
 _GROUPS: Final = 5
@@ -27,10 +28,8 @@ def overview() -> str:
     )
     now = board.history.now()
     _, rows = board.history.rows(queues, _HOUR, now, snapshot.lines)
-    groups, ended = client().run_many([reads.groups(0, _GROUPS), reads.state("complete", "", 0, 5)])
-    for answer in (groups, ended):
-        if isinstance(answer, Exception):
-            raise answer
+    calls: list[Call[Any]] = [reads.groups(0, _GROUPS), reads.state("complete", "", 0, 5)]
+    groups, ended = answered(client().run_many(calls))
     oldest = _oldest(groups[1])
     read = {job.jid: job for job in jobs_of([*ended.jids, *oldest.values()])}
     begun = {group: read[jid].failed_at for group, jid in oldest.items() if jid in read}
@@ -54,9 +53,7 @@ def _oldest(groups: Sequence[reads.FailureGroup]) -> dict[str, str]:
     """Give the job of each group that has been failed for the longest time."""
     calls = [reads.failed(one.group, max(one.number - 1, 0), 1) for one in groups]
     found: dict[str, str] = {}
-    for one, answer in zip(groups, client().run_many(calls), strict=True):
-        if isinstance(answer, Exception):
-            raise answer
+    for one, answer in zip(groups, answered(client().run_many(calls)), strict=True):
         if answer.jids:
             found[one.group] = answer.jids[0]
     return found

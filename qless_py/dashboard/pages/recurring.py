@@ -17,6 +17,7 @@ from qless_py.dashboard.view import Words
 from qless_py.errors import JobNotFoundError, QlessError
 from qless_py.protocol import reads
 from qless_py.recurring import RecurringJob
+from qless_py.session import answered
 
 # What is said of a schedule when it is made and may be changed later.
 _CHANGED: Final[forms.Readers] = {
@@ -58,9 +59,7 @@ def recurring() -> str:
             wanted -= min(wanted, number - skipped)
         skipped = max(skipped - number, 0)
     jids: list[str] = []
-    for page in client().run_many(calls):
-        if isinstance(page, Exception):
-            raise page
+    for page in answered(client().run_many(calls)):
         jids += page.jids
     found = client().jobs.get(*jids)
     jobs = [one for one in found if isinstance(one, RecurringJob)]
