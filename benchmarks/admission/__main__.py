@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import argparse
-import datetime as dt
-import json
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Final
 
+from benchmarks import command
 from benchmarks.admission import crowds, prices, shares
 from benchmarks.admission.report import Result, Scale, part
-from benchmarks.pages import write_part
-from benchmarks.scripts.__main__ import version_of
+from benchmarks.tables import version_of
 from tests import servers
 
 FULL: Final = Scale(users=100, handed_out=20_000, jobs=600, parked=100_000, calls=400)
@@ -39,26 +35,11 @@ def _say(what: str) -> None:
     print(what, file=sys.stderr, flush=True)
 
 
-def _arguments(given: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="bin/bench admission", description=__doc__)
-    parser.add_argument("--server", choices=("valkey", "redis"), help="only this one; else both")
-    parser.add_argument("--quick", action="store_true", help="a hundredth of everything")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers here, too")
-    parser.add_argument("--page", type=Path, metavar="FILE", help="put this part there, too")
-    return parser.parse_args(given)
-
-
 def main(given: Sequence[str] | None = None) -> None:
     """Measure, print, and write what was asked for."""
-    arguments = _arguments(given)
-    chosen = [arguments.server] if arguments.server else ["valkey", "redis"]
-    results = [run(server, QUICK if arguments.quick else FULL) for server in chosen]
-    print("\n\n".join(result.text() for result in results))
-    if arguments.json:
-        text = json.dumps([result.as_json() for result in results], indent=2)
-        arguments.json.write_text(f"{text}\n", encoding="utf-8")
-    if arguments.page:
-        write_part(arguments.page, part(results, dt.datetime.now(dt.UTC).date().isoformat()))
+    arguments = command.parser("admission", __doc__).parse_args(given)
+    scale = QUICK if arguments.quick else FULL
+    command.tell(arguments, [run(server, scale) for server in command.chosen(arguments)], part)
 
 
 if __name__ == "__main__":

@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from benchmarks.admission.prices import Price
 from benchmarks.admission.shares import ERROR_BUDGET, Share, jain, worst_error
-from benchmarks.scripts.report import Row, machine, table
 from benchmarks.scripts.timing import P99_TARGET, WORST_TARGET, Timing
+from benchmarks.tables import Row, machine, table, times, verdict
 
 TITLE: Final = "# Benchmarks of who may run"
 _ACROSS: Final = 3
@@ -44,12 +44,11 @@ class Result:
 
     def _shares(self) -> str:
         worst = worst_error(self.shares)
-        verdict = "ok" if worst < ERROR_BUDGET else "OVER"
         head = (
             f"{self.server}: shares of {len(self.shares)} users of random weights over "
             f"{self.scale.handed_out:,} jobs while all have jobs waiting\n"
-            f"worst error {worst:.2%} (less than {ERROR_BUDGET:.0%} is wanted)  {verdict}, "
-            f"Jain's index {jain(self.shares):.6f}"
+            f"worst error {worst:.2%} (less than {ERROR_BUDGET:.0%} is wanted)  "
+            f"{verdict(within=worst < ERROR_BUDGET)}, Jain's index {jain(self.shares):.6f}"
         )
         ordered = sorted(self.shares, key=lambda share: (share.weight, share.user))
         cells = [
@@ -85,17 +84,7 @@ class Result:
             f"{self.scale.parked // 10:,} users waiting\n"
             f"Target: p99 < {P99_TARGET:g} ms, worst < {WORST_TARGET:g} ms"
         )
-        rows: list[Row] = [("milliseconds on the server", "calls", "p50", "p99", "worst", "")]
-        rows += [
-            (
-                one.label,
-                str(one.calls),
-                *(f"{value:.3f}" for value in (one.p50, one.p99, one.worst)),
-                ("ok" if one.within_target else "OVER") if one.script else "",
-            )
-            for one in self.timings
-        ]
-        return f"{head}\n\n{table(rows)}"
+        return f"{head}\n\n{times(self.timings)}"
 
     def _spent(self) -> str:
         head = f"{self.server}: milliseconds of the server's processor for a call, over many calls"

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from benchmarks.dashboard.town import Scale
 from benchmarks.dashboard.visits import PAGE, SCRIPT, TRIPS, Visits
-from benchmarks.scripts.report import machine, table
+from benchmarks.tables import machine, table, verdict
 
 _HEAD: Final = (
     "page", "trips", "warm", "script ms", "worst", "", "cold ms", "CPU ms", "warm ms", "KiB", "",
@@ -55,7 +55,7 @@ def _row(one: Visits) -> Sequence[str]:
         one.path, str(one.trips), str(one.warm_trips), f"{one.script:.2f}", f"{one.worst:.2f}",
         one.name, f"{one.cold:.0f}", f"{one.cpu:.0f}", f"{one.warm:.0f}",
         f"{one.size / 1024:.0f}",
-        "ok" if one.is_within else "OVER",
+        verdict(within=one.is_within),
     )  # fmt: skip
 
 

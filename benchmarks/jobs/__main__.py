@@ -7,14 +7,11 @@ server.
 
 from __future__ import annotations
 
-import argparse
-import datetime as dt
-import json
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from pathlib import Path
 
+from benchmarks import command
 from benchmarks.jobs import floors, ours, peers
 from benchmarks.jobs.report import FULL, QUICK, Figure, Scale, page, text
 from benchmarks.scripts import costs
@@ -49,30 +46,21 @@ def _all(server: str, scale: Scale, *, with_peers: bool) -> list[Figure]:
     return found
 
 
-def _arguments(given: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="bin/bench jobs", description=__doc__)
-    parser.add_argument("--server", choices=("valkey", "redis"), help="only this one; else both")
-    parser.add_argument("--quick", action="store_true", help="a twentieth of everything")
-    parser.add_argument("--peers", action="store_true", help="other queues, too (installs them)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers here, too")
-    parser.add_argument("--page", type=Path, metavar="FILE", help="write the document here, too")
-    return parser.parse_args(given)
-
-
 def main(given: Sequence[str] | None = None) -> None:
     """Measure, print, and write what was asked for."""
-    arguments = _arguments(given)
-    chosen = [arguments.server] if arguments.server else ["valkey", "redis"]
+    parser = command.parser("jobs", __doc__, "a twentieth")
+    parser.add_argument("--peers", action="store_true", help="other queues, too (installs them)")
+    arguments = parser.parse_args(given)
     scale = QUICK if arguments.quick else FULL
-    results = {one: _all(one, scale, with_peers=arguments.peers) for one in chosen}
+    results = {
+        one: _all(one, scale, with_peers=arguments.peers) for one in command.chosen(arguments)
+    }
     for name, figures in results.items():
         print(f"\n{name}\n{text(figures)}")
-    if arguments.json:
-        plain = {name: [asdict(one) for one in figures] for name, figures in results.items()}
-        arguments.json.write_text(f"{json.dumps(plain, indent=2)}\n", encoding="utf-8")
+    plain = {name: [asdict(one) for one in figures] for name, figures in results.items()}
+    command.write_json(arguments.json, plain)
     if arguments.page:
-        today = dt.datetime.now(dt.UTC).date().isoformat()
-        arguments.page.write_text(page(results, today), encoding="utf-8")
+        arguments.page.write_text(page(results, command.today()), encoding="utf-8")
 
 
 if __name__ == "__main__":

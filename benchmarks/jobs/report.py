@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from benchmarks.scripts.report import machine, table
+from benchmarks.tables import machine, table
 
 _FEW: Final = 100  # Below this a figure is shown with its decimals.
 

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import argparse
-import datetime as dt
-import json
 import sys
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
 import redis
 from rich.progress import Progress
 
-from benchmarks.pages import write_part
+from benchmarks import command
 from benchmarks.scripts import admission, costs, reading, timing, transitions
 from benchmarks.scripts.report import Result, page
 from benchmarks.scripts.space import FULL, QUICK, Scale, Space, Step, build
+from benchmarks.tables import version_of
 from tests import servers
 
 
@@ -48,14 +45,6 @@ def _time_all(
         found.append(timing.measure(space, case))
     step("commands", len(cases), len(cases))
     return noise, found
-
-
-def version_of(connection: redis.Redis) -> str:
-    """Name a server and its version."""
-    info = connection.info("server")
-    if "valkey_version" in info:
-        return f"Valkey {info['valkey_version']}"
-    return f"Redis {info['redis_version']}"
 
 
 def _lines() -> Step:
@@ -94,27 +83,11 @@ def _measured(server: str, scale: Scale) -> Result:
         return run(server, scale, _bars(progress, server))
 
 
-def _arguments(given: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="bin/bench scripts", description=__doc__)
-    parser.add_argument("--server", choices=("valkey", "redis"), help="only this one; else both")
-    parser.add_argument("--quick", action="store_true", help="a hundredth of everything")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers here, too")
-    parser.add_argument("--page", type=Path, metavar="FILE", help="write the document here, too")
-    return parser.parse_args(given)
-
-
 def main(given: Sequence[str] | None = None) -> None:
     """Measure, print, and write what was asked for."""
-    arguments = _arguments(given)
-    chosen = [arguments.server] if arguments.server else ["valkey", "redis"]
-    results = [_measured(server, QUICK if arguments.quick else FULL) for server in chosen]
-    print("\n\n".join(result.text() for result in results))
-    if arguments.json:
-        text = json.dumps([result.as_json() for result in results], indent=2)
-        arguments.json.write_text(f"{text}\n", encoding="utf-8")
-    if arguments.page:
-        today = dt.datetime.now(dt.UTC).date().isoformat()
-        write_part(arguments.page, page(results, today))
+    arguments = command.parser("scripts", __doc__).parse_args(given)
+    scale = QUICK if arguments.quick else FULL
+    command.tell(arguments, [_measured(one, scale) for one in command.chosen(arguments)], page)
 
 
 if __name__ == "__main__":

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-import os
-import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from benchmarks.scripts.costs import BYTES_BUDGET, Cost
 from benchmarks.scripts.space import Scale
 from benchmarks.scripts.timing import P99_TARGET, WORST_TARGET, Timing
-
-Row = Sequence[str]
+from benchmarks.tables import Row, machine, table, times, verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +38,10 @@ class Result:
         )
 
     def _times(self) -> str:
-        rows: list[Row] = [("milliseconds on the server", "calls", "p50", "p99", "worst", "")]
-        rows += [_time_row(timing) for timing in (self.noise, *self.timings)]
-        return table(rows)
+        return times((self.noise, *self.timings))
 
     def _costs(self) -> str:
-        within = _verdict(within=self.bytes_per_job <= BYTES_BUDGET)
+        within = verdict(within=self.bytes_per_job <= BYTES_BUDGET)
         rows: list[Row] = [
             ("", "measured", "budget", ""),
             ("bytes of a waiting job", f"{self.bytes_per_job:.0f}", str(BYTES_BUDGET), within),
@@ -55,8 +49,8 @@ class Result:
         ]
         for cost in self.costs:
             limit = "" if cost.budget is None else f"{cost.budget:g}"
-            verdict = limit and _verdict(within=cost.within_budget)
-            rows.append((f"  {cost.label}", f"{cost.microseconds:.1f}", limit, verdict))
+            judged = limit and verdict(within=cost.within_budget)
+            rows.append((f"  {cost.label}", f"{cost.microseconds:.1f}", limit, judged))
         return table(rows)
 
     def as_json(self) -> dict[str, Any]:
@@ -75,44 +69,6 @@ class Result:
                 for cost in self.costs
             ],
         }
-
-
-def _verdict(*, within: bool) -> str:
-    return "ok" if within else "OVER"
-
-
-def _time_row(timing: Timing) -> Row:
-    times = (f"{value:.3f}" for value in (timing.p50, timing.p99, timing.worst))
-    verdict = _verdict(within=timing.within_target) if timing.script else ""
-    return (timing.label, str(timing.calls), *times, verdict)
-
-
-def table(rows: Sequence[Row]) -> str:
-    """Line columns up: the first to the left, numbers to the right."""
-    widths = [max(len(row[at]) for row in rows if row[1]) for at in range(len(rows[0]))]
-    widths[0] = max(widths[0], 34)
-    return "\n".join(_line(row, widths) for row in rows)
-
-
-def _line(row: Row, widths: Sequence[int]) -> str:
-    cells = [row[0].ljust(widths[0])]
-    cells += [value.rjust(width) for value, width in zip(row[1:], widths[1:], strict=True)]
-    return "  ".join(cells).rstrip()
-
-
-def machine() -> str:
-    """Describe where it was measured, in a line."""
-    return f"{os.cpu_count()} cores, {_processor()}, {platform.system()}, {platform.machine()}"
-
-
-def _processor() -> str:
-    """Name the model as Linux does."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor() or "an unknown processor"
-    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(names, "an unknown processor")
 
 
 def page(results: Sequence[Result], date: str) -> str:
