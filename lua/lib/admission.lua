@@ -206,7 +206,8 @@ local function choose(self, wanted)
   while #self.taken < wanted do
     local found = fairness.next(self.order)
     if not found then
-      self.is_done = true
+      self.is_stopped = self.is_stopped or self.order.is_cut
+      self.is_done = not self.order.is_cut
       return
     elseif self.budget <= 0 then
       self.is_stopped = true

@@ -10,8 +10,8 @@ local limits = require("lib.limits")
 local fairness = {}
 
 -- Users looked up at once, at most, and how many looks one call takes. That bound is reached only
--- where many have been served in other lanes since; each look raises their scores, so that the next
--- begins later.
+-- where many have been served in other lanes since, or have just reached their limits; each look
+-- raises their scores, so that the next begins later. `is_cut` tells that others may be left.
 local BATCH, LOOKS = 20, 25
 
 local function before(a, b)
@@ -57,11 +57,14 @@ local function load(self, group)
     group.at + self.batch - 1, "WITHSCORES")
   local names = {}
   self.looks = self.looks + 1
-  group.bound = #flat == 2 * self.batch and self.looks < LOOKS and tonumber(flat[#flat]) or nil
+  local last = #flat == 2 * self.batch and tonumber(flat[#flat]) or math.huge
+  local has_more = last < math.huge
+  group.bound = has_more and self.looks < LOOKS and last or nil
+  self.is_cut = self.is_cut or (has_more and not group.bound)
   for i = 1, #flat, 2 do
     local name, score = flat[i], tonumber(flat[i + 1])
     if score == math.huge then
-      group.bound = nil
+      break
     elseif not self.named[name] then
       names[#names + 1] = name
       self.raised[#self.raised + 1] = { group.gate, name, score }

@@ -264,9 +264,9 @@ def test_events_are_heard_and_heard_again_after_a_lost_connection(run: Run) -> N
                 assert (event.name, event.jid) == ("put", "a")
                 break
             await client.redis.client_kill_filter(_type="pubsub")
-            assert isinstance(await listener.get(5), kinds.Resubscribed)
+            assert isinstance(await listener.get(30), kinds.Resubscribed)
             await client.queues["q"].put("k", jid="b")
-            heard = await listener.get(5)
+            heard = await listener.get(30)
             assert heard is not None
             assert heard.jid == "b"
 
@@ -280,8 +280,8 @@ def test_waiting_for_the_end_of_a_job(run: Run) -> None:
         with pytest.raises(WaitTimeoutError):
             await (await found(client, "a")).wait(0.05)
         waiting = asyncio.gather(
-            (await found(client, "a")).wait(10),
-            (await found(client, "b")).wait(10),
+            (await found(client, "a")).wait(30),
+            (await found(client, "b")).wait(30),
             return_exceptions=True,
         )
         await asyncio.sleep(0.05)

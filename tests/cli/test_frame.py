@@ -199,7 +199,7 @@ def test_a_question_is_asked_on_a_terminal(live: Client, server: servers.Server)
         env={**os.environ, "QLESS_PY_URL": server.url},
     )
     os.write(ours, b"n\n")
-    out, err = process.communicate(timeout=25)
+    out, err = process.communicate(timeout=50)
     os.close(ours)
     os.close(theirs)
 

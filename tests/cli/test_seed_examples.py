@@ -307,7 +307,7 @@ def test_a_tracked_job_is_listened_to(program: Program, live: Client) -> None:
     live_job.complete()
 
     with events:
-        heard = events.get(5)
+        heard = events.get(30)
 
     assert heard is not None
     assert (heard.name, heard.jid) == ("completed", "one")

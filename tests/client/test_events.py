@@ -17,7 +17,7 @@ from tests.conftest import Clock
 def heard(listener: Listener, number: int) -> list[Event]:
     events: list[Event] = []
     while len(events) < number:
-        event = listener.get(5)
+        event = listener.get(30)
         assert event is not None
         events.append(event)
     return events
@@ -80,7 +80,7 @@ def test_a_worker_hears_that_it_lost_a_job(client: Client) -> None:
 
 def test_callbacks_are_called_in_a_thread_until_it_stops(client: Client) -> None:
     seen: list[str] = []
-    both = threading.Barrier(2, timeout=10)
+    both = threading.Barrier(2, timeout=30)
 
     def note(event: Event) -> None:
         seen.append(event.jid)

@@ -26,7 +26,7 @@ def job(client: Client) -> Job:
 def test_wait_gives_the_result(client: Client, job: Job) -> None:
     timer = later(lambda: job.complete(result={"n": 1}))
 
-    assert found(client, "j").wait(10) == {"n": 1}
+    assert found(client, "j").wait(30) == {"n": 1}
     timer.join()
 
 
@@ -40,7 +40,7 @@ def test_wait_raises_what_else_became_of_the_job(client: Client, job: Job) -> No
     timer = later(lambda: job.fail("group", "message"))
 
     with pytest.raises(JobFailedError, match="message") as caught:
-        found(client, "j").wait(10)
+        found(client, "j").wait(30)
     timer.join()
 
     assert (caught.value.jid, caught.value.group) == ("j", "group")
@@ -48,7 +48,7 @@ def test_wait_raises_what_else_became_of_the_job(client: Client, job: Job) -> No
     waiting = found(client, "j")
     waiting.requeue("q")
     with pytest.raises(JobCanceledError):
-        waiting.wait(10)
+        waiting.wait(30)
     timer.join()
 
 
@@ -67,7 +67,7 @@ def test_wait_notices_an_end_whose_event_was_lost(client: Client, job: Job) -> N
 
     timer = later(end)
 
-    assert found(client, "j").wait(10) == "anyway"
+    assert found(client, "j").wait(30) == "anyway"
     timer.join()
 
 

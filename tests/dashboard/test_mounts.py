@@ -171,7 +171,7 @@ def test_gunicorn_serves_pages_and_a_stream_below_a_prefix(server: Server) -> No
             assert all(link.startswith("/ops/") for link in _links(page.read().decode()))
 
         host = url.removeprefix("http://")
-        connection = http.client.HTTPConnection(host, timeout=10)
+        connection = http.client.HTTPConnection(host, timeout=30)
         connection.request("GET", "/ops/live")
         answer = connection.getresponse()
         assert answer.getheader("Content-Type") == "text/event-stream; charset=utf-8"

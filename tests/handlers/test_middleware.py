@@ -236,6 +236,6 @@ def test_an_exception_that_comes_too_late_hits_nobody() -> None:
 
     thread = threading.Thread(target=work)
     thread.start()
-    thread.join(10)
+    thread.join(30)
 
     assert len(outcome) == 1

@@ -32,9 +32,9 @@ RUN = """
                 from qless_py import ImmediateStop
                 raise ImmediateStop
             if how == "wait":
-                assert self.told.wait(10)
+                assert self.told.wait(30)
                 self.told.clear()
-                assert self.told.wait(10)
+                assert self.told.wait(30)
             return f"ran {self.task.jid}"
 
         def kill(self):

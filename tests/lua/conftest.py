@@ -25,12 +25,12 @@ def heard(redis: redis_py.Redis) -> Iterator[Heard]:
     """Give a function that tells what was published since it was last asked, in order."""
     with redis.pubsub() as pubsub:
         pubsub.psubscribe("{ql}:*")
-        pubsub.get_message(timeout=5)
+        pubsub.get_message(timeout=30)
 
         def read() -> list[tuple[str, str]]:
             redis.publish("{ql}:end", "")
             found = []
-            while message := pubsub.get_message(timeout=5):
+            while message := pubsub.get_message(timeout=30):
                 channel = message["channel"].decode().removeprefix("{ql}:")
                 if channel == "end":
                     break

@@ -183,11 +183,11 @@ def test_free_text_reaches_the_log_as_valid_json(call: Scripts, text: str) -> No
     view = take(call)
     with call.redis.pubsub() as pubsub:
         pubsub.subscribe("{ql}:log")
-        pubsub.get_message(timeout=5)
+        pubsub.get_message(timeout=30)
 
         call("fail", "j", view["lease"], text, text, "")
 
-        message = pubsub.get_message(timeout=5)
+        message = pubsub.get_message(timeout=30)
     assert message
     event = json.loads(message["data"])
     assert (event["group"], event["message"], event["event"]) == (text, text, "failed")

@@ -127,7 +127,7 @@ def running(upstream: str) -> Iterator[Proxy]:
     thread = threading.Thread(target=lambda: asyncio.run(proxy.serve(ready)))
     thread.start()
     try:
-        assert ready.wait(5)
+        assert ready.wait(30)
         yield proxy
     finally:
         proxy.stop()

@@ -139,7 +139,7 @@ class Told:
         os.write(self.descriptor, f"{text}\n".encode())
 
 
-def assert_ended(processes: list[psutil.Process], timeout: float) -> None:
+def assert_ended(processes: list[psutil.Process], timeout: float = 20.0) -> None:
     """Wait until none of them runs; whether somebody has reaped them does not matter."""
     psutil.wait_procs(processes, timeout=timeout)
     alive = [one for one in processes if one.is_running() and one.status() != "zombie"]

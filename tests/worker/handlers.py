@@ -161,7 +161,7 @@ def terminates_a_process(_job: Job) -> int | None:
     process = multiprocessing.get_context("fork").Process(target=threading.Event().wait)
     process.start()
     process.terminate()
-    process.join(10)
+    process.join(30)
     process.kill()
     return process.exitcode
 

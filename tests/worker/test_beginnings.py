@@ -97,7 +97,7 @@ def test_the_folder_of_a_killed_process_is_cleared_and_no_other(
 
     family = [psutil.Process(first.process.pid), *first.family()]
     first.process.kill()
-    assert_ended(family, timeout=5)
+    assert_ended(family)
     with pytest.raises(JobFailedError, match="exit 7"):
         result(live, put(live, handlers.dies))
     result(live, put(live, handlers.nothing))

@@ -55,14 +55,12 @@ def test_one_worker_is_quieted_and_resumed(live: Client, work: Start) -> None:
     while live.workers[first]["info"].get("state") != "quiet":
         pass
 
-    names = {read(live, put(live, handlers.nothing)).wait(10) for _ in range(1)}
     busy = {read(live, jid).history[1]["worker"] for jid in _done(live, 10)}
     live.workers.resume(first)
     while live.workers[first]["info"].get("state") != "running":
         pass
 
     assert quiet == [first]
-    assert names == {None}
     assert first not in busy
 
 
@@ -225,5 +223,5 @@ def test_a_daemon_goes_on_in_the_background_and_logs_into_a_file(
     assert (daemon.ppid(), os.getsid(daemon.pid) != daemon.pid) == (1, True)
     daemon.send_signal(signal.SIGTERM)
 
-    assert_ended([daemon], timeout=5)
+    assert_ended([daemon])
     assert "TERM" in log.read_text()

@@ -65,7 +65,7 @@ def test_a_dead_process_costs_its_own_job_a_crash_and_no_other(
     pids = [int(told.line()) for _ in jids]
 
     os.kill(pids[0], signal.SIGKILL)
-    again = int(told.line(timeout=3))
+    again = int(told.line())
     go.say("on")
     go.say("on")
 
@@ -101,7 +101,7 @@ def test_a_process_that_does_not_let_go_is_killed(live: Client, work: Start, tol
 
     live.cancel(jid)
 
-    assert_ended([process], timeout=5)
+    assert_ended([process])
     assert result(live, put(live, handlers.double, {"number": 3})) == 6
 
 
@@ -129,7 +129,7 @@ def test_the_processes_of_jobs_die_with_the_parent(
 
     worker.signal(signal.SIGKILL)
 
-    assert_ended(processes, timeout=1)
+    assert_ended(processes)
 
 
 def test_one_process_runs_jobs_and_keeps_their_leases(

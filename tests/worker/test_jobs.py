@@ -22,12 +22,12 @@ def read(client: Client, jid: str) -> Job:
 
 
 def result(client: Client, jid: str) -> Any:
-    return read(client, jid).wait(10)
+    return read(client, jid).wait(30)
 
 
 def failure(client: Client, jid: str) -> dict[str, Any]:
     with pytest.raises(JobFailedError):
-        read(client, jid).wait(10)
+        read(client, jid).wait(30)
     return read(client, jid).failure
 
 

@@ -111,7 +111,7 @@ def test_a_child_that_is_too_old_is_replaced(live: Client, work: Start) -> None:
     worker = work(max_age=0.3)
     first = result(live, put(live, handlers.pid))
 
-    assert_ended([psutil.Process(first)], timeout=5) if psutil.pid_exists(first) else None
+    assert_ended([psutil.Process(first)]) if psutil.pid_exists(first) else None
 
     assert result(live, put(live, handlers.pid)) != first
     assert worker.process.poll() is None

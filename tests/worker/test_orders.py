@@ -61,7 +61,7 @@ def test_the_end_of_the_pipe_says_that_the_parent_is_gone(pipe: Pipe) -> None:
     told = Orders(pipe.reader)
     os.close(pipe.writer)
 
-    told.wait(10.0)
+    told.wait(30)
 
     assert told.orphaned
     assert told.stop

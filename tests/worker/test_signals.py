@@ -170,7 +170,7 @@ def test_the_child_of_old_code_is_reported_when_it_dies_under_the_new(
 
     os.kill(child, signal.SIGKILL)
 
-    told.line(timeout=3)
+    told.line()
     go.say("on")
     assert result(live, jid) == "on"
     assert steps(live, jid) == ["put", "popped", "crashed", "popped", "done"]
@@ -284,7 +284,7 @@ def test_the_first_process_of_a_container_reaps_orphans_and_obeys_term(
     parent.send_signal(signal.SIGTERM)
     go.say("on")
 
-    assert_ended(left, timeout=5)
+    assert_ended(left)
     assert worker.ended() == 0
     assert result(live, jid) == "on"
 

@@ -21,7 +21,7 @@ def killed_once_in(doomed: set[str], told: Told, go: Told, number: int) -> list[
     steps: list[str] = []
     seen: set[str] = set()
     while len(steps) < number:
-        name, pid = told.line(timeout=20).split()
+        name, pid = told.line().split()
         if name in doomed - seen:
             os.kill(int(pid), signal.SIGKILL)
         else:
@@ -47,7 +47,7 @@ def test_a_chain_survives_the_death_of_each_process_that_runs_a_step(
 
     last = live.jobs[run.jid("c")]
     assert last is not None
-    assert last.wait(10) == ["a", "b", "c"]  # type: ignore[union-attr]
+    assert last.wait(30) == ["a", "b", "c"]  # type: ignore[union-attr]
     assert steps == ["a", "b", "c"]
     assert run.status is not None
     assert run.status["counts"] == {"complete": 3}
@@ -76,7 +76,7 @@ def wait_for_last(client: Client, name: str) -> None:
     for jid in jids:
         job = client.jobs[jid]
         assert job is not None
-        job.wait(10)  # type: ignore[union-attr]
+        job.wait(30)  # type: ignore[union-attr]
 
 
 def test_a_decider_goes_on_in_another_worker_when_one_is_killed_with_all_its_processes(
@@ -87,7 +87,7 @@ def test_a_decider_goes_on_in_another_worker_when_one_is_killed_with_all_its_pro
     seen: list[str] = []
     worker = start(*IMPORT)
     while seen.count("meet") < 2:
-        step_name, _ = told.line(timeout=30).split()
+        step_name, _ = told.line().split()
         seen.append(step_name)
         if step_name in {"fan", "meet"} and seen.count(step_name) == 1:
             os.killpg(worker.process.pid, signal.SIGKILL)
