@@ -50,6 +50,15 @@ local function add_users(self, names)
   end
 end
 
+-- Notes whether there are more users of a gate behind those looked up, and whether this call will
+-- look them up as well.
+local function go_on(self, group, flat)
+  local last = #flat == 2 * self.batch and tonumber(flat[#flat]) or math.huge
+  local has_more = last < math.huge
+  group.bound = has_more and self.looks < LOOKS and last or nil
+  self.is_cut = self.is_cut or (has_more and not group.bound)
+end
+
 -- Looks up the next users of a gate. Their stored scores are no later than their true starts, so
 -- those still to come start no earlier than the last one looked up.
 local function load(self, group)
@@ -57,10 +66,7 @@ local function load(self, group)
     group.at + self.batch - 1, "WITHSCORES")
   local names = {}
   self.looks = self.looks + 1
-  local last = #flat == 2 * self.batch and tonumber(flat[#flat]) or math.huge
-  local has_more = last < math.huge
-  group.bound = has_more and self.looks < LOOKS and last or nil
-  self.is_cut = self.is_cut or (has_more and not group.bound)
+  go_on(self, group, flat)
   for i = 1, #flat, 2 do
     local name, score = flat[i], tonumber(flat[i + 1])
     if score == math.huge then

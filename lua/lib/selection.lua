@@ -130,7 +130,7 @@ local function meet(self, group, name, place)
   if #self.wake < limits.call then
     self.wake[#self.wake + 1] = keys.wake(name)
   end
-  if self.fair[name] then
+  if self.fair[name] or self.is_any_fair then
     if lanes.has_work(name) then
       note_busy(self, name, place)
     end
@@ -177,6 +177,8 @@ end
 -- ones, known or not, and known ones that fit a pattern.
 local function find_busy(s, self)
   self.busy, self.places, self.wake, self.fair = {}, {}, {}, {}
+  -- Of more than are read here any queue may be one; what is asked of those holds for all.
+  self.is_any_fair = redis.call("ZCARD", keys.fair_queues()) > KNOWN
   for _, name in ipairs(redis.call("ZRANGE", keys.fair_queues(), 0, KNOWN - 1)) do
     self.fair[name] = true
   end

@@ -171,6 +171,21 @@ def test_a_user_who_is_held_back_is_not_asked_again_in_vain(call: Scripts) -> No
     assert counts(call)["waiting"] == 539
 
 
+def test_a_crowd_of_users_at_their_limits_hides_nobody_whose_turn_is_later(call: Scripts) -> None:
+    call("user_set", "late", {"weight": 0.01})
+    put_for(call, "late", 1)
+    for number in range(70):
+        call("user_set", f"user{number}", {"max_running": 1})
+        put_for(call, f"user{number}", 2)
+    assert len(pop(call, 71)) == 71
+    put(call, "last", user="late")
+
+    reply = call("pop", ["q"], "w", 1, {})
+    assert (jids(reply["jobs"]), reply["more"]) == ([], True)
+    assert jids(pop(call)) == ["last"]
+    assert not call("pop", ["q"], "w", 1, {})["more"]
+
+
 def test_raising_and_dropping_max_running_lets_jobs_go(call: Scripts) -> None:
     call("user_set", "ada", {"max_running": 1})
     put_for(call, "ada", 10)

@@ -269,6 +269,19 @@ def test_thousands_of_queues_with_work_share_their_turns(call: Scripts) -> None:
     assert len(set(found)) == 40
 
 
+def test_a_queue_whose_users_take_turns_is_found_among_thousands_of_such(call: Scripts) -> None:
+    call("tick")
+    others = {f"tenant-{number:05}": number for number in range(5_000)}
+    call.redis.zadd("{ql}:queues:fair", others)
+    put(call, "first", "mine", user="ada")
+    put(call, "second", "mine", user="ada")
+
+    assert taken(call, ["mine", "none"], 1, order="round-robin") == ["mine"]
+    assert taken(call, ["mi*"], 1) == ["mine"]
+
+    call.redis.zrem("{ql}:queues:fair", *others)
+
+
 @pytest.mark.parametrize(
     ("entries", "options"),
     [
