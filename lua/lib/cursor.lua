@@ -20,6 +20,18 @@ function cursor.read(packed)
   return pair
 end
 
+-- Whether a member comes before another one or is the same. Sorted sets go by the bytes; the server
+-- compares text as its locale does, which is not the same order.
+local function is_up_to(one, other)
+  for i = 1, math.min(#one, #other) do
+    local a, b = string.byte(one, i), string.byte(other, i)
+    if a ~= b then
+      return a < b
+    end
+  end
+  return #one <= #other
+end
+
 -- The first rank whose score and member come behind the given ones; 0 with none given.
 function cursor.rank(key, after)
   if not after then
@@ -31,7 +43,7 @@ function cursor.rank(key, after)
     local middle = math.floor((low + high) / 2)
     local found = redis.call("ZRANGE", key, middle, middle, "WITHSCORES")
     local at = tonumber(found[2])
-    if at < score or at == score and found[1] <= member then
+    if at < score or at == score and is_up_to(found[1], member) then
       low = middle + 1
     else
       high = middle
