@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 HIDDEN: Final = "\u2022\u2022\u2022"
 PAGE: Final = 50_000
@@ -13,17 +13,27 @@ LINE: Final = 160
 _DEEPEST: Final = 50
 _COST: Final = 8  # Letters that an item is counted as at least, for its place in the layout.
 
-Hides = Callable[[str], bool]
+
+class Rules(Protocol):
+    """What somebody may not see: values under some keys, and what looks like them in texts."""
+
+    def is_redacted(self, key: str) -> bool:
+        """Tell whether values under this key are hidden."""
+        ...
+
+    def hide_in(self, text: str) -> str:
+        """Hide what looks like values of such keys in running text."""
+        ...
 
 
-def data_text(value: Any, hides: Hides | None, *, most: int = PAGE, pretty: bool = True) -> str:
+def data_text(value: Any, rules: Rules | None, *, most: int = PAGE, pretty: bool = True) -> str:
     """Write a value as JSON of about `most` letters; what is left out is said in its place.
 
-    Values under keys that `hides` names are hidden at any depth. What JSON does not know is
-    written as Python does; half letters of UTF-16 are written as escapes.
+    What the `rules` hide is hidden at any depth. What JSON does not know is written as Python does;
+    half letters of UTF-16 are written as escapes.
     """
     text = json.dumps(
-        _Copy(hides, most).of(value, 0),
+        _Copy(rules, most).of(value, 0),
         ensure_ascii=False,
         indent=2 if pretty else None,
         separators=None if pretty else (",", ":"),
@@ -31,9 +41,9 @@ def data_text(value: Any, hides: Hides | None, *, most: int = PAGE, pretty: bool
     return whole(text)
 
 
-def data_line(value: Any, hides: Hides | None) -> str:
+def data_line(value: Any, rules: Rules | None) -> str:
     """Write a value in a line of a table."""
-    text = data_text(value, hides, most=LINE, pretty=False)
+    text = data_text(value, rules, most=LINE, pretty=False)
     return text if len(text) <= LINE else f"{text[: LINE - 1]}…"
 
 
@@ -52,8 +62,8 @@ def cut(text: str, most: int = PAGE) -> str:
 class _Copy:
     """Copies a value into what JSON knows, as long as there are letters left."""
 
-    def __init__(self, hides: Hides | None, most: int) -> None:
-        self._hides = hides
+    def __init__(self, rules: Rules | None, most: int) -> None:
+        self._rules = rules
         self._left = most
 
     def of(self, value: Any, depth: int) -> Any:
@@ -65,6 +75,8 @@ class _Copy:
             self._left -= _COST
             return value
         text = cut(value if isinstance(value, str) else repr(value), max(self._left, 0))
+        if self._rules is not None:
+            text = self._rules.hide_in(text)
         self._left -= max(len(text), _COST)
         return text
 
@@ -76,7 +88,7 @@ class _Copy:
                 break
             name = cut(key if isinstance(key, str) else repr(key), max(self._left, 0))
             self._left -= len(name) + _COST + 2 * depth
-            is_hidden = self._hides is not None and self._hides(_plain(key))
+            is_hidden = self._rules is not None and self._rules.is_redacted(_plain(key))
             made[name] = HIDDEN if is_hidden else self.of(one, depth + 1)
         return made
 
@@ -98,19 +110,34 @@ def _plain(key: Any) -> str:
 def text_hider(pattern: str) -> Callable[[str], str]:
     """Make what hides values in running text: `password=…`, `"token": "…"`, `//user:…@host`.
 
-    Text has no structure that one could rely on, so this only does what can be done.
+    Text has no structure that one could rely on, so this only does what can be done. It takes time
+    in proportion to the text: what jobs say of themselves must not be able to hold up a server.
     """
     if not pattern:
         return str
-    named = re.compile(
-        rf"(?P<qless_key>[\w-]*(?:{pattern})[\w-]*[\"']?\s*[:=]\s*(?:(?:bearer|basic)\s+)?)"
-        r"(?P<qless_value>\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'|[^\s,;&)\]}]+)",
-        re.IGNORECASE,
-    )
-    address = re.compile(r"(?P<head>://[^\s/:@]*:)[^\s/@]+@")
+    key = re.compile(rf"(?:{pattern})[\w-]*\\*[\"']?\s*\Z", re.IGNORECASE)
 
     def hide(text: str) -> str:
-        hidden = named.sub(lambda found: f"{found['qless_key']}{HIDDEN}", text)
-        return address.sub(lambda found: f"{found['head']}{HIDDEN}@", hidden)
+        parts, end, begin = [], 0, 0
+        for found in _SEPARATOR.finditer(text):
+            at = found.start()
+            if at < end:
+                continue
+            before, begin = text[max(begin, at - _LONGEST_KEY) : at], found.end()
+            value = key.search(before) and _VALUE.match(text, begin)
+            if value:
+                parts += [text[end : value.start("value")], HIDDEN]
+                end = begin = value.end()
+        return _ADDRESS.sub(lambda found: f"{found['head']}{HIDDEN}@", "".join(parts) + text[end:])
 
     return hide
+
+
+_LONGEST_KEY: Final = 64
+_SEPARATOR: Final = re.compile("[:=]")
+_VALUE: Final = re.compile(
+    r"\s*+(?:(?:bearer|basic)\s++)?+"
+    r"(?P<value>[{\[][^}\]]*+[}\]]?|\"(?:[^\"\\]|\\.)*+\"|'(?:[^'\\]|\\.)*+'|\\++\"[^\"]*+\"|[^\s,;&)\]}]++)",
+    re.IGNORECASE | re.DOTALL,
+)
+_ADDRESS: Final = re.compile(r"(?P<head>://[^\s/:@]*+:)[^\s/@]++@")

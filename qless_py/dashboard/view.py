@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable
 from typing import Any, Final
 
 from flask import Blueprint, g, request, url_for
@@ -145,8 +144,8 @@ class Words:
         except UndecodableDataError as error:
             return f"cannot be read: {error}"
         if pretty:
-            return shown.data_text(value, self._hides())
-        return shown.data_line(value, self._hides())
+            return shown.data_text(value, self._rules())
+        return shown.data_line(value, self._rules())
 
     def value(self, key: str, value: Any) -> str:
         """Write what an entry of a history says under a key, under the same rules as data."""
@@ -154,7 +153,7 @@ class Words:
             return shown.HIDDEN
         if isinstance(value, str):
             return self.said(value, _ENTRY)
-        return shown.data_text(value, self._hides(), most=_ENTRY, pretty=False)
+        return shown.data_text(value, self._rules(), most=_ENTRY, pretty=False)
 
     def words(self, value: Any) -> str:
         """Write a list, or whatever somebody said instead of one, in a line."""
@@ -171,8 +170,8 @@ class Words:
         bounded = shown.cut(str(text), most)
         return bounded if access().shows_data else self.config.hide_in(bounded)
 
-    def _hides(self) -> Callable[[str], bool] | None:
-        return None if access().shows_data else self.config.is_redacted
+    def _rules(self) -> shown.Rules | None:
+        return None if access().shows_data else self.config
 
     def has(self, job: Any, what: str) -> bool:
         """Tell whether a job has a result or progress, readable or not."""

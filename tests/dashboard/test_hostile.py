@@ -11,7 +11,7 @@ from urllib.parse import quote
 import pytest
 
 from qless_py import Client, Job
-from qless_py.dashboard import Access
+from qless_py.dashboard import Access, DashboardConfig
 from tests.dashboard.conftest import Visitor
 from tests.dashboard.evil import CORPUS, MARK, fill
 
@@ -179,19 +179,37 @@ def _viewed(visit: Callable[..., Visitor]) -> Visitor:
 def test_secrets_in_what_a_job_says_of_itself_are_hidden_too(
     client: Client, visit: Callable[..., Visitor]
 ) -> None:
-    client.queues["mail"].put("K", {}, jid="j")
+    client.queues["mail"].put("K", {"call": "redis://me:hunter-0@host?token=hunter-0"}, jid="j")
     job = client.queues["mail"].pop()
     assert job is not None
     job.log("called", {"headers": {"Authorization": "hunter-1"}})
     job.set_progress({"token": "hunter-2"})
     job.fail("K:Refused", 'POST failed: password=hunter-3 {"api_key": "hunter-4"}, no answer')
+    operation = client.operations.start("retry", 'data.password:hunter-5 error:"token: hunter-6"')
+    client.queues["mail"].pause(reason="rotating the password: hunter-7")
+    viewer = _viewed(visit)
 
-    page = _viewed(visit).get("/jobs/j").text
-    group = _viewed(visit).get("/failures/group?group=K:Refused").text
+    page = viewer.get("/jobs/j").text
+    for path in (
+        "/failures/group?group=K:Refused", "/jobs?q=state:failed", "/operations",
+        f"/operations/{operation}", f"/jobs/{operation}", "/queues/mail",
+    ):  # fmt: skip
+        page += viewer.get(path).text
 
-    assert "hunter" not in page + group
+    assert "hunter" not in page
     assert "no answer" in page
     assert "hunter-3" in visit().get("/jobs/j").text
+
+
+@pytest.mark.parametrize(
+    "part", ["passw", "a", "://a:b", "password=", 'token="\\', "password: bearer ", "key\\\\", ":"]
+)
+def test_no_text_of_a_job_takes_long_to_hide_secrets_in(part: str) -> None:
+    config = DashboardConfig()
+
+    hidden = config.hide_in(part * 10_000 + " password=hunter2")
+
+    assert "hunter" not in hidden
 
 
 @pytest.mark.parametrize("search", ["data:hunter", "data.password:h", "hunter", "-data:x"])
