@@ -42,6 +42,9 @@ class Crew(Protocol):
     def tell(self, row: Row, order: bytes) -> None:
         """Pass an order on to a running job: STOP, LIMIT, LOST, RELEASE or KILL."""
 
+    def repeat(self) -> None:
+        """Interrupt those once more who were told something and may not have heard it."""
+
     def on_signal(self, number: int, frame: FrameType | None) -> None:
         """Take the signal that says that there are orders."""
 
@@ -150,6 +153,9 @@ class Crowd:
     def _pass_on(self) -> None:
         """Tell the running jobs what the parent has ordered."""
         given = self._desk.orders
+        if given.again:
+            given.again = False
+            self._crew.repeat()
         if not (given.stop or given.over or given.lost or given.kill):
             return
         for lease in self._begun:

@@ -71,6 +71,11 @@ class Family:
         """Give the seconds until a child may be born."""
         return max(0.0, self._fork_after - now) if self.missing else float("inf")
 
+    def patience(self, now: float) -> float:
+        """Give the seconds until a child that was told something must be told more."""
+        times = [at for one in self for at in (one.kill_at, one.repeat_at) if at is not None]
+        return min(times, default=float("inf")) - now
+
     def fill(self, live: Callable[[Birth], int], close_inherited: Callable[[], None]) -> None:
         """Fork the children that are missing, unless the last ones died too quickly."""
         if time.monotonic() < self._fork_after:
@@ -141,6 +146,7 @@ class Family:
                 member.is_stopped = order == orders.RELEASE
                 # Who holds nothing has no reason to stay, and may be waiting for a lost store.
                 member.kill_at = now + OBEY
+            member.repeat(now)
             if member.kill_at is not None and now >= member.kill_at:
                 member.kill_at = None
                 if member.is_stopped or not member.board.read().held:

@@ -12,12 +12,14 @@ import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import NoReturn
+from typing import Final, NoReturn
 
 from qless_py.worker import orders, signals
 from qless_py.worker.board import Board, Held, Note
 
 logger = logging.getLogger(__name__)
+
+_REPEAT: Final = 0.1  # Seconds after which an interruption is repeated.
 
 
 @dataclass(slots=True)
@@ -40,6 +42,7 @@ class Member:
     is_quiet: bool = False
     is_known: bool = False
     kill_at: float | None = None
+    repeat_at: float | None = None
     cause: str = ""
     given_back: set[str] = field(default_factory=set)
     doomed: dict[str, float] = field(default_factory=dict)
@@ -53,7 +56,19 @@ class Member:
         is_sent = orders.announce(self.pipe, order, lease)
         if interrupt:
             self.signal(signal.SIGTERM)
+            self.repeat_at = time.monotonic() + _REPEAT
         return is_sent
+
+    def repeat(self, now: float) -> None:
+        """Interrupt once more, when it is time for that, whoever was interrupted.
+
+        A signal that comes right before a handler begins to wait in the kernel does not end that
+        wait: it is heard afterwards. Obeyed orders are not obeyed again.
+        """
+        if self.repeat_at is not None and now >= self.repeat_at:
+            orders.announce(self.pipe, orders.AGAIN)
+            self.signal(signal.SIGTERM)
+            self.repeat_at = None
 
     def hush(self, *, is_quiet: bool) -> None:
         """Have the child take no more jobs, or take jobs again."""

@@ -22,6 +22,7 @@ QUIET: Final = b"Q"  # take no more jobs until further notice
 RESUME: Final = b"C"  # take jobs again
 FLUSH: Final = b"F"  # send what was kept back
 BEAT: Final = b"B"  # show that this process still runs its code
+AGAIN: Final = b"A"  # interrupt once more whom an order is for
 _CHUNK: Final = 65536
 
 
@@ -39,6 +40,7 @@ class Orders:
     orphaned: bool = False
     quiet: bool = False
     flush: bool = False
+    again: bool = False
     fresh: bool = False  # something was read since somebody looked whether anything is to be done
     lost: set[str] = field(default_factory=set)
     over: set[str] = field(default_factory=set)
@@ -95,6 +97,8 @@ class Orders:
                 self.quiet = False
             case b"F":
                 self.flush = True
+            case b"A":
+                self.again = True
             case b"B":
                 if self.on_beat is not None:
                     self.on_beat()

@@ -157,8 +157,8 @@ class Parent:
             self._line.pause(now),
             self._guard.pause(now),
             self._stop.pause(now),
+            self._family.patience(now),
         ]
-        waits += [member.kill_at - now for member in self._family if member.kill_at is not None]
         if not self._stop.is_on:
             waits.append(self._family.pause(now))
         if self._watch is not None:

@@ -122,6 +122,12 @@ class Processes:
         self._orders[process.place] = order[0]
         os.kill(process.pid, signal.SIGTERM)
 
+    def repeat(self) -> None:
+        """Send the signal once more to the jobs that were told something."""
+        for process in self._processes.values():
+            if process.told:
+                os.kill(process.pid, signal.SIGTERM)
+
     def on_signal(self, number: int, frame: FrameType | None) -> None:
         """Interrupt the job, in its process; in the one above there is none."""
         self._inside.on_signal(number, frame)

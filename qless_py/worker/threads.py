@@ -82,6 +82,9 @@ class Threads:
         if stretch is not None and (order != orders.STOP or row.job.is_stoppable):
             stretch.interrupt(_KINDS[order])
 
+    def repeat(self) -> None:
+        """Do nothing: what is raised in a thread arrives."""
+
     def on_signal(self, number: int, frame: FrameType | None) -> None:
         """Do nothing: what was ordered has made the pipe readable, too."""
 

@@ -220,6 +220,19 @@ def hands_itself_back(job: Job) -> None:
         threading.Event().wait(30)
 
 
+def misses_the_first(job: Job) -> None:
+    """Hear nothing of the first interruption, as if it came right before the wait."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGURG)}
+
+    def missed(number: int, _frame: object) -> None:
+        signal.signal(number, before[signal.Signals(number)])
+        tell(job, "missed")
+
+    for number in before:
+        signal.signal(number, missed)
+    hands_itself_back(job)
+
+
 def closes_everything(_job: Job) -> None:
     """Leave a process that can tell nobody that the job has ended."""
     os.closerange(3, 256)

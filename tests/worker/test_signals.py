@@ -268,6 +268,21 @@ def test_a_handler_that_lets_the_stop_through_hands_its_job_back(
     assert steps(live, jid) == ["put", "popped", "released"]
 
 
+@pytest.mark.parametrize("options", [{}, {"isolation": "job"}, {"isolation": "none"}])
+def test_a_handler_that_did_not_hear_of_the_stop_is_told_again(
+    live: Client, work: Start, told: Told, options: dict[str, Any]
+) -> None:
+    jid = put(live, handlers.misses_the_first, {"pipe": str(told.path)})
+    worker = work(grace=100, **options)
+    told.line()
+
+    worker.signal(signal.SIGTERM)
+
+    assert told.line() == "missed"
+    assert worker.ended() == 0
+    assert steps(live, jid) == ["put", "popped", "released"]
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may make process namespaces")
 def test_the_first_process_of_a_container_reaps_orphans_and_obeys_term(
     live: Client, work: Start, told: Told, go: Told
