@@ -78,18 +78,23 @@ class _Lines(logging.Handler):
         if own or self._left <= 0 or current.job() is not self._job:
             return
         self._left -= 1
+        try:
+            self._take(record)
+        except (QlessError, RedisError, OSError) as error:
+            logger.debug("a line of %s is not kept: %s", self._job.jid, error)
+        except Exception:  # noqa: BLE001 - one that cannot be written fails no job
+            self.handleError(record)
+
+    def _take(self, record: logging.LogRecord) -> None:
         line = {
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage()[:_LONGEST],
         }
-        if self._waiting is not None:
-            self._waiting.append(line)
-            return
-        try:
+        if self._waiting is None:
             self._send(line)
-        except (QlessError, RedisError, OSError) as error:
-            logger.debug("a line of %s is not kept: %s", self._job.jid, error)
+        else:
+            self._waiting.append(line)
 
     def _send(self, line: dict[str, Any]) -> Any:
         return self._job.reach.run(verbs.log(self._job, "log", line))

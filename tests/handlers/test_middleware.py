@@ -15,7 +15,7 @@ import sentry_sdk
 from sentry_sdk.envelope import Envelope
 from sentry_sdk.transport import Transport
 
-from qless_py import BadArgumentError, Client, Job, RetryPolicy, SoftLimitError
+from qless_py import BadArgumentError, Client, Job, RetryPolicy, SoftLimitError, current
 from qless_py.logs import JobFilter
 from qless_py.middleware import (
     JobLog,
@@ -153,6 +153,30 @@ def test_lines_that_cannot_be_kept_do_not_disturb_the_handler(
 
     assert found(client).state == "complete"
     assert "a line of j is not kept" in caplog.text
+
+
+class Unspeakable:
+    def __str__(self) -> str:
+        raise RuntimeError("no words")
+
+
+@pytest.mark.parametrize("wrong", [("%d items", "three"), ("%s", Unspeakable())])
+def test_a_line_that_cannot_be_written_fails_no_job(
+    client: Client, monkeypatch: pytest.MonkeyPatch, wrong: tuple[Any, ...]
+) -> None:
+    logger = logging.getLogger("app")
+    monkeypatch.setattr(logger, "propagate", False)  # Pytest raises what others only tell.
+    told: list[logging.LogRecord] = []
+    monkeypatch.setattr(logging.Handler, "handleError", lambda _, record: told.append(record))
+    job = taken(client, jobs.logs_lines, {"lines": 0})
+
+    with current.is_now(job), JobLog()(job) as lines:
+        monkeypatch.setattr(logger, "handlers", [lines])
+        logger.warning(*wrong)
+        logger.warning("and this")
+
+    assert len(told) == 1
+    assert [one["message"] for one in found(client).history if one["what"] == "log"] == ["and this"]
 
 
 def test_fields_are_added_to_every_line_of_a_job(
