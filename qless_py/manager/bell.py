@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import select
 import socket
 import threading
 from collections.abc import Sequence
 from typing import Any, Final
 
 from redis.exceptions import RedisError
+
+from qless_py.store.readable import readable
 
 LONGEST: Final = 2.0
 _LATE: Final = 1.0
@@ -43,7 +44,7 @@ class Bell:
             if keys and not self._rung.is_set():
                 answered = self._listen(keys, max(0.001, seconds))
             elif not self._rung.is_set():
-                select.select([self._ears], [], [], seconds)
+                readable(seconds, self._ears.fileno())
         finally:
             if not answered:
                 self._hang_up()
@@ -63,8 +64,7 @@ class Bell:
         self._connection.send_command("BZPOPMIN", *keys, f"{seconds:.3f}")
         # The library offers no public way to select on a connection beside something else.
         descriptor = self._connection._sock.fileno()  # noqa: SLF001
-        ready, _, _ = select.select([descriptor, self._ears], [], [], seconds + _LATE)
-        if descriptor not in ready:
+        if descriptor not in readable(seconds + _LATE, descriptor, self._ears.fileno()):
             return False
         self._connection.read_response()
         return True

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from types import FrameType
 from typing import Protocol
 
+from qless_py.checks import MOST_AT_ONCE
 from qless_py.protocol.queues import PopReply
 from qless_py.worker import orders
 from qless_py.worker.desk import Desk, Row
@@ -93,7 +94,9 @@ class Crowd:
     def _fill(self, free: int) -> None:
         """Start jobs in the free places; ask for more when none is left that was taken ahead."""
         if not self._waiting:
-            desk, count = self._desk, free + self._pace.next() - 1
+            desk = self._desk
+            # Neither does the store hand out more at once, nor is there room for more on the board.
+            count = min(free + self._pace.next() - 1, MOST_AT_ONCE - len(self._begun))
             reply: PopReply | None = desk.take(count)
             if reply is not None and not reply.jobs:
                 if desk.rows or self._crew.is_busy:
@@ -110,7 +113,7 @@ class Crowd:
         # As in a serial child: first the note, then the look at the orders.
         desk, lease = self._desk, row.held.lease
         desk.board.start(row.at)
-        if not desk.may_start() or lease in desk.orders.lost:
+        if not desk.may_start() or desk.orders.is_gone(lease):
             desk.give_back([row])
             return
         row.job.watch(desk.orders)

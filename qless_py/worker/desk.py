@@ -27,7 +27,7 @@ from qless_py.worker.doorbell import Doorbell
 from qless_py.worker.member import Birth
 from qless_py.worker.options import WorkerOptions
 from qless_py.worker.orders import Orders
-from qless_py.worker.post import AWAY, Post
+from qless_py.worker.post import AWAY, Leave, Post, Unsettled
 from qless_py.worker.recycling import Recycling
 
 logger = logging.getLogger(__name__)
@@ -114,7 +114,10 @@ class Desk:
             self.board.ask()
         # Ticks that an earlier answer asked for travel along; their fate is no matter here.
         ticks = refill.answers(self.client.settings)
-        *_, reply = self.post.exchange(*ticks, self._pop(count))
+        try:
+            *_, reply = self.post.exchange(*ticks, self._pop(count))
+        except Leave:
+            raise Unsettled from None
         return self._taken(reply)
 
     def take_later(self, reply: PopReply, count: int) -> PopReply | None:

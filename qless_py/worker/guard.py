@@ -128,8 +128,9 @@ class Guard:
         if not note.running:
             return
         behind = [one for one in note.waiting if one.lease not in member.given_back]
-        announced = [one for one in behind if member.announce(orders.LOST, one.lease)]
-        # Only now: a child that starts one of them has noted it before it sees the order.
+        announced = [one for one in behind if member.announce(orders.BACK, one.lease)]
+        # Only now: a child that starts one of them has noted it before it sees the order. It keeps
+        # what it has started, so that is none of those freed.
         waiting = set(member.board.read().waiting)
         freed = [one for one in announced if one in waiting]
         member.given_back.update(one.lease for one in freed)

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import contextlib
 import os
-import select
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
+from qless_py.store.readable import readable
+
 STOP: Final = b"S"  # take no more jobs, and leave when the running ones have ended
 RELEASE: Final = b"R"  # hand the running ones back, and leave
 LOST: Final = b"L"  # this lease is no longer ours
+BACK: Final = b"G"  # unless it has begun, the job under this lease was given back
 LIMIT: Final = b"T"  # the job under this lease is over its limit
 KILL: Final = b"K"  # end the process of the job under this lease; of all jobs, if none is named
 QUIET: Final = b"Q"  # take no more jobs until further notice
@@ -43,6 +45,7 @@ class Orders:
     again: bool = False
     fresh: bool = False  # something was read since somebody looked whether anything is to be done
     lost: set[str] = field(default_factory=set)
+    back: set[str] = field(default_factory=set)
     over: set[str] = field(default_factory=set)
     kill: set[str] = field(default_factory=set)
     on_beat: Callable[[], object] | None = None
@@ -64,14 +67,18 @@ class Orders:
         """Sleep until an order comes or one of `more` descriptors can be read; gives the latter."""
         if self.orphaned:
             return []
-        ready, _, _ = select.select([self.pipe, *more], [], [], max(0.0, seconds))
+        ready = readable(seconds, self.pipe, *more)
         if self.pipe in ready:
             self.read()
         return [descriptor for descriptor in ready if descriptor != self.pipe]
 
+    def is_gone(self, lease: str) -> bool:
+        """Whether a job that was not begun must not be begun any more."""
+        return lease in self.lost or lease in self.back
+
     def forget(self, lease: str) -> None:
         """Drop what was announced of a job that has ended."""
-        for leases in (self.lost, self.over, self.kill):
+        for leases in (self.lost, self.back, self.over, self.kill):
             leases.discard(lease)
 
     def _take(self, chunk: bytes) -> None:
@@ -85,12 +92,9 @@ class Orders:
     def _note(self, order: bytes, word: str) -> None:
         self.fresh = self.fresh or order != BEAT
         match order:
-            case b"L":
-                self.lost.add(word)
-            case b"T":
-                self.over.add(word)
-            case b"K":
-                self.kill.add(word)
+            case b"L" | b"G" | b"T" | b"K":
+                of = {LOST: self.lost, BACK: self.back, LIMIT: self.over, KILL: self.kill}
+                of[order].add(word)
             case b"Q":
                 self.quiet = True
             case b"C":

@@ -16,6 +16,7 @@ from dataclasses import replace
 from typing import Final
 
 from qless_py import protocol
+from qless_py.checks import MOST_AT_ONCE
 from qless_py.worker import beats, child, orphans, preloading, restart, sandbox, titles
 from qless_py.worker.daemon import PidFile
 from qless_py.worker.ear import SUBSCRIBED, Ear
@@ -281,8 +282,9 @@ class Parent:
 
     def _leave(self) -> None:
         self._trial.end()
-        if self._family.known:
-            self._line.owe(protocol.workers.deregister(sorted(self._family.known)))
+        names = sorted(self._family.known)
+        for at in range(0, len(names), MOST_AT_ONCE):
+            self._line.owe(protocol.workers.deregister(names[at : at + MOST_AT_ONCE]))
         until = time.monotonic() + _LEAVING
         self._ear.close()
         self._close_probe()

@@ -39,6 +39,15 @@ def end_of(process: int) -> int | None:
     return None
 
 
+def ending(process: int) -> str:
+    """Wait for the end of a process, and tell how it was: `signal 9` or `exit 1`."""
+    with contextlib.suppress(ChildProcessError):
+        _, status = os.waitpid(process, 0)
+        code = os.waitstatus_to_exitcode(status)
+        return f"signal {-code}" if code < 0 else f"exit {code}"
+    return "exit unknown"  # What was imported has SIGCHLD ignored, or waits for any process.
+
+
 def write(pipe: int, told: Sequence[Any]) -> None:
     """Tell something, as a whole and with its size in front."""
     packed = msgpack.packb(told)

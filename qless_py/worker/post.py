@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import select
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
@@ -26,6 +25,7 @@ from qless_py.errors import (
     StoreError,
 )
 from qless_py.protocol import Call
+from qless_py.store.readable import readable
 from qless_py.store.resend import PIPELINE, ResendPolicy
 from qless_py.store.runner import Flight, Runner
 from qless_py.worker import perform
@@ -120,7 +120,7 @@ class Post:
         if self._flight is None:
             return
         descriptor = self.descriptor
-        if descriptor is None or select.select([descriptor], [], [], 0)[0]:
+        if descriptor is None or readable(0, descriptor):
             self._finish()
             self.send()
 

@@ -182,19 +182,18 @@ class Processes:
             self._selector.unregister(process.end)
             os.close(process.end)
         # Its end was seen, or that of its pipe, which comes with it: this does not take long.
-        _, status = os.waitpid(process.pid, 0)
+        ending = pipes.ending(process.pid)
         self._places.append(process.place)
         if not process.has_ended:
-            self._end(process, self._died(process, os.waitstatus_to_exitcode(status)))
+            self._end(process, self._died(process, ending))
 
     def _end(self, process: _Process, verdict: Verdict) -> None:
         process.has_ended = True
         self._processes.pop(process.row.held.lease, None)
         self._done.append((process.row, verdict))
 
-    def _died(self, process: _Process, code: int) -> Verdict:
+    def _died(self, process: _Process, cause: str) -> Verdict:
         held = process.row.held
-        cause = f"signal {-code}" if code < 0 else f"exit {code}"
         if process.told == orders.RELEASE:
             return Verdict(process.row.job, protocol.jobs.release(held.jid, held.lease))
         if process.told == orders.LIMIT:

@@ -29,6 +29,7 @@ class Serial(Inside):
         self._kept_at = 0.0
         self._taken_at = 0.0
         self._looked_at = 0.0
+        self._may_flush = False
 
     def run(self) -> None:
         """Take and run jobs until told to leave."""
@@ -54,9 +55,10 @@ class Serial(Inside):
 
     def on_order(self) -> None:
         """Send verdicts behind which a job turned out to be long."""
-        if self._orders.flush:
-            self._orders.flush = False
+        # Elsewhere it would get in between what is being sent or read on the same connection.
+        if self._orders.flush and self._may_flush:
             self._desk.post.flush()
+        self._orders.flush = False
 
     def _batch(self, reply: PopReply) -> None:
         desk = self._desk
@@ -72,7 +74,7 @@ class Serial(Inside):
                 if not desk.may_start():
                     desk.give_back(rows[number:])
                     return
-                if row.held.lease in desk.orders.lost:
+                if desk.orders.is_gone(row.held.lease):
                     desk.give_back([row])
                     continue
             self._run(row)
@@ -104,7 +106,9 @@ class Serial(Inside):
         started = time.monotonic()
         self._row = row
         row.job.watch(desk.orders)
+        self._may_flush = True
         verdict = self.perform(row.job)
+        self._may_flush = False
         desk.board.settle(row.at)
         ended = time.monotonic()
         self._pace.note(row.job.klass_name, ended - started)

@@ -1,5 +1,7 @@
 import contextlib
+import fcntl
 import os
+import resource
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -77,6 +79,21 @@ def test_waiting_ends_when_another_descriptor_can_be_read(pipe: Pipe) -> None:
     assert ready == [reader]
     os.close(reader)
     os.close(writer)
+
+
+def test_the_number_of_a_descriptor_may_be_any(pipe: Pipe) -> None:
+    least, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(most, 4096), most))
+    try:
+        high = fcntl.fcntl(pipe.reader, fcntl.F_DUPFD_CLOEXEC, 2000)  # select takes 1023 at most
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (least, most))
+    told = Orders(high)
+    announce(pipe.writer, orders.STOP)
+
+    assert told.wait(1e9, high) == []
+    assert told.stop
+    os.close(high)
 
 
 def test_a_child_that_reads_no_more_does_not_block_its_parent(pipe: Pipe) -> None:
