@@ -53,9 +53,21 @@ class Chart:
         return not any(value for line in self.lines for value in line.values)
 
     def last(self, line: Line) -> str:
-        """Write the newest value of a line."""
-        known = [value for value in line.values if value is not None]
-        return self.write(known[-1]) if known else formats.NOTHING
+        """Write the value of a line at the last instant."""
+        value = line.values[-1] if line.values else None
+        return formats.NOTHING if value is None else self.write(value)
+
+    @property
+    def silence(self) -> str:
+        """Say for how long no line has had a value, if that is so at the last instant."""
+        known = [
+            at
+            for index, at in enumerate(self.instants)
+            if any(line.values[index] is not None for line in self.lines)
+        ]
+        if not known or known[-1] == self.instants[-1]:
+            return ""
+        return f"none for {formats.duration(self.instants[-1] - known[-1])}"
 
 
 def render(chart: Chart) -> Markup:
@@ -217,9 +229,7 @@ def _told(chart: Chart) -> str:
     for line in chart.lines:
         known = [value for value in line.values if value is not None]
         if known:
-            words.append(
-                f"{line.label} {chart.write(known[-1])} now, at most {chart.write(max(known))}"
-            )
+            words.append(f"{line.label} {chart.last(line)} now, at most {chart.write(max(known))}")
     return f"{chart.title}: {'; '.join(words) or 'no values'}"
 
 

@@ -69,6 +69,7 @@ EQUIVALENTS: Final[Mapping[str, Sequence[str]]] = {
     "/throttles/<name>/release": ("throttles", "release", "THROTTLE", "JID"),
     "/throttles/<name>/block": ("throttles", "block", "THROTTLE", "60s"),
     "/users/set": ("users", "set", "USER", "--weight", "2", "--max-running", "5"),
+    "/users/unset": ("users", "unset", "USER"),
     "/workers/tell/<what> quiet": ("workers", "quiet", "WORKER"),
     "/workers/tell/<what> resume": ("workers", "resume", "WORKER"),
     "/workers/tell/<what> stop": ("workers", "stop", "WORKER"),

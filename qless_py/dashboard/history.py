@@ -221,17 +221,21 @@ def charts(
 ) -> list[Chart]:
     """Draw what these queues did: throughput, wait, run, depth, head-of-line age."""
     instants, rows = history.rows(queues, span, now, lines)
-    if len(instants) > 1 and now - instants[-1] < span.row / 2:
+    newest = now - instants[-1]
+    if len(instants) > 1 and newest < span.row / 2:
         # A row that has just begun says nothing yet but for what waits.
+        newest = span.row
         latest = replace(rows[-2], depth=rows[-1].depth, head_age=rows[-1].head_age)
         instants, rows = instants[:-1], [*rows[:-2], latest]
     instants, rows, factor = coarser(instants, rows)
-    seconds = span.row * factor
+    seconds = [span.row * factor] * len(rows)
+    # The newest is not over yet: what came in a part of a minute is no less for each second.
+    seconds[-1] += newest - span.row
     return [
         Chart("Jobs a second", instants, [
-            Line("put", "put", [row.put / seconds for row in rows]),
-            Line("completed", "done", [row.completed / seconds for row in rows]),
-            Line("failed", "failed", [row.failed / seconds for row in rows]),
+            Line("put", "put", _each([row.put for row in rows], seconds)),
+            Line("completed", "done", _each([row.completed for row in rows], seconds)),
+            Line("failed", "failed", _each([row.failed for row in rows], seconds)),
         ]),
         _times("Wait", instants, [row.wait for row in rows]),
         _times("Run", instants, [row.run for row in rows]),
@@ -239,6 +243,10 @@ def charts(
         Chart("Head of line waits", instants,
               [Line("age", "warn", [row.head_age for row in rows])], formats.duration),
     ]  # fmt: skip
+
+
+def _each(counts: Sequence[int], seconds: Sequence[float]) -> list[float]:
+    return [count / length for count, length in zip(counts, seconds, strict=True)]
 
 
 def _times(title: str, instants: Sequence[float], histograms: Sequence[dict[int, int]]) -> Chart:

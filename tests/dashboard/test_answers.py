@@ -416,3 +416,23 @@ def test_a_stuck_queue_is_drawn_as_stuck(client: Client, clock: Clock, visitor: 
         page = visitor.get(path).text
         assert "depth <strong>7</strong>" in page
         assert "age <strong>2.0 h</strong>" in page
+
+
+def test_legends_tell_of_now(client: Client, clock: Clock, visitor: Visitor) -> None:
+    clock.advance(60 - clock.now % 60)
+    client.queues["mail"].put_many([{"klass": "K"}] * 90)
+    job = client.queues["mail"].pop()
+    assert job is not None
+    clock.advance(3)
+    job.complete()
+    clock.advance(42)
+    fresh = visitor.get("/queues/mail").text
+    clock.advance(600)
+    later = visitor.get("/queues/mail").text
+
+    assert "put <strong>2</strong>" in fresh  # In 45 seconds, not in a minute.
+    assert re.search(r"Run</strong>.*?p50 <strong>\d", fresh, re.DOTALL)
+    assert "none for" not in fresh
+    assert later.count("p50 <strong>–</strong>") == 2
+    assert later.count("none for 10 min") == 2
+    assert re.search(r'aria-label="Run: p50 – now, at most \d', later)

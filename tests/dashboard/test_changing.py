@@ -222,6 +222,14 @@ def test_throttles_are_set_blocked_released_and_deleted(client: Client, visitor:
     visitor.post("/throttles/set", name="api", concurrency="1", rate="10", per="60", burst="5")
     state = client.throttles["api"].get()
     assert (state.concurrency, state.rate, state.per, state.burst) == (1, 10, 60, 5)
+    page = visitor.get("/throttles/api").text
+    shown = dict(
+        re.findall(r'name="(concurrency|rate|per|burst)" type="number" value="(.*?)"', page)
+    )
+    assert shown == {"concurrency": "1", "rate": "10", "per": "60", "burst": "5"}
+    visitor.post("/throttles/set", name="api", concurrency="1", rate="", per="", burst="")
+    state = client.throttles["api"].get()
+    assert (state.concurrency, state.rate) == (1, None)
     _put(client, "a", throttles=["api"])
     _put(client, "b", throttles=["api"])
     client.queues["mail"].pop(2)
@@ -241,6 +249,11 @@ def test_users_are_given_weights(client: Client, visitor: Visitor) -> None:
     visitor.post("/users/set", name="ann", weight="2.5", max_running="3")
 
     assert (client.users["ann"].weight, client.users["ann"].max_running) == (2.5, 3)
+
+    page = visitor.told(visitor.post("/users/unset", name="ann", back="/throttles"))
+
+    assert "ann has the weight 1 and no limit again" in page
+    assert (client.users["ann"].weight, client.users["ann"].max_running) == (1, None)
 
 
 def test_options_are_set_and_unset(client: Client, visitor: Visitor) -> None:

@@ -66,7 +66,7 @@ def set_throttle() -> Answer:
     def act() -> str:
         client().throttles[name].set(
             concurrency=_whole("concurrency"), rate=_number("rate"),
-            per=_number("per") or 1.0, burst=_number("burst"),
+            per=_number("per"), burst=_number("burst"),
         )  # fmt: skip
         return f"the throttle {name} is set"
 
@@ -132,6 +132,17 @@ def set_user() -> Answer:
     return perform(f"setting of the user {name}", act)
 
 
+@requires(Role.ADMIN)
+def unset_user() -> Answer:
+    name = request.form.get("name", "").strip()
+
+    def act() -> str:
+        client().users[name].unset()
+        return f"the user {name} has the weight 1 and no limit again"
+
+    return perform(f"unsetting of the user {name}", act)
+
+
 ROUTES: Final = (
     ("GET", "/throttles", throttles),
     ("GET", "/throttles/<name>", throttle),
@@ -140,4 +151,5 @@ ROUTES: Final = (
     ("POST", "/throttles/<name>/release", release_throttle),
     ("POST", "/throttles/<name>/block", block_throttle),
     ("POST", "/users/set", set_user),
+    ("POST", "/users/unset", unset_user),
 )

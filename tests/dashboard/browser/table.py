@@ -186,6 +186,10 @@ def _hold(client: Client) -> None:
     client.queues["mail"].pop(2, worker=WORKER)
 
 
+def _weigh(client: Client) -> None:
+    client.users["ann"].set(weight=2)
+
+
 def _track_and_lose(client: Client) -> None:
     put()(client)
     job(client).track()
@@ -318,6 +322,10 @@ TABLE: Final = (
         "/users/set", "/throttles", lambda _: None,
         press("Set the user", {"User": "ann", "Weight": "2.5"}),
         "the user ann is set", lambda c: c.users["ann"].weight == 2.5,
+    ),
+    Action(
+        "/users/unset", "/throttles", _weigh, press("Unset ann"),
+        "ann has the weight 1 and no limit again", lambda c: c.users["ann"].weight == 1,
     ),
     Action(
         "/workers/<name>/forget", f"/workers/{WORKER}", then(put(), pop),
