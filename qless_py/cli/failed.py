@@ -70,7 +70,9 @@ def list_jobs(state: State, group: str, count: int, offset: int) -> None:
             )
             for one in told
         ]
-        state.out.table(("jid", "queue", "klass", "failed", "worker", "message"), rows)
+        state.out.table(
+            ("jid", "queue", "klass", "failed", "worker", "message"), rows, has_text=True
+        )
 
     state.out.answer({"total": found["total"], "offset": offset, "jobs": told}, show)
     if not found["total"]:

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any, Final, TextIO
 
 import click
 
+from qless_py.cli import tables
+
 if TYPE_CHECKING:
     from rich.console import Console
 
 _WIDE: Final = 100_000  # Whatever reads a pipe wants whole lines.
-_NARROW: Final = 4  # Letters that each column shows in a line.
-_WHOLE: Final = 40  # Of the first column, so that it can be copied.
 _UNITS: Final = ((86400, "d"), (3600, "h"), (60, "m"))
 _LONG_WORK: Final = 200
 # Halves of characters, which cannot be encoded, and what would steer a terminal.
@@ -52,29 +52,26 @@ class Output:
         """Say something beside the answer."""
         click.echo(safe(text), err=True)
 
-    def table(self, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-        """Show rows; numbers are flushed right."""
-        from rich.table import Table  # noqa: PLC0415 - slow to import
-        from rich.text import Text  # noqa: PLC0415
-
+    def table(
+        self, columns: Sequence[str], rows: Iterable[Sequence[Any]], *, has_text: bool = False
+    ) -> None:
+        """Show rows; `has_text` says that the last column is free text."""
         listed = [list(row) for row in rows]
-        table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-        least = 0
+        made = []
         for at, name in enumerate(columns):
-            is_number = any(isinstance(row[at], int | float) for row in listed)
-            longest = max([len(name), *(len(cell(row[at])) for row in listed)])
-            width = min(longest, _NARROW if at else _WHOLE)
-            least += width + 2
-            table.add_column(
-                name,
-                justify="right" if is_number else "left",
-                overflow="fold",
-                no_wrap=at == 0,
-                min_width=width,
-            )
-        for row in listed:
-            table.add_row(*(Text(cell(value)) for value in row))
-        _print(console(sys.stdout, least), table)
+            values = [row[at] for row in listed]
+            is_number = any(isinstance(value, int | float) for value in values)
+            is_nothing = bool(values) and not any(values)
+            cells = [cell(value).expandtabs(4) for value in values]
+            made.append(tables.Column(name, cells, is_number, is_nothing))
+        where = console(sys.stdout)
+        if where.is_terminal:
+            tables.show(where, made, has_text=has_text)
+            return
+        with where.capture() as captured:
+            tables.show(where, made, has_text=has_text)
+        for line in captured.get().splitlines():
+            click.echo(line)  # Each at once: whoever has seen enough ends it by going.
 
     def facts(self, pairs: Mapping[str, Any]) -> None:
         """Show names and values, leaving out what is not there."""
@@ -109,11 +106,8 @@ class Output:
             yield lambda text: shown.update(safe(text))
 
 
-def console(stream: TextIO, least: int = 0) -> Console:
-    """Make a console that is coloured only where a person wants that.
-
-    What needs more room than a narrow terminal has breaks its lines: else columns would vanish.
-    """
+def console(stream: TextIO) -> Console:
+    """Make a console that is coloured only where a person wants that."""
     from rich.console import Console  # noqa: PLC0415 - slow to import
 
     is_terminal = stream.isatty()
@@ -124,18 +118,8 @@ def console(stream: TextIO, least: int = 0) -> Console:
         highlight=False,
         markup=False,
         emoji=False,
-        width=max(least, shutil.get_terminal_size().columns) if is_terminal else _WIDE,
+        width=shutil.get_terminal_size().columns if is_terminal else _WIDE,
     )
-
-
-def _print(where: Console, table: Any) -> None:
-    if where.is_terminal:
-        where.print(table)
-        return
-    with where.capture() as captured:
-        where.print(table)
-    for line in captured.get().splitlines():
-        click.echo(line.rstrip())
 
 
 def cell(value: Any) -> str:

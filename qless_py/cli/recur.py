@@ -89,7 +89,7 @@ def list_recurring(state: State, queue: str | None) -> None:
             for one in told
         ]
         columns = ("jid", "queue", "klass", "when", "next", "made", "tags", "data")
-        state.out.table(columns, rows)
+        state.out.table(columns, rows, has_text=True)
 
     state.out.answer({"recurring": told}, show)
 

@@ -26,7 +26,7 @@ def job_table(out: Output, jobs: Iterable[Mapping[str, Any]]) -> None:
         )
         for one in jobs
     ]
-    out.table(columns, rows)
+    out.table(columns, rows, has_text=True)
 
 
 def job_page(out: Output, one: Mapping[str, Any]) -> None:
@@ -123,4 +123,4 @@ def history_table(out: Output, history: Iterable[Mapping[str, Any]]) -> None:
         )
         for entry in history
     ]
-    out.table(("when", "what", "queue", "worker", "more"), rows)
+    out.table(("when", "what", "queue", "worker", "more"), rows, has_text=True)

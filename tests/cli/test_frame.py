@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -186,6 +187,25 @@ def test_no_color_is_obeyed(live: Client, server: servers.Server) -> None:
 
     assert "mail" in shown
     assert "\x1b[3" not in shown
+
+
+def test_jobs_fit_on_a_terminal_of_80_columns_with_whole_jids_and_states(
+    live: Client, server: servers.Server
+) -> None:
+    queue = live.queues["mail"]
+    data = {"to": "ann@example.org", "text": "how do you do"}
+    jid = queue.put("app.SendMail", data, tags=["welcome"])
+    queue.put("app.SendMail", data, delay=600)
+
+    shown = on_a_terminal(server.url, "jobs", COLUMNS="80", NO_COLOR="1")
+
+    lines = [line.rstrip() for line in re.sub(r"\x1b\[\d*m", "", shown).splitlines()]
+    assert max(map(len, lines)) <= 80
+    assert lines[0].split() == ["jid", "state", "queue", "klass", "retri", "tags"]
+    assert lines[1].split() == ["es"]
+    assert lines[2].split() == [jid, "waiting", "mail", "app.SendMail", "5/5", "welcome"]
+    assert lines[3] == '    {"to": "ann@example.org", "text": "how do you do"}'
+    assert lines[4].split()[1:] == ["scheduled", "mail", "app.SendMail", "5/5"]
 
 
 def test_a_question_is_asked_on_a_terminal(live: Client, server: servers.Server) -> None:
