@@ -8,7 +8,8 @@ import os
 import secrets
 import socket
 from collections.abc import Iterator, Sequence
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
 from qless_py import protocol
 from qless_py.client import Client
@@ -18,6 +19,9 @@ from qless_py.protocol.queues import PopReply
 logger = logging.getLogger(__name__)
 
 
+_BOOT: Final = Path("/proc/sys/kernel/random/boot_id")
+
+
 class Presence:
     """The name of one manager, and what is said under it."""
 
@@ -25,6 +29,7 @@ class Presence:
         self._client = client
         self._topics = list(topics)
         self._host = socket.gethostname()
+        self._space = _space()
         self._name = f"{client.worker_name[:80]}-manager-{secrets.token_hex(4)}"
         self._nonce = ""
 
@@ -69,7 +74,8 @@ class Presence:
     def _dead(self) -> Iterator[tuple[str, dict[str, Any]]]:
         for row in self._client.workers.counts:
             info = row.get("info", {})
-            known = info.get("host") == self._host and "nonce" in info
+            is_here = (info.get("host"), info.get("space")) == (self._host, self._space)
+            known = is_here and "nonce" in info
             if known and info.get("manager") and not _is_alive(int(info["pid"])):
                 yield row["name"], info
 
@@ -77,11 +83,23 @@ class Presence:
         info = {
             "manager": True,
             "host": self._host,
+            "space": self._space,
             "pid": os.getpid(),
             "nonce": self._nonce,
             "queues": self._topics,
         }
         return json.dumps(info, separators=(",", ":")).encode()
+
+
+def _space() -> str:
+    """Name where process ids mean the same as here; empty where that cannot be known.
+
+    Several machines may have one name, and so may containers with processes of their own.
+    """
+    try:
+        return f"{_BOOT.read_text().strip()} {Path('/proc/self/ns/pid').readlink()}"
+    except OSError:
+        return ""
 
 
 def _is_alive(pid: int) -> bool:

@@ -265,18 +265,39 @@ def test_a_limit_ends_a_handler(live: Client) -> None:
     assert isinstance(failed.error, TimeoutError)
 
 
+def take_and_die(client: Client, **known: str) -> None:
+    """Have a process take the one job and end; `known` is what differs from a manager of here."""
+    child = os.fork()
+    if child == 0:
+        presence = Presence(client, ["work"])
+        vars(presence).update(known)
+        presence.register()
+        client.queues["work"].put("work", jid="j")
+        client.run(presence.pop(1))
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert found(client, "j").state == "running"
+
+
+@pytest.mark.parametrize("known", [{"_host": "elsewhere"}, {"_space": "a container"}])
+def test_a_manager_whose_process_cannot_be_seen_from_here_is_not_reported_dead(
+    live: Client, manager: Manager, known: dict[str, str]
+) -> None:
+    take_and_die(live, **known)
+
+    manager.register("work", lambda _: None)
+    watch = manager.watch()
+    manager.start()
+
+    (started,) = until(watch, ManagerStarted)
+    assert started.recovered == ()
+    assert found(live, "j").state == "running"
+
+
 def test_jobs_of_a_manager_that_died_come_back_when_the_next_one_starts(
     live: Client, manager: Manager
 ) -> None:
-    child = os.fork()
-    if child == 0:
-        presence = Presence(live, ["work"])
-        presence.register()
-        live.queues["work"].put("work", jid="j")
-        live.run(presence.pop(1))
-        os._exit(0)
-    os.waitpid(child, 0)
-    assert found(live, "j").state == "running"
+    take_and_die(live)
 
     manager.register("work", lambda job: job.crashes)
     watch = manager.watch()
