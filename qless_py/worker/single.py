@@ -59,6 +59,11 @@ class Single(Parent):
         super().__init__(replace(options, children=1), live=live)
         self._goes_on = False
 
+    def _open(self) -> None:
+        super()._open()
+        # What ends here may be a program that a handler has started and will ask how it ended.
+        self._reaps = False
+
     def _work(self) -> None:
         while not self._stop.is_on and self._family.places:
             self._be_born()

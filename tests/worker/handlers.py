@@ -131,6 +131,12 @@ def starts_a_program(_job: Job) -> str:
     return ignored.split()[1]
 
 
+def ends_of_programs(_job: Job) -> list[int]:
+    """Give the exit codes of programs that have ended before anybody asked for them."""
+    programs = [subprocess.Popen(["sh", "-c", "exit 3"]) for _ in range(20)]
+    return [program.wait() for program in reversed(programs)]
+
+
 def sockets(_job: Job) -> list[str]:
     return sockets_of("self")
 

@@ -304,6 +304,21 @@ def test_the_first_process_of_a_container_reaps_orphans_and_obeys_term(
     assert result(live, jid) == "on"
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may make process namespaces")
+def test_the_first_process_of_a_container_leaves_a_handler_the_ends_of_its_programs(
+    live: Client, work: Start
+) -> None:
+    unshare = shutil.which("unshare")
+    assert unshare is not None
+    jid = put(live, handlers.ends_of_programs)
+    around = (unshare, "--pid", "--fork", "--mount-proc", "--kill-child")
+
+    worker = work(around, isolation="none", burst=True)
+
+    assert result(live, jid) == [3] * 20
+    assert worker.ended() == 0
+
+
 def test_the_first_process_of_a_container_survives_signals_without_a_meaning(
     live: Client, work: Start
 ) -> None:
