@@ -137,6 +137,11 @@ def of_group(group: str) -> Commands:
     ]
 
 
+def of_failures() -> Commands:
+    """Give the commands for all that failed."""
+    return [command("failed", "groups"), in_background("retry", "state:failed", {})]
+
+
 def of_search(text: str) -> Commands:
     """Give the commands for a search, and for what the workers can do to all that it finds."""
     found = [command("jobs", *([text] if text else []))]

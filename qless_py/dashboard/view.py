@@ -185,6 +185,17 @@ class Words:
         is_held = job.state == "running" and job.expires_at > self.now
         return self.state(job.state if is_held or job.state != "running" else "stalled")
 
+    def when(self, job: Any) -> Markup:
+        """Show the instant that matters most of a job in its state, and a word for what it is."""
+        at = {
+            "failed": ("failed", job.failed_at),
+            "complete": ("ended", job.completed_at),
+            "running": ("popped", job.popped_at),
+            "scheduled": ("due", job.due_at),
+        }.get(job.state, ("put", None))
+        word, instant = at if at[1] is not None else ("put", job.put_at)
+        return Markup('<span class="quiet">{}</span> {}').format(word, self.time(instant))
+
     def notes(self) -> list[tuple[str, str]]:
         """Take what the last action has to say: (kind, text)."""
         return notes.take()

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from qless_py import Client, Job, protocol
-from qless_py.dashboard import Access, DashboardConfig, Role, context, create_app, history
+from qless_py.dashboard import Access, DashboardConfig, Role, context, create_app, formats, history
 from qless_py.dashboard.rows import Row
 from tests.conftest import Clock
 from tests.dashboard.conftest import Visitor
@@ -433,6 +433,6 @@ def test_legends_tell_of_now(client: Client, clock: Clock, visitor: Visitor) -> 
     assert "put <strong>2</strong>" in fresh  # In 45 seconds, not in a minute.
     assert re.search(r"Run</strong>.*?p50 <strong>\d", fresh, re.DOTALL)
     assert "none for" not in fresh
-    assert later.count("p50 <strong>–</strong>") == 2
+    assert later.count(f"p50 <strong>{formats.NOTHING}</strong>") == 2
     assert later.count("none for 10 min") == 2
-    assert re.search(r'aria-label="Run: p50 – now, at most \d', later)
+    assert re.search(r'aria-label="Run: p50 . now, at most \d', later)

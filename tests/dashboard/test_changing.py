@@ -269,10 +269,14 @@ def test_workers_are_told(client: Client, visitor: Visitor) -> None:
 
     page = visitor.told(visitor.post("/workers/tell/quiet", back="/workers"))
     asked = visitor.post("/workers/tell/stop", confirmed=False, name="host-1")
+    everywhere = visitor.post("/workers/tell/quiet", confirmed=False)
+    one = visitor.post("/workers/tell/quiet", confirmed=False, name="host-1")
     visitor.post("/workers/host-1-0/forget")
 
     assert "1 workers were told" in page
     assert "1 workers leave when their jobs have ended" in asked.text
+    assert "1 workers take no more jobs" in everywhere.text
+    assert one.status_code == 303
     assert client.workers.counts == []
 
 

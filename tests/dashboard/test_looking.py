@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import html
+import re
+from collections.abc import Callable
 
 import pytest
 import redis as redis_py
 
 from qless_py import Client
+from qless_py.dashboard import Access
 from tests.dashboard.conftest import Visitor
 from tests.dashboard.pages import paths
 
@@ -90,8 +93,6 @@ def test_values_of_secret_keys_are_hidden_at_any_depth_from_viewers(
 ) -> None:
     data = {"user": {"Password": "hunter2", "name": "ann"}, "list": [{"api_key": "k-123"}]}
     client.queues["mail"].put("K", data, jid="j")
-    from qless_py.dashboard import Access  # noqa: PLC0415 - used here alone
-
     hidden: Visitor = visit(auth=[lambda _: Access("ann")], trusted_hosts=["localhost"])  # type: ignore[operator]
     shown: Visitor = visit()  # type: ignore[operator]
 
@@ -166,3 +167,43 @@ def test_a_program_searches_page_by_page_in_json(client: Client, visitor: Visito
         "user": None,
     }  # fmt: skip
     assert (refused.status_code, refused.mimetype) == (422, "application/problem+json")
+
+
+def test_rows_tell_what_matters_of_a_job_in_its_state(client: Client, visitor: Visitor) -> None:
+    lines = client.queues["mail"]
+    for jid in ("fails", "ends", "runs", "waits"):
+        lines.put("K", {}, jid=jid)
+    lines.put("K", {}, jid="later", delay=60)
+    failing, ending, _ = lines.pop(3, worker="host-1-0")
+    failing.fail("K:Error", "no")
+    ending.complete()
+
+    page = visitor.get("/jobs").text
+
+    told = re.findall(
+        r'<tr data-jid="(\w+)">.*?data-label="when"><span class="quiet">(\w+)<', page, re.DOTALL
+    )
+    assert dict(told) == {
+        "fails": "failed", "ends": "ended", "runs": "popped", "waits": "put", "later": "due",
+    }  # fmt: skip
+    assert page.count('<a href="/workers/host-1-0">') == 1
+    assert 'href="/jobs?q=state:running"' in visitor.get("/").text
+    assert "Retry all that failed" in visitor.get("/failures").text
+
+
+def test_no_change_is_open_to_those_who_may_only_look(
+    visit: Callable[..., Visitor],
+) -> None:
+    viewer = visit(auth=[lambda _: Access("ann")], trusted_hosts=["localhost"])
+    known = viewer.flask.application.url_map.iter_rules()
+    posted = [one for one in known if "POST" in (one.methods or ())]
+    rules = [one for one in posted if not one.endpoint.endswith(".unknown")]
+    open_to_all = []
+
+    for rule in rules:
+        answer = viewer.post(re.sub("<.*?>", "quiet", rule.rule))
+        if answer.status_code != 403 or "this needs the role" not in answer.text:
+            open_to_all.append((rule.rule, answer.status))
+
+    assert len(rules) > 20
+    assert open_to_all == []

@@ -21,8 +21,9 @@ def failures() -> str:
     offset, size = offset_of(), size_of()
     total, groups = client().run(reads.groups(offset, size))
     return render_template(
-        "qless_py/failures.html", groups=groups, total=total, offset=offset, size=size
-    )
+        "qless_py/failures.html", groups=groups, total=total, offset=offset, size=size,
+        commands=commands.of_failures(),
+    )  # fmt: skip
 
 
 def failure() -> str | Answer:

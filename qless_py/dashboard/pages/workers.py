@@ -62,7 +62,9 @@ def command_workers(what: str) -> str | Answer:
         known,
         command("workers", what, *(names or ["--all"])),
     )
-    if what in {"stop", "restart"} and not is_confirmed(effect):
+    # One that is quiet by mistake is no harm, all of them are.
+    is_asked = what in {"stop", "restart"} or (what == "quiet" and not names)
+    if is_asked and not is_confirmed(effect):
         return ask(effect)
 
     def act() -> str:
