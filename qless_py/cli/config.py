@@ -13,6 +13,7 @@ from qless_py.cli import config_file, file_values
 from qless_py.cli.endings import NotFoundError
 from qless_py.cli.frame import Commands, Configured, group, pass_state
 from qless_py.cli.names import NAME
+from qless_py.cli.options import OF_QUEUES
 from qless_py.cli.state import State
 from qless_py.store import redacted, resolve
 
@@ -56,7 +57,7 @@ def get(state: State, option: str) -> None:
 def set_option(state: State, option: str, value: str, *, new: bool) -> None:
     """Set an option of the namespace, for every client at once."""
     options = state.client.config.all
-    is_of_queue = any(option.endswith(f"-{known}") for known in options)
+    is_of_queue = any(option.endswith(f"-{known}") for known in OF_QUEUES)
     if option not in options and not is_of_queue and not new:
         raise click.UsageError(
             f"{configuration.unknown('option', option, options)} (--new makes one of your own)"

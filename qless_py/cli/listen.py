@@ -25,6 +25,8 @@ from qless_py.events import LOG, PLAIN, Event, Listener, Resubscribed
 from qless_py.job import Job
 
 _LOOK = 0.2
+# What only tracked jobs tell: it would be most of the log.
+_NOT_LOGGED = ("popped", "stalled")
 
 
 @command(
@@ -37,8 +39,14 @@ _LOOK = 0.2
         "qless-py listen --event completed --notify",
     ),
 )
-@click.option("--all", "everything", is_flag=True, help="All events, not those of tracked jobs.")
-@click.option("--event", "names", multiple=True, help="Only events of this name. May be repeated.")
+@click.option("--all", "everything", is_flag=True, help="Those of all jobs and of all else.")
+@click.option(
+    "--event",
+    "names",
+    multiple=True,
+    metavar="NAME",
+    help="Only events of this name: put, popped, completed, failed … May be repeated.",
+)
 @click.option("--queue", "queues", multiple=True, type=QUEUE, help="Only of this queue.")
 @click.option("--jid", "jids", multiple=True, type=JID, help="Only of this job.")
 @click.option("--exec", "execute", metavar="COMMAND", help="Run a command for each event.")
@@ -68,9 +76,11 @@ def listen(  # noqa: PLR0913 - one for each option
 ) -> None:
     """Show events as they happen, one a line, and pass them on.
 
-    Without --all it is the steps of tracked jobs. A command gets the event as JSON on standard
-    input and the jid as its last argument; --style shapes the message for Slack, Mattermost or
-    Discord.
+    Without --all it is the steps of tracked jobs. With it, only tracked ones tell that they are
+    popped or stalled, and the klass is told where the event itself says it.
+
+    A command gets the event as JSON on standard input and the jid as its last argument; --style
+    shapes the message for Slack, Mattermost or Discord.
     """
     if style is not None and webhook is None:
         raise click.UsageError("--style belongs to --webhook")
@@ -80,7 +90,7 @@ def listen(  # noqa: PLR0913 - one for each option
         *([chat.posting(webhook, style)] if webhook else []),
         *([tell.notifying()] if notify else []),
     ]
-    channels = (LOG,) if everything else (names or PLAIN)
+    channels = (LOG, *_NOT_LOGGED) if everything else (names or PLAIN)
     until = None if span is None else time.monotonic() + span
     with (
         tell.Couriers(sinks, state.out.note) as couriers,

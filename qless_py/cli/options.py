@@ -27,6 +27,10 @@ LATEST: Final = 253_402_300_799  # The year 9999.
 _UNITS: Final = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
+# Of all options of a namespace, those that a queue may have for itself.
+OF_QUEUES: Final = ("heartbeat", "retry-policy")
+
+
 def describe_store(url: str | None) -> str:
     """Give one line that says which store is used, and how to name another."""
     target = parse(resolve(url))

@@ -8,11 +8,12 @@ from typing import Any, Final
 
 import click
 
+from qless_py import configuration
 from qless_py.cli import acts, bulk
 from qless_py.cli.endings import NotFoundError
 from qless_py.cli.frame import command, group, pass_state
 from qless_py.cli.names import QUEUE
-from qless_py.cli.options import MOMENT, SPAN, confirm, yes
+from qless_py.cli.options import MOMENT, OF_QUEUES, SPAN, confirm, yes
 from qless_py.cli.output import moment
 from qless_py.cli.select import QUEUE_STATES, Filters
 from qless_py.cli.state import State
@@ -146,6 +147,7 @@ def _answer_paused(state: State, names: tuple[str, ...], *, paused: bool) -> Non
     "set",
     examples=(
         "qless-py queue set mail heartbeat=300",
+        """qless-py queue set mail 'retry-policy={"backoff": {"first": 5, "factor": 2}}'""",
         "qless-py queue set mail heartbeat=",
     ),
 )
@@ -153,11 +155,17 @@ def _answer_paused(state: State, names: tuple[str, ...], *, paused: bool) -> Non
 @click.argument("settings", nargs=-1, required=True, metavar="OPTION=VALUE...")
 @pass_state
 def set_options(state: State, name: str, settings: tuple[str, ...]) -> None:
-    """Set options of a queue, which hold for it alone; an empty value goes back to the default."""
+    """Set options of a queue, which hold for it alone; an empty value goes back to the default.
+
+    They are heartbeat, the seconds that a lease lasts, and retry-policy, in JSON, for jobs that
+    have none of their own. Limits are set with `qless-py throttles set queue:NAME`.
+    """
     pairs = [setting.partition("=") for setting in settings]
     for option, equals, _ in pairs:
         if not option or not equals:
             raise click.UsageError(f"{option!r} is not of the form OPTION=VALUE")
+        if option not in OF_QUEUES:
+            raise click.UsageError(configuration.unknown("option", option, OF_QUEUES))
     for option, _, value in pairs:
         if value:
             state.client.config.set(f"{name}-{option}", value)

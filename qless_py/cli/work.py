@@ -198,9 +198,13 @@ def _performer(given: dict[str, Any], words: tuple[str, ...]) -> Any:
         # It was asked for, by whoever wrote the command.
         return performers.Command(given["execute"], shell=True, **again, **limits)  # noqa: S604
     import shlex  # noqa: PLC0415 - only for a program
+    import shutil  # noqa: PLC0415
 
     try:
         argv = [*shlex.split(given["execute"]), *words]
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--exec") from error
+    if argv and shutil.which(argv[0]) is None:
+        # Else each job of the queue would be taken only to fail.
+        raise click.BadParameter(f"there is no program {argv[0]!r}", param_hint="--exec")
     return performers.Command(argv, **again, **limits)

@@ -88,6 +88,15 @@ def test_all_events_are_shown_as_lines(listening: Any, live: Client) -> None:
     assert "completed" in second
 
 
+def test_all_events_are_those_of_tracked_jobs_as_well(listening: Any, live: Client) -> None:
+    with listening("--all", "--json", "--count", "5") as process:
+        live_a_life(live)
+        out, _ = process.communicate(timeout=20)
+
+    told = [json.loads(line) for line in out.splitlines()]
+    assert [one["event"] for one in told] == ["put", "track", "put", "popped", "failed"]
+
+
 def test_events_of_others_are_left_out(listening: Any, live: Client) -> None:
     with listening("--all", "--queue", "mail", "--jid", "one", "--json", "--count", "1") as process:
         live.queues["slow"].put("app.Send", jid="slow")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 
 import pytest
@@ -55,6 +56,24 @@ def test_an_option_that_cannot_be_is_refused(program: Program) -> None:
 
     assert "heartbeat" in ended.stderr
     program("queue", "set", "mail", "heartbeat", code=2)
+
+
+def test_an_option_that_no_queue_has_is_refused_and_nothing_set(
+    program: Program, live: Client
+) -> None:
+    said = program("queue", "set", "mail", "heartbeat=30", "heartbeet=30", code=2).stderr
+    assert "unknown option 'heartbeet': did you mean 'heartbeat'?" in said
+    assert "mail-heartbeat" not in live.config
+    assert "mail-jobs-history" in program("config", "set", "mail-jobs-history", "5", code=2).stderr
+
+    policy = '{"backoff": {"first": 5, "factor": 2}}'
+    told = program.json("queue", "set", "mail", f"retry-policy={policy}", "heartbeat=30")
+    stored = json.loads(told["options"]["retry-policy"])["on"]["Exception"]
+    assert (stored["backoff"]["first"], stored["backoff"]["factor"]) == (5, 2)
+    program("put", "mail", "app.Send", "--retry", policy)
+    program("config", "set", "slow-retry-policy", policy)
+    program("config", "set", "slow-heartbeat", "20")
+    assert program.json("queue", "show", "mail")["options"] == told["options"]
 
 
 def test_purge_cancels_what_is_in_the_queue(program: Program, live: Client) -> None:
