@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -13,7 +13,7 @@ from qless_py.errors import BadArgumentError
 from qless_py.outcomes import Discard, Outcome, Retry, Snooze
 
 ACTIONS: Final = ("retry", "snooze", "discard", "fail")
-_KEYS: Final = frozenset(("backoff", "on", "retries", "within"))
+_KEYS: Final = {"backoff", "on", "retries", "within"}
 LONGEST: Final = 4000  # Bytes of a policy, or of what it remembers, that the store keeps.
 
 
@@ -232,7 +232,7 @@ def _given(**values: Any) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _known(value: Mapping[str, Any], known: Set[str]) -> dict[str, Any]:
+def _known(value: Mapping[str, Any], known: set[str]) -> dict[str, Any]:
     unknown = value.keys() - known
     if unknown:
         raise BadArgumentError(f"a policy has no {', '.join(sorted(map(str, unknown)))}")
