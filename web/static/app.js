@@ -42,7 +42,7 @@ function button(text, act) {
 /* Live: one stream of snapshots, or polling where there is none; both can be paused. */
 
 const SLOW = 5000;
-const live = { isOn: localStorage.getItem("qless_py_live") !== "off", stream: null, timer: 0, later: null, seen: 0 };
+const live = { isOn: localStorage.getItem("qless_py_live") !== "off", stream: null, timer: 0, later: null, seen: 0, wasAway: false };
 const liveButton = button("", toggleLive);
 const themeButton = button(`Theme: ${theme()}`, nextTheme);
 const controls = document.createElement("p");
@@ -80,7 +80,10 @@ function listen() {
     state("Live");
     apply(JSON.parse(event.data));
   });
-  stream.addEventListener("away", () => state("Store away"));
+  stream.addEventListener("away", () => {
+    live.wasAway = true;
+    state("Store away");
+  });
   stream.addEventListener("error", () => {
     // A stream that was refused stays closed; one that broke comes back by itself.
     if (stream.readyState === EventSource.CLOSED) poll();
@@ -113,6 +116,11 @@ function write(element, value) {
 }
 
 function apply(snapshot) {
+  if (document.querySelector("[data-away]")) {
+    // The store is back, or it is this page alone that cannot be read.
+    live.later ??= setTimeout(() => location.reload(), live.wasAway ? 0 : SLOW);
+    return;
+  }
   for (const [name, value] of Object.entries(snapshot.totals)) {
     for (const element of document.querySelectorAll(`[data-total="${name}"]`)) write(element, value);
   }

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+import shutil
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from qless_py import Client
-from tests.dashboard.browser.conftest import Site
+from qless_py.dashboard import DashboardConfig, create_app
+from tests import servers
+from tests.dashboard.browser.conftest import Site, served
 from tests.dashboard.browser.town import fill
 
 pytestmark = [pytest.mark.browser, pytest.mark.leaves_children, pytest.mark.timeout(180)]
@@ -28,6 +34,23 @@ def test_numbers_stay_fresh_by_a_stream(live: Client, site: Callable[..., Site])
 
         expect(page.locator('[data-total="waiting"]')).to_have_text("2")
         expect(page.locator('tr[data-queue="mail"] [data-count="waiting"]')).to_have_text("2")
+
+
+def test_a_page_comes_by_itself_when_the_store_is_back(browser: Browser) -> None:
+    folder = Path(tempfile.mkdtemp(prefix="ql"))
+    client = Client(f"unix://{folder}/s")
+    with contextlib.ExitStack() as stack:
+        stack.callback(shutil.rmtree, folder)
+        stack.callback(client.close)
+        url = stack.enter_context(served(create_app(client, DashboardConfig(secret="s" * 16))))
+        page = stack.enter_context(Site(url, browser).page())
+        page.goto(f"{url}/queues")
+        expect(page.get_by_role("heading", name="503: store away")).to_be_visible()
+        expect(page.get_by_role("button", name="Store away")).to_be_visible(timeout=30_000)
+
+        stack.callback(servers.stop, servers.start("valkey", folder))
+
+        expect(page.get_by_role("heading", name="Queues", exact=True)).to_be_visible(timeout=30_000)
 
 
 def test_updates_can_be_paused(live: Client, site: Callable[..., Site]) -> None:
