@@ -14,6 +14,7 @@ from qless_py.cli.options import describe_store
 from qless_py.cli.state import State
 
 _DEFAULT: Final = "127.0.0.1:5678"
+_STREAMS: Final = 50  # Each request has a thread of its own.
 
 
 def _address(text: str) -> tuple[str, int]:
@@ -96,6 +97,7 @@ def web(state: State, **given: Any) -> int:
         read_only=given["read_only"],
         trusted_hosts=given["trusted_host"],
         trusted_origins=given["trusted_origin"],
+        streams=_STREAMS,
         environment=given["label"],
     )
     with state.connect() as client:

@@ -28,7 +28,8 @@ class DashboardConfig:
     `trusted_origins` the foreign origins whose forms are accepted. `redact` is a pattern of the
     keys whose values are hidden in data. `refresh` is the least time between two looks at the
     store, in seconds; all viewers of a process share one. `streams` is how many live streams a
-    process serves; further viewers poll. `attempts` is how many wrong passwords or tokens an
+    process serves; further viewers poll. Each takes a thread of the server for as long as a page is
+    open, so have fewer of them than threads. `attempts` is how many wrong passwords or tokens an
     address may send in a minute, 0 any number. `environment` is shown beside the name on every
     page.
     """
@@ -40,7 +41,7 @@ class DashboardConfig:
     trusted_origins: Sequence[str] = ()
     redact: str = REDACTED
     refresh: float = 1.0
-    streams: int = 50
+    streams: int = 8
     attempts: int = 10
     environment: str | None = None
     page_size: int = 25
@@ -50,6 +51,8 @@ class DashboardConfig:
     def __post_init__(self) -> None:
         if self.refresh <= 0:
             raise ConfigError(f"refresh is a number of seconds over 0, not {self.refresh}")
+        if self.streams < 0:
+            raise ConfigError(f"streams is a number, or 0 for none, not {self.streams}")
         if self.attempts < 0:
             raise ConfigError(f"attempts is a number, or 0 for any, not {self.attempts}")
         if self.secret is not None and len(self.secret) < 16:  # noqa: PLR2004 - 128 bits of text

@@ -99,7 +99,8 @@ def from_environment(environ: Mapping[str, str] = os.environ) -> DashboardConfig
     """Read the settings out of variables that begin with QLESS_PY_WEB_, as `qless-py web` has them.
 
     PEOPLE, PROXY_HEADER, TRUSTED_PROXY, PROXY_ROLE, SECRET, READ_ONLY, TRUSTED_HOST,
-    TRUSTED_ORIGIN, LABEL; several values are parted by spaces.
+    TRUSTED_ORIGIN, LABEL; several values are parted by spaces. STREAMS is less than the
+    threads of the server: each stream takes one.
     """
     given = {
         name.removeprefix("QLESS_PY_WEB_").lower(): value
@@ -118,5 +119,12 @@ def from_environment(environ: Mapping[str, str] = os.environ) -> DashboardConfig
         read_only=given.get("read_only", "").lower() in {"1", "true", "yes", "on"},
         trusted_hosts=given.get("trusted_host", "").split(),
         trusted_origins=given.get("trusted_origin", "").split(),
+        streams=_streams(given.get("streams", "8")),
         environment=given.get("label"),
     )
+
+
+def _streams(text: str) -> int:
+    if not text.isascii() or not text.isdecimal():
+        raise ConfigError(f"QLESS_PY_WEB_STREAMS is a number, or 0 for none, not {text!r}")
+    return int(text)

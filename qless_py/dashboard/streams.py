@@ -10,7 +10,7 @@ import json
 import threading
 import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from flask import request
 from redis.exceptions import RedisError
@@ -76,19 +76,19 @@ class _Stream:
 
     def _write(self) -> Iterator[bytes]:
         ends = time.monotonic() + LIFE
-        told: str | None = None
+        told: dict[str, Any] = {}
         beat = time.monotonic()
         yield f"retry: {_RETRY}\n\n".encode()
         while time.monotonic() < ends and self._is_open:
             try:
                 taken = self._board.snapshots.get().as_json()
                 at = taken.pop("at")
-                text = json.dumps(taken, separators=(",", ":"))
-                if text != told:
-                    told, beat = text, time.monotonic()
+                if taken != told:
+                    text = json.dumps(_news(told, taken), separators=(",", ":"))
+                    told, beat = taken, time.monotonic()
                     yield f"id: {at:.3f}\nevent: snapshot\ndata: {text}\n\n".encode()
             except (RedisError, QlessError) as error:
-                told, beat = None, time.monotonic()
+                told, beat = {}, time.monotonic()
                 line = json.dumps({"detail": " ".join(str(error).split())})
                 yield f"event: away\ndata: {line}\n\n".encode()
             if time.monotonic() - beat > BEAT:
@@ -96,3 +96,17 @@ class _Stream:
                 yield b": here\n\n"
             self._board.pause.wait(max(self._board.config.refresh, LEAST))
         self.close()
+
+
+def _news(told: dict[str, Any], taken: dict[str, Any]) -> dict[str, Any]:
+    """Leave out the queues of which the reader knows all; those that are gone are null.
+
+    Of 200 queues that would be 40 kilobytes a second, for a telephone that is awake all night.
+    """
+    news = dict(taken)
+    for part in ("queues", "heads"):
+        before, after = told.get(part, {}), taken[part]
+        gone = dict.fromkeys(name for name in before if name not in after)
+        changed = {k: v for k, v in after.items() if k not in before or before[k] != v}
+        news[part] = {**gone, **changed}
+    return news

@@ -266,7 +266,7 @@ def test_a_form_leads_back_to_this_dashboard_only(visitor: Visitor, back: str, l
 
 @pytest.mark.parametrize(
     "settings",
-    [{"refresh": 0}, {"secret": "short"}, {"redact": "("}, {"attempts": -1}],
+    [{"refresh": 0}, {"secret": "short"}, {"redact": "("}, {"attempts": -1}, {"streams": -1}],
 )
 def test_wrong_settings_are_refused(settings: dict[str, Any]) -> None:
     with pytest.raises(ConfigError):

@@ -134,6 +134,9 @@ def test_the_environment_makes_an_application(
 
     assert browser.get("/ops/").status_code == 401
     assert browser.get("/ops/", headers={"Host": "evil.example.org"}).status_code == 400
+    monkeypatch.setenv("QLESS_PY_WEB_STREAMS", "-1")
+    with pytest.raises(ConfigError, match="STREAMS is a number"):
+        make_app()
 
 
 @contextlib.contextmanager
@@ -184,6 +187,22 @@ def test_gunicorn_serves_pages_and_a_stream_below_a_prefix(server: Server) -> No
 
 
 @pytest.mark.usefixtures("redis")
+def test_streams_leave_threads_for_pages(server: Server) -> None:
+    with (
+        gunicorn(server, "--threads", "2", QLESS_PY_WEB_STREAMS="1") as url,
+        urllib.request.urlopen(f"{url}/live") as stream,
+    ):
+        assert stream.readline() == b"retry: 3000\n"
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(f"{url}/live")
+        with urllib.request.urlopen(f"{url}/queues") as page:
+            assert page.status == 200
+
+    assert refused.value.code == 503
+    refused.value.close()
+
+
+@pytest.mark.usefixtures("redis")
 def test_a_server_with_one_thread_refuses_streams_and_goes_on(server: Server) -> None:
     with gunicorn(server, "--worker-class", "sync") as url:
         with pytest.raises(urllib.error.HTTPError) as refused:
@@ -225,6 +244,30 @@ def test_a_stream_tells_of_changes_only(live: Client) -> None:
     assert isinstance(first, bytes)
     assert isinstance(second, bytes)
     assert json.loads(second.split(b"data: ")[1])["totals"]["waiting"] == 1
+
+
+def test_a_stream_leaves_out_the_queues_that_are_known(live: Client) -> None:
+    for name in ("a", "b", "gone"):
+        live.queues[name].put("K", {}, jid=name)
+        live.queues[name].pop()
+    app = create_app(live, DashboardConfig(secret="s" * 16, refresh=0.001))
+    answer = app.test_client().get("/live", environ_overrides={"wsgi.multithread": True})
+    told = (json.loads(one.split(b"data: ")[1]) for one in answer.response if b"data: " in one)
+
+    first = next(told)
+    live.queues["a"].put("K", {})
+    second = next(told)
+    live.cancel("gone")
+    live.queues["gone"].forget()
+    news = {}
+    while "gone" not in news:
+        news = next(told)["queues"]
+    answer.close()
+
+    assert sorted(first["queues"]) == ["a", "b", "gone"]
+    assert sorted(second["queues"]) == ["a"]
+    assert sorted(second["heads"]) == ["a"]
+    assert news["gone"] is None
 
 
 class Unhurried(threading.Event):
