@@ -10,7 +10,6 @@ local lanes = require("lib.lanes")
 local limits = require("lib.limits")
 local opening = require("lib.opening")
 local outcome = require("lib.outcome")
-local queue_lib = require("lib.queue")
 local throttles = require("lib.throttles")
 
 local admission = {}
@@ -77,9 +76,9 @@ local function refuse(self, found, job, id)
   shut(self, id)
 end
 
-local function due_again(id, at)
+local function due_again(self, id, at)
   if at then
-    queue_lib.due("throttle:" .. id, at)
+    throttles.again(self.s, id, at)
   end
 end
 
@@ -124,7 +123,7 @@ local function refused_by(self, job)
   for _, id in ipairs(job.record.throttles or {}) do
     local entry = throttles.get(self.s, id)
     local reason, at = throttles.refusal(self.s, entry, job.jid, throttles.cost(job.record, id))
-    due_again(id, at)
+    due_again(self, id, at)
     if reason or is_behind(self, job, id) then
       return id, reason or "behind"
     end
@@ -137,7 +136,7 @@ local function user_refuses(self, job)
   local reason, at
   if id then
     reason, at = throttles.refusal(self.s, throttles.get(self.s, id), job.jid, 1)
-    due_again(id, at)
+    due_again(self, id, at)
   end
   return reason and id
 end
@@ -190,7 +189,7 @@ end
 local function decide(self, found)
   local reason, at = throttles.refusal(self.s, self.own, found.jid, 1)
   if reason then
-    due_again(self.own.id, at)
+    due_again(self, self.own.id, at)
     return false
   end
   local job = job_lib.find(found.jid)

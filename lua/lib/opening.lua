@@ -111,6 +111,10 @@ local function set_free(s, job, id)
   lanes.leave(job)
   lanes.enter(s, job, score >= limits.costly and -(job.record.priority or 0) or score)
   job_lib.save(job)
+  local gate = job.record.gate
+  if gate and throttles.is_kept_for(s, gate, job) then
+    queue_lib.due("throttle:" .. gate, s.now)
+  end
 end
 
 -- Moves jobs that nothing holds back any more out of their lanes; true when all are.
@@ -135,6 +139,9 @@ local function expire(s, id)
   end
   if record.reserved and record.reserved["until"] <= s.now then
     record.reserved, entry.is_changed = nil, true
+  end
+  if record.again and record.again <= s.now then
+    record.again, entry.is_changed = nil, true
   end
   if not record.blocked_until and not throttles.is_limited(record) then
     throttles.set(s, id, nil)
@@ -175,12 +182,13 @@ local function step(s, id, budget)
 end
 
 local function earliest(s, record)
-  local at = record and record.blocked_until
-  local reserved = record and record.reserved
-  if reserved and (not at or reserved["until"] < at) then
-    at = reserved["until"]
+  if not record then
+    return nil
   end
-  return at and math.max(at, s.now + 1)
+  local reserved = record.reserved
+  local at = math.min(record.blocked_until or math.huge, record.again or math.huge,
+    reserved and reserved["until"] or math.huge)
+  return at < math.huge and math.max(at, s.now + 1) or nil
 end
 
 -- The duty: opens the throttle, or goes on with that. Returns when it is to be looked at again.

@@ -128,7 +128,7 @@ function settings.rewind(s, id)
   elseif record.blocked_until then
     record.blocked_until = math.min(record.blocked_until, s.now + record.blocked_for)
   end
-  record.reserved, entry.is_changed = nil, true
+  record.reserved, record.again, entry.is_changed = nil, nil, true
   queue_lib.due("throttle:" .. id, s.now)
 end
 

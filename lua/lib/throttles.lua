@@ -163,6 +163,17 @@ function throttles.refusal(s, entry, jid, cost)
   return nil
 end
 
+-- Has a throttle looked at again at an instant. One that is to be looked at sooner remembers it,
+-- since it may be out of room by then.
+function throttles.again(s, id, at)
+  local number = redis.call("ZADD", keys.due(), "LT", "CH", at, "throttle:" .. id)
+  local entry = throttles.get(s, id)
+  local known = entry.record.again
+  if number == 0 and (not known or known <= s.now or at < known) then
+    entry.record.again, entry.is_changed = at, true
+  end
+end
+
 -- Takes what a job costs.
 function throttles.take(entry, cost)
   local record = entry.record
@@ -202,13 +213,18 @@ function throttles.reserve(s, job)
   end
 end
 
+-- Whether room of a throttle is kept for this job.
+function throttles.is_kept_for(s, id, job)
+  local record = throttles.get(s, id).record
+  return record and record.reserved and record.reserved.jid == job.jid
+end
+
 -- Gives up what is kept for a job; returns the throttles that this concerns.
 function throttles.unreserve(s, job)
   local found = {}
   for _, id in ipairs(job.record.throttles or {}) do
-    local entry = throttles.get(s, id)
-    local reserved = entry.record and entry.record.reserved
-    if reserved and reserved.jid == job.jid then
+    if throttles.is_kept_for(s, id, job) then
+      local entry = throttles.get(s, id)
       entry.record.reserved, entry.is_changed = nil, true
       found[#found + 1] = id
     end

@@ -12,7 +12,7 @@ from qless_py.fsck.space import Space, late
 Settings = dict[str, Any]
 
 SECOND = 1000
-INSTANTS = ("at", "blocked_until", "opening")
+INSTANTS = ("at", "blocked_until", "opening", "again")
 
 
 def throttle(space: Space, name: str) -> Rule:

@@ -10,7 +10,7 @@ from tests.conftest import Clock
 from tests.lua.steps import complete, counts, fail, jids, job, ms, pop, put, state, take
 from tests.lua.test_bounds import put_many
 from tests.lua.test_retention import settle
-from tests.lua.test_throttles import limit, put_some, read
+from tests.lua.test_throttles import limit, next_in, put_some, read
 from tests.scripts import Scripts
 
 
@@ -149,6 +149,25 @@ def test_the_next_look_is_at_the_very_instant_for_the_earliest_of_several(
         clock.advance(reply["next"] / 1000)
 
     assert (came, waited) == (["x2", "y2"], [3000, 4000, 53_000])
+
+
+def test_the_next_look_is_not_forgotten_while_a_round_over_many_queues_goes_on(
+    call: Scripts, clock: Clock
+) -> None:
+    limit(call, "x", rate=1)
+    for number in range(7):
+        for each in range(3):
+            put(call, f"{number}-{each}", f"q{number}", throttles=["x"])
+        pop(call, 1, f"q{number}")
+    clock.advance(1)
+
+    reply = call("pop", ["q1"], "w", 2, {"nonce": "w"})
+    assert (jids(reply["jobs"]), reply["more"]) == (["1-0"], True)
+    # The round ends without a look at what has just found too few tokens.
+    assert next_in(call, "other") == 1000
+    clock.advance(1)
+
+    assert jids(pop(call, 2, "q1")) == ["1-1"]
 
 
 def test_raising_a_limit_over_a_crowd_is_bounded_work(call: Scripts) -> None:
@@ -313,6 +332,15 @@ def test_what_is_kept_is_given_up_when_the_job_goes_away(call: Scripts) -> None:
     call("cancel", ["both"], "")
 
     assert jids(pop(call)) == ["waits"]
+
+
+def test_a_job_for_which_room_is_kept_gets_it_when_its_other_limit_is_gone(call: Scripts) -> None:
+    keep_room(call)
+
+    call("throttle_delete", "y")
+    settle(call)
+
+    assert jids(pop(call)) == ["both"]
 
 
 def test_nothing_is_kept_for_a_job_whose_queue_is_paused(call: Scripts) -> None:
