@@ -252,7 +252,8 @@ def test_a_stream_leaves_out_the_queues_that_are_known(live: Client) -> None:
         live.queues[name].pop()
     app = create_app(live, DashboardConfig(secret="s" * 16, refresh=0.001))
     answer = app.test_client().get("/live", environ_overrides={"wsgi.multithread": True})
-    told = (json.loads(one.split(b"data: ")[1]) for one in answer.response if b"data: " in one)
+    encoded = answer.iter_encoded()
+    told = (json.loads(one.split(b"data: ")[1]) for one in encoded if b"data: " in one)
 
     first = next(told)
     live.queues["a"].put("K", {})
