@@ -13,43 +13,55 @@ import click
 import qless_py
 from qless_py.cli.frame import Root
 
-# By topic, in the order of the documents; each is imported when it is wanted.
-COMMANDS: Final = {
-    name: f"qless_py.cli.{where}"
-    for name, where in {
-        "put": "put:put",
-        "pop": "take:pop",
-        "peek": "take:peek",
-        "work": "work:work",
-        "web": "web:web",
-        "listen": "listen:listen",
-        "demo": "demo:demo",
-        "simulate": "simulate:simulate",
-        "queues": "queues:queues",
-        "queue": "queues:queue",
-        "jobs": "jobs:jobs",
-        "job": "job:job",
-        "operations": "operations:operations",
-        "failed": "failed:failed",
-        "recur": "recur:recur",
-        "throttles": "throttles:throttles",
-        "users": "throttles:users",
-        "workers": "workers:workers",
-        "tags": "marks:tags",
-        "tracked": "marks:tracked",
-        "config": "config:config",
-        "stats": "stats:stats",
-        "fsck": "fsck:fsck",
-        "doctor": "doctor:doctor",
-        "completion": "completion:completion",
-    }.items()
+# In the order of the documents; each is imported when it is wanted.
+TOPICS: Final = {
+    "Putting and running": {
+        "put": "qless_py.cli.put:put",
+        "pop": "qless_py.cli.take:pop",
+        "peek": "qless_py.cli.take:peek",
+        "work": "qless_py.cli.work:work",
+    },
+    "Looking and changing": {
+        "web": "qless_py.cli.web:web",
+        "queues": "qless_py.cli.queues:queues",
+        "queue": "qless_py.cli.queues:queue",
+        "jobs": "qless_py.cli.jobs:jobs",
+        "job": "qless_py.cli.job:job",
+        "operations": "qless_py.cli.operations:operations",
+        "failed": "qless_py.cli.failed:failed",
+        "recur": "qless_py.cli.recur:recur",
+        "throttles": "qless_py.cli.throttles:throttles",
+        "users": "qless_py.cli.throttles:users",
+        "workers": "qless_py.cli.workers:workers",
+        "tags": "qless_py.cli.marks:tags",
+        "tracked": "qless_py.cli.marks:tracked",
+        "stats": "qless_py.cli.stats:stats",
+        "listen": "qless_py.cli.listen:listen",
+    },
+    "The store and this program": {
+        "config": "qless_py.cli.config:config",
+        "doctor": "qless_py.cli.doctor:doctor",
+        "fsck": "qless_py.cli.fsck:fsck",
+        "completion": "qless_py.cli.completion:completion",
+    },
+    "To see it run": {
+        "demo": "qless_py.cli.demo:demo",
+        "simulate": "qless_py.cli.simulate:simulate",
+    },
 }
 
 
 @click.command(
     cls=Root,
     name="qless-py",
-    lazy=COMMANDS,
+    topics=TOPICS,
+    examples=(
+        "qless-py demo",
+        """qless-py put mail app.SendMail '{"to": "ann@example.org"}'""",
+        "qless-py work --queue mail --import app",
+        "qless-py jobs 'state:failed age:>5m'",
+        "qless-py web",
+    ),
     invoke_without_command=True,
     # So that QLESS_PY_WORK_GRACE is an option of `work`.
     context_settings={"auto_envvar_prefix": "QLESS_PY"},

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
@@ -14,7 +13,7 @@ from qless_py.cli import background, select
 from qless_py.cli.acts import DONE, Action, How
 from qless_py.cli.endings import FAILED, NotFoundError
 from qless_py.cli.names import JID
-from qless_py.cli.options import confirm, yes
+from qless_py.cli.options import Most, confirm, yes
 from qless_py.cli.select import READ, Filters
 from qless_py.cli.state import State
 from qless_py.errors import (
@@ -43,7 +42,7 @@ class Outcome:
 def targets(command: Command) -> Command:
     """Add what a command on many jobs takes: jids, filters, and how to go about it."""
     for option in (
-        click.option("--limit", type=click.IntRange(1, sys.maxsize), help="Only that many."),
+        click.option("--limit", type=Most(), help="Only that many."),
         click.option("--dry-run", is_flag=True, help="Only say how many there are."),
         yes,
         click.option("--everything", is_flag=True, help="All jobs that there are."),

@@ -84,7 +84,7 @@ def unset(state: State, option: str) -> None:
 @click.option("--force", is_flag=True, help="Replace a file that is there.")
 @pass_state
 def init(state: State, path: Path | None, *, force: bool) -> None:
-    """Write a file with every setting of `work`, commented; by default qless-py.toml here.
+    """Write qless-py.toml, or PATH, with every setting of `work`, commented.
 
     `qless-py work … --configure PATH` writes one with the flags that were given.
     """

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 import click
@@ -13,7 +12,7 @@ from qless_py.cli.endings import NotFoundError
 from qless_py.cli.frame import group, pass_state
 from qless_py.cli.job import retrying
 from qless_py.cli.names import GROUP, QUEUE
-from qless_py.cli.options import paged, yes
+from qless_py.cli.options import Most, paged, yes
 from qless_py.cli.output import moment
 from qless_py.cli.select import Filters
 from qless_py.cli.state import State
@@ -86,9 +85,7 @@ def _last_line(message: Any) -> str:
 
 def _of_group(function: Any) -> Any:
     for option in (
-        click.option(
-            "--limit", type=click.IntRange(1, sys.maxsize), help="Only that many, newest first."
-        ),
+        click.option("--limit", type=Most(), help="Only that many, newest first."),
         click.option("--dry-run", is_flag=True, help="Only say how many there are."),
         yes,
         bulk.in_background,

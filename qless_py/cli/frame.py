@@ -19,6 +19,7 @@ from qless_py.cli.state import State
 R = TypeVar("R")
 
 HELP: Final = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+_WHOLE: Final = 1000  # Letters: more than any sentence has.
 
 
 def _take(context: click.Context, parameter: click.Parameter, value: Any) -> Any:
@@ -138,10 +139,7 @@ class Configured(click.Command):
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Show the examples."""
         super().format_epilog(ctx, formatter)
-        if self.examples:
-            with formatter.section("Examples"):
-                for example in self.examples:
-                    formatter.write(f"{'':>{formatter.current_indent}}{example}\n")
+        _write_examples(formatter, self.examples)
 
 
 class Commands(click.Group):
@@ -167,6 +165,20 @@ class Commands(click.Group):
         found: click.Command = getattr(importlib.import_module(module), name)
         return found
 
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands, each with the whole of its first sentence."""
+        for topic, names in self.topics(ctx).items():
+            with formatter.section(topic):
+                formatter.write_dl([(name, self._sentence(ctx, name)) for name in names])
+
+    def topics(self, ctx: click.Context) -> Mapping[str, Sequence[str]]:
+        """Give the commands by what they are for."""
+        return {"Commands": self.list_commands(ctx)}
+
+    def _sentence(self, ctx: click.Context, name: str) -> str:
+        found = self.get_command(ctx, name)
+        return found.get_short_help_str(_WHOLE) if found is not None else ""
+
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
@@ -182,9 +194,28 @@ class Commands(click.Group):
 class Root(Commands):
     """The program: runs a command and turns whatever a person can get wrong into one line."""
 
-    def __init__(self, *args: Any, **more: Any) -> None:
-        super().__init__(*args, **more)
+    def __init__(
+        self,
+        *args: Any,
+        topics: Mapping[str, Mapping[str, str]],
+        examples: Sequence[str],
+        **more: Any,
+    ) -> None:
+        lazy = {name: where for some in topics.values() for name, where in some.items()}
+        super().__init__(*args, lazy=lazy, **more)
         self.params += common()
+        self._topics = {topic: tuple(some) for topic, some in topics.items()}
+        self._examples = tuple(examples)
+
+    def topics(self, ctx: click.Context) -> Mapping[str, Sequence[str]]:
+        """Give the commands by what they are for."""
+        del ctx
+        return self._topics
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Show how to begin."""
+        super().format_epilog(ctx, formatter)
+        _write_examples(formatter, self._examples)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Take the file that is named before the command."""
@@ -206,6 +237,13 @@ class Root(Commands):
 
         run = functools.partial(super().main, words, *rest, **more)
         sys.exit(exit_code(run, is_json))
+
+
+def _write_examples(formatter: click.HelpFormatter, examples: Sequence[str]) -> None:
+    if examples:
+        with formatter.section("Examples"):
+            for example in examples:
+                formatter.write(f"{'':>{formatter.current_indent}}{example}\n")
 
 
 def command(name: str, **more: Any) -> Callable[[Callable[..., Any]], Configured]:

@@ -178,7 +178,7 @@ def finish(state: State, jids: tuple[str, ...], result: Any, **given: Any) -> in
 )
 @bulk.targets
 @bulk.in_background
-@click.option("--to", required=True, type=QUEUE)
+@click.option("--to", required=True, type=QUEUE, help="Into this queue.")
 @pass_state
 def move(state: State, jids: tuple[str, ...], to: str, **given: Any) -> int:
     """Put jobs that do not run into another queue, failed ones with all their retries."""
@@ -223,7 +223,9 @@ def tag(state: State, jids: tuple[str, ...], added: tuple[str, ...], **given: An
 @job.command("untag", examples=("qless-py job untag letter-1 --remove urgent",))
 @bulk.targets
 @bulk.in_background
-@click.option("--remove", "removed", type=TAG, multiple=True, required=True)
+@click.option(
+    "--remove", "removed", type=TAG, multiple=True, required=True, help="May be repeated."
+)
 @pass_state
 def untag(state: State, jids: tuple[str, ...], removed: tuple[str, ...], **given: Any) -> int:
     """Remove tags from jobs."""

@@ -23,7 +23,7 @@ _LOOK: Final = 0.5
 def operations() -> None:
     """See and abort operations: one thing done to all jobs that a search finds, by the workers.
 
-    They begin with --in-background: `qless-py job retry --state failed --in-background`.
+    `job retry` and others begin one when they are told --in-background.
     """
 
 

@@ -61,12 +61,29 @@ class Span(Type):
 class Number(click.FloatRange):
     """A number that is one: neither infinite nor NaN, which no range keeps out."""
 
+    name = "number"
+
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Read it."""
         number = super().convert(value, param, ctx)
         if not math.isfinite(number):
             self.fail(f"{_cut(value)} is no number", param, ctx)
         return number
+
+    def _describe_range(self) -> str:
+        """Say nothing in the help where there is no limit."""
+        return "" if self.min is None and self.max is None else super()._describe_range()
+
+
+class Most(click.IntRange):
+    """How many at most, from 1 to whatever an integer of the machine holds."""
+
+    def __init__(self) -> None:
+        super().__init__(1, sys.maxsize)
+
+    def _describe_range(self) -> str:
+        """Leave out what nobody reaches."""
+        return "x>=1"
 
 
 class Moment(Type):

@@ -129,7 +129,7 @@ def add(  # noqa: PLR0913, PLR0917 - one for each option
 @click.argument("jid", type=RECURRING)
 @click.option("--every", "interval", type=SPAN, help="From one job to the next.")
 @click.option("--cron", help="Instead of an interval.")
-@click.option("--klass")
+@click.option("--klass", help="What performs each job.")
 @click.option("--to", "queue", type=QUEUE, help="The queue that jobs are put into.")
 @click.option("--data", type=JSON, help="The data of each job, in JSON.")
 @click.option(

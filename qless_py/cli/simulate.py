@@ -27,14 +27,22 @@ _LINE_EVERY: Final = 1.0
         "qless-py simulate --for 10s --seed 1 --json",
     ),
 )
-@click.option("--rate", type=Number(0.01, 10_000), default=10.0, show_default=True)
+@click.option(
+    "--rate",
+    type=Number(0.01, 10_000),
+    default=10.0,
+    show_default=True,
+    help="How many jobs are put in a second.",
+)
 @click.option(
     "--workers", type=click.IntRange(1, 500), default=4, show_default=True, help="How many pretend."
 )
 @click.option(
     "--queue", "queues", type=QUEUE, multiple=True, help="Use these queues, else three of its own."
 )
-@click.option("--takes", type=SPAN, default=0.3, help="How long a job takes on average.")
+@click.option(
+    "--takes", type=SPAN, default=0.3, show_default=True, help="How long a job takes on average."
+)
 @click.option(
     "--failing",
     type=Number(0, 1),

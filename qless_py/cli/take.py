@@ -16,7 +16,13 @@ from qless_py.options import MOST_AT_ONCE
 
 @command("pop", examples=("qless-py pop mail", "qless-py pop mail --count 10 --worker me --json"))
 @click.argument("queue", type=QUEUE)
-@click.option("--count", type=click.IntRange(1, MOST_AT_ONCE), default=1, show_default=True)
+@click.option(
+    "--count",
+    type=click.IntRange(1, MOST_AT_ONCE),
+    default=1,
+    show_default=True,
+    help="How many to take.",
+)
 @click.option("--worker", type=NAME, help="The name to take them under, else of this process.")
 @pass_state
 def pop(state: State, queue: str, count: int, worker: str | None) -> None:
@@ -31,8 +37,20 @@ def pop(state: State, queue: str, count: int, worker: str | None) -> None:
 
 @command("peek", examples=("qless-py peek mail", "qless-py peek mail --count 5 --json"))
 @click.argument("queue", type=QUEUE)
-@click.option("--count", type=click.IntRange(1, MOST_AT_ONCE), default=1, show_default=True)
-@click.option("--offset", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option(
+    "--count",
+    type=click.IntRange(1, MOST_AT_ONCE),
+    default=1,
+    show_default=True,
+    help="How many to show.",
+)
+@click.option(
+    "--offset",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="How many to leave out before.",
+)
 @pass_state
 def peek(state: State, queue: str, count: int, offset: int) -> None:
     """Look at the next jobs of QUEUE in the order in which they would be taken.

@@ -54,7 +54,7 @@ def work(state: State, configure: Path | None, words: tuple[str, ...], **given: 
     Which handlers may run must be said: those of the modules in --import, or a program (--exec), a
     class in a file (--run), routes (--dispatch). WORDs are further arguments of the program.
 
-    TERM and INT stop taking jobs, give the running ones --grace seconds, then hand them back; a
+    TERM and INT stop taking jobs, give the running ones the time of --grace, then hand them back; a
     second one does so at once. QUIT waits for the running jobs. USR1 kills the running jobs. USR2
     takes no more jobs until CONT. HUP goes on with new code and settings while running jobs end.
     TTIN prints where each process is.

@@ -10,7 +10,7 @@ import click
 
 from qless_py import options
 from qless_py.cli.names import Type
-from qless_py.cli.options import SPAN, Number
+from qless_py.cli.options import SPAN
 from qless_py.errors import BadArgumentError
 
 _PATTERN: Final = re.compile(r"!?[A-Za-z0-9_*][A-Za-z0-9_.:@~+*-]{0,127}", re.ASCII)
@@ -182,10 +182,10 @@ ALL: Final = (
     ),
     click.option(
         "--grace",
-        type=Number(min=0),
+        type=SPAN,
         default=25.0,
         show_default=True,
-        help="Seconds that running jobs get after TERM or INT.",
+        help="How long running jobs get after TERM or INT.",
     ),
     click.option("-b", "--burst", is_flag=True, help="Leave when nothing is left to take."),
     click.option(
@@ -226,8 +226,8 @@ ALL: Final = (
         "--run", "run_file", metavar="FILE[:CLASS]", help="Run a class in a file for each job."
     ),
     click.option("--dispatch", metavar="MODULE:NAME", help="Routes that say what performs a job."),
-    click.option("--retry-wait", type=SPAN, help="Run a failed program again after that long,"),
-    click.option("--expire", type=SPAN, help="until the job is so old."),
+    click.option("--retry-wait", type=SPAN, help="Run a failed program again after that long."),
+    click.option("--expire", type=SPAN, help="With --retry-wait, until the job is so old."),
     click.option("--kill-timeout", type=SPAN, help="End a program that runs so long."),
     click.option(
         "--middleware", multiple=True, metavar="NAME", help="Enter it around each job. Repeatable."
@@ -242,7 +242,11 @@ ALL: Final = (
     click.option("-d", "--daemon", is_flag=True, help="Go on in the background."),
     click.option("--log-file", metavar="PATH", help="It may be moved away at any time."),
     click.option(
-        "--log-format", type=click.Choice(["human", "json"]), default="human", show_default=True
+        "--log-format",
+        type=click.Choice(["human", "json"]),
+        default="human",
+        show_default=True,
+        help="Lines for people, or an object a line.",
     ),
     click.option(
         "--log-level",

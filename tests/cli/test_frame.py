@@ -58,13 +58,29 @@ def test_each_option_and_command_says_what_it_is_for(words: tuple[str, ...]) -> 
 
     assert first.endswith((".", ":"))
     assert len(first) <= 100
+    for option in ALL[words].params:
+        if isinstance(option, click.Option):
+            named, said = option.get_help_record(click.Context(ALL[words])) or ("", "")
+            assert said[:1].isalnum(), f"{named} says nothing of itself"
+            assert "=None" not in said
+            assert "99" not in said
 
 
-def test_groups_show_their_commands(program: Program) -> None:
-    shown = program("queue", "--help").stdout
+def test_the_program_and_its_groups_say_in_whole_sentences_what_each_command_does(
+    program: Program,
+) -> None:
+    for words in ((), *{words[:1] for words in ALL if len(words) > 1}):
+        own = [(name, ALL.get((*words, name))) for name in _names(words)]
+        shown = " ".join(program(*words, "--help", COLUMNS="80").stdout.split())
 
-    assert "pause" in shown
-    assert "forget" in shown
+        for name, one in own:
+            sentence = " ".join((one.help or "").split()).partition(". ")[0] if one else ""
+            assert f" {name} {sentence.rstrip('.')}" in shown
+        assert "..." not in shown.replace("[ARGS]...", "")
+
+
+def _names(words: tuple[str, ...]) -> set[str]:
+    return {known[len(words)] for known in ALL if known[: len(words)] == words}
 
 
 @pytest.mark.parametrize(
