@@ -194,6 +194,21 @@ def test_a_group_of_failures_is_retried(client: Client, visitor: Visitor) -> Non
     assert sorted(client.queues["mail"].jobs.waiting()) == ["a", "b"]
 
 
+def test_jobs_of_several_queues_are_not_retried_in_one_by_mistake(
+    client: Client, visitor: Visitor
+) -> None:
+    _fail(client, "a")
+    of_one = visitor.get("/failures/group?group=app.Send:Timeout").text
+    client.queues["other"].put("app.Send", {})
+    (job,) = client.queues["other"].pop(1)
+    job.fail("app.Send:Timeout", "no answer")
+    of_two = visitor.get("/failures/group?group=app.Send:Timeout").text
+
+    assert 'name="queue" type="text" value="mail"' in of_one
+    assert 'name="queue" type="text" value=""' in of_two
+    assert "of several queues" in of_two
+
+
 @pytest.mark.parametrize("what", ["run", "pause", "resume"])
 def test_schedules_are_run_paused_and_resumed(client: Client, visitor: Visitor, what: str) -> None:
     client.queues["mail"].recur("app.Digest", {}, interval=60, jid="digest")
