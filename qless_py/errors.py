@@ -37,6 +37,7 @@ Errors of the connection stay those of redis-py.
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import ClassVar, Final
@@ -160,11 +161,23 @@ class HandlerNotFoundError(QlessError):
     """The job's klass names nothing that can be imported, or nothing that can perform it."""
 
 
+class _SoftLimits(threading.local):
+    """How often one was over in this thread, and what was said the last time."""
+
+    number = 0
+    message = ""
+
+
+SOFT_LIMITS: Final = _SoftLimits()
+
+
 class SoftLimitError(QlessError, TimeoutError):
     """A handler ran for longer than the soft limit of its job."""
 
     def __init__(self, message: str = "the handler ran for longer than its soft limit") -> None:
         super().__init__(message)
+        # Noted, since what reads from a connection may take it for a timeout of its own.
+        SOFT_LIMITS.number, SOFT_LIMITS.message = SOFT_LIMITS.number + 1, message
 
 
 class JobFailedError(QlessError):

@@ -10,6 +10,7 @@ import contextlib
 import json
 import logging
 import logging.handlers
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
@@ -17,6 +18,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from qless_py import current, options
+from qless_py.errors import LostLeaseError, SoftLimitError
 
 FORMATS: Final = ("human", "json")
 _JOB: Final = ("jid", "queue", "klass")
@@ -97,6 +99,23 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(line, default=str, ensure_ascii=False)
 
 
+class _Heeding(logging.Handler):
+    """Keeps what is told to a job's handler out of the errors of writing a line."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - theirs
+        if isinstance(sys.exc_info()[1], (LostLeaseError, SoftLimitError)):
+            raise  # noqa: PLE0704 - it is being handled where this is called
+        super().handleError(record)
+
+
+class _ToTerminal(_Heeding, logging.StreamHandler[Any]):
+    pass
+
+
+class _ToFile(_Heeding, logging.handlers.WatchedFileHandler):
+    pass
+
+
 def configure(
     level: int | str = logging.INFO, form: str = "human", file: str | None = None
 ) -> logging.Handler:
@@ -110,9 +129,9 @@ def configure(
     for before in [one for one in root.handlers if hasattr(one, "made_by_qless_py")]:
         root.removeHandler(before)
         before.close()
-    handler: logging.Handler = logging.StreamHandler()
+    handler: logging.Handler = _ToTerminal()
     if file is not None:
-        handler = logging.handlers.WatchedFileHandler(file, encoding="utf-8")
+        handler = _ToFile(file, encoding="utf-8")
     vars(handler)["made_by_qless_py"] = True
     handler.addFilter(JobFilter())
     handler.setFormatter(JsonFormatter() if form == "json" else HumanFormatter())

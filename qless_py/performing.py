@@ -75,16 +75,13 @@ class Handlers:
 
     def is_async(self, job: JobVerbs) -> bool:
         """Tell whether the handler is `async def`; False for one that cannot be found."""
-        try:
-            return self._prepared(job).handler.is_async
-        except (Exception, SystemExit):  # noqa: BLE001 - running it will tell what is wrong with it
-            return False
+        prepared = self._found_or_none(job)
+        return prepared is not None and prepared.handler.is_async
 
     def limits(self, job: JobVerbs) -> tuple[float | None, float | None]:
         """Give the soft and the hard limit in seconds: the job's, else the class', else ours."""
-        try:
-            prepared = self._prepared(job)
-        except (Exception, SystemExit):  # noqa: BLE001 - running it will tell what is wrong with it
+        prepared = self._found_or_none(job)
+        if prepared is None:
             return None, self._options.hard_limit
         hard = _first(job.hard_limit, prepared.hard_limit, self._options.hard_limit)
         return self._soft_limit(prepared, job), hard
@@ -131,6 +128,14 @@ class Handlers:
         outcome = None if policy is None else policy.decide(error, job.tries, self._load)
         if outcome is not None:
             raise outcome from error
+
+    def _found_or_none(self, job: JobVerbs) -> _Prepared | None:
+        try:
+            return self._prepared(job)
+        except (LostLeaseError, SoftLimitError):
+            raise  # What is told to a handler may come while it is being imported.
+        except (Exception, SystemExit):  # noqa: BLE001 - running it will tell what is wrong with it
+            return None
 
     def _prepared(self, job: JobVerbs) -> _Prepared:
         key = (job.klass_name, job.queue_name)

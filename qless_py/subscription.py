@@ -9,6 +9,8 @@ from typing import Any, Final
 
 import redis
 
+from qless_py.store.interruption import heed, mark
+
 _log = logging.getLogger(__name__)
 
 Message = tuple[str, bytes]
@@ -43,6 +45,7 @@ class Subscription:
         Also gives `None` at once after subscribing again, so that the caller learns of the gap.
         """
         deadline = time.monotonic() + timeout
+        marked = mark()
         while True:
             left = deadline - time.monotonic()
             was_open = self.is_open
@@ -51,6 +54,7 @@ class Subscription:
             except LOST as error:
                 self._lose(error)
                 message = None
+            heed(marked)
             if message is not None:
                 return message
             if deadline - time.monotonic() <= 0 or (self.is_open and not was_open):

@@ -9,7 +9,7 @@ from typing import Any, Final, Self
 from redis.exceptions import RedisError
 
 from qless_py import current, options, verbs
-from qless_py.errors import QlessError
+from qless_py.errors import QlessError, SoftLimitError
 from qless_py.verbs import JobVerbs
 
 logger = logging.getLogger(__name__)
@@ -80,6 +80,8 @@ class _Lines(logging.Handler):
         self._left -= 1
         try:
             self._take(record)
+        except SoftLimitError:
+            raise  # The time of the handler is over.
         except (QlessError, RedisError, OSError) as error:
             logger.debug("a line of %s is not kept: %s", self._job.jid, error)
         except Exception:  # noqa: BLE001 - one that cannot be written fails no job

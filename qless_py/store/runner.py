@@ -12,6 +12,7 @@ import redis
 
 from qless_py.errors import StoreError
 from qless_py.protocol import Call
+from qless_py.store.interruption import heed, mark
 from qless_py.store.resend import (
     PIPELINE,
     SLACK,
@@ -153,12 +154,14 @@ class Runner:
         None after `timeout` seconds. The connection is not shared meanwhile, and nothing is tried
         again: a lost connection is raised, and a marker it had taken is gone.
         """
+        marked = mark()
         connection: Any = self.redis.connection_pool.get_connection()
         try:
             connection.send_command("BZPOPMIN", *keys, max(timeout, 0.001))
             reply = _read_late(connection, timeout + SLACK)
         except BaseException:
             connection.disconnect()
+            heed(marked)
             raise
         finally:
             self.redis.connection_pool.release(connection)
@@ -174,8 +177,9 @@ class Runner:
 
     def _send(self, calls: Sequence[Call[Any]]) -> list[Any]:
         flight = self._prepared(calls)
-        exchange, lane = flight.exchange, flight.lane
+        exchange, lane, marked = flight.exchange, flight.lane, mark()
         failure = self._attempt(exchange)
+        heed(marked)
         if not exchange.is_finished:
             self._insist(exchange, failure, exchange.begun)
         # Only now: a lane whose call has no certain end must not be used again.
@@ -184,7 +188,7 @@ class Runner:
         return exchange.results()
 
     def _insist(self, exchange: Exchange, failure: Exception | None, since: float) -> None:
-        pauses = self._policy.pauses(since)
+        pauses, marked = self._policy.pauses(since), mark()
         while not exchange.is_finished:
             if failure is not None and not may_resend(failure):
                 raise failure
@@ -196,6 +200,7 @@ class Runner:
                 time.sleep(pause)  # noqa: TID251 - there is no event of a server that comes back
             open_before = exchange.open
             failure = self._attempt(exchange)
+            heed(marked)
             if exchange.open < open_before:
                 # It gets on, so there is no need to wait longer and longer.
                 pauses = self._policy.pauses(since)

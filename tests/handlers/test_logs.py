@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from qless_py import BadArgumentError, Client, logs
+from qless_py import BadArgumentError, Client, SoftLimitError, logs
 from qless_py.testing import perform
 from tests.handlers import jobs
 
@@ -104,6 +104,20 @@ def test_lines_go_to_the_error_stream_by_default(capsys: pytest.CaptureFixture[s
     logging.getLogger("app").info("hello")
 
     assert capsys.readouterr().err.endswith("app hello\n")
+
+
+class _Interrupted(logging.Formatter):
+    """The end of a handler's time while it writes a line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        raise SoftLimitError(record.getMessage())
+
+
+def test_what_interrupts_a_handler_while_it_logs_reaches_it(file: Path) -> None:
+    for where in (None, str(file)):
+        logs.configure(file=where).setFormatter(_Interrupted())
+        with pytest.raises(SoftLimitError, match="now"):
+            logging.getLogger("app").warning("now")
 
 
 def test_an_unknown_form_is_refused_and_changes_nothing() -> None:

@@ -28,6 +28,8 @@ from qless_py.middleware import (
 from qless_py.middleware.timeout import SoftLimit
 from qless_py.testing import HandlerOptions, perform
 from tests.handlers import jobs
+from tests.servers import Server
+from tests.store import proxy
 
 
 def taken(client: Client, klass: Any, data: Any = None, **options: Any) -> Job:
@@ -192,6 +194,25 @@ def test_fields_are_added_to_every_line_of_a_job(
     said = vars(record)
     assert said["context"] == {"site": "north", "size": 11}
     assert (said["jid"], said["queue"]) == ("j", "q")
+
+
+def test_a_soft_limit_ends_the_wait_for_a_job(live: Client) -> None:
+    job = live.jobs[live.queues["q"].put("k")]
+    assert isinstance(job, Job)
+
+    with pytest.raises(SoftLimitError, match=r"of 0\.2 s"), SoftLimit(0.2):
+        job.wait(30)
+
+
+def test_a_soft_limit_ends_a_call_to_a_store_that_does_not_answer(server: Server) -> None:
+    with proxy.running(server.socket) as network, Client(network.url, patience=20) as client:
+        jid = client.queues["q"].put("k")
+        network.hold()
+        with pytest.raises(SoftLimitError), SoftLimit(0.2):
+            client.jobs[jid]
+        network.release()
+
+        assert client.jobs[jid] is not None
 
 
 @pytest.fixture

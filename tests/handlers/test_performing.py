@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from qless_py import (
     GracefulStop,
     HandlerNotFoundError,
     Job,
+    QlessError,
     SoftLimitError,
 )
 from qless_py.middleware.timeout import Timeout
@@ -204,6 +206,22 @@ def test_a_limit_of_its_own_leaves_an_outer_one_in_force(client: Client) -> None
 
     with pytest.raises(SoftLimitError):
         perform(inner, HandlerOptions(allow_any=True, middleware=[Timeout(0.05)]))
+
+
+@pytest.mark.parametrize("told", ["SoftLimitError", "LostLeaseError"])
+def test_what_is_told_to_a_handler_while_it_is_imported_is_not_lost(
+    client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: str
+) -> None:
+    text = f"from qless_py import errors\nraise errors.{told}('now')\n"
+    (tmp_path / "interrupted.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    handlers = Handlers(HandlerOptions(imports=["interrupted"]))
+    job = taken(client, "interrupted.handler")
+
+    for look in (handlers.limits, handlers.is_async, handlers.run):
+        with pytest.raises(QlessError, match="now") as raised:
+            look(job)
+        assert type(raised.value).__name__ == told
 
 
 def test_limits_of_the_job_come_before_those_of_its_class_and_of_the_worker(
