@@ -12,6 +12,7 @@ import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import hypothesis
 import psutil
 import pytest
 import redis as redis_py
@@ -21,6 +22,16 @@ from tests import invariants, servers
 from tests.scripts import Scripts
 
 SERVER_PID = pytest.StashKey[int]()
+
+# The same examples in each run, however slow the machine is. Tests that say more begin with these.
+hypothesis.settings.register_profile(
+    "certain",
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("certain")
 
 
 @dataclass(slots=True)

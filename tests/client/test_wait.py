@@ -44,9 +44,9 @@ def test_wait_raises_what_else_became_of_the_job(client: Client, job: Job) -> No
     timer.join()
 
     assert (caught.value.jid, caught.value.group) == ("j", "group")
-    timer = later(lambda: client.cancel("j"))
     waiting = found(client, "j")
     waiting.requeue("q")
+    timer = later(lambda: client.cancel("j"))
     with pytest.raises(JobCanceledError):
         waiting.wait(30)
     timer.join()

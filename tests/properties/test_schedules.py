@@ -138,7 +138,8 @@ STEPS: list[st.SearchStrategy[Callable[[Fleet], None]]] = [
 
 @pytest.mark.timeout(120)
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=60,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(
     steps=st.lists(st.one_of(STEPS), min_size=20, max_size=50),

@@ -7,6 +7,7 @@ from typing import Any
 
 import hypothesis
 import pytest
+from hypothesis import HealthCheck
 from hypothesis import strategies as st
 
 from qless_py import Client
@@ -83,8 +84,7 @@ def crew_of(client: Client, broken: set[str]) -> Crew:
 
 @hypothesis.settings(
     max_examples=40,
-    deadline=None,
-    suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @hypothesis.given(
     graph=graphs(),
@@ -115,8 +115,7 @@ def test_every_step_completes_once_whoever_submits_and_retries_meanwhile(
 
 @hypothesis.settings(
     max_examples=40,
-    deadline=None,
-    suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @hypothesis.given(
     graph=graphs(),

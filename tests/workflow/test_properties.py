@@ -8,6 +8,7 @@ from typing import Any
 
 import hypothesis
 import pytest
+from hypothesis import HealthCheck
 from hypothesis import strategies as st
 
 from qless_py import Client, Job
@@ -21,8 +22,7 @@ Graph = dict[str, dict[str, str]]
 
 settings = hypothesis.settings(
     max_examples=40,
-    deadline=None,
-    suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 pytestmark = pytest.mark.timeout(120)
 numbers = itertools.count()
