@@ -76,16 +76,18 @@ class Subscription:
             _discard(pubsub)
 
     def _open(self) -> None:
-        pubsub = self._redis.pubsub()
+        pubsub, marked = self._redis.pubsub(), mark()
         try:
             pubsub.subscribe(*self._channels)
             # Only when the server has confirmed is it certain that no later message is missed.
             answers = [pubsub.get_message(timeout=QUIET) for _ in self._channels]
         except BaseException:
             _discard(pubsub)
+            heed(marked)
             raise
         if None in answers:
             _discard(pubsub)
+            heed(marked)
             raise redis.TimeoutError("the server did not confirm a subscription")
         self._pubsub, self._pause = pubsub, FIRST_PAUSE
         self._heard()

@@ -34,6 +34,7 @@ class _Run:
     since: float = field(default_factory=time.monotonic)
     renewed: float = field(default_factory=time.monotonic)
     is_told: bool = False
+    ordered: type[BaseException] | None = None
     is_lost: bool = False
 
     @property
@@ -76,6 +77,8 @@ class Held:
             run = self._runs.get(job.lease)
             if run is None or run.is_lost:
                 raise LostLeaseError(f"{job.jid} was lost before it began")
+            if run.ordered is not None:
+                raise run.ordered  # It was too early to raise it where the handler would be.
             run.thread = threading.get_ident()
 
     def leave(self, job: Job) -> None:
@@ -107,8 +110,9 @@ class Held:
             return list(self._runs.values())
 
     def stop(self, run: _Run, kind: type[BaseException]) -> None:
-        """Raise an exception in the handler of a job, once, if it still runs."""
+        """Raise an exception in the handler of a job, once, unless it has ended."""
         with self._changed:
+            run.ordered = kind
             _tell(run, kind)
 
     def lose(self, run: _Run) -> None:

@@ -33,6 +33,7 @@ from qless_py.manager import (
     TaskStarted,
     Watch,
 )
+from qless_py.manager.held import Held
 from qless_py.manager.presence import Presence
 from tests.handlers import jobs, tasks
 from tests.servers import Server
@@ -192,17 +193,45 @@ def test_closing_with_time_lets_jobs_end(live: Client, manager: Manager) -> None
 
 def test_closing_at_once_hands_jobs_back_at_no_cost(live: Client, manager: Manager) -> None:
     stopped: list[type[BaseException]] = []
-    watch = manager.watch()
-    manager.register("work", _spinning(stopped))
+    entered = threading.Event()
+    manager.register("work", _spinning(stopped, entered))
     manager.start()
     jid = manager.put("work")
-    until(watch, TaskStarted)
+    assert entered.wait(WAIT)
 
     assert manager.close() is False
 
     job = found(live, jid)
     assert (job.state, job.retries_left, stopped) == ("waiting", 5, [ImmediateStop])
     assert live.workers.counts == []
+
+
+def test_a_job_that_is_stopped_right_before_its_handler_is_not_run(
+    live: Client, manager: Manager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran: list[str] = []
+    taken, stopped = threading.Event(), threading.Event()
+    enter, stop = Held.enter, Held.stop
+
+    def late(held: Held, job: Job) -> None:
+        taken.set()
+        assert stopped.wait(WAIT)
+        enter(held, job)
+
+    def told(held: Held, run: Any, kind: type[BaseException]) -> None:
+        stop(held, run, kind)
+        stopped.set()
+
+    monkeypatch.setattr(Held, "enter", late)
+    monkeypatch.setattr(Held, "stop", told)
+    manager.register("work", lambda job: ran.append(job.jid))
+    manager.start()
+    jid = manager.put("work")
+    assert taken.wait(WAIT)
+
+    assert manager.close() is False
+
+    assert (found(live, jid).state, found(live, jid).retries_left, ran) == ("waiting", 5, [])
 
 
 def test_a_job_whose_handler_does_not_stop_is_handed_back_all_the_same(
@@ -227,12 +256,12 @@ def test_a_job_whose_handler_does_not_stop_is_handed_back_all_the_same(
 
 def test_a_lost_job_is_stopped(live: Client, manager: Manager) -> None:
     stopped: list[type[BaseException]] = []
-    live.config["heartbeat"] = 0.3
-    watch = manager.watch()
-    manager.register("work", _spinning(stopped))
+    entered = threading.Event()
+    live.config["heartbeat"] = 2
+    manager.register("work", _spinning(stopped, entered))
     manager.start()
     jid = manager.put("work")
-    until(watch, TaskStarted)
+    assert entered.wait(WAIT)
 
     live.cancel(jid)
 
@@ -241,12 +270,18 @@ def test_a_lost_job_is_stopped(live: Client, manager: Manager) -> None:
 
 
 def test_a_job_that_outlasts_its_lease_keeps_it(live: Client, manager: Manager) -> None:
-    live.config["heartbeat"] = 0.2
+    live.config["heartbeat"] = 1.5
     live.config["grace-period"] = 0
-    manager.register("work", lambda _: threading.Event().wait(0.8))
+    go_on = threading.Event()
+    manager.register("work", lambda _: go_on.wait(WAIT))
+    watch = manager.watch()
     manager.start()
-
     jid = manager.put("work")
+    until(watch, TaskStarted)
+
+    first = found(live, jid).expires_at
+    _wait_for(lambda: found(live, jid).expires_at > first + 1.5)  # It was renewed after that.
+    go_on.set()
     found(live, jid).wait(WAIT)
 
     assert [one["what"] for one in found(live, jid).history] == ["put", "popped", "done"]
@@ -372,9 +407,12 @@ def test_topics_are_registered_once_before_the_start(manager: Manager) -> None:
     assert manager.close() is True
 
 
-def _spinning(stopped: list[type[BaseException]]) -> Callable[[Job], None]:
+def _spinning(
+    stopped: list[type[BaseException]], entered: threading.Event
+) -> Callable[[Job], None]:
     def spin(job: Job) -> None:
         try:
+            entered.set()
             jobs.spins(job)
         except BaseException as error:
             stopped.append(type(error))
