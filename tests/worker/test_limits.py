@@ -28,7 +28,8 @@ def test_a_job_that_stays_over_its_hard_limit_is_killed_and_pays(
 ) -> None:
     live.config["max-crashes"] = 1
     jid = put(live, handlers.stubborn, {"pipe": str(told.path)})
-    work(isolation=isolation, hard_limit=0.5, kill_interval=0.1)
+    # Its handler is there, so that it is deaf by then.
+    work(isolation=isolation, hard_limit=1.5, kill_interval=0.1, preload=True)
 
     with pytest.raises(JobFailedError, match="hard limit"):
         result(live, jid)
@@ -47,10 +48,10 @@ def test_the_hard_limit_of_a_job_goes_before_that_of_the_worker(live: Client, wo
 def test_the_others_in_a_process_that_must_be_killed_pay_nothing(
     live: Client, work: Start, told: Told
 ) -> None:
-    stuck = put(live, handlers.stubborn, {"pipe": str(told.path)}, hard_limit=0.3)
+    stuck = put(live, handlers.stubborn, {"pipe": str(told.path)}, hard_limit=1.5)
     other = put(live, handlers.loops, {"pipe": str(told.path)})
     live.config["max-crashes"] = 1
-    work(concurrency=2, kill_interval=0.1, grace=0.5)
+    work(concurrency=2, kill_interval=0.1, grace=0.5, preload=True)
     told.line()
     told.line()
 
@@ -82,7 +83,7 @@ def test_neither_a_waiting_nor_a_computing_child_is_frozen(
 ) -> None:
     spinning = put(live, handlers.spins, {"seconds": 3, "pipe": str(told.path)})
     waiting = put(live, handlers.waits, pipes(told, go))
-    work(children=2, frozen_limit=0.2, kill_interval=0.1)
+    work(children=2, frozen_limit=0.2, kill_interval=2)
 
     assert result(live, spinning) == "done"
     go.say("on")
