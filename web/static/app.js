@@ -169,7 +169,9 @@ async function refresh() {
   isFetching = true;
   try {
     const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
-    if (answer.ok) exchange(regions, await answer.text());
+    const text = await answer.text();
+    // Who opened a dialog meanwhile comes back to where they were.
+    if (answer.ok && !document.querySelector("dialog[open]")) exchange(regions, text);
   } catch {
     state("Disconnected");
   } finally {

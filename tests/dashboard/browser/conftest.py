@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 import qless_py
@@ -28,6 +28,13 @@ ARGUMENTS = (
     "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-sync", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-default-apps",
 )  # fmt: skip
+# So long, in milliseconds, may a page take for what is looked for in it: it is waited for, and no
+# test is slower by it, on a machine that has much else to do.
+PATIENCE = 90_000
+expect.set_options(timeout=PATIENCE)
+# Two keys, the second right after the first however busy the machine is.
+KEYS = """keys => keys.split("").forEach(
+    (key) => document.body.dispatchEvent(new KeyboardEvent("keydown", {key, bubbles: true})))"""
 
 
 class _Quiet(WSGIRequestHandler):
@@ -54,7 +61,7 @@ class Site:
     def watched(self, context: BrowserContext) -> Page:
         """Give a new page whose errors, and requests to others than us, are written down."""
         page = context.new_page()
-        page.set_default_timeout(10_000)
+        page.set_default_timeout(PATIENCE)
         page.on("console", lambda message: self._console(message.type, message.text))
         page.on("pageerror", lambda error: self.complaints.append(f"error {error}"))
         page.on("request", lambda request: self._request(request.url))
@@ -79,7 +86,9 @@ def browser() -> Iterator[Browser]:
     if path is None:
         raise RuntimeError("tests of the dashboard need chromium on PATH (apt install chromium)")
     with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=path, args=list(ARGUMENTS))
+        running = playwright.chromium.launch(
+            executable_path=path, args=list(ARGUMENTS), timeout=2 * PATIENCE
+        )
         yield running
         running.close()
 

@@ -135,7 +135,7 @@ def carried_out(holds: Callable[[Client], bool]) -> Callable[[Client], bool]:
 
     def after(client: Client) -> bool:
         for one in client.operations.recent():
-            job(client, one.jid).wait(60)
+            job(client, one.jid).wait(120)
         return holds(client)
 
     return after

@@ -22,11 +22,11 @@ from qless_py.dashboard import (
     create_app,
     create_blueprint,
 )
-from tests.dashboard.browser.conftest import ROOT, Site, served, working
+from tests.dashboard.browser.conftest import KEYS, PATIENCE, ROOT, Site, served, working
 from tests.dashboard.test_mounts import gunicorn
 from tests.servers import Server
 
-pytestmark = [pytest.mark.browser, pytest.mark.leaves_children, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.browser, pytest.mark.leaves_children, pytest.mark.timeout(400)]
 BOTH = pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "no-scripts"])
 
 
@@ -75,7 +75,7 @@ def test_a_job_is_put_changed_run_and_seen(
             job = live.jobs["mine"]
             assert isinstance(job, Job)
             assert job.priority == 9
-            job.wait(30)
+            job.wait(120)
         page.reload()
 
         expect(page.locator(".state").first).to_have_text("complete")
@@ -162,13 +162,14 @@ def test_the_stream_comes_back_after_the_dashboard_was_killed(
         port = found.getsockname()[1]
     with contextlib.closing(browser.new_context()) as context:
         page = context.new_page()
+        page.set_default_timeout(PATIENCE)
         with _command(server, port):
             page.goto(f"http://127.0.0.1:{port}/")
             expect(page.get_by_role("button", name="Live")).to_be_visible()
-        expect(page.get_by_role("button", name="Disconnected")).to_be_visible(timeout=15_000)
+        expect(page.get_by_role("button", name="Disconnected")).to_be_visible()
         live.queues["mail"].put("app.Send")
         with _command(server, port):
-            expect(page.get_by_role("button", name="Live")).to_be_visible(timeout=15_000)
+            expect(page.get_by_role("button", name="Live")).to_be_visible()
             expect(page.locator('[data-total="waiting"]')).to_have_text("1")
 
 
@@ -198,6 +199,7 @@ def test_changes_that_other_origins_ask_for_are_refused_by_what_a_browser_sends(
         contextlib.closing(browser.new_context()) as context,
     ):
         page = context.new_page()
+        page.set_default_timeout(PATIENCE)
         page.goto(f"{url}/queues/mail")
         page.get_by_text("Pause…").click()
         page.get_by_role("button", name="Pause mail").click()
@@ -208,11 +210,11 @@ def test_changes_that_other_origins_ask_for_are_refused_by_what_a_browser_sends(
                 page.goto(evil)
                 inside = page.frame_locator("iframe") if way == "Sandbox" else page
                 inside.get_by_role("button", name=way).click()
-                assert told.get(timeout=30) == "403 FORBIDDEN cross origin", (evil, way)
+                assert told.get(timeout=120) == "403 FORBIDDEN cross origin", (evil, way)
         assert live.queues["mail"].is_paused
         page.goto(f"{url}/queues/mail")
         page.get_by_role("button", name="Unpause").click()
-        assert told.get(timeout=30).startswith("303")
+        assert told.get(timeout=120).startswith("303")
     assert not live.queues["mail"].is_paused
 
 
@@ -271,8 +273,7 @@ def test_below_a_path_everything_works_as_well(
         live.queues["mail"].put("app.Send")
         page.goto(f"{site.url}/")
         expect(page.get_by_role("button", name="Live")).to_be_visible()
-        page.keyboard.press("g")
-        page.keyboard.press("q")
+        page.evaluate(KEYS, "gq")
         page.wait_for_url("**/ops/qless/queues")
         page.get_by_role("button", name="Pause").click()
         expect(page.locator(".note-done", has_text="mail is paused")).to_be_visible()

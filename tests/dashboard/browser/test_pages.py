@@ -10,15 +10,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, Route, expect
 
 from qless_py import Client
 from qless_py.dashboard import DashboardConfig, create_app
 from tests import servers
-from tests.dashboard.browser.conftest import Site, served
+from tests.dashboard.browser.conftest import KEYS, Site, served
 from tests.dashboard.browser.town import fill
 
-pytestmark = [pytest.mark.browser, pytest.mark.leaves_children, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.browser, pytest.mark.leaves_children, pytest.mark.timeout(400)]
 
 
 def test_numbers_stay_fresh_by_a_stream(live: Client, site: Callable[..., Site]) -> None:
@@ -46,11 +46,11 @@ def test_a_page_comes_by_itself_when_the_store_is_back(browser: Browser) -> None
         page = stack.enter_context(Site(url, browser).page())
         page.goto(f"{url}/queues")
         expect(page.get_by_role("heading", name="503: store away")).to_be_visible()
-        expect(page.get_by_role("button", name="Store away")).to_be_visible(timeout=30_000)
+        expect(page.get_by_role("button", name="Store away")).to_be_visible()
 
         stack.callback(servers.stop, servers.start("valkey", folder))
 
-        expect(page.get_by_role("heading", name="Queues", exact=True)).to_be_visible(timeout=30_000)
+        expect(page.get_by_role("heading", name="Queues", exact=True)).to_be_visible()
 
 
 def test_updates_can_be_paused(live: Client, site: Callable[..., Site]) -> None:
@@ -102,8 +102,7 @@ def test_keys_lead_everywhere(live: Client, site: Callable[..., Site]) -> None:
 
     with served.page() as page:
         page.goto(served.url)
-        page.keyboard.press("g")
-        page.keyboard.press("q")
+        page.evaluate(KEYS, "gq")
         page.wait_for_url("**/queues")
         page.keyboard.press("j")
         assert page.evaluate("document.activeElement.textContent") == "mail"
@@ -147,13 +146,13 @@ def test_a_list_in_the_readers_hand_stays_and_offers_what_is_new(
         link.focus()
         live.queues["mail"].put("app.Send", {}, jid="second", priority=5)
         offer = page.get_by_role("button", name="This list has changed: show it")
-        expect(offer).to_be_visible(timeout=15_000)
+        expect(offer).to_be_visible()
         expect(page.locator("main tbody tr")).to_have_count(1)
         expect(link).to_be_focused()
 
         offer.click()
 
-        expect(page.locator("main tbody tr")).to_have_count(2, timeout=15_000)
+        expect(page.locator("main tbody tr")).to_have_count(2)
         expect(offer).to_have_count(0)
 
 
@@ -166,7 +165,7 @@ def test_a_list_that_nobody_touches_is_renewed(live: Client, site: Callable[...,
         expect(page.get_by_role("button", name="Live")).to_be_visible()
         live.queues["mail"].put("app.Send", {}, jid="second")
 
-        expect(page.locator("main tbody tr")).to_have_count(2, timeout=15_000)
+        expect(page.locator("main tbody tr")).to_have_count(2)
         expect(page.locator("tr[data-jid=second] time")).to_have_attribute(
             "title", re.compile(r"\(20.*Z\)")
         )
@@ -183,7 +182,7 @@ def test_a_change_right_after_a_renewal_is_shown_though_nothing_follows(
         expect(page.get_by_role("button", name="Live")).to_be_visible()
         live.queues["mail"].recur("app.Send", {}, interval=3600, jid="second")
 
-        expect(page.locator("main tbody tr")).to_have_count(2, timeout=15_000)
+        expect(page.locator("main tbody tr")).to_have_count(2)
 
 
 def test_what_needs_attention_is_told_to_those_who_listen(
@@ -197,7 +196,7 @@ def test_what_needs_attention_is_told_to_those_who_listen(
         live.queues["mail"].put("app.Send", {})
 
         told = page.locator("body > p[role=status]")
-        expect(told).to_contain_text("no worker was seen", timeout=15_000)
+        expect(told).to_contain_text("no worker was seen")
 
 
 FOCUS = """() => {
@@ -300,12 +299,19 @@ def test_the_help_gives_the_focus_back_and_its_keys_can_be_switched_off(
     served = site()
 
     with served.page() as page:
-        page.goto(f"{served.url}/queues/mail?tab=waiting")
+        path = f"{served.url}/queues/mail?tab=waiting"
+        page.goto(path)
         row = page.get_by_role("link", name="j", exact=True)
+        asked: list[Route] = []
+        page.route(path, lambda route: asked.append(route))  # noqa: PLW0108 - must be a function
+        with page.expect_request(path):
+            live.queues["mail"].put("app.Send", {})
         row.focus()
         page.keyboard.press("?")
         dialog = page.get_by_role("dialog", name="Keys")
         expect(dialog).to_be_visible()
+        with page.expect_event("requestfinished"):  # What was asked for before the help was open.
+            asked.pop().continue_()
         told = dialog.locator("dt").all_inner_texts()
         assert told == ["/", "j", "k", "x", "Enter", "p", "t", "?", "g"]
         page.keyboard.press("Escape")

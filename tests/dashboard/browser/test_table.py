@@ -18,7 +18,7 @@ from tests.dashboard.browser.conftest import Site, served, working
 from tests.dashboard.browser.table import NAMES, ORDERS, TABLE, Action
 from tests.servers import Server
 
-pytestmark = [pytest.mark.browser, pytest.mark.leaves_children, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.browser, pytest.mark.leaves_children, pytest.mark.timeout(400)]
 MODES = pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "no-scripts"])
 
 
@@ -155,7 +155,7 @@ def test_workers_obey_one_order_after_the_other(
             expect(page.locator(".note-done", has_text="1 workers were told")).to_be_visible()
             # Not its own page, which is gone with it.
             _until(page, f"{desk.site.url}/workers", obeyed[what])
-        assert process.wait(60) == 0
+        assert process.wait(120) == 0
     assert {f"/workers/tell/<what> {what}" for what, _ in ORDERS} == set(desk.sent)
     assert desk.site.complaints == []
 
