@@ -135,7 +135,7 @@ def test_the_processes_of_jobs_die_with_the_parent(
 def test_one_process_runs_jobs_and_keeps_their_leases(
     live: Client, work: Start, told: Told, go: Told
 ) -> None:
-    live.config["heartbeat"] = 1
+    live.config["heartbeat"] = 2
     live.config["grace-period"] = 0
     jid = put(live, handlers.waits, pipes(told, go))
     worker = work(isolation="none")

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.fork
 
 
 def assert_nobody_is_left(worker: Running) -> None:
-    until = time.monotonic() + 5
+    until = time.monotonic() + 20
     while left := worker.session():
         assert time.monotonic() < until, left
         threading.Event().wait(0.05)

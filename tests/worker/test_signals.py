@@ -95,7 +95,7 @@ def test_ttin_prints_what_all_are_doing(live: Client, work: Start, told: Told, g
 def test_hup_brings_new_code_while_long_jobs_of_the_old_finish(  # noqa: PLR0913, PLR0917
     live: Client, work: Start, told: Told, go: Told, code: Path, isolation: str
 ) -> None:
-    live.config["heartbeat"] = 1
+    live.config["heartbeat"] = 2
     live.config["grace-period"] = 0
     worker = work(isolation=isolation, **runs(code))
     long = put(live, "changing.waits", pipes(told, go))
