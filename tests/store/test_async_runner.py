@@ -128,9 +128,9 @@ def test_after_the_limit_the_error_of_the_connection_is_raised(proxy: Proxy) -> 
         with pytest.raises((redis_py.ConnectionError, redis_py.TimeoutError)):
             await runner.run(put("job"))
 
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < 30
 
-    run(proxy.url, test, policy=SHORT, socket_timeout=0.1, socket_connect_timeout=0.1)
+    run(proxy.url, test, policy=SHORT, socket_timeout=1, socket_connect_timeout=1)
 
 
 def test_waiting_takes_a_marker_or_ends_in_time(
@@ -139,9 +139,9 @@ def test_waiting_takes_a_marker_or_ends_in_time(
     async def test(runner: AsyncRunner) -> None:
         redis.zadd("b", {"marker": 1})
         assert await runner.wait(["a", b"b"], 5) == b"b"
-        assert await runner.wait(["a", b"b"], 0.3) is None
+        assert await runner.wait(["a", b"b"], 0.8) is None
 
-    run(server.url, test, socket_timeout=0.1)
+    run(server.url, test, socket_timeout=0.5)
 
 
 def test_an_abandoned_wait_spoils_no_later_call(

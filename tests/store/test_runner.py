@@ -96,7 +96,7 @@ def test_a_network_that_stands_still_for_a_while_is_waited_for(
 def test_after_the_limit_the_error_of_the_connection_is_raised_and_the_lane_given_up(
     proxy: Proxy, redis: redis_py.Redis
 ) -> None:
-    with store.connect(proxy.url, socket_timeout=0.1) as connection:
+    with store.connect(proxy.url, socket_timeout=1) as connection:
         runner = Runner(connection, "ql", policy=SHORT)
         runner.run(put("first"))
         before = lanes(redis)
@@ -106,7 +106,7 @@ def test_after_the_limit_the_error_of_the_connection_is_raised_and_the_lane_give
         with pytest.raises((redis_py.ConnectionError, redis_py.TimeoutError)):
             runner.run(put("second"))
 
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < 30
         proxy.release()
         runner.run(put("third"))
     assert len(before) == 1
