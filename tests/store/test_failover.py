@@ -23,10 +23,10 @@ from tests import servers
 from tests.store.calls import length, put
 from tests.store.ports import free_port
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(150)]
 
 PATIENT = ResendPolicy(limit=30.0, longest_pause=0.1)
-PATIENCE = 20.0
+PATIENCE = 40.0
 
 
 @dataclass(frozen=True)
