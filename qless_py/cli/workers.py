@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 import click
 
-from qless_py import protocol
 from qless_py.cli.endings import FAILED, NotFoundError
 from qless_py.cli.frame import group, pass_state
 from qless_py.cli.names import WORKER
 from qless_py.cli.options import SPAN
 from qless_py.cli.output import brief, moment, span
 from qless_py.cli.state import State
-from qless_py.options import MOST_AT_ONCE
 
 _OK: Final = 200
 _INFO: Final = ("host", "pid", "version", "queues", "slots", "busy", "state", "rss")
@@ -86,12 +84,19 @@ def show_worker(state: State, name: str) -> None:
 
 @workers.command(
     "quiet",
-    examples=("qless-py workers quiet host-1234-0", "qless-py workers quiet --all"),
+    examples=(
+        "qless-py workers quiet host-1234-0",
+        "qless-py workers quiet host-1234",
+        "qless-py workers quiet --all",
+    ),
 )
 @_of_some
 @pass_state
 def quiet(state: State, names: tuple[str, ...], *, everyone: bool) -> None:
-    """Have workers take no more jobs until resumed; running ones go on."""
+    """Have workers take no more jobs until resumed; running ones go on.
+
+    The name of a parent, host and process id, stands for all of its children.
+    """
     _command(state, names, "quiet", everyone=everyone)
 
 
@@ -122,15 +127,18 @@ def restart(state: State, names: tuple[str, ...], *, everyone: bool) -> None:
 def _command(state: State, names: tuple[str, ...], what: str, *, everyone: bool) -> None:
     if bool(names) == everyone:
         raise click.UsageError("name workers, or say --all")
-    chosen = list(state.client.workers) if everyone else list(dict.fromkeys(names))
-    number = 0
-    for start in range(0, len(chosen), MOST_AT_ONCE):
-        some = chosen[start : start + MOST_AT_ONCE]
-        number += state.client.run(protocol.workers.command(some, what))
-    told = {"command": what, "told": number}
-    state.out.answer(told, lambda: state.out.line(f"told {number} workers to {what}"))
-    if number < len(chosen):
-        raise NotFoundError(f"{len(chosen) - number} of them are not known")
+    reached = getattr(state.client.workers, what)(*names)
+    told = {"command": what, "told": len(reached)}
+    state.out.answer(told, lambda: state.out.line(f"told {len(reached)} workers to {what}"))
+    _refuse_unknown(
+        name for name in names if not any(f"{one}-".startswith(f"{name}-") for one in reached)
+    )
+
+
+def _refuse_unknown(names: Iterable[str]) -> None:
+    missing = list(dict.fromkeys(names))
+    if missing:
+        raise NotFoundError(f"there is no worker {', '.join(missing)}")
 
 
 @workers.command(
@@ -171,7 +179,7 @@ def _read(body: str) -> Any:
 @pass_state
 def forget(state: State, names: tuple[str, ...]) -> None:
     """Take workers off the list, for example those of a machine that is gone."""
+    known = set(state.client.workers)
     number = state.client.workers.deregister(*names)
     state.out.answer({"forgotten": number}, lambda: state.out.line(f"{number} forgotten"))
-    if number < len(set(names)):
-        raise NotFoundError(f"{len(set(names)) - number} of them were not on the list")
+    _refuse_unknown(name for name in names if name not in known)

@@ -163,7 +163,20 @@ def test_workers_are_listed_shown_and_forgotten(program: Program, live: Client) 
     assert (shown["jobs"], shown["info"]["pid"]) == (["one"], 1)
     assert "1 MiB" in program("workers", "list").stdout
     program("workers", "show", "none", code=3)
-    program("workers", "forget", "none", code=3)
+    assert "there is no worker none" in program("workers", "forget", "none", code=3).stderr
+
+
+def test_workers_are_told_by_their_name_by_that_of_their_parent_or_all(
+    program: Program, live: Client
+) -> None:
+    for name in ("box-1-0", "box-1-1", "box-11-0"):
+        live.run(protocol.workers.beat(name, b"{}"))
+
+    assert program.json("workers", "quiet", "box-1-0") == {"command": "quiet", "told": 1}
+    assert program.json("workers", "stop", "box-1")["told"] == 2
+    assert program.json("workers", "restart", "--all")["told"] == 3
+    ended = program("workers", "resume", "box-11", "box-2", "box", code=3)
+    assert ended.stderr == "Error: there is no worker box-2\n"
 
 
 def test_a_gone_worker_is_forgotten(program: Program, live: Client) -> None:
