@@ -210,7 +210,7 @@ def test_what_a_program_started_ends_with_it(client: Client) -> None:
     said = run(taken(client), "sleep 60 & echo $!", shell=True)
 
     with contextlib.suppress(psutil.NoSuchProcess):
-        assert_ended([psutil.Process(int(said))], 5)
+        assert_ended([psutil.Process(int(said))])
 
 
 def test_a_handler_that_is_told_to_stop_ends_its_program(client: Client, tmp_path: Path) -> None:
@@ -241,7 +241,7 @@ def test_a_program_is_killed_when_its_worker_dies(tmp_path: Path) -> None:
     worker.send_signal(signal.SIGKILL)
     worker.wait()
 
-    assert_ended([program], 5)
+    assert_ended([program])
 
 
 def test_data_of_another_codec_is_given_as_json(client: Client) -> None:
