@@ -64,7 +64,7 @@ def test_the_steps_of_tracked_jobs_are_shown(listening: Any, live: Client) -> No
     with listening("--json", "--count", "4") as process:
         live.queues["other"].put("app.Other")
         live_a_life(live)
-        out, _ = process.communicate(timeout=20)
+        out, _ = process.communicate(timeout=50)
 
     told = [json.loads(line) for line in out.splitlines()]
     assert process.returncode == 0
@@ -80,7 +80,7 @@ def test_all_events_are_shown_as_lines(listening: Any, live: Client) -> None:
         job = live.queues["mail"].pop(worker="me")
         assert job is not None
         job.complete()
-        out, _ = process.communicate(timeout=20)
+        out, _ = process.communicate(timeout=50)
 
     first, second = out.splitlines()
     assert "put" in first
@@ -91,7 +91,7 @@ def test_all_events_are_shown_as_lines(listening: Any, live: Client) -> None:
 def test_all_events_are_those_of_tracked_jobs_as_well(listening: Any, live: Client) -> None:
     with listening("--all", "--json", "--count", "5") as process:
         live_a_life(live)
-        out, _ = process.communicate(timeout=20)
+        out, _ = process.communicate(timeout=50)
 
     told = [json.loads(line) for line in out.splitlines()]
     assert [one["event"] for one in told] == ["put", "track", "put", "popped", "failed"]
@@ -102,7 +102,7 @@ def test_events_of_others_are_left_out(listening: Any, live: Client) -> None:
         live.queues["slow"].put("app.Send", jid="slow")
         live.queues["mail"].put("app.Send", jid="two")
         live.queues["mail"].put("app.Send", jid="one")
-        out, _ = process.communicate(timeout=20)
+        out, _ = process.communicate(timeout=50)
 
     assert [json.loads(line)["jid"] for line in out.splitlines()] == ["one"]
 
@@ -113,7 +113,7 @@ def test_events_of_others_are_left_out(listening: Any, live: Client) -> None:
 def test_a_signal_ends_the_listening(listening: Any, number: int, code: int) -> None:
     with listening() as process:
         process.send_signal(number)
-        _, err = process.communicate(timeout=20)
+        _, err = process.communicate(timeout=50)
 
     assert process.returncode == code
     assert "Traceback" not in err
@@ -132,7 +132,7 @@ def test_a_command_is_run_for_each_event(listening: Any, live: Client, tmp_path:
 
     with listening("--exec", command, "--count", "4", OUT=str(out)) as process:
         live_a_life(live)
-        process.communicate(timeout=20)
+        process.communicate(timeout=50)
 
     *_, last = out.read_text().splitlines()
     event, klass, argument, jid, body = last.split("|")
@@ -143,7 +143,7 @@ def test_a_command_is_run_for_each_event(listening: Any, live: Client, tmp_path:
 def test_a_command_that_fails_is_told_and_listening_goes_on(listening: Any, live: Client) -> None:
     with listening("--exec", "false", "--count", "4") as process:
         live_a_life(live)
-        out, err = process.communicate(timeout=20)
+        out, err = process.communicate(timeout=50)
 
     assert process.returncode == 0
     assert len(out.splitlines()) == 4
@@ -159,7 +159,7 @@ def test_a_chat_is_told_in_its_own_form(listening: Any, live: Client, style: str
         ) as process,
     ):
         live_a_life(live)
-        _, err = process.communicate(timeout=20)
+        _, err = process.communicate(timeout=50)
 
     assert err == ""
     assert len(chat.received) == 3  # two were refused for now
@@ -179,7 +179,7 @@ def test_a_chat_that_refuses_for_good_is_told_once(listening: Any, live: Client)
         listening("--event", "failed", "--webhook", chat.url, "--count", "1") as process,
     ):
         live_a_life(live)
-        _, err = process.communicate(timeout=20)
+        _, err = process.communicate(timeout=50)
 
     assert err == "http://127.0.0.1 answered 404\n"
     assert len(chat.received) == 1
@@ -196,7 +196,7 @@ def test_the_desktop_is_told(listening: Any, live: Client, tmp_path: Path) -> No
         "--event", "failed", "--notify", "--count", "1", PATH=path, OUT=str(out)
     ) as process:
         live_a_life(live)
-        process.communicate(timeout=20)
+        process.communicate(timeout=50)
 
     assert "failed: one (app.Send in mail)" in out.read_text().splitlines()
 

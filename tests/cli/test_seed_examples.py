@@ -72,7 +72,7 @@ def work(
         env={**os.environ, "REDIS_URL": server.url, **environment},
         capture_output=True,
         text=True,
-        timeout=25,
+        timeout=50,
         check=False,
     )
     assert ended.returncode == 0, ended.stderr

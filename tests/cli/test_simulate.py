@@ -11,57 +11,64 @@ import sys
 import pytest
 
 from qless_py import Client
+from qless_py.cli.load import Load, Plan
 from tests import servers
 from tests.cli.conftest import Program
 
 
-def test_a_simulation_puts_and_runs_jobs(program: Program, live: Client) -> None:
-    told = program.json(
-        *("simulate", "--for", "1.2s", "--rate", "200", "--workers", "20", "--takes", "50ms"),
-        *("--failing", "0.2", "--losing", "0.05", "--seed", "3"),
+def test_it_puts_no_more_than_may_wait(live: Client) -> None:
+    queue = live.queues["trial"]
+    plan = Plan(
+        rate=1000, workers=1, queues=["trial"], takes=10, failing=0, losing=0, most=20, seed=1
     )
+    load = Load(live, plan)
 
-    counts = {row["name"]: row for row in live.queues.counts}
-    assert told["put"] > 50
-    assert told["completed"] > 0
-    assert told["failed"] + told["retried"] > 0
-    assert set(counts) <= {"sim-mail", "sim-images", "sim-reports"}
-    running = sum(row["running"] + row["stalled"] for row in counts.values())
-    assert running == told["lost"]  # the others were handed back
-    assert sum(live.jobs.failed().values()) == told["failed"]
+    while len(queue) < 20:
+        load.step()
+    for _ in range(20):
+        load.step()
+
+    assert len(queue) <= 20 + 100  # what one step may put
+    load.close()
+
+
+def test_it_ends_after_its_time_and_tells_what_it_did(program: Program, live: Client) -> None:
+    told = program.json("simulate", "--for", "50ms", "--queue", "trial", "--takes", "5ms")
+
+    assert told["put"] == len(live.queues["trial"]) + told["completed"] + told["failed"]
+    assert {row["name"] for row in live.queues.counts} <= {"trial"}
     assert list(live.workers) == []
-
-
-def test_it_puts_no_more_than_may_wait(program: Program, live: Client) -> None:
-    program(
-        *("simulate", "--for", "0.5s", "--rate", "1000", "--workers", "1", "--takes", "10s"),
-        *("--most", "20", "--queue", "trial"),
-    )
-
-    assert 0 < len(live.queues["trial"]) <= 20 + 100
 
 
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)], ids=["TERM", "INT"]
 )
-def test_a_simulation_ends_well_when_it_is_stopped(
+def test_a_simulation_puts_and_runs_jobs_until_it_is_stopped_and_leaves_nothing_held(
     live: Client, server: servers.Server, number: int, code: int
 ) -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "qless_py", "simulate", "--rate", "100", "--json"],
-        env={**os.environ, "QLESS_PY_URL": server.url},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    words = ("--rate", "200", "--workers", "20", "--takes", "50ms", "--seed", "3")
+    shares = ("--failing", "0.2", "--losing", "0.05")
+    seen: set[str] = set()
     with live.events.listen() as listener:
-        event = listener.get(20)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "qless_py", "simulate", *words, *shares, "--json"],
+            env={**os.environ, "QLESS_PY_URL": server.url},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        while not seen >= {"put", "completed", "retried", "failed"}:
+            event = listener.get(50)
+            assert event is not None, seen
+            seen.add(event.name)
         process.send_signal(number)
-        out, err = process.communicate(timeout=20)
+        out, err = process.communicate(timeout=50)
 
-    assert event is not None
-    assert process.returncode == code
-    assert err == ""
-    assert json.loads(out)["put"] > 0
-    assert sum(row["running"] for row in live.queues.counts) == json.loads(out)["lost"]
+    told, counts = json.loads(out), {row["name"]: row for row in live.queues.counts}
+    assert (process.returncode, err) == (code, "")
+    assert min(told[what] for what in ("put", "popped", "completed", "failed", "retried")) > 0
+    assert set(counts) <= {"sim-mail", "sim-images", "sim-reports"}
+    running = sum(row["running"] + row["stalled"] for row in counts.values())
+    assert running == told["lost"]  # the others were handed back
+    assert sum(live.jobs.failed().values()) == told["failed"]
     assert list(live.workers) == []

@@ -83,7 +83,7 @@ def test_a_second_demo_in_the_same_store_starts_afresh(tmp_path: Path, store: Pa
 
 @pytest.mark.slow
 @pytest.mark.fork
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 def test_the_demo_indexes_the_standard_library_and_recovers_what_it_kills(store: Path) -> None:
     command = [sys.executable, "-m", "qless_py", "demo", "--store", str(store)]
 
