@@ -158,6 +158,11 @@ function isBusy(region) {
   );
 }
 
+function isIdle() {
+  const isTaken = document.querySelector("main details[open], main tbody input:checked") !== null;
+  return document.activeElement === body && !isTaken && getSelection().isCollapsed;
+}
+
 let isFetching = false;
 // The markup of each region as the server sent it, for this script adds to what is shown.
 const sources = new Map();
@@ -186,9 +191,14 @@ function ageless(markup) {
 
 function exchange(regions, text) {
   const fresh = new DOMParser().parseFromString(text, "text/html");
+  const find = (region) => fresh.querySelector(`[data-region="${CSS.escape(region.dataset.region)}"]`);
+  if (!regions.every(find) && isIdle()) {
+    // A list that was empty has rows now, or the other way round: the page has other parts.
+    location.reload();
+    return;
+  }
   for (const region of regions) {
-    const name = CSS.escape(region.dataset.region);
-    const other = fresh.querySelector(`[data-region="${name}"]`);
+    const other = find(region);
     if (!other || sources.get(region) === other.innerHTML) continue;
     const source = other.innerHTML;
     if (isBusy(region)) {

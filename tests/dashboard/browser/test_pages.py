@@ -171,6 +171,23 @@ def test_a_list_that_nobody_touches_is_renewed(live: Client, site: Callable[...,
         )
 
 
+def test_a_list_that_was_empty_shows_what_comes_and_one_that_gets_empty_that_it_is(
+    live: Client, site: Callable[..., Site]
+) -> None:
+    live.queues["mail"].put("app.Send", {}, jid="fails")
+    served = site()
+
+    with served.page() as page:
+        page.goto(f"{served.url}/failures")
+        expect(page.get_by_text("Nothing has failed")).to_be_visible()
+        job = live.queues["mail"].pop()
+        assert job is not None
+        job.fail("app.Send:Timeout", "no answer")
+        expect(page.get_by_role("link", name="app.Send:Timeout")).to_be_visible()
+        live.cancel("fails")
+        expect(page.get_by_text("Nothing has failed")).to_be_visible()
+
+
 def test_a_change_right_after_a_renewal_is_shown_though_nothing_follows(
     live: Client, site: Callable[..., Site]
 ) -> None:
