@@ -8,7 +8,7 @@ import inspect
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from qless_py import current, handlers, options
 from qless_py.copies import Original
@@ -22,6 +22,9 @@ from qless_py.verbs import JobVerbs
 from qless_py.verdicts import HandlerNotAllowedError
 
 Middleware = Callable[[Any], AbstractContextManager[Any] | AbstractAsyncContextManager[Any]]
+
+
+_KINDS: Final = 1000
 
 
 class Performer(Protocol):
@@ -141,6 +144,8 @@ class Handlers:
         key = (job.klass_name, job.queue_name)
         found = self._found.get(key)
         if found is None:
+            if len(self._found) >= _KINDS:  # A performer takes any name.
+                self._found.clear()
             found = self._found[key] = self._prepare(job)
         return found
 

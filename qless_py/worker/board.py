@@ -120,7 +120,11 @@ class Board:
     def __init__(self, descriptor: int | None = None) -> None:
         size = _WORDS + 2 * PAGE
         self.descriptor = _memory(size) if descriptor is None else descriptor
-        self._memory = mmap.mmap(self.descriptor, size)
+        try:
+            self._memory = mmap.mmap(self.descriptor, size)
+        except BaseException:
+            os.close(self.descriptor)
+            raise
         self._view = memoryview(self._memory)
         # Stores of one machine word are not torn, neither by the reader nor by a kill.
         self._words = self._view[:_WORDS].cast("Q")

@@ -32,6 +32,7 @@ from qless_py.worker.recycling import Recycling
 
 logger = logging.getLogger(__name__)
 
+_KINDS: Final = 1000
 _OPERATE: Final = 1.0  # Seconds after which a busy child looks for bulk actions to carry out.
 
 
@@ -187,6 +188,8 @@ class Desk:
             return
         _, hard = self.handlers.limits(row.job)
         if hard == self.options.hard_limit and row.job.hard_limit is None:
+            if len(self._usual) >= _KINDS:  # They may have any names.
+                self._usual.clear()
             self._usual.add(kind)
             return
         with self._lock:

@@ -136,17 +136,21 @@ def fork(
 
     `close_inherited` runs first in the child and closes what belongs to the parent alone.
     """
-    board = Board()
-    reader, writer = os.pipe()
-    os.set_blocking(reader, False)
-    os.set_blocking(writer, False)
     parent = os.getpid()
-    birth = Birth(worker, secrets.token_hex(6), board, reader, parent)
-    _flush()
-    with signals.held_back():
-        pid = os.fork()
-        if pid == 0:
-            signals.deafen()
+    with contextlib.ExitStack() as in_vain:
+        board = Board()
+        in_vain.callback(board.close)
+        reader, writer = os.pipe()
+        for end in (reader, writer):
+            in_vain.callback(os.close, end)
+            os.set_blocking(end, False)
+        birth = Birth(worker, secrets.token_hex(6), board, reader, parent)
+        _flush()
+        with signals.held_back():
+            pid = os.fork()
+            if pid == 0:
+                signals.deafen()
+        in_vain.pop_all()
     if pid == 0:
         os.close(writer)
         _be_child(parent, birth, live, close_inherited)

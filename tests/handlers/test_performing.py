@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from qless_py import (
     SoftLimitError,
 )
 from qless_py.middleware.timeout import Timeout
+from qless_py.performers import Dispatch
 from qless_py.performing import HandlerOptions, Handlers
 from qless_py.testing import perform
 from qless_py.verdicts import HandlerNotAllowedError
@@ -222,6 +224,18 @@ def test_what_is_told_to_a_handler_while_it_is_imported_is_not_lost(
         with pytest.raises(QlessError, match="now") as raised:
             look(job)
         assert type(raised.value).__name__ == told
+
+
+def test_names_that_are_always_new_take_no_memory_for_ever(client: Client) -> None:
+    handlers = Handlers(HandlerOptions(performer=Dispatch().route(re.compile("x"), jobs.gives)))
+    names = [f"x{number}" for number in range(3000)]
+
+    sizes = []
+    for name in names:
+        assert handlers.run(Job.build(client, name, {"give": name})) == name
+        sizes.append(len(handlers._found))
+
+    assert max(sizes) <= 1000
 
 
 def test_limits_of_the_job_come_before_those_of_its_class_and_of_the_worker(

@@ -120,6 +120,22 @@ def test_a_child_with_many_places_holds_no_more_than_fits(live: Client, desk: De
     desk.give_back(list(desk.rows.values()))
 
 
+@pytest.mark.parametrize("what", ["fork", "pipe"])
+def test_a_fork_that_cannot_be_leaves_nothing_behind(
+    monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    def refused() -> None:
+        raise BlockingIOError("no more processes")
+
+    monkeypatch.setattr(os, what, refused)
+    family, before = Family(OPTIONS), sorted(Path("/proc/self/fd").iterdir())
+
+    family.fill(lambda _: 0, lambda: None)
+
+    assert len(family) == 0
+    assert sorted(Path("/proc/self/fd").iterdir()) == before
+
+
 def test_how_a_process_ended_is_unknown_if_somebody_else_waited_for_it() -> None:
     for is_ours, told in ((True, "exit 3"), (False, "exit unknown")):
         process = os.fork()
