@@ -80,6 +80,7 @@ def made(url: str) -> Iterator[Desk]:
     desk.post.close()
     desk.doorbell.close()
     desk.client.close()
+    desk.board.close()
     for one in (reader, writer):
         os.close(one)
 
