@@ -6,9 +6,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from qless_py import reservers
 from qless_py.dashboard import formats
 from qless_py.dashboard.rows import Row
 from qless_py.dashboard.snapshot import Snapshot, number
+from qless_py.handlers import RESERVED
 
 STUCK: Final = 60.0
 LOST: Final = 60.0
@@ -41,6 +43,7 @@ def signs(snapshot: Snapshot, rows: Sequence[Row], begun: Mapping[str, float | N
 
 
 def _of_queues(snapshot: Snapshot) -> Iterator[Sign]:
+    served = _served(snapshot)
     for queue in snapshot.queues:
         name = queue["name"]
         target = {"name": name}
@@ -49,12 +52,45 @@ def _of_queues(snapshot: Snapshot) -> Iterator[Sign]:
             waiting = formats.number(number(queue, "waiting"))
             yield Sign("info", f"{name} is paused; waiting in it: {waiting}", "queue", target)
         elif age is not None and age >= STUCK:
-            running = "nothing of it runs" if not number(queue, "running") else "it is behind"
-            text = f"{name} is stuck: its first job waits for {formats.duration(age)}, {running}"
+            why = "it is behind" if number(queue, "running") else _idle(name, served)
+            text = f"{name} is stuck: its first job waits for {formats.duration(age)}, {why}"
             yield Sign("bad" if not number(queue, "running") else "warn", text, "queue", target)
         if number(queue, "stalled"):
             text = f"{name} has {formats.number(number(queue, 'stalled'))} stalled jobs"
             yield Sign("warn", text, "queue", {**target, "tab": "stalled"})
+
+
+# What the workers that were seen lately take from, each list once, and whether any of those that
+# take from it is not quiet. None where some do not say what they take from.
+_Served = Mapping[tuple[str, ...], bool] | None
+
+
+def _served(snapshot: Snapshot) -> _Served:
+    found: dict[tuple[str, ...], bool] = {}
+    for worker in snapshot.workers:
+        if snapshot.at - worker["seen_at"] > LOST:
+            continue
+        entries = worker["info"].get("queues")
+        if not isinstance(entries, list) or not all(isinstance(one, str) for one in entries):
+            return None
+        found[tuple(entries)] = found.get(tuple(entries), False) or (
+            worker["info"].get("state") != "quiet"
+        )
+    return found or None
+
+
+def _idle(queue: str, served: _Served) -> str:
+    """Say why nothing of a queue runs, as far as the workers tell."""
+    if served is None:
+        return "nothing of it runs"
+    takers = [
+        is_awake
+        for entries, is_awake in served.items()
+        if queue == RESERVED or reservers.takes(entries, queue)
+    ]
+    if not takers:
+        return "no worker takes it"
+    return "nothing of it runs" if any(takers) else "the workers that take it are quiet"
 
 
 def _of_workers(snapshot: Snapshot) -> Iterator[Sign]:

@@ -48,6 +48,28 @@ def test_the_overview_tells_of_idle_and_of_busy_workers(
     assert "slots" not in gone
 
 
+def test_the_overview_tells_why_nothing_of_a_queue_runs(
+    client: Client, clock: Clock, visit: Callable[..., Visitor]
+) -> None:
+    for name in ("mail", "images", "other", "qless-operations"):
+        client.queues[name].put("K", {})
+    clock.advance(600)
+    _beat(client, "w-1", queues=["ma*", "!x"], state="running")
+    _beat(client, "w-2", queues=["images"], state="quiet")
+    page = html.unescape(visit().get("/").text)
+    _beat(client, "w-3", queues="images")
+    unknown = html.unescape(visit().get("/").text)
+
+    for name, why in {
+        "mail": "nothing of it runs",
+        "images": "the workers that take it are quiet",
+        "other": "no worker takes it",
+        "qless-operations": "nothing of it runs",
+    }.items():
+        assert f"{name} is stuck: its first job waits for 10 min, {why}" in page
+        assert f"{name} is stuck: its first job waits for 10 min, nothing of it runs" in unknown
+
+
 def test_the_overview_tells_of_failures_that_are_new(
     client: Client, clock: Clock, visitor: Visitor
 ) -> None:
