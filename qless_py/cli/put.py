@@ -15,6 +15,7 @@ from qless_py.cli.frame import command, pass_state
 from qless_py.cli.names import NAME, QUEUE, TAG
 from qless_py.cli.options import JSON, MOMENT, SPAN, Number, given_options, run_options
 from qless_py.cli.state import State
+from qless_py.errors import QlessError
 from qless_py.options import MOST_AT_ONCE, PARENT_POLICIES
 
 _CONFLICTS: Final = click.Choice(["replace", "ignore", "raise"])
@@ -98,18 +99,28 @@ def put(
     state.out.answer({"jid": jid}, lambda: state.out.line(jid))
 
 
-def _put_many(state: State, queue: str, specs: Iterator[dict[str, Any]]) -> None:
+def _put_many(state: State, queue: str, specs: Iterator[tuple[int, dict[str, Any]]]) -> None:
     target, number = state.client.queues[queue], 0
-    while some := list(itertools.islice(specs, MOST_AT_ONCE)):
-        jids = target.put_many(some)  # type: ignore[arg-type] # checked by what puts them
-        number += len(jids)
-        if not state.is_json:
-            for jid in jids:
-                state.out.line(jid)
+    some: list[tuple[int, dict[str, Any]]] = []
+    try:
+        while some := list(itertools.islice(specs, MOST_AT_ONCE)):
+            # Checked by what puts them.
+            jids = target.put_many(spec for _, spec in some)  # type: ignore[misc]
+            number += len(jids)
+            if not state.is_json:
+                for jid in jids:
+                    state.out.line(jid)
+    except (QlessError, click.ClickException) as error:
+        if isinstance(error, QlessError):
+            state.out.note(f"none of lines {some[0][0]} to {some[-1][0]} was put")
+        if number:
+            state.out.note(f"{number} jobs of the lines before were put")
+        raise
     state.out.answer({"number": number}, lambda: state.out.note(f"{number} jobs put"))
 
 
-def _specs(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
+def _specs(lines: Iterable[str]) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Read the lines, each with its number."""
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
@@ -119,4 +130,4 @@ def _specs(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
             raise click.BadParameter(f"line {number} is not JSON: {error}") from error
         if not isinstance(spec, dict) or not isinstance(spec.get("klass"), str):
             raise click.BadParameter(f"line {number} is no object with a klass")
-        yield spec
+        yield number, spec

@@ -160,6 +160,8 @@ def check(state: State, address: str, timeout: float, *, live: bool) -> int:
         status, body = ask_probe(address, "/live" if live else "/ready", timeout)
     except ValueError as error:  # Which a BadArgumentError is, too.
         raise click.UsageError(str(error)) from error
+    except OSError as error:
+        raise click.ClickException(f"no worker answers at {address}: {error}") from error
     is_well = status == _OK
     state.out.answer(
         {"ready": is_well, "status": status, "answer": _read(body)}, lambda: state.out.line(body)

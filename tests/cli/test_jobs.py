@@ -342,6 +342,22 @@ def test_wrong_use_changes_nothing(
     assert live.queues.counts == []
 
 
+def test_it_is_told_which_lines_were_put_and_which_were_not(program: Program, live: Client) -> None:
+    good, bad = '{"klass": "app.Send"}\n', '{"klass": "app.Send", "bogus": 1}\n'
+
+    ended = program("put", "mail", "--lines", "-", code=2, stdin=good * 103 + bad + good)
+    unread = program("put", "slow", "--lines", "-", "--json", code=2, stdin=good * 102 + "nonsense")
+
+    assert ended.stderr.splitlines() == [
+        "none of lines 101 to 105 was put",
+        "100 jobs of the lines before were put",
+        "Error: unknown options: bogus",
+    ]
+    assert unread.stderr.splitlines()[0] == "100 jobs of the lines before were put"
+    assert "line 103 is not JSON" in json.loads(unread.stderr.splitlines()[1])["message"]
+    assert (len(live.queues["mail"]), len(live.queues["slow"])) == (100, 100)
+
+
 def test_bad_lines_are_named(program: Program, live: Client) -> None:
     lines = '{"klass": "app.Send"}\n\nnonsense'
 
