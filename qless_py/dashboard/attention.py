@@ -52,8 +52,10 @@ def _of_queues(snapshot: Snapshot) -> Iterator[Sign]:
             waiting = formats.number(number(queue, "waiting"))
             yield Sign("info", f"{name} is paused; waiting in it: {waiting}", "queue", target)
         elif age is not None and age >= STUCK:
-            why = "it is behind" if number(queue, "running") else _idle(name, served)
-            text = f"{name} is stuck: its first job waits for {formats.duration(age)}, {why}"
+            waits = f"its first job waits for {formats.duration(age)}"
+            text = f"{name} is stuck: {waits}, {_idle(name, served)}"
+            if number(queue, "running"):
+                text = f"{name} is behind: {waits}, though jobs of it run"
             yield Sign("bad" if not number(queue, "running") else "warn", text, "queue", target)
         if number(queue, "stalled"):
             text = f"{name} has {formats.number(number(queue, 'stalled'))} stalled jobs"
