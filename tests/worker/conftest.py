@@ -142,8 +142,13 @@ class Told:
 def assert_ended(processes: list[psutil.Process], timeout: float = 20.0) -> None:
     """Wait until none of them runs; whether somebody has reaped them does not matter."""
     psutil.wait_procs(processes, timeout=timeout)
-    alive = [one for one in processes if one.is_running() and one.status() != "zombie"]
-    assert not alive
+    assert not [one for one in processes if is_alive(one)]
+
+
+def is_alive(process: psutil.Process) -> bool:
+    with contextlib.suppress(psutil.NoSuchProcess):  # It may end between the two questions.
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    return False
 
 
 def named_pipe(path: Path) -> Iterator[Told]:

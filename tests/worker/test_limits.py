@@ -1,5 +1,6 @@
 """What ends a job or a child from outside: hard limits, frozen children, old age."""
 
+import contextlib
 import signal
 
 import psutil
@@ -112,7 +113,8 @@ def test_a_child_that_is_too_old_is_replaced(live: Client, work: Start) -> None:
     worker = work(max_age=0.3)
     first = result(live, put(live, handlers.pid))
 
-    assert_ended([psutil.Process(first)]) if psutil.pid_exists(first) else None
+    with contextlib.suppress(psutil.NoSuchProcess):
+        assert_ended([psutil.Process(first)])
 
     assert result(live, put(live, handlers.pid)) != first
     assert worker.process.poll() is None
