@@ -80,9 +80,12 @@ class Bench:
         reply = self._run(name, args)
         if name == "pop" and isinstance(reply, dict):
             reply = self._handed_out(reply, args)
+        events = self.hear()
+        failed = [text for channel, text in events if channel == "log" and "group" in text]
+        self.model.late = [text["jid"] for text in failed if text["group"] == "expired"]
         expected = self._expected(name, args)
         self._same(f"the reply of {name}", reply, expected)
-        self._same(f"the events of {name}", self.hear(), self.model.call.events)
+        self._same(f"the events of {name}", events, self.model.call.events)
         if self.looks:
             self.look()
         return reply

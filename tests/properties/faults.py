@@ -216,4 +216,28 @@ FAULTS = [
         'require("lib.series").undo_failure(s, record.queue, record.failed_at)',
         "",
     ),
+    Fault(
+        "a job may start at the very end of its time",
+        "lib/expiry.lua",
+        "record.expires > s.now",
+        "record.expires >= s.now",
+    ),
+    Fault(
+        "the time of a job is over for ever",
+        "lib/expiry.lua",
+        "record.expires = nil",
+        "",
+    ),
+    Fault(
+        "nobody comes again for what is behind a late job",
+        "lib/asking.lua",
+        "if s.expired or s.more then",
+        "if s.more then",
+    ),
+    Fault(
+        "a late job is chosen",
+        "lib/admission.lua",
+        'if record.expires and require("lib.expiry").is_over(self.s, job) then',
+        "if false then",
+    ),
 ]

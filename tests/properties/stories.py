@@ -150,6 +150,22 @@ STORIES: dict[str, list[Step]] = {
         complete("j1"),
         complete("j2"),
     ],
+    "a job comes too late": [
+        put("a", "j1", expires_in=1000),
+        put("a", "j2"),
+        put("b", "j3", depends=["j1"], on_parent_failed="run"),
+        pop(1, after=1000),
+        pop(),
+        (0, "unfail", "a", "expired", 1),
+        pop(after=2000),
+    ],
+    "some of a user come too late": [
+        put("a", "j1", user="u", expires_in=1000),
+        put("a", "j2", user="u", expires_in=1001),
+        put("a", "j3", user="u", throttles=["s"], expires_in=1),
+        put("a", "j4", user="v"),
+        pop(3, after=1000),
+    ],
     "a put takes a job away": [
         put("a", "j1"),
         pop(),

@@ -18,7 +18,8 @@ WORKERS = ["v", "w"]
 NONCES = ["m", "n", "o"]
 BATCHES = ["b0", "b1"]
 KEYS = ["k", "l"]
-GROUPS = ["g", "a group", "parent-failed", "parent-canceled", "failed-retries-a", "poison-pill"]
+GROUPS = ["g", "a group", "parent-failed", "parent-canceled", "failed-retries-a"]
+GROUPS += ["poison-pill", "expired"]
 POLICIES = ["wait", "cancel", "fail", "run"]
 MINUTE, DAY = 60_000, 86_400_000
 
@@ -85,6 +86,7 @@ PLAIN = {
     "delay": delay,
     "codec": of("msgpack", "json"),
     "soft_limit": of(5000),
+    "expires_in": of(1, 1500, 70_000),
     "worker": worker,
 }
 

@@ -46,7 +46,7 @@ def test_a_fault_that_cannot_be_planted_is_an_error(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1800)
 def test_every_seeded_fault_is_found() -> None:
     with ThreadPoolExecutor(ABREAST) as pool:
         found = dict(

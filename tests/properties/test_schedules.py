@@ -136,7 +136,7 @@ STEPS: list[st.SearchStrategy[Callable[[Fleet], None]]] = [
 ]
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(600)
 @settings(
     max_examples=60,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],

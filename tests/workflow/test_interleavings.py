@@ -17,7 +17,7 @@ from qless_py.workflow import Workflow, looking, plan, retrying, submitting
 from tests.workflow.crew import KLASS, QUEUE, Crew
 from tests.workflow.test_properties import Graph, graphs
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(600)
 numbers = itertools.count()
 
 

@@ -132,7 +132,8 @@ SAME = ("klass", "state", "queue", "data", "priority", "retries", "put_at", "tag
 SHOWN_IF = (
     *("worker", "lease", "popped_at", "expires_at", "grace", "tracked", "codec", "crashes"),
     *("group", "failed_at", "completed_at", "failure", "due", "spawned_from", "batch", "unique"),
-    *("keep", "result", "progress", "owns", "user", "throttles", "soft_limit", "tries"),
+    *("keep", "result", "progress", "owns", "user", "throttles", "soft_limit", "expires"),
+    "tries",
 )
 ABSENT = {"queue": "", "priority": 0, "tags": []}
 """What a stored field that is left out means."""

@@ -8,18 +8,27 @@ def to_waiting(ns: Namespace, job: Job, queue: str, eligible: int) -> None:
     """Let it wait by priority, then by when it became eligible."""
     job.state, job.queue, job.front, job.due = "waiting", queue, 0, None
     job.age = (eligible, ns.arrive())
+    _mark(ns, job)
 
 
 def back_to_waiting(ns: Namespace, job: Job) -> None:
     """Let it wait as if it had never been handed out."""
     job.state, job.front = "waiting", 0
+    _mark(ns, job)
     unique.settle(ns, job)
 
 
 def to_front(ns: Namespace, job: Job, state: str, front: int) -> None:
     job.state, job.front = state, front
     job.age = (ns.now, ns.arrive())
+    _mark(ns, job)
     unique.settle(ns, job)
+
+
+def _mark(ns: Namespace, job: Job) -> None:
+    """Have jobs chosen one by one in a queue that has seen a user or a throttle."""
+    if job.user or job.throttles:
+        ns.fair.add(job.queue)
 
 
 def to_scheduled(ns: Namespace, job: Job, queue: str, due: int) -> None:

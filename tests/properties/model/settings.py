@@ -6,7 +6,7 @@ and recurring jobs.
 
 from typing import Any
 
-from tests.properties.model import batches, ends, recurrence, submission
+from tests.properties.model import batches, ends, places, recurrence, submission
 from tests.properties.model.state import Batch, Namespace, Recurring, Refused
 
 Options = dict[str, Any]
@@ -147,6 +147,7 @@ def queue_forget(ns: Namespace, queues: list[str]) -> Any:
     for day, queue in list(ns.days):
         if queue in queues:
             del ns.days[day, queue]
+    ns.fair -= {queue for queue in queues if not places.waiting(ns, queue)}
     return len([queue for queue in queues if ns.queues.pop(queue, None) is not None])
 
 

@@ -79,6 +79,7 @@ class Job:
     unique: dict[str, Any] | None = None
     keep: int | None = None
     soft_limit: int | None = None
+    expires: int | None = None
     tries: str | None = None
     result: str | None = None
     progress: str | None = None
@@ -175,12 +176,15 @@ class Call:
 class Namespace:
     """Everything there is; some of it only the scripts can know.
 
-    That is `child_count`, `leases`, and which users came first with the jobs `taken` by a pop.
+    That is `child_count`, `leases`, and which users came first with the jobs `taken` by a pop and
+    those that it found `late`. `fair` are the queues in which jobs are chosen one by one.
     """
 
     child_count: Callable[[str], int]
     leases: dict[str, str] = field(default_factory=dict)
     taken: list[str] = field(default_factory=list)
+    late: list[str] = field(default_factory=list)
+    fair: set[str] = field(default_factory=set)
     told_next: int | None = None
     now: int = 0
     last: int = 0

@@ -188,6 +188,7 @@ def _set_options(ns: Namespace, job: Job, plan: Plan) -> None:
     job.codec = spec.get("codec")
     job.keep = spec.get("keep", job.keep)
     job.soft_limit = spec.get("soft_limit", job.soft_limit)
+    job.expires = job.put_at + spec["expires_in"] if "expires_in" in spec else job.expires
     job.spawned_from = spec.get("spawned_from", job.spawned_from)
     if "tags" in spec:
         set_tags(ns, job, spec["tags"])

@@ -50,29 +50,74 @@ def pop(ns: Namespace, queues: Sequence[str], worker: str, count: int, options: 
     ns.workers[worker] = ns.now
     due = duties.run(ns)
     jobs: list[str] = []
+    is_any_late = False
     for queue in queues:
-        if not is_paused(ns, queue):
-            for job in _taken(ns, queue, count - len(jobs)):
-                _hand_out(ns, job, worker)
-                jobs.append(job.jid)
+        if len(jobs) < count and not is_paused(ns, queue):
+            for job in _looked_at(ns, queue, count - len(jobs)):
+                if _is_late(ns, job):
+                    _expire(ns, job)
+                    is_any_late = True
+                else:
+                    _hand_out(ns, job, worker)
+                    jobs.append(job.jid)
     # Where users take turns the time is told after the hand-out, with the leases just given.
     after = duties.next_in(ns)
     due = after if jobs and due and after == ns.told_next else due
+    if is_any_late:
+        ends.carry_out(ns)
+        due = 0
     return {"jobs": jobs, "next": due, "more": due == 0}
 
 
-def _taken(ns: Namespace, queue: str, count: int) -> list[Job]:
-    """Take what is in front; which of the users came first is believed, if each is in order."""
+def _looked_at(ns: Namespace, queue: str, count: int) -> list[Job]:
+    """Tell which jobs a pop comes across, late ones among them.
+
+    In plain order those are in front, as many as are wanted. Where jobs are chosen, late ones are
+    left out and told of first.
+    """
     ready = places.waiting(ns, queue)
-    if not places.sharing(ns, queue):
+    if queue not in ns.fair:
         return ready[:count]
-    named = [ns.jobs[jid] for jid in ns.taken if jid in ns.jobs]
-    came = [job for job in named if job in ready][:count]
-    for user in {job.user for job in came}:
-        ours = [job for job in came if job.user == user]
-        if ours != [job for job in ready if job.user == user][: len(ours)]:
-            return ready[:count]
-    return came if len(came) == min(count, len(ready)) else ready[:count]
+    there = {job.jid: job for job in ready}
+    late = [there[jid] for jid in ns.late if jid in there]
+    came = [there[jid] for jid in ns.taken if jid in there][:count]
+    if places.sharing(ns, queue) and _may_come(ns, ready, late, came, count):
+        return [*late, *came]
+    late, came = [], []
+    for job in ready:
+        if len(came) < count:
+            (late if _is_late(ns, job) else came).append(job)
+    return [*late, *came]
+
+
+def _may_come(
+    ns: Namespace, ready: list[Job], late: list[Job], came: list[Job], count: int
+) -> bool:
+    """Tell whether users may have had their turns like that: each of them in order."""
+    for user in {job.user for job in [*late, *came]}:
+        number = sum(1 for job in [*late, *came] if job.user == user)
+        line = [job for job in ready if job.user == user][:number]
+        if [job for job in late if job.user == user] != [job for job in line if _is_late(ns, job)]:
+            return False
+        if [job for job in came if job.user == user] != [
+            job for job in line if not _is_late(ns, job)
+        ]:
+            return False
+        if len(came) == count and came[-1].user == user and line[-1] is not came[-1]:
+            return False
+    return len(came) == count or len(late) + len(came) == len(ready)
+
+
+def _is_late(ns: Namespace, job: Job) -> bool:
+    return job.expires is not None and job.expires <= ns.now
+
+
+def _expire(ns: Namespace, job: Job) -> None:
+    """Let a job fail whose turn comes after its time; put again, it has time without end."""
+    job.expires = None
+    ns.note(job, "failed", {"group": "expired"})
+    text = f'Job was not handed out in queue "{job.queue}" before its time was over'
+    ends.fail(ns, job, "expired", text, "")
 
 
 def is_paused(ns: Namespace, queue: str) -> bool:
