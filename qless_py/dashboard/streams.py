@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from qless_py.dashboard.context import Dashboard
 
 LIFE: Final = 300.0  # Some servers do not notice a reader who left; then this ends the stream.
-BEAT: Final = 15.0
+BEAT: Final = 2.0  # A server notices that a reader has left when it writes to them, not before.
 LEAST: Final = 0.25  # Seconds between two messages: nobody reads more than a few a second.
 _RETRY: Final = 3000
 

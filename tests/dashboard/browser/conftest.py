@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,8 @@ ARGUMENTS = (
 # test is slower by it, on a machine that has much else to do.
 PATIENCE = 90_000
 expect.set_options(timeout=PATIENCE)
+# A test leaves pages faster than a server notices, so there are seats for more streams.
+SETTINGS: Mapping[str, Any] = {"secret": "s" * 16, "streams": 100}
 # Two keys, the second right after the first however busy the machine is.
 KEYS = """keys => keys.split("").forEach(
     (key) => document.body.dispatchEvent(new KeyboardEvent("keydown", {key, bubbles: true})))"""
@@ -130,7 +132,7 @@ def site(browser: Browser, live: Client) -> Iterator[Callable[..., Site]]:
         made: list[Site] = []
 
         def make(**settings: Any) -> Site:
-            config = DashboardConfig(**{"secret": "s" * 16, "refresh": 0.1, **settings})
+            config = DashboardConfig(**{**SETTINGS, "refresh": 0.1, **settings})
             url = stack.enter_context(served(create_app(live, config)))
             made.append(Site(url, browser))
             return made[-1]

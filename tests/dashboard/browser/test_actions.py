@@ -22,7 +22,7 @@ from qless_py.dashboard import (
     create_app,
     create_blueprint,
 )
-from tests.dashboard.browser.conftest import KEYS, PATIENCE, ROOT, Site, served, working
+from tests.dashboard.browser.conftest import KEYS, PATIENCE, ROOT, SETTINGS, Site, served, working
 from tests.dashboard.test_mounts import gunicorn
 from tests.servers import Server
 
@@ -261,11 +261,12 @@ def test_below_a_path_everything_works_as_well(
 ) -> None:
     with contextlib.ExitStack() as stack:
         if how == "gunicorn":
-            started = gunicorn(server, "--threads", "8", QLESS_PY_WEB_PREFIX="/ops/qless")
+            more = {"QLESS_PY_WEB_PREFIX": "/ops/qless", "QLESS_PY_WEB_STREAMS": "30"}
+            started = gunicorn(server, "--threads", "40", **more)
             url = stack.enter_context(started)
         else:
             host = Flask("host")
-            config = DashboardConfig(secret="s" * 16)
+            config = DashboardConfig(**SETTINGS)
             host.register_blueprint(create_blueprint(live, config), url_prefix="/ops/qless")
             url = stack.enter_context(served(host))
         site = Site(f"{url}/ops/qless", browser)

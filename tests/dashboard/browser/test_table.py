@@ -14,7 +14,7 @@ from qless_py import Client, operations
 from qless_py.dashboard import DashboardConfig, create_app
 from qless_py.dashboard.pages import job as job_page
 from qless_py.dashboard.pages import recurring, workers
-from tests.dashboard.browser.conftest import Site, served, working
+from tests.dashboard.browser.conftest import SETTINGS, Site, served, working
 from tests.dashboard.browser.table import NAMES, ORDERS, TABLE, Action
 from tests.servers import Server
 
@@ -62,7 +62,7 @@ class Desk:
 @pytest.fixture(scope="module")
 def desk(browser: Browser, server: Server) -> Iterator[Desk]:
     """Give what the tests of a module share; a worker carries the operations out."""
-    config = DashboardConfig(secret="s" * 16, refresh=0.001)
+    config = DashboardConfig(**SETTINGS, refresh=0.001)
     with contextlib.closing(Client(server.url)) as client:
         app = create_app(client, config)
         with (
