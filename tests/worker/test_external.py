@@ -65,8 +65,8 @@ def test_a_program_that_cannot_be_run_fails_its_jobs_and_ends_no_worker(
     live: Client, server: servers.Server, launch: Start, tmp_path: Path
 ) -> None:
     program = tmp_path / "program"
-    program.write_text("#!/bin/sh\n")
-    program.chmod(0o600)
+    program.write_text("#!/nowhere/sh\n")  # It is there, and that is not.
+    program.chmod(0o700)
     jids = [put(live, "any") for _ in range(3)]
     words = [sys.executable, "-m", "qless_py", "work", "--url", server.url, "-q", "work", "-n", "2"]
 
