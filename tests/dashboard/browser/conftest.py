@@ -33,7 +33,7 @@ ARGUMENTS = (
 PATIENCE = 90_000
 expect.set_options(timeout=PATIENCE)
 # A test leaves pages faster than a server notices, so there are seats for more streams.
-SETTINGS: Mapping[str, Any] = {"secret": "s" * 16, "streams": 100}
+SETTINGS: Mapping[str, Any] = {"secret": "s" * 16, "streams": 10_000}
 # Two keys, the second right after the first however busy the machine is.
 KEYS = """keys => keys.split("").forEach(
     (key) => document.body.dispatchEvent(new KeyboardEvent("keydown", {key, bubbles: true})))"""
