@@ -38,7 +38,7 @@ from qless_py.manager.presence import Presence
 from tests.handlers import jobs, tasks
 from tests.servers import Server
 
-WAIT = 10.0
+WAIT = 30.0
 
 
 @pytest.fixture
@@ -423,7 +423,7 @@ def _spinning(
 
 def _wait_for(condition: Callable[[], bool]) -> None:
     waiting = threading.Event()
-    for _ in range(1000):
+    for _ in range(3000):
         if condition():
             return
         waiting.wait(0.01)

@@ -33,10 +33,10 @@ class Running:
     def signal(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
 
-    def ended(self, timeout: float = 20.0) -> int:
+    def ended(self, timeout: float = 40.0) -> int:
         return self.process.wait(timeout)
 
-    def says(self, text: str, timeout: float = 20.0) -> str:
+    def says(self, text: str, timeout: float = 40.0) -> str:
         """Wait until the log holds a text; give the log."""
         until = time.monotonic() + timeout
         while text not in (log := self.log.read_text()):
@@ -44,7 +44,7 @@ class Running:
             threading.Event().wait(0.02)
         return log
 
-    def says_state(self, client: Client, state: str, timeout: float = 20.0) -> None:
+    def says_state(self, client: Client, state: str, timeout: float = 40.0) -> None:
         """Wait until all workers tell this state with their beats."""
         until = time.monotonic() + timeout
         while {row["info"].get("state") for row in client.workers.counts} != {state}:
@@ -127,7 +127,7 @@ class Told:
     descriptor: int
     rest: bytes = b""
 
-    def line(self, timeout: float = 20.0) -> str:
+    def line(self, timeout: float = 40.0) -> str:
         while b"\n" not in self.rest:
             ready, _, _ = select.select([self.descriptor], [], [], timeout)
             assert ready, f"nothing was told within {timeout} s"
@@ -139,7 +139,7 @@ class Told:
         os.write(self.descriptor, f"{text}\n".encode())
 
 
-def assert_ended(processes: list[psutil.Process], timeout: float = 20.0) -> None:
+def assert_ended(processes: list[psutil.Process], timeout: float = 40.0) -> None:
     """Wait until none of them runs; whether somebody has reaped them does not matter."""
     psutil.wait_procs(processes, timeout=timeout)
     assert not [one for one in processes if is_alive(one)]

@@ -100,7 +100,7 @@ def waits(job: Job) -> str:
 def stoppable(job: Job) -> None:
     try:
         tell(job, str(os.getpid()))
-        threading.Event().wait(30)
+        threading.Event().wait(300)
     except ImmediateStop:
         tell(job, "stopped")
         raise
@@ -112,7 +112,7 @@ def stoppable(job: Job) -> None:
 def stubborn(job: Job) -> None:
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     tell(job, str(os.getpid()))
-    threading.Event().wait(30)
+    threading.Event().wait(300)
 
 
 def spins(job: Job) -> str:
@@ -198,7 +198,7 @@ def loops(job: Job) -> None:
     tell(job, str(os.getpid()))
     pause = threading.Event()
     try:
-        for _ in range(3000):
+        for _ in range(30000):
             pause.wait(0.01)
     except ImmediateStop:
         tell(job, "stopped")
@@ -213,7 +213,7 @@ def heeds(job: Job) -> str:
     try:
         with job.stoppable():
             tell(job, str(os.getpid()))
-            threading.Event().wait(30)
+            threading.Event().wait(300)
     except GracefulStop:
         tell(job, "leaving")
         return "left in peace"
@@ -223,7 +223,7 @@ def heeds(job: Job) -> str:
 def hands_itself_back(job: Job) -> None:
     with job.stoppable():
         tell(job, str(os.getpid()))
-        threading.Event().wait(30)
+        threading.Event().wait(300)
 
 
 def misses_the_first(job: Job) -> None:
@@ -297,7 +297,7 @@ def dies(_job: Job) -> None:
 
 
 def sleeps(_job: Job) -> None:
-    threading.Event().wait(30)
+    threading.Event().wait(300)
 
 
 def has_sandbox(job: Job) -> bool:

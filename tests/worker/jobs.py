@@ -15,7 +15,7 @@ def read(client: Client, jid: str) -> Job:
 
 
 def result(client: Client, jid: str) -> Any:
-    return read(client, jid).wait(20)
+    return read(client, jid).wait(40)
 
 
 def steps(client: Client, jid: str) -> list[str]:

@@ -70,7 +70,7 @@ def test_a_module_that_exits_when_it_is_imported_ends_no_process(
 
 def only(folder: Path, *names: str) -> None:
     """Wait until nothing else is in the folder."""
-    until = time.monotonic() + 10
+    until = time.monotonic() + 40
     while sorted(found := [one.name for one in folder.iterdir()]) != sorted(names):
         assert time.monotonic() < until, found
         threading.Event().wait(0.02)

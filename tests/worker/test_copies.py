@@ -37,4 +37,4 @@ def test_a_process_that_a_handler_made_can_be_terminated(live: Client, start: St
     jid = live.queues["work"].put(handlers.terminates_a_process)
     start()
 
-    assert read(live, jid).wait(20) == -signal.SIGTERM
+    assert read(live, jid).wait(40) == -signal.SIGTERM

@@ -35,7 +35,7 @@ def test_a_killed_child_costs_its_job_one_crash_and_the_job_runs_again_at_once(
     second = int(told.line())
     go.say("on")
 
-    assert read(live, jid).wait(30) == "on"
+    assert read(live, jid).wait(40) == "on"
     assert second != first
     assert steps(live, jid) == ["put", "popped", "crashed", "popped", "done"]
     assert read(live, jid).history[2]["cause"] == "signal 9"
@@ -45,7 +45,7 @@ def test_a_child_that_exits_is_reported_with_its_exit_code(live: Client, start: 
     jid = live.queues["work"].put(handlers.dies_once)
     start()
 
-    assert read(live, jid).wait(30) == "alive"
+    assert read(live, jid).wait(40) == "alive"
     assert [e["cause"] for e in read(live, jid).history if e["what"] == "crashed"] == ["exit 7"]
 
 
@@ -53,11 +53,11 @@ def test_jobs_that_kill_their_child_keep_no_other_job_waiting_for_the_next_one(
     live: Client, start: Start
 ) -> None:
     jids = [live.queues["work"].put(handlers.dies_once) for _ in range(12)]
-    start()
+    start("--preload")
 
     # Were each of these ends held against its child, the next ones would be a minute late.
-    assert read(live, jids[-1]).wait(20) == "alive"
-    assert [read(live, jid).wait(20) for jid in jids] == ["alive"] * 12
+    assert read(live, jids[-1]).wait(25) == "alive"
+    assert [read(live, jid).wait(40) for jid in jids] == ["alive"] * 12
 
 
 def test_jobs_that_had_not_started_come_back_uncharged(
@@ -82,7 +82,7 @@ def test_jobs_that_had_not_started_come_back_uncharged(
         told.line()
         go.say("on")
         for jid in [*quick, blocking, *behind]:
-            read(live, jid).wait(30)
+            read(live, jid).wait(40)
 
     assert held <= set(behind)
     assert all("crashed" not in steps(live, jid) for jid in behind)
@@ -129,7 +129,7 @@ def test_a_handler_whose_job_was_canceled_is_told(live: Client, start: Start, to
 
     assert told.line() == "lost"
     after = live.queues["work"].put(handlers.double, {"number": 2})
-    assert read(live, after).wait(30) == 4
+    assert read(live, after).wait(40) == 4
 
 
 def test_a_handler_that_does_not_let_go_of_a_lost_job_is_killed(
@@ -143,7 +143,7 @@ def test_a_handler_that_does_not_let_go_of_a_lost_job_is_killed(
     live.cancel(jid)
     assert_ended([child])
     after = live.queues["work"].put(handlers.double, {"number": 2})
-    assert read(live, after).wait(30) == 4
+    assert read(live, after).wait(40) == 4
 
 
 def test_a_job_that_always_kills_its_child_ends_as_a_failure(live: Client, start: Start) -> None:
@@ -151,7 +151,7 @@ def test_a_job_that_always_kills_its_child_ends_as_a_failure(live: Client, start
     start()
     after = live.queues["work"].put(handlers.nothing)
 
-    read(live, after).wait(30)
+    read(live, after).wait(40)
 
     assert read(live, jid).state == "failed"
 
@@ -163,6 +163,6 @@ def test_a_job_whose_child_dies_before_its_end_is_told_pays_for_it(
     start()
     after = live.queues["work"].put(handlers.nothing)
 
-    read(live, after).wait(20)
+    read(live, after).wait(40)
 
     assert read(live, jid).state == "failed"

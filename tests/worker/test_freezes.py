@@ -38,7 +38,7 @@ def wait_until_stopped(pid: int) -> None:
 
 def taken_over(client: Client) -> Job:
     """Wait until the lease has lapsed and somebody else has the job."""
-    until = time.monotonic() + 20
+    until = time.monotonic() + 40
     while (job := client.queues["work"].pop(worker="rival")) is None:
         assert time.monotonic() < until, "the lease never lapsed"
         threading.Event().wait(0.02)

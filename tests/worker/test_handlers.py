@@ -28,7 +28,7 @@ def read(client: Client, jid: str) -> Job:
 def ended(client: Client, jid: str) -> dict[str, Any]:
     """Wait until a job has failed and give its failure."""
     with pytest.raises(Exception, match="failed in group"):
-        read(client, jid).wait(30)
+        read(client, jid).wait(40)
     return read(client, jid).failure
 
 
@@ -44,13 +44,13 @@ def test_policies_limits_and_tasks_hold_in_every_kind_of_child(live: Client, sta
 
     assert ended(live, limited)["group"].endswith("sleeps:SoftLimitError")
     assert ended(live, later)["group"].endswith("sleeps_later:SoftLimitError")
-    assert read(live, task).wait(30) == [task, 42]
+    assert read(live, task).wait(40) == [task, 42]
     assert ended(live, tried)["group"].endswith("raises:ValueError")
     assert [one["what"] for one in read(live, tried).history].count("popped") == 3
     if (job := live.jobs[discarded]) is not None:
         assert isinstance(job, Job)
         with pytest.raises(JobCanceledError):
-            job.wait(30)
+            job.wait(40)
 
 
 def test_a_soft_limit_ends_a_handler_of_a_child_with_one_job(live: Client, start: Start) -> None:

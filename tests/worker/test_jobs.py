@@ -23,12 +23,12 @@ def read(client: Client, jid: str) -> Job:
 
 
 def result(client: Client, jid: str) -> Any:
-    return read(client, jid).wait(30)
+    return read(client, jid).wait(40)
 
 
 def failure(client: Client, jid: str) -> dict[str, Any]:
     with pytest.raises(JobFailedError):
-        read(client, jid).wait(30)
+        read(client, jid).wait(40)
     return read(client, jid).failure
 
 

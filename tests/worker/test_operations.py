@@ -20,7 +20,7 @@ def test_a_worker_of_other_queues_carries_a_bulk_action_out(live: Client, start:
     worker = start()
     job = live.jobs[jid]
     assert isinstance(job, Job)
-    job.wait(20)
+    job.wait(40)
 
     assert live.operations[jid].done == 40
     assert live.queues["elsewhere"].counts["waiting"] == 40
@@ -36,7 +36,7 @@ def test_an_idle_worker_is_woken_by_a_bulk_action(live: Client, start: Start) ->
     job = live.jobs[jid]
     assert isinstance(job, Job)
 
-    assert job.wait(20) == {"done": 3, "refused": 0, "scanned": 3}
+    assert job.wait(40) == {"done": 3, "refused": 0, "scanned": 3}
     worker.process.terminate()
     worker.ended()
 

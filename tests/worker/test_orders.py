@@ -63,7 +63,7 @@ def test_the_end_of_the_pipe_says_that_the_parent_is_gone(pipe: Pipe) -> None:
     told = Orders(pipe.reader)
     os.close(pipe.writer)
 
-    told.wait(30)
+    told.wait(40)
 
     assert told.orphaned
     assert told.stop

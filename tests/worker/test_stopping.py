@@ -112,7 +112,7 @@ def test_quit_waits_for_the_running_job_without_a_limit(
 
 def test_an_idle_worker_leaves_at_once(live: Client, start: Start) -> None:
     worker = start("--grace", "1000", children=2)
-    read(live, live.queues["work"].put(handlers.nothing)).wait(30)
+    read(live, live.queues["work"].put(handlers.nothing)).wait(40)
 
     worker.signal(signal.SIGTERM)
 

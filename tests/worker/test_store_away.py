@@ -58,7 +58,7 @@ def test_a_job_that_ran_while_the_server_was_killed_completes_once(
     kill_server(embedded)
     go.say("on")
 
-    assert read(embedded, jid).wait(30) == "on"
+    assert read(embedded, jid).wait(40) == "on"
     assert [entry["what"] for entry in read(embedded, jid).history] == ["put", "popped", "done"]
     assert worker.process.poll() is None
 
@@ -67,11 +67,11 @@ def test_an_idle_worker_takes_jobs_again_after_the_server_was_killed(
     embedded: Client, url: str, start: Start
 ) -> None:
     worker = start(url=url, children=2)
-    read(embedded, embedded.queues["work"].put(handlers.nothing)).wait(30)
+    read(embedded, embedded.queues["work"].put(handlers.nothing)).wait(40)
 
     for _ in range(3):
         kill_server(embedded)
-        read(embedded, embedded.queues["work"].put(handlers.nothing)).wait(30)
+        read(embedded, embedded.queues["work"].put(handlers.nothing)).wait(40)
 
     assert worker.process.poll() is None
 
@@ -88,7 +88,7 @@ def test_a_child_that_dies_while_the_server_is_dead_is_reported_afterwards(
     told.line()
     go.say("on")
 
-    assert read(embedded, jid).wait(30) == "on"
+    assert read(embedded, jid).wait(40) == "on"
     steps = [entry["what"] for entry in read(embedded, jid).history]
     assert steps == ["put", "popped", "crashed", "popped", "done"]
 
@@ -105,7 +105,7 @@ def test_another_worker_takes_over_the_jobs_of_a_killed_one(
     told.line()
     go.say("on")
 
-    assert read(embedded, jid).wait(30) == "on"
+    assert read(embedded, jid).wait(40) == "on"
     steps = [entry["what"] for entry in read(embedded, jid).history]
     assert steps == ["put", "popped", "timed-out", "popped", "done"]
 
@@ -130,8 +130,8 @@ def test_a_store_that_is_away_is_said_once_and_jobs_go_on(
 
             server = servers.start(name, folder, *keeps)
 
-            assert read(client, jid).wait(20) == "on"
-            assert read(client, client.queues["work"].put(handlers.nothing)).wait(20) is None
+            assert read(client, jid).wait(40) == "on"
+            assert read(client, client.queues["work"].put(handlers.nothing)).wait(40) is None
             steps = [entry["what"] for entry in read(client, jid).history]
         log = worker.log.read_text()
         processes = {line.split()[2] for line in log.splitlines() if "no store" in line}

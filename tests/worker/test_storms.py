@@ -50,7 +50,7 @@ def put_all(client: Client, book: Path, number: int = JOBS) -> list[str]:
 
 
 def wait_for(book: Path, wanted: int) -> None:
-    until = time.monotonic() + 20
+    until = time.monotonic() + 40
     while book.read_bytes().count(b"\n") < wanted:
         assert time.monotonic() < until, f"{wanted} jobs were never done"
         threading.Event().wait(0.004)
