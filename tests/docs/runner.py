@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +20,7 @@ ROOT = Path(__file__).parents[2]
 INTERPRETER = Path(__file__).with_name("interpreter.py")
 COMMAND_TIMEOUT = 150
 STOP_TIMEOUT = 40
+GLANCE = 0.05
 # Stopped as a person would, by Ctrl-C or TERM: both are a good end.
 GOOD_ENDS = {0, -signal.SIGTERM, -signal.SIGINT, 128 + signal.SIGTERM, 128 + signal.SIGINT}
 
@@ -123,7 +125,15 @@ class Runner:
             start_new_session=True,
         )
 
+    def _await_a_word(self, process: subprocess.Popen[bytes], log: Path) -> None:
+        """Wait until a program has said something: one that only begins may still end badly."""
+        until = time.monotonic() + STOP_TIMEOUT
+        while process.poll() is None and not log.stat().st_size and time.monotonic() < until:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(GLANCE)
+
     def _stop(self, block: Block, process: subprocess.Popen[bytes], log: Path) -> str:
+        self._await_a_word(process, log)
         ended = process.poll()
         if ended is None:
             os.killpg(process.pid, signal.SIGTERM)
@@ -132,7 +142,7 @@ class Runner:
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
                 code = process.wait()
-            if code in GOOD_ENDS:
+            if code in GOOD_ENDS and log.stat().st_size and b"Error: " not in log.read_bytes():
                 return ""
         said = f"ended by itself with {ended}" if ended is not None else f"was stopped with {code}"
         return str(self._failed(block, f"{said}:\n{log.read_text()}"))
@@ -193,6 +203,9 @@ def _environment(folder: Path) -> dict[str, str]:
         "PYTHONPATH": str(ROOT),
         "QLESS_PY_URL": f"embedded://{folder}/store",
         "NO_COLOR": "1",
+        # Any free port: others may run the same documents on this machine.
+        "QLESS_PY_WEB_BIND": "127.0.0.1:0",
+        "GUNICORN_CMD_ARGS": "--bind 127.0.0.1:0",
     }
 
 

@@ -12,6 +12,7 @@ ENDS_BADLY = """\
 <!-- runs until stopped -->
 ```bash
 trap 'exit 3' TERM
+echo ready
 touch ready
 sleep 100 & wait
 ```
@@ -19,7 +20,7 @@ sleep 100 & wait
 TALKS_TO_THE_NEXT = """\
 <!-- runs until stopped -->
 ```bash
-mkfifo pipe; echo hello > pipe; exec sleep 100
+mkfifo pipe; echo up; echo hello > pipe; exec sleep 100
 ```
 ```console
 $ until [ -p pipe ]; do :; done; cat pipe
@@ -84,6 +85,13 @@ def test_a_block_that_would_be_passed_over_in_silence_is_refused(
 
 def test_an_installation_may_stay_without_a_run(tmp_path: Path) -> None:
     run(tmp_path, "<!-- not run: makes one -->\n```bash\npython3 -m venv x\nfalse\n```\n")
+
+
+def test_what_begins_only_to_fail_is_found_though_nothing_follows_it(tmp_path: Path) -> None:
+    wrong = "python -m qless_py web --no-such-option"
+
+    with pytest.raises(runner.BlockFailedError, match="No such option"):
+        run(tmp_path, f"<!-- runs until stopped -->\n```bash\n{wrong}\n```\n")
 
 
 def test_what_runs_until_stopped_runs_beside_the_later_blocks(tmp_path: Path) -> None:
