@@ -58,9 +58,11 @@ class AsyncRunner:
 
     async def wait(self, keys: Sequence[str | bytes], timeout: float) -> bytes | None:  # noqa: ASYNC109 - the server's
         """Wait until one of the wake-up keys has a marker, and take it; see `Runner.wait`."""
+        known = _cancellations()
         connection: Any = await self.redis.connection_pool.get_connection()
         try:
             await connection.send_command("BZPOPMIN", *keys, max(timeout, 0.001))
+            _heed(known)
             # Far above the socket's own timeout, which would end the wait.
             async with asyncio.timeout(timeout + SLACK):
                 reply = await connection.read_response(disable_decoding=True, timeout=3600)
@@ -78,17 +80,19 @@ class AsyncRunner:
         now = "" if self._clock is None else str(round(self._clock() * 1000))
         lane = self._lanes.take()
         exchange = Exchange(calls, self._key, now, lane, self._loaded)
+        known = _cancellations()
         failure = await self._attempt(exchange)
         if not exchange.is_finished:
-            await self._insist(exchange, failure)
+            await self._insist(exchange, failure, known)
         # Only now: a lane whose call has no certain end must not be used again.
         if exchange.is_certain:
             self._lanes.give_back(lane)
         return exchange.results()
 
-    async def _insist(self, exchange: Exchange, failure: Exception | None) -> None:
+    async def _insist(self, exchange: Exchange, failure: Exception | None, known: int) -> None:
         pauses = self._policy.pauses(exchange.begun)
         while not exchange.is_finished:
+            _heed(known)
             if failure is not None and not may_resend(failure):
                 raise failure
             self._outage.lasts(exchange.begun, self._policy.limit, failure or exchange.deferred)
@@ -131,3 +135,19 @@ class AsyncRunner:
         finally:
             await pool.release(connection)
         return None
+
+
+def _cancellations() -> int:
+    """Count how often somebody has canceled this task."""
+    task = asyncio.current_task()
+    return 0 if task is None else task.cancelling()
+
+
+def _heed(known: int) -> None:
+    """Raise the cancellation that came since and was swallowed.
+
+    Before Python 3.12 `asyncio.wait_for`, with which redis-py sends, does that when what it waited
+    for has ended at the same moment.
+    """
+    if _cancellations() > known:
+        raise asyncio.CancelledError

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import redis as redis_py
 import sentry_sdk
 from sentry_sdk.envelope import Envelope
 from sentry_sdk.transport import Transport
@@ -204,7 +205,10 @@ def test_a_soft_limit_ends_the_wait_for_a_job(live: Client) -> None:
         job.wait(30)
 
 
-def test_a_soft_limit_ends_a_call_to_a_store_that_does_not_answer(server: Server) -> None:
+def test_a_soft_limit_ends_a_call_to_a_store_that_does_not_answer(
+    server: Server, redis: redis_py.Redis
+) -> None:
+    del redis
     with proxy.running(server.socket) as network, Client(network.url, patience=20) as client:
         jid = client.queues["q"].put("k")
         network.hold()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import time
 from collections.abc import Awaitable, Callable
@@ -155,6 +156,32 @@ def test_an_abandoned_wait_spoils_no_later_call(
                 await runner.wait(["a"], 5)
 
         assert (await runner.run(put("job"))).jid == "job"
+
+    run(server.url, test)
+
+
+def test_a_cancellation_that_sending_has_swallowed_ends_a_wait_all_the_same(
+    server: servers.Server, redis: redis_py.Redis
+) -> None:
+    del redis
+
+    async def test(runner: AsyncRunner) -> None:
+        pool = runner.redis.connection_pool
+        connection: Any = await pool.get_connection()
+        send = connection.send_command
+
+        async def swallow(*words: Any) -> None:
+            await send(*words)
+            task = asyncio.current_task()
+            assert task is not None
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.sleep(0)
+
+        connection.send_command = swallow
+        await pool.release(connection)
+        with pytest.raises(asyncio.CancelledError):
+            await runner.wait(["a"], 50)
 
     run(server.url, test)
 
