@@ -249,11 +249,11 @@ class Failed(Reason):
     worker: str
 
     def words(self, now: float) -> str:
-        """Say when, in which group, and the beginning of why."""
-        first = self.message.strip().partition("\n")[0][:_MESSAGE]
-        return f"it failed at {phrases.past(self.at, now)} as {self.group}" + (
-            f": {first}" * bool(first)
-        )
+        """Say when, in which group, and why: by the first line, or the last one of a traceback."""
+        lines = self.message.strip().splitlines() or [""]
+        why = lines[-1 if lines[0].startswith("Traceback") else 0].strip()[:_MESSAGE]
+        said = f"it failed at {phrases.past(self.at, now)} as {self.group}"
+        return f"{said}: {why}" if why else said
 
 
 @dataclass(frozen=True, slots=True)

@@ -370,18 +370,26 @@ def test_a_job_that_was_taken_from_its_worker(client: Client) -> None:
     assert str(explained).startswith("j was taken from its worker and waits at the front of q")
 
 
-def test_a_failed_job(client: Client, clock: Clock) -> None:
+@pytest.mark.parametrize(
+    ("message", "why"),
+    [
+        ("wrong\nin many ways", ": wrong"),
+        ("Traceback (most recent call last):\n  line 1\nValueError: 3\n", ": ValueError: 3"),
+        ("", ""),
+    ],
+)
+def test_a_failed_job(client: Client, clock: Clock, message: str, why: str) -> None:
     client.queues["q"].put("k", jid="j")
     at = clock.now
-    taken(client).fail("ValueError", "wrong\nin many ways")
+    taken(client).fail("ValueError", message)
     clock.advance(60)
 
     explained = client.explain("j")
 
     worker = client.worker_name
-    assert explained.reasons == (Failed("ValueError", "wrong\nin many ways", at, worker),)
+    assert explained.reasons == (Failed("ValueError", message, at, worker),)
     assert explained.words == [
-        "it failed at 2023-11-14 22:13:20 UTC (60 s ago) as ValueError: wrong"
+        f"it failed at 2023-11-14 22:13:20 UTC (60 s ago) as ValueError{why}"
     ]
 
 
