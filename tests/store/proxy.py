@@ -97,7 +97,11 @@ class Proxy:
         while data := await reader.read(CHUNK):
             if scripted[0] and self.lose_reply_every:
                 self._replies += 1
-                if self._replies % self.lose_reply_every == 0:
+                # Each second time one more comes through: what takes just as many replies as are
+                # between two losses would else be lost each time, for ever.
+                more = self.lost % 2 if self.lose_reply_every > 1 else 0
+                if self._replies >= self.lose_reply_every + more:
+                    self._replies = 0
                     if self.shorten:
                         await self._pass(data[: self.shorten], writer)
                     await self._lose()
