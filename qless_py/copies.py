@@ -7,32 +7,34 @@ import os
 import sys
 import threading
 import traceback
-from typing import Final
+from typing import Final, NoReturn
 
 _LAST_WORDS: Final = 2.0  # seconds
 
 
 class Original:
-    """The process that was here before a handler ran."""
+    """Lets out only the process that went in: `with Original(): run the handler`.
 
-    def __init__(self) -> None:
-        self._pid: Final = os.getpid()
+    A copy of it has no right to the job: its verdict would be taken for ours, and it would go on
+    taking jobs. It ends with the code with which Python would have ended it.
+    """
 
-    def end_copy(self, error: BaseException | None = None) -> None:
-        """End this process if it is a copy that came out of a handler.
+    def __enter__(self) -> None:
+        self._pid = os.getpid()
 
-        It has no right to the job: its verdict would be taken for ours, and it would go on taking
-        jobs. It ends with the code with which Python would have ended it.
-        """
-        if os.getpid() == self._pid:
-            return
-        # A lock that another thread held at the fork is never released here, so it may be for ever
-        # that the streams cannot be written.
-        words = threading.Thread(target=_tell, args=(error,), daemon=True)
-        with contextlib.suppress(RuntimeError):
-            words.start()
-            words.join(_LAST_WORDS)
-        os._exit(_code(error) & 0xFF)
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if os.getpid() != self._pid:
+            _end(error)
+
+
+def _end(error: BaseException | None) -> NoReturn:
+    # A lock that another thread held at the fork is never released here, so it may be for ever
+    # that the streams cannot be written.
+    words = threading.Thread(target=_tell, args=(error,), daemon=True)
+    with contextlib.suppress(RuntimeError):
+        words.start()
+        words.join(_LAST_WORDS)
+    os._exit(_code(error) & 0xFF)
 
 
 def _code(error: BaseException | None) -> int:

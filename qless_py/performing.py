@@ -212,25 +212,14 @@ def _called(handler: Handler, job: JobVerbs) -> Any:
     A copy of the process that comes out of it ends here, before it leaves any middleware or asks
     the store: what other threads had in hand at the fork, it has for ever.
     """
-    original = Original()
-    try:
+    with Original():
         result = handler.bound()(job)
-    except BaseException as error:
-        original.end_copy(error)
-        raise
-    original.end_copy()
     return _run(_awaited(result)) if inspect.iscoroutine(result) else result
 
 
 async def _awaited(coroutine: Awaitable[Any]) -> Any:
-    original = Original()
-    try:
-        result = await coroutine
-    except BaseException as error:
-        original.end_copy(error)
-        raise
-    original.end_copy()
-    return result
+    with Original():
+        return await coroutine
 
 
 def _run(coroutine: Coroutine[Any, Any, Any]) -> Any:

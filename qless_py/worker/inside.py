@@ -43,7 +43,6 @@ class Inside:
         self._handlers = handlers
         self._folder = folder
         self._job: Job | None = None
-        self._original = Original()
         self._heard = self.on_signal
         self._number: signal.Signals | None = None
 
@@ -75,13 +74,12 @@ class Inside:
             self._job = job
             with sandbox.of(self._folder, job):
                 self.enter(job)
-                result = self._handlers.run(job)
+                with Original():
+                    result = self._handlers.run(job)
             self._job = None
         except BaseException as error:  # noqa: BLE001 - whatever a handler raises fails its job
             self._job = None
-            self._original.end_copy(error)
             return perform.raised(job, error)
-        self._original.end_copy()
         return self.returned(job, result)
 
     def returned(self, job: Job, result: Any) -> Verdict:

@@ -19,7 +19,6 @@ from typing import Any, NoReturn
 import msgpack
 
 from qless_py import protocol
-from qless_py.copies import Original
 from qless_py.job import Job
 from qless_py.protocol import Call
 from qless_py.worker import freedom, orders, pipes, sandbox, signals
@@ -265,7 +264,6 @@ class _Alone(Inside):
     def run(self, row: Row, given: _Orders) -> Verdict:
         """Run a job under these orders, in a process of its own."""
         self._orders = given
-        self._original = Original()
         row.job.watch(given)
         gc.enable()
         return self.perform(row.job)

@@ -12,11 +12,9 @@ import threading
 from collections import deque
 from collections.abc import Coroutine, Sequence
 from types import FrameType
-from typing import Any
 
 from qless_py.copies import Original
 from qless_py.errors import GracefulStop, ImmediateStop, LostLeaseError, SoftLimitError
-from qless_py.job import Job
 from qless_py.worker import orders, perform, sandbox
 from qless_py.worker.desk import Desk, Row
 from qless_py.worker.perform import Verdict
@@ -46,7 +44,6 @@ class Threads:
         self._busy = 0
         self._stretches: dict[str, Stretch] = {}
         self._loop = _Loop()
-        self._original = Original()
 
     def start(self, row: Row) -> None:
         """Have a thread run the job."""
@@ -121,8 +118,8 @@ class Threads:
                     is_elsewhere = True
                     self._loop.run(self._awaited(row, stretch))
                     return None
-                with sandbox.of(self._desk.options.sandbox, job):
-                    result = self._run(job)
+                with sandbox.of(self._desk.options.sandbox, job), Original():
+                    result = handlers.run(job)
         except BaseException as error:  # noqa: BLE001 - whatever a handler raises fails its job
             return None if is_elsewhere else perform.raised(job, error)
         return perform.returned(job, result)
@@ -132,7 +129,8 @@ class Threads:
         try:
             with sandbox.of(self._desk.options.sandbox, job):
                 stretch.enter_task()
-                result = await self._arun(job)
+                with Original():
+                    result = await self._desk.handlers.arun(job)
         except asyncio.CancelledError as error:
             verdict = perform.raised(job, stretch.kind() if stretch.kind else error)
         except BaseException as error:  # noqa: BLE001 - whatever a handler raises fails its job
@@ -140,24 +138,6 @@ class Threads:
         else:
             verdict = perform.returned(job, result)
         self._end(row, verdict)
-
-    def _run(self, job: Job) -> Any:
-        try:
-            result = self._desk.handlers.run(job)
-        except BaseException as error:
-            self._original.end_copy(error)
-            raise
-        self._original.end_copy()
-        return result
-
-    async def _arun(self, job: Job) -> Any:
-        try:
-            result = await self._desk.handlers.arun(job)
-        except BaseException as error:
-            self._original.end_copy(error)
-            raise
-        self._original.end_copy()
-        return result
 
     def _end(self, row: Row, verdict: Verdict) -> None:
         self._done.append((row, verdict))
