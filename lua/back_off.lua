@@ -6,15 +6,15 @@
 -- Events: throttle_blocked released
 -- Flags: allow-oom
 
-local check = require("lib.check")
-local errors = require("lib.errors")
-local events = require("lib.events")
-local holders = require("lib.holders")
-local job_lib = require("lib.job")
-local lease_lib = require("lib.lease")
-local reclaim = require("lib.reclaim")
-local session = require("lib.session")
-local settings = require("lib.throttle_settings")
+local check = require("lib.core.check")
+local errors = require("lib.core.errors")
+local events = require("lib.core.events")
+local holders = require("lib.admission.holders")
+local job_lib = require("lib.job.job")
+local lease_lib = require("lib.job.lease")
+local reclaim = require("lib.job.reclaim")
+local session = require("lib.core.session")
+local settings = require("lib.admission.throttle_settings")
 
 local now, request, jid, lease, ms, throttle = unpack(ARGV)
 local length = check.integer("ms", ms, 1, 3155760000000)

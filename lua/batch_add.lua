@@ -4,11 +4,11 @@
 -- Events: none
 -- Flags: allow-oom
 
-local batches = require("lib.batches")
-local check = require("lib.check")
-local errors = require("lib.errors")
-local job_lib = require("lib.job")
-local session = require("lib.session")
+local batches = require("lib.batch.batches")
+local check = require("lib.core.check")
+local errors = require("lib.core.errors")
+local job_lib = require("lib.job.job")
+local session = require("lib.core.session")
 
 local now, request, batch, jids = unpack(ARGV)
 check.name("batch", batch)

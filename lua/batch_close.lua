@@ -5,11 +5,11 @@
 -- Events: put
 -- Flags: allow-oom
 
-local batches = require("lib.batches")
-local check = require("lib.check")
-local errors = require("lib.errors")
-local keys = require("lib.keys")
-local session = require("lib.session")
+local batches = require("lib.batch.batches")
+local check = require("lib.core.check")
+local errors = require("lib.core.errors")
+local keys = require("lib.core.keys")
+local session = require("lib.core.session")
 
 local now, request, batch, mark = unpack(ARGV)
 check.name("batch", batch)
@@ -27,6 +27,6 @@ if mark == "canceled" then
   redis.call("HSETNX", keys.batch(batch), "canceled_at", string.format("%.0f", s.now))
 end
 batches.close(s, batch)
-require("lib.releases").after(s)
+require("lib.job.releases").after(s)
 
 return session.close(s, batches.show(batch))

@@ -7,15 +7,15 @@
 -- Events: none
 -- Flags: none
 
-local batches = require("lib.batches")
-local check = require("lib.check")
-local errors = require("lib.errors")
-local job_lib = require("lib.job")
-local keys = require("lib.keys")
-local lease_lib = require("lib.lease")
-local limits = require("lib.limits")
-local session = require("lib.session")
-local submission = require("lib.submission")
+local batches = require("lib.batch.batches")
+local check = require("lib.core.check")
+local errors = require("lib.core.errors")
+local job_lib = require("lib.job.job")
+local keys = require("lib.core.keys")
+local lease_lib = require("lib.job.lease")
+local limits = require("lib.core.limits")
+local put = require("lib.job.put")
+local session = require("lib.core.session")
 
 local now, request, batch, options = unpack(ARGV, 1, 4)
 local data = { unpack(ARGV, 5) }
@@ -37,9 +37,9 @@ end
 
 -- The call-back as it will be put.
 local function callback(name)
-  local spec = check.map(name, given[name], require("lib.options").fields())
+  local spec = check.map(name, given[name], require("lib.job.put_checks").fields())
   spec.data = data_of(name, spec.data)
-  return cmsgpack.pack(submission.check_later(s, spec))
+  return cmsgpack.pack(put.check_later(s, spec))
 end
 
 local function fields_of_batch()

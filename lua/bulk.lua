@@ -6,9 +6,9 @@
 -- Events: canceled failed put lock_lost
 -- Flags: allow-oom
 
-local bulk = require("lib.bulk")
-local check = require("lib.check")
-local session = require("lib.session")
+local bulk = require("lib.job.bulk")
+local check = require("lib.core.check")
+local session = require("lib.core.session")
 
 local now, request, action, jids, options = unpack(ARGV)
 local names = check.packed_names("jids", jids, 1)

@@ -5,10 +5,10 @@
 -- Events: canceled failed put
 -- Flags: allow-oom
 
-local check = require("lib.check")
-local removal = require("lib.removal")
-local job_lib = require("lib.job")
-local session = require("lib.session")
+local check = require("lib.core.check")
+local job_lib = require("lib.job.job")
+local removal = require("lib.job.removal")
+local session = require("lib.core.session")
 
 local now, request, jids = unpack(ARGV)
 local names = check.packed_names("jids", jids, 1)
@@ -35,6 +35,6 @@ for _, job in ipairs(jobs) do
     canceled[#canceled + 1] = job.jid
   end
 end
-require("lib.releases").after(s)
+require("lib.job.releases").after(s)
 
 return session.close(s, canceled)

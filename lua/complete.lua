@@ -4,11 +4,11 @@
 -- Events: completed advanced put
 -- Flags: allow-oom
 
-local check = require("lib.check")
-local completion = require("lib.completion")
-local lease_lib = require("lib.lease")
-local limits = require("lib.limits")
-local session = require("lib.session")
+local check = require("lib.core.check")
+local completion = require("lib.job.completion")
+local lease_lib = require("lib.job.lease")
+local limits = require("lib.core.limits")
+local session = require("lib.core.session")
 
 local now, request, jid, lease, data, result, options = unpack(ARGV, 1, 7)
 local given = check.options("options", options, { next = true, jobs = true })
@@ -25,19 +25,20 @@ s.planned, s.by = { [jid] = true }, jid
 s.ending, s.yields = not given.next and jid or nil, true
 local plans = {}
 if #specs > 0 then
-  plans = require("lib.many").check(s, specs, { unpack(ARGV, 8) }, { on_conflict = "ignore" })
+  plans = require("lib.job.put_many").check(s, specs, { unpack(ARGV, 8) },
+    { on_conflict = "ignore" })
 end
 -- The next queue may wait for what the job leaves behind, so that is planned first.
-local parents = given.next and require("lib.advance").check(s, job, given.next)
+local parents = given.next and require("lib.job.next_queue").check(s, job, given.next)
 
 completion.leave(s, job, data, result)
 local function put_follow_ups()
-  return #plans > 0 and require("lib.many").apply(s, plans) or {}
+  return #plans > 0 and require("lib.job.put_many").apply(s, plans) or {}
 end
 
 local put
 if given.next then
-  require("lib.advance").run(s, job, given.next, parents)
+  require("lib.job.next_queue").run(s, job, given.next, parents)
   put = put_follow_ups()
 else
   -- The end closes the batches that the job owns, which may take these jobs too.

@@ -5,12 +5,12 @@
 -- Events: completed put
 -- Flags: allow-oom
 
-local check = require("lib.check")
-local completion = require("lib.completion")
-local job_lib = require("lib.job")
-local lease_lib = require("lib.lease")
-local session = require("lib.session")
-local together = require("lib.together")
+local check = require("lib.core.check")
+local complete_many = require("lib.job.complete_many")
+local completion = require("lib.job.completion")
+local job_lib = require("lib.job.job")
+local lease_lib = require("lib.job.lease")
+local session = require("lib.core.session")
 
 local now, request, leases = unpack(ARGV, 1, 3)
 local held, jids = lease_lib.check_all(leases, 1)
@@ -37,10 +37,10 @@ for i, job in ipairs(job_lib.find_all(jids)) do
   end
 end
 
-local plain = together.choose(ending)
+local plain = complete_many.choose(ending)
 local is_done = {}
 if #plain > 0 then
-  together.complete(s, plain, brought)
+  complete_many.complete(s, plain, brought)
   for _, job in ipairs(plain) do
     is_done[job.jid] = true
   end

@@ -4,10 +4,10 @@
 -- Events: config_set
 -- Flags: allow-oom
 
-local config = require("lib.config")
-local events = require("lib.events")
-local keys = require("lib.keys")
-local session = require("lib.session")
+local config = require("lib.core.config")
+local events = require("lib.core.events")
+local keys = require("lib.core.keys")
+local session = require("lib.core.session")
 
 local now, request, option, value = unpack(ARGV)
 config.check(option, value)

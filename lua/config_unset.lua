@@ -4,9 +4,9 @@
 -- Events: config_unset
 -- Flags: allow-oom
 
-local check = require("lib.check")
-local keys = require("lib.keys")
-local session = require("lib.session")
+local check = require("lib.core.check")
+local keys = require("lib.core.keys")
+local session = require("lib.core.session")
 
 local now, request, option = unpack(ARGV)
 check.name("option", option)

@@ -5,14 +5,14 @@
 -- Events: none
 -- Flags: allow-oom
 
-local check = require("lib.check")
-local dependencies = require("lib.dependencies")
-local errors = require("lib.errors")
-local job_lib = require("lib.job")
-local keys = require("lib.keys")
-local leaving = require("lib.leaving")
-local queue_lib = require("lib.queue")
-local session = require("lib.session")
+local check = require("lib.core.check")
+local dependencies = require("lib.job.dependencies")
+local errors = require("lib.core.errors")
+local job_lib = require("lib.job.job")
+local keys = require("lib.core.keys")
+local leave_state = require("lib.job.leave_state")
+local queue_lib = require("lib.queue.queue")
+local session = require("lib.core.session")
 
 local now, request, jid, parents = unpack(ARGV)
 check.name("jid", jid)
@@ -35,10 +35,8 @@ else
 end
 local left = redis.call("SCARD", keys.dependencies(jid))
 if left == 0 then
-  local record = job.record
-  local due = record.due
-  leaving.from_place(s, job)
-  queue_lib.to_ready(s, job, record.queue, due and due > s.now and due or nil, s.now)
+  leave_state.from_place(s, job)
+  queue_lib.to_ready(s, job, job.record.queue, job.record.due, s.now)
 end
 job_lib.save(job)
 

@@ -4,13 +4,13 @@
 -- Events: none
 -- Flags: allow-oom
 
-local check = require("lib.check")
-local dependencies = require("lib.dependencies")
-local errors = require("lib.errors")
-local job_lib = require("lib.job")
-local keys = require("lib.keys")
-local limits = require("lib.limits")
-local session = require("lib.session")
+local check = require("lib.core.check")
+local dependencies = require("lib.job.dependencies")
+local errors = require("lib.core.errors")
+local job_lib = require("lib.job.job")
+local keys = require("lib.core.keys")
+local limits = require("lib.core.limits")
+local session = require("lib.core.session")
 
 local now, request, jid, parents, options = unpack(ARGV)
 check.name("jid", jid)

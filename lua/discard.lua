@@ -4,9 +4,9 @@
 -- Events: canceled failed put
 -- Flags: allow-oom
 
-local lease_lib = require("lib.lease")
-local removal = require("lib.removal")
-local session = require("lib.session")
+local lease_lib = require("lib.job.lease")
+local removal = require("lib.job.removal")
+local session = require("lib.core.session")
 
 local now, request, jid, lease = unpack(ARGV)
 
@@ -18,6 +18,6 @@ local job = lease_lib.load(jid, lease)
 removal.refuse_dependents(jid, {})
 
 removal.cancel_from_anywhere(s, job)
-require("lib.releases").after(s)
+require("lib.job.releases").after(s)
 
 return session.close(s, jid)

@@ -4,12 +4,12 @@
 -- Events: failed canceled put
 -- Flags: allow-oom
 
-local check = require("lib.check")
-local failing = require("lib.failing")
-local job_lib = require("lib.job")
-local lease_lib = require("lib.lease")
-local leaving = require("lib.leaving")
-local session = require("lib.session")
+local check = require("lib.core.check")
+local failing = require("lib.job.failing")
+local job_lib = require("lib.job.job")
+local lease_lib = require("lib.job.lease")
+local leave_state = require("lib.job.leave_state")
+local session = require("lib.core.session")
 
 local now, request, jid, lease, group, message, data = unpack(ARGV)
 check.line("group", group)
@@ -23,7 +23,7 @@ local job = lease_lib.load(jid, lease)
 check.data(s, data)
 
 local worker = job.record.worker
-leaving.from_place(s, job)
+leave_state.from_place(s, job)
 job_lib.note(job, s, "failed", { worker = worker, group = group })
 if data ~= "" then
   job_lib.set_data(job, data)
@@ -31,7 +31,7 @@ end
 failing.fail(s, job, group, message, worker)
 job_lib.save(job)
 if s.released then
-  require("lib.releases").after(s)
+  require("lib.job.releases").after(s)
 end
 
 return session.close(s, jid)

@@ -4,13 +4,13 @@
 -- Events: lock_lost completed put
 -- Flags: allow-oom
 
-local check = require("lib.check")
-local completion = require("lib.completion")
-local errors = require("lib.errors")
-local events = require("lib.events")
-local job_lib = require("lib.job")
-local leaving = require("lib.leaving")
-local session = require("lib.session")
+local check = require("lib.core.check")
+local completion = require("lib.job.completion")
+local errors = require("lib.core.errors")
+local events = require("lib.core.events")
+local job_lib = require("lib.job.job")
+local leave_state = require("lib.job.leave_state")
+local session = require("lib.core.session")
 
 local now, request, jid, result = unpack(ARGV)
 check.name("jid", jid)
@@ -29,9 +29,9 @@ if job.record.state == "running" then
   events.lost(s, job, "lock_lost")
 end
 local had_failed = job.record.state == "failed"
-leaving.from_place(s, job)
+leave_state.from_place(s, job)
 if had_failed then
-  require("lib.batches").rejoin(job, "failed")
+  require("lib.batch.batches").rejoin(job, "failed")
 end
 job_lib.note(job, s, "force-finished")
 job_lib.set_result(job, result)

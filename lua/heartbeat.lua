@@ -4,11 +4,11 @@
 -- Events: none
 -- Flags: allow-oom
 
-local check = require("lib.check")
-local job_lib = require("lib.job")
-local lease_lib = require("lib.lease")
-local keys = require("lib.keys")
-local session = require("lib.session")
+local check = require("lib.core.check")
+local job_lib = require("lib.job.job")
+local keys = require("lib.core.keys")
+local lease_lib = require("lib.job.lease")
+local session = require("lib.core.session")
 
 local now, request, jid, lease, data = unpack(ARGV)
 

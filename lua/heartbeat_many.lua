@@ -4,10 +4,10 @@
 -- Events: none
 -- Flags: allow-oom
 
-local job_lib = require("lib.job")
-local keys = require("lib.keys")
-local lease_lib = require("lib.lease")
-local session = require("lib.session")
+local job_lib = require("lib.job.job")
+local keys = require("lib.core.keys")
+local lease_lib = require("lib.job.lease")
+local session = require("lib.core.session")
 
 local now, request, leases = unpack(ARGV)
 local held, jids = lease_lib.check_all(leases, 0)

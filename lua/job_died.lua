@@ -5,10 +5,10 @@
 -- Events: lock_lost failed canceled put
 -- Flags: allow-oom
 
-local check = require("lib.check")
-local crash = require("lib.crash")
-local lease_lib = require("lib.lease")
-local session = require("lib.session")
+local check = require("lib.core.check")
+local crash = require("lib.job.crash")
+local lease_lib = require("lib.job.lease")
+local session = require("lib.core.session")
 
 local now, request, jid, lease, cause = unpack(ARGV)
 check.text("cause", cause, 1024)
@@ -21,6 +21,6 @@ local job = lease_lib.load(jid, lease)
 
 crash.handle(s, job, { started = { [jid] = true }, cause = cause },
   { charged = {}, returned = {}, failed = {} })
-require("lib.releases").after(s)
+require("lib.job.releases").after(s)
 
 return session.close(s, job.record.state)

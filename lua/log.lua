@@ -4,10 +4,10 @@
 -- Events: none
 -- Flags: allow-oom
 
-local check = require("lib.check")
-local job_lib = require("lib.job")
-local lease_lib = require("lib.lease")
-local session = require("lib.session")
+local check = require("lib.core.check")
+local job_lib = require("lib.job.job")
+local lease_lib = require("lib.job.lease")
+local session = require("lib.core.session")
 
 local now, request, jid, lease, what, data = unpack(ARGV)
 check.name("jid", jid)

@@ -4,11 +4,11 @@
 -- Events: paused
 -- Flags: allow-oom
 
-local check = require("lib.check")
-local events = require("lib.events")
-local keys = require("lib.keys")
-local queue_lib = require("lib.queue")
-local session = require("lib.session")
+local check = require("lib.core.check")
+local events = require("lib.core.events")
+local keys = require("lib.core.keys")
+local queue_lib = require("lib.queue.queue")
+local session = require("lib.core.session")
 
 local now, request, queues, options = unpack(ARGV)
 local names = check.packed_names("queues", queues, 1)

@@ -4,10 +4,10 @@
 -- Events: none
 -- Flags: allow-oom
 
-local change = require("lib.change")
-local check = require("lib.check")
-local job_lib = require("lib.job")
-local session = require("lib.session")
+local change = require("lib.job.change")
+local check = require("lib.core.check")
+local job_lib = require("lib.job.job")
+local session = require("lib.core.session")
 
 local now, request, jid, priority = unpack(ARGV)
 check.name("jid", jid)

@@ -4,12 +4,12 @@
 -- Events: progress
 -- Flags: allow-oom
 
-local check = require("lib.check")
-local events = require("lib.events")
-local job_lib = require("lib.job")
-local keys = require("lib.keys")
-local lease_lib = require("lib.lease")
-local session = require("lib.session")
+local check = require("lib.core.check")
+local events = require("lib.core.events")
+local job_lib = require("lib.job.job")
+local keys = require("lib.core.keys")
+local lease_lib = require("lib.job.lease")
+local session = require("lib.core.session")
 
 local now, request, jid, lease, data = unpack(ARGV)
 

@@ -4,16 +4,16 @@
 -- Events: put lock_lost
 -- Flags: none
 
-local session = require("lib.session")
-local submission = require("lib.submission")
+local put = require("lib.job.put")
+local session = require("lib.core.session")
 
 local now, request, queue, jid, klass, data, options = unpack(ARGV)
-local spec = submission.spec(queue, jid, klass, data, options)
+local spec = put.spec(queue, jid, klass, data, options)
 
 local s, again = session.open(now, request)
 if again then
   return again
 end
-local plan = submission.check(s, spec)
+local plan = put.check(s, spec)
 
-return session.close(s, submission.apply(s, plan))
+return session.close(s, put.apply(s, plan))

@@ -4,10 +4,10 @@
 -- Events: put lock_lost
 -- Flags: none
 
-local check = require("lib.check")
-local limits = require("lib.limits")
-local many = require("lib.many")
-local session = require("lib.session")
+local check = require("lib.core.check")
+local limits = require("lib.core.limits")
+local put_many = require("lib.job.put_many")
+local session = require("lib.core.session")
 
 local now, request, queue, jobs = unpack(ARGV, 1, 4)
 check.name("queue", queue)
@@ -18,6 +18,6 @@ if again then
   return again
 end
 local data = { unpack(ARGV, 5) }
-local plans = many.check(s, specs, data, { queue = queue })
+local plans = put_many.check(s, specs, data, { queue = queue })
 
-return session.close(s, many.apply(s, plans))
+return session.close(s, put_many.apply(s, plans))

@@ -5,10 +5,10 @@
 -- Events: none
 -- Flags: allow-oom
 
-local check = require("lib.check")
-local keys = require("lib.keys")
-local lanes = require("lib.lanes")
-local session = require("lib.session")
+local check = require("lib.core.check")
+local keys = require("lib.core.keys")
+local session = require("lib.core.session")
+local subqueues = require("lib.admission.subqueues")
 
 local now, request, queues = unpack(ARGV)
 local names = check.packed_names("queues", queues, 1)
@@ -21,7 +21,7 @@ end
 local number = 0
 for _, queue in ipairs(names) do
   number = number + redis.call("ZREM", keys.queues(), queue)
-  lanes.unmark(queue)
+  subqueues.unmark(queue)
   redis.call("DEL", keys.current(queue), keys.minutes(queue), keys.tens(queue), keys.days(queue))
 end
 

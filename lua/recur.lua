@@ -6,14 +6,14 @@
 -- Events: none
 -- Flags: none
 
-local check = require("lib.check")
-local declaration = require("lib.declaration")
-local errors = require("lib.errors")
-local keys = require("lib.keys")
-local queue_lib = require("lib.queue")
-local recur_options = require("lib.recur_options")
-local recurrence = require("lib.recurrence")
-local session = require("lib.session")
+local check = require("lib.core.check")
+local declaration = require("lib.recurring.declaration")
+local errors = require("lib.core.errors")
+local keys = require("lib.core.keys")
+local queue_lib = require("lib.queue.queue")
+local recur_options = require("lib.recurring.recur_options")
+local recurrence = require("lib.recurring.recurrence")
+local session = require("lib.core.session")
 
 local now, request, queue, jid, klass, data, interval, offset, options = unpack(ARGV)
 check.name("queue", queue)

@@ -4,9 +4,9 @@
 -- Events: none
 -- Flags: allow-oom
 
-local check = require("lib.check")
-local recurrence = require("lib.recurrence")
-local session = require("lib.session")
+local check = require("lib.core.check")
+local recurrence = require("lib.recurring.recurrence")
+local session = require("lib.core.session")
 
 local now, request, jid = unpack(ARGV)
 check.name("jid", jid)

@@ -6,12 +6,12 @@
 -- Events: none
 -- Flags: allow-oom
 
-local check = require("lib.check")
-local limits = require("lib.limits")
-local recur_options = require("lib.recur_options")
-local recurrence = require("lib.recurrence")
-local schedule = require("lib.schedule")
-local session = require("lib.session")
+local check = require("lib.core.check")
+local limits = require("lib.core.limits")
+local recur_options = require("lib.recurring.recur_options")
+local recurrence = require("lib.recurring.recurrence")
+local schedule = require("lib.recurring.schedule")
+local session = require("lib.core.session")
 
 local now, request, jid, generation, after, ticks, options = unpack(ARGV)
 check.name("jid", jid)

@@ -5,11 +5,11 @@
 -- Events: none
 -- Flags: allow-oom
 
-local check = require("lib.check")
-local keys = require("lib.keys")
-local limits = require("lib.limits")
-local recurrence = require("lib.recurrence")
-local session = require("lib.session")
+local check = require("lib.core.check")
+local keys = require("lib.core.keys")
+local limits = require("lib.core.limits")
+local recurrence = require("lib.recurring.recurrence")
+local session = require("lib.core.session")
 
 local now, request, group, names = unpack(ARGV)
 check.name("group", group)

@@ -5,13 +5,13 @@
 -- Events: none
 -- Flags: allow-oom
 
-local check = require("lib.check")
-local keys = require("lib.keys")
-local queue_lib = require("lib.queue")
-local recur_change = require("lib.recur_change")
-local recur_options = require("lib.recur_options")
-local recurrence = require("lib.recurrence")
-local session = require("lib.session")
+local check = require("lib.core.check")
+local keys = require("lib.core.keys")
+local queue_lib = require("lib.queue.queue")
+local recur_options = require("lib.recurring.recur_options")
+local recur_update = require("lib.recurring.recur_update")
+local recurrence = require("lib.recurring.recurrence")
+local session = require("lib.core.session")
 
 local now, request, jid, data, options = unpack(ARGV)
 check.name("jid", jid)
@@ -25,7 +25,7 @@ check.data(s, data)
 local self = recurrence.load(jid)
 local record = self.record
 local from = record.queue
-local slot = recur_change.apply(s, self, given, recurrence.slot(self))
+local slot = recur_update.apply(s, self, given, recurrence.slot(self))
 
 if data ~= "" then
   self.data, record.codec = data, given.codec

@@ -4,11 +4,11 @@
 -- Events: released
 -- Flags: allow-oom
 
-local events = require("lib.events")
-local job_lib = require("lib.job")
-local lease_lib = require("lib.lease")
-local reclaim = require("lib.reclaim")
-local session = require("lib.session")
+local events = require("lib.core.events")
+local job_lib = require("lib.job.job")
+local lease_lib = require("lib.job.lease")
+local reclaim = require("lib.job.reclaim")
+local session = require("lib.core.session")
 
 local now, request, jid, lease = unpack(ARGV)
 

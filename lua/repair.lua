@@ -5,41 +5,41 @@
 -- Events: failed
 -- Flags: allow-oom
 
-local check = require("lib.check")
-local mend_index = require("lib.mend_index")
-local mend_job = require("lib.mend_job")
-local mend_lanes = require("lib.mend_lanes")
-local mend_lists = require("lib.mend_lists")
-local mend_links = require("lib.mend_links")
-local session = require("lib.session")
+local check = require("lib.core.check")
+local repair_admission = require("lib.repair.admission")
+local repair_index = require("lib.repair.index")
+local repair_job = require("lib.repair.job")
+local repair_links = require("lib.repair.links")
+local repair_lists = require("lib.repair.lists")
+local session = require("lib.core.session")
 
 local KINDS = {
-  job = mend_job.run,
-  edge = mend_links.edge,
-  ended = mend_links.ended,
-  hold = mend_links.hold,
-  release = mend_links.release,
-  stray = mend_index.stray,
-  listed = mend_lists.listed,
-  tag = mend_index.tag,
-  group = mend_index.group,
-  tracking = mend_index.tracking,
-  batch = mend_index.batch,
-  recurring = mend_lists.recurring,
-  declared = mend_lists.declared,
-  slot = mend_lists.slot,
-  due = mend_lists.due,
-  duty = mend_lists.duty,
-  worker = mend_lists.worker,
-  queue = mend_lists.queue,
-  unique = mend_lists.unique,
-  user = mend_lanes.user,
-  parking = mend_lanes.parking,
-  opened = mend_lanes.opened,
-  throttle = mend_lanes.throttle,
-  fair = mend_lanes.fair,
-  reserved = mend_lanes.reserved,
-  setting = mend_lanes.setting,
+  job = repair_job.run,
+  edge = repair_links.edge,
+  ended = repair_links.ended,
+  hold = repair_links.hold,
+  release = repair_links.release,
+  stray = repair_index.stray,
+  listed = repair_lists.listed,
+  tag = repair_index.tag,
+  group = repair_index.group,
+  tracking = repair_index.tracking,
+  batch = repair_index.batch,
+  recurring = repair_lists.recurring,
+  declared = repair_lists.declared,
+  slot = repair_lists.slot,
+  due = repair_lists.due,
+  duty = repair_lists.duty,
+  worker = repair_lists.worker,
+  queue = repair_lists.queue,
+  unique = repair_lists.unique,
+  user = repair_admission.user,
+  parking = repair_admission.parking,
+  opened = repair_admission.opened,
+  throttle = repair_admission.throttle,
+  fair = repair_admission.fair,
+  reserved = repair_admission.reserved,
+  setting = repair_admission.setting,
 }
 
 local now, request, kind, name, member, index = unpack(ARGV)

@@ -4,14 +4,14 @@
 -- Events: put lock_lost
 -- Flags: none
 
-local check = require("lib.check")
-local errors = require("lib.errors")
-local job_lib = require("lib.job")
-local session = require("lib.session")
-local submission = require("lib.submission")
+local check = require("lib.core.check")
+local errors = require("lib.core.errors")
+local job_lib = require("lib.job.job")
+local put = require("lib.job.put")
+local session = require("lib.core.session")
 
 local now, request, queue, jid, klass, data, options = unpack(ARGV)
-local spec = submission.spec(queue, jid, klass, data, options)
+local spec = put.spec(queue, jid, klass, data, options)
 check.name("jid", jid)
 check.given("klass", klass)
 check.given("data", data)
@@ -30,7 +30,7 @@ if data == "" then
   spec.data, spec.codec = job_lib.get_data(job), job.record.codec
 end
 spec.on_conflict = "replace"
-local plan = submission.check(s, spec, job)
-local reply = submission.apply(s, plan)
+local plan = put.check(s, spec, job)
+local reply = put.apply(s, plan)
 
 return session.close(s, { reply[1], false })

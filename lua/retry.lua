@@ -6,16 +6,16 @@
 -- Events: retried failed canceled put
 -- Flags: allow-oom
 
-local check = require("lib.check")
-local events = require("lib.events")
-local failing = require("lib.failing")
-local job_lib = require("lib.job")
-local lease_lib = require("lib.lease")
-local leaving = require("lib.leaving")
-local limits = require("lib.limits")
-local queue_lib = require("lib.queue")
-local session = require("lib.session")
-local stats = require("lib.stats")
+local check = require("lib.core.check")
+local events = require("lib.core.events")
+local failing = require("lib.job.failing")
+local job_lib = require("lib.job.job")
+local lease_lib = require("lib.job.lease")
+local leave_state = require("lib.job.leave_state")
+local limits = require("lib.core.limits")
+local queue_lib = require("lib.queue.queue")
+local session = require("lib.core.session")
+local stats = require("lib.stats.stats")
 
 local now, request, jid, lease, delay, options = unpack(ARGV)
 local OPTIONS = { group = true, message = true, tries = true, apart = true }
@@ -50,11 +50,11 @@ local function again_later()
   stats.add(s, queue, "retried", 1)
   events.log(s, "retried", jid, queue)
   if job.record.unique then
-    require("lib.unique").settle(s, job)
+    require("lib.job.unique").settle(s, job)
   end
 end
 
-leaving.from_place(s, job)
+leave_state.from_place(s, job)
 job_lib.set_left(job, left)
 job.record.tries = given.tries or job.record.tries
 if left < 0 then
@@ -63,6 +63,6 @@ else
   again_later()
 end
 job_lib.save(job)
-require("lib.releases").after(s)
+require("lib.job.releases").after(s)
 
 return session.close(s, left)

@@ -4,13 +4,13 @@
 -- Events: snoozed
 -- Flags: allow-oom
 
-local check = require("lib.check")
-local events = require("lib.events")
-local job_lib = require("lib.job")
-local lease_lib = require("lib.lease")
-local leaving = require("lib.leaving")
-local queue_lib = require("lib.queue")
-local session = require("lib.session")
+local check = require("lib.core.check")
+local events = require("lib.core.events")
+local job_lib = require("lib.job.job")
+local lease_lib = require("lib.job.lease")
+local leave_state = require("lib.job.leave_state")
+local queue_lib = require("lib.queue.queue")
+local session = require("lib.core.session")
 
 local now, request, jid, lease, delay = unpack(ARGV)
 local wait = check.integer("delay", delay, 1, 3155760000000)
@@ -22,11 +22,11 @@ end
 local job = lease_lib.load(jid, lease)
 
 local queue = job.record.queue
-leaving.from_place(s, job)
+leave_state.from_place(s, job)
 job_lib.note(job, s, "snoozed")
 queue_lib.to_scheduled(s, job, queue, s.now + wait)
 if job.record.unique then
-  require("lib.unique").settle(s, job)
+  require("lib.job.unique").settle(s, job)
 end
 job_lib.save(job)
 events.log(s, "snoozed", jid, queue)

@@ -4,10 +4,10 @@
 -- Events: none
 -- Flags: allow-oom
 
-local check = require("lib.check")
-local job_lib = require("lib.job")
-local session = require("lib.session")
-local tags_lib = require("lib.tags")
+local check = require("lib.core.check")
+local job_lib = require("lib.job.job")
+local session = require("lib.core.session")
+local tags_lib = require("lib.job.tags")
 
 local now, request, jid, tags = unpack(ARGV)
 check.name("jid", jid)

@@ -4,9 +4,9 @@
 -- Events: throttle_blocked
 -- Flags: allow-oom
 
-local check = require("lib.check")
-local session = require("lib.session")
-local settings = require("lib.throttle_settings")
+local check = require("lib.core.check")
+local session = require("lib.core.session")
+local settings = require("lib.admission.throttle_settings")
 
 local now, request, throttle, ms = unpack(ARGV)
 settings.check_id("throttle", throttle)

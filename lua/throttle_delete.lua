@@ -4,8 +4,8 @@
 -- Events: throttle_deleted
 -- Flags: allow-oom
 
-local session = require("lib.session")
-local settings = require("lib.throttle_settings")
+local session = require("lib.core.session")
+local settings = require("lib.admission.throttle_settings")
 
 local now, request, throttle = unpack(ARGV)
 settings.check_id("throttle", throttle)

@@ -4,10 +4,10 @@
 -- Events: throttle_released
 -- Flags: allow-oom
 
-local check = require("lib.check")
-local holders = require("lib.holders")
-local session = require("lib.session")
-local settings = require("lib.throttle_settings")
+local check = require("lib.core.check")
+local holders = require("lib.admission.holders")
+local session = require("lib.core.session")
+local settings = require("lib.admission.throttle_settings")
 
 local now, request, throttle, jids = unpack(ARGV)
 settings.check_id("throttle", throttle)

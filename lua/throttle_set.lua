@@ -5,9 +5,9 @@
 -- Events: throttle_set
 -- Flags: allow-oom
 
-local check = require("lib.check")
-local session = require("lib.session")
-local settings = require("lib.throttle_settings")
+local check = require("lib.core.check")
+local session = require("lib.core.session")
+local settings = require("lib.admission.throttle_settings")
 
 local now, request, throttle, options = unpack(ARGV)
 settings.check_id("throttle", throttle)

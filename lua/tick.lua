@@ -4,8 +4,8 @@
 -- Events: stalled lock_lost failed canceled put unpaused schedule_dry
 -- Flags: allow-oom
 
-local duties = require("lib.duties")
-local session = require("lib.session")
+local maintenance = require("lib.core.maintenance")
+local session = require("lib.core.session")
 
 local now, request = unpack(ARGV)
 
@@ -13,6 +13,6 @@ local s, again = session.open(now, request)
 if again then
   return again
 end
-local due = duties.run(s)
+local due = maintenance.run(s)
 
 return session.close(s, { next = due, more = due == 0, refill = s.refill })

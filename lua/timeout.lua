@@ -4,11 +4,11 @@
 -- Events: lock_lost
 -- Flags: allow-oom
 
-local change = require("lib.change")
-local check = require("lib.check")
-local errors = require("lib.errors")
-local job_lib = require("lib.job")
-local session = require("lib.session")
+local change = require("lib.job.change")
+local check = require("lib.core.check")
+local errors = require("lib.core.errors")
+local job_lib = require("lib.job.job")
+local session = require("lib.core.session")
 
 local now, request, jids = unpack(ARGV)
 local names = check.packed_names("jids", jids, 1)

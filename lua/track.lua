@@ -4,11 +4,11 @@
 -- Events: track
 -- Flags: allow-oom
 
-local check = require("lib.check")
-local events = require("lib.events")
-local job_lib = require("lib.job")
-local keys = require("lib.keys")
-local session = require("lib.session")
+local check = require("lib.core.check")
+local events = require("lib.core.events")
+local job_lib = require("lib.job.job")
+local keys = require("lib.core.keys")
+local session = require("lib.core.session")
 
 local now, request, jid = unpack(ARGV)
 check.name("jid", jid)

@@ -4,12 +4,12 @@
 -- Events: put
 -- Flags: allow-oom
 
-local check = require("lib.check")
-local job_lib = require("lib.job")
-local keys = require("lib.keys")
-local limits = require("lib.limits")
-local revive = require("lib.revive")
-local session = require("lib.session")
+local check = require("lib.core.check")
+local job_lib = require("lib.job.job")
+local keys = require("lib.core.keys")
+local limits = require("lib.core.limits")
+local revive = require("lib.job.revive")
+local session = require("lib.core.session")
 
 local now, request, queue, group, count = unpack(ARGV)
 check.name("queue", queue)

@@ -4,10 +4,10 @@
 -- Events: unpaused
 -- Flags: allow-oom
 
-local check = require("lib.check")
-local keys = require("lib.keys")
-local queue_lib = require("lib.queue")
-local session = require("lib.session")
+local check = require("lib.core.check")
+local keys = require("lib.core.keys")
+local queue_lib = require("lib.queue.queue")
+local session = require("lib.core.session")
 
 local now, request, queues = unpack(ARGV)
 local names = check.packed_names("queues", queues, 1)

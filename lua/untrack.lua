@@ -4,13 +4,13 @@
 -- Events: untrack
 -- Flags: allow-oom
 
-local check = require("lib.check")
-local errors = require("lib.errors")
-local events = require("lib.events")
-local removal = require("lib.removal")
-local job_lib = require("lib.job")
-local keys = require("lib.keys")
-local session = require("lib.session")
+local check = require("lib.core.check")
+local errors = require("lib.core.errors")
+local events = require("lib.core.events")
+local job_lib = require("lib.job.job")
+local keys = require("lib.core.keys")
+local removal = require("lib.job.removal")
+local session = require("lib.core.session")
 
 local now, request, jid = unpack(ARGV)
 check.name("jid", jid)

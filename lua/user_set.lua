@@ -5,9 +5,9 @@
 -- Events: user_set
 -- Flags: allow-oom
 
-local check = require("lib.check")
-local session = require("lib.session")
-local users = require("lib.users")
+local check = require("lib.core.check")
+local session = require("lib.core.session")
+local users = require("lib.admission.users")
 
 local now, request, user, options = unpack(ARGV)
 check.name("user", user)

@@ -4,10 +4,10 @@
 -- Events: user_unset
 -- Flags: allow-oom
 
-local check = require("lib.check")
-local keys = require("lib.keys")
-local session = require("lib.session")
-local users = require("lib.users")
+local check = require("lib.core.check")
+local keys = require("lib.core.keys")
+local session = require("lib.core.session")
+local users = require("lib.admission.users")
 
 local now, request, user = unpack(ARGV)
 check.name("user", user)

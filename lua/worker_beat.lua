@@ -5,10 +5,10 @@
 -- Events: none
 -- Flags: allow-oom
 
-local check = require("lib.check")
-local keys = require("lib.keys")
-local limits = require("lib.limits")
-local session = require("lib.session")
+local check = require("lib.core.check")
+local keys = require("lib.core.keys")
+local limits = require("lib.core.limits")
+local session = require("lib.core.session")
 
 local now, request, worker, info = unpack(ARGV)
 check.name("worker", worker)

@@ -5,9 +5,9 @@
 -- Events: none
 -- Flags: allow-oom
 
-local check = require("lib.check")
-local keys = require("lib.keys")
-local session = require("lib.session")
+local check = require("lib.core.check")
+local keys = require("lib.core.keys")
+local session = require("lib.core.session")
 
 local now, request, workers, command = unpack(ARGV)
 local names = check.packed_names("workers", workers, 1)

@@ -6,11 +6,11 @@
 -- Events: lock_lost failed canceled put
 -- Flags: allow-oom
 
-local check = require("lib.check")
-local crash = require("lib.crash")
-local keys = require("lib.keys")
-local limits = require("lib.limits")
-local session = require("lib.session")
+local check = require("lib.core.check")
+local crash = require("lib.job.crash")
+local keys = require("lib.core.keys")
+local limits = require("lib.core.limits")
+local session = require("lib.core.session")
 
 local now, request, worker, nonce, started, cause = unpack(ARGV, 1, 6)
 check.name("worker", worker)
@@ -35,6 +35,6 @@ for _, job in ipairs(jobs) do
   crash.handle(s, job, { started = set, cause = cause }, report)
 end
 report.more = more
-require("lib.releases").after(s)
+require("lib.job.releases").after(s)
 
 return session.close(s, report)

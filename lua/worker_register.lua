@@ -4,10 +4,10 @@
 -- Events: none
 -- Flags: allow-oom
 
-local check = require("lib.check")
-local errors = require("lib.errors")
-local keys = require("lib.keys")
-local session = require("lib.session")
+local check = require("lib.core.check")
+local errors = require("lib.core.errors")
+local keys = require("lib.core.keys")
+local session = require("lib.core.session")
 
 local now, request, worker, nonce, info = unpack(ARGV)
 check.name("worker", worker)

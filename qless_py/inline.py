@@ -39,7 +39,7 @@ def without_unused_alias(text: str) -> str:
     """Drop the line that requires the keys when nothing is left to ask of them."""
     if re.search(r"(?<![\w.])keys\.", text):
         return text
-    return text.replace('local keys = require("lib.keys")\n', "")
+    return text.replace('local keys = require("lib.core.keys")\n', "")
 
 
 @cache

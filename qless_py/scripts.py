@@ -11,7 +11,7 @@ from qless_py.errors import QlessError
 
 QUERY_FOLDER = "read"
 
-KEYS = "lib.keys"
+KEYS = "lib.core.keys"
 """The module whose one-line functions spell every key."""
 
 _NAME = re.compile(r"(read/)?[a-z][a-z0-9_]*")

@@ -3,9 +3,9 @@
 -- Errors: BADARG
 -- Events: none
 
-local batches = require("lib.batches")
-local check = require("lib.check")
-local session = require("lib.session")
+local batches = require("lib.batch.batches")
+local check = require("lib.core.check")
+local session = require("lib.core.session")
 
 local now, batch = unpack(ARGV)
 check.name("batch", batch)

@@ -3,9 +3,9 @@
 -- Errors: BADARG
 -- Events: none
 
-local check = require("lib.check")
-local keys = require("lib.keys")
-local session = require("lib.session")
+local check = require("lib.core.check")
+local keys = require("lib.core.keys")
+local session = require("lib.core.session")
 
 local now, batch = unpack(ARGV)
 check.name("batch", batch)

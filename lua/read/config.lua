@@ -3,9 +3,9 @@
 -- Errors: BADARG
 -- Events: none
 
-local config = require("lib.config")
-local keys = require("lib.keys")
-local session = require("lib.session")
+local config = require("lib.core.config")
+local keys = require("lib.core.keys")
+local session = require("lib.core.session")
 
 local now = unpack(ARGV)
 session.read(now)

@@ -3,9 +3,9 @@
 -- Errors: BADARG
 -- Events: none
 
-local check = require("lib.check")
-local listing = require("lib.listing")
-local session = require("lib.session")
+local check = require("lib.core.check")
+local listing = require("lib.queue.listing")
+local session = require("lib.core.session")
 
 local now, queue = unpack(ARGV)
 check.name("queue", queue)

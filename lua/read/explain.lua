@@ -5,12 +5,12 @@
 -- Errors: BADARG NOJOB
 -- Events: none
 
-local check = require("lib.check")
-local errors = require("lib.errors")
-local job_lib = require("lib.job")
-local reasons = require("lib.reasons")
-local session = require("lib.session")
-local view = require("lib.view")
+local check = require("lib.core.check")
+local errors = require("lib.core.errors")
+local explain = require("lib.job.explain")
+local job_lib = require("lib.job.job")
+local session = require("lib.core.session")
+local view = require("lib.job.view")
 
 local now, jid = unpack(ARGV)
 check.name("jid", jid)
@@ -24,10 +24,10 @@ end
 
 local found
 if job then
-  found = reasons.of_job(s, job)
+  found = explain.of_job(s, job)
 else
   job = job_lib.parse(jid, shown.recurring)
-  found = reasons.of_recurring(job, shown.next)
+  found = explain.of_recurring(job, shown.next)
 end
 
 return cmsgpack.pack({

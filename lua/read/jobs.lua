@@ -3,9 +3,9 @@
 -- Errors: BADARG
 -- Events: none
 
-local check = require("lib.check")
-local session = require("lib.session")
-local view = require("lib.view")
+local check = require("lib.core.check")
+local session = require("lib.core.session")
+local view = require("lib.job.view")
 
 local now, jids = unpack(ARGV)
 local names = check.packed_names("jids", jids, 0)

@@ -3,8 +3,8 @@
 -- Errors: BADARG
 -- Events: none
 
-local check = require("lib.check")
-local keys = require("lib.keys")
+local check = require("lib.core.check")
+local keys = require("lib.core.keys")
 
 local now = unpack(ARGV)
 check.given("now", now)

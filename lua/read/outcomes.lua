@@ -4,10 +4,10 @@
 -- Errors: BADARG
 -- Events: none
 
-local check = require("lib.check")
-local job_lib = require("lib.job")
-local keys = require("lib.keys")
-local session = require("lib.session")
+local check = require("lib.core.check")
+local job_lib = require("lib.job.job")
+local keys = require("lib.core.keys")
+local session = require("lib.core.session")
 
 local now, batch, jids = unpack(ARGV)
 check.name("batch", batch)

@@ -4,10 +4,10 @@
 -- Errors: BADARG
 -- Events: none
 
-local check = require("lib.check")
-local limits = require("lib.limits")
-local peek = require("lib.peek")
-local session = require("lib.session")
+local check = require("lib.core.check")
+local limits = require("lib.core.limits")
+local peek = require("lib.queue.peek")
+local session = require("lib.core.session")
 
 local now, queue, offset, count = unpack(ARGV)
 check.name("queue", queue)

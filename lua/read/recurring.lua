@@ -3,12 +3,12 @@
 -- Errors: BADARG
 -- Events: none
 
-local check = require("lib.check")
-local job_lib = require("lib.job")
-local keys = require("lib.keys")
-local limits = require("lib.limits")
-local session = require("lib.session")
-local view = require("lib.view")
+local check = require("lib.core.check")
+local job_lib = require("lib.job.job")
+local keys = require("lib.core.keys")
+local limits = require("lib.core.limits")
+local session = require("lib.core.session")
+local view = require("lib.job.view")
 
 local now, queue, offset, count = unpack(ARGV)
 check.name("queue", queue)

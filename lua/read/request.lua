@@ -3,7 +3,7 @@
 -- Errors: BADARG
 -- Events: none
 
-local session = require("lib.session")
+local session = require("lib.core.session")
 
 local now, request = unpack(ARGV)
 session.read(now)

@@ -4,9 +4,9 @@
 -- Errors: BADARG
 -- Events: none
 
-local check = require("lib.check")
-local job_lib = require("lib.job")
-local session = require("lib.session")
+local check = require("lib.core.check")
+local job_lib = require("lib.job.job")
+local session = require("lib.core.session")
 
 local now, jids = unpack(ARGV)
 local names = check.packed_names("jids", jids, 0)

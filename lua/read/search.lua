@@ -8,11 +8,11 @@
 -- Errors: BADARG
 -- Events: none
 
-local check = require("lib.check")
-local cursor = require("lib.cursor")
-local limits = require("lib.limits")
-local search = require("lib.search")
-local session = require("lib.session")
+local check = require("lib.core.check")
+local cursor = require("lib.core.cursor")
+local limits = require("lib.core.limits")
+local search = require("lib.search.search")
+local session = require("lib.core.session")
 
 local now, sources, after, skip, scan, wanted, conditions = unpack(ARGV)
 local self = search.read(sources, conditions)

@@ -4,9 +4,9 @@
 -- Errors: BADARG
 -- Events: none
 
-local check = require("lib.check")
-local report = require("lib.report")
-local session = require("lib.session")
+local check = require("lib.core.check")
+local report = require("lib.stats.report")
+local session = require("lib.core.session")
 
 local now, queue, from, to, resolution = unpack(ARGV)
 check.name("queue", queue)

@@ -3,8 +3,8 @@
 -- Errors: BADARG
 -- Events: none
 
-local search = require("lib.search")
-local session = require("lib.session")
+local search = require("lib.search.search")
+local session = require("lib.core.session")
 
 local now, sources = unpack(ARGV)
 local read = search.read_sources(sources, search.SIZES)

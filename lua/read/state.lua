@@ -3,10 +3,10 @@
 -- Errors: BADARG
 -- Events: none
 
-local check = require("lib.check")
-local limits = require("lib.limits")
-local listing = require("lib.listing")
-local session = require("lib.session")
+local check = require("lib.core.check")
+local limits = require("lib.core.limits")
+local listing = require("lib.queue.listing")
+local session = require("lib.core.session")
 
 local now, state, queue, offset, count = unpack(ARGV)
 local from = check.integer("offset", offset, 0, 2 ^ 52)

@@ -3,11 +3,11 @@
 -- Errors: BADARG
 -- Events: none
 
-local check = require("lib.check")
-local report = require("lib.report")
-local session = require("lib.session")
-local series = require("lib.series")
-local stats = require("lib.stats")
+local check = require("lib.core.check")
+local report = require("lib.stats.report")
+local series = require("lib.stats.series")
+local session = require("lib.core.session")
+local stats = require("lib.stats.stats")
 
 local now, queue, day = unpack(ARGV)
 check.name("queue", queue)

@@ -5,10 +5,10 @@
 -- Errors: BADARG
 -- Events: none
 
-local check = require("lib.check")
-local limits = require("lib.limits")
-local session = require("lib.session")
-local settings = require("lib.throttle_settings")
+local check = require("lib.core.check")
+local limits = require("lib.core.limits")
+local session = require("lib.core.session")
+local settings = require("lib.admission.throttle_settings")
 
 local now, throttle, offset, count = unpack(ARGV)
 settings.check_id("throttle", throttle)

@@ -4,12 +4,12 @@
 -- Errors: BADARG
 -- Events: none
 
-local check = require("lib.check")
-local cursor = require("lib.cursor")
-local keys = require("lib.keys")
-local limits = require("lib.limits")
-local session = require("lib.session")
-local settings = require("lib.throttle_settings")
+local check = require("lib.core.check")
+local cursor = require("lib.core.cursor")
+local keys = require("lib.core.keys")
+local limits = require("lib.core.limits")
+local session = require("lib.core.session")
+local settings = require("lib.admission.throttle_settings")
 
 local now, after, count = unpack(ARGV)
 local behind = cursor.read(after)

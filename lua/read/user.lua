@@ -3,9 +3,9 @@
 -- Errors: BADARG
 -- Events: none
 
-local check = require("lib.check")
-local session = require("lib.session")
-local users = require("lib.users")
+local check = require("lib.core.check")
+local session = require("lib.core.session")
+local users = require("lib.admission.users")
 
 local now, user, queue = unpack(ARGV)
 check.name("user", user)

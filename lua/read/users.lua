@@ -5,12 +5,12 @@
 -- Errors: BADARG
 -- Events: none
 
-local check = require("lib.check")
-local cursor = require("lib.cursor")
-local keys = require("lib.keys")
-local limits = require("lib.limits")
-local session = require("lib.session")
-local users = require("lib.users")
+local check = require("lib.core.check")
+local cursor = require("lib.core.cursor")
+local keys = require("lib.core.keys")
+local limits = require("lib.core.limits")
+local session = require("lib.core.session")
+local users = require("lib.admission.users")
 
 local now, queue, after, count = unpack(ARGV)
 if queue ~= "" then

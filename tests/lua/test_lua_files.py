@@ -16,6 +16,17 @@ CONFIG = ROOT.parent / ".luacheckrc"
 FILES = sorted(str(file.relative_to(ROOT)) for file in ROOT.rglob("*.lua"))
 SCRIPTS = scripts.names()
 TRANSITIONS = [name for name in SCRIPTS if not name.startswith("read/")]
+SUBJECTS = {
+    "core",
+    "job",
+    "queue",
+    "admission",
+    "recurring",
+    "batch",
+    "search",
+    "stats",
+    "repair",
+}
 MAX_WIDTH = 100
 
 every_file = pytest.mark.parametrize("file", FILES)
@@ -49,7 +60,8 @@ def luacheck(file: Path, *options: str) -> None:
 
 
 def test_every_folder_holds_what_its_name_says() -> None:
-    assert {Path(file).parent.as_posix() for file in FILES} <= {".", "read", "lib"}
+    subjects = {f"lib/{subject}" for subject in SUBJECTS}
+    assert {Path(file).parent.as_posix() for file in FILES} == {".", "read", *subjects}
     assert [path for path in ROOT.rglob("*") if path.is_file() and path.suffix != ".lua"] == []
 
 

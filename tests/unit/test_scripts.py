@@ -256,4 +256,4 @@ def test_every_listed_script_assembles_and_is_kept() -> None:
 
 
 def test_the_scripts_lie_where_assets_says() -> None:
-    assert (assets.path("lua") / "lib" / "keys.lua").is_file()
+    assert (assets.path("lua") / "lib" / "core" / "keys.lua").is_file()

@@ -1,0 +1,248 @@
+-- Which jobs of a queue may run now, where jobs have users or throttles, or the queue has one of
+-- its own. A job needs room in all its throttles at once: in that of the queue, of its user, and in
+-- those that it names. What is refused is put where it costs others nothing until there is room.
+
+local admission_commit = require("lib.admission.admission_commit")
+local fairness = require("lib.admission.fairness")
+local job_lib = require("lib.job.job")
+local keys = require("lib.core.keys")
+local lease_out = require("lib.queue.lease_out")
+local limits = require("lib.core.limits")
+local subqueues = require("lib.admission.subqueues")
+local throttle_wakeup = require("lib.admission.throttle_wakeup")
+local throttles = require("lib.admission.throttles")
+
+local admission = {}
+
+-- Jobs that one call looks at beside those that it hands out.
+local EXAMINED = 100
+
+local function new(s, queue, virtual, wanted)
+  local gates = redis.call("ZRANGEBYSCORE", keys.open(queue), "-inf", "(+inf",
+    "LIMIT", 0, limits.gates)
+  local function on_users(names)
+    local ids = {}
+    for i, name in ipairs(names) do
+      ids[i] = "user:" .. name
+    end
+    throttles.prepare(s, ids)
+  end
+  return { s = s, queue = queue, budget = s.examinable or EXAMINED + wanted,
+    own = throttles.get(s, "queue:" .. queue),
+    gates = gates, order = fairness.new(queue, tonumber(virtual), gates, wanted, on_users),
+    before = virtual, taken = {}, parked = {}, kept = {}, shut = {}, held = {}, shared = {} }
+end
+
+-- Drops a gate from this call, and until there is room again.
+local function shut(self, id)
+  self.shut[id] = true
+  fairness.drop_gate(self.order, id)
+  redis.call("ZREM", keys.open(self.queue), id)
+end
+
+-- Counts one more refusal of a job; the one that had too many has room kept for it.
+local function pass(self, job)
+  local record = job.record
+  record.passed = (record.passed or 0) + 1
+  if record.passed >= limits.patience then
+    throttles.reserve(self.s, job)
+  end
+end
+
+-- What can never be paid for, as the throttle is now, stands aside in its lane, behind all others
+-- and the dearest last. Where the cheapest of those is refused again, the lane sleeps.
+local function stand_aside(self, found, job, id)
+  if job.record.gate == id and found.score >= limits.costly then
+    fairness.drop_lane(found.lane)
+    found.lane.sleeps = true
+    return
+  end
+  fairness.consume(found)
+  local score = limits.costly + throttles.cost(job.record, id) * limits.costly_by
+  self.parked[#self.parked + 1] = { job, score, id }
+end
+
+-- The job stays where it is or goes to the gate of what refused it, which is shut by that.
+local function refuse(self, found, job, id)
+  local record, is_aside = job.record, found.score >= limits.costly
+  pass(self, job)
+  if record.gate == id and not is_aside then
+    self.kept[#self.kept + 1] = job
+  else
+    fairness.consume(found)
+    local score = is_aside and -(record.priority or 0) or found.score
+    self.parked[#self.parked + 1] = { job, score, id }
+  end
+  shut(self, id)
+end
+
+local function due_again(self, id, at)
+  if at then
+    throttles.again(self.s, id, at)
+  end
+end
+
+-- Nothing is kept for a job any more: those that were refused for that have a look, in a call of
+-- their own.
+local function give_up(self, job)
+  for _, id in ipairs(throttles.unreserve(self.s, job)) do
+    if redis.call("EXISTS", keys.gated(id)) == 1 then
+      throttle_wakeup.open(self.s, id)
+      self.is_stopped = true
+    end
+  end
+end
+
+-- The user has reached a limit of its own: its lane is left out until there is room. Meanwhile
+-- others may have what was kept for its job.
+local function cap(self, found, job, id)
+  local lane = found.lane
+  lane.is_capped = true
+  if job.record.passed then
+    give_up(self, job)
+    self.kept[#self.kept + 1] = job
+  end
+  redis.call("SADD", keys.capped(id), self.queue .. "/" .. lane.gate)
+  fairness.drop_user(self.order, found.user)
+end
+
+-- Whether jobs of the queue wait at a throttle already, which this one must not overtake.
+local function is_behind(self, job, id)
+  local record = throttles.get(self.s, id).record
+  local reserved = record and record.reserved
+  if job.record.gate == id or (reserved and reserved.jid == job.jid) then
+    return false
+  elseif self.shut[id] == nil then
+    self.shut[id] = subqueues.is_shut(self.queue, id)
+  end
+  return self.shut[id]
+end
+
+-- The first of the job's own throttles that refuses it, and why; nil when none does.
+local function refused_by(self, job)
+  for _, id in ipairs(job.record.throttles or {}) do
+    local entry = throttles.get(self.s, id)
+    local reason, at = throttles.refusal(self.s, entry, job.jid, throttles.cost(job.record, id))
+    due_again(self, id, at)
+    if reason or is_behind(self, job, id) then
+      return id, reason or "behind"
+    end
+  end
+  return nil
+end
+
+local function user_refuses(self, job)
+  local id = job.record.user and "user:" .. job.record.user
+  local reason, at
+  if id then
+    reason, at = throttles.refusal(self.s, throttles.get(self.s, id), job.jid, 1)
+    due_again(self, id, at)
+  end
+  return reason and id
+end
+
+local function hold(self, job)
+  local s, record = self.s, job.record
+  local ids = { unpack(record.throttles or {}) }
+  ids[#ids + 1] = record.user and "user:" .. record.user
+  for _, id in ipairs(ids) do
+    throttles.take(throttles.get(s, id), throttles.cost(record, id))
+    local held = self.held[id] or {}
+    held[#held + 1], held[#held + 2] = s.stamp, job.jid
+    self.held[id] = held
+  end
+  throttles.take(self.own, 1)
+end
+
+local function admit(self, found, job)
+  local record = job.record
+  fairness.consume(found)
+  record.gate = nil
+  if record.passed then
+    give_up(self, job)
+  end
+  if record.expires and require("lib.job.expiry").is_over(self.s, job) then
+    return
+  end
+  hold(self, job)
+  fairness.charge(self.order, found.user)
+  self.taken[#self.taken + 1] = job
+end
+
+local function judge(self, found, job)
+  local capped = user_refuses(self, job)
+  if capped then
+    cap(self, found, job, capped)
+    return
+  end
+  local id, why = refused_by(self, job)
+  if why == "cost" then
+    stand_aside(self, found, job, id)
+  elseif id then
+    refuse(self, found, job, id)
+  else
+    admit(self, found, job)
+  end
+end
+
+-- Decides about the job whose turn it is; tells whether to go on.
+local function decide(self, found)
+  local reason, at = throttles.refusal(self.s, self.own, found.jid, 1)
+  if reason then
+    due_again(self, self.own.id, at)
+    return false
+  end
+  local job = job_lib.find(found.jid)
+  if not job or job.record.queue ~= self.queue or (job.record.gate or "") ~= found.lane.gate then
+    fairness.consume(found)
+  else
+    judge(self, found, job)
+  end
+  return true
+end
+
+local function choose(self, wanted)
+  while #self.taken < wanted do
+    local found = fairness.next(self.order)
+    if not found then
+      self.is_stopped = self.is_stopped or self.order.is_cut
+      self.is_done = not self.order.is_cut
+      return
+    elseif self.budget <= 0 then
+      self.is_stopped = true
+      return
+    end
+    self.budget = self.budget - 1
+    if not decide(self, found) then
+      return
+    end
+  end
+end
+
+-- A job that room is kept for goes first once its gate opens, or those before it would find none.
+local function choose_reserved(self, wanted)
+  for _, id in ipairs(self.gates) do
+    local record = throttles.get(self.s, id).record
+    local reserved = record and record.reserved
+    local is_here = reserved and reserved.queue == self.queue and #self.taken < wanted
+    local job = is_here and job_lib.find(reserved.jid)
+    if job and job.record.queue == self.queue and job.record.gate == id then
+      self.budget = self.budget - 1
+      decide(self, fairness.early(self.order, job, tonumber(subqueues.score(job)) or 0))
+    end
+  end
+end
+
+-- Hands out at most `wanted` jobs of a queue; `virtual` is its virtual time as text. Notes in the
+-- session when it had to stop before all were looked at.
+function admission.take(s, queue, virtual, wanted, to, found)
+  local self = new(s, queue, virtual, wanted)
+  choose_reserved(self, wanted)
+  choose(self, wanted)
+  s.examinable = self.budget
+  admission_commit.write(self)
+  s.more = s.more or self.is_stopped
+  lease_out.give(s, queue, self.taken, to, found)
+end
+
+return admission

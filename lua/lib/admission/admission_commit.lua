@@ -1,0 +1,161 @@
+-- What a choice of jobs comes to, written once for all of them: who left which lane, who is parked
+-- where, how far each user has come.
+
+local fairness = require("lib.admission.fairness")
+local job_lib = require("lib.job.job")
+local keys = require("lib.core.keys")
+local limits = require("lib.core.limits")
+local subqueues = require("lib.admission.subqueues")
+
+local admission_commit = {}
+
+-- Takes what is done with out of a lane.
+local function remove(self, lane)
+  if #lane.gone == 0 then
+    return
+  end
+  redis.call("ZREM", lane.key, unpack(lane.gone))
+  if lane.gate ~= "" then
+    local jids = {}
+    for i, member in ipairs(lane.gone) do
+      jids[i] = string.sub(member, 13)
+    end
+    redis.call("ZREM", keys.throttled(self.queue), unpack(jids))
+    redis.call("ZREM", keys.parked(lane.gate), unpack(jids))
+  elseif lane.user ~= "" then
+    for _, member in ipairs(lane.gone) do
+      self.shared[#self.shared + 1] = member
+    end
+  end
+end
+
+-- Keeps the list of users true to a lane.
+local function settle(self, lane)
+  local queue, user, gate = self.queue, lane.user, lane.gate
+  if lane.key == keys.waiting(queue) or lane.seen == 0 then
+    return
+  elseif #lane.gone > 0 and fairness.is_empty(lane) then
+    subqueues.vacate(queue, user, gate)
+  elseif lane.is_capped or lane.sleeps then
+    redis.call("ZADD", keys.sharers(queue, gate), "XX", "+inf", user)
+    if not lane.is_capped then
+      redis.call("SADD", keys.capped(gate), queue .. "/" .. user)
+    end
+  end
+end
+
+-- Later pops need not look up again whose turn is later than was known.
+local function raise(self)
+  local by_gate = {}
+  for _, known in ipairs(self.order.raised) do
+    local gate, name, score = unpack(known)
+    local start = self.order.named[name].start
+    if start > score and start > self.order.virtual then
+      local scores = by_gate[gate] or {}
+      scores[#scores + 1], scores[#scores + 2] = start, name
+      by_gate[gate] = scores
+    end
+  end
+  for gate, scores in pairs(by_gate) do
+    redis.call("ZADD", keys.sharers(self.queue, gate), "XX", unpack(scores))
+  end
+end
+
+local function park(self)
+  local saved = {}
+  for _, one in ipairs(self.parked) do
+    local job, score, gate = unpack(one)
+    subqueues.place(self.s, job, score, gate)
+    saved[#saved + 1], saved[#saved + 2] = keys.job(job.jid), job_lib.pack(job)
+    if score >= limits.costly and not self.shut[gate] then
+      redis.call("ZADD", keys.open(self.queue), self.s.stamp, gate)
+    end
+  end
+  for _, job in ipairs(self.kept) do
+    saved[#saved + 1], saved[#saved + 2] = keys.job(job.jid), job_lib.pack(job)
+  end
+  if #saved > 0 then
+    redis.call("MSET", unpack(saved))
+  end
+end
+
+-- Gates whose users all wait for something else need not be looked into until one of them is back.
+local function put_to_sleep(self)
+  for _, gate in ipairs(self.gates) do
+    local first = redis.call("ZRANGE", keys.sharers(self.queue, gate), 0, 0, "WITHSCORES")[2]
+    if tonumber(first) == math.huge then
+      redis.call("ZADD", keys.open(self.queue), "XX", "+inf", gate)
+    end
+  end
+end
+
+-- More gates may be open than one call looks into.
+local function look_further(self)
+  if #self.gates == limits.gates
+    and redis.call("ZCOUNT", keys.open(self.queue), "-inf", "(+inf") > 0 then
+    self.is_stopped = true
+  end
+end
+
+local function set_virtual(self, virtual)
+  if virtual ~= tonumber(self.before) then
+    redis.call("HSET", keys.meta(), "fair:" .. self.queue, string.format("%.17g", virtual))
+  end
+end
+
+-- Remembers how far each user has come; a few of those that are level with the rest are forgotten.
+local function remember(self)
+  local key, virtual = keys.finish(self.queue), self.order.virtual
+  local scores = {}
+  for name, user in pairs(self.order.named) do
+    if user.is_charged then
+      scores[#scores + 1], scores[#scores + 2] = user.start, name
+    end
+  end
+  if #scores > 0 then
+    redis.call("ZADD", key, unpack(scores))
+  end
+  if virtual > tonumber(self.before) then
+    local old = redis.call("ZRANGEBYSCORE", key, "-inf", virtual, "LIMIT", 0, limits.housekeeping)
+    if #old > 0 then
+      redis.call("ZREM", key, unpack(old))
+    end
+  end
+  set_virtual(self, virtual)
+end
+
+-- An empty queue begins anew: nobody has a claim to what nobody wanted.
+local function forget(self)
+  local queue = self.queue
+  redis.call("UNLINK", keys.finish(queue))
+  self.before = self.order.virtual
+  set_virtual(self, 0)
+end
+
+-- `self` is the state of the choice, as lib.admission.admission has it.
+function admission_commit.write(self)
+  for _, lane in pairs(self.order.lanes) do
+    remove(self, lane)
+    settle(self, lane)
+  end
+  if #self.shared > 0 then
+    redis.call("ZREM", keys.shared(self.queue), unpack(self.shared))
+  end
+  for id, held in pairs(self.held) do
+    redis.call("ZADD", keys.holders(id), unpack(held))
+  end
+  raise(self)
+  park(self)
+  remember(self)
+  if not self.is_done then
+    return
+  end
+  put_to_sleep(self)
+  look_further(self)
+  local queue = self.queue
+  if redis.call("EXISTS", keys.waiting(queue), keys.shared(queue), keys.throttled(queue)) == 0 then
+    forget(self)
+  end
+end
+
+return admission_commit

@@ -1,0 +1,263 @@
+-- In which order the jobs of a queue get their turn: start-time fair queueing over its users
+-- (Goyal, Vin and Cheng, 1996). A user's next job starts at the virtual time of the queue or where
+-- its last one finished, whichever is later; the earliest start goes first, and a job takes one
+-- over its user's weight. Inside a user it is priority, then age. Nothing here writes.
+
+local keys = require("lib.core.keys")
+local limits = require("lib.core.limits")
+local subqueues = require("lib.admission.subqueues")
+
+local fairness = {}
+
+-- Users looked up at once, at most, and how many looks one call takes. That bound is reached only
+-- where many have been served in other lanes since, or have just reached their limits; each look
+-- raises their scores, so that the next begins later. `is_cut` tells that others may be left.
+local BATCH, LOOKS = 20, 25
+
+local function before(a, b)
+  if a.start ~= b.start then
+    return a.start < b.start
+  end
+  return a.name < b.name
+end
+
+local function insert(self, user)
+  local list, low, high = self.users, 1, #self.users + 1
+  while low < high do
+    local middle = math.floor((low + high) / 2)
+    if before(user, list[middle]) then
+      high = middle
+    else
+      low = middle + 1
+    end
+  end
+  table.insert(list, low, user)
+end
+
+local function add_users(self, names)
+  if #names == 0 then
+    return
+  elseif self.on_users then
+    self.on_users(names)
+  end
+  local tags = redis.call("ZMSCORE", keys.finish(self.queue), unpack(names))
+  local weights = redis.call("HMGET", keys.weights(), unpack(names))
+  for i, name in ipairs(names) do
+    local user = { name = name, start = math.max(self.virtual, tonumber(tags[i] or 0)),
+      weight = tonumber(weights[i] or 1) }
+    self.named[name] = user
+    insert(self, user)
+  end
+end
+
+-- Notes whether there are more users of a gate behind those looked up, and whether this call will
+-- look them up as well.
+local function go_on(self, group, flat)
+  local last = #flat == 2 * self.batch and tonumber(flat[#flat]) or math.huge
+  local has_more = last < math.huge
+  group.bound = has_more and self.looks < LOOKS and last or nil
+  self.is_cut = self.is_cut or (has_more and not group.bound)
+end
+
+-- Looks up the next users of a gate. Their stored scores are no later than their true starts, so
+-- those still to come start no earlier than the last one looked up.
+local function load(self, group)
+  local flat = redis.call("ZRANGE", keys.sharers(self.queue, group.gate), group.at,
+    group.at + self.batch - 1, "WITHSCORES")
+  local names = {}
+  self.looks = self.looks + 1
+  go_on(self, group, flat)
+  for i = 1, #flat, 2 do
+    local name, score = flat[i], tonumber(flat[i + 1])
+    if score == math.huge then
+      break
+    elseif not self.named[name] then
+      names[#names + 1] = name
+      self.raised[#self.raised + 1] = { group.gate, name, score }
+    end
+  end
+  group.at = group.at + #flat / 2
+  add_users(self, names)
+end
+
+-- The state of a choice in a queue: its virtual time, and the gates that are open besides "".
+-- About as many jobs are wanted; `on_users`, if given, hears of users whose turn may come.
+function fairness.new(queue, virtual, gates, wanted, on_users)
+  local self = { queue = queue, virtual = virtual, users = {}, named = {}, lanes = {},
+    groups = {}, raised = {}, looks = 0, batch = math.min(wanted + 1, BATCH),
+    on_users = on_users }
+  for i = 0, #gates do
+    self.groups[i + 1] = { gate = gates[i] or "", at = 0, bound = 0 }
+  end
+  if redis.call("EXISTS", keys.waiting(queue)) == 1 then
+    add_users(self, { "" })
+  end
+  return self
+end
+
+local function load_enough(self)
+  for _, group in ipairs(self.groups) do
+    while group.bound
+      and (not self.users[1] or self.users[1].start > math.max(self.virtual, group.bound)) do
+      load(self, group)
+    end
+  end
+end
+
+local function fetch(lane)
+  local flat = redis.call("ZRANGE", lane.key, lane.seen, lane.seen + lane.ahead - 1, "WITHSCORES")
+  lane.flat, lane.at, lane.has_more = flat, 1, #flat == 2 * lane.ahead
+  lane.seen = lane.seen + #flat / 2
+  lane.ahead = math.min(lane.ahead * 2, limits.housekeeping)
+end
+
+local function lane_of(self, user, gate)
+  local key = subqueues.key(self.queue, user, gate)
+  local lane = self.lanes[key]
+  if not lane then
+    lane = { key = key, user = user, gate = gate, seen = 0, ahead = 2, gone = {}, early = {} }
+    self.lanes[key] = lane
+    fetch(lane)
+  end
+  return lane
+end
+
+-- The first member that is left, past those that had their turn early.
+local function next_member(lane)
+  repeat
+    if lane.at > #lane.flat and lane.has_more then
+      fetch(lane)
+    end
+    local member = lane.flat[lane.at]
+    local is_gone = member and lane.early[member]
+    lane.at = is_gone and lane.at + 2 or lane.at
+    if not is_gone then
+      return member
+    end
+  until false
+end
+
+-- The first job of a lane that is left, or nil.
+local function head(lane)
+  local member = not lane.is_out and next_member(lane)
+  if not member then
+    return nil
+  end
+  return { lane = lane, member = member, score = tonumber(lane.flat[lane.at + 1]),
+    jid = string.sub(member, 13) }
+end
+
+-- Equal scores go by age and arrival; members are compared as numbers, since the server compares
+-- text as its locale does.
+local function precedes(a, b)
+  if a.score ~= b.score then
+    return a.score < b.score
+  end
+  local age, number = struct.unpack(">I6I6", a.member)
+  local other_age, other_number = struct.unpack(">I6I6", b.member)
+  if age ~= other_age then
+    return age < other_age
+  end
+  return number < other_number
+end
+
+local function best_of(self, user)
+  local best
+  for _, group in ipairs(self.groups) do
+    local found = head(lane_of(self, user.name, group.gate))
+    if found and (not best or precedes(found, best)) then
+      best = found
+    end
+  end
+  return best
+end
+
+-- The job whose turn it is, {user, lane, member, score, jid}, or nil. It is the same one until it
+-- is consumed, or its lane, gate or user is left out.
+function fairness.next(self)
+  load_enough(self)
+  while self.users[1] do
+    local user = self.users[1]
+    local found = best_of(self, user)
+    if found then
+      found.user = user
+      return found
+    end
+    table.remove(self.users, 1)
+    load_enough(self)
+  end
+  return nil
+end
+
+-- The job is done with, whatever became of it.
+function fairness.consume(found)
+  local lane = found.lane
+  lane.gone[#lane.gone + 1] = found.member
+  if found.is_early then
+    lane.early[found.member] = true
+  else
+    lane.at = lane.at + 2
+  end
+end
+
+-- Whether everything in a lane is done with.
+function fairness.is_empty(lane)
+  if #lane.gone < lane.seen then
+    return false
+  end
+  return not lane.has_more or redis.call("EXISTS", lane.key) == 0
+end
+
+-- Counts one job of a user that was handed out.
+function fairness.charge(self, user)
+  if user.start > self.virtual and user == self.users[1] then
+    self.virtual = user.start
+  end
+  -- However large the virtual time has grown, a job moves its user on.
+  user.start = user.start + math.max(1 / user.weight, user.start * 1e-15)
+  user.is_charged = true
+  for i, other in ipairs(self.users) do
+    if other == user then
+      table.remove(self.users, i)
+      insert(self, user)
+      return
+    end
+  end
+end
+
+-- Nothing more from this user, or of this gate, in this call.
+function fairness.drop_user(self, user)
+  for i, other in ipairs(self.users) do
+    if other == user then
+      table.remove(self.users, i)
+      return
+    end
+  end
+end
+
+-- Nothing more from this lane.
+function fairness.drop_lane(lane)
+  lane.is_out = true
+end
+
+function fairness.drop_gate(self, gate)
+  for i, group in ipairs(self.groups) do
+    if group.gate == gate then
+      table.remove(self.groups, i)
+      return
+    end
+  end
+end
+
+-- A job that gets its turn before the others of its lane.
+function fairness.early(self, job, score)
+  local record = job.record
+  local name = record.user or ""
+  if not self.named[name] then
+    add_users(self, { name })
+  end
+  return { user = self.named[name], lane = lane_of(self, name, record.gate), is_early = true,
+    member = record.order .. job.jid, score = score, jid = job.jid }
+end
+
+return fairness

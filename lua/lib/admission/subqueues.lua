@@ -1,0 +1,147 @@
+-- Where jobs wait that have a user or throttles. A lane holds the jobs of one user of one queue
+-- that wait for one throttle (their gate), or for none that is known (""). Jobs that have neither
+-- user nor gate lie in the waiting set of the queue, which is the lane of nobody.
+
+local keys = require("lib.core.keys")
+local limits = require("lib.core.limits")
+local session = require("lib.core.session")
+
+local subqueues = {}
+
+function subqueues.key(queue, user, gate)
+  if user == "" and gate == "" then
+    return keys.waiting(queue)
+  end
+  return keys.lane(queue, user, gate)
+end
+
+-- Marks a queue as one whose jobs pop has to choose; what it never marked is taken in plain order.
+function subqueues.mark(s, queue)
+  s.fair = s.fair or {}
+  if not s.fair[queue] then
+    if redis.call("HSETNX", keys.meta(), "fair:" .. queue, "0") == 1 then
+      redis.call("ZADD", keys.fair_queues(), s.stamp, queue)
+    end
+    s.fair[queue] = true
+  end
+end
+
+-- Whether jobs of the queue are parked on a throttle that is not known to have room.
+function subqueues.is_shut(queue, id)
+  return redis.call("EXISTS", keys.sharers(queue, id)) == 1
+    and not redis.call("ZSCORE", keys.open(queue), id)
+end
+
+-- A lower bound of the virtual time at which the next job of a user starts.
+function subqueues.start(queue, user)
+  return redis.call("ZSCORE", keys.finish(queue), user) or 0
+end
+
+local function index_parked(s, job, gate)
+  redis.call("ZADD", keys.throttled(job.record.queue), s.stamp, job.jid)
+  redis.call("ZADD", keys.parked(gate), s.stamp, job.jid)
+  redis.call("ZADD", keys.gated(gate), "NX", session.next(s), job.record.queue)
+end
+
+-- Puts a job into the lane of a gate and sets its state; the caller saves it.
+function subqueues.place(s, job, score, gate)
+  local record = job.record
+  local queue, user = record.queue, record.user or ""
+  local member = record.order .. job.jid
+  redis.call("ZADD", subqueues.key(queue, user, gate), score, member)
+  if gate ~= "" then
+    record.state, record.gate = "throttled", gate
+    index_parked(s, job, gate)
+  else
+    record.state, record.gate = tonumber(score) == -math.huge and "stalled" or "waiting", nil
+    if user ~= "" then
+      redis.call("ZADD", keys.shared(queue), score, member)
+    end
+  end
+  if gate ~= "" then
+    -- A lane that sleeps, since what it held cost too much, is looked at again.
+    redis.call("ZADD", keys.sharers(queue, gate), subqueues.start(queue, user), user)
+  elseif user ~= "" then
+    redis.call("ZADD", keys.sharers(queue, gate), "NX", subqueues.start(queue, user), user)
+  end
+end
+
+-- Puts a job where its turn can come. One with a throttle on which jobs of the queue are parked
+-- is parked behind them, so that a crowd before a limit is no hindrance to others.
+function subqueues.enter(s, job, score)
+  local record = job.record
+  subqueues.mark(s, record.queue)
+  for _, id in ipairs(record.throttles or {}) do
+    if subqueues.is_shut(record.queue, id) then
+      subqueues.place(s, job, score, id)
+      return
+    end
+  end
+  subqueues.place(s, job, score, "")
+end
+
+-- A lane is empty: its user has no part any more, and an empty gate is none.
+function subqueues.vacate(queue, user, gate)
+  redis.call("ZREM", keys.sharers(queue, gate), user)
+  if gate ~= "" and redis.call("EXISTS", keys.sharers(queue, gate)) == 0 then
+    redis.call("ZREM", keys.open(queue), gate)
+    redis.call("ZREM", keys.gated(gate), queue)
+  end
+end
+
+-- Takes a job out of its lane.
+function subqueues.leave(job)
+  local record = job.record
+  local queue, user, gate = record.queue, record.user or "", record.gate or ""
+  local key, member = subqueues.key(queue, user, gate), record.order .. job.jid
+  redis.call("ZREM", key, member)
+  if gate ~= "" then
+    redis.call("ZREM", keys.throttled(queue), job.jid)
+    redis.call("ZREM", keys.parked(gate), job.jid)
+    record.gate = nil
+  elseif user ~= "" then
+    redis.call("ZREM", keys.shared(queue), member)
+  end
+  if (user ~= "" or gate ~= "") and redis.call("EXISTS", key) == 0 then
+    subqueues.vacate(queue, user, gate)
+  end
+end
+
+-- The score of a job in its lane, or false.
+function subqueues.score(job)
+  local record = job.record
+  local key = subqueues.key(record.queue, record.user or "", record.gate or "")
+  return redis.call("ZSCORE", key, record.order .. job.jid)
+end
+
+-- Moves a job within its lane; what stands in front of every priority stays there.
+function subqueues.reorder(job)
+  local record = job.record
+  local user, gate = record.user or "", record.gate or ""
+  local score = tonumber(subqueues.score(job))
+  if not score or score <= limits.reclaimed then
+    return
+  end
+  local member, wanted = record.order .. job.jid, -(record.priority or 0)
+  redis.call("ZADD", subqueues.key(record.queue, user, gate), wanted, member)
+  if user ~= "" and gate == "" then
+    redis.call("ZADD", keys.shared(record.queue), wanted, member)
+  end
+end
+
+-- Takes the mark off a queue again, unless it is needed.
+function subqueues.unmark(queue)
+  if redis.call("EXISTS", keys.waiting(queue), keys.shared(queue), keys.throttled(queue),
+    keys.throttle("queue:" .. queue)) == 0 then
+    redis.call("HDEL", keys.meta(), "fair:" .. queue)
+    redis.call("ZREM", keys.fair_queues(), queue)
+    redis.call("UNLINK", keys.finish(queue))
+  end
+end
+
+-- Whether anything in a queue may be ready to run.
+function subqueues.has_work(queue)
+  return redis.call("EXISTS", keys.waiting(queue), keys.shared(queue), keys.open(queue)) > 0
+end
+
+return subqueues

@@ -1,0 +1,205 @@
+-- A throttle has room again, or may have: the jobs that are parked on it get their chance. What is
+-- too much for one call is done by the duty `throttle:<id>`, in steps.
+
+local job_lib = require("lib.job.job")
+local keys = require("lib.core.keys")
+local limits = require("lib.core.limits")
+local queue_lib = require("lib.queue.queue")
+local session = require("lib.core.session")
+local subqueues = require("lib.admission.subqueues")
+local throttles = require("lib.admission.throttles")
+
+local throttle_wakeup = {}
+
+-- Queues stand in the order in which they were opened last, by numbers: an instant may see several.
+local function open_in(s, id, queue)
+  redis.call("ZADD", keys.open(queue), s.stamp, id)
+  redis.call("ZADD", keys.gated(id), "XX", session.next(s), queue)
+  queue_lib.wake(queue)
+end
+
+-- Lets a lane take part again that was left out, unless it is empty.
+local function wake_lane(s, queue, user, gate)
+  redis.call("ZADD", keys.sharers(queue, gate), "XX", subqueues.start(queue, user), user)
+  if gate ~= "" then
+    redis.call("ZADD", keys.open(queue), "XX", s.stamp, gate)
+  end
+  queue_lib.wake(queue)
+end
+
+-- Wakes at most `budget` lanes that a throttle has put to sleep; tells whether that was all.
+local function wake_lanes(s, id, budget)
+  local user = throttles.user_of(id)
+  local asleep = redis.call("SPOP", keys.capped(id), budget)
+  table.sort(asleep)
+  for _, entry in ipairs(asleep) do
+    local queue, other = string.match(entry, "^([^/]+)/(.*)$")
+    if user then
+      wake_lane(s, queue, user, other)
+    else
+      wake_lane(s, queue, other, id)
+    end
+  end
+  return #asleep < budget
+end
+
+-- Opens a throttle in the queue of the job that it is reserved for, and in those that were longest
+-- without; more of them follow by the duty.
+local function open_queues(s, id)
+  if throttles.is_closed(s, throttles.get(s, id)) then
+    return
+  end
+  local queues = redis.call("ZRANGE", keys.gated(id), 0, limits.openings)
+  local entry, number = throttles.get(s, id), session.next(s)
+  local reserved = entry.record and entry.record.reserved
+  if reserved and redis.call("ZSCORE", keys.gated(id), reserved.queue) then
+    open_in(s, id, reserved.queue)
+  end
+  for i = 1, math.min(#queues, limits.openings) do
+    open_in(s, id, queues[i])
+  end
+  if #queues > limits.openings and entry.record then
+    entry.record.opening, entry.is_changed = number, true
+    queue_lib.due("throttle:" .. id, s.now)
+  end
+end
+
+-- A throttle may have room: looks at no more than a few queues.
+function throttle_wakeup.open(s, id)
+  local queue = throttles.queue_of(id)
+  if queue then
+    queue_lib.wake(queue)
+  elseif throttles.user_of(id) then
+    if not wake_lanes(s, id, limits.openings) then
+      queue_lib.due("throttle:" .. id, s.now)
+    end
+  else
+    open_queues(s, id)
+  end
+end
+
+-- Its settings changed, so what was too much for it may not be any more.
+function throttle_wakeup.changed(s, id)
+  throttle_wakeup.open(s, id)
+  if redis.call("EXISTS", keys.gated(id), keys.capped(id)) > 0 then
+    queue_lib.due("throttle:" .. id, s.now)
+  end
+end
+
+-- A job has given its slot back.
+function throttle_wakeup.slot(s, id)
+  s.opened = s.opened or {}
+  if s.opened[id] or redis.call("EXISTS", keys.gated(id), keys.capped(id)) == 0 then
+    return
+  end
+  local entry = throttles.get(s, id)
+  -- After a limit was lowered it may be the slot of a later job that makes room.
+  if throttles.is_closed(s, entry) then
+    return
+  end
+  s.opened[id] = true
+  if not entry.record or entry.record.concurrency then
+    throttle_wakeup.open(s, id)
+  end
+end
+
+local function set_free(s, job, id)
+  local queue, score = job.record.queue, tonumber(subqueues.score(job)) or 0
+  if subqueues.is_shut(queue, id) then
+    open_in(s, id, queue)
+  end
+  subqueues.leave(job)
+  subqueues.enter(s, job, score >= limits.costly and -(job.record.priority or 0) or score)
+  job_lib.save(job)
+  local gate = job.record.gate
+  if gate and throttles.is_kept_for(s, gate, job) then
+    queue_lib.due("throttle:" .. gate, s.now)
+  end
+end
+
+-- Moves jobs that nothing holds back any more out of their lanes; true when all are.
+local function drain(s, id, budget)
+  local jids = redis.call("ZRANGE", keys.parked(id), 0, budget - 1)
+  for i, job in ipairs(job_lib.find_all(jids)) do
+    if job and job.record.state == "throttled" and job.record.gate == id then
+      set_free(s, job, id)
+    else
+      redis.call("ZREM", keys.parked(id), jids[i])
+    end
+  end
+  return #jids < budget
+end
+
+-- Drops what time has ended; a throttle without any limit is none.
+local function expire(s, id)
+  local entry = throttles.get(s, id)
+  local record = entry.record
+  if record.blocked_until and record.blocked_until <= s.now then
+    record.blocked_until, record.blocked_for, entry.is_changed = nil, nil, true
+  end
+  if record.reserved and record.reserved["until"] <= s.now then
+    record.reserved, entry.is_changed = nil, true
+  end
+  if record.again and record.again <= s.now then
+    record.again, entry.is_changed = nil, true
+  end
+  if not record.blocked_until and not throttles.is_limited(record) then
+    throttles.set(s, id, nil)
+  end
+end
+
+-- Goes on with a round over many queues; true when it is at its end, which is also where the room
+-- is used up again.
+local function go_on(s, id, budget)
+  local entry = throttles.get(s, id)
+  if throttles.is_closed(s, entry) then
+    budget = 0
+  end
+  local queues = redis.call("ZRANGEBYSCORE", keys.gated(id), "-inf",
+    "(" .. string.format("%.0f", entry.record.opening), "LIMIT", 0, budget)
+  for _, queue in ipairs(queues) do
+    open_in(s, id, queue)
+  end
+  if #queues < budget or budget == 0 then
+    entry.record.opening, entry.is_changed = nil, true
+  end
+  return not entry.record.opening
+end
+
+local function step(s, id, budget)
+  local entry = throttles.get(s, id)
+  local is_done = wake_lanes(s, id, budget)
+  if throttles.queue_of(id) then
+    queue_lib.wake(throttles.queue_of(id))
+  elseif not entry.record then
+    return drain(s, id, budget) and is_done
+  elseif entry.record.opening then
+    return go_on(s, id, budget) and is_done
+  else
+    open_queues(s, id)
+  end
+  return is_done and not (entry.record and entry.record.opening)
+end
+
+local function earliest(s, record)
+  if not record then
+    return nil
+  end
+  local reserved = record.reserved
+  local at = math.min(record.blocked_until or math.huge, record.again or math.huge,
+    reserved and reserved["until"] or math.huge)
+  return at < math.huge and math.max(at, s.now + 1) or nil
+end
+
+-- The duty: opens the throttle, or goes on with that. Returns when it is to be looked at again.
+function throttle_wakeup.perform(s, id, budget)
+  if throttles.get(s, id).record then
+    expire(s, id)
+  end
+  if not step(s, id, budget) then
+    return s.now
+  end
+  return earliest(s, throttles.get(s, id).record)
+end
+
+return throttle_wakeup

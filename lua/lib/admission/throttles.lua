@@ -1,0 +1,236 @@
+-- Limits on what may run: how many jobs at once (concurrency), and how fast they may start (a
+-- bucket of `burst` tokens, refilled by `rate` of them every `per` milliseconds; a job takes what
+-- it costs). What a call changes is written once, at its end (lib.core.session).
+
+local keys = require("lib.core.keys")
+local limits = require("lib.core.limits")
+local queue_lib = require("lib.queue.queue")
+
+local throttles = {}
+
+-- Ease for sums of fractions: far below any cost, far above what rounding can lose.
+local EASE = 1e-9
+
+-- The queue whose own throttle this is, or nil.
+function throttles.queue_of(id)
+  return string.match(id, "^queue:(.+)$")
+end
+
+-- The user whose own throttle this is, or nil.
+function throttles.user_of(id)
+  return string.match(id, "^user:(.+)$")
+end
+
+-- Fills the bucket up to the present. A clock that was set back begins anew from now.
+local function refill(s, entry)
+  local record = entry.record
+  local passed = s.now - record.at
+  if passed < 0 then
+    entry.is_changed = true
+  end
+  record.tokens = math.min(record.burst,
+    record.tokens + math.max(passed, 0) * record.rate / record.per)
+  record.at = s.now
+end
+
+local function keep(s, id, packed)
+  local entry = { id = id, record = packed and cmsgpack.unpack(packed) or nil }
+  s.throttles[id] = entry
+  if entry.record and entry.record.rate then
+    refill(s, entry)
+  end
+  return entry
+end
+
+-- The throttle as this call has it so far: {id, record}; without limits it has no record.
+function throttles.get(s, id)
+  s.throttles = s.throttles or {}
+  return s.throttles[id] or keep(s, id, redis.call("GET", keys.throttle(id)))
+end
+
+-- Reads throttles that are likely to be asked for.
+function throttles.prepare(s, ids)
+  s.throttles = s.throttles or {}
+  local missing, names = {}, {}
+  for _, id in ipairs(ids) do
+    if not s.throttles[id] then
+      missing[#missing + 1] = id
+      names[#names + 1] = keys.throttle(id)
+    end
+  end
+  if #names == 0 then
+    return
+  end
+  for i, packed in ipairs(redis.call("MGET", unpack(names))) do
+    keep(s, missing[i], packed)
+  end
+end
+
+-- Gives a throttle this record, or none.
+function throttles.set(s, id, record)
+  local entry = throttles.get(s, id)
+  if record and not entry.record then
+    redis.call("ZADD", keys.throttles(), s.stamp, id)
+  elseif not record then
+    redis.call("ZREM", keys.throttles(), id)
+    redis.call("DEL", keys.throttle(id))
+  end
+  entry.record, entry.is_changed, entry.free = record, record ~= nil, nil
+end
+
+function throttles.write(s)
+  for id, entry in pairs(s.throttles) do
+    if entry.is_changed and entry.record then
+      redis.call("SET", keys.throttle(id), cmsgpack.pack(entry.record))
+    end
+  end
+end
+
+function throttles.is_limited(record)
+  return record.concurrency or record.rate
+end
+
+-- What a job may cost of a throttle at most.
+function throttles.burst(s, id)
+  local record = throttles.get(s, id).record
+  return record and record.burst or math.huge
+end
+
+-- The number of jobs that count for the concurrency of a throttle.
+function throttles.holding(id)
+  local queue = throttles.queue_of(id)
+  if queue then
+    return redis.call("ZCARD", keys.running(queue)) - redis.call("ZCARD", keys.excused(id))
+  end
+  return redis.call("ZCARD", keys.holders(id))
+end
+
+local function free(entry)
+  entry.free = entry.free or entry.record.concurrency - throttles.holding(entry.id)
+  return entry.free
+end
+
+local function is_blocked(s, record)
+  return record.blocked_until and record.blocked_until > s.now
+end
+
+-- Whether it has no room for anybody: it is blocked, or all its slots are taken.
+function throttles.is_closed(s, entry)
+  local record = entry.record
+  return record and (is_blocked(s, record) or (record.concurrency and free(entry) < 1))
+end
+
+-- What is kept for another job, {jid, queue, until, cost}, or nil. Nothing is kept while the queue
+-- of that job is paused: nobody would use it.
+local function kept_for_other(s, record, jid)
+  local reserved = record.reserved
+  if not reserved or reserved.jid == jid or reserved["until"] <= s.now then
+    return nil
+  end
+  local packed = redis.call("HGET", keys.meta(), "paused:" .. reserved.queue)
+  return not queue_lib.is_paused(s, packed) and reserved or nil
+end
+
+local function bucket_refusal(s, record, cost, kept)
+  if cost > record.burst + EASE then
+    return "cost"
+  end
+  local needed = cost + (kept and kept.cost or 0)
+  if record.tokens + EASE >= needed then
+    return nil
+  end
+  local wait = (needed - record.tokens) * record.per / record.rate
+  return "rate", needed <= record.burst and s.now + math.max(math.ceil(wait - EASE), 1) or nil
+end
+
+-- Why a job cannot have `cost` of a throttle now (blocked, concurrency, reserved, rate, cost), and
+-- the instant from which time alone may change that; nil when it can.
+function throttles.refusal(s, entry, jid, cost)
+  local record = entry.record
+  if not record then
+    return nil
+  elseif is_blocked(s, record) then
+    return "blocked", record.blocked_until
+  end
+  local kept = kept_for_other(s, record, jid)
+  if record.concurrency and free(entry) < 1 then
+    return "concurrency"
+  elseif record.concurrency and kept and free(entry) < 2 then
+    return "reserved"
+  elseif record.rate then
+    return bucket_refusal(s, record, cost, kept)
+  end
+  return nil
+end
+
+-- Has a throttle looked at again at an instant. One that is to be looked at sooner remembers it,
+-- since it may be out of room by then.
+function throttles.again(s, id, at)
+  local number = redis.call("ZADD", keys.due(), "LT", "CH", at, "throttle:" .. id)
+  local entry = throttles.get(s, id)
+  local known = entry.record.again
+  if number == 0 and (not known or known <= s.now or at < known) then
+    entry.record.again, entry.is_changed = at, true
+  end
+end
+
+-- Takes what a job costs.
+function throttles.take(entry, cost)
+  local record = entry.record
+  if record and record.rate then
+    record.tokens = record.tokens - cost
+    entry.is_changed = true
+  end
+  if entry.free then
+    entry.free = entry.free - 1
+  end
+end
+
+-- What a job costs of one of its own throttles.
+function throttles.cost(record, id)
+  return record.costs and record.costs[id] or 1
+end
+
+-- Keeps room for a job that was refused too often, in one order for all, so that two never wait
+-- for each other. Each further time it is kept twice as long: at last longer than others hold it.
+function throttles.reserve(s, job)
+  local record = job.record
+  local doubled = math.min(record.passed - limits.patience, 5)
+  local ends = s.now + limits.reservation * 2 ^ doubled
+  local ids = { unpack(record.throttles) }
+  table.sort(ids)
+  for _, id in ipairs(ids) do
+    local entry = throttles.get(s, id)
+    if entry.record then
+      if kept_for_other(s, entry.record, job.jid) or entry.record.concurrency == 0 then
+        return
+      end
+      entry.record.reserved = { jid = job.jid, queue = record.queue, ["until"] = ends,
+        cost = throttles.cost(record, id) }
+      entry.is_changed = true
+      queue_lib.due("throttle:" .. id, ends)
+    end
+  end
+end
+
+-- Whether room of a throttle is kept for this job.
+function throttles.is_kept_for(s, id, job)
+  local record = throttles.get(s, id).record
+  return record and record.reserved and record.reserved.jid == job.jid
+end
+
+-- Gives up what is kept for a job; returns the throttles that this concerns.
+function throttles.unreserve(s, job)
+  local found = {}
+  for _, id in ipairs(job.record.throttles or {}) do
+    if throttles.is_kept_for(s, id, job) then
+      local entry = throttles.get(s, id)
+      entry.record.reserved, entry.is_changed = nil, true
+      found[#found + 1] = id
+    end
+  end
+  job.record.passed = nil
+  return found
+end
+
+return throttles

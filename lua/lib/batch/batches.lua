@@ -1,0 +1,206 @@
+-- Batches: a set of unfinished members, counters, and jobs to put when all of them have ended.
+-- A batch is finished when it is closed and its last member has left. A batch within another one
+-- is a member of that until it is finished and its call-backs are members there instead.
+
+local dependencies = require("lib.job.dependencies")
+local errors = require("lib.core.errors")
+local keys = require("lib.core.keys")
+
+local batches = {}
+
+batches.CALLBACKS = { "on_success", "on_complete", "on_failure" }
+
+local function is_member(batch, jid)
+  return jid and redis.call("SISMEMBER", keys.members(batch), jid) == 1
+end
+
+-- Refuses a batch that is unknown or takes no more members. A closed one takes what an unfinished
+-- member, `by`, brings along, and takes back a member `jid` that was cancelled.
+function batches.require_open(batch, by, jid)
+  local state = redis.call("HMGET", keys.batch(batch), "opened_at", "closed_at")
+  if not state[1] then
+    errors.raise("NOBATCH", "Batch " .. batch .. " does not exist")
+  elseif state[2] and not is_member(batch, by)
+    and not (jid and redis.call("SISMEMBER", keys.canceled(batch), jid) == 1) then
+    errors.raise("BATCHCLOSED", "Batch " .. batch .. " is closed")
+  end
+end
+
+-- Puts each callback into the drain once.
+local function fire(s, batch, callback)
+  local key = keys.batch(batch)
+  if redis.call("HEXISTS", key, callback) == 1
+    and redis.call("HSETNX", key, callback .. "_fired", "1") == 1 then
+    dependencies.enlist(s, { batch = batch, callback = callback, reason = "batch" })
+  end
+end
+
+-- "failed" if any member has, else "canceled" if any was, else "completed".
+local function outcome_of(batch)
+  local counts = redis.call("HMGET", keys.batch(batch), "failed", "canceled")
+  if (counts[1] or "0") ~= "0" then
+    return "failed"
+  end
+  return (counts[2] or "0") ~= "0" and "canceled" or "completed"
+end
+
+local function finish(s, batch)
+  local key = keys.batch(batch)
+  redis.call("HSET", key, "finished_at", string.format("%.0f", s.now))
+  redis.call("ZADD", keys.batches(), s.now, batch)
+  if outcome_of(batch) == "completed" then
+    fire(s, batch, "on_success")
+  end
+  fire(s, batch, "on_complete")
+  if redis.call("HEXISTS", key, "within") == 1 then
+    -- Drained after the call-backs, which have joined the outer batch by then.
+    dependencies.enlist(s, { batch = batch, callback = "within", reason = "batch" })
+  end
+end
+
+local function finish_if_done(s, batch)
+  local state = redis.call("HMGET", keys.batch(batch), "closed_at", "finished_at")
+  if state[1] and not state[2]
+    and redis.call("EXISTS", keys.members(batch), keys.inner(batch)) == 0 then
+    finish(s, batch)
+  end
+end
+
+batches.finish_if_done = finish_if_done
+
+-- A member ended, and with it perhaps the batch.
+local function count(s, batch, outcome)
+  redis.call("HINCRBY", keys.batch(batch), outcome, 1)
+  if outcome == "failed" then
+    fire(s, batch, "on_failure")
+  end
+  finish_if_done(s, batch)
+end
+
+-- Opens a batch as a member of another one.
+function batches.enter(inner, outer)
+  redis.call("HSET", keys.batch(inner), "within", outer)
+  redis.call("SADD", keys.inner(outer), inner)
+  redis.call("HINCRBY", keys.batch(outer), "total", 1)
+end
+
+-- A batch within another one is over, or given up unfinished: the outer one counts it.
+function batches.leave_outer(s, inner, gave_up)
+  local state = redis.call("HMGET", keys.batch(inner), "within", "finished_at")
+  local outer = state[1]
+  if not outer or not (state[2] or gave_up)
+    or redis.call("SREM", keys.inner(outer), inner) == 0 then
+    return
+  end
+  local outcome = state[2] and outcome_of(inner) or "canceled"
+  redis.call("HSET", keys.batch(inner), "counted", outcome)
+  count(s, outer, outcome)
+end
+
+-- A finished batch has a member again; its call-backs do not come a second time.
+local function revive(batch)
+  local key = keys.batch(batch)
+  if redis.call("HDEL", key, "finished_at") == 0 then
+    return
+  end
+  local state = redis.call("HMGET", key, "within", "counted")
+  if state[2] and redis.call("EXISTS", keys.batch(state[1])) == 1 then
+    redis.call("HDEL", key, "counted")
+    redis.call("SADD", keys.inner(state[1]), batch)
+    redis.call("HINCRBY", keys.batch(state[1]), state[2], -1)
+    revive(state[1])
+  end
+end
+
+function batches.join(batch, jid)
+  if redis.call("SADD", keys.members(batch), jid) == 0 then
+    return
+  end
+  if redis.call("SREM", keys.canceled(batch), jid) == 1 then
+    redis.call("HINCRBY", keys.batch(batch), "canceled", -1)
+  else
+    redis.call("HINCRBY", keys.batch(batch), "total", 1)
+  end
+  revive(batch)
+end
+
+-- A member ended as "completed", "failed" or "canceled"; a failed one may be cancelled later.
+function batches.leave(s, job, outcome)
+  local batch = job.record.batch
+  if not batch or redis.call("HEXISTS", keys.batch(batch), "opened_at") == 0 then
+    return
+  end
+  local left = redis.call("SREM", keys.members(batch), job.jid) == 1
+  if outcome == "canceled" then
+    redis.call("SADD", keys.canceled(batch), job.jid)
+  end
+  if left then
+    count(s, batch, outcome)
+  elseif outcome == "canceled" then
+    redis.call("HINCRBY", keys.batch(batch), "failed", -1)
+    redis.call("HINCRBY", keys.batch(batch), "canceled", 1)
+  end
+end
+
+-- A member that had failed or completed runs again. A finished batch waits for the one that had
+-- failed, so that success can still come; one that had completed it has nothing to do with.
+function batches.rejoin(job, outcome)
+  local batch = job.record.batch
+  if not batch then
+    return
+  end
+  local state = redis.call("HMGET", keys.batch(batch), "opened_at", "finished_at")
+  if not state[1] or (state[2] and outcome == "completed") then
+    job.record.batch = nil
+    return
+  end
+  redis.call("SADD", keys.members(batch), job.jid)
+  redis.call("HINCRBY", keys.batch(batch), outcome, -1)
+  revive(batch)
+end
+
+-- Nothing of the batch is left but what others keep of it.
+function batches.erase(s, batch)
+  batches.leave_outer(s, batch, true)
+  redis.call("UNLINK", keys.batch(batch), keys.batch_data(batch), keys.canceled(batch))
+  redis.call("ZREM", keys.batches(), batch)
+end
+
+function batches.close(s, batch)
+  local at = string.format("%.0f", s.now)
+  if redis.call("EXISTS", keys.batch(batch)) == 1
+    and redis.call("HSETNX", keys.batch(batch), "closed_at", at) == 1 then
+    finish_if_done(s, batch)
+  end
+end
+
+local function state_of(fields)
+  return fields.finished_at and "finished" or fields.closed_at and "closed" or "open"
+end
+
+-- The batch as a reply shows it, or nil.
+function batches.show(batch)
+  local flat = redis.call("HGETALL", keys.batch(batch))
+  local fields = {}
+  for i = 1, #flat, 2 do
+    fields[flat[i]] = flat[i + 1]
+  end
+  if not fields.opened_at then
+    return nil
+  end
+  local shown = { name = batch, state = state_of(fields), owner = fields.owner,
+    within = fields.within,
+    pending = redis.call("SCARD", keys.members(batch)) + redis.call("SCARD", keys.inner(batch)) }
+  for _, name in ipairs({ "total", "completed", "failed", "canceled" }) do
+    shown[name] = tonumber(fields[name] or 0)
+  end
+  for _, name in ipairs({ "opened_at", "closed_at", "finished_at", "canceled_at" }) do
+    shown[name] = tonumber(fields[name])
+  end
+  for _, name in ipairs(batches.CALLBACKS) do
+    shown[name] = fields[name] and cmsgpack.unpack(fields[name]).jid
+  end
+  return shown
+end
+
+return batches

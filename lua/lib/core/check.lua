@@ -1,0 +1,198 @@
+-- Arguments as they arrive: each function returns the value or refuses the call.
+
+local errors = require("lib.core.errors")
+local limits = require("lib.core.limits")
+
+local check = {}
+
+-- No script takes more; some thousands more would not even fit the line that names them.
+local ARGUMENTS = 200
+if #ARGV > ARGUMENTS then
+  errors.bad("a call has at most " .. ARGUMENTS .. " arguments")
+end
+
+local NAME = "^[%w_][%w_.:@~+-]*$"
+
+function check.given(what, value)
+  if type(value) ~= "string" then
+    errors.bad(what .. " is missing")
+  end
+  return value
+end
+
+function check.name(what, value)
+  if type(value) ~= "string" or #value > 128 or not string.find(value, NAME) then
+    errors.bad(what .. " is not a name of 1 to 128 letters, digits and _.:@~+-")
+  end
+  return value
+end
+
+-- Free text of one line: a class path, a failure group.
+function check.line(what, value)
+  if type(value) ~= "string" or value == "" or #value > 255 or string.find(value, "%c") then
+    errors.bad(what .. " is not 1 to 255 bytes of text without control characters")
+  end
+  return value
+end
+
+function check.text(what, value, longest)
+  if type(value) ~= "string" or #value > longest then
+    errors.bad(what .. " is not text of at most " .. longest .. " bytes")
+  end
+  return value
+end
+
+local function whole(value)
+  return value == math.floor(value) and value > -2 ^ 53 and value < 2 ^ 53
+end
+
+-- A number out of an option map.
+function check.count(what, value, low, high)
+  if type(value) ~= "number" or not whole(value) or value < low or value > high then
+    errors.bad(string.format("%s is not a whole number from %.0f to %.0f", what, low, high))
+  end
+  return value
+end
+
+-- A whole number that arrives as text.
+function check.integer(what, value, low, high)
+  local number = type(value) == "string"
+    and #value <= 17
+    and string.find(value, "^%-?%d+$")
+    and tonumber(value)
+  return check.count(what, number or nil, low, high)
+end
+
+-- Any finite number that is no larger than a score can order.
+function check.finite(what, value)
+  if type(value) ~= "number" or value ~= value or value > 1e300 or value < -1e300 then
+    errors.bad(what .. " is not a finite number")
+  end
+  return value
+end
+
+-- A number out of an option map, with bounds.
+function check.within(what, value, low, high)
+  check.finite(what, value)
+  if value < low or value > high then
+    errors.bad(string.format("%s is not a number from %.14g to %.14g", what, low, high))
+  end
+  return value
+end
+
+-- A decimal number that arrives as text; hexadecimal, spaces, nan and inf are none.
+function check.number(what, value)
+  local plain = type(value) == "string" and #value <= 40 and string.find(value, "^[-+.%deE]+$")
+  return check.finite(what, plain and tonumber(value) or nil)
+end
+
+function check.boolean(what, value)
+  if type(value) ~= "boolean" then
+    errors.bad(what .. " is neither true nor false")
+  end
+  return value
+end
+
+function check.one_of(what, value, allowed)
+  if type(value) ~= "string" or not allowed[value] then
+    errors.bad(what .. " has an unknown value")
+  end
+  return value
+end
+
+function check.delay(what, value)
+  return check.count(what, value, 0, 3155760000000)
+end
+
+local function unpacked(what, packed)
+  check.given(what, packed)
+  local ok, value, more = pcall(cmsgpack.unpack, packed)
+  if not ok or more ~= nil or type(value) ~= "table" then
+    errors.bad(what .. " is not one msgpack value of the right kind")
+  end
+  return value
+end
+
+-- A list of at least `low` and at most `high` values.
+function check.list(what, value, low, high)
+  if type(value) ~= "table" then
+    errors.bad(what .. " is not a list")
+  end
+  local size = 0
+  for _ in pairs(value) do
+    size = size + 1
+  end
+  if size ~= #value then
+    errors.bad(what .. " is not a list")
+  end
+  if size < low or size > high then
+    errors.bad(what .. " does not hold " .. low .. " to " .. high .. " values")
+  end
+  return value
+end
+
+function check.packed_list(what, packed, low, high)
+  return check.list(what, unpacked(what, packed), low, high)
+end
+
+-- Names, each once.
+function check.names(what, value, low, high)
+  local seen = {}
+  for _, name in ipairs(check.list(what, value, low, high)) do
+    check.name(what, name)
+    if seen[name] then
+      errors.bad(what .. " holds " .. name .. " twice")
+    end
+    seen[name] = true
+  end
+  return value
+end
+
+function check.packed_names(what, packed, low)
+  return check.names(what, unpacked(what, packed), low, limits.call)
+end
+
+-- Names, each once, or nil if any of them is something else; 1 to 100.
+function check.plain_names(what, packed)
+  local names = check.list(what, unpacked(what, packed), 1, limits.call)
+  local seen = {}
+  for _, name in ipairs(names) do
+    if type(name) ~= "string" or #name > 128 or not string.find(name, NAME) or seen[name] then
+      return nil
+    end
+    seen[name] = true
+  end
+  return names
+end
+
+-- A map whose keys all stand in `known`, if that is given; "" and an empty msgpack map are the
+-- empty one.
+function check.options(what, packed, known)
+  if packed == "" or packed == "\128" then
+    return {}
+  end
+  return check.map(what, unpacked(what, packed), known)
+end
+
+function check.map(what, value, known)
+  if type(value) ~= "table" then
+    errors.bad(what .. " is not a map")
+  end
+  for name in pairs(value) do
+    if type(name) ~= "string" or (known and not known[name]) then
+      errors.bad(what .. " holds an unknown field")
+    end
+  end
+  return value
+end
+
+-- User data, opaque; refused over the limit of the namespace.
+function check.data(s, data)
+  check.given("data", data)
+  if #data > s.data_limit then
+    errors.raise("TOOLARGE", "data has " .. #data .. " bytes; the limit is " .. s.data_limit)
+  end
+  return data
+end
+
+return check

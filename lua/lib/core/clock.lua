@@ -1,0 +1,35 @@
+-- The time of a call: the server's, or a test's in a namespace that began with one.
+
+local check = require("lib.core.check")
+local errors = require("lib.core.errors")
+
+local clock = {}
+
+-- The disagreement, in milliseconds, up to which an earlier clock is taken for a wobble.
+local WOBBLE = 60000
+
+local function told(argument)
+  if argument == "" then
+    local time = redis.call("TIME")
+    return "server", time[1] * 1000 + math.floor(time[2] / 1000)
+  end
+  return "test", check.integer("now", argument, 0, 281474976710655)
+end
+
+-- Returns the time, the kind of clock, and whether the clock was set back for good.
+function clock.read(argument, kind, last)
+  check.given("now", argument)
+  local told_kind, now = told(argument)
+  if kind and kind ~= told_kind then
+    errors.raise("CLOCK", "This namespace has a " .. kind .. " clock")
+  end
+  if now >= last then
+    return now, told_kind, false
+  end
+  if last - now <= WOBBLE then
+    return last, told_kind, false
+  end
+  return now, told_kind, true
+end
+
+return clock

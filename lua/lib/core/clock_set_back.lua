@@ -1,0 +1,93 @@
+-- The server's clock was set back by more than a wobble. It is believed, and every lease is cut
+-- to its own length from now on, a few at a time, until a whole round has cut none.
+
+local job_lib = require("lib.job.job")
+local keys = require("lib.core.keys")
+local lease = require("lib.job.lease")
+local queue_lib = require("lib.queue.queue")
+local session = require("lib.core.session")
+
+local clock_set_back = {}
+
+local FIELDS = { "rewind_queue", "rewind_rank", "rewind_cuts", "rewind_throttle" }
+
+local function remember(queue, rank, cuts)
+  redis.call("HSET", keys.meta(), FIELDS[1], queue, FIELDS[2], rank, FIELDS[3], cuts)
+end
+
+function clock_set_back.begin(s)
+  remember(0, 0, 0)
+  redis.call("HDEL", keys.meta(), FIELDS[4])
+  redis.call("ZADD", keys.due(), s.now, "rewind", s.now, "sweep")
+  redis.call("ZADD", keys.due(), "XX", s.now, "releases", s.now, "refill")
+  session.publish(s, "log", '{"event":"clock_set_back","to":' .. string.format("%.0f", s.now)
+    .. "}")
+end
+
+local function cut(s, queue, jid, score, length)
+  local longest = s.now + length
+  local job = score > longest and job_lib.find(jid)
+  if not job or job.record.state ~= "running" then
+    return 0
+  end
+  redis.call("ZADD", keys.running(queue), longest, jid)
+  if not job.record.grace then
+    redis.call("ZADD", keys.worker_jobs(job.record.worker), longest, jid)
+  end
+  queue_lib.due("leases:" .. queue, longest)
+  return 1
+end
+
+-- Cuts leases of one queue from `rank` (the longest first) on; returns seen and cut.
+local function cut_some(s, queue, rank, budget)
+  local found = redis.call("ZREVRANGE", keys.running(queue), rank, rank + budget - 1, "WITHSCORES")
+  local length, cuts = lease.length_of(queue), 0
+  for i = 1, #found, 2 do
+    cuts = cuts + cut(s, queue, found[i], tonumber(found[i + 1]), length)
+  end
+  return #found / 2, cuts
+end
+
+-- What stands in the line of duties since a later time would be forgotten until then.
+local function look_anew(s, queue)
+  redis.call("ZADD", keys.due(), "XX", "LT", s.now, "leases:" .. queue, s.now,
+    "scheduled:" .. queue, s.now, "recurring:" .. queue)
+end
+
+-- Throttles come after the queues; true when all are done.
+local function look_at_throttles(s, rank, budget)
+  local ids = redis.call("ZRANGE", keys.throttles(), rank, rank + budget - 1)
+  for _, id in ipairs(ids) do
+    require("lib.admission.throttle_settings").rewind(s, id)
+  end
+  if #ids < budget then
+    redis.call("HDEL", keys.meta(), unpack(FIELDS))
+    return true
+  end
+  redis.call("HSET", keys.meta(), FIELDS[4], rank + budget)
+  return false
+end
+
+-- One step. Returns true when all is done. What was cut has moved down, so the rank
+-- goes on by the others; a round that cut something is followed by another.
+function clock_set_back.step(s, budget)
+  local state = redis.call("HMGET", keys.meta(), unpack(FIELDS))
+  local at, rank, cuts = tonumber(state[1] or 0), tonumber(state[2] or 0), tonumber(state[3] or 0)
+  local queue = redis.call("ZRANGE", keys.queues(), at, at)[1]
+  if not queue then
+    return look_at_throttles(s, tonumber(state[4] or 0), budget)
+  end
+  local seen, now_cut = cut_some(s, queue, rank, budget)
+  cuts = cuts + now_cut
+  if seen == budget then
+    remember(at, rank + seen - now_cut, cuts)
+  elseif cuts > 0 then
+    remember(at, 0, 0)
+  else
+    look_anew(s, queue)
+    remember(at + 1, 0, 0)
+  end
+  return false
+end
+
+return clock_set_back

@@ -1,0 +1,20 @@
+-- Helpers for plain lists.
+
+local lists = {}
+
+-- The position of a value, or nil.
+function lists.position(list, wanted)
+  for i, value in ipairs(list) do
+    if value == wanted then
+      return i
+    end
+  end
+  return nil
+end
+
+-- Whether a list holds a value; nil and false stand for the empty list.
+function lists.contains(list, wanted)
+  return lists.position(list or {}, wanted) ~= nil
+end
+
+return lists

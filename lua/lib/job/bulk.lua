@@ -1,0 +1,133 @@
+-- One change to many jobs, each judged by itself: it happens to those that are in a state that was
+-- expected, and the others are answered with what they are.
+
+local change = require("lib.job.change")
+local check = require("lib.core.check")
+local job_lib = require("lib.job.job")
+local limits = require("lib.core.limits")
+local removal = require("lib.job.removal")
+local revive = require("lib.job.revive")
+
+local bulk = {}
+
+local STATES = { waiting = true, scheduled = true, depends = true, throttled = true,
+  running = true, stalled = true, failed = true, complete = true }
+local OPTIONS = { states = true, queue = true, priority = true, tags = true }
+
+-- Which states each action can be carried out in.
+local allowed = {
+  cancel = { waiting = true, scheduled = true, depends = true, throttled = true, running = true,
+    stalled = true, failed = true },
+  retry = { failed = true, scheduled = true },
+  move = { waiting = true, scheduled = true, depends = true, throttled = true, stalled = true,
+    failed = true },
+  timeout = { running = true },
+  priority = STATES,
+  tag = STATES,
+  untag = STATES,
+}
+
+local acts = {}
+
+function acts.cancel(s, job, _, listed)
+  local dependent = removal.dependent_of(job.jid, listed)
+  if dependent then
+    return "HASDEPENDENTS Job " .. job.jid .. " is a dependency of " .. dependent
+  end
+  removal.cancel_from_anywhere(s, job)
+  return "done"
+end
+
+function acts.retry(s, job)
+  if job.record.state == "failed" then
+    revive.failed(s, job, job.record.queue)
+  else
+    revive.now(s, job)
+  end
+  return "done"
+end
+
+function acts.move(s, job, options)
+  if job.record.state == "failed" then
+    revive.failed(s, job, options.queue)
+  else
+    revive.move(s, job, options.queue)
+  end
+  return "done"
+end
+
+function acts.timeout(s, job)
+  change.time_out(s, job)
+  return "done"
+end
+
+function acts.priority(_, job, options)
+  change.set_priority(job, options.priority)
+  return "done"
+end
+
+function acts.tag(s, job, options)
+  require("lib.job.tags").add(s, job, options.tags)
+  job_lib.save(job)
+  return "done"
+end
+
+function acts.untag(_, job, options)
+  require("lib.job.tags").remove(job, options.tags)
+  job_lib.save(job)
+  return "done"
+end
+
+local function check_states(given)
+  local expected = {}
+  for _, state in ipairs(check.list("states", given or {}, 0, 8)) do
+    check.one_of("states", state, STATES)
+    expected[state] = true
+  end
+  return next(expected) and expected or STATES
+end
+
+-- Reads the action and its options; refuses what would not be one.
+function bulk.read(action, packed)
+  check.one_of("action", action, allowed)
+  local options = check.options("options", packed, OPTIONS)
+  options.states = check_states(options.states)
+  if action == "move" then
+    check.name("queue", options.queue)
+  elseif action == "priority" then
+    check.finite("priority", options.priority)
+  elseif action == "tag" or action == "untag" then
+    check.names("tags", options.tags, 1, limits.call)
+  end
+  return options
+end
+
+local function refusal(job, jid, action, options)
+  if not job then
+    return "NOJOB Job " .. jid .. " does not exist"
+  end
+  local state = job.record.state
+  if not options.states[state] or not allowed[action][state] then
+    return "WRONGSTATE Job " .. jid .. " is " .. state
+  end
+  return nil
+end
+
+-- Does it, and answers for each jid: "done" or CODE and detail.
+function bulk.run(s, action, jids, options)
+  local listed, answers = {}, {}
+  for _, jid in ipairs(jids) do
+    listed[jid] = true
+  end
+  for i, jid in ipairs(jids) do
+    -- Read one by one: what happens to one job may change another.
+    local job = job_lib.find(jid)
+    answers[i] = refusal(job, jid, action, options) or acts[action](s, job, options, listed)
+  end
+  if s.released then
+    require("lib.job.releases").after(s)
+  end
+  return answers
+end
+
+return bulk

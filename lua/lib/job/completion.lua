@@ -1,0 +1,99 @@
+-- How a job completes: the steps of the commands, and what the end of a job does to everything that
+-- depends on it. The way into a next queue is lib.job.next_queue.
+
+local events = require("lib.core.events")
+local job_lib = require("lib.job.job")
+local keys = require("lib.core.keys")
+local leave_state = require("lib.job.leave_state")
+local stats = require("lib.stats.stats")
+
+local completion = {}
+
+-- What completion and cancelling have in common: the end of the job's own claims.
+function completion.settle(s, job, outcome)
+  local record, jid = job.record, job.jid
+  if record.batch then
+    require("lib.batch.batches").leave(s, job, outcome)
+  end
+  if record.followups then
+    redis.call("UNLINK", keys.followups(jid))
+    record.followups = nil
+  end
+  if record.keep then
+    redis.call("ZADD", keys.tombstones(), s.now + record.keep, jid)
+  end
+  if record.parents then
+    require("lib.job.dependencies").unlink(job)
+  end
+  for _, batch in ipairs(record.owns or {}) do
+    require("lib.batch.batches").close(s, batch)
+  end
+  record.owns = nil
+end
+
+-- What the record of a complete job says, and what it does not say any more.
+function completion.end_record(s, record)
+  record.state, record.completed_at = "complete", s.now
+  record.queue, record.order, record.due, record.left = nil, nil, nil, nil
+  record.crashes, record.tries = nil, nil
+end
+
+-- Completed for good: dependents are set free.
+function completion.complete(s, job, queue)
+  local record = job.record
+  job_lib.clear_failure(job)
+  completion.end_record(s, record)
+  redis.call("ZADD", keys.complete(), s.stamp, job.jid)
+  completion.settle(s, job, "completed")
+  if record.unique then
+    require("lib.job.unique").settle(s, job)
+  end
+  if redis.call("EXISTS", keys.dependents(job.jid)) == 1 then
+    require("lib.job.dependencies").register(s, job.jid, "complete")
+  end
+  stats.add(s, queue, "completed", 1)
+end
+
+-- Takes the job out of running and keeps what it brought.
+function completion.leave(s, job, data, result)
+  local record = job.record
+  stats.took(s, record.queue, "run", s.now - record.popped_at)
+  leave_state.running(s, job)
+  job_lib.note(job, s, "done")
+  if data ~= "" then
+    job_lib.set_data(job, data)
+  end
+  job_lib.set_result(job, result)
+  job_lib.set_left(job, record.retries)
+  job_lib.clear_failure(job)
+  record.crashes, record.tries = nil, nil
+end
+
+-- Ends the job for good.
+function completion.finish(s, job)
+  local from = job.record.queue
+  completion.complete(s, job, from)
+  job_lib.save(job)
+  events.tracked(s, "completed", job)
+  events.log(s, "completed", job.jid, from)
+end
+
+local function overdue(s)
+  local oldest = redis.call("ZRANGE", keys.complete(), 0, 0, "WITHSCORES")[2]
+  local age = tonumber(s.meta[8] or 2592000) * 1000
+  return oldest and tonumber(oldest) <= s.now - age
+end
+
+-- What follows the end of a number of jobs: dependents are let go, and a few more jobs than that
+-- are deleted if they were kept too long. Expects the options jobs-history and jobs-history-count
+-- as the call's own fields.
+function completion.after(s, number)
+  if s.released then
+    require("lib.job.releases").after(s)
+  end
+  if redis.call("ZCARD", keys.complete()) > tonumber(s.meta[9] or 50000) or overdue(s) then
+    require("lib.core.retention").complete(s, s.meta[8], s.meta[9], number + 3)
+  end
+end
+
+return completion

@@ -1,0 +1,102 @@
+-- Jobs of a process that died: who pays, and which job kills whoever runs it.
+
+local events = require("lib.core.events")
+local failing = require("lib.job.failing")
+local job_lib = require("lib.job.job")
+local keys = require("lib.core.keys")
+local leave_state = require("lib.job.leave_state")
+local limits = require("lib.core.limits")
+local reclaim = require("lib.job.reclaim")
+local stats = require("lib.stats.stats")
+
+local crash = {}
+
+-- Whether the job is held by that start of a worker.
+local function is_of(job, worker, nonce)
+  local record = job.record
+  return record.state == "running" and record.worker == worker
+    and string.match(record.lease, "^%d+%.(.+)$") == nonce
+end
+
+-- The jobs that had started, as far as they are in their grace periods and so on no list of the
+-- worker.
+local function started_in_grace(worker, nonce, started)
+  local missing, found = {}, {}
+  for _, jid in ipairs(started) do
+    if not redis.call("ZSCORE", keys.worker_jobs(worker), jid) then
+      missing[#missing + 1] = jid
+    end
+  end
+  for _, job in ipairs(job_lib.find_all(missing)) do
+    if job and is_of(job, worker, nonce) then
+      found[#found + 1] = job
+    end
+  end
+  return found
+end
+
+-- The jobs of that start of a worker, no more than one call may touch, and whether there are more.
+-- Its siblings, whose jobs stand in the same list, may have many.
+function crash.jobs_of(worker, nonce, started)
+  local found = started_in_grace(worker, nonce, started)
+  for at = 0, limits.page - 1, limits.call do
+    local jids = redis.call("ZRANGE", keys.worker_jobs(worker), at, at + limits.call - 1)
+    for _, job in ipairs(job_lib.find_all(jids)) do
+      if job and is_of(job, worker, nonce) then
+        if #found >= limits.call then
+          return found, true
+        end
+        found[#found + 1] = job
+      end
+    end
+  end
+  return found, false
+end
+
+local function limit()
+  return tonumber(redis.call("HGET", keys.meta(), "config:max-crashes") or 3)
+end
+
+-- A poison pill: it has ended its worker too often.
+local function poison(s, job, cause)
+  local record = job.record
+  local worker = record.worker
+  leave_state.from_place(s, job)
+  job_lib.note(job, s, "failed", { group = "poison-pill", worker = worker })
+  failing.fail(s, job, "poison-pill", "The worker died " .. record.crashes
+    .. " times while it ran this job: " .. cause, worker)
+  job_lib.save(job)
+end
+
+local function charge(s, job, cause, report)
+  local record = job.record
+  record.crashes = (record.crashes or 0) + 1
+  job_lib.note(job, s, "crashed", { worker = record.worker, cause = cause })
+  -- A lease that had lapsed before was counted then.
+  if not record.grace then
+    stats.add(s, record.queue, "retried", 1)
+  end
+  if record.crashes >= limit() then
+    poison(s, job, cause)
+  else
+    reclaim.give_back(s, job)
+  end
+  local list = job.record.state == "failed" and report.failed or report.charged
+  list[#list + 1] = job.jid
+end
+
+-- Deals with one job of the dead process and enters it in the report. `death.started` has the jids
+-- that were being run; without it all of them were.
+function crash.handle(s, job, death, report)
+  events.lost(s, job, "lock_lost")
+  if not death.started or death.started[job.jid] then
+    charge(s, job, death.cause, report)
+  else
+    job_lib.note(job, s, "released")
+    reclaim.hand_back(s, job)
+    job_lib.save(job)
+    report.returned[#report.returned + 1] = job.jid
+  end
+end
+
+return crash

@@ -1,0 +1,198 @@
+-- Edges between jobs. A job's parents are kept for its life, as policy:sequence; those that it
+-- still waits for in `dependencies`; a parent knows its waiting dependents. What a parent's end
+-- sets free goes into a list of releases (lib.job.releases), which calls drain in bounded steps.
+
+local errors = require("lib.core.errors")
+local job_lib = require("lib.job.job")
+local keys = require("lib.core.keys")
+local limits = require("lib.core.limits")
+local session = require("lib.core.session")
+
+local dependencies = {}
+
+dependencies.POLICIES = { wait = true, cancel = true, fail = true, run = true }
+
+-- The dependents of a job, those included that the same call is going to link (s.edges).
+local function dependents_of(s, parent, most)
+  local found = redis.call("ZRANGE", keys.dependents(parent), 0, most)
+  for _, dependent in ipairs(s.edges and s.edges[parent] or {}) do
+    found[#found + 1] = dependent
+  end
+  return found
+end
+
+-- Refuses an edge from `jid` to any of `parents` when one of them comes after `jid` already.
+local function refuse_cycle(s, jid, parents)
+  local wanted, seen, pending, walked = {}, { [jid] = true }, { jid }, 0
+  for _, parent in ipairs(parents) do
+    wanted[parent] = true
+  end
+  while #pending > 0 do
+    for _, dependent in ipairs(dependents_of(s, table.remove(pending), limits.edges - walked)) do
+      if wanted[dependent] then
+        errors.raise("CYCLE", "Job " .. dependent .. " already depends on " .. jid)
+      end
+      walked = walked + 1
+      if walked > limits.edges then
+        errors.raise("CYCLE", "Job " .. jid .. " has too many dependents to rule out a cycle")
+      end
+      if not seen[dependent] then
+        seen[dependent] = true
+        pending[#pending + 1] = dependent
+      end
+    end
+  end
+end
+
+-- Later jobs of the same call must see the edges that this one will have.
+local function plan_edges(s, jid, parents)
+  s.edges = s.edges or {}
+  for _, parent in ipairs(parents) do
+    local planned = s.edges[parent] or {}
+    planned[#planned + 1] = jid
+    s.edges[parent] = planned
+  end
+end
+
+local function is_open(s, jid, parent)
+  if jid == s.ending then
+    return false
+  end
+  return s.planned[jid] or (parent and parent.record.state ~= "complete")
+end
+
+-- The parents that `jid` would have to wait for: those that exist and are not complete, or that
+-- the same call puts (s.planned); the job that the call itself completes (s.ending) is none.
+-- A new jid has no dependents, so it cannot close a cycle. Edges that a put of the same call will
+-- take away still count.
+function dependencies.unresolved(s, jid, parents, exists)
+  local open = {}
+  s.planned = s.planned or {}
+  for i, parent in ipairs(job_lib.find_all(parents)) do
+    if parents[i] == jid then
+      errors.raise("CYCLE", "Job " .. jid .. " cannot depend on itself")
+    end
+    if is_open(s, parents[i], parent) then
+      open[#open + 1] = parents[i]
+    end
+  end
+  if exists and #open > 0 then
+    refuse_cycle(s, jid, open)
+  end
+  plan_edges(s, jid, open)
+  return open
+end
+
+local function add_parent(s, job, parent, policy)
+  local edge = policy .. ":" .. string.format("%.0f", session.next(s))
+  redis.call("HSET", keys.parents(job.jid), parent, edge)
+  job.record.parents = true
+end
+
+-- Parents that are complete already are parents, too, if they left a result to be read.
+local function keep_results(s, job, wanted, open, policy)
+  local waits = {}
+  for _, parent in ipairs(open) do
+    waits[parent] = true
+  end
+  for _, parent in ipairs(wanted) do
+    if not waits[parent] and redis.call("EXISTS", keys.result(parent)) == 1 then
+      add_parent(s, job, parent, policy)
+      redis.call("SADD", keys.holds(parent), job.jid)
+    end
+  end
+end
+
+-- Adds edges to the wanted parents, of which `open` were found unresolved. A parent that has
+-- failed already has its policy applied like one that fails later. `policies` names those of
+-- single parents.
+function dependencies.link(s, job, wanted, open, policy, policies)
+  local jid = job.jid
+  keep_results(s, job, wanted, open, policy)
+  for _, parent in ipairs(open) do
+    local own = policies and policies[parent] or policy
+    local score = own == "wait" and 0 or 1
+    add_parent(s, job, parent, own)
+    redis.call("SADD", keys.dependencies(jid), parent)
+    redis.call("ZADD", keys.dependents(parent), score, jid)
+    if score == 1 then
+      local found = job_lib.find(parent)
+      if found and found.record.state == "failed" then
+        dependencies.enlist(s, { parent = parent, reason = "failed", jid = jid })
+      end
+    end
+  end
+end
+
+-- Drops a result that outlived its job for the sake of dependents that are now done.
+local function drop_hold(parent, holder)
+  local key = keys.holds(parent)
+  redis.call("SREM", key, holder)
+  if redis.call("EXISTS", key) == 1 then
+    return
+  end
+  -- A job that was put anew under the old jid does not own the result either.
+  local found = job_lib.find(parent)
+  if not found or not found.record.has_result then
+    redis.call("DEL", keys.result(parent))
+  end
+end
+dependencies.drop_hold = drop_hold
+
+-- Takes single edges away.
+function dependencies.cut(job, parents)
+  local jid = job.jid
+  for _, parent in ipairs(parents) do
+    redis.call("SREM", keys.dependencies(jid), parent)
+    redis.call("HDEL", keys.parents(jid), parent)
+    redis.call("ZREM", keys.dependents(parent), jid)
+    drop_hold(parent, jid)
+  end
+  if redis.call("EXISTS", keys.parents(jid)) == 0 then
+    job.record.parents = nil
+  end
+end
+
+-- Takes all edges to parents away: the job ended, or was put with other ones.
+function dependencies.unlink(job)
+  if not job.record.parents then
+    return
+  end
+  for _, parent in ipairs(redis.call("HKEYS", keys.parents(job.jid))) do
+    redis.call("ZREM", keys.dependents(parent), job.jid)
+    drop_hold(parent, job.jid)
+  end
+  redis.call("DEL", keys.parents(job.jid), keys.dependencies(job.jid))
+  job.record.parents = nil
+end
+
+-- Queues something for the drain; returns its token, whose zeros keep the order of one instant.
+function dependencies.enlist(s, record)
+  local token = string.format("%016.0f", session.next(s))
+  redis.call("SET", keys.release(token), cmsgpack.pack(record))
+  redis.call("ZADD", keys.releases(), s.now, token)
+  redis.call("ZADD", keys.due(), "LT", s.now, "releases")
+  s.released = true
+  return token
+end
+
+-- Sets the dependents of `parent` free in the drain: "complete" and "canceled" free all of them,
+-- "failed" those whose policy is not to wait. The list survives whatever becomes of the parent.
+function dependencies.register(s, parent, reason)
+  local key = keys.dependents(parent)
+  if reason == "failed" then
+    if redis.call("ZCOUNT", key, 1, 1) > 0 then
+      dependencies.enlist(s, { parent = parent, reason = reason })
+    end
+    return
+  end
+  if redis.call("EXISTS", key) == 1 then
+    local token = dependencies.enlist(s, { parent = parent, reason = reason })
+    redis.call("RENAME", key, keys.released(token))
+    if redis.call("EXISTS", keys.result(parent)) == 1 then
+      redis.call("SADD", keys.holds(parent), "release:" .. token)
+    end
+  end
+end
+
+return dependencies

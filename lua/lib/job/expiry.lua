@@ -1,0 +1,24 @@
+-- Jobs that must not start after an instant of their own: they fail where they would be handed out.
+
+local failing = require("lib.job.failing")
+local job_lib = require("lib.job.job")
+
+local expiry = {}
+
+-- Fails a job that was just taken from the head of its queue, if its time is over; tells whether.
+-- The instant is forgotten, so a job that is put again may run.
+function expiry.is_over(s, job)
+  local record = job.record
+  if not record.expires or record.expires > s.now then
+    return false
+  end
+  record.expires = nil
+  job_lib.note(job, s, "failed", { group = "expired" })
+  failing.fail(s, job, "expired",
+    'Job was not handed out in queue "' .. record.queue .. '" before its time was over', "")
+  job_lib.save(job)
+  s.expired = true
+  return true
+end
+
+return expiry

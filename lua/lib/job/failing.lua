@@ -1,0 +1,54 @@
+-- Fails a job that has left its state (lib.job.leave_state): into a failure group, with everything
+-- that follows for its batch, its dependents and its unique key. The caller saves the job.
+
+local batches = require("lib.batch.batches")
+local dependencies = require("lib.job.dependencies")
+local events = require("lib.core.events")
+local job_lib = require("lib.job.job")
+local keys = require("lib.core.keys")
+local session = require("lib.core.session")
+local stats = require("lib.stats.stats")
+
+local failing = {}
+
+local function log(s, job, group, message, worker)
+  session.publish(s, "log", '{"event":"failed","jid":"' .. job.jid .. '","queue":"'
+    .. job.record.queue .. '","worker":"' .. worker .. '","group":' .. events.quoted(group)
+    .. ',"message":' .. events.quoted(message) .. "}")
+end
+
+-- Failed until somebody looks: into its group, and dependents are treated by their policy.
+local function settle(s, job, group, message, worker)
+  local record = job.record
+  record.state, record.group, record.failed_at = "failed", group, s.now
+  record.order, record.due = nil, nil
+  job_lib.set_failure(job, s, group, message, worker)
+  redis.call("ZADD", keys.group(group), s.now, job.jid)
+  redis.call("ZADD", keys.failed(), s.now, group)
+  batches.leave(s, job, "failed")
+  if record.unique then
+    require("lib.job.unique").settle(s, job)
+  end
+  dependencies.register(s, job.jid, "failed")
+  stats.add(s, record.queue, "failed", 1)
+end
+
+function failing.fail(s, job, group, message, worker)
+  settle(s, job, group, message, worker)
+  log(s, job, group, message, worker)
+  events.tracked(s, "failed", job)
+end
+
+-- Retries are used up; `text` may name a group and message of one's own. Of this end the channel
+-- hears before the log.
+function failing.exhaust(s, job, text, worker)
+  local queue = job.record.queue
+  local group = text.group or "failed-retries-" .. queue
+  local message = text.message or 'Job exhausted retries in queue "' .. queue .. '"'
+  job_lib.note(job, s, "failed", { group = group })
+  settle(s, job, group, message, worker)
+  events.tracked(s, "failed", job)
+  log(s, job, group, message, worker)
+end
+
+return failing

@@ -1,0 +1,214 @@
+-- The stored job: a four-byte length, that many bytes of msgpack, then short data as it came.
+-- In Lua a job is {jid, record, data}; `data` is the inline part, "" when it has its own key.
+
+local errors = require("lib.core.errors")
+local keys = require("lib.core.keys")
+local limits = require("lib.core.limits")
+
+local job = {}
+
+function job.parse(jid, value)
+  local length = struct.unpack(">I4", value)
+  return {
+    jid = jid,
+    record = cmsgpack.unpack(string.sub(value, 5, 4 + length)),
+    data = string.sub(value, 5 + length),
+  }
+end
+
+-- The job, or nil.
+function job.find(jid)
+  local value = redis.call("GET", keys.job(jid))
+  return value and job.parse(jid, value) or nil
+end
+
+-- The job, or the refusal NOJOB.
+function job.load(jid)
+  local found = job.find(jid)
+  if not found then
+    errors.no_job(jid)
+  end
+  return found
+end
+
+-- Jobs in the order of `jids`; false where there is none.
+function job.find_all(jids)
+  if #jids == 0 then
+    return {}
+  end
+  local names = {}
+  for i, jid in ipairs(jids) do
+    names[i] = keys.job(jid)
+  end
+  local values = redis.call("MGET", unpack(names))
+  for i, value in ipairs(values) do
+    values[i] = value and job.parse(jids[i], value)
+  end
+  return values
+end
+
+function job.pack(self)
+  local packed = cmsgpack.pack(self.record)
+  return struct.pack(">I4", #packed) .. packed .. self.data
+end
+
+-- Writes the job and returns the stored value.
+function job.save(self)
+  local value = job.pack(self)
+  redis.call("SET", keys.job(self.jid), value)
+  return value
+end
+
+function job.set_data(self, data)
+  local key = keys.data(self.jid)
+  if #data > limits.inline then
+    redis.call("SET", key, data)
+    self.record.apart, self.data = #data, ""
+    return
+  end
+  if self.record.apart then
+    redis.call("DEL", key)
+    self.record.apart = nil
+  end
+  self.data = data
+end
+
+-- The opaque data wherever it lies.
+function job.get_data(self)
+  if self.record.apart then
+    return redis.call("GET", keys.data(self.jid)) or ""
+  end
+  return self.data
+end
+
+function job.left(self)
+  return self.record.left or self.record.retries
+end
+
+-- Sets the retries left; the default, all of them, takes no room.
+function job.set_left(self, left)
+  self.record.left = left ~= self.record.retries and left or nil
+end
+
+-- Moves the middle of the history, all but the first and the newest `kept` entries, to its list,
+-- which is cut to what the limit allows beside them.
+local function spill(self, limit, kept)
+  local history = self.record.history
+  local packed, rest = {}, { history[1] }
+  for i = 2, #history do
+    if i <= #history - kept then
+      packed[#packed + 1] = cmsgpack.pack(history[i])
+    else
+      rest[#rest + 1] = history[i]
+    end
+  end
+  self.record.history = rest
+  local key = keys.history(self.jid)
+  redis.call("RPUSH", key, unpack(packed))
+  if limit > 0 then
+    redis.call("LTRIM", key, 1 - limit, -1)
+  end
+  self.record.spilled = true
+end
+
+-- Entries that lie in the list and still count, oldest first.
+function job.spilled(self, s)
+  if not self.record.spilled then
+    return {}
+  end
+  local room = s.history - #self.record.history
+  if s.history > 0 and room <= 0 then
+    return {}
+  end
+  return redis.call("LRANGE", keys.history(self.jid), s.history > 0 and -room or 0, -1)
+end
+
+-- Takes back what lies in the list, as far as it still counts: the limit has become that small.
+local function gather(self, s)
+  local history = self.record.history
+  local all = { history[1] }
+  for _, packed in ipairs(job.spilled(self, s)) do
+    all[#all + 1] = cmsgpack.unpack(packed)
+  end
+  for i = 2, #history do
+    all[#all + 1] = history[i]
+  end
+  redis.call("DEL", keys.history(self.jid))
+  self.record.history, self.record.spilled = all, nil
+end
+
+-- Adds an entry. The first one stays for ever, of the others the newest do.
+function job.note(self, s, what, more, at)
+  local is_short = s.history > 0 and s.history <= limits.history
+  if is_short and self.record.spilled then
+    gather(self, s)
+  end
+  local history = self.record.history
+  history[#history + 1] = { what, at or s.now, more }
+  if is_short then
+    while #history > s.history and #history > 1 do
+      table.remove(history, 2)
+    end
+  elseif #history > limits.history then
+    spill(self, s.history, 3)
+  end
+end
+
+-- Adds an entry that may be large, straight to the list.
+function job.note_apart(self, s, what, more)
+  job.note(self, s, what, more)
+  if #self.record.history > 1 and (s.history <= 0 or s.history > limits.history) then
+    spill(self, s.history, 0)
+  end
+end
+
+-- Deletes what a job owns beside its value; the caller has taken it off every index.
+function job.erase(self)
+  local jid, record = self.jid, self.record
+  redis.call("DEL", keys.job(jid))
+  if record.apart then
+    redis.call("DEL", keys.data(jid))
+  end
+  if record.spilled then
+    redis.call("DEL", keys.history(jid))
+  end
+  if record.has_failure then
+    redis.call("DEL", keys.failure(jid))
+  end
+  if record.has_progress then
+    redis.call("DEL", keys.progress(jid))
+  end
+end
+
+-- Keeps a result under the name of its codec: it may outlive the job.
+function job.set_result(self, result)
+  if result ~= "" then
+    redis.call("SET", keys.result(self.jid), (self.record.codec or "json") .. ":" .. result)
+    self.record.has_result = true
+  end
+end
+
+-- The codec and the result of a job that may be gone, or nil.
+function job.get_result(jid)
+  local value = redis.call("GET", keys.result(jid))
+  if not value then
+    return nil
+  end
+  local colon = string.find(value, ":", 1, true)
+  return string.sub(value, 1, colon - 1), string.sub(value, colon + 1)
+end
+
+function job.clear_failure(self)
+  if self.record.has_failure then
+    redis.call("DEL", keys.failure(self.jid))
+    self.record.has_failure = nil
+  end
+end
+
+function job.set_failure(self, s, group, message, worker)
+  redis.call("SET", keys.failure(self.jid),
+    cmsgpack.pack({ group = group, message = message, when = s.now, worker = worker }))
+  self.record.has_failure = true
+end
+
+return job

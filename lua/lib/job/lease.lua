@@ -1,0 +1,73 @@
+-- The right of one hand-out to its job. What is no longer this hand-out's is refused.
+
+local check = require("lib.core.check")
+local errors = require("lib.core.errors")
+local job_lib = require("lib.job.job")
+local keys = require("lib.core.keys")
+local limits = require("lib.core.limits")
+
+local lease = {}
+
+-- Why this lease does not hold the job, as code and detail, or nil.
+function lease.refusal(job, jid, token)
+  if not job then
+    return "NOJOB", "Job " .. jid .. " does not exist"
+  end
+  local record = job.record
+  if record.state == "complete" then
+    return "FINISHED", "Job " .. jid .. " not currently running: complete"
+  elseif record.state ~= "running" then
+    return "LOSTLEASE", "Job " .. jid .. " not currently running: " .. record.state
+  elseif record.lease ~= token then
+    return "LOSTLEASE", "Job " .. jid .. " was given out to another worker: " .. record.worker
+  end
+  return nil
+end
+
+-- A packed list of [jid, lease], each jid once; returns it and the jids alone.
+function lease.check_all(packed, low)
+  local held = check.packed_list("leases", packed, low, limits.call)
+  local jids = {}
+  for i, pair in ipairs(held) do
+    check.list("lease", pair, 2, 2)
+    jids[i] = pair[1]
+    check.text("lease", pair[2], 200)
+  end
+  check.names("jids", jids, low, limits.call)
+  return held, jids
+end
+
+-- The job that this lease holds, or a refusal.
+function lease.load(jid, token)
+  check.name("jid", jid)
+  check.text("lease", token, 200)
+  local job = job_lib.find(jid)
+  local code, detail = lease.refusal(job, jid, token)
+  if code then
+    errors.raise(code, detail)
+  end
+  return job
+end
+
+-- Milliseconds of a lease in a queue, out of the two texts that config may hold.
+function lease.length(own, general)
+  return math.floor(tonumber(own or general or 60) * 1000)
+end
+
+-- Asks config for the above; pop asks with its other fields.
+function lease.length_of(queue)
+  local texts = redis.call("HMGET", keys.meta(), "config:" .. queue .. "-heartbeat",
+    "config:heartbeat")
+  return lease.length(texts[1], texts[2])
+end
+
+-- Sets the instant at which the lease ends.
+function lease.extend(job, expires_at)
+  local record = job.record
+  redis.call("ZADD", keys.running(record.queue), expires_at, job.jid)
+  redis.call("ZADD", keys.worker_jobs(record.worker), expires_at, job.jid)
+  -- A lease that has become shorter must be looked at earlier.
+  redis.call("ZADD", keys.due(), "LT", expires_at, "leases:" .. record.queue)
+end
+
+return lease

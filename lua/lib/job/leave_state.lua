@@ -1,0 +1,87 @@
+-- Out of the one place that the state of a job names.
+
+local keys = require("lib.core.keys")
+
+local leave_state = {}
+
+-- What only a running job says of itself.
+function leave_state.forget_run(record)
+  record.worker, record.lease, record.popped_at, record.grace = nil, nil, nil, nil
+end
+
+-- A slot of a queue is free once more: whoever waits for it is woken if the queue has a limit.
+function leave_state.slot_of(s, queue)
+  if redis.call("EXISTS", keys.throttle("queue:" .. queue)) == 1 then
+    require("lib.admission.holders").leave_queue(s, queue)
+  end
+end
+
+-- The common way: a running job leaves its worker.
+function leave_state.running(s, job)
+  local record = job.record
+  redis.call("ZREM", keys.running(record.queue), job.jid)
+  redis.call("ZREM", keys.worker_jobs(record.worker), job.jid)
+  if record.user or record.throttles or record.excused then
+    require("lib.admission.holders").give_back(s, job)
+  end
+  leave_state.slot_of(s, record.queue)
+  leave_state.forget_run(record)
+end
+
+-- Gives up what was kept for a job that had been refused too often.
+local function unreserve(s, job)
+  for _, id in ipairs(require("lib.admission.throttles").unreserve(s, job)) do
+    require("lib.admission.throttle_wakeup").open(s, id)
+  end
+end
+
+local function leave_waiting(s, job)
+  local record = job.record
+  if not record.user and not record.throttles then
+    redis.call("ZREM", keys.waiting(record.queue), record.order .. job.jid)
+    return
+  end
+  require("lib.admission.subqueues").leave(job)
+  if record.passed then
+    unreserve(s, job)
+  end
+end
+
+local function leave_failed(s, job)
+  local record = job.record
+  local key = keys.group(record.group)
+  redis.call("ZREM", key, job.jid)
+  if redis.call("EXISTS", key) == 0 then
+    redis.call("ZREM", keys.failed(), record.group)
+  end
+  require("lib.stats.series").undo_failure(s, record.queue, record.failed_at)
+  record.group, record.failed_at = nil, nil
+end
+
+local places = {
+  waiting = leave_waiting,
+  stalled = leave_waiting,
+  throttled = leave_waiting,
+  scheduled = function(_, job)
+    redis.call("ZREM", keys.scheduled(job.record.queue), job.jid)
+    job.record.due = nil
+  end,
+  depends = function(_, job)
+    redis.call("ZREM", keys.depends(job.record.queue), job.jid)
+  end,
+  running = function(s, job)
+    leave_state.running(s, job)
+  end,
+  failed = leave_failed,
+  complete = function(_, job)
+    redis.call("ZREM", keys.complete(), job.jid)
+    job.record.completed_at = nil
+  end,
+}
+
+-- The way out of any state.
+function leave_state.from_place(s, job)
+  places[job.record.state](s, job)
+end
+
+return leave_state

@@ -1,0 +1,144 @@
+-- The options of a put beyond its queue, jid, klass and data.
+
+local check = require("lib.core.check")
+local errors = require("lib.core.errors")
+local limits = require("lib.core.limits")
+
+local put_checks = {}
+
+local POLICIES = { wait = true, cancel = true, fail = true, run = true }
+local CONFLICTS = { replace = true, ignore = true, raise = true }
+local JID_CONFLICTS = { replace = true, ignore = true, raise = true, revive = true }
+local LONGEST = 3155760000000
+
+local validators = {
+  priority = check.finite,
+  retries = function(what, value)
+    check.count(what, value, 0, 2147483647)
+  end,
+  tags = function(what, value)
+    check.names(what, value, 0, limits.call)
+  end,
+  delay = check.delay,
+  depends = function(what, value)
+    check.names(what, value, 0, limits.call)
+  end,
+  on_parent_failed = function(what, value)
+    check.one_of(what, value, POLICIES)
+  end,
+  -- whether `depends` come on top of the parents that the job has
+  adds = check.boolean,
+  -- policies of single parents, which stand in `depends`
+  policies = function(what, value)
+    for parent, policy in pairs(check.map(what, value)) do
+      check.name(what, parent)
+      check.one_of(what, policy, POLICIES)
+    end
+  end,
+  -- jobs that must exist for the put to take effect
+  expects = function(what, value)
+    check.names(what, value, 0, limits.call)
+  end,
+  on_conflict = function(what, value)
+    check.one_of(what, value, JID_CONFLICTS)
+  end,
+  unique = function(what, value)
+    require("lib.job.unique").check(what, value)
+  end,
+  unique_conflict = function(what, value)
+    check.one_of(what, value, CONFLICTS)
+  end,
+  keep = function(what, value)
+    check.count(what, value, 1, LONGEST)
+  end,
+  expires = function(what, value)
+    check.count(what, value, 0, 2 ^ 52)
+  end,
+  expires_in = function(what, value)
+    check.count(what, value, 1, LONGEST)
+  end,
+  soft_limit = function(what, value)
+    check.count(what, value, 1, LONGEST)
+  end,
+  hard_limit = function(what, value)
+    check.count(what, value, 1, LONGEST)
+  end,
+  -- A policy that workers read, opaque here.
+  retry = function(what, value)
+    check.text(what, value, limits.policy)
+  end,
+  user = function(what, value)
+    require("lib.admission.throttle_claims").check_user(what, value)
+  end,
+  throttles = function(what, value)
+    require("lib.admission.throttle_claims").check_throttles(what, value)
+  end,
+  costs = function(what, value)
+    require("lib.admission.throttle_claims").check_costs(what, value)
+  end,
+  batch = check.name,
+  worker = check.name,
+  codec = check.name,
+  parent = check.name,
+  lease = function(what, value)
+    check.text(what, value, 200)
+  end,
+}
+
+-- The fields of a job that is one of many in a call.
+function put_checks.fields()
+  local fields = { jid = true, klass = true, queue = true, data = true }
+  for name in pairs(validators) do
+    fields[name] = true
+  end
+  return fields
+end
+
+-- Refuses policies of what is no parent.
+local function check_policies(spec)
+  local parents = {}
+  for _, parent in ipairs(spec.depends or {}) do
+    parents[parent] = true
+  end
+  for parent in pairs(spec.policies) do
+    if not parents[parent] then
+      errors.bad("policies hold " .. parent .. ", which is not in depends")
+    end
+  end
+end
+
+-- Refuses unknown options and values that one cannot have; `core` are the fields that are none.
+function put_checks.check(spec, core)
+  for name, value in pairs(spec) do
+    if validators[name] then
+      validators[name](name, value)
+    elseif not core[name] then
+      errors.bad("options hold an unknown field")
+    end
+  end
+  if spec.policies ~= nil then
+    check_policies(spec)
+  end
+  if (spec.parent == nil) ~= (spec.lease == nil) then
+    errors.bad("parent and lease are given together or not at all")
+  end
+  if spec.expires ~= nil and spec.expires_in ~= nil then
+    errors.bad("expires and expires_in are not given together")
+  end
+  if spec.parent ~= nil and spec.parent == spec.jid then
+    errors.bad("a job cannot put itself on its own behalf")
+  end
+end
+
+-- Refuses options that could make the put fail when it happens later, whatever the keyspace holds.
+function put_checks.check_later(spec)
+  if spec.parent or spec.batch or spec.unique_conflict or spec.on_conflict or spec.depends
+    or spec.expects then
+    errors.bad("a job put later takes no parent, batch, depends or rule of conflict")
+  end
+  if spec.costs then
+    require("lib.admission.throttle_claims").check_match(spec, nil)
+  end
+end
+
+return put_checks

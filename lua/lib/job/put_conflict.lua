@@ -1,0 +1,116 @@
+-- What decides whether a put takes effect: its jid, its unique key, its parent and its batch. All
+-- of it reads only.
+
+local errors = require("lib.core.errors")
+local job_lib = require("lib.job.job")
+local keys = require("lib.core.keys")
+
+local put_conflict = {}
+
+-- A put on behalf of a running job needs its lease, and happens once however often it runs.
+local function put_before(spec)
+  if not spec.parent then
+    return false
+  end
+  require("lib.job.lease").load(spec.parent, spec.lease)
+  return redis.call("SISMEMBER", keys.followups(spec.parent), spec.jid) == 1
+end
+
+local function exists_or_remembered(s, plan)
+  if plan.existing then
+    return true
+  end
+  local kept = redis.call("ZSCORE", keys.tombstones(), plan.spec.jid)
+  return kept and tonumber(kept) > s.now
+end
+
+-- Whether the jid decides the put: true when it is to be ignored. What a completion leaves behind
+-- (s.yields) is ignored rather than refused.
+local function jid_conflict(s, plan)
+  local policy = plan.spec.on_conflict or "replace"
+  if policy == "revive" then
+    return plan.existing and plan.existing.record.state ~= "failed"
+  end
+  if policy == "replace" or not exists_or_remembered(s, plan) then
+    return false
+  elseif policy == "raise" and not s.yields then
+    errors.raise("EXISTS", "Job " .. plan.spec.jid .. " already exists")
+  end
+  return true
+end
+
+-- Data can be replaced until the holder runs; of a window's holder only the jid may be left.
+local function replaceable(holder)
+  local state = holder.record and holder.record.state
+  return state and state ~= "running" and state ~= "complete"
+end
+
+-- Whether the holder gives its key up by the same call, which completes it (s.ending).
+local function is_ending(s, holder)
+  return holder and holder.jid == s.ending and holder.record.unique.scope ~= "window"
+end
+
+-- Who holds the unique key now, or will by an earlier put of the same call.
+local function key_holder(s, spec)
+  local key = spec.unique.key
+  local claims = s.claims or {}
+  s.claims = claims
+  local holder = claims[key] or require("lib.job.unique").holder(s, key)
+  holder = not is_ending(s, holder) and holder or nil
+  claims[key] = holder or { jid = spec.jid }
+  return holder
+end
+
+-- Whether the unique key decides the put: the holder's jid, or nil.
+local function key_conflict(s, plan)
+  local spec = plan.spec
+  local holder = spec.unique and key_holder(s, spec)
+  if not holder or holder.jid == spec.jid then
+    return nil
+  end
+  local policy = spec.unique_conflict or "ignore"
+  if policy == "replace" and replaceable(holder) then
+    plan.replace = holder
+  elseif policy ~= "ignore" and not s.yields then
+    errors.raise("EXISTS", "Job " .. holder.jid .. " holds the unique key " .. spec.unique.key)
+  end
+  return holder.jid
+end
+
+-- Refuses a put that expects a job which neither exists nor is put by the same call.
+local function expected(s, spec)
+  for i, job in ipairs(job_lib.find_all(spec.expects)) do
+    if not job and not s.planned[spec.expects[i]] then
+      errors.no_job(spec.expects[i])
+    end
+  end
+end
+
+local function parents_of(s, plan)
+  local jid, depends = plan.spec.jid, plan.spec.depends
+  if depends and #depends > 0 then
+    plan.parents = require("lib.job.dependencies").unresolved(s, jid, depends, plan.existing)
+  end
+end
+
+-- Completes the plan: `ignored` is the jid that the put is answered with when it does nothing.
+function put_conflict.decide(s, plan)
+  local spec = plan.spec
+  if put_before(spec) or jid_conflict(s, plan) then
+    plan.ignored = spec.jid
+    return
+  end
+  plan.ignored = key_conflict(s, plan)
+  if plan.ignored then
+    return
+  end
+  if spec.batch then
+    require("lib.batch.batches").require_open(spec.batch, spec.parent or s.by, spec.jid)
+  end
+  if spec.expects then
+    expected(s, spec)
+  end
+  parents_of(s, plan)
+end
+
+return put_conflict

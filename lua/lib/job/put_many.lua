@@ -1,0 +1,50 @@
+-- Several puts in one call: all are checked before the first is carried out.
+
+local check = require("lib.core.check")
+local errors = require("lib.core.errors")
+local job_lib = require("lib.job.job")
+local put = require("lib.job.put")
+local put_checks = require("lib.job.put_checks")
+
+local put_many = {}
+
+-- Checks the jobs of a list against the data that follows, each with the data at its place.
+-- `defaults` are fields that a job may leave out.
+function put_many.check(s, specs, data, defaults)
+  local jids, fields = {}, put_checks.fields()
+  for i, spec in ipairs(specs) do
+    check.map("job " .. i, spec, fields)
+    if spec.data ~= nil then
+      errors.bad("job " .. i .. " carries its data among its fields")
+    end
+    jids[i] = check.name("jid", spec.jid)
+    for name, value in pairs(defaults) do
+      if spec[name] == nil then
+        spec[name] = value
+      end
+    end
+    spec.data = data[i]
+  end
+  local plans = {}
+  for i, existing in ipairs(job_lib.find_all(jids)) do
+    plans[i] = put.check(s, specs[i], existing)
+  end
+  return plans
+end
+
+-- What was read while checking may have been changed by an earlier job of the same call.
+local function reload(plan)
+  plan.existing = plan.existing and job_lib.find(plan.spec.jid)
+  plan.replace = plan.replace and job_lib.find(plan.replace.jid)
+end
+
+function put_many.apply(s, plans)
+  local replies = {}
+  for i, plan in ipairs(plans) do
+    reload(plan)
+    replies[i] = put.apply(s, plan)
+  end
+  return replies
+end
+
+return put_many

@@ -1,0 +1,162 @@
+-- What a put with options, or of a jid that exists, has to do beside placing the job.
+
+local job_lib = require("lib.job.job")
+local keys = require("lib.core.keys")
+local leave_state = require("lib.job.leave_state")
+
+local put_options = {}
+
+-- Fields that stay as they are when a put does not give them.
+local KEPT = { "keep", "expires", "soft_limit", "hard_limit", "retry" }
+
+-- The worker that loses the job to this put, as the event needs it.
+local function loser(job, spec)
+  local record = job.record
+  if record.state == "running" and record.worker ~= spec.worker then
+    return { jid = job.jid, record = { queue = record.queue, worker = record.worker,
+      lease = record.lease } }
+  end
+  return nil
+end
+
+-- A result that dependents still need is left to them.
+local function drop_traces(job)
+  local record = job.record
+  if record.has_result and redis.call("EXISTS", keys.holds(job.jid)) == 0 then
+    redis.call("DEL", keys.result(job.jid))
+  end
+  if record.has_progress then
+    redis.call("DEL", keys.progress(job.jid))
+  end
+  if record.followups then
+    redis.call("UNLINK", keys.followups(job.jid))
+  end
+  record.has_result, record.has_progress, record.followups = nil, nil, nil
+  record.crashes, record.left, record.order, record.due = nil, nil, nil, nil
+  record.tries = nil
+end
+
+-- Takes an existing job out of its place and undoes what belonged to its last run.
+function put_options.take_over(s, plan)
+  local job, spec = plan.existing, plan.spec
+  local record = job.record
+  local state = record.state
+  plan.lost = loser(job, spec)
+  leave_state.from_place(s, job)
+  if state == "failed" or state == "complete" then
+    require("lib.batch.batches").rejoin(job, state == "failed" and "failed" or "completed")
+  end
+  drop_traces(job)
+  record.klass = spec.klass
+  record.retries = spec.retries or record.retries
+  return job
+end
+
+local function set_batch(s, job, batch)
+  local record = job.record
+  local batches = batch and require("lib.batch.batches")
+  if not batch or batch == record.batch then
+    return
+  end
+  batches.leave(s, job, "canceled")
+  record.batch = batch
+  batches.join(batch, job.jid)
+end
+
+local function set_unique(job, own)
+  local before = job.record.unique
+  if not own then
+    return
+  elseif before and before.key ~= own.key then
+    require("lib.job.unique").drop(job)
+  end
+  job.record.unique = own
+end
+
+local function set_claims(record, spec)
+  if spec.user ~= nil or spec.throttles or spec.costs then
+    require("lib.admission.throttle_claims").set(record, spec)
+  end
+end
+
+-- Replaces the edges to parents when the put names some, or adds to them.
+local function link(s, job, plan)
+  local depends = plan.spec.depends
+  if not depends or #depends == 0 then
+    return
+  end
+  local dependencies = require("lib.job.dependencies")
+  local spec = plan.spec
+  if not spec.adds then
+    dependencies.unlink(job)
+  end
+  dependencies.link(s, job, depends, plan.parents, spec.on_parent_failed or "wait", spec.policies)
+end
+
+-- Brings the options of the put into the record.
+function put_options.set_options(s, job, plan)
+  local record, spec = job.record, plan.spec
+  if spec.priority then
+    record.priority = spec.priority ~= 0 and spec.priority or nil
+  end
+  if spec.tags then
+    require("lib.job.tags").replace(s, job, spec.tags)
+  end
+  record.codec = spec.codec
+  for _, name in ipairs(KEPT) do
+    record[name] = spec[name] or record[name]
+  end
+  if spec.expires_in then
+    record.expires = record.put_at + spec.expires_in
+  end
+  record.spawned_from = spec.spawned_from or record.spawned_from
+  set_claims(record, spec)
+  set_unique(job, spec.unique)
+  set_batch(s, job, spec.batch)
+  link(s, job, plan)
+end
+
+-- Notes a jid that a running job put before its own end.
+local function note_followup(spec)
+  local key = keys.followups(spec.parent)
+  redis.call("SADD", key, spec.jid)
+  local parent = job_lib.find(spec.parent)
+  if not parent.record.followups then
+    parent.record.followups = true
+    job_lib.save(parent)
+  end
+end
+
+-- What else the put has to remember once the job is in its place.
+function put_options.remember(s, job, plan)
+  local spec = plan.spec
+  -- A key that the put does not name is taken back only if it is free.
+  if spec.unique then
+    require("lib.job.unique").take(s, job)
+  elseif job.record.unique then
+    require("lib.job.unique").settle(s, job)
+  end
+  if spec.parent and spec.parent ~= s.ending then
+    note_followup(spec)
+  end
+  if not plan.existing and (spec.keep or spec.on_conflict) then
+    redis.call("ZREM", keys.tombstones(), job.jid)
+  end
+end
+
+local function replace_data(plan)
+  local holder = plan.replace
+  job_lib.set_data(holder, plan.spec.data)
+  holder.record.codec = plan.spec.codec
+  job_lib.save(holder)
+end
+
+-- The answer to a put without effect of its own.
+function put_options.answer_ignored(plan)
+  if plan.replace then
+    replace_data(plan)
+  end
+  return { plan.ignored, false }
+end
+
+return put_options

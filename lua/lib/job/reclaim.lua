@@ -1,0 +1,86 @@
+-- Leases that lapsed. The first time the owner has its grace period; the second time, or with no
+-- grace at all, the job goes back to the front of its queue and has lost a retry.
+
+local events = require("lib.core.events")
+local failing = require("lib.job.failing")
+local job_lib = require("lib.job.job")
+local keys = require("lib.core.keys")
+local leave_state = require("lib.job.leave_state")
+local limits = require("lib.core.limits")
+local queue_lib = require("lib.queue.queue")
+local stats = require("lib.stats.stats")
+
+local reclaim = {}
+
+local function settle_unique(s, job)
+  if job.record.unique then
+    require("lib.job.unique").settle(s, job)
+  end
+end
+
+-- To the front, or to its failure group when no retry is left. `worker` lost it.
+function reclaim.give_back(s, job)
+  local record = job.record
+  local worker, left = record.worker, job_lib.left(job) - 1
+  leave_state.from_place(s, job)
+  job_lib.set_left(job, left)
+  if left < 0 then
+    failing.exhaust(s, job, {}, worker)
+  else
+    queue_lib.to_front(s, job, "waiting", limits.reclaimed)
+    settle_unique(s, job)
+  end
+  job_lib.save(job)
+end
+
+-- Returns a job that nobody has begun to run: as if it had not been handed out.
+function reclaim.hand_back(s, job)
+  leave_state.from_place(s, job)
+  queue_lib.back_to_waiting(s, job)
+  settle_unique(s, job)
+end
+
+local function stall(s, job)
+  job_lib.note(job, s, "timed-out")
+  stats.add(s, job.record.queue, "retried", 1)
+  stats.add(s, job.record.queue, "stalled", 1)
+  events.tracked(s, "stalled", job)
+  events.lost(s, job, "lock_lost")
+end
+
+local function lapse(s, job, grace)
+  local record = job.record
+  if record.grace then
+    reclaim.give_back(s, job)
+    return
+  end
+  stall(s, job)
+  if grace <= 0 then
+    reclaim.give_back(s, job)
+    return
+  end
+  record.grace = true
+  redis.call("ZREM", keys.worker_jobs(record.worker), job.jid)
+  redis.call("ZADD", keys.running(record.queue), s.now + grace, job.jid)
+  job_lib.save(job)
+end
+
+-- Deals with at most `budget` lapsed leases of a queue; returns the budget that is left.
+function reclaim.run(s, queue, budget)
+  local key = keys.running(queue)
+  local jids = redis.call("ZRANGEBYSCORE", key, "-inf", s.now, "LIMIT", 0, budget)
+  if #jids == 0 then
+    return budget
+  end
+  local grace = tonumber(redis.call("HGET", keys.meta(), "config:grace-period") or 10) * 1000
+  for i, job in ipairs(job_lib.find_all(jids)) do
+    if job and job.record.state == "running" then
+      lapse(s, job, grace)
+    else
+      redis.call("ZREM", key, jids[i])
+    end
+  end
+  return budget - #jids
+end
+
+return reclaim

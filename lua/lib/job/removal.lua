@@ -1,0 +1,82 @@
+-- How a job is deleted: cancelled, or completed for longer than it is kept.
+
+local completion = require("lib.job.completion")
+local dependencies = require("lib.job.dependencies")
+local errors = require("lib.core.errors")
+local events = require("lib.core.events")
+local job_lib = require("lib.job.job")
+local keys = require("lib.core.keys")
+local leave_state = require("lib.job.leave_state")
+local limits = require("lib.core.limits")
+
+local removal = {}
+
+-- A job that waits for this one and is not `listed`, or nil. More waiting dependents than one call
+-- can name are never all listed.
+function removal.dependent_of(jid, listed)
+  local found = redis.call("ZRANGEBYSCORE", keys.dependents(jid), 0, 0,
+    "LIMIT", 0, limits.call + 1)
+  for _, dependent in ipairs(found) do
+    if not listed[dependent] then
+      return dependent
+    end
+  end
+  return nil
+end
+
+-- Refuses to delete a job that others wait for, unless all of them are `listed`.
+function removal.refuse_dependents(jid, listed)
+  local dependent = removal.dependent_of(jid, listed)
+  if dependent then
+    errors.raise("HASDEPENDENTS", "Job " .. jid .. " is a dependency of " .. dependent)
+  end
+end
+
+-- Gone: cancelled. Its tracking entry stays.
+function removal.cancel(s, job)
+  local record = job.record
+  local held = record.has_result and redis.call("EXISTS", keys.holds(job.jid)) == 1
+  if record.unique then
+    require("lib.job.unique").drop(job)
+  end
+  require("lib.job.tags").forget(job)
+  completion.settle(s, job, "canceled")
+  dependencies.register(s, job.jid, "canceled")
+  if record.has_result and not held then
+    redis.call("DEL", keys.result(job.jid))
+  end
+  job_lib.erase(job)
+end
+
+-- Takes a job out of everything as `cancel` does, with its events: the log hears of it first.
+function removal.cancel_from_anywhere(s, job)
+  local record = job.record
+  local queue, worker = record.queue or "", record.worker or ""
+  events.log(s, "canceled", job.jid, queue, ',"worker":"' .. worker .. '"')
+  if record.state == "running" then
+    events.lost(s, job, "canceled")
+  end
+  leave_state.from_place(s, job)
+  removal.cancel(s, job)
+  events.tracked(s, "canceled", job)
+end
+
+function removal.untrack(jid)
+  redis.call("ZREM", keys.tracked(), jid)
+  redis.call("HSET", keys.meta(), "tracking", redis.call("ZCARD", keys.tracked()))
+end
+
+-- Deletes one completed job whose time is over; a result that dependents need stays.
+function removal.forget(_, job)
+  if job.record.tracked then
+    removal.untrack(job.jid)
+  end
+  redis.call("ZREM", keys.complete(), job.jid)
+  require("lib.job.tags").forget(job)
+  if job.record.has_result and redis.call("EXISTS", keys.holds(job.jid)) == 0 then
+    redis.call("DEL", keys.result(job.jid))
+  end
+  job_lib.erase(job)
+end
+
+return removal

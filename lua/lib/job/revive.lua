@@ -1,0 +1,66 @@
+-- The way of a job back into a line: after its failure, at once instead of later, in another queue.
+
+local events = require("lib.core.events")
+local job_lib = require("lib.job.job")
+local keys = require("lib.core.keys")
+local leave_state = require("lib.job.leave_state")
+local queue_lib = require("lib.queue.queue")
+local stats = require("lib.stats.stats")
+
+local revive = {}
+
+-- Into its line, or to the jobs that wait for others; later if `due` says so.
+local function place(s, job, queue, eligible, due)
+  local record = job.record
+  if record.parents and redis.call("EXISTS", keys.dependencies(job.jid)) == 1 then
+    queue_lib.to_depends(s, job, queue, due)
+  elseif due then
+    queue_lib.to_scheduled(s, job, queue, due)
+  else
+    queue_lib.to_waiting(s, job, queue, eligible)
+  end
+end
+
+local function announce(s, job, queue)
+  if job.record.unique then
+    require("lib.job.unique").settle(s, job)
+  end
+  job_lib.save(job)
+  stats.add(s, queue, "put", 1)
+  events.log(s, "put", job.jid, queue)
+  events.tracked(s, "put", job)
+end
+
+-- A failed job, with all its retries.
+function revive.failed(s, job, queue)
+  local record = job.record
+  leave_state.from_place(s, job)
+  require("lib.batch.batches").rejoin(job, "failed")
+  record.queue, record.put_at, record.crashes, record.tries = queue, s.now, nil, nil
+  job_lib.set_left(job, record.retries)
+  job_lib.note(job, s, "put", { queue = queue })
+  place(s, job, queue, s.now)
+  announce(s, job, queue)
+end
+
+-- A job that waits for whatever reason goes on waiting for it in another queue, with its age.
+function revive.move(s, job, queue)
+  local record = job.record
+  local eligible = record.order and queue_lib.eligible_at(record) or s.now
+  local due = record.due
+  leave_state.from_place(s, job)
+  record.queue, record.put_at = queue, s.now
+  job_lib.note(job, s, "put", { queue = queue })
+  place(s, job, queue, eligible, due)
+  announce(s, job, queue)
+end
+
+-- A scheduled job, at once.
+function revive.now(s, job)
+  local queue = job.record.queue
+  leave_state.from_place(s, job)
+  queue_lib.to_waiting(s, job, queue, s.now)
+  job_lib.save(job)
+end
+
+return revive

@@ -1,0 +1,89 @@
+-- Unique keys, bound to the life of the job that holds them: held while queued, while queued or
+-- running, or for a window of time. A key whose holder is out of its scope counts as free.
+
+local check = require("lib.core.check")
+local errors = require("lib.core.errors")
+local job_lib = require("lib.job.job")
+local keys = require("lib.core.keys")
+
+local unique = {}
+
+local FIELDS = { key = true, scope = true, window = true }
+local SCOPES = { queued = true, running = true, window = true }
+local QUEUED = { waiting = true, stalled = true, throttled = true, scheduled = true,
+  depends = true }
+
+function unique.check(what, value)
+  check.map(what, value, FIELDS)
+  check.name(what .. " key", value.key)
+  check.one_of(what .. " scope", value.scope, SCOPES)
+  if value.scope == "window" then
+    check.count(what .. " window", value.window, 1, 3155760000000)
+  elseif value.window ~= nil then
+    errors.bad(what .. " window needs the scope window")
+  end
+  return value
+end
+
+local function in_scope(record, scope)
+  return QUEUED[record.state] or (scope == "running" and record.state == "running")
+end
+
+local function still_holds(holder, key)
+  local own = holder and holder.record.unique
+  return own and own.key == key and in_scope(holder.record, own.scope)
+end
+
+-- The job that holds the key, or nil; of a window's holder only the jid may be left.
+function unique.holder(s, key)
+  local packed = redis.call("GET", keys.unique(key))
+  if not packed then
+    return nil
+  end
+  local entry = cmsgpack.unpack(packed)
+  local holder, ends = job_lib.find(entry.jid), entry["until"]
+  if ends then
+    return ends > s.now and (holder or { jid = entry.jid }) or nil
+  end
+  return still_holds(holder, key) and holder or nil
+end
+
+function unique.take(s, job)
+  local own = job.record.unique
+  local ends = own.scope == "window" and s.now + own.window or nil
+  redis.call("SET", keys.unique(own.key), cmsgpack.pack({ jid = job.jid, ["until"] = ends }))
+  if ends then
+    redis.call("ZADD", keys.windows(), ends, own.key)
+  else
+    redis.call("ZREM", keys.windows(), own.key)
+  end
+end
+
+local function holds(job)
+  local packed = redis.call("GET", keys.unique(job.record.unique.key))
+  return packed and cmsgpack.unpack(packed).jid == job.jid
+end
+
+-- Gives the key back when the job still has it.
+function unique.drop(job)
+  if job.record.unique and holds(job) then
+    redis.call("DEL", keys.unique(job.record.unique.key))
+    redis.call("ZREM", keys.windows(), job.record.unique.key)
+  end
+end
+
+-- To be called after the state changed: gives up what the new state does not cover, and takes a
+-- free key back for a job that returned. It never refuses the return.
+function unique.settle(s, job)
+  local own = job.record.unique
+  if not own or own.scope == "window" then
+    return
+  end
+  if not in_scope(job.record, own.scope) then
+    unique.drop(job)
+  elseif not unique.holder(s, own.key) then
+    unique.take(s, job)
+  end
+end
+
+return unique

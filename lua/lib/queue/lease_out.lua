@@ -1,0 +1,70 @@
+-- Handing jobs out: from the head of a queue to a worker, under a new lease.
+
+local events = require("lib.core.events")
+local job_lib = require("lib.job.job")
+local keys = require("lib.core.keys")
+local queue_lib = require("lib.queue.queue")
+local session = require("lib.core.session")
+local stats = require("lib.stats.stats")
+local view = require("lib.job.view")
+
+local lease_out = {}
+
+-- The jobs at the head of a queue; a member whose job is gone is dropped on the way.
+local function head(queue, count)
+  local members = redis.call("ZRANGE", keys.waiting(queue), 0, count - 1)
+  if #members == 0 then
+    return members
+  end
+  local jids = {}
+  for i, member in ipairs(members) do
+    jids[i] = string.sub(member, 13)
+  end
+  redis.call("ZREM", keys.waiting(queue), unpack(members))
+  return job_lib.find_all(jids)
+end
+
+local function start(s, job, to)
+  local record = job.record
+  job_lib.note(job, s, "popped", { worker = to.worker })
+  stats.took(s, record.queue, "wait", s.now - queue_lib.eligible_at(record))
+  record.state, record.worker, record.popped_at = "running", to.worker, s.now
+  record.lease = string.format("%.0f.%s", session.next(s), to.nonce)
+  if record.unique then
+    require("lib.job.unique").settle(s, job)
+  end
+  events.tracked(s, "popped", job)
+end
+
+-- Hands out these jobs of one queue, which are in no place any more; appends their views to
+-- `found`, and their jids and leases to `to.held`.
+function lease_out.give(s, queue, jobs, to, found)
+  local expires_at = s.now + to.length
+  local stamp = string.format("%.0f", expires_at)
+  local values, leases = {}, {}
+  for _, job in ipairs(jobs) do
+    if job and not (job.record.expires and require("lib.job.expiry").is_over(s, job)) then
+      start(s, job, to)
+      local value = job_lib.pack(job)
+      values[#values + 1], values[#values + 2] = keys.job(job.jid), value
+      leases[#leases + 1], leases[#leases + 2] = stamp, job.jid
+      found[#found + 1] = view.brief(job, value, expires_at)
+      to.held[#to.held + 1] = { job.jid, job.record.lease }
+    end
+  end
+  if #values == 0 then
+    return
+  end
+  redis.call("MSET", unpack(values))
+  redis.call("ZADD", keys.running(queue), unpack(leases))
+  redis.call("ZADD", keys.worker_jobs(to.worker), unpack(leases))
+  queue_lib.due("leases:" .. queue, stamp)
+  stats.add(s, queue, "popped", #values / 2)
+end
+
+-- Hands out at most `count` jobs of one queue in plain order.
+function lease_out.take(s, queue, count, to, found)
+  lease_out.give(s, queue, head(queue, count), to, found)
+end
+
+return lease_out

@@ -1,0 +1,159 @@
+-- Pages of jids by state, and the numbers of each. Nothing here writes.
+
+local check = require("lib.core.check")
+local errors = require("lib.core.errors")
+local keys = require("lib.core.keys")
+local queue_lib = require("lib.queue.queue")
+
+local listing = {}
+
+local function after(now)
+  return "(" .. string.format("%.0f", now)
+end
+
+local function by_rank(key, from, size)
+  return size > 0 and redis.call("ZRANGE", key, from, from + size - 1) or {}
+end
+
+local function by_score(key, low, high, from, size)
+  return redis.call("ZRANGEBYSCORE", key, low, high, "LIMIT", from, size)
+end
+
+local function jids_of(members)
+  for i, member in ipairs(members) do
+    members[i] = string.sub(member, 13)
+  end
+  return members
+end
+
+-- A page over several sets, one after the other; each is {total, read(from, size)}.
+local function joined(parts, from, size)
+  local jids, total = {}, 0
+  for _, part in ipairs(parts) do
+    if #jids < size then
+      for _, jid in ipairs(part.read(math.max(from - total, 0), size - #jids)) do
+        jids[#jids + 1] = jid
+      end
+    end
+    total = total + part.total
+  end
+  return { total = total, jids = jids }
+end
+
+-- The two sets of ready jobs: those without a user, and those with one.
+local function ready_keys(queue)
+  return { keys.waiting(queue), keys.shared(queue) }
+end
+
+local function timed_out(key)
+  return redis.call("ZCOUNT", key, "-inf", "-inf")
+end
+
+local function up_to_now(s, key)
+  return {
+    total = redis.call("ZCOUNT", key, "-inf", s.now),
+    read = function(at, number)
+      return by_score(key, "-inf", s.now, at, number)
+    end,
+  }
+end
+
+-- Waiting ones, then those whose time has come though no pop has promoted them yet.
+local function list_waiting(s, queue, from, size)
+  local parts = {}
+  for i, key in ipairs(ready_keys(queue)) do
+    local skipped = timed_out(key)
+    parts[i] = {
+      total = redis.call("ZCARD", key) - skipped,
+      read = function(at, number)
+        return jids_of(by_rank(key, at + skipped, number))
+      end,
+    }
+  end
+  parts[#parts + 1] = up_to_now(s, keys.scheduled(queue))
+  return joined(parts, from, size)
+end
+
+-- Jobs taken from their worker by `timeout`, then running ones with a lapsed lease.
+local function list_stalled(s, queue, from, size)
+  local parts = {}
+  for i, key in ipairs(ready_keys(queue)) do
+    parts[i] = {
+      total = timed_out(key),
+      read = function(at, number)
+        return jids_of(by_score(key, "-inf", "-inf", at, number))
+      end,
+    }
+  end
+  parts[#parts + 1] = up_to_now(s, keys.running(queue))
+  return joined(parts, from, size)
+end
+
+local function later(key, s, from, size)
+  return {
+    total = redis.call("ZCOUNT", key, after(s.now), "+inf"),
+    jids = by_score(key, after(s.now), "+inf", from, size),
+  }
+end
+
+local function whole(key, from, size)
+  return { total = redis.call("ZCARD", key), jids = by_rank(key, from, size) }
+end
+
+local states = {
+  waiting = list_waiting,
+  stalled = list_stalled,
+  running = function(s, queue, from, size)
+    return later(keys.running(queue), s, from, size)
+  end,
+  scheduled = function(s, queue, from, size)
+    return later(keys.scheduled(queue), s, from, size)
+  end,
+  depends = function(_, queue, from, size)
+    return whole(keys.depends(queue), from, size)
+  end,
+  recurring = function(_, queue, from, size)
+    return whole(keys.slots(queue), from, size)
+  end,
+  throttled = function(_, queue, from, size)
+    return whole(keys.throttled(queue), from, size)
+  end,
+}
+
+-- One page of a state; completed jobs, newest first, belong to no queue.
+function listing.page(s, state, queue, from, size)
+  if state == "complete" then
+    local key = keys.complete()
+    local jids = size > 0 and redis.call("ZREVRANGE", key, from, from + size - 1) or {}
+    return { total = redis.call("ZCARD", key), jids = jids }
+  elseif not states[state] then
+    errors.bad("state is not one that can be listed")
+  end
+  check.name("queue", queue)
+  return states[state](s, queue, from, size)
+end
+
+function listing.counts(s, queue, packed_pause)
+  local depth, stopped = 0, 0
+  for _, key in ipairs(ready_keys(queue)) do
+    depth = depth + redis.call("ZCARD", key)
+    stopped = stopped + timed_out(key)
+  end
+  local due = redis.call("ZCOUNT", keys.scheduled(queue), "-inf", s.now)
+  local lapsed = redis.call("ZCOUNT", keys.running(queue), "-inf", s.now)
+  local paused = queue_lib.is_paused(s, packed_pause)
+  return {
+    name = queue,
+    waiting = depth - stopped + due,
+    stalled = stopped + lapsed,
+    running = redis.call("ZCARD", keys.running(queue)) - lapsed,
+    scheduled = redis.call("ZCARD", keys.scheduled(queue)) - due,
+    depends = redis.call("ZCARD", keys.depends(queue)),
+    recurring = redis.call("ZCARD", keys.slots(queue)),
+    throttled = redis.call("ZCARD", keys.throttled(queue)),
+    paused = paused and true or false,
+    pause = paused and cmsgpack.unpack(packed_pause) or nil,
+  }
+end
+
+return listing

@@ -1,0 +1,299 @@
+-- Which queues a pop takes from, and in which order, where it says more than a plain list: patterns
+-- (`mail-*`), exclusions (`!mail-slow`, `!mail-*`), and the orders round-robin, shuffled, weighted.
+-- A list of plain names in order never comes here.
+
+local check = require("lib.core.check")
+local errors = require("lib.core.errors")
+local glob = require("lib.core.glob")
+local keys = require("lib.core.keys")
+local limits = require("lib.core.limits")
+local queue_lib = require("lib.queue.queue")
+local subqueues = require("lib.admission.subqueues")
+local take = require("lib.queue.take")
+
+local selection = {}
+
+local ORDERS = { ordered = true, ["round-robin"] = true, shuffled = true, weighted = true }
+local PATTERN = "^[%w_*][%w_.:@~+*-]*$"
+-- Bounds of one call: patterns, known queues that they are held against, queues with work among
+-- those; how many are read at once, and how many are asked at once whether any has work.
+local PATTERNS, KNOWN, SELECTED, PART, GROUP = 20, 5000, 1000, 500, 100
+
+local function add_name(side, place, name)
+  if #name > 128 or not string.find(name, PATTERN) then
+    errors.bad("queues holds an entry that is no name, pattern, or either of them after a !")
+  elseif string.find(name, "*", 1, true) then
+    local parts = glob.compiled(name)
+    local is_prefix = #parts == 2 and parts[2] == ""
+    side.patterns[#side.patterns + 1] = { place = place, parts = parts,
+      prefix = is_prefix and parts[1] }
+  else
+    side.named[name] = place
+  end
+end
+
+-- Returns whether the entry only says what not to take.
+local function add_entry(self, place, entry)
+  if type(entry) ~= "string" then
+    errors.bad("queues holds an entry that is no text")
+  elseif string.sub(entry, 1, 1) ~= "!" then
+    add_name(self.with, place, entry)
+    return false
+  end
+  add_name(self.without, place, string.sub(entry, 2))
+  return true
+end
+
+local function check_weights(weights, known)
+  for entry, weight in pairs(check.map("weights", weights, known)) do
+    check.within("weight of " .. entry, weight, 1e-6, 1e6)
+  end
+  return weights
+end
+
+local function read_entries(packed)
+  local entries, seen, taking = check.packed_list("queues", packed, 1, limits.call), {}, 0
+  local self = { entries = entries, known = seen, with = { named = {}, patterns = {} },
+    without = { named = {}, patterns = {} } }
+  for place, entry in ipairs(entries) do
+    taking = taking + (add_entry(self, place, entry) and 0 or 1)
+    if seen[entry] then
+      errors.bad("queues holds " .. entry .. " twice")
+    end
+    seen[entry] = true
+  end
+  if taking == 0 then
+    errors.bad("queues only says what not to take")
+  elseif #self.with.patterns + #self.without.patterns > PATTERNS then
+    errors.bad("queues holds more than " .. PATTERNS .. " patterns")
+  end
+  return self
+end
+
+-- What a pop asks for: its packed entries and its options order, turn and weights.
+function selection.parse(packed, options)
+  local self = read_entries(packed)
+  self.order = check.one_of("order", options.order or "ordered", ORDERS)
+  self.turn = check.count("turn", options.turn or 0, 0, 2 ^ 31 - 1)
+  self.weights = check_weights(options.weights or {}, self.known)
+  return self
+end
+
+local function fits(pattern, name)
+  local prefix = pattern.prefix
+  if prefix then
+    return string.sub(name, 1, #prefix) == prefix
+  end
+  return glob.fits(pattern.parts, name)
+end
+
+-- The place of the entry that names a queue or, if none does, of the first pattern that it fits.
+local function place_of(side, name)
+  if side.named[name] then
+    return side.named[name]
+  end
+  for _, pattern in ipairs(side.patterns) do
+    if fits(pattern, name) then
+      return pattern.place
+    end
+  end
+  return nil
+end
+
+-- The place of the entry by which the selection takes a queue, or nil.
+function selection.place(self, name)
+  return not place_of(self.without, name) and place_of(self.with, name) or nil
+end
+
+local function note_busy(self, name, place)
+  self.busy[#self.busy + 1] = name
+  self.places[name] = place
+end
+
+-- Notes which queues of a group have waiting jobs. Most queues are empty most of the time, so they
+-- are asked for together first.
+local function look_into(self, group)
+  local size = group.size
+  local number = size > 0 and redis.call("EXISTS", unpack(group.keys, 1, size)) or 0
+  for i = 1, number > 0 and size or 0 do
+    if number == size or redis.call("EXISTS", group.keys[i]) == 1 then
+      note_busy(self, group.names[i], group.places[i])
+    end
+  end
+  group.size = 0
+end
+
+-- Notes a queue that is meant, by the place of its entry: its marker, and whether anything in it
+-- may be ready to run. The tables of the group are used again and again: to make others for each
+-- of thousands of queues would cost more than all the rest.
+local function meet(self, group, name, place)
+  if #self.wake < limits.call then
+    self.wake[#self.wake + 1] = keys.wake(name)
+  end
+  if self.fair[name] or self.is_any_fair then
+    if subqueues.has_work(name) then
+      note_busy(self, name, place)
+    end
+    return
+  end
+  local at = group.size + 1
+  group.size, group.names[at], group.places[at] = at, name, place
+  group.keys[at] = keys.waiting(name)
+  if at == GROUP then
+    look_into(self, group)
+  end
+end
+
+-- Where a call begins that cannot look at all known queues: the millisecond decides, so that each
+-- of them gets its turn.
+local function first_known(s)
+  local parts = math.ceil(redis.call("ZCARD", keys.queues()) / KNOWN)
+  if parts <= 1 then
+    return 0
+  end
+  math.randomseed(s.now % 2 ^ 31)
+  return (math.random(parts) - 1) * KNOWN
+end
+
+-- Known queues that fit a pattern, in the order of first sight, read in parts: one long list would
+-- be gone through by the collector of garbage again and again.
+local function meet_known(s, self, group)
+  local named, first = self.with.named, first_known(s)
+  for from = first, first + KNOWN - 1, PART do
+    local names = redis.call("ZRANGE", keys.queues(), from, from + PART - 1)
+    for _, name in ipairs(names) do
+      local place = not named[name] and selection.place(self, name)
+      if place then
+        meet(self, group, name, place)
+      end
+    end
+    if #names < PART or #self.busy >= SELECTED then
+      return
+    end
+  end
+end
+
+-- Finds the queues with work among those that are meant, and the places of their entries: the named
+-- ones, known or not, and known ones that fit a pattern.
+local function find_busy(s, self)
+  self.busy, self.places, self.wake, self.fair = {}, {}, {}, {}
+  -- Of more than are read here any queue may be one; what is asked of those holds for all.
+  self.is_any_fair = redis.call("ZCARD", keys.fair_queues()) > KNOWN
+  for _, name in ipairs(redis.call("ZRANGE", keys.fair_queues(), 0, KNOWN - 1)) do
+    self.fair[name] = true
+  end
+  local group = { size = 0, names = {}, places = {}, keys = {} }
+  for place, entry in ipairs(self.entries) do
+    if self.with.named[entry] and selection.place(self, entry) then
+      meet(self, group, entry, place)
+    end
+  end
+  if #self.with.patterns > 0 then
+    meet_known(s, self, group)
+  end
+  look_into(self, group)
+end
+
+-- In the order of their entries, those of one entry in that of the alphabet.
+local function by_entry(self, names)
+  local of_entry, sorted = {}, {}
+  for _, name in ipairs(names) do
+    local place = self.places[name]
+    of_entry[place] = of_entry[place] or {}
+    table.insert(of_entry[place], name)
+  end
+  for place = 1, #self.entries do
+    local some = of_entry[place] or {}
+    table.sort(some)
+    for _, name in ipairs(some) do
+      sorted[#sorted + 1] = name
+    end
+  end
+  return sorted
+end
+
+-- Draws without putting back, each queue as likely as its weight (Efraimidis and Spirakis, 2006).
+local function drawn(self, names)
+  local lots, owner, sorted = {}, {}, {}
+  math.randomseed(self.turn)
+  for i, name in ipairs(names) do
+    local entry = self.entries[self.places[name]]
+    local weight = self.order == "weighted" and self.weights[entry] or 1
+    repeat
+      lots[i] = -math.log(1 - math.random()) / weight
+    until not owner[lots[i]]
+    owner[lots[i]] = name
+  end
+  table.sort(lots)
+  for i, lot in ipairs(lots) do
+    sorted[i] = owner[lot]
+  end
+  return sorted
+end
+
+-- Those that are not paused: what is paused has no turn, so that it gives none to the queue behind.
+local function without_paused(s, names)
+  local fields, open = {}, {}
+  for i, name in ipairs(names) do
+    fields[i] = "paused:" .. name
+  end
+  local pauses = #fields > 0 and redis.call("HMGET", keys.meta(), unpack(fields)) or {}
+  for i, name in ipairs(names) do
+    if not queue_lib.is_paused(s, pauses[i]) then
+      open[#open + 1] = name
+    end
+  end
+  return open
+end
+
+-- The names of the queues that have something to take, in the order in which they are to be tried.
+local function in_order(s, self)
+  if self.order == "ordered" then
+    return by_entry(self, self.busy)
+  end
+  local names = without_paused(s, self.busy)
+  if self.order ~= "round-robin" then
+    return drawn(self, names)
+  end
+  local sorted, turned = by_entry(self, names), {}
+  for i = 1, #sorted do
+    turned[i] = sorted[(self.turn + i - 1) % #sorted + 1]
+  end
+  return turned
+end
+
+-- Reads the fields of meta of these queues to where session.open would have put them.
+local function look_up(s, names)
+  for i, value in ipairs(redis.call("HMGET", keys.meta(), unpack(take.fields(names)))) do
+    s.meta[7 + i] = value
+  end
+end
+
+-- The markers that an idle worker waits for; with a pattern also that of queues yet to come, which
+-- is set again while work is left, since others may not know of its queue yet.
+local function markers(self, is_left)
+  if #self.with.patterns > 0 then
+    self.wake[math.min(#self.wake + 1, limits.call)] = keys.new_queues()
+    if is_left then
+      redis.call("ZADD", keys.new_queues(), 0, "work")
+    end
+  end
+  return self.wake
+end
+
+-- Takes from the queues that are chosen, a hundred at a time: seldom are more of them needed.
+function selection.take(s, self, ask)
+  find_busy(s, self)
+  local names = in_order(s, self)
+  for from = 1, #names, limits.call do
+    local some = { unpack(names, from, math.min(from + limits.call - 1, #names)) }
+    look_up(s, some)
+    take.take_all(s, ask, some)
+    if ask.is_left then
+      break
+    end
+  end
+  ask.wake = markers(self, ask.is_left)
+end
+
+return selection

@@ -1,0 +1,131 @@
+-- A recurring job as it is declared: made anew, or put in the place of the one of its jid. What a
+-- deployment declares belongs to its group.
+
+local errors = require("lib.core.errors")
+local keys = require("lib.core.keys")
+local limits = require("lib.core.limits")
+local recurrence = require("lib.recurring.recurrence")
+local schedule = require("lib.recurring.schedule")
+local session = require("lib.core.session")
+
+local declaration = {}
+
+-- Refuses what another group has declared, and more than a group may.
+function declaration.check_group(before, jid, given)
+  local group = given.group
+  local owner = before and before.record.group
+  if given.upsert and owner and owner ~= group then
+    errors.raise("EXISTS", "Recurring job " .. jid .. " belongs to the group " .. owner)
+  end
+  if group and owner ~= group and redis.call("SCARD", keys.declared(group)) >= limits.declared then
+    errors.bad("the group " .. group .. " has " .. limits.declared .. " recurring jobs")
+  end
+end
+
+function declaration.join(before, self)
+  local group, owner = self.record.group, before and before.record.group
+  if owner and owner ~= group then
+    redis.call("SREM", keys.declared(owner), self.jid)
+  end
+  if group then
+    redis.call("SADD", keys.declared(group), self.jid)
+  end
+end
+
+local SCHEDULE = { "interval", "offset", "cron", "zone", "start" }
+
+local function has_same_schedule(a, b)
+  for _, name in ipairs(SCHEDULE) do
+    if a[name] ~= b[name] then
+      return false
+    end
+  end
+  return true
+end
+
+-- What is kept of the one before: always the numbers, and what was dealt with by the same ticks.
+local function take_numbers(record, old)
+  record.count = old.count or 0
+  record.made = record.limit and old.made or nil
+  if record.cron and old.cron == record.cron and old.zone == record.zone then
+    record.covered = old.covered
+  end
+end
+
+-- The ticks of the one before, as far as its end still allows.
+local function keep_ticks(s, record, old)
+  record.covered, record.dry = old.covered, old.dry
+  record.ticks, record.final, record.zone_version = old.ticks, old.final, old.zone_version
+  if old["end"] ~= record["end"] then
+    schedule.set_end(s, record)
+  end
+end
+
+-- Goes on with the slots of the one before; one that was over, with those that are still to come.
+local function continue(s, record, before)
+  if record.cron then
+    keep_ticks(s, record, before.record)
+  end
+  local slot = recurrence.slot(before)
+  if record.cron then
+    slot = record.ticks[1]
+  end
+  if before.record.over then
+    return schedule.resume(s, record, slot)
+  end
+  return slot
+end
+
+local function begin(s, record, given, offset)
+  if not record.cron then
+    return schedule.first(s, record, offset)
+  end
+  schedule.set_cron(s, record, given)
+  return record.ticks[1]
+end
+
+local FROM_OPTIONS = { "cron", "zone", "backlog", "start", "end", "limit", "group" }
+
+local function record_of(given, plain)
+  local record = { klass = plain.klass, queue = plain.queue, state = "recur", count = 0 }
+  if not given.cron then
+    record.interval = plain.interval
+    -- Only an upsert asks for it.
+    record.offset = given.upsert and plain.offset or nil
+  end
+  for _, name in ipairs(FROM_OPTIONS) do
+    record[name] = given[name]
+  end
+  record.misfire = given.misfire ~= "all" and given.misfire or nil
+  recurrence.hand_down(given, record)
+  record.retries = record.retries or 0
+  return record
+end
+
+local function check_span(record, slot)
+  if record.start and record["end"] and record["end"] < record.start then
+    errors.bad("the end comes before the start")
+  elseif schedule.is_over(record, slot) and not record.made then
+    errors.bad("this schedule never fires")
+  end
+end
+
+-- The new recurring job, not yet written, with `slot`. Refuses one that would never fire.
+function declaration.make(s, before, given, plain)
+  local record = record_of(given, plain)
+  local self = { jid = plain.jid, data = plain.data, record = record }
+  if before then
+    take_numbers(record, before.record)
+  end
+  record.paused = given.upsert and before and before.record.paused or nil
+  if given.upsert and before and has_same_schedule(record, before.record) then
+    self.slot = continue(s, record, before)
+  else
+    self.slot = begin(s, record, given, plain.offset)
+    check_span(record, self.slot)
+  end
+  record.generation = record.cron and session.next(s) or nil
+  return self
+end
+
+return declaration

@@ -1,0 +1,117 @@
+-- Changes of a recurring job that is there already. Nothing here writes.
+
+local errors = require("lib.core.errors")
+local recurrence = require("lib.recurring.recurrence")
+local schedule = require("lib.recurring.schedule")
+local session = require("lib.core.session")
+
+local recur_update = {}
+
+local FIELDS = { "klass", "queue", "backlog", "misfire" }
+local SPAN = { "start", "end", "limit" }
+
+local function append(list, present, tags_given)
+  for _, tag in ipairs(tags_given or {}) do
+    if not present[tag] then
+      present[tag] = true
+      list[#list + 1] = tag
+    end
+  end
+end
+
+local function change_tags(record, given)
+  local list, present = {}, {}
+  for _, tag in ipairs(given.remove_tags or {}) do
+    present[tag] = true
+  end
+  append(list, present, given.tags or record.tags)
+  append(list, present, given.add_tags)
+  record.tags = #list > 0 and list or nil
+end
+
+local function take_over(record, given, names)
+  for _, name in ipairs(names) do
+    if given[name] ~= nil then
+      record[name] = given[name] or nil
+    end
+  end
+end
+
+-- The codec belongs to the data and comes with it; tags have ways of their own.
+local function change_children(record, given)
+  local codec, tags = record.codec, record.tags
+  take_over(record, given, recurrence.OF_CHILDREN)
+  record.codec, record.tags = codec, tags
+  if given.throttles and not given.costs then
+    record.costs = nil
+  end
+  change_tags(record, given)
+  if record.costs then
+    require("lib.job.put_checks").check({ throttles = record.throttles, costs = record.costs }, {})
+  end
+end
+
+local function check_span(record, given)
+  if record.cron and not given.cron and not given.interval
+    and (given.start ~= nil or given["end"] ~= nil) then
+    errors.bad("a new start or end of a cron job comes with its ticks")
+  end
+end
+
+local function change_span(record, given)
+  check_span(record, given)
+  take_over(record, given, SPAN)
+  if record.start and record["end"] and record["end"] < record.start then
+    errors.bad("the end comes before the start")
+  elseif not record.limit then
+    record.made = nil
+  end
+end
+
+-- From now on every so many ms: the next slot moves by the difference.
+local function set_interval(s, record, interval, slot)
+  if record.cron then
+    for _, name in ipairs({ "cron", "zone", "zone_version", "ticks", "covered", "final", "dry",
+      "generation" }) do
+      record[name] = nil
+    end
+    slot = s.now + interval
+  else
+    slot = math.max(slot + interval - record.interval, 0)
+  end
+  record.interval = interval
+  return slot
+end
+
+local function change_schedule(s, record, given, slot)
+  if given.cron then
+    record.interval, record.offset = nil, nil
+    schedule.set_cron(s, record, given)
+    slot = record.ticks[1]
+  elseif given.interval then
+    slot = set_interval(s, record, given.interval, slot)
+  end
+  if record.interval and given.start then
+    slot = math.max(slot, given.start)
+  end
+  return slot
+end
+
+-- Applies checked changes and returns the next slot, nil when none is known.
+function recur_update.apply(s, self, given, slot)
+  local record = self.record
+  local was_held = record.paused or record.over
+  change_span(record, given)
+  slot = change_schedule(s, record, given, slot)
+  take_over(record, given, FIELDS)
+  record.misfire = record.misfire ~= "all" and record.misfire or nil
+  change_children(record, given)
+  take_over(record, given, { "paused" })
+  if was_held and not record.paused and not schedule.is_over(record, slot) then
+    slot = schedule.resume(s, record, slot)
+  end
+  record.generation = record.cron and session.next(s) or nil
+  return slot
+end
+
+return recur_update

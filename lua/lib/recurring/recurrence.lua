@@ -1,0 +1,218 @@
+-- Recurring jobs: their slots and the children that come due. A child is put with the time of
+-- its slot; the number in its jid grows for ever, and never overwrites a job that exists.
+
+local check = require("lib.core.check")
+local errors = require("lib.core.errors")
+local job_lib = require("lib.job.job")
+local keys = require("lib.core.keys")
+local limits = require("lib.core.limits")
+local put = require("lib.job.put")
+local queue_lib = require("lib.queue.queue")
+local schedule = require("lib.recurring.schedule")
+local session = require("lib.core.session")
+
+local recurrence = {}
+
+-- What every child takes over as it is.
+recurrence.OF_CHILDREN = { "priority", "retries", "tags", "codec", "expires_in", "soft_limit",
+  "hard_limit", "retry", "user", "throttles", "costs" }
+
+-- Ms after which another client is asked for ticks.
+recurrence.PATIENCE = 10000
+
+local DAY = 86400000
+
+-- The jid leaves room for the number of a child.
+function recurrence.check_jid(jid)
+  check.name("jid", jid)
+  if #jid > 100 then
+    errors.bad("the jid of a recurring job has at most 100 characters")
+  end
+end
+
+function recurrence.find(jid)
+  local value = redis.call("GET", keys.recurring(jid))
+  return value and job_lib.parse(jid, value) or nil
+end
+
+function recurrence.load(jid)
+  local found = recurrence.find(jid)
+  if not found then
+    errors.no_job(jid)
+  end
+  return found
+end
+
+function recurrence.save(self)
+  redis.call("SET", keys.recurring(self.jid), job_lib.pack(self))
+end
+
+-- Takes it out of every index and deletes it.
+function recurrence.remove(self)
+  local record = self.record
+  redis.call("ZREM", keys.slots(record.queue), self.jid)
+  redis.call("ZREM", keys.refills(), self.jid)
+  if record.group then
+    redis.call("SREM", keys.declared(record.group), self.jid)
+  end
+  redis.call("DEL", keys.recurring(self.jid))
+end
+
+-- Has a client asked for ticks at that time.
+function recurrence.ask_at(jid, at)
+  redis.call("ZADD", keys.refills(), at, jid)
+  queue_lib.due("refill", at)
+end
+
+function recurrence.is_short(record)
+  return not record.final and #record.ticks < limits.few_ticks
+end
+
+-- Notes when a client is to be asked: when there are few ticks, unless one was asked just now, and
+-- once a day, for a newer release of the zone data.
+local function ask_in_time(s, self)
+  local record = self.record
+  if not record.cron or record.paused or record.over then
+    redis.call("ZREM", keys.refills(), self.jid)
+    return
+  end
+  local is_short = recurrence.is_short(record)
+  local noted = tonumber(redis.call("ZSCORE", keys.refills(), self.jid) or math.huge)
+  if noted > s.now + (is_short and recurrence.PATIENCE or DAY) then
+    recurrence.ask_at(self.jid, s.now + (is_short and 0 or DAY))
+  end
+end
+
+-- Sets the next slot; one that is paused, over or waiting for ticks is never due.
+local function place(self, slot)
+  local record = self.record
+  record.over = schedule.is_over(record, slot) or nil
+  record.slot = nil
+  if record.paused or record.over or not slot then
+    record.slot = record.interval and slot
+    slot = "+inf"
+  end
+  redis.call("ZADD", keys.slots(record.queue), slot, self.jid)
+  return slot
+end
+
+-- Sets the next slot and sees to it that somebody looks in time.
+function recurrence.set_slot(s, self, slot)
+  local queue = self.record.queue
+  slot = place(self, slot)
+  if slot ~= "+inf" then
+    queue_lib.due("recurring:" .. queue, slot)
+    if slot - s.now < 2000 then
+      queue_lib.wake(queue)
+    end
+  end
+  ask_in_time(s, self)
+end
+
+-- Goes on with ticks that have just arrived; where some are still missing others wait their turn.
+function recurrence.refilled(s, self)
+  redis.call("ZREM", keys.refills(), self.jid)
+  if recurrence.is_short(self.record) then
+    recurrence.ask_at(self.jid, s.now + recurrence.PATIENCE)
+  end
+  recurrence.set_slot(s, self, self.record.ticks[1])
+end
+
+-- The next slot, also of a paused one; nil when none is known.
+function recurrence.slot(self)
+  local record = self.record
+  if record.cron then
+    return record.ticks[1]
+  end
+  return record.slot or tonumber(redis.call("ZSCORE", keys.slots(record.queue), self.jid))
+end
+
+-- Copies what children take over as it is.
+function recurrence.hand_down(from, to)
+  for _, name in ipairs(recurrence.OF_CHILDREN) do
+    to[name] = from[name] or nil
+  end
+end
+
+local function child_jid(self, number)
+  return self.jid .. "-" .. string.format("%.0f", number)
+end
+
+local function is_taken(jid)
+  return redis.call("EXISTS", keys.job(jid), keys.recurring(jid)) > 0
+end
+
+-- The jid with the next number, or with one that nothing else in the namespace has.
+local function next_child(s, self)
+  local record = self.record
+  local number = (record.count or 0) + 1
+  for _ = 1, limits.call do
+    if not is_taken(child_jid(self, number)) then
+      break
+    end
+    number = math.max(session.next(s), number + 1)
+  end
+  record.count = number
+  return child_jid(self, number)
+end
+
+-- Puts one child as of `slot`; returns its jid. The caller saves the recurring job.
+function recurrence.spawn(s, self, slot)
+  local record = self.record
+  local spec = {
+    jid = next_child(s, self),
+    klass = record.klass,
+    queue = record.queue,
+    data = self.data,
+    spawned_from = self.jid,
+  }
+  recurrence.hand_down(record, spec)
+  put.apply(s, put.decide(s, spec), slot)
+  return spec.jid
+end
+
+-- Says once that nobody has sent the next ticks in time.
+local function note_drought(s, self)
+  local record = self.record
+  if record.cron and #record.ticks == 0 and not record.over and not record.dry then
+    record.dry = true
+    session.publish(s, "log", '{"event":"schedule_dry","jid":"' .. self.jid .. '"}')
+  end
+end
+
+-- Makes at most `budget` children of one recurring job; returns how much of it that took.
+local function make_children(s, self, slot, budget)
+  local record = self.record
+  local passed, number = schedule.due(s, record, slot, budget)
+  for i = passed, passed + number - 1 do
+    recurrence.spawn(s, self, schedule.at(record, slot, i))
+  end
+  place(self, schedule.advance(s, record, slot, passed, number))
+  note_drought(s, self)
+  if record.cron then
+    ask_in_time(s, self)
+  end
+  recurrence.save(self)
+  return math.max(number, 1)
+end
+
+-- Makes what is due in a queue; returns the budget that is left.
+function recurrence.make_due(s, queue, budget)
+  local due = redis.call("ZRANGEBYSCORE", keys.slots(queue), "-inf", s.now, "WITHSCORES",
+    "LIMIT", 0, budget)
+  for i = 1, #due, 2 do
+    if budget <= 0 then
+      return budget
+    end
+    local self = recurrence.find(due[i])
+    if self then
+      budget = budget - make_children(s, self, tonumber(due[i + 1]), budget)
+    else
+      redis.call("ZREM", keys.slots(queue), due[i])
+      budget = budget - 1
+    end
+  end
+  return budget
+end
+
+return recurrence

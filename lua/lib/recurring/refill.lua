@@ -1,0 +1,45 @@
+-- Cron jobs whose ticks run low, or were worked out long ago: a client that takes jobs is asked.
+
+local keys = require("lib.core.keys")
+local recurrence = require("lib.recurring.recurrence")
+local schedule = require("lib.recurring.schedule")
+
+local refill = {}
+
+local ABREAST = 10
+
+-- What a client needs to know to work out the next ticks.
+local function question(self)
+  local record = self.record
+  return {
+    jid = self.jid,
+    cron = record.cron,
+    zone = record.zone,
+    zone_version = record.zone_version,
+    start = record.start,
+    ["end"] = record["end"],
+    generation = record.generation,
+    covered = record.covered,
+    horizon = schedule.horizon(record),
+    ahead = #record.ticks,
+    final = record.final,
+  }
+end
+
+-- Asks about some of those whose time has come; returns when to look again, or nil.
+function refill.ask(s)
+  local due = redis.call("ZRANGEBYSCORE", keys.refills(), "-inf", s.now, "LIMIT", 0, ABREAST)
+  s.refill = #due > 0 and {} or nil
+  for _, jid in ipairs(due) do
+    local self = recurrence.find(jid)
+    if self and self.record.cron then
+      s.refill[#s.refill + 1] = question(self)
+      redis.call("ZADD", keys.refills(), s.now + recurrence.PATIENCE, jid)
+    else
+      redis.call("ZREM", keys.refills(), jid)
+    end
+  end
+  return tonumber(redis.call("ZRANGE", keys.refills(), 0, 0, "WITHSCORES")[2])
+end
+
+return refill

@@ -1,0 +1,193 @@
+-- When one recurring job fires. One with an interval has its next slot, the others follow from it;
+-- one with a cron expression has its next ticks, worked out by a client, since only clients know
+-- time zones. `covered` is the instant up to which every slot of a cron job has been dealt with:
+-- whatever a client sends, nothing up to there fires again.
+
+local limits = require("lib.core.limits")
+
+local schedule = {}
+
+-- A slot that is noticed more than so many ms late was missed.
+local TOLERANCE = 60000
+
+-- The last instant that is known to be a slot, or up to which there is none.
+function schedule.horizon(record)
+  local ticks = record.ticks
+  return ticks[#ticks] or record.covered
+end
+
+-- Whether no more children will ever come, if `slot` is the next one.
+function schedule.is_over(record, slot)
+  if record.limit and (record.made or 0) >= record.limit then
+    return true
+  elseif record.cron then
+    return record.final and #record.ticks == 0 or false
+  end
+  return record["end"] and slot > record["end"] or false
+end
+
+-- How many of the ticks come before an instant.
+local function ticks_before(ticks, instant)
+  local number = 0
+  while ticks[number + 1] and ticks[number + 1] < instant do
+    number = number + 1
+  end
+  return number
+end
+
+-- How many slots come before an instant.
+local function slots_before(record, slot, instant)
+  if record.cron then
+    return ticks_before(record.ticks, instant)
+  end
+  local stop = math.min(instant, (record["end"] or math.huge) + 1)
+  return math.max(math.ceil((stop - slot) / record.interval), 0)
+end
+
+-- How many of the due slots are given up for good, by what was agreed about missed ones.
+local function given_up(record, due, late)
+  local backlog = record.backlog or 0
+  if record.misfire == "skip" then
+    return late
+  elseif record.misfire == "one" then
+    return late > 0 and due - 1 or 0
+  end
+  return backlog > 0 and math.max(due - 1 - backlog, 0) or 0
+end
+
+-- Which of the slots from `slot` on are to fire now: how many to pass by first, how many to make.
+function schedule.due(s, record, slot, budget)
+  local due = slots_before(record, slot, s.now + 1)
+  local passed = given_up(record, due, slots_before(record, slot, s.now - TOLERANCE))
+  local left = record.limit and record.limit - (record.made or 0) or math.huge
+  return passed, math.min(due - passed, budget, left)
+end
+
+-- The slot that comes `number` slots after `slot`.
+function schedule.at(record, slot, number)
+  if record.cron then
+    return record.ticks[number + 1]
+  end
+  return slot + number * record.interval
+end
+
+-- Up to where a cron job has been dealt with when its ticks are used up and some were given up:
+-- what a client sends next may have been missed as well, and was given up with them.
+local function covered_now(s, record)
+  if record.misfire == "skip" then
+    return s.now - TOLERANCE - 1
+  end
+  return s.now
+end
+
+local function drop_ticks(record, number)
+  local left = {}
+  for i = number + 1, #record.ticks do
+    left[#left + 1] = record.ticks[i]
+  end
+  record.ticks = left
+end
+
+-- Goes on behind slots that were passed by or made; returns the next slot, nil when none is known.
+function schedule.advance(s, record, slot, passed, made)
+  if record.limit then
+    record.made = (record.made or 0) + made
+  end
+  if not record.cron then
+    return slot + (passed + made) * record.interval
+  end
+  if passed + made > 0 then
+    record.covered = math.max(record.ticks[passed + made], record.covered)
+  end
+  drop_ticks(record, passed + made)
+  if passed > 0 and #record.ticks == 0 then
+    record.covered = math.max(record.covered, covered_now(s, record))
+  end
+  return record.ticks[1]
+end
+
+local function is_wanted(record, tick)
+  return tick > record.covered
+    and tick >= (record.start or 0)
+    and tick <= (record["end"] or math.huge)
+end
+
+-- Takes over ticks that follow `after` without a gap; those dealt with are left out. `final` says
+-- that there are none after them.
+local function adopt(record, ticks, after, final)
+  local kept = {}
+  for _, tick in ipairs(record.ticks) do
+    if tick <= after then
+      kept[#kept + 1] = tick
+    end
+  end
+  record.final = final or nil
+  for _, tick in ipairs(ticks) do
+    if #kept == limits.ticks then
+      record.final = nil
+    elseif is_wanted(record, tick) then
+      kept[#kept + 1] = tick
+    end
+  end
+  record.ticks = kept
+end
+
+-- Takes over a cron expression and its ticks. Nothing up to now fires; a client whose clock is
+-- ahead cannot tell what comes before its own time, so its ticks are left to be asked for.
+function schedule.set_cron(s, record, given)
+  record.cron, record.zone = given.cron, given.zone
+  record.covered = math.max(s.now, record.covered or 0)
+  record.zone_version = given.zone_version
+  record.ticks, record.final, record.dry = {}, nil, nil
+  if given.after <= record.covered then
+    adopt(record, given.ticks, given.after, given.final)
+  end
+end
+
+-- Adds ticks that a client has worked out, or puts others in the place of those after `after`.
+-- Returns false when there would be a gap.
+function schedule.refill(record, after, ticks, given)
+  if after > schedule.horizon(record) then
+    return false
+  end
+  adopt(record, ticks, after, given.final)
+  record.zone_version = given.zone_version or record.zone_version
+  record.dry = nil
+  return true
+end
+
+-- Cuts the ticks at a new end, or has those asked for that come before a later one.
+function schedule.set_end(s, record)
+  local ticks = record.ticks
+  while #ticks > 0 and ticks[#ticks] > (record["end"] or math.huge) do
+    ticks[#ticks] = nil
+  end
+  if #ticks == 0 and record.final then
+    record.covered = math.max(record.covered, s.now)
+  end
+  record.final = nil
+end
+
+-- Leaves out what a pause has let pass; returns the next slot, nil when none is known.
+function schedule.resume(s, record, slot)
+  if record.cron then
+    record.covered = math.max(record.covered, s.now)
+    drop_ticks(record, ticks_before(record.ticks, s.now + 1))
+    return record.ticks[1]
+  elseif slot <= s.now then
+    return slot + (math.floor((s.now - slot) / record.interval) + 1) * record.interval
+  end
+  return slot
+end
+
+-- The first slot of an interval: after the offset, counted from now or from a start; a start that
+-- is over says on which beat they lie.
+function schedule.first(s, record, offset)
+  local slot = (record.start or s.now) + offset
+  if slot < s.now then
+    slot = slot + math.ceil((s.now - slot) / record.interval) * record.interval
+  end
+  return slot
+end
+
+return schedule

@@ -1,0 +1,146 @@
+-- Brings in line what decides who may run: lanes, those who take part in them, and throttles.
+
+local holders = require("lib.admission.holders")
+local job_lib = require("lib.job.job")
+local keys = require("lib.core.keys")
+local limits = require("lib.core.limits")
+local lists = require("lib.core.lists")
+local queue_lib = require("lib.queue.queue")
+local settings = require("lib.admission.throttle_settings")
+local subqueues = require("lib.admission.subqueues")
+local throttle_wakeup = require("lib.admission.throttle_wakeup")
+local throttles = require("lib.admission.throttles")
+
+local repair_admission = {}
+
+-- Queue, user and gate of a lane.
+local function parts(name)
+  return string.match(name, "^([^/]*)/([^/]*)/(.*)$")
+end
+
+function repair_admission.key(name)
+  return subqueues.key(parts(name))
+end
+
+local READY = { waiting = true, stalled = true, throttled = true }
+
+function repair_admission.is_of(record, name)
+  local queue, user, gate = parts(name)
+  return READY[record.state] and record.queue == queue and (record.user or "") == user
+    and (record.gate or "") == gate
+end
+
+-- An entry has left a lane, which may be empty now.
+function repair_admission.left(_, name)
+  local queue, user, gate = parts(name)
+  if redis.call("EXISTS", subqueues.key(queue, user, gate)) == 0 then
+    subqueues.vacate(queue, user, gate)
+  end
+end
+
+-- A user takes part while there are jobs in the lane; one that slept has a look.
+function repair_admission.user(s, name, user)
+  local queue, gate = string.match(name, "^([^/]*)/(.*)$")
+  if redis.call("EXISTS", subqueues.key(queue, user, gate)) == 0 or user .. gate == "" then
+    subqueues.vacate(queue, user, gate)
+    return
+  end
+  redis.call("ZADD", keys.sharers(queue, gate), 0, user)
+  if gate ~= "" then
+    redis.call("ZADD", keys.open(queue), s.stamp, gate)
+  end
+  queue_lib.wake(queue)
+end
+
+-- A queue is among those of a throttle while it has jobs parked on it.
+function repair_admission.parking(s, id, queue)
+  if redis.call("EXISTS", keys.sharers(queue, id)) == 1 then
+    redis.call("ZADD", keys.gated(id), "NX", s.stamp, queue)
+    queue_lib.due("throttle:" .. id, s.now)
+  else
+    redis.call("ZREM", keys.gated(id), queue)
+    redis.call("ZREM", keys.open(queue), id)
+  end
+end
+
+-- A throttle is open for a queue only while jobs are parked there; one that slept has a look.
+function repair_admission.opened(s, queue, id)
+  if redis.call("EXISTS", keys.sharers(queue, id)) == 1 then
+    redis.call("ZADD", keys.open(queue), s.stamp, id)
+    queue_lib.wake(queue)
+  else
+    redis.call("ZREM", keys.open(queue), id)
+  end
+end
+
+function repair_admission.throttle(s, id)
+  if redis.call("EXISTS", keys.throttle(id)) == 1 then
+    redis.call("ZADD", keys.throttles(), "NX", s.stamp, id)
+  end
+end
+
+function repair_admission.fair(s, queue)
+  subqueues.mark(s, queue)
+  redis.call("ZADD", keys.fair_queues(), "NX", s.stamp, queue)
+end
+
+-- A user with a setting is listed, and no other.
+function repair_admission.setting(s, user)
+  settings.list_user(s, user)
+end
+
+-- Room is kept only for a job that waits for it.
+function repair_admission.reserved(s, jid, id)
+  local entry = throttles.get(s, id)
+  local reserved = entry.record and entry.record.reserved
+  local job = job_lib.find(jid)
+  local waits = job and READY[job.record.state] and lists.contains(job.record.throttles, id)
+  if reserved and reserved.jid == jid and not waits then
+    entry.record.reserved, entry.is_changed = nil, true
+    throttle_wakeup.open(s, id)
+  end
+end
+
+local function holds(record, id)
+  if record.state ~= "running" or lists.contains(record.excused, id) then
+    return false
+  end
+  return lists.contains(holders.ids(record), id)
+end
+
+repair_admission.holds = holds
+
+function repair_admission.is_excused(record, id)
+  return record.state == "running" and id == "queue:" .. record.queue
+    and lists.contains(record.excused, id)
+end
+
+function repair_admission.let_go(s, id)
+  throttle_wakeup.slot(s, id)
+end
+
+-- A running job holds each of its throttles, and that of its user.
+function repair_admission.hold(s, job)
+  for _, id in ipairs(holders.ids(job.record)) do
+    if holds(job.record, id) then
+      redis.call("ZADD", keys.holders(id), "NX", s.stamp, job.jid)
+    end
+  end
+end
+
+-- Ready jobs are put in line anew, a parked one as well: its turn tells where it belongs. The
+-- score is kept where it says more than the priority.
+function repair_admission.line_up(s, job)
+  local record = job.record
+  local score = tonumber(subqueues.score(job))
+  local stands_out = score == limits.reclaimed or score == tonumber(limits.timed_out)
+  if record.state == "stalled" then
+    score = limits.timed_out
+  elseif not stands_out then
+    score = -(record.priority or 0)
+  end
+  subqueues.leave(job)
+  subqueues.enter(s, job, score)
+end
+
+return repair_admission

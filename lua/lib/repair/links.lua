@@ -1,0 +1,114 @@
+-- Brings in line what binds jobs together: parents and dependents, held results, releases.
+
+local dependencies = require("lib.job.dependencies")
+local job_lib = require("lib.job.job")
+local keys = require("lib.core.keys")
+local queue_lib = require("lib.queue.queue")
+
+local repair_links = {}
+
+-- Puts a job that waits for parents where it belongs: without any left, among the ready ones.
+function repair_links.place(s, job)
+  local record = job.record
+  if redis.call("EXISTS", keys.dependencies(job.jid)) == 1 then
+    redis.call("ZADD", keys.depends(record.queue), "NX", record.put_at or s.now, job.jid)
+    return
+  end
+  redis.call("ZREM", keys.depends(record.queue), job.jid)
+  queue_lib.to_ready(s, job, record.queue, record.due, s.now)
+end
+
+-- Takes all edges of a job that is gone away.
+function repair_links.unlink(jid)
+  local parents = redis.call("HKEYS", keys.parents(jid))
+  for _, parent in ipairs(redis.call("SMEMBERS", keys.dependencies(jid))) do
+    parents[#parents + 1] = parent
+  end
+  for _, parent in ipairs(parents) do
+    redis.call("ZREM", keys.dependents(parent), jid)
+    dependencies.drop_hold(parent, jid)
+  end
+  redis.call("DEL", keys.parents(jid), keys.dependencies(jid))
+end
+
+local function is_open(parent)
+  local found = job_lib.find(parent)
+  return found and found.record.state ~= "complete"
+end
+
+local function waits(job)
+  return job and (job.record.state == "depends" or job.record.state == "failed")
+end
+
+-- Only a job in depends, or one that failed there, waits for parents.
+function repair_links.settle(job)
+  if waits(job) then
+    return
+  end
+  for _, parent in ipairs(redis.call("SMEMBERS", keys.dependencies(job.jid))) do
+    redis.call("ZREM", keys.dependents(parent), job.jid)
+  end
+  redis.call("DEL", keys.dependencies(job.jid))
+end
+
+local function cut(s, job, parent)
+  redis.call("SREM", keys.dependencies(job.jid), parent)
+  redis.call("ZREM", keys.dependents(parent), job.jid)
+  if job.record.state == "depends" then
+    repair_links.place(s, job)
+    job_lib.save(job)
+  end
+end
+
+-- Makes both ends of an edge say the same: it stands while the dependent has the parent among
+-- its own and the parent has not ended; else it goes.
+function repair_links.edge(s, jid, parent)
+  local job = job_lib.find(jid)
+  if not waits(job) then
+    redis.call("ZREM", keys.dependents(parent), jid)
+    redis.call("SREM", keys.dependencies(jid), parent)
+    return
+  end
+  local noted = redis.call("HGET", keys.parents(jid), parent)
+  local waiting = redis.call("SISMEMBER", keys.dependencies(jid), parent) == 1
+  if not is_open(parent) or not (noted or waiting) then
+    cut(s, job, parent)
+    return
+  end
+  local policy = string.match(noted or "", "^(%l+):%d+$") or "wait"
+  dependencies.link(s, job, { parent }, { parent }, policy)
+  if job.record.state == "depends" then
+    repair_links.place(s, job)
+  end
+  job_lib.save(job)
+end
+
+-- Dependents of a job that has ended, or is gone, are let go.
+function repair_links.ended(s, parent)
+  if not is_open(parent) then
+    dependencies.register(s, parent, "complete")
+  end
+end
+
+-- A result is kept only for those who still need it.
+function repair_links.hold(_, parent, holder)
+  local token = string.match(holder, "^release:(.+)$")
+  local needed = token and redis.call("EXISTS", keys.release(token))
+    or redis.call("HEXISTS", keys.parents(holder), parent)
+  if needed == 0 then
+    dependencies.drop_hold(parent, holder)
+  end
+end
+
+-- A release is listed and looked at, or, without a record, gone.
+function repair_links.release(s, token)
+  if redis.call("EXISTS", keys.release(token)) == 0 then
+    redis.call("DEL", keys.released(token))
+    redis.call("ZREM", keys.releases(), token)
+    return
+  end
+  redis.call("ZADD", keys.releases(), "NX", s.now, token)
+  queue_lib.due("releases", s.now)
+end
+
+return repair_links

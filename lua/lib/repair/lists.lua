@@ -1,0 +1,93 @@
+-- Brings lists in line that hold no jobs: slots, duties, workers, queues, unique keys, names.
+
+local keys = require("lib.core.keys")
+local queue_lib = require("lib.queue.queue")
+local recurrence = require("lib.recurring.recurrence")
+
+local repair_lists = {}
+
+-- A recurring job is listed where it belongs, or nowhere when it is gone.
+function repair_lists.recurring(s, jid)
+  local self = recurrence.find(jid)
+  if not self then
+    redis.call("ZREM", keys.refills(), jid)
+    return
+  end
+  local slot = recurrence.slot(self)
+  if self.record.interval and (not slot or slot == math.huge) then
+    slot = s.now + self.record.interval
+  end
+  recurrence.set_slot(s, self, slot)
+  recurrence.save(self)
+  if self.record.group then
+    redis.call("SADD", keys.declared(self.record.group), jid)
+  end
+end
+
+-- A slot without its recurring job goes.
+function repair_lists.slot(s, queue, jid)
+  local self = recurrence.find(jid)
+  if not self or self.record.queue ~= queue then
+    redis.call("ZREM", keys.slots(queue), jid)
+  else
+    repair_lists.recurring(s, jid)
+  end
+end
+
+-- So does what a group has declared.
+function repair_lists.declared(_, group, jid)
+  local self = recurrence.find(jid)
+  if not self or self.record.group ~= group then
+    redis.call("SREM", keys.declared(group), jid)
+  end
+end
+
+local LISTS = {
+  failed = { list = keys.failed, key = keys.group },
+  tags = { list = keys.tags, key = keys.tag },
+  batches = { list = keys.batches, key = keys.batch },
+  releases = { list = keys.releases, key = keys.release },
+  windows = { list = keys.windows, key = keys.unique },
+  throttles = { list = keys.throttles, key = keys.throttle },
+}
+
+-- A name in a list goes when what it names is not there.
+function repair_lists.listed(_, name, _, list)
+  local known = LISTS[list]
+  if known and redis.call("EXISTS", known.key(name)) == 0 then
+    redis.call("ZREM", known.list(), name)
+  end
+end
+
+-- The duty is looked at next time, and then sets its own instant.
+function repair_lists.due(s, duty)
+  queue_lib.due(duty, s.now)
+end
+
+function repair_lists.duty(_, duty)
+  redis.call("ZREM", keys.due(), duty)
+end
+
+function repair_lists.worker(s, worker)
+  redis.call("ZADD", keys.workers(), "NX", s.now, worker)
+end
+
+function repair_lists.queue(s, queue)
+  redis.call("ZADD", keys.queues(), "NX", s.now, queue)
+end
+
+-- A key is held until the end of its window, or by a job in its scope.
+function repair_lists.unique(s, key)
+  local packed = redis.call("GET", keys.unique(key))
+  local ends = packed and cmsgpack.unpack(packed)["until"]
+  if ends then
+    redis.call("ZADD", keys.windows(), ends, key)
+    return
+  end
+  redis.call("ZREM", keys.windows(), key)
+  if packed and not require("lib.job.unique").holder(s, key) then
+    redis.call("DEL", keys.unique(key))
+  end
+end
+
+return repair_lists

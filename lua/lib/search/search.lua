@@ -1,0 +1,167 @@
+-- A bounded look through some indexes for jobs that meet conditions. Where it stopped is a score
+-- and a member, so the next call goes on behind it though jobs came and went meanwhile.
+
+local check = require("lib.core.check")
+local conditions = require("lib.search.conditions")
+local cursor = require("lib.core.cursor")
+local errors = require("lib.core.errors")
+local job_lib = require("lib.job.job")
+local keys = require("lib.core.keys")
+
+local search = {}
+
+-- Bounds of one call: jobs looked at, indexes, indexes that are only counted, and bytes of long
+-- data that are looked into.
+search.SCAN = 100
+search.SOURCES = 25
+search.SIZES = 250
+local LONG_DATA = 1048576
+local SOURCE = { set = true, queue = true, name = true }
+
+local function of_queue(key)
+  return function(source)
+    return key(check.name("queue", source.queue))
+  end
+end
+
+local function of_name(key)
+  return function(source)
+    return key(check.name("name", source.name))
+  end
+end
+
+-- The indexes that can be looked through; those of waiting jobs have their order in front.
+local sets = {
+  waiting = of_queue(keys.waiting),
+  shared = of_queue(keys.shared),
+  scheduled = of_queue(keys.scheduled),
+  depends = of_queue(keys.depends),
+  running = of_queue(keys.running),
+  throttled = of_queue(keys.throttled),
+  complete = function()
+    return keys.complete()
+  end,
+  failed = function(source)
+    return keys.group(check.line("name", source.name))
+  end,
+  tag = of_name(keys.tag),
+  tracked = function()
+    return keys.tracked()
+  end,
+  worker = of_name(keys.worker_jobs),
+  -- One job, wherever it is.
+  jid = of_name(keys.job),
+}
+local HAS_ORDER = { waiting = true, shared = true }
+
+local function read_source(given)
+  check.map("source", given, SOURCE)
+  if type(given.set) ~= "string" or not sets[given.set] then
+    errors.bad("source names an unknown set")
+  end
+  return { set = given.set, name = given.name, key = sets[given.set](given) }
+end
+
+-- Reads up to `most` indexes.
+function search.read_sources(packed, most)
+  local read = {}
+  for i, source in ipairs(check.packed_list("sources", packed, 1, most)) do
+    read[i] = read_source(source)
+  end
+  return read
+end
+
+-- Reads the arguments of a search: the indexes, and the conditions.
+function search.read(sources, wanted)
+  return { sources = search.read_sources(sources, search.SOURCES),
+    conditions = conditions.read(wanted) }
+end
+
+local function size_of(source)
+  return source.set == "jid" and 1 or redis.call("ZCARD", source.key)
+end
+
+-- The number of jobs in each index.
+function search.sizes(sources)
+  local sizes = {}
+  for i, source in ipairs(sources) do
+    sizes[i] = size_of(source)
+  end
+  return sizes
+end
+
+-- Up to `number` members from a rank on, each with its score, and their jids.
+local function candidates(source, from, number)
+  if source.set == "jid" then
+    return { source.name, "0" }, { source.name }
+  end
+  local flat = redis.call("ZRANGE", source.key, from, from + number - 1, "WITHSCORES")
+  local jids = {}
+  for i = 1, #flat, 2 do
+    jids[#jids + 1] = HAS_ORDER[source.set] and string.sub(flat[i], 13) or flat[i]
+  end
+  return flat, jids
+end
+
+-- Adds jobs of an index that fit to what is found, each with its place among those looked at.
+-- Returns where to go on in the index, or nil at its end.
+local function look(s, self, place, from, reply)
+  local source, room = self.sources[place], self.scan - reply.scanned
+  local flat, jids = candidates(source, from, room)
+  for i, job in ipairs(job_lib.find_all(jids)) do
+    reply.scanned = reply.scanned + 1
+    local member, score = flat[2 * i - 1], flat[2 * i]
+    if job and conditions.hold(s, self.conditions, source.set, job, tonumber(score)) then
+      reply.found[#reply.found + 1] = { job.jid, reply.scanned, place, score, member }
+      if #reply.found == self.wanted and (i < #jids or #jids == room) then
+        return { score, member }
+      end
+    end
+  end
+  local is_over = source.set == "jid" or #jids < room
+  return not is_over and { flat[#flat], flat[#flat - 1] } or nil
+end
+
+-- Where the first index is begun, and what lies before that.
+local function start(self, after, skip)
+  local key = self.sources[1].key
+  if self.sources[1].set == "jid" then
+    return 0
+  end
+  local from = cursor.rank(key, after) + skip
+  local flat = skip > 0 and redis.call("ZRANGE", key, from - 1, from - 1, "WITHSCORES") or {}
+  return from, flat[1] and { flat[2], flat[1] } or nil
+end
+
+-- Looks through one index after the other; tells where to go on.
+local function look_at_all(s, self, from, reply)
+  for place, source in ipairs(self.sources) do
+    if place > 1 or not self.is_under_way then
+      reply.total = reply.total + size_of(source)
+    end
+    local after = look(s, self, place, from, reply)
+    if after then
+      return place, after
+    elseif #reply.found == self.wanted then
+      return place < #self.sources and place + 1 or nil
+    end
+    from = 0
+  end
+end
+
+-- Looks at up to `scan` jobs, until `wanted` of them fit, beginning `skip` jobs behind `after` in
+-- the first index.
+function search.run(s, self, after, skip)
+  s.long, s.skipped = LONG_DATA, 0
+  local reply = { found = {}, scanned = 0, total = 0 }
+  local from = 0
+  self.is_under_way = after or skip > 0
+  if self.is_under_way then
+    from, reply.before = start(self, after, skip)
+  end
+  reply.at, reply.after = look_at_all(s, self, from, reply)
+  reply.skipped = s.skipped
+  return reply
+end
+
+return search

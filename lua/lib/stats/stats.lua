@@ -1,0 +1,121 @@
+-- Counters and histograms, kept by the transitions themselves. A queue has one running account
+-- of the present minute, a hash; what a call adds to it is summed up first and written once. When
+-- its minute is over the account joins three series: minutes (one day), ten-minute sums (14 days)
+-- and days (lib.stats.series). Mean and deviation are exact: Chan's rule for joining samples.
+
+local keys = require("lib.core.keys")
+
+local stats = {}
+
+function stats.minute(now)
+  return math.floor(now / 60000)
+end
+
+-- Two samples as one, each the number of values, their mean, and the sum of squared deviations.
+function stats.join_sample(a, b)
+  if not a or not b then
+    return a or b
+  end
+  local number, delta = a[1] + b[1], b[2] - a[2]
+  return {
+    number,
+    a[2] + delta * b[1] / number,
+    a[3] + b[3] + delta * delta * a[1] * b[1] / number,
+  }
+end
+
+-- What the call adds to a queue's account: a number or a sample for each field.
+local function added(s, queue)
+  local found = s.counters[queue]
+  if not found then
+    found = {}
+    s.counters[queue] = found
+  end
+  return found
+end
+
+function stats.add(s, queue, field, number)
+  local sums = added(s, queue)
+  sums[field] = (sums[field] or 0) + number
+end
+
+-- The bucket of the logarithmic histogram: four to a doubling; below a millisecond is -1.
+local function bucket(ms)
+  return ms < 1 and -1 or math.floor(math.log(ms) / math.log(2) * 4 + 1e-9)
+end
+
+-- qless' slots: 60 seconds, 59 minutes, 23 hours, 6 days; a week and more has none.
+local function slot(ms)
+  local seconds = math.floor(ms / 1000)
+  if seconds < 60 then
+    return "s" .. seconds
+  elseif seconds < 3600 then
+    return "m" .. math.floor(seconds / 60)
+  elseif seconds < 86400 then
+    return "h" .. math.floor(seconds / 3600)
+  elseif seconds < 604800 then
+    return "d" .. math.floor(seconds / 86400)
+  end
+  return nil
+end
+
+-- Records one duration, `kind` being "wait" or "run". Equal ones are only counted here: jobs of one
+-- call have few different durations, and what follows from each is worked out once, in write.
+function stats.took(s, queue, kind, ms)
+  ms = ms > 0 and ms or 0
+  local sums = added(s, queue)
+  local times = sums[kind]
+  if not times then
+    times = {}
+    sums[kind] = times
+  end
+  times[ms] = (times[ms] or 0) + 1
+end
+
+-- Puts the place of each duration in both histograms, and the sample of all, into the sums.
+local function sum_up(sums, kind)
+  local sample
+  for ms, number in pairs(sums[kind] or {}) do
+    sample = stats.join_sample(sample, { number, ms, 0 })
+    local field = kind .. "_buckets:" .. bucket(ms)
+    sums[field] = (sums[field] or 0) + number
+    local name = slot(ms)
+    if name then
+      field = kind .. "_slots:" .. name
+      sums[field] = (sums[field] or 0) + number
+    end
+  end
+  sums[kind] = sample
+end
+
+local function join_sample(key, field, sample)
+  local old = redis.call("HGET", key, field)
+  local joined = stats.join_sample(old and cmsgpack.unpack(old), sample)
+  redis.call("HSET", key, field, cmsgpack.pack(joined))
+end
+
+local function write_account(s, queue, sums)
+  local key = keys.current(queue)
+  local counted = tonumber(redis.call("HGET", key, "minute"))
+  if counted ~= stats.minute(s.now) then
+    require("lib.stats.series").begin(s, queue, counted ~= nil)
+  end
+  sum_up(sums, "wait")
+  sum_up(sums, "run")
+  for field, more in pairs(sums) do
+    if type(more) == "number" then
+      redis.call("HINCRBY", key, field, more)
+    else
+      join_sample(key, field, more)
+    end
+  end
+end
+
+-- Adds what the call counted to the accounts of its queues.
+function stats.write(s)
+  for queue, sums in pairs(s.counters) do
+    write_account(s, queue, sums)
+  end
+end
+
+return stats
