@@ -9,6 +9,7 @@ _KEY = re.compile(
 _KEY_CALL = re.compile(r"(?<![\w.])keys\.(\w+)\(")
 
 
+@cache
 def inline_keys(text: str, keys: str) -> str:
     """Put the expression of a key in the place of each call that builds one.
 

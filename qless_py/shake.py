@@ -94,12 +94,15 @@ class _Source:
     def __init__(self, text: str) -> None:
         self.chunks = [_Chunk(part, place) for place, part in enumerate(_split(text))]
         self.aliases: dict[str, str] = {}
+        self.always: list[_Chunk] = []
         last = self.chunks[-1].text if self.chunks else ""
         found = re.fullmatch(r"return ([A-Za-z_]\w*)\n", last)
         self.name = found[1] if found else None
         self.providers: dict[str, list[_Chunk]] = {ALL: self.chunks}
         for chunk in self.chunks:
             self._classify(chunk)
+            if not chunk.provides:
+                self.always.append(chunk)
             for symbol in chunk.provides:
                 self.providers.setdefault(symbol, []).append(chunk)
 
@@ -137,14 +140,16 @@ class _Module:
         self.name = self.source.name
         self.chunks = self.source.chunks
         self.kept: set[int] = set()
+        self.reached = False
 
     def reach(self, name: str) -> Iterator[Use]:
         """Keep what provides a field (or all of it), and tell what that uses elsewhere."""
         wanted = [f"{self.name}.{name}"] if self.name and name != ALL else [ALL]
         if self.name and name == NONE:
             wanted = []
-        for chunk in self.chunks:
-            if not chunk.provides:
+        if not self.reached:
+            self.reached = True
+            for chunk in self.source.always:
                 yield from self.keep(chunk, wanted)
         while wanted:
             for chunk in self.source.providers.get(wanted.pop(), ()):
