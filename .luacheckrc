@@ -33,7 +33,7 @@ stds.redis = {
       "LOG_DEBUG", "LOG_NOTICE", "LOG_VERBOSE", "LOG_WARNING", "REDIS_VERSION",
       "REDIS_VERSION_NUM", "call", "error_reply", "log", "pcall", "sha1hex", "status_reply"
     ),
-    "require",  -- ours: qless_py/scripts.py joins the files
+    "require",  -- ours: qless_py/scripts/assemble.py joins the files
   },
 }
 

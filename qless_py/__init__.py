@@ -1,9 +1,28 @@
 """A job queue whose every state transition is one atomic Lua script inside Redis."""
 
-from qless_py.backoff import Backoff
-from qless_py.batch import Batch
-from qless_py.client import Client
-from qless_py.codec import Codec, EncryptedCodec, JsonCodec, MsgpackCodec
+from qless_py.client.batch import Batch
+from qless_py.client.client import Client
+from qless_py.client.events import Event
+from qless_py.client.explain import Explanation
+from qless_py.client.job import Job
+from qless_py.client.pipeline import Pending, Pipeline
+from qless_py.client.queue import Queue
+from qless_py.client.recurring import RecurringJob
+from qless_py.client.throttles import Throttle, ThrottlePage, ThrottleState, retry_after
+from qless_py.client.users import Share, User, UserPage, UserState
+from qless_py.client.workflow import (
+    Branch,
+    Decider,
+    End,
+    Next,
+    Workflow,
+    WorkflowRun,
+    chain,
+    group,
+    parent_results,
+    step,
+)
+from qless_py.cron import Cron
 from qless_py.errors import (
     AlreadyExistsError,
     AlreadyFinishedError,
@@ -35,12 +54,9 @@ from qless_py.errors import (
     WaitTimeoutError,
     WrongStateError,
 )
-from qless_py.events import Event
-from qless_py.explain import Explanation
-from qless_py.job import Job
-from qless_py.manager import Manager
-from qless_py.outcomes import Discard, Retry, Snooze, retry
-from qless_py.performers import (
+from qless_py.handlers.backoff import Backoff
+from qless_py.handlers.outcomes import Discard, Retry, Snooze, retry
+from qless_py.handlers.programs import (
     Command,
     CommandExpiredError,
     CommandFailedError,
@@ -48,35 +64,18 @@ from qless_py.performers import (
     Dispatch,
     FileClass,
 )
-from qless_py.pipeline import Pending, Pipeline
-from qless_py.policy import RetryPolicy, RetryRule
-from qless_py.queue import Queue
-from qless_py.recurring import RecurringJob
-from qless_py.reservers import (
+from qless_py.handlers.retry import RetryPolicy, RetryRule
+from qless_py.manager import Manager
+from qless_py.package import __version__
+from qless_py.protocol.codec import Codec, EncryptedCodec, JsonCodec, MsgpackCodec
+from qless_py.protocol.reservers import (
     OrderedReserver,
     Reserver,
     RoundRobinReserver,
     ShuffledReserver,
     WeightedReserver,
 )
-from qless_py.schedule import Cron
-from qless_py.tasks import Task, get_current_job, job
-from qless_py.throttles import Throttle, ThrottlePage, ThrottleState, retry_after
-from qless_py.users import Share, User, UserPage, UserState
-from qless_py.workflow import (
-    Branch,
-    Decider,
-    End,
-    Next,
-    Workflow,
-    WorkflowRun,
-    chain,
-    group,
-    parent_results,
-    step,
-)
-
-__version__ = "0.1.0"
+from qless_py.task import Task, get_current_job, job
 
 __all__ = [
     "AlreadyExistsError",

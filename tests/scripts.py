@@ -10,7 +10,8 @@ from typing import Any
 import msgpack
 import redis
 
-from qless_py import errors, scripts
+from qless_py import errors
+from qless_py.scripts import assemble as scripts
 
 TAIL = re.compile(r"\s*script:.*$", re.DOTALL)
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import redis
 
-from qless_py.store.binary import environment
+from qless_py.store.embedded.binary import environment
 
 START_TIMEOUT = 10.0
 

@@ -13,8 +13,9 @@ import redis
 from flask import Flask
 
 from benchmarks.dashboard.town import Town
-from qless_py import Client, scripts
+from qless_py import Client
 from qless_py.dashboard import DashboardConfig, create_app
+from qless_py.scripts import assemble as scripts
 from qless_py.store.runner import Runner
 
 TRIPS: Final = 12

@@ -13,7 +13,7 @@ from benchmarks.jobs import floors
 from benchmarks.jobs.fleet import QUEUE, worker
 from benchmarks.jobs.report import Figure, Scale
 from qless_py import Client
-from qless_py.job import Job
+from qless_py.client.job import Job
 from tests.servers import Server
 
 DATA: Final = {"user": 12345, "address": "someone@example.org", "subject": "Welcome", "tries": 3}

@@ -15,8 +15,8 @@ from typing import Any, Final
 import redis
 
 from benchmarks.scripts.space import Space
-from qless_py import scripts
 from qless_py.protocol import Call
+from qless_py.scripts import assemble as scripts
 
 P99_TARGET: Final = 5.0
 WORST_TARGET: Final = 20.0

@@ -17,7 +17,7 @@ from typing import Final
 
 from benchmarks.jobs import fleet
 from qless_py import Client
-from qless_py.options import PutSpec
+from qless_py.protocol.arguments import PutSpec
 from qless_py.worker.recycling import memory
 from tests import servers
 

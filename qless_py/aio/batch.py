@@ -4,12 +4,14 @@ from collections.abc import Awaitable, Iterable
 from types import TracebackType
 from typing import Any, Self, Unpack
 
-from qless_py import batch, protocol, puts
-from qless_py import options as checks
-from qless_py.batch import BatchOptions, BatchStatus
-from qless_py.options import PutOptions, PutSpec
-from qless_py.session import AsyncSession
-from qless_py.verbs import JobVerbs
+from qless_py import protocol
+from qless_py.client import batch
+from qless_py.client.batch import BatchOptions, BatchStatus
+from qless_py.client.session import AsyncSession
+from qless_py.protocol import arguments as checks
+from qless_py.protocol import put_calls as puts
+from qless_py.protocol.arguments import PutOptions, PutSpec
+from qless_py.protocol.job_calls import JobVerbs
 
 
 class AsyncBatch:

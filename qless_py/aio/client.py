@@ -7,16 +7,7 @@ from typing import Any, Self, TypeVar, Unpack, overload
 
 import redis.asyncio as redis_py
 
-from qless_py import (
-    client_calls,
-    configuration,
-    explain,
-    queue_calls,
-    refill,
-    reservers,
-    session,
-    store,
-)
+from qless_py import store
 from qless_py.aio.batch import AsyncBatch, AsyncBatches
 from qless_py.aio.events import AsyncEvents
 from qless_py.aio.job import AsyncJob
@@ -25,13 +16,17 @@ from qless_py.aio.queue import AsyncQueues
 from qless_py.aio.recurring import AsyncRecurringJobs
 from qless_py.aio.throttles import AsyncThrottles, AsyncUsers
 from qless_py.aio.workflow import AsyncWorkflows
-from qless_py.batch import BatchOptions
-from qless_py.codec import Codec
-from qless_py.explain import Explanation
-from qless_py.options import Seconds
-from qless_py.pipeline import Pending, PipelineCalls, settle
-from qless_py.protocol import Call, JobRecord
-from qless_py.session import AsyncSession, Settings
+from qless_py.client import connect as client_calls
+from qless_py.client import explain, queue_calls, refill
+from qless_py.client.batch import BatchOptions
+from qless_py.client.explain import Explanation
+from qless_py.client.pipeline import Pending, PipelineCalls, settle
+from qless_py.client.session import AsyncSession
+from qless_py.protocol import Call, JobRecord, reservers
+from qless_py.protocol.arguments import Seconds
+from qless_py.protocol.codec import Codec
+from qless_py.protocol.settings import Settings, make_settings
+from qless_py.store import settings_file as configuration
 from qless_py.store.async_runner import AsyncRunner
 
 T = TypeVar("T")
@@ -59,7 +54,7 @@ class Client:
     ) -> None:
         policy = client_calls.policy(patience)
         namespace = configuration.namespace(namespace)
-        self._settings = session.settings(namespace, codec, codecs, clock or time.time, worker_name)
+        self._settings = make_settings(namespace, codec, codecs, clock or time.time, worker_name)
         self._owns_connection = redis is None and "connection_pool" not in connection
         self._redis = client_calls.chosen(
             redis,

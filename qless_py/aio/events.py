@@ -5,9 +5,9 @@ from types import TracebackType
 from typing import Final, Self
 
 from qless_py.aio.subscription import AsyncSubscription
-from qless_py.events import Channels, Event, Resubscribed
-from qless_py.session import AsyncSession
-from qless_py.subscription import Message
+from qless_py.client.events import Channels, Event, Resubscribed
+from qless_py.client.session import AsyncSession
+from qless_py.client.subscription import Message
 
 _POLL: Final = 1.0
 

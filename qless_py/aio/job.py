@@ -3,15 +3,19 @@
 from collections.abc import Awaitable, Iterable, Mapping
 from typing import Any, Self, Unpack
 
-from qless_py import batch, explain, handlers, marks, puts, verbs
 from qless_py.aio import waiting
 from qless_py.aio.batch import AsyncJobBatch
-from qless_py.batch import BatchOptions
+from qless_py.client import batch, explain
+from qless_py.client.batch import BatchOptions
+from qless_py.client.explain import Explanation
+from qless_py.client.session import AsyncSession
 from qless_py.errors import JobNotFoundError
-from qless_py.explain import Explanation
-from qless_py.options import PutOptions, Seconds
+from qless_py.handlers import resolve as handlers
 from qless_py.protocol import JobRecord, reads
-from qless_py.session import AsyncSession
+from qless_py.protocol import job_calls as verbs
+from qless_py.protocol import mark_calls as marks
+from qless_py.protocol import put_calls as puts
+from qless_py.protocol.arguments import PutOptions, Seconds
 
 
 class AsyncJob(verbs.JobVerbs):

@@ -4,17 +4,17 @@ from collections.abc import Awaitable, Iterable
 from datetime import date
 from typing import Any, TypedDict, overload
 
-from qless_py import config, jobs, stats, workers
-from qless_py import options as checks
-from qless_py import search as searching
 from qless_py.aio.job import AsyncJob
 from qless_py.aio.recurring import AsyncRecurringJob
-from qless_py.jobs import TaggedJobs
+from qless_py.client import config, jobs, stats, workers
+from qless_py.client import search as searching
+from qless_py.client.jobs import TaggedJobs
+from qless_py.client.queue_calls import LARGEST_PAGE, SMALL_PAGE
+from qless_py.client.session import AsyncSession, drive_async
+from qless_py.client.stats import DayStats
+from qless_py.client.workers import WorkerCounts, WorkerJobs
 from qless_py.protocol import JobRecord, Record, RecurringRecord, reads
-from qless_py.queue_calls import LARGEST_PAGE, SMALL_PAGE
-from qless_py.session import AsyncSession, drive_async
-from qless_py.stats import DayStats
-from qless_py.workers import WorkerCounts, WorkerJobs
+from qless_py.protocol import arguments as checks
 
 
 class AsyncFailedJobs(TypedDict):
@@ -32,7 +32,7 @@ class AsyncTrackedJobs(TypedDict):
 
 
 class AsyncJobs:
-    """`client.jobs`; see `qless_py.jobs`."""
+    """`client.jobs`; see `qless_py.client.jobs`."""
 
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
@@ -63,7 +63,7 @@ class AsyncJobs:
         cursor: str | None = None,
         budget: int = searching.BUDGET,
     ) -> jobs.SearchPage[AsyncJob]:
-        """Find jobs; see `qless_py.jobs.Jobs.search`."""
+        """Find jobs; see `qless_py.client.jobs.Jobs.search`."""
         steps = searching.steps(text, limit=limit, cursor=cursor, budget=budget)
         found = await drive_async(self._session, steps)
         made = [AsyncJob(self._session, one) for one in found.records]

@@ -4,17 +4,20 @@ from collections.abc import Awaitable, Iterable
 from datetime import date, datetime
 from typing import Any, Unpack, overload
 
-from qless_py import config, protocol, puts, queue_calls, recur_calls, refill, users
-from qless_py import options as checks
-from qless_py import stats as statistics
+from qless_py import protocol
 from qless_py.aio.job import AsyncJob
 from qless_py.aio.throttles import AsyncThrottle
-from qless_py.options import PutOptions, PutSpec, RecurOptions, Seconds
+from qless_py.client import config, queue_calls, refill, users
+from qless_py.client import stats as statistics
+from qless_py.client.queue_calls import Counts
+from qless_py.client.session import AsyncSession
+from qless_py.client.stats import DayStats, Sample
+from qless_py.client.users import Share, UserPage
 from qless_py.protocol import JobRecord, reads
-from qless_py.queue_calls import Counts
-from qless_py.session import AsyncSession
-from qless_py.stats import DayStats, Sample
-from qless_py.users import Share, UserPage
+from qless_py.protocol import arguments as checks
+from qless_py.protocol import put_calls as puts
+from qless_py.protocol import recurring_calls as recur_calls
+from qless_py.protocol.arguments import PutOptions, PutSpec, RecurOptions, Seconds
 
 
 class AsyncQueue:

@@ -3,14 +3,15 @@
 from collections.abc import Awaitable, Mapping
 from typing import Any, Self, Unpack
 
-from qless_py import options as checks
-from qless_py import protocol, recur_calls
-from qless_py.options import RecurUpdate
+from qless_py import protocol
+from qless_py.client.recurring import found
+from qless_py.client.session import AsyncSession
 from qless_py.protocol import RecurringRecord, reads
-from qless_py.recur_attributes import RecurringAttributes
-from qless_py.recur_calls import RecurSpec, Synced
-from qless_py.recurring import found
-from qless_py.session import AsyncSession
+from qless_py.protocol import arguments as checks
+from qless_py.protocol import recurring_calls as recur_calls
+from qless_py.protocol.arguments import RecurUpdate
+from qless_py.protocol.recurring_calls import RecurSpec, Synced
+from qless_py.protocol.recurring_fields import RecurringAttributes
 
 
 class AsyncRecurringJob(RecurringAttributes):
@@ -60,7 +61,7 @@ class AsyncRecurringJob(RecurringAttributes):
 
 
 class AsyncRecurringJobs:
-    """`client.recurring`; see `qless_py.recurring.RecurringJobs`."""
+    """`client.recurring`; see `qless_py.client.recurring.RecurringJobs`."""
 
     def __init__(self, session: AsyncSession) -> None:
         self._session = session

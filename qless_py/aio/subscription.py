@@ -1,4 +1,4 @@
-"""The asyncio twin of `qless_py.subscription`."""
+"""The asyncio twin of `qless_py.client.subscription`."""
 
 import asyncio
 import contextlib
@@ -9,7 +9,7 @@ from typing import Any
 
 import redis
 
-from qless_py.subscription import FIRST_PAUSE, LONGEST_PAUSE, LOST, QUIET, Message
+from qless_py.client.subscription import FIRST_PAUSE, LONGEST_PAUSE, LOST, QUIET, Message
 
 _log = logging.getLogger(__name__)
 

@@ -1,13 +1,14 @@
-"""Throttles and users for asyncio; see `qless_py.throttles` and `qless_py.users`."""
+"""Throttles and users for asyncio; see `qless_py.client.throttles` and `qless_py.client.users`."""
 
 from collections.abc import Awaitable
 from typing import Literal
 
-from qless_py import options as checks
-from qless_py import protocol, throttles, users
-from qless_py.session import AsyncSession
-from qless_py.throttles import ThrottlePage, ThrottleState
-from qless_py.users import UserPage, UserState
+from qless_py import protocol
+from qless_py.client import throttles, users
+from qless_py.client.session import AsyncSession
+from qless_py.client.throttles import ThrottlePage, ThrottleState
+from qless_py.client.users import UserPage, UserState
+from qless_py.protocol import arguments as checks
 
 
 class AsyncThrottle:

@@ -1,13 +1,13 @@
-"""The asyncio twin of `qless_py.waiting`."""
+"""The asyncio twin of `qless_py.client.wait`."""
 
 from datetime import timedelta
 from typing import Any
 
 from qless_py.aio.subscription import AsyncSubscription
-from qless_py.attributes import JobAttributes
+from qless_py.client.session import AsyncSession
+from qless_py.client.wait import Watch
 from qless_py.protocol import reads
-from qless_py.session import AsyncSession
-from qless_py.waiting import Watch
+from qless_py.protocol.job_fields import JobAttributes
 
 
 async def wait(

@@ -3,10 +3,13 @@
 from typing import Any
 
 from qless_py.aio.job import AsyncJob
-from qless_py.session import AsyncSession, drive_async
-from qless_py.workflow import looking, plan, retrying, runs, submitting
-from qless_py.workflow.definition import Workflow
-from qless_py.workflow.looking import WorkflowStatus
+from qless_py.client.session import AsyncSession, drive_async
+from qless_py.client.workflow import plan, runs
+from qless_py.client.workflow import retry as retrying
+from qless_py.client.workflow import status as looking
+from qless_py.client.workflow import submit as submitting
+from qless_py.client.workflow.definition import Workflow
+from qless_py.client.workflow.status import WorkflowStatus
 
 
 class AsyncWorkflowRun:

@@ -10,15 +10,15 @@ from typing import Final
 
 import click
 
-import qless_py
-from qless_py.cli.frame import Root
+from qless_py import package
+from qless_py.cli.base import Root
 
 # In the order of the documents; each is imported when it is wanted.
 TOPICS: Final = {
     "Putting and running": {
         "put": "qless_py.cli.put:put",
-        "pop": "qless_py.cli.take:pop",
-        "peek": "qless_py.cli.take:peek",
+        "pop": "qless_py.cli.pop:pop",
+        "peek": "qless_py.cli.pop:peek",
         "work": "qless_py.cli.work:work",
     },
     "Looking and changing": {
@@ -45,7 +45,7 @@ TOPICS: Final = {
         "completion": "qless_py.cli.completion:completion",
     },
     "To see it run": {
-        "demo": "qless_py.cli.demo:demo",
+        "demo": "qless_py.cli.demo.command:demo",
         "simulate": "qless_py.cli.simulate:simulate",
     },
 }
@@ -66,7 +66,7 @@ TOPICS: Final = {
     # So that QLESS_PY_WORK_GRACE is an option of `work`.
     context_settings={"auto_envvar_prefix": "QLESS_PY"},
 )
-@click.version_option(qless_py.__version__, prog_name="qless-py")
+@click.version_option(package.__version__, prog_name="qless-py")
 @click.pass_context
 def cli(context: click.Context) -> None:
     """Run and inspect a job queue on Redis or Valkey, or on a store of its own.
@@ -106,4 +106,4 @@ def _open_streams() -> None:
 
 def _is_for_people(record: logging.LogRecord) -> bool:
     """Leave what a server could do better to `doctor` and to the logs of workers."""
-    return record.name != "qless_py.store.check"
+    return record.name != "qless_py.store.server_check"

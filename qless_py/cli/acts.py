@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from qless_py import protocol
-from qless_py.client import Client
+from qless_py.client.client import Client
+from qless_py.client.job import Job
 from qless_py.errors import JobNotFoundError, QlessError
-from qless_py.job import Job
 from qless_py.protocol import Call
 
 DONE: Final = "done"

@@ -8,11 +8,11 @@ from typing import Any, Final
 
 import click
 
-from qless_py import operations
 from qless_py.cli.acts import Action, How
-from qless_py.cli.options import confirm
+from qless_py.cli.params import confirm
 from qless_py.cli.select import Filters
 from qless_py.cli.state import State
+from qless_py.client import bulk as operations
 from qless_py.errors import BadArgumentError
 
 _LOST: Final = 60.0

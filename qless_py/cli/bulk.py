@@ -11,9 +11,9 @@ import click
 
 from qless_py.cli import background, select
 from qless_py.cli.acts import DONE, Action, How
-from qless_py.cli.endings import FAILED, NotFoundError
+from qless_py.cli.errors import FAILED, NotFoundError
 from qless_py.cli.names import JID
-from qless_py.cli.options import Most, confirm, yes
+from qless_py.cli.params import Most, confirm, yes
 from qless_py.cli.select import READ, Filters
 from qless_py.cli.state import State
 from qless_py.errors import (

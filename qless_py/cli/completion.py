@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 from click.shell_completion import get_completion_class
 
-from qless_py.cli.frame import command, pass_state
+from qless_py.cli.base import command, pass_state
 from qless_py.cli.state import State
 
 _VARIABLE = "_QLESS_PY_COMPLETE"

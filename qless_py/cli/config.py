@@ -8,14 +8,15 @@ from typing import Any
 
 import click
 
-from qless_py import configuration
-from qless_py.cli import config_file, file_values
-from qless_py.cli.endings import NotFoundError
-from qless_py.cli.frame import Commands, Configured, group, pass_state
+from qless_py.cli import file_values
+from qless_py.cli import settings_values as config_file
+from qless_py.cli.base import Commands, Configured, group, pass_state
+from qless_py.cli.errors import NotFoundError
 from qless_py.cli.names import NAME
-from qless_py.cli.options import OF_QUEUES
+from qless_py.cli.params import OF_QUEUES
 from qless_py.cli.state import State
 from qless_py.store import redacted, resolve
+from qless_py.store import settings_file as configuration
 
 
 @group("config")

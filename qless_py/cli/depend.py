@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import click
 
-from qless_py.cli.endings import NotFoundError
-from qless_py.cli.frame import command, pass_state
+from qless_py.cli.base import command, pass_state
+from qless_py.cli.errors import NotFoundError
 from qless_py.cli.job import find
 from qless_py.cli.names import JID
 from qless_py.cli.state import State
-from qless_py.job import Job
-from qless_py.options import PARENT_POLICIES
+from qless_py.client.job import Job
+from qless_py.protocol.arguments import PARENT_POLICIES
 
 
 @command(

@@ -10,17 +10,17 @@ from typing import Any, Final
 
 import redis
 
-import qless_py
-from qless_py import scripts
-from qless_py.cli.endings import FAILED
-from qless_py.cli.frame import command, pass_state
+from qless_py import package
+from qless_py.cli.base import command, pass_state
+from qless_py.cli.errors import FAILED
 from qless_py.cli.output import span
 from qless_py.cli.state import State
-from qless_py.client import Client
+from qless_py.client.client import Client
 from qless_py.errors import QlessError
 from qless_py.protocol import reads
+from qless_py.scripts import assemble as scripts
 from qless_py.store import parse, resolve
-from qless_py.store.binary import OLDEST_REDIS, OLDEST_VALKEY
+from qless_py.store.embedded.binary import OLDEST_REDIS, OLDEST_VALKEY
 
 _PROBES: Final = 50
 _SLOW: Final = 0.02
@@ -62,7 +62,7 @@ def doctor(state: State) -> int:
 
 
 def _checks(state: State) -> Iterator[Check]:
-    versions = f"qless_py {qless_py.__version__}, Python {platform.python_version()}"
+    versions = f"qless_py {package.__version__}, Python {platform.python_version()}"
     yield Check("versions", "ok", f"{versions}, redis-py {redis.__version__}")
     yield Check("store", "ok", parse(resolve(state.url)).shown)
     try:

@@ -6,18 +6,19 @@ from typing import Any
 
 import click
 
-from qless_py.cli import acts, bulk, shapes
+from qless_py.cli import acts, bulk
+from qless_py.cli import serialize as shapes
 from qless_py.cli.acts import How
-from qless_py.cli.endings import NotFoundError
-from qless_py.cli.frame import group, pass_state
+from qless_py.cli.base import group, pass_state
+from qless_py.cli.errors import NotFoundError
 from qless_py.cli.job import retrying
 from qless_py.cli.names import GROUP, QUEUE
-from qless_py.cli.options import Most, paged, yes
 from qless_py.cli.output import moment
+from qless_py.cli.params import Most, paged, yes
 from qless_py.cli.select import Filters
 from qless_py.cli.state import State
+from qless_py.client.queue_calls import LARGEST_PAGE
 from qless_py.protocol import reads
-from qless_py.queue_calls import LARGEST_PAGE
 
 
 @group("failed")

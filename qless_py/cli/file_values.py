@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import click
 
-from qless_py import configuration
+from qless_py.store import settings_file as configuration
 
 # Types of ours that take a number as well as a text with a unit.
 _MEASURES: Final = ("span", "time", "size")

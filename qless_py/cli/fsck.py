@@ -6,8 +6,8 @@ from typing import Any, Final
 
 import click
 
-from qless_py.cli.endings import FAILED
-from qless_py.cli.frame import command, pass_state
+from qless_py.cli.base import command, pass_state
+from qless_py.cli.errors import FAILED
 from qless_py.cli.output import safe
 from qless_py.cli.state import State
 

@@ -7,18 +7,20 @@ from typing import Any
 
 import click
 
-from qless_py import marks, verbs
-from qless_py.cli import acts, bulk, shapes
+from qless_py.cli import acts, bulk
+from qless_py.cli import serialize as shapes
 from qless_py.cli.acts import Action
-from qless_py.cli.endings import NotFoundError
-from qless_py.cli.frame import group, pass_state
+from qless_py.cli.base import group, pass_state
+from qless_py.cli.errors import NotFoundError
 from qless_py.cli.names import JID, QUEUE, TAG
-from qless_py.cli.options import JSON, SPAN, Number
+from qless_py.cli.params import JSON, SPAN, Number
 from qless_py.cli.select import last_queue
 from qless_py.cli.show import history_table, job_page
 from qless_py.cli.state import State
-from qless_py.job import Job
-from qless_py.recurring import RecurringJob
+from qless_py.client.job import Job
+from qless_py.client.recurring import RecurringJob
+from qless_py.protocol import job_calls as verbs
+from qless_py.protocol import mark_calls as marks
 
 
 @group(

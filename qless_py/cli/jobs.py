@@ -6,13 +6,14 @@ from typing import Any
 
 import click
 
-from qless_py.cli import select, shapes
-from qless_py.cli.frame import command, pass_state
+from qless_py.cli import select
+from qless_py.cli import serialize as shapes
+from qless_py.cli.base import command, pass_state
 from qless_py.cli.select import READ, Filters
 from qless_py.cli.show import job_table
 from qless_py.cli.state import State
+from qless_py.client.search import BUDGET
 from qless_py.errors import BadArgumentError
-from qless_py.search import BUDGET
 
 
 @command(

@@ -12,17 +12,18 @@ from typing import Any
 import click
 from redis.exceptions import RedisError
 
-from qless_py import configuration
-from qless_py.cli import shapes, tell
+from qless_py.cli import notify as tell
+from qless_py.cli import serialize as shapes
 from qless_py.cli import webhook as chat
-from qless_py.cli.frame import command, pass_state
+from qless_py.cli.base import command, pass_state
 from qless_py.cli.names import JID, QUEUE
-from qless_py.cli.options import SPAN
 from qless_py.cli.output import as_json_line, brief, moment, safe
+from qless_py.cli.params import SPAN
 from qless_py.cli.state import State
+from qless_py.client.events import LOG, PLAIN, Event, Listener, Resubscribed
+from qless_py.client.job import Job
 from qless_py.errors import StoreError, UndecodableDataError
-from qless_py.events import LOG, PLAIN, Event, Listener, Resubscribed
-from qless_py.job import Job
+from qless_py.store import settings_file as configuration
 
 _LOOK = 0.2
 # What only tracked jobs tell: it would be most of the log.
@@ -112,9 +113,9 @@ def listen(  # noqa: PLR0913 - one for each option
 
 def _all_names() -> list[str]:
     """Give the names of all events, as the scripts tell them."""
-    from qless_py import protocol_doc, scripts  # noqa: PLC0415 - wanted for this alone
+    from qless_py.scripts import assemble, protocol_doc  # noqa: PLC0415 - wanted for this alone
 
-    found = {event for name in scripts.names() for event in protocol_doc.read(name).events}
+    found = {event for name in assemble.names() for event in protocol_doc.read(name).events}
     return sorted({*found, Resubscribed.NAME})
 
 

@@ -14,12 +14,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-import qless_py
-from qless_py.client import Client
+from qless_py import package
+from qless_py.client.client import Client
+from qless_py.client.job import Job
 from qless_py.errors import LostLeaseError, WrongStateError
-from qless_py.job import Job
 from qless_py.protocol import workers as protocol
-from qless_py.session import settings
+from qless_py.protocol.settings import make_settings
 
 QUEUES: Final = ("sim-mail", "sim-images", "sim-reports")
 _KINDS: Final = (
@@ -66,7 +66,7 @@ class Load:
         self._plan = plan
         self._random = random.Random(plan.seed)  # noqa: S311 - no secret
         self._queues = [client.queues[name] for name in plan.queues]
-        host = settings("sim", "json", (), time.time, None).worker_name
+        host = make_settings("sim", "json", (), time.time, None).worker_name
         self._idle = [f"{host}-sim-{number}" for number in range(plan.workers)]
         self._names = list(self._idle)
         self._due: list[tuple[float, int, Callable[[], None]]] = []
@@ -111,7 +111,7 @@ class Load:
         told = {
             "host": name.rpartition("-sim-")[0],
             "pid": os.getpid(),
-            "version": qless_py.__version__,
+            "version": package.__version__,
             "queues": list(self._plan.queues),
             "slots": 1,
             "busy": int(name not in self._idle),

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
-from qless_py.cli import shapes
-from qless_py.cli.frame import command, pass_state
-from qless_py.cli.options import paged
+from qless_py.cli import serialize as shapes
+from qless_py.cli.base import command, pass_state
+from qless_py.cli.params import paged
 from qless_py.cli.show import job_table
 from qless_py.cli.state import State
 

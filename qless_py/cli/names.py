@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 from click.shell_completion import CompletionItem
 
-from qless_py import options
 from qless_py.cli.state import State
 from qless_py.errors import BadArgumentError
+from qless_py.protocol import arguments as options
 
 _SHOWN: Final = 50
 

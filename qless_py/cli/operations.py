@@ -7,14 +7,14 @@ from typing import Any, Final
 
 import click
 
-from qless_py.cli import shapes
-from qless_py.cli.endings import FAILED
-from qless_py.cli.frame import group, pass_state
+from qless_py.cli import serialize as shapes
+from qless_py.cli.base import group, pass_state
+from qless_py.cli.errors import FAILED
 from qless_py.cli.names import OPERATION
-from qless_py.cli.options import SPAN
 from qless_py.cli.output import brief, moment
+from qless_py.cli.params import SPAN
 from qless_py.cli.state import State
-from qless_py.operations import Operation
+from qless_py.client.bulk import Operation
 
 _LOOK: Final = 0.5
 

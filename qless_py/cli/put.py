@@ -11,12 +11,12 @@ from typing import Any, Final, TextIO
 
 import click
 
-from qless_py.cli.frame import command, pass_state
+from qless_py.cli.base import command, pass_state
 from qless_py.cli.names import NAME, QUEUE, TAG
-from qless_py.cli.options import JSON, MOMENT, SPAN, Number, given_options, run_options
+from qless_py.cli.params import JSON, MOMENT, SPAN, Number, given_options, run_options
 from qless_py.cli.state import State
 from qless_py.errors import QlessError
-from qless_py.options import MOST_AT_ONCE, PARENT_POLICIES
+from qless_py.protocol.arguments import MOST_AT_ONCE, PARENT_POLICIES
 
 _CONFLICTS: Final = click.Choice(["replace", "ignore", "raise"])
 _OPTIONS: Final = (

@@ -8,15 +8,15 @@ from typing import Any, Final
 
 import click
 
-from qless_py import configuration
 from qless_py.cli import acts, bulk
-from qless_py.cli.endings import NotFoundError
-from qless_py.cli.frame import command, group, pass_state
+from qless_py.cli.base import command, group, pass_state
+from qless_py.cli.errors import NotFoundError
 from qless_py.cli.names import QUEUE
-from qless_py.cli.options import MOMENT, OF_QUEUES, SPAN, confirm, yes
 from qless_py.cli.output import moment
+from qless_py.cli.params import MOMENT, OF_QUEUES, SPAN, confirm, yes
 from qless_py.cli.select import QUEUE_STATES, Filters
 from qless_py.cli.state import State
+from qless_py.store import settings_file as configuration
 
 COUNTS: Final = (
     "waiting",

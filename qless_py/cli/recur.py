@@ -8,27 +8,19 @@ from typing import Any, Final
 
 import click
 
-from qless_py.cli import recur_file, shapes
-from qless_py.cli.endings import NotFoundError
-from qless_py.cli.frame import group, pass_state
+from qless_py.cli import recur_file
+from qless_py.cli import serialize as shapes
+from qless_py.cli.base import group, pass_state
+from qless_py.cli.errors import NotFoundError
 from qless_py.cli.job import find
 from qless_py.cli.names import NAME, QUEUE, RECURRING, TAG
-from qless_py.cli.options import (
-    JSON,
-    MOMENT,
-    SPAN,
-    Number,
-    confirm,
-    given_options,
-    run_options,
-    yes,
-)
 from qless_py.cli.output import brief, moment
+from qless_py.cli.params import JSON, MOMENT, SPAN, Number, confirm, given_options, run_options, yes
 from qless_py.cli.show import recurring_page, when
 from qless_py.cli.state import State
+from qless_py.client.recurring import RecurringJob
 from qless_py.errors import BadArgumentError
-from qless_py.recur_calls import MISFIRES
-from qless_py.recurring import RecurringJob
+from qless_py.protocol.recurring_calls import MISFIRES
 
 _CHILDREN: Final = (
     click.option("--zone", metavar="ZONE", help="The time zone of --cron, by default UTC."),

@@ -10,13 +10,13 @@ from typing import Any, Final
 
 import click
 
-from qless_py import configuration
-from qless_py.cli.options import MOMENT, SPAN, policy
-from qless_py.client import Client
+from qless_py.cli.params import MOMENT, SPAN, policy
+from qless_py.client.client import Client
+from qless_py.client.queue_calls import SMALL_PAGE
+from qless_py.client.recurring import RecurringJob
 from qless_py.protocol import reads
-from qless_py.queue_calls import SMALL_PAGE
-from qless_py.recur_calls import RecurSpec
-from qless_py.recurring import RecurringJob
+from qless_py.protocol.recurring_calls import RecurSpec
+from qless_py.store import settings_file as configuration
 
 # The words of the file that are not those of the library.
 _NAMES: Final = {"every": "interval", "after": "offset", "times": "limit"}

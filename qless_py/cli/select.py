@@ -10,9 +10,9 @@ from typing import Any, Final, TypeVar
 import click
 
 from qless_py.cli.names import GROUP, QUEUE, TAG, USER
-from qless_py.client import Client
-from qless_py.handlers import OPERATION, RESERVED
-from qless_py.job import Job
+from qless_py.client.client import Client
+from qless_py.client.job import Job
+from qless_py.handlers.resolve import OPERATION, RESERVED
 from qless_py.protocol import reads
 from qless_py.protocol.reads import JidPage
 

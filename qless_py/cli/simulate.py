@@ -9,12 +9,12 @@ from typing import Final
 import click
 
 from qless_py.cli import load
-from qless_py.cli.endings import INTERRUPTED
-from qless_py.cli.frame import command, pass_state
+from qless_py.cli.base import command, pass_state
+from qless_py.cli.errors import INTERRUPTED
 from qless_py.cli.listen import until_told
 from qless_py.cli.load import Load, Plan
 from qless_py.cli.names import QUEUE
-from qless_py.cli.options import SPAN, Number
+from qless_py.cli.params import SPAN, Number
 from qless_py.cli.state import State
 
 _LINE_EVERY: Final = 1.0

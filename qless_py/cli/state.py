@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 from click.core import ParameterSource
 
-from qless_py import configuration
 from qless_py.cli.output import Output
-from qless_py.configuration import DEFAULT_NAMESPACE, Configuration
 from qless_py.errors import ConfigError
+from qless_py.store import settings_file as configuration
+from qless_py.store.settings_file import DEFAULT_NAMESPACE, Configuration
 
 if TYPE_CHECKING:
-    from qless_py.client import Client
+    from qless_py.client.client import Client
 
 # What was typed beats the environment, which beats the file, wherever on the line it was typed.
 _RANKS: Final = (
@@ -93,7 +93,7 @@ class State:
 
     def connect(self) -> Client:
         """Make a client of the store that the caller must close."""
-        from qless_py.client import Client  # noqa: PLC0415 - help needs none
+        from qless_py.client.client import Client  # noqa: PLC0415 - help needs none
 
         made = Client(self.url, namespace=self.namespace)
         try:

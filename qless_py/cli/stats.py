@@ -9,13 +9,13 @@ from typing import Any, Final
 
 import click
 
-from qless_py.cli.frame import command, pass_state
+from qless_py.cli.base import command, pass_state
 from qless_py.cli.names import QUEUE
-from qless_py.cli.options import SPAN
 from qless_py.cli.output import moment, span
+from qless_py.cli.params import SPAN
 from qless_py.cli.state import State
-from qless_py.client import Client
-from qless_py.stats import Sample, merged, percentile
+from qless_py.client.client import Client
+from qless_py.client.stats import Sample, merged, percentile
 
 _DAY: Final = 86400
 _COUNTED: Final = ("put", "popped", "completed", "failed", "retried", "stalled")

@@ -7,15 +7,15 @@ from typing import Any
 
 import click
 
-from qless_py.cli.endings import NotFoundError
-from qless_py.cli.frame import group, pass_state
+from qless_py.cli.base import group, pass_state
+from qless_py.cli.errors import NotFoundError
 from qless_py.cli.names import JID, QUEUE, THROTTLE, USER
-from qless_py.cli.options import SPAN, Number, paged
 from qless_py.cli.output import moment, span
-from qless_py.cli.rows import by_cursor, note_rest, read_page
+from qless_py.cli.paging import by_cursor, note_rest, read_page
+from qless_py.cli.params import SPAN, Number, paged
 from qless_py.cli.state import State
-from qless_py.throttles import ThrottleState
-from qless_py.users import UserPage
+from qless_py.client.throttles import ThrottleState
+from qless_py.client.users import UserPage
 
 
 @group("throttles")

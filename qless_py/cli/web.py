@@ -9,8 +9,8 @@ from typing import Any, Final
 
 import click
 
-from qless_py.cli.frame import command, pass_state
-from qless_py.cli.options import describe_store
+from qless_py.cli.base import command, pass_state
+from qless_py.cli.params import describe_store
 from qless_py.cli.state import State
 
 _DEFAULT: Final = "127.0.0.1:5678"
@@ -75,7 +75,7 @@ def web(state: State, **given: Any) -> int:
     else may enter: it then listens on a loopback address only.
     """
     from qless_py.dashboard import DashboardConfig, create_app  # noqa: PLC0415 - help needs none
-    from qless_py.dashboard.access import hash_password  # noqa: PLC0415
+    from qless_py.dashboard.auth.access import hash_password  # noqa: PLC0415
     from qless_py.dashboard.settings import authenticators  # noqa: PLC0415
     from qless_py.dashboard.wsgi import mounted  # noqa: PLC0415
 

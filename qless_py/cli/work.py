@@ -11,13 +11,13 @@ from typing import Any, Final
 
 import click
 
-from qless_py import configuration
-from qless_py.cli import config_file
-from qless_py.cli.frame import command, pass_state
-from qless_py.cli.options import describe_store
+from qless_py.cli import settings_values as config_file
+from qless_py.cli.base import command, pass_state
+from qless_py.cli.params import describe_store
 from qless_py.cli.state import State
 from qless_py.cli.work_options import ALL
 from qless_py.errors import BadArgumentError, HandlerNotFoundError
+from qless_py.store import settings_file as configuration
 
 _NOT_IN_FILE: Final = ("configure", "words")
 _OF_PROGRAMS: Final = ("retry_wait", "expire", "kill_timeout", "shell")
@@ -73,8 +73,9 @@ def work(state: State, configure: Path | None, words: tuple[str, ...], **given: 
 
 
 def _run(state: State, given: dict[str, Any], words: tuple[str, ...]) -> int:
-    from qless_py import logs  # noqa: PLC0415 - help needs no worker
-    from qless_py.worker import Worker, WorkerOptions, daemonize, restart  # noqa: PLC0415
+    from qless_py.handlers import logs  # noqa: PLC0415 - help needs no worker
+    from qless_py.worker import Worker, WorkerOptions, daemonize  # noqa: PLC0415
+    from qless_py.worker import reexec as restart  # noqa: PLC0415
 
     level = "quiet" if given["quiet"] else given["log_level"]
     # A program that takes the place of another one has said so before.
@@ -184,7 +185,7 @@ def _imported(name: str, hint: str) -> Any:
 
 
 def _performer(given: dict[str, Any], words: tuple[str, ...]) -> Any:
-    from qless_py import performers  # noqa: PLC0415 - help needs no worker
+    from qless_py.handlers import programs as performers  # noqa: PLC0415 - help needs no worker
 
     limits = {"kill_timeout": given["kill_timeout"], "kill_interval": given["kill_interval"]}
     if given["dispatch"]:

@@ -8,10 +8,10 @@ from typing import Any, Final
 
 import click
 
-from qless_py import options
 from qless_py.cli.names import Type
-from qless_py.cli.options import SPAN
+from qless_py.cli.params import SPAN
 from qless_py.errors import BadArgumentError
+from qless_py.protocol import arguments as options
 
 _PATTERN: Final = re.compile(r"!?[A-Za-z0-9_*][A-Za-z0-9_.:@~+*-]{0,127}", re.ASCII)
 _SIZE: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?", re.IGNORECASE)

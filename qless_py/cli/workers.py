@@ -9,11 +9,11 @@ from typing import Any, Final
 
 import click
 
-from qless_py.cli.endings import FAILED, NotFoundError
-from qless_py.cli.frame import group, pass_state
+from qless_py.cli.base import group, pass_state
+from qless_py.cli.errors import FAILED, NotFoundError
 from qless_py.cli.names import WORKER
-from qless_py.cli.options import SPAN
 from qless_py.cli.output import brief, moment, span
+from qless_py.cli.params import SPAN
 from qless_py.cli.state import State
 
 _OK: Final = 200

@@ -1,7 +1,14 @@
 """The dashboard: a Flask blueprint and a WSGI application that show and repair queues."""
 
-from qless_py.dashboard.access import Access, BasicAuth, BearerAuth, ProxyAuth, Role, hash_password
 from qless_py.dashboard.app import create_app, create_blueprint
+from qless_py.dashboard.auth.access import (
+    Access,
+    BasicAuth,
+    BearerAuth,
+    ProxyAuth,
+    Role,
+    hash_password,
+)
 from qless_py.dashboard.config import DashboardConfig
 
 __all__ = [

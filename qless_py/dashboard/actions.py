@@ -13,10 +13,11 @@ from urllib.parse import urlsplit
 from flask import g, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as Answer
 
-from qless_py.dashboard import notes, shown
-from qless_py.dashboard.access import Role
+from qless_py.dashboard import flash as notes
+from qless_py.dashboard import redaction as shown
+from qless_py.dashboard.auth.access import Role
+from qless_py.dashboard.auth.guard import Refusal
 from qless_py.dashboard.context import access, dashboard
-from qless_py.dashboard.guard import Refusal
 from qless_py.errors import QlessError
 
 logger = logging.getLogger("qless_py.dashboard.audit")

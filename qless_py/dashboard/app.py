@@ -13,9 +13,12 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.security import safe_join
 from werkzeug.wrappers import Response as Answer
 
-from qless_py.client import Client
-from qless_py.dashboard import guard, pages, problems, view
-from qless_py.dashboard.access import Access, Role, is_local
+from qless_py.client.client import Client
+from qless_py.dashboard import errors as problems
+from qless_py.dashboard import pages
+from qless_py.dashboard import template_helpers as view
+from qless_py.dashboard.auth import guard
+from qless_py.dashboard.auth.access import Access, Role, is_local
 from qless_py.dashboard.config import DashboardConfig
 from qless_py.dashboard.context import Dashboard, static_folder, template_folder
 from qless_py.errors import QlessError

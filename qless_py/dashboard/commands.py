@@ -9,8 +9,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from qless_py.client.job import Job
 from qless_py.dashboard.actions import command
-from qless_py.job import Job
 
 Commands = list[list[str]]
 # What can be done to many jobs, and the words that it needs beside the jobs.

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from qless_py.dashboard import shown
-from qless_py.dashboard.access import Decide
+from qless_py.dashboard import redaction as shown
+from qless_py.dashboard.auth.access import Decide
 from qless_py.errors import ConfigError
 
 REDACTED: Final = (

@@ -11,14 +11,14 @@ from typing import Final, cast
 
 from flask import g
 
-from qless_py import assets
-from qless_py.client import Client
-from qless_py.dashboard.access import Access
-from qless_py.dashboard.attempts import Attempts
+from qless_py import package
+from qless_py.client.client import Client
+from qless_py.dashboard.auth.access import Access
+from qless_py.dashboard.auth.login_limiter import Attempts
 from qless_py.dashboard.config import DashboardConfig
-from qless_py.dashboard.history import History
 from qless_py.dashboard.snapshot import Snapshots
 from qless_py.dashboard.streams import Seats
+from qless_py.dashboard.timeseries import History
 
 _VERSION_LETTERS: Final = 12
 PATIENCE: Final = 3.0  # Seconds for which a page waits for a store that does not answer.
@@ -59,12 +59,12 @@ class Dashboard:
 
 def static_folder() -> Path:
     """Where styles, scripts and icons lie."""
-    return assets.path("web") / "static"
+    return package.path("web") / "static"
 
 
 def template_folder() -> Path:
     """Where the templates lie, in a folder of their own name so that no host's are hidden."""
-    return assets.path("web") / "templates"
+    return package.path("web") / "templates"
 
 
 def dashboard() -> Dashboard:

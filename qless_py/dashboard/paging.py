@@ -7,8 +7,8 @@ from typing import Final, TypeVar
 
 from flask import request
 
+from qless_py.dashboard.auth.guard import Refusal
 from qless_py.dashboard.context import dashboard
-from qless_py.dashboard.guard import Refusal
 
 T = TypeVar("T")
 

@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from qless_py.dashboard.access import BasicAuth, BearerAuth, Decide, ProxyAuth, Role
+from qless_py.dashboard.auth.access import BasicAuth, BearerAuth, Decide, ProxyAuth, Role
 from qless_py.dashboard.config import DashboardConfig
 from qless_py.errors import ConfigError
 

@@ -8,12 +8,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, cast
 
-from qless_py import queue_calls, workers
-from qless_py.client import Client
+from qless_py.client import queue_calls, workers
+from qless_py.client.client import Client
+from qless_py.client.queue_calls import LARGEST_PAGE, Counts
+from qless_py.client.session import answered
+from qless_py.client.workers import WorkerCounts
 from qless_py.protocol import Call, reads
-from qless_py.queue_calls import LARGEST_PAGE, Counts
-from qless_py.session import answered
-from qless_py.workers import WorkerCounts
 
 _PART: Final = 100
 

@@ -16,7 +16,7 @@ from flask import request
 from redis.exceptions import RedisError
 from werkzeug.wrappers import Response as Answer
 
-from qless_py.dashboard.guard import Refusal
+from qless_py.dashboard.auth.guard import Refusal
 from qless_py.errors import QlessError
 
 if TYPE_CHECKING:

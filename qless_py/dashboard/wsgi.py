@@ -14,10 +14,10 @@ from flask import Flask
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.wrappers import Response
 
-from qless_py import configuration
 from qless_py.dashboard.app import create_app
 from qless_py.dashboard.settings import from_environment
 from qless_py.errors import ConfigError
+from qless_py.store import settings_file as configuration
 
 _NOWHERE: Final = Response("There is nothing here.\n", status=404, mimetype="text/plain")
 

@@ -1,6 +1,6 @@
 """Jobs run by threads of this very process, by functions that are registered for topics."""
 
-from qless_py.manager.happenings import (
+from qless_py.manager.events import (
     Happening,
     ManagerReport,
     ManagerStarted,

@@ -10,14 +10,17 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Final, Self, Unpack
 
-from qless_py import handlers, options, protocol, refill
-from qless_py.backoff import Backoff
-from qless_py.client import Client
+from qless_py import protocol
+from qless_py.client import refill
+from qless_py.client.client import Client
+from qless_py.client.job import Job
 from qless_py.errors import DeadWorkerError, HandlerNotFoundError, ImmediateStop, QlessError
-from qless_py.handlers import Handler
-from qless_py.job import Job
-from qless_py.manager.bell import LONGEST, Bell
-from qless_py.manager.happenings import (
+from qless_py.handlers import resolve as handlers
+from qless_py.handlers.backoff import Backoff
+from qless_py.handlers.executor import HandlerOptions, Handlers, Middleware
+from qless_py.handlers.resolve import Handler
+from qless_py.handlers.retry import RetryPolicy
+from qless_py.manager.events import (
     ManagerReport,
     ManagerStarted,
     ManagerStats,
@@ -26,13 +29,13 @@ from qless_py.manager.happenings import (
     Watch,
     Watchers,
 )
-from qless_py.manager.held import AWAY, Held, Keeper
-from qless_py.manager.numbers import Numbers
-from qless_py.manager.presence import Presence
-from qless_py.manager.runs import Runs
-from qless_py.options import PutOptions, Seconds
-from qless_py.performing import HandlerOptions, Handlers, Middleware
-from qless_py.policy import RetryPolicy
+from qless_py.manager.in_flight import Runs
+from qless_py.manager.lease_renewal import AWAY, Held, Keeper
+from qless_py.manager.metrics import Numbers
+from qless_py.manager.registration import Presence
+from qless_py.manager.wakeup import LONGEST, Bell
+from qless_py.protocol import arguments as options
+from qless_py.protocol.arguments import PutOptions, Seconds
 from qless_py.protocol.queues import PopReply
 
 logger = logging.getLogger(__name__)

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from qless_py.cursors import Mark
 from qless_py.protocol.call import Call, pack, unpack, unpack_raw
+from qless_py.protocol.cursors import Mark
 
 SCAN = 100
 """Jobs that one call looks at, at most."""

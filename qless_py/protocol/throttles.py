@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from qless_py.cursors import Mark
 from qless_py.protocol.call import Call, boolean, integer, mapping, original, pack, unpack
+from qless_py.protocol.cursors import Mark
 
 LARGEST_PAGE = 250
 

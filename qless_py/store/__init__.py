@@ -14,7 +14,7 @@ import redis.asyncio
 
 from qless_py.errors import StoreError
 from qless_py.store import pools
-from qless_py.store.embedded import EmbeddedServer
+from qless_py.store.embedded.server import EmbeddedServer
 from qless_py.store.urls import StoreURL, parse, redacted, resolve
 
 __all__ = [

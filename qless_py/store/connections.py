@@ -14,7 +14,7 @@ import redis.asyncio
 import redis.asyncio.sentinel
 
 from qless_py.store.cluster import SlotFinder
-from qless_py.store.embedded import EmbeddedServer
+from qless_py.store.embedded.server import EmbeddedServer
 
 
 class EmbeddedConnection(redis.UnixDomainSocketConnection):

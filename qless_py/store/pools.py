@@ -17,9 +17,9 @@ from redis.backoff import NoBackoff
 
 from qless_py.errors import StoreError
 from qless_py.store import connections
-from qless_py.store.check import ServerCheck
 from qless_py.store.cluster import SlotFinder
-from qless_py.store.embedded import EmbeddedServer
+from qless_py.store.embedded.server import EmbeddedServer
+from qless_py.store.server_check import ServerCheck
 from qless_py.store.urls import StoreURL
 
 # A script is done in milliseconds: five seconds of silence mean a dead server or network.

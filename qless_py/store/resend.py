@@ -20,8 +20,9 @@ from typing import Any, Final
 
 import redis
 
-from qless_py import errors, scripts
+from qless_py import errors
 from qless_py.protocol import Call, reads
+from qless_py.scripts import assemble as scripts
 
 # One pipeline holds at most so many calls: its answers are remembered one by one.
 PIPELINE: Final = 100

@@ -12,8 +12,8 @@ from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from redis.connection import parse_url
 
-from qless_py import configuration
 from qless_py.errors import StoreError
+from qless_py.store import settings_file as configuration
 
 Kind = Literal["embedded", "tcp", "unix", "sentinel", "cluster"]
 Address = tuple[str, int]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from qless_py import options
-from qless_py.options import Seconds
+from qless_py.protocol import arguments as options
+from qless_py.protocol.arguments import Seconds
 
 
 class Clock:

@@ -10,14 +10,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final
 
-from qless_py import verdicts
-from qless_py.client import Client
-from qless_py.job import Job
-from qless_py.outcomes import Outcome
-from qless_py.performing import HandlerOptions, Handlers
+from qless_py.client.client import Client
+from qless_py.client.job import Job
+from qless_py.client.queue import Queue
+from qless_py.handlers import result as verdicts
+from qless_py.handlers.executor import HandlerOptions, Handlers
+from qless_py.handlers.outcomes import Outcome
 from qless_py.protocol import Call, JobRecord, reads
-from qless_py.queue import Queue
-from qless_py.testing.claims import of_client
+from qless_py.testing.assertions import of_client
 
 # Transitions after which something may have become ready to run.
 _PUTTING: Final = frozenset({"put", "put_many", "requeue", "unfail", "unpause", "recur_run"})

@@ -21,7 +21,7 @@ from typing import Final
 
 import pytest
 
-from qless_py.client import Client
+from qless_py.client.client import Client
 from qless_py.testing.clock import Clock
 
 # Others may use the same store at the same time, as the processes of pytest-xdist do.

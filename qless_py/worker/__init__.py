@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 from qless_py.worker.daemon import daemonize
 from qless_py.worker.options import WorkerOptions
-from qless_py.worker.parent import Parent
 from qless_py.worker.probe import ask as ask_probe
-from qless_py.worker.single import Single
+from qless_py.worker.single_process import Single
+from qless_py.worker.supervisor import Parent
 
 __all__ = ["Worker", "WorkerOptions", "ask_probe", "daemonize"]
 

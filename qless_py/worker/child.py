@@ -10,15 +10,16 @@ import gc
 import logging
 
 from qless_py.errors import DeadWorkerError
-from qless_py.worker import freedom, preloading, sandbox, signals, titles
-from qless_py.worker.crowd import Crowd
-from qless_py.worker.desk import Desk
-from qless_py.worker.member import Birth
+from qless_py.worker import fork_guard as freedom
+from qless_py.worker import preloading, sandbox, signals, titles
+from qless_py.worker.acknowledger import Leave, Unsettled
+from qless_py.worker.child_context import Desk
+from qless_py.worker.child_process import Birth
 from qless_py.worker.options import WorkerOptions
-from qless_py.worker.post import Leave, Unsettled
-from qless_py.worker.processes import Processes
-from qless_py.worker.serial import Serial
-from qless_py.worker.threads import Threads
+from qless_py.worker.pools.concurrent import Crowd
+from qless_py.worker.pools.processes import Processes
+from qless_py.worker.pools.sequential import Serial
+from qless_py.worker.pools.threads import Threads
 
 logger = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Self
 
 from qless_py.errors import BadArgumentError
-from qless_py.worker import restart
+from qless_py.worker import reexec as restart
 
 
 def daemonize(log: str | os.PathLike[str] | None = None) -> None:

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final, Literal
 
-from qless_py import options as checks
 from qless_py.errors import BadArgumentError
-from qless_py.reservers import (
+from qless_py.protocol import arguments as checks
+from qless_py.protocol.reservers import (
     OrderedReserver,
     Reserver,
     RoundRobinReserver,

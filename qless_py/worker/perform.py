@@ -17,8 +17,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from qless_py.performing import HandlerOptions, Handlers
-from qless_py.verdicts import HandlerNotAllowedError, Verdict, failed, raised, refused, returned
+from qless_py.handlers.executor import HandlerOptions, Handlers
+from qless_py.handlers.result import (
+    HandlerNotAllowedError,
+    Verdict,
+    failed,
+    raised,
+    refused,
+    returned,
+)
 from qless_py.worker.options import WorkerOptions
 
 __all__ = [

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Iterable
 from typing import Final
 
-from qless_py import scripts
+from qless_py.scripts import assemble as scripts
 
 logger = logging.getLogger(__name__)
 

@@ -19,8 +19,8 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Final
 
+from qless_py.client.job import Job
 from qless_py.errors import BadArgumentError
-from qless_py.job import Job
 
 logger = logging.getLogger(__name__)
 

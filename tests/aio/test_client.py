@@ -20,8 +20,8 @@ from qless_py import (
     WaitTimeoutError,
     aio,
 )
-from qless_py import events as kinds
-from qless_py.recur_calls import RecurSpec
+from qless_py.client import events as kinds
+from qless_py.protocol.recurring_calls import RecurSpec
 from tests.client.handlers import Mail, function
 from tests.conftest import Clock
 from tests.servers import Server

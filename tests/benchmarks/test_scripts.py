@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks.scripts import costs
 from benchmarks.scripts.space import DATA
-from qless_py import scripts
+from qless_py.scripts import assemble as scripts
 
 ROOT = Path(__file__).parents[2]
 

@@ -10,9 +10,10 @@ import pytest
 
 import qless_py
 import qless_py.aio
-from qless_py import Client, ConfigError, configuration
+from qless_py import Client, ConfigError
 from qless_py.cli import cli
 from qless_py.cli.state import State
+from qless_py.store import settings_file as configuration
 from qless_py.store import urls
 from tests import servers
 from tests.cli.conftest import Program

@@ -14,7 +14,7 @@ import pytest
 
 from qless_py import Client
 from qless_py.cli import cli
-from qless_py.cli.frame import Configured
+from qless_py.cli.base import Configured
 from qless_py.cli.output import safe, span
 from tests import servers
 from tests.cli.conftest import Program

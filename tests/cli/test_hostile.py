@@ -13,7 +13,7 @@ import threading
 import pytest
 
 from qless_py import Client, protocol
-from qless_py.cli.endings import exit_code
+from qless_py.cli.errors import exit_code
 from qless_py.cli.output import moment
 from tests import servers
 from tests.cli.conftest import Program

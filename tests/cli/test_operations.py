@@ -6,9 +6,10 @@ import json
 
 import pytest
 
-from qless_py import Client, Job, operations
-from qless_py.handlers import OPERATION, RESERVED
-from qless_py.operations import TAG
+from qless_py import Client, Job
+from qless_py.client import bulk as operations
+from qless_py.client.bulk import TAG
+from qless_py.handlers.resolve import OPERATION, RESERVED
 from tests.cli.conftest import Program
 from tests.cli.test_jobs import fill, state_of
 

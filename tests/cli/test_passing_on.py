@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 
 from qless_py import UndecodableDataError
-from qless_py.cli import shapes, tell, webhook
+from qless_py.cli import notify as tell
+from qless_py.cli import serialize as shapes
+from qless_py.cli import webhook
 from qless_py.cli.webhook import SinkError, shaped
 from tests.cli.chat import Chat
 

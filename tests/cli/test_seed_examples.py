@@ -162,7 +162,7 @@ def test_a_class_in_a_file_performs_a_job_with_settings_written_before(
 
 ROUTES = """\
 import re
-from qless_py.performers import Dispatch
+from qless_py.handlers.programs import Dispatch
 
 def handle(job):
     return "acquired task: " + job.klass_name

@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 
 from qless_py import worker
-from qless_py.performers import Command, Dispatch, FileClass
-from qless_py.reservers import OrderedReserver
+from qless_py.handlers.programs import Command, Dispatch, FileClass
+from qless_py.protocol.reservers import OrderedReserver
 from tests.cli.conftest import Program
 
 MODULE = """\
 import re
-from qless_py.performers import Dispatch
-from qless_py.reservers import OrderedReserver
+from qless_py.handlers.programs import Dispatch
+from qless_py.protocol.reservers import OrderedReserver
 
 class Mine(OrderedReserver):
     pass
@@ -47,7 +47,7 @@ def options(program: Program, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
         return seen.pop()
 
     monkeypatch.setattr(worker, "Worker", Noting)
-    monkeypatch.setattr("qless_py.logs.configure", lambda *_: None)
+    monkeypatch.setattr("qless_py.handlers.logs.configure", lambda *_: None)
     monkeypatch.syspath_prepend(tmp_path)
     return run
 
@@ -131,7 +131,7 @@ def test_how_much_is_logged(
     level: str,
 ) -> None:
     seen: list[tuple[Any, ...]] = []
-    monkeypatch.setattr("qless_py.logs.configure", lambda *given: seen.append(given))
+    monkeypatch.setattr("qless_py.handlers.logs.configure", lambda *given: seen.append(given))
     into = ("--log-format", "json", "--log-file", "log")
 
     options("-q", "a", "--allow-any", *into, *words, **variables)

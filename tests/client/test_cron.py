@@ -10,14 +10,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from qless_py import (
-    AlreadyExistsError,
-    BadArgumentError,
-    Client,
-    RecurringJob,
-    ScheduleError,
-    schedule,
-)
+from qless_py import AlreadyExistsError, BadArgumentError, Client, RecurringJob, ScheduleError
+from qless_py import cron as schedule
 from qless_py.protocol import Call, recurring
 from tests.client.handlers import Mail
 from tests.conftest import Clock

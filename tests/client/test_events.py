@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from qless_py import BadArgumentError, Client, Event
-from qless_py import events as kinds
-from qless_py.events import Listener
+from qless_py.client import events as kinds
+from qless_py.client.events import Listener
 from tests.client.test_queue import found, taken
 from tests.conftest import Clock
 

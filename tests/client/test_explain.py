@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 
 from qless_py import Client, JobNotFoundError
-from qless_py.explain import Explanation
-from qless_py.protocol import workers
-from qless_py.reasons import (
+from qless_py.client.explain import Explanation
+from qless_py.client.explain_reasons import (
     Behind,
     Busy,
     Complete,
@@ -22,6 +21,7 @@ from qless_py.reasons import (
     Scheduled,
     Throttled,
 )
+from qless_py.protocol import workers
 from tests.client.test_queue import taken
 from tests.conftest import Clock
 

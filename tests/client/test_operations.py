@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
-from qless_py import Client, Job, JobNotFoundError, LostLeaseError, operations
+from qless_py import Client, Job, JobNotFoundError, LostLeaseError
+from qless_py.client import bulk as operations
+from qless_py.client.search import SearchError
 from qless_py.errors import BadArgumentError
-from qless_py.handlers import RESERVED
-from qless_py.search import SearchError
+from qless_py.handlers.resolve import RESERVED
 from tests.conftest import Clock
 
 

@@ -9,8 +9,9 @@ from typing import Any, cast
 import pytest
 
 import qless_py
-from qless_py import BadArgumentError, Client, errors, options
-from qless_py.options import PutSpec
+from qless_py import BadArgumentError, Client, errors
+from qless_py.protocol import arguments as options
+from qless_py.protocol.arguments import PutSpec
 from tests.client.test_queue import taken
 
 BAD_NAMES: list[Any] = ["", " ", "a b", "a\n", "é", "-a", "x" * 129, 5, None, b"a", ["a"], "a/b"]

@@ -17,7 +17,7 @@ from qless_py import (
     ShuffledReserver,
     WeightedReserver,
 )
-from qless_py.reservers import takes
+from qless_py.protocol.reservers import takes
 
 
 def fill(client: Client, *queues: str, number: int = 1) -> None:

@@ -5,8 +5,9 @@ import logging
 
 import pytest
 
-from qless_py import store, subscription
-from qless_py.subscription import Subscription
+from qless_py import store
+from qless_py.client import subscription
+from qless_py.client.subscription import Subscription
 from tests import servers
 
 

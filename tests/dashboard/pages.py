@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from qless_py import Client
-from qless_py.dashboard.history import RANGES
 from qless_py.dashboard.pages.queue import TABS
+from qless_py.dashboard.timeseries import RANGES
 
 PATHS: Final = (
     "/", *(f"{path}range={one.word}" for path in ("/?", "/queues/work?") for one in RANGES),

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from qless_py import Client, Job, protocol
-from qless_py.dashboard import Access, DashboardConfig, Role, context, create_app, formats, history
-from qless_py.dashboard.rows import Row
+from qless_py.dashboard import Access, DashboardConfig, Role, context, create_app, formats
+from qless_py.dashboard import timeseries as history
+from qless_py.dashboard.metric_rows import Row
 from tests.conftest import Clock
 from tests.dashboard.conftest import Visitor
 from tests.dashboard.pages import paths

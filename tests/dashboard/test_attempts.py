@@ -12,7 +12,7 @@ from werkzeug.datastructures import Headers
 from werkzeug.test import EnvironBuilder
 
 from qless_py.dashboard import Access, BasicAuth, BearerAuth, ProxyAuth, Role, hash_password
-from qless_py.dashboard.attempts import Attempts
+from qless_py.dashboard.auth.login_limiter import Attempts
 from tests.conftest import Clock
 from tests.dashboard.conftest import Visitor
 

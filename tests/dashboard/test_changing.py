@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from qless_py import Client, Job
+from qless_py.client.recurring import RecurringJob
 from qless_py.dashboard import Access, Role
-from qless_py.recurring import RecurringJob
 from tests.dashboard.conftest import Visitor
 
 

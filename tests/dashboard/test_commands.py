@@ -13,8 +13,9 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from qless_py import Client, operations
+from qless_py import Client
 from qless_py.cli import cli
+from qless_py.client import bulk as operations
 from qless_py.dashboard import commands
 from tests.dashboard.conftest import Visitor
 from tests.dashboard.pages import paths

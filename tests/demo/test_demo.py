@@ -9,9 +9,9 @@ from rich.console import Console
 
 import qless_py
 from qless_py import Job, fsck
-from qless_py.demo import jobs, summary
-from qless_py.demo.indexing import Totals
-from qless_py.demo.run import Demo
+from qless_py.cli.demo import jobs, summary
+from qless_py.cli.demo.indexing import Totals
+from qless_py.cli.demo.run import Demo
 
 ROOT = Path(qless_py.__file__).parents[1]
 SOURCE = b"class One:\n    def two(self):\n        pass\n"
@@ -49,7 +49,7 @@ def test_large_folders_and_odd_names_are_indexed_completely(tree: Path, store: P
     assert came_out_well
     text = shown.export_text(clear=False)
     assert "The totals are equal." in text
-    assert "Failed: 3 in qless_py.demo.jobs.File:BrokenFileError" in text
+    assert "Failed: 3 in qless_py.cli.demo.jobs.File:BrokenFileError" in text
     with qless_py.Client(f"embedded://{store}", namespace="demo-1") as client:
         report = client.jobs[jobs.REPORT_JID]
         assert isinstance(report, Job)

@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from qless_py.demo import broken, indexing
-from qless_py.demo.indexing import BrokenFileError, FolderList
+from qless_py.cli.demo import broken, indexing
+from qless_py.cli.demo.indexing import BrokenFileError, FolderList
 
 SOURCE = b'''"""A module."""
 import os

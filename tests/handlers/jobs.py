@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 from qless_py import Backoff, Discard, GracefulStop, Job, Retry, RetryPolicy, Snooze, retry
-from qless_py.current import job as current_job
+from qless_py.handlers.context import job as current_job
 
 SEEN: list[Any] = []
 

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from qless_py import BadArgumentError, Client, SoftLimitError, logs
+from qless_py import BadArgumentError, Client, SoftLimitError
+from qless_py.handlers import logs
 from qless_py.testing import perform
 from tests.handlers import jobs
 

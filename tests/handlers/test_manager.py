@@ -33,8 +33,8 @@ from qless_py.manager import (
     TaskStarted,
     Watch,
 )
-from qless_py.manager.held import Held
-from qless_py.manager.presence import Presence
+from qless_py.manager.lease_renewal import Held
+from qless_py.manager.registration import Presence
 from tests.handlers import jobs, tasks
 from tests.servers import Server
 

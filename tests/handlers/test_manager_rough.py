@@ -11,7 +11,7 @@ import pytest
 
 from qless_py import Client, Job, QlessError
 from qless_py.manager import Manager, ManagerStopped, TaskCompleted, TaskFailed
-from qless_py.manager.bell import Bell
+from qless_py.manager.wakeup import Bell
 from tests.handlers.test_manager import WAIT, found, until
 
 

@@ -16,17 +16,11 @@ import sentry_sdk
 from sentry_sdk.envelope import Envelope
 from sentry_sdk.transport import Transport
 
-from qless_py import BadArgumentError, Client, Job, RetryPolicy, SoftLimitError, current
-from qless_py.logs import JobFilter
-from qless_py.middleware import (
-    JobLog,
-    LogContext,
-    MemoryWatch,
-    Reconnect,
-    RetryOn,
-    Sentry,
-)
-from qless_py.middleware.timeout import SoftLimit
+from qless_py import BadArgumentError, Client, Job, RetryPolicy, SoftLimitError
+from qless_py.handlers import context as current
+from qless_py.handlers.logs import JobFilter
+from qless_py.handlers.middleware import JobLog, LogContext, MemoryWatch, Reconnect, RetryOn, Sentry
+from qless_py.handlers.middleware.timeout import SoftLimit
 from qless_py.testing import HandlerOptions, perform
 from tests.handlers import jobs
 from tests.servers import Server

@@ -19,11 +19,11 @@ from qless_py import (
     QlessError,
     SoftLimitError,
 )
-from qless_py.middleware.timeout import Timeout
-from qless_py.performers import Dispatch
-from qless_py.performing import HandlerOptions, Handlers
+from qless_py.handlers.executor import HandlerOptions, Handlers
+from qless_py.handlers.middleware.timeout import Timeout
+from qless_py.handlers.programs import Dispatch
+from qless_py.handlers.result import HandlerNotAllowedError
 from qless_py.testing import perform
-from qless_py.verdicts import HandlerNotAllowedError
 from tests.handlers import jobs
 from tests.handlers.jobs import SEEN
 

@@ -17,10 +17,10 @@ from qless_py import (
     protocol,
     retry,
 )
-from qless_py.performing import HandlerOptions
-from qless_py.policy import Tries
+from qless_py.handlers.executor import HandlerOptions
+from qless_py.handlers.result import HandlerNotAllowedError
+from qless_py.handlers.retry import Tries
 from qless_py.testing import perform
-from qless_py.verdicts import HandlerNotAllowedError
 from tests.conftest import Clock
 from tests.handlers import jobs
 from tests.handlers.jobs import CustomError, NarrowError

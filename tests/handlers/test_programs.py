@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from qless_py import BadArgumentError, Client, Job, MsgpackCodec
-from qless_py.performers import (
+from qless_py.handlers.programs import (
     Command,
     CommandExpiredError,
     CommandFailedError,
@@ -227,7 +227,7 @@ def test_a_handler_that_is_told_to_stop_ends_its_program(client: Client, tmp_pat
 def test_a_program_is_killed_when_its_worker_dies(tmp_path: Path) -> None:
     code = """
         import sys
-        from qless_py.performers.process import Limits, Process
+        from qless_py.handlers.programs.process import Limits, Process
         argv = ["sh", "-c", 'echo $$ > "$1"; exec sleep 60', "sh", sys.argv[1]]
         with Process(argv, b"", {}, Limits(None, 1, 1, 1)) as process:
             process.wait()

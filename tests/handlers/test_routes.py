@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from qless_py import BadArgumentError, Client, HandlerNotFoundError, ImmediateStop, Job
-from qless_py.performers import Command, Dispatch, FileClass
+from qless_py.handlers.programs import Command, Dispatch, FileClass
 from qless_py.testing import HandlerOptions, perform
 from tests.handlers import jobs
 

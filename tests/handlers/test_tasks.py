@@ -10,7 +10,7 @@ import pytest
 
 import qless_py
 from qless_py import BadArgumentError, Client, Job, aio
-from qless_py.performing import HandlerOptions, Handlers
+from qless_py.handlers.executor import HandlerOptions, Handlers
 from qless_py.testing import assert_put, perform
 from tests.conftest import Clock
 from tests.handlers import tasks
@@ -133,7 +133,7 @@ def test_a_client_may_be_given_as_something_that_makes_it(client: Client) -> Non
 def test_without_a_client_the_environment_says_which_store(
     client: Client, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from qless_py.tasks import _default_client  # noqa: PLC0415 - not for users
+    from qless_py.task import _default_client  # noqa: PLC0415 - not for users
 
     client.redis.flushall()  # The namespace is to have the server's clock.
     monkeypatch.setenv("QLESS_PY_URL", server.url)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from qless_py import scripts
+from qless_py.scripts import assemble as scripts
 from qless_py.errors import BadArgumentError, ClockError, SchemaError
 from tests.conftest import Clock
 from tests.lua.conftest import Heard

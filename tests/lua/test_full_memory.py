@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 import redis as redis_py
 
-from qless_py import protocol_doc, scripts
+from qless_py.scripts import protocol_doc, assemble as scripts
 from tests.conftest import Clock
 from tests.lua.good_calls import good_calls, good_queries
 from tests.lua.steps import complete, counts, fail, ms, pop, put

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 import redis as redis_py
 
-from qless_py import assets, errors, protocol_doc, scripts
+from qless_py import package, errors
+from qless_py.scripts import protocol_doc, assemble as scripts
 
-ROOT = assets.path("lua")
+ROOT = package.path("lua")
 CONFIG = ROOT.parent / ".luacheckrc"
 FILES = sorted(str(file.relative_to(ROOT)) for file in ROOT.rglob("*.lua"))
 SCRIPTS = scripts.names()

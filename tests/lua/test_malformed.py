@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import pytest
 
-from qless_py import scripts
+from qless_py.scripts import assemble as scripts
 from qless_py.errors import BY_CODE, QlessError
 from tests.lua import malformed
 from tests.population import lease_of, populate

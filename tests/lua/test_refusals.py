@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from qless_py import protocol_doc, scripts
+from qless_py.scripts import protocol_doc, assemble as scripts
 from qless_py.errors import BY_CODE, BadArgumentError, QlessError
 from tests.lua.refusals import LIMIT, refusals
 from tests.population import lease_of, populate

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from qless_py import scripts
+from qless_py.scripts import assemble as scripts
 from qless_py.errors import (
     AlreadyExistsError,
     BadArgumentError,

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from qless_py import protocol_doc, scripts
+from qless_py.scripts import protocol_doc, assemble as scripts
 from qless_py.errors import JobNotFoundError, QlessError
 from tests.conftest import Clock
 from tests.lua.conftest import Heard

@@ -18,13 +18,14 @@ pytestmark = [pytest.mark.packaging, pytest.mark.timeout(300)]
 
 PROBE = """
 import importlib.metadata
-from qless_py import assets, scripts
+from qless_py import package
+from qless_py.scripts import assemble as scripts
 
 names = scripts.names()
 assert [scripts.script(name).name for name in names] == names
 assert "put" in names
 print(importlib.metadata.version("qless_py"))
-print(assets.path("lua"))
+print(package.path("lua"))
 """
 
 

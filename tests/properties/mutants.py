@@ -18,7 +18,8 @@ import redis as redis_py
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
 
-from qless_py import assets, scripts
+from qless_py import package
+from qless_py.scripts import assemble as scripts
 from tests import servers
 from tests.properties import faults
 from tests.properties.admission import faults as admission_faults
@@ -38,7 +39,7 @@ FAULTS = [*faults.FAULTS, *admission_faults.FAULTS]
 
 def plant(fault: Fault, folder: Path) -> None:
     """Copy the scripts and spoil the copy; a text that is not there once is an error."""
-    shutil.copytree(assets.path("lua"), folder, dirs_exist_ok=True)
+    shutil.copytree(package.path("lua"), folder, dirs_exist_ok=True)
     file = folder / fault.file
     text = file.read_text()
     if text.count(fault.right) != 1:

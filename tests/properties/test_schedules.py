@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from qless_py import Cron
+from qless_py.client.refill import answer
 from qless_py.protocol.recurring import Question
-from qless_py.refill import answer
 from tests import invariants
 from tests.scripts import Scripts
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from qless_py import AlreadyExistsError, Client, Job, errors, protocol_doc
+from qless_py import AlreadyExistsError, Client, Job, errors
+from qless_py.scripts import protocol_doc
 from tests import servers
 
 PROGRAM = Path(__file__).with_name("client.js")

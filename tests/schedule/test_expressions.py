@@ -13,8 +13,9 @@ from cronsim import CronSim, CronSimError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qless_py import Cron, ScheduleError, schedule
-from qless_py.schedule import expression, zones
+from qless_py import Cron, ScheduleError
+from qless_py import cron as schedule
+from qless_py.cron import expression, zones
 
 BERLIN = ZoneInfo("Europe/Berlin")
 

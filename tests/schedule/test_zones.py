@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from qless_py.schedule import Cron
+from qless_py.cron import Cron
 from tests.schedule import oracle
 
 START = int(datetime(2026, 1, 1, tzinfo=UTC).timestamp())

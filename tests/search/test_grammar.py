@@ -1,7 +1,7 @@
 import pytest
 
+from qless_py.client.search import SearchError, Term, parse
 from qless_py.errors import BadArgumentError
-from qless_py.search import SearchError, Term, parse
 
 
 def test_terms_stand_side_by_side() -> None:

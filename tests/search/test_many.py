@@ -5,8 +5,8 @@ from __future__ import annotations
 from random import Random
 
 from qless_py import Client
-from qless_py.options import PutSpec
-from qless_py.search import Found, steps
+from qless_py.client.search import Found, steps
+from qless_py.protocol.arguments import PutSpec
 
 _RANDOM = Random(5)
 

@@ -13,7 +13,7 @@ import redis as redis_py
 import redis.asyncio as async_redis
 
 from qless_py import errors, store
-from qless_py.store import check
+from qless_py.store import server_check as check
 from tests import servers
 from tests.store.ports import free_port
 

@@ -14,7 +14,8 @@ import pytest
 import redis
 
 from qless_py import errors, store
-from qless_py.store import binary, embedded
+from qless_py.store.embedded import binary
+from qless_py.store.embedded import server as embedded
 from tests.store.conftest import User, wait_until_stopped
 
 Start = Callable[[Path], User]

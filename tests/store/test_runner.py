@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 import redis as redis_py
 
-from qless_py import errors, scripts, store
+from qless_py import errors, store
 from qless_py.protocol import Call, jobs, queues, reads
+from qless_py.scripts import assemble as scripts
 from qless_py.store.resend import ResendPolicy
 from qless_py.store.runner import Runner
 from tests import servers

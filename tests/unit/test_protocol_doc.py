@@ -3,7 +3,10 @@ from pathlib import Path
 
 import pytest
 
-from qless_py import Client, assets, errors, options, protocol_doc, scripts
+from qless_py import Client, errors, package
+from qless_py.protocol import arguments as options
+from qless_py.scripts import assemble as scripts
+from qless_py.scripts import protocol_doc
 
 HEADER = """\
 -- complete(now, request, jid, lease, options, data...) -> {state, jobs}
@@ -60,7 +63,7 @@ def test_only_the_generated_part_of_the_document_is_written_anew() -> None:
 
 
 def test_the_document_is_not_stale() -> None:
-    file = assets.path("lua").parent / "docs" / "protocol.md"
+    file = package.path("lua").parent / "docs" / "protocol.md"
 
     text = file.read_text()
 
@@ -82,7 +85,7 @@ def test_arguments_that_mean_nothing_write_nothing(words: list[str]) -> None:
 
 
 def _row(word: str) -> str:
-    text = (assets.path("lua").parent / "docs" / "protocol.md").read_text()
+    text = (package.path("lua").parent / "docs" / "protocol.md").read_text()
     rows = [line for line in text.splitlines() if line.startswith("| `")]
     found = [line for line in rows if f"`{word}`" in line.split("|")[1]]
     assert found, f"docs/protocol.md has no row for {word}"

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from qless_py import assets, scripts
+from qless_py import package
+from qless_py.scripts import assemble as scripts
 
 NEW_LINE = "\n"
 JOB = """\
@@ -255,5 +256,5 @@ def test_every_listed_script_assembles_and_is_kept() -> None:
         assert script.is_query == name.startswith("read/")
 
 
-def test_the_scripts_lie_where_assets_says() -> None:
-    assert (assets.path("lua") / "lib" / "core" / "keys.lua").is_file()
+def test_the_scripts_are_in_the_package_folder() -> None:
+    assert (package.path("lua") / "lib" / "core" / "keys.lua").is_file()

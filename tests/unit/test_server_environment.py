@@ -2,7 +2,7 @@
 
 import pytest
 
-from qless_py.store import binary
+from qless_py.store.embedded import binary
 
 
 def test_the_allocator_of_the_bundled_server_is_tuned(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from qless_py.worker.board import MOST, Activity, Board, Held, Stage
+from qless_py.worker.status_board import MOST, Activity, Board, Held, Stage
 
 
 def held(number: int) -> Held:

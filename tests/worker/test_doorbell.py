@@ -10,12 +10,12 @@ import pytest
 from qless_py import Client, Job
 from qless_py.protocol import jobs
 from qless_py.protocol.queues import PopReply
-from qless_py.worker import orders
-from qless_py.worker.board import Board
-from qless_py.worker.desk import Desk
-from qless_py.worker.member import Birth
+from qless_py.worker import control_pipe as orders
+from qless_py.worker.acknowledger import Unsettled
+from qless_py.worker.child_context import Desk
+from qless_py.worker.child_process import Birth
 from qless_py.worker.options import WorkerOptions
-from qless_py.worker.post import Unsettled
+from qless_py.worker.status_board import Board
 from tests import servers
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import redis as redis_py
 
-from qless_py.worker.ear import SUBSCRIBED, Ear
+from qless_py.worker.subscriber import SUBSCRIBED, Ear
 
 Heard = tuple[str, dict[str, Any]]
 

@@ -1,8 +1,8 @@
 import pytest
 
 from qless_py.errors import AlreadyFinishedError, LostLeaseError
-from qless_py.worker.board import Held
-from qless_py.worker.lease import Leases
+from qless_py.worker.lease_renewer import Leases
+from qless_py.worker.status_board import Held
 
 
 def held(number: int, since: float = 0.0, length: float = 60.0) -> Held:

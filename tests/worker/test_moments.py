@@ -13,22 +13,22 @@ from typing import cast
 import pytest
 
 from qless_py import Client, Job, protocol
-from qless_py.verdicts import Verdict, returned
+from qless_py.handlers.result import Verdict, returned
 from qless_py.worker import WorkerOptions, pipes
-from qless_py.worker.board import Board, Held
-from qless_py.worker.crowd import Crowd
-from qless_py.worker.desk import Desk, Row
-from qless_py.worker.family import Family
-from qless_py.worker.guard import Guard
-from qless_py.worker.inside import reason
-from qless_py.worker.line import Line
-from qless_py.worker.member import Birth, Member
-from qless_py.worker.orders import Orders
-from qless_py.worker.pace import Pace
-from qless_py.worker.parent import Parent
-from qless_py.worker.post import Unsettled
-from qless_py.worker.serial import Serial
-from qless_py.worker.threads import Threads
+from qless_py.worker.acknowledger import Unsettled
+from qless_py.worker.child_context import Desk, Row
+from qless_py.worker.child_process import Birth, Member
+from qless_py.worker.control_pipe import Orders
+from qless_py.worker.outbox import Line
+from qless_py.worker.pools.concurrent import Crowd
+from qless_py.worker.pools.interrupt import reason
+from qless_py.worker.pools.sequential import Serial
+from qless_py.worker.pools.threads import Threads
+from qless_py.worker.prefetch import Pace
+from qless_py.worker.process_table import Family
+from qless_py.worker.status_board import Board, Held
+from qless_py.worker.supervisor import Parent
+from qless_py.worker.watchdog import Guard
 from tests import servers
 from tests.worker import handlers
 from tests.worker.jobs import put, read

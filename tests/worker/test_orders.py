@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import pytest
 
-from qless_py.worker import orders
-from qless_py.worker.orders import Orders, announce
+from qless_py.worker import control_pipe as orders
+from qless_py.worker.control_pipe import Orders, announce
 
 
 class Pipe(NamedTuple):

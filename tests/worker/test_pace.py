@@ -2,7 +2,7 @@
 
 import itertools
 
-from qless_py.worker.pace import WORTH, Pace
+from qless_py.worker.prefetch import WORTH, Pace
 
 
 def test_the_first_batch_is_one_job_and_no_batch_more_than_doubles() -> None:

@@ -64,8 +64,8 @@ def test_of_two_signals_the_stop_prevails(
 
 PROGRAM = """
 import logging, os
-from qless_py.worker import Worker, WorkerOptions, restart
-if restart.is_trial():
+from qless_py.worker import Worker, WorkerOptions, reexec
+if reexec.is_trial():
     with open({told!r}, "ab", buffering=0) as told, open({go!r}, "rb", buffering=0) as go:
         told.write(b"%d\\n" % os.getpid())
         go.read(3)

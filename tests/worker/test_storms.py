@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from qless_py import Client
-from qless_py.options import PutSpec
+from qless_py.protocol.arguments import PutSpec
 from tests import servers
 from tests.store import proxy
 from tests.worker import handlers, hostile

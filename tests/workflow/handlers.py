@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from qless_py import Job
-from qless_py.workflow import Branch, Decider, Next, parent_results
+from qless_py.client.workflow import Branch, Decider, Next, parent_results
 
 
 def _wait(data: dict[str, Any], name: str) -> None:

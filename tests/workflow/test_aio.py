@@ -8,8 +8,8 @@ import pytest
 
 from qless_py import Client, aio
 from qless_py.aio.workflow import parent_results
+from qless_py.client.workflow import Workflow, chain, group, step
 from qless_py.errors import AlreadyExistsError, CycleError
-from qless_py.workflow import Workflow, chain, group, step
 from tests.conftest import Clock
 from tests.servers import Server
 from tests.workflow.crew import KLASS, QUEUE, Crew

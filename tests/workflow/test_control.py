@@ -7,8 +7,8 @@ import pytest
 
 import qless_py
 from qless_py import Client
+from qless_py.client.workflow import Step, Workflow, WorkflowRun, chain, group, step
 from qless_py.errors import DependencyError, JobNotFoundError, WrongStateError
-from qless_py.workflow import Workflow, WorkflowRun, chain, group, step
 from tests.conftest import Clock
 from tests.workflow.crew import KLASS, QUEUE, Crew
 from tests.workflow.test_submit import CrashError, Crashing, crashing, diamond, many
@@ -16,7 +16,7 @@ from tests.workflow.test_submit import CrashError, Crashing, crashing, diamond, 
 __all__ = ["crashing"]
 
 
-def s(name: str | None = None, **options: Any) -> qless_py.workflow.Step:
+def s(name: str | None = None, **options: Any) -> Step:
     return step(QUEUE, KLASS, {"of": name}, name=name, **options)
 
 
@@ -171,7 +171,7 @@ def test_results_of_parents_are_there_after_a_retry(client: Client, clock: Clock
     last = client.queues[QUEUE].pop()
 
     assert last is not None
-    assert qless_py.workflow.parent_results(last) == {"a": "a", "b": "b", "x": "x"}
+    assert qless_py.parent_results(last) == {"a": "a", "b": "b", "x": "x"}
     crew.end(last)
     clock.advance(20)
 

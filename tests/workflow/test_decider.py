@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from qless_py import Client, Job
+from qless_py.client.workflow import Branch, Decider, End, Next
 from qless_py.errors import BadArgumentError, HandlerNotFoundError
-from qless_py.workflow import Branch, Decider, End, Next
 from tests.conftest import Clock
 from tests.workflow.test_submit import CrashError, Crashing, crashing
 

@@ -2,16 +2,15 @@
 
 import pytest
 
-import qless_py
+from qless_py.client.workflow import Step, Workflow, chain, group, step
 from qless_py.errors import AlreadyExistsError, BadArgumentError, CycleError
-from qless_py.workflow import Workflow, chain, group, step
 
 
 def edges(workflow: Workflow) -> dict[str, dict[str, str]]:
     return {one.name: dict(one.after) for one in workflow.plan()}
 
 
-def s(name: str | None = None) -> qless_py.workflow.Step:
+def s(name: str | None = None) -> Step:
     return step("work", "K", name=name)
 
 

@@ -11,9 +11,12 @@ from hypothesis import HealthCheck
 from hypothesis import strategies as st
 
 from qless_py import Client
+from qless_py.client.session import Calls
+from qless_py.client.workflow import Workflow, plan
+from qless_py.client.workflow import retry as retrying
+from qless_py.client.workflow import status as looking
+from qless_py.client.workflow import submit as submitting
 from qless_py.errors import QlessError
-from qless_py.session import Calls
-from qless_py.workflow import Workflow, looking, plan, retrying, submitting
 from tests.workflow.crew import KLASS, QUEUE, Crew
 from tests.workflow.test_properties import Graph, graphs
 

@@ -6,7 +6,7 @@ import signal
 import pytest
 
 from qless_py import Client
-from qless_py.workflow import Workflow, chain, step
+from qless_py.client.workflow import Workflow, chain, step
 from tests.worker.conftest import Start, Told, go, launch, start, told
 from tests.workflow import handlers
 

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck
 from hypothesis import strategies as st
 
 from qless_py import Client, Job
-from qless_py.workflow import Workflow, WorkflowRun
+from qless_py.client.workflow import Workflow, WorkflowRun
 from tests.conftest import Clock
 from tests.workflow.crew import KLASS, QUEUE, Crew
 

@@ -7,9 +7,9 @@ import pytest
 
 import qless_py
 from qless_py import Client, fsck
+from qless_py.client.workflow import Step, Workflow, chain, group, parent_results, step
 from qless_py.errors import AlreadyExistsError, BadArgumentError, JobNotFoundError
 from qless_py.protocol import Call
-from qless_py.workflow import Workflow, chain, group, parent_results, step
 from tests.conftest import Clock
 from tests.servers import Server
 from tests.workflow.crew import KLASS, QUEUE, Crew
@@ -43,7 +43,7 @@ def crashing(server: Server, clock: Clock, client: Client) -> Any:
         yield made
 
 
-def s(name: str | None = None, **options: Any) -> qless_py.workflow.Step:
+def s(name: str | None = None, **options: Any) -> Step:
     return step(QUEUE, KLASS, {"of": name}, name=name, **options)
 
 

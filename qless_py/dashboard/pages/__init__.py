@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from flask import Blueprint
 
+from qless_py.dashboard.pages import bulk as chosen
 from qless_py.dashboard.pages import (
-    chosen,
     config,
     failures,
     job,

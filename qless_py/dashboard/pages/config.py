@@ -8,8 +8,8 @@ from flask import render_template, request
 from werkzeug.wrappers import Response as Answer
 
 from qless_py.dashboard import commands
-from qless_py.dashboard.access import Role
 from qless_py.dashboard.actions import perform, requires
+from qless_py.dashboard.auth.access import Role
 from qless_py.dashboard.context import client
 
 

@@ -8,12 +8,12 @@ from flask import redirect, render_template, request
 from werkzeug.wrappers import Response as Answer
 
 from qless_py.dashboard import commands
-from qless_py.dashboard.access import Role
 from qless_py.dashboard.actions import Effect, ask, command, is_confirmed, perform, requires
+from qless_py.dashboard.auth.access import Role
 from qless_py.dashboard.context import client, dashboard
 from qless_py.dashboard.formats import quoted
 from qless_py.dashboard.paging import offset_of, size_of
-from qless_py.dashboard.view import Words
+from qless_py.dashboard.template_helpers import Words
 from qless_py.protocol import reads
 
 

@@ -9,13 +9,13 @@ from typing import Any, Final
 from flask import abort, redirect, render_template, request
 from werkzeug.wrappers import Response as Answer
 
+from qless_py.client.job import Job
 from qless_py.dashboard import actions, commands
-from qless_py.dashboard.access import Role
 from qless_py.dashboard.actions import Effect, back_to, command, perform, requires
+from qless_py.dashboard.auth.access import Role
 from qless_py.dashboard.context import client, dashboard
-from qless_py.dashboard.view import Words
+from qless_py.dashboard.template_helpers import Words
 from qless_py.errors import BadArgumentError, JobNotFoundError, UndecodableDataError
-from qless_py.job import Job
 from qless_py.protocol import reads
 
 _SHOWN: Final = 50

@@ -7,17 +7,17 @@ from typing import Any, Final
 from flask import render_template, request
 from werkzeug.wrappers import Response as Answer
 
-from qless_py import throttles as limits
-from qless_py import users as shares
+from qless_py.client import throttles as limits
+from qless_py.client import users as shares
+from qless_py.client.session import answered
 from qless_py.dashboard import commands
-from qless_py.dashboard.access import Role
 from qless_py.dashboard.actions import Effect, ask, command, is_confirmed, perform, requires
+from qless_py.dashboard.auth.access import Role
 from qless_py.dashboard.context import client, dashboard
 from qless_py.dashboard.paging import cursor_of, offset_of, size_of
-from qless_py.dashboard.view import Words
+from qless_py.dashboard.template_helpers import Words
 from qless_py.errors import BadArgumentError
 from qless_py.protocol import Call
-from qless_py.session import answered
 
 _ROWS: Final = 100
 

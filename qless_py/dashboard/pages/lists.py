@@ -8,15 +8,15 @@ from typing import Any, Final
 from flask import jsonify, render_template, request
 from werkzeug.wrappers import Response as Answer
 
+from qless_py.client.job import Job
+from qless_py.client.search import STATES, SearchError, parse
 from qless_py.dashboard import commands
-from qless_py.dashboard.access import Role
 from qless_py.dashboard.actions import perform, requires
+from qless_py.dashboard.auth.access import Role
 from qless_py.dashboard.context import access, client, dashboard
+from qless_py.dashboard.errors import wants_json
 from qless_py.dashboard.paging import offset_of, size_of
-from qless_py.dashboard.problems import wants_json
-from qless_py.job import Job
 from qless_py.protocol import reads
-from qless_py.search import STATES, SearchError, parse
 
 _BUDGET: Final = 5_000  # Jobs that a page looks at; a link goes on behind them.
 

@@ -7,14 +7,15 @@ from typing import Any, Final
 from flask import redirect, render_template, request
 from werkzeug.wrappers import Response as Answer
 
-from qless_py import operations as core
-from qless_py.dashboard import commands, notes
-from qless_py.dashboard.access import Role
+from qless_py.client import bulk as core
+from qless_py.dashboard import commands
+from qless_py.dashboard import flash as notes
 from qless_py.dashboard.actions import Effect, ask, audit, is_confirmed, perform, requires
-from qless_py.dashboard.attention import LOST
+from qless_py.dashboard.alerts import LOST
+from qless_py.dashboard.auth.access import Role
 from qless_py.dashboard.context import access, client, dashboard
 from qless_py.dashboard.pages.lists import check_search
-from qless_py.dashboard.view import Words
+from qless_py.dashboard.template_helpers import Words
 from qless_py.errors import BadArgumentError
 
 DONE: Final = {

@@ -7,12 +7,13 @@ from typing import Any, Final
 
 from flask import render_template, request
 
-from qless_py.dashboard import attention, history
+from qless_py.client.session import answered
+from qless_py.dashboard import alerts as attention
+from qless_py.dashboard import timeseries as history
 from qless_py.dashboard.context import client, dashboard
 from qless_py.dashboard.pages.lists import jobs_of
 from qless_py.dashboard.snapshot import number
 from qless_py.protocol import Call, reads
-from qless_py.session import answered
 
 _TOP: Final = 10
 _GROUPS: Final = 5

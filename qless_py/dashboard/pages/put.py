@@ -8,12 +8,13 @@ from typing import Final
 from flask import redirect, render_template, request
 from werkzeug.wrappers import Response as Answer
 
-from qless_py.dashboard import commands, forms, notes
-from qless_py.dashboard.access import Role
+from qless_py.dashboard import commands, forms
+from qless_py.dashboard import flash as notes
 from qless_py.dashboard.actions import audit, requires
+from qless_py.dashboard.auth.access import Role
 from qless_py.dashboard.context import client, dashboard
 from qless_py.dashboard.pages.job import load
-from qless_py.dashboard.view import Words
+from qless_py.dashboard.template_helpers import Words
 from qless_py.errors import QlessError
 
 _FORM: Final = forms.Form(

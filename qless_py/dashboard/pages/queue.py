@@ -10,20 +10,21 @@ from flask import redirect, render_template, request
 from markupsafe import Markup
 from werkzeug.wrappers import Response as Answer
 
-from qless_py.dashboard import charts, commands, history
-from qless_py.dashboard.access import Role
+from qless_py.client.queue import Queue
+from qless_py.client.recurring import RecurringJob
+from qless_py.client.stats import DayStats
+from qless_py.dashboard import charts, commands
+from qless_py.dashboard import timeseries as history
 from qless_py.dashboard.actions import Effect, ask, command, is_confirmed, perform, requires
+from qless_py.dashboard.auth.access import Role
+from qless_py.dashboard.auth.guard import Refusal
 from qless_py.dashboard.context import client, dashboard
 from qless_py.dashboard.formats import quoted
-from qless_py.dashboard.guard import Refusal
 from qless_py.dashboard.paging import cursor_of, offset_of, size_of
 from qless_py.dashboard.snapshot import number
-from qless_py.dashboard.view import Words
+from qless_py.dashboard.template_helpers import Words
 from qless_py.errors import BadArgumentError
 from qless_py.protocol import reads
-from qless_py.queue import Queue
-from qless_py.recurring import RecurringJob
-from qless_py.stats import DayStats
 
 STATES: Final[Sequence[str]] = (
     "waiting", "running", "scheduled", "stalled", "depends", "throttled",

@@ -7,17 +7,18 @@ from typing import Any, Final
 from flask import abort, redirect, render_template, request
 from werkzeug.wrappers import Response as Answer
 
-from qless_py.dashboard import commands, forms, notes
-from qless_py.dashboard.access import Role
+from qless_py.client.recurring import RecurringJob
+from qless_py.client.session import answered
+from qless_py.dashboard import commands, forms
+from qless_py.dashboard import flash as notes
 from qless_py.dashboard.actions import Effect, ask, audit, command, is_confirmed, perform, requires
+from qless_py.dashboard.auth.access import Role
 from qless_py.dashboard.context import client, dashboard
 from qless_py.dashboard.formats import plain
 from qless_py.dashboard.paging import offset_of, size_of
-from qless_py.dashboard.view import Words
+from qless_py.dashboard.template_helpers import Words
 from qless_py.errors import JobNotFoundError, QlessError
 from qless_py.protocol import reads
-from qless_py.recurring import RecurringJob
-from qless_py.session import answered
 
 # What is said of a schedule when it is made and may be changed later.
 _CHANGED: Final[forms.Readers] = {

@@ -7,15 +7,15 @@ from typing import Final
 from flask import abort, render_template, request
 from werkzeug.wrappers import Response as Answer
 
+from qless_py.client.workers import addressed
 from qless_py.dashboard import commands
-from qless_py.dashboard.access import Role
 from qless_py.dashboard.actions import Effect, ask, command, is_confirmed, perform, requires
-from qless_py.dashboard.attention import LOST
+from qless_py.dashboard.alerts import LOST
+from qless_py.dashboard.auth.access import Role
 from qless_py.dashboard.context import client, dashboard
 from qless_py.dashboard.pages.lists import jobs_of
 from qless_py.dashboard.paging import offset_of, part_of, size_of
-from qless_py.dashboard.view import Words
-from qless_py.workers import addressed
+from qless_py.dashboard.template_helpers import Words
 
 
 def workers() -> str:

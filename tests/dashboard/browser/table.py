@@ -9,8 +9,8 @@ from typing import Any, Final
 from playwright.sync_api import Page
 
 from qless_py import Client, Job
-from qless_py.handlers import RESERVED
-from qless_py.recurring import RecurringJob
+from qless_py.client.recurring import RecurringJob
+from qless_py.handlers.resolve import RESERVED
 
 GROUP: Final = "app.Send:Timeout"
 WORKER: Final = "host-1-0"

@@ -10,7 +10,8 @@ import pytest
 from flask import Flask
 from playwright.sync_api import Browser, BrowserContext, Page, Request, expect
 
-from qless_py import Client, operations
+from qless_py import Client
+from qless_py.client import bulk as operations
 from qless_py.dashboard import DashboardConfig, create_app
 from qless_py.dashboard.pages import job as job_page
 from qless_py.dashboard.pages import recurring, workers

@@ -1,0 +1,276 @@
+"""What all commands have in common: options, the file with settings, help with examples, errors."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import itertools
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, TypeVar
+
+import click
+
+from qless_py.cli import file_values
+from qless_py.cli.errors import exit_code
+from qless_py.cli.state import State
+from qless_py.store import settings_file as configuration
+
+R = TypeVar("R")
+
+HELP: Final = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+_WHOLE: Final = 1000  # Letters: more than any sentence has.
+
+
+def _take(context: click.Context, parameter: click.Parameter, value: Any) -> Any:
+    return context.ensure_object(State).take(context, parameter, value)
+
+
+def _namespace(context: click.Context, parameter: click.Parameter, value: Any) -> Any:
+    from qless_py.cli.names import checked_name  # noqa: PLC0415 - it imports the client
+
+    return _take(context, parameter, checked_name(context, parameter, value))
+
+
+def common() -> list[click.Parameter]:
+    """Make the options that every command has."""
+    return [
+        click.Option(
+            ["--url"],
+            envvar=["QLESS_PY_URL", "REDIS_URL"],
+            callback=_take,
+            expose_value=False,
+            help="The store: redis://host:6379/0, unix://…, embedded:///folder. Without it, "
+            "QLESS_PY_URL, REDIS_URL or the file, else a store of this user's own.",
+        ),
+        click.Option(
+            ["--namespace"],
+            envvar="QLESS_PY_NAMESPACE",
+            callback=_namespace,
+            expose_value=False,
+            help="Of all keys, by default ql.",
+        ),
+        click.Option(
+            ["--config"],
+            metavar="PATH",
+            expose_value=False,
+            help="A file with settings, else the nearest qless-py.toml or pyproject.toml.",
+        ),
+        click.Option(
+            ["--environment"],
+            metavar="ENV",
+            expose_value=False,
+            help="Use [environments.ENV] of the file; else QLESS_PY_ENV.",
+        ),
+        click.Option(
+            ["--json", "as_json"],
+            is_flag=True,
+            callback=_take,
+            expose_value=False,
+            help="Answer in JSON.",
+        ),
+    ]
+
+
+class Configured(click.Command):
+    """A command with the common options, whose other options may be set in the file."""
+
+    def __init__(
+        self, *args: Any, examples: Sequence[str] = (), reads_file: bool = True, **more: Any
+    ) -> None:
+        more["context_settings"] = {**HELP, **(more.get("context_settings") or {})}
+        super().__init__(*args, **more)
+        self.examples = tuple(examples)
+        self._reads_file = reads_file
+        self._common = common()
+        self.params += self._common
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the file first: it gives the defaults of the options."""
+        if not ctx.resilient_parsing and not {"-h", "--help"} & set(args):
+            opts, _, _ = self.make_parser(ctx).parse_args(args=list(args))
+            state = ctx.ensure_object(State)
+            state.choose_file(opts.get("config"), opts.get("environment"))
+            if self._reads_file:
+                ctx.default_map = {**(ctx.default_map or {}), **self.defaults(ctx, state)}
+        return super().parse_args(ctx, args)
+
+    def defaults(self, ctx: click.Context, state: State) -> dict[str, Any]:
+        """Give what the file says of the options of this command."""
+        told = state.configuration
+        section, words = told.sections, _path(ctx)
+        at: click.Command | None = ctx.find_root().command
+        for number, word in enumerate(words):
+            file_values.check_names(section, at, ctx, str(told.path), words[:number])
+            section = section.get(word, {})
+            at = at.get_command(ctx, word) if isinstance(at, click.Group) else None
+        given = self.from_section(section, file_values.place(str(told.path), words))
+        return {"url": told.url, "namespace": told.namespace} | given
+
+    def from_section(self, section: Any, where: str) -> dict[str, Any]:
+        """Turn a table of the file into defaults of the options."""
+        return file_values.read(section, self.keys(), where)
+
+    def keys(self) -> dict[str, click.Option]:
+        """Give the options that the file may set, by the names it may use."""
+        own = [one for one in self.params if one not in self._common]
+        return {
+            name.lstrip("-").replace("_", "-"): one
+            for one in own
+            if isinstance(one, click.Option)
+            for name in (str(one.name), *one.opts)
+            if name.startswith("--") or name == one.name
+        }
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Show the command's own options apart from those that all commands have."""
+        for title, shared in (("Options", False), ("Common options", True)):
+            records = [
+                record
+                for one in self.get_params(ctx)
+                if isinstance(one, click.Option)
+                and (one in self._common or one.name == "help") is shared
+                and (record := one.get_help_record(ctx)) is not None
+            ]
+            if records:
+                with formatter.section(title):
+                    formatter.write_dl(records)
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Show the examples."""
+        super().format_epilog(ctx, formatter)
+        _write_examples(formatter, self.examples)
+
+
+class Commands(click.Group):
+    """A group of commands, each imported when it is wanted: `lazy` names module and object."""
+
+    command_class = Configured
+
+    def __init__(self, *args: Any, lazy: Mapping[str, str] | None = None, **more: Any) -> None:
+        more["context_settings"] = {**HELP, **(more.get("context_settings") or {})}
+        super().__init__(*args, **more)
+        self._lazy = dict(lazy or {})
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """List all commands, imported or not."""
+        return sorted({*super().list_commands(ctx), *self._lazy})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Give a command, importing it."""
+        where = self._lazy.get(cmd_name)
+        if where is None:
+            return super().get_command(ctx, cmd_name)
+        module, _, name = where.partition(":")
+        found: click.Command = getattr(importlib.import_module(module), name)
+        return found
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands, each with the whole of its first sentence."""
+        for topic, names in self.topics(ctx).items():
+            with formatter.section(topic):
+                formatter.write_dl([(name, self._sentence(ctx, name)) for name in names])
+
+    def topics(self, ctx: click.Context) -> Mapping[str, Sequence[str]]:
+        """Give the commands by what they are for."""
+        return {"Commands": self.list_commands(ctx)}
+
+    def _sentence(self, ctx: click.Context, name: str) -> str:
+        found = self.get_command(ctx, name)
+        return found.get_short_help_str(_WHOLE) if found is not None else ""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command, or say which one was perhaps meant."""
+        name = args[0]
+        if not ctx.resilient_parsing and self.get_command(ctx, name) is None:
+            known = self.list_commands(ctx)
+            if not name.startswith("-"):
+                raise click.UsageError(configuration.unknown("command", name, known), ctx)
+        return super().resolve_command(ctx, args)
+
+
+class Root(Commands):
+    """The program: runs a command and turns whatever a person can get wrong into one line."""
+
+    def __init__(
+        self,
+        *args: Any,
+        topics: Mapping[str, Mapping[str, str]],
+        examples: Sequence[str],
+        **more: Any,
+    ) -> None:
+        lazy = {name: where for some in topics.values() for name, where in some.items()}
+        super().__init__(*args, lazy=lazy, **more)
+        self.params += common()
+        self._topics = {topic: tuple(some) for topic, some in topics.items()}
+        self._examples = tuple(examples)
+
+    def topics(self, ctx: click.Context) -> Mapping[str, Sequence[str]]:
+        """Give the commands by what they are for."""
+        del ctx
+        return self._topics
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Show how to begin."""
+        super().format_epilog(ctx, formatter)
+        _write_examples(formatter, self._examples)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Take the file that is named before the command."""
+        opts, _, _ = self.make_parser(ctx).parse_args(args=list(args))
+        state = ctx.ensure_object(State)
+        state.choose_file(opts.get("config"), opts.get("environment"))
+        return super().parse_args(ctx, args)
+
+    def main(self, args: Sequence[str] | None = None, *rest: Any, **more: Any) -> Any:
+        """Run the program and leave with an exit code."""
+        words = sys.argv[1:] if args is None else list(args)
+        state = more["obj"] = State()
+        more["prog_name"] = "qless-py"
+        more["standalone_mode"] = False
+
+        def is_json() -> bool:
+            # What stands behind a mistake in the line was not read.
+            return state.is_json or "--json" in itertools.takewhile("--".__ne__, words)
+
+        run = functools.partial(super().main, words, *rest, **more)
+        sys.exit(exit_code(run, is_json))
+
+
+def _write_examples(formatter: click.HelpFormatter, examples: Sequence[str]) -> None:
+    if examples:
+        with formatter.section("Examples"):
+            for example in examples:
+                formatter.write(f"{'':>{formatter.current_indent}}{example}\n")
+
+
+def command(name: str, **more: Any) -> Callable[[Callable[..., Any]], Configured]:
+    """Make a command out of a function."""
+    return click.command(name, cls=Configured, **more)
+
+
+def group(name: str, **more: Any) -> Callable[[Callable[..., Any]], Commands]:
+    """Make a group of commands out of a function."""
+    return click.group(name, cls=Commands, **more)
+
+
+def pass_state(function: Callable[..., R]) -> Callable[..., R]:
+    """Give the function what this call of the program knows, as its first argument."""
+
+    @functools.wraps(function)
+    def called(*args: Any, **more: Any) -> R:
+        return function(click.get_current_context().ensure_object(State), *args, **more)
+
+    return called
+
+
+def _path(ctx: click.Context) -> list[str]:
+    """Give the words that name the command, without the program's."""
+    words: list[str] = []
+    at: click.Context | None = ctx
+    while at is not None and at.parent is not None:
+        words.insert(0, str(at.command.name))
+        at = at.parent
+    return words

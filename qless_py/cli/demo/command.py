@@ -1,0 +1,41 @@
+"""`qless-py demo`: watch real jobs run."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from qless_py.cli.base import command, pass_state
+from qless_py.cli.state import State
+
+
+@command("demo", examples=("qless-py demo", "qless-py demo src --store /tmp/demo"))
+@click.argument(
+    "folder",
+    required=False,
+    type=click.Path(exists=True, file_okay=False, readable=True, path_type=Path),
+)
+@click.option(
+    "--store",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Keep the embedded store in this folder, not in a new temporary one.",
+)
+@pass_state
+def demo(state: State, folder: Path | None, store: Path | None) -> int:
+    """Index the Python source files in FOLDER by jobs, killing workers on the way.
+
+    Without FOLDER it is the standard library of the running Python. At the end the totals are
+    compared with a plain count; the exit code is 1 when they differ.
+    """
+    from qless_py.cli.demo.run import Demo, standard_library  # noqa: PLC0415 - only when asked for
+
+    place = store or Path(tempfile.mkdtemp(prefix="qless-py-demo-"))
+    # A program reads the standard output, a person sees the rest.
+    console = Console(stderr=state.is_json)
+    made = Demo((folder or standard_library()).resolve(), place, console)
+    agrees = made.run()
+    state.out.answer({"agrees": agrees, "store": str(place)})
+    return 0 if agrees else 1

@@ -1,0 +1,195 @@
+"""The demo from beginning to end."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+import sysconfig
+import tempfile
+import threading
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote
+
+from rich.console import Console
+
+from qless_py import Client, Job, QlessError
+from qless_py.cli.demo import broken, crashes, jobs, summary
+from qless_py.cli.demo.crashes import Crash
+from qless_py.cli.demo.fleet import Fleet
+from qless_py.cli.demo.indexing import Totals, count_tree
+from qless_py.cli.demo.screen import Moment, Screen
+from qless_py.cli.demo.window import serving
+from qless_py.client.batch import BatchStatus
+from qless_py.protocol import reads
+
+# Short leases, so that the jobs of a killed worker come back while one watches.
+_CONFIG: Final = (("heartbeat", 2), ("grace-period", 0.5))
+_WORKERS: Final = 2
+_LOOK: Final = 0.1
+_CHILD_DIES_AT: Final = 0.25
+_PARENT_DIES_AT: Final = 0.5
+_STUCK: Final = 60.0
+
+
+class DemoError(QlessError):
+    """The demo cannot go on."""
+
+
+def standard_library() -> Path:
+    """Give the folder of the running interpreter's own source files."""
+    return Path(sysconfig.get_paths()["stdlib"])
+
+
+@dataclass(slots=True)
+class Demo:
+    """One run: index the source files of `folder`, through queues of the store in `store`."""
+
+    folder: Path
+    store: Path
+    console: Console
+    crashes: bool = True
+    _crashed: list[Crash] = field(default_factory=list)
+
+    def run(self) -> bool:
+        """Run it all; tells whether everything came out as it must."""
+        with ExitStack() as stack:
+            extra = stack.enter_context(tempfile.TemporaryDirectory(prefix="qless-py-broken-"))
+            broken.write_into(Path(extra))
+            url = f"embedded://{quote(str(self.store.resolve()))}"
+            client = stack.enter_context(_fresh_namespace(url))
+            self._print(f"Indexing the source files in {self.folder}")
+            self._print(f"Store: {url}, namespace {client.namespace}")
+            window = stack.enter_context(serving(client))
+            self._print(f"Dashboard, while this runs: {window}")
+            status = self._work(client, url, Path(extra))
+            return self._sum_up(client, status)
+
+    def _work(self, client: Client, url: str, extra: Path) -> BatchStatus:
+        """Have workers do the jobs; gives how the batch ended."""
+        arguments = ["--url", url, "--namespace", client.namespace, "--import", "qless_py.cli.demo"]
+        for name in jobs.QUEUES:
+            arguments += ["--queue", name]
+        children = max(1, (os.cpu_count() or 1) // _WORKERS)
+        arguments += ["--children", str(children)]
+        roots = [
+            {"name": "library", "path": str(self.folder), "strict": False},
+            {"name": "broken", "path": str(extra), "strict": True},
+        ]
+        report = {"url": url, "namespace": client.namespace}
+        with Fleet(arguments, self.store / "workers.log") as fleet, Screen(self.console) as screen:
+            for _ in range(_WORKERS):
+                screen.note(f"worker started: parent {fleet.start()}, {children} children")
+            client.queues[jobs.SURVEY].put(
+                jobs.Survey, {"roots": roots, "report": report}, jid=jobs.SURVEY
+            )
+            status = self._watch(client, fleet, screen)
+            job = client.jobs[jobs.REPORT_JID]
+            if isinstance(job, Job):
+                job.wait(_STUCK)
+        return status
+
+    def _watch(self, client: Client, fleet: Fleet, screen: Screen) -> BatchStatus:
+        """Follow the jobs until all have ended, with a crash or two on the way."""
+        pause = threading.Event()
+        last, changed_at = None, time.monotonic()
+        while True:
+            status = client.batches[jobs.BATCH].status
+            moment = _moment(client, status)
+            screen.show(moment)
+            if status is not None and status["state"] == "finished":
+                return status
+            if moment != last:
+                last, changed_at = moment, time.monotonic()
+            self._refuse_trouble(client, fleet, time.monotonic() - changed_at)
+            if self.crashes and moment.total:
+                self._crash(client, fleet, screen, moment.ended / moment.total)
+            pause.wait(_LOOK)
+
+    def _refuse_trouble(self, client: Client, fleet: Fleet, quiet: float) -> None:
+        log = self.store / "workers.log"
+        survey = client.jobs[jobs.SURVEY]
+        if isinstance(survey, Job) and survey.state == "failed":
+            raise DemoError(f"the survey failed: {survey.failure['message'].strip()}")
+        if fleet.ended():
+            raise DemoError(f"a worker has ended by itself, see {log}")
+        if quiet > _STUCK:
+            raise DemoError(f"nothing has happened for {_STUCK:.0f} s, see {log}")
+
+    def _crash(self, client: Client, fleet: Fleet, screen: Screen, share: float) -> None:
+        """Kill what is to be killed by now, as soon as it holds a job."""
+        crash = None
+        if not self._crashed and share >= _CHILD_DIES_AT:
+            crash = crashes.kill_child(client)
+        elif len(self._crashed) == 1 and share >= _PARENT_DIES_AT:
+            crash = crashes.kill_parent(client, fleet)
+        if crash is None:
+            return
+        self._crashed.append(crash)
+        screen.note(f"killed -9 on purpose: {crash.what} {crash.pid} with {len(crash.jids)} jobs")
+        if crash.what == "parent":
+            screen.note(f"worker started in its place: parent {fleet.start()}")
+
+    def _sum_up(self, client: Client, status: BatchStatus) -> bool:
+        job = client.jobs[jobs.REPORT_JID]
+        if not isinstance(job, Job) or job.state != "complete":
+            raise DemoError("the report job has not completed")
+        report = job.result
+        seconds = status["finished_at"] - status["opened_at"]
+        rate = status["total"] / max(seconds, 0.001)
+        self._print(f"Done: {status['total']} jobs in {seconds:.1f} s, {rate:.0f} jobs per second")
+        summary.show_largest(self.console, report)
+        summary.show_times(self.console, client, status["opened_at"], status["finished_at"])
+        failed = summary.show_failures(self.console, client)
+        recoveries = [summary.recovery(client, crash) for crash in self._crashed]
+        summary.show_recoveries(self.console, recoveries)
+        self._print("Counting the same files in this one process, to compare …")
+        plain, _ = count_tree(self.folder)
+        is_equal = summary.show_totals(self.console, Totals(**report["totals"]), plain)
+        self._print(f"The totals are {'equal' if is_equal else 'NOT equal'}.")
+        command = f"{shlex.quote(sys.executable)} -m qless_py"
+        place = shlex.quote(f"embedded://{quote(str(self.store.resolve()))}")
+        where = f"--url {place} --namespace {client.namespace}"
+        self._print(
+            "Everything is still in the store. To look further, in a browser and here:\n"
+            f"  {command} web {where}\n"
+            f"  {command} job show {jobs.REPORT_JID} {where}"
+        )
+        is_recovered = all(one.is_whole for one in recoveries)
+        return is_equal and is_recovered and failed == len(broken.FILES)
+
+    def _print(self, text: str) -> None:
+        self.console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def _fresh_namespace(url: str) -> Client:
+    """Open a namespace that no earlier demo has used."""
+    number = 1
+    while True:
+        client = Client(url, namespace=f"demo-{number}")
+        if "schema" not in client.run(reads.meta()):
+            break
+        client.close()
+        number += 1
+    for option, value in _CONFIG:
+        client.config[option] = value
+    return client
+
+
+def _moment(client: Client, status: BatchStatus | None) -> Moment:
+    counts = client.queues.counts
+    workers = sum(1 for row in client.workers.counts if row.get("info"))
+    if status is None:
+        return Moment(0, 0, 0, 0, 0, workers)
+    return Moment(
+        total=status["total"],
+        ended=status["completed"] + status["failed"] + status["canceled"],
+        failed=status["failed"],
+        waiting=sum(one["waiting"] for one in counts),
+        running=sum(one["running"] for one in counts),
+        workers=workers,
+    )

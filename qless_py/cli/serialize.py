@@ -1,0 +1,136 @@
+"""Jobs and what belongs to them as JSON objects. Times are seconds since 1970, spans seconds."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from qless_py.client.bulk import Operation
+from qless_py.client.job import Job
+from qless_py.client.recurring import RecurringJob
+from qless_py.errors import UndecodableDataError
+
+_DEEPEST: Final = 300
+
+
+def job(one: Job | RecurringJob, *, history: bool = False) -> dict[str, Any]:
+    """Describe a job or a recurring job."""
+    if isinstance(one, RecurringJob):
+        return recurring(one)
+    shape = {
+        "jid": one.jid,
+        "klass": one.klass_name,
+        "queue": one.queue_name or None,
+        "state": one.state,
+        **_data(one),
+        "priority": one.priority,
+        "tags": one.tags,
+        "user": one.user,
+        "throttles": one.throttles,
+        "costs": one.costs,
+        "gate": one.gate,
+        "soft_limit": one.soft_limit,
+        "hard_limit": one.hard_limit,
+        "expires": one.not_after,
+        "retries": one.original_retries,
+        "retries_left": one.retries_left,
+        "crashes": one.crashes,
+        "stalls": one.stalls,
+        "worker": one.worker_name or None,
+        "expires_at": one.expires_at or None,
+        "tracked": one.is_tracked,
+        "put_at": one.put_at,
+        "due_at": one.due_at,
+        "popped_at": one.popped_at,
+        "completed_at": one.completed_at,
+        "failed_at": one.failed_at,
+        "failure": one.failure or None,
+        "result": _decoded(one, "result"),
+        "progress": _decoded(one, "progress"),
+        "depends": one.dependencies,
+        "parents": one.parents,
+        "dependents": one.dependents,
+        "batch": one.batch_name,
+        "spawned_from": one.spawned_from,
+        "unique_key": one.unique_key,
+        "generation": one.generation,
+        "codec": one.codec_name,
+    }
+    return {**shape, "history": one.history} if history else shape
+
+
+def recurring(one: RecurringJob) -> dict[str, Any]:
+    """Describe a recurring job."""
+    return {
+        "jid": one.jid,
+        "klass": one.klass_name,
+        "queue": one.queue_name,
+        "state": "recurring",
+        **_data(one),
+        "interval": one.interval,
+        "cron": one.cron,
+        "zone": one.zone,
+        "misfire": one.misfire,
+        "start": one.start,
+        "end": one.end,
+        "limit": one.limit,
+        "next_at": one.next_at,
+        "count": one.count,
+        "paused": one.is_paused,
+        "over": one.is_over,
+        "group": one.group,
+        "priority": one.priority,
+        "tags": one.tags,
+        "user": one.user,
+        "throttles": one.throttles,
+        "costs": one.costs,
+        "retries": one.retries,
+        "backlog": one.backlog,
+    }
+
+
+def operation(one: Operation) -> dict[str, Any]:
+    """Describe an operation."""
+    return {
+        "jid": one.jid,
+        "state": one.state,
+        "action": one.action,
+        "params": dict(one.params),
+        "search": one.search,
+        "by": one.by,
+        "put_at": one.put_at,
+        "done": one.done,
+        "refused": one.refused,
+        "scanned": one.scanned,
+        "errors": list(one.errors),
+        "aborted": one.is_aborted,
+        "over": one.is_over,
+    }
+
+
+def _data(one: Job | RecurringJob) -> dict[str, Any]:
+    try:
+        return {"data": shallow(one.data)}
+    except UndecodableDataError as error:
+        return {"data": None, "data_error": str(error)}
+
+
+def _decoded(one: Job, what: str) -> Any:
+    try:
+        return shallow(getattr(one, what))
+    except UndecodableDataError as error:
+        return {"undecodable": str(error)}
+
+
+def shallow(value: Any) -> Any:
+    """Give the value, if it is not nested deeper than can be written; else that is an error."""
+    level = [value]
+    for _ in range(_DEEPEST):
+        level = [
+            below
+            for one in level
+            if isinstance(one, dict | list | tuple)
+            for below in (one.values() if isinstance(one, dict) else one)
+        ]
+        if not level:
+            return value
+    raise UndecodableDataError("it is nested too deeply to be shown")

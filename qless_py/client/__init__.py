@@ -1,0 +1,1 @@
+"""The synchronous client: queues, jobs, recurring jobs, batches, workflows, limits, events."""

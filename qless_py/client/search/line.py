@@ -1,0 +1,97 @@
+"""The indexes of a search in their order, cut into calls that are sent together.
+
+One call looks at a bounded number of jobs. Several go out together, each supposing that those in
+front of it end where the sizes of the indexes let expect. A supposition that turns out wrong, since
+jobs came and went, costs no more than the call: its answer is not used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from qless_py.client.search.plan import Cursor, Source
+from qless_py.protocol.cursors import Mark
+from qless_py.protocol.search import SCAN, SOURCES, Hit, Look
+
+_SPARE: Final = 10  # Jobs more than expected that a call over small indexes looks at.
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """One call: `count` indexes from that place on, in the first one behind `after` and `skip`."""
+
+    place: int
+    count: int
+    after: Mark | None
+    skip: int
+    scan: int
+
+
+@dataclass(slots=True)
+class Line:
+    """Where a search is: behind `after` in the index at `place`; it has looked at some of that."""
+
+    sources: Sequence[Source]
+    sizes: Sequence[float]
+    after: Mark | None = None
+    place: int = 0
+    looked: int = 0
+
+    @property
+    def cursor(self) -> str | None:
+        """Where the search goes on, `None` at its end."""
+        if self.place >= len(self.sources):
+            return None
+        return Cursor(self.sources[self.place], self.after).text()
+
+    def slices(self, room: int) -> Iterator[Slice]:
+        """Cut what comes next into calls that look at `room` jobs together, at most."""
+        place, after, skip = self.place, self.after, 0
+        while room > 0 and place < len(self.sources):
+            most = min(SCAN, room)
+            left = self._left(place) - skip
+            if left >= most:
+                yield Slice(place, 1, after, skip, most)
+                room, skip = room - most, skip + most
+                continue
+            count, expected = 1, max(left, 0.0)
+            while count < SOURCES and place + count < len(self.sources):
+                expected += self.sizes[place + count]
+                if expected >= most:
+                    break
+                count += 1
+            scan = min(most, int(min(expected, SCAN)) + _SPARE)
+            yield Slice(place, count, after, skip, scan)
+            room, place, after, skip = room - scan, place + count, None, 0
+
+    def _left(self, place: int) -> float:
+        if place != self.place:
+            return self.sizes[place]
+        left = self.sizes[place] - self.looked
+        # It is at its end, or has grown: one call will tell.
+        return SCAN / 2 if self.after is not None and left <= 0 else left
+
+    def following(self, looks: Iterable[tuple[Slice, Look]]) -> list[tuple[Slice, Look]]:
+        """Leave out the answers to calls that do not begin where the one before has ended."""
+        ahead, found = replace(self), []
+        for one, look in looks:
+            before = one.after if one.skip == 0 else look.before
+            if one.place == ahead.place and before == ahead.after:
+                ahead.advance(one, look)
+                found.append((one, look))
+        return found
+
+    def advance(self, one: Slice, look: Look) -> None:
+        """Go to where the call ended."""
+        place = one.place + (one.count if look.place is None else look.place)
+        self._go(place, look.after, look.scanned)
+
+    def stop_at(self, one: Slice, hit: Hit) -> None:
+        """Go to a job that the call has found, and no further."""
+        self._go(one.place + hit.place, hit.mark, hit.looked)
+
+    def _go(self, place: int, after: Mark | None, scanned: int) -> None:
+        self.looked = self.looked + scanned if place == self.place else 0
+        self.place, self.after = place, after

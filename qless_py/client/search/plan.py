@@ -1,0 +1,138 @@
+"""Which indexes a search must look through, and where in them a look goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from qless_py.client.search.grammar import STATES, Term
+from qless_py.protocol import cursors
+from qless_py.protocol.cursors import Mark
+from qless_py.protocol.reservers import fits
+
+# The indexes in which jobs of a state can be, in the order in which they are looked through.
+_SETS: Final = {
+    "waiting": ("waiting", "shared", "scheduled"),
+    "running": ("running",),
+    "scheduled": ("scheduled",),
+    "stalled": ("running", "waiting", "shared"),
+    "depends": ("depends",),
+    "throttled": ("throttled",),
+}
+# The counts of a queue in which jobs of an index are: due ones count as waiting, lapsed ones as
+# stalled.
+_COUNTED: Final = {
+    "waiting": ("waiting", "stalled"),
+    "shared": ("waiting", "stalled"),
+    "scheduled": ("scheduled", "waiting"),
+    "running": ("running", "stalled"),
+    "depends": ("depends",),
+    "throttled": ("throttled",),
+}
+_ORDER: Final = (
+    "running", "waiting", "shared", "scheduled", "throttled", "depends", "failed", "complete",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One index: a set, and the queue or the name (of a group, tag, worker) that it belongs to."""
+
+    set: str
+    queue: str = ""
+    name: str = ""
+
+    def argument(self) -> dict[str, str]:
+        """Give it as the store takes it."""
+        made = {"set": self.set, "queue": self.queue, "name": self.name}
+        return {key: value for key, value in made.items() if value}
+
+    def rank(self) -> tuple[int, str, str]:
+        """Order the sources, so that a cursor means the same later on."""
+        place = _ORDER.index(self.set) if self.set in _ORDER else len(_ORDER)
+        return (place, self.queue, self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """Where a search goes on: in this source, behind this score and member."""
+
+    source: Source
+    after: Mark | None
+
+    def text(self) -> str:
+        """Write it as text that fits into an address."""
+        return cursors.write(self.source.set, self.source.queue, self.source.name, self.after)
+
+    @classmethod
+    def read(cls, text: str) -> Cursor:
+        """Read what `text` wrote; raises `BadArgumentError`."""
+        try:
+            name, queue, own, after = cursors.read(text)
+            return cls(Source(str(name), str(queue), str(own)), cursors.mark(after))
+        except (ValueError, TypeError) as error:
+            raise cursors.refused(text) from error
+
+
+def states_of(terms: Iterable[Term]) -> set[str]:
+    """Give the states that jobs found can have."""
+    wanted = set(STATES)
+    for term in terms:
+        if term.field == "state":
+            named = set(term.value)
+            wanted = wanted - named if term.is_negated else wanted & named
+    return wanted
+
+
+def direct(terms: Sequence[Term]) -> Source | None:
+    """Give the one small index that holds all that can fit, if the terms name one."""
+    exact = {term.field: term.exact for term in terms if term.exact is not None}
+    if "jid" in exact:
+        return Source("jid", name=exact["jid"] or "")
+    if "tag" in exact:
+        return Source("tag", name=exact["tag"] or "")
+    if "worker" in exact:
+        return Source("worker", name=exact["worker"] or "")
+    if "group" in exact:
+        return Source("failed", name=exact["group"] or "")
+    return None
+
+
+def queue_of(terms: Iterable[Term]) -> str | None:
+    """Give the one queue in which all jobs found must be, if the terms name one."""
+    return next((one.exact for one in terms if one.field == "queue" and one.exact), None)
+
+
+def sources(
+    terms: Sequence[Term], queues: Iterable[Mapping[str, Any]], groups: Iterable[str]
+) -> list[Source]:
+    """Give all indexes that must be looked through, in the order of `Source.rank`.
+
+    Of each queue the counts are given, so that empty indexes cost nothing.
+    """
+    states = states_of(terms)
+    known = [row for row in queues if _may_be(str(row["name"]), terms, "queue")]
+    found = {
+        Source(name, queue=str(row["name"]))
+        for state in states & set(_SETS)
+        for name in _SETS[state]
+        for row in known
+        if any(row.get(counted) for counted in _COUNTED[name])
+    }
+    if "failed" in states:
+        found |= {Source("failed", name=one) for one in groups if _may_be(one, terms, "group")}
+    if "complete" in states:
+        found.add(Source("complete"))
+    return sorted(found, key=Source.rank)
+
+
+def _may_be(name: str, terms: Iterable[Term], field: str) -> bool:
+    """Tell whether the terms about this field let the name through."""
+    for term in terms:
+        if term.field != field:
+            continue
+        is_so = fits(str(term.value), name) if term.op == "like" else name in term.value
+        if is_so == term.is_negated:
+            return False
+    return True

@@ -1,0 +1,200 @@
+"""Carry a search out, call by call, without knowing who sends the calls."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeVar
+
+from qless_py.client.search.grammar import Term, parse
+from qless_py.client.search.line import Line, Slice
+from qless_py.client.search.plan import Cursor, Source, direct, queue_of, sources
+from qless_py.errors import BadArgumentError
+from qless_py.protocol import Call, reads
+from qless_py.protocol import search as queries
+from qless_py.protocol.records import JobRecord
+from qless_py.protocol.search import SIZES, Hit, Look
+
+BUDGET: Final = 20_000
+LONGEST_PAGE: Final = 100
+_PAGE: Final = 100
+_GROUPS: Final = 1000
+# Jobs that the calls of one round trip look at: the server does them one after the other, and
+# others wait meanwhile.
+_FIRST_ROUND: Final = 400
+_ROUND: Final = 1000
+
+T = TypeVar("T")
+_Steps = Generator[list[Call[Any]], list[Any], T]
+
+
+@dataclass(slots=True)
+class Found:
+    """What a search found. `cursor` is where it goes on, `None` when it has seen everything.
+
+    `scanned` jobs were looked at, out of `total` in the indexes that were opened; of `skipped` ones
+    the data was too long to be looked into.
+    """
+
+    records: list[JobRecord] = field(default_factory=list)
+    scanned: int = 0
+    skipped: int = 0
+    total: int = 0
+    cursor: str | None = None
+
+
+def steps(text: str, *, limit: int, cursor: str | None, budget: int) -> _Steps[Found]:
+    """Yield calls to be sent together, take their replies, and return what was found."""
+    if not 1 <= limit <= LONGEST_PAGE:
+        raise BadArgumentError(f"a search gives 1 to {LONGEST_PAGE} jobs, not {limit}")
+    if budget < 1:
+        raise BadArgumentError(f"a search looks at one job at least, not {budget}")
+    terms = parse(text)
+    start = None if cursor is None else Cursor.read(cursor)
+    conditions = [term.condition() for term in terms if _store_can_judge(term)]
+    paths = [term for term in terms if term.path]
+    found = Found()
+    line = yield from _line(terms, start)
+    room = _FIRST_ROUND
+    while line.cursor is not None and len(found.records) < limit and found.scanned < budget:
+        # What the store cannot judge for certain is cut off here, with no need to ask again.
+        wanted = LONGEST_PAGE if paths else limit - len(found.records)
+        slices = list(line.slices(min(room, budget - found.scanned)))
+        looks = yield [_call(line, one, conditions, wanted) for one in slices]
+        yield from _take(found, line, list(zip(slices, looks, strict=True)), paths, limit)
+        room = min(2 * room, _ROUND)
+    found.cursor = line.cursor
+    return found
+
+
+def _call(line: Line, one: Slice, conditions: list[dict[str, Any]], wanted: int) -> Call[Look]:
+    chosen = [source.argument() for source in line.sources[one.place : one.place + one.count]]
+    return queries.search(
+        chosen, conditions, after=one.after, skip=one.skip, scan=one.scan, wanted=wanted
+    )
+
+
+def _take(
+    found: Found, line: Line, looks: Sequence[tuple[Slice, Look]], paths: Sequence[Term], limit: int
+) -> _Steps[None]:
+    """Take the answers that follow from each other, until there are as many jobs as wanted."""
+    used = line.following(looks)
+    hits = [hit.jid for _, look in used for hit in look.hits]
+    read = hits if paths else hits[: limit - len(found.records)]
+    jobs = yield from _jobs(read)
+    fit = {jid for jid, job in jobs.items() if all(_fits_path(job, term) for term in paths)}
+    left = len(read)
+    for one, look in used:
+        known = look.hits[:left]
+        left -= len(known)
+        number = _enough(known, fit, limit - len(found.records))
+        if number == 0 and look.hits:
+            return
+        found.records += [jobs[hit.jid] for hit in known[:number] if hit.jid in fit]
+        found.skipped += look.skipped
+        found.total += look.total
+        if number < len(look.hits):
+            found.scanned += look.hits[number - 1].looked
+            line.stop_at(one, look.hits[number - 1])
+            return
+        found.scanned += look.scanned
+        line.advance(one, look)
+
+
+def _enough(hits: Sequence[Hit], fit: set[str], wanted: int) -> int:
+    """Give how many of the hits it takes to have as many that fit as wanted, else all."""
+    for number, hit in enumerate(hits):
+        if wanted == 0:
+            return number
+        wanted -= hit.jid in fit
+    return len(hits)
+
+
+def _line(terms: Sequence[Term], start: Cursor | None) -> _Steps[Line]:
+    """Find out which indexes there are to look through, and how much is in them."""
+    only = direct(terms)
+    if only is not None:
+        every = [only]
+    else:
+        queues, groups = yield from _known(queue_of(terms))
+        every = sources(terms, queues, groups)
+    after = None
+    if start is not None:
+        every = [one for one in every if one.rank() >= start.source.rank()]
+        after = start.after if every and every[0] == start.source else None
+    if only is not None:
+        return Line(every, [1 if only.set == "jid" else math.inf] * len(every), after)
+    sizes = yield from _sizes(every)
+    if after is None:
+        filled = [(one, size) for one, size in zip(every, sizes, strict=True) if size]
+        every, sizes = [one for one, _ in filled], [size for _, size in filled]
+    return Line(every, sizes, after)
+
+
+def _sizes(every: Sequence[Source]) -> _Steps[list[int]]:
+    arguments = [one.argument() for one in every]
+    parts = [arguments[at : at + SIZES] for at in range(0, len(arguments), SIZES)]
+    replies = yield [queries.sizes(part) for part in parts]
+    return [size for reply in replies for size in reply]
+
+
+def _known(queue: str | None) -> _Steps[tuple[list[dict[str, Any]], list[str]]]:
+    """Read the queues, or the one that is named, and the failure groups."""
+    if queue is not None:
+        row, (total, rows) = yield [reads.counts(queue), reads.groups(0, _GROUPS)]
+        queues = [row]
+        pages: list[int] = []
+    else:
+        page, (total, rows) = yield [reads.queues(0, _PAGE), reads.groups(0, _GROUPS)]
+        queues = page.rows
+        pages = list(range(_PAGE, page.total, _PAGE))
+    more = list(range(_GROUPS, total, _GROUPS))
+    if pages or more:
+        replies = yield [
+            *(reads.queues(at, _PAGE) for at in pages), *(reads.groups(at, _GROUPS) for at in more)
+        ]  # fmt: skip
+        queues += [row for page in replies[: len(pages)] for row in page.rows]
+        rows += [one for _, others in replies[len(pages) :] for one in others]
+    return queues, [one.group for one in rows]
+
+
+def _store_can_judge(term: Term) -> bool:
+    """Tell whether the store may leave out what does not fit this term.
+
+    Of a path into the data it can only look for the value as text, which stands there as it is
+    unless JSON must escape it.
+    """
+    value = str(term.value)
+    is_plain = value.isascii() and value.isprintable() and '"' not in value and "\\" not in value
+    return not term.path or (is_plain and not term.is_negated)
+
+
+def _jobs(jids: Sequence[str]) -> _Steps[dict[str, JobRecord]]:
+    """Read jobs, without those that are gone since."""
+    if not jids:
+        return {}
+    parts = [jids[at : at + _PAGE] for at in range(0, len(jids), _PAGE)]
+    replies = yield [reads.jobs(part) for part in parts]
+    records = [one for reply in replies for one in reply]
+    return {one.jid: one for one in records if isinstance(one, JobRecord)}
+
+
+def _fits_path(record: JobRecord, term: Term) -> bool:
+    """Judge `data.user.id:42`, which the store could only judge by the text of the value."""
+    if record.fields.get("codec", "json") != "json":
+        return term.is_negated
+    try:
+        value: Any = json.loads(record.data)
+    except ValueError:
+        return term.is_negated
+    for part in term.path:
+        if isinstance(value, dict) and part in value:
+            value = value[part]
+        elif isinstance(value, list) and part.isdecimal() and int(part) < len(value):
+            value = value[int(part)]
+        else:
+            return term.is_negated
+    shown = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return (shown.lower() == str(term.value).lower()) != term.is_negated

@@ -1,0 +1,167 @@
+"""A workflow as it is described, before anything of it is put."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Self, Unpack
+
+from qless_py.client.batch import BatchOptions
+from qless_py.client.workflow import plan
+from qless_py.client.workflow import steps as parts
+from qless_py.client.workflow.plan import MOST_PARENTS, Planned
+from qless_py.client.workflow.steps import DEFAULT_POLICY, Chain, Group, Part, Step
+from qless_py.errors import AlreadyExistsError, BadArgumentError, CycleError
+from qless_py.protocol import arguments as checks
+from qless_py.protocol.arguments import PutOptions
+
+After = str | Iterable[str] | Mapping[str, str]
+
+
+class Workflow:
+    """Steps by name, each after others: `client.workflows.submit(workflow)` puts them.
+
+    The name says which workflow it is: submitted again, it goes on where it stopped. The call-backs
+    are those of a batch of all steps: jobs put when all have completed (`on_success`), when all
+    have ended (`on_complete`), when the first one has failed (`on_failure`). `within` makes it a
+    member of another batch.
+    """
+
+    def __init__(
+        self, name: str, part: Part | None = None, **options: Unpack[BatchOptions]
+    ) -> None:
+        self.name = plan.names(name).workflow
+        self.options = options
+        self._steps: dict[str, tuple[Step, list[tuple[str, str]]]] = {}
+        self._ends: dict[str, list[str]] = {}
+        self._unnamed = 0
+        if part is not None:
+            self._lay("", parts.checked_part(part), [])
+
+    def step(
+        self,
+        name: str,
+        queue: str,
+        klass: Any,
+        data: Any = None,
+        *,
+        after: After = (),
+        **options: Unpack[PutOptions],
+    ) -> Self:
+        """Add a step with the options of a put, after others that may be added later.
+
+        `after` names them; as a mapping it gives the policy of each edge, what happens when that
+        step has failed or was canceled: `fail` (the default), `wait`, `cancel` or `run`.
+        """
+        return self.add(parts.step_name(name), parts.step(queue, klass, data, **options), after)
+
+    def add(self, name: str, part: Part, after: After = ()) -> Self:
+        """Add a step, chain or group; what comes after the name comes after all of the part."""
+        parts.step_name(name)
+        if name in self._steps or name in self._ends:
+            raise AlreadyExistsError(f"workflow {self.name} has two steps {name}: {self._at(name)}")
+        number = len(self._steps)
+        try:
+            self._ends[name] = self._lay(name, parts.checked_part(part), _edges(after))
+        except Exception:
+            for added in list(self._steps)[number:]:
+                del self._steps[added]
+            raise
+        return self
+
+    def _at(self, name: str) -> str:
+        known = list(self._steps)
+        numbers = f"number {known.index(name) + 1} and " if name in self._steps else ""
+        return f"{numbers}number {len(known) + 1}"
+
+    def _lay(self, name: str, part: Part, edges: list[tuple[str, str]]) -> list[str]:
+        """Add what a part is made of; give the steps at its end, or what came before if none."""
+        match part:
+            case Step():
+                return [self._lay_step(part.name or name, part, edges)]
+            case Chain():
+                return self._lay_chain(name, part, edges)
+            case Group():
+                return self._lay_group(name, part, edges)
+
+    def _lay_step(self, name: str, one: Step, edges: list[tuple[str, str]]) -> str:
+        name = parts.step_name(name or "1")
+        if name in self._steps:
+            raise AlreadyExistsError(f"workflow {self.name} has two steps {name}: {self._at(name)}")
+        self._steps[name] = (one, edges)
+        return name
+
+    def _lay_chain(self, name: str, one: Chain, edges: list[tuple[str, str]]) -> list[str]:
+        for number, part in enumerate(one.parts, 1):
+            ends = self._lay(_inside(name, number), part, edges)
+            edges = _after(ends, one.policy, edges)
+        return [parent for parent, _ in edges]
+
+    def _lay_group(self, name: str, one: Group, edges: list[tuple[str, str]]) -> list[str]:
+        laid = [
+            self._lay(_inside(name, number), part, edges)
+            for number, part in enumerate(one.parts, 1)
+        ]
+        ends = list(dict.fromkeys(end for some in laid for end in some))
+        if not laid:
+            ends = [parent for parent, _ in edges]
+        if one.callback is None:
+            return ends
+        return self._lay(_inside(name, "callback"), one.callback, _after(ends, "run", edges))
+
+    def plan(self) -> list[Planned]:
+        """Give the steps in an order in which they could run.
+
+        Refused are an unknown step, a circle (`CycleError`, with its path), and a step that waits
+        for more than a thousand others.
+        """
+        return plan.in_order([self._planned(name) for name in self._steps])
+
+    def _planned(self, name: str) -> Planned:
+        one, edges = self._steps[name]
+        after: dict[str, str] = {}
+        for parent, policy in edges:
+            for end in self._resolved(name, parent, ()):
+                after.setdefault(end, policy)
+        if len(after) > MOST_PARENTS:
+            raise BadArgumentError(
+                f"step {name} waits for {len(after)} others; {MOST_PARENTS} is the most"
+            )
+        return Planned(name, one, after)
+
+    def _resolved(self, name: str, parent: str, path: tuple[str, ...]) -> list[str]:
+        """Give the steps that a name stands for; that of a part stands for those at its end."""
+        if parent in self._steps:
+            return [parent]
+        if parent in path:  # empty groups, each after the other
+            circle = " -> ".join((parent, *reversed(path[path.index(parent) :])))
+            raise CycleError(f"these parts wait for each other, each for the one before: {circle}")
+        if parent not in self._ends:
+            raise BadArgumentError(
+                f"step {name} (number {list(self._steps).index(name) + 1}) comes after {parent}, "
+                f"which is no step of workflow {self.name}"
+            )
+        beyond = (*path, parent)
+        return [end for one in self._ends[parent] for end in self._resolved(name, one, beyond)]
+
+    def __len__(self) -> int:
+        return len(self._steps)
+
+    def __repr__(self) -> str:
+        return f"<Workflow {self.name} ({len(self)} steps)>"
+
+
+def _inside(name: str, part: object) -> str:
+    return f"{name}.{part}" if name else str(part)
+
+
+def _after(ends: list[str], policy: str, before: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Give the edges to what comes last now; what came before an empty part keeps its policy."""
+    known = dict(before)
+    return [(end, known.get(end, policy)) for end in ends]
+
+
+def _edges(after: Any) -> list[tuple[str, str]]:
+    if isinstance(after, Mapping):
+        for policy in after.values():
+            checks.choice("policy", policy, checks.PARENT_POLICIES)
+        return list(zip(checks.names("after", after, None), after.values(), strict=True))
+    names = [after] if isinstance(after, str) else after
+    return [(name, DEFAULT_POLICY) for name in checks.names("after", names, None)]

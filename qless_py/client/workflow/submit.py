@@ -1,0 +1,170 @@
+"""How a workflow gets into the store, so that a crash anywhere leaves nothing half done that runs.
+
+First the batch with the plan, then a gate, a job that nobody can take; then the steps, a hundred in
+a call, each after its parents, the first ones after the gate. The batch is closed when the last one
+is there, which no other call can undo, and then the gate is completed. Submitted again at any point
+it finds out how far it came: jids follow from names, and what exists is left as it is.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final, TypeVar
+
+from qless_py import protocol
+from qless_py.client import batch
+from qless_py.client.session import Calls
+from qless_py.client.workflow import plan
+from qless_py.client.workflow.definition import Workflow
+from qless_py.client.workflow.plan import Names, Planned, StoredStep
+from qless_py.errors import (
+    AlreadyExistsError,
+    AlreadyFinishedError,
+    BadArgumentError,
+    JobNotFoundError,
+    QlessError,
+)
+from qless_py.protocol import Call, JobRecord, reads
+from qless_py.protocol import put_calls as puts
+from qless_py.protocol.settings import Settings
+
+T = TypeVar("T")
+
+AT_ONCE: Final = 100
+_NEVER: Final = 3155760000000
+_GATE: Final = "qless_py.workflow.gate"
+
+
+def submit(settings: Settings, workflow: Workflow) -> Calls[None]:
+    """Put a workflow, or go on putting it."""
+    keys = plan.names(workflow.name)
+    steps = workflow.plan()
+    jobs = [_prepared(settings, keys, one) for one in steps]
+    stored = [_stored(one, job) for one, job in zip(steps, jobs, strict=True)]
+    yield from _open(settings, keys, workflow.options, stored)
+    if (yield from _is_open(keys)):
+        try:
+            yield from _put(keys, steps, jobs)
+            yield protocol.batches.close(keys.batch)
+        except QlessError:
+            # Somebody else may have submitted the same workflow meanwhile, or canceled it.
+            if (yield from _is_open(keys)):
+                raise
+    yield from _open_gate(keys)
+
+
+def _prepared(settings: Settings, keys: Names, planned: Planned) -> puts.Put:
+    step = planned.step
+    jid = keys.jid(planned.name)
+    options = keys.tagged(step.options, step.klass, step.data)
+    job = puts.prepare(settings, step.klass, step.data, options, jid)
+    wrong = sorted(job.options.keys() & {"depends", "batch", "unique", "on_conflict"})
+    if wrong or job.jid != jid:
+        raise BadArgumentError(
+            f"step {planned.name}: its class wants {', '.join(wrong) or 'a jid'} for its jobs, "
+            "which the workflow says"
+        )
+    return job
+
+
+def _stored(planned: Planned, job: puts.Put) -> StoredStep:
+    spec = None
+    if "cancel" in planned.after.values():
+        spec = {"options": job.options, "data": job.data}
+    return StoredStep(planned.name, planned.step.queue, job.klass, planned.after, spec)
+
+
+def _open(
+    settings: Settings, keys: Names, callbacks: Mapping[str, Any], stored: list[StoredStep]
+) -> Calls[None]:
+    """Open the batch with the plan; an open one must be of the same plan."""
+    try:
+        yield batch.open_call(settings, keys.batch, callbacks, remember=plan.pack(stored))
+    except AlreadyExistsError:
+        known = yield reads.batch_data(keys.batch)
+        if known is None or plan.shape(plan.unpack(known)) != plan.shape(stored):
+            raise AlreadyExistsError(
+                f"there is a workflow {keys.workflow} already, with other steps"
+            ) from None
+
+
+def _is_open(keys: Names) -> Calls[bool]:
+    found = yield reads.batch(keys.batch)
+    return found is not None and found["state"] == "open"
+
+
+def _put(keys: Names, steps: Sequence[Planned], jobs: Sequence[puts.Put]) -> Calls[None]:
+    if not steps:
+        return
+    yield put_gate(keys, keys.gate, steps[0].step.queue, "ignore")
+    for start in range(0, len(steps), AT_ONCE):
+        some = steps[start : start + AT_ONCE]
+        queue, mine = some[0].step.queue, jobs[start : start + AT_ONCE]
+        specs = [
+            {
+                **job.as_map(one.step.queue),
+                **edges(keys, one.after or {keys.gate: "wait"}),
+                "batch": keys.batch,
+                "on_conflict": "ignore",
+            }
+            for one, job in zip(some, mine, strict=True)
+        ]
+        yield protocol.jobs.put_many(queue, specs, [job.data for job in mine])
+        for one in some:
+            if len(one.after) > AT_ONCE:
+                yield from more_parents(keys, keys.jid(one.name), one.after)
+
+
+def put_gate(keys: Names, jid: str, queue: str, on_conflict: str) -> Call[Any]:
+    """Make the call that puts a job which is due in a hundred years."""
+    options = {"delay": _NEVER, "tags": [keys.batch], "on_conflict": on_conflict}
+    return protocol.jobs.put(queue, jid, _GATE, b"null", options)
+
+
+def edges(keys: Names, after: Mapping[str, str], *, extra: Sequence[str] = ()) -> dict[str, Any]:
+    """Give the options that make a job wait for these steps, of which a call takes a hundred.
+
+    `extra` are jids of others that it waits for.
+    """
+    room = AT_ONCE - len(extra)
+    policies = {_jid(keys, name): policy for name, policy in list(after.items())[:room]}
+    policies |= dict.fromkeys(extra, "wait")
+    usual = next(iter(policies.values()), "wait")
+    other = {jid: policy for jid, policy in policies.items() if policy != usual}
+    parents = list(policies)
+    given: dict[str, Any] = {"depends": parents, "on_parent_failed": usual, "expects": parents}
+    return {**given, "policies": other} if other else given
+
+
+def _jid(keys: Names, name: str) -> str:
+    return name if name == keys.gate else keys.jid(name)
+
+
+def more_parents(keys: Names, jid: str, after: Mapping[str, str]) -> Calls[None]:
+    """Give a job that is held back those of its parents that it does not have yet."""
+    found = yield reads.job(jid)
+    known = set(found.parents) if isinstance(found, JobRecord) else set()
+    missing = {keys.jid(name): policy for name, policy in after.items()}
+    for policy in dict.fromkeys(missing.values()):
+        of_policy = [one for one in missing if missing[one] == policy and one not in known]
+        for some in hundreds(of_policy):
+            yield protocol.jobs.depends_on(jid, some, policy)
+
+
+def hundreds(values: Sequence[T]) -> Iterator[Sequence[T]]:
+    """Split what one call cannot carry."""
+    for start in range(0, len(values), AT_ONCE):
+        yield values[start : start + AT_ONCE]
+
+
+def _open_gate(keys: Names) -> Calls[None]:
+    """Let the first steps go, unless the workflow is being canceled."""
+    found = yield reads.batch(keys.batch)
+    if found is not None and "canceled_at" not in found:
+        yield from finish(keys.gate)
+
+
+def finish(gate: str) -> Calls[None]:
+    """Complete a gate, which may have happened before."""
+    try:
+        yield protocol.jobs.force_finish(gate, b"")
+    except (AlreadyFinishedError, JobNotFoundError):
+        return

@@ -1,0 +1,19 @@
+"""What can be put around handlers: each is called with the job and gives a context manager."""
+
+from qless_py.handlers.middleware.job_log import JobLog
+from qless_py.handlers.middleware.log_context import LogContext
+from qless_py.handlers.middleware.memory import MemoryWatch
+from qless_py.handlers.middleware.reconnect import Reconnect
+from qless_py.handlers.middleware.retry import RetryOn
+from qless_py.handlers.middleware.sentry import Sentry
+from qless_py.handlers.middleware.timeout import Timeout
+
+__all__ = [
+    "JobLog",
+    "LogContext",
+    "MemoryWatch",
+    "Reconnect",
+    "RetryOn",
+    "Sentry",
+    "Timeout",
+]

@@ -1,0 +1,31 @@
+"""More for the lines of a job to carry than the job itself."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from qless_py.handlers import logs
+from qless_py.protocol.job_calls import JobVerbs
+
+
+class LogContext:
+    """Middleware that adds fields to every line logged during a job.
+
+    Keyword fields are constant; `of` is called with the job. The log handlers of `qless_py.logs`
+    show the fields beside jid, queue and klass, which every line carries.
+    """
+
+    def __init__(
+        self, of: Callable[[JobVerbs], Mapping[str, Any]] | None = None, **fields: Any
+    ) -> None:
+        self._of = of
+        self._fields = fields
+
+    @contextlib.contextmanager
+    def __call__(self, job: JobVerbs) -> Iterator[None]:
+        """Add the fields for one run."""
+        more = self._of(job) if self._of is not None else {}
+        with logs.context(**{**self._fields, **more}):
+            yield

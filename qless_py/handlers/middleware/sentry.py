@@ -1,0 +1,48 @@
+"""Failures and durations of jobs, reported to Sentry."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+from collections.abc import Iterator
+from typing import Any
+
+from qless_py.errors import ConfigError
+from qless_py.handlers.outcomes import Outcome
+from qless_py.protocol.job_calls import JobVerbs
+
+
+class Sentry:
+    """Middleware that reports what a handler raises, with its job, and the run as a transaction.
+
+    `sentry_sdk.init` is the application's. The data of jobs is sent only `with_data`, since it may
+    be secret; what a handler raises to be run again, snoozed or discarded is no failure.
+    """
+
+    def __init__(self, *, with_data: bool = False) -> None:
+        try:
+            self._sdk: Any = importlib.import_module("sentry_sdk")
+        except ImportError as error:
+            raise ConfigError("Sentry needs the package sentry-sdk: the extra `sentry`") from error
+        self._with_data = with_data
+
+    @contextlib.contextmanager
+    def __call__(self, job: JobVerbs) -> Iterator[None]:
+        """Report on one run."""
+        sdk = self._sdk
+        with sdk.isolation_scope() as scope:
+            scope.set_tag("queue", job.queue_name)
+            scope.set_tag("klass", job.klass_name)
+            scope.set_context("job", self._described(job))
+            with sdk.start_transaction(op="queue.process", name=job.klass_name):
+                try:
+                    yield
+                except Outcome:
+                    raise
+                except Exception as error:
+                    sdk.capture_exception(error)
+                    raise
+
+    def _described(self, job: JobVerbs) -> dict[str, Any]:
+        known = {"jid": job.jid, "retries_left": job.retries_left, "tags": job.tags}
+        return {**known, "data": job.raw.decode(errors="replace")} if self._with_data else known

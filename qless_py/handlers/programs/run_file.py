@@ -1,0 +1,126 @@
+"""A class in a file as a handler: made for each job, with `run`, and with `kill` if it likes."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import logging
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from qless_py.errors import HandlerNotFoundError
+from qless_py.handlers.resolve import Handler
+from qless_py.protocol import arguments as options
+from qless_py.protocol.arguments import Seconds
+
+logger = logging.getLogger(__name__)
+
+
+class FileClass:
+    """A class in a file that performs all jobs of a worker, whatever they name.
+
+    For each job an instance is made, with the job as its argument, and its `run` called: what it
+    returns is the result, and what it raises fails the job. After `kill_timeout` seconds, and then
+    every `kill_interval` seconds, its `kill` is called in another thread, if it has one; it is
+    also called when `run` is left because the job was lost or the worker stops.
+    """
+
+    def __init__(
+        self,
+        file: str | Path,
+        name: str = "Run",
+        *,
+        kill_timeout: Seconds | None = None,
+        kill_interval: Seconds = 60.0,
+    ) -> None:
+        self._timeout = (
+            None if kill_timeout is None else options.span("kill_timeout", kill_timeout) / 1000
+        )
+        self._interval = options.span("kill_interval", kill_interval, 0.001) / 1000
+        self._file, self._name = Path(file), name
+        self._loaded: Any = None
+        _check(self._file, name)
+
+    @classmethod
+    def named(cls, text: str, **limits: Any) -> FileClass:
+        """Read `FILE` or `FILE:Class`."""
+        file, _, name = text.rpartition(":")
+        return cls(file, name, **limits) if file else cls(text, **limits)
+
+    def find(self, _job: Any) -> Handler:
+        """Give what performs a job: this class, for any."""
+        return Handler(self.loaded, self.run, is_async=False)
+
+    @property
+    def loaded(self) -> Any:
+        """The class. The file is run when the first job comes, in the process that runs jobs."""
+        if self._loaded is None:
+            self._loaded = _load(self._file, self._name)
+        return self._loaded
+
+    def run(self, job: Any) -> Any:
+        """Make an instance for a job and run it."""
+        instance = self.loaded(job)
+        over = threading.Event()
+        watch = threading.Thread(target=self._watch, args=(instance, over), daemon=True)
+        if self._timeout is not None:
+            watch.start()
+        try:
+            return instance.run()
+        except Exception:
+            raise
+        except BaseException:
+            _kill(instance)
+            raise
+        finally:
+            over.set()
+
+    def _watch(self, instance: Any, over: threading.Event) -> None:
+        wait = self._timeout
+        while not over.wait(wait):
+            _kill(instance)
+            wait = self._interval
+
+
+def _kill(instance: Any) -> None:
+    kill = getattr(instance, "kill", None)
+    if callable(kill):
+        try:
+            kill()
+        except Exception:
+            logger.exception("kill of %r raised", instance)
+
+
+def _check(file: Path, name: str) -> None:
+    """Refuse a file that cannot hold the class, without running it."""
+    try:
+        tree = ast.parse(file.read_bytes(), str(file))
+    except OSError as error:
+        raise HandlerNotFoundError(f"{file} cannot be read: {error}") from error
+    except (SyntaxError, ValueError) as error:
+        raise HandlerNotFoundError(f"{file} is not a file of Python: {error}") from error
+    if name not in set(_bound(tree)):
+        raise HandlerNotFoundError(f"{file} has no class {name} with a method run")
+
+
+def _bound(tree: ast.Module) -> Iterator[str]:
+    for node in ast.walk(tree):
+        match node:
+            case ast.ClassDef(name=name) | ast.Name(id=name, ctx=ast.Store()):
+                yield name
+            case ast.alias(name=name, asname=other):
+                yield other or name
+
+
+def _load(file: Path, name: str) -> Any:
+    spec = importlib.util.spec_from_file_location(f"qless_py_run_{file.stem}", file)
+    if spec is None or spec.loader is None:
+        raise HandlerNotFoundError(f"{file} is not named like a file of Python")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    found = getattr(module, name, None)
+    if not callable(getattr(found, "run", None)):
+        raise HandlerNotFoundError(f"{file} has no class {name} with a method run")
+    return found

@@ -1,0 +1,1 @@
+"""Assemble the files of lua/ into the scripts that the server runs."""

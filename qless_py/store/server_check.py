@@ -1,0 +1,139 @@
+"""Refuse a server that cannot keep a queue, and warn about one that may forget it."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import redis
+import redis.asyncio
+
+from qless_py.errors import StoreError
+from qless_py.store.embedded.binary import OLDEST_REDIS, OLDEST_VALKEY
+
+_logger = logging.getLogger(__name__)
+_COMMANDS: Final = (("INFO",), ("CONFIG", "GET", "save"))
+_NUMBERS: Final = re.compile(r"(\d+)\.(\d+)")
+
+
+class ServerCheck:
+    """Looks at each server once, on the first connection that a pool makes to it.
+
+    A pool calls one of the two methods in place of its own greeting, so the check needs no
+    connection of its own, and also sees the server that a failover leads to.
+    """
+
+    def __init__(self) -> None:
+        self._seen: set[str] = set()
+
+    def greet(self, connection: redis.Connection) -> None:
+        """Greet the server, then check it."""
+        connection.on_connect()
+        where = _place(connection)
+        if where in self._seen:
+            return
+        replies: list[Any] = []
+        for command in _COMMANDS:
+            connection.send_command(*command)
+            try:
+                replies.append(connection.read_response(disable_decoding=True))
+            except redis.ResponseError:
+                replies.append(None)  # Forbidden: managed servers do not show everything.
+        try:
+            judge(where, *replies)
+        except StoreError:
+            connection.disconnect()  # Or the pool would take the connection for a good one.
+            raise
+        self._seen.add(where)
+
+    async def greet_async(self, connection: redis.asyncio.Connection) -> None:
+        """Do the same for a connection of redis.asyncio."""
+        await connection.on_connect()
+        where = _place(connection)
+        if where in self._seen:
+            return
+        replies: list[Any] = []
+        for command in _COMMANDS:
+            await connection.send_command(*command)
+            try:
+                replies.append(await connection.read_response(disable_decoding=True))
+            except redis.ResponseError:
+                replies.append(None)
+        try:
+            judge(where, *replies)
+        except StoreError:
+            await connection.disconnect()
+            raise
+        self._seen.add(where)
+
+
+def judge(where: str, info: bytes | None, save: Any) -> None:
+    """Raise StoreError for a server that must not be used; log what its operator should know.
+
+    `info` is the reply to INFO and `save` that to CONFIG GET save, None where refused.
+    """
+    if info is None:
+        _logger.warning("the server at %s refuses INFO: its version is not checked", where)
+        return
+    facts = _facts(info)
+    _check_version(where, facts)
+    _check_eviction(where, facts)
+    if facts.get("aof_enabled") == "0" and save is not None and not _is_set(save):
+        _logger.warning(
+            "the server at %s writes nothing to disk: its end loses every job. With `appendonly "
+            "yes`, `appendfsync everysec` loses at most two seconds when the server is killed or "
+            "the power fails, `appendfsync always` nothing",
+            where,
+        )
+
+
+def _check_version(where: str, facts: Mapping[str, str]) -> None:
+    name, field, oldest = "Redis", "redis_version", OLDEST_REDIS
+    if "valkey_version" in facts:
+        name, field, oldest = "Valkey", "valkey_version", OLDEST_VALKEY
+    version = facts.get(field, "")
+    match = _NUMBERS.match(version)
+    if match is not None and (int(match[1]), int(match[2])) < oldest:
+        raise StoreError(
+            f"the server at {where} is {name} {version}: Redis {_dotted(OLDEST_REDIS)} or "
+            f"Valkey {_dotted(OLDEST_VALKEY)} is the oldest that can be used"
+        )
+
+
+def _check_eviction(where: str, facts: Mapping[str, str]) -> None:
+    policy = facts.get("maxmemory_policy", "noeviction")
+    if policy == "noeviction":
+        return
+    if facts.get("maxmemory", "0") != "0":
+        raise StoreError(
+            f"the server at {where} has maxmemory-policy {policy}: when its memory is full it "
+            "would delete jobs without a word. Set maxmemory-policy to noeviction"
+        )
+    _logger.warning(
+        "the server at %s has maxmemory-policy %s: with a maxmemory it would delete jobs. "
+        "Set maxmemory-policy to noeviction",
+        where,
+        policy,
+    )
+
+
+def _is_set(setting: Mapping[bytes, bytes] | Sequence[bytes]) -> bool:
+    # A map in RESP3, the name and the value in a row in RESP2.
+    return any(setting.values() if isinstance(setting, Mapping) else setting[1:])
+
+
+def _facts(info: bytes) -> dict[str, str]:
+    lines = info.decode("utf-8", "replace").splitlines()
+    pairs = (line.partition(":") for line in lines if not line.startswith("#"))
+    return {name: value for name, colon, value in pairs if colon}
+
+
+def _place(connection: Any) -> str:
+    path = getattr(connection, "path", "")
+    return str(path) if path else f"{connection.host}:{connection.port}"
+
+
+def _dotted(version: tuple[int, int]) -> str:
+    return f"{version[0]}.{version[1]}"

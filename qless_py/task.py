@@ -1,0 +1,190 @@
+"""Functions as handlers: put with the arguments that they are called with, checked and typed."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any, Final, Generic, ParamSpec, TypeVar, Unpack, cast, overload
+
+from qless_py import aio
+from qless_py.client.client import Client
+from qless_py.client.job import Job
+from qless_py.client.session import Session
+from qless_py.errors import BadArgumentError
+from qless_py.handlers import context as current
+from qless_py.handlers.retry import RetryPolicy
+from qless_py.protocol import Call
+from qless_py.protocol import arguments as options
+from qless_py.protocol import put_calls as puts
+from qless_py.protocol.arguments import PutOptions, PutSpec, Seconds
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+# What is looked up when a job runs, instead of being stored with it.
+_AT_RUN: Final = ("retry", "soft_limit", "hard_limit")
+_POSITIONAL: Final = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.VAR_POSITIONAL)
+
+
+def get_current_job() -> Job | None:
+    """Give the job whose handler is running here, in this thread or task; elsewhere `None`."""
+    return cast("Job | None", current.job())
+
+
+class Task(Generic[P, R]):
+    """A function that is put as a job by `put`, and called by being called; made by `job`.
+
+    The data of the job is `{"kwargs": {…}}`, the arguments by their names, so that any program
+    can put one. Arguments that the function does not take are refused before anything is put.
+    """
+
+    def __init__(
+        self,
+        function: Callable[P, R],
+        queue: str,
+        client: Client | Callable[[], Client] | None = None,
+        **put: Unpack[PutOptions],
+    ) -> None:
+        functools.update_wrapper(self, function)
+        self.name = options.klass_name(function)
+        self.queue = options.name("queue", queue)
+        self.is_async = inspect.iscoroutinefunction(function)
+        self.middleware: Sequence[Any] = ()
+        self.retry: RetryPolicy | None = None
+        self.soft_limit: Seconds | None = None
+        self.hard_limit: Seconds | None = None
+        self._function = function
+        self._signature = _signature(function)
+        self._client = client
+        self._put: dict[str, Any] = {**put}
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Call the function, here and now."""
+        return self._function(*args, **kwargs)
+
+    def data(self, *args: P.args, **kwargs: P.kwargs) -> dict[str, Any]:
+        """Give the data of a job with these arguments, for `recur` for example."""
+        try:
+            bound = dict(self._signature.bind(*args, **kwargs).arguments)
+        except TypeError as error:
+            raise BadArgumentError(f"{self.name}: {error}") from None
+        for name, parameter in self._signature.parameters.items():
+            if parameter.kind is inspect.Parameter.VAR_KEYWORD:
+                bound |= bound.pop(name, {})
+        return {"kwargs": bound}
+
+    def spec(self, *args: P.args, **kwargs: P.kwargs) -> PutSpec:
+        """Give one job of many, for `put_many`, batches and pipelines of either client."""
+        spec: dict[str, Any] = {"klass": self, "data": self.data(*args, **kwargs), **self._put}
+        return cast("PutSpec", spec)
+
+    def put(self, *args: P.args, **kwargs: P.kwargs) -> str:
+        """Put a job that calls the function with these arguments; give its jid.
+
+        It goes to the store of the client that the task was given. Without one: inside a handler
+        to the store of its job, elsewhere to the one that `Client()` finds.
+        """
+        session = self._session()
+        return session.run(self._call(session.settings, self.data(*args, **kwargs)))
+
+    async def put_async(self, client: aio.Client, *args: P.args, **kwargs: P.kwargs) -> str:
+        """Put a job through an asyncio client; give its jid."""
+        return await client.run(self._call(client.settings, self.data(*args, **kwargs)))
+
+    def using(
+        self, client: Client | None = None, *, queue: str | None = None, **more: Unpack[PutOptions]
+    ) -> Task[P, R]:
+        """Give the same task, to be put through that client, into that queue, with these options.
+
+        `send.using(delay=60, priority=5).put(to="ann")`
+        """
+        put: dict[str, Any] = {**self._put, **more}
+        made = Task(self._function, queue or self.queue, client or self._client, **put)
+        for name in ("middleware", *_AT_RUN):
+            setattr(made, name, getattr(self, name))
+        return made
+
+    def perform(self, job: Any) -> Any:
+        """Call the function with the arguments in a job's data, as a worker does."""
+        kwargs = job.data.get("kwargs") if isinstance(job.data, dict) else None
+        if not isinstance(kwargs, dict):
+            raise BadArgumentError(f"the data of {job} holds no map `kwargs` of arguments")
+        try:
+            self._signature.bind(**kwargs)
+        except TypeError as error:
+            raise BadArgumentError(f"{self.name}: {error}") from None
+        call = cast("Callable[..., Any]", self._function)
+        return call(**kwargs)
+
+    def default_job_options(self, _data: Any) -> dict[str, Any]:
+        """Give the options of its jobs, however they are put."""
+        return self._put
+
+    def __repr__(self) -> str:
+        return f"<Task {self.name} of queue {self.queue}>"
+
+    def _call(self, settings: Any, data: dict[str, Any]) -> Call[str]:
+        return puts.put(settings, self.queue, self, data, {})
+
+    def _session(self) -> Session:
+        if self._client is not None:
+            return self._client() if not isinstance(self._client, Client) else self._client
+        job = current.job()
+        return job.reach if isinstance(job, Job) else _default_client()
+
+
+@overload
+def job(function: Callable[P, R], /) -> Task[P, R]: ...
+@overload
+def job(
+    *,
+    queue: str = "default",
+    client: Client | Callable[[], Client] | None = None,
+    middleware: Sequence[Any] = (),
+    **put: Unpack[PutOptions],
+) -> Callable[[Callable[P, R]], Task[P, R]]: ...
+
+
+def job(
+    function: Callable[..., Any] | None = None,
+    /,
+    *,
+    queue: str = "default",
+    client: Client | Callable[[], Client] | None = None,
+    middleware: Sequence[Any] = (),
+    **put: Unpack[PutOptions],
+) -> Any:
+    """Make a function a `Task`: `send.put(to="ann")` puts a job, `send(to="ann")` calls it.
+
+    `queue`, and the options of a put, hold for all its jobs. Its limits, its policy of retries and
+    its `middleware` are looked up when a job runs, so that a change of the code holds for jobs
+    that were put before. The function may be `async def`.
+    """
+    given: dict[str, Any] = {name: value for name, value in put.items() if value is not None}
+    options.put_options(given)
+    at_run = {name: given.pop(name, None) for name in _AT_RUN}
+
+    def make(made: Callable[..., Any]) -> Task[..., Any]:
+        task: Task[..., Any] = Task(made, queue, client, **given)
+        task.middleware = tuple(middleware)
+        vars(task).update(at_run)
+        return task
+
+    return make if function is None else make(function)
+
+
+def _signature(function: Callable[..., Any]) -> inspect.Signature:
+    signature = inspect.signature(function)
+    wrong = [name for name, one in signature.parameters.items() if one.kind in _POSITIONAL]
+    if wrong:
+        raise BadArgumentError(
+            f"{function.__qualname__}: arguments travel by their names, {', '.join(wrong)} has none"
+        )
+    return signature
+
+
+@functools.cache
+def _default_client() -> Client:
+    """Give the client of this process for tasks that were given none; made when it is needed."""
+    return Client()

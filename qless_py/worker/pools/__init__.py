@@ -1,0 +1,1 @@
+"""How the jobs of one child run: one by one, in threads, in processes, as asyncio tasks."""
