@@ -86,7 +86,7 @@ def test_ttin_prints_what_all_are_doing(live: Client, work: Start, told: Told, g
     worker.signal(signal.SIGTTIN)
 
     assert "in waits" in worker.says("in waits")
-    assert "parent.py" in worker.says("parent.py")
+    assert "supervisor.py" in worker.says("supervisor.py")
     go.say("on")
     assert result(live, jid) == "on"
 
