@@ -73,7 +73,8 @@ def start(name: str, folder: Path, *settings: str) -> Server:
     command = [binary(name), "--port", "0", "--unixsocket", str(folder / "s"), "--dir", str(folder)]
     command += ["--save", "", "--appendonly", "no", "--logfile", str(folder / "log")]
     # DEBUG DIGEST compares two keyspaces in one short answer.
-    command += ["--enable-debug-command", "local", *settings]
+    # Without a folder to save in, a server refuses writes; see `unable_to_save`.
+    command += ["--enable-debug-command", "local", "--enable-protected-configs", "local", *settings]
     # A session of its own: Ctrl-C must reach the tests first and not take the server away.
     process = subprocess.Popen(
         command, stdin=subprocess.DEVNULL, start_new_session=True, env=environment()
@@ -93,6 +94,40 @@ def stop(server: Server) -> None:
     except subprocess.TimeoutExpired:
         server.process.kill()
         server.process.wait(5)
+
+
+@contextlib.contextmanager
+def unable_to_save(connection: redis.Redis) -> Iterator[None]:
+    """Have a server refuse writes with MISCONF, as after a failed BGSAVE, until left."""
+    folder, lost = str(connection.config_get("dir")["dir"]), tempfile.mkdtemp(prefix="ql")
+    connection.config_set("save", "3600 1000000")
+    connection.config_set("dir", lost)
+    Path(lost).rmdir()
+    _save(connection, "err")
+    try:
+        yield
+    finally:
+        connection.config_set("dir", folder)
+        _save(connection, "ok")
+        connection.config_set("save", "")
+
+
+@contextlib.contextmanager
+def without_replicas(connection: redis.Redis) -> Iterator[None]:
+    """Have a server refuse writes with NOREPLICAS until left."""
+    connection.config_set("min-replicas-to-write", 1)
+    try:
+        yield
+    finally:
+        connection.config_set("min-replicas-to-write", 0)
+
+
+def _save(connection: redis.Redis, wanted: str) -> None:
+    connection.bgsave()
+    deadline = time.monotonic() + START_TIMEOUT
+    while connection.info("persistence")["rdb_last_bgsave_status"] != wanted:
+        assert time.monotonic() < deadline, f"the last save is not {wanted}"
+        time.sleep(0.01)  # noqa: TID251 - a server offers no event at the end of a save
 
 
 def _wait_until_it_answers(server: Server, connection: redis.Redis) -> None:

@@ -7,9 +7,17 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from redis.exceptions import ResponseError
+
 from qless_py.client.client import Client
 from qless_py.client.job import Job
-from qless_py.errors import LostLeaseError, QlessError, StaleRequestError
+from qless_py.errors import (
+    LostLeaseError,
+    QlessError,
+    StaleRequestError,
+    StoreError,
+    StoreFullError,
+)
 from qless_py.handlers import result as verdicts
 from qless_py.handlers.backoff import Backoff
 from qless_py.handlers.executor import Handlers
@@ -18,6 +26,9 @@ from qless_py.handlers.result import Verdict
 from qless_py.manager.events import Happening, TaskCompleted, TaskFailed, TaskRetried, TaskStarted
 from qless_py.manager.lease_renewal import AWAY, Held
 from qless_py.manager.metrics import Numbers
+from qless_py.protocol import Call
+from qless_py.protocol.job_calls import JobVerbs
+from qless_py.store.server_errors import is_faulty
 
 logger = logging.getLogger(__name__)
 
@@ -74,32 +85,40 @@ class Runs:
         job = verdict.job
         if verdict.call is None:
             return job.state
-        away, failures = Backoff.exponential(0.05, 2, 5), 0
-        while True:
-            try:
-                self._client.run(verdict.call)
-            except (LostLeaseError, StaleRequestError) as late:
-                logger.info("the verdict on %s came too late: %s", job.jid, late)
-                return ""
-            except QlessError as refusal:
-                logger.warning("the verdict on %s was refused: %s", job.jid, refusal)
-                return self._refused(verdict, refusal)
-            except AWAY as lost:
-                failures += 1
-                if failures == 1:
-                    logger.warning("the store is away (%s); the verdict is sent later", lost)
-                threading.Event().wait(away.seconds(failures, lost))
-            else:
-                # A plain end says what it is; of the others the job itself keeps track.
-                return _ENDS.get(verdict.call.script) or job.state
-
-    def _refused(self, verdict: Verdict, refusal: QlessError) -> str:
         try:
-            self._client.run(_call(verdicts.refused(verdict.job, refusal)))
-        except (QlessError, *AWAY):
+            self._insist(job, verdict.call)
+        except (LostLeaseError, StaleRequestError) as late:
+            logger.info("the verdict on %s came too late: %s", job.jid, late)
+            return ""
+        except (QlessError, ResponseError) as refusal:
+            logger.warning("the verdict on %s was refused: %s", job.jid, refusal)
+            return self._refused(verdict, refusal)
+        # A plain end says what it is; of the others the job itself keeps track.
+        return _ENDS.get(verdict.call.script) or job.state
+
+    def _refused(self, verdict: Verdict, refusal: Exception) -> str:
+        try:
+            self._insist(verdict.job, _call(verdicts.refused(verdict.job, refusal)))
+        except (QlessError, ResponseError):
             logger.exception("%s cannot be failed either", verdict.job.jid)
             return ""
         return "failed"
+
+    def _insist(self, job: JobVerbs, call: Call[Any]) -> None:
+        """Send a call until a script answers it; raises what the script refuses it with."""
+        away, failures = Backoff.exponential(0.05, 2, 5), 0
+        while True:
+            try:
+                self._client.run(call)
+            except (*AWAY, StoreError) as lost:
+                if is_faulty(lost) or isinstance(lost, StoreFullError):
+                    raise
+                failures += 1
+                if failures == 1:
+                    logger.warning("the store is away (%s); %s is settled later", lost, job.jid)
+                threading.Event().wait(away.seconds(failures, lost))
+            else:
+                return
 
     def _note(
         self, job: Job, topic: str, ending: str, result: Any, error: BaseException | None

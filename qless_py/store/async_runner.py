@@ -11,7 +11,16 @@ import redis.asyncio
 
 from qless_py.errors import StoreError
 from qless_py.protocol import Call
-from qless_py.store.resend import PIPELINE, SLACK, Exchange, Lanes, Outage, ResendPolicy, may_resend
+from qless_py.store.resend import (
+    PIPELINE,
+    SLACK,
+    Exchange,
+    Lane,
+    Lanes,
+    Outage,
+    ResendPolicy,
+    may_resend,
+)
 
 T = TypeVar("T")
 
@@ -77,9 +86,8 @@ class AsyncRunner:
         return None if reply is None else bytes(reply[0])
 
     async def _send(self, calls: Sequence[Call[Any]]) -> list[Any]:
-        now = "" if self._clock is None else str(round(self._clock() * 1000))
         lane = self._lanes.take()
-        exchange = Exchange(calls, self._key, now, lane, self._loaded)
+        exchange = self._exchange(calls, lane)
         known = _cancellations()
         failure = await self._attempt(exchange)
         if not exchange.is_finished:
@@ -88,6 +96,11 @@ class AsyncRunner:
         if exchange.is_certain:
             self._lanes.give_back(lane)
         return exchange.results()
+
+    def _exchange(self, calls: Sequence[Call[Any]], lane: Lane) -> Exchange:
+        now = "" if self._clock is None else str(round(self._clock() * 1000))
+        again = self._policy.retry_forbidden
+        return Exchange(calls, self._key, now, lane, self._loaded, retry_forbidden=again)
 
     async def _insist(self, exchange: Exchange, failure: Exception | None, known: int) -> None:
         pauses = self._policy.pauses(exchange.begun)

@@ -23,6 +23,8 @@ import redis
 from qless_py import errors
 from qless_py.protocol import Call, reads
 from qless_py.scripts import assemble as scripts
+from qless_py.store import server_errors
+from qless_py.store.server_errors import Meaning
 
 # One pipeline holds at most so many calls: its answers are remembered one by one.
 PIPELINE: Final = 100
@@ -40,20 +42,6 @@ _logger = logging.getLogger(__name__)
 
 Command = tuple[bytes | str | int | float, ...]
 
-# The server says with these words that it did not run the command and may do so later or elsewhere.
-_NOT_RUN: Final = frozenset(
-    {
-        *("ASK", "BUSY", "CLUSTERDOWN", "LOADING", "MASTERDOWN"),
-        *("MOVED", "NOREPLICAS", "READONLY", "TRYAGAIN"),
-    }
-)
-_NOT_RUN_CLASSES: Final = (
-    redis.exceptions.AskError,
-    redis.exceptions.BusyLoadingError,
-    redis.exceptions.ClusterDownError,
-    redis.exceptions.ReadOnlyError,
-    redis.exceptions.TryAgainError,
-)
 _HOPELESS: Final = (
     redis.exceptions.AuthenticationError,
     redis.exceptions.AuthorizationError,
@@ -65,11 +53,15 @@ class ResendPolicy:
     """For how long, in seconds, a call is sent again, and with which pauses.
 
     The limit must stay far below the five minutes for which the server remembers answers.
+
+    What only an operator can mend, such as a missing permission, is raised at once. With
+    `retry_forbidden` it is sent again as after an outage: for results that must not be lost.
     """
 
     limit: float = 60.0
     first_pause: float = 0.02
     longest_pause: float = 1.0
+    retry_forbidden: bool = False
 
     def pauses(self, begun: float) -> Iterator[float]:
         """Give the pause before each further attempt, until the limit; the first is none."""
@@ -165,10 +157,18 @@ class _Item:
 class Exchange:
     """Some calls on their way, each with what is known of it."""
 
-    def __init__(
-        self, calls: Sequence[Call[Any]], key: str, now: str, lane: Lane, loaded: set[str]
+    def __init__(  # noqa: PLR0913 - what a runner knows
+        self,
+        calls: Sequence[Call[Any]],
+        key: str,
+        now: str,
+        lane: Lane,
+        loaded: set[str],
+        *,
+        retry_forbidden: bool = False,
     ) -> None:
         self.begun = elapsed()
+        self._retry_forbidden = retry_forbidden
         self.deferred: Exception | None = None
         self._key = key
         self._now = now
@@ -251,20 +251,33 @@ class Exchange:
         elif isinstance(reply, redis.exceptions.NoScriptError):
             self._loaded.discard(self._script(item).sha)
             self._missing.add(self._script(item).sha)
-        elif isinstance(reply, redis.ResponseError) and _was_not_run(reply):
+        elif self._is_deferred(reply):
             self.deferred = reply
+            item.may_have_run = item.may_have_run or not server_errors.was_not_run(reply)
         elif item.full is not None:
             self._take_memory(item, reply)
         elif isinstance(reply, redis.exceptions.OutOfMemoryError) and item.may_have_run:
             item.full = errors.StoreFullError(str(reply))
         else:
             self._loaded.add(item.script.sha)
-            item.outcome = _refusal(reply) if isinstance(reply, redis.ResponseError) else reply
+            item.outcome = _outcome(reply)
             item.answered = True
+
+    def _is_deferred(self, reply: Any) -> bool:
+        """Return whether this answer says nothing about the call, which is then sent again."""
+        if not isinstance(reply, redis.ResponseError):
+            return False
+        found = server_errors.meaning(reply)
+        return found is Meaning.UNAVAILABLE or (
+            found is Meaning.FORBIDDEN and self._retry_forbidden
+        )
 
     def _take_load(self, sha: str, reply: Any) -> None:
         if not isinstance(reply, redis.ResponseError):
             self._loaded.add(sha)
+            return
+        if self._is_deferred(reply):
+            self.deferred = reply
             return
         # A script that cannot be loaded cannot become better by trying again.
         for item in self._items:
@@ -273,7 +286,7 @@ class Exchange:
 
     def _take_memory(self, item: _Item, reply: Any) -> None:
         if isinstance(reply, redis.ResponseError):
-            item.outcome = _refusal(reply)
+            item.outcome = server_errors.exception(reply)
         else:
             memory = reads.request(item.request).decode(reply)
             item.outcome = memory["reply"] if memory["state"] == "done" else item.full
@@ -297,13 +310,5 @@ class Exchange:
         return ("EVALSHA", self._script(item).sha, 1, self._key, self._now, *question.args)
 
 
-def _was_not_run(error: redis.ResponseError) -> bool:
-    return isinstance(error, _NOT_RUN_CLASSES) or str(error).partition(" ")[0] in _NOT_RUN
-
-
-def _refusal(error: redis.ResponseError) -> Exception:
-    """Give our exception for a refusal by a script; what the server itself says stays as it is."""
-    if isinstance(error, redis.exceptions.OutOfMemoryError):
-        return errors.StoreFullError(str(error))
-    text = str(error)
-    return errors.error_from_reply(text) if text.partition(" ")[0] in errors.BY_CODE else error
+def _outcome(reply: Any) -> Any:
+    return server_errors.exception(reply) if isinstance(reply, redis.ResponseError) else reply

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -41,6 +40,7 @@ class Flight:
     connection: Any
     failure: Exception | None = None
     ahead: int = 0
+    ahead_error: redis.ResponseError | None = None
 
 
 class Runner:
@@ -102,8 +102,8 @@ class Runner:
         """Send at most 100 calls on a connection of the caller's own, and wait for nothing.
 
         The answers stay on the connection until `finish`, which must come before the next `begin`
-        on it. A connection that is lost is no error yet. What goes `ahead` is sent once, and
-        nobody is told what the server says to it.
+        on it. A connection that is lost is no error yet. What goes `ahead` is sent once; an error
+        reply to it is kept as `ahead_error` of the flight.
         """
         flight = self._prepared(calls, connection)
         flight.ahead = len(ahead)
@@ -140,7 +140,7 @@ class Runner:
         Of the two the server does the one that it sees first. If it was the first one, `finish`
         still gives its answer; if not, what this one answered.
         """
-        exchange = Exchange([call], self._key, self._now(), flight.lane, self._loaded)
+        exchange = self._exchange([call], flight.lane)
         failure = self._attempt(exchange)
         if not exchange.is_finished:
             self._insist(exchange, failure, exchange.begun)
@@ -169,11 +169,13 @@ class Runner:
 
     def _prepared(self, calls: Sequence[Call[Any]], connection: Any = None) -> Flight:
         lane = self._lanes.take()
-        exchange = Exchange(calls, self._key, self._now(), lane, self._loaded)
+        exchange = self._exchange(calls, lane)
         return Flight(exchange, lane, connection)
 
-    def _now(self) -> str:
-        return "" if self._clock is None else str(round(self._clock() * 1000))
+    def _exchange(self, calls: Sequence[Call[Any]], lane: Lane) -> Exchange:
+        now = "" if self._clock is None else str(round(self._clock() * 1000))
+        again = self._policy.retry_forbidden
+        return Exchange(calls, self._key, now, lane, self._loaded, retry_forbidden=again)
 
     def _send(self, calls: Sequence[Call[Any]]) -> list[Any]:
         flight = self._prepared(calls)
@@ -230,8 +232,10 @@ def _pass_over(flight: Flight) -> Exception | None:
     try:
         while flight.ahead:
             flight.ahead -= 1
-            with contextlib.suppress(redis.ResponseError):
+            try:
                 flight.connection.read_response(disable_decoding=True)
+            except redis.ResponseError as error:
+                flight.ahead_error = error
     except (redis.ConnectionError, redis.TimeoutError, OSError) as error:
         return _broken(flight.exchange, flight.connection, error)
     except BaseException:

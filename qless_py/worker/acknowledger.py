@@ -40,7 +40,7 @@ T = TypeVar("T")
 AWAY: Final = (RedisError, StoreError, OSError)  # What being without a store looks like.
 _TOO_LATE: Final = (LostLeaseError, JobNotFoundError, StaleRequestError)
 # Between two tries a child looks at its orders.
-_IMPATIENT: Final = ResendPolicy(limit=2.0)
+_IMPATIENT: Final = ResendPolicy(limit=2.0, retry_forbidden=True)
 _SMALL: Final = 4096  # Results up to this many bytes are sent together.
 _PLAIN: Final = 5  # Arguments of a completion that puts no jobs.
 

@@ -9,7 +9,9 @@ from __future__ import annotations
 import gc
 import logging
 
-from qless_py.errors import DeadWorkerError
+from redis.exceptions import RedisError
+
+from qless_py.errors import DeadWorkerError, QlessError
 from qless_py.worker import fork_guard as freedom
 from qless_py.worker import preloading, sandbox, signals, titles
 from qless_py.worker.acknowledger import Leave, Unsettled
@@ -36,7 +38,8 @@ def live(options: WorkerOptions, birth: Birth) -> int:
     else:
         freedom.set_free()
     try:
-        desk.open()
+        if not _is_registered(desk):
+            return 1
         # What is there now stays: the collector need not go through it again and again.
         gc.freeze()
         _runner(desk).run()
@@ -49,6 +52,18 @@ def live(options: WorkerOptions, birth: Birth) -> int:
         logger.warning("%s was reported dead; a new process takes over", birth.worker)
         return 1
     return 0
+
+
+def _is_registered(desk: Desk) -> bool:
+    try:
+        desk.open()
+    except DeadWorkerError:
+        raise
+    except (QlessError, RedisError) as error:
+        # The next child fails in the same way; a traceback of each would say nothing more.
+        logger.error("%s cannot be registered: %s", desk.birth.worker, error)  # noqa: TRY400
+        return False
+    return True
 
 
 def _runner(desk: Desk) -> Serial | Crowd:

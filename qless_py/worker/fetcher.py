@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import time
 from collections.abc import Sequence
 from typing import Any, Final, TypeVar
@@ -12,9 +13,13 @@ from redis.exceptions import RedisError, ResponseError
 from qless_py import protocol
 from qless_py.errors import QlessError
 from qless_py.protocol import Call
+from qless_py.store import server_errors
 from qless_py.store.runner import Flight
+from qless_py.store.server_errors import Meaning
 from qless_py.worker.acknowledger import Leave, Post, Unsettled, sever
 from qless_py.worker.control_pipe import Orders
+
+logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -35,6 +40,7 @@ class Doorbell:
         self._orders = orders
         self._longest = longest
         self._connection: Any = None
+        self._is_polling = False
 
     def wait(self, keys: Sequence[str], next_in: int | None, more: Sequence[int] = ()) -> None:
         """Sleep at most until `next_in` ms from now, when something becomes due.
@@ -51,6 +57,8 @@ class Doorbell:
             connection.send_command(*_ring(keys, seconds))
             if answered := self._is_answered(seconds, more):
                 connection.read_response()
+        except ResponseError as error:
+            self._poll(error, seconds, *more)
         finally:
             if not answered:
                 self.close()
@@ -81,6 +89,10 @@ class Doorbell:
             raise
         if flight.failure is not None:
             self.close()
+        if flight.ahead_error is None:
+            self._is_polling = False
+        elif _is_forbidden(flight.ahead_error) and not getattr(answer, "jobs", None):
+            self._poll(flight.ahead_error, seconds)
         given: T | QlessError | ResponseError = answer
         return given
 
@@ -96,6 +108,13 @@ class Doorbell:
         """Close the connection in a forked process without a word to the server."""
         connection, self._connection = self._connection, None
         sever(connection)
+
+    def _poll(self, error: ResponseError, seconds: float, *more: int) -> None:
+        """Wait without the server, which rejects the blocking read: else nothing would wait."""
+        if not self._is_polling and _is_forbidden(error):
+            self._is_polling = True
+            logger.warning("polling, since the server rejects BZPOPMIN: %s", error)
+        self._orders.wait(seconds, *more)
 
     def _take_back(self, flight: Flight) -> None:
         """Have nothing taken any more under this call, if nothing was taken yet."""
@@ -132,6 +151,10 @@ class Doorbell:
 
     def _interrupted(self) -> bool:
         return self._orders.stop or self._orders.quiet
+
+
+def _is_forbidden(error: ResponseError) -> bool:
+    return server_errors.meaning(error) is Meaning.FORBIDDEN
 
 
 def _ring(keys: Sequence[str], seconds: float) -> tuple[str, ...]:

@@ -8,13 +8,15 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 from qless_py import protocol, store
 from qless_py.errors import QlessError, StoreError
 from qless_py.protocol import Call
+from qless_py.store import server_errors
 from qless_py.store.resend import ResendPolicy
 from qless_py.store.runner import Runner
+from qless_py.store.server_errors import Meaning
 from qless_py.worker.backoff import Backoff
 from qless_py.worker.options import WorkerOptions
 from qless_py.worker.status_board import Held
@@ -25,7 +27,7 @@ AWAY: Final = (RedisError, StoreError, OSError)  # What being without a store lo
 BEAT: Final = 10.0
 _AT_ONCE: Final = 100
 # The parent must not stand still for a server that does not answer: it has children to look after.
-_IMPATIENT: Final = ResendPolicy(limit=0.5)
+_IMPATIENT: Final = ResendPolicy(limit=0.5, retry_forbidden=True)
 _TIMEOUT: Final = 2.0
 
 
@@ -43,7 +45,10 @@ class Line:
         self.shortest_lease = 60.0
 
     def open(self, *, is_needed: bool = True) -> None:
-        """Connect for the first time; a store that `is_needed` and not there now is an error."""
+        """Connect for the first time; a store that `is_needed` and not there now is an error.
+
+        So is a user that may not write. A store that refuses writes for now is waited for.
+        """
         namespace = self._options.namespace
         redis = store.connect(
             self._options.url,
@@ -54,9 +59,23 @@ class Line:
         self._runner = Runner(redis, namespace, policy=_IMPATIENT)
         try:
             self._read_config(self._runner.run(protocol.config.read()))
+            if is_needed:
+                self._check_writes(self._runner)
+        except ResponseError as error:
+            if is_needed:
+                raise _rejected(error) from error
         except AWAY:
             if is_needed:
                 raise
+
+    def _check_writes(self, runner: Runner) -> None:
+        """Make a call that writes: each child would fail at its first one."""
+        try:
+            runner.run(protocol.queues.tick())
+        except ResponseError as error:
+            if server_errors.meaning(error) is not Meaning.UNAVAILABLE:
+                raise
+            self._note_away(error)
 
     def drop(self) -> None:
         """Forget, in a fresh fork, the connection that is the parent's."""
@@ -156,9 +175,7 @@ class Line:
             answers = self._runner.run_many(calls)
         except AWAY as error:
             self._closed_until = time.monotonic() + self._backoff.next()
-            if not self._is_away:
-                logger.warning("no store, trying until it is back: %s", error)
-            self._is_away = True
+            self._note_away(error)
             return None
         if self._is_away:
             logger.warning("the store is back")
@@ -166,7 +183,22 @@ class Line:
         self._backoff.reset()
         return answers
 
+    def _note_away(self, error: Exception) -> None:
+        if not self._is_away:
+            logger.warning("no store, trying until it is back: %s", error)
+        self._is_away = True
+
     def _read_config(self, config: dict[str, Any]) -> None:
         general = config["heartbeat"]
         own = [value for name, value in config.items() if name.endswith("-heartbeat")]
         self.shortest_lease = min(float(one) for one in (general, *own))
+
+
+def _rejected(error: ResponseError) -> Exception:
+    """Return the one-line reason why a worker cannot start on a server that answers so."""
+    if server_errors.meaning(error) is not Meaning.FORBIDDEN:
+        return error
+    return StoreError(
+        f"the server rejects the calls of a worker: {error}. Its user must be allowed to run "
+        "scripts and to write the keys of the namespace"
+    )
