@@ -19,12 +19,12 @@ local s, again = session.open(now, request)
 if again then
   return again
 end
-if redis.call("EXISTS", keys.batch(batch)) == 0 then
+if redis.call("EXISTS", keys.batch_record(batch)) == 0 then
   errors.raise("NOBATCH", "Batch " .. batch .. " does not exist")
 end
 
 if mark == "canceled" then
-  redis.call("HSETNX", keys.batch(batch), "canceled_at", string.format("%.0f", s.now))
+  redis.call("HSETNX", keys.batch_record(batch), "canceled_at", string.format("%.0f", s.now))
 end
 batches.close(s, batch)
 require("lib.job.releases").after(s)

@@ -57,7 +57,7 @@ end
 
 local fields = fields_of_batch()
 local remembered = given.data ~= nil and check.data(s, data_of("batch", given.data))
-local known = redis.call("HMGET", keys.batch(batch), "opened_at", "owner")
+local known = redis.call("HMGET", keys.batch_record(batch), "opened_at", "owner")
 if known[1] and not (owner and known[2] == owner.jid) then
   errors.raise("EXISTS", "Batch " .. batch .. " already exists")
 end
@@ -82,13 +82,13 @@ local function require_outer()
     if depth > limits.nesting then
       errors.bad("batches are nested at most " .. limits.nesting .. " deep")
     end
-    outer = redis.call("HGET", keys.batch(outer), "within")
+    outer = redis.call("HGET", keys.batch_record(outer), "within")
   end
 end
 
 local function make()
   require_outer()
-  redis.call("HSET", keys.batch(batch), unpack(fields))
+  redis.call("HSET", keys.batch_record(batch), unpack(fields))
   redis.call("ZADD", keys.batches(), s.now, batch)
   if remembered then
     redis.call("SET", keys.batch_data(batch), remembered)

@@ -21,8 +21,8 @@ end
 local job = lease_lib.load(jid, lease)
 check.data(s, data)
 check.data(s, result)
-s.planned, s.by = { [jid] = true }, jid
-s.ending, s.yields = not given.next and jid or nil, true
+s.planned_jids, s.acting_jid = { [jid] = true }, jid
+s.ending_jid, s.lenient_puts = not given.next and jid or nil, true
 local plans = {}
 if #specs > 0 then
   plans = require("lib.job.put_many").check(s, specs, { unpack(ARGV, 8) },

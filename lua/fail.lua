@@ -30,7 +30,7 @@ if data ~= "" then
 end
 failing.fail(s, job, group, message, worker)
 job_lib.save(job)
-if s.released then
+if s.has_releases then
   require("lib.job.releases").after(s)
 end
 

@@ -1,7 +1,8 @@
 -- pop(now, request, queues, worker, count, options) -> {jobs, next, more, wake, refill}
--- Does what is due in the namespace, then hands out up to count jobs of the queues: names, patterns
--- with *, and after a ! what not to take. Options: nonce, order (ordered, round-robin, shuffled,
--- weighted), turn (which queue begins, or what to draw by), weights (of entries of queues).
+-- Does the maintenance that is due in the namespace, then leases up to count jobs of the queues to
+-- the worker. Queues are names, patterns with *, and, after a !, names and patterns to leave out.
+-- Options: nonce, order (ordered, round-robin, shuffled, weighted), turn (which queue comes first,
+-- or the seed of the draw), weights (of entries of queues).
 -- Errors: BADARG DEADWORKER
 -- Events: popped stalled lock_lost failed canceled put unpaused schedule_dry
 -- Flags: allow-oom
@@ -20,11 +21,11 @@ local given = check.options("options", options,
 local nonce = given.nonce
 check.name("nonce", nonce or "none")
 local names = take.plain_names(queues, given)
-local chosen = not names and require("lib.queue.selection").parse(queues, given)
+local selected = not names and require("lib.queue.selection").parse(queues, given)
 check.name("worker", worker)
 local wanted = check.integer("count", count, 1, limits.call)
 
-local s, again = session.open(now, request, unpack(take.fields(names or {})))
+local s, again = session.open(now, request, unpack(take.meta_fields(names or {})))
 if again then
   return require("lib.queue.resent_pop").reply(again)
 end
@@ -32,21 +33,22 @@ if nonce and redis.call("ZSCORE", keys.dead(), nonce) then
   errors.raise("DEADWORKER", "The death of " .. nonce .. " was reported already")
 end
 
-local found, held = {}, {}
-local ask = { wanted = wanted, worker = worker, nonce = nonce or "-", found = found, held = held,
-  wake = {}, is_left = false }
-redis.call("ZADD", keys.workers(), s.stamp, worker)
+local jobs, held = {}, {}
+local pop = { wanted = wanted, worker = worker, nonce = nonce or "-", jobs = jobs, held = held,
+  wake = {}, has_more_work = false }
+redis.call("ZADD", keys.workers(), s.now_text, worker)
 local due = maintenance.run(s)
-if chosen then
-  require("lib.queue.selection").take(s, chosen, ask)
+if selected then
+  require("lib.queue.selection").take(s, selected, pop)
 else
-  take.take_all(s, ask, names)
+  take.from_queues(s, pop, names)
 end
-due = take.due(s, due)
-take.note(s, ask, queues, names)
+due = take.next_due(s, due)
+take.record_request(s, pop, queues, names)
 
-local reply = { jobs = found, next = due, more = due == 0, wake = ask.wake, refill = s.refill }
--- The jobs may be large, so a resend reads them again.
-local memory = #held > 0 and { held = held, next = due, more = due == 0, wake = ask.wake }
+local reply = { jobs = jobs, next = due, more = due == 0, wake = pop.wake,
+  refill = s.refill_requests }
+-- The jobs may be large, so the reply is not remembered with them: a resend reads them again.
+local memory = #held > 0 and { held = held, next = due, more = due == 0, wake = pop.wake }
 
 return session.close(s, reply, memory)

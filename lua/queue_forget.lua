@@ -22,7 +22,7 @@ local number = 0
 for _, queue in ipairs(names) do
   number = number + redis.call("ZREM", keys.queues(), queue)
   subqueues.unmark(queue)
-  redis.call("DEL", keys.current(queue), keys.minutes(queue), keys.tens(queue), keys.days(queue))
+  redis.call("DEL", keys.queue_now(queue), keys.minutes(queue), keys.tens(queue), keys.days(queue))
 end
 
 return session.close(s, number)

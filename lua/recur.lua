@@ -38,7 +38,7 @@ local self = declaration.make(s, before, given, {
   jid = jid, data = data, klass = klass, queue = queue, interval = every, offset = first })
 
 if before then
-  redis.call("ZREM", keys.slots(before.record.queue), jid)
+  redis.call("ZREM", keys.queue_recurring(before.record.queue), jid)
 end
 declaration.join(before, self)
 recurrence.set_slot(s, self, self.slot)

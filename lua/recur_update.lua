@@ -30,7 +30,7 @@ local slot = recur_update.apply(s, self, given, recurrence.slot(self))
 if data ~= "" then
   self.data, record.codec = data, given.codec
 end
-redis.call("ZREM", keys.slots(from), jid)
+redis.call("ZREM", keys.queue_recurring(from), jid)
 recurrence.set_slot(s, self, slot)
 recurrence.save(self)
 queue_lib.know(s, record.queue)

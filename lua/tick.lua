@@ -15,4 +15,4 @@ if again then
 end
 local due = maintenance.run(s)
 
-return session.close(s, { next = due, more = due == 0, refill = s.refill })
+return session.close(s, { next = due, more = due == 0, refill = s.refill_requests })

@@ -21,12 +21,12 @@ if again then
   return again
 end
 
-local jids = redis.call("ZRANGE", keys.group(group), 0, wanted - 1)
+local jids = redis.call("ZRANGE", keys.failed_group(group), 0, wanted - 1)
 for i, job in ipairs(job_lib.find_all(jids)) do
   if job and job.record.state == "failed" then
     revive.failed(s, job, queue)
   else
-    redis.call("ZREM", keys.group(group), jids[i])
+    redis.call("ZREM", keys.failed_group(group), jids[i])
   end
 end
 

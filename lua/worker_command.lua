@@ -21,7 +21,7 @@ end
 local number = 0
 for _, worker in ipairs(names) do
   if redis.call("ZSCORE", keys.workers(), worker) then
-    redis.call("SET", keys.worker_command(worker), s.stamp .. ":" .. command)
+    redis.call("SET", keys.worker_command(worker), s.now_text .. ":" .. command)
     session.publish(s, "worker:" .. worker, '{"event":"command","command":"' .. command .. '"}')
     number = number + 1
   end

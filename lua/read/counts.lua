@@ -9,6 +9,7 @@ local session = require("lib.core.session")
 
 local now, queue = unpack(ARGV)
 check.name("queue", queue)
-local s = session.read(now, "paused:" .. queue)
+local paused = "paused:" .. queue
+local s = session.read(now, paused)
 
-return cmsgpack.pack(listing.counts(s, queue, s.meta[8]))
+return cmsgpack.pack(listing.counts(s, queue, s.meta[paused]))

@@ -14,7 +14,7 @@ local from = check.integer("offset", offset, 0, 2 ^ 52)
 local size = check.integer("count", count, 0, limits.page)
 session.read(now)
 
-local key = keys.group(group)
+local key = keys.failed_group(group)
 local jids = size > 0 and redis.call("ZREVRANGE", key, from, from + size - 1) or {}
 
 return cmsgpack.pack({ total = redis.call("ZCARD", key), jids = jids })

@@ -17,7 +17,7 @@ local groups = {}
 local flat = size > 0 and redis.call("ZREVRANGE", keys.failed(), from, from + size - 1,
   "WITHSCORES") or {}
 for i = 1, #flat, 2 do
-  local number = redis.call("ZCARD", keys.group(flat[i]))
+  local number = redis.call("ZCARD", keys.failed_group(flat[i]))
   groups[#groups + 1] = { flat[i], number, tonumber(flat[i + 1]) }
 end
 

@@ -13,6 +13,7 @@ local now, queue, offset, count = unpack(ARGV)
 check.name("queue", queue)
 local from = check.integer("offset", offset, 0, 2 ^ 52)
 local size = check.integer("count", count, 0, limits.call)
-local s = session.read(now, "fair:" .. queue)
+local fair = "fair:" .. queue
+local s = session.read(now, fair)
 
-return cmsgpack.pack(peek.views(s, queue, s.meta[8], from, size))
+return cmsgpack.pack(peek.views(s, queue, s.meta[fair], from, size))

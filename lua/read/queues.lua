@@ -21,7 +21,7 @@ local s = session.read(now, unpack(fields))
 
 local shown = {}
 for i, queue in ipairs(names) do
-  shown[i] = listing.counts(s, queue, s.meta[7 + i])
+  shown[i] = listing.counts(s, queue, s.meta[fields[i]])
 end
 
 return cmsgpack.pack({ total = redis.call("ZCARD", keys.queues()), queues = shown })

@@ -16,7 +16,7 @@ local from = check.integer("offset", offset, 0, 2 ^ 52)
 local size = check.integer("count", count, 0, limits.call)
 session.read(now)
 
-local key = keys.slots(queue)
+local key = keys.queue_recurring(queue)
 local shown = {}
 local jids = size > 0 and redis.call("ZRANGE", key, from, from + size - 1) or {}
 for _, jid in ipairs(jids) do

@@ -20,7 +20,7 @@ local behind = cursor.read(after)
 local size = check.integer("count", count, 0, limits.dear_page)
 local s = session.read(now)
 
-local key = queue ~= "" and keys.sharers(queue, "") or keys.users()
+local key = queue ~= "" and keys.queue_users(queue, "") or keys.users()
 local names, _, rest = cursor.page(key, behind, size)
 local shown = users.show_all(s, names, queue)
 local others = queue ~= "" and redis.call("ZCARD", keys.waiting(queue)) or nil

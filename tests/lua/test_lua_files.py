@@ -85,6 +85,25 @@ def test_a_file_is_free_of_what_luacheck_finds(file: str) -> None:
     luacheck(ROOT / file)
 
 
+def test_every_field_of_a_session_is_declared_where_it_is_made() -> None:
+    header = (ROOT / "lib" / "core" / "session.lua").read_text().partition("\n\n")[0]
+    declared = set(re.findall(r"^--   (\w+)  ", header, re.MULTILINE))
+    used = {
+        field
+        for file in FILES
+        for field in re.findall(r"(?<!\w)s\.(\w+)", _code((ROOT / file).read_text()))
+    }
+    made = re.search(r"\n  return \{\n(.*?)\n  \}\n", source("lib/core/session"), re.DOTALL)
+
+    assert made
+    assert used <= declared
+    assert declared == used | set(re.findall(r"^    (\w+) = ", made[1], re.MULTILINE))
+
+
+def _code(text: str) -> str:
+    return re.sub(r"^\s*--.*$", "", text, flags=re.MULTILINE)
+
+
 @every_script
 def test_an_assembled_script_compiles_and_is_clean(name: str, tmp_path: Path) -> None:
     compiler = shutil.which("luac5.1")

@@ -252,13 +252,13 @@ FAULTS = [
     Fault(
         "nobody comes again for what is behind a late job",
         "lib/queue/take.lua",
-        "if s.expired or s.more then",
-        "if s.more then",
+        "if s.has_expired_jobs or s.has_more then",
+        "if s.has_more then",
     ),
     Fault(
         "a late job is chosen",
         "lib/admission/admission.lua",
-        'if record.expires and require("lib.job.expiry").is_over(self.s, job) then',
+        'if record.expires and require("lib.job.expiry").fail_if_over(self.s, job) then',
         "if false then",
         story="some of a user come too late",
     ),

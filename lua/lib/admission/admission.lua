@@ -27,7 +27,7 @@ local function new(s, queue, virtual, wanted)
     end
     throttles.prepare(s, ids)
   end
-  return { s = s, queue = queue, budget = s.examinable or EXAMINED + wanted,
+  return { s = s, queue = queue, budget = s.examine_budget or EXAMINED + wanted,
     own = throttles.get(s, "queue:" .. queue),
     gates = gates, order = fairness.new(queue, tonumber(virtual), gates, wanted, on_users),
     before = virtual, taken = {}, parked = {}, kept = {}, shut = {}, held = {}, shared = {} }
@@ -86,7 +86,7 @@ end
 -- their own.
 local function give_up(self, job)
   for _, id in ipairs(throttles.unreserve(self.s, job)) do
-    if redis.call("EXISTS", keys.gated(id)) == 1 then
+    if redis.call("EXISTS", keys.throttle_queues(id)) == 1 then
       throttle_wakeup.open(self.s, id)
       self.is_stopped = true
     end
@@ -148,7 +148,7 @@ local function hold(self, job)
   for _, id in ipairs(ids) do
     throttles.take(throttles.get(s, id), throttles.cost(record, id))
     local held = self.held[id] or {}
-    held[#held + 1], held[#held + 2] = s.stamp, job.jid
+    held[#held + 1], held[#held + 2] = s.now_text, job.jid
     self.held[id] = held
   end
   throttles.take(self.own, 1)
@@ -161,7 +161,7 @@ local function admit(self, found, job)
   if record.passed then
     give_up(self, job)
   end
-  if record.expires and require("lib.job.expiry").is_over(self.s, job) then
+  if record.expires and require("lib.job.expiry").fail_if_over(self.s, job) then
     return
   end
   hold(self, job)
@@ -239,10 +239,10 @@ function admission.take(s, queue, virtual, wanted, to, found)
   local self = new(s, queue, virtual, wanted)
   choose_reserved(self, wanted)
   choose(self, wanted)
-  s.examinable = self.budget
+  s.examine_budget = self.budget
   admission_commit.write(self)
-  s.more = s.more or self.is_stopped
-  lease_out.give(s, queue, self.taken, to, found)
+  s.has_more = s.has_more or self.is_stopped
+  lease_out.jobs(s, queue, self.taken, to, found)
 end
 
 return admission

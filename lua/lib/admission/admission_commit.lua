@@ -37,7 +37,7 @@ local function settle(self, lane)
   elseif #lane.gone > 0 and fairness.is_empty(lane) then
     subqueues.vacate(queue, user, gate)
   elseif lane.is_capped or lane.sleeps then
-    redis.call("ZADD", keys.sharers(queue, gate), "XX", "+inf", user)
+    redis.call("ZADD", keys.queue_users(queue, gate), "XX", "+inf", user)
     if not lane.is_capped then
       redis.call("SADD", keys.capped(gate), queue .. "/" .. user)
     end
@@ -57,7 +57,7 @@ local function raise(self)
     end
   end
   for gate, scores in pairs(by_gate) do
-    redis.call("ZADD", keys.sharers(self.queue, gate), "XX", unpack(scores))
+    redis.call("ZADD", keys.queue_users(self.queue, gate), "XX", unpack(scores))
   end
 end
 
@@ -68,7 +68,7 @@ local function park(self)
     subqueues.place(self.s, job, score, gate)
     saved[#saved + 1], saved[#saved + 2] = keys.job(job.jid), job_lib.pack(job)
     if score >= limits.costly and not self.shut[gate] then
-      redis.call("ZADD", keys.open(self.queue), self.s.stamp, gate)
+      redis.call("ZADD", keys.open(self.queue), self.s.now_text, gate)
     end
   end
   for _, job in ipairs(self.kept) do
@@ -82,7 +82,7 @@ end
 -- Gates whose users all wait for something else need not be looked into until one of them is back.
 local function put_to_sleep(self)
   for _, gate in ipairs(self.gates) do
-    local first = redis.call("ZRANGE", keys.sharers(self.queue, gate), 0, 0, "WITHSCORES")[2]
+    local first = redis.call("ZRANGE", keys.queue_users(self.queue, gate), 0, 0, "WITHSCORES")[2]
     if tonumber(first) == math.huge then
       redis.call("ZADD", keys.open(self.queue), "XX", "+inf", gate)
     end

@@ -62,7 +62,7 @@ end
 -- Looks up the next users of a gate. Their stored scores are no later than their true starts, so
 -- those still to come start no earlier than the last one looked up.
 local function load(self, group)
-  local flat = redis.call("ZRANGE", keys.sharers(self.queue, group.gate), group.at,
+  local flat = redis.call("ZRANGE", keys.queue_users(self.queue, group.gate), group.at,
     group.at + self.batch - 1, "WITHSCORES")
   local names = {}
   self.looks = self.looks + 1

@@ -58,7 +58,7 @@ local function take_from(s, id, job)
     return redis.call("ZREM", keys.holders(id), job.jid) == 1
   end
   return throttles.queue_of(id) == job.record.queue
-    and redis.call("ZADD", keys.excused(id), "NX", s.stamp, job.jid) == 1
+    and redis.call("ZADD", keys.excused(id), "NX", s.now_text, job.jid) == 1
 end
 
 -- Takes the slots of jobs that go on running; returns of how many.

@@ -12,23 +12,23 @@ function subqueues.key(queue, user, gate)
   if user == "" and gate == "" then
     return keys.waiting(queue)
   end
-  return keys.lane(queue, user, gate)
+  return keys.subqueue(queue, user, gate)
 end
 
 -- Marks a queue as one whose jobs pop has to choose; what it never marked is taken in plain order.
 function subqueues.mark(s, queue)
-  s.fair = s.fair or {}
-  if not s.fair[queue] then
+  s.marked_queues = s.marked_queues or {}
+  if not s.marked_queues[queue] then
     if redis.call("HSETNX", keys.meta(), "fair:" .. queue, "0") == 1 then
-      redis.call("ZADD", keys.fair_queues(), s.stamp, queue)
+      redis.call("ZADD", keys.fair_queues(), s.now_text, queue)
     end
-    s.fair[queue] = true
+    s.marked_queues[queue] = true
   end
 end
 
 -- Whether jobs of the queue are parked on a throttle that is not known to have room.
 function subqueues.is_shut(queue, id)
-  return redis.call("EXISTS", keys.sharers(queue, id)) == 1
+  return redis.call("EXISTS", keys.queue_users(queue, id)) == 1
     and not redis.call("ZSCORE", keys.open(queue), id)
 end
 
@@ -38,9 +38,9 @@ function subqueues.start(queue, user)
 end
 
 local function index_parked(s, job, gate)
-  redis.call("ZADD", keys.throttled(job.record.queue), s.stamp, job.jid)
-  redis.call("ZADD", keys.parked(gate), s.stamp, job.jid)
-  redis.call("ZADD", keys.gated(gate), "NX", session.next(s), job.record.queue)
+  redis.call("ZADD", keys.throttled(job.record.queue), s.now_text, job.jid)
+  redis.call("ZADD", keys.parked(gate), s.now_text, job.jid)
+  redis.call("ZADD", keys.throttle_queues(gate), "NX", session.next(s), job.record.queue)
 end
 
 -- Puts a job into the lane of a gate and sets its state; the caller saves it.
@@ -60,9 +60,9 @@ function subqueues.place(s, job, score, gate)
   end
   if gate ~= "" then
     -- A lane that sleeps, since what it held cost too much, is looked at again.
-    redis.call("ZADD", keys.sharers(queue, gate), subqueues.start(queue, user), user)
+    redis.call("ZADD", keys.queue_users(queue, gate), subqueues.start(queue, user), user)
   elseif user ~= "" then
-    redis.call("ZADD", keys.sharers(queue, gate), "NX", subqueues.start(queue, user), user)
+    redis.call("ZADD", keys.queue_users(queue, gate), "NX", subqueues.start(queue, user), user)
   end
 end
 
@@ -82,10 +82,10 @@ end
 
 -- A lane is empty: its user has no part any more, and an empty gate is none.
 function subqueues.vacate(queue, user, gate)
-  redis.call("ZREM", keys.sharers(queue, gate), user)
-  if gate ~= "" and redis.call("EXISTS", keys.sharers(queue, gate)) == 0 then
+  redis.call("ZREM", keys.queue_users(queue, gate), user)
+  if gate ~= "" and redis.call("EXISTS", keys.queue_users(queue, gate)) == 0 then
     redis.call("ZREM", keys.open(queue), gate)
-    redis.call("ZREM", keys.gated(gate), queue)
+    redis.call("ZREM", keys.throttle_queues(gate), queue)
   end
 end
 
@@ -132,7 +132,7 @@ end
 -- Takes the mark off a queue again, unless it is needed.
 function subqueues.unmark(queue)
   if redis.call("EXISTS", keys.waiting(queue), keys.shared(queue), keys.throttled(queue),
-    keys.throttle("queue:" .. queue)) == 0 then
+    keys.throttle_record("queue:" .. queue)) == 0 then
     redis.call("HDEL", keys.meta(), "fair:" .. queue)
     redis.call("ZREM", keys.fair_queues(), queue)
     redis.call("UNLINK", keys.finish(queue))

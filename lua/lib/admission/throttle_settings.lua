@@ -61,7 +61,7 @@ end
 function settings.list_user(s, user)
   local record = throttles.get(s, "user:" .. user).record
   if (record and record.concurrency) or redis.call("HEXISTS", keys.weights(), user) == 1 then
-    redis.call("ZADD", keys.users(), "NX", s.stamp, user)
+    redis.call("ZADD", keys.users(), "NX", s.now_text, user)
   else
     redis.call("ZREM", keys.users(), user)
   end

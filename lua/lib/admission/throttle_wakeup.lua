@@ -13,16 +13,16 @@ local throttle_wakeup = {}
 
 -- Queues stand in the order in which they were opened last, by numbers: an instant may see several.
 local function open_in(s, id, queue)
-  redis.call("ZADD", keys.open(queue), s.stamp, id)
-  redis.call("ZADD", keys.gated(id), "XX", session.next(s), queue)
+  redis.call("ZADD", keys.open(queue), s.now_text, id)
+  redis.call("ZADD", keys.throttle_queues(id), "XX", session.next(s), queue)
   queue_lib.wake(queue)
 end
 
 -- Lets a lane take part again that was left out, unless it is empty.
 local function wake_lane(s, queue, user, gate)
-  redis.call("ZADD", keys.sharers(queue, gate), "XX", subqueues.start(queue, user), user)
+  redis.call("ZADD", keys.queue_users(queue, gate), "XX", subqueues.start(queue, user), user)
   if gate ~= "" then
-    redis.call("ZADD", keys.open(queue), "XX", s.stamp, gate)
+    redis.call("ZADD", keys.open(queue), "XX", s.now_text, gate)
   end
   queue_lib.wake(queue)
 end
@@ -49,10 +49,10 @@ local function open_queues(s, id)
   if throttles.is_closed(s, throttles.get(s, id)) then
     return
   end
-  local queues = redis.call("ZRANGE", keys.gated(id), 0, limits.openings)
+  local queues = redis.call("ZRANGE", keys.throttle_queues(id), 0, limits.openings)
   local entry, number = throttles.get(s, id), session.next(s)
   local reserved = entry.record and entry.record.reserved
-  if reserved and redis.call("ZSCORE", keys.gated(id), reserved.queue) then
+  if reserved and redis.call("ZSCORE", keys.throttle_queues(id), reserved.queue) then
     open_in(s, id, reserved.queue)
   end
   for i = 1, math.min(#queues, limits.openings) do
@@ -81,15 +81,16 @@ end
 -- Its settings changed, so what was too much for it may not be any more.
 function throttle_wakeup.changed(s, id)
   throttle_wakeup.open(s, id)
-  if redis.call("EXISTS", keys.gated(id), keys.capped(id)) > 0 then
+  if redis.call("EXISTS", keys.throttle_queues(id), keys.capped(id)) > 0 then
     queue_lib.due("throttle:" .. id, s.now)
   end
 end
 
 -- A job has given its slot back.
 function throttle_wakeup.slot(s, id)
-  s.opened = s.opened or {}
-  if s.opened[id] or redis.call("EXISTS", keys.gated(id), keys.capped(id)) == 0 then
+  s.opened_throttles = s.opened_throttles or {}
+  if s.opened_throttles[id]
+    or redis.call("EXISTS", keys.throttle_queues(id), keys.capped(id)) == 0 then
     return
   end
   local entry = throttles.get(s, id)
@@ -97,7 +98,7 @@ function throttle_wakeup.slot(s, id)
   if throttles.is_closed(s, entry) then
     return
   end
-  s.opened[id] = true
+  s.opened_throttles[id] = true
   if not entry.record or entry.record.concurrency then
     throttle_wakeup.open(s, id)
   end
@@ -155,7 +156,7 @@ local function go_on(s, id, budget)
   if throttles.is_closed(s, entry) then
     budget = 0
   end
-  local queues = redis.call("ZRANGEBYSCORE", keys.gated(id), "-inf",
+  local queues = redis.call("ZRANGEBYSCORE", keys.throttle_queues(id), "-inf",
     "(" .. string.format("%.0f", entry.record.opening), "LIMIT", 0, budget)
   for _, queue in ipairs(queues) do
     open_in(s, id, queue)

@@ -45,7 +45,7 @@ end
 -- The throttle as this call has it so far: {id, record}; without limits it has no record.
 function throttles.get(s, id)
   s.throttles = s.throttles or {}
-  return s.throttles[id] or keep(s, id, redis.call("GET", keys.throttle(id)))
+  return s.throttles[id] or keep(s, id, redis.call("GET", keys.throttle_record(id)))
 end
 
 -- Reads throttles that are likely to be asked for.
@@ -55,7 +55,7 @@ function throttles.prepare(s, ids)
   for _, id in ipairs(ids) do
     if not s.throttles[id] then
       missing[#missing + 1] = id
-      names[#names + 1] = keys.throttle(id)
+      names[#names + 1] = keys.throttle_record(id)
     end
   end
   if #names == 0 then
@@ -70,10 +70,10 @@ end
 function throttles.set(s, id, record)
   local entry = throttles.get(s, id)
   if record and not entry.record then
-    redis.call("ZADD", keys.throttles(), s.stamp, id)
+    redis.call("ZADD", keys.throttles(), s.now_text, id)
   elseif not record then
     redis.call("ZREM", keys.throttles(), id)
-    redis.call("DEL", keys.throttle(id))
+    redis.call("DEL", keys.throttle_record(id))
   end
   entry.record, entry.is_changed, entry.free = record, record ~= nil, nil
 end
@@ -81,7 +81,7 @@ end
 function throttles.write(s)
   for id, entry in pairs(s.throttles) do
     if entry.is_changed and entry.record then
-      redis.call("SET", keys.throttle(id), cmsgpack.pack(entry.record))
+      redis.call("SET", keys.throttle_record(id), cmsgpack.pack(entry.record))
     end
   end
 end

@@ -71,7 +71,7 @@ function users.show_all(s, names, queue)
     shown.user, shown.weight = user, shown.weight or 1
     shown.running = redis.call("ZCARD", keys.holders(ids[i]))
     if queue ~= "" then
-      shown.waiting = redis.call("ZCARD", keys.lane(queue, user, ""))
+      shown.waiting = redis.call("ZCARD", keys.subqueue(queue, user, ""))
     end
     rows[i] = shown
   end

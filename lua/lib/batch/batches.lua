@@ -17,7 +17,7 @@ end
 -- Refuses a batch that is unknown or takes no more members. A closed one takes what an unfinished
 -- member, `by`, brings along, and takes back a member `jid` that was cancelled.
 function batches.require_open(batch, by, jid)
-  local state = redis.call("HMGET", keys.batch(batch), "opened_at", "closed_at")
+  local state = redis.call("HMGET", keys.batch_record(batch), "opened_at", "closed_at")
   if not state[1] then
     errors.raise("NOBATCH", "Batch " .. batch .. " does not exist")
   elseif state[2] and not is_member(batch, by)
@@ -28,7 +28,7 @@ end
 
 -- Puts each callback into the drain once.
 local function fire(s, batch, callback)
-  local key = keys.batch(batch)
+  local key = keys.batch_record(batch)
   if redis.call("HEXISTS", key, callback) == 1
     and redis.call("HSETNX", key, callback .. "_fired", "1") == 1 then
     dependencies.enlist(s, { batch = batch, callback = callback, reason = "batch" })
@@ -37,7 +37,7 @@ end
 
 -- "failed" if any member has, else "canceled" if any was, else "completed".
 local function outcome_of(batch)
-  local counts = redis.call("HMGET", keys.batch(batch), "failed", "canceled")
+  local counts = redis.call("HMGET", keys.batch_record(batch), "failed", "canceled")
   if (counts[1] or "0") ~= "0" then
     return "failed"
   end
@@ -45,7 +45,7 @@ local function outcome_of(batch)
 end
 
 local function finish(s, batch)
-  local key = keys.batch(batch)
+  local key = keys.batch_record(batch)
   redis.call("HSET", key, "finished_at", string.format("%.0f", s.now))
   redis.call("ZADD", keys.batches(), s.now, batch)
   if outcome_of(batch) == "completed" then
@@ -59,7 +59,7 @@ local function finish(s, batch)
 end
 
 local function finish_if_done(s, batch)
-  local state = redis.call("HMGET", keys.batch(batch), "closed_at", "finished_at")
+  local state = redis.call("HMGET", keys.batch_record(batch), "closed_at", "finished_at")
   if state[1] and not state[2]
     and redis.call("EXISTS", keys.members(batch), keys.inner(batch)) == 0 then
     finish(s, batch)
@@ -70,7 +70,7 @@ batches.finish_if_done = finish_if_done
 
 -- A member ended, and with it perhaps the batch.
 local function count(s, batch, outcome)
-  redis.call("HINCRBY", keys.batch(batch), outcome, 1)
+  redis.call("HINCRBY", keys.batch_record(batch), outcome, 1)
   if outcome == "failed" then
     fire(s, batch, "on_failure")
   end
@@ -79,35 +79,35 @@ end
 
 -- Opens a batch as a member of another one.
 function batches.enter(inner, outer)
-  redis.call("HSET", keys.batch(inner), "within", outer)
+  redis.call("HSET", keys.batch_record(inner), "within", outer)
   redis.call("SADD", keys.inner(outer), inner)
-  redis.call("HINCRBY", keys.batch(outer), "total", 1)
+  redis.call("HINCRBY", keys.batch_record(outer), "total", 1)
 end
 
 -- A batch within another one is over, or given up unfinished: the outer one counts it.
 function batches.leave_outer(s, inner, gave_up)
-  local state = redis.call("HMGET", keys.batch(inner), "within", "finished_at")
+  local state = redis.call("HMGET", keys.batch_record(inner), "within", "finished_at")
   local outer = state[1]
   if not outer or not (state[2] or gave_up)
     or redis.call("SREM", keys.inner(outer), inner) == 0 then
     return
   end
   local outcome = state[2] and outcome_of(inner) or "canceled"
-  redis.call("HSET", keys.batch(inner), "counted", outcome)
+  redis.call("HSET", keys.batch_record(inner), "counted", outcome)
   count(s, outer, outcome)
 end
 
 -- A finished batch has a member again; its call-backs do not come a second time.
 local function revive(batch)
-  local key = keys.batch(batch)
+  local key = keys.batch_record(batch)
   if redis.call("HDEL", key, "finished_at") == 0 then
     return
   end
   local state = redis.call("HMGET", key, "within", "counted")
-  if state[2] and redis.call("EXISTS", keys.batch(state[1])) == 1 then
+  if state[2] and redis.call("EXISTS", keys.batch_record(state[1])) == 1 then
     redis.call("HDEL", key, "counted")
     redis.call("SADD", keys.inner(state[1]), batch)
-    redis.call("HINCRBY", keys.batch(state[1]), state[2], -1)
+    redis.call("HINCRBY", keys.batch_record(state[1]), state[2], -1)
     revive(state[1])
   end
 end
@@ -117,9 +117,9 @@ function batches.join(batch, jid)
     return
   end
   if redis.call("SREM", keys.canceled(batch), jid) == 1 then
-    redis.call("HINCRBY", keys.batch(batch), "canceled", -1)
+    redis.call("HINCRBY", keys.batch_record(batch), "canceled", -1)
   else
-    redis.call("HINCRBY", keys.batch(batch), "total", 1)
+    redis.call("HINCRBY", keys.batch_record(batch), "total", 1)
   end
   revive(batch)
 end
@@ -127,7 +127,7 @@ end
 -- A member ended as "completed", "failed" or "canceled"; a failed one may be cancelled later.
 function batches.leave(s, job, outcome)
   local batch = job.record.batch
-  if not batch or redis.call("HEXISTS", keys.batch(batch), "opened_at") == 0 then
+  if not batch or redis.call("HEXISTS", keys.batch_record(batch), "opened_at") == 0 then
     return
   end
   local left = redis.call("SREM", keys.members(batch), job.jid) == 1
@@ -137,8 +137,8 @@ function batches.leave(s, job, outcome)
   if left then
     count(s, batch, outcome)
   elseif outcome == "canceled" then
-    redis.call("HINCRBY", keys.batch(batch), "failed", -1)
-    redis.call("HINCRBY", keys.batch(batch), "canceled", 1)
+    redis.call("HINCRBY", keys.batch_record(batch), "failed", -1)
+    redis.call("HINCRBY", keys.batch_record(batch), "canceled", 1)
   end
 end
 
@@ -149,27 +149,27 @@ function batches.rejoin(job, outcome)
   if not batch then
     return
   end
-  local state = redis.call("HMGET", keys.batch(batch), "opened_at", "finished_at")
+  local state = redis.call("HMGET", keys.batch_record(batch), "opened_at", "finished_at")
   if not state[1] or (state[2] and outcome == "completed") then
     job.record.batch = nil
     return
   end
   redis.call("SADD", keys.members(batch), job.jid)
-  redis.call("HINCRBY", keys.batch(batch), outcome, -1)
+  redis.call("HINCRBY", keys.batch_record(batch), outcome, -1)
   revive(batch)
 end
 
 -- Nothing of the batch is left but what others keep of it.
 function batches.erase(s, batch)
   batches.leave_outer(s, batch, true)
-  redis.call("UNLINK", keys.batch(batch), keys.batch_data(batch), keys.canceled(batch))
+  redis.call("UNLINK", keys.batch_record(batch), keys.batch_data(batch), keys.canceled(batch))
   redis.call("ZREM", keys.batches(), batch)
 end
 
 function batches.close(s, batch)
   local at = string.format("%.0f", s.now)
-  if redis.call("EXISTS", keys.batch(batch)) == 1
-    and redis.call("HSETNX", keys.batch(batch), "closed_at", at) == 1 then
+  if redis.call("EXISTS", keys.batch_record(batch)) == 1
+    and redis.call("HSETNX", keys.batch_record(batch), "closed_at", at) == 1 then
     finish_if_done(s, batch)
   end
 end
@@ -180,7 +180,7 @@ end
 
 -- The batch as a reply shows it, or nil.
 function batches.show(batch)
-  local flat = redis.call("HGETALL", keys.batch(batch))
+  local flat = redis.call("HGETALL", keys.batch_record(batch))
   local fields = {}
   for i = 1, #flat, 2 do
     fields[flat[i]] = flat[i + 1]

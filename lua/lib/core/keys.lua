@@ -126,7 +126,7 @@ function keys.followups(jid)
   return namespace .. ":followups:" .. jid
 end
 
-function keys.group(group)
+function keys.failed_group(group)
   return namespace .. ":failed:" .. group
 end
 
@@ -172,7 +172,7 @@ function keys.running(queue)
   return namespace .. ":queue:" .. queue .. ":running"
 end
 
-function keys.slots(queue)
+function keys.queue_recurring(queue)
   return namespace .. ":queue:" .. queue .. ":recurring"
 end
 
@@ -180,7 +180,7 @@ function keys.wake(queue)
   return namespace .. ":queue:" .. queue .. ":wake"
 end
 
-function keys.current(queue)
+function keys.queue_now(queue)
   return namespace .. ":queue:" .. queue .. ":now"
 end
 
@@ -197,12 +197,12 @@ function keys.days(queue)
 end
 
 -- The jobs of one user that wait for one throttle, or for none that is known ("").
-function keys.lane(queue, user, gate)
+function keys.subqueue(queue, user, gate)
   return namespace .. ":queue:" .. queue .. ":lane/" .. user .. "/" .. gate
 end
 
 -- Users with such a lane.
-function keys.sharers(queue, gate)
+function keys.queue_users(queue, gate)
   return namespace .. ":queue:" .. queue .. ":users/" .. gate
 end
 
@@ -222,7 +222,7 @@ function keys.finish(queue)
   return namespace .. ":queue:" .. queue .. ":finish"
 end
 
-function keys.throttle(id)
+function keys.throttle_record(id)
   return namespace .. ":throttle:" .. id .. ":record"
 end
 
@@ -234,7 +234,7 @@ function keys.excused(id)
   return namespace .. ":throttle:" .. id .. ":excused"
 end
 
-function keys.gated(id)
+function keys.throttle_queues(id)
   return namespace .. ":throttle:" .. id .. ":queues"
 end
 
@@ -258,7 +258,7 @@ function keys.worker_jobs(worker)
   return namespace .. ":worker:" .. worker .. ":jobs"
 end
 
-function keys.batch(batch)
+function keys.batch_record(batch)
   return namespace .. ":batch:" .. batch .. ":record"
 end
 
@@ -280,11 +280,11 @@ function keys.batch_data(batch)
   return namespace .. ":batch:" .. batch .. ":data"
 end
 
-function keys.release(token)
+function keys.release_record(token)
   return namespace .. ":release:" .. token .. ":record"
 end
 
-function keys.released(token)
+function keys.release_dependents(token)
   return namespace .. ":release:" .. token .. ":dependents"
 end
 

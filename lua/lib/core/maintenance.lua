@@ -63,7 +63,7 @@ local function make_tasks()
     end,
     recurring = function(s, queue, budget)
       require("lib.recurring.recurrence").make_due(s, queue, budget)
-      local slot = earliest(keys.slots(queue))
+      local slot = earliest(keys.queue_recurring(queue))
       return slot and slot < math.huge and slot or nil
     end,
     refill = function(s)

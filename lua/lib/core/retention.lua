@@ -90,7 +90,7 @@ local function is_over(name)
     or redis.call("EXISTS", keys.releases()) == 1 then
     return false
   end
-  local state = redis.call("HMGET", keys.batch(name), "finished_at", "owner", "failed")
+  local state = redis.call("HMGET", keys.batch_record(name), "finished_at", "owner", "failed")
   if state[1] then
     -- What has failed may come back, and is a member again then.
     return (tonumber(state[3]) or 0) <= 0
@@ -118,7 +118,7 @@ local function tidy_series(s, days)
   if not queue then
     return
   end
-  local counted = tonumber(redis.call("HGET", keys.current(queue), "minute"))
+  local counted = tonumber(redis.call("HGET", keys.queue_now(queue), "minute"))
   local minute = stats.minute(s.now)
   if counted and counted < minute then
     series.file(s, queue)
@@ -133,7 +133,7 @@ local function visit_throttles(s)
   local at = tonumber(redis.call("HGET", keys.meta(), "sweep_throttle") or 0)
   local ids = redis.call("ZRANGE", keys.throttles(), at, at + VISITED - 1)
   for _, id in ipairs(ids) do
-    if redis.call("EXISTS", keys.gated(id), keys.capped(id)) > 0 then
+    if redis.call("EXISTS", keys.throttle_queues(id), keys.capped(id)) > 0 then
       redis.call("ZADD", keys.due(), "LT", s.now, "throttle:" .. id)
     end
   end

@@ -1,5 +1,42 @@
--- One call of a transition: its time, its counters, what it will publish, what it will answer.
--- A script opens it, checks, writes, and closes it; nothing is published before close.
+-- A session is one call of a script: its time, what it counts, publishes and remembers.
+-- A script opens it, checks, writes, and closes it; nothing is published before `close`.
+--
+-- Its fields (s.x), all of them. What `open` sets:
+--   now                   the time of the call, in milliseconds
+--   now_text              the same as text: Redis is slow at writing numbers, so it is made once
+--   last_time             the time of the last call of the namespace
+--   new_clock             in a new namespace the kind of its clock ("server" or "test"), else false
+--   clock_went_back       whether the clock was set back by more than a wobble
+--   sequence              the last number given out by `next`
+--   sequence_at_open      the same as it was when the call began
+--   has_tracked_jobs      whether any job of the namespace is tracked
+--   history_limit         entries kept of a job's history, the option max-job-history
+--   data_limit            bytes of data a job may have, the option max-data-size
+--   meta                  further fields of meta by their names, as the script asked for them
+--   messages              what `close` will publish: channel, message, channel, message …
+--   counters              statistics by queue, kept by lib.stats.stats and written by `close`
+--   request_sequence      the sequence of the request, if it has an id
+--   reply_key             the key under which the reply to that request is remembered
+-- What checks set, so that later jobs of the same call are judged as if the earlier were written:
+--   planned_jids          jids that this call puts, as a set
+--   planned_edges         dependents by parent that this call links
+--   planned_unique_keys   holders of unique keys by key, as they will be
+--   acting_jid            the running job on whose behalf the call puts jobs (complete)
+--   ending_jid            the job that the call completes for good, so that nothing waits for it
+--   lenient_puts          true in complete: puts that conflict are ignored instead of refused, and
+--                         jobs that cost more than a throttle holds are parked
+-- What writing sets:
+--   throttles             throttles read by this call, by id: lib.admission.throttles
+--   opened_throttles      throttles that were opened after a slot was returned, as a set
+--   marked_queues         queues that this call marked as fair, as a set
+--   examine_budget        jobs that the choice of jobs may still look at; nil: nothing was chosen
+--   has_more              whether that choice had to stop before it had seen all
+--   has_expired_jobs      whether a job failed because its time to start was over
+--   has_releases          whether the call added to the list of releases
+--   refill_requests       cron jobs whose next ticks a client is asked for: the reply's `refill`
+-- What a search sets:
+--   long_data_budget      bytes of long data that may still be read
+--   skipped_jobs          jobs whose long data was not read for that reason
 
 local clock = require("lib.core.clock")
 local errors = require("lib.core.errors")
@@ -54,46 +91,59 @@ function session.ask(request)
   return { state = "done", reply = reply }
 end
 
-local function new(meta, last, now, kind, rewound)
-  local sequence = tonumber(meta[4] or 0)
+-- The number of the fields of meta that every call reads.
+local COMMON = 7
+
+local function new(found, argument)
+  local schema, known_clock, time, sequence, tracked, history, data = unpack(found, 1, COMMON)
+  if schema and schema ~= session.SCHEMA then
+    errors.raise("SCHEMA", "The keyspace has schema " .. schema .. ", not " .. session.SCHEMA)
+  end
+  local last_time = tonumber(time or 0)
+  local now, kind, went_back = clock.read(argument, known_clock, last_time)
   return {
     now = now,
-    -- The same as text: the server is slow at writing numbers, so this is done once in a call.
-    stamp = string.format("%.0f", now),
-    last = last,
-    before = sequence,
-    sequence = sequence,
-    tracking = meta[5] and meta[5] ~= "0",
-    history = tonumber(meta[6] or 100),
-    data_limit = tonumber(meta[7] or limits.data),
-    meta = meta,
-    first = not meta[1] and kind,
-    rewound = rewound,
+    now_text = string.format("%.0f", now),
+    last_time = last_time,
+    new_clock = not schema and kind,
+    clock_went_back = went_back,
+    sequence = tonumber(sequence or 0),
+    sequence_at_open = tonumber(sequence or 0),
+    has_tracked_jobs = tracked and tracked ~= "0",
+    history_limit = tonumber(history or 100),
+    data_limit = tonumber(data or limits.data),
+    meta = {},
     messages = {},
     counters = {},
   }
 end
 
--- Opens the call. `fields` are further fields of meta, found in s.meta from index 8 on.
+-- Opens the call. The further arguments name more fields of meta, which s.meta then holds.
 -- The second value, if any, is the reply that the same request was given before.
 function session.open(now, request, ...)
-  local meta = redis.call("HMGET", keys.meta(), "schema", "clock", "time", "sequence", "tracking",
+  local found = redis.call("HMGET", keys.meta(), "schema", "clock", "time", "sequence", "tracking",
     "config:max-job-history", "config:max-data-size", ...)
-  if meta[1] and meta[1] ~= session.SCHEMA then
-    errors.raise("SCHEMA", "The keyspace has schema " .. meta[1] .. ", not " .. session.SCHEMA)
+  local s = new(found, now)
+  for i, name in ipairs({ ... }) do
+    s.meta[name] = found[COMMON + i]
   end
-  local last = tonumber(meta[3] or 0)
-  local s = new(meta, last, clock.read(now, meta[2], last))
   if request ~= "" then
     local slot
-    slot, s.request = split(request)
-    s.slot = keys.request(slot)
-    local again = remembered(s.slot, s.request)
+    slot, s.request_sequence = split(request)
+    s.reply_key = keys.request(slot)
+    local again = remembered(s.reply_key, s.request_sequence)
     if again then
       return s, again
     end
   end
   return s, nil
+end
+
+-- Reads more fields of meta into s.meta.
+function session.read_meta(s, names)
+  for i, value in ipairs(redis.call("HMGET", keys.meta(), unpack(names))) do
+    s.meta[names[i]] = value
+  end
 end
 
 -- A query's view of the same: it cannot write, so it is never closed.
@@ -114,15 +164,15 @@ function session.publish(s, channel, message)
 end
 
 local function write_meta(s)
-  local kind = s.first
+  local kind = s.new_clock
   if not kind then
     -- Calls of one millisecond that number nothing leave nothing to remember.
-    if s.now ~= s.last or s.sequence ~= s.before then
-      redis.call("HSET", keys.meta(), "time", s.stamp, "sequence", s.sequence)
+    if s.now ~= s.last_time or s.sequence ~= s.sequence_at_open then
+      redis.call("HSET", keys.meta(), "time", s.now_text, "sequence", s.sequence)
     end
     return
   end
-  redis.call("HSET", keys.meta(), "schema", session.SCHEMA, "clock", kind, "time", s.stamp,
+  redis.call("HSET", keys.meta(), "schema", session.SCHEMA, "clock", kind, "time", s.now_text,
     "sequence", s.sequence)
   redis.call("ZADD", keys.due(), "NX", s.now + 60000, "sweep")
 end
@@ -130,7 +180,7 @@ end
 -- Ends the call: counters, clock, memory of the reply, then the events. `memory`, if given, is
 -- remembered in place of a large reply, by a script that can make the reply anew from it.
 function session.close(s, reply, memory)
-  if s.rewound then
+  if s.clock_went_back then
     require("lib.core.clock_set_back").begin(s)
   end
   if s.throttles then
@@ -141,9 +191,9 @@ function session.close(s, reply, memory)
   end
   write_meta(s)
   local packed = cmsgpack.pack(reply)
-  if s.slot then
+  if s.reply_key then
     local kept = memory and cmsgpack.pack(memory) or packed
-    redis.call("SET", s.slot, s.request .. ":" .. kept, "PX", limits.reply)
+    redis.call("SET", s.reply_key, s.request_sequence .. ":" .. kept, "PX", limits.reply)
   end
   local messages = s.messages
   for i = 1, #messages, 2 do

@@ -124,7 +124,7 @@ function bulk.run(s, action, jids, options)
     local job = job_lib.find(jid)
     answers[i] = refusal(job, jid, action, options) or acts[action](s, job, options, listed)
   end
-  if s.released then
+  if s.has_releases then
     require("lib.job.releases").after(s)
   end
   return answers

@@ -63,7 +63,7 @@ function complete_many.complete(s, jobs, results)
     completion.end_record(s, record)
     job_lib.set_result(job, results[jid])
     values[#values + 1], values[#values + 2] = keys.job(jid), job_lib.pack(job)
-    ended[#ended + 1], ended[#ended + 2] = s.stamp, jid
+    ended[#ended + 1], ended[#ended + 2] = s.now_text, jid
     events.tracked(s, "completed", job)
     events.log(s, "completed", jid, queue)
   end

@@ -43,7 +43,7 @@ function completion.complete(s, job, queue)
   local record = job.record
   job_lib.clear_failure(job)
   completion.end_record(s, record)
-  redis.call("ZADD", keys.complete(), s.stamp, job.jid)
+  redis.call("ZADD", keys.complete(), s.now_text, job.jid)
   completion.settle(s, job, "completed")
   if record.unique then
     require("lib.job.unique").settle(s, job)
@@ -80,7 +80,7 @@ end
 
 local function overdue(s)
   local oldest = redis.call("ZRANGE", keys.complete(), 0, 0, "WITHSCORES")[2]
-  local age = tonumber(s.meta[8] or 2592000) * 1000
+  local age = tonumber(s.meta["config:jobs-history"] or 2592000) * 1000
   return oldest and tonumber(oldest) <= s.now - age
 end
 
@@ -88,11 +88,12 @@ end
 -- are deleted if they were kept too long. Expects the options jobs-history and jobs-history-count
 -- as the call's own fields.
 function completion.after(s, number)
-  if s.released then
+  if s.has_releases then
     require("lib.job.releases").after(s)
   end
-  if redis.call("ZCARD", keys.complete()) > tonumber(s.meta[9] or 50000) or overdue(s) then
-    require("lib.core.retention").complete(s, s.meta[8], s.meta[9], number + 3)
+  local most = s.meta["config:jobs-history-count"]
+  if redis.call("ZCARD", keys.complete()) > tonumber(most or 50000) or overdue(s) then
+    require("lib.core.retention").complete(s, s.meta["config:jobs-history"], most, number + 3)
   end
 end
 

@@ -12,10 +12,10 @@ local dependencies = {}
 
 dependencies.POLICIES = { wait = true, cancel = true, fail = true, run = true }
 
--- The dependents of a job, those included that the same call is going to link (s.edges).
+-- The dependents of a job, those included that the same call is going to link (s.planned_edges).
 local function dependents_of(s, parent, most)
   local found = redis.call("ZRANGE", keys.dependents(parent), 0, most)
-  for _, dependent in ipairs(s.edges and s.edges[parent] or {}) do
+  for _, dependent in ipairs(s.planned_edges and s.planned_edges[parent] or {}) do
     found[#found + 1] = dependent
   end
   return found
@@ -46,28 +46,28 @@ end
 
 -- Later jobs of the same call must see the edges that this one will have.
 local function plan_edges(s, jid, parents)
-  s.edges = s.edges or {}
+  s.planned_edges = s.planned_edges or {}
   for _, parent in ipairs(parents) do
-    local planned = s.edges[parent] or {}
+    local planned = s.planned_edges[parent] or {}
     planned[#planned + 1] = jid
-    s.edges[parent] = planned
+    s.planned_edges[parent] = planned
   end
 end
 
 local function is_open(s, jid, parent)
-  if jid == s.ending then
+  if jid == s.ending_jid then
     return false
   end
-  return s.planned[jid] or (parent and parent.record.state ~= "complete")
+  return s.planned_jids[jid] or (parent and parent.record.state ~= "complete")
 end
 
--- The parents that `jid` would have to wait for: those that exist and are not complete, or that
--- the same call puts (s.planned); the job that the call itself completes (s.ending) is none.
--- A new jid has no dependents, so it cannot close a cycle. Edges that a put of the same call will
+-- The parents that `jid` would have to wait for: those that exist and are not complete, or that the
+-- same call puts (s.planned_jids); the job that the call itself completes (s.ending_jid) is none. A
+-- new jid has no dependents, so it cannot close a cycle. Edges that a put of the same call will
 -- take away still count.
 function dependencies.unresolved(s, jid, parents, exists)
   local open = {}
-  s.planned = s.planned or {}
+  s.planned_jids = s.planned_jids or {}
   for i, parent in ipairs(job_lib.find_all(parents)) do
     if parents[i] == jid then
       errors.raise("CYCLE", "Job " .. jid .. " cannot depend on itself")
@@ -169,10 +169,10 @@ end
 -- Queues something for the drain; returns its token, whose zeros keep the order of one instant.
 function dependencies.enlist(s, record)
   local token = string.format("%016.0f", session.next(s))
-  redis.call("SET", keys.release(token), cmsgpack.pack(record))
+  redis.call("SET", keys.release_record(token), cmsgpack.pack(record))
   redis.call("ZADD", keys.releases(), s.now, token)
   redis.call("ZADD", keys.due(), "LT", s.now, "releases")
-  s.released = true
+  s.has_releases = true
   return token
 end
 
@@ -188,7 +188,7 @@ function dependencies.register(s, parent, reason)
   end
   if redis.call("EXISTS", key) == 1 then
     local token = dependencies.enlist(s, { parent = parent, reason = reason })
-    redis.call("RENAME", key, keys.released(token))
+    redis.call("RENAME", key, keys.release_dependents(token))
     if redis.call("EXISTS", keys.result(parent)) == 1 then
       redis.call("SADD", keys.holds(parent), "release:" .. token)
     end

@@ -7,7 +7,7 @@ local expiry = {}
 
 -- Fails a job that was just taken from the head of its queue, if its time is over; tells whether.
 -- The instant is forgotten, so a job that is put again may run.
-function expiry.is_over(s, job)
+function expiry.fail_if_over(s, job)
   local record = job.record
   if not record.expires or record.expires > s.now then
     return false
@@ -17,7 +17,7 @@ function expiry.is_over(s, job)
   failing.fail(s, job, "expired",
     'Job was not handed out in queue "' .. record.queue .. '" before its time was over', "")
   job_lib.save(job)
-  s.expired = true
+  s.has_expired_jobs = true
   return true
 end
 

@@ -74,7 +74,7 @@ local function add_rank(found, job)
     ahead = redis.call("ZRANK", key, record.order .. job.jid) or 0,
     user = user,
     gate = record.gate,
-    users = redis.call("ZCARD", keys.sharers(queue, ""))
+    users = redis.call("ZCARD", keys.queue_users(queue, ""))
       + redis.call("EXISTS", keys.waiting(queue)),
   })
 end
@@ -96,7 +96,7 @@ local function is_running(s, queue)
   if redis.call("ZCOUNT", keys.running(queue), s.now, "+inf") > 0 then
     return true
   end
-  local account = redis.call("HMGET", keys.current(queue), "minute", "popped")
+  local account = redis.call("HMGET", keys.queue_now(queue), "minute", "popped")
   return account[2] and tonumber(account[1]) >= math.floor(s.now / 60000) - 1 or false
 end
 

@@ -23,7 +23,7 @@ local function settle(s, job, group, message, worker)
   record.state, record.group, record.failed_at = "failed", group, s.now
   record.order, record.due = nil, nil
   job_lib.set_failure(job, s, group, message, worker)
-  redis.call("ZADD", keys.group(group), s.now, job.jid)
+  redis.call("ZADD", keys.failed_group(group), s.now, job.jid)
   redis.call("ZADD", keys.failed(), s.now, group)
   batches.leave(s, job, "failed")
   if record.unique then

@@ -116,11 +116,11 @@ function job.spilled(self, s)
   if not self.record.spilled then
     return {}
   end
-  local room = s.history - #self.record.history
-  if s.history > 0 and room <= 0 then
+  local room = s.history_limit - #self.record.history
+  if s.history_limit > 0 and room <= 0 then
     return {}
   end
-  return redis.call("LRANGE", keys.history(self.jid), s.history > 0 and -room or 0, -1)
+  return redis.call("LRANGE", keys.history(self.jid), s.history_limit > 0 and -room or 0, -1)
 end
 
 -- Takes back what lies in the list, as far as it still counts: the limit has become that small.
@@ -139,26 +139,26 @@ end
 
 -- Adds an entry. The first one stays for ever, of the others the newest do.
 function job.note(self, s, what, more, at)
-  local is_short = s.history > 0 and s.history <= limits.history
+  local is_short = s.history_limit > 0 and s.history_limit <= limits.history
   if is_short and self.record.spilled then
     gather(self, s)
   end
   local history = self.record.history
   history[#history + 1] = { what, at or s.now, more }
   if is_short then
-    while #history > s.history and #history > 1 do
+    while #history > s.history_limit and #history > 1 do
       table.remove(history, 2)
     end
   elseif #history > limits.history then
-    spill(self, s.history, 3)
+    spill(self, s.history_limit, 3)
   end
 end
 
 -- Adds an entry that may be large, straight to the list.
 function job.note_apart(self, s, what, more)
   job.note(self, s, what, more)
-  if #self.record.history > 1 and (s.history <= 0 or s.history > limits.history) then
-    spill(self, s.history, 0)
+  if #self.record.history > 1 and (s.history_limit <= 0 or s.history_limit > limits.history) then
+    spill(self, s.history_limit, 0)
   end
 end
 

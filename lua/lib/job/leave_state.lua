@@ -11,7 +11,7 @@ end
 
 -- A slot of a queue is free once more: whoever waits for it is woken if the queue has a limit.
 function leave_state.slot_of(s, queue)
-  if redis.call("EXISTS", keys.throttle("queue:" .. queue)) == 1 then
+  if redis.call("EXISTS", keys.throttle_record("queue:" .. queue)) == 1 then
     require("lib.admission.holders").leave_queue(s, queue)
   end
 end
@@ -49,7 +49,7 @@ end
 
 local function leave_failed(s, job)
   local record = job.record
-  local key = keys.group(record.group)
+  local key = keys.failed_group(record.group)
   redis.call("ZREM", key, job.jid)
   if redis.call("EXISTS", key) == 0 then
     redis.call("ZREM", keys.failed(), record.group)

@@ -59,16 +59,16 @@ end
 
 -- Whether the put yields to a recurring job of its jid.
 local function yields(s, spec)
-  if not s.yields and spec.on_conflict ~= "ignore" then
+  if not s.lenient_puts and spec.on_conflict ~= "ignore" then
     errors.raise("EXISTS", "Recurring job " .. spec.jid .. " exists")
   end
   return true
 end
 
--- Decides what a valid put would do; `s.planned` holds the jids of the same call. `existing` is
--- the job of that jid, false when it is known that there is none.
+-- Decides what a valid put would do; `s.planned_jids` holds the jids of the same call. `existing`
+-- is the job of that jid, false when it is known that there is none.
 function put.decide(s, spec, existing)
-  s.planned = s.planned or {}
+  s.planned_jids = s.planned_jids or {}
   local plan = { spec = spec, options = has_options(spec) }
   local recurs
   plan.existing, recurs = find(spec.jid, existing)
@@ -78,7 +78,7 @@ function put.decide(s, spec, existing)
     require("lib.job.put_conflict").decide(s, plan)
   end
   if not plan.ignored then
-    s.planned[spec.jid] = true
+    s.planned_jids[spec.jid] = true
   end
   return plan
 end
@@ -88,7 +88,7 @@ local function check_claims(s, plan)
   local claims = require("lib.admission.throttle_claims")
   local before = plan.existing and plan.existing.record
   claims.check_match(plan.spec, before)
-  if not s.yields then
+  if not s.lenient_puts then
     claims.check_payable(s, plan.spec, before)
   end
 end
@@ -96,7 +96,7 @@ end
 -- Checks one put and returns what `apply` needs.
 function put.check(s, spec, existing)
   validate(s, spec)
-  if s.planned and s.planned[spec.jid] then
+  if s.planned_jids and s.planned_jids[spec.jid] then
     errors.bad("jid " .. spec.jid .. " is put twice in one call")
   end
   local plan = put.decide(s, spec, existing)
@@ -116,7 +116,7 @@ end
 
 local function new_job(s, spec)
   local record = { klass = spec.klass, retries = spec.retries or 5 }
-  if s.tracking and redis.call("ZSCORE", keys.tracked(), spec.jid) then
+  if s.has_tracked_jobs and redis.call("ZSCORE", keys.tracked(), spec.jid) then
     record.tracked = true
   end
   return { jid = spec.jid, record = record, data = "" }

@@ -25,7 +25,7 @@ local function exists_or_remembered(s, plan)
 end
 
 -- Whether the jid decides the put: true when it is to be ignored. What a completion leaves behind
--- (s.yields) is ignored rather than refused.
+-- (s.lenient_puts) is ignored rather than refused.
 local function jid_conflict(s, plan)
   local policy = plan.spec.on_conflict or "replace"
   if policy == "revive" then
@@ -33,7 +33,7 @@ local function jid_conflict(s, plan)
   end
   if policy == "replace" or not exists_or_remembered(s, plan) then
     return false
-  elseif policy == "raise" and not s.yields then
+  elseif policy == "raise" and not s.lenient_puts then
     errors.raise("EXISTS", "Job " .. plan.spec.jid .. " already exists")
   end
   return true
@@ -45,16 +45,16 @@ local function replaceable(holder)
   return state and state ~= "running" and state ~= "complete"
 end
 
--- Whether the holder gives its key up by the same call, which completes it (s.ending).
+-- Whether the holder gives its key up by the same call, which completes it (s.ending_jid).
 local function is_ending(s, holder)
-  return holder and holder.jid == s.ending and holder.record.unique.scope ~= "window"
+  return holder and holder.jid == s.ending_jid and holder.record.unique.scope ~= "window"
 end
 
 -- Who holds the unique key now, or will by an earlier put of the same call.
 local function key_holder(s, spec)
   local key = spec.unique.key
-  local claims = s.claims or {}
-  s.claims = claims
+  local claims = s.planned_unique_keys or {}
+  s.planned_unique_keys = claims
   local holder = claims[key] or require("lib.job.unique").holder(s, key)
   holder = not is_ending(s, holder) and holder or nil
   claims[key] = holder or { jid = spec.jid }
@@ -71,7 +71,7 @@ local function key_conflict(s, plan)
   local policy = spec.unique_conflict or "ignore"
   if policy == "replace" and replaceable(holder) then
     plan.replace = holder
-  elseif policy ~= "ignore" and not s.yields then
+  elseif policy ~= "ignore" and not s.lenient_puts then
     errors.raise("EXISTS", "Job " .. holder.jid .. " holds the unique key " .. spec.unique.key)
   end
   return holder.jid
@@ -80,7 +80,7 @@ end
 -- Refuses a put that expects a job which neither exists nor is put by the same call.
 local function expected(s, spec)
   for i, job in ipairs(job_lib.find_all(spec.expects)) do
-    if not job and not s.planned[spec.expects[i]] then
+    if not job and not s.planned_jids[spec.expects[i]] then
       errors.no_job(spec.expects[i])
     end
   end
@@ -105,7 +105,7 @@ function put_conflict.decide(s, plan)
     return
   end
   if spec.batch then
-    require("lib.batch.batches").require_open(spec.batch, spec.parent or s.by, spec.jid)
+    require("lib.batch.batches").require_open(spec.batch, spec.parent or s.acting_jid, spec.jid)
   end
   if spec.expects then
     expected(s, spec)

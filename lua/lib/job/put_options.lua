@@ -136,7 +136,7 @@ function put_options.remember(s, job, plan)
   elseif job.record.unique then
     require("lib.job.unique").settle(s, job)
   end
-  if spec.parent and spec.parent ~= s.ending then
+  if spec.parent and spec.parent ~= s.ending_jid then
     note_followup(spec)
   end
   if not plan.existing and (spec.keep or spec.on_conflict) then

@@ -15,7 +15,7 @@ local removal = require("lib.job.removal")
 local releases = {}
 
 local function done(token, record)
-  redis.call("DEL", keys.release(token), keys.released(token))
+  redis.call("DEL", keys.release_record(token), keys.release_dependents(token))
   redis.call("ZREM", keys.releases(), token)
   if record.parent then
     dependencies.drop_hold(record.parent, "release:" .. token)
@@ -90,7 +90,7 @@ end
 
 -- Goes through a renamed list of dependents.
 local function drain_renamed(s, token, record, budget)
-  local key = keys.released(token)
+  local key = keys.release_dependents(token)
   local jids = redis.call("ZRANGE", key, 0, budget - 1)
   local holds = redis.call("SISMEMBER", keys.holds(record.parent), "release:" .. token) == 1
   for i, job in ipairs(job_lib.find_all(jids)) do
@@ -152,7 +152,7 @@ local function drain_failed(s, token, record, budget)
   elseif #jids < budget then
     record.at, record.applied = nil, nil
   end
-  redis.call("SET", keys.release(token), cmsgpack.pack(record))
+  redis.call("SET", keys.release_record(token), cmsgpack.pack(record))
   return #jids + 1
 end
 
@@ -168,7 +168,7 @@ end
 
 -- Puts a call-back of a batch; one of a batch within another becomes a member of that.
 local function call_back(s, batch, callback)
-  local found = redis.call("HMGET", keys.batch(batch), callback, "within")
+  local found = redis.call("HMGET", keys.batch_record(batch), callback, "within")
   if not found[1] then
     return
   end
@@ -206,7 +206,7 @@ function releases.drain(s, budget)
       redis.call("ZREM", keys.due(), "releases")
       return budget
     end
-    local packed = redis.call("GET", keys.release(token))
+    local packed = redis.call("GET", keys.release_record(token))
     local record = packed and cmsgpack.unpack(packed)
     if record then
       budget = budget - drains[record.reason](s, token, record, budget)
@@ -219,7 +219,7 @@ end
 
 -- For a call that has just ended jobs: does a little at once, the rest stays due.
 function releases.after(s)
-  if s.released then
+  if s.has_releases then
     releases.drain(s, limits.housekeeping)
   end
 end

@@ -56,7 +56,8 @@ local function slot_of(job)
   elseif record.cron then
     return record.ticks[1]
   end
-  return record.slot or tonumber(redis.call("ZSCORE", keys.slots(record.queue), job.jid) or 0)
+  local key = keys.queue_recurring(record.queue)
+  return record.slot or tonumber(redis.call("ZSCORE", key, job.jid) or 0)
 end
 
 -- A recurring job; of its ticks only the next ones. No next: it is over, or waits for ticks.

@@ -1,4 +1,4 @@
--- Handing jobs out: from the head of a queue to a worker, under a new lease.
+-- Leases jobs out: marks jobs at the head of a queue as running, held by a worker under new leases.
 
 local events = require("lib.core.events")
 local job_lib = require("lib.job.job")
@@ -10,8 +10,8 @@ local view = require("lib.job.view")
 
 local lease_out = {}
 
--- The jobs at the head of a queue; a member whose job is gone is dropped on the way.
-local function head(queue, count)
+-- Removes the jobs at the head of a queue; a member whose job is gone is dropped on the way.
+local function remove_head(queue, count)
   local members = redis.call("ZRANGE", keys.waiting(queue), 0, count - 1)
   if #members == 0 then
     return members
@@ -36,18 +36,18 @@ local function start(s, job, to)
   events.tracked(s, "popped", job)
 end
 
--- Hands out these jobs of one queue, which are in no place any more; appends their views to
+-- Leases these jobs of one queue, which have left their state already. Appends their views to
 -- `found`, and their jids and leases to `to.held`.
-function lease_out.give(s, queue, jobs, to, found)
+function lease_out.jobs(s, queue, jobs, to, found)
   local expires_at = s.now + to.length
-  local stamp = string.format("%.0f", expires_at)
-  local values, leases = {}, {}
+  local expires_text = string.format("%.0f", expires_at)
+  local values, scores = {}, {}
   for _, job in ipairs(jobs) do
-    if job and not (job.record.expires and require("lib.job.expiry").is_over(s, job)) then
+    if job and not (job.record.expires and require("lib.job.expiry").fail_if_over(s, job)) then
       start(s, job, to)
       local value = job_lib.pack(job)
       values[#values + 1], values[#values + 2] = keys.job(job.jid), value
-      leases[#leases + 1], leases[#leases + 2] = stamp, job.jid
+      scores[#scores + 1], scores[#scores + 2] = expires_text, job.jid
       found[#found + 1] = view.brief(job, value, expires_at)
       to.held[#to.held + 1] = { job.jid, job.record.lease }
     end
@@ -56,15 +56,15 @@ function lease_out.give(s, queue, jobs, to, found)
     return
   end
   redis.call("MSET", unpack(values))
-  redis.call("ZADD", keys.running(queue), unpack(leases))
-  redis.call("ZADD", keys.worker_jobs(to.worker), unpack(leases))
-  queue_lib.due("leases:" .. queue, stamp)
+  redis.call("ZADD", keys.running(queue), unpack(scores))
+  redis.call("ZADD", keys.worker_jobs(to.worker), unpack(scores))
+  queue_lib.due("leases:" .. queue, expires_text)
   stats.add(s, queue, "popped", #values / 2)
 end
 
--- Hands out at most `count` jobs of one queue in plain order.
-function lease_out.take(s, queue, count, to, found)
-  lease_out.give(s, queue, head(queue, count), to, found)
+-- Leases at most `count` jobs of one queue in plain order.
+function lease_out.in_order(s, queue, count, to, found)
+  lease_out.jobs(s, queue, remove_head(queue, count), to, found)
 end
 
 return lease_out

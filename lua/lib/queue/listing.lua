@@ -113,7 +113,7 @@ local states = {
     return whole(keys.depends(queue), from, size)
   end,
   recurring = function(_, queue, from, size)
-    return whole(keys.slots(queue), from, size)
+    return whole(keys.queue_recurring(queue), from, size)
   end,
   throttled = function(_, queue, from, size)
     return whole(keys.throttled(queue), from, size)
@@ -149,7 +149,7 @@ function listing.counts(s, queue, packed_pause)
     running = redis.call("ZCARD", keys.running(queue)) - lapsed,
     scheduled = redis.call("ZCARD", keys.scheduled(queue)) - due,
     depends = redis.call("ZCARD", keys.depends(queue)),
-    recurring = redis.call("ZCARD", keys.slots(queue)),
+    recurring = redis.call("ZCARD", keys.queue_recurring(queue)),
     throttled = redis.call("ZCARD", keys.throttled(queue)),
     paused = paused and true or false,
     pause = paused and cmsgpack.unpack(packed_pause) or nil,

@@ -8,6 +8,7 @@ local glob = require("lib.core.glob")
 local keys = require("lib.core.keys")
 local limits = require("lib.core.limits")
 local queue_lib = require("lib.queue.queue")
+local session = require("lib.core.session")
 local subqueues = require("lib.admission.subqueues")
 local take = require("lib.queue.take")
 
@@ -262,13 +263,6 @@ local function in_order(s, self)
   return turned
 end
 
--- Reads the fields of meta of these queues to where session.open would have put them.
-local function look_up(s, names)
-  for i, value in ipairs(redis.call("HMGET", keys.meta(), unpack(take.fields(names)))) do
-    s.meta[7 + i] = value
-  end
-end
-
 -- The markers that an idle worker waits for; with a pattern also that of queues yet to come, which
 -- is set again while work is left, since others may not know of its queue yet.
 local function markers(self, is_left)
@@ -282,18 +276,18 @@ local function markers(self, is_left)
 end
 
 -- Takes from the queues that are chosen, a hundred at a time: seldom are more of them needed.
-function selection.take(s, self, ask)
+function selection.take(s, self, pop)
   find_busy(s, self)
   local names = in_order(s, self)
   for from = 1, #names, limits.call do
     local some = { unpack(names, from, math.min(from + limits.call - 1, #names)) }
-    look_up(s, some)
-    take.take_all(s, ask, some)
-    if ask.is_left then
+    session.read_meta(s, take.meta_fields(some))
+    take.from_queues(s, pop, some)
+    if pop.has_more_work then
       break
     end
   end
-  ask.wake = markers(self, ask.is_left)
+  pop.wake = markers(self, pop.has_more_work)
 end
 
 return selection

@@ -1,5 +1,6 @@
--- One worker that asks for jobs: `ask` holds what it wants (wanted, worker, nonce), and what it
--- gets (found, held, wake), with is_left when there is more for others.
+-- Takes jobs from queues for one pop. The table `pop` holds what it wants (wanted, worker, nonce),
+-- what it got so far (jobs, held, wake), and has_more_work: whether other workers have something to
+-- take.
 
 local check = require("lib.core.check")
 local keys = require("lib.core.keys")
@@ -10,20 +11,20 @@ local queue_lib = require("lib.queue.queue")
 
 local take = {}
 
--- Milliseconds after which it is noted again that somebody asks for a list of queues, for which
--- that is remembered, and the lists that are.
-local ANEW, KEPT, LISTS = 10000, 3600000, 1000
+-- Records of which queues are asked for: milliseconds after which one is written again,
+-- milliseconds for which it is kept, and the number that is kept.
+local RENEWED_AFTER, KEPT_FOR, MOST_LISTS = 10000, 3600000, 1000
 
--- The names of a plain list that is to be tried in its order; nil for whatever says more.
-function take.plain_names(packed, given)
-  if given.order or given.turn or given.weights then
+-- The names of a plain list, to be tried in its order; nil for a list that says more than that.
+function take.plain_names(packed, options)
+  if options.order or options.turn or options.weights then
     return nil
   end
   return check.plain_names("queues", packed)
 end
 
--- The fields of meta that handing out of these queues needs.
-function take.fields(names)
+-- The fields of meta that taking from these queues needs.
+function take.meta_fields(names)
   local fields = { "config:heartbeat" }
   for _, name in ipairs(names) do
     fields[#fields + 1] = "paused:" .. name
@@ -33,75 +34,79 @@ function take.fields(names)
   return fields
 end
 
--- Where jobs have users or throttles, or the queue has one, lib.admission.admission chooses.
-local function hand_out(s, ask, name, is_fair, packed_length)
-  local to = { worker = ask.worker, nonce = ask.nonce, held = ask.held,
-    length = lease.length(packed_length, s.meta[8]) }
-  local wanted = ask.wanted - #ask.found
-  if is_fair then
-    require("lib.admission.admission").take(s, name, is_fair, wanted, to, ask.found)
+-- `virtual_time` is set where jobs have users or throttles, or the queue has a throttle of its own;
+-- there lib.admission.admission chooses which jobs may run.
+local function lease_jobs(s, pop, name, virtual_time)
+  local own_length = s.meta["config:" .. name .. "-heartbeat"]
+  local to = { worker = pop.worker, nonce = pop.nonce, held = pop.held,
+    length = lease.length(own_length, s.meta["config:heartbeat"]) }
+  local wanted = pop.wanted - #pop.jobs
+  if virtual_time then
+    require("lib.admission.admission").take(s, name, virtual_time, wanted, to, pop.jobs)
   else
-    lease_out.take(s, name, wanted, to, ask.found)
+    lease_out.in_order(s, name, wanted, to, pop.jobs)
   end
 end
 
-local function has_work(name, is_fair)
-  if is_fair then
+local function has_work(name, virtual_time)
+  if virtual_time then
     return require("lib.admission.subqueues").has_work(name)
   end
   return redis.call("EXISTS", keys.waiting(name)) == 1
 end
 
--- Takes from the queue whose fields of meta are the i-th.
-function take.take(s, ask, i, name)
-  ask.wake[i] = keys.wake(name)
-  if queue_lib.is_paused(s, s.meta[6 + 3 * i]) then
+local function from_queue(s, pop, i, name)
+  pop.wake[i] = keys.wake(name)
+  if queue_lib.is_paused(s, s.meta["paused:" .. name]) then
     return
   end
-  local is_fair = s.meta[8 + 3 * i] or (s.fair and s.fair[name] and "0")
-  if #ask.found < ask.wanted then
-    hand_out(s, ask, name, is_fair, s.meta[7 + 3 * i])
+  local virtual_time = s.meta["fair:" .. name]
+    or (s.marked_queues and s.marked_queues[name] and "0")
+  if #pop.jobs < pop.wanted then
+    lease_jobs(s, pop, name, virtual_time)
   end
-  -- The marker that woke this worker is gone; while work is left another worker is woken.
-  if #ask.found == ask.wanted and has_work(name, is_fair) then
+  -- The marker that woke this worker is gone. While work is left, it is set to wake another worker.
+  if #pop.jobs == pop.wanted and has_work(name, virtual_time) then
     queue_lib.wake(name)
-    ask.is_left = true
+    pop.has_more_work = true
   end
 end
 
--- Takes from the queues of a plain list.
-function take.take_all(s, ask, names)
+-- Takes from these queues in their order; their fields of meta have been read.
+function take.from_queues(s, pop, names)
   for i, name in ipairs(names) do
-    take.take(s, ask, i, name)
+    from_queue(s, pop, i, name)
   end
 end
 
--- Remembers that somebody asks for these queues, for whoever wants to know why a job is not taken.
--- One who gets all he wants from the only queue of his list is known by that.
-function take.note(s, ask, queues, names)
-  if #ask.found == ask.wanted and names and not names[2] then
+-- Records that a worker asks for these queues; read/explain tells by that whether anybody serves a
+-- queue. A pop that gets all it wants from its only queue is not recorded: its running jobs tell.
+function take.record_request(s, pop, queues, names)
+  if #pop.jobs == pop.wanted and names and not names[2] then
     return
   end
   local seen = redis.call("ZSCORE", keys.served(), queues)
-  if not seen or math.abs(s.now - tonumber(seen)) >= ANEW then
-    redis.call("ZADD", keys.served(), s.stamp, queues)
-    redis.call("ZREMRANGEBYSCORE", keys.served(), "-inf", s.now - KEPT)
-    redis.call("ZREMRANGEBYRANK", keys.served(), 0, -1 - LISTS)
+  if not seen or math.abs(s.now - tonumber(seen)) >= RENEWED_AFTER then
+    redis.call("ZADD", keys.served(), s.now_text, queues)
+    redis.call("ZREMRANGEBYSCORE", keys.served(), "-inf", s.now - KEPT_FOR)
+    redis.call("ZREMRANGEBYRANK", keys.served(), 0, -1 - MOST_LISTS)
   end
 end
 
--- When something becomes due, which a choice may have found, and what it did not look at is.
-function take.due(s, due)
-  if not s.expired and not s.examinable then
+-- The milliseconds until something becomes due, after the jobs were taken; `due` is what
+-- maintenance.run returned before. Choosing jobs can find that some have expired, which releases
+-- their dependents, can stop before all jobs were examined, and can add tasks of throttles.
+function take.next_due(s, due)
+  if not s.has_expired_jobs and not s.examine_budget then
     return due
   end
-  if s.expired then
+  if s.has_expired_jobs then
     require("lib.job.releases").after(s)
   end
-  if s.expired or s.more then
-    return 0 -- Jobs that were not handed out stood for others.
+  if s.has_expired_jobs or s.has_more then
+    return 0 -- An expired job took the place of one that could have been taken.
   end
-  return s.examinable and maintenance.next(s) or due
+  return s.examine_budget and maintenance.next(s) or due
 end
 
 return take

@@ -50,7 +50,7 @@ end
 -- Takes it out of every index and deletes it.
 function recurrence.remove(self)
   local record = self.record
-  redis.call("ZREM", keys.slots(record.queue), self.jid)
+  redis.call("ZREM", keys.queue_recurring(record.queue), self.jid)
   redis.call("ZREM", keys.refills(), self.jid)
   if record.group then
     redis.call("SREM", keys.declared(record.group), self.jid)
@@ -92,7 +92,7 @@ local function place(self, slot)
     record.slot = record.interval and slot
     slot = "+inf"
   end
-  redis.call("ZADD", keys.slots(record.queue), slot, self.jid)
+  redis.call("ZADD", keys.queue_recurring(record.queue), slot, self.jid)
   return slot
 end
 
@@ -124,7 +124,7 @@ function recurrence.slot(self)
   if record.cron then
     return record.ticks[1]
   end
-  return record.slot or tonumber(redis.call("ZSCORE", keys.slots(record.queue), self.jid))
+  return record.slot or tonumber(redis.call("ZSCORE", keys.queue_recurring(record.queue), self.jid))
 end
 
 -- Copies what children take over as it is.
@@ -198,7 +198,7 @@ end
 
 -- Makes what is due in a queue; returns the budget that is left.
 function recurrence.make_due(s, queue, budget)
-  local due = redis.call("ZRANGEBYSCORE", keys.slots(queue), "-inf", s.now, "WITHSCORES",
+  local due = redis.call("ZRANGEBYSCORE", keys.queue_recurring(queue), "-inf", s.now, "WITHSCORES",
     "LIMIT", 0, budget)
   for i = 1, #due, 2 do
     if budget <= 0 then
@@ -208,7 +208,7 @@ function recurrence.make_due(s, queue, budget)
     if self then
       budget = budget - make_children(s, self, tonumber(due[i + 1]), budget)
     else
-      redis.call("ZREM", keys.slots(queue), due[i])
+      redis.call("ZREM", keys.queue_recurring(queue), due[i])
       budget = budget - 1
     end
   end

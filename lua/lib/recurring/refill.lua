@@ -29,11 +29,11 @@ end
 -- Asks about some of those whose time has come; returns when to look again, or nil.
 function refill.ask(s)
   local due = redis.call("ZRANGEBYSCORE", keys.refills(), "-inf", s.now, "LIMIT", 0, ABREAST)
-  s.refill = #due > 0 and {} or nil
+  s.refill_requests = #due > 0 and {} or nil
   for _, jid in ipairs(due) do
     local self = recurrence.find(jid)
     if self and self.record.cron then
-      s.refill[#s.refill + 1] = question(self)
+      s.refill_requests[#s.refill_requests + 1] = question(self)
       redis.call("ZADD", keys.refills(), s.now + recurrence.PATIENCE, jid)
     else
       redis.call("ZREM", keys.refills(), jid)

@@ -45,28 +45,28 @@ function repair_admission.user(s, name, user)
     subqueues.vacate(queue, user, gate)
     return
   end
-  redis.call("ZADD", keys.sharers(queue, gate), 0, user)
+  redis.call("ZADD", keys.queue_users(queue, gate), 0, user)
   if gate ~= "" then
-    redis.call("ZADD", keys.open(queue), s.stamp, gate)
+    redis.call("ZADD", keys.open(queue), s.now_text, gate)
   end
   queue_lib.wake(queue)
 end
 
 -- A queue is among those of a throttle while it has jobs parked on it.
 function repair_admission.parking(s, id, queue)
-  if redis.call("EXISTS", keys.sharers(queue, id)) == 1 then
-    redis.call("ZADD", keys.gated(id), "NX", s.stamp, queue)
+  if redis.call("EXISTS", keys.queue_users(queue, id)) == 1 then
+    redis.call("ZADD", keys.throttle_queues(id), "NX", s.now_text, queue)
     queue_lib.due("throttle:" .. id, s.now)
   else
-    redis.call("ZREM", keys.gated(id), queue)
+    redis.call("ZREM", keys.throttle_queues(id), queue)
     redis.call("ZREM", keys.open(queue), id)
   end
 end
 
 -- A throttle is open for a queue only while jobs are parked there; one that slept has a look.
 function repair_admission.opened(s, queue, id)
-  if redis.call("EXISTS", keys.sharers(queue, id)) == 1 then
-    redis.call("ZADD", keys.open(queue), s.stamp, id)
+  if redis.call("EXISTS", keys.queue_users(queue, id)) == 1 then
+    redis.call("ZADD", keys.open(queue), s.now_text, id)
     queue_lib.wake(queue)
   else
     redis.call("ZREM", keys.open(queue), id)
@@ -74,14 +74,14 @@ function repair_admission.opened(s, queue, id)
 end
 
 function repair_admission.throttle(s, id)
-  if redis.call("EXISTS", keys.throttle(id)) == 1 then
-    redis.call("ZADD", keys.throttles(), "NX", s.stamp, id)
+  if redis.call("EXISTS", keys.throttle_record(id)) == 1 then
+    redis.call("ZADD", keys.throttles(), "NX", s.now_text, id)
   end
 end
 
 function repair_admission.fair(s, queue)
   subqueues.mark(s, queue)
-  redis.call("ZADD", keys.fair_queues(), "NX", s.stamp, queue)
+  redis.call("ZADD", keys.fair_queues(), "NX", s.now_text, queue)
 end
 
 -- A user with a setting is listed, and no other.
@@ -123,7 +123,7 @@ end
 function repair_admission.hold(s, job)
   for _, id in ipairs(holders.ids(job.record)) do
     if holds(job.record, id) then
-      redis.call("ZADD", keys.holders(id), "NX", s.stamp, job.jid)
+      redis.call("ZADD", keys.holders(id), "NX", s.now_text, job.jid)
     end
   end
 end

@@ -20,7 +20,7 @@ end
 
 -- A failure group is listed, by its last failure, while it has jobs.
 function repair_index.group(_, group)
-  local last = redis.call("ZREVRANGE", keys.group(group), 0, 0, "WITHSCORES")[2]
+  local last = redis.call("ZREVRANGE", keys.failed_group(group), 0, 0, "WITHSCORES")[2]
   if last then
     redis.call("ZADD", keys.failed(), last, group)
   else
@@ -34,7 +34,7 @@ end
 
 -- The members counted again; closed and empty, the batch is finished.
 function repair_index.batch(s, name)
-  local key = keys.batch(name)
+  local key = keys.batch_record(name)
   if redis.call("EXISTS", key) == 0 then
     redis.call("ZREM", keys.batches(), name)
     redis.call("UNLINK", keys.batch_data(name), keys.canceled(name), keys.inner(name))
@@ -54,8 +54,8 @@ local OUTCOMES = { complete = "completed", failed = "failed" }
 
 local function left_batch(s, name, job)
   local outcome = job and OUTCOMES[job.record.state] or "canceled"
-  if redis.call("EXISTS", keys.batch(name)) == 1 then
-    redis.call("HINCRBY", keys.batch(name), outcome, 1)
+  if redis.call("EXISTS", keys.batch_record(name)) == 1 then
+    redis.call("HINCRBY", keys.batch_record(name), outcome, 1)
     repair_index.batch(s, name)
   end
 end
@@ -101,7 +101,7 @@ local INDEXES = {
   depends = { key = keys.depends, claims = in_queue("depends") },
   running = { key = keys.running, claims = in_queue("running") },
   worker = { key = keys.worker_jobs, claims = field("worker") },
-  group = { key = keys.group, claims = field("group"), after = repair_index.group },
+  group = { key = keys.failed_group, claims = field("group"), after = repair_index.group },
   tag = {
     key = keys.tag,
     claims = function(record, tag)
@@ -134,7 +134,7 @@ local INDEXES = {
 
 -- Takes a batch out of those within another one, unless that waits for it.
 local function stray_batch(s, outer, inner)
-  local found = redis.call("HMGET", keys.batch(inner), "within", "counted")
+  local found = redis.call("HMGET", keys.batch_record(inner), "within", "counted")
   if not (found[1] == outer and not found[2]) then
     redis.call("SREM", keys.inner(outer), inner)
     repair_index.batch(s, outer)

@@ -58,7 +58,7 @@ local places = {
   end,
   failed = function(_, job)
     local record = job.record
-    redis.call("ZADD", keys.group(record.group), record.failed_at, job.jid)
+    redis.call("ZADD", keys.failed_group(record.group), record.failed_at, job.jid)
     redis.call("ZADD", keys.failed(), "GT", record.failed_at, record.group)
   end,
   complete = function(_, job)
@@ -119,7 +119,7 @@ local function batch(job)
   if not name or state == "failed" or state == "complete" then
     return
   end
-  local found = redis.call("HMGET", keys.batch(name), "opened_at", "finished_at")
+  local found = redis.call("HMGET", keys.batch_record(name), "opened_at", "finished_at")
   if found[1] and not found[2] then
     batches.join(name, job.jid)
   end

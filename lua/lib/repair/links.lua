@@ -93,7 +93,7 @@ end
 -- A result is kept only for those who still need it.
 function repair_links.hold(_, parent, holder)
   local token = string.match(holder, "^release:(.+)$")
-  local needed = token and redis.call("EXISTS", keys.release(token))
+  local needed = token and redis.call("EXISTS", keys.release_record(token))
     or redis.call("HEXISTS", keys.parents(holder), parent)
   if needed == 0 then
     dependencies.drop_hold(parent, holder)
@@ -102,8 +102,8 @@ end
 
 -- A release is listed and looked at, or, without a record, gone.
 function repair_links.release(s, token)
-  if redis.call("EXISTS", keys.release(token)) == 0 then
-    redis.call("DEL", keys.released(token))
+  if redis.call("EXISTS", keys.release_record(token)) == 0 then
+    redis.call("DEL", keys.release_dependents(token))
     redis.call("ZREM", keys.releases(), token)
     return
   end

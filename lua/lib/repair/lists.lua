@@ -28,7 +28,7 @@ end
 function repair_lists.slot(s, queue, jid)
   local self = recurrence.find(jid)
   if not self or self.record.queue ~= queue then
-    redis.call("ZREM", keys.slots(queue), jid)
+    redis.call("ZREM", keys.queue_recurring(queue), jid)
   else
     repair_lists.recurring(s, jid)
   end
@@ -43,12 +43,12 @@ function repair_lists.declared(_, group, jid)
 end
 
 local LISTS = {
-  failed = { list = keys.failed, key = keys.group },
+  failed = { list = keys.failed, key = keys.failed_group },
   tags = { list = keys.tags, key = keys.tag },
-  batches = { list = keys.batches, key = keys.batch },
-  releases = { list = keys.releases, key = keys.release },
+  batches = { list = keys.batches, key = keys.batch_record },
+  releases = { list = keys.releases, key = keys.release_record },
   windows = { list = keys.windows, key = keys.unique },
-  throttles = { list = keys.throttles, key = keys.throttle },
+  throttles = { list = keys.throttles, key = keys.throttle_record },
 }
 
 -- A name in a list goes when what it names is not there.

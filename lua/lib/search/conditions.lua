@@ -70,11 +70,11 @@ local fields = {
     local apart = job.record.apart
     if not apart then
       return string.lower(job.data)
-    elseif s.long < apart then
-      s.skipped = s.skipped + 1
+    elseif s.long_data_budget < apart then
+      s.skipped_jobs = s.skipped_jobs + 1
       return ""
     end
-    s.long = s.long - apart
+    s.long_data_budget = s.long_data_budget - apart
     return string.lower(job_lib.get_data(job))
   end,
   error = function(job)

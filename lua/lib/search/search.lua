@@ -42,7 +42,7 @@ local sets = {
     return keys.complete()
   end,
   failed = function(source)
-    return keys.group(check.line("name", source.name))
+    return keys.failed_group(check.line("name", source.name))
   end,
   tag = of_name(keys.tag),
   tracked = function()
@@ -152,7 +152,7 @@ end
 -- Looks at up to `scan` jobs, until `wanted` of them fit, beginning `skip` jobs behind `after` in
 -- the first index.
 function search.run(s, self, after, skip)
-  s.long, s.skipped = LONG_DATA, 0
+  s.long_data_budget, s.skipped_jobs = LONG_DATA, 0
   local reply = { found = {}, scanned = 0, total = 0 }
   local from = 0
   self.is_under_way = after or skip > 0
@@ -160,7 +160,7 @@ function search.run(s, self, after, skip)
     from, reply.before = start(self, after, skip)
   end
   reply.at, reply.after = look_at_all(s, self, from, reply)
-  reply.skipped = s.skipped
+  reply.skipped = s.skipped_jobs
   return reply
 end
 

@@ -58,7 +58,7 @@ end
 
 -- The account of a queue's present minute as a record of the series, or nil.
 function series.current(queue)
-  local flat = redis.call("HGETALL", keys.current(queue))
+  local flat = redis.call("HGETALL", keys.queue_now(queue))
   local record = {}
   for i = 1, #flat, 2 do
     local field, value = flat[i], flat[i + 1]
@@ -86,7 +86,7 @@ end
 -- Files the account of a minute that is over.
 function series.file(s, queue)
   local closed = series.current(queue)
-  redis.call("DEL", keys.current(queue))
+  redis.call("DEL", keys.queue_now(queue))
   local minute, today = closed.minute, series.day_of(stats.minute(s.now))
   local kept = tonumber(redis.call("HGET", keys.meta(), "config:stats-history") or 30)
   file_into(keys.days(queue), "day", series.day_of(minute), closed, today - math.max(kept, 1))
@@ -113,7 +113,7 @@ function series.begin(s, queue, has_account)
   if of_users > 0 then
     age = math.max(age, head_age(s, keys.shared(queue)))
   end
-  redis.call("HSET", keys.current(queue), "minute", stats.minute(s.now),
+  redis.call("HSET", keys.queue_now(queue), "minute", stats.minute(s.now),
     "depth", redis.call("ZCARD", keys.waiting(queue)) + of_users, "head_age", age)
 end
 
@@ -125,10 +125,10 @@ function series.undo_failure(s, queue, failed_at)
   if today then
     return
   end
-  local counted = tonumber(redis.call("HGET", keys.current(queue), "minute"))
+  local counted = tonumber(redis.call("HGET", keys.queue_now(queue), "minute"))
   local record = series.day(queue, day)
   if counted and series.day_of(counted) == day then
-    redis.call("HINCRBY", keys.current(queue), "undone", 1)
+    redis.call("HINCRBY", keys.queue_now(queue), "undone", 1)
   elseif record then
     record.undone = (record.undone or 0) + 1
     replace(keys.days(queue), day, record)

@@ -95,7 +95,7 @@ local function join_sample(key, field, sample)
 end
 
 local function write_account(s, queue, sums)
-  local key = keys.current(queue)
+  local key = keys.queue_now(queue)
   local counted = tonumber(redis.call("HGET", key, "minute"))
   if counted ~= stats.minute(s.now) then
     require("lib.stats.series").begin(s, queue, counted ~= nil)

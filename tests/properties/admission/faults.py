@@ -132,7 +132,7 @@ FAULTS = [
     Fault(
         "a user without jobs takes part",
         "lib/admission/subqueues.lua",
-        'redis.call("ZREM", keys.sharers(queue, gate), user)',
+        'redis.call("ZREM", keys.queue_users(queue, gate), user)',
         "",
         "concurrency",
     ),
