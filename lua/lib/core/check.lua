@@ -1,11 +1,12 @@
--- Arguments as they arrive: each function returns the value or refuses the call.
+-- Checks of arguments: each function returns the value, or refuses the call.
 
 local errors = require("lib.core.errors")
 local limits = require("lib.core.limits")
 
 local check = {}
 
--- No script takes more; some thousands more would not even fit the line that names them.
+-- No script takes more arguments. Lua itself fails at some thousands, in the line that unpacks
+-- them.
 local ARGUMENTS = 200
 if #ARGV > ARGUMENTS then
   errors.bad("a call has at most " .. ARGUMENTS .. " arguments")
@@ -27,7 +28,7 @@ function check.name(what, value)
   return value
 end
 
--- Free text of one line: a class path, a failure group.
+-- One line of free text: a class path, a failure group.
 function check.line(what, value)
   if type(value) ~= "string" or value == "" or #value > 255 or string.find(value, "%c") then
     errors.bad(what .. " is not 1 to 255 bytes of text without control characters")
@@ -46,7 +47,7 @@ local function whole(value)
   return value == math.floor(value) and value > -2 ^ 53 and value < 2 ^ 53
 end
 
--- A number out of an option map.
+-- A whole number from an option map.
 function check.count(what, value, low, high)
   if type(value) ~= "number" or not whole(value) or value < low or value > high then
     errors.bad(string.format("%s is not a whole number from %.0f to %.0f", what, low, high))
@@ -54,7 +55,7 @@ function check.count(what, value, low, high)
   return value
 end
 
--- A whole number that arrives as text.
+-- A whole number given as text.
 function check.integer(what, value, low, high)
   local number = type(value) == "string"
     and #value <= 17
@@ -63,7 +64,7 @@ function check.integer(what, value, low, high)
   return check.count(what, number or nil, low, high)
 end
 
--- Any finite number that is no larger than a score can order.
+-- Any finite number that a score of a sorted set can order.
 function check.finite(what, value)
   if type(value) ~= "number" or value ~= value or value > 1e300 or value < -1e300 then
     errors.bad(what .. " is not a finite number")
@@ -71,7 +72,7 @@ function check.finite(what, value)
   return value
 end
 
--- A number out of an option map, with bounds.
+-- A number from an option map, within bounds.
 function check.within(what, value, low, high)
   check.finite(what, value)
   if value < low or value > high then
@@ -80,7 +81,7 @@ function check.within(what, value, low, high)
   return value
 end
 
--- A decimal number that arrives as text; hexadecimal, spaces, nan and inf are none.
+-- A decimal number given as text; hexadecimal, spaces, nan and inf are refused.
 function check.number(what, value)
   local plain = type(value) == "string" and #value <= 40 and string.find(value, "^[-+.%deE]+$")
   return check.finite(what, plain and tonumber(value) or nil)
@@ -113,7 +114,7 @@ local function unpacked(what, packed)
   return value
 end
 
--- A list of at least `low` and at most `high` values.
+-- A list of `low` to `high` values.
 function check.list(what, value, low, high)
   if type(value) ~= "table" then
     errors.bad(what .. " is not a list")
@@ -135,7 +136,7 @@ function check.packed_list(what, packed, low, high)
   return check.list(what, unpacked(what, packed), low, high)
 end
 
--- Names, each once.
+-- A list of names without duplicates.
 function check.names(what, value, low, high)
   local seen = {}
   for _, name in ipairs(check.list(what, value, low, high)) do
@@ -152,7 +153,7 @@ function check.packed_names(what, packed, low)
   return check.names(what, unpacked(what, packed), low, limits.call)
 end
 
--- Names, each once, or nil if any of them is something else; 1 to 100.
+-- A list of 1 to 100 names without duplicates; nil if any entry is something else than a name.
 function check.plain_names(what, packed)
   local names = check.list(what, unpacked(what, packed), 1, limits.call)
   local seen = {}
@@ -165,8 +166,8 @@ function check.plain_names(what, packed)
   return names
 end
 
--- A map whose keys all stand in `known`, if that is given; "" and an empty msgpack map are the
--- empty one.
+-- A packed map. Its keys must be in `known`, if that is given. "" and an empty msgpack map are the
+-- empty map.
 function check.options(what, packed, known)
   if packed == "" or packed == "\128" then
     return {}
@@ -186,7 +187,7 @@ function check.map(what, value, known)
   return value
 end
 
--- User data, opaque; refused over the limit of the namespace.
+-- User data, which stays opaque; refused if it is larger than the namespace allows.
 function check.data(s, data)
   check.given("data", data)
   if #data > s.data_limit then

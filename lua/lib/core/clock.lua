@@ -1,11 +1,12 @@
--- The time of a call: the server's, or a test's in a namespace that began with one.
+-- The time of a call: the server's clock, or a test clock in a namespace that began with one.
 
 local check = require("lib.core.check")
 local errors = require("lib.core.errors")
 
 local clock = {}
 
--- The disagreement, in milliseconds, up to which an earlier clock is taken for a wobble.
+-- The largest step back, in milliseconds, that counts as a wobble of the clock: time stands still
+-- meanwhile.
 local WOBBLE = 60000
 
 local function told(argument)
@@ -16,7 +17,7 @@ local function told(argument)
   return "test", check.integer("now", argument, 0, 281474976710655)
 end
 
--- Returns the time, the kind of clock, and whether the clock was set back for good.
+-- Returns the time, the kind of clock, and whether the clock was set back by more than a wobble.
 function clock.read(argument, kind, last)
   check.given("now", argument)
   local told_kind, now = told(argument)

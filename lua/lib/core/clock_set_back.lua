@@ -1,5 +1,6 @@
--- The server's clock was set back by more than a wobble. It is believed, and every lease is cut
--- to its own length from now on, a few at a time, until a whole round has cut none.
+-- Adjusts a namespace after the server's clock was set back by more than a wobble. The clock is
+-- believed. Every lease is shortened to its full length from now, a few leases per call, until a
+-- whole round has shortened none.
 
 local job_lib = require("lib.job.job")
 local keys = require("lib.core.keys")
@@ -38,7 +39,8 @@ local function cut(s, queue, jid, score, length)
   return 1
 end
 
--- Cuts leases of one queue from `rank` (the longest first) on; returns seen and cut.
+-- Shortens leases of one queue, beginning at `rank` in order of their ends, the latest first.
+-- Returns how many were looked at and how many were shortened.
 local function cut_some(s, queue, rank, budget)
   local found = redis.call("ZREVRANGE", keys.running(queue), rank, rank + budget - 1, "WITHSCORES")
   local length, cuts = lease.length_of(queue), 0
@@ -48,13 +50,14 @@ local function cut_some(s, queue, rank, budget)
   return #found / 2, cuts
 end
 
--- What stands in the line of duties since a later time would be forgotten until then.
+-- Makes the tasks of a queue due now: those that were due at a time now in the future would not run
+-- until then.
 local function look_anew(s, queue)
   redis.call("ZADD", keys.due(), "XX", "LT", s.now, "leases:" .. queue, s.now,
     "scheduled:" .. queue, s.now, "recurring:" .. queue)
 end
 
--- Throttles come after the queues; true when all are done.
+-- Throttles come after the queues. Returns whether all are done.
 local function look_at_throttles(s, rank, budget)
   local ids = redis.call("ZRANGE", keys.throttles(), rank, rank + budget - 1)
   for _, id in ipairs(ids) do
@@ -68,8 +71,8 @@ local function look_at_throttles(s, rank, budget)
   return false
 end
 
--- One step. Returns true when all is done. What was cut has moved down, so the rank
--- goes on by the others; a round that cut something is followed by another.
+-- Does one step; returns whether all is done. Shortened leases have moved down in the order, so the
+-- rank advances only by the others. A round that shortened a lease is followed by another one.
 function clock_set_back.step(s, budget)
   local state = redis.call("HMGET", keys.meta(), unpack(FIELDS))
   local at, rank, cuts = tonumber(state[1] or 0), tonumber(state[2] or 0), tonumber(state[3] or 0)

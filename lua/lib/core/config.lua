@@ -1,4 +1,4 @@
--- Options of a namespace: their defaults, and which values they take. Times are in seconds.
+-- The options of a namespace: their defaults, and the values they accept. Times are in seconds.
 
 local check = require("lib.core.check")
 local errors = require("lib.core.errors")
@@ -19,7 +19,7 @@ config.DEFAULTS = {
   ["max-data-size"] = "1048576",
 }
 
--- Least and largest value of the numeric ones; a third value asks for whole numbers.
+-- The least and largest value of each numeric option; a third entry means whole numbers only.
 local RANGES = {
   ["heartbeat"] = { 0.001, 31557600 },
   ["grace-period"] = { -31557600, 31557600 },
@@ -42,7 +42,7 @@ local function refuse(option, bounds)
     bounds[3] and "whole " or "", bounds[1], bounds[2]))
 end
 
--- Refuses what the option cannot be.
+-- Refuses a value that the option does not accept.
 function config.check(option, value)
   check.name("option", option)
   check.text("value", value, 1024)

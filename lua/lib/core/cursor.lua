@@ -1,12 +1,12 @@
--- Where the next page of a sorted set begins: behind a score and a member, so that rows that came
--- and went meanwhile make it miss or repeat none of the others.
+-- Pages of a sorted set by cursor. A cursor is a score and a member; the next page begins after
+-- them, so rows added or removed between two pages make it neither miss nor repeat any other row.
 
 local check = require("lib.core.check")
 local errors = require("lib.core.errors")
 
 local cursor = {}
 
--- Reads the argument: a score as text and a member, or nil for the beginning.
+-- Reads a cursor given as an argument; nil for the beginning.
 function cursor.read(packed)
   if check.given("after", packed) == "" then
     return nil
@@ -20,8 +20,8 @@ function cursor.read(packed)
   return pair
 end
 
--- Whether a member comes before another one or is the same. Sorted sets go by the bytes; the server
--- compares text as its locale does, which is not the same order.
+-- Whether a member sorts before another one or equals it. Sorted sets order by bytes, while Lua in
+-- the server compares text by its locale, which may order otherwise.
 local function is_up_to(one, other)
   for i = 1, math.min(#one, #other) do
     local a, b = string.byte(one, i), string.byte(other, i)
@@ -32,7 +32,7 @@ local function is_up_to(one, other)
   return #one <= #other
 end
 
--- The first rank whose score and member come behind the given ones; 0 with none given.
+-- The first rank after a cursor; 0 without one.
 function cursor.rank(key, after)
   if not after then
     return 0
@@ -52,7 +52,7 @@ function cursor.rank(key, after)
   return low
 end
 
--- A page of at most `size` rows: its members, their scores, and what to read behind; that is nil at
+-- A page of at most `size` rows: its members, their scores, and the cursor of the next page, nil at
 -- the end.
 function cursor.page(key, after, size)
   local members, scores = {}, {}

@@ -1,4 +1,5 @@
--- The one way a script refuses a call: `CODE detail`, raised before the first write.
+-- The one way in which a script refuses a call: the error `CODE detail`, raised before the first
+-- write.
 
 local errors = {}
 

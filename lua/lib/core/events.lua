@@ -1,4 +1,5 @@
--- What the world is told. Names need no escaping, free text goes through `quoted`.
+-- The messages that a call publishes. Names need no escaping in their JSON; free text goes through
+-- `quoted`.
 
 local session = require("lib.core.session")
 
@@ -6,21 +7,21 @@ local events = {}
 
 events.quoted = cjson.encode
 
--- An event about a job on the log; `more` is JSON that continues the object.
+-- An event about a job on the channel `log`. `more` is JSON that continues the object.
 function events.log(s, event, jid, queue, more)
   session.publish(s, "log",
     '{"event":"' .. event .. '","jid":"' .. jid .. '","queue":"' .. (queue or "") .. '"'
       .. (more or "") .. "}")
 end
 
--- The plain jid on a channel of its own, for tracked jobs only.
+-- The plain jid on a channel named after the event, for tracked jobs only.
 function events.tracked(s, channel, job)
   if job.record.tracked then
     session.publish(s, channel, job.jid)
   end
 end
 
--- Tells a worker that a job is no longer its own, and the log that it was lost.
+-- Tells a worker, on its own channel, that it no longer holds a job. A lost lease is also logged.
 function events.lost(s, job, event)
   local record = job.record
   local text = '{"event":"' .. event .. '","jid":"' .. job.jid .. '","queue":"' .. record.queue

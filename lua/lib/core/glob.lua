@@ -1,9 +1,9 @@
--- Texts with stars, each of which stands for any number of characters.
+-- Patterns in which a star stands for any number of characters.
 
 local glob = {}
 
--- The literal parts between the stars. Lua's own patterns would go back and forth over several
--- stars: here each part is searched for once.
+-- The literal parts between the stars. A pattern of Lua would backtrack over several stars; here
+-- each part is searched for once.
 function glob.compiled(text)
   local parts = {}
   for part in string.gmatch(text .. "*", "([^*]*)%*") do
@@ -12,7 +12,7 @@ function glob.compiled(text)
   return parts
 end
 
--- Whether a whole text is of this form.
+-- Whether the whole text matches.
 function glob.fits(parts, text)
   local first, last = parts[1], parts[#parts]
   if #parts == 1 then

@@ -1,4 +1,5 @@
--- Every key of a namespace; nothing else spells one.
+-- Every key of a namespace; no other file spells one. The one-line functions are inlined when the
+-- scripts are assembled, so a call costs no more than the text.
 
 local keys = {}
 local namespace = KEYS[1]
@@ -11,17 +12,17 @@ function keys.queues()
   return namespace .. ":queues"
 end
 
--- The marker that wakes an idle worker with a pattern when a queue has become known.
+-- The marker that wakes an idle worker with a pattern when a new queue becomes known.
 function keys.new_queues()
   return namespace .. ":queues:new"
 end
 
--- The queues whose jobs pop has to choose.
+-- Queues in which pop chooses jobs by users and throttles.
 function keys.fair_queues()
   return namespace .. ":queues:fair"
 end
 
--- The lists of queues that pops asked for, packed as they came, by when.
+-- Lists of queues that pops asked for, packed as they came, by the time of the last such pop.
 function keys.served()
   return namespace .. ":served"
 end
@@ -138,12 +139,12 @@ function keys.recurring(jid)
   return namespace .. ":recurring:" .. jid
 end
 
--- Cron jobs by the instant at which a client is to be asked for their next ticks.
+-- Cron jobs, by the instant at which a client is asked for their next ticks.
 function keys.refills()
   return namespace .. ":refills"
 end
 
--- The recurring jobs that one group has declared.
+-- Recurring jobs declared by one group.
 function keys.declared(group)
   return namespace .. ":declared:" .. group
 end
@@ -196,12 +197,13 @@ function keys.days(queue)
   return namespace .. ":queue:" .. queue .. ":days"
 end
 
--- The jobs of one user that wait for one throttle, or for none that is known ("").
+-- A subqueue: the ready jobs of one user that are parked on one throttle (their gate), or on none
+-- (""). The keyspace calls it a lane.
 function keys.subqueue(queue, user, gate)
   return namespace .. ":queue:" .. queue .. ":lane/" .. user .. "/" .. gate
 end
 
--- Users with such a lane.
+-- Users with such a subqueue.
 function keys.queue_users(queue, gate)
   return namespace .. ":queue:" .. queue .. ":users/" .. gate
 end
@@ -266,12 +268,12 @@ function keys.members(batch)
   return namespace .. ":batch:" .. batch .. ":members"
 end
 
--- The batches within a batch.
+-- Batches nested in a batch.
 function keys.inner(batch)
   return namespace .. ":batch:" .. batch .. ":inner"
 end
 
--- The members of a batch that were cancelled.
+-- Members of a batch that were cancelled.
 function keys.canceled(batch)
   return namespace .. ":batch:" .. batch .. ":canceled"
 end
@@ -288,7 +290,8 @@ function keys.release_dependents(token)
   return namespace .. ":release:" .. token .. ":dependents"
 end
 
--- Channels share the prefix, so two namespaces never hear each other.
+-- Channels carry the prefix of the namespace, so two namespaces never receive each other's
+-- messages.
 function keys.channel(name)
   return namespace .. ":" .. name
 end

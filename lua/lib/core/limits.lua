@@ -1,54 +1,55 @@
 -- The bounds of one atomic call.
 
 return {
-  -- jobs, names or edges that one call may carry
+  -- jobs, names or edges in one call
   call = 100,
-  -- items of housekeeping (reclaimed, promoted, released, deleted) that one call may do
+  -- items of housekeeping (reclaimed, promoted, released or deleted) that one call may do
   housekeeping = 50,
-  -- bytes of data kept inside the job's own value; longer data has a key of its own
+  -- bytes of data kept in the job's own value; longer data has its own key
   inline = 1024,
-  -- data of one job, unless the option max-data-size says otherwise
+  -- bytes of data of one job, unless the option max-data-size says otherwise
   data = 1048576,
-  -- a packed policy of retries, and what it remembers
+  -- bytes of a packed retry policy, and of what it remembers
   policy = 4000,
-  -- parents of one job, dependents shown of one job, jobs walked in search of a cycle
+  -- parents of one job, dependents that a view shows, jobs visited in search of a cycle
   edges = 1000,
   -- batches around a batch
   nesting = 10,
-  -- ticks of a cron expression that are kept ahead, and below how many a client is asked for more
+  -- ticks of a cron expression that are stored ahead, and the number below which a client is asked
+  -- for more
   ticks = 200,
   few_ticks = 96,
-  -- ticks that a view shows
+  -- ticks in a view
   ticks_shown = 10,
   -- recurring jobs that one group may declare
   declared = 1000,
-  -- rows of one page
+  -- rows of a page
   page = 1000,
-  -- rows of one page that take several reads each
+  -- rows of a page when each takes several reads
   dear_page = 250,
-  -- history entries kept inside the job's own value
+  -- history entries kept in the job's own value
   history = 9,
   -- milliseconds for which a reply is remembered
   reply = 300000,
-  -- milliseconds for which a command waits for a worker that does not hear it
+  -- milliseconds for which a command to a worker waits for its next heartbeat
   command = 3600000,
   -- throttles of one job
   throttles = 8,
-  -- queues in which a throttle is opened at once, and open ones that one pop looks into
+  -- queues in which one call opens a throttle, and open throttles that one pop looks at
   openings = 5,
   gates = 10,
-  -- milliseconds for which a job keeps what it was refused too often, the first time
+  -- milliseconds for which slots are reserved for a job that was refused too often, the first time
   reservation = 60000,
-  -- refusals after which it does
+  -- refusals after which slots are reserved
   patience = 5,
-  -- what a job may cost of a throttle, and what a bucket may hold
+  -- the least and largest cost of a job, and size of a bucket
   least = 1e-6,
   most = 1e9,
-  -- scores behind every priority: of jobs that cost more than their throttle can ever hold, and
-  -- what each unit of cost adds
+  -- scores after every priority: jobs that cost more than their throttle can ever hold, and what
+  -- each unit of cost adds
   costly = 1e305,
   costly_by = 1e295,
-  -- scores in front of every priority: given back by a lost lease, and by `timeout`
+  -- scores before every priority: jobs returned by an expired lease, and by `timeout`
   reclaimed = -1e308,
   timed_out = "-inf",
 }

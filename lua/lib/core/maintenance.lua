@@ -1,5 +1,5 @@
--- The maintenance of a namespace that every pop does first: expired leases, due jobs,
--- due recurring jobs, ended pauses, releases, retention, throttles. The sorted set `due` holds its
+-- The maintenance of a namespace, which every pop does first: expired leases, due jobs, due
+-- recurring jobs, ended pauses, releases, retention, throttles. The sorted set `due` holds its
 -- tasks. The score of a task is a lower bound of the instant at which it has something to do; once
 -- that has passed, it is the instant since which the task waits for its turn.
 
@@ -11,7 +11,7 @@ local session = require("lib.core.session")
 
 local maintenance = {}
 
--- Tasks that one call looks at.
+-- Tasks that one call performs.
 local TASKS_PER_CALL = 10
 
 -- The least score of a set, or nil.
@@ -34,7 +34,7 @@ local function promote(s, queue, budget)
   end
 end
 
--- Ends a pause whose time is over; returns the end of one that goes on.
+-- Ends a pause whose time is over; returns the end of one that is still on.
 local function end_pause(s, queue)
   local field = "paused:" .. queue
   local packed = redis.call("HGET", keys.meta(), field)
@@ -49,8 +49,9 @@ local function end_pause(s, queue)
   return ends
 end
 
--- The kinds of task. Each does at most `budget` items and returns when it is due again, or nil. The
--- table is made when the first task is due: most calls have none, and ten functions cost time.
+-- The kinds of task. Each does at most `budget` items and returns the instant at which it is due
+-- again, or nil. The table is made only when a task is due: most calls have none, and making the
+-- functions takes time.
 local function make_tasks()
   return {
     leases = function(s, queue, budget)
@@ -92,7 +93,8 @@ local function perform(s, tasks, name, budget)
   local kind, subject = string.match(name, "^(%l+):?(.*)$")
   local due_again = tasks[kind] and tasks[kind](s, subject, budget)
   if due_again then
-    -- One with more to do now goes behind all others that are due: a backlog starves none of them.
+    -- A task with more to do now goes behind all others that are due, so a backlog of one starves
+    -- none.
     redis.call("ZADD", keys.due(), math.max(due_again, s.now), name)
   else
     redis.call("ZREM", keys.due(), name)
@@ -103,7 +105,7 @@ local function milliseconds_until(s, instant)
   return instant and math.max(instant - s.now, 0) or nil
 end
 
--- Does what is due, within the bounds of one call. Returns the milliseconds until something
+-- Performs what is due, within the bounds of one call. Returns the milliseconds until something
 -- becomes due (0: there is more to do now), or nil.
 function maintenance.run(s)
   local found = redis.call("ZRANGE", keys.due(), 0, TASKS_PER_CALL - 1, "WITHSCORES")

@@ -1,4 +1,4 @@
--- What is kept for a time, and deleted in small steps once the time is over.
+-- Deletes what is kept for a limited time, in small steps.
 
 local batches = require("lib.batch.batches")
 local job_lib = require("lib.job.job")
@@ -10,14 +10,14 @@ local stats = require("lib.stats.stats")
 local retention = {}
 
 local MONTH = 2592000
--- Milliseconds for which batches and marks of tracking are kept at least, however short finished
--- jobs are: a batch is opened before it has members.
+-- Milliseconds for which batches and tracking entries are kept at least, however short the
+-- retention of completed jobs is: a batch is opened before it has members.
 local DAY = 86400000
--- Throttles looked at in a round.
+-- Throttles visited in a round.
 local VISITED = 20
 
--- Deletes completed jobs that are too old or too many, oldest first; returns what is left of
--- the budget. The two texts are the options jobs-history and jobs-history-count.
+-- Deletes completed jobs that are too old or too many, oldest first; returns the budget that is
+-- left. `history` and `count` are the options jobs-history and jobs-history-count as text.
 function retention.complete(s, history, count, budget)
   local key = keys.complete()
   local before = s.now - tonumber(history or MONTH) * 1000
@@ -71,7 +71,7 @@ local function drop_workers(s, age, budget)
   return budget - #names
 end
 
--- A job that is still there is looked at again after as long a time.
+-- The entry of a job that still exists is renewed.
 local function drop_tracked(s, age, budget)
   local jids = old(keys.tracked(), s.now - age, budget)
   for _, jid in ipairs(jids) do
@@ -84,7 +84,7 @@ local function drop_tracked(s, age, budget)
   return budget - #jids
 end
 
--- Whether nothing can come of a batch any more: its call-backs are put, nobody can add to it.
+-- Whether nothing can happen in a batch any more: its callbacks were put, and nobody can add to it.
 local function is_over(name)
   if redis.call("EXISTS", keys.members(name), keys.inner(name)) > 0
     or redis.call("EXISTS", keys.releases()) == 1 then
@@ -92,7 +92,7 @@ local function is_over(name)
   end
   local state = redis.call("HMGET", keys.batch_record(name), "finished_at", "owner", "failed")
   if state[1] then
-    -- What has failed may come back, and is a member again then.
+    -- A failed member may run again, and then rejoins the batch.
     return (tonumber(state[3]) or 0) <= 0
   end
   return not state[2] or redis.call("EXISTS", keys.job(state[2])) == 0
@@ -110,7 +110,7 @@ local function drop_batches(s, age, budget)
   return budget - #names
 end
 
--- Files the account of a queue that fell idle and shortens its series.
+-- Files the statistics of a queue that fell idle, and trims its series. One queue per round.
 local function tidy_series(s, days)
   local at = tonumber(redis.call("HGET", keys.meta(), "sweep_queue") or 0)
   local queue = redis.call("ZRANGE", keys.queues(), at, at)[1]
@@ -128,7 +128,7 @@ local function tidy_series(s, days)
   redis.call("ZREMRANGEBYSCORE", keys.days(queue), "-inf", series.day_of(minute) - days)
 end
 
--- Has a few throttles looked at, should a job be parked that nothing else would wake.
+-- Makes tasks due for a few throttles, in case a job is parked there that nothing else would wake.
 local function visit_throttles(s)
   local at = tonumber(redis.call("HGET", keys.meta(), "sweep_throttle") or 0)
   local ids = redis.call("ZRANGE", keys.throttles(), at, at + VISITED - 1)
@@ -142,8 +142,8 @@ local function visit_throttles(s)
   end
 end
 
--- One round over everything that expires. Returns what is left of the budget: 0 means that
--- another round is worth while at once.
+-- Does one round over everything that expires. Returns the budget that is left: at 0 another round
+-- should follow at once.
 function retention.sweep(s, budget)
   local config = redis.call("HMGET", keys.meta(), "config:jobs-history",
     "config:jobs-history-count", "config:max-worker-age", "config:stats-history")

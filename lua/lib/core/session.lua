@@ -58,7 +58,7 @@ local function split(request)
   return lane .. ":" .. index, sequence
 end
 
--- The memory of a request is its sequence, a colon, and the reply.
+-- A remembered request is its sequence, a colon, and the reply.
 local function recall(value)
   if not value then
     return -1
@@ -67,7 +67,8 @@ local function recall(value)
   return tonumber(string.sub(value, 1, colon - 1)), string.sub(value, colon + 1)
 end
 
--- The reply of an earlier run of the same request, or nil; an older one is refused.
+-- The reply that the same request was given before, or nil. A request older than the last one is
+-- refused.
 local function remembered(key, sequence)
   local value = redis.call("GET", key)
   local known, reply = recall(value)
@@ -79,7 +80,7 @@ local function remembered(key, sequence)
   return nil
 end
 
--- What is known of a request, for a caller who got no answer.
+-- What is known of a request, for a client that got no answer.
 function session.ask(request)
   local slot, sequence = split(request)
   local known, reply = recall(redis.call("GET", keys.request(slot)))
@@ -91,7 +92,7 @@ function session.ask(request)
   return { state = "done", reply = reply }
 end
 
--- The number of the fields of meta that every call reads.
+-- The number of fields of meta that every call reads.
 local COMMON = 7
 
 local function new(found, argument)
@@ -118,8 +119,8 @@ local function new(found, argument)
   }
 end
 
--- Opens the call. The further arguments name more fields of meta, which s.meta then holds.
--- The second value, if any, is the reply that the same request was given before.
+-- Opens the call. The arguments after `request` name more fields of meta to read into s.meta. The
+-- second value, if any, is the reply that the same request was given before.
 function session.open(now, request, ...)
   local found = redis.call("HMGET", keys.meta(), "schema", "clock", "time", "sequence", "tracking",
     "config:max-job-history", "config:max-data-size", ...)
@@ -146,12 +147,12 @@ function session.read_meta(s, names)
   end
 end
 
--- A query's view of the same: it cannot write, so it is never closed.
+-- Opens the call of a query, which cannot write and so is never closed.
 function session.read(now, ...)
   return (session.open(now, "", ...))
 end
 
--- A number that no other job, hand-out or list of this namespace has.
+-- A number that no other job, lease or list of the namespace has.
 function session.next(s)
   s.sequence = s.sequence + 1
   return s.sequence
@@ -166,7 +167,7 @@ end
 local function write_meta(s)
   local kind = s.new_clock
   if not kind then
-    -- Calls of one millisecond that number nothing leave nothing to remember.
+    -- A call within the same millisecond that used no number has nothing to remember.
     if s.now ~= s.last_time or s.sequence ~= s.sequence_at_open then
       redis.call("HSET", keys.meta(), "time", s.now_text, "sequence", s.sequence)
     end
@@ -177,8 +178,8 @@ local function write_meta(s)
   redis.call("ZADD", keys.due(), "NX", s.now + 60000, "sweep")
 end
 
--- Ends the call: counters, clock, memory of the reply, then the events. `memory`, if given, is
--- remembered in place of a large reply, by a script that can make the reply anew from it.
+-- Ends the call: counters, clock, memory of the reply, then the messages. `memory`, if given, is
+-- remembered instead of a large reply, by a script that can rebuild the reply from it.
 function session.close(s, reply, memory)
   if s.clock_went_back then
     require("lib.core.clock_set_back").begin(s)

@@ -1,5 +1,5 @@
--- One change to many jobs, each judged by itself: it happens to those that are in a state that was
--- expected, and the others are answered with what they are.
+-- Applies one action to many jobs, each judged by itself: jobs that are not in an expected state
+-- are left alone and answered with their state.
 
 local change = require("lib.job.change")
 local check = require("lib.core.check")
@@ -14,7 +14,7 @@ local STATES = { waiting = true, scheduled = true, depends = true, throttled = t
   running = true, stalled = true, failed = true, complete = true }
 local OPTIONS = { states = true, queue = true, priority = true, tags = true }
 
--- Which states each action can be carried out in.
+-- The states in which each action is possible.
 local allowed = {
   cancel = { waiting = true, scheduled = true, depends = true, throttled = true, running = true,
     stalled = true, failed = true },
@@ -87,7 +87,7 @@ local function check_states(given)
   return next(expected) and expected or STATES
 end
 
--- Reads the action and its options; refuses what would not be one.
+-- Reads the action and its options, and refuses invalid ones.
 function bulk.read(action, packed)
   check.one_of("action", action, allowed)
   local options = check.options("options", packed, OPTIONS)
@@ -113,14 +113,14 @@ local function refusal(job, jid, action, options)
   return nil
 end
 
--- Does it, and answers for each jid: "done" or CODE and detail.
+-- Applies the action; returns for each jid "done", or a code and detail.
 function bulk.run(s, action, jids, options)
   local listed, answers = {}, {}
   for _, jid in ipairs(jids) do
     listed[jid] = true
   end
   for i, jid in ipairs(jids) do
-    -- Read one by one: what happens to one job may change another.
+    -- The jobs are read one by one, since what happens to one may change another.
     local job = job_lib.find(jid)
     answers[i] = refusal(job, jid, action, options) or acts[action](s, job, options, listed)
   end

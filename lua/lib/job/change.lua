@@ -11,7 +11,7 @@ local change = {}
 
 local READY = { waiting = true, stalled = true, throttled = true }
 
--- Takes a running job from its worker and puts it, as stalled, ahead of everything else.
+-- Takes a running job from its worker and puts it, as stalled, before everything else in its queue.
 function change.time_out(s, job)
   job_lib.note(job, s, "timed-out")
   events.lost(s, job, "lock_lost")

@@ -10,7 +10,7 @@ local stats = require("lib.stats.stats")
 
 local complete_many = {}
 
--- With any of these a job's end means more than leaving its worker.
+-- The end of a job with any of these fields means more than leaving its worker.
 local HANGING = { "batch", "followups", "keep", "parents", "owns", "unique", "user", "throttles",
   "excused", "has_failure" }
 
@@ -23,7 +23,7 @@ local function is_plain(record)
   return true
 end
 
--- The jobs that can end together; none when any of them has dependents.
+-- The jobs that can be completed together; none when any of them has dependents.
 function complete_many.choose(jobs)
   local chosen, dependents = {}, {}
   for _, job in ipairs(jobs) do
@@ -47,7 +47,7 @@ local function add(lists, key, jid)
   list[#list + 1] = jid
 end
 
--- Completes the jobs; `results` holds what each brought by its jid, "" for nothing.
+-- Completes the jobs; `results` holds the result of each by jid, "" for none.
 function complete_many.complete(s, jobs, results)
   local held, values, ended, queues = {}, {}, {}, {}
   for _, job in ipairs(jobs) do

@@ -1,5 +1,5 @@
--- How a job completes: the steps of the commands, and what the end of a job does to everything that
--- depends on it. The way into a next queue is lib.job.next_queue.
+-- Completes jobs: the steps of the commands, and what the end of a job does to everything that
+-- depends on it. Moving on to a next queue is in lib.job.next_queue.
 
 local events = require("lib.core.events")
 local job_lib = require("lib.job.job")
@@ -9,7 +9,7 @@ local stats = require("lib.stats.stats")
 
 local completion = {}
 
--- What completion and cancelling have in common: the end of the job's own claims.
+-- What completion and cancellation share: everything that belongs to the job ends.
 function completion.settle(s, job, outcome)
   local record, jid = job.record, job.jid
   if record.batch then
@@ -31,14 +31,14 @@ function completion.settle(s, job, outcome)
   record.owns = nil
 end
 
--- What the record of a complete job says, and what it does not say any more.
+-- Changes the record into that of a complete job.
 function completion.end_record(s, record)
   record.state, record.completed_at = "complete", s.now
   record.queue, record.order, record.due, record.left = nil, nil, nil, nil
   record.crashes, record.tries = nil, nil
 end
 
--- Completed for good: dependents are set free.
+-- Completes the job for good and releases its dependents. The caller saves it.
 function completion.complete(s, job, queue)
   local record = job.record
   job_lib.clear_failure(job)
@@ -54,7 +54,7 @@ function completion.complete(s, job, queue)
   stats.add(s, queue, "completed", 1)
 end
 
--- Takes the job out of running and keeps what it brought.
+-- Takes the job out of running and stores its new data and its result.
 function completion.leave(s, job, data, result)
   local record = job.record
   stats.took(s, record.queue, "run", s.now - record.popped_at)
@@ -69,7 +69,7 @@ function completion.leave(s, job, data, result)
   record.crashes, record.tries = nil, nil
 end
 
--- Ends the job for good.
+-- Completes the job for good, and publishes that.
 function completion.finish(s, job)
   local from = job.record.queue
   completion.complete(s, job, from)
@@ -84,9 +84,9 @@ local function overdue(s)
   return oldest and tonumber(oldest) <= s.now - age
 end
 
--- What follows the end of a number of jobs: dependents are let go, and a few more jobs than that
--- are deleted if they were kept too long. Expects the options jobs-history and jobs-history-count
--- as the call's own fields.
+-- Does what follows the end of `number` jobs: releases dependents, and deletes a few more jobs than
+-- that if they were kept too long. s.meta must hold the options jobs-history and
+-- jobs-history-count.
 function completion.after(s, number)
   if s.has_releases then
     require("lib.job.releases").after(s)

@@ -1,4 +1,5 @@
--- Jobs of a process that died: who pays, and which job kills whoever runs it.
+-- Deals with the jobs of a process that died: which of them are charged with a crash, and which has
+-- crashed its workers too often (a poison pill).
 
 local events = require("lib.core.events")
 local failing = require("lib.job.failing")
@@ -11,14 +12,14 @@ local stats = require("lib.stats.stats")
 
 local crash = {}
 
--- Whether the job is held by that start of a worker.
+-- Whether the job is held by the process of a worker that this nonce names.
 local function is_of(job, worker, nonce)
   local record = job.record
   return record.state == "running" and record.worker == worker
     and string.match(record.lease, "^%d+%.(.+)$") == nonce
 end
 
--- The jobs that had started, as far as they are in their grace periods and so on no list of the
+-- Those of the started jobs that are in their grace periods, and so no longer in the list of the
 -- worker.
 local function started_in_grace(worker, nonce, started)
   local missing, found = {}, {}
@@ -35,8 +36,8 @@ local function started_in_grace(worker, nonce, started)
   return found
 end
 
--- The jobs of that start of a worker, no more than one call may touch, and whether there are more.
--- Its siblings, whose jobs stand in the same list, may have many.
+-- The jobs of that process, no more than one call may touch, and whether there are more. Other
+-- processes of the worker share its list of jobs, which may be long.
 function crash.jobs_of(worker, nonce, started)
   local found = started_in_grace(worker, nonce, started)
   for at = 0, limits.page - 1, limits.call do
@@ -57,7 +58,7 @@ local function limit()
   return tonumber(redis.call("HGET", keys.meta(), "config:max-crashes") or 3)
 end
 
--- A poison pill: it has ended its worker too often.
+-- Fails a poison pill.
 local function poison(s, job, cause)
   local record = job.record
   local worker = record.worker
@@ -72,7 +73,7 @@ local function charge(s, job, cause, report)
   local record = job.record
   record.crashes = (record.crashes or 0) + 1
   job_lib.note(job, s, "crashed", { worker = record.worker, cause = cause })
-  -- A lease that had lapsed before was counted then.
+  -- An expired lease was counted as a retry when it expired.
   if not record.grace then
     stats.add(s, record.queue, "retried", 1)
   end
@@ -85,8 +86,8 @@ local function charge(s, job, cause, report)
   list[#list + 1] = job.jid
 end
 
--- Deals with one job of the dead process and enters it in the report. `death.started` has the jids
--- that were being run; without it all of them were.
+-- Deals with one job of the dead process and enters it in the report. `death.started` holds the
+-- jids that were being run; without it all of them were.
 function crash.handle(s, job, death, report)
   events.lost(s, job, "lock_lost")
   if not death.started or death.started[job.jid] then

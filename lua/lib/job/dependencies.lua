@@ -1,6 +1,7 @@
--- Edges between jobs. A job's parents are kept for its life, as policy:sequence; those that it
--- still waits for in `dependencies`; a parent knows its waiting dependents. What a parent's end
--- sets free goes into a list of releases (lib.job.releases), which calls drain in bounded steps.
+-- Edges between jobs. `parents` of a job holds all its parents for its life, each with
+-- policy:sequence; `dependencies` those that it still waits for; `dependents` of a parent those
+-- that wait for it. What the end of a parent releases goes into the list of releases
+-- (lib.job.releases), which calls drain in bounded steps.
 
 local errors = require("lib.core.errors")
 local job_lib = require("lib.job.job")
@@ -12,7 +13,7 @@ local dependencies = {}
 
 dependencies.POLICIES = { wait = true, cancel = true, fail = true, run = true }
 
--- The dependents of a job, those included that the same call is going to link (s.planned_edges).
+-- The dependents of a job, including those that the same call is going to link (s.planned_edges).
 local function dependents_of(s, parent, most)
   local found = redis.call("ZRANGE", keys.dependents(parent), 0, most)
   for _, dependent in ipairs(s.planned_edges and s.planned_edges[parent] or {}) do
@@ -21,7 +22,7 @@ local function dependents_of(s, parent, most)
   return found
 end
 
--- Refuses an edge from `jid` to any of `parents` when one of them comes after `jid` already.
+-- Refuses an edge from `jid` to any of `parents` that already depends on `jid`, directly or not.
 local function refuse_cycle(s, jid, parents)
   local wanted, seen, pending, walked = {}, { [jid] = true }, { jid }, 0
   for _, parent in ipairs(parents) do
@@ -44,7 +45,7 @@ local function refuse_cycle(s, jid, parents)
   end
 end
 
--- Later jobs of the same call must see the edges that this one will have.
+-- Records the edges of this job for the checks of later jobs in the same call.
 local function plan_edges(s, jid, parents)
   s.planned_edges = s.planned_edges or {}
   for _, parent in ipairs(parents) do
@@ -61,10 +62,10 @@ local function is_open(s, jid, parent)
   return s.planned_jids[jid] or (parent and parent.record.state ~= "complete")
 end
 
--- The parents that `jid` would have to wait for: those that exist and are not complete, or that the
--- same call puts (s.planned_jids); the job that the call itself completes (s.ending_jid) is none. A
--- new jid has no dependents, so it cannot close a cycle. Edges that a put of the same call will
--- take away still count.
+-- The parents that `jid` would have to wait for: those that exist and are not complete, and those
+-- that the same call puts (s.planned_jids), but not the job that the call itself completes
+-- (s.ending_jid). A new jid has no dependents, so it cannot close a cycle. Edges that a put of the
+-- same call will remove still count.
 function dependencies.unresolved(s, jid, parents, exists)
   local open = {}
   s.planned_jids = s.planned_jids or {}
@@ -89,7 +90,7 @@ local function add_parent(s, job, parent, policy)
   job.record.parents = true
 end
 
--- Parents that are complete already are parents, too, if they left a result to be read.
+-- Parents that are already complete become parents too if they left a result to read.
 local function keep_results(s, job, wanted, open, policy)
   local waits = {}
   for _, parent in ipairs(open) do
@@ -103,8 +104,8 @@ local function keep_results(s, job, wanted, open, policy)
   end
 end
 
--- Adds edges to the wanted parents, of which `open` were found unresolved. A parent that has
--- failed already has its policy applied like one that fails later. `policies` names those of
+-- Adds edges to the wanted parents, of which `open` are unresolved. The policy for a parent that
+-- has already failed is applied as for one that fails later. `policies` overrides `policy` for
 -- single parents.
 function dependencies.link(s, job, wanted, open, policy, policies)
   local jid = job.jid
@@ -124,14 +125,14 @@ function dependencies.link(s, job, wanted, open, policy, policies)
   end
 end
 
--- Drops a result that outlived its job for the sake of dependents that are now done.
+-- Drops a result that has outlived its job and that no dependent needs any more.
 local function drop_hold(parent, holder)
   local key = keys.holds(parent)
   redis.call("SREM", key, holder)
   if redis.call("EXISTS", key) == 1 then
     return
   end
-  -- A job that was put anew under the old jid does not own the result either.
+  -- A job put again under the same jid does not own the old result.
   local found = job_lib.find(parent)
   if not found or not found.record.has_result then
     redis.call("DEL", keys.result(parent))
@@ -139,7 +140,7 @@ local function drop_hold(parent, holder)
 end
 dependencies.drop_hold = drop_hold
 
--- Takes single edges away.
+-- Removes single edges.
 function dependencies.cut(job, parents)
   local jid = job.jid
   for _, parent in ipairs(parents) do
@@ -153,7 +154,7 @@ function dependencies.cut(job, parents)
   end
 end
 
--- Takes all edges to parents away: the job ended, or was put with other ones.
+-- Removes all edges to parents: the job has ended, or was put with other parents.
 function dependencies.unlink(job)
   if not job.record.parents then
     return
@@ -166,7 +167,8 @@ function dependencies.unlink(job)
   job.record.parents = nil
 end
 
--- Queues something for the drain; returns its token, whose zeros keep the order of one instant.
+-- Adds an entry to the list of releases; returns its token. Tokens have leading zeros, so entries
+-- of one instant keep their order.
 function dependencies.enlist(s, record)
   local token = string.format("%016.0f", session.next(s))
   redis.call("SET", keys.release_record(token), cmsgpack.pack(record))
@@ -176,8 +178,8 @@ function dependencies.enlist(s, record)
   return token
 end
 
--- Sets the dependents of `parent` free in the drain: "complete" and "canceled" free all of them,
--- "failed" those whose policy is not to wait. The list survives whatever becomes of the parent.
+-- Releases the dependents of `parent`, when the list is drained: all of them for "complete" and
+-- "canceled", for "failed" those whose policy is not to wait. The list outlives the parent.
 function dependencies.register(s, parent, reason)
   local key = keys.dependents(parent)
   if reason == "failed" then

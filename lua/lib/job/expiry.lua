@@ -1,12 +1,12 @@
--- Jobs that must not start after an instant of their own: they fail where they would be handed out.
+-- Fails jobs that must not start after an instant of their own, at the moment they would be leased.
 
 local failing = require("lib.job.failing")
 local job_lib = require("lib.job.job")
 
 local expiry = {}
 
--- Fails a job that was just taken from the head of its queue, if its time is over; tells whether.
--- The instant is forgotten, so a job that is put again may run.
+-- Fails a job that was just taken from the head of its queue, if its time is over; returns whether
+-- it did. The instant is removed, so the job may run if it is put again.
 function expiry.fail_if_over(s, job)
   local record = job.record
   if not record.expires or record.expires > s.now then

@@ -1,5 +1,5 @@
--- Why a job is where it is: what has to happen before it can run, or what it does or did. Nothing
--- here writes. Each reason is a map with a `kind`.
+-- Explains why a job is not running: what has to happen before it can, or what it does or did.
+-- Nothing here writes. Each reason is a map with a `kind`.
 
 local holders = require("lib.admission.holders")
 local job_lib = require("lib.job.job")
@@ -12,8 +12,8 @@ local throttles = require("lib.admission.throttles")
 
 local explain = {}
 
--- Milliseconds for which who asked for a queue counts as still there, the lists looked through, and
--- bytes of what workers say of themselves.
+-- Milliseconds for which a worker that asked for a queue counts as present, lists of queues to look
+-- through, and bytes of worker info in a reply.
 local ALIVE, LISTS, INFOS = 60000, 100, 1048576
 local HOLDERS = 10
 
@@ -65,7 +65,7 @@ local function add_throttles(s, found, job)
   end
 end
 
--- How many are in front of it in its own lane, and how many users share the queue.
+-- Adds how many jobs are before it in its own subqueue, and how many users share the queue.
 local function add_rank(found, job)
   local record = job.record
   local queue, user = record.queue, record.user
@@ -79,7 +79,7 @@ local function add_rank(found, job)
   })
 end
 
--- When somebody last asked for jobs of a queue, as far as that is known.
+-- The last time somebody asked for jobs of a queue, or nil if none is known.
 local function asked_at(s, queue)
   local flat = redis.call("ZREVRANGEBYSCORE", keys.served(), "+inf", s.now - ALIVE, "WITHSCORES",
     "LIMIT", 0, LISTS)
@@ -91,7 +91,7 @@ local function asked_at(s, queue)
   return nil
 end
 
--- Whether jobs of a queue run, or started in this minute or the one before.
+-- Whether jobs of a queue are running, or were started in this minute or the one before.
 local function is_running(s, queue)
   if redis.call("ZCOUNT", keys.running(queue), s.now, "+inf") > 0 then
     return true
@@ -100,8 +100,8 @@ local function is_running(s, queue)
   return account[2] and tonumber(account[1]) >= math.floor(s.now / 60000) - 1 or false
 end
 
--- Nobody has asked for the queue: who else is there, and what they say of themselves, may tell that
--- those who take it are busy with other work.
+-- If nobody asked for the queue, adds the info of the workers that are present: it may show that
+-- those serving the queue are busy with other jobs.
 local function add_workers(s, found, queue)
   if asked_at(s, queue) or is_running(s, queue) then
     return
@@ -189,7 +189,7 @@ local states = {
   end,
 }
 
--- The reasons for a job, the one that has to give way first in front.
+-- The reasons for a job, the one that must be resolved first in front.
 function explain.of_job(s, job)
   local found = {}
   local tell = states[job.record.state]
@@ -199,7 +199,7 @@ function explain.of_job(s, job)
   return found
 end
 
--- The one reason for a recurring job, by what its view shows.
+-- The one reason for a recurring job; `slot` is what its view shows.
 function explain.of_recurring(job, slot)
   local record = job.record
   return { {

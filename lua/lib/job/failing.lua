@@ -17,7 +17,8 @@ local function log(s, job, group, message, worker)
     .. ',"message":' .. events.quoted(message) .. "}")
 end
 
--- Failed until somebody looks: into its group, and dependents are treated by their policy.
+-- Moves the job into its group, where it stays until somebody acts, and applies the policies of its
+-- dependents.
 local function settle(s, job, group, message, worker)
   local record = job.record
   record.state, record.group, record.failed_at = "failed", group, s.now
@@ -39,8 +40,8 @@ function failing.fail(s, job, group, message, worker)
   events.tracked(s, "failed", job)
 end
 
--- Retries are used up; `text` may name a group and message of one's own. Of this end the channel
--- hears before the log.
+-- Fails a job that has no retries left; `text` may hold a group and message of the caller's. Here
+-- the channel `failed` is published before the log.
 function failing.exhaust(s, job, text, worker)
   local queue = job.record.queue
   local group = text.group or "failed-retries-" .. queue

@@ -1,5 +1,5 @@
--- The stored job: a four-byte length, that many bytes of msgpack, then short data as it came.
--- In Lua a job is {jid, record, data}; `data` is the inline part, "" when it has its own key.
+-- The stored job: a four-byte length, a msgpack map of that length, then short data as it came. In
+-- Lua a job is {jid, record, data}; `data` is the inline data, "" when it has its own key.
 
 local errors = require("lib.core.errors")
 local keys = require("lib.core.keys")
@@ -22,7 +22,7 @@ function job.find(jid)
   return value and job.parse(jid, value) or nil
 end
 
--- The job, or the refusal NOJOB.
+-- The job; refused with NOJOB when there is none.
 function job.load(jid)
   local found = job.find(jid)
   if not found then
@@ -31,7 +31,7 @@ function job.load(jid)
   return found
 end
 
--- Jobs in the order of `jids`; false where there is none.
+-- Jobs in the order of `jids`, false where there is none.
 function job.find_all(jids)
   if #jids == 0 then
     return {}
@@ -73,7 +73,7 @@ function job.set_data(self, data)
   self.data = data
 end
 
--- The opaque data wherever it lies.
+-- The data, wherever it is stored.
 function job.get_data(self)
   if self.record.apart then
     return redis.call("GET", keys.data(self.jid)) or ""
@@ -85,13 +85,13 @@ function job.left(self)
   return self.record.left or self.record.retries
 end
 
--- Sets the retries left; the default, all of them, takes no room.
+-- Sets the retries left; all of them is the default, and is not stored.
 function job.set_left(self, left)
   self.record.left = left ~= self.record.retries and left or nil
 end
 
--- Moves the middle of the history, all but the first and the newest `kept` entries, to its list,
--- which is cut to what the limit allows beside them.
+-- Moves the middle of the history, all but the first and the newest `kept` entries, to the list of
+-- the history, and trims that to what the limit leaves room for.
 local function spill(self, limit, kept)
   local history = self.record.history
   local packed, rest = {}, { history[1] }
@@ -111,7 +111,7 @@ local function spill(self, limit, kept)
   self.record.spilled = true
 end
 
--- Entries that lie in the list and still count, oldest first.
+-- Entries in the list that the limit still covers, oldest first.
 function job.spilled(self, s)
   if not self.record.spilled then
     return {}
@@ -123,7 +123,8 @@ function job.spilled(self, s)
   return redis.call("LRANGE", keys.history(self.jid), s.history_limit > 0 and -room or 0, -1)
 end
 
--- Takes back what lies in the list, as far as it still counts: the limit has become that small.
+-- Moves the entries of the list back into the record, as far as the limit covers them. It has
+-- become small enough for the record.
 local function gather(self, s)
   local history = self.record.history
   local all = { history[1] }
@@ -137,7 +138,7 @@ local function gather(self, s)
   self.record.history, self.record.spilled = all, nil
 end
 
--- Adds an entry. The first one stays for ever, of the others the newest do.
+-- Adds an entry to the history. The first entry stays for ever; of the others the newest are kept.
 function job.note(self, s, what, more, at)
   local is_short = s.history_limit > 0 and s.history_limit <= limits.history
   if is_short and self.record.spilled then
@@ -154,7 +155,7 @@ function job.note(self, s, what, more, at)
   end
 end
 
--- Adds an entry that may be large, straight to the list.
+-- Adds an entry that may be large directly to the list.
 function job.note_apart(self, s, what, more)
   job.note(self, s, what, more)
   if #self.record.history > 1 and (s.history_limit <= 0 or s.history_limit > limits.history) then
@@ -162,7 +163,7 @@ function job.note_apart(self, s, what, more)
   end
 end
 
--- Deletes what a job owns beside its value; the caller has taken it off every index.
+-- Deletes what belongs to a job beside indexes; the caller has removed it from those.
 function job.erase(self)
   local jid, record = self.jid, self.record
   redis.call("DEL", keys.job(jid))
@@ -180,7 +181,7 @@ function job.erase(self)
   end
 end
 
--- Keeps a result under the name of its codec: it may outlive the job.
+-- Stores a result with the name of its codec, since it may outlive the job.
 function job.set_result(self, result)
   if result ~= "" then
     redis.call("SET", keys.result(self.jid), (self.record.codec or "json") .. ":" .. result)

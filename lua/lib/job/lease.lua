@@ -1,4 +1,5 @@
--- The right of one hand-out to its job. What is no longer this hand-out's is refused.
+-- Leases: the right of one worker to one job. A call with a lease that is no longer valid is
+-- refused.
 
 local check = require("lib.core.check")
 local errors = require("lib.core.errors")
@@ -8,7 +9,7 @@ local limits = require("lib.core.limits")
 
 local lease = {}
 
--- Why this lease does not hold the job, as code and detail, or nil.
+-- Why this lease does not hold the job, as a code and detail, or nil.
 function lease.refusal(job, jid, token)
   if not job then
     return "NOJOB", "Job " .. jid .. " does not exist"
@@ -24,7 +25,7 @@ function lease.refusal(job, jid, token)
   return nil
 end
 
--- A packed list of [jid, lease], each jid once; returns it and the jids alone.
+-- Checks a packed list of [jid, lease], each jid once; returns it, and the jids alone.
 function lease.check_all(packed, low)
   local held = check.packed_list("leases", packed, low, limits.call)
   local jids = {}
@@ -37,7 +38,7 @@ function lease.check_all(packed, low)
   return held, jids
 end
 
--- The job that this lease holds, or a refusal.
+-- The job that this lease holds; refused otherwise.
 function lease.load(jid, token)
   check.name("jid", jid)
   check.text("lease", token, 200)
@@ -49,24 +50,25 @@ function lease.load(jid, token)
   return job
 end
 
--- Milliseconds of a lease in a queue, out of the two texts that config may hold.
+-- The length of a lease in milliseconds, from the options of the queue and of the namespace as
+-- text.
 function lease.length(own, general)
   return math.floor(tonumber(own or general or 60) * 1000)
 end
 
--- Asks config for the above; pop asks with its other fields.
+-- The same, reading the options. pop has read them together with its other fields.
 function lease.length_of(queue)
   local texts = redis.call("HMGET", keys.meta(), "config:" .. queue .. "-heartbeat",
     "config:heartbeat")
   return lease.length(texts[1], texts[2])
 end
 
--- Sets the instant at which the lease ends.
+-- Sets the instant at which the lease expires.
 function lease.extend(job, expires_at)
   local record = job.record
   redis.call("ZADD", keys.running(record.queue), expires_at, job.jid)
   redis.call("ZADD", keys.worker_jobs(record.worker), expires_at, job.jid)
-  -- A lease that has become shorter must be looked at earlier.
+  -- A lease that has become shorter has to be checked earlier.
   redis.call("ZADD", keys.due(), "LT", expires_at, "leases:" .. record.queue)
 end
 

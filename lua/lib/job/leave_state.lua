@@ -1,22 +1,22 @@
--- Out of the one place that the state of a job names.
+-- Takes a job out of its state: out of the one place in the keyspace that the state names.
 
 local keys = require("lib.core.keys")
 
 local leave_state = {}
 
--- What only a running job says of itself.
+-- Removes what only a running job has.
 function leave_state.forget_run(record)
   record.worker, record.lease, record.popped_at, record.grace = nil, nil, nil, nil
 end
 
--- A slot of a queue is free once more: whoever waits for it is woken if the queue has a limit.
+-- Wakes a worker when a job has left running in a queue with a throttle of its own.
 function leave_state.slot_of(s, queue)
   if redis.call("EXISTS", keys.throttle_record("queue:" .. queue)) == 1 then
     require("lib.admission.holders").leave_queue(s, queue)
   end
 end
 
--- The common way: a running job leaves its worker.
+-- Takes a running job from its worker.
 function leave_state.running(s, job)
   local record = job.record
   redis.call("ZREM", keys.running(record.queue), job.jid)
@@ -28,7 +28,7 @@ function leave_state.running(s, job)
   leave_state.forget_run(record)
 end
 
--- Gives up what was kept for a job that had been refused too often.
+-- Gives up the slots reserved for a job that was refused too often.
 local function unreserve(s, job)
   for _, id in ipairs(require("lib.admission.throttles").unreserve(s, job)) do
     require("lib.admission.throttle_wakeup").open(s, id)
@@ -79,7 +79,7 @@ local places = {
   end,
 }
 
--- The way out of any state.
+-- Takes a job out of any state.
 function leave_state.from_place(s, job)
   places[job.record.state](s, job)
 end

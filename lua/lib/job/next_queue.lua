@@ -1,4 +1,4 @@
--- A completion that goes on in another queue.
+-- Moves a job to the next queue when a worker completes it with one.
 
 local check = require("lib.core.check")
 local dependencies = require("lib.job.dependencies")
@@ -14,7 +14,7 @@ local next_queue = {}
 
 local NEXT = { queue = true, delay = true, depends = true, on_parent_failed = true }
 
--- Checks where a job goes on; returns the parents that it will wait for.
+-- Checks the options of the move; returns the parents that the job will wait for.
 function next_queue.check(s, job, options)
   check.map("next", options, NEXT)
   check.name("next queue", options.queue)

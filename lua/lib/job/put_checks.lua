@@ -1,4 +1,4 @@
--- The options of a put beyond its queue, jid, klass and data.
+-- The options of a put beyond its queue, jid, klass and data, and the values that each accepts.
 
 local check = require("lib.core.check")
 local errors = require("lib.core.errors")
@@ -26,9 +26,9 @@ local validators = {
   on_parent_failed = function(what, value)
     check.one_of(what, value, POLICIES)
   end,
-  -- whether `depends` come on top of the parents that the job has
+  -- whether `depends` are added to the parents that the job has
   adds = check.boolean,
-  -- policies of single parents, which stand in `depends`
+  -- policies for single parents, which must be in `depends`
   policies = function(what, value)
     for parent, policy in pairs(check.map(what, value)) do
       check.name(what, parent)
@@ -63,7 +63,7 @@ local validators = {
   hard_limit = function(what, value)
     check.count(what, value, 1, LONGEST)
   end,
-  -- A policy that workers read, opaque here.
+  -- a retry policy that workers read; opaque here
   retry = function(what, value)
     check.text(what, value, limits.policy)
   end,
@@ -85,7 +85,7 @@ local validators = {
   end,
 }
 
--- The fields of a job that is one of many in a call.
+-- The fields of a job that is one of several in a call.
 function put_checks.fields()
   local fields = { jid = true, klass = true, queue = true, data = true }
   for name in pairs(validators) do
@@ -94,7 +94,7 @@ function put_checks.fields()
   return fields
 end
 
--- Refuses policies of what is no parent.
+-- Refuses policies for jobs that are not parents.
 local function check_policies(spec)
   local parents = {}
   for _, parent in ipairs(spec.depends or {}) do
@@ -107,7 +107,7 @@ local function check_policies(spec)
   end
 end
 
--- Refuses unknown options and values that one cannot have; `core` are the fields that are none.
+-- Refuses unknown options and invalid values. `core` are the fields that are no options.
 function put_checks.check(spec, core)
   for name, value in pairs(spec) do
     if validators[name] then
@@ -130,7 +130,8 @@ function put_checks.check(spec, core)
   end
 end
 
--- Refuses options that could make the put fail when it happens later, whatever the keyspace holds.
+-- Refuses options that could make the put fail when it happens later, whatever the keyspace holds
+-- by then.
 function put_checks.check_later(spec)
   if spec.parent or spec.batch or spec.unique_conflict or spec.on_conflict or spec.depends
     or spec.expects then

@@ -1,5 +1,5 @@
--- What decides whether a put takes effect: its jid, its unique key, its parent and its batch. All
--- of it reads only.
+-- Decides whether a put takes effect, by its jid, its unique key, its parent and its batch. Nothing
+-- here writes.
 
 local errors = require("lib.core.errors")
 local job_lib = require("lib.job.job")
@@ -7,7 +7,8 @@ local keys = require("lib.core.keys")
 
 local put_conflict = {}
 
--- A put on behalf of a running job needs its lease, and happens once however often it runs.
+-- Whether a running job has put this jid before. Such a put needs the lease of the running job, and
+-- takes effect once however often that job runs.
 local function put_before(spec)
   if not spec.parent then
     return false
@@ -24,8 +25,8 @@ local function exists_or_remembered(s, plan)
   return kept and tonumber(kept) > s.now
 end
 
--- Whether the jid decides the put: true when it is to be ignored. What a completion leaves behind
--- (s.lenient_puts) is ignored rather than refused.
+-- Whether the put is ignored because of its jid. In a completion (s.lenient_puts) it is ignored
+-- where it would be refused.
 local function jid_conflict(s, plan)
   local policy = plan.spec.on_conflict or "replace"
   if policy == "revive" then
@@ -39,18 +40,19 @@ local function jid_conflict(s, plan)
   return true
 end
 
--- Data can be replaced until the holder runs; of a window's holder only the jid may be left.
+-- Whether the put may replace the data of the key's holder: as long as that has not started. The
+-- job that held a key for a window may be gone.
 local function replaceable(holder)
   local state = holder.record and holder.record.state
   return state and state ~= "running" and state ~= "complete"
 end
 
--- Whether the holder gives its key up by the same call, which completes it (s.ending_jid).
+-- Whether the holder gives up its key by this call, which completes it (s.ending_jid).
 local function is_ending(s, holder)
   return holder and holder.jid == s.ending_jid and holder.record.unique.scope ~= "window"
 end
 
--- Who holds the unique key now, or will by an earlier put of the same call.
+-- The job that holds the unique key, or will by an earlier put of the same call.
 local function key_holder(s, spec)
   local key = spec.unique.key
   local claims = s.planned_unique_keys or {}
@@ -61,7 +63,7 @@ local function key_holder(s, spec)
   return holder
 end
 
--- Whether the unique key decides the put: the holder's jid, or nil.
+-- The jid of the key's holder, if the put does nothing because of it, or nil.
 local function key_conflict(s, plan)
   local spec = plan.spec
   local holder = spec.unique and key_holder(s, spec)
@@ -93,7 +95,7 @@ local function parents_of(s, plan)
   end
 end
 
--- Completes the plan: `ignored` is the jid that the put is answered with when it does nothing.
+-- Completes the plan. `ignored` is the jid with which the put is answered when it does nothing.
 function put_conflict.decide(s, plan)
   local spec = plan.spec
   if put_before(spec) or jid_conflict(s, plan) then

@@ -1,4 +1,4 @@
--- Several puts in one call: all are checked before the first is carried out.
+-- Puts several jobs in one call: all are checked before the first is written.
 
 local check = require("lib.core.check")
 local errors = require("lib.core.errors")
@@ -8,8 +8,8 @@ local put_checks = require("lib.job.put_checks")
 
 local put_many = {}
 
--- Checks the jobs of a list against the data that follows, each with the data at its place.
--- `defaults` are fields that a job may leave out.
+-- Checks the jobs of a list; each gets the data at its position. `defaults` are fields that a job
+-- may leave out.
 function put_many.check(s, specs, data, defaults)
   local jids, fields = {}, put_checks.fields()
   for i, spec in ipairs(specs) do
@@ -32,7 +32,7 @@ function put_many.check(s, specs, data, defaults)
   return plans
 end
 
--- What was read while checking may have been changed by an earlier job of the same call.
+-- Reads again what an earlier job of the same call may have changed since the check.
 local function reload(plan)
   plan.existing = plan.existing and job_lib.find(plan.spec.jid)
   plan.replace = plan.replace and job_lib.find(plan.replace.jid)

@@ -1,4 +1,4 @@
--- What a put with options, or of a jid that exists, has to do beside placing the job.
+-- Applies the options of a put, and replaces the existing job of its jid.
 
 local job_lib = require("lib.job.job")
 local keys = require("lib.core.keys")
@@ -6,10 +6,10 @@ local leave_state = require("lib.job.leave_state")
 
 local put_options = {}
 
--- Fields that stay as they are when a put does not give them.
+-- Fields that keep their values when a put does not give them.
 local KEPT = { "keep", "expires", "soft_limit", "hard_limit", "retry" }
 
--- The worker that loses the job to this put, as the event needs it.
+-- The worker that loses the job to this put, in the form that the event needs.
 local function loser(job, spec)
   local record = job.record
   if record.state == "running" and record.worker ~= spec.worker then
@@ -19,7 +19,7 @@ local function loser(job, spec)
   return nil
 end
 
--- A result that dependents still need is left to them.
+-- Removes what the last run left, except a result that dependents still need.
 local function drop_traces(job)
   local record = job.record
   if record.has_result and redis.call("EXISTS", keys.holds(job.jid)) == 0 then
@@ -36,7 +36,7 @@ local function drop_traces(job)
   record.tries = nil
 end
 
--- Takes an existing job out of its place and undoes what belonged to its last run.
+-- Takes an existing job out of its state and removes what belonged to its last run.
 function put_options.take_over(s, plan)
   local job, spec = plan.existing, plan.spec
   local record = job.record
@@ -79,7 +79,7 @@ local function set_claims(record, spec)
   end
 end
 
--- Replaces the edges to parents when the put names some, or adds to them.
+-- Replaces the edges to parents, or adds to them, if the put names parents.
 local function link(s, job, plan)
   local depends = plan.spec.depends
   if not depends or #depends == 0 then
@@ -93,7 +93,7 @@ local function link(s, job, plan)
   dependencies.link(s, job, depends, plan.parents, spec.on_parent_failed or "wait", spec.policies)
 end
 
--- Brings the options of the put into the record.
+-- Sets the options of the put in the record.
 function put_options.set_options(s, job, plan)
   local record, spec = job.record, plan.spec
   if spec.priority then
@@ -116,7 +116,7 @@ function put_options.set_options(s, job, plan)
   link(s, job, plan)
 end
 
--- Notes a jid that a running job put before its own end.
+-- Records that a running job put this jid before its own end.
 local function note_followup(spec)
   local key = keys.followups(spec.parent)
   redis.call("SADD", key, spec.jid)
@@ -127,10 +127,10 @@ local function note_followup(spec)
   end
 end
 
--- What else the put has to remember once the job is in its place.
+-- Writes what belongs to the options beside the job, once it is in its state.
 function put_options.remember(s, job, plan)
   local spec = plan.spec
-  -- A key that the put does not name is taken back only if it is free.
+  -- A key that the put does not name is taken again only if it is free.
   if spec.unique then
     require("lib.job.unique").take(s, job)
   elseif job.record.unique then
@@ -151,7 +151,7 @@ local function replace_data(plan)
   job_lib.save(holder)
 end
 
--- The answer to a put without effect of its own.
+-- The reply to a put that makes no job. It may replace the data of the key's holder.
 function put_options.answer_ignored(plan)
   if plan.replace then
     replace_data(plan)

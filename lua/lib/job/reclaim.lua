@@ -1,5 +1,6 @@
--- Leases that lapsed. The first time the owner has its grace period; the second time, or with no
--- grace at all, the job goes back to the front of its queue and has lost a retry.
+-- Takes jobs back from workers. When a lease expires for the first time the worker gets a grace
+-- period; after that, or without grace, the job returns to the front of its queue and loses a
+-- retry.
 
 local events = require("lib.core.events")
 local failing = require("lib.job.failing")
@@ -18,7 +19,7 @@ local function settle_unique(s, job)
   end
 end
 
--- To the front, or to its failure group when no retry is left. `worker` lost it.
+-- Puts the job at the front of its queue, or fails it when no retry is left. It has cost a retry.
 function reclaim.give_back(s, job)
   local record = job.record
   local worker, left = record.worker, job_lib.left(job) - 1
@@ -33,7 +34,7 @@ function reclaim.give_back(s, job)
   job_lib.save(job)
 end
 
--- Returns a job that nobody has begun to run: as if it had not been handed out.
+-- Returns a job to its queue as if it had not been leased: with its age, and all its retries.
 function reclaim.hand_back(s, job)
   leave_state.from_place(s, job)
   queue_lib.back_to_waiting(s, job)
@@ -65,7 +66,7 @@ local function lapse(s, job, grace)
   job_lib.save(job)
 end
 
--- Deals with at most `budget` lapsed leases of a queue; returns the budget that is left.
+-- Deals with at most `budget` expired leases of a queue; returns the budget that is left.
 function reclaim.run(s, queue, budget)
   local key = keys.running(queue)
   local jids = redis.call("ZRANGEBYSCORE", key, "-inf", s.now, "LIMIT", 0, budget)

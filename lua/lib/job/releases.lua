@@ -1,5 +1,5 @@
--- The list of what ended jobs have set free and nobody has carried out yet: dependents to let
--- go, call-backs to put. Any call that pops or ends jobs drains some of it.
+-- The list of releases: what ended jobs set free and no call has carried out yet, dependents to
+-- release and callbacks to put. Every call that pops or ends jobs drains a part of it.
 
 local batches = require("lib.batch.batches")
 local dependencies = require("lib.job.dependencies")
@@ -22,7 +22,7 @@ local function done(token, record)
   end
 end
 
--- The policy of the edge, or nil when the edge is gone or younger than the token.
+-- The policy of the edge, or nil when the edge is gone or newer than the token.
 local function edge(job, parent, token)
   local value = redis.call("HGET", keys.parents(job.jid), parent)
   local policy, sequence = string.match(value or "", "^(%l+):(%d+)$")
@@ -42,8 +42,8 @@ local function resolve(s, job, parent, holds)
   end
 end
 
--- A job that fails with its parent goes on waiting for it once it is revived; not for one that is
--- gone for good.
+-- Fails a job with its parent. If it is retried it waits for that parent again, unless that was
+-- cancelled.
 local function fail(s, job, parent, reason)
   if reason == "canceled" then
     redis.call("SREM", keys.dependencies(job.jid), parent)
@@ -54,7 +54,8 @@ local function fail(s, job, parent, reason)
   job_lib.save(job)
 end
 
--- A job that others wait for is not cancelled by a policy: it fails, where it can be seen.
+-- Cancels a job with its parent. A job that others wait for fails instead, so that somebody sees
+-- it.
 local function cancel(s, job, parent, reason)
   if redis.call("ZCOUNT", keys.dependents(job.jid), 0, 0) > 0 then
     fail(s, job, parent, reason)
@@ -63,7 +64,7 @@ local function cancel(s, job, parent, reason)
   end
 end
 
--- Returns whether there was anything to do.
+-- Applies a policy; returns whether it changed anything.
 local function apply_policy(s, job, record, policy)
   if policy == "run" then
     resolve(s, job, record.parent, false)
@@ -88,7 +89,8 @@ local function let_go(s, job, record, token, holds)
   end
 end
 
--- Goes through a renamed list of dependents.
+-- Drains a part of the dependents of a parent that has completed or was cancelled. Their set was
+-- renamed, so it is complete.
 local function drain_renamed(s, token, record, budget)
   local key = keys.release_dependents(token)
   local jids = redis.call("ZRANGE", key, 0, budget - 1)
@@ -105,7 +107,7 @@ local function drain_renamed(s, token, record, budget)
   return #jids + 1
 end
 
--- Applies the policies of these dependents; returns how many were waiting for that.
+-- Applies the policies of these dependents; returns how many were changed.
 local function apply_policies(s, jids, record)
   local applied = 0
   for i, job in ipairs(job_lib.find_all(jids)) do
@@ -125,7 +127,7 @@ local function has_failed(jid)
   return job and job.record.state == "failed"
 end
 
--- The next dependents that do not wait, as long as the parent is failed.
+-- The next dependents whose policy is not to wait, as long as the parent is failed.
 local function next_of(record, budget)
   if not has_failed(record.parent) then
     return {}
@@ -134,14 +136,14 @@ local function next_of(record, budget)
     "LIMIT", record.at or 0, budget)
 end
 
--- Goes through the dependents of a failed job that do not wait, while it is failed. Those that
--- fail with it stay in the list, so the token remembers how far it has come; as others may leave
--- the list meanwhile, a round that found something to do is followed by another.
+-- Drains a part of the dependents of a failed parent whose policy is not to wait. Those that fail
+-- with it stay in the set, so the entry remembers its position. Others may leave the set meanwhile,
+-- so a round that changed something is followed by another.
 local function drain_failed(s, token, record, budget)
   local key = keys.dependents(record.parent)
   local jids = next_of(record, budget)
   local before = redis.call("ZCARD", key)
-  -- Who left since the last step has moved others to ranks that were looked at already.
+  -- Dependents that left since the last step have moved others to ranks already passed.
   local moved = (record.size or before) ~= before and 1 or 0
   record.applied = (record.applied or 0) + apply_policies(s, jids, record) + moved
   record.size = redis.call("ZCARD", key)
@@ -156,7 +158,7 @@ local function drain_failed(s, token, record, budget)
   return #jids + 1
 end
 
--- Treats the one dependent that came when its parent had failed already.
+-- Applies the policy to a dependent that was linked after its parent had failed.
 local function drain_late(s, token, record)
   local score = redis.call("ZSCORE", keys.dependents(record.parent), record.jid)
   if score == "1" and has_failed(record.parent) then
@@ -166,7 +168,7 @@ local function drain_late(s, token, record)
   return 1
 end
 
--- Puts a call-back of a batch; one of a batch within another becomes a member of that.
+-- Puts a callback of a batch. In a nested batch it becomes a member of the outer one.
 local function call_back(s, batch, callback)
   local found = redis.call("HMGET", keys.batch_record(batch), callback, "within")
   if not found[1] then
@@ -198,7 +200,7 @@ local drains = {
   batch = drain_batch,
 }
 
--- Carries out at most `budget` items and returns how much of the budget is left.
+-- Drains at most `budget` items; returns the budget that is left.
 function releases.drain(s, budget)
   while budget > 0 do
     local token = redis.call("ZRANGE", keys.releases(), 0, 0)[1]
@@ -217,7 +219,7 @@ function releases.drain(s, budget)
   return budget
 end
 
--- For a call that has just ended jobs: does a little at once, the rest stays due.
+-- Drains a part of the list at once in a call that has just ended jobs; the rest stays due.
 function releases.after(s)
   if s.has_releases then
     releases.drain(s, limits.housekeeping)

@@ -1,4 +1,4 @@
--- How a job is deleted: cancelled, or completed for longer than it is kept.
+-- Deletes jobs: those that are cancelled, and completed ones that were kept long enough.
 
 local completion = require("lib.job.completion")
 local dependencies = require("lib.job.dependencies")
@@ -11,8 +11,8 @@ local limits = require("lib.core.limits")
 
 local removal = {}
 
--- A job that waits for this one and is not `listed`, or nil. More waiting dependents than one call
--- can name are never all listed.
+-- A job that waits for this one and is not `listed`, or nil. A job with more waiting dependents
+-- than one call can name always has one.
 function removal.dependent_of(jid, listed)
   local found = redis.call("ZRANGEBYSCORE", keys.dependents(jid), 0, 0,
     "LIMIT", 0, limits.call + 1)
@@ -32,7 +32,7 @@ function removal.refuse_dependents(jid, listed)
   end
 end
 
--- Gone: cancelled. Its tracking entry stays.
+-- Deletes a cancelled job that has left its state. Its tracking entry stays.
 function removal.cancel(s, job)
   local record = job.record
   local held = record.has_result and redis.call("EXISTS", keys.holds(job.jid)) == 1
@@ -48,7 +48,7 @@ function removal.cancel(s, job)
   job_lib.erase(job)
 end
 
--- Takes a job out of everything as `cancel` does, with its events: the log hears of it first.
+-- Takes a job out of its state and cancels it, with its events; here the log comes first.
 function removal.cancel_from_anywhere(s, job)
   local record = job.record
   local queue, worker = record.queue or "", record.worker or ""
@@ -66,7 +66,7 @@ function removal.untrack(jid)
   redis.call("HSET", keys.meta(), "tracking", redis.call("ZCARD", keys.tracked()))
 end
 
--- Deletes one completed job whose time is over; a result that dependents need stays.
+-- Deletes one completed job that was kept long enough. A result that dependents need stays.
 function removal.forget(_, job)
   if job.record.tracked then
     removal.untrack(job.jid)

@@ -1,4 +1,4 @@
--- The way of a job back into a line: after its failure, at once instead of later, in another queue.
+-- Puts an existing job back to work: after its failure, now instead of later, or in another queue.
 
 local events = require("lib.core.events")
 local job_lib = require("lib.job.job")
@@ -9,7 +9,7 @@ local stats = require("lib.stats.stats")
 
 local revive = {}
 
--- Into its line, or to the jobs that wait for others; later if `due` says so.
+-- Makes the job ready, or has it wait for its parents, or until `due`.
 local function place(s, job, queue, eligible, due)
   local record = job.record
   if record.parents and redis.call("EXISTS", keys.dependencies(job.jid)) == 1 then
@@ -31,7 +31,7 @@ local function announce(s, job, queue)
   events.tracked(s, "put", job)
 end
 
--- A failed job, with all its retries.
+-- Retries a failed job, with all its retries.
 function revive.failed(s, job, queue)
   local record = job.record
   leave_state.from_place(s, job)
@@ -43,7 +43,8 @@ function revive.failed(s, job, queue)
   announce(s, job, queue)
 end
 
--- A job that waits for whatever reason goes on waiting for it in another queue, with its age.
+-- Moves a job that waits, for whatever reason, to another queue, where it goes on waiting. It keeps
+-- its age.
 function revive.move(s, job, queue)
   local record = job.record
   local eligible = record.order and queue_lib.eligible_at(record) or s.now
@@ -55,7 +56,7 @@ function revive.move(s, job, queue)
   announce(s, job, queue)
 end
 
--- A scheduled job, at once.
+-- Makes a scheduled job ready now.
 function revive.now(s, job)
   local queue = job.record.queue
   leave_state.from_place(s, job)

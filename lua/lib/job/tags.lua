@@ -1,4 +1,4 @@
--- The index of tags; the number of jobs of a tag is the size of its set, so it cannot drift.
+-- The index of tags. The number of jobs of a tag is the size of its set, so the two cannot differ.
 
 local keys = require("lib.core.keys")
 local lists = require("lib.core.lists")
@@ -26,7 +26,7 @@ local function store(job, list)
   job.record.tags = #list > 0 and list or nil
 end
 
--- Adds tags at the end of the job's own, each once.
+-- Adds tags after those that the job has, each once.
 function tags.add(s, job, added)
   local list = job.record.tags or {}
   for _, tag in ipairs(added) do
@@ -62,7 +62,7 @@ function tags.replace(s, job, list)
   store(job, list)
 end
 
--- Takes a job that is going away out of the index.
+-- Removes a job that is being deleted from the index.
 function tags.forget(job)
   for _, tag in ipairs(job.record.tags or {}) do
     unindex(job.jid, tag)

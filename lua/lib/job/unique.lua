@@ -1,5 +1,5 @@
--- Unique keys, bound to the life of the job that holds them: held while queued, while queued or
--- running, or for a window of time. A key whose holder is out of its scope counts as free.
+-- Unique keys, bound to the life of the job that holds them: while it is queued, while it is queued
+-- or running, or for a window of time. A key whose holder has left its scope counts as free.
 
 local check = require("lib.core.check")
 local errors = require("lib.core.errors")
@@ -34,7 +34,8 @@ local function still_holds(holder, key)
   return own and own.key == key and in_scope(holder.record, own.scope)
 end
 
--- The job that holds the key, or nil; of a window's holder only the jid may be left.
+-- The job that holds the key, or nil. The job that took a key for a window may be gone: then only
+-- its jid is known.
 function unique.holder(s, key)
   local packed = redis.call("GET", keys.unique(key))
   if not packed then
@@ -64,7 +65,7 @@ local function holds(job)
   return packed and cmsgpack.unpack(packed).jid == job.jid
 end
 
--- Gives the key back when the job still has it.
+-- Gives the key up, if the job still holds it.
 function unique.drop(job)
   if job.record.unique and holds(job) then
     redis.call("DEL", keys.unique(job.record.unique.key))
@@ -72,8 +73,8 @@ function unique.drop(job)
   end
 end
 
--- To be called after the state changed: gives up what the new state does not cover, and takes a
--- free key back for a job that returned. It never refuses the return.
+-- Adjusts the key after a change of state: gives it up if the new state is out of its scope, and
+-- takes it again for a job that returned, if it is free. Never refuses.
 function unique.settle(s, job)
   local own = job.record.unique
   if not own or own.scope == "window" then

@@ -1,4 +1,4 @@
--- What a reply shows of a job: its stored value as it is, and what lies in other keys.
+-- What a reply shows of a job: its stored value unchanged, and what is stored in other keys.
 
 local job_lib = require("lib.job.job")
 local keys = require("lib.core.keys")
@@ -6,7 +6,7 @@ local limits = require("lib.core.limits")
 
 local view = {}
 
--- Enough to run the job.
+-- What a worker needs to run the job.
 function view.brief(job, value, expires_at)
   local record = job.record
   local shown = { jid = job.jid, value = value, expires_at = expires_at }
@@ -34,7 +34,7 @@ local function expiry(job)
   return tonumber(redis.call("ZSCORE", keys.running(job.record.queue), job.jid) or 0)
 end
 
--- Everything there is.
+-- Everything about a job.
 function view.full(s, job)
   local jid, record = job.jid, job.record
   local shown = view.brief(job, job_lib.pack(job), expiry(job))
@@ -48,7 +48,7 @@ function view.full(s, job)
   return shown
 end
 
--- The next slot: a score in its queue, or in its record while it is paused, or its next tick.
+-- The next slot: the score in its queue, the record's own while it is paused, or the next tick.
 local function slot_of(job)
   local record = job.record
   if record.over then
@@ -60,7 +60,8 @@ local function slot_of(job)
   return record.slot or tonumber(redis.call("ZSCORE", key, job.jid) or 0)
 end
 
--- A recurring job; of its ticks only the next ones. No next: it is over, or waits for ticks.
+-- A recurring job, with only a few of its next ticks. Without a next slot it is over, or waits for
+-- ticks.
 function view.recurring(job)
   local record, slot = job.record, slot_of(job)
   if record.cron then

@@ -1,4 +1,4 @@
--- Pages of jids by state, and the numbers of each. Nothing here writes.
+-- Pages of jids by state, and the number of jobs in each state. Nothing here writes.
 
 local check = require("lib.core.check")
 local errors = require("lib.core.errors")
@@ -58,7 +58,7 @@ local function up_to_now(s, key)
   }
 end
 
--- Waiting ones, then those whose time has come though no pop has promoted them yet.
+-- Waiting jobs, then scheduled ones whose time has come and that no pop has promoted yet.
 local function list_waiting(s, queue, from, size)
   local parts = {}
   for i, key in ipairs(ready_keys(queue)) do
@@ -74,7 +74,7 @@ local function list_waiting(s, queue, from, size)
   return joined(parts, from, size)
 end
 
--- Jobs taken from their worker by `timeout`, then running ones with a lapsed lease.
+-- Jobs taken from their worker by `timeout`, then running ones with an expired lease.
 local function list_stalled(s, queue, from, size)
   local parts = {}
   for i, key in ipairs(ready_keys(queue)) do
@@ -120,7 +120,7 @@ local states = {
   end,
 }
 
--- One page of a state; completed jobs, newest first, belong to no queue.
+-- One page of a state. Completed jobs belong to no queue; the newest are first.
 function listing.page(s, state, queue, from, size)
   if state == "complete" then
     local key = keys.complete()

@@ -1,4 +1,4 @@
--- What pop would hand out next. Nothing here writes.
+-- Shows which jobs pop would lease next. Nothing here writes.
 
 local fairness = require("lib.admission.fairness")
 local job_lib = require("lib.job.job")
@@ -12,7 +12,7 @@ local function by_score(key, low, high, from, size)
   return redis.call("ZRANGEBYSCORE", key, low, high, "LIMIT", from, size)
 end
 
--- Running jobs whose lease has lapsed come first, as pop will give them back first.
+-- Running jobs with an expired lease come first, as pop returns them to the front.
 local function candidates(s, queue, wanted)
   local jids = by_score(keys.running(queue), "-inf", s.now, 0, wanted)
   local ranked = {}
@@ -27,7 +27,7 @@ local function candidates(s, queue, wanted)
   return ranked
 end
 
--- Scheduled jobs whose time has come, as many as one call would promote.
+-- Adds scheduled jobs whose time has come, as many as one call would promote.
 local function add_due(s, queue, ranked)
   local due = by_score(keys.scheduled(queue), "-inf", s.now, 0, limits.housekeeping)
   for i, job in ipairs(job_lib.find_all(due)) do
@@ -54,8 +54,8 @@ local function in_plain_order(s, queue, wanted)
   return ranked
 end
 
--- Where users take turns: lapsed ones, what is ready in the order of its turns as if no throttle
--- refused any of it, then due ones.
+-- In a queue with users: jobs with an expired lease, then ready ones in fair order as if no
+-- throttle refused any, then due ones.
 local function in_turns(s, queue, virtual, wanted)
   local ranked = {}
   for i, jid in ipairs(by_score(keys.running(queue), "-inf", s.now, 0, wanted)) do
@@ -77,11 +77,11 @@ local function in_turns(s, queue, virtual, wanted)
   return ranked
 end
 
--- Views in the order in which pop would hand the jobs out; `virtual` is the virtual time of a queue
--- whose users take turns, false for any other.
+-- Views in the order in which pop would lease the jobs. `virtual` is the virtual time of a queue in
+-- which pop chooses jobs, false in any other.
 function peek.views(s, queue, virtual, from, size)
   local ranked
-  -- Without jobs of users and parked ones only the order of the line counts.
+  -- Without ready jobs of users and open throttles the plain order decides.
   if virtual and redis.call("EXISTS", keys.shared(queue), keys.open(queue)) > 0 then
     ranked = in_turns(s, queue, virtual, math.min(from + size, limits.call))
   else

@@ -1,17 +1,17 @@
--- Into the place that a state stands for; the caller saves the job afterwards. The way out is
--- lib.job.leave_state.
+-- Puts a job into a state: into the place in the keyspace that the state names. The caller saves
+-- the job afterwards. lib.job.leave_state is the way out.
 
 local keys = require("lib.core.keys")
 local session = require("lib.core.session")
 
 local queue = {}
 
--- Lowers the instant at which a duty must be looked at.
+-- Makes a task of maintenance due at an instant, if it is not due earlier.
 function queue.due(duty, at)
   redis.call("ZADD", keys.due(), "LT", at, duty)
 end
 
--- Lists a queue, and wakes a worker whose pattern may fit a new one.
+-- Lists a queue. If it is new, wakes a worker whose pattern may match it.
 function queue.know(s, name)
   if redis.call("ZADD", keys.queues(), "NX", s.now, name) == 1 then
     redis.call("ZADD", keys.new_queues(), 0, "work")
@@ -22,7 +22,7 @@ function queue.wake(name)
   redis.call("ZADD", keys.wake(name), 0, "work")
 end
 
--- The member of the waiting set: equal scores sort by it, so by age, then by arrival.
+-- The head of the member in a set of ready jobs. Equal scores sort by it: by age, then by arrival.
 function queue.order(s, eligible)
   return struct.pack(">I6I6", math.max(eligible, 0), session.next(s))
 end
@@ -42,7 +42,7 @@ function queue.add_waiting(s, job, score)
   queue.wake(record.queue)
 end
 
--- By priority, then by the instant at which it became eligible.
+-- Puts a job in order of its priority, then of the instant at which it became eligible.
 function queue.to_waiting(s, job, name, eligible)
   local record = job.record
   record.state, record.queue = "waiting", name
@@ -50,7 +50,7 @@ function queue.to_waiting(s, job, name, eligible)
   queue.add_waiting(s, job, -(record.priority or 0))
 end
 
--- Back with its old age, as after a release.
+-- Puts a job back with its old age, as after a release.
 function queue.back_to_waiting(s, job)
   local record = job.record
   record.state = "waiting"
@@ -58,7 +58,7 @@ function queue.back_to_waiting(s, job)
   queue.add_waiting(s, job, -(record.priority or 0))
 end
 
--- Ahead of every priority: a lost lease, or a job that was timed out.
+-- Puts a job before every priority, after its lease expired or it was timed out.
 function queue.to_front(s, job, state, score)
   local record = job.record
   record.state = state
@@ -76,7 +76,7 @@ function queue.to_scheduled(s, job, name, due)
   end
 end
 
--- Now or later, as `due` says.
+-- Makes a job ready now, or schedules it for `due`.
 function queue.to_ready(s, job, name, due, eligible)
   if due and due > s.now then
     queue.to_scheduled(s, job, name, due)
@@ -92,7 +92,7 @@ function queue.to_depends(s, job, name, due)
   redis.call("ZADD", keys.depends(name), s.now, job.jid)
 end
 
--- Whether the packed pause of a queue, if any, still holds.
+-- Whether a pause, packed as it is stored or false, still holds.
 function queue.is_paused(s, packed)
   local ends = packed and cmsgpack.unpack(packed)["until"]
   return packed and not (ends and ends <= s.now)

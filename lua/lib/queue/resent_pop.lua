@@ -1,5 +1,5 @@
--- The answer to a pop that is sent again: the jobs that it handed out, read anew. One that was lost
--- in between is left out, since its lease is worth nothing any more.
+-- The reply to a pop that was sent again: the jobs that it leased, read anew. A job whose lease was
+-- lost in between is left out.
 
 local job_lib = require("lib.job.job")
 local keys = require("lib.core.keys")

@@ -1,6 +1,6 @@
--- Which queues a pop takes from, and in which order, where it says more than a plain list: patterns
--- (`mail-*`), exclusions (`!mail-slow`, `!mail-*`), and the orders round-robin, shuffled, weighted.
--- A list of plain names in order never comes here.
+-- Selects the queues of a pop that asks for more than a plain list: patterns (`mail-*`), exclusions
+-- (`!mail-slow`, `!mail-*`), and the orders round-robin, shuffled and weighted. A plain list of
+-- names does not load this.
 
 local check = require("lib.core.check")
 local errors = require("lib.core.errors")
@@ -16,8 +16,8 @@ local selection = {}
 
 local ORDERS = { ordered = true, ["round-robin"] = true, shuffled = true, weighted = true }
 local PATTERN = "^[%w_*][%w_.:@~+*-]*$"
--- Bounds of one call: patterns, known queues that they are held against, queues with work among
--- those; how many are read at once, and how many are asked at once whether any has work.
+-- Bounds of one call: patterns, known queues matched against them, queues with work among those;
+-- how many are read at once, and how many are tested for work at once.
 local PATTERNS, KNOWN, SELECTED, PART, GROUP = 20, 5000, 1000, 500, 100
 
 local function add_name(side, place, name)
@@ -33,7 +33,7 @@ local function add_name(side, place, name)
   end
 end
 
--- Returns whether the entry only says what not to take.
+-- Adds an entry; returns whether it is an exclusion.
 local function add_entry(self, place, entry)
   if type(entry) ~= "string" then
     errors.bad("queues holds an entry that is no text")
@@ -71,7 +71,7 @@ local function read_entries(packed)
   return self
 end
 
--- What a pop asks for: its packed entries and its options order, turn and weights.
+-- Reads what a pop asks for: its packed entries and its options order, turn and weights.
 function selection.parse(packed, options)
   local self = read_entries(packed)
   self.order = check.one_of("order", options.order or "ordered", ORDERS)
@@ -88,7 +88,8 @@ local function fits(pattern, name)
   return glob.fits(pattern.parts, name)
 end
 
--- The place of the entry that names a queue or, if none does, of the first pattern that it fits.
+-- The position of the entry that names a queue or, if none does, of the first pattern that matches
+-- it.
 local function place_of(side, name)
   if side.named[name] then
     return side.named[name]
@@ -101,7 +102,7 @@ local function place_of(side, name)
   return nil
 end
 
--- The place of the entry by which the selection takes a queue, or nil.
+-- The position of the entry that selects a queue, or nil.
 function selection.place(self, name)
   return not place_of(self.without, name) and place_of(self.with, name) or nil
 end
@@ -111,8 +112,8 @@ local function note_busy(self, name, place)
   self.places[name] = place
 end
 
--- Notes which queues of a group have waiting jobs. Most queues are empty most of the time, so they
--- are asked for together first.
+-- Notes which queues of a group have waiting jobs. Most queues are empty most of the time, so the
+-- group is tested as a whole first.
 local function look_into(self, group)
   local size = group.size
   local number = size > 0 and redis.call("EXISTS", unpack(group.keys, 1, size)) or 0
@@ -124,9 +125,8 @@ local function look_into(self, group)
   group.size = 0
 end
 
--- Notes a queue that is meant, by the place of its entry: its marker, and whether anything in it
--- may be ready to run. The tables of the group are used again and again: to make others for each
--- of thousands of queues would cost more than all the rest.
+-- Adds a selected queue: its wake marker, and whether it may have work. The tables of the group are
+-- reused: making new ones for each of thousands of queues would cost more than everything else.
 local function meet(self, group, name, place)
   if #self.wake < limits.call then
     self.wake[#self.wake + 1] = keys.wake(name)
@@ -145,8 +145,8 @@ local function meet(self, group, name, place)
   end
 end
 
--- Where a call begins that cannot look at all known queues: the millisecond decides, so that each
--- of them gets its turn.
+-- Where to begin when one call cannot read all known queues. The millisecond decides, so each part
+-- gets its turn.
 local function first_known(s)
   local parts = math.ceil(redis.call("ZCARD", keys.queues()) / KNOWN)
   if parts <= 1 then
@@ -156,8 +156,8 @@ local function first_known(s)
   return (math.random(parts) - 1) * KNOWN
 end
 
--- Known queues that fit a pattern, in the order of first sight, read in parts: one long list would
--- be gone through by the collector of garbage again and again.
+-- Adds known queues that match a pattern, in the order in which they became known. They are read in
+-- parts: the garbage collector would traverse one long list again and again.
 local function meet_known(s, self, group)
   local named, first = self.with.named, first_known(s)
   for from = first, first + KNOWN - 1, PART do
@@ -174,11 +174,11 @@ local function meet_known(s, self, group)
   end
 end
 
--- Finds the queues with work among those that are meant, and the places of their entries: the named
--- ones, known or not, and known ones that fit a pattern.
+-- Finds the selected queues that have work, with the positions of their entries: queues that are
+-- named, known or not, and known ones that match a pattern.
 local function find_busy(s, self)
   self.busy, self.places, self.wake, self.fair = {}, {}, {}, {}
-  -- Of more than are read here any queue may be one; what is asked of those holds for all.
+  -- With more fair queues than are read here any queue may be one, so all are tested like one.
   self.is_any_fair = redis.call("ZCARD", keys.fair_queues()) > KNOWN
   for _, name in ipairs(redis.call("ZRANGE", keys.fair_queues(), 0, KNOWN - 1)) do
     self.fair[name] = true
@@ -195,7 +195,7 @@ local function find_busy(s, self)
   look_into(self, group)
 end
 
--- In the order of their entries, those of one entry in that of the alphabet.
+-- In the order of their entries; those of one entry alphabetically.
 local function by_entry(self, names)
   local of_entry, sorted = {}, {}
   for _, name in ipairs(names) do
@@ -213,7 +213,8 @@ local function by_entry(self, names)
   return sorted
 end
 
--- Draws without putting back, each queue as likely as its weight (Efraimidis and Spirakis, 2006).
+-- Draws without replacement, each queue with a probability by its weight (Efraimidis and Spirakis,
+-- 2006).
 local function drawn(self, names)
   local lots, owner, sorted = {}, {}, {}
   math.randomseed(self.turn)
@@ -232,7 +233,8 @@ local function drawn(self, names)
   return sorted
 end
 
--- Those that are not paused: what is paused has no turn, so that it gives none to the queue behind.
+-- The queues that are not paused. A paused queue takes no turn: it would pass it to the queue
+-- behind it.
 local function without_paused(s, names)
   local fields, open = {}, {}
   for i, name in ipairs(names) do
@@ -247,7 +249,7 @@ local function without_paused(s, names)
   return open
 end
 
--- The names of the queues that have something to take, in the order in which they are to be tried.
+-- The names of the queues with work, in the order in which they are tried.
 local function in_order(s, self)
   if self.order == "ordered" then
     return by_entry(self, self.busy)
@@ -263,8 +265,8 @@ local function in_order(s, self)
   return turned
 end
 
--- The markers that an idle worker waits for; with a pattern also that of queues yet to come, which
--- is set again while work is left, since others may not know of its queue yet.
+-- The wake markers for an idle worker. With a pattern that includes the marker of new queues, which
+-- is set again while work is left, since other workers may not know that queue yet.
 local function markers(self, is_left)
   if #self.with.patterns > 0 then
     self.wake[math.min(#self.wake + 1, limits.call)] = keys.new_queues()
@@ -275,7 +277,7 @@ local function markers(self, is_left)
   return self.wake
 end
 
--- Takes from the queues that are chosen, a hundred at a time: seldom are more of them needed.
+-- Takes from the selected queues, a hundred at a time; more are seldom needed.
 function selection.take(s, self, pop)
   find_busy(s, self)
   local names = in_order(s, self)
