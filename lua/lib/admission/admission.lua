@@ -1,6 +1,7 @@
--- Which jobs of a queue may run now, where jobs have users or throttles, or the queue has one of
--- its own. A job needs room in all its throttles at once: in that of the queue, of its user, and in
--- those that it names. What is refused is put where it costs others nothing until there is room.
+-- Chooses the jobs of a queue that may run now, where jobs have users or throttles, or the queue
+-- has a throttle of its own. A job needs room in all its throttles at once: that of the queue, that
+-- of its user, and those that it names. A job that is refused is parked where it costs other jobs
+-- nothing until there is room.
 
 local admission_commit = require("lib.admission.admission_commit")
 local fairness = require("lib.admission.fairness")
@@ -14,7 +15,7 @@ local throttles = require("lib.admission.throttles")
 
 local admission = {}
 
--- Jobs that one call looks at beside those that it hands out.
+-- Jobs that one call examines beside those that it leases.
 local EXAMINED = 100
 
 local function new(s, queue, virtual, wanted)
@@ -33,14 +34,14 @@ local function new(s, queue, virtual, wanted)
     before = virtual, taken = {}, parked = {}, kept = {}, shut = {}, held = {}, shared = {} }
 end
 
--- Drops a gate from this call, and until there is room again.
+-- Leaves a gate out for the rest of this call, and until there is room again.
 local function shut(self, id)
   self.shut[id] = true
   fairness.drop_gate(self.order, id)
   redis.call("ZREM", keys.open(self.queue), id)
 end
 
--- Counts one more refusal of a job; the one that had too many has room kept for it.
+-- Counts one more refusal of a job. After too many, slots are reserved for it.
 local function pass(self, job)
   local record = job.record
   record.passed = (record.passed or 0) + 1
@@ -49,8 +50,9 @@ local function pass(self, job)
   end
 end
 
--- What can never be paid for, as the throttle is now, stands aside in its lane, behind all others
--- and the dearest last. Where the cheapest of those is refused again, the lane sleeps.
+-- A job that costs more than its throttle can ever hold, as it is now, moves to the end of its
+-- subqueue, the most expensive last. When the cheapest of those is refused again the subqueue is
+-- put to sleep.
 local function stand_aside(self, found, job, id)
   if job.record.gate == id and found.score >= limits.costly then
     fairness.drop_lane(found.lane)
@@ -62,7 +64,8 @@ local function stand_aside(self, found, job, id)
   self.parked[#self.parked + 1] = { job, score, id }
 end
 
--- The job stays where it is or goes to the gate of what refused it, which is shut by that.
+-- The job stays in its subqueue, or moves to the gate of the throttle that refused it. That gate is
+-- shut.
 local function refuse(self, found, job, id)
   local record, is_aside = job.record, found.score >= limits.costly
   pass(self, job)
@@ -82,8 +85,8 @@ local function due_again(self, id, at)
   end
 end
 
--- Nothing is kept for a job any more: those that were refused for that have a look, in a call of
--- their own.
+-- Gives up the slots reserved for a job. Jobs refused because of that reservation are considered by
+-- a call of their own.
 local function give_up(self, job)
   for _, id in ipairs(throttles.unreserve(self.s, job)) do
     if redis.call("EXISTS", keys.throttle_queues(id)) == 1 then
@@ -93,8 +96,8 @@ local function give_up(self, job)
   end
 end
 
--- The user has reached a limit of its own: its lane is left out until there is room. Meanwhile
--- others may have what was kept for its job.
+-- The user has reached its own limit: its subqueue is left out until there is room. Meanwhile
+-- others may use the slots reserved for its job.
 local function cap(self, found, job, id)
   local lane = found.lane
   lane.is_capped = true
@@ -106,7 +109,8 @@ local function cap(self, found, job, id)
   fairness.drop_user(self.order, found.user)
 end
 
--- Whether jobs of the queue wait at a throttle already, which this one must not overtake.
+-- Whether other jobs of the queue are parked on a throttle already; this one must not overtake
+-- them.
 local function is_behind(self, job, id)
   local record = throttles.get(self.s, id).record
   local reserved = record and record.reserved
@@ -118,7 +122,7 @@ local function is_behind(self, job, id)
   return self.shut[id]
 end
 
--- The first of the job's own throttles that refuses it, and why; nil when none does.
+-- The first of the job's own throttles that refuses it, and the reason; nil when none does.
 local function refused_by(self, job)
   for _, id in ipairs(job.record.throttles or {}) do
     local entry = throttles.get(self.s, id)
@@ -185,7 +189,7 @@ local function judge(self, found, job)
   end
 end
 
--- Decides about the job whose turn it is; tells whether to go on.
+-- Decides about the next job; returns whether to go on.
 local function decide(self, found)
   local reason, at = throttles.refusal(self.s, self.own, found.jid, 1)
   if reason then
@@ -219,7 +223,7 @@ local function choose(self, wanted)
   end
 end
 
--- A job that room is kept for goes first once its gate opens, or those before it would find none.
+-- A job with a reservation goes first once its gate opens; jobs before it would find no free slot.
 local function choose_reserved(self, wanted)
   for _, id in ipairs(self.gates) do
     local record = throttles.get(self.s, id).record
@@ -233,8 +237,8 @@ local function choose_reserved(self, wanted)
   end
 end
 
--- Hands out at most `wanted` jobs of a queue; `virtual` is its virtual time as text. Notes in the
--- session when it had to stop before all were looked at.
+-- Leases at most `wanted` jobs of a queue; `virtual` is its virtual time as text. Sets s.has_more
+-- when it had to stop before all jobs were examined.
 function admission.take(s, queue, virtual, wanted, to, found)
   local self = new(s, queue, virtual, wanted)
   choose_reserved(self, wanted)

@@ -1,5 +1,5 @@
--- What a choice of jobs comes to, written once for all of them: who left which lane, who is parked
--- where, how far each user has come.
+-- Writes the outcome of a choice of jobs at once: which jobs left which subqueues, which are parked
+-- where, and how much each user has used.
 
 local fairness = require("lib.admission.fairness")
 local job_lib = require("lib.job.job")
@@ -9,7 +9,7 @@ local subqueues = require("lib.admission.subqueues")
 
 local admission_commit = {}
 
--- Takes what is done with out of a lane.
+-- Removes the members that are done with from a subqueue.
 local function remove(self, lane)
   if #lane.gone == 0 then
     return
@@ -29,7 +29,7 @@ local function remove(self, lane)
   end
 end
 
--- Keeps the list of users true to a lane.
+-- Updates the users that have subqueues after one has changed.
 local function settle(self, lane)
   local queue, user, gate = self.queue, lane.user, lane.gate
   if lane.key == keys.waiting(queue) or lane.seen == 0 then
@@ -44,7 +44,8 @@ local function settle(self, lane)
   end
 end
 
--- Later pops need not look up again whose turn is later than was known.
+-- Raises the stored start of users that turned out to come later, so that later pops need not look
+-- them up again.
 local function raise(self)
   local by_gate = {}
   for _, known in ipairs(self.order.raised) do
@@ -79,7 +80,7 @@ local function park(self)
   end
 end
 
--- Gates whose users all wait for something else need not be looked into until one of them is back.
+-- Closes gates whose users are all asleep, until one of them is woken.
 local function put_to_sleep(self)
   for _, gate in ipairs(self.gates) do
     local first = redis.call("ZRANGE", keys.queue_users(self.queue, gate), 0, 0, "WITHSCORES")[2]
@@ -89,7 +90,7 @@ local function put_to_sleep(self)
   end
 end
 
--- More gates may be open than one call looks into.
+-- One call looks at a limited number of gates; there may be more that are open.
 local function look_further(self)
   if #self.gates == limits.gates
     and redis.call("ZCOUNT", keys.open(self.queue), "-inf", "(+inf") > 0 then
@@ -103,7 +104,8 @@ local function set_virtual(self, virtual)
   end
 end
 
--- Remembers how far each user has come; a few of those that are level with the rest are forgotten.
+-- Stores how much each user has used. A few users that are level with the virtual time are
+-- forgotten.
 local function remember(self)
   local key, virtual = keys.finish(self.queue), self.order.virtual
   local scores = {}
@@ -124,7 +126,7 @@ local function remember(self)
   set_virtual(self, virtual)
 end
 
--- An empty queue begins anew: nobody has a claim to what nobody wanted.
+-- An empty queue starts again from zero: while nothing waits, no user gains a claim.
 local function forget(self)
   local queue = self.queue
   redis.call("UNLINK", keys.finish(queue))
@@ -132,7 +134,7 @@ local function forget(self)
   set_virtual(self, 0)
 end
 
--- `self` is the state of the choice, as lib.admission.admission has it.
+-- `self` is the state of the choice in lib.admission.admission.
 function admission_commit.write(self)
   for _, lane in pairs(self.order.lanes) do
     remove(self, lane)

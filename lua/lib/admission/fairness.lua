@@ -1,7 +1,7 @@
--- In which order the jobs of a queue get their turn: start-time fair queueing over its users
+-- The order in which the jobs of a queue get their turn: start-time fair queueing over its users
 -- (Goyal, Vin and Cheng, 1996). A user's next job starts at the virtual time of the queue or where
--- its last one finished, whichever is later; the earliest start goes first, and a job takes one
--- over its user's weight. Inside a user it is priority, then age. Nothing here writes.
+-- the user's last job finished, whichever is later. The earliest start goes first, and a job takes
+-- 1 / weight of its user. Within a user, priority decides, then age. Nothing here writes.
 
 local keys = require("lib.core.keys")
 local limits = require("lib.core.limits")
@@ -9,9 +9,9 @@ local subqueues = require("lib.admission.subqueues")
 
 local fairness = {}
 
--- Users looked up at once, at most, and how many looks one call takes. That bound is reached only
--- where many have been served in other lanes since, or have just reached their limits; each look
--- raises their scores, so that the next begins later. `is_cut` tells that others may be left.
+-- Users looked up at once, and lookups in one call. The bound on lookups is reached only when many
+-- users were served from other subqueues since, or have just reached their limits. Each lookup
+-- raises their scores, so the next call begins later. `is_cut` says that others may be left.
 local BATCH, LOOKS = 20, 25
 
 local function before(a, b)
@@ -50,8 +50,7 @@ local function add_users(self, names)
   end
 end
 
--- Notes whether there are more users of a gate behind those looked up, and whether this call will
--- look them up as well.
+-- Sets the bound up to which this gate's users are known, and whether this call will look up more.
 local function go_on(self, group, flat)
   local last = #flat == 2 * self.batch and tonumber(flat[#flat]) or math.huge
   local has_more = last < math.huge
@@ -59,8 +58,8 @@ local function go_on(self, group, flat)
   self.is_cut = self.is_cut or (has_more and not group.bound)
 end
 
--- Looks up the next users of a gate. Their stored scores are no later than their true starts, so
--- those still to come start no earlier than the last one looked up.
+-- Looks up the next users of a gate. Stored scores are never later than the true starts, so users
+-- still to come start no earlier than the last one looked up.
 local function load(self, group)
   local flat = redis.call("ZRANGE", keys.queue_users(self.queue, group.gate), group.at,
     group.at + self.batch - 1, "WITHSCORES")
@@ -80,8 +79,8 @@ local function load(self, group)
   add_users(self, names)
 end
 
--- The state of a choice in a queue: its virtual time, and the gates that are open besides "".
--- About as many jobs are wanted; `on_users`, if given, hears of users whose turn may come.
+-- The state of a choice in a queue: its virtual time, and the open gates besides "". About `wanted`
+-- jobs will be taken. `on_users`, if given, is called with the users whose turn may come.
 function fairness.new(queue, virtual, gates, wanted, on_users)
   local self = { queue = queue, virtual = virtual, users = {}, named = {}, lanes = {},
     groups = {}, raised = {}, looks = 0, batch = math.min(wanted + 1, BATCH),
@@ -122,7 +121,7 @@ local function lane_of(self, user, gate)
   return lane
 end
 
--- The first member that is left, past those that had their turn early.
+-- The first member left that was not taken early.
 local function next_member(lane)
   repeat
     if lane.at > #lane.flat and lane.has_more then
@@ -137,7 +136,7 @@ local function next_member(lane)
   until false
 end
 
--- The first job of a lane that is left, or nil.
+-- The first job left in a subqueue, or nil.
 local function head(lane)
   local member = not lane.is_out and next_member(lane)
   if not member then
@@ -147,8 +146,8 @@ local function head(lane)
     jid = string.sub(member, 13) }
 end
 
--- Equal scores go by age and arrival; members are compared as numbers, since the server compares
--- text as its locale does.
+-- Equal scores go by age and arrival. Members are compared as numbers, since Lua in the server
+-- compares text by its locale.
 local function precedes(a, b)
   if a.score ~= b.score then
     return a.score < b.score
@@ -172,8 +171,8 @@ local function best_of(self, user)
   return best
 end
 
--- The job whose turn it is, {user, lane, member, score, jid}, or nil. It is the same one until it
--- is consumed, or its lane, gate or user is left out.
+-- The next job, {user, subqueue, member, score, jid}, or nil. It stays the same until it is
+-- consumed, or its subqueue, gate or user is left out.
 function fairness.next(self)
   load_enough(self)
   while self.users[1] do
@@ -189,7 +188,7 @@ function fairness.next(self)
   return nil
 end
 
--- The job is done with, whatever became of it.
+-- Marks the job as done with, whatever became of it.
 function fairness.consume(found)
   local lane = found.lane
   lane.gone[#lane.gone + 1] = found.member
@@ -200,7 +199,7 @@ function fairness.consume(found)
   end
 end
 
--- Whether everything in a lane is done with.
+-- Whether nothing is left in a subqueue.
 function fairness.is_empty(lane)
   if #lane.gone < lane.seen then
     return false
@@ -208,12 +207,12 @@ function fairness.is_empty(lane)
   return not lane.has_more or redis.call("EXISTS", lane.key) == 0
 end
 
--- Counts one job of a user that was handed out.
+-- Charges a user for one job that was leased.
 function fairness.charge(self, user)
   if user.start > self.virtual and user == self.users[1] then
     self.virtual = user.start
   end
-  -- However large the virtual time has grown, a job moves its user on.
+  -- The second term moves the user on however large the virtual time has grown.
   user.start = user.start + math.max(1 / user.weight, user.start * 1e-15)
   user.is_charged = true
   for i, other in ipairs(self.users) do
@@ -225,7 +224,7 @@ function fairness.charge(self, user)
   end
 end
 
--- Nothing more from this user, or of this gate, in this call.
+-- Leaves a user out for the rest of this call.
 function fairness.drop_user(self, user)
   for i, other in ipairs(self.users) do
     if other == user then
@@ -235,7 +234,7 @@ function fairness.drop_user(self, user)
   end
 end
 
--- Nothing more from this lane.
+-- Leaves a subqueue out for the rest of this call.
 function fairness.drop_lane(lane)
   lane.is_out = true
 end
@@ -249,7 +248,7 @@ function fairness.drop_gate(self, gate)
   end
 end
 
--- A job that gets its turn before the others of its lane.
+-- A job that gets its turn before the others of its subqueue.
 function fairness.early(self, job, score)
   local record = job.record
   local name = record.user or ""

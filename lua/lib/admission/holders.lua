@@ -1,5 +1,6 @@
--- Who holds a slot of a throttle: every running job that has a user or throttles, also where they
--- have no limit yet. For the throttle of a queue those are its running jobs but the excused ones.
+-- The jobs that hold slots of a throttle: every running job with a user or throttles, even where
+-- those have no limit yet. Slots of a queue's own throttle are held by its running jobs, except
+-- excused ones.
 
 local job_lib = require("lib.job.job")
 local keys = require("lib.core.keys")
@@ -10,22 +11,23 @@ local throttles = require("lib.admission.throttles")
 
 local holders = {}
 
--- The throttles of which a job holds a slot while it runs, that of its queue left out.
+-- The throttles of which a job holds a slot while it runs, without that of its queue.
 function holders.ids(record)
   local ids = { unpack(record.throttles or {}) }
   ids[#ids + 1] = record.user and "user:" .. record.user
   return ids
 end
 
--- What was counted in this call is not true any more.
+-- Forgets the number of free slots counted in this call.
 local function recount(s, id)
   if s.throttles and s.throttles[id] then
     s.throttles[id].free = nil
   end
 end
 
--- A job of a queue that has a throttle of its own has left running, whether that throttle was set
--- before it started or since. A rate has no slots: its jobs wait for an instant.
+-- Wakes a worker when a job has left running in a queue with a throttle of its own, even if that
+-- was set after the job started. Only a concurrency has slots; a rate makes jobs wait for an
+-- instant.
 function holders.leave_queue(s, queue)
   local id = "queue:" .. queue
   recount(s, id)
@@ -35,7 +37,7 @@ function holders.leave_queue(s, queue)
   end
 end
 
--- A job that no longer runs gives back what it held.
+-- Returns the slots of a job that no longer runs.
 function holders.give_back(s, job)
   local record = job.record
   for _, id in ipairs(holders.ids(record)) do
@@ -50,7 +52,7 @@ function holders.give_back(s, job)
   end
 end
 
--- Whether a job holds a slot of a throttle; then it is taken from it.
+-- Takes a slot of a throttle from a running job; returns whether it held one.
 local function take_from(s, id, job)
   if job.record.state ~= "running" then
     return false
@@ -61,7 +63,7 @@ local function take_from(s, id, job)
     and redis.call("ZADD", keys.excused(id), "NX", s.now_text, job.jid) == 1
 end
 
--- Takes the slots of jobs that go on running; returns of how many.
+-- Takes slots from jobs that go on running; returns the number of jobs.
 function holders.release(s, id, jids)
   local number = 0
   for _, job in ipairs(job_lib.find_all(jids)) do

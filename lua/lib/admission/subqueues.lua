@@ -1,6 +1,7 @@
--- Where jobs wait that have a user or throttles. A lane holds the jobs of one user of one queue
--- that wait for one throttle (their gate), or for none that is known (""). Jobs that have neither
--- user nor gate lie in the waiting set of the queue, which is the lane of nobody.
+-- Subqueues: where ready jobs wait that have a user or throttles. A subqueue holds the jobs of one
+-- user of one queue that are parked on one throttle (their gate), or on none (""). Jobs with
+-- neither user nor gate are in the waiting set of the queue, which serves as the subqueue of no
+-- user.
 
 local keys = require("lib.core.keys")
 local limits = require("lib.core.limits")
@@ -15,7 +16,7 @@ function subqueues.key(queue, user, gate)
   return keys.subqueue(queue, user, gate)
 end
 
--- Marks a queue as one whose jobs pop has to choose; what it never marked is taken in plain order.
+-- Marks a queue as fair: pop chooses its jobs. In other queues it takes them in plain order.
 function subqueues.mark(s, queue)
   s.marked_queues = s.marked_queues or {}
   if not s.marked_queues[queue] then
@@ -43,7 +44,7 @@ local function index_parked(s, job, gate)
   redis.call("ZADD", keys.throttle_queues(gate), "NX", session.next(s), job.record.queue)
 end
 
--- Puts a job into the lane of a gate and sets its state; the caller saves it.
+-- Puts a job into the subqueue of a gate and sets its state; the caller saves it.
 function subqueues.place(s, job, score, gate)
   local record = job.record
   local queue, user = record.queue, record.user or ""
@@ -59,15 +60,15 @@ function subqueues.place(s, job, score, gate)
     end
   end
   if gate ~= "" then
-    -- A lane that sleeps, since what it held cost too much, is looked at again.
+    -- This wakes a subqueue that sleeps because all its jobs cost too much.
     redis.call("ZADD", keys.queue_users(queue, gate), subqueues.start(queue, user), user)
   elseif user ~= "" then
     redis.call("ZADD", keys.queue_users(queue, gate), "NX", subqueues.start(queue, user), user)
   end
 end
 
--- Puts a job where its turn can come. One with a throttle on which jobs of the queue are parked
--- is parked behind them, so that a crowd before a limit is no hindrance to others.
+-- Makes a job ready. If jobs of the queue are parked on one of its throttles it is parked behind
+-- them, so that many jobs at one limit do not slow down the others.
 function subqueues.enter(s, job, score)
   local record = job.record
   subqueues.mark(s, record.queue)
@@ -80,7 +81,7 @@ function subqueues.enter(s, job, score)
   subqueues.place(s, job, score, "")
 end
 
--- A lane is empty: its user has no part any more, and an empty gate is none.
+-- Removes the entries of an empty subqueue: its user's, and that of a gate without users.
 function subqueues.vacate(queue, user, gate)
   redis.call("ZREM", keys.queue_users(queue, gate), user)
   if gate ~= "" and redis.call("EXISTS", keys.queue_users(queue, gate)) == 0 then
@@ -89,7 +90,7 @@ function subqueues.vacate(queue, user, gate)
   end
 end
 
--- Takes a job out of its lane.
+-- Takes a job out of its subqueue.
 function subqueues.leave(job)
   local record = job.record
   local queue, user, gate = record.queue, record.user or "", record.gate or ""
@@ -107,14 +108,15 @@ function subqueues.leave(job)
   end
 end
 
--- The score of a job in its lane, or false.
+-- The score of a job in its subqueue, or false.
 function subqueues.score(job)
   local record = job.record
   local key = subqueues.key(record.queue, record.user or "", record.gate or "")
   return redis.call("ZSCORE", key, record.order .. job.jid)
 end
 
--- Moves a job within its lane; what stands in front of every priority stays there.
+-- Moves a job within its subqueue by its priority. Jobs that stand before every priority stay
+-- there.
 function subqueues.reorder(job)
   local record = job.record
   local user, gate = record.user or "", record.gate or ""
@@ -129,7 +131,7 @@ function subqueues.reorder(job)
   end
 end
 
--- Takes the mark off a queue again, unless it is needed.
+-- Removes the mark of a fair queue, unless it is needed.
 function subqueues.unmark(queue)
   if redis.call("EXISTS", keys.waiting(queue), keys.shared(queue), keys.throttled(queue),
     keys.throttle_record("queue:" .. queue)) == 0 then

@@ -1,4 +1,4 @@
--- What a job claims of throttles: its user, the throttles that it names, and what it costs of each.
+-- What a job claims: its user, the throttles that it names, and what it costs of each.
 
 local check = require("lib.core.check")
 local errors = require("lib.core.errors")
@@ -7,7 +7,7 @@ local lists = require("lib.core.lists")
 
 local throttle_claims = {}
 
--- A user, or false for none any more.
+-- A user, or false to remove it.
 function throttle_claims.check_user(what, value)
   if value ~= false then
     check.name(what, value)
@@ -29,7 +29,7 @@ function throttle_claims.check_costs(what, value)
   end
 end
 
--- Refuses costs of throttles that the job would not have; `before` is its record so far, if any.
+-- Refuses costs for throttles that the job would not have. `before` is its record so far, if any.
 function throttle_claims.check_match(spec, before)
   local own = spec.throttles or (before and before.throttles)
   for id in pairs(spec.costs or {}) do
@@ -39,7 +39,7 @@ function throttle_claims.check_match(spec, before)
   end
 end
 
--- Refuses costs that a throttle could never pay as it is now.
+-- Refuses costs that a throttle, as it is now, could never pay.
 function throttle_claims.check_payable(s, spec, before)
   local throttles = require("lib.admission.throttles")
   local old = before or {}
@@ -63,7 +63,7 @@ local function kept_costs(costs, own)
   return next(kept) and kept or nil
 end
 
--- Brings what a put gives into the record; what it does not give stays.
+-- Sets in the record what a put gives; the rest stays.
 function throttle_claims.set(record, spec)
   if spec.user ~= nil then
     record.user = spec.user or nil

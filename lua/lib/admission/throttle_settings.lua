@@ -1,4 +1,4 @@
--- What throttles and users are told to be: checking it, keeping it, and showing it.
+-- Settings of throttles: checking, storing and showing them.
 
 local check = require("lib.core.check")
 local errors = require("lib.core.errors")
@@ -14,10 +14,10 @@ local settings = {}
 settings.OPTIONS = { concurrency = true, rate = true, per = true, burst = true }
 
 local LARGEST = 2147483647
--- Milliseconds.
+-- In milliseconds.
 local YEAR = 31557600000
 
--- The name of a throttle, or `queue:` or `user:` and a name.
+-- Checks the id of a throttle: a name, or `queue:` or `user:` and a name.
 function settings.check_id(what, value)
   local own = type(value) == "string"
     and (string.match(value, "^queue:(.*)$") or string.match(value, "^user:(.*)$"))
@@ -25,7 +25,7 @@ function settings.check_id(what, value)
   return value
 end
 
--- Limits of a throttle: at least one, and none that means nothing.
+-- Checks the limits of a throttle: at least one, and none without effect.
 function settings.check_limits(given)
   if given.concurrency == nil and given.rate == nil then
     errors.bad("a throttle has a concurrency or a rate, or both")
@@ -48,7 +48,7 @@ local function set_bucket(s, record, given)
   end
 end
 
--- A queue with a throttle of its own is one whose jobs pop has to choose.
+-- A queue with a throttle of its own is fair: pop chooses its jobs.
 local function mark(s, id)
   local queue = throttles.queue_of(id)
   if queue then
@@ -57,7 +57,7 @@ local function mark(s, id)
   end
 end
 
--- Users with a setting are listed.
+-- Lists a user that has a setting, and no other.
 function settings.list_user(s, user)
   local record = throttles.get(s, "user:" .. user).record
   if (record and record.concurrency) or redis.call("HEXISTS", keys.weights(), user) == 1 then
@@ -74,7 +74,7 @@ local function list_user_of(s, id)
   end
 end
 
--- Keeps the record, or none if it limits nothing, and lets go who may go by it.
+-- Stores the record, or deletes it if it limits nothing, and wakes jobs that may run now.
 local function keep(s, id, record)
   local is_any = throttles.is_limited(record) or record.blocked_until
   throttles.set(s, id, is_any and record or nil)
@@ -83,7 +83,7 @@ local function keep(s, id, record)
   throttle_wakeup.changed(s, id)
 end
 
--- Replaces the limits; what a bucket holds is kept as far as it fits.
+-- Replaces the limits; the tokens in the bucket are kept as far as they fit.
 function settings.set(s, id, given)
   local record = throttles.get(s, id).record or {}
   record.concurrency = given.concurrency
@@ -91,7 +91,7 @@ function settings.set(s, id, given)
   keep(s, id, record)
 end
 
--- Whether there was anything to delete.
+-- Removes all limits; returns whether there were any.
 function settings.delete(s, id)
   local existed = throttles.get(s, id).record ~= nil
   throttles.set(s, id, nil)
@@ -100,7 +100,8 @@ function settings.delete(s, id)
   return existed
 end
 
--- Lets nothing start for so long, or no longer; returns the instant at which that ends, or 0.
+-- Blocks a throttle for `ms`: no job starts. With 0 the block ends. Returns the instant of the end,
+-- or 0.
 function settings.block(s, id, ms)
   local record = throttles.get(s, id).record or {}
   record.blocked_until = ms > 0 and s.now + ms or nil
@@ -112,14 +113,15 @@ function settings.block(s, id, ms)
   return record.blocked_until or 0
 end
 
--- The same, but never shortens a block: several jobs may be told to wait at once.
+-- Blocks a throttle, but never shortens a block: several jobs may ask for one at once.
 function settings.back_off(s, id, ms)
   local record = throttles.get(s, id).record
   local ends = record and record.blocked_until or 0
   return settings.block(s, id, math.max(ms, ends - s.now))
 end
 
--- The clock was set back: a block lasts no longer than it was meant to, and nothing is kept.
+-- Adjusts a throttle after the clock was set back: a block lasts no longer than it was set for, and
+-- reservations end.
 function settings.rewind(s, id)
   local entry = throttles.get(s, id)
   local record = entry.record
@@ -132,7 +134,7 @@ function settings.rewind(s, id)
   queue_lib.due("throttle:" .. id, s.now)
 end
 
--- A throttle as replies show it, without its jobs; `set_at` if that is known already.
+-- A throttle as replies show it, without its jobs; `set_at` if that is already known.
 function settings.show(s, id, set_at)
   local record = throttles.get(s, id).record or {}
   local reserved, blocked = record.reserved, record.blocked_until
@@ -162,7 +164,7 @@ function settings.show_all(s, ids, set_at)
   return shown
 end
 
--- Pages of who holds a throttle, [jid, since] each, and of who waits for it.
+-- A page of the jobs that hold a throttle, [jid, since] each, and one of those parked on it.
 function settings.show_jobs(id, from, size)
   if size == 0 then
     return {}, {}

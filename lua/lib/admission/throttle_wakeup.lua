@@ -1,5 +1,5 @@
--- A throttle has room again, or may have: the jobs that are parked on it get their chance. What is
--- too much for one call is done by the duty `throttle:<id>`, in steps.
+-- Gives parked jobs their chance when a throttle has room again, or may have. What is too much for
+-- one call is done in steps by the task `throttle:<id>` of maintenance.
 
 local job_lib = require("lib.job.job")
 local keys = require("lib.core.keys")
@@ -11,14 +11,15 @@ local throttles = require("lib.admission.throttles")
 
 local throttle_wakeup = {}
 
--- Queues stand in the order in which they were opened last, by numbers: an instant may see several.
+-- The queues of a throttle are ordered by when it was last opened in them. Sequence numbers are
+-- used, as several can be opened in one millisecond.
 local function open_in(s, id, queue)
   redis.call("ZADD", keys.open(queue), s.now_text, id)
   redis.call("ZADD", keys.throttle_queues(id), "XX", session.next(s), queue)
   queue_lib.wake(queue)
 end
 
--- Lets a lane take part again that was left out, unless it is empty.
+-- Lets a subqueue take part again that was left out, unless it is empty.
 local function wake_lane(s, queue, user, gate)
   redis.call("ZADD", keys.queue_users(queue, gate), "XX", subqueues.start(queue, user), user)
   if gate ~= "" then
@@ -27,7 +28,7 @@ local function wake_lane(s, queue, user, gate)
   queue_lib.wake(queue)
 end
 
--- Wakes at most `budget` lanes that a throttle has put to sleep; tells whether that was all.
+-- Wakes at most `budget` subqueues that a throttle has put to sleep; returns whether that was all.
 local function wake_lanes(s, id, budget)
   local user = throttles.user_of(id)
   local asleep = redis.call("SPOP", keys.capped(id), budget)
@@ -43,8 +44,8 @@ local function wake_lanes(s, id, budget)
   return #asleep < budget
 end
 
--- Opens a throttle in the queue of the job that it is reserved for, and in those that were longest
--- without; more of them follow by the duty.
+-- Opens a throttle in the queue of the job that it is reserved for, and in those where it was
+-- opened longest ago; the task opens the others.
 local function open_queues(s, id)
   if throttles.is_closed(s, throttles.get(s, id)) then
     return
@@ -64,7 +65,7 @@ local function open_queues(s, id)
   end
 end
 
--- A throttle may have room: looks at no more than a few queues.
+-- Opens a throttle that may have room, in no more than a few queues.
 function throttle_wakeup.open(s, id)
   local queue = throttles.queue_of(id)
   if queue then
@@ -78,7 +79,7 @@ function throttle_wakeup.open(s, id)
   end
 end
 
--- Its settings changed, so what was too much for it may not be any more.
+-- Considers all parked jobs again after a change of settings, since those may now be affordable.
 function throttle_wakeup.changed(s, id)
   throttle_wakeup.open(s, id)
   if redis.call("EXISTS", keys.throttle_queues(id), keys.capped(id)) > 0 then
@@ -86,7 +87,7 @@ function throttle_wakeup.changed(s, id)
   end
 end
 
--- A job has given its slot back.
+-- Opens a throttle after a job has returned its slot.
 function throttle_wakeup.slot(s, id)
   s.opened_throttles = s.opened_throttles or {}
   if s.opened_throttles[id]
@@ -94,7 +95,8 @@ function throttle_wakeup.slot(s, id)
     return
   end
   local entry = throttles.get(s, id)
-  -- After a limit was lowered it may be the slot of a later job that makes room.
+  -- After a limit was lowered there may still be no room; then a later returned slot opens the
+  -- throttle.
   if throttles.is_closed(s, entry) then
     return
   end
@@ -118,7 +120,8 @@ local function set_free(s, job, id)
   end
 end
 
--- Moves jobs that nothing holds back any more out of their lanes; true when all are.
+-- Moves parked jobs out of their subqueues when the throttle has no limit any more; returns whether
+-- all were moved.
 local function drain(s, id, budget)
   local jids = redis.call("ZRANGE", keys.parked(id), 0, budget - 1)
   for i, job in ipairs(job_lib.find_all(jids)) do
@@ -131,7 +134,7 @@ local function drain(s, id, budget)
   return #jids < budget
 end
 
--- Drops what time has ended; a throttle without any limit is none.
+-- Removes what has ended by now; a throttle that limits nothing is deleted.
 local function expire(s, id)
   local entry = throttles.get(s, id)
   local record = entry.record
@@ -149,8 +152,8 @@ local function expire(s, id)
   end
 end
 
--- Goes on with a round over many queues; true when it is at its end, which is also where the room
--- is used up again.
+-- Continues to open the throttle in many queues; returns whether it is done, which it also is when
+-- the room is used up again.
 local function go_on(s, id, budget)
   local entry = throttles.get(s, id)
   if throttles.is_closed(s, entry) then
@@ -192,7 +195,8 @@ local function earliest(s, record)
   return at < math.huge and math.max(at, s.now + 1) or nil
 end
 
--- The duty: opens the throttle, or goes on with that. Returns when it is to be looked at again.
+-- Performs the task: opens the throttle, or continues to. Returns the instant at which it is due
+-- again.
 function throttle_wakeup.perform(s, id, budget)
   if throttles.get(s, id).record then
     expire(s, id)

@@ -1,6 +1,6 @@
--- Limits on what may run: how many jobs at once (concurrency), and how fast they may start (a
--- bucket of `burst` tokens, refilled by `rate` of them every `per` milliseconds; a job takes what
--- it costs). What a call changes is written once, at its end (lib.core.session).
+-- Throttles: limits on how many jobs run at once (concurrency) and on how fast they may start (a
+-- bucket of `burst` tokens, refilled by `rate` tokens every `per` milliseconds; a job takes what it
+-- costs). Changes are collected in the session and written once, when it is closed.
 
 local keys = require("lib.core.keys")
 local limits = require("lib.core.limits")
@@ -8,7 +8,7 @@ local queue_lib = require("lib.queue.queue")
 
 local throttles = {}
 
--- Ease for sums of fractions: far below any cost, far above what rounding can lose.
+-- Tolerance for sums of fractions: far below any cost, far above rounding errors.
 local EASE = 1e-9
 
 -- The queue whose own throttle this is, or nil.
@@ -21,7 +21,7 @@ function throttles.user_of(id)
   return string.match(id, "^user:(.+)$")
 end
 
--- Fills the bucket up to the present. A clock that was set back begins anew from now.
+-- Fills the bucket up to the present. After the clock was set back it fills from now on.
 local function refill(s, entry)
   local record = entry.record
   local passed = s.now - record.at
@@ -42,13 +42,13 @@ local function keep(s, id, packed)
   return entry
 end
 
--- The throttle as this call has it so far: {id, record}; without limits it has no record.
+-- The throttle as changed by this call so far, {id, record}; without limits it has no record.
 function throttles.get(s, id)
   s.throttles = s.throttles or {}
   return s.throttles[id] or keep(s, id, redis.call("GET", keys.throttle_record(id)))
 end
 
--- Reads throttles that are likely to be asked for.
+-- Reads throttles together that are likely to be needed.
 function throttles.prepare(s, ids)
   s.throttles = s.throttles or {}
   local missing, names = {}, {}
@@ -66,7 +66,7 @@ function throttles.prepare(s, ids)
   end
 end
 
--- Gives a throttle this record, or none.
+-- Sets the record of a throttle, or deletes it.
 function throttles.set(s, id, record)
   local entry = throttles.get(s, id)
   if record and not entry.record then
@@ -90,7 +90,7 @@ function throttles.is_limited(record)
   return record.concurrency or record.rate
 end
 
--- What a job may cost of a throttle at most.
+-- The most that a job may cost of a throttle.
 function throttles.burst(s, id)
   local record = throttles.get(s, id).record
   return record and record.burst or math.huge
@@ -114,14 +114,14 @@ local function is_blocked(s, record)
   return record.blocked_until and record.blocked_until > s.now
 end
 
--- Whether it has no room for anybody: it is blocked, or all its slots are taken.
+-- Whether no job at all can start: it is blocked, or all its slots are taken.
 function throttles.is_closed(s, entry)
   local record = entry.record
   return record and (is_blocked(s, record) or (record.concurrency and free(entry) < 1))
 end
 
--- What is kept for another job, {jid, queue, until, cost}, or nil. Nothing is kept while the queue
--- of that job is paused: nobody would use it.
+-- The reservation for another job, {jid, queue, until, cost}, or nil. A reservation does not count
+-- while the queue of that job is paused, since it could not be used.
 local function kept_for_other(s, record, jid)
   local reserved = record.reserved
   if not reserved or reserved.jid == jid or reserved["until"] <= s.now then
@@ -163,8 +163,8 @@ function throttles.refusal(s, entry, jid, cost)
   return nil
 end
 
--- Has a throttle looked at again at an instant. One that is to be looked at sooner remembers it,
--- since it may be out of room by then.
+-- Makes the task of a throttle due at an instant. If it is already due sooner, the instant is
+-- stored in the record, since there may be no room at the sooner one.
 function throttles.again(s, id, at)
   local number = redis.call("ZADD", keys.due(), "LT", "CH", at, "throttle:" .. id)
   local entry = throttles.get(s, id)
@@ -191,8 +191,9 @@ function throttles.cost(record, id)
   return record.costs and record.costs[id] or 1
 end
 
--- Keeps room for a job that was refused too often, in one order for all, so that two never wait
--- for each other. Each further time it is kept twice as long: at last longer than others hold it.
+-- Reserves room for a job that was refused too often. Throttles are taken in one order by all jobs,
+-- so that two jobs never wait for each other. Each further time the reservation lasts twice as
+-- long, until it outlasts the jobs that hold the slots.
 function throttles.reserve(s, job)
   local record = job.record
   local doubled = math.min(record.passed - limits.patience, 5)
@@ -213,13 +214,13 @@ function throttles.reserve(s, job)
   end
 end
 
--- Whether room of a throttle is kept for this job.
+-- Whether room of a throttle is reserved for this job.
 function throttles.is_kept_for(s, id, job)
   local record = throttles.get(s, id).record
   return record and record.reserved and record.reserved.jid == job.jid
 end
 
--- Gives up what is kept for a job; returns the throttles that this concerns.
+-- Gives up the reservations of a job; returns the throttles concerned.
 function throttles.unreserve(s, job)
   local found = {}
   for _, id in ipairs(job.record.throttles or {}) do

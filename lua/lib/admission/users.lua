@@ -1,5 +1,5 @@
--- Users: their weight among those who share a queue, and how many of their jobs run at most. The
--- latter is the concurrency of the throttle `user:<user>`.
+-- Users: their weight in shared queues, and how many of their jobs may run at once. The latter is
+-- the concurrency of the throttle `user:<user>`.
 
 local check = require("lib.core.check")
 local errors = require("lib.core.errors")
@@ -11,7 +11,7 @@ local users = {}
 
 users.OPTIONS = { weight = true, max_running = true }
 
--- At least one of weight and max_running; false takes it back.
+-- Checks settings: at least one of weight and max_running; false removes one.
 function users.check(given)
   if given.weight == nil and given.max_running == nil then
     errors.bad("a user is given a weight or max_running, or both")
@@ -36,12 +36,12 @@ local function shown_settings(s, user, weight)
   return { weight = tonumber(weight or nil), max_running = record.concurrency }
 end
 
--- The settings of a user; what is not set is absent.
+-- The settings of a user, without those that are not set.
 function users.settings(s, user)
   return shown_settings(s, user, redis.call("HGET", keys.weights(), user))
 end
 
--- Changes what is given. A new weight counts from the user's next job on.
+-- Changes the given settings. A new weight counts from the user's next job on.
 function users.set(s, user, given)
   if given.weight then
     redis.call("HSET", keys.weights(), user, string.format("%.17g", given.weight))
@@ -55,7 +55,7 @@ function users.set(s, user, given)
   return users.settings(s, user)
 end
 
--- Rows of a listing: settings, how many of a user's jobs run, and how many are ready in a queue.
+-- Rows of a listing: settings, how many jobs of the user run, and how many are ready in a queue.
 function users.show_all(s, names, queue)
   if #names == 0 then
     return {}

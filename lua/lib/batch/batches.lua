@@ -1,6 +1,6 @@
--- Batches: a set of unfinished members, counters, and jobs to put when all of them have ended.
--- A batch is finished when it is closed and its last member has left. A batch within another one
--- is a member of that until it is finished and its call-backs are members there instead.
+-- Batches: a set of unfinished members, counters, and callbacks to put when all members have ended.
+-- A batch is finished when it is closed and its last member has left. A nested batch is a member of
+-- the outer one until it is finished and its callbacks are members of the outer one instead.
 
 local dependencies = require("lib.job.dependencies")
 local errors = require("lib.core.errors")
@@ -14,8 +14,8 @@ local function is_member(batch, jid)
   return jid and redis.call("SISMEMBER", keys.members(batch), jid) == 1
 end
 
--- Refuses a batch that is unknown or takes no more members. A closed one takes what an unfinished
--- member, `by`, brings along, and takes back a member `jid` that was cancelled.
+-- Refuses a batch that is unknown or accepts no more members. A closed batch still accepts jobs put
+-- on behalf of `by`, an unfinished member, and takes back a member `jid` that was cancelled.
 function batches.require_open(batch, by, jid)
   local state = redis.call("HMGET", keys.batch_record(batch), "opened_at", "closed_at")
   if not state[1] then
@@ -26,7 +26,7 @@ function batches.require_open(batch, by, jid)
   end
 end
 
--- Puts each callback into the drain once.
+-- Adds a callback to the list of releases, once.
 local function fire(s, batch, callback)
   local key = keys.batch_record(batch)
   if redis.call("HEXISTS", key, callback) == 1
@@ -53,7 +53,7 @@ local function finish(s, batch)
   end
   fire(s, batch, "on_complete")
   if redis.call("HEXISTS", key, "within") == 1 then
-    -- Drained after the call-backs, which have joined the outer batch by then.
+    -- Entries are drained in order, so the callbacks have joined the outer batch by then.
     dependencies.enlist(s, { batch = batch, callback = "within", reason = "batch" })
   end
 end
@@ -68,7 +68,7 @@ end
 
 batches.finish_if_done = finish_if_done
 
--- A member ended, and with it perhaps the batch.
+-- Counts a member that has ended, which may finish the batch.
 local function count(s, batch, outcome)
   redis.call("HINCRBY", keys.batch_record(batch), outcome, 1)
   if outcome == "failed" then
@@ -77,14 +77,14 @@ local function count(s, batch, outcome)
   finish_if_done(s, batch)
 end
 
--- Opens a batch as a member of another one.
+-- Makes a batch a member of another one.
 function batches.enter(inner, outer)
   redis.call("HSET", keys.batch_record(inner), "within", outer)
   redis.call("SADD", keys.inner(outer), inner)
   redis.call("HINCRBY", keys.batch_record(outer), "total", 1)
 end
 
--- A batch within another one is over, or given up unfinished: the outer one counts it.
+-- Counts a nested batch in the outer one when it is finished, or erased unfinished.
 function batches.leave_outer(s, inner, gave_up)
   local state = redis.call("HMGET", keys.batch_record(inner), "within", "finished_at")
   local outer = state[1]
@@ -97,7 +97,7 @@ function batches.leave_outer(s, inner, gave_up)
   count(s, outer, outcome)
 end
 
--- A finished batch has a member again; its call-backs do not come a second time.
+-- A finished batch has a member again. Its callbacks are not put a second time.
 local function revive(batch)
   local key = keys.batch_record(batch)
   if redis.call("HDEL", key, "finished_at") == 0 then
@@ -124,7 +124,7 @@ function batches.join(batch, jid)
   revive(batch)
 end
 
--- A member ended as "completed", "failed" or "canceled"; a failed one may be cancelled later.
+-- A member ended as "completed", "failed" or "canceled". A failed one may be cancelled later.
 function batches.leave(s, job, outcome)
   local batch = job.record.batch
   if not batch or redis.call("HEXISTS", keys.batch_record(batch), "opened_at") == 0 then
@@ -142,8 +142,8 @@ function batches.leave(s, job, outcome)
   end
 end
 
--- A member that had failed or completed runs again. A finished batch waits for the one that had
--- failed, so that success can still come; one that had completed it has nothing to do with.
+-- A member that had failed or completed runs again. A finished batch waits again for one that had
+-- failed, so that success is still possible; one that had completed leaves it for good.
 function batches.rejoin(job, outcome)
   local batch = job.record.batch
   if not batch then
@@ -159,7 +159,7 @@ function batches.rejoin(job, outcome)
   revive(batch)
 end
 
--- Nothing of the batch is left but what others keep of it.
+-- Deletes a batch, except what others keep of it.
 function batches.erase(s, batch)
   batches.leave_outer(s, batch, true)
   redis.call("UNLINK", keys.batch_record(batch), keys.batch_data(batch), keys.canceled(batch))

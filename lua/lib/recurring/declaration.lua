@@ -1,5 +1,5 @@
--- A recurring job as it is declared: made anew, or put in the place of the one of its jid. What a
--- deployment declares belongs to its group.
+-- Declares a recurring job: makes a new one, or replaces that of the same jid. Those that a
+-- deployment declares together belong to a group.
 
 local errors = require("lib.core.errors")
 local keys = require("lib.core.keys")
@@ -10,7 +10,8 @@ local session = require("lib.core.session")
 
 local declaration = {}
 
--- Refuses what another group has declared, and more than a group may.
+-- Refuses to replace a recurring job of another group, and more recurring jobs than a group may
+-- have.
 function declaration.check_group(before, jid, given)
   local group = given.group
   local owner = before and before.record.group
@@ -43,7 +44,7 @@ local function has_same_schedule(a, b)
   return true
 end
 
--- What is kept of the one before: always the numbers, and what was dealt with by the same ticks.
+-- Keeps the counters of the one before, and up to when its ticks are done if they are the same.
 local function take_numbers(record, old)
   record.count = old.count or 0
   record.made = record.limit and old.made or nil
@@ -52,7 +53,7 @@ local function take_numbers(record, old)
   end
 end
 
--- The ticks of the one before, as far as its end still allows.
+-- Keeps the ticks of the one before, as far as the new end allows.
 local function keep_ticks(s, record, old)
   record.covered, record.dry = old.covered, old.dry
   record.ticks, record.final, record.zone_version = old.ticks, old.final, old.zone_version
@@ -61,7 +62,7 @@ local function keep_ticks(s, record, old)
   end
 end
 
--- Goes on with the slots of the one before; one that was over, with those that are still to come.
+-- Continues with the slots of the one before. If that was over, slots in the past are left out.
 local function continue(s, record, before)
   if record.cron then
     keep_ticks(s, record, before.record)
@@ -90,7 +91,7 @@ local function record_of(given, plain)
   local record = { klass = plain.klass, queue = plain.queue, state = "recur", count = 0 }
   if not given.cron then
     record.interval = plain.interval
-    -- Only an upsert asks for it.
+    -- Only an upsert compares it.
     record.offset = given.upsert and plain.offset or nil
   end
   for _, name in ipairs(FROM_OPTIONS) do
@@ -110,7 +111,7 @@ local function check_span(record, slot)
   end
 end
 
--- The new recurring job, not yet written, with `slot`. Refuses one that would never fire.
+-- Makes the record, which the caller writes, with its `slot`. Refuses a schedule that never fires.
 function declaration.make(s, before, given, plain)
   local record = record_of(given, plain)
   local self = { jid = plain.jid, data = plain.data, record = record }

@@ -1,4 +1,5 @@
--- What may be said of a recurring job: of its schedule here, of its children as of any put.
+-- The options of a recurring job: those of its schedule are checked here, those of its children
+-- like the options of any put.
 
 local check = require("lib.core.check")
 local errors = require("lib.core.errors")
@@ -20,7 +21,7 @@ local function instant(what, value)
   check.count(what, value, 0, LATEST)
 end
 
--- Instants in their order, each once.
+-- Checks that instants are in order, without duplicates.
 function recur_options.check_ticks(what, value)
   local before = -1
   for _, tick in ipairs(check.list(what, value, 0, limits.ticks)) do
@@ -87,11 +88,11 @@ local LATER = {
   paused = check.boolean,
 }
 
--- What only makes sense beside a cron expression, and what one cannot be without.
+-- Options that only make sense with a cron expression, and those that one needs.
 local OF_CRON = { "zone", "zone_version", "after", "ticks", "final" }
 local NEEDED = { "zone", "after", "ticks" }
 
--- The first of these that is there, or is not.
+-- The first of these options that is given, or that is not.
 local function first_that(given, names, is_there)
   for _, name in ipairs(names) do
     if (given[name] ~= nil) == is_there then
@@ -113,7 +114,7 @@ local function check_cron(given)
   end
 end
 
--- Reads a packed map; what is said of children is checked like the options of a put.
+-- Reads a packed map of options.
 local function read(packed, more)
   local given, of_children = check.options("options", packed), {}
   for name, value in pairs(given) do
@@ -133,12 +134,12 @@ local function read(packed, more)
   return given
 end
 
--- What is said of a new recurring job.
+-- The options of a new recurring job.
 function recur_options.new(packed)
   return read(packed, AT_FIRST)
 end
 
--- What is to be changed of one.
+-- The changes of a recurring job.
 function recur_options.changes(packed)
   local given = read(packed, LATER)
   if given.cron and given.interval then

@@ -1,4 +1,4 @@
--- Changes of a recurring job that is there already. Nothing here writes.
+-- Changes an existing recurring job. Nothing here writes.
 
 local errors = require("lib.core.errors")
 local recurrence = require("lib.recurring.recurrence")
@@ -37,7 +37,7 @@ local function take_over(record, given, names)
   end
 end
 
--- The codec belongs to the data and comes with it; tags have ways of their own.
+-- The codec belongs to the data and is changed with it; tags can be added and removed singly.
 local function change_children(record, given)
   local codec, tags = record.codec, record.tags
   take_over(record, given, recurrence.OF_CHILDREN)
@@ -68,7 +68,7 @@ local function change_span(record, given)
   end
 end
 
--- From now on every so many ms: the next slot moves by the difference.
+-- Sets a new interval: the next slot moves by the difference.
 local function set_interval(s, record, interval, slot)
   if record.cron then
     for _, name in ipairs({ "cron", "zone", "zone_version", "ticks", "covered", "final", "dry",
@@ -97,7 +97,7 @@ local function change_schedule(s, record, given, slot)
   return slot
 end
 
--- Applies checked changes and returns the next slot, nil when none is known.
+-- Applies checked changes; returns the next slot, or nil when none is known.
 function recur_update.apply(s, self, given, slot)
   local record = self.record
   local was_held = record.paused or record.over

@@ -1,5 +1,6 @@
--- Recurring jobs: their slots and the children that come due. A child is put with the time of
--- its slot; the number in its jid grows for ever, and never overwrites a job that exists.
+-- Recurring jobs: their slots, and the children that are put when slots are due. A child is put
+-- with the time of its slot. The number in its jid only grows, and it never overwrites an existing
+-- job.
 
 local check = require("lib.core.check")
 local errors = require("lib.core.errors")
@@ -13,16 +14,16 @@ local session = require("lib.core.session")
 
 local recurrence = {}
 
--- What every child takes over as it is.
+-- The options that every child gets unchanged.
 recurrence.OF_CHILDREN = { "priority", "retries", "tags", "codec", "expires_in", "soft_limit",
   "hard_limit", "retry", "user", "throttles", "costs" }
 
--- Ms after which another client is asked for ticks.
+-- Milliseconds after which another client is asked for ticks.
 recurrence.PATIENCE = 10000
 
 local DAY = 86400000
 
--- The jid leaves room for the number of a child.
+-- Checks a jid, leaving room for the number of a child.
 function recurrence.check_jid(jid)
   check.name("jid", jid)
   if #jid > 100 then
@@ -47,7 +48,7 @@ function recurrence.save(self)
   redis.call("SET", keys.recurring(self.jid), job_lib.pack(self))
 end
 
--- Takes it out of every index and deletes it.
+-- Removes a recurring job from every index and deletes it.
 function recurrence.remove(self)
   local record = self.record
   redis.call("ZREM", keys.queue_recurring(record.queue), self.jid)
@@ -58,7 +59,7 @@ function recurrence.remove(self)
   redis.call("DEL", keys.recurring(self.jid))
 end
 
--- Has a client asked for ticks at that time.
+-- Has a client asked for ticks at an instant.
 function recurrence.ask_at(jid, at)
   redis.call("ZADD", keys.refills(), at, jid)
   queue_lib.due("refill", at)
@@ -68,8 +69,8 @@ function recurrence.is_short(record)
   return not record.final and #record.ticks < limits.few_ticks
 end
 
--- Notes when a client is to be asked: when there are few ticks, unless one was asked just now, and
--- once a day, for a newer release of the zone data.
+-- Sets the instant at which a client is asked: now if few ticks are left, unless one was asked a
+-- moment ago; otherwise in a day, since time zone data may have changed.
 local function ask_in_time(s, self)
   local record = self.record
   if not record.cron or record.paused or record.over then
@@ -83,7 +84,7 @@ local function ask_in_time(s, self)
   end
 end
 
--- Sets the next slot; one that is paused, over or waiting for ticks is never due.
+-- Sets the next slot. A job that is paused, over or waiting for ticks is never due.
 local function place(self, slot)
   local record = self.record
   record.over = schedule.is_over(record, slot) or nil
@@ -96,7 +97,7 @@ local function place(self, slot)
   return slot
 end
 
--- Sets the next slot and sees to it that somebody looks in time.
+-- Sets the next slot, and the instant of the task that looks at it.
 function recurrence.set_slot(s, self, slot)
   local queue = self.record.queue
   slot = place(self, slot)
@@ -109,7 +110,7 @@ function recurrence.set_slot(s, self, slot)
   ask_in_time(s, self)
 end
 
--- Goes on with ticks that have just arrived; where some are still missing others wait their turn.
+-- Continues with ticks that have just arrived. If more are needed, another client is asked later.
 function recurrence.refilled(s, self)
   redis.call("ZREM", keys.refills(), self.jid)
   if recurrence.is_short(self.record) then
@@ -118,7 +119,7 @@ function recurrence.refilled(s, self)
   recurrence.set_slot(s, self, self.record.ticks[1])
 end
 
--- The next slot, also of a paused one; nil when none is known.
+-- The next slot, also of a paused job; nil when none is known.
 function recurrence.slot(self)
   local record = self.record
   if record.cron then
@@ -127,7 +128,7 @@ function recurrence.slot(self)
   return record.slot or tonumber(redis.call("ZSCORE", keys.queue_recurring(record.queue), self.jid))
 end
 
--- Copies what children take over as it is.
+-- Copies the options that children get unchanged.
 function recurrence.hand_down(from, to)
   for _, name in ipairs(recurrence.OF_CHILDREN) do
     to[name] = from[name] or nil
@@ -142,7 +143,7 @@ local function is_taken(jid)
   return redis.call("EXISTS", keys.job(jid), keys.recurring(jid)) > 0
 end
 
--- The jid with the next number, or with one that nothing else in the namespace has.
+-- The jid of the next child. It gets the next number, or a later one if that jid exists.
 local function next_child(s, self)
   local record = self.record
   local number = (record.count or 0) + 1
@@ -156,7 +157,7 @@ local function next_child(s, self)
   return child_jid(self, number)
 end
 
--- Puts one child as of `slot`; returns its jid. The caller saves the recurring job.
+-- Puts one child with the time `slot`; returns its jid. The caller saves the recurring job.
 function recurrence.spawn(s, self, slot)
   local record = self.record
   local spec = {
@@ -171,7 +172,7 @@ function recurrence.spawn(s, self, slot)
   return spec.jid
 end
 
--- Says once that nobody has sent the next ticks in time.
+-- Logs once that no client has sent the next ticks in time.
 local function note_drought(s, self)
   local record = self.record
   if record.cron and #record.ticks == 0 and not record.over and not record.dry then
@@ -180,7 +181,7 @@ local function note_drought(s, self)
   end
 end
 
--- Makes at most `budget` children of one recurring job; returns how much of it that took.
+-- Puts at most `budget` children of one recurring job; returns how much of the budget that took.
 local function make_children(s, self, slot, budget)
   local record = self.record
   local passed, number = schedule.due(s, record, slot, budget)
@@ -196,7 +197,7 @@ local function make_children(s, self, slot, budget)
   return math.max(number, 1)
 end
 
--- Makes what is due in a queue; returns the budget that is left.
+-- Puts the children that are due in a queue; returns the budget that is left.
 function recurrence.make_due(s, queue, budget)
   local due = redis.call("ZRANGEBYSCORE", keys.queue_recurring(queue), "-inf", s.now, "WITHSCORES",
     "LIMIT", 0, budget)

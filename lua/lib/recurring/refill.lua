@@ -1,4 +1,4 @@
--- Cron jobs whose ticks run low, or were worked out long ago: a client that takes jobs is asked.
+-- Asks clients for ticks of cron jobs that have few left, or whose ticks were computed long ago.
 
 local keys = require("lib.core.keys")
 local recurrence = require("lib.recurring.recurrence")
@@ -8,7 +8,7 @@ local refill = {}
 
 local ABREAST = 10
 
--- What a client needs to know to work out the next ticks.
+-- What a client needs to compute the next ticks.
 local function question(self)
   local record = self.record
   return {
@@ -26,7 +26,7 @@ local function question(self)
   }
 end
 
--- Asks about some of those whose time has come; returns when to look again, or nil.
+-- Asks about some of the cron jobs that are due for it; returns when to look again, or nil.
 function refill.ask(s)
   local due = redis.call("ZRANGEBYSCORE", keys.refills(), "-inf", s.now, "LIMIT", 0, ABREAST)
   s.refill_requests = #due > 0 and {} or nil

@@ -1,5 +1,5 @@
--- When one recurring job fires. One with an interval has its next slot, the others follow from it;
--- one with a cron expression has its next ticks, worked out by a client, since only clients know
+-- When a recurring job fires. With an interval its next slot is stored, and the others follow from
+-- it. With a cron expression its next ticks are stored; clients compute them, since only they know
 -- time zones. `covered` is the instant up to which every slot of a cron job has been dealt with:
 -- whatever a client sends, nothing up to there fires again.
 
@@ -7,16 +7,16 @@ local limits = require("lib.core.limits")
 
 local schedule = {}
 
--- A slot that is noticed more than so many ms late was missed.
+-- Milliseconds of delay after which a slot counts as missed.
 local TOLERANCE = 60000
 
--- The last instant that is known to be a slot, or up to which there is none.
+-- The instant up to which all slots are known.
 function schedule.horizon(record)
   local ticks = record.ticks
   return ticks[#ticks] or record.covered
 end
 
--- Whether no more children will ever come, if `slot` is the next one.
+-- Whether no more children will come, if `slot` is the next one.
 function schedule.is_over(record, slot)
   if record.limit and (record.made or 0) >= record.limit then
     return true
@@ -26,7 +26,7 @@ function schedule.is_over(record, slot)
   return record["end"] and slot > record["end"] or false
 end
 
--- How many of the ticks come before an instant.
+-- The number of ticks before an instant.
 local function ticks_before(ticks, instant)
   local number = 0
   while ticks[number + 1] and ticks[number + 1] < instant do
@@ -35,7 +35,7 @@ local function ticks_before(ticks, instant)
   return number
 end
 
--- How many slots come before an instant.
+-- The number of slots before an instant.
 local function slots_before(record, slot, instant)
   if record.cron then
     return ticks_before(record.ticks, instant)
@@ -44,7 +44,7 @@ local function slots_before(record, slot, instant)
   return math.max(math.ceil((stop - slot) / record.interval), 0)
 end
 
--- How many of the due slots are given up for good, by what was agreed about missed ones.
+-- How many of the due slots are dropped for good, by the misfire policy and the backlog.
 local function given_up(record, due, late)
   local backlog = record.backlog or 0
   if record.misfire == "skip" then
@@ -55,7 +55,7 @@ local function given_up(record, due, late)
   return backlog > 0 and math.max(due - 1 - backlog, 0) or 0
 end
 
--- Which of the slots from `slot` on are to fire now: how many to pass by first, how many to make.
+-- Which slots, from `slot` on, fire now: how many to drop first, and how many to fire.
 function schedule.due(s, record, slot, budget)
   local due = slots_before(record, slot, s.now + 1)
   local passed = given_up(record, due, slots_before(record, slot, s.now - TOLERANCE))
@@ -71,8 +71,8 @@ function schedule.at(record, slot, number)
   return slot + number * record.interval
 end
 
--- Up to where a cron job has been dealt with when its ticks are used up and some were given up:
--- what a client sends next may have been missed as well, and was given up with them.
+-- Up to when a cron job is done once its ticks are used up and some were dropped. The ticks that a
+-- client sends next may have been missed as well; they were dropped with the others.
 local function covered_now(s, record)
   if record.misfire == "skip" then
     return s.now - TOLERANCE - 1
@@ -88,7 +88,8 @@ local function drop_ticks(record, number)
   record.ticks = left
 end
 
--- Goes on behind slots that were passed by or made; returns the next slot, nil when none is known.
+-- Continues behind slots that were dropped or fired; returns the next slot, or nil when none is
+-- known.
 function schedule.advance(s, record, slot, passed, made)
   if record.limit then
     record.made = (record.made or 0) + made
@@ -112,8 +113,8 @@ local function is_wanted(record, tick)
     and tick <= (record["end"] or math.huge)
 end
 
--- Takes over ticks that follow `after` without a gap; those dealt with are left out. `final` says
--- that there are none after them.
+-- Takes ticks that follow `after` without a gap, leaving out those that are done. `final` says that
+-- none come after them.
 local function adopt(record, ticks, after, final)
   local kept = {}
   for _, tick in ipairs(record.ticks) do
@@ -132,8 +133,8 @@ local function adopt(record, ticks, after, final)
   record.ticks = kept
 end
 
--- Takes over a cron expression and its ticks. Nothing up to now fires; a client whose clock is
--- ahead cannot tell what comes before its own time, so its ticks are left to be asked for.
+-- Sets a cron expression and its ticks. Nothing up to now fires. A client whose clock is ahead
+-- cannot know the ticks before its own time, so its ticks are ignored and asked for again.
 function schedule.set_cron(s, record, given)
   record.cron, record.zone = given.cron, given.zone
   record.covered = math.max(s.now, record.covered or 0)
@@ -144,8 +145,7 @@ function schedule.set_cron(s, record, given)
   end
 end
 
--- Adds ticks that a client has worked out, or puts others in the place of those after `after`.
--- Returns false when there would be a gap.
+-- Adds ticks from a client, or replaces those after `after`. Returns false if there would be a gap.
 function schedule.refill(record, after, ticks, given)
   if after > schedule.horizon(record) then
     return false
@@ -156,7 +156,7 @@ function schedule.refill(record, after, ticks, given)
   return true
 end
 
--- Cuts the ticks at a new end, or has those asked for that come before a later one.
+-- Cuts the ticks at a new end; those before a later end will be asked for.
 function schedule.set_end(s, record)
   local ticks = record.ticks
   while #ticks > 0 and ticks[#ticks] > (record["end"] or math.huge) do
@@ -168,7 +168,8 @@ function schedule.set_end(s, record)
   record.final = nil
 end
 
--- Leaves out what a pause has let pass; returns the next slot, nil when none is known.
+-- Leaves out the slots that passed during a pause; returns the next slot, or nil when none is
+-- known.
 function schedule.resume(s, record, slot)
   if record.cron then
     record.covered = math.max(record.covered, s.now)
@@ -180,8 +181,8 @@ function schedule.resume(s, record, slot)
   return slot
 end
 
--- The first slot of an interval: after the offset, counted from now or from a start; a start that
--- is over says on which beat they lie.
+-- The first slot of an interval: after the offset, counted from now or from a start. A start in the
+-- past sets the phase.
 function schedule.first(s, record, offset)
   local slot = (record.start or s.now) + offset
   if slot < s.now then

@@ -1,4 +1,4 @@
--- Brings in line what decides who may run: lanes, those who take part in them, and throttles.
+-- Repairs what decides which jobs may run: subqueues, their users, and throttles.
 
 local holders = require("lib.admission.holders")
 local job_lib = require("lib.job.job")
@@ -13,7 +13,7 @@ local throttles = require("lib.admission.throttles")
 
 local repair_admission = {}
 
--- Queue, user and gate of a lane.
+-- The queue, user and gate in the name of a subqueue.
 local function parts(name)
   return string.match(name, "^([^/]*)/([^/]*)/(.*)$")
 end
@@ -30,7 +30,7 @@ function repair_admission.is_of(record, name)
     and (record.gate or "") == gate
 end
 
--- An entry has left a lane, which may be empty now.
+-- Removes the entries of a subqueue that has become empty.
 function repair_admission.left(_, name)
   local queue, user, gate = parts(name)
   if redis.call("EXISTS", subqueues.key(queue, user, gate)) == 0 then
@@ -38,7 +38,7 @@ function repair_admission.left(_, name)
   end
 end
 
--- A user takes part while there are jobs in the lane; one that slept has a look.
+-- A user takes part while its subqueue has jobs; one that slept is considered again.
 function repair_admission.user(s, name, user)
   local queue, gate = string.match(name, "^([^/]*)/(.*)$")
   if redis.call("EXISTS", subqueues.key(queue, user, gate)) == 0 or user .. gate == "" then
@@ -52,7 +52,7 @@ function repair_admission.user(s, name, user)
   queue_lib.wake(queue)
 end
 
--- A queue is among those of a throttle while it has jobs parked on it.
+-- A throttle lists a queue while jobs are parked there.
 function repair_admission.parking(s, id, queue)
   if redis.call("EXISTS", keys.queue_users(queue, id)) == 1 then
     redis.call("ZADD", keys.throttle_queues(id), "NX", s.now_text, queue)
@@ -63,7 +63,8 @@ function repair_admission.parking(s, id, queue)
   end
 end
 
--- A throttle is open for a queue only while jobs are parked there; one that slept has a look.
+-- A throttle is open in a queue only while jobs are parked there; one that slept is considered
+-- again.
 function repair_admission.opened(s, queue, id)
   if redis.call("EXISTS", keys.queue_users(queue, id)) == 1 then
     redis.call("ZADD", keys.open(queue), s.now_text, id)
@@ -89,7 +90,7 @@ function repair_admission.setting(s, user)
   settings.list_user(s, user)
 end
 
--- Room is kept only for a job that waits for it.
+-- Room is reserved only for a job that waits for it.
 function repair_admission.reserved(s, jid, id)
   local entry = throttles.get(s, id)
   local reserved = entry.record and entry.record.reserved
@@ -119,7 +120,7 @@ function repair_admission.let_go(s, id)
   throttle_wakeup.slot(s, id)
 end
 
--- A running job holds each of its throttles, and that of its user.
+-- A running job holds a slot of each of its throttles, and of its user.
 function repair_admission.hold(s, job)
   for _, id in ipairs(holders.ids(job.record)) do
     if holds(job.record, id) then
@@ -128,8 +129,8 @@ function repair_admission.hold(s, job)
   end
 end
 
--- Ready jobs are put in line anew, a parked one as well: its turn tells where it belongs. The
--- score is kept where it says more than the priority.
+-- Enters a ready job anew, also a parked one: its next turn decides where it belongs. Its score is
+-- kept where that says more than the priority.
 function repair_admission.line_up(s, job)
   local record = job.record
   local score = tonumber(subqueues.score(job))

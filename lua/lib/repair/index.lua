@@ -1,4 +1,4 @@
--- Brings indexes in line: entries that no job claims go, sums are made anew from what they sum.
+-- Repairs indexes: removes entries that no job claims, and counts sums again.
 
 local batches = require("lib.batch.batches")
 local job_lib = require("lib.job.job")
@@ -8,7 +8,7 @@ local repair_admission = require("lib.repair.admission")
 
 local repair_index = {}
 
--- The number of jobs of a tag; a tag that nobody has is not listed.
+-- The number of jobs of a tag; a tag without jobs is not listed.
 function repair_index.tag(_, tag)
   local number = redis.call("ZCARD", keys.tag(tag))
   if number == 0 then
@@ -18,7 +18,7 @@ function repair_index.tag(_, tag)
   end
 end
 
--- A failure group is listed, by its last failure, while it has jobs.
+-- A failure group is listed, with its last failure, while it has jobs.
 function repair_index.group(_, group)
   local last = redis.call("ZREVRANGE", keys.failed_group(group), 0, 0, "WITHSCORES")[2]
   if last then
@@ -32,7 +32,7 @@ function repair_index.tracking()
   redis.call("HSET", keys.meta(), "tracking", redis.call("ZCARD", keys.tracked()))
 end
 
--- The members counted again; closed and empty, the batch is finished.
+-- Counts the members again; a closed batch without any is finished.
 function repair_index.batch(s, name)
   local key = keys.batch_record(name)
   if redis.call("EXISTS", key) == 0 then
@@ -132,7 +132,7 @@ local INDEXES = {
   },
 }
 
--- Takes a batch out of those within another one, unless that waits for it.
+-- Removes a nested batch from the outer one, unless that waits for it.
 local function stray_batch(s, outer, inner)
   local found = redis.call("HMGET", keys.batch_record(inner), "within", "counted")
   if not (found[1] == outer and not found[2]) then
@@ -141,7 +141,7 @@ local function stray_batch(s, outer, inner)
   end
 end
 
--- Indexes whose members are an order and a jid.
+-- Indexes whose members are an order followed by a jid.
 local BY_ORDER = { waiting = true, shared = true, lane = true }
 
 local function is_claimed(known, name, member, jid)
@@ -151,7 +151,7 @@ local function is_claimed(known, name, member, jid)
   return claimed, job
 end
 
--- Takes an entry out of an index unless its job claims it.
+-- Removes an entry from an index unless its job claims it.
 function repair_index.stray(s, name, member, index)
   local known = INDEXES[index]
   if index == "inner" then

@@ -1,4 +1,5 @@
--- Brings one job in line with its own record: its place, and what the record claims elsewhere.
+-- Repairs one job by its own record: its place in the keyspace, and what the record claims
+-- elsewhere.
 
 local batches = require("lib.batch.batches")
 local failing = require("lib.job.failing")
@@ -28,7 +29,7 @@ local function waiting(s, job)
   end
 end
 
--- The queue knows best when the lease ends; if nobody does, it ends now.
+-- The end of a lease is taken from the queue, else from the worker; if neither has it, it ends now.
 local function running(s, job)
   local record = job.record
   local in_queue = redis.call("ZSCORE", keys.running(record.queue), job.jid)
@@ -75,7 +76,7 @@ local FLAGS = {
   followups = keys.followups,
 }
 
--- Data that is lost cannot be brought back: the job fails, where people see it.
+-- Lost data cannot be recovered: the job fails, so that somebody sees it.
 local function lose_data(s, job)
   job_lib.set_data(job, "")
   if job.record.state ~= "complete" and job.record.state ~= "failed" then
@@ -125,13 +126,13 @@ local function batch(job)
   end
 end
 
--- What has been given out must never be given out again.
+-- Numbers that were used must never be used again.
 local function sequence(s, record)
   local ordered = record.order and struct.unpack(">I6", record.order, 7) or 0
   s.sequence = math.max(s.sequence, record.generation or 0, ordered)
 end
 
--- What lies beside a job that is gone belongs to nobody, except a result that others need.
+-- Deletes what was stored beside a job that is gone, except a result that others need.
 local function orphans(jid)
   repair_links.unlink(jid)
   for _, key in pairs(FLAGS) do

@@ -1,4 +1,4 @@
--- Brings in line what binds jobs together: parents and dependents, held results, releases.
+-- Repairs what connects jobs: parents and dependents, results kept for dependents, releases.
 
 local dependencies = require("lib.job.dependencies")
 local job_lib = require("lib.job.job")
@@ -7,7 +7,7 @@ local queue_lib = require("lib.queue.queue")
 
 local repair_links = {}
 
--- Puts a job that waits for parents where it belongs: without any left, among the ready ones.
+-- Puts a job that waits for parents where it belongs; without any left it becomes ready.
 function repair_links.place(s, job)
   local record = job.record
   if redis.call("EXISTS", keys.dependencies(job.jid)) == 1 then
@@ -18,7 +18,7 @@ function repair_links.place(s, job)
   queue_lib.to_ready(s, job, record.queue, record.due, s.now)
 end
 
--- Takes all edges of a job that is gone away.
+-- Removes all edges of a job that is gone.
 function repair_links.unlink(jid)
   local parents = redis.call("HKEYS", keys.parents(jid))
   for _, parent in ipairs(redis.call("SMEMBERS", keys.dependencies(jid))) do
@@ -40,7 +40,7 @@ local function waits(job)
   return job and (job.record.state == "depends" or job.record.state == "failed")
 end
 
--- Only a job in depends, or one that failed there, waits for parents.
+-- Only a job in the state depends, or one that failed from it, waits for parents.
 function repair_links.settle(job)
   if waits(job) then
     return
@@ -60,8 +60,8 @@ local function cut(s, job, parent)
   end
 end
 
--- Makes both ends of an edge say the same: it stands while the dependent has the parent among
--- its own and the parent has not ended; else it goes.
+-- Makes both ends of an edge agree: it stays while the dependent lists the parent and the parent
+-- has not ended; otherwise it is removed.
 function repair_links.edge(s, jid, parent)
   local job = job_lib.find(jid)
   if not waits(job) then
@@ -83,14 +83,14 @@ function repair_links.edge(s, jid, parent)
   job_lib.save(job)
 end
 
--- Dependents of a job that has ended, or is gone, are let go.
+-- Releases the dependents of a job that has ended or is gone.
 function repair_links.ended(s, parent)
   if not is_open(parent) then
     dependencies.register(s, parent, "complete")
   end
 end
 
--- A result is kept only for those who still need it.
+-- A result is kept only for jobs that still need it.
 function repair_links.hold(_, parent, holder)
   local token = string.match(holder, "^release:(.+)$")
   local needed = token and redis.call("EXISTS", keys.release_record(token))
@@ -100,7 +100,7 @@ function repair_links.hold(_, parent, holder)
   end
 end
 
--- A release is listed and looked at, or, without a record, gone.
+-- A release is listed and will be drained; without a record it is deleted.
 function repair_links.release(s, token)
   if redis.call("EXISTS", keys.release_record(token)) == 0 then
     redis.call("DEL", keys.release_dependents(token))

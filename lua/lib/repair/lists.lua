@@ -1,4 +1,4 @@
--- Brings lists in line that hold no jobs: slots, duties, workers, queues, unique keys, names.
+-- Repairs lists that hold no jobs: slots, tasks, workers, queues, unique keys, names.
 
 local keys = require("lib.core.keys")
 local queue_lib = require("lib.queue.queue")
@@ -24,7 +24,7 @@ function repair_lists.recurring(s, jid)
   end
 end
 
--- A slot without its recurring job goes.
+-- Removes a slot without a recurring job.
 function repair_lists.slot(s, queue, jid)
   local self = recurrence.find(jid)
   if not self or self.record.queue ~= queue then
@@ -34,7 +34,7 @@ function repair_lists.slot(s, queue, jid)
   end
 end
 
--- So does what a group has declared.
+-- Removes a declaration without a recurring job.
 function repair_lists.declared(_, group, jid)
   local self = recurrence.find(jid)
   if not self or self.record.group ~= group then
@@ -51,7 +51,7 @@ local LISTS = {
   throttles = { list = keys.throttles, key = keys.throttle_record },
 }
 
--- A name in a list goes when what it names is not there.
+-- Removes a name from a list when what it names does not exist.
 function repair_lists.listed(_, name, _, list)
   local known = LISTS[list]
   if known and redis.call("EXISTS", known.key(name)) == 0 then
@@ -59,7 +59,7 @@ function repair_lists.listed(_, name, _, list)
   end
 end
 
--- The duty is looked at next time, and then sets its own instant.
+-- Makes a task due now; it will set its own instant.
 function repair_lists.due(s, duty)
   queue_lib.due(duty, s.now)
 end

@@ -1,4 +1,4 @@
--- What a search asks of a job: conditions on its fields, all of which must hold.
+-- The conditions of a search on the fields of a job, all of which must hold.
 
 local check = require("lib.core.check")
 local errors = require("lib.core.errors")
@@ -14,8 +14,9 @@ local function age_of(job, _, s)
   return s.now - (job.record.put_at or s.now)
 end
 
--- What a condition looks at: a text, a number, a list of texts, or nil. `score` is that of the
--- index, which is the end of the lease in the index of running jobs.
+-- The value that a condition on a field looks at: a text, a number, a list of texts, or nil.
+-- `score` is the score in the searched index; in the index of running jobs it is the end of the
+-- lease.
 local fields = {
   jid = function(job)
     return job.jid
@@ -83,7 +84,7 @@ local fields = {
   end,
 }
 
--- Any word of the job: what a person types without saying where to look.
+-- All text of a job, for a search that names no field.
 local function any_text(job, score, s)
   local record = job.record
   local head = { job.jid, record.klass, record.queue or "", record.group or "", record.user or "",
@@ -125,7 +126,7 @@ local compare = {
   end,
 }
 
--- The value in the form in which its op wants it.
+-- Converts the value of a condition into the form that its op needs.
 local readers = {
   has = function(condition, value)
     condition.value = string.lower(check.text("value", value, 1024))
@@ -176,7 +177,7 @@ local function fits(condition, value)
   return value ~= nil and texts[condition.op] ~= nil and texts[condition.op](condition, value)
 end
 
--- Whether all of them hold for a job, found in the index of that kind under that score.
+-- Whether all conditions hold for a job that was found in this kind of index under this score.
 function conditions.hold(s, list, set, job, score)
   for _, condition in ipairs(list) do
     if fits(condition, condition.look(job, score, s, set)) ~= condition.wanted then

@@ -1,5 +1,6 @@
--- A bounded look through some indexes for jobs that meet conditions. Where it stopped is a score
--- and a member, so the next call goes on behind it though jobs came and went meanwhile.
+-- Searches some indexes for jobs that meet conditions, a bounded number per call. The position is a
+-- score and a member, so the next call continues behind it although jobs have come and gone
+-- meanwhile.
 
 local check = require("lib.core.check")
 local conditions = require("lib.search.conditions")
@@ -10,8 +11,8 @@ local keys = require("lib.core.keys")
 
 local search = {}
 
--- Bounds of one call: jobs looked at, indexes, indexes that are only counted, and bytes of long
--- data that are looked into.
+-- Bounds of one call: jobs looked at, indexes, indexes when they are only counted, and bytes of
+-- long data read.
 search.SCAN = 100
 search.SOURCES = 25
 search.SIZES = 250
@@ -30,7 +31,7 @@ local function of_name(key)
   end
 end
 
--- The indexes that can be looked through; those of waiting jobs have their order in front.
+-- The indexes that can be searched. In those of ready jobs members begin with their order.
 local sets = {
   waiting = of_queue(keys.waiting),
   shared = of_queue(keys.shared),
@@ -103,8 +104,8 @@ local function candidates(source, from, number)
   return flat, jids
 end
 
--- Adds jobs of an index that fit to what is found, each with its place among those looked at.
--- Returns where to go on in the index, or nil at its end.
+-- Adds the jobs of an index that match, each with the number of jobs looked at so far. Returns
+-- where to continue in the index, or nil at its end.
 local function look(s, self, place, from, reply)
   local source, room = self.sources[place], self.scan - reply.scanned
   local flat, jids = candidates(source, from, room)
@@ -122,7 +123,7 @@ local function look(s, self, place, from, reply)
   return not is_over and { flat[#flat], flat[#flat - 1] } or nil
 end
 
--- Where the first index is begun, and what lies before that.
+-- The rank at which to begin in the first index, and the position before it.
 local function start(self, after, skip)
   local key = self.sources[1].key
   if self.sources[1].set == "jid" then
@@ -133,7 +134,7 @@ local function start(self, after, skip)
   return from, flat[1] and { flat[2], flat[1] } or nil
 end
 
--- Looks through one index after the other; tells where to go on.
+-- Searches one index after the other; returns where to continue.
 local function look_at_all(s, self, from, reply)
   for place, source in ipairs(self.sources) do
     if place > 1 or not self.is_under_way then
@@ -149,7 +150,7 @@ local function look_at_all(s, self, from, reply)
   end
 end
 
--- Looks at up to `scan` jobs, until `wanted` of them fit, beginning `skip` jobs behind `after` in
+-- Looks at up to `scan` jobs, until `wanted` of them match, beginning `skip` jobs behind `after` in
 -- the first index.
 function search.run(s, self, after, skip)
   s.long_data_budget, s.skipped_jobs = LONG_DATA, 0

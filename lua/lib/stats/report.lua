@@ -1,4 +1,4 @@
--- Statistics as replies show them: the filed series, and the minute that is not filed yet.
+-- Statistics in the form of replies: the filed series, and the current minute.
 
 local keys = require("lib.core.keys")
 local limits = require("lib.core.limits")
@@ -8,7 +8,7 @@ local report = {}
 
 report.RESOLUTIONS = { minute = true, ten = true }
 
--- Count, mean and sample deviation (n - 1) of the three numbers of Welford's method.
+-- Count, mean and sample deviation (n - 1), from the three numbers of Welford's method.
 local function sample(numbers, slots)
   local count, mean, squares = unpack(numbers or { 0, 0, 0 })
   return {
@@ -19,7 +19,7 @@ local function sample(numbers, slots)
   }
 end
 
--- One day of a queue, the present minute included.
+-- One day of a queue, including the current minute.
 function report.day(_, queue, day)
   local total = series.day(queue, day) or {}
   local open = series.current(queue)
@@ -36,7 +36,7 @@ function report.day(_, queue, day)
   }
 end
 
--- Adds a packed record under its number; what was filed twice becomes one row.
+-- Adds a packed record under its number; two records of the same number become one row.
 local function add(rows, number, packed)
   if rows.last == number then
     local joined = series.join(cmsgpack.unpack(rows[#rows]), cmsgpack.unpack(packed))
@@ -56,8 +56,8 @@ local function add_current(rows, queue, length, low, high)
   end
 end
 
--- Rows between two instants, oldest first, as one packed list. The records go out as they were
--- filed: to unpack a day of minutes and pack it again takes longer than a call may.
+-- Rows between two instants, oldest first, as one packed list. Records are copied packed: unpacking
+-- a day of minutes and packing it again would take longer than a call may.
 function report.series(queue, from, to, resolution)
   local by_minute = resolution == "minute"
   local length = by_minute and 60000 or 600000
@@ -70,7 +70,7 @@ function report.series(queue, from, to, resolution)
     add(rows, tonumber(flat[i + 1]), flat[i])
   end
   add_current(rows, queue, length, low, high)
-  -- The head of a list with a length of four bytes.
+  -- The msgpack header of a list with a length of four bytes.
   return "\221" .. struct.pack(">I4", #rows) .. table.concat(rows)
 end
 

@@ -1,4 +1,5 @@
--- What becomes of a queue's accounts once their minute is over: three series of records.
+-- The three series into which the statistics of a queue are filed once their minute is over:
+-- minutes, ten-minute sums and days.
 
 local keys = require("lib.core.keys")
 local queue_lib = require("lib.queue.queue")
@@ -19,7 +20,7 @@ local function join_map(a, b)
   return a
 end
 
--- Adds the account b to a and returns a.
+-- Adds record b to a; returns a.
 function series.join(a, b)
   for _, field in ipairs(FIELDS) do
     if b[field] then
@@ -36,7 +37,7 @@ function series.join(a, b)
   return a
 end
 
--- The record of that number in a series, or nil.
+-- The record with that number in a series, or nil.
 local function record_of(key, number)
   local packed = redis.call("ZRANGEBYSCORE", key, number, number, "LIMIT", 0, 1)[1]
   return packed and cmsgpack.unpack(packed)
@@ -51,12 +52,12 @@ function series.day_of(minute)
   return math.floor(minute / 1440)
 end
 
--- The day's record without the present minute.
+-- The record of a day, without the current minute.
 function series.day(queue, day)
   return record_of(keys.days(queue), day)
 end
 
--- The account of a queue's present minute as a record of the series, or nil.
+-- The statistics of a queue's current minute as a record of the series, or nil.
 function series.current(queue)
   local flat = redis.call("HGETALL", keys.queue_now(queue))
   local record = {}
@@ -75,7 +76,7 @@ function series.current(queue)
   return #flat > 0 and record or nil
 end
 
--- Adds an account to the record of that number, and drops records too old to keep.
+-- Adds a record to the one with that number, and drops records too old to keep.
 local function file_into(key, unit, number, closed, oldest)
   local total = series.join(record_of(key, number) or {}, closed)
   total[unit] = number
@@ -83,7 +84,7 @@ local function file_into(key, unit, number, closed, oldest)
   redis.call("ZREMRANGEBYSCORE", key, "-inf", oldest)
 end
 
--- Files the account of a minute that is over.
+-- Files the statistics of a minute that is over.
 function series.file(s, queue)
   local closed = series.current(queue)
   redis.call("DEL", keys.queue_now(queue))
@@ -101,7 +102,7 @@ local function head_age(s, key)
   return head and math.max(s.now - struct.unpack(">I6", head), 0) or 0
 end
 
--- Begins the account of a new minute; files the one before, or lists a new queue.
+-- Begins the statistics of a new minute; files the minute before, or lists a new queue.
 function series.begin(s, queue, has_account)
   if has_account then
     series.file(s, queue)
@@ -117,7 +118,7 @@ function series.begin(s, queue, has_account)
     "depth", redis.call("ZCARD", keys.waiting(queue)) + of_users, "head_age", age)
 end
 
--- Takes one failure back, on the day on which it happened.
+-- Takes back one failure, on the day on which it happened.
 function series.undo_failure(s, queue, failed_at)
   local day = series.day_of(stats.minute(failed_at))
   local today = day == series.day_of(stats.minute(s.now))

@@ -1,7 +1,7 @@
--- Counters and histograms, kept by the transitions themselves. A queue has one running account
--- of the present minute, a hash; what a call adds to it is summed up first and written once. When
--- its minute is over the account joins three series: minutes (one day), ten-minute sums (14 days)
--- and days (lib.stats.series). Mean and deviation are exact: Chan's rule for joining samples.
+-- Counters and histograms, kept by the transitions themselves. Each queue has a hash with the
+-- statistics of the current minute. What a call counts is summed up first and written once. When
+-- its minute is over the hash is added to three series (lib.stats.series). Mean and deviation are
+-- exact, by Chan's rule for joining samples.
 
 local keys = require("lib.core.keys")
 
@@ -11,7 +11,7 @@ function stats.minute(now)
   return math.floor(now / 60000)
 end
 
--- Two samples as one, each the number of values, their mean, and the sum of squared deviations.
+-- Joins two samples; each is the number of values, their mean, and the sum of squared deviations.
 function stats.join_sample(a, b)
   if not a or not b then
     return a or b
@@ -24,7 +24,7 @@ function stats.join_sample(a, b)
   }
 end
 
--- What the call adds to a queue's account: a number or a sample for each field.
+-- What the call adds to a queue's statistics: a number or a sample for each field.
 local function added(s, queue)
   local found = s.counters[queue]
   if not found then
@@ -39,12 +39,12 @@ function stats.add(s, queue, field, number)
   sums[field] = (sums[field] or 0) + number
 end
 
--- The bucket of the logarithmic histogram: four to a doubling; below a millisecond is -1.
+-- The bucket of the logarithmic histogram: four per doubling; below a millisecond is -1.
 local function bucket(ms)
   return ms < 1 and -1 or math.floor(math.log(ms) / math.log(2) * 4 + 1e-9)
 end
 
--- qless' slots: 60 seconds, 59 minutes, 23 hours, 6 days; a week and more has none.
+-- The slots of qless: 60 seconds, 59 minutes, 23 hours, 6 days. A week and more has none.
 local function slot(ms)
   local seconds = math.floor(ms / 1000)
   if seconds < 60 then
@@ -59,8 +59,8 @@ local function slot(ms)
   return nil
 end
 
--- Records one duration, `kind` being "wait" or "run". Equal ones are only counted here: jobs of one
--- call have few different durations, and what follows from each is worked out once, in write.
+-- Records one duration of the kind "wait" or "run". Equal durations are only counted here: the jobs
+-- of one call have few different ones, and `write` does the rest once for each.
 function stats.took(s, queue, kind, ms)
   ms = ms > 0 and ms or 0
   local sums = added(s, queue)
@@ -72,7 +72,7 @@ function stats.took(s, queue, kind, ms)
   times[ms] = (times[ms] or 0) + 1
 end
 
--- Puts the place of each duration in both histograms, and the sample of all, into the sums.
+-- Adds the buckets and slots of all durations, and their sample, to the sums.
 local function sum_up(sums, kind)
   local sample
   for ms, number in pairs(sums[kind] or {}) do
@@ -111,7 +111,7 @@ local function write_account(s, queue, sums)
   end
 end
 
--- Adds what the call counted to the accounts of its queues.
+-- Adds what the call counted to the statistics of its queues.
 function stats.write(s)
   for queue, sums in pairs(s.counters) do
     write_account(s, queue, sums)
