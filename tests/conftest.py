@@ -48,20 +48,33 @@ class Clock:
         self.now += seconds
 
 
-def pytest_configure(config: pytest.Config) -> None:
+def pytest_configure() -> None:
     # A shell lets what it starts in the background ignore it, and so would every program tested.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-    config.addinivalue_line(
-        "markers", "corrupts: leaves a keyspace that is broken on purpose; invariants not checked"
-    )
-    config.addinivalue_line("markers", "leaves_children: child processes may outlive the test")
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Mark what never asks for the server as the same on any."""
+    if isinstance(item, pytest.Function) and "server_name" not in item.fixturenames:
+        item.add_marker(pytest.mark.any_server)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes long, so that no process is alone with it at the end."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 
 @pytest.fixture(scope="session")
-def server(request: pytest.FixtureRequest) -> Iterator[servers.Server]:
+def server_name() -> str:
+    """Return which server to test with; what starts servers of its own asks for this, too."""
+    return os.environ.get("QLESS_PY_TEST_SERVER", "valkey")
+
+
+@pytest.fixture(scope="session")
+def server(request: pytest.FixtureRequest, server_name: str) -> Iterator[servers.Server]:
     """Run one server for the whole session (under xdist: one for each worker process)."""
-    with servers.running(os.environ.get("QLESS_PY_TEST_SERVER", "valkey")) as running:
+    with servers.running(server_name) as running:
         request.config.stash[SERVER_PID] = running.process.pid
         yield running
 

@@ -40,6 +40,7 @@ def console() -> Console:
     return Console(record=True, file=io.StringIO(), width=120)
 
 
+@pytest.mark.slow
 @pytest.mark.fork
 def test_large_folders_and_odd_names_are_indexed_completely(tree: Path, store: Path) -> None:
     shown = console()
@@ -69,6 +70,7 @@ def test_a_path_is_shown_as_it_is_whatever_it_looks_like() -> None:
     assert "x[/b]:smile:.py" in shown.export_text()
 
 
+@pytest.mark.slow
 @pytest.mark.fork
 def test_a_second_demo_in_the_same_store_starts_afresh(tmp_path: Path, store: Path) -> None:
     folder = tmp_path / "few"

@@ -6,7 +6,7 @@ import pytest
 
 from tests.docs import blocks, runner
 
-pytestmark = [pytest.mark.docs, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.docs, pytest.mark.slow, pytest.mark.timeout(300)]
 
 DOCUMENTS = [runner.ROOT / "README.md", *sorted((runner.ROOT / "docs").glob("*.md"))]
 

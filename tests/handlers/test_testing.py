@@ -248,6 +248,7 @@ CONFTEST = """
 """
 
 
+@pytest.mark.slow
 @pytest.mark.fork
 @pytest.mark.timeout(300)
 def test_the_plugin_gives_each_test_a_namespace_and_a_clock_with_xdist_too(

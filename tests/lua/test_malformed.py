@@ -55,6 +55,7 @@ def test_every_script_has_its_malformed_calls() -> None:
     assert {name for name, _, _ in malformed.templates("1.n")} == set(scripts.names())
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_a_malformed_call_is_refused_by_name_and_changes_nothing(populated: Scripts) -> None:
     now = str(round(populated.clock() * 1000))
@@ -66,6 +67,7 @@ def test_a_malformed_call_is_refused_by_name_and_changes_nothing(populated: Scri
     assert not found, "\n".join(found)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_a_call_with_many_faults_is_refused_as_well(populated: Scripts) -> None:
     now = str(round(populated.clock() * 1000))

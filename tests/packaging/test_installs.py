@@ -14,7 +14,7 @@ import qless_py
 ROOT = Path(__file__).parents[2]
 WAYS = ("wheel", "folder", "editable")
 
-pytestmark = [pytest.mark.packaging, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.packaging, pytest.mark.slow, pytest.mark.timeout(300)]
 
 PROBE = """
 import importlib.metadata

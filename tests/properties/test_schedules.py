@@ -136,6 +136,7 @@ STEPS: list[st.SearchStrategy[Callable[[Fleet], None]]] = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 @settings(
     max_examples=60,

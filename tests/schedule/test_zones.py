@@ -52,6 +52,7 @@ def compare(name: str, at: int, around: int = AROUND) -> None:
         assert computed == expected, (name, expression, at)
 
 
+@pytest.mark.slow
 def test_every_zone_fires_by_the_rule_whenever_its_clocks_are_set() -> None:
     zones = known_zones()
     assert sum(map(len, zones.values())) > 400

@@ -15,7 +15,7 @@ from tests.worker import handlers, hostile
 from tests.worker.conftest import Start, Told
 from tests.worker.jobs import put, read, result, steps
 
-pytestmark = pytest.mark.fork
+pytestmark = [pytest.mark.fork, pytest.mark.any_server]
 
 MODULES = ["tests.worker.hostile", "tests.worker.handlers"]
 

@@ -19,7 +19,7 @@ from tests.worker import handlers, hostile
 from tests.worker.conftest import ROOT, Start, Told, assert_ended
 from tests.worker.jobs import put, read, result
 
-pytestmark = pytest.mark.fork
+pytestmark = [pytest.mark.fork, pytest.mark.any_server]
 
 
 @pytest.mark.parametrize(

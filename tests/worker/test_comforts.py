@@ -11,7 +11,7 @@ from tests.worker.conftest import Start, Told
 from tests.worker.jobs import pipes, put, read, result
 from tests.worker.test_signals import CODE
 
-pytestmark = pytest.mark.fork
+pytestmark = [pytest.mark.fork, pytest.mark.any_server]
 
 
 @pytest.mark.parametrize(

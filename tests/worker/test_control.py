@@ -17,7 +17,7 @@ from tests.worker import handlers
 from tests.worker.conftest import Start, Told, assert_ended
 from tests.worker.jobs import pipes, put, read, result
 
-pytestmark = pytest.mark.fork
+pytestmark = [pytest.mark.fork, pytest.mark.any_server]
 
 
 def wait_for_workers(client: Client, number: int) -> list[str]:

@@ -10,6 +10,8 @@ import redis as redis_py
 
 from qless_py.worker.subscriber import SUBSCRIBED, Ear
 
+pytestmark = pytest.mark.any_server
+
 Heard = tuple[str, dict[str, Any]]
 
 

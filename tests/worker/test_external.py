@@ -17,7 +17,7 @@ from tests.worker import hostile
 from tests.worker.conftest import Start
 from tests.worker.jobs import put, read, result
 
-pytestmark = pytest.mark.fork
+pytestmark = [pytest.mark.fork, pytest.mark.any_server]
 
 PROGRAM = """
     import os, signal, sys

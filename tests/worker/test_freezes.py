@@ -17,7 +17,7 @@ from tests.worker import handlers
 from tests.worker.conftest import Start, Told
 from tests.worker.jobs import pipes, put, read, result, steps
 
-pytestmark = pytest.mark.fork
+pytestmark = [pytest.mark.fork, pytest.mark.any_server]
 
 
 @pytest.fixture(autouse=True)

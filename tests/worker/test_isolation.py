@@ -11,7 +11,7 @@ from tests.worker import handlers
 from tests.worker.conftest import Start, Told, assert_ended
 from tests.worker.jobs import pipes, put, read, result, steps
 
-pytestmark = pytest.mark.fork
+pytestmark = [pytest.mark.fork, pytest.mark.any_server]
 
 
 def test_each_job_has_a_process_of_its_own(live: Client, work: Start) -> None:

@@ -33,6 +33,8 @@ from tests import servers
 from tests.worker import handlers
 from tests.worker.jobs import put, read
 
+pytestmark = pytest.mark.any_server
+
 OPTIONS = WorkerOptions(queues=["work"], imports=["tests.worker.handlers"])
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 import tempfile
@@ -19,7 +18,7 @@ from tests.worker import handlers
 from tests.worker.conftest import Running, Start, Told
 from tests.worker.jobs import pipes, put, result, steps
 
-pytestmark = pytest.mark.fork
+pytestmark = [pytest.mark.fork, pytest.mark.any_server]
 
 
 def assert_nobody_is_left(worker: Running) -> None:
@@ -140,10 +139,10 @@ def test_a_single_process_that_waits_for_its_job_before_it_is_replaced_obeys_ter
     assert result(live, jid) == "on"
 
 
-def test_a_restart_while_the_store_is_away_ends_nobody(work: Start) -> None:
-    name, keeps = os.environ.get("QLESS_PY_TEST_SERVER", "valkey"), ("--appendonly", "yes")
+def test_a_restart_while_the_store_is_away_ends_nobody(work: Start, server_name: str) -> None:
+    keeps = ("--appendonly", "yes")
     with tempfile.TemporaryDirectory(prefix="ql") as made:
-        server = servers.start(name, Path(made), *keeps)
+        server = servers.start(server_name, Path(made), *keeps)
         with Client(server.url) as client:
             worker = work(url=server.url, isolation="none")
             result(client, put(client, handlers.nothing))
@@ -157,7 +156,7 @@ def test_a_restart_while_the_store_is_away_ends_nobody(work: Start) -> None:
             worker.log.write_text("")  # What the new program says is what counts.
             worker.says("no store, trying until it is back")
 
-            server = servers.start(name, Path(made), *keeps)
+            server = servers.start(server_name, Path(made), *keeps)
             assert result(client, put(client, handlers.double, {"number": 2})) == 4
             worker.signal(signal.SIGTERM)
             assert worker.ended() == 0

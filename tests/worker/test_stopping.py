@@ -9,7 +9,7 @@ from qless_py import Client, Job
 from tests.worker import handlers
 from tests.worker.conftest import Start, Told
 
-pytestmark = pytest.mark.fork
+pytestmark = [pytest.mark.fork, pytest.mark.any_server]
 
 
 def read(client: Client, jid: str) -> Job:

@@ -111,13 +111,12 @@ def test_another_worker_takes_over_the_jobs_of_a_killed_one(
 
 
 def test_a_store_that_is_away_is_said_once_and_jobs_go_on(
-    work: Start, told: Told, go: Told
+    work: Start, told: Told, go: Told, server_name: str
 ) -> None:
-    name = os.environ.get("QLESS_PY_TEST_SERVER", "valkey")
     keeps = ("--appendonly", "yes")
     with tempfile.TemporaryDirectory(prefix="ql") as made:
         folder = Path(made)
-        server = servers.start(name, folder, *keeps)
+        server = servers.start(server_name, folder, *keeps)
         with Client(server.url) as client:
             worker = work(url=server.url, children=2)
             jid = client.queues["work"].put(
@@ -128,7 +127,7 @@ def test_a_store_that_is_away_is_said_once_and_jobs_go_on(
             worker.says("no store")
             go.say("on")
 
-            server = servers.start(name, folder, *keeps)
+            server = servers.start(server_name, folder, *keeps)
 
             assert read(client, jid).wait(40) == "on"
             assert read(client, client.queues["work"].put(handlers.nothing)).wait(40) is None

@@ -20,7 +20,7 @@ from qless_py.errors import QlessError
 from tests.workflow.crew import KLASS, QUEUE, Crew
 from tests.workflow.test_properties import Graph, graphs
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 numbers = itertools.count()
 
 

@@ -12,7 +12,7 @@ from tests.workflow import handlers
 
 __all__ = ["go", "launch", "start", "told"]
 
-pytestmark = [pytest.mark.fork, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.fork, pytest.mark.timeout(300)]
 IMPORT = ("--import", "tests.workflow.handlers")
 
 
