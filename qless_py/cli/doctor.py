@@ -13,9 +13,9 @@ import redis
 from qless_py import package
 from qless_py.cli.base import command, pass_state
 from qless_py.cli.errors import FAILED
-from qless_py.cli.output import span
 from qless_py.cli.state import State
 from qless_py.client.client import Client
+from qless_py.client.humanize import duration, size
 from qless_py.errors import QlessError
 from qless_py.protocol import reads
 from qless_py.scripts import assemble as scripts
@@ -117,7 +117,7 @@ def _server(facts: Mapping[str, Any]) -> Check:
     name = "Valkey" if "valkey_version" in facts else "Redis"
     version = str(facts.get(f"{name.lower()}_version", ""))
     oldest = OLDEST_VALKEY if name == "Valkey" else OLDEST_REDIS
-    shown = f"{name} {version}, up {span(float(facts.get('uptime_in_seconds', 0)))}"
+    shown = f"{name} {version}, up {duration(float(facts.get('uptime_in_seconds', 0)))}"
     if tuple(int(part) for part in version.split(".")[:2] if part.isdigit()) < oldest:
         return Check("server", "fail", shown, f"update it to {oldest[0]}.{oldest[1]} or newer")
     role = str(facts.get("role", "master"))
@@ -160,8 +160,8 @@ def _eviction(facts: Mapping[str, Any]) -> Check:
 def _memory(facts: Mapping[str, Any]) -> Check:
     used, most = int(facts.get("used_memory", 0)), int(facts.get("maxmemory", 0))
     if not most:
-        return Check("memory", "ok", f"{used / 2**20:.0f} MiB used, no limit")
-    detail = f"{used / 2**20:.0f} of {most / 2**20:.0f} MiB used"
+        return Check("memory", "ok", f"{size(used)} used, no limit")
+    detail = f"{size(used)} of {size(most)} used"
     if used < _FULL * most:
         return Check("memory", "ok", detail)
     advice = "raise maxmemory, or keep less: qless-py config set jobs-history-count"
@@ -184,8 +184,8 @@ def _latency(client: Client) -> Check:
     bare = _times(client.redis.ping)
     script = _times(lambda: client.run(reads.meta()))
     detail = (
-        f"ping {_ms(bare[len(bare) // 2])}, a script {_ms(script[len(script) // 2])}, "
-        f"slowest of {_PROBES} {_ms(script[-1])}"
+        f"ping {duration(bare[len(bare) // 2])}, a script {duration(script[len(script) // 2])}, "
+        f"slowest of {_PROBES} {duration(script[-1])}"
     )
     if script[len(script) // 2] < _SLOW:
         return Check("latency", "ok", detail)
@@ -200,10 +200,6 @@ def _times(call: Callable[[], object]) -> list[float]:
         call()
         times.append(time.perf_counter() - begun)
     return sorted(times)
-
-
-def _ms(seconds: float) -> str:
-    return f"{seconds * 1000:.2f} ms"
 
 
 def _scripts(client: Client) -> Check:

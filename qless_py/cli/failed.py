@@ -13,10 +13,10 @@ from qless_py.cli.base import group, pass_state
 from qless_py.cli.errors import NotFoundError
 from qless_py.cli.job import retrying
 from qless_py.cli.names import GROUP, QUEUE
-from qless_py.cli.output import moment
 from qless_py.cli.params import Most, paged, yes
 from qless_py.cli.select import Filters
 from qless_py.cli.state import State
+from qless_py.client.humanize import local_time
 from qless_py.client.queue_calls import LARGEST_PAGE
 from qless_py.protocol import reads
 
@@ -43,7 +43,7 @@ def groups(state: State) -> None:
 
     def show() -> None:
         columns = ("group", "jobs", "last failed")
-        listed = [(o["group"], o["number"], moment(o["last_failed_at"])) for o in told]
+        listed = [(o["group"], o["number"], local_time(o["last_failed_at"])) for o in told]
         state.out.table(columns, listed)
 
     state.out.answer({"groups": told}, show)
@@ -64,7 +64,7 @@ def list_jobs(state: State, group: str, count: int, offset: int) -> None:
                 one["jid"],
                 one["queue"],
                 one["klass"],
-                moment(one["failed_at"]),
+                local_time(one["failed_at"]),
                 (one["failure"] or {}).get("worker"),
                 _last_line((one["failure"] or {}).get("message")),
             )

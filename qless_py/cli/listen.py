@@ -17,10 +17,11 @@ from qless_py.cli import serialize as shapes
 from qless_py.cli import webhook as chat
 from qless_py.cli.base import command, pass_state
 from qless_py.cli.names import JID, QUEUE
-from qless_py.cli.output import as_json_line, brief, moment, safe
+from qless_py.cli.output import as_json_line, brief, safe
 from qless_py.cli.params import SPAN
 from qless_py.cli.state import State
 from qless_py.client.events import LOG, PLAIN, Event, Listener, Resubscribed
+from qless_py.client.humanize import local_time
 from qless_py.client.job import Job
 from qless_py.errors import StoreError, UndecodableDataError
 from qless_py.store import settings_file as configuration
@@ -202,5 +203,5 @@ def _more(name: str, one: Job) -> dict[str, Any]:
 def sentence(told: dict[str, Any]) -> str:
     """Say an event in one line."""
     rest = brief(told["details"], 200) if told["details"] else ""
-    parts = (moment(told["at"]), told["event"], told["jid"], told["klass"], told["queue"], rest)
+    parts = (local_time(told["at"]), told["event"], told["jid"], told["klass"], told["queue"], rest)
     return "  ".join(str(part) for part in parts if part)

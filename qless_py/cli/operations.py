@@ -11,10 +11,11 @@ from qless_py.cli import serialize as shapes
 from qless_py.cli.base import group, pass_state
 from qless_py.cli.errors import FAILED
 from qless_py.cli.names import OPERATION
-from qless_py.cli.output import brief, moment
+from qless_py.cli.output import brief
 from qless_py.cli.params import SPAN
 from qless_py.cli.state import State
 from qless_py.client.bulk import Operation
+from qless_py.client.humanize import local_time
 
 _LOOK: Final = 0.5
 
@@ -46,7 +47,7 @@ def list_operations(state: State, count: int) -> None:
                 one["done"],
                 one["refused"],
                 one["by"],
-                moment(one["put_at"]),
+                local_time(one["put_at"]),
             )
             for one in told
         ]
@@ -115,7 +116,7 @@ def _page(state: State, told: dict[str, Any]) -> None:
             "search": told["search"] or "everything",
             "state": _state(told),
             "by": told["by"],
-            "begun": moment(told["put_at"]),
+            "begun": local_time(told["put_at"]),
             "done": told["done"],
             "refused": told["refused"],
             "looked at": told["scanned"],

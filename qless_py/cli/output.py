@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import json
 import math
 import os
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 _WIDE: Final = 100_000  # Whatever reads a pipe wants whole lines.
-_UNITS: Final = ((86400, "d"), (3600, "h"), (60, "m"))
 _LONG_WORK: Final = 200
 # Halves of characters, which cannot be encoded, and what would steer a terminal.
 _UNSHOWN: Final = re.compile(
@@ -186,26 +184,3 @@ def brief(value: Any, longest: int = 60) -> str:
     except RecursionError:
         return "nested too deeply to be shown"
     return text if len(text) <= longest else f"{text[: longest - 1]}…"
-
-
-def moment(at: float | None) -> str:
-    """Write a point in time, in the time zone of this machine."""
-    if not at:
-        return ""
-    try:
-        shown = dt.datetime.fromtimestamp(at, dt.UTC).astimezone()
-    except (ValueError, OverflowError, OSError):
-        return f"{at:.0f}"  # It is beyond all calendars.
-    return f"{shown:%Y-%m-%d %H:%M:%S}"
-
-
-def span(seconds: float | None) -> str:
-    """Write a length of time."""
-    if seconds is None:
-        return ""
-    for size, letter in _UNITS:
-        if seconds >= size:
-            whole, rest = divmod(seconds, size)
-            below = {"d": (3600, "h"), "h": (60, "m"), "m": (1, "s")}[letter]
-            return f"{whole:.0f}{letter} {rest // below[0]:02.0f}{below[1]}"
-    return f"{seconds:.1f}s"

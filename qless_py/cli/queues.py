@@ -12,10 +12,10 @@ from qless_py.cli import acts, bulk
 from qless_py.cli.base import command, group, pass_state
 from qless_py.cli.errors import NotFoundError
 from qless_py.cli.names import QUEUE
-from qless_py.cli.output import moment
 from qless_py.cli.params import MOMENT, OF_QUEUES, SPAN, confirm, yes
 from qless_py.cli.select import QUEUE_STATES, Filters
 from qless_py.cli.state import State
+from qless_py.client.humanize import local_time
 from qless_py.store import settings_file as configuration
 
 COUNTS: Final = (
@@ -57,8 +57,8 @@ def _paused(one: Mapping[str, Any]) -> str:
     pause = one["pause"] or {}
     if not one["paused"]:
         return ""
-    parts = ["since " + moment(pause["since"])] if pause.get("since") else ["yes"]
-    parts += [f"until {moment(pause['until'])}"] if pause.get("until") else []
+    parts = ["since " + local_time(pause["since"])] if pause.get("since") else ["yes"]
+    parts += [f"until {local_time(pause['until'])}"] if pause.get("until") else []
     parts += [f"by {pause['by']}"] if pause.get("by") else []
     parts += [pause["reason"]] if pause.get("reason") else []
     return ", ".join(parts)

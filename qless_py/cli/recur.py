@@ -14,10 +14,11 @@ from qless_py.cli.base import group, pass_state
 from qless_py.cli.errors import NotFoundError
 from qless_py.cli.job import find
 from qless_py.cli.names import NAME, QUEUE, RECURRING, TAG
-from qless_py.cli.output import brief, moment
+from qless_py.cli.output import brief
 from qless_py.cli.params import JSON, MOMENT, SPAN, Number, confirm, given_options, run_options, yes
 from qless_py.cli.show import recurring_page, when
 from qless_py.cli.state import State
+from qless_py.client.humanize import local_time
 from qless_py.client.recurring import RecurringJob
 from qless_py.errors import BadArgumentError
 from qless_py.protocol.recurring_calls import MISFIRES
@@ -73,7 +74,11 @@ def list_recurring(state: State, queue: str | None) -> None:
                 one["queue"],
                 one["klass"],
                 when(one),
-                "paused" if one["paused"] else "over" if one["over"] else moment(one["next_at"]),
+                "paused"
+                if one["paused"]
+                else "over"
+                if one["over"]
+                else local_time(one["next_at"]),
                 one["count"],
                 one["tags"],
                 one.get("data_error") or brief(one["data"]),
@@ -84,6 +89,12 @@ def list_recurring(state: State, queue: str | None) -> None:
         state.out.table(columns, rows, has_text=True)
 
     state.out.answer({"recurring": told}, show)
+
+
+def _next(one: Mapping[str, Any]) -> str:
+    if one["paused"]:
+        return "paused"
+    return "over" if one["over"] else local_time(one["next_at"])
 
 
 @recur.command(

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from qless_py.cli.output import Output, brief, moment, span
+from qless_py.cli.output import Output, brief
+from qless_py.client.humanize import exact_duration, local_time
 
 _SHOWN_IN_HEAD = ("what", "when", "queue", "worker")
 
@@ -50,15 +51,15 @@ def job_page(out: Output, one: Mapping[str, Any]) -> None:
             "user": one["user"],
             "throttles": one["throttles"],
             "held by": one["gate"],
-            "time limit": span(one["hard_limit"]),
-            "expires": moment(one["expires"]),
+            "time limit": exact_duration(one["hard_limit"], ""),
+            "expires": local_time(one["expires"]),
             "worker": one["worker"],
-            "lease ends": moment(one["expires_at"]),
-            "put": moment(one["put_at"]),
-            "due": moment(one["due_at"]),
-            "popped": moment(one["popped_at"]),
-            "completed": moment(one["completed_at"]),
-            "failed": moment(one["failed_at"]),
+            "lease ends": local_time(one["expires_at"]),
+            "put": local_time(one["put_at"]),
+            "due": local_time(one["due_at"]),
+            "popped": local_time(one["popped_at"]),
+            "completed": local_time(one["completed_at"]),
+            "failed": local_time(one["failed_at"]),
             "depends on": one["depends"],
             "dependents": one["dependents"],
             "batch": one["batch"],
@@ -84,12 +85,12 @@ def recurring_page(out: Output, one: Mapping[str, Any]) -> None:
             "klass": one["klass"],
             "queue": one["queue"],
             "when": when(one),
-            "next": moment(one["next_at"]),
+            "next": local_time(one["next_at"]),
             "made": one["count"],
             "paused": one["paused"] or None,
             "over": one["over"] or None,
-            "starts": moment(one["start"]),
-            "ends": moment(one["end"]),
+            "starts": local_time(one["start"]),
+            "ends": local_time(one["end"]),
             "at most": one["limit"],
             "misfire": one["misfire"],
             "group": one["group"],
@@ -106,14 +107,18 @@ def recurring_page(out: Output, one: Mapping[str, Any]) -> None:
 
 def when(one: Mapping[str, Any]) -> str:
     """Say when a recurring job makes its jobs."""
-    return f"{one['cron']} ({one['zone']})" if one["cron"] else f"every {span(one['interval'])}"
+    return (
+        f"{one['cron']} ({one['zone']})"
+        if one["cron"]
+        else f"every {exact_duration(one['interval'])}"
+    )
 
 
 def history_table(out: Output, history: Iterable[Mapping[str, Any]]) -> None:
     """Show what happened to a job."""
     rows = [
         (
-            moment(entry["when"]),
+            local_time(entry["when"]),
             entry["what"],
             entry.get("queue", entry.get("q", "")),
             entry.get("worker", ""),

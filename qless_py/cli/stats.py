@@ -11,10 +11,10 @@ import click
 
 from qless_py.cli.base import command, pass_state
 from qless_py.cli.names import QUEUE
-from qless_py.cli.output import moment, span
 from qless_py.cli.params import SPAN
 from qless_py.cli.state import State
 from qless_py.client.client import Client
+from qless_py.client.humanize import duration, exact_duration, local_time
 from qless_py.client.stats import Sample, merged, percentile
 
 _DAY: Final = 86400
@@ -66,7 +66,7 @@ def stats(
             columns = ("at", *_COUNTED, "depth")
             state.out.table(
                 columns,
-                [(moment(s["at"]), *(s[name] for name in columns[1:])) for s in one["series"]],
+                [(local_time(s["at"]), *(s[name] for name in columns[1:])) for s in one["series"]],
             )
 
     state.out.answer({"queues": told}, show)
@@ -111,7 +111,7 @@ def _show_days(state: State, told: list[dict[str, Any]]) -> None:
 def _times(times: Any) -> tuple[int, str, str]:
     if not times["count"]:
         return 0, "", ""
-    return times["count"], span(times["mean"]), span(times["std"])
+    return times["count"], duration(times["mean"]), duration(times["std"])
 
 
 def _show_recent(state: State, told: list[dict[str, Any]], last: float) -> None:
@@ -123,9 +123,9 @@ def _show_recent(state: State, told: list[dict[str, Any]], last: float) -> None:
         )
         for one in told
     ]
-    state.out.line(f"Last {span(last)}; waited and ran: p50, p95, p99")
+    state.out.line(f"Last {exact_duration(last)}; waited and ran: p50, p95, p99")
     state.out.table(("queue", *_COUNTED, "waited", "ran"), rows)
 
 
 def _three(values: dict[str, float]) -> str:
-    return " ".join(span(value) for value in values.values()) if any(values.values()) else ""
+    return " ".join(duration(value) for value in values.values()) if any(values.values()) else ""

@@ -10,10 +10,10 @@ import click
 from qless_py.cli.base import group, pass_state
 from qless_py.cli.errors import NotFoundError
 from qless_py.cli.names import JID, QUEUE, THROTTLE, USER
-from qless_py.cli.output import moment, span
 from qless_py.cli.paging import by_cursor, note_rest, read_page
 from qless_py.cli.params import SPAN, Number, paged
 from qless_py.cli.state import State
+from qless_py.client.humanize import exact_duration, local_time
 from qless_py.client.throttles import ThrottleState
 from qless_py.client.users import UserPage
 
@@ -44,7 +44,7 @@ def list_throttles(state: State, count: int, cursor: str | None) -> None:
                 _rate(one),
                 one["holding"],
                 one["waiting"],
-                moment(one["blocked_until"]),
+                local_time(one["blocked_until"]),
             )
             for one in told
         ]
@@ -57,7 +57,8 @@ def list_throttles(state: State, count: int, cursor: str | None) -> None:
 def _rate(one: dict[str, Any]) -> str:
     if one["rate"] is None:
         return ""
-    return f"{one['rate']:g} in {span(one['per'] or 1.0)}, {one['burst'] or one['rate']:g} kept"
+    per, burst = exact_duration(one["per"] or 1.0), one["burst"] or one["rate"]
+    return f"{one['rate']:g} per {per}, burst {burst:g}"
 
 
 @throttles.command("show", examples=("qless-py throttles show github-api",))
@@ -81,7 +82,7 @@ def _show(state: State, told: dict[str, Any]) -> None:
             "tokens": told["tokens"],
             "holding": told["holding"],
             "waiting": told["waiting"],
-            "blocked until": moment(told["blocked_until"]),
+            "blocked until": local_time(told["blocked_until"]),
             "kept for": told["reserved_for"],
             "holders": told.get("holders"),
             "parked": told.get("parked"),

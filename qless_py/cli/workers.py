@@ -12,9 +12,10 @@ import click
 from qless_py.cli.base import group, pass_state
 from qless_py.cli.errors import FAILED, NotFoundError
 from qless_py.cli.names import WORKER
-from qless_py.cli.output import brief, moment, span
+from qless_py.cli.output import brief
 from qless_py.cli.params import SPAN
 from qless_py.cli.state import State
+from qless_py.client.humanize import duration, local_time, size
 
 _OK: Final = 200
 _INFO: Final = ("host", "pid", "version", "queues", "slots", "busy", "state", "rss")
@@ -47,7 +48,7 @@ def list_workers(state: State) -> None:
                 one["name"],
                 one["jobs"],
                 one["stalled"],
-                span(max(0.0, now - one["seen_at"])) if one["seen_at"] else "",
+                duration(max(0.0, now - one["seen_at"])) if one["seen_at"] else "",
                 *(_told(one["info"], name) for name in _INFO),
             )
             for one in told
@@ -60,7 +61,7 @@ def list_workers(state: State) -> None:
 def _told(info: Mapping[str, Any], name: str) -> Any:
     value = info.get(name)
     if name == "rss" and isinstance(value, int):
-        return f"{value / 2**20:.0f} MiB"
+        return size(value)
     return value if isinstance(value, str | int | float | list | None) else brief(value)
 
 
@@ -75,7 +76,7 @@ def show_worker(state: State, name: str) -> None:
     told: dict[str, Any] = {"name": name, "seen_at": None, "info": {}, **found}
 
     def show() -> None:
-        state.out.facts({"worker": name, "last seen": moment(told["seen_at"])})
+        state.out.facts({"worker": name, "last seen": local_time(told["seen_at"])})
         state.out.facts(dict(told["info"]))
         state.out.facts({"jobs": told["jobs"], "stalled": told["stalled"]})
 

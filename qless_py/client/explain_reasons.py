@@ -6,7 +6,7 @@ Instants are seconds since 1970, `None` where there is none.
 from dataclasses import dataclass
 from typing import Final
 
-from qless_py.client import explain_phrases as phrases
+from qless_py.client.humanize import instant, plural
 
 _MESSAGE: Final = 200
 
@@ -38,8 +38,8 @@ class Paused(Reason):
     def words(self, now: float) -> str:
         """Say since when, until when, by whom and why."""
         said = f"queue {self.queue} is paused"
-        said += f" since {phrases.past(self.since, now)}" if self.since is not None else ""
-        said += f" until {phrases.ahead(self.until, now)}" if self.until is not None else ""
+        said += f" since {instant(self.since, now)}" if self.since is not None else ""
+        said += f" until {instant(self.until, now)}" if self.until is not None else ""
         said += f" by {self.by}" if self.by else ""
         return f"{said}: {self.reason}" if self.reason else said
 
@@ -53,8 +53,8 @@ class Scheduled(Reason):
     def words(self, now: float) -> str:
         """Say when."""
         if not self.holds_back(now):
-            return f"its time came at {phrases.past(self.at, now)}"
-        return f"it is scheduled at {phrases.ahead(self.at, now)}"
+            return f"its time came at {instant(self.at, now)}"
+        return f"it is scheduled at {instant(self.at, now)}"
 
     def holds_back(self, now: float) -> bool:
         """Tell whether its time is still to come."""
@@ -81,9 +81,9 @@ class DependsOn(Reason):
         """Say for whom, and in which states they are."""
         named = ", ".join(f"{one.jid} ({one.state})" for one in self.parents[:10])
         more = f" and {self.number - 10:,} more" if self.number > 10 else ""  # noqa: PLR2004
-        said = f"it waits for {phrases.many(self.number, 'job')}: {named}{more}"
+        said = f"it waits for {plural(self.number, 'job')}: {named}{more}"
         if self.not_before is not None and self.not_before > now:
-            said += f"; then until {phrases.ahead(self.not_before, now)}"
+            said += f"; then until {instant(self.not_before, now)}"
         return said
 
 
@@ -119,21 +119,17 @@ class Throttled(Reason):
 
     def _why(self, now: float) -> str:
         if self.why == "concurrency":
-            most = phrases.many(self.concurrency or 0, "job")
+            most = plural(self.concurrency or 0, "job")
             held = f": {', '.join(self.holders)}" if self.holders else ""
             return f"lets {most} run at once, and {self.holding:,} run{held}"
         if self.why == "rate":
-            then = (
-                f"; enough at {phrases.ahead(self.next_at, now)}"
-                if self.next_at is not None
-                else ""
-            )
+            then = f"; enough at {instant(self.next_at, now)}" if self.next_at is not None else ""
             return (
                 f"gives {self.rate:g} every {self.per:g} s and has {self.tokens:.3g} of the "
                 f"{self.cost:g} that the job costs{then}"
             )
         if self.why == "blocked":
-            return f"is blocked until {phrases.ahead(self.blocked_until, now)}"
+            return f"is blocked until {instant(self.blocked_until, now)}"
         if self.why == "reserved":
             return f"keeps its room for {self.reserved_for}, which was passed over too often"
         return f"never holds the {self.cost:g} that the job costs, but {self.burst or 0:g} at most"
@@ -160,14 +156,14 @@ class Behind(Reason):
         parked = "" if self.gate is None else f" parked on throttle {self.gate}"
         if self.ahead:
             verb = "is" if self.ahead == 1 else "are"
-            said = f"{phrases.many(self.ahead, 'job')}{of_user}{parked} {verb} before it"
+            said = f"{plural(self.ahead, 'job')}{of_user}{parked} {verb} before it"
         else:
             said = f"it is the first{' job' * bool(of_user)}{of_user}{parked}"
         others = self.users - (self.gate is None)
         if others <= 0:
             return said
         share = "shares" if others == 1 else "share"
-        return f"{said}; {phrases.many(others, 'other user')} {share} the queue"
+        return f"{said}; {plural(others, 'other user')} {share} the queue"
 
     def holds_back(self, now: float) -> bool:
         """Tell whether any job of its own user is before it."""
@@ -211,7 +207,7 @@ class Expired(Reason):
 
     def words(self, now: float) -> str:
         """Say when that was."""
-        by = phrases.past(self.at, now)
+        by = instant(self.at, now)
         return f"it was to start by {by}: when its turn comes it fails as expired"
 
 
@@ -228,15 +224,13 @@ class Running(Reason):
 
     def words(self, now: float) -> str:
         """Say who has it since when, and how its lease stands."""
-        said = f"worker {self.worker} has it since {phrases.past(self.since, now)}"
+        said = f"worker {self.worker} has it since {instant(self.since, now)}"
         if self.is_in_grace:
-            said += (
-                f"; its lease lapsed, and after a grace until {phrases.ahead(self.expires_at, now)}"
-            )
+            said += f"; its lease lapsed, and after a grace until {instant(self.expires_at, now)}"
             return f"{said} it is given to another worker"
         if self.is_lapsed:
-            return f"{said}; its lease lapsed at {phrases.past(self.expires_at, now)}"
-        return f"{said}; its lease ends at {phrases.ahead(self.expires_at, now)}"
+            return f"{said}; its lease lapsed at {instant(self.expires_at, now)}"
+        return f"{said}; its lease ends at {instant(self.expires_at, now)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,7 +246,7 @@ class Failed(Reason):
         """Say when, in which group, and why: by the first line, or the last one of a traceback."""
         lines = self.message.strip().splitlines() or [""]
         why = lines[-1 if lines[0].startswith("Traceback") else 0].strip()[:_MESSAGE]
-        said = f"it failed at {phrases.past(self.at, now)} as {self.group}"
+        said = f"it failed at {instant(self.at, now)} as {self.group}"
         return f"{said}: {why}" if why else said
 
 
@@ -264,7 +258,7 @@ class Complete(Reason):
 
     def words(self, now: float) -> str:
         """Say since when."""
-        return f"it completed at {phrases.past(self.at, now)}"
+        return f"it completed at {instant(self.at, now)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,4 +281,4 @@ class Recurring(Reason):
             return "it is paused"
         if self.is_dry or self.next_at is None:
             return "no client has worked out its next ticks yet; any that pops does"
-        return f"its next job comes at {phrases.ahead(self.next_at, now)}"
+        return f"its next job comes at {instant(self.next_at, now)}"

@@ -15,7 +15,7 @@ import pytest
 from qless_py import Client
 from qless_py.cli import cli
 from qless_py.cli.base import Configured
-from qless_py.cli.output import safe, span
+from qless_py.cli.output import safe
 from tests import servers
 from tests.cli.conftest import Program
 
@@ -152,14 +152,6 @@ def test_data_of_any_depth_can_be_listed(program: Program, live: Client) -> None
 def test_lines_and_tabs_are_no_danger() -> None:
     assert safe("a\n\tb") == "a\n\tb"
     assert safe("\u202eevil") == "\\u202eevil"
-
-
-@pytest.mark.parametrize(
-    ("seconds", "shown"),
-    [(0, "0.0s"), (59.94, "59.9s"), (61, "1m 01s"), (7260, "2h 01m"), (90000, "1d 01h")],
-)
-def test_spans_are_written_for_people(seconds: float, shown: str) -> None:
-    assert span(seconds) == shown
 
 
 def on_a_terminal(url: str, *words: str, **environment: str) -> str:

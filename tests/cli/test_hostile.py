@@ -14,7 +14,7 @@ import pytest
 
 from qless_py import Client, protocol
 from qless_py.cli.errors import exit_code
-from qless_py.cli.output import moment
+from qless_py.client.humanize import local_time
 from tests import servers
 from tests.cli.conftest import Program
 from tests.cli.test_frame import on_a_terminal
@@ -77,7 +77,7 @@ def test_jobs_of_the_far_future_and_of_any_depth_can_be_shown(
     live.queues["mail"].put("app.Send", b"[" * 900 + b"]" * 900, jid="deep")
 
     assert re.search(r"due +21\d\d-", program("job", "show", "far").stdout)
-    assert moment(1e18) == "1000000000000000000"
+    assert local_time(1e18) == "1000000000000000000"
     told = {one["jid"]: one for one in program.json("jobs")["jobs"]}
     assert (told["deep"]["data"], set(told)) == (None, {"far", "deep"})
     assert "too deeply" in told["deep"]["data_error"]

@@ -1,0 +1,119 @@
+"""Durations, instants, sizes and counts as text for people: one format in the whole project."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Final
+
+NOTHING: Final = "\u2013"
+# Seconds in a unit, and from which duration on it is used: 59.7 s are 1 min, never 60 s.
+_UNITS: Final = (
+    (86400.0, "d", 84600.0),
+    (3600.0, "h", 3570.0),
+    (60.0, "min", 59.5),
+    (1.0, "s", 0.9995),
+)
+_SIZES: Final = ((2.0**30, "GiB"), (2.0**20, "MiB"), (2.0**10, "KiB"))
+_ONE_DECIMAL_BELOW: Final = 10
+_GROUPED_FROM: Final = 1000
+
+
+def number(value: float | None, missing: str = NOTHING) -> str:
+    """Return a count with its thousands grouped, or a fraction rounded to two digits."""
+    if value is None:
+        return missing
+    if float(value).is_integer() or abs(value) >= _GROUPED_FROM:
+        return f"{value:,.0f}"
+    return f"{value:.1f}" if abs(value) >= _ONE_DECIMAL_BELOW else f"{value:.2g}"
+
+
+def plural(count: int, noun: str) -> str:
+    """Return a number of things: 1 job, 1,204 jobs."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def size(number_of_bytes: float) -> str:
+    """Return a number of bytes in its largest fitting unit: 512 B, 1.5 KiB, 200 MiB."""
+    for unit, name in _SIZES:
+        if number_of_bytes >= unit:
+            return f"{_rounded(number_of_bytes / unit)} {name}"
+    return f"{number_of_bytes:.0f} B"
+
+
+def duration(seconds: float | None, missing: str = NOTHING) -> str:
+    """Return a measured duration in its largest fitting unit: 350 ms, 4.2 s, 12 min, 3.5 h, 2 d."""
+    if seconds is None:
+        return missing
+    sign = "\u2212" if seconds < 0 else ""
+    seconds = abs(seconds)
+    for unit, name, least in _UNITS:
+        if seconds >= least:
+            return f"{sign}{_rounded(seconds / unit)} {name}"
+    milliseconds = seconds * 1000
+    shown = f"{milliseconds:.2g}" if milliseconds < 1 else _rounded(milliseconds)
+    return f"{sign}{shown} ms" if seconds else "0 s"
+
+
+def exact_duration(seconds: float | None, missing: str = NOTHING) -> str:
+    """Return a configured duration without rounding it: 1 h 30 min, 1 min 40 s, 0.25 s."""
+    if seconds is None:
+        return missing
+    parts, rest = [], seconds
+    for unit, name, _ in _UNITS[:-1]:
+        whole, rest = divmod(rest, unit)
+        parts += [f"{whole:.0f} {name}"] if whole else []
+    if rest or not parts:
+        parts.append(f"{rest:.6g} s")
+    return " ".join(parts)
+
+
+def ago(at: float | None, now: float) -> str:
+    """Return how far an instant is from now: 12 min ago, in 3 s, now; without one, never."""
+    if at is None:
+        return "never"
+    distance = now - at
+    if abs(distance) < 1:
+        return "now"
+    return f"{duration(distance)} ago" if distance > 0 else f"in {duration(-distance)}"
+
+
+def instant(at: float | None, now: float) -> str:
+    """Return an instant and its distance: 2026-11-21 08:00:00 UTC (5 min ago)."""
+    if at is None:
+        return "an unknown time"
+    found = _utc(at)
+    shown = f"{at:.0f}" if found is None else f"{found:%Y-%m-%d %H:%M:%S} UTC"
+    return f"{shown} ({ago(at, now)})"
+
+
+def local_time(at: float | None) -> str:
+    """Return an instant in the time zone of this machine: 2026-11-21 09:00:00."""
+    if not at:
+        return ""
+    found = _utc(at)
+    return f"{at:.0f}" if found is None else f"{found.astimezone():%Y-%m-%d %H:%M:%S}"
+
+
+def iso(at: float) -> str:
+    """Return an instant in UTC as `<time datetime>` expects it: 2026-11-21T08:00:00.000Z."""
+    found = _utc(at)
+    if found is None:
+        return "beyond all calendars"
+    return found.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _utc(at: float) -> datetime | None:
+    """Return an instant as a datetime; None for one that no calendar of Python holds."""
+    try:
+        found = datetime.fromtimestamp(at, UTC)
+        found.astimezone()  # Fails near the limits, where the local time is another year.
+    except (OverflowError, ValueError, OSError):
+        return None
+    return found
+
+
+def _rounded(amount: float) -> str:
+    """Round to one decimal below ten, without a trailing zero, else to a whole number."""
+    if round(amount, 1) < _ONE_DECIMAL_BELOW:
+        return f"{amount:.1f}".removesuffix(".0")
+    return f"{amount:.0f}"
