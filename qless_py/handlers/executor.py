@@ -13,8 +13,8 @@ from typing import Any, Final, Protocol
 from qless_py.errors import BadArgumentError, LostLeaseError, ProcessStop, SoftLimitError
 from qless_py.handlers import context as current
 from qless_py.handlers import resolve as handlers
-from qless_py.handlers.fork_guard import Original
-from qless_py.handlers.middleware.timeout import SoftLimit
+from qless_py.handlers.fork_guard import ForkGuard
+from qless_py.handlers.interrupt import SoftLimit
 from qless_py.handlers.outcomes import Outcome
 from qless_py.handlers.queue_policies import QueuePolicies
 from qless_py.handlers.resolve import Handler
@@ -101,7 +101,7 @@ class Handlers:
         if prepared.handler.is_async:
             return _run(self.arun(job))
         try:
-            with current.is_now(job):
+            with ForkGuard(), current.is_now(job):
                 return _within(prepared, job, self._soft_limit(prepared, job))
         except Exception as error:
             policy = _own_policy(prepared, job, error)
@@ -116,7 +116,7 @@ class Handlers:
         if not prepared.handler.is_async:
             return await asyncio.to_thread(self.run, job)
         try:
-            with current.is_now(job):
+            with ForkGuard(), current.is_now(job):
                 return await _awaited_within(prepared, job, self._soft_limit(prepared, job))
         except Exception as error:
             policy = _own_policy(prepared, job, error)
@@ -211,16 +211,17 @@ async def _awaited_within(prepared: _Prepared, job: JobVerbs, soft_limit: float 
 def _called(handler: Handler, job: JobVerbs) -> Any:
     """Call a handler; one that only makes a coroutine has not run by that.
 
-    A copy of the process that comes out of it ends here, before it leaves any middleware or asks
-    the store: what other threads had in hand at the fork, it has for ever.
+    A copy that the handler forked exits here, before it leaves any middleware or calls the store:
+    locks that other threads held at the fork stay locked in it. The guard in `run` covers copies
+    that middleware or an import forked.
     """
-    with Original():
+    with ForkGuard():
         result = handler.bound()(job)
     return _run(_awaited(result)) if inspect.iscoroutine(result) else result
 
 
 async def _awaited(coroutine: Awaitable[Any]) -> Any:
-    with Original():
+    with ForkGuard():
         return await coroutine
 
 

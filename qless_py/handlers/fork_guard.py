@@ -1,50 +1,85 @@
-"""Processes that a handler forks: they belong to the handler and never act where it ran."""
+"""Processes that a handler forks: they get default signals and never act as the worker."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import sys
 import threading
 import traceback
+from collections.abc import Callable, Collection
 from typing import Final, NoReturn
 
-_LAST_WORDS: Final = 2.0  # seconds
+_FLUSH_TIMEOUT: Final = 2.0  # seconds
 
 
-class Original:
-    """Lets out only the process that went in: `with Original(): run the handler`.
+class ForkGuard:
+    """Exit any forked copy at the end of the block; only the original process continues.
 
-    A copy of it has no right to the job: its verdict would be taken for ours, and it would go on
-    taking jobs. It ends with the code with which Python would have ended it.
+    A copy has no right to the job: its result would be taken for the original's, and it would go
+    on fetching jobs. It exits with the code that Python itself would have exited with.
     """
+
+    __slots__ = ("_pid",)
 
     def __enter__(self) -> None:
         self._pid = os.getpid()
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         if os.getpid() != self._pid:
-            _end(error)
+            _exit(error)
 
 
-def _end(error: BaseException | None) -> NoReturn:
-    # A lock that another thread held at the fork is never released here, so it may be for ever
-    # that the streams cannot be written.
-    words = threading.Thread(target=_tell, args=(error,), daemon=True)
+class ForkSignals:
+    """Reset the signal handlers in processes that this one forks, while `is_on` is set.
+
+    A copy that kept the worker's handlers would consume messages from the worker's control pipe,
+    and a TERM, with which multiprocessing ends its processes, would have no effect. `blocked` are
+    the signals held back during a fork: one that reached a copy before `restore` ran would be lost.
+    """
+
+    def __init__(self, blocked: Collection[signal.Signals], restore: Callable[[], None]) -> None:
+        self.is_on = False
+        self._blocked = blocked
+        self._restore = restore
+        self._thread = threading.local()
+        os.register_at_fork(
+            before=self._block, after_in_parent=self._unblock, after_in_child=self._reset
+        )
+
+    def _block(self) -> None:
+        if self.is_on:
+            self._thread.mask = signal.pthread_sigmask(signal.SIG_BLOCK, self._blocked)
+
+    def _unblock(self) -> None:
+        if self.is_on:
+            signal.pthread_sigmask(signal.SIG_SETMASK, self._thread.mask)
+
+    def _reset(self) -> None:
+        if self.is_on:
+            self._restore()
+            self._unblock()
+
+
+def _exit(error: BaseException | None) -> NoReturn:
+    # A lock that another thread held at the fork is never released in this process, so writing
+    # to a stream may block forever. A thread with a timeout does it.
+    report = threading.Thread(target=_report, args=(error,), daemon=True)
     with contextlib.suppress(RuntimeError):
-        words.start()
-        words.join(_LAST_WORDS)
-    os._exit(_code(error) & 0xFF)
+        report.start()
+        report.join(_FLUSH_TIMEOUT)
+    os._exit(_exit_code(error) & 0xFF)
 
 
-def _code(error: BaseException | None) -> int:
+def _exit_code(error: BaseException | None) -> int:
     if isinstance(error, SystemExit):
         return error.code if isinstance(error.code, int) else int(error.code is not None)
     return int(error is not None)
 
 
-def _tell(error: BaseException | None) -> None:
-    """Say what ended the copy, and write what it has said before."""
+def _report(error: BaseException | None) -> None:
+    """Print the error that ended the copy and flush what it printed before."""
     with contextlib.suppress(OSError, ValueError, AttributeError):
         if error is not None and not isinstance(error, SystemExit):
             traceback.print_exception(error)

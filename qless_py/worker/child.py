@@ -12,7 +12,7 @@ import logging
 from redis.exceptions import RedisError
 
 from qless_py.errors import DeadWorkerError, QlessError
-from qless_py.worker import fork_guard as freedom
+from qless_py.handlers.fork_guard import ForkSignals
 from qless_py.worker import preloading, sandbox, signals, titles
 from qless_py.worker.acknowledger import Leave, Unsettled
 from qless_py.worker.child_context import Desk
@@ -36,7 +36,7 @@ def live(options: WorkerOptions, birth: Birth) -> int:
     if options.isolation == "job":
         preloading.load(options.imports)
     else:
-        freedom.set_free()
+        ForkSignals(signals.GROUP, signals.restore).is_on = True
     try:
         if not _is_registered(desk):
             return 1

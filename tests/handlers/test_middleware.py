@@ -18,9 +18,9 @@ from sentry_sdk.transport import Transport
 
 from qless_py import BadArgumentError, Client, Job, RetryPolicy, SoftLimitError
 from qless_py.handlers import context as current
+from qless_py.handlers.interrupt import SoftLimit
 from qless_py.handlers.logs import JobFilter
 from qless_py.handlers.middleware import JobLog, LogContext, MemoryWatch, Reconnect, RetryOn, Sentry
-from qless_py.handlers.middleware.timeout import SoftLimit
 from qless_py.testing import HandlerOptions, perform
 from tests.handlers import jobs
 from tests.servers import Server

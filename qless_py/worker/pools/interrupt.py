@@ -12,7 +12,6 @@ from typing import Any, Final
 
 from qless_py.client.job import Job
 from qless_py.errors import GracefulStop, ImmediateStop, LostLeaseError, SoftLimitError
-from qless_py.handlers.fork_guard import Original
 from qless_py.worker import perform, sandbox, signals
 from qless_py.worker.control_pipe import Orders
 from qless_py.worker.perform import Verdict
@@ -74,8 +73,7 @@ class Inside:
             self._job = job
             with sandbox.of(self._folder, job):
                 self.enter(job)
-                with Original():
-                    result = self._handlers.run(job)
+                result = self._handlers.run(job)
             self._job = None
         except BaseException as error:  # noqa: BLE001 - whatever a handler raises fails its job
             self._job = None

@@ -20,9 +20,9 @@ import msgpack
 
 from qless_py import protocol
 from qless_py.client.job import Job
+from qless_py.handlers.fork_guard import ForkSignals
 from qless_py.protocol import Call
 from qless_py.worker import control_pipe as orders
-from qless_py.worker import fork_guard as freedom
 from qless_py.worker import pipes, sandbox, signals
 from qless_py.worker.child_context import Desk, Row
 from qless_py.worker.perform import Verdict
@@ -64,7 +64,7 @@ class Processes:
         self._orders = mmap.mmap(-1, MOST)
         self._places = list(range(MOST))
         self._done: list[tuple[Row, Verdict]] = []
-        self._freedom = freedom.prepared()
+        self._fork_signals = ForkSignals(signals.GROUP, signals.restore)
         self._inside = _Alone(desk)
         signals.prepare()
         # What is there now is shared with each process until somebody writes to it.
@@ -208,7 +208,7 @@ class Processes:
         try:
             # As little as possible: each page that is touched here must be copied first.
             signals.die_with(parent)
-            self._freedom.is_on = True
+            self._fork_signals.is_on = True
             self._desk.drop()
             verdict = self._inside.run(row, _Orders(self._orders, place, row.held.lease))
             pipes.write(pipe, self._inside.ending or _call(verdict))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
 import logging
 import os
 import queue
@@ -14,7 +13,7 @@ from collections.abc import Coroutine, Sequence
 from types import FrameType
 
 from qless_py.errors import GracefulStop, ImmediateStop, LostLeaseError, SoftLimitError
-from qless_py.handlers.fork_guard import Original
+from qless_py.handlers.interrupt import Interruptible
 from qless_py.worker import control_pipe as orders
 from qless_py.worker import perform, sandbox
 from qless_py.worker.child_context import Desk, Row
@@ -43,7 +42,7 @@ class Threads:
         os.set_blocking(self._writer, False)
         self._threads: list[threading.Thread] = []
         self._busy = 0
-        self._stretches: dict[str, Stretch] = {}
+        self._blocks: dict[str, Interruptible] = {}
         self._loop = _Loop()
 
     def start(self, row: Row) -> None:
@@ -55,7 +54,7 @@ class Threads:
             thread.start()
             self._threads.append(thread)
         self._busy += 1
-        self._stretches[row.held.lease] = Stretch()
+        self._blocks[row.held.lease] = Interruptible()
         self._inbox.put(row)
 
     def finished(self) -> Sequence[tuple[Row, Verdict]]:
@@ -67,7 +66,7 @@ class Threads:
             ended.append(self._done.popleft())
         for row, _ in ended:
             self._busy -= 1
-            self._stretches.pop(row.held.lease, None)
+            self._blocks.pop(row.held.lease, None)
         return ended
 
     def fileno(self) -> int:
@@ -76,9 +75,9 @@ class Threads:
 
     def tell(self, row: Row, order: bytes) -> None:
         """Raise in the thread or the task of the job what the order means."""
-        stretch = self._stretches.get(row.held.lease)
-        if stretch is not None and (order != orders.STOP or row.job.is_stoppable):
-            stretch.interrupt(_KINDS[order])
+        block = self._blocks.get(row.held.lease)
+        if block is not None and (order != orders.STOP or row.job.is_stoppable):
+            block.interrupt(_KINDS[order])
 
     def repeat(self) -> None:
         """Do nothing: what is raised in a thread arrives."""
@@ -101,39 +100,38 @@ class Threads:
 
     def _serve(self) -> None:
         while (row := self._inbox.get()) is not None:
-            stretch = self._stretches[row.held.lease]
+            block = self._blocks[row.held.lease]
             try:
-                verdict = self._verdict(row, stretch)
+                verdict = self._verdict(row, block)
             except BaseException as error:  # noqa: BLE001 - an interruption that came too late
                 verdict = perform.raised(row.job, error)
             if verdict is not None:
                 self._end(row, verdict)
 
-    def _verdict(self, row: Row, stretch: Stretch) -> Verdict | None:
+    def _verdict(self, row: Row, block: Interruptible) -> Verdict | None:
         job, handlers = row.job, self._desk.handlers
         is_elsewhere = False
         try:
-            with stretch:
+            with block:
                 self._desk.note_limit(row)
                 if handlers.is_async(job):
                     is_elsewhere = True
-                    self._loop.run(self._awaited(row, stretch))
+                    self._loop.run(self._awaited(row, block))
                     return None
-                with sandbox.of(self._desk.options.sandbox, job), Original():
+                with sandbox.of(self._desk.options.sandbox, job):
                     result = handlers.run(job)
         except BaseException as error:  # noqa: BLE001 - whatever a handler raises fails its job
             return None if is_elsewhere else perform.raised(job, error)
         return perform.returned(job, result)
 
-    async def _awaited(self, row: Row, stretch: Stretch) -> None:
+    async def _awaited(self, row: Row, block: Interruptible) -> None:
         job = row.job
         try:
             with sandbox.of(self._desk.options.sandbox, job):
-                stretch.enter_task()
-                with Original():
-                    result = await self._desk.handlers.arun(job)
+                block.enter_task()
+                result = await self._desk.handlers.arun(job)
         except asyncio.CancelledError as error:
-            verdict = perform.raised(job, stretch.kind() if stretch.kind else error)
+            verdict = perform.raised(job, block.error() if block.error else error)
         except BaseException as error:  # noqa: BLE001 - whatever a handler raises fails its job
             verdict = perform.raised(job, error)
         else:
@@ -145,47 +143,6 @@ class Threads:
         # A full pipe is readable, which is all that is wanted.
         with contextlib.suppress(BlockingIOError):
             os.write(self._writer, b"x")
-
-
-class Stretch:
-    """The time that one job spends in a thread or a task, during which it can be interrupted."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._thread: int | None = None
-        self._task: asyncio.Task[object] | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self.kind: type[BaseException] | None = None
-
-    def __enter__(self) -> None:
-        with self._lock:
-            self._thread = threading.get_ident()
-            kind = self.kind
-        if kind is not None:
-            raise kind
-
-    def __exit__(self, *_error: object) -> None:
-        with self._lock:
-            thread, self._thread = self._thread, None
-            # One that was sent and has not arrived yet must not hit the next job.
-            _raise_in(thread, None)
-
-    def enter_task(self) -> None:
-        """Go on in the present task instead of a thread."""
-        with self._lock:
-            self._task, self._loop = asyncio.current_task(), asyncio.get_running_loop()
-            kind = self.kind
-        if kind is not None:
-            raise kind
-
-    def interrupt(self, kind: type[BaseException]) -> None:
-        """Raise an exception of this kind inside, as soon as the interpreter gets there."""
-        with self._lock:
-            self.kind = kind
-            if self._task is not None and self._loop is not None:
-                self._loop.call_soon_threadsafe(self._task.cancel)
-            elif self._thread is not None:
-                _raise_in(self._thread, kind)
 
 
 class _Loop:
@@ -227,9 +184,3 @@ def _serve(loop: asyncio.AbstractEventLoop) -> None:
             logger.exception("a task that a handler has started would end the event loop")
         else:
             return
-
-
-def _raise_in(thread: int | None, kind: type[BaseException] | None) -> None:
-    if thread is not None:
-        wanted = None if kind is None else ctypes.py_object(kind)
-        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), wanted)
