@@ -54,7 +54,6 @@ from qless_py.errors import (
     WaitTimeoutError,
     WrongStateError,
 )
-from qless_py.handlers.backoff import Backoff
 from qless_py.handlers.outcomes import Discard, Retry, Snooze, retry
 from qless_py.handlers.programs import (
     Command,
@@ -64,7 +63,7 @@ from qless_py.handlers.programs import (
     Dispatch,
     FileClass,
 )
-from qless_py.handlers.retry import RetryPolicy, RetryRule
+from qless_py.handlers.retry import Backoff, RetryPolicy, RetryRule
 from qless_py.manager import Manager
 from qless_py.package import __version__
 from qless_py.protocol.codec import Codec, EncryptedCodec, JsonCodec, MsgpackCodec

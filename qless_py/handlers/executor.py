@@ -16,10 +16,9 @@ from qless_py.handlers import resolve as handlers
 from qless_py.handlers.fork_guard import ForkGuard
 from qless_py.handlers.interrupt import SoftLimit
 from qless_py.handlers.outcomes import Outcome
-from qless_py.handlers.queue_policies import QueuePolicies
 from qless_py.handlers.resolve import Handler
 from qless_py.handlers.result import HandlerNotAllowedError
-from qless_py.handlers.retry import RetryPolicy
+from qless_py.handlers.retry import QueuePolicies, RetryPolicy
 from qless_py.protocol import arguments as options
 from qless_py.protocol.job_calls import JobVerbs
 
@@ -106,7 +105,9 @@ class Handlers:
         except Exception as error:
             policy = _own_policy(prepared, job, error)
             if policy is None and _may_retry(job, error):
-                policy = self._queue_policies.of(job) or self._options.retry
+                policy = (
+                    self._queue_policies.of(job.queue_name, job.reach.run) or self._options.retry
+                )
             self._decide(policy, job, error)
             raise
 
@@ -121,7 +122,10 @@ class Handlers:
         except Exception as error:
             policy = _own_policy(prepared, job, error)
             if policy is None and _may_retry(job, error):
-                policy = await self._queue_policies.find(job) or self._options.retry
+                policy = (
+                    await self._queue_policies.aof(job.queue_name, job.reach.run)
+                    or self._options.retry
+                )
             self._decide(policy, job, error)
             raise
 

@@ -1,30 +1,125 @@
-"""Policies of retries: which exceptions run a job again, when, how often and for how long."""
+"""Decide whether a job whose handler raised runs again, when, and at whose cost.
+
+`RetryPolicy.decide` makes the decision from the exception and from the earlier tries of the job.
+The parts of a policy come first: `Backoff` (how long to wait) and `RetryRule` (what to do about one
+kind of exception). `QueuePolicies` reads the policies that queues have.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+import logging
+import random
+import time
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from qless_py.errors import BadArgumentError
-from qless_py.handlers import resolve as handlers
-from qless_py.handlers.backoff import Backoff, Load
+from redis.exceptions import RedisError
+
+from qless_py.errors import BadArgumentError, QlessError
+from qless_py.handlers import resolve
 from qless_py.handlers.outcomes import Discard, Outcome, Retry, Snooze
-from qless_py.protocol import arguments as options
+from qless_py.protocol import Call, arguments, config
+
+logger = logging.getLogger(__name__)
+
+Custom = Callable[[int, Any], arguments.Seconds]
+Load = Callable[[str], Any]
 
 ACTIONS: Final = ("retry", "snooze", "discard", "fail")
-_KEYS: Final = {"backoff", "on", "retries", "within"}
-LONGEST: Final = 4000  # Bytes of a policy, or of what it remembers, that the store keeps.
+_LONGEST_TEXT: Final = 4000  # bytes that the store keeps of a policy, or of the tries under it
+_LONGEST_WAIT: Final = 3155760000.0
+_STEEPEST: Final = 1000.0
+_BACKOFF_KEYS: Final = frozenset({"first", "factor", "most", "jitter", "by"})
+_RULE_KEYS: Final = frozenset({"then", "backoff", "retries", "within"})
+_POLICY_KEYS: Final = frozenset({"backoff", "on", "retries", "within"})
+_REREAD_AFTER: Final = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """The wait before each retry; made by `fixed`, `exponential` or `custom`.
+
+    The wait before the first retry is `first` seconds and grows by `factor` with each further one,
+    up to `most`. `jitter` is the share of the wait that is random, from 0 (none) to 1 (anything
+    from 0 on): it spreads jobs that failed together. 1 is the "full jitter" and 0.5 the "equal
+    jitter" of M. Brooker, Exponential Backoff and Jitter (AWS Architecture Blog, 2015).
+    """
+
+    first: float = 1.0
+    factor: float = 1.0
+    most: float = _LONGEST_WAIT
+    jitter: float = 0.0
+    by: Custom | str | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("first", "most"):
+            arguments.span(name, getattr(self, name))
+        _check_range("factor", self.factor, 1.0, _STEEPEST)
+        _check_range("jitter", self.jitter, 0.0, 1.0)
+        by: Any = self.by
+        if not (by is None or callable(by) or (isinstance(by, str) and by)):
+            raise BadArgumentError(f"by {self.by!r} is neither a function nor the name of one")
+
+    @classmethod
+    def fixed(cls, seconds: float, jitter: float = 0.0) -> Backoff:
+        """Wait equally long before each retry."""
+        return cls(first=seconds, jitter=jitter)
+
+    @classmethod
+    def exponential(
+        cls, first: float = 1.0, factor: float = 2.0, most: float = 3600.0, jitter: float = 0.5
+    ) -> Backoff:
+        """Wait first, first * factor, first * factor ** 2, … seconds, at most `most`."""
+        return cls(first, factor, most, jitter)
+
+    @classmethod
+    def custom(cls, by: Custom | str) -> Backoff:
+        """Wait as many seconds as a function of the retry's number and the exception returns.
+
+        In a policy stored with a job or a queue, pass the function's dotted name; a worker calls
+        it only if it is in a module that the worker may run.
+        """
+        return cls(by=by)
+
+    def seconds(
+        self, number: int, error: BaseException | None = None, load: Load = resolve.load
+    ) -> float:
+        """Return the wait before retry `number`, from 1; `load` imports a named function."""
+        if self.by is not None:
+            function = load(self.by) if isinstance(self.by, str) else self.by
+            return arguments.span("seconds from the backoff", function(number, error)) / 1000
+        # Beyond 100 doublings the wait is over the limit, and the power might overflow.
+        grown = self.first * self.factor ** min(number - 1, 100)
+        longest = min(grown, self.most)
+        return longest - self.jitter * longest * random.random()  # noqa: S311 - no secret
+
+    def as_map(self) -> dict[str, Any]:
+        """Return the backoff as a map for JSON."""
+        if self.by is not None:
+            return {"by": arguments.klass_name(self.by)}
+        return {name: getattr(self, name) for name in ("first", "factor", "most", "jitter")}
+
+    @classmethod
+    def of(cls, value: Any) -> Backoff:
+        """Return the backoff that `value` stands for: a backoff, its map, or seconds."""
+        if isinstance(value, Backoff):
+            return value
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return cls.fixed(value)
+        if not isinstance(value, Mapping):
+            raise BadArgumentError(f"backoff {value!r} is neither a map nor a number of seconds")
+        return cls(**_known("backoff", value, _BACKOFF_KEYS))
 
 
 @dataclass(frozen=True, slots=True)
 class RetryRule:
-    """What becomes of a job that raised one kind of exception.
+    """What to do with a job that raised one kind of exception.
 
-    `then` is `retry`, `snooze` (later, at no cost), `discard` or `fail`. `retries` is a budget of
-    this rule's own, which is spent instead of the job's. `within` seconds of the first run that
-    failed, by the clock of the server, another one may begin.
+    `then` is `retry`, `snooze` (run later without spending a retry), `discard` or `fail`.
+    `retries` is a budget of this rule, spent instead of the job's retries. `within` limits retries
+    to so many seconds after the first failed run started, by the clock of the server.
     """
 
     then: str = "retry"
@@ -33,47 +128,49 @@ class RetryRule:
     within: float | None = None
 
     def __post_init__(self) -> None:
-        options.choice("then", self.then, ACTIONS)
+        arguments.choice("then", self.then, ACTIONS)
         _check_budget(self.retries, self.within)
         if self.then != "retry" and (self.retries, self.within) != (None, None):
-            raise BadArgumentError(f"only a retry has a budget, {self.then} has none")
+            raise BadArgumentError(
+                f"a rule with then={self.then!r} takes no budget: leave out retries and within"
+            )
 
     def as_map(self) -> dict[str, Any]:
-        """Give what JSON can carry."""
+        """Return the rule as a map for JSON."""
         if self.then in {"discard", "fail"}:
             return {"then": self.then}
-        budget = _given(retries=self.retries, within=self.within)
+        budget = _without_none(retries=self.retries, within=self.within)
         return {"then": self.then, "backoff": self.backoff.as_map(), **budget}
 
     @classmethod
     def of(cls, value: Any) -> RetryRule:
-        """Read what `as_map` gives; an action or a backoff alone is a rule, too."""
+        """Return the rule that `value` stands for: a rule, its map, an action, or a backoff."""
         if isinstance(value, RetryRule):
             return value
         if isinstance(value, str):
             return cls(then=value)
         if not isinstance(value, Mapping) or "then" not in value:
             return cls(backoff=Backoff.of(value))
-        rest = _known(value, {"then", "backoff", "retries", "within"})
-        if "backoff" in rest:
-            rest["backoff"] = Backoff.of(rest["backoff"])
-        return cls(**rest)
+        known = _known("rule", value, _RULE_KEYS)
+        if "backoff" in known:
+            known["backoff"] = Backoff.of(known["backoff"])
+        return cls(**known)
 
 
 class RetryPolicy:
     """Which exceptions run a job again.
 
-    With a `backoff` alone, or nothing at all, every `Exception` does. `on` names exceptions, by
-    their class or its dotted name, with a `RetryRule`, a `Backoff` or an action for each; of
-    those that fit, the closest to the exception's own class is taken. What fits none fails,
-    unless there is a `backoff` for all others.
+    With only a `backoff`, or without arguments, every `Exception` does. `on` maps exceptions (the
+    class or its dotted name) to a `RetryRule`, a `Backoff` or an action. If several match, the one
+    closest to the exception's own class applies; if none matches, `backoff` applies, and without a
+    `backoff` the job fails.
 
-    A retry spends one of the job's own, unless a budget counts: `retries` of a rule, or those of
-    the policy, which all its rules share. When they are spent, or no run could begin `within` so
-    many seconds of the first failed one, the job fails with that exception.
+    A retry spends one of the job's retries unless there is a budget: `retries` of the rule, or of
+    the policy, which all its rules share. When the budget is spent, or the next run would start
+    later than `within` seconds after the first failed one, the job fails with the exception.
 
-    A job takes the policy of its put, else the attribute `retry` of its class, else the option
-    `<queue>-retry-policy` of its queue, a policy as JSON.
+    A job uses the policy of its put, else the attribute `retry` of its class, else the option
+    `<queue>-retry-policy` of its queue (a policy as JSON).
     """
 
     __slots__ = ("_on", "_retries", "_within")
@@ -86,7 +183,9 @@ class RetryPolicy:
         retries: int | None = None,
         within: float | None = None,
     ) -> None:
-        rules = {_name(kind): RetryRule.of(rule) for kind, rule in _rules(on).items()}
+        if on is not None and not isinstance(on, Mapping):
+            raise BadArgumentError(f"on {on!r} is not a map of exceptions to rules")
+        rules = {_name(kind): RetryRule.of(rule) for kind, rule in (on or {}).items()}
         if backoff is not None or on is None:
             chosen = Backoff.exponential() if backoff is None else Backoff.of(backoff)
             rules.setdefault("Exception", RetryRule(backoff=chosen))
@@ -94,33 +193,35 @@ class RetryPolicy:
         self._on, self._retries, self._within = rules, retries, within
 
     def as_map(self) -> dict[str, Any]:
-        """Give what JSON can carry."""
+        """Return the policy as a map for JSON."""
         on = {name: rule.as_map() for name, rule in self._on.items()}
-        return {"on": on, **_given(retries=self._retries, within=self._within)}
+        return {"on": on, **_without_none(retries=self._retries, within=self._within)}
 
     def text(self) -> str:
-        """Give the policy as the store keeps it."""
-        written = json.dumps(self.as_map(), separators=(",", ":"))
-        if len(written) > LONGEST:
-            raise BadArgumentError(f"a policy has at most {LONGEST} bytes, this one {len(written)}")
-        return written
+        """Return the policy as the JSON that is stored."""
+        text = json.dumps(self.as_map(), separators=(",", ":"))
+        if len(text) > _LONGEST_TEXT:
+            raise BadArgumentError(
+                f"the retry policy has {len(text)} bytes of JSON, at most {_LONGEST_TEXT} fit"
+            )
+        return text
 
     @classmethod
     def of(cls, value: Any) -> RetryPolicy:
-        """Read a policy: itself, what `as_map` gives, that as JSON, or a backoff."""
+        """Return the policy that `value` stands for: a policy, its map or JSON, or a backoff."""
         if isinstance(value, RetryPolicy):
             return value
         if isinstance(value, str):
-            return cls.of(_json(value))
-        if isinstance(value, Mapping) and value.keys() & _KEYS:
-            return cls(**_known(value, _KEYS))
+            return cls.of(_parse(value))
+        if isinstance(value, Mapping) and value.keys() & _POLICY_KEYS:
+            return cls(**_known("retry policy", value, _POLICY_KEYS))
         return cls(Backoff.of(value))
 
     def decide(
-        self, error: BaseException, tries: Tries, load: Load = handlers.load
+        self, error: BaseException, tries: Tries, load: Load = resolve.load
     ) -> Outcome | None:
-        """Say what becomes of the job that raised, knowing its earlier tries; None: it fails."""
-        name = next((name for name in _names(type(error)) if name in self._on), None)
+        """Return what to do with a job that raised `error`, or None to let it fail."""
+        name = next((name for name in _matching_names(type(error)) if name in self._on), None)
         if name is None:
             return None
         rule = self._on[name]
@@ -143,8 +244,8 @@ class RetryPolicy:
         counts = ((rule.retries, number), (self._retries, tries.total))
         if any(most is not None and used >= most for most, used in counts):
             return True
-        later = tries.age + wait
-        return any(most is not None and later > most for most in (rule.within, self._within))
+        next_start = tries.age + wait
+        return any(most is not None and next_start > most for most in (rule.within, self._within))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, RetryPolicy) and self.as_map() == other.as_map()
@@ -158,9 +259,9 @@ class RetryPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Tries:
-    """What a job remembers of its runs that a policy gave another try.
+    """The failed runs of a job that a policy retried, counted by the name of the rule.
 
-    `since` is when the first of them had been handed out, `now` when the present one was.
+    `since` is when the first of them was popped, `now` when the present run was.
     """
 
     now: float
@@ -169,36 +270,84 @@ class Tries:
 
     @classmethod
     def of(cls, stored: str | None, now: float) -> Tries:
-        """Read what `text` wrote; whatever else it is counts as nothing."""
+        """Read what `one_more` wrote; anything unreadable counts as no tries."""
         try:
             value = json.loads(stored or "{}")
             counts = {str(name): int(count) for name, count in value["counts"].items()}
-            return cls(now, options.finite("since", value["since"]), counts)
+            return cls(now, arguments.finite("since", value["since"]), counts)
         except (ValueError, KeyError, TypeError, AttributeError, ArithmeticError, RecursionError):
             return cls(now, now, {})
 
     @property
     def total(self) -> int:
-        """How many there were, whatever the exception."""
+        """The number of retried runs, under any rule."""
         return sum(self.counts.values())
 
     @property
     def age(self) -> float:
-        """Seconds between the first of them and the present one."""
+        """Seconds from the start of the first retried run to that of the present one."""
         return self.now - self.since
 
     def number(self, name: str) -> int:
-        """Give how many there were under a rule."""
+        """Return the number of runs retried under a rule."""
         return self.counts.get(name, 0)
 
     def one_more(self, name: str) -> str:
-        """Give what is to be remembered when the present run is given another try."""
+        """Return what to store with the job when the present run is retried under a rule."""
         counts = {**self.counts, name: self.number(name) + 1}
         return json.dumps({"since": self.since, "counts": counts}, separators=(",", ":"))
 
 
-def _names(kind: type[BaseException]) -> Iterator[str]:
-    """Give the names under which a rule may stand, the closest first."""
+class QueuePolicies:
+    """The option `<queue>-retry-policy` of each queue, read again after ten seconds.
+
+    Needed only when a handler raised. While the store is unreachable, the last known policies
+    apply. `run` sends a call to the store of the job.
+    """
+
+    def __init__(self) -> None:
+        self._read_at = -_REREAD_AFTER
+        self._config: Mapping[str, Any] = {}
+
+    def of(self, queue: str, run: Callable[[Call[Any]], Any]) -> RetryPolicy | None:
+        """Return the policy of a queue, or None if it has none."""
+        if self._is_stale():
+            try:
+                self._config = run(config.read())
+                self._read_at = time.monotonic()
+            except (RedisError, QlessError, OSError) as error:
+                _warn(error)
+        return self._policy(queue)
+
+    async def aof(self, queue: str, run: Callable[[Call[Any]], Any]) -> RetryPolicy | None:
+        """Return the policy of a queue through a client of either kind."""
+        if self._is_stale():
+            try:
+                answer = run(config.read())
+                self._config = await answer if hasattr(answer, "__await__") else answer
+                self._read_at = time.monotonic()
+            except (RedisError, QlessError, OSError) as error:
+                _warn(error)
+        return self._policy(queue)
+
+    def _is_stale(self) -> bool:
+        return time.monotonic() - self._read_at >= _REREAD_AFTER
+
+    def _policy(self, queue: str) -> RetryPolicy | None:
+        stored = self._config.get(f"{queue}-retry-policy")
+        try:
+            return None if stored is None else RetryPolicy.of(stored)
+        except QlessError as error:
+            logger.error("invalid option %s-retry-policy: %s", queue, error)  # noqa: TRY400 - expected
+            return None
+
+
+def _warn(error: Exception) -> None:
+    logger.warning("cannot read the retry policies of queues: %s", error)
+
+
+def _matching_names(kind: type[BaseException]) -> Iterator[str]:
+    """Yield the names of the rules that match an exception, the closest first."""
     for one in kind.__mro__[:-1]:
         yield _name(one)
         if one.__module__ == "builtins":
@@ -207,44 +356,48 @@ def _names(kind: type[BaseException]) -> Iterator[str]:
 
 def _name(kind: type[BaseException] | str) -> str:
     if isinstance(kind, str):
-        return options.line("on", kind)
+        return arguments.line("on", kind)
     if BaseException not in getattr(kind, "__mro__", ()):
-        raise BadArgumentError(f"{kind!r} is not a class of exceptions")
-    where = "" if kind.__module__ == "builtins" else f"{kind.__module__}."
-    return f"{where}{kind.__qualname__}"
-
-
-def _rules(on: Any) -> Mapping[Any, Any]:
-    if on is None:
-        return {}
-    if not isinstance(on, Mapping):
-        raise BadArgumentError(f"on {on!r} is not a map of exceptions to rules")
-    return on
+        raise BadArgumentError(f"on has {kind!r}, which is not an exception class")
+    module = "" if kind.__module__ == "builtins" else f"{kind.__module__}."
+    return f"{module}{kind.__qualname__}"
 
 
 def _check_budget(retries: Any, within: Any) -> None:
     if retries is not None:
-        options.whole("retries", retries, 0, options.MOST_RETRIES)
+        arguments.whole("retries", retries, 0, arguments.MOST_RETRIES)
     if within is not None:
-        options.span("within", within)
+        arguments.span("within", within)
 
 
-def _given(**values: Any) -> dict[str, Any]:
-    return {name: value for name, value in values.items() if value is not None}
+def _check_range(name: str, value: Any, low: float, high: float) -> None:
+    if not low <= arguments.finite(name, value) <= high:
+        raise BadArgumentError(f"{name} {value!r} is not between {low:g} and {high:g}")
 
 
-def _known(value: Mapping[str, Any], known: set[str]) -> dict[str, Any]:
+def _known(what: str, value: Mapping[str, Any], known: frozenset[str]) -> dict[str, Any]:
     unknown = value.keys() - known
     if unknown:
-        raise BadArgumentError(f"a policy has no {', '.join(sorted(map(str, unknown)))}")
+        raise BadArgumentError(
+            f"{what} has unknown keys {', '.join(sorted(map(str, unknown)))}; "
+            f"known are {', '.join(sorted(known))}"
+        )
     return dict(value)
 
 
-def _json(text: str) -> Any:
+def _without_none(**values: Any) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _parse(text: str) -> Any:
     try:
         value = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise BadArgumentError(f"the policy is not JSON: {error}") from None
+        raise BadArgumentError(f"the retry policy is not JSON: {error}") from None
     if isinstance(value, str):
-        raise BadArgumentError(f"{value!r} is not a policy")
+        raise BadArgumentError(f"the retry policy {value!r} is a string, not a map or seconds")
     return value
+
+
+# While the store is unreachable; processes that lost it together spread their attempts.
+RECONNECT: Final = Backoff.exponential(first=0.05, most=5.0)

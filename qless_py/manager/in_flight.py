@@ -19,10 +19,10 @@ from qless_py.errors import (
     StoreFullError,
 )
 from qless_py.handlers import result as verdicts
-from qless_py.handlers.backoff import Backoff
 from qless_py.handlers.executor import Handlers
 from qless_py.handlers.outcomes import Outcome
 from qless_py.handlers.result import Verdict
+from qless_py.handlers.retry import Backoff
 from qless_py.manager.events import Happening, TaskCompleted, TaskFailed, TaskRetried, TaskStarted
 from qless_py.manager.lease_renewal import AWAY, Held
 from qless_py.manager.metrics import Numbers

@@ -16,10 +16,9 @@ from qless_py.client.client import Client
 from qless_py.client.job import Job
 from qless_py.errors import DeadWorkerError, HandlerNotFoundError, ImmediateStop, QlessError
 from qless_py.handlers import resolve as handlers
-from qless_py.handlers.backoff import Backoff
 from qless_py.handlers.executor import HandlerOptions, Handlers, Middleware
 from qless_py.handlers.resolve import Handler
-from qless_py.handlers.retry import RetryPolicy
+from qless_py.handlers.retry import Backoff, RetryPolicy
 from qless_py.manager.events import (
     ManagerReport,
     ManagerStarted,

@@ -24,12 +24,12 @@ from qless_py.errors import (
     StaleRequestError,
     StoreError,
 )
+from qless_py.handlers.retry import RECONNECT
 from qless_py.protocol import Call
 from qless_py.store.readable import readable
 from qless_py.store.resend import PIPELINE, ResendPolicy
 from qless_py.store.runner import Flight, Runner
 from qless_py.worker import perform
-from qless_py.worker.backoff import Backoff
 from qless_py.worker.control_pipe import Orders
 from qless_py.worker.perform import Verdict
 
@@ -204,7 +204,7 @@ class Post:
 
         Raises `Leave` once there is no time left, or already when told to stop.
         """
-        backoff = Backoff()
+        attempt = 0
         while True:
             try:
                 result = step()
@@ -213,7 +213,8 @@ class Post:
             else:
                 self._tell(None)
                 return result
-            self._orders.wait(backoff.next())
+            attempt += 1
+            self._orders.wait(RECONNECT.seconds(attempt))
             if self._orders.orphaned or self._orders.release:
                 raise Leave
             if self._orders.stop and not also_stopping:

@@ -12,12 +12,12 @@ from redis.exceptions import RedisError, ResponseError
 
 from qless_py import protocol, store
 from qless_py.errors import QlessError, StoreError
+from qless_py.handlers.retry import RECONNECT
 from qless_py.protocol import Call
 from qless_py.store import server_errors
 from qless_py.store.resend import ResendPolicy
 from qless_py.store.runner import Runner
 from qless_py.store.server_errors import Meaning
-from qless_py.worker.backoff import Backoff
 from qless_py.worker.options import WorkerOptions
 from qless_py.worker.status_board import Held
 
@@ -37,7 +37,7 @@ class Line:
     def __init__(self, options: WorkerOptions) -> None:
         self._options = options
         self._runner: Runner | None = None
-        self._backoff = Backoff()
+        self._failures = 0
         self._closed_until = 0.0
         self._owed: deque[Call[Any]] = deque()
         self._beat_at = 0.0
@@ -174,13 +174,14 @@ class Line:
         try:
             answers = self._runner.run_many(calls)
         except AWAY as error:
-            self._closed_until = time.monotonic() + self._backoff.next()
+            self._failures += 1
+            self._closed_until = time.monotonic() + RECONNECT.seconds(self._failures)
             self._note_away(error)
             return None
         if self._is_away:
             logger.warning("the store is back")
         self._is_away = False
-        self._backoff.reset()
+        self._failures = 0
         return answers
 
     def _note_away(self, error: Exception) -> None:

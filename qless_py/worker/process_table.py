@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from qless_py.handlers.retry import Backoff
 from qless_py.worker import control_pipe as orders
-from qless_py.worker.backoff import Backoff
 from qless_py.worker.child_process import Birth, Member, fork
 from qless_py.worker.options import WorkerOptions
 from qless_py.worker.shutdown import OBEY
@@ -20,6 +20,7 @@ logger = logging.getLogger(__name__)
 
 # A child that died younger than this, and not of a job, makes the next fork wait.
 _YOUNG: Final = 1.0
+_RESTART: Final = Backoff.exponential(first=0.1, most=10.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ class Family:
         self._members: dict[int, Member] = {}
         self._dismissed: set[int] = set()
         self.known: set[str] = set()
-        self._births = Backoff(first=0.1, most=10.0)
+        self._failed_starts = 0
         self._fork_after = 0.0
 
     def __iter__(self) -> Iterator[Member]:
@@ -85,7 +86,8 @@ class Family:
                 member = fork(index, self._name(index), live, close_inherited)
             except OSError as error:  # No more processes, or no memory: those there are go on.
                 logger.error("cannot fork: %s", error)  # noqa: TRY400 - the place says nothing
-                self._fork_after = time.monotonic() + self._births.next()
+                self._failed_starts += 1
+                self._fork_after = time.monotonic() + _RESTART.seconds(self._failed_starts)
                 return
             self.add(member)
             logger.info("child %s has pid %d", member.worker, member.pid)
@@ -173,9 +175,10 @@ class Family:
             member.close()
             now = time.monotonic()
             if cause != "exit 0" and is_at_fault and now - member.forked_at < _YOUNG:
-                self._fork_after = now + self._births.next()
+                self._failed_starts += 1
+                self._fork_after = now + _RESTART.seconds(self._failed_starts)
             else:
-                self._births.reset()
+                self._failed_starts = 0
             yield Grave(member, cause, note)
 
     def close(self) -> None:

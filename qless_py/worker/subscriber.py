@@ -13,13 +13,14 @@ from typing import Any, Final
 from redis.exceptions import RedisError
 
 from qless_py.errors import StoreError
-from qless_py.worker.backoff import Backoff
+from qless_py.handlers.retry import Backoff
 
 logger = logging.getLogger(__name__)
 
 SUBSCRIBED: Final = "subscribed"  # Tells that all that is published from now on is heard.
 
 _AWAY: Final = (RedisError, StoreError, OSError)
+_RECONNECT: Final = Backoff.exponential(first=0.2, most=5.0)
 
 
 class Ear:
@@ -34,7 +35,7 @@ class Ear:
         self._pubsub: Any = None
         self._socket: Any = None
         self._heard_of: set[str] = set()
-        self._backoff = Backoff(first=0.2)
+        self._failures = 0
         self._try_at = 0.0
 
     def listen(self, redis: Any, workers: Iterable[str]) -> None:
@@ -93,7 +94,7 @@ class Ear:
             self._pubsub.unsubscribe(*stale)
         self._watch()
         self._heard_of = wanted
-        self._backoff.reset()
+        self._failures = 0
 
     def _watch(self) -> None:
         """Select on the connection, which the library renews by itself when it was lost."""
@@ -115,7 +116,8 @@ class Ear:
 
     def _lose(self, error: Exception) -> None:
         logger.debug("hearing nothing for a while: %s", error)
-        self._try_at = time.monotonic() + self._backoff.next()
+        self._failures += 1
+        self._try_at = time.monotonic() + _RECONNECT.seconds(self._failures)
         self.close()
 
     def _worker(self, channel: Any) -> str:

@@ -19,7 +19,7 @@ from qless_py import (
 )
 from qless_py.handlers.executor import HandlerOptions
 from qless_py.handlers.result import HandlerNotAllowedError
-from qless_py.handlers.retry import Tries
+from qless_py.handlers.retry import RECONNECT, Tries
 from qless_py.testing import perform
 from tests.conftest import Clock
 from tests.handlers import jobs
@@ -78,6 +78,24 @@ def test_chance_takes_at_most_its_share(jitter: float, least: float) -> None:
 
     assert least <= min(waits) < max(waits) <= 8
     assert max(waits) - min(waits) > (8 - least) / 2
+
+
+def test_the_wait_for_the_store_doubles_up_to_five_seconds() -> None:
+    for number, longest in ((1, 0.05), (2, 0.1), (3, 0.2), (8, 5), (1000, 5)):
+        assert longest / 2 <= RECONNECT.seconds(number) <= longest
+
+
+def test_processes_that_lost_the_store_together_do_not_wait_together() -> None:
+    waits = {RECONNECT.seconds(5) for _ in range(20)}
+
+    assert len(waits) > 10
+
+
+def test_a_custom_backoff_may_be_asked_without_an_exception() -> None:
+    def waits(number: int, error: Any) -> float:
+        return number if error is None else 0
+
+    assert Backoff.custom(waits).seconds(3) == 3
 
 
 @pytest.mark.parametrize(
@@ -294,7 +312,7 @@ def test_a_broken_policy_of_a_queue_is_as_good_as_none(
     with pytest.raises(OSError, match="broken"):
         perform(taken(client, jobs.raises, {"kind": "os"}))
 
-    assert "q-retry-policy cannot be used" in caplog.text
+    assert "invalid option q-retry-policy: the retry policy is not JSON" in caplog.text
 
 
 def test_a_function_in_a_stored_policy_must_be_allowed_too(client: Client) -> None:

@@ -6,9 +6,8 @@ import contextlib
 from collections.abc import Iterator
 
 from qless_py.errors import LostLeaseError
-from qless_py.handlers.backoff import Backoff
 from qless_py.handlers.outcomes import Outcome
-from qless_py.handlers.retry import RetryPolicy
+from qless_py.handlers.retry import Backoff, RetryPolicy
 from qless_py.protocol.job_calls import JobVerbs
 
 
