@@ -19,7 +19,7 @@ import redis as redis_py
 
 import qless_py
 from tests import invariants, servers
-from tests.scripts import Scripts
+from tests.script_runner import Scripts
 
 SERVER_PID = pytest.StashKey[int]()
 

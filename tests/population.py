@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from tests.scripts import Scripts
+from tests.script_runner import Scripts
 
 
 def lease_of(call: Scripts, jid: str) -> str:

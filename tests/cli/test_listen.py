@@ -16,8 +16,8 @@ import pytest
 
 from qless_py import Client
 from tests import servers
-from tests.cli.chat import Chat
 from tests.cli.conftest import Program
+from tests.cli.webhook_receiver import Chat
 
 SCRIPT = """\
 #!/bin/sh

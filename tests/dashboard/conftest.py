@@ -15,7 +15,7 @@ from qless_py import Client
 from qless_py.dashboard import DashboardConfig, create_app
 from qless_py.dashboard.auth import guard
 from tests.population import populate
-from tests.scripts import Scripts
+from tests.script_runner import Scripts
 
 SECRET = "s" * 16
 TOKEN = re.compile(r'name="form_token" value="(\w+)"')

@@ -1,7 +1,7 @@
 import pytest
 
 from tests.population import populate
-from tests.scripts import Scripts
+from tests.script_runner import Scripts
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ import pytest
 from qless_py import fsck
 from tests import invariants, servers
 from tests.conftest import Clock
-from tests.mixture import Mixture
-from tests.scripts import Scripts
+from tests.random_transitions import Mixture
+from tests.script_runner import Scripts
 
 
 @pytest.mark.parametrize("seed", range(12))

@@ -11,7 +11,7 @@ from qless_py import fsck
 from qless_py.fsck import Finding
 from tests import invariants, servers
 from tests.conftest import Clock
-from tests.scripts import Scripts, record
+from tests.script_runner import Scripts, record
 
 Damage = Callable[[redis_py.Redis], object]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.population import lease_of
-from tests.scripts import Scripts
+from tests.script_runner import Scripts
 
 
 def good_calls(call: Scripts) -> dict[str, list[Any]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.scripts import Scripts
+from tests.script_runner import Scripts
 
 View = dict[str, Any]
 

@@ -16,7 +16,7 @@ from qless_py.errors import (
 )
 from tests.conftest import Clock
 from tests.lua.steps import View, complete, counts, fail, jids, job, pop, put, state, take
-from tests.scripts import Scripts
+from tests.script_runner import Scripts
 
 EVENTS = ("on_success", "on_complete", "on_failure")
 

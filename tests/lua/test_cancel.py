@@ -9,7 +9,7 @@ import pytest
 from qless_py.errors import DependencyError, LostLeaseError
 from tests.lua.conftest import Heard
 from tests.lua.steps import complete, counts, fail, job, put, state, take
-from tests.scripts import Scripts
+from tests.script_runner import Scripts
 
 
 def keys_of(call: Scripts, jid: str) -> list[str]:

@@ -12,7 +12,7 @@ from tests.lua.good_calls import good_calls, good_queries
 from tests.lua.steps import complete, counts, jids, job, ms, pop, put, state, take
 from tests.lua.test_retention import settle
 from tests.population import populate
-from tests.scripts import Scripts
+from tests.script_runner import Scripts
 
 
 def on_server(call: Scripts, name: str, *args: object) -> object:

@@ -13,7 +13,7 @@ import pytest
 from tests import servers
 from tests.conftest import Clock
 from tests.lua.steps import put
-from tests.scripts import Scripts
+from tests.script_runner import Scripts
 
 LETTERS = [f"<U{number:04X}>" for number in range(128)]
 

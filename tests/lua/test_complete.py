@@ -14,7 +14,7 @@ from qless_py.errors import (
 from tests.conftest import Clock
 from tests.lua.conftest import Heard
 from tests.lua.steps import complete, counts, fail, jids, job, ms, pop, put, state, take, whats
-from tests.scripts import Scripts
+from tests.script_runner import Scripts
 
 
 def follow_up(jid: str, **options: object) -> dict[str, object]:

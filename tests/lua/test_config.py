@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from qless_py.errors import BadArgumentError, ConfigError
-from tests.scripts import Scripts
+from tests.script_runner import Scripts
 
 DEFAULTS = {
     "application": "qless",

@@ -10,7 +10,7 @@ from qless_py.errors import BadArgumentError
 from tests.conftest import Clock
 from tests.lua.conftest import Heard
 from tests.lua.steps import counts, jids, ms, pop, put
-from tests.scripts import Scripts
+from tests.script_runner import Scripts
 
 MINUTE = 60_000
 DAY = 86_400_000

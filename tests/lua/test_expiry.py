@@ -10,7 +10,7 @@ from qless_py.errors import DependencyError, LostLeaseError
 from tests.conftest import Clock
 from tests.lua.conftest import Heard
 from tests.lua.steps import counts, fail, jids, job, ms, pop, put, state, take, whats
-from tests.scripts import Scripts
+from tests.script_runner import Scripts
 
 
 def test_a_job_is_handed_out_until_its_time_is_over(call: Scripts, clock: Clock) -> None:

@@ -8,7 +8,7 @@ from qless_py.errors import DependencyError
 from tests.conftest import Clock
 from tests.lua.conftest import Heard
 from tests.lua.steps import complete, counts, fail, jids, job, pop, put, state, take
-from tests.scripts import Scripts
+from tests.script_runner import Scripts
 
 FATES = {"wait": "depends", "cancel": None, "fail": "failed", "run": "waiting"}
 every_policy = pytest.mark.parametrize("policy", FATES)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.conftest import Clock
 from tests.lua.conftest import Heard
 from tests.lua.steps import complete, counts, jids, ms, pop, put, take
-from tests.scripts import Scripts
+from tests.script_runner import Scripts
 
 
 def test_a_paused_queue_hands_out_nothing_and_takes_everything(call: Scripts) -> None:

@@ -7,7 +7,7 @@ import pytest
 from qless_py.errors import DeadWorkerError
 from tests.conftest import Clock
 from tests.lua.steps import complete, jids, job, ms, pop, put, take
-from tests.scripts import Scripts
+from tests.script_runner import Scripts
 
 
 def woken(call: Scripts, *queues: str) -> list[str]:

@@ -10,7 +10,7 @@ from qless_py.errors import BadArgumentError, DataTooLargeError, JobNotFoundErro
 from tests.conftest import Clock
 from tests.lua.conftest import Heard
 from tests.lua.steps import complete, counts, fail, jids, job, ms, pop, put, state, take, whats
-from tests.scripts import Scripts
+from tests.script_runner import Scripts
 
 STATES = ("waiting", "scheduled", "depends", "running", "stalled", "failed", "complete")
 

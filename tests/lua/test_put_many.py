@@ -6,7 +6,7 @@ import pytest
 
 from qless_py.errors import AlreadyExistsError, BadArgumentError, DependencyError
 from tests.lua.steps import complete, jids, job, pop, put, state, take
-from tests.scripts import Scripts
+from tests.script_runner import Scripts
 
 
 def put_many(call: Scripts, *jobs: dict[str, object]) -> object:

@@ -7,7 +7,7 @@ import pytest
 from qless_py.errors import BadArgumentError
 from tests.conftest import Clock
 from tests.lua.steps import complete, counts, fail, jids, pop, put, take
-from tests.scripts import Scripts
+from tests.script_runner import Scripts
 
 
 def known(call: Scripts) -> list[str]:

@@ -7,7 +7,7 @@ import pytest
 from qless_py.errors import AlreadyExistsError, BadArgumentError, JobNotFoundError
 from tests.conftest import Clock
 from tests.lua.steps import complete, counts, jids, job, ms, pop, put, take
-from tests.scripts import Scripts
+from tests.script_runner import Scripts
 
 
 def recur(call: Scripts, interval: int = 60, offset: int = 0, **options: object) -> None:

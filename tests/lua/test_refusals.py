@@ -8,7 +8,7 @@ from qless_py.scripts import protocol_doc, assemble as scripts
 from qless_py.errors import BY_CODE, BadArgumentError, QlessError
 from tests.lua.refusals import LIMIT, refusals
 from tests.population import lease_of, populate
-from tests.scripts import Scripts
+from tests.script_runner import Scripts
 
 NAMED = {name: set(protocol_doc.read(name).errors) for name in scripts.names()}
 CASES = [(name, code) for name, codes in refusals("").items() for code in codes if name in NAMED]

@@ -18,7 +18,7 @@ from tests.lua.conftest import Heard
 from tests.lua.good_calls import good_calls
 from tests.lua.steps import counts, jids, ms, pop, put, take
 from tests.population import populate
-from tests.scripts import Scripts
+from tests.script_runner import Scripts
 
 TRANSITIONS = [name for name in scripts.names() if not name.startswith("read/")]
 every_transition = pytest.mark.parametrize("name", TRANSITIONS)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.conftest import Clock
 from tests.lua.steps import complete, counts, job, pop, put, state, take
-from tests.scripts import Scripts
+from tests.script_runner import Scripts
 
 DAY = 86_400
 

@@ -6,7 +6,7 @@ import pytest
 
 from qless_py.errors import BadArgumentError, JobNotFoundError
 from tests.lua.steps import complete, counts, fail, job, pop, put, state, take
-from tests.scripts import Scripts
+from tests.script_runner import Scripts
 
 
 def revive(call: Scripts, jid: str, **options: object) -> list[object]:

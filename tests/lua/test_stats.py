@@ -9,7 +9,7 @@ import pytest
 
 from tests.conftest import Clock
 from tests.lua.steps import complete, fail, pop, put, take
-from tests.scripts import Scripts
+from tests.script_runner import Scripts
 
 DAY = 86_400
 COUNTERS = ("put", "popped", "completed", "failed", "retried", "stalled", "depth", "head_age")

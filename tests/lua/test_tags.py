@@ -8,7 +8,7 @@ from qless_py.errors import JobNotFoundError
 from tests.conftest import Clock
 from tests.lua.conftest import Heard
 from tests.lua.steps import complete, job, put, take
-from tests.scripts import Scripts
+from tests.script_runner import Scripts
 
 
 def test_tags_keep_the_order_of_their_adding_each_once(call: Scripts) -> None:

@@ -10,7 +10,7 @@ from qless_py.errors import BadArgumentError
 from tests.conftest import Clock
 from tests.lua.conftest import Heard
 from tests.lua.steps import complete, counts, jids, job, ms, pop, put, state, take, whats
-from tests.scripts import Scripts
+from tests.script_runner import Scripts
 
 
 def limit(call: Scripts, throttle: str, **options: Any) -> Any:

@@ -9,7 +9,7 @@ import pytest
 from qless_py.errors import AlreadyExistsError, BadArgumentError
 from tests.conftest import Clock
 from tests.lua.steps import complete, counts, fail, job, pop, put, state, take
-from tests.scripts import Scripts
+from tests.script_runner import Scripts
 
 QUEUED = {"key": "k", "scope": "queued"}
 RUNNING = {"key": "k", "scope": "running"}

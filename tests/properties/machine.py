@@ -6,8 +6,8 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from tests.properties import beginnings, strategies
-from tests.properties.bench import Bench
+from tests.properties import initial_states, strategies
+from tests.properties.comparison import Bench
 from tests.properties.model.state import Namespace
 from tests.properties.strategies import Held, Known
 
@@ -22,8 +22,8 @@ class Machine(RuleBasedStateMachine):
     def teardown(self) -> None:
         self.bench.close()
 
-    @initialize(calls=beginnings.beginnings)
-    def begin(self, calls: list[beginnings.Call]) -> None:
+    @initialize(calls=initial_states.beginnings)
+    def begin(self, calls: list[initial_states.Call]) -> None:
         """Begin with jobs that have to do with each other: few calls have a meaning without."""
         for name, *args in calls:
             self.bench.step(name, *args)

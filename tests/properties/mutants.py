@@ -23,14 +23,14 @@ from qless_py.scripts import assemble as scripts
 from tests import servers
 from tests.properties import faults
 from tests.properties.admission import faults as admission_faults
-from tests.properties.admission import stories as admission_stories
+from tests.properties.admission import scenarios as admission_scenarios
+from tests.properties.admission.judge import World
 from tests.properties.admission.machine import Admission
-from tests.properties.admission.world import World
-from tests.properties.bench import Bench, BreakdownError
+from tests.properties.comparison import Bench, BreakdownError
 from tests.properties.faults import Fault
 from tests.properties.machine import Machine
-from tests.properties.stories import STORIES, tell
-from tests.scripts import Scripts
+from tests.properties.scenarios import STORIES, tell
+from tests.script_runner import Scripts
 
 EXAMPLES = 5
 STEPS = 40
@@ -87,8 +87,8 @@ def find_in_admission(redis: redis_py.Redis, assembled: Assembled, first: str) -
             super().__init__(World(redis, call))
 
     try:
-        for story in sorted(admission_stories.STORIES, key=lambda name: name != first):
-            admission_stories.tell(World(redis, call), admission_stories.STORIES[story])
+        for story in sorted(admission_scenarios.STORIES, key=lambda name: name != first):
+            admission_scenarios.tell(World(redis, call), admission_scenarios.STORIES[story])
         _run(Spoiled, EXAMPLES)
     except BreakdownError:
         raise

@@ -13,9 +13,9 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import run_state_machine_as_test
 
-from tests.properties.admission import trials
+from tests.properties.admission import fairness_trials
+from tests.properties.admission.judge import World
 from tests.properties.admission.machine import Admission
-from tests.properties.admission.world import World
 
 EXAMPLES = int(os.environ.get("QLESS_PY_PROPERTY_EXAMPLES", "16"))
 STEPS = 40
@@ -73,7 +73,7 @@ def test_two_users_who_wait_get_work_by_their_weights(
     arrivals: list[tuple[int, int]],
     counts: list[int],
 ) -> None:
-    trials.share(World(redis), weights, arrivals, counts)
+    fairness_trials.share(World(redis), weights, arrivals, counts)
 
 
 @FEW
@@ -86,4 +86,4 @@ def test_two_users_who_wait_get_work_by_their_weights(
 def test_a_job_with_several_throttles_comes_in_spite_of_those_with_one(
     redis: redis_py.Redis, throttles: int, slots: int, users: int, picks: list[int]
 ) -> None:
-    trials.contend(World(redis), throttles, slots, users, picks)
+    fairness_trials.contend(World(redis), throttles, slots, users, picks)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import pytest
 import redis as redis_py
 
-from tests.properties.bench import Bench
+from tests.properties.comparison import Bench
 
 LEASE = 60_000
 GRACE = 10_000

@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 import redis as redis_py
 
-from tests.properties.admission import stories as admission_stories
-from tests.properties.admission.world import World
-from tests.properties.bench import Bench
+from tests.properties.admission import scenarios as admission_scenarios
+from tests.properties.admission.judge import World
+from tests.properties.comparison import Bench
 from tests.properties.faults import Fault
 from tests.properties.mutants import FAULTS, plant
-from tests.properties.stories import STORIES, tell
+from tests.properties.scenarios import STORIES, tell
 
 ABREAST = 2
 
@@ -35,11 +35,11 @@ def test_no_story_finds_a_fault_in_the_scripts_as_they_are(
     bench.close()
 
 
-@pytest.mark.parametrize("story", admission_stories.STORIES)
+@pytest.mark.parametrize("story", admission_scenarios.STORIES)
 def test_no_story_of_admission_finds_a_fault_in_the_scripts_as_they_are(
     redis: redis_py.Redis, story: str
 ) -> None:
-    admission_stories.tell(World(redis), admission_stories.STORIES[story])
+    admission_scenarios.tell(World(redis), admission_scenarios.STORIES[story])
 
 
 def test_a_fault_that_cannot_be_planted_is_an_error(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.conftest import Clock
-from tests.scripts import Scripts
+from tests.script_runner import Scripts
 
 INLINE = 1024
 

@@ -12,7 +12,7 @@ import redis as redis_py
 from hypothesis import HealthCheck, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from tests.properties.bench import Bench
+from tests.properties.comparison import Bench
 from tests.properties.machine import Machine
 
 EXAMPLES = int(os.environ.get("QLESS_PY_PROPERTY_EXAMPLES", "30"))

@@ -114,7 +114,7 @@ def work(server: servers.Server, launch: Start) -> Start:
             "url": server.url,
             **options,
         }
-        return launch(*around, sys.executable, "-m", "tests.worker.run", json.dumps(given))
+        return launch(*around, sys.executable, "-m", "tests.worker.run_worker", json.dumps(given))
 
     return begin
 

@@ -11,12 +11,12 @@ import psutil
 import pytest
 
 from qless_py import Backoff, Client, Job, JobCanceledError, RetryPolicy
-from tests.worker import around
+from tests.worker import middleware_handlers
 from tests.worker.conftest import Start, Told, assert_ended
 
 pytestmark = pytest.mark.fork
 
-AROUND = ("--import", "tests.worker.around")
+AROUND = ("--import", "tests.worker.middleware_handlers")
 
 
 def read(client: Client, jid: str) -> Job:
@@ -35,11 +35,11 @@ def ended(client: Client, jid: str) -> dict[str, Any]:
 def test_policies_limits_and_tasks_hold_in_every_kind_of_child(live: Client, start: Start) -> None:
     queue = live.queues["work"]
     soon = RetryPolicy(Backoff.fixed(0.01), retries=2)
-    tried = queue.put(around.raises, retry=soon)
-    limited = queue.put(around.sleeps, soft_limit=0.2)
-    later = queue.put(around.sleeps_later, soft_limit=0.2)
-    discarded = queue.put(around.discards)
-    task = queue.put(around.task, {"kwargs": {"number": 21}})
+    tried = queue.put(middleware_handlers.raises, retry=soon)
+    limited = queue.put(middleware_handlers.sleeps, soft_limit=0.2)
+    later = queue.put(middleware_handlers.sleeps_later, soft_limit=0.2)
+    discarded = queue.put(middleware_handlers.discards)
+    task = queue.put(middleware_handlers.task, {"kwargs": {"number": 21}})
     start("-c", "2", *AROUND)
 
     assert ended(live, limited)["group"].endswith("sleeps:SoftLimitError")
@@ -54,7 +54,7 @@ def test_policies_limits_and_tasks_hold_in_every_kind_of_child(live: Client, sta
 
 
 def test_a_soft_limit_ends_a_handler_of_a_child_with_one_job(live: Client, start: Start) -> None:
-    jid = live.queues["work"].put(around.sleeps, soft_limit=0.2)
+    jid = live.queues["work"].put(middleware_handlers.sleeps, soft_limit=0.2)
     start(*AROUND)
 
     assert "soft limit of 0.2 s" in ended(live, jid)["message"]
@@ -64,9 +64,9 @@ def test_middleware_is_entered_and_lines_say_their_job(
     live: Client, start: Start, tmp_path: Path
 ) -> None:
     log = tmp_path / "log"
-    jid = live.queues["work"].put(around.logs)
+    jid = live.queues["work"].put(middleware_handlers.logs)
     start(
-        *("--middleware", "tests.worker.around.shouting", "--burst"),
+        *("--middleware", "tests.worker.middleware_handlers.shouting", "--burst"),
         *AROUND,
         *("--log-format", "json", "--log-file", str(log)),
     ).ended()
@@ -76,7 +76,9 @@ def test_middleware_is_entered_and_lines_say_their_job(
     assert [one for one in of_job if one in {"in", "said by the handler", "out"}] == [
         *("in", "said by the handler", "out"),
     ]
-    assert all(line["klass"] == "tests.worker.around.logs" for line in lines if line["jid"])
+    assert all(
+        line["klass"] == "tests.worker.middleware_handlers.logs" for line in lines if line["jid"]
+    )
 
 
 def test_a_program_ends_with_the_worker_that_is_killed(
@@ -103,7 +105,7 @@ def test_a_program_ends_with_the_worker_that_is_killed(
 def test_an_async_handler_in_a_child_of_one_job_is_stopped_like_any_other(
     live: Client, start: Start, told: Told
 ) -> None:
-    jid = live.queues["work"].put(around.tells_and_waits, {"pipe": str(told.path)})
+    jid = live.queues["work"].put(middleware_handlers.tells_and_waits, {"pipe": str(told.path)})
     worker = start(*AROUND, "--grace", "0")
     assert told.line() == "here"
 

@@ -9,7 +9,7 @@ import pytest
 from qless_py import Client, JobFailedError
 from tests.worker import handlers
 from tests.worker.conftest import Start, Told, assert_ended
-from tests.worker.jobs import pipes, put, read, result, steps
+from tests.worker.job_helpers import pipes, put, read, result, steps
 
 pytestmark = [pytest.mark.fork, pytest.mark.any_server]
 

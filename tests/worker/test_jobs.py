@@ -7,7 +7,7 @@ import pytest
 from qless_py import Client, Job, JobFailedError
 from tests.worker import handlers
 from tests.worker.conftest import Start, Told
-from tests.worker.jobs import steps
+from tests.worker.job_helpers import steps
 
 pytestmark = pytest.mark.fork
 

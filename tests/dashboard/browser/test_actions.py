@@ -23,7 +23,7 @@ from qless_py.dashboard import (
     create_blueprint,
 )
 from tests.dashboard.browser.conftest import KEYS, PATIENCE, ROOT, SETTINGS, Site, served, working
-from tests.dashboard.test_mounts import gunicorn
+from tests.dashboard.test_mounting import gunicorn
 from tests.servers import Server
 
 pytestmark = [pytest.mark.browser, pytest.mark.leaves_children, pytest.mark.timeout(400)]

@@ -16,7 +16,7 @@ from qless_py import Client
 from qless_py.dashboard import DashboardConfig, create_app
 from tests import servers
 from tests.dashboard.browser.conftest import KEYS, Site, served
-from tests.dashboard.browser.town import fill
+from tests.dashboard.browser.sample_data import fill
 
 pytestmark = [pytest.mark.browser, pytest.mark.leaves_children, pytest.mark.timeout(400)]
 

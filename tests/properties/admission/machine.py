@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from tests.properties.admission.world import World
+from tests.properties.admission.judge import World
 
 QUEUES = ["a", "b"]
 JIDS = [f"j{number}" for number in range(24)]

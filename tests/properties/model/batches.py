@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.properties.model import edges
+from tests.properties.model import dependencies
 from tests.properties.model.state import Batch, Job, Namespace, Refused, Release
 
 CALLBACKS = ("on_success", "on_complete", "on_failure")
@@ -80,7 +80,7 @@ def _fire(ns: Namespace, batch: Batch, callback: str) -> None:
     """Have a call-back put, once."""
     if callback in batch.callbacks and callback not in batch.fired:
         batch.fired.add(callback)
-        edges.enlist(ns, Release("batch", callback=batch.callbacks[callback]))
+        dependencies.enlist(ns, Release("batch", callback=batch.callbacks[callback]))
 
 
 def show(ns: Namespace, name: str) -> dict[str, Any] | None:

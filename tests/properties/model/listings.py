@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-from tests.properties.model import batches, edges, places, recurrence, transitions
+from tests.properties.model import batches, dependencies, queue_positions, recurring, transitions
 from tests.properties.model.state import DAY, DEFAULTS, Day, Job, Namespace, Recurring
 
 ALL = 100
@@ -43,7 +43,7 @@ def _of_namespace(ns: Namespace) -> Iterator[Expected]:
     seen = sorted(ns.queues, key=lambda queue: (ns.queues[queue], queue))
     shown = {"total": len(seen), "queues": [counts(ns, queue) for queue in seen]}
     yield "read/queues", (0, ALL), shown
-    done = [job.jid for job in places.completed(ns)[::-1]]
+    done = [job.jid for job in queue_positions.completed(ns)[::-1]]
     yield "read/state", ("complete", "", 0, ALL), _page(done)
     yield "read/tracked", (0, ALL), _tracked(ns)
     groups = sorted(((at, group) for group, at in ns.groups.items()), reverse=True)
@@ -61,7 +61,7 @@ def _of_queue(ns: Namespace, queue: str) -> Iterator[Expected]:
     for state, jids in shown.items():
         yield "read/state", (state, queue, 0, ALL), _page(jids)
     yield "read/counts", (queue,), counts(ns, queue)
-    if not places.sharing(ns, queue):
+    if not queue_positions.sharing(ns, queue):
         yield "read/peek", (queue, 0, ALL), [view(ns, jid) for jid in peek(ns, queue)]
     length = sum(len(shown[state]) for state in ("waiting", "stalled", "running", "scheduled"))
     yield "read/length", (queue,), length
@@ -77,9 +77,9 @@ def _page(jids: list[str]) -> dict[str, Any]:
 def states(ns: Namespace, queue: str) -> dict[str, list[str]]:
     """List the jobs of a queue by state; due ones count as waiting, lapsed ones as stalled."""
     # First the jobs of nobody, then those of all users.
-    waiting = sorted(places.waiting(ns, queue), key=lambda job: bool(job.user))
-    scheduled = places.scheduled(ns, queue)
-    running = places.running(ns, queue)
+    waiting = sorted(queue_positions.waiting(ns, queue), key=lambda job: bool(job.user))
+    scheduled = queue_positions.scheduled(ns, queue)
+    running = queue_positions.running(ns, queue)
     depends = [job for job in ns.jobs.values() if job.state == "depends" and job.queue == queue]
     due = [job for job in scheduled if (job.due or 0) <= ns.now]
     lapsed = [job for job in running if (job.expires_at or 0) <= ns.now]
@@ -92,7 +92,7 @@ def states(ns: Namespace, queue: str) -> dict[str, list[str]]:
         "throttled": [],
     }
     jids = {state: [job.jid for job in jobs] for state, jobs in listed.items()}
-    return jids | {"recurring": [own.jid for own in recurrence.listed(ns, queue)]}
+    return jids | {"recurring": [own.jid for own in recurring.listed(ns, queue)]}
 
 
 def counts(ns: Namespace, queue: str) -> dict[str, Any]:
@@ -108,13 +108,13 @@ def counts(ns: Namespace, queue: str) -> dict[str, Any]:
 def peek(ns: Namespace, queue: str) -> list[str]:
     """Order what pop would consider: lapsed leases before all that was not timed out."""
     ranked: list[tuple[tuple[float, int], int, str]] = []
-    for job in places.running(ns, queue):
+    for job in queue_positions.running(ns, queue):
         if (job.expires_at or 0) <= ns.now:
             ranked.append(((-1e308, 0), len(ranked), job.jid))
-    for job in places.waiting(ns, queue):
+    for job in queue_positions.waiting(ns, queue):
         score, eligible, _ = job.place
         ranked.append(((score, eligible), len(ranked), job.jid))
-    for job in places.scheduled(ns, queue):
+    for job in queue_positions.scheduled(ns, queue):
         if (job.due or 0) <= ns.now:
             ranked.append(((-job.priority, job.due or 0), len(ranked), job.jid))
     return [jid for _, _, jid in sorted(ranked)][:ALL]
@@ -147,8 +147,8 @@ def _job(ns: Namespace, job: Job) -> dict[str, Any]:
         "left": job.left,
         "history": job.history,
         "parents": sorted(job.parents),
-        "dependencies": edges.open_parents(job),
-        "dependents": [jid for jid, _ in edges.dependents(ns, job.jid)],
+        "dependencies": dependencies.open_parents(job),
+        "dependents": [jid for jid, _ in dependencies.dependents(ns, job.jid)],
     }
 
 
@@ -212,7 +212,7 @@ def _tracked(ns: Namespace) -> dict[str, Any]:
 
 
 def _worker(ns: Namespace, worker: str) -> dict[str, Any]:
-    jobs = places.listed_for(ns, worker)
+    jobs = queue_positions.listed_for(ns, worker)
     return {
         "jobs": [job.jid for job in jobs if (job.expires_at or 0) > ns.now],
         "stalled": [job.jid for job in jobs if (job.expires_at or 0) <= ns.now],

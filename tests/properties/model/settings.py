@@ -6,7 +6,7 @@ and recurring jobs.
 
 from typing import Any
 
-from tests.properties.model import batches, ends, places, recurrence, submission
+from tests.properties.model import batches, completion, queue_positions, recurring, submission
 from tests.properties.model.state import Batch, Namespace, Recurring, Refused
 
 Options = dict[str, Any]
@@ -147,7 +147,7 @@ def queue_forget(ns: Namespace, queues: list[str]) -> Any:
     for day, queue in list(ns.days):
         if queue in queues:
             del ns.days[day, queue]
-    ns.fair -= {queue for queue in queues if not places.waiting(ns, queue)}
+    ns.fair -= {queue for queue in queues if not queue_positions.waiting(ns, queue)}
     return len([queue for queue in queues if ns.queues.pop(queue, None) is not None])
 
 
@@ -198,14 +198,14 @@ def recur(
     first = ns.now + offset
     own = Recurring(jid, klass, queue, data.encode(), interval, first, count=count, **options)
     ns.recurring[jid] = own
-    recurrence.set_slot(ns, own, first)
+    recurring.set_slot(ns, own, first)
     ns.queues.setdefault(queue, ns.now)
     return jid
 
 
 def recur_update(ns: Namespace, jid: str, data: str, options: Options) -> Any:
     ns.check_data(data)
-    own = recurrence.load(ns, jid)
+    own = recurring.load(ns, jid)
     slot = own.slot
     if data:
         own.data, own.codec = data.encode(), options.get("codec")
@@ -219,13 +219,13 @@ def recur_update(ns: Namespace, jid: str, data: str, options: Options) -> Any:
     if options.get("paused") is False and own.paused and slot <= ns.now:
         slot += ((ns.now - slot) // own.interval + 1) * own.interval
     own.paused = options.get("paused", own.paused)
-    recurrence.set_slot(ns, own, slot)
+    recurring.set_slot(ns, own, slot)
     ns.queues.setdefault(own.queue, ns.now)
     return True
 
 
 def recur_run(ns: Namespace, jid: str) -> Any:
-    return recurrence.spawn(ns, recurrence.load(ns, jid), ns.now)
+    return recurring.spawn(ns, recurring.load(ns, jid), ns.now)
 
 
 def recur_cancel(ns: Namespace, jid: str) -> Any:
@@ -236,5 +236,5 @@ def batch_close(ns: Namespace, batch: str) -> Any:
     if batch not in ns.batches:
         raise Refused("NOBATCH")
     batches.close(ns, batch)
-    ends.carry_out(ns)
+    completion.carry_out(ns)
     return batches.show(ns, batch)

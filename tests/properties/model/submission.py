@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.properties.model import batches, edges, places, results, unique
+from tests.properties.model import batches, dependencies, queue_positions, results, unique
 from tests.properties.model.state import Job, Namespace, Refused
 
 INLINE = 1024
@@ -44,7 +44,7 @@ def decide(ns: Namespace, spec: dict[str, Any]) -> Plan:
     if "batch" in spec:
         by = spec.get("parent", ns.call.completing)
         batches.require_open(ns, spec["batch"], by, jid)
-    plan.parents = edges.unresolved(ns, jid, spec.get("depends", []), exists=jid in ns.jobs)
+    plan.parents = dependencies.unresolved(ns, jid, spec.get("depends", []), exists=jid in ns.jobs)
     ns.call.planned.add(jid)
     return plan
 
@@ -126,12 +126,12 @@ def apply(ns: Namespace, plan: Plan, at: int | None = None) -> list[Any]:
     job.data = encoded(spec["data"])
     delay = spec.get("delay", 0)
     due = ns.now + delay if delay else None
-    if edges.open_parents(job):
-        places.to_depends(ns, job, queue, due)
+    if dependencies.open_parents(job):
+        queue_positions.to_depends(ns, job, queue, due)
     elif due:
-        places.to_scheduled(ns, job, queue, due)
+        queue_positions.to_scheduled(ns, job, queue, due)
     else:
-        places.to_waiting(ns, job, queue, job.put_at)
+        queue_positions.to_waiting(ns, job, queue, job.put_at)
     _remember(ns, job, spec)
     ns.today(queue)
     if "spawned_from" not in spec:
@@ -170,7 +170,7 @@ def _take(ns: Namespace, spec: dict[str, Any]) -> list[tuple[str, Any]]:
         ns.say_lost(job)
         lost, ns.call.events = ns.call.events, before
     ended = {"failed": "failed", "complete": "completed"}.get(job.state)
-    places.leave(ns, job)
+    queue_positions.leave(ns, job)
     if ended is not None:
         batches.rejoin(ns, job, ended)
     job.klass, job.retries = spec["klass"], spec.get("retries", job.retries)
@@ -202,9 +202,9 @@ def _set_options(ns: Namespace, job: Job, plan: Plan) -> None:
         batches.leave(ns, job, "canceled")
         batches.join(ns, job, spec["batch"])
     if spec.get("depends"):
-        edges.unlink(ns, job)
+        dependencies.unlink(ns, job)
         policy = spec.get("on_parent_failed", "wait")
-        edges.link(ns, job, spec["depends"], plan.parents, policy)
+        dependencies.link(ns, job, spec["depends"], plan.parents, policy)
 
 
 def set_tags(ns: Namespace, job: Job, tags: list[str]) -> None:

@@ -11,10 +11,10 @@ from typing import Any
 
 from tests.properties.model import (
     batches,
-    duties,
-    edges,
-    ends,
-    places,
+    completion,
+    dependencies,
+    maintenance,
+    queue_positions,
     results,
     submission,
     unique,
@@ -48,7 +48,7 @@ def pop(ns: Namespace, queues: Sequence[str], worker: str, count: int, options: 
     if options.get("nonce") in ns.dead:
         raise Refused("DEADWORKER")
     ns.workers[worker] = ns.now
-    due = duties.run(ns)
+    due = maintenance.run(ns)
     jobs: list[str] = []
     is_any_late = False
     for queue in queues:
@@ -61,10 +61,10 @@ def pop(ns: Namespace, queues: Sequence[str], worker: str, count: int, options: 
                     _hand_out(ns, job, worker)
                     jobs.append(job.jid)
     # Where users take turns the time is told after the hand-out, with the leases just given.
-    after = duties.next_in(ns)
+    after = maintenance.next_in(ns)
     due = after if jobs and due and after == ns.told_next else due
     if is_any_late:
-        ends.carry_out(ns)
+        completion.carry_out(ns)
         due = 0
     return {"jobs": jobs, "next": due, "more": due == 0}
 
@@ -75,13 +75,13 @@ def _looked_at(ns: Namespace, queue: str, count: int) -> list[Job]:
     In plain order those are in front, as many as are wanted. Where jobs are chosen, late ones are
     left out and told of first.
     """
-    ready = places.waiting(ns, queue)
+    ready = queue_positions.waiting(ns, queue)
     if queue not in ns.fair:
         return ready[:count]
     there = {job.jid: job for job in ready}
     late = [there[jid] for jid in ns.late if jid in there]
     came = [there[jid] for jid in ns.taken if jid in there][:count]
-    if places.sharing(ns, queue) and _may_come(ns, ready, late, came, count):
+    if queue_positions.sharing(ns, queue) and _may_come(ns, ready, late, came, count):
         return [*late, *came]
     late, came = [], []
     for job in ready:
@@ -117,7 +117,7 @@ def _expire(ns: Namespace, job: Job) -> None:
     job.expires = None
     ns.note(job, "failed", {"group": "expired"})
     text = f'Job was not handed out in queue "{job.queue}" before its time was over'
-    ends.fail(ns, job, "expired", text, "")
+    completion.fail(ns, job, "expired", text, "")
 
 
 def is_paused(ns: Namespace, queue: str) -> bool:
@@ -137,7 +137,7 @@ def _hand_out(ns: Namespace, job: Job, worker: str) -> None:
 
 
 def tick(ns: Namespace) -> Any:
-    due = duties.run(ns)
+    due = maintenance.run(ns)
     return {"next": due, "more": due == 0}
 
 
@@ -149,25 +149,25 @@ def force_finish(ns: Namespace, jid: str, result: str) -> Any:
     if job.state == "running":
         ns.say_lost(job)
     had_failed = job.state == "failed"
-    places.leave(ns, job)
+    queue_positions.leave(ns, job)
     if had_failed:
         batches.rejoin(ns, job, "failed")
     ns.note(job, "force-finished")
     results.keep(ns, job, result)
-    ends.complete(ns, job)
-    ends.after_completions(ns, 1)
+    completion.complete(ns, job)
+    completion.after_completions(ns, 1)
     return "complete"
 
 
 def cancel(ns: Namespace, jids: list[str]) -> Any:
     found = [ns.jobs[jid] for jid in jids if jid in ns.jobs and ns.jobs[jid].state != "complete"]
     for job in found:
-        waiting = {jid for jid, edge in edges.dependents(ns, job.jid) if edge.score == 0}
+        waiting = {jid for jid, edge in dependencies.dependents(ns, job.jid) if edge.score == 0}
         if waiting - set(jids):
             raise Refused("HASDEPENDENTS")
     for job in found:
-        ends.cancel(ns, job)
-    ends.carry_out(ns)
+        completion.cancel(ns, job)
+    completion.carry_out(ns)
     return [job.jid for job in found]
 
 
@@ -175,14 +175,14 @@ def unfail(ns: Namespace, queue: str, group: str, count: int) -> Any:
     failed = [job for job in ns.jobs.values() if job.group == group]
     oldest = sorted(failed, key=lambda job: (job.failed_at, job.jid))[:count]
     for job in oldest:
-        places.leave(ns, job)
+        queue_positions.leave(ns, job)
         batches.rejoin(ns, job, "failed")
         job.put_at, job.crashes, job.left, job.tries = ns.now, 0, job.retries, None
         ns.note(job, "put", {"queue": queue})
-        if edges.open_parents(job):
-            places.to_depends(ns, job, queue, None)
+        if dependencies.open_parents(job):
+            queue_positions.to_depends(ns, job, queue, None)
         else:
-            places.to_waiting(ns, job, queue, ns.now)
+            queue_positions.to_waiting(ns, job, queue, ns.now)
         unique.settle(ns, job)
         ns.today(queue)
         ns.log("put", job.jid, queue)
@@ -192,18 +192,18 @@ def unfail(ns: Namespace, queue: str, group: str, count: int) -> Any:
 
 def depends_on(ns: Namespace, jid: str, parents: list[str], options: Options) -> Any:
     job = _depending(ns, jid)
-    found = edges.unresolved(ns, jid, parents, exists=True)
-    edges.link(ns, job, parents, found, options.get("on_parent_failed", "wait"))
-    return len(edges.open_parents(job))
+    found = dependencies.unresolved(ns, jid, parents, exists=True)
+    dependencies.link(ns, job, parents, found, options.get("on_parent_failed", "wait"))
+    return len(dependencies.open_parents(job))
 
 
 def depends_off(ns: Namespace, jid: str, parents: list[str]) -> Any:
     job = _depending(ns, jid)
-    edges.cut(ns, job, parents or list(job.parents))
-    left = len(edges.open_parents(job))
+    dependencies.cut(ns, job, parents or list(job.parents))
+    left = len(dependencies.open_parents(job))
     if not left:
-        places.leave(ns, job)
-        places.to_ready(ns, job, job.queue, job.due)
+        queue_positions.leave(ns, job)
+        queue_positions.to_ready(ns, job, job.queue, job.due)
     return left
 
 
@@ -218,7 +218,7 @@ def job_died(ns: Namespace, jid: str, lease: str, cause: str) -> Any:
     job = ns.held(jid, lease)
     ns.say_lost(job)
     _charge(ns, job, cause)
-    ends.carry_out(ns)
+    completion.carry_out(ns)
     return job.state
 
 
@@ -234,16 +234,16 @@ def worker_died(
             report["failed" if job.state == "failed" else "charged"].append(job.jid)
         else:
             ns.note(job, "released")
-            places.leave(ns, job)
-            places.back_to_waiting(ns, job)
+            queue_positions.leave(ns, job)
+            queue_positions.back_to_waiting(ns, job)
             report["returned"].append(job.jid)
-    ends.carry_out(ns)
+    completion.carry_out(ns)
     return report
 
 
 def _of_process(ns: Namespace, worker: str, nonce: str, started: list[str]) -> list[Job]:
     """List what a process held: the jobs that had started also in their grace periods."""
-    jobs = places.listed_for(ns, worker)
+    jobs = queue_positions.listed_for(ns, worker)
     for jid in reversed(started):
         job = ns.jobs.get(jid)
         if job is not None and job.worker == worker and job.grace:
@@ -258,9 +258,9 @@ def _charge(ns: Namespace, job: Job, cause: str) -> None:
     ns.note(job, "crashed", {"worker": worker, "cause": cause})
     ns.today(job.queue).retries += not job.grace
     if job.crashes < ns.option("max-crashes"):
-        duties.give_back(ns, job)
+        maintenance.give_back(ns, job)
         return
-    places.leave(ns, job)
+    queue_positions.leave(ns, job)
     ns.note(job, "failed", {"group": "poison-pill", "worker": worker})
     message = f"The worker died {job.crashes} times while it ran this job: {cause}"
-    ends.fail(ns, job, "poison-pill", message, worker)
+    completion.fail(ns, job, "poison-pill", message, worker)

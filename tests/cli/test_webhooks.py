@@ -1,0 +1,199 @@
+"""Events that are passed on: what each chat gets, and receivers that refuse, stall or vanish."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from qless_py import UndecodableDataError
+from qless_py.cli import notify as tell
+from qless_py.cli import serialize as shapes
+from qless_py.cli import webhook
+from qless_py.cli.webhook import SinkError, shaped
+from tests.cli.webhook_receiver import Chat
+
+TOLD = {
+    "event": "failed",
+    "at": 1.0,
+    "jid": "one",
+    "queue": "mail",
+    "klass": "app.<!channel>@everyone",
+    "details": {"group": "g", "message": "```@here & <b>"},
+}
+
+
+def _wait(gate: threading.Event) -> None:
+    gate.wait(60)
+
+
+def test_each_chat_gets_what_its_documentation_says() -> None:
+    slack, mattermost, discord = (shaped(TOLD, name) for name in ("slack", "mattermost", "discord"))
+
+    assert slack == {
+        "text": "failed: one (app.&lt;!channel&gt;@everyone in mail)\n"
+        '```{"group": "g"}\n` ` `@here &amp; &lt;b&gt;```'
+    }
+    assert mattermost == {
+        "text": "failed: one (app.<!channel>@\u200beveryone in mail)\n"
+        '```\n{"group": "g"}\n` ` `@here & <b>\n```',
+        "username": "qless-py",
+    }
+    assert discord == {
+        "content": mattermost["text"],
+        "username": "qless-py",
+        "allowed_mentions": {"parse": []},
+    }
+    assert shaped(TOLD, "json") == TOLD
+
+
+@pytest.mark.parametrize("style", ["slack", "mattermost", "discord"])
+def test_a_long_message_is_cut_to_what_a_chat_takes(style: str) -> None:
+    long = {"group": "g" * 900, "message": "@`" * 5000 + "the end", "more": "y" * 5000}
+    body = shaped({**TOLD, "klass": "k@" * 2000, "details": long}, style)
+
+    text = body["content" if style == "discord" else "text"]
+    assert len(text) <= (2000 if style == "discord" else 4000)
+    assert "the end" in text
+    assert text.endswith("```")
+    empty = shaped({**TOLD, "details": {}}, style)
+    assert "```" not in empty["content" if style == "discord" else "text"]
+
+
+@pytest.mark.parametrize(
+    ("codes", "said", "posts"),
+    [
+        ([500, 500, 500], "http://127.0.0.1 answered 500", 3),
+        ([503, 204], None, 2),
+        ([404], "http://127.0.0.1 answered 404", 1),
+        ([302], "http://127.0.0.1 answered 302", 1),
+        ([307], "http://127.0.0.1 answered 307", 1),
+    ],
+)
+def test_a_chat_is_asked_again_if_that_may_help(
+    codes: list[int], said: str | None, posts: int
+) -> None:
+    with Chat(*codes) as chat:
+        send = webhook.posting(chat.url, "slack")
+        if said is None:
+            send(TOLD)
+        else:
+            with pytest.raises(SinkError, match=f"^{said}$"):
+                send(TOLD)
+
+    assert chat.received == [shaped(TOLD, "slack")] * posts
+
+
+def test_a_receiver_that_never_answers_or_speaks_nonsense_is_given_up() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        url = f"http://127.0.0.1:{mute.getsockname()[1]}/secret"
+        with pytest.raises(SinkError, match="TimeoutError: timed out") as raised:
+            webhook.posting(url, None, timeout=0.05, pause=0.01)(TOLD)
+    assert "secret" not in str(raised.value)
+
+    with socket.create_server(("127.0.0.1", 0)) as odd:
+
+        def answer() -> None:
+            for _ in range(3):
+                taken, _ = odd.accept()
+                taken.recv(65536)
+                taken.sendall(b"220 mail.example.org ESMTP\r\n")
+                taken.close()
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        url = f"http://127.0.0.1:{odd.getsockname()[1]}/"
+        with pytest.raises(SinkError, match=r"http://127\.0\.0\.1: "):
+            webhook.posting(url, None, pause=0.01)(TOLD)
+        thread.join()
+
+
+@pytest.mark.parametrize(
+    ("url", "style"),
+    [
+        ("https://hooks.slack.com/services/a/b", "slack"),
+        ("https://discord.com/api/webhooks/1/x", "discord"),
+        ("https://chat.example.org/hooks/x", "json"),
+    ],
+)
+def test_the_url_of_a_known_chat_says_its_style(
+    monkeypatch: pytest.MonkeyPatch, url: str, style: str
+) -> None:
+    sent: list[Any] = []
+    monkeypatch.setattr(webhook, "_post", lambda _, request, *__, **___: sent.append(request))
+
+    webhook.posting(url, None)(TOLD)
+
+    assert json.loads(sent[0].data) == shaped(TOLD, style)
+    assert sent[0].get_header("Content-type") == "application/json"
+
+
+def test_a_program_gets_the_event_or_what_is_wrong_is_told(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    tell.executing(f"sh -c 'cat > {out}; echo \"$0 $QLESS_PY_QUEUE\" >> {out}'")(TOLD)
+    assert out.read_text().endswith("}one mail\n")
+    assert json.loads(out.read_text().partition("}one")[0] + "}") == TOLD
+
+    tell.executing("true")({**TOLD, "details": {"message": "x" * 1_000_000}})  # It reads nothing.
+    with pytest.raises(SinkError, match="false ended with 1 for one"):
+        tell.executing("false")(TOLD)
+    script = tmp_path / "script"
+    script.write_text("#!/no/such/interpreter\n")
+    script.chmod(0o755)
+    with pytest.raises(SinkError, match="No such file"):
+        tell.executing(os.fspath(script))(TOLD)
+
+
+def test_a_slow_receiver_loses_events_and_not_the_listening() -> None:
+    notes: list[str] = []
+    gate = threading.Event()
+    with tell.Couriers([lambda _: _wait(gate)], notes.append) as couriers:
+        for _ in range(1100):
+            couriers.give(TOLD)
+        gate.set()
+
+    assert notes[0] == "too many events are waiting to be passed on: more are dropped"
+    assert notes[1].endswith("events were not passed on")
+    assert len(notes) == 2
+
+
+def test_the_end_waits_for_no_receiver_that_never_answers() -> None:
+    notes: list[str] = []
+    gate = threading.Event()
+    with tell.Couriers([lambda _: _wait(gate)], notes.append, last_wait=0.01) as couriers:
+        for _ in range(5):
+            couriers.give(TOLD)
+
+    assert notes
+    assert notes[-1].endswith("events were not passed on")
+    gate.set()
+
+
+def test_a_receiver_that_fails_is_told_and_gets_the_next_one() -> None:
+    notes: list[str] = []
+    seen: list[Any] = []
+
+    def sink(told: webhook.Told) -> None:
+        seen.append(told)
+        raise SinkError("no")
+
+    with tell.Couriers([sink], notes.append) as couriers:
+        couriers.give(TOLD)
+        couriers.give(TOLD)
+
+    assert (len(seen), notes) == (2, ["no", "no"])
+
+
+def test_what_is_nested_too_deeply_is_left_out() -> None:
+    deep: list[Any] = []
+    for _ in range(400):
+        deep = [deep]
+
+    with pytest.raises(UndecodableDataError, match="too deeply"):
+        shapes.shallow(deep)
+    assert shapes.shallow([{"a": [1, "b"]}]) == [{"a": [1, "b"]}]

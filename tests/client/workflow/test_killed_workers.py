@@ -1,0 +1,100 @@
+"""Real workers that are killed in the middle of steps: nothing is lost and nothing comes twice."""
+
+import os
+import signal
+
+import pytest
+
+from qless_py import Client
+from qless_py.client.workflow import Workflow, chain, step
+from tests.client.workflow import handlers
+from tests.worker.conftest import Start, Told, go, launch, start, told
+
+__all__ = ["go", "launch", "start", "told"]
+
+pytestmark = [pytest.mark.slow, pytest.mark.fork, pytest.mark.timeout(300)]
+IMPORT = ("--import", "tests.client.workflow.handlers")
+
+
+def killed_once_in(doomed: set[str], told: Told, go: Told, number: int) -> list[str]:
+    """Kill who runs one of these steps, once, and let all go on otherwise; give the steps."""
+    steps: list[str] = []
+    seen: set[str] = set()
+    while len(steps) < number:
+        name, pid = told.line().split()
+        if name in doomed - seen:
+            os.kill(int(pid), signal.SIGKILL)
+        else:
+            steps.append(name)
+            go.say("on")
+        seen.add(name)
+    return steps
+
+
+def pipes(told: Told, go: Told) -> dict[str, str]:
+    return {"pipe": str(told.path), "go": str(go.path)}
+
+
+def test_a_chain_survives_the_death_of_each_process_that_runs_a_step(
+    live: Client, start: Start, told: Told, go: Told
+) -> None:
+    data = pipes(told, go)
+    links = [step("work", handlers.link, data, name=name) for name in ("a", "b", "c")]
+    run = live.workflows.submit(Workflow("w", chain(*links)))
+    start(*IMPORT)
+
+    steps = killed_once_in({"a", "b", "c"}, told, go, 3)
+
+    last = live.jobs[run.jid("c")]
+    assert last is not None
+    assert last.wait(30) == ["a", "b", "c"]  # type: ignore[union-attr]
+    assert steps == ["a", "b", "c"]
+    assert run.status is not None
+    assert run.status["counts"] == {"complete": 3}
+
+
+def test_a_decider_survives_the_death_of_each_process_that_runs_a_step(
+    live: Client, start: Start, told: Told, go: Told
+) -> None:
+    name = handlers.Machine.begin(live, "work", pipes(told, go))
+    start(*IMPORT)
+
+    steps = killed_once_in({"fan", "further", "meet"}, told, go, 6)
+
+    assert (steps[:2], sorted(steps[2:5]), steps[5]) == (
+        ["start", "fan"],
+        ["further", "left", "right"],
+        "meet",
+    )
+    wait_for_last(live, name)
+
+
+def wait_for_last(client: Client, name: str) -> None:
+    """Wait until all six steps are complete; there are no more than six."""
+    jids = client.jobs.tagged(f"workflow:{name}", 0, 100)["jobs"]
+    assert len(jids) == 6
+    for jid in jids:
+        job = client.jobs[jid]
+        assert job is not None
+        job.wait(30)  # type: ignore[union-attr]
+
+
+def test_a_decider_goes_on_in_another_worker_when_one_is_killed_with_all_its_processes(
+    live: Client, start: Start, told: Told, go: Told
+) -> None:
+    live.config["heartbeat"], live.config["grace-period"] = 1, 0
+    name = handlers.Machine.begin(live, "work", pipes(told, go))
+    seen: list[str] = []
+    worker = start(*IMPORT)
+    while seen.count("meet") < 2:
+        step_name, _ = told.line().split()
+        seen.append(step_name)
+        if step_name in {"fan", "meet"} and seen.count(step_name) == 1:
+            os.killpg(worker.process.pid, signal.SIGKILL)
+            worker.ended()
+            worker = start(*IMPORT)
+        else:
+            go.say("on")
+
+    wait_for_last(live, name)
+    assert (seen[0], seen.count("fan"), seen[-1]) == ("start", 2, "meet")

@@ -1,0 +1,167 @@
+"""Every action end to end: by a person in a browser, with scripts and without, into the store."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from flask import Flask
+from playwright.sync_api import Browser, BrowserContext, Page, Request, expect
+
+from qless_py import Client
+from qless_py.client import bulk as operations
+from qless_py.dashboard import DashboardConfig, create_app
+from qless_py.dashboard.pages import job as job_page
+from qless_py.dashboard.pages import recurring, workers
+from tests.dashboard.browser.action_table import NAMES, ORDERS, TABLE, Action
+from tests.dashboard.browser.conftest import SETTINGS, Site, served, working
+from tests.servers import Server
+
+pytestmark = [pytest.mark.browser, pytest.mark.leaves_children, pytest.mark.timeout(400)]
+MODES = pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "no-scripts"])
+
+
+class Desk:
+    """One dashboard, and a browser with and one without scripts that all these tests share."""
+
+    def __init__(self, browser: Browser, url: str, app: Flask) -> None:
+        self.site = Site(url, browser)
+        self._rules = app.url_map.bind("localhost")
+        self._contexts: list[BrowserContext] = []
+        self._pages: dict[bool, Page] = {}
+        self.sent: list[str] = []
+
+    def page(self, *, scripts: bool) -> Page:
+        """Give the page with scripts, or the one without; what it sends is written down."""
+        if scripts not in self._pages:
+            context = self.site.browser.new_context(java_script_enabled=scripts)
+            self._contexts.append(context)
+            self._pages[scripts] = self.site.watched(context)
+            self._pages[scripts].on("request", self._note)
+        page = self._pages[scripts]
+        page.goto("about:blank")  # What it showed last is gone, which it may complain of.
+        self.sent.clear()
+        self.site.complaints.clear()
+        return page
+
+    def close(self) -> None:
+        for context in self._contexts:
+            context.close()
+
+    def _note(self, request: Request) -> None:
+        if request.method == "GET":
+            return
+        path = urlsplit(request.url).path
+        rule, values = self._rules.match(path, request.method, return_rule=True)
+        form = parse_qs(request.post_data or "")
+        which = values.get("what") or (form.get("action") or form.get("do") or [""])[0]
+        self.sent.append(f"{rule.rule} {which}".strip())
+
+
+@pytest.fixture(scope="module")
+def desk(browser: Browser, server: Server) -> Iterator[Desk]:
+    """Give what the tests of a module share; a worker carries the operations out."""
+    config = DashboardConfig(**SETTINGS, refresh=0.001)
+    with contextlib.closing(Client(server.url)) as client:
+        app = create_app(client, config)
+        with (
+            served(app) as url,
+            contextlib.closing(Desk(browser, url, app)) as made,
+            working(server, "-q", "elsewhere"),
+        ):
+            yield made
+
+
+def test_the_table_has_every_action_that_there_is(client: Client) -> None:
+    app = create_app(client)
+    rules = {
+        one.rule
+        for one in app.url_map.iter_rules()
+        if (one.methods or set()) - {"GET", "HEAD", "OPTIONS"}
+        and not one.endpoint.endswith(".unknown")
+    }
+    several = {
+        "/jobs/<jid>/<what>": job_page._ACTS,
+        "/recurring/<jid>/<what>": recurring.CHANGES,
+        "/workers/tell/<what>": workers._TOLD,
+        "/jobs/chosen": operations.ACTIONS,
+        "/operations": operations.ACTIONS,
+        "/config": ("set", "unset"),
+    }
+    there = {f"{rule} {which}".strip() for rule in rules for which in several.get(rule, [""])}
+
+    assert sorted(NAMES) == sorted(there)
+
+
+@MODES
+@pytest.mark.parametrize("action", TABLE, ids=str)
+def test_an_action_does_what_it_says(
+    live: Client, desk: Desk, action: Action, *, scripts: bool
+) -> None:
+    filled = action.given(live)
+    page = desk.page(scripts=scripts)
+    answer = page.goto(desk.site.url + action.path.replace("{}", str(filled)))
+    assert answer is not None
+    assert answer.ok
+    assert not action.holds(live)
+
+    action.does(page)
+    if action.asks is not None:
+        _confirm(page, action.asks, lambda: action.holds(live))
+
+    expect(page.locator(".note-done", has_text=action.says)).to_be_visible()
+    assert action.holds(live)
+    assert set(desk.sent) == {action.name}
+    assert desk.site.complaints == []
+
+
+def _confirm(page: Page, button: str, holds: Callable[[], bool]) -> None:
+    """Look at what would happen, and agree."""
+    expect(page.locator("[data-confirm]")).to_be_visible()
+    assert not holds()
+    typed = page.locator("#typed")
+    if typed.count():
+        typed.fill(page.locator("label[for=typed] strong").inner_text())
+    page.get_by_role("button", name=button, exact=True).click()
+
+
+@MODES
+def test_workers_obey_one_order_after_the_other(
+    live: Client, server: Server, desk: Desk, *, scripts: bool
+) -> None:
+    page = desk.page(scripts=scripts)
+    with working(server, "-q", "mail") as process:
+        parent = str(process.pid)
+
+        def states() -> dict[str, str]:
+            """Read how its workers are; there is another process beside it."""
+            found = [one for one in live.workers.counts if parent in one["name"].split("-")]
+            return {one["name"]: str((one.get("info") or {}).get("state")) for one in found}
+
+        _until(page, f"{desk.site.url}/workers", lambda: list(states().values()) == ["running"])
+        first = next(iter(states()))
+        obeyed: dict[str, Callable[[], bool]] = {
+            "quiet": lambda: states()[first] == "quiet",
+            "resume": lambda: states()[first] == "running",
+            "restart": lambda: len(states()) == 1 and first not in states(),
+            "stop": lambda: not states(),
+        }
+        for what, asks in ORDERS:
+            page.goto(f"{desk.site.url}/workers/{next(iter(states()))}")
+            page.get_by_role("button", name=what.capitalize() + ("…" if asks else "")).click()
+            if asks:
+                page.get_by_role("button", name=f"{what.capitalize()} them").click()
+            expect(page.locator(".note-done", has_text="1 workers were told")).to_be_visible()
+            # Not its own page, which is gone with it.
+            _until(page, f"{desk.site.url}/workers", obeyed[what])
+        assert process.wait(120) == 0
+    assert {f"/workers/tell/<what> {what}" for what, _ in ORDERS} == set(desk.sent)
+    assert desk.site.complaints == []
+
+
+def _until(page: Page, url: str, holds: Callable[[], bool]) -> None:
+    """Look at a page again and again until something holds; the test has a time limit."""
+    while not holds():
+        page.goto(url)

@@ -1,0 +1,193 @@
+"""track and untrack, and all that is told: channels, texts and their order."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from qless_py.scripts import protocol_doc, assemble as scripts
+from qless_py.errors import JobNotFoundError, QlessError
+from tests.conftest import Clock
+from tests.lua.conftest import Heard
+from tests.lua.good_calls import good_calls
+from tests.lua.steps import complete, fail, jids, job, put, take
+from tests.population import populate
+from tests.script_runner import Scripts
+
+TRANSITIONS = [name for name in scripts.names() if not name.startswith("read/")]
+
+
+def test_tracking_wants_a_job_that_exists(call: Scripts) -> None:
+    with pytest.raises(JobNotFoundError):
+        call("track", "nobody")
+    with pytest.raises(JobNotFoundError):
+        call("untrack", "nobody")
+
+
+def test_tracking_is_told_and_can_be_ended(call: Scripts, heard: Heard) -> None:
+    put(call, "j")
+    heard()
+
+    assert call("track", "j") is True
+    assert call("track", "j") is True
+    assert job(call, "j")["tracked"] is True
+    assert call("untrack", "j") is True
+    assert call("untrack", "j") is False
+
+    assert "tracked" not in job(call, "j")
+    assert heard() == [
+        *[("log", "track j q"), ("track", "j")] * 2,
+        *[("log", "untrack j q"), ("untrack", "j")] * 2,
+    ]
+
+
+def test_tracked_jobs_are_listed_by_the_time_of_tracking(call: Scripts, clock: Clock) -> None:
+    for jid in ("b", "a", "gone"):
+        put(call, jid)
+        call("track", jid)
+        clock.advance(1)
+    call("cancel", ["gone"])
+
+    page = call("read/tracked", 0, 10)
+
+    assert (page["total"], jids(page["jobs"]), page["expired"]) == (3, ["b", "a"], ["gone"])
+    assert jids(call("read/tracked", 1, 1)["jobs"]) == ["a"]
+    call("untrack", "gone")
+    assert call("read/tracked", 0, 10)["expired"] == []
+
+
+def test_the_life_of_a_tracked_job_is_told(call: Scripts, heard: Heard) -> None:
+    put(call, "j")
+    call("track", "j")
+    heard()
+
+    put(call, "j")
+    assert heard() == [("log", "put j q"), ("put", "j")]
+    view = take(call)
+    assert heard() == [("popped", "j")], "a hand-out is not in the log"
+    call("heartbeat", "j", view["lease"], "")
+    assert heard() == []
+    fail(call, view)
+    assert heard() == [("log", "failed j q w g m"), ("failed", "j")]
+    call("unfail", "q", "g", 1)
+    assert heard() == [("log", "put j q"), ("put", "j")]
+    complete(call, take(call))
+    assert heard() == [("popped", "j"), ("completed", "j"), ("log", "completed j q")]
+
+
+def test_of_a_job_that_is_not_tracked_only_the_log_hears(call: Scripts, heard: Heard) -> None:
+    put(call, "j")
+    complete(call, take(call))
+    put(call, "k")
+    call("cancel", ["k"])
+
+    assert {channel for channel, _ in heard()} == {"log"}
+
+
+def test_a_tracked_put_that_takes_a_job_from_its_worker_tells_the_channel_last(
+    call: Scripts, heard: Heard
+) -> None:
+    put(call, "j")
+    call("track", "j")
+    take(call, worker="owner")
+    heard()
+
+    put(call, "j", "two")
+
+    lost = "lock_lost j q owner"
+    assert heard() == [("log", "put j two"), ("worker:owner", lost), ("log", lost), ("put", "j")]
+
+
+def test_children_of_recurring_jobs_are_not_in_the_log(call: Scripts, heard: Heard) -> None:
+    call("recur", "q", "r", "K", "{}", 60_000, 0, {})
+    call("pop", ["q"], "w", 1, {})
+
+    assert heard() == []
+
+
+def test_settings_are_told(call: Scripts, heard: Heard) -> None:
+    call("config_set", "application", 'my "own"')
+    call("config_unset", "application")
+    call("pause", ["a", "b"], {"reason": "r"})
+    call("pause", ["a"], {})
+    call("unpause", ["a", "b", "c"])
+
+    assert heard() == [
+        ("log", 'config_set application my "own"'),
+        ("log", "config_unset application"),
+        ("log", "paused a"),
+        ("log", "paused b"),
+        ("log", "paused a"),
+        ("log", "unpaused a"),
+        ("log", "unpaused b"),
+    ]
+
+
+def test_nothing_is_told_of_a_call_that_is_refused(call: Scripts, heard: Heard) -> None:
+    put(call, "a")
+    put(call, "b", depends=["a"])
+    heard()
+
+    refused: dict[str, list[Any]] = {
+        "cancel": [["a"]],
+        "timeout": [["a"]],
+        "put": ["q", "c", "K", "{}", {"depends": ["c"]}],
+        "complete": ["a", "1.w", "", "", {}],
+    }
+    for verb, arguments in refused.items():
+        with pytest.raises(QlessError):
+            call(verb, *arguments)
+
+    assert heard() == []
+
+
+@pytest.mark.parametrize("name", TRANSITIONS)
+def test_a_script_tells_only_what_its_header_names(call: Scripts, heard: Heard, name: str) -> None:
+    populate(call)
+    arguments = good_calls(call)[name]
+    heard()
+
+    call(name, *arguments)
+
+    told = {text.split()[0] if channel == "log" else channel for channel, text in heard()}
+    assert {one for one in told if ":" not in one} <= set(protocol_doc.read(name).events)
+
+
+def test_an_end_tells_also_what_it_does_to_dependents_and_batches(
+    call: Scripts, heard: Heard
+) -> None:
+    callback = {"queue": "q", "jid": "thanks", "klass": "K", "data": 1}
+    call("batch_open", "b", {"on_complete": callback}, "{}")
+    put(call, "j", "p", batch="b")
+    put(call, "fails", depends=["j"], on_parent_failed="fail")
+    put(call, "goes", depends=["j"], on_parent_failed="cancel")
+    call("batch_close", "b")
+    view = take(call, "p")
+    heard()
+
+    fail(call, view)
+
+    assert heard() == [
+        ("log", "failed j p w g m"),
+        ("log", "put thanks q"),
+        ("log", "failed fails q parent-failed Parent j was failed"),
+        ("log", "canceled goes q"),
+    ]
+
+
+@pytest.mark.parametrize("text", ['"', "\\", "\u2028 ü", "a/b </script>", "{}"])
+def test_free_text_reaches_the_log_as_valid_json(call: Scripts, text: str) -> None:
+    put(call, "j")
+    view = take(call)
+    with call.redis.pubsub() as pubsub:
+        pubsub.subscribe("{ql}:log")
+        pubsub.get_message(timeout=30)
+
+        call("fail", "j", view["lease"], text, text, "")
+
+        message = pubsub.get_message(timeout=30)
+    assert message
+    event = json.loads(message["data"])
+    assert (event["group"], event["message"], event["event"]) == (text, text, "failed")

@@ -1,0 +1,43 @@
+"""Heads of line: for how long the first waiting job of a queue has been ready."""
+
+from __future__ import annotations
+
+from tests.conftest import Clock
+from tests.lua.steps import pop, put
+from tests.script_runner import Scripts
+
+
+def test_the_head_of_each_line_tells_how_long_it_stands_there(call: Scripts, clock: Clock) -> None:
+    put(call, "first")
+    clock.advance(5)
+    put(call, "second")
+    clock.advance(2)
+
+    assert call("read/heads", ["q", "empty"]) == [7000, -1]
+
+
+def test_the_next_in_line_counts_once_the_first_is_taken(call: Scripts, clock: Clock) -> None:
+    put(call, "first")
+    clock.advance(5)
+    put(call, "second")
+    pop(call, 1)
+    clock.advance(2)
+
+    assert call("read/heads", ["q"]) == [2000]
+
+
+def test_a_due_job_stands_in_line_before_any_pop(call: Scripts, clock: Clock) -> None:
+    put(call, "later", delay=10_000)
+    clock.advance(9)
+    before = call("read/heads", ["q"])
+    clock.advance(4)
+
+    assert before == [-1]
+    assert call("read/heads", ["q"]) == [3000]
+
+
+def test_jobs_of_users_stand_in_line_too(call: Scripts, clock: Clock) -> None:
+    put(call, "of-ann", user="ann")
+    clock.advance(3)
+
+    assert call("read/heads", ["q"]) == [3000]

@@ -1,0 +1,186 @@
+"""The transitions of running jobs, most of which present a lease, named and called as scripts."""
+
+# ruff: noqa: PLR0913, PLR0917 - a transition has the arguments of its script
+
+from typing import Any
+
+from tests.properties.model import (
+    completion,
+    dependencies,
+    queue_positions,
+    results,
+    submission,
+    unique,
+)
+from tests.properties.model.state import Job, Namespace, Refused
+
+Options = dict[str, Any]
+
+
+def heartbeat(ns: Namespace, jid: str, lease: str, data: str) -> Any:
+    job = ns.held(jid, lease)
+    ns.check_data(data)
+    if data:
+        job.data = submission.encoded(data)
+    return _renew(ns, job)
+
+
+def _renew(ns: Namespace, job: Job) -> int:
+    job.expires_at, job.grace = ns.now + ns.lease_length(job.queue), False
+    ns.look_at(f"leases:{job.queue}", job.expires_at)
+    ns.workers[job.worker or ""] = ns.now
+    return job.expires_at
+
+
+def heartbeat_many(ns: Namespace, leases: list[tuple[str, str]]) -> Any:
+    answers: list[Any] = []
+    for jid, lease in leases:
+        try:
+            answers.append(_renew(ns, ns.held(jid, lease)))
+        except Refused as refusal:
+            answers.append(str(refusal))
+    return answers
+
+
+def complete(
+    ns: Namespace, jid: str, lease: str, data: str, result: str, options: Options, *more: str
+) -> Any:
+    job = ns.held(jid, lease)
+    ns.check_data(data, result)
+    onward = options.get("next")
+    ns.call.planned.add(jid)
+    ns.call.ending, ns.call.yields = None if onward else jid, True
+    ns.call.completing = jid
+    plans = submission.check_many(ns, options.get("jobs", []), more, on_conflict="ignore")
+    if onward:
+        parents = dependencies.unresolved(ns, jid, onward.get("depends", []), exists=True)
+        _leave_running(ns, job, data, result)
+        _advance(ns, job, onward, parents)
+        put_jobs = submission.apply_many(ns, plans)
+    else:
+        _leave_running(ns, job, data, result)
+        put_jobs = submission.apply_many(ns, plans)
+        completion.complete(ns, job)
+    state = job.state
+    completion.after_completions(ns, 1)
+    return {"state": state, "jobs": put_jobs}
+
+
+def _leave_running(ns: Namespace, job: Job, data: str, result: str) -> None:
+    ns.today(job.queue).run.append(ns.now - (job.popped_at or 0))
+    queue_positions.leave(ns, job)
+    ns.note(job, "done")
+    job.data = submission.encoded(data) if data else job.data
+    results.keep(ns, job, result)
+    job.left, job.crashes, job.failure, job.tries = job.retries, 0, None, None
+
+
+def _advance(ns: Namespace, job: Job, onward: Options, parents: list[str]) -> None:
+    """Go on in the next queue; dependents go on waiting."""
+    before, queue, delay = job.queue, onward["queue"], onward.get("delay", 0)
+    job.put_at = ns.now
+    ns.note(job, "put", {"queue": queue})
+    job.followups.clear()
+    due = ns.now + delay if delay else None
+    policy = onward.get("on_parent_failed", "wait")
+    dependencies.link(ns, job, onward.get("depends", []), parents, policy)
+    if parents:
+        queue_positions.to_depends(ns, job, queue, due)
+    else:
+        queue_positions.to_ready(ns, job, queue, due)
+    unique.settle(ns, job)
+    ns.today(before)
+    ns.today(queue)
+    ns.say_if_tracked("completed", job)
+    ns.log("advanced", job.jid, before, to=queue)
+
+
+def complete_many(ns: Namespace, leases: list[tuple[str, str]], *results: str) -> Any:
+    ns.check_data(*results)
+    answers = []
+    for (jid, lease), result in zip(leases, results, strict=True):
+        try:
+            job = ns.held(jid, lease)
+        except Refused as refusal:
+            answers.append(str(refusal))
+            continue
+        _leave_running(ns, job, "", result)
+        completion.complete(ns, job)
+        answers.append("complete")
+    completion.after_completions(ns, len(leases))
+    return answers
+
+
+def fail(ns: Namespace, jid: str, lease: str, group: str, message: str, data: str) -> Any:
+    job = ns.held(jid, lease)
+    ns.check_data(data)
+    worker = job.worker or ""
+    queue_positions.leave(ns, job)
+    ns.note(job, "failed", {"worker": worker, "group": group})
+    job.data = submission.encoded(data) if data else job.data
+    completion.fail(ns, job, group, message, worker)
+    completion.carry_out(ns)
+    return jid
+
+
+def retry(ns: Namespace, jid: str, lease: str, delay: int, options: Options) -> Any:
+    job = ns.held(jid, lease)
+    said = {name: options[name] for name in ("group", "message") if name in options}
+    worker = (job.worker or "") if said else ""
+    queue_positions.leave(ns, job)
+    job.left -= not options.get("apart")
+    job.tries = options.get("tries", job.tries)
+    left = job.left
+    if left < 0:
+        completion.exhaust(ns, job, worker, **said)
+    else:
+        if said:
+            completion.set_failure(ns, job, said["group"], said["message"], worker)
+        queue_positions.to_ready(ns, job, job.queue, ns.now + delay)
+        ns.today(job.queue).retries += 1
+        ns.log("retried", jid, job.queue)
+        unique.settle(ns, job)
+    completion.carry_out(ns)
+    return left
+
+
+def discard(ns: Namespace, jid: str, lease: str) -> Any:
+    job = ns.held(jid, lease)
+    if completion.is_waited_for(ns, job):
+        raise Refused("HASDEPENDENTS")
+    completion.cancel(ns, job)
+    completion.carry_out(ns)
+    return jid
+
+
+def release(ns: Namespace, jid: str, lease: str) -> Any:
+    job = ns.held(jid, lease)
+    ns.note(job, "released")
+    queue_positions.leave(ns, job)
+    queue_positions.back_to_waiting(ns, job)
+    ns.log("released", jid, job.queue)
+    return "waiting"
+
+
+def snooze(ns: Namespace, jid: str, lease: str, delay: int) -> Any:
+    job = ns.held(jid, lease)
+    queue_positions.leave(ns, job)
+    ns.note(job, "snoozed")
+    queue_positions.to_scheduled(ns, job, job.queue, ns.now + delay)
+    unique.settle(ns, job)
+    ns.log("snoozed", jid, job.queue)
+    return ns.now + delay
+
+
+def timeout(ns: Namespace, jids: list[str]) -> Any:
+    jobs = []
+    for jid in jids:
+        jobs.append(ns.load(jid))
+        if jobs[-1].state != "running":
+            raise Refused("WRONGSTATE")
+    for job in jobs:
+        ns.note(job, "timed-out")
+        ns.say_lost(job)
+        queue_positions.leave(ns, job)
+        queue_positions.to_front(ns, job, "stalled", 2)
+    return jids

@@ -1,0 +1,116 @@
+"""Processes that are stopped for longer than a lease lasts, and go on as if nothing was."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterable
+
+import psutil
+import pytest
+
+from qless_py import Client, Job
+from tests.worker import handlers
+from tests.worker.conftest import Start, Told
+from tests.worker.job_helpers import pipes, put, read, result, steps
+
+pytestmark = [pytest.mark.fork, pytest.mark.any_server]
+
+
+@pytest.fixture(autouse=True)
+def short_leases(live: Client) -> None:
+    live.config["heartbeat"] = 1
+    live.config["grace-period"] = 0
+
+
+def send(pids: Iterable[int], number: signal.Signals) -> None:
+    for pid in pids:
+        os.kill(pid, number)
+
+
+def wait_until_stopped(pid: int) -> None:
+    while psutil.Process(pid).status() != psutil.STATUS_STOPPED:
+        threading.Event().wait(0.005)
+
+
+def taken_over(client: Client) -> Job:
+    """Wait until the lease has lapsed and somebody else has the job."""
+    until = time.monotonic() + 40
+    while (job := client.queues["work"].pop(worker="rival")) is None:
+        assert time.monotonic() < until, "the lease never lapsed"
+        threading.Event().wait(0.02)
+    return job
+
+
+@pytest.mark.parametrize(
+    ("isolation", "who"),
+    [("child", "all"), ("job", "parent"), ("none", "all")],
+)
+def test_a_job_whose_lease_was_lost_in_the_meantime_does_not_complete(  # noqa: PLR0913, PLR0917
+    live: Client, work: Start, told: Told, go: Told, isolation: str, who: str
+) -> None:
+    jid = put(live, handlers.waits, pipes(told, go))
+    worker = work(isolation=isolation)
+    told.line()
+    frozen = [worker.process.pid, *(one.pid for one in worker.family() if who == "all")]
+    send(frozen, signal.SIGSTOP)
+    wait_until_stopped(worker.process.pid)
+    live.config["heartbeat"] = 60  # The rival has time.
+
+    rival = taken_over(live)
+    go.say("on")
+    if who == "parent":
+        # What the child says now is refused.
+        worker.says("came too late or twice")
+    send(frozen, signal.SIGCONT)
+    after = put(live, handlers.double, {"number": 3})
+
+    assert result(live, after) == 6
+    assert rival.state == "running"
+    rival.complete(result="of the rival")
+    assert result(live, jid) == "of the rival"
+    assert steps(live, jid) == ["put", "popped", "timed-out", "popped", "done"]
+    assert worker.process.poll() is None
+
+
+def test_a_child_that_stands_still_keeps_its_lease_and_goes_on(
+    live: Client, work: Start, told: Told, go: Told
+) -> None:
+    live.config["heartbeat"] = 2  # The parent has time, too.
+    jid = put(live, handlers.waits, pipes(told, go))
+    worker = work(isolation="job")
+    told.line()
+    frozen = [one.pid for one in worker.family()]
+    send(frozen, signal.SIGSTOP)
+
+    expires, renewals = read(live, jid).expires_at, 0
+    while renewals < 2:
+        assert live.queues["work"].pop(worker="rival") is None
+        renewals += read(live, jid).expires_at != expires
+        expires = read(live, jid).expires_at
+    send(frozen, signal.SIGCONT)
+    go.say("on")
+
+    assert result(live, jid) == "on"
+    assert steps(live, jid) == ["put", "popped", "done"]
+
+
+def test_a_child_that_is_found_frozen_takes_its_processes_along(
+    live: Client, work: Start, told: Told, go: Told
+) -> None:
+    jid = put(live, handlers.waits, pipes(told, go))
+    worker = work(isolation="job", frozen_limit=0.5, kill_interval=0.1)
+    process = psutil.Process(int(told.line()))
+    (child,) = psutil.Process(worker.process.pid).children()
+
+    child.send_signal(signal.SIGSTOP)
+
+    assert int(told.line()) != process.pid
+    with contextlib.suppress(psutil.NoSuchProcess):
+        assert process.status() == psutil.STATUS_ZOMBIE
+    go.say("on")
+    assert result(live, jid) == "on"
+    assert steps(live, jid) == ["put", "popped", "crashed", "popped", "done"]

@@ -1,0 +1,186 @@
+"""Two signals at once, and a parent that dies at the worst moments."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from qless_py import Client
+from tests import servers
+from tests.worker import handlers
+from tests.worker.conftest import Running, Start, Told
+from tests.worker.job_helpers import pipes, put, result, steps
+
+pytestmark = [pytest.mark.fork, pytest.mark.any_server]
+
+
+def assert_nobody_is_left(worker: Running) -> None:
+    until = time.monotonic() + 40
+    while left := worker.session():
+        assert time.monotonic() < until, left
+        threading.Event().wait(0.05)
+
+
+def at_once(worker: Running, *numbers: signal.Signals) -> None:
+    """Have several signals pending when the parent gets to see them."""
+    worker.signal(signal.SIGSTOP)
+    for number in numbers:
+        worker.signal(number)
+    worker.signal(signal.SIGCONT)
+
+
+@pytest.mark.parametrize(
+    ("both", "grace"),
+    [
+        ((signal.SIGTERM, signal.SIGINT), 60),  # the second one ends the grace
+        ((signal.SIGQUIT, signal.SIGTERM), 0),
+        ((signal.SIGUSR2, signal.SIGTERM), 0),
+        ((signal.SIGHUP, signal.SIGTERM), 0),
+    ],
+)
+def test_of_two_signals_the_stop_prevails(
+    live: Client, work: Start, told: Told, both: tuple[signal.Signals, signal.Signals], grace: int
+) -> None:
+    jid = put(live, handlers.stoppable, {"pipe": str(told.path)})
+    worker = work(grace=grace)
+    told.line()
+
+    at_once(worker, *both)
+
+    assert told.line() == "stopped"
+    assert worker.ended() == 0
+    assert steps(live, jid) == ["put", "popped", "released"]
+    assert live.workers.counts == []
+    assert_nobody_is_left(worker)
+
+
+PROGRAM = """
+import logging, os
+from qless_py.worker import Worker, WorkerOptions, reexec
+if reexec.is_trial():
+    with open({told!r}, "ab", buffering=0) as told, open({go!r}, "rb", buffering=0) as go:
+        told.write(b"%d\\n" % os.getpid())
+        go.read(3)
+logging.basicConfig(level=logging.INFO)
+Worker(WorkerOptions(
+    queues=["work"], imports=["tests.worker.handlers"], children=1, url={url!r}
+)).run()
+"""
+
+
+@pytest.fixture
+def program(tmp_path: Path, server: servers.Server, told: Told, go: Told) -> Path:
+    """Give a program whose new start waits, after having told its pid, until it may go on."""
+    path = tmp_path / "program.py"
+    path.write_text(PROGRAM.format(told=str(told.path), go=str(go.path), url=server.url))
+    return path
+
+
+def start_program(launch: Start, program: Path) -> Running:
+    return launch(sys.executable, "-c", f"exec(open({str(program)!r}).read())")
+
+
+def test_a_second_hup_has_the_code_tried_once_more(
+    live: Client, launch: Start, program: Path, told: Told, go: Told
+) -> None:
+    worker = start_program(launch, program)
+    first = result(live, put(live, handlers.pid))
+
+    worker.signal(signal.SIGHUP)
+    told.line()
+    program.write_text("this is no Python")
+    worker.signal(signal.SIGHUP)
+    worker.says("once more")
+    go.say("on")
+    worker.says("does not start")
+
+    assert result(live, put(live, handlers.pid)) == first
+
+
+def test_a_parent_that_is_killed_while_it_tries_new_code_leaves_nobody(
+    live: Client, launch: Start, program: Path, told: Told
+) -> None:
+    worker = start_program(launch, program)
+    result(live, put(live, handlers.nothing))
+    worker.signal(signal.SIGHUP)
+    trial = int(told.line())
+    assert trial in {one.pid for one in worker.session()}
+
+    worker.signal(signal.SIGKILL)
+
+    assert_nobody_is_left(worker)
+
+
+def test_a_single_process_that_waits_for_its_job_before_it_is_replaced_obeys_term(
+    live: Client, work: Start, told: Told, go: Told
+) -> None:
+    jid = put(live, handlers.waits, pipes(told, go))
+    worker = work(isolation="none", grace=60)
+    told.line()
+    worker.signal(signal.SIGHUP)
+    for number in (2, 1):  # The new program is tried, and found good.
+        until = time.monotonic() + 40
+        while len(worker.session()) != number:
+            assert time.monotonic() < until
+            threading.Event().wait(0.05)
+
+    worker.signal(signal.SIGTERM)
+    worker.says("SIGTERM: taking no more jobs")
+    go.say("on")
+
+    assert worker.ended() == 0
+    assert result(live, jid) == "on"
+
+
+def test_a_restart_while_the_store_is_away_ends_nobody(work: Start, server_name: str) -> None:
+    keeps = ("--appendonly", "yes")
+    with tempfile.TemporaryDirectory(prefix="ql") as made:
+        server = servers.start(server_name, Path(made), *keeps)
+        with Client(server.url) as client:
+            worker = work(url=server.url, isolation="none")
+            result(client, put(client, handlers.nothing))
+            servers.stop(server)
+
+            worker.signal(signal.SIGHUP)
+            until = time.monotonic() + 40
+            while "QLESS_PY_WORKER_STATE" not in psutil.Process(worker.process.pid).environ():
+                assert time.monotonic() < until, "it was never replaced"
+                threading.Event().wait(0.05)
+            worker.log.write_text("")  # What the new program says is what counts.
+            worker.says("no store, trying until it is back")
+
+            server = servers.start(server_name, Path(made), *keeps)
+            assert result(client, put(client, handlers.double, {"number": 2})) == 4
+            worker.signal(signal.SIGTERM)
+            assert worker.ended() == 0
+        servers.stop(server)
+
+
+@pytest.mark.timeout(90)
+def test_a_parent_that_is_killed_again_and_again_leaves_nobody_and_loses_nothing(
+    live: Client, work: Start
+) -> None:
+    live.config["heartbeat"] = 1
+    live.config["grace-period"] = 0
+    jids = [put(live, handlers.short) for _ in range(12)]
+
+    for moment in ("1 has pid", "this child is replaced", "taking over child"):
+        worker = work(children=2, max_jobs=1)
+        if moment == "taking over child":
+            worker.says("1 has pid")
+            worker.signal(signal.SIGHUP)
+        worker.says(moment)
+        worker.signal(signal.SIGKILL)
+        assert_nobody_is_left(worker)
+    work(children=2, isolation="job")
+
+    for jid in jids:
+        result(live, jid)
+    assert all(steps(live, jid).count("done") == 1 for jid in jids)

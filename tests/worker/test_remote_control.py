@@ -1,0 +1,228 @@
+"""Controlling workers from afar, and what they tell of themselves."""
+
+import asyncio
+import os
+import signal
+import socket
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from qless_py import Client, aio
+from qless_py.worker import ask_probe
+from tests import servers
+from tests.worker import handlers
+from tests.worker.conftest import Start, Told, assert_ended
+from tests.worker.job_helpers import pipes, put, read, result
+
+pytestmark = [pytest.mark.fork, pytest.mark.any_server]
+
+
+def wait_for_workers(client: Client, number: int) -> list[str]:
+    while len(client.workers.counts) != number:
+        pass
+    return sorted(client.workers)
+
+
+def test_a_worker_tells_where_it_is_and_how_busy(
+    live: Client, work: Start, told: Told, go: Told
+) -> None:
+    worker = work(concurrency=2)
+    jid = put(live, handlers.waits, pipes(told, go))
+    pid = int(told.line())
+    while live.workers.counts[0]["info"].get("busy") != 1:
+        worker.signal(signal.SIGCONT)  # Which makes it tell at once.
+
+    (row,) = live.workers.counts
+
+    info = row["info"]
+    assert (info["pid"], info["parent"]) == (pid, worker.process.pid)
+    assert (info["host"], info["queues"]) == (socket.gethostname(), ["work"])
+    assert (info["slots"], info["busy"]) == (2, 1)
+    assert info["rss"] > 1_000_000
+    assert info["version"]
+    assert row["seen_at"] >= info["started_at"]
+    go.say("on")
+    result(live, jid)
+
+
+def test_one_worker_is_quieted_and_resumed(live: Client, work: Start) -> None:
+    work(children=2)
+    first, _ = wait_for_workers(live, 2)
+    quiet = live.workers.quiet(first)
+    while live.workers[first]["info"].get("state") != "quiet":
+        pass
+
+    # A child that was asking for jobs when it was told may get some, and gives them back.
+    busy = {read(live, jid).history[-2]["worker"] for jid in _done(live, 10)}
+    live.workers.resume(first)
+    while live.workers[first]["info"].get("state") != "running":
+        pass
+
+    assert quiet == [first]
+    assert first not in busy
+
+
+def _done(client: Client, number: int) -> list[str]:
+    jids = [put(client, handlers.nothing) for _ in range(number)]
+    for jid in jids:
+        result(client, jid)
+    return jids
+
+
+def test_all_workers_of_a_parent_are_stopped_by_its_name(live: Client, work: Start) -> None:
+    worker = work(children=2)
+    names = wait_for_workers(live, 2)
+
+    told = live.workers.stop(names[0].rpartition("-")[0])
+
+    assert sorted(told) == names
+    assert worker.ended() == 0
+    assert live.workers.counts == []
+
+
+def test_a_worker_is_restarted_while_its_job_finishes(
+    live: Client, work: Start, told: Told, go: Told
+) -> None:
+    work()
+    jid = put(live, handlers.waits, pipes(told, go))
+    old = int(told.line())
+
+    live.workers.restart()
+    fresh = result(live, put(live, handlers.pid))
+    go.say("on")
+
+    assert fresh != old
+    assert result(live, jid) == "on"
+
+
+def test_a_command_reaches_a_worker_that_did_not_hear_of_it(live: Client, work: Start) -> None:
+    worker = work()
+    (name,) = wait_for_workers(live, 1)
+    now = round(time.time() * 1000)
+    live.redis.set(f"{{ql}}:worker:{name}:command", f"{now}:stop")
+
+    worker.signal(signal.SIGCONT)  # Which makes it beat at once.
+
+    assert worker.ended() == 0
+
+
+def test_the_asyncio_client_controls_workers_too(
+    live: Client, work: Start, server: servers.Server
+) -> None:
+    worker = work()
+    names = wait_for_workers(live, 1)
+
+    async def stop() -> list[str]:
+        async with aio.Client(server.url) as client:
+            return await client.workers.stop(*names)
+
+    assert asyncio.run(stop()) == names
+    assert worker.ended() == 0
+
+
+def test_a_probe_tells_whether_the_worker_is_alive_and_ready(
+    live: Client, work: Start, tmp_path: Path, told: Told, go: Told
+) -> None:
+    address = str(tmp_path / "probe")
+    worker = work(probe=address)
+    jid = put(live, handlers.waits, pipes(told, go))
+    told.line()
+
+    assert ask_probe(address, "/live")[0] == 200
+    assert ask_probe(address, "/ready")[0] == 200
+    assert '"busy": 1' in ask_probe(address)[1]
+    assert ask_probe(address, "/elsewhere")[0] == 404
+    worker.signal(signal.SIGUSR2)
+    while ask_probe(address)[0] != 503:
+        pass
+    assert ask_probe(address, "/live")[0] == 200
+    go.say("on")
+    result(live, jid)
+    worker.signal(signal.SIGTERM)
+
+    assert worker.ended() == 0
+    assert not Path(address).exists()
+
+
+def test_a_probe_outlives_a_restart(live: Client, work: Start, tmp_path: Path) -> None:
+    address = str(tmp_path / "probe")
+    worker = work(probe=address)
+    result(live, put(live, handlers.nothing))
+
+    worker.signal(signal.SIGHUP)
+    worker.says("taking over child")
+    result(live, put(live, handlers.nothing))
+
+    assert ask_probe(address, "/live")[0] == 200
+
+
+def test_somebody_who_connects_and_says_nothing_holds_nobody_up(
+    live: Client, work: Start, tmp_path: Path
+) -> None:
+    address = str(tmp_path / "probe")
+    work(probe=address)
+    result(live, put(live, handlers.nothing))
+    with socket.socket(socket.AF_UNIX) as silent:
+        silent.connect(address)
+        silent.send(b"GET /li")
+
+        assert ask_probe(address, "/live")[0] == 200
+
+
+def test_a_pidfile_names_the_worker_and_is_gone_with_it(
+    live: Client, work: Start, tmp_path: Path
+) -> None:
+    pidfile = tmp_path / "pid"
+    worker = work(pidfile=str(pidfile))
+    result(live, put(live, handlers.nothing))
+    assert int(pidfile.read_text()) == worker.process.pid
+
+    second = work(pidfile=str(pidfile))
+    assert second.ended() != 0
+    assert f"held by process {worker.process.pid}" in second.log.read_text()
+    worker.signal(signal.SIGHUP)
+    worker.says("taking over child")
+    assert int(pidfile.read_text()) == worker.process.pid
+    result(live, put(live, handlers.nothing))
+    worker.signal(signal.SIGTERM)
+
+    assert worker.ended() == 0
+    assert not pidfile.exists()
+
+
+def test_the_pidfile_of_a_killed_worker_is_taken_over(
+    live: Client, work: Start, tmp_path: Path
+) -> None:
+    pidfile = tmp_path / "pid"
+    first = work(pidfile=str(pidfile))
+    result(live, put(live, handlers.nothing))
+    first.signal(signal.SIGKILL)
+    first.ended()
+
+    second = work(pidfile=str(pidfile))
+    result(live, put(live, handlers.nothing))
+
+    assert int(pidfile.read_text()) == second.process.pid
+
+
+@pytest.mark.leaves_children
+def test_a_daemon_goes_on_in_the_background_and_logs_into_a_file(
+    live: Client, work: Start, tmp_path: Path
+) -> None:
+    log, pidfile = tmp_path / "log", tmp_path / "pid"
+    started = work(daemon=str(log), pidfile=str(pidfile))
+    assert started.ended() == 0
+    fresh = result(live, put(live, handlers.pid))
+    daemon = psutil.Process(int(pidfile.read_text()))
+
+    daemon.send_signal(signal.SIGHUP)
+    while fresh == (fresh := result(live, put(live, handlers.pid))):
+        pass
+    assert (daemon.ppid(), os.getsid(daemon.pid) != daemon.pid) == (1, True)
+    daemon.send_signal(signal.SIGTERM)
+
+    assert_ended([daemon])
+    assert "TERM" in log.read_text()

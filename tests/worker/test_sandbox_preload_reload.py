@@ -1,0 +1,111 @@
+"""What makes a worker pleasant: sandboxes, preloading, reloading, titles, the order of queues."""
+
+from pathlib import Path
+
+import pytest
+
+from qless_py import BadArgumentError, Client
+from qless_py.worker import WorkerOptions
+from tests.worker import handlers
+from tests.worker.conftest import Start, Told
+from tests.worker.job_helpers import pipes, put, read, result
+from tests.worker.test_signals import CODE
+
+pytestmark = [pytest.mark.fork, pytest.mark.any_server]
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"concurrency": 2}, {"isolation": "job"}, {"isolation": "none"}]
+)
+def test_a_job_has_an_empty_folder_that_goes_with_it(
+    live: Client, work: Start, tmp_path: Path, options: dict[str, object]
+) -> None:
+    folder = tmp_path / "sandbox"
+    jids = [put(live, handlers.in_sandbox) for _ in range(2)]
+    work(sandbox=str(folder), **options)
+
+    made = [result(live, jid) for jid in jids]
+
+    assert [before for _, before in made] == [[], []]
+    assert all(Path(path).parent == folder for path, _ in made)
+    assert len({path for path, _ in made}) == 2
+    assert list(folder.iterdir()) == []
+
+
+def test_without_a_sandbox_a_job_has_none(live: Client, work: Start) -> None:
+    jid = put(live, handlers.has_sandbox)
+    work()
+
+    assert result(live, jid) is False
+
+
+def test_preloaded_handlers_are_imported_once_for_all_children(live: Client, work: Start) -> None:
+    jids = [put(live, handlers.loaded) for _ in range(4)]
+    work(preload=True, max_jobs=1)
+
+    assert len({result(live, jid) for jid in jids}) == 1
+
+
+def test_changed_code_is_used_while_the_old_finishes(
+    live: Client, work: Start, told: Told, go: Told, tmp_path: Path
+) -> None:
+    code = tmp_path / "changing.py"
+    code.write_text(CODE.format(version=1))
+    worker = work(watch=True, path=[str(tmp_path)], imports=["changing"])
+    long = put(live, "changing.waits", pipes(told, go))
+    told.line()
+
+    code.write_text(CODE.format(version=22))
+
+    assert result(live, put(live, "changing.version")) == 22
+    go.say("on")
+    assert result(live, long) == 1
+    assert worker.process.poll() is None
+
+
+def test_processes_say_what_they_are(live: Client, work: Start) -> None:
+    jid = put(live, handlers.title)
+    work()
+
+    assert result(live, jid).startswith("qless-py: ch")
+
+
+def test_queues_by_pattern_but_for_some(live: Client, work: Start) -> None:
+    wanted = [live.queues[name].put(handlers.nothing) for name in ("mail-a", "mail-b", "other")]
+    unwanted = live.queues["mail-slow"].put(handlers.nothing)
+    work(queues=["mail-*", "!mail-slow", "other"])
+
+    for jid in wanted:
+        result(live, jid)
+
+    assert read(live, unwanted).state == "waiting"
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"queues": "work"},
+        {"queues": []},
+        {"queues": ["a b"]},
+        {"imports": "module"},
+        {"children": 0},
+        {"concurrency": 0},
+        {"concurrency": 101},
+        {"isolation": "thread"},
+        {"reserver": "fastest"},
+        {"weights": {"unknown": 1}, "reserver": "weighted"},
+        {"batch": 0},
+        {"max_jobs": 0},
+        {"max_memory": -1},
+        {"grace": -1},
+        {"grace": float("nan")},
+        {"interval": 0},
+        {"hard_limit": "long"},
+        {"kill_interval": -0.1},
+    ],
+)
+def test_options_that_make_no_sense_are_refused_by_name(options: dict[str, object]) -> None:
+    given: dict[str, object] = {"queues": ["work"], **options}
+
+    with pytest.raises(BadArgumentError, match=next(iter(options))[:5]):
+        WorkerOptions(**given)  # type: ignore[arg-type]

@@ -1,0 +1,118 @@
+"""What is wrong is said in one line before work begins; what the dead have left is cleared away."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from qless_py import Client, JobFailedError
+from tests import servers
+from tests.worker import handlers, hostile_handlers
+from tests.worker.conftest import ROOT, Start, Told, assert_ended
+from tests.worker.job_helpers import put, read, result
+
+pytestmark = [pytest.mark.fork, pytest.mark.any_server]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--probe", "/nowhere/probe"], "probe: /nowhere/probe: No such file"),
+        (["--sandbox", "/proc/nowhere"], "no folders can be made in /proc/nowhere"),
+        (["--middleware", "nowhere.Middleware"], "no module 'nowhere'"),
+        (["--daemon", "--log-file", "/nowhere/log"], "/nowhere/log"),
+    ],
+)
+def test_a_setting_that_cannot_be_is_one_line(
+    server: servers.Server, live: Client, words: list[str], said: str
+) -> None:
+    base = [sys.executable, "-m", "qless_py", "work", "--url", server.url, "-q", "work"]
+    ended = subprocess.run(
+        [*base, "-n", "1", "--import", "json", "--burst", *words],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=20,
+    )
+
+    assert ended.returncode in {1, 2}
+    (line,) = ended.stderr.splitlines()
+    assert line.startswith("Error: ")
+    assert said in line
+    assert live.workers.counts == []
+
+
+def test_a_module_that_exits_when_it_is_imported_ends_no_process(
+    live: Client, work: Start, tmp_path: Path
+) -> None:
+    (tmp_path / "leaving.py").write_text("import sys\nsys.exit('I am off')\n")
+    modules = ["leaving", "tests.worker.handlers"]
+    worker = work(preload=True, isolation="job", path=[str(tmp_path)], imports=modules)
+    leaving = put(live, "leaving.handler")
+
+    assert result(live, put(live, handlers.double, {"number": 4})) == 8
+    with pytest.raises(JobFailedError, match="I am off"):
+        result(live, leaving)
+
+    assert read(live, leaving).failure["group"] == "leaving.handler:SystemExit"
+    log = worker.log.read_text()
+    assert log.count("cannot import leaving ahead of its jobs: it raises SystemExit") == 2
+    assert "Traceback" not in log
+
+
+def only(folder: Path, *names: str) -> None:
+    """Wait until nothing else is in the folder."""
+    until = time.monotonic() + 40
+    while sorted(found := [one.name for one in folder.iterdir()]) != sorted(names):
+        assert time.monotonic() < until, found
+        threading.Event().wait(0.02)
+
+
+@pytest.mark.parametrize("isolation", ["child", "job"])
+def test_the_folder_of_a_killed_process_is_cleared_and_no_other(
+    live: Client, work: Start, tmp_path: Path, told: Told, isolation: str
+) -> None:
+    live.config["max-crashes"] = 1
+    folder = tmp_path / "sandbox"
+    (folder / "of-somebody-else").mkdir(parents=True)
+    options: dict[str, Any] = {"sandbox": str(folder), "isolation": isolation}
+    first = work(**options)
+    long = put(live, handlers.stoppable, {"pipe": str(told.path)})
+    told.line()
+    (own,) = [one.name for one in folder.iterdir() if one.name.startswith(long)]
+
+    work(**options)
+    with pytest.raises(JobFailedError, match="exit 7"):
+        result(live, put(live, handlers.dies))
+    result(live, put(live, handlers.nothing))
+    only(folder, own, "of-somebody-else")
+
+    family = [psutil.Process(first.process.pid), *first.family()]
+    first.process.kill()
+    assert_ended(family)
+    with pytest.raises(JobFailedError, match="exit 7"):
+        result(live, put(live, handlers.dies))
+    result(live, put(live, handlers.nothing))
+    only(folder, "of-somebody-else")
+
+
+def test_a_sandbox_stays_where_it_was_when_a_handler_goes_elsewhere(
+    live: Client, work: Start, tmp_path: Path
+) -> None:
+    folder = tmp_path / "sandbox"
+    walking = put(live, hostile_handlers.misbehaves, {"deed": "walks"})
+    after = put(live, handlers.in_sandbox)
+    work(sandbox=os.path.relpath(folder, ROOT), imports=["tests.worker"])
+
+    assert result(live, walking) is None
+    where, _ = result(live, after)
+    assert Path(where).resolve().parent == folder.resolve()
+    assert list(folder.iterdir()) == []
