@@ -12,7 +12,7 @@ from qless_py.client.client import Client
 from qless_py.client.job import Job
 from qless_py.client.session import Session
 from qless_py.errors import BadArgumentError
-from qless_py.handlers import context as current
+from qless_py.handlers.context import current_job
 from qless_py.handlers.retry import RetryPolicy
 from qless_py.protocol import Call
 from qless_py.protocol import arguments as options
@@ -29,7 +29,7 @@ _POSITIONAL: Final = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.VAR_P
 
 def get_current_job() -> Job | None:
     """Give the job whose handler is running here, in this thread or task; elsewhere `None`."""
-    return cast("Job | None", current.job())
+    return cast("Job | None", current_job())
 
 
 class Task(Generic[P, R]):
@@ -130,7 +130,7 @@ class Task(Generic[P, R]):
     def _session(self) -> Session:
         if self._client is not None:
             return self._client() if not isinstance(self._client, Client) else self._client
-        job = current.job()
+        job = current_job()
         return job.reach if isinstance(job, Job) else _default_client()
 
 

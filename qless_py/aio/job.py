@@ -10,7 +10,7 @@ from qless_py.client.batch import BatchOptions
 from qless_py.client.explain import Explanation
 from qless_py.client.session import AsyncSession
 from qless_py.errors import JobNotFoundError
-from qless_py.handlers import resolve as handlers
+from qless_py.handlers import resolve
 from qless_py.protocol import JobRecord, reads
 from qless_py.protocol import job_calls as verbs
 from qless_py.protocol import mark_calls as marks
@@ -194,7 +194,7 @@ class AsyncJob(verbs.JobVerbs):
 
     async def perform(self) -> Any:
         """Run what the klass names, with this job, and await it if it is a coroutine function."""
-        done = handlers.method(self.klass, self.queue_name)(self)
+        done = resolve.find(self.klass, self.queue_name).bound()(self)
         return await done if isinstance(done, Awaitable) else done
 
     def wait(self, timeout: Seconds | None = None) -> Awaitable[Any]:

@@ -12,7 +12,7 @@ import click
 from qless_py.cli.names import GROUP, QUEUE, TAG, USER
 from qless_py.client.client import Client
 from qless_py.client.job import Job
-from qless_py.handlers.resolve import OPERATION, RESERVED
+from qless_py.handlers.resolve import OPERATIONS_KLASS, OPERATIONS_QUEUE
 from qless_py.protocol import reads
 from qless_py.protocol.reads import JidPage
 
@@ -72,7 +72,7 @@ class Filters:
             return [_pages(client, reads.failed, group) for group in client.jobs.failed()]
         if state == "complete":
             return [_pages(client, reads.state, "complete", "")]
-        known = [row["name"] for row in client.queues.counts if row["name"] != RESERVED]
+        known = [row["name"] for row in client.queues.counts if row["name"] != OPERATIONS_QUEUE]
         queues = [self.queue] if self.queue else known
         return [_pages(client, reads.state, state, queue) for queue in queues]
 
@@ -126,7 +126,7 @@ def _searched(client: Client, query: str) -> Iterator[list[str]]:
     cursor: str | None = None
     while True:
         page = client.jobs.search(query, limit=READ, cursor=cursor)
-        yield [one.jid for one in page.jobs if one.klass_name != OPERATION]
+        yield [one.jid for one in page.jobs if one.klass_name != OPERATIONS_KLASS]
         cursor = page.cursor
         if cursor is None:
             return

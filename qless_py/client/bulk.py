@@ -22,7 +22,7 @@ from qless_py.client.search import STATES, parse
 from qless_py.client.search.plan import states_of
 from qless_py.client.session import Session
 from qless_py.errors import BadArgumentError, JobNotFoundError, UndecodableDataError
-from qless_py.handlers.resolve import OPERATION, RESERVED
+from qless_py.handlers.resolve import OPERATIONS_KLASS, OPERATIONS_QUEUE
 from qless_py.protocol import checks
 from qless_py.protocol import put_calls as puts
 
@@ -86,7 +86,9 @@ class Operations:
             "by": by,
         }
         settings = self._session.settings
-        return self._session.run(puts.put(settings, RESERVED, OPERATION, data, {"tags": [TAG]}))
+        return self._session.run(
+            puts.put(settings, OPERATIONS_QUEUE, OPERATIONS_KLASS, data, {"tags": [TAG]})
+        )
 
     def __getitem__(self, jid: str) -> Operation:
         """Read how an operation stands; raises `JobNotFoundError`."""
@@ -98,7 +100,7 @@ class Operations:
         total = jobs.tagged(TAG, 0, 0)["total"]
         jids = jobs.tagged(TAG, max(total - count, 0), count)["jobs"]
         found = [job for job in jobs.get(*jids) if isinstance(job, Job)]
-        return [_state(job) for job in reversed(found) if job.klass_name == OPERATION]
+        return [_state(job) for job in reversed(found) if job.klass_name == OPERATIONS_KLASS]
 
     def abort(self, jid: str) -> Operation:
         """End an operation after its present slice; what it has done stays."""
@@ -109,7 +111,7 @@ class Operations:
 
     def _load(self, jid: str) -> Job:
         found = Jobs(self._session)[jid]
-        if not isinstance(found, Job) or found.klass_name != OPERATION:
+        if not isinstance(found, Job) or found.klass_name != OPERATIONS_KLASS:
             raise JobNotFoundError(f"Operation {jid} does not exist")
         return found
 
@@ -183,7 +185,7 @@ def _change(
 
 def _is_left(found: Job, operation: Job, action: str, params: Mapping[str, Any]) -> bool:
     """Leave out operations, and what is already as it shall be: it may be found twice."""
-    if found.jid == operation.jid or found.klass_name == OPERATION:
+    if found.jid == operation.jid or found.klass_name == OPERATIONS_KLASS:
         return False
     if action == "move":
         return bool(found.queue_name != params["queue"])

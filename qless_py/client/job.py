@@ -10,7 +10,7 @@ from qless_py.client.batch import BatchOptions, JobBatch
 from qless_py.client.explain import Explanation
 from qless_py.client.session import Session
 from qless_py.errors import GracefulStop, JobNotFoundError
-from qless_py.handlers import resolve as handlers
+from qless_py.handlers import resolve
 from qless_py.protocol import JobRecord, reads
 from qless_py.protocol import job_calls as verbs
 from qless_py.protocol import mark_calls as marks
@@ -228,7 +228,7 @@ class Job(verbs.JobVerbs):
 
     def perform(self) -> Any:
         """Run what the klass names, with this job; completing or failing is left to that."""
-        return handlers.method(self.klass, self.queue_name)(self)
+        return resolve.find(self.klass, self.queue_name).bound()(self)
 
     def watch(self, worker: Worker) -> None:
         """Have the job look at this worker for whether it is stopping."""

@@ -9,7 +9,7 @@ from typing import Final
 from qless_py.dashboard import formats
 from qless_py.dashboard.metric_rows import Row
 from qless_py.dashboard.snapshot import Snapshot, number
-from qless_py.handlers.resolve import RESERVED
+from qless_py.handlers.resolve import OPERATIONS_QUEUE
 from qless_py.protocol import reservers
 
 STUCK: Final = 60.0
@@ -88,7 +88,7 @@ def _idle(queue: str, served: _Served) -> str:
     takers = [
         is_awake
         for entries, is_awake in served.items()
-        if queue == RESERVED or reservers.takes(entries, queue)
+        if queue == OPERATIONS_QUEUE or reservers.takes(entries, queue)
     ]
     if not takers:
         return "no worker takes it"

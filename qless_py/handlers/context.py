@@ -1,4 +1,4 @@
-"""The job that is being performed here and now: in this thread, in this task of asyncio."""
+"""The job whose handler runs in the current thread or asyncio task."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from qless_py.protocol.job_fields import JobAttributes
 _CURRENT: Final[ContextVar[JobAttributes | None]] = ContextVar("qless_py_job", default=None)
 
 
-def job() -> JobAttributes | None:
-    """Give the job whose handler runs here, or None."""
+def current_job() -> JobAttributes | None:
+    """Return the job whose handler runs here, or None."""
     return _CURRENT.get()
 
 
-class is_now:  # noqa: N801 - read as a claim: with current.is_now(job)
-    """Makes this the job that is being performed, for a `with` block."""
+class running:  # noqa: N801 - used like a function: with running(job)
+    """Make this job the current one within a `with` block."""
 
     __slots__ = ("_job", "_token")
 

@@ -1,48 +1,59 @@
-"""Around one job: find its handler, if it is allowed, and run it inside its middleware."""
+"""Run the handler of a job, with everything that is configured around it.
+
+`Executor.run`, and `Executor.arun` for `async def`, take these steps:
+
+1. resolve: find the handler and check that this worker may run it (once per klass and queue);
+2. guard: let no process that is forked in the meantime continue as a worker;
+3. context: make the job the one that `get_current_job` returns;
+4. middleware: enter that of the worker, then that of the class;
+5. limit: start the soft limit;
+6. call the handler, or await it;
+7. retry: turn an exception into `Retry`, `Snooze` or `Discard` if a policy says so.
+
+What the handler returned or raised becomes a state of the job in `handlers.result`.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import inspect
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from qless_py.errors import BadArgumentError, LostLeaseError, ProcessStop, SoftLimitError
-from qless_py.handlers import context as current
-from qless_py.handlers import resolve as handlers
+from qless_py.handlers import resolve
+from qless_py.handlers.context import running
 from qless_py.handlers.fork_guard import ForkGuard
 from qless_py.handlers.interrupt import SoftLimit
 from qless_py.handlers.outcomes import Outcome
 from qless_py.handlers.resolve import Handler
-from qless_py.handlers.result import HandlerNotAllowedError
 from qless_py.handlers.retry import QueuePolicies, RetryPolicy
-from qless_py.protocol import arguments as options
+from qless_py.protocol import arguments
 from qless_py.protocol.job_calls import JobVerbs
 
 Middleware = Callable[[Any], AbstractContextManager[Any] | AbstractAsyncContextManager[Any]]
 
-
-_KINDS: Final = 1000
+_MOST_RESOLVED: Final = 1000
 
 
 class Performer(Protocol):
-    """What can stand in for the handlers that jobs name: an external program, a dispatch."""
+    """Replaces the handlers that jobs name: an external program, a dispatch."""
 
     def find(self, job: JobVerbs) -> Handler:
-        """Give what performs the job; raises if nothing does."""
+        """Return what performs the job; raise `HandlerNotFoundError` if nothing does."""
 
 
 @dataclass(frozen=True, slots=True)
 class HandlerOptions:
-    """What a worker says of its handlers.
+    """The options of a worker that concern its handlers.
 
-    `imports` are the modules whose handlers may run, with all that is below them, or any with
-    `allow_any`. `middleware` is entered in this order around each handler, the class' own inside.
-    `soft_limit` and `hard_limit`, in seconds, hold for jobs that have none of their own, and
-    `retry` for those to which no other policy applies. A `performer` stands in for all handlers.
+    Handlers may come from the modules `imports` and from modules below them, or from anywhere with
+    `allow_any`. `middleware` is entered in this order around each handler, before that of its
+    class. `soft_limit` and `hard_limit`, in seconds, apply to jobs without limits of their own, and
+    `retry` to jobs without any other policy. A `performer` replaces all handlers.
     """
 
     imports: Sequence[str] = ()
@@ -55,8 +66,8 @@ class HandlerOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class _Prepared:
-    """A handler with all that goes on around it."""
+class _Resolved:
+    """A handler and what its class configures around it."""
 
     handler: Handler
     middleware: tuple[Middleware, ...]
@@ -65,143 +76,132 @@ class _Prepared:
     policy: RetryPolicy | None
 
 
-class Handlers:
-    """The handlers of one worker process: each is looked up once and then kept.
-
-    Safe to use from several threads. What it runs sees its job by `get_current_job`.
-    """
+class Executor:
+    """Run the handlers of one process; each is resolved once and then cached. Thread-safe."""
 
     def __init__(self, options: HandlerOptions) -> None:
         self._options = options
-        self._middleware = tuple(_middleware(one) for one in options.middleware)
-        self._found: dict[tuple[str, str], _Prepared] = {}
+        self._middleware = tuple(_load_middleware(one) for one in options.middleware)
+        self._resolved: dict[tuple[str, str], _Resolved] = {}
         self._queue_policies = QueuePolicies()
 
-    def is_async(self, job: JobVerbs) -> bool:
-        """Tell whether the handler is `async def`; False for one that cannot be found."""
-        prepared = self._found_or_none(job)
-        return prepared is not None and prepared.handler.is_async
-
-    def limits(self, job: JobVerbs) -> tuple[float | None, float | None]:
-        """Give the soft and the hard limit in seconds: the job's, else the class', else ours."""
-        prepared = self._found_or_none(job)
-        if prepared is None:
-            return None, self._options.hard_limit
-        hard = _first(job.hard_limit, prepared.hard_limit, self._options.hard_limit)
-        return self._soft_limit(prepared, job), hard
-
     def run(self, job: JobVerbs) -> Any:
-        """Call the job's handler and give what it returns; raises whatever it raises.
+        """Call the job's handler and return its value; an `async def` one gets an event loop.
 
-        An `async def` handler runs in an event loop of its own. An exception for which there is a
-        policy leaves as the `Retry`, `Snooze` or `Discard` that the policy says.
+        Raises what the handler raises, or the `Retry`, `Snooze` or `Discard` that a policy makes of
+        it.
         """
-        prepared = self._prepared(job)
-        if prepared.handler.is_async:
-            return _run(self.arun(job))
+        found = self._resolve(job)
+        if found.handler.is_async:
+            return _run_coroutine(self.arun(job))
         try:
-            with ForkGuard(), current.is_now(job):
-                return _within(prepared, job, self._soft_limit(prepared, job))
+            with ForkGuard(), running(job):
+                return _call_within(found, job, self._soft_limit(found, job))
         except Exception as error:
-            policy = _own_policy(prepared, job, error)
-            if policy is None and _may_retry(job, error):
-                policy = (
-                    self._queue_policies.of(job.queue_name, job.reach.run) or self._options.retry
-                )
-            self._decide(policy, job, error)
+            if _is_undecided(job, error):
+                policy = job.retry_policy or found.policy
+                if policy is None:
+                    policy = self._queue_policies.of(job.queue_name, job.reach.run)
+                self._apply(policy or self._options.retry, job, error)
             raise
 
     async def arun(self, job: JobVerbs) -> Any:
         """Await the job's handler; one that is not `async def` runs in a thread."""
-        prepared = self._prepared(job)
-        if not prepared.handler.is_async:
+        found = self._resolve(job)
+        if not found.handler.is_async:
             return await asyncio.to_thread(self.run, job)
         try:
-            with ForkGuard(), current.is_now(job):
-                return await _awaited_within(prepared, job, self._soft_limit(prepared, job))
+            with ForkGuard(), running(job):
+                return await _await_within(found, job, self._soft_limit(found, job))
         except Exception as error:
-            policy = _own_policy(prepared, job, error)
-            if policy is None and _may_retry(job, error):
-                policy = (
-                    await self._queue_policies.aof(job.queue_name, job.reach.run)
-                    or self._options.retry
-                )
-            self._decide(policy, job, error)
+            if _is_undecided(job, error):
+                policy = job.retry_policy or found.policy
+                if policy is None:
+                    policy = await self._queue_policies.aof(job.queue_name, job.reach.run)
+                self._apply(policy or self._options.retry, job, error)
             raise
 
-    def _soft_limit(self, prepared: _Prepared, job: JobVerbs) -> float | None:
-        return _first(job.soft_limit, prepared.soft_limit, self._options.soft_limit)
+    def is_async(self, job: JobVerbs) -> bool:
+        """Return whether the handler is `async def`; False if it cannot be resolved."""
+        found = self._resolve_or_none(job)
+        return found is not None and found.handler.is_async
 
-    def _decide(self, policy: RetryPolicy | None, job: JobVerbs, error: Exception) -> None:
-        """Raise what the policy says instead of the exception, if it says anything."""
+    def limits(self, job: JobVerbs) -> tuple[float | None, float | None]:
+        """Return the soft and the hard limit in seconds: of the job, its class, or the options."""
+        found = self._resolve_or_none(job)
+        if found is None:
+            return None, self._options.hard_limit
+        hard = _first(job.hard_limit, found.hard_limit, self._options.hard_limit)
+        return self._soft_limit(found, job), hard
+
+    def _soft_limit(self, found: _Resolved, job: JobVerbs) -> float | None:
+        return _first(job.soft_limit, found.soft_limit, self._options.soft_limit)
+
+    def _resolve_or_none(self, job: JobVerbs) -> _Resolved | None:
+        try:
+            return self._resolve(job)
+        except (LostLeaseError, SoftLimitError):
+            raise  # An interrupt of the job may arrive while its handler is imported.
+        except (Exception, SystemExit):  # noqa: BLE001 - running the job reports what is wrong
+            return None
+
+    def _resolve(self, job: JobVerbs) -> _Resolved:
+        key = (job.klass_name, job.queue_name)
+        found = self._resolved.get(key)
+        if found is None:
+            if len(self._resolved) >= _MOST_RESOLVED:  # A performer accepts any klass.
+                self._resolved.clear()
+            found = self._resolved[key] = self._find(job)
+        return found
+
+    def _find(self, job: JobVerbs) -> _Resolved:
+        klass, queue = job.klass_name, job.queue_name
+        if (klass, queue) == (resolve.OPERATIONS_KLASS, resolve.OPERATIONS_QUEUE):
+            handler = resolve.find(resolve.load(klass), queue)
+        elif self._options.performer is None:
+            handler = resolve.find(self._load(klass), queue)
+        else:
+            handler = self._options.performer.find(job)
+        target = handler.target
+        return _Resolved(
+            handler,
+            (*self._middleware, *_middleware_of(target)),
+            _limit_of(target, "soft_limit"),
+            _limit_of(target, "hard_limit"),
+            _policy_of(target),
+        )
+
+    def _load(self, name: str) -> Any:
+        if self._options.allow_any:
+            return resolve.load(name)
+        return resolve.load_allowed(name, self._options.imports)
+
+    def _apply(self, policy: RetryPolicy | None, job: JobVerbs, error: Exception) -> None:
+        """Raise the outcome that a policy decides on, if any."""
         outcome = None if policy is None else policy.decide(error, job.tries, self._load)
         if outcome is not None:
             raise outcome from error
 
-    def _found_or_none(self, job: JobVerbs) -> _Prepared | None:
-        try:
-            return self._prepared(job)
-        except (LostLeaseError, SoftLimitError):
-            raise  # What is told to a handler may come while it is being imported.
-        except (Exception, SystemExit):  # noqa: BLE001 - running it will tell what is wrong with it
-            return None
 
-    def _prepared(self, job: JobVerbs) -> _Prepared:
-        key = (job.klass_name, job.queue_name)
-        found = self._found.get(key)
-        if found is None:
-            if len(self._found) >= _KINDS:  # A performer takes any name.
-                self._found.clear()
-            found = self._found[key] = self._prepare(job)
-        return found
-
-    def _prepare(self, job: JobVerbs) -> _Prepared:
-        performer = self._options.performer
-        if job.queue_name == handlers.RESERVED and job.klass_name == handlers.OPERATION:
-            handler = handlers.find(handlers.load(handlers.OPERATION), job.queue_name)
-        elif performer is None:
-            handler = handlers.find(self._load(job.klass_name), job.queue_name)
-        else:
-            handler = performer.find(job)
-        target = handler.target
-        around = (*self._middleware, *_of_class(target))
-        soft, hard = (_seconds(target, f"{kind}_limit") for kind in ("soft", "hard"))
-        return _Prepared(handler, around, soft, hard, _policy_of_class(target))
-
-    def _load(self, name: str) -> Any:
-        """Import what a job names, if this worker may run it."""
-        self._check(name, name)
-        target = handlers.load(name)
-        # A name may reach through an allowed module into one that it imported:
-        # myapp.jobs.os.system.
-        home = getattr(target, "__module__", None) or ""
-        if not inspect.ismodule(target):
-            self._check(f"{home}.", f"{name} (of {home or 'no module'})")
-        return target
-
-    def _check(self, name: str, what: str) -> None:
-        imports = self._options.imports
-        if not self._options.allow_any and not any(name.startswith(f"{one}.") for one in imports):
-            allowed = ", ".join(imports) or "none"
-            raise HandlerNotAllowedError(
-                f"{what} is not below a module that this worker may run (--import: {allowed})"
-            )
+def _is_undecided(job: JobVerbs, error: Exception) -> bool:
+    """Return whether policies apply: not if the handler itself decided what happens to the job."""
+    return job.state == "running" and not isinstance(error, (Outcome, LostLeaseError))
 
 
-def _within(prepared: _Prepared, job: JobVerbs, soft_limit: float | None) -> Any:
-    if not prepared.middleware and soft_limit is None:
-        return _called(prepared.handler, job)
+def _call_within(found: _Resolved, job: JobVerbs, soft_limit: float | None) -> Any:
+    if not found.middleware and soft_limit is None:
+        return _call(found.handler, job)
     with contextlib.ExitStack() as stack:
-        for enter in prepared.middleware:
+        for enter in found.middleware:
             stack.enter_context(_sync_context(enter(job), enter))
         if soft_limit is not None:
             stack.enter_context(SoftLimit(soft_limit))
-        return _called(prepared.handler, job)
+        return _call(found.handler, job)
 
 
-async def _awaited_within(prepared: _Prepared, job: JobVerbs, soft_limit: float | None) -> Any:
+async def _await_within(found: _Resolved, job: JobVerbs, soft_limit: float | None) -> Any:
     async with contextlib.AsyncExitStack() as stack:
-        for enter in prepared.middleware:
+        for enter in found.middleware:
             context = enter(job)
             if isinstance(context, AbstractAsyncContextManager):
                 await stack.enter_async_context(context)
@@ -209,41 +209,41 @@ async def _awaited_within(prepared: _Prepared, job: JobVerbs, soft_limit: float 
                 stack.enter_context(_sync_context(context, enter))
         if soft_limit is not None:
             await stack.enter_async_context(SoftLimit(soft_limit))
-        return await _awaited(prepared.handler.bound()(job))
+        return await _await(found.handler.bound()(job))
 
 
-def _called(handler: Handler, job: JobVerbs) -> Any:
-    """Call a handler; one that only makes a coroutine has not run by that.
+def _call(handler: Handler, job: JobVerbs) -> Any:
+    """Call a handler; if it returns a coroutine, run that, too.
 
     A copy that the handler forked exits here, before it leaves any middleware or calls the store:
     locks that other threads held at the fork stay locked in it. The guard in `run` covers copies
     that middleware or an import forked.
     """
     with ForkGuard():
-        result = handler.bound()(job)
-    return _run(_awaited(result)) if inspect.iscoroutine(result) else result
+        value = handler.bound()(job)
+    return _run_coroutine(_await(value)) if inspect.iscoroutine(value) else value
 
 
-async def _awaited(coroutine: Awaitable[Any]) -> Any:
+async def _await(coroutine: Awaitable[Any]) -> Any:
     with ForkGuard():
         return await coroutine
 
 
-def _run(coroutine: Coroutine[Any, Any, Any]) -> Any:
-    """Run it in an event loop of its own.
+def _run_coroutine(coroutine: Coroutine[Any, Any, Any]) -> Any:
+    """Run a coroutine in an event loop of its own.
 
-    What a signal raises in the midst of a callback of the loop would only be logged by the loop:
-    here it ends the coroutine, as it would anywhere else.
+    An interrupt that a signal raises inside a callback of the loop would only be logged by the
+    loop. Here it cancels the coroutine and is raised from this function.
     """
-    told: list[BaseException] = []
+    interrupts: list[BaseException] = []
     tasks: list[asyncio.Task[Any] | None] = []
 
-    def tell(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    def on_error(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         error = context.get("exception")
-        if not isinstance(error, (ProcessStop, LostLeaseError, SoftLimitError)) or told:
+        if not isinstance(error, (ProcessStop, LostLeaseError, SoftLimitError)) or interrupts:
             loop.default_exception_handler(context)
             return
-        told.append(error)
+        interrupts.append(error)
         for task in tasks:
             if task is not None:
                 task.cancel()
@@ -253,56 +253,46 @@ def _run(coroutine: Coroutine[Any, Any, Any]) -> Any:
         return await coroutine
 
     with asyncio.Runner() as runner:
-        runner.get_loop().set_exception_handler(tell)
+        runner.get_loop().set_exception_handler(on_error)
         try:
             return runner.run(main())
         except asyncio.CancelledError:
-            if told:
-                raise told[0] from None
+            if interrupts:
+                raise interrupts[0] from None
             raise
 
 
-def _may_retry(job: JobVerbs, error: Exception) -> bool:
-    """Tell whether a policy has a say: not when the handler itself said what becomes of the job."""
-    return job.state == "running" and not isinstance(error, (Outcome, LostLeaseError))
-
-
-def _own_policy(prepared: _Prepared, job: JobVerbs, error: Exception) -> RetryPolicy | None:
-    return (job.retry_policy or prepared.policy) if _may_retry(job, error) else None
-
-
-def _middleware(one: str | Middleware) -> Middleware:
-    found: Middleware = handlers.load(one) if isinstance(one, str) else one
+def _load_middleware(one: str | Middleware) -> Middleware:
+    found: Middleware = resolve.load(one) if isinstance(one, str) else one
     if not callable(found):
-        raise BadArgumentError(f"middleware {one!r} cannot be called with a job")
+        raise BadArgumentError(f"middleware {one!r} is not callable")
     return found
 
 
-def _of_class(target: Any) -> Iterator[Middleware]:
-    """Give the middleware that a handler's class, or the handler itself, has as an attribute."""
+def _middleware_of(target: Any) -> tuple[Middleware, ...]:
     own = getattr(target, "middleware", None)
-    # A queue may be called middleware: then this is what performs its jobs.
-    return (_middleware(one) for one in (own if isinstance(own, (list, tuple)) else ()))
+    # It may also be a method: the one that performs the jobs of a queue called middleware.
+    return tuple(_load_middleware(one) for one in (own if isinstance(own, (list, tuple)) else ()))
 
 
-def _policy_of_class(target: Any) -> RetryPolicy | None:
+def _policy_of(target: Any) -> RetryPolicy | None:
     own = getattr(target, "retry", None)
     return None if own is None or callable(own) else RetryPolicy.of(own)
 
 
-def _seconds(target: Any, name: str) -> float | None:
-    """Give a limit that a class has as an attribute; a method of that name is none."""
-    value = getattr(target, name, None)
-    return None if value is None or callable(value) else options.span(name, value, 0.001) / 1000
+def _limit_of(target: Any, name: str) -> float | None:
+    own = getattr(target, name, None)
+    return None if own is None or callable(own) else arguments.span(name, own, 0.001) / 1000
 
 
-def _first(own: float | None, of_class: float | None, general: float | None) -> float | None:
-    if own is not None:
-        return own
-    return general if of_class is None else of_class
+def _first(*limits: float | None) -> float | None:
+    return next((limit for limit in limits if limit is not None), None)
 
 
 def _sync_context(context: Any, enter: Any) -> AbstractContextManager[Any]:
     if isinstance(context, AbstractContextManager):
         return context
-    raise BadArgumentError(f"middleware {enter!r} gave no context manager for this handler")
+    raise BadArgumentError(
+        f"middleware {enter!r} returned {type(context).__name__}, not a context manager; "
+        "asynchronous ones work around async def handlers only"
+    )

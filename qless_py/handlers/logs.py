@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from qless_py.errors import LostLeaseError, SoftLimitError
-from qless_py.handlers import context as current
+from qless_py.handlers.context import current_job
 from qless_py.protocol import arguments as options
 
 FORMATS: Final = ("human", "json")
@@ -37,7 +37,7 @@ class JobFilter(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Add to the record."""
-        job = current.job()
+        job = current_job()
         if not hasattr(record, "jid"):
             known = (job.jid, job.queue_name, job.klass_name) if job else ("", "", "")
             vars(record).update(zip(_JOB, known, strict=True))

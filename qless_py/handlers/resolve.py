@@ -1,25 +1,31 @@
-"""From the klass of a job to the Python object it names, and to what performs the job."""
+"""Find the Python object that a klass names, and what of it performs a job."""
 
 import importlib
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from qless_py.errors import HandlerNotFoundError
+from qless_py.errors import HandlerNotFoundError, QlessError
 
-# The queue that every worker serves beside its own, and the one handler that is allowed there
-# whatever a worker was told: it carries out what somebody asked of many jobs at once.
-RESERVED: Final = "qless-operations"
-OPERATION: Final = "qless_py.operations.carry_out"
+# Every worker serves this queue besides its own, and runs its one handler whatever its imports:
+# the jobs carry out bulk actions on many other jobs.
+OPERATIONS_QUEUE: Final = "qless-operations"
+OPERATIONS_KLASS: Final = "qless_py.operations.carry_out"
 
-# Where a klass that is stored in jobs can be found now. The stored name stays: workers of an older
-# version must be able to run the jobs of this one, and this one must run theirs.
-_MOVED: Final = {OPERATION: "qless_py.client.bulk.carry_out"}
+# Where to import a klass that is stored in jobs and has moved. The stored name stays, because
+# workers of older versions run jobs of this one, and workers of this version run theirs.
+_MOVED: Final = {OPERATIONS_KLASS: "qless_py.client.bulk.carry_out"}
+
+
+class HandlerNotAllowedError(QlessError):
+    """The job names a handler outside the modules that this worker may run."""
+
+    omit_traceback = True  # It would show frames of the worker only.
 
 
 def load(klass: str) -> Any:
-    """Import what a dotted name names: a function, a class, or one inside another class."""
+    """Import the function or class with this dotted name; a class may be nested in another."""
     parts = _MOVED.get(klass, klass).split(".")
     for end in range(len(parts) - 1, 0, -1):
         module_name = ".".join(parts[:end])
@@ -27,78 +33,95 @@ def load(klass: str) -> Any:
             found: Any = importlib.import_module(module_name)
         except ModuleNotFoundError as error:
             if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
-                raise  # the module is there, but something that it imports is not
+                raise  # The module exists, but something that it imports does not.
             continue
         except (TypeError, ValueError):
-            break  # not even the form of a module name
-        return _inside(found, parts[end:], klass)
-    raise HandlerNotFoundError(f"there is no module to import for {klass}")
+            break  # Not the form of a module name.
+        for part in parts[end:]:
+            try:
+                found = getattr(found, part)
+            except AttributeError:
+                raise HandlerNotFoundError(
+                    f"cannot import {klass}: {found!r} has no attribute {part}"
+                ) from None
+        return found
+    raise HandlerNotFoundError(f"cannot import {klass}: no such module")
 
 
-def _inside(found: Any, path: list[str], klass: str) -> Any:
-    for part in path:
-        try:
-            found = getattr(found, part)
-        except AttributeError:
-            raise HandlerNotFoundError(f"{klass}: there is no {part} in {found!r}") from None
-    return found
+def load_allowed(klass: str, imports: Sequence[str]) -> Any:
+    """Import a klass from one of these modules, or from a module below one of them.
 
-
-def method(target: Any, queue: str) -> Callable[..., Any]:
-    """Choose what performs a job of that queue.
-
-    Of a class that is the method named like the queue, else `perform`, else `process`; a method
-    that takes `self` gets a new instance. Of another object it is its `perform`, if it has one.
-    Anything else that can be called is called itself.
+    Raises `HandlerNotAllowedError` for any other, before anything is imported.
     """
-    return find(target, queue).bound()
+    _check_allowed(klass, klass, imports)
+    target = load(klass)
+    # A name may lead through an allowed module into one that it imports: myapp.jobs.os.system.
+    home = getattr(target, "__module__", None) or ""
+    if not inspect.ismodule(target):
+        _check_allowed(f"{home}.", f"{klass} (of {home or 'no module'})", imports)
+    return target
+
+
+def _check_allowed(name: str, described: str, imports: Sequence[str]) -> None:
+    if not any(name.startswith(f"{one}.") for one in imports):
+        raise HandlerNotAllowedError(
+            f"{described} is not in a module that this worker may run "
+            f"(--import: {', '.join(imports) or 'none'})"
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Handler:
-    """What performs the jobs of a klass in a queue: found once, used for each of them.
+    """What performs the jobs of a klass in a queue; looked up once and called for each job.
 
-    `target` is what the klass names. With `fresh`, a class, each job gets an instance of its own
-    and `function` is what this class calls its method.
+    `target` is the object that the klass names. `function` is called with the job; if `method_of`
+    is a class, `function` is the name of a method and each job gets a new instance.
     """
 
     target: Any
     function: Any
     is_async: bool
-    fresh: Any = None
+    method_of: Any = None
 
     def bound(self) -> Callable[..., Any]:
-        """Give what is to be called with the job."""
-        found = self.function if self.fresh is None else getattr(self.fresh(), self.function)
+        """Return the callable for one job."""
+        found = self.function
+        if self.method_of is not None:
+            found = getattr(self.method_of(), self.function)
         if not callable(found):
-            raise HandlerNotFoundError(f"{self.function} of {self.target!r} cannot be called")
-        called: Callable[..., Any] = found
-        return called
+            raise HandlerNotFoundError(f"{self.function} of {self.target!r} is not callable")
+        function: Callable[..., Any] = found
+        return function
 
 
 def find(target: Any, queue: str) -> Handler:
-    """Choose what performs the jobs of a queue, as `method` does."""
+    """Return what performs the jobs of a queue.
+
+    Of a class, that is the method named like the queue, else `perform`, else `process`; a method
+    that takes `self` gets a new instance for each job. Of another object it is `perform` if there
+    is one, else the object itself.
+    """
     if inspect.isclass(target):
-        return _of_class(target, queue)
+        return _method(target, queue)
     perform = None if inspect.isroutine(target) else getattr(target, "perform", None)
     if callable(perform):
-        # An object that wraps a function says so itself: before 3.12 it cannot be marked.
+        # An object that wraps a function says so itself: Python before 3.12 cannot mark it.
         is_async = bool(getattr(target, "is_async", False)) or _is_async(perform)
         return Handler(target, perform, is_async)
     if callable(target):
         return Handler(target, target, _is_async(target))
-    raise HandlerNotFoundError(f"{target!r} is neither a class nor a function")
+    raise HandlerNotFoundError(f"{target!r} is neither a class nor callable")
 
 
-def _of_class(target: Any, queue: str) -> Handler:
-    # A class whose public methods mean something else must not be performed by one of them.
+def _method(target: Any, queue: str) -> Handler:
+    # A class may opt out of methods named like queues when its public methods mean something else.
     by_queue = () if getattr(target, "performs_every_queue", False) is True else (queue,)
     for candidate in (*by_queue, "perform", "process"):
         if candidate.startswith("__") or not hasattr(target, candidate):
             continue
         static = inspect.getattr_static(target, candidate)
         if inspect.isfunction(static) and _takes_self(static):
-            return Handler(target, candidate, _is_async(static), fresh=target)
+            return Handler(target, candidate, _is_async(static), method_of=target)
         bound = getattr(target, candidate)
         if callable(bound):
             return Handler(target, bound, _is_async(bound))
@@ -110,5 +133,5 @@ def _takes_self(function: Any) -> bool:
 
 
 def _is_async(function: Any) -> bool:
-    called = getattr(type(function), "__call__", None)  # noqa: B004 - its kind, not whether
-    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(called)
+    call = getattr(type(function), "__call__", None)  # noqa: B004 - its kind, not whether
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(call)

@@ -1,14 +1,24 @@
-"""What the store is told about a job once its handler has returned or raised."""
+"""Turn what a handler returned or raised into the transition of its job.
+
+| the handler | the job |
+|---|---|
+| returned | completes with the value as its result |
+| raised `Retry`, `Snooze` or `Discard`, or a policy did | runs again later, or is deleted |
+| raised `GracefulStop` or `ImmediateStop` | is released: another worker runs it, at no cost |
+| raised anything else | fails in the group `<klass>:<exception>` |
+| made a transition itself, by `job.complete()` for example | stays as it is |
+"""
 
 from __future__ import annotations
 
 import logging
 import traceback
 from dataclasses import dataclass
+from types import TracebackType
 from typing import Any, Final
 
 from qless_py import protocol
-from qless_py.errors import HandlerNotFoundError, LostLeaseError, ProcessStop, QlessError
+from qless_py.errors import HandlerNotFoundError, LostLeaseError, ProcessStop
 from qless_py.handlers.outcomes import Discard, Outcome, Retry, Snooze
 from qless_py.protocol import Call
 from qless_py.protocol import job_calls as verbs
@@ -18,77 +28,70 @@ logger = logging.getLogger(__name__)
 
 _LONGEST_GROUP: Final = 255
 _LONGEST_MESSAGE: Final = 60_000
-# Modules whose frames stand between the worker and the handler; of a name all that is below it.
-_AROUND: Final = (
-    *("qless_py.handlers.executor.", "qless_py.handlers.middleware.", "qless_py.handlers.retry."),
-    *("qless_py.worker.", "qless_py.manager.", "qless_py.testing."),
+# Modules, with those below them, whose frames stand between the worker's loop and the handler.
+_AROUND_HANDLERS: Final = (
+    *("qless_py.handlers.", "qless_py.worker.", "qless_py.manager.", "qless_py.testing."),
     *("qless_py.client.job.", "qless_py.task."),
     *("asyncio.", "concurrent.futures.", "contextlib.", "threading."),
 )
 
 
-class HandlerNotAllowedError(QlessError):
-    """The job names a handler outside the modules that this worker may run."""
-
-    tells_all = True  # A traceback would tell of the worker only.
-
-
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """What to tell the store about a job; nothing when its handler has already told it."""
+class Result:
+    """What became of a job: the call that reports it, or None if its handler has reported it."""
 
     job: JobVerbs
     call: Call[Any] | None
 
+    @classmethod
+    def returned(cls, job: JobVerbs, value: Any) -> Result:
+        """Complete a job whose handler returned, unless the handler made a transition itself."""
+        if job.state != "running":
+            return cls(job, None)
+        try:
+            return cls(job, verbs.finish(job, value))
+        except Exception as error:  # noqa: BLE001 - a result that cannot be encoded fails the job
+            return cls.raised(job, error)
 
-def returned(job: JobVerbs, result: Any) -> Verdict:
-    """Judge a handler that came to its end: without a verdict of its own the job is complete."""
-    if job.state != "running":
-        return Verdict(job, None)
-    try:
-        return Verdict(job, verbs.finish(job, result))
-    except Exception as error:  # noqa: BLE001 - a result that cannot be written is the job's fault
-        return raised(job, error)
+    @classmethod
+    def raised(cls, job: JobVerbs, error: BaseException) -> Result:
+        """Fail a job whose handler raised, or do what an `Outcome` or a stop says instead."""
+        if job.state != "running":
+            if not isinstance(error, ProcessStop):
+                logger.warning(
+                    "handler raised after it had ended its job jid=%s klass=%s state=%s",
+                    *(job.jid, job.klass_name, job.state),
+                    exc_info=error,
+                )
+            return cls(job, None)
+        if isinstance(error, ProcessStop):
+            logger.info("released jid=%s klass=%s", job.jid, job.klass_name)
+            return cls(job, verbs.release(job))
+        if isinstance(error, Outcome):
+            try:
+                return cls(job, _call(job, error))
+            except Exception as invalid:  # noqa: BLE001 - an invalid delay fails the job
+                return cls.failed(job, invalid, _describe(invalid))
+        if isinstance(error, LostLeaseError):
+            logger.warning("stopped after losing the lease jid=%s: %s", job.jid, error)
+        else:
+            logger.info("failed jid=%s klass=%s: %r", job.jid, job.klass_name, error)
+        return cls.failed(job, error, _describe(error))
 
+    @classmethod
+    def refused(cls, job: JobVerbs, error: Exception) -> Result:
+        """Fail a job whose transition the store refused, because its result is too large say.
 
-def raised(job: JobVerbs, error: BaseException) -> Verdict:
-    """Judge a handler that raised: the job fails, unless it has a verdict or is handed back."""
-    if job.state != "running":
-        if not isinstance(error, ProcessStop):
-            logger.warning("%s raised after its verdict", job.klass_name, exc_info=error)
-        return Verdict(job, None)
-    if isinstance(error, ProcessStop):
-        logger.info("handing %s back", job.jid)
-        return Verdict(job, verbs.release(job))
-    if isinstance(error, Outcome):
-        return _chosen(job, error)
-    if isinstance(error, LostLeaseError):
-        logger.warning("%s ended because its lease was lost: %s", job.jid, error)
-    else:
-        logger.info("%s failed: %r", job.jid, error)
-    return failed(job, error, _told(error))
+        Otherwise the job would run again each time its lease expires.
+        """
+        return cls.failed(job, error, f"the store refused the result of the job: {error}")
 
-
-def refused(job: JobVerbs, error: Exception) -> Verdict:
-    """Judge a job whose verdict the store did not take, a result too large for example.
-
-    Left alone it would run again and again, each time its lease lapses.
-    """
-    return failed(job, error, f"the store refused what came of the job: {error}")
-
-
-def failed(job: JobVerbs, error: BaseException, message: str) -> Verdict:
-    """Fail a job in the group of its klass and the exception."""
-    # Without data that the handler changed: it may be the very thing that cannot be stored.
-    call = protocol.jobs.fail(job.jid, job.lease, _group(job, error), _message(message))
-    return Verdict(job, call)
-
-
-def _chosen(job: JobVerbs, outcome: Outcome) -> Verdict:
-    try:
-        return Verdict(job, _call(job, outcome))
-    except Exception as error:  # noqa: BLE001 - a delay that is none is the job's fault
-        return failed(job, error, _told(error))
+    @classmethod
+    def failed(cls, job: JobVerbs, error: BaseException, message: str) -> Result:
+        """Fail a job in the group of its klass and the exception."""
+        # Data that the handler changed is not sent: it may be what cannot be stored.
+        group, message = _group(job, error), _truncate(message, _LONGEST_MESSAGE)
+        return cls(job, protocol.jobs.fail(job.jid, job.lease, group, message))
 
 
 def _call(job: JobVerbs, outcome: Outcome) -> Call[Any]:
@@ -96,43 +99,49 @@ def _call(job: JobVerbs, outcome: Outcome) -> Call[Any]:
         case Retry():
             return _retry(job, outcome)
         case Snooze():
-            logger.info("%s is snoozed for %s s", job.jid, outcome.delay)
+            logger.info("snoozed jid=%s delay=%s", job.jid, outcome.delay)
             return verbs.snooze(job, outcome.delay)
         case Discard():
-            logger.info("%s is discarded: %s", job.jid, outcome.reason)
+            logger.info("discarded jid=%s reason=%s", job.jid, outcome.reason)
             return verbs.discard(job)
-    raise TypeError(f"{outcome!r} does not say what becomes of the job")
+    raise TypeError(f"{outcome!r} is no Retry, Snooze or Discard")
 
 
 def _retry(job: JobVerbs, outcome: Retry) -> Call[Any]:
     cause = outcome.__cause__
-    logger.info("%s is run again in %s s: %r", job.jid, outcome.delay, cause or outcome)
+    logger.info("retried jid=%s delay=%s: %r", job.jid, outcome.delay, cause or outcome)
     group, message = None, None
     if cause is not None:
-        group, message = _group(job, cause), _message(_told(cause))
-    counted: dict[str, Any] = {"tries": outcome.tries, "apart": outcome.apart}
-    return verbs.retry(job, outcome.delay, group, message, **counted)
+        group, message = _group(job, cause), _truncate(_describe(cause), _LONGEST_MESSAGE)
+    budget: dict[str, Any] = {"tries": outcome.tries, "apart": outcome.apart}
+    return verbs.retry(job, outcome.delay, group, message, **budget)
 
 
-def _told(error: BaseException) -> str:
-    """Give the traceback from the handler on, without the frames of the worker around it."""
-    if isinstance(error, HandlerNotFoundError) or getattr(error, "tells_all", False):
+def _describe(error: BaseException) -> str:
+    """Return the traceback from the handler's first frame on, or only the message.
+
+    An exception that says everything in its message has an attribute `omit_traceback`.
+    """
+    if isinstance(error, HandlerNotFoundError) or getattr(error, "omit_traceback", False):
         return str(error)
-    trace = error.__traceback__
-    while trace is not None and f"{trace.tb_frame.f_globals.get('__name__')}.".startswith(_AROUND):
-        trace = trace.tb_next
+    trace = _from_handler(error.__traceback__)
     return "".join(traceback.format_exception(type(error), error, trace))
 
 
+def _from_handler(trace: TracebackType | None) -> TracebackType | None:
+    while trace is not None:
+        module = f"{trace.tb_frame.f_globals.get('__name__')}."
+        if not module.startswith(_AROUND_HANDLERS):
+            return trace
+        trace = trace.tb_next
+    return None
+
+
 def _group(job: JobVerbs, error: BaseException) -> str:
-    return _last(f"{job.klass_name}:{type(error).__name__}", _LONGEST_GROUP)
+    return _truncate(f"{job.klass_name}:{type(error).__name__}", _LONGEST_GROUP)
 
 
-def _message(text: str) -> str:
-    return _last(text, _LONGEST_MESSAGE)
-
-
-def _last(text: str, size: int) -> str:
-    """Give the end of a text, where an exception says what it is, in so many bytes."""
+def _truncate(text: str, size: int) -> str:
+    """Return the last bytes of a text: a traceback ends with the exception."""
     encoded = text.encode("utf-8", "backslashreplace")
     return encoded[-size:].decode("utf-8", "ignore").replace("\x00", "\\0")

@@ -18,10 +18,9 @@ from qless_py.errors import (
     StoreError,
     StoreFullError,
 )
-from qless_py.handlers import result as verdicts
-from qless_py.handlers.executor import Handlers
+from qless_py.handlers.executor import Executor
 from qless_py.handlers.outcomes import Outcome
-from qless_py.handlers.result import Verdict
+from qless_py.handlers.result import Result
 from qless_py.handlers.retry import Backoff
 from qless_py.manager.events import Happening, TaskCompleted, TaskFailed, TaskRetried, TaskStarted
 from qless_py.manager.lease_renewal import AWAY, Held
@@ -42,7 +41,7 @@ class Runs:
     def __init__(
         self,
         client: Client,
-        handlers: Handlers,
+        handlers: Executor,
         held: Held,
         numbers: Numbers,
         tell: Callable[[Happening], None],
@@ -64,12 +63,12 @@ class Runs:
                 result = self._handlers.run(job)
             finally:
                 self._held.leave(job)
-            verdict = verdicts.returned(job, result)
+            verdict = Result.returned(job, result)
         except BaseException as raised:  # noqa: BLE001 - whatever a handler raises is judged
             # It may have come while the handler was being left.
             self._held.leave(job)
             error = raised
-            verdict = verdicts.raised(job, raised)
+            verdict = Result.raised(job, raised)
         try:
             ending = self._settle(verdict) if self._held.holds(job) else ""
             if ending:
@@ -77,7 +76,7 @@ class Runs:
         finally:
             self._held.settle(job)
 
-    def _settle(self, verdict: Verdict) -> str:
+    def _settle(self, verdict: Result) -> str:
         """Send a verdict, however long the store is away; gives the state that the job has now.
 
         Nothing if the verdict came too late.
@@ -96,9 +95,9 @@ class Runs:
         # A plain end says what it is; of the others the job itself keeps track.
         return _ENDS.get(verdict.call.script) or job.state
 
-    def _refused(self, verdict: Verdict, refusal: Exception) -> str:
+    def _refused(self, verdict: Result, refusal: Exception) -> str:
         try:
-            self._insist(verdict.job, _call(verdicts.refused(verdict.job, refusal)))
+            self._insist(verdict.job, _call(Result.refused(verdict.job, refusal)))
         except (QlessError, ResponseError):
             logger.exception("%s cannot be failed either", verdict.job.jid)
             return ""
@@ -135,5 +134,5 @@ class Runs:
             self._tell(TaskFailed(jid=job.jid, topic=topic, error=because))
 
 
-def _call(verdict: Verdict) -> Any:
+def _call(verdict: Result) -> Any:
     return verdict.call

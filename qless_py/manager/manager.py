@@ -15,8 +15,8 @@ from qless_py.client import refill
 from qless_py.client.client import Client
 from qless_py.client.job import Job
 from qless_py.errors import DeadWorkerError, HandlerNotFoundError, ImmediateStop, QlessError
-from qless_py.handlers import resolve as handlers
-from qless_py.handlers.executor import HandlerOptions, Handlers, Middleware
+from qless_py.handlers import resolve
+from qless_py.handlers.executor import Executor, HandlerOptions, Middleware
 from qless_py.handlers.resolve import Handler
 from qless_py.handlers.retry import Backoff, RetryPolicy
 from qless_py.manager.events import (
@@ -72,7 +72,7 @@ class Manager:
         self._stats_interval = options.span("stats_interval", stats_interval, 0.001) / 1000
         self._limit = options.span("hard_limit", hard_limit, 0.001) / 1000
         soft = None if soft_limit is None else options.span("soft_limit", soft_limit, 0.001) / 1000
-        self._handlers = Handlers(
+        self._handlers = Executor(
             HandlerOptions(
                 middleware=middleware,
                 soft_limit=soft,
@@ -94,7 +94,7 @@ class Manager:
         """Have the jobs of a topic performed by this; before `start` only."""
         if self._threads or self._closing.is_set():
             raise QlessError("topics are registered before the manager starts")
-        handlers.find(to, topic)
+        resolve.find(to, topic)
         self._topics[options.name("topic", topic)] = to
 
     def put(self, topic: str, data: Any = None, **more: Unpack[PutOptions]) -> str:
@@ -170,7 +170,7 @@ class Manager:
         to = self._topics.get(job.queue_name)
         if to is None:
             raise HandlerNotFoundError(f"nothing is registered for the topic {job.queue_name}")
-        return handlers.find(to, job.queue_name)
+        return resolve.find(to, job.queue_name)
 
     def __enter__(self) -> Self:
         self.start()

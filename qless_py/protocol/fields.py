@@ -3,7 +3,7 @@
 from typing import Any
 
 from qless_py.errors import UndecodableDataError
-from qless_py.handlers import resolve as handlers
+from qless_py.handlers import resolve
 from qless_py.protocol import JobRecord, RecurringRecord
 from qless_py.protocol.settings import Settings
 
@@ -36,7 +36,7 @@ class Stored:
     @property
     def klass(self) -> Any:
         """What performs the job, imported; `HandlerNotFoundError` if there is no such thing."""
-        return handlers.load(self.klass_name)
+        return resolve.load(self.klass_name)
 
     @property
     def queue_name(self) -> str:

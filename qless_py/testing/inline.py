@@ -13,9 +13,9 @@ from typing import Any, Final
 from qless_py.client.client import Client
 from qless_py.client.job import Job
 from qless_py.client.queue import Queue
-from qless_py.handlers import result as verdicts
-from qless_py.handlers.executor import HandlerOptions, Handlers
+from qless_py.handlers.executor import Executor, HandlerOptions
 from qless_py.handlers.outcomes import Outcome
+from qless_py.handlers.result import Result
 from qless_py.protocol import Call, JobRecord, reads
 from qless_py.testing.assertions import of_client
 
@@ -48,7 +48,7 @@ def perform(job: Job, options: HandlerOptions = _ANYTHING) -> Any:
     policy or the handler itself says (`Retry`, `Snooze`, `Discard`) is done and raises nothing.
     By default every handler may run; `HandlerOptions` say what else a worker does around it.
     """
-    done = _performed(job, Handlers(options))
+    done = _performed(job, Executor(options))
     if done.error is not None:
         raise done.error
     return done.result
@@ -108,7 +108,7 @@ def run_inline(
 def _drained(
     pop: Callable[[], Job | None], most: int, options: HandlerOptions, *, raises: bool
 ) -> list[Performed]:
-    handlers = Handlers(options)
+    handlers = Executor(options)
     done: list[Performed] = []
     while (job := pop()) is not None:
         if len(done) == most:
@@ -121,7 +121,7 @@ def _drained(
     return done
 
 
-def _run(handlers: Handlers, job: Job) -> Any:
+def _run(handlers: Executor, job: Job) -> Any:
     if not _is_below_a_loop():  # Not in an except clause, or failures would name its error, too.
         return handlers.run(job)
     # Below an async test: a handler that needs a loop of its own needs a thread for it.
@@ -137,14 +137,14 @@ def _is_below_a_loop() -> bool:
     return True
 
 
-def _performed(job: Job, handlers: Handlers) -> Performed:
+def _performed(job: Job, handlers: Executor) -> Performed:
     result, error = None, None
     try:
         result = _run(handlers, job)
-        verdict = verdicts.returned(job, result)
+        verdict = Result.returned(job, result)
     except BaseException as raised:  # noqa: BLE001 - the test shall see whatever it is
         error = None if isinstance(raised, Outcome) else raised
-        verdict = verdicts.raised(job, raised)
+        verdict = Result.raised(job, raised)
     if not job.lease:
         return Performed(job.jid, result, error, job)  # It was built, and is in no store.
     if verdict.call is not None:

@@ -17,7 +17,7 @@ from qless_py.client import refill
 from qless_py.client.client import Client
 from qless_py.client.job import Job
 from qless_py.errors import DeadWorkerError, StaleRequestError
-from qless_py.handlers.resolve import RESERVED
+from qless_py.handlers.resolve import OPERATIONS_QUEUE
 from qless_py.protocol import Call
 from qless_py.protocol.checks import MOST_AT_ONCE
 from qless_py.protocol.queues import PopReply
@@ -210,8 +210,8 @@ class Desk:
         count = max(1, min(count, most))
         reserver, birth = self._reserver, self.birth
         entries = [*reserver.entries()]
-        if self._may_operate() and len(entries) < MOST_AT_ONCE and RESERVED not in entries:
-            entries.append(RESERVED)
+        if self._may_operate() and len(entries) < MOST_AT_ONCE and OPERATIONS_QUEUE not in entries:
+            entries.append(OPERATIONS_QUEUE)
         return protocol.queues.pop(entries, birth.worker, count, birth.nonce, reserver.options())
 
     def _may_operate(self) -> bool:

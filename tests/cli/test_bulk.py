@@ -9,14 +9,14 @@ import pytest
 from qless_py import Client, Job
 from qless_py.client import bulk as operations
 from qless_py.client.bulk import TAG
-from qless_py.handlers.resolve import OPERATION, RESERVED
+from qless_py.handlers.resolve import OPERATIONS_KLASS, OPERATIONS_QUEUE
 from tests.cli.conftest import Program
 from tests.cli.test_jobs import fill, state_of
 
 
 def work(client: Client) -> None:
     """Carry out what waits in the reserved queue, as a worker does."""
-    job = client.queues[RESERVED].pop()
+    job = client.queues[OPERATIONS_QUEUE].pop()
     assert job is not None
     job.complete(result=operations.carry_out(job))
 
@@ -110,8 +110,8 @@ def test_operations_are_listed_and_aborted(program: Program, live: Client) -> No
 def test_what_only_looks_like_an_operation_hides_none(program: Program, live: Client) -> None:
     queue = live.queues["mail"]
     queue.put("app.Send", tags=[TAG])
-    queue.put(OPERATION, [1], tags=[TAG], jid="list")
-    queue.put(OPERATION, {"params": 1, "done": "x", "errors": 5}, tags=[TAG], jid="wrong")
+    queue.put(OPERATIONS_KLASS, [1], tags=[TAG], jid="list")
+    queue.put(OPERATIONS_KLASS, {"params": 1, "done": "x", "errors": 5}, tags=[TAG], jid="wrong")
     jid = live.operations.start("cancel", "")
 
     listed = program.json("operations", "list")["operations"]

@@ -10,7 +10,8 @@ from qless_py import Client, Job, JobNotFoundError, LostLeaseError
 from qless_py.client import bulk as operations
 from qless_py.client.search import SearchError
 from qless_py.errors import BadArgumentError
-from qless_py.handlers.resolve import RESERVED
+from qless_py.handlers.executor import Executor, HandlerOptions
+from qless_py.handlers.resolve import OPERATIONS_QUEUE
 from tests.conftest import Clock
 
 
@@ -25,7 +26,7 @@ def _fail(client: Client, number: int, queue: str = "mail") -> list[str]:
 
 def _work(client: Client) -> Job:
     """Carry out what waits in the reserved queue, as a worker does."""
-    job = client.queues[RESERVED].pop()
+    job = client.queues[OPERATIONS_QUEUE].pop()
     assert job is not None
     result = operations.carry_out(job)
     job.complete(result=result)
@@ -49,10 +50,28 @@ def test_everything_that_is_found_is_changed_and_nothing_else(client: Client) ->
     assert _states(client, others) == {"failed"}
 
 
+def test_an_operation_that_an_older_version_started_is_carried_out(client: Client) -> None:
+    failed = _fail(client, 3)
+    data = {"action": "retry", "search": "state:failed", "states": ["failed"], "params": {}}
+    old = {**data, "by": "ann"}
+    client.queues["qless-operations"].put(
+        "qless_py.operations.carry_out", old, jid="old", tags=["qless-operation"]
+    )
+    job = client.queues["qless-operations"].pop()
+    assert job is not None
+
+    # A worker runs it whatever modules it was allowed to import from.
+    job.complete(result=Executor(HandlerOptions(imports=["app"])).run(job))
+
+    assert _states(client, failed) == {"waiting"}
+    done = client.operations["old"]
+    assert (done.done, done.refused, done.is_over, done.by) == (3, 0, True, "ann")
+
+
 def test_a_job_that_left_its_state_is_refused_and_listed(client: Client) -> None:
     _fail(client, 3)
     client.operations.start("cancel", "state:failed")
-    job = client.queues[RESERVED].pop()
+    job = client.queues[OPERATIONS_QUEUE].pop()
     assert job is not None
     found = client.jobs.search("state:failed").jobs
 
@@ -70,7 +89,7 @@ def test_another_worker_goes_on_where_one_died(
 ) -> None:
     jids = _fail(client, 250)
     jid = client.operations.start("retry", "state:failed")
-    job = client.queues[RESERVED].pop()
+    job = client.queues[OPERATIONS_QUEUE].pop()
     assert job is not None
     beats = 0
 
@@ -95,7 +114,7 @@ def test_another_worker_goes_on_where_one_died(
 def test_an_aborted_operation_does_no_more_than_its_slice(client: Client) -> None:
     _fail(client, 150)
     jid = client.operations.start("retry", "state:failed")
-    job = client.queues[RESERVED].pop()
+    job = client.queues[OPERATIONS_QUEUE].pop()
     assert job is not None
 
     stopped = client.operations.abort(jid)

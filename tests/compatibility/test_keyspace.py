@@ -106,7 +106,7 @@ def test_everything_in_it_still_runs(stored: Client, clock: Clock) -> None:
 
 
 def test_a_stored_bulk_operation_is_carried_out(stored: Client) -> None:
-    (operation,) = stored.queues[resolve.RESERVED].pop(1)
+    (operation,) = stored.queues[resolve.OPERATIONS_QUEUE].pop(1)
     assert operation.klass_name == "qless_py.operations.carry_out"
 
     operation.complete(result=resolve.load(operation.klass_name)(operation))

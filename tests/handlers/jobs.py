@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 from qless_py import Backoff, Discard, GracefulStop, Job, Retry, RetryPolicy, Snooze, retry
-from qless_py.handlers.context import job as current_job
+from qless_py.handlers.context import current_job
 
 SEEN: list[Any] = []
 
@@ -233,3 +233,7 @@ async def stopped_in_a_callback(_job: Job) -> None:
         await asyncio.Event().wait()
     finally:
         SEEN.append("cleaned up")
+
+
+def calls_the_library(_job: Job) -> None:
+    RetryPolicy.of("{")

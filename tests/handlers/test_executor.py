@@ -19,10 +19,10 @@ from qless_py import (
     QlessError,
     SoftLimitError,
 )
-from qless_py.handlers.executor import HandlerOptions, Handlers
+from qless_py.handlers.executor import Executor, HandlerOptions
 from qless_py.handlers.middleware.timeout import Timeout
 from qless_py.handlers.programs import Dispatch
-from qless_py.handlers.result import HandlerNotAllowedError
+from qless_py.handlers.resolve import HandlerNotAllowedError
 from qless_py.testing import perform
 from tests.handlers import jobs
 from tests.handlers.jobs import SEEN
@@ -87,7 +87,7 @@ def test_whatever_is_awaitable_is_awaited(client: Client, klass: Any, given: str
 def test_async_handlers_are_known_before_they_run(
     client: Client, klass: Any, *, is_async: bool
 ) -> None:
-    assert Handlers(ANY).is_async(taken(client, klass)) is is_async
+    assert Executor(ANY).is_async(taken(client, klass)) is is_async
 
 
 def test_a_handler_sees_its_job_and_another_thread_sees_none(client: Client) -> None:
@@ -98,7 +98,7 @@ def test_a_handler_sees_its_job_and_another_thread_sees_none(client: Client) -> 
 
 def test_jobs_awaited_at_once_see_each_its_own(client: Client) -> None:
     held = [taken(client, jobs.current_later) for _ in range(3)]
-    handlers = Handlers(ANY)
+    handlers = Executor(ANY)
 
     async def all_of_them() -> list[Any]:
         return await asyncio.gather(*(handlers.arun(job) for job in held))
@@ -109,7 +109,7 @@ def test_jobs_awaited_at_once_see_each_its_own(client: Client) -> None:
 def test_a_handler_that_does_not_await_runs_in_a_thread_beside_the_loop(client: Client) -> None:
     job = taken(client, jobs.current)
 
-    assert asyncio.run(Handlers(ANY).arun(job)) == (job.jid, "None")
+    assert asyncio.run(Executor(ANY).arun(job)) == (job.jid, "None")
 
 
 @pytest.mark.parametrize("klass", ["os.getcwd", "tests.handlers.jobs.asyncio.run", "nowhere"])
@@ -169,7 +169,7 @@ def test_middleware_that_must_be_awaited_is_refused_around_other_handlers(client
     options = HandlerOptions(allow_any=True, middleware=[jobs.awaiting])
     job = taken(client, jobs.Surrounded, {"fail": False})
 
-    with pytest.raises(BadArgumentError, match="no context manager"):
+    with pytest.raises(BadArgumentError, match="not a context manager"):
         perform(job, options)
 
     assert after(client, job).state == "failed"
@@ -177,8 +177,8 @@ def test_middleware_that_must_be_awaited_is_refused_around_other_handlers(client
 
 @pytest.mark.parametrize("middleware", ["tests.handlers.jobs.SEEN", 5])
 def test_what_is_no_middleware_is_refused_at_once(middleware: Any) -> None:
-    with pytest.raises(BadArgumentError, match="cannot be called"):
-        Handlers(HandlerOptions(middleware=[middleware]))
+    with pytest.raises(BadArgumentError, match="is not callable"):
+        Executor(HandlerOptions(middleware=[middleware]))
 
 
 @pytest.mark.parametrize("klass", [jobs.spins, jobs.waits])
@@ -200,7 +200,7 @@ def test_a_limit_holds_in_another_thread_too(client: Client) -> None:
     job = taken(client, jobs.spins, soft_limit=0.05)
 
     with pytest.raises(SoftLimitError):
-        asyncio.run(Handlers(ANY).arun(job))
+        asyncio.run(Executor(ANY).arun(job))
 
 
 def test_a_limit_of_its_own_leaves_an_outer_one_in_force(client: Client) -> None:
@@ -217,7 +217,7 @@ def test_what_is_told_to_a_handler_while_it_is_imported_is_not_lost(
     text = f"from qless_py import errors\nraise errors.{told}('now')\n"
     (tmp_path / "interrupted.py").write_text(text)
     monkeypatch.syspath_prepend(tmp_path)
-    handlers = Handlers(HandlerOptions(imports=["interrupted"]))
+    handlers = Executor(HandlerOptions(imports=["interrupted"]))
     job = taken(client, "interrupted.handler")
 
     for look in (handlers.limits, handlers.is_async, handlers.run):
@@ -227,13 +227,13 @@ def test_what_is_told_to_a_handler_while_it_is_imported_is_not_lost(
 
 
 def test_names_that_are_always_new_take_no_memory_for_ever(client: Client) -> None:
-    handlers = Handlers(HandlerOptions(performer=Dispatch().route(re.compile("x"), jobs.gives)))
+    handlers = Executor(HandlerOptions(performer=Dispatch().route(re.compile("x"), jobs.gives)))
     names = [f"x{number}" for number in range(3000)]
 
     sizes = []
     for name in names:
         assert handlers.run(Job.build(client, name, {"give": name})) == name
-        sizes.append(len(handlers._found))
+        sizes.append(len(handlers._resolved))
 
     assert max(sizes) <= 1000
 
@@ -241,7 +241,7 @@ def test_names_that_are_always_new_take_no_memory_for_ever(client: Client) -> No
 def test_limits_of_the_job_come_before_those_of_its_class_and_of_the_worker(
     client: Client,
 ) -> None:
-    handlers = Handlers(HandlerOptions(allow_any=True, soft_limit=1, hard_limit=2))
+    handlers = Executor(HandlerOptions(allow_any=True, soft_limit=1, hard_limit=2))
 
     assert handlers.limits(taken(client, jobs.current)) == (1, 2)
     assert handlers.limits(taken(client, jobs.Limited)) == (0.05, 7)

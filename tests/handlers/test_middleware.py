@@ -17,7 +17,7 @@ from sentry_sdk.envelope import Envelope
 from sentry_sdk.transport import Transport
 
 from qless_py import BadArgumentError, Client, Job, RetryPolicy, SoftLimitError
-from qless_py.handlers import context as current
+from qless_py.handlers.context import running
 from qless_py.handlers.interrupt import SoftLimit
 from qless_py.handlers.logs import JobFilter
 from qless_py.handlers.middleware import JobLog, LogContext, MemoryWatch, Reconnect, RetryOn, Sentry
@@ -167,7 +167,7 @@ def test_a_line_that_cannot_be_written_fails_no_job(
     monkeypatch.setattr(logging.Handler, "handleError", lambda _, record: told.append(record))
     job = taken(client, jobs.logs_lines, {"lines": 0})
 
-    with current.is_now(job), JobLog()(job) as lines:
+    with running(job), JobLog()(job) as lines:
         monkeypatch.setattr(logger, "handlers", [lines])
         logger.warning(*wrong)
         logger.warning("and this")

@@ -18,7 +18,7 @@ from qless_py import (
     retry,
 )
 from qless_py.handlers.executor import HandlerOptions
-from qless_py.handlers.result import HandlerNotAllowedError
+from qless_py.handlers.resolve import HandlerNotAllowedError
 from qless_py.handlers.retry import RECONNECT, Tries
 from qless_py.testing import perform
 from tests.conftest import Clock

@@ -10,7 +10,7 @@ import pytest
 
 import qless_py
 from qless_py import BadArgumentError, Client, Job, aio
-from qless_py.handlers.executor import HandlerOptions, Handlers
+from qless_py.handlers.executor import Executor, HandlerOptions
 from qless_py.testing import assert_put, perform
 from tests.conftest import Clock
 from tests.handlers import tasks
@@ -79,7 +79,7 @@ def test_the_policy_the_limits_and_the_middleware_are_those_of_the_present_code(
     jid = tasks.fails.using(client).put()
     job = taken(client)
     assert (job.soft_limit, job.retry_policy) == (None, None)
-    assert Handlers(HandlerOptions(allow_any=True)).limits(job) == (5, 10)
+    assert Executor(HandlerOptions(allow_any=True)).limits(job) == (5, 10)
 
     perform(job)
 
@@ -96,7 +96,7 @@ def test_an_async_task_is_awaited(client: Client) -> None:
 
     job = taken(client, "default")
 
-    assert Handlers(HandlerOptions(allow_any=True)).is_async(job)
+    assert Executor(HandlerOptions(allow_any=True)).is_async(job)
     assert perform(job) == 42
     assert asyncio.run(tasks.later(4)) == 8
 

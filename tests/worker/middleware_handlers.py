@@ -48,6 +48,11 @@ def raises(_job: Job) -> None:
     raise ValueError("this went wrong")
 
 
+async def raises_later(_job: Job) -> None:
+    await asyncio.sleep(0)
+    raise ValueError("this went wrong")
+
+
 async def tells_and_waits(job: Job) -> None:
     try:
         tell(job, "here")

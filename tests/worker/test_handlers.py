@@ -53,6 +53,24 @@ def test_policies_limits_and_tasks_hold_in_every_kind_of_child(live: Client, sta
             job.wait(40)
 
 
+@pytest.mark.parametrize(
+    "kind", [(), ("-c", "2"), ("--isolation", "job"), ("--isolation", "none")], ids=str
+)
+def test_a_failure_shows_the_frames_of_the_handler_only(
+    live: Client, start: Start, kind: tuple[str, ...]
+) -> None:
+    names = ("raises", "raises_later")
+    jids = [live.queues["work"].put(getattr(middleware_handlers, name)) for name in names]
+    around = ("--middleware", "tests.worker.middleware_handlers.shouting", "--soft-limit", "60")
+    start(*kind, *around, "--burst", *AROUND).ended()
+
+    for name, jid in zip(names, jids, strict=True):
+        lines = read(live, jid).failure["message"].splitlines()
+        (frame,) = [line for line in lines if line.startswith("  File ")]
+        assert frame.endswith(f", in {name}")
+        assert lines[-1] == "ValueError: this went wrong"
+
+
 def test_a_soft_limit_ends_a_handler_of_a_child_with_one_job(live: Client, start: Start) -> None:
     jid = live.queues["work"].put(middleware_handlers.sleeps, soft_limit=0.2)
     start(*AROUND)

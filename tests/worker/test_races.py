@@ -13,7 +13,7 @@ from typing import cast
 import pytest
 
 from qless_py import Client, Job, protocol
-from qless_py.handlers.result import Verdict, returned
+from qless_py.handlers.result import Result
 from qless_py.worker import WorkerOptions, pipes
 from qless_py.worker.acknowledger import Unsettled
 from qless_py.worker.child_context import Desk, Row
@@ -105,7 +105,7 @@ class Slow(Threads):
     def start(self, row: Row) -> None:
         pass
 
-    def finished(self) -> Sequence[tuple[Row, Verdict]]:
+    def finished(self) -> Sequence[tuple[Row, Result]]:
         return ()
 
 
@@ -154,7 +154,7 @@ def test_verdicts_are_not_sent_in_between_what_is_under_way(live: Client, desk: 
     desk.open()
     (row,) = desk.hold(desk.take(1))
     child = Serial(desk)
-    desk.post.add(returned(row.job, None))
+    desk.post.add(Result.returned(row.job, None))
     desk.orders.flush = True
 
     child.on_signal(signal.SIGTERM, None)  # It could be in the middle of an exchange.

@@ -9,7 +9,7 @@ from typing import Any, Final, Self
 from redis.exceptions import RedisError
 
 from qless_py.errors import QlessError, SoftLimitError
-from qless_py.handlers import context as current
+from qless_py.handlers.context import current_job
 from qless_py.protocol import arguments as options
 from qless_py.protocol import job_calls as verbs
 from qless_py.protocol.job_calls import JobVerbs
@@ -77,7 +77,7 @@ class _Lines(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Keep a line."""
         own = record.name.partition(".")[0] in _OWN
-        if own or self._left <= 0 or current.job() is not self._job:
+        if own or self._left <= 0 or current_job() is not self._job:
             return
         self._left -= 1
         try:

@@ -24,7 +24,7 @@ _MOST_ERRORS: Final = 8192
 class CommandFailedError(QlessError):
     """The program ended with an exit code other than 0, by a signal, or could not be started."""
 
-    tells_all = True
+    omit_traceback = True
 
 
 class CommandTimeoutError(CommandFailedError):

@@ -6,7 +6,7 @@ import re
 from typing import Any, Self
 
 from qless_py.errors import BadArgumentError, HandlerNotFoundError
-from qless_py.handlers import resolve as handlers
+from qless_py.handlers import resolve
 from qless_py.handlers.resolve import Handler
 from qless_py.protocol import arguments as options
 
@@ -43,8 +43,8 @@ class Dispatch:
         )
         if to is None:
             raise HandlerNotFoundError(f"no route leads to a handler for {job.klass_name}")
-        target = handlers.load(to) if isinstance(to, str) else to
+        target = resolve.load(to) if isinstance(to, str) else to
         if hasattr(target, "find"):
             found: Handler = target.find(job)
             return found
-        return handlers.find(target, job.queue_name)
+        return resolve.find(target, job.queue_name)

@@ -10,7 +10,7 @@ from playwright.sync_api import Page
 
 from qless_py import Client, Job
 from qless_py.client.recurring import RecurringJob
-from qless_py.handlers.resolve import RESERVED
+from qless_py.handlers.resolve import OPERATIONS_QUEUE
 
 GROUP: Final = "app.Send:Timeout"
 WORKER: Final = "host-1-0"
@@ -172,7 +172,7 @@ def _many() -> list[Action]:
 
 
 def _operation(client: Client) -> str:
-    client.queues[RESERVED].pause()
+    client.queues[OPERATIONS_QUEUE].pause()
     return client.operations.start("tag", "state:failed", tags=["seen"])
 
 
