@@ -33,6 +33,7 @@ _AROUND_HANDLERS: Final = (
     *("qless_py.handlers.", "qless_py.worker.", "qless_py.manager.", "qless_py.testing."),
     *("qless_py.client.job.", "qless_py.task."),
     *("asyncio.", "concurrent.futures.", "contextlib.", "threading."),
+    "sentry_sdk.",  # It wraps what threads run.
 )
 
 
