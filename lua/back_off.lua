@@ -1,7 +1,6 @@
--- back_off(now, request, jid, lease, ms, throttle) -> the throttles
--- Gives a running job back as it was and lets nothing start under a throttle of it for so long:
--- the one named, or all that it names itself, or, if it names none, that of its queue. A longer
--- block is left as it is.
+-- back_off(now, request, jid, lease, ms, throttle) -> the blocked throttles
+-- Returns a running job to its queue unchanged, and blocks a throttle of it for ms: the one named,
+-- else all that the job names itself, else that of its queue. A longer block is left as it is.
 -- Errors: BADARG NOJOB LOSTLEASE FINISHED
 -- Events: throttle_blocked released
 -- Flags: allow-oom

@@ -1,5 +1,5 @@
 -- batch_add(now, request, batch, jids) -> number of new members
--- Makes existing, unfinished jobs members of an open batch; a job is in one batch at most.
+-- Makes existing, unfinished jobs members of an open batch; a job belongs to at most one batch.
 -- Errors: BADARG NOBATCH BATCHCLOSED NOJOB WRONGSTATE
 -- Events: none
 -- Flags: allow-oom

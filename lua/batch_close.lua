@@ -1,8 +1,8 @@
 -- batch_close(now, request, batch, mark) -> the batch as read/batch shows it
--- Closes a batch: it takes no more members, and ends when the last one has left. The mark
--- "canceled" says of it, also when it is closed already, that its members are being cancelled.
+-- Closes a batch: it accepts no more members, and finishes when the last one has ended. The mark
+-- "canceled" records, also in a closed batch, that its members are being cancelled.
 -- Errors: BADARG NOBATCH
--- Events: put
+-- Events: put failed canceled
 -- Flags: allow-oom
 
 local batches = require("lib.batch.batches")

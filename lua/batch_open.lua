@@ -1,8 +1,9 @@
 -- batch_open(now, request, batch, options, data...) -> batch
--- Opens a batch; its call-backs are jobs that are put when it ends (on_complete), when all members
--- completed (on_success), when the first one failed (on_failure). It closes with its owner, a
--- running job. The same owner may open it again, which changes nothing. A batch within another one
--- is a member of that; `data` is the place of what the batch is to remember.
+-- Opens a batch. Its callbacks are jobs that are put when it finishes (on_complete), when it
+-- finishes with all members completed (on_success), and when the first member fails (on_failure).
+-- With an owner, a running job, it closes when that ends, and the same owner may open it again,
+-- which changes nothing. With within it is nested in another batch, as a member of that. data is
+-- the position of the data that the batch remembers.
 -- Errors: BADARG TOOLARGE EXISTS NOJOB LOSTLEASE FINISHED NOBATCH BATCHCLOSED
 -- Events: none
 -- Flags: none
@@ -30,12 +31,12 @@ if again then
 end
 local owner = given.owner and lease_lib.load(given.owner, given.lease)
 
--- The argument that something names by position.
+-- The data argument at a position that an option gives.
 local function data_of(name, position)
   return check.given(name .. " data", data[check.count(name .. " data", position, 1, 4)])
 end
 
--- The call-back as it will be put.
+-- The fields of the job that a callback will put.
 local function callback(name)
   local spec = check.map(name, given[name], require("lib.job.put_checks").fields())
   spec.data = data_of(name, spec.data)
@@ -71,7 +72,8 @@ local function own()
   end
 end
 
--- Batches within batches end one after the other, in one call for each.
+-- When a nested batch finishes it takes a call to count it in the outer one, so the depth is
+-- bounded.
 local function require_outer()
   local outer, depth = given.within, 0
   if outer then

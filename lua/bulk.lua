@@ -1,7 +1,7 @@
 -- bulk(now, request, action, jids, options) -> list of "done" or "CODE detail"
--- Does one thing to up to 100 jobs, each for itself: cancel, retry (failed and scheduled ones, at
--- once), move (options queue), timeout, priority (options priority), tag and untag (options tags).
--- Only jobs in one of the options' states are touched, if it names any.
+-- Applies one action to up to 100 jobs, each judged by itself: cancel, retry (failed jobs, and
+-- scheduled ones now), move (option queue), timeout, priority (option priority), tag and untag
+-- (option tags). With the option states only jobs in one of these states are changed.
 -- Errors: BADARG
 -- Events: canceled failed put lock_lost
 -- Flags: allow-oom

@@ -1,6 +1,6 @@
--- cancel(now, request, jids) -> the jids that were cancelled
--- Deletes jobs, all or none; one that others wait for only together with them. Completed and
--- unknown ones are left alone.
+-- cancel(now, request, jids) -> the jids of the cancelled jobs
+-- Deletes jobs, all of them or none. A job that others depend on is deleted only together with
+-- them. Completed and unknown jobs are ignored.
 -- Errors: BADARG HASDEPENDENTS
 -- Events: canceled failed put
 -- Flags: allow-oom

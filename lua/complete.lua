@@ -1,7 +1,9 @@
 -- complete(now, request, jid, lease, data, result, options, data...) -> {state, jobs}
--- Ends a running job or moves it to the next queue, and puts the jobs that it leaves behind.
+-- Completes a running job or moves it to the next queue, and puts the jobs that it leaves behind
+-- (option jobs, with their data in the arguments at the end). Those that conflict with existing
+-- jobs are ignored.
 -- Errors: BADARG TOOLARGE NOJOB LOSTLEASE FINISHED CYCLE NOBATCH BATCHCLOSED
--- Events: completed advanced put
+-- Events: completed advanced put lock_lost failed canceled
 -- Flags: allow-oom
 
 local check = require("lib.core.check")
@@ -28,7 +30,7 @@ if #specs > 0 then
   plans = require("lib.job.put_many").check(s, specs, { unpack(ARGV, 8) },
     { on_conflict = "ignore" })
 end
--- The next queue may wait for what the job leaves behind, so that is planned first.
+-- The next queue may wait for the jobs left behind, so those are checked first.
 local parents = given.next and require("lib.job.next_queue").check(s, job, given.next)
 
 completion.leave(s, job, data, result)
@@ -41,7 +43,8 @@ if given.next then
   require("lib.job.next_queue").run(s, job, given.next, parents)
   put = put_follow_ups()
 else
-  -- The end closes the batches that the job owns, which may take these jobs too.
+  -- Completion closes the batches that the job owns, which may take these jobs too: they are put
+  -- first.
   put = put_follow_ups()
   completion.finish(s, job)
 end

@@ -1,8 +1,8 @@
 -- complete_many(now, request, leases, result...) -> list of "complete" or "CODE detail"
--- Ends up to 100 running jobs, [jid, lease] each, every one answered for itself; the result of the
--- i-th is the i-th argument after leases, empty for none.
+-- Completes up to 100 running jobs, given as [jid, lease], each answered by itself. The result of
+-- the i-th is the i-th argument after leases, empty for none.
 -- Errors: BADARG TOOLARGE
--- Events: completed put
+-- Events: completed put failed canceled
 -- Flags: allow-oom
 
 local check = require("lib.core.check")
@@ -24,7 +24,7 @@ for i = 1, #jids do
   check.data(s, results[i])
 end
 
--- Each is judged before any ends; what hangs on one does not change another that is running.
+-- Each job is checked before any ends: the end of one does not change another that is running.
 local answers, ending, brought = {}, {}, {}
 for i, job in ipairs(job_lib.find_all(jids)) do
   local code, detail = lease_lib.refusal(job, jids[i], held[i][2])

@@ -1,5 +1,5 @@
 -- config_set(now, request, option, value) -> true
--- Sets an option of the namespace; the value of a known one is checked.
+-- Sets an option of the namespace; the values of known options are checked.
 -- Errors: BADARG BADCONFIG
 -- Events: config_set
 -- Flags: allow-oom

@@ -1,5 +1,5 @@
 -- config_unset(now, request, option) -> true
--- Gives an option its default value back.
+-- Resets an option to its default.
 -- Errors: BADARG
 -- Events: config_unset
 -- Flags: allow-oom

@@ -1,6 +1,6 @@
--- depends_off(now, request, jid, parents) -> number of parents it still waits for
--- Takes parents away, all of them when the list is empty; with the last one gone the job is ready,
--- or scheduled as it was put.
+-- depends_off(now, request, jid, parents) -> number of parents the job still waits for
+-- Removes parents of a job that waits for them, all of them when the list is empty. Without any
+-- left the job is ready, or scheduled as it was put.
 -- Errors: BADARG NOJOB WRONGSTATE
 -- Events: none
 -- Flags: allow-oom

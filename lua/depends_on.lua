@@ -1,5 +1,6 @@
--- depends_on(now, request, jid, parents, options) -> number of parents it waits for
--- Makes a job that waits for others wait for more; unknown and complete ones count as met.
+-- depends_on(now, request, jid, parents, options) -> number of parents the job waits for
+-- Adds parents to a job that waits for others. Unknown and completed ones count as done. The option
+-- on_parent_failed is their policy.
 -- Errors: BADARG NOJOB WRONGSTATE CYCLE
 -- Events: none
 -- Flags: allow-oom

@@ -1,5 +1,5 @@
 -- discard(now, request, jid, lease) -> jid
--- Deletes a running job on behalf of its worker, as cancel does; nobody must wait for it.
+-- Deletes a running job on behalf of its worker, as cancel does. Refused while others depend on it.
 -- Errors: BADARG NOJOB LOSTLEASE FINISHED HASDEPENDENTS
 -- Events: canceled failed put
 -- Flags: allow-oom

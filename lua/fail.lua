@@ -1,5 +1,5 @@
 -- fail(now, request, jid, lease, group, message, data) -> jid
--- Fails a running job into a failure group, where it stays until somebody looks.
+-- Fails a running job into a failure group, where it stays until somebody retries or cancels it.
 -- Errors: BADARG TOOLARGE NOJOB LOSTLEASE FINISHED
 -- Events: failed canceled put
 -- Flags: allow-oom

@@ -1,5 +1,5 @@
 -- heartbeat(now, request, jid, lease, data) -> expires_at
--- Renews a lease to its full length from now on; data, if any, replaces the job's.
+-- Renews a lease to its full length from now. Data, if not empty, replaces that of the job.
 -- Errors: BADARG TOOLARGE NOJOB LOSTLEASE FINISHED
 -- Events: none
 -- Flags: allow-oom

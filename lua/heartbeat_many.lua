@@ -1,5 +1,5 @@
 -- heartbeat_many(now, request, leases) -> list of expires_at or "CODE detail"
--- Renews up to 100 leases, [jid, lease] each, every one answered for itself.
+-- Renews up to 100 leases, given as [jid, lease], each answered by itself.
 -- Errors: BADARG
 -- Events: none
 -- Flags: allow-oom

@@ -1,6 +1,6 @@
 -- job_died(now, request, jid, lease, cause) -> state
--- Reports that the process of one job is dead while its worker lives on: the job comes back at
--- once, pays a retry and counts a crash.
+-- Reports that the process of one job has died while its worker lives on. The job returns to its
+-- queue at once, loses a retry and is charged with a crash.
 -- Errors: BADARG NOJOB LOSTLEASE FINISHED
 -- Events: lock_lost failed canceled put
 -- Flags: allow-oom

@@ -1,5 +1,5 @@
 -- log(now, request, jid, lease, what, data) -> true
--- Adds an entry to the history of a job; with a lease only while that lease holds.
+-- Adds an entry to the history of a job. If a lease is given it must be valid.
 -- Errors: BADARG TOOLARGE NOJOB LOSTLEASE FINISHED
 -- Events: none
 -- Flags: allow-oom

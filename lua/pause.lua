@@ -1,5 +1,6 @@
 -- pause(now, request, queues, options) -> true
--- Stops the handing out of the queues, for good or until an instant; all else goes on.
+-- Pauses queues, for good or until an instant: pop takes nothing from them. Options: reason, until,
+-- by.
 -- Errors: BADARG
 -- Events: paused
 -- Flags: allow-oom

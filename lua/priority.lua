@@ -1,5 +1,5 @@
 -- priority(now, request, jid, priority) -> priority
--- Changes the priority of a job; a waiting one keeps its age.
+-- Changes the priority of a job; a job that is ready keeps its age.
 -- Errors: BADARG NOJOB
 -- Events: none
 -- Flags: allow-oom

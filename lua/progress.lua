@@ -1,5 +1,5 @@
 -- progress(now, request, jid, lease, data) -> true
--- Keeps what a running job says of its progress, and tells it.
+-- Stores the progress of a running job and publishes that there is some.
 -- Errors: BADARG TOOLARGE NOJOB LOSTLEASE FINISHED
 -- Events: progress
 -- Flags: allow-oom

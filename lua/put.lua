@@ -1,5 +1,5 @@
 -- put(now, request, queue, jid, klass, data, options) -> [jid, whether it took effect]
--- Puts a job into a queue, or moves and replaces the one that has this jid.
+-- Puts a job into a queue, or replaces the existing job with this jid.
 -- Errors: BADARG TOOLARGE EXISTS CYCLE NOBATCH BATCHCLOSED NOJOB LOSTLEASE FINISHED
 -- Events: put lock_lost
 -- Flags: none

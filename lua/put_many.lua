@@ -1,5 +1,6 @@
 -- put_many(now, request, queue, jobs, data...) -> list of [jid, whether it took effect]
--- Puts 1 to 100 jobs, all of them or none; the i-th argument after jobs is the data of the i-th.
+-- Puts 1 to 100 jobs, all of them or none. The i-th argument after jobs is the data of the i-th
+-- job.
 -- Errors: BADARG TOOLARGE EXISTS CYCLE NOBATCH BATCHCLOSED NOJOB LOSTLEASE FINISHED
 -- Events: put lock_lost
 -- Flags: none

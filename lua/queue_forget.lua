@@ -1,6 +1,6 @@
 -- queue_forget(now, request, queues) -> number of queues
--- Takes queues and their statistics off the list of known ones; their jobs stay, and so does the
--- throttle of a queue. The next put lists them again.
+-- Removes queues and their statistics from the list of known queues. Their jobs and throttles stay,
+-- and the next put lists a queue again.
 -- Errors: BADARG
 -- Events: none
 -- Flags: allow-oom

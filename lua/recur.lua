@@ -1,7 +1,8 @@
 -- recur(now, request, queue, jid, klass, data, interval, offset, options) -> jid
--- Makes a job every interval, first after the offset, or at the ticks of a cron expression;
--- replaces the recurring job of this jid but for the number of its children. With upsert one that
--- is paused stays so, and one whose schedule is the same goes on with its next slot.
+-- Declares a recurring job: every interval ms, first after the offset, or at the ticks of a cron
+-- expression. Replaces the recurring job with this jid, except for the number of its children. With
+-- the option upsert a paused one stays paused, and one with the same schedule continues with its
+-- next slot.
 -- Errors: BADARG TOOLARGE EXISTS
 -- Events: none
 -- Flags: none

@@ -1,5 +1,5 @@
--- recur_cancel(now, request, jid) -> whether there was one
--- Ends a recurring job; its children stay.
+-- recur_cancel(now, request, jid) -> whether it existed
+-- Deletes a recurring job; its children stay.
 -- Errors: BADARG
 -- Events: none
 -- Flags: allow-oom

@@ -1,7 +1,7 @@
--- recur_refill(now, request, jid, generation, after, ticks, options) -> whether they were taken
--- Gives a cron job the ticks that follow `after` without a gap; later ones that it has go. Taken
--- only if nobody has changed its ticks since it was in the `refill` of a pop. Options: final (there
--- are none after these), zone_version.
+-- recur_refill(now, request, jid, generation, after, ticks, options) -> whether they were accepted
+-- Gives a cron job the ticks that follow `after` without a gap; they replace later ones. They are
+-- accepted only if its ticks have not changed since a pop asked for them. Options: final (no ticks
+-- come after these), zone_version.
 -- Errors: BADARG
 -- Events: none
 -- Flags: allow-oom

@@ -1,7 +1,7 @@
 -- recur_run(now, request, jid) -> the jid of the child
--- Puts one more child of a recurring job now; its slots stay as they are.
+-- Puts one more child of a recurring job now; its schedule stays as it is.
 -- Errors: BADARG NOJOB
--- Events: none
+-- Events: put
 -- Flags: none
 
 local check = require("lib.core.check")

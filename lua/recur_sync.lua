@@ -1,6 +1,6 @@
 -- recur_sync(now, request, group, names) -> {removed, more}
--- Ends the recurring jobs of a group that are not among the names, at most 50 in one call; `more`
--- tells that some are left. Their children stay.
+-- Deletes the recurring jobs of a group that are not among the names, at most 50 in one call; more
+-- says that some are left. Their children stay.
 -- Errors: BADARG
 -- Events: none
 -- Flags: allow-oom

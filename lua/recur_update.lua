@@ -1,6 +1,6 @@
 -- recur_update(now, request, jid, data, options) -> true
--- Changes a recurring job; only children still to come are touched. A new interval moves the next
--- slot by the difference, a resumed one goes on with the first slot that is still to come.
+-- Changes a recurring job; only future children are affected. A new interval moves the next slot by
+-- the difference. A resumed job continues with the first slot in the future.
 -- Errors: BADARG TOOLARGE NOJOB
 -- Events: none
 -- Flags: allow-oom

@@ -1,5 +1,5 @@
 -- release(now, request, jid, lease) -> state
--- Gives a running job back as it was: it keeps its age and spends no retry.
+-- Returns a running job to its queue unchanged: it keeps its age and loses no retry.
 -- Errors: BADARG NOJOB LOSTLEASE FINISHED
 -- Events: released
 -- Flags: allow-oom

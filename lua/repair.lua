@@ -1,6 +1,6 @@
 -- repair(now, request, kind, name, member, index) -> true
--- Brings one thing that a check found wrong in line with the records of the jobs concerned; what
--- is right already stays as it is.
+-- Corrects one thing that a check found wrong, by the records of the jobs concerned. What is right
+-- stays as it is.
 -- Errors: BADARG
 -- Events: failed
 -- Flags: allow-oom

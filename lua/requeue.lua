@@ -1,5 +1,6 @@
 -- requeue(now, request, queue, jid, klass, data, options) -> [jid, false]
--- Puts a job that must exist: a move, or a way back for a failed one. Empty klass or data keeps it.
+-- Puts an existing job again: moves it, or retries a failed one. With an empty klass or data the
+-- job keeps its own.
 -- Errors: BADARG TOOLARGE NOJOB EXISTS CYCLE NOBATCH BATCHCLOSED LOSTLEASE FINISHED
 -- Events: put lock_lost
 -- Flags: none

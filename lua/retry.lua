@@ -1,7 +1,7 @@
 -- retry(now, request, jid, lease, delay, options) -> retries left
--- Gives a running job back after a delay for one of its retries; with none left (-1) it fails.
--- Options: group and message (why); tries (what a policy remembers, opaque), and with it apart
--- (counted there, so that no retry of the job is spent).
+-- Returns a running job to its queue after a delay and takes one of its retries; with none left
+-- (-1) the job fails. Options: group and message (the reason); tries (what a retry policy
+-- remembers, opaque), and with it apart (the policy counts, so the job loses no retry).
 -- Errors: BADARG NOJOB LOSTLEASE FINISHED
 -- Events: retried failed canceled put
 -- Flags: allow-oom

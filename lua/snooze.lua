@@ -1,5 +1,5 @@
 -- snooze(now, request, jid, lease, delay) -> due
--- Gives a running job back until a delay is over, and spends no retry.
+-- Schedules a running job for after a delay; it loses no retry.
 -- Errors: BADARG NOJOB LOSTLEASE FINISHED
 -- Events: snoozed
 -- Flags: allow-oom

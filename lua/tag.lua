@@ -1,5 +1,5 @@
 -- tag(now, request, jid, tags) -> the tags of the job
--- Adds tags to a job, each once, in the order of their adding.
+-- Adds tags to a job, each once, in the order given.
 -- Errors: BADARG NOJOB
 -- Events: none
 -- Flags: allow-oom

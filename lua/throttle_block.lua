@@ -1,5 +1,5 @@
--- throttle_block(now, request, throttle, ms) -> the instant at which that ends, 0 for not at all
--- Lets nothing start under a throttle for so long, whatever its limits; 0 ends that.
+-- throttle_block(now, request, throttle, ms) -> the instant at which the block ends, 0 for none
+-- Blocks a throttle for ms, whatever its limits: no job starts under it. 0 ends a block.
 -- Errors: BADARG
 -- Events: throttle_blocked
 -- Flags: allow-oom

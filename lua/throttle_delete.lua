@@ -1,5 +1,5 @@
--- throttle_delete(now, request, throttle) -> whether there was one
--- Takes all limits of a throttle away, a block as well; jobs that were parked on it go on.
+-- throttle_delete(now, request, throttle) -> whether it had limits
+-- Removes all limits of a throttle, including a block; jobs parked on it become ready.
 -- Errors: BADARG
 -- Events: throttle_deleted
 -- Flags: allow-oom

@@ -1,6 +1,6 @@
 -- throttle_set(now, request, throttle, options) -> the throttle as read/throttles shows it
--- Sets the limits of a throttle in place of those before: concurrency, the number of jobs that run
--- at once; rate, what may start in `per` ms (1000), with `burst` of it at once.
+-- Sets the limits of a throttle, replacing all it had: concurrency, the number of jobs that run at
+-- once; rate, the number that start in per ms (1000), up to burst of them at once.
 -- Errors: BADARG
 -- Events: throttle_set
 -- Flags: allow-oom

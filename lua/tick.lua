@@ -1,5 +1,5 @@
 -- tick(now, request) -> {next, more, refill}
--- Does what any pop does before it takes work, and takes none.
+-- Does the maintenance that pop does first, and takes no jobs.
 -- Errors: BADARG
 -- Events: stalled lock_lost failed canceled put unpaused schedule_dry
 -- Flags: allow-oom

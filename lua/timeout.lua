@@ -1,5 +1,6 @@
 -- timeout(now, request, jids) -> jids
--- Takes running jobs from their workers and puts them, as stalled, ahead of everything else.
+-- Takes running jobs from their workers and puts them, as stalled, before everything else in their
+-- queues.
 -- Errors: BADARG NOJOB WRONGSTATE
 -- Events: lock_lost
 -- Flags: allow-oom

@@ -1,5 +1,5 @@
 -- track(now, request, jid) -> true
--- Makes a job tell the world what happens to it.
+-- Tracks a job: what happens to it is published on channels named after the events.
 -- Errors: BADARG NOJOB
 -- Events: track
 -- Flags: allow-oom

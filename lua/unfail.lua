@@ -1,5 +1,5 @@
 -- unfail(now, request, queue, group, count) -> number of jobs
--- Puts the oldest failed jobs of a group into a queue, with all their retries.
+-- Retries the oldest failed jobs of a group in a queue, with all their retries.
 -- Errors: BADARG
 -- Events: put
 -- Flags: allow-oom

@@ -1,5 +1,5 @@
 -- unpause(now, request, queues) -> true
--- Lets the queues hand out again.
+-- Ends the pauses of queues.
 -- Errors: BADARG
 -- Events: unpaused
 -- Flags: allow-oom

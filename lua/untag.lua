@@ -1,5 +1,5 @@
 -- untag(now, request, jid, tags) -> the tags of the job
--- Takes tags off a job; one that it does not have is ignored.
+-- Removes tags from a job; those that it does not have are ignored.
 -- Errors: BADARG NOJOB
 -- Events: none
 -- Flags: allow-oom

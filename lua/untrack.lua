@@ -1,5 +1,5 @@
 -- untrack(now, request, jid) -> whether it was tracked
--- Makes a job silent again; also forgets the entry of a job that is gone.
+-- Ends the tracking of a job; also removes the tracking entry of a job that is gone.
 -- Errors: BADARG NOJOB
 -- Events: untrack
 -- Flags: allow-oom

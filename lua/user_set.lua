@@ -1,6 +1,6 @@
 -- user_set(now, request, user, options) -> {weight, max_running}
--- Changes what is given of a user: weight, its share where users share a queue (1), and
--- max_running, how many of its jobs run at once; false takes it back.
+-- Changes the given settings of a user: weight, its share in shared queues (1), and max_running,
+-- the number of its jobs that run at once. false removes a setting.
 -- Errors: BADARG
 -- Events: user_set
 -- Flags: allow-oom

@@ -1,5 +1,5 @@
--- user_unset(now, request, user) -> whether there was any setting
--- Gives a user the default weight, and no limit of its own on what runs.
+-- user_unset(now, request, user) -> whether the user had settings
+-- Removes the settings of a user: it has the default weight, and no limit of its own.
 -- Errors: BADARG
 -- Events: user_unset
 -- Flags: allow-oom

@@ -1,6 +1,6 @@
 -- worker_beat(now, request, worker, info) -> command
--- Says that a worker lives; info, if any, replaces what it said of itself. The reply is the command
--- that waits for the worker and is now forgotten, or nothing.
+-- Records that a worker is alive. Info, if not empty, replaces its info. The reply is the command
+-- that was waiting for the worker, which is then removed, or nothing.
 -- Errors: BADARG
 -- Events: none
 -- Flags: allow-oom
@@ -24,7 +24,7 @@ if info ~= "" then
   redis.call("SET", keys.worker_info(worker), info)
 end
 
--- The command that waits, unless it is so old that whoever gave it has given up.
+-- The command, unless it is so old that nobody expects it to be carried out.
 local function command()
   local key = keys.worker_command(worker)
   local kept = redis.call("GET", key)

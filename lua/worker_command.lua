@@ -1,8 +1,8 @@
 -- worker_command(now, request, workers, command) -> number of workers
--- Tells workers to do something, at once over their channels and with the answer to the next beat;
--- a later command takes the place of one that was not heard. Unknown workers are left out.
+-- Sends a command to workers: at once on their channels, and with the reply to the next
+-- worker_beat. It replaces a command that is still waiting. Unknown workers are left out.
 -- Errors: BADARG
--- Events: none
+-- Events: command
 -- Flags: allow-oom
 
 local check = require("lib.core.check")

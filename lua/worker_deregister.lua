@@ -1,5 +1,5 @@
 -- worker_deregister(now, request, workers) -> number of workers
--- Forgets workers; jobs that one of them still holds come back when their leases lapse.
+-- Removes workers from the list. Jobs that one of them still holds return when their leases expire.
 -- Errors: BADARG
 -- Events: none
 -- Flags: allow-oom

@@ -1,7 +1,7 @@
 -- worker_died(now, request, worker, nonce, started, cause, started...) -> report
--- Reports the death of a worker process: what it held goes back at once. The jobs that had started
--- (all of them when none is named) pay a retry and count a crash, the others pay nothing. The
--- report is {charged, returned, failed, more}.
+-- Reports that a worker process has died: its jobs return to their queues at once. Those that had
+-- started (all, if none is named) lose a retry and are charged with a crash; the others lose
+-- nothing. The report is {charged, returned, failed, more}.
 -- Errors: BADARG
 -- Events: lock_lost failed canceled put
 -- Flags: allow-oom

@@ -1,5 +1,5 @@
 -- worker_register(now, request, worker, nonce, info) -> true
--- Makes a worker known before it takes its first job, with what it says of itself.
+-- Registers a worker with its info before it takes its first job.
 -- Errors: BADARG DEADWORKER
 -- Events: none
 -- Flags: allow-oom

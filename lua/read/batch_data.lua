@@ -1,5 +1,5 @@
 -- batch_data(now, batch) -> data or false
--- Gives what a batch was told to remember when it was opened.
+-- Shows the data that a batch was given when it was opened.
 -- Errors: BADARG
 -- Events: none
 

@@ -1,5 +1,5 @@
 -- counts(now, queue) -> the counts of the queue
--- Counts the jobs of one queue; due ones count as waiting.
+-- Counts the jobs of one queue by state; scheduled jobs that are due count as waiting.
 -- Errors: BADARG
 -- Events: none
 

@@ -1,7 +1,7 @@
 -- explain(now, jid) -> {jid, state, queue, now, reasons}
--- Tells why a job is not running now. Each reason is a map with its kind: paused, scheduled,
--- depends, throttled, behind, unasked, expired; of a job that runs, has ended or recurs, what is
--- known of that: running, failed, complete, recurring. At most 100 other jobs are named.
+-- Explains why a job is not running. Each reason is a map with a kind: paused, scheduled, depends,
+-- throttled, behind, unasked, expired. For a job that runs, has ended or recurs the one reason
+-- shows that: running, failed, complete, recurring. At most 100 other jobs are named.
 -- Errors: BADARG NOJOB
 -- Events: none
 

@@ -1,5 +1,5 @@
 -- groups(now, offset, count) -> {total, groups: [group, number, last failed_at]}
--- Lists failure groups, the one that failed last first.
+-- Lists failure groups, the one with the latest failure first.
 -- Errors: BADARG
 -- Events: none
 

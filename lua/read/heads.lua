@@ -1,6 +1,6 @@
--- heads(now, queues) -> milliseconds for which the first waiting job of each queue has been ready
--- Tells how long the head of each line has stood there: -1 where nobody waits. Due jobs that no
--- pop has promoted yet count from their instant.
+-- heads(now, queues) -> milliseconds that the first waiting job of each queue has been ready
+-- Shows how long the first job of each queue has waited, -1 where none waits. Scheduled jobs that
+-- are due count from then.
 -- Errors: BADARG
 -- Events: none
 
@@ -12,7 +12,7 @@ local now, queues = unpack(ARGV)
 local names = check.packed_names("queues", queues, 1)
 local s = session.read(now)
 
--- The instant since which the first of a set is ready, or nil. The member begins with it.
+-- The instant since which the first job of a set is ready, or nil. Its member begins with that.
 local function ready_at(key)
   local head = redis.call("ZRANGE", key, 0, 0)[1]
   return head and struct.unpack(">I6", head)

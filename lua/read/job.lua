@@ -1,5 +1,5 @@
 -- job(now, jid) -> view of the job or recurring job, or false
--- Shows one job with everything that belongs to it.
+-- Shows everything about one job.
 -- Errors: BADARG
 -- Events: none
 

@@ -1,5 +1,5 @@
 -- jobs(now, jids) -> list of views, false where there is none
--- Shows up to 100 jobs in the order asked.
+-- Shows up to 100 jobs, in the order given.
 -- Errors: BADARG
 -- Events: none
 

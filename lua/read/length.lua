@@ -1,5 +1,5 @@
 -- length(now, queue) -> number of jobs
--- Counts the jobs of a queue that run, wait, are parked or scheduled.
+-- Counts the jobs of a queue that are running, waiting, parked or scheduled.
 -- Errors: BADARG
 -- Events: none
 

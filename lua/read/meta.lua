@@ -1,5 +1,5 @@
 -- meta(now) -> {schema, clock, time, sequence, now}
--- Shows what the namespace says of itself; usable whatever its schema is.
+-- Shows the header of the namespace; works with any schema.
 -- Errors: BADARG
 -- Events: none
 

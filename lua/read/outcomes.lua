@@ -1,6 +1,6 @@
 -- outcomes(now, batch, jids) -> list of [state, failure group]
--- Tells how up to 100 jobs of a batch stand: the state that each has; "canceled" for a member that
--- was cancelled, "" for what is not there otherwise, complete and deleted since or never put.
+-- Shows the states of up to 100 jobs of a batch: "canceled" for a member that was cancelled, "" for
+-- any other job that does not exist, because it completed and was deleted or was never put.
 -- Errors: BADARG
 -- Events: none
 

@@ -1,6 +1,6 @@
 -- peek(now, queue, offset, count) -> list of views
--- Shows what pop would hand out next, if no throttle refused it, and changes nothing; where users
--- take turns, as far as the first hundred.
+-- Shows which jobs pop would lease next if no throttle refused any; changes nothing. In queues with
+-- users it shows the first hundred at most.
 -- Errors: BADARG
 -- Events: none
 

@@ -1,5 +1,5 @@
 -- queues(now, offset, count) -> {total, queues}
--- Counts the jobs of all queues, in the order of their first sight.
+-- Counts the jobs of all queues by state, in the order in which they became known.
 -- Errors: BADARG
 -- Events: none
 

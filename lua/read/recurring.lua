@@ -1,5 +1,5 @@
 -- recurring(now, queue, offset, count) -> {total, jobs}
--- Pages through the recurring jobs of a queue, the next one first.
+-- Pages through the recurring jobs of a queue, the one that is due first in front.
 -- Errors: BADARG
 -- Events: none
 

@@ -1,5 +1,5 @@
 -- request(now, request) -> {state, reply}
--- Says whether a request was carried out: done with its reply, older, or unknown.
+-- Shows whether a request was carried out: done with its reply, older, or unknown.
 -- Errors: BADARG
 -- Events: none
 

@@ -1,6 +1,6 @@
 -- results(now, jids) -> list of [jid, codec, result]
--- Gives the results of up to 100 jobs; those without one are left out. One that dependents still
--- need can be read also when its job has been deleted.
+-- Shows the results of up to 100 jobs, leaving out jobs without one. A result that dependents still
+-- need can be read even when its job has been deleted.
 -- Errors: BADARG
 -- Events: none
 

@@ -1,10 +1,10 @@
--- search(now, sources, after, skip, scan, wanted, conditions) -> what was found, and where to go on
--- Looks through indexes one after the other, in the first from `skip` jobs behind `after`, for jobs
--- that meet all conditions. The reply: {found, scanned, skipped, total, before, at, after}. Each of
--- found is [jid, how many were looked at by then, place of its index, score, member]. `at`, a
--- place of an index, and `after` are where to go on; without `at` all are at their ends. `before`
--- is the last of those that `skip` left out. `skipped` are jobs whose long data was not looked
--- into, as this call had read enough.
+-- search(now, sources, after, skip, scan, wanted, conditions) -> jobs found, and where to continue
+-- Searches indexes one after the other, the first from `skip` jobs behind `after`, for jobs that
+-- meet all conditions. The reply is {found, scanned, skipped, total, before, at, after}. Each entry
+-- of found is [jid, number of jobs looked at so far, position of its index, score, member]. `at`,
+-- the position of an index, and `after` say where to continue; without `at` every index is at its
+-- end. `before` is the last of the jobs left out by `skip`. `skipped` counts jobs whose long data
+-- was not read, as this call had read enough.
 -- Errors: BADARG
 -- Events: none
 

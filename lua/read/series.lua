@@ -1,6 +1,7 @@
 -- series(now, queue, from, to, resolution) -> list of records
--- Lists what a queue did per minute or per ten minutes, between two instants: maps with minute or
--- ten, numbers, wait and run, and wait_buckets and run_buckets; what is 0 or empty may be missing.
+-- Lists the statistics of a queue per minute or per ten minutes, between two instants: maps with
+-- minute or ten, counters, wait and run, wait_buckets and run_buckets. What is 0 or empty may be
+-- missing.
 -- Errors: BADARG
 -- Events: none
 

@@ -1,5 +1,5 @@
 -- sizes(now, sources) -> the number of jobs in each index
--- Tells how much a search would have to look through, by sources as read/search takes them.
+-- Counts the jobs that a search would look through, by sources as read/search takes them.
 -- Errors: BADARG
 -- Events: none
 

@@ -1,5 +1,5 @@
 -- stats(now, queue, day) -> {retries, failed, failures, wait, run}
--- Sums up one day (its number since the epoch; empty: today) of a queue, times in milliseconds.
+-- Sums up one day of a queue (its number since the epoch; empty for today), times in milliseconds.
 -- Errors: BADARG
 -- Events: none
 

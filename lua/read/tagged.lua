@@ -1,5 +1,5 @@
 -- tagged(now, tag, offset, count) -> {total, jids}
--- Pages through the jobs that have a tag, in the order of their tagging.
+-- Pages through the jobs with a tag, in the order in which they were tagged.
 -- Errors: BADARG
 -- Events: none
 

@@ -1,5 +1,5 @@
 -- tags(now, offset, count, minimum) -> list of [tag, number of jobs]
--- Lists tags with at least so many jobs, most used first.
+-- Lists tags with at least `minimum` jobs, most used first.
 -- Errors: BADARG
 -- Events: none
 

@@ -1,7 +1,7 @@
--- throttle(now, throttle, offset, count) -> the throttle with its holders and who waits
--- Shows the limits of a throttle, what is left of them, and pages of holders [jid, since] and of
--- parked jobs, longest there first. For queue:<q> the holders are its running jobs, and since is
--- the end of the lease. One without limits has none.
+-- throttle(now, throttle, offset, count) -> the throttle with its holders and parked jobs
+-- Shows the limits of a throttle, what is left of them, and pages of its holders [jid, since] and
+-- of its parked jobs, the longest there first. For queue:<q> the holders are its running jobs, and
+-- since is the end of the lease. A throttle without limits has none.
 -- Errors: BADARG
 -- Events: none
 

@@ -1,6 +1,6 @@
 -- throttles(now, after, count) -> {total, throttles, after}
--- Lists throttles with limits, the one set first first, from behind `after`; that of the reply is
--- where to go on, and there is none at the end.
+-- Lists throttles with limits, the one set first in front, from behind `after`. The after of the
+-- reply says where to continue; at the end there is none.
 -- Errors: BADARG
 -- Events: none
 

@@ -1,5 +1,5 @@
 -- tracked(now, offset, count) -> {total, jobs, expired}
--- Shows tracked jobs; of those that are gone only the jid is left.
+-- Shows tracked jobs; of those that are gone only the jid (expired).
 -- Errors: BADARG
 -- Events: none
 

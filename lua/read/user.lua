@@ -1,5 +1,6 @@
 -- user(now, user, queue) -> {user, weight, max_running, running, waiting}
--- Shows the settings of a user, how many of its jobs run and, of a queue, how many are ready in it.
+-- Shows the settings of a user, how many of its jobs run and, for a queue, how many are ready
+-- there.
 -- Errors: BADARG
 -- Events: none
 

@@ -1,7 +1,7 @@
 -- users(now, queue, after, count) -> {total, users, others, after}
--- Lists users: those with jobs ready in a queue, where others is the number of ready jobs without
--- one, or, with no queue, those with settings. It begins behind `after`; that of the reply is where
--- to go on, and there is none at the end.
+-- Lists users: those with ready jobs in a queue, where others is the number of ready jobs without a
+-- user, or, with an empty queue, those with settings. It begins behind `after`; the after of the
+-- reply says where to continue, and at the end there is none.
 -- Errors: BADARG
 -- Events: none
 

@@ -1,5 +1,5 @@
 -- worker(now, worker, offset, count) -> {jobs, stalled, seen_at, info}
--- Pages through the jobs of one worker; lapsed ones apart.
+-- Pages through the jobs of one worker; those with an expired lease are listed apart, as stalled.
 -- Errors: BADARG
 -- Events: none
 

@@ -1,5 +1,5 @@
 -- workers(now, offset, count) -> {total, workers: [{name, seen_at, jobs, stalled, info}]}
--- Lists workers, the one that was seen last first.
+-- Lists workers, the one seen last in front.
 -- Errors: BADARG
 -- Events: none
 
