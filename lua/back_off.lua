@@ -21,9 +21,9 @@ if throttle ~= "" then
   settings.check_id("throttle", throttle)
 end
 
-local s, again = session.open(now, request)
-if again then
-  return again
+local s, earlier_reply = session.open(now, request)
+if earlier_reply then
+  return earlier_reply
 end
 local job = lease_lib.load(jid, lease)
 
@@ -49,8 +49,8 @@ for _, id in ipairs(blocked) do
   session.publish(s, "log", '{"event":"throttle_blocked","throttle":"' .. id .. '","until":'
     .. string.format("%.0f", ends) .. "}")
 end
-job_lib.note(job, s, "backed-off")
-reclaim.hand_back(s, job)
+job_lib.add_history(job, s, "backed-off")
+reclaim.return_unchanged(s, job)
 job_lib.save(job)
 events.log(s, "released", jid, job.record.queue)
 

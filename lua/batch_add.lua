@@ -14,9 +14,9 @@ local now, request, batch, jids = unpack(ARGV)
 check.name("batch", batch)
 local names = check.packed_names("jids", jids, 1)
 
-local s, again = session.open(now, request)
-if again then
-  return again
+local s, earlier_reply = session.open(now, request)
+if earlier_reply then
+  return earlier_reply
 end
 batches.require_open(batch)
 

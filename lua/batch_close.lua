@@ -15,9 +15,9 @@ local now, request, batch, mark = unpack(ARGV)
 check.name("batch", batch)
 check.one_of("mark", mark or "", { [""] = true, canceled = true })
 
-local s, again = session.open(now, request)
-if again then
-  return again
+local s, earlier_reply = session.open(now, request)
+if earlier_reply then
+  return earlier_reply
 end
 if redis.call("EXISTS", keys.batch_record(batch)) == 0 then
   errors.raise("NOBATCH", "Batch " .. batch .. " does not exist")
@@ -27,6 +27,6 @@ if mark == "canceled" then
   redis.call("HSETNX", keys.batch_record(batch), "canceled_at", string.format("%.0f", s.now))
 end
 batches.close(s, batch)
-require("lib.job.releases").after(s)
+require("lib.job.releases").drain_some(s)
 
 return session.close(s, batches.show(batch))

@@ -25,9 +25,9 @@ local given = check.options("options", options, { owner = true, lease = true, on
   on_complete = true, on_failure = true, within = true, data = true })
 check.name("within", given.within or "none")
 
-local s, again = session.open(now, request)
-if again then
-  return again
+local s, earlier_reply = session.open(now, request)
+if earlier_reply then
+  return earlier_reply
 end
 local owner = given.owner and lease_lib.load(given.owner, given.lease)
 
@@ -96,7 +96,7 @@ local function make()
     redis.call("SET", keys.batch_data(batch), remembered)
   end
   if given.within then
-    batches.enter(batch, given.within)
+    batches.nest(batch, given.within)
   end
   own()
 end

@@ -14,9 +14,9 @@ local now, request, action, jids, options = unpack(ARGV)
 local names = check.packed_names("jids", jids, 1)
 local given = bulk.read(action, options)
 
-local s, again = session.open(now, request)
-if again then
-  return again
+local s, earlier_reply = session.open(now, request)
+if earlier_reply then
+  return earlier_reply
 end
 
 return session.close(s, bulk.run(s, action, names, given))

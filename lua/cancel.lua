@@ -17,9 +17,9 @@ for _, jid in ipairs(names) do
   listed[jid] = true
 end
 
-local s, again = session.open(now, request)
-if again then
-  return again
+local s, earlier_reply = session.open(now, request)
+if earlier_reply then
+  return earlier_reply
 end
 local jobs = job_lib.find_all(names)
 for i, job in ipairs(jobs) do
@@ -31,10 +31,10 @@ end
 local canceled = {}
 for _, job in ipairs(jobs) do
   if job and job.record.state ~= "complete" then
-    removal.cancel_from_anywhere(s, job)
+    removal.cancel(s, job)
     canceled[#canceled + 1] = job.jid
   end
 end
-require("lib.job.releases").after(s)
+require("lib.job.releases").drain_some(s)
 
 return session.close(s, canceled)

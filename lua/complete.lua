@@ -16,9 +16,10 @@ local now, request, jid, lease, data, result, options = unpack(ARGV, 1, 7)
 local given = check.options("options", options, { next = true, jobs = true })
 local specs = check.list("jobs", given.jobs or {}, 0, limits.call)
 
-local s, again = session.open(now, request, "config:jobs-history", "config:jobs-history-count")
-if again then
-  return again
+local s, earlier_reply = session.open(now, request, "config:jobs-history",
+  "config:jobs-history-count")
+if earlier_reply then
+  return earlier_reply
 end
 local job = lease_lib.load(jid, lease)
 check.data(s, data)
@@ -33,14 +34,14 @@ end
 -- The next queue may wait for the jobs left behind, so those are checked first.
 local parents = given.next and require("lib.job.next_queue").check(s, job, given.next)
 
-completion.leave(s, job, data, result)
+completion.leave_running(s, job, data, result)
 local function put_follow_ups()
   return #plans > 0 and require("lib.job.put_many").apply(s, plans) or {}
 end
 
 local put
 if given.next then
-  require("lib.job.next_queue").run(s, job, given.next, parents)
+  require("lib.job.next_queue").enter(s, job, given.next, parents)
   put = put_follow_ups()
 else
   -- Completion closes the batches that the job owns, which may take these jobs too: they are put
@@ -48,6 +49,6 @@ else
   put = put_follow_ups()
   completion.finish(s, job)
 end
-completion.after(s, 1)
+completion.clean_up(s, 1)
 
 return session.close(s, { state = job.record.state, jobs = put })

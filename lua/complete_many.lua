@@ -15,9 +15,10 @@ local session = require("lib.core.session")
 local now, request, leases = unpack(ARGV, 1, 3)
 local held, jids = lease_lib.check_all(leases, 1)
 
-local s, again = session.open(now, request, "config:jobs-history", "config:jobs-history-count")
-if again then
-  return again
+local s, earlier_reply = session.open(now, request, "config:jobs-history",
+  "config:jobs-history-count")
+if earlier_reply then
+  return earlier_reply
 end
 local results = { unpack(ARGV, 4) }
 for i = 1, #jids do
@@ -47,10 +48,10 @@ if #plain > 0 then
 end
 for _, job in ipairs(ending) do
   if not is_done[job.jid] then
-    completion.leave(s, job, "", brought[job.jid])
+    completion.leave_running(s, job, "", brought[job.jid])
     completion.finish(s, job)
   end
 end
-completion.after(s, #jids)
+completion.clean_up(s, #jids)
 
 return session.close(s, answers)

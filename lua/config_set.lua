@@ -12,9 +12,9 @@ local session = require("lib.core.session")
 local now, request, option, value = unpack(ARGV)
 config.check(option, value)
 
-local s, again = session.open(now, request)
-if again then
-  return again
+local s, earlier_reply = session.open(now, request)
+if earlier_reply then
+  return earlier_reply
 end
 
 redis.call("HSET", keys.meta(), "config:" .. option, value)

@@ -11,9 +11,9 @@ local session = require("lib.core.session")
 local now, request, option = unpack(ARGV)
 check.name("option", option)
 
-local s, again = session.open(now, request)
-if again then
-  return again
+local s, earlier_reply = session.open(now, request)
+if earlier_reply then
+  return earlier_reply
 end
 
 redis.call("HDEL", keys.meta(), "config:" .. option)

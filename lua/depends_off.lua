@@ -18,9 +18,9 @@ local now, request, jid, parents = unpack(ARGV)
 check.name("jid", jid)
 local names = check.packed_names("parents", parents, 0)
 
-local s, again = session.open(now, request)
-if again then
-  return again
+local s, earlier_reply = session.open(now, request)
+if earlier_reply then
+  return earlier_reply
 end
 local job = job_lib.load(jid)
 if job.record.state ~= "depends" then
@@ -29,13 +29,13 @@ if job.record.state ~= "depends" then
 end
 
 if #names == 0 then
-  dependencies.unlink(job)
+  dependencies.remove_all_edges(job)
 else
-  dependencies.cut(job, names)
+  dependencies.remove_edges(job, names)
 end
 local left = redis.call("SCARD", keys.dependencies(jid))
 if left == 0 then
-  leave_state.from_place(s, job)
+  leave_state.leave(s, job)
   queue_lib.to_ready(s, job, job.record.queue, job.record.due, s.now)
 end
 job_lib.save(job)

@@ -20,9 +20,9 @@ local policy = check.options("options", options, { on_parent_failed = true }).on
   or "wait"
 check.one_of("on_parent_failed", policy, dependencies.POLICIES)
 
-local s, again = session.open(now, request)
-if again then
-  return again
+local s, earlier_reply = session.open(now, request)
+if earlier_reply then
+  return earlier_reply
 end
 local job = job_lib.load(jid)
 if job.record.state ~= "depends" then
@@ -34,7 +34,7 @@ if redis.call("HLEN", keys.parents(jid)) + #open > limits.edges then
   errors.bad("a job can have " .. limits.edges .. " parents")
 end
 
-dependencies.link(s, job, names, open, policy)
+dependencies.add_edges(s, job, names, open, policy)
 job_lib.save(job)
 
 return session.close(s, redis.call("SCARD", keys.dependencies(jid)))

@@ -10,14 +10,14 @@ local session = require("lib.core.session")
 
 local now, request, jid, lease = unpack(ARGV)
 
-local s, again = session.open(now, request)
-if again then
-  return again
+local s, earlier_reply = session.open(now, request)
+if earlier_reply then
+  return earlier_reply
 end
 local job = lease_lib.load(jid, lease)
 removal.refuse_dependents(jid, {})
 
-removal.cancel_from_anywhere(s, job)
-require("lib.job.releases").after(s)
+removal.cancel(s, job)
+require("lib.job.releases").drain_some(s)
 
 return session.close(s, jid)

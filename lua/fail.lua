@@ -15,23 +15,23 @@ local now, request, jid, lease, group, message, data = unpack(ARGV)
 check.line("group", group)
 check.text("message", message, 65536)
 
-local s, again = session.open(now, request)
-if again then
-  return again
+local s, earlier_reply = session.open(now, request)
+if earlier_reply then
+  return earlier_reply
 end
 local job = lease_lib.load(jid, lease)
 check.data(s, data)
 
 local worker = job.record.worker
-leave_state.from_place(s, job)
-job_lib.note(job, s, "failed", { worker = worker, group = group })
+leave_state.leave(s, job)
+job_lib.add_history(job, s, "failed", { worker = worker, group = group })
 if data ~= "" then
   job_lib.set_data(job, data)
 end
 failing.fail(s, job, group, message, worker)
 job_lib.save(job)
 if s.has_releases then
-  require("lib.job.releases").after(s)
+  require("lib.job.releases").drain_some(s)
 end
 
 return session.close(s, jid)

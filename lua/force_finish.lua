@@ -15,9 +15,10 @@ local session = require("lib.core.session")
 local now, request, jid, result = unpack(ARGV)
 check.name("jid", jid)
 
-local s, again = session.open(now, request, "config:jobs-history", "config:jobs-history-count")
-if again then
-  return again
+local s, earlier_reply = session.open(now, request, "config:jobs-history",
+  "config:jobs-history-count")
+if earlier_reply then
+  return earlier_reply
 end
 check.data(s, result)
 local job = job_lib.load(jid)
@@ -29,13 +30,13 @@ if job.record.state == "running" then
   events.lost(s, job, "lock_lost")
 end
 local had_failed = job.record.state == "failed"
-leave_state.from_place(s, job)
+leave_state.leave(s, job)
 if had_failed then
   require("lib.batch.batches").rejoin(job, "failed")
 end
-job_lib.note(job, s, "force-finished")
+job_lib.add_history(job, s, "force-finished")
 job_lib.set_result(job, result)
 completion.finish(s, job)
-completion.after(s, 1)
+completion.clean_up(s, 1)
 
 return session.close(s, "complete")

@@ -12,9 +12,9 @@ local session = require("lib.core.session")
 local now, request, leases = unpack(ARGV)
 local held, jids = lease_lib.check_all(leases, 0)
 
-local s, again = session.open(now, request)
-if again then
-  return again
+local s, earlier_reply = session.open(now, request)
+if earlier_reply then
+  return earlier_reply
 end
 local lengths = {}
 

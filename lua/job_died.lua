@@ -13,14 +13,14 @@ local session = require("lib.core.session")
 local now, request, jid, lease, cause = unpack(ARGV)
 check.text("cause", cause, 1024)
 
-local s, again = session.open(now, request)
-if again then
-  return again
+local s, earlier_reply = session.open(now, request)
+if earlier_reply then
+  return earlier_reply
 end
 local job = lease_lib.load(jid, lease)
 
 crash.handle(s, job, { started = { [jid] = true }, cause = cause },
   { charged = {}, returned = {}, failed = {} })
-require("lib.job.releases").after(s)
+require("lib.job.releases").drain_some(s)
 
 return session.close(s, job.record.state)

@@ -14,14 +14,14 @@ check.name("jid", jid)
 check.line("what", what)
 check.text("lease", lease, 200)
 
-local s, again = session.open(now, request)
-if again then
-  return again
+local s, earlier_reply = session.open(now, request)
+if earlier_reply then
+  return earlier_reply
 end
 check.data(s, data)
 local job = lease ~= "" and lease_lib.load(jid, lease) or job_lib.load(jid)
 
-job_lib.note_apart(job, s, what, data ~= "" and { data = data } or nil)
+job_lib.add_large_history(job, s, what, data ~= "" and { data = data } or nil)
 job_lib.save(job)
 
 return session.close(s, true)

@@ -18,9 +18,9 @@ check.text("reason", pause.reason or "", 1024)
 check.text("by", pause.by or "", 255)
 check.count("until", pause["until"] or 0, 0, 4503599627370495)
 
-local s, again = session.open(now, request)
-if again then
-  return again
+local s, earlier_reply = session.open(now, request)
+if earlier_reply then
+  return earlier_reply
 end
 pause.since = s.now
 

@@ -25,9 +25,9 @@ local selected = not names and require("lib.queue.selection").parse(queues, give
 check.name("worker", worker)
 local wanted = check.integer("count", count, 1, limits.call)
 
-local s, again = session.open(now, request, unpack(take.meta_fields(names or {})))
-if again then
-  return require("lib.queue.resent_pop").reply(again)
+local s, earlier_reply = session.open(now, request, unpack(take.meta_fields(names or {})))
+if earlier_reply then
+  return require("lib.queue.resent_pop").reply(earlier_reply)
 end
 if nonce and redis.call("ZSCORE", keys.dead(), nonce) then
   errors.raise("DEADWORKER", "The death of " .. nonce .. " was reported already")

@@ -13,9 +13,9 @@ local now, request, jid, priority = unpack(ARGV)
 check.name("jid", jid)
 local number = check.number("priority", priority)
 
-local s, again = session.open(now, request)
-if again then
-  return again
+local s, earlier_reply = session.open(now, request)
+if earlier_reply then
+  return earlier_reply
 end
 local job = job_lib.load(jid)
 

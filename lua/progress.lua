@@ -13,9 +13,9 @@ local session = require("lib.core.session")
 
 local now, request, jid, lease, data = unpack(ARGV)
 
-local s, again = session.open(now, request)
-if again then
-  return again
+local s, earlier_reply = session.open(now, request)
+if earlier_reply then
+  return earlier_reply
 end
 check.data(s, data)
 local job = lease_lib.load(jid, lease)

@@ -10,9 +10,9 @@ local session = require("lib.core.session")
 local now, request, queue, jid, klass, data, options = unpack(ARGV)
 local spec = put.spec(queue, jid, klass, data, options)
 
-local s, again = session.open(now, request)
-if again then
-  return again
+local s, earlier_reply = session.open(now, request)
+if earlier_reply then
+  return earlier_reply
 end
 local plan = put.check(s, spec)
 

@@ -14,9 +14,9 @@ local now, request, queue, jobs = unpack(ARGV, 1, 4)
 check.name("queue", queue)
 local specs = check.packed_list("jobs", jobs, 1, limits.call)
 
-local s, again = session.open(now, request)
-if again then
-  return again
+local s, earlier_reply = session.open(now, request)
+if earlier_reply then
+  return earlier_reply
 end
 local data = { unpack(ARGV, 5) }
 local plans = put_many.check(s, specs, data, { queue = queue })

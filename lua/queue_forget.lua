@@ -13,15 +13,15 @@ local subqueues = require("lib.admission.subqueues")
 local now, request, queues = unpack(ARGV)
 local names = check.packed_names("queues", queues, 1)
 
-local s, again = session.open(now, request)
-if again then
-  return again
+local s, earlier_reply = session.open(now, request)
+if earlier_reply then
+  return earlier_reply
 end
 
 local number = 0
 for _, queue in ipairs(names) do
   number = number + redis.call("ZREM", keys.queues(), queue)
-  subqueues.unmark(queue)
+  subqueues.unmark_fair(queue)
   redis.call("DEL", keys.queue_now(queue), keys.minutes(queue), keys.tens(queue), keys.days(queue))
 end
 

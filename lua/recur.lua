@@ -25,9 +25,9 @@ local longest = given.cron and 0 or 3155760000000
 local every = check.integer("interval", interval, given.cron and 0 or 1, longest)
 local first = check.integer("offset", offset, 0, longest)
 
-local s, again = session.open(now, request)
-if again then
-  return again
+local s, earlier_reply = session.open(now, request)
+if earlier_reply then
+  return earlier_reply
 end
 check.data(s, data)
 if redis.call("EXISTS", keys.job(jid)) == 1 then
@@ -44,6 +44,6 @@ end
 declaration.join(before, self)
 recurrence.set_slot(s, self, self.slot)
 recurrence.save(self)
-queue_lib.know(s, queue)
+queue_lib.list(s, queue)
 
 return session.close(s, jid)

@@ -23,9 +23,9 @@ local given = check.options("options", options, { final = true, zone_version = t
 check.boolean("final", given.final or false)
 recur_options.check_version("zone_version", given.zone_version or "")
 
-local s, again = session.open(now, request)
-if again then
-  return again
+local s, earlier_reply = session.open(now, request)
+if earlier_reply then
+  return earlier_reply
 end
 local self = recurrence.find(jid)
 if not self or self.record.generation ~= expected

@@ -11,9 +11,9 @@ local session = require("lib.core.session")
 local now, request, jid = unpack(ARGV)
 check.name("jid", jid)
 
-local s, again = session.open(now, request)
-if again then
-  return again
+local s, earlier_reply = session.open(now, request)
+if earlier_reply then
+  return earlier_reply
 end
 local self = recurrence.load(jid)
 

@@ -18,9 +18,9 @@ for _, name in ipairs(check.packed_list("names", names, 0, limits.declared)) do
   kept[check.name("names", name)] = true
 end
 
-local s, again = session.open(now, request)
-if again then
-  return again
+local s, earlier_reply = session.open(now, request)
+if earlier_reply then
+  return earlier_reply
 end
 local stale = {}
 for _, jid in ipairs(redis.call("SMEMBERS", keys.declared(group))) do

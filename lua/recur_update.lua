@@ -17,9 +17,9 @@ local now, request, jid, data, options = unpack(ARGV)
 check.name("jid", jid)
 local given = recur_options.changes(options)
 
-local s, again = session.open(now, request)
-if again then
-  return again
+local s, earlier_reply = session.open(now, request)
+if earlier_reply then
+  return earlier_reply
 end
 check.data(s, data)
 local self = recurrence.load(jid)
@@ -33,6 +33,6 @@ end
 redis.call("ZREM", keys.queue_recurring(from), jid)
 recurrence.set_slot(s, self, slot)
 recurrence.save(self)
-queue_lib.know(s, record.queue)
+queue_lib.list(s, record.queue)
 
 return session.close(s, true)

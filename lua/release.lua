@@ -12,14 +12,14 @@ local session = require("lib.core.session")
 
 local now, request, jid, lease = unpack(ARGV)
 
-local s, again = session.open(now, request)
-if again then
-  return again
+local s, earlier_reply = session.open(now, request)
+if earlier_reply then
+  return earlier_reply
 end
 local job = lease_lib.load(jid, lease)
 
-job_lib.note(job, s, "released")
-reclaim.hand_back(s, job)
+job_lib.add_history(job, s, "released")
+reclaim.return_unchanged(s, job)
 job_lib.save(job)
 events.log(s, "released", jid, job.record.queue)
 

@@ -48,9 +48,9 @@ check.text("name", name, 400)
 check.text("member", member, 300)
 check.text("index", index, 300)
 
-local s, again = session.open(now, request)
-if again then
-  return again
+local s, earlier_reply = session.open(now, request)
+if earlier_reply then
+  return earlier_reply
 end
 KINDS[kind](s, name, member, index)
 

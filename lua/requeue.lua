@@ -21,9 +21,9 @@ if spec.on_conflict ~= nil then
   errors.bad("requeue replaces, so it takes no on_conflict")
 end
 
-local s, again = session.open(now, request)
-if again then
-  return again
+local s, earlier_reply = session.open(now, request)
+if earlier_reply then
+  return earlier_reply
 end
 local job = job_lib.load(jid)
 spec.klass = klass ~= "" and klass or job.record.klass

@@ -33,14 +33,14 @@ local function check_given()
 end
 check_given()
 
-local s, again = session.open(now, request)
-if again then
-  return again
+local s, earlier_reply = session.open(now, request)
+if earlier_reply then
+  return earlier_reply
 end
 local job = lease_lib.load(jid, lease)
 
 local queue, worker = job.record.queue, job.record.worker
-local left = job_lib.left(job) - (given.apart and 0 or 1)
+local left = job_lib.retries_left(job) - (given.apart and 0 or 1)
 
 local function again_later()
   if given.group then
@@ -50,12 +50,12 @@ local function again_later()
   stats.add(s, queue, "retried", 1)
   events.log(s, "retried", jid, queue)
   if job.record.unique then
-    require("lib.job.unique").settle(s, job)
+    require("lib.job.unique").adjust(s, job)
   end
 end
 
-leave_state.from_place(s, job)
-job_lib.set_left(job, left)
+leave_state.leave(s, job)
+job_lib.set_retries_left(job, left)
 job.record.tries = given.tries or job.record.tries
 if left < 0 then
   failing.exhaust(s, job, given, given.group and worker or "")
@@ -63,6 +63,6 @@ else
   again_later()
 end
 job_lib.save(job)
-require("lib.job.releases").after(s)
+require("lib.job.releases").drain_some(s)
 
 return session.close(s, left)

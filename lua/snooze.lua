@@ -15,18 +15,18 @@ local session = require("lib.core.session")
 local now, request, jid, lease, delay = unpack(ARGV)
 local wait = check.integer("delay", delay, 1, 3155760000000)
 
-local s, again = session.open(now, request)
-if again then
-  return again
+local s, earlier_reply = session.open(now, request)
+if earlier_reply then
+  return earlier_reply
 end
 local job = lease_lib.load(jid, lease)
 
 local queue = job.record.queue
-leave_state.from_place(s, job)
-job_lib.note(job, s, "snoozed")
+leave_state.leave(s, job)
+job_lib.add_history(job, s, "snoozed")
 queue_lib.to_scheduled(s, job, queue, s.now + wait)
 if job.record.unique then
-  require("lib.job.unique").settle(s, job)
+  require("lib.job.unique").adjust(s, job)
 end
 job_lib.save(job)
 events.log(s, "snoozed", jid, queue)

@@ -12,9 +12,9 @@ local now, request, throttle, ms = unpack(ARGV)
 settings.check_id("throttle", throttle)
 local length = check.delay("ms", check.integer("ms", ms, 0, 3155760000000))
 
-local s, again = session.open(now, request)
-if again then
-  return again
+local s, earlier_reply = session.open(now, request)
+if earlier_reply then
+  return earlier_reply
 end
 
 local ends = settings.block(s, throttle, length)

@@ -10,9 +10,9 @@ local settings = require("lib.admission.throttle_settings")
 local now, request, throttle = unpack(ARGV)
 settings.check_id("throttle", throttle)
 
-local s, again = session.open(now, request)
-if again then
-  return again
+local s, earlier_reply = session.open(now, request)
+if earlier_reply then
+  return earlier_reply
 end
 
 local existed = settings.delete(s, throttle)

@@ -13,12 +13,12 @@ local now, request, throttle, jids = unpack(ARGV)
 settings.check_id("throttle", throttle)
 local names = check.packed_names("jids", jids, 1)
 
-local s, again = session.open(now, request)
-if again then
-  return again
+local s, earlier_reply = session.open(now, request)
+if earlier_reply then
+  return earlier_reply
 end
 
-local number = holders.release(s, throttle, names)
+local number = holders.revoke_slots(s, throttle, names)
 session.publish(s, "log", '{"event":"throttle_released","throttle":"' .. throttle .. '"}')
 
 return session.close(s, number)

@@ -14,9 +14,9 @@ settings.check_id("throttle", throttle)
 local given = check.options("options", options, settings.OPTIONS)
 settings.check_limits(given)
 
-local s, again = session.open(now, request)
-if again then
-  return again
+local s, earlier_reply = session.open(now, request)
+if earlier_reply then
+  return earlier_reply
 end
 
 settings.set(s, throttle, given)

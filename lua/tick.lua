@@ -9,9 +9,9 @@ local session = require("lib.core.session")
 
 local now, request = unpack(ARGV)
 
-local s, again = session.open(now, request)
-if again then
-  return again
+local s, earlier_reply = session.open(now, request)
+if earlier_reply then
+  return earlier_reply
 end
 local due = maintenance.run(s)
 

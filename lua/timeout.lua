@@ -14,9 +14,9 @@ local session = require("lib.core.session")
 local now, request, jids = unpack(ARGV)
 local names = check.packed_names("jids", jids, 1)
 
-local s, again = session.open(now, request)
-if again then
-  return again
+local s, earlier_reply = session.open(now, request)
+if earlier_reply then
+  return earlier_reply
 end
 local jobs = job_lib.find_all(names)
 for i, job in ipairs(jobs) do

@@ -16,15 +16,15 @@ check.name("queue", queue)
 check.line("group", group)
 local wanted = check.integer("count", count, 1, limits.call)
 
-local s, again = session.open(now, request)
-if again then
-  return again
+local s, earlier_reply = session.open(now, request)
+if earlier_reply then
+  return earlier_reply
 end
 
 local jids = redis.call("ZRANGE", keys.failed_group(group), 0, wanted - 1)
 for i, job in ipairs(job_lib.find_all(jids)) do
   if job and job.record.state == "failed" then
-    revive.failed(s, job, queue)
+    revive.retry_failed(s, job, queue)
   else
     redis.call("ZREM", keys.failed_group(group), jids[i])
   end

@@ -12,9 +12,9 @@ local session = require("lib.core.session")
 local now, request, queues = unpack(ARGV)
 local names = check.packed_names("queues", queues, 1)
 
-local s, again = session.open(now, request)
-if again then
-  return again
+local s, earlier_reply = session.open(now, request)
+if earlier_reply then
+  return earlier_reply
 end
 
 for _, queue in ipairs(names) do

@@ -14,9 +14,9 @@ check.name("user", user)
 local given = check.options("options", options, users.OPTIONS)
 users.check(given)
 
-local s, again = session.open(now, request)
-if again then
-  return again
+local s, earlier_reply = session.open(now, request)
+if earlier_reply then
+  return earlier_reply
 end
 
 local reply = users.set(s, user, given)

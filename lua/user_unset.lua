@@ -12,9 +12,9 @@ local users = require("lib.admission.users")
 local now, request, user = unpack(ARGV)
 check.name("user", user)
 
-local s, again = session.open(now, request)
-if again then
-  return again
+local s, earlier_reply = session.open(now, request)
+if earlier_reply then
+  return earlier_reply
 end
 
 local existed = redis.call("ZSCORE", keys.users(), user) and true or false

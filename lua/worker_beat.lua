@@ -14,9 +14,9 @@ local now, request, worker, info = unpack(ARGV)
 check.name("worker", worker)
 check.text("info", info, 65536)
 
-local s, again = session.open(now, request)
-if again then
-  return again
+local s, earlier_reply = session.open(now, request)
+if earlier_reply then
+  return earlier_reply
 end
 
 redis.call("ZADD", keys.workers(), s.now, worker)

@@ -13,9 +13,9 @@ local now, request, workers, command = unpack(ARGV)
 local names = check.packed_names("workers", workers, 1)
 check.one_of("command", command, { quiet = true, resume = true, stop = true, restart = true })
 
-local s, again = session.open(now, request)
-if again then
-  return again
+local s, earlier_reply = session.open(now, request)
+if earlier_reply then
+  return earlier_reply
 end
 
 local number = 0

@@ -19,9 +19,9 @@ check.text("cause", cause, 1024)
 local guilty = started ~= ""
   and check.names("started", { started, unpack(ARGV, 7) }, 1, limits.call)
 
-local s, again = session.open(now, request)
-if again then
-  return again
+local s, earlier_reply = session.open(now, request)
+if earlier_reply then
+  return earlier_reply
 end
 
 redis.call("ZADD", keys.dead(), s.now, nonce)
@@ -35,6 +35,6 @@ for _, job in ipairs(jobs) do
   crash.handle(s, job, { started = set, cause = cause }, report)
 end
 report.more = more
-require("lib.job.releases").after(s)
+require("lib.job.releases").drain_some(s)
 
 return session.close(s, report)

@@ -14,9 +14,9 @@ check.name("worker", worker)
 check.name("nonce", nonce)
 check.text("info", info, 65536)
 
-local s, again = session.open(now, request)
-if again then
-  return again
+local s, earlier_reply = session.open(now, request)
+if earlier_reply then
+  return earlier_reply
 end
 if redis.call("ZSCORE", keys.dead(), nonce) then
   errors.raise("DEADWORKER", "The death of " .. nonce .. " was reported already")

@@ -24,10 +24,10 @@ end
 
 local found
 if job then
-  found = explain.of_job(s, job)
+  found = explain.job(s, job)
 else
   job = job_lib.parse(jid, shown.recurring)
-  found = explain.of_recurring(job, shown.next)
+  found = explain.recurring(job, shown.next)
 end
 
 return cmsgpack.pack({

@@ -13,7 +13,7 @@ local settings = require("lib.admission.throttle_settings")
 
 local now, after, count = unpack(ARGV)
 local behind = cursor.read(after)
-local size = check.integer("count", count, 0, limits.dear_page)
+local size = check.integer("count", count, 0, limits.small_page)
 local s = session.read(now)
 
 local key = keys.throttles()

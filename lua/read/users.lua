@@ -17,7 +17,7 @@ if queue ~= "" then
   check.name("queue", queue)
 end
 local behind = cursor.read(after)
-local size = check.integer("count", count, 0, limits.dear_page)
+local size = check.integer("count", count, 0, limits.small_page)
 local s = session.read(now)
 
 local key = queue ~= "" and keys.queue_users(queue, "") or keys.users()

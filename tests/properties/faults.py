@@ -27,14 +27,14 @@ FAULTS = [
     Fault(
         "a lost lease costs no retry",
         "lib/job/reclaim.lua",
-        "local worker, left = record.worker, job_lib.left(job) - 1",
-        "local worker, left = record.worker, job_lib.left(job)",
+        "local worker, left = record.worker, job_lib.retries_left(job) - 1",
+        "local worker, left = record.worker, job_lib.retries_left(job)",
     ),
     Fault(
         "retry costs no retry",
         "retry.lua",
-        "local left = job_lib.left(job) - (given.apart and 0 or 1)",
-        "local left = job_lib.left(job)",
+        "local left = job_lib.retries_left(job) - (given.apart and 0 or 1)",
+        "local left = job_lib.retries_left(job)",
         story="a retry, a release, a snooze",
     ),
     Fault(
@@ -78,13 +78,13 @@ FAULTS = [
     Fault(
         "cancelling forgets the dependents",
         "lib/job/removal.lua",
-        'dependencies.register(s, job.jid, "canceled")',
+        'dependencies.release_dependents(s, job.jid, "canceled")',
         "",
     ),
     Fault(
         "failing forgets the dependents that do not wait",
         "lib/job/failing.lua",
-        'dependencies.register(s, job.jid, "failed")',
+        'dependencies.release_dependents(s, job.jid, "failed")',
         "",
         story="a parent fails",
     ),
@@ -111,8 +111,8 @@ FAULTS = [
     Fault(
         "a deleted job keeps its tags",
         "lib/job/removal.lua",
-        'require("lib.job.tags").forget(job)\n  completion.settle',
-        "completion.settle",
+        'require("lib.job.tags").forget(job)\n  completion.end_belongings',
+        "completion.end_belongings",
     ),
     Fault(
         "no memory of a jid outlives its job",
@@ -152,8 +152,8 @@ FAULTS = [
     Fault(
         "nobody looks when the leases end",
         "lib/queue/lease_out.lua",
-        'queue_lib.due("leases:" .. queue, ',
-        'queue_lib.due("leases:none", ',
+        'queue_lib.set_due("leases:" .. queue, ',
+        'queue_lib.set_due("leases:none", ',
     ),
     Fault(
         "a scheduled job forgets when it was due",

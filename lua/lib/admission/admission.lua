@@ -29,23 +29,25 @@ local function new(s, queue, virtual, wanted)
     throttles.prepare(s, ids)
   end
   return { s = s, queue = queue, budget = s.examine_budget or EXAMINED + wanted,
-    own = throttles.get(s, "queue:" .. queue),
+    queue_throttle = throttles.get(s, "queue:" .. queue),
     gates = gates, order = fairness.new(queue, tonumber(virtual), gates, wanted, on_users),
-    before = virtual, taken = {}, parked = {}, kept = {}, shut = {}, held = {}, shared = {} }
+    -- what admission_commit writes
+    virtual_before = virtual, admitted = {}, parked = {}, refused_in_place = {}, shut_gates = {},
+    new_holders = {}, left_shared = {} }
 end
 
 -- Leaves a gate out for the rest of this call, and until there is room again.
-local function shut(self, id)
-  self.shut[id] = true
-  fairness.drop_gate(self.order, id)
+local function shut_gate(self, id)
+  self.shut_gates[id] = true
+  fairness.leave_out_gate(self.order, id)
   redis.call("ZREM", keys.open(self.queue), id)
 end
 
 -- Counts one more refusal of a job. After too many, slots are reserved for it.
-local function pass(self, job)
+local function count_refusal(self, job)
   local record = job.record
   record.passed = (record.passed or 0) + 1
-  if record.passed >= limits.patience then
+  if record.passed >= limits.refusals then
     throttles.reserve(self.s, job)
   end
 end
@@ -53,10 +55,10 @@ end
 -- A job that costs more than its throttle can ever hold, as it is now, moves to the end of its
 -- subqueue, the most expensive last. When the cheapest of those is refused again the subqueue is
 -- put to sleep.
-local function stand_aside(self, found, job, id)
+local function move_to_end(self, found, job, id)
   if job.record.gate == id and found.score >= limits.costly then
-    fairness.drop_lane(found.lane)
-    found.lane.sleeps = true
+    fairness.leave_out_subqueue(found.subqueue)
+    found.subqueue.sleeps = true
     return
   end
   fairness.consume(found)
@@ -67,27 +69,27 @@ end
 -- The job stays in its subqueue, or moves to the gate of the throttle that refused it. That gate is
 -- shut.
 local function refuse(self, found, job, id)
-  local record, is_aside = job.record, found.score >= limits.costly
-  pass(self, job)
-  if record.gate == id and not is_aside then
-    self.kept[#self.kept + 1] = job
+  local record, is_at_end = job.record, found.score >= limits.costly
+  count_refusal(self, job)
+  if record.gate == id and not is_at_end then
+    self.refused_in_place[#self.refused_in_place + 1] = job
   else
     fairness.consume(found)
-    local score = is_aside and -(record.priority or 0) or found.score
+    local score = is_at_end and -(record.priority or 0) or found.score
     self.parked[#self.parked + 1] = { job, score, id }
   end
-  shut(self, id)
+  shut_gate(self, id)
 end
 
-local function due_again(self, id, at)
+local function check_again_at(self, id, at)
   if at then
-    throttles.again(self.s, id, at)
+    throttles.check_again_at(self.s, id, at)
   end
 end
 
 -- Gives up the slots reserved for a job. Jobs refused because of that reservation are considered by
 -- a call of their own.
-local function give_up(self, job)
+local function give_up_reservation(self, job)
   for _, id in ipairs(throttles.unreserve(self.s, job)) do
     if redis.call("EXISTS", keys.throttle_queues(id)) == 1 then
       throttle_wakeup.open(self.s, id)
@@ -98,15 +100,15 @@ end
 
 -- The user has reached its own limit: its subqueue is left out until there is room. Meanwhile
 -- others may use the slots reserved for its job.
-local function cap(self, found, job, id)
-  local lane = found.lane
-  lane.is_capped = true
+local function leave_out_user(self, found, job, id)
+  local subqueue = found.subqueue
+  subqueue.is_capped = true
   if job.record.passed then
-    give_up(self, job)
-    self.kept[#self.kept + 1] = job
+    give_up_reservation(self, job)
+    self.refused_in_place[#self.refused_in_place + 1] = job
   end
-  redis.call("SADD", keys.capped(id), self.queue .. "/" .. lane.gate)
-  fairness.drop_user(self.order, found.user)
+  redis.call("SADD", keys.capped(id), self.queue .. "/" .. subqueue.gate)
+  fairness.leave_out_user(self.order, found.user)
 end
 
 -- Whether other jobs of the queue are parked on a throttle already; this one must not overtake
@@ -116,10 +118,10 @@ local function is_behind(self, job, id)
   local reserved = record and record.reserved
   if job.record.gate == id or (reserved and reserved.jid == job.jid) then
     return false
-  elseif self.shut[id] == nil then
-    self.shut[id] = subqueues.is_shut(self.queue, id)
+  elseif self.shut_gates[id] == nil then
+    self.shut_gates[id] = subqueues.is_shut(self.queue, id)
   end
-  return self.shut[id]
+  return self.shut_gates[id]
 end
 
 -- The first of the job's own throttles that refuses it, and the reason; nil when none does.
@@ -127,7 +129,7 @@ local function refused_by(self, job)
   for _, id in ipairs(job.record.throttles or {}) do
     local entry = throttles.get(self.s, id)
     local reason, at = throttles.refusal(self.s, entry, job.jid, throttles.cost(job.record, id))
-    due_again(self, id, at)
+    check_again_at(self, id, at)
     if reason or is_behind(self, job, id) then
       return id, reason or "behind"
     end
@@ -140,22 +142,22 @@ local function user_refuses(self, job)
   local reason, at
   if id then
     reason, at = throttles.refusal(self.s, throttles.get(self.s, id), job.jid, 1)
-    due_again(self, id, at)
+    check_again_at(self, id, at)
   end
   return reason and id
 end
 
-local function hold(self, job)
+local function take_slots(self, job)
   local s, record = self.s, job.record
   local ids = { unpack(record.throttles or {}) }
   ids[#ids + 1] = record.user and "user:" .. record.user
   for _, id in ipairs(ids) do
-    throttles.take(throttles.get(s, id), throttles.cost(record, id))
-    local held = self.held[id] or {}
-    held[#held + 1], held[#held + 2] = s.now_text, job.jid
-    self.held[id] = held
+    throttles.pay(throttles.get(s, id), throttles.cost(record, id))
+    local entries = self.new_holders[id] or {}
+    entries[#entries + 1], entries[#entries + 2] = s.now_text, job.jid
+    self.new_holders[id] = entries
   end
-  throttles.take(self.own, 1)
+  throttles.pay(self.queue_throttle, 1)
 end
 
 local function admit(self, found, job)
@@ -163,25 +165,25 @@ local function admit(self, found, job)
   fairness.consume(found)
   record.gate = nil
   if record.passed then
-    give_up(self, job)
+    give_up_reservation(self, job)
   end
   if record.expires and require("lib.job.expiry").fail_if_over(self.s, job) then
     return
   end
-  hold(self, job)
+  take_slots(self, job)
   fairness.charge(self.order, found.user)
-  self.taken[#self.taken + 1] = job
+  self.admitted[#self.admitted + 1] = job
 end
 
-local function judge(self, found, job)
+local function examine(self, found, job)
   local capped = user_refuses(self, job)
   if capped then
-    cap(self, found, job, capped)
+    leave_out_user(self, found, job, capped)
     return
   end
   local id, why = refused_by(self, job)
   if why == "cost" then
-    stand_aside(self, found, job, id)
+    move_to_end(self, found, job, id)
   elseif id then
     refuse(self, found, job, id)
   else
@@ -191,22 +193,23 @@ end
 
 -- Decides about the next job; returns whether to go on.
 local function decide(self, found)
-  local reason, at = throttles.refusal(self.s, self.own, found.jid, 1)
+  local reason, at = throttles.refusal(self.s, self.queue_throttle, found.jid, 1)
   if reason then
-    due_again(self, self.own.id, at)
+    check_again_at(self, self.queue_throttle.id, at)
     return false
   end
   local job = job_lib.find(found.jid)
-  if not job or job.record.queue ~= self.queue or (job.record.gate or "") ~= found.lane.gate then
+  if not job or job.record.queue ~= self.queue
+    or (job.record.gate or "") ~= found.subqueue.gate then
     fairness.consume(found)
   else
-    judge(self, found, job)
+    examine(self, found, job)
   end
   return true
 end
 
 local function choose(self, wanted)
-  while #self.taken < wanted do
+  while #self.admitted < wanted do
     local found = fairness.next(self.order)
     if not found then
       self.is_stopped = self.is_stopped or self.order.is_cut
@@ -228,7 +231,7 @@ local function choose_reserved(self, wanted)
   for _, id in ipairs(self.gates) do
     local record = throttles.get(self.s, id).record
     local reserved = record and record.reserved
-    local is_here = reserved and reserved.queue == self.queue and #self.taken < wanted
+    local is_here = reserved and reserved.queue == self.queue and #self.admitted < wanted
     local job = is_here and job_lib.find(reserved.jid)
     if job and job.record.queue == self.queue and job.record.gate == id then
       self.budget = self.budget - 1
@@ -246,7 +249,7 @@ function admission.take(s, queue, virtual, wanted, to, found)
   s.examine_budget = self.budget
   admission_commit.write(self)
   s.has_more = s.has_more or self.is_stopped
-  lease_out.jobs(s, queue, self.taken, to, found)
+  lease_out.jobs(s, queue, self.admitted, to, found)
 end
 
 return admission

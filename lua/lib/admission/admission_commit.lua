@@ -10,35 +10,35 @@ local subqueues = require("lib.admission.subqueues")
 local admission_commit = {}
 
 -- Removes the members that are done with from a subqueue.
-local function remove(self, lane)
-  if #lane.gone == 0 then
+local function remove_consumed(self, subqueue)
+  if #subqueue.consumed == 0 then
     return
   end
-  redis.call("ZREM", lane.key, unpack(lane.gone))
-  if lane.gate ~= "" then
+  redis.call("ZREM", subqueue.key, unpack(subqueue.consumed))
+  if subqueue.gate ~= "" then
     local jids = {}
-    for i, member in ipairs(lane.gone) do
+    for i, member in ipairs(subqueue.consumed) do
       jids[i] = string.sub(member, 13)
     end
     redis.call("ZREM", keys.throttled(self.queue), unpack(jids))
-    redis.call("ZREM", keys.parked(lane.gate), unpack(jids))
-  elseif lane.user ~= "" then
-    for _, member in ipairs(lane.gone) do
-      self.shared[#self.shared + 1] = member
+    redis.call("ZREM", keys.parked(subqueue.gate), unpack(jids))
+  elseif subqueue.user ~= "" then
+    for _, member in ipairs(subqueue.consumed) do
+      self.left_shared[#self.left_shared + 1] = member
     end
   end
 end
 
 -- Updates the users that have subqueues after one has changed.
-local function settle(self, lane)
-  local queue, user, gate = self.queue, lane.user, lane.gate
-  if lane.key == keys.waiting(queue) or lane.seen == 0 then
+local function update_users(self, subqueue)
+  local queue, user, gate = self.queue, subqueue.user, subqueue.gate
+  if subqueue.key == keys.waiting(queue) or subqueue.seen == 0 then
     return
-  elseif #lane.gone > 0 and fairness.is_empty(lane) then
-    subqueues.vacate(queue, user, gate)
-  elseif lane.is_capped or lane.sleeps then
+  elseif #subqueue.consumed > 0 and fairness.is_empty(subqueue) then
+    subqueues.remove_empty(queue, user, gate)
+  elseif subqueue.is_capped or subqueue.sleeps then
     redis.call("ZADD", keys.queue_users(queue, gate), "XX", "+inf", user)
-    if not lane.is_capped then
+    if not subqueue.is_capped then
       redis.call("SADD", keys.capped(gate), queue .. "/" .. user)
     end
   end
@@ -46,11 +46,11 @@ end
 
 -- Raises the stored start of users that turned out to come later, so that later pops need not look
 -- them up again.
-local function raise(self)
+local function raise_starts(self)
   local by_gate = {}
-  for _, known in ipairs(self.order.raised) do
+  for _, known in ipairs(self.order.stored_starts) do
     local gate, name, score = unpack(known)
-    local start = self.order.named[name].start
+    local start = self.order.by_name[name].start
     if start > score and start > self.order.virtual then
       local scores = by_gate[gate] or {}
       scores[#scores + 1], scores[#scores + 2] = start, name
@@ -68,11 +68,11 @@ local function park(self)
     local job, score, gate = unpack(one)
     subqueues.place(self.s, job, score, gate)
     saved[#saved + 1], saved[#saved + 2] = keys.job(job.jid), job_lib.pack(job)
-    if score >= limits.costly and not self.shut[gate] then
+    if score >= limits.costly and not self.shut_gates[gate] then
       redis.call("ZADD", keys.open(self.queue), self.s.now_text, gate)
     end
   end
-  for _, job in ipairs(self.kept) do
+  for _, job in ipairs(self.refused_in_place) do
     saved[#saved + 1], saved[#saved + 2] = keys.job(job.jid), job_lib.pack(job)
   end
   if #saved > 0 then
@@ -81,7 +81,7 @@ local function park(self)
 end
 
 -- Closes gates whose users are all asleep, until one of them is woken.
-local function put_to_sleep(self)
+local function close_sleeping_gates(self)
   for _, gate in ipairs(self.gates) do
     local first = redis.call("ZRANGE", keys.queue_users(self.queue, gate), 0, 0, "WITHSCORES")[2]
     if tonumber(first) == math.huge then
@@ -91,7 +91,7 @@ local function put_to_sleep(self)
 end
 
 -- One call looks at a limited number of gates; there may be more that are open.
-local function look_further(self)
+local function check_further_gates(self)
   if #self.gates == limits.gates
     and redis.call("ZCOUNT", keys.open(self.queue), "-inf", "(+inf") > 0 then
     self.is_stopped = true
@@ -99,17 +99,17 @@ local function look_further(self)
 end
 
 local function set_virtual(self, virtual)
-  if virtual ~= tonumber(self.before) then
+  if virtual ~= tonumber(self.virtual_before) then
     redis.call("HSET", keys.meta(), "fair:" .. self.queue, string.format("%.17g", virtual))
   end
 end
 
 -- Stores how much each user has used. A few users that are level with the virtual time are
 -- forgotten.
-local function remember(self)
+local function store_usage(self)
   local key, virtual = keys.finish(self.queue), self.order.virtual
   local scores = {}
-  for name, user in pairs(self.order.named) do
+  for name, user in pairs(self.order.by_name) do
     if user.is_charged then
       scores[#scores + 1], scores[#scores + 2] = user.start, name
     end
@@ -117,7 +117,7 @@ local function remember(self)
   if #scores > 0 then
     redis.call("ZADD", key, unpack(scores))
   end
-  if virtual > tonumber(self.before) then
+  if virtual > tonumber(self.virtual_before) then
     local old = redis.call("ZRANGEBYSCORE", key, "-inf", virtual, "LIMIT", 0, limits.housekeeping)
     if #old > 0 then
       redis.call("ZREM", key, unpack(old))
@@ -127,36 +127,36 @@ local function remember(self)
 end
 
 -- An empty queue starts again from zero: while nothing waits, no user gains a claim.
-local function forget(self)
+local function reset_empty_queue(self)
   local queue = self.queue
   redis.call("UNLINK", keys.finish(queue))
-  self.before = self.order.virtual
+  self.virtual_before = self.order.virtual
   set_virtual(self, 0)
 end
 
 -- `self` is the state of the choice in lib.admission.admission.
 function admission_commit.write(self)
-  for _, lane in pairs(self.order.lanes) do
-    remove(self, lane)
-    settle(self, lane)
+  for _, subqueue in pairs(self.order.subqueues) do
+    remove_consumed(self, subqueue)
+    update_users(self, subqueue)
   end
-  if #self.shared > 0 then
-    redis.call("ZREM", keys.shared(self.queue), unpack(self.shared))
+  if #self.left_shared > 0 then
+    redis.call("ZREM", keys.shared(self.queue), unpack(self.left_shared))
   end
-  for id, held in pairs(self.held) do
-    redis.call("ZADD", keys.holders(id), unpack(held))
+  for id, holders_of in pairs(self.new_holders) do
+    redis.call("ZADD", keys.holders(id), unpack(holders_of))
   end
-  raise(self)
+  raise_starts(self)
   park(self)
-  remember(self)
+  store_usage(self)
   if not self.is_done then
     return
   end
-  put_to_sleep(self)
-  look_further(self)
+  close_sleeping_gates(self)
+  check_further_gates(self)
   local queue = self.queue
   if redis.call("EXISTS", keys.waiting(queue), keys.shared(queue), keys.throttled(queue)) == 0 then
-    forget(self)
+    reset_empty_queue(self)
   end
 end
 

@@ -12,9 +12,9 @@ local fairness = {}
 -- Users looked up at once, and lookups in one call. The bound on lookups is reached only when many
 -- users were served from other subqueues since, or have just reached their limits. Each lookup
 -- raises their scores, so the next call begins later. `is_cut` says that others may be left.
-local BATCH, LOOKS = 20, 25
+local BATCH, LOOKUPS = 20, 25
 
-local function before(a, b)
+local function comes_before(a, b)
   if a.start ~= b.start then
     return a.start < b.start
   end
@@ -25,7 +25,7 @@ local function insert(self, user)
   local list, low, high = self.users, 1, #self.users + 1
   while low < high do
     local middle = math.floor((low + high) / 2)
-    if before(user, list[middle]) then
+    if comes_before(user, list[middle]) then
       high = middle
     else
       low = middle + 1
@@ -45,16 +45,16 @@ local function add_users(self, names)
   for i, name in ipairs(names) do
     local user = { name = name, start = math.max(self.virtual, tonumber(tags[i] or 0)),
       weight = tonumber(weights[i] or 1) }
-    self.named[name] = user
+    self.by_name[name] = user
     insert(self, user)
   end
 end
 
 -- Sets the bound up to which this gate's users are known, and whether this call will look up more.
-local function go_on(self, group, flat)
+local function set_bound(self, group, flat)
   local last = #flat == 2 * self.batch and tonumber(flat[#flat]) or math.huge
   local has_more = last < math.huge
-  group.bound = has_more and self.looks < LOOKS and last or nil
+  group.bound = has_more and self.lookups < LOOKUPS and last or nil
   self.is_cut = self.is_cut or (has_more and not group.bound)
 end
 
@@ -64,15 +64,15 @@ local function load(self, group)
   local flat = redis.call("ZRANGE", keys.queue_users(self.queue, group.gate), group.at,
     group.at + self.batch - 1, "WITHSCORES")
   local names = {}
-  self.looks = self.looks + 1
-  go_on(self, group, flat)
+  self.lookups = self.lookups + 1
+  set_bound(self, group, flat)
   for i = 1, #flat, 2 do
     local name, score = flat[i], tonumber(flat[i + 1])
     if score == math.huge then
       break
-    elseif not self.named[name] then
+    elseif not self.by_name[name] then
       names[#names + 1] = name
-      self.raised[#self.raised + 1] = { group.gate, name, score }
+      self.stored_starts[#self.stored_starts + 1] = { group.gate, name, score }
     end
   end
   group.at = group.at + #flat / 2
@@ -82,8 +82,8 @@ end
 -- The state of a choice in a queue: its virtual time, and the open gates besides "". About `wanted`
 -- jobs will be taken. `on_users`, if given, is called with the users whose turn may come.
 function fairness.new(queue, virtual, gates, wanted, on_users)
-  local self = { queue = queue, virtual = virtual, users = {}, named = {}, lanes = {},
-    groups = {}, raised = {}, looks = 0, batch = math.min(wanted + 1, BATCH),
+  local self = { queue = queue, virtual = virtual, users = {}, by_name = {}, subqueues = {},
+    groups = {}, stored_starts = {}, lookups = 0, batch = math.min(wanted + 1, BATCH),
     on_users = on_users }
   for i = 0, #gates do
     self.groups[i + 1] = { gate = gates[i] or "", at = 0, bound = 0 }
@@ -103,33 +103,35 @@ local function load_enough(self)
   end
 end
 
-local function fetch(lane)
-  local flat = redis.call("ZRANGE", lane.key, lane.seen, lane.seen + lane.ahead - 1, "WITHSCORES")
-  lane.flat, lane.at, lane.has_more = flat, 1, #flat == 2 * lane.ahead
-  lane.seen = lane.seen + #flat / 2
-  lane.ahead = math.min(lane.ahead * 2, limits.housekeeping)
+local function fetch(subqueue)
+  local last = subqueue.seen + subqueue.ahead - 1
+  local flat = redis.call("ZRANGE", subqueue.key, subqueue.seen, last, "WITHSCORES")
+  subqueue.flat, subqueue.at, subqueue.has_more = flat, 1, #flat == 2 * subqueue.ahead
+  subqueue.seen = subqueue.seen + #flat / 2
+  subqueue.ahead = math.min(subqueue.ahead * 2, limits.housekeeping)
 end
 
-local function lane_of(self, user, gate)
+local function subqueue_of(self, user, gate)
   local key = subqueues.key(self.queue, user, gate)
-  local lane = self.lanes[key]
-  if not lane then
-    lane = { key = key, user = user, gate = gate, seen = 0, ahead = 2, gone = {}, early = {} }
-    self.lanes[key] = lane
-    fetch(lane)
+  local subqueue = self.subqueues[key]
+  if not subqueue then
+    subqueue = { key = key, user = user, gate = gate, seen = 0, ahead = 2, consumed = {},
+      early = {} }
+    self.subqueues[key] = subqueue
+    fetch(subqueue)
   end
-  return lane
+  return subqueue
 end
 
 -- The first member left that was not taken early.
-local function next_member(lane)
+local function next_member(subqueue)
   repeat
-    if lane.at > #lane.flat and lane.has_more then
-      fetch(lane)
+    if subqueue.at > #subqueue.flat and subqueue.has_more then
+      fetch(subqueue)
     end
-    local member = lane.flat[lane.at]
-    local is_gone = member and lane.early[member]
-    lane.at = is_gone and lane.at + 2 or lane.at
+    local member = subqueue.flat[subqueue.at]
+    local is_gone = member and subqueue.early[member]
+    subqueue.at = is_gone and subqueue.at + 2 or subqueue.at
     if not is_gone then
       return member
     end
@@ -137,12 +139,12 @@ local function next_member(lane)
 end
 
 -- The first job left in a subqueue, or nil.
-local function head(lane)
-  local member = not lane.is_out and next_member(lane)
+local function head(subqueue)
+  local member = not subqueue.is_left_out and next_member(subqueue)
   if not member then
     return nil
   end
-  return { lane = lane, member = member, score = tonumber(lane.flat[lane.at + 1]),
+  return { subqueue = subqueue, member = member, score = tonumber(subqueue.flat[subqueue.at + 1]),
     jid = string.sub(member, 13) }
 end
 
@@ -163,7 +165,7 @@ end
 local function best_of(self, user)
   local best
   for _, group in ipairs(self.groups) do
-    local found = head(lane_of(self, user.name, group.gate))
+    local found = head(subqueue_of(self, user.name, group.gate))
     if found and (not best or precedes(found, best)) then
       best = found
     end
@@ -190,21 +192,21 @@ end
 
 -- Marks the job as done with, whatever became of it.
 function fairness.consume(found)
-  local lane = found.lane
-  lane.gone[#lane.gone + 1] = found.member
+  local subqueue = found.subqueue
+  subqueue.consumed[#subqueue.consumed + 1] = found.member
   if found.is_early then
-    lane.early[found.member] = true
+    subqueue.early[found.member] = true
   else
-    lane.at = lane.at + 2
+    subqueue.at = subqueue.at + 2
   end
 end
 
 -- Whether nothing is left in a subqueue.
-function fairness.is_empty(lane)
-  if #lane.gone < lane.seen then
+function fairness.is_empty(subqueue)
+  if #subqueue.consumed < subqueue.seen then
     return false
   end
-  return not lane.has_more or redis.call("EXISTS", lane.key) == 0
+  return not subqueue.has_more or redis.call("EXISTS", subqueue.key) == 0
 end
 
 -- Charges a user for one job that was leased.
@@ -225,7 +227,7 @@ function fairness.charge(self, user)
 end
 
 -- Leaves a user out for the rest of this call.
-function fairness.drop_user(self, user)
+function fairness.leave_out_user(self, user)
   for i, other in ipairs(self.users) do
     if other == user then
       table.remove(self.users, i)
@@ -235,11 +237,11 @@ function fairness.drop_user(self, user)
 end
 
 -- Leaves a subqueue out for the rest of this call.
-function fairness.drop_lane(lane)
-  lane.is_out = true
+function fairness.leave_out_subqueue(subqueue)
+  subqueue.is_left_out = true
 end
 
-function fairness.drop_gate(self, gate)
+function fairness.leave_out_gate(self, gate)
   for i, group in ipairs(self.groups) do
     if group.gate == gate then
       table.remove(self.groups, i)
@@ -252,11 +254,11 @@ end
 function fairness.early(self, job, score)
   local record = job.record
   local name = record.user or ""
-  if not self.named[name] then
+  if not self.by_name[name] then
     add_users(self, { name })
   end
-  return { user = self.named[name], lane = lane_of(self, name, record.gate), is_early = true,
-    member = record.order .. job.jid, score = score, jid = job.jid }
+  return { user = self.by_name[name], subqueue = subqueue_of(self, name, record.gate),
+    member = record.order .. job.jid, score = score, jid = job.jid, is_early = true }
 end
 
 return fairness

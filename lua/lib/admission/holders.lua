@@ -19,18 +19,18 @@ function holders.ids(record)
 end
 
 -- Forgets the number of free slots counted in this call.
-local function recount(s, id)
+local function forget_count(s, id)
   if s.throttles and s.throttles[id] then
-    s.throttles[id].free = nil
+    s.throttles[id].free_slots = nil
   end
 end
 
 -- Wakes a worker when a job has left running in a queue with a throttle of its own, even if that
 -- was set after the job started. Only a concurrency has slots; a rate makes jobs wait for an
 -- instant.
-function holders.leave_queue(s, queue)
+function holders.wake_queue(s, queue)
   local id = "queue:" .. queue
-  recount(s, id)
+  forget_count(s, id)
   local record = throttles.get(s, id).record
   if record and record.concurrency and subqueues.has_work(queue) then
     queue_lib.wake(queue)
@@ -38,12 +38,12 @@ function holders.leave_queue(s, queue)
 end
 
 -- Returns the slots of a job that no longer runs.
-function holders.give_back(s, job)
+function holders.return_slots(s, job)
   local record = job.record
   for _, id in ipairs(holders.ids(record)) do
     if redis.call("ZREM", keys.holders(id), job.jid) == 1 then
-      recount(s, id)
-      throttle_wakeup.slot(s, id)
+      forget_count(s, id)
+      throttle_wakeup.slot_returned(s, id)
     end
   end
   if record.excused then
@@ -53,7 +53,7 @@ function holders.give_back(s, job)
 end
 
 -- Takes a slot of a throttle from a running job; returns whether it held one.
-local function take_from(s, id, job)
+local function take_slot(s, id, job)
   if job.record.state ~= "running" then
     return false
   elseif not throttles.queue_of(id) then
@@ -64,10 +64,10 @@ local function take_from(s, id, job)
 end
 
 -- Takes slots from jobs that go on running; returns the number of jobs.
-function holders.release(s, id, jids)
+function holders.revoke_slots(s, id, jids)
   local number = 0
   for _, job in ipairs(job_lib.find_all(jids)) do
-    if job and take_from(s, id, job) then
+    if job and take_slot(s, id, job) then
       local excused = job.record.excused or {}
       excused[#excused + 1] = id
       job.record.excused = excused
@@ -76,7 +76,7 @@ function holders.release(s, id, jids)
     end
   end
   if number > 0 then
-    recount(s, id)
+    forget_count(s, id)
     throttle_wakeup.open(s, id)
   end
   return number

@@ -17,7 +17,7 @@ function subqueues.key(queue, user, gate)
 end
 
 -- Marks a queue as fair: pop chooses its jobs. In other queues it takes them in plain order.
-function subqueues.mark(s, queue)
+function subqueues.mark_fair(s, queue)
   s.marked_queues = s.marked_queues or {}
   if not s.marked_queues[queue] then
     if redis.call("HSETNX", keys.meta(), "fair:" .. queue, "0") == 1 then
@@ -71,7 +71,7 @@ end
 -- them, so that many jobs at one limit do not slow down the others.
 function subqueues.enter(s, job, score)
   local record = job.record
-  subqueues.mark(s, record.queue)
+  subqueues.mark_fair(s, record.queue)
   for _, id in ipairs(record.throttles or {}) do
     if subqueues.is_shut(record.queue, id) then
       subqueues.place(s, job, score, id)
@@ -82,7 +82,7 @@ function subqueues.enter(s, job, score)
 end
 
 -- Removes the entries of an empty subqueue: its user's, and that of a gate without users.
-function subqueues.vacate(queue, user, gate)
+function subqueues.remove_empty(queue, user, gate)
   redis.call("ZREM", keys.queue_users(queue, gate), user)
   if gate ~= "" and redis.call("EXISTS", keys.queue_users(queue, gate)) == 0 then
     redis.call("ZREM", keys.open(queue), gate)
@@ -104,7 +104,7 @@ function subqueues.leave(job)
     redis.call("ZREM", keys.shared(queue), member)
   end
   if (user ~= "" or gate ~= "") and redis.call("EXISTS", key) == 0 then
-    subqueues.vacate(queue, user, gate)
+    subqueues.remove_empty(queue, user, gate)
   end
 end
 
@@ -132,7 +132,7 @@ function subqueues.reorder(job)
 end
 
 -- Removes the mark of a fair queue, unless it is needed.
-function subqueues.unmark(queue)
+function subqueues.unmark_fair(queue)
   if redis.call("EXISTS", keys.waiting(queue), keys.shared(queue), keys.throttled(queue),
     keys.throttle_record("queue:" .. queue)) == 0 then
     redis.call("HDEL", keys.meta(), "fair:" .. queue)

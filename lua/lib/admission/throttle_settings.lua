@@ -49,11 +49,11 @@ local function set_bucket(s, record, given)
 end
 
 -- A queue with a throttle of its own is fair: pop chooses its jobs.
-local function mark(s, id)
+local function mark_fair(s, id)
   local queue = throttles.queue_of(id)
   if queue then
-    subqueues.mark(s, queue)
-    queue_lib.know(s, queue)
+    subqueues.mark_fair(s, queue)
+    queue_lib.list(s, queue)
   end
 end
 
@@ -75,12 +75,12 @@ local function list_user_of(s, id)
 end
 
 -- Stores the record, or deletes it if it limits nothing, and wakes jobs that may run now.
-local function keep(s, id, record)
+local function store(s, id, record)
   local is_any = throttles.is_limited(record) or record.blocked_until
   throttles.set(s, id, is_any and record or nil)
-  mark(s, id)
+  mark_fair(s, id)
   list_user_of(s, id)
-  throttle_wakeup.changed(s, id)
+  throttle_wakeup.settings_changed(s, id)
 end
 
 -- Replaces the limits; the tokens in the bucket are kept as far as they fit.
@@ -88,7 +88,7 @@ function settings.set(s, id, given)
   local record = throttles.get(s, id).record or {}
   record.concurrency = given.concurrency
   set_bucket(s, record, given)
-  keep(s, id, record)
+  store(s, id, record)
 end
 
 -- Removes all limits; returns whether there were any.
@@ -96,7 +96,7 @@ function settings.delete(s, id)
   local existed = throttles.get(s, id).record ~= nil
   throttles.set(s, id, nil)
   list_user_of(s, id)
-  throttle_wakeup.changed(s, id)
+  throttle_wakeup.settings_changed(s, id)
   return existed
 end
 
@@ -106,9 +106,9 @@ function settings.block(s, id, ms)
   local record = throttles.get(s, id).record or {}
   record.blocked_until = ms > 0 and s.now + ms or nil
   record.blocked_for = ms > 0 and ms or nil
-  keep(s, id, record)
+  store(s, id, record)
   if ms > 0 then
-    queue_lib.due("throttle:" .. id, record.blocked_until)
+    queue_lib.set_due("throttle:" .. id, record.blocked_until)
   end
   return record.blocked_until or 0
 end
@@ -122,7 +122,7 @@ end
 
 -- Adjusts a throttle after the clock was set back: a block lasts no longer than it was set for, and
 -- reservations end.
-function settings.rewind(s, id)
+function settings.adjust_to_clock(s, id)
   local entry = throttles.get(s, id)
   local record = entry.record
   if not record then
@@ -131,7 +131,7 @@ function settings.rewind(s, id)
     record.blocked_until = math.min(record.blocked_until, s.now + record.blocked_for)
   end
   record.reserved, record.again, entry.is_changed = nil, nil, true
-  queue_lib.due("throttle:" .. id, s.now)
+  queue_lib.set_due("throttle:" .. id, s.now)
 end
 
 -- A throttle as replies show it, without its jobs; `set_at` if that is already known.

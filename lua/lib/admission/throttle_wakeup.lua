@@ -20,7 +20,7 @@ local function open_in(s, id, queue)
 end
 
 -- Lets a subqueue take part again that was left out, unless it is empty.
-local function wake_lane(s, queue, user, gate)
+local function wake_subqueue(s, queue, user, gate)
   redis.call("ZADD", keys.queue_users(queue, gate), "XX", subqueues.start(queue, user), user)
   if gate ~= "" then
     redis.call("ZADD", keys.open(queue), "XX", s.now_text, gate)
@@ -29,16 +29,16 @@ local function wake_lane(s, queue, user, gate)
 end
 
 -- Wakes at most `budget` subqueues that a throttle has put to sleep; returns whether that was all.
-local function wake_lanes(s, id, budget)
+local function wake_subqueues(s, id, budget)
   local user = throttles.user_of(id)
   local asleep = redis.call("SPOP", keys.capped(id), budget)
   table.sort(asleep)
   for _, entry in ipairs(asleep) do
     local queue, other = string.match(entry, "^([^/]+)/(.*)$")
     if user then
-      wake_lane(s, queue, user, other)
+      wake_subqueue(s, queue, user, other)
     else
-      wake_lane(s, queue, other, id)
+      wake_subqueue(s, queue, other, id)
     end
   end
   return #asleep < budget
@@ -61,7 +61,7 @@ local function open_queues(s, id)
   end
   if #queues > limits.openings and entry.record then
     entry.record.opening, entry.is_changed = number, true
-    queue_lib.due("throttle:" .. id, s.now)
+    queue_lib.set_due("throttle:" .. id, s.now)
   end
 end
 
@@ -71,8 +71,8 @@ function throttle_wakeup.open(s, id)
   if queue then
     queue_lib.wake(queue)
   elseif throttles.user_of(id) then
-    if not wake_lanes(s, id, limits.openings) then
-      queue_lib.due("throttle:" .. id, s.now)
+    if not wake_subqueues(s, id, limits.openings) then
+      queue_lib.set_due("throttle:" .. id, s.now)
     end
   else
     open_queues(s, id)
@@ -80,15 +80,15 @@ function throttle_wakeup.open(s, id)
 end
 
 -- Considers all parked jobs again after a change of settings, since those may now be affordable.
-function throttle_wakeup.changed(s, id)
+function throttle_wakeup.settings_changed(s, id)
   throttle_wakeup.open(s, id)
   if redis.call("EXISTS", keys.throttle_queues(id), keys.capped(id)) > 0 then
-    queue_lib.due("throttle:" .. id, s.now)
+    queue_lib.set_due("throttle:" .. id, s.now)
   end
 end
 
 -- Opens a throttle after a job has returned its slot.
-function throttle_wakeup.slot(s, id)
+function throttle_wakeup.slot_returned(s, id)
   s.opened_throttles = s.opened_throttles or {}
   if s.opened_throttles[id]
     or redis.call("EXISTS", keys.throttle_queues(id), keys.capped(id)) == 0 then
@@ -106,7 +106,7 @@ function throttle_wakeup.slot(s, id)
   end
 end
 
-local function set_free(s, job, id)
+local function unpark(s, job, id)
   local queue, score = job.record.queue, tonumber(subqueues.score(job)) or 0
   if subqueues.is_shut(queue, id) then
     open_in(s, id, queue)
@@ -115,8 +115,8 @@ local function set_free(s, job, id)
   subqueues.enter(s, job, score >= limits.costly and -(job.record.priority or 0) or score)
   job_lib.save(job)
   local gate = job.record.gate
-  if gate and throttles.is_kept_for(s, gate, job) then
-    queue_lib.due("throttle:" .. gate, s.now)
+  if gate and throttles.is_reserved_for(s, gate, job) then
+    queue_lib.set_due("throttle:" .. gate, s.now)
   end
 end
 
@@ -126,7 +126,7 @@ local function drain(s, id, budget)
   local jids = redis.call("ZRANGE", keys.parked(id), 0, budget - 1)
   for i, job in ipairs(job_lib.find_all(jids)) do
     if job and job.record.state == "throttled" and job.record.gate == id then
-      set_free(s, job, id)
+      unpark(s, job, id)
     else
       redis.call("ZREM", keys.parked(id), jids[i])
     end
@@ -154,7 +154,7 @@ end
 
 -- Continues to open the throttle in many queues; returns whether it is done, which it also is when
 -- the room is used up again.
-local function go_on(s, id, budget)
+local function continue_opening(s, id, budget)
   local entry = throttles.get(s, id)
   if throttles.is_closed(s, entry) then
     budget = 0
@@ -172,13 +172,13 @@ end
 
 local function step(s, id, budget)
   local entry = throttles.get(s, id)
-  local is_done = wake_lanes(s, id, budget)
+  local is_done = wake_subqueues(s, id, budget)
   if throttles.queue_of(id) then
     queue_lib.wake(throttles.queue_of(id))
   elseif not entry.record then
     return drain(s, id, budget) and is_done
   elseif entry.record.opening then
-    return go_on(s, id, budget) and is_done
+    return continue_opening(s, id, budget) and is_done
   else
     open_queues(s, id)
   end

@@ -9,7 +9,7 @@ local queue_lib = require("lib.queue.queue")
 local throttles = {}
 
 -- Tolerance for sums of fractions: far below any cost, far above rounding errors.
-local EASE = 1e-9
+local TOLERANCE = 1e-9
 
 -- The queue whose own throttle this is, or nil.
 function throttles.queue_of(id)
@@ -33,7 +33,7 @@ local function refill(s, entry)
   record.at = s.now
 end
 
-local function keep(s, id, packed)
+local function cache(s, id, packed)
   local entry = { id = id, record = packed and cmsgpack.unpack(packed) or nil }
   s.throttles[id] = entry
   if entry.record and entry.record.rate then
@@ -45,7 +45,7 @@ end
 -- The throttle as changed by this call so far, {id, record}; without limits it has no record.
 function throttles.get(s, id)
   s.throttles = s.throttles or {}
-  return s.throttles[id] or keep(s, id, redis.call("GET", keys.throttle_record(id)))
+  return s.throttles[id] or cache(s, id, redis.call("GET", keys.throttle_record(id)))
 end
 
 -- Reads throttles together that are likely to be needed.
@@ -62,7 +62,7 @@ function throttles.prepare(s, ids)
     return
   end
   for i, packed in ipairs(redis.call("MGET", unpack(names))) do
-    keep(s, missing[i], packed)
+    cache(s, missing[i], packed)
   end
 end
 
@@ -75,7 +75,7 @@ function throttles.set(s, id, record)
     redis.call("ZREM", keys.throttles(), id)
     redis.call("DEL", keys.throttle_record(id))
   end
-  entry.record, entry.is_changed, entry.free = record, record ~= nil, nil
+  entry.record, entry.is_changed, entry.free_slots = record, record ~= nil, nil
 end
 
 function throttles.write(s)
@@ -105,9 +105,9 @@ function throttles.holding(id)
   return redis.call("ZCARD", keys.holders(id))
 end
 
-local function free(entry)
-  entry.free = entry.free or entry.record.concurrency - throttles.holding(entry.id)
-  return entry.free
+local function free_slots(entry)
+  entry.free_slots = entry.free_slots or entry.record.concurrency - throttles.holding(entry.id)
+  return entry.free_slots
 end
 
 local function is_blocked(s, record)
@@ -117,12 +117,12 @@ end
 -- Whether no job at all can start: it is blocked, or all its slots are taken.
 function throttles.is_closed(s, entry)
   local record = entry.record
-  return record and (is_blocked(s, record) or (record.concurrency and free(entry) < 1))
+  return record and (is_blocked(s, record) or (record.concurrency and free_slots(entry) < 1))
 end
 
 -- The reservation for another job, {jid, queue, until, cost}, or nil. A reservation does not count
 -- while the queue of that job is paused, since it could not be used.
-local function kept_for_other(s, record, jid)
+local function reserved_for_other(s, record, jid)
   local reserved = record.reserved
   if not reserved or reserved.jid == jid or reserved["until"] <= s.now then
     return nil
@@ -131,16 +131,16 @@ local function kept_for_other(s, record, jid)
   return not queue_lib.is_paused(s, packed) and reserved or nil
 end
 
-local function bucket_refusal(s, record, cost, kept)
-  if cost > record.burst + EASE then
+local function bucket_refusal(s, record, cost, reserved)
+  if cost > record.burst + TOLERANCE then
     return "cost"
   end
-  local needed = cost + (kept and kept.cost or 0)
-  if record.tokens + EASE >= needed then
+  local needed = cost + (reserved and reserved.cost or 0)
+  if record.tokens + TOLERANCE >= needed then
     return nil
   end
   local wait = (needed - record.tokens) * record.per / record.rate
-  return "rate", needed <= record.burst and s.now + math.max(math.ceil(wait - EASE), 1) or nil
+  return "rate", needed <= record.burst and s.now + math.max(math.ceil(wait - TOLERANCE), 1) or nil
 end
 
 -- Why a job cannot have `cost` of a throttle now (blocked, concurrency, reserved, rate, cost), and
@@ -152,20 +152,20 @@ function throttles.refusal(s, entry, jid, cost)
   elseif is_blocked(s, record) then
     return "blocked", record.blocked_until
   end
-  local kept = kept_for_other(s, record, jid)
-  if record.concurrency and free(entry) < 1 then
+  local reserved = reserved_for_other(s, record, jid)
+  if record.concurrency and free_slots(entry) < 1 then
     return "concurrency"
-  elseif record.concurrency and kept and free(entry) < 2 then
+  elseif record.concurrency and reserved and free_slots(entry) < 2 then
     return "reserved"
   elseif record.rate then
-    return bucket_refusal(s, record, cost, kept)
+    return bucket_refusal(s, record, cost, reserved)
   end
   return nil
 end
 
 -- Makes the task of a throttle due at an instant. If it is already due sooner, the instant is
 -- stored in the record, since there may be no room at the sooner one.
-function throttles.again(s, id, at)
+function throttles.check_again_at(s, id, at)
   local number = redis.call("ZADD", keys.due(), "LT", "CH", at, "throttle:" .. id)
   local entry = throttles.get(s, id)
   local known = entry.record.again
@@ -175,14 +175,14 @@ function throttles.again(s, id, at)
 end
 
 -- Takes what a job costs.
-function throttles.take(entry, cost)
+function throttles.pay(entry, cost)
   local record = entry.record
   if record and record.rate then
     record.tokens = record.tokens - cost
     entry.is_changed = true
   end
-  if entry.free then
-    entry.free = entry.free - 1
+  if entry.free_slots then
+    entry.free_slots = entry.free_slots - 1
   end
 end
 
@@ -196,26 +196,26 @@ end
 -- long, until it outlasts the jobs that hold the slots.
 function throttles.reserve(s, job)
   local record = job.record
-  local doubled = math.min(record.passed - limits.patience, 5)
+  local doubled = math.min(record.passed - limits.refusals, 5)
   local ends = s.now + limits.reservation * 2 ^ doubled
   local ids = { unpack(record.throttles) }
   table.sort(ids)
   for _, id in ipairs(ids) do
     local entry = throttles.get(s, id)
     if entry.record then
-      if kept_for_other(s, entry.record, job.jid) or entry.record.concurrency == 0 then
+      if reserved_for_other(s, entry.record, job.jid) or entry.record.concurrency == 0 then
         return
       end
       entry.record.reserved = { jid = job.jid, queue = record.queue, ["until"] = ends,
         cost = throttles.cost(record, id) }
       entry.is_changed = true
-      queue_lib.due("throttle:" .. id, ends)
+      queue_lib.set_due("throttle:" .. id, ends)
     end
   end
 end
 
 -- Whether room of a throttle is reserved for this job.
-function throttles.is_kept_for(s, id, job)
+function throttles.is_reserved_for(s, id, job)
   local record = throttles.get(s, id).record
   return record and record.reserved and record.reserved.jid == job.jid
 end
@@ -224,7 +224,7 @@ end
 function throttles.unreserve(s, job)
   local found = {}
   for _, id in ipairs(job.record.throttles or {}) do
-    if throttles.is_kept_for(s, id, job) then
+    if throttles.is_reserved_for(s, id, job) then
       local entry = throttles.get(s, id)
       entry.record.reserved, entry.is_changed = nil, true
       found[#found + 1] = id

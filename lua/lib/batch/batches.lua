@@ -27,11 +27,11 @@ function batches.require_open(batch, by, jid)
 end
 
 -- Adds a callback to the list of releases, once.
-local function fire(s, batch, callback)
+local function add_callback(s, batch, callback)
   local key = keys.batch_record(batch)
   if redis.call("HEXISTS", key, callback) == 1
     and redis.call("HSETNX", key, callback .. "_fired", "1") == 1 then
-    dependencies.enlist(s, { batch = batch, callback = callback, reason = "batch" })
+    dependencies.add_release(s, { batch = batch, callback = callback, reason = "batch" })
   end
 end
 
@@ -49,12 +49,12 @@ local function finish(s, batch)
   redis.call("HSET", key, "finished_at", string.format("%.0f", s.now))
   redis.call("ZADD", keys.batches(), s.now, batch)
   if outcome_of(batch) == "completed" then
-    fire(s, batch, "on_success")
+    add_callback(s, batch, "on_success")
   end
-  fire(s, batch, "on_complete")
+  add_callback(s, batch, "on_complete")
   if redis.call("HEXISTS", key, "within") == 1 then
     -- Entries are drained in order, so the callbacks have joined the outer batch by then.
-    dependencies.enlist(s, { batch = batch, callback = "within", reason = "batch" })
+    dependencies.add_release(s, { batch = batch, callback = "within", reason = "batch" })
   end
 end
 
@@ -72,20 +72,20 @@ batches.finish_if_done = finish_if_done
 local function count(s, batch, outcome)
   redis.call("HINCRBY", keys.batch_record(batch), outcome, 1)
   if outcome == "failed" then
-    fire(s, batch, "on_failure")
+    add_callback(s, batch, "on_failure")
   end
   finish_if_done(s, batch)
 end
 
 -- Makes a batch a member of another one.
-function batches.enter(inner, outer)
+function batches.nest(inner, outer)
   redis.call("HSET", keys.batch_record(inner), "within", outer)
   redis.call("SADD", keys.inner(outer), inner)
   redis.call("HINCRBY", keys.batch_record(outer), "total", 1)
 end
 
 -- Counts a nested batch in the outer one when it is finished, or erased unfinished.
-function batches.leave_outer(s, inner, gave_up)
+function batches.count_in_outer(s, inner, gave_up)
   local state = redis.call("HMGET", keys.batch_record(inner), "within", "finished_at")
   local outer = state[1]
   if not outer or not (state[2] or gave_up)
@@ -98,7 +98,7 @@ function batches.leave_outer(s, inner, gave_up)
 end
 
 -- A finished batch has a member again. Its callbacks are not put a second time.
-local function revive(batch)
+local function reopen(batch)
   local key = keys.batch_record(batch)
   if redis.call("HDEL", key, "finished_at") == 0 then
     return
@@ -108,7 +108,7 @@ local function revive(batch)
     redis.call("HDEL", key, "counted")
     redis.call("SADD", keys.inner(state[1]), batch)
     redis.call("HINCRBY", keys.batch_record(state[1]), state[2], -1)
-    revive(state[1])
+    reopen(state[1])
   end
 end
 
@@ -121,7 +121,7 @@ function batches.join(batch, jid)
   else
     redis.call("HINCRBY", keys.batch_record(batch), "total", 1)
   end
-  revive(batch)
+  reopen(batch)
 end
 
 -- A member ended as "completed", "failed" or "canceled". A failed one may be cancelled later.
@@ -156,12 +156,12 @@ function batches.rejoin(job, outcome)
   end
   redis.call("SADD", keys.members(batch), job.jid)
   redis.call("HINCRBY", keys.batch_record(batch), outcome, -1)
-  revive(batch)
+  reopen(batch)
 end
 
 -- Deletes a batch, except what others keep of it.
 function batches.erase(s, batch)
-  batches.leave_outer(s, batch, true)
+  batches.count_in_outer(s, batch, true)
   redis.call("UNLINK", keys.batch_record(batch), keys.batch_data(batch), keys.canceled(batch))
   redis.call("ZREM", keys.batches(), batch)
 end

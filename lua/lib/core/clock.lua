@@ -9,7 +9,7 @@ local clock = {}
 -- meanwhile.
 local WOBBLE = 60000
 
-local function told(argument)
+local function read_clock(argument)
   if argument == "" then
     local time = redis.call("TIME")
     return "server", time[1] * 1000 + math.floor(time[2] / 1000)
@@ -20,17 +20,17 @@ end
 -- Returns the time, the kind of clock, and whether the clock was set back by more than a wobble.
 function clock.read(argument, kind, last)
   check.given("now", argument)
-  local told_kind, now = told(argument)
-  if kind and kind ~= told_kind then
+  local call_kind, now = read_clock(argument)
+  if kind and kind ~= call_kind then
     errors.raise("CLOCK", "This namespace has a " .. kind .. " clock")
   end
   if now >= last then
-    return now, told_kind, false
+    return now, call_kind, false
   end
   if last - now <= WOBBLE then
-    return last, told_kind, false
+    return last, call_kind, false
   end
-  return now, told_kind, true
+  return now, call_kind, true
 end
 
 return clock

@@ -12,12 +12,12 @@ local clock_set_back = {}
 
 local FIELDS = { "rewind_queue", "rewind_rank", "rewind_cuts", "rewind_throttle" }
 
-local function remember(queue, rank, cuts)
-  redis.call("HSET", keys.meta(), FIELDS[1], queue, FIELDS[2], rank, FIELDS[3], cuts)
+local function store_position(queue, rank, all_shortened)
+  redis.call("HSET", keys.meta(), FIELDS[1], queue, FIELDS[2], rank, FIELDS[3], all_shortened)
 end
 
 function clock_set_back.begin(s)
-  remember(0, 0, 0)
+  store_position(0, 0, 0)
   redis.call("HDEL", keys.meta(), FIELDS[4])
   redis.call("ZADD", keys.due(), s.now, "rewind", s.now, "sweep")
   redis.call("ZADD", keys.due(), "XX", s.now, "releases", s.now, "refill")
@@ -25,7 +25,7 @@ function clock_set_back.begin(s)
     .. "}")
 end
 
-local function cut(s, queue, jid, score, length)
+local function shorten(s, queue, jid, score, length)
   local longest = s.now + length
   local job = score > longest and job_lib.find(jid)
   if not job or job.record.state ~= "running" then
@@ -35,33 +35,33 @@ local function cut(s, queue, jid, score, length)
   if not job.record.grace then
     redis.call("ZADD", keys.worker_jobs(job.record.worker), longest, jid)
   end
-  queue_lib.due("leases:" .. queue, longest)
+  queue_lib.set_due("leases:" .. queue, longest)
   return 1
 end
 
 -- Shortens leases of one queue, beginning at `rank` in order of their ends, the latest first.
 -- Returns how many were looked at and how many were shortened.
-local function cut_some(s, queue, rank, budget)
+local function shorten_some(s, queue, rank, budget)
   local found = redis.call("ZREVRANGE", keys.running(queue), rank, rank + budget - 1, "WITHSCORES")
-  local length, cuts = lease.length_of(queue), 0
+  local length, number = lease.length_of(queue), 0
   for i = 1, #found, 2 do
-    cuts = cuts + cut(s, queue, found[i], tonumber(found[i + 1]), length)
+    number = number + shorten(s, queue, found[i], tonumber(found[i + 1]), length)
   end
-  return #found / 2, cuts
+  return #found / 2, number
 end
 
 -- Makes the tasks of a queue due now: those that were due at a time now in the future would not run
 -- until then.
-local function look_anew(s, queue)
+local function make_tasks_due(s, queue)
   redis.call("ZADD", keys.due(), "XX", "LT", s.now, "leases:" .. queue, s.now,
     "scheduled:" .. queue, s.now, "recurring:" .. queue)
 end
 
 -- Throttles come after the queues. Returns whether all are done.
-local function look_at_throttles(s, rank, budget)
+local function adjust_throttles(s, rank, budget)
   local ids = redis.call("ZRANGE", keys.throttles(), rank, rank + budget - 1)
   for _, id in ipairs(ids) do
-    require("lib.admission.throttle_settings").rewind(s, id)
+    require("lib.admission.throttle_settings").adjust_to_clock(s, id)
   end
   if #ids < budget then
     redis.call("HDEL", keys.meta(), unpack(FIELDS))
@@ -75,20 +75,21 @@ end
 -- rank advances only by the others. A round that shortened a lease is followed by another one.
 function clock_set_back.step(s, budget)
   local state = redis.call("HMGET", keys.meta(), unpack(FIELDS))
-  local at, rank, cuts = tonumber(state[1] or 0), tonumber(state[2] or 0), tonumber(state[3] or 0)
+  local at, rank = tonumber(state[1] or 0), tonumber(state[2] or 0)
+  local all_shortened = tonumber(state[3] or 0)
   local queue = redis.call("ZRANGE", keys.queues(), at, at)[1]
   if not queue then
-    return look_at_throttles(s, tonumber(state[4] or 0), budget)
+    return adjust_throttles(s, tonumber(state[4] or 0), budget)
   end
-  local seen, now_cut = cut_some(s, queue, rank, budget)
-  cuts = cuts + now_cut
-  if seen == budget then
-    remember(at, rank + seen - now_cut, cuts)
-  elseif cuts > 0 then
-    remember(at, 0, 0)
+  local looked_at, shortened = shorten_some(s, queue, rank, budget)
+  all_shortened = all_shortened + shortened
+  if looked_at == budget then
+    store_position(at, rank + looked_at - shortened, all_shortened)
+  elseif all_shortened > 0 then
+    store_position(at, 0, 0)
   else
-    look_anew(s, queue)
-    remember(at + 1, 0, 0)
+    make_tasks_due(s, queue)
+    store_position(at + 1, 0, 0)
   end
   return false
 end

@@ -13,7 +13,7 @@ function glob.compiled(text)
 end
 
 -- Whether the whole text matches.
-function glob.fits(parts, text)
+function glob.matches(parts, text)
   local first, last = parts[1], parts[#parts]
   if #parts == 1 then
     return text == first

@@ -26,7 +26,7 @@ return {
   -- rows of a page
   page = 1000,
   -- rows of a page when each takes several reads
-  dear_page = 250,
+  small_page = 250,
   -- history entries kept in the job's own value
   history = 9,
   -- milliseconds for which a reply is remembered
@@ -41,7 +41,7 @@ return {
   -- milliseconds for which slots are reserved for a job that was refused too often, the first time
   reservation = 60000,
   -- refusals after which slots are reserved
-  patience = 5,
+  refusals = 5,
   -- the least and largest cost of a job, and size of a bucket
   least = 1e-6,
   most = 1e9,

@@ -18,7 +18,7 @@ local VISITED = 20
 
 -- Deletes completed jobs that are too old or too many, oldest first; returns the budget that is
 -- left. `history` and `count` are the options jobs-history and jobs-history-count as text.
-function retention.complete(s, history, count, budget)
+function retention.delete_completed(s, history, count, budget)
   local key = keys.complete()
   local before = s.now - tonumber(history or MONTH) * 1000
   local excess = redis.call("ZCARD", key) - math.max(tonumber(count or 50000), 0)
@@ -30,7 +30,7 @@ function retention.complete(s, history, count, budget)
     end
     local job = job_lib.find(oldest[i])
     if job then
-      removal.forget(s, job)
+      removal.delete_complete(s, job)
     else
       redis.call("ZREM", key, oldest[i])
     end
@@ -148,7 +148,7 @@ function retention.sweep(s, budget)
   local config = redis.call("HMGET", keys.meta(), "config:jobs-history",
     "config:jobs-history-count", "config:max-worker-age", "config:stats-history")
   local age = math.max(tonumber(config[1] or MONTH) * 1000, DAY)
-  local least = retention.complete(s, config[1], config[2], budget)
+  local least = retention.delete_completed(s, config[1], config[2], budget)
   least = math.min(least, drop_scores(keys.tombstones(), s.now, budget))
   least = math.min(least, drop_scores(keys.dead(), s.now - 3600000, budget))
   least = math.min(least, drop_windows(s, budget))

@@ -34,22 +34,22 @@ function acts.cancel(s, job, _, listed)
   if dependent then
     return "HASDEPENDENTS Job " .. job.jid .. " is a dependency of " .. dependent
   end
-  removal.cancel_from_anywhere(s, job)
+  removal.cancel(s, job)
   return "done"
 end
 
 function acts.retry(s, job)
   if job.record.state == "failed" then
-    revive.failed(s, job, job.record.queue)
+    revive.retry_failed(s, job, job.record.queue)
   else
-    revive.now(s, job)
+    revive.run_now(s, job)
   end
   return "done"
 end
 
 function acts.move(s, job, options)
   if job.record.state == "failed" then
-    revive.failed(s, job, options.queue)
+    revive.retry_failed(s, job, options.queue)
   else
     revive.move(s, job, options.queue)
   end
@@ -125,7 +125,7 @@ function bulk.run(s, action, jids, options)
     answers[i] = refusal(job, jid, action, options) or acts[action](s, job, options, listed)
   end
   if s.has_releases then
-    require("lib.job.releases").after(s)
+    require("lib.job.releases").drain_some(s)
   end
   return answers
 end

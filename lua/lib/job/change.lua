@@ -13,12 +13,12 @@ local READY = { waiting = true, stalled = true, throttled = true }
 
 -- Takes a running job from its worker and puts it, as stalled, before everything else in its queue.
 function change.time_out(s, job)
-  job_lib.note(job, s, "timed-out")
+  job_lib.add_history(job, s, "timed-out")
   events.lost(s, job, "lock_lost")
-  leave_state.from_place(s, job)
+  leave_state.leave(s, job)
   queue_lib.to_front(s, job, "stalled", limits.timed_out)
   if job.record.unique then
-    require("lib.job.unique").settle(s, job)
+    require("lib.job.unique").adjust(s, job)
   end
   job_lib.save(job)
 end

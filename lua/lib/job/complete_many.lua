@@ -53,13 +53,13 @@ function complete_many.complete(s, jobs, results)
   for _, job in ipairs(jobs) do
     local jid, record = job.jid, job.record
     local queue = record.queue
-    stats.took(s, queue, "run", s.now - record.popped_at)
+    stats.add_duration(s, queue, "run", s.now - record.popped_at)
     stats.add(s, queue, "completed", 1)
     add(held, keys.running(queue), jid)
     add(held, keys.worker_jobs(record.worker), jid)
     queues[queue] = true
-    job_lib.note(job, s, "done")
-    leave_state.forget_run(record)
+    job_lib.add_history(job, s, "done")
+    leave_state.clear_run(record)
     completion.end_record(s, record)
     job_lib.set_result(job, results[jid])
     values[#values + 1], values[#values + 2] = keys.job(jid), job_lib.pack(job)
@@ -71,7 +71,7 @@ function complete_many.complete(s, jobs, results)
     redis.call("ZREM", key, unpack(jids))
   end
   for queue in pairs(queues) do
-    leave_state.slot_of(s, queue)
+    leave_state.queue_slot_returned(s, queue)
   end
   redis.call("ZADD", keys.complete(), unpack(ended))
   redis.call("MSET", unpack(values))

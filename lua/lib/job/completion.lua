@@ -10,7 +10,7 @@ local stats = require("lib.stats.stats")
 local completion = {}
 
 -- What completion and cancellation share: everything that belongs to the job ends.
-function completion.settle(s, job, outcome)
+function completion.end_belongings(s, job, outcome)
   local record, jid = job.record, job.jid
   if record.batch then
     require("lib.batch.batches").leave(s, job, outcome)
@@ -23,7 +23,7 @@ function completion.settle(s, job, outcome)
     redis.call("ZADD", keys.tombstones(), s.now + record.keep, jid)
   end
   if record.parents then
-    require("lib.job.dependencies").unlink(job)
+    require("lib.job.dependencies").remove_all_edges(job)
   end
   for _, batch in ipairs(record.owns or {}) do
     require("lib.batch.batches").close(s, batch)
@@ -44,27 +44,27 @@ function completion.complete(s, job, queue)
   job_lib.clear_failure(job)
   completion.end_record(s, record)
   redis.call("ZADD", keys.complete(), s.now_text, job.jid)
-  completion.settle(s, job, "completed")
+  completion.end_belongings(s, job, "completed")
   if record.unique then
-    require("lib.job.unique").settle(s, job)
+    require("lib.job.unique").adjust(s, job)
   end
   if redis.call("EXISTS", keys.dependents(job.jid)) == 1 then
-    require("lib.job.dependencies").register(s, job.jid, "complete")
+    require("lib.job.dependencies").release_dependents(s, job.jid, "complete")
   end
   stats.add(s, queue, "completed", 1)
 end
 
 -- Takes the job out of running and stores its new data and its result.
-function completion.leave(s, job, data, result)
+function completion.leave_running(s, job, data, result)
   local record = job.record
-  stats.took(s, record.queue, "run", s.now - record.popped_at)
+  stats.add_duration(s, record.queue, "run", s.now - record.popped_at)
   leave_state.running(s, job)
-  job_lib.note(job, s, "done")
+  job_lib.add_history(job, s, "done")
   if data ~= "" then
     job_lib.set_data(job, data)
   end
   job_lib.set_result(job, result)
-  job_lib.set_left(job, record.retries)
+  job_lib.set_retries_left(job, record.retries)
   job_lib.clear_failure(job)
   record.crashes, record.tries = nil, nil
 end
@@ -87,13 +87,13 @@ end
 -- Does what follows the end of `number` jobs: releases dependents, and deletes a few more jobs than
 -- that if they were kept too long. s.meta must hold the options jobs-history and
 -- jobs-history-count.
-function completion.after(s, number)
+function completion.clean_up(s, number)
   if s.has_releases then
-    require("lib.job.releases").after(s)
+    require("lib.job.releases").drain_some(s)
   end
-  local most = s.meta["config:jobs-history-count"]
+  local age, most = s.meta["config:jobs-history"], s.meta["config:jobs-history-count"]
   if redis.call("ZCARD", keys.complete()) > tonumber(most or 50000) or overdue(s) then
-    require("lib.core.retention").complete(s, s.meta["config:jobs-history"], most, number + 3)
+    require("lib.core.retention").delete_completed(s, age, most, number + 3)
   end
 end
 

@@ -13,7 +13,7 @@ local stats = require("lib.stats.stats")
 local crash = {}
 
 -- Whether the job is held by the process of a worker that this nonce names.
-local function is_of(job, worker, nonce)
+local function is_held_by(job, worker, nonce)
   local record = job.record
   return record.state == "running" and record.worker == worker
     and string.match(record.lease, "^%d+%.(.+)$") == nonce
@@ -29,7 +29,7 @@ local function started_in_grace(worker, nonce, started)
     end
   end
   for _, job in ipairs(job_lib.find_all(missing)) do
-    if job and is_of(job, worker, nonce) then
+    if job and is_held_by(job, worker, nonce) then
       found[#found + 1] = job
     end
   end
@@ -43,7 +43,7 @@ function crash.jobs_of(worker, nonce, started)
   for at = 0, limits.page - 1, limits.call do
     local jids = redis.call("ZRANGE", keys.worker_jobs(worker), at, at + limits.call - 1)
     for _, job in ipairs(job_lib.find_all(jids)) do
-      if job and is_of(job, worker, nonce) then
+      if job and is_held_by(job, worker, nonce) then
         if #found >= limits.call then
           return found, true
         end
@@ -59,11 +59,11 @@ local function limit()
 end
 
 -- Fails a poison pill.
-local function poison(s, job, cause)
+local function fail_poison_pill(s, job, cause)
   local record = job.record
   local worker = record.worker
-  leave_state.from_place(s, job)
-  job_lib.note(job, s, "failed", { group = "poison-pill", worker = worker })
+  leave_state.leave(s, job)
+  job_lib.add_history(job, s, "failed", { group = "poison-pill", worker = worker })
   failing.fail(s, job, "poison-pill", "The worker died " .. record.crashes
     .. " times while it ran this job: " .. cause, worker)
   job_lib.save(job)
@@ -72,15 +72,15 @@ end
 local function charge(s, job, cause, report)
   local record = job.record
   record.crashes = (record.crashes or 0) + 1
-  job_lib.note(job, s, "crashed", { worker = record.worker, cause = cause })
+  job_lib.add_history(job, s, "crashed", { worker = record.worker, cause = cause })
   -- An expired lease was counted as a retry when it expired.
   if not record.grace then
     stats.add(s, record.queue, "retried", 1)
   end
   if record.crashes >= limit() then
-    poison(s, job, cause)
+    fail_poison_pill(s, job, cause)
   else
-    reclaim.give_back(s, job)
+    reclaim.return_charged(s, job)
   end
   local list = job.record.state == "failed" and report.failed or report.charged
   list[#list + 1] = job.jid
@@ -93,8 +93,8 @@ function crash.handle(s, job, death, report)
   if not death.started or death.started[job.jid] then
     charge(s, job, death.cause, report)
   else
-    job_lib.note(job, s, "released")
-    reclaim.hand_back(s, job)
+    job_lib.add_history(job, s, "released")
+    reclaim.return_unchanged(s, job)
     job_lib.save(job)
     report.returned[#report.returned + 1] = job.jid
   end

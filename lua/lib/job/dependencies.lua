@@ -55,7 +55,7 @@ local function plan_edges(s, jid, parents)
   end
 end
 
-local function is_open(s, jid, parent)
+local function must_wait_for(s, jid, parent)
   if jid == s.ending_jid then
     return false
   end
@@ -73,7 +73,7 @@ function dependencies.unresolved(s, jid, parents, exists)
     if parents[i] == jid then
       errors.raise("CYCLE", "Job " .. jid .. " cannot depend on itself")
     end
-    if is_open(s, parents[i], parent) then
+    if must_wait_for(s, parents[i], parent) then
       open[#open + 1] = parents[i]
     end
   end
@@ -107,7 +107,7 @@ end
 -- Adds edges to the wanted parents, of which `open` are unresolved. The policy for a parent that
 -- has already failed is applied as for one that fails later. `policies` overrides `policy` for
 -- single parents.
-function dependencies.link(s, job, wanted, open, policy, policies)
+function dependencies.add_edges(s, job, wanted, open, policy, policies)
   local jid = job.jid
   keep_results(s, job, wanted, open, policy)
   for _, parent in ipairs(open) do
@@ -119,7 +119,7 @@ function dependencies.link(s, job, wanted, open, policy, policies)
     if score == 1 then
       local found = job_lib.find(parent)
       if found and found.record.state == "failed" then
-        dependencies.enlist(s, { parent = parent, reason = "failed", jid = jid })
+        dependencies.add_release(s, { parent = parent, reason = "failed", jid = jid })
       end
     end
   end
@@ -141,7 +141,7 @@ end
 dependencies.drop_hold = drop_hold
 
 -- Removes single edges.
-function dependencies.cut(job, parents)
+function dependencies.remove_edges(job, parents)
   local jid = job.jid
   for _, parent in ipairs(parents) do
     redis.call("SREM", keys.dependencies(jid), parent)
@@ -155,7 +155,7 @@ function dependencies.cut(job, parents)
 end
 
 -- Removes all edges to parents: the job has ended, or was put with other parents.
-function dependencies.unlink(job)
+function dependencies.remove_all_edges(job)
   if not job.record.parents then
     return
   end
@@ -169,7 +169,7 @@ end
 
 -- Adds an entry to the list of releases; returns its token. Tokens have leading zeros, so entries
 -- of one instant keep their order.
-function dependencies.enlist(s, record)
+function dependencies.add_release(s, record)
   local token = string.format("%016.0f", session.next(s))
   redis.call("SET", keys.release_record(token), cmsgpack.pack(record))
   redis.call("ZADD", keys.releases(), s.now, token)
@@ -180,16 +180,16 @@ end
 
 -- Releases the dependents of `parent`, when the list is drained: all of them for "complete" and
 -- "canceled", for "failed" those whose policy is not to wait. The list outlives the parent.
-function dependencies.register(s, parent, reason)
+function dependencies.release_dependents(s, parent, reason)
   local key = keys.dependents(parent)
   if reason == "failed" then
     if redis.call("ZCOUNT", key, 1, 1) > 0 then
-      dependencies.enlist(s, { parent = parent, reason = reason })
+      dependencies.add_release(s, { parent = parent, reason = reason })
     end
     return
   end
   if redis.call("EXISTS", key) == 1 then
-    local token = dependencies.enlist(s, { parent = parent, reason = reason })
+    local token = dependencies.add_release(s, { parent = parent, reason = reason })
     redis.call("RENAME", key, keys.release_dependents(token))
     if redis.call("EXISTS", keys.result(parent)) == 1 then
       redis.call("SADD", keys.holds(parent), "release:" .. token)

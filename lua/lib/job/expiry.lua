@@ -13,7 +13,7 @@ function expiry.fail_if_over(s, job)
     return false
   end
   record.expires = nil
-  job_lib.note(job, s, "failed", { group = "expired" })
+  job_lib.add_history(job, s, "failed", { group = "expired" })
   failing.fail(s, job, "expired",
     'Job was not handed out in queue "' .. record.queue .. '" before its time was over', "")
   job_lib.save(job)

@@ -113,15 +113,15 @@ local function add_workers(s, found, queue)
     places[i] = keys.worker_info(name)
   end
   local infos = #places > 0 and redis.call("MGET", unpack(places)) or {}
-  local told, room = {}, INFOS
+  local shown_infos, bytes_left = {}, INFOS
   for _, info in ipairs(infos) do
-    room = room - #(info or "")
-    told[#told + 1] = room > 0 and info or nil
+    bytes_left = bytes_left - #(info or "")
+    shown_infos[#shown_infos + 1] = bytes_left > 0 and info or nil
   end
-  add(found, "unasked", { queue = queue, infos = told })
+  add(found, "unasked", { queue = queue, infos = shown_infos })
 end
 
-local function add_end_of_time(s, found, record)
+local function add_expiry(s, found, record)
   if record.expires and record.expires <= s.now then
     add(found, "expired", { at = record.expires })
   end
@@ -129,7 +129,7 @@ end
 
 local function ready(s, found, job)
   local queue = job.record.queue
-  add_end_of_time(s, found, job.record)
+  add_expiry(s, found, job.record)
   add_pause(s, found, queue)
   add_throttles(s, found, job)
   if job.record.order then
@@ -190,17 +190,17 @@ local states = {
 }
 
 -- The reasons for a job, the one that must be resolved first in front.
-function explain.of_job(s, job)
+function explain.job(s, job)
   local found = {}
-  local tell = states[job.record.state]
-  if tell then
-    tell(s, found, job)
+  local add_reasons = states[job.record.state]
+  if add_reasons then
+    add_reasons(s, found, job)
   end
   return found
 end
 
 -- The one reason for a recurring job; `slot` is what its view shows.
-function explain.of_recurring(job, slot)
+function explain.recurring(job, slot)
   local record = job.record
   return { {
     kind = "recurring",

@@ -11,7 +11,7 @@ local stats = require("lib.stats.stats")
 
 local failing = {}
 
-local function log(s, job, group, message, worker)
+local function log_failure(s, job, group, message, worker)
   session.publish(s, "log", '{"event":"failed","jid":"' .. job.jid .. '","queue":"'
     .. job.record.queue .. '","worker":"' .. worker .. '","group":' .. events.quoted(group)
     .. ',"message":' .. events.quoted(message) .. "}")
@@ -19,7 +19,7 @@ end
 
 -- Moves the job into its group, where it stays until somebody acts, and applies the policies of its
 -- dependents.
-local function settle(s, job, group, message, worker)
+local function move_to_group(s, job, group, message, worker)
   local record = job.record
   record.state, record.group, record.failed_at = "failed", group, s.now
   record.order, record.due = nil, nil
@@ -28,15 +28,15 @@ local function settle(s, job, group, message, worker)
   redis.call("ZADD", keys.failed(), s.now, group)
   batches.leave(s, job, "failed")
   if record.unique then
-    require("lib.job.unique").settle(s, job)
+    require("lib.job.unique").adjust(s, job)
   end
-  dependencies.register(s, job.jid, "failed")
+  dependencies.release_dependents(s, job.jid, "failed")
   stats.add(s, record.queue, "failed", 1)
 end
 
 function failing.fail(s, job, group, message, worker)
-  settle(s, job, group, message, worker)
-  log(s, job, group, message, worker)
+  move_to_group(s, job, group, message, worker)
+  log_failure(s, job, group, message, worker)
   events.tracked(s, "failed", job)
 end
 
@@ -46,10 +46,10 @@ function failing.exhaust(s, job, text, worker)
   local queue = job.record.queue
   local group = text.group or "failed-retries-" .. queue
   local message = text.message or 'Job exhausted retries in queue "' .. queue .. '"'
-  job_lib.note(job, s, "failed", { group = group })
-  settle(s, job, group, message, worker)
+  job_lib.add_history(job, s, "failed", { group = group })
+  move_to_group(s, job, group, message, worker)
   events.tracked(s, "failed", job)
-  log(s, job, group, message, worker)
+  log_failure(s, job, group, message, worker)
 end
 
 return failing

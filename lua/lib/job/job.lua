@@ -81,18 +81,18 @@ function job.get_data(self)
   return self.data
 end
 
-function job.left(self)
+function job.retries_left(self)
   return self.record.left or self.record.retries
 end
 
 -- Sets the retries left; all of them is the default, and is not stored.
-function job.set_left(self, left)
+function job.set_retries_left(self, left)
   self.record.left = left ~= self.record.retries and left or nil
 end
 
 -- Moves the middle of the history, all but the first and the newest `kept` entries, to the list of
 -- the history, and trims that to what the limit leaves room for.
-local function spill(self, limit, kept)
+local function spill_history(self, limit, kept)
   local history = self.record.history
   local packed, rest = {}, { history[1] }
   for i = 2, #history do
@@ -125,7 +125,7 @@ end
 
 -- Moves the entries of the list back into the record, as far as the limit covers them. It has
 -- become small enough for the record.
-local function gather(self, s)
+local function restore_spilled(self, s)
   local history = self.record.history
   local all = { history[1] }
   for _, packed in ipairs(job.spilled(self, s)) do
@@ -139,10 +139,10 @@ local function gather(self, s)
 end
 
 -- Adds an entry to the history. The first entry stays for ever; of the others the newest are kept.
-function job.note(self, s, what, more, at)
+function job.add_history(self, s, what, more, at)
   local is_short = s.history_limit > 0 and s.history_limit <= limits.history
   if is_short and self.record.spilled then
-    gather(self, s)
+    restore_spilled(self, s)
   end
   local history = self.record.history
   history[#history + 1] = { what, at or s.now, more }
@@ -151,15 +151,15 @@ function job.note(self, s, what, more, at)
       table.remove(history, 2)
     end
   elseif #history > limits.history then
-    spill(self, s.history_limit, 3)
+    spill_history(self, s.history_limit, 3)
   end
 end
 
 -- Adds an entry that may be large directly to the list.
-function job.note_apart(self, s, what, more)
-  job.note(self, s, what, more)
+function job.add_large_history(self, s, what, more)
+  job.add_history(self, s, what, more)
   if #self.record.history > 1 and (s.history_limit <= 0 or s.history_limit > limits.history) then
-    spill(self, s.history_limit, 0)
+    spill_history(self, s.history_limit, 0)
   end
 end
 

@@ -5,14 +5,14 @@ local keys = require("lib.core.keys")
 local leave_state = {}
 
 -- Removes what only a running job has.
-function leave_state.forget_run(record)
+function leave_state.clear_run(record)
   record.worker, record.lease, record.popped_at, record.grace = nil, nil, nil, nil
 end
 
 -- Wakes a worker when a job has left running in a queue with a throttle of its own.
-function leave_state.slot_of(s, queue)
+function leave_state.queue_slot_returned(s, queue)
   if redis.call("EXISTS", keys.throttle_record("queue:" .. queue)) == 1 then
-    require("lib.admission.holders").leave_queue(s, queue)
+    require("lib.admission.holders").wake_queue(s, queue)
   end
 end
 
@@ -22,10 +22,10 @@ function leave_state.running(s, job)
   redis.call("ZREM", keys.running(record.queue), job.jid)
   redis.call("ZREM", keys.worker_jobs(record.worker), job.jid)
   if record.user or record.throttles or record.excused then
-    require("lib.admission.holders").give_back(s, job)
+    require("lib.admission.holders").return_slots(s, job)
   end
-  leave_state.slot_of(s, record.queue)
-  leave_state.forget_run(record)
+  leave_state.queue_slot_returned(s, record.queue)
+  leave_state.clear_run(record)
 end
 
 -- Gives up the slots reserved for a job that was refused too often.
@@ -80,7 +80,7 @@ local places = {
 }
 
 -- Takes a job out of any state.
-function leave_state.from_place(s, job)
+function leave_state.leave(s, job)
   places[job.record.state](s, job)
 end
 

@@ -25,26 +25,26 @@ function next_queue.check(s, job, options)
 end
 
 -- Puts the job into its next queue; its dependents go on waiting.
-function next_queue.run(s, job, options, parents)
+function next_queue.enter(s, job, options, parents)
   local record = job.record
   local from, name = record.queue, options.queue
   record.queue, record.put_at, record.order = name, s.now, nil
   record.generation = session.next(s)
-  job_lib.note(job, s, "put", { queue = name })
+  job_lib.add_history(job, s, "put", { queue = name })
   if record.followups then
     redis.call("UNLINK", keys.followups(job.jid))
     record.followups = nil
   end
   local delay = options.delay or 0
   local due = delay > 0 and s.now + delay or nil
-  dependencies.link(s, job, options.depends or {}, parents, options.on_parent_failed or "wait")
+  dependencies.add_edges(s, job, options.depends or {}, parents, options.on_parent_failed or "wait")
   if #parents > 0 then
     queue_lib.to_depends(s, job, name, due)
   else
     queue_lib.to_ready(s, job, name, due)
   end
   if record.unique then
-    require("lib.job.unique").settle(s, job)
+    require("lib.job.unique").adjust(s, job)
   end
   job_lib.save(job)
   stats.add(s, from, "completed", 1)

@@ -58,7 +58,7 @@ local function find(jid, known)
 end
 
 -- Whether the put is ignored in favour of a recurring job with its jid.
-local function yields(s, spec)
+local function yields_to_recurring(s, spec)
   if not s.lenient_puts and spec.on_conflict ~= "ignore" then
     errors.raise("EXISTS", "Recurring job " .. spec.jid .. " exists")
   end
@@ -72,7 +72,7 @@ function put.decide(s, spec, existing)
   local plan = { spec = spec, options = has_options(spec) }
   local recurs
   plan.existing, recurs = find(spec.jid, existing)
-  if recurs and not plan.existing and yields(s, spec) then
+  if recurs and not plan.existing and yields_to_recurring(s, spec) then
     plan.ignored = spec.jid
   elseif plan.options then
     require("lib.job.put_conflict").decide(s, plan)
@@ -151,20 +151,20 @@ function put.apply(s, plan, at)
     return require("lib.job.put_options").answer_ignored(plan)
   end
   local more = plan.options or plan.existing
-  local job = plan.existing and require("lib.job.put_options").take_over(s, plan)
+  local job = plan.existing and require("lib.job.put_options").replace_existing(s, plan)
     or new_job(s, spec)
   local record = job.record
   record.queue, record.put_at = spec.queue, at or s.now
   record.generation = session.next(s)
   record.history = record.history or {}
-  job_lib.note(job, s, "put", { queue = spec.queue }, at)
+  job_lib.add_history(job, s, "put", { queue = spec.queue }, at)
   if more then
     require("lib.job.put_options").set_options(s, job, plan)
   end
   job_lib.set_data(job, spec.data)
   place(s, job, spec, at)
   if more then
-    require("lib.job.put_options").remember(s, job, plan)
+    require("lib.job.put_options").write_belongings(s, job, plan)
   end
   job_lib.save(job)
   stats.add(s, spec.queue, "put", 1)

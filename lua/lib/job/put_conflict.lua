@@ -9,7 +9,7 @@ local put_conflict = {}
 
 -- Whether a running job has put this jid before. Such a put needs the lease of the running job, and
 -- takes effect once however often that job runs.
-local function put_before(spec)
+local function was_put_before(spec)
   if not spec.parent then
     return false
   end
@@ -42,7 +42,7 @@ end
 
 -- Whether the put may replace the data of the key's holder: as long as that has not started. The
 -- job that held a key for a window may be gone.
-local function replaceable(holder)
+local function is_replaceable(holder)
   local state = holder.record and holder.record.state
   return state and state ~= "running" and state ~= "complete"
 end
@@ -55,11 +55,11 @@ end
 -- The job that holds the unique key, or will by an earlier put of the same call.
 local function key_holder(s, spec)
   local key = spec.unique.key
-  local claims = s.planned_unique_keys or {}
-  s.planned_unique_keys = claims
-  local holder = claims[key] or require("lib.job.unique").holder(s, key)
+  local planned = s.planned_unique_keys or {}
+  s.planned_unique_keys = planned
+  local holder = planned[key] or require("lib.job.unique").holder(s, key)
   holder = not is_ending(s, holder) and holder or nil
-  claims[key] = holder or { jid = spec.jid }
+  planned[key] = holder or { jid = spec.jid }
   return holder
 end
 
@@ -71,7 +71,7 @@ local function key_conflict(s, plan)
     return nil
   end
   local policy = spec.unique_conflict or "ignore"
-  if policy == "replace" and replaceable(holder) then
+  if policy == "replace" and is_replaceable(holder) then
     plan.replace = holder
   elseif policy ~= "ignore" and not s.lenient_puts then
     errors.raise("EXISTS", "Job " .. holder.jid .. " holds the unique key " .. spec.unique.key)
@@ -80,7 +80,7 @@ local function key_conflict(s, plan)
 end
 
 -- Refuses a put that expects a job which neither exists nor is put by the same call.
-local function expected(s, spec)
+local function check_expected(s, spec)
   for i, job in ipairs(job_lib.find_all(spec.expects)) do
     if not job and not s.planned_jids[spec.expects[i]] then
       errors.no_job(spec.expects[i])
@@ -88,7 +88,7 @@ local function expected(s, spec)
   end
 end
 
-local function parents_of(s, plan)
+local function find_parents(s, plan)
   local jid, depends = plan.spec.jid, plan.spec.depends
   if depends and #depends > 0 then
     plan.parents = require("lib.job.dependencies").unresolved(s, jid, depends, plan.existing)
@@ -98,7 +98,7 @@ end
 -- Completes the plan. `ignored` is the jid with which the put is answered when it does nothing.
 function put_conflict.decide(s, plan)
   local spec = plan.spec
-  if put_before(spec) or jid_conflict(s, plan) then
+  if was_put_before(spec) or jid_conflict(s, plan) then
     plan.ignored = spec.jid
     return
   end
@@ -110,9 +110,9 @@ function put_conflict.decide(s, plan)
     require("lib.batch.batches").require_open(spec.batch, spec.parent or s.acting_jid, spec.jid)
   end
   if spec.expects then
-    expected(s, spec)
+    check_expected(s, spec)
   end
-  parents_of(s, plan)
+  find_parents(s, plan)
 end
 
 return put_conflict

@@ -10,7 +10,7 @@ local put_options = {}
 local KEPT = { "keep", "expires", "soft_limit", "hard_limit", "retry" }
 
 -- The worker that loses the job to this put, in the form that the event needs.
-local function loser(job, spec)
+local function lost_by(job, spec)
   local record = job.record
   if record.state == "running" and record.worker ~= spec.worker then
     return { jid = job.jid, record = { queue = record.queue, worker = record.worker,
@@ -20,7 +20,7 @@ local function loser(job, spec)
 end
 
 -- Removes what the last run left, except a result that dependents still need.
-local function drop_traces(job)
+local function remove_last_run(job)
   local record = job.record
   if record.has_result and redis.call("EXISTS", keys.holds(job.jid)) == 0 then
     redis.call("DEL", keys.result(job.jid))
@@ -37,16 +37,16 @@ local function drop_traces(job)
 end
 
 -- Takes an existing job out of its state and removes what belonged to its last run.
-function put_options.take_over(s, plan)
+function put_options.replace_existing(s, plan)
   local job, spec = plan.existing, plan.spec
   local record = job.record
   local state = record.state
-  plan.lost = loser(job, spec)
-  leave_state.from_place(s, job)
+  plan.lost = lost_by(job, spec)
+  leave_state.leave(s, job)
   if state == "failed" or state == "complete" then
     require("lib.batch.batches").rejoin(job, state == "failed" and "failed" or "completed")
   end
-  drop_traces(job)
+  remove_last_run(job)
   record.klass = spec.klass
   record.retries = spec.retries or record.retries
   return job
@@ -88,9 +88,10 @@ local function link(s, job, plan)
   local dependencies = require("lib.job.dependencies")
   local spec = plan.spec
   if not spec.adds then
-    dependencies.unlink(job)
+    dependencies.remove_all_edges(job)
   end
-  dependencies.link(s, job, depends, plan.parents, spec.on_parent_failed or "wait", spec.policies)
+  local policy = spec.on_parent_failed or "wait"
+  dependencies.add_edges(s, job, depends, plan.parents, policy, spec.policies)
 end
 
 -- Sets the options of the put in the record.
@@ -128,13 +129,13 @@ local function note_followup(spec)
 end
 
 -- Writes what belongs to the options beside the job, once it is in its state.
-function put_options.remember(s, job, plan)
+function put_options.write_belongings(s, job, plan)
   local spec = plan.spec
   -- A key that the put does not name is taken again only if it is free.
   if spec.unique then
     require("lib.job.unique").take(s, job)
   elseif job.record.unique then
-    require("lib.job.unique").settle(s, job)
+    require("lib.job.unique").adjust(s, job)
   end
   if spec.parent and spec.parent ~= s.ending_jid then
     note_followup(spec)

@@ -13,51 +13,51 @@ local stats = require("lib.stats.stats")
 
 local reclaim = {}
 
-local function settle_unique(s, job)
+local function adjust_unique(s, job)
   if job.record.unique then
-    require("lib.job.unique").settle(s, job)
+    require("lib.job.unique").adjust(s, job)
   end
 end
 
 -- Puts the job at the front of its queue, or fails it when no retry is left. It has cost a retry.
-function reclaim.give_back(s, job)
+function reclaim.return_charged(s, job)
   local record = job.record
-  local worker, left = record.worker, job_lib.left(job) - 1
-  leave_state.from_place(s, job)
-  job_lib.set_left(job, left)
+  local worker, left = record.worker, job_lib.retries_left(job) - 1
+  leave_state.leave(s, job)
+  job_lib.set_retries_left(job, left)
   if left < 0 then
     failing.exhaust(s, job, {}, worker)
   else
     queue_lib.to_front(s, job, "waiting", limits.reclaimed)
-    settle_unique(s, job)
+    adjust_unique(s, job)
   end
   job_lib.save(job)
 end
 
 -- Returns a job to its queue as if it had not been leased: with its age, and all its retries.
-function reclaim.hand_back(s, job)
-  leave_state.from_place(s, job)
+function reclaim.return_unchanged(s, job)
+  leave_state.leave(s, job)
   queue_lib.back_to_waiting(s, job)
-  settle_unique(s, job)
+  adjust_unique(s, job)
 end
 
-local function stall(s, job)
-  job_lib.note(job, s, "timed-out")
+local function record_expiry(s, job)
+  job_lib.add_history(job, s, "timed-out")
   stats.add(s, job.record.queue, "retried", 1)
   stats.add(s, job.record.queue, "stalled", 1)
   events.tracked(s, "stalled", job)
   events.lost(s, job, "lock_lost")
 end
 
-local function lapse(s, job, grace)
+local function expire_lease(s, job, grace)
   local record = job.record
   if record.grace then
-    reclaim.give_back(s, job)
+    reclaim.return_charged(s, job)
     return
   end
-  stall(s, job)
+  record_expiry(s, job)
   if grace <= 0 then
-    reclaim.give_back(s, job)
+    reclaim.return_charged(s, job)
     return
   end
   record.grace = true
@@ -76,7 +76,7 @@ function reclaim.run(s, queue, budget)
   local grace = tonumber(redis.call("HGET", keys.meta(), "config:grace-period") or 10) * 1000
   for i, job in ipairs(job_lib.find_all(jids)) do
     if job and job.record.state == "running" then
-      lapse(s, job, grace)
+      expire_lease(s, job, grace)
     else
       redis.call("ZREM", key, jids[i])
     end

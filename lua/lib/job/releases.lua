@@ -14,7 +14,7 @@ local removal = require("lib.job.removal")
 
 local releases = {}
 
-local function done(token, record)
+local function delete_entry(token, record)
   redis.call("DEL", keys.release_record(token), keys.release_dependents(token))
   redis.call("ZREM", keys.releases(), token)
   if record.parent then
@@ -23,20 +23,20 @@ local function done(token, record)
 end
 
 -- The policy of the edge, or nil when the edge is gone or newer than the token.
-local function edge(job, parent, token)
+local function policy_of_edge(job, parent, token)
   local value = redis.call("HGET", keys.parents(job.jid), parent)
   local policy, sequence = string.match(value or "", "^(%l+):(%d+)$")
   return policy and tonumber(sequence) < tonumber(token) and policy or nil
 end
 
-local function resolve(s, job, parent, holds)
+local function resolve(s, job, parent, keeps_result)
   redis.call("SREM", keys.dependencies(job.jid), parent)
   redis.call("ZREM", keys.dependents(parent), job.jid)
-  if holds then
+  if keeps_result then
     redis.call("SADD", keys.holds(parent), job.jid)
   end
   if job.record.state == "depends" and redis.call("EXISTS", keys.dependencies(job.jid)) == 0 then
-    leave_state.from_place(s, job)
+    leave_state.leave(s, job)
     queue_lib.to_ready(s, job, job.record.queue, job.record.due, s.now)
     job_lib.save(job)
   end
@@ -48,8 +48,8 @@ local function fail(s, job, parent, reason)
   if reason == "canceled" then
     redis.call("SREM", keys.dependencies(job.jid), parent)
   end
-  leave_state.from_place(s, job)
-  job_lib.note(job, s, "failed", { group = "parent-" .. reason })
+  leave_state.leave(s, job)
+  job_lib.add_history(job, s, "failed", { group = "parent-" .. reason })
   failing.fail(s, job, "parent-" .. reason, "Parent " .. parent .. " was " .. reason, "")
   job_lib.save(job)
 end
@@ -60,7 +60,7 @@ local function cancel(s, job, parent, reason)
   if redis.call("ZCOUNT", keys.dependents(job.jid), 0, 0) > 0 then
     fail(s, job, parent, reason)
   else
-    removal.cancel_from_anywhere(s, job)
+    removal.cancel(s, job)
   end
 end
 
@@ -78,12 +78,12 @@ local function apply_policy(s, job, record, policy)
   return true
 end
 
-local function let_go(s, job, record, token, holds)
-  local policy = edge(job, record.parent, token)
+local function release_dependent(s, job, record, token, keeps_result)
+  local policy = policy_of_edge(job, record.parent, token)
   if not policy then
     return
   elseif record.reason == "complete" then
-    resolve(s, job, record.parent, holds)
+    resolve(s, job, record.parent, keeps_result)
   elseif not apply_policy(s, job, record, policy) then
     resolve(s, job, record.parent, false)
   end
@@ -94,15 +94,15 @@ end
 local function drain_renamed(s, token, record, budget)
   local key = keys.release_dependents(token)
   local jids = redis.call("ZRANGE", key, 0, budget - 1)
-  local holds = redis.call("SISMEMBER", keys.holds(record.parent), "release:" .. token) == 1
+  local keeps_result = redis.call("SISMEMBER", keys.holds(record.parent), "release:" .. token) == 1
   for i, job in ipairs(job_lib.find_all(jids)) do
     redis.call("ZREM", key, jids[i])
     if job then
-      let_go(s, job, record, token, holds)
+      release_dependent(s, job, record, token, keeps_result)
     end
   end
   if redis.call("EXISTS", key) == 0 then
-    done(token, record)
+    delete_entry(token, record)
   end
   return #jids + 1
 end
@@ -128,7 +128,7 @@ local function has_failed(jid)
 end
 
 -- The next dependents whose policy is not to wait, as long as the parent is failed.
-local function next_of(record, budget)
+local function next_dependents(record, budget)
   if not has_failed(record.parent) then
     return {}
   end
@@ -141,7 +141,7 @@ end
 -- so a round that changed something is followed by another.
 local function drain_failed(s, token, record, budget)
   local key = keys.dependents(record.parent)
-  local jids = next_of(record, budget)
+  local jids = next_dependents(record, budget)
   local before = redis.call("ZCARD", key)
   -- Dependents that left since the last step have moved others to ranks already passed.
   local moved = (record.size or before) ~= before and 1 or 0
@@ -149,7 +149,7 @@ local function drain_failed(s, token, record, budget)
   record.size = redis.call("ZCARD", key)
   record.at = (record.at or 0) + #jids - (before - record.size)
   if #jids < budget and record.applied == 0 then
-    done(token, record)
+    delete_entry(token, record)
     return #jids + 1
   elseif #jids < budget then
     record.at, record.applied = nil, nil
@@ -164,12 +164,12 @@ local function drain_late(s, token, record)
   if score == "1" and has_failed(record.parent) then
     apply_policies(s, { record.jid }, record)
   end
-  done(token, record)
+  delete_entry(token, record)
   return 1
 end
 
 -- Puts a callback of a batch. In a nested batch it becomes a member of the outer one.
-local function call_back(s, batch, callback)
+local function put_callback(s, batch, callback)
   local found = redis.call("HMGET", keys.batch_record(batch), callback, "within")
   if not found[1] then
     return
@@ -183,11 +183,11 @@ end
 
 local function drain_batch(s, token, record)
   if record.callback == "within" then
-    batches.leave_outer(s, record.batch)
+    batches.count_in_outer(s, record.batch)
   else
-    call_back(s, record.batch, record.callback)
+    put_callback(s, record.batch, record.callback)
   end
-  done(token, record)
+  delete_entry(token, record)
   return 1
 end
 
@@ -220,7 +220,7 @@ function releases.drain(s, budget)
 end
 
 -- Drains a part of the list at once in a call that has just ended jobs; the rest stays due.
-function releases.after(s)
+function releases.drain_some(s)
   if s.has_releases then
     releases.drain(s, limits.housekeeping)
   end

@@ -33,15 +33,15 @@ function removal.refuse_dependents(jid, listed)
 end
 
 -- Deletes a cancelled job that has left its state. Its tracking entry stays.
-function removal.cancel(s, job)
+function removal.delete_canceled(s, job)
   local record = job.record
   local held = record.has_result and redis.call("EXISTS", keys.holds(job.jid)) == 1
   if record.unique then
     require("lib.job.unique").drop(job)
   end
   require("lib.job.tags").forget(job)
-  completion.settle(s, job, "canceled")
-  dependencies.register(s, job.jid, "canceled")
+  completion.end_belongings(s, job, "canceled")
+  dependencies.release_dependents(s, job.jid, "canceled")
   if record.has_result and not held then
     redis.call("DEL", keys.result(job.jid))
   end
@@ -49,15 +49,15 @@ function removal.cancel(s, job)
 end
 
 -- Takes a job out of its state and cancels it, with its events; here the log comes first.
-function removal.cancel_from_anywhere(s, job)
+function removal.cancel(s, job)
   local record = job.record
   local queue, worker = record.queue or "", record.worker or ""
   events.log(s, "canceled", job.jid, queue, ',"worker":"' .. worker .. '"')
   if record.state == "running" then
     events.lost(s, job, "canceled")
   end
-  leave_state.from_place(s, job)
-  removal.cancel(s, job)
+  leave_state.leave(s, job)
+  removal.delete_canceled(s, job)
   events.tracked(s, "canceled", job)
 end
 
@@ -67,7 +67,7 @@ function removal.untrack(jid)
 end
 
 -- Deletes one completed job that was kept long enough. A result that dependents need stays.
-function removal.forget(_, job)
+function removal.delete_complete(_, job)
   if job.record.tracked then
     removal.untrack(job.jid)
   end

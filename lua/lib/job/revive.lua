@@ -23,7 +23,7 @@ end
 
 local function announce(s, job, queue)
   if job.record.unique then
-    require("lib.job.unique").settle(s, job)
+    require("lib.job.unique").adjust(s, job)
   end
   job_lib.save(job)
   stats.add(s, queue, "put", 1)
@@ -32,13 +32,13 @@ local function announce(s, job, queue)
 end
 
 -- Retries a failed job, with all its retries.
-function revive.failed(s, job, queue)
+function revive.retry_failed(s, job, queue)
   local record = job.record
-  leave_state.from_place(s, job)
+  leave_state.leave(s, job)
   require("lib.batch.batches").rejoin(job, "failed")
   record.queue, record.put_at, record.crashes, record.tries = queue, s.now, nil, nil
-  job_lib.set_left(job, record.retries)
-  job_lib.note(job, s, "put", { queue = queue })
+  job_lib.set_retries_left(job, record.retries)
+  job_lib.add_history(job, s, "put", { queue = queue })
   place(s, job, queue, s.now)
   announce(s, job, queue)
 end
@@ -49,17 +49,17 @@ function revive.move(s, job, queue)
   local record = job.record
   local eligible = record.order and queue_lib.eligible_at(record) or s.now
   local due = record.due
-  leave_state.from_place(s, job)
+  leave_state.leave(s, job)
   record.queue, record.put_at = queue, s.now
-  job_lib.note(job, s, "put", { queue = queue })
+  job_lib.add_history(job, s, "put", { queue = queue })
   place(s, job, queue, eligible, due)
   announce(s, job, queue)
 end
 
 -- Makes a scheduled job ready now.
-function revive.now(s, job)
+function revive.run_now(s, job)
   local queue = job.record.queue
-  leave_state.from_place(s, job)
+  leave_state.leave(s, job)
   queue_lib.to_waiting(s, job, queue, s.now)
   job_lib.save(job)
 end

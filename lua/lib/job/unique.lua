@@ -75,7 +75,7 @@ end
 
 -- Adjusts the key after a change of state: gives it up if the new state is out of its scope, and
 -- takes it again for a job that returned, if it is free. Never refuses.
-function unique.settle(s, job)
+function unique.adjust(s, job)
   local own = job.record.unique
   if not own or own.scope == "window" then
     return

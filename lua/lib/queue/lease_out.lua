@@ -26,12 +26,12 @@ end
 
 local function start(s, job, to)
   local record = job.record
-  job_lib.note(job, s, "popped", { worker = to.worker })
-  stats.took(s, record.queue, "wait", s.now - queue_lib.eligible_at(record))
+  job_lib.add_history(job, s, "popped", { worker = to.worker })
+  stats.add_duration(s, record.queue, "wait", s.now - queue_lib.eligible_at(record))
   record.state, record.worker, record.popped_at = "running", to.worker, s.now
   record.lease = string.format("%.0f.%s", session.next(s), to.nonce)
   if record.unique then
-    require("lib.job.unique").settle(s, job)
+    require("lib.job.unique").adjust(s, job)
   end
   events.tracked(s, "popped", job)
 end
@@ -58,7 +58,7 @@ function lease_out.jobs(s, queue, jobs, to, found)
   redis.call("MSET", unpack(values))
   redis.call("ZADD", keys.running(queue), unpack(scores))
   redis.call("ZADD", keys.worker_jobs(to.worker), unpack(scores))
-  queue_lib.due("leases:" .. queue, expires_text)
+  queue_lib.set_due("leases:" .. queue, expires_text)
   stats.add(s, queue, "popped", #values / 2)
 end
 

@@ -7,12 +7,12 @@ local session = require("lib.core.session")
 local queue = {}
 
 -- Makes a task of maintenance due at an instant, if it is not due earlier.
-function queue.due(duty, at)
-  redis.call("ZADD", keys.due(), "LT", at, duty)
+function queue.set_due(task, at)
+  redis.call("ZADD", keys.due(), "LT", at, task)
 end
 
 -- Lists a queue. If it is new, wakes a worker whose pattern may match it.
-function queue.know(s, name)
+function queue.list(s, name)
   if redis.call("ZADD", keys.queues(), "NX", s.now, name) == 1 then
     redis.call("ZADD", keys.new_queues(), 0, "work")
   end
@@ -70,7 +70,7 @@ function queue.to_scheduled(s, job, name, due)
   local record = job.record
   record.state, record.queue, record.due = "scheduled", name, due
   redis.call("ZADD", keys.scheduled(name), due, job.jid)
-  queue.due("scheduled:" .. name, due)
+  queue.set_due("scheduled:" .. name, due)
   if due - s.now < 2000 then
     queue.wake(name)
   end

@@ -80,12 +80,12 @@ function selection.parse(packed, options)
   return self
 end
 
-local function fits(pattern, name)
+local function matches(pattern, name)
   local prefix = pattern.prefix
   if prefix then
     return string.sub(name, 1, #prefix) == prefix
   end
-  return glob.fits(pattern.parts, name)
+  return glob.matches(pattern.parts, name)
 end
 
 -- The position of the entry that names a queue or, if none does, of the first pattern that matches
@@ -95,7 +95,7 @@ local function place_of(side, name)
     return side.named[name]
   end
   for _, pattern in ipairs(side.patterns) do
-    if fits(pattern, name) then
+    if matches(pattern, name) then
       return pattern.place
     end
   end
@@ -107,19 +107,19 @@ function selection.place(self, name)
   return not place_of(self.without, name) and place_of(self.with, name) or nil
 end
 
-local function note_busy(self, name, place)
+local function add_busy(self, name, place)
   self.busy[#self.busy + 1] = name
   self.places[name] = place
 end
 
 -- Notes which queues of a group have waiting jobs. Most queues are empty most of the time, so the
 -- group is tested as a whole first.
-local function look_into(self, group)
+local function test_group(self, group)
   local size = group.size
   local number = size > 0 and redis.call("EXISTS", unpack(group.keys, 1, size)) or 0
   for i = 1, number > 0 and size or 0 do
     if number == size or redis.call("EXISTS", group.keys[i]) == 1 then
-      note_busy(self, group.names[i], group.places[i])
+      add_busy(self, group.names[i], group.places[i])
     end
   end
   group.size = 0
@@ -127,13 +127,13 @@ end
 
 -- Adds a selected queue: its wake marker, and whether it may have work. The tables of the group are
 -- reused: making new ones for each of thousands of queues would cost more than everything else.
-local function meet(self, group, name, place)
+local function add_queue(self, group, name, place)
   if #self.wake < limits.call then
     self.wake[#self.wake + 1] = keys.wake(name)
   end
   if self.fair[name] or self.is_any_fair then
     if subqueues.has_work(name) then
-      note_busy(self, name, place)
+      add_busy(self, name, place)
     end
     return
   end
@@ -141,7 +141,7 @@ local function meet(self, group, name, place)
   group.size, group.names[at], group.places[at] = at, name, place
   group.keys[at] = keys.waiting(name)
   if at == GROUP then
-    look_into(self, group)
+    test_group(self, group)
   end
 end
 
@@ -158,14 +158,14 @@ end
 
 -- Adds known queues that match a pattern, in the order in which they became known. They are read in
 -- parts: the garbage collector would traverse one long list again and again.
-local function meet_known(s, self, group)
+local function add_matching(s, self, group)
   local named, first = self.with.named, first_known(s)
   for from = first, first + KNOWN - 1, PART do
     local names = redis.call("ZRANGE", keys.queues(), from, from + PART - 1)
     for _, name in ipairs(names) do
       local place = not named[name] and selection.place(self, name)
       if place then
-        meet(self, group, name, place)
+        add_queue(self, group, name, place)
       end
     end
     if #names < PART or #self.busy >= SELECTED then
@@ -186,17 +186,17 @@ local function find_busy(s, self)
   local group = { size = 0, names = {}, places = {}, keys = {} }
   for place, entry in ipairs(self.entries) do
     if self.with.named[entry] and selection.place(self, entry) then
-      meet(self, group, entry, place)
+      add_queue(self, group, entry, place)
     end
   end
   if #self.with.patterns > 0 then
-    meet_known(s, self, group)
+    add_matching(s, self, group)
   end
-  look_into(self, group)
+  test_group(self, group)
 end
 
 -- In the order of their entries; those of one entry alphabetically.
-local function by_entry(self, names)
+local function in_order_of_entries(self, names)
   local of_entry, sorted = {}, {}
   for _, name in ipairs(names) do
     local place = self.places[name]
@@ -215,7 +215,7 @@ end
 
 -- Draws without replacement, each queue with a probability by its weight (Efraimidis and Spirakis,
 -- 2006).
-local function drawn(self, names)
+local function in_drawn_order(self, names)
   local lots, owner, sorted = {}, {}, {}
   math.randomseed(self.turn)
   for i, name in ipairs(names) do
@@ -252,13 +252,13 @@ end
 -- The names of the queues with work, in the order in which they are tried.
 local function in_order(s, self)
   if self.order == "ordered" then
-    return by_entry(self, self.busy)
+    return in_order_of_entries(self, self.busy)
   end
   local names = without_paused(s, self.busy)
   if self.order ~= "round-robin" then
-    return drawn(self, names)
+    return in_drawn_order(self, names)
   end
-  local sorted, turned = by_entry(self, names), {}
+  local sorted, turned = in_order_of_entries(self, names), {}
   for i = 1, #sorted do
     turned[i] = sorted[(self.turn + i - 1) % #sorted + 1]
   end
@@ -267,10 +267,10 @@ end
 
 -- The wake markers for an idle worker. With a pattern that includes the marker of new queues, which
 -- is set again while work is left, since other workers may not know that queue yet.
-local function markers(self, is_left)
+local function wake_markers(self, has_more_work)
   if #self.with.patterns > 0 then
     self.wake[math.min(#self.wake + 1, limits.call)] = keys.new_queues()
-    if is_left then
+    if has_more_work then
       redis.call("ZADD", keys.new_queues(), 0, "work")
     end
   end
@@ -289,7 +289,7 @@ function selection.take(s, self, pop)
       break
     end
   end
-  pop.wake = markers(self, pop.has_more_work)
+  pop.wake = wake_markers(self, pop.has_more_work)
 end
 
 return selection

@@ -101,7 +101,7 @@ function take.next_due(s, due)
     return due
   end
   if s.has_expired_jobs then
-    require("lib.job.releases").after(s)
+    require("lib.job.releases").drain_some(s)
   end
   if s.has_expired_jobs or s.has_more then
     return 0 -- An expired job took the place of one that could have been taken.

@@ -45,7 +45,7 @@ local function has_same_schedule(a, b)
 end
 
 -- Keeps the counters of the one before, and up to when its ticks are done if they are the same.
-local function take_numbers(record, old)
+local function keep_counters(record, old)
   record.count = old.count or 0
   record.made = record.limit and old.made or nil
   if record.cron and old.cron == record.cron and old.zone == record.zone then
@@ -98,7 +98,7 @@ local function record_of(given, plain)
     record[name] = given[name]
   end
   record.misfire = given.misfire ~= "all" and given.misfire or nil
-  recurrence.hand_down(given, record)
+  recurrence.copy_child_options(given, record)
   record.retries = record.retries or 0
   return record
 end
@@ -116,7 +116,7 @@ function declaration.make(s, before, given, plain)
   local record = record_of(given, plain)
   local self = { jid = plain.jid, data = plain.data, record = record }
   if before then
-    take_numbers(record, before.record)
+    keep_counters(record, before.record)
   end
   record.paused = given.upsert and before and before.record.paused or nil
   if given.upsert and before and has_same_schedule(record, before.record) then

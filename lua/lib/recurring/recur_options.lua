@@ -126,7 +126,7 @@ local function read(packed, more)
     end
   end
   local known = {}
-  for _, name in ipairs(recurrence.OF_CHILDREN) do
+  for _, name in ipairs(recurrence.CHILD_OPTIONS) do
     known[name] = true
   end
   put_checks.check(check.map("options", of_children, known), {})

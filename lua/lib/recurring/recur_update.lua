@@ -40,7 +40,7 @@ end
 -- The codec belongs to the data and is changed with it; tags can be added and removed singly.
 local function change_children(record, given)
   local codec, tags = record.codec, record.tags
-  take_over(record, given, recurrence.OF_CHILDREN)
+  take_over(record, given, recurrence.CHILD_OPTIONS)
   record.codec, record.tags = codec, tags
   if given.throttles and not given.costs then
     record.costs = nil

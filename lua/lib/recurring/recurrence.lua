@@ -15,11 +15,11 @@ local session = require("lib.core.session")
 local recurrence = {}
 
 -- The options that every child gets unchanged.
-recurrence.OF_CHILDREN = { "priority", "retries", "tags", "codec", "expires_in", "soft_limit",
+recurrence.CHILD_OPTIONS = { "priority", "retries", "tags", "codec", "expires_in", "soft_limit",
   "hard_limit", "retry", "user", "throttles", "costs" }
 
 -- Milliseconds after which another client is asked for ticks.
-recurrence.PATIENCE = 10000
+recurrence.ASK_AGAIN_AFTER = 10000
 
 local DAY = 86400000
 
@@ -62,7 +62,7 @@ end
 -- Has a client asked for ticks at an instant.
 function recurrence.ask_at(jid, at)
   redis.call("ZADD", keys.refills(), at, jid)
-  queue_lib.due("refill", at)
+  queue_lib.set_due("refill", at)
 end
 
 function recurrence.is_short(record)
@@ -71,7 +71,7 @@ end
 
 -- Sets the instant at which a client is asked: now if few ticks are left, unless one was asked a
 -- moment ago; otherwise in a day, since time zone data may have changed.
-local function ask_in_time(s, self)
+local function set_request_time(s, self)
   local record = self.record
   if not record.cron or record.paused or record.over then
     redis.call("ZREM", keys.refills(), self.jid)
@@ -79,7 +79,7 @@ local function ask_in_time(s, self)
   end
   local is_short = recurrence.is_short(record)
   local noted = tonumber(redis.call("ZSCORE", keys.refills(), self.jid) or math.huge)
-  if noted > s.now + (is_short and recurrence.PATIENCE or DAY) then
+  if noted > s.now + (is_short and recurrence.ASK_AGAIN_AFTER or DAY) then
     recurrence.ask_at(self.jid, s.now + (is_short and 0 or DAY))
   end
 end
@@ -102,19 +102,19 @@ function recurrence.set_slot(s, self, slot)
   local queue = self.record.queue
   slot = place(self, slot)
   if slot ~= "+inf" then
-    queue_lib.due("recurring:" .. queue, slot)
+    queue_lib.set_due("recurring:" .. queue, slot)
     if slot - s.now < 2000 then
       queue_lib.wake(queue)
     end
   end
-  ask_in_time(s, self)
+  set_request_time(s, self)
 end
 
 -- Continues with ticks that have just arrived. If more are needed, another client is asked later.
 function recurrence.refilled(s, self)
   redis.call("ZREM", keys.refills(), self.jid)
   if recurrence.is_short(self.record) then
-    recurrence.ask_at(self.jid, s.now + recurrence.PATIENCE)
+    recurrence.ask_at(self.jid, s.now + recurrence.ASK_AGAIN_AFTER)
   end
   recurrence.set_slot(s, self, self.record.ticks[1])
 end
@@ -129,8 +129,8 @@ function recurrence.slot(self)
 end
 
 -- Copies the options that children get unchanged.
-function recurrence.hand_down(from, to)
-  for _, name in ipairs(recurrence.OF_CHILDREN) do
+function recurrence.copy_child_options(from, to)
+  for _, name in ipairs(recurrence.CHILD_OPTIONS) do
     to[name] = from[name] or nil
   end
 end
@@ -139,7 +139,7 @@ local function child_jid(self, number)
   return self.jid .. "-" .. string.format("%.0f", number)
 end
 
-local function is_taken(jid)
+local function jid_exists(jid)
   return redis.call("EXISTS", keys.job(jid), keys.recurring(jid)) > 0
 end
 
@@ -148,7 +148,7 @@ local function next_child(s, self)
   local record = self.record
   local number = (record.count or 0) + 1
   for _ = 1, limits.call do
-    if not is_taken(child_jid(self, number)) then
+    if not jid_exists(child_jid(self, number)) then
       break
     end
     number = math.max(session.next(s), number + 1)
@@ -167,13 +167,13 @@ function recurrence.spawn(s, self, slot)
     data = self.data,
     spawned_from = self.jid,
   }
-  recurrence.hand_down(record, spec)
+  recurrence.copy_child_options(record, spec)
   put.apply(s, put.decide(s, spec), slot)
   return spec.jid
 end
 
 -- Logs once that no client has sent the next ticks in time.
-local function note_drought(s, self)
+local function log_dry(s, self)
   local record = self.record
   if record.cron and #record.ticks == 0 and not record.over and not record.dry then
     record.dry = true
@@ -189,9 +189,9 @@ local function make_children(s, self, slot, budget)
     recurrence.spawn(s, self, schedule.at(record, slot, i))
   end
   place(self, schedule.advance(s, record, slot, passed, number))
-  note_drought(s, self)
+  log_dry(s, self)
   if record.cron then
-    ask_in_time(s, self)
+    set_request_time(s, self)
   end
   recurrence.save(self)
   return math.max(number, 1)

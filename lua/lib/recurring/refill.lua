@@ -6,10 +6,10 @@ local schedule = require("lib.recurring.schedule")
 
 local refill = {}
 
-local ABREAST = 10
+local REQUESTS_PER_CALL = 10
 
 -- What a client needs to compute the next ticks.
-local function question(self)
+local function request_for(self)
   local record = self.record
   return {
     jid = self.jid,
@@ -28,13 +28,14 @@ end
 
 -- Asks about some of the cron jobs that are due for it; returns when to look again, or nil.
 function refill.ask(s)
-  local due = redis.call("ZRANGEBYSCORE", keys.refills(), "-inf", s.now, "LIMIT", 0, ABREAST)
+  local due = redis.call("ZRANGEBYSCORE", keys.refills(), "-inf", s.now,
+    "LIMIT", 0, REQUESTS_PER_CALL)
   s.refill_requests = #due > 0 and {} or nil
   for _, jid in ipairs(due) do
     local self = recurrence.find(jid)
     if self and self.record.cron then
-      s.refill_requests[#s.refill_requests + 1] = question(self)
-      redis.call("ZADD", keys.refills(), s.now + recurrence.PATIENCE, jid)
+      s.refill_requests[#s.refill_requests + 1] = request_for(self)
+      redis.call("ZADD", keys.refills(), s.now + recurrence.ASK_AGAIN_AFTER, jid)
     else
       redis.call("ZREM", keys.refills(), jid)
     end

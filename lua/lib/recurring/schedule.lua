@@ -45,7 +45,7 @@ local function slots_before(record, slot, instant)
 end
 
 -- How many of the due slots are dropped for good, by the misfire policy and the backlog.
-local function given_up(record, due, late)
+local function dropped_slots(record, due, late)
   local backlog = record.backlog or 0
   if record.misfire == "skip" then
     return late
@@ -58,9 +58,9 @@ end
 -- Which slots, from `slot` on, fire now: how many to drop first, and how many to fire.
 function schedule.due(s, record, slot, budget)
   local due = slots_before(record, slot, s.now + 1)
-  local passed = given_up(record, due, slots_before(record, slot, s.now - TOLERANCE))
+  local dropped = dropped_slots(record, due, slots_before(record, slot, s.now - TOLERANCE))
   local left = record.limit and record.limit - (record.made or 0) or math.huge
-  return passed, math.min(due - passed, budget, left)
+  return dropped, math.min(due - dropped, budget, left)
 end
 
 -- The slot that comes `number` slots after `slot`.
@@ -90,18 +90,18 @@ end
 
 -- Continues behind slots that were dropped or fired; returns the next slot, or nil when none is
 -- known.
-function schedule.advance(s, record, slot, passed, made)
+function schedule.advance(s, record, slot, dropped, made)
   if record.limit then
     record.made = (record.made or 0) + made
   end
   if not record.cron then
-    return slot + (passed + made) * record.interval
+    return slot + (dropped + made) * record.interval
   end
-  if passed + made > 0 then
-    record.covered = math.max(record.ticks[passed + made], record.covered)
+  if dropped + made > 0 then
+    record.covered = math.max(record.ticks[dropped + made], record.covered)
   end
-  drop_ticks(record, passed + made)
-  if passed > 0 and #record.ticks == 0 then
+  drop_ticks(record, dropped + made)
+  if dropped > 0 and #record.ticks == 0 then
     record.covered = math.max(record.covered, covered_now(s, record))
   end
   return record.ticks[1]
@@ -115,7 +115,7 @@ end
 
 -- Takes ticks that follow `after` without a gap, leaving out those that are done. `final` says that
 -- none come after them.
-local function adopt(record, ticks, after, final)
+local function take_ticks(record, ticks, after, final)
   local kept = {}
   for _, tick in ipairs(record.ticks) do
     if tick <= after then
@@ -141,7 +141,7 @@ function schedule.set_cron(s, record, given)
   record.zone_version = given.zone_version
   record.ticks, record.final, record.dry = {}, nil, nil
   if given.after <= record.covered then
-    adopt(record, given.ticks, given.after, given.final)
+    take_ticks(record, given.ticks, given.after, given.final)
   end
 end
 
@@ -150,7 +150,7 @@ function schedule.refill(record, after, ticks, given)
   if after > schedule.horizon(record) then
     return false
   end
-  adopt(record, ticks, after, given.final)
+  take_ticks(record, ticks, after, given.final)
   record.zone_version = given.zone_version or record.zone_version
   record.dry = nil
   return true

@@ -34,7 +34,7 @@ end
 function repair_admission.left(_, name)
   local queue, user, gate = parts(name)
   if redis.call("EXISTS", subqueues.key(queue, user, gate)) == 0 then
-    subqueues.vacate(queue, user, gate)
+    subqueues.remove_empty(queue, user, gate)
   end
 end
 
@@ -42,7 +42,7 @@ end
 function repair_admission.user(s, name, user)
   local queue, gate = string.match(name, "^([^/]*)/(.*)$")
   if redis.call("EXISTS", subqueues.key(queue, user, gate)) == 0 or user .. gate == "" then
-    subqueues.vacate(queue, user, gate)
+    subqueues.remove_empty(queue, user, gate)
     return
   end
   redis.call("ZADD", keys.queue_users(queue, gate), 0, user)
@@ -56,7 +56,7 @@ end
 function repair_admission.parking(s, id, queue)
   if redis.call("EXISTS", keys.queue_users(queue, id)) == 1 then
     redis.call("ZADD", keys.throttle_queues(id), "NX", s.now_text, queue)
-    queue_lib.due("throttle:" .. id, s.now)
+    queue_lib.set_due("throttle:" .. id, s.now)
   else
     redis.call("ZREM", keys.throttle_queues(id), queue)
     redis.call("ZREM", keys.open(queue), id)
@@ -81,7 +81,7 @@ function repair_admission.throttle(s, id)
 end
 
 function repair_admission.fair(s, queue)
-  subqueues.mark(s, queue)
+  subqueues.mark_fair(s, queue)
   redis.call("ZADD", keys.fair_queues(), "NX", s.now_text, queue)
 end
 
@@ -116,12 +116,12 @@ function repair_admission.is_excused(record, id)
     and lists.contains(record.excused, id)
 end
 
-function repair_admission.let_go(s, id)
-  throttle_wakeup.slot(s, id)
+function repair_admission.slot_returned(s, id)
+  throttle_wakeup.slot_returned(s, id)
 end
 
 -- A running job holds a slot of each of its throttles, and of its user.
-function repair_admission.hold(s, job)
+function repair_admission.hold_slots(s, job)
   for _, id in ipairs(holders.ids(job.record)) do
     if holds(job.record, id) then
       redis.call("ZADD", keys.holders(id), "NX", s.now_text, job.jid)
@@ -131,7 +131,7 @@ end
 
 -- Enters a ready job anew, also a parked one: its next turn decides where it belongs. Its score is
 -- kept where that says more than the priority.
-function repair_admission.line_up(s, job)
+function repair_admission.enter_again(s, job)
   local record = job.record
   local score = tonumber(subqueues.score(job))
   local stands_out = score == limits.reclaimed or score == tonumber(limits.timed_out)

@@ -94,7 +94,7 @@ local INDEXES = {
   holders = {
     key = keys.holders,
     claims = repair_admission.holds,
-    after = repair_admission.let_go,
+    after = repair_admission.slot_returned,
   },
   excused = { key = keys.excused, claims = repair_admission.is_excused },
   scheduled = { key = keys.scheduled, claims = in_queue("scheduled") },

@@ -18,7 +18,7 @@ local function waiting(s, job)
   local record = job.record
   record.order = record.order or queue_lib.order(s, record.put_at or s.now)
   if record.user or record.state == "throttled" then
-    repair_admission.line_up(s, job)
+    repair_admission.enter_again(s, job)
     return
   end
   local score = redis.call("ZSCORE", keys.waiting(record.queue), record.order .. job.jid)
@@ -42,8 +42,8 @@ local function running(s, job)
     redis.call("ZADD", keys.worker_jobs(record.worker), ends, job.jid)
     redis.call("ZADD", keys.workers(), "NX", s.now, record.worker)
   end
-  queue_lib.due("leases:" .. record.queue, ends)
-  repair_admission.hold(s, job)
+  queue_lib.set_due("leases:" .. record.queue, ends)
+  repair_admission.hold_slots(s, job)
 end
 
 local places = {
@@ -80,7 +80,7 @@ local FLAGS = {
 local function lose_data(s, job)
   job_lib.set_data(job, "")
   if job.record.state ~= "complete" and job.record.state ~= "failed" then
-    leave_state.from_place(s, job)
+    leave_state.leave(s, job)
     failing.fail(s, job, "lost-data", "The stored data of the job is gone", "")
   end
 end

@@ -76,7 +76,7 @@ function repair_links.edge(s, jid, parent)
     return
   end
   local policy = string.match(noted or "", "^(%l+):%d+$") or "wait"
-  dependencies.link(s, job, { parent }, { parent }, policy)
+  dependencies.add_edges(s, job, { parent }, { parent }, policy)
   if job.record.state == "depends" then
     repair_links.place(s, job)
   end
@@ -86,7 +86,7 @@ end
 -- Releases the dependents of a job that has ended or is gone.
 function repair_links.ended(s, parent)
   if not is_open(parent) then
-    dependencies.register(s, parent, "complete")
+    dependencies.release_dependents(s, parent, "complete")
   end
 end
 
@@ -108,7 +108,7 @@ function repair_links.release(s, token)
     return
   end
   redis.call("ZADD", keys.releases(), "NX", s.now, token)
-  queue_lib.due("releases", s.now)
+  queue_lib.set_due("releases", s.now)
 end
 
 return repair_links

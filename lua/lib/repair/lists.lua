@@ -61,7 +61,7 @@ end
 
 -- Makes a task due now; it will set its own instant.
 function repair_lists.due(s, duty)
-  queue_lib.due(duty, s.now)
+  queue_lib.set_due(duty, s.now)
 end
 
 function repair_lists.duty(_, duty)

@@ -58,7 +58,7 @@ local fields = {
     return job.record.priority or 0
   end,
   retries = function(job)
-    return job_lib.left(job)
+    return job_lib.retries_left(job)
   end,
   crashes = function(job)
     return job.record.crashes or 0
@@ -101,7 +101,7 @@ end
 local texts = {
   has = has_text,
   like = function(condition, value)
-    return glob.fits(condition.parts, value)
+    return glob.matches(condition.parts, value)
   end,
   ["in"] = function(condition, value)
     return condition.set[value] == true
@@ -148,7 +148,7 @@ local function read_condition(given)
     errors.bad("condition names an unknown field")
   end
   local op = given.op
-  local condition = { look = fields[given.field], op = op, wanted = not given.negated }
+  local condition = { value_of = fields[given.field], op = op, wanted = not given.negated }
   if type(op) == "string" and readers[op] then
     readers[op](condition, given.value)
   elseif type(op) == "string" and compare[op] then
@@ -159,7 +159,7 @@ local function read_condition(given)
   return condition
 end
 
-local function fits_any(condition, list)
+local function matches_any(condition, list)
   for _, value in ipairs(list) do
     if texts[condition.op] and texts[condition.op](condition, value) then
       return true
@@ -168,9 +168,9 @@ local function fits_any(condition, list)
   return false
 end
 
-local function fits(condition, value)
+local function matches(condition, value)
   if type(value) == "table" then
-    return fits_any(condition, value)
+    return matches_any(condition, value)
   elseif type(value) == "number" then
     return compare[condition.op] ~= nil and compare[condition.op](value, condition.value)
   end
@@ -180,7 +180,7 @@ end
 -- Whether all conditions hold for a job that was found in this kind of index under this score.
 function conditions.hold(s, list, set, job, score)
   for _, condition in ipairs(list) do
-    if fits(condition, condition.look(job, score, s, set)) ~= condition.wanted then
+    if matches(condition, condition.value_of(job, score, s, set)) ~= condition.wanted then
       return false
     end
   end

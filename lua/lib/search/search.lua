@@ -106,7 +106,7 @@ end
 
 -- Adds the jobs of an index that match, each with the number of jobs looked at so far. Returns
 -- where to continue in the index, or nil at its end.
-local function look(s, self, place, from, reply)
+local function search_index(s, self, place, from, reply)
   local source, room = self.sources[place], self.scan - reply.scanned
   local flat, jids = candidates(source, from, room)
   for i, job in ipairs(job_lib.find_all(jids)) do
@@ -135,12 +135,12 @@ local function start(self, after, skip)
 end
 
 -- Searches one index after the other; returns where to continue.
-local function look_at_all(s, self, from, reply)
+local function search_all(s, self, from, reply)
   for place, source in ipairs(self.sources) do
     if place > 1 or not self.is_under_way then
       reply.total = reply.total + size_of(source)
     end
-    local after = look(s, self, place, from, reply)
+    local after = search_index(s, self, place, from, reply)
     if after then
       return place, after
     elseif #reply.found == self.wanted then
@@ -160,7 +160,7 @@ function search.run(s, self, after, skip)
   if self.is_under_way then
     from, reply.before = start(self, after, skip)
   end
-  reply.at, reply.after = look_at_all(s, self, from, reply)
+  reply.at, reply.after = search_all(s, self, from, reply)
   reply.skipped = s.skipped_jobs
   return reply
 end

@@ -107,7 +107,7 @@ function series.begin(s, queue, has_account)
   if has_account then
     series.file(s, queue)
   else
-    queue_lib.know(s, queue)
+    queue_lib.list(s, queue)
   end
   local of_users = redis.call("ZCARD", keys.shared(queue))
   local age = head_age(s, keys.waiting(queue))

@@ -25,7 +25,7 @@ function stats.join_sample(a, b)
 end
 
 -- What the call adds to a queue's statistics: a number or a sample for each field.
-local function added(s, queue)
+local function sums_of(s, queue)
   local found = s.counters[queue]
   if not found then
     found = {}
@@ -35,7 +35,7 @@ local function added(s, queue)
 end
 
 function stats.add(s, queue, field, number)
-  local sums = added(s, queue)
+  local sums = sums_of(s, queue)
   sums[field] = (sums[field] or 0) + number
 end
 
@@ -61,9 +61,9 @@ end
 
 -- Records one duration of the kind "wait" or "run". Equal durations are only counted here: the jobs
 -- of one call have few different ones, and `write` does the rest once for each.
-function stats.took(s, queue, kind, ms)
+function stats.add_duration(s, queue, kind, ms)
   ms = ms > 0 and ms or 0
-  local sums = added(s, queue)
+  local sums = sums_of(s, queue)
   local times = sums[kind]
   if not times then
     times = {}

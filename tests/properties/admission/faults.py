@@ -6,8 +6,8 @@ FAULTS = [
     Fault(
         "one job more than allowed runs",
         "lib/admission/throttles.lua",
-        'record.concurrency and free(entry) < 1 then\n    return "concurrency"',
-        'record.concurrency and free(entry) < 0 then\n    return "concurrency"',
+        'record.concurrency and free_slots(entry) < 1 then\n    return "concurrency"',
+        'record.concurrency and free_slots(entry) < 0 then\n    return "concurrency"',
         "concurrency",
     ),
     Fault(
@@ -34,8 +34,8 @@ FAULTS = [
     Fault(
         "tokens are looked for too late",
         "lib/admission/throttles.lua",
-        "math.max(math.ceil(wait - EASE), 1)",
-        "math.max(math.ceil(wait - EASE), 1) + 5",
+        "math.max(math.ceil(wait - TOLERANCE), 1)",
+        "math.max(math.ceil(wait - TOLERANCE), 1) + 5",
         "rate",
     ),
     Fault(
@@ -48,7 +48,7 @@ FAULTS = [
     Fault(
         "nothing is kept for a job that was refused too often",
         "lib/admission/admission.lua",
-        "if record.passed >= limits.patience then",
+        "if record.passed >= limits.refusals then",
         "if false then",
         "contention",
     ),
@@ -69,7 +69,7 @@ FAULTS = [
     Fault(
         "one job overtakes another on a throttle",
         "lib/admission/admission.lua",
-        "return self.shut[id]\nend",
+        "return self.shut_gates[id]\nend",
         "return false\nend",
         "dear_before_cheap",
     ),
@@ -83,7 +83,7 @@ FAULTS = [
     Fault(
         "the limit of a queue does not count",
         "lib/admission/admission.lua",
-        "local reason, at = throttles.refusal(self.s, self.own, found.jid, 1)\n  if reason then",
+        "local reason, at = throttles.refusal(self.s, self.queue_throttle, found.jid, 1)\n  if reason then",
         "local reason, at\n  if reason then",
         "of_a_queue",
     ),
@@ -97,14 +97,14 @@ FAULTS = [
     Fault(
         "a slot is never given back",
         "lib/admission/holders.lua",
-        'if redis.call("ZREM", keys.holders(id), job.jid) == 1 then\n      recount',
-        'if redis.call("EXISTS", keys.holders(id)) == 1 then\n      recount',
+        'if redis.call("ZREM", keys.holders(id), job.jid) == 1 then\n      forget_count',
+        'if redis.call("EXISTS", keys.holders(id)) == 1 then\n      forget_count',
         "concurrency",
     ),
     Fault(
         "nobody looks when a slot is given back",
         "lib/admission/holders.lua",
-        "throttle_wakeup.slot(s, id)",
+        "throttle_wakeup.slot_returned(s, id)",
         "",
         "concurrency",
     ),
@@ -118,14 +118,14 @@ FAULTS = [
     Fault(
         "nobody looks when limits change",
         "lib/admission/throttle_settings.lua",
-        "list_user_of(s, id)\n  throttle_wakeup.changed(s, id)\nend\n\n-- Replaces",
+        "list_user_of(s, id)\n  throttle_wakeup.settings_changed(s, id)\nend\n\n-- Replaces",
         "list_user_of(s, id)\nend\n\n-- Replaces",
         "limits_change",
     ),
     Fault(
         "a parked job stays listed when it runs",
         "lib/admission/admission_commit.lua",
-        'redis.call("ZREM", keys.parked(lane.gate), unpack(jids))',
+        'redis.call("ZREM", keys.parked(subqueue.gate), unpack(jids))',
         "",
         "concurrency",
     ),
