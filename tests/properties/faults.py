@@ -157,7 +157,7 @@ FAULTS = [
     ),
     Fault(
         "a scheduled job forgets when it was due",
-        "lib/core/maintenance.lua",
+        "lib/core/maintenance_tasks.lua",
         "queue_lib.to_waiting(s, job, queue, due_at)",
         "queue_lib.to_waiting(s, job, queue, s.now)",
         story="priorities change",
@@ -206,7 +206,7 @@ FAULTS = [
     ),
     Fault(
         "a pause has no end",
-        "lib/core/maintenance.lua",
+        "lib/core/maintenance_tasks.lua",
         "if ends and ends <= s.now then",
         "if false then",
         story="a pause ends",
