@@ -83,7 +83,8 @@ FAULTS = [
     Fault(
         "the limit of a queue does not count",
         "lib/admission/admission.lua",
-        "local reason, at = throttles.refusal(self.s, self.queue_throttle, found.jid, 1)\n  if reason then",
+        "local reason, at = throttles.refusal(self.s, self.queue_throttle, found.jid, 1)\n"
+        "  if reason then",
         "local reason, at\n  if reason then",
         "of_a_queue",
     ),
