@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from pathlib import Path
 import redis
 
 from qless_py.store.embedded.binary import environment
+from tests.eventually import eventually
 
 START_TIMEOUT = 10.0
 
@@ -124,23 +124,29 @@ def without_replicas(connection: redis.Redis) -> Iterator[None]:
 
 def _save(connection: redis.Redis, wanted: str) -> None:
     connection.bgsave()
-    deadline = time.monotonic() + START_TIMEOUT
-    while connection.info("persistence")["rdb_last_bgsave_status"] != wanted:
-        assert time.monotonic() < deadline, f"the last save is not {wanted}"
-        time.sleep(0.01)  # noqa: TID251 - a server offers no event at the end of a save
+    eventually(
+        lambda: connection.info("persistence")["rdb_last_bgsave_status"] == wanted,
+        f"the last save is not {wanted}",
+        within=START_TIMEOUT,
+    )
 
 
 def _wait_until_it_answers(server: Server, connection: redis.Redis) -> None:
-    deadline = time.monotonic() + START_TIMEOUT
-    while True:
+    log = server.folder / "log"
+
+    def answers() -> bool:
         try:
-            connection.ping()
+            return bool(connection.ping())
         except redis.ConnectionError:
-            if server.process.poll() is not None or time.monotonic() > deadline:
-                log = server.folder / "log"
-                said = log.read_text() if log.exists() else "nothing"
-                msg = f"the {server.name} server did not start; it said: {said}"
-                raise RuntimeError(msg) from None
-            time.sleep(0.01)  # noqa: TID251 - a server offers no event before its socket exists
-        else:
-            return
+            if server.process.poll() is not None:
+                raise RuntimeError(f"the server ended: {read_log()}") from None
+            return False
+
+    def read_log() -> str:
+        return log.read_text() if log.exists() else "it wrote no log"
+
+    eventually(
+        answers,
+        lambda: f"the {server.name} server did not start: {read_log()}",
+        within=START_TIMEOUT,
+    )

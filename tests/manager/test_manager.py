@@ -35,6 +35,7 @@ from qless_py.manager import (
 )
 from qless_py.manager.lease_renewal import Held
 from qless_py.manager.registration import Presence
+from tests.eventually import eventually
 from tests.handlers import jobs, tasks
 from tests.servers import Server
 
@@ -265,7 +266,7 @@ def test_a_lost_job_is_stopped(live: Client, manager: Manager) -> None:
 
     live.cancel(jid)
 
-    _wait_for(lambda: bool(stopped))
+    eventually(lambda: bool(stopped))
     assert stopped == [LostLeaseError]
 
 
@@ -280,7 +281,7 @@ def test_a_job_that_outlasts_its_lease_keeps_it(live: Client, manager: Manager) 
     until(watch, TaskStarted)
 
     first = found(live, jid).expires_at
-    _wait_for(lambda: found(live, jid).expires_at > first + 1.5)  # It was renewed after that.
+    eventually(lambda: found(live, jid).expires_at > first + 1.5)  # It was renewed after that.
     go_on.set()
     found(live, jid).wait(WAIT)
 
@@ -419,12 +420,3 @@ def _spinning(
             raise
 
     return spin
-
-
-def _wait_for(condition: Callable[[], bool]) -> None:
-    waiting = threading.Event()
-    for _ in range(3000):
-        if condition():
-            return
-        waiting.wait(0.01)
-    raise AssertionError("it did not happen")

@@ -11,6 +11,7 @@ import pytest
 from qless_py import AlreadyExistsError, Client, Job, errors
 from qless_py.scripts import protocol_doc
 from tests import servers
+from tests.eventually import eventually
 
 PROGRAM = Path(__file__).with_name("client.js")
 
@@ -78,8 +79,7 @@ def test_it_takes_and_completes_a_job_whatever_its_size(
 def test_a_put_wakes_it_while_it_waits(live: Client, program: Program) -> None:
     waiting = program.start("work", "mail", "js-1", 15)
     with live.events.listen("log") as events:
-        while "js-1" not in live.workers:
-            events.get(0.05)
+        eventually(lambda: events.get(0.05) or "js-1" in live.workers, every=0)
         jid = live.queues["mail"].put("app.Send")
 
     assert program.ended(waiting)["jid"] == jid

@@ -9,6 +9,7 @@ import redis as redis_py
 from qless_py import store
 from qless_py.store.runner import Runner
 from tests import servers
+from tests.eventually import eventually
 
 
 def test_waiting_takes_a_marker_and_says_whose(runner: Runner, redis: redis_py.Redis) -> None:
@@ -41,8 +42,7 @@ def test_a_wait_whose_connection_is_cut_is_not_tried_again(
     runner: Runner, redis: redis_py.Redis
 ) -> None:
     def cut() -> None:
-        while not redis.info("clients")["blocked_clients"]:
-            pass
+        eventually(lambda: redis.info("clients")["blocked_clients"], every=0)
         redis.client_kill_filter(_type="normal", skipme=True)
 
     cutting = threading.Thread(target=cut)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from qless_py.store.async_runner import AsyncRunner
 from qless_py.store.resend import ResendPolicy
 from qless_py.store.runner import Runner
 from tests import servers
+from tests.eventually import eventually
 from tests.store.calls import length, put
 from tests.store.ports import free_port
 
@@ -53,14 +53,6 @@ def node(*settings: str) -> Iterator[Node]:
         yield Node(server, port)
 
 
-def until(condition: Callable[[], object]) -> None:
-    """Wait until something that other processes decide has become true."""
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)  # noqa: TID251 - servers that agree among themselves tell nobody
-
-
 @contextlib.contextmanager
 def sentinel(folder: Path, master: Node) -> Iterator[int]:
     """Run a sentinel that watches the master, and give its port."""
@@ -79,8 +71,8 @@ def sentinel(folder: Path, master: Node) -> Iterator[int]:
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True) as process:
         try:
             with redis_py.Redis(port=port) as connection:
-                until(lambda: answers(connection))
-                until(lambda: connection.sentinel_master("service")["num-slaves"])
+                eventually(lambda: answers(connection))
+                eventually(lambda: connection.sentinel_master("service")["num-slaves"])
             yield port
         finally:
             process.kill()
@@ -102,8 +94,8 @@ def test_the_sentinels_lead_to_the_master_before_and_after_its_death(tmp_path: P
         with store.connect(url) as connection:
             runner = Runner(connection, "ql", policy=PATIENT)
             assert runner.run(put("before")).created
-            until(lambda: replica.has("replication", master_link_status="up"))
-            until(lambda: replica.run("DBSIZE") == master.run("DBSIZE"))
+            eventually(lambda: replica.has("replication", master_link_status="up"))
+            eventually(lambda: replica.run("DBSIZE") == master.run("DBSIZE"))
             master.server.process.kill()
 
             assert runner.run(put("after")).created
@@ -132,10 +124,10 @@ def cluster() -> Iterator[list[Node]]:
         nodes[0].run("CLUSTER", "ADDSLOTSRANGE", 0, half - 1)
         nodes[1].run("CLUSTER", "ADDSLOTSRANGE", half, 16383)
         owner = nodes[0 if key_slot(b"{ql}") < half else 1].run("CLUSTER", "MYID")
-        until(lambda: all(b"cluster_state:ok" in one.run("CLUSTER", "INFO") for one in nodes))
-        until(lambda: all(len(one.run("CLUSTER", "NODES").splitlines()) == 3 for one in nodes))
+        eventually(lambda: all(b"cluster_state:ok" in one.run("CLUSTER", "INFO") for one in nodes))
+        eventually(lambda: all(len(one.run("CLUSTER", "NODES").splitlines()) == 3 for one in nodes))
         nodes[2].run("CLUSTER", "REPLICATE", owner)
-        until(lambda: nodes[2].has("replication", master_link_status="up"))
+        eventually(lambda: nodes[2].has("replication", master_link_status="up"))
         yield nodes
 
 
@@ -147,9 +139,9 @@ def test_a_namespace_is_found_in_a_cluster_before_and_after_a_failover(
     with store.connect(f"redis+cluster://{url}") as connection:
         runner = Runner(connection, "ql", policy=PATIENT)
         assert runner.run_many([put("a"), put("b")])[1].created
-        until(lambda: replica.run("KEYS", "{ql}:job:b"))
+        eventually(lambda: replica.run("KEYS", "{ql}:job:b"))
         replica.run("CLUSTER", "FAILOVER")
-        until(lambda: replica.has("replication", role="master"))
+        eventually(lambda: replica.has("replication", role="master"))
 
         assert runner.run_many([put("c"), put("d")])[1].created
 

@@ -5,8 +5,6 @@ import select
 import signal
 import subprocess
 import sys
-import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +16,7 @@ import pytest
 import qless_py
 from qless_py import Client
 from tests import servers
+from tests.eventually import eventually
 
 ROOT = Path(qless_py.__file__).parents[1]
 Start = Callable[..., "Running"]
@@ -38,18 +37,20 @@ class Running:
 
     def says(self, text: str, timeout: float = 40.0) -> str:
         """Wait until the log holds a text; give the log."""
-        until = time.monotonic() + timeout
-        while text not in (log := self.log.read_text()):
-            assert time.monotonic() < until, f"{text!r} was not logged:\n{log}"
-            threading.Event().wait(0.02)
-        return log
+        eventually(
+            lambda: text in self.log.read_text(),
+            lambda: f"{text!r} was not logged:\n{self.log.read_text()}",
+            within=timeout,
+        )
+        return self.log.read_text()
 
     def says_state(self, client: Client, state: str, timeout: float = 40.0) -> None:
         """Wait until all workers tell this state with their beats."""
-        until = time.monotonic() + timeout
-        while {row["info"].get("state") for row in client.workers.counts} != {state}:
-            assert time.monotonic() < until, client.workers.counts
-            threading.Event().wait(0.02)
+        eventually(
+            lambda: {row["info"].get("state") for row in client.workers.counts} == {state},
+            lambda: f"not all workers are {state}: {client.workers.counts}",
+            within=timeout,
+        )
 
     def family(self) -> list[psutil.Process]:
         return psutil.Process(self.process.pid).children(recursive=True)

@@ -7,6 +7,7 @@ import psutil
 import pytest
 
 from qless_py import Client, Job
+from tests.eventually import eventually
 from tests.worker import handlers
 from tests.worker.conftest import Start, Told, assert_ended
 
@@ -111,10 +112,12 @@ def test_a_handler_that_holds_the_interpreter_keeps_its_lease(
     start()
     told.line()
 
-    while read(live, jid).state != "complete":
+    def is_complete() -> bool:
         assert live.queues["work"].pop(worker="rival") is None
         assert read(live, jid).state != "failed"
+        return read(live, jid).state == "complete"
 
+    eventually(is_complete)
     assert read(live, jid).result == "done"
     assert steps(live, jid) == ["put", "popped", "done"]
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import threading
-import time
 from collections.abc import Iterable
 
 import psutil
 import pytest
 
 from qless_py import Client, Job
+from tests.eventually import eventually
 from tests.worker import handlers
 from tests.worker.conftest import Start, Told
 from tests.worker.job_helpers import pipes, put, read, result, steps
@@ -32,16 +31,13 @@ def send(pids: Iterable[int], number: signal.Signals) -> None:
 
 
 def wait_until_stopped(pid: int) -> None:
-    while psutil.Process(pid).status() != psutil.STATUS_STOPPED:
-        threading.Event().wait(0.005)
+    eventually(lambda: psutil.Process(pid).status() == psutil.STATUS_STOPPED, every=0.005)
 
 
 def taken_over(client: Client) -> Job:
     """Wait until the lease has lapsed and somebody else has the job."""
-    until = time.monotonic() + 40
-    while (job := client.queues["work"].pop(worker="rival")) is None:
-        assert time.monotonic() < until, "the lease never lapsed"
-        threading.Event().wait(0.02)
+    job = eventually(lambda: client.queues["work"].pop(worker="rival"), "the lease never lapsed")
+    assert job is not None
     return job
 
 

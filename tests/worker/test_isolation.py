@@ -7,6 +7,7 @@ import psutil
 import pytest
 
 from qless_py import Client, JobFailedError
+from tests.eventually import eventually
 from tests.worker import handlers
 from tests.worker.conftest import Start, Told, assert_ended
 from tests.worker.job_helpers import pipes, put, read, result, steps
@@ -142,8 +143,12 @@ def test_one_process_runs_jobs_and_keeps_their_leases(
 
     assert int(told.line()) == worker.process.pid
     expires = read(live, jid).expires_at
-    while read(live, jid).expires_at == expires:
+
+    def is_renewed() -> bool:
         assert live.queues["work"].pop(worker="rival") is None
+        return read(live, jid).expires_at != expires
+
+    eventually(is_renewed)
     go.say("on")
 
     assert result(live, jid) == "on"

@@ -5,8 +5,6 @@ from __future__ import annotations
 import signal
 import sys
 import tempfile
-import threading
-import time
 from pathlib import Path
 
 import psutil
@@ -14,6 +12,7 @@ import pytest
 
 from qless_py import Client
 from tests import servers
+from tests.eventually import eventually
 from tests.worker import handlers
 from tests.worker.conftest import Running, Start, Told
 from tests.worker.job_helpers import pipes, put, result, steps
@@ -22,10 +21,7 @@ pytestmark = [pytest.mark.fork, pytest.mark.any_server]
 
 
 def assert_nobody_is_left(worker: Running) -> None:
-    until = time.monotonic() + 40
-    while left := worker.session():
-        assert time.monotonic() < until, left
-        threading.Event().wait(0.05)
+    eventually(lambda: not worker.session(), lambda: f"still there: {worker.session()}", every=0.05)
 
 
 def at_once(worker: Running, *numbers: signal.Signals) -> None:
@@ -125,11 +121,9 @@ def test_a_single_process_that_waits_for_its_job_before_it_is_replaced_obeys_ter
     worker = work(isolation="none", grace=60)
     told.line()
     worker.signal(signal.SIGHUP)
-    for number in (2, 1):  # The new program is tried, and found good.
-        until = time.monotonic() + 40
-        while len(worker.session()) != number:
-            assert time.monotonic() < until
-            threading.Event().wait(0.05)
+    # The new program is tried, and found good.
+    eventually(lambda: len(worker.session()) == 2, every=0.05)
+    eventually(lambda: len(worker.session()) == 1, every=0.05)
 
     worker.signal(signal.SIGTERM)
     worker.says("SIGTERM: taking no more jobs")
@@ -149,10 +143,8 @@ def test_a_restart_while_the_store_is_away_ends_nobody(work: Start, server_name:
             servers.stop(server)
 
             worker.signal(signal.SIGHUP)
-            until = time.monotonic() + 40
-            while "QLESS_PY_WORKER_STATE" not in psutil.Process(worker.process.pid).environ():
-                assert time.monotonic() < until, "it was never replaced"
-                threading.Event().wait(0.05)
+            environment = psutil.Process(worker.process.pid).environ
+            eventually(lambda: "QLESS_PY_WORKER_STATE" in environment(), "it was never replaced")
             worker.log.write_text("")  # What the new program says is what counts.
             worker.says("no store, trying until it is back")
 

@@ -16,6 +16,7 @@ import redis as redis_py
 from qless_py import Client, Job
 from qless_py.manager import Manager
 from tests import servers
+from tests.eventually import eventually
 from tests.worker import handlers
 from tests.worker.conftest import Running, Start, Told
 
@@ -205,8 +206,7 @@ def test_a_manager_keeps_what_came_of_a_job_until_writes_return(
         manager.register("topic", handle)
         with manager:
             jid = manager.put("topic", retries=0)
-            while not runs:
-                threading.Event().wait(0.01)
+            eventually(lambda: runs)
             with REFUSALS[code](redis):
                 go.set()
                 threading.Event().wait(0.5)

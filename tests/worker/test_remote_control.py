@@ -13,6 +13,7 @@ import pytest
 from qless_py import Client, aio
 from qless_py.worker import ask_probe
 from tests import servers
+from tests.eventually import eventually
 from tests.worker import handlers
 from tests.worker.conftest import Start, Told, assert_ended
 from tests.worker.job_helpers import pipes, put, read, result
@@ -21,8 +22,7 @@ pytestmark = [pytest.mark.fork, pytest.mark.any_server]
 
 
 def wait_for_workers(client: Client, number: int) -> list[str]:
-    while len(client.workers.counts) != number:
-        pass
+    eventually(lambda: len(client.workers.counts) == number)
     return sorted(client.workers)
 
 
@@ -32,8 +32,12 @@ def test_a_worker_tells_where_it_is_and_how_busy(
     worker = work(concurrency=2)
     jid = put(live, handlers.waits, pipes(told, go))
     pid = int(told.line())
-    while live.workers.counts[0]["info"].get("busy") != 1:
+
+    def is_busy() -> bool:
         worker.signal(signal.SIGCONT)  # Which makes it tell at once.
+        return live.workers.counts[0]["info"].get("busy") == 1
+
+    eventually(is_busy)
 
     (row,) = live.workers.counts
 
@@ -52,14 +56,12 @@ def test_one_worker_is_quieted_and_resumed(live: Client, work: Start) -> None:
     work(children=2)
     first, _ = wait_for_workers(live, 2)
     quiet = live.workers.quiet(first)
-    while live.workers[first]["info"].get("state") != "quiet":
-        pass
+    eventually(lambda: live.workers[first]["info"].get("state") == "quiet")
 
     # A child that was asking for jobs when it was told may get some, and gives them back.
     busy = {read(live, jid).history[-2]["worker"] for jid in _done(live, 10)}
     live.workers.resume(first)
-    while live.workers[first]["info"].get("state") != "running":
-        pass
+    eventually(lambda: live.workers[first]["info"].get("state") == "running")
 
     assert quiet == [first]
     assert first not in busy
@@ -136,8 +138,7 @@ def test_a_probe_tells_whether_the_worker_is_alive_and_ready(
     assert '"busy": 1' in ask_probe(address)[1]
     assert ask_probe(address, "/elsewhere")[0] == 404
     worker.signal(signal.SIGUSR2)
-    while ask_probe(address)[0] != 503:
-        pass
+    eventually(lambda: ask_probe(address)[0] == 503)
     assert ask_probe(address, "/live")[0] == 200
     go.say("on")
     result(live, jid)
@@ -219,8 +220,7 @@ def test_a_daemon_goes_on_in_the_background_and_logs_into_a_file(
     daemon = psutil.Process(int(pidfile.read_text()))
 
     daemon.send_signal(signal.SIGHUP)
-    while fresh == (fresh := result(live, put(live, handlers.pid))):
-        pass
+    eventually(lambda: result(live, put(live, handlers.pid)) != fresh)
     assert (daemon.ppid(), os.getsid(daemon.pid) != daemon.pid) == (1, True)
     daemon.send_signal(signal.SIGTERM)
 

@@ -11,6 +11,7 @@ import psutil
 import pytest
 
 from qless_py import Client
+from tests.eventually import eventually
 from tests.worker import handlers
 from tests.worker.conftest import Start, Told, assert_ended
 from tests.worker.job_helpers import pipes, put, read, result, steps
@@ -106,8 +107,12 @@ def test_hup_brings_new_code_while_long_jobs_of_the_old_finish(  # noqa: PLR0913
     worker.says("taking over child")
     assert result(live, put(live, "changing.version")) == 2
     expires = read(live, long).expires_at
-    while read(live, long).expires_at == expires:
+
+    def is_renewed() -> bool:
         assert live.queues["work"].pop(worker="rival") is None
+        return read(live, long).expires_at != expires
+
+    eventually(is_renewed)
     go.say("on")
 
     assert result(live, long) == 1
@@ -125,9 +130,8 @@ def test_hup_twice_in_a_row_keeps_the_jobs_of_all_generations(
         code.write_text(CODE.format(version=version))
         if version > 1:
             worker.signal(signal.SIGHUP)
-        while True:  # Until it is the new code that takes jobs.
-            if result(live, put(live, "changing.version")) == version:
-                break
+        # Until it is the new code that takes jobs.
+        eventually(lambda: result(live, put(live, "changing.version")) == version)  # noqa: B023
         jids.append(put(live, "changing.waits", pipes(told, go)))
         assert told.line() == str(version)
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import threading
-import time
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +13,7 @@ import pytest
 
 from qless_py import Client, JobFailedError
 from tests import servers
+from tests.eventually import eventually
 from tests.worker import handlers, hostile_handlers
 from tests.worker.conftest import ROOT, Start, Told, assert_ended
 from tests.worker.job_helpers import put, read, result
@@ -70,10 +69,10 @@ def test_a_module_that_exits_when_it_is_imported_ends_no_process(
 
 def only(folder: Path, *names: str) -> None:
     """Wait until nothing else is in the folder."""
-    until = time.monotonic() + 40
-    while sorted(found := [one.name for one in folder.iterdir()]) != sorted(names):
-        assert time.monotonic() < until, found
-        threading.Event().wait(0.02)
+    eventually(
+        lambda: sorted(one.name for one in folder.iterdir()) == sorted(names),
+        lambda: f"the folder holds {sorted(folder.iterdir())}",
+    )
 
 
 @pytest.mark.parametrize("isolation", ["child", "job"])

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import itertools
 import signal
-import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,7 @@ import pytest
 from qless_py import Client
 from qless_py.protocol.arguments import PutSpec
 from tests import servers
+from tests.eventually import eventually
 from tests.store import proxy
 from tests.worker import handlers, hostile_handlers
 from tests.worker.conftest import Running, Start, Told
@@ -50,10 +49,11 @@ def put_all(client: Client, book: Path, number: int = JOBS) -> list[str]:
 
 
 def wait_for(book: Path, wanted: int) -> None:
-    until = time.monotonic() + 40
-    while book.read_bytes().count(b"\n") < wanted:
-        assert time.monotonic() < until, f"{wanted} jobs were never done"
-        threading.Event().wait(0.004)
+    eventually(
+        lambda: book.read_bytes().count(b"\n") >= wanted,
+        f"{wanted} jobs were never done",
+        every=0.004,
+    )
 
 
 def strike_again_and_again(book: Path, strike: Callable[[], object]) -> None:

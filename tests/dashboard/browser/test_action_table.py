@@ -17,6 +17,7 @@ from qless_py.dashboard.pages import job as job_page
 from qless_py.dashboard.pages import recurring, workers
 from tests.dashboard.browser.action_table import NAMES, ORDERS, TABLE, Action
 from tests.dashboard.browser.conftest import SETTINGS, Site, served, working
+from tests.eventually import eventually
 from tests.servers import Server
 
 pytestmark = [pytest.mark.browser, pytest.mark.leaves_children, pytest.mark.timeout(400)]
@@ -163,5 +164,9 @@ def test_workers_obey_one_order_after_the_other(
 
 def _until(page: Page, url: str, holds: Callable[[], bool]) -> None:
     """Look at a page again and again until something holds; the test has a time limit."""
-    while not holds():
+
+    def reloaded() -> bool:
         page.goto(url)
+        return holds()
+
+    eventually(lambda: holds() or reloaded(), every=0, within=90)
