@@ -1,53 +1,87 @@
-"""Do the same to many jobs: count, ask, then a hundred at a time, each job judged by itself."""
+"""Commands that change many jobs: which jobs, whether to ask, and what became of them."""
 
 from __future__ import annotations
 
+import getpass
 import itertools
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 import click
 
-from qless_py.cli import background, select
-from qless_py.cli.acts import DONE, Action, How
 from qless_py.cli.errors import FAILED, NotFoundError
+from qless_py.cli.filters import Filters, filter_options
 from qless_py.cli.names import JID
 from qless_py.cli.params import Most, confirm, yes
-from qless_py.cli.select import READ, Filters
 from qless_py.cli.state import State
-from qless_py.errors import (
-    BadArgumentError,
-    DependencyError,
-    JobNotFoundError,
-    QlessError,
-    error_from_reply,
-)
+from qless_py.client import bulk
+from qless_py.client.bulk import Action, Outcome
+from qless_py.client.humanize import plural
+from qless_py.errors import BadArgumentError
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 _SHOWN: Final = 10
+_LOST: Final = 60.0
 
 
-@dataclass(slots=True)
-class Outcome:
-    """What became of the jobs."""
+@dataclass(frozen=True, slots=True)
+class Change:
+    """An action with its name and its past tense, as messages say them."""
 
-    matched: int = 0
-    done: int = 0
-    missing: list[str] = field(default_factory=list)
-    refused: list[dict[str, str]] = field(default_factory=list)
+    name: str
+    done: str
+    action: Action
+
+
+CANCEL: Final = Change("cancel", "Canceled", bulk.store_action("cancel"))
+
+
+def retrying(to: str | None) -> Change:
+    """Return what retries failed and scheduled jobs, in their own queues or in another one."""
+    if to is None:
+        return Change("retry", "Retried", bulk.store_action("retry"))
+    return Change("retry", "Retried", bulk.store_action("move", ("failed", "scheduled"), queue=to))
+
+
+@dataclass(frozen=True, slots=True)
+class Mode:
+    """How to go about it."""
+
+    agreed: bool = False
+    dry_run: bool = False
+    limit: int | None = None
+    everything: bool = False
+    in_background: bool = False
+
+    @classmethod
+    def take(cls, given: dict[str, Any]) -> Mode:
+        """Take what says it out of the values of options."""
+        names = ("dry_run", "limit", "everything", "in_background")
+        found = {name: given.pop(name) for name in names if name in given}
+        return cls(agreed=given.pop("yes"), **found)
+
+
+def mode_options(command: Command) -> Command:
+    """Add --limit, --dry-run and --yes."""
+    for option in (
+        click.option("--limit", type=Most(), help="Change at most this many jobs."),
+        click.option("--dry-run", is_flag=True, help="Only count the jobs."),
+        yes,
+    ):
+        command = option(command)
+    return command
 
 
 def targets(command: Command) -> Command:
-    """Add what a command on many jobs takes: jids, filters, and how to go about it."""
+    """Add what chooses jobs: jids, filters, --search or --everything, and `mode_options`."""
+    command = mode_options(command)
     for option in (
-        click.option("--limit", type=Most(), help="Only that many."),
-        click.option("--dry-run", is_flag=True, help="Only say how many there are."),
-        yes,
-        click.option("--everything", is_flag=True, help="All jobs that there are."),
-        click.option("--search", help="Jobs that this finds, as in `qless-py jobs`."),
-        select.filtered,
+        click.option("--everything", is_flag=True, help="All jobs."),
+        click.option("--search", help="Jobs that match a search, as in `qless-py jobs`."),
+        filter_options,
         click.argument("jids", nargs=-1, type=JID, metavar="[JID]..."),
     ):
         command = option(command)
@@ -57,137 +91,129 @@ def targets(command: Command) -> Command:
 in_background: Final = click.option(
     "--in-background",
     is_flag=True,
-    help="Have the workers do it, and say the jid of the operation: see `qless-py operations`.",
+    help="Let the workers do it, and print the jid of the operation: see `qless-py operations`.",
 )
 
 
-def split(given: dict[str, Any]) -> tuple[Filters, How]:
-    """Make filters out of what `targets` gives."""
+def run(state: State, change: Change, jids: Sequence[str], given: Mapping[str, Any]) -> int:
+    """Change the jobs chosen by the options of `targets`; return the exit code."""
     rest = dict(given)
-    how = How(
-        agreed=rest.pop("yes"),
-        dry_run=rest.pop("dry_run"),
-        limit=rest.pop("limit"),
-        everything=rest.pop("everything"),
-        in_background=rest.pop("in_background", False),
-    )
-    return Filters(**rest), how
+    mode = Mode.take(rest)
+    return run_on(state, change, jids, Filters(**rest), mode)
 
 
-def run(state: State, action: Action, jids: Sequence[str], filters: Filters, how: How) -> int:
-    """Act on the jobs with these jids, or on those that the filters choose; give the exit code."""
-    _check_choice(action, jids, filters, how)
-    if how.in_background:
-        background.start(state, action, filters, how)
-        return 0
-    chosen = list(dict.fromkeys(jids))[: how.limit] or _chosen(state, filters, how.limit)
-    outcome = Outcome(matched=len(chosen))
-    if not jids and chosen and not how.dry_run:
-        confirm(
-            f"{action.name.capitalize()} {_jobs(len(chosen))}?", agreed=how.agreed, out=state.out
-        )
-    if not how.dry_run:
-        try:
-            _act_on_all(state, action, chosen, outcome)
-        except BaseException:
-            if outcome.done:
-                told = f"ended early: {action.done} {_jobs(outcome.done)} of {len(chosen)}"
-                state.out.note(told)
-            raise
-    _answer(state, action, outcome, how)
+def run_on(state: State, change: Change, jids: Sequence[str], filters: Filters, mode: Mode) -> int:
+    """Change the jobs with these jids, or those that match; return the exit code."""
+    _check_choice(change, jids, filters, mode)
+    try:
+        if mode.in_background:
+            _start_operation(state, change, filters, mode)
+            return 0
+        chosen = list(dict.fromkeys(jids))[: mode.limit]
+        if not jids:
+            chosen = list(itertools.islice(filters.jids(state.client), mode.limit))
+    except BadArgumentError as error:
+        raise click.UsageError(str(error)) from error
+    outcome = Outcome()
+    if not jids and chosen and not mode.dry_run:
+        _confirm(state, change, plural(len(chosen), "job"), mode)
+    if not mode.dry_run:
+        _apply(state, change, chosen, outcome)
+    _answer(state, change, len(chosen), outcome, mode)
     if outcome.refused:
         return FAILED
     if jids and outcome.missing:
-        raise NotFoundError(f"there is no job {', '.join(outcome.missing[:_SHOWN])}")
+        raise NotFoundError(f"job {', '.join(outcome.missing[:_SHOWN])} does not exist")
     return 0
 
 
-def _check_choice(action: Action, jids: Sequence[str], filters: Filters, how: How) -> None:
-    ways = [bool(jids), bool(filters), how.everything]
+def _check_choice(change: Change, jids: Sequence[str], filters: Filters, mode: Mode) -> None:
+    ways = [bool(jids), bool(filters), mode.everything]
     if sum(ways) > 1:
-        raise click.UsageError("give either jids or filters, or --everything")
+        raise click.UsageError("give jids, filters or --everything, only one of them")
     if not any(ways):
-        raise click.UsageError(f"say which jobs to {action.name}: jids or filters")
-    if jids and how.in_background:
-        raise click.UsageError("--in-background is for filters: jobs that are named are few")
+        raise click.UsageError(f"choose jobs to {change.name}: give jids or filters")
+    if mode.in_background and jids:
+        raise click.UsageError("--in-background works with filters, not with jids")
+    if mode.in_background and mode.limit is not None:
+        raise click.UsageError("--in-background changes all matching jobs: --limit does not apply")
 
 
-def _chosen(state: State, filters: Filters, limit: int | None) -> list[str]:
+def _confirm(state: State, change: Change, jobs: str, mode: Mode) -> None:
+    confirm(f"{change.name.capitalize()} {jobs}?", agreed=mode.agreed, out=state.out)
+
+
+def _apply(state: State, change: Change, chosen: list[str], outcome: Outcome) -> None:
     try:
-        return list(itertools.islice(select.jids(state.client, filters), limit))
-    except BadArgumentError as error:
-        raise click.UsageError(str(error)) from error
+        with state.out.progress(change.name, len(chosen)) as advance:
+            bulk.apply(state.client, change.action, chosen, outcome=outcome, advance=advance)
+    except BaseException:
+        if outcome.done:
+            done = f"{change.done} {outcome.done:,} of {plural(len(chosen), 'job')}"
+            state.out.note(f"{done}, then stopped")
+        raise
 
 
-def _act_on_all(state: State, action: Action, chosen: list[str], outcome: Outcome) -> None:
-    with state.out.progress(action.name, len(chosen)) as advance:
-        left = _round(state, action, chosen, outcome, advance)
-        # What others depend on may go once these have gone: most were put later.
-        while left:
-            again = _round(state, action, list(reversed(left)), outcome, advance)
-            if len(again) == len(left):
-                outcome.refused += [{"jid": jid, "error": why} for jid, why in again.items()]
-                break
-            left = again
+def _answer(state: State, change: Change, matched: int, outcome: Outcome, mode: Mode) -> None:
+    refused = outcome.refused
 
-
-def _round(
-    state: State,
-    action: Action,
-    jids: list[str],
-    outcome: Outcome,
-    advance: Callable[[int], None],
-) -> dict[str, str]:
-    """Act on each; give those to come back to, because others depend on them."""
-    held: dict[str, str] = {}
-    for start in range(0, len(jids), READ):
-        names, held_before = jids[start : start + READ], len(held)
-        for jid, answer in zip(names, action.act(state.client, names), strict=True):
-            _note(jid, _error(answer), outcome, held)
-        advance(len(names) - (len(held) - held_before))
-    return held
-
-
-def _error(answer: Any) -> Exception | None:
-    if answer == DONE:
-        return None
-    return answer if isinstance(answer, Exception) else error_from_reply(str(answer))
-
-
-def _note(jid: str, error: Exception | None, outcome: Outcome, held: dict[str, str]) -> None:
-    if error is None:
-        outcome.done += 1
-    elif isinstance(error, DependencyError):
-        held[jid] = str(error)
-    elif isinstance(error, JobNotFoundError):
-        outcome.missing.append(jid)
-    elif isinstance(error, QlessError):
-        outcome.refused.append({"jid": jid, "error": str(error)})
-    else:
-        raise error
-
-
-def _answer(state: State, action: Action, outcome: Outcome, how: How) -> None:
     def show() -> None:
-        if how.dry_run:
-            state.out.line(f"would {action.name} {_jobs(outcome.matched)}")
+        if mode.dry_run:
+            state.out.line(f"Would {change.name} {plural(matched, 'job')}")
             return
-        state.out.line(f"{action.done} {_jobs(outcome.done)}")
-        for one in outcome.refused[:_SHOWN]:
-            state.out.note(f"{one['jid']}: {one['error']}")
-        if len(outcome.refused) > _SHOWN:
-            state.out.note(f"and {len(outcome.refused) - _SHOWN} more were refused")
+        state.out.line(f"{change.done} {plural(outcome.done, 'job')}")
+        for jid, error in itertools.islice(refused.items(), _SHOWN):
+            state.out.note(f"{jid}: {error}")
+        if len(refused) > _SHOWN:
+            state.out.note(f"and {len(refused) - _SHOWN:,} more were refused")
 
-    told = {
-        "action": action.name,
-        "matched": outcome.matched,
+    answer = {
+        "action": change.name,
+        "matched": matched,
         "done": outcome.done,
         "missing": outcome.missing,
-        "refused": outcome.refused,
-        "dry_run": how.dry_run,
+        "refused": [{"jid": jid, "error": error} for jid, error in refused.items()],
+        "dry_run": mode.dry_run,
     }
-    state.out.answer(told, show)
+    state.out.answer(answer, show)
 
 
-def _jobs(number: int) -> str:
-    return "1 job" if number == 1 else f"{number} jobs"
+def _start_operation(state: State, change: Change, filters: Filters, mode: Mode) -> None:
+    """Count the matching jobs, ask, and start an operation."""
+    action = change.action
+    if not action.name:
+        raise click.UsageError(f"{change.name} cannot run in the background")
+    states = Filters(states=action.states).query()
+    search = " ".join(part for part in (states, filters.query()) if part)
+    number, is_all = bulk.count(state.client, search)
+    jobs = f"{'' if is_all else 'at least '}{plural(number, 'job')}"
+    jid = None
+    if not mode.dry_run:
+        _confirm(state, change, jobs, mode)
+        start = state.client.operations.start
+        jid = start(action.name, search, by=_user(), **action.params)
+
+    def show() -> None:
+        if jid is None:
+            state.out.line(f"Would {change.name} {jobs}")
+            return
+        state.out.line(jid)
+        now = time.time()
+        if all(now - (row["seen_at"] or 0) > _LOST for row in state.client.workers.counts):
+            state.out.note("No worker was seen for a minute: the operation waits for one")
+
+    answer = {
+        "action": change.name,
+        "matched": number,
+        "counted_all": is_all,
+        "operation": jid,
+        "dry_run": mode.dry_run,
+    }
+    state.out.answer(answer, show)
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):
+        return ""

@@ -6,15 +6,12 @@ from typing import Any
 
 import click
 
-from qless_py.cli import acts, bulk
-from qless_py.cli import serialize as shapes
-from qless_py.cli.acts import How
+from qless_py.cli import bulk, serialize
 from qless_py.cli.base import group, pass_state
 from qless_py.cli.errors import NotFoundError
-from qless_py.cli.job import retrying
+from qless_py.cli.filters import Filters
 from qless_py.cli.names import GROUP, QUEUE
-from qless_py.cli.params import Most, paged, yes
-from qless_py.cli.select import Filters
+from qless_py.cli.params import paged
 from qless_py.cli.state import State
 from qless_py.client.humanize import local_time
 from qless_py.client.queue_calls import LARGEST_PAGE
@@ -56,7 +53,7 @@ def groups(state: State) -> None:
 def list_jobs(state: State, group: str, count: int, offset: int) -> None:
     """List the jobs of a group, the newest failure first."""
     found = state.client.jobs.failed(group, offset, count)
-    told = [shapes.job(one) for one in found["jobs"]]
+    told = [serialize.job(one) for one in found["jobs"]]
 
     def show() -> None:
         rows = [
@@ -84,21 +81,6 @@ def _last_line(message: Any) -> str:
     return lines[-1][:100] if lines else ""
 
 
-def _of_group(function: Any) -> Any:
-    for option in (
-        click.option("--limit", type=Most(), help="Only that many, newest first."),
-        click.option("--dry-run", is_flag=True, help="Only say how many there are."),
-        yes,
-        bulk.in_background,
-    ):
-        function = option(function)
-    return function
-
-
-def _how(given: dict[str, Any]) -> How:
-    return How(agreed=given.pop("yes"), **given)
-
-
 @failed.command(
     "retry",
     examples=(
@@ -108,20 +90,22 @@ def _how(given: dict[str, Any]) -> How:
 )
 @click.argument("group", type=GROUP)
 @click.option("--to", type=QUEUE, help="Put all of them into this queue, else each into its own.")
-@_of_group
+@bulk.mode_options
+@bulk.in_background
 @pass_state
 def retry(state: State, group: str, to: str | None, **given: Any) -> int:
     """Put the jobs of a group again, with all their retries.
 
     `qless-py job retry` takes jids and more filters.
     """
-    return bulk.run(state, retrying(to), (), Filters(group=group), _how(given))
+    return bulk.run_on(state, bulk.retrying(to), (), Filters(group=group), bulk.Mode.take(given))
 
 
 @failed.command("cancel", examples=("qless-py failed cancel app.SendMail:TimeoutError --yes",))
 @click.argument("group", type=GROUP)
-@_of_group
+@bulk.mode_options
+@bulk.in_background
 @pass_state
 def cancel(state: State, group: str, **given: Any) -> int:
     """Delete the jobs of a group."""
-    return bulk.run(state, acts.CANCEL, (), Filters(group=group), _how(given))
+    return bulk.run_on(state, bulk.CANCEL, (), Filters(group=group), bulk.Mode.take(given))

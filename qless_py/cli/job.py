@@ -1,45 +1,49 @@
-"""`qless-py job`: show jobs and change them, one by one or all that filters choose."""
+"""`qless-py job`: show jobs and change them, one by one or all that filters match."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 import click
 
-from qless_py.cli import acts, bulk
-from qless_py.cli import serialize as shapes
-from qless_py.cli.acts import Action
+from qless_py.cli import bulk, serialize
 from qless_py.cli.base import group, pass_state
+from qless_py.cli.bulk import Change
 from qless_py.cli.errors import NotFoundError
 from qless_py.cli.names import JID, QUEUE, TAG
 from qless_py.cli.params import JSON, SPAN, Number
-from qless_py.cli.select import last_queue
 from qless_py.cli.show import history_table, job_page
 from qless_py.cli.state import State
+from qless_py.client.bulk import UNTRACK, per_job_action, store_action
 from qless_py.client.job import Job
 from qless_py.client.recurring import RecurringJob
-from qless_py.protocol import job_calls as verbs
-from qless_py.protocol import mark_calls as marks
+from qless_py.protocol import Call, job_calls, mark_calls
+from qless_py.protocol.arguments import PARENT_POLICIES
 
 
-@group(
-    "job",
-    lazy={name: f"qless_py.cli.depend:{name}" for name in ("depend", "undepend")},
-)
+@group("job")
 def job() -> None:
     """Show jobs, retry, cancel, finish, move, tag and track them.
 
     Commands that change jobs take jids, or the filters of `qless-py jobs`: then they count the
-    jobs and ask before they begin.
+    jobs and ask before they change any.
     """
 
 
 def find(state: State, jid: str) -> Job | RecurringJob:
-    """Read a job that must be there."""
+    """Read a job; `NotFoundError` if it does not exist."""
     one = state.client.jobs[jid]
     if one is None:
-        raise NotFoundError(f"there is no job {jid}")
+        raise NotFoundError(f"job {jid} does not exist")
+    return one
+
+
+def _find_job(state: State, jid: str, why_not: str) -> Job:
+    one = find(state, jid)
+    if not isinstance(one, Job):
+        raise NotFoundError(f"{jid} is a recurring job, {why_not}")
     return one
 
 
@@ -47,9 +51,9 @@ def find(state: State, jid: str) -> Job | RecurringJob:
 @click.argument("jid", type=JID)
 @pass_state
 def show(state: State, jid: str) -> None:
-    """Show everything about a job, its history too."""
-    told = shapes.job(find(state, jid), history=True)
-    state.out.answer(told, lambda: job_page(state.out, told))
+    """Show a job and its history."""
+    shape = serialize.job(find(state, jid), history=True)
+    state.out.answer(shape, lambda: job_page(state.out, shape))
 
 
 @job.command(
@@ -61,29 +65,29 @@ def show(state: State, jid: str) -> None:
 )
 @click.argument("jid", type=JID)
 @click.argument("what", required=False)
-@click.option("--data", type=JSON, help="An object to keep with the entry.")
+@click.option("--data", type=JSON, help="A JSON object to store with the entry.")
 @pass_state
 def log(state: State, jid: str, what: str | None, data: Any) -> None:
-    """Show the history of a job, or add an entry of one's own to it."""
+    """Show the history of a job, or add an entry to it."""
     if data is not None and (what is None or not isinstance(data, dict)):
-        raise click.UsageError("--data is a JSON object that belongs to an entry: name that too")
+        raise click.UsageError("--data must be a JSON object, and WHAT names the entry")
     one = find(state, jid)
     if not isinstance(one, Job):
         raise click.UsageError(f"{jid} is a recurring job, which has no history")
     if what is not None:
         one.log(what, data)
         one.refresh()
-    told = {"jid": jid, "history": one.history}
-    state.out.answer(told, lambda: history_table(state.out, one.history))
+    answer = {"jid": jid, "history": one.history}
+    state.out.answer(answer, lambda: history_table(state.out, one.history))
 
 
 @job.command("explain", examples=("qless-py job explain letter-1",))
 @click.argument("jid", type=JID)
 @pass_state
 def explain(state: State, jid: str) -> None:
-    """Say why a job is not running now, and what it waits for."""
+    """Explain why a job is not running, and what it waits for."""
     found = state.client.explain(jid)
-    told = {
+    answer = {
         "jid": found.jid,
         "state": found.state,
         "queue": found.queue or None,
@@ -93,7 +97,7 @@ def explain(state: State, jid: str) -> None:
             for one, words in zip(found.reasons, found.words, strict=True)
         ],
     }
-    state.out.answer(told, lambda: state.out.line(str(found)))
+    state.out.answer(answer, lambda: state.out.line(str(found)))
 
 
 @job.command(
@@ -106,18 +110,11 @@ def explain(state: State, jid: str) -> None:
 )
 @bulk.targets
 @bulk.in_background
-@click.option("--to", type=QUEUE, help="Put them into this queue, else each into its own.")
+@click.option("--to", type=QUEUE, help="Put all of them into this queue.  [default: its own]")
 @pass_state
 def retry(state: State, jids: tuple[str, ...], to: str | None, **given: Any) -> int:
-    """Put failed jobs again, with all their retries, and scheduled ones at once."""
-    return bulk.run(state, retrying(to), jids, *bulk.split(given))
-
-
-def retrying(to: str | None) -> Action:
-    """Make the action that puts failed and scheduled jobs again."""
-    if to is None:
-        return acts.of_store("retry", "put again")
-    return acts.of_store("retry", "put again", "move", ("failed", "scheduled"), queue=to)
+    """Retry failed jobs, with all their retries, and run scheduled ones now."""
+    return bulk.run(state, bulk.retrying(to), jids, given)
 
 
 @job.command(
@@ -128,19 +125,25 @@ def retrying(to: str | None) -> Action:
     ),
 )
 @bulk.targets
-@click.option("--to", type=QUEUE, help="Into this queue, else each into the one it was in last.")
-@click.option("--delay", type=SPAN, help="How long they must wait.")
+@click.option("--to", type=QUEUE, help="Put all of them into this queue.  [default: its last]")
+@click.option("--delay", type=SPAN, help="Run them after this time.")
 @pass_state
 def requeue(
     state: State, jids: tuple[str, ...], to: str | None, delay: float | None, **given: Any
 ) -> int:
-    """Put jobs again as if they were new, complete ones too; a worker that holds one loses it."""
-    action = acts.one_by_one(
-        "requeue",
-        "put again",
-        lambda one: verbs.requeue(one, to or last_queue(one), None, None, {"delay": delay}),
-    )
-    return bulk.run(state, action, jids, *bulk.split(given))
+    """Put jobs again as if they were new, complete ones too. A worker that runs one loses it."""
+
+    def call(one: Job) -> Call[str]:
+        return job_calls.requeue(one, to or _last_queue(one), None, None, {"delay": delay})
+
+    return bulk.run(state, Change("requeue", "Requeued", per_job_action(call)), jids, given)
+
+
+def _last_queue(one: Job) -> str:
+    """Return the queue of the job, or the one it was in when it failed or completed."""
+    if one.queue_name:
+        return one.queue_name
+    return next((str(e["queue"]) for e in reversed(one.history) if e.get("queue")), "")
 
 
 @job.command(
@@ -151,8 +154,8 @@ def requeue(
 @bulk.in_background
 @pass_state
 def cancel(state: State, jids: tuple[str, ...], **given: Any) -> int:
-    """Delete jobs. One that others depend on can only go together with them, or after them."""
-    return bulk.run(state, acts.CANCEL, jids, *bulk.split(given))
+    """Delete jobs. A job that others depend on can only go with them or after them."""
+    return bulk.run(state, bulk.CANCEL, jids, given)
 
 
 @job.command(
@@ -163,12 +166,12 @@ def cancel(state: State, jids: tuple[str, ...], **given: Any) -> int:
     ),
 )
 @bulk.targets
-@click.option("--result", type=JSON, help="What the jobs give, in JSON.")
+@click.option("--result", type=JSON, help="The result of the jobs, in JSON.")
 @pass_state
 def finish(state: State, jids: tuple[str, ...], result: Any, **given: Any) -> int:
-    """Complete jobs in whatever state; a worker that holds one no longer can."""
-    action = acts.one_by_one("finish", "finished", lambda one: verbs.force_finish(one, result))
-    return bulk.run(state, action, jids, *bulk.split(given))
+    """Complete jobs in whatever state. A worker that runs one can no longer complete it."""
+    action = per_job_action(lambda one: job_calls.force_finish(one, result))
+    return bulk.run(state, Change("finish", "Finished", action), jids, given)
 
 
 @job.command(
@@ -180,12 +183,11 @@ def finish(state: State, jids: tuple[str, ...], result: Any, **given: Any) -> in
 )
 @bulk.targets
 @bulk.in_background
-@click.option("--to", required=True, type=QUEUE, help="Into this queue.")
+@click.option("--to", required=True, type=QUEUE, help="The queue to move them to.")
 @pass_state
 def move(state: State, jids: tuple[str, ...], to: str, **given: Any) -> int:
-    """Put jobs that do not run into another queue, failed ones with all their retries."""
-    action = acts.of_store("move", "moved", queue=to)
-    return bulk.run(state, action, jids, *bulk.split(given))
+    """Move jobs that are not running to another queue, failed ones with all their retries."""
+    return _run_stored(state, "move", "Moved", jids, given, queue=to)
 
 
 @job.command(
@@ -196,19 +198,19 @@ def move(state: State, jids: tuple[str, ...], to: str, **given: Any) -> int:
 @bulk.in_background
 @pass_state
 def timeout(state: State, jids: tuple[str, ...], **given: Any) -> int:
-    """Take running jobs from their workers, which lose them; they go first in their queues."""
-    return bulk.run(state, acts.of_store("timeout", "timed out"), jids, *bulk.split(given))
+    """Take running jobs from their workers. They wait at the front of their queues."""
+    return _run_stored(state, "timeout", "Timed out", jids, given)
 
 
 @job.command("priority", examples=("qless-py job priority letter-1 --to 10",))
 @bulk.targets
 @bulk.in_background
-@click.option("--to", required=True, type=Number(), help="Higher goes first.")
+@click.option("--to", required=True, type=Number(), help="Jobs with a higher priority go first.")
 @pass_state
 def priority(state: State, jids: tuple[str, ...], to: float, **given: Any) -> int:
     """Change the priority of jobs."""
-    action = acts.of_store("change", "changed the priority of", "priority", priority=to)
-    return bulk.run(state, action, jids, *bulk.split(given))
+    action = store_action("priority", priority=to)
+    return bulk.run(state, Change("change", "Changed the priority of", action), jids, given)
 
 
 @job.command("tag", examples=("qless-py job tag letter-1 --add urgent --add customer-7",))
@@ -218,8 +220,7 @@ def priority(state: State, jids: tuple[str, ...], to: float, **given: Any) -> in
 @pass_state
 def tag(state: State, jids: tuple[str, ...], added: tuple[str, ...], **given: Any) -> int:
     """Add tags to jobs."""
-    action = acts.of_store("tag", "tagged", tags=list(added))
-    return bulk.run(state, action, jids, *bulk.split(given))
+    return _run_stored(state, "tag", "Tagged", jids, given, tags=list(added))
 
 
 @job.command("untag", examples=("qless-py job untag letter-1 --remove urgent",))
@@ -231,17 +232,22 @@ def tag(state: State, jids: tuple[str, ...], added: tuple[str, ...], **given: An
 @pass_state
 def untag(state: State, jids: tuple[str, ...], removed: tuple[str, ...], **given: Any) -> int:
     """Remove tags from jobs."""
-    action = acts.of_store("untag", "untagged", tags=list(removed))
-    return bulk.run(state, action, jids, *bulk.split(given))
+    return _run_stored(state, "untag", "Untagged", jids, given, tags=list(removed))
+
+
+def _run_stored(
+    state: State, name: str, done: str, jids: Sequence[str], given: Mapping[str, Any], **params: Any
+) -> int:
+    return bulk.run(state, Change(name, done, store_action(name, **params)), jids, given)
 
 
 @job.command("track", examples=("qless-py job track letter-1",))
 @bulk.targets
 @pass_state
 def track(state: State, jids: tuple[str, ...], **given: Any) -> int:
-    """Have the steps of jobs published, for `qless-py listen`, and the jobs listed as tracked."""
-    action = acts.one_by_one("track", "tracked", marks.track)
-    return bulk.run(state, action, jids, *bulk.split(given))
+    """Publish every step of jobs, for `qless-py listen`, and list them as tracked."""
+    change = Change("track", "Tracked", per_job_action(mark_calls.track))
+    return bulk.run(state, change, jids, given)
 
 
 @job.command("untrack", examples=("qless-py job untrack letter-1",))
@@ -249,4 +255,55 @@ def track(state: State, jids: tuple[str, ...], **given: Any) -> int:
 @pass_state
 def untrack(state: State, jids: tuple[str, ...], **given: Any) -> int:
     """Stop tracking jobs."""
-    return bulk.run(state, acts.UNTRACK, jids, *bulk.split(given))
+    return bulk.run(state, Change("untrack", "Untracked", UNTRACK), jids, given)
+
+
+@job.command(
+    "depend",
+    examples=(
+        "qless-py job depend letter-2 --on letter-1",
+        "qless-py job depend letter-2 --on letter-1 --on-parent-failed cancel",
+    ),
+)
+@click.argument("jid", type=JID)
+@click.option(
+    "--on", "parents", type=JID, multiple=True, required=True, help="A parent. May be repeated."
+)
+@click.option(
+    "--on-parent-failed",
+    type=click.Choice(PARENT_POLICIES),
+    help="What happens to the job if one of them fails.",
+)
+@pass_state
+def depend(state: State, jid: str, parents: tuple[str, ...], on_parent_failed: str | None) -> None:
+    """Make a job that still depends on others depend on more jobs."""
+    one = _find_job(state, jid, "which depends on no jobs")
+    one.depend(*parents, on_parent_failed=on_parent_failed)
+    _answer_dependencies(state, one)
+
+
+@job.command(
+    "undepend",
+    examples=(
+        "qless-py job undepend letter-2 --on letter-1",
+        "qless-py job undepend letter-2 --all",
+    ),
+)
+@click.argument("jid", type=JID)
+@click.option("--on", "parents", type=JID, multiple=True, help="A parent. May be repeated.")
+@click.option("--all", "every", is_flag=True, help="All of its parents.")
+@pass_state
+def undepend(state: State, jid: str, parents: tuple[str, ...], *, every: bool) -> None:
+    """Remove dependencies of a job; without any left it can run."""
+    if bool(parents) == every:
+        raise click.UsageError("give parents with --on, or --all")
+    one = _find_job(state, jid, "which depends on no jobs")
+    one.undepend(*parents, all=every)
+    _answer_dependencies(state, one)
+
+
+def _answer_dependencies(state: State, one: Job) -> None:
+    one.refresh()
+    answer = {"jid": one.jid, "state": one.state, "depends": one.dependencies}
+    status = f"depends on {', '.join(one.dependencies)}" if one.dependencies else f"is {one.state}"
+    state.out.answer(answer, lambda: state.out.line(f"{one.jid} {status}"))

@@ -6,12 +6,12 @@ from typing import Any
 
 import click
 
-from qless_py.cli import select
-from qless_py.cli import serialize as shapes
+from qless_py.cli import serialize
 from qless_py.cli.base import command, pass_state
-from qless_py.cli.select import READ, Filters
+from qless_py.cli.filters import Filters, filter_options
 from qless_py.cli.show import job_table
 from qless_py.cli.state import State
+from qless_py.client.bulk import SLICE
 from qless_py.client.search import BUDGET
 from qless_py.errors import BadArgumentError
 
@@ -26,7 +26,7 @@ from qless_py.errors import BadArgumentError
     ),
 )
 @click.argument("search", nargs=-1)
-@select.filtered
+@filter_options
 @click.option("--count", type=click.IntRange(1, 1000), default=25, help="How many to show.")
 @click.option("--cursor", help="Go on where another page ended, which said this.")
 @click.option(
@@ -51,9 +51,9 @@ def jobs(
     found: list[dict[str, Any]] = []
     try:
         while True:
-            limit = min(READ, count - len(found))
+            limit = min(SLICE, count - len(found))
             page = state.client.jobs.search(query, limit=limit, cursor=cursor, budget=left)
-            found += [shapes.job(one) for one in page.jobs]
+            found += [serialize.job(one) for one in page.jobs]
             cursor, left = page.cursor, left - page.scanned
             if cursor is None or len(found) >= count or left < 1:
                 break

@@ -219,14 +219,14 @@ def paged(count: int = 25) -> Callable[[Command], Command]:
     return add
 
 
-yes: Final = click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+yes: Final = click.option("--yes", "-y", is_flag=True, help="Do not ask for confirmation.")
 
 
 def confirm(question: str, *, agreed: bool, out: Any) -> None:
-    """Ask before what cannot be taken back; whoever cannot be asked must have said --yes."""
+    """Ask before a change that cannot be undone; without a terminal, --yes is required."""
     if agreed:
         return
     if out.is_json or not sys.stdin.isatty():
-        raise click.UsageError(f"{question} Say --yes")
+        raise click.UsageError(f"{question} Confirm with --yes")
     if not click.confirm(question, err=True):
-        raise click.ClickException("nothing was done")
+        raise click.ClickException("nothing was changed")

@@ -8,12 +8,12 @@ from typing import Any, Final
 
 import click
 
-from qless_py.cli import acts, bulk
+from qless_py.cli import bulk
 from qless_py.cli.base import command, group, pass_state
 from qless_py.cli.errors import NotFoundError
+from qless_py.cli.filters import QUEUE_STATES, Filters
 from qless_py.cli.names import QUEUE
 from qless_py.cli.params import MOMENT, OF_QUEUES, SPAN, confirm, yes
-from qless_py.cli.select import QUEUE_STATES, Filters
 from qless_py.cli.state import State
 from qless_py.client.humanize import local_time
 from qless_py.store import settings_file as configuration
@@ -205,8 +205,8 @@ def purge(  # noqa: PLR0913 - one for each option
 ) -> int:
     """Cancel the jobs of a queue, running ones too; complete and failed ones are in no queue."""
     filters = Filters(states=states or QUEUE_STATES, queue=name)
-    how = acts.How(agreed=yes, dry_run=dry_run, in_background=in_background)
-    return bulk.run(state, acts.CANCEL, (), filters, how)
+    mode = bulk.Mode(agreed=yes, dry_run=dry_run, in_background=in_background)
+    return bulk.run_on(state, bulk.CANCEL, (), filters, mode)
 
 
 @queue.command("forget", examples=("qless-py queue forget trial --yes",))

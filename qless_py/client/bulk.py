@@ -1,17 +1,18 @@
-"""Bulk actions: one thing done to every job that a search finds, slice by slice, by the workers.
+"""Do one thing to many jobs: at once, or by the workers to everything that a search matches.
 
+    outcome = bulk.apply(client, bulk.store_action("retry"), jids)
     jid = client.operations.start("retry", "state:failed group:*Timeout", by="ann")
     client.operations[jid].done
 
-An operation is a job of the reserved queue, which every worker serves beside its own, so it goes on
-after a crash where it was, can be aborted, and is remembered like any other job. Each found job is
-judged anew by the store when it is changed: one that has left the states that were searched for is
-refused, counted, and left alone.
+An operation is a job of a reserved queue that every worker serves beside its own, so it resumes
+after a crash, can be aborted, and is kept like any other job. The store judges each job again at
+the moment it changes it: a job that has left the searched states is refused, counted and left as it
+is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -21,26 +22,196 @@ from qless_py.client.jobs import Jobs
 from qless_py.client.search import STATES, parse
 from qless_py.client.search.plan import states_of
 from qless_py.client.session import Session
-from qless_py.errors import BadArgumentError, JobNotFoundError, UndecodableDataError
+from qless_py.errors import (
+    BadArgumentError,
+    DependencyError,
+    JobNotFoundError,
+    QlessError,
+    UndecodableDataError,
+    error_from_reply,
+)
 from qless_py.handlers.resolve import OPERATIONS_KLASS, OPERATIONS_QUEUE
-from qless_py.protocol import checks
-from qless_py.protocol import put_calls as puts
+from qless_py.protocol import Call, checks, put_calls
 
 ACTIONS: Final = ("cancel", "retry", "move", "timeout", "priority", "tag", "untag")
 TAG: Final = "qless-operation"
-_SLICE: Final = 100
-_LOOK: Final = 5_000
-_ERRORS: Final = 50
-# A job that is searched for by how it is shown may be stored as any of these.
+SLICE: Final = 100
+_BUDGET: Final = 5_000
+_ERRORS_KEPT: Final = 50
+_PARAMETER: Final = {"move": "queue", "priority": "priority", "tag": "tags", "untag": "tags"}
+# The state in a search is the one that is shown; a job shown as waiting may be stored as scheduled.
 _STORED: Final = {"waiting": ("waiting", "scheduled"), "stalled": ("stalled", "running")}
 
 
 @dataclass(frozen=True, slots=True)
+class Action:
+    """One thing to do to jobs.
+
+    `apply` does it to up to 100 of them and returns an error for each, or None where it was done.
+    `name` is the action of the store, empty if it has none; only such can be an operation.
+    """
+
+    apply: Callable[[Session, list[str]], list[Exception | None]]
+    name: str = ""
+    params: Mapping[str, Any] = field(default_factory=dict)
+    states: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of the jobs: `done` were changed, each of the others has its error."""
+
+    done: int = 0
+    errors: dict[str, QlessError] = field(default_factory=dict)
+
+    @property
+    def missing(self) -> list[str]:
+        """Jids of jobs that do not exist."""
+        return [jid for jid, error in self.errors.items() if isinstance(error, JobNotFoundError)]
+
+    @property
+    def refused(self) -> dict[str, str]:
+        """Why the other jobs were not changed."""
+        missing = set(self.missing)
+        return {jid: str(error) for jid, error in self.errors.items() if jid not in missing}
+
+
+def store_action(name: str, states: Sequence[str] = (), **params: Any) -> Action:
+    """Return an action of the store, for jobs in these states only, if any are named.
+
+    `move` needs `queue`, `priority` a `priority`, `tag` and `untag` need `tags`. Raises
+    `BadArgumentError`.
+    """
+    checks.choice("action", name, ACTIONS)
+    checked = _params(name, params)
+    stored = sorted({one for state in states for one in _STORED.get(state, (state,))})
+    options = {**checked, "states": stored} if stored else checked
+
+    def send(session: Session, jids: list[str]) -> list[Exception | None]:
+        answers = session.run(protocol.jobs.bulk(name, jids, options))
+        return [None if answer == "done" else error_from_reply(answer) for answer in answers]
+
+    return Action(send, name, checked, tuple(states))
+
+
+def per_job_action(call: Callable[[Job], Call[Any]]) -> Action:
+    """Return an action made of a call for each job, sent for 100 of them in one round trip."""
+
+    def send(session: Session, jids: list[str]) -> list[Exception | None]:
+        errors: dict[str, Exception | None] = dict.fromkeys(jids, JobNotFoundError())
+        calls: dict[str, Call[Any]] = {}
+        for one in Jobs(session).get(jids):
+            if isinstance(one, Job):
+                try:
+                    calls[one.jid] = call(one)
+                except QlessError as error:
+                    errors[one.jid] = error
+        replies = session.run_many(list(calls.values())) if calls else []
+        for jid, reply in zip(calls, replies, strict=True):
+            errors[jid] = reply if isinstance(reply, Exception) else None
+        return list(errors.values())
+
+    return Action(send)
+
+
+def _untrack(session: Session, jids: list[str]) -> list[Exception | None]:
+    """Stop tracking. A job that is gone may still be on the list of tracked ones."""
+    replies = session.run_many([protocol.jobs.untrack(jid) for jid in jids])
+    known = {one.jid for one in Jobs(session).get(jids)}
+    return [
+        reply
+        if isinstance(reply, Exception)
+        else None
+        if reply or jid in known
+        else JobNotFoundError()
+        for jid, reply in zip(jids, replies, strict=True)
+    ]
+
+
+UNTRACK: Final = Action(_untrack)
+
+
+def apply(
+    session: Session,
+    action: Action,
+    jids: Sequence[str],
+    *,
+    outcome: Outcome | None = None,
+    advance: Callable[[int], None] = lambda _: None,
+) -> Outcome:
+    """Do something to jobs, a hundred at a time, each judged by itself.
+
+    `outcome` is filled on the way, so it also holds what was done before an exception; `advance`
+    is called with the number of jobs of each step.
+    """
+    outcome = outcome or Outcome()
+    left = _apply_once(session, action, jids, outcome, advance)
+    # A job can be canceled once those that depend on it are gone. Most were put later, so the next
+    # rounds go backwards.
+    while left:
+        again = _apply_once(session, action, list(reversed(left)), outcome, advance)
+        if len(again) == len(left):
+            outcome.errors |= again
+            break
+        left = again
+    return outcome
+
+
+def _apply_once(
+    session: Session,
+    action: Action,
+    jids: Sequence[str],
+    outcome: Outcome,
+    advance: Callable[[int], None],
+) -> dict[str, QlessError]:
+    """Do it to each job once; return those that other jobs depend on, to be tried again."""
+    held: dict[str, QlessError] = {}
+    for start in range(0, len(jids), SLICE):
+        names, held_before = list(jids[start : start + SLICE]), len(held)
+        for jid, error in zip(names, action.apply(session, names), strict=True):
+            if error is None:
+                outcome.done += 1
+            elif isinstance(error, DependencyError):
+                held[jid] = error
+            elif isinstance(error, QlessError):
+                outcome.errors[jid] = error
+            else:
+                raise error
+        advance(len(names) - (len(held) - held_before))
+    return held
+
+
+def matching(session: Session, search: str) -> Iterator[list[str]]:
+    """Yield the jids of all jobs that a search matches, page by page, without operations.
+
+    Operations are left out so that no bulk action ends the one that does it.
+    """
+    jobs, cursor = Jobs(session), None
+    while True:
+        page = jobs.search(search, limit=SLICE, cursor=cursor)
+        yield [one.jid for one in page.jobs if one.klass_name != OPERATIONS_KLASS]
+        cursor = page.cursor
+        if cursor is None:
+            return
+
+
+def count(session: Session, search: str, budget: int = 20_000) -> tuple[int, bool]:
+    """Count what a search matches, and return whether `budget` jobs were enough to see all."""
+    jobs, found, scanned, cursor = Jobs(session), 0, 0, None
+    while scanned < budget:
+        page = jobs.search(search, limit=SLICE, cursor=cursor, budget=budget - scanned)
+        found, scanned, cursor = found + len(page.jobs), scanned + page.scanned, page.cursor
+        if cursor is None:
+            return found, True
+    return found, False
+
+
+@dataclass(frozen=True, slots=True)
 class Operation:
-    """How an operation stands: `state` is that of its job, `running` while a worker carries it out.
+    """The progress of an operation: `state` is that of its job, `running` while a worker has it.
 
     `done` jobs were changed and `refused` were not, the first of them with reasons in `errors`;
-    `scanned` were looked at. `is_aborted`: somebody ended it.
+    `scanned` were looked at. `is_aborted`: it was ended by `abort`.
     """
 
     jid: str
@@ -69,15 +240,14 @@ class Operations:
         self._session = session
 
     def start(self, action: str, search: str, *, by: str = "", **params: Any) -> str:
-        """Have the workers do something to all that a search finds; gives the operation's jid.
+        """Start an operation on all jobs that a search matches, and return its jid.
 
         `move` needs `queue`, `priority` a `priority`, `tag` and `untag` need `tags`. Raises
         `SearchError` or `BadArgumentError`, and starts nothing, for what cannot be done.
         """
         checks.choice("action", action, ACTIONS)
         checked = _params(action, params)
-        terms = parse(search)
-        states = sorted(states_of(terms))
+        states = sorted(states_of(parse(search)))
         data = {
             "action": action,
             "search": search,
@@ -86,21 +256,20 @@ class Operations:
             "by": by,
         }
         settings = self._session.settings
-        return self._session.run(
-            puts.put(settings, OPERATIONS_QUEUE, OPERATIONS_KLASS, data, {"tags": [TAG]})
-        )
+        call = put_calls.put(settings, OPERATIONS_QUEUE, OPERATIONS_KLASS, data, {"tags": [TAG]})
+        return self._session.run(call)
 
     def __getitem__(self, jid: str) -> Operation:
-        """Read how an operation stands; raises `JobNotFoundError`."""
-        return _state(self._load(jid))
+        """Read the progress of an operation; raises `JobNotFoundError`."""
+        return _progress(self._load(jid))
 
     def recent(self, count: int = 25) -> list[Operation]:
-        """List the operations that are remembered, the newest first."""
+        """List the operations that are kept, the newest first."""
         jobs = Jobs(self._session)
         total = jobs.tagged(TAG, 0, 0)["total"]
         jids = jobs.tagged(TAG, max(total - count, 0), count)["jobs"]
         found = [job for job in jobs.get(*jids) if isinstance(job, Job)]
-        return [_state(job) for job in reversed(found) if job.klass_name == OPERATIONS_KLASS]
+        return [_progress(job) for job in reversed(found) if job.klass_name == OPERATIONS_KLASS]
 
     def abort(self, jid: str) -> Operation:
         """End an operation after its present slice; what it has done stays."""
@@ -116,86 +285,43 @@ class Operations:
         return found
 
 
-def count(session: Session, search: str, budget: int = 20_000) -> tuple[int, bool]:
-    """Count what a search finds, looking at `budget` jobs at most; tells whether that were all."""
-    jobs, found, scanned, cursor = Jobs(session), 0, 0, None
-    while scanned < budget:
-        page = jobs.search(search, limit=_SLICE, cursor=cursor, budget=budget - scanned)
-        found, scanned, cursor = found + len(page.jobs), scanned + page.scanned, page.cursor
-        if cursor is None:
-            return found, True
-    return found, False
-
-
-def change(
-    session: Session, action: str, jids: Iterable[str], states: Iterable[str] = (), **params: Any
-) -> tuple[int, list[str]]:
-    """Do something to up to 100 jobs at once, each for itself; only in these states, if any.
-
-    Gives how many were changed, and why each of the others was not.
-    """
-    checks.choice("action", action, ACTIONS)
-    options: dict[str, Any] = _params(action, params)
-    wanted = sorted({one for state in states for one in _STORED.get(state, (state,))})
-    if wanted:
-        options["states"] = wanted
-    names = checks.names("jids", list(jids))
-    answers = session.run(protocol.jobs.bulk(action, names, options)) if names else []
-    refusals = [answer.partition(" ")[2] for answer in answers if answer != "done"]
-    return len(answers) - len(refusals), refusals
-
-
 def carry_out(job: Job) -> dict[str, int]:
-    """Carry an operation out: the handler of the reserved queue.
+    """Carry out an operation: the handler of the reserved queue.
 
-    After each slice the job's data says where to go on, so another worker can.
+    After each slice the heartbeat stores the progress and the cursor in the job's data, so another
+    worker can resume there.
     """
     data = job.data
-    action, params = checks.choice("action", data["action"], ACTIONS), dict(data["params"])
-    states = sorted({one for state in data["states"] for one in _STORED.get(state, (state,))})
-    options = {**params, "states": states} if states else params
+    action = store_action(data["action"], data["states"], **data["params"])
     found = Jobs(job.reach)
     while True:
-        page = found.search(data["search"], limit=_SLICE, cursor=data.get("cursor"), budget=_LOOK)
-        wanted = [one for one in page.jobs if _is_left(one, job, action, params)]
-        _change(job, data, action, wanted, options)
+        page = found.search(data["search"], limit=SLICE, cursor=data.get("cursor"), budget=_BUDGET)
+        jids = [one.jid for one in page.jobs if _needs_change(one, action)]
+        outcome = apply(job.reach, action, jids)
+        errors = [str(error) for error in outcome.errors.values()]
+        data["done"] = data.get("done", 0) + outcome.done
+        data["refused"] = data.get("refused", 0) + len(errors)
+        data["errors"] = [*data.get("errors", []), *errors][:_ERRORS_KEPT]
         data["scanned"] = data.get("scanned", 0) + page.scanned
         data["cursor"] = page.cursor
         job.heartbeat(data)
         if page.cursor is None:
-            return {name: data.get(name, 0) for name in ("done", "refused", "scanned")}
+            return {name: data[name] for name in ("done", "refused", "scanned")}
 
 
-def _change(
-    job: Job,
-    data: dict[str, Any],
-    action: str,
-    wanted: Iterable[Job],
-    options: Mapping[str, Any],
-) -> None:
-    jids = [one.jid for one in wanted]
-    if not jids:
-        return
-    answers = job.reach.run(protocol.jobs.bulk(action, jids, options))
-    refusals = [answer.partition(" ")[2] for answer in answers if answer != "done"]
-    data["done"] = data.get("done", 0) + len(answers) - len(refusals)
-    data["refused"] = data.get("refused", 0) + len(refusals)
-    data["errors"] = [*data.get("errors", []), *refusals][:_ERRORS]
-
-
-def _is_left(found: Job, operation: Job, action: str, params: Mapping[str, Any]) -> bool:
-    """Leave out operations, and what is already as it shall be: it may be found twice."""
-    if found.jid == operation.jid or found.klass_name == OPERATIONS_KLASS:
+def _needs_change(found: Job, action: Action) -> bool:
+    """Return whether a job is no operation and not yet as it shall be: it may be found twice."""
+    if found.klass_name == OPERATIONS_KLASS:
         return False
-    if action == "move":
-        return bool(found.queue_name != params["queue"])
-    if action == "priority":
-        return bool(found.priority != params["priority"])
+    if action.name == "move":
+        return bool(found.queue_name != action.params["queue"])
+    if action.name == "priority":
+        return bool(found.priority != action.params["priority"])
     return True
 
 
 def _params(action: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    needed = {"move": "queue", "priority": "priority", "tag": "tags", "untag": "tags"}.get(action)
+    needed = _PARAMETER.get(action)
     if set(given) != ({needed} if needed else set()):
         wants = f"{needed}=" if needed else "nothing more"
         raise BadArgumentError(f"the action {action} takes {wants}, not {sorted(given)}")
@@ -208,9 +334,15 @@ def _params(action: str, given: Mapping[str, Any]) -> dict[str, Any]:
     return {}
 
 
-def _state(job: Job) -> Operation:
-    data = _data_of(job)
-    params, errors = data.get("params"), data.get("errors")
+def _progress(job: Job) -> Operation:
+    # Anybody may put a job of this klass. One with other data must not hide the real ones.
+    data = _dict(lambda: job.data)
+    errors = data.get("errors")
+    params = data.get("params")
+    numbers = {
+        name: value if isinstance(value := data.get(name, 0), int) else 0
+        for name in ("done", "refused", "scanned")
+    }
     return Operation(
         jid=job.jid,
         state=job.state,
@@ -218,32 +350,16 @@ def _state(job: Job) -> Operation:
         search=str(data.get("search", "")),
         by=str(data.get("by", "")),
         params=params if isinstance(params, dict) else {},
-        done=_number(data, "done"),
-        refused=_number(data, "refused"),
-        scanned=_number(data, "scanned"),
         errors=tuple(map(str, errors)) if isinstance(errors, list) else (),
         put_at=job.put_at,
-        is_aborted=_is_aborted(job),
+        is_aborted=bool(_dict(lambda: job.result).get("aborted")),
+        **numbers,
     )
 
 
-# Anybody may put a job of this klass; what it says must not keep others from being shown.
-def _data_of(job: Job) -> Mapping[str, Any]:
+def _dict(read: Callable[[], Any]) -> Mapping[str, Any]:
     try:
-        data = job.data
+        value = read()
     except UndecodableDataError:
         return {}
-    return data if isinstance(data, dict) else {}
-
-
-def _number(data: Mapping[str, Any], name: str) -> int:
-    value = data.get(name, 0)
-    return value if isinstance(value, int) else 0
-
-
-def _is_aborted(job: Job) -> bool:
-    try:
-        result = job.result
-    except UndecodableDataError:
-        return False
-    return isinstance(result, dict) and bool(result.get("aborted"))
+    return value if isinstance(value, dict) else {}

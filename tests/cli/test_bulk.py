@@ -7,7 +7,7 @@ import json
 import pytest
 
 from qless_py import Client, Job
-from qless_py.client import bulk as operations
+from qless_py.client import bulk
 from qless_py.client.bulk import TAG
 from qless_py.handlers.resolve import OPERATIONS_KLASS, OPERATIONS_QUEUE
 from tests.cli.conftest import Program
@@ -18,7 +18,7 @@ def work(client: Client) -> None:
     """Carry out what waits in the reserved queue, as a worker does."""
     job = client.queues[OPERATIONS_QUEUE].pop()
     assert job is not None
-    job.complete(result=operations.carry_out(job))
+    job.complete(result=bulk.carry_out(job))
 
 
 @pytest.mark.parametrize(
@@ -86,9 +86,9 @@ def test_operations_are_listed_and_aborted(program: Program, live: Client) -> No
     said = program(*begin, "--yes")
     second = program.json(*begin, "--yes")["operation"]
 
-    assert "Cancel 7 jobs? Say --yes" in refused
+    assert "Cancel 7 jobs? Confirm with --yes" in refused
     first = said.stdout.strip()
-    assert "no worker was seen" in said.stderr
+    assert "No worker was seen" in said.stderr
     assert {one["jid"] for one in program.json("operations", "list")["operations"]} == {
         first,
         second,
@@ -136,7 +136,7 @@ def test_operations_are_left_alone_by_bulk_actions(program: Program, live: Clien
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["job", "cancel", "one", "--in-background"], "for filters"),
+        (["job", "cancel", "one", "--in-background"], "with filters, not with jids"),
         (["job", "cancel", "--queue", "a", "--limit", "1", "--in-background"], "--limit"),
         (["job", "cancel", "--everything", "--queue", "a"], "--everything"),
         (["job", "cancel", "--everything", "one"], "--everything"),

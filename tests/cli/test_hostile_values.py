@@ -241,7 +241,7 @@ def test_what_was_done_before_an_early_end_is_told(
     ended = program("job", "cancel", "--queue", "mail", "--yes", code=None)
 
     assert ended.exit_code == (130 if isinstance(error, KeyboardInterrupt) else 1)
-    assert ended.stderr.startswith("ended early: canceled 100 jobs of 150\n")
+    assert ended.stderr.startswith("Canceled 100 of 150 jobs, then stopped\n")
     assert len(live.queues["mail"]) == 50
 
 
@@ -257,5 +257,5 @@ def test_without_a_terminal_nothing_is_asked(program: Program, live: Client) -> 
     fill(live)
 
     for words in (["job", "cancel", "--queue", "mail"], ["queue", "forget", "mail"]):
-        assert "Say --yes" in program(*words, code=2, stdin="y\n").stderr
+        assert "Confirm with --yes" in program(*words, code=2, stdin="y\n").stderr
     assert len(live.queues["mail"]) == 3

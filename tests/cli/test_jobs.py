@@ -267,7 +267,7 @@ def test_a_bulk_action_must_be_agreed_to(program: Program, live: Client) -> None
     ended = program("job", "cancel", "--queue", "mail", code=2)
     dry = program.json("job", "cancel", "--queue", "mail", "--dry-run")
 
-    assert "Cancel 3 jobs? Say --yes" in ended.stderr
+    assert "Cancel 3 jobs? Confirm with --yes" in ended.stderr
     assert (dry["matched"], dry["done"], dry["dry_run"]) == (3, 0, True)
     assert state_of(live, "w2") == "waiting"
 
@@ -322,7 +322,7 @@ def test_jobs_and_those_that_depend_on_them_are_canceled_together(
         (["put", "mail", "app.Send", "--at", "+1h", "--delay", "1h"], "--delay"),
         (["put", "mail", "app.Send", "--lines", "-"], "--lines"),
         (["job", "cancel"], "jids or filters"),
-        (["job", "cancel", "one", "--queue", "mail"], "either"),
+        (["job", "cancel", "one", "--queue", "mail"], "only one of them"),
         (["job", "log", "one", "--data", "1"], "--data"),
         (["jobs", "stat:failed"], "did you mean state"),
         (["jobs", "--cursor", "nonsense"], "cursor"),

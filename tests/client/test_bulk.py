@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from qless_py import Client, Job, JobNotFoundError, LostLeaseError
-from qless_py.client import bulk as operations
+from qless_py.client import bulk
 from qless_py.client.search import SearchError
 from qless_py.errors import BadArgumentError
 from qless_py.handlers.executor import Executor, HandlerOptions
@@ -28,7 +28,7 @@ def _work(client: Client) -> Job:
     """Carry out what waits in the reserved queue, as a worker does."""
     job = client.queues[OPERATIONS_QUEUE].pop()
     assert job is not None
-    result = operations.carry_out(job)
+    result = bulk.carry_out(job)
     job.complete(result=result)
     return job
 
@@ -76,11 +76,11 @@ def test_a_job_that_left_its_state_is_refused_and_listed(client: Client) -> None
     found = client.jobs.search("state:failed").jobs
 
     client.unfail("app.Send:Timeout", "mail", 1)
-    data: dict[str, Any] = {}
-    operations._change(job, data, "cancel", found, {"states": ["failed"]})
+    action = bulk.store_action("cancel", ["failed"])
+    outcome = bulk.apply(client, action, [one.jid for one in found])
 
-    assert (data["done"], data["refused"]) == (2, 1)
-    assert data["errors"] == ["Job mail000 is waiting"]
+    assert (outcome.done, outcome.missing) == (2, [])
+    assert outcome.refused == {"mail000": "Job mail000 is waiting"}
     job.complete()
 
 
@@ -102,7 +102,7 @@ def test_another_worker_goes_on_where_one_died(
 
     monkeypatch.setattr(job, "heartbeat", beat)
     with pytest.raises(SystemExit):
-        operations.carry_out(job)
+        bulk.carry_out(job)
     assert client.operations[jid].done == 100
     job.timeout()
     _work(client)
@@ -119,7 +119,7 @@ def test_an_aborted_operation_does_no_more_than_its_slice(client: Client) -> Non
 
     stopped = client.operations.abort(jid)
     with pytest.raises(LostLeaseError):
-        operations.carry_out(job)
+        bulk.carry_out(job)
 
     assert stopped.is_aborted
     assert stopped.is_over
@@ -145,8 +145,8 @@ def test_each_action_reaches_all(
     client.operations.start(action, "state:waiting klass:app.Send", **params)
     _work(client)
 
-    left = operations.count(client, "klass:app.Send")
-    changed = operations.count(client, check) if check else (0, True)
+    left = bulk.count(client, "klass:app.Send")
+    changed = bulk.count(client, check) if check else (0, True)
     assert (left, changed) == (((0, True), (0, True)) if check is None else ((130, True),) * 2)
 
 
@@ -164,8 +164,20 @@ def test_operations_never_touch_operations(client: Client, clock: Clock) -> None
 def test_counting_says_whether_it_saw_all(client: Client) -> None:
     client.queues["mail"].put_many([{"klass": "app.Send"}] * 100)
 
-    assert operations.count(client, "state:waiting") == (100, True)
-    assert operations.count(client, "state:waiting", budget=60) == (60, False)
+    assert bulk.count(client, "state:waiting") == (100, True)
+    assert bulk.count(client, "state:waiting", budget=60) == (60, False)
+
+
+def test_jobs_and_those_that_depend_on_them_are_canceled_in_any_order(client: Client) -> None:
+    queue = client.queues["mail"]
+    jids = [queue.put("app.Send", jid="j0")]
+    for number in range(1, 130):
+        jids.append(queue.put("app.Send", jid=f"j{number}", depends=[jids[-1]]))
+    steps: list[int] = []
+
+    outcome = bulk.apply(client, bulk.store_action("cancel"), jids, advance=steps.append)
+
+    assert (outcome.done, outcome.errors, sum(steps)) == (130, {}, 130)
 
 
 def test_what_cannot_be_done_starts_nothing(client: Client) -> None:

@@ -7,7 +7,7 @@ from typing import Final
 from flask import request
 from werkzeug.wrappers import Response as Answer
 
-from qless_py.client import bulk as operations
+from qless_py.client import bulk
 from qless_py.client.search import STATES
 from qless_py.dashboard import commands
 from qless_py.dashboard import flash as notes
@@ -24,7 +24,7 @@ _TOLD: Final = 5
 def change_chosen() -> str | Answer:
     """Change the chosen jobs; those that have left the state of the list meanwhile are refused."""
     action = request.form.get("action", "")
-    if action not in operations.ACTIONS:
+    if action not in bulk.ACTIONS:
         raise BadArgumentError(f"there is no action {action!r}")
     jids = list(dict.fromkeys(one for one in request.form.getlist("jid") if one))
     state = request.form.get("state", "")
@@ -33,12 +33,14 @@ def change_chosen() -> str | Answer:
     def act() -> str:
         if not jids:
             raise BadArgumentError("no job is chosen")
-        done, refusals = operations.change(client(), action, jids, states, **params_of(action))
+        to_do = bulk.store_action(action, states, **params_of(action))
+        outcome = bulk.apply(client(), to_do, jids)
+        refusals = [str(error) for error in outcome.errors.values()]
         for text in refusals[:_TOLD]:
             notes.say(text, "refused")
         if len(refusals) > _TOLD:
             notes.say(f"and {len(refusals) - _TOLD} more were refused", "refused")
-        return f"{done} of {len(jids)} jobs {DONE[action]}"
+        return f"{outcome.done} of {len(jids)} jobs {DONE[action]}"
 
     if jids and action in {"cancel", "timeout"}:
         effect = Effect(
