@@ -40,7 +40,7 @@ local function chosen()
       return { id }
     end
   end
-  errors.bad("throttle " .. throttle .. " is none of job " .. jid)
+  errors.bad("throttle " .. throttle .. " is not a throttle of job " .. jid)
 end
 
 local blocked = chosen()

@@ -82,7 +82,7 @@ local function require_outer()
   while outer do
     depth = depth + 1
     if depth > limits.nesting then
-      errors.bad("batches are nested at most " .. limits.nesting .. " deep")
+      errors.bad("batches can be nested at most " .. limits.nesting .. " deep")
     end
     outer = redis.call("HGET", keys.batch_record(outer), "within")
   end

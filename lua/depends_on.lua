@@ -31,7 +31,7 @@ if job.record.state ~= "depends" then
 end
 local open = dependencies.unresolved(s, jid, names, true)
 if redis.call("HLEN", keys.parents(jid)) + #open > limits.edges then
-  errors.bad("a job can have " .. limits.edges .. " parents")
+  errors.bad("a job can have at most " .. limits.edges .. " parents")
 end
 
 dependencies.add_edges(s, job, names, open, policy)

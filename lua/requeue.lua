@@ -18,7 +18,7 @@ check.given("klass", klass)
 check.given("data", data)
 
 if spec.on_conflict ~= nil then
-  errors.bad("requeue replaces, so it takes no on_conflict")
+  errors.bad("requeue always replaces the job, so on_conflict cannot be given")
 end
 
 local s, earlier_reply = session.open(now, request)

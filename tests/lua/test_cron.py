@@ -437,7 +437,7 @@ def test_an_interval_becomes_a_cron_expression_and_back(call: Scripts, clock: Cl
 def test_a_new_start_of_a_cron_job_needs_new_ticks(call: Scripts) -> None:
     cron(call, every(call, MINUTE, 128))
 
-    with pytest.raises(BadArgumentError, match="comes with its ticks"):
+    with pytest.raises(BadArgumentError, match="together with cron and ticks"):
         call("recur_update", "c", "", {"end": ms(call) + DAY})
 
 

@@ -17,7 +17,7 @@ end
 function throttle_claims.check_throttles(what, value)
   for _, id in ipairs(check.names(what, value, 0, limits.throttles)) do
     if string.find(id, "^queue:") or string.find(id, "^user:") then
-      errors.bad(what .. " holds " .. id .. ", which comes with the queue or user of a job")
+      errors.bad(what .. " holds " .. id .. ", which a job gets from its queue or user")
     end
   end
 end
@@ -34,7 +34,7 @@ function throttle_claims.check_match(spec, before)
   local own = spec.throttles or (before and before.throttles)
   for id in pairs(spec.costs or {}) do
     if not lists.contains(own, id) then
-      errors.bad("costs holds " .. id .. ", which is no throttle of the job")
+      errors.bad("costs holds " .. id .. ", which is not a throttle of the job")
     end
   end
 end

@@ -28,9 +28,9 @@ end
 -- Checks the limits of a throttle: at least one, and none without effect.
 function settings.check_limits(given)
   if given.concurrency == nil and given.rate == nil then
-    errors.bad("a throttle has a concurrency or a rate, or both")
+    errors.bad("a throttle needs concurrency, rate or both")
   elseif given.rate == nil and (given.per ~= nil or given.burst ~= nil) then
-    errors.bad("per and burst say how a rate is meant, and none is given")
+    errors.bad("per and burst need a rate")
   end
   check.count("concurrency", given.concurrency or 0, 0, LARGEST)
   check.within("rate", given.rate or 1, limits.least, limits.most)

@@ -14,7 +14,7 @@ users.OPTIONS = { weight = true, max_running = true }
 -- Checks settings: at least one of weight and max_running; false removes one.
 function users.check(given)
   if given.weight == nil and given.max_running == nil then
-    errors.bad("a user is given a weight or max_running, or both")
+    errors.bad("a user needs weight, max_running or both")
   end
   if given.weight then
     check.within("weight", given.weight, 0.001, 1000000)

@@ -89,14 +89,19 @@ end
 
 function check.boolean(what, value)
   if type(value) ~= "boolean" then
-    errors.bad(what .. " is neither true nor false")
+    errors.bad(what .. " must be true or false")
   end
   return value
 end
 
 function check.one_of(what, value, allowed)
   if type(value) ~= "string" or not allowed[value] then
-    errors.bad(what .. " has an unknown value")
+    local names = {}
+    for name in pairs(allowed) do
+      names[#names + 1] = '"' .. name .. '"'
+    end
+    table.sort(names)
+    errors.bad(what .. " must be one of " .. table.concat(names, ", "))
   end
   return value
 end
@@ -109,7 +114,7 @@ local function unpacked(what, packed)
   check.given(what, packed)
   local ok, value, more = pcall(cmsgpack.unpack, packed)
   if not ok or more ~= nil or type(value) ~= "table" then
-    errors.bad(what .. " is not one msgpack value of the right kind")
+    errors.bad(what .. " is not one msgpack value, a list or a map")
   end
   return value
 end
@@ -181,7 +186,7 @@ function check.map(what, value, known)
   end
   for name in pairs(value) do
     if type(name) ~= "string" or (known and not known[name]) then
-      errors.bad(what .. " holds an unknown field")
+      errors.bad(what .. " holds the unknown field " .. errors.quoted(name))
     end
   end
   return value

@@ -15,7 +15,7 @@ function cursor.read(packed)
   check.text("member", pair[2], 256)
   local score = type(pair[1]) == "string" and #pair[1] <= 40 and tonumber(pair[1])
   if not score or score ~= score then
-    errors.bad("after does not begin with a score")
+    errors.bad("after must begin with a score")
   end
   return pair
 end

@@ -11,6 +11,11 @@ function errors.bad(detail)
   errors.raise("BADARG", detail)
 end
 
+-- A value from outside as part of a message: short, and printable in any terminal.
+function errors.quoted(value)
+  return '"' .. string.gsub(string.sub(tostring(value), 1, 64), "[^%w%p ]", "?") .. '"'
+end
+
 function errors.no_job(jid)
   errors.raise("NOJOB", "Job " .. jid .. " does not exist")
 end

@@ -38,7 +38,7 @@ function put.spec(queue, jid, klass, data, packed)
   local spec = check.options("options", packed)
   for name in pairs(spec) do
     if CORE[name] then
-      errors.bad("options hold " .. name .. ", which is an argument of its own")
+      errors.bad("options hold " .. name .. ", which is a separate argument")
     end
   end
   spec.queue, spec.jid, spec.klass, spec.data = queue, jid, klass, data

@@ -113,17 +113,17 @@ function put_checks.check(spec, core)
     if validators[name] then
       validators[name](name, value)
     elseif not core[name] then
-      errors.bad("options hold an unknown field")
+      errors.bad("options hold the unknown field " .. errors.quoted(name))
     end
   end
   if spec.policies ~= nil then
     check_policies(spec)
   end
   if (spec.parent == nil) ~= (spec.lease == nil) then
-    errors.bad("parent and lease are given together or not at all")
+    errors.bad("parent and lease must be given together")
   end
   if spec.expires ~= nil and spec.expires_in ~= nil then
-    errors.bad("expires and expires_in are not given together")
+    errors.bad("expires and expires_in cannot be given together")
   end
   if spec.parent ~= nil and spec.parent == spec.jid then
     errors.bad("a job cannot put itself on its own behalf")
@@ -135,7 +135,8 @@ end
 function put_checks.check_later(spec)
   if spec.parent or spec.batch or spec.unique_conflict or spec.on_conflict or spec.depends
     or spec.expects then
-    errors.bad("a job put later takes no parent, batch, depends or rule of conflict")
+    errors.bad("the job of a callback cannot have parent, batch, depends, expects, on_conflict or "
+      .. "unique_conflict")
   end
   if spec.costs then
     require("lib.admission.throttle_claims").check_match(spec, nil)

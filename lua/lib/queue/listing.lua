@@ -127,7 +127,8 @@ function listing.page(s, state, queue, from, size)
     local jids = size > 0 and redis.call("ZREVRANGE", key, from, from + size - 1) or {}
     return { total = redis.call("ZCARD", key), jids = jids }
   elseif not states[state] then
-    errors.bad("state is not one that can be listed")
+    errors.bad("state must be complete, depends, recurring, running, scheduled, stalled, "
+      .. "throttled or waiting")
   end
   check.name("queue", queue)
   return states[state](s, queue, from, size)

@@ -22,7 +22,7 @@ local PATTERNS, KNOWN, SELECTED, PART, GROUP = 20, 5000, 1000, 500, 100
 
 local function add_name(side, place, name)
   if #name > 128 or not string.find(name, PATTERN) then
-    errors.bad("queues holds an entry that is no name, pattern, or either of them after a !")
+    errors.bad("queues holds an entry that is neither a name nor a pattern, with or without a !")
   elseif string.find(name, "*", 1, true) then
     local parts = glob.compiled(name)
     local is_prefix = #parts == 2 and parts[2] == ""
@@ -36,7 +36,7 @@ end
 -- Adds an entry; returns whether it is an exclusion.
 local function add_entry(self, place, entry)
   if type(entry) ~= "string" then
-    errors.bad("queues holds an entry that is no text")
+    errors.bad("queues holds an entry that is not text")
   elseif string.sub(entry, 1, 1) ~= "!" then
     add_name(self.with, place, entry)
     return false
@@ -64,7 +64,7 @@ local function read_entries(packed)
     seen[entry] = true
   end
   if taking == 0 then
-    errors.bad("queues only says what not to take")
+    errors.bad("queues holds only exclusions")
   elseif #self.with.patterns + #self.without.patterns > PATTERNS then
     errors.bad("queues holds more than " .. PATTERNS .. " patterns")
   end

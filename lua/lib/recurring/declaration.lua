@@ -19,7 +19,7 @@ function declaration.check_group(before, jid, given)
     errors.raise("EXISTS", "Recurring job " .. jid .. " belongs to the group " .. owner)
   end
   if group and owner ~= group and redis.call("SCARD", keys.declared(group)) >= limits.declared then
-    errors.bad("the group " .. group .. " has " .. limits.declared .. " recurring jobs")
+    errors.bad("the group " .. group .. " already has " .. limits.declared .. " recurring jobs")
   end
 end
 

@@ -26,7 +26,7 @@ function recur_options.check_ticks(what, value)
   local before = -1
   for _, tick in ipairs(check.list(what, value, 0, limits.ticks)) do
     if check.count(what, tick, 0, LATEST) <= before then
-      errors.bad(what .. " does not hold instants in their order")
+      errors.bad(what .. " must hold instants in ascending order")
     end
     before = tick
   end
@@ -40,7 +40,7 @@ end
 
 function recur_options.check_version(what, value)
   if type(value) ~= "string" or #value > 32 or not string.find(value, "^%w*$") then
-    errors.bad(what .. " is not up to 32 letters and digits")
+    errors.bad(what .. " must be up to 32 letters and digits")
   end
 end
 
@@ -110,7 +110,7 @@ local function check_cron(given)
   end
   local first = given.cron and given.ticks[1]
   if first and first <= given.after then
-    errors.bad("ticks hold an instant that does not come after the instant after")
+    errors.bad("ticks must all come after the instant `after`")
   end
 end
 

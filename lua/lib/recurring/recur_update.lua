@@ -54,7 +54,7 @@ end
 local function check_span(record, given)
   if record.cron and not given.cron and not given.interval
     and (given.start ~= nil or given["end"] ~= nil) then
-    errors.bad("a new start or end of a cron job comes with its ticks")
+    errors.bad("start and end of a cron job can only be changed together with cron and ticks")
   end
 end
 
