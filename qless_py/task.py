@@ -1,4 +1,4 @@
-"""Functions as handlers: put with the arguments that they are called with, checked and typed."""
+"""Functions as handlers, put with the arguments that they are called with: `@qless_py.job`."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ from qless_py.client.session import Session
 from qless_py.errors import BadArgumentError
 from qless_py.handlers.context import current_job
 from qless_py.handlers.retry import RetryPolicy
-from qless_py.protocol import Call
-from qless_py.protocol import arguments as options
+from qless_py.protocol import Call, arguments
 from qless_py.protocol import put_calls as puts
 from qless_py.protocol.arguments import PutOptions, PutSpec, Seconds
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
-# What is looked up when a job runs, instead of being stored with it.
+# Options that are looked up when a job runs instead of being stored with it.
 _AT_RUN: Final = ("retry", "soft_limit", "hard_limit")
 _POSITIONAL: Final = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.VAR_POSITIONAL)
 
 
 def get_current_job() -> Job | None:
-    """Give the job whose handler is running here, in this thread or task; elsewhere `None`."""
+    """Return the job whose handler runs in this thread or asyncio task, or None."""
     return cast("Job | None", current_job())
 
 
 class Task(Generic[P, R]):
-    """A function that is put as a job by `put`, and called by being called; made by `job`.
+    """A function whose `put` enqueues a job that calls it; made by the decorator `job`.
 
-    The data of the job is `{"kwargs": {…}}`, the arguments by their names, so that any program
-    can put one. Arguments that the function does not take are refused before anything is put.
+    The data of the job is `{"kwargs": {…}}` with the arguments by name, so programs in any
+    language can put one. `put` raises `BadArgumentError` for arguments that the function does not
+    accept.
     """
 
     def __init__(
@@ -47,8 +47,8 @@ class Task(Generic[P, R]):
         **put: Unpack[PutOptions],
     ) -> None:
         functools.update_wrapper(self, function)
-        self.name = options.klass_name(function)
-        self.queue = options.name("queue", queue)
+        self.name = arguments.klass_name(function)
+        self.queue = arguments.name("queue", queue)
         self.is_async = inspect.iscoroutinefunction(function)
         self.middleware: Sequence[Any] = ()
         self.retry: RetryPolicy | None = None
@@ -60,11 +60,11 @@ class Task(Generic[P, R]):
         self._put: dict[str, Any] = {**put}
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Call the function, here and now."""
+        """Call the function directly."""
         return self._function(*args, **kwargs)
 
     def data(self, *args: P.args, **kwargs: P.kwargs) -> dict[str, Any]:
-        """Give the data of a job with these arguments, for `recur` for example."""
+        """Return the data of a job with these arguments, for `recur` for example."""
         try:
             bound = dict(self._signature.bind(*args, **kwargs).arguments)
         except TypeError as error:
@@ -75,41 +75,41 @@ class Task(Generic[P, R]):
         return {"kwargs": bound}
 
     def spec(self, *args: P.args, **kwargs: P.kwargs) -> PutSpec:
-        """Give one job of many, for `put_many`, batches and pipelines of either client."""
+        """Return one job for `put_many`, batches and pipelines of either client."""
         spec: dict[str, Any] = {"klass": self, "data": self.data(*args, **kwargs), **self._put}
         return cast("PutSpec", spec)
 
     def put(self, *args: P.args, **kwargs: P.kwargs) -> str:
-        """Put a job that calls the function with these arguments; give its jid.
+        """Put a job that calls the function with these arguments and return its jid.
 
-        It goes to the store of the client that the task was given. Without one: inside a handler
-        to the store of its job, elsewhere to the one that `Client()` finds.
+        It goes through the client of the task. Without one, it goes to the store of the job that
+        runs here, or else to the store that `Client()` finds.
         """
         session = self._session()
         return session.run(self._call(session.settings, self.data(*args, **kwargs)))
 
     async def put_async(self, client: aio.Client, *args: P.args, **kwargs: P.kwargs) -> str:
-        """Put a job through an asyncio client; give its jid."""
+        """Put a job through an asyncio client and return its jid."""
         return await client.run(self._call(client.settings, self.data(*args, **kwargs)))
 
     def using(
         self, client: Client | None = None, *, queue: str | None = None, **more: Unpack[PutOptions]
     ) -> Task[P, R]:
-        """Give the same task, to be put through that client, into that queue, with these options.
+        """Return the same task with another client or queue, or with more options of the put.
 
         `send.using(delay=60, priority=5).put(to="ann")`
         """
         put: dict[str, Any] = {**self._put, **more}
-        made = Task(self._function, queue or self.queue, client or self._client, **put)
+        task = Task(self._function, queue or self.queue, client or self._client, **put)
         for name in ("middleware", *_AT_RUN):
-            setattr(made, name, getattr(self, name))
-        return made
+            setattr(task, name, getattr(self, name))
+        return task
 
     def perform(self, job: Any) -> Any:
         """Call the function with the arguments in a job's data, as a worker does."""
         kwargs = job.data.get("kwargs") if isinstance(job.data, dict) else None
         if not isinstance(kwargs, dict):
-            raise BadArgumentError(f"the data of {job} holds no map `kwargs` of arguments")
+            raise BadArgumentError(f"data['kwargs'] of {job} is not a map of arguments")
         try:
             self._signature.bind(**kwargs)
         except TypeError as error:
@@ -118,7 +118,7 @@ class Task(Generic[P, R]):
         return call(**kwargs)
 
     def default_job_options(self, _data: Any) -> dict[str, Any]:
-        """Give the options of its jobs, however they are put."""
+        """Return the options of its jobs, whichever way they are put."""
         return self._put
 
     def __repr__(self) -> str:
@@ -155,23 +155,23 @@ def job(
     middleware: Sequence[Any] = (),
     **put: Unpack[PutOptions],
 ) -> Any:
-    """Make a function a `Task`: `send.put(to="ann")` puts a job, `send(to="ann")` calls it.
+    """Decorate a function as a `Task`: `send.put(to="ann")` puts a job, `send(to="ann")` calls it.
 
-    `queue`, and the options of a put, hold for all its jobs. Its limits, its policy of retries and
-    its `middleware` are looked up when a job runs, so that a change of the code holds for jobs
-    that were put before. The function may be `async def`.
+    `queue` and the options of a put apply to all its jobs. The limits, the retry policy and the
+    `middleware` are looked up when a job runs, so a change in the code also applies to jobs that
+    were put before. The function may be `async def`.
     """
     given: dict[str, Any] = {name: value for name, value in put.items() if value is not None}
-    options.put_options(given)
+    arguments.put_options(given)
     at_run = {name: given.pop(name, None) for name in _AT_RUN}
 
-    def make(made: Callable[..., Any]) -> Task[..., Any]:
-        task: Task[..., Any] = Task(made, queue, client, **given)
+    def decorate(function: Callable[..., Any]) -> Task[..., Any]:
+        task: Task[..., Any] = Task(function, queue, client, **given)
         task.middleware = tuple(middleware)
         vars(task).update(at_run)
         return task
 
-    return make if function is None else make(function)
+    return decorate if function is None else decorate(function)
 
 
 def _signature(function: Callable[..., Any]) -> inspect.Signature:
@@ -179,12 +179,13 @@ def _signature(function: Callable[..., Any]) -> inspect.Signature:
     wrong = [name for name, one in signature.parameters.items() if one.kind in _POSITIONAL]
     if wrong:
         raise BadArgumentError(
-            f"{function.__qualname__}: arguments travel by their names, {', '.join(wrong)} has none"
+            f"{function.__qualname__}: arguments are stored by name, so {', '.join(wrong)} "
+            "cannot be positional"
         )
     return signature
 
 
 @functools.cache
 def _default_client() -> Client:
-    """Give the client of this process for tasks that were given none; made when it is needed."""
+    """Return the client of this process for tasks without one, created on first use."""
     return Client()

@@ -1,7 +1,7 @@
-"""Log lines for people and for programs; those of a job say which job it is.
+"""Formatters and filters that add the current job to log lines.
 
-Nothing is set up by importing: an application that has its own logging adds `JobFilter` to its
-handlers, and the command line calls `configure`.
+Importing this module configures nothing: `qless-py work` calls `configure`; an application with
+logging of its own adds `JobFilter` to its log handlers.
 """
 
 from __future__ import annotations
@@ -19,24 +19,24 @@ from typing import Any, Final
 
 from qless_py.errors import LostLeaseError, SoftLimitError
 from qless_py.handlers.context import current_job
-from qless_py.protocol import arguments as options
+from qless_py.protocol import arguments
 
 FORMATS: Final = ("human", "json")
 _JOB: Final = ("jid", "queue", "klass")
 _NONE: Final[Mapping[str, Any]] = {}
 _CONTEXT: Final[ContextVar[Mapping[str, Any]]] = ContextVar("qless_py_log", default=_NONE)
-# What every record has by itself; anything else was given as `extra`.
+# The attributes of every record; any other was passed as `extra`.
 _PLAIN: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
 class JobFilter(logging.Filter):
-    """Gives each record `jid`, `queue` and `klass` of the job that logs it, else empty ones.
+    """Add `jid`, `queue` and `klass` of the current job to each record; empty without a job.
 
-    What `context` holds goes into `context`. It lets every record pass.
+    The fields of `context` are added as the attribute `context`. No record is filtered out.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Add to the record."""
+        """Add the attributes to the record."""
         job = current_job()
         if not hasattr(record, "jid"):
             known = (job.jid, job.queue_name, job.klass_name) if job else ("", "", "")
@@ -47,7 +47,7 @@ class JobFilter(logging.Filter):
 
 @contextlib.contextmanager
 def context(**fields: Any) -> Iterator[None]:
-    """Have all lines carry these fields, too, in this thread or task, until the block is left."""
+    """Add these fields to all lines logged in this thread or task within the block."""
     token = _CONTEXT.set({**_CONTEXT.get(), **fields})
     try:
         yield
@@ -56,7 +56,7 @@ def context(**fields: Any) -> Iterator[None]:
 
 
 class HumanFormatter(logging.Formatter):
-    """One line for a person, the job in brackets: `… INFO app [jid queue klass] sent`."""
+    """Format lines for people, with the job in brackets: `… INFO app [jid queue klass] sent`."""
 
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)s %(process)d %(name)s %(job)s%(message)s")
@@ -65,7 +65,7 @@ class HumanFormatter(logging.Formatter):
         self.converter = time.gmtime
 
     def format(self, record: logging.LogRecord) -> str:
-        """Give the line."""
+        """Return the line."""
         more = [f"{name}={value}" for name, value in getattr(record, "context", _NONE).items()]
         known = [str(getattr(record, name, "")) for name in _JOB]
         words = [word for word in (*known, *more) if word]
@@ -74,14 +74,14 @@ class HumanFormatter(logging.Formatter):
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object in a line: at, level, logger, pid, message, jid, queue, klass, and more.
+    """Format each line as one JSON object: at, level, logger, pid, message, jid, queue, klass.
 
-    `error` holds a traceback. What was given as `extra`, or by `context`, has a field of its own
-    as far as its name is free.
+    A traceback goes into `error`, stack information into `stack`. What `extra` and `context` add
+    become fields, unless a field of that name exists already.
     """
 
     def format(self, record: logging.LogRecord) -> str:
-        """Give the line."""
+        """Return the line."""
         line: dict[str, Any] = {
             "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
@@ -94,45 +94,44 @@ class JsonFormatter(logging.Formatter):
             line["error"] = self.formatException(record.exc_info)
         if record.stack_info:
             line["stack"] = record.stack_info
-        given = {name: value for name, value in vars(record).items() if name not in _PLAIN}
-        more = {**given.pop("context", _NONE), **given}
-        line = {**more, **line}
+        extra = {name: value for name, value in vars(record).items() if name not in _PLAIN}
+        line = {**extra.pop("context", _NONE), **extra, **line}
         return json.dumps(line, default=str, ensure_ascii=False)
 
 
-class _Heeding(logging.Handler):
-    """Keeps what is told to a job's handler out of the errors of writing a line."""
+class _LetInterruptsPass(logging.Handler):
+    """Do not swallow an interrupt of the job as if it were an error of writing a line."""
 
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - theirs
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - of the base class
         if isinstance(sys.exc_info()[1], (LostLeaseError, SoftLimitError)):
-            raise  # noqa: PLE0704 - it is being handled where this is called
+            raise  # noqa: PLE0704 - called while the exception is handled
         super().handleError(record)
 
 
-class _ToTerminal(_Heeding, logging.StreamHandler[Any]):
+class _StreamHandler(_LetInterruptsPass, logging.StreamHandler[Any]):
     pass
 
 
-class _ToFile(_Heeding, logging.handlers.WatchedFileHandler):
+class _FileHandler(_LetInterruptsPass, logging.handlers.WatchedFileHandler):
     pass
 
 
 def configure(
     level: int | str = logging.INFO, form: str = "human", file: str | None = None
 ) -> logging.Handler:
-    """Send all lines of this process to the terminal's error stream, or to the end of a file.
+    """Log to standard error, or append to a file, and return the log handler.
 
-    The file may be moved away at any time, as programs that rotate logs do: the next line makes
-    it anew. Called again, it replaces what it had set up. Gives the handler.
+    The file may be moved at any time, as log rotation does: the next line creates it anew. A
+    second call replaces the log handler of the first.
     """
-    options.choice("form", form, FORMATS)
+    arguments.choice("form", form, FORMATS)
     root = logging.getLogger()
     for before in [one for one in root.handlers if hasattr(one, "made_by_qless_py")]:
         root.removeHandler(before)
         before.close()
-    handler: logging.Handler = _ToTerminal()
+    handler: logging.Handler = _StreamHandler()
     if file is not None:
-        handler = _ToFile(file, encoding="utf-8")
+        handler = _FileHandler(file, encoding="utf-8")
     vars(handler)["made_by_qless_py"] = True
     handler.addFilter(JobFilter())
     handler.setFormatter(JsonFormatter() if form == "json" else HumanFormatter())

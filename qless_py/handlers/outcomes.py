@@ -1,4 +1,4 @@
-"""What a handler may raise to say what becomes of its job, instead of returning or failing."""
+"""Exceptions by which a handler decides what happens to its job: `Retry`, `Snooze`, `Discard`."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ from qless_py.protocol.arguments import Seconds
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class Outcome(Exception):  # noqa: N818 - how a job goes on, not an error
-    """Root of what a handler raises to decide what becomes of its job."""
+class Outcome(Exception):  # noqa: N818 - not an error
+    """Base of the exceptions by which a handler decides what happens to its job."""
 
 
 class Retry(Outcome):
-    """Run the job again after a delay, for one of its retries; with none left it fails.
+    """Run the job again after a delay; it spends one of its retries, and fails without any left.
 
-    Raised `from` an exception, that exception is what the job failed with, should it be the last
-    time: `raise Retry(10) from error`.
+    With `raise Retry(10) from error` such a failure is reported as that exception.
     """
 
     def __init__(self, delay: Seconds = 0) -> None:
         super().__init__(delay)
         self.delay = delay
-        # What a policy remembers, and whether it counts there instead of spending a retry.
+        # Set by a policy: the tries to store with the job, and whether they count against a
+        # budget of the policy instead of the job's retries.
         self.tries: str | None = None
         self.apart = False
 
 
 class Snooze(Outcome):
-    """Run the job again after a delay, at no cost: it was not time yet."""
+    """Run the job again after a delay without spending a retry."""
 
     def __init__(self, delay: Seconds) -> None:
         super().__init__(delay)
@@ -41,9 +41,9 @@ class Snooze(Outcome):
 
 
 class Discard(Outcome):
-    """Delete the job as if it had been canceled: there is no more reason to run it.
+    """Delete the job as if it had been canceled.
 
-    A job that others depend on is failed instead, so that nobody waits for it unseen.
+    A job that others depend on fails instead, because they would wait for it forever.
     """
 
     def __init__(self, reason: str = "") -> None:
@@ -52,12 +52,12 @@ class Discard(Outcome):
 
 
 def retry(*exceptions: type[BaseException], delay: Seconds = 0) -> Callable[[F], F]:
-    """Run the job again, for one of its retries, when the decorated handler raises one of these.
+    """Raise `Retry(delay)` when the decorated handler raises one of these exceptions.
 
-    A `RetryPolicy` says more: waits that grow, budgets, what to discard.
+    For growing delays, budgets and exceptions to discard, use a `RetryPolicy`.
     """
     if not exceptions:
-        raise BadArgumentError("retry needs the exceptions that it is for")
+        raise BadArgumentError("retry() needs at least one exception class")
 
     def decorate(function: F) -> F:
         @functools.wraps(function)

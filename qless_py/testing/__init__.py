@@ -1,4 +1,4 @@
-"""For the tests of those who use qless_py: jobs run where the test runs, and time on demand."""
+"""Helpers for tests of programs that use qless_py: run jobs inline, control the clock."""
 
 from qless_py.handlers.executor import HandlerOptions
 from qless_py.testing.assertions import assert_not_put, assert_put

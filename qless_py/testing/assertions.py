@@ -1,4 +1,4 @@
-"""Claims about what was put."""
+"""Assertions on the jobs that were put."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from qless_py.client.job import Job
 from qless_py.client.jobs import Jobs
 from qless_py.client.queue import Queue
 from qless_py.errors import BadArgumentError
-from qless_py.protocol import arguments as options
+from qless_py.protocol import arguments
 
 _ANY: Final = object()
-_STATES: Final = ("waiting", "scheduled", "depends", "throttled")
+_UNPOPPED: Final = ("waiting", "scheduled", "depends", "throttled")
 _PAGE: Final = 100
 _MOST_SHOWN: Final = 20
 
@@ -26,39 +26,41 @@ def assert_put(
     where: Callable[[Job], object] | None = None,
     **attributes: Any,
 ) -> list[Job]:
-    """Claim that a job was put and has not been taken yet; give all that fit.
+    """Assert that the queue holds matching jobs that were not popped yet, and return them.
 
-    It has this klass, exactly this data, these attributes (`priority=5`, `tags=["a"]`,
-    `state="scheduled"`) and fits `where`; what is not said does not matter. `count` is how many
-    there are to be, else it is one or more.
+    A job matches by klass, exactly this data, attributes (`priority=5`, `tags=["a"]`,
+    `state="scheduled"`) and the predicate `where`, as far as they are given. `count` is the
+    expected number, by default one or more. On failure the message lists the jobs in the queue.
     """
-    there = list(_put(of_client(queue)))
-    fitting = [job for job in there if _fits(job, klass, data, where, attributes)]
-    if len(fitting) == count or (count is None and fitting):
-        return fitting
-    shown = "\n".join(f"  {_described(job)}" for job in there[:_MOST_SHOWN]) or "  nothing"
-    wanted = "one or more" if count is None else count
+    jobs = list(_jobs(check_queue(queue)))
+    matching = [job for job in jobs if _matches(job, klass, data, where, attributes)]
+    if len(matching) == count or (count is None and matching):
+        return matching
+    listed = "\n".join(f"  {_describe(job)}" for job in jobs[:_MOST_SHOWN]) or "  (no jobs)"
+    expected = "at least 1" if count is None else count
     raise AssertionError(
-        f"{len(fitting)} fitting jobs in queue {queue.name}, not {wanted}; "
-        f"of {len(there)} there are:\n{shown}"
+        f"matching jobs in queue {queue.name}: {len(matching)}, expected {expected}; "
+        f"jobs in the queue: {len(jobs)}\n{listed}"
     )
 
 
 def assert_not_put(queue: Queue, klass: Any = None, data: Any = _ANY, **more: Any) -> None:
-    """Claim that no such job was put, or that it has been taken."""
+    """Assert that the queue holds no matching job that was not popped yet."""
     assert_put(queue, klass, data, count=0, **more)
 
 
-def of_client(queue: Any) -> Queue:
-    """Check that a queue is one of `qless_py.Client`, not of its twin for asyncio."""
+def check_queue(queue: Any) -> Queue:
+    """Return the queue; raise unless it is one of `qless_py.Client`, not of the asyncio client."""
     if not isinstance(queue, Queue):
         kind = f"{type(queue).__module__}.{type(queue).__qualname__}"
-        raise BadArgumentError(f"queue is one of a qless_py.Client of the namespace, not a {kind}")
+        raise BadArgumentError(
+            f"queue is a {kind}; use a queue of a qless_py.Client of the same namespace"
+        )
     return queue
 
 
-def _put(queue: Queue) -> Iterator[Job]:
-    for state in _STATES:
+def _jobs(queue: Queue) -> Iterator[Job]:
+    for state in _UNPOPPED:
         offset = 0
         while True:
             jids = getattr(queue.jobs, state)(offset, _PAGE)
@@ -68,7 +70,7 @@ def _put(queue: Queue) -> Iterator[Job]:
             offset += _PAGE
 
 
-def _fits(
+def _matches(
     job: Job,
     klass: Any,
     data: Any,
@@ -76,12 +78,12 @@ def _fits(
     attributes: dict[str, Any],
 ) -> bool:
     return (
-        (klass is None or job.klass_name == options.klass_name(klass))
+        (klass is None or job.klass_name == arguments.klass_name(klass))
         and (data is _ANY or job.data == data)
         and all(getattr(job, name) == value for name, value in attributes.items())
         and (where is None or bool(where(job)))
     )
 
 
-def _described(job: Job) -> str:
+def _describe(job: Job) -> str:
     return f"{job.klass_name} {job.raw!r} {job.state} priority={job.priority:g} tags={job.tags}"

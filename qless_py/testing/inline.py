@@ -1,4 +1,4 @@
-"""Jobs performed where the test runs, with all that a worker does around them."""
+"""Run jobs in the thread of the test, with everything that a worker does around them."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from qless_py.handlers.executor import Executor, HandlerOptions
 from qless_py.handlers.outcomes import Outcome
 from qless_py.handlers.result import Result
 from qless_py.protocol import Call, JobRecord, reads
-from qless_py.testing.assertions import of_client
+from qless_py.testing.assertions import check_queue
 
-# Transitions after which something may have become ready to run.
-_PUTTING: Final = frozenset({"put", "put_many", "requeue", "unfail", "unpause", "recur_run"})
-_ANYTHING: Final = HandlerOptions(allow_any=True)
+# Scripts after which a job may have become ready to run.
+_MAKES_READY: Final = frozenset({"put", "put_many", "requeue", "unfail", "unpause", "recur_run"})
+_ALLOW_ANY: Final = HandlerOptions(allow_any=True)
 
 
 class TooManyJobsError(AssertionError):
-    """Draining came to no end: jobs go on putting jobs, or being retried."""
+    """Draining did not end: the jobs keep putting jobs, or are retried."""
 
 
 @dataclass(frozen=True, slots=True)
 class Performed:
-    """A job after its run: what its handler gave or raised; `job` was read again afterwards.
+    """A job that was run: what its handler returned or raised, and the job as read afterwards.
 
-    The job is `None` when it is gone, because it was discarded or canceled.
+    `job` is None if it was deleted, because it was discarded or canceled.
     """
 
     jid: str
@@ -41,12 +41,13 @@ class Performed:
     job: Job | None
 
 
-def perform(job: Job, options: HandlerOptions = _ANYTHING) -> Any:
+def perform(job: Job, options: HandlerOptions = _ALLOW_ANY) -> Any:
     """Run a job that was popped, or built by `Job.build`, as a worker would.
 
-    Gives what the handler returns and raises what it raises, after the store was told. What a
-    policy or the handler itself says (`Retry`, `Snooze`, `Discard`) is done and raises nothing.
-    By default every handler may run; `HandlerOptions` say what else a worker does around it.
+    The job completes or fails in the store; then this returns what the handler returned or raises
+    what it raised. `Retry`, `Snooze` and `Discard`, of a policy or of the handler, are carried out
+    and not raised. By default every handler may run; pass `HandlerOptions` for middleware, limits
+    or imports.
     """
     done = _performed(job, Executor(options))
     if done.error is not None:
@@ -55,31 +56,31 @@ def perform(job: Job, options: HandlerOptions = _ANYTHING) -> Any:
 
 
 def drain(
-    queue: Queue, *, most: int = 1000, raises: bool = True, options: HandlerOptions = _ANYTHING
+    queue: Queue, *, most: int = 1000, raises: bool = True, options: HandlerOptions = _ALLOW_ANY
 ) -> list[Performed]:
-    """Run what is ready in a queue, and what becomes ready by that, until nothing is left.
+    """Run the ready jobs of a queue, and those that become ready meanwhile, until none is left.
 
-    Raises what the first handler raises that has no policy for it; with `raises=False` its job
-    fails, as it would in a worker, and the rest runs.
+    Raises the first exception of a handler that no policy retries; with `raises=False` that job
+    fails, as in a worker, and the others run. Raises `TooManyJobsError` after `most` jobs.
     """
-    return _drained(of_client(queue).pop, most, options, raises=raises)
+    return _drained(check_queue(queue).pop, most, options, raises=raises)
 
 
 @contextlib.contextmanager
 def run_inline(
-    client: Client, *, most: int = 1000, raises: bool = True, options: HandlerOptions = _ANYTHING
+    client: Client, *, most: int = 1000, raises: bool = True, options: HandlerOptions = _ALLOW_ANY
 ) -> Iterator[None]:
-    """Run every job as soon as it is put through this client, before `put` returns.
+    """Run every job that is put through this client in the block, before `put` returns.
 
-    The jobs go through the store like any others; what is delayed, waits for other jobs or is
-    paused stays there. A job that puts others runs to its end before they do.
+    The jobs go through the store like any others: delayed jobs, jobs with unfinished dependencies
+    and jobs of paused queues stay there. A job that puts others ends before they start.
     """
     send, send_many = client.run, client.run_many
     is_running = False
 
     def settle(*calls: Call[Any]) -> None:
         nonlocal is_running
-        if is_running or not any(call.script in _PUTTING for call in calls):
+        if is_running or not any(call.script in _MAKES_READY for call in calls):
             return
         is_running = True
         try:
@@ -97,7 +98,7 @@ def run_inline(
         settle(*calls)
         return replies
 
-    # All objects of the client send their calls through these two.
+    # All objects of the client send their calls through these two methods.
     vars(client).update(run=run, run_many=run_many)
     try:
         yield
@@ -108,28 +109,28 @@ def run_inline(
 def _drained(
     pop: Callable[[], Job | None], most: int, options: HandlerOptions, *, raises: bool
 ) -> list[Performed]:
-    handlers = Executor(options)
+    executor = Executor(options)
     done: list[Performed] = []
     while (job := pop()) is not None:
         if len(done) == most:
             job.release()
-            raise TooManyJobsError(f"there is no end after {most} jobs; the next is {job!r}")
-        done.append(_performed(job, handlers))
+            raise TooManyJobsError(f"no end after {most} jobs; next is {job!r}")
+        done.append(_performed(job, executor))
         error = done[-1].error
         if raises and error is not None:
             raise error
     return done
 
 
-def _run(handlers: Executor, job: Job) -> Any:
-    if not _is_below_a_loop():  # Not in an except clause, or failures would name its error, too.
-        return handlers.run(job)
-    # Below an async test: a handler that needs a loop of its own needs a thread for it.
+def _run(executor: Executor, job: Job) -> Any:
+    if not _is_in_event_loop():
+        return executor.run(job)
+    # In an async test, a handler that needs an event loop of its own runs in a thread.
     with ThreadPoolExecutor(1) as thread:
-        return thread.submit(contextvars.copy_context().run, handlers.run, job).result()
+        return thread.submit(contextvars.copy_context().run, executor.run, job).result()
 
 
-def _is_below_a_loop() -> bool:
+def _is_in_event_loop() -> bool:
     try:
         asyncio.get_running_loop()
     except RuntimeError:
@@ -137,18 +138,18 @@ def _is_below_a_loop() -> bool:
     return True
 
 
-def _performed(job: Job, handlers: Executor) -> Performed:
-    result, error = None, None
+def _performed(job: Job, executor: Executor) -> Performed:
+    value, error = None, None
     try:
-        result = _run(handlers, job)
-        verdict = Result.returned(job, result)
-    except BaseException as raised:  # noqa: BLE001 - the test shall see whatever it is
+        value = _run(executor, job)
+        result = Result.returned(job, value)
+    except BaseException as raised:  # noqa: BLE001 - reported to the test
         error = None if isinstance(raised, Outcome) else raised
-        verdict = Result.raised(job, raised)
+        result = Result.raised(job, raised)
     if not job.lease:
-        return Performed(job.jid, result, error, job)  # It was built, and is in no store.
-    if verdict.call is not None:
-        job.reach.run(verdict.call)
+        return Performed(job.jid, value, error, job)  # Built, not popped: it is in no store.
+    if result.call is not None:
+        job.reach.run(result.call)
     record = job.reach.run(reads.job(job.jid))
     after = Job(job.reach, record) if isinstance(record, JobRecord) else None
-    return Performed(job.jid, result, error, after)
+    return Performed(job.jid, value, error, after)

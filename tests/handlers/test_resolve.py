@@ -140,7 +140,7 @@ def test_routes_lead_by_exact_name_first_and_then_by_expression(client: Client) 
 
 
 def test_a_job_that_no_route_leads_to_fails(client: Client) -> None:
-    with pytest.raises(HandlerNotFoundError, match=r"no route leads to a handler for any\.Klass"):
+    with pytest.raises(HandlerNotFoundError, match=r"no route matches any\.Klass"):
         perform(taken(client), by(Dispatch().route("other", jobs.gives)))
 
     assert list(client.jobs.failed()) == ["any.Klass:HandlerNotFoundError"]

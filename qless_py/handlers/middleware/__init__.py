@@ -1,4 +1,4 @@
-"""What can be put around handlers: each is called with the job and gives a context manager."""
+"""The middleware shipped with the worker: called with a job, returns a context manager."""
 
 from qless_py.handlers.middleware.job_log import JobLog
 from qless_py.handlers.middleware.log_context import LogContext

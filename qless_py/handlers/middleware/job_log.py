@@ -1,4 +1,4 @@
-"""The lines that a job logs, kept with the job where everybody can read them."""
+"""Middleware that keeps the lines a job logs in its history."""
 
 from __future__ import annotations
 
@@ -10,42 +10,43 @@ from redis.exceptions import RedisError
 
 from qless_py.errors import QlessError, SoftLimitError
 from qless_py.handlers.context import current_job
-from qless_py.protocol import arguments as options
+from qless_py.protocol import arguments
 from qless_py.protocol import job_calls as verbs
 from qless_py.protocol.job_calls import JobVerbs
 
 logger = logging.getLogger(__name__)
 
 _LONGEST: Final = 1000
-# Sending a line must not make another one.
-_OWN: Final = ("qless_py", "redis")
+# Sending a line must not log another one.
+_NOT_KEPT: Final = ("qless_py", "redis")
 
 
 class JobLog:
-    """Middleware that writes what a handler logs into the history of its job, as entries `log`.
+    """Middleware that adds what a handler logs to the history of its job, as entries `log`.
 
-    At most `most` lines of a run, from `level` on, each cut at 1,000 characters. A handler that is
-    `async def` has its lines written at its end, any other at once, one call to the store each; so
-    it is for jobs that say little. The history keeps its newest entries (`max-job-history`).
+    It keeps up to `most` lines of a run from `level` on, each cut to 1,000 characters. The lines
+    of an `async def` handler are sent when it ends, those of other handlers at once; each is one
+    call to the store, so use this for jobs that log little. The history keeps its newest entries
+    (`max-job-history`).
     """
 
     def __init__(self, level: int = logging.INFO, most: int = 50) -> None:
         self._level = level
-        self._most = options.whole("most", most, 1, 10000)
+        self._most = arguments.whole("most", most, 1, 10000)
 
-    def __call__(self, job: JobVerbs) -> _Lines:
-        """Keep the lines of one run."""
-        return _Lines(job, self._level, self._most)
+    def __call__(self, job: JobVerbs) -> _JobLogHandler:
+        """Return the log handler for one run."""
+        return _JobLogHandler(job, self._level, self._most)
 
 
-class _Lines(logging.Handler):
-    """Takes the lines of one job, from whatever logger, and leaves those of others alone."""
+class _JobLogHandler(logging.Handler):
+    """Send the lines of one job, from whichever logger, and ignore those of other jobs."""
 
     def __init__(self, job: JobVerbs, level: int, most: int) -> None:
         super().__init__(level)
         self._job = job
         self._left = most
-        self._waiting: list[dict[str, Any]] | None = None
+        self._buffer: list[dict[str, Any]] | None = None
 
     def __enter__(self) -> Self:
         logging.getLogger().addHandler(self)
@@ -55,7 +56,7 @@ class _Lines(logging.Handler):
         logging.getLogger().removeHandler(self)
 
     async def __aenter__(self) -> Self:
-        self._waiting = []
+        self._buffer = []
         return self.__enter__()
 
     async def __aexit__(
@@ -65,40 +66,40 @@ class _Lines(logging.Handler):
         _trace: TracebackType | None,
     ) -> None:
         self.__exit__()
-        for line in self._waiting or ():
+        for line in self._buffer or ():
             try:
                 answer = self._send(line)
                 if hasattr(answer, "__await__"):
                     await answer
             except (QlessError, RedisError, OSError) as error:
-                logger.debug("a line of %s is not kept: %s", self._job.jid, error)
+                self._note_lost(error)
                 return
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Keep a line."""
-        own = record.name.partition(".")[0] in _OWN
-        if own or self._left <= 0 or current_job() is not self._job:
+        """Send or buffer a line."""
+        is_internal = record.name.partition(".")[0] in _NOT_KEPT
+        if is_internal or self._left <= 0 or current_job() is not self._job:
             return
         self._left -= 1
         try:
-            self._take(record)
+            line = {
+                "level": record.levelname.lower(),
+                "logger": record.name,
+                "message": record.getMessage()[:_LONGEST],
+            }
+            if self._buffer is None:
+                self._send(line)
+            else:
+                self._buffer.append(line)
         except SoftLimitError:
-            raise  # The time of the handler is over.
+            raise  # It interrupts the handler, not the logging.
         except (QlessError, RedisError, OSError) as error:
-            logger.debug("a line of %s is not kept: %s", self._job.jid, error)
-        except Exception:  # noqa: BLE001 - one that cannot be written fails no job
+            self._note_lost(error)
+        except Exception:  # noqa: BLE001 - a line that cannot be formatted must not fail the job
             self.handleError(record)
 
-    def _take(self, record: logging.LogRecord) -> None:
-        line = {
-            "level": record.levelname.lower(),
-            "logger": record.name,
-            "message": record.getMessage()[:_LONGEST],
-        }
-        if self._waiting is None:
-            self._send(line)
-        else:
-            self._waiting.append(line)
+    def _note_lost(self, error: Exception) -> None:
+        logger.debug("log line of job not stored jid=%s: %s", self._job.jid, error)
 
     def _send(self, line: dict[str, Any]) -> Any:
         return self._job.reach.run(verbs.log(self._job, "log", line))

@@ -1,4 +1,4 @@
-"""More for the lines of a job to carry than the job itself."""
+"""Middleware that adds fields to the log lines of a job."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from qless_py.protocol.job_calls import JobVerbs
 class LogContext:
     """Middleware that adds fields to every line logged during a job.
 
-    Keyword fields are constant; `of` is called with the job. The log handlers of `qless_py.logs`
-    show the fields beside jid, queue and klass, which every line carries.
+    Keyword fields are constant; `of` is called with the job and returns more. The formatters of
+    `qless_py.logs` show them besides jid, queue and klass, which every line has.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""An eye on the memory of the process: which jobs make it grow, and when it is too much."""
+"""Middleware that reports jobs by which the memory of the process grows."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from qless_py.protocol import arguments as options
+from qless_py.protocol import arguments
 from qless_py.protocol.job_calls import JobVerbs
 
 logger = logging.getLogger(__name__)
@@ -19,10 +19,10 @@ _STATM = Path("/proc/self/statm")
 
 
 class MemoryWatch:
-    """Middleware that says which job made the process larger by `growth` bytes or more.
+    """Middleware that logs a warning when a job makes the process grow by `growth` bytes or more.
 
-    Above `limit` bytes, `over` is called with the job and the size after each run, by default to
-    log a warning. To have such a process replaced, tell the worker its largest size instead.
+    After each run that ends above `limit` bytes, `over` is called with the job and the size; by
+    default it logs a warning. To replace such a process, use the worker's `--max-memory` instead.
     """
 
     def __init__(
@@ -31,26 +31,29 @@ class MemoryWatch:
         limit: int | None = None,
         over: Callable[[JobVerbs, int], object] | None = None,
     ) -> None:
-        self._growth = options.whole("growth", growth, 1, 2**52)
-        self._limit = None if limit is None else options.whole("limit", limit, 1, 2**52)
+        self._growth = arguments.whole("growth", growth, 1, 2**52)
+        self._limit = None if limit is None else arguments.whole("limit", limit, 1, 2**52)
         self._over = over or _warn
 
     @contextlib.contextmanager
     def __call__(self, job: JobVerbs) -> Iterator[None]:
-        """Watch one run."""
+        """Compare the memory before and after one run."""
         before = resident()
         try:
             yield
         finally:
             after = resident()
             if after - before >= self._growth:
-                logger.warning("%s made the process grow to %d bytes", job, after)
+                logger.warning(
+                    "process grew by %d to %d bytes jid=%s klass=%s",
+                    *(after - before, after, job.jid, job.klass_name),
+                )
             if self._limit is not None and after > self._limit:
                 self._over(job, after)
 
 
 def resident() -> int:
-    """Give the bytes of memory that this process has; the most it ever had, where /proc is not."""
+    """Return the resident memory of this process in bytes; without /proc, its maximum so far."""
     try:
         pages = int(_STATM.read_text().split()[1])
     except OSError:
@@ -60,4 +63,6 @@ def resident() -> int:
 
 
 def _warn(job: JobVerbs, size: int) -> None:
-    logger.warning("after %s the process has %d bytes, more than it should", job, size)
+    logger.warning(
+        "process has %d bytes, above its limit jid=%s klass=%s", size, job.jid, job.klass_name
+    )

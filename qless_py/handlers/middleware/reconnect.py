@@ -1,4 +1,4 @@
-"""Connections of the application: made anew in each process, and after they were lost."""
+"""Middleware that opens the connections of an application in each process, and after a loss."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from qless_py.protocol.job_calls import JobVerbs
 class Reconnect:
     """Middleware that calls hooks before the first job of each process, and after lost connections.
 
-    A connection that was opened before a fork must not be used in the child. Each of `hooks`
-    closes and opens what it cares for; all of them are called again before the job that follows
-    one which raised one of `errors`. With several threads, a hook is called by one at a time, and
-    may be called while jobs of the others run.
+    A connection that was opened before a fork must not be used in the child. Each hook closes and
+    reopens its connections; all are called again before the next job after one raised one of
+    `errors`. With several threads the hooks are called by one thread at a time, possibly while jobs
+    run in others.
     """
 
     def __init__(
@@ -27,11 +27,11 @@ class Reconnect:
         self._hooks = hooks
         self._errors = errors
         self._lock = threading.Lock()
-        self._connected = 0  # The process for which the hooks were called.
+        self._connected = 0  # The process in which the hooks were called last.
 
     @contextlib.contextmanager
     def __call__(self, _job: JobVerbs) -> Iterator[None]:
-        """Have connections for one run."""
+        """Connect if necessary before one run."""
         with self._lock:
             if self._connected != os.getpid():
                 for hook in self._hooks:

@@ -1,4 +1,4 @@
-"""A policy of retries for every job of a worker, or for what goes on further inside."""
+"""Middleware that applies a retry policy."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from qless_py.protocol.job_calls import JobVerbs
 
 
 class RetryOn:
-    """Middleware that runs jobs again as a policy says, when what is inside of it raises.
+    """Middleware that applies a retry policy to what is raised inside it.
 
-    It decides before the policy of the put, the class or the queue is asked; what fits none of
-    its rules goes on to those.
+    It comes before the policies of the put, the class and the queue, which apply to exceptions
+    that match none of its rules.
     """
 
     def __init__(self, policy: RetryPolicy | Backoff | float | None = None) -> None:
@@ -23,7 +23,7 @@ class RetryOn:
 
     @contextlib.contextmanager
     def __call__(self, job: JobVerbs) -> Iterator[None]:
-        """Watch over one run."""
+        """Apply the policy to one run."""
         try:
             yield
         except (Outcome, LostLeaseError):

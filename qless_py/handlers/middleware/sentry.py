@@ -1,4 +1,4 @@
-"""Failures and durations of jobs, reported to Sentry."""
+"""Middleware that reports failures and durations of jobs to Sentry."""
 
 from __future__ import annotations
 
@@ -13,27 +13,29 @@ from qless_py.protocol.job_calls import JobVerbs
 
 
 class Sentry:
-    """Middleware that reports what a handler raises, with its job, and the run as a transaction.
+    """Middleware that reports exceptions of handlers to Sentry, and each run as a transaction.
 
-    `sentry_sdk.init` is the application's. The data of jobs is sent only `with_data`, since it may
-    be secret; what a handler raises to be run again, snoozed or discarded is no failure.
+    The application calls `sentry_sdk.init`. The data of jobs may be secret and is sent only
+    `with_data`. `Retry`, `Snooze` and `Discard` are not reported as errors.
     """
 
     def __init__(self, *, with_data: bool = False) -> None:
         try:
             self._sdk: Any = importlib.import_module("sentry_sdk")
         except ImportError as error:
-            raise ConfigError("Sentry needs the package sentry-sdk: the extra `sentry`") from error
+            raise ConfigError(
+                "Sentry needs the package sentry-sdk; install qless_py with the extra `sentry`"
+            ) from error
         self._with_data = with_data
 
     @contextlib.contextmanager
     def __call__(self, job: JobVerbs) -> Iterator[None]:
-        """Report on one run."""
+        """Report one run."""
         sdk = self._sdk
         with sdk.isolation_scope() as scope:
             scope.set_tag("queue", job.queue_name)
             scope.set_tag("klass", job.klass_name)
-            scope.set_context("job", self._described(job))
+            scope.set_context("job", self._describe(job))
             with sdk.start_transaction(op="queue.process", name=job.klass_name):
                 try:
                     yield
@@ -43,6 +45,6 @@ class Sentry:
                     sdk.capture_exception(error)
                     raise
 
-    def _described(self, job: JobVerbs) -> dict[str, Any]:
+    def _describe(self, job: JobVerbs) -> dict[str, Any]:
         known = {"jid": job.jid, "retries_left": job.retries_left, "tags": job.tags}
         return {**known, "data": job.raw.decode(errors="replace")} if self._with_data else known

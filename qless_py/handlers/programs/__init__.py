@@ -1,4 +1,4 @@
-"""What performs jobs in the place of the handlers that they name."""
+"""Performers: what runs jobs instead of the handlers that they name."""
 
 from qless_py.handlers.programs.command import (
     Command,

@@ -1,4 +1,4 @@
-"""One run of a program: fed, listened to, and ended with all the processes that it started."""
+"""Run a program once: feed it, capture its output, and end it with every process it started."""
 
 from __future__ import annotations
 
@@ -16,17 +16,18 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 _CHUNK: Final = 65536
-# How often the exception of another thread, which cannot wake a sleeper, is looked for.
-_GLANCE: Final = 0.5
-_LAST_WORDS: Final = 1.0
-_DIES_WITH_PARENT: Final = 1  # PR_SET_PDEATHSIG
+# An exception sent by another thread does not wake a select, so none waits longer than this.
+_LONGEST_SELECT: Final = 0.5
+_DRAIN_TIMEOUT: Final = 1.0
+_PR_SET_PDEATHSIG: Final = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How long a program may run, what is kept of what it says, and how it is ended.
+    """The limits of a program's run.
 
-    After `seconds` its process group gets TERM, and KILL `interval` seconds later.
+    After `seconds` its process group gets TERM, and KILL `interval` seconds later. Of its standard
+    output the first `output` bytes are kept, of its standard error the last `errors` bytes.
     """
 
     seconds: float | None
@@ -36,41 +37,41 @@ class Limits:
 
 
 @dataclass(slots=True)
-class Kept:
-    """What a stream said: its first bytes, or its last ones."""
+class Capture:
+    """The first or the last bytes that a stream carried."""
 
     most: int
     is_end: bool
     data: bytearray = field(default_factory=bytearray)
 
     def add(self, chunk: bytes) -> None:
-        """Take more."""
+        """Add what was read, within the limit."""
         self.data += chunk if self.is_end else chunk[: max(0, self.most - len(self.data))]
         if self.is_end:
             del self.data[: max(0, len(self.data) - self.most)]
 
 
 class Process:
-    """A program that runs. When it is left, it and its process group have ended, come what may.
+    """A running program; at the end of the `with` block its whole process group has ended.
 
-    On Linux it is killed, too, when the process that started it dies.
+    On Linux it is also killed when the process that started it dies.
     """
 
     def __init__(
         self,
         argv: Sequence[str],
-        given: bytes,
+        stdin: bytes,
         environment: Mapping[str, str],
         limits: Limits,
     ) -> None:
         self._limits = limits
-        self._given = memoryview(given)
-        self.output = Kept(limits.output, is_end=False)
-        self.errors = Kept(limits.errors, is_end=True)
+        self._stdin = memoryview(stdin)
+        self.output = Capture(limits.output, is_end=False)
+        self.errors = Capture(limits.errors, is_end=True)
         self.timed_out = False
         self._code: int | None = None
         self._deadline = None if limits.seconds is None else time.monotonic() + limits.seconds
-        self._process = subprocess.Popen(  # noqa: S603 - the program that the operator named
+        self._process = subprocess.Popen(  # noqa: S603 - configured by the operator
             argv,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -84,11 +85,14 @@ class Process:
         return self
 
     def wait(self) -> int | None:
-        """Feed it, listen, and wait for its end.
+        """Wait for the program while writing its input and reading its output.
 
-        Gives its exit code, below 0 for a signal, `None` if somebody else has taken its end.
+        Return its exit code, negative for a signal, or None if someone else has reaped it.
         """
-        with selectors.DefaultSelector() as selector, _ended(self._process.pid) as ended:
+        with (
+            selectors.DefaultSelector() as selector,
+            _exit_descriptor(self._process.pid) as descriptor,
+        ):
             for stream, mode in (
                 (self._process.stdin, selectors.EVENT_WRITE),
                 (self._process.stdout, selectors.EVENT_READ),
@@ -97,20 +101,20 @@ class Process:
                 if stream is not None:
                     os.set_blocking(stream.fileno(), False)
                     selector.register(stream.fileno(), mode, stream)
-            if ended is not None:
-                selector.register(ended, selectors.EVENT_READ)
-            # A process that it left behind may hold the streams open: its own end is what counts.
+            if descriptor is not None:
+                selector.register(descriptor, selectors.EVENT_READ)
+            # Processes that it leaves behind may hold its streams open: wait for its exit instead.
             while not self._has_ended():
-                glance = _GLANCE if ended is not None else _GLANCE / 10
-                self._turn(selector, min(self._left(), glance))
+                longest = _LONGEST_SELECT if descriptor is not None else _LONGEST_SELECT / 10
+                self._serve_ready(selector, min(self._left(), longest))
                 self._enforce()
-            until = time.monotonic() + _LAST_WORDS
-            while self._turn(selector, 0.0) and time.monotonic() < until:
+            until = time.monotonic() + _DRAIN_TIMEOUT
+            while self._serve_ready(selector, 0.0) and time.monotonic() < until:
                 pass
         return self._code
 
-    def _turn(self, selector: selectors.BaseSelector, wait: float) -> bool:
-        """Serve the streams that are ready; tells whether there was one."""
+    def _serve_ready(self, selector: selectors.BaseSelector, wait: float) -> bool:
+        """Read and write the streams that are ready; return whether any was."""
         ready = [key for key, _ in selector.select(wait) if key.data is not None]
         for key in ready:
             if not self._serve(key.fd, key.data):
@@ -119,21 +123,21 @@ class Process:
         return bool(ready)
 
     def _serve(self, number: int, stream: Any) -> bool:
-        """Write to it or read from it; False when that is over."""
+        """Write to or read from a stream; return False at its end."""
         try:
             if stream is self._process.stdin:
-                self._given = self._given[os.write(number, self._given[:_CHUNK]) :]
-                return bool(self._given)
+                self._stdin = self._stdin[os.write(number, self._stdin[:_CHUNK]) :]
+                return bool(self._stdin)
             chunk = os.read(number, _CHUNK)
         except BlockingIOError:
             return True
         except OSError:
-            return False  # It does not want to know more.
+            return False  # The program has closed its input.
         (self.output if stream is self._process.stdout else self.errors).add(chunk)
         return bool(chunk)
 
     def _has_ended(self) -> bool:
-        """Look without reaping it, so that its number still means its group, and no other."""
+        """Return whether it exited. It is not reaped, so that its pid still names its group."""
         try:
             seen = os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
         except ChildProcessError:
@@ -149,7 +153,7 @@ class Process:
         return max(0.0, self._deadline - time.monotonic())
 
     def _enforce(self) -> None:
-        """End it when its time is over: TERM first, KILL an interval later."""
+        """After the time limit, send TERM, and KILL an interval later."""
         if self._deadline is None or time.monotonic() < self._deadline:
             return
         self._signal(signal.SIGKILL if self.timed_out else signal.SIGTERM)
@@ -168,8 +172,8 @@ class Process:
     ) -> None:
         if not self._has_ended():
             self._signal(signal.SIGTERM)
-            self._wait_briefly(min(self._limits.interval, _LAST_WORDS))
-        self._signal(signal.SIGKILL)  # Also what it left behind in its group.
+            self._wait_briefly(min(self._limits.interval, _DRAIN_TIMEOUT))
+        self._signal(signal.SIGKILL)  # Also ends processes that it left behind in its group.
         self._process.wait()
         for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
             with contextlib.suppress(OSError):
@@ -177,20 +181,23 @@ class Process:
                     stream.close()
 
     def _wait_briefly(self, seconds: float) -> None:
-        """Wait for its end, as long as this."""
+        """Wait up to so many seconds for its exit."""
         until = time.monotonic() + seconds
-        with selectors.DefaultSelector() as selector, _ended(self._process.pid) as ended:
-            if ended is not None:
-                selector.register(ended, selectors.EVENT_READ)
+        with (
+            selectors.DefaultSelector() as selector,
+            _exit_descriptor(self._process.pid) as descriptor,
+        ):
+            if descriptor is not None:
+                selector.register(descriptor, selectors.EVENT_READ)
             while not self._has_ended() and (left := until - time.monotonic()) > 0:
-                selector.select(min(left, _GLANCE / 10))
+                selector.select(min(left, _LONGEST_SELECT / 10))
 
 
 @contextlib.contextmanager
-def _ended(process: int) -> Iterator[int | None]:
-    """Give a descriptor that can be read once the process has ended, where there are such."""
+def _exit_descriptor(pid: int) -> Iterator[int | None]:
+    """Open a descriptor that becomes readable when a process exits, where the system has them."""
     try:
-        descriptor = os.pidfd_open(process)
+        descriptor = os.pidfd_open(pid)
     except (AttributeError, OSError):
         yield None
         return
@@ -206,9 +213,9 @@ def _prctl() -> Any:
     return getattr(ctypes.CDLL(None, use_errno=True), "prctl", None)
 
 
-# Looked up before any fork: in the child nothing but the call itself may happen.
+# Looked up before any fork: between fork and exec nothing but the call itself is safe.
 _PRCTL: Final = _prctl()
 
 
 def _die_with_parent() -> None:
-    _PRCTL(_DIES_WITH_PARENT, signal.SIGKILL)
+    _PRCTL(_PR_SET_PDEATHSIG, signal.SIGKILL)

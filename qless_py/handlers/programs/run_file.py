@@ -1,4 +1,4 @@
-"""A class in a file as a handler: made for each job, with `run`, and with `kill` if it likes."""
+"""Run a class from a file for each job."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from typing import Any
 
 from qless_py.errors import HandlerNotFoundError
 from qless_py.handlers.resolve import Handler
-from qless_py.protocol import arguments as options
+from qless_py.protocol import arguments
 from qless_py.protocol.arguments import Seconds
 
 logger = logging.getLogger(__name__)
 
 
 class FileClass:
-    """A class in a file that performs all jobs of a worker, whatever they name.
+    """A class in a file that performs all jobs of a worker, whatever their klass.
 
-    For each job an instance is made, with the job as its argument, and its `run` called: what it
-    returns is the result, and what it raises fails the job. After `kill_timeout` seconds, and then
-    every `kill_interval` seconds, its `kill` is called in another thread, if it has one; it is
-    also called when `run` is left because the job was lost or the worker stops.
+    Each job gets an instance, made with the job as its argument, whose `run` performs it. After
+    `kill_timeout` seconds, and then every `kill_interval` seconds, the instance's `kill` is called
+    in another thread, if it has one. It is also called when `run` is interrupted because the job
+    was lost or the worker stops.
     """
 
     def __init__(
@@ -36,36 +36,36 @@ class FileClass:
         kill_interval: Seconds = 60.0,
     ) -> None:
         self._timeout = (
-            None if kill_timeout is None else options.span("kill_timeout", kill_timeout) / 1000
+            None if kill_timeout is None else arguments.span("kill_timeout", kill_timeout) / 1000
         )
-        self._interval = options.span("kill_interval", kill_interval, 0.001) / 1000
+        self._interval = arguments.span("kill_interval", kill_interval, 0.001) / 1000
         self._file, self._name = Path(file), name
         self._loaded: Any = None
         _check(self._file, name)
 
     @classmethod
     def named(cls, text: str, **limits: Any) -> FileClass:
-        """Read `FILE` or `FILE:Class`."""
+        """Return the class that `FILE` or `FILE:Class` stands for."""
         file, _, name = text.rpartition(":")
         return cls(file, name, **limits) if file else cls(text, **limits)
 
     def find(self, _job: Any) -> Handler:
-        """Give what performs a job: this class, for any."""
+        """Return the handler of any job: this class."""
         return Handler(self.loaded, self.run, is_async=False)
 
     @property
     def loaded(self) -> Any:
-        """The class. The file is run when the first job comes, in the process that runs jobs."""
+        """The class; the file is executed for the first job, in the process that runs it."""
         if self._loaded is None:
             self._loaded = _load(self._file, self._name)
         return self._loaded
 
     def run(self, job: Any) -> Any:
-        """Make an instance for a job and run it."""
+        """Run an instance for a job."""
         instance = self.loaded(job)
-        over = threading.Event()
-        watch = threading.Thread(target=self._watch, args=(instance, over), daemon=True)
+        done = threading.Event()
         if self._timeout is not None:
+            watch = threading.Thread(target=self._watch, args=(instance, done), daemon=True)
             watch.start()
         try:
             return instance.run()
@@ -75,11 +75,11 @@ class FileClass:
             _kill(instance)
             raise
         finally:
-            over.set()
+            done.set()
 
-    def _watch(self, instance: Any, over: threading.Event) -> None:
+    def _watch(self, instance: Any, done: threading.Event) -> None:
         wait = self._timeout
-        while not over.wait(wait):
+        while not done.wait(wait):
             _kill(instance)
             wait = self._interval
 
@@ -90,22 +90,22 @@ def _kill(instance: Any) -> None:
         try:
             kill()
         except Exception:
-            logger.exception("kill of %r raised", instance)
+            logger.exception("kill() of %r raised", instance)
 
 
 def _check(file: Path, name: str) -> None:
-    """Refuse a file that cannot hold the class, without running it."""
+    """Raise if the file does not define the class, without executing it."""
     try:
         tree = ast.parse(file.read_bytes(), str(file))
     except OSError as error:
-        raise HandlerNotFoundError(f"{file} cannot be read: {error}") from error
+        raise HandlerNotFoundError(f"cannot read {file}: {error}") from error
     except (SyntaxError, ValueError) as error:
-        raise HandlerNotFoundError(f"{file} is not a file of Python: {error}") from error
-    if name not in set(_bound(tree)):
+        raise HandlerNotFoundError(f"{file} is not Python: {error}") from error
+    if name not in set(_names(tree)):
         raise HandlerNotFoundError(f"{file} has no class {name} with a method run")
 
 
-def _bound(tree: ast.Module) -> Iterator[str]:
+def _names(tree: ast.Module) -> Iterator[str]:
     for node in ast.walk(tree):
         match node:
             case ast.ClassDef(name=name) | ast.Name(id=name, ctx=ast.Store()):
@@ -117,7 +117,7 @@ def _bound(tree: ast.Module) -> Iterator[str]:
 def _load(file: Path, name: str) -> Any:
     spec = importlib.util.spec_from_file_location(f"qless_py_run_{file.stem}", file)
     if spec is None or spec.loader is None:
-        raise HandlerNotFoundError(f"{file} is not named like a file of Python")
+        raise HandlerNotFoundError(f"{file} does not end in .py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     found = getattr(module, name, None)
