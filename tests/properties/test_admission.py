@@ -40,6 +40,7 @@ def run(redis: redis_py.Redis, *, number: int | None) -> None:
     run_state_machine_as_test(Seeded if number is None else seed(number)(Seeded), settings=profile)
 
 
+@pytest.mark.any_server
 @pytest.mark.slow
 @pytest.mark.timeout(600 + 2 * EXAMPLES)
 def test_limits_hold_and_nothing_that_may_run_is_left_in_the_same_order_each_time(

@@ -9,6 +9,9 @@ import redis as redis_py
 
 from tests.properties.comparison import Bench
 
+# A server runs one script at a time, whatever its name.
+pytestmark = pytest.mark.any_server
+
 LEASE = 60_000
 GRACE = 10_000
 

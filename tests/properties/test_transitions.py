@@ -36,6 +36,7 @@ def run(redis: redis_py.Redis, *, number: int | None) -> None:
     run_state_machine_as_test(Seeded if number is None else seed(number)(Seeded), settings=profile)
 
 
+@pytest.mark.any_server
 @pytest.mark.slow
 @pytest.mark.timeout(600 + 2 * EXAMPLES)
 def test_scripts_do_what_the_model_says_in_the_same_order_each_time(redis: redis_py.Redis) -> None:

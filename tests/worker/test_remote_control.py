@@ -200,8 +200,10 @@ def test_the_pidfile_of_a_killed_worker_is_taken_over(
     pidfile = tmp_path / "pid"
     first = work(pidfile=str(pidfile))
     result(live, put(live, handlers.nothing))
+    children = first.family()
     first.signal(signal.SIGKILL)
     first.ended()
+    assert_ended(children)  # Or one of them could still take the next job.
 
     second = work(pidfile=str(pidfile))
     result(live, put(live, handlers.nothing))
