@@ -1,7 +1,7 @@
-"""Charts as SVG made on the server. The page's script only adds a cross-hair; nothing needs it.
+"""Charts as SVG made on the server. JavaScript only adds a crosshair.
 
-Each line has a class for its colour, and the chart carries its values as JSON in `data-chart`, so
-that neither style nor script stands in the page.
+Each line gets its colour from a class, and the chart carries its values as JSON in `data-chart`, so
+that the page contains neither inline styles nor inline scripts.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from markupsafe import Markup
 
 from qless_py.dashboard import formats
 
-# As wide as a chart is on most screens, so that its letters are as large as others.
+# The width of a chart on most screens, so that its text is as large as the text around it.
 WIDTH: Final = 400
 HEIGHT: Final = 150
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 12, 10, 22
@@ -26,8 +26,8 @@ _DAY: Final = 86400
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """One line: its label, the class of its colour, and a value (or none) for each instant."""
+class Series:
+    """One line of a chart, with a value or None for each instant."""
 
     label: str
     colour: str
@@ -36,63 +36,45 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """Lines over common instants, in seconds; `write` puts a value into words."""
+    """Several series over the same instants, in seconds; `format` writes a value as text."""
 
     title: str
     instants: Sequence[float]
-    lines: Sequence[Line]
-    write: Callable[[float], str] = formats.number
+    series: Sequence[Series]
+    format: Callable[[float], str] = formats.number
     is_logarithmic: bool = False
 
     def __html__(self) -> str:
         return str(render(self))
 
-    @property
-    def is_empty(self) -> bool:
-        """Whether there is nothing to draw but zeros."""
-        return not any(value for line in self.lines for value in line.values)
-
-    def last(self, line: Line) -> str:
-        """Write the value of a line at the last instant."""
-        value = line.values[-1] if line.values else None
-        return formats.NOTHING if value is None else self.write(value)
+    def last(self, series: Series) -> str:
+        """Return the newest value of a series as text."""
+        value = series.values[-1] if series.values else None
+        return formats.NOTHING if value is None else self.format(value)
 
     @property
-    def silence(self) -> str:
-        """Say for how long no line has had a value, if that is so at the last instant."""
+    def gap(self) -> str:
+        """Return since when no series has a value, or an empty string if the newest has one."""
         known = [
             at
             for index, at in enumerate(self.instants)
-            if any(line.values[index] is not None for line in self.lines)
+            if any(one.values[index] is not None for one in self.series)
         ]
         if not known or known[-1] == self.instants[-1]:
             return ""
-        return f"none for {formats.duration(self.instants[-1] - known[-1])}"
+        return f"no values for {formats.duration(self.instants[-1] - known[-1])}"
 
 
 def render(chart: Chart) -> Markup:
-    """Draw a chart."""
+    """Return a chart as an SVG element."""
     scale = _Scale.of(chart)
     grid = Markup("").join(_grid_line(chart, scale, value) for value in scale.ticks())
-    times = Markup("").join(_time(chart, scale, at) for at in _marks(chart.instants))
-    lines = Markup("").join(_drawn(chart, scale, line) for line in chart.lines)
+    times = Markup("").join(_time_label(chart, scale, at) for at in _time_marks(chart.instants))
+    lines = Markup("").join(_polyline(chart, scale, one) for one in chart.series)
     return Markup(
         '<svg class="chart" role="img" viewBox="0 0 {} {}" aria-label="{}" data-chart="{}">'
         "{}{}{}</svg>"
-    ).format(WIDTH, HEIGHT, _told(chart), _values(chart), grid, times, lines)
-
-
-def sparkline(values: Sequence[float], label: str) -> Markup:
-    """Draw one small line without axes."""
-    top = max(values, default=0) or 1
-    step = 96 / max(len(values) - 1, 1)
-    points = " ".join(
-        f"{2 + index * step:.1f},{22 - 20 * value / top:.1f}" for index, value in enumerate(values)
-    )
-    return Markup(
-        '<svg class="spark" role="img" viewBox="0 0 100 24" aria-label="{}">'
-        '<polyline class="line line-done" points="{}"/></svg>'
-    ).format(label, points)
+    ).format(WIDTH, HEIGHT, _description(chart), _values_json(chart), grid, times, lines)
 
 
 _SLOTS: Final = (
@@ -102,35 +84,35 @@ _SLOTS: Final = (
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": _DAY}
 
 
-def slots(histogram: Mapping[str, int]) -> list[tuple[str, int]]:
-    """Sum the slots of a day's statistics (s0 … m1 … h1 … d6) up into a few words."""
-    found = dict.fromkeys((word for word, _ in _SLOTS), 0)
-    for slot, count in histogram.items():
+def duration_histogram(slots: Mapping[str, int]) -> list[tuple[str, int]]:
+    """Sum the slots of a day's statistics (s0 … m1 … h1 … d6) into a few labelled ranges."""
+    found = dict.fromkeys((label for label, _ in _SLOTS), 0)
+    for slot, count in slots.items():
         seconds = _UNITS[slot[0]] * int(slot[1:])
-        found[next(word for word, end in _SLOTS if seconds < end)] += count
+        found[next(label for label, end in _SLOTS if seconds < end)] += count
     return list(found.items())
 
 
-def bars(title: str, values: Sequence[tuple[str, int]]) -> Markup:
-    """Draw a bar for each value, with its word and its number; nothing if all are 0."""
+def bar_chart(title: str, values: Sequence[tuple[str, int]]) -> Markup:
+    """Return a labelled bar for each value, or nothing if all are 0."""
     top = max((value for _, value in values), default=0)
     if not top:
         return Markup("")
-    told = "; ".join(f"{word}: {value}" for word, value in values if value)
+    text = "; ".join(f"{label}: {value}" for label, value in values if value)
     rows = Markup("").join(
         Markup(
             '<text class="axis" x="100" y="{}" text-anchor="end">{}</text>'
             '<rect class="bar" x="106" y="{}" width="{}" height="12"/>'
             '<text class="axis" x="{}" y="{}">{}</text>'
         ).format(
-            11 + 18 * index, word, 1 + 18 * index, f"{200 * value / top:.1f}",
+            11 + 18 * index, label, 1 + 18 * index, f"{200 * value / top:.1f}",
             f"{112 + 200 * value / top:.1f}", 11 + 18 * index, formats.number(value),
         )
-        for index, (word, value) in enumerate(values)
+        for index, (label, value) in enumerate(values)
     )  # fmt: skip
     return Markup(
         '<svg class="chart" role="img" viewBox="0 0 360 {}" aria-label="{}">{}</svg>'
-    ).format(18 * len(values), f"{title}: {told}", rows)
+    ).format(18 * len(values), f"{title}: {text}", rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +124,7 @@ class _Scale:
 
     @classmethod
     def of(cls, chart: Chart) -> _Scale:
-        known = [v for line in chart.lines for v in line.values if v is not None]
+        known = [v for one in chart.series for v in one.values if v is not None]
         top = _rounded_up(max(known, default=0) or 1)
         first = chart.instants[0] if chart.instants else 0
         last = chart.instants[-1] if chart.instants else 1
@@ -158,7 +140,7 @@ class _Scale:
 
     def _share(self, value: float) -> float:
         if self.is_logarithmic:
-            # From a millisecond up; what is less stands on the ground.
+            # The axis starts at one millisecond; smaller values are drawn on it.
             low, high = math.log(0.001), math.log(max(self.top, 0.01))
             return max(0.0, (math.log(max(value, 0.001)) - low) / (high - low))
         return value / self.top
@@ -184,10 +166,10 @@ def _grid_line(chart: Chart, scale: _Scale, value: float) -> Markup:
     return Markup(
         '<line class="rule" x1="{}" x2="{}" y1="{}" y2="{}"/>'
         '<text class="axis" x="{}" y="{}" text-anchor="end" dominant-baseline="middle">{}</text>'
-    ).format(_LEFT, WIDTH - _RIGHT, y, y, _LEFT - 6, y, chart.write(value))
+    ).format(_LEFT, WIDTH - _RIGHT, y, y, _LEFT - 6, y, chart.format(value))
 
 
-def _marks(instants: Sequence[float]) -> list[float]:
+def _time_marks(instants: Sequence[float]) -> list[float]:
     if len(instants) < 2:  # noqa: PLR2004 - one instant has no axis
         return list(instants)
     span = instants[-1] - instants[0]
@@ -197,7 +179,7 @@ def _marks(instants: Sequence[float]) -> list[float]:
     return [float(at) for at in range(int(first), int(instants[-1]) + 1, step)]
 
 
-def _time(chart: Chart, scale: _Scale, at: float) -> Markup:
+def _time_label(chart: Chart, scale: _Scale, at: float) -> Markup:
     span = chart.instants[-1] - chart.instants[0]
     moment = datetime.fromtimestamp(at, UTC)
     text = moment.strftime("%d %b") if span > 2 * _DAY else moment.strftime("%H:%M")
@@ -206,9 +188,9 @@ def _time(chart: Chart, scale: _Scale, at: float) -> Markup:
     )
 
 
-def _drawn(chart: Chart, scale: _Scale, line: Line) -> Markup:
+def _polyline(chart: Chart, scale: _Scale, series: Series) -> Markup:
     parts: list[list[str]] = [[]]
-    for at, value in zip(chart.instants, line.values, strict=True):
+    for at, value in zip(chart.instants, series.values, strict=True):
         if value is None:
             parts.append([])
         else:
@@ -218,23 +200,23 @@ def _drawn(chart: Chart, scale: _Scale, line: Line) -> Markup:
         points = part if len(part) != 1 else [part[0], part[0]]
         if points:
             drawn += Markup('<polyline class="line line-{}" points="{}"/>').format(
-                line.colour, " ".join(points)
+                series.colour, " ".join(points)
             )
     return drawn
 
 
-def _told(chart: Chart) -> str:
-    """Say the chart to somebody who does not see it."""
-    words = []
-    for line in chart.lines:
-        known = [value for value in line.values if value is not None]
+def _description(chart: Chart) -> str:
+    """Describe the newest and the largest values for screen readers."""
+    parts = []
+    for one in chart.series:
+        known = [value for value in one.values if value is not None]
         if known:
-            words.append(f"{line.label} {chart.last(line)} now, at most {chart.write(max(known))}")
-    return f"{chart.title}: {'; '.join(words) or 'no values'}"
+            parts.append(f"{one.label} {chart.last(one)} now, max {chart.format(max(known))}")
+    return f"{chart.title}: {'; '.join(parts) or 'no values'}"
 
 
-def _values(chart: Chart) -> str:
-    plain = {
+def _values_json(chart: Chart) -> str:
+    data = {
         "left": _LEFT,
         "right": WIDTH - _RIGHT,
         "width": WIDTH,
@@ -242,8 +224,8 @@ def _values(chart: Chart) -> str:
         "bottom": HEIGHT - _BOTTOM,
         "times": [formats.absolute(at)[11:16] for at in chart.instants],
         "lines": [
-            [line.label, [None if v is None else chart.write(v) for v in line.values]]
-            for line in chart.lines
+            [one.label, [None if v is None else chart.format(v) for v in one.values]]
+            for one in chart.series
         ],
     }
-    return json.dumps(plain, separators=(",", ":"))
+    return json.dumps(data, separators=(",", ":"))

@@ -1,74 +1,94 @@
-"""What a dashboard is told when it is made."""
+"""The settings of a dashboard, as an object and from environment variables."""
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from pathlib import Path
 
-from qless_py.dashboard import redaction as shown
-from qless_py.dashboard.auth.access import Decide
+from qless_py.dashboard.auth.access import Authenticator
+from qless_py.dashboard.auth.people import authenticators
+from qless_py.dashboard.redaction import DEFAULT_PATTERN, Redactor
 from qless_py.errors import ConfigError
-
-REDACTED: Final = (
-    r"pass(word|wd|phrase)?|secret|token|api[-_]?key|authorization|cookie|credential|private[-_]?key"
-    r"|ssn|iban|card[-_]?number|cvc|cvv"
-)
 
 
 @dataclass(frozen=True, slots=True)
 class DashboardConfig:
-    """The settings of one dashboard.
+    """The settings of one dashboard. Raises `ConfigError` for invalid ones.
 
-    `auth` are asked one after the other whose a request is (`BasicAuth`, `BearerAuth`, `ProxyAuth`,
-    any callable of a request that gives an `Access` or `None`); with none of them only this machine
-    may enter, as an administrator. `secret` signs the form tokens: give the same to every process
-    that serves the dashboard. `trusted_hosts` are the names under which it may be asked for,
-    `trusted_origins` the foreign origins whose forms are accepted. `redact` is a pattern of the
-    keys whose values are hidden in data. `refresh` is the least time between two looks at the
-    store, in seconds; all viewers of a process share one. `streams` is how many live streams a
-    process serves; further viewers poll. Each takes a thread of the server for as long as a page is
-    open, so have fewer of them than threads. `attempts` is how many wrong passwords or tokens an
-    address may send in a minute, 0 any number. `environment` is shown beside the name on every
-    page.
+    - `auth`: authenticators, tried in order (`BasicAuth`, `BearerAuth`, `ProxyAuth`, or any callable
+      that maps a request to an `Access` or `None`). Without any, only this machine has access, as
+      an administrator.
+    - `secret`: signs form tokens; at least 16 characters. Use the same for every process that
+      serves the dashboard.
+    - `trusted_hosts`: host names under which the dashboard may be requested.
+    - `trusted_origins`: other origins whose forms are accepted.
+    - `redact`: a regular expression of keys whose values are hidden in data.
+    - `refresh`: minimum seconds between two reads of the store, shared by all viewers of a process.
+    - `streams`: how many live streams a process serves; further viewers poll. A stream occupies a
+      thread of the server as long as a page is open, so allow fewer than there are threads.
+    - `attempts`: how many wrong passwords or tokens an address may send in a minute, 0 for any.
+    - `environment`: a label shown beside the name on every page.
+    - `page_size`: rows on a page of a list.
     """
 
-    auth: Sequence[Decide] = ()
+    auth: Sequence[Authenticator] = ()
     secret: str | None = None
     read_only: bool = False
     trusted_hosts: Sequence[str] = ()
     trusted_origins: Sequence[str] = ()
-    redact: str = REDACTED
+    redact: str = DEFAULT_PATTERN
     refresh: float = 1.0
     streams: int = 8
     attempts: int = 10
     environment: str | None = None
     page_size: int = 25
-    _redact: re.Pattern[str] = field(init=False, repr=False, compare=False)
-    _hide: Callable[[str], str] = field(init=False, repr=False, compare=False)
+    redactor: Redactor = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.refresh <= 0:
-            raise ConfigError(f"refresh is a number of seconds over 0, not {self.refresh}")
+            raise ConfigError(f"refresh must be more than 0 seconds, not {self.refresh}")
         if self.streams < 0:
-            raise ConfigError(f"streams is a number, or 0 for none, not {self.streams}")
+            raise ConfigError(f"streams must be a number, 0 for none, not {self.streams}")
         if self.attempts < 0:
-            raise ConfigError(f"attempts is a number, or 0 for any, not {self.attempts}")
+            raise ConfigError(f"attempts must be a number, 0 for no limit, not {self.attempts}")
         if self.secret is not None and len(self.secret) < 16:  # noqa: PLR2004 - 128 bits of text
-            raise ConfigError("the secret of the dashboard has at least 16 characters")
+            raise ConfigError("secret must have at least 16 characters")
         try:
-            pattern = re.compile(self.redact or r"(?!)", re.IGNORECASE)
-            hide = shown.text_hider(self.redact)
+            redactor = Redactor(self.redact)
         except re.error as error:
-            raise ConfigError(f"redact is no regular expression: {error}") from error
-        object.__setattr__(self, "_redact", pattern)
-        object.__setattr__(self, "_hide", hide)
+            raise ConfigError(f"redact is not a valid regular expression: {error}") from error
+        object.__setattr__(self, "redactor", redactor)
 
-    def is_redacted(self, key: str) -> bool:
-        """Tell whether values under this key are hidden."""
-        return self._redact.search(key) is not None
 
-    def hide_in(self, text: str) -> str:
-        """Hide what looks like values of such keys in running text."""
-        return self._hide(text)
+def from_environment(environ: Mapping[str, str] = os.environ) -> DashboardConfig:
+    """Read the settings from variables that begin with QLESS_PY_WEB_; raises `ConfigError`.
+
+    They match the options of `qless-py web`: PEOPLE, PROXY_HEADER, TRUSTED_PROXY, PROXY_ROLE,
+    SECRET, READ_ONLY, TRUSTED_HOST, TRUSTED_ORIGIN, LABEL, and STREAMS, which must be less than the
+    number of threads of the server. Separate several values by spaces.
+    """
+    values = {
+        name.removeprefix("QLESS_PY_WEB_").lower(): value
+        for name, value in environ.items()
+        if name.startswith("QLESS_PY_WEB_") and value
+    }
+    streams = values.get("streams", "8")
+    if not streams.isascii() or not streams.isdecimal():
+        raise ConfigError(f"QLESS_PY_WEB_STREAMS must be a number, 0 for none, not {streams!r}")
+    return DashboardConfig(
+        auth=authenticators(
+            Path(values["people"]) if "people" in values else None,
+            values.get("proxy_header"),
+            tuple(values.get("trusted_proxy", "").split()),
+            values.get("proxy_role", "viewer"),
+        ),
+        secret=values.get("secret"),
+        read_only=values.get("read_only", "").lower() in {"1", "true", "yes", "on"},
+        trusted_hosts=values.get("trusted_host", "").split(),
+        trusted_origins=values.get("trusted_origin", "").split(),
+        streams=int(streams),
+        environment=values.get("label"),
+    )

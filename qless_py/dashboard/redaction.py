@@ -1,70 +1,125 @@
-"""Job data as text for a page: bounded in size, of any codec, without what must not be seen."""
+"""Redaction: what viewers without the right to see data are not shown, and job data as text.
+
+A `Redactor` hides the values of keys such as `password`, in data at any depth and, as far as text can
+be parsed, in messages. It also decides which searches could reveal hidden values. `data_text` writes
+data of any codec as bounded text, redacted if a redactor is given.
+"""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final, Protocol
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from qless_py.client.search import SearchError, parse
 
 HIDDEN: Final = "\u2022\u2022\u2022"
-PAGE: Final = 50_000
-LINE: Final = 160
-_DEEPEST: Final = 50
-_COST: Final = 8  # Letters that an item is counted as at least, for its place in the layout.
+MAX_TEXT: Final = 50_000
+_MAX_LINE: Final = 160
+_MAX_DEPTH: Final = 50
+_MIN_COST: Final = 8  # Characters an item counts as at least, for its share of the layout.
+_SEARCHED_DATA: Final = frozenset({"data", "text", "error"})
+DEFAULT_PATTERN: Final = (
+    r"pass(word|wd|phrase)?|secret|token|api[-_]?key|authorization|cookie|credential|private[-_]?key"
+    r"|ssn|iban|card[-_]?number|cvc|cvv"
+)
+_MAX_KEY: Final = 64
+_SEPARATOR: Final = re.compile("[:=]")
+_VALUE: Final = re.compile(
+    r"\s*+(?:(?:bearer|basic)\s++)?+"
+    r"(?P<value>[{\[][^}\]]*+[}\]]?|\"(?:[^\"\\]|\\.)*+\"|'(?:[^'\\]|\\.)*+'|\\++\"[^\"]*+\"|[^\s,;&)\]}]++)",
+    re.IGNORECASE | re.DOTALL,
+)
+_URL_PASSWORD: Final = re.compile(r"(?P<head>://[^\s/:@]*+:)[^\s/@]++@")
 
 
-class Rules(Protocol):
-    """What somebody may not see: values under some keys, and what looks like them in texts."""
+class Redactor:
+    """Hides the values of keys that match a regular expression; an empty pattern hides nothing.
+
+    Raises `re.error` for a pattern that is not valid.
+    """
+
+    def __init__(self, pattern: str) -> None:
+        self.is_active = bool(pattern)
+        self._key = re.compile(pattern or r"(?!)", re.IGNORECASE)
+        self._key_at_end = re.compile(rf"(?:{pattern})[\w-]*\\*[\"']?\s*\Z", re.IGNORECASE)
 
     def is_redacted(self, key: str) -> bool:
-        """Tell whether values under this key are hidden."""
-        ...
+        """Return whether values under this key are hidden."""
+        return self._key.search(key) is not None
 
-    def hide_in(self, text: str) -> str:
-        """Hide what looks like values of such keys in running text."""
-        ...
+    def redact_text(self, text: str) -> str:
+        """Hide values in text: `password=…`, `"token": "…"`, `//user:…@host`.
+
+        Text has no reliable structure, so this is best effort. It takes time proportional to the
+        length of the text, because jobs must not be able to block the server with their messages.
+        """
+        if not self.is_active:
+            return text
+        parts, end, begin = [], 0, 0
+        for found in _SEPARATOR.finditer(text):
+            at = found.start()
+            if at < end:
+                continue
+            before, begin = text[max(begin, at - _MAX_KEY) : at], found.end()
+            value = self._key_at_end.search(before) and _VALUE.match(text, begin)
+            if value:
+                parts += [text[end : value.start("value")], HIDDEN]
+                end = begin = value.end()
+        joined = "".join(parts) + text[end:]
+        return _URL_PASSWORD.sub(lambda found: f"{found['head']}{HIDDEN}@", joined)
+
+    def check_search(self, search: str) -> None:
+        """Reject a search of data or errors: hidden values could be guessed letter by letter.
+
+        Raises `SearchError`.
+        """
+        if self.is_active and any(term.field in _SEARCHED_DATA for term in parse(search)):
+            raise SearchError(
+                "you may not search data or errors, because parts of them are hidden from you; "
+                "name a field, such as jid:NAME or queue:NAME"
+            )
 
 
-def data_text(value: Any, rules: Rules | None, *, most: int = PAGE, pretty: bool = True) -> str:
-    """Write a value as JSON of about `most` letters; what is left out is said in its place.
+def data_text(value: Any, redactor: Redactor | None, *, limit: int = MAX_TEXT, pretty: bool = True) -> str:
+    """Return a value as JSON of about `limit` characters; omissions are marked in place.
 
-    What the `rules` hide is hidden at any depth. What JSON does not know is written as Python does;
-    half letters of UTF-16 are written as escapes.
+    Values that JSON cannot express are written as their `repr`, lone surrogates as escapes.
     """
     text = json.dumps(
-        _Copy(rules, most).of(value, 0),
+        _Copy(redactor, limit).of(value, 0),
         ensure_ascii=False,
         indent=2 if pretty else None,
         separators=None if pretty else (",", ":"),
     )
-    return whole(text)
+    return encodable(text)
 
 
-def data_line(value: Any, rules: Rules | None) -> str:
-    """Write a value in a line of a table."""
-    text = data_text(value, rules, most=LINE, pretty=False)
-    return text if len(text) <= LINE else f"{text[: LINE - 1]}…"
+def data_line(value: Any, redactor: Redactor | None) -> str:
+    """Return a value as one short line for a table."""
+    text = data_text(value, redactor, limit=_MAX_LINE, pretty=False)
+    return text if len(text) <= _MAX_LINE else f"{text[: _MAX_LINE - 1]}…"
 
 
-def whole(text: str) -> str:
-    """Make text that can be sent as UTF-8."""
+def encodable(text: str) -> str:
+    """Escape what cannot be encoded as UTF-8."""
     return text.encode("utf-8", "backslashreplace").decode()
 
 
-def cut(text: str, most: int = PAGE) -> str:
-    """Bound a text; what is left out is said at its end."""
-    if len(text) <= most:
-        return whole(text)
-    return whole(f"{text[:most]}… ({len(text) - most:,} characters left out)")
+def truncate(text: str, limit: int = MAX_TEXT) -> str:
+    """Shorten a text to `limit` characters, plus a note of how many were left out."""
+    if len(text) <= limit:
+        return encodable(text)
+    return encodable(f"{text[:limit]}… ({len(text) - limit:,} characters left out)")
 
 
 class _Copy:
-    """Copies a value into what JSON knows, as long as there are letters left."""
+    """Copies a value into types that JSON can express until its budget of characters is used up."""
 
-    def __init__(self, rules: Rules | None, most: int) -> None:
-        self._rules = rules
-        self._left = most
+    def __init__(self, redactor: Redactor | None, limit: int) -> None:
+        self._redactor = redactor
+        self._left = limit
 
     def of(self, value: Any, depth: int) -> Any:
         if isinstance(value, Mapping):
@@ -72,72 +127,36 @@ class _Copy:
         if isinstance(value, (list, tuple, set, frozenset)):
             return self._items(value, depth)
         if value is None or isinstance(value, (bool, int, float)):
-            self._left -= _COST
+            self._left -= _MIN_COST
             return value
-        text = cut(value if isinstance(value, str) else repr(value), max(self._left, 0))
-        if self._rules is not None:
-            text = self._rules.hide_in(text)
-        self._left -= max(len(text), _COST)
+        text = truncate(value if isinstance(value, str) else repr(value), max(self._left, 0))
+        if self._redactor is not None:
+            text = self._redactor.redact_text(text)
+        self._left -= max(len(text), _MIN_COST)
         return text
 
     def _mapping(self, value: Mapping[Any, Any], depth: int) -> Any:
         made: dict[str, Any] = {}
         for index, (key, one) in enumerate(value.items()):
-            if self._left <= 0 or depth > _DEEPEST:
+            if self._left <= 0 or depth > _MAX_DEPTH:
                 made["…"] = f"{len(value) - index:,} more left out"
                 break
-            name = cut(key if isinstance(key, str) else repr(key), max(self._left, 0))
-            self._left -= len(name) + _COST + 2 * depth
-            is_hidden = self._rules is not None and self._rules.is_redacted(_plain(key))
+            name = truncate(key if isinstance(key, str) else repr(key), max(self._left, 0))
+            self._left -= len(name) + _MIN_COST + 2 * depth
+            is_hidden = self._redactor is not None and self._redactor.is_redacted(_key_text(key))
             made[name] = HIDDEN if is_hidden else self.of(one, depth + 1)
         return made
 
     def _items(self, value: Iterable[Any], depth: int) -> Any:
         items, made = list(value), []
         for index, one in enumerate(items):
-            if self._left <= 0 or depth > _DEEPEST:
+            if self._left <= 0 or depth > _MAX_DEPTH:
                 made.append(f"… {len(items) - index:,} more left out")
                 break
-            self._left -= _COST + 2 * depth
+            self._left -= _MIN_COST + 2 * depth
             made.append(self.of(one, depth + 1))
         return made
 
 
-def _plain(key: Any) -> str:
+def _key_text(key: Any) -> str:
     return key.decode("utf-8", "replace") if isinstance(key, bytes) else str(key)
-
-
-def text_hider(pattern: str) -> Callable[[str], str]:
-    """Make what hides values in running text: `password=…`, `"token": "…"`, `//user:…@host`.
-
-    Text has no structure that one could rely on, so this only does what can be done. It takes time
-    in proportion to the text: what jobs say of themselves must not be able to hold up a server.
-    """
-    if not pattern:
-        return str
-    key = re.compile(rf"(?:{pattern})[\w-]*\\*[\"']?\s*\Z", re.IGNORECASE)
-
-    def hide(text: str) -> str:
-        parts, end, begin = [], 0, 0
-        for found in _SEPARATOR.finditer(text):
-            at = found.start()
-            if at < end:
-                continue
-            before, begin = text[max(begin, at - _LONGEST_KEY) : at], found.end()
-            value = key.search(before) and _VALUE.match(text, begin)
-            if value:
-                parts += [text[end : value.start("value")], HIDDEN]
-                end = begin = value.end()
-        return _ADDRESS.sub(lambda found: f"{found['head']}{HIDDEN}@", "".join(parts) + text[end:])
-
-    return hide
-
-
-_LONGEST_KEY: Final = 64
-_SEPARATOR: Final = re.compile("[:=]")
-_VALUE: Final = re.compile(
-    r"\s*+(?:(?:bearer|basic)\s++)?+"
-    r"(?P<value>[{\[][^}\]]*+[}\]]?|\"(?:[^\"\\]|\\.)*+\"|'(?:[^'\\]|\\.)*+'|\\++\"[^\"]*+\"|[^\s,;&)\]}]++)",
-    re.IGNORECASE | re.DOTALL,
-)
-_ADDRESS: Final = re.compile(r"(?P<head>://[^\s/:@]*+:)[^\s/@]++@")

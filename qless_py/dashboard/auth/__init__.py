@@ -1,1 +1,1 @@
-"""Who may use the dashboard: roles, sign-in, and the checks on every request."""
+"""Authentication and authorization of the dashboard."""

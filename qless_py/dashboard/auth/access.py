@@ -1,4 +1,4 @@
-"""Who may do what: roles, and the ways in which a request says whose it is.
+"""Roles, and the authenticators that identify the sender of a request.
 
 Without any authenticator the dashboard answers requests from this machine only.
 """
@@ -12,7 +12,7 @@ import ipaddress
 import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 
 from flask import Request
 
@@ -22,7 +22,7 @@ _SCRYPT: Final = {"n": 2**14, "r": 8, "p": 1, "maxmem": 64 * 2**20, "dklen": 32}
 
 
 class Role(enum.IntEnum):
-    """What a person may do: look, repair jobs and queues, change settings and purge."""
+    """What someone may do: view, repair jobs and queues, change settings and purge."""
 
     VIEWER = 1
     OPERATOR = 2
@@ -31,29 +31,24 @@ class Role(enum.IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Whose request it is. `shows_data` is the right to see data that is not redacted."""
+    """An authenticated identity. With `shows_data` it sees values that are redacted for others."""
 
     name: str
     role: Role = Role.VIEWER
     shows_data: bool = False
 
     def may(self, role: Role) -> bool:
-        """Tell whether this is at least such a role."""
+        """Return whether this identity has at least the given role."""
         return self.role >= role
 
 
-class Authenticator(Protocol):
-    """Knows the sender of a request, or gives `None`; `challenge` is its WWW-Authenticate."""
-
-    challenge: str | None
-
-    def __call__(self, request: Request) -> Access | None:
-        """Tell whose request it is."""
-        ...
+# Returns the identity that sent a request, or None if it does not know it. An authenticator may have
+# an attribute `challenge`: the value of the WWW-Authenticate header sent with a 401.
+Authenticator = Callable[[Request], Access | None]
 
 
 def hash_password(password: str, salt: str) -> str:
-    """Give `scrypt$salt$hash` for the table of `BasicAuth`. The salt must differ for each."""
+    """Return `scrypt$salt$hash`, as `BasicAuth` expects it. Use a different salt per password."""
     made = hashlib.scrypt(password.encode(), salt=salt.encode(), **_SCRYPT)
     return f"scrypt${salt}${made.hex()}"
 
@@ -65,46 +60,50 @@ def _matches(password: str, stored: str) -> bool:
 
 
 class BasicAuth:
-    """Names and passwords by HTTP Basic: name -> (`hash_password(…)`, role)."""
+    """HTTP Basic authentication: name -> (`hash_password(…)`, role).
+
+    Raises `ConfigError` for a password that `hash_password` did not make.
+    """
 
     challenge: str | None = 'Basic realm="qless_py", charset="UTF-8"'
 
     def __init__(self, users: Mapping[str, tuple[str, Role]]) -> None:
         for name, (stored, _) in users.items():
             if not stored.startswith("scrypt$") or stored.count("$") != 2:  # noqa: PLR2004
-                raise ConfigError(f"the password of {name} is not made by hash_password")
+                raise ConfigError(f"password of {name!r} was not made by hash_password")
         self._users = dict(users)
-        self._nobody = hash_password("", "nobody")
-        self._known: dict[str, tuple[str, str]] = {}
+        self._unknown_user_hash = hash_password("", "unknown")
+        self._verified: dict[str, tuple[str, str]] = {}
         self._secret = secrets.token_bytes()
 
     def __call__(self, request: Request) -> Access | None:
-        """Check the password; an unknown name takes as long as a wrong password."""
+        """Check the password. An unknown name takes as long as a wrong password."""
         given = request.authorization
         if given is None or given.type != "basic" or given.username is None:
             return None
         name, password = given.username, given.password or ""
-        stored, role = self._users.get(name, (self._nobody, Role.VIEWER))
-        is_right = self._is_right(name, password, stored)
-        if name not in self._users or not is_right:
+        stored, role = self._users.get(name, (self._unknown_user_hash, Role.VIEWER))
+        is_correct = self._verify(name, password, stored)
+        if name not in self._users or not is_correct:
             return None
         return Access(name, role, shows_data=role >= Role.OPERATOR)
 
-    def _is_right(self, name: str, password: str, stored: str) -> bool:
-        # scrypt takes 50 ms on purpose; a browser sends the password with every request.
+    def _verify(self, name: str, password: str, stored: str) -> bool:
+        # scrypt takes 50 ms by design and a browser sends the password with every request, so a
+        # keyed digest of a verified password is cached.
         digest = hmac.new(self._secret, password.encode(), "sha256").hexdigest()
-        known = self._known.get(name)
-        if known is not None and known[0] == stored and hmac.compare_digest(known[1], digest):
+        verified = self._verified.get(name)
+        if verified and verified[0] == stored and hmac.compare_digest(verified[1], digest):
             return True
         if not _matches(password, stored):
             return False
         if name in self._users:
-            self._known[name] = (stored, digest)
+            self._verified[name] = (stored, digest)
         return True
 
 
 class BearerAuth:
-    """Tokens: the SHA-256 of each, in hexadecimal -> (whose it is, role)."""
+    """Bearer tokens: SHA-256 of the token in hexadecimal -> (name, role)."""
 
     challenge: str | None = "Bearer"
 
@@ -112,7 +111,7 @@ class BearerAuth:
         self._tokens = {key.lower(): value for key, value in tokens.items()}
 
     def __call__(self, request: Request) -> Access | None:
-        """Look the token up by its hash, which takes as long for a wrong one."""
+        """Look up the token by its hash, so that timing reveals nothing about valid tokens."""
         given = request.authorization
         if given is None or given.type != "bearer" or not given.token:
             return None
@@ -123,10 +122,10 @@ class BearerAuth:
 
 
 class ProxyAuth:
-    """A header that a proxy sets after it has checked who it is.
+    """A header that a proxy sets once it has authenticated the user.
 
-    Believed only from the addresses named; `roles` gives each name its role, `default` all others
-    (`None`: they may not enter).
+    The header is trusted only from the `trusted` addresses and networks. `roles` maps names to
+    roles, all others get `default` (`None` denies them access).
     """
 
     challenge: str | None = None
@@ -139,49 +138,46 @@ class ProxyAuth:
         default: Role | None = Role.VIEWER,
     ) -> None:
         self._header = header
-        self._trusted = networks(trusted)
+        self._trusted = parse_networks(trusted)
         self._roles = dict(roles or {})
         self._default = default
 
     def __call__(self, request: Request) -> Access | None:
-        """Take the name from the header, if the sender is one of the proxies."""
+        """Read the name from the header if a trusted proxy sent the request."""
         name = request.headers.get(self._header)
         peer = request.environ.get("werkzeug.proxy_fix.orig", {}).get("REMOTE_ADDR")
-        if not name or not is_in(peer or request.remote_addr, self._trusted):
+        if not name or not _is_in(peer or request.remote_addr, self._trusted):
             return None
         role = self._roles.get(name, self._default)
         return None if role is None else Access(name, role, shows_data=role >= Role.OPERATOR)
 
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-LOOPBACK: Final[Sequence[str]] = ("127.0.0.0/8", "::1/128")
+_LOOPBACK: Final[Sequence[str]] = ("127.0.0.0/8", "::1/128")
 
 
-def networks(given: Iterable[str]) -> list[Network]:
-    """Read addresses and networks; raises `ConfigError` for what is neither."""
+def parse_networks(addresses: Iterable[str]) -> list[Network]:
+    """Parse IP addresses and networks; raises `ConfigError`."""
     try:
-        return [ipaddress.ip_network(one) for one in given]
+        return [ipaddress.ip_network(one) for one in addresses]
     except ValueError as error:
-        raise ConfigError(f"no address or network: {error}") from error
+        raise ConfigError(f"not an IP address or network: {error}") from error
 
 
-def is_in(address: str | None, allowed: Iterable[Network]) -> bool:
-    """Tell whether the address lies in one of them; a mapped IPv4 address counts as itself."""
+def _is_in(address: str | None, networks: Iterable[Network]) -> bool:
+    """Return whether an address is in one of the networks; IPv4-mapped IPv6 counts as IPv4."""
     try:
         found = ipaddress.ip_address(address or "")
     except ValueError:
-        # A Unix socket has no address: who may open its file is on this machine.
+        # A Unix socket has no address: only processes of this machine can connect to it.
         return not address
     mapped = getattr(found, "ipv4_mapped", None)
-    return any((mapped or found) in one for one in allowed)
+    return any((mapped or found) in one for one in networks)
 
 
 def is_local(request: Request) -> bool:
-    """Tell whether the request comes from this machine, not through a proxy."""
+    """Return whether a request comes from this machine and not through a proxy."""
     forwarded = ("X-Forwarded-For", "Forwarded", "X-Real-Ip")
     if any(name in request.headers for name in forwarded):
         return False
-    return is_in(request.remote_addr, networks(LOOPBACK))
-
-
-Decide = Callable[[Request], Access | None]
+    return _is_in(request.remote_addr, parse_networks(_LOOPBACK))

@@ -1,9 +1,9 @@
-"""What a request must bring before any page sees it, and what each answer carries.
+"""Checks that every request passes before a page sees it, and the headers of every response.
 
-A request that changes something must come from a page of ours: `Sec-Fetch-Site` decides where the
-browser sends it (it does not to plain HTTP on other hosts than this machine), else `Origin` must
-name the host that was asked; beyond that each form carries a token that only our pages know: the
-HMAC of a random cookie (signed double submit; OWASP, Cross-Site Request Forgery Prevention).
+Protection against forged requests has two layers. First, `Sec-Fetch-Site` must say that the request
+comes from our own origin; browsers omit it over plain HTTP to other hosts than this machine, then
+`Origin` must name the requested host. Second, every form carries a token that only our pages know:
+an HMAC of a random cookie (signed double submit; OWASP, Cross-Site Request Forgery Prevention).
 """
 
 from __future__ import annotations
@@ -11,13 +11,11 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from typing import Final
 from urllib.parse import urlsplit
 
 from flask import Request, Response
-
-from qless_py.dashboard.config import DashboardConfig
 
 COOKIE: Final = "qless_py_form"
 FIELD: Final = "form_token"
@@ -25,14 +23,14 @@ HEADER: Final = "X-Form-Token"
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _COOKIE_BYTES: Final = 16
 
-CONTENT_SECURITY: Final = (
+CONTENT_SECURITY_POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 
 
-class Refusal(Exception):  # noqa: N818 - an answer, not a fault
-    """The request is answered with this status and message; `code` names the problem."""
+class RequestRejected(Exception):  # noqa: N818 - becomes a response, like an HTTPException
+    """Rejects a request with an HTTP status; `code` identifies the problem for programs."""
 
     def __init__(self, status: int, code: str, message: str) -> None:
         super().__init__(message)
@@ -41,81 +39,81 @@ class Refusal(Exception):  # noqa: N818 - an answer, not a fault
         self.message = message
 
 
-def check_host(request: Request, config: DashboardConfig, *, is_open: bool) -> None:
-    """Refuse a host name that is not ours, with which a foreign page could reach a local server.
+def check_host(request: Request, trusted_hosts: Iterable[str], *, is_open: bool) -> None:
+    """Reject untrusted host names, which protects a local dashboard against DNS rebinding.
 
-    Without `trusted_hosts` and without authentication (`is_open`) only names of this machine are.
+    Without `trusted_hosts` and without authentication (`is_open`) only loopback names are trusted.
     """
     host = (urlsplit(f"//{request.host}").hostname or "").lower()
-    trusted = {one.lower() for one in config.trusted_hosts}
+    trusted = {one.lower() for one in trusted_hosts}
     if not trusted and is_open:
         trusted = {"localhost", "127.0.0.1", "::1"}
     if trusted and host not in trusted:
-        raise Refusal(400, "untrusted-host", f"this dashboard is not known as {host!r}")
+        raise RequestRejected(400, "untrusted-host", f"host {host!r} is not trusted; allow it with trusted_hosts")
 
 
-def check_origin(request: Request, config: DashboardConfig) -> None:
-    """Refuse a change that a page of another origin asks for."""
+def check_origin(request: Request, trusted_origins: Container[str]) -> None:
+    """Reject a change requested by a page of another origin."""
     if request.method in _SAFE:
         return
     site = request.headers.get("Sec-Fetch-Site")
     origin = request.headers.get("Origin")
-    if origin is not None and origin in config.trusted_origins:
+    if origin is not None and origin in trusted_origins:
         return
     if site is not None:
         allowed = site in ("same-origin", "none")
     elif origin is not None:
-        # The scheme may differ behind a proxy that ends TLS; the host may not.
+        # Behind a proxy that terminates TLS the scheme may differ, but not the host.
         allowed = urlsplit(origin).netloc.lower() == request.host.lower()
     else:
-        allowed = is_bearer(request)
+        allowed = _is_bearer(request)
     if not allowed:
-        raise Refusal(403, "cross-origin", "this change was asked for by a page of another origin")
+        raise RequestRejected(403, "cross-origin", "change requested by a page of another origin")
 
 
-def check_writable(request: Request, config: DashboardConfig) -> None:
-    """Refuse every change where the dashboard is there to look only."""
-    if config.read_only and request.method not in _SAFE:
-        raise Refusal(403, "read-only", "this dashboard only shows")
+def check_writable(request: Request, *, is_read_only: bool) -> None:
+    """Reject every change to a read-only dashboard."""
+    if is_read_only and request.method not in _SAFE:
+        raise RequestRejected(403, "read-only", "this dashboard is read-only")
 
 
-def is_bearer(request: Request) -> bool:
-    """Tell whether the request brings its own credential, which no browser adds by itself."""
+def _is_bearer(request: Request) -> bool:
+    """Return whether the request has a bearer token, which browsers never add by themselves."""
     return request.authorization is not None and request.authorization.type == "bearer"
 
 
 def check_token(request: Request, secret: bytes) -> None:
-    """Refuse a change without the token of one of our pages."""
-    if request.method in _SAFE or is_bearer(request):
+    """Reject a change without a form token of this dashboard."""
+    if request.method in _SAFE or _is_bearer(request):
         return
     given = request.headers.get(HEADER) or request.form.get(FIELD, "")
     cookie = request.cookies.get(COOKIE, "")
-    if not cookie or not hmac.compare_digest(given.encode(), token(cookie, secret).encode()):
-        raise Refusal(403, "bad-form-token", "the form is too old: load the page again, then retry")
+    if not cookie or not hmac.compare_digest(given.encode(), form_token(cookie, secret).encode()):
+        raise RequestRejected(403, "bad-form-token", "form expired: reload the page and try again")
 
 
-def token(cookie: str, secret: bytes) -> str:
-    """Give the token that belongs to a cookie."""
+def form_token(cookie: str, secret: bytes) -> str:
+    """Return the form token that belongs to a cookie."""
     return hmac.new(secret, cookie.encode(), hashlib.sha256).hexdigest()
 
 
-def cookie_of(request: Request) -> str:
-    """Give the cookie of this browser, or a new one."""
+def browser_cookie(request: Request) -> str:
+    """Return the cookie of this browser, or a new random one."""
     return request.cookies.get(COOKIE) or secrets.token_hex(_COOKIE_BYTES)
 
 
-def keep_cookie(response: Response, request: Request, cookie: str, path: str) -> None:
-    """Set the cookie where the browser does not have it yet."""
+def set_cookie(response: Response, request: Request, cookie: str, path: str) -> None:
+    """Set the cookie unless the browser already has it."""
     if request.cookies.get(COOKIE) != cookie:
         response.set_cookie(
             COOKIE, cookie, httponly=True, samesite="Strict", secure=request.is_secure, path=path
         )
 
 
-def add_headers(response: Response) -> None:
-    """Add what tells the browser to run nothing but our own files."""
+def add_security_headers(response: Response) -> None:
+    """Add headers that keep the browser from loading or running anything but our own files."""
     headers = response.headers
-    headers.setdefault("Content-Security-Policy", CONTENT_SECURITY)
+    headers.setdefault("Content-Security-Policy", CONTENT_SECURITY_POLICY)
     headers.setdefault("X-Content-Type-Options", "nosniff")
     headers.setdefault("Referrer-Policy", "same-origin")
     headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")
@@ -124,6 +122,5 @@ def add_headers(response: Response) -> None:
 
 
 def challenges(authenticators: Iterable[object]) -> list[str]:
-    """Give what a browser is asked for."""
-    found = (getattr(one, "challenge", None) for one in authenticators)
-    return [one for one in found if one]
+    """Return the WWW-Authenticate challenges of these authenticators."""
+    return [found for one in authenticators if (found := getattr(one, "challenge", None))]

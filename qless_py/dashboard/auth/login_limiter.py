@@ -1,7 +1,7 @@
-"""Wrong passwords and tokens are counted: who sends too many waits before the next is looked at.
+"""Rate limit of wrong passwords and tokens.
 
-Counted by address (of IPv6, by network of 64 bits), but a browser that was let in before is counted
-for itself, so that nobody behind the same proxy is locked out by a stranger who guesses.
+Failures are counted per IP address, for IPv6 per /64 network. A browser that has logged in before
+is counted by itself, so a stranger behind the same proxy cannot lock its user out.
 """
 
 from __future__ import annotations
@@ -21,73 +21,73 @@ from qless_py.dashboard.auth.guard import COOKIE
 logger = logging.getLogger("qless_py.dashboard.audit")
 
 PERIOD: Final = 60.0
-_MOST_KEPT: Final = 4096
+_CAPACITY: Final = 4096
 _HOST_BITS: Final = 64
 
 
-class Attempts:
-    """The wrong ones of the last minute; `limit` of them may be sent in it, 0 is any number.
+class LoginLimiter:
+    """Blocks a client for a minute after `limit` wrong passwords or tokens in a minute (0: never).
 
-    Remembers a few thousand senders and browsers at most, and forgets the oldest first.
+    Remembers the last 4096 clients and browsers.
     """
 
     def __init__(self, limit: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._limit = limit
         self._clock = clock
         self._lock = threading.Lock()
-        self._wrong: OrderedDict[str, tuple[int, float]] = OrderedDict()
-        self._welcome: OrderedDict[str, None] = OrderedDict()
+        self._failures: OrderedDict[str, tuple[int, float]] = OrderedDict()
+        self._trusted_cookies: OrderedDict[str, None] = OrderedDict()
 
-    def wait(self, request: Request) -> float:
-        """Give the seconds until this sender is listened to again, 0 if it is."""
+    def blocked_for(self, request: Request) -> float:
+        """Return for how many seconds the client is still blocked, 0 if it is not."""
         if not self._limit or "Authorization" not in request.headers:
             return 0.0
         with self._lock:
-            count, ends = self._wrong.get(self._sender(request), (0, 0.0))
+            count, ends = self._failures.get(self._client_key(request), (0, 0.0))
             return max(ends - self._clock(), 0.0) if count >= self._limit else 0.0
 
-    def failed(self, request: Request) -> None:
-        """Count a request that nobody knew, if it brought a password or a token."""
+    def record_failure(self, request: Request) -> None:
+        """Count a request that was not authenticated, if it had a password or a token."""
         if not self._limit or "Authorization" not in request.headers:
             return
         now = self._clock()
         with self._lock:
-            key = self._sender(request)
-            count, ends = self._wrong.pop(key, (0, 0.0))
+            key = self._client_key(request)
+            count, ends = self._failures.pop(key, (0, 0.0))
             count, ends = (count + 1, ends) if ends > now else (1, now + PERIOD)
-            is_last = count == self._limit
-            self._wrong[key] = (count, now + PERIOD if is_last else ends)
-            _bound(self._wrong)
-        if is_last:
+            is_limit_reached = count == self._limit
+            self._failures[key] = (count, now + PERIOD if is_limit_reached else ends)
+            _evict_oldest(self._failures)
+        if is_limit_reached:
             logger.warning(
-                "%d wrong passwords or tokens from %s: no more are looked at for %g s",
-                count,
+                "Login blocked: address=%s failures=%d seconds=%g",
                 request.remote_addr,
+                count,
                 PERIOD,
             )
 
-    def passed(self, request: Request) -> None:
-        """Remember the browser of somebody who was let in."""
+    def record_success(self, request: Request) -> None:
+        """Remember the browser of an authenticated request."""
         cookie = request.cookies.get(COOKIE)
         if not self._limit or not cookie or "Authorization" not in request.headers:
             return
         with self._lock:
-            self._welcome[cookie] = None
-            self._welcome.move_to_end(cookie)
-            _bound(self._welcome)
+            self._trusted_cookies[cookie] = None
+            self._trusted_cookies.move_to_end(cookie)
+            _evict_oldest(self._trusted_cookies)
 
-    def _sender(self, request: Request) -> str:
+    def _client_key(self, request: Request) -> str:
         cookie = request.cookies.get(COOKIE, "")
-        return f"browser {cookie}" if cookie in self._welcome else _network(request.remote_addr)
+        return f"browser {cookie}" if cookie in self._trusted_cookies else _network(request.remote_addr)
 
 
-def _bound(kept: OrderedDict[str, tuple[int, float]] | OrderedDict[str, None]) -> None:
-    while len(kept) > _MOST_KEPT:
+def _evict_oldest(kept: OrderedDict[str, tuple[int, float]] | OrderedDict[str, None]) -> None:
+    while len(kept) > _CAPACITY:
         kept.popitem(last=False)
 
 
 def _network(address: str | None) -> str:
-    """Give the address, or the network in which one machine may choose its address."""
+    """Return an IPv4 address, or the /64 within which one machine can pick its IPv6 address."""
     try:
         found = ipaddress.ip_address(address or "")
     except ValueError:

@@ -1,0 +1,220 @@
+"""Live numbers: one snapshot of the namespace for all viewers of a process, polled or streamed."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, cast
+
+from flask import request
+from redis.exceptions import RedisError
+from werkzeug.wrappers import Response
+
+from qless_py.client import queue_calls, workers
+from qless_py.client.client import Client
+from qless_py.client.queue_calls import LARGEST_PAGE, Counts
+from qless_py.client.session import answered
+from qless_py.client.workers import WorkerCounts
+from qless_py.dashboard.auth.guard import RequestRejected
+from qless_py.errors import QlessError
+from qless_py.protocol import Call, reads
+
+_HEADS_PER_CALL: Final = 100
+# Seconds. Some servers never notice that a viewer has left: then the stream ends after this time.
+_MAX_STREAM_AGE: Final = 300.0
+# Seconds between writes at most: a server notices that a viewer has left only when it writes.
+_KEEPALIVE: Final = 2.0
+_MIN_INTERVAL: Final = 0.25  # Seconds between two messages: nobody reads more than a few a second.
+_RECONNECT_MS: Final = 3000
+
+
+def count(queue: Counts, state: str) -> int:
+    """Return how many jobs of a queue are in a state."""
+    return cast("dict[str, int]", queue).get(state, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The counts of all queues, failure groups and workers at one instant, `at`, in seconds.
+
+    `heads` maps queues to the seconds for which their first job has been ready.
+    """
+
+    at: float
+    queues: Sequence[Counts]
+    failures: dict[str, int]
+    workers: Sequence[WorkerCounts]
+    heads: dict[str, float | None] = field(default_factory=dict)
+    totals: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def backlog(self) -> dict[str, tuple[int, float]]:
+        """For each queue the number of waiting jobs and the age of the oldest in seconds."""
+        return {
+            queue["name"]: (count(queue, "waiting"), self.heads.get(queue["name"]) or 0.0)
+            for queue in self.queues
+        }
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what live pages need: the totals, and the counts of each queue."""
+        return {
+            "at": self.at,
+            "totals": self.totals,
+            "failed": sum(self.failures.values()),
+            "workers": len(self.workers),
+            "queues": {queue["name"]: dict(queue) for queue in self.queues},
+            "heads": self.heads,
+        }
+
+
+class SnapshotCache:
+    """Reads the store at most every `refresh` seconds, in one thread, for any number of viewers.
+
+    While it reads, other threads get the previous snapshot. Nothing is written to the store.
+    """
+
+    def __init__(self, client: Client, refresh: float) -> None:
+        self._client = client
+        self._refresh = refresh
+        self._lock = threading.Lock()
+        self._last: Snapshot | None = None
+        self._read_at = 0.0
+
+    def get(self) -> Snapshot:
+        """Return a snapshot that is at most `refresh` seconds old, or being renewed."""
+        last = self._last
+        if last is not None and time.monotonic() - self._read_at < self._refresh:
+            return last
+        if not self._lock.acquire(blocking=last is None):
+            return last if last is not None else self.get()
+        try:
+            if self._last is None or time.monotonic() - self._read_at >= self._refresh:
+                self._last = self._read()
+                self._read_at = time.monotonic()
+            return self._last
+        finally:
+            self._lock.release()
+
+    def _read(self) -> Snapshot:
+        """Read everything in three round trips: first pages, remaining pages, heads of queues."""
+        readers: tuple[Callable[[int], Call[Any]], ...] = (
+            queue_calls.all_counts, _failure_groups, workers.counts_call,
+        )  # fmt: skip
+        lists: list[list[Any]] = []
+        rest: list[tuple[list[Any], Call[Any]]] = []
+        firsts = answered(self._client.run_many([read(0) for read in readers]))
+        for read, (total, rows) in zip(readers, firsts, strict=True):
+            lists.append(rows)
+            offsets = range(len(rows), total, len(rows)) if rows else ()
+            rest += [(rows, read(offset)) for offset in offsets]
+        others = answered(self._client.run_many([call for _, call in rest]))
+        for (rows, _), (_, page) in zip(rest, others, strict=True):
+            rows.extend(page)
+        queues, groups, known = lists
+        states = ("waiting", "running", "scheduled", "stalled", "depends", "throttled", "recurring")
+        totals = {state: sum(count(queue, state) for queue in queues) for state in states}
+        failures = {one.group: one.number for one in groups}
+        now = self._client.settings.clock()
+        return Snapshot(now, queues, failures, known, self._heads(queues), totals)
+
+    def _heads(self, queues: Sequence[Counts]) -> dict[str, float | None]:
+        names = [queue["name"] for queue in queues]
+        parts = [
+            names[first : first + _HEADS_PER_CALL]
+            for first in range(0, len(names), _HEADS_PER_CALL)
+        ]
+        answers = answered(self._client.run_many([reads.heads(part) for part in parts]))
+        ages = zip(names, (age for answer in answers for age in answer), strict=True)
+        return {name: None if age < 0 else age / 1000 for name, age in ages}
+
+
+def _failure_groups(offset: int) -> Call[tuple[int, list[reads.FailureGroup]]]:
+    return reads.groups(offset, LARGEST_PAGE)
+
+
+class LiveStreams:
+    """Streams snapshots as server-sent events (WHATWG HTML) to at most `limit` viewers at a time.
+
+    Each stream occupies a thread of the server. A server with a single thread would be blocked by
+    its first viewer, so there streams are rejected and pages poll instead.
+    """
+
+    def __init__(self, snapshots: SnapshotCache, limit: int, refresh: float) -> None:
+        self.snapshots = snapshots
+        self.interval = max(refresh, _MIN_INTERVAL)
+        self.pause = threading.Event()  # What streams wait on between two snapshots.
+        self._free = threading.Semaphore(limit)
+
+    def open(self) -> Response:
+        """Return a stream as the response; raises `RequestRejected` if no thread is to spare."""
+        if not request.environ.get("wsgi.multithread"):
+            raise RequestRejected(503, "no-stream", "this server has one thread: poll instead")
+        if not self._free.acquire(blocking=False):
+            raise RequestRejected(503, "no-stream", "too many open streams: poll instead")
+        response = Response(_Stream(self), mimetype="text/event-stream")
+        response.headers["X-Accel-Buffering"] = "no"
+        return response
+
+    def release(self) -> None:
+        """Let another viewer open a stream."""
+        self._free.release()
+
+
+class _Stream:
+    """The events sent to one viewer. The server closes it when the viewer leaves."""
+
+    def __init__(self, streams: LiveStreams) -> None:
+        self._streams = streams
+        self._is_open = True
+        self._events = self._generate()
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        return next(self._events)
+
+    def close(self) -> None:
+        if self._is_open:
+            self._is_open = False
+            self._streams.release()
+
+    def _generate(self) -> Iterator[bytes]:
+        ends = time.monotonic() + _MAX_STREAM_AGE
+        sent: dict[str, Any] = {}
+        written_at = time.monotonic()
+        yield f"retry: {_RECONNECT_MS}\n\n".encode()
+        while time.monotonic() < ends and self._is_open:
+            try:
+                current = self._streams.snapshots.get().as_json()
+                at = current.pop("at")
+                if current != sent:
+                    text = json.dumps(_changes(sent, current), separators=(",", ":"))
+                    sent, written_at = current, time.monotonic()
+                    yield f"id: {at:.3f}\nevent: snapshot\ndata: {text}\n\n".encode()
+            except (RedisError, QlessError) as error:
+                sent, written_at = {}, time.monotonic()
+                line = json.dumps({"detail": " ".join(str(error).split())})
+                yield f"event: away\ndata: {line}\n\n".encode()
+            if time.monotonic() - written_at > _KEEPALIVE:
+                written_at = time.monotonic()
+                yield b": keep-alive\n\n"
+            self._streams.pause.wait(self._streams.interval)
+        self.close()
+
+
+def _changes(sent: dict[str, Any], current: dict[str, Any]) -> dict[str, Any]:
+    """Leave out queues that have not changed; removed queues become null.
+
+    200 queues would be 40 KB a second, too much for a phone that stays awake all night.
+    """
+    changes = dict(current)
+    for part in ("queues", "heads"):
+        before, after = sent.get(part, {}), current[part]
+        removed = dict.fromkeys(name for name in before if name not in after)
+        changed = {k: v for k, v in after.items() if k not in before or before[k] != v}
+        changes[part] = {**removed, **changed}
+    return changes
