@@ -12,6 +12,7 @@ import click
 from qless_py.cli.names import GROUP, QUEUE, TAG, USER
 from qless_py.client import bulk
 from qless_py.client.client import Client
+from qless_py.client.search import quote
 from qless_py.handlers.resolve import OPERATIONS_QUEUE
 from qless_py.protocol import reads
 from qless_py.protocol.reads import JidPage
@@ -48,8 +49,8 @@ class Filters:
         for field in ("queue", "tag", "group", "user"):
             value = getattr(self, field)
             if value is not None:
-                terms.append(f"{field}:{_quoted(value)}")
-        terms += [_quoted(self.text)] if self.text is not None else []
+                terms.append(f"{field}:{quote(value)}")
+        terms += [quote(self.text)] if self.text is not None else []
         terms += [self.search] if self.search is not None else []
         return " ".join(terms)
 
@@ -91,12 +92,7 @@ class Filters:
 
 def _pattern(value: str) -> str:
     """Leave a value unquoted, so that `*` keeps its meaning, unless it needs quotes."""
-    return value if re.fullmatch(r'[^\s"]+', value) else _quoted(value)
-
-
-def _quoted(value: str) -> str:
-    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
+    return value if re.fullmatch(r'[^\s"]+', value) else quote(value)
 
 
 def _list(client: Client, call: Callable[..., Any], *what: Any) -> List:

@@ -76,7 +76,7 @@ def web(state: State, **given: Any) -> int:
     """
     from qless_py.dashboard import DashboardConfig, create_app  # noqa: PLC0415 - help needs none
     from qless_py.dashboard.auth.access import hash_password  # noqa: PLC0415
-    from qless_py.dashboard.settings import authenticators  # noqa: PLC0415
+    from qless_py.dashboard.auth.people import authenticators  # noqa: PLC0415
     from qless_py.dashboard.wsgi import mounted  # noqa: PLC0415
 
     if given["hash_password"]:
@@ -107,7 +107,7 @@ def web(state: State, **given: Any) -> int:
 
 
 def _serve(state: State, app: Any, host: str, port: int, prefix: str) -> None:
-    from qless_py.dashboard.serving import listen  # noqa: PLC0415 - help needs none
+    from qless_py.dashboard.server import listen  # noqa: PLC0415 - help needs none
 
     server = listen(app, host, port)
     shown = f"[{host}]" if ":" in host else host

@@ -1,4 +1,4 @@
-"""Changes that people ask for: who may, what is asked back first, where it leads afterwards."""
+"""Changes that users request: required roles, confirmation, audit log, where to go afterwards."""
 
 from __future__ import annotations
 
@@ -7,17 +7,16 @@ import logging
 import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, ParamSpec, TypeVar
+from typing import Final, ParamSpec, TypeVar
 from urllib.parse import urlsplit
 
-from flask import g, redirect, render_template, request, url_for
-from werkzeug.wrappers import Response as Answer
+from flask import redirect, render_template, request
+from werkzeug.wrappers import Response
 
-from qless_py.dashboard import flash as notes
-from qless_py.dashboard import redaction as shown
+from qless_py.dashboard import flash, redaction
 from qless_py.dashboard.auth.access import Role
-from qless_py.dashboard.auth.guard import Refusal
-from qless_py.dashboard.context import access, dashboard
+from qless_py.dashboard.auth.guard import RequestRejected
+from qless_py.dashboard.context import access, link
 from qless_py.errors import QlessError
 
 logger = logging.getLogger("qless_py.dashboard.audit")
@@ -28,13 +27,14 @@ CONFIRMED: Final = "confirmed"
 
 
 def requires(role: Role) -> Callable[[Callable[Parameters, Result]], Callable[Parameters, Result]]:
-    """Let only people of at least this role use a view."""
+    """Restrict a view to users with at least this role."""
 
     def wrap(view: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
         @functools.wraps(view)
         def checked(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
             if not access().may(role):
-                raise Refusal(403, "forbidden", f"this needs the role {role.name.lower()}")
+                message = f"this requires the role {role.name.lower()}"
+                raise RequestRejected(403, "forbidden", message)
             return view(*args, **kwargs)
 
         return checked
@@ -43,11 +43,11 @@ def requires(role: Role) -> Callable[[Callable[Parameters, Result]], Callable[Pa
 
 
 @dataclass(frozen=True, slots=True)
-class Effect:
-    """What an action would do, in words: asked back before it is done.
+class Confirmation:
+    """What an action will do, shown to the user before it is done.
 
-    `count` jobs or other things are touched; `command` is the same on the command line. `typed`, if
-    given, must be typed by the person, because there is no way back.
+    `count` is the number of jobs or other things affected, `command` the equivalent command line.
+    `typed` is a text that the user must type, for actions that cannot be undone.
     """
 
     title: str
@@ -59,78 +59,76 @@ class Effect:
 
     @property
     def shell(self) -> str:
-        """The command as one types it."""
+        """The command as typed in a shell."""
         return shlex.join(self.command)
 
+    @property
+    def is_given(self) -> bool:
+        """Whether the submitted form confirms the action."""
+        if request.form.get(CONFIRMED) != "yes":
+            return False
+        return self.typed is None or request.form.get("typed", "").strip() == self.typed
 
-def is_confirmed(effect: Effect) -> bool:
-    """Tell whether the person has seen what will happen and wants it."""
-    if request.form.get(CONFIRMED) != "yes":
-        return False
-    return effect.typed is None or request.form.get("typed", "").strip() == effect.typed
-
-
-def ask(effect: Effect) -> str:
-    """Show what would happen, with the form again and a button."""
-    skipped = {CONFIRMED, "form_token", "typed"}
-    fields = [(key, one) for key, one in request.form.items(multi=True) if key not in skipped]
-    is_wrong = request.form.get(CONFIRMED) == "yes"
-    return render_template(
-        "qless_py/confirm.html", effect=effect, fields=fields, back=back_to(), is_wrong=is_wrong
-    )
+    def page(self) -> str:
+        """Return the page that asks for confirmation and submits the same form again."""
+        skipped = {CONFIRMED, "form_token", "typed"}
+        return render_template(
+            "qless_py/confirm.html",
+            confirmation=self,
+            fields=[pair for pair in request.form.items(multi=True) if pair[0] not in skipped],
+            return_url=return_url(),
+            is_wrong=request.form.get(CONFIRMED) == "yes",
+        )
 
 
 def perform(
-    what: str, act: Callable[[], str], *, ends: str | None = None, leads: str | None = None
-) -> Answer:
-    """Do it, note who did, and go back to where the person came from.
+    action: str, act: Callable[[], str], *, gone: str | None = None, instead: str | None = None
+) -> Response:
+    """Perform an action, log it, and redirect to the page it was requested from.
 
-    `act` gives the sentence that the next page says. A refusal of the core is said there as well.
-    `ends` is the address of a page that there will be no more; who was there is led to `leads`.
+    `act` returns the message for the next page, which also shows an error of the store. `gone` is
+    the URL of a page that no longer exists afterwards: from there the user is sent to `instead`.
     """
-    back = back_to()
+    target = return_url()
     try:
-        said = act()
+        message = act()
     except QlessError as error:
-        audit(what, f"refused: {error}")
-        notes.say(str(error), "refused")
+        audit(action, f"refused: {error}")
+        flash.add(str(error), "refused")
     else:
-        audit(what, said)
-        notes.say(said)
-        if leads is not None and urlsplit(back).path == ends:
-            back = leads
-    return redirect(back, 303)
+        audit(action, message)
+        flash.add(message)
+        if instead is not None and urlsplit(target).path == gone:
+            target = instead
+    return redirect(target, 303)
 
 
-def audit(what: str, outcome: str) -> None:
-    """Write down who did what, from where."""
+def audit(action: str, outcome: str) -> None:
+    """Log who did what from which address."""
     logger.info(
-        "%s did %s from %s: %s",
-        _in_a_line(access().name),
-        _in_a_line(what),
+        "%s: user=%s address=%s result=%s",
+        _single_line(action),
+        _single_line(access().name),
         request.remote_addr,
-        _in_a_line(outcome),
+        _single_line(outcome),
     )
 
 
-def _in_a_line(text: str) -> str:
-    """Bound a text and keep it from beginning a line of its own in the log."""
-    return "".join(one if one.isprintable() else " " for one in shown.cut(text, 1_000))
+def _single_line(text: str) -> str:
+    """Bound a text and remove line breaks, so that it cannot forge a log line of its own."""
+    bounded = redaction.truncate(text, 1_000)
+    return "".join(one if one.isprintable() else " " for one in bounded)
 
 
-def back_to() -> str:
-    """Give the page of this dashboard that the form named, or the overview; never another site."""
+def return_url() -> str:
+    """Return the page of this dashboard that the form names, else the overview.
+
+    Never returns a URL of another site.
+    """
     wanted = request.form.get("back") or request.args.get("back") or ""
     parts = urlsplit(wanted)
-    root = url_for(f"{g.qless_py_blueprint}.overview")
+    root = link("overview")
     is_ours = not parts.scheme and not parts.netloc and wanted.startswith(root)
     if is_ours and "\\" not in wanted and not wanted.startswith("//"):
         return wanted
     return root
-
-
-def command(*words: Any) -> list[str]:
-    """Give the command line that does the same, for the namespace of this dashboard."""
-    client = dashboard().client
-    known = [] if client.namespace == "ql" else ["--namespace", client.namespace]
-    return ["qless-py", *(str(one) for one in words), *known]

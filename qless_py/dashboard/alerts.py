@@ -1,27 +1,28 @@
-"""What somebody on call should look at first: stuck, failing, slow, idle, growing."""
+"""The alerts of the overview: what is stuck, failing, slow, idle or growing."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from qless_py.dashboard import formats
-from qless_py.dashboard.metric_rows import Row
-from qless_py.dashboard.snapshot import Snapshot, number
+from qless_py.client import humanize
+from qless_py.client.humanize import plural
+from qless_py.dashboard.live import Snapshot, count
+from qless_py.dashboard.timeseries import MetricRow
 from qless_py.handlers.resolve import OPERATIONS_QUEUE
 from qless_py.protocol import reservers
 
-STUCK: Final = 60.0
-LOST: Final = 60.0
-_ROWS: Final = 5
-_NEW: Final = 3600.0
-_MOST_SLOTS: Final = 1_000_000
+STUCK_AFTER: Final = 60.0  # Seconds.
+LOST_AFTER: Final = 60.0  # Seconds since a worker's last heartbeat.
+_RECENT_ROWS: Final = 5
+_NEW_FOR: Final = 3600.0
+_MAX_SLOTS: Final = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Sign:
-    """One thing to look at; `view` and `target` lead there. `kind` is bad, warn or info."""
+class Alert:
+    """Something to look at. `kind` is bad, warn or info; `view` and `target` are its link."""
 
     kind: str
     text: str
@@ -29,48 +30,52 @@ class Sign:
     target: dict[str, str]
 
 
-def signs(snapshot: Snapshot, rows: Sequence[Row], begun: Mapping[str, float | None]) -> list[Sign]:
-    """Judge a snapshot and the last hour, the worst first.
+def find_alerts(
+    snapshot: Snapshot, rows: Sequence[MetricRow], failing_since: Mapping[str, float | None]
+) -> list[Alert]:
+    """Return the alerts of a snapshot and of the metrics of the last hour, the worst first.
 
-    `begun` says for failure groups since when the oldest of their jobs has been failed.
+    `failing_since` maps failure groups to the instant their oldest job failed.
     """
     found = [
-        *_of_queues(snapshot), *_of_workers(snapshot), *_of_slots(snapshot), *_of_failures(rows),
-        *_new_groups(snapshot, begun), *_growing(rows),
+        *_queue_alerts(snapshot), *_worker_alerts(snapshot), *_slot_alerts(snapshot),
+        *_failure_alerts(rows), *_new_groups(snapshot, failing_since), *_growth(rows),
     ]  # fmt: skip
     order = ("bad", "warn", "info")
-    return sorted(found, key=lambda sign: order.index(sign.kind))
+    return sorted(found, key=lambda alert: order.index(alert.kind))
 
 
-def _of_queues(snapshot: Snapshot) -> Iterator[Sign]:
-    served = _served(snapshot)
+def _queue_alerts(snapshot: Snapshot) -> Iterator[Alert]:
+    consumers = _consumers(snapshot)
     for queue in snapshot.queues:
         name = queue["name"]
         target = {"name": name}
         age = snapshot.heads.get(name)
         if queue["paused"]:
-            waiting = formats.number(number(queue, "waiting"))
-            yield Sign("info", f"{name} is paused; waiting in it: {waiting}", "queue", target)
-        elif age is not None and age >= STUCK:
-            waits = f"its first job waits for {formats.duration(age)}"
-            text = f"{name} is stuck: {waits}, {_idle(name, served)}"
-            if number(queue, "running"):
-                text = f"{name} is behind: {waits}, though jobs of it run"
-            yield Sign("bad" if not number(queue, "running") else "warn", text, "queue", target)
-        if number(queue, "stalled"):
-            text = f"{name} has {formats.number(number(queue, 'stalled'))} stalled jobs"
-            yield Sign("warn", text, "queue", {**target, "tab": "stalled"})
+            text = f"{name} is paused: {plural(count(queue, 'waiting'), 'job')} waiting"
+            yield Alert("info", text, "queue", target)
+        elif age is not None and age >= STUCK_AFTER:
+            oldest = f"oldest job waiting {humanize.duration(age)}"
+            if count(queue, "running"):
+                text = f"{name} is behind: {oldest}, {count(queue, 'running')} running"
+                yield Alert("warn", text, "queue", target)
+            else:
+                text = f"{name} is stuck: {oldest}, {_why_idle(name, consumers)}"
+                yield Alert("bad", text, "queue", target)
+        if stalled := count(queue, "stalled"):
+            text = f"{name} has {plural(stalled, 'stalled job')}"
+            yield Alert("warn", text, "queue", {**target, "tab": "stalled"})
 
 
-# What the workers that were seen lately take from, each list once, and whether any of those that
-# take from it is not quiet. None where some do not say what they take from.
-_Served = Mapping[tuple[str, ...], bool] | None
+# The queue lists of live workers, and for each whether any of its workers accepts jobs. None if a
+# worker does not report its queues.
+_Consumers = Mapping[tuple[str, ...], bool] | None
 
 
-def _served(snapshot: Snapshot) -> _Served:
+def _consumers(snapshot: Snapshot) -> _Consumers:
     found: dict[tuple[str, ...], bool] = {}
     for worker in snapshot.workers:
-        if snapshot.at - worker["seen_at"] > LOST:
+        if snapshot.at - worker["seen_at"] > LOST_AFTER:
             continue
         entries = worker["info"].get("queues")
         if not isinstance(entries, list) or not all(isinstance(one, str) for one in entries):
@@ -81,76 +86,74 @@ def _served(snapshot: Snapshot) -> _Served:
     return found or None
 
 
-def _idle(queue: str, served: _Served) -> str:
-    """Say why nothing of a queue runs, as far as the workers tell."""
-    if served is None:
-        return "nothing of it runs"
-    takers = [
-        is_awake
-        for entries, is_awake in served.items()
+def _why_idle(queue: str, consumers: _Consumers) -> str:
+    if consumers is None:
+        return "none running"
+    accepting = [
+        is_accepting
+        for entries, is_accepting in consumers.items()
         if queue == OPERATIONS_QUEUE or reservers.takes(entries, queue)
     ]
-    if not takers:
-        return "no worker takes it"
-    return "nothing of it runs" if any(takers) else "the workers that take it are quiet"
+    if not accepting:
+        return "no worker for this queue"
+    return "none running" if any(accepting) else "its workers are quiet"
 
 
-def _of_workers(snapshot: Snapshot) -> Iterator[Sign]:
-    lost = [one for one in snapshot.workers if snapshot.at - one["seen_at"] > LOST and one["jobs"]]
-    for worker in lost:
-        seen = formats.ago(worker["seen_at"], snapshot.at)
-        text = f"{worker['name']} holds {worker['jobs']} jobs and was last seen {seen}"
-        yield Sign("bad", text, "worker", {"name": worker["name"]})
+def _worker_alerts(snapshot: Snapshot) -> Iterator[Alert]:
+    for worker in snapshot.workers:
+        if snapshot.at - worker["seen_at"] > LOST_AFTER and worker["jobs"]:
+            seen = humanize.ago(worker["seen_at"], snapshot.at)
+            text = f"{worker['name']} is lost: holds {plural(worker['jobs'], 'job')}, seen {seen}"
+            yield Alert("bad", text, "worker", {"name": worker["name"]})
     waiting = snapshot.totals.get("waiting", 0)
-    if waiting and not any(snapshot.at - one["seen_at"] <= LOST for one in snapshot.workers):
-        text = f"{formats.number(waiting)} jobs wait, and no worker was seen for a minute"
-        yield Sign("bad", text, "workers", {})
+    if waiting and not any(snapshot.at - one["seen_at"] <= LOST_AFTER for one in snapshot.workers):
+        text = f"no workers in the last minute: {plural(waiting, 'job')} waiting"
+        yield Alert("bad", text, "workers", {})
 
 
-def slots(snapshot: Snapshot) -> tuple[int, int]:
-    """Give how many jobs can run at once on the workers that were seen lately, and how many do."""
-    seen = [one for one in snapshot.workers if snapshot.at - one["seen_at"] <= LOST]
-    known = [one for one in seen if one["info"].get("slots")]
-    most = sum(_whole(one["info"]["slots"]) for one in known)
-    return min(most, sum(_whole(one["info"].get("busy")) for one in known)), most
+def worker_slots(snapshot: Snapshot) -> tuple[int, int]:
+    """Return how many slots of the live workers are busy, and how many there are."""
+    live = [one for one in snapshot.workers if snapshot.at - one["seen_at"] <= LOST_AFTER]
+    known = [one for one in live if one["info"].get("slots")]
+    total = sum(_slot_count(one["info"]["slots"]) for one in known)
+    return min(total, sum(_slot_count(one["info"].get("busy")) for one in known)), total
 
 
-def _whole(value: object) -> int:
-    """Read what a worker says of itself, which can be anything."""
-    return value if isinstance(value, int) and 0 <= value <= _MOST_SLOTS else 0
+def _slot_count(value: object) -> int:
+    """Validate a number that a worker reports; it could be anything."""
+    return value if isinstance(value, int) and 0 <= value <= _MAX_SLOTS else 0
 
 
-def _of_slots(snapshot: Snapshot) -> Iterator[Sign]:
-    busy, most = slots(snapshot)
+def _slot_alerts(snapshot: Snapshot) -> Iterator[Alert]:
+    busy, total = worker_slots(snapshot)
     waiting = snapshot.totals.get("waiting", 0)
-    if most and busy == most and waiting > most:
-        text = f"all {formats.number(most)} slots of the workers are busy, and "
-        text += f"{formats.number(waiting)} jobs wait: more workers would help"
-        yield Sign("warn", text, "workers", {})
-    elif most and not busy and not waiting:
-        text = f"idle: nothing waits, and none of the {formats.number(most)} slots is busy"
-        yield Sign("info", text, "workers", {})
+    if total and busy == total and waiting > total:
+        text = f"all {plural(total, 'worker slot')} busy, {plural(waiting, 'job')} waiting: "
+        yield Alert("warn", text + "add workers", "workers", {})
+    elif total and not busy and not waiting:
+        text = f"idle: no jobs waiting, 0 of {plural(total, 'worker slot')} busy"
+        yield Alert("info", text, "workers", {})
 
 
-def _new_groups(snapshot: Snapshot, begun: Mapping[str, float | None]) -> Iterator[Sign]:
-    for group, since in begun.items():
-        if since is not None and snapshot.at - since <= _NEW:
-            text = f"new failure: {group}, first seen {formats.ago(since, snapshot.at)}"
-            yield Sign("warn", text, "failure", {"group": group})
+def _new_groups(snapshot: Snapshot, failing_since: Mapping[str, float | None]) -> Iterator[Alert]:
+    for group, since in failing_since.items():
+        if since is not None and snapshot.at - since <= _NEW_FOR:
+            text = f"new failure: {group}, first seen {humanize.ago(since, snapshot.at)}"
+            yield Alert("warn", text, "failure", {"group": group})
 
 
-def _of_failures(rows: Sequence[Row]) -> Iterator[Sign]:
-    last = rows[-_ROWS:]
-    failed, ended = sum(row.failed for row in last), sum(row.completed for row in last)
-    if failed and failed >= 0.01 * (failed + ended):
-        share = 100 * failed / (failed + ended)
-        text = f"{formats.number(failed)} jobs failed in {len(last)} minutes: {share:.0f} % of all"
-        yield Sign("bad" if share >= 10 else "warn", text, "failures", {})  # noqa: PLR2004 - one in ten
+def _failure_alerts(rows: Sequence[MetricRow]) -> Iterator[Alert]:
+    recent = rows[-_RECENT_ROWS:]
+    failed, completed = sum(row.failed for row in recent), sum(row.completed for row in recent)
+    if failed and failed >= 0.01 * (failed + completed):
+        share = 100 * failed / (failed + completed)
+        text = f"{plural(failed, 'job')} failed in {len(recent)} minutes: {share:.0f}% of all"
+        yield Alert("bad" if share >= 10 else "warn", text, "failures", {})  # noqa: PLR2004 - one in ten
 
 
-def _growing(rows: Iterable[Row]) -> Iterator[Sign]:
-    known = list(rows)
-    put, ended = sum(row.put for row in known), sum(row.completed + row.failed for row in known)
-    if known and put > 1.2 * ended and put - ended > 100:  # noqa: PLR2004 - more than a wobble
-        text = f"more comes in than goes out: {formats.number(put - ended)} jobs in an hour"
-        yield Sign("warn", text, "queues", {"sort": "waiting"})
+def _growth(rows: Sequence[MetricRow]) -> Iterator[Alert]:
+    put = sum(row.put for row in rows)
+    finished = sum(row.completed + row.failed for row in rows)
+    if put > 1.2 * finished and put - finished > 100:  # noqa: PLR2004 - more than fluctuation
+        text = f"backlog growing: {plural(put - finished, 'more job')} put than finished in an hour"
+        yield Alert("warn", text, "queues", {"sort": "waiting"})

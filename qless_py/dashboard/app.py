@@ -7,20 +7,20 @@ import mimetypes
 from pathlib import Path
 from typing import Final
 
-from flask import Blueprint, Flask, Response, abort, g, redirect, request, url_for
+from flask import Blueprint, Flask, abort, g, redirect, request
+from flask import Response as FlaskResponse
 from redis.exceptions import RedisError
 from werkzeug.exceptions import HTTPException
 from werkzeug.security import safe_join
-from werkzeug.wrappers import Response as Answer
+from werkzeug.wrappers import Response
 
 from qless_py.client.client import Client
-from qless_py.dashboard import errors as problems
-from qless_py.dashboard import pages
-from qless_py.dashboard import template_helpers as view
+from qless_py.dashboard import context, pages
 from qless_py.dashboard.auth import guard
 from qless_py.dashboard.auth.access import Access, Role, is_local
 from qless_py.dashboard.config import DashboardConfig
-from qless_py.dashboard.context import Dashboard, static_folder, template_folder
+from qless_py.dashboard.errors import error_response, qless_error_response
+from qless_py.dashboard.template_helpers import add_helpers
 from qless_py.errors import QlessError
 
 _YEAR: Final = 31_536_000
@@ -29,20 +29,20 @@ _YEAR: Final = 31_536_000
 def create_blueprint(
     client: Client, config: DashboardConfig | None = None, *, name: str = "qless_py"
 ) -> Blueprint:
-    """Make a blueprint, to be registered under any prefix of a Flask application.
+    """Return a blueprint to register in a Flask application, under any prefix.
 
-    Authentication, tokens and headers are the blueprint's own, whatever the application does.
+    It brings its own authentication, form tokens and security headers.
     """
-    board = Dashboard(client, config or DashboardConfig())
+    dashboard = context.Dashboard(client, config or DashboardConfig())
     blueprint = Blueprint(
-        name, __name__, template_folder=str(template_folder()), static_folder=None
+        name, __name__, template_folder=str(context.TEMPLATE_FOLDER), static_folder=None
     )
-    _add_guards(blueprint, board)
-    _add_static(blueprint)
-    _add_errors(blueprint)
-    view.add_filters(blueprint, board)
+    _add_guards(blueprint, dashboard)
+    _add_static_files(blueprint)
+    _add_error_handlers(blueprint)
+    add_helpers(blueprint, dashboard)
     pages.register(blueprint)
-    _add_last(blueprint)
+    _add_catch_all(blueprint)
     return blueprint
 
 
@@ -53,57 +53,56 @@ def create_app(
     url: str | None = None,
     namespace: str = "ql",
 ) -> Flask:
-    """Make a WSGI application. Without a client it makes one of `url`, as `Client` does."""
+    """Return a WSGI application. Without a client it connects to `url`, as `Client` does."""
     app = Flask("qless_py.dashboard", static_folder=None, template_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = 4 * 2**20
     app.register_blueprint(create_blueprint(client or Client(url, namespace=namespace), config))
     return app
 
 
-def _add_guards(blueprint: Blueprint, board: Dashboard) -> None:
-    config = board.config
+def _add_guards(blueprint: Blueprint, dashboard: context.Dashboard) -> None:
+    config = dashboard.config
 
     @blueprint.before_request
-    def check() -> Answer | None:
-        g.qless_py_dashboard = board
+    def check() -> Response | None:
+        g.qless_py_dashboard = dashboard
         g.qless_py_blueprint = blueprint.name
-        g.qless_py_cookie = guard.cookie_of(request)
+        g.qless_py_cookie = guard.browser_cookie(request)
         g.qless_py_access = None
         try:
-            guard.check_host(request, config, is_open=not config.auth)
-            wait = board.attempts.wait(request)
-            found = _identify(config, is_known_only=wait > 0)
+            guard.check_host(request, config.trusted_hosts, is_open=not config.auth)
+            blocked = dashboard.login_limiter.blocked_for(request)
+            found = _authenticate(config, is_blocked=blocked > 0)
             if found is None:
-                return _challenge(board, wait)
-            board.attempts.passed(request)
+                return _unauthenticated(dashboard, blocked)
+            dashboard.login_limiter.record_success(request)
             g.qless_py_access = found
-            guard.check_origin(request, config)
-            guard.check_writable(request, config)
-            guard.check_token(request, board.secret)
-        except guard.Refusal as refusal:
-            return problems.answer(refusal.status, refusal.code, refusal.message)
+            guard.check_origin(request, config.trusted_origins)
+            guard.check_writable(request, is_read_only=config.read_only)
+            guard.check_form_token(request, dashboard.secret)
+        except guard.RequestRejected as error:
+            return error_response(error.status, error.code, error.message)
         return None
 
     @blueprint.after_request
-    def finish(response: Response) -> Response:
-        guard.add_headers(response)
+    def finish(response: FlaskResponse) -> FlaskResponse:
+        guard.add_security_headers(response)
         if request.endpoint != f"{blueprint.name}.static":
             cookie = g.get("qless_py_cookie")
             if cookie is not None:
-                guard.keep_cookie(response, request, cookie, request.script_root or "/")
+                guard.set_cookie(response, request, cookie, request.script_root or "/")
         return response
 
 
-def _identify(config: DashboardConfig, *, is_known_only: bool) -> Access | None:
-    """Tell whose request it is; with `is_known_only` passwords and tokens are not looked at."""
+def _authenticate(config: DashboardConfig, *, is_blocked: bool) -> Access | None:
+    """Return the sender of the request; if blocked, without checking passwords and tokens."""
     if not config.auth:
         if not is_local(request):
-            raise guard.Refusal(
-                403, "local-only", "no authentication is set up, so only this machine may enter"
-            )
+            message = "no authentication is configured, so only this machine has access"
+            raise guard.RequestRejected(403, "local-only", message)
         return Access("local", Role.ADMIN, shows_data=True)
     for authenticator in config.auth:
-        if is_known_only and guard.challenges([authenticator]):
+        if is_blocked and guard.challenges([authenticator]):
             continue
         found = authenticator(request)
         if found is not None:
@@ -111,62 +110,62 @@ def _identify(config: DashboardConfig, *, is_known_only: bool) -> Access | None:
     return None
 
 
-def _challenge(board: Dashboard, wait: float) -> Answer:
-    if wait > 0:
-        seconds = math.ceil(wait)
-        text = f"too many wrong passwords or tokens came from there: wait for {seconds} s"
-        answer = problems.answer(429, "too-many-attempts", text)
-        answer.headers["Retry-After"] = str(seconds)
-        return answer
-    board.attempts.failed(request)
-    answer = problems.answer(401, "unauthenticated", "who are you?")
-    for one in guard.challenges(board.config.auth):
-        answer.headers.add("WWW-Authenticate", one)
-    return answer
+def _unauthenticated(dashboard: context.Dashboard, blocked: float) -> Response:
+    if blocked > 0:
+        seconds = math.ceil(blocked)
+        message = f"too many wrong passwords or tokens from this address: try again in {seconds} s"
+        response = error_response(429, "too-many-attempts", message)
+        response.headers["Retry-After"] = str(seconds)
+        return response
+    dashboard.login_limiter.record_failure(request)
+    response = error_response(401, "unauthenticated", "Sign in required.")
+    for challenge in guard.challenges(dashboard.config.auth):
+        response.headers.add("WWW-Authenticate", challenge)
+    return response
 
 
-def _add_static(blueprint: Blueprint) -> None:
+def _add_static_files(blueprint: Blueprint) -> None:
     @blueprint.get("/static/<path:name>", endpoint="static")
-    def static(name: str) -> Answer:
-        path = safe_join(str(static_folder()), name)
+    def static(name: str) -> Response:
+        path = safe_join(str(context.STATIC_FOLDER), name)
         if path is None or not Path(path).is_file():
             abort(404)
-        # Read at once: a file that is sent piece by piece stays open when its reader has left.
+        # Read at once: a file sent in chunks would stay open if the browser disconnects.
         kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
-        answer = Response(Path(path).read_bytes(), mimetype=kind)
-        answer.add_etag()
-        answer.make_conditional(request)
+        response = FlaskResponse(Path(path).read_bytes(), mimetype=kind)
+        response.add_etag()
+        response.make_conditional(request)
         if request.args.get("v"):
-            answer.headers["Cache-Control"] = f"public, max-age={_YEAR}, immutable"
-        return answer
+            response.headers["Cache-Control"] = f"public, max-age={_YEAR}, immutable"
+        return response
 
     @blueprint.get("/favicon.ico")
-    def favicon() -> Answer:
-        return redirect(url_for(".static", name="icon.svg"))
+    def favicon() -> Response:
+        return redirect(context.link("static", name="icon.svg"))
 
 
-def _add_last(blueprint: Blueprint) -> None:
-    # Without this, a path that no view knows would be answered by the host, without our guards.
+def _add_catch_all(blueprint: Blueprint) -> None:
+    # Otherwise the host application would answer unknown paths, without our guards.
     @blueprint.route("/<path:rest>", methods=["GET", "POST", "PUT", "PATCH", "DELETE"])
-    def unknown(rest: str) -> Answer:
-        return problems.answer(404, "not-found", f"there is no page {rest}")
+    def unknown(rest: str) -> Response:
+        return error_response(404, "not-found", f"page {rest} does not exist")
 
 
-def _add_errors(blueprint: Blueprint) -> None:
+def _add_error_handlers(blueprint: Blueprint) -> None:
     @blueprint.errorhandler(QlessError)
-    def refused(error: QlessError) -> Answer:
-        return problems.of_error(error)
+    def qless_error(error: QlessError) -> Response:
+        return qless_error_response(error)
 
     @blueprint.errorhandler(RedisError)
-    def away(error: RedisError) -> Answer:
-        return problems.answer(503, "store-away", f"the store does not answer: {error}")
+    def store_unavailable(error: RedisError) -> Response:
+        return error_response(503, "store-away", f"the store does not respond: {error}")
 
-    @blueprint.errorhandler(guard.Refusal)
-    def refuse(error: guard.Refusal) -> Answer:
-        return problems.answer(error.status, error.code, error.message)
+    @blueprint.errorhandler(guard.RequestRejected)
+    def rejected(error: guard.RequestRejected) -> Response:
+        return error_response(error.status, error.code, error.message)
 
     @blueprint.errorhandler(HTTPException)
-    def failed(error: HTTPException) -> Answer:
-        if error.code is None or error.code < 400:  # noqa: PLR2004 - a redirection is no problem
+    def http_error(error: HTTPException) -> Response:
+        if error.code is None or error.code < 400:  # noqa: PLR2004 - a redirect is not an error
             abort(error.get_response())
-        return problems.answer(error.code, "refused", error.description or error.name)
+        return error_response(error.code, "refused", error.description or error.name)

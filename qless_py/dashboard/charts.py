@@ -15,7 +15,7 @@ from typing import Final
 
 from markupsafe import Markup
 
-from qless_py.dashboard import formats
+from qless_py.client import humanize
 
 # The width of a chart on most screens, so that its text is as large as the text around it.
 WIDTH: Final = 400
@@ -41,7 +41,7 @@ class Chart:
     title: str
     instants: Sequence[float]
     series: Sequence[Series]
-    format: Callable[[float], str] = formats.number
+    format: Callable[[float], str] = humanize.number
     is_logarithmic: bool = False
 
     def __html__(self) -> str:
@@ -50,7 +50,7 @@ class Chart:
     def last(self, series: Series) -> str:
         """Return the newest value of a series as text."""
         value = series.values[-1] if series.values else None
-        return formats.NOTHING if value is None else self.format(value)
+        return humanize.NOTHING if value is None else self.format(value)
 
     @property
     def gap(self) -> str:
@@ -62,7 +62,7 @@ class Chart:
         ]
         if not known or known[-1] == self.instants[-1]:
             return ""
-        return f"no values for {formats.duration(self.instants[-1] - known[-1])}"
+        return f"no values for {humanize.duration(self.instants[-1] - known[-1])}"
 
 
 def render(chart: Chart) -> Markup:
@@ -106,7 +106,7 @@ def bar_chart(title: str, values: Sequence[tuple[str, int]]) -> Markup:
             '<text class="axis" x="{}" y="{}">{}</text>'
         ).format(
             11 + 18 * index, label, 1 + 18 * index, f"{200 * value / top:.1f}",
-            f"{112 + 200 * value / top:.1f}", 11 + 18 * index, formats.number(value),
+            f"{112 + 200 * value / top:.1f}", 11 + 18 * index, humanize.number(value),
         )
         for index, (label, value) in enumerate(values)
     )  # fmt: skip
@@ -222,7 +222,7 @@ def _values_json(chart: Chart) -> str:
         "width": WIDTH,
         "top": _TOP,
         "bottom": HEIGHT - _BOTTOM,
-        "times": [formats.absolute(at)[11:16] for at in chart.instants],
+        "times": [humanize.iso(at)[11:16] for at in chart.instants],
         "lines": [
             [one.label, [None if v is None else chart.format(v) for v in one.values]]
             for one in chart.series

@@ -1,19 +1,18 @@
-"""What one types on the command line instead of pressing the buttons of a page.
+"""The command lines that do the same as the buttons of a page.
 
-Words in capitals are to be replaced.
+Words in capitals stand for values to fill in.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from qless_py.client.job import Job
-from qless_py.dashboard.actions import command
+from qless_py.dashboard.context import client
 
 Commands = list[list[str]]
-# What can be done to many jobs, and the words that it needs beside the jobs.
+# Bulk actions, and the arguments each needs beside the jobs.
 ACTIONS: Final = {
     "retry": [],
     "cancel": [],
@@ -23,8 +22,8 @@ ACTIONS: Final = {
     "tag": ["--add", "TAG"],
     "untag": ["--remove", "TAG"],
 }
-# What does on the command line what a form does, by the address that the form is sent to. Where one
-# address does several things, the word for it stands behind.
+# The command for every form, by the rule its form is posted to. Where one rule serves several
+# actions, the name of the action follows.
 EQUIVALENTS: Final[Mapping[str, Sequence[str]]] = {
     "/put": ("put", "QUEUE", "KLASS", "{}"),
     "/config set": ("config", "set", "OPTION", "VALUE"),
@@ -78,8 +77,15 @@ EQUIVALENTS: Final[Mapping[str, Sequence[str]]] = {
 }
 
 
+def command(*words: Any) -> list[str]:
+    """Return a command line for the namespace of this dashboard."""
+    namespace = client().namespace
+    options = [] if namespace == "ql" else ["--namespace", namespace]
+    return ["qless-py", *(str(one) for one in words), *options]
+
+
 def of_job(job: Job) -> Commands:
-    """Give the commands for a job."""
+    """Return the commands for a job."""
     jid = job.jid
     tags, parents = job.tags or ["TAG"], job.dependencies or ["PARENT"]
     return [
@@ -103,7 +109,7 @@ def of_job(job: Job) -> Commands:
 
 
 def of_queue(name: str, *, is_paused: bool) -> Commands:
-    """Give the commands for a queue."""
+    """Return the commands for a queue."""
     pause = command("queue", "pause", name, "--reason", "WHY", "--for", "30m")
     return [
         command("queue", "show", name),
@@ -118,7 +124,7 @@ def of_queue(name: str, *, is_paused: bool) -> Commands:
 
 
 def of_queues() -> Commands:
-    """Give the commands for all queues."""
+    """Return the commands for all queues."""
     return [
         command("queues"),
         command("queue", "pause", "QUEUE"),
@@ -128,7 +134,7 @@ def of_queues() -> Commands:
 
 
 def of_group(group: str) -> Commands:
-    """Give the commands for a group of failures."""
+    """Return the commands for a failure group."""
     return [
         command("failed", "list", group),
         command("failed", "retry", group, "--yes"),
@@ -138,12 +144,12 @@ def of_group(group: str) -> Commands:
 
 
 def of_failures() -> Commands:
-    """Give the commands for all that failed."""
+    """Return the commands for all failed jobs."""
     return [command("failed", "groups"), in_background("retry", "state:failed", {})]
 
 
 def of_search(text: str) -> Commands:
-    """Give the commands for a search, and for what the workers can do to all that it finds."""
+    """Return the commands for a search, and for bulk actions on all its matches."""
     found = [command("jobs", *([text] if text else []))]
     if text:
         found += [
@@ -154,17 +160,17 @@ def of_search(text: str) -> Commands:
 
 
 def of_tracked() -> Commands:
-    """Give the commands for tracked jobs."""
+    """Return the commands for tracked jobs."""
     return [command("tracked"), command("listen"), command("job", "untrack", "JID")]
 
 
 def of_tags() -> Commands:
-    """Give the commands for all tags."""
+    """Return the commands for all tags."""
     return [command("tags"), command("jobs", "--tag", "TAG")]
 
 
 def of_tag(name: str) -> Commands:
-    """Give the commands for the jobs with a tag."""
+    """Return the commands for the jobs with a tag."""
     return [
         command("jobs", "--tag", name),
         command("job", "untag", "--tag", name, "--remove", name),
@@ -172,12 +178,12 @@ def of_tag(name: str) -> Commands:
 
 
 def of_completed() -> Commands:
-    """Give the commands for complete jobs."""
+    """Return the commands for complete jobs."""
     return [command("jobs", "--state", "complete"), command("job", "requeue", "JID")]
 
 
 def of_operations() -> Commands:
-    """Give the commands for operations."""
+    """Return the commands for operations."""
     return [
         command("operations", "list"),
         command("job", "retry", "--search", "SEARCH", "--in-background"),
@@ -185,54 +191,54 @@ def of_operations() -> Commands:
 
 
 def of_operation(jid: str, *, is_over: bool) -> Commands:
-    """Give the commands for an operation."""
-    shown = command("operations", "show", jid)
+    """Return the commands for an operation."""
+    show = command("operations", "show", jid)
     if is_over:
-        return [shown]
-    return [shown, command("operations", "show", jid, "--wait", "10m"), abort(jid)]
-
-
-def abort(jid: str) -> list[str]:
-    """Give the command that ends an operation."""
-    return command("operations", "abort", jid)
+        return [show]
+    wait = command("operations", "show", jid, "--wait", "10m")
+    return [show, wait, command("operations", "abort", jid)]
 
 
 def in_background(action: str, search: str, params: Mapping[str, Any]) -> list[str]:
-    """Give the command that begins the same operation."""
-    which = ["--search", search] if search else ["--everything"]
-    return to_jobs(action, [*which, "--in-background"], params)
+    """Return the command that starts the same operation."""
+    selection = ["--search", search] if search else ["--everything"]
+    return bulk(action, [*selection, "--in-background"], params)
 
 
-def to_jobs(action: str, which: Sequence[str], params: Mapping[str, Any]) -> list[str]:
-    """Give the command that does this to jobs."""
+def bulk(action: str, selection: Sequence[str], params: Mapping[str, Any]) -> list[str]:
+    """Return the command that performs a bulk action."""
     words: list[str] = []
     for name, value in params.items():
         option = {"tag": "--add", "untag": "--remove"}.get(action, "--to")
         for one in value if name == "tags" else [value]:
             words += [option, f"{one:.15g}" if isinstance(one, float) else str(one)]
-    return command("job", action, *which, *words, "--yes")
+    return command("job", action, *selection, *words, "--yes")
 
 
 def of_worker(name: str) -> Commands:
-    """Give the commands for a worker."""
-    told = [command("workers", what, name) for what in ("quiet", "resume", "stop", "restart")]
-    return [command("workers", "show", name), *told, command("workers", "forget", name)]
+    """Return the commands for a worker."""
+    actions = [
+        command("workers", action, name) for action in ("quiet", "resume", "stop", "restart")
+    ]
+    return [command("workers", "show", name), *actions, command("workers", "forget", name)]
 
 
 def of_workers() -> Commands:
-    """Give the commands for all workers."""
-    told = [command("workers", what, "--all") for what in ("quiet", "resume", "stop", "restart")]
-    return [command("workers", "list"), *told]
+    """Return the commands for all workers."""
+    actions = [
+        command("workers", action, "--all") for action in ("quiet", "resume", "stop", "restart")
+    ]
+    return [command("workers", "list"), *actions]
 
 
 def of_recurring(jid: str) -> Commands:
-    """Give the commands for a recurring job."""
-    told = [command("recur", what, jid) for what in ("run", "pause", "resume", "remove")]
-    return [command("job", "show", jid), *told]
+    """Return the commands for a recurring job."""
+    actions = [command("recur", action, jid) for action in ("run", "pause", "resume", "remove")]
+    return [command("job", "show", jid), *actions, command("recur", "edit", jid, "--every", "1h")]
 
 
 def of_throttle(name: str) -> Commands:
-    """Give the commands for a throttle."""
+    """Return the commands for a throttle."""
     return [
         command("throttles", "show", name),
         command("throttles", "set", name, "--concurrency", "5"),
@@ -244,7 +250,7 @@ def of_throttle(name: str) -> Commands:
 
 
 def of_limits() -> Commands:
-    """Give the commands for throttles and users."""
+    """Return the commands for throttles and users."""
     return [
         command("throttles", "list"),
         command("throttles", "set", "THROTTLE", "--concurrency", "5"),
@@ -256,7 +262,7 @@ def of_limits() -> Commands:
 
 
 def of_config() -> Commands:
-    """Give the commands for the options of the namespace."""
+    """Return the commands for the options of the namespace."""
     return [
         command("config", "list"),
         command("config", "set", "OPTION", "VALUE"),
@@ -264,23 +270,13 @@ def of_config() -> Commands:
     ]
 
 
-def of_put(given: dict[str, Any]) -> list[str]:
-    """Give the command for what a form of a put says."""
-    words = ["put", given["queue"] or "QUEUE", given["klass"] or "KLASS", given["data"] or "{}"]
+def of_put(texts: dict[str, Any]) -> list[str]:
+    """Return the command that puts a job with the values of a form."""
+    words = ["put", texts["queue"] or "QUEUE", texts["klass"] or "KLASS", texts["data"] or "{}"]
     for name in ("jid", "priority", "retries", "delay", "user"):
-        if given[name]:
-            words += [f"--{name}", given[name]]
+        if texts[name]:
+            words += [f"--{name}", texts[name]]
     for name, option in (("tags", "--tag"), ("depends", "--depends"), ("throttles", "--throttle")):
-        for one in given[name].replace(",", " ").split():
+        for one in texts[name].replace(",", " ").split():
             words += [option, one]
     return command(*words)
-
-
-def data_of(job: Job) -> str:
-    """Write the data of a job so that a form can put it again; raises `ValueError` if JSON cannot
-    say it.
-    """  # noqa: D205 - one sentence, too long for a line
-    try:
-        return json.dumps(job.data, indent=2, ensure_ascii=False)
-    except (TypeError, RecursionError) as error:
-        raise ValueError(f"the data is not JSON: {error}") from error

@@ -18,9 +18,9 @@ from qless_py.errors import ConfigError
 class DashboardConfig:
     """The settings of one dashboard. Raises `ConfigError` for invalid ones.
 
-    - `auth`: authenticators, tried in order (`BasicAuth`, `BearerAuth`, `ProxyAuth`, or any callable
-      that maps a request to an `Access` or `None`). Without any, only this machine has access, as
-      an administrator.
+    - `auth`: authenticators, tried in order (`BasicAuth`, `BearerAuth`, `ProxyAuth`, or any
+      callable that maps a request to an `Access` or `None`). Without any, only this machine has
+      access, as an administrator.
     - `secret`: signs form tokens; at least 16 characters. Use the same for every process that
       serves the dashboard.
     - `trusted_hosts`: host names under which the dashboard may be requested.

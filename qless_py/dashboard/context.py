@@ -1,27 +1,31 @@
-"""What one dashboard is made of, and how a view reaches it."""
+"""The state that all viewers of a dashboard share, and what views need of the current request."""
 
 from __future__ import annotations
 
 import hashlib
 import secrets
-import threading
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Final, cast
+from typing import Any, Final, cast
 
-from flask import g
+from flask import g, url_for
 
 from qless_py import package
 from qless_py.client.client import Client
+from qless_py.client.job import Job
 from qless_py.dashboard.auth.access import Access
-from qless_py.dashboard.auth.login_limiter import Attempts
+from qless_py.dashboard.auth.login_limiter import LoginLimiter
 from qless_py.dashboard.config import DashboardConfig
-from qless_py.dashboard.snapshot import Snapshots
-from qless_py.dashboard.streams import Seats
-from qless_py.dashboard.timeseries import History
+from qless_py.dashboard.live import LiveStreams, SnapshotCache
+from qless_py.dashboard.redaction import Redactor
+from qless_py.dashboard.timeseries import SeriesCache
+from qless_py.errors import JobNotFoundError
 
-_VERSION_LETTERS: Final = 12
-PATIENCE: Final = 3.0  # Seconds for which a page waits for a store that does not answer.
+_VERSION_LENGTH: Final = 12
+STORE_TIMEOUT: Final = 3.0  # Seconds a page waits for a store that does not respond.
+STATIC_FOLDER: Final = package.path("web") / "static"
+# Templates are in a folder of their own name, so that they never hide those of a host application.
+TEMPLATE_FOLDER: Final = package.path("web") / "templates"
 
 
 @dataclass(slots=True)
@@ -30,53 +34,68 @@ class Dashboard:
 
     client: Client
     config: DashboardConfig
-    snapshots: Snapshots = field(init=False)
+    snapshots: SnapshotCache = field(init=False)
+    streams: LiveStreams = field(init=False)
+    series: SeriesCache = field(init=False)
+    login_limiter: LoginLimiter = field(init=False)
     secret: bytes = field(init=False)
-    seats: Seats = field(init=False)
-    history: History = field(init=False)
-    attempts: Attempts = field(init=False)
-    # What streams wait on between two looks; who sets it ends them.
-    pause: threading.Event = field(default_factory=threading.Event)
     _versions: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        # Somebody waits for the page, and each page that waits takes a thread of the server.
-        self.client = self.client.with_patience(PATIENCE)
-        self.snapshots = Snapshots(self.client, self.config.refresh)
-        self.history = History(self.client, self.config.refresh / 2)
-        self.seats = Seats(self.config.streams)
-        self.attempts = Attempts(self.config.attempts)
-        # Without a secret of its own a restart makes old forms invalid, which is said to the user.
+        # Someone waits for the page, and each waiting page occupies a thread of the server.
+        self.client = self.client.with_patience(STORE_TIMEOUT)
+        self.snapshots = SnapshotCache(self.client, self.config.refresh)
+        self.streams = LiveStreams(self.snapshots, self.config.streams, self.config.refresh)
+        self.series = SeriesCache(self.client, self.config.refresh / 2)
+        self.login_limiter = LoginLimiter(self.config.attempts)
+        # A random secret makes forms expire when the process restarts; the user is told so.
         self.secret = (self.config.secret or secrets.token_hex(32)).encode()
 
-    def version_of(self, name: str) -> str:
-        """Give what changes when a static file does, so that browsers may keep it for ever."""
+    def asset_version(self, name: str) -> str:
+        """Return a hash of a static file, so that browsers may cache it forever."""
         if name not in self._versions:
-            content = (static_folder() / name).read_bytes()
-            self._versions[name] = hashlib.sha256(content).hexdigest()[:_VERSION_LETTERS]
+            content = (STATIC_FOLDER / name).read_bytes()
+            self._versions[name] = hashlib.sha256(content).hexdigest()[:_VERSION_LENGTH]
         return self._versions[name]
 
-
-def static_folder() -> Path:
-    """Where styles, scripts and icons lie."""
-    return package.path("web") / "static"
-
-
-def template_folder() -> Path:
-    """Where the templates lie, in a folder of their own name so that no host's are hidden."""
-    return package.path("web") / "templates"
+    def queue_names(self) -> list[str]:
+        """Return the names of all queues."""
+        return [queue["name"] for queue in self.snapshots.get().queues]
 
 
 def dashboard() -> Dashboard:
-    """Give the dashboard that serves this request."""
+    """Return the dashboard that serves this request."""
     return cast("Dashboard", g.qless_py_dashboard)
 
 
 def access() -> Access:
-    """Give whose request this is."""
+    """Return the identity that sent this request."""
     return cast("Access", g.qless_py_access)
 
 
+def redactor() -> Redactor | None:
+    """Return what redacts data for the sender of this request, None if they may see all of it."""
+    return None if access().shows_data else dashboard().config.redactor
+
+
 def client() -> Client:
-    """Give the client of this dashboard."""
+    """Return the client of this dashboard."""
     return dashboard().client
+
+
+def link(view: str, /, **values: Any) -> str:
+    """Return the URL of a view of this dashboard, wherever it is mounted."""
+    return url_for(f"{g.qless_py_blueprint}.{view}", **values)
+
+
+def find_job(jid: str) -> Job:
+    """Return a job; raises `JobNotFoundError`."""
+    found = client().jobs[jid]
+    if not isinstance(found, Job):
+        raise JobNotFoundError(f"Job {jid} does not exist")
+    return found
+
+
+def find_jobs(jids: Sequence[str]) -> list[Job]:
+    """Return the jobs that still exist, in the order of their jids."""
+    return [job for job in client().jobs.get(*jids) if isinstance(job, Job)]

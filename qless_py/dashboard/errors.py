@@ -1,11 +1,11 @@
-"""Errors as answers: a page for people, problem+json (RFC 9457) for programs."""
+"""Errors as responses: a page for people, problem+json (RFC 9457) for programs."""
 
 from __future__ import annotations
 
 from typing import Final
 
 from flask import current_app, g, json, render_template, request
-from werkzeug.wrappers import Response as Answer
+from werkzeug.wrappers import Response
 
 from qless_py import errors
 
@@ -24,29 +24,33 @@ _STATUS: Final[tuple[tuple[type[errors.QlessError], int, str], ...]] = (
 )
 
 
-def of_error(error: errors.QlessError) -> Answer:
-    """Answer for a refusal of the core."""
+def qless_error_response(error: errors.QlessError) -> Response:
+    """Return the response for an error of the client or the store."""
     for kind, status, code in _STATUS:
         if isinstance(error, kind):
-            return answer(status, code, str(error))
-    return answer(500, "failed", str(error))
+            return error_response(status, code, str(error))
+    return error_response(500, "failed", str(error))
 
 
 def wants_json() -> bool:
-    """Tell whether the sender prefers JSON to a page."""
+    """Return whether the client prefers JSON to HTML."""
     best = request.accept_mimetypes.best_match(["text/html", "application/json"])
     return best == "application/json"
 
 
-def answer(status: int, code: str, message: str) -> Answer:
-    """Make the answer: `code` names the problem for programs, `message` tells a person."""
+def error_response(status: int, code: str, message: str) -> Response:
+    """Return an error response: `code` identifies the problem, `message` explains it to people."""
     if wants_json():
         body = {"type": f"about:blank#{code}", "title": code, "status": status, "detail": message}
         return current_app.response_class(
             json.dumps(body), status=status, mimetype="application/problem+json"
         )
-    is_known = g.get("qless_py_access") is not None
+    is_authenticated = g.get("qless_py_access") is not None
     page = render_template(
-        "qless_py/problem.html", status=status, code=code, message=message, is_known=is_known
+        "qless_py/error.html",
+        status=status,
+        code=code,
+        message=message,
+        is_authenticated=is_authenticated,
     )
     return current_app.response_class(page, status=status)

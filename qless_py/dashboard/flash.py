@@ -1,4 +1,4 @@
-"""What an action tells the page that comes after it, in a signed cookie of one request's life."""
+"""Messages for the page after an action, kept in a signed cookie until they are shown."""
 
 from __future__ import annotations
 
@@ -6,34 +6,34 @@ from typing import Final
 
 from flask import after_this_request, g, request
 from itsdangerous import BadSignature, URLSafeTimedSerializer
-from werkzeug.wrappers import Response as Answer
+from werkzeug.wrappers import Response
 
-from qless_py.dashboard import redaction as shown
+from qless_py.dashboard import redaction
 from qless_py.dashboard.context import dashboard
 
-COOKIE: Final = "qless_py_notes"
-_LIFE: Final = 60
-_LONGEST: Final = 600
+COOKIE: Final = "qless_py_flash"
+_MAX_AGE: Final = 60  # Seconds.
+_MAX_TEXT: Final = 600
 
 
 def _serializer() -> URLSafeTimedSerializer:
-    return URLSafeTimedSerializer(dashboard().secret, salt="notes")
+    return URLSafeTimedSerializer(dashboard().secret, salt="flash")
 
 
-def say(text: str, kind: str = "done") -> None:
-    """Have the next page say this; `kind` is `done`, `refused` or `hint`."""
-    told: list[tuple[str, str]] = g.setdefault("qless_py_told", [])
-    if not told:
-        after_this_request(_keep)
-    told.append((kind, shown.cut(text, _LONGEST)))
+def add(text: str, kind: str = "done") -> None:
+    """Show a message on the next page; `kind` is `done`, `refused` or `hint`."""
+    messages: list[tuple[str, str]] = g.setdefault("qless_py_flash", [])
+    if not messages:
+        after_this_request(_store)
+    messages.append((kind, redaction.truncate(text, _MAX_TEXT)))
 
 
-def _keep(response: Answer) -> Answer:
-    value = _serializer().dumps(g.qless_py_told)
+def _store(response: Response) -> Response:
+    value = _serializer().dumps(g.qless_py_flash)
     response.set_cookie(
         COOKIE,
         str(value),
-        max_age=_LIFE,
+        max_age=_MAX_AGE,
         httponly=True,
         samesite="Strict",
         secure=request.is_secure,
@@ -42,19 +42,19 @@ def _keep(response: Answer) -> Answer:
     return response
 
 
-def take() -> list[tuple[str, str]]:
-    """Give what is to be said, once."""
+def pop() -> list[tuple[str, str]]:
+    """Return the messages of the last action as (kind, text), and delete them."""
     value = request.cookies.get(COOKIE)
     if value is None or g.get("qless_py_access") is None:
         return []
-    after_this_request(_forget)
+    after_this_request(_delete)
     try:
-        told = _serializer().loads(value, max_age=_LIFE)
+        messages = _serializer().loads(value, max_age=_MAX_AGE)
     except BadSignature:
         return []
-    return [(str(kind), str(text)) for kind, text in told]
+    return [(str(kind), str(text)) for kind, text in messages]
 
 
-def _forget(response: Answer) -> Answer:
+def _delete(response: Response) -> Response:
     response.delete_cookie(COOKIE, path=request.script_root or "/")
     return response

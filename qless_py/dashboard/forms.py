@@ -1,92 +1,114 @@
-"""Forms of several fields: what was typed, how each text is read, what is wrong beside which."""
+"""Form fields: how the text of each is parsed, and which error belongs beside which field."""
 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from flask import request
 
-from qless_py.dashboard import commands
 from qless_py.dashboard.context import access
-from qless_py.errors import UndecodableDataError
+from qless_py.errors import BadArgumentError, UndecodableDataError
 
-Readers = Mapping[str, Callable[[str], Any]]
-_LONGEST: Final = 100_000
+Parsers = Mapping[str, Callable[[str], Any]]
+_MAX_DATA: Final = 100_000
 
 
-def number(text: str) -> float:
-    """Read a number; raises `ValueError`."""
+def parse_number(text: str) -> float:
+    """Parse a number; raises `ValueError`."""
     try:
         return float(text)
     except ValueError:
-        raise ValueError(f"this is a number, not {text!r}") from None
+        raise ValueError(f"must be a number, not {text!r}") from None
 
 
-def whole(text: str) -> int:
-    """Read a whole number; raises `ValueError`."""
+def parse_integer(text: str) -> int:
+    """Parse a whole number, also one like 3.0; raises `ValueError`."""
     try:
-        return int(text)
+        value = float(text)
     except ValueError:
-        raise ValueError(f"this is a whole number, not {text!r}") from None
+        value = math.nan
+    if not value.is_integer():
+        raise ValueError(f"must be a whole number, not {text!r}")
+    return int(value)
 
 
-def data(text: str) -> Any:
-    """Read JSON; raises `ValueError`."""
+def parse_json(text: str) -> Any:
+    """Parse JSON; raises `ValueError`."""
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"this is not JSON: {error}") from None
+        raise ValueError(f"must be JSON: {error}") from None
 
 
-def names(text: str) -> list[str]:
-    """Read names with spaces or commas between."""
+def parse_names(text: str) -> list[str]:
+    """Parse names separated by spaces or commas."""
     return text.replace(",", " ").split()
+
+
+def text_field(name: str) -> str:
+    """Return the text of a submitted field, without spaces around it."""
+    return request.form.get(name, "").strip()
+
+
+def parse_field(name: str, parse: Callable[[str], Any], *, is_required: bool = False) -> Any:
+    """Return the parsed value of a submitted field, None if it is empty and may be.
+
+    Raises `BadArgumentError`.
+    """
+    text = text_field(name)
+    if not text and not is_required:
+        return None
+    try:
+        return parse(text)
+    except ValueError as error:
+        raise BadArgumentError(f"{name} {error}") from None
 
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """The fields of a form and how the text of each is read; those `needed` may not be empty.
+    """The fields of a form with their parsers; those `required` may not be empty.
 
-    What the core refuses is told beside the field that its message begins with, else beside `main`.
+    An error of the store is shown beside the field its message begins with, else beside `main`.
     """
 
-    readers: Readers
-    needed: Sequence[str]
+    parsers: Parsers
+    required: Sequence[str]
     main: str
 
-    def given(self, fields: Mapping[str, str] | None = None) -> dict[str, str]:
-        """Give the text of every field, by default as it was sent."""
-        found = request.form if fields is None else fields
-        return {name: found.get(name, "").strip() for name in self.readers}
+    def texts(self, fields: Mapping[str, str] | None = None) -> dict[str, str]:
+        """Return the text of every field, by default as submitted."""
+        source = request.form if fields is None else fields
+        return {name: source.get(name, "").strip() for name in self.parsers}
 
-    def read(self, given: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, str]]:
-        """Give the values of the fields that are not empty, and what is wrong with the others."""
-        options: dict[str, Any] = {}
-        errors = {name: "this is needed" for name in self.needed if not given.get(name, "x")}
-        for name, text in given.items():
+    def parse(self, texts: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, str]]:
+        """Return the values of the fields that are not empty, and the errors of invalid ones."""
+        values: dict[str, Any] = {}
+        errors = {name: "required" for name in self.required if not texts.get(name, "x")}
+        for name, text in texts.items():
             try:
                 if text:
-                    options[name] = self.readers[name](text)
+                    values[name] = self.parsers[name](text)
             except ValueError as error:
                 errors[name] = str(error)
-        return options, errors
+        return values, errors
 
-    def refused(self, message: str) -> dict[str, str]:
-        """Tell beside which field a refusal of the core stands."""
+    def errors_of(self, message: str) -> dict[str, str]:
+        """Assign an error message of the store to a field."""
         first = message.split(" ", 1)[0].strip(":'\"")
-        return {first if first in self.readers else self.main: message}
+        return {first if first in self.parsers else self.main: message}
 
 
-def data_text(job: Any) -> tuple[str, str]:
-    """Write the data of a job for a field, or nothing, and then why it is left out."""
+def editable_data(job: Any) -> tuple[str, str]:
+    """Return a job's data as JSON for a form; or empty text and the reason why it is left out."""
     if not access().shows_data:
-        return "", "Its data is left out, for parts of it are hidden from you."
-    if len(job.raw) > _LONGEST:
-        return "", "Its data is too long for a form."
+        return "", "Data left out: parts of it are hidden from you."
+    if len(job.raw) > _MAX_DATA:
+        return "", "Data left out: it is too long for a form."
     try:
-        return commands.data_of(job), ""
-    except (ValueError, UndecodableDataError) as error:
-        return "", f"Its data is left out: {error}"
+        return json.dumps(job.data, indent=2, ensure_ascii=False), ""
+    except (TypeError, RecursionError, UndecodableDataError) as error:
+        return "", f"Data left out: it is not JSON ({error})."

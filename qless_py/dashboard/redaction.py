@@ -1,8 +1,8 @@
 """Redaction: what viewers without the right to see data are not shown, and job data as text.
 
-A `Redactor` hides the values of keys such as `password`, in data at any depth and, as far as text can
-be parsed, in messages. It also decides which searches could reveal hidden values. `data_text` writes
-data of any codec as bounded text, redacted if a redactor is given.
+A `Redactor` hides the values of keys such as `password`, in data at any depth and, as far as text
+can be parsed, in messages. It also rejects searches that could reveal hidden values. `data_text`
+writes data of any codec as bounded text, redacted if a redactor is given.
 """
 
 from __future__ import annotations
@@ -82,7 +82,9 @@ class Redactor:
             )
 
 
-def data_text(value: Any, redactor: Redactor | None, *, limit: int = MAX_TEXT, pretty: bool = True) -> str:
+def data_text(
+    value: Any, redactor: Redactor | None, *, limit: int = MAX_TEXT, pretty: bool = True
+) -> str:
     """Return a value as JSON of about `limit` characters; omissions are marked in place.
 
     Values that JSON cannot express are written as their `repr`, lone surrogates as escapes.

@@ -1,4 +1,4 @@
-"""The dashboard served by a process of ours, without a WSGI server beside it."""
+"""A threaded HTTP server for the dashboard, when no WSGI server runs it."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from flask import Flask
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
 
-class _Brief(WSGIRequestHandler):
+class _RequestHandler(WSGIRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def log_request(self, *_: Any) -> None:
-        """Say nothing of requests that are answered."""
+        """Do not log successful requests."""
 
 
-class _Silent(_Brief):
+class _SilentRequestHandler(_RequestHandler):
     def log(self, *_: Any) -> None:
-        """Say nothing at all: the terminal belongs to somebody else."""
+        """Log nothing at all: another program owns the terminal."""
 
 
 def listen(app: Flask, host: str, port: int, *, is_silent: bool = False) -> BaseWSGIServer:
-    """Listen there, with a thread for each request; port 0 takes one that is free."""
-    handler = _Silent if is_silent else _Brief
+    """Return a server with a thread per request; port 0 picks a free one."""
+    handler = _SilentRequestHandler if is_silent else _RequestHandler
     return make_server(host, port, app, threaded=True, request_handler=handler)

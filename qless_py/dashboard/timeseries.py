@@ -13,10 +13,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
+from qless_py.client import humanize
 from qless_py.client.client import Client
 from qless_py.client.session import answered
 from qless_py.client.stats import percentile
-from qless_py.dashboard import formats
 from qless_py.dashboard.charts import Chart, Series
 from qless_py.protocol import reads
 
@@ -187,7 +187,7 @@ class _CachedRows:
 
     def merge(self, other: _CachedRows) -> None:
         for at, row in other.rows.items():
-            self.steps.setdefault(at, MetricRow()).merge(row)
+            self.rows.setdefault(at, MetricRow()).merge(row)
         self.begins = max(self.begins, other.begins)
         self.ends = min(self.ends, other.ends)
 
@@ -222,7 +222,9 @@ class SeriesCache:
         queues in which nothing happens.
         """
         first = now // span.step * span.step - span.seconds
-        instants = [first + index * span.step for index in range(int(span.seconds // span.step) + 1)]
+        instants = [
+            first + index * span.step for index in range(int(span.seconds // span.step) + 1)
+        ]
         with self._lock:
             rows = self._extend(queues, span, first, now, backlog or {}).rows
             return instants, [rows.get(at) or MetricRow() for at in instants]
@@ -311,7 +313,7 @@ def _ms(seconds: float) -> int:
 def downsample(
     instants: list[float], rows: list[MetricRow], limit: int = _MAX_POINTS
 ) -> tuple[list[float], list[MetricRow], int]:
-    """Sum neighbouring rows until at most `limit` are left; the last item is how many became one."""
+    """Sum neighbouring rows until at most `limit` are left; also return how many became one."""
     factor = math.ceil(len(rows) / limit)
     if factor <= 1:
         return instants, rows, 1
@@ -349,7 +351,7 @@ def queue_charts(
         _percentiles("Run time", instants, [row.run for row in rows]),
         Chart("Waiting", instants, [Series("depth", "put", [row.depth for row in rows])]),
         Chart("Oldest waiting", instants,
-              [Series("age", "warn", [row.head_age for row in rows])], formats.duration),
+              [Series("age", "warn", [row.head_age for row in rows])], humanize.duration),
     ]  # fmt: skip
 
 
@@ -357,14 +359,16 @@ def _per_second(counts: Sequence[int], seconds: Sequence[float]) -> list[float]:
     return [count / length for count, length in zip(counts, seconds, strict=True)]
 
 
-def _percentiles(title: str, instants: Sequence[float], histograms: Sequence[dict[int, int]]) -> Chart:
+def _percentiles(
+    title: str, instants: Sequence[float], histograms: Sequence[dict[int, int]]
+) -> Chart:
     series = [
         Series(label, colour, [percentile(one, share) if one else None for one in histograms])
         for label, colour, share in (
             ("p50", "done", 0.5), ("p95", "put", 0.95), ("p99", "warn", 0.99),
         )
     ]  # fmt: skip
-    return Chart(title, instants, series, formats.duration, is_logarithmic=True)
+    return Chart(title, instants, series, humanize.duration, is_logarithmic=True)
 
 
 def busiest(counts: Iterable[tuple[str, int]]) -> list[str]:

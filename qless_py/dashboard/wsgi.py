@@ -1,7 +1,7 @@
 """The dashboard for a WSGI server: `gunicorn --threads 16 'qless_py.dashboard.wsgi:make_app()'`.
 
-The store is that of QLESS_PY_URL or the configuration file, the settings those of the variables
-QLESS_PY_WEB_…; a `SCRIPT_NAME`, or QLESS_PY_WEB_PREFIX, mounts it below a path.
+QLESS_PY_URL or the settings file name the store; the settings of the dashboard are in variables
+that begin with QLESS_PY_WEB_. SCRIPT_NAME or QLESS_PY_WEB_PREFIX mounts it below a path.
 """
 
 from __future__ import annotations
@@ -15,27 +15,27 @@ from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.wrappers import Response
 
 from qless_py.dashboard.app import create_app
-from qless_py.dashboard.settings import from_environment
+from qless_py.dashboard.config import from_environment
 from qless_py.errors import ConfigError
-from qless_py.store import settings_file as configuration
+from qless_py.store import settings_file
 
-_NOWHERE: Final = Response("There is nothing here.\n", status=404, mimetype="text/plain")
+_NOT_FOUND: Final = Response("Not found.\n", status=404, mimetype="text/plain")
 
 
 def make_app(environ: Mapping[str, str] = os.environ) -> Flask:
-    """Make the application of the environment."""
+    """Return the application that the environment configures; raises `ConfigError`."""
     app = create_app(
-        config=from_environment(environ), namespace=configuration.namespace(environ=environ)
+        config=from_environment(environ), namespace=settings_file.namespace(environ=environ)
     )
     return mounted(app, environ.get("QLESS_PY_WEB_PREFIX", ""))
 
 
 def mounted(app: Flask, prefix: str) -> Flask:
-    """Serve an application below a path, and nothing beside it."""
+    """Serve an application below a path only; raises `ConfigError`."""
     path = prefix.rstrip("/")
     if path and not path.startswith("/"):
-        raise ConfigError(f"a prefix begins with /, not {prefix!r}")
+        raise ConfigError(f"prefix must begin with /, not {prefix!r}")
     if path:
         inner: Any = app.wsgi_app
-        app.wsgi_app = DispatcherMiddleware(_NOWHERE, {path: inner})  # type: ignore[method-assign]
+        app.wsgi_app = DispatcherMiddleware(_NOT_FOUND, {path: inner})  # type: ignore[method-assign]
     return app

@@ -44,12 +44,12 @@ def test_a_hash_needs_the_password_twice(program: Program) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("", "names nobody"),
+        ("", "no users and no tokens"),
         ("[users.ann", "cannot read"),
-        ("[people.ann]", "only users and tokens"),
+        ("[people.ann]", "expected users or tokens"),
         ('[users.ann]\nrole = "admin"', "ann has no password"),
         ('[users.ann]\npassword = "plain"\nrole = "admin"', "hash_password"),
-        ('[users.ann]\npassword = "scrypt$a$b"\nrole = "king"', "no role 'king'"),
+        ('[users.ann]\npassword = "scrypt$a$b"\nrole = "king"', "unknown role 'king'"),
         ('[tokens.ci]\nsha256 = "12"\nrole = "viewer"', "64 hexadecimal digits"),
         ("users = 5", "users"),
         ("[users]\nann = 5", "ann has no password"),
@@ -72,12 +72,12 @@ def test_a_header_of_a_proxy_needs_the_proxy(program: Program) -> None:
     ended = program("web", "--proxy-header", "X-User", "--bind", "0.0.0.0:0", code=None)
 
     assert ended.exit_code in {1, 2}
-    assert "needs the addresses of the proxies" in ended.stderr
+    assert "needs the addresses of the trusted proxies" in ended.stderr
 
 
 @pytest.mark.parametrize(
     ("options", "said"),
-    [(("--prefix", "ops"), "a prefix begins with /"), (("--secret", "short"), "16 characters")],
+    [(("--prefix", "ops"), "prefix must begin with /"), (("--secret", "short"), "16 characters")],
 )
 def test_other_settings_are_checked(program: Program, options: tuple[str, ...], said: str) -> None:
     ended = program("web", *options, "--bind", "127.0.0.1:0", code=None)

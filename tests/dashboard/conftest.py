@@ -40,12 +40,12 @@ class Visitor:
         self.get("/tags")
         cookie = self.flask.get_cookie(guard.COOKIE)
         assert cookie is not None
-        token = guard.token(cookie.value, SECRET.encode())
+        token = guard.form_token(cookie.value, SECRET.encode())
         form = {"form_token": token, **({"confirmed": "yes"} if confirmed else {}), **fields}
         return self.flask.post(path, data=form, headers={"Sec-Fetch-Site": "same-origin"})
 
-    def told(self, answer: TestResponse) -> str:
-        """Follow a redirection and give the page."""
+    def followed(self, answer: TestResponse) -> str:
+        """Follow a redirect and return the page."""
         assert answer.status_code == 303, answer.text
         return self.get(answer.headers["Location"]).text
 

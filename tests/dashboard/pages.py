@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Final
 
 from qless_py import Client
-from qless_py.dashboard.pages.queue import TABS
+from qless_py.dashboard.pages.queues import TABS
 from qless_py.dashboard.timeseries import RANGES
 
 PATHS: Final = (
-    "/", *(f"{path}range={one.word}" for path in ("/?", "/queues/work?") for one in RANGES),
+    "/", *(f"{path}range={one.name}" for path in ("/?", "/queues/work?") for one in RANGES),
     "/queues", "/queues?sort=waiting&q=wor",
     *(f"/queues/work?tab={tab}" for tab in TABS), "/queues/work?day=2023-11-14",
     "/queues/nobody", "/jobs", "/jobs?q=state:failed,waiting", "/jobs?q=nothing-like-it",

@@ -57,7 +57,7 @@ def test_without_authentication_only_this_machine_enters(visitor: Visitor) -> No
     proxied = visitor.get("/", headers={"X-Forwarded-For": "192.0.2.7"})
 
     assert (away.status_code, proxied.status_code) == (403, 403)
-    assert "only this machine may enter" in away.text
+    assert "only this machine has access" in away.text
 
 
 @pytest.mark.parametrize("host", ["evil.example.org", "evil.example.org:80", "127.0.0.1.evil.org"])
@@ -94,7 +94,7 @@ def test_a_change_needs_the_token_of_a_page(visitor: Visitor) -> None:
     wrong = visitor.flask.post("/queues/mail/pause", data={"form_token": "0" * 64}, headers=same)
 
     assert (missing, wrong.status_code) == (403, 403)
-    assert "load the page again" in wrong.text
+    assert "reload the page and try again" in wrong.text
 
 
 def test_a_token_of_another_browser_is_worth_nothing(client: Client) -> None:

@@ -103,9 +103,9 @@ def actions(visitor: Visitor) -> set[str]:
         "/config": ("set", "unset"),
         "/jobs/chosen": operations.ACTIONS,
         "/operations": operations.ACTIONS,
-        "/jobs/<jid>/<what>": job._ACTS,
-        "/recurring/<jid>/<what>": recurring.CHANGES,
-        "/workers/tell/<what>": workers._TOLD,
+        "/jobs/<jid>/<what>": job.ACTIONS,
+        "/recurring/<jid>/<what>": recurring.ACTIONS,
+        "/workers/tell/<what>": workers.ACTIONS,
     }
     rules = visitor.flask.application.url_map.iter_rules()
     found = {one.rule for one in rules if "POST" in (one.methods or ())} - {"/<path:rest>"}

@@ -12,7 +12,7 @@ from werkzeug.datastructures import Headers
 from werkzeug.test import EnvironBuilder
 
 from qless_py.dashboard import Access, BasicAuth, BearerAuth, ProxyAuth, Role, hash_password
-from qless_py.dashboard.auth.login_limiter import Attempts
+from qless_py.dashboard.auth.login_limiter import LoginLimiter
 from tests.conftest import Clock
 from tests.dashboard.conftest import Visitor
 
@@ -64,7 +64,7 @@ def test_after_some_guesses_an_address_is_not_listened_to(
     assert _asks(visitor, right, OTHER) == 200
     told = [one for one in caplog.records if one.name == "qless_py.dashboard.audit"]
     assert [one.getMessage() for one in told] == [
-        f"3 wrong passwords or tokens from {GUESSER}: no more are looked at for 60 s"
+        f"Login blocked: address={GUESSER} failures=3 seconds=60"
     ]
 
 
@@ -103,17 +103,17 @@ def _from(address: str, cookie: str = "") -> Request:
 
 def test_who_waits_is_listened_to_again() -> None:
     clock = Clock()
-    attempts = Attempts(2, clock)
+    limiter = LoginLimiter(2, clock)
     for passed in (0, 61):
         clock.advance(passed)
-        attempts.failed(_from(GUESSER))
-    assert attempts.wait(_from(GUESSER)) == 0
-    attempts.failed(_from(GUESSER))
-    assert attempts.wait(_from(GUESSER)) == 60
+        limiter.record_failure(_from(GUESSER))
+    assert limiter.blocked_for(_from(GUESSER)) == 0
+    limiter.record_failure(_from(GUESSER))
+    assert limiter.blocked_for(_from(GUESSER)) == 60
 
     clock.advance(60)
 
-    assert attempts.wait(_from(GUESSER)) == 0
+    assert limiter.blocked_for(_from(GUESSER)) == 0
 
 
 @pytest.mark.parametrize(
@@ -124,22 +124,22 @@ def test_who_waits_is_listened_to_again() -> None:
     ],
 )  # fmt: skip
 def test_a_sender_is_a_network_of_its_own(one: str, other: str, is_same: bool) -> None:  # noqa: FBT001
-    attempts = Attempts(1)
-    attempts.failed(_from(one))
+    limiter = LoginLimiter(1)
+    limiter.record_failure(_from(one))
 
-    assert (attempts.wait(_from(other)) > 0) == is_same
+    assert (limiter.blocked_for(_from(other)) > 0) == is_same
 
 
 def test_many_guessers_take_little_memory(visit: Visit) -> None:
-    attempts = Attempts(1)
+    limiter = LoginLimiter(1)
     for number in range(5000):
-        attempts.failed(_from(f"10.0.{number // 250}.{number % 250}"))
-        attempts.passed(_from(OTHER, f"cookie-{number}"))
+        limiter.record_failure(_from(f"10.0.{number // 250}.{number % 250}"))
+        limiter.record_success(_from(OTHER, f"cookie-{number}"))
     known = BasicAuth({"ann": (hash_password("horse", "salt"), Role.ADMIN)})
     visitor = visit(auth=[known], attempts=0, trusted_hosts=HOSTS)
 
     assert _asks(visitor, _basic("", "eve")) == 401
 
-    assert len(attempts._wrong) == len(attempts._welcome) == 4096
-    assert attempts.wait(_from("10.0.19.249")) > 0
-    assert known._known == {}
+    assert len(limiter._failures) == len(limiter._trusted_cookies) == 4096
+    assert limiter.blocked_for(_from("10.0.19.249")) > 0
+    assert known._verified == {}

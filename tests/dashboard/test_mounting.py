@@ -20,7 +20,7 @@ import pytest
 from flask import Flask
 
 from qless_py import Client
-from qless_py.dashboard import DashboardConfig, create_app, create_blueprint, streams
+from qless_py.dashboard import DashboardConfig, create_app, create_blueprint
 from qless_py.dashboard.context import Dashboard
 from qless_py.dashboard.wsgi import make_app, mounted
 from qless_py.errors import ConfigError
@@ -86,7 +86,7 @@ def test_a_question_is_asked_and_answered_below_a_prefix(client: Client, prefix:
 
     assert set(re.findall(r'name="back" value="([^"]+)"', page)) == {path}
     assert f'name="back" value="{path}"' in asked
-    assert f'<a class="button" href="{path}">Leave it</a>' in asked
+    assert f'<a class="button" href="{path}">Back</a>' in asked
     assert re.search(rf'<a href="{prefix}/queues" aria-current="page">', page)
     assert (done.status_code, done.headers["Location"]) == (303, path)
     assert client.jobs["j"] is None
@@ -116,7 +116,7 @@ def test_a_host_application_keeps_its_own_pages(client: Client) -> None:
 
 
 def test_a_wrong_prefix_is_refused(client: Client) -> None:
-    with pytest.raises(ConfigError, match="begins with /"):
+    with pytest.raises(ConfigError, match="must begin with /"):
         mounted(create_app(client), "ops")
 
 
@@ -135,7 +135,7 @@ def test_the_environment_makes_an_application(
     assert browser.get("/ops/").status_code == 401
     assert browser.get("/ops/", headers={"Host": "evil.example.org"}).status_code == 400
     monkeypatch.setenv("QLESS_PY_WEB_STREAMS", "-1")
-    with pytest.raises(ConfigError, match="STREAMS is a number"):
+    with pytest.raises(ConfigError, match="STREAMS must be a number"):
         make_app()
 
 
@@ -285,10 +285,10 @@ class Unhurried(threading.Event):
 
 def test_a_reader_is_told_a_few_times_a_second_at_most(live: Client) -> None:
     board = Dashboard(live, DashboardConfig(secret="s" * 16, refresh=1e-9))
-    board.pause = waited = Unhurried()
+    board.streams.pause = waited = Unhurried()
     app = create_app(live)
     with app.test_request_context(environ_overrides={"wsgi.multithread": True}):
-        answer = streams.open_stream(board)
+        answer = board.streams.open()
     messages = (one for one in answer.response if b"event: snapshot" in one)
 
     for number in range(5):

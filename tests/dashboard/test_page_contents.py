@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from qless_py import Client, Job, protocol
-from qless_py.dashboard import Access, DashboardConfig, Role, context, create_app, formats
-from qless_py.dashboard import timeseries as history
-from qless_py.dashboard.metric_rows import Row
+from qless_py.client import humanize
+from qless_py.dashboard import Access, DashboardConfig, Role, context, create_app, timeseries
+from qless_py.dashboard.timeseries import MetricRow
 from tests.conftest import Clock
 from tests.dashboard.conftest import Visitor
 from tests.dashboard.pages import paths
@@ -43,8 +43,8 @@ def test_the_overview_tells_of_idle_and_of_busy_workers(
     clock.advance(120)
     gone = html.unescape(visit().get("/").text)
 
-    assert "idle: nothing waits, and none of the 3 slots is busy" in idle
-    assert "all 3 slots of the workers are busy, and 6 jobs wait" in busy
+    assert "idle: no jobs waiting, 0 of 3 worker slots busy" in idle
+    assert "all 3 worker slots busy, 6 jobs waiting: add workers" in busy
     assert "<dd>3 / 3</dd>" in busy
     assert "slots" not in gone
 
@@ -62,13 +62,13 @@ def test_the_overview_tells_why_nothing_of_a_queue_runs(
     unknown = html.unescape(visit().get("/").text)
 
     for name, why in {
-        "mail": "nothing of it runs",
-        "images": "the workers that take it are quiet",
-        "other": "no worker takes it",
-        "qless-operations": "nothing of it runs",
+        "mail": "none running",
+        "images": "its workers are quiet",
+        "other": "no worker for this queue",
+        "qless-operations": "none running",
     }.items():
-        assert f"{name} is stuck: its first job waits for 10 min, {why}" in page
-        assert f"{name} is stuck: its first job waits for 10 min, nothing of it runs" in unknown
+        assert f"{name} is stuck: oldest job waiting 10 min, {why}" in page
+        assert f"{name} is stuck: oldest job waiting 10 min, none running" in unknown
 
 
 def test_the_overview_tells_of_failures_that_are_new(
@@ -83,7 +83,7 @@ def test_the_overview_tells_of_failures_that_are_new(
 
     page = html.unescape(visitor.get("/").text)
 
-    assert "new failure: new, first seen 1.0 min ago" in page
+    assert "new failure: new, first seen 1 min ago" in page
     assert "new failure: old" not in page
 
 
@@ -94,79 +94,84 @@ def test_many_signs_stay_a_short_list(client: Client, clock: Clock, visitor: Vis
 
     page = visitor.get("/").text
 
-    assert "and 21 more" in page
+    assert "Show 21 more" in page
     assert page.count("is stuck") == 30
 
 
 def test_sums_that_are_kept_are_those_that_would_be_read(client: Client, clock: Clock) -> None:
-    kept = history.History(client, 0.1)
+    kept = timeseries.SeriesCache(client, 0.1)
     names = ["a", "b"]
     for step in range(9):
         queue = client.queues[names[step % 2]]
         queue.put_many([{"klass": "K"}] * (step + 1))
         for job in queue.pop(step + 1)[1:]:
             job.complete()
-        for span in (history.RANGES[0], history.RANGES[1], history.RANGES[2], history.RANGES[4]):
+        for span in (
+            timeseries.RANGES[0],
+            timeseries.RANGES[1],
+            timeseries.RANGES[2],
+            timeseries.RANGES[4],
+        ):
             now = client.settings.clock()
-            fresh = history.History(client, 0.1).rows(names, span, now)
+            fresh = timeseries.SeriesCache(client, 0.1).rows(names, span, now)
             assert kept.rows(names, span, now) == fresh
         clock.advance(100)
 
-    span = history.RANGES[1]
+    span = timeseries.RANGES[1]
     rows = kept.rows(names, span, client.settings.clock())[1]
     assert sum(row.put for row in rows) == sum(range(1, 10))
-    assert history.coarser(*kept.rows(names, span, client.settings.clock()), 7)[1]
+    assert timeseries.downsample(*kept.rows(names, span, client.settings.clock()), 7)[1]
 
 
 def test_over_a_long_range_more_queues_are_summed_up_at_each_look(
     client: Client, clock: Clock, visitor: Visitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    span = history.RANGES[3]
+    span = timeseries.RANGES[3]
     names = [f"queue-{number}" for number in range(5)]
     for number, name in enumerate(names):
         client.queues[name].put_many([{"klass": "K"}] * (number + 1))
         clock.advance(1000)
-    everything = history.History(client, 0.1)
-    kept = history.History(client, 0.1)
+    everything = timeseries.SeriesCache(client, 0.1)
+    kept = timeseries.SeriesCache(client, 0.1)
     shown: list[tuple[int, int, int]] = []
 
     for _ in range(4):
         now = client.settings.clock()
         whole = everything.rows(names, span, now)[1]
         with monkeypatch.context() as less:
-            less.setattr(history, "_READ_BESIDE", 2 * 145)
+            less.setattr(timeseries, "_MAX_READ", 2 * 145)
             _, rows = kept.rows(names, span, now)
-            known = kept.known(names, span)
+            known = kept.included(names, span)
         shown.append((known, sum(row.put for row in rows), max(row.depth for row in rows)))
         clock.advance(100)
 
     assert shown == [(2, 1 + 2, 2), (4, 1 + 2 + 3 + 4, 4), (5, 15, 5), (5, 15, 5)]
     assert rows == whole
     with monkeypatch.context() as less:
-        less.setattr(history, "_READ_BESIDE", 2 * 145)
+        less.setattr(timeseries, "_MAX_READ", 2 * 145)
         kept.rows(names[1:], span, client.settings.clock())
-        assert kept.known(names[1:], span) == 2
+        assert kept.included(names[1:], span) == 2
     assert visitor.get("/?range=24h").status_code == 200
 
 
 def test_visits_of_many_queues_keep_a_bounded_number_of_rows(
     client: Client, visitor: Visitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(history, "_ROWS", 3)
-    kept = history.History(client, 0.1)
+    monkeypatch.setattr(timeseries, "_MAX_CACHED", 3)
+    kept = timeseries.SeriesCache(client, 0.1)
     for number in range(10):
         client.queues[f"queue-{number}"].put("K", {})
         now = client.settings.clock()
-        kept.rows([f"queue-{number}"], history.RANGES[1], now)
+        kept.rows([f"queue-{number}"], timeseries.RANGES[1], now)
 
-    assert kept.kept <= 4
+    assert kept.row_count <= 4
     assert visitor.get("/queues/queue-3").status_code == 200
 
 
 def test_neighbours_are_summed_up() -> None:
-    rows = [Row(put=n, depth=n, wait={1: n}) for n in range(10)]
+    rows = [MetricRow(put=n, depth=n, wait={1: n}) for n in range(10)]
 
-    instants, few, factor = history.coarser([float(n) for n in range(10)], rows, 4)
+    instants, few, factor = timeseries.downsample([float(n) for n in range(10)], rows, 4)
 
     assert factor == 3
     assert instants == [1.0, 4.0, 7.0]
@@ -193,7 +198,7 @@ def test_a_job_tells_of_its_batch_its_parents_and_its_limits(
 
     assert "letters" in member
     assert f'{{"written":"{parent.jid}"}}' in child
-    assert "told to stop after" in child
+    assert "<dt>Soft limit</dt><dd>1 min</dd>" in child
     assert f"/jobs/{parent.jid}" in child
 
 
@@ -201,7 +206,7 @@ def test_a_job_waits_for_nothing_any_more_at_a_click(client: Client, visitor: Vi
     for jid in ("p-1", "p-2"):
         client.queues["mail"].put("K", {}, jid=jid)
     client.queues["mail"].put("K", {}, jid="child", depends=["p-1", "p-2"])
-    assert "Wait for none of them" in visitor.get("/jobs/child").text
+    assert "Remove all dependencies" in visitor.get("/jobs/child").text
 
     visitor.post("/jobs/child/undepend_all")
 
@@ -238,7 +243,7 @@ def test_chosen_jobs_are_changed_together(
     for job in client.queues["mail"].pop(3):
         job.fail("group", "message")
 
-    page = visitor.told(
+    page = visitor.followed(
         visitor.post("/jobs/chosen", action=action, value=value, state=state, jid=["a", "c"])
     )
 
@@ -259,7 +264,7 @@ def test_a_chosen_job_that_has_left_its_list_is_refused(client: Client, visitor:
         client.queues["mail"].put("K", {}, jid=jid)
     client.queues["mail"].pop()
 
-    page = visitor.told(
+    page = visitor.followed(
         visitor.post("/jobs/chosen", action="cancel", state="waiting", jid=["a", "b"])
     )
 
@@ -271,15 +276,15 @@ def test_a_chosen_job_that_has_left_its_list_is_refused(client: Client, visitor:
 
 @pytest.mark.parametrize(
     ("fields", "said"),
-    [({"action": "cancel"}, "no job is chosen"), ({"action": "move", "jid": "a"}, "queue"),
-     ({"action": "priority", "jid": "a", "value": "x"}, "a priority is a number")],
+    [({"action": "cancel"}, "select at least one job"), ({"action": "move", "jid": "a"}, "queue"),
+     ({"action": "priority", "jid": "a", "value": "x"}, "value must be a number")],
 )  # fmt: skip
 def test_a_wrong_choice_is_refused_in_words(
     client: Client, visitor: Visitor, fields: dict[str, Any], said: str
 ) -> None:
     client.queues["mail"].put("K", {}, jid="a")
 
-    page = visitor.told(visitor.post("/jobs/chosen", **fields))
+    page = visitor.followed(visitor.post("/jobs/chosen", **fields))
 
     assert "note-refused" in page
     assert said in html.unescape(page)
@@ -380,7 +385,7 @@ def test_throttles_and_users_are_shown_in_parts(client: Client, visitor: Visitor
 
 
 def test_without_the_store_pages_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(context, "PATIENCE", 0.05)
+    monkeypatch.setattr(context, "STORE_TIMEOUT", 0.05)
     client = Client("redis://127.0.0.1:1/0")
     visitor = Visitor(create_app(client, DashboardConfig(secret="s" * 16)).test_client())
 
@@ -415,13 +420,13 @@ def test_what_waits_while_nothing_happens_is_drawn_too(client: Client, clock: Cl
         clock.advance(60)
         client.queues["fed"].put("K", {})
     board = context.Dashboard(client, DashboardConfig(refresh=1e-9))
-    now = board.history.now()
-    lines = board.snapshots.get().lines
+    now = board.series.now()
+    lines = board.snapshots.get().backlog
 
-    _, rows = board.history.rows(["fed", "stuck"], history.RANGES[1], now, lines)
+    _, rows = board.series.rows(["fed", "stuck"], timeseries.RANGES[1], now, lines)
     clock.advance(300)
-    later = board.snapshots.get().lines
-    _, kept = board.history.rows(["fed", "stuck"], history.RANGES[1], now + 300, later)
+    later = board.snapshots.get().backlog
+    _, kept = board.series.rows(["fed", "stuck"], timeseries.RANGES[1], now + 300, later)
 
     assert [row.depth for row in rows[-11:]] == list(range(10, 21))
     assert [round(row.head_age) for row in rows[-11:]] == [60 * minute for minute in range(11)]
@@ -438,7 +443,7 @@ def test_a_stuck_queue_is_drawn_as_stuck(client: Client, clock: Clock, visitor: 
     for path in ("/", "/queues/mail", "/?range=24h"):
         page = visitor.get(path).text
         assert "depth <strong>7</strong>" in page
-        assert "age <strong>2.0 h</strong>" in page
+        assert "age <strong>2 h</strong>" in page
 
 
 def test_legends_tell_of_now(client: Client, clock: Clock, visitor: Visitor) -> None:
@@ -454,8 +459,8 @@ def test_legends_tell_of_now(client: Client, clock: Clock, visitor: Visitor) -> 
     later = visitor.get("/queues/mail").text
 
     assert "put <strong>2</strong>" in fresh  # In 45 seconds, not in a minute.
-    assert re.search(r"Run</strong>.*?p50 <strong>\d", fresh, re.DOTALL)
-    assert "none for" not in fresh
-    assert later.count(f"p50 <strong>{formats.NOTHING}</strong>") == 2
-    assert later.count("none for 10 min") == 2
-    assert re.search(r'aria-label="Run: p50 . now, at most \d', later)
+    assert re.search(r"Run time</strong>.*?p50 <strong>\d", fresh, re.DOTALL)
+    assert "no values for" not in fresh
+    assert later.count(f"p50 <strong>{humanize.NOTHING}</strong>") == 2
+    assert later.count("no values for 10 min") == 2
+    assert re.search(r'aria-label="Run time: p50 . now, max \d', later)

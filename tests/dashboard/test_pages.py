@@ -48,7 +48,7 @@ def test_visiting_every_page_leaves_every_key_as_it_was(
         ("/jobs?size=x", 422), ("/jobs?size=1000", 422), ("/jobs?cursor=x", 422),
         ("/completed?offset=-1", 422), ("/queues/work?day=yesterday", 422),
         ("/failures/group?group=", 302), ("/queues/work?tab=dreams", 302), ("/jobs/tick", 302),
-        ("/static/nothing.css", 404), ("/static/../templates/qless_py/frame.html", 404),
+        ("/static/nothing.css", 404), ("/static/../templates/qless_py/base.html", 404),
     ],
 )  # fmt: skip
 def test_a_wrong_address_is_answered_with_a_page(
@@ -79,13 +79,13 @@ def test_the_overview_tells_what_needs_attention(client: Client, visitor: Visito
 
     page = html.unescape(visitor.get("/").text)
 
-    assert "stuck is stuck: its first job waits for 10 min, nothing of it runs" in page
-    assert "stopped is paused; waiting in it: 1" in page
-    assert "2 jobs wait, and no worker was seen for a minute" in page
+    assert "stuck is stuck: oldest job waiting 10 min, none running" in page
+    assert "stopped is paused: 1 job waiting" in page
+    assert "no workers in the last minute: 2 jobs waiting" in page
 
 
 def test_a_quiet_namespace_says_so(visitor: Visitor) -> None:
-    assert "Nothing is stuck, failing or growing." in visitor.get("/").text
+    assert "All clear: nothing is stuck, failing or growing." in visitor.get("/").text
 
 
 def test_values_of_secret_keys_are_hidden_at_any_depth_from_viewers(
@@ -140,9 +140,9 @@ def test_a_job_whose_lease_has_lapsed_is_shown_as_stalled(client: Client, visito
     lapsed = visitor.get("/jobs/j").text
 
     assert 'class="state state-running"' in held
-    assert "lease ends <time" in held
+    assert "lease expires <time" in held
     assert 'class="state state-stalled"' in lapsed
-    assert "lease ended <time" in lapsed
+    assert "lease expired <time" in lapsed
     assert 'class="state state-running"' not in visitor.get("/queues/mail?tab=stalled").text
 
 
@@ -181,14 +181,14 @@ def test_rows_tell_what_matters_of_a_job_in_its_state(client: Client, visitor: V
     page = visitor.get("/jobs").text
 
     told = re.findall(
-        r'<tr data-jid="(\w+)">.*?data-label="when"><span class="quiet">(\w+)<', page, re.DOTALL
+        r'<tr data-jid="(\w+)">.*?data-label="Time"><span class="quiet">(\w+)<', page, re.DOTALL
     )
     assert dict(told) == {
-        "fails": "failed", "ends": "ended", "runs": "popped", "waits": "put", "later": "due",
+        "fails": "failed", "ends": "completed", "runs": "popped", "waits": "put", "later": "due",
     }  # fmt: skip
     assert page.count('<a href="/workers/host-1-0">') == 1
     assert 'href="/jobs?q=state:running"' in visitor.get("/").text
-    assert "Retry all that failed" in visitor.get("/failures").text
+    assert "Retry all failed jobs" in visitor.get("/failures").text
 
 
 def test_no_change_is_open_to_those_who_may_only_look(
@@ -202,7 +202,7 @@ def test_no_change_is_open_to_those_who_may_only_look(
 
     for rule in rules:
         answer = viewer.post(re.sub("<.*?>", "quiet", rule.rule))
-        if answer.status_code != 403 or "this needs the role" not in answer.text:
+        if answer.status_code != 403 or "this requires the role" not in answer.text:
             open_to_all.append((rule.rule, answer.status))
 
     assert len(rules) > 20

@@ -1,33 +1,33 @@
-// Enlivens pages that work without it: fresh numbers and lists, keys, a theme, charts with a
-// cross-hair. It gets nothing but pages of this dashboard, and puts no text into markup.
+// Enhances pages that work without JavaScript: live numbers and lists, keyboard shortcuts, a theme
+// switch, a crosshair on charts. It fetches only pages of this dashboard and never puts text into
+// markup.
 //
-// In this order: theme · live numbers · regions that are exchanged · charts · rows · times and
-// copying · keys · begin.
+// Sections: theme · live numbers · regions · charts · rows · times and copying · keys · start.
 
 const root = document.documentElement;
 const body = document.body;
-const say = document.createElement("p");
-say.className = "unseen";
-say.setAttribute("role", "status");
-body.append(say);
+const announcer = document.createElement("p");
+announcer.className = "visually-hidden";
+announcer.setAttribute("role", "status");
+body.append(announcer);
 
-/* Theme: the system's, until somebody chooses. */
+/* Theme: follows the system until the user chooses one. */
 
 const THEMES = ["system", "light", "dark"];
 
 function theme() {
-  const kept = localStorage.getItem("qless_py_theme");
-  return THEMES.includes(kept) ? kept : "system";
+  const saved = localStorage.getItem("qless_py_theme");
+  return THEMES.includes(saved) ? saved : "system";
 }
 
-function paint() {
+function applyTheme() {
   if (theme() === "system") delete root.dataset.theme;
   else root.dataset.theme = theme();
 }
 
 function nextTheme() {
   localStorage.setItem("qless_py_theme", THEMES[(THEMES.indexOf(theme()) + 1) % THEMES.length]);
-  paint();
+  applyTheme();
   themeButton.textContent = `Theme: ${theme()}`;
 }
 
@@ -39,55 +39,55 @@ function button(text, act) {
   return made;
 }
 
-/* Live: one stream of snapshots, or polling where there is none; both can be paused. */
+/* Live numbers: from a stream of snapshots, by polling if there is none; both can be paused. */
 
-const SLOW = 5000;
-const live = { isOn: localStorage.getItem("qless_py_live") !== "off", stream: null, timer: 0, later: null, seen: 0, wasAway: false };
+const POLL_MS = 5000;
+const live = { isOn: localStorage.getItem("qless_py_live") !== "off", stream: null, timer: 0, refreshTimer: null, refreshedAt: 0, wasUnavailable: false };
 const liveButton = button("", toggleLive);
 const themeButton = button(`Theme: ${theme()}`, nextTheme);
 const controls = document.createElement("p");
 controls.className = "controls";
 controls.append(themeButton);
 
-function state(word) {
+function showState(word) {
   liveButton.textContent = live.isOn ? `● ${word}` : "Paused";
   liveButton.dataset.liveState = word;
   liveButton.setAttribute("aria-pressed", String(live.isOn));
-  liveButton.title = live.isOn ? "Stop the updates of this page" : "Go on updating this page";
+  liveButton.title = live.isOn ? "Pause live updates" : "Resume live updates";
 }
 
 function toggleLive() {
   live.isOn = !live.isOn;
   localStorage.setItem("qless_py_live", live.isOn ? "on" : "off");
-  if (live.isOn) listen();
-  else hush();
+  if (live.isOn) connect();
+  else disconnect();
 }
 
-function hush() {
+function disconnect() {
   live.stream?.close();
   live.stream = null;
   clearTimeout(live.timer);
-  state("Live");
+  showState("Live");
 }
 
-function listen() {
-  hush();
+function connect() {
+  disconnect();
   if (!live.isOn || document.hidden || !body.dataset.live) return;
-  state("Connecting");
+  showState("Connecting");
   const stream = new EventSource(body.dataset.live);
   live.stream = stream;
   stream.addEventListener("snapshot", (event) => {
-    state("Live");
-    apply(JSON.parse(event.data));
+    showState("Live");
+    applySnapshot(JSON.parse(event.data));
   });
   stream.addEventListener("away", () => {
-    live.wasAway = true;
-    state("Store away");
+    live.wasUnavailable = true;
+    showState("Store unavailable");
   });
   stream.addEventListener("error", () => {
-    // A stream that was refused stays closed; one that broke comes back by itself.
+    // A refused stream stays closed; after a lost connection the browser reconnects by itself.
     if (stream.readyState === EventSource.CLOSED) poll();
-    else state("Disconnected");
+    else showState("Disconnected");
   });
 }
 
@@ -96,57 +96,53 @@ async function poll() {
   try {
     const answer = await fetch(body.dataset.poll, { headers: { Accept: "application/json" } });
     if (!answer.ok) throw new Error(answer.statusText);
-    state("Polling");
-    apply(await answer.json());
+    showState("Polling");
+    applySnapshot(await answer.json());
   } catch {
-    state("Disconnected");
+    showState("Disconnected");
   }
-  live.timer = setTimeout(poll, SLOW);
+  live.timer = setTimeout(poll, POLL_MS);
 }
 
-const grouped = new Intl.NumberFormat("en");
+const numbers = new Intl.NumberFormat("en");
 
-function number(value) {
-  return grouped.format(value).replaceAll(",", "\u202f");
-}
-
-function write(element, value) {
-  const text = number(value);
+function showNumber(element, value) {
+  const text = numbers.format(value);
   if (element && element.textContent !== text) element.textContent = text;
 }
 
-function apply(snapshot) {
-  if (document.querySelector("[data-away]")) {
-    // The store is back, or it is this page alone that cannot be read.
-    live.later ??= setTimeout(() => location.reload(), live.wasAway ? 0 : SLOW);
+function applySnapshot(snapshot) {
+  if (document.querySelector("[data-unavailable]")) {
+    // The store responds again, or only the data of this page cannot be read.
+    live.refreshTimer ??= setTimeout(() => location.reload(), live.wasUnavailable ? 0 : POLL_MS);
     return;
   }
   for (const [name, value] of Object.entries(snapshot.totals)) {
-    for (const element of document.querySelectorAll(`[data-total="${name}"]`)) write(element, value);
+    for (const element of document.querySelectorAll(`[data-total="${name}"]`)) showNumber(element, value);
   }
-  write(document.querySelector("[data-failed]"), snapshot.failed);
-  write(document.querySelector("[data-workers]"), snapshot.workers);
+  showNumber(document.querySelector("[data-failed]"), snapshot.failed);
+  showNumber(document.querySelector("[data-workers]"), snapshot.workers);
   for (const row of document.querySelectorAll("[data-queue]")) {
     const counts = snapshot.queues[row.dataset.queue];
     if (!counts) continue;
     for (const cell of row.querySelectorAll("[data-count]")) {
-      write(cell, counts[cell.dataset.count]);
+      showNumber(cell, counts[cell.dataset.count]);
       if (cell.dataset.count === "stalled") cell.toggleAttribute("data-late", counts.stalled > 0);
     }
   }
-  // What changes soon after the page was renewed must not have to wait for the next change.
-  live.later ??= setTimeout(renew, Math.max(0, live.seen + SLOW - Date.now()));
+  // A change right after a refresh is shown by the next one, even if nothing changes after it.
+  live.refreshTimer ??= setTimeout(refreshIfIdle, Math.max(0, live.refreshedAt + POLL_MS - Date.now()));
 }
 
-function renew() {
-  live.later = null;
+function refreshIfIdle() {
+  live.refreshTimer = null;
   if (!live.isOn || document.hidden) return;
-  live.seen = Date.now();
-  if (isFetching || document.querySelector("dialog[open]")) live.later = setTimeout(renew, SLOW);
+  live.refreshedAt = Date.now();
+  if (isFetching || document.querySelector("dialog[open]")) live.refreshTimer = setTimeout(refreshIfIdle, POLL_MS);
   else refresh();
 }
 
-/* Regions: the page is fetched again, and what changed is exchanged, unless the reader is in it. */
+/* Regions: the page is fetched again, and changed regions are replaced unless they are in use. */
 
 function isBusy(region) {
   const selection = getSelection();
@@ -159,12 +155,12 @@ function isBusy(region) {
 }
 
 function isIdle() {
-  const isTaken = document.querySelector("main details[open], main tbody input:checked") !== null;
-  return document.activeElement === body && !isTaken && getSelection().isCollapsed;
+  const isInUse = document.querySelector("main details[open], main tbody input:checked") !== null;
+  return document.activeElement === body && !isInUse && getSelection().isCollapsed;
 }
 
 let isFetching = false;
-// The markup of each region as the server sent it, for this script adds to what is shown.
+// The markup of each region as sent by the server, because this script changes what is shown.
 const sources = new Map();
 for (const region of document.querySelectorAll("[data-region]")) sources.set(region, region.innerHTML);
 
@@ -175,25 +171,25 @@ async function refresh() {
   try {
     const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
     const text = await answer.text();
-    // Who opened a dialog meanwhile comes back to where they were.
-    if (answer.ok && !document.querySelector("dialog[open]")) exchange(regions, text);
+    // Closing a dialog returns focus to where it was, which must still exist.
+    if (answer.ok && !document.querySelector("dialog[open]")) replaceRegions(regions, text);
   } catch {
-    state("Disconnected");
+    showState("Disconnected");
   } finally {
     isFetching = false;
   }
 }
 
-// What a list says but for how long ago, which is no news to somebody who reads it.
-function ageless(markup) {
+// The markup without relative times, whose change is not worth offering an update.
+function withoutTimes(markup) {
   return markup.replace(/(<time [^>]*>)[^<]*/g, "$1");
 }
 
-function exchange(regions, text) {
+function replaceRegions(regions, text) {
   const fresh = new DOMParser().parseFromString(text, "text/html");
   const find = (region) => fresh.querySelector(`[data-region="${CSS.escape(region.dataset.region)}"]`);
   if (!regions.every(find) && isIdle()) {
-    // A list that was empty has rows now, or the other way round: the page has other parts.
+    // An empty list now has rows, or the reverse: the page has other regions.
     location.reload();
     return;
   }
@@ -202,78 +198,78 @@ function exchange(regions, text) {
     if (!other || sources.get(region) === other.innerHTML) continue;
     const source = other.innerHTML;
     if (isBusy(region)) {
-      if (ageless(sources.get(region)) !== ageless(source)) offer(region, other, source);
+      if (withoutTimes(sources.get(region)) !== withoutTimes(source)) offerUpdate(region, other, source);
     } else {
       sources.set(region, source);
       region.replaceChildren(...other.childNodes);
-      enliven(region);
+      enhance(region);
       announce(region);
     }
   }
 }
 
-// Only what needs attention is told to screen readers, and that twice a minute at most.
-const QUIET = 30000;
-const announced = { at: -QUIET, text: "" };
+// Screen readers are data of alerts only, and at most twice a minute.
+const ANNOUNCE_MS = 30000;
+const announced = { at: -ANNOUNCE_MS, text: "" };
 
-function attention(part) {
-  return [...part.querySelectorAll(".sign")].slice(0, 5).map((one) => one.textContent.trim()).join(". ");
+function alertText(part) {
+  return [...part.querySelectorAll(".alert")].slice(0, 5).map((one) => one.textContent.trim()).join(". ");
 }
 
 function announce(region) {
-  if (region.dataset.region !== "attention") return;
-  const text = attention(region);
-  const kinds = text.replace(/[\d.,\u202f]+ ?(ms|s|min|h|d)?/g, "#");
-  if (kinds === announced.text || performance.now() - announced.at < QUIET) return;
+  if (region.dataset.region !== "alerts") return;
+  const text = alertText(region);
+  const kinds = text.replace(/[\d.,]+ ?(ms|s|min|h|d)?/g, "#");
+  if (kinds === announced.text || performance.now() - announced.at < ANNOUNCE_MS) return;
   announced.at = performance.now();
   announced.text = kinds;
-  say.textContent = text || "Nothing is stuck, failing or growing.";
+  announcer.textContent = text || "All clear: nothing is stuck, failing or growing.";
 }
 
-function offer(region, other, source) {
+function offerUpdate(region, other, source) {
   if (region.dataset.region !== "list") return;
   let bar = region.previousElementSibling;
-  if (!bar?.classList.contains("newer")) {
+  if (!bar?.classList.contains("update")) {
     bar = document.createElement("p");
-    bar.className = "newer";
+    bar.className = "update";
     region.before(bar);
   }
   bar.replaceChildren(
-    button("This list has changed: show it", () => {
+    button("List updated: refresh", () => {
       bar.remove();
       sources.set(region, source);
       region.replaceChildren(...other.childNodes);
-      enliven(region);
+      enhance(region);
     }),
   );
 }
 
-/* Charts: the values under the pointer, or under the arrow keys. */
+/* Charts: shows the values at the pointer, or at the position chosen with the arrow keys. */
 
-function enlivenChart(chart) {
-  const told = JSON.parse(chart.dataset.chart);
+function enhanceChart(chart) {
+  const data = JSON.parse(chart.dataset.chart);
   const figure = chart.closest("figure");
   const values = [...figure.querySelectorAll(".legend strong")];
   const last = values.map((one) => one.textContent);
-  const cross = document.createElementNS("http://www.w3.org/2000/svg", "line");
-  cross.setAttribute("class", "cross");
-  cross.setAttribute("y1", String(told.top));
-  cross.setAttribute("y2", String(told.bottom));
-  let at = told.times.length - 1;
+  const crosshair = document.createElementNS("http://www.w3.org/2000/svg", "line");
+  crosshair.setAttribute("class", "crosshair");
+  crosshair.setAttribute("y1", String(data.top));
+  crosshair.setAttribute("y2", String(data.bottom));
+  let at = data.times.length - 1;
 
   function show(index) {
-    at = Math.max(0, Math.min(told.times.length - 1, index));
-    const step = (told.right - told.left) / Math.max(told.times.length - 1, 1);
-    cross.setAttribute("x1", String(told.left + at * step));
-    cross.setAttribute("x2", String(told.left + at * step));
-    chart.append(cross);
+    at = Math.max(0, Math.min(data.times.length - 1, index));
+    const step = (data.right - data.left) / Math.max(data.times.length - 1, 1);
+    crosshair.setAttribute("x1", String(data.left + at * step));
+    crosshair.setAttribute("x2", String(data.left + at * step));
+    chart.append(crosshair);
     values.forEach((one, line) => {
-      one.textContent = `${told.lines[line][1][at] ?? "–"} at ${told.times[at]}`;
+      one.textContent = `${data.lines[line][1][at] ?? "–"} at ${data.times[at]}`;
     });
   }
 
   function hide() {
-    cross.remove();
+    crosshair.remove();
     values.forEach((one, line) => {
       one.textContent = last[line];
     });
@@ -282,8 +278,8 @@ function enlivenChart(chart) {
   chart.setAttribute("tabindex", "0");
   chart.addEventListener("pointermove", (event) => {
     const box = chart.getBoundingClientRect();
-    const x = ((event.clientX - box.left) / box.width) * told.width;
-    show(Math.round(((x - told.left) / (told.right - told.left)) * (told.times.length - 1)));
+    const x = ((event.clientX - box.left) / box.width) * data.width;
+    show(Math.round(((x - data.left) / (data.right - data.left)) * (data.times.length - 1)));
   });
   chart.addEventListener("pointerleave", hide);
   chart.addEventListener("blur", hide);
@@ -295,111 +291,111 @@ function enlivenChart(chart) {
   });
 }
 
-/* Rows: choose all, choose a stretch with shift, go through them with j and k. */
+/* Rows: select all, select a range with shift, move between them with j and k. */
 
-let lastChosen = null;
+let lastSelected = null;
 
-function enlivenTable(table) {
+function enhanceTable(table) {
   const boxes = [...table.querySelectorAll('tbody input[type="checkbox"]')];
   const corner = table.querySelector("thead th");
   if (boxes.length === 0 || !corner || corner.querySelector("input")) return;
   const all = document.createElement("input");
   all.type = "checkbox";
-  all.setAttribute("aria-label", "Choose all on this page");
+  all.setAttribute("aria-label", "Select all on this page");
   all.addEventListener("change", () => {
     for (const box of boxes) box.checked = all.checked;
   });
   corner.append(all);
   for (const box of boxes) {
-    // Enter in a box would send the form: here it opens the row, as beside the box.
+    // Enter in a checkbox would submit the form; here it opens the row, as in the rest of it.
     box.addEventListener("keydown", (event) => {
       if (event.key !== "Enter") return;
       event.preventDefault();
       box.closest("tr").querySelector("th a")?.click();
     });
     box.addEventListener("click", (event) => {
-      if (event.shiftKey && boxes.includes(lastChosen)) {
-        const [from, to] = [boxes.indexOf(lastChosen), boxes.indexOf(box)].sort((a, b) => a - b);
+      if (event.shiftKey && boxes.includes(lastSelected)) {
+        const [from, to] = [boxes.indexOf(lastSelected), boxes.indexOf(box)].sort((a, b) => a - b);
         for (const one of boxes.slice(from, to + 1)) one.checked = box.checked;
       }
-      lastChosen = box;
+      lastSelected = box;
     });
   }
 }
 
-/* Times: the reader's own zone beside the instant in UTC. */
+/* Times: the tooltip shows the user's time zone beside UTC. */
 
-const zoned = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "long" });
+const localTimes = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "long" });
 
-function enlivenTime(time) {
+function enhanceTime(time) {
   const instant = new Date(time.dateTime);
-  if (!Number.isNaN(instant.getTime())) time.title = `${zoned.format(instant)} (${time.dateTime})`;
+  if (!Number.isNaN(instant.getTime())) time.title = `${localTimes.format(instant)} (${time.dateTime})`;
 }
 
-function enliven(part) {
-  for (const time of part.querySelectorAll("time[datetime]")) enlivenTime(time);
-  for (const chart of part.querySelectorAll("svg[data-chart]")) enlivenChart(chart);
-  for (const table of part.querySelectorAll("table")) enlivenTable(table);
-  for (const code of part.querySelectorAll(".command pre")) offerCopy(code);
+function enhance(part) {
+  for (const time of part.querySelectorAll("time[datetime]")) enhanceTime(time);
+  for (const chart of part.querySelectorAll("svg[data-chart]")) enhanceChart(chart);
+  for (const table of part.querySelectorAll("table")) enhanceTable(table);
+  for (const code of part.querySelectorAll(".command pre")) addCopyButton(code);
 }
 
-function offerCopy(pre) {
+function addCopyButton(pre) {
   const copy = button("Copy", async () => {
     const text = pre.textContent;
     if (navigator.clipboard) await navigator.clipboard.writeText(text);
     else getSelection().selectAllChildren(pre);
-    say.textContent = navigator.clipboard ? "Copied" : "Marked, to be copied";
-    copy.textContent = say.textContent;
+    announcer.textContent = navigator.clipboard ? "Copied" : "Selected for copying";
+    copy.textContent = announcer.textContent;
   });
   pre.after(copy);
 }
 
-/* Keys; single letters never count in fields, and can be switched off. */
+/* Keys: single letters are ignored in fields, and can be turned off. */
 
-const PLACES = {
+const PAGES = {
   o: "overview", q: "queues", j: "jobs", f: "failures", c: "completed", r: "recurring",
   w: "workers", t: "throttles", g: "tags", k: "tracked", s: "config",
 };
-const PATIENCE = 1500;
+const GO_MS = 1500;
 let isGoing = false;
 
 const help = document.createElement("dialog");
-help.setAttribute("aria-label", "Keys");
+help.setAttribute("aria-label", "Keyboard shortcuts");
 
-// Each key, what the help says of it, and what it does; Enter is the browser's own.
-const KEYS = [
+// Each key, its description, and what it does; Enter is handled by the browser.
+const SHORTCUTS = [
   ["/", "search", () => document.getElementById("search")?.focus()],
   ["j", "next row", () => step(1)],
-  ["k", "row before", () => step(-1)],
-  ["x", "choose the row", chooseRow],
+  ["k", "previous row", () => step(-1)],
+  ["x", "select the row", selectRow],
   ["Enter", "open the row", null],
-  ["p", "pause or resume updates", toggleLive],
-  ["t", "theme", nextTheme],
-  ["?", "these keys", showHelp],
-  ["g", `and then ${Object.entries(PLACES).map(([key, name]) => `${key} ${name}`).join(", ")}`, go],
+  ["p", "pause or resume live updates", toggleLive],
+  ["t", "change theme", nextTheme],
+  ["?", "keyboard shortcuts", showHelp],
+  ["g", `go to a page: then ${Object.entries(PAGES).map(([key, name]) => `${key} ${name}`).join(", ")}`, go],
 ];
-const ACTS = new Map(KEYS.filter(([, , act]) => act).map(([key, , act]) => [key, act]));
+const HANDLERS = new Map(SHORTCUTS.filter(([, , act]) => act).map(([key, , act]) => [key, act]));
 
-function keysAreOn() {
+function shortcutsAreOn() {
   return localStorage.getItem("qless_py_keys") !== "off";
 }
 
 function fillHelp() {
   const list = document.createElement("dl");
   list.className = "facts";
-  for (const [key, text] of KEYS) {
+  for (const [key, text] of SHORTCUTS) {
     const term = document.createElement("dt");
     const meaning = document.createElement("dd");
     term.textContent = key;
     meaning.textContent = text;
     list.append(term, meaning);
   }
-  const toggle = button(keysAreOn() ? "Switch these keys off" : "Switch these keys on", () => {
-    localStorage.setItem("qless_py_keys", keysAreOn() ? "off" : "on");
+  const toggle = button(shortcutsAreOn() ? "Turn shortcuts off" : "Turn shortcuts on", () => {
+    localStorage.setItem("qless_py_keys", shortcutsAreOn() ? "off" : "on");
     help.close();
   });
   const title = document.createElement("h2");
-  title.textContent = "Keys";
+  title.textContent = "Keyboard shortcuts";
   const buttons = document.createElement("p");
   buttons.className = "buttons";
   buttons.append(button("Close", () => help.close()), toggle);
@@ -420,7 +416,7 @@ function step(by) {
   (next.querySelector("th a") ?? next.querySelector("a, button, input"))?.focus();
 }
 
-function chooseRow() {
+function selectRow() {
   document.activeElement?.closest("tr")?.querySelector('input[type="checkbox"]')?.click();
 }
 
@@ -428,7 +424,7 @@ function go() {
   isGoing = true;
   setTimeout(() => {
     isGoing = false;
-  }, PATIENCE);
+  }, GO_MS);
 }
 
 function isTyping(target) {
@@ -438,29 +434,29 @@ function isTyping(target) {
 
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target)) return;
-  if (event.key !== "?" && !keysAreOn()) return;
-  if (isGoing && PLACES[event.key]) {
+  if (event.key !== "?" && !shortcutsAreOn()) return;
+  if (isGoing && PAGES[event.key]) {
     isGoing = false;
     const base = body.dataset.root;
-    location.assign(event.key === "o" ? base : base + PLACES[event.key]);
-  } else if (ACTS.has(event.key) && !help.open) {
-    ACTS.get(event.key)();
+    location.assign(event.key === "o" ? base : base + PAGES[event.key]);
+  } else if (HANDLERS.has(event.key) && !help.open) {
+    HANDLERS.get(event.key)();
   } else {
     return;
   }
   event.preventDefault();
 });
 
-/* Begin */
+/* Start */
 
-paint();
+applyTheme();
 document.querySelector(".menu [aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
-document.querySelector(".person")?.before(liveButton);
-document.querySelector(".bottom")?.prepend(controls, button("Keys", showHelp));
+document.querySelector(".identity")?.before(liveButton);
+document.querySelector(".bottom")?.prepend(controls, button("Shortcuts", showHelp));
 body.append(help);
-enliven(document);
-if (document.querySelector(".person")) {
-  document.addEventListener("visibilitychange", listen);
-  addEventListener("pagehide", hush);
-  addEventListener("pageshow", listen);
+enhance(document);
+if (document.querySelector(".identity")) {
+  document.addEventListener("visibilitychange", connect);
+  addEventListener("pagehide", disconnect);
+  addEventListener("pageshow", connect);
 }

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from qless_py.client.client import Client
 from qless_py.dashboard import DashboardConfig, create_app
-from qless_py.dashboard.serving import listen
+from qless_py.dashboard.server import listen
 
 
 @contextlib.contextmanager

@@ -166,3 +166,9 @@ def _number(text: str, found: re.Match[str]) -> float:
     if not math.isfinite(number):
         raise SearchError(f"{text!r} is not a number", found.start("value"))
     return number
+
+
+def quote(value: str) -> str:
+    """Return a value in quotes, so that a search takes its stars and spaces literally."""
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'

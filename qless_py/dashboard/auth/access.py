@@ -42,8 +42,8 @@ class Access:
         return self.role >= role
 
 
-# Returns the identity that sent a request, or None if it does not know it. An authenticator may have
-# an attribute `challenge`: the value of the WWW-Authenticate header sent with a 401.
+# Returns the identity that sent a request, None if unknown. An authenticator may have an attribute
+# `challenge`: the value of the WWW-Authenticate header sent with a 401.
 Authenticator = Callable[[Request], Access | None]
 
 

@@ -49,7 +49,9 @@ def check_host(request: Request, trusted_hosts: Iterable[str], *, is_open: bool)
     if not trusted and is_open:
         trusted = {"localhost", "127.0.0.1", "::1"}
     if trusted and host not in trusted:
-        raise RequestRejected(400, "untrusted-host", f"host {host!r} is not trusted; allow it with trusted_hosts")
+        raise RequestRejected(
+            400, "untrusted-host", f"host {host!r} is not trusted; allow it with trusted_hosts"
+        )
 
 
 def check_origin(request: Request, trusted_origins: Container[str]) -> None:
@@ -82,7 +84,7 @@ def _is_bearer(request: Request) -> bool:
     return request.authorization is not None and request.authorization.type == "bearer"
 
 
-def check_token(request: Request, secret: bytes) -> None:
+def check_form_token(request: Request, secret: bytes) -> None:
     """Reject a change without a form token of this dashboard."""
     if request.method in _SAFE or _is_bearer(request):
         return

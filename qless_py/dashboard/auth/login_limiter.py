@@ -78,7 +78,11 @@ class LoginLimiter:
 
     def _client_key(self, request: Request) -> str:
         cookie = request.cookies.get(COOKIE, "")
-        return f"browser {cookie}" if cookie in self._trusted_cookies else _network(request.remote_addr)
+        return (
+            f"browser {cookie}"
+            if cookie in self._trusted_cookies
+            else _network(request.remote_addr)
+        )
 
 
 def _evict_oldest(kept: OrderedDict[str, tuple[int, float]] | OrderedDict[str, None]) -> None:

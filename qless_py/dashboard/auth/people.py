@@ -1,12 +1,12 @@
 """Users and tokens of the dashboard, read from a TOML file.
 
-    [users.ann]
-    password = "scrypt$…"        # made by: qless-py web --hash-password
-    role = "operator"
+[users.ann]
+password = "scrypt$…"        # made by: qless-py web --hash-password
+role = "operator"
 
-    [tokens.deploy]
-    sha256 = "9f86d0…"
-    role = "viewer"
+[tokens.deploy]
+sha256 = "9f86d0…"
+role = "viewer"
 """
 
 from __future__ import annotations

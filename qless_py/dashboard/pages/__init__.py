@@ -1,33 +1,30 @@
-"""The pages: each module has a table of its views."""
+"""The pages: each module has a table of its routes."""
 
 from __future__ import annotations
 
 from flask import Blueprint
 
-from qless_py.dashboard.pages import bulk as chosen
 from qless_py.dashboard.pages import (
+    bulk,
     config,
     failures,
     job,
-    limits,
-    lists,
-    live,
-    operations,
+    jobs,
     overview,
     put,
-    queue,
     queues,
     recurring,
+    throttles,
     workers,
 )
 
+_MODULES = (
+    overview, queues, jobs, job, put, bulk, failures, workers, recurring, throttles, config,
+)  # fmt: skip
+
 
 def register(blueprint: Blueprint) -> None:
-    """Add all views; each is known by the name of its function."""
-    modules = (
-        overview, queues, queue, lists, chosen, job, put, failures, workers, recurring, limits,
-        config, operations, live,
-    )  # fmt: skip
-    for module in modules:
+    """Add all views; the endpoint of each is the name of its function."""
+    for module in _MODULES:
         for method, rule, view in module.ROUTES:
             blueprint.add_url_rule(rule, view.__name__, view, methods=[method])

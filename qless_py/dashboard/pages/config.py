@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Final
 
 from flask import render_template, request
-from werkzeug.wrappers import Response as Answer
+from werkzeug.wrappers import Response
 
 from qless_py.dashboard import commands
 from qless_py.dashboard.actions import perform, requires
 from qless_py.dashboard.auth.access import Role
 from qless_py.dashboard.context import client
+from qless_py.dashboard.forms import text_field
 
 
 def config() -> str:
@@ -22,18 +23,17 @@ def config() -> str:
 
 
 @requires(Role.ADMIN)
-def set_config() -> Answer:
-    option = request.form.get("option", "").strip()
-    value = request.form.get("value", "").strip()
+def set_config() -> Response:
+    option, value = text_field("option"), text_field("value")
 
     def act() -> str:
         if request.form.get("do") == "unset":
             client().config.unset(option)
-            return f"{option} has its default again"
+            return f"Option {option} reset to its default"
         client().config.set(option, value)
-        return f"{option} is {value}"
+        return f"Option {option} set to {value}"
 
-    return perform(f"setting of the option {option}", act)
+    return perform(f"change of option {option}", act)
 
 
 ROUTES: Final = (

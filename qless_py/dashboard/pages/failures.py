@@ -5,20 +5,21 @@ from __future__ import annotations
 from typing import Final
 
 from flask import redirect, render_template, request
-from werkzeug.wrappers import Response as Answer
+from werkzeug.wrappers import Response
 
+from qless_py.client.humanize import plural
+from qless_py.client.search import quote
 from qless_py.dashboard import commands
-from qless_py.dashboard.actions import Effect, ask, command, is_confirmed, perform, requires
+from qless_py.dashboard.actions import Confirmation, perform, requires
 from qless_py.dashboard.auth.access import Role
-from qless_py.dashboard.context import client, dashboard
-from qless_py.dashboard.formats import quoted
-from qless_py.dashboard.paging import offset_of, size_of
-from qless_py.dashboard.template_helpers import Words
+from qless_py.dashboard.context import client, link
+from qless_py.dashboard.forms import text_field
+from qless_py.dashboard.paging import page_offset, page_size
 from qless_py.protocol import reads
 
 
 def failures() -> str:
-    offset, size = offset_of(), size_of()
+    offset, size = page_offset(), page_size()
     total, groups = client().run(reads.groups(offset, size))
     return render_template(
         "qless_py/failures.html", groups=groups, total=total, offset=offset, size=size,
@@ -26,41 +27,40 @@ def failures() -> str:
     )  # fmt: skip
 
 
-def failure() -> str | Answer:
+def failure() -> str | Response:
     group = request.args.get("group", "")
     if not group:
-        return redirect(Words(dashboard()).link("failures"))
-    offset, size = offset_of(), size_of()
+        return redirect(link("failures"))
+    offset, size = page_offset(), page_size()
     found = client().jobs.failed(group, offset, size)
     return render_template(
         "qless_py/failure.html", group=group, jobs=found["jobs"], total=found["total"],
-        offset=offset, size=size, search=f"state:failed group:{quoted(group)}",
+        offset=offset, size=size, search=f"state:failed group:{quote(group)}",
         commands=commands.of_group(group),
         queues=sorted({job.queue_name for job in found["jobs"]}),
     )  # fmt: skip
 
 
 @requires(Role.OPERATOR)
-def retry_group() -> str | Answer:
-    group = request.form.get("group", "")
-    queue = request.form.get("queue", "").strip()
+def retry_group() -> str | Response:
+    group, queue = request.form.get("group", ""), text_field("queue")
     total = client().jobs.failed(group, 0, 1)["total"]
-    effect = Effect(
+    confirmation = Confirmation(
         f"Retry {group}",
-        f"The failed jobs of this group wait in {queue or 'the queue you name'} again, with "
-        "all their retries.",
-        "Retry them",
+        f"Puts the failed jobs of this group into {queue or 'the queue you name'}, with all "
+        "their retries.",
+        f"Retry {plural(total, 'job')}",
         total,
-        command("failed", "retry", group, "--to", queue, "--yes"),
+        commands.command("failed", "retry", group, "--to", queue, "--yes"),
     )
-    if not is_confirmed(effect):
-        return ask(effect)
+    if not confirmation.is_given:
+        return confirmation.page()
 
     def act() -> str:
         moved = client().unfail(group, queue, max(total, 1))
-        return f"{moved} jobs of {group} wait in {queue}"
+        return f"Retried {plural(moved, 'job')} of {group} in {queue}"
 
-    return perform(f"retry of the group {group}", act)
+    return perform(f"retry of group {group}", act)
 
 
 ROUTES: Final = (

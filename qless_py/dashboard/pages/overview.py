@@ -1,63 +1,73 @@
-"""The first page: is anything stuck, failing, slow, idle or growing."""
+"""The overview: alerts, totals and charts; and the live numbers of all pages."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any, Final
 
-from flask import render_template, request
+from flask import jsonify, render_template, request
+from werkzeug.wrappers import Response
 
 from qless_py.client.session import answered
-from qless_py.dashboard import alerts as attention
-from qless_py.dashboard import timeseries as history
-from qless_py.dashboard.context import client, dashboard
-from qless_py.dashboard.pages.lists import jobs_of
-from qless_py.dashboard.snapshot import number
+from qless_py.dashboard import alerts, timeseries
+from qless_py.dashboard.context import client, dashboard, find_jobs
+from qless_py.dashboard.live import count
 from qless_py.protocol import Call, reads
 
-_TOP: Final = 10
-_GROUPS: Final = 5
-_HOUR: Final = history.RANGES[1]
+_MAX_QUEUES: Final = 10
+_MAX_GROUPS: Final = 5
+_MAX_COMPLETED: Final = 5
 
 
 def overview() -> str:
-    board = dashboard()
-    snapshot = board.snapshots.get()
-    span = history.range_of(request.args.get("range"))
-    queues = history.busiest(
-        (row["name"], number(row, "waiting") + number(row, "running")) for row in snapshot.queues
+    series = dashboard().series
+    current = dashboard().snapshots.get()
+    span = timeseries.find_range(request.args.get("range"))
+    queues = timeseries.busiest(
+        (row["name"], count(row, "waiting") + count(row, "running")) for row in current.queues
     )
-    now = board.history.now()
-    _, rows = board.history.rows(queues, _HOUR, now, snapshot.lines)
-    calls: list[Call[Any]] = [reads.groups(0, _GROUPS), reads.state("complete", "", 0, 5)]
-    groups, ended = answered(client().run_many(calls))
-    oldest = _oldest(groups[1])
-    read = {job.jid: job for job in jobs_of([*ended.jids, *oldest.values()])}
-    begun = {group: read[jid].failed_at for group, jid in oldest.items() if jid in read}
-    shown = set(queues[:_TOP])
+    now = series.now()
+    _, last_hour = series.rows(queues, timeseries.DEFAULT_RANGE, now, current.backlog)
+    calls: list[Call[Any]] = [
+        reads.groups(0, _MAX_GROUPS), reads.state("complete", "", 0, _MAX_COMPLETED)
+    ]  # fmt: skip
+    (_, groups), completed = answered(client().run_many(calls))
+    oldest = _oldest_jobs(groups)
+    jobs = {job.jid: job for job in find_jobs([*completed.jids, *oldest.values()])}
+    failing_since = {group: jobs[jid].failed_at for group, jid in oldest.items() if jid in jobs}
+    busiest = set(queues[:_MAX_QUEUES])
     return render_template(
         "qless_py/overview.html",
-        snapshot=snapshot,
-        signs=attention.signs(snapshot, rows, begun),
-        charts=history.charts(board.history, queues, span, now, snapshot.lines),
-        ranges=history.RANGES,
+        snapshot=current,
+        alerts=alerts.find_alerts(current, last_hour, failing_since),
+        charts=timeseries.queue_charts(series, queues, span, now, current.backlog),
+        ranges=timeseries.RANGES,
         span=span,
-        summed=(board.history.known(queues, span), len(queues)),
-        queues=[row for row in snapshot.queues if row["name"] in shown],
-        groups=groups[1],
-        ended=[read[jid] for jid in ended.jids if jid in read],
-        work=attention.slots(snapshot),
+        charted=series.included(queues, span),
+        queues=[row for row in current.queues if row["name"] in busiest],
+        groups=groups,
+        completed=[jobs[jid] for jid in completed.jids if jid in jobs],
+        slots=alerts.worker_slots(current),
     )
 
 
-def _oldest(groups: Sequence[reads.FailureGroup]) -> dict[str, str]:
-    """Give the job of each group that has been failed for the longest time."""
+def _oldest_jobs(groups: Sequence[reads.FailureGroup]) -> dict[str, str]:
+    """Return for each failure group the job that failed first."""
     calls = [reads.failed(one.group, max(one.number - 1, 0), 1) for one in groups]
-    found: dict[str, str] = {}
-    for one, answer in zip(groups, answered(client().run_many(calls)), strict=True):
-        if answer.jids:
-            found[one.group] = answer.jids[0]
-    return found
+    pages = zip(groups, answered(client().run_many(calls)), strict=True)
+    return {one.group: page.jids[0] for one, page in pages if page.jids}
 
 
-ROUTES: Final = (("GET", "/", overview),)
+def snapshot() -> Response:
+    return jsonify(dashboard().snapshots.get().as_json())
+
+
+def live() -> Response:
+    return dashboard().streams.open()
+
+
+ROUTES: Final = (
+    ("GET", "/", overview),
+    ("GET", "/snapshot", snapshot),
+    ("GET", "/live", live),
+)

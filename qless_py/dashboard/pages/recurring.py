@@ -1,44 +1,42 @@
-"""Recurring jobs: when each comes next, and what is done to it."""
+"""Recurring jobs: their schedules, when each puts its next job, and all actions on them."""
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from flask import abort, redirect, render_template, request
-from werkzeug.wrappers import Response as Answer
+from werkzeug.wrappers import Response
 
 from qless_py.client.recurring import RecurringJob
 from qless_py.client.session import answered
-from qless_py.dashboard import commands, forms
-from qless_py.dashboard import flash as notes
-from qless_py.dashboard.actions import Effect, ask, audit, command, is_confirmed, perform, requires
+from qless_py.dashboard import commands, flash, forms
+from qless_py.dashboard.actions import Confirmation, audit, perform, requires
 from qless_py.dashboard.auth.access import Role
-from qless_py.dashboard.context import client, dashboard
-from qless_py.dashboard.formats import plain
-from qless_py.dashboard.paging import offset_of, size_of
-from qless_py.dashboard.template_helpers import Words
+from qless_py.dashboard.context import client, dashboard, link
+from qless_py.dashboard.paging import page_offset, page_size
 from qless_py.errors import JobNotFoundError, QlessError
 from qless_py.protocol import reads
 
-# What is said of a schedule when it is made and may be changed later.
-_CHANGED: Final[forms.Readers] = {
+# The fields of a schedule that can be changed later.
+_CHANGEABLE: Final[forms.Parsers] = {
     "queue": str,
     "klass": str,
-    "data": forms.data,
-    "interval": forms.number,
+    "data": forms.parse_json,
+    "interval": forms.parse_number,
     "cron": str,
     "zone": str,
-    "priority": forms.number,
-    "retries": forms.whole,
-    "tags": forms.names,
-    "limit": forms.whole,
+    "priority": forms.parse_number,
+    "retries": forms.parse_integer,
+    "tags": forms.parse_names,
+    "limit": forms.parse_integer,
 }
-_EDIT: Final = forms.Form(_CHANGED, ("queue", "klass", "priority", "retries"), "queue")
-_ADD: Final = forms.Form({**_CHANGED, "jid": str}, ("queue", "klass"), "interval")
+_EDIT: Final = forms.Form(_CHANGEABLE, ("queue", "klass", "priority", "retries"), "queue")
+_ADD: Final = forms.Form({**_CHANGEABLE, "jid": str}, ("queue", "klass"), "interval")
+_NO_SCHEDULE: Final = "enter an interval or a cron expression"
+ACTIONS: Final = ("run", "pause", "resume")
 
 
-def load(jid: str) -> RecurringJob:
-    """Read a recurring job; raises `JobNotFoundError`."""
+def _find(jid: str) -> RecurringJob:
     found = client().jobs[jid]
     if not isinstance(found, RecurringJob):
         raise JobNotFoundError(f"Recurring job {jid} does not exist")
@@ -51,163 +49,155 @@ def recurring() -> str:
         for row in dashboard().snapshots.get().queues
         if row["recurring"]
     )
-    offset, size = offset_of(), size_of()
-    total = sum(number for _, number in queues)
+    offset, size = page_offset(), page_size()
     calls, skipped, wanted = [], offset, size
-    for name, number in queues:
-        if skipped < number and wanted:
-            calls.append(reads.state("recurring", name, skipped, min(wanted, number - skipped)))
-            wanted -= min(wanted, number - skipped)
-        skipped = max(skipped - number, 0)
-    jids: list[str] = []
-    for page in answered(client().run_many(calls)):
-        jids += page.jids
+    for name, count in queues:
+        if skipped < count and wanted:
+            calls.append(reads.state("recurring", name, skipped, min(wanted, count - skipped)))
+            wanted -= min(wanted, count - skipped)
+        skipped = max(skipped - count, 0)
+    jids = [jid for page in answered(client().run_many(calls)) for jid in page.jids]
     found = client().jobs.get(*jids)
-    jobs = [one for one in found if isinstance(one, RecurringJob)]
     return render_template(
-        "qless_py/recurring.html",
-        jobs=jobs,
-        total=total,
-        offset=offset,
-        size=size,
-        commands=[command("recur", "list")],
-    )
+        "qless_py/recurring.html", jobs=[one for one in found if isinstance(one, RecurringJob)],
+        total=sum(count for _, count in queues), offset=offset, size=size,
+        commands=[commands.command("recur", "list")],
+    )  # fmt: skip
 
 
 def recurring_job(jid: str) -> str:
-    return _page(load(jid))
+    return _page(_find(jid))
 
 
-def _page(job: RecurringJob, given: dict[str, str] | None = None, **more: Any) -> str:
-    texts, why = _texts(job)
-    told = [*commands.of_recurring(job.jid), command("recur", "edit", job.jid, "--every", "1h")]
+def _page(
+    job: RecurringJob, texts: dict[str, str] | None = None, errors: dict[str, str] | None = None
+) -> str:
+    current, why_not = _texts(job)
     return render_template(
-        "qless_py/recurring_job.html", job=job, given=given or texts, why=why, commands=told,
-        **{"errors": {}, **more},
+        "qless_py/recurring_job.html", job=job, texts=texts or current, why_not=why_not,
+        errors=errors or {}, commands=commands.of_recurring(job.jid),
     )  # fmt: skip
 
 
 def _texts(job: RecurringJob) -> tuple[dict[str, str], str]:
-    """Write a schedule as the fields of its form, and why the data is not among them, if so."""
-    data, why = forms.data_text(job)
-    given = {
+    """Return the form fields of a schedule, and why the data is left out, if it is."""
+    data, why_not = forms.editable_data(job)
+    texts = {
         "queue": job.queue_name, "klass": job.klass_name, "data": data,
-        "interval": "" if job.interval is None else plain(job.interval),
-        "cron": job.cron or "", "zone": job.zone or "", "priority": plain(job.priority),
+        "interval": "" if job.interval is None else f"{job.interval:.15g}",
+        "cron": job.cron or "", "zone": job.zone or "", "priority": f"{job.priority:.15g}",
         "retries": str(job.retries), "tags": " ".join(job.tags),
         "limit": "" if job.limit is None else str(job.limit),
     }  # fmt: skip
-    return _EDIT.given(given), why
+    return _EDIT.texts(texts), why_not
 
 
 @requires(Role.OPERATOR)
-def edit_recurring(jid: str) -> tuple[str, int] | Answer:
-    """Change what was changed in the form, all of it or nothing."""
-    job = load(jid)
-    # A browser ends each line of several with CR and LF.
-    given = {name: text.replace("\r\n", "\n") for name, text in _EDIT.given().items()}
+def edit_recurring(jid: str) -> tuple[str, int] | Response:
+    """Save the changed fields of the form, all of them or none."""
+    job = _find(jid)
+    # Browsers end the lines of a text area with CR and LF.
+    texts = {name: text.replace("\r\n", "\n") for name, text in _EDIT.texts().items()}
     before, _ = _texts(job)
-    changed = {name: text for name, text in given.items() if text != before[name]}
-    options, errors = _EDIT.read(changed)
+    changed = {name: text for name, text in texts.items() if text != before[name]}
+    options, errors = _EDIT.parse(changed)
     if "tags" in changed:
         options.setdefault("tags", [])
     if "limit" in changed:
         options.setdefault("limit", None)
-    if "zone" in changed and given["cron"]:
+    if "zone" in changed and texts["cron"]:
         options.setdefault("zone", "UTC")
-    if not given["interval"] and not given["cron"]:
-        errors["interval"] = "a schedule has an interval or a cron expression"
-    if not errors:
+    if not texts["interval"] and not texts["cron"]:
+        errors["interval"] = _NO_SCHEDULE
+    if options and not errors:
         try:
-            if options:
-                job.update(**options)
+            job.update(**options)
         except QlessError as error:
-            errors = _EDIT.refused(str(error))
+            errors = _EDIT.errors_of(str(error))
     if errors:
-        return _page(job, given, errors=errors), 422
-    said = ", ".join(sorted(options)) or "nothing"
-    audit(f"a change of the schedule {jid}", said)
-    notes.say(f"changed of {jid}: {said}")
-    return redirect(Words(dashboard()).link("recurring_job", jid=jid), 303)
+        return _page(job, texts, errors), 422
+    if options:
+        fields = ", ".join(sorted(options))
+        audit(f"change of schedule {jid}", fields)
+        flash.add(f"Schedule {jid} saved: {fields} changed")
+    else:
+        flash.add(f"Schedule {jid} not changed")
+    return redirect(link("recurring_job", jid=jid), 303)
 
 
 def new_recurring() -> str:
-    return _new(_ADD.given(request.args), {})
+    return _new(_ADD.texts(request.args), {})
 
 
 @requires(Role.OPERATOR)
-def add_recurring() -> tuple[str, int] | Answer:
-    """Make a schedule, or show the form with what is wrong beside each field."""
-    given = _ADD.given()
-    options, errors = _ADD.read(given)
-    if not given["interval"] and not given["cron"]:
-        errors["interval"] = "a schedule has an interval or a cron expression"
+def add_recurring() -> tuple[str, int] | Response:
+    """Create a schedule, or show the form with an error beside each invalid field."""
+    texts = _ADD.texts()
+    options, errors = _ADD.parse(texts)
+    if not texts["interval"] and not texts["cron"]:
+        errors["interval"] = _NO_SCHEDULE
     jid = options.get("jid")
     if not errors and jid is not None and client().jobs[jid] is not None:
-        errors["jid"] = f"there is a job {jid} already"
+        errors["jid"] = f"job {jid} already exists"
     if errors:
-        return _new(given, errors), 422
+        return _new(texts, errors), 422
     queue, klass, data = options.pop("queue"), options.pop("klass"), options.pop("data", {})
     interval = options.pop("interval", None)
     try:
         jid = client().queues[queue].recur(klass, data, interval, **options)
     except QlessError as error:
-        return _new(given, _ADD.refused(str(error))), 422
-    audit("a new schedule", f"{jid} in {queue}")
-    notes.say(f"{jid} puts jobs into {queue}")
-    return redirect(Words(dashboard()).link("recurring_job", jid=jid), 303)
+        return _new(texts, _ADD.errors_of(str(error))), 422
+    audit("new schedule", f"{jid} in {queue}")
+    flash.add(f"Schedule {jid} created in {queue}")
+    return redirect(link("recurring_job", jid=jid), 303)
 
 
-def _new(given: dict[str, str], errors: dict[str, str]) -> str:
-    told = command("recur", "add", "QUEUE", "KLASS", "{}", "--every", "1h")
+def _new(texts: dict[str, str], errors: dict[str, str]) -> str:
+    add = commands.command("recur", "add", "QUEUE", "KLASS", "{}", "--every", "1h")
     return render_template(
-        "qless_py/new_recurring.html", given=given, errors=errors, commands=[told]
+        "qless_py/new_recurring.html", texts=texts, errors=errors, commands=[add]
     )
 
 
 @requires(Role.OPERATOR)
-def cancel_recurring(jid: str) -> str | Answer:
-    found = load(jid)
-    effect = Effect(
-        f"Remove the schedule {jid}",
-        "No more jobs come of it. Those that it made already stay.",
-        "Remove it",
+def cancel_recurring(jid: str) -> str | Response:
+    found = _find(jid)
+    confirmation = Confirmation(
+        f"Remove schedule {jid}",
+        "It puts no more jobs. Jobs it has already put stay.",
+        "Remove schedule",
         None,
-        command("recur", "remove", jid),
+        commands.command("recur", "remove", jid),
     )
-    if not is_confirmed(effect):
-        return ask(effect)
+    if not confirmation.is_given:
+        return confirmation.page()
 
     def act() -> str:
         found.cancel()
-        return f"{jid} is removed"
+        return f"Schedule {jid} removed"
 
-    words = Words(dashboard())
-    return perform(
-        f"removal of the schedule {jid}", act,
-        ends=words.link("recurring_job", jid=jid), leads=words.link("recurring"),
-    )  # fmt: skip
+    gone = link("recurring_job", jid=jid)
+    return perform(f"removal of schedule {jid}", act, gone=gone, instead=link("recurring"))
 
 
 @requires(Role.OPERATOR)
-def change_recurring(jid: str, what: str) -> Answer:
-    found = load(jid)
+def change_recurring(jid: str, what: str) -> Response:
+    if what not in ACTIONS:
+        abort(404)
+    found = _find(jid)
 
     def act() -> str:
         if what == "run":
-            return f"{found.run()} was put, beside the schedule"
+            return f"Job {found.run()} put; the schedule is unchanged"
         if what == "pause":
             found.pause()
-            return f"{jid} is paused"
+            return f"Schedule {jid} paused"
         found.resume()
-        return f"{jid} goes on"
+        return f"Schedule {jid} resumed"
 
-    if what not in CHANGES:
-        abort(404)
     return perform(f"{what} of {jid}", act)
 
 
-CHANGES: Final = ("run", "pause", "resume")
 ROUTES: Final = (
     ("GET", "/recurring", recurring),
     ("GET", "/recur", new_recurring),

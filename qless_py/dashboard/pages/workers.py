@@ -1,101 +1,93 @@
-"""Who works: hosts, processes, what they hold, and how they are told to stop."""
+"""Workers: hosts, processes, the jobs they hold, and commands to them."""
 
 from __future__ import annotations
 
 from typing import Final
 
 from flask import abort, render_template, request
-from werkzeug.wrappers import Response as Answer
+from werkzeug.wrappers import Response
 
+from qless_py.client.humanize import plural
 from qless_py.client.workers import addressed
 from qless_py.dashboard import commands
-from qless_py.dashboard.actions import Effect, ask, command, is_confirmed, perform, requires
-from qless_py.dashboard.alerts import LOST
+from qless_py.dashboard.actions import Confirmation, perform, requires
+from qless_py.dashboard.alerts import LOST_AFTER
 from qless_py.dashboard.auth.access import Role
-from qless_py.dashboard.context import client, dashboard
-from qless_py.dashboard.pages.lists import jobs_of
-from qless_py.dashboard.paging import offset_of, part_of, size_of
-from qless_py.dashboard.template_helpers import Words
+from qless_py.dashboard.context import client, dashboard, find_jobs, link
+from qless_py.dashboard.paging import page_offset, page_size, paginate
 
-
-def workers() -> str:
-    rows, where = part_of(dashboard().snapshots.get().workers)
-    return render_template(
-        "qless_py/workers.html",
-        **where,
-        rows=rows,
-        lost_after=LOST,
-        commands=commands.of_workers(),
-    )
-
-
-def worker(name: str) -> str:
-    offset, size = offset_of(), size_of()
-    found = client().workers.get(name, offset, size)
-    return render_template(
-        "qless_py/worker.html", name=name, found=found, lost_after=LOST,
-        commands=commands.of_worker(name),
-        jobs=jobs_of(found["jobs"]), stalled=jobs_of(found["stalled"]),
-    )  # fmt: skip
-
-
-_TOLD: Final = {
-    "quiet": "take no more jobs; those that they run go on",
-    "resume": "take jobs again",
-    "stop": "leave when their jobs have ended, and nobody takes their place",
-    "restart": "are replaced by fresh processes; jobs that run may finish",
+# What each command makes workers do.
+ACTIONS: Final = {
+    "quiet": "Takes no more jobs; running jobs continue.",
+    "resume": "Takes jobs again.",
+    "stop": "Exits once its jobs have finished, and is not replaced.",
+    "restart": "Is replaced by a new process; running jobs may finish.",
 }
 
 
+def workers() -> str:
+    rows, where = paginate(dashboard().snapshots.get().workers)
+    return render_template(
+        "qless_py/workers.html", rows=rows, **where, lost_after=LOST_AFTER, actions=ACTIONS,
+        commands=commands.of_workers(),
+    )  # fmt: skip
+
+
+def worker(name: str) -> str:
+    found = client().workers.get(name, page_offset(), page_size())
+    return render_template(
+        "qless_py/worker.html", name=name, worker=found, lost_after=LOST_AFTER, actions=ACTIONS,
+        commands=commands.of_worker(name), jobs=find_jobs(found["jobs"]),
+        stalled=find_jobs(found["stalled"]),
+    )  # fmt: skip
+
+
 @requires(Role.OPERATOR)
-def command_workers(what: str) -> str | Answer:
-    """Tell one worker, or all, what to do; they hear of it at once, or with their next beat."""
-    if what not in _TOLD:
+def command_workers(what: str) -> str | Response:
+    """Send a command to the named workers, or to all; they get it at once or with a heartbeat."""
+    if what not in ACTIONS:
         abort(404)
-    names = [one for one in request.form.getlist("name") if one]
-    known = len(addressed(dashboard().snapshots.get().workers, names))
-    whom = ", ".join(names) or "all workers"
-    effect = Effect(
-        f"{what.capitalize()} {whom}",
-        f"{known} workers {_TOLD[what]}.",
-        f"{what.capitalize()} them",
-        known,
-        command("workers", what, *(names or ["--all"])),
+    names = [name for name in request.form.getlist("name") if name]
+    count = len(addressed(dashboard().snapshots.get().workers, names))
+    target = ", ".join(names) or "all workers"
+    confirmation = Confirmation(
+        f"{what.capitalize()} {target}",
+        f"{ACTIONS[what]} Affects {plural(count, 'worker')}.",
+        f"{what.capitalize()} {plural(count, 'worker')}",
+        count,
+        commands.command("workers", what, *(names or ["--all"])),
     )
-    # One that is quiet by mistake is no harm, all of them are.
-    is_asked = what in {"stop", "restart"} or (what == "quiet" and not names)
-    if is_asked and not is_confirmed(effect):
-        return ask(effect)
+    # Quieting a single worker by mistake does no harm; quieting all of them does.
+    needs_confirmation = what in {"stop", "restart"} or (what == "quiet" and not names)
+    if needs_confirmation and not confirmation.is_given:
+        return confirmation.page()
 
     def act() -> str:
-        told = getattr(client().workers, what)(*names)
-        return f"{len(told)} workers were told: they {_TOLD[what]}"
+        reached = getattr(client().workers, what)(*names)
+        return f"Sent {what} to {plural(len(reached), 'worker')}"
 
-    return perform(f"{what} of {whom}", act)
+    return perform(f"{what} of {target}", act)
 
 
 @requires(Role.OPERATOR)
-def forget_worker(name: str) -> str | Answer:
-    effect = Effect(
-        f"Forget the worker {name}",
-        "It leaves the list; jobs that it holds come back when their leases lapse. One that "
-        "still works comes back to the list with its next beat.",
-        "Forget it",
+def forget_worker(name: str) -> str | Response:
+    confirmation = Confirmation(
+        f"Forget worker {name}",
+        "Removes it from the list; jobs it holds return to their queues when their leases expire. "
+        "A live worker reappears with its next heartbeat.",
+        "Forget worker",
         None,
-        command("workers", "forget", name),
+        commands.command("workers", "forget", name),
     )
-    if not is_confirmed(effect):
-        return ask(effect)
+    if not confirmation.is_given:
+        return confirmation.page()
 
     def act() -> str:
         client().workers.deregister(name)
-        return f"{name} is off the list"
+        return f"Worker {name} forgotten"
 
-    words = Words(dashboard())
-    return perform(
-        f"forgetting of the worker {name}", act,
-        ends=words.link("worker", name=name), leads=words.link("workers"),
-    )  # fmt: skip
+    gone = link("worker", name=name)
+    return perform(f"forget of worker {name}", act, gone=gone, instead=link("workers"))
 
 
 ROUTES: Final = (

@@ -113,19 +113,19 @@ def _job(
 
 def _choose(action: str, value: str) -> Callable[[Page], None]:
     def does(page: Page) -> None:
-        page.get_by_label("Choose j", exact=True).check()
-        page.get_by_label("With the chosen").select_option(action)
-        page.get_by_label("New value for the chosen").fill(value)
-        page.get_by_role("button", name="Do it to the chosen").click()
+        page.get_by_label("Select j", exact=True).check()
+        page.get_by_label("With selected").select_option(action)
+        page.get_by_label("New value for selected").fill(value)
+        page.get_by_role("button", name="Apply to selected").click()
 
     return does
 
 
 def _search(action: str, value: str) -> Callable[[Page], None]:
     def does(page: Page) -> None:
-        page.get_by_label("What").select_option(action)
-        page.get_by_label("Queue, priority or tags").fill(value)
-        page.get_by_role("button", name="Count, then ask").click()
+        page.get_by_label("Action", exact=True).select_option(action)
+        page.get_by_label("New value", exact=True).fill(value)
+        page.get_by_role("button", name="Apply to all matches").click()
 
     return does
 
@@ -157,15 +157,19 @@ def _many() -> list[Action]:
         path = "/queues/mail?tab=" + state
         if state == "failed":
             path = f"/failures/group?group={GROUP}"
-        asks = f"{action.capitalize()} them"
+        done = {"retry": "Retried", "cancel": "Canceled", "move": "Moved", "timeout": "Timed out",
+                "priority": "Changed the priority of", "tag": "Tagged",
+                "untag": "Untagged"}[action]  # fmt: skip
+        asks = f"{action.capitalize()} 1 job"
         made += [
             Action(
-                f"/jobs/chosen {action}", path, given, _choose(action, value), "1 of 1 jobs", holds,
+                f"/jobs/chosen {action}", path, given, _choose(action, value),
+                f"{done} 1 of 1 job", holds,
                 asks if action in {"cancel", "timeout"} else None,
             ),
             Action(
                 f"/operations {action}", f"/jobs?q=jid:j state:{state}", given,
-                _search(action, value), "has begun", carried_out(holds), asks,
+                _search(action, value), " started", carried_out(holds), asks,
             ),
         ]  # fmt: skip
     return made
@@ -199,138 +203,141 @@ def _track_and_lose(client: Client) -> None:
 TABLE: Final = (
     Action(
         "/put", "/put", lambda _: None,
-        press("Put the job", {"Queue": "mail", "Class": "app.Send", "Jid": "new"}),
-        "new is put into mail", lambda c: c.jobs["new"] is not None,
+        press("Put job", {"Queue": "mail", "Class": "app.Send", "Jid": "new"}),
+        "Job new put into mail", lambda c: c.jobs["new"] is not None,
     ),
     Action(
         "/config set", "/config", lambda _: None,
-        press("Set", {"Value of heartbeat": "30"}, _in_row("Value of heartbeat")),
-        "heartbeat is 30", lambda c: c.config["heartbeat"] == 30,
+        press("Save", {"Value of heartbeat": "30"}, _in_row("Value of heartbeat")),
+        "Option heartbeat set to 30", lambda c: c.config["heartbeat"] == 30,
     ),
     Action(
         "/config unset", "/config", lambda c: c.config.set("heartbeat", 30),
-        press("Default", part=_in_row("Value of heartbeat")),
-        "has its default again", lambda c: c.config["heartbeat"] == 60,
+        press("Reset", part=_in_row("Value of heartbeat")),
+        "Option heartbeat reset to its default", lambda c: c.config["heartbeat"] == 60,
     ),
     Action(
         "/failures/retry", f"/failures/group?group={GROUP}", then(put("j", "k"), fail),
-        press("Retry all 2"), "2 jobs of", lambda c: c.queues["mail"].counts["waiting"] == 2,
-        "Retry them",
+        press("Retry 2 jobs…"), "Retried 2 jobs of",
+        lambda c: c.queues["mail"].counts["waiting"] == 2,
+        "Retry 2 jobs",
     ),
     Action(
         "/jobs/<jid>/cancel", "/jobs/j", put(), press("Cancel…"),
-        "j is canceled", lambda c: c.jobs["j"] is None, "Cancel the job",
+        "Job j canceled", lambda c: c.jobs["j"] is None, "Cancel job",
     ),
     Action(
         "/jobs/<jid>/untrack-gone", "/tracked", _track_and_lose, press("Untrack"),
-        "j is not tracked any more", lambda c: c.jobs.tracked()["expired"] == [],
+        "Job j is no longer tracked", lambda c: c.jobs.tracked()["expired"] == [],
     ),
-    _job("move", press("Move", {"Move to": "other"}), "in other",
+    _job("move", press("Move", {"Move to": "other"}), "Job j moved to other",
          lambda c: job(c).queue_name == "other"),
     _job("priority", press("Set", {"Priority": "7.5"}), "7.5", lambda c: job(c).priority == 7.5),
     _job("tag", press("Tag", {"Add tags": "eu, new"}), "eu, new",
          lambda c: job(c).tags == ["eu", "new"]),
-    _job("untag", press("Take the tag old off"), "no longer the tag old",
+    _job("untag", press("Remove tag old"), "Tag old removed from j",
          lambda c: job(c).tags == [], put(tags=["old"])),
-    _job("retry", press("Put back into its queue"), "j waits in mail",
+    _job("retry", press("Retry"), "Job j put back into mail",
          lambda c: job(c).state == "waiting", then(put(), fail)),
-    _job("timeout", press("Time out"), "was taken from its worker",
+    _job("timeout", press("Time out"), "Job j timed out; it is next in its queue",
          lambda c: job(c).state == "stalled", then(put(), pop)),
-    _job("track", press("Track"), "j is tracked", lambda c: job(c).is_tracked),
-    _job("untrack", press("Untrack"), "j is not tracked any more", lambda c: not job(c).is_tracked,
+    _job("track", press("Track"), "Job j is tracked", lambda c: job(c).is_tracked),
+    _job("untrack", press("Untrack"), "Job j is no longer tracked", lambda c: not job(c).is_tracked,
          then(put(), lambda c: job(c).track())),
-    _job("undepend", press("Undepend"), "does not wait for parent any more",
+    _job("undepend", press("Remove dependency on parent"),
+         "Job j no longer depends on parent",
          lambda c: job(c).state == "waiting", then(put("parent"), put(depends=["parent"]))),
-    _job("undepend_all", press("Wait for none of them"), "waits for no other job any more",
+    _job("undepend_all", press("Remove all dependencies"), "Job j no longer depends on other jobs",
          lambda c: job(c).state == "waiting", then(put("p", "q"), put(depends=["p", "q"]))),
-    _job("finish", press("Finish", {"Finish with the result": '{"by": "hand"}'}), "j is complete",
+    _job("finish", press("Complete", {"Complete with result": '{"by": "hand"}'}),
+         "Job j completed",
          lambda c: job(c).result == {"by": "hand"}),
     *_many(),
     Action(
         "/operations/<jid>/abort", "/operations/{}", _operation, press("Abort"),
-        "ends after 0 jobs", lambda c: all(one.is_aborted for one in c.operations.recent()),
+        "aborted after 0 jobs", lambda c: all(one.is_aborted for one in c.operations.recent()),
     ),
     Action(
         "/queues/<name>/pause", "/queues/mail", put(),
-        press("Pause mail", {"Why": "deploy", "For … minutes": "5"}, opens="Pause…"),
-        "mail is paused", lambda c: c.queues["mail"].is_paused,
+        press("Pause mail", {"Reason": "deploy", "Minutes": "5"}, opens="Pause…"),
+        "Queue mail paused", lambda c: c.queues["mail"].is_paused,
     ),
     Action(
         "/queues/<name>/unpause", "/queues", then(put(), lambda c: c.queues["mail"].pause()),
-        press("Unpause"), "mail goes on", lambda c: not c.queues["mail"].is_paused,
+        press("Resume"), "Queue mail resumed", lambda c: not c.queues["mail"].is_paused,
     ),
     Action(
         "/queues/<name>/heartbeat", "/queues/mail?tab=settings", put(),
-        press("Set", {"Leases last … seconds": "90"}), "leases of mail last 90 s",
+        press("Save", {"Lease duration in seconds": "90"}), "Lease duration of mail set to 90 s",
         lambda c: c.queues["mail"].heartbeat == 90,
     ),
     Action(
         "/queues/<name>/forget", "/queues/mail?tab=settings",
-        then(put(), lambda c: job(c).cancel()), press("Forget this queue…"),
-        "mail is forgotten", lambda c: "mail" not in c.queues, "Forget it",
+        then(put(), lambda c: job(c).cancel()), press("Forget queue…"),
+        "Queue mail forgotten", lambda c: "mail" not in c.queues, "Forget queue",
     ),
     Action(
         "/recur", "/recur", lambda _: None,
-        press("Make the schedule", {"Queue": "mail", "Class": "app.Digest", "Every … seconds": "60",
-                                    "Jid": "digest"}),
-        "digest puts jobs into mail", lambda c: c.jobs["digest"] is not None,
+        press("Create schedule", {"Queue": "mail", "Class": "app.Digest", "Jid": "digest",
+                                    "Interval in seconds": "60"}),
+        "Schedule digest created in mail", lambda c: c.jobs["digest"] is not None,
     ),
     Action(
         "/recurring/<jid>/edit", "/recurring/digest", recur,
-        press("Save the schedule", {"Every … seconds": "90", "Tags": "eu"}, opens="Edit…"),
-        "changed of digest: interval, tags",
+        press("Save schedule", {"Interval in seconds": "90", "Tags": "eu"}, opens="Edit…"),
+        "Schedule digest saved: interval, tags changed",
         lambda c: (schedule(c).interval, schedule(c).tags) == (90, ["eu"]),
     ),
     Action(
         "/recurring/<jid>/cancel", "/recurring/digest", recur, press("Remove…"),
-        "digest is removed", lambda c: c.jobs["digest"] is None, "Remove it",
+        "Schedule digest removed", lambda c: c.jobs["digest"] is None, "Remove schedule",
     ),
     Action(
         "/recurring/<jid>/<what> run", "/recurring/digest", recur, press("Run now"),
-        "was put, beside the schedule", lambda c: c.queues["mail"].counts["waiting"] == 1,
+        " put; the schedule is unchanged", lambda c: c.queues["mail"].counts["waiting"] == 1,
     ),
     Action(
         "/recurring/<jid>/<what> pause", "/recurring", recur, press("Pause"),
-        "digest is paused", lambda c: schedule(c).is_paused,
+        "Schedule digest paused", lambda c: schedule(c).is_paused,
     ),
     Action(
         "/recurring/<jid>/<what> resume", "/recurring",
         then(recur, lambda c: schedule(c).pause()), press("Resume"),
-        "digest goes on", lambda c: not schedule(c).is_paused,
+        "Schedule digest resumed", lambda c: not schedule(c).is_paused,
     ),
     Action(
         "/throttles/set", "/throttles", lambda _: None,
-        press("Set the throttle",
-              {"Throttle": "api", "Running at once, at most": "3", "Tokens": "10"}, SET_THROTTLE),
-        "the throttle api is set",
+        press("Save throttle",
+              {"Throttle": "api", "Concurrency": "3", "Rate": "10"}, SET_THROTTLE),
+        "Throttle api saved",
         lambda c: (c.throttles["api"].get().concurrency, c.throttles["api"].get().rate) == (3, 10),
     ),
     Action(
-        "/throttles/<name>/delete", "/throttles/api", _hold, press("Delete this throttle…"),
-        "the throttle api is gone", lambda c: "api" not in c.throttles, "Delete it",
+        "/throttles/<name>/delete", "/throttles/api", _hold, press("Delete throttle…"),
+        "Throttle api deleted", lambda c: "api" not in c.throttles, "Delete throttle",
     ),
     Action(
         "/throttles/<name>/release", "/throttles/api", _hold, press("Release"),
-        "j does not count for api any more", lambda c: c.throttles["api"].holders() == [],
+        "Job j no longer counts toward api", lambda c: c.throttles["api"].holders() == [],
     ),
     Action(
         "/throttles/<name>/block", "/throttles/api", _hold,
-        press("Block", {"Let nothing start for … seconds": "60"}), "nothing starts under api",
+        press("Block", {"Seconds": "60"}), "Throttle api blocked for 60 s",
         lambda c: c.throttles["api"].get().blocked_until is not None,
     ),
     Action(
         "/users/set", "/throttles", lambda _: None,
-        press("Set the user", {"User": "ann", "Weight": "2.5"}),
-        "the user ann is set", lambda c: c.users["ann"].weight == 2.5,
+        press("Save user", {"User": "ann", "Weight": "2.5"}),
+        "User ann saved", lambda c: c.users["ann"].weight == 2.5,
     ),
     Action(
-        "/users/unset", "/throttles", _weigh, press("Unset ann"),
-        "ann has the weight 1 and no limit again", lambda c: c.users["ann"].weight == 1,
+        "/users/unset", "/throttles", _weigh, press("Reset ann"),
+        "User ann reset: weight 1, no limit", lambda c: c.users["ann"].weight == 1,
     ),
     Action(
         "/workers/<name>/forget", f"/workers/{WORKER}", then(put(), pop),
-        press("Forget this worker…"), f"{WORKER} is off the list",
-        lambda c: WORKER not in [one["name"] for one in c.workers.counts], "Forget it",
+        press("Forget worker…"), f"Worker {WORKER} forgotten",
+        lambda c: WORKER not in [one["name"] for one in c.workers.counts], "Forget worker",
     ),
 )  # fmt: skip
 

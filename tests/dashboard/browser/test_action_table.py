@@ -84,9 +84,9 @@ def test_the_table_has_every_action_that_there_is(client: Client) -> None:
         and not one.endpoint.endswith(".unknown")
     }
     several = {
-        "/jobs/<jid>/<what>": job_page._ACTS,
-        "/recurring/<jid>/<what>": recurring.CHANGES,
-        "/workers/tell/<what>": workers._TOLD,
+        "/jobs/<jid>/<what>": job_page.ACTIONS,
+        "/recurring/<jid>/<what>": recurring.ACTIONS,
+        "/workers/tell/<what>": workers.ACTIONS,
         "/jobs/chosen": operations.ACTIONS,
         "/operations": operations.ACTIONS,
         "/config": ("set", "unset"),
@@ -153,8 +153,8 @@ def test_workers_obey_one_order_after_the_other(
             page.goto(f"{desk.site.url}/workers/{next(iter(states()))}")
             page.get_by_role("button", name=what.capitalize() + ("…" if asks else "")).click()
             if asks:
-                page.get_by_role("button", name=f"{what.capitalize()} them").click()
-            expect(page.locator(".note-done", has_text="1 workers were told")).to_be_visible()
+                page.get_by_role("button", name=f"{what.capitalize()} 1 worker").click()
+            expect(page.locator(".note-done", has_text=f"Sent {what} to 1 worker")).to_be_visible()
             # Not its own page, which is gone with it.
             _until(page, f"{desk.site.url}/workers", obeyed[what])
         assert process.wait(120) == 0

@@ -47,8 +47,8 @@ def test_a_failure_is_repaired_in_three_clicks(
     with shown.page(java_script_enabled=scripts) as page:
         page.goto(shown.url)
         page.get_by_role("link", name="Timeout", exact=True).click()
-        page.get_by_role("button", name="Retry all 3").click()
-        page.get_by_role("button", name="Retry them").click()
+        page.get_by_role("button", name="Retry 3 jobs…").click()
+        page.get_by_role("button", name="Retry 3 jobs").click()
 
         expect(page.get_by_role("status").filter(has_text="3 jobs")).to_be_visible()
     assert live.queues["mail"].counts["waiting"] == 3
@@ -64,7 +64,7 @@ def test_a_job_is_put_changed_run_and_seen(
         page.get_by_label("Queue", exact=True).fill("mail")
         page.get_by_label("Class").fill("tests.worker.handlers.nothing")
         page.get_by_label("Jid", exact=True).fill("mine")
-        page.get_by_role("button", name="Put the job").click()
+        page.get_by_role("button", name="Put job").click()
         page.wait_for_url("**/jobs/mine")
         page.get_by_label("Priority").fill("9")
         page.get_by_role("button", name="Set", exact=True).click()
@@ -89,16 +89,16 @@ def test_chosen_rows_are_tagged_and_cancelled(live: Client, site: Callable[..., 
     with shown.page(java_script_enabled=False) as page:
         page.goto(f"{shown.url}/queues/mail?tab=waiting")
         for jid in ("a", "c"):
-            page.get_by_label(f"Choose {jid}", exact=True).check()
-        page.get_by_label("With the chosen").select_option("tag")
-        page.get_by_label("New value for the chosen").fill("seen")
-        page.get_by_role("button", name="Do it to the chosen").click()
+            page.get_by_label(f"Select {jid}", exact=True).check()
+        page.get_by_label("With selected").select_option("tag")
+        page.get_by_label("New value for selected").fill("seen")
+        page.get_by_role("button", name="Apply to selected").click()
         expect(page.get_by_role("link", name="seen")).to_have_count(2)
-        page.get_by_label("Choose b", exact=True).check()
-        page.get_by_label("With the chosen").select_option("cancel")
-        page.get_by_role("button", name="Do it to the chosen").click()
-        expect(page.get_by_role("heading", name="Cancel 1 waiting jobs")).to_be_visible()
-        page.get_by_role("button", name="Cancel them").click()
+        page.get_by_label("Select b", exact=True).check()
+        page.get_by_label("With selected").select_option("cancel")
+        page.get_by_role("button", name="Apply to selected").click()
+        expect(page.get_by_role("heading", name="Cancel 1 waiting job")).to_be_visible()
+        page.get_by_role("button", name="Cancel 1 job").click()
         expect(page.get_by_role("link", name="b", exact=True)).to_have_count(0)
     assert live.queues["mail"].jobs.waiting() == ["a", "c"]
 
@@ -110,10 +110,10 @@ def test_pausing_tells_why(live: Client, site: Callable[..., Site]) -> None:
     with shown.page(java_script_enabled=False) as page:
         page.goto(f"{shown.url}/queues/mail")
         page.get_by_text("Pause…").click()
-        page.get_by_label("Why").fill("deploy <b>")
+        page.get_by_label("Reason").fill("deploy <b>")
         page.get_by_role("button", name="Pause mail").click()
         expect(page.get_by_text("deploy <b>")).to_be_visible()
-        page.get_by_role("button", name="Unpause").click()
+        page.get_by_role("button", name="Resume").click()
         expect(page.get_by_text("Pause…")).to_be_visible()
 
 
@@ -203,7 +203,7 @@ def test_changes_that_other_origins_ask_for_are_refused_by_what_a_browser_sends(
         page.goto(f"{url}/queues/mail")
         page.get_by_text("Pause…").click()
         page.get_by_role("button", name="Pause mail").click()
-        expect(page.get_by_role("button", name="Unpause")).to_be_visible()
+        expect(page.get_by_role("button", name="Resume")).to_be_visible()
 
         for evil in (sibling, foreign):
             for way in ("Form", "Sandbox", "Fetch"):
@@ -213,7 +213,7 @@ def test_changes_that_other_origins_ask_for_are_refused_by_what_a_browser_sends(
                 assert told.get(timeout=120) == "403 FORBIDDEN cross origin", (evil, way)
         assert live.queues["mail"].is_paused
         page.goto(f"{url}/queues/mail")
-        page.get_by_role("button", name="Unpause").click()
+        page.get_by_role("button", name="Resume").click()
         assert told.get(timeout=120).startswith("303")
     assert not live.queues["mail"].is_paused
 
@@ -277,18 +277,18 @@ def test_below_a_path_everything_works_as_well(
         page.evaluate(KEYS, "gq")
         page.wait_for_url("**/ops/qless/queues")
         page.get_by_role("button", name="Pause").click()
-        expect(page.locator(".note-done", has_text="mail is paused")).to_be_visible()
+        expect(page.locator(".note-done", has_text="Queue mail paused")).to_be_visible()
         assert page.url == f"{site.url}/queues"
         page.goto(f"{site.url}/workers")
         here = page.locator(".menu [aria-current=page]")
         expect(here).to_have_text("Workers")
         page.goto(f"{site.url}/queues/mail?tab=settings")
-        page.get_by_role("button", name="Forget this queue…").click()
+        page.get_by_role("button", name="Forget queue…").click()
         expect(page.locator("[data-confirm]")).to_be_visible()
         page.get_by_role("textbox", name="Type mail").fill("nail")
-        page.get_by_role("button", name="Forget it").click()
-        expect(page.get_by_text("That is not mail.")).to_be_visible()
-        page.get_by_role("link", name="Leave it").click()
+        page.get_by_role("button", name="Forget queue").click()
+        expect(page.get_by_text("The text does not match mail.")).to_be_visible()
+        page.get_by_role("link", name="Back").click()
         page.wait_for_url("**/ops/qless/queues/mail?tab=settings")
         page.goto(f"{site.url}/queues")
         live.queues["mail"].put("app.Send")

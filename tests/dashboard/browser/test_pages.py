@@ -45,8 +45,8 @@ def test_a_page_comes_by_itself_when_the_store_is_back(browser: Browser) -> None
         url = stack.enter_context(served(create_app(client, DashboardConfig(secret="s" * 16))))
         page = stack.enter_context(Site(url, browser).page())
         page.goto(f"{url}/queues")
-        expect(page.get_by_role("heading", name="503: store away")).to_be_visible()
-        expect(page.get_by_role("button", name="Store away")).to_be_visible()
+        expect(page.get_by_role("heading", name="503: store unavailable")).to_be_visible()
+        expect(page.get_by_role("button", name="Store unavailable")).to_be_visible()
 
         stack.callback(servers.stop, servers.start("valkey", folder))
 
@@ -116,9 +116,9 @@ def test_keys_lead_everywhere(live: Client, site: Callable[..., Site]) -> None:
         expect(page.get_by_role("link", name="mail-5")).to_be_visible()
         page.locator("h1").click()
         page.keyboard.press("?")
-        expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
+        expect(page.get_by_role("dialog", name="Keyboard shortcuts")).to_be_visible()
         page.keyboard.press("Escape")
-        expect(page.get_by_role("dialog", name="Keys")).to_be_hidden()
+        expect(page.get_by_role("dialog", name="Keyboard shortcuts")).to_be_hidden()
 
 
 def test_charts_tell_their_values(live: Client, site: Callable[..., Site]) -> None:
@@ -127,7 +127,7 @@ def test_charts_tell_their_values(live: Client, site: Callable[..., Site]) -> No
 
     with served.page() as page:
         page.goto(served.url)
-        chart = page.get_by_role("img", name="Jobs a second")
+        chart = page.get_by_role("img", name="Jobs per second")
         chart.focus()
         page.keyboard.press("ArrowLeft")
 
@@ -145,7 +145,7 @@ def test_a_list_in_the_readers_hand_stays_and_offers_what_is_new(
         link = page.get_by_role("link", name="first")
         link.focus()
         live.queues["mail"].put("app.Send", {}, jid="second", priority=5)
-        offer = page.get_by_role("button", name="This list has changed: show it")
+        offer = page.get_by_role("button", name="List updated: refresh")
         expect(offer).to_be_visible()
         expect(page.locator("main tbody tr")).to_have_count(1)
         expect(link).to_be_focused()
@@ -179,13 +179,13 @@ def test_a_list_that_was_empty_shows_what_comes_and_one_that_gets_empty_that_it_
 
     with served.page() as page:
         page.goto(f"{served.url}/failures")
-        expect(page.get_by_text("Nothing has failed")).to_be_visible()
+        expect(page.get_by_text("No failed jobs")).to_be_visible()
         job = live.queues["mail"].pop()
         assert job is not None
         job.fail("app.Send:Timeout", "no answer")
         expect(page.get_by_role("link", name="app.Send:Timeout")).to_be_visible()
         live.cancel("fails")
-        expect(page.get_by_text("Nothing has failed")).to_be_visible()
+        expect(page.get_by_text("No failed jobs")).to_be_visible()
 
 
 def test_a_change_right_after_a_renewal_is_shown_though_nothing_follows(
@@ -213,7 +213,7 @@ def test_what_needs_attention_is_told_to_those_who_listen(
         live.queues["mail"].put("app.Send", {})
 
         told = page.locator("body > p[role=status]")
-        expect(told).to_contain_text("no worker was seen")
+        expect(told).to_contain_text("no workers in the last minute")
 
 
 FOCUS = """() => {
@@ -246,7 +246,7 @@ def test_every_control_is_reached_by_tab_and_shows_it(
     with served.page() as page:
         page.add_init_script("localStorage.setItem('qless_py_live', 'off')")
         page.goto(served.url + path)
-        page.get_by_role("button", name="Keys").wait_for()
+        page.get_by_role("button", name="Shortcuts").wait_for()
         page.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
         wanted = set(page.evaluate(CONTROLS))
         reached, unmarked = set(), []
@@ -271,7 +271,7 @@ def test_an_action_is_done_by_keys_alone(live: Client, site: Callable[..., Site]
         page.get_by_role("button", name="Live").wait_for()
         page.keyboard.press("j")
         page.keyboard.press("x")
-        box = page.get_by_label("Choose j", exact=True)
+        box = page.get_by_label("Select j", exact=True)
         expect(box).to_be_checked()
         box.focus()
         page.keyboard.press("j")
@@ -282,10 +282,10 @@ def test_an_action_is_done_by_keys_alone(live: Client, site: Callable[..., Site]
         cancel = page.get_by_role("button", name="Cancel…")
         _tab_to(page, cancel)
         page.keyboard.press("Enter")
-        _tab_to(page, page.get_by_role("button", name="Cancel the job"))
+        _tab_to(page, page.get_by_role("button", name="Cancel job"))
         page.keyboard.press("Enter")
 
-        expect(page.get_by_role("status").filter(has_text="j is canceled")).to_be_visible()
+        expect(page.get_by_role("status").filter(has_text="Job j canceled")).to_be_visible()
     assert live.jobs["j"] is None
 
 
@@ -301,7 +301,7 @@ def test_the_skip_link_comes_first_and_leads_to_the_content(site: Callable[..., 
     with served.page() as page:
         page.goto(f"{served.url}/put")
         page.keyboard.press("Tab")
-        skip = page.get_by_role("link", name="Skip to the content")
+        skip = page.get_by_role("link", name="Skip to content")
         expect(skip).to_be_focused()
         expect(skip).to_be_in_viewport()
         page.keyboard.press("Enter")
@@ -325,7 +325,7 @@ def test_the_help_gives_the_focus_back_and_its_keys_can_be_switched_off(
             live.queues["mail"].put("app.Send", {})
         row.focus()
         page.keyboard.press("?")
-        dialog = page.get_by_role("dialog", name="Keys")
+        dialog = page.get_by_role("dialog", name="Keyboard shortcuts")
         expect(dialog).to_be_visible()
         with page.expect_event("requestfinished"):  # What was asked for before the help was open.
             asked.pop().continue_()
@@ -335,9 +335,9 @@ def test_the_help_gives_the_focus_back_and_its_keys_can_be_switched_off(
         expect(dialog).to_be_hidden()
         expect(row).to_be_focused()
 
-        opener = page.get_by_role("button", name="Keys")
+        opener = page.get_by_role("button", name="Shortcuts")
         opener.press("Enter")
-        dialog.get_by_role("button", name="Switch these keys off").click()
+        dialog.get_by_role("button", name="Turn shortcuts off").click()
         expect(opener).to_be_focused()
         page.keyboard.press("t")
         page.keyboard.press("/")

@@ -1,0 +1,115 @@
+"""Lists of jobs: matches of a search, completed, tracked, and with a tag."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from flask import jsonify, render_template, request
+from werkzeug.wrappers import Response
+
+from qless_py.client.job import Job
+from qless_py.client.search import STATES, SearchError
+from qless_py.dashboard import commands
+from qless_py.dashboard.actions import perform, requires
+from qless_py.dashboard.auth.access import Role
+from qless_py.dashboard.context import client, find_jobs, redactor
+from qless_py.dashboard.errors import wants_json
+from qless_py.dashboard.paging import page_cursor, page_offset, page_size
+from qless_py.protocol import reads
+
+_BUDGET: Final = 5_000  # Jobs that a page searches; a link continues the search.
+_TAGS_PER_PAGE: Final = 100
+
+
+def jobs() -> str | tuple[str, int] | Response:
+    text = request.args.get("q", "").strip()
+    found, error, status = None, None, 200
+    try:
+        if hidden := redactor():
+            hidden.check_search(text)
+        size, cursor = page_size(), page_cursor()
+        found = client().jobs.search(text, limit=size, cursor=cursor, budget=_BUDGET)
+    except SearchError as search_error:
+        if wants_json():
+            raise
+        error, status = search_error, 422
+    if found is not None and wants_json():
+        rows = [_as_json(job) for job in found.jobs]
+        return jsonify({"jobs": rows, "looked_at": found.scanned, "cursor": found.cursor})
+    page = render_template(
+        "qless_py/jobs.html", text=text, found=found, error=error, commands=commands.of_search(text)
+    )
+    return page, status
+
+
+def _as_json(job: Job) -> dict[str, Any]:
+    """Return the fields that `qless-py jobs --json` lists; the data stays on the job's page."""
+    return {
+        "jid": job.jid,
+        "klass": job.klass_name,
+        "queue": job.queue_name or None,
+        "state": job.state,
+        "priority": job.priority,
+        "tags": job.tags,
+        "user": job.user,
+    }
+
+
+def completed() -> str:
+    offset, size = page_offset(), page_size()
+    jids = client().jobs.complete(offset, size)
+    # The total is not counted: a full page has at least one more.
+    total = offset + len(jids) + (len(jids) == size)
+    return render_template(
+        "qless_py/job_list.html", title="Completed", jobs=find_jobs(jids), offset=offset, size=size,
+        total=total, commands=commands.of_completed(),
+    )  # fmt: skip
+
+
+def tracked() -> str:
+    offset, size = page_offset(), page_size()
+    found = client().run(reads.tracked(offset, size))
+    return render_template(
+        "qless_py/tracked.html", jobs=[Job(client(), record) for record in found.jobs],
+        expired=found.expired, total=found.total, offset=offset, size=size, states=STATES,
+        commands=commands.of_tracked(),
+    )  # fmt: skip
+
+
+def tags() -> str:
+    offset = page_offset()
+    rows = client().tag_counts(offset, _TAGS_PER_PAGE)
+    return render_template(
+        "qless_py/tags.html", rows=rows, offset=offset, size=_TAGS_PER_PAGE,
+        total=offset + len(rows) + (len(rows) == _TAGS_PER_PAGE), commands=commands.of_tags(),
+    )  # fmt: skip
+
+
+def tag(name: str) -> str:
+    offset, size = page_offset(), page_size()
+    found = client().jobs.tagged(name, offset, size)
+    return render_template(
+        "qless_py/job_list.html", title=f"Tagged {name}", jobs=find_jobs(found["jobs"]),
+        offset=offset, size=size, total=found["total"], commands=commands.of_tag(name),
+    )  # fmt: skip
+
+
+@requires(Role.OPERATOR)
+def untrack_expired(jid: str) -> Response:
+    """Untrack a job that does not exist any more."""
+
+    def act() -> str:
+        client().untrack(jid)
+        return f"Job {jid} is no longer tracked"
+
+    return perform(f"untrack of {jid}", act)
+
+
+ROUTES: Final = (
+    ("GET", "/jobs", jobs),
+    ("GET", "/completed", completed),
+    ("GET", "/tracked", tracked),
+    ("GET", "/tags", tags),
+    ("GET", "/tags/<name>", tag),
+    ("POST", "/jobs/<jid>/untrack-gone", untrack_expired),
+)
