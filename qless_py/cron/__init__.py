@@ -1,7 +1,7 @@
-"""When recurring jobs fire: cron expressions, time zones, and what happens when clocks are set."""
+"""The ticks of recurring jobs: cron expressions, time zones and daylight saving time."""
 
 from qless_py.cron.cron import Cron
-from qless_py.cron.plan import AHEAD, Plan, following, upcoming
+from qless_py.cron.ticks import AHEAD, Ticks, following, upcoming
 from qless_py.cron.zones import version
 
-__all__ = ["AHEAD", "Cron", "Plan", "following", "upcoming", "version"]
+__all__ = ["AHEAD", "Cron", "Ticks", "following", "upcoming", "version"]

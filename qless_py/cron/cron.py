@@ -1,9 +1,9 @@
-"""The instants of a cron expression in a time zone.
+"""The instants at which a cron expression fires in a time zone.
 
-cronsim walks the clock on the wall, as if no clock were ever set; what becomes of a time that is
-missing or comes twice is decided here, by one rule for five fields and six. (Left to itself,
-cronsim knows a rule for five fields only, applies it by the minutes as well, and in zones whose
-clocks are set by half an hour can miss a time.)
+cronsim computes local times as if clocks never changed. What happens to a local time that is
+skipped or occurs twice is decided here, by one rule for five fields and for six. (cronsim's own
+rule covers five fields only, also depends on the minutes, and can miss a time in zones whose clocks
+change by half an hour.)
 """
 
 import time
@@ -20,16 +20,16 @@ from qless_py.cron import expression as expressions
 from qless_py.cron import zones
 from qless_py.errors import ScheduleError
 
-_SOME_DAY: Final = datetime(2000, 1, 1)  # noqa: DTZ001 - the clock on the wall has no zone
+_SOME_DAY: Final = datetime(2000, 1, 1)  # noqa: DTZ001 - a local time
 
 
 class Cron:
-    """A cron expression in a time zone; checked when it is made.
+    """A cron expression in a time zone; the constructor raises `ScheduleError` if it is invalid.
 
-    Five fields (minute, hour, day of month, month, day of week), six with the seconds first, or a
-    nickname such as `@daily`. When clocks are set, an expression for certain hours fires once:
-    what is missing as soon as the gap is over, all of it together, and what comes twice at the
-    first time. One whose hours are `*` or have a step fires whenever the clock shows its time.
+    It has five fields (minute, hour, day of month, month, day of week), six with the seconds
+    first, or is a nickname such as `@daily`. When clocks change, an expression for certain hours
+    fires once: all skipped times together at the end of the gap, and a repeated time at its first
+    occurrence. One whose hours are `*` or have a step fires whenever the clock shows its time.
     """
 
     def __init__(self, expression: str, zone: str = "UTC") -> None:
@@ -37,7 +37,7 @@ class Cron:
         self._zone = zones.zone(zone)
         self.expression = self._expression.text
         self.zone = zone
-        if next(self._walls(_SOME_DAY), None) is None:
+        if next(self._local_times(_SOME_DAY), None) is None:
             raise ScheduleError(
                 f"cron {self.expression!r} never fires: no day fits the day of month, the month "
                 "and the day of week"
@@ -49,42 +49,42 @@ class Cron:
         return self._zone
 
     def after(self, instant: float) -> Iterator[int]:
-        """Give the instants after one, seconds since 1970, one by one; they may come to an end."""
+        """Yield the instants after one, in seconds since 1970; there may be finitely many."""
         since = int(instant // 1)
-        wall = _wall(since, self._zone)
-        length = _overlap(wall, self._zone)
-        walls = self._walls(wall - timedelta(seconds=length))
-        found = self._rhythm(walls) if self._expression.is_rhythm else self._once(walls)
+        local = _local(since, self._zone)
+        repeated = timedelta(seconds=_overlap(local, self._zone))
+        times = self._local_times(local - repeated)
+        found = self._periodic(times) if self._expression.is_periodic else self._fixed(times)
         return (at for at in found if at > since)
 
     def next_times(self, count: int = 10, after: float | datetime | None = None) -> list[datetime]:
-        """Give the next times, as the clock of the zone shows them; by default from now on."""
+        """Return the next times in the zone, by default from now on."""
         if isinstance(after, datetime):
             after = after.timestamp()
         since = time.time() if after is None else after
         return [datetime.fromtimestamp(at, self._zone) for at in islice(self.after(since), count)]
 
-    def _walls(self, after: datetime) -> Iterator[datetime]:
-        """Give what the clock on the wall shows at each time, if it is never set."""
+    def _local_times(self, after: datetime) -> Iterator[datetime]:
+        """Yield the matching local times after one, as if clocks never changed."""
         try:
-            yield from CronSim(self._expression.spelled, after)
+            yield from CronSim(self._expression.six_fields, after)
         except (CronSimError, OverflowError, ValueError):
-            return  # No day fits, or the years of the calendar are used up.
+            return  # No day matches, or the calendar ends in the year 9999.
 
-    def _once(self, walls: Iterator[datetime]) -> Iterator[int]:
+    def _fixed(self, times: Iterator[datetime]) -> Iterator[int]:
         last = None
-        for wall in walls:
-            at = _instant(wall, self._zone)
+        for local in times:
+            at = _instant(local, self._zone)
             if last is None or at > last:
                 yield at
                 last = at
 
-    def _rhythm(self, walls: Iterator[datetime]) -> Iterator[int]:
+    def _periodic(self, times: Iterator[datetime]) -> Iterator[int]:
         again: deque[int] = deque()
-        for wall in walls:
-            first, second = _both(wall, self._zone)
+        for local in times:
+            first, second = _both(local, self._zone)
             if second < first:
-                continue  # No clock ever shows this.
+                continue  # A local time that is skipped.
             while again and again[0] < first:
                 yield again.popleft()
             yield first
@@ -104,13 +104,13 @@ class Cron:
         return f"Cron({self.expression!r}, {self.zone!r})"
 
 
-def _wall(instant: int, zone: ZoneInfo) -> datetime:
+def _local(instant: int, zone: ZoneInfo) -> datetime:
     return datetime.fromtimestamp(instant, zone).replace(tzinfo=None, fold=0)
 
 
-def _both(wall: datetime, zone: ZoneInfo) -> tuple[int, int]:
-    """Give the instants by the offset before and by the offset after a change of the clock."""
-    aware = wall.replace(tzinfo=zone)
+def _both(local: datetime, zone: ZoneInfo) -> tuple[int, int]:
+    """Return the instants of a local time by the UTC offsets before and after a clock change."""
+    aware = local.replace(tzinfo=zone)
     return _seconds(aware), _seconds(aware.replace(fold=1))
 
 
@@ -121,19 +121,19 @@ def _seconds(aware: datetime) -> int:
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def _overlap(wall: datetime, zone: ZoneInfo) -> int:
-    first, second = _both(wall, zone)
+def _overlap(local: datetime, zone: ZoneInfo) -> int:
+    first, second = _both(local, zone)
     return max(second - first, 0)
 
 
-def _instant(wall: datetime, zone: ZoneInfo) -> int:
-    """Give the first instant at which the clock shows this time, or has just jumped over it."""
-    first, second = _both(wall, zone)
+def _instant(local: datetime, zone: ZoneInfo) -> int:
+    """Return the first instant at which the clock shows a local time, or has just skipped it."""
+    first, second = _both(local, zone)
     return first if first <= second else _end_of_gap(second, first, zone)
 
 
 def _end_of_gap(before: int, after: int, zone: ZoneInfo) -> int:
-    """Find the instant between two at which the clock is set."""
+    """Return the instant between two at which the clock changes."""
     offset = datetime.fromtimestamp(after, zone).utcoffset()
     while after - before > 1:
         middle = (before + after) // 2

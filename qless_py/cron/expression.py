@@ -1,4 +1,4 @@
-"""Cron expressions: read, refused with the field that is wrong, and told apart by their hours."""
+"""Parse cron expressions; errors name the field that is wrong."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -51,37 +51,36 @@ _HOUR: Final = 2
 
 @dataclass(frozen=True, slots=True)
 class Expression:
-    """A cron expression that is well formed.
+    """A valid cron expression.
 
-    `text` is what was given, its spaces made single ones; `fields` are always six, the seconds
-    first. `is_rhythm` tells that the hours are `*` or have a step.
+    `text` is the given text with single spaces; `fields` are always six, the seconds first.
     """
 
     text: str
     fields: tuple[str, ...]
 
     @property
-    def spelled(self) -> str:
-        """The six fields as one text."""
+    def six_fields(self) -> str:
+        """The six fields in one text."""
         return " ".join(self.fields)
 
     @property
-    def is_rhythm(self) -> bool:
-        """Whether it goes on evenly when clocks are set, rather than being meant for some hours."""
+    def is_periodic(self) -> bool:
+        """Whether the hours are `*` or have a step, so that it fires evenly when clocks change."""
         return "*" in self.fields[_HOUR] or "/" in self.fields[_HOUR]
 
 
 def parse(expression: object) -> Expression:
-    """Read five fields, six with the seconds first, or a nickname."""
+    """Parse five fields, six with the seconds first, or a nickname."""
     if not isinstance(expression, str):
         raise ScheduleError(f"cron {expression!r} is not text")
     if len(expression) > LONGEST or not expression.isascii():
         raise ScheduleError(f"cron is not ASCII text of at most {LONGEST} characters")
     text = " ".join(expression.split())
-    fields = _spelled_out(text).upper().split()
+    fields = _expand_nickname(text).upper().split()
     if len(fields) not in {_SHORT, _FULL}:
         raise ScheduleError(
-            f"cron {text!r} has {len(fields)} fields; there are 5, or 6 with the seconds first"
+            f"cron {text!r} has {len(fields)} fields; expected 5, or 6 with the seconds first"
         )
     skipped = _FULL - len(fields)
     for number, field in enumerate(fields, start=1):
@@ -94,13 +93,13 @@ def parse(expression: object) -> Expression:
     return Expression(text, ("0",) * skipped + tuple(fields))
 
 
-def _spelled_out(text: str) -> str:
+def _expand_nickname(text: str) -> str:
     if not text.startswith("@"):
         return text
-    spelled = NICKNAMES.get(text.lower())
-    if spelled is None:
+    expanded = NICKNAMES.get(text.lower())
+    if expanded is None:
         raise ScheduleError(f"cron {text!r} is none of {', '.join(NICKNAMES)}")
-    return spelled
+    return expanded
 
 
 def _check(kind: _Field, field: str) -> None:
@@ -115,17 +114,17 @@ def _check_term(kind: _Field, term: str) -> None:
         return
     base, slash, step = term.partition("/")
     if slash and not 1 <= _number(step) <= kind.high:
-        raise ValueError(f"the step {step} is not from 1 to {kind.high}")
+        raise ValueError(f"step {step} is not from 1 to {kind.high}")
     if base == "*":
         return
     first, dash, last = base.partition("-")
     start = _value(kind, first)
     if dash and _value(kind, last) < start:
-        raise ValueError(f"{base} runs backwards")
+        raise ValueError(f"range {base} runs backwards")
 
 
 def _special(kind: _Field, term: str) -> Callable[[str], None] | None:
-    """Give the check of what only days can be: the last one, the last Friday, the second Monday."""
+    """Return the check of a form that only days have: `L`, `LW`, `5L`, `mon#2`; else None."""
     if kind is _DAY_OF_MONTH and term in {"L", "LW"}:
         return lambda _: None
     if kind is _DAY_OF_WEEK and re.fullmatch(r"\w+L", term):
@@ -159,7 +158,7 @@ def _in_range(kind: _Field, number: int) -> int:
 
 def _number(text: str) -> int:
     if not text:
-        raise ValueError("a value is missing")
+        raise ValueError("missing value")
     if not text.isdigit():
-        raise ValueError(f"{text!r} is no value here")
+        raise ValueError(f"{text!r} is not a valid value")
     return int(text)

@@ -1,4 +1,4 @@
-"""Time zones by their IANA names, and how old the data is that tells when clocks are set."""
+"""Time zones by IANA name, and the version of the time zone data."""
 
 import difflib
 import functools
@@ -14,7 +14,7 @@ _LONGEST: Final = 64
 
 
 def zone(name: object) -> zoneinfo.ZoneInfo:
-    """Give the zone of that name; an unknown one is refused with what may have been meant."""
+    """Return the zone with this name; the error for an unknown one suggests similar names."""
     if not isinstance(name, str):
         raise ScheduleError(f"zone {name!r} is not the name of a time zone")
     try:
@@ -22,24 +22,25 @@ def zone(name: object) -> zoneinfo.ZoneInfo:
             return zoneinfo.ZoneInfo(name)
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
         pass
-    raise ScheduleError(f"zone {name[:_LONGEST]!r} is unknown{_meant(name[:_LONGEST])}")
+    raise ScheduleError(f"zone {name[:_LONGEST]!r} is unknown{_suggest(name[:_LONGEST])}")
 
 
-def _meant(name: str) -> str:
+def _suggest(name: str) -> str:
     known = sorted(zoneinfo.available_timezones())
     wanted = name.replace(" ", "_").lower()
-    places = {one.lower(): one for one in known}
-    near = [one for one in known if one.lower().rsplit("/", 1)[-1] == wanted]
-    near += [places[one] for one in difflib.get_close_matches(wanted, places, _SUGGESTIONS, 0.75)]
-    chosen = list(dict.fromkeys(near))[:_SUGGESTIONS]
+    by_lower = {one.lower(): one for one in known}
+    similar = [one for one in known if one.lower().rsplit("/", 1)[-1] == wanted]
+    matches = difflib.get_close_matches(wanted, by_lower, _SUGGESTIONS, 0.75)
+    similar += [by_lower[one] for one in matches]
+    chosen = list(dict.fromkeys(similar))[:_SUGGESTIONS]
     return f"; did you mean {' or '.join(chosen)}?" if chosen else ""
 
 
 @functools.cache
 def version() -> str:
-    """Name the release of the zone data in use, as `2025b`; empty when nothing tells.
+    """Return the release of the time zone data, such as `2025b`, or "" if it is unknown.
 
-    Later releases sort behind earlier ones, and the unknown one before all.
+    Later releases compare greater than earlier ones, and any greater than the unknown one.
     """
     for folder in zoneinfo.TZPATH:
         if Path(folder, "UTC").exists():
@@ -48,13 +49,13 @@ def version() -> str:
 
 
 def _version_of(folder: Path) -> str:
-    for file, words in (("tzdata.zi", "# version "), ("+VERSION", "")):
+    for file, prefix in (("tzdata.zi", "# version "), ("+VERSION", "")):
         try:
             with Path(folder, file).open(encoding="utf-8") as lines:
                 first = lines.readline().strip()
         except (OSError, UnicodeDecodeError):
             continue
-        told = first.removeprefix(words)
-        if first.startswith(words) and told.isascii() and told.isalnum():
-            return told
+        release = first.removeprefix(prefix)
+        if first.startswith(prefix) and release.isascii() and release.isalnum():
+            return release
     return ""

@@ -1,4 +1,4 @@
-"""Which ticks of a cron expression the store is told: some ahead, without a gap between them."""
+"""The ticks of a cron expression that are stored ahead of time, without gaps."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,14 +8,14 @@ from typing import Final
 from qless_py.cron.cron import Cron
 
 AHEAD: Final = 128
-"""How many ticks are stored ahead; the server asks for more when fewer than 96 are left."""
+"""How many ticks are stored ahead. The server asks for more once fewer than 96 are left."""
 
-_MARGIN: Final = 60_000  # By how much the clock of the server may be behind that of the client.
+_MARGIN: Final = 60_000  # The most that the server's clock may be behind the client's.
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """All ticks after an instant, up to the last one; `final` tells that there are no others."""
+class Ticks:
+    """All ticks from `after` up to the last of `ticks`, in ms; if `final`, no others follow."""
 
     after: int
     ticks: list[int]
@@ -24,15 +24,15 @@ class Plan:
 
 def following(
     cron: Cron, after: int, count: int, start: int | None = None, end: int | None = None
-) -> Plan:
-    """Give that many ticks after an instant; times in ms."""
+) -> Ticks:
+    """Return up to `count` ticks after an instant, between `start` and `end`; all in ms."""
     since = after if start is None else max(after, start - 1)
     ticks = list(islice(_until(cron, since, end), count))
-    return Plan(after, ticks, final=len(ticks) < count)
+    return Ticks(after, ticks, final=len(ticks) < count)
 
 
-def upcoming(cron: Cron, now: int, start: int | None = None, end: int | None = None) -> Plan:
-    """Give the ticks from now on, and a few before: the clock of the server may be behind."""
+def upcoming(cron: Cron, now: int, start: int | None = None, end: int | None = None) -> Ticks:
+    """Return the ticks from a minute ago on, since the server's clock may be behind; in ms."""
     after = max(now - _MARGIN, 0)
     before = len(following(cron, after, AHEAD, start, min(now, now if end is None else end)).ticks)
     return following(cron, after, before + AHEAD, start, end)
