@@ -1,37 +1,37 @@
-"""The exceptions of qless_py and the one table from error codes to classes.
+"""The exceptions of qless_py, and the table from the error codes of the scripts to their classes.
 
     QlessError
-    ├── JobNotFoundError            NOJOB         no job with that jid
+    ├── JobNotFoundError            NOJOB         no job has this jid
     ├── LostLeaseError              LOSTLEASE     the caller does not hold the job (any more)
-    │   └── AlreadyFinishedError    FINISHED      … because it has ended
+    │   └── AlreadyFinishedError    FINISHED      because the job has ended
     ├── AlreadyExistsError          EXISTS        on_conflict="raise" or unique_conflict="raise"
     ├── WrongStateError             WRONGSTATE    the transition does not start from this state
-    ├── DependencyError             HASDEPENDENTS others depend on the job
+    ├── DependencyError             HASDEPENDENTS other jobs depend on the job
     │   └── CycleError              CYCLE         the job would depend on itself
-    ├── BadArgumentError            BADARG        (also a ValueError)
-    │   ├── DataTooLargeError       TOOLARGE      over max-data-size
-    │   ├── ScheduleError                         a cron expression or time zone that is none
+    ├── BadArgumentError            BADARG        wrong type, form or range (also a ValueError)
+    │   ├── DataTooLargeError       TOOLARGE      larger than max-data-size
+    │   ├── ScheduleError                         invalid cron expression, time zone or interval
     │   └── UndecodableDataError                  stored bytes are not what the codec writes
-    ├── ConfigError                 BADCONFIG     unknown or unusable configuration
+    ├── ConfigError                 BADCONFIG     unknown option or invalid value
     │   └── ClockError              CLOCK         server clock and test clock in one namespace
-    ├── SchemaError                 SCHEMA        the namespace was written by another version
-    ├── StaleRequestError           STALEREQUEST  a resend that came too late to be answered
+    ├── SchemaError                 SCHEMA        the namespace has an incompatible layout
+    ├── StaleRequestError           STALEREQUEST  a resend too late to be answered
     ├── DeadWorkerError             DEADWORKER    this worker process was reported dead
-    ├── BatchNotFoundError          NOBATCH
-    ├── BatchClosedError            BATCHCLOSED
-    ├── HandlerNotFoundError                      nothing importable under the job's klass
+    ├── BatchNotFoundError          NOBATCH       no batch has this name
+    ├── BatchClosedError            BATCHCLOSED   the batch accepts no more jobs
+    ├── HandlerNotFoundError                      the job's klass cannot be imported or run
     ├── SoftLimitError                            raised in a handler (also a TimeoutError)
     ├── JobFailedError                            Job.wait: the job failed
     ├── JobCanceledError                          Job.wait: the job was canceled or has expired
-    ├── WaitTimeoutError                          Job.wait: still not ended (also a TimeoutError)
-    └── StoreError                                no server, too old, unusable URL
+    ├── WaitTimeoutError                          Job.wait: not ended yet (also a TimeoutError)
+    └── StoreError                                no usable server, or an invalid URL
         └── StoreFullError          OOM           the server is at maxmemory
 
-    ProcessStop (a BaseException, so a handler's "except Exception" does not swallow it)
-    ├── GracefulStop                              finish soon, the worker is stopping
-    └── ImmediateStop                             stop now, the job is handed back
+    ProcessStop (a BaseException, so that "except Exception" in a handler does not catch it)
+    ├── GracefulStop                              the worker is stopping: finish the job soon
+    └── ImmediateStop                             the worker stops now: the job is handed back
 
-Errors of the connection stay those of redis-py.
+A lost connection and error replies of the server itself are raised as the classes of redis-py.
 """
 
 from __future__ import annotations
@@ -44,125 +44,177 @@ from typing import ClassVar, Final
 
 
 class QlessError(Exception):
-    """Root of everything that qless_py raises by itself."""
+    """The root of all exceptions of qless_py; catch it to handle every refusal alike."""
 
     code: ClassVar[str] = ""
 
 
 class JobNotFoundError(QlessError):
-    """No job has this jid: never put, canceled or expired."""
+    """No job has this jid: it was never put, or it was canceled, or it has expired.
+
+    Raised by operations on one job. Nothing was changed; put the job again if it should run.
+    """
 
     code = "NOJOB"
 
 
 class LostLeaseError(QlessError):
-    """The job is not held under the lease that was presented; nothing was changed."""
+    """The caller does not hold the job under the lease it presented; nothing was changed.
+
+    Raised by heartbeat, complete, fail, retry and progress after the lease expired or was revoked.
+    Another worker may be running the job: stop the work and do not report its result.
+    """
 
     code = "LOSTLEASE"
 
 
 class AlreadyFinishedError(LostLeaseError):
-    """The job has ended, so nobody holds it any more."""
+    """The job has ended, so nobody holds it any more.
+
+    Raised like LostLeaseError; the first result counts, and a second one is ignored.
+    """
 
     code = "FINISHED"
 
 
 class AlreadyExistsError(QlessError):
-    """A job with this jid or unique key exists, or is remembered after its end."""
+    """A job with this jid or unique key exists, or is remembered after its end.
+
+    Raised by put with `on_conflict="raise"` or `unique_conflict="raise"`. Use another jid or key,
+    or another conflict policy.
+    """
 
     code = "EXISTS"
 
 
 class WrongStateError(QlessError):
-    """The transition does not start from the state that the job is in."""
+    """The transition does not start from the state that the job is in; nothing was changed.
+
+    Raised, for example, when a job that does not run is timed out. The state may have changed since
+    the job was last read: read it again.
+    """
 
     code = "WRONGSTATE"
 
 
 class DependencyError(QlessError):
-    """Jobs depend on this one, so it cannot go away alone."""
+    """Other jobs depend on this one, so it cannot be canceled alone.
+
+    Cancel the dependents in the same call, or remove their dependency first.
+    """
 
     code = "HASDEPENDENTS"
 
 
 class CycleError(DependencyError):
-    """The job would depend on itself, directly or around a circle."""
+    """The job would depend on itself, directly or through other jobs; nothing was changed.
+
+    Leave out one of the dependencies.
+    """
 
     code = "CYCLE"
 
 
 class BadArgumentError(QlessError, ValueError):
-    """An argument has the wrong type, form or range; nothing was changed."""
+    """An argument has the wrong type, form or range; nothing was changed.
+
+    The message names the argument and its value. The same call fails each time.
+    """
 
     code = "BADARG"
 
 
 class DataTooLargeError(BadArgumentError):
-    """The data, result or progress is larger than `max-data-size`."""
+    """The data, result or progress of a job is larger than `max-data-size`.
+
+    Store the content elsewhere and pass a reference, or raise the option.
+    """
 
     code = "TOOLARGE"
 
 
 class ScheduleError(BadArgumentError):
-    """A cron expression, a time zone or a span of a schedule makes no sense; says where."""
+    """A cron expression, time zone or interval of a schedule is invalid; the message says where."""
 
     code = ""
 
 
 class UndecodableDataError(BadArgumentError):
-    """The stored bytes cannot be read: wrong codec, missing key, or written by something else."""
+    """Stored bytes cannot be decoded.
+
+    The client has another codec than the one that wrote them, lacks the key, or something else
+    wrote the value. Pass the other codec to the client as one of `codecs`.
+    """
 
     code = ""
 
 
 class ConfigError(QlessError):
-    """A configuration option is unknown or its value unusable."""
+    """A configuration option is unknown or its value is invalid.
+
+    Raised for options of the namespace and for the settings file; the message names the option.
+    """
 
     code = "BADCONFIG"
 
 
 class ClockError(ConfigError):
-    """A namespace has either the server's clock or a test clock, and this was the other one."""
+    """The namespace uses the server's clock and the client a test clock, or the reverse.
+
+    Use another namespace for tests, or create the client with the `clock` that the namespace has.
+    """
 
     code = "CLOCK"
 
 
 class SchemaError(QlessError):
-    """The namespace was written by an incompatible version."""
+    """An incompatible version wrote the namespace.
+
+    Use the version that wrote it, or another namespace; nothing was changed.
+    """
 
     code = "SCHEMA"
 
 
 class StaleRequestError(QlessError):
-    """The call was repeated after its answer had been forgotten; whether it ran is unknown."""
+    """The call was resent after the server had forgotten its reply.
+
+    Whether it took effect is unknown: read the job before repeating the call.
+    """
 
     code = "STALEREQUEST"
 
 
 class DeadWorkerError(QlessError):
-    """This worker process was reported dead and gets no more jobs."""
+    """This worker process was reported dead and receives no more jobs.
+
+    Its jobs were given back when its supervisor, or an operator, reported it. The process must end.
+    """
 
     code = "DEADWORKER"
 
 
 class BatchNotFoundError(QlessError):
-    """No batch has this name."""
+    """No batch has this name: it was never opened, or it has expired."""
 
     code = "NOBATCH"
 
 
 class BatchClosedError(QlessError):
-    """The batch takes no more jobs."""
+    """The batch accepts no more jobs, because it was closed; open another one."""
 
     code = "BATCHCLOSED"
 
 
 class HandlerNotFoundError(QlessError):
-    """The job's klass names nothing that can be imported, or nothing that can perform it."""
+    """The job's klass cannot be imported, or what it names cannot run jobs.
+
+    Raised in the worker, which fails the job. Deploy the code and retry the job.
+    """
 
 
 class _SoftLimits(threading.local):
-    """How often one was over in this thread, and what was said the last time."""
+    """The number of SoftLimitErrors made in this thread, and the message of the latest."""
 
     number = 0
     message = ""
@@ -172,16 +224,23 @@ SOFT_LIMITS: Final = _SoftLimits()
 
 
 class SoftLimitError(QlessError, TimeoutError):
-    """A handler ran for longer than the soft limit of its job."""
+    """The handler ran for longer than the soft limit of its job.
+
+    Raised inside the handler, at any instruction. Catch it to save partial work and then return or
+    raise; the hard limit still ends the process.
+    """
 
     def __init__(self, message: str = "the handler ran for longer than its soft limit") -> None:
         super().__init__(message)
-        # Noted, since what reads from a connection may take it for a timeout of its own.
+        # Counted, because a library that reads from a socket may report it as a socket timeout.
         SOFT_LIMITS.number, SOFT_LIMITS.message = SOFT_LIMITS.number + 1, message
 
 
 class JobFailedError(QlessError):
-    """The job that was waited for has failed."""
+    """The job that was waited for has failed.
+
+    `group` and `message` describe its failure. The job stays until it is retried or canceled.
+    """
 
     def __init__(self, jid: str, group: str, message: str) -> None:
         super().__init__(jid, group, message)
@@ -194,33 +253,49 @@ class JobFailedError(QlessError):
 
 
 class JobCanceledError(QlessError):
-    """The job that was waited for is gone: canceled, or expired by retention."""
+    """The job that was waited for is gone: it was canceled, or has expired after its end.
+
+    Its result cannot be read any more; wait earlier or keep completed jobs for longer.
+    """
 
 
 class WaitTimeoutError(QlessError, TimeoutError):
-    """The job that was waited for has not ended in time; it goes on."""
+    """The job that was waited for has not ended in time.
+
+    The job is not affected; waiting again is possible.
+    """
 
 
 class StoreError(QlessError):
-    """No usable store: no server binary, a server too old, a namespace conflict, a bad URL."""
+    """There is no usable store.
+
+    No server program was found for an embedded store, the server is too old or may evict jobs, or
+    the URL or an option of the connection is invalid. The message says what to change.
+    """
 
 
 class StoreFullError(StoreError):
-    """The server is at maxmemory: new work is refused, jobs already there still drain."""
+    """The server is at maxmemory: new jobs are refused, existing ones can still run and end.
+
+    Put the job again when memory has been freed or `maxmemory` was raised.
+    """
 
     code = "OOM"
 
 
 class ProcessStop(BaseException):
-    """The worker process must stop; raised inside the handler."""
+    """The worker process must stop; raised inside the handler.
+
+    Catch it only to clean up, and raise it again.
+    """
 
 
 class GracefulStop(ProcessStop):
-    """The worker is stopping: bring the job to an end within the grace period."""
+    """The worker is stopping: complete the job, or return it, within the grace period."""
 
 
 class ImmediateStop(ProcessStop):
-    """The worker stops now; the job is handed back without costing a retry."""
+    """The worker stops now; the job is handed back and keeps its retries."""
 
 
 def _descendants(root: type[QlessError]) -> Iterator[type[QlessError]]:
@@ -238,7 +313,7 @@ _TAIL: Final = re.compile(r"\s*script:[^:]*@user_script:.*$", re.DOTALL)
 
 
 def error_from_reply(text: str) -> QlessError:
-    """Turn an error reply, `CODE detail`, into the exception that the code stands for."""
+    """Return the exception for an error reply of a script, `CODE detail`."""
     clean = _TAIL.sub("", text).removesuffix(",").strip()
     code, _, detail = clean.partition(" ")
     kind = BY_CODE.get(code)

@@ -1,4 +1,4 @@
-"""The version of the package, and where its files that are not Python are."""
+"""The version of the package, and the location of its Lua and web files."""
 
 from importlib.resources import files
 from pathlib import Path
@@ -10,10 +10,7 @@ _PACKAGE: Final = "qless_py"
 
 
 def path(name: str) -> Path:
-    """Return the folder `lua` or `web`.
-
-    A wheel carries both inside the package; in an editable install they are beside it.
-    """
+    """Return the folder `lua` or `web`: inside the package in a wheel, beside it in a checkout."""
     package = Path(str(files(_PACKAGE)))
     inside = package / name
     return inside if inside.is_dir() else package.parent / name
