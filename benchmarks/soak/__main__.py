@@ -18,7 +18,7 @@ from typing import Final
 from benchmarks.jobs import fleet
 from qless_py import Client
 from qless_py.protocol.arguments import PutSpec
-from qless_py.worker.recycling import memory
+from qless_py.worker.recycling import memory_usage
 from tests import servers
 
 _HANDLERS: Final = "benchmarks.soak.handlers"
@@ -117,8 +117,8 @@ def _look(client: Client, seconds: float) -> Sample:
     return Sample(
         seconds,
         int(client.queues[fleet.QUEUE].stats()["run"]["count"]),
-        sum(map(memory, parents)),
-        sum(map(memory, pids)),
+        sum(map(memory_usage, parents)),
+        sum(map(memory_usage, pids)),
         int(client.redis.info("memory")["used_memory"]),
     )
 

@@ -74,12 +74,11 @@ def work(state: State, configure: Path | None, words: tuple[str, ...], **given: 
 
 def _run(state: State, given: dict[str, Any], words: tuple[str, ...]) -> int:
     from qless_py.handlers import logs  # noqa: PLC0415 - help needs no worker
-    from qless_py.worker import Worker, WorkerOptions, daemonize  # noqa: PLC0415
-    from qless_py.worker import reexec as restart  # noqa: PLC0415
+    from qless_py.worker import Worker, WorkerOptions, daemonize, reexec  # noqa: PLC0415
 
     level = "quiet" if given["quiet"] else given["log_level"]
-    # A program that takes the place of another one has said so before.
-    is_told = level == "quiet" or restart.is_trial() or restart.is_continued()
+    # A program that replaces another one has printed this before.
+    is_told = level == "quiet" or reexec.is_trial() or reexec.is_reexec()
 
     def tell() -> None:
         nonlocal is_told

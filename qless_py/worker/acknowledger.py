@@ -1,8 +1,8 @@
-"""A child's line to the store: verdicts go out without waiting, their answers are read later.
+"""A child's connection to the store: results are pipelined, and their replies are read later.
 
-One pipeline at a time is under way, on a connection of its own. What comes up meanwhile is kept and
-travels with the next one, at the latest with the next request for jobs, whose answer is waited for:
-so nobody takes jobs while verdicts are unanswered.
+One pipeline at a time is under way, on a connection of its own. Results that come up meanwhile are
+kept and go out with the next one, at the latest with the next fetch, whose reply is waited for. So
+a child never fetches jobs while results are unacknowledged.
 """
 
 from __future__ import annotations
@@ -18,105 +18,103 @@ from redis.exceptions import RedisError
 
 from qless_py import protocol
 from qless_py.client.client import Client
-from qless_py.errors import (
-    JobNotFoundError,
-    LostLeaseError,
-    StaleRequestError,
-    StoreError,
-)
+from qless_py.errors import JobNotFoundError, LostLeaseError, StaleRequestError
+from qless_py.handlers.result import Result
 from qless_py.handlers.retry import RECONNECT
 from qless_py.protocol import Call
+from qless_py.store.outage import UNAVAILABLE, OutageLog
 from qless_py.store.readable import readable
 from qless_py.store.resend import PIPELINE, ResendPolicy
 from qless_py.store.runner import Flight, Runner
-from qless_py.worker import perform
-from qless_py.worker.control_pipe import Orders
-from qless_py.worker.perform import Verdict
+from qless_py.worker.control_pipe import ControlPipe
 
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-AWAY: Final = (RedisError, StoreError, OSError)  # What being without a store looks like.
 _TOO_LATE: Final = (LostLeaseError, JobNotFoundError, StaleRequestError)
-# Between two tries a child looks at its orders.
-_IMPATIENT: Final = ResendPolicy(limit=2.0, retry_forbidden=True)
-_SMALL: Final = 4096  # Results up to this many bytes are sent together.
-_PLAIN: Final = 5  # Arguments of a completion that puts no jobs.
+# Between two attempts a child reads its control messages.
+_RESEND: Final = ResendPolicy(limit=2.0, retry_forbidden=True)
+_BATCH_RESULT: Final = 4096  # Completions with results up to this many bytes share one call.
+_PLAIN_ARGUMENTS: Final = 5  # Of a completion that puts no jobs.
 
 
-class Leave(Exception):  # noqa: N818 - the way out of a wait, not an error
-    """There is no more reason to wait for the store."""
+class StopWaiting(Exception):  # noqa: N818 - the way out of a wait, not an error
+    """Waiting for the store has become pointless: the child is to exit."""
 
 
-class Unsettled(Leave):
-    """The store may have given a job that nobody knows of; the parent must report the process."""
+class UnconfirmedFetch(StopWaiting):
+    """The store may have handed out jobs that no process knows of: the supervisor reports it."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Letter:
-    """A call and the verdicts that it carries; the answer is one, or one for each verdict."""
+class PendingCall:
+    """A call under way and the results that it carries; a batch has one reply for each of them."""
 
     call: Call[Any]
-    verdicts: tuple[Verdict, ...]
-    is_joint: bool = False
+    results: tuple[Result, ...]
+    is_batch: bool = False
 
 
-class Post:
-    """What a child sends. `settled` is called with the lease of each job whose verdict is known."""
+class Acknowledger:
+    """Sends the results of a child; `settled` is called with the lease of each job that is done."""
 
-    def __init__(self, client: Client, orders: Orders, settled: Callable[[str], None]) -> None:
-        self.runner = Runner(client.redis, client.namespace, policy=_IMPATIENT)
+    def __init__(
+        self, client: Client, control: ControlPipe, settled: Callable[[str], None]
+    ) -> None:
+        self.runner = Runner(client.redis, client.namespace, policy=_RESEND)
         self.pool = client.redis.connection_pool
-        self._orders = orders
+        self._control = control
         self._settled = settled
         self._connection: Any = None
-        self._kept: list[Verdict] = []
+        self._kept: list[Result] = []
         self._flight: Flight | None = None
-        self._letters: list[_Letter] = []
-        self._alone: set[str] = set()
-        self._is_away = False
+        self._pending: list[PendingCall] = []
+        self._unbatched: set[str] = set()
+        self._outage = OutageLog(logger)
 
-    def add(self, verdict: Verdict) -> None:
-        """Keep a verdict until it is sent."""
-        if verdict.call is None:
-            self._settle(verdict.job.lease)
+    def add(self, result: Result) -> None:
+        """Keep a result until it is sent."""
+        if result.call is None:
+            self._settle(result.job.lease)
         else:
-            self._kept.append(verdict)
+            self._kept.append(result)
 
     @property
     def has_kept(self) -> bool:
-        """Whether a verdict was not sent yet."""
+        """Whether a result has not been sent yet."""
         return bool(self._kept)
 
     @property
     def descriptor(self) -> int | None:
-        """What becomes readable when an answer arrives, while one is to come."""
+        """The descriptor that becomes readable when a reply arrives, while one is awaited."""
         if self._flight is None or self._flight.failure is not None:
             return None
-        return _descriptor(self._connection)
+        # redis-py has no public way to select on a connection together with something else.
+        connection = self._connection._sock  # noqa: SLF001
+        return None if connection is None else connection.fileno()
 
     def send(self) -> None:
-        """Send what is kept, unless something is under way already."""
+        """Send what is kept, unless a pipeline is under way."""
         if self._flight is None and self._kept:
             self._begin(self._take_kept())
 
-    def push(self) -> None:
-        """Send what is kept, as soon as what is under way has been answered."""
+    def send_next(self) -> None:
+        """Send what is kept, after the replies to the pipeline that is under way."""
         self._finish()
         self.send()
 
     def flush(self) -> None:
-        """Send what is kept, if that is possible at this moment; safe in a signal handler."""
+        """Send what is kept if that is possible without waiting; safe in a signal handler."""
         if self._flight is None and self._kept:
-            letters = self._take_kept()
+            pending = self._take_kept()
             try:
-                self._flight, self._letters = self._sent(letters), letters
-            except AWAY:
-                self._kept = [one for letter in letters for one in letter.verdicts]
+                self._flight, self._pending = self._send(pending), pending
+            except UNAVAILABLE:
+                self._kept = [result for one in pending for result in one.results]
 
     def poll(self) -> None:
-        """Take in the answers that have arrived; what came up meanwhile is sent now."""
+        """Read the replies if they have arrived, and send what was kept meanwhile."""
         if self._flight is None:
             return
         descriptor = self.descriptor
@@ -125,157 +123,145 @@ class Post:
             self.send()
 
     def exchange(self, *calls: Call[Any]) -> list[Any]:
-        """Send everything, wait until all is answered, and give the answers to these calls.
+        """Send everything, wait for all replies, and return those to these calls.
 
-        Goes on trying while the store is away; raises `Leave` when that has lost its purpose.
+        Retries while the store is unavailable; raises `StopWaiting` once that is pointless.
         """
         self._finish()
-        letters = [*self._take_kept(), *(_Letter(call, ()) for call in calls)]
-        answers: list[Any] = []
-        for start in range(0, len(letters), PIPELINE):
-            self._begin(letters[start : start + PIPELINE])
-            answers += self._finish()
-        # Those over the first hundred, and what a refusal leaves behind.
+        pending = [*self._take_kept(), *(PendingCall(call, ()) for call in calls)]
+        replies: list[Any] = []
+        for start in range(0, len(pending), PIPELINE):
+            self._begin(pending[start : start + PIPELINE])
+            replies += self._finish()
+        # Results beyond the first pipeline, and those that follow a rejected one.
         while self._kept:
             self._begin(self._take_kept())
             self._finish()
-        return answers[len(answers) - len(calls) :] if calls else []
+        return replies[len(replies) - len(calls) :] if calls else []
+
+    def insist(self, attempt: Callable[[], T], *, while_stopping: bool = True) -> T:
+        """Repeat an attempt while the store is unavailable and return its result.
+
+        Raises `StopWaiting` once the child must exit, or already when it is asked to stop.
+        """
+        failures = 0
+        while True:
+            try:
+                result = attempt()
+            except UNAVAILABLE as error:
+                self._outage.failed(error)
+            else:
+                self._outage.succeeded()
+                return result
+            failures += 1
+            self._control.wait(RECONNECT.seconds(failures))
+            if self._control.orphaned or self._control.release:
+                raise StopWaiting
+            if self._control.stop and not while_stopping:
+                raise StopWaiting
 
     def close(self) -> None:
-        """Give the connection back."""
+        """Release the connection."""
         connection, self._connection = self._connection, None
         if connection is not None:
             with contextlib.suppress(RedisError, OSError):
                 connection.disconnect()
             self.pool.release(connection)
 
-    def drop(self) -> None:
-        """Close the connection in a forked process without a word to the server."""
+    def close_inherited(self) -> None:
+        """Close the connection in a forked process without affecting the original."""
         connection, self._connection, self._flight = self._connection, None, None
-        sever(connection)
+        close_inherited_connection(connection)
 
-    def _take_kept(self) -> list[_Letter]:
-        """Make letters of what is kept, as many as one pipeline carries."""
+    def _take_kept(self) -> list[PendingCall]:
+        """Remove and return what is kept as calls, as many as one pipeline carries."""
         kept, self._kept = self._kept[:PIPELINE], self._kept[PIPELINE:]
-        letters, joint = [], []
-        for verdict in kept:
-            if verdict.call is None:
+        pending, batch = [], []
+        for result in kept:
+            if result.call is None:
                 continue
-            if _is_plain(verdict.call) and verdict.job.lease not in self._alone:
-                joint.append(verdict)
+            if _is_plain(result.call) and result.job.lease not in self._unbatched:
+                batch.append(result)
             else:
-                letters.append(_Letter(verdict.call, (verdict,)))
-        if len(joint) == 1 and joint[0].call is not None:
-            letters.append(_Letter(joint[0].call, (joint[0],)))
-        elif joint:
-            letters.append(_Letter(_together(joint), tuple(joint), is_joint=True))
-        return letters
+                pending.append(PendingCall(result.call, (result,)))
+        if len(batch) == 1 and batch[0].call is not None:
+            pending.append(PendingCall(batch[0].call, (batch[0],)))
+        elif batch:
+            pending.append(PendingCall(_complete_many(batch), tuple(batch), is_batch=True))
+        return pending
 
-    def _settle(self, lease: str) -> None:
-        self._alone.discard(lease)
-        self._settled(lease)
+    def _begin(self, pending: list[PendingCall]) -> None:
+        self._flight = self.insist(lambda: self._send(pending))
+        self._pending = pending
 
-    def _begin(self, letters: list[_Letter]) -> None:
-        self._flight = self.insist(lambda: self._sent(letters))
-        self._letters = letters
-
-    def _sent(self, letters: list[_Letter]) -> Flight:
+    def _send(self, pending: list[PendingCall]) -> Flight:
         if self._connection is None:
             self._connection = self.pool.get_connection()
-        return self.runner.begin([one.call for one in letters], self._connection)
+        return self.runner.begin([one.call for one in pending], self._connection)
 
     def _finish(self) -> list[Any]:
-        flight, letters = self._flight, self._letters
+        flight, pending = self._flight, self._pending
         if flight is None:
             return []
-        self._flight, self._letters = None, []
+        self._flight, self._pending = None, []
         try:
-            answers: list[Any] = self.insist(lambda: self.runner.finish(flight))
+            replies: list[Any] = self.insist(lambda: self.runner.finish(flight))
         except StaleRequestError:
-            # Nobody remembers any more whether it ran; a lease tells what may still be done.
-            self._begin(letters)
+            # The store no longer knows whether it ran the calls. Sending them again is safe: the
+            # lease says what may still be done.
+            self._begin(pending)
             return self._finish()
-        for letter, answer in zip(letters, answers, strict=True):
-            self._check(letter, answer)
-        return answers
+        for one, reply in zip(pending, replies, strict=True):
+            self._check(one, reply)
+        return replies
 
-    def insist(self, step: Callable[[], T], *, also_stopping: bool = True) -> T:
-        """Take a step again and again while the store is away.
-
-        Raises `Leave` once there is no time left, or already when told to stop.
-        """
-        attempt = 0
-        while True:
-            try:
-                result = step()
-            except AWAY as error:
-                self._tell(error)
-            else:
-                self._tell(None)
-                return result
-            attempt += 1
-            self._orders.wait(RECONNECT.seconds(attempt))
-            if self._orders.orphaned or self._orders.release:
-                raise Leave
-            if self._orders.stop and not also_stopping:
-                raise Leave
-
-    def _tell(self, error: Exception | None) -> None:
-        if error is not None and not self._is_away:
-            logger.warning("no store, trying until it is back: %s", error)
-        elif error is None and self._is_away:
-            logger.warning("the store is back")
-        self._is_away = error is not None
-
-    def _check(self, letter: _Letter, answer: Any) -> None:
-        """Look at what the store said to verdicts."""
-        if letter.is_joint and isinstance(answer, Exception):
-            # One of them is refused and keeps the others from being heard: ask for each.
-            self._alone.update(one.job.lease for one in letter.verdicts)
-            self._kept += letter.verdicts
+    def _check(self, pending: PendingCall, reply: Any) -> None:
+        if pending.is_batch and isinstance(reply, Exception):
+            # One result made the store reject the whole batch: send each one by itself.
+            self._unbatched.update(one.job.lease for one in pending.results)
+            self._kept += pending.results
             return
-        answers = answer if letter.is_joint else [answer] * len(letter.verdicts)
-        for verdict, one in zip(letter.verdicts, answers, strict=True):
-            self._judge(verdict, one)
+        replies = reply if pending.is_batch else [reply] * len(pending.results)
+        for result, one in zip(pending.results, replies, strict=True):
+            self._check_result(result, one)
 
-    def _judge(self, verdict: Verdict, answer: Any) -> None:
-        job = verdict.job
-        if isinstance(answer, _TOO_LATE):
-            logger.info("the verdict on %s came too late or twice: %s", job.jid, answer)
-        elif isinstance(answer, Exception):
-            logger.warning("the verdict on %s was refused: %s", job.jid, answer)
-            if verdict.call is not None and verdict.call.script != "fail":
-                self._kept.append(perform.refused(job, answer))
+    def _check_result(self, result: Result, reply: Any) -> None:
+        job = result.job
+        if isinstance(reply, _TOO_LATE):
+            logger.info("result came too late or twice jid=%s error=%s", job.jid, reply)
+        elif isinstance(reply, Exception):
+            logger.warning("result rejected jid=%s error=%s", job.jid, reply)
+            if result.call is not None and result.call.script != "fail":
+                self._kept.append(Result.refused(job, reply))
                 return
-            logger.error("%s cannot be failed either: %s", job.jid, answer)
+            logger.error("job cannot be failed either jid=%s error=%s", job.jid, reply)
         self._settle(job.lease)
+
+    def _settle(self, lease: str) -> None:
+        self._unbatched.discard(lease)
+        self._settled(lease)
 
 
 def _is_plain(call: Call[Any]) -> bool:
-    """Tell whether this ends a job and does nothing else, so that it can be told with others."""
-    if call.script != "complete" or len(call.args) != _PLAIN:
+    """Return whether a call completes a job and does nothing else, so it can join a batch."""
+    if call.script != "complete" or len(call.args) != _PLAIN_ARGUMENTS:
         return False
     _, _, data, result, options = call.args
-    return data == b"" and options == b"" and isinstance(result, bytes) and len(result) <= _SMALL
+    is_small = isinstance(result, bytes) and len(result) <= _BATCH_RESULT
+    return data == b"" and options == b"" and is_small
 
 
-def _together(verdicts: Sequence[Verdict]) -> Call[Any]:
-    """Make the one call that completes all these jobs, each answered for itself."""
-    calls = [one.call.args for one in verdicts if one.call is not None]
+def _complete_many(results: Sequence[Result]) -> Call[Any]:
+    """Return one call that completes all these jobs, with a reply for each."""
+    calls = [one.call.args for one in results if one.call is not None]
     leases = [(str(args[0]), str(args[1])) for args in calls]
-    results = [args[3] for args in calls if isinstance(args[3], bytes)]
-    return protocol.jobs.complete_many(leases, results)
+    values = [args[3] for args in calls if isinstance(args[3], bytes)]
+    return protocol.jobs.complete_many(leases, values)
 
 
-def _descriptor(connection: Any) -> int | None:
-    # The library offers no public way to select on a connection beside something else.
-    sock = connection._sock  # noqa: SLF001
-    return None if sock is None else sock.fileno()
-
-
-def sever(connection: Any) -> None:
+def close_inherited_connection(connection: Any) -> None:
     """Close a connection that belongs to the process from which this one was forked."""
-    # A disconnect would end it for that process, too.
+    # A disconnect would shut the connection down for that process too.
     if connection is not None and connection._sock is not None:  # noqa: SLF001
-        # Detached, so that the end of the object does not close what has its number by then.
+        # Detached, so that the end of the object does not close a descriptor reused by then.
         os.close(connection._sock.detach())  # noqa: SLF001

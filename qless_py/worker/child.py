@@ -1,72 +1,87 @@
-"""A child: takes jobs, has their handlers run, tells the store what came of them.
+"""A child: fetches jobs, runs their handlers, and reports the results to the store.
 
-It keeps its board up to date, from which its parent renews its leases and, should it die, knows
-which jobs it was at. It ends when told by its parent, or when its parent is gone.
+It keeps its status board up to date, from which the supervisor renews its leases and, if it dies,
+knows which jobs it held. It exits when the supervisor says so, or when the supervisor is gone.
 """
 
 from __future__ import annotations
 
 import gc
+import importlib
 import logging
+from collections.abc import Iterable
 
 from redis.exceptions import RedisError
 
 from qless_py.errors import DeadWorkerError, QlessError
 from qless_py.handlers.fork_guard import ForkSignals
-from qless_py.worker import preloading, sandbox, signals, titles
-from qless_py.worker.acknowledger import Leave, Unsettled
-from qless_py.worker.child_context import Desk
-from qless_py.worker.child_process import Birth
+from qless_py.worker import sandbox, signals, titles
+from qless_py.worker.acknowledger import StopWaiting, UnconfirmedFetch
+from qless_py.worker.child_context import ChildContext
+from qless_py.worker.child_process import SpawnSpec
 from qless_py.worker.options import WorkerOptions
-from qless_py.worker.pools.concurrent import Crowd
-from qless_py.worker.pools.processes import Processes
-from qless_py.worker.pools.sequential import Serial
-from qless_py.worker.pools.threads import Threads
+from qless_py.worker.pools.concurrent import ConcurrentRunner
+from qless_py.worker.pools.processes import ProcessPool
+from qless_py.worker.pools.sequential import SequentialRunner
+from qless_py.worker.pools.threads import ThreadPool
 
 logger = logging.getLogger(__name__)
 
 
-def live(options: WorkerOptions, birth: Birth) -> int:
-    """Be a child until told to stop; gives the exit code of the process."""
-    signals.dump_stacks()
-    titles.show(f"child {birth.worker}")
-    # Here, as the one before may have been killed, and not in the parent, as it may take long.
-    sandbox.clear(options.sandbox)
-    desk = Desk(options, birth)
+def main(options: WorkerOptions, spec: SpawnSpec) -> int:
+    """Fetch and run jobs until stopped; return the exit code of the process."""
+    signals.enable_stack_dumps()
+    titles.set_title(f"child {spec.worker}")
+    # The child before this one may have been killed. Not in the supervisor, since it may take long.
+    sandbox.remove_stale(options.sandbox)
+    context = ChildContext(options, spec)
     if options.isolation == "job":
-        preloading.load(options.imports)
+        import_handlers(options.imports)
     else:
-        ForkSignals(signals.GROUP, signals.restore).is_on = True
+        ForkSignals(signals.GROUP, signals.restore_defaults).is_on = True
     try:
-        if not _is_registered(desk):
+        if not _register(context):
             return 1
-        # What is there now stays: the collector need not go through it again and again.
+        # Objects that exist by now stay: the garbage collector need not visit them again.
         gc.freeze()
-        _runner(desk).run()
-        desk.close()
-    except Unsettled:
+        _runner(context).run()
+        context.close()
+    except UnconfirmedFetch:
         return 1
-    except Leave:
+    except StopWaiting:
         pass
     except DeadWorkerError:
-        logger.warning("%s was reported dead; a new process takes over", birth.worker)
+        logger.warning("worker was reported dead, a new child replaces it worker=%s", spec.worker)
         return 1
     return 0
 
 
-def _is_registered(desk: Desk) -> bool:
+def import_handlers(names: Iterable[str]) -> None:
+    """Import modules; one that cannot be imported is logged, and fails its jobs later."""
+    for name in names:
+        try:
+            importlib.import_module(name)
+        except Exception:
+            logger.exception("cannot import %s before its jobs", name)
+        except BaseException as error:  # noqa: BLE001 - a module that exits ends no worker
+            logger.error("cannot import %s before its jobs: it raises %r", name, error)  # noqa: TRY400
+
+
+def _register(context: ChildContext) -> bool:
     try:
-        desk.open()
+        context.register()
     except DeadWorkerError:
         raise
     except (QlessError, RedisError) as error:
-        # The next child fails in the same way; a traceback of each would say nothing more.
-        logger.error("%s cannot be registered: %s", desk.birth.worker, error)  # noqa: TRY400
+        # The next child fails in the same way: a traceback of each would add nothing.
+        logger.error("cannot register worker=%s error=%s", context.spec.worker, error)  # noqa: TRY400
         return False
     return True
 
 
-def _runner(desk: Desk) -> Serial | Crowd:
-    if desk.options.isolation == "job":
-        return Crowd(desk, Processes(desk))
-    return Serial(desk) if desk.options.concurrency == 1 else Crowd(desk, Threads(desk))
+def _runner(context: ChildContext) -> SequentialRunner | ConcurrentRunner:
+    if context.options.isolation == "job":
+        return ConcurrentRunner(context, ProcessPool(context))
+    if context.options.concurrency == 1:
+        return SequentialRunner(context)
+    return ConcurrentRunner(context, ThreadPool(context))

@@ -1,4 +1,4 @@
-"""What every kind of child works with: the store, its board, its orders, the handlers."""
+"""What every kind of child works with: the store, its status board, its messages, the handlers."""
 
 from __future__ import annotations
 
@@ -17,60 +17,61 @@ from qless_py.client import refill
 from qless_py.client.client import Client
 from qless_py.client.job import Job
 from qless_py.errors import DeadWorkerError, StaleRequestError
+from qless_py.handlers.executor import Executor, HandlerOptions
 from qless_py.handlers.resolve import OPERATIONS_QUEUE
 from qless_py.protocol import Call
 from qless_py.protocol.checks import MOST_AT_ONCE
 from qless_py.protocol.queues import PopReply
-from qless_py.worker import perform
-from qless_py.worker.acknowledger import AWAY, Leave, Post, Unsettled
-from qless_py.worker.child_process import Birth
-from qless_py.worker.control_pipe import Orders
-from qless_py.worker.fetcher import Doorbell
+from qless_py.store.outage import UNAVAILABLE
+from qless_py.worker.acknowledger import Acknowledger, StopWaiting, UnconfirmedFetch
+from qless_py.worker.child_process import SpawnSpec
+from qless_py.worker.control_pipe import ControlPipe
+from qless_py.worker.fetcher import Fetcher
 from qless_py.worker.options import WorkerOptions
 from qless_py.worker.recycling import Recycling
-from qless_py.worker.status_board import Held
+from qless_py.worker.status_board import LeasedJob
 
 logger = logging.getLogger(__name__)
 
-_KINDS: Final = 1000
-_OPERATE: Final = 1.0  # Seconds after which a busy child looks for bulk actions to carry out.
+_MAX_KLASSES: Final = 1000
+_BULK_INTERVAL: Final = 1.0  # Seconds after which a busy child looks for bulk actions to run.
 
 
 @dataclass(slots=True)
-class Row:
-    """A job that this child holds, and where it stands on the board."""
+class HeldJob:
+    """A job that this child holds, and its slot on the status board."""
 
     job: Job
-    held: Held
-    at: int
+    leased: LeasedJob
+    slot: int
 
 
-class Desk:
-    """The means of one child. Nothing here runs a job."""
+class ChildContext:
+    """The resources of one child. Nothing here runs a job."""
 
-    def __init__(self, options: WorkerOptions, birth: Birth) -> None:
+    def __init__(self, options: WorkerOptions, spec: SpawnSpec) -> None:
         self.options = options
-        self.birth = birth
-        self.board = birth.board
-        self.orders = Orders(birth.pipe, on_beat=birth.board.beat)
-        self.client = Client(options.url, namespace=options.namespace, worker_name=birth.worker)
-        self.handlers = perform.Handlers(perform.options(options))
-        self.post = Post(self.client, self.orders, self._settled)
-        self.doorbell = Doorbell(self.post, self.orders, options.interval)
-        self._reserver = options.make_reserver()
+        self.spec = spec
+        self.board = spec.board
+        self.control = ControlPipe(spec.pipe, on_ping=spec.board.pong)
+        self.client = Client(options.url, namespace=options.namespace, worker_name=spec.worker)
+        self.executor = Executor(_handler_options(options))
+        self.acknowledger = Acknowledger(self.client, self.control, self._settled)
+        self.fetcher = Fetcher(self.acknowledger, self.control, options.interval)
         self.recycling = Recycling(options)
-        self.rows: dict[str, Row] = {}
-        self._usual: set[tuple[str, str]] = set()
+        self.held: dict[str, HeldJob] = {}
+        self._reserver = options.make_reserver()
+        self._default_limits: set[tuple[str, str]] = set()
         self._had_jobs = False
-        self._operated_at = 0.0
+        self._bulk_at = 0.0
         self._lock = threading.Lock()
-        self._empty = PopReply([], None, more=False, wake=[])
+        self._no_jobs = PopReply([], None, more=False, wake=[])
 
-    def open(self) -> None:
-        """Make this worker known."""
+    def register(self) -> None:
+        """Register this worker in the store."""
         info = {
             "pid": os.getpid(),
-            "parent": self.birth.parent,
+            "parent": self.spec.parent,
             "host": self.options.host,
             "queues": list(self.options.queues),
             "started_at": round(time.time(), 3),
@@ -78,152 +79,169 @@ class Desk:
             "slots": self.options.concurrency,
         }
         packed = json.dumps(info, separators=(",", ":")).encode()
-        call = protocol.workers.register(self.birth.worker, self.birth.nonce, packed)
-        (answer,) = self.post.exchange(call)
-        if isinstance(answer, Exception):
-            raise answer
+        call = protocol.workers.register(self.spec.worker, self.spec.nonce, packed)
+        (reply,) = self.acknowledger.exchange(call)
+        if isinstance(reply, Exception):
+            raise reply
 
     def close(self) -> None:
-        """Settle what is left, note that nothing is held, and give the connections back."""
-        self.post.exchange()
-        self.board.ask()
-        self.post.close()
-        self.doorbell.close()
+        """Send the remaining results, record that no job is held, and close the connections."""
+        self.acknowledger.exchange()
+        self.board.mark_fetching()
+        self.acknowledger.close()
+        self.fetcher.close()
         self.client.close()
 
-    def drop(self) -> None:
-        """Close, in a process forked from this one, what belongs to this one alone.
+    def close_inherited(self) -> None:
+        """Close, in a process forked from this one, the connections of this one.
 
-        The pool of connections sees by itself that it is in another process.
+        The connection pool finds out by itself that it is in another process.
         """
-        self.post.drop()
-        self.doorbell.drop()
+        self.acknowledger.close_inherited()
+        self.fetcher.close_inherited()
 
     def may_start(self) -> bool:
-        """Whether jobs may be started, as far as the parent is concerned."""
-        self.orders.fresh = False
-        self.orders.read()
-        return not (self.orders.stop or self.orders.quiet)
+        """Read the control messages and return whether they allow jobs to be started."""
+        self.control.has_news = False
+        self.control.read()
+        return not (self.control.stop or self.control.quiet)
 
-    def is_spent(self) -> bool:
-        """Whether no more jobs are to be taken because of old age."""
-        return self.recycling.is_spent(self.board.ended + len(self.rows))
+    def is_due_for_recycling(self) -> bool:
+        """Return whether this child is to be replaced and must fetch no more jobs."""
+        return self.recycling.is_due(self.board.ended + len(self.held))
 
-    def take(self, count: int) -> PopReply:
-        """Send what is kept and ask for jobs; the answer says how long to wait if there is none."""
-        if not self.rows:
-            self.board.ask()
-        # Ticks that an earlier answer asked for travel along; their fate is no matter here.
+    def fetch(self, count: int) -> PopReply:
+        """Send the results that are kept and fetch jobs without waiting for any.
+
+        A reply without jobs says how long to wait.
+        """
+        if not self.held:
+            self.board.mark_fetching()
+        # The ticks that an earlier reply asked for travel along; their own replies do not matter.
         ticks = refill.answers(self.client.settings)
         try:
-            *_, reply = self.post.exchange(*ticks, self._pop(count))
-        except Leave:
-            raise Unsettled from None
-        return self._taken(reply)
+            *_, reply = self.acknowledger.exchange(*ticks, self._pop(count))
+        except StopWaiting:
+            raise UnconfirmedFetch from None
+        return self._check(reply)
 
-    def take_later(self, reply: PopReply, count: int) -> PopReply | None:
-        """Wait as that answer says and take jobs as soon as there are any; nothing may be kept.
+    def wait_and_fetch(self, reply: PopReply, count: int) -> PopReply | None:
+        """Wait as an earlier reply says and fetch jobs as soon as there are any.
 
-        None when it is time to look around and ask anew: after an order, or without a store.
+        No result may be kept. Returns None when the caller should start over with `fetch`: after a
+        control message, or when the store is unavailable.
         """
         if reply.more or reply.questions or not reply.wake or self.options.burst:
-            # In a burst the parent must not see as idle a child that the server has given a job.
-            self.rest(reply)
+            # During a burst the supervisor must not see a child as idle to which the server has
+            # already given a job.
+            self.wait_for_jobs(reply)
             return None
-        self.board.idle()
+        self.board.mark_idle()
         try:
-            found = self.doorbell.take(self._pop(count), reply.wake, reply.next_in)
-        except (*AWAY, StaleRequestError):
+            found = self.fetcher.fetch(self._pop(count), reply.wake, reply.next_in)
+        except (*UNAVAILABLE, StaleRequestError):
             return None
-        taken = self._taken(found)
-        if self.orders.stop or self.orders.quiet:
-            self.give_back(self.hold(taken))
+        fetched = self._check(found)
+        if self.control.stop or self.control.quiet:
+            self.release(self.hold(fetched))
             return None
-        return taken
+        return fetched
 
-    def hold(self, reply: PopReply) -> list[Row]:
-        """Note the jobs of an answer on the board, behind those that are held already."""
+    def hold(self, reply: PopReply) -> list[HeldJob]:
+        """Record the fetched jobs on the board, behind those that are held already."""
         now = time.monotonic()
-        before = list(self.rows.values())
+        kept = list(self.held.values())
         added = []
-        for at, record in enumerate(reply.jobs, start=len(before)):
+        for slot, record in enumerate(reply.jobs, start=len(kept)):
             job = Job(self.client, record)
-            length = job.expires_at - (job.popped_at or job.expires_at)
-            held = Held(job.jid, job.lease, job.queue_name, now, max(length, 0.1))
-            added.append(Row(job, held, at))
-        with self._lock:  # A thread may be noting the limit of its job.
+            duration = job.expires_at - (job.popped_at or job.expires_at)
+            leased = LeasedJob(job.jid, job.lease, job.queue_name, now, max(duration, 0.1))
+            added.append(HeldJob(job, leased, slot))
+        with self._lock:  # A thread may be recording the limit of its job.
             self.board.hold(
-                [*(one.held for one in before), *(one.held for one in added)],
-                [one.at for one in before],
+                [*(one.leased for one in kept), *(one.leased for one in added)],
+                [one.slot for one in kept],
             )
-            for at, row in enumerate(before):
-                row.at = at
-        for row in added:
-            self.rows[row.held.lease] = row
+            for slot, held in enumerate(kept):
+                held.slot = slot
+        for held in added:
+            self.held[held.leased.lease] = held
         return added
 
-    def rest(self, reply: PopReply, *more: int) -> None:
-        """Wait until there may be jobs, an order comes, or one of these descriptors is readable."""
+    def wait_for_jobs(self, reply: PopReply, *more: int) -> None:
+        """Wait until there may be jobs, a message comes, or one of `more` becomes readable."""
         if reply.more or reply.questions:
             return
-        if not self.rows:
-            self.board.idle()
-        with contextlib.suppress(*AWAY):
-            self.doorbell.wait(reply.wake, reply.next_in, more)
+        if not self.held:
+            self.board.mark_idle()
+        with contextlib.suppress(*UNAVAILABLE):
+            self.fetcher.wait(reply.wake, reply.next_in, more)
 
-    def give_back(self, rows: Sequence[Row]) -> None:
-        """Release jobs that were not started; refused for those that are no longer ours."""
-        calls = [protocol.jobs.release(row.held.jid, row.held.lease) for row in rows]
-        self.post.exchange(*calls)
-        for row in rows:
-            self._settled(row.held.lease)
+    def release(self, jobs: Sequence[HeldJob]) -> None:
+        """Release jobs that were not started; the store refuses those that are no longer held."""
+        calls = [protocol.jobs.release(one.leased.jid, one.leased.lease) for one in jobs]
+        self.acknowledger.exchange(*calls)
+        for one in jobs:
+            self._settled(one.leased.lease)
 
-    def note_limit(self, row: Row) -> None:
-        """Note the hard limit of a job on the board; looking for it may import its handler.
+    def record_hard_limit(self, held: HeldJob) -> None:
+        """Record the hard limit of a job on the board; finding it may import the handler.
 
-        Nothing need be noted of a job that has the worker's.
+        Nothing is recorded for a job that has the limit of the worker.
         """
-        kind = (row.job.klass_name, row.held.queue)
-        if kind in self._usual and row.job.hard_limit is None:
+        kind = (held.job.klass_name, held.leased.queue)
+        if kind in self._default_limits and held.job.hard_limit is None:
             return
-        _, hard = self.handlers.limits(row.job)
-        if hard == self.options.hard_limit and row.job.hard_limit is None:
-            if len(self._usual) >= _KINDS:  # They may have any names.
-                self._usual.clear()
-            self._usual.add(kind)
+        _, limit = self.executor.limits(held.job)
+        if limit == self.options.hard_limit and held.job.hard_limit is None:
+            if len(self._default_limits) >= _MAX_KLASSES:  # Klasses may have any names.
+                self._default_limits.clear()
+            self._default_limits.add(kind)
             return
         with self._lock:
-            self.board.limit(row.at, hard or float("inf"))
+            self.board.set_hard_limit(held.slot, limit or float("inf"))
 
-    def _taken(self, reply: PopReply | Exception) -> PopReply:
+    def _check(self, reply: PopReply | Exception) -> PopReply:
         if isinstance(reply, DeadWorkerError):
             raise reply
         if isinstance(reply, Exception):
-            logger.error("cannot take jobs: %s", reply)
-            return self._empty
+            logger.error("cannot fetch jobs: %s", reply)
+            return self._no_jobs
         self._had_jobs = bool(reply.jobs)
         self.client.settings.questions.extend(reply.questions)
         return reply
 
     def _pop(self, count: int) -> Call[PopReply]:
-        most = self.recycling.left(self.board.ended + len(self.rows))
+        most = self.recycling.remaining(self.board.ended + len(self.held))
         count = max(1, min(count, most))
-        reserver, birth = self._reserver, self.birth
+        reserver, spec = self._reserver, self.spec
         entries = [*reserver.entries()]
-        if self._may_operate() and len(entries) < MOST_AT_ONCE and OPERATIONS_QUEUE not in entries:
+        has_room = len(entries) < MOST_AT_ONCE and OPERATIONS_QUEUE not in entries
+        if self._looks_for_bulk() and has_room:
             entries.append(OPERATIONS_QUEUE)
-        return protocol.queues.pop(entries, birth.worker, count, birth.nonce, reserver.options())
+        return protocol.queues.pop(entries, spec.worker, count, spec.nonce, reserver.options())
 
-    def _may_operate(self) -> bool:
-        """Tell whether it is time to look into the reserved queue: when idle, else now and then."""
+    def _looks_for_bulk(self) -> bool:
+        """Return whether to look into the queue of bulk actions: when idle, else now and then."""
         now = time.monotonic()
-        if self._had_jobs and now - self._operated_at < _OPERATE:
+        if self._had_jobs and now - self._bulk_at < _BULK_INTERVAL:
             return False
-        self._operated_at = now
+        self._bulk_at = now
         return True
 
     def _settled(self, lease: str) -> None:
-        row = self.rows.pop(lease, None)
-        if row is not None:
-            self.board.end(row.at)
-        self.orders.forget(lease)
+        held = self.held.pop(lease, None)
+        if held is not None:
+            self.board.mark_ended(held.slot)
+        self.control.forget(lease)
+
+
+def _handler_options(options: WorkerOptions) -> HandlerOptions:
+    return HandlerOptions(
+        imports=options.imports,
+        allow_any=options.allow_any,
+        middleware=options.middleware,
+        soft_limit=options.soft_limit,
+        hard_limit=options.hard_limit,
+        performer=options.performer,
+    )

@@ -1,4 +1,4 @@
-"""A child as its parent sees it: where it runs, what its board says, how to reach it."""
+"""A child as the supervisor sees it: its process, its status board, and how to reach it."""
 
 from __future__ import annotations
 
@@ -14,167 +14,177 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, NoReturn
 
-from qless_py.worker import control_pipe as orders
-from qless_py.worker import signals
-from qless_py.worker.status_board import Board, Held, Note
+from qless_py.worker import control_pipe, signals
+from qless_py.worker.status_board import LeasedJob, Status, StatusBoard
 
 logger = logging.getLogger(__name__)
 
-_REPEAT: Final = 0.1  # Seconds after which an interruption is repeated.
+_REPEAT: Final = 0.1  # Seconds after which an interrupt is repeated.
 
 
 @dataclass(slots=True)
-class Member:
-    """One forked child. `nonce` is drawn for each fork and makes its leases its own.
+class ChildProcess:
+    """One forked child.
 
-    `told` is the strongest order to leave that it was given; a `retired` one is to be replaced.
+    `nonce` is drawn for each fork and is part of its leases. `leave_message` is the strongest of
+    STOP and RELEASE that it was sent. A retired child is replaced while it finishes its jobs;
+    `is_releasing` is set when it was told to release them. `released` are leases that the
+    supervisor released on its behalf. `kill_deadlines` are the leases that were interrupted, with
+    the time at which the process is killed if they are still running; `postponed_kills` are those
+    whose first deadline has passed. `cause` is reported for the jobs that the child dies with.
     """
 
     index: int
     worker: str
     nonce: str
-    board: Board
+    board: StatusBoard
     pipe: int
     pid: int
     forked_at: float
-    told: bytes | None = None
-    is_stopped: bool = False
+    leave_message: bytes | None = None
+    is_releasing: bool = False
     is_retired: bool = False
     is_quiet: bool = False
-    is_known: bool = False
+    is_started: bool = False
     kill_at: float | None = None
     repeat_at: float | None = None
     cause: str = ""
-    given_back: set[str] = field(default_factory=set)
-    doomed: dict[str, float] = field(default_factory=dict)
-    postponed: set[str] = field(default_factory=set)
+    released: set[str] = field(default_factory=set)
+    kill_deadlines: dict[str, float] = field(default_factory=dict)
+    postponed_kills: set[str] = field(default_factory=set)
     flushed: set[str] = field(default_factory=set)
-    _since: float = 0.0
-    _seen: tuple[object, ...] = ()
+    _changed_at: float = 0.0
+    _last_seen: tuple[object, ...] = ()
 
-    def announce(self, order: bytes, lease: str = "", *, interrupt: bool = False) -> bool:
-        """Give an order; with `interrupt` also a signal, so that a running handler sees it."""
-        is_sent = orders.announce(self.pipe, order, lease)
+    def send(self, message: bytes, lease: str = "", *, interrupt: bool = False) -> bool:
+        """Send a control message; with `interrupt` also a signal, so a running handler sees it."""
+        is_sent = control_pipe.send(self.pipe, message, lease)
         if interrupt:
             self.signal(signal.SIGTERM)
             self.repeat_at = time.monotonic() + _REPEAT
         return is_sent
 
-    def repeat(self, now: float) -> None:
-        """Interrupt once more, when it is time for that, whoever was interrupted.
+    def repeat_interrupt(self, now: float) -> None:
+        """Send the signal of an earlier message once more when it is due.
 
-        A signal that comes right before a handler begins to wait in the kernel does not end that
-        wait: it is heard afterwards. Obeyed orders are not obeyed again.
+        A signal that arrives right before a handler starts to wait in the kernel does not end that
+        wait. Messages that were handled are not handled again.
         """
         if self.repeat_at is not None and now >= self.repeat_at:
-            orders.announce(self.pipe, orders.AGAIN)
+            control_pipe.send(self.pipe, control_pipe.REPEAT)
             self.signal(signal.SIGTERM)
             self.repeat_at = None
 
-    def hush(self, *, is_quiet: bool) -> None:
-        """Have the child take no more jobs, or take jobs again."""
+    def set_quiet(self, *, is_quiet: bool) -> None:
+        """Stop or resume fetching jobs in the child."""
         self.is_quiet = is_quiet
-        self.announce(orders.QUIET if is_quiet else orders.RESUME)
+        self.send(control_pipe.QUIET if is_quiet else control_pipe.RESUME)
 
-    def held(self) -> tuple[Held, ...]:
-        """Give the jobs that the child holds and that were not given back in its stead."""
+    def leased(self) -> tuple[LeasedJob, ...]:
+        """Return the jobs that the child holds and that were not released on its behalf."""
         held = self.board.read().held
-        if not self.given_back:
+        if not self.released:
             return held
-        self.given_back.intersection_update(one.lease for one in held)
-        return tuple(one for one in held if one.lease not in self.given_back)
+        self.released.intersection_update(one.lease for one in held)
+        return tuple(one for one in held if one.lease not in self.released)
 
-    def still_for(self, note: Note, now: float) -> float:
-        """Give for how many seconds the board has said the same, as far as was looked."""
-        seen = (note.version, note.stages)
-        if seen != self._seen:
-            self._seen, self._since = seen, now
-        return now - self._since
+    def unchanged_for(self, status: Status, now: float) -> float:
+        """Return the seconds for which the board has not changed, as far as it was observed."""
+        seen = (status.version, status.stages)
+        if seen != self._last_seen:
+            self._last_seen, self._changed_at = seen, now
+        return now - self._changed_at
 
     def signal(self, number: signal.Signals) -> None:
-        """Send a signal. The pid is ours until it was reaped, so it hits nobody else."""
+        """Send a signal. The pid cannot be reused before the child is reaped."""
         with contextlib.suppress(ProcessLookupError):
             os.kill(self.pid, number)
 
     def kill(self, cause: str) -> None:
-        """Kill the child; `cause` is what will be said of the jobs that it was at."""
+        """Kill the child; `cause` is reported for the jobs it was running."""
         self.cause = self.cause or cause
         self.signal(signal.SIGKILL)
 
-    def reap(self) -> str | None:
-        """Give how the child ended, `signal 9` or `exit 1`, or None while it lives."""
+    def poll(self) -> str | None:
+        """Reap the child if it has exited: return `signal 9` or `exit 1`, None while it runs."""
         with contextlib.suppress(ChildProcessError):
             pid, status = os.waitpid(self.pid, os.WNOHANG)
-            if not pid:
-                return None
-            code = os.waitstatus_to_exitcode(status)
-            return f"signal {-code}" if code < 0 else f"exit {code}"
-        return "exit unknown"  # Somebody else waited for our child.
+            return exit_cause(status) if pid else None
+        return "exit unknown"  # Somebody else has waited for the child.
 
     def close(self) -> None:
-        """Give back what the parent kept for the child."""
+        """Close what the supervisor keeps open for the child."""
         with contextlib.suppress(OSError):
             os.close(self.pipe)
         self.board.close()
 
 
 @dataclass(frozen=True, slots=True)
-class Birth:
-    """What a fresh child is given; `interrupt` is the signal that says that there are orders."""
+class SpawnSpec:
+    """What a new child is given; `interrupt` is the signal that announces control messages."""
 
     worker: str
     nonce: str
-    board: Board
+    board: StatusBoard
     pipe: int
     parent: int
     interrupt: signal.Signals = signal.SIGTERM
 
 
-def fork(
-    index: int, worker: str, live: Callable[[Birth], int], close_inherited: Callable[[], None]
-) -> Member:
-    """Fork a child that runs `live` and ends with what it returns.
+def exit_cause(status: int) -> str:
+    """Return a status of `waitpid` as `signal 9` or `exit 1`."""
+    code = os.waitstatus_to_exitcode(status)
+    return f"signal {-code}" if code < 0 else f"exit {code}"
 
-    `close_inherited` runs first in the child and closes what belongs to the parent alone.
+
+def fork(
+    index: int, worker: str, main: Callable[[SpawnSpec], int], close_inherited: Callable[[], None]
+) -> ChildProcess:
+    """Fork a child that runs `main` and exits with the code that it returns.
+
+    `close_inherited` runs first in the child and closes what belongs to the supervisor alone.
     """
     parent = os.getpid()
-    with contextlib.ExitStack() as in_vain:
-        board = Board()
-        in_vain.callback(board.close)
+    with contextlib.ExitStack() as on_failure:
+        board = StatusBoard()
+        on_failure.callback(board.close)
         reader, writer = os.pipe()
         for end in (reader, writer):
-            in_vain.callback(os.close, end)
+            on_failure.callback(os.close, end)
             os.set_blocking(end, False)
-        birth = Birth(worker, secrets.token_hex(6), board, reader, parent)
-        _flush()
-        with signals.held_back():
+        spec = SpawnSpec(worker, secrets.token_hex(6), board, reader, parent)
+        _flush_streams()
+        with signals.blocked():
             pid = os.fork()
             if pid == 0:
-                signals.deafen()
-        in_vain.pop_all()
+                signals.ignore_group_signals()
+        on_failure.pop_all()
     if pid == 0:
         os.close(writer)
-        _be_child(parent, birth, live, close_inherited)
+        _run_child(parent, spec, main, close_inherited)
     os.close(reader)
-    return Member(index, worker, birth.nonce, board, writer, pid, time.monotonic())
+    return ChildProcess(index, worker, spec.nonce, board, writer, pid, time.monotonic())
 
 
-def _be_child(
-    parent: int, birth: Birth, live: Callable[[Birth], int], close_inherited: Callable[[], None]
+def _run_child(
+    parent: int,
+    spec: SpawnSpec,
+    main: Callable[[SpawnSpec], int],
+    close_inherited: Callable[[], None],
 ) -> NoReturn:
     code = 1
     try:
-        signals.die_with(parent)
+        signals.die_with_parent(parent)
         close_inherited()
-        code = live(birth)
-    except BaseException:  # noqa: BLE001 - nothing may return into the parent's code
+        code = main(spec)
+    except BaseException:  # noqa: BLE001 - nothing may return into the code of the supervisor
         traceback.print_exc()
     finally:
-        _flush()
+        _flush_streams()
         os._exit(code)
 
 
-def _flush() -> None:
+def _flush_streams() -> None:
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError, AttributeError):
             stream.flush()

@@ -1,7 +1,8 @@
-"""What a parent announces to a child, over a pipe that also tells the child that its parent died.
+"""Messages from the supervisor to a child, over a pipe that ends when the supervisor dies.
 
-A child does not obey signals by themselves: a terminal or an init system sends them to the whole
-process group, and then the parent alone must decide. It writes the order into the pipe first.
+A child does not act on signals alone: a terminal or an init system sends them to the whole process
+group, and then the supervisor decides what each child does. It writes a message into the pipe
+first, and interrupts the child by a signal where a running handler must notice.
 """
 
 from __future__ import annotations
@@ -14,25 +15,26 @@ from typing import Final
 
 from qless_py.store.readable import readable
 
-STOP: Final = b"S"  # take no more jobs, and leave when the running ones have ended
-RELEASE: Final = b"R"  # hand the running ones back, and leave
-LOST: Final = b"L"  # this lease is no longer ours
-BACK: Final = b"G"  # unless it has begun, the job under this lease was given back
-LIMIT: Final = b"T"  # the job under this lease is over its limit
-KILL: Final = b"K"  # end the process of the job under this lease; of all jobs, if none is named
-QUIET: Final = b"Q"  # take no more jobs until further notice
-RESUME: Final = b"C"  # take jobs again
-FLUSH: Final = b"F"  # send what was kept back
-BEAT: Final = b"B"  # show that this process still runs its code
-AGAIN: Final = b"A"  # interrupt once more whom an order is for
+# After a live restart the children of the old program read these: their values never change.
+STOP: Final = b"S"  # fetch no more jobs, and exit when the running ones have ended
+RELEASE: Final = b"R"  # release the running jobs, and exit
+LOST: Final = b"L"  # this lease is lost
+RELEASED: Final = b"G"  # the job under this lease was released, unless it has started
+LIMIT: Final = b"T"  # the job under this lease is over its hard limit
+KILL: Final = b"K"  # kill the process of the job under this lease, or of all jobs without a lease
+QUIET: Final = b"Q"  # fetch no more jobs until RESUME
+RESUME: Final = b"C"  # fetch jobs again
+FLUSH: Final = b"F"  # send the results that are kept back
+PING: Final = b"B"  # answer, to show that this process still executes its code
+REPEAT: Final = b"A"  # repeat the interrupts that were sent before
 _CHUNK: Final = 65536
 
 
 @dataclass(slots=True)
-class Orders:
-    """The child's end: what was announced so far.
+class ControlPipe:
+    """The child's end: the messages that were received so far.
 
-    Reading is safe in a signal handler that interrupts another read: the kernel hands each order
+    Reading is safe in a signal handler that interrupts another read: the kernel hands each message
     to one of the two, and neither depends on which came first.
     """
 
@@ -42,16 +44,16 @@ class Orders:
     orphaned: bool = False
     quiet: bool = False
     flush: bool = False
-    again: bool = False
-    fresh: bool = False  # something was read since somebody looked whether anything is to be done
+    repeat: bool = False
+    has_news: bool = False  # a message was read since the main loop last looked
     lost: set[str] = field(default_factory=set)
-    back: set[str] = field(default_factory=set)
-    over: set[str] = field(default_factory=set)
+    released: set[str] = field(default_factory=set)
+    over_limit: set[str] = field(default_factory=set)
     kill: set[str] = field(default_factory=set)
-    on_beat: Callable[[], object] | None = None
+    on_ping: Callable[[], object] | None = None
 
     def read(self) -> None:
-        """Take in what has been announced since; returns at once."""
+        """Read the messages that have arrived, without blocking."""
         while not self.orphaned:
             try:
                 chunk = os.read(self.pipe, _CHUNK)
@@ -61,10 +63,10 @@ class Orders:
                 continue
             if not chunk:
                 self.orphaned = self.stop = True
-            self._take(chunk)
+            self._parse(chunk)
 
     def wait(self, seconds: float, *more: int) -> list[int]:
-        """Sleep until an order comes or one of `more` descriptors can be read; gives the latter."""
+        """Wait for a message or until one of `more` descriptors is readable; return the latter."""
         if self.orphaned:
             return []
         ready = readable(seconds, self.pipe, *more)
@@ -72,29 +74,34 @@ class Orders:
             self.read()
         return [descriptor for descriptor in ready if descriptor != self.pipe]
 
-    def is_gone(self, lease: str) -> bool:
-        """Whether a job that was not begun must not be begun any more."""
-        return lease in self.lost or lease in self.back
+    def is_revoked(self, lease: str) -> bool:
+        """Return whether a job that has not started must not start any more."""
+        return lease in self.lost or lease in self.released
 
     def forget(self, lease: str) -> None:
-        """Drop what was announced of a job that has ended."""
-        for leases in (self.lost, self.back, self.over, self.kill):
+        """Drop the messages about a job that has ended."""
+        for leases in (self.lost, self.released, self.over_limit, self.kill):
             leases.discard(lease)
 
-    def _take(self, chunk: bytes) -> None:
+    def _parse(self, chunk: bytes) -> None:
         at = 0
         while at < len(chunk):
-            order, size = chunk[at : at + 1], chunk[at + 1]
-            word = chunk[at + 2 : at + 2 + size].decode()
+            message, size = chunk[at : at + 1], chunk[at + 1]
+            lease = chunk[at + 2 : at + 2 + size].decode()
             at += 2 + size
-            self._note(order, word)
+            self._receive(message, lease)
 
-    def _note(self, order: bytes, word: str) -> None:
-        self.fresh = self.fresh or order != BEAT
-        match order:
+    def _receive(self, message: bytes, lease: str) -> None:
+        self.has_news = self.has_news or message != PING
+        match message:
             case b"L" | b"G" | b"T" | b"K":
-                of = {LOST: self.lost, BACK: self.back, LIMIT: self.over, KILL: self.kill}
-                of[order].add(word)
+                leases = {
+                    LOST: self.lost,
+                    RELEASED: self.released,
+                    LIMIT: self.over_limit,
+                    KILL: self.kill,
+                }
+                leases[message].add(lease)
             case b"Q":
                 self.quiet = True
             case b"C":
@@ -102,20 +109,20 @@ class Orders:
             case b"F":
                 self.flush = True
             case b"A":
-                self.again = True
+                self.repeat = True
             case b"B":
-                if self.on_beat is not None:
-                    self.on_beat()
+                if self.on_ping is not None:
+                    self.on_ping()
             case _:
                 self.stop = True
-                self.release = self.release or order == RELEASE
+                self.release = self.release or message == RELEASE
 
 
-def announce(pipe: int, order: bytes, word: str = "") -> bool:
-    """Write one order for a child; False when it reads no more, or is gone."""
-    encoded = word.encode()
+def send(pipe: int, message: bytes, lease: str = "") -> bool:
+    """Write one message to a child; return False if it no longer reads, or is gone."""
+    encoded = lease.encode()
     with contextlib.suppress(BlockingIOError, BrokenPipeError):
-        # Far below PIPE_BUF, so it arrives as a whole or not at all.
-        os.write(pipe, order + bytes([len(encoded)]) + encoded)
+        # Far below PIPE_BUF, so the message arrives as a whole or not at all.
+        os.write(pipe, message + bytes([len(encoded)]) + encoded)
         return True
     return False

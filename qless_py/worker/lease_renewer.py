@@ -1,92 +1,161 @@
-"""Which leases a parent must renew now, and which ones were refused for certain."""
+"""Renewing the leases of all jobs that the children hold, and finding out which ones are lost."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from qless_py import protocol
 from qless_py.errors import AlreadyFinishedError, QlessError
-from qless_py.worker.status_board import Held
+from qless_py.protocol.checks import MOST_AT_ONCE
+from qless_py.worker.child_process import ChildProcess
+from qless_py.worker.outbox import Outbox
+from qless_py.worker.process_table import ProcessTable
+from qless_py.worker.status_board import LeasedJob
 
-LIMIT: Final = 3600.0
-_SHARE: Final = 3  # A lease is renewed when a third of it is gone: two more tries fit in.
-_RUMOUR: Final = 5.0  # A child that took a job has noted it long before.
+_SHARE: Final = 3  # A lease is renewed when a third of it is over: two more attempts fit in.
+_SUSPICION_TIMEOUT: Final = 5.0  # A child records a job it has fetched long before.
 
 
 @dataclass(slots=True)
-class Leases:
-    """The renewal plan over all children. Knows no clock and no connection.
+class RenewalPlan:
+    """Decides which leases to renew and which are lost. It has no clock and no connection.
 
-    A lease refused once is suspect only: the job may have ended while the question was under way.
-    It is lost when it is refused again while the child still runs that job under that lease.
-    Renewal stops `limit` seconds after the job was taken, so a job that never ends loses its lease.
+    A lease that is refused once is only suspect: the job may have ended while the call was under
+    way. It is lost when it is refused again while the child still holds the job under that lease.
+    Renewal stops `limit` seconds after the job was fetched, so a job that never ends loses it.
     """
 
-    limit: float = LIMIT
+    limit: float = 3600.0
     _renewed: dict[str, float] = field(default_factory=dict)
     _suspects: set[str] = field(default_factory=set)
-    _rumours: dict[str, float] = field(default_factory=dict)
+    _reported: dict[str, float] = field(default_factory=dict)
 
-    def due(self, held: Iterable[Held], now: float) -> list[Held]:
-        """Choose what to renew now: nothing, or all that is at least half way to being due."""
-        present = [lease for lease in held if now - lease.since < self.limit]
+    def due(self, held: Iterable[LeasedJob], now: float) -> list[LeasedJob]:
+        """Return the leases to renew now: none, or all that are at least half-way to being due."""
+        present = [one for one in held if now - one.taken_at < self.limit]
         self._forget_others(present, now)
-        if not any(self._is_due(lease, now, 1.0) for lease in present):
+        if not any(self._is_due(one, now, 1.0) for one in present):
             return []
-        return [lease for lease in present if self._is_due(lease, now, 0.5)]
+        return [one for one in present if self._is_due(one, now, 0.5)]
 
-    def settle(
-        self, asked: Sequence[Held], answers: Sequence[int | QlessError], now: float
-    ) -> list[Held]:
-        """Note the answers to one renewal; gives the leases that were now refused twice."""
+    def record(
+        self, asked: Sequence[LeasedJob], replies: Sequence[int | QlessError], now: float
+    ) -> list[LeasedJob]:
+        """Record the replies to one renewal; return the leases that are lost."""
         lost = []
-        for lease, answer in zip(asked, answers, strict=True):
-            if not isinstance(answer, QlessError) or isinstance(answer, AlreadyFinishedError):
-                # A finished job is no reason to stop its handler, which finished it.
-                self._renewed[lease.lease] = now
-                self._suspects.discard(lease.lease)
-            elif lease.lease in self._suspects:
-                self._suspects.discard(lease.lease)
-                self._renewed[lease.lease] = now  # So that it is not asked about all the time.
-                lost.append(lease)
+        for one, reply in zip(asked, replies, strict=True):
+            if not isinstance(reply, QlessError) or isinstance(reply, AlreadyFinishedError):
+                # A finished job is no reason to stop its handler: the handler has finished it.
+                self._renewed[one.lease] = now
+                self._suspects.discard(one.lease)
+            elif one.lease in self._suspects:
+                self._suspects.discard(one.lease)
+                self._renewed[one.lease] = now  # Otherwise it would be renewed again at once.
+                lost.append(one)
             else:
-                self._suspects.add(lease.lease)
+                self._suspects.add(one.lease)
         return lost
 
     def suspect(self, lease: str) -> None:
-        """Note that somebody says a lease is lost: it is lost if it is refused once.
+        """Record a published loss of a lease, which one refusal then confirms.
 
-        That may be heard a moment before the child has noted that it holds this lease.
+        The message may arrive a moment before the child has recorded that it holds the lease.
         """
         self._suspects.add(lease)
-        self._rumours[lease] = float("inf")
+        self._reported[lease] = float("inf")
 
-    def ask(self, lease: str) -> None:
-        """Have this lease renewed at once: it may have been lost unheard."""
+    def renew_soon(self, lease: str) -> None:
+        """Make a lease due at once: a message about its loss may have been missed."""
         self._renewed[lease] = float("-inf")
 
-    def wait(self, held: Iterable[Held], now: float) -> float:
-        """Give the seconds until something becomes due, as far as is known now."""
+    def due_in(self, held: Iterable[LeasedJob], now: float) -> float:
+        """Return the seconds until a lease becomes due, as far as is known now."""
         waits = [
             0.0
-            if lease.lease in self._suspects
-            else max(0.0, self._last(lease) + lease.length / _SHARE - now)
-            for lease in held
-            if now - lease.since < self.limit
+            if one.lease in self._suspects
+            else max(0.0, self._last(one) + one.duration / _SHARE - now)
+            for one in held
+            if now - one.taken_at < self.limit
         ]
         return min(waits, default=float("inf"))
 
-    def _is_due(self, lease: Held, now: float, share: float) -> bool:
-        age = now - self._last(lease)
-        return lease.lease in self._suspects or age >= share * lease.length / _SHARE
+    def _is_due(self, one: LeasedJob, now: float, share: float) -> bool:
+        age = now - self._last(one)
+        return one.lease in self._suspects or age >= share * one.duration / _SHARE
 
-    def _last(self, lease: Held) -> float:
-        return self._renewed.get(lease.lease, lease.since)
+    def _last(self, one: LeasedJob) -> float:
+        return self._renewed.get(one.lease, one.taken_at)
 
-    def _forget_others(self, present: Sequence[Held], now: float) -> None:
-        known = {lease.lease for lease in present}
-        self._renewed = {key: at for key, at in self._renewed.items() if key in known}
-        rumours = {key: min(until, now + _RUMOUR) for key, until in self._rumours.items()}
-        self._rumours = {k: until for k, until in rumours.items() if k not in known and now < until}
-        self._suspects &= known | self._rumours.keys()
+    def _forget_others(self, present: Sequence[LeasedJob], now: float) -> None:
+        held = {one.lease for one in present}
+        self._renewed = {lease: at for lease, at in self._renewed.items() if lease in held}
+        self._reported = {
+            lease: min(until, now + _SUSPICION_TIMEOUT)
+            for lease, until in self._reported.items()
+            if lease not in held and now < until
+        }
+        self._suspects &= held | self._reported.keys()
+
+
+class LeaseRenewer:
+    """Renews the leases of all children in calls of a hundred."""
+
+    def __init__(self, table: ProcessTable, outbox: Outbox) -> None:
+        self._table = table
+        self._outbox = outbox
+        self._plan = RenewalPlan(float("inf"))
+
+    def due_in(self, now: float) -> float:
+        """Return the seconds until leases are to be renewed and the store can be tried."""
+        return max(self._plan.due_in(self._held(), now), self._outbox.retry_in(now))
+
+    def suspect(self, lease: str) -> None:
+        """Check at once a lease whose loss was published."""
+        self._plan.suspect(lease)
+
+    def renew_soon(self, worker: str) -> None:
+        """Make all leases of a worker due: the loss of one may have been published unheard."""
+        for child in self._table:
+            if child.worker == worker:
+                for one in child.leased():
+                    self._plan.renew_soon(one.lease)
+
+    def renew_all(self) -> None:
+        """Renew all leases, due or not, before a time in which nobody can.
+
+        Leases that are refused are tried again as usual before anything is stopped.
+        """
+        self._renew(self._held())
+
+    def renew(self) -> list[tuple[ChildProcess, LeasedJob]]:
+        """Renew what is due; return the jobs whose leases are lost, with the child of each."""
+        due = self._plan.due(self._held(), time.monotonic())
+        replies = self._renew(due) if due else None
+        if replies is None:
+            return []
+        lost = {one.lease for one in self._plan.record(due, replies, time.monotonic())}
+        if not lost:
+            return []
+        return [
+            (child, one)
+            for child in self._table
+            for one in child.board.read().held
+            if one.lease in lost
+        ]
+
+    def _held(self) -> list[LeasedJob]:
+        return [one for child in self._table for one in child.leased()]
+
+    def _renew(self, held: Sequence[LeasedJob]) -> list[int | QlessError] | None:
+        """Return the reply for each lease, or None when the store is unavailable."""
+        replies: list[int | QlessError] = []
+        for at in range(0, len(held), MOST_AT_ONCE):
+            pairs = [(one.jid, one.lease) for one in held[at : at + MOST_AT_ONCE]]
+            reply = self._outbox.run([protocol.jobs.heartbeat_many(pairs)])
+            if reply is None or isinstance(reply[0], Exception):
+                return None
+            replies.extend(reply[0])
+        return replies

@@ -1,38 +1,38 @@
-"""How many jobs a child takes at once: one while they are long, several while they are short."""
+"""How many jobs a child fetches at once: one while jobs are long, several while they are short."""
 
 from __future__ import annotations
 
 from typing import Final
 
-WORTH: Final = 0.05  # Seconds of work that a child takes at most in one go.
+BATCH_SECONDS: Final = 0.05  # The most work, in seconds, that a child fetches at once.
 _WEIGHT: Final = 0.2
-_KLASSES: Final = 1000
+_MAX_KLASSES: Final = 1000
 
 
-class Pace:
-    """The running time of late jobs, as a moving mean that rises at once and sinks slowly."""
+class Prefetch:
+    """The running time of recent jobs: a moving average that rises at once and falls slowly."""
 
     def __init__(self, most: int) -> None:
         self._most = most
         self._count = 1
-        self._mean = WORTH
-        self._means: dict[str, float] = {}
+        self._average = BATCH_SECONDS
+        self._averages: dict[str, float] = {}
 
-    def note(self, klass: str, seconds: float) -> None:
-        """Take in how long a job of a klass ran."""
-        # One long job among short ones must not find sixteen others waiting behind the next one.
-        self._mean = max(seconds, self._mean + _WEIGHT * (seconds - self._mean))
-        mean = self._means.get(klass, seconds)
-        if len(self._means) > _KLASSES:
-            self._means.clear()
-        self._means[klass] = max(seconds, mean + _WEIGHT * (seconds - mean))
+    def record(self, klass: str, seconds: float) -> None:
+        """Record how long a job of a klass ran."""
+        # After one long job among short ones, none must wait behind the next long one.
+        self._average = max(seconds, self._average + _WEIGHT * (seconds - self._average))
+        average = self._averages.get(klass, seconds)
+        if len(self._averages) > _MAX_KLASSES:
+            self._averages.clear()
+        self._averages[klass] = max(seconds, average + _WEIGHT * (seconds - average))
 
     def expected(self, klass: str) -> float:
-        """Give how long a job of that klass may run; as good as for ever when none was seen."""
-        return self._means.get(klass, WORTH)
+        """Return how long a job of this klass may run; a long time if none was seen yet."""
+        return self._averages.get(klass, BATCH_SECONDS)
 
     def next(self) -> int:
-        """Give how many jobs to ask for; never more than twice as many as the last time."""
-        fitting = int(WORTH / max(self._mean, 1e-6))
+        """Return how many jobs to fetch, at most twice as many as the last time."""
+        fitting = int(BATCH_SECONDS / max(self._average, 1e-6))
         self._count = max(1, min(self._most, 2 * self._count, fitting))
         return self._count

@@ -1,7 +1,8 @@
-"""Whether a worker is alive and ready, for whoever asks by HTTP: a container, a balancer, a person.
+"""A health probe over HTTP, for containers, load balancers and people.
 
-`GET /live` is answered as long as the parent's loop turns; `GET /ready` is 200 while it takes jobs
-and the store is there, else 503. Both tell more in JSON. Everything else is 404.
+`GET /live` returns 200 as long as the supervisor's loop runs; `GET /ready` returns 200 while the
+worker fetches jobs and the store is available, else 503. Both return details as JSON. Every other
+path is 404.
 """
 
 from __future__ import annotations
@@ -18,17 +19,17 @@ from typing import Any, Final
 
 from qless_py.errors import BadArgumentError
 
-_LONGEST: Final = 4096  # Bytes of a question.
-_PATIENCE: Final = 5.0
-_MOST: Final = 32  # Questions at once.
+_MAX_REQUEST: Final = 4096  # bytes
+_TIMEOUT: Final = 5.0
+_MAX_CLIENTS: Final = 32
 
 State = Callable[[], Mapping[str, Any]]
 
 
 class Probe:
-    """A listening socket in the selector of a parent; nothing here waits for anybody.
+    """A listening socket in the selector of a supervisor; nothing here blocks.
 
-    `inherited` is the socket of the program before; it is used if it listens at this address.
+    `inherited` is the socket of the previous program, which is used if it has the same address.
     """
 
     def __init__(
@@ -40,64 +41,64 @@ class Probe:
     ) -> None:
         self._selector = selector
         self._state = state
-        self._socket, self._path = _listening(address, inherited)
-        self._asking: dict[socket.socket, tuple[float, bytes]] = {}
+        self._socket, self._path = _listen(address, inherited)
+        self._clients: dict[socket.socket, tuple[float, bytes]] = {}
         selector.register(self._socket, selectors.EVENT_READ)
 
     @property
     def descriptor(self) -> int:
-        """The socket on which it listens, for a program that takes over."""
+        """The listening socket, for a program that replaces this one."""
         return self._socket.fileno()
 
     def serve(self) -> None:
-        """Answer who has asked."""
+        """Answer the requests that have arrived."""
         with contextlib.suppress(BlockingIOError, OSError):
-            while len(self._asking) < _MOST:
-                asking, _ = self._socket.accept()
-                asking.setblocking(False)  # noqa: FBT003 - its only argument
-                self._asking[asking] = (time.monotonic(), b"")
-                self._selector.register(asking, selectors.EVENT_READ)
-        for asking in list(self._asking):
-            self._read(asking)
+            while len(self._clients) < _MAX_CLIENTS:
+                client, _ = self._socket.accept()
+                client.setblocking(False)  # noqa: FBT003 - its only argument
+                self._clients[client] = (time.monotonic(), b"")
+                self._selector.register(client, selectors.EVENT_READ)
+        for client in list(self._clients):
+            self._read(client)
 
-    def drop(self) -> None:
-        """Close, in a fresh fork, what belongs to the parent."""
-        for one in (*self._asking, self._socket):
+    def close_inherited(self) -> None:
+        """Close, in a new child, the sockets of the supervisor."""
+        for one in (*self._clients, self._socket):
             one.close()
 
     def close(self) -> None:
-        """Answer no more."""
-        for one in (*self._asking, self._socket):
+        """Close all sockets."""
+        for one in (*self._clients, self._socket):
             self._selector.unregister(one)
             one.close()
-        self._asking = {}
+        self._clients = {}
         if self._path is not None:
             self._path.unlink(missing_ok=True)
 
-    def _read(self, asking: socket.socket) -> None:
-        since, asked = self._asking[asking]
+    def _read(self, client: socket.socket) -> None:
+        accepted_at, request = self._clients[client]
         try:
-            chunk = asking.recv(_LONGEST)
+            chunk = client.recv(_MAX_REQUEST)
         except BlockingIOError:
-            if time.monotonic() - since < _PATIENCE:
+            if time.monotonic() - accepted_at < _TIMEOUT:
                 return
             chunk = b""
         except OSError:
             chunk = b""
-        asked += chunk
-        if b"\r\n\r\n" in asked:
+        request += chunk
+        if b"\r\n\r\n" in request:
             with contextlib.suppress(OSError):
-                asking.send(self._answer(asked))
-        elif chunk and len(asked) < _LONGEST:
-            self._asking[asking] = (since, asked)
+                client.send(self._respond(request))
+        elif chunk and len(request) < _MAX_REQUEST:
+            self._clients[client] = (accepted_at, request)
             return
-        del self._asking[asking]
-        self._selector.unregister(asking)
-        asking.close()
+        del self._clients[client]
+        self._selector.unregister(client)
+        client.close()
 
-    def _answer(self, asked: bytes) -> bytes:
+    def _respond(self, request: bytes) -> bytes:
         state = self._state()
-        words = asked.split(b"\r\n", 1)[0].split(b" ")
+        words = request.split(b"\r\n", 1)[0].split(b" ")
         path = words[1] if len(words) > 1 and words[0] in (b"GET", b"HEAD") else b""
         if path == b"/live":
             line = "200 OK"
@@ -112,19 +113,22 @@ class Probe:
 
 
 def ask(address: str | int, path: str = "/ready", timeout: float = 5.0) -> tuple[int, str]:
-    """Ask a worker's probe; gives the HTTP status and the body. OSError when nobody answers."""
+    """Send a request to a worker's probe and return the HTTP status and the body.
+
+    Raises OSError if there is no answer.
+    """
     family, target = _target(address)
-    with socket.socket(family) as asking:
-        asking.settimeout(timeout)
-        asking.connect(target)
-        asking.sendall(f"GET {path} HTTP/1.1\r\nHost: worker\r\n\r\n".encode())
-        answer = b""
-        while chunk := asking.recv(_LONGEST):
-            answer += chunk
-    head, _, body = answer.partition(b"\r\n\r\n")
+    with socket.socket(family) as client:
+        client.settimeout(timeout)
+        client.connect(target)
+        client.sendall(f"GET {path} HTTP/1.1\r\nHost: worker\r\n\r\n".encode())
+        response = b""
+        while chunk := client.recv(_MAX_REQUEST):
+            response += chunk
+    head, _, body = response.partition(b"\r\n\r\n")
     words = head.split(b" ", 2)
     if len(words) < 2 or not words[1].isdigit():  # noqa: PLR2004 - version and status
-        raise OSError("the probe did not answer in HTTP")
+        raise OSError(f"the probe at {address} did not answer in HTTP")
     return int(words[1]), body.decode()
 
 
@@ -134,12 +138,14 @@ def _target(address: str | int) -> tuple[socket.AddressFamily, Any]:
         return socket.AF_UNIX, text
     host, _, port = text.rpartition(":")
     if not port.isdigit() or not 0 <= int(port) < 1 << 16:
-        raise BadArgumentError(f"probe is a port, host:port or the path of a socket: {address!r}")
+        raise BadArgumentError(
+            f"probe must be a port, host:port or the path of a socket, not {address!r}"
+        )
     host = host.strip("[]") or "127.0.0.1"
     return socket.AF_INET6 if ":" in host else socket.AF_INET, (host, int(port))
 
 
-def _listening(address: str | int, inherited: int | None) -> tuple[socket.socket, Path | None]:
+def _listen(address: str | int, inherited: int | None) -> tuple[socket.socket, Path | None]:
     family, target = _target(address)
     if inherited is not None:
         listening = socket.socket(fileno=inherited)
@@ -149,7 +155,7 @@ def _listening(address: str | int, inherited: int | None) -> tuple[socket.socket
     path = None
     if family == socket.AF_UNIX:
         path = Path(target)
-        _clear(path)
+        _remove_stale(path)
     listening = socket.socket(family)
     if path is None:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -158,16 +164,16 @@ def _listening(address: str | int, inherited: int | None) -> tuple[socket.socket
     except OSError as error:
         listening.close()
         raise BadArgumentError(f"probe: {address}: {error.strerror or error}") from None
-    listening.listen(_MOST)
+    listening.listen(_MAX_CLIENTS)
     listening.setblocking(False)  # noqa: FBT003 - its only argument
     return listening, path
 
 
-def _clear(path: Path) -> None:
-    """Remove the socket of a worker that is gone; one that answers is not ours to remove."""
+def _remove_stale(path: Path) -> None:
+    """Remove the socket of a worker that is gone; raise if a worker answers there."""
     if not path.is_socket():
         return
     with contextlib.suppress(OSError):
         ask(os.fspath(path), "/live", timeout=1.0)
-        raise BadArgumentError(f"another worker answers at {path}")
+        raise BadArgumentError(f"probe: another worker answers at {path}")
     path.unlink(missing_ok=True)

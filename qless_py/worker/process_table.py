@@ -1,4 +1,4 @@
-"""The children of one parent: born, replaced, buried."""
+"""The table of a supervisor's child processes: spawned, replaced, reaped."""
 
 from __future__ import annotations
 
@@ -7,187 +7,221 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
+from qless_py import protocol
 from qless_py.handlers.retry import Backoff
-from qless_py.worker import control_pipe as orders
-from qless_py.worker.child_process import Birth, Member, fork
+from qless_py.protocol import Call
+from qless_py.worker import control_pipe
+from qless_py.worker.child_process import ChildProcess, SpawnSpec, fork
 from qless_py.worker.options import WorkerOptions
-from qless_py.worker.shutdown import OBEY
-from qless_py.worker.status_board import Activity, Note
+from qless_py.worker.shutdown import STOP_TIMEOUT
+from qless_py.worker.status_board import Activity, Status
 
 logger = logging.getLogger(__name__)
 
-# A child that died younger than this, and not of a job, makes the next fork wait.
-_YOUNG: Final = 1.0
-_RESTART: Final = Backoff.exponential(first=0.1, most=10.0)
+# A child that exited sooner than this, and not because of a job, delays the next fork.
+_EARLY_EXIT: Final = 1.0
+_RESPAWN: Final = Backoff.exponential(0.1, most=10.0)
 
 
 @dataclass(frozen=True, slots=True)
-class Grave:
-    """A child that has ended: how, and what its board said."""
+class ChildExit:
+    """A child that has exited: how, and the last status on its board."""
 
-    member: Member
+    child: ChildProcess
     cause: str
-    note: Note
+    status: Status
+
+    def report(self) -> list[Call[Any]]:
+        """Return the calls that give back its jobs; those that were running are charged a crash."""
+        child, held = self.child, self.status.held
+        if self.cause == "exit 0" and not held:
+            return []
+        logger.warning("child ended worker=%s pid=%d cause=%s", child.worker, child.pid, self.cause)
+        calls: list[Call[Any]] = []
+        if child.is_releasing:
+            # The supervisor ended it for the sake of a quick stop: no job is at fault.
+            calls += [protocol.jobs.release(one.jid, one.lease) for one in held]
+        died = protocol.workers.died(
+            child.worker, child.nonce, self._charged(), child.cause or self.cause
+        )
+        return [*calls, died]
+
+    def _charged(self) -> list[str]:
+        """Return the jids of the jobs that are charged for the death of their process."""
+        if self.child.is_releasing:
+            return []
+        running = [job.leased for job in self.status.running]
+        guilty = [one for one in running if one.lease in self.child.kill_deadlines]
+        # With no job running, the child died of what an earlier job left behind: that one pays,
+        # or such deaths could go on without end.
+        return [one.jid for one in guilty or running or self.status.acknowledging]
 
 
-class Family:
-    """Keeps as many children as wanted. A retired one finishes beside the one that replaces it.
+class ProcessTable:
+    """Keeps as many children as wanted. A retired child finishes beside its replacement.
 
-    `known` are the names under which the store knows children of this parent.
+    `registered` are the names of children that the store may know.
     """
 
     def __init__(self, options: WorkerOptions) -> None:
         self._options = options
-        self._members: dict[int, Member] = {}
-        self._dismissed: set[int] = set()
-        self.known: set[str] = set()
-        self._failed_starts = 0
-        self._fork_after = 0.0
+        self._children: dict[int, ChildProcess] = {}
+        self._removed: set[int] = set()
+        self.registered: set[str] = set()
+        self._failed_spawns = 0
+        self._spawn_after = 0.0
 
-    def __iter__(self) -> Iterator[Member]:
-        return iter(list(self._members.values()))
+    def __iter__(self) -> Iterator[ChildProcess]:
+        return iter(list(self._children.values()))
 
     def __len__(self) -> int:
-        return len(self._members)
+        return len(self._children)
 
     @property
     def pids(self) -> set[int]:
-        """The processes."""
-        return set(self._members)
+        """The process ids of all children."""
+        return set(self._children)
 
     @property
-    def places(self) -> set[int]:
-        """The indexes that are to be filled."""
-        return set(range(self._options.children)) - self._dismissed
+    def wanted(self) -> set[int]:
+        """The indexes at which there should be a child."""
+        return set(range(self._options.children)) - self._removed
 
     @property
     def missing(self) -> list[int]:
-        """The indexes that nobody fills."""
-        filled = {one.index for one in self if not one.is_retired}
-        return sorted(self.places - filled)
+        """The indexes at which a child is to be spawned."""
+        return sorted(self.wanted - {one.index for one in self if not one.is_retired})
 
-    def pause(self, now: float) -> float:
-        """Give the seconds until a child may be born."""
-        return max(0.0, self._fork_after - now) if self.missing else float("inf")
+    def spawn_due_in(self, now: float) -> float:
+        """Return the seconds until a child may be spawned."""
+        return max(0.0, self._spawn_after - now) if self.missing else float("inf")
 
-    def patience(self, now: float) -> float:
-        """Give the seconds until a child that was told something must be told more."""
+    def follow_up_due_in(self, now: float) -> float:
+        """Return the seconds until an interrupt is repeated or a child that ignored one killed."""
         times = [at for one in self for at in (one.kill_at, one.repeat_at) if at is not None]
         return min(times, default=float("inf")) - now
 
-    def fill(self, live: Callable[[Birth], int], close_inherited: Callable[[], None]) -> None:
-        """Fork the children that are missing, unless the last ones died too quickly."""
-        if time.monotonic() < self._fork_after:
+    def spawn_missing(
+        self, main: Callable[[SpawnSpec], int], close_inherited: Callable[[], None]
+    ) -> None:
+        """Fork the missing children, unless earlier ones exited too quickly."""
+        if time.monotonic() < self._spawn_after:
             return
         for index in self.missing:
             try:
-                member = fork(index, self._name(index), live, close_inherited)
-            except OSError as error:  # No more processes, or no memory: those there are go on.
-                logger.error("cannot fork: %s", error)  # noqa: TRY400 - the place says nothing
-                self._failed_starts += 1
-                self._fork_after = time.monotonic() + _RESTART.seconds(self._failed_starts)
+                child = fork(index, self._name(index), main, close_inherited)
+            except OSError as error:  # No more processes, or no memory: the others continue.
+                logger.error("cannot fork a child: %s", error)  # noqa: TRY400 - known place
+                self._delay_spawns(time.monotonic())
                 return
-            self.add(member)
-            logger.info("child %s has pid %d", member.worker, member.pid)
+            self.add(child)
+            logger.info("child started worker=%s pid=%d", child.worker, child.pid)
 
-    def add(self, member: Member) -> None:
-        """Take in a child."""
-        self._members[member.pid] = member
-        self.known.add(member.worker)
+    def add(self, child: ChildProcess) -> None:
+        """Add a child that was started elsewhere."""
+        self._children[child.pid] = child
+        self.registered.add(child.worker)
 
-    def adopt(self, members: Iterable[Member]) -> None:
-        """Take in the children of the program before: they end their jobs and leave."""
-        for member in members:
-            logger.info("taking over child %s, pid %d", member.worker, member.pid)
-            self.add(member)
-            self.retire(member)
+    def adopt(self, children: Iterable[ChildProcess]) -> None:
+        """Take over the children of the previous program and let them finish their jobs."""
+        for child in children:
+            logger.info("taking over child worker=%s pid=%d", child.worker, child.pid)
+            self.add(child)
+            self.retire(child)
 
-    def greet(self) -> bool:
-        """Whether a child has made itself known since this was last asked."""
+    def mark_started(self) -> bool:
+        """Return whether a child has registered since the last call."""
         fresh = [
             one
             for one in self
-            if not one.is_known and one.board.read().activity is not Activity.STARTING
+            if not one.is_started and one.board.read().activity is not Activity.STARTING
         ]
-        for member in fresh:
-            member.is_known = True
+        for child in fresh:
+            child.is_started = True
         return bool(fresh)
 
-    def retire(self, member: Member) -> None:
-        """Have a child leave when its jobs have ended; its place is free for another now."""
-        if not member.is_retired:
-            member.is_retired = True
-            member.told = member.told or orders.STOP
-            member.announce(orders.STOP, interrupt=True)
+    def retire(self, child: ChildProcess) -> None:
+        """Have a child exit when its jobs have ended; another one may replace it at once."""
+        if not child.is_retired:
+            child.is_retired = True
+            child.leave_message = child.leave_message or control_pipe.STOP
+            child.send(control_pipe.STOP, interrupt=True)
 
-    def dismiss(self, member: Member) -> None:
-        """Have a child leave, and nobody take its place."""
-        if not member.is_retired:
-            self._dismissed.add(member.index)
-            self.retire(member)
+    def remove(self, child: ChildProcess) -> None:
+        """Have a child exit when its jobs have ended, without a replacement."""
+        if not child.is_retired:
+            self._removed.add(child.index)
+            self.retire(child)
 
     def kill_running(self) -> None:
-        """Kill what runs jobs."""
-        for member in self:
-            if not member.board.read().running:
+        """Kill every process that runs a job."""
+        for child in self:
+            if not child.board.read().running:
                 continue
             if self._options.isolation == "job":
-                member.announce(orders.KILL)
+                child.send(control_pipe.KILL)
             else:
-                member.kill("killed by USR1")
+                child.kill("killed by USR1")
 
-    def lead(self, order: bytes | None) -> None:
-        """Tell the children how the stop goes on; kill those that did not obey in time."""
+    def advance_shutdown(self, message: bytes | None) -> None:
+        """Send the message of the present stage, if any; kill children that ignored theirs."""
         now = time.monotonic()
-        for member in self:
-            if order is not None and member.told != order:
-                member.told = order
-                member.announce(order, interrupt=True)
-                member.is_stopped = order == orders.RELEASE
-                # Who holds nothing has no reason to stay, and may be waiting for a lost store.
-                member.kill_at = now + OBEY
-            member.repeat(now)
-            if member.kill_at is not None and now >= member.kill_at:
-                member.kill_at = None
-                if member.is_stopped or not member.board.read().held:
-                    logger.warning("%s did not obey, killing pid %d", member.worker, member.pid)
-                    member.kill("killed at the end of its grace")
+        for child in self:
+            if message is not None and child.leave_message != message:
+                child.leave_message = message
+                child.send(message, interrupt=True)
+                child.is_releasing = message == control_pipe.RELEASE
+                # A child that holds no job has no reason to stay; it may wait for a lost store.
+                child.kill_at = now + STOP_TIMEOUT
+            child.repeat_interrupt(now)
+            if child.kill_at is not None and now >= child.kill_at:
+                child.kill_at = None
+                if child.is_releasing or not child.board.read().held:
+                    logger.warning(
+                        "killing a child that does not stop worker=%s pid=%d",
+                        child.worker,
+                        child.pid,
+                    )
+                    child.kill("killed at the end of its grace")
 
     def is_idle(self) -> bool:
-        """Whether all children were idle at one moment."""
+        """Return whether all children were idle at one moment."""
         first, second = ([one.board.read() for one in self] for _ in range(2))
-        # Nobody moved between the two looks, so there was a moment at which all were idle at once,
-        # and a job put by one of them before would have kept that one or another busy.
-        return first == second and all(note.is_idle for note in first)
+        # No board changed between the two passes, so there was a moment at which all children were
+        # idle at once, and a job put by one of them earlier would have kept one of them busy.
+        return first == second and all(status.is_idle for status in first)
 
-    def bury(self) -> Iterator[Grave]:
-        """Take leave of the children that have ended."""
-        for member in self:
-            cause = member.reap()
+    def reap(self) -> Iterator[ChildExit]:
+        """Remove the children that have exited and yield them."""
+        for child in self:
+            cause = child.poll()
             if cause is None:
                 continue
-            note = member.board.read()
-            # Else it died of a job, which must not keep the next one waiting; its own tries do end.
-            is_at_fault = not note.running and not member.board.ended
-            del self._members[member.pid]
-            member.close()
+            status = child.board.read()
+            # A child that died of a job must not delay the next one: a job has a limit of crashes.
+            is_at_fault = not status.running and not child.board.ended
+            del self._children[child.pid]
+            child.close()
             now = time.monotonic()
-            if cause != "exit 0" and is_at_fault and now - member.forked_at < _YOUNG:
-                self._failed_starts += 1
-                self._fork_after = now + _RESTART.seconds(self._failed_starts)
+            if cause != "exit 0" and is_at_fault and now - child.forked_at < _EARLY_EXIT:
+                self._delay_spawns(now)
             else:
-                self._failed_starts = 0
-            yield Grave(member, cause, note)
+                self._failed_spawns = 0
+            yield ChildExit(child, cause, status)
 
     def close(self) -> None:
-        """Close, in a fresh child, what the parent keeps for its other children."""
-        for member in self:
-            member.close()
+        """Close, in a new child, what the supervisor keeps open for the others."""
+        for child in self:
+            child.close()
+
+    def _delay_spawns(self, now: float) -> None:
+        self._failed_spawns += 1
+        self._spawn_after = now + _RESPAWN.seconds(self._failed_spawns)
 
     def _name(self, index: int) -> str:
-        """Find a name that no living child has."""
+        """Return a name that no living child has."""
         taken = {one.worker for one in self}
         number = 0
         while (name := self._options.worker_name(os.getpid(), index, number)) in taken:

@@ -1,4 +1,4 @@
-"""Taking leave of processes that nobody else waits for: the first one of a container must."""
+"""Reap orphaned processes, as the first process of a container must."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from typing import Final
 _PR_GET_CHILD_SUBREAPER: Final = 37
 
 
-def is_ours() -> bool:
-    """Whether orphans become children of this process."""
+def adopts_orphans() -> bool:
+    """Return whether orphaned processes become children of this process."""
     if os.getpid() == 1:
         return True
     if sys.platform != "linux":
@@ -24,7 +24,7 @@ def is_ours() -> bool:
 
 
 def reap(known: Collection[int | None]) -> None:
-    """Wait for the processes that have ended, but for those that are waited for elsewhere."""
+    """Reap the processes that have ended, except those that are waited for elsewhere."""
     with contextlib.suppress(ChildProcessError):
         while True:
             flags = os.WEXITED | os.WNOHANG | os.WNOWAIT

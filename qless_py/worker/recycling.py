@@ -1,4 +1,4 @@
-"""When a child has done its time: by jobs, by memory, by age. It is replaced between two jobs."""
+"""When a child is replaced between two jobs: by the number of its jobs, its memory, its age."""
 
 from __future__ import annotations
 
@@ -14,52 +14,52 @@ from qless_py.worker.options import WorkerOptions
 
 logger = logging.getLogger(__name__)
 
-_MANY: Final = 1 << 30
+_UNLIMITED: Final = 1 << 30
 
 
 class Recycling:
-    """The limits of one child's life, counted from now."""
+    """The limits of one child, whose age counts from now."""
 
     def __init__(self, options: WorkerOptions) -> None:
         self._options = options
-        self._born = time.monotonic()
-        self._is_spent = False
+        self._started_at = time.monotonic()
+        self._is_due = False
 
-    def left(self, begun: int) -> int:
-        """Give how many jobs the child may still take, after having taken so many."""
+    def remaining(self, fetched: int) -> int:
+        """Return how many more jobs the child may fetch after so many."""
         most = self._options.max_jobs
-        return _MANY if most is None else max(0, most - begun)
+        return _UNLIMITED if most is None else max(0, most - fetched)
 
-    def is_spent(self, begun: int) -> bool:
-        """Whether the child should take no more jobs, after having taken so many."""
-        if not self._is_spent:
-            reason = self._reason(begun)
+    def is_due(self, fetched: int) -> bool:
+        """Return whether the child is to be replaced, after having fetched so many jobs."""
+        if not self._is_due:
+            reason = self._reason(fetched)
             if reason:
-                logger.info("this child is replaced: %s", reason)
-                self._is_spent = True
-        return self._is_spent
+                logger.info("child is replaced %s", reason)
+                self._is_due = True
+        return self._is_due
 
-    def _reason(self, begun: int) -> str:
-        options, now = self._options, time.monotonic()
-        if options.max_jobs is not None and begun >= options.max_jobs:
-            return f"it has taken {begun} jobs"
-        if options.max_age is not None and now - self._born >= options.max_age:
-            return f"it is {now - self._born:.0f} s old"
+    def _reason(self, fetched: int) -> str:
+        options, age = self._options, time.monotonic() - self._started_at
+        if options.max_jobs is not None and fetched >= options.max_jobs:
+            return f"jobs={fetched} max_jobs={options.max_jobs}"
+        if options.max_age is not None and age >= options.max_age:
+            return f"age={age:.0f} max_age={options.max_age:g}"
         if options.max_memory is not None:
-            used = memory(os.getpid())
+            used = memory_usage(os.getpid())
             if used > options.max_memory:
-                return f"it takes {used} bytes of memory"
+                return f"memory={used} max_memory={options.max_memory}"
         return ""
 
 
-def memory(pid: int) -> int:
-    """Give the bytes of memory that a process has in use; 0 if that cannot be known."""
+def memory_usage(pid: int) -> int:
+    """Return the bytes of memory that a process has in use, or 0 where that is unknown."""
     try:
         fields = Path(f"/proc/{pid}/statm").read_bytes().split()
         return int(fields[1]) * os.sysconf("SC_PAGE_SIZE")
     except (OSError, ValueError, IndexError):
         if pid != os.getpid():
             return 0
-        # What it had at most: the best that other systems tell.
+        # Its peak, which is the best that other systems report.
         scale = 1 if sys.platform == "darwin" else 1024
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale

@@ -1,8 +1,8 @@
-"""Replacing the program of a running parent by a newer one, while its children finish their jobs.
+"""Replace the program of a running supervisor by a newer one while its children finish their jobs.
 
-The process stays the same, so whoever watches it sees nothing but new code. What the parent knows
-of its children goes along in a file without a name: the new program keeps their leases, lets them
-end, and forks children of its own at once.
+The process id stays the same, so a service manager notices nothing. What the supervisor knows of
+its children is passed on in an unnamed file: the new program renews their leases, lets them finish,
+and forks children of its own at once.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import IO, Any, Final, NoReturn
 
@@ -25,69 +25,69 @@ import msgpack
 
 from qless_py.protocol import Call
 from qless_py.worker import signals
-from qless_py.worker.child_process import Member
-from qless_py.worker.status_board import Board
+from qless_py.worker.child_process import ChildProcess
+from qless_py.worker.status_board import StatusBoard
 
 logger = logging.getLogger(__name__)
 
-_STATE: Final = "QLESS_PY_WORKER_STATE"  # The descriptor of what the program before left.
-_TRIAL: Final = "QLESS_PY_WORKER_TRIAL"  # Set while a new program only shows that it starts.
-_PATIENCE: Final = 60.0
+_STATE: Final = "QLESS_PY_WORKER_STATE"  # The descriptor of the file with the handover state.
+_TRIAL: Final = "QLESS_PY_WORKER_TRIAL"  # Set for a program that only has to prove that it starts.
+_TRIAL_TIMEOUT: Final = 60.0
 
 
 def is_trial() -> bool:
-    """Whether this program was only started to see whether it starts."""
+    """Return whether this program was started only to find out whether it starts."""
     return _TRIAL in os.environ
 
 
-def is_continued() -> bool:
-    """Whether this program goes on with the children of another: it is a daemon already."""
+def is_reexec() -> bool:
+    """Return whether this program replaced another one and continues with its children."""
     return _STATE in os.environ
 
 
-class Trial:
-    """A start of the new program in a process of its own, which ends where it would fork.
+class TrialStart:
+    """A start of the new program in a separate process that exits where it would fork children.
 
-    Code that does not even start must not take the place of code that works.
+    Code that does not even start must not replace code that works.
     """
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
-        self._until = 0.0
+        self._deadline = 0.0
         self._is_outdated = False
 
     @property
     def pid(self) -> int | None:
-        """The process, while it runs."""
+        """The process id while the trial runs."""
         return None if self._process is None else self._process.pid
 
     def begin(self) -> None:
-        """Start the program as this one was started; once more, if such a start is under way.
+        """Start the program with the command line of this one.
 
-        That one may have read the code as it was before.
+        A trial that is running may have read the code as it was before: another one follows it.
         """
         if self._process is not None:
-            logger.info("the new code is tried once more when it has been tried")
+            logger.info("new code will be tried once more after the running trial")
             self._is_outdated = True
             return
-        self._until = time.monotonic() + _PATIENCE
+        self._deadline = time.monotonic() + _TRIAL_TIMEOUT
         try:
-            self._process = _started({**os.environ, _TRIAL: "1"})
+            self._process = _start({**os.environ, _TRIAL: "1"})
         except (OSError, subprocess.SubprocessError) as error:
-            _go_on(error)  # The interpreter was moved away, or there is no memory.
+            _log_failure(error)  # The interpreter was moved away, or memory is exhausted.
 
     def end(self) -> None:
-        """End what is under way: nobody waits for it any more."""
+        """Kill a running trial."""
         process, self._process = self._process, None
         if process is not None:
             process.kill()
             process.wait()
 
     def has_passed(self) -> bool:
-        """Whether the trial has ended well; one that ended badly is told of and forgotten."""
+        """Return True once, when the trial has succeeded; a failed one is logged."""
         if self._process is None:
             return False
-        if time.monotonic() > self._until:
+        if time.monotonic() > self._deadline:
             self._process.kill()
         code = self._process.poll()
         if code is None:
@@ -98,145 +98,163 @@ class Trial:
             self.begin()
             return False
         if code:
-            logger.error("the new code does not start (exit %d), going on with the old", code)
+            logger.error("new code does not start, continuing with the old: exit code %d", code)
         return code == 0
 
 
 @dataclass(frozen=True, slots=True)
-class Legacy:
-    """What one program leaves to the next: children, calls that it owes, the probe's socket."""
+class HandoverState:
+    """What one program hands over to the next.
 
-    members: list[Member] = field(default_factory=list)
-    owed: list[Call[Any]] = field(default_factory=list)
+    `pending` are calls that the store has not taken yet, `probe` is the descriptor of its socket.
+    """
+
+    children: list[ChildProcess] = field(default_factory=list)
+    pending: list[Call[Any]] = field(default_factory=list)
     is_quiet: bool = False
     probe: int | None = None
 
 
-def replace(legacy: Legacy) -> None:
-    """Become the new program; comes back only if that cannot be, and then nothing has changed."""
-    members = legacy.members
-    state = {
-        "quiet": legacy.is_quiet,
-        "owed": [[call.script, *call.args] for call in legacy.owed],
-        "members": [_packed(member) for member in members],
-        "probe": legacy.probe,
+def replace_program(state: HandoverState) -> None:
+    """Become the new program. Return only if that fails, with everything as it was."""
+    # The program that reads this may be older or newer: keys keep their names for good.
+    packed = {
+        "quiet": state.is_quiet,
+        "owed": [[call.script, *call.args] for call in state.pending],
+        "members": [_packed(child) for child in state.children],
+        "probe": state.probe,
     }
-    probe = () if legacy.probe is None else (legacy.probe,)
-    kept = [*probe, *(d for m in members for d in (m.pipe, m.board.descriptor))]
+    kept = [] if state.probe is None else [state.probe]
+    for child in state.children:
+        kept += (child.pipe, child.board.descriptor)
     try:
-        with _nameless() as file:
-            file.write(msgpack.packb(state))
+        with _unnamed_file() as file:
+            file.write(msgpack.packb(packed))
             file.flush()
-            _become([*kept, file.fileno()], {**os.environ, _STATE: str(file.fileno())})
+            _exec([*kept, file.fileno()], {**os.environ, _STATE: str(file.fileno())})
     except OSError as error:
-        _go_on(error)
-    for one in kept:
-        os.set_inheritable(one, False)  # noqa: FBT003 - as it is defined
+        _log_failure(error)
+    _set_inheritable(kept, is_inheritable=False)
 
 
-def _become(kept: list[int], environment: dict[str, str]) -> NoReturn:
-    for one in kept:
-        os.set_inheritable(one, True)  # noqa: FBT003 - as it is defined
+def inherited_state() -> HandoverState:
+    """Return what the program before this one handed over.
+
+    Its descriptor is removed from the environment, so that no child of this process finds it.
+    """
+    text = os.environ.pop(_STATE, None)
+    if text is None:
+        return HandoverState()
+    descriptor = int(text)
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    with os.fdopen(descriptor, "rb") as file:
+        state: dict[str, Any] = msgpack.unpackb(file.read())
+    pending: list[Call[Any]] = [Call(one[0], tuple(one[1:]), _undecoded) for one in state["owed"]]
+    probe = state["probe"]
+    if probe is not None:
+        _set_inheritable([probe], is_inheritable=False)
+    children = [_unpacked(one) for one in state["members"]]
+    return HandoverState(children, pending, bool(state["quiet"]), probe)
+
+
+def block_signals() -> None:
+    """Block signals: they would kill the new program before it has handlers for them."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, signals.SUPERVISOR)
+
+
+def unblock_signals() -> None:
+    """Deliver the signals that arrived while one program replaced the other."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, signals.SUPERVISOR)
+
+
+def _exec(kept: list[int], environment: dict[str, str]) -> NoReturn:
+    _set_inheritable(kept, is_inheritable=True)
     command = _command()
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError, AttributeError):
             stream.flush()
-    os.execve(command[0], command, environment)  # noqa: S606 - what runs here already
+    os.execve(command[0], command, environment)  # noqa: S606 - the program that runs already
 
 
-def _nameless() -> IO[bytes]:
-    """Open a file without a name; in memory where that can be, as there may be no room else."""
+def _unnamed_file() -> IO[bytes]:
+    """Open a file without a name, in memory where possible, since the disk may be full."""
     if hasattr(os, "memfd_create"):
         return os.fdopen(os.memfd_create("qless-py"), "w+b")
     return tempfile.TemporaryFile()
 
 
-def _started(environment: dict[str, str]) -> subprocess.Popen[bytes]:
+def _start(environment: dict[str, str]) -> subprocess.Popen[bytes]:
     """Start the program in a process that dies with this one."""
 
-    def start(before: Callable[[], None] | None = None) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(  # noqa: S603 - what runs here already
+    def start(before_exec: Callable[[], None] | None = None) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(  # noqa: S603 - the program that runs already
             _command(),
             env=environment,
             stdin=subprocess.DEVNULL,
-            preexec_fn=before,  # noqa: PLW1509 - three calls, no locks
+            preexec_fn=before_exec,  # noqa: PLW1509 - three system calls, no locks
         )
 
-    # The kernel looks at the thread that started it: only the main one lasts as long as we do.
+    # The kernel kills the process when the thread that started it ends: only the main thread
+    # lasts as long as the worker.
     if threading.current_thread() is not threading.main_thread():
         return start()
-    signals.prepare()
-    with signals.held_back():
-        return start(functools.partial(_set_apart, os.getpid()))
+    signals.load_prctl()
+    with signals.blocked():
+        return start(functools.partial(_prepare_trial, os.getpid()))
 
 
-def _set_apart(parent: int) -> None:
-    signals.deafen()
-    signals.die_with(parent)
-    release_signals()
+def _prepare_trial(parent: int) -> None:
+    signals.ignore_group_signals()
+    signals.die_with_parent(parent)
+    unblock_signals()
 
 
-def _go_on(error: Exception) -> None:
-    logger.error("the new code cannot be started, going on with the old: %s", error)
-
-
-def adopted() -> Legacy:
-    """Give what the program before this one left.
-
-    It is no longer named in the environment, so that no child of this process finds it.
-    """
-    text = os.environ.pop(_STATE, None)
-    if text is None:
-        return Legacy()
-    descriptor = int(text)
-    os.lseek(descriptor, 0, os.SEEK_SET)
-    with os.fdopen(descriptor, "rb") as file:
-        state: dict[str, Any] = msgpack.unpackb(file.read())
-    owed: list[Call[Any]] = [Call(one[0], tuple(one[1:]), _unread) for one in state["owed"]]
-    probe = state["probe"]
-    if probe is not None:
-        os.set_inheritable(probe, False)  # noqa: FBT003 - as it is defined
-    members = [_unpacked(one) for one in state["members"]]
-    return Legacy(members, owed, bool(state["quiet"]), probe)
-
-
-def hold_signals() -> None:
-    """Have signals wait: until the new program has handlers of its own, they would kill it."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, signals.PARENT)
-
-
-def release_signals() -> None:
-    """Take the signals that came while one program took the place of the other."""
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, signals.PARENT)
+def _log_failure(error: Exception) -> None:
+    logger.error("new code cannot be started, continuing with the old: %s", error)
 
 
 def _command() -> list[str]:
     return [sys.executable, *sys.orig_argv[1:]]
 
 
-def _packed(member: Member) -> dict[str, Any]:
+def _set_inheritable(descriptors: Iterable[int], *, is_inheritable: bool) -> None:
+    for descriptor in descriptors:
+        os.set_inheritable(descriptor, is_inheritable)
+
+
+def _packed(child: ChildProcess) -> dict[str, Any]:
     return {
-        "index": member.index,
-        "worker": member.worker,
-        "nonce": member.nonce,
-        "board": member.board.descriptor,
-        "pipe": member.pipe,
-        "pid": member.pid,
-        "forked_at": member.forked_at,
-        "told": member.told,
-        "given_back": list(member.given_back),
-        "doomed": member.doomed,
-        "cause": member.cause,
+        "index": child.index,
+        "worker": child.worker,
+        "nonce": child.nonce,
+        "board": child.board.descriptor,
+        "pipe": child.pipe,
+        "pid": child.pid,
+        "forked_at": child.forked_at,
+        "told": child.leave_message,
+        "given_back": list(child.released),
+        "doomed": child.kill_deadlines,
+        "cause": child.cause,
     }
 
 
-def _unpacked(packed: dict[str, Any]) -> Member:
-    board = Board(packed.pop("board"))
-    for descriptor in (board.descriptor, packed["pipe"]):
-        os.set_inheritable(descriptor, False)  # noqa: FBT003 - as it is defined
-    given_back = set(packed.pop("given_back"))
-    return Member(board=board, given_back=given_back, **packed)
+def _unpacked(packed: dict[str, Any]) -> ChildProcess:
+    board = StatusBoard(packed["board"])
+    _set_inheritable([board.descriptor, packed["pipe"]], is_inheritable=False)
+    return ChildProcess(
+        index=packed["index"],
+        worker=packed["worker"],
+        nonce=packed["nonce"],
+        board=board,
+        pipe=packed["pipe"],
+        pid=packed["pid"],
+        forked_at=packed["forked_at"],
+        leave_message=packed["told"],
+        released=set(packed["given_back"]),
+        kill_deadlines=packed["doomed"],
+        cause=packed["cause"],
+    )
 
 
-def _unread(reply: bytes | None) -> bytes | None:
+def _undecoded(reply: bytes | None) -> bytes | None:
     return reply

@@ -1,4 +1,4 @@
-"""Noticing that source files have changed, for development."""
+"""Detect changed source files, for development."""
 
 from __future__ import annotations
 
@@ -9,47 +9,47 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
-_EVERY: Final = 0.5
-_MOST: Final = 20_000  # Files looked at; a project with more than that is not watched in full.
+_INTERVAL: Final = 0.5
+_MAX_FILES: Final = 20_000  # In a larger project the rest is not watched.
 
 
-class Watch:
-    """The source files of some modules, of all below them, and of their folder."""
+class Reloader:
+    """Watches the source files of modules, of everything below them, and of their folder."""
 
     def __init__(self, imports: Iterable[str]) -> None:
         self._roots = sorted({root for name in imports for root in _roots(name)})
-        self._look_at = 0.0
-        self._seen = self._look()
+        self._check_at = 0.0
+        self._files = self._scan()
 
-    def pause(self, now: float) -> float:
-        """Give the seconds until the files are looked at again."""
-        return max(0.0, self._look_at - now)
+    def due_in(self, now: float) -> float:
+        """Return the seconds until the files are scanned again."""
+        return max(0.0, self._check_at - now)
 
     def has_changed(self) -> bool:
-        """Whether a file has changed, come or gone since the last time this was true."""
+        """Return whether a file was changed, added or removed since this last returned True."""
         now = time.monotonic()
-        if now < self._look_at:
+        if now < self._check_at:
             return False
-        self._look_at = now + _EVERY
-        seen = self._look()
-        if seen == self._seen:
+        self._check_at = now + _INTERVAL
+        files = self._scan()
+        if files == self._files:
             return False
-        self._seen = seen
+        self._files = files
         return True
 
-    def _look(self) -> dict[str, tuple[int, int]]:
-        found = {}
-        for path in self._files():
+    def _scan(self) -> dict[str, tuple[int, int]]:
+        found: dict[str, tuple[int, int]] = {}
+        for path in self._paths():
             try:
                 stat = path.stat()
             except OSError:
                 continue
             found[str(path)] = (stat.st_mtime_ns, stat.st_size)
-            if len(found) >= _MOST:
+            if len(found) >= _MAX_FILES:
                 break
         return found
 
-    def _files(self) -> Iterator[Path]:
+    def _paths(self) -> Iterator[Path]:
         for root in self._roots:
             if root.is_file():
                 yield root
@@ -60,7 +60,7 @@ class Watch:
 
 
 def _roots(name: str) -> Iterator[Path]:
-    """Give where a module lies; only its first part is looked up, which imports nothing."""
+    """Yield where a module is; only its first part is looked up, which imports nothing."""
     top = name.partition(".")[0]
     try:
         spec = importlib.util.find_spec(top)

@@ -1,8 +1,8 @@
-"""A folder for each job, empty when its handler is entered and gone when it has ended.
+"""A folder for each job, empty when its handler starts and removed when the job has ended.
 
-The process that runs the job keeps its folder locked, so a folder that is not locked belongs to
-nobody who lives: it is what a killed process left behind. The kernel knows this on any machine
-and in any container that shares the disk; a process id would not tell.
+The process that runs the job keeps its folder locked, so a folder without a lock was left behind
+by a killed process. The lock is visible on every machine and in every container that shares the
+disk, unlike a process id.
 """
 
 from __future__ import annotations
@@ -26,15 +26,16 @@ logger = logging.getLogger(__name__)
 
 Folder = str | os.PathLike[str] | None
 
-_NOTHING = contextlib.nullcontext()
-# What we make, and nothing else that may lie there: a jid, a lease, a random end.
-_OURS: Final = re.compile(r"[\w.:@~+-]+-\d+\.[0-9a-f]+-\w{8}", re.ASCII)
+_NO_FOLDER = contextlib.nullcontext()
+# The names of these folders, and of nothing else that may be there: jid, lease, random suffix.
+_NAME: Final = re.compile(r"[\w.:@~+-]+-\d+\.[0-9a-f]+-\w{8}", re.ASCII)
 
 
-def prepared(folder: Folder) -> Path | None:
-    """Make the folder in which the others will be, and give where it is; refuses what cannot be.
+def prepare(folder: Folder) -> Path | None:
+    """Create the folder that will hold the others and return its absolute path.
 
-    Its place is fixed then: a handler may change the directory.
+    A handler may change the current directory later. Raises BadArgumentError where no folders can
+    be created.
     """
     if folder is None:
         return None
@@ -44,67 +45,67 @@ def prepared(folder: Folder) -> Path | None:
         Path(tempfile.mkdtemp(dir=path)).rmdir()
     except OSError as error:
         reason = error.strerror or error
-        raise BadArgumentError(f"sandbox: no folders can be made in {path}: {reason}") from None
+        raise BadArgumentError(f"sandbox: cannot create folders in {path}: {reason}") from None
     return path
 
 
-def of(folder: Folder, job: Job) -> AbstractContextManager[None]:
-    """Make a folder below this one and name it to the job as `job.sandbox`; None makes nothing."""
-    return _NOTHING if folder is None else _made(Path(folder), job)
+def for_job(folder: Folder, job: Job) -> AbstractContextManager[None]:
+    """Create a folder below this one, with its path in `job.sandbox`; None creates nothing."""
+    return _NO_FOLDER if folder is None else _sandbox(Path(folder), job)
 
 
-def clear(folder: Folder) -> None:
-    """Remove what killed processes left behind."""
+def remove_stale(folder: Folder) -> None:
+    """Remove the folders that killed processes left behind."""
     if folder is None:
         return
     with contextlib.suppress(OSError):
         for path in Path(folder).iterdir():
-            if _OURS.fullmatch(path.name):
-                _clear(path)
+            if _NAME.fullmatch(path.name):
+                _remove_stale(path)
 
 
 @contextlib.contextmanager
-def _made(folder: Path, job: Job) -> Iterator[None]:
+def _sandbox(folder: Path, job: Job) -> Iterator[None]:
     folder.mkdir(parents=True, exist_ok=True)
-    made, lock = _fresh(folder, job)
+    made, lock = _create(folder, job)
     job.sandbox = str(made)
     process = os.getpid()
     try:
         yield
     finally:
-        if os.getpid() == process:  # A copy that the handler has forked leaves it to the handler.
+        if os.getpid() == process:  # A forked copy must not remove it.
             shutil.rmtree(made, ignore_errors=True)
-        with contextlib.suppress(OSError):  # The handler may have closed everything.
+        with contextlib.suppress(OSError):  # The handler may have closed every descriptor.
             os.close(lock)
 
 
-def _fresh(folder: Path, job: Job) -> tuple[Path, int]:
+def _create(folder: Path, job: Job) -> tuple[Path, int]:
     while True:
-        # The jid alone would not do: a lost job may still be running here when it comes again.
+        # Not the jid alone: a lost job may still be running here when it is fetched again.
         made = Path(tempfile.mkdtemp(prefix=f"{job.jid}-{job.lease}-", dir=folder))
-        # Before it is locked, somebody may take it for one that was left behind.
+        # Until it is locked, another process may remove it as stale.
         with contextlib.suppress(FileNotFoundError):
-            lock = _opened(made)
+            lock = _open(made)
             if _is_locked(made, lock) is not False:
                 return made, lock
             os.close(lock)
 
 
-def _clear(path: Path) -> None:
+def _remove_stale(path: Path) -> None:
     with contextlib.suppress(OSError):
-        lock = _opened(path)
+        lock = _open(path)
         if _is_locked(path, lock):
-            logger.info("removing %s, which a process that was killed has left", path)
+            logger.info("removing the folder of a killed process path=%s", path)
             shutil.rmtree(path, ignore_errors=True)
         os.close(lock)
 
 
-def _opened(path: Path) -> int:
+def _open(path: Path) -> int:
     return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
 
 
 def _is_locked(path: Path, lock: int) -> bool | None:
-    """Lock a folder; false if it is somebody else's or gone, None where nothing can be locked."""
+    """Lock a folder; return False if another process has it or it is gone, None without locks."""
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         return path.stat().st_ino == os.fstat(lock).st_ino

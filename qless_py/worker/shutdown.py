@@ -1,41 +1,41 @@
-"""How far a worker is on its way out."""
+"""The stages of a worker's shutdown."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Final
 
-from qless_py.worker import control_pipe as orders
+from qless_py.worker import control_pipe
 
-OBEY: Final = 2.0  # Seconds a child has to let go of its job before it is killed.
+STOP_TIMEOUT: Final = 2.0  # Seconds in which a child must react to a message before it is killed.
 
 
 @dataclass(slots=True)
-class Stop:
-    """First no more jobs, then `grace` seconds for the running ones, then they are handed back."""
+class Shutdown:
+    """First no more jobs, then `grace` seconds for the running ones, then they are released."""
 
     grace: float
-    is_on: bool = False
+    is_requested: bool = False
     deadline: float | None = None
 
-    def ask(self, now: float) -> None:
-        """Take a TERM or INT: the first starts the grace, the second ends it."""
+    def request(self, now: float) -> None:
+        """Handle TERM or INT: the first one starts the grace period, the second one ends it."""
         self.deadline = now if self.deadline is not None else now + self.grace
-        self.is_on = True
+        self.is_requested = True
 
-    def finish(self) -> None:
-        """Take a QUIT: running jobs may last as long as they need."""
-        self.is_on = True
+    def drain(self) -> None:
+        """Handle QUIT: running jobs may take as long as they need."""
+        self.is_requested = True
 
-    def order(self, now: float) -> bytes | None:
-        """Give what the children must be told at this moment."""
-        if not self.is_on:
+    def message(self, now: float) -> bytes | None:
+        """Return the control message that holds for all children at this moment."""
+        if not self.is_requested:
             return None
         is_over = self.deadline is not None and now >= self.deadline
-        return orders.RELEASE if is_over else orders.STOP
+        return control_pipe.RELEASE if is_over else control_pipe.STOP
 
-    def pause(self, now: float) -> float:
-        """Give the seconds until the order changes."""
+    def due_in(self, now: float) -> float:
+        """Return the seconds until the message changes."""
         if self.deadline is None or now >= self.deadline:
             return float("inf")
         return self.deadline - now

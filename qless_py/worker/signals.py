@@ -1,4 +1,4 @@
-"""Signals: one descriptor the parent can select on, and children that die with their parent."""
+"""Signals: a descriptor that the supervisor can select on, and children that die with it."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterable, Iterator
 from types import FrameType
 from typing import Final, Self
 
-# What a parent reacts to. A child gets the same ones when a whole process group is signalled.
-PARENT: Final = (
+# What a supervisor reacts to. A child gets the same ones when a whole process group is signaled.
+SUPERVISOR: Final = (
     signal.SIGCHLD,
     signal.SIGTERM,
     signal.SIGINT,
@@ -27,20 +27,19 @@ PARENT: Final = (
     signal.SIGCONT,
     signal.SIGTTIN,
 )
-GROUP: Final = PARENT[1:]
+GROUP: Final = SUPERVISOR[1:]
 _PR_SET_PDEATHSIG: Final = 1
 
-# What signal.getsignal looks up: it makes an enumeration of it first, for longer than a short job
-# takes.
+# signal.getsignal without its conversion to an enum, which takes longer than a short job.
 handler_of: Final[Callable[[int], object]] = importlib.import_module("_signal").getsignal
 
 Handler = Callable[[int, FrameType | None], object]
 
 
 class SignalPipe:
-    """The signals that arrived, readable like a file; nothing is done inside a handler."""
+    """The signals that arrived, readable like a file. Nothing is done inside a signal handler."""
 
-    def __init__(self, signals: Iterable[signal.Signals] = PARENT) -> None:
+    def __init__(self, signals: Iterable[signal.Signals] = SUPERVISOR) -> None:
         self._signals = tuple(signals)
         self._reader, self._writer = socket.socketpair()
         self._before: dict[int, Handler | int | None] = {}
@@ -51,8 +50,8 @@ class SignalPipe:
     def __enter__(self) -> Self:
         self._wakeup_before = signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
         for number in self._signals:
-            # Only a handler written in Python makes the interpreter write to the wake-up pipe.
-            self._before[number] = signal.signal(number, _notice)
+            # The interpreter writes to the wake-up pipe only for signals with a handler in Python.
+            self._before[number] = signal.signal(number, _do_nothing)
         return self
 
     def __exit__(self, *_error: object) -> None:
@@ -62,11 +61,11 @@ class SignalPipe:
         self.close()
 
     def fileno(self) -> int:
-        """Give the descriptor that becomes readable when a signal arrives."""
+        """Return the descriptor that becomes readable when a signal arrives."""
         return self._reader.fileno()
 
     def take(self) -> list[int]:
-        """Give the signals that arrived since the last call, in order."""
+        """Return the signals that arrived since the last call, in order."""
         with contextlib.suppress(BlockingIOError):
             return list(self._reader.recv(4096))
         return []
@@ -77,15 +76,15 @@ class SignalPipe:
             self._writer.send(b"\0")
 
     def close(self) -> None:
-        """Close both ends without touching any handler: what a forked child does."""
+        """Close both ends without changing any handler, as a forked child does."""
         self._reader.close()
         self._writer.close()
 
 
-def without_order(numbers: list[int]) -> list[int]:
-    """Give signals of one moment so that their order does not matter, as the kernel keeps none.
+def without_conflicts(numbers: list[int]) -> list[int]:
+    """Drop USR2 (quiet) if CONT (resume) arrived with it.
 
-    Of a pause and its end the end holds: whoever sends both wants jobs to run.
+    The kernel keeps no order among pending signals, and whoever sends both wants jobs to run.
     """
     if signal.SIGCONT in numbers:
         return [one for one in numbers if one != signal.SIGUSR2]
@@ -93,45 +92,45 @@ def without_order(numbers: list[int]) -> list[int]:
 
 
 @contextlib.contextmanager
-def held_back() -> Iterator[None]:
-    """Hold the signals back for the time of a fork.
+def blocked() -> Iterator[None]:
+    """Block the signals during a fork.
 
-    A fresh fork still has its parent's handlers and wake-up pipe: a signal for the whole group
-    would be written there by both, and a second TERM means something else than a first one.
+    A new fork still has the handlers and the wake-up pipe of its parent: a signal to the whole
+    group would be written there by both, and a second TERM means more than the first one.
     """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {*PARENT, *GROUP})
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, SUPERVISOR)
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
-def deafen() -> None:
-    """Make a fresh fork deaf to the signals meant for its whole group.
+def ignore_group_signals() -> None:
+    """Ignore, in a new fork, the signals that are sent to its whole group.
 
-    Handlers, not SIG_IGN: a program that the job starts must not inherit the deafness.
+    By handlers, not SIG_IGN, which the programs that a job starts would inherit.
     """
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     for number in GROUP:
-        signal.signal(number, _notice)
+        signal.signal(number, _do_nothing)
 
 
-def deafen_again(but: signal.Signals) -> None:
-    """Put back what a handler has changed and left changed, for signals other than this one."""
+def ignore_group_signals_again(but: signal.Signals) -> None:
+    """Undo what a job's code did to the handlers of these signals, except for `but`."""
     for number in GROUP:
-        if number not in (but, signal.SIGTTIN) and handler_of(number) is not _notice:
-            signal.signal(number, _notice)
+        if number not in (but, signal.SIGTTIN) and handler_of(number) is not _do_nothing:
+            signal.signal(number, _do_nothing)
 
 
-def dump_stacks() -> None:
-    """Have TTIN print what all threads are doing, also when the interpreter is held."""
+def enable_stack_dumps() -> None:
+    """Have TTIN print the stacks of all threads, even while one of them holds the interpreter."""
     with contextlib.suppress(OSError, ValueError, AttributeError):  # No usable standard error.
         faulthandler.register(signal.SIGTTIN, file=sys.stderr, all_threads=True)
 
 
-def restore() -> None:
-    """Give the signals of the group back the meaning that they have in any Python program."""
+def restore_defaults() -> None:
+    """Reset the signals of the group to what they do in any Python program."""
     faulthandler.unregister(signal.SIGTTIN)
     signal.set_wakeup_fd(-1)
     for number in GROUP:
@@ -139,20 +138,20 @@ def restore() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def prepare() -> None:
-    """Look up what `die_with` calls, before the first fork instead of after each."""
+def load_prctl() -> None:
+    """Look up the call of `die_with_parent` once before the first fork, not after each."""
     _prctl()
 
 
-def die_with(parent: int) -> None:
-    """Have the kernel kill this process when its parent ends (Linux); leave if it already has.
+def die_with_parent(parent: int) -> None:
+    """Have the kernel kill this process when its parent ends (Linux); exit if it already has.
 
-    Elsewhere the end of the orders' pipe tells it, at the latest between two jobs.
+    Elsewhere the end of the control pipe says so, at the latest between two jobs.
     """
     prctl = _prctl()
     if prctl is not None:
         prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != parent:  # It ended between the fork and the line above.
+    if os.getppid() != parent:  # The parent ended between the fork and the line above.
         os._exit(1)
 
 
@@ -164,5 +163,5 @@ def _prctl() -> Callable[..., int] | None:
     return found
 
 
-def _notice(_number: int, _frame: FrameType | None) -> None:
-    """Do nothing: the wake-up pipe has the number already."""
+def _do_nothing(_number: int, _frame: FrameType | None) -> None:
+    """Do nothing: the interpreter has written the number to the wake-up pipe."""

@@ -1,7 +1,7 @@
-"""A worker that is one process: jobs in its main thread, the parent's duties in another.
+"""A worker in a single process: jobs in its main thread, the supervisor in another thread.
 
 For debugging, and where forking is not possible. A job that holds the interpreter for longer than
-its lease loses it, and what does not obey cannot be killed: only whole processes can.
+its lease loses it, and a job that does not stop cannot be killed: only whole processes can.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from qless_py.worker import child
-from qless_py.worker.child_process import Birth, Member
+from qless_py.worker.child_process import ChildProcess, SpawnSpec
 from qless_py.worker.options import WorkerOptions
-from qless_py.worker.status_board import Board
-from qless_py.worker.supervisor import Parent
+from qless_py.worker.status_board import StatusBoard
+from qless_py.worker.supervisor import Supervisor
 
 logger = logging.getLogger(__name__)
 
-_INTERRUPT = signal.SIGURG  # Nobody else sends it, and by default it does nothing.
+_INTERRUPT = signal.SIGURG  # Nothing else sends it, and by default it has no effect.
 
 
 @dataclass(slots=True)
-class _Self(Member):
-    """The child that is this very process."""
+class _ThisProcess(ChildProcess):
+    """The child that is the main thread of this very process."""
 
     code: int | None = None
 
@@ -38,56 +38,59 @@ class _Self(Member):
             os.kill(self.pid, _INTERRUPT)
 
     def kill(self, cause: str) -> None:
-        """Say that it would be time to."""
+        """Log that a process would be killed here."""
         if not self.cause:
-            logger.error("a job that should stop does not, and cannot be killed: %s", cause)
-        self.cause = cause or "not obeying"
+            logger.error("cannot kill the process of a job that does not stop: %s", cause)
+        self.cause = cause or "not stopping"
 
-    def reap(self) -> str | None:
-        """Tell whether the main thread has left the child's code."""
+    def poll(self) -> str | None:
+        """Return how the child's code ended, None while the main thread runs it."""
         return None if self.code is None else f"exit {self.code}"
 
 
-class Single(Parent):
-    """`Parent` without children."""
+class SingleProcess(Supervisor):
+    """A `Supervisor` that runs the code of a child itself instead of forking."""
 
     _title = "worker"
 
     def __init__(
-        self, options: WorkerOptions, *, live: Callable[[WorkerOptions, Birth], int] = child.live
+        self,
+        options: WorkerOptions,
+        *,
+        child_main: Callable[[WorkerOptions, SpawnSpec], int] = child.main,
     ) -> None:
-        super().__init__(replace(options, children=1), live=live)
-        self._goes_on = False
+        super().__init__(replace(options, children=1), child_main=child_main)
+        self._is_replacing = False
 
-    def _open(self) -> None:
-        super()._open()
-        # What ends here may be a program that a handler has started and will ask how it ended.
-        self._reaps = False
+    def _start_up(self) -> None:
+        super()._start_up()
+        # A process that ends here may be one that a handler has started and will wait for.
+        self._reaps_orphans = False
 
     def _work(self) -> None:
-        while not self._stop.is_on and self._family.places:
-            self._be_born()
-            if self._goes_on:
-                self._goes_on = False
-                super()._replace()
+        while not self._shutdown.is_requested and self._table.wanted:
+            self._run_child()
+            if self._is_replacing:
+                self._is_replacing = False
+                super()._replace_program()
 
-    def _be_born(self) -> None:
-        """Be a child until it leaves, while another thread is the parent."""
-        board = Board()
+    def _run_child(self) -> None:
+        """Run a child until it exits, while another thread is the supervisor."""
+        board = StatusBoard()
         reader, writer = os.pipe()
         os.set_blocking(reader, False)
         os.set_blocking(writer, False)
         pid = os.getpid()
         name = self._options.worker_name(pid, 0)
-        birth = Birth(name, secrets.token_hex(6), board, reader, pid, _INTERRUPT)
-        member = _Self(0, name, birth.nonce, board, writer, pid, time.monotonic())
-        self._family.add(member)
-        thread = threading.Thread(target=self._loop, name="qless-parent", daemon=True)
+        spec = SpawnSpec(name, secrets.token_hex(6), board, reader, pid, _INTERRUPT)
+        process = _ThisProcess(0, name, spec.nonce, board, writer, pid, time.monotonic())
+        self._table.add(process)
+        thread = threading.Thread(target=self._loop, name="qless-supervisor", daemon=True)
         thread.start()
         try:
-            member.code = self._live(self._options, birth)
+            process.code = self._child_main(self._options, spec)
         except BaseException:
-            member.code = 1
+            process.code = 1
             raise
         finally:
             self._signals.wake()
@@ -95,13 +98,13 @@ class Single(Parent):
             os.close(reader)
 
     def _is_over(self) -> bool:
-        return not len(self._family)
+        return not len(self._table)
 
-    def _fill(self) -> None:
+    def _spawn_children(self) -> None:
         """Fork nothing."""
 
-    def _replace(self) -> None:
-        """Go on as another program once the main thread has left its job."""
-        self._goes_on = True
-        for member in self._family:
-            self._family.retire(member)
+    def _replace_program(self) -> None:
+        """Replace the program once the main thread has finished its job."""
+        self._is_replacing = True
+        for process in self._table:
+            self._table.retire(process)

@@ -1,4 +1,4 @@
-"""What the store publishes for the workers of a parent, heard in the parent's own loop."""
+"""A subscription to what the store publishes for the workers of a supervisor."""
 
 from __future__ import annotations
 
@@ -10,23 +10,20 @@ import time
 from collections.abc import Iterable
 from typing import Any, Final
 
-from redis.exceptions import RedisError
-
-from qless_py.errors import StoreError
 from qless_py.handlers.retry import Backoff
+from qless_py.store.outage import UNAVAILABLE
 
 logger = logging.getLogger(__name__)
 
-SUBSCRIBED: Final = "subscribed"  # Tells that all that is published from now on is heard.
-
-_AWAY: Final = (RedisError, StoreError, OSError)
-_RECONNECT: Final = Backoff.exponential(first=0.2, most=5.0)
+SUBSCRIBED: Final = "subscribed"  # The event that says that nothing is missed from now on.
+_RECONNECT: Final = Backoff.exponential(0.2, most=5.0)
 
 
-class Ear:
-    """A subscription to the channels of the present workers.
+class Subscriber:
+    """A subscription to the channels of the present workers, read in the supervisor's loop.
 
-    It may miss what is published: heartbeats tell of lost leases, too, and beats of commands.
+    Messages may be missed: lease renewals find out about lost leases too, and heartbeats about
+    commands.
     """
 
     def __init__(self, namespace: str, selector: selectors.BaseSelector) -> None:
@@ -34,90 +31,90 @@ class Ear:
         self._selector = selector
         self._pubsub: Any = None
         self._socket: Any = None
-        self._heard_of: set[str] = set()
+        self._workers: set[str] = set()
         self._failures = 0
-        self._try_at = 0.0
+        self._retry_at = 0.0
 
-    def listen(self, redis: Any, workers: Iterable[str]) -> None:
-        """Hear of these workers from now on, and of no others."""
+    def subscribe(self, redis: Any, workers: Iterable[str]) -> None:
+        """Subscribe to the channels of these workers and no others."""
         wanted = set(workers)
-        if redis is None or wanted == self._heard_of or time.monotonic() < self._try_at:
+        if redis is None or wanted == self._workers or time.monotonic() < self._retry_at:
             return
         try:
-            self._subscribe(redis, wanted)
-        except _AWAY as error:
-            self._lose(error)
+            self._update(redis, wanted)
+        except UNAVAILABLE as error:
+            self._disconnect(error)
 
-    def hear(self) -> list[tuple[str, dict[str, Any]]]:
-        """Give what was published since: the worker, and what it is told.
+    def read(self) -> list[tuple[str, dict[str, Any]]]:
+        """Return the messages since the last call, each with its worker.
 
-        Says, too, from when on a worker is heard of: at first, and again after a lost connection.
+        The first one of a worker, and again after a lost connection, has the event SUBSCRIBED.
         """
-        heard: list[tuple[str, dict[str, Any]]] = []
+        messages: list[tuple[str, dict[str, Any]]] = []
         try:
             while self._pubsub is not None:
                 message = self._pubsub.get_message(timeout=0)
                 if message is None:
                     break
                 if message["type"] == "message":
-                    heard.append((self._worker(message["channel"]), _object(message["data"])))
+                    messages.append((self._worker(message["channel"]), _parse(message["data"])))
                 elif message["type"] == "subscribe":
-                    heard.append((self._worker(message["channel"]), {"event": SUBSCRIBED}))
-            self._watch()
-        except _AWAY as error:
-            self._lose(error)
-        return heard
+                    messages.append((self._worker(message["channel"]), {"event": SUBSCRIBED}))
+            self._select_connection()
+        except UNAVAILABLE as error:
+            self._disconnect(error)
+        return messages
 
     def close(self) -> None:
-        """Hear no more."""
-        self._unwatch()
+        """End the subscription."""
+        self._unregister()
         pubsub, self._pubsub, self._socket = self._pubsub, None, None
-        self._heard_of = set()
+        self._workers = set()
         if pubsub is not None:
-            with contextlib.suppress(*_AWAY):
+            with contextlib.suppress(*UNAVAILABLE):
                 pubsub.close()
 
-    def drop(self) -> None:
-        """Forget, in a fresh fork, the connection that is the parent's."""
-        found, self._socket, self._pubsub = self._socket, None, None
-        if found is not None:
-            found.close()
+    def close_inherited(self) -> None:
+        """Forget, in a new child, the connection of the supervisor."""
+        connection, self._socket, self._pubsub = self._socket, None, None
+        if connection is not None:
+            connection.close()
 
-    def _subscribe(self, redis: Any, wanted: set[str]) -> None:
+    def _update(self, redis: Any, wanted: set[str]) -> None:
         if self._pubsub is None:
             self._pubsub = redis.pubsub()
-        fresh = [self._prefix + name for name in sorted(wanted - self._heard_of)]
-        stale = [self._prefix + name for name in sorted(self._heard_of - wanted)]
-        if fresh:
-            self._pubsub.subscribe(*fresh)
-        if stale:
-            self._pubsub.unsubscribe(*stale)
-        self._watch()
-        self._heard_of = wanted
+        added = [self._prefix + name for name in sorted(wanted - self._workers)]
+        removed = [self._prefix + name for name in sorted(self._workers - wanted)]
+        if added:
+            self._pubsub.subscribe(*added)
+        if removed:
+            self._pubsub.unsubscribe(*removed)
+        self._select_connection()
+        self._workers = wanted
         self._failures = 0
 
-    def _watch(self) -> None:
-        """Select on the connection, which the library renews by itself when it was lost."""
+    def _select_connection(self) -> None:
+        """Add the connection to the selector; redis-py replaces a lost one by itself."""
         if self._pubsub is None:
             return
-        # There is no public way to select on it beside something else.
-        found = self._pubsub.connection._sock  # noqa: SLF001
-        if found is self._socket:
+        # redis-py has no public way to select on a connection together with something else.
+        connection = self._pubsub.connection._sock  # noqa: SLF001
+        if connection is self._socket:
             return
-        self._unwatch()
-        if found is not None:
-            self._selector.register(found, selectors.EVENT_READ)
-        self._socket = found
+        self._unregister()
+        if connection is not None:
+            self._selector.register(connection, selectors.EVENT_READ)
+        self._socket = connection
 
-    def _unwatch(self) -> None:
+    def _unregister(self) -> None:
         if self._socket is not None:
             with contextlib.suppress(KeyError, ValueError):
                 self._selector.unregister(self._socket)
 
-    def _lose(self, error: Exception) -> None:
-        logger.debug("hearing nothing for a while: %s", error)
+    def _disconnect(self, error: Exception) -> None:
+        logger.debug("subscription lost: %s", error)
         self._failures += 1
-        self._try_at = time.monotonic() + _RECONNECT.seconds(self._failures)
+        self._retry_at = time.monotonic() + _RECONNECT.seconds(self._failures)
         self.close()
 
     def _worker(self, channel: Any) -> str:
@@ -125,9 +122,9 @@ class Ear:
         return name.removeprefix(self._prefix)
 
 
-def _object(data: Any) -> dict[str, Any]:
+def _parse(data: Any) -> dict[str, Any]:
     try:
-        told = json.loads(data)
+        message = json.loads(data)
     except ValueError:
         return {}
-    return told if isinstance(told, dict) else {}
+    return message if isinstance(message, dict) else {}

@@ -1,7 +1,7 @@
-"""The parent: forks the children, looks after them and their leases, and obeys signals.
+"""The supervisor: forks the children, watches them and their leases, and handles signals.
 
-One loop, no threads, no job code. It never ends because the store is away: the children go on with
-the jobs they have, and what it owes the store is kept until the store is back.
+One loop without threads and without job code. It never ends because the store is unavailable: the
+children continue with the jobs they have, and calls to the store are kept until it is back.
 """
 
 from __future__ import annotations
@@ -17,285 +17,306 @@ from typing import Final
 
 from qless_py import protocol
 from qless_py.protocol.checks import MOST_AT_ONCE
-from qless_py.worker import child, preloading, sandbox, titles
-from qless_py.worker import heartbeat as beats
-from qless_py.worker import reaper as orphans
-from qless_py.worker import reexec as restart
-from qless_py.worker.child_process import Birth
+from qless_py.scripts import assemble
+from qless_py.worker import child, reaper, reexec, sandbox, titles
+from qless_py.worker.child_process import SpawnSpec
 from qless_py.worker.daemon import PidFile
+from qless_py.worker.heartbeat import Heartbeat
+from qless_py.worker.lease_renewer import LeaseRenewer
 from qless_py.worker.options import WorkerOptions
-from qless_py.worker.outbox import Line
+from qless_py.worker.outbox import Outbox
 from qless_py.worker.probe import Probe
-from qless_py.worker.process_table import Family
-from qless_py.worker.reloader import Watch
-from qless_py.worker.shutdown import Stop
-from qless_py.worker.signals import SignalPipe, without_order
-from qless_py.worker.subscriber import SUBSCRIBED, Ear
-from qless_py.worker.watchdog import Guard
+from qless_py.worker.process_table import ProcessTable
+from qless_py.worker.reloader import Reloader
+from qless_py.worker.shutdown import Shutdown
+from qless_py.worker.signals import SignalPipe, without_conflicts
+from qless_py.worker.subscriber import SUBSCRIBED, Subscriber
+from qless_py.worker.watchdog import Watchdog
 
 logger = logging.getLogger(__name__)
 
-_LOOK: Final = 0.5  # Seconds after which a parent looks at the boards though nothing happened.
-_BURST_LOOK: Final = 0.05
-_LEAVING: Final = 2.0  # Seconds for which a parent without children waits for a store to report to.
+_INTERVAL: Final = 0.5  # Seconds after which the boards are read though nothing happened.
+_BURST_INTERVAL: Final = 0.05
+_EXIT_TIMEOUT: Final = 2.0  # Seconds to wait at the end for a store to report to.
+# The scripts of every child, assembled before the fork so that no child has to do it.
+_SCRIPTS: Final = ("worker_register", "pop", "tick", "complete", "complete_many", "fail", "release")
 
 
-class Parent:
-    """A running worker. `run` returns the exit code when it was told to stop, or at a burst's end.
+class Supervisor:
+    """A running worker. `run` returns the exit code once it was stopped, or a burst is over.
 
-    `live` is what a child does; another function can stand in for it.
+    `child_main` is what a child runs; tests replace it.
     """
 
     _title = "parent"
 
     def __init__(
-        self, options: WorkerOptions, *, live: Callable[[WorkerOptions, Birth], int] = child.live
+        self,
+        options: WorkerOptions,
+        *,
+        child_main: Callable[[WorkerOptions, SpawnSpec], int] = child.main,
     ) -> None:
-        options = replace(options, sandbox=sandbox.prepared(options.sandbox))
+        options = replace(options, sandbox=sandbox.prepare(options.sandbox))
         self._options = options
-        self._live = live
-        self._line = Line(options)
-        self._family = Family(options)
-        self._guard = Guard(options, self._family, self._line)
-        self._stop = Stop(options.grace)
+        self._child_main = child_main
+        self._outbox = Outbox(options)
+        self._table = ProcessTable(options)
+        self._heartbeat = Heartbeat(options, self._table, self._outbox)
+        self._renewer = LeaseRenewer(self._table, self._outbox)
+        self._watchdog = Watchdog(options, self._table, self._outbox)
+        self._shutdown = Shutdown(options.grace)
         self._is_quiet = False
         self._selector = selectors.DefaultSelector()
-        self._ear = Ear(options.namespace, self._selector)
+        self._subscriber = Subscriber(options.namespace, self._selector)
         self._signals = SignalPipe()
         self._pidfile = PidFile(options.pidfile)
-        self._trial = restart.Trial()
+        self._trial = reexec.TrialStart()
         self._probe: Probe | None = None
-        self._watch: Watch | None = None
-        self._reaps = False
+        self._reloader: Reloader | None = None
+        self._reaps_orphans = False
 
-    def run(self, opened: Callable[[], object] | None = None) -> int:
-        """Work until told to stop. Must be called in the main thread of its process.
+    def run(self, on_ready: Callable[[], object] | None = None) -> int:
+        """Work until stopped. Must be called in the main thread of its process.
 
-        `opened` is called when nothing can be wrong any more with what the worker was told.
+        `on_ready` is called once the store is available and the options were found to be valid.
         """
-        if restart.is_trial():
+        if reexec.is_trial():
             return 0
-        titles.show(self._title)
+        titles.set_title(self._title)
         with self._pidfile, self._signals, self._selector:
-            self._open()
-            if opened is not None:
-                opened()
+            self._start_up()
+            if on_ready is not None:
+                on_ready()
             if self._options.preload:
-                preloading.load(self._options.imports)
+                child.import_handlers(self._options.imports)
             self._work()
-            self._leave()
+            self._exit()
         return 0
 
-    def _work(self) -> None:
-        self._loop()
-
-    def _open(self) -> None:
-        """Prepare everything; takes over what the program before this one left."""
-        self._reaps = orphans.is_ours()
-        is_continued, legacy = restart.is_continued(), restart.adopted()
-        self._is_quiet = legacy.is_quiet
+    def _start_up(self) -> None:
+        """Open everything, and take over what the previous program handed over."""
+        self._reaps_orphans = reaper.adopts_orphans()
+        is_reexec, state = reexec.is_reexec(), reexec.inherited_state()
+        self._is_quiet = state.is_quiet
         if self._options.probe is not None:
-            self._probe = Probe(self._options.probe, self._selector, self._state, legacy.probe)
+            self._probe = Probe(self._options.probe, self._selector, self._probe_state, state.probe)
         try:
-            self._line.open(is_needed=not is_continued)
+            config = self._outbox.connect(is_required=not is_reexec)
         except BaseException:
             self._close_probe()
             raise
-        self._line.owe(*legacy.owed)
-        self._family.adopt(legacy.members)
-        self._guard.refresh()
+        if config is not None:
+            self._heartbeat.read_config(config)
+        self._outbox.add(*state.pending)
+        self._table.adopt(state.children)
+        self._renewer.renew_all()
         self._selector.register(self._signals, selectors.EVENT_READ)
-        restart.release_signals()
+        reexec.unblock_signals()
         if self._options.watch:
-            self._watch = Watch(self._options.imports)
-        preloading.assemble()
+            self._reloader = Reloader(self._options.imports)
+        for name in _SCRIPTS:
+            assemble.script(name)
+
+    def _work(self) -> None:
+        self._loop()
 
     def _loop(self) -> None:
         while not self._is_over():
             self._step()
 
+    def _is_over(self) -> bool:
+        return not len(self._table) and (self._shutdown.is_requested or not self._table.wanted)
+
     def _step(self) -> None:
-        if not self._stop.is_on:
-            self._fill()
-        self._ear.listen(self._line.redis, [member.worker for member in self._family])
-        self._selector.select(self._pause())
-        self._heed()
-        self._bury()
-        for worker, told in self._ear.hear():
-            self._hear(worker, told)
-        self._guard.watch()
-        self._line.deliver()
-        if self._family.greet():
-            self._line.beat_now()
-        for worker, command in self._line.beat(self._infos).items():
-            self._command(worker, command)
-        self._watch_burst()
-        self._watch_files()
+        if not self._shutdown.is_requested:
+            self._spawn_children()
+        self._subscriber.subscribe(self._outbox.redis, [one.worker for one in self._table])
+        self._selector.select(self._timeout())
+        self._handle_signals()
+        self._reap_children()
+        for worker, message in self._subscriber.read():
+            self._handle_message(worker, message)
+        for process, lost in self._renewer.renew():
+            self._watchdog.stop_lost(process, lost)
+        self._watchdog.check()
+        self._outbox.flush()
+        self._send_heartbeat()
+        self._check_burst()
+        self._check_sources()
         if self._probe is not None:
             self._probe.serve()
-        if self._trial.has_passed() and not self._stop.is_on:
-            self._replace()
-        self._lead()
+        if self._trial.has_passed() and not self._shutdown.is_requested:
+            self._replace_program()
+        self._update_children()
 
-    def _fill(self) -> None:
-        self._family.fill(lambda birth: self._live(self._options, birth), self._close_in_child)
-
-    def _is_over(self) -> bool:
-        return not len(self._family) and (self._stop.is_on or not self._family.places)
-
-    def _close_in_child(self) -> None:
-        self._selector.close()
-        self._signals.close()
-        self._ear.drop()
-        self._line.drop()
-        self._pidfile.drop()
-        if self._probe is not None:
-            self._probe.drop()
-        self._family.close()
-
-    def _pause(self) -> float:
+    def _timeout(self) -> float:
+        """Return the seconds until something is due."""
         now = time.monotonic()
         waits = [
-            _BURST_LOOK if self._options.burst else _LOOK,
-            self._line.shortest_lease / 4,
-            self._line.pause(now),
-            self._guard.pause(now),
-            self._stop.pause(now),
-            self._family.patience(now),
+            _BURST_INTERVAL if self._options.burst else _INTERVAL,
+            self._heartbeat.shortest_lease / 4,
+            self._heartbeat.due_in(now),
+            self._outbox.due_in(now),
+            self._renewer.due_in(now),
+            self._watchdog.due_in(now),
+            self._shutdown.due_in(now),
+            self._table.follow_up_due_in(now),
         ]
-        if not self._stop.is_on:
-            waits.append(self._family.pause(now))
-        if self._watch is not None:
-            waits.append(self._watch.pause(now))
+        if not self._shutdown.is_requested:
+            waits.append(self._table.spawn_due_in(now))
+        if self._reloader is not None:
+            waits.append(self._reloader.due_in(now))
         return max(0.0, min(waits))
 
-    def _infos(self) -> dict[str, bytes]:
-        state = "stopping" if self._stop.is_on else "quiet" if self._is_quiet else "running"
-        return {one.worker: beats.info(self._options, one, state) for one in self._family}
+    def _spawn_children(self) -> None:
+        self._table.spawn_missing(
+            lambda spec: self._child_main(self._options, spec), self._close_inherited
+        )
 
-    def _heed(self) -> None:
-        for number in without_order(self._signals.take()):
-            self._obey(number)
+    def _close_inherited(self) -> None:
+        """Close, in a new child, what belongs to the supervisor alone."""
+        self._selector.close()
+        self._signals.close()
+        self._subscriber.close_inherited()
+        self._outbox.close_inherited()
+        self._pidfile.close_inherited()
+        if self._probe is not None:
+            self._probe.close_inherited()
+        self._table.close()
 
-    def _obey(self, number: int) -> None:
+    def _handle_signals(self) -> None:
+        for number in without_conflicts(self._signals.take()):
+            self._handle_signal(number)
+
+    def _handle_signal(self, number: int) -> None:
         if number == signal.SIGQUIT:
-            logger.info("QUIT: leaving when the running jobs have ended")
-            self._stop.finish()
+            logger.info("QUIT: exiting when the running jobs have ended")
+            self._shutdown.drain()
         elif number in (signal.SIGTERM, signal.SIGINT):
-            self._stop.ask(time.monotonic())
-            self._lead()
-            logger.info("%s: taking no more jobs", signal.Signals(number).name)
+            self._shutdown.request(time.monotonic())
+            self._update_children()
+            logger.info("%s: fetching no more jobs", signal.Signals(number).name)
         elif number == signal.SIGUSR1:
-            logger.warning("USR1: killing what runs jobs")
-            self._family.kill_running()
+            logger.warning("USR1: killing the processes of running jobs")
+            self._table.kill_running()
         elif number in (signal.SIGUSR2, signal.SIGCONT):
             self._is_quiet = number == signal.SIGUSR2
-            self._line.beat_now()
-            for member in self._family:
-                member.hush(is_quiet=self._is_quiet)
+            self._heartbeat.send_soon()
+            for process in self._table:
+                process.set_quiet(is_quiet=self._is_quiet)
         elif number == signal.SIGTTIN:
-            self._dump()
-        elif number == signal.SIGHUP and self._stop.is_on:
-            logger.info("HUP: leaving already, so nothing is restarted")
+            logger.warning("TTIN: supervisor stack:\n%s", "".join(traceback.format_stack()))
+            for process in self._table:
+                process.signal(signal.SIGTTIN)
+        elif number == signal.SIGHUP and self._shutdown.is_requested:
+            logger.info("HUP: ignored during the shutdown")
         elif number == signal.SIGHUP:
-            logger.info("HUP: restarting with new code, running jobs may finish")
+            logger.info("HUP: restarting with new code while running jobs finish")
             self._trial.begin()
 
-    def _hear(self, worker: str, told: dict[str, object]) -> None:
-        """Act on what was published: a command, or a lease that is said to be lost."""
-        if told.get("event") == SUBSCRIBED:
-            # What was published before was not heard.
-            self._guard.ask(worker)
-            self._line.beat_now()
-        elif told.get("event") == "command":
-            self._command(worker, str(told.get("command")))
-            self._line.beat_now()  # It takes the command back that waits there.
-        elif "lease" in told:
-            self._guard.suspect(str(told["lease"]))
+    def _handle_message(self, worker: str, message: dict[str, object]) -> None:
+        """Handle what was published for a worker: a command, or the loss of a lease."""
+        if message.get("event") == SUBSCRIBED:
+            # What was published before was missed.
+            self._renewer.renew_soon(worker)
+            self._heartbeat.send_soon()
+        elif message.get("event") == "command":
+            self._run_command(worker, str(message.get("command")))
+            self._heartbeat.send_soon()  # It removes the command that is kept for this worker.
+        elif "lease" in message:
+            self._renewer.suspect(str(message["lease"]))
 
-    def _command(self, worker: str, command: str) -> None:
-        for member in self._family:
-            if member.worker != worker:
+    def _run_command(self, worker: str, command: str) -> None:
+        for process in self._table:
+            if process.worker != worker:
                 continue
-            logger.info("%s was told to %s", worker, command)
+            logger.info("command received worker=%s command=%s", worker, command)
             if command == "stop":
-                self._family.dismiss(member)
+                self._table.remove(process)
             elif command == "restart":
-                self._family.retire(member)
+                self._table.retire(process)
             else:
-                member.hush(is_quiet=command == "quiet")
+                process.set_quiet(is_quiet=command == "quiet")
 
-    def _dump(self) -> None:
-        logger.warning("TTIN: what the parent is doing:\n%s", "".join(traceback.format_stack()))
-        for member in self._family:
-            member.signal(signal.SIGTTIN)
+    def _reap_children(self) -> None:
+        for child_exit in self._table.reap():
+            self._watchdog.forget(child_exit.child)
+            self._outbox.add(*child_exit.report())
+            if child_exit.child.is_retired:
+                name = child_exit.child.worker
+                self._table.registered.discard(name)
+                self._outbox.add(protocol.workers.deregister([name]))
+        if self._reaps_orphans:
+            reaper.reap({*self._table.pids, self._trial.pid})
 
-    def _replace(self) -> None:
-        """Go on as the program that was found to start, unless a signal says otherwise."""
-        self._guard.refresh()
-        self._line.deliver()
-        restart.hold_signals()
-        # What has come until now would be forgotten with the pipe; what comes now waits.
-        self._heed()
-        if not self._stop.is_on and self._trial.pid is None:
-            probe = None if self._probe is None else self._probe.descriptor
-            legacy = restart.Legacy(list(self._family), self._line.owed, self._is_quiet, probe)
-            restart.replace(legacy)
-        restart.release_signals()
+    def _send_heartbeat(self) -> None:
+        if self._table.mark_started():
+            self._heartbeat.send_soon()
+        is_stopping = self._shutdown.is_requested
+        state = "stopping" if is_stopping else "quiet" if self._is_quiet else "running"
+        for worker, command in self._heartbeat.send(state).items():
+            self._run_command(worker, command)
 
-    def _watch_files(self) -> None:
-        if self._watch is None or self._stop.is_on or not self._watch.has_changed():
+    def _update_children(self) -> None:
+        """Send the children, new ones included, what holds for all of them."""
+        if self._is_quiet:
+            for process in self._table:
+                if not process.is_quiet:
+                    process.set_quiet(is_quiet=True)
+        self._table.advance_shutdown(self._shutdown.message(time.monotonic()))
+
+    def _check_burst(self) -> None:
+        if self._options.burst and not self._table.missing and self._table.is_idle():
+            logger.info("no jobs left, exiting")
+            self._shutdown.drain()
+
+    def _check_sources(self) -> None:
+        if (
+            self._reloader is None
+            or self._shutdown.is_requested
+            or not self._reloader.has_changed()
+        ):
             return
-        logger.info("source files have changed, replacing the children")
+        logger.info("source files changed, replacing the children")
         if self._options.preload:
             self._trial.begin()
             return
-        for member in self._family:
-            self._family.retire(member)
+        for process in self._table:
+            self._table.retire(process)
 
-    def _state(self) -> dict[str, object]:
-        told = {
-            "stopping": self._stop.is_on,
-            "quiet": self._is_quiet,
-            "store": not self._line.is_away,
-        }
-        return beats.state(self._family, told)
+    def _replace_program(self) -> None:
+        """Replace this program by the one whose trial passed, unless a signal stops that."""
+        self._renewer.renew_all()
+        self._outbox.flush()
+        reexec.block_signals()
+        # Signals in the pipe would be lost with it; from here on they wait in the kernel.
+        self._handle_signals()
+        if not self._shutdown.is_requested and self._trial.pid is None:
+            probe = None if self._probe is None else self._probe.descriptor
+            reexec.replace_program(
+                reexec.HandoverState(list(self._table), self._outbox.pending, self._is_quiet, probe)
+            )
+        reexec.unblock_signals()
 
-    def _bury(self) -> None:
-        for grave in self._family.bury():
-            self._guard.report(grave)
-            if grave.member.is_retired:
-                self._family.known.discard(grave.member.worker)
-                self._line.owe(protocol.workers.deregister([grave.member.worker]))
-        if self._reaps:
-            orphans.reap({*self._family.pids, self._trial.pid})
+    def _probe_state(self) -> dict[str, object]:
+        return self._heartbeat.probe_state(
+            is_stopping=self._shutdown.is_requested, is_quiet=self._is_quiet
+        )
 
-    def _lead(self) -> None:
-        """Tell the children what holds for all of them, also those that are new."""
-        if self._is_quiet:
-            for member in self._family:
-                if not member.is_quiet:
-                    member.hush(is_quiet=True)
-        self._family.lead(self._stop.order(time.monotonic()))
-
-    def _watch_burst(self) -> None:
-        if self._options.burst and not self._family.missing and self._family.is_idle():
-            logger.info("nothing left to take, leaving")
-            self._stop.finish()
-
-    def _leave(self) -> None:
+    def _exit(self) -> None:
+        """Deregister the workers and close everything."""
         self._trial.end()
-        names = sorted(self._family.known)
+        names = sorted(self._table.registered)
         for at in range(0, len(names), MOST_AT_ONCE):
-            self._line.owe(protocol.workers.deregister(names[at : at + MOST_AT_ONCE]))
-        until = time.monotonic() + _LEAVING
-        self._ear.close()
+            self._outbox.add(protocol.workers.deregister(names[at : at + MOST_AT_ONCE]))
+        deadline = time.monotonic() + _EXIT_TIMEOUT
+        self._subscriber.close()
         self._close_probe()
-        self._line.deliver()
-        while self._line.owes and time.monotonic() < until:
-            self._selector.select(max(0.01, self._line.closed_for(time.monotonic())))
-            self._line.deliver()
-        self._line.close()
+        self._outbox.flush()
+        while self._outbox.pending and time.monotonic() < deadline:
+            self._selector.select(max(0.01, self._outbox.retry_in(time.monotonic())))
+            self._outbox.flush()
+        self._outbox.close()
 
     def _close_probe(self) -> None:
         if self._probe is not None:

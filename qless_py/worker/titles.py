@@ -1,4 +1,4 @@
-"""What `ps` and `top` show of a worker's processes."""
+"""The titles that `ps` and `top` show for the processes of a worker."""
 
 from __future__ import annotations
 
@@ -12,33 +12,33 @@ _PREFIX: Final = "qless-py"
 _PR_SET_NAME: Final = 15
 
 
-def show(text: str) -> None:
-    """Show this of the present process, as far as there are means to."""
+def set_title(text: str) -> None:
+    """Set the title of this process, as far as the system allows."""
     _setter()(f"{_PREFIX}: {text}")
 
 
-def _nothing(_title: str) -> None:
-    """Show nothing: neither the package setproctitle is there, nor a system that has a call."""
+def _do_nothing(_title: str) -> None:
+    """Do nothing: there is neither the package setproctitle nor a system call for it."""
 
 
-class _Chosen:
+class _Cache:
     setter: Callable[[str], None] | None = None
 
 
 def _setter() -> Callable[[str], None]:
-    if _Chosen.setter is None:
-        _Chosen.setter = _find()
-    return _Chosen.setter
+    if _Cache.setter is None:
+        _Cache.setter = _find()
+    return _Cache.setter
 
 
 def _find() -> Callable[[str], None]:
     with contextlib.suppress(ImportError):
         found: Callable[[str], None] = importlib.import_module("setproctitle").setproctitle
         return found
-    return _short if sys.platform == "linux" else _nothing
+    return _set_comm if sys.platform == "linux" else _do_nothing
 
 
-def _short(title: str) -> None:
-    """Set the name that Linux keeps for a process; the kernel takes its first 15 bytes."""
+def _set_comm(title: str) -> None:
+    """Set the name that Linux keeps for a process, of which the kernel takes 15 bytes."""
     with contextlib.suppress(OSError), open("/proc/self/comm", "wb", buffering=0) as comm:  # noqa: PTH123 - no buffer
         comm.write(title.encode()[:15])

@@ -45,7 +45,7 @@ async def forks_async(job: Job) -> tuple[int, int]:
     return handlers.forks(job)
 
 
-class Held(io.StringIO):
+class LeasedJob(io.StringIO):
     """A stream that another thread was writing at the fork: its lock is never released."""
 
     def __init__(self) -> None:
@@ -65,7 +65,7 @@ class Held(io.StringIO):
 
 
 def forks_while_others_write(job: Job) -> tuple[int, int]:
-    held = Held()
+    held = LeasedJob()
     held.hold()
     with contextlib.redirect_stderr(held):
         return handlers.forks(job)

@@ -30,7 +30,7 @@ def test_a_worker_of_other_queues_carries_a_bulk_action_out(live: Client, start:
 
 def test_an_idle_worker_is_woken_by_a_bulk_action(live: Client, start: Start) -> None:
     worker = start()
-    worker.says("has pid")
+    worker.says("child started")
     _fail_some(live, 3)
     jid = live.operations.start("cancel", "state:failed")
     job = live.jobs[jid]

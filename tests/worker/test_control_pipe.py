@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import pytest
 
-from qless_py.worker import control_pipe as orders
-from qless_py.worker.control_pipe import Orders, announce
+from qless_py.worker import control_pipe
+from qless_py.worker.control_pipe import ControlPipe, send
 
 
 class Pipe(NamedTuple):
@@ -28,53 +28,53 @@ def pipe() -> Iterator[Pipe]:
 
 
 def test_nothing_announced_means_nothing_to_obey(pipe: Pipe) -> None:
-    told = Orders(pipe.reader)
+    control = ControlPipe(pipe.reader)
 
-    told.read()
+    control.read()
 
-    assert not told.stop
-    assert not told.orphaned
+    assert not control.stop
+    assert not control.orphaned
 
 
 def test_orders_arrive_in_one_read_however_many_were_written(pipe: Pipe) -> None:
-    told = Orders(pipe.reader)
-    announce(pipe.writer, orders.LOST, "1.a")
-    announce(pipe.writer, orders.LOST, "2.b")
-    announce(pipe.writer, orders.STOP)
+    control = ControlPipe(pipe.reader)
+    send(pipe.writer, control_pipe.LOST, "1.a")
+    send(pipe.writer, control_pipe.LOST, "2.b")
+    send(pipe.writer, control_pipe.STOP)
 
-    told.read()
+    control.read()
 
-    assert told.lost == {"1.a", "2.b"}
-    assert told.stop
-    assert not told.release
+    assert control.lost == {"1.a", "2.b"}
+    assert control.stop
+    assert not control.release
 
 
 def test_an_order_to_release_stops_as_well(pipe: Pipe) -> None:
-    told = Orders(pipe.reader)
-    announce(pipe.writer, orders.RELEASE)
+    control = ControlPipe(pipe.reader)
+    send(pipe.writer, control_pipe.RELEASE)
 
-    told.read()
+    control.read()
 
-    assert told.stop
-    assert told.release
+    assert control.stop
+    assert control.release
 
 
 def test_the_end_of_the_pipe_says_that_the_parent_is_gone(pipe: Pipe) -> None:
-    told = Orders(pipe.reader)
+    control = ControlPipe(pipe.reader)
     os.close(pipe.writer)
 
-    told.wait(40)
+    control.wait(40)
 
-    assert told.orphaned
-    assert told.stop
+    assert control.orphaned
+    assert control.stop
 
 
 def test_waiting_ends_when_another_descriptor_can_be_read(pipe: Pipe) -> None:
-    told = Orders(pipe.reader)
+    control = ControlPipe(pipe.reader)
     reader, writer = os.pipe()
     os.write(writer, b"!")
 
-    ready = told.wait(10.0, reader)
+    ready = control.wait(10.0, reader)
 
     assert ready == [reader]
     os.close(reader)
@@ -89,17 +89,17 @@ def test_the_number_of_a_descriptor_may_be_any(pipe: Pipe) -> None:
         high = fcntl.fcntl(pipe.reader, fcntl.F_DUPFD_CLOEXEC, 2000)  # select takes 1023 at most
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (least, most))
-    told = Orders(high)
-    announce(pipe.writer, orders.STOP)
+    control = ControlPipe(high)
+    send(pipe.writer, control_pipe.STOP)
 
-    assert told.wait(1e9, high) == []
-    assert told.stop
+    assert control.wait(1e9, high) == []
+    assert control.stop
     os.close(high)
 
 
 def test_a_child_that_reads_no_more_does_not_block_its_parent(pipe: Pipe) -> None:
     sent = 0
-    while announce(pipe.writer, orders.LOST, "x" * 40):
+    while send(pipe.writer, control_pipe.LOST, "x" * 40):
         sent += 1
 
     assert sent > 100
@@ -108,4 +108,4 @@ def test_a_child_that_reads_no_more_does_not_block_its_parent(pipe: Pipe) -> Non
 def test_announcing_to_a_child_that_is_gone_is_no_error(pipe: Pipe) -> None:
     os.close(pipe.reader)
 
-    assert announce(pipe.writer, orders.STOP) is False
+    assert send(pipe.writer, control_pipe.STOP) is False

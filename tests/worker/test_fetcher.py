@@ -10,12 +10,13 @@ import pytest
 from qless_py import Client, Job
 from qless_py.protocol import jobs
 from qless_py.protocol.queues import PopReply
-from qless_py.worker import control_pipe as orders
-from qless_py.worker.acknowledger import Unsettled
-from qless_py.worker.child_context import Desk
-from qless_py.worker.child_process import Birth
+from qless_py.worker import control_pipe
+from qless_py.worker.acknowledger import UnconfirmedFetch
+from qless_py.worker.child_context import ChildContext
+from qless_py.worker.child_process import SpawnSpec
+from qless_py.worker.control_pipe import ControlPipe
 from qless_py.worker.options import WorkerOptions
-from qless_py.worker.status_board import Board
+from qless_py.worker.status_board import StatusBoard
 from tests import servers
 
 
@@ -25,21 +26,21 @@ class Idle:
     def __init__(self, url: str, *, burst: bool = False) -> None:
         reader, self.pipe = os.pipe()
         os.set_blocking(reader, False)
-        birth = Birth("idle", "nonce", Board(), reader, os.getppid())
+        spec = SpawnSpec("idle", "nonce", StatusBoard(), reader, os.getppid())
         options = WorkerOptions(queues=["work"], url=url, interval=2.0, burst=burst)
-        self.desk = Desk(options, birth)
-        self.desk.open()
-        self.sleeping = self.desk.take(1)
+        self.context = ChildContext(options, spec)
+        self.context.register()
+        self.sleeping = self.context.fetch(1)
 
     def sleep(self) -> PopReply | None:
-        return self.desk.take_later(self.sleeping, 1)
+        return self.context.wait_and_fetch(self.sleeping, 1)
 
     def close(self) -> None:
-        self.desk.post.close()
-        self.desk.doorbell.close()
-        self.desk.client.close()
-        self.desk.board.close()
-        for descriptor in (self.pipe, self.desk.birth.pipe):
+        self.context.acknowledger.close()
+        self.context.fetcher.close()
+        self.context.client.close()
+        self.context.board.close()
+        for descriptor in (self.pipe, self.context.spec.pipe):
             os.close(descriptor)
 
 
@@ -55,15 +56,15 @@ def behind(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], Any]], Non
     """Have something happen once the request of the sleeping child has been sent."""
 
     def meanwhile(happens: Callable[[], Any]) -> None:
-        wait = orders.Orders.wait
+        wait = ControlPipe.wait
         left = [happens]
 
-        def first(self: orders.Orders, seconds: float, *more: int) -> list[int]:
+        def first(self: ControlPipe, seconds: float, *more: int) -> list[int]:
             if left:
                 left.pop()()
             return wait(self, seconds, *more)
 
-        monkeypatch.setattr(orders.Orders, "wait", first)
+        monkeypatch.setattr(ControlPipe, "wait", first)
 
     return meanwhile
 
@@ -83,8 +84,8 @@ def test_a_job_that_comes_during_the_sleep_is_taken_by_the_request_that_lies_the
 
     assert taken is not None
     (record,) = taken.jobs
-    idle.desk.hold(taken)
-    answer = idle.desk.post.exchange(jobs.complete("a", record.fields["lease"]))
+    idle.context.hold(taken)
+    answer = idle.context.acknowledger.exchange(jobs.complete("a", record.fields["lease"]))
     assert answer[0].state == "complete"
 
 
@@ -98,35 +99,35 @@ def test_in_a_burst_the_server_gives_nothing_to_a_child_that_still_counts_as_idl
         assert read(live, "a").state == "waiting"
 
 
-@pytest.mark.parametrize("order", [orders.STOP, orders.QUIET])
+@pytest.mark.parametrize("order", [control_pipe.STOP, control_pipe.QUIET])
 def test_an_order_ends_the_sleep_and_a_job_that_was_quicker_goes_back_at_no_cost(
     live: Client, idle: Idle, behind: Any, order: bytes
 ) -> None:
     def both() -> None:
         live.queues["work"].put("a.Job", jid="a")
-        orders.announce(idle.pipe, order)
+        control_pipe.send(idle.pipe, order)
 
     behind(both)
 
     assert idle.sleep() is None
     job = read(live, "a")
     assert (job.state, job.retries_left, job.stalls) == ("waiting", 5, 0)
-    assert not idle.desk.rows
+    assert not idle.context.held
 
 
 def test_an_order_takes_the_request_back_though_a_job_is_there(
     live: Client, idle: Idle, server: servers.Server
 ) -> None:
     live.queues["work"].put("a.Job", jid="a")
-    orders.announce(idle.pipe, orders.STOP)
-    idle.desk.may_start()
+    control_pipe.send(idle.pipe, control_pipe.STOP)
+    idle.context.may_start()
 
     assert idle.sleep() is None
     assert [entry["what"] for entry in read(live, "a").history][-1] in ("put", "released")
     assert read(live, "a").state == "waiting"
     with contextlib.closing(Idle(server.url)) as other:
         assert [record.jid for record in other.sleeping.jobs] == ["a"]
-        other.desk.give_back(other.desk.hold(other.sleeping))
+        other.context.release(other.context.hold(other.sleeping))
 
 
 def test_a_request_whose_connection_is_lost_is_made_on_another(
@@ -145,7 +146,7 @@ def test_a_request_whose_connection_is_lost_is_made_on_another(
 
     assert taken is not None
     assert [record.jid for record in taken.jobs] == ["a"]
-    idle.desk.give_back(idle.desk.hold(taken))
+    idle.context.release(idle.context.hold(taken))
 
 
 def test_a_request_that_cannot_be_taken_back_is_left_to_the_parent(
@@ -158,12 +159,12 @@ def test_a_request_that_cannot_be_taken_back_is_left_to_the_parent(
 
             def gone() -> None:
                 servers.stop(own)
-                orders.announce(idle.pipe, orders.STOP)
-                idle.desk.may_start()
+                control_pipe.send(idle.pipe, control_pipe.STOP)
+                idle.context.may_start()
 
             behind(gone)
-            with pytest.raises(Unsettled):
-                idle.desk.doorbell.take(idle.desk._pop(1), idle.sleeping.wake, None)
+            with pytest.raises(UnconfirmedFetch):
+                idle.context.fetcher.fetch(idle.context._pop(1), idle.sleeping.wake, None)
     finally:
         servers.stop(own)
 
@@ -171,31 +172,31 @@ def test_a_request_that_cannot_be_taken_back_is_left_to_the_parent(
 def test_an_order_for_a_job_that_runs_beside_ends_the_sleep(
     idle: Idle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    wait = orders.Orders.wait
+    wait = ControlPipe.wait
     slept: list[float] = []
 
-    def ordered(self: orders.Orders, seconds: float, *more: int) -> list[int]:
+    def ordered(self: ControlPipe, seconds: float, *more: int) -> list[int]:
         slept.append(seconds)
-        orders.announce(idle.pipe, orders.LOST, "1.nonce")
+        control_pipe.send(idle.pipe, control_pipe.LOST, "1.nonce")
         return wait(self, seconds, *more)
 
-    monkeypatch.setattr(orders.Orders, "wait", ordered)
-    idle.desk.may_start()
+    monkeypatch.setattr(ControlPipe, "wait", ordered)
+    idle.context.may_start()
 
-    idle.desk.rest(idle.sleeping)
+    idle.context.wait_for_jobs(idle.sleeping)
 
-    assert idle.desk.orders.lost == {"1.nonce"}
+    assert idle.context.control.lost == {"1.nonce"}
     assert len(slept) == 1
 
 
 def test_an_order_that_came_before_the_sleep_and_was_not_looked_at_lets_nobody_sleep(
     idle: Idle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    idle.desk.may_start()
-    orders.announce(idle.pipe, orders.LOST, "1.nonce")
-    idle.desk.orders.read()
-    monkeypatch.setattr(orders.Orders, "wait", lambda *_: pytest.fail("it slept"))
+    idle.context.may_start()
+    control_pipe.send(idle.pipe, control_pipe.LOST, "1.nonce")
+    idle.context.control.read()
+    monkeypatch.setattr(ControlPipe, "wait", lambda *_: pytest.fail("it slept"))
 
-    idle.desk.rest(idle.sleeping)
+    idle.context.wait_for_jobs(idle.sleeping)
 
-    assert idle.desk.orders.lost == {"1.nonce"}
+    assert idle.context.control.lost == {"1.nonce"}

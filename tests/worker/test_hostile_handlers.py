@@ -131,7 +131,7 @@ def test_jobs_for_which_there_is_no_room_wait_and_cost_nothing(live: Client, wor
     jids = [put(live, hostile_handlers.naps) for _ in range(30)]
     few = ("sh", "-c", 'ulimit -n 34; exec "$@"', "sh")
     worker = work(few, isolation="job", concurrency=30, imports=MODULES)
-    worker.says("cannot be started, giving it back")
+    worker.says("job cannot be started, releasing it")
 
     assert [result(live, jid) for jid in jids] == [None] * len(jids)
     assert all(read(live, jid).retries_left == 5 for jid in jids)

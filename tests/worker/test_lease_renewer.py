@@ -1,43 +1,43 @@
 import pytest
 
 from qless_py.errors import AlreadyFinishedError, LostLeaseError
-from qless_py.worker.lease_renewer import Leases
-from qless_py.worker.status_board import Held
+from qless_py.worker.lease_renewer import RenewalPlan
+from qless_py.worker.status_board import LeasedJob
 
 
-def held(number: int, since: float = 0.0, length: float = 60.0) -> Held:
-    return Held(f"job-{number}", f"{number}.nonce", "queue", since, length)
+def held(number: int, since: float = 0.0, length: float = 60.0) -> LeasedJob:
+    return LeasedJob(f"job-{number}", f"{number}.nonce", "queue", since, length)
 
 
 def test_a_fresh_lease_is_not_renewed() -> None:
-    assert Leases().due([held(1)], now=19.9) == []
+    assert RenewalPlan().due([held(1)], now=19.9) == []
 
 
 def test_a_lease_is_renewed_when_a_third_of_it_is_gone() -> None:
-    assert Leases().due([held(1)], now=20.1) == [held(1)]
+    assert RenewalPlan().due([held(1)], now=20.1) == [held(1)]
 
 
 def test_leases_soon_due_travel_with_one_that_is_due() -> None:
     old, middle, young = held(1), held(2, since=8.0), held(3, since=18.0)
 
-    assert Leases().due([old, middle, young], now=20.1) == [old, middle]
+    assert RenewalPlan().due([old, middle, young], now=20.1) == [old, middle]
 
 
 def test_a_renewed_lease_is_left_alone_for_another_third() -> None:
-    leases = Leases()
-    leases.settle([held(1)], [123], now=20.0)
+    plan = RenewalPlan()
+    plan.record([held(1)], [123], now=20.0)
 
-    assert leases.due([held(1)], now=39.0) == []
-    assert leases.due([held(1)], now=41.0) == [held(1)]
-    assert leases.wait([held(1)], now=39.0) == pytest.approx(1.0)
+    assert plan.due([held(1)], now=39.0) == []
+    assert plan.due([held(1)], now=41.0) == [held(1)]
+    assert plan.due_in([held(1)], now=39.0) == pytest.approx(1.0)
 
 
 def test_a_lease_is_lost_only_when_refused_twice() -> None:
-    leases = Leases()
+    plan = RenewalPlan()
 
-    first = leases.settle([held(1)], [LostLeaseError()], now=20.0)
-    asked_again = leases.due([held(1)], now=20.0)
-    second = leases.settle([held(1)], [LostLeaseError()], now=20.1)
+    first = plan.record([held(1)], [LostLeaseError()], now=20.0)
+    asked_again = plan.due([held(1)], now=20.0)
+    second = plan.record([held(1)], [LostLeaseError()], now=20.1)
 
     assert first == []
     assert asked_again == [held(1)]
@@ -45,85 +45,85 @@ def test_a_lease_is_lost_only_when_refused_twice() -> None:
 
 
 def test_a_lost_lease_is_not_asked_about_all_the_time() -> None:
-    leases = Leases()
-    leases.settle([held(1)], [LostLeaseError()], now=20.0)
-    leases.settle([held(1)], [LostLeaseError()], now=20.1)
+    plan = RenewalPlan()
+    plan.record([held(1)], [LostLeaseError()], now=20.0)
+    plan.record([held(1)], [LostLeaseError()], now=20.1)
 
-    assert leases.due([held(1)], now=20.2) == []
-    assert leases.wait([held(1)], now=20.1) == pytest.approx(20.0)
+    assert plan.due([held(1)], now=20.2) == []
+    assert plan.due_in([held(1)], now=20.1) == pytest.approx(20.0)
 
 
 def test_a_refusal_is_forgotten_when_the_job_is_no_longer_held() -> None:
-    leases = Leases()
-    leases.settle([held(1)], [LostLeaseError()], now=20.0)
+    plan = RenewalPlan()
+    plan.record([held(1)], [LostLeaseError()], now=20.0)
 
-    leases.due([], now=20.1)
+    plan.due([], now=20.1)
 
-    assert leases.settle([held(1)], [LostLeaseError()], now=20.2) == []
+    assert plan.record([held(1)], [LostLeaseError()], now=20.2) == []
 
 
 def test_a_finished_job_is_no_lost_job() -> None:
-    leases = Leases()
+    plan = RenewalPlan()
 
-    answers = [leases.settle([held(1)], [AlreadyFinishedError()], now=20.0) for _ in range(3)]
+    answers = [plan.record([held(1)], [AlreadyFinishedError()], now=20.0) for _ in range(3)]
 
     assert answers == [[], [], []]
 
 
 def test_renewal_ends_at_the_limit() -> None:
-    leases = Leases(limit=100.0)
+    plan = RenewalPlan(limit=100.0)
 
-    assert leases.due([held(1)], now=99.0) == [held(1)]
-    assert leases.due([held(1)], now=101.0) == []
-    assert leases.wait([held(1)], now=101.0) == float("inf")
+    assert plan.due([held(1)], now=99.0) == [held(1)]
+    assert plan.due([held(1)], now=101.0) == []
+    assert plan.due_in([held(1)], now=101.0) == float("inf")
 
 
 def test_a_lease_that_is_said_to_be_lost_is_asked_for_at_once_and_lost_if_refused_once() -> None:
-    leases = Leases()
+    plan = RenewalPlan()
 
-    leases.suspect("1.nonce")
+    plan.suspect("1.nonce")
 
-    assert leases.wait([held(1)], now=1.0) == 0
-    assert leases.due([held(1)], now=1.0) == [held(1)]
-    assert leases.settle([held(1)], [LostLeaseError()], now=1.1) == [held(1)]
+    assert plan.due_in([held(1)], now=1.0) == 0
+    assert plan.due([held(1)], now=1.0) == [held(1)]
+    assert plan.record([held(1)], [LostLeaseError()], now=1.1) == [held(1)]
 
 
 def test_a_lease_that_was_said_to_be_lost_and_is_not_is_kept() -> None:
-    leases = Leases()
-    leases.suspect("1.nonce")
+    plan = RenewalPlan()
+    plan.suspect("1.nonce")
 
-    assert leases.settle([held(1)], [123], now=1.0) == []
-    assert leases.settle([held(1)], [LostLeaseError()], now=20.0) == []
+    assert plan.record([held(1)], [123], now=1.0) == []
+    assert plan.record([held(1)], [LostLeaseError()], now=20.0) == []
 
 
 def test_a_word_about_a_lease_that_nobody_holds_is_forgotten() -> None:
-    leases = Leases()
-    leases.suspect("gone")
+    plan = RenewalPlan()
+    plan.suspect("gone")
 
-    assert leases.due([held(1)], now=1.0) == []
-    assert leases.wait([held(1)], now=1.0) == pytest.approx(19.0)
+    assert plan.due([held(1)], now=1.0) == []
+    assert plan.due_in([held(1)], now=1.0) == pytest.approx(19.0)
 
 
 def test_a_word_that_comes_before_the_child_has_noted_its_lease_is_kept_for_a_while() -> None:
-    leases = Leases()
-    leases.suspect("1.nonce")
+    plan = RenewalPlan()
+    plan.suspect("1.nonce")
 
-    assert leases.due([], now=1.0) == []
-    assert leases.due([held(1, since=1.1)], now=1.2) == [held(1, since=1.1)]
-    assert leases.settle([held(1, since=1.1)], [LostLeaseError()], now=1.3) == [held(1, since=1.1)]
+    assert plan.due([], now=1.0) == []
+    assert plan.due([held(1, since=1.1)], now=1.2) == [held(1, since=1.1)]
+    assert plan.record([held(1, since=1.1)], [LostLeaseError()], now=1.3) == [held(1, since=1.1)]
 
-    leases.suspect("2.nonce")
-    leases.due([], now=2.0)
-    leases.due([], now=8.0)
-    assert leases.due([held(2, since=8.0)], now=8.1) == []
+    plan.suspect("2.nonce")
+    plan.due([], now=2.0)
+    plan.due([], now=8.0)
+    assert plan.due([held(2, since=8.0)], now=8.1) == []
 
 
 def test_a_lease_that_may_have_been_lost_unheard_is_asked_for_at_once() -> None:
-    leases = Leases()
+    plan = RenewalPlan()
 
-    leases.ask("1.nonce")
+    plan.renew_soon("1.nonce")
 
-    assert leases.wait([held(1)], now=1.0) == 0
-    assert leases.due([held(1)], now=1.0) == [held(1)]
-    assert leases.settle([held(1)], [123], now=1.1) == []
-    assert leases.due([held(1)], now=1.2) == []
+    assert plan.due_in([held(1)], now=1.0) == 0
+    assert plan.due([held(1)], now=1.0) == [held(1)]
+    assert plan.record([held(1)], [123], now=1.1) == []
+    assert plan.due([held(1)], now=1.2) == []

@@ -126,7 +126,7 @@ def test_a_single_process_that_waits_for_its_job_before_it_is_replaced_obeys_ter
     eventually(lambda: len(worker.session()) == 1, every=0.05)
 
     worker.signal(signal.SIGTERM)
-    worker.says("SIGTERM: taking no more jobs")
+    worker.says("SIGTERM: fetching no more jobs")
     go.say("on")
 
     assert worker.ended() == 0
@@ -146,7 +146,7 @@ def test_a_restart_while_the_store_is_away_ends_nobody(work: Start, server_name:
             environment = psutil.Process(worker.process.pid).environ
             eventually(lambda: "QLESS_PY_WORKER_STATE" in environment(), "it was never replaced")
             worker.log.write_text("")  # What the new program says is what counts.
-            worker.says("no store, trying until it is back")
+            worker.says("store unavailable, retrying until it is back")
 
             server = servers.start(server_name, Path(made), *keeps)
             assert result(client, put(client, handlers.double, {"number": 2})) == 4
@@ -163,10 +163,10 @@ def test_a_parent_that_is_killed_again_and_again_leaves_nobody_and_loses_nothing
     live.config["grace-period"] = 0
     jids = [put(live, handlers.short) for _ in range(12)]
 
-    for moment in ("1 has pid", "this child is replaced", "taking over child"):
+    for moment in ("1 pid=", "child is replaced", "taking over child"):
         worker = work(children=2, max_jobs=1)
         if moment == "taking over child":
-            worker.says("1 has pid")
+            worker.says("1 pid=")
             worker.signal(signal.SIGHUP)
         worker.says(moment)
         worker.signal(signal.SIGKILL)

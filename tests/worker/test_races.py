@@ -14,21 +14,22 @@ import pytest
 
 from qless_py import Client, Job, protocol
 from qless_py.handlers.result import Result
-from qless_py.worker import WorkerOptions, pipes
-from qless_py.worker.acknowledger import Unsettled
-from qless_py.worker.child_context import Desk, Row
-from qless_py.worker.child_process import Birth, Member
-from qless_py.worker.control_pipe import Orders
-from qless_py.worker.outbox import Line
-from qless_py.worker.pools.concurrent import Crowd
-from qless_py.worker.pools.interrupt import reason
-from qless_py.worker.pools.sequential import Serial
-from qless_py.worker.pools.threads import Threads
-from qless_py.worker.prefetch import Pace
-from qless_py.worker.process_table import Family
-from qless_py.worker.status_board import Board, Held
-from qless_py.worker.supervisor import Parent
-from qless_py.worker.watchdog import Guard
+from qless_py.worker import WorkerOptions
+from qless_py.worker.acknowledger import UnconfirmedFetch
+from qless_py.worker.child_context import ChildContext, HeldJob
+from qless_py.worker.child_process import ChildProcess, SpawnSpec
+from qless_py.worker.control_pipe import ControlPipe
+from qless_py.worker.outbox import Outbox
+from qless_py.worker.pools.concurrent import ConcurrentRunner
+from qless_py.worker.pools.main_thread import interruption
+from qless_py.worker.pools.processes import wait_for_exit
+from qless_py.worker.pools.sequential import SequentialRunner
+from qless_py.worker.pools.threads import ThreadPool
+from qless_py.worker.prefetch import Prefetch
+from qless_py.worker.process_table import ProcessTable
+from qless_py.worker.status_board import LeasedJob, StatusBoard
+from qless_py.worker.supervisor import Supervisor
+from qless_py.worker.watchdog import Watchdog
 from tests import servers
 from tests.worker import handlers
 from tests.worker.job_helpers import put, read
@@ -38,89 +39,91 @@ pytestmark = pytest.mark.any_server
 OPTIONS = WorkerOptions(queues=["work"], imports=["tests.worker.handlers"])
 
 
-class Quick(Member):
-    """A child that begins its second job right before it is told anything of it."""
+class Quick(ChildProcess):
+    """A child that starts its second job right before it is sent a message about it."""
 
-    def announce(self, order: bytes, lease: str = "", *, interrupt: bool = False) -> bool:
-        self.board.end(0)
-        self.board.start(1)
-        return super().announce(order, lease, interrupt=interrupt)
+    def send(self, message: bytes, lease: str = "", *, interrupt: bool = False) -> bool:
+        self.board.mark_ended(0)
+        self.board.mark_running(1)
+        return super().send(message, lease, interrupt=interrupt)
 
 
-@pytest.mark.parametrize(("kind", "is_kept"), [(Member, False), (Quick, True)])
+@pytest.mark.parametrize(("kind", "is_kept"), [(ChildProcess, False), (Quick, True)])
 def test_a_job_that_began_before_it_could_be_given_back_keeps_its_lease(
-    kind: type[Member], *, is_kept: bool
+    kind: type[ChildProcess], *, is_kept: bool
 ) -> None:
     reader, writer = os.pipe()
     os.set_blocking(reader, False)
-    now, board = time.monotonic(), Board()
-    board.hold([Held(f"jid-{one}", f"{one}.nonce", "work", now, 60.0) for one in (1, 2)])
-    board.start(0)
-    member = kind(0, "w", "nonce", board, writer, os.getpid(), now)
-    member.still_for(board.read(), now - 2)
-    family, line = Family(OPTIONS), Line(OPTIONS)
-    family.add(member)
+    now, board = time.monotonic(), StatusBoard()
+    board.hold([LeasedJob(f"jid-{one}", f"{one}.nonce", "work", now, 60.0) for one in (1, 2)])
+    board.mark_running(0)
+    child = kind(0, "w", "nonce", board, writer, os.getpid(), now)
+    child.unchanged_for(board.read(), now - 2)
+    table, outbox = ProcessTable(OPTIONS), Outbox(OPTIONS)
+    table.add(child)
 
-    Guard(OPTIONS, family, line).watch()
+    Watchdog(OPTIONS, table, outbox).check()
 
-    told = Orders(reader)
-    told.read()
+    control = ControlPipe(reader)
+    control.read()
     second = cast("Job", SimpleNamespace(jid="jid-2", lease="2.nonce", is_stoppable=False))
-    assert [call.args for call in line.owed] == ([] if is_kept else [("jid-2", "2.nonce")])
-    assert told.is_gone("2.nonce")  # Who has begun does not ask.
-    assert reason(second, told) is None
+    assert [call.args for call in outbox.pending] == ([] if is_kept else [("jid-2", "2.nonce")])
+    assert control.is_revoked("2.nonce")  # A job that has started does not check.
+    assert interruption(second, control) is None
     os.close(reader)
-    member.close()
+    child.close()
 
 
-def made(url: str) -> Iterator[Desk]:
+def made(url: str) -> Iterator[ChildContext]:
     reader, writer = os.pipe()
     os.set_blocking(reader, False)
-    birth = Birth("w", secrets.token_hex(6), Board(), reader, os.getpid())
-    desk = Desk(replace(OPTIONS, url=url, concurrency=60, batch=100), birth)
-    yield desk
-    desk.post.close()
-    desk.doorbell.close()
-    desk.client.close()
-    desk.board.close()
+    spec = SpawnSpec("w", secrets.token_hex(6), StatusBoard(), reader, os.getpid())
+    context = ChildContext(replace(OPTIONS, url=url, concurrency=60, batch=100), spec)
+    yield context
+    context.acknowledger.close()
+    context.fetcher.close()
+    context.client.close()
+    context.board.close()
     for one in (reader, writer):
         os.close(one)
 
 
 @pytest.fixture
-def desk(server: servers.Server) -> Iterator[Desk]:
+def context(server: servers.Server) -> Iterator[ChildContext]:
     yield from made(server.url)
 
 
-class Greedy(Pace):
+class Greedy(Prefetch):
     """The pace of jobs that have been very short until now."""
 
     def next(self) -> int:
         return 100
 
 
-class Slow(Threads):
+class Slow(ThreadPool):
     """A crew with jobs that do not end."""
 
-    def start(self, row: Row) -> None:
+    def start(self, row: HeldJob) -> None:
         pass
 
-    def finished(self) -> Sequence[tuple[Row, Result]]:
+    def collect(self) -> Sequence[tuple[HeldJob, Result]]:
         return ()
 
 
-def test_a_child_with_many_places_holds_no_more_than_fits(live: Client, desk: Desk) -> None:
-    desk.open()
-    crowd = Crowd(desk, Slow(desk))
-    crowd._pace = Greedy(100)
+def test_a_child_with_many_places_holds_no_more_than_fits(
+    live: Client, context: ChildContext
+) -> None:
+    context.register()
+    crowd = ConcurrentRunner(context, Slow(context))
+    crowd._prefetch = Greedy(100)
 
     for number, held in ((30, 30), (100, 100)):
         live.queues["work"].put_many([{"klass": handlers.nothing}] * number)
-        crowd._fill(60 - len(desk.rows))
-        assert len(desk.board.read().held) == held
-    assert len(desk.board.read().running) == 60
+        crowd._fill(60 - len(context.held))
+        assert len(context.board.read().held) == held
+    assert len(context.board.read().running) == 60
 
-    desk.give_back(list(desk.rows.values()))
+    context.release(list(context.held.values()))
 
 
 @pytest.mark.parametrize("what", ["fork", "pipe"])
@@ -131,11 +134,11 @@ def test_a_fork_that_cannot_be_leaves_nothing_behind(
         raise BlockingIOError("no more processes")
 
     monkeypatch.setattr(os, what, refused)
-    family, before = Family(OPTIONS), sorted(Path("/proc/self/fd").iterdir())
+    table, before = ProcessTable(OPTIONS), sorted(Path("/proc/self/fd").iterdir())
 
-    family.fill(lambda _: 0, lambda: None)
+    table.spawn_missing(lambda _: 0, lambda: None)
 
-    assert len(family) == 0
+    assert len(table) == 0
     assert sorted(Path("/proc/self/fd").iterdir()) == before
 
 
@@ -146,37 +149,39 @@ def test_how_a_process_ended_is_unknown_if_somebody_else_waited_for_it() -> None
             os._exit(3)
         if not is_ours:
             os.waitpid(process, 0)
-        assert pipes.ending(process) == told
+        assert wait_for_exit(process) == told
 
 
-def test_verdicts_are_not_sent_in_between_what_is_under_way(live: Client, desk: Desk) -> None:
+def test_verdicts_are_not_sent_in_between_what_is_under_way(
+    live: Client, context: ChildContext
+) -> None:
     jid = put(live, handlers.nothing)
-    desk.open()
-    (row,) = desk.hold(desk.take(1))
-    child = Serial(desk)
-    desk.post.add(Result.returned(row.job, None))
-    desk.orders.flush = True
+    context.register()
+    (row,) = context.hold(context.fetch(1))
+    child = SequentialRunner(context)
+    context.acknowledger.add(Result.returned(row.job, None))
+    context.control.flush = True
 
     child.on_signal(signal.SIGTERM, None)  # It could be in the middle of an exchange.
 
-    assert desk.post.has_kept
-    assert not desk.orders.flush
-    desk.post.exchange()
+    assert context.acknowledger.has_kept
+    assert not context.control.flush
+    context.acknowledger.exchange()
     assert read(live, jid).state == "complete"
 
 
 def test_a_parent_of_hundreds_leaves_none_of_them_on_the_list(
     live: Client, server: servers.Server
 ) -> None:
-    parent = Parent(replace(OPTIONS, url=server.url))
-    parent._line.open()
+    parent = Supervisor(replace(OPTIONS, url=server.url))
+    parent._outbox.connect()
     for number in range(201):
-        parent._line.owe(protocol.workers.register(f"w-{number}", f"nonce-{number}", b"{}"))
-        parent._family.known.add(f"w-{number}")
-    parent._line.deliver()
+        parent._outbox.add(protocol.workers.register(f"w-{number}", f"nonce-{number}", b"{}"))
+        parent._table.registered.add(f"w-{number}")
+    parent._outbox.flush()
     assert len(live.workers.counts) == 201
 
-    parent._leave()
+    parent._exit()
     parent._signals.close()
 
     assert live.workers.counts == []
@@ -185,7 +190,7 @@ def test_a_parent_of_hundreds_leaves_none_of_them_on_the_list(
 def test_who_stops_asking_for_jobs_says_that_some_may_have_been_given(
     tmp_path: Path,
 ) -> None:
-    for desk in made(f"unix://{tmp_path}/nobody"):
-        desk.orders.stop = desk.orders.release = True
-        with pytest.raises(Unsettled):
-            desk.take(1)
+    for context in made(f"unix://{tmp_path}/nobody"):
+        context.control.stop = context.control.release = True
+        with pytest.raises(UnconfirmedFetch):
+            context.fetch(1)

@@ -183,7 +183,7 @@ def test_a_pidfile_names_the_worker_and_is_gone_with_it(
 
     second = work(pidfile=str(pidfile))
     assert second.ended() != 0
-    assert f"held by process {worker.process.pid}" in second.log.read_text()
+    assert f"locked by process {worker.process.pid}" in second.log.read_text()
     worker.signal(signal.SIGHUP)
     worker.says("taking over child")
     assert int(pidfile.read_text()) == worker.process.pid

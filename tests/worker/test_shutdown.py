@@ -28,7 +28,7 @@ def test_term_lets_a_running_job_finish_within_the_grace(
     behind = live.queues["work"].put(handlers.nothing)
 
     worker.signal(signal.SIGTERM)
-    worker.says("taking no more jobs")
+    worker.says("fetching no more jobs")
     go.say("on")
 
     assert worker.ended() == 0

@@ -223,7 +223,7 @@ Worker(WorkerOptions(
     first = result(live, put(live, handlers.pid))
 
     worker.signal(signal.SIGHUP)
-    worker.says("cannot be started, going on with the old")
+    worker.says("cannot be started, continuing with the old")
 
     assert result(live, put(live, handlers.pid)) == first
     worker.signal(signal.SIGTERM)

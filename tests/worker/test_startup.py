@@ -25,7 +25,7 @@ pytestmark = [pytest.mark.fork, pytest.mark.any_server]
     ("words", "said"),
     [
         (["--probe", "/nowhere/probe"], "probe: /nowhere/probe: No such file"),
-        (["--sandbox", "/proc/nowhere"], "no folders can be made in /proc/nowhere"),
+        (["--sandbox", "/proc/nowhere"], "cannot create folders in /proc/nowhere"),
         (["--middleware", "nowhere.Middleware"], "no module 'nowhere'"),
         (["--daemon", "--log-file", "/nowhere/log"], "/nowhere/log"),
     ],
@@ -63,7 +63,7 @@ def test_a_module_that_exits_when_it_is_imported_ends_no_process(
 
     assert read(live, leaving).failure["group"] == "leaving.handler:SystemExit"
     log = worker.log.read_text()
-    assert log.count("cannot import leaving ahead of its jobs: it raises SystemExit") == 2
+    assert log.count("cannot import leaving before its jobs: it raises SystemExit") == 2
     assert "Traceback" not in log
 
 

@@ -124,7 +124,7 @@ def test_a_store_that_is_away_is_said_once_and_jobs_go_on(
             )
             told.line()
             servers.stop(server)
-            worker.says("no store")
+            worker.says("store unavailable")
             go.say("on")
 
             server = servers.start(server_name, folder, *keeps)
@@ -133,8 +133,10 @@ def test_a_store_that_is_away_is_said_once_and_jobs_go_on(
             assert read(client, client.queues["work"].put(handlers.nothing)).wait(40) is None
             steps = [entry["what"] for entry in read(client, jid).history]
         log = worker.log.read_text()
-        processes = {line.split()[2] for line in log.splitlines() if "no store" in line}
-        said = [line.split()[2] for line in log.splitlines() if "no store, trying" in line]
+        processes = {line.split()[2] for line in log.splitlines() if "store unavailable" in line}
+        said = [
+            line.split()[2] for line in log.splitlines() if "store unavailable, retrying" in line
+        ]
         servers.stop(server)
 
     assert worker.process.poll() is None

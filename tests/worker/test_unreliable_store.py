@@ -82,7 +82,7 @@ def assert_said_once(log: str) -> None:
     """Each process says that the store is away, and says no more before it is back."""
     told: dict[str, list[bool]] = {}
     for line in log.splitlines():
-        if "trying" in line or "the store is back" in line:
+        if "trying" in line or "store available again" in line:
             told.setdefault(line.split()[2], []).append("trying" in line)
     for ups_and_downs in told.values():
         assert ups_and_downs == [True, False] * (len(ups_and_downs) // 2) + [True] * (
@@ -120,11 +120,11 @@ def test_a_stalled_network_is_said_once_and_costs_nothing(
 
         network.hold()
         worker.signal(signal.SIGCONT)  # It has something to say now.
-        worker.says("no store, trying until it is back")
+        worker.says("store unavailable, retrying until it is back")
         network.release()
 
         assert_done_once(live, book, jids)
-        log = worker.says("the store is back")
+        log = worker.says("store available again")
         assert children(worker) == family
         worker.signal(signal.SIGTERM)
         assert worker.ended() == 0

@@ -52,7 +52,7 @@ class Fleet:
                 stdout=log,
                 stderr=log,
                 env={**os.environ, "PYTHONPATH": _python_path()},
-                preexec_fn=lambda: signals.die_with(demo),  # noqa: PLW1509 - one system call
+                preexec_fn=lambda: signals.die_with_parent(demo),  # noqa: PLW1509 - one system call
             )
         self._parents[started.pid] = started
         return started.pid

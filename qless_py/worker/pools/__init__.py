@@ -1,1 +1,1 @@
-"""How the jobs of one child run: one by one, in threads, in processes, as asyncio tasks."""
+"""How the jobs of one child run: one after another, in threads, in processes, in an event loop."""

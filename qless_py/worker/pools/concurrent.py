@@ -1,7 +1,7 @@
-"""A child that runs several jobs at once: in threads, as tasks of an event loop, or in processes.
+"""A child that runs several jobs at once: in threads, in an event loop, or in processes.
 
-Its main thread runs no job. It takes jobs for whatever is free, hands them to its crew, sends the
-verdicts, and passes on what the parent orders.
+Its main thread runs no job. It fetches jobs for free slots, hands them to a pool, sends the
+results, and passes on the messages of the supervisor.
 """
 
 from __future__ import annotations
@@ -12,174 +12,183 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from types import FrameType
-from typing import Protocol
+from typing import Final, Protocol
 
+from qless_py.handlers.result import Result
 from qless_py.protocol.checks import MOST_AT_ONCE
 from qless_py.protocol.queues import PopReply
-from qless_py.worker import control_pipe as orders
-from qless_py.worker.child_context import Desk, Row
-from qless_py.worker.perform import Verdict
-from qless_py.worker.prefetch import Pace
+from qless_py.worker import control_pipe
+from qless_py.worker.child_context import ChildContext, HeldJob
+from qless_py.worker.prefetch import Prefetch
 
 logger = logging.getLogger(__name__)
 
-_RELIEF = 1.0  # Seconds without room after which a start is tried again, though no job has ended.
-# The order of urgency: what was told of a job is not told again, and nothing weaker after it.
-_URGENCY = (orders.STOP, orders.LIMIT, orders.LOST, orders.RELEASE, orders.KILL)
+_RETRY_START: Final = 1.0  # Seconds after a failed start until the next try, if no job ends before.
+# By urgency: a job that was sent one of these is sent only stronger ones afterwards.
+_URGENCY: Final = (
+    control_pipe.STOP,
+    control_pipe.LIMIT,
+    control_pipe.LOST,
+    control_pipe.RELEASE,
+    control_pipe.KILL,
+)
 
 
-class Crew(Protocol):
-    """Those who run the jobs."""
+class Pool(Protocol):
+    """The threads or processes that run the jobs."""
 
-    def start(self, row: Row) -> None:
-        """Have a job run; there is room for it. OSError or RuntimeError where that cannot be."""
+    def start(self, held: HeldJob) -> None:
+        """Run a job in a free slot. Raises OSError or RuntimeError where that is impossible."""
 
-    def finished(self) -> Sequence[tuple[Row, Verdict]]:
-        """Give the jobs that have ended since, each with its verdict."""
+    def collect(self) -> Sequence[tuple[HeldJob, Result]]:
+        """Return the jobs that have ended since the last call, with their results."""
 
     def fileno(self) -> int:
-        """Give a descriptor that is readable when a job has ended."""
+        """Return a descriptor that is readable when a job has ended."""
 
-    def tell(self, row: Row, order: bytes) -> None:
-        """Pass an order on to a running job: STOP, LIMIT, LOST, RELEASE or KILL."""
+    def send(self, held: HeldJob, message: bytes) -> None:
+        """Pass a message on to a running job: STOP, LIMIT, LOST, RELEASE or KILL."""
 
-    def repeat(self) -> None:
-        """Interrupt those once more who were told something and may not have heard it."""
+    def repeat_interrupts(self) -> None:
+        """Interrupt once more the jobs that were sent a message and may have missed it."""
 
     def on_signal(self, number: int, frame: FrameType | None) -> None:
-        """Take the signal that says that there are orders."""
+        """Handle the signal that announces control messages."""
 
     @property
     def is_busy(self) -> bool:
         """Whether anything is left of a job that was started."""
 
     def close(self) -> None:
-        """End everything that is left; no job is running."""
+        """Close the pool; no job is running."""
 
 
-class Crowd:
-    """Several jobs at once; each place is filled again as soon as it is free."""
+class ConcurrentRunner:
+    """Runs several jobs at once; a slot is filled again as soon as it is free."""
 
-    def __init__(self, desk: Desk, crew: Crew) -> None:
-        self._desk = desk
-        self._crew = crew
-        self._told: dict[str, bytes] = {}
-        self._begun: dict[str, float] = {}
-        self._waiting: deque[Row] = deque()
+    def __init__(self, context: ChildContext, pool: Pool) -> None:
+        self._context = context
+        self._pool = pool
+        self._sent: dict[str, bytes] = {}
+        self._started: dict[str, float] = {}
+        self._waiting: deque[HeldJob] = deque()
         self._full_until = 0.0
-        self._pace = Pace(desk.options.batch)
+        self._prefetch = Prefetch(context.options.batch)
 
     def run(self) -> None:
-        """Take jobs and have them run until told to leave."""
-        desk = self._desk
-        signal.signal(desk.birth.interrupt, self._crew.on_signal)
+        """Fetch and run jobs until the child must exit."""
+        context = self._context
+        signal.signal(context.spec.interrupt, self._pool.on_signal)
         while True:
-            may_start = desk.may_start()
-            desk.post.poll()
+            may_start = context.may_start()
+            context.acknowledger.poll()
             self._collect()
-            self._pass_on()
+            self._pass_messages()
             if self._waiting and not may_start:
-                desk.give_back(list(self._waiting))
+                context.release(list(self._waiting))
                 self._waiting.clear()
-            is_leaving = desk.orders.stop or desk.is_spent()
-            if is_leaving and not desk.rows:
+            is_exiting = context.control.stop or context.is_due_for_recycling()
+            if is_exiting and not context.held:
                 break
             free = self._free()
-            if may_start and free > 0 and (self._waiting or not is_leaving):
+            if may_start and free > 0 and (self._waiting or not is_exiting):
                 self._fill(free)
             else:
                 self._wait()
-        self._crew.close()
+        self._pool.close()
 
     def _fill(self, free: int) -> None:
-        """Start jobs in the free places; ask for more when none is left that was taken ahead."""
+        """Start jobs in the free slots; fetch more when none is left of the last batch."""
         if not self._waiting:
-            desk = self._desk
-            # Neither does the store hand out more at once, nor is there room for more on the board.
-            count = min(free + self._pace.next() - 1, MOST_AT_ONCE - len(self._begun))
-            reply: PopReply | None = desk.take(count)
+            context = self._context
+            # The store hands out no more at once, and the board has no room for more.
+            count = min(free + self._prefetch.next() - 1, MOST_AT_ONCE - len(self._started))
+            reply: PopReply | None = context.fetch(count)
             if reply is not None and not reply.jobs:
-                if desk.rows or self._crew.is_busy:
-                    desk.rest(reply, self._crew.fileno())
+                if context.held or self._pool.is_busy:
+                    context.wait_for_jobs(reply, self._pool.fileno())
                     return
-                reply = desk.take_later(reply, count)
+                reply = context.wait_and_fetch(reply, count)
             if reply is None or not reply.jobs:
                 return
-            self._waiting.extend(desk.hold(reply))
+            self._waiting.extend(context.hold(reply))
         while self._waiting and self._free() > 0:
             self._start(self._waiting.popleft())
 
-    def _start(self, row: Row) -> None:
-        # As in a serial child: first the note, then the look at the orders.
-        desk, lease = self._desk, row.held.lease
-        desk.board.start(row.at)
-        if not desk.may_start() or desk.orders.is_gone(lease):
-            desk.give_back([row])
+    def _start(self, held: HeldJob) -> None:
+        # As in a sequential child: first mark the job RUNNING, then read the messages.
+        context, lease = self._context, held.leased.lease
+        context.board.mark_running(held.slot)
+        if not context.may_start() or context.control.is_revoked(lease):
+            context.release([held])
             return
-        row.job.watch(desk.orders)
+        held.job.watch(context.control)
         try:
-            self._crew.start(row)
+            self._pool.start(held)
         except (OSError, RuntimeError) as error:
-            # No more processes, threads, descriptors or memory: what runs goes on.
-            logger.error("%s cannot be started, giving it back: %s", row.held.jid, error)  # noqa: TRY400
-            self._full_until = time.monotonic() + _RELIEF
-            desk.give_back([row, *self._waiting])
+            # No more processes, threads, descriptors or memory: running jobs continue.
+            logger.error(  # noqa: TRY400 - the traceback would add nothing
+                "job cannot be started, releasing it jid=%s error=%s", held.leased.jid, error
+            )
+            self._full_until = time.monotonic() + _RETRY_START
+            context.release([held, *self._waiting])
             self._waiting.clear()
         else:
-            self._begun[lease] = time.monotonic()
+            self._started[lease] = time.monotonic()
 
     def _free(self) -> int:
-        """Count the free places; none are free while there is no room for what is there."""
+        """Return the number of free slots: 0 for a while after a job could not be started."""
         if time.monotonic() < self._full_until:
             return 0
-        return self._desk.options.concurrency - len(self._begun)
+        return self._context.options.concurrency - len(self._started)
 
     def _collect(self) -> None:
-        for row, verdict in self._crew.finished():
+        for held, result in self._pool.collect():
             self._full_until = 0.0
-            self._desk.board.settle(row.at)
-            lease = row.held.lease
-            self._told.pop(lease, None)
-            self._pace.note(row.job.klass_name, time.monotonic() - self._begun.pop(lease))
-            self._desk.post.add(verdict)
+            self._context.board.mark_acknowledging(held.slot)
+            lease = held.leased.lease
+            self._sent.pop(lease, None)
+            seconds = time.monotonic() - self._started.pop(lease)
+            self._prefetch.record(held.job.klass_name, seconds)
+            self._context.acknowledger.add(result)
 
     def _wait(self) -> None:
-        desk = self._desk
-        desk.post.send()
-        if not desk.rows:
-            desk.board.ask()
-        answers = desk.post.descriptor
-        more = () if answers is None else (answers,)
-        if not desk.orders.fresh:
-            desk.orders.wait(desk.options.interval, self._crew.fileno(), *more)
+        context = self._context
+        context.acknowledger.send()
+        if not context.held:
+            context.board.mark_fetching()
+        replies = context.acknowledger.descriptor
+        more = () if replies is None else (replies,)
+        if not context.control.has_news:
+            context.control.wait(context.options.interval, self._pool.fileno(), *more)
 
-    def _pass_on(self) -> None:
-        """Tell the running jobs what the parent has ordered."""
-        given = self._desk.orders
-        if given.again:
-            given.again = False
-            self._crew.repeat()
-        if not (given.stop or given.over or given.lost or given.kill):
+    def _pass_messages(self) -> None:
+        """Pass on to the running jobs what the supervisor has sent."""
+        control = self._context.control
+        if control.repeat:
+            control.repeat = False
+            self._pool.repeat_interrupts()
+        if not (control.stop or control.over_limit or control.lost or control.kill):
             return
-        for lease in self._begun:
-            row = self._desk.rows[lease]
-            wanted = self._order(lease)
-            told = self._told.get(lease)
-            if wanted is not None and (
-                told is None or _URGENCY.index(wanted) > _URGENCY.index(told)
+        for lease in self._started:
+            message = self._message(lease)
+            sent = self._sent.get(lease)
+            if message is not None and (
+                sent is None or _URGENCY.index(message) > _URGENCY.index(sent)
             ):
-                self._told[lease] = wanted
-                self._crew.tell(row, wanted)
-        given.kill.discard("")
+                self._sent[lease] = message
+                self._pool.send(self._context.held[lease], message)
+        control.kill.discard("")
 
-    def _order(self, lease: str) -> bytes | None:
-        given = self._desk.orders
-        if lease in given.kill or "" in given.kill:
-            return orders.KILL
-        if given.release:
-            return orders.RELEASE
-        if lease in given.lost:
-            return orders.LOST
-        if lease in given.over:
-            return orders.LIMIT
-        return orders.STOP if given.stop else None
+    def _message(self, lease: str) -> bytes | None:
+        """Return the most urgent message for the job under this lease."""
+        control = self._context.control
+        if lease in control.kill or "" in control.kill:
+            return control_pipe.KILL
+        if control.release:
+            return control_pipe.RELEASE
+        if lease in control.lost:
+            return control_pipe.LOST
+        if lease in control.over_limit:
+            return control_pipe.LIMIT
+        return control_pipe.STOP if control.stop else None

@@ -1,8 +1,9 @@
-"""Each job in a process of its own, forked from a child that has its handler imported already."""
+"""Each job in a process of its own, forked from a child that has imported its handler already."""
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import gc
 import logging
 import mmap
@@ -14,204 +15,223 @@ import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from types import FrameType
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 import msgpack
 
 from qless_py import protocol
 from qless_py.client.job import Job
 from qless_py.handlers.fork_guard import ForkSignals
+from qless_py.handlers.result import Result
 from qless_py.protocol import Call
-from qless_py.worker import control_pipe as orders
-from qless_py.worker import pipes, sandbox, signals
-from qless_py.worker.child_context import Desk, Row
-from qless_py.worker.perform import Verdict
-from qless_py.worker.pools.interrupt import Inside, reason
-from qless_py.worker.status_board import MOST, Held
+from qless_py.worker import control_pipe, sandbox, signals
+from qless_py.worker.child_context import ChildContext, HeldJob
+from qless_py.worker.child_process import exit_cause
+from qless_py.worker.pools.main_thread import MainThreadRunner
+from qless_py.worker.status_board import MAX_JOBS, LeasedJob
 
 logger = logging.getLogger(__name__)
 
-_ENDING = ""  # No script: data and result of a job that just completes.
+_COMPLETION: Final = ""  # Instead of a script: data and result of a job that just completes.
+_SIZE: Final = 4  # Bytes in front of the message of a process.
+_SPARE_DESCRIPTORS: Final = 4
 
 
 @dataclass(slots=True)
-class _Process:
-    row: Row
+class _JobProcess:
+    """The process of one job; `slot` is its byte in the shared memory of messages."""
+
+    held: HeldJob
     pid: int
     pipe: int
-    end: int | None
-    place: int
-    told: bytes = b""
+    pidfd: int | None
+    slot: int
+    sent: bytes = b""
     buffer: bytearray = field(default_factory=bytearray)
-    is_shut: bool = False
-    has_ended: bool = False
+    is_pipe_closed: bool = False
+    has_result: bool = False
 
     def message(self) -> bytes | None:
-        """Give what the process told, once it is complete."""
-        size = int.from_bytes(self.buffer[: pipes.SIZE], "big")
-        is_whole = len(self.buffer) >= pipes.SIZE + size > pipes.SIZE
-        return bytes(self.buffer[pipes.SIZE : pipes.SIZE + size]) if is_whole else None
+        """Return the message of the process once it is complete."""
+        size = int.from_bytes(self.buffer[:_SIZE], "big")
+        is_complete = len(self.buffer) >= _SIZE + size > _SIZE
+        return bytes(self.buffer[_SIZE : _SIZE + size]) if is_complete else None
 
 
-class Processes:
-    """A crew that forks for each job. A death costs its own job a crash, and no other."""
+class ProcessPool:
+    """A pool that forks for each job. A death costs its own job a crash, and no other."""
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, context: ChildContext) -> None:
+        self._context = context
         self._selector = selectors.DefaultSelector()
-        self._processes: dict[str, _Process] = {}
-        # One byte for each place: the order for the job there, read when the signal comes.
-        self._orders = mmap.mmap(-1, MOST)
-        self._places = list(range(MOST))
-        self._done: list[tuple[Row, Verdict]] = []
-        self._fork_signals = ForkSignals(signals.GROUP, signals.restore)
-        self._inside = _Alone(desk)
-        signals.prepare()
-        # What is there now is shared with each process until somebody writes to it.
+        self._processes: dict[str, _JobProcess] = {}
+        # One byte for each slot: the message to the job there, read when the signal arrives.
+        self._messages = mmap.mmap(-1, MAX_JOBS)
+        self._free_slots = list(range(MAX_JOBS))
+        self._done: list[tuple[HeldJob, Result]] = []
+        self._fork_signals = ForkSignals(signals.GROUP, signals.restore_defaults)
+        # These two are used in the process of a job only, and exist before each fork.
+        self._runner = MainThreadRunner(context.executor, context.options.sandbox)
+        self._completion: tuple[str, bytes, bytes] | None = None
+        signals.load_prctl()
+        # Memory that exists by now is shared with each process until somebody writes to it.
         gc.collect()
         gc.freeze()
 
-    def start(self, row: Row) -> None:
+    def start(self, held: HeldJob) -> None:
         """Fork a process for the job."""
-        # In this process, so that the next job of the kind finds it: imports are slow.
-        self._desk.note_limit(row)
-        reader, writer = pipes.make()
-        place = self._places.pop()
-        self._orders[place] = 0
+        # In this process, so that the next job of the klass finds its handler imported.
+        self._context.record_hard_limit(held)
+        reader, writer = _open_pipe()
+        slot = self._free_slots.pop()
+        self._messages[slot] = 0
         parent = os.getpid()
-        # What was allocated since must not be gone through in the process of the job.
+        # A collection in the process of the job would write to, and so copy, shared memory.
         gc.disable()
         try:
             pid = os.fork()
         except OSError:
             os.close(reader)
-            self._places.append(place)
+            self._free_slots.append(slot)
             raise
         else:
             if pid == 0:
-                self._be_job(row, place, writer, parent)
+                self._run_job(held, slot, writer, parent)
         finally:
             gc.enable()
             os.close(writer)
         os.set_blocking(reader, False)
-        process = _Process(row, pid, reader, pipes.end_of(pid), place)
-        self._processes[row.held.lease] = process
+        process = _JobProcess(held, pid, reader, _open_pidfd(pid), slot)
+        self._processes[held.leased.lease] = process
         self._selector.register(reader, selectors.EVENT_READ, process)
-        if process.end is not None:
-            self._selector.register(process.end, selectors.EVENT_READ, process)
+        if process.pidfd is not None:
+            self._selector.register(process.pidfd, selectors.EVENT_READ, process)
 
-    def finished(self) -> Sequence[tuple[Row, Verdict]]:
-        """Give the jobs that have ended; a process that has told its verdict may take its time."""
-        self._look(0)
+    def collect(self) -> Sequence[tuple[HeldJob, Result]]:
+        """Return the jobs that have a result; their processes may take longer to exit."""
+        self._select(0)
         done, self._done = self._done, []
         return done
 
     def fileno(self) -> int:
-        """Give the descriptor of a selector over all that the processes tell."""
+        """Return the descriptor of a selector over all processes."""
         return int(self._selector.fileno())
 
-    def tell(self, row: Row, order: bytes) -> None:
+    def send(self, held: HeldJob, message: bytes) -> None:
         """Interrupt the process of a job, or kill it."""
-        process = self._processes.get(row.held.lease)
+        process = self._processes.get(held.leased.lease)
         if process is None:
             return
-        if order == orders.KILL:
-            process.told = process.told or order
+        if message == control_pipe.KILL:
+            process.sent = process.sent or message
             os.kill(process.pid, signal.SIGKILL)
             return
-        process.told = order
-        self._orders[process.place] = order[0]
+        process.sent = message
+        self._messages[process.slot] = message[0]
         os.kill(process.pid, signal.SIGTERM)
 
-    def repeat(self) -> None:
-        """Send the signal once more to the jobs that were told something."""
+    def repeat_interrupts(self) -> None:
+        """Send the signal once more to the jobs that were sent a message."""
         for process in self._processes.values():
-            if process.told:
+            if process.sent:
                 os.kill(process.pid, signal.SIGTERM)
 
-    def on_signal(self, number: int, frame: FrameType | None) -> None:
-        """Interrupt the job, in its process; in the one above there is none."""
-        self._inside.on_signal(number, frame)
+    def on_signal(self, _number: int, _frame: FrameType | None) -> None:
+        """Interrupt the job, in its process; the child itself runs none."""
+        if self._runner.control is not None:
+            self._runner.control.read()
+            self._runner.interrupt()
 
     @property
     def is_busy(self) -> bool:
-        """Whether a process is there that was not buried."""
+        """Whether there is a process that was not reaped."""
         return bool(self._selector.get_map())
 
     def close(self) -> None:
-        """Wait for the processes that have told their verdicts."""
+        """Wait for the processes that have sent their results."""
         while self._selector.get_map():
-            self._look(None)
+            self._select(None)
         self._selector.close()
-        self._orders.close()
+        self._messages.close()
 
-    def _look(self, patience: float | None) -> None:
-        """Take in what the processes tell, and that they have ended."""
-        ready = self._selector.select(patience)
+    def _select(self, timeout: float | None) -> None:
+        """Read what the processes have sent, and reap those that have exited."""
+        ready = self._selector.select(timeout)
         for key, _ in ready:
             if key.fd == key.data.pipe:
                 self._read(key.data)
         for key, _ in ready:
-            if key.fd == key.data.end:
-                # Its pipe may stay open for long: who was forked by the handler may have it, too.
-                while not key.data.is_shut and self._read(key.data):
+            if key.fd == key.data.pidfd:
+                # A process that the handler forked may hold the pipe open for long.
+                while not key.data.is_pipe_closed and self._read(key.data):
                     pass
-                self._bury(key.data)
+                self._reap(key.data)
 
-    def _read(self, process: _Process) -> bool:
-        """Take in what a process tells; false when there is no more for now, or for ever."""
+    def _read(self, process: _JobProcess) -> bool:
+        """Read from a process; return False when there is no more for now, or for good."""
         try:
             chunk = os.read(process.pipe, 1 << 16)
         except BlockingIOError:
             return False
         process.buffer += chunk
         message = process.message()
-        if message is not None and not process.has_ended:
-            self._end(process, Verdict(process.row.job, _told(process.row.held, message)))
+        if message is not None and not process.has_result:
+            call = _parse(process.held.leased, message)
+            self._end(process, Result(process.held.job, call))
         if not chunk:
             self._selector.unregister(process.pipe)
-            process.is_shut = True
-            if process.end is None:
-                self._bury(process)
+            process.is_pipe_closed = True
+            if process.pidfd is None:
+                self._reap(process)
         return bool(chunk)
 
-    def _bury(self, process: _Process) -> None:
-        if not process.is_shut:
+    def _reap(self, process: _JobProcess) -> None:
+        if not process.is_pipe_closed:
             self._selector.unregister(process.pipe)
         os.close(process.pipe)
-        if process.end is not None:
-            self._selector.unregister(process.end)
-            os.close(process.end)
-        # Its end was seen, or that of its pipe, which comes with it: this does not take long.
-        ending = pipes.ending(process.pid)
-        self._places.append(process.place)
-        if not process.has_ended:
-            self._end(process, self._died(process, ending))
+        if process.pidfd is not None:
+            self._selector.unregister(process.pidfd)
+            os.close(process.pidfd)
+        # The process has exited, or its pipe was closed, which happens on exit: a short wait.
+        cause = wait_for_exit(process.pid)
+        self._free_slots.append(process.slot)
+        if not process.has_result:
+            self._end(process, self._died(process, cause))
 
-    def _end(self, process: _Process, verdict: Verdict) -> None:
-        process.has_ended = True
-        self._processes.pop(process.row.held.lease, None)
-        self._done.append((process.row, verdict))
+    def _end(self, process: _JobProcess, result: Result) -> None:
+        process.has_result = True
+        self._processes.pop(process.held.leased.lease, None)
+        self._done.append((process.held, result))
 
-    def _died(self, process: _Process, cause: str) -> Verdict:
-        held = process.row.held
-        if process.told == orders.RELEASE:
-            return Verdict(process.row.job, protocol.jobs.release(held.jid, held.lease))
-        if process.told == orders.LIMIT:
+    def _died(self, process: _JobProcess, cause: str) -> Result:
+        job, leased = process.held.job, process.held.leased
+        if process.sent == control_pipe.RELEASE:
+            return Result(job, protocol.jobs.release(leased.jid, leased.lease))
+        if process.sent == control_pipe.LIMIT:
             cause = "killed at its hard limit"
-        logger.warning("the process of %s (pid %d) ended by %s", held.jid, process.pid, cause)
-        sandbox.clear(self._desk.options.sandbox)
-        return Verdict(process.row.job, protocol.workers.job_died(held.jid, held.lease, cause))
+        logger.warning(
+            "process of a job ended jid=%s pid=%d cause=%s", leased.jid, process.pid, cause
+        )
+        sandbox.remove_stale(self._context.options.sandbox)
+        return Result(job, protocol.workers.job_died(leased.jid, leased.lease, cause))
 
-    def _be_job(self, row: Row, place: int, pipe: int, parent: int) -> NoReturn:
+    def _run_job(self, held: HeldJob, slot: int, pipe: int, parent: int) -> NoReturn:
+        """Run a job in its new process, send what became of it, and exit."""
         code = 1
         try:
-            # As little as possible: each page that is touched here must be copied first.
-            signals.die_with(parent)
+            # As little as possible: each page of memory that is written to is copied first.
+            signals.die_with_parent(parent)
             self._fork_signals.is_on = True
-            self._desk.drop()
-            verdict = self._inside.run(row, _Orders(self._orders, place, row.held.lease))
-            pipes.write(pipe, self._inside.ending or _call(verdict))
+            self._context.close_inherited()
+            job = held.job
+            control = _JobControl(self._messages, slot, held.leased.lease)
+            self._runner.control = control
+            job.watch(control)
+            gc.enable()
+            # A message may have been sent before this process could receive the signal.
+            prepare = functools.partial(self.on_signal, signal.SIGTERM, None)
+            result = self._runner.run(job, prepare, self._complete)
+            _write(pipe, self._completion or _arguments(result))
             code = 0
         except BaseException:  # noqa: BLE001 - nothing may return into the code of the child
             traceback.print_exc()
@@ -221,76 +241,88 @@ class Processes:
                     stream.flush()
             os._exit(code)
 
+    def _complete(self, job: Job, value: Any) -> Result:
+        """Send only data and result of a job that just completes: the child makes the call."""
+        if job.state == "running" and not job.follow_ups:
+            # `Result.returned` handles a value that cannot be encoded.
+            with contextlib.suppress(Exception):
+                self._completion = (_COMPLETION, job.to_send(None), job.encode(value))
+                return Result(job, None)
+        return Result.returned(job, value)
 
-class _None(orders.Orders):
-    """No orders: there is no job here that they could be for."""
 
-    def read(self) -> None:
-        """Find nothing."""
+class _JobControl(control_pipe.ControlPipe):
+    """The messages to one job, in a byte that is shared with the child."""
 
-
-class _Orders(orders.Orders):
-    """The orders for one job, in a byte that is shared with the process above."""
-
-    def __init__(self, memory: mmap.mmap, place: int, lease: str) -> None:
+    def __init__(self, memory: mmap.mmap, slot: int, lease: str) -> None:
         super().__init__(-1)
         self._memory = memory
-        self._place = place
+        self._slot = slot
         self._lease = lease
-        self._seen = 0
+        self._last = 0
 
     def read(self) -> None:
-        """Look at the byte."""
-        order = self._memory[self._place]
-        if order != self._seen:
-            self._seen = order
-            self._note(bytes([order]), self._lease)
+        """Read the byte."""
+        message = self._memory[self._slot]
+        if message != self._last:
+            self._last = message
+            self._receive(bytes([message]), self._lease)
 
 
-class _Alone(Inside):
-    """The one job of a process. Made in the process above, so that it is there after each fork."""
-
-    def __init__(self, desk: Desk) -> None:
-        super().__init__(_None(-1), desk.handlers, desk.options.sandbox)
-        self.ending: tuple[str, bytes, bytes] | None = None
-
-    def returned(self, job: Job, result: Any) -> Verdict:
-        """Say only what is to be stored, if that is all: the process above makes a call of it."""
-        if job.state == "running" and not job.follow_ups:
-            # What cannot be written is for the judge.
-            with contextlib.suppress(Exception):
-                self.ending = (_ENDING, job.to_send(None), job.encode(result))
-                return Verdict(job, None)
-        return super().returned(job, result)
-
-    def run(self, row: Row, given: _Orders) -> Verdict:
-        """Run a job under these orders, in a process of its own."""
-        self._orders = given
-        row.job.watch(given)
-        gc.enable()
-        return self.perform(row.job)
-
-    def enter(self, job: Job) -> None:
-        """Take what was ordered before this process could hear it."""
-        self._orders.read()
-        error = reason(job, self._orders)
-        if error is not None:
-            raise error
+def wait_for_exit(pid: int) -> str:
+    """Wait for a process to exit and return how: `signal 9` or `exit 1`."""
+    with contextlib.suppress(ChildProcessError):
+        return exit_cause(os.waitpid(pid, 0)[1])
+    return "exit unknown"  # Imported code ignores SIGCHLD, or waits for any process.
 
 
-def _call(verdict: Verdict) -> Sequence[Any]:
-    call = verdict.call
+def _open_pipe() -> tuple[int, int]:
+    """Open a pipe; raise OSError if too few descriptors would be left for everything else.
+
+    Without one for the store no result could be sent, and so no job would ever end.
+    """
+    reader, writer = os.pipe()
+    opened: list[int] = []
+    try:
+        for _ in range(_SPARE_DESCRIPTORS):
+            opened.append(os.dup(reader))  # noqa: PERF401 - each is closed, whatever the next does
+    except OSError:
+        opened += [reader, writer]
+        raise
+    finally:
+        for one in opened:
+            os.close(one)
+    return reader, writer
+
+
+def _open_pidfd(pid: int) -> int | None:
+    """Return a descriptor that is readable when a process has exited, where there is one."""
+    with contextlib.suppress(AttributeError, OSError):
+        return os.pidfd_open(pid)
+    return None
+
+
+def _write(pipe: int, message: Sequence[Any]) -> None:
+    """Write a whole message with its size in front."""
+    packed = msgpack.packb(message)
+    left = memoryview(len(packed).to_bytes(_SIZE, "big") + packed)
+    while left:
+        left = left[os.write(pipe, left) :]
+
+
+def _arguments(result: Result) -> Sequence[Any]:
+    call = result.call
     return (None,) if call is None else (call.script, *call.args)
 
 
-def _told(held: Held, message: bytes) -> Call[Any] | None:
-    """Read what a process has told: a call, what it completes its job with, or nothing."""
+def _parse(leased: LeasedJob, message: bytes) -> Call[Any] | None:
+    """Return the call that a process has sent, or the completion that it asks for, or None."""
     script, *args = msgpack.unpackb(message)
-    if script == _ENDING:
-        return protocol.jobs.complete(held.jid, held.lease, data=args[0], result=args[1])
-    return None if script is None else Call(script, tuple(args), _unread)
+    if script == _COMPLETION:
+        return protocol.jobs.complete(leased.jid, leased.lease, data=args[0], result=args[1])
+    return None if script is None else Call(script, tuple(args), _undecoded)
 
 
-def _unread(reply: bytes | None) -> bytes | None:
-    """Leave a reply as it is: it only matters whether there is one."""
+def _undecoded(reply: bytes | None) -> bytes | None:
+    """Return a reply as it is: it only matters whether there is one."""
     return reply

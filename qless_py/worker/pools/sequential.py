@@ -2,116 +2,115 @@
 
 from __future__ import annotations
 
+import functools
 import time
+from types import FrameType
 from typing import Final
 
-from qless_py.client.job import Job
 from qless_py.protocol.queues import PopReply
-from qless_py.worker.child_context import Desk, Row
-from qless_py.worker.pools.interrupt import Inside
-from qless_py.worker.prefetch import Pace
+from qless_py.worker.child_context import ChildContext, HeldJob
+from qless_py.worker.pools.main_thread import MainThreadRunner
+from qless_py.worker.prefetch import Prefetch
 
-# Verdicts may wait for one another for so long, and only as far as the next jobs are known to be
-# short: none waits for a job that may take long.
-_TOGETHER: Final = 0.005
-_LOOK: Final = 0.001
-_OURS: Final = 0.5
+# Results are kept back for so long to be sent together, and only while the next jobs are known to
+# be short: no result waits for a job that may take long.
+_KEEP_BACK: Final = 0.005
+_CHECK_INTERVAL: Final = 0.001
+_SURELY_HELD: Final = 0.5
 
 
-class Serial(Inside):
-    """Takes short jobs in batches; the verdicts on one and the request for the next go together."""
+class SequentialRunner:
+    """Fetches short jobs in batches; the results of one and the fetch of the next go together."""
 
-    def __init__(self, desk: Desk) -> None:
-        super().__init__(desk.orders, desk.handlers, desk.options.sandbox)
-        self._desk = desk
-        self._pace = Pace(desk.options.batch)
-        self._row: Row | None = None
-        self._kept_at = 0.0
-        self._taken_at = 0.0
-        self._looked_at = 0.0
+    def __init__(self, context: ChildContext) -> None:
+        self._context = context
+        self._runner = MainThreadRunner(context.executor, context.options.sandbox, context.control)
+        self._prefetch = Prefetch(context.options.batch)
+        self._kept_since = 0.0
+        self._fetched_at = 0.0
+        self._checked_at = 0.0
         self._may_flush = False
 
     def run(self) -> None:
-        """Take and run jobs until told to leave."""
-        self.listen(self._desk.birth.interrupt)
-        desk = self._desk
+        """Fetch and run jobs until the child must exit."""
+        context = self._context
+        # One bound method for good: it is compared with the installed handler after each job.
+        self._runner.listen(context.spec.interrupt, self.on_signal)
         reply: PopReply | None = None
         while True:
-            is_quiet = not desk.may_start()
-            if desk.orders.stop or desk.is_spent():
+            is_quiet = not context.may_start()
+            if context.control.stop or context.is_due_for_recycling():
                 return
             if is_quiet:
-                desk.post.exchange()
-                desk.board.ask()
-                if not desk.orders.fresh:
-                    desk.orders.wait(desk.options.interval)
+                context.acknowledger.exchange()
+                context.board.mark_fetching()
+                if not context.control.has_news:
+                    context.control.wait(context.options.interval)
                 reply = None
                 continue
-            count = self._pace.next()
-            reply = desk.take(count) if reply is None else desk.take_later(reply, count)
+            count = self._prefetch.next()
+            reply = context.fetch(count) if reply is None else context.wait_and_fetch(reply, count)
             if reply is not None and reply.jobs:
-                self._batch(reply)
+                self._run_batch(reply)
                 reply = None
 
-    def on_order(self) -> None:
-        """Send verdicts behind which a job turned out to be long."""
-        # Elsewhere it would get in between what is being sent or read on the same connection.
-        if self._orders.flush and self._may_flush:
-            self._desk.post.flush()
-        self._orders.flush = False
+    def on_signal(self, _number: int, _frame: FrameType | None) -> None:
+        """Handle control messages in the middle of a job."""
+        control = self._context.control
+        control.read()
+        # Outside of a handler a flush could get between the bytes of another pipeline.
+        if control.flush and self._may_flush:
+            self._context.acknowledger.flush()
+        control.flush = False
+        self._runner.interrupt()
 
-    def _batch(self, reply: PopReply) -> None:
-        desk = self._desk
-        rows = desk.hold(reply)
-        self._taken_at = self._looked_at = time.monotonic()
-        for number, row in enumerate(rows):
-            if desk.post.has_kept and self._may_last(row):
-                desk.post.push()
-            # First the note, then the look at the orders: a parent that gives a job of ours back
-            # does it the other way round, so one of us sees what the other does.
-            desk.board.start(row.at)
-            if self._must_look():
-                if not desk.may_start():
-                    desk.give_back(rows[number:])
+    def _run_batch(self, reply: PopReply) -> None:
+        context = self._context
+        jobs = context.hold(reply)
+        self._fetched_at = self._checked_at = time.monotonic()
+        for number, held in enumerate(jobs):
+            if context.acknowledger.has_kept and self._may_take_long(held):
+                context.acknowledger.send_next()
+            # Mark the job RUNNING before reading control messages. The supervisor, which may be
+            # releasing it, does the reverse, so one side always sees the other.
+            context.board.mark_running(held.slot)
+            if self._must_check():
+                if not context.may_start():
+                    context.release(jobs[number:])
                     return
-                if desk.orders.is_gone(row.held.lease):
-                    desk.give_back([row])
+                if context.control.is_revoked(held.leased.lease):
+                    context.release([held])
                     continue
-            self._run(row)
+            self._run_job(held)
 
-    def enter(self, job: Job) -> None:  # noqa: ARG002 - the row has it
-        """Note the limit of the job on the board."""
-        if self._row is not None:
-            self._desk.note_limit(self._row)
+    def _must_check(self) -> bool:
+        """Return whether to read control messages, which costs a system call.
 
-    def _must_look(self) -> bool:
-        """Whether it is time to look for orders; the look is a system call.
-
-        A parent gives jobs back only in the stead of a child whose board has stood still for a
-        second, so those of a younger batch are certainly ours.
+        The supervisor releases jobs only for a child whose board has not changed for a second, so
+        those of a younger batch are certainly held.
         """
         now = time.monotonic()
-        if now - self._looked_at < _LOOK and now - self._taken_at < _OURS:
+        is_fresh = now - self._fetched_at < _SURELY_HELD
+        if is_fresh and now - self._checked_at < _CHECK_INTERVAL:
             return False
-        self._looked_at = now
+        self._checked_at = now
         return True
 
-    def _may_last(self, row: Row) -> bool:
-        """Whether verdicts that are kept might have to wait too long for the end of this job."""
-        waited = time.monotonic() - self._kept_at
-        return waited + self._pace.expected(row.job.klass_name) > _TOGETHER
+    def _may_take_long(self, held: HeldJob) -> bool:
+        """Return whether results that are kept might wait too long for the end of this job."""
+        waited = time.monotonic() - self._kept_since
+        return waited + self._prefetch.expected(held.job.klass_name) > _KEEP_BACK
 
-    def _run(self, row: Row) -> None:
-        desk = self._desk
+    def _run_job(self, held: HeldJob) -> None:
+        context = self._context
         started = time.monotonic()
-        self._row = row
-        row.job.watch(desk.orders)
+        held.job.watch(context.control)
         self._may_flush = True
-        verdict = self.perform(row.job)
+        result = self._runner.run(held.job, functools.partial(context.record_hard_limit, held))
         self._may_flush = False
-        desk.board.settle(row.at)
+        context.board.mark_acknowledging(held.slot)
         ended = time.monotonic()
-        self._pace.note(row.job.klass_name, ended - started)
-        if not desk.post.has_kept:
-            self._kept_at = ended
-        desk.post.add(verdict)
+        self._prefetch.record(held.job.klass_name, ended - started)
+        if not context.acknowledger.has_kept:
+            self._kept_since = ended
+        context.acknowledger.add(result)

@@ -1,4 +1,4 @@
-"""Jobs in threads, and those that are `async def` in one event loop beside them."""
+"""Jobs in threads, and `async def` handlers in one event loop beside them."""
 
 from __future__ import annotations
 
@@ -11,79 +11,79 @@ import threading
 from collections import deque
 from collections.abc import Coroutine, Sequence
 from types import FrameType
+from typing import Final
 
 from qless_py.errors import GracefulStop, ImmediateStop, LostLeaseError, SoftLimitError
 from qless_py.handlers.interrupt import Interruptible
-from qless_py.worker import control_pipe as orders
-from qless_py.worker import perform, sandbox
-from qless_py.worker.child_context import Desk, Row
-from qless_py.worker.perform import Verdict
+from qless_py.handlers.result import Result
+from qless_py.worker import control_pipe, sandbox
+from qless_py.worker.child_context import ChildContext, HeldJob
 
 logger = logging.getLogger(__name__)
 
-_KINDS: dict[bytes, type[BaseException]] = {
-    orders.STOP: GracefulStop,
-    orders.LIMIT: SoftLimitError,
-    orders.LOST: LostLeaseError,
-    orders.RELEASE: ImmediateStop,
-    orders.KILL: ImmediateStop,
+_ERRORS: Final[dict[bytes, type[BaseException]]] = {
+    control_pipe.STOP: GracefulStop,
+    control_pipe.LIMIT: SoftLimitError,
+    control_pipe.LOST: LostLeaseError,
+    control_pipe.RELEASE: ImmediateStop,
+    control_pipe.KILL: ImmediateStop,
 }
 
 
-class Threads:
-    """A crew of threads, as many as there are places; each is started when it is first needed."""
+class ThreadPool:
+    """As many threads as there are slots; each is started when it is first needed."""
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
-        self._inbox: queue.SimpleQueue[Row | None] = queue.SimpleQueue()
-        self._done: deque[tuple[Row, Verdict]] = deque()
+    def __init__(self, context: ChildContext) -> None:
+        self._context = context
+        self._inbox: queue.SimpleQueue[HeldJob | None] = queue.SimpleQueue()
+        self._done: deque[tuple[HeldJob, Result]] = deque()
         self._reader, self._writer = os.pipe()
         os.set_blocking(self._reader, False)
         os.set_blocking(self._writer, False)
         self._threads: list[threading.Thread] = []
         self._busy = 0
         self._blocks: dict[str, Interruptible] = {}
-        self._loop = _Loop()
+        self._loop = _EventLoop()
 
-    def start(self, row: Row) -> None:
-        """Have a thread run the job."""
+    def start(self, held: HeldJob) -> None:
+        """Run the job in a thread."""
         if self._busy >= len(self._threads):
             name = f"qless-{len(self._threads)}"
-            # A thread that does not let go of its job must not keep the process from ending.
+            # A daemon: a thread that does not finish its job must not keep the process alive.
             thread = threading.Thread(target=self._serve, name=name, daemon=True)
             thread.start()
             self._threads.append(thread)
         self._busy += 1
-        self._blocks[row.held.lease] = Interruptible()
-        self._inbox.put(row)
+        self._blocks[held.leased.lease] = Interruptible()
+        self._inbox.put(held)
 
-    def finished(self) -> Sequence[tuple[Row, Verdict]]:
-        """Give the jobs that have ended."""
+    def collect(self) -> Sequence[tuple[HeldJob, Result]]:
+        """Return the jobs that have ended, with their results."""
         with contextlib.suppress(BlockingIOError):
             os.read(self._reader, 4096)
         ended = []
         while self._done:
             ended.append(self._done.popleft())
-        for row, _ in ended:
+        for held, _ in ended:
             self._busy -= 1
-            self._blocks.pop(row.held.lease, None)
+            self._blocks.pop(held.leased.lease, None)
         return ended
 
     def fileno(self) -> int:
-        """Give the end of a pipe into which a thread writes when its job has ended."""
+        """Return the end of a pipe into which a thread writes when its job has ended."""
         return self._reader
 
-    def tell(self, row: Row, order: bytes) -> None:
-        """Raise in the thread or the task of the job what the order means."""
-        block = self._blocks.get(row.held.lease)
-        if block is not None and (order != orders.STOP or row.job.is_stoppable):
-            block.interrupt(_KINDS[order])
+    def send(self, held: HeldJob, message: bytes) -> None:
+        """Raise in the thread or the task of the job what the message calls for."""
+        block = self._blocks.get(held.leased.lease)
+        if block is not None and (message != control_pipe.STOP or held.job.is_stoppable):
+            block.interrupt(_ERRORS[message])
 
-    def repeat(self) -> None:
-        """Do nothing: what is raised in a thread arrives."""
+    def repeat_interrupts(self) -> None:
+        """Do nothing: an exception that was raised in a thread arrives."""
 
     def on_signal(self, number: int, frame: FrameType | None) -> None:
-        """Do nothing: what was ordered has made the pipe readable, too."""
+        """Do nothing: the message has made the control pipe readable as well."""
 
     @property
     def is_busy(self) -> bool:
@@ -99,53 +99,54 @@ class Threads:
         self._loop.close()
 
     def _serve(self) -> None:
-        while (row := self._inbox.get()) is not None:
-            block = self._blocks[row.held.lease]
+        while (held := self._inbox.get()) is not None:
+            block = self._blocks[held.leased.lease]
             try:
-                verdict = self._verdict(row, block)
-            except BaseException as error:  # noqa: BLE001 - an interruption that came too late
-                verdict = perform.raised(row.job, error)
-            if verdict is not None:
-                self._end(row, verdict)
+                result = self._run(held, block)
+            except BaseException as error:  # noqa: BLE001 - an interrupt that came too late
+                result = Result.raised(held.job, error)
+            if result is not None:
+                self._end(held, result)
 
-    def _verdict(self, row: Row, block: Interruptible) -> Verdict | None:
-        job, handlers = row.job, self._desk.handlers
-        is_elsewhere = False
+    def _run(self, held: HeldJob, block: Interruptible) -> Result | None:
+        """Run a job; None says that a task of the event loop runs it."""
+        job, executor = held.job, self._context.executor
+        is_task = False
         try:
             with block:
-                self._desk.note_limit(row)
-                if handlers.is_async(job):
-                    is_elsewhere = True
-                    self._loop.run(self._awaited(row, block))
+                self._context.record_hard_limit(held)
+                if executor.is_async(job):
+                    is_task = True
+                    self._loop.start(self._arun(held, block))
                     return None
-                with sandbox.of(self._desk.options.sandbox, job):
-                    result = handlers.run(job)
+                with sandbox.for_job(self._context.options.sandbox, job):
+                    value = executor.run(job)
         except BaseException as error:  # noqa: BLE001 - whatever a handler raises fails its job
-            return None if is_elsewhere else perform.raised(job, error)
-        return perform.returned(job, result)
+            return None if is_task else Result.raised(job, error)
+        return Result.returned(job, value)
 
-    async def _awaited(self, row: Row, block: Interruptible) -> None:
-        job = row.job
+    async def _arun(self, held: HeldJob, block: Interruptible) -> None:
+        job = held.job
         try:
-            with sandbox.of(self._desk.options.sandbox, job):
+            with sandbox.for_job(self._context.options.sandbox, job):
                 block.enter_task()
-                result = await self._desk.handlers.arun(job)
+                value = await self._context.executor.arun(job)
         except asyncio.CancelledError as error:
-            verdict = perform.raised(job, block.error() if block.error else error)
+            result = Result.raised(job, block.error() if block.error else error)
         except BaseException as error:  # noqa: BLE001 - whatever a handler raises fails its job
-            verdict = perform.raised(job, error)
+            result = Result.raised(job, error)
         else:
-            verdict = perform.returned(job, result)
-        self._end(row, verdict)
+            result = Result.returned(job, value)
+        self._end(held, result)
 
-    def _end(self, row: Row, verdict: Verdict) -> None:
-        self._done.append((row, verdict))
-        # A full pipe is readable, which is all that is wanted.
+    def _end(self, held: HeldJob, result: Result) -> None:
+        self._done.append((held, result))
+        # A full pipe is readable already, which is all that matters.
         with contextlib.suppress(BlockingIOError):
             os.write(self._writer, b"x")
 
 
-class _Loop:
+class _EventLoop:
     """An event loop in a thread of its own, started when it is first needed."""
 
     def __init__(self) -> None:
@@ -154,13 +155,13 @@ class _Loop:
         self._thread: threading.Thread | None = None
         self._tasks: set[object] = set()
 
-    def run(self, coroutine: Coroutine[object, object, None]) -> None:
-        """Begin a coroutine; nobody waits for it."""
+    def start(self, coroutine: Coroutine[object, object, None]) -> None:
+        """Start a coroutine without waiting for it."""
         with self._lock:
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
                 self._thread = threading.Thread(
-                    target=_serve, args=(self._loop,), name="qless-loop", daemon=True
+                    target=_run_loop, args=(self._loop,), name="qless-loop", daemon=True
                 )
                 self._thread.start()
         future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
@@ -175,12 +176,12 @@ class _Loop:
             self._loop.close()
 
 
-def _serve(loop: asyncio.AbstractEventLoop) -> None:
-    """Run a loop until it is stopped: a task that exits lets it end for all others, too."""
+def _run_loop(loop: asyncio.AbstractEventLoop) -> None:
+    """Run a loop until it is stopped, even if a task of a handler exits."""
     while True:
         try:
             loop.run_forever()
         except BaseException:
-            logger.exception("a task that a handler has started would end the event loop")
+            logger.exception("a task that a handler started tried to end the event loop")
         else:
             return

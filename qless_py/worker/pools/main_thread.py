@@ -1,0 +1,110 @@
+"""Run handlers in the main thread of a process, where control messages interrupt them.
+
+Only a process that runs one job at a time works like this: its signal handler raises, inside the
+job's handler, the exception that the supervisor's message calls for.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+from qless_py.client.job import Job
+from qless_py.errors import GracefulStop, ImmediateStop, LostLeaseError, SoftLimitError
+from qless_py.handlers.executor import Executor
+from qless_py.handlers.result import Result
+from qless_py.worker import sandbox, signals
+from qless_py.worker.control_pipe import ControlPipe
+from qless_py.worker.sandbox import Folder
+
+SignalHandler = Callable[[int, FrameType | None], None]
+
+
+def interruption(job: Job, control: ControlPipe) -> BaseException | None:
+    """Return the exception that the messages call for in the handler of this job, if any."""
+    if control.release:
+        return ImmediateStop()
+    if job.lease in control.lost:
+        return LostLeaseError(f"{job.jid} was canceled, timed out or given to another worker")
+    if job.lease in control.over_limit:
+        control.over_limit.discard(job.lease)  # Raised once: the handler may clean up undisturbed.
+        return SoftLimitError(f"{job.jid} has run up to its hard limit")
+    if control.stop and job.is_stoppable:
+        return GracefulStop()
+    return None
+
+
+class MainThreadRunner:
+    """Runs handlers one at a time; `interrupt` raises in the one that is running."""
+
+    def __init__(
+        self, executor: Executor, folder: Folder = None, control: ControlPipe | None = None
+    ) -> None:
+        self.control = control
+        self._executor = executor
+        self._folder = folder
+        self._job: Job | None = None  # Set while its handler may be interrupted.
+        self._on_signal: SignalHandler | None = None
+        self._number = signal.SIGTERM
+
+    def listen(self, number: signal.Signals, on_signal: SignalHandler) -> None:
+        """Install the handler of the signal that announces control messages."""
+        self._number, self._on_signal = number, on_signal
+        signal.signal(number, on_signal)
+
+    def run(
+        self,
+        job: Job,
+        prepare: Callable[[], object],
+        complete: Callable[[Job, Any], Result] = Result.returned,
+    ) -> Result:
+        """Run the handler of a job and return what became of it.
+
+        `prepare` is called right before the handler, where it can be interrupted too; `complete`
+        makes the result of a handler that returned.
+        """
+        try:
+            result = self._run(job, prepare, complete)
+        except (ImmediateStop, GracefulStop, LostLeaseError, SoftLimitError) as error:
+            # The signal arrived just as the handler was raising an exception of its own.
+            self._job = None
+            result = Result.raised(job, error)
+        if self._on_signal is not None:
+            self._restore_signals(self._on_signal)
+        return result
+
+    def interrupt(self) -> None:
+        """Raise what the messages call for, in a signal handler that interrupted a job's handler.
+
+        A signal without a message has no effect.
+        """
+        job = self._job
+        if job is None or job.state != "running" or self.control is None:
+            return  # A job that has a result may finish undisturbed. The messages remain.
+        error = interruption(job, self.control)
+        if error is not None:
+            if not isinstance(error, SoftLimitError):
+                self._job = None
+            raise error
+
+    def _run(
+        self, job: Job, prepare: Callable[[], object], complete: Callable[[Job, Any], Result]
+    ) -> Result:
+        try:
+            self._job = job
+            with sandbox.for_job(self._folder, job):
+                prepare()
+                value = self._executor.run(job)
+            self._job = None
+        except BaseException as error:  # noqa: BLE001 - whatever a handler raises fails its job
+            self._job = None
+            return Result.raised(job, error)
+        return complete(job, value)
+
+    def _restore_signals(self, on_signal: SignalHandler) -> None:
+        """Undo what the handler of a job did to the signal handlers."""
+        if signals.handler_of(self._number) is not on_signal:
+            signal.signal(self._number, on_signal)
+        signals.ignore_group_signals_again(self._number)
