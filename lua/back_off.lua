@@ -8,12 +8,12 @@
 local check = require("lib.core.check")
 local errors = require("lib.core.errors")
 local events = require("lib.core.events")
-local holders = require("lib.admission.holders")
 local job_lib = require("lib.job.job")
 local lease_lib = require("lib.job.lease")
 local reclaim = require("lib.job.reclaim")
 local session = require("lib.core.session")
 local settings = require("lib.admission.throttle_settings")
+local throttles = require("lib.admission.throttles")
 
 local now, request, jid, lease, ms, throttle = unpack(ARGV)
 local length = check.integer("ms", ms, 1, 3155760000000)
@@ -33,7 +33,7 @@ local function chosen()
   if throttle == "" then
     return record.throttles and { unpack(record.throttles) } or { queue }
   end
-  local own = holders.ids(record)
+  local own = throttles.held_by(record)
   own[#own + 1] = queue
   for _, id in ipairs(own) do
     if id == throttle then

@@ -12,8 +12,8 @@ from qless_py.fsck import (
     index_rules,
     job_rules,
     key_rules,
-    lane_rules,
     schedule_rules,
+    subqueue_rules,
     throttle_rules,
 )
 from qless_py.fsck.finding import Finding
@@ -56,10 +56,10 @@ KEY_RULES: Final[Mapping[str, tuple[KeyRule, ...]]] = MappingProxyType(
             for place in ("running", "scheduled")
         },
         **{
-            f"queue:*:{place}": (_with_pattern(lane_rules.fair, f"queue:*:{place}"),)
+            f"queue:*:{place}": (_with_pattern(subqueue_rules.fair, f"queue:*:{place}"),)
             for place in ("shared", "throttled")
         },
-        "queue:*:lane/*/*": (lane_rules.lane,),
+        "queue:*:lane/*/*": (subqueue_rules.subqueue,),
         "throttle:*:record": (throttle_rules.throttle,),
         "worker:*:info": (key_rules.worker,),
     }
@@ -101,11 +101,11 @@ OWN_ENTRIES: Final[Mapping[str, Callable[[Space, str, bytes], Rule]]] = MappingP
         "batch:*:inner": batch_rules.inner,
         "declared:*": schedule_rules.declared,
         "refills": lambda space, _, entry: schedule_rules.refill(space, entry),
-        "queue:*:users/*": lane_rules.user,
-        "queue:*:open": lane_rules.opened,
-        "queue:*:finish": lane_rules.finish,
-        "throttle:*:queues": lane_rules.parking,
-        "throttle:*:capped": lane_rules.capped,
+        "queue:*:users/*": subqueue_rules.user,
+        "queue:*:open": subqueue_rules.opened,
+        "queue:*:finish": subqueue_rules.finish,
+        "throttle:*:queues": subqueue_rules.parking,
+        "throttle:*:capped": subqueue_rules.capped,
         "users": lambda space, _, entry: throttle_rules.settled(space, entry),
         "weights": lambda space, _, entry: throttle_rules.weight(space, entry),
         "due": lambda space, _, entry: key_rules.duty(space, entry),

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Final
 
-from qless_py.fsck import lane_rules, records, throttle_rules
+from qless_py.fsck import records, subqueue_rules, throttle_rules
 from qless_py.fsck.finding import Finding
 from qless_py.fsck.job_rules import ORDER
 from qless_py.fsck.names import TYPES, is_name, text
@@ -27,7 +27,7 @@ CLAIMS: Final[Mapping[str, Claims]] = MappingProxyType(
         "queue:*:shared": lambda record, queue: (
             record.state in ("waiting", "stalled") and record.queue == queue and bool(record.user)
         ),
-        "queue:*:lane/*/*": lane_rules.belongs,
+        "queue:*:lane/*/*": subqueue_rules.belongs,
         "queue:*:throttled": _in_queue("throttled"),
         "throttle:*:parked": lambda record, throttle: record.gate == throttle,
         "throttle:*:holders": throttle_rules.is_holder,

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-from qless_py.fsck import lane_rules, records, throttle_rules
+from qless_py.fsck import records, subqueue_rules, throttle_rules
 from qless_py.fsck.finding import Finding
 from qless_py.fsck.names import is_name, raw_bytes
 from qless_py.fsck.reader import Rule
@@ -43,8 +43,8 @@ def job(space: Space, jid: str) -> Rule:
         return found
     expected = [*_place(space, jid, record), *_claims(space, jid, record)]
     found += yield from judged(expected)
-    if _has_lane(record):
-        found += yield from lane_rules.placed(space, jid, record)
+    if _has_subqueue(record):
+        found += yield from subqueue_rules.placed(space, jid, record)
     found += yield from throttle_rules.held(space, jid, record)
     found += yield from _lease(space, jid, record)
     found += yield from _sequence(space, jid, record)
@@ -71,7 +71,7 @@ def _malformed(record: records.Record) -> Iterator[str]:
     if not isinstance(history, list) or not history or not all(map(_is_entry, history)):
         yield "history is not a list of entries"
     yield from _wrong_for_state(record)
-    yield from lane_rules.malformed(record)
+    yield from subqueue_rules.malformed(record)
     yield from _wrong_size(record)
 
 
@@ -115,20 +115,22 @@ def _wrong_size(record: records.Record) -> Iterator[str]:
         yield "the data is not wholly in its own key, or too short for one"
 
 
-def _has_lane(record: records.Record) -> bool:
+def _has_subqueue(record: records.Record) -> bool:
     return record.state == "throttled" or (record.state in READY and bool(record.user))
 
 
 def _place(space: Space, jid: str, record: records.Record) -> Iterator[Expectation]:
-    """Expect the job to be in the index of its state, if it has no lane."""
-    if _has_lane(record):
+    """Expect the job to be in the index of its state, if it has no subqueue."""
+    if _has_subqueue(record):
         return
     state, queue, member = record.state, record.queue, raw_bytes(jid)
     pattern, name = f"queue:*:{state}", queue
     fits: Fits = is_there
     if state in ("waiting", "stalled"):
         pattern, member = "queue:*:waiting", record["order"] + member
-        scores = (-record.priority, lane_rules.RECLAIMED) if state == "waiting" else (-math.inf,)
+        scores = (
+            (-record.priority, subqueue_rules.RECLAIMED) if state == "waiting" else (-math.inf,)
+        )
         fits = scores.__contains__
     elif state == "scheduled":
         fits = equals(record["due"])

@@ -150,7 +150,7 @@ def _fits(pattern: str, name: str) -> bool:
     queue, *parts = name.split("/")
     if not parts:
         return is_name(name)
-    # Of a lane: its user and its gate, either of which may be none.
+    # Of a subqueue: its user and its gate, either of which may be none.
     *user, gate = parts
     fits = all(not one or is_name(one) for one in user) and (not gate or is_throttle(gate))
     return is_name(queue) and fits and (any(parts) or pattern == "queue:*:users/*")

@@ -55,8 +55,8 @@ class Record:
         return str(self.fields.get("gate") or "")
 
     @property
-    def lane(self) -> str:
-        """The name of its lane: queue, user and gate."""
+    def subqueue(self) -> str:
+        """The name of its subqueue: queue, user and gate."""
         return f"{self.queue}/{self.user}/{self.gate}"
 
     @property

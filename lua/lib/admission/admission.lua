@@ -149,9 +149,7 @@ end
 
 local function take_slots(self, job)
   local s, record = self.s, job.record
-  local ids = { unpack(record.throttles or {}) }
-  ids[#ids + 1] = record.user and "user:" .. record.user
-  for _, id in ipairs(ids) do
+  for _, id in ipairs(throttles.held_by(record)) do
     throttles.pay(throttles.get(s, id), throttles.cost(record, id))
     local entries = self.new_holders[id] or {}
     entries[#entries + 1], entries[#entries + 2] = s.now_text, job.jid

@@ -11,13 +11,6 @@ local throttles = require("lib.admission.throttles")
 
 local holders = {}
 
--- The throttles of which a job holds a slot while it runs, without that of its queue.
-function holders.ids(record)
-  local ids = { unpack(record.throttles or {}) }
-  ids[#ids + 1] = record.user and "user:" .. record.user
-  return ids
-end
-
 -- Forgets the number of free slots counted in this call.
 local function forget_count(s, id)
   if s.throttles and s.throttles[id] then
@@ -40,7 +33,7 @@ end
 -- Returns the slots of a job that no longer runs.
 function holders.return_slots(s, job)
   local record = job.record
-  for _, id in ipairs(holders.ids(record)) do
+  for _, id in ipairs(throttles.held_by(record)) do
     if redis.call("ZREM", keys.holders(id), job.jid) == 1 then
       forget_count(s, id)
       throttle_wakeup.slot_returned(s, id)

@@ -21,6 +21,13 @@ function throttles.user_of(id)
   return string.match(id, "^user:(.+)$")
 end
 
+-- The throttles of which a job holds a slot while it runs, without that of its queue.
+function throttles.held_by(record)
+  local ids = { unpack(record.throttles or {}) }
+  ids[#ids + 1] = record.user and "user:" .. record.user
+  return ids
+end
+
 -- Fills the bucket up to the present. After the clock was set back it fills from now on.
 local function refill(s, entry)
   local record = entry.record

@@ -1,7 +1,6 @@
 -- Explains why a job is not running: what has to happen before it can, or what it does or did.
 -- Nothing here writes. Each reason is a map with a `kind`.
 
-local holders = require("lib.admission.holders")
 local job_lib = require("lib.job.job")
 local keys = require("lib.core.keys")
 local limits = require("lib.core.limits")
@@ -60,7 +59,7 @@ end
 
 local function add_throttles(s, found, job)
   add_throttle(s, found, job, "queue:" .. job.record.queue)
-  for _, id in ipairs(holders.ids(job.record)) do
+  for _, id in ipairs(throttles.held_by(job.record)) do
     add_throttle(s, found, job, id)
   end
 end

@@ -1,6 +1,5 @@
 -- Repairs what decides which jobs may run: subqueues, their users, and throttles.
 
-local holders = require("lib.admission.holders")
 local job_lib = require("lib.job.job")
 local keys = require("lib.core.keys")
 local limits = require("lib.core.limits")
@@ -106,7 +105,7 @@ local function holds(record, id)
   if record.state ~= "running" or lists.contains(record.excused, id) then
     return false
   end
-  return lists.contains(holders.ids(record), id)
+  return lists.contains(throttles.held_by(record), id)
 end
 
 repair_admission.holds = holds
@@ -122,7 +121,7 @@ end
 
 -- A running job holds a slot of each of its throttles, and of its user.
 function repair_admission.hold_slots(s, job)
-  for _, id in ipairs(holders.ids(job.record)) do
+  for _, id in ipairs(throttles.held_by(job.record)) do
     if holds(job.record, id) then
       redis.call("ZADD", keys.holders(id), "NX", s.now_text, job.jid)
     end

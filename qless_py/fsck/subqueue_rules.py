@@ -1,4 +1,4 @@
-"""Rules about lanes: where jobs lie that have a user, or are parked until a throttle lets them."""
+"""Rules about subqueues, where jobs wait that have a user or are parked on a throttle."""
 
 import math
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from qless_py.fsck.throttle_rules import opening
 MOST_THROTTLES = 8
 # A lost lease, and a job that was timed out: both stand in front of every priority.
 RECLAIMED, TIMED_OUT = -1e308, -math.inf
-# Behind all others in its lane: jobs that cost more than its gate can ever hold, the dearest last.
+# After all others in its subqueue: jobs that cost more than its gate can ever hold.
 TOO_DEAR, TOO_DEAR_BY_COST = 1e305, 1e295
 ASLEEP = math.inf
 
@@ -56,9 +56,9 @@ def _are_costs(value: Any, throttles: list[str]) -> bool:
 
 
 def placed(space: Space, jid: str, record: records.Record) -> Rule:
-    """Check that a job is in its lane, and in all that lists the jobs of such lanes."""
+    """Check that a job is in its subqueue, and in all that lists the jobs of such subqueues."""
     member = record["order"] + raw_bytes(jid)
-    lists = [("queue:*:lane/*/*", record.lane, member)]
+    lists = [("queue:*:lane/*/*", record.subqueue, member)]
     if record.state == "throttled":
         lists += [("queue:*:throttled", record.queue, raw_bytes(jid))]
         lists += [("throttle:*:parked", record.gate, raw_bytes(jid))]
@@ -72,7 +72,7 @@ def placed(space: Space, jid: str, record: records.Record) -> Rule:
     ]
     if found:
         return found
-    shown = space.shown("queue:*:lane/*/*", record.lane)
+    shown = space.shown("queue:*:lane/*/*", record.subqueue)
     if scores[0] not in _scores(record):
         detail = f"a {record.state} job is here with the score {scores[0]}"
         return [Finding("misplaced", shown, detail, jid)]
@@ -93,13 +93,13 @@ def _scores(record: records.Record) -> tuple[float, ...]:
 
 
 def belongs(record: records.Record, name: str) -> bool:
-    """Tell whether a job belongs into the lane of that name."""
+    """Return whether a job belongs in the subqueue of that name."""
     states = ("throttled",) if name.rpartition("/")[2] else ("waiting", "stalled")
-    return record.state in states and record.lane == name
+    return record.state in states and record.subqueue == name
 
 
-def lane(space: Space, name: str) -> Rule:
-    """Check that a lane with jobs is looked at: its user takes part, or sleeps for a reason."""
+def subqueue(space: Space, name: str) -> Rule:
+    """Check that the user of a subqueue with jobs takes part, or sleeps for a reason."""
     queue, user, gate = name.split("/")
     there, score, parks = yield [
         ("EXISTS", space.key("queue:*:lane/*/*", name)),
@@ -123,7 +123,7 @@ def lane(space: Space, name: str) -> Rule:
 
 
 def _asleep(space: Space, queue: str, user: str, gate: str) -> Rule:
-    """Check that somebody wakes a lane: a limit of its user, or a gate too small for its jobs."""
+    """Check that a subqueue will be woken: by a limit of its user, or by its gate."""
     by_user, by_gate = yield [
         ("SISMEMBER", space.key("throttle:*:capped", f"user:{user}"), f"{queue}/{gate}"),
         ("SISMEMBER", space.key("throttle:*:capped", gate), f"{queue}/{user}"),
@@ -138,7 +138,7 @@ def _asleep(space: Space, queue: str, user: str, gate: str) -> Rule:
 
 
 def user(space: Space, name: str, entry: bytes) -> Rule:
-    """Check that a user who takes part has a job in that lane."""
+    """Check that a user who takes part has a job in that subqueue."""
     queue, _, gate = name.partition("/")
     there, listed = yield [
         ("EXISTS", space.key("queue:*:lane/*/*", f"{queue}/{text(entry)}/{gate}")),
@@ -190,7 +190,7 @@ def opened(space: Space, queue: str, entry: bytes) -> Rule:
 
 
 def capped(space: Space, throttle: str, entry: bytes) -> Rule:
-    """Check the form of a lane that a limit put to sleep: of a user by gate, of a gate by user."""
+    """Check the entry of a sleeping subqueue: its gate for a user, its user for a gate."""
     queue, slash, other = text(entry).partition("/")
     of = is_throttle if throttle.startswith("user:") else is_name
     (there,) = yield [("SISMEMBER", space.key("throttle:*:capped", throttle), entry)]
@@ -201,7 +201,7 @@ def capped(space: Space, throttle: str, entry: bytes) -> Rule:
 
 
 def fair(space: Space, pattern: str, queue: str) -> Rule:
-    """Check that a queue with jobs in lanes is marked as one where pop must look at them."""
+    """Check that a queue with jobs in subqueues is marked as fair."""
     there, marked, listed = yield [
         ("EXISTS", space.key(pattern, queue)),
         ("HEXISTS", space.key("meta"), raw_bytes(f"fair:{queue}")),
@@ -209,7 +209,7 @@ def fair(space: Space, pattern: str, queue: str) -> Rule:
     ]
     if not is_there(there) or (marked and listed is not None):
         return []
-    detail = f"{queue} has lanes and is not {'listed' if marked else 'marked'}"
+    detail = f"{queue} has subqueues and is not {'listed' if marked else 'marked'}"
     return [Finding("fair", space.shown("meta"), detail, member=raw_bytes(queue))]
 
 
