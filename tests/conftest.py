@@ -82,7 +82,7 @@ def server(request: pytest.FixtureRequest, server_name: str) -> Iterator[servers
 
 @pytest.fixture
 def redis(server: servers.Server) -> Iterator[redis_py.Redis]:
-    """Give a connection to an empty keyspace; loaded scripts stay, to keep tests quick."""
+    """Return a connection to an empty keyspace; loaded scripts stay, to keep tests quick."""
     with server.connect() as connection:
         # An idle worker that a test has killed may not be gone yet for the server, and would still
         # be given the first job of this one.
@@ -96,7 +96,7 @@ def redis(server: servers.Server) -> Iterator[redis_py.Redis]:
 
 @pytest.fixture
 def clock() -> Clock:
-    """Give the test clock that `client` and `call` tell the time by."""
+    """Return the test clock that `client` and `call` tell the time by."""
     return Clock()
 
 
@@ -110,7 +110,7 @@ def call(redis: redis_py.Redis, clock: Clock) -> Scripts:
 def client(
     server: servers.Server, redis: redis_py.Redis, clock: Clock
 ) -> Iterator[qless_py.Client]:
-    """Give a client over the empty keyspace that lives by the test clock."""
+    """Return a client over the empty keyspace that lives by the test clock."""
     del redis  # wanted only so that the keyspace is empty
     with contextlib.closing(qless_py.Client(server.url, clock=clock)) as made:
         yield made
@@ -118,7 +118,7 @@ def client(
 
 @pytest.fixture
 def live(server: servers.Server, redis: redis_py.Redis) -> Iterator[qless_py.Client]:
-    """Give a client over the empty keyspace that lives by the server's clock."""
+    """Return a client over the empty keyspace that lives by the server's clock."""
     del redis  # wanted only so that the keyspace is empty
     with contextlib.closing(qless_py.Client(server.url)) as made:
         yield made

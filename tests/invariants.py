@@ -1,4 +1,4 @@
-"""What must be true of any keyspace after any test: the product's own checker, everywhere."""
+"""Run fsck after every test: no transition may leave a broken keyspace."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A namespace with jobs in every state, and with everything that can hang on a job."""
+"""A namespace with jobs in every state and everything that can belong to a job."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,7 +7,7 @@ from tests.script_runner import Scripts
 
 
 def lease_of(call: Scripts, jid: str) -> str:
-    """Tell the present lease of a job."""
+    """Return the present lease of a job."""
     return str(call("read/job", jid)["lease"])
 
 

@@ -1,4 +1,4 @@
-"""Any mixture of transitions: drawn at random from few names, so that they meet."""
+"""Random transitions on few names, so that calls meet the same jobs."""
 
 import random
 from typing import Any

@@ -1,4 +1,4 @@
-"""The lowest door: run one script by its name, the time given, and read its reply."""
+"""Run one script by name at a given time and decode its reply."""
 
 from __future__ import annotations
 

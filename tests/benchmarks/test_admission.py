@@ -1,4 +1,4 @@
-"""The benchmark of who may run runs and says what it should; how fast anything is, it may tell."""
+"""The admission benchmark runs and reports plausible numbers; speed itself is not asserted."""
 
 import json
 import subprocess

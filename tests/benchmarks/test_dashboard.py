@@ -1,4 +1,4 @@
-"""The benchmark of the dashboard sees every page, none of which asks the server often."""
+"""The dashboard benchmark visits every page, and no page needs many round trips."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""The benchmark of the scripts runs and says what it should; how fast anything is, it may tell."""
+"""The script benchmark runs and reports every script; speed itself is not asserted."""
 
 import json
 import subprocess

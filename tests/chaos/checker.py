@@ -1,4 +1,4 @@
-"""Judges a run by its ledger and by what the store says at the end; knows nothing of the store."""
+"""Judge a chaos run by its ledger and by the final state of the store, without a connection."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -64,12 +64,12 @@ def judge(lines: Sequence[Line], endings: Mapping[str, Ending]) -> Verdicts:
 
 
 def number(lease: str) -> int:
-    """Give what tells a later hand-out from an earlier one."""
+    """Return what tells a later hand-out from an earlier one."""
     return int(lease.partition(".")[0])
 
 
 def is_explained(history: Iterable[str], started: int) -> bool:
-    """Tell whether a job's hand-outs follow from its history, and its starts from them."""
+    """Return whether a job's hand-outs follow from its history, and its starts from them."""
     hand_outs = 0
     is_held = False
     for what in history:

@@ -1,4 +1,4 @@
-"""The work of the kill test: start, a little while, end, each written into the ledger."""
+"""The handler of the chaos test: it logs its start and its end in the ledger."""
 
 import os
 import threading

@@ -1,4 +1,4 @@
-"""What happened, written down outside the store: by producers, by handlers, by the nemesis."""
+"""A log kept outside the store by producers, handlers and the nemesis."""
 
 import os
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""Kills processes at random, by a seed, and writes down what it did. Only those it was given."""
+"""Kill the given processes at random, by a seed, and log each kill."""
 
 import contextlib
 import os
@@ -53,7 +53,7 @@ class Workers:
 
 
 def family(parent: subprocess.Popen[bytes]) -> list[int]:
-    """Give the parent and its children."""
+    """Return the parent and its children."""
     with contextlib.suppress(psutil.NoSuchProcess):
         return [parent.pid, *(one.pid for one in psutil.Process(parent.pid).children())]
     return []

@@ -1,4 +1,4 @@
-"""The checker must bite: each kind of fault, made up, is found."""
+"""The chaos checker detects every kind of fault."""
 
 from tests.chaos.checker import Ending, judge
 from tests.chaos.ledger import Line, parse

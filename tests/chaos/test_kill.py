@@ -1,4 +1,4 @@
-"""Nothing is lost, stuck or run twice without a reason, whoever is killed -9 in the meantime."""
+"""No job is lost, stuck or run twice without reason while processes are killed with SIGKILL."""
 
 import os
 import random

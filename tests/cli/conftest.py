@@ -42,7 +42,7 @@ class Program:
 
 @pytest.fixture
 def program(server: servers.Server, redis: object) -> Program:
-    """Give the program with an empty namespace as its store."""
+    """Return the program with an empty namespace as its store."""
     del redis  # wanted only so that the keyspace is empty
     return Program(server.url)
 

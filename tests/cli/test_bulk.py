@@ -1,4 +1,4 @@
-"""Bulk actions that the workers carry out, parents of jobs, and errors for programs."""
+"""Bulk commands carried out by workers, dependencies, and errors as JSON."""
 
 from __future__ import annotations
 
@@ -63,19 +63,19 @@ def test_workers_do_in_the_background_what_the_program_would(  # noqa: PLR0913, 
     before = {jid: (job.state, job.queue_name) for jid in jids if (job := live.jobs[jid])}
 
     dry = program.json(*words, "--in-background", "--dry-run")
-    told = program.json(*words, "--in-background", "--yes")
+    answer = program.json(*words, "--in-background", "--yes")
 
-    assert (dry["operation"], dry["matched"], dry["dry_run"]) == (None, told["matched"], True)
-    begun = program.json("operations", "show", told["operation"])
+    assert (dry["operation"], dry["matched"], dry["dry_run"]) == (None, answer["matched"], True)
+    begun = program.json("operations", "show", answer["operation"])
     assert (begun["action"], begun["search"], begun["over"]) == (action, search, False)
     assert params is None or begun["params"] == params
     work(live)
     after = {jid: (job.state, job.queue_name) for jid in jids if (job := live.jobs[jid])}
     if changed is not None:
         assert {jid for jid in jids if before[jid] != after.get(jid)} == changed
-    ended = program.json("operations", "show", told["operation"], "--wait", "5s")
+    ended = program.json("operations", "show", answer["operation"], "--wait", "5s")
     assert ended["over"]
-    assert ended["done"] + ended["refused"] == told["matched"] > 0
+    assert ended["done"] + ended["refused"] == answer["matched"] > 0
     assert ended["refused"] == len(ended["errors"])
 
 
@@ -98,8 +98,8 @@ def test_operations_are_listed_and_aborted(program: Program, live: Client) -> No
     assert "waiting" in waited
     program("operations", "abort", first, "none", code=3)
     assert live.operations[first].state == "waiting"
-    (told,) = program.json("operations", "abort", first)["operations"]
-    assert (told["aborted"], told["over"]) == (True, True)
+    (answer,) = program.json("operations", "abort", first)["operations"]
+    assert (answer["aborted"], answer["over"]) == (True, True)
     assert "aborted" in program("operations", "show", first).stdout
     live.queues["mail"].put("app.Send", jid="one")
     program("operations", "show", "one", code=3)
@@ -125,10 +125,10 @@ def test_operations_are_left_alone_by_bulk_actions(program: Program, live: Clien
     fill(live)
     jid = live.operations.start("retry", "state:failed")
 
-    told = program.json("job", "cancel", "--everything", "--yes", code=1)
+    answer = program.json("job", "cancel", "--everything", "--yes", code=1)
     listed = program.json("job", "cancel", "--state", "waiting", "--dry-run")
 
-    assert (told["done"], [one["jid"] for one in told["refused"]]) == (6, ["c1"])
+    assert (answer["done"], [one["jid"] for one in answer["refused"]]) == (6, ["c1"])
     assert listed["matched"] == 0
     assert live.operations[jid].state == "waiting"
 
@@ -158,9 +158,9 @@ def test_wrong_use_begins_nothing(
 def test_a_running_job_is_taken_from_its_worker(program: Program, live: Client) -> None:
     fill(live)
 
-    told = program.json("job", "timeout", "r1", "w1", code=1)
+    answer = program.json("job", "timeout", "r1", "w1", code=1)
 
-    assert (told["done"], [one["jid"] for one in told["refused"]]) == (1, ["w1"])
+    assert (answer["done"], [one["jid"] for one in answer["refused"]]) == (1, ["w1"])
     assert state_of(live, "r1") == "stalled"
 
 
@@ -187,19 +187,19 @@ def test_a_job_that_is_gone_is_untracked(program: Program, live: Client) -> None
     live.queues["mail"].put("app.Send", jid="two")
 
     assert program.json("tracked")["expired"] == ["one"]
-    told = program.json("job", "untrack", "one", "two", "none", code=3)
+    answer = program.json("job", "untrack", "one", "two", "none", code=3)
 
-    assert (told["done"], told["missing"]) == (2, ["none"])
+    assert (answer["done"], answer["missing"]) == (2, ["none"])
     assert program.json("tracked")["expired"] == []
 
 
 def test_each_job_counts_once_and_a_limit_holds_for_jids(program: Program, live: Client) -> None:
     fill(live)
 
-    told = program.json("job", "finish", "w1", "w1", "w2", "--limit", "1")
+    answer = program.json("job", "finish", "w1", "w1", "w2", "--limit", "1")
     moved = program.json("job", "requeue", "w2", "w2", "--to", "slow")
 
-    assert (told["matched"], told["done"]) == (1, 1)
+    assert (answer["matched"], answer["done"]) == (1, 1)
     assert (moved["matched"], moved["done"]) == (1, 1)
     assert state_of(live, "w1") == "complete"
 
@@ -229,7 +229,7 @@ def test_an_error_is_an_object_for_programs(
     ended = program(*words, "--json", code=code)
     first = program("--json", *words, code=code)
 
-    told = json.loads(ended.stderr)
+    answer = json.loads(ended.stderr)
     assert ended.stderr == first.stderr
-    assert (set(told), told["error"], ended.stdout) == ({"error", "message"}, error, "")
-    assert plain.stderr == f"Error: {told['message']}\n"
+    assert (set(answer), answer["error"], ended.stdout) == ({"error", "message"}, error, "")
+    assert plain.stderr == f"Error: {answer['message']}\n"

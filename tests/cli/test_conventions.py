@@ -1,4 +1,4 @@
-"""What all commands have in common: help, JSON, exit codes, colour, completion."""
+"""What all commands share: help, JSON, exit codes, colour, completion."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.cli.conftest import Program
 def commands(
     command: click.Command = cli, words: tuple[str, ...] = ()
 ) -> Iterator[tuple[tuple[str, ...], Configured]]:
-    """Give every command by the words that name it."""
+    """Return every command by the words that name it."""
     if isinstance(command, click.Group):
         context = click.Context(command)
         for name in command.list_commands(context):
@@ -134,10 +134,10 @@ def test_data_that_json_cannot_write_as_it_is_can_be_read_all_the_same(
     packed.queues["mail"].put("app.Send", data, jid="msgpack")
     packed.close()
 
-    told = {one["jid"]: one["data"] for one in program.json("jobs")["jobs"]}
+    answer = {one["jid"]: one["data"] for one in program.json("jobs")["jobs"]}
 
-    assert told["json"] == "\ud800 alone"
-    assert (told["msgpack"]["number"], told["msgpack"]["5"]) == (None, [[1, 2]])
+    assert answer["json"] == "\ud800 alone"
+    assert (answer["msgpack"]["number"], answer["msgpack"]["5"]) == (None, [[1, 2]])
     assert "\\ud800 alone" in program("job", "show", "json").stdout
 
 

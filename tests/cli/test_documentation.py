@@ -1,4 +1,4 @@
-"""The document of the command line: every command it shows exists, and every command is shown."""
+"""docs/cli.md shows every command, and every command it shows exists."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SPAN = re.compile(r"`(qless-py [^`]*)`")
 
 
 def called(text: str) -> set[tuple[str, ...]]:
-    """Give the commands that are called in a text, by the words that name them."""
+    """Return the commands that are called in a text, by the words that name them."""
     found = set()
     for words in _CALL.findall(text):
         command: click.Command = cli

@@ -1,4 +1,4 @@
-"""What a person types: the answers to mistakes are one line, never a traceback."""
+"""Errors of the command line are one line on stderr, never a traceback."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""Values that nobody should give, data that nobody should keep, stores that are none."""
+"""Invalid arguments, hostile data in the store, and servers that are no store."""
 
 from __future__ import annotations
 
@@ -78,15 +78,15 @@ def test_jobs_of_the_far_future_and_of_any_depth_can_be_shown(
 
     assert re.search(r"due +21\d\d-", program("job", "show", "far").stdout)
     assert local_time(1e18) == "1000000000000000000"
-    told = {one["jid"]: one for one in program.json("jobs")["jobs"]}
-    assert (told["deep"]["data"], set(told)) == (None, {"far", "deep"})
-    assert "too deeply" in told["deep"]["data_error"]
+    result = {one["jid"]: one for one in program.json("jobs")["jobs"]}
+    assert (result["deep"]["data"], set(result)) == (None, {"far", "deep"})
+    assert "too deeply" in result["deep"]["data_error"]
     assert "too deeply" in program("job", "show", "deep").stdout
 
 
 @pytest.fixture
 def evil(live: Client) -> Client:
-    """Give a namespace in which whatever may hold any text steers a terminal."""
+    """Return a namespace in which whatever may hold any text steers a terminal."""
     queue = live.queues["mail"]
     queue.put("app.Send", {"to" + EVIL: EVIL}, jid="one")
     job = queue.pop(worker="me")
@@ -214,13 +214,13 @@ def test_a_wrong_password_is_told_in_one_line_without_it(program: Program, live:
     live.redis.config_set("requirepass", "sesame")
     try:
         ended = program("queues", "--url", f"{program.url}?password=wrong", code=1)
-        told = program("queues", "--json", code=1)
+        result = program("queues", "--json", code=1)
     finally:
         live.redis.execute_command("AUTH", "sesame")
         live.redis.config_set("requirepass", "")
 
     assert ended.stderr == "Error: no store: invalid username-password pair or user is disabled.\n"
-    assert json.loads(told.stderr)["error"] == "NOSTORE"
+    assert json.loads(result.stderr)["error"] == "NOSTORE"
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), ConnectionResetError("gone")])

@@ -1,4 +1,4 @@
-"""Jobs at the command line: put, take, look, change, one by one and in bulk."""
+"""Job commands: put, pop, show and change jobs, one by one and in bulk."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def state_of(client: Client, jid: str) -> str:
 def test_put_gives_the_jid_and_takes_every_option(program: Program, live: Client) -> None:
     parent = program("put", "mail", "app.Write").stdout.strip()
 
-    told = program.json(
+    answer = program.json(
         *("put", "mail", "app.Send", '{"to": "ann"}', "--jid", "one", "--priority", "7"),
         *("--tag", "a", "--tag", "b", "--retries", "2", "--depends", parent),
         *("--on-parent-failed", "cancel", "--unique-key", "key", "--keep", "1h"),
@@ -28,7 +28,7 @@ def test_put_gives_the_jid_and_takes_every_option(program: Program, live: Client
     )
 
     job = live.jobs["one"]
-    assert told == {"jid": "one"}
+    assert answer == {"jid": "one"}
     assert isinstance(job, Job)
     assert (job.data, job.priority, job.tags) == ({"to": "ann"}, 7, ["a", "b"])
     assert (job.original_retries, job.dependencies, job.unique_key) == (2, [parent], "key")
@@ -72,9 +72,9 @@ def test_many_jobs_are_put_from_lines(program: Program, live: Client) -> None:
         json.dumps({"klass": "app.Send", "data": n, "jid": f"j{n}"}) for n in range(250)
     )
 
-    told = program.json("put", "mail", "--lines", "-", stdin=lines)
+    answer = program.json("put", "mail", "--lines", "-", stdin=lines)
 
-    assert told == {"number": 250}
+    assert answer == {"number": 250}
     assert live.queues["mail"].counts["waiting"] == 250
 
 
@@ -139,10 +139,10 @@ def test_jobs_are_found_by_what_they_are(
 ) -> None:
     fill(live)
 
-    told = program.json("jobs", *filters)
+    answer = program.json("jobs", *filters)
 
-    assert {job["jid"] for job in told["jobs"]} == jids
-    assert told["cursor"] is None
+    assert {job["jid"] for job in answer["jobs"]} == jids
+    assert answer["cursor"] is None
 
 
 def test_jobs_come_in_pages(program: Program, live: Client) -> None:
@@ -171,11 +171,11 @@ def test_a_search_looks_at_no_more_jobs_than_allowed(program: Program, live: Cli
 def test_a_job_is_shown_with_its_history(program: Program, live: Client) -> None:
     fill(live)
 
-    told = program.json("job", "show", "f1")
+    answer = program.json("job", "show", "f1")
     page = program("job", "show", "f1").stdout
 
-    assert told["failure"]["group"] == "app.Send:Oops"
-    assert [entry["what"] for entry in told["history"]] == ["put", "popped", "failed"]
+    assert answer["failure"]["group"] == "app.Send:Oops"
+    assert [entry["what"] for entry in answer["history"]] == ["put", "popped", "failed"]
     assert "it was too bad" in page
     assert "popped" in page
 
@@ -183,18 +183,18 @@ def test_a_job_is_shown_with_its_history(program: Program, live: Client) -> None
 def test_an_entry_of_ones_own_joins_the_history(program: Program, live: Client) -> None:
     live.queues["mail"].put("app.Send", jid="one")
 
-    told = program.json("job", "log", "one", "checked", "--data", '{"by": "ann"}')
+    answer = program.json("job", "log", "one", "checked", "--data", '{"by": "ann"}')
 
-    assert told["history"][-1]["what"] == "checked"
-    assert told["history"][-1]["by"] == "ann"
+    assert answer["history"][-1]["what"] == "checked"
+    assert answer["history"][-1]["by"] == "ann"
 
 
 def test_a_failed_job_is_put_again(program: Program, live: Client) -> None:
     fill(live)
 
-    told = program.json("job", "retry", "f1")
+    answer = program.json("job", "retry", "f1")
 
-    assert (told["done"], told["refused"]) == (1, [])
+    assert (answer["done"], answer["refused"]) == (1, [])
     assert state_of(live, "f1") == "waiting"
 
 
@@ -213,10 +213,10 @@ def test_a_complete_job_goes_back_to_where_it_was(program: Program, live: Client
 def test_only_failed_and_scheduled_jobs_are_retried(program: Program, live: Client) -> None:
     fill(live)
 
-    told = program.json("job", "retry", "r1", "w1", "s1", code=1)
+    answer = program.json("job", "retry", "r1", "w1", "s1", code=1)
 
-    assert told["done"] == 1
-    assert {one["jid"] for one in told["refused"]} == {"r1", "w1"}
+    assert answer["done"] == 1
+    assert {one["jid"] for one in answer["refused"]} == {"r1", "w1"}
     assert state_of(live, "r1") == "running"
 
 
@@ -254,9 +254,9 @@ def test_jobs_are_tagged_and_tracked(program: Program, live: Client) -> None:
 def test_what_is_missing_is_not_found(program: Program, live: Client) -> None:
     live.queues["mail"].put("app.Send", jid="one")
 
-    told = program.json("job", "cancel", "one", "none", code=3)
+    answer = program.json("job", "cancel", "one", "none", code=3)
 
-    assert (told["done"], told["missing"]) == (1, ["none"])
+    assert (answer["done"], answer["missing"]) == (1, ["none"])
     program("job", "show", "none", code=3)
     program("job", "log", "none", "hello", code=3)
 
@@ -279,9 +279,9 @@ def test_a_bulk_action_reaches_all_jobs_and_no_others(program: Program, live: Cl
         )
     live.queues["slow"].put("app.Send", jid="other")
 
-    told = program.json("job", "cancel", "--queue", "mail", "--yes")
+    answer = program.json("job", "cancel", "--queue", "mail", "--yes")
 
-    assert (told["matched"], told["done"]) == (2300, 2300)
+    assert (answer["matched"], answer["done"]) == (2300, 2300)
     assert len(live.queues["mail"]) == 0
     assert state_of(live, "other") == "waiting"
 
@@ -289,9 +289,9 @@ def test_a_bulk_action_reaches_all_jobs_and_no_others(program: Program, live: Cl
 def test_a_bulk_action_stops_at_its_limit(program: Program, live: Client) -> None:
     live.queues["mail"].put_many([{"klass": "app.Send"} for _ in range(9)])
 
-    told = program.json("job", "cancel", "--queue", "mail", "--limit", "4", "--yes")
+    answer = program.json("job", "cancel", "--queue", "mail", "--limit", "4", "--yes")
 
-    assert told["done"] == 4
+    assert answer["done"] == 4
     assert len(live.queues["mail"]) == 5
 
 
@@ -304,10 +304,10 @@ def test_jobs_and_those_that_depend_on_them_are_canceled_together(
         queue.put("app.Send", jid=f"j{number}", depends=[f"j{number - 1}" if number else "first"])
 
     refused = program.json("job", "cancel", "first", code=1)
-    told = program.json("job", "cancel", "--klass", "app.*", "--yes")
+    answer = program.json("job", "cancel", "--klass", "app.*", "--yes")
 
     assert refused["refused"][0]["jid"] == "first"
-    assert (told["done"], told["refused"]) == (151, [])
+    assert (answer["done"], answer["refused"]) == (151, [])
 
 
 @pytest.mark.parametrize(

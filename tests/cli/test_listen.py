@@ -1,4 +1,4 @@
-"""Events at the command line: shown, and passed on to a command, a chat, the desktop."""
+"""`listen`: events printed, and forwarded to a command, a webhook or the desktop."""
 
 from __future__ import annotations
 
@@ -66,12 +66,12 @@ def test_the_steps_of_tracked_jobs_are_shown(listening: Any, live: Client) -> No
         live_a_life(live)
         out, _ = process.communicate(timeout=50)
 
-    told = [json.loads(line) for line in out.splitlines()]
+    answer = [json.loads(line) for line in out.splitlines()]
     assert process.returncode == 0
-    assert [one["event"] for one in told] == ["track", "put", "popped", "failed"]
-    assert {(one["jid"], one["klass"]) for one in told} == {("one", "app.Send")}
-    assert told[-1]["details"] == {"group": "app.Send:Oops", "message": "it @here failed"}
-    assert told[-1]["queue"] == "mail"
+    assert [one["event"] for one in answer] == ["track", "put", "popped", "failed"]
+    assert {(one["jid"], one["klass"]) for one in answer} == {("one", "app.Send")}
+    assert answer[-1]["details"] == {"group": "app.Send:Oops", "message": "it @here failed"}
+    assert answer[-1]["queue"] == "mail"
 
 
 def test_all_events_are_shown_as_lines(listening: Any, live: Client) -> None:
@@ -93,8 +93,8 @@ def test_all_events_are_those_of_tracked_jobs_as_well(listening: Any, live: Clie
         live_a_life(live)
         out, _ = process.communicate(timeout=50)
 
-    told = [json.loads(line) for line in out.splitlines()]
-    assert [one["event"] for one in told] == ["put", "track", "put", "popped", "failed"]
+    answer = [json.loads(line) for line in out.splitlines()]
+    assert [one["event"] for one in answer] == ["put", "track", "put", "popped", "failed"]
 
 
 def test_events_of_others_are_left_out(listening: Any, live: Client) -> None:

@@ -1,4 +1,4 @@
-"""What the documents of qless, PerfectQueue and their like show, done with our words."""
+"""Examples from the documents of qless and PerfectQueue, written with this command line."""
 
 from __future__ import annotations
 
@@ -317,8 +317,8 @@ def test_a_tracked_job_is_listened_to(program: Program, live: Client) -> None:
 def test_statistics_are_told(program: Program, live: Client) -> None:
     live.queues["testing"].put("seed_app.MyJobClass")
 
-    (told,) = program.json("stats", "testing")["queues"]
+    (answer,) = program.json("stats", "testing")["queues"]
 
-    assert {"mean", "std", "count", "histogram"} <= set(told["day"]["wait"]) & set(
-        told["day"]["run"]
+    assert {"mean", "std", "count", "histogram"} <= set(answer["day"]["wait"]) & set(
+        answer["day"]["run"]
     )

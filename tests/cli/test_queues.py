@@ -1,4 +1,4 @@
-"""Queues, failure groups, workers, options, statistics and checks at the command line."""
+"""Commands for queues, failure groups, workers, options, statistics and checks."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ def test_queues_are_listed_with_their_counts(program: Program, live: Client) -> 
     live.queues["mail"].put("app.Send", delay=60)
     live.queues["slow"].recur("app.Send", None, 60, 60)
 
-    told = program.json("queues")["queues"]
+    answer = program.json("queues")["queues"]
 
-    assert [one["name"] for one in told] == ["mail", "slow"]
-    assert (told[0]["waiting"], told[0]["scheduled"], told[1]["recurring"]) == (1, 1, 1)
+    assert [one["name"] for one in answer] == ["mail", "slow"]
+    assert (answer[0]["waiting"], answer[0]["scheduled"], answer[1]["recurring"]) == (1, 1, 1)
     assert "mail" in program("queues").stdout
 
 
@@ -28,13 +28,13 @@ def test_a_queue_is_paused_with_a_reason_and_an_end(program: Program, live: Clie
     live.queues["mail"].put("app.Send")
 
     program("queue", "pause", "mail", "slow", "--reason", "no mail server", "--for", "1h")
-    told = program.json("queue", "show", "mail")
+    answer = program.json("queue", "show", "mail")
     shown = program("queues").stdout
     program("queue", "unpause", "mail")
 
-    assert told["paused"]
-    assert told["pause"]["reason"] == "no mail server"
-    assert told["pause"]["until"] == pytest.approx(time.time() + 3600, abs=60)
+    assert answer["paused"]
+    assert answer["pause"]["reason"] == "no mail server"
+    assert answer["pause"]["until"] == pytest.approx(time.time() + 3600, abs=60)
     assert "no mail server" in shown
     assert not live.queues["mail"].is_paused
     assert live.queues["slow"].is_paused
@@ -43,8 +43,8 @@ def test_a_queue_is_paused_with_a_reason_and_an_end(program: Program, live: Clie
 def test_options_of_a_queue_are_set_and_unset(program: Program, live: Client) -> None:
     live.queues["mail"].put("app.Send")
 
-    told = program.json("queue", "set", "mail", "heartbeat=300")
-    assert told["options"]["heartbeat"] == 300
+    answer = program.json("queue", "set", "mail", "heartbeat=300")
+    assert answer["options"]["heartbeat"] == 300
     assert live.queues["mail"].heartbeat == 300
 
     program("queue", "set", "mail", "heartbeat=")
@@ -67,13 +67,13 @@ def test_an_option_that_no_queue_has_is_refused_and_nothing_set(
     assert "mail-jobs-history" in program("config", "set", "mail-jobs-history", "5", code=2).stderr
 
     policy = '{"backoff": {"first": 5, "factor": 2}}'
-    told = program.json("queue", "set", "mail", f"retry-policy={policy}", "heartbeat=30")
-    stored = json.loads(told["options"]["retry-policy"])["on"]["Exception"]
+    answer = program.json("queue", "set", "mail", f"retry-policy={policy}", "heartbeat=30")
+    stored = json.loads(answer["options"]["retry-policy"])["on"]["Exception"]
     assert (stored["backoff"]["first"], stored["backoff"]["factor"]) == (5, 2)
     program("put", "mail", "app.Send", "--retry", policy)
     program("config", "set", "slow-retry-policy", policy)
     program("config", "set", "slow-heartbeat", "20")
-    assert program.json("queue", "show", "mail")["options"] == told["options"]
+    assert program.json("queue", "show", "mail")["options"] == answer["options"]
 
 
 def test_purge_cancels_what_is_in_the_queue(program: Program, live: Client) -> None:
@@ -125,9 +125,9 @@ def test_a_group_is_retried_where_its_jobs_were(program: Program, live: Client) 
     fail_some(live, 1, "slow")
 
     program("failed", "retry", "app.Send:Oops", code=2)
-    told = program.json("failed", "retry", "app.Send:Oops", "--yes")
+    answer = program.json("failed", "retry", "app.Send:Oops", "--yes")
 
-    assert told["done"] == 3
+    assert answer["done"] == 3
     assert (len(live.queues["mail"]), len(live.queues["slow"])) == (2, 1)
 
 
@@ -136,10 +136,10 @@ def test_a_group_is_retried_in_another_queue_up_to_a_limit(program: Program, liv
     words = ("failed", "retry", "app.Send:Oops", "--to", "slow", "--limit", "3")
 
     dry = program.json(*words, "--dry-run")
-    told = program.json(*words, "--yes")
+    answer = program.json(*words, "--yes")
 
     assert (dry["matched"], dry["done"]) == (3, 0)
-    assert (told["matched"], told["done"]) == (3, 3)
+    assert (answer["matched"], answer["done"]) == (3, 3)
     assert live.jobs.failed() == {"app.Send:Oops": 2}
     assert len(live.queues["slow"]) == 3
 
@@ -213,13 +213,13 @@ def test_statistics_tell_of_days_and_of_the_last_hour(program: Program, live: Cl
     job.complete()
     fail_some(live, 1)
 
-    (told,) = program.json("stats", "mail")["queues"]
+    (answer,) = program.json("stats", "mail")["queues"]
     (longer,) = program.json("stats", "--series", "--last", "2h")["queues"]
 
-    assert told["queue"] == "mail"
-    assert (told["day"]["run"]["count"], told["day"]["failures"]) == (1, 1)
-    assert (told["recent"]["put"], told["recent"]["completed"]) == (2, 1)
-    assert "series" not in told
+    assert answer["queue"] == "mail"
+    assert (answer["day"]["run"]["count"], answer["day"]["failures"]) == (1, 1)
+    assert (answer["recent"]["put"], answer["recent"]["completed"]) == (2, 1)
+    assert "series" not in answer
     assert sum(sample["put"] for sample in longer["series"]) == 2
     assert "mail" in program("stats", "--series").stdout
 
@@ -248,10 +248,10 @@ def test_a_broken_namespace_is_reported_and_repaired(
 def test_the_doctor_looks_at_everything(program: Program, live: Client) -> None:
     live.queues["mail"].put("app.Send")
 
-    told = program.json("doctor")
+    answer = program.json("doctor")
 
-    checks = {one["name"]: one for one in told["checks"]}
-    assert told["healthy"]
+    checks = {one["name"]: one for one in answer["checks"]}
+    assert answer["healthy"]
     assert {"server", "persistence", "eviction", "clock", "latency", "scripts", "schema"} <= set(
         checks
     )
@@ -266,21 +266,21 @@ def test_the_doctor_fails_where_jobs_would_be_evicted(
     redis.config_set("maxmemory", 100_000_000)
     redis.config_set("maxmemory-policy", "allkeys-lru")
     try:
-        told = program.json("doctor", code=1)
+        answer = program.json("doctor", code=1)
     finally:
         redis.config_set("maxmemory-policy", "noeviction")
         redis.config_set("maxmemory", 0)
 
-    assert not told["healthy"]
-    failed = [one for one in told["checks"] if one["status"] == "fail"]
+    assert not answer["healthy"]
+    failed = [one for one in answer["checks"] if one["status"] == "fail"]
     assert "noeviction" in failed[0]["detail"] + failed[0]["advice"]
 
 
 def test_the_doctor_says_that_there_is_no_server() -> None:
-    told = Program("unix:///no/such/socket").json("doctor", code=1)
+    answer = Program("unix:///no/such/socket").json("doctor", code=1)
 
-    assert told["checks"][-1]["name"] == "server"
-    assert told["checks"][-1]["status"] == "fail"
+    assert answer["checks"][-1]["name"] == "server"
+    assert answer["checks"][-1]["status"] == "fail"
     assert "FAIL  server" in Program("unix:///no/such/socket")("doctor", code=1).stdout
 
 
@@ -290,8 +290,8 @@ def test_the_doctor_finds_another_schema(
     live.queues["mail"].put("app.Send")
     redis.hset("{ql}:meta", "schema", 999)
     try:
-        told = program.json("doctor", code=1)
+        answer = program.json("doctor", code=1)
     finally:
         redis.hset("{ql}:meta", "schema", 1)
 
-    assert "schema" in [one["name"] for one in told["checks"] if one["status"] == "fail"]
+    assert "schema" in [one["name"] for one in answer["checks"] if one["status"] == "fail"]

@@ -1,4 +1,4 @@
-"""Recurring jobs at the command line, one by one and as a file wants them."""
+"""Commands for recurring jobs, one by one and from a file."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ def recurring(client: Client, jid: str) -> RecurringJob:
 
 
 def test_a_recurring_job_is_added_listed_and_edited(program: Program, live: Client) -> None:
-    told = program.json(
+    answer = program.json(
         *("recur", "add", "reports", "app.Report", '{"of": "sales"}', "--every", "1h"),
         *("--after", "30m", "--jid", "hourly", "--priority", "5", "--tag", "t", "--retries", "2"),
     )
     (listed,) = program.json("recur", "list", "--queue", "reports")["recurring"]
     edited = program.json("recur", "edit", "hourly", "--every", "2h", "--to", "slow")
 
-    assert told == {"jid": "hourly"}
+    assert answer == {"jid": "hourly"}
     assert (listed["interval"], listed["data"], listed["priority"]) == (3600, {"of": "sales"}, 5)
     assert (listed["tags"], listed["retries"]) == (["t"], 2)
     assert (edited["interval"], edited["queue"]) == (7200, "slow")
@@ -124,9 +124,9 @@ def test_sync_changes_what_differs(program: Program, live: Client, tmp_path: Pat
     program("recur", "sync", "schedule.json")
     (tmp_path / "schedule.json").write_text(json.dumps({"hourly": {**entry, "every": "2h"}}))
 
-    told = program.json("recur", "sync", "schedule.json")
+    answer = program.json("recur", "sync", "schedule.json")
 
-    assert told["kept"] == ["hourly"]
+    assert answer["kept"] == ["hourly"]
     assert recurring(live, "hourly").interval == 7200
 
 

@@ -1,4 +1,4 @@
-"""The file with settings, the environment and the flags: what beats what, what is refused."""
+"""Precedence of settings file, environment and flags, and which values are rejected."""
 
 from __future__ import annotations
 
@@ -161,7 +161,7 @@ def test_flags_beat_the_environment_and_that_beats_the_file(
 
 
 def grace(*words: str, **environment: str) -> object:
-    """Give the grace that a worker would have, without starting it."""
+    """Return the grace that a worker would have, without starting it."""
     with pytest.MonkeyPatch.context() as patch:
         for variable, value in environment.items():
             patch.setenv(variable, value)

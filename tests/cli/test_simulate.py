@@ -1,4 +1,4 @@
-"""A load that goes on: what it does can be seen, and it leaves nothing held behind."""
+"""`simulate` produces a load that events show, and holds no job when it ends."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ def test_it_puts_no_more_than_may_wait(live: Client) -> None:
 
 
 def test_it_ends_after_its_time_and_tells_what_it_did(program: Program, live: Client) -> None:
-    told = program.json("simulate", "--for", "50ms", "--queue", "trial", "--takes", "5ms")
+    answer = program.json("simulate", "--for", "50ms", "--queue", "trial", "--takes", "5ms")
 
-    assert told["put"] == len(live.queues["trial"]) + told["completed"] + told["failed"]
+    assert answer["put"] == len(live.queues["trial"]) + answer["completed"] + answer["failed"]
     assert {row["name"] for row in live.queues.counts} <= {"trial"}
     assert list(live.workers) == []
 
@@ -64,11 +64,11 @@ def test_a_simulation_puts_and_runs_jobs_until_it_is_stopped_and_leaves_nothing_
         process.send_signal(number)
         out, err = process.communicate(timeout=50)
 
-    told, counts = json.loads(out), {row["name"]: row for row in live.queues.counts}
+    answer, counts = json.loads(out), {row["name"]: row for row in live.queues.counts}
     assert (process.returncode, err) == (code, "")
-    assert min(told[what] for what in ("put", "popped", "completed", "failed", "retried")) > 0
+    assert min(answer[what] for what in ("put", "popped", "completed", "failed", "retried")) > 0
     assert set(counts) <= {"sim-mail", "sim-images", "sim-reports"}
     running = sum(row["running"] + row["stalled"] for row in counts.values())
-    assert running == told["lost"]  # the others were handed back
-    assert sum(live.jobs.failed().values()) == told["failed"]
+    assert running == answer["lost"]  # the others were handed back
+    assert sum(live.jobs.failed().values()) == answer["failed"]
     assert list(live.workers) == []

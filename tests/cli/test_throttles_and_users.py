@@ -1,4 +1,4 @@
-"""Throttles, users and reasons at the command line."""
+"""Commands for throttles and users, and `job explain`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.cli.conftest import Program
 
 def test_limits_are_set_shown_and_dropped(program: Program, live: Client) -> None:
     words = ("throttles", "set", "api", "--concurrency", "1", "--rate", "10", "--per", "1m")
-    told = program.json(*words)
+    answer = program.json(*words)
     for jid in ("one", "two"):
         live.queues["mail"].put("app.Send", jid=jid, throttles=["api"])
     live.queues["mail"].pop(2, worker="me")
@@ -20,7 +20,7 @@ def test_limits_are_set_shown_and_dropped(program: Program, live: Client) -> Non
     shown = program.json("throttles", "show", "api")
     (listed,) = program.json("throttles", "list")["throttles"]
 
-    assert (told["concurrency"], told["rate"], told["per"]) == (1, 10, 60)
+    assert (answer["concurrency"], answer["rate"], answer["per"]) == (1, 10, 60)
     assert (shown["holders"], shown["parked"]) == (["one"], ["two"])
     assert (listed["id"], listed["holding"], listed["waiting"]) == ("api", 1, 1)
     assert "api" in program("throttles", "list").stdout
@@ -43,16 +43,16 @@ def test_a_slot_is_released(program: Program, live: Client) -> None:
     live.queues["mail"].put("app.Send", jid="one", throttles=["api"])
     live.queues["mail"].pop(worker="me")
 
-    told = program.json("throttles", "release", "api", "one", "none")
+    answer = program.json("throttles", "release", "api", "one", "none")
 
-    assert told == {"throttle": "api", "released": 1}
+    assert answer == {"throttle": "api", "released": 1}
     assert live.throttles["api"].get().holding == 0
 
 
 def test_a_throttle_is_blocked_for_a_time(program: Program, live: Client) -> None:
-    told = program.json("throttles", "block", "queue:mail", "15m")
+    answer = program.json("throttles", "block", "queue:mail", "15m")
 
-    assert told["blocked_until"] == pytest.approx(time.time() + 900, abs=60)
+    assert answer["blocked_until"] == pytest.approx(time.time() + 900, abs=60)
     assert program.json("throttles", "block", "queue:mail", "0")["blocked_until"] is None
     assert not live.queues["mail"].throttle.get().is_limited
 
@@ -62,10 +62,10 @@ def test_users_have_weights_and_shares(program: Program, live: Client) -> None:
     live.queues["mail"].put("app.Send", user="ann")
     live.queues["mail"].put("app.Send", user="bob")
 
-    (told,) = program.json("users", "list")["users"]
+    (answer,) = program.json("users", "list")["users"]
     shares = program.json("users", "list", "--queue", "mail")["users"]
 
-    assert (told["name"], told["weight"], told["max_running"]) == ("ann", 3, 2)
+    assert (answer["name"], answer["weight"], answer["max_running"]) == ("ann", 3, 2)
     assert [(one["name"], one["share"]) for one in shares] == [("ann", 0.75), ("bob", 0.25)]
     assert program.json("users", "show", "ann")["weight"] == 3
     program("users", "unset", "ann")
@@ -77,10 +77,10 @@ def test_it_is_explained_why_a_job_does_not_run(program: Program, live: Client) 
     live.queues["mail"].put("app.Send", jid="one")
     live.queues["mail"].pause("no mail server")
 
-    told = program.json("job", "explain", "one")
+    answer = program.json("job", "explain", "one")
 
-    assert (told["state"], told["ready"]) == ("waiting", False)
-    assert "Paused" in {reason["kind"] for reason in told["reasons"]}
+    assert (answer["state"], answer["ready"]) == ("waiting", False)
+    assert "Paused" in {reason["kind"] for reason in answer["reasons"]}
     assert "no mail server" in program("job", "explain", "one").stdout
     program("job", "explain", "none", code=3)
 

@@ -1,4 +1,4 @@
-"""`qless-py web`: what it refuses before it listens, and where it listens."""
+"""`web`: what it rejects before it listens, and which address it listens on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Events that are passed on: what each chat gets, and receivers that refuse, stall or vanish."""
+"""Forwarded events: the payload of each chat, and receivers that reject, stall or vanish."""
 
 from __future__ import annotations
 

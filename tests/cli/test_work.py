@@ -1,4 +1,4 @@
-"""What `qless-py work` makes of its flags, its variables and the file with settings."""
+"""How `work` turns flags, variables and the settings file into worker options."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Send:
 
 @pytest.fixture
 def options(program: Program, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
-    """Give the options with which `work` would start a worker."""
+    """Return the options with which `work` would start a worker."""
     (tmp_path / "cli_app.py").write_text(MODULE)
     seen: list[worker.WorkerOptions] = []
 

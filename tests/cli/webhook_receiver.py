@@ -1,4 +1,4 @@
-"""A chat that jobs are told to: a real HTTP server on this machine."""
+"""An HTTP server on this machine that receives webhooks as a chat would."""
 
 from __future__ import annotations
 

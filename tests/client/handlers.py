@@ -1,4 +1,4 @@
-"""What the jobs of these tests name."""
+"""Classes and functions that the jobs of these tests name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bad input is refused with a named exception before anything is sent."""
+"""Invalid arguments raise a named exception before anything is sent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Operations: one thing done to all that a search finds, by whoever works."""
+"""Bulk operations: one action on all matches of a search, carried out by workers."""
 
 from __future__ import annotations
 

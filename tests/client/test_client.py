@@ -1,4 +1,4 @@
-"""The client: what it connects to, lists across queues, configuration."""
+"""The client: connecting, listing across queues, configuration."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How data is written and read."""
+"""How codecs encode and decode job data."""
 
 from __future__ import annotations
 

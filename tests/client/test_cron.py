@@ -1,4 +1,4 @@
-"""Recurring jobs by cron expressions, as a program uses them."""
+"""Recurring jobs by cron expressions through the client."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def job(client: Client, jid: str) -> RecurringJob:
 
 
 def slots(client: Client, queue: str = "q") -> list[datetime]:
-    """Take all there is and tell the slots."""
+    """Take all there is and return the slots."""
     taken = client.queues[queue].pop(100)
     return [datetime.fromtimestamp(one.history[0]["when"], UTC) for one in taken]
 

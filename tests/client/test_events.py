@@ -1,4 +1,4 @@
-"""Events: typed, by callback and by iterator, heard again after a lost connection."""
+"""Typed events by callback and iterator, also after a lost connection."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Why a job is not running: for every state, as data and in words."""
+"""`explain`: why a job is not running, in every state, as data and as text."""
 
 from __future__ import annotations
 

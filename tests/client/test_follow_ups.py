@@ -1,4 +1,4 @@
-"""Jobs that a job puts: with its completion, or into a batch while it runs."""
+"""Jobs put by a job: with its completion, or into its batch while it runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Jobs: their attributes and their verbs."""
+"""Attributes and methods of jobs."""
 
 from __future__ import annotations
 

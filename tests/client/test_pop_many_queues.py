@@ -1,4 +1,4 @@
-"""Popping from several queues: entries, orders, and reservers of one's own."""
+"""Popping from several queues: patterns, orders and custom reservers."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def fill(client: Client, *queues: str, number: int = 1) -> None:
 
 
 def queues_of(client: Client, queues: Any, number: int) -> list[str]:
-    """Take jobs one by one and tell where they came from."""
+    """Take jobs one by one and return where they came from."""
     jobs = [client.pop(queues) for _ in range(number)]
     return [job.queue_name for job in jobs if job is not None]
 

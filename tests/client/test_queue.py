@@ -1,4 +1,4 @@
-"""Queues: what put, pop, peek and the settings of a queue give."""
+"""Queues: put, pop, peek and settings."""
 
 from __future__ import annotations
 

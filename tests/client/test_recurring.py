@@ -1,4 +1,4 @@
-"""Recurring jobs: attributes, setters and verbs."""
+"""Attributes, setters and methods of recurring jobs."""
 
 from __future__ import annotations
 

@@ -1,3 +1,5 @@
+"""The result of a job that was completed through this client."""
+
 from qless_py import Client, Job
 
 

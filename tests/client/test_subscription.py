@@ -1,4 +1,4 @@
-"""What a subscription says of a store that stays away."""
+"""What a subscription logs while the store is away."""
 
 import contextlib
 import logging

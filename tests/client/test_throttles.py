@@ -1,4 +1,4 @@
-"""Throttles from Python: setting, reading, blocking and releasing them, and backing off."""
+"""Throttles: set, read, block, release, and backing off."""
 
 from __future__ import annotations
 

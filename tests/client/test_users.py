@@ -1,4 +1,4 @@
-"""Users from Python: weights, limits, and the shares of a queue."""
+"""Users: weights, limits, and their shares of a queue."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Waiting for the end of a job."""
+"""Waiting for a job to finish."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The rule for clocks that are set, told a second time: by walking through the minutes of UTC."""
+"""An independent implementation of cron ticks: it walks through the minutes of UTC."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _read(expression: str) -> tuple[set[int], ...]:
 
 
 def matches(expression: str, wall: datetime) -> bool:
-    """Tell whether a clock that shows this time makes the expression fire."""
+    """Return whether a clock that shows this time makes the expression fire."""
     minutes, hours, days, months, weekdays = _read(expression)
     if wall.minute not in minutes or wall.hour not in hours or wall.month not in months:
         return False
@@ -42,7 +42,7 @@ def matches(expression: str, wall: datetime) -> bool:
 
 
 def walls(zone: ZoneInfo, start: int, end: int) -> list[tuple[int, datetime]]:
-    """Tell what the clock shows at each minute from one instant to another."""
+    """Return what the clock shows at each minute from one instant to another."""
     return [(at, _wall(zone, at)) for at in range(start, end + 1, MINUTE)]
 
 
@@ -51,7 +51,7 @@ def _wall(zone: ZoneInfo, at: int) -> datetime:
 
 
 def ticks(expression: str, shown: list[tuple[int, datetime]]) -> Iterator[int]:
-    """Give the instants at which it fires; the first one shown is only looked back at."""
+    """Return the instants at which it fires; the first one shown is only looked back at."""
     hours = expression.split()[1]
     is_rhythm = "*" in hours or "/" in hours
     seen = {shown[0][1]}

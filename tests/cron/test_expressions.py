@@ -1,4 +1,4 @@
-"""Cron expressions: what they mean, and what is refused with the field that is wrong."""
+"""Cron expressions: what they mean, and which field an error names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every zone of the tz database, at every time its clocks are set in two years."""
+"""Cron ticks in every zone of the tz database around each change of its clocks in two years."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ class Visitor:
 
 @pytest.fixture
 def visit(client: Client) -> Callable[..., Visitor]:
-    """Give a function that makes a visitor of a dashboard with these settings."""
+    """Return a function that makes a visitor of a dashboard with these settings."""
 
     def make(**settings: Any) -> Visitor:
         app = create_app(client, DashboardConfig(**{"secret": SECRET, **settings}))
@@ -63,13 +63,13 @@ def visit(client: Client) -> Callable[..., Visitor]:
 
 @pytest.fixture
 def visitor(visit: Callable[..., Visitor]) -> Visitor:
-    """Give a visitor of a dashboard with default settings."""
+    """Return a visitor of a dashboard with default settings."""
     return visit()
 
 
 @pytest.fixture
 def full(call: Scripts, client: Client) -> Client:
-    """Give a client of a namespace with a job in every state, throttles and users."""
+    """Return a client of a namespace with a job in every state, throttles and users."""
     populate(call)
     client.throttles["api"].set(concurrency=1, rate=5, per=60)
     client.users["ann"].set(weight=3, max_running=2)

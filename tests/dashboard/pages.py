@@ -23,5 +23,5 @@ PATHS: Final = (
 
 
 def paths(client: Client) -> list[str]:
-    """Give all of them, those of the operations that there are as well."""
+    """Return all of them, those of the operations that there are as well."""
     return [*PATHS, *(f"/operations/{one.jid}" for one in client.operations.recent())]

@@ -24,7 +24,7 @@ SHOWN: Final = re.compile(r'<pre tabindex="0"><code>(.*?)</code></pre>', re.DOTA
 
 
 def told(page: str) -> list[str]:
-    """Give the command lines that a page shows."""
+    """Return the command lines that a page shows."""
     return [html.unescape(found) for found in SHOWN.findall(page)]
 
 
@@ -96,7 +96,7 @@ def test_another_namespace_is_named(client: Client, server: object) -> None:
 
 
 def actions(visitor: Visitor) -> set[str]:
-    """Give everything that forms can ask for, as the table of equivalents names it."""
+    """Return everything that forms can ask for, as the table of equivalents names it."""
     from qless_py.dashboard.pages import job, recurring, workers  # noqa: PLC0415 - used here alone
 
     several: dict[str, Iterable[str]] = {

@@ -42,7 +42,7 @@ class Reader(HTMLParser):
 
 
 def faults(page: str) -> list[str]:
-    """Give what is in a page beside our own markup."""
+    """Return what is in a page beside our own markup."""
     reader = Reader()
     reader.feed(page)
     return reader.faults
@@ -50,7 +50,7 @@ def faults(page: str) -> list[str]:
 
 @pytest.fixture
 def hostile(client: Client) -> Client:
-    """Give a namespace in which every text that can be chosen freely is hostile."""
+    """Return a namespace in which every text that can be chosen freely is hostile."""
     fill(client)
     return client
 

@@ -16,7 +16,7 @@ from tests.dashboard.pages import paths
 
 
 def _kept(redis: redis_py.Redis) -> dict[object, tuple[object, object]]:
-    """Give every key with all that it holds, and when it expires."""
+    """Return every key with all that it holds, and when it expires."""
     keys = redis.scan_iter(count=1000)
     return {key: (redis.dump(key), redis.execute_command("PEXPIRETIME", key)) for key in keys}
 

@@ -40,7 +40,7 @@ class Block:
 
 
 def find(path: Path) -> list[Block]:
-    """Give the blocks of the document in their order; refuse those nobody would run."""
+    """Return the blocks of the document in their order; refuse those nobody would run."""
     lines = path.read_text().splitlines()
     blocks: list[Block] = []
     at = 0

@@ -1,4 +1,4 @@
-"""Run a document as a reader would: block by block, in one folder, on one embedded store."""
+"""Run the blocks of a document in order, in one folder, on one embedded store."""
 
 import contextlib
 import doctest
@@ -183,7 +183,7 @@ class _Interpreter:
 
 @contextlib.contextmanager
 def running(name: str) -> Iterator[Runner]:
-    """Give a runner for the document of that name, in a folder of its own."""
+    """Return a runner for the document of that name, in a folder of its own."""
     # Short, because the socket of the embedded store lies below it.
     folder = Path(tempfile.mkdtemp(prefix="qd"))
     try:

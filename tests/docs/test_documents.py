@@ -1,4 +1,4 @@
-"""Whatever README.md and docs/ show is run, as a reader would run it."""
+"""All code in README.md and docs/ runs and prints what it shows."""
 
 from pathlib import Path
 

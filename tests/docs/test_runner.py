@@ -1,4 +1,4 @@
-"""The runner of documents must find what is wrong in one."""
+"""The document runner detects blocks that fail or show wrong output."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The checker stays silent about anything that the transitions themselves leave behind."""
+"""fsck finds nothing in what transitions leave behind."""
 
 import threading
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""Damage done behind the back of the scripts is found, and repaired from the jobs' own records."""
+"""fsck finds damage made behind the scripts' back and repairs it from the jobs' records."""
 
 import math
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Handlers that the tests here have performed. They leave what they did in `SEEN`."""
+"""Handlers for these tests; they append what they did to `SEEN`."""
 
 from __future__ import annotations
 

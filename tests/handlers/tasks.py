@@ -1,4 +1,4 @@
-"""Functions that are handlers."""
+"""Functions used as handlers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is run for a job, what is around it, and what its end means for the job."""
+"""Which function runs for a job, the middleware around it, and how its end ends the job."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Log lines: which job they are of, in both forms, in a file that may be moved away."""
+"""Log lines name their job, in text and JSON, also in a file that is rotated."""
 
 from __future__ import annotations
 

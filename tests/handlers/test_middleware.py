@@ -215,7 +215,7 @@ def test_a_soft_limit_ends_a_call_to_a_store_that_does_not_answer(
 
 @pytest.fixture
 def sent() -> Iterator[list[Envelope]]:
-    """Give what the SDK would send."""
+    """Return what the SDK would send."""
     envelopes: list[Envelope] = []
 
     class Kept(Transport):

@@ -1,4 +1,4 @@
-"""Programs as handlers: what they are given, what their end means, and how they are ended."""
+"""Programs as handlers: their input, their exit codes, and how they are stopped."""
 
 from __future__ import annotations
 

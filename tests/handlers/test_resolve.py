@@ -1,4 +1,4 @@
-"""Classes in files, and routes from what jobs name to what performs them."""
+"""Resolving the klass of a job: classes in files, and routes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Policies of retries: which exceptions run a job again, when, and how often."""
+"""Retry policies: which exceptions are retried, when, and how often."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def found(client: Client) -> Job:
 
 
 def wait(client: Client, clock: Clock) -> float | None:
-    """Tell how long the job has to wait, `None` if it has failed."""
+    """Return how long the job has to wait, `None` if it has failed."""
     job = found(client)
     if job.state == "failed":
         return None

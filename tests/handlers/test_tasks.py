@@ -1,4 +1,4 @@
-"""Functions as handlers: what can be put, and what is made of it."""
+"""Functions as handlers: which can be put, and what is stored."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When a job must have begun, how long it may run, what becomes of it: said at every door."""
+"""Start deadlines and time limits, set at every place that accepts them."""
 
 from __future__ import annotations
 

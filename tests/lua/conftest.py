@@ -1,4 +1,4 @@
-"""What tests of scripts share: an ear on every channel of the namespace."""
+"""Shared by tests of scripts: a subscription to every channel of the namespace."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _worded(text: str) -> str:
 
 @pytest.fixture
 def heard(redis: redis_py.Redis) -> Iterator[Heard]:
-    """Give a function that tells what was published since it was last asked, in order."""
+    """Return a function that tells what was published since it was last asked, in order."""
     with redis.pubsub() as pubsub:
         pubsub.psubscribe("{ql}:*")
         pubsub.get_message(timeout=30)

@@ -1,4 +1,4 @@
-"""For every script one call that succeeds in the namespace of tests/population.py."""
+"""For every script, one call that succeeds in the namespace of tests/population.py."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.script_runner import Scripts
 
 
 def good_calls(call: Scripts) -> dict[str, list[Any]]:
-    """Give the arguments of each transition, request aside; each changes something."""
+    """Return the arguments of each transition, request aside; each changes something."""
     held = ["runs", lease_of(call, "runs")]
     now = round(call.clock() * 1000)
     spec = {"jid": "new", "klass": "K"}
@@ -83,7 +83,7 @@ def _generation(call: Scripts) -> str:
 
 
 def good_queries() -> dict[str, list[Any]]:
-    """Give the arguments of each query."""
+    """Return the arguments of each query."""
     page = [0, 10]
     return {
         "read/batch": ["batch"],

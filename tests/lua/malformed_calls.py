@@ -1,4 +1,4 @@
-"""Calls that must be refused: for each script one good call, and what each argument must not be."""
+"""Calls that must be rejected: for each script a valid call, and invalid values per argument."""
 
 from collections.abc import Iterator, Mapping
 from random import Random
@@ -454,7 +454,7 @@ CONFLICTS: Final[tuple[Call, ...]] = (
 
 
 def _variants(lease: str, now: str) -> Iterator[tuple[str, list[Any], list[tuple[Any, ...]]]]:
-    """Give for each script a good call and, for each of its arguments, the wrong values."""
+    """Return for each script a good call and, for each of its arguments, the wrong values."""
     for script, arguments, extra in templates(lease):
         is_query = script.startswith("read/")
         values = [now] if is_query else [now, ""]

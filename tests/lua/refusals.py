@@ -16,7 +16,7 @@ Refusals = dict[str, dict[str, list[Any]]]
 
 
 def of_puts() -> Refusals:
-    """Give the refusals of what takes the options of a put."""
+    """Return the refusals of what takes the options of a put."""
     options: dict[str, dict[str, Any]] = {
         "BADARG": {"priority": "high"},
         "EXISTS": UNIQUE,
@@ -45,7 +45,7 @@ def of_puts() -> Refusals:
 
 
 def of_holders(lease: str) -> Refusals:
-    """Give the refusals of what a worker does with its job."""
+    """Return the refusals of what a worker does with its job."""
     more: dict[str, list[Any]] = {
         "heartbeat": [""],
         "complete": ["", "", {}],
@@ -87,7 +87,7 @@ def of_holders(lease: str) -> Refusals:
 
 
 def of_jobs() -> Refusals:
-    """Give the refusals of what anybody may do with jobs."""
+    """Return the refusals of what anybody may do with jobs."""
     return {
         "bulk": {"BADARG": ["dream", ["plain"], {}]},
         "timeout": {"BADARG": [[]], "NOJOB": [["nobody"]], "WRONGSTATE": [["plain"]]},
@@ -119,7 +119,7 @@ def of_jobs() -> Refusals:
 
 
 def of_the_rest() -> Refusals:
-    """Give the refusals of queues, workers, batches, settings and recurring jobs."""
+    """Return the refusals of queues, workers, batches, settings and recurring jobs."""
     callback = {"queue": "work", "jid": "cb", "klass": "K", "data": 1}
     return {
         "pop": {"BADARG": [["work"], "w", "0", {}], "DEADWORKER": [["work"], "w", "1", _DEAD]},
@@ -180,7 +180,7 @@ _DEAD = {"nonce": "dead"}
 
 
 def of_queries() -> Refusals:
-    """Give the refusals of queries: a page that is none, a name that is none."""
+    """Return the refusals of queries: a page that is none, a name that is none."""
     wrong: dict[str, list[Any]] = {
         "job": ["a b"], "jobs": [["a b"]], "state": ["dreaming", "work", 0, 1],
         "tagged": ["a b", 0, 1], "tags": [-1, 1, 1], "failed": ["", 0, 1], "groups": [0, 1001],
@@ -200,5 +200,5 @@ def of_queries() -> Refusals:
 
 
 def refusals(lease: str) -> Refusals:
-    """Give them all; `lease` holds the job `runs`."""
+    """Return them all; `lease` holds the job `runs`."""
     return of_puts() | of_holders(lease) | of_jobs() | of_the_rest() | of_queries()

@@ -1,4 +1,4 @@
-"""The steps that most tests of scripts are made of."""
+"""The calls that most tests of scripts are made of."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ def state(call: Scripts, jid: str) -> str:
 
 
 def whats(call: Scripts, jid: str) -> list[str]:
-    """Tell what happened to a job, oldest first."""
+    """Return what happened to a job, oldest first."""
     return [str(entry[0]) for entry in job(call, jid)["history"]]
 
 
 def counts(call: Scripts, queue: str = "q") -> dict[str, int]:
-    """Give the numbers of a queue that are not zero."""
+    """Return the numbers of a queue that are not zero."""
     found = call("read/counts", queue)
     return {name: number for name, number in found.items() if type(number) is int and number}
 
@@ -63,5 +63,5 @@ def fail(call: Scripts, view: View, group: str = "g", message: str = "m") -> Any
 
 
 def ms(call: Scripts) -> int:
-    """Tell the time as the scripts have it."""
+    """Return the time as the scripts have it."""
     return round(call.clock() * 1000)

@@ -1,4 +1,4 @@
-"""What follows the end of a job: nothing it leaves behind is lost, late or done over and over."""
+"""What follows the end of a job is not lost, late or repeated."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def open_batch(call: Scripts, **options: Any) -> None:
 
 
 def ticks(call: Scripts, most: int = 200) -> int:
-    """Do all that is due; gives how many calls that took."""
+    """Do all that is due; return how many calls that took."""
     for number in range(1, most + 1):
         if not call("tick")["more"]:
             return number

@@ -1,4 +1,4 @@
-"""Batches: members that come and go, counters that add up, and call-backs at the end."""
+"""Batches: members, counters and callbacks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""No call does more than a bounded number of things; what is left over is said and done later."""
+"""One call does a bounded amount of work and leaves the rest to later calls."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bulk changes: each job is judged by itself, by what it is at that moment."""
+"""bulk: each job is checked on its own when its turn comes."""
 
 from __future__ import annotations
 

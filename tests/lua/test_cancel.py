@@ -1,4 +1,4 @@
-"""cancel: jobs deleted with all that hung on them."""
+"""cancel: a job is deleted with everything that refers to it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whose clock rules, and what happens when it is set back; which schema is understood."""
+"""The clock of the caller, clocks that are set back, and the schema version."""
 
 from __future__ import annotations
 

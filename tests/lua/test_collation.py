@@ -1,4 +1,4 @@
-"""Pages on a server whose locale orders text in another way than sorted sets do."""
+"""Paging on a server whose locale orders text unlike sorted sets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""complete and complete_many: the end of a job, its way on, and what it leaves behind."""
+"""complete and complete_many: final states, next queues, follow-ups and results."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Completions of one call: plain jobs end together, just as they would one by one."""
+"""complete_many has the same effects as one complete per job."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""config_set and config_unset, and what readers are told."""
+"""config_set and config_unset, and what readers see."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Recurring jobs at the ticks of a cron expression, which clients work out and the store keeps."""
+"""Recurring jobs by cron: clients compute the ticks, the store keeps them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ DAY = 86_400_000
 
 
 def every(call: Scripts, step: int, count: int, after: int | None = None) -> list[int]:
-    """Give instants in ms, one every `step`."""
+    """Return instants in ms, one every `step`."""
     since = ms(call) if after is None else after
     return [since + step * number for number in range(1, count + 1)]
 

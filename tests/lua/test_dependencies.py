@@ -1,4 +1,4 @@
-"""Dependencies: waiting for others, edges added and taken away, no cycles."""
+"""Dependencies: waiting for parents, edges added and removed, no cycles."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""track and untrack, and all that is told: channels, texts and their order."""
+"""track and untrack, and all published events: channels, texts and order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Jobs that are not handed out after their time, and what a policy of retries leaves behind."""
+"""Jobs that expire before they start, and errors of retry policies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""fail, retry and unfail: into a failure group, and back."""
+"""fail, retry and unfail: into a failure group and back."""
 
 from __future__ import annotations
 

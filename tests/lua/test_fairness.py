@@ -1,4 +1,4 @@
-"""Users who share a queue: turns by weight, priority and age inside a user, limits of their own."""
+"""Users of one queue: turns by weight, priority and age within a user, limits per user."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Leases: how they are renewed, how they lapse, and what a lapsed one costs."""
+"""Leases: how they are renewed and lost, and what a lost lease costs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is true of every Lua file, whatever it does."""
+"""Rules for every Lua file."""
 
 import ast
 import re

@@ -1,4 +1,4 @@
-"""Duties: a queue with a large backlog leaves time for the duties of all others."""
+"""A queue with a large backlog leaves time for the maintenance of all other queues."""
 
 from __future__ import annotations
 

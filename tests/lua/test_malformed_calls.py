@@ -1,4 +1,4 @@
-"""Whatever nonsense is sent, the answer is a named error and not one byte of the store changes."""
+"""Malformed calls get a named error and change nothing in the store."""
 
 from collections.abc import Iterable
 

@@ -1,4 +1,4 @@
-"""Heads of line: for how long the first waiting job of a queue has been ready."""
+"""How long the oldest waiting job of a queue has been ready."""
 
 from __future__ import annotations
 

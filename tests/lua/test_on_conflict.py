@@ -1,4 +1,4 @@
-"""on_conflict and keep: what a put does when its jid is known already."""
+"""on_conflict and keep: a put whose jid is already known."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A server whose memory is full: new work is refused as a whole, all other work goes on."""
+"""A server out of memory rejects new work as a whole; all other calls succeed."""
 
 from __future__ import annotations
 

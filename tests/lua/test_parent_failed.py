@@ -1,4 +1,4 @@
-"""What becomes of a job when one that it waits for fails or is cancelled."""
+"""What happens to a job when a parent fails or is cancelled."""
 
 from __future__ import annotations
 

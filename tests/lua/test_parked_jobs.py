@@ -1,4 +1,4 @@
-"""What may not run is parked: it costs others nothing, and comes as soon as it may."""
+"""Throttled jobs are parked: they cost other pops nothing and return once they may run."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def commands(call: Scripts) -> int:
 
 
 def woken(call: Scripts, queue: str = "q") -> bool:
-    """Tell whether an idle worker of the queue has been woken since this was last asked."""
+    """Return whether an idle worker of the queue has been woken since this was last asked."""
     return call.redis.delete(f"{{ql}}:queue:{queue}:wake") == 1
 
 

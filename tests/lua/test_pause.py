@@ -1,4 +1,4 @@
-"""pause and unpause: nothing is handed out, all else goes on."""
+"""pause and unpause: no job is popped, all other calls work."""
 
 from __future__ import annotations
 

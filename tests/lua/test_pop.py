@@ -1,4 +1,4 @@
-"""pop: what is handed out, in which order, and what the reply says of the time to come."""
+"""pop: which jobs it returns, in which order, and what its reply says about later ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""put and requeue: a job made, moved, replaced."""
+"""put and requeue: a job is created, moved or replaced."""
 
 from __future__ import annotations
 

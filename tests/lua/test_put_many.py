@@ -1,4 +1,4 @@
-"""put_many: up to 100 jobs in one call, all of them or none."""
+"""put_many: up to 100 jobs in one call, all or none."""
 
 from __future__ import annotations
 

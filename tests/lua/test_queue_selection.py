@@ -1,4 +1,4 @@
-"""Which queues a pop takes from, and in which order: patterns, exclusions, and the four orders."""
+"""Which queues a pop takes from, and in which order: patterns, exclusions, four orders."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def fill(call: Scripts, *queues: str, number: int = 1) -> None:
 
 
 def taken(call: Scripts, entries: list[str], count: int = 100, **options: Any) -> list[str]:
-    """Take jobs and tell the queues that they came from."""
+    """Take jobs and return the queues that they came from."""
     views = call("pop", entries, "w", count, options)["jobs"]
     return [str(view["queue"]) for view in views]
 

@@ -1,4 +1,4 @@
-"""Queues: which are known, how many jobs they hold, and being forgotten."""
+"""Queues: which are known, how many jobs they hold, and forgetting one."""
 
 from __future__ import annotations
 

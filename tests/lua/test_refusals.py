@@ -1,4 +1,4 @@
-"""Every error that a header names is raised, under its own name, and costs not one byte."""
+"""Every error named in a header is raised, with its code, and changes nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""release, snooze, timeout and force_finish: a running job given back, taken back, ended."""
+"""release, snooze, timeout and force_finish: how a running job leaves its worker."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A request that is sent twice: the first answer again, and no second effect."""
+"""A request that is sent twice gets the first reply and has one effect."""
 
 from __future__ import annotations
 

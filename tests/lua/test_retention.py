@@ -1,4 +1,4 @@
-"""What is kept for a time, and gone after it, in bounded steps."""
+"""How long jobs are kept, and that removal takes bounded steps."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def kept(call: Scripts) -> list[str]:
 
 
 def settle(call: Scripts, at_most: int = 60) -> int:
-    """Tick until nothing is left to be done at once; gives the number of ticks."""
+    """Tick until nothing is left to be done at once; return the number of ticks."""
     for number in range(at_most):
         if not call("tick")["more"]:
             return number + 1

@@ -1,4 +1,4 @@
-"""Puts that bring back what failed: under which conditions, and what the job waits for then."""
+"""Puts that revive a failed job: the conditions, and its new dependencies."""
 
 from __future__ import annotations
 

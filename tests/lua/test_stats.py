@@ -1,4 +1,4 @@
-"""Statistics of a day and series of minutes, as the transitions themselves keep them."""
+"""Daily statistics and minute series, as transitions record them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def series(call: Scripts, resolution: str = "minute", queue: str = "q") -> list[
 
 
 def row(record: dict[str, Any]) -> dict[str, Any]:
-    """Give a filed record its instant, its histograms, and what is missing because it is 0."""
+    """Return a filed record its instant, its histograms, and what is missing because it is 0."""
     at = record["ten"] * 600_000 if "ten" in record else record["minute"] * 60_000
     buckets = {kind: record.get(f"{kind}_buckets") or {} for kind in ("wait", "run")}
     return {**dict.fromkeys(COUNTERS, 0), **record, "at": at, **buckets}

@@ -1,4 +1,4 @@
-"""Limits on what runs: concurrency, rates, several at once, blocks, and slots that come back."""
+"""Throttles: concurrency, rates, several at once, blocks, and slots that are returned."""
 
 from __future__ import annotations
 

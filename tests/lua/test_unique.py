@@ -17,7 +17,7 @@ WINDOW = {"key": "k", "scope": "window", "window": 60_000}
 
 
 def is_free(call: Scripts) -> bool:
-    """Tell whether a job could take the key now, and leave things as they were."""
+    """Return whether a job could take the key now, and leave things as they were."""
     taken = put(call, "probe", "probes", unique=QUEUED)[1]
     if taken:
         call("cancel", ["probe"])

@@ -1,4 +1,4 @@
-"""Workers: being known, and what becomes of the jobs of one that died."""
+"""Workers: registration, and what happens to the jobs of a dead worker."""
 
 from __future__ import annotations
 

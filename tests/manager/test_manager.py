@@ -1,4 +1,4 @@
-"""The manager: jobs run by threads of the process that registers functions for them."""
+"""The manager: threads of this process run jobs by registered functions."""
 
 from __future__ import annotations
 

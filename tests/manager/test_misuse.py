@@ -1,4 +1,4 @@
-"""The manager in rough company: handlers that raise anything, closed at any time, several."""
+"""The manager with handlers that raise anything, closed at any time, several at once."""
 
 from __future__ import annotations
 

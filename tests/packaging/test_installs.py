@@ -1,4 +1,4 @@
-"""The three ways to install, each in a clean environment and used from another folder."""
+"""Three ways to install, each in a clean environment and used from another folder."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Runs one call on the scripts and on the model, and compares all that can be seen of both."""
+"""Run each call on the scripts and on the model, and compare everything visible."""
 
 import json
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ START = 1_700_000_000_000
 
 
 def _differences(actual: Any, expected: Any, path: str) -> Iterator[str]:
-    """Say where two values differ, as deep inside as can be told."""
+    """Return where two values differ, as deep inside as can be told."""
     if isinstance(actual, dict) and isinstance(expected, dict):
         for key in sorted({*actual, *expected}):
             yield from _differences(actual.get(key), expected.get(key), f"{path}.{key}")
@@ -156,7 +156,7 @@ class Bench:
         return [readable(msgpack.unpackb(one, raw=True, strict_map_key=False)) for one in replies]
 
     def _child_count(self, jid: str) -> int:
-        """Tell how many children a recurring job has had by now, which the model asks seldom."""
+        """Return how many children a recurring job has had by now, which the model asks seldom."""
         shown = self._ask([("read/recurring", (queue, 0, 100), None) for queue in QUEUES])
         counted = {one["jid"]: int(one["count"]) for page in shown for one in page["jobs"]}
         return counted[jid]

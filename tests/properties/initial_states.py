@@ -1,4 +1,4 @@
-"""What a namespace holds when the state machine begins: families, batches, claims and the like."""
+"""What a namespace holds when the state machine starts: dependencies, batches, unique keys."""
 
 from typing import Any
 

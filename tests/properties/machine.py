@@ -1,4 +1,4 @@
-"""The state machine: every transition with every argument, in any order, at any time."""
+"""The state machine: every transition with any arguments, in any order, at any time."""
 
 from collections.abc import Callable
 from typing import Any

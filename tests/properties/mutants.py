@@ -54,7 +54,7 @@ Assembled = Callable[[str], scripts.Script]
 def find(
     redis: redis_py.Redis, assembled: Assembled, first: str = "", examples: int = EXAMPLES
 ) -> str | None:
-    """Say what the first story or example that meets the fault has found.
+    """Return what the first story or example that meets the fault has found.
 
     The story named `first` comes before all: it is that of a fault which random steps seldom meet.
     """

@@ -117,7 +117,7 @@ def jobs(least: int, *, with_queue: bool) -> st.SearchStrategy[list[dict[str, An
 
 
 def with_data(args: tuple[Any, ...], listed: list[Any]) -> tuple[Any, ...]:
-    """Give each job of a list its data, after the arguments."""
+    """Return each job of a list its data, after the arguments."""
     return *args, *("d" * (number + 2) for number in range(len(listed)))
 
 

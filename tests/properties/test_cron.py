@@ -1,4 +1,4 @@
-"""Exactly one child for each tick, whoever pops, whoever dies, whatever is sent twice."""
+"""Exactly one child per tick, with any pops, dead workers and requests sent twice."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Fleet:
         self.seen()
 
     def seen(self) -> int:
-        """Tell the latest time that the store has seen, the present one included."""
+        """Return the latest time that the store has seen, the present one included."""
         self.latest = max(self.latest, self.now)
         return self.latest
 

@@ -1,4 +1,4 @@
-"""Two workers at one queue, in every order in which their commands can meet."""
+"""Two workers at one queue, in every order in which their calls can interleave."""
 
 import itertools
 from collections.abc import Iterator, Sequence

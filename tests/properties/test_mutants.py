@@ -1,4 +1,4 @@
-"""What the state machine is worth: it finds faults that are seeded into the scripts."""
+"""The state machine finds the faults that are seeded into the scripts."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""What users give as data comes back byte for byte, whatever way the job takes."""
+"""Job data comes back byte for byte, whichever way the job takes."""
 
 # ruff: noqa: ARG001 - every way has the same form, though few need both the old and the new data
 
@@ -42,7 +42,7 @@ class Courier:
         self.lease = ""
 
     def pop(self) -> bytes:
-        """Take the job and give the data as the worker is given it."""
+        """Take the job and return the data as the worker is given it."""
         (job,) = self.call("pop", ["q"], "w", 1, {"nonce": "n"})["jobs"]
         self.lease = job["lease"]
         data: bytes = job["data"]

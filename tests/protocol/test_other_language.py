@@ -1,4 +1,4 @@
-"""A program in another language takes part, with nothing but docs/protocol.md and the scripts."""
+"""A program in JavaScript takes part with nothing but docs/protocol.md and the scripts."""
 
 import json
 import shutil

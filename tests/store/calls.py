@@ -1,4 +1,4 @@
-"""A few calls, ready to be sent, that the tests of both runners share."""
+"""Calls that the tests of both runners share."""
 
 from __future__ import annotations
 
@@ -27,5 +27,5 @@ def length() -> Call[int]:
 
 
 def lanes(connection: redis.Redis) -> set[bytes]:
-    """Give the lanes whose answers the server remembers."""
+    """Return the lanes whose answers the server remembers."""
     return {bytes(key).split(b":")[2] for key in connection.scan_iter("{ql}:request:*")}

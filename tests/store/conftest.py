@@ -1,4 +1,4 @@
-"""What the tests of the store share: proxies, processes that use a store, and their leftovers."""
+"""Shared by tests of the store: proxies, processes that use a store, and cleanup."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class User:
         )
 
     def server(self) -> int:
-        """Wait until it is connected, and give the process id of its server."""
+        """Wait until it is connected, and return the process id of its server."""
         assert self.process.stdout is not None
         return int(self.process.stdout.readline())
 
@@ -56,7 +56,7 @@ class User:
 
 @pytest.fixture
 def user(tmp_path: Path) -> Iterator[Callable[[Path], User]]:
-    """Give what starts a process that uses the store of a folder; none survives the test."""
+    """Return what starts a process that uses the store of a folder; none survives the test."""
     del tmp_path  # wanted only so that the folder outlives the processes
     made: list[User] = []
 
@@ -78,7 +78,7 @@ def wait_until_stopped(folder: Path) -> None:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Iterator[Path]:
-    """Give a data folder, and check that the test left no server in it."""
+    """Return a data folder, and check that the test left no server in it."""
     made = tmp_path / "data"
     yield made
     if (made / "lock").exists():
@@ -87,7 +87,7 @@ def folder(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.fixture
 def proxy(server: servers.Server, redis: redis_py.Redis) -> Iterator[proxies.Proxy]:
-    """Give a proxy in front of the test's server with its empty keyspace."""
+    """Return a proxy in front of the test's server with its empty keyspace."""
     del redis  # wanted only so that the keyspace is empty
     with proxies.running(server.socket) as running:
         yield running
@@ -95,7 +95,7 @@ def proxy(server: servers.Server, redis: redis_py.Redis) -> Iterator[proxies.Pro
 
 @pytest.fixture
 def through(proxy: proxies.Proxy) -> Iterator[Runner]:
-    """Give a runner whose connections go through the proxy."""
+    """Return a runner whose connections go through the proxy."""
     with store.connect(proxy.url, socket_timeout=0.5) as connection:
         yield Runner(connection, "ql", policy=QUICK)
 

@@ -1,4 +1,4 @@
-"""Ports on the loopback interface for servers that cannot do without one."""
+"""Free loopback ports for servers that need TCP."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import socket
 
 
 def free_port() -> int:
-    """Give a port that was free a moment ago."""
+    """Return a port that was free a moment ago."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -1,4 +1,4 @@
-"""A TCP proxy in front of a test's server that loses answers and requests when told to."""
+"""A TCP proxy in front of the test server that drops requests and replies on demand."""
 
 from __future__ import annotations
 

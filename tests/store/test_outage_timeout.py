@@ -1,4 +1,4 @@
-"""For how long a client waits for a store that is away: less than the tests have time for."""
+"""How long a client waits for a store that is away."""
 
 from __future__ import annotations
 

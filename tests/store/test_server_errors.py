@@ -39,7 +39,7 @@ def error_of(connection: redis_py.Redis, script: str, *keys: str) -> redis_py.Re
 
 @contextlib.contextmanager
 def user(redis: redis_py.Redis, *rules: str) -> Iterator[redis_py.Redis]:
-    """Give a connection of a user with these permissions."""
+    """Return a connection of a user with these permissions."""
     redis.execute_command("ACL", "SETUSER", "somebody", "reset", "on", "nopass", *rules)
     path = redis.connection_pool.connection_kwargs["path"]
     try:

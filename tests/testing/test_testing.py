@@ -1,4 +1,4 @@
-"""What the package offers to the tests of those who use it."""
+"""The helpers and the pytest plugin that the package offers to the tests of its users."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The environment that a server of our own starts with."""
+"""The environment of an embedded server."""
 
 import pytest
 

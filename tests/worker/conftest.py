@@ -32,10 +32,10 @@ class Running:
     def signal(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
 
-    def ended(self, timeout: float = 40.0) -> int:
+    def wait(self, timeout: float = 40.0) -> int:
         return self.process.wait(timeout)
 
-    def says(self, text: str, timeout: float = 40.0) -> str:
+    def wait_for_log(self, text: str, timeout: float = 40.0) -> str:
         """Wait until the log holds a text; give the log."""
         eventually(
             lambda: text in self.log.read_text(),
@@ -44,7 +44,7 @@ class Running:
         )
         return self.log.read_text()
 
-    def says_state(self, client: Client, state: str, timeout: float = 40.0) -> None:
+    def wait_for_state(self, client: Client, state: str, timeout: float = 40.0) -> None:
         """Wait until all workers tell this state with their beats."""
         eventually(
             lambda: {row["info"].get("state") for row in client.workers.counts} == {state},
@@ -52,11 +52,11 @@ class Running:
             within=timeout,
         )
 
-    def family(self) -> list[psutil.Process]:
+    def descendants(self) -> list[psutil.Process]:
         return psutil.Process(self.process.pid).children(recursive=True)
 
     def session(self) -> list[psutil.Process]:
-        """Give all that run of what the worker has started, whoever their parents are by now."""
+        """Return all that run of what the worker has started, whoever their parents are by now."""
         found = []
         for one in psutil.process_iter():
             with contextlib.suppress(OSError, psutil.Error):
@@ -83,10 +83,10 @@ def launch(tmp_path: Path) -> Iterator[Start]:
     yield begin
     for worker in started:
         if worker.process.poll() is None:
-            family = worker.family()
+            descendants = worker.descendants()
             worker.process.kill()
             worker.process.wait()
-            for one in family:  # They would end by themselves, but maybe in the next test.
+            for one in descendants:  # They would end by themselves, but maybe in the next test.
                 with contextlib.suppress(psutil.NoSuchProcess):
                     one.kill()
 
@@ -121,7 +121,7 @@ def work(server: servers.Server, launch: Start) -> Start:
 
 
 @dataclass
-class Told:
+class LinePipe:
     """A named pipe into which handlers write lines."""
 
     path: Path
@@ -131,12 +131,12 @@ class Told:
     def line(self, timeout: float = 40.0) -> str:
         while b"\n" not in self.rest:
             ready, _, _ = select.select([self.descriptor], [], [], timeout)
-            assert ready, f"nothing was told within {timeout} s"
+            assert ready, f"no line came within {timeout} s"
             self.rest += os.read(self.descriptor, 4096)
         line, _, self.rest = self.rest.partition(b"\n")
         return line.decode()
 
-    def say(self, text: str) -> None:
+    def send(self, text: str) -> None:
         os.write(self.descriptor, f"{text}\n".encode())
 
 
@@ -152,19 +152,19 @@ def is_alive(process: psutil.Process) -> bool:
     return False
 
 
-def named_pipe(path: Path) -> Iterator[Told]:
+def named_pipe(path: Path) -> Iterator[LinePipe]:
     os.mkfifo(path)
     # Open for both, so that neither side has to wait for the other to open it.
     descriptor = os.open(path, os.O_RDWR)
-    yield Told(path, descriptor)
+    yield LinePipe(path, descriptor)
     os.close(descriptor)
 
 
 @pytest.fixture
-def told(tmp_path: Path) -> Iterator[Told]:
-    yield from named_pipe(tmp_path / "told")
+def reports(tmp_path: Path) -> Iterator[LinePipe]:
+    yield from named_pipe(tmp_path / "reports")
 
 
 @pytest.fixture
-def go(tmp_path: Path) -> Iterator[Told]:
+def go(tmp_path: Path) -> Iterator[LinePipe]:
     yield from named_pipe(tmp_path / "go")

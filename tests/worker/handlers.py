@@ -1,4 +1,4 @@
-"""Handlers that the workers under test may run. They tell what they do through named pipes."""
+"""Handlers for workers under test. They report what they do through named pipes."""
 
 import asyncio
 import multiprocessing
@@ -13,7 +13,7 @@ from typing import Any
 from qless_py import GracefulStop, ImmediateStop, Job, LostLeaseError
 
 
-def tell(job: Job, text: str) -> None:
+def report(job: Job, text: str) -> None:
     with Path(job["pipe"]).open("ab", buffering=0) as pipe:
         pipe.write(f"{text}\n".encode())
 
@@ -40,7 +40,7 @@ def nothing(_job: Job) -> None:
 
 
 def tells_its_jid(job: Job) -> None:
-    tell(job, job.jid)
+    report(job, job.jid)
 
 
 def raises(_job: Job) -> None:
@@ -91,7 +91,7 @@ def dies_once(job: Job) -> str:
 
 def waits(job: Job) -> str:
     """Say the pid and wait until told to go on, or for long."""
-    tell(job, str(os.getpid()))
+    report(job, str(os.getpid()))
     with Path(job["go"]).open("rb", buffering=0) as go:
         # So many bytes at once, that two who read the same pipe do not share a line.
         return go.read(3).decode().strip()
@@ -99,25 +99,25 @@ def waits(job: Job) -> str:
 
 def stoppable(job: Job) -> None:
     try:
-        tell(job, str(os.getpid()))
+        report(job, str(os.getpid()))
         threading.Event().wait(300)
     except ImmediateStop:
-        tell(job, "stopped")
+        report(job, "stopped")
         raise
     except LostLeaseError:
-        tell(job, "lost")
+        report(job, "lost")
         raise
 
 
 def stubborn(job: Job) -> None:
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
-    tell(job, str(os.getpid()))
+    report(job, str(os.getpid()))
     threading.Event().wait(300)
 
 
 def spins(job: Job) -> str:
     """Hold the interpreter without a break for some seconds."""
-    tell(job, "spinning")
+    report(job, "spinning")
     until = time.monotonic() + float(job["seconds"])
     while time.monotonic() < until:
         sum(range(1000))
@@ -125,14 +125,14 @@ def spins(job: Job) -> str:
 
 
 def starts_a_program(_job: Job) -> str:
-    """Give the signals that a program started by a job ignores."""
+    """Return the signals that a program started by a job ignores."""
     status = subprocess.run(["cat", "/proc/self/status"], check=True, capture_output=True).stdout
     ignored = next(line for line in status.decode().splitlines() if line.startswith("SigIgn"))
     return ignored.split()[1]
 
 
 def ends_of_programs(_job: Job) -> list[int]:
-    """Give the exit codes of programs that have ended before anybody asked for them."""
+    """Return the exit codes of programs that have ended before anybody asked for them."""
     programs = [subprocess.Popen(["sh", "-c", "exit 3"]) for _ in range(20)]
     return [program.wait() for program in reversed(programs)]
 
@@ -142,7 +142,7 @@ def sockets(_job: Job) -> list[str]:
 
 
 def sockets_of(process: int | str) -> list[str]:
-    """Give the sockets that a process has open."""
+    """Return the sockets that a process has open."""
     open_ones = [one for one in Path(f"/proc/{process}/fd").iterdir() if one.is_symlink()]
     return [name for one in open_ones if (name := str(one.readlink())).startswith("socket")]
 
@@ -174,7 +174,7 @@ def terminates_a_process(_job: Job) -> int | None:
 
 async def waits_async(job: Job) -> str:
     """Like `waits`, in the event loop."""
-    tell(job, str(os.getpid()))
+    report(job, str(os.getpid()))
     return await asyncio.to_thread(_heard, job)
 
 
@@ -185,26 +185,26 @@ def _heard(job: Job) -> str:
 
 
 async def stoppable_async(job: Job) -> None:
-    tell(job, "begun")
+    report(job, "begun")
     try:
         await asyncio.Event().wait()
     except asyncio.CancelledError:
-        tell(job, "cancelled")
+        report(job, "cancelled")
         raise
 
 
 def loops(job: Job) -> None:
     """Run in Python for long, so that a thread can be interrupted."""
-    tell(job, str(os.getpid()))
+    report(job, str(os.getpid()))
     pause = threading.Event()
     try:
         for _ in range(30000):
             pause.wait(0.01)
     except ImmediateStop:
-        tell(job, "stopped")
+        report(job, "stopped")
         raise
     except LostLeaseError:
-        tell(job, "lost")
+        report(job, "lost")
         raise
 
 
@@ -212,17 +212,17 @@ def heeds(job: Job) -> str:
     """Leave in peace when the worker is stopping."""
     try:
         with job.stoppable():
-            tell(job, str(os.getpid()))
+            report(job, str(os.getpid()))
             threading.Event().wait(300)
     except GracefulStop:
-        tell(job, "leaving")
+        report(job, "leaving")
         return "left in peace"
     return "never told"
 
 
 def hands_itself_back(job: Job) -> None:
     with job.stoppable():
-        tell(job, str(os.getpid()))
+        report(job, str(os.getpid()))
         threading.Event().wait(300)
 
 
@@ -232,7 +232,7 @@ def misses_the_first(job: Job) -> None:
 
     def missed(number: int, _frame: object) -> None:
         signal.signal(number, before[signal.Signals(number)])
-        tell(job, "missed")
+        report(job, "missed")
 
     for number in before:
         signal.signal(number, missed)

@@ -1,4 +1,4 @@
-"""Handlers that count what they do, and handlers that do what no handler should."""
+"""Handlers that count their runs, and handlers that misbehave."""
 
 from __future__ import annotations
 

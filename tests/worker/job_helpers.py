@@ -1,11 +1,11 @@
-"""What tests ask of jobs that workers run."""
+"""Helpers that put jobs for workers under test and read how they ended."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from qless_py import Client, Job
-from tests.worker.conftest import Told
+from tests.worker.conftest import LinePipe
 
 
 def read(client: Client, jid: str) -> Job:
@@ -26,6 +26,6 @@ def put(client: Client, klass: Any, data: Any = None, **options: Any) -> str:
     return client.queues["work"].put(klass, data, **options)
 
 
-def pipes(told: Told, go: Told) -> dict[str, str]:
-    """Give the data of a job that waits."""
-    return {"pipe": str(told.path), "go": str(go.path)}
+def pipes(reports: LinePipe, go: LinePipe) -> dict[str, str]:
+    """Return the data of a job that waits."""
+    return {"pipe": str(reports.path), "go": str(go.path)}

@@ -1,4 +1,4 @@
-"""Handlers with something around them, for workers under test."""
+"""Handlers and middleware for workers under test."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import qless_py
 from qless_py import Discard, Job
-from tests.worker.handlers import tell
+from tests.worker.handlers import report
 
 
 def sleeps(_job: Job) -> None:
@@ -55,7 +55,7 @@ async def raises_later(_job: Job) -> None:
 
 async def tells_and_waits(job: Job) -> None:
     try:
-        tell(job, "here")
+        report(job, "here")
         await asyncio.Event().wait()
     finally:
-        tell(job, "left")
+        report(job, "left")

@@ -1,4 +1,4 @@
-"""Bulk actions: every worker carries them out, whatever queues and handlers it was given."""
+"""Every worker carries out bulk operations, whatever its queues and handlers."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ def test_a_worker_of_other_queues_carries_a_bulk_action_out(live: Client, start:
     assert live.operations[jid].done == 40
     assert live.queues["elsewhere"].counts["waiting"] == 40
     worker.process.terminate()
-    worker.ended()
+    worker.wait()
 
 
 def test_an_idle_worker_is_woken_by_a_bulk_action(live: Client, start: Start) -> None:
     worker = start()
-    worker.says("child started")
+    worker.wait_for_log("child started")
     _fail_some(live, 3)
     jid = live.operations.start("cancel", "state:failed")
     job = live.jobs[jid]
@@ -38,7 +38,7 @@ def test_an_idle_worker_is_woken_by_a_bulk_action(live: Client, start: Start) ->
 
     assert job.wait(40) == {"done": 3, "refused": 0, "scanned": 3}
     worker.process.terminate()
-    worker.ended()
+    worker.wait()
 
 
 def test_a_worker_for_a_program_carries_a_bulk_action_out_itself(
@@ -48,7 +48,7 @@ def test_a_worker_for_a_program_carries_a_bulk_action_out_itself(
     jid = live.operations.start("tag", "state:failed", tags=["seen"])
 
     worker = start("--exec", "false", "--burst")
-    assert worker.ended(20) == 0
+    assert worker.wait(20) == 0
 
     assert live.operations[jid].done == 3
     assert live.jobs.tagged("seen")["total"] == 3
@@ -58,7 +58,7 @@ def test_no_other_handler_runs_out_of_the_reserved_queue(live: Client, start: St
     jid = live.queues["qless-operations"].put("os.system", {"command": "true"})
 
     worker = start("--burst")
-    assert worker.ended(20) == 0
+    assert worker.wait(20) == 0
 
     job = live.jobs[jid]
     assert isinstance(job, Job)

@@ -1,4 +1,4 @@
-"""What a worker makes of the deaths of its processes, and of leases that are gone."""
+"""Workers whose processes die, and leases that are lost."""
 
 import os
 import signal
@@ -9,7 +9,7 @@ import pytest
 from qless_py import Client, Job
 from tests.eventually import eventually
 from tests.worker import handlers
-from tests.worker.conftest import Start, Told, assert_ended
+from tests.worker.conftest import LinePipe, Start, assert_ended
 
 pytestmark = pytest.mark.fork
 
@@ -25,16 +25,16 @@ def steps(client: Client, jid: str) -> list[str]:
 
 
 def test_a_killed_child_costs_its_job_one_crash_and_the_job_runs_again_at_once(
-    live: Client, start: Start, told: Told, go: Told
+    live: Client, start: Start, reports: LinePipe, go: LinePipe
 ) -> None:
     start()
-    data = {"pipe": str(told.path), "go": str(go.path)}
+    data = {"pipe": str(reports.path), "go": str(go.path)}
     jid = live.queues["work"].put(handlers.waits, data)
-    first = int(told.line())
+    first = int(reports.line())
 
     os.kill(first, signal.SIGKILL)
-    second = int(told.line())
-    go.say("on")
+    second = int(reports.line())
+    go.send("on")
 
     assert read(live, jid).wait(40) == "on"
     assert second != first
@@ -62,10 +62,10 @@ def test_jobs_that_kill_their_child_keep_no_other_job_waiting_for_the_next_one(
 
 
 def test_jobs_that_had_not_started_come_back_uncharged(
-    live: Client, start: Start, told: Told, go: Told
+    live: Client, start: Start, reports: LinePipe, go: LinePipe
 ) -> None:
     start()
-    queue, data = live.queues["work"], {"pipe": str(told.path), "go": str(go.path)}
+    queue, data = live.queues["work"], {"pipe": str(reports.path), "go": str(go.path)}
     behind: list[str] = []
     held: set[str] = set()
     # A slow machine may have short jobs seem long, or have those behind given back already.
@@ -75,13 +75,13 @@ def test_jobs_that_had_not_started_come_back_uncharged(
         blocking = queue.put(handlers.waits, data)
         behind += [queue.put(handlers.nothing) for _ in range(40)]
         queue.unpause()
-        pid = int(told.line())
+        pid = int(reports.line())
         name = read(live, blocking).worker_name
         held = set(live.workers[name]["jobs"]) - {blocking}
 
         os.kill(pid, signal.SIGKILL)
-        told.line()
-        go.say("on")
+        reports.line()
+        go.send("on")
         for jid in [*quick, blocking, *behind]:
             read(live, jid).wait(40)
 
@@ -91,26 +91,26 @@ def test_jobs_that_had_not_started_come_back_uncharged(
 
 
 def test_the_children_of_a_killed_parent_die_with_it(
-    live: Client, start: Start, told: Told, go: Told
+    live: Client, start: Start, reports: LinePipe, go: LinePipe
 ) -> None:
     worker = start(children=2)
-    data = {"pipe": str(told.path), "go": str(go.path)}
+    data = {"pipe": str(reports.path), "go": str(go.path)}
     for _ in range(2):
         live.queues["work"].put(handlers.waits, data)
-    children = [psutil.Process(int(told.line())) for _ in range(2)]
+    children = [psutil.Process(int(reports.line())) for _ in range(2)]
 
     worker.signal(signal.SIGKILL)
     assert_ended(children)
 
 
 def test_a_handler_that_holds_the_interpreter_keeps_its_lease(
-    live: Client, start: Start, told: Told
+    live: Client, start: Start, reports: LinePipe
 ) -> None:
     live.config["heartbeat"] = 1.5
     live.config["grace-period"] = 0
-    jid = live.queues["work"].put(handlers.spins, {"seconds": 4.6, "pipe": str(told.path)})
+    jid = live.queues["work"].put(handlers.spins, {"seconds": 4.6, "pipe": str(reports.path)})
     start()
-    told.line()
+    reports.line()
 
     def is_complete() -> bool:
         assert live.queues["work"].pop(worker="rival") is None
@@ -122,26 +122,28 @@ def test_a_handler_that_holds_the_interpreter_keeps_its_lease(
     assert steps(live, jid) == ["put", "popped", "done"]
 
 
-def test_a_handler_whose_job_was_canceled_is_told(live: Client, start: Start, told: Told) -> None:
+def test_a_handler_whose_job_was_canceled_is_told(
+    live: Client, start: Start, reports: LinePipe
+) -> None:
     live.config["heartbeat"] = 1
     start()
-    jid = live.queues["work"].put(handlers.stoppable, {"pipe": str(told.path)})
-    told.line()
+    jid = live.queues["work"].put(handlers.stoppable, {"pipe": str(reports.path)})
+    reports.line()
 
     live.cancel(jid)
 
-    assert told.line() == "lost"
+    assert reports.line() == "lost"
     after = live.queues["work"].put(handlers.double, {"number": 2})
     assert read(live, after).wait(40) == 4
 
 
 def test_a_handler_that_does_not_let_go_of_a_lost_job_is_killed(
-    live: Client, start: Start, told: Told
+    live: Client, start: Start, reports: LinePipe
 ) -> None:
     live.config["heartbeat"] = 1
     start()
-    jid = live.queues["work"].put(handlers.stubborn, {"pipe": str(told.path)})
-    child = psutil.Process(int(told.line()))
+    jid = live.queues["work"].put(handlers.stubborn, {"pipe": str(reports.path)})
+    child = psutil.Process(int(reports.line()))
 
     live.cancel(jid)
     assert_ended([child])

@@ -1,4 +1,4 @@
-"""How an idle child sleeps and takes: in one step, and nothing is taken that nobody runs."""
+"""An idle child blocks and pops in one step, and no job is popped that nobody runs."""
 
 import contextlib
 import os

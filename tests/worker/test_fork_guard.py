@@ -1,4 +1,4 @@
-"""Processes that handlers fork: the worker's signals, jobs and orders are not theirs."""
+"""Processes forked by handlers do not get the worker's signals, jobs or commands."""
 
 import signal
 
@@ -23,7 +23,7 @@ def test_a_copy_that_comes_out_of_a_handler_ends_and_has_no_say(
 ) -> None:
     forking = live.queues["work"].put(handlers.forks, {"by": by})
     after = live.queues["work"].put(handlers.double, {"number": 2})
-    start("--burst").ended()
+    start("--burst").wait()
 
     pid, ended_with = read(live, forking).result
 

@@ -1,4 +1,4 @@
-"""Processes that are stopped for longer than a lease lasts, and go on as if nothing was."""
+"""Processes that are stopped for longer than their lease and then continue."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from qless_py import Client, Job
 from tests.eventually import eventually
 from tests.worker import handlers
-from tests.worker.conftest import Start, Told
+from tests.worker.conftest import LinePipe, Start
 from tests.worker.job_helpers import pipes, put, read, result, steps
 
 pytestmark = [pytest.mark.fork, pytest.mark.any_server]
@@ -46,21 +46,21 @@ def taken_over(client: Client) -> Job:
     [("child", "all"), ("job", "parent"), ("none", "all")],
 )
 def test_a_job_whose_lease_was_lost_in_the_meantime_does_not_complete(  # noqa: PLR0913, PLR0917
-    live: Client, work: Start, told: Told, go: Told, isolation: str, who: str
+    live: Client, work: Start, reports: LinePipe, go: LinePipe, isolation: str, who: str
 ) -> None:
-    jid = put(live, handlers.waits, pipes(told, go))
+    jid = put(live, handlers.waits, pipes(reports, go))
     worker = work(isolation=isolation)
-    told.line()
-    frozen = [worker.process.pid, *(one.pid for one in worker.family() if who == "all")]
+    reports.line()
+    frozen = [worker.process.pid, *(one.pid for one in worker.descendants() if who == "all")]
     send(frozen, signal.SIGSTOP)
     wait_until_stopped(worker.process.pid)
     live.config["heartbeat"] = 60  # The rival has time.
 
     rival = taken_over(live)
-    go.say("on")
+    go.send("on")
     if who == "parent":
         # What the child says now is refused.
-        worker.says("came too late or twice")
+        worker.wait_for_log("came too late or twice")
     send(frozen, signal.SIGCONT)
     after = put(live, handlers.double, {"number": 3})
 
@@ -73,13 +73,13 @@ def test_a_job_whose_lease_was_lost_in_the_meantime_does_not_complete(  # noqa: 
 
 
 def test_a_child_that_stands_still_keeps_its_lease_and_goes_on(
-    live: Client, work: Start, told: Told, go: Told
+    live: Client, work: Start, reports: LinePipe, go: LinePipe
 ) -> None:
     live.config["heartbeat"] = 2  # The parent has time, too.
-    jid = put(live, handlers.waits, pipes(told, go))
+    jid = put(live, handlers.waits, pipes(reports, go))
     worker = work(isolation="job")
-    told.line()
-    frozen = [one.pid for one in worker.family()]
+    reports.line()
+    frozen = [one.pid for one in worker.descendants()]
     send(frozen, signal.SIGSTOP)
 
     expires, renewals = read(live, jid).expires_at, 0
@@ -88,25 +88,25 @@ def test_a_child_that_stands_still_keeps_its_lease_and_goes_on(
         renewals += read(live, jid).expires_at != expires
         expires = read(live, jid).expires_at
     send(frozen, signal.SIGCONT)
-    go.say("on")
+    go.send("on")
 
     assert result(live, jid) == "on"
     assert steps(live, jid) == ["put", "popped", "done"]
 
 
 def test_a_child_that_is_found_frozen_takes_its_processes_along(
-    live: Client, work: Start, told: Told, go: Told
+    live: Client, work: Start, reports: LinePipe, go: LinePipe
 ) -> None:
-    jid = put(live, handlers.waits, pipes(told, go))
+    jid = put(live, handlers.waits, pipes(reports, go))
     worker = work(isolation="job", frozen_limit=0.5, kill_interval=0.1)
-    process = psutil.Process(int(told.line()))
+    process = psutil.Process(int(reports.line()))
     (child,) = psutil.Process(worker.process.pid).children()
 
     child.send_signal(signal.SIGSTOP)
 
-    assert int(told.line()) != process.pid
+    assert int(reports.line()) != process.pid
     with contextlib.suppress(psutil.NoSuchProcess):
         assert process.status() == psutil.STATUS_ZOMBIE
-    go.say("on")
+    go.send("on")
     assert result(live, jid) == "on"
     assert steps(live, jid) == ["put", "popped", "crashed", "popped", "done"]

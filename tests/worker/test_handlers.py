@@ -1,4 +1,4 @@
-"""What a real worker does around its handlers, and the programs it runs instead of them."""
+"""Retry policies, time limits, middleware and programs on real workers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 from qless_py import Backoff, Client, Job, JobCanceledError, RetryPolicy
 from tests.worker import middleware_handlers
-from tests.worker.conftest import Start, Told, assert_ended
+from tests.worker.conftest import LinePipe, Start, assert_ended
 
 pytestmark = pytest.mark.fork
 
@@ -62,7 +62,7 @@ def test_a_failure_shows_the_frames_of_the_handler_only(
     names = ("raises", "raises_later")
     jids = [live.queues["work"].put(getattr(middleware_handlers, name)) for name in names]
     around = ("--middleware", "tests.worker.middleware_handlers.shouting", "--soft-limit", "60")
-    start(*kind, *around, "--burst", *AROUND).ended()
+    start(*kind, *around, "--burst", *AROUND).wait()
 
     for name, jid in zip(names, jids, strict=True):
         lines = read(live, jid).failure["message"].splitlines()
@@ -87,7 +87,7 @@ def test_middleware_is_entered_and_lines_say_their_job(
         *("--middleware", "tests.worker.middleware_handlers.shouting", "--burst"),
         *AROUND,
         *("--log-format", "json", "--log-file", str(log)),
-    ).ended()
+    ).wait()
 
     lines = [json.loads(line) for line in log.read_text().splitlines()]
     of_job = [line["message"] for line in lines if line["jid"] == jid]
@@ -100,36 +100,36 @@ def test_middleware_is_entered_and_lines_say_their_job(
 
 
 def test_a_program_ends_with_the_worker_that_is_killed(
-    live: Client, start: Start, told: Told
+    live: Client, start: Start, reports: LinePipe
 ) -> None:
     jid = live.queues["work"].put("any")
-    command = f"echo $$ > {told.path}; exec sleep 60"
+    command = f"echo $$ > {reports.path}; exec sleep 60"
     worker = start("--exec", command, "--shell", "--grace", "0")
-    program = psutil.Process(int(told.line()))
+    program = psutil.Process(int(reports.line()))
     child = program.ppid()
 
     psutil.Process(child).kill()
 
     assert_ended([program])
     assert psutil.pid_exists(worker.process.pid)
-    program = psutil.Process(int(told.line()))  # Another child has it now.
+    program = psutil.Process(int(reports.line()))  # Another child has it now.
     worker.signal(signal.SIGTERM)
-    worker.ended()
+    worker.wait()
     assert_ended([program])
     job = read(live, jid)
     assert (job.state, job.crashes, job.retries_left) == ("waiting", 1, 4)
 
 
 def test_an_async_handler_in_a_child_of_one_job_is_stopped_like_any_other(
-    live: Client, start: Start, told: Told
+    live: Client, start: Start, reports: LinePipe
 ) -> None:
-    jid = live.queues["work"].put(middleware_handlers.tells_and_waits, {"pipe": str(told.path)})
+    jid = live.queues["work"].put(middleware_handlers.tells_and_waits, {"pipe": str(reports.path)})
     worker = start(*AROUND, "--grace", "0")
-    assert told.line() == "here"
+    assert reports.line() == "here"
 
     worker.signal(signal.SIGTERM)
 
-    assert told.line() == "left"
-    worker.ended()
+    assert reports.line() == "left"
+    worker.wait()
     job = read(live, jid)
     assert (job.state, job.retries_left) == ("waiting", 5)

@@ -1,4 +1,4 @@
-"""Handlers that do what no handler should: each costs its own job at most, and no other."""
+"""A misbehaving handler costs its own job at most, and no other."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 from qless_py import Client, JobFailedError
 from tests.worker import handlers, hostile_handlers
-from tests.worker.conftest import Start, Told
+from tests.worker.conftest import LinePipe, Start
 from tests.worker.job_helpers import put, read, result, steps
 
 pytestmark = [pytest.mark.fork, pytest.mark.any_server]
@@ -57,20 +57,20 @@ def test_whatever_handlers_do_costs_nobody_else_anything(
     all_are_done([], 10)
 
     worker.signal(signal.SIGTERM)
-    assert worker.ended() == 0
+    assert worker.wait() == 0
 
 
 def test_signals_that_a_handler_has_changed_mean_the_same_to_the_next_job(
-    live: Client, work: Start, told: Told
+    live: Client, work: Start, reports: LinePipe
 ) -> None:
     work(imports=MODULES)
     result(live, put(live, hostile_handlers.misbehaves, {"deed": "signals"}))
-    jid = put(live, handlers.stoppable, {"pipe": str(told.path)})
-    os.kill(int(told.line()), signal.SIGHUP)  # As a terminal sends it to the whole group.
+    jid = put(live, handlers.stoppable, {"pipe": str(reports.path)})
+    os.kill(int(reports.line()), signal.SIGHUP)  # As a terminal sends it to the whole group.
 
     live.cancel(jid)
 
-    assert told.line() == "lost"
+    assert reports.line() == "lost"
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_a_process_that_a_job_leaves_behind_holds_nobody_up(
 
         worker.signal(signal.SIGTERM)
 
-        assert worker.ended() == 0
+        assert worker.wait() == 0
         assert pids < {one.pid for one in worker.session()}
     finally:
         for one in worker.session():
@@ -131,7 +131,7 @@ def test_jobs_for_which_there_is_no_room_wait_and_cost_nothing(live: Client, wor
     jids = [put(live, hostile_handlers.naps) for _ in range(30)]
     few = ("sh", "-c", 'ulimit -n 34; exec "$@"', "sh")
     worker = work(few, isolation="job", concurrency=30, imports=MODULES)
-    worker.says("job cannot be started, releasing it")
+    worker.wait_for_log("job cannot be started, releasing it")
 
     assert [result(live, jid) for jid in jids] == [None] * len(jids)
     assert all(read(live, jid).retries_left == 5 for jid in jids)

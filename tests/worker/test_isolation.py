@@ -1,4 +1,4 @@
-"""A process for each job, and one process for everything."""
+"""One process per job, and a single process for everything."""
 
 import os
 import signal
@@ -9,7 +9,7 @@ import pytest
 from qless_py import Client, JobFailedError
 from tests.eventually import eventually
 from tests.worker import handlers
-from tests.worker.conftest import Start, Told, assert_ended
+from tests.worker.conftest import LinePipe, Start, assert_ended
 from tests.worker.job_helpers import pipes, put, read, result, steps
 
 pytestmark = [pytest.mark.fork, pytest.mark.any_server]
@@ -59,16 +59,16 @@ def test_a_failure_in_a_process_of_its_own_is_told(live: Client, work: Start) ->
 
 
 def test_a_dead_process_costs_its_own_job_a_crash_and_no_other(
-    live: Client, work: Start, told: Told, go: Told
+    live: Client, work: Start, reports: LinePipe, go: LinePipe
 ) -> None:
-    jids = [put(live, handlers.waits, pipes(told, go)) for _ in range(2)]
+    jids = [put(live, handlers.waits, pipes(reports, go)) for _ in range(2)]
     work(isolation="job", concurrency=2)
-    pids = [int(told.line()) for _ in jids]
+    pids = [int(reports.line()) for _ in jids]
 
     os.kill(pids[0], signal.SIGKILL)
-    again = int(told.line())
-    go.say("on")
-    go.say("on")
+    again = int(reports.line())
+    go.send("on")
+    go.send("on")
 
     assert again not in pids
     assert sorted([result(live, jid) for jid in jids]) == ["on", "on"]
@@ -85,20 +85,24 @@ def test_a_job_that_kills_its_process_each_time_is_a_poison_pill(live: Client, w
     assert steps(live, jid).count("crashed") == 3
 
 
-def test_a_canceled_job_is_stopped_in_its_process(live: Client, work: Start, told: Told) -> None:
+def test_a_canceled_job_is_stopped_in_its_process(
+    live: Client, work: Start, reports: LinePipe
+) -> None:
     work(isolation="job")
-    jid = put(live, handlers.stoppable, {"pipe": str(told.path)})
-    told.line()
+    jid = put(live, handlers.stoppable, {"pipe": str(reports.path)})
+    reports.line()
 
     live.cancel(jid)
 
-    assert told.line() == "lost"
+    assert reports.line() == "lost"
 
 
-def test_a_process_that_does_not_let_go_is_killed(live: Client, work: Start, told: Told) -> None:
+def test_a_process_that_does_not_let_go_is_killed(
+    live: Client, work: Start, reports: LinePipe
+) -> None:
     work(isolation="job", kill_interval=0.2)
-    jid = put(live, handlers.stubborn, {"pipe": str(told.path)})
-    process = psutil.Process(int(told.line()))
+    jid = put(live, handlers.stubborn, {"pipe": str(reports.path)})
+    process = psutil.Process(int(reports.line()))
 
     live.cancel(jid)
 
@@ -107,26 +111,26 @@ def test_a_process_that_does_not_let_go_is_killed(live: Client, work: Start, tol
 
 
 def test_jobs_in_processes_are_handed_back_after_the_grace(
-    live: Client, work: Start, told: Told
+    live: Client, work: Start, reports: LinePipe
 ) -> None:
-    jids = [put(live, handlers.stoppable, {"pipe": str(told.path)}) for _ in range(2)]
+    jids = [put(live, handlers.stoppable, {"pipe": str(reports.path)}) for _ in range(2)]
     worker = work(isolation="job", concurrency=2, grace=0)
-    told.line()
-    told.line()
+    reports.line()
+    reports.line()
 
     worker.signal(signal.SIGTERM)
 
-    assert worker.ended() == 0
+    assert worker.wait() == 0
     assert [steps(live, jid) for jid in jids] == [["put", "popped", "released"]] * 2
 
 
 def test_the_processes_of_jobs_die_with_the_parent(
-    live: Client, work: Start, told: Told, go: Told
+    live: Client, work: Start, reports: LinePipe, go: LinePipe
 ) -> None:
     worker = work(isolation="job", concurrency=2)
     for _ in range(2):
-        put(live, handlers.waits, pipes(told, go))
-    processes = [psutil.Process(int(told.line())) for _ in range(2)]
+        put(live, handlers.waits, pipes(reports, go))
+    processes = [psutil.Process(int(reports.line())) for _ in range(2)]
 
     worker.signal(signal.SIGKILL)
 
@@ -134,14 +138,14 @@ def test_the_processes_of_jobs_die_with_the_parent(
 
 
 def test_one_process_runs_jobs_and_keeps_their_leases(
-    live: Client, work: Start, told: Told, go: Told
+    live: Client, work: Start, reports: LinePipe, go: LinePipe
 ) -> None:
     live.config["heartbeat"] = 2
     live.config["grace-period"] = 0
-    jid = put(live, handlers.waits, pipes(told, go))
+    jid = put(live, handlers.waits, pipes(reports, go))
     worker = work(isolation="none")
 
-    assert int(told.line()) == worker.process.pid
+    assert int(reports.line()) == worker.process.pid
     expires = read(live, jid).expires_at
 
     def is_renewed() -> bool:
@@ -149,23 +153,23 @@ def test_one_process_runs_jobs_and_keeps_their_leases(
         return read(live, jid).expires_at != expires
 
     eventually(is_renewed)
-    go.say("on")
+    go.send("on")
 
     assert result(live, jid) == "on"
-    assert worker.family() == []
+    assert worker.descendants() == []
 
 
 def test_one_process_hands_its_job_back_after_the_grace(
-    live: Client, work: Start, told: Told
+    live: Client, work: Start, reports: LinePipe
 ) -> None:
-    jid = put(live, handlers.stoppable, {"pipe": str(told.path)})
+    jid = put(live, handlers.stoppable, {"pipe": str(reports.path)})
     worker = work(isolation="none", grace=0)
-    told.line()
+    reports.line()
 
     worker.signal(signal.SIGTERM)
 
-    assert told.line() == "stopped"
-    assert worker.ended() == 0
+    assert reports.line() == "stopped"
+    assert worker.wait() == 0
     assert steps(live, jid) == ["put", "popped", "released"]
     assert live.workers.counts == []
 
@@ -174,5 +178,5 @@ def test_one_process_leaves_at_the_end_of_a_burst(live: Client, work: Start) -> 
     jids = [put(live, handlers.pid) for _ in range(30)]
     worker = work(isolation="none", burst=True, max_jobs=7)
 
-    assert worker.ended() == 0
+    assert worker.wait() == 0
     assert {result(live, jid) for jid in jids} == {worker.process.pid}

@@ -1,4 +1,4 @@
-"""What a worker makes of the jobs it runs."""
+"""How workers run jobs and record their outcome."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import pytest
 
 from qless_py import Client, Job, JobFailedError
 from tests.worker import handlers
-from tests.worker.conftest import Start, Told
+from tests.worker.conftest import LinePipe, Start
 from tests.worker.job_helpers import steps
 
 pytestmark = pytest.mark.fork
@@ -158,7 +158,7 @@ def test_a_burst_ends_when_nothing_is_left_also_of_what_jobs_put(
         put(live, handlers.follows_up if number == 49 else handlers.nothing, jid=f"job-{number}")
     worker = start("--burst", children=2)
 
-    assert worker.ended() == 0
+    assert worker.wait() == 0
     assert read(live, "follow-up").state == "complete"
     assert len(live.jobs.complete(0, 100)) == 51
 
@@ -176,20 +176,20 @@ def test_an_idle_worker_takes_a_job_as_soon_as_it_is_put(live: Client, start: St
 
 
 def test_short_jobs_do_not_wait_behind_a_long_one(
-    live: Client, start: Start, told: Told, go: Told
+    live: Client, start: Start, reports: LinePipe, go: LinePipe
 ) -> None:
     live.queues["work"].pause()
     quick = [put(live, handlers.nothing) for _ in range(40)]
-    data = {"pipe": str(told.path), "go": str(go.path)}
+    data = {"pipe": str(reports.path), "go": str(go.path)}
     long = put(live, handlers.waits, data)
     behind = [put(live, handlers.nothing) for _ in range(10)]
     start(children=2)
     live.queues["work"].unpause()
-    told.line()
+    reports.line()
 
     for jid in [*quick, *behind]:
         result(live, jid)
-    go.say("on")
+    go.send("on")
 
     assert result(live, long) == "on"
     assert {step for jid in behind for step in steps(live, jid)} <= {
@@ -206,7 +206,7 @@ def test_an_async_handler_runs_in_an_event_loop_of_its_own(live: Client, start: 
 
 def test_workers_are_known_while_they_run_and_gone_afterwards(live: Client, start: Start) -> None:
     worker = start("--burst", children=2)
-    worker.ended()
+    worker.wait()
     running = start(children=2)
     result(live, put(live, handlers.nothing))
 

@@ -1,4 +1,4 @@
-"""Two signals at once, and a parent that dies at the worst moments."""
+"""Two signals at once, and a supervisor that is killed at the worst moments."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from qless_py import Client
 from tests import servers
 from tests.eventually import eventually
 from tests.worker import handlers
-from tests.worker.conftest import Running, Start, Told
+from tests.worker.conftest import LinePipe, Running, Start
 from tests.worker.job_helpers import pipes, put, result, steps
 
 pytestmark = [pytest.mark.fork, pytest.mark.any_server]
@@ -42,16 +42,20 @@ def at_once(worker: Running, *numbers: signal.Signals) -> None:
     ],
 )
 def test_of_two_signals_the_stop_prevails(
-    live: Client, work: Start, told: Told, both: tuple[signal.Signals, signal.Signals], grace: int
+    live: Client,
+    work: Start,
+    reports: LinePipe,
+    both: tuple[signal.Signals, signal.Signals],
+    grace: int,
 ) -> None:
-    jid = put(live, handlers.stoppable, {"pipe": str(told.path)})
+    jid = put(live, handlers.stoppable, {"pipe": str(reports.path)})
     worker = work(grace=grace)
-    told.line()
+    reports.line()
 
     at_once(worker, *both)
 
-    assert told.line() == "stopped"
-    assert worker.ended() == 0
+    assert reports.line() == "stopped"
+    assert worker.wait() == 0
     assert steps(live, jid) == ["put", "popped", "released"]
     assert live.workers.counts == []
     assert_nobody_is_left(worker)
@@ -61,8 +65,8 @@ PROGRAM = """
 import logging, os
 from qless_py.worker import Worker, WorkerOptions, reexec
 if reexec.is_trial():
-    with open({told!r}, "ab", buffering=0) as told, open({go!r}, "rb", buffering=0) as go:
-        told.write(b"%d\\n" % os.getpid())
+    with open({reports!r}, "ab", buffering=0) as reports, open({go!r}, "rb", buffering=0) as go:
+        reports.write(b"%d\\n" % os.getpid())
         go.read(3)
 logging.basicConfig(level=logging.INFO)
 Worker(WorkerOptions(
@@ -72,10 +76,10 @@ Worker(WorkerOptions(
 
 
 @pytest.fixture
-def program(tmp_path: Path, server: servers.Server, told: Told, go: Told) -> Path:
-    """Give a program whose new start waits, after having told its pid, until it may go on."""
+def program(tmp_path: Path, server: servers.Server, reports: LinePipe, go: LinePipe) -> Path:
+    """Return a program whose new start waits, after having told its pid, until it may go on."""
     path = tmp_path / "program.py"
-    path.write_text(PROGRAM.format(told=str(told.path), go=str(go.path), url=server.url))
+    path.write_text(PROGRAM.format(reports=str(reports.path), go=str(go.path), url=server.url))
     return path
 
 
@@ -84,29 +88,29 @@ def start_program(launch: Start, program: Path) -> Running:
 
 
 def test_a_second_hup_has_the_code_tried_once_more(
-    live: Client, launch: Start, program: Path, told: Told, go: Told
+    live: Client, launch: Start, program: Path, reports: LinePipe, go: LinePipe
 ) -> None:
     worker = start_program(launch, program)
     first = result(live, put(live, handlers.pid))
 
     worker.signal(signal.SIGHUP)
-    told.line()
+    reports.line()
     program.write_text("this is no Python")
     worker.signal(signal.SIGHUP)
-    worker.says("once more")
-    go.say("on")
-    worker.says("does not start")
+    worker.wait_for_log("once more")
+    go.send("on")
+    worker.wait_for_log("does not start")
 
     assert result(live, put(live, handlers.pid)) == first
 
 
 def test_a_parent_that_is_killed_while_it_tries_new_code_leaves_nobody(
-    live: Client, launch: Start, program: Path, told: Told
+    live: Client, launch: Start, program: Path, reports: LinePipe
 ) -> None:
     worker = start_program(launch, program)
     result(live, put(live, handlers.nothing))
     worker.signal(signal.SIGHUP)
-    trial = int(told.line())
+    trial = int(reports.line())
     assert trial in {one.pid for one in worker.session()}
 
     worker.signal(signal.SIGKILL)
@@ -115,21 +119,21 @@ def test_a_parent_that_is_killed_while_it_tries_new_code_leaves_nobody(
 
 
 def test_a_single_process_that_waits_for_its_job_before_it_is_replaced_obeys_term(
-    live: Client, work: Start, told: Told, go: Told
+    live: Client, work: Start, reports: LinePipe, go: LinePipe
 ) -> None:
-    jid = put(live, handlers.waits, pipes(told, go))
+    jid = put(live, handlers.waits, pipes(reports, go))
     worker = work(isolation="none", grace=60)
-    told.line()
+    reports.line()
     worker.signal(signal.SIGHUP)
     # The new program is tried, and found good.
     eventually(lambda: len(worker.session()) == 2, every=0.05)
     eventually(lambda: len(worker.session()) == 1, every=0.05)
 
     worker.signal(signal.SIGTERM)
-    worker.says("SIGTERM: fetching no more jobs")
-    go.say("on")
+    worker.wait_for_log("SIGTERM: fetching no more jobs")
+    go.send("on")
 
-    assert worker.ended() == 0
+    assert worker.wait() == 0
     assert result(live, jid) == "on"
 
 
@@ -146,12 +150,12 @@ def test_a_restart_while_the_store_is_away_ends_nobody(work: Start, server_name:
             environment = psutil.Process(worker.process.pid).environ
             eventually(lambda: "QLESS_PY_WORKER_STATE" in environment(), "it was never replaced")
             worker.log.write_text("")  # What the new program says is what counts.
-            worker.says("store unavailable, retrying until it is back")
+            worker.wait_for_log("store unavailable, retrying until it is back")
 
             server = servers.start(server_name, Path(made), *keeps)
             assert result(client, put(client, handlers.double, {"number": 2})) == 4
             worker.signal(signal.SIGTERM)
-            assert worker.ended() == 0
+            assert worker.wait() == 0
         servers.stop(server)
 
 
@@ -166,9 +170,9 @@ def test_a_parent_that_is_killed_again_and_again_leaves_nobody_and_loses_nothing
     for moment in ("1 pid=", "child is replaced", "taking over child"):
         worker = work(children=2, max_jobs=1)
         if moment == "taking over child":
-            worker.says("1 pid=")
+            worker.wait_for_log("1 pid=")
             worker.signal(signal.SIGHUP)
-        worker.says(moment)
+        worker.wait_for_log(moment)
         worker.signal(signal.SIGKILL)
         assert_nobody_is_left(worker)
     work(children=2, isolation="job")

@@ -1,4 +1,4 @@
-"""How many jobs a child takes at once, and what it may expect of a klass."""
+"""How many jobs a child prefetches, and the expected duration of a klass."""
 
 import itertools
 

@@ -1,4 +1,4 @@
-"""Programs and bursts on real workers, where neither behaves as one would hope."""
+"""Programs as handlers, and bursts, on real workers."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_programs_that_talk_stay_or_die_hold_nobody_up(
 
     worker = launch(*words, "--burst", "--exec", f"{sys.executable} {program}")
     try:
-        assert worker.ended() == 0
+        assert worker.wait() == 0
     finally:
         with contextlib.suppress(ValueError, TypeError, ProcessLookupError):
             os.kill(int(read(live, jids["stays"]).result), signal.SIGKILL)
@@ -72,7 +72,7 @@ def test_a_program_that_cannot_be_run_fails_its_jobs_and_ends_no_worker(
 
     worker = launch(*words, "--burst", "--exec", str(program))
 
-    assert worker.ended() == 0
+    assert worker.wait() == 0
     for jid in jids:
         with pytest.raises(JobFailedError, match=f"{program} cannot be run"):
             result(live, jid)
@@ -85,7 +85,7 @@ def test_a_burst_ends_when_all_that_jobs_have_put_is_done(live: Client, work: St
 
     worker = work(burst=True, children=3, max_jobs=7, imports=["tests.worker.hostile_handlers"])
 
-    assert worker.ended() == 0
+    assert worker.wait() == 0
     assert len(live.jobs.complete(0, 1000)) == 4 * (2**4 - 1)
     assert live.queues["work"].counts["waiting"] == 0
     assert read(live, later).state == "scheduled"

@@ -1,4 +1,4 @@
-"""Parts of a worker at moments to which nobody can bring a whole one at will."""
+"""Parts of a worker in states that a whole worker reaches only by a race."""
 
 import os
 import secrets
@@ -143,13 +143,13 @@ def test_a_fork_that_cannot_be_leaves_nothing_behind(
 
 
 def test_how_a_process_ended_is_unknown_if_somebody_else_waited_for_it() -> None:
-    for is_ours, told in ((True, "exit 3"), (False, "exit unknown")):
+    for is_ours, reports in ((True, "exit 3"), (False, "exit unknown")):
         process = os.fork()
         if process == 0:
             os._exit(3)
         if not is_ours:
             os.waitpid(process, 0)
-        assert wait_for_exit(process) == told
+        assert wait_for_exit(process) == reports
 
 
 def test_verdicts_are_not_sent_in_between_what_is_under_way(

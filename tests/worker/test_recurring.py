@@ -1,4 +1,4 @@
-"""Workers keep the schedules of recurring jobs going."""
+"""Workers create the children of recurring jobs."""
 
 import json
 
@@ -7,7 +7,7 @@ import pytest
 from qless_py import Client, RecurringJob
 from qless_py.protocol import recurring
 from qless_py.protocol.reads import meta
-from tests.worker.conftest import Start, Told
+from tests.worker.conftest import LinePipe, Start
 
 pytestmark = pytest.mark.fork
 
@@ -19,11 +19,11 @@ def cron(client: Client) -> RecurringJob:
 
 
 def test_a_worker_runs_the_children_and_works_out_the_ticks(
-    live: Client, start: Start, told: Told
+    live: Client, start: Start, reports: LinePipe
 ) -> None:
     live.config["heartbeat"] = 60
     now = int(live.run(meta())["time"])
-    data = json.dumps({"pipe": str(told.path)}).encode()
+    data = json.dumps({"pipe": str(reports.path)}).encode()
     # Only what comes in the first two seconds is known when the worker starts.
     ticks = [now - now % 1000 + 1000 * number for number in (1, 2)]
     schedule = {"cron": "* * * * * *", "zone": "UTC", "after": now, "ticks": ticks}
@@ -32,6 +32,6 @@ def test_a_worker_runs_the_children_and_works_out_the_ticks(
 
     start()
 
-    assert [told.line() for _ in range(4)] == ["c-1", "c-2", "c-3", "c-4"]
+    assert [reports.line() for _ in range(4)] == ["c-1", "c-2", "c-3", "c-4"]
     assert int(cron(live)._record.fields["ahead"]) > 64
     assert cron(live).cancel()

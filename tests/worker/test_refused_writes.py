@@ -18,7 +18,7 @@ from qless_py.manager import Manager
 from tests import servers
 from tests.eventually import eventually
 from tests.worker import handlers
-from tests.worker.conftest import Running, Start, Told
+from tests.worker.conftest import LinePipe, Running, Start
 
 pytestmark = pytest.mark.fork
 
@@ -35,7 +35,7 @@ CASES: tuple[Case, ...] = (
 
 @contextlib.contextmanager
 def without_permission(redis: redis_py.Redis, *rules: str) -> Iterator[str]:
-    """Give the credentials of a user with all permissions but these."""
+    """Return the credentials of a user with all permissions but these."""
     redis.execute_command("ACL", "SETUSER", "worker", "reset", "on", "nopass", "~*", "&*", "+@all")
     redis.execute_command("ACL", "SETUSER", "worker", *rules)
     try:
@@ -48,11 +48,11 @@ def without_permission(redis: redis_py.Redis, *rules: str) -> Iterator[str]:
 class Gate:
     """A handler that says when it has begun, and ends when told to."""
 
-    told: Told
-    go: Told
+    reports: LinePipe
+    go: LinePipe
 
     def put(self, client: Client) -> str:
-        data = {"pipe": str(self.told.path), "go": str(self.go.path)}
+        data = {"pipe": str(self.reports.path), "go": str(self.go.path)}
         return client.queues["work"].put(handlers.waits, data)
 
     def assert_ran_once(self, client: Client, jid: str, *more: str) -> None:
@@ -62,13 +62,13 @@ class Gate:
         steps = [entry["what"] for entry in read(client, jid).history]
         assert [one for one in steps if one not in more] == ["put", "popped", "done"]
         assert read(client, jid).retries_left == job.original_retries
-        assert not self.told.rest
-        assert not select.select([self.told.descriptor], [], [], 0)[0]
+        assert not self.reports.rest
+        assert not select.select([self.reports.descriptor], [], [], 0)[0]
 
 
 @pytest.fixture
-def gate(told: Told, go: Told) -> Gate:
-    return Gate(told, go)
+def gate(reports: LinePipe, go: LinePipe) -> Gate:
+    return Gate(reports, go)
 
 
 def read(client: Client, jid: str) -> Job:
@@ -89,11 +89,11 @@ def test_a_result_is_kept_until_the_server_takes_writes_again(
     code, kind = case
     worker = work(**kind)
     jid = gate.put(live)
-    gate.told.line()
+    gate.reports.line()
 
     with REFUSALS[code](redis):
-        gate.go.say("on")
-        worker.says(f"store unavailable, retrying until it is back: {code}")
+        gate.go.send("on")
+        worker.wait_for_log(f"store unavailable, retrying until it is back: {code}")
         assert read(live, jid).state == "running"
 
     gate.assert_ran_once(live, jid)
@@ -107,12 +107,12 @@ def test_a_result_outlives_its_lease_while_nobody_can_take_the_job(
     live.config["heartbeat"] = 1
     worker, other = work(), work(queues=["other"])
     jid = gate.put(live)
-    gate.told.line()
+    gate.reports.line()
 
     with servers.without_replicas(redis):
-        gate.go.say("on")
-        worker.says("store unavailable, retrying until it is back")
-        other.says("store unavailable, retrying until it is back")
+        gate.go.send("on")
+        worker.wait_for_log("store unavailable, retrying until it is back")
+        other.wait_for_log("store unavailable, retrying until it is back")
         threading.Event().wait(1.5)  # Longer than the lease.
 
     # Whoever writes first may find the lease lapsed; then the owner has its grace period.
@@ -127,7 +127,7 @@ def test_a_worker_that_starts_while_writes_are_refused_works_when_they_return(
 
     with REFUSALS[code](redis):
         worker = start(children=2)
-        log = worker.says(f"store unavailable, retrying until it is back: {code}")
+        log = worker.wait_for_log(f"store unavailable, retrying until it is back: {code}")
         until = time.monotonic() + 1
         while time.monotonic() < until:
             log = worker.log.read_text()
@@ -145,7 +145,7 @@ def test_a_worker_whose_user_may_not_write_says_so_in_one_line_and_ends(
 ) -> None:
     with without_permission(redis, rule) as credentials:
         worker = start(url=server.url + credentials)
-        code = worker.ended()
+        code = worker.wait()
 
     said = [line for line in worker.log.read_text().splitlines() if "Error" in line]
     assert code == 1
@@ -160,10 +160,10 @@ def test_a_result_is_kept_while_the_user_may_not_write(
     with without_permission(redis) as credentials:
         worker = work(url=server.url + credentials)
         jid = gate.put(live)
-        gate.told.line()
+        gate.reports.line()
         redis.execute_command("ACL", "SETUSER", "worker", "-evalsha")
-        gate.go.say("on")
-        worker.says("store unavailable, retrying until it is back")
+        gate.go.send("on")
+        worker.wait_for_log("store unavailable, retrying until it is back")
         redis.execute_command("ACL", "SETUSER", "worker", "+@all")
 
         gate.assert_ran_once(live, jid)
@@ -176,7 +176,7 @@ def test_a_worker_that_may_not_block_polls_and_says_so_once(
 ) -> None:
     with without_permission(redis, "-bzpopmin") as credentials:
         worker = work(url=server.url + credentials, interval=0.2)
-        worker.says("polling, since the server rejects BZPOPMIN")
+        worker.wait_for_log("polling, since the server rejects BZPOPMIN")
         before = redis.info("commandstats")["cmdstat_evalsha"]["calls"]
         threading.Event().wait(1)
         calls = redis.info("commandstats")["cmdstat_evalsha"]["calls"] - before

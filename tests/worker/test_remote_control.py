@@ -1,4 +1,4 @@
-"""Controlling workers from afar, and what they tell of themselves."""
+"""Commands to workers, the health probe, pidfiles, daemons, and what workers report."""
 
 import asyncio
 import os
@@ -15,7 +15,7 @@ from qless_py.worker import ask_probe
 from tests import servers
 from tests.eventually import eventually
 from tests.worker import handlers
-from tests.worker.conftest import Start, Told, assert_ended
+from tests.worker.conftest import LinePipe, Start, assert_ended
 from tests.worker.job_helpers import pipes, put, read, result
 
 pytestmark = [pytest.mark.fork, pytest.mark.any_server]
@@ -27,11 +27,11 @@ def wait_for_workers(client: Client, number: int) -> list[str]:
 
 
 def test_a_worker_tells_where_it_is_and_how_busy(
-    live: Client, work: Start, told: Told, go: Told
+    live: Client, work: Start, reports: LinePipe, go: LinePipe
 ) -> None:
     worker = work(concurrency=2)
-    jid = put(live, handlers.waits, pipes(told, go))
-    pid = int(told.line())
+    jid = put(live, handlers.waits, pipes(reports, go))
+    pid = int(reports.line())
 
     def is_busy() -> bool:
         worker.signal(signal.SIGCONT)  # Which makes it tell at once.
@@ -48,7 +48,7 @@ def test_a_worker_tells_where_it_is_and_how_busy(
     assert info["rss"] > 1_000_000
     assert info["version"]
     assert row["seen_at"] >= info["started_at"]
-    go.say("on")
+    go.send("on")
     result(live, jid)
 
 
@@ -78,23 +78,23 @@ def test_all_workers_of_a_parent_are_stopped_by_its_name(live: Client, work: Sta
     worker = work(children=2)
     names = wait_for_workers(live, 2)
 
-    told = live.workers.stop(names[0].rpartition("-")[0])
+    reports = live.workers.stop(names[0].rpartition("-")[0])
 
-    assert sorted(told) == names
-    assert worker.ended() == 0
+    assert sorted(reports) == names
+    assert worker.wait() == 0
     assert live.workers.counts == []
 
 
 def test_a_worker_is_restarted_while_its_job_finishes(
-    live: Client, work: Start, told: Told, go: Told
+    live: Client, work: Start, reports: LinePipe, go: LinePipe
 ) -> None:
     work()
-    jid = put(live, handlers.waits, pipes(told, go))
-    old = int(told.line())
+    jid = put(live, handlers.waits, pipes(reports, go))
+    old = int(reports.line())
 
     live.workers.restart()
     fresh = result(live, put(live, handlers.pid))
-    go.say("on")
+    go.send("on")
 
     assert fresh != old
     assert result(live, jid) == "on"
@@ -108,7 +108,7 @@ def test_a_command_reaches_a_worker_that_did_not_hear_of_it(live: Client, work: 
 
     worker.signal(signal.SIGCONT)  # Which makes it beat at once.
 
-    assert worker.ended() == 0
+    assert worker.wait() == 0
 
 
 def test_the_asyncio_client_controls_workers_too(
@@ -122,16 +122,16 @@ def test_the_asyncio_client_controls_workers_too(
             return await client.workers.stop(*names)
 
     assert asyncio.run(stop()) == names
-    assert worker.ended() == 0
+    assert worker.wait() == 0
 
 
 def test_a_probe_tells_whether_the_worker_is_alive_and_ready(
-    live: Client, work: Start, tmp_path: Path, told: Told, go: Told
+    live: Client, work: Start, tmp_path: Path, reports: LinePipe, go: LinePipe
 ) -> None:
     address = str(tmp_path / "probe")
     worker = work(probe=address)
-    jid = put(live, handlers.waits, pipes(told, go))
-    told.line()
+    jid = put(live, handlers.waits, pipes(reports, go))
+    reports.line()
 
     assert ask_probe(address, "/live")[0] == 200
     assert ask_probe(address, "/ready")[0] == 200
@@ -140,11 +140,11 @@ def test_a_probe_tells_whether_the_worker_is_alive_and_ready(
     worker.signal(signal.SIGUSR2)
     eventually(lambda: ask_probe(address)[0] == 503)
     assert ask_probe(address, "/live")[0] == 200
-    go.say("on")
+    go.send("on")
     result(live, jid)
     worker.signal(signal.SIGTERM)
 
-    assert worker.ended() == 0
+    assert worker.wait() == 0
     assert not Path(address).exists()
 
 
@@ -154,7 +154,7 @@ def test_a_probe_outlives_a_restart(live: Client, work: Start, tmp_path: Path) -
     result(live, put(live, handlers.nothing))
 
     worker.signal(signal.SIGHUP)
-    worker.says("taking over child")
+    worker.wait_for_log("taking over child")
     result(live, put(live, handlers.nothing))
 
     assert ask_probe(address, "/live")[0] == 200
@@ -182,15 +182,15 @@ def test_a_pidfile_names_the_worker_and_is_gone_with_it(
     assert int(pidfile.read_text()) == worker.process.pid
 
     second = work(pidfile=str(pidfile))
-    assert second.ended() != 0
+    assert second.wait() != 0
     assert f"locked by process {worker.process.pid}" in second.log.read_text()
     worker.signal(signal.SIGHUP)
-    worker.says("taking over child")
+    worker.wait_for_log("taking over child")
     assert int(pidfile.read_text()) == worker.process.pid
     result(live, put(live, handlers.nothing))
     worker.signal(signal.SIGTERM)
 
-    assert worker.ended() == 0
+    assert worker.wait() == 0
     assert not pidfile.exists()
 
 
@@ -200,9 +200,9 @@ def test_the_pidfile_of_a_killed_worker_is_taken_over(
     pidfile = tmp_path / "pid"
     first = work(pidfile=str(pidfile))
     result(live, put(live, handlers.nothing))
-    children = first.family()
+    children = first.descendants()
     first.signal(signal.SIGKILL)
-    first.ended()
+    first.wait()
     assert_ended(children)  # Or one of them could still take the next job.
 
     second = work(pidfile=str(pidfile))
@@ -217,7 +217,7 @@ def test_a_daemon_goes_on_in_the_background_and_logs_into_a_file(
 ) -> None:
     log, pidfile = tmp_path / "log", tmp_path / "pid"
     started = work(daemon=str(log), pidfile=str(pidfile))
-    assert started.ended() == 0
+    assert started.wait() == 0
     fresh = result(live, put(live, handlers.pid))
     daemon = psutil.Process(int(pidfile.read_text()))
 

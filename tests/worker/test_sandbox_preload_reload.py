@@ -1,4 +1,4 @@
-"""What makes a worker pleasant: sandboxes, preloading, reloading, titles, the order of queues."""
+"""Sandboxes, preloading, reloading, process titles, and queues by pattern."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ import pytest
 from qless_py import BadArgumentError, Client
 from qless_py.worker import WorkerOptions
 from tests.worker import handlers
-from tests.worker.conftest import Start, Told
+from tests.worker.conftest import LinePipe, Start
 from tests.worker.job_helpers import pipes, put, read, result
 from tests.worker.test_signals import CODE
 
@@ -47,18 +47,18 @@ def test_preloaded_handlers_are_imported_once_for_all_children(live: Client, wor
 
 
 def test_changed_code_is_used_while_the_old_finishes(
-    live: Client, work: Start, told: Told, go: Told, tmp_path: Path
+    live: Client, work: Start, reports: LinePipe, go: LinePipe, tmp_path: Path
 ) -> None:
     code = tmp_path / "changing.py"
     code.write_text(CODE.format(version=1))
     worker = work(watch=True, path=[str(tmp_path)], imports=["changing"])
-    long = put(live, "changing.waits", pipes(told, go))
-    told.line()
+    long = put(live, "changing.waits", pipes(reports, go))
+    reports.line()
 
     code.write_text(CODE.format(version=22))
 
     assert result(live, put(live, "changing.version")) == 22
-    go.say("on")
+    go.send("on")
     assert result(live, long) == 1
     assert worker.process.poll() is None
 

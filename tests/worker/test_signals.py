@@ -1,4 +1,4 @@
-"""Signals one by one, on real processes: what TERM, INT and QUIT do stands in test_stopping."""
+"""One signal at a time on real processes; test_shutdown tests TERM, INT and QUIT."""
 
 import os
 import shutil
@@ -13,7 +13,7 @@ import pytest
 from qless_py import Client
 from tests.eventually import eventually
 from tests.worker import handlers
-from tests.worker.conftest import Start, Told, assert_ended
+from tests.worker.conftest import LinePipe, Start, assert_ended
 from tests.worker.job_helpers import pipes, put, read, result, steps
 
 pytestmark = [pytest.mark.fork, pytest.mark.any_server]
@@ -36,7 +36,7 @@ def waits(job):
 
 @pytest.fixture
 def code(tmp_path: Path) -> Path:
-    """Give a file with handlers, which a test may change."""
+    """Return a file with handlers, which a test may change."""
     path = tmp_path / "code" / "changing.py"
     path.parent.mkdir()
     path.write_text(CODE.format(version=1))
@@ -49,29 +49,31 @@ def runs(code: Path) -> dict[str, Any]:
 
 @pytest.mark.parametrize("isolation", ["child", "job"])
 def test_usr1_kills_what_runs_and_the_worker_goes_on(
-    live: Client, work: Start, told: Told, go: Told, isolation: str
+    live: Client, work: Start, reports: LinePipe, go: LinePipe, isolation: str
 ) -> None:
-    jid = put(live, handlers.waits, pipes(told, go))
+    jid = put(live, handlers.waits, pipes(reports, go))
     worker = work(isolation=isolation)
-    first = psutil.Process(int(told.line()))
+    first = psutil.Process(int(reports.line()))
 
     worker.signal(signal.SIGUSR1)
 
-    assert int(told.line()) != first.pid
-    go.say("on")
+    assert int(reports.line()) != first.pid
+    go.send("on")
     assert result(live, jid) == "on"
     assert steps(live, jid) == ["put", "popped", "crashed", "popped", "done"]
 
 
-def test_usr2_pauses_and_cont_resumes(live: Client, work: Start, told: Told, go: Told) -> None:
-    running = put(live, handlers.waits, pipes(told, go))
+def test_usr2_pauses_and_cont_resumes(
+    live: Client, work: Start, reports: LinePipe, go: LinePipe
+) -> None:
+    running = put(live, handlers.waits, pipes(reports, go))
     worker = work(children=2)
-    told.line()
+    reports.line()
 
     worker.signal(signal.SIGUSR2)
-    worker.says_state(live, "quiet")
+    worker.wait_for_state(live, "quiet")
     after = put(live, handlers.nothing)
-    go.say("on")
+    go.send("on")
     assert result(live, running) == "on"
     assert read(live, after).state == "waiting"
     worker.signal(signal.SIGCONT)
@@ -79,32 +81,34 @@ def test_usr2_pauses_and_cont_resumes(live: Client, work: Start, told: Told, go:
     assert result(live, after) is None
 
 
-def test_ttin_prints_what_all_are_doing(live: Client, work: Start, told: Told, go: Told) -> None:
-    jid = put(live, handlers.waits, pipes(told, go))
+def test_ttin_prints_what_all_are_doing(
+    live: Client, work: Start, reports: LinePipe, go: LinePipe
+) -> None:
+    jid = put(live, handlers.waits, pipes(reports, go))
     worker = work()
-    told.line()
+    reports.line()
 
     worker.signal(signal.SIGTTIN)
 
-    assert "in waits" in worker.says("in waits")
-    assert "supervisor.py" in worker.says("supervisor.py")
-    go.say("on")
+    assert "in waits" in worker.wait_for_log("in waits")
+    assert "supervisor.py" in worker.wait_for_log("supervisor.py")
+    go.send("on")
     assert result(live, jid) == "on"
 
 
 @pytest.mark.parametrize("isolation", ["child", "job"])
 def test_hup_brings_new_code_while_long_jobs_of_the_old_finish(  # noqa: PLR0913, PLR0917
-    live: Client, work: Start, told: Told, go: Told, code: Path, isolation: str
+    live: Client, work: Start, reports: LinePipe, go: LinePipe, code: Path, isolation: str
 ) -> None:
     live.config["heartbeat"] = 2
     live.config["grace-period"] = 0
     worker = work(isolation=isolation, **runs(code))
-    long = put(live, "changing.waits", pipes(told, go))
-    assert told.line() == "1"
+    long = put(live, "changing.waits", pipes(reports, go))
+    assert reports.line() == "1"
     code.write_text(CODE.format(version=2))
 
     worker.signal(signal.SIGHUP)
-    worker.says("taking over child")
+    worker.wait_for_log("taking over child")
     assert result(live, put(live, "changing.version")) == 2
     expires = read(live, long).expires_at
 
@@ -113,7 +117,7 @@ def test_hup_brings_new_code_while_long_jobs_of_the_old_finish(  # noqa: PLR0913
         return read(live, long).expires_at != expires
 
     eventually(is_renewed)
-    go.say("on")
+    go.send("on")
 
     assert result(live, long) == 1
     assert steps(live, long) == ["put", "popped", "done"]
@@ -122,7 +126,7 @@ def test_hup_brings_new_code_while_long_jobs_of_the_old_finish(  # noqa: PLR0913
 
 
 def test_hup_twice_in_a_row_keeps_the_jobs_of_all_generations(
-    live: Client, work: Start, told: Told, go: Told, code: Path
+    live: Client, work: Start, reports: LinePipe, go: LinePipe, code: Path
 ) -> None:
     worker = work(**runs(code))
     jids = []
@@ -132,11 +136,11 @@ def test_hup_twice_in_a_row_keeps_the_jobs_of_all_generations(
             worker.signal(signal.SIGHUP)
         # Until it is the new code that takes jobs.
         eventually(lambda: result(live, put(live, "changing.version")) == version)  # noqa: B023
-        jids.append(put(live, "changing.waits", pipes(told, go)))
-        assert told.line() == str(version)
+        jids.append(put(live, "changing.waits", pipes(reports, go)))
+        assert reports.line() == str(version)
 
     for _ in jids:
-        go.say("on")
+        go.send("on")
 
     assert [result(live, jid) for jid in jids] == [1, 2, 3]
     assert all(steps(live, jid) == ["put", "popped", "done"] for jid in jids)
@@ -156,7 +160,7 @@ def test_restarts_in_the_middle_of_much_work_lose_nothing_and_run_nothing_twice(
     for jid in [*jids, *later]:
         result(live, jid)
 
-    worker.says("taking over child")
+    worker.wait_for_log("taking over child")
     for jid in [*jids, *later]:
         took = [step for step in steps(live, jid) if step not in ("popped", "released")]
         assert took == ["put", "done"]
@@ -164,18 +168,18 @@ def test_restarts_in_the_middle_of_much_work_lose_nothing_and_run_nothing_twice(
 
 
 def test_the_child_of_old_code_is_reported_when_it_dies_under_the_new(
-    live: Client, work: Start, told: Told, go: Told
+    live: Client, work: Start, reports: LinePipe, go: LinePipe
 ) -> None:
-    jid = put(live, handlers.waits, pipes(told, go))
+    jid = put(live, handlers.waits, pipes(reports, go))
     worker = work()
-    child = int(told.line())
+    child = int(reports.line())
     worker.signal(signal.SIGHUP)
-    worker.says("taking over child")
+    worker.wait_for_log("taking over child")
 
     os.kill(child, signal.SIGKILL)
 
-    told.line()
-    go.say("on")
+    reports.line()
+    go.send("on")
     assert result(live, jid) == "on"
     assert steps(live, jid) == ["put", "popped", "crashed", "popped", "done"]
 
@@ -196,7 +200,7 @@ Worker(WorkerOptions(
     program.write_text("this is no Python")
 
     worker.signal(signal.SIGHUP)
-    worker.says("SyntaxError")
+    worker.wait_for_log("SyntaxError")
 
     assert result(live, put(live, handlers.pid)) == first
 
@@ -223,88 +227,90 @@ Worker(WorkerOptions(
     first = result(live, put(live, handlers.pid))
 
     worker.signal(signal.SIGHUP)
-    worker.says("cannot be started, continuing with the old")
+    worker.wait_for_log("cannot be started, continuing with the old")
 
     assert result(live, put(live, handlers.pid)) == first
     worker.signal(signal.SIGTERM)
-    assert worker.ended() == 0
+    assert worker.wait() == 0
 
 
-def test_a_term_right_after_a_hup_ends_everything(live: Client, work: Start, told: Told) -> None:
-    jid = put(live, handlers.stoppable, {"pipe": str(told.path)})
+def test_a_term_right_after_a_hup_ends_everything(
+    live: Client, work: Start, reports: LinePipe
+) -> None:
+    jid = put(live, handlers.stoppable, {"pipe": str(reports.path)})
     worker = work(grace=0)
-    told.line()
+    reports.line()
 
     worker.signal(signal.SIGHUP)
-    worker.says("taking over child")
+    worker.wait_for_log("taking over child")
     worker.signal(signal.SIGTERM)
 
-    assert worker.ended() == 0
+    assert worker.wait() == 0
     assert steps(live, jid) == ["put", "popped", "released"]
     assert live.workers.counts == []
 
 
 def test_a_handler_may_see_that_the_worker_is_stopping(
-    live: Client, work: Start, told: Told
+    live: Client, work: Start, reports: LinePipe
 ) -> None:
-    jid = put(live, handlers.heeds, {"pipe": str(told.path)})
+    jid = put(live, handlers.heeds, {"pipe": str(reports.path)})
     worker = work(grace=20)
-    told.line()
+    reports.line()
 
     worker.signal(signal.SIGTERM)
 
-    assert told.line() == "leaving"
-    assert worker.ended() == 0
+    assert reports.line() == "leaving"
+    assert worker.wait() == 0
     assert result(live, jid) == "left in peace"
 
 
 @pytest.mark.parametrize("options", [{}, {"isolation": "job"}, {"isolation": "none"}])
 def test_a_handler_that_lets_the_stop_through_hands_its_job_back(
-    live: Client, work: Start, told: Told, options: dict[str, Any]
+    live: Client, work: Start, reports: LinePipe, options: dict[str, Any]
 ) -> None:
-    jid = put(live, handlers.hands_itself_back, {"pipe": str(told.path)})
+    jid = put(live, handlers.hands_itself_back, {"pipe": str(reports.path)})
     worker = work(grace=20, **options)
-    told.line()
+    reports.line()
 
     worker.signal(signal.SIGTERM)
 
-    assert worker.ended() == 0
+    assert worker.wait() == 0
     assert steps(live, jid) == ["put", "popped", "released"]
 
 
 @pytest.mark.parametrize("options", [{}, {"isolation": "job"}, {"isolation": "none"}])
 def test_a_handler_that_did_not_hear_of_the_stop_is_told_again(
-    live: Client, work: Start, told: Told, options: dict[str, Any]
+    live: Client, work: Start, reports: LinePipe, options: dict[str, Any]
 ) -> None:
-    jid = put(live, handlers.misses_the_first, {"pipe": str(told.path)})
+    jid = put(live, handlers.misses_the_first, {"pipe": str(reports.path)})
     worker = work(grace=100, **options)
-    told.line()
+    reports.line()
 
     worker.signal(signal.SIGTERM)
 
-    assert told.line() == "missed"
-    assert worker.ended() == 0
+    assert reports.line() == "missed"
+    assert worker.wait() == 0
     assert steps(live, jid) == ["put", "popped", "released"]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may make process namespaces")
 def test_the_first_process_of_a_container_reaps_orphans_and_obeys_term(
-    live: Client, work: Start, told: Told, go: Told
+    live: Client, work: Start, reports: LinePipe, go: LinePipe
 ) -> None:
     unshare = shutil.which("unshare")
     assert unshare is not None
     worker = work((unshare, "--pid", "--fork", "--mount-proc", "--kill-child"))
     result(live, put(live, handlers.leaves_an_orphan))
     (parent,) = psutil.Process(worker.process.pid).children()
-    jid = put(live, handlers.waits, pipes(told, go))
-    told.line()
+    jid = put(live, handlers.waits, pipes(reports, go))
+    reports.line()
 
     left = [one for one in parent.children(recursive=True) if one.status() == "zombie"]
     parent.send_signal(signal.SIGTERM)
-    go.say("on")
+    go.send("on")
 
     assert_ended(left)
-    assert worker.ended() == 0
+    assert worker.wait() == 0
     assert result(live, jid) == "on"
 
 
@@ -320,7 +326,7 @@ def test_the_first_process_of_a_container_leaves_a_handler_the_ends_of_its_progr
     worker = work(around, isolation="none", burst=True)
 
     assert result(live, jid) == [3] * 20
-    assert worker.ended() == 0
+    assert worker.wait() == 0
 
 
 def test_the_first_process_of_a_container_survives_signals_without_a_meaning(

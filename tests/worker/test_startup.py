@@ -1,4 +1,4 @@
-"""What is wrong is said in one line before work begins; what the dead have left is cleared away."""
+"""Invalid settings are one line before work starts, and leftovers of dead workers are removed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from qless_py import Client, JobFailedError
 from tests import servers
 from tests.eventually import eventually
 from tests.worker import handlers, hostile_handlers
-from tests.worker.conftest import ROOT, Start, Told, assert_ended
+from tests.worker.conftest import ROOT, LinePipe, Start, assert_ended
 from tests.worker.job_helpers import put, read, result
 
 pytestmark = [pytest.mark.fork, pytest.mark.any_server]
@@ -77,15 +77,15 @@ def only(folder: Path, *names: str) -> None:
 
 @pytest.mark.parametrize("isolation", ["child", "job"])
 def test_the_folder_of_a_killed_process_is_cleared_and_no_other(
-    live: Client, work: Start, tmp_path: Path, told: Told, isolation: str
+    live: Client, work: Start, tmp_path: Path, reports: LinePipe, isolation: str
 ) -> None:
     live.config["max-crashes"] = 1
     folder = tmp_path / "sandbox"
     (folder / "of-somebody-else").mkdir(parents=True)
     options: dict[str, Any] = {"sandbox": str(folder), "isolation": isolation}
     first = work(**options)
-    long = put(live, handlers.stoppable, {"pipe": str(told.path)})
-    told.line()
+    long = put(live, handlers.stoppable, {"pipe": str(reports.path)})
+    reports.line()
     (own,) = [one.name for one in folder.iterdir() if one.name.startswith(long)]
 
     work(**options)
@@ -94,7 +94,7 @@ def test_the_folder_of_a_killed_process_is_cleared_and_no_other(
     result(live, put(live, handlers.nothing))
     only(folder, own, "of-somebody-else")
 
-    family = [psutil.Process(first.process.pid), *first.family()]
+    family = [psutil.Process(first.process.pid), *first.descendants()]
     first.process.kill()
     assert_ended(family)
     with pytest.raises(JobFailedError, match="exit 7"):

@@ -1,4 +1,4 @@
-"""The board: what a child notes, and what its parent can always read."""
+"""The status board: what a child writes to it, its supervisor can always read."""
 
 import os
 import signal

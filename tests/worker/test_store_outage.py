@@ -1,4 +1,4 @@
-"""What a worker does while there is no store: it goes on, and settles everything afterwards."""
+"""Workers keep running jobs while the store is away and record the outcome afterwards."""
 
 import os
 import signal
@@ -12,7 +12,7 @@ import pytest
 from qless_py import Client, Job
 from tests import servers
 from tests.worker import handlers
-from tests.worker.conftest import Start, Told, assert_ended
+from tests.worker.conftest import LinePipe, Start, assert_ended
 
 pytestmark = pytest.mark.fork
 
@@ -49,14 +49,16 @@ def read(client: Client, jid: str) -> Job:
 
 
 def test_a_job_that_ran_while_the_server_was_killed_completes_once(
-    embedded: Client, url: str, start: Start, told: Told, go: Told
+    embedded: Client, url: str, start: Start, reports: LinePipe, go: LinePipe
 ) -> None:
     worker = start(url=url)
-    jid = embedded.queues["work"].put(handlers.waits, {"pipe": str(told.path), "go": str(go.path)})
-    told.line()
+    jid = embedded.queues["work"].put(
+        handlers.waits, {"pipe": str(reports.path), "go": str(go.path)}
+    )
+    reports.line()
 
     kill_server(embedded)
-    go.say("on")
+    go.send("on")
 
     assert read(embedded, jid).wait(40) == "on"
     assert [entry["what"] for entry in read(embedded, jid).history] == ["put", "popped", "done"]
@@ -77,16 +79,18 @@ def test_an_idle_worker_takes_jobs_again_after_the_server_was_killed(
 
 
 def test_a_child_that_dies_while_the_server_is_dead_is_reported_afterwards(
-    embedded: Client, url: str, start: Start, told: Told, go: Told
+    embedded: Client, url: str, start: Start, reports: LinePipe, go: LinePipe
 ) -> None:
     start(url=url)
-    jid = embedded.queues["work"].put(handlers.waits, {"pipe": str(told.path), "go": str(go.path)})
-    child = int(told.line())
+    jid = embedded.queues["work"].put(
+        handlers.waits, {"pipe": str(reports.path), "go": str(go.path)}
+    )
+    child = int(reports.line())
 
     kill_server(embedded)
     os.kill(child, signal.SIGKILL)
-    told.line()
-    go.say("on")
+    reports.line()
+    go.send("on")
 
     assert read(embedded, jid).wait(40) == "on"
     steps = [entry["what"] for entry in read(embedded, jid).history]
@@ -94,16 +98,18 @@ def test_a_child_that_dies_while_the_server_is_dead_is_reported_afterwards(
 
 
 def test_another_worker_takes_over_the_jobs_of_a_killed_one(
-    embedded: Client, url: str, start: Start, told: Told, go: Told
+    embedded: Client, url: str, start: Start, reports: LinePipe, go: LinePipe
 ) -> None:
     first = start(url=url)
-    jid = embedded.queues["work"].put(handlers.waits, {"pipe": str(told.path), "go": str(go.path)})
-    told.line()
+    jid = embedded.queues["work"].put(
+        handlers.waits, {"pipe": str(reports.path), "go": str(go.path)}
+    )
+    reports.line()
     start(url=url)
 
     first.signal(signal.SIGKILL)
-    told.line()
-    go.say("on")
+    reports.line()
+    go.send("on")
 
     assert read(embedded, jid).wait(40) == "on"
     steps = [entry["what"] for entry in read(embedded, jid).history]
@@ -111,7 +117,7 @@ def test_another_worker_takes_over_the_jobs_of_a_killed_one(
 
 
 def test_a_store_that_is_away_is_said_once_and_jobs_go_on(
-    work: Start, told: Told, go: Told, server_name: str
+    work: Start, reports: LinePipe, go: LinePipe, server_name: str
 ) -> None:
     keeps = ("--appendonly", "yes")
     with tempfile.TemporaryDirectory(prefix="ql") as made:
@@ -120,12 +126,12 @@ def test_a_store_that_is_away_is_said_once_and_jobs_go_on(
         with Client(server.url) as client:
             worker = work(url=server.url, children=2)
             jid = client.queues["work"].put(
-                handlers.waits, {"pipe": str(told.path), "go": str(go.path)}
+                handlers.waits, {"pipe": str(reports.path), "go": str(go.path)}
             )
-            told.line()
+            reports.line()
             servers.stop(server)
-            worker.says("store unavailable")
-            go.say("on")
+            worker.wait_for_log("store unavailable")
+            go.send("on")
 
             server = servers.start(server_name, folder, *keeps)
 

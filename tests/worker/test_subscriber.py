@@ -1,4 +1,4 @@
-"""What a parent hears of its workers, and from when on."""
+"""What a supervisor receives from its channels, and from when on."""
 
 import json
 import selectors

@@ -1,4 +1,4 @@
-"""A store that misbehaves again and again while much is worked off: all is done, and done once."""
+"""A store that fails again and again: every job runs, and runs once."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests import servers
 from tests.eventually import eventually
 from tests.store import proxy
 from tests.worker import handlers, hostile_handlers
-from tests.worker.conftest import Running, Start, Told
+from tests.worker.conftest import LinePipe, Running, Start
 from tests.worker.job_helpers import put, read, result
 
 pytestmark = pytest.mark.fork
@@ -80,11 +80,11 @@ def assert_done_once(client: Client, book: Path, jids: list[str]) -> None:
 
 def assert_said_once(log: str) -> None:
     """Each process says that the store is away, and says no more before it is back."""
-    told: dict[str, list[bool]] = {}
+    reports: dict[str, list[bool]] = {}
     for line in log.splitlines():
         if "trying" in line or "store available again" in line:
-            told.setdefault(line.split()[2], []).append("trying" in line)
-    for ups_and_downs in told.values():
+            reports.setdefault(line.split()[2], []).append("trying" in line)
+    for ups_and_downs in reports.values():
         assert ups_and_downs == [True, False] * (len(ups_and_downs) // 2) + [True] * (
             len(ups_and_downs) % 2
         )
@@ -120,27 +120,27 @@ def test_a_stalled_network_is_said_once_and_costs_nothing(
 
         network.hold()
         worker.signal(signal.SIGCONT)  # It has something to say now.
-        worker.says("store unavailable, retrying until it is back")
+        worker.wait_for_log("store unavailable, retrying until it is back")
         network.release()
 
         assert_done_once(live, book, jids)
-        log = worker.says("store available again")
+        log = worker.wait_for_log("store available again")
         assert children(worker) == family
         worker.signal(signal.SIGTERM)
-        assert worker.ended() == 0
+        assert worker.wait() == 0
     assert_said_once(log)
 
 
 def test_a_cancel_that_nobody_heard_stops_the_handler_soon(
-    live: Client, server: servers.Server, work: Start, told: Told
+    live: Client, server: servers.Server, work: Start, reports: LinePipe
 ) -> None:
     work()
     with server.connect() as hand:
         for _ in range(2):
-            jid = put(live, handlers.stoppable, {"pipe": str(told.path)})
-            told.line()
+            jid = put(live, handlers.stoppable, {"pipe": str(reports.path)})
+            reports.line()
 
             hand.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
             live.cancel(jid)
 
-            assert told.line() == "lost"
+            assert reports.line() == "lost"

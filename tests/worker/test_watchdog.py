@@ -1,4 +1,4 @@
-"""What ends a job or a child from outside: hard limits, frozen children, old age."""
+"""Hard time limits, frozen children, and children replaced by age, memory or job count."""
 
 import contextlib
 import signal
@@ -8,7 +8,7 @@ import pytest
 
 from qless_py import Client, JobFailedError
 from tests.worker import handlers
-from tests.worker.conftest import Start, Told, assert_ended
+from tests.worker.conftest import LinePipe, Start, assert_ended
 from tests.worker.job_helpers import pipes, put, read, result, steps
 
 pytestmark = [pytest.mark.fork, pytest.mark.any_server]
@@ -25,10 +25,10 @@ def test_a_job_over_its_hard_limit_is_told_so(live: Client, work: Start, isolati
 
 @pytest.mark.parametrize("isolation", ["child", "job"])
 def test_a_job_that_stays_over_its_hard_limit_is_killed_and_pays(
-    live: Client, work: Start, told: Told, isolation: str
+    live: Client, work: Start, reports: LinePipe, isolation: str
 ) -> None:
     live.config["max-crashes"] = 1
-    jid = put(live, handlers.stubborn, {"pipe": str(told.path)})
+    jid = put(live, handlers.stubborn, {"pipe": str(reports.path)})
     # Its handler is there, so that it is deaf by then.
     work(isolation=isolation, hard_limit=1.5, kill_interval=0.1, preload=True)
 
@@ -47,47 +47,47 @@ def test_the_hard_limit_of_a_job_goes_before_that_of_the_worker(live: Client, wo
 
 
 def test_the_others_in_a_process_that_must_be_killed_pay_nothing(
-    live: Client, work: Start, told: Told
+    live: Client, work: Start, reports: LinePipe
 ) -> None:
-    stuck = put(live, handlers.stubborn, {"pipe": str(told.path)}, hard_limit=1.5)
-    other = put(live, handlers.loops, {"pipe": str(told.path)})
+    stuck = put(live, handlers.stubborn, {"pipe": str(reports.path)}, hard_limit=1.5)
+    other = put(live, handlers.loops, {"pipe": str(reports.path)})
     live.config["max-crashes"] = 1
     work(concurrency=2, kill_interval=0.1, grace=0.5, preload=True)
-    told.line()
-    told.line()
+    reports.line()
+    reports.line()
 
     with pytest.raises(JobFailedError):
         result(live, stuck)
 
-    told.line()
+    reports.line()
     assert read(live, other).crashes == 0
     assert read(live, other).retries_left == 5
 
 
 def test_a_frozen_child_is_killed_and_its_job_runs_again(
-    live: Client, work: Start, told: Told, go: Told
+    live: Client, work: Start, reports: LinePipe, go: LinePipe
 ) -> None:
-    jid = put(live, handlers.waits, pipes(told, go))
+    jid = put(live, handlers.waits, pipes(reports, go))
     work(frozen_limit=0.5, kill_interval=0.1)
-    child = psutil.Process(int(told.line()))
+    child = psutil.Process(int(reports.line()))
 
     child.send_signal(signal.SIGSTOP)
 
-    assert int(told.line()) != child.pid
-    go.say("on")
+    assert int(reports.line()) != child.pid
+    go.send("on")
     assert result(live, jid) == "on"
     assert read(live, jid).history[2]["cause"] == "frozen"
 
 
 def test_neither_a_waiting_nor_a_computing_child_is_frozen(
-    live: Client, work: Start, told: Told, go: Told
+    live: Client, work: Start, reports: LinePipe, go: LinePipe
 ) -> None:
-    spinning = put(live, handlers.spins, {"seconds": 3, "pipe": str(told.path)})
-    waiting = put(live, handlers.waits, pipes(told, go))
+    spinning = put(live, handlers.spins, {"seconds": 3, "pipe": str(reports.path)})
+    waiting = put(live, handlers.waits, pipes(reports, go))
     work(children=2, frozen_limit=0.2, kill_interval=2)
 
     assert result(live, spinning) == "done"
-    go.say("on")
+    go.send("on")
 
     assert result(live, waiting) == "on"
     assert steps(live, waiting) == steps(live, spinning) == ["put", "popped", "done"]

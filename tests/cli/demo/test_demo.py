@@ -19,7 +19,7 @@ SOURCE = b"class One:\n    def two(self):\n        pass\n"
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
-    """Give a tree with more files in a folder, and more folders, than one call can put."""
+    """Return a tree with more files in a folder, and more folders, than one call can put."""
     root = tmp_path / "sources"
     (root / "wide").mkdir(parents=True)
     for number in range(250):

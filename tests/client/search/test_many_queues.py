@@ -1,4 +1,4 @@
-"""A search over many queues: few round trips, and every job once though jobs come and go."""
+"""A search over many queues: few round trips, every job once while jobs come and go."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What real workers run in the tests of workflows: steps that say so and wait for a word."""
+"""Handlers of workflow tests with real workers: steps that report and wait to continue."""
 
 import os
 from pathlib import Path
@@ -16,7 +16,7 @@ def _wait(data: dict[str, Any], name: str) -> None:
 
 
 def link(job: Job) -> list[str]:
-    """Give the names of the steps so far."""
+    """Return the names of the steps so far."""
     before = [name for names in parent_results(job).values() for name in names]
     name = job.jid.partition(":")[2]
     _wait(job.data, name)

@@ -1,4 +1,4 @@
-"""A simulated worker for workflows: pops whatever is ready and ends it as it is told."""
+"""A simulated worker for workflows: pops every ready job and ends it as configured."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Crew:
     size: int = 100
 
     def once(self, number: int | None = None) -> int:
-        """Take some jobs and end them; give how many there were."""
+        """Take some jobs and end them; return how many there were."""
         jobs = self.client.queues[QUEUE].pop(number or self.size)
         good = [job for job in jobs if not self.fails(name_of(job))]
         for job in jobs:
@@ -58,5 +58,5 @@ class Crew:
 
 
 def name_of(job: Job) -> str:
-    """Give the name of a job's step, or the jid of a job that is none."""
+    """Return the name of a job's step, or the jid of a job that is none."""
     return job.jid.partition(":")[2] or job.jid

@@ -1,4 +1,4 @@
-"""Workflows, deciders and nested batches through the client for asyncio."""
+"""Workflows, deciders and nested batches through the asyncio client."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

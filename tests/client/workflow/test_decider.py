@@ -1,4 +1,4 @@
-"""Deciders: steps that say what comes next, each put with the end of the one before."""
+"""Deciders: steps that choose the next step, put atomically with their completion."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How workflows are described, and what is refused before anything is put."""
+"""Defining workflows, and what is rejected before anything is put."""
 
 import pytest
 

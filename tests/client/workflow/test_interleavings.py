@@ -1,4 +1,4 @@
-"""Several processes that submit, retry and cancel one workflow while it runs, call by call."""
+"""Several processes submit, retry and cancel one workflow while it runs, call by call."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def act(client: Client, made: Workflow, crew: Crew, kinds: list[str], moves: lis
 
 
 def crew_of(client: Client, broken: set[str]) -> Crew:
-    """Give a crew that fails these steps the first time."""
+    """Return a crew that fails these steps the first time."""
 
     def fails(name: str) -> bool:
         found = name in broken

@@ -1,4 +1,4 @@
-"""Real workers that are killed in the middle of steps: nothing is lost and nothing comes twice."""
+"""Workers killed in the middle of steps: no step is lost or run to completion twice."""
 
 import os
 import signal
@@ -8,42 +8,42 @@ import pytest
 from qless_py import Client
 from qless_py.client.workflow import Workflow, chain, step
 from tests.client.workflow import handlers
-from tests.worker.conftest import Start, Told, go, launch, start, told
+from tests.worker.conftest import LinePipe, Start, go, launch, reports, start
 
-__all__ = ["go", "launch", "start", "told"]
+__all__ = ["go", "launch", "reports", "start"]
 
 pytestmark = [pytest.mark.slow, pytest.mark.fork, pytest.mark.timeout(300)]
 IMPORT = ("--import", "tests.client.workflow.handlers")
 
 
-def killed_once_in(doomed: set[str], told: Told, go: Told, number: int) -> list[str]:
+def killed_once_in(doomed: set[str], reports: LinePipe, go: LinePipe, number: int) -> list[str]:
     """Kill who runs one of these steps, once, and let all go on otherwise; give the steps."""
     steps: list[str] = []
     seen: set[str] = set()
     while len(steps) < number:
-        name, pid = told.line().split()
+        name, pid = reports.line().split()
         if name in doomed - seen:
             os.kill(int(pid), signal.SIGKILL)
         else:
             steps.append(name)
-            go.say("on")
+            go.send("on")
         seen.add(name)
     return steps
 
 
-def pipes(told: Told, go: Told) -> dict[str, str]:
-    return {"pipe": str(told.path), "go": str(go.path)}
+def pipes(reports: LinePipe, go: LinePipe) -> dict[str, str]:
+    return {"pipe": str(reports.path), "go": str(go.path)}
 
 
 def test_a_chain_survives_the_death_of_each_process_that_runs_a_step(
-    live: Client, start: Start, told: Told, go: Told
+    live: Client, start: Start, reports: LinePipe, go: LinePipe
 ) -> None:
-    data = pipes(told, go)
+    data = pipes(reports, go)
     links = [step("work", handlers.link, data, name=name) for name in ("a", "b", "c")]
     run = live.workflows.submit(Workflow("w", chain(*links)))
     start(*IMPORT)
 
-    steps = killed_once_in({"a", "b", "c"}, told, go, 3)
+    steps = killed_once_in({"a", "b", "c"}, reports, go, 3)
 
     last = live.jobs[run.jid("c")]
     assert last is not None
@@ -54,12 +54,12 @@ def test_a_chain_survives_the_death_of_each_process_that_runs_a_step(
 
 
 def test_a_decider_survives_the_death_of_each_process_that_runs_a_step(
-    live: Client, start: Start, told: Told, go: Told
+    live: Client, start: Start, reports: LinePipe, go: LinePipe
 ) -> None:
-    name = handlers.Machine.begin(live, "work", pipes(told, go))
+    name = handlers.Machine.begin(live, "work", pipes(reports, go))
     start(*IMPORT)
 
-    steps = killed_once_in({"fan", "further", "meet"}, told, go, 6)
+    steps = killed_once_in({"fan", "further", "meet"}, reports, go, 6)
 
     assert (steps[:2], sorted(steps[2:5]), steps[5]) == (
         ["start", "fan"],
@@ -80,21 +80,21 @@ def wait_for_last(client: Client, name: str) -> None:
 
 
 def test_a_decider_goes_on_in_another_worker_when_one_is_killed_with_all_its_processes(
-    live: Client, start: Start, told: Told, go: Told
+    live: Client, start: Start, reports: LinePipe, go: LinePipe
 ) -> None:
     live.config["heartbeat"], live.config["grace-period"] = 1, 0
-    name = handlers.Machine.begin(live, "work", pipes(told, go))
+    name = handlers.Machine.begin(live, "work", pipes(reports, go))
     seen: list[str] = []
     worker = start(*IMPORT)
     while seen.count("meet") < 2:
-        step_name, _ = told.line().split()
+        step_name, _ = reports.line().split()
         seen.append(step_name)
         if step_name in {"fan", "meet"} and seen.count(step_name) == 1:
             os.killpg(worker.process.pid, signal.SIGKILL)
-            worker.ended()
+            worker.wait()
             worker = start(*IMPORT)
         else:
-            go.say("on")
+            go.send("on")
 
     wait_for_last(live, name)
     assert (seen[0], seen.count("fan"), seen[-1]) == ("start", 2, "meet")

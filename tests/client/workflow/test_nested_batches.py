@@ -1,4 +1,4 @@
-"""Batches within batches, and jobs that add to the batch that they are in."""
+"""Batches within batches, and jobs that add to their own batch."""
 
 from typing import Any
 

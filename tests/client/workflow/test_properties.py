@@ -1,4 +1,4 @@
-"""Any workflow, with any failures: the order of its steps, one completion of each, and its end."""
+"""Random workflows with random failures: order of steps, one completion each, final state."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def submit(client: Client, graph: Graph, order: list[str]) -> WorkflowRun:
 
 
 def expected(graph: Graph, broken: set[str]) -> dict[str, str]:
-    """Say how each step ends, by what the policies mean."""
+    """Return how each step ends, by what the policies mean."""
     ends: dict[str, str] = {}
     for name, parents in graph.items():
         if any(ends[one] == BAD and parents[one] in {"fail", "cancel"} for one in parents):
@@ -153,12 +153,12 @@ class Tree:
     closed_early: set[int]
 
     def has(self, at: int, fates: set[str]) -> bool:
-        """Tell whether a member of the batch, or of one within it, ends like that."""
+        """Return whether a member of the batch, or of one within it, ends like that."""
         inner = [one for one, outer in enumerate(self.around) if outer == at]
         return bool(fates & set(self.fates[at])) or any(self.has(one, fates) for one in inner)
 
     def calls(self, at: int, *, has_come_back: bool) -> dict[str, int]:
-        """Say which call-backs must have come, before and after what failed has come back."""
+        """Return which call-backs must have come, before and after what failed has come back."""
         has_failed = self.has(at, {"fail", "die"})
         is_good = not self.has(at, {"cancel"}) and (has_come_back or not has_failed)
         known = {"on_success": is_good, "on_complete": True, "on_failure": has_failed}

@@ -1,4 +1,4 @@
-"""Damage to what batches keep of each other is found, and repaired from their own records."""
+"""fsck finds damage to nested batches and repairs it from their records."""
 
 from collections.abc import Callable
 

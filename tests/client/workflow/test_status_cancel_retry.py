@@ -1,4 +1,4 @@
-"""Looking at whole workflows, canceling them, and going on from what failed."""
+"""Status, cancelling and retrying of whole workflows."""
 
 import itertools
 from typing import Any

@@ -1,4 +1,4 @@
-"""Putting workflows: all of it or nothing that runs, and the same however often it is submitted."""
+"""Submitting workflows: all or nothing runs, and submitting twice changes nothing."""
 
 import itertools
 from typing import Any
@@ -37,7 +37,7 @@ class Crashing(Client):
 
 @pytest.fixture
 def crashing(server: Server, clock: Clock, client: Client) -> Any:
-    """Give a client over the same keyspace as `client`."""
+    """Return a client over the same keyspace as `client`."""
     del client
     with Crashing(server.url, clock=clock) as made:
         yield made

@@ -39,14 +39,14 @@ class Action:
 
 
 def job(client: Client, jid: str = "j") -> Job:
-    """Give the job that the actions are done to."""
+    """Return the job that the actions are done to."""
     found = client.jobs[jid]
     assert isinstance(found, Job)
     return found
 
 
 def schedule(client: Client) -> RecurringJob:
-    """Give the schedule that the actions are done to."""
+    """Return the schedule that the actions are done to."""
     found = client.jobs["digest"]
     assert isinstance(found, RecurringJob)
     return found

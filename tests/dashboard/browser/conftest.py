@@ -61,7 +61,7 @@ class Site:
             yield self.watched(context)
 
     def watched(self, context: BrowserContext) -> Page:
-        """Give a new page whose errors, and requests to others than us, are written down."""
+        """Return a new page whose errors, and requests to others than us, are written down."""
         page = context.new_page()
         page.set_default_timeout(PATIENCE)
         page.on("console", lambda message: self._console(message.type, message.text))
@@ -124,7 +124,7 @@ def working(server: Server, *arguments: str) -> Iterator[subprocess.Popen[bytes]
 
 @pytest.fixture
 def site(browser: Browser, live: Client) -> Iterator[Callable[..., Site]]:
-    """Give a function that serves a dashboard of the live namespace.
+    """Return a function that serves a dashboard of the live namespace.
 
     At the end no page may have complained, or asked anybody else for anything.
     """

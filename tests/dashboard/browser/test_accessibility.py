@@ -42,7 +42,7 @@ LISTS: Final = (
 
 
 def _hostile(client: Client) -> Iterator[str]:
-    """Give the lists, and of the other pages one for each of the words."""
+    """Return the lists, and of the other pages one for each of the words."""
     yield from LISTS
     groups = sorted(client.jobs.failed())
     jobs = ("waits", "fails", "ends", "recurs")
@@ -58,7 +58,7 @@ def _hostile(client: Client) -> Iterator[str]:
 
 
 def _axe(page: Page, options: dict[str, Any]) -> list[tuple[str, list[str]]]:
-    """Give the faults of a page, and where the first of each are."""
+    """Return the faults of a page, and where the first of each are."""
     found = page.evaluate("options => axe.run(document, options)", options)["violations"]
     return [(one["id"], [str(node["target"]) for node in one["nodes"][:3]]) for one in found]
 

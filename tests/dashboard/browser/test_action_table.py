@@ -35,7 +35,7 @@ class Desk:
         self.sent: list[str] = []
 
     def page(self, *, scripts: bool) -> Page:
-        """Give the page with scripts, or the one without; what it sends is written down."""
+        """Return the page with scripts, or the one without; what it sends is written down."""
         if scripts not in self._pages:
             context = self.site.browser.new_context(java_script_enabled=scripts)
             self._contexts.append(context)
@@ -63,7 +63,7 @@ class Desk:
 
 @pytest.fixture(scope="module")
 def desk(browser: Browser, server: Server) -> Iterator[Desk]:
-    """Give what the tests of a module share; a worker carries the operations out."""
+    """Return what the tests of a module share; a worker carries the operations out."""
     config = DashboardConfig(**SETTINGS, refresh=0.001)
     with contextlib.closing(Client(server.url)) as client:
         app = create_app(client, config)

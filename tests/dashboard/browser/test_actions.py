@@ -174,7 +174,7 @@ def test_the_stream_comes_back_after_the_dashboard_was_killed(
 
 
 def _address_of_this_machine() -> str:
-    """Give an address that is not loopback; nothing is sent to find it."""
+    """Return an address that is not loopback; nothing is sent to find it."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
             probe.connect(("192.0.2.1", 9))
@@ -219,7 +219,7 @@ def test_changes_that_other_origins_ask_for_are_refused_by_what_a_browser_sends(
 
 
 def _overheard(app: Callable[..., Any], told: queue.Queue[str]) -> Callable[..., Any]:
-    """Tell how requests to end a pause were answered; not all answers reach the page that asks."""
+    """Return the answers to requests that end a pause; not all reach the page that asks."""
 
     def overheard(environ: dict[str, Any], start: Callable[..., Any]) -> list[bytes]:
         statuses: list[str] = []

@@ -1,4 +1,4 @@
-"""Two longer trials: users share a queue by their weights, and one job needs many throttles."""
+"""Two long trials: users share a queue by weight, and one job needs several throttles."""
 
 from collections.abc import Sequence
 from itertools import combinations

@@ -1,4 +1,4 @@
-"""Faults in what decides who may run, as in tests/properties/faults.py."""
+"""Seeded faults in admission, as in tests/properties/faults.py."""
 
 from tests.properties.faults import Fault
 

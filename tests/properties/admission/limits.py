@@ -1,4 +1,4 @@
-"""What throttles allow, kept in plain Python beside the scripts: who may run, and from when on."""
+"""A model of throttles in plain Python: which jobs may run, and from when on."""
 
 import math
 from collections.abc import Iterable
@@ -53,7 +53,7 @@ class Throttle:
             assert total <= allowed + EASE, f"{total} taken in {now - at} ms, allowed are {allowed}"
 
     def ready_at(self, cost: float, now: int) -> float:
-        """Tell from when on, others taking nothing, there are as many tokens, and no block."""
+        """Return from when on, others taking nothing, there are as many tokens, and no block."""
         start = float(max(now, self.blocked_until))
         if "rate" not in self.settings:
             return start
@@ -83,7 +83,7 @@ class Limits:
         return self.throttles.setdefault(name, Throttle())
 
     def seat(self, running: Iterable[tuple[Waiting, set[str]]]) -> None:
-        """Say who runs, and what each was force-released from."""
+        """Return who runs, and what each was force-released from."""
         self.holders = {}
         for job, excused in running:
             for name in job.costs:
@@ -95,7 +95,7 @@ class Limits:
         return float(limit - len(self.holders.get(name, ())))
 
     def refusal(self, job: Waiting, now: int, reserved: dict[str, Settings]) -> str | None:
-        """Say which throttle forbids a job to run now; `reserved` is what is kept for others."""
+        """Return which throttle forbids a job to run now; `reserved` is what is kept for others."""
         for name, cost in job.costs.items():
             kept = reserved.get(name, {})
             mine = not kept or kept["jid"] == job.jid
@@ -119,7 +119,7 @@ class Limits:
             self.holders.setdefault(name, set()).add(job.jid)
 
     def opens_at(self, job: Waiting, now: int) -> float:
-        """Tell from when on a job that only tokens and blocks hold back may run."""
+        """Return from when on a job that only tokens and blocks hold back may run."""
         if any(self.free(name) < 1 for name in job.costs):
             return math.inf
         times = [self.of(name).ready_at(cost, now) for name, cost in job.costs.items()]

@@ -1,4 +1,4 @@
-"""A state machine of many workers, users and throttles, at any time and in any order."""
+"""A state machine of workers, users and throttles at random times."""
 
 from collections.abc import Callable
 from typing import Any

@@ -22,7 +22,7 @@ def open_parents(job: Job) -> list[str]:
 
 
 def unresolved(ns: Namespace, jid: str, parents: list[str], *, exists: bool) -> list[str]:
-    """Give the parents that the job would have to wait for; refuse a cycle."""
+    """Return the parents that the job would have to wait for; refuse a cycle."""
     if jid in parents:
         raise Refused("CYCLE")
     found = [parent for parent in parents if _is_open(ns, parent)]

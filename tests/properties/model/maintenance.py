@@ -19,7 +19,7 @@ def run(ns: Namespace) -> int | None:
 
 
 def next_in(ns: Namespace) -> int | None:
-    """Tell the time until the next duty, if there is any."""
+    """Return the time until the next duty, if there is any."""
     return max(min(ns.due.values()) - ns.now, 0) if ns.due else None
 
 

@@ -235,13 +235,13 @@ class Namespace:
         return int(float(own) * 1000) if own else self.milliseconds("heartbeat")
 
     def load(self, jid: str) -> Job:
-        """Give the job or refuse the call."""
+        """Return the job or refuse the call."""
         if jid not in self.jobs:
             raise Refused("NOJOB")
         return self.jobs[jid]
 
     def held(self, jid: str, lease: str) -> Job:
-        """Give the running job that this lease holds, or refuse the call."""
+        """Return the running job that this lease holds, or refuse the call."""
         job = self.load(jid)
         if job.state == "complete":
             raise Refused("FINISHED")
@@ -273,7 +273,7 @@ class Namespace:
             job.history[1:] = job.history[1:][max(len(job.history) - limit, 0) :]
 
     def today(self, queue: str) -> Day:
-        """Give the account of today, which makes the queue known."""
+        """Return the account of today, which makes the queue known."""
         self.queues.setdefault(queue, self.now)
         return self.days[self.now // DAY, queue]
 

@@ -93,7 +93,7 @@ def _looked_at(ns: Namespace, queue: str, count: int) -> list[Job]:
 def _may_come(
     ns: Namespace, ready: list[Job], late: list[Job], came: list[Job], count: int
 ) -> bool:
-    """Tell whether users may have had their turns like that: each of them in order."""
+    """Return whether users may have had their turns like that: each of them in order."""
     for user in {job.user for job in [*late, *came]}:
         number = sum(1 for job in [*late, *came] if job.user == user)
         line = [job for job in ready if job.user == user][:number]

@@ -29,7 +29,7 @@ def take(ns: Namespace, job: Job) -> None:
 
 
 def drop(ns: Namespace, job: Job) -> None:
-    """Give the key back when the job still has it."""
+    """Return the key back when the job still has it."""
     key = (job.unique or {}).get("key", "")
     if ns.unique.get(key, ("", None))[0] == job.jid:
         ns.unique.pop(key)
