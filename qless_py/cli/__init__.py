@@ -24,17 +24,17 @@ TOPICS: Final = {
     "Looking and changing": {
         "web": "qless_py.cli.web:web",
         "queues": "qless_py.cli.queues:queues",
-        "queue": "qless_py.cli.queues:queue",
+        "queue": "qless_py.cli.queue:queue",
         "jobs": "qless_py.cli.jobs:jobs",
         "job": "qless_py.cli.job:job",
         "operations": "qless_py.cli.operations:operations",
         "failed": "qless_py.cli.failed:failed",
         "recur": "qless_py.cli.recur:recur",
         "throttles": "qless_py.cli.throttles:throttles",
-        "users": "qless_py.cli.throttles:users",
+        "users": "qless_py.cli.users:users",
         "workers": "qless_py.cli.workers:workers",
-        "tags": "qless_py.cli.marks:tags",
-        "tracked": "qless_py.cli.marks:tracked",
+        "tags": "qless_py.cli.tags:tags",
+        "tracked": "qless_py.cli.tracked:tracked",
         "stats": "qless_py.cli.stats:stats",
         "listen": "qless_py.cli.listen:listen",
     },
@@ -78,7 +78,7 @@ def cli(context: click.Context) -> None:
 
 
 def main() -> None:
-    """Run the command line. What a person can get wrong is told in one line, never a traceback."""
+    """Run the command line. A mistake of the user is one line, never a traceback."""
     _open_streams()
     if logging.lastResort is not None:
         logging.lastResort.addFilter(_is_for_people)

@@ -11,10 +11,10 @@ from typing import Any, Final, TypeVar
 
 import click
 
-from qless_py.cli import file_values
+from qless_py.cli import settings
+from qless_py.cli.context import CliContext
 from qless_py.cli.errors import exit_code
-from qless_py.cli.state import State
-from qless_py.store import settings_file as configuration
+from qless_py.store import settings_file
 
 R = TypeVar("R")
 
@@ -23,11 +23,11 @@ _WHOLE: Final = 1000  # Letters: more than any sentence has.
 
 
 def _take(context: click.Context, parameter: click.Parameter, value: Any) -> Any:
-    return context.ensure_object(State).take(context, parameter, value)
+    return context.ensure_object(CliContext).take(context, parameter, value)
 
 
 def _namespace(context: click.Context, parameter: click.Parameter, value: Any) -> Any:
-    from qless_py.cli.names import checked_name  # noqa: PLC0415 - it imports the client
+    from qless_py.cli.params import checked_name  # noqa: PLC0415 - it imports the client
 
     return _take(context, parameter, checked_name(context, parameter, value))
 
@@ -89,27 +89,27 @@ class Configured(click.Command):
         """Read the file first: it gives the defaults of the options."""
         if not ctx.resilient_parsing and not {"-h", "--help"} & set(args):
             opts, _, _ = self.make_parser(ctx).parse_args(args=list(args))
-            state = ctx.ensure_object(State)
+            state = ctx.ensure_object(CliContext)
             state.choose_file(opts.get("config"), opts.get("environment"))
             if self._reads_file:
                 ctx.default_map = {**(ctx.default_map or {}), **self.defaults(ctx, state)}
         return super().parse_args(ctx, args)
 
-    def defaults(self, ctx: click.Context, state: State) -> dict[str, Any]:
+    def defaults(self, ctx: click.Context, cli: CliContext) -> dict[str, Any]:
         """Give what the file says of the options of this command."""
-        told = state.configuration
-        section, words = told.sections, _path(ctx)
+        file = cli.configuration
+        section, words = file.sections, _path(ctx)
         at: click.Command | None = ctx.find_root().command
         for number, word in enumerate(words):
-            file_values.check_names(section, at, ctx, str(told.path), words[:number])
+            settings.check_names(section, at, ctx, str(file.path), words[:number])
             section = section.get(word, {})
             at = at.get_command(ctx, word) if isinstance(at, click.Group) else None
-        given = self.from_section(section, file_values.place(str(told.path), words))
-        return {"url": told.url, "namespace": told.namespace} | given
+        given = self.from_section(section, settings.place(str(file.path), words))
+        return {"url": file.url, "namespace": file.namespace} | given
 
     def from_section(self, section: Any, where: str) -> dict[str, Any]:
         """Turn a table of the file into defaults of the options."""
-        return file_values.read(section, self.keys(), where)
+        return settings.read(section, self.keys(), where)
 
     def keys(self) -> dict[str, click.Option]:
         """Give the options that the file may set, by the names it may use."""
@@ -187,7 +187,7 @@ class Commands(click.Group):
         if not ctx.resilient_parsing and self.get_command(ctx, name) is None:
             known = self.list_commands(ctx)
             if not name.startswith("-"):
-                raise click.UsageError(configuration.unknown("command", name, known), ctx)
+                raise click.UsageError(settings_file.unknown("command", name, known), ctx)
         return super().resolve_command(ctx, args)
 
 
@@ -220,14 +220,14 @@ class Root(Commands):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Take the file that is named before the command."""
         opts, _, _ = self.make_parser(ctx).parse_args(args=list(args))
-        state = ctx.ensure_object(State)
+        state = ctx.ensure_object(CliContext)
         state.choose_file(opts.get("config"), opts.get("environment"))
         return super().parse_args(ctx, args)
 
     def main(self, args: Sequence[str] | None = None, *rest: Any, **more: Any) -> Any:
         """Run the program and leave with an exit code."""
         words = sys.argv[1:] if args is None else list(args)
-        state = more["obj"] = State()
+        state = more["obj"] = CliContext()
         more["prog_name"] = "qless-py"
         more["standalone_mode"] = False
 
@@ -256,12 +256,12 @@ def group(name: str, **more: Any) -> Callable[[Callable[..., Any]], Commands]:
     return click.group(name, cls=Commands, **more)
 
 
-def pass_state(function: Callable[..., R]) -> Callable[..., R]:
+def pass_cli(function: Callable[..., R]) -> Callable[..., R]:
     """Give the function what this call of the program knows, as its first argument."""
 
     @functools.wraps(function)
     def called(*args: Any, **more: Any) -> R:
-        return function(click.get_current_context().ensure_object(State), *args, **more)
+        return function(click.get_current_context().ensure_object(CliContext), *args, **more)
 
     return called
 

@@ -11,11 +11,10 @@ from typing import Any, Final, TypeVar
 
 import click
 
+from qless_py.cli.context import CliContext
 from qless_py.cli.errors import FAILED, NotFoundError
 from qless_py.cli.filters import Filters, filter_options
-from qless_py.cli.names import JID
-from qless_py.cli.params import Most, confirm, yes
-from qless_py.cli.state import State
+from qless_py.cli.params import JID, Most, confirm, yes
 from qless_py.client import bulk
 from qless_py.client.bulk import Action, Outcome
 from qless_py.client.humanize import plural
@@ -95,31 +94,33 @@ in_background: Final = click.option(
 )
 
 
-def run(state: State, change: Change, jids: Sequence[str], given: Mapping[str, Any]) -> int:
+def run(cli: CliContext, change: Change, jids: Sequence[str], given: Mapping[str, Any]) -> int:
     """Change the jobs chosen by the options of `targets`; return the exit code."""
     rest = dict(given)
     mode = Mode.take(rest)
-    return run_on(state, change, jids, Filters(**rest), mode)
+    return run_on(cli, change, jids, Filters(**rest), mode)
 
 
-def run_on(state: State, change: Change, jids: Sequence[str], filters: Filters, mode: Mode) -> int:
+def run_on(
+    cli: CliContext, change: Change, jids: Sequence[str], filters: Filters, mode: Mode
+) -> int:
     """Change the jobs with these jids, or those that match; return the exit code."""
     _check_choice(change, jids, filters, mode)
     try:
         if mode.in_background:
-            _start_operation(state, change, filters, mode)
+            _start_operation(cli, change, filters, mode)
             return 0
         chosen = list(dict.fromkeys(jids))[: mode.limit]
         if not jids:
-            chosen = list(itertools.islice(filters.jids(state.client), mode.limit))
+            chosen = list(itertools.islice(filters.jids(cli.client), mode.limit))
     except BadArgumentError as error:
         raise click.UsageError(str(error)) from error
     outcome = Outcome()
     if not jids and chosen and not mode.dry_run:
-        _confirm(state, change, plural(len(chosen), "job"), mode)
+        _confirm(cli, change, plural(len(chosen), "job"), mode)
     if not mode.dry_run:
-        _apply(state, change, chosen, outcome)
-    _answer(state, change, len(chosen), outcome, mode)
+        _apply(cli, change, chosen, outcome)
+    _answer(cli, change, len(chosen), outcome, mode)
     if outcome.refused:
         return FAILED
     if jids and outcome.missing:
@@ -139,33 +140,33 @@ def _check_choice(change: Change, jids: Sequence[str], filters: Filters, mode: M
         raise click.UsageError("--in-background changes all matching jobs: --limit does not apply")
 
 
-def _confirm(state: State, change: Change, jobs: str, mode: Mode) -> None:
-    confirm(f"{change.name.capitalize()} {jobs}?", agreed=mode.agreed, out=state.out)
+def _confirm(cli: CliContext, change: Change, jobs: str, mode: Mode) -> None:
+    confirm(f"{change.name.capitalize()} {jobs}?", agreed=mode.agreed, out=cli.out)
 
 
-def _apply(state: State, change: Change, chosen: list[str], outcome: Outcome) -> None:
+def _apply(cli: CliContext, change: Change, chosen: list[str], outcome: Outcome) -> None:
     try:
-        with state.out.progress(change.name, len(chosen)) as advance:
-            bulk.apply(state.client, change.action, chosen, outcome=outcome, advance=advance)
+        with cli.out.progress(change.name, len(chosen)) as advance:
+            bulk.apply(cli.client, change.action, chosen, outcome=outcome, advance=advance)
     except BaseException:
         if outcome.done:
             done = f"{change.done} {outcome.done:,} of {plural(len(chosen), 'job')}"
-            state.out.note(f"{done}, then stopped")
+            cli.out.note(f"{done}, then stopped")
         raise
 
 
-def _answer(state: State, change: Change, matched: int, outcome: Outcome, mode: Mode) -> None:
+def _answer(cli: CliContext, change: Change, matched: int, outcome: Outcome, mode: Mode) -> None:
     refused = outcome.refused
 
     def show() -> None:
         if mode.dry_run:
-            state.out.line(f"Would {change.name} {plural(matched, 'job')}")
+            cli.out.line(f"Would {change.name} {plural(matched, 'job')}")
             return
-        state.out.line(f"{change.done} {plural(outcome.done, 'job')}")
+        cli.out.line(f"{change.done} {plural(outcome.done, 'job')}")
         for jid, error in itertools.islice(refused.items(), _SHOWN):
-            state.out.note(f"{jid}: {error}")
+            cli.out.note(f"{jid}: {error}")
         if len(refused) > _SHOWN:
-            state.out.note(f"and {len(refused) - _SHOWN:,} more were refused")
+            cli.out.note(f"and {len(refused) - _SHOWN:,} more were refused")
 
     answer = {
         "action": change.name,
@@ -175,32 +176,32 @@ def _answer(state: State, change: Change, matched: int, outcome: Outcome, mode: 
         "refused": [{"jid": jid, "error": error} for jid, error in refused.items()],
         "dry_run": mode.dry_run,
     }
-    state.out.answer(answer, show)
+    cli.out.answer(answer, show)
 
 
-def _start_operation(state: State, change: Change, filters: Filters, mode: Mode) -> None:
+def _start_operation(cli: CliContext, change: Change, filters: Filters, mode: Mode) -> None:
     """Count the matching jobs, ask, and start an operation."""
     action = change.action
     if not action.name:
         raise click.UsageError(f"{change.name} cannot run in the background")
     states = Filters(states=action.states).query()
     search = " ".join(part for part in (states, filters.query()) if part)
-    number, is_all = bulk.count(state.client, search)
+    number, is_all = bulk.count(cli.client, search)
     jobs = f"{'' if is_all else 'at least '}{plural(number, 'job')}"
     jid = None
     if not mode.dry_run:
-        _confirm(state, change, jobs, mode)
-        start = state.client.operations.start
+        _confirm(cli, change, jobs, mode)
+        start = cli.client.operations.start
         jid = start(action.name, search, by=_user(), **action.params)
 
     def show() -> None:
         if jid is None:
-            state.out.line(f"Would {change.name} {jobs}")
+            cli.out.line(f"Would {change.name} {jobs}")
             return
-        state.out.line(jid)
+        cli.out.line(jid)
         now = time.time()
-        if all(now - (row["seen_at"] or 0) > _LOST for row in state.client.workers.counts):
-            state.out.note("No worker was seen for a minute: the operation waits for one")
+        if all(now - (row["seen_at"] or 0) > _LOST for row in cli.client.workers.counts):
+            cli.out.note("No worker was seen for a minute: the operation waits for one")
 
     answer = {
         "action": change.name,
@@ -209,7 +210,7 @@ def _start_operation(state: State, change: Change, filters: Filters, mode: Mode)
         "operation": jid,
         "dry_run": mode.dry_run,
     }
-    state.out.answer(answer, show)
+    cli.out.answer(answer, show)
 
 
 def _user() -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import click
 from click.shell_completion import get_completion_class
 
-from qless_py.cli.base import command, pass_state
-from qless_py.cli.state import State
+from qless_py.cli.base import command, pass_cli
+from qless_py.cli.context import CliContext
 
 _VARIABLE = "_QLESS_PY_COMPLETE"
 
@@ -20,8 +20,8 @@ _VARIABLE = "_QLESS_PY_COMPLETE"
     ),
 )
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
-@pass_state
-def completion(state: State, shell: str) -> None:
+@pass_cli
+def completion(cli: CliContext, shell: str) -> None:
     """Print what makes SHELL complete commands, options, and names of queues, jobs, tags, groups.
 
     Names come from the store, a few of each.
@@ -33,4 +33,4 @@ def completion(state: State, shell: str) -> None:
     made = kind(root, {}, "qless-py", _VARIABLE)
     # Not made.source(): for bash that starts one to ask for its version.
     text = made.source_template % made.source_vars()
-    state.out.answer({"shell": shell, "script": text}, lambda: click.echo(text))
+    cli.out.answer({"shell": shell, "script": text}, lambda: click.echo(text))

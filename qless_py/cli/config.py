@@ -8,15 +8,12 @@ from typing import Any
 
 import click
 
-from qless_py.cli import file_values
-from qless_py.cli import settings_values as config_file
-from qless_py.cli.base import Commands, Configured, group, pass_state
+from qless_py.cli import settings
+from qless_py.cli.base import Commands, Configured, group, pass_cli
+from qless_py.cli.context import CliContext
 from qless_py.cli.errors import NotFoundError
-from qless_py.cli.names import NAME
-from qless_py.cli.params import OF_QUEUES
-from qless_py.cli.state import State
-from qless_py.store import redacted, resolve
-from qless_py.store import settings_file as configuration
+from qless_py.cli.params import NAME, OF_QUEUES
+from qless_py.store import redacted, resolve, settings_file
 
 
 @group("config")
@@ -28,23 +25,23 @@ def config() -> None:
 
 
 @config.command("list", examples=("qless-py config list", "qless-py config list --json"))
-@pass_state
-def list_options(state: State) -> None:
+@pass_cli
+def list_options(cli: CliContext) -> None:
     """List every option of the namespace and its value."""
-    options = dict(sorted(state.client.config.all.items()))
-    state.out.answer({"options": options}, lambda: state.out.facts(options))
+    options = dict(sorted(cli.client.config.all.items()))
+    cli.out.answer({"options": options}, lambda: cli.out.facts(options))
 
 
 @config.command("get", examples=("qless-py config get heartbeat",))
 @click.argument("option", type=NAME)
-@pass_state
-def get(state: State, option: str) -> None:
+@pass_cli
+def get(cli: CliContext, option: str) -> None:
     """Show one option of the namespace."""
-    options = state.client.config.all
+    options = cli.client.config.all
     if option not in options:
-        raise NotFoundError(configuration.unknown("option", option, options))
-    told = {"option": option, "value": options[option]}
-    state.out.answer(told, lambda: state.out.line(str(options[option])))
+        raise NotFoundError(settings_file.unknown("option", option, options))
+    answer = {"option": option, "value": options[option]}
+    cli.out.answer(answer, lambda: cli.out.line(str(options[option])))
 
 
 @config.command(
@@ -54,26 +51,26 @@ def get(state: State, option: str) -> None:
 @click.argument("option", type=NAME)
 @click.argument("value")
 @click.option("--new", is_flag=True, help="Allow an option that is not known yet.")
-@pass_state
-def set_option(state: State, option: str, value: str, *, new: bool) -> None:
+@pass_cli
+def set_option(cli: CliContext, option: str, value: str, *, new: bool) -> None:
     """Set an option of the namespace, for every client at once."""
-    options = state.client.config.all
+    options = cli.client.config.all
     is_of_queue = any(option.endswith(f"-{known}") for known in OF_QUEUES)
     if option not in options and not is_of_queue and not new:
         raise click.UsageError(
-            f"{configuration.unknown('option', option, options)} (--new makes one of your own)"
+            f"{settings_file.unknown('option', option, options)} (--new makes one of your own)"
         )
-    state.client.config.set(option, value)
-    state.out.answer({"option": option, "value": state.client.config.all[option]})
+    cli.client.config.set(option, value)
+    cli.out.answer({"option": option, "value": cli.client.config.all[option]})
 
 
 @config.command("unset", examples=("qless-py config unset heartbeat",))
 @click.argument("option", type=NAME)
-@pass_state
-def unset(state: State, option: str) -> None:
+@pass_cli
+def unset(cli: CliContext, option: str) -> None:
     """Go back to the default of an option."""
-    state.client.config.unset(option)
-    state.out.answer({"option": option, "value": state.client.config.all.get(option)})
+    cli.client.config.unset(option)
+    cli.out.answer({"option": option, "value": cli.client.config.all.get(option)})
 
 
 @config.command(
@@ -83,16 +80,16 @@ def unset(state: State, option: str) -> None:
 )
 @click.argument("path", required=False, type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--force", is_flag=True, help="Replace a file that is there.")
-@pass_state
-def init(state: State, path: Path | None, *, force: bool) -> None:
+@pass_cli
+def init(cli: CliContext, path: Path | None, *, force: bool) -> None:
     """Write qless-py.toml, or PATH, with every setting of `work`, commented.
 
     `qless-py work … --configure PATH` writes one with the flags that were given.
     """
-    target = path or Path(configuration.FILE)
+    target = path or Path(settings_file.FILE)
     work = _command("work")
-    config_file.write(target, config_file.text(state, work, {}, ("configure",)), force=force)
-    state.out.answer({"path": str(target)}, lambda: state.out.line(f"{target} written"))
+    settings.write(target, settings.text(cli, work, {}, ("configure",)), force=force)
+    cli.out.answer({"path": str(target)}, lambda: cli.out.line(f"{target} written"))
 
 
 def _command(name: str) -> Configured:
@@ -105,30 +102,30 @@ def _command(name: str) -> Configured:
 
 
 @config.command("check", examples=("qless-py config check", "qless-py config check --json"))
-@pass_state
-def check(state: State) -> None:
+@pass_cli
+def check(cli: CliContext) -> None:
     """Check the file with settings, all of its environments, and show which store is used."""
-    told = state.configuration
+    file = cli.configuration
     root = click.get_current_context().find_root()
-    _check_sections(root, told.sections, str(told.path), ())
-    for name in told.environments:
-        other = configuration.load(told.path, name)
-        _check_sections(root, other.sections, f"{told.path}: environment {name}", ())
+    _check_sections(root, file.sections, str(file.path), ())
+    for name in file.environments:
+        other = settings_file.load(file.path, name)
+        _check_sections(root, other.sections, f"{file.path}: environment {name}", ())
     found = {
-        "path": str(told.path) if told.path else None,
-        "environment": told.environment,
-        "url": redacted(resolve(state.url)),
-        "namespace": state.namespace,
-        "sections": sorted(told.sections),
+        "path": str(file.path) if file.path else None,
+        "environment": file.environment,
+        "url": redacted(resolve(cli.url)),
+        "namespace": cli.namespace,
+        "sections": sorted(file.sections),
     }
-    state.out.answer(found, lambda: state.out.facts(found))
+    cli.out.answer(found, lambda: cli.out.facts(found))
 
 
 def _check_sections(
     context: click.Context, sections: Mapping[str, Any], path: str, above: tuple[str, ...]
 ) -> None:
     parent = context.command
-    file_values.check_names(sections, parent, context, path, above)
+    settings.check_names(sections, parent, context, path, above)
     for name, section in sections.items():
         words = (*above, name)
         found = parent.get_command(context, name) if isinstance(parent, click.Group) else None
@@ -137,7 +134,7 @@ def _check_sections(
             _check_sections(below, section, path, words)
         elif isinstance(found, Configured):
             below = click.Context(found, info_name=name, parent=context)
-            where = file_values.place(path, words)
+            where = settings.place(path, words)
             _check_values(below, found, found.from_section(section, where), where)
 
 

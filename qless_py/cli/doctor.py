@@ -11,14 +11,14 @@ from typing import Any, Final
 import redis
 
 from qless_py import package
-from qless_py.cli.base import command, pass_state
+from qless_py.cli.base import command, pass_cli
+from qless_py.cli.context import CliContext
 from qless_py.cli.errors import FAILED
-from qless_py.cli.state import State
 from qless_py.client.client import Client
 from qless_py.client.humanize import duration, size
 from qless_py.errors import QlessError
 from qless_py.protocol import reads
-from qless_py.scripts import assemble as scripts
+from qless_py.scripts import assemble
 from qless_py.store import parse, resolve
 from qless_py.store.embedded.binary import OLDEST_REDIS, OLDEST_VALKEY
 
@@ -41,39 +41,39 @@ class Check:
 
 
 @command("doctor", examples=("qless-py doctor", "qless-py doctor --url redis://localhost:6379/0"))
-@pass_state
-def doctor(state: State) -> int:
+@pass_cli
+def doctor(cli: CliContext) -> int:
     """Look at the server, its persistence, eviction, clock and latency, the scripts, the schema.
 
     For each it says whether all is well and what to do if not; exit code 1 when something fails.
     """
-    checks = list(_checks(state))
+    checks = list(_checks(cli))
 
     def show() -> None:
         for one in checks:
-            state.out.line(f"{_MARKS[one.status]}  {one.name}: {one.detail}")
+            cli.out.line(f"{_MARKS[one.status]}  {one.name}: {one.detail}")
             if one.advice and one.status != "ok":
-                state.out.line(f"      {one.advice}")
+                cli.out.line(f"      {one.advice}")
 
     has_failed = any(one.status == "fail" for one in checks)
-    told = {"healthy": not has_failed, "checks": [asdict(one) for one in checks]}
-    state.out.answer(told, show)
+    answer = {"healthy": not has_failed, "checks": [asdict(one) for one in checks]}
+    cli.out.answer(answer, show)
     return FAILED if has_failed else 0
 
 
-def _checks(state: State) -> Iterator[Check]:
+def _checks(cli: CliContext) -> Iterator[Check]:
     versions = f"qless_py {package.__version__}, Python {platform.python_version()}"
     yield Check("versions", "ok", f"{versions}, redis-py {redis.__version__}")
-    yield Check("store", "ok", parse(resolve(state.url)).shown)
+    yield Check("store", "ok", parse(resolve(cli.url)).shown)
     try:
-        client = state.client
+        client = cli.client
     except (QlessError, redis.RedisError, OSError) as error:
         advice = "start the server, or name another with --url or QLESS_PY_URL"
         yield Check("server", "fail", " ".join(str(error).split()), advice)
         return
     facts = _facts(client)
     yield _server(facts)
-    yield _persistence(facts, is_embedded=parse(resolve(state.url)).kind == "embedded")
+    yield _persistence(facts, is_embedded=parse(resolve(cli.url)).kind == "embedded")
     yield _eviction(facts)
     yield _memory(facts)
     for test in (_clock, _latency, _scripts, _schema, _queues, _workers):
@@ -134,8 +134,8 @@ def _persistence(facts: Mapping[str, Any], *, is_embedded: bool) -> Check:
         return Check("persistence", "warn", "cannot be seen", advice)
     for what in ("aof_last_write_status", "rdb_last_bgsave_status", "aof_last_bgrewrite_status"):
         if str(facts.get(what, "ok")) != "ok":
-            told = "look for a full disk or missing rights in the log of the server"
-            return Check("persistence", "fail", f"{what} is {facts[what]}", told)
+            advice = "look for a full disk or missing rights in the log of the server"
+            return Check("persistence", "fail", f"{what} is {facts[what]}", advice)
     return Check("persistence", *_kept(facts), advice)
 
 
@@ -203,9 +203,9 @@ def _times(call: Callable[[], object]) -> list[float]:
 
 
 def _scripts(client: Client) -> Check:
-    names = scripts.names()
+    names = assemble.names()
     for name in names:
-        client.redis.script_load(scripts.script(name).text)
+        client.redis.script_load(assemble.script(name).text)
     return Check("scripts", "ok", f"all {len(names)} compile on this server")
 
 

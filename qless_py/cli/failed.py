@@ -7,12 +7,11 @@ from typing import Any
 import click
 
 from qless_py.cli import bulk, serialize
-from qless_py.cli.base import group, pass_state
+from qless_py.cli.base import group, pass_cli
+from qless_py.cli.context import CliContext
 from qless_py.cli.errors import NotFoundError
 from qless_py.cli.filters import Filters
-from qless_py.cli.names import GROUP, QUEUE
-from qless_py.cli.params import paged
-from qless_py.cli.state import State
+from qless_py.cli.params import GROUP, QUEUE, paged
 from qless_py.client.humanize import local_time
 from qless_py.client.queue_calls import LARGEST_PAGE
 from qless_py.protocol import reads
@@ -24,36 +23,36 @@ def failed() -> None:
 
 
 @failed.command("groups", examples=("qless-py failed groups", "qless-py failed groups --json"))
-@pass_state
-def groups(state: State) -> None:
+@pass_cli
+def groups(cli: CliContext) -> None:
     """List the failure groups, the last to fail first."""
     rows: list[Any] = []
     while True:
-        total, page = state.client.run(reads.groups(len(rows), LARGEST_PAGE))
+        total, page = cli.client.run(reads.groups(len(rows), LARGEST_PAGE))
         rows += page
         if not page or len(rows) >= total:
             break
-    told = [
+    answer = [
         {"group": one.group, "number": one.number, "last_failed_at": one.last_failed_at / 1000}
         for one in rows
     ]
 
     def show() -> None:
         columns = ("group", "jobs", "last failed")
-        listed = [(o["group"], o["number"], local_time(o["last_failed_at"])) for o in told]
-        state.out.table(columns, listed)
+        listed = [(o["group"], o["number"], local_time(o["last_failed_at"])) for o in answer]
+        cli.out.table(columns, listed)
 
-    state.out.answer({"groups": told}, show)
+    cli.out.answer({"groups": answer}, show)
 
 
 @failed.command("list", examples=("qless-py failed list app.SendMail:TimeoutError",))
 @click.argument("group", type=GROUP)
 @paged()
-@pass_state
-def list_jobs(state: State, group: str, count: int, offset: int) -> None:
+@pass_cli
+def list_jobs(cli: CliContext, group: str, count: int, offset: int) -> None:
     """List the jobs of a group, the newest failure first."""
-    found = state.client.jobs.failed(group, offset, count)
-    told = [serialize.job(one) for one in found["jobs"]]
+    found = cli.client.jobs.failed(group, offset, count)
+    answer = [serialize.job(one) for one in found["jobs"]]
 
     def show() -> None:
         rows = [
@@ -65,13 +64,11 @@ def list_jobs(state: State, group: str, count: int, offset: int) -> None:
                 (one["failure"] or {}).get("worker"),
                 _last_line((one["failure"] or {}).get("message")),
             )
-            for one in told
+            for one in answer
         ]
-        state.out.table(
-            ("jid", "queue", "klass", "failed", "worker", "message"), rows, has_text=True
-        )
+        cli.out.table(("jid", "queue", "klass", "failed", "worker", "message"), rows, has_text=True)
 
-    state.out.answer({"total": found["total"], "offset": offset, "jobs": told}, show)
+    cli.out.answer({"total": found["total"], "offset": offset, "jobs": answer}, show)
     if not found["total"]:
         raise NotFoundError(f"nothing has failed in group {group}")
 
@@ -92,20 +89,20 @@ def _last_line(message: Any) -> str:
 @click.option("--to", type=QUEUE, help="Put all of them into this queue, else each into its own.")
 @bulk.mode_options
 @bulk.in_background
-@pass_state
-def retry(state: State, group: str, to: str | None, **given: Any) -> int:
+@pass_cli
+def retry(cli: CliContext, group: str, to: str | None, **given: Any) -> int:
     """Put the jobs of a group again, with all their retries.
 
     `qless-py job retry` takes jids and more filters.
     """
-    return bulk.run_on(state, bulk.retrying(to), (), Filters(group=group), bulk.Mode.take(given))
+    return bulk.run_on(cli, bulk.retrying(to), (), Filters(group=group), bulk.Mode.take(given))
 
 
 @failed.command("cancel", examples=("qless-py failed cancel app.SendMail:TimeoutError --yes",))
 @click.argument("group", type=GROUP)
 @bulk.mode_options
 @bulk.in_background
-@pass_state
-def cancel(state: State, group: str, **given: Any) -> int:
+@pass_cli
+def cancel(cli: CliContext, group: str, **given: Any) -> int:
     """Delete the jobs of a group."""
-    return bulk.run_on(state, bulk.CANCEL, (), Filters(group=group), bulk.Mode.take(given))
+    return bulk.run_on(cli, bulk.CANCEL, (), Filters(group=group), bulk.Mode.take(given))

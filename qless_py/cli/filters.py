@@ -9,7 +9,7 @@ from typing import Any, Final, TypeVar
 
 import click
 
-from qless_py.cli.names import GROUP, QUEUE, TAG, USER
+from qless_py.cli.params import GROUP, QUEUE, TAG, USER
 from qless_py.client import bulk
 from qless_py.client.client import Client
 from qless_py.client.search import quote

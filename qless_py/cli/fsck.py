@@ -6,10 +6,10 @@ from typing import Any, Final
 
 import click
 
-from qless_py.cli.base import command, pass_state
+from qless_py.cli.base import command, pass_cli
+from qless_py.cli.context import CliContext
 from qless_py.cli.errors import FAILED
 from qless_py.cli.output import safe
-from qless_py.cli.state import State
 
 # One repair can bring another fault to light, which the next round finds.
 _ROUNDS: Final = 10
@@ -17,15 +17,15 @@ _ROUNDS: Final = 10
 
 @command("fsck", examples=("qless-py fsck", "qless-py fsck --repair", "qless-py fsck --json"))
 @click.option("--repair", is_flag=True, help="Repair what can be repaired without guessing.")
-@pass_state
-def fsck(state: State, *, repair: bool) -> int:
+@pass_cli
+def fsck(cli: CliContext, *, repair: bool) -> int:
     """Check that everything in the namespace agrees; exit code 1 when something is wrong.
 
     It may be run, and repair, while the namespace is in use.
     """
     from qless_py import fsck as checker  # noqa: PLC0415 - wanted by this command alone
 
-    redis, namespace = state.client.redis, state.namespace
+    redis, namespace = cli.client.redis, cli.namespace
     findings = checker.check(redis, namespace)
     repaired: list[str] = []
     for _ in range(_ROUNDS if repair else 0):
@@ -34,7 +34,7 @@ def fsck(state: State, *, repair: bool) -> int:
         if not done:
             break
         findings = checker.check(redis, namespace)
-    told: dict[str, Any] = {
+    answer: dict[str, Any] = {
         "findings": [
             {"kind": one.kind, "key": one.key, "detail": one.detail, "jid": one.jid}
             for one in findings
@@ -44,11 +44,11 @@ def fsck(state: State, *, repair: bool) -> int:
 
     def show() -> None:
         for text in repaired:
-            state.out.line(f"repaired: {safe(text)}")
+            cli.out.line(f"repaired: {safe(text)}")
         for one in findings:
-            state.out.line(str(one))
+            cli.out.line(str(one))
         found = f"{len(findings)} findings" if findings else "sound"
-        state.out.line(f"{namespace}: {found}")
+        cli.out.line(f"{namespace}: {found}")
 
-    state.out.answer(told, show)
+    cli.out.answer(answer, show)
     return FAILED if findings else 0

@@ -9,13 +9,12 @@ from typing import Any
 import click
 
 from qless_py.cli import bulk, serialize
-from qless_py.cli.base import group, pass_state
+from qless_py.cli.base import group, pass_cli
 from qless_py.cli.bulk import Change
+from qless_py.cli.context import CliContext
 from qless_py.cli.errors import NotFoundError
-from qless_py.cli.names import JID, QUEUE, TAG
-from qless_py.cli.params import JSON, SPAN, Number
-from qless_py.cli.show import history_table, job_page
-from qless_py.cli.state import State
+from qless_py.cli.params import JID, JSON, QUEUE, SPAN, TAG, Number
+from qless_py.cli.views import history_table, job_page
 from qless_py.client.bulk import UNTRACK, per_job_action, store_action
 from qless_py.client.job import Job
 from qless_py.client.recurring import RecurringJob
@@ -32,16 +31,16 @@ def job() -> None:
     """
 
 
-def find(state: State, jid: str) -> Job | RecurringJob:
+def find(cli: CliContext, jid: str) -> Job | RecurringJob:
     """Read a job; `NotFoundError` if it does not exist."""
-    one = state.client.jobs[jid]
+    one = cli.client.jobs[jid]
     if one is None:
         raise NotFoundError(f"job {jid} does not exist")
     return one
 
 
-def _find_job(state: State, jid: str, why_not: str) -> Job:
-    one = find(state, jid)
+def _find_job(cli: CliContext, jid: str, why_not: str) -> Job:
+    one = find(cli, jid)
     if not isinstance(one, Job):
         raise NotFoundError(f"{jid} is a recurring job, {why_not}")
     return one
@@ -49,11 +48,11 @@ def _find_job(state: State, jid: str, why_not: str) -> Job:
 
 @job.command("show", examples=("qless-py job show letter-1", "qless-py job show letter-1 --json"))
 @click.argument("jid", type=JID)
-@pass_state
-def show(state: State, jid: str) -> None:
+@pass_cli
+def show(cli: CliContext, jid: str) -> None:
     """Show a job and its history."""
-    shape = serialize.job(find(state, jid), history=True)
-    state.out.answer(shape, lambda: job_page(state.out, shape))
+    shape = serialize.job(find(cli, jid), history=True)
+    cli.out.answer(shape, lambda: job_page(cli.out, shape))
 
 
 @job.command(
@@ -66,27 +65,27 @@ def show(state: State, jid: str) -> None:
 @click.argument("jid", type=JID)
 @click.argument("what", required=False)
 @click.option("--data", type=JSON, help="A JSON object to store with the entry.")
-@pass_state
-def log(state: State, jid: str, what: str | None, data: Any) -> None:
+@pass_cli
+def log(cli: CliContext, jid: str, what: str | None, data: Any) -> None:
     """Show the history of a job, or add an entry to it."""
     if data is not None and (what is None or not isinstance(data, dict)):
         raise click.UsageError("--data must be a JSON object, and WHAT names the entry")
-    one = find(state, jid)
+    one = find(cli, jid)
     if not isinstance(one, Job):
         raise click.UsageError(f"{jid} is a recurring job, which has no history")
     if what is not None:
         one.log(what, data)
         one.refresh()
     answer = {"jid": jid, "history": one.history}
-    state.out.answer(answer, lambda: history_table(state.out, one.history))
+    cli.out.answer(answer, lambda: history_table(cli.out, one.history))
 
 
 @job.command("explain", examples=("qless-py job explain letter-1",))
 @click.argument("jid", type=JID)
-@pass_state
-def explain(state: State, jid: str) -> None:
+@pass_cli
+def explain(cli: CliContext, jid: str) -> None:
     """Explain why a job is not running, and what it waits for."""
-    found = state.client.explain(jid)
+    found = cli.client.explain(jid)
     answer = {
         "jid": found.jid,
         "state": found.state,
@@ -97,7 +96,7 @@ def explain(state: State, jid: str) -> None:
             for one, words in zip(found.reasons, found.words, strict=True)
         ],
     }
-    state.out.answer(answer, lambda: state.out.line(str(found)))
+    cli.out.answer(answer, lambda: cli.out.line(str(found)))
 
 
 @job.command(
@@ -111,10 +110,10 @@ def explain(state: State, jid: str) -> None:
 @bulk.targets
 @bulk.in_background
 @click.option("--to", type=QUEUE, help="Put all of them into this queue.  [default: its own]")
-@pass_state
-def retry(state: State, jids: tuple[str, ...], to: str | None, **given: Any) -> int:
+@pass_cli
+def retry(cli: CliContext, jids: tuple[str, ...], to: str | None, **given: Any) -> int:
     """Retry failed jobs, with all their retries, and run scheduled ones now."""
-    return bulk.run(state, bulk.retrying(to), jids, given)
+    return bulk.run(cli, bulk.retrying(to), jids, given)
 
 
 @job.command(
@@ -127,16 +126,16 @@ def retry(state: State, jids: tuple[str, ...], to: str | None, **given: Any) -> 
 @bulk.targets
 @click.option("--to", type=QUEUE, help="Put all of them into this queue.  [default: its last]")
 @click.option("--delay", type=SPAN, help="Run them after this time.")
-@pass_state
+@pass_cli
 def requeue(
-    state: State, jids: tuple[str, ...], to: str | None, delay: float | None, **given: Any
+    cli: CliContext, jids: tuple[str, ...], to: str | None, delay: float | None, **given: Any
 ) -> int:
     """Put jobs again as if they were new, complete ones too. A worker that runs one loses it."""
 
     def call(one: Job) -> Call[str]:
         return job_calls.requeue(one, to or _last_queue(one), None, None, {"delay": delay})
 
-    return bulk.run(state, Change("requeue", "Requeued", per_job_action(call)), jids, given)
+    return bulk.run(cli, Change("requeue", "Requeued", per_job_action(call)), jids, given)
 
 
 def _last_queue(one: Job) -> str:
@@ -152,10 +151,10 @@ def _last_queue(one: Job) -> str:
 )
 @bulk.targets
 @bulk.in_background
-@pass_state
-def cancel(state: State, jids: tuple[str, ...], **given: Any) -> int:
+@pass_cli
+def cancel(cli: CliContext, jids: tuple[str, ...], **given: Any) -> int:
     """Delete jobs. A job that others depend on can only go with them or after them."""
-    return bulk.run(state, bulk.CANCEL, jids, given)
+    return bulk.run(cli, bulk.CANCEL, jids, given)
 
 
 @job.command(
@@ -167,11 +166,11 @@ def cancel(state: State, jids: tuple[str, ...], **given: Any) -> int:
 )
 @bulk.targets
 @click.option("--result", type=JSON, help="The result of the jobs, in JSON.")
-@pass_state
-def finish(state: State, jids: tuple[str, ...], result: Any, **given: Any) -> int:
+@pass_cli
+def finish(cli: CliContext, jids: tuple[str, ...], result: Any, **given: Any) -> int:
     """Complete jobs in whatever state. A worker that runs one can no longer complete it."""
     action = per_job_action(lambda one: job_calls.force_finish(one, result))
-    return bulk.run(state, Change("finish", "Finished", action), jids, given)
+    return bulk.run(cli, Change("finish", "Finished", action), jids, given)
 
 
 @job.command(
@@ -184,10 +183,10 @@ def finish(state: State, jids: tuple[str, ...], result: Any, **given: Any) -> in
 @bulk.targets
 @bulk.in_background
 @click.option("--to", required=True, type=QUEUE, help="The queue to move them to.")
-@pass_state
-def move(state: State, jids: tuple[str, ...], to: str, **given: Any) -> int:
+@pass_cli
+def move(cli: CliContext, jids: tuple[str, ...], to: str, **given: Any) -> int:
     """Move jobs that are not running to another queue, failed ones with all their retries."""
-    return _run_stored(state, "move", "Moved", jids, given, queue=to)
+    return _run_stored(cli, "move", "Moved", jids, given, queue=to)
 
 
 @job.command(
@@ -196,31 +195,31 @@ def move(state: State, jids: tuple[str, ...], to: str, **given: Any) -> int:
 )
 @bulk.targets
 @bulk.in_background
-@pass_state
-def timeout(state: State, jids: tuple[str, ...], **given: Any) -> int:
+@pass_cli
+def timeout(cli: CliContext, jids: tuple[str, ...], **given: Any) -> int:
     """Take running jobs from their workers. They wait at the front of their queues."""
-    return _run_stored(state, "timeout", "Timed out", jids, given)
+    return _run_stored(cli, "timeout", "Timed out", jids, given)
 
 
 @job.command("priority", examples=("qless-py job priority letter-1 --to 10",))
 @bulk.targets
 @bulk.in_background
 @click.option("--to", required=True, type=Number(), help="Jobs with a higher priority go first.")
-@pass_state
-def priority(state: State, jids: tuple[str, ...], to: float, **given: Any) -> int:
+@pass_cli
+def priority(cli: CliContext, jids: tuple[str, ...], to: float, **given: Any) -> int:
     """Change the priority of jobs."""
     action = store_action("priority", priority=to)
-    return bulk.run(state, Change("change", "Changed the priority of", action), jids, given)
+    return bulk.run(cli, Change("change", "Changed the priority of", action), jids, given)
 
 
 @job.command("tag", examples=("qless-py job tag letter-1 --add urgent --add customer-7",))
 @bulk.targets
 @bulk.in_background
 @click.option("--add", "added", type=TAG, multiple=True, required=True, help="May be repeated.")
-@pass_state
-def tag(state: State, jids: tuple[str, ...], added: tuple[str, ...], **given: Any) -> int:
+@pass_cli
+def tag(cli: CliContext, jids: tuple[str, ...], added: tuple[str, ...], **given: Any) -> int:
     """Add tags to jobs."""
-    return _run_stored(state, "tag", "Tagged", jids, given, tags=list(added))
+    return _run_stored(cli, "tag", "Tagged", jids, given, tags=list(added))
 
 
 @job.command("untag", examples=("qless-py job untag letter-1 --remove urgent",))
@@ -229,33 +228,38 @@ def tag(state: State, jids: tuple[str, ...], added: tuple[str, ...], **given: An
 @click.option(
     "--remove", "removed", type=TAG, multiple=True, required=True, help="May be repeated."
 )
-@pass_state
-def untag(state: State, jids: tuple[str, ...], removed: tuple[str, ...], **given: Any) -> int:
+@pass_cli
+def untag(cli: CliContext, jids: tuple[str, ...], removed: tuple[str, ...], **given: Any) -> int:
     """Remove tags from jobs."""
-    return _run_stored(state, "untag", "Untagged", jids, given, tags=list(removed))
+    return _run_stored(cli, "untag", "Untagged", jids, given, tags=list(removed))
 
 
 def _run_stored(
-    state: State, name: str, done: str, jids: Sequence[str], given: Mapping[str, Any], **params: Any
+    cli: CliContext,
+    name: str,
+    done: str,
+    jids: Sequence[str],
+    given: Mapping[str, Any],
+    **params: Any,
 ) -> int:
-    return bulk.run(state, Change(name, done, store_action(name, **params)), jids, given)
+    return bulk.run(cli, Change(name, done, store_action(name, **params)), jids, given)
 
 
 @job.command("track", examples=("qless-py job track letter-1",))
 @bulk.targets
-@pass_state
-def track(state: State, jids: tuple[str, ...], **given: Any) -> int:
+@pass_cli
+def track(cli: CliContext, jids: tuple[str, ...], **given: Any) -> int:
     """Publish every step of jobs, for `qless-py listen`, and list them as tracked."""
     change = Change("track", "Tracked", per_job_action(mark_calls.track))
-    return bulk.run(state, change, jids, given)
+    return bulk.run(cli, change, jids, given)
 
 
 @job.command("untrack", examples=("qless-py job untrack letter-1",))
 @bulk.targets
-@pass_state
-def untrack(state: State, jids: tuple[str, ...], **given: Any) -> int:
+@pass_cli
+def untrack(cli: CliContext, jids: tuple[str, ...], **given: Any) -> int:
     """Stop tracking jobs."""
-    return bulk.run(state, Change("untrack", "Untracked", UNTRACK), jids, given)
+    return bulk.run(cli, Change("untrack", "Untracked", UNTRACK), jids, given)
 
 
 @job.command(
@@ -274,12 +278,14 @@ def untrack(state: State, jids: tuple[str, ...], **given: Any) -> int:
     type=click.Choice(PARENT_POLICIES),
     help="What happens to the job if one of them fails.",
 )
-@pass_state
-def depend(state: State, jid: str, parents: tuple[str, ...], on_parent_failed: str | None) -> None:
+@pass_cli
+def depend(
+    cli: CliContext, jid: str, parents: tuple[str, ...], on_parent_failed: str | None
+) -> None:
     """Make a job that still depends on others depend on more jobs."""
-    one = _find_job(state, jid, "which depends on no jobs")
+    one = _find_job(cli, jid, "which depends on no jobs")
     one.depend(*parents, on_parent_failed=on_parent_failed)
-    _answer_dependencies(state, one)
+    _answer_dependencies(cli, one)
 
 
 @job.command(
@@ -292,18 +298,18 @@ def depend(state: State, jid: str, parents: tuple[str, ...], on_parent_failed: s
 @click.argument("jid", type=JID)
 @click.option("--on", "parents", type=JID, multiple=True, help="A parent. May be repeated.")
 @click.option("--all", "every", is_flag=True, help="All of its parents.")
-@pass_state
-def undepend(state: State, jid: str, parents: tuple[str, ...], *, every: bool) -> None:
+@pass_cli
+def undepend(cli: CliContext, jid: str, parents: tuple[str, ...], *, every: bool) -> None:
     """Remove dependencies of a job; without any left it can run."""
     if bool(parents) == every:
         raise click.UsageError("give parents with --on, or --all")
-    one = _find_job(state, jid, "which depends on no jobs")
+    one = _find_job(cli, jid, "which depends on no jobs")
     one.undepend(*parents, all=every)
-    _answer_dependencies(state, one)
+    _answer_dependencies(cli, one)
 
 
-def _answer_dependencies(state: State, one: Job) -> None:
+def _answer_dependencies(cli: CliContext, one: Job) -> None:
     one.refresh()
     answer = {"jid": one.jid, "state": one.state, "depends": one.dependencies}
     status = f"depends on {', '.join(one.dependencies)}" if one.dependencies else f"is {one.state}"
-    state.out.answer(answer, lambda: state.out.line(f"{one.jid} {status}"))
+    cli.out.answer(answer, lambda: cli.out.line(f"{one.jid} {status}"))

@@ -7,10 +7,10 @@ from typing import Any
 import click
 
 from qless_py.cli import serialize
-from qless_py.cli.base import command, pass_state
+from qless_py.cli.base import command, pass_cli
+from qless_py.cli.context import CliContext
 from qless_py.cli.filters import Filters, filter_options
-from qless_py.cli.show import job_table
-from qless_py.cli.state import State
+from qless_py.cli.views import job_table
 from qless_py.client.bulk import SLICE
 from qless_py.client.search import BUDGET
 from qless_py.errors import BadArgumentError
@@ -36,9 +36,14 @@ from qless_py.errors import BadArgumentError
     show_default=True,
     help="Look at that many jobs at most.",
 )
-@pass_state
+@pass_cli
 def jobs(
-    state: State, search: tuple[str, ...], count: int, cursor: str | None, budget: int, **given: Any
+    cli: CliContext,
+    search: tuple[str, ...],
+    count: int,
+    cursor: str | None,
+    budget: int,
+    **given: Any,
 ) -> None:
     """List jobs in all states, or those that all of the filters choose.
 
@@ -52,18 +57,18 @@ def jobs(
     try:
         while True:
             limit = min(SLICE, count - len(found))
-            page = state.client.jobs.search(query, limit=limit, cursor=cursor, budget=left)
+            page = cli.client.jobs.search(query, limit=limit, cursor=cursor, budget=left)
             found += [serialize.job(one) for one in page.jobs]
             cursor, left = page.cursor, left - page.scanned
             if cursor is None or len(found) >= count or left < 1:
                 break
     except BadArgumentError as error:
         raise click.UsageError(str(error)) from error
-    told = {"jobs": found, "looked_at": budget - left, "cursor": cursor}
+    answer = {"jobs": found, "looked_at": budget - left, "cursor": cursor}
 
     def show() -> None:
-        job_table(state.out, found)
+        job_table(cli.out, found)
         if cursor is not None:
-            state.out.note(f"looked at {budget - left} jobs; more with --cursor {cursor}")
+            cli.out.note(f"looked at {budget - left} jobs; more with --cursor {cursor}")
 
-    state.out.answer(told, show)
+    cli.out.answer(answer, show)

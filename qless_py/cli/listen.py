@@ -12,19 +12,17 @@ from typing import Any
 import click
 from redis.exceptions import RedisError
 
-from qless_py.cli import notify as tell
-from qless_py.cli import serialize as shapes
-from qless_py.cli import webhook as chat
-from qless_py.cli.base import command, pass_state
-from qless_py.cli.names import JID, QUEUE
+from qless_py.cli import serialize
+from qless_py.cli.base import command, pass_cli
+from qless_py.cli.context import CliContext
+from qless_py.cli.notify import STYLES, Forwarder, command_sink, desktop_sink, webhook_sink
 from qless_py.cli.output import as_json_line, brief, safe
-from qless_py.cli.params import SPAN
-from qless_py.cli.state import State
+from qless_py.cli.params import JID, QUEUE, SPAN
 from qless_py.client.events import LOG, PLAIN, Event, Listener, Resubscribed
 from qless_py.client.humanize import local_time
 from qless_py.client.job import Job
 from qless_py.errors import StoreError, UndecodableDataError
-from qless_py.store import settings_file as configuration
+from qless_py.store import settings_file
 
 _LOOK = 0.2
 # What only tracked jobs tell: it would be most of the log.
@@ -36,7 +34,7 @@ _NOT_LOGGED = ("popped", "stalled")
     examples=(
         "qless-py listen",
         "qless-py listen --all --event failed --json",
-        "qless-py listen --event failed --webhook https://chat.example.org/hooks/x --style slack",
+        "qless-py listen --event failed --webhook https://example.org/hooks/x --style slack",
         "qless-py listen --exec 'logger -t jobs'",
         "qless-py listen --event completed --notify",
     ),
@@ -55,15 +53,15 @@ _NOT_LOGGED = ("popped", "stalled")
 @click.option("--webhook", metavar="URL", help="POST each event to this URL.")
 @click.option(
     "--style",
-    type=click.Choice(chat.STYLES),
+    type=click.Choice(STYLES),
     help="What the webhook expects; without it the URL tells, else json.",
 )
 @click.option("--notify", is_flag=True, help="Show each event as a notice on the desktop.")
 @click.option("--count", type=click.IntRange(min=1), help="End after that many events.")
 @click.option("--for", "span", type=SPAN, help="End after that long.")
-@pass_state
+@pass_cli
 def listen(  # noqa: PLR0913 - one for each option
-    state: State,
+    cli: CliContext,
     *,
     everything: bool,
     names: tuple[str, ...],
@@ -79,7 +77,7 @@ def listen(  # noqa: PLR0913 - one for each option
     """Show events as they happen, one a line, and pass them on.
 
     Without --all it is the steps of tracked jobs. With it, only tracked ones tell that they are
-    popped or stalled, and the klass is told where the event itself says it.
+    popped or stalled, and the klass is shown where the event carries it.
 
     A command gets the event as JSON on standard input and the jid as its last argument; --style
     shapes the message for Slack, Mattermost or Discord.
@@ -88,25 +86,25 @@ def listen(  # noqa: PLR0913 - one for each option
         raise click.UsageError("--style belongs to --webhook")
     _check_names(names, _all_names() if everything else PLAIN)
     sinks = [
-        *([tell.executing(execute)] if execute else []),
-        *([chat.posting(webhook, style)] if webhook else []),
-        *([tell.notifying()] if notify else []),
+        *([command_sink(execute)] if execute else []),
+        *([webhook_sink(webhook, style)] if webhook else []),
+        *([desktop_sink()] if notify else []),
     ]
     channels = (LOG, *_NOT_LOGGED) if everything else (names or PLAIN)
     until = None if span is None else time.monotonic() + span
     with (
-        tell.Couriers(sinks, state.out.note) as couriers,
-        state.client.events.listen(*channels) as listener,
+        Forwarder(sinks, cli.out.note) as couriers,
+        cli.client.events.listen(*channels) as listener,
         until_told(signal.SIGTERM) as is_over,
     ):
-        state.out.note("listening")
+        cli.out.note("listening")
         seen = 0
         for event in _events(listener, is_over, until):
-            told = describe(state, event)
-            if not _wanted(told, names, queues, jids):
+            fields = describe(cli, event)
+            if not _wanted(fields, names, queues, jids):
                 continue
-            click.echo(as_json_line(told) if state.is_json else safe(sentence(told)))
-            couriers.give(told)
+            click.echo(as_json_line(fields) if cli.is_json else safe(sentence(fields)))
+            couriers.give(fields)
             seen += 1
             if seen == count:
                 break
@@ -123,8 +121,8 @@ def _all_names() -> list[str]:
 def _check_names(names: Sequence[str], known: Sequence[str]) -> None:
     for name in names:
         if name not in known:
-            told = configuration.unknown("event", name, known)
-            raise click.UsageError(f"{told} ({', '.join(known)})")
+            fields = settings_file.unknown("event", name, known)
+            raise click.UsageError(f"{fields} ({', '.join(known)})")
 
 
 class End(threading.Event):
@@ -163,15 +161,15 @@ def _events(listener: Listener, is_over: threading.Event, until: float | None) -
 
 
 def _wanted(
-    told: dict[str, Any], names: Sequence[str], queues: Sequence[str], jids: Sequence[str]
+    fields: dict[str, Any], names: Sequence[str], queues: Sequence[str], jids: Sequence[str]
 ) -> bool:
     pairs = (("event", names), ("queue", queues), ("jid", jids))
-    return all(not allowed or told[what] in allowed for what, allowed in pairs)
+    return all(not allowed or fields[what] in allowed for what, allowed in pairs)
 
 
-def describe(state: State, event: Event) -> dict[str, Any]:
+def describe(cli: CliContext, event: Event) -> dict[str, Any]:
     """Say all about an event that can be known; those of tracked jobs tell only the jid."""
-    told = {
+    fields = {
         "event": event.name,
         "at": time.time(),
         "jid": event.jid or None,
@@ -183,12 +181,12 @@ def describe(state: State, event: Event) -> dict[str, Any]:
         one = None
         with contextlib.suppress(
             RedisError, OSError, StoreError
-        ):  # The event is told all the same.
-            one = state.client.jobs[event.jid]
+        ):  # The event is shown all the same.
+            one = cli.client.jobs[event.jid]
         if isinstance(one, Job):
-            told |= {"queue": one.queue_name or None, "klass": one.klass_name}
-            told["details"] = _more(event.name, one)
-    return told
+            fields |= {"queue": one.queue_name or None, "klass": one.klass_name}
+            fields["details"] = _more(event.name, one)
+    return fields
 
 
 def _more(name: str, one: Job) -> dict[str, Any]:
@@ -196,12 +194,19 @@ def _more(name: str, one: Job) -> dict[str, Any]:
         return {key: one.failure[key] for key in ("group", "message") if key in one.failure}
     with contextlib.suppress(UndecodableDataError):
         if name == "completed" and one.result is not None:
-            return {"result": shapes.shallow(one.result)}
+            return {"result": serialize.shallow(one.result)}
     return {"worker": one.worker_name} if name == "popped" and one.worker_name else {}
 
 
-def sentence(told: dict[str, Any]) -> str:
+def sentence(fields: dict[str, Any]) -> str:
     """Say an event in one line."""
-    rest = brief(told["details"], 200) if told["details"] else ""
-    parts = (local_time(told["at"]), told["event"], told["jid"], told["klass"], told["queue"], rest)
+    rest = brief(fields["details"], 200) if fields["details"] else ""
+    parts = (
+        local_time(fields["at"]),
+        fields["event"],
+        fields["jid"],
+        fields["klass"],
+        fields["queue"],
+        rest,
+    )
     return "  ".join(str(part) for part in parts if part)

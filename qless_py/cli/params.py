@@ -1,4 +1,4 @@
-"""Types of values, and options, that several commands share."""
+"""Types of values and options that several commands share: names, durations, times, JSON."""
 
 from __future__ import annotations
 
@@ -10,18 +10,174 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
+from click.shell_completion import CompletionItem
 
-from qless_py.cli.names import COST, USER, Type
+from qless_py.cli.context import CliContext
+from qless_py.errors import BadArgumentError
 from qless_py.handlers.retry import RetryPolicy
+from qless_py.protocol import arguments
 from qless_py.store import parse, resolve
 
-Command = TypeVar("Command", bound=Callable[..., Any])
+_COMPLETIONS: Final = 50
 
+
+# Generic for the type checker; in older releases of click it cannot be subscripted.
+if TYPE_CHECKING:
+    Type = click.ParamType[Any]
+else:
+    Type = click.ParamType
+
+
+def checked_name(_context: click.Context, parameter: click.Parameter, value: Any) -> Any:
+    """Check a name, or several, so that a wrong one is wrong use and not an error of the store."""
+    try:
+        for one in [value] if isinstance(value, str) else value or ():
+            arguments.name(str(parameter.human_readable_name), one)
+    except BadArgumentError as error:
+        raise click.BadParameter(str(error)) from error
+    return value
+
+
+class Name(Type):
+    """A name of something in the store; `known` lists a few for completion in a shell."""
+
+    def __init__(self, what: str, known: Callable[[Any, str], list[str]] | None = None) -> None:
+        self.name = what
+        self._known = known
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Check the form."""
+        try:
+            return arguments.name(self.name, value)
+        except BadArgumentError as error:
+            self.fail(str(error), param, ctx)
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """Offer what begins like this; a store that does not answer offers nothing."""
+        del param
+        if self._known is None:
+            return []
+        state = ctx.ensure_object(CliContext)
+        try:
+            with state.connect() as client:
+                found = self._known(client, incomplete)
+        except Exception:  # noqa: BLE001 - a traceback in the middle of typing helps nobody
+            return []
+        return [CompletionItem(one) for one in found if one.startswith(incomplete)][:_COMPLETIONS]
+
+
+def _queues(client: Any, _: str) -> list[str]:
+    return [str(row["name"]) for row in client.queues.counts]
+
+
+def _jids(client: Any, _: str) -> list[str]:
+    """List a few of each state: whoever types a jid by hand has just seen it."""
+    found: list[str] = [job.jid for job in client.jobs.tracked()["jobs"]]
+    for row in client.queues.counts[:10]:
+        jobs = client.queues[row["name"]].jobs
+        for state in ("running", "stalled", "waiting", "scheduled", "depends"):
+            found += getattr(jobs, state)(0, _COMPLETIONS)
+    for group in list(client.jobs.failed())[:10]:
+        found += [job.jid for job in client.jobs.failed(group, 0, _COMPLETIONS)["jobs"]]
+    return list(dict.fromkeys(found))
+
+
+def _operations(client: Any, _: str) -> list[str]:
+    return [one.jid for one in client.operations.recent()]
+
+
+def _recurring(client: Any, _: str) -> list[str]:
+    return [
+        jid
+        for row in client.queues.counts
+        for jid in client.queues[row["name"]].jobs.recurring(0, _COMPLETIONS)
+    ]
+
+
+def _users(client: Any, _: str) -> list[str]:
+    return [one.name for one in client.users.page(count=250).users]
+
+
+def _throttles(client: Any, _: str) -> list[str]:
+    return [one.id for one in client.throttles.page(count=250).throttles]
+
+
+def _groups(client: Any, _: str) -> list[str]:
+    return list(client.jobs.failed())
+
+
+def _tags(client: Any, _: str) -> list[str]:
+    return [tag for tag, _ in client.tag_counts(0, _COMPLETIONS)]
+
+
+def _workers(client: Any, _: str) -> list[str]:
+    return list(client.workers)
+
+
+class Group(Name):
+    """A failure group, which is one line of any text."""
+
+    def __init__(self) -> None:
+        super().__init__("group", _groups)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Check the form."""
+        try:
+            return arguments.line("group", value)
+        except BadArgumentError as error:
+            self.fail(str(error), param, ctx)
+
+
+class Throttle(Name):
+    """The id of a throttle: a name, or that of a queue or user behind `queue:` or `user:`."""
+
+    def __init__(self) -> None:
+        super().__init__("throttle", _throttles)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Check the form."""
+        try:
+            return arguments.throttle_id("throttle", value)
+        except BadArgumentError as error:
+            self.fail(str(error), param, ctx)
+
+
+QUEUE: Final = Name("queue", _queues)
+JID: Final = Name("jid", _jids)
+OPERATION: Final = Name("jid", _operations)
+RECURRING: Final = Name("jid", _recurring)
+GROUP: Final = Group()
+TAG: Final = Name("tag", _tags)
+USER: Final = Name("user", _users)
+THROTTLE: Final = Throttle()
+WORKER: Final = Name("worker", _workers)
+NAME: Final = Name("name")
+
+
+class Cost(Throttle):
+    """The id of a throttle, alone or with what the job costs of it: `github-api=2.5`."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Give the id and the cost."""
+        if not isinstance(value, str):
+            return value
+        throttle, equals, cost = value.partition("=")
+        try:
+            number = float(cost) if equals else 1.0
+        except ValueError:
+            self.fail(f"{cost!r} is not a number", param, ctx)
+        return super().convert(throttle, param, ctx), number
+
+
+COST: Final = Cost()
+Command = TypeVar("Command", bound=Callable[..., Any])
 _SPAN: Final = re.compile(r"(?P<number>\d+(?:\.\d+)?)(?P<unit>ms|s|m|h|d|w)?")
-_SHOWN: Final = 80
+_LONGEST_SHOWN: Final = 80
 LONGEST_SPAN: Final = 100 * 365.25 * 86400
 LATEST: Final = 253_402_300_799  # The year 9999.
 _UNITS: Final = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
@@ -50,8 +206,8 @@ class Span(Type):
         else:
             found = _SPAN.fullmatch("" if isinstance(value, bool) else str(value).strip())
             if found is None:
-                told = f"{_cut(value)} is no length of time such as 90, 90s, 15m, 2h, 7d"
-                self.fail(told, param, ctx)
+                message = f"{_cut(value)} is no length of time such as 90, 90s, 15m, 2h, 7d"
+                self.fail(message, param, ctx)
             seconds = float(found["number"]) * _UNITS[found["unit"] or "s"]
         if not 0 <= seconds <= LONGEST_SPAN:
             self.fail(f"{_cut(value)} is not from 0 seconds to a hundred years", param, ctx)
@@ -98,8 +254,8 @@ class Moment(Type):
             return time.time() + float(SPAN.convert(text[1:], param, ctx))
         at = _instant(text)
         if not 0 <= at <= LATEST:
-            told = f"{_cut(value)} is no time such as 2026-12-24T18:00, 1798131600, +15m"
-            self.fail(told, param, ctx)
+            message = f"{_cut(value)} is no time such as 2026-12-24T18:00, 1798131600, +15m"
+            self.fail(message, param, ctx)
         return at
 
 
@@ -116,7 +272,7 @@ def _instant(text: str) -> float:
 
 
 def _cut(value: Any) -> str:
-    return repr(value) if len(repr(value)) <= _SHOWN else f"{repr(value)[:_SHOWN]}…"
+    return repr(value) if len(repr(value)) <= _LONGEST_SHOWN else f"{repr(value)[:_LONGEST_SHOWN]}…"
 
 
 class Json(Type):
@@ -155,7 +311,6 @@ def policy(text: Any) -> RetryPolicy:
 SPAN: Final = Span()
 MOMENT: Final = Moment()
 JSON: Final = Json()
-
 RUN_OPTIONS: Final = (
     click.option("--soft-limit", type=SPAN, help="The run gets an exception after this."),
     click.option("--hard-limit", type=SPAN, help="The run is ended after this."),

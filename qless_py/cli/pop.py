@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import click
 
-from qless_py.cli import serialize as shapes
-from qless_py.cli.base import command, pass_state
+from qless_py.cli import serialize
+from qless_py.cli.base import command, pass_cli
+from qless_py.cli.context import CliContext
 from qless_py.cli.errors import NotFoundError
-from qless_py.cli.names import NAME, QUEUE
-from qless_py.cli.show import job_table
-from qless_py.cli.state import State
+from qless_py.cli.params import NAME, QUEUE
+from qless_py.cli.views import job_table
 from qless_py.client.job import Job
 from qless_py.protocol.arguments import MOST_AT_ONCE
 
@@ -24,15 +24,15 @@ from qless_py.protocol.arguments import MOST_AT_ONCE
     help="How many to take.",
 )
 @click.option("--worker", type=NAME, help="The name to take them under, else of this process.")
-@pass_state
-def pop(state: State, queue: str, count: int, worker: str | None) -> None:
+@pass_cli
+def pop(cli: CliContext, queue: str, count: int, worker: str | None) -> None:
     """Take the next jobs of QUEUE, each with a lease.
 
     Nobody renews the lease: unless the job is ended before, with `qless-py job finish`, another
     worker gets it when the lease has lapsed. Exit code 3 when there is nothing to take.
     """
-    jobs = state.client.queues[queue].pop(count, worker=worker)
-    _answer(state, jobs, f"nothing to take in {queue}", lease=True)
+    jobs = cli.client.queues[queue].pop(count, worker=worker)
+    _answer(cli, jobs, f"nothing to take in {queue}", lease=True)
 
 
 @command("peek", examples=("qless-py peek mail", "qless-py peek mail --count 5 --json"))
@@ -51,19 +51,19 @@ def pop(state: State, queue: str, count: int, worker: str | None) -> None:
     show_default=True,
     help="How many to leave out before.",
 )
-@pass_state
-def peek(state: State, queue: str, count: int, offset: int) -> None:
+@pass_cli
+def peek(cli: CliContext, queue: str, count: int, offset: int) -> None:
     """Look at the next jobs of QUEUE in the order in which they would be taken.
 
     Exit code 3 when there are none.
     """
-    jobs = state.client.queues[queue].peek(count, offset=offset)
-    _answer(state, jobs, f"nothing waits in {queue}", lease=False)
+    jobs = cli.client.queues[queue].peek(count, offset=offset)
+    _answer(cli, jobs, f"nothing waits in {queue}", lease=False)
 
 
-def _answer(state: State, jobs: list[Job], nothing: str, *, lease: bool) -> None:
-    told = [{**shapes.job(one), **({"lease": one.lease} if lease else {})} for one in jobs]
-    if told or state.is_json:
-        state.out.answer({"jobs": told}, lambda: job_table(state.out, told))
-    if not told:
+def _answer(cli: CliContext, jobs: list[Job], nothing: str, *, lease: bool) -> None:
+    answer = [{**serialize.job(one), **({"lease": one.lease} if lease else {})} for one in jobs]
+    if answer or cli.is_json:
+        cli.out.answer({"jobs": answer}, lambda: job_table(cli.out, answer))
+    if not answer:
         raise NotFoundError(nothing)

@@ -11,10 +11,19 @@ from typing import Any, Final, TextIO
 
 import click
 
-from qless_py.cli.base import command, pass_state
-from qless_py.cli.names import NAME, QUEUE, TAG
-from qless_py.cli.params import JSON, MOMENT, SPAN, Number, given_options, run_options
-from qless_py.cli.state import State
+from qless_py.cli.base import command, pass_cli
+from qless_py.cli.context import CliContext
+from qless_py.cli.params import (
+    JSON,
+    MOMENT,
+    NAME,
+    QUEUE,
+    SPAN,
+    TAG,
+    Number,
+    given_options,
+    run_options,
+)
 from qless_py.errors import QlessError
 from qless_py.protocol.arguments import MOST_AT_ONCE, PARENT_POLICIES
 
@@ -72,9 +81,9 @@ def _with_options(function: Any) -> Any:
     type=click.File(encoding="utf-8"),
     help="Put many jobs: each line is an object with klass, data and options of a put.",
 )
-@pass_state
+@pass_cli
 def put(
-    state: State, queue: str, klass: str | None, data: Any, lines: TextIO | None, **options: Any
+    cli: CliContext, queue: str, klass: str | None, data: Any, lines: TextIO | None, **options: Any
 ) -> None:
     """Put a job of KLASS into QUEUE and say its jid.
 
@@ -84,7 +93,7 @@ def put(
     if lines is not None:
         if klass is not None or given:
             raise click.UsageError("with --lines each line says what job it is and how to put it")
-        _put_many(state, queue, _specs(lines))
+        _put_many(cli, queue, _specs(lines))
         return
     if klass is None:
         raise click.UsageError("name the KLASS of the job, or give many with --lines")
@@ -95,28 +104,28 @@ def put(
         given["delay"] = max(0.0, at - time.time())
     if "expires" in given:
         given["expires"] = dt.datetime.fromtimestamp(given["expires"], dt.UTC)
-    jid = state.client.queues[queue].put(klass, data, **given)
-    state.out.answer({"jid": jid}, lambda: state.out.line(jid))
+    jid = cli.client.queues[queue].put(klass, data, **given)
+    cli.out.answer({"jid": jid}, lambda: cli.out.line(jid))
 
 
-def _put_many(state: State, queue: str, specs: Iterator[tuple[int, dict[str, Any]]]) -> None:
-    target, number = state.client.queues[queue], 0
+def _put_many(cli: CliContext, queue: str, specs: Iterator[tuple[int, dict[str, Any]]]) -> None:
+    target, number = cli.client.queues[queue], 0
     some: list[tuple[int, dict[str, Any]]] = []
     try:
         while some := list(itertools.islice(specs, MOST_AT_ONCE)):
             # Checked by what puts them.
             jids = target.put_many(spec for _, spec in some)  # type: ignore[misc]
             number += len(jids)
-            if not state.is_json:
+            if not cli.is_json:
                 for jid in jids:
-                    state.out.line(jid)
+                    cli.out.line(jid)
     except (QlessError, click.ClickException) as error:
         if isinstance(error, QlessError):
-            state.out.note(f"none of lines {some[0][0]} to {some[-1][0]} was put")
+            cli.out.note(f"none of lines {some[0][0]} to {some[-1][0]} was put")
         if number:
-            state.out.note(f"{number} jobs of the lines before were put")
+            cli.out.note(f"{number} jobs of the lines before were put")
         raise
-    state.out.answer({"number": number}, lambda: state.out.note(f"{number} jobs put"))
+    cli.out.answer({"number": number}, lambda: cli.out.note(f"{number} jobs put"))
 
 
 def _specs(lines: Iterable[str]) -> Iterator[tuple[int, dict[str, Any]]]:

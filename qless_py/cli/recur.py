@@ -1,27 +1,45 @@
-"""`qless-py recur`: recurring jobs."""
+"""`qless-py recur`: recurring jobs, one by one or as a file lists them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import datetime as dt
+import json
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 import click
 
-from qless_py.cli import recur_file
-from qless_py.cli import serialize as shapes
-from qless_py.cli.base import group, pass_state
+from qless_py.cli import serialize
+from qless_py.cli.base import group, pass_cli
+from qless_py.cli.context import CliContext
 from qless_py.cli.errors import NotFoundError
 from qless_py.cli.job import find
-from qless_py.cli.names import NAME, QUEUE, RECURRING, TAG
 from qless_py.cli.output import brief
-from qless_py.cli.params import JSON, MOMENT, SPAN, Number, confirm, given_options, run_options, yes
-from qless_py.cli.show import recurring_page, when
-from qless_py.cli.state import State
+from qless_py.cli.params import (
+    JSON,
+    MOMENT,
+    NAME,
+    QUEUE,
+    RECURRING,
+    SPAN,
+    TAG,
+    Number,
+    confirm,
+    given_options,
+    policy,
+    run_options,
+    yes,
+)
+from qless_py.cli.views import recurring_page, when
+from qless_py.client.client import Client
 from qless_py.client.humanize import local_time
+from qless_py.client.queue_calls import SMALL_PAGE
 from qless_py.client.recurring import RecurringJob
 from qless_py.errors import BadArgumentError
-from qless_py.protocol.recurring_calls import MISFIRES
+from qless_py.protocol import reads
+from qless_py.protocol.recurring_calls import MISFIRES, RecurSpec
+from qless_py.store import settings_file
 
 _CHILDREN: Final = (
     click.option("--zone", metavar="ZONE", help="The time zone of --cron, by default UTC."),
@@ -62,10 +80,10 @@ def recur() -> None:
 
 @recur.command("list", examples=("qless-py recur list", "qless-py recur list --queue reports"))
 @click.option("--queue", type=QUEUE, help="Only those of this queue.")
-@pass_state
-def list_recurring(state: State, queue: str | None) -> None:
+@pass_cli
+def list_recurring(cli: CliContext, queue: str | None) -> None:
     """List recurring jobs with when each makes its next job."""
-    told = [shapes.recurring(one) for one in recur_file.existing(state.client, queue)]
+    answer = [serialize.recurring(one) for one in existing(cli.client, queue)]
 
     def show() -> None:
         rows = [
@@ -83,12 +101,12 @@ def list_recurring(state: State, queue: str | None) -> None:
                 one["tags"],
                 one.get("data_error") or brief(one["data"]),
             )
-            for one in told
+            for one in answer
         ]
         columns = ("jid", "queue", "klass", "when", "next", "made", "tags", "data")
-        state.out.table(columns, rows, has_text=True)
+        cli.out.table(columns, rows, has_text=True)
 
-    state.out.answer({"recurring": told}, show)
+    cli.out.answer({"recurring": answer}, show)
 
 
 def _next(one: Mapping[str, Any]) -> str:
@@ -113,16 +131,22 @@ def _next(one: Mapping[str, Any]) -> str:
 @click.option("--after", type=SPAN, default=0.0, help="How long until the first one.")
 @click.option("--jid", type=NAME, help="An id of one's own; an existing one is replaced.")
 @_of_children
-@pass_state
+@pass_cli
 def add(  # noqa: PLR0913, PLR0917 - one for each option
-    state: State, queue: str, klass: str, data: Any, every: float | None, after: float, **more: Any
+    cli: CliContext,
+    queue: str,
+    klass: str,
+    data: Any,
+    every: float | None,
+    after: float,
+    **more: Any,
 ) -> None:
     """Put a job of KLASS into QUEUE again and again, and say the recurring jid."""
     if (every is None) == (more["cron"] is None):
         raise click.UsageError("say --every or --cron")
     given = given_options(more)
-    jid = state.client.queues[queue].recur(klass, data, every, after, **given)
-    state.out.answer({"jid": jid}, lambda: state.out.line(jid))
+    jid = cli.client.queues[queue].recur(klass, data, every, after, **given)
+    cli.out.answer({"jid": jid}, lambda: cli.out.line(jid))
 
 
 @recur.command(
@@ -139,54 +163,54 @@ def add(  # noqa: PLR0913, PLR0917 - one for each option
     "--unset", multiple=True, type=click.Choice(list(_EMPTY)), help="Leave out what was said."
 )
 @_of_children
-@pass_state
-def edit(state: State, jid: str, unset: tuple[str, ...], **options: Any) -> None:
+@pass_cli
+def edit(cli: CliContext, jid: str, unset: tuple[str, ...], **options: Any) -> None:
     """Change a recurring job; jobs that exist already stay as they are."""
     changes = given_options(options) | dict(_EMPTY[name] for name in unset)
     if not changes:
         raise click.UsageError("say what to change")
-    one = _find(state, jid)
+    one = _find(cli, jid)
     one.update(**changes)
-    _answer_one(state, one)
+    _answer_one(cli, one)
 
 
 @recur.command("pause", examples=("qless-py recur pause hourly",))
 @click.argument("jids", nargs=-1, required=True, type=RECURRING, metavar="JID...")
-@pass_state
-def pause(state: State, jids: tuple[str, ...]) -> None:
+@pass_cli
+def pause(cli: CliContext, jids: tuple[str, ...]) -> None:
     """Make no jobs until resumed."""
-    for one in [_find(state, jid) for jid in jids]:
+    for one in [_find(cli, jid) for jid in jids]:
         one.pause()
-    state.out.answer({"paused": list(jids)})
+    cli.out.answer({"paused": list(jids)})
 
 
 @recur.command("resume", examples=("qless-py recur resume hourly",))
 @click.argument("jids", nargs=-1, required=True, type=RECURRING, metavar="JID...")
-@pass_state
-def resume(state: State, jids: tuple[str, ...]) -> None:
+@pass_cli
+def resume(cli: CliContext, jids: tuple[str, ...]) -> None:
     """Make jobs again."""
-    for one in [_find(state, jid) for jid in jids]:
+    for one in [_find(cli, jid) for jid in jids]:
         one.resume()
-    state.out.answer({"resumed": list(jids)})
+    cli.out.answer({"resumed": list(jids)})
 
 
 @recur.command("run", examples=("qless-py recur run hourly",))
 @click.argument("jid", type=RECURRING)
-@pass_state
-def run(state: State, jid: str) -> None:
+@pass_cli
+def run(cli: CliContext, jid: str) -> None:
     """Put a job now, beside the schedule, and say its jid."""
-    made = _find(state, jid).run()
-    state.out.answer({"jid": made}, lambda: state.out.line(made))
+    made = _find(cli, jid).run()
+    cli.out.answer({"jid": made}, lambda: cli.out.line(made))
 
 
 @recur.command("remove", examples=("qless-py recur remove hourly",))
 @click.argument("jids", nargs=-1, required=True, type=RECURRING, metavar="JID...")
-@pass_state
-def remove(state: State, jids: tuple[str, ...]) -> None:
+@pass_cli
+def remove(cli: CliContext, jids: tuple[str, ...]) -> None:
     """Make no more jobs; those that exist stay."""
-    for one in [_find(state, jid) for jid in jids]:
+    for one in [_find(cli, jid) for jid in jids]:
         one.cancel()
-    state.out.answer({"removed": list(jids)})
+    cli.out.answer({"removed": list(jids)})
 
 
 @recur.command(
@@ -200,8 +224,8 @@ def remove(state: State, jids: tuple[str, ...]) -> None:
 @click.option("--group", type=NAME, help="What the file cares for, by default named like it.")
 @click.option("--dry-run", is_flag=True, help="Only say what would be done.")
 @yes
-@pass_state
-def sync(state: State, path: Path, group: str | None, *, dry_run: bool, yes: bool) -> None:
+@pass_cli
+def sync(cli: CliContext, path: Path, group: str | None, *, dry_run: bool, yes: bool) -> None:
     """Make the recurring jobs of a group what a TOML or JSON file says, at each deployment.
 
     The file has a table for each jid, with queue, klass and every or cron, and perhaps data, after,
@@ -209,38 +233,102 @@ def sync(state: State, path: Path, group: str | None, *, dry_run: bool, yes: boo
     Those of the group that it does not name are removed; others keep their schedule.
     """
     chosen = group or path.stem
-    wanted = recur_file.read(path)
-    there = {one.jid for one in recur_file.existing(state.client) if one.group == chosen}
-    told: dict[str, Any] = {
+    wanted = read_file(path)
+    there = {one.jid for one in existing(cli.client) if one.group == chosen}
+    answer: dict[str, Any] = {
         "group": chosen,
         "added": sorted(wanted.keys() - there),
         "kept": sorted(wanted.keys() & there),
         "removed": sorted(there - wanted.keys()),
         "dry_run": dry_run,
     }
-    if told["removed"] and not dry_run:
-        confirm(f"Remove {', '.join(told['removed'])}?", agreed=yes, out=state.out)
+    if answer["removed"] and not dry_run:
+        confirm(f"Remove {', '.join(answer['removed'])}?", agreed=yes, out=cli.out)
     if not dry_run:
         try:
-            state.client.recurring.sync(wanted, group=chosen)
+            cli.client.recurring.sync(wanted, group=chosen)
         except BadArgumentError as error:
             raise click.UsageError(f"{path}: {error}") from error
 
     def show() -> None:
         for name in ("added", "kept", "removed"):
-            for jid in told[name]:
-                state.out.line(f"{'would be ' if dry_run else ''}{name}: {jid}")
+            for jid in answer[name]:
+                cli.out.line(f"{'would be ' if dry_run else ''}{name}: {jid}")
 
-    state.out.answer(told, show)
+    cli.out.answer(answer, show)
 
 
-def _find(state: State, jid: str) -> RecurringJob:
-    one = find(state, jid)
+def _find(cli: CliContext, jid: str) -> RecurringJob:
+    one = find(cli, jid)
     if not isinstance(one, RecurringJob):
         raise NotFoundError(f"{jid} is no recurring job")
     return one
 
 
-def _answer_one(state: State, one: RecurringJob) -> None:
-    told = shapes.recurring(one)
-    state.out.answer(told, lambda: recurring_page(state.out, told))
+def _answer_one(cli: CliContext, one: RecurringJob) -> None:
+    answer = serialize.recurring(one)
+    cli.out.answer(answer, lambda: recurring_page(cli.out, answer))
+
+
+# The words of the file that are not those of the library.
+_NAMES: Final = {"every": "interval", "after": "offset", "times": "limit"}
+_SPANS: Final = ("interval", "offset", "expires", "soft_limit", "hard_limit")
+_KEYS: Final = frozenset(RecurSpec.__annotations__) - {"jid", "interval", "offset", "limit"}
+_KNOWN: Final = _KEYS | frozenset(_NAMES)
+
+
+def existing(client: Client, queue: str | None = None) -> Iterator[RecurringJob]:
+    """Give the recurring jobs of a queue, or of all."""
+    names = [queue] if queue else [row["name"] for row in client.queues.counts]
+    for name in names:
+        offset = 0
+        while True:
+            total, records = client.run(reads.recurring(name, offset, SMALL_PAGE))
+            yield from (RecurringJob(client, record) for record in records)
+            offset += len(records)
+            if not records or offset >= total:
+                break
+
+
+def read_file(path: Path) -> dict[str, RecurSpec]:
+    """Read the file; what is wrong in it is wrong use."""
+    import tomllib  # noqa: PLC0415 - only for such a file
+
+    try:
+        text = path.read_text(encoding="utf-8")
+        value = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise click.UsageError(f"{path} cannot be read: {error}") from error
+    if not isinstance(value, dict):
+        raise click.UsageError(f"{path} is not a table of recurring jobs")
+    return {jid: _spec(f"{path}: {jid}", entry) for jid, entry in value.items()}
+
+
+def _spec(where: str, entry: Any) -> RecurSpec:
+    if not isinstance(entry, dict):
+        raise click.UsageError(f"{where} is not a table")
+    for key in entry:
+        if key.replace("-", "_") not in _KNOWN:
+            raise click.UsageError(f"{where}: {settings_file.unknown('key', key, _KNOWN)}")
+    named = {key.replace("-", "_"): value for key, value in entry.items()}
+    spec: dict[str, Any] = {_NAMES.get(key, key): value for key, value in named.items()}
+    missing = [key for key in ("queue", "klass") if key not in spec]
+    if missing:
+        raise click.UsageError(f"{where} has no {' and no '.join(missing)}")
+    if ("interval" in spec) == ("cron" in spec):
+        raise click.UsageError(f"{where} needs either every or cron")
+    try:
+        spec |= {key: SPAN.convert(spec[key], None, None) for key in _SPANS if key in spec}
+        spec |= {key: _instant(spec[key]) for key in ("start", "end") if key in spec}
+        if "retry" in spec:
+            spec["retry"] = policy(spec["retry"])
+        json.dumps(spec.get("data"))
+    except (click.BadParameter, TypeError) as error:
+        raise click.UsageError(f"{where}: {error}") from error
+    return spec  # type: ignore[return-value]
+
+
+def _instant(value: Any) -> Any:
+    if isinstance(value, dt.datetime):
+        return value.astimezone() if value.tzinfo is None else value
+    return MOMENT.convert(value, None, None)

@@ -9,10 +9,9 @@ from typing import Any, Final
 
 import click
 
-from qless_py.cli.base import command, pass_state
-from qless_py.cli.names import QUEUE
-from qless_py.cli.params import SPAN
-from qless_py.cli.state import State
+from qless_py.cli.base import command, pass_cli
+from qless_py.cli.context import CliContext
+from qless_py.cli.params import QUEUE, SPAN
 from qless_py.client.client import Client
 from qless_py.client.humanize import duration, exact_duration, local_time
 from qless_py.client.stats import Sample, merged, percentile
@@ -37,9 +36,9 @@ _COUNTED: Final = ("put", "popped", "completed", "failed", "retried", "stalled")
 )
 @click.option("--last", type=SPAN, default=3600.0, help="Rates of this time, by default 1h.")
 @click.option("--series", is_flag=True, help="Show each minute (or ten, beyond a day) of it.")
-@pass_state
+@pass_cli
 def stats(
-    state: State,
+    cli: CliContext,
     queues: tuple[str, ...],
     day: dt.datetime | None,
     last: float,
@@ -51,25 +50,25 @@ def stats(
     Of a day: how many waited and ran, and how long; of the last hour: what happened, and the
     time below which half, 95 % and 99 % of the jobs waited and ran.
     """
-    names = queues or tuple(row["name"] for row in state.client.queues.counts)
-    told = [_of_queue(state.client, name, day, last) for name in names]
+    names = queues or tuple(row["name"] for row in cli.client.queues.counts)
+    answer = [_of_queue(cli.client, name, day, last) for name in names]
     if not series:
-        for one in told:
+        for one in answer:
             del one["series"]
 
     def show() -> None:
-        _show_days(state, told)
-        state.out.line()
-        _show_recent(state, told, last)
-        for one in told if series else ():
-            state.out.line(f"\n{one['queue']}")
+        _show_days(cli, answer)
+        cli.out.line()
+        _show_recent(cli, answer, last)
+        for one in answer if series else ():
+            cli.out.line(f"\n{one['queue']}")
             columns = ("at", *_COUNTED, "depth")
-            state.out.table(
+            cli.out.table(
                 columns,
                 [(local_time(s["at"]), *(s[name] for name in columns[1:])) for s in one["series"]],
             )
 
-    state.out.answer({"queues": told}, show)
+    cli.out.answer({"queues": answer}, show)
 
 
 def _of_queue(client: Client, name: str, day: dt.datetime | None, last: float) -> dict[str, Any]:
@@ -84,16 +83,16 @@ def _of_queue(client: Client, name: str, day: dt.datetime | None, last: float) -
 
 
 def _summary(samples: Sequence[Sample]) -> dict[str, Any]:
-    told: dict[str, Any] = {name: sum(s[name] for s in samples) for name in _COUNTED}
+    answer: dict[str, Any] = {name: sum(s[name] for s in samples) for name in _COUNTED}
     for kind in ("wait", "run"):
         histogram = merged(s[kind] for s in samples)
-        told[kind] = {f"p{share}": percentile(histogram, share / 100) for share in (50, 95, 99)}
-    return told
+        answer[kind] = {f"p{share}": percentile(histogram, share / 100) for share in (50, 95, 99)}
+    return answer
 
 
-def _show_days(state: State, told: list[dict[str, Any]]) -> None:
+def _show_days(cli: CliContext, answer: list[dict[str, Any]]) -> None:
     rows = []
-    for one in told:
+    for one in answer:
         day = one["day"]
         rows.append(
             (
@@ -105,7 +104,7 @@ def _show_days(state: State, told: list[dict[str, Any]]) -> None:
             )
         )
     columns = ("queue", "waited", "mean", "std", "ran", "mean", "std")
-    state.out.table((*columns, "failures", "still failed", "retries"), rows)
+    cli.out.table((*columns, "failures", "still failed", "retries"), rows)
 
 
 def _times(times: Any) -> tuple[int, str, str]:
@@ -114,17 +113,17 @@ def _times(times: Any) -> tuple[int, str, str]:
     return times["count"], duration(times["mean"]), duration(times["std"])
 
 
-def _show_recent(state: State, told: list[dict[str, Any]], last: float) -> None:
+def _show_recent(cli: CliContext, answer: list[dict[str, Any]], last: float) -> None:
     rows = [
         (
             one["queue"],
             *(one["recent"][name] for name in _COUNTED),
             *(_three(one["recent"][kind]) for kind in ("wait", "run")),
         )
-        for one in told
+        for one in answer
     ]
-    state.out.line(f"Last {exact_duration(last)}; waited and ran: p50, p95, p99")
-    state.out.table(("queue", *_COUNTED, "waited", "ran"), rows)
+    cli.out.line(f"Last {exact_duration(last)}; waited and ran: p50, p95, p99")
+    cli.out.table(("queue", *_COUNTED, "waited", "ran"), rows)
 
 
 def _three(values: dict[str, float]) -> str:

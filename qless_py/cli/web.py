@@ -9,9 +9,9 @@ from typing import Any, Final
 
 import click
 
-from qless_py.cli.base import command, pass_state
+from qless_py.cli.base import command, pass_cli
+from qless_py.cli.context import CliContext
 from qless_py.cli.params import describe_store
-from qless_py.cli.state import State
 
 _DEFAULT: Final = "127.0.0.1:5678"
 _STREAMS: Final = 50  # Each request has a thread of its own.
@@ -67,8 +67,8 @@ def _is_loopback(host: str) -> bool:
 @click.option("--label", metavar="TEXT", help="Shown beside the name: production, for example.")
 @click.option("--read-only", is_flag=True, help="Only show.")
 @click.option("--hash-password", is_flag=True, help="Ask for a password, print its hash, and end.")
-@pass_state
-def web(state: State, **given: Any) -> int:
+@pass_cli
+def web(cli: CliContext, **given: Any) -> int:
     """Serve the dashboard.
 
     Without --people and --proxy-header whoever is on this machine may do everything, and nobody
@@ -81,7 +81,7 @@ def web(state: State, **given: Any) -> int:
 
     if given["hash_password"]:
         password = click.prompt("Password", hide_input=True, confirmation_prompt=True)
-        state.out.line(hash_password(password, secrets.token_hex(16)))
+        cli.out.line(hash_password(password, secrets.token_hex(16)))
         return 0
     host, port = _address(given["bind"])
     auth = authenticators(
@@ -100,24 +100,22 @@ def web(state: State, **given: Any) -> int:
         streams=_STREAMS,
         environment=given["label"],
     )
-    with state.connect() as client:
+    with cli.connect() as client:
         app = mounted(create_app(client, config), given["prefix"])
-        _serve(state, app, host, port, given["prefix"])
+        _serve(cli, app, host, port, given["prefix"])
     return 0
 
 
-def _serve(state: State, app: Any, host: str, port: int, prefix: str) -> None:
+def _serve(cli: CliContext, app: Any, host: str, port: int, prefix: str) -> None:
     from qless_py.dashboard.server import listen  # noqa: PLC0415 - help needs none
 
     server = listen(app, host, port)
     shown = f"[{host}]" if ":" in host else host
-    state.out.note(describe_store(state.url))
-    state.out.note(
-        f"Dashboard: http://{shown}:{server.port}{prefix.rstrip('/')}/  (Ctrl-C ends it)"
-    )
+    cli.out.note(describe_store(cli.url))
+    cli.out.note(f"Dashboard: http://{shown}:{server.port}{prefix.rstrip('/')}/  (Ctrl-C ends it)")
     try:
         server.serve_forever()
     except KeyboardInterrupt:
-        state.out.note("ended")
+        cli.out.note("ended")
     finally:
         server.server_close()

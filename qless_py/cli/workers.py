@@ -9,12 +9,11 @@ from typing import Any, Final
 
 import click
 
-from qless_py.cli.base import group, pass_state
+from qless_py.cli.base import group, pass_cli
+from qless_py.cli.context import CliContext
 from qless_py.cli.errors import FAILED, NotFoundError
-from qless_py.cli.names import WORKER
 from qless_py.cli.output import brief
-from qless_py.cli.params import SPAN
-from qless_py.cli.state import State
+from qless_py.cli.params import SPAN, WORKER
 from qless_py.client.humanize import duration, local_time, size
 
 _OK: Final = 200
@@ -36,10 +35,10 @@ def _of_some(function: Any) -> Any:
 
 
 @workers.command("list", examples=("qless-py workers list", "qless-py workers list --json"))
-@pass_state
-def list_workers(state: State) -> None:
+@pass_cli
+def list_workers(cli: CliContext) -> None:
     """List the workers with how many jobs each holds, the last one seen first."""
-    told: list[dict[str, Any]] = [dict(row) for row in state.client.workers.counts]
+    answer: list[dict[str, Any]] = [dict(row) for row in cli.client.workers.counts]
 
     def show() -> None:
         now = time.time()
@@ -51,11 +50,11 @@ def list_workers(state: State) -> None:
                 duration(max(0.0, now - one["seen_at"])) if one["seen_at"] else "",
                 *(_told(one["info"], name) for name in _INFO),
             )
-            for one in told
+            for one in answer
         ]
-        state.out.table(("worker", "jobs", "stalled", "last seen", *_INFO), rows)
+        cli.out.table(("worker", "jobs", "stalled", "last seen", *_INFO), rows)
 
-    state.out.answer({"workers": told}, show)
+    cli.out.answer({"workers": answer}, show)
 
 
 def _told(info: Mapping[str, Any], name: str) -> Any:
@@ -67,20 +66,20 @@ def _told(info: Mapping[str, Any], name: str) -> Any:
 
 @workers.command("show", examples=("qless-py workers show host-1234-0",))
 @click.argument("name", type=WORKER)
-@pass_state
-def show_worker(state: State, name: str) -> None:
+@pass_cli
+def show_worker(cli: CliContext, name: str) -> None:
     """Show which jobs a worker holds, and what it says of itself."""
-    found = state.client.workers[name]
+    found = cli.client.workers[name]
     if "seen_at" not in found and not found["jobs"] and not found["stalled"]:
         raise NotFoundError(f"there is no worker {name}")
-    told: dict[str, Any] = {"name": name, "seen_at": None, "info": {}, **found}
+    answer: dict[str, Any] = {"name": name, "seen_at": None, "info": {}, **found}
 
     def show() -> None:
-        state.out.facts({"worker": name, "last seen": local_time(told["seen_at"])})
-        state.out.facts(dict(told["info"]))
-        state.out.facts({"jobs": told["jobs"], "stalled": told["stalled"]})
+        cli.out.facts({"worker": name, "last seen": local_time(answer["seen_at"])})
+        cli.out.facts(dict(answer["info"]))
+        cli.out.facts({"jobs": answer["jobs"], "stalled": answer["stalled"]})
 
-    state.out.answer(told, show)
+    cli.out.answer(answer, show)
 
 
 @workers.command(
@@ -92,45 +91,45 @@ def show_worker(state: State, name: str) -> None:
     ),
 )
 @_of_some
-@pass_state
-def quiet(state: State, names: tuple[str, ...], *, everyone: bool) -> None:
+@pass_cli
+def quiet(cli: CliContext, names: tuple[str, ...], *, everyone: bool) -> None:
     """Have workers take no more jobs until resumed; running ones go on.
 
     The name of a parent, host and process id, stands for all of its children.
     """
-    _command(state, names, "quiet", everyone=everyone)
+    _command(cli, names, "quiet", everyone=everyone)
 
 
 @workers.command("resume", examples=("qless-py workers resume --all",))
 @_of_some
-@pass_state
-def resume(state: State, names: tuple[str, ...], *, everyone: bool) -> None:
+@pass_cli
+def resume(cli: CliContext, names: tuple[str, ...], *, everyone: bool) -> None:
     """Have workers take jobs again."""
-    _command(state, names, "resume", everyone=everyone)
+    _command(cli, names, "resume", everyone=everyone)
 
 
 @workers.command("stop", examples=("qless-py workers stop host-1234-0",))
 @_of_some
-@pass_state
-def stop(state: State, names: tuple[str, ...], *, everyone: bool) -> None:
+@pass_cli
+def stop(cli: CliContext, names: tuple[str, ...], *, everyone: bool) -> None:
     """Have workers end when their running jobs have ended."""
-    _command(state, names, "stop", everyone=everyone)
+    _command(cli, names, "stop", everyone=everyone)
 
 
 @workers.command("restart", examples=("qless-py workers restart --all",))
 @_of_some
-@pass_state
-def restart(state: State, names: tuple[str, ...], *, everyone: bool) -> None:
+@pass_cli
+def restart(cli: CliContext, names: tuple[str, ...], *, everyone: bool) -> None:
     """Have workers go on with new code, while running jobs end."""
-    _command(state, names, "restart", everyone=everyone)
+    _command(cli, names, "restart", everyone=everyone)
 
 
-def _command(state: State, names: tuple[str, ...], what: str, *, everyone: bool) -> None:
+def _command(cli: CliContext, names: tuple[str, ...], what: str, *, everyone: bool) -> None:
     if bool(names) == everyone:
         raise click.UsageError("name workers, or say --all")
-    reached = getattr(state.client.workers, what)(*names)
-    told = {"command": what, "told": len(reached)}
-    state.out.answer(told, lambda: state.out.line(f"told {len(reached)} workers to {what}"))
+    reached = getattr(cli.client.workers, what)(*names)
+    answer = {"command": what, "told": len(reached)}
+    cli.out.answer(answer, lambda: cli.out.line(f"answer {len(reached)} workers to {what}"))
     _refuse_unknown(
         name for name in names if not any(f"{one}-".startswith(f"{name}-") for one in reached)
     )
@@ -149,8 +148,8 @@ def _refuse_unknown(names: Iterable[str]) -> None:
 @click.argument("address")
 @click.option("--live", is_flag=True, help="Only ask whether it lives, not whether it is ready.")
 @click.option("--timeout", type=SPAN, default=5.0, help="How long to wait for an answer.")
-@pass_state
-def check(state: State, address: str, timeout: float, *, live: bool) -> int:
+@pass_cli
+def check(cli: CliContext, address: str, timeout: float, *, live: bool) -> int:
     """Ask the probe of a worker on this machine; exit code 1 unless it is ready.
 
     ADDRESS is what the worker was given as --probe.
@@ -164,8 +163,8 @@ def check(state: State, address: str, timeout: float, *, live: bool) -> int:
     except OSError as error:
         raise click.ClickException(f"no worker answers at {address}: {error}") from error
     is_well = status == _OK
-    state.out.answer(
-        {"ready": is_well, "status": status, "answer": _read(body)}, lambda: state.out.line(body)
+    cli.out.answer(
+        {"ready": is_well, "status": status, "answer": _read(body)}, lambda: cli.out.line(body)
     )
     return 0 if is_well else FAILED
 
@@ -179,10 +178,10 @@ def _read(body: str) -> Any:
 
 @workers.command("forget", examples=("qless-py workers forget host-1234-0",))
 @click.argument("names", nargs=-1, required=True, type=WORKER, metavar="NAME...")
-@pass_state
-def forget(state: State, names: tuple[str, ...]) -> None:
+@pass_cli
+def forget(cli: CliContext, names: tuple[str, ...]) -> None:
     """Take workers off the list, for example those of a machine that is gone."""
-    known = set(state.client.workers)
-    number = state.client.workers.deregister(*names)
-    state.out.answer({"forgotten": number}, lambda: state.out.line(f"{number} forgotten"))
+    known = set(cli.client.workers)
+    number = cli.client.workers.deregister(*names)
+    cli.out.answer({"forgotten": number}, lambda: cli.out.line(f"{number} forgotten"))
     _refuse_unknown(name for name in names if name not in known)

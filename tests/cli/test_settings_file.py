@@ -12,9 +12,8 @@ import qless_py
 import qless_py.aio
 from qless_py import Client, ConfigError
 from qless_py.cli import cli
-from qless_py.cli.state import State
-from qless_py.store import settings_file as configuration
-from qless_py.store import urls
+from qless_py.cli.context import CliContext
+from qless_py.store import settings_file, urls
 from tests import servers
 from tests.cli.conftest import Program
 
@@ -42,29 +41,29 @@ def file(tmp_path: Path) -> Path:
 def test_the_nearest_file_is_used(tmp_path: Path, file: Path) -> None:
     below = tmp_path / "one" / "two"
     below.mkdir(parents=True)
-    assert configuration.find(below) == file
+    assert settings_file.find(below) == file
 
     (below.parent / "pyproject.toml").write_text("[project]\nname = 'somebody else'\n")
-    assert configuration.find(below) == file
+    assert settings_file.find(below) == file
 
     (below.parent / "pyproject.toml").write_text("[tool.qless-py]\nnamespace = 'mine'\n")
-    assert configuration.find(below) == below.parent / "pyproject.toml"
-    assert configuration.load(folder=below, environ={}).namespace == "mine"
+    assert settings_file.find(below) == below.parent / "pyproject.toml"
+    assert settings_file.load(folder=below, environ={}).namespace == "mine"
 
 
 def test_a_file_may_be_named(tmp_path: Path, file: Path) -> None:
     other = tmp_path / "other.toml"
     other.write_text('namespace = "other"')
 
-    assert configuration.load(other, environ={}).namespace == "other"
-    assert configuration.load(environ={"QLESS_PY_CONFIG": str(other)}).namespace == "other"
-    assert configuration.load(file, environ={"QLESS_PY_CONFIG": str(other)}).path == file
+    assert settings_file.load(other, environ={}).namespace == "other"
+    assert settings_file.load(environ={"QLESS_PY_CONFIG": str(other)}).namespace == "other"
+    assert settings_file.load(file, environ={"QLESS_PY_CONFIG": str(other)}).path == file
 
 
 def test_an_environment_overrides_key_by_key(file: Path) -> None:
-    plain = configuration.load(file, environ={})
-    by_name = configuration.load(file, "production", environ={})
-    by_variable = configuration.load(file, environ={"QLESS_PY_ENV": "production"})
+    plain = settings_file.load(file, environ={})
+    by_name = settings_file.load(file, "production", environ={})
+    by_variable = settings_file.load(file, environ={"QLESS_PY_ENV": "production"})
 
     assert (plain.url, plain.sections["work"]["grace"]) == ("redis://file/0", 7)
     assert by_name == by_variable
@@ -75,8 +74,8 @@ def test_an_environment_overrides_key_by_key(file: Path) -> None:
 def test_the_file_may_name_its_environment(file: Path) -> None:
     file.write_text(f'environment = "production"\n{FILE}\n[environments.test]\nnamespace = "t"\n')
 
-    assert configuration.load(file, environ={}).url == "redis://production/0"
-    assert configuration.load(file, "test", environ={}).namespace == "t"
+    assert settings_file.load(file, environ={}).url == "redis://production/0"
+    assert settings_file.load(file, "test", environ={}).namespace == "t"
 
 
 @pytest.mark.parametrize(
@@ -96,15 +95,15 @@ def test_a_file_that_cannot_be_used_says_why(tmp_path: Path, text: str, said: st
     path.write_text(text)
 
     with pytest.raises(ConfigError, match=said.replace("?", r"\?")):
-        configuration.load(path, environ={})
+        settings_file.load(path, environ={})
 
 
 def test_no_file_is_no_error_unless_an_environment_is_wanted(tmp_path: Path) -> None:
-    assert configuration.load(folder=tmp_path, environ={}) == configuration.Configuration()
+    assert settings_file.load(folder=tmp_path, environ={}) == settings_file.Configuration()
     with pytest.raises(ConfigError, match="production"):
-        configuration.load(None, "production", folder=tmp_path, environ={})
+        settings_file.load(None, "production", folder=tmp_path, environ={})
     with pytest.raises(ConfigError, match="cannot read"):
-        configuration.load(tmp_path / "none.toml", environ={})
+        settings_file.load(tmp_path / "none.toml", environ={})
 
 
 def test_the_library_takes_the_store_from_the_file_last(file: Path) -> None:
@@ -165,7 +164,7 @@ def grace(*words: str, **environment: str) -> object:
     with pytest.MonkeyPatch.context() as patch:
         for variable, value in environment.items():
             patch.setenv(variable, value)
-        root = cli.make_context("qless-py", list(words), obj=State())
+        root = cli.make_context("qless-py", list(words), obj=CliContext())
         name, command, rest = cli.resolve_command(root, [*root._protected_args, *root.args])
         assert command is not None
         with root:
@@ -268,7 +267,7 @@ def test_of_both_files_in_a_folder_ours_is_used(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text("[tool.qless-py]\nnamespace = 'theirs'\n")
     (tmp_path / "qless-py.toml").write_text("namespace = 'ours'")
 
-    assert configuration.load(folder=tmp_path, environ={}).namespace == "ours"
+    assert settings_file.load(folder=tmp_path, environ={}).namespace == "ours"
 
 
 def test_another_tools_file_may_be_wrong_in_one_line(program: Program, tmp_path: Path) -> None:

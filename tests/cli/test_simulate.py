@@ -11,7 +11,7 @@ import sys
 import pytest
 
 from qless_py import Client
-from qless_py.cli.load import Load, Plan
+from qless_py.cli.simulate import Load, Plan
 from tests import servers
 from tests.cli.conftest import Program
 

@@ -12,10 +12,8 @@ from typing import Any
 import pytest
 
 from qless_py import UndecodableDataError
-from qless_py.cli import notify as tell
-from qless_py.cli import serialize as shapes
-from qless_py.cli import webhook
-from qless_py.cli.webhook import SinkError, shaped
+from qless_py.cli import notify, serialize
+from qless_py.cli.notify import SinkError, shaped
 from tests.cli.webhook_receiver import Chat
 
 TOLD = {
@@ -79,7 +77,7 @@ def test_a_chat_is_asked_again_if_that_may_help(
     codes: list[int], said: str | None, posts: int
 ) -> None:
     with Chat(*codes) as chat:
-        send = webhook.posting(chat.url, "slack")
+        send = notify.webhook_sink(chat.url, "slack")
         if said is None:
             send(TOLD)
         else:
@@ -93,7 +91,7 @@ def test_a_receiver_that_never_answers_or_speaks_nonsense_is_given_up() -> None:
     with socket.create_server(("127.0.0.1", 0)) as mute:
         url = f"http://127.0.0.1:{mute.getsockname()[1]}/secret"
         with pytest.raises(SinkError, match="TimeoutError: timed out") as raised:
-            webhook.posting(url, None, timeout=0.05, pause=0.01)(TOLD)
+            notify.webhook_sink(url, None, timeout=0.05, pause=0.01)(TOLD)
     assert "secret" not in str(raised.value)
 
     with socket.create_server(("127.0.0.1", 0)) as odd:
@@ -109,7 +107,7 @@ def test_a_receiver_that_never_answers_or_speaks_nonsense_is_given_up() -> None:
         thread.start()
         url = f"http://127.0.0.1:{odd.getsockname()[1]}/"
         with pytest.raises(SinkError, match=r"http://127\.0\.0\.1: "):
-            webhook.posting(url, None, pause=0.01)(TOLD)
+            notify.webhook_sink(url, None, pause=0.01)(TOLD)
         thread.join()
 
 
@@ -125,9 +123,9 @@ def test_the_url_of_a_known_chat_says_its_style(
     monkeypatch: pytest.MonkeyPatch, url: str, style: str
 ) -> None:
     sent: list[Any] = []
-    monkeypatch.setattr(webhook, "_post", lambda _, request, *__, **___: sent.append(request))
+    monkeypatch.setattr(notify, "_post", lambda _, request, *__, **___: sent.append(request))
 
-    webhook.posting(url, None)(TOLD)
+    notify.webhook_sink(url, None)(TOLD)
 
     assert json.loads(sent[0].data) == shaped(TOLD, style)
     assert sent[0].get_header("Content-type") == "application/json"
@@ -135,24 +133,26 @@ def test_the_url_of_a_known_chat_says_its_style(
 
 def test_a_program_gets_the_event_or_what_is_wrong_is_told(tmp_path: Path) -> None:
     out = tmp_path / "out"
-    tell.executing(f"sh -c 'cat > {out}; echo \"$0 $QLESS_PY_QUEUE\" >> {out}'")(TOLD)
+    notify.command_sink(f"sh -c 'cat > {out}; echo \"$0 $QLESS_PY_QUEUE\" >> {out}'")(TOLD)
     assert out.read_text().endswith("}one mail\n")
     assert json.loads(out.read_text().partition("}one")[0] + "}") == TOLD
 
-    tell.executing("true")({**TOLD, "details": {"message": "x" * 1_000_000}})  # It reads nothing.
+    notify.command_sink("true")(
+        {**TOLD, "details": {"message": "x" * 1_000_000}}
+    )  # It reads nothing.
     with pytest.raises(SinkError, match="false ended with 1 for one"):
-        tell.executing("false")(TOLD)
+        notify.command_sink("false")(TOLD)
     script = tmp_path / "script"
     script.write_text("#!/no/such/interpreter\n")
     script.chmod(0o755)
     with pytest.raises(SinkError, match="No such file"):
-        tell.executing(os.fspath(script))(TOLD)
+        notify.command_sink(os.fspath(script))(TOLD)
 
 
 def test_a_slow_receiver_loses_events_and_not_the_listening() -> None:
     notes: list[str] = []
     gate = threading.Event()
-    with tell.Couriers([lambda _: _wait(gate)], notes.append) as couriers:
+    with notify.Forwarder([lambda _: _wait(gate)], notes.append) as couriers:
         for _ in range(1100):
             couriers.give(TOLD)
         gate.set()
@@ -165,7 +165,7 @@ def test_a_slow_receiver_loses_events_and_not_the_listening() -> None:
 def test_the_end_waits_for_no_receiver_that_never_answers() -> None:
     notes: list[str] = []
     gate = threading.Event()
-    with tell.Couriers([lambda _: _wait(gate)], notes.append, last_wait=0.01) as couriers:
+    with notify.Forwarder([lambda _: _wait(gate)], notes.append, last_wait=0.01) as couriers:
         for _ in range(5):
             couriers.give(TOLD)
 
@@ -178,11 +178,11 @@ def test_a_receiver_that_fails_is_told_and_gets_the_next_one() -> None:
     notes: list[str] = []
     seen: list[Any] = []
 
-    def sink(told: webhook.Told) -> None:
+    def sink(told: notify.EventFields) -> None:
         seen.append(told)
         raise SinkError("no")
 
-    with tell.Couriers([sink], notes.append) as couriers:
+    with notify.Forwarder([sink], notes.append) as couriers:
         couriers.give(TOLD)
         couriers.give(TOLD)
 
@@ -195,5 +195,5 @@ def test_what_is_nested_too_deeply_is_left_out() -> None:
         deep = [deep]
 
     with pytest.raises(UndecodableDataError, match="too deeply"):
-        shapes.shallow(deep)
-    assert shapes.shallow([{"a": [1, "b"]}]) == [{"a": [1, "b"]}]
+        serialize.shallow(deep)
+    assert serialize.shallow([{"a": [1, "b"]}]) == [{"a": [1, "b"]}]

@@ -8,8 +8,8 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from qless_py.cli.base import command, pass_state
-from qless_py.cli.state import State
+from qless_py.cli.base import command, pass_cli
+from qless_py.cli.context import CliContext
 
 
 @command("demo", examples=("qless-py demo", "qless-py demo src --store /tmp/demo"))
@@ -23,8 +23,8 @@ from qless_py.cli.state import State
     type=click.Path(file_okay=False, path_type=Path),
     help="Keep the embedded store in this folder, not in a new temporary one.",
 )
-@pass_state
-def demo(state: State, folder: Path | None, store: Path | None) -> int:
+@pass_cli
+def demo(cli: CliContext, folder: Path | None, store: Path | None) -> int:
     """Index the Python source files in FOLDER by jobs, killing workers on the way.
 
     Without FOLDER it is the standard library of the running Python. At the end the totals are
@@ -34,8 +34,8 @@ def demo(state: State, folder: Path | None, store: Path | None) -> int:
 
     place = store or Path(tempfile.mkdtemp(prefix="qless-py-demo-"))
     # A program reads the standard output, a person sees the rest.
-    console = Console(stderr=state.is_json)
+    console = Console(stderr=cli.is_json)
     made = Demo((folder or standard_library()).resolve(), place, console)
     agrees = made.run()
-    state.out.answer({"agrees": agrees, "store": str(place)})
+    cli.out.answer({"agrees": agrees, "store": str(place)})
     return 0 if agrees else 1

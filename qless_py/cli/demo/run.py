@@ -1,7 +1,8 @@
-"""The demo from beginning to end."""
+"""One run of the demo: start workers, kill some, wait for all jobs, compare the totals."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 import sys
@@ -9,23 +10,57 @@ import sysconfig
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 from urllib.parse import quote
 
 from rich.console import Console
 
 from qless_py import Client, Job, QlessError
-from qless_py.cli.demo import broken, crashes, jobs, summary
-from qless_py.cli.demo.crashes import Crash
-from qless_py.cli.demo.fleet import Fleet
+from qless_py.cli.demo import jobs, screen, workers
 from qless_py.cli.demo.indexing import Totals, count_tree
 from qless_py.cli.demo.screen import Moment, Screen
-from qless_py.cli.demo.window import serving
+from qless_py.cli.demo.workers import Crash, Fleet
 from qless_py.client.batch import BatchStatus
+from qless_py.dashboard import DashboardConfig, create_app
+from qless_py.dashboard.server import listen
 from qless_py.protocol import reads
+
+BROKEN_FILES: Final = MappingProxyType(
+    {
+        "half_a_function.py": b"def begun(:\n    return\n",
+        "zero_bytes.py": b"value = 1\n\x00\x00\x00\n",
+        "no_such_encoding.py": b"# -*- coding: klingon -*-\nvalue = 1\n",
+    },
+)
+
+
+def write_broken_files(folder: Path) -> None:
+    """Write the broken files into a folder, which is made if needed."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in BROKEN_FILES.items():
+        (folder / name).write_bytes(content)
+
+
+@contextlib.contextmanager
+def serving(client: Client) -> Iterator[str]:
+    """Serve the dashboard on a port of this machine that is free; gives its address."""
+    app = create_app(client, DashboardConfig(environment="demo"))
+    server = listen(app, "127.0.0.1", 0, is_silent=True)
+    # A reader of a live stream must not keep the demo from ending.
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.port}/"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
 
 # Short leases, so that the jobs of a killed worker come back while one watches.
 _CONFIG: Final = (("heartbeat", 2), ("grace-period", 0.5))
@@ -59,7 +94,7 @@ class Demo:
         """Run it all; tells whether everything came out as it must."""
         with ExitStack() as stack:
             extra = stack.enter_context(tempfile.TemporaryDirectory(prefix="qless-py-broken-"))
-            broken.write_into(Path(extra))
+            write_broken_files(Path(extra))
             url = f"embedded://{quote(str(self.store.resolve()))}"
             client = stack.enter_context(_fresh_namespace(url))
             self._print(f"Indexing the source files in {self.folder}")
@@ -81,33 +116,33 @@ class Demo:
             {"name": "broken", "path": str(extra), "strict": True},
         ]
         report = {"url": url, "namespace": client.namespace}
-        with Fleet(arguments, self.store / "workers.log") as fleet, Screen(self.console) as screen:
+        with Fleet(arguments, self.store / "workers.log") as fleet, Screen(self.console) as shown:
             for _ in range(_WORKERS):
-                screen.note(f"worker started: parent {fleet.start()}, {children} children")
+                shown.note(f"worker started: parent {fleet.start()}, {children} children")
             client.queues[jobs.SURVEY].put(
                 jobs.Survey, {"roots": roots, "report": report}, jid=jobs.SURVEY
             )
-            status = self._watch(client, fleet, screen)
+            status = self._watch(client, fleet, shown)
             job = client.jobs[jobs.REPORT_JID]
             if isinstance(job, Job):
                 job.wait(_STUCK)
         return status
 
-    def _watch(self, client: Client, fleet: Fleet, screen: Screen) -> BatchStatus:
+    def _watch(self, client: Client, fleet: Fleet, shown: Screen) -> BatchStatus:
         """Follow the jobs until all have ended, with a crash or two on the way."""
         pause = threading.Event()
         last, changed_at = None, time.monotonic()
         while True:
             status = client.batches[jobs.BATCH].status
             moment = _moment(client, status)
-            screen.show(moment)
+            shown.show(moment)
             if status is not None and status["state"] == "finished":
                 return status
             if moment != last:
                 last, changed_at = moment, time.monotonic()
             self._refuse_trouble(client, fleet, time.monotonic() - changed_at)
             if self.crashes and moment.total:
-                self._crash(client, fleet, screen, moment.ended / moment.total)
+                self._crash(client, fleet, shown, moment.ended / moment.total)
             pause.wait(_LOOK)
 
     def _refuse_trouble(self, client: Client, fleet: Fleet, quiet: float) -> None:
@@ -120,19 +155,19 @@ class Demo:
         if quiet > _STUCK:
             raise DemoError(f"nothing has happened for {_STUCK:.0f} s, see {log}")
 
-    def _crash(self, client: Client, fleet: Fleet, screen: Screen, share: float) -> None:
+    def _crash(self, client: Client, fleet: Fleet, shown: Screen, share: float) -> None:
         """Kill what is to be killed by now, as soon as it holds a job."""
         crash = None
         if not self._crashed and share >= _CHILD_DIES_AT:
-            crash = crashes.kill_child(client)
+            crash = workers.kill_child(client)
         elif len(self._crashed) == 1 and share >= _PARENT_DIES_AT:
-            crash = crashes.kill_parent(client, fleet)
+            crash = workers.kill_parent(client, fleet)
         if crash is None:
             return
         self._crashed.append(crash)
-        screen.note(f"killed -9 on purpose: {crash.what} {crash.pid} with {len(crash.jids)} jobs")
+        shown.note(f"killed -9 on purpose: {crash.what} {crash.pid} with {len(crash.jids)} jobs")
         if crash.what == "parent":
-            screen.note(f"worker started in its place: parent {fleet.start()}")
+            shown.note(f"worker started in its place: parent {fleet.start()}")
 
     def _sum_up(self, client: Client, status: BatchStatus) -> bool:
         job = client.jobs[jobs.REPORT_JID]
@@ -142,14 +177,14 @@ class Demo:
         seconds = status["finished_at"] - status["opened_at"]
         rate = status["total"] / max(seconds, 0.001)
         self._print(f"Done: {status['total']} jobs in {seconds:.1f} s, {rate:.0f} jobs per second")
-        summary.show_largest(self.console, report)
-        summary.show_times(self.console, client, status["opened_at"], status["finished_at"])
-        failed = summary.show_failures(self.console, client)
-        recoveries = [summary.recovery(client, crash) for crash in self._crashed]
-        summary.show_recoveries(self.console, recoveries)
+        screen.show_largest(self.console, report)
+        screen.show_times(self.console, client, status["opened_at"], status["finished_at"])
+        failed = screen.show_failures(self.console, client)
+        recoveries = [screen.recovery(client, crash) for crash in self._crashed]
+        screen.show_recoveries(self.console, recoveries)
         self._print("Counting the same files in this one process, to compare …")
         plain, _ = count_tree(self.folder)
-        is_equal = summary.show_totals(self.console, Totals(**report["totals"]), plain)
+        is_equal = screen.show_totals(self.console, Totals(**report["totals"]), plain)
         self._print(f"The totals are {'equal' if is_equal else 'NOT equal'}.")
         command = f"{shlex.quote(sys.executable)} -m qless_py"
         place = shlex.quote(f"embedded://{quote(str(self.store.resolve()))}")
@@ -160,7 +195,7 @@ class Demo:
             f"  {command} job show {jobs.REPORT_JID} {where}"
         )
         is_recovered = all(one.is_whole for one in recoveries)
-        return is_equal and is_recovered and failed == len(broken.FILES)
+        return is_equal and is_recovered and failed == len(BROKEN_FILES)
 
     def _print(self, text: str) -> None:
         self.console.print(text, markup=False, highlight=False, soft_wrap=True)

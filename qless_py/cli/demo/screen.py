@@ -1,13 +1,23 @@
-"""What the demo shows while it runs: a bar on a terminal, plain lines elsewhere."""
+"""What the demo prints: progress while it runs, a summary at its end."""
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
-from typing import Final, Self
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Final, Self
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from qless_py import Client, Job
+from qless_py.cli.demo import jobs
+from qless_py.cli.demo.indexing import Totals
+from qless_py.cli.demo.workers import Crash
+from qless_py.client import stats
+from qless_py.protocol import reads
 
 _LINE_EVERY: Final = 1.0
 
@@ -73,3 +83,87 @@ class Screen:
     def note(self, text: str) -> None:
         """Show that something has happened."""
         self._console.print(f"  {text}", markup=False, highlight=False)
+
+
+_BROKEN_OFF: Final = frozenset({"crashed", "timed-out"})
+_SHARES: Final = (0.5, 0.9, 0.99, 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Recovery:
+    """What became of the jobs that a crash had interrupted."""
+
+    crash: Crash
+    complete: int
+    steps: tuple[str, ...]
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether each of the jobs was run to its end."""
+        return self.complete == len(self.crash.jids)
+
+
+def recovery(client: Client, crash: Crash) -> Recovery:
+    """Look up what became of the jobs that a crash interrupted."""
+    found = [job for job in client.jobs.get(crash.jids) if isinstance(job, Job)]
+    ended = [job for job in found if job.state in {"complete", "failed"}]
+    stories = [tuple(str(entry["what"]) for entry in job.history) for job in ended]
+    # Of the job that was running, if there is one; its siblings are only handed back.
+    example = max(stories, key=lambda steps: bool(_BROKEN_OFF & set(steps)), default=())
+    return Recovery(crash, len(ended), example)
+
+
+def show_largest(console: Console, report: Mapping[str, Any]) -> None:
+    """Show the largest modules."""
+    table = Table("lines", "functions", "classes", "module", title="Largest modules")
+    for lines, path, functions, classes in report["largest"]:
+        table.add_row(f"{lines:,}", f"{functions:,}", f"{classes:,}", Text(path))
+    console.print(table)
+
+
+def show_times(console: Console, client: Client, begin: float, end: float) -> None:
+    """Show how long jobs waited and ran, from the histograms that the store keeps."""
+    table = Table(
+        "queue", "", *(f"{share:.0%}" for share in _SHARES), title="Time per job, at most"
+    )
+    for name in (jobs.FOLDERS, jobs.FILES):
+        samples = client.queues[name].series(begin - 60, end + 60)
+        for what in ("wait", "run"):
+            histogram = stats.merged(sample[what] for sample in samples)
+            cells = (f"{1000 * stats.percentile(histogram, one):,.1f} ms" for one in _SHARES)
+            table.add_row(name, what, *cells)
+    console.print(table)
+
+
+def show_failures(console: Console, client: Client) -> int:
+    """Show the failure groups; gives how many jobs failed."""
+    _, groups = client.run(reads.groups())
+    for group in groups:
+        console.print(f"Failed: {group.number} in {group.group}", markup=False, highlight=False)
+        for job in client.jobs.failed(group.group)["jobs"]:
+            reason = job.failure["message"].strip().splitlines()[-1]
+            said = f"  {job.jid}: {reason}"
+            console.print(said, markup=False, highlight=False, soft_wrap=True)
+    return sum(group.number for group in groups)
+
+
+def show_recoveries(console: Console, recoveries: Sequence[Recovery]) -> None:
+    """Show what was killed and that its jobs came back."""
+    for one in recoveries:
+        console.print(
+            f"Killed: {one.crash.what} {one.crash.pid} with {len(one.crash.jids)} jobs; "
+            f"{one.complete} of them came back and ended, one by: {' > '.join(one.steps)}",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
+
+
+def show_totals(console: Console, queued: Totals, plain: Totals) -> bool:
+    """Show the totals beside those of the plain count; tells whether they are equal."""
+    table = Table("", "through the queues", "plain count", title="Totals")
+    other = asdict(plain)
+    for name, value in asdict(queued).items():
+        table.add_row(name, f"{value:,}", f"{other[name]:,}")
+    console.print(table)
+    return queued == plain

@@ -9,7 +9,7 @@ from rich.console import Console
 
 import qless_py
 from qless_py import Job, fsck
-from qless_py.cli.demo import jobs, summary
+from qless_py.cli.demo import jobs, screen
 from qless_py.cli.demo.indexing import Totals
 from qless_py.cli.demo.run import Demo
 
@@ -65,7 +65,7 @@ def test_large_folders_and_odd_names_are_indexed_completely(tree: Path, store: P
 def test_a_path_is_shown_as_it_is_whatever_it_looks_like() -> None:
     shown = console()
 
-    summary.show_largest(shown, {"largest": [[1, "x[/b]:smile:.py", 0, 0]]})
+    screen.show_largest(shown, {"largest": [[1, "x[/b]:smile:.py", 0, 0]]})
 
     assert "x[/b]:smile:.py" in shown.export_text()
 
@@ -103,8 +103,8 @@ def test_the_demo_indexes_a_library_and_recovers_what_it_kills(store: Path) -> N
 
 
 def test_totals_that_differ_are_told_apart() -> None:
-    assert summary.show_totals(console(), Totals(files=1), Totals(files=1))
-    assert not summary.show_totals(console(), Totals(files=1), Totals(files=2))
+    assert screen.show_totals(console(), Totals(files=1), Totals(files=1))
+    assert not screen.show_totals(console(), Totals(files=1), Totals(files=2))
 
 
 def test_the_jid_of_a_path_is_readable_where_a_name_allows_it() -> None:

@@ -12,7 +12,7 @@ from click.core import ParameterSource
 
 from qless_py.cli.output import Output
 from qless_py.errors import ConfigError
-from qless_py.store import settings_file as configuration
+from qless_py.store import settings_file
 from qless_py.store.settings_file import DEFAULT_NAMESPACE, Configuration
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ _RANKS: Final = (
 )
 
 
-class State:
+class CliContext:
     """The common options of all commands, and what follows from them."""
 
     def __init__(self) -> None:
@@ -74,7 +74,7 @@ class State:
     def configuration(self) -> Configuration:
         """What the file says; a mistake in it is wrong use."""
         try:
-            return configuration.load(self.config, self.environment, environ=os.environ)
+            return settings_file.load(self.config, self.environment, environ=os.environ)
         except ConfigError as error:
             raise click.UsageError(str(error)) from error
 

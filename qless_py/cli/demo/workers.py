@@ -1,0 +1,162 @@
+"""The demo's workers, and the crashes that it causes on purpose."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Self
+
+import qless_py
+from qless_py import Client
+from qless_py.protocol import reads
+from qless_py.worker import signals
+
+_GRACE: Final = 2.0
+_LEAVING: Final = 10.0
+
+
+class Fleet:
+    """Worker parents, each with its children. Leaving the `with` block stops all of them.
+
+    They die with the process that started them, so a killed demo leaves nothing running.
+    """
+
+    def __init__(self, arguments: Sequence[str], log: Path) -> None:
+        self._arguments = list(arguments)
+        self._log = log
+        self._parents: dict[int, subprocess.Popen[bytes]] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        for parent in self._parents.values():
+            parent.terminate()
+        for parent in self._parents.values():
+            try:
+                parent.wait(_LEAVING)
+            except subprocess.TimeoutExpired:
+                parent.kill()
+                parent.wait()
+        self._parents.clear()
+
+    def start(self) -> int:
+        """Start a worker; gives the process id of its parent."""
+        demo = os.getpid()
+        command = [sys.executable, "-m", "qless_py", "work", "--grace", str(_GRACE)]
+        with self._log.open("ab") as log:
+            started = subprocess.Popen(  # noqa: S603 - our own command with our own arguments
+                [*command, *self._arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env={**os.environ, "PYTHONPATH": _python_path()},
+                preexec_fn=lambda: signals.die_with_parent(demo),  # noqa: PLW1509 - one system call
+            )
+        self._parents[started.pid] = started
+        return started.pid
+
+    def kill(self, pid: int) -> None:
+        """Kill one parent as a crash would; its children go with it."""
+        parent = self._parents.pop(pid)
+        parent.kill()
+        parent.wait()
+
+    @property
+    def pids(self) -> list[int]:
+        """The parents that run, the oldest first."""
+        return list(self._parents)
+
+    def ended(self) -> list[int]:
+        """Give the parents that ended by themselves, which they should not."""
+        return [pid for pid, parent in self._parents.items() if parent.poll() is not None]
+
+
+def _python_path() -> str:
+    """Let the workers import the very package that runs here, also from a checkout."""
+    here = str(Path(qless_py.__file__).parents[1])
+    return os.pathsep.join(part for part in (here, os.environ.get("PYTHONPATH", "")) if part)
+
+
+@dataclass(frozen=True, slots=True)
+class Crash:
+    """What was killed, and the jobs that it held at that moment."""
+
+    what: str
+    pid: int
+    jids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Child:
+    worker: str
+    pid: int
+    parent: int
+
+
+def kill_child(client: Client) -> Crash | None:
+    """Kill one child that holds a job; None when just now none does."""
+    for child in _children(client):
+        with _stopped([child]):
+            jids = _held(client, [child])
+            if jids:
+                os.kill(child.pid, signal.SIGKILL)
+                return Crash("child", child.pid, jids)
+    return None
+
+
+def kill_parent(client: Client, fleet: Fleet) -> Crash | None:
+    """Kill the parent of children that hold jobs, and them with it; None when none does."""
+    children = _children(client)
+    for parent in fleet.pids:
+        family = [child for child in children if child.parent == parent]
+        with _stopped(family):
+            jids = _held(client, family)
+            if jids:
+                fleet.kill(parent)
+                return Crash("parent", parent, jids)
+    return None
+
+
+def _children(client: Client) -> list[_Child]:
+    """Read from the store which workers there are and which processes they say to be."""
+    rows = client.run(reads.workers(0, 1000)).rows
+    found = []
+    for row in rows:
+        info: dict[str, Any] = json.loads(row.get("info") or "{}")
+        if info and row.get("jobs"):
+            found.append(_Child(str(row["name"]), int(info["pid"]), int(info["parent"])))
+    return found
+
+
+def _held(client: Client, children: list[_Child]) -> tuple[str, ...]:
+    """Give the jobs that stopped children hold.
+
+    What they had sent before they were stopped still arrives; the first look lets it.
+    """
+    looks = [
+        [jid for child in children for jid in client.run(reads.worker(child.worker))["jobs"]]
+        for _ in range(2)
+    ]
+    return tuple(jid for jid in looks[1] if jid in looks[0])
+
+
+@contextlib.contextmanager
+def _stopped(children: list[_Child]) -> Iterator[None]:
+    """Freeze processes, so that what they hold cannot change while it is looked at."""
+    for child in children:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(child.pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for child in children:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(child.pid, signal.SIGCONT)

@@ -1,0 +1,179 @@
+"""`qless-py queue`: show, pause, configure, purge and forget one queue."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import click
+
+from qless_py.cli import bulk
+from qless_py.cli.base import group, pass_cli
+from qless_py.cli.context import CliContext
+from qless_py.cli.errors import NotFoundError
+from qless_py.cli.filters import QUEUE_STATES, Filters
+from qless_py.cli.params import MOMENT, OF_QUEUES, QUEUE, SPAN, confirm, yes
+from qless_py.cli.queues import COUNTS, pause_text, shape
+from qless_py.store import settings_file
+
+
+@group("queue")
+def queue() -> None:
+    """Show, pause, configure, purge and forget a queue."""
+
+
+@queue.command("show", examples=("qless-py queue show mail",))
+@click.argument("name", type=QUEUE)
+@pass_cli
+def show_queue(cli: CliContext, name: str) -> None:
+    """Show how many jobs a queue has in each state, its options, and its pause."""
+    known = {row["name"]: row for row in cli.client.queues.counts}
+    if name not in known:
+        raise NotFoundError(f"there is no queue {name}")
+    answer = shape(known[name]) | {"options": _options(cli, name)}
+
+    def show() -> None:
+        cli.out.facts({"queue": name, **{what: answer[what] for what in COUNTS}})
+        cli.out.facts({"paused": pause_text(answer), **answer["options"]})
+
+    cli.out.answer(answer, show)
+
+
+def _options(cli: CliContext, name: str) -> dict[str, Any]:
+    config = cli.client.config.all
+    own = {
+        option.removeprefix(f"{name}-"): value
+        for option, value in config.items()
+        if option.startswith(f"{name}-")
+    }
+    return {"heartbeat": config.get("heartbeat", 60), **own}
+
+
+@queue.command(
+    "pause",
+    examples=(
+        "qless-py queue pause mail --reason 'the mail server is down'",
+        "qless-py queue pause mail reports --for 30m",
+    ),
+)
+@click.argument("names", nargs=-1, required=True, type=QUEUE, metavar="NAME...")
+@click.option("--reason", help="Why, for everybody to see.")
+@click.option("--until", type=MOMENT, help="When it ends by itself.")
+@click.option("--for", "span", type=SPAN, help="After how long it ends by itself.")
+@pass_cli
+def pause(
+    cli: CliContext,
+    names: tuple[str, ...],
+    reason: str | None,
+    until: float | None,
+    span: float | None,
+) -> None:
+    """Hand out no more jobs of queues; running ones go on, and new ones are accepted."""
+    if until is not None and span is not None:
+        raise click.UsageError("--until and --for exclude each other")
+    end = time.time() + span if span is not None else until
+    for name in names:
+        cli.client.queues[name].pause(reason, until=end)
+    _answer_paused(cli, names, paused=True)
+
+
+@queue.command("unpause", examples=("qless-py queue unpause mail",))
+@click.argument("names", nargs=-1, required=True, type=QUEUE, metavar="NAME...")
+@pass_cli
+def unpause(cli: CliContext, names: tuple[str, ...]) -> None:
+    """Hand out jobs again."""
+    for name in names:
+        cli.client.queues[name].unpause()
+    _answer_paused(cli, names, paused=False)
+
+
+def _answer_paused(cli: CliContext, names: tuple[str, ...], *, paused: bool) -> None:
+    def show() -> None:
+        for name in names:
+            cli.out.line(f"{name} {'paused' if paused else 'unpaused'}")
+
+    answer = [{"name": name, "paused": paused} for name in names]
+    cli.out.answer({"queues": answer}, show)
+
+
+@queue.command(
+    "set",
+    examples=(
+        "qless-py queue set mail heartbeat=300",
+        """qless-py queue set mail 'retry-policy={"backoff": {"first": 5, "factor": 2}}'""",
+        "qless-py queue set mail heartbeat=",
+    ),
+)
+@click.argument("name", type=QUEUE)
+@click.argument("settings", nargs=-1, required=True, metavar="OPTION=VALUE...")
+@pass_cli
+def set_options(cli: CliContext, name: str, settings: tuple[str, ...]) -> None:
+    """Set options of a queue, which hold for it alone; an empty value goes back to the default.
+
+    They are heartbeat, the seconds that a lease lasts, and retry-policy, in JSON, for jobs that
+    have none of their own. Limits are set with `qless-py throttles set queue:NAME`.
+    """
+    pairs = [setting.partition("=") for setting in settings]
+    for option, equals, _ in pairs:
+        if not option or not equals:
+            raise click.UsageError(f"{option!r} is not of the form OPTION=VALUE")
+        if option not in OF_QUEUES:
+            raise click.UsageError(settings_file.unknown("option", option, OF_QUEUES))
+    for option, _, value in pairs:
+        if value:
+            cli.client.config.set(f"{name}-{option}", value)
+        else:
+            cli.client.config.unset(f"{name}-{option}")
+    answer = _options(cli, name)
+    cli.out.answer({"name": name, "options": answer}, lambda: cli.out.facts(answer))
+
+
+@queue.command(
+    "purge",
+    examples=(
+        "qless-py queue purge trial --yes",
+        "qless-py queue purge trial --state scheduled --yes",
+    ),
+)
+@click.argument("name", type=QUEUE)
+@click.option(
+    "--state",
+    "states",
+    multiple=True,
+    type=click.Choice(QUEUE_STATES),
+    help="Only jobs in this state. May be repeated.",
+)
+@yes
+@click.option("--dry-run", is_flag=True, help="Only say how many there are.")
+@bulk.in_background
+@pass_cli
+def purge(  # noqa: PLR0913 - one for each option
+    cli: CliContext,
+    name: str,
+    states: tuple[str, ...],
+    *,
+    yes: bool,
+    dry_run: bool,
+    in_background: bool,
+) -> int:
+    """Cancel the jobs of a queue, running ones too; complete and failed ones are in no queue."""
+    filters = Filters(states=states or QUEUE_STATES, queue=name)
+    mode = bulk.Mode(agreed=yes, dry_run=dry_run, in_background=in_background)
+    return bulk.run_on(cli, bulk.CANCEL, (), filters, mode)
+
+
+@queue.command("forget", examples=("qless-py queue forget trial --yes",))
+@click.argument("names", nargs=-1, required=True, type=QUEUE, metavar="NAME...")
+@yes
+@pass_cli
+def forget(cli: CliContext, names: tuple[str, ...], *, yes: bool) -> None:
+    """Take queues off the list of known ones; their jobs stay."""
+    left = {name: len(cli.client.queues[name]) for name in names}
+    busy = [f"{name} with {number} jobs" for name, number in left.items() if number]
+    if busy:
+        confirm(f"Forget {', '.join(busy)}?", agreed=yes, out=cli.out)
+    known = [name for name in names if cli.client.queues[name].forget()]
+    missing = [name for name in names if name not in known]
+    cli.out.answer({"forgotten": known, "missing": missing})
+    if missing:
+        raise NotFoundError(f"there is no queue {', '.join(missing)}")

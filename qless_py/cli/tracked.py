@@ -1,0 +1,23 @@
+"""`qless-py tracked`: jobs whose every step is published."""
+
+from __future__ import annotations
+
+from qless_py.cli import serialize
+from qless_py.cli.base import command, pass_cli
+from qless_py.cli.context import CliContext
+from qless_py.cli.views import job_table
+
+
+@command("tracked", examples=("qless-py tracked", "qless-py tracked --json"))
+@pass_cli
+def tracked(cli: CliContext) -> None:
+    """List the tracked jobs, and the jids of those that are gone."""
+    found = cli.client.jobs.tracked()
+    jobs = [serialize.job(one) for one in found["jobs"]]
+
+    def show() -> None:
+        job_table(cli.out, jobs)
+        if found["expired"]:
+            cli.out.note(f"gone: {', '.join(found['expired'])}")
+
+    cli.out.answer({"jobs": jobs, "expired": found["expired"]}, show)
