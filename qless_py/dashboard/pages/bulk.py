@@ -70,7 +70,7 @@ def change_selected() -> str | Response:
 def operations() -> str:
     return render_template(
         "qless_py/operations.html", rows=client().operations.recent(), has_worker=_has_worker(),
-        commands=commands.of_operations(),
+        commands=commands.of_page("operations"),
     )  # fmt: skip
 
 

@@ -18,7 +18,7 @@ def config() -> str:
     return render_template(
         "qless_py/config.html",
         options=sorted(client().config.all.items()),
-        commands=commands.of_config(),
+        commands=commands.of_page("config"),
     )
 
 

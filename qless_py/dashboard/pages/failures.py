@@ -23,7 +23,7 @@ def failures() -> str:
     total, groups = client().run(reads.groups(offset, size))
     return render_template(
         "qless_py/failures.html", groups=groups, total=total, offset=offset, size=size,
-        commands=commands.of_failures(),
+        commands=commands.of_page("failures"),
     )  # fmt: skip
 
 
@@ -36,7 +36,7 @@ def failure() -> str | Response:
     return render_template(
         "qless_py/failure.html", group=group, jobs=found["jobs"], total=found["total"],
         offset=offset, size=size, search=f"state:failed group:{quote(group)}",
-        commands=commands.of_group(group),
+        commands=commands.of_page("failure", group),
         queues=sorted({job.queue_name for job in found["jobs"]}),
     )  # fmt: skip
 

@@ -62,7 +62,7 @@ def completed() -> str:
     total = offset + len(jids) + (len(jids) == size)
     return render_template(
         "qless_py/job_list.html", title="Completed", jobs=find_jobs(jids), offset=offset, size=size,
-        total=total, commands=commands.of_completed(),
+        total=total, commands=commands.of_page("completed"),
     )  # fmt: skip
 
 
@@ -72,7 +72,7 @@ def tracked() -> str:
     return render_template(
         "qless_py/tracked.html", jobs=[Job(client(), record) for record in found.jobs],
         expired=found.expired, total=found.total, offset=offset, size=size, states=STATES,
-        commands=commands.of_tracked(),
+        commands=commands.of_page("tracked"),
     )  # fmt: skip
 
 
@@ -81,7 +81,7 @@ def tags() -> str:
     rows = client().tag_counts(offset, _TAGS_PER_PAGE)
     return render_template(
         "qless_py/tags.html", rows=rows, offset=offset, size=_TAGS_PER_PAGE,
-        total=offset + len(rows) + (len(rows) == _TAGS_PER_PAGE), commands=commands.of_tags(),
+        total=offset + len(rows) + (len(rows) == _TAGS_PER_PAGE), commands=commands.of_page("tags"),
     )  # fmt: skip
 
 
@@ -90,7 +90,7 @@ def tag(name: str) -> str:
     found = client().jobs.tagged(name, offset, size)
     return render_template(
         "qless_py/job_list.html", title=f"Tagged {name}", jobs=find_jobs(found["jobs"]),
-        offset=offset, size=size, total=found["total"], commands=commands.of_tag(name),
+        offset=offset, size=size, total=found["total"], commands=commands.of_page("tag", name),
     )  # fmt: skip
 
 

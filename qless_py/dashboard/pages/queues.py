@@ -40,7 +40,7 @@ def queues() -> str:
     page, where = paginate(rows)
     return render_template(
         "qless_py/queues.html", rows=page, **where, sort=sort, columns=STATES, text=text,
-        commands=commands.of_queues(),
+        commands=commands.of_page("queues"),
     )  # fmt: skip
 
 

@@ -61,7 +61,7 @@ def recurring() -> str:
     return render_template(
         "qless_py/recurring.html", jobs=[one for one in found if isinstance(one, RecurringJob)],
         total=sum(count for _, count in queues), offset=offset, size=size,
-        commands=[commands.command("recur", "list")],
+        commands=commands.of_page("recurring"),
     )  # fmt: skip
 
 
@@ -75,7 +75,7 @@ def _page(
     current, why_not = _texts(job)
     return render_template(
         "qless_py/recurring_job.html", job=job, texts=texts or current, why_not=why_not,
-        errors=errors or {}, commands=commands.of_recurring(job.jid),
+        errors=errors or {}, commands=commands.of_page("recurring_job", job.jid),
     )  # fmt: skip
 
 
@@ -153,10 +153,10 @@ def add_recurring() -> tuple[str, int] | Response:
 
 
 def _new(texts: dict[str, str], errors: dict[str, str]) -> str:
-    add = commands.command("recur", "add", "QUEUE", "KLASS", "{}", "--every", "1h")
     return render_template(
-        "qless_py/new_recurring.html", texts=texts, errors=errors, commands=[add]
-    )
+        "qless_py/new_recurring.html", texts=texts, errors=errors,
+        commands=commands.of_page("new_recurring"),
+    )  # fmt: skip
 
 
 @requires(Role.OPERATOR)

@@ -29,7 +29,7 @@ def throttles() -> str:
     throttle_page, user_page = answered(client().run_many(calls))
     return render_template(
         "qless_py/throttles.html", page=throttle_page, users=user_page, cursor=cursor,
-        users_cursor=users_cursor, commands=commands.of_limits(),
+        users_cursor=users_cursor, commands=commands.of_page("throttles"),
     )  # fmt: skip
 
 
@@ -39,7 +39,7 @@ def throttle(name: str) -> str:
     return render_template(
         "qless_py/throttle.html", throttle=found.get(), holders=found.holders(offset, size),
         waiting=found.waiting(offset, size), offset=offset, size=size,
-        commands=commands.of_throttle(name),
+        commands=commands.of_page("throttle", name),
     )  # fmt: skip
 
 

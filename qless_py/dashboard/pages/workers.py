@@ -29,7 +29,7 @@ def workers() -> str:
     rows, where = paginate(dashboard().snapshots.get().workers)
     return render_template(
         "qless_py/workers.html", rows=rows, **where, lost_after=LOST_AFTER, actions=ACTIONS,
-        commands=commands.of_workers(),
+        commands=commands.of_page("workers"),
     )  # fmt: skip
 
 
@@ -37,7 +37,7 @@ def worker(name: str) -> str:
     found = client().workers.get(name, page_offset(), page_size())
     return render_template(
         "qless_py/worker.html", name=name, worker=found, lost_after=LOST_AFTER, actions=ACTIONS,
-        commands=commands.of_worker(name), jobs=find_jobs(found["jobs"]),
+        commands=commands.of_page("worker", name), jobs=find_jobs(found["jobs"]),
         stalled=find_jobs(found["stalled"]),
     )  # fmt: skip
 
