@@ -7,15 +7,13 @@
 
 local check = require("lib.core.check")
 local job_lib = require("lib.job.job")
+local lists = require("lib.core.lists")
 local removal = require("lib.job.removal")
 local session = require("lib.core.session")
 
 local now, request, jids = unpack(ARGV)
 local names = check.packed_names("jids", jids, 1)
-local listed = {}
-for _, jid in ipairs(names) do
-  listed[jid] = true
-end
+local listed = lists.set(names)
 
 local s, earlier_reply = session.open(now, request)
 if earlier_reply then

@@ -26,7 +26,7 @@ for i = 1, #jids do
 end
 
 -- Each job is checked before any ends: the end of one does not change another that is running.
-local answers, ending, brought = {}, {}, {}
+local answers, ending, result_of = {}, {}, {}
 for i, job in ipairs(job_lib.find_all(jids)) do
   local code, detail = lease_lib.refusal(job, jids[i], held[i][2])
   if code then
@@ -34,21 +34,21 @@ for i, job in ipairs(job_lib.find_all(jids)) do
   else
     answers[i] = "complete"
     ending[#ending + 1] = job
-    brought[job.jid] = results[i]
+    result_of[job.jid] = results[i]
   end
 end
 
 local plain = complete_many.choose(ending)
 local is_done = {}
 if #plain > 0 then
-  complete_many.complete(s, plain, brought)
+  complete_many.complete(s, plain, result_of)
   for _, job in ipairs(plain) do
     is_done[job.jid] = true
   end
 end
 for _, job in ipairs(ending) do
   if not is_done[job.jid] then
-    completion.leave_running(s, job, "", brought[job.jid])
+    completion.leave_running(s, job, "", result_of[job.jid])
     completion.finish(s, job)
   end
 end

@@ -12,6 +12,15 @@ function lists.position(list, wanted)
   return nil
 end
 
+-- The values of a list as a set.
+function lists.set(list)
+  local set = {}
+  for _, value in ipairs(list) do
+    set[value] = true
+  end
+  return set
+end
+
 -- Whether a list holds a value; nil and false stand for the empty list.
 function lists.contains(list, wanted)
   return lists.position(list or {}, wanted) ~= nil

@@ -5,6 +5,7 @@ local change = require("lib.job.change")
 local check = require("lib.core.check")
 local job_lib = require("lib.job.job")
 local limits = require("lib.core.limits")
+local lists = require("lib.core.lists")
 local removal = require("lib.job.removal")
 local revive = require("lib.job.revive")
 
@@ -115,10 +116,7 @@ end
 
 -- Applies the action; returns for each jid "done", or a code and detail.
 function bulk.run(s, action, jids, options)
-  local listed, answers = {}, {}
-  for _, jid in ipairs(jids) do
-    listed[jid] = true
-  end
+  local listed, answers = lists.set(jids), {}
   for i, jid in ipairs(jids) do
     -- The jobs are read one by one, since what happens to one may change another.
     local job = job_lib.find(jid)

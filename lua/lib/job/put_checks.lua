@@ -3,6 +3,7 @@
 local check = require("lib.core.check")
 local errors = require("lib.core.errors")
 local limits = require("lib.core.limits")
+local lists = require("lib.core.lists")
 
 local put_checks = {}
 
@@ -96,10 +97,7 @@ end
 
 -- Refuses policies for jobs that are not parents.
 local function check_policies(spec)
-  local parents = {}
-  for _, parent in ipairs(spec.depends or {}) do
-    parents[parent] = true
-  end
+  local parents = lists.set(spec.depends or {})
   for parent in pairs(spec.policies) do
     if not parents[parent] then
       errors.bad("policies hold " .. parent .. ", which is not in depends")

@@ -60,12 +60,12 @@ function repair_lists.listed(_, name, _, list)
 end
 
 -- Makes a task due now; it will set its own instant.
-function repair_lists.due(s, duty)
-  queue_lib.set_due(duty, s.now)
+function repair_lists.due(s, task)
+  queue_lib.set_due(task, s.now)
 end
 
-function repair_lists.duty(_, duty)
-  redis.call("ZREM", keys.due(), duty)
+function repair_lists.duty(_, task)
+  redis.call("ZREM", keys.due(), task)
 end
 
 function repair_lists.worker(s, worker)
