@@ -7,14 +7,10 @@ a child never fetches jobs while results are unacknowledged.
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
-
-from redis.exceptions import RedisError
 
 from qless_py import protocol
 from qless_py.client.client import Client
@@ -22,6 +18,7 @@ from qless_py.errors import JobNotFoundError, LostLeaseError, StaleRequestError
 from qless_py.handlers.result import Result
 from qless_py.handlers.retry import RECONNECT
 from qless_py.protocol import Call
+from qless_py.store.dedicated import DedicatedConnection
 from qless_py.store.outage import UNAVAILABLE, OutageLog
 from qless_py.store.readable import readable
 from qless_py.store.resend import PIPELINE, ResendPolicy
@@ -66,7 +63,7 @@ class Acknowledger:
         self.pool = client.redis.connection_pool
         self._control = control
         self._settled = settled
-        self._connection: Any = None
+        self._connection = DedicatedConnection(self.pool)
         self._kept: list[Result] = []
         self._flight: Flight | None = None
         self._pending: list[PendingCall] = []
@@ -90,9 +87,7 @@ class Acknowledger:
         """The descriptor that becomes readable when a reply arrives, while one is awaited."""
         if self._flight is None or self._flight.failure is not None:
             return None
-        # redis-py has no public way to select on a connection together with something else.
-        connection = self._connection._sock  # noqa: SLF001
-        return None if connection is None else connection.fileno()
+        return self._connection.fileno()
 
     def send(self) -> None:
         """Send what is kept, unless a pipeline is under way."""
@@ -161,17 +156,13 @@ class Acknowledger:
                 raise StopWaiting
 
     def close(self) -> None:
-        """Release the connection."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            with contextlib.suppress(RedisError, OSError):
-                connection.disconnect()
-            self.pool.release(connection)
+        """Close the connection."""
+        self._connection.close()
 
     def close_inherited(self) -> None:
         """Close the connection in a forked process without affecting the original."""
-        connection, self._connection, self._flight = self._connection, None, None
-        close_inherited_connection(connection)
+        self._flight = None
+        self._connection.close_inherited()
 
     def _take_kept(self) -> list[PendingCall]:
         """Remove and return what is kept as calls, as many as one pipeline carries."""
@@ -195,9 +186,7 @@ class Acknowledger:
         self._pending = pending
 
     def _send(self, pending: list[PendingCall]) -> Flight:
-        if self._connection is None:
-            self._connection = self.pool.get_connection()
-        return self.runner.begin([one.call for one in pending], self._connection)
+        return self.runner.begin([one.call for one in pending], self._connection.get())
 
     def _finish(self) -> list[Any]:
         flight, pending = self._flight, self._pending
@@ -257,11 +246,3 @@ def _complete_many(results: Sequence[Result]) -> Call[Any]:
     leases = [(str(args[0]), str(args[1])) for args in calls]
     values = [args[3] for args in calls if isinstance(args[3], bytes)]
     return protocol.jobs.complete_many(leases, values)
-
-
-def close_inherited_connection(connection: Any) -> None:
-    """Close a connection that belongs to the process from which this one was forked."""
-    # A disconnect would shut the connection down for that process too.
-    if connection is not None and connection._sock is not None:  # noqa: SLF001
-        # Detached, so that the end of the object does not close a descriptor reused by then.
-        os.close(connection._sock.detach())  # noqa: SLF001

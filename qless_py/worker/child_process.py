@@ -28,7 +28,7 @@ class ChildProcess:
 
     `nonce` is drawn for each fork and is part of its leases. `leave_message` is the strongest of
     STOP and RELEASE that it was sent. A retired child is replaced while it finishes its jobs;
-    `is_releasing` is set when it was told to release them. `released` are leases that the
+    `is_releasing` is set once it was sent RELEASE. `released` are leases that the
     supervisor released on its behalf. `kill_deadlines` are the leases that were interrupted, with
     the time at which the process is killed if they are still running; `postponed_kills` are those
     whose first deadline has passed. `cause` is reported for the jobs that the child dies with.

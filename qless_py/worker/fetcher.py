@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import time
 from collections.abc import Sequence
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import ResponseError
 
 from qless_py import protocol
 from qless_py.errors import QlessError
 from qless_py.protocol import Call
 from qless_py.store import server_errors
+from qless_py.store.dedicated import DedicatedConnection
 from qless_py.store.runner import Flight
 from qless_py.store.server_errors import Meaning
-from qless_py.worker.acknowledger import (
-    Acknowledger,
-    StopWaiting,
-    UnconfirmedFetch,
-    close_inherited_connection,
-)
+from qless_py.worker.acknowledger import Acknowledger, StopWaiting, UnconfirmedFetch
 from qless_py.worker.control_pipe import ControlPipe
 
 logger = logging.getLogger(__name__)
@@ -46,7 +41,7 @@ class Fetcher:
         self._acknowledger = acknowledger
         self._control = control
         self._longest = longest
-        self._connection: Any = None
+        self._connection = DedicatedConnection(acknowledger.pool)
         self._is_polling = False
 
     def wait(self, keys: Sequence[str], next_in: int | None, more: Sequence[int] = ()) -> None:
@@ -60,7 +55,7 @@ class Fetcher:
             return
         is_answered = False
         try:
-            connection = self._connect()
+            connection = self._connection.get()
             connection.send_command(*_bzpopmin(keys, seconds))
             if is_answered := self._wait_for_reply(seconds, more):
                 connection.read_response()
@@ -81,7 +76,7 @@ class Fetcher:
         """
         seconds = self._seconds(next_in)
         runner = self._acknowledger.runner
-        flight = runner.begin([call], self._connect(), [_bzpopmin(keys, seconds)])
+        flight = runner.begin([call], self._connection.get(), [_bzpopmin(keys, seconds)])
         try:
             if flight.failure is None and not self._wait_for_reply(seconds, ()):
                 runner.lose(flight, "no answer in time")
@@ -107,16 +102,11 @@ class Fetcher:
 
     def close(self) -> None:
         """Close the connection, with any reply that is still to come on it."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            with contextlib.suppress(RedisError, OSError):
-                connection.disconnect()
-            self._acknowledger.pool.release(connection)
+        self._connection.close()
 
     def close_inherited(self) -> None:
         """Close the connection in a forked process without affecting the original."""
-        connection, self._connection = self._connection, None
-        close_inherited_connection(connection)
+        self._connection.close_inherited()
 
     def _poll(self, error: ResponseError, seconds: float, *more: int) -> None:
         """Wait here instead of in the server, which rejects the blocking read."""
@@ -134,20 +124,14 @@ class Fetcher:
         longest = self._longest
         return longest if next_in is None else min(longest, max(_SHORTEST, next_in / 1000))
 
-    def _connect(self) -> Any:
-        if self._connection is None:
-            self._connection = self._acknowledger.pool.get_connection()
-        return self._connection
-
     def _wait_for_reply(self, seconds: float, more: Sequence[int]) -> bool:
         """Return True when the reply is there, False if something else comes first, or nothing.
 
         Any control message ends the wait: it may be for a job that runs beside.
         """
         deadline = time.monotonic() + seconds + _REPLY_MARGIN
-        # redis-py has no public way to select on a connection together with something else.
-        descriptor = self._connection._sock.fileno()  # noqa: SLF001
-        while not (self._control.has_news or self._must_stop()):
+        descriptor = self._connection.fileno()
+        while descriptor is not None and not (self._control.has_news or self._must_stop()):
             left = deadline - time.monotonic()
             if left <= 0:
                 return False

@@ -1,4 +1,4 @@
-"""What a worker is told when it starts."""
+"""The options of a worker."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any, Final, Literal
 
 from qless_py.errors import BadArgumentError
-from qless_py.protocol import arguments as checks
+from qless_py.protocol import arguments
 from qless_py.protocol.reservers import (
     OrderedReserver,
     Reserver,
@@ -31,36 +31,36 @@ _RESERVERS: Final = MappingProxyType(
 )
 RESERVERS: Final = (*_RESERVERS, "weighted")
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_.:@~+-]")
-_MOST: Final = 100  # The most that one call of the store hands out, and that a child holds at once.
+_MOST: Final = 100  # Jobs that one call fetches, and that a child holds at once.
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerOptions:
-    """The settings of one parent and all its children. Times are seconds, memory is bytes.
+    """The settings of one worker: a supervisor and its children. In seconds and bytes.
 
-    `queues` are names, patterns with `*`, or either behind a `!` for what not to take; `reserver`
+    `queues` are names, patterns with `*`, or either with a `!` in front to exclude it; `reserver`
     is ordered, round-robin, shuffled or weighted (by `weights`), or an object. `imports` are the
-    modules whose handlers may run, with all that is below them; a job that names anything else
-    fails, unless `allow_any`. `performer` stands in for the handlers that jobs name; `middleware`
-    is entered around each.
+    modules whose handlers may run, with everything below them; a job that names anything else
+    fails, unless `allow_any`. A `performer` replaces the handlers that jobs name; `middleware` is
+    entered around each handler.
 
     Each of `children` processes runs `concurrency` jobs at once: in threads, or as tasks of an
     event loop if they are `async def`. With `isolation="job"` each job has a process of its own;
-    with "none" all is done in one process, whatever `children` says. `batch` is the most jobs that
-    a child takes at once when they are short. `interval` is the longest wait before the store is
-    asked again.
+    with "none" everything runs in one process, whatever `children` says. `batch` is the most jobs
+    that a child fetches at once while they are short. `interval` is the longest wait before the
+    store is asked again.
 
-    `grace` is what running jobs get after TERM or INT. A job gets an exception after `soft_limit`
-    and another one after `hard_limit`; `kill_interval` after it was told to stop its process is
-    killed. So is, after `frozen_limit`, a child that neither answers nor computes. A child that
-    has run `max_jobs` jobs, takes more than `max_memory`, or is older than `max_age` is replaced
-    between two jobs.
+    `grace` is how long running jobs may take after TERM or INT. `soft_limit` and `hard_limit` each
+    raise an exception in a job that runs for longer. The process of a job that should stop is
+    killed after `kill_interval`, and a child that neither answers nor computes after
+    `frozen_limit`. A child is replaced between two jobs after `max_jobs` jobs, when it uses more
+    than `max_memory`, or when it is older than `max_age`.
 
-    With `burst` the worker leaves when its queues have nothing left to take. `watch` replaces the
-    children when a source file of the imports changes; `preload` imports them before forking.
-    `sandbox` is a folder in which each job gets an empty one of its own. `pidfile` holds the
-    process id while the worker runs. `probe` is where it answers whether it is alive and ready: a
-    port of this machine, `host:port`, or the path of a socket.
+    With `burst` the worker exits once no job is ready. `watch` replaces the children when a source
+    file of the imports changes; `preload` imports them before forking. `sandbox` is a folder in
+    which each job gets an empty folder of its own. `pidfile` holds the process id while the worker
+    runs. `probe` is the address of its health probe: a port of this machine, `host:port`, or the
+    path of a socket.
     """
 
     queues: Sequence[str]
@@ -96,21 +96,21 @@ class WorkerOptions:
     def __post_init__(self) -> None:
         for name in ("queues", "imports", "middleware"):
             if isinstance(getattr(self, name), (str, bytes)):
-                raise BadArgumentError(f"{name} is a list, not one text: {getattr(self, name)!r}")
+                raise BadArgumentError(f"{name} must be a list, not {getattr(self, name)!r}")
         if not self.queues:
-            raise BadArgumentError("a worker needs at least one queue")
-        checks.choice("isolation", self.isolation, ISOLATIONS)
+            raise BadArgumentError("queues is empty: a worker needs at least one queue")
+        arguments.choice("isolation", self.isolation, ISOLATIONS)
         if not isinstance(self.reserver, Reserver):
-            checks.choice("reserver", self.reserver, RESERVERS)
+            arguments.choice("reserver", self.reserver, RESERVERS)
         self.make_reserver()
         self._check_numbers()
 
     def _check_numbers(self) -> None:
         for name, most in (("children", 1000), ("concurrency", _MOST), ("batch", _MOST)):
-            checks.whole(name, getattr(self, name), 1, most)
+            arguments.whole(name, getattr(self, name), 1, most)
         for name in ("max_jobs", "max_memory"):
             if getattr(self, name) is not None:
-                checks.whole(name, getattr(self, name), 1, 2**60)
+                arguments.whole(name, getattr(self, name), 1, 2**60)
         for name in ("grace", "kill_interval"):
             _seconds(name, getattr(self, name), 0)
         for name in ("interval", "frozen_limit", "max_age", "soft_limit", "hard_limit"):
@@ -118,7 +118,7 @@ class WorkerOptions:
                 _seconds(name, getattr(self, name), 0.001)
 
     def make_reserver(self) -> Reserver:
-        """Make what says before each pop which queues to take from; each child has its own."""
+        """Return the object that orders the queues before each fetch; each child has its own."""
         if isinstance(self.reserver, Reserver):
             return self.reserver
         if self.reserver == "weighted":
@@ -126,10 +126,9 @@ class WorkerOptions:
         return _RESERVERS[self.reserver](self.queues)
 
     def worker_name(self, parent: int, index: int, generation: int = 0) -> str:
-        """Name the child with this index: host, parent's process id, index; valid as a name.
+        """Return the name of a child: host, process id of the supervisor, index.
 
-        `generation` counts how often the parent has replaced its program: children of several may
-        live side by side.
+        `generation` tells apart children with the same index that run at the same time.
         """
         host = _NOT_IN_NAMES.sub("-", self.host).lstrip("-.:@~+")[:80] or "host"
         return f"{host}-{parent}-{index}" + (f".{generation}" if generation else "")
@@ -138,4 +137,4 @@ class WorkerOptions:
 def _seconds(name: str, value: Any, least: float) -> None:
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if not is_number or not least <= value <= 10 * 365 * 86400:
-        raise BadArgumentError(f"{name} is a number of seconds from {least}, not {value!r}")
+        raise BadArgumentError(f"{name} must be a number of seconds from {least}, not {value!r}")

@@ -84,7 +84,7 @@ class SignalPipe:
 def without_conflicts(numbers: list[int]) -> list[int]:
     """Drop USR2 (quiet) if CONT (resume) arrived with it.
 
-    The kernel keeps no order among pending signals, and whoever sends both wants jobs to run.
+    The kernel keeps no order among pending signals, and a sender of both wants jobs to run.
     """
     if signal.SIGCONT in numbers:
         return [one for one in numbers if one != signal.SIGUSR2]

@@ -59,7 +59,7 @@ class Watchdog:
             self._frozen.check(child, unchanged, now)
 
     def stop_lost(self, child: ChildProcess, lost: LeasedJob) -> None:
-        """Tell a child that a lease is lost; a running job is interrupted, later killed."""
+        """Report a lost lease to its child; a running job is interrupted, later killed."""
         is_running = any(job.leased.lease == lost.lease for job in child.board.read().running)
         if is_running:
             logger.warning("lease lost, stopping the job jid=%s worker=%s", lost.jid, child.worker)
