@@ -13,7 +13,7 @@ import click
 from qless_py import package
 from qless_py.cli.base import Root
 
-# In the order of the documents; each is imported when it is wanted.
+# In the order of the documentation; each is imported when it is used.
 TOPICS: Final = {
     "Putting and running": {
         "put": "qless_py.cli.put:put",
@@ -21,7 +21,7 @@ TOPICS: Final = {
         "peek": "qless_py.cli.pop:peek",
         "work": "qless_py.cli.work:work",
     },
-    "Looking and changing": {
+    "Inspecting and changing": {
         "web": "qless_py.cli.web:web",
         "queues": "qless_py.cli.queues:queues",
         "queue": "qless_py.cli.queue:queue",
@@ -38,13 +38,13 @@ TOPICS: Final = {
         "stats": "qless_py.cli.stats:stats",
         "listen": "qless_py.cli.listen:listen",
     },
-    "The store and this program": {
+    "Store and settings": {
         "config": "qless_py.cli.config:config",
         "doctor": "qless_py.cli.doctor:doctor",
         "fsck": "qless_py.cli.fsck:fsck",
         "completion": "qless_py.cli.completion:completion",
     },
-    "To see it run": {
+    "Trying it out": {
         "demo": "qless_py.cli.demo.command:demo",
         "simulate": "qless_py.cli.simulate:simulate",
     },
@@ -69,9 +69,9 @@ TOPICS: Final = {
 @click.version_option(package.__version__, prog_name="qless-py")
 @click.pass_context
 def cli(context: click.Context) -> None:
-    """Run and inspect a job queue on Redis or Valkey, or on a store of its own.
+    """Run and inspect a job queue on Redis, Valkey or an embedded store.
 
-    Exit codes: 0 done, 1 failed, 2 wrong use, 3 not found, 130 interrupted.
+    Exit codes: 0 success, 1 failure, 2 usage error, 3 not found, 130 interrupted.
     """
     if context.invoked_subcommand is None:
         click.echo(context.get_help())
@@ -86,9 +86,9 @@ def main() -> None:
 
 
 def _open_streams() -> None:
-    """Make standard streams that can be written to.
+    """Make sure that the standard streams exist and can write any character.
 
-    Those that were closed are stood in for: else a connection gets their numbers.
+    A closed one is replaced by /dev/null: otherwise a connection would get its descriptor.
     """
     for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
         if getattr(sys, name) is None:
@@ -99,11 +99,11 @@ def _open_streams() -> None:
             stream = open(number, mode, encoding="utf-8", closefd=False)  # noqa: SIM115
             setattr(sys, name, stream)
     for output in (sys.stdout, sys.stderr):
-        # What the terminal has no letters for is written as what it is called.
+        # Characters that the terminal cannot encode are written as escapes.
         if isinstance(output, io.TextIOWrapper):
             output.reconfigure(errors="backslashreplace")
 
 
 def _is_for_people(record: logging.LogRecord) -> bool:
-    """Leave what a server could do better to `doctor` and to the logs of workers."""
+    """Leave advice about the server to `doctor` and to the logs of workers."""
     return record.name != "qless_py.store.server_check"

@@ -1,4 +1,4 @@
-"""What all commands have in common: options, the file with settings, help with examples, errors."""
+"""What all commands share: common options, the settings file, help with examples, exit codes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from qless_py.store import settings_file
 R = TypeVar("R")
 
 HELP: Final = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
-_WHOLE: Final = 1000  # Letters: more than any sentence has.
+_WHOLE: Final = 1000  # Longer than any first sentence, so that none is cut.
 
 
 def _take(context: click.Context, parameter: click.Parameter, value: Any) -> Any:
@@ -33,47 +33,47 @@ def _namespace(context: click.Context, parameter: click.Parameter, value: Any) -
 
 
 def common() -> list[click.Parameter]:
-    """Make the options that every command has."""
+    """Return the options that every command has."""
     return [
         click.Option(
             ["--url"],
             envvar=["QLESS_PY_URL", "REDIS_URL"],
             callback=_take,
             expose_value=False,
-            help="The store: redis://host:6379/0, unix://…, embedded:///folder. Without it, "
-            "QLESS_PY_URL, REDIS_URL or the file, else a store of this user's own.",
+            help="The store: redis://host:6379/0, unix://…, embedded:///folder. By default "
+            "QLESS_PY_URL, REDIS_URL, the settings file, else an embedded store of this user.",
         ),
         click.Option(
             ["--namespace"],
             envvar="QLESS_PY_NAMESPACE",
             callback=_namespace,
             expose_value=False,
-            help="Of all keys, by default ql.",
+            help="The prefix of all keys, by default ql.",
         ),
         click.Option(
             ["--config"],
             metavar="PATH",
             expose_value=False,
-            help="A file with settings, else the nearest qless-py.toml or pyproject.toml.",
+            help="The settings file, by default the nearest qless-py.toml or pyproject.toml.",
         ),
         click.Option(
             ["--environment"],
             metavar="ENV",
             expose_value=False,
-            help="Use [environments.ENV] of the file; else QLESS_PY_ENV.",
+            help="Use [environments.ENV] of the settings file, by default QLESS_PY_ENV.",
         ),
         click.Option(
             ["--json", "as_json"],
             is_flag=True,
             callback=_take,
             expose_value=False,
-            help="Answer in JSON.",
+            help="Print JSON.",
         ),
     ]
 
 
 class Configured(click.Command):
-    """A command with the common options, whose other options may be set in the file."""
+    """A command with the common options, whose own options may be set in the settings file."""
 
     def __init__(
         self, *args: Any, examples: Sequence[str] = (), reads_file: bool = True, **more: Any
@@ -86,7 +86,7 @@ class Configured(click.Command):
         self.params += self._common
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Read the file first: it gives the defaults of the options."""
+        """Read the settings file first: it sets the defaults of the options."""
         if not ctx.resilient_parsing and not {"-h", "--help"} & set(args):
             opts, _, _ = self.make_parser(ctx).parse_args(args=list(args))
             state = ctx.ensure_object(CliContext)
@@ -96,7 +96,7 @@ class Configured(click.Command):
         return super().parse_args(ctx, args)
 
     def defaults(self, ctx: click.Context, cli: CliContext) -> dict[str, Any]:
-        """Give what the file says of the options of this command."""
+        """Return the values that the settings file has for options of this command."""
         file = cli.configuration
         section, words = file.sections, _path(ctx)
         at: click.Command | None = ctx.find_root().command
@@ -108,11 +108,11 @@ class Configured(click.Command):
         return {"url": file.url, "namespace": file.namespace} | given
 
     def from_section(self, section: Any, where: str) -> dict[str, Any]:
-        """Turn a table of the file into defaults of the options."""
+        """Return defaults of the options from a table of the file."""
         return settings.read(section, self.keys(), where)
 
     def keys(self) -> dict[str, click.Option]:
-        """Give the options that the file may set, by the names it may use."""
+        """Return the options that the file may set, by every name they may have there."""
         own = [one for one in self.params if one not in self._common]
         return {
             name.lstrip("-").replace("_", "-"): one
@@ -123,7 +123,7 @@ class Configured(click.Command):
         }
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Show the command's own options apart from those that all commands have."""
+        """Write the command's own options, then the common ones."""
         for title, shared in (("Options", False), ("Common options", True)):
             records = [
                 record
@@ -137,13 +137,13 @@ class Configured(click.Command):
                     formatter.write_dl(records)
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Show the examples."""
+        """Write the examples."""
         super().format_epilog(ctx, formatter)
         _write_examples(formatter, self.examples)
 
 
 class Commands(click.Group):
-    """A group of commands, each imported when it is wanted: `lazy` names module and object."""
+    """A group of commands, each imported when it is used: `lazy` maps its name to module:object."""
 
     command_class = Configured
 
@@ -153,11 +153,11 @@ class Commands(click.Group):
         self._lazy = dict(lazy or {})
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """List all commands, imported or not."""
+        """Return the names of all commands, imported or not."""
         return sorted({*super().list_commands(ctx), *self._lazy})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Give a command, importing it."""
+        """Import a command and return it."""
         where = self._lazy.get(cmd_name)
         if where is None:
             return super().get_command(ctx, cmd_name)
@@ -166,13 +166,13 @@ class Commands(click.Group):
         return found
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """List the commands, each with the whole of its first sentence."""
+        """Write the commands, each with its first sentence, uncut."""
         for topic, names in self.topics(ctx).items():
             with formatter.section(topic):
                 formatter.write_dl([(name, self._sentence(ctx, name)) for name in names])
 
     def topics(self, ctx: click.Context) -> Mapping[str, Sequence[str]]:
-        """Give the commands by what they are for."""
+        """Return the names of the commands by topic."""
         return {"Commands": self.list_commands(ctx)}
 
     def _sentence(self, ctx: click.Context, name: str) -> str:
@@ -182,7 +182,7 @@ class Commands(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command, or say which one was perhaps meant."""
+        """Return the command; an unknown name is an error that suggests a similar one."""
         name = args[0]
         if not ctx.resilient_parsing and self.get_command(ctx, name) is None:
             known = self.list_commands(ctx)
@@ -192,7 +192,7 @@ class Commands(click.Group):
 
 
 class Root(Commands):
-    """The program: runs a command and turns whatever a person can get wrong into one line."""
+    """The program: run a command, and report any mistake of the user in one line."""
 
     def __init__(
         self,
@@ -208,31 +208,31 @@ class Root(Commands):
         self._examples = tuple(examples)
 
     def topics(self, ctx: click.Context) -> Mapping[str, Sequence[str]]:
-        """Give the commands by what they are for."""
+        """Return the names of the commands by topic."""
         del ctx
         return self._topics
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Show how to begin."""
+        """Write the examples."""
         super().format_epilog(ctx, formatter)
         _write_examples(formatter, self._examples)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Take the file that is named before the command."""
+        """Note which settings file is named before the command."""
         opts, _, _ = self.make_parser(ctx).parse_args(args=list(args))
         state = ctx.ensure_object(CliContext)
         state.choose_file(opts.get("config"), opts.get("environment"))
         return super().parse_args(ctx, args)
 
     def main(self, args: Sequence[str] | None = None, *rest: Any, **more: Any) -> Any:
-        """Run the program and leave with an exit code."""
+        """Run the program and exit with its exit code."""
         words = sys.argv[1:] if args is None else list(args)
         state = more["obj"] = CliContext()
         more["prog_name"] = "qless-py"
         more["standalone_mode"] = False
 
         def is_json() -> bool:
-            # What stands behind a mistake in the line was not read.
+            # After a mistake in the command line, click has not parsed the rest.
             return state.is_json or "--json" in itertools.takewhile("--".__ne__, words)
 
         run = functools.partial(super().main, words, *rest, **more)
@@ -247,17 +247,17 @@ def _write_examples(formatter: click.HelpFormatter, examples: Sequence[str]) -> 
 
 
 def command(name: str, **more: Any) -> Callable[[Callable[..., Any]], Configured]:
-    """Make a command out of a function."""
+    """Turn a function into a command."""
     return click.command(name, cls=Configured, **more)
 
 
 def group(name: str, **more: Any) -> Callable[[Callable[..., Any]], Commands]:
-    """Make a group of commands out of a function."""
+    """Turn a function into a group of commands."""
     return click.group(name, cls=Commands, **more)
 
 
 def pass_cli(function: Callable[..., R]) -> Callable[..., R]:
-    """Give the function what this call of the program knows, as its first argument."""
+    """Pass the `CliContext` to the function as its first argument."""
 
     @functools.wraps(function)
     def called(*args: Any, **more: Any) -> R:
@@ -267,7 +267,7 @@ def pass_cli(function: Callable[..., R]) -> Callable[..., R]:
 
 
 def _path(ctx: click.Context) -> list[str]:
-    """Give the words that name the command, without the program's."""
+    """Return the words that name the command, without the program."""
     words: list[str] = []
     at: click.Context | None = ctx
     while at is not None and at.parent is not None:

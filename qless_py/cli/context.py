@@ -1,4 +1,4 @@
-"""What one call of the program knows: the store, the file with settings, how to answer."""
+"""The context of one run of the program: the store, the settings file, the output."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from qless_py.store.settings_file import DEFAULT_NAMESPACE, Configuration
 if TYPE_CHECKING:
     from qless_py.client.client import Client
 
-# What was typed beats the environment, which beats the file, wherever on the line it was typed.
+# The command line overrides the environment, which overrides the file, wherever the option stands.
 _RANKS: Final = (
     ParameterSource.DEFAULT,
     ParameterSource.DEFAULT_MAP,
@@ -28,7 +28,7 @@ _RANKS: Final = (
 
 
 class CliContext:
-    """The common options of all commands, and what follows from them."""
+    """The values of the common options, and what is made from them."""
 
     def __init__(self) -> None:
         self._choices: dict[str, tuple[int, Any]] = {}
@@ -36,7 +36,7 @@ class CliContext:
         self.environment: str | None = None
 
     def take(self, context: click.Context, parameter: click.Parameter, value: Any) -> Any:
-        """Note what a common option says, unless it was said with more weight before."""
+        """Record the value of a common option, unless a stronger source has set it before."""
         name = str(parameter.name)
         source = context.get_parameter_source(name)
         rank = _RANKS.index(source) if source in _RANKS else 0
@@ -45,12 +45,12 @@ class CliContext:
         return value
 
     def chosen(self, name: str) -> Any:
-        """Give what a common option says."""
+        """Return the value of a common option."""
         return self._choices.get(name, (0, None))[1]
 
     @property
     def url(self) -> str | None:
-        """The store, if one was named."""
+        """The URL of the store, if one is given."""
         url: str | None = self.chosen("url")
         return url or None
 
@@ -62,24 +62,24 @@ class CliContext:
 
     @property
     def is_json(self) -> bool:
-        """Whether a program reads the answer."""
+        """Whether to print JSON."""
         return bool(self.chosen("as_json"))
 
     @cached_property
     def out(self) -> Output:
-        """What the answer is written to."""
+        """Where the answer is printed."""
         return Output(is_json=self.is_json)
 
     @cached_property
     def configuration(self) -> Configuration:
-        """What the file says; a mistake in it is wrong use."""
+        """The settings file; a mistake in it is a usage error."""
         try:
             return settings_file.load(self.config, self.environment, environ=os.environ)
         except ConfigError as error:
             raise click.UsageError(str(error)) from error
 
     def choose_file(self, config: Any, environment: Any) -> None:
-        """Take which file to read and which environment of it to use."""
+        """Set which file to read and which of its environments to use."""
         self.config = Path(config) if config else self.config
         self.environment = environment or self.environment
         self.__dict__.pop("configuration", None)
@@ -92,12 +92,12 @@ class CliContext:
         return made
 
     def connect(self) -> Client:
-        """Make a client of the store that the caller must close."""
+        """Connect to the store; the caller closes the client."""
         from qless_py.client.client import Client  # noqa: PLC0415 - help needs none
 
         made = Client(self.url, namespace=self.namespace)
         try:
-            # Calls wait for a store that has gone away; a person wants to know at once.
+            # Calls wait for an unreachable store; somebody at a terminal wants the error at once.
             made.redis.ping()
         except BaseException:
             made.close()

@@ -1,4 +1,4 @@
-"""How the program ends: exit codes, and one line for whatever a person can get wrong."""
+"""Exit codes, and one line on standard error for every mistake of the user."""
 
 from __future__ import annotations
 
@@ -27,25 +27,25 @@ FAILED: Final = 1
 MISUSED: Final = 2
 NOT_FOUND: Final = 3
 INTERRUPTED: Final = 130
-# What somebody typed, and what only looks like it.
+# Errors of what the user typed, and errors of the same kinds that are not.
 _MISUSES: Final = (BadArgumentError, ConfigError)
 _NO_MISUSES: Final = (UndecodableDataError, ClockError)
 
 
 class NotFoundError(click.ClickException):
-    """What was asked for is not there."""
+    """The thing that was asked for does not exist."""
 
     exit_code = NOT_FOUND
 
 
 def exit_code(run: Callable[[], Any], is_json: Callable[[], bool] = lambda: False) -> int:
-    """Run something and give the exit code; what went wrong is said on standard error."""
+    """Run something and return its exit code; report errors on standard error."""
     try:
         code = run()
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED
     except BrokenPipeError:
-        # Whoever read the output has seen enough; the interpreter must not try to flush it again.
+        # The reader closed the pipe. Without this the interpreter fails again as it flushes stdout.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
     except Exception as error:
@@ -60,10 +60,10 @@ def exit_code(run: Callable[[], Any], is_json: Callable[[], bool] = lambda: Fals
 def _ending(  # noqa: PLR0911 - one for each kind
     error: Exception,
 ) -> tuple[int, str, str] | None:
-    """Give the exit code, the code for programs and the message of what went wrong."""
+    """Return the exit code, the error code and the message; None for a bug."""
     if isinstance(error, click.UsageError):
         asked = error.ctx.command_path if error.ctx is not None else "qless-py"
-        return MISUSED, "USAGE", f"{error.format_message()} ({asked} --help tells more)"
+        return MISUSED, "USAGE", f"{error.format_message()} (see {asked} --help)"
     if isinstance(error, click.ClickException):
         name = "NOTFOUND" if error.exit_code == NOT_FOUND else "FAILED"
         return error.exit_code, name, error.format_message()
@@ -72,7 +72,7 @@ def _ending(  # noqa: PLR0911 - one for each kind
     if isinstance(error, OSError):
         return FAILED, "FAILED", str(error)
     if isinstance(error, UnicodeEncodeError):
-        return MISUSED, "USAGE", f"{error.object!r} is not text in UTF-8"
+        return MISUSED, "USAGE", f"{error.object!r} is not valid UTF-8"
     if _is_of_the_store(error):
         return FAILED, "NOSTORE", f"no store: {error}"
     return None
@@ -86,7 +86,7 @@ def _exit_code_of(error: QlessError) -> int:
 
 
 def _name_of(error: QlessError) -> str:
-    """Give the code of an error, or of the next kind above it that has one."""
+    """Return the code of an error, or of its closest base class that has one."""
     kinds = (kind for kind in type(error).__mro__ if issubclass(kind, QlessError))
     named = (kind.__dict__.get("code") for kind in kinds)
     return next(filter(None, named), "NOSTORE" if isinstance(error, StoreError) else "FAILED")
@@ -102,5 +102,5 @@ def _say(name: str, text: str, *, is_json: bool) -> None:
     line = safe(" ".join(text.split()))
     if is_json:
         line = json.dumps({"error": name, "message": line})
-    with contextlib.suppress(OSError):  # Nobody may be there to read it.
+    with contextlib.suppress(OSError):  # Standard error may be closed.
         click.echo(line if is_json else f"Error: {line}", err=True)

@@ -1,4 +1,4 @@
-"""Answers: tables for people, JSON for programs; colour on a terminal only."""
+"""The output of commands: tables for people, JSON for programs, colour on a terminal only."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from qless_py.cli import tables
 if TYPE_CHECKING:
     from rich.console import Console
 
-_WIDE: Final = 100_000  # Whatever reads a pipe wants whole lines.
+_WIDE: Final = 100_000  # In a pipe no line is folded.
 _LONG_WORK: Final = 200
-# Halves of characters, which cannot be encoded, and what would steer a terminal.
+# Surrogates, which cannot be encoded, and characters that control a terminal.
 _UNSHOWN: Final = re.compile(
     "[\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff]"
 )
@@ -30,30 +30,30 @@ Advance = Callable[[int], None]
 
 
 class Output:
-    """Standard output for the answer, standard error for what is said beside it."""
+    """Print answers on standard output and notes on standard error."""
 
     def __init__(self, *, is_json: bool) -> None:
         self.is_json = is_json
 
     def answer(self, value: Any, show: Callable[[], None] | None = None) -> None:
-        """Give the answer, as JSON or by showing it; without `show` there is nothing to see."""
+        """Print the answer as JSON, or let `show` print it for people."""
         if self.is_json:
             click.echo(as_json(value))
         elif show is not None:
             show()
 
     def line(self, text: str = "") -> None:
-        """Write one line."""
+        """Print one line."""
         click.echo(safe(text))
 
     def note(self, text: str) -> None:
-        """Say something beside the answer."""
+        """Print a line on standard error."""
         click.echo(safe(text), err=True)
 
     def table(
         self, columns: Sequence[str], rows: Iterable[Sequence[Any]], *, has_text: bool = False
     ) -> None:
-        """Show rows; `has_text` says that the last column is free text."""
+        """Print rows; `has_text` says that the last column is free text."""
         listed = [list(row) for row in rows]
         made = []
         for at, name in enumerate(columns):
@@ -69,10 +69,10 @@ class Output:
         with where.capture() as captured:
             tables.show(where, made, has_text=has_text)
         for line in captured.get().splitlines():
-            click.echo(line)  # Each at once: whoever has seen enough ends it by going.
+            click.echo(line)  # One by one: a reader such as `head` may close the pipe early.
 
     def facts(self, pairs: Mapping[str, Any]) -> None:
-        """Show names and values, leaving out what is not there."""
+        """Print names and values, without empty values."""
         given = {safe(name): value for name, value in pairs.items()}
         shown = {name: cell(value) for name, value in given.items() if value not in (None, "", [])}
         width = max(map(len, shown), default=0)
@@ -84,7 +84,7 @@ class Output:
 
     @contextmanager
     def progress(self, what: str, total: int) -> Iterator[Advance]:
-        """Show how far a long work is, on a terminal."""
+        """Show the progress of long work, on a terminal."""
         if total < _LONG_WORK or not sys.stderr.isatty():
             yield lambda _: None
             return
@@ -96,7 +96,7 @@ class Output:
 
     @contextmanager
     def following(self) -> Iterator[Callable[[str], None]]:
-        """Show, on a terminal, how something stands that others do."""
+        """Show a status line that changes, on a terminal."""
         if not sys.stderr.isatty():
             yield lambda _: None
             return
@@ -105,7 +105,7 @@ class Output:
 
 
 def console(stream: TextIO) -> Console:
-    """Make a console that is coloured only where a person wants that."""
+    """Return a console that is coloured on a terminal, unless NO_COLOR is set."""
     from rich.console import Console  # noqa: PLC0415 - slow to import
 
     is_terminal = stream.isatty()
@@ -121,7 +121,7 @@ def console(stream: TextIO) -> Console:
 
 
 def cell(value: Any) -> str:
-    """Write one value for people."""
+    """Return a value as text for people."""
     if value is None:
         return ""
     if isinstance(value, bool):
@@ -134,7 +134,7 @@ def cell(value: Any) -> str:
 
 
 def safe(text: str) -> str:
-    """Show what would steer the terminal as what it is."""
+    """Escape characters that would control the terminal."""
     if text.isprintable():
         return text
     return "".join(one if one.isprintable() or one in "\n\t" else _escaped(one) for one in text)
@@ -145,12 +145,12 @@ def _escaped(character: str) -> str:
 
 
 def as_json(value: Any) -> str:
-    """Write the answer for a program: indented for a person who looks at it."""
+    """Return JSON, indented on a terminal."""
     return _written(value, indent=2 if sys.stdout.isatty() else None)
 
 
 def as_json_line(value: Any) -> str:
-    """Write a value as one line of JSON."""
+    """Return a value as one line of JSON."""
     return _written(value)
 
 
@@ -161,13 +161,13 @@ def _written(value: Any, indent: int | None = None) -> str:
             _plain(value), ensure_ascii=not is_unicode, indent=indent, allow_nan=False
         )
     except RecursionError:
-        raise click.ClickException("the data is nested too deeply to be written") from None
-    # They stand in strings, where they mean the same when escaped.
+        raise click.ClickException("the data is nested too deeply for JSON") from None
+    # They occur in strings only, where an escape means the same.
     return _UNSHOWN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def _plain(value: Any) -> Any:
-    """Give what JSON can write: data may have come with another codec."""
+    """Return what JSON can represent: data may have been put with another codec."""
     if isinstance(value, Mapping):
         return {str(key): _plain(one) for key, one in value.items()}
     if isinstance(value, list | tuple):
@@ -178,9 +178,9 @@ def _plain(value: Any) -> Any:
 
 
 def brief(value: Any, longest: int = 60) -> str:
-    """Write data in one short line."""
+    """Return data as one short line."""
     try:
         text = safe(json.dumps(_plain(value), ensure_ascii=False))
     except RecursionError:
-        return "nested too deeply to be shown"
+        return "nested too deeply to show"
     return text if len(text) <= longest else f"{text[: longest - 1]}…"

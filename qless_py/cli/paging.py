@@ -1,4 +1,4 @@
-"""Lists that are read page by page, each of which says where the next one begins."""
+"""Lists that are read page by page, by offset or by cursor."""
 
 from __future__ import annotations
 
@@ -14,38 +14,38 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 class Page(Protocol):
-    """Part of a list."""
+    """A page of a list."""
 
     @property
     def total(self) -> int:
-        """How many there are in all."""
+        """The length of the whole list."""
 
     @property
     def cursor(self) -> str | None:
-        """Where to go on."""
+        """The cursor of the next page, if there is one."""
 
 
 P = TypeVar("P", bound=Page)
 
 
 def by_cursor(command: Command) -> Command:
-    """Add the options that choose a page."""
+    """Add --count and --cursor."""
     for option in (
         click.option(
             "--count",
             type=click.IntRange(1, 250),
             default=100,
             show_default=True,
-            help="How many to show.",
+            help="Show at most this many.",
         ),
-        click.option("--cursor", help="Go on where another page ended, which said this."),
+        click.option("--cursor", help="Continue after the page that printed this cursor."),
     ):
         command = option(command)
     return command
 
 
 def read_page(read: Callable[[str | None, int], P], cursor: str | None, count: int) -> P:
-    """Read a page; a cursor of nobody is an error of usage."""
+    """Read a page; an unknown cursor is a usage error."""
     try:
         return read(cursor, count)
     except BadArgumentError as error:
@@ -53,6 +53,6 @@ def read_page(read: Callable[[str | None, int], P], cursor: str | None, count: i
 
 
 def note_rest(out: Output, page: Page) -> None:
-    """Say where to go on, if there is more."""
+    """Print the cursor of the next page, if there is one."""
     if page.cursor is not None:
-        out.note(f"of {page.total}; more with --cursor {page.cursor}")
+        out.note(f"of {page.total:,} in all; next page: --cursor {page.cursor}")

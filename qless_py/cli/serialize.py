@@ -13,7 +13,7 @@ _DEEPEST: Final = 300
 
 
 def job(one: Job | RecurringJob, *, history: bool = False) -> dict[str, Any]:
-    """Describe a job or a recurring job."""
+    """Return a job or a recurring job as a JSON object."""
     if isinstance(one, RecurringJob):
         return recurring(one)
     shape = {
@@ -59,7 +59,7 @@ def job(one: Job | RecurringJob, *, history: bool = False) -> dict[str, Any]:
 
 
 def recurring(one: RecurringJob) -> dict[str, Any]:
-    """Describe a recurring job."""
+    """Return a recurring job as a JSON object."""
     return {
         "jid": one.jid,
         "klass": one.klass_name,
@@ -89,7 +89,7 @@ def recurring(one: RecurringJob) -> dict[str, Any]:
 
 
 def operation(one: Operation) -> dict[str, Any]:
-    """Describe an operation."""
+    """Return an operation as a JSON object."""
     return {
         "jid": one.jid,
         "state": one.state,
@@ -122,7 +122,7 @@ def _decoded(one: Job, what: str) -> Any:
 
 
 def shallow(value: Any) -> Any:
-    """Give the value, if it is not nested deeper than can be written; else that is an error."""
+    """Return the value; raise `UndecodableDataError` if it is nested too deeply for JSON."""
     level = [value]
     for _ in range(_DEEPEST):
         level = [
@@ -133,4 +133,4 @@ def shallow(value: Any) -> Any:
         ]
         if not level:
             return value
-    raise UndecodableDataError("it is nested too deeply to be shown")
+    raise UndecodableDataError("data is nested too deeply to show")

@@ -1,4 +1,4 @@
-"""Tables: as wide as need be in a pipe, and on a terminal no wider than it is, if that can be."""
+"""Tables: as wide as needed in a pipe, folded to the width of a terminal."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 GAP: Final = 2
-_NARROW: Final = 4  # Letters that each column shows in a line.
-_NAME: Final = 5  # Letters of its name.
-_WHOLE: Final = 40  # Of the first column, so that it can be copied.
-_FREE: Final = 16  # What free text needs to be readable beside the rest.
-_INDENT: Final = 4  # Of free text below the rest.
+_NARROW: Final = 4  # Characters that each column keeps at least.
+_NAME: Final = 5  # Characters of its name.
+_WHOLE: Final = 40  # Characters of the first column that are not folded, so that it can be copied.
+_FREE: Final = 16  # Characters that free text needs beside the other columns.
+_INDENT: Final = 4  # Of free text below its row.
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """The cells of a column: numbers are flushed right, nothing may be left out."""
+    """A column: numbers are flushed right; one that is_nothing may be left out."""
 
     name: str
     cells: Sequence[str]
@@ -30,10 +30,10 @@ class Column:
 
 
 def show(where: Console, columns: Sequence[Column], *, has_text: bool) -> None:
-    """Show the columns; `has_text` says that the last one is free text.
+    """Print the columns; `has_text` says that the last one is free text.
 
-    Where a terminal is too narrow, columns that hold nothing are left out, free text goes below
-    its row, and at last the widest columns break their lines.
+    On a terminal that is too narrow, columns without values are left out, then free text goes
+    below its row, then the widest columns are folded.
     """
     widths = [_natural(column) for column in columns]
     if where.is_terminal and _total(widths) > where.width:
@@ -72,7 +72,7 @@ def _total(widths: Sequence[int]) -> int:
 
 
 def _fitted(columns: Sequence[Column], room: int, *, has_text: bool) -> list[int]:
-    """Make free text narrower, then names, then the widest columns, until all have room."""
+    """Narrow free text, then the names of columns, then the widest columns, until all fit."""
     fitted = [_natural(column) for column in columns]
     if has_text:
         left = room - _total(fitted[:-1]) - GAP
@@ -91,7 +91,7 @@ def _fitted(columns: Sequence[Column], room: int, *, has_text: bool) -> list[int
 def _lines(
     where: Console, texts: Sequence[str], columns: Sequence[Column], widths: Sequence[int]
 ) -> Iterator[Text]:
-    """Give the lines of a row."""
+    """Yield the lines of a row."""
     from rich.text import Text  # noqa: PLC0415 - slow to import
 
     cells = [_wrapped(where, text, width) for text, width in zip(texts, widths, strict=True)]

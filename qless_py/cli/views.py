@@ -1,4 +1,4 @@
-"""Jobs as tables and as pages for people."""
+"""Jobs as tables and pages of text."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _SHOWN_IN_HEAD = ("what", "when", "queue", "worker")
 
 
 def job_table(out: Output, jobs: Iterable[Mapping[str, Any]]) -> None:
-    """Show several jobs, one a line."""
+    """Print jobs, one a line."""
     columns = ("jid", "state", "queue", "klass", "priority", "retries", "tags", "data")
     rows = [
         (
@@ -31,7 +31,7 @@ def job_table(out: Output, jobs: Iterable[Mapping[str, Any]]) -> None:
 
 
 def job_page(out: Output, one: Mapping[str, Any]) -> None:
-    """Show all there is to know about a job."""
+    """Print everything about a job."""
     if one["state"] == "recurring":
         recurring_page(out, one)
         return
@@ -78,7 +78,7 @@ def job_page(out: Output, one: Mapping[str, Any]) -> None:
 
 
 def recurring_page(out: Output, one: Mapping[str, Any]) -> None:
-    """Show all there is to know about a recurring job."""
+    """Print everything about a recurring job."""
     out.facts(
         {
             "jid": one["jid"],
@@ -86,7 +86,7 @@ def recurring_page(out: Output, one: Mapping[str, Any]) -> None:
             "queue": one["queue"],
             "when": when(one),
             "next": local_time(one["next_at"]),
-            "made": one["count"],
+            "jobs put": one["count"],
             "paused": one["paused"] or None,
             "over": one["over"] or None,
             "starts": local_time(one["start"]),
@@ -106,7 +106,7 @@ def recurring_page(out: Output, one: Mapping[str, Any]) -> None:
 
 
 def when(one: Mapping[str, Any]) -> str:
-    """Say when a recurring job makes its jobs."""
+    """Return the schedule of a recurring job."""
     return (
         f"{one['cron']} ({one['zone']})"
         if one["cron"]
@@ -115,7 +115,7 @@ def when(one: Mapping[str, Any]) -> str:
 
 
 def history_table(out: Output, history: Iterable[Mapping[str, Any]]) -> None:
-    """Show what happened to a job."""
+    """Print the history of a job."""
     rows = [
         (
             local_time(entry["when"]),
@@ -128,4 +128,4 @@ def history_table(out: Output, history: Iterable[Mapping[str, Any]]) -> None:
         )
         for entry in history
     ]
-    out.table(("when", "what", "queue", "worker", "more"), rows, has_text=True)
+    out.table(("when", "what", "queue", "worker", "details"), rows, has_text=True)
