@@ -77,7 +77,7 @@ def test_a_job_lives_its_life(run: Run, clock: Clock) -> None:
     run(life)
 
 
-def test_every_verb_has_its_twin(run: Run) -> None:
+def test_every_method_has_its_asyncio_counterpart(run: Run) -> None:
     async def verbs(client: aio.Client) -> None:
         queue = client.queues["q"]
         await queue.put_many([{"klass": "k", "jid": f"j{number}"} for number in range(7)])
@@ -256,7 +256,7 @@ def test_pipelines(run: Run) -> None:
     run(pipelines)
 
 
-def test_events_are_heard_and_heard_again_after_a_lost_connection(run: Run) -> None:
+def test_events_arrive_also_after_a_lost_connection(run: Run) -> None:
     async def events(client: aio.Client) -> None:
         async with client.events.listen() as listener:
             await client.queues["q"].put("k", jid="a")
@@ -318,7 +318,7 @@ def test_many_tasks_share_a_client(run: Run) -> None:
     run(tasks)
 
 
-def test_bad_arguments_are_refused_before_anything_is_awaited(run: Run) -> None:
+def test_bad_arguments_are_rejected_before_anything_is_awaited(run: Run) -> None:
     async def refused(client: aio.Client) -> None:
         with pytest.raises(BadArgumentError):
             await client.queues["q"].put("k", priority=float("nan"))
@@ -334,7 +334,7 @@ async def double(job: aio.Job) -> int:
     return int(job["n"]) * 2
 
 
-def test_what_only_await_can_ask_does_not_pretend_to_be_a_sequence(run: Run) -> None:
+def test_lists_that_must_be_awaited_are_no_sequences(run: Run) -> None:
     async def sequences(client: aio.Client) -> None:
         for asked in (client.jobs, client.queues, client.workers, client.batches):
             anything: Any = asked

@@ -31,7 +31,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(120)
-def test_every_user_gets_its_share_but_for_a_job_or_two(measured: dict[str, Any]) -> None:
+def test_every_user_gets_its_share_within_two_jobs(measured: dict[str, Any]) -> None:
     jobs = measured["scale"]["handed_out"]
 
     for one in measured["shares"]:
@@ -42,7 +42,7 @@ def test_every_user_gets_its_share_but_for_a_job_or_two(measured: dict[str, Any]
 
 @pytest.mark.slow
 @pytest.mark.timeout(120)
-def test_every_feature_has_its_price(measured: dict[str, Any]) -> None:
+def test_the_cost_of_every_feature_is_measured(measured: dict[str, Any]) -> None:
     assert len(measured["prices"]) == len(prices.FEATURES)
     for one in measured["prices"]:
         assert min(one["put"], one["pop"], one["complete"], one["round_trip"]) > 0, one

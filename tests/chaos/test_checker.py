@@ -47,7 +47,7 @@ def test_a_job_that_never_ended_is_stuck() -> None:
     assert found.stuck == ["a"]
 
 
-def test_a_second_hand_out_without_a_reason_is_unexplained() -> None:
+def test_a_second_pop_without_a_reason_is_unexplained() -> None:
     ledger = lines("acked a - 0\nstart a 1.x 7\nstart a 2.y 8")
 
     found = judge(ledger, {"a": Ending("complete", ("put", "popped", "popped", "done"))})
@@ -55,13 +55,13 @@ def test_a_second_hand_out_without_a_reason_is_unexplained() -> None:
     assert found.unexplained == ["a"]
 
 
-def test_more_starts_than_hand_outs_are_unexplained() -> None:
+def test_more_starts_than_pops_are_unexplained() -> None:
     ledger = lines("acked a - 0\nstart a 1.x 7\nstart a 2.y 8")
 
     assert judge(ledger, {"a": GOOD}).unexplained == ["a"]
 
 
-def test_one_hand_out_started_twice_is_a_duplicate() -> None:
+def test_one_pop_started_twice_is_a_duplicate() -> None:
     ledger = lines("acked a - 0\nstart a 1.x 7\nstart a 1.x 8")
 
     assert judge(ledger, {"a": GOOD}).duplicated == ["a"]
@@ -73,7 +73,7 @@ def test_two_completions_are_a_duplicate() -> None:
     assert judge(lines("acked a - 0\nstart a 1.x 7"), {"a": ending}).duplicated == ["a"]
 
 
-def test_a_completion_by_an_earlier_hand_out_is_late() -> None:
+def test_a_completion_by_an_earlier_pop_is_late() -> None:
     ledger = lines("acked a - 0\nstart a 9.x 7\nstart a 10.y 8")
     steps = ("put", "popped", "timed-out", "popped", "done")
 

@@ -49,7 +49,7 @@ def work(client: Client) -> None:
         ),
     ],
 )
-def test_workers_do_in_the_background_what_the_program_would(  # noqa: PLR0913, PLR0917 - a table
+def test_workers_carry_out_a_bulk_command_in_the_background(  # noqa: PLR0913, PLR0917 - a table
     program: Program,
     live: Client,
     words: list[str],
@@ -107,7 +107,7 @@ def test_operations_are_listed_and_aborted(program: Program, live: Client) -> No
     assert state_of(live, "one") == "waiting"
 
 
-def test_what_only_looks_like_an_operation_hides_none(program: Program, live: Client) -> None:
+def test_a_job_that_resembles_an_operation_hides_none(program: Program, live: Client) -> None:
     queue = live.queues["mail"]
     queue.put("app.Send", tags=[TAG])
     queue.put(OPERATIONS_KLASS, [1], tags=[TAG], jid="list")
@@ -148,7 +148,7 @@ def test_operations_are_left_alone_by_bulk_actions(program: Program, live: Clien
         (["operations", "show", "a b"], "a b"),
     ],
 )
-def test_wrong_use_begins_nothing(
+def test_usage_errors_start_nothing(
     program: Program, live: Client, words: list[str], said: str
 ) -> None:
     assert said in program(*words, code=2).stderr
@@ -220,7 +220,7 @@ def test_each_job_counts_once_and_a_limit_holds_for_jids(program: Program, live:
         (["config", "init", "/no/such/folder/file"], 1, "FAILED"),
     ],
 )
-def test_an_error_is_an_object_for_programs(
+def test_an_error_is_an_object_with_json(
     program: Program, live: Client, words: list[str], code: int, error: str
 ) -> None:
     live.queues["mail"].put("app.Send", jid="one")

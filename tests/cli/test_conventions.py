@@ -112,7 +112,7 @@ def test_namespaces_are_apart(program: Program) -> None:
     program("queues", "--namespace", "a b", code=2)
 
 
-def test_what_a_job_says_cannot_steer_the_terminal(program: Program, live: Client) -> None:
+def test_job_data_cannot_control_the_terminal(program: Program, live: Client) -> None:
     live.queues["mail"].put("app.Send", {"to": "\x1b[31mred\x9b2J"}, jid="one")
     job = live.queues["mail"].pop(worker="me")
     assert job is not None
@@ -179,7 +179,7 @@ def on_a_terminal(url: str, *words: str, **environment: str) -> str:
     return written.decode()
 
 
-def test_there_is_colour_on_a_terminal_only(
+def test_output_is_coloured_on_a_terminal_only(
     program: Program, live: Client, server: servers.Server
 ) -> None:
     live.queues["mail"].put("app.Send")

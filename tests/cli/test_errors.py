@@ -67,7 +67,7 @@ def test_without_a_command_the_help_is_shown() -> None:
         (["demo", "/no/such/folder"], "/no/such/folder"),
     ],
 )
-def test_wrong_use_is_told_in_one_line(program: Program, arguments: list[str], word: str) -> None:
+def test_usage_errors_are_one_line(program: Program, arguments: list[str], word: str) -> None:
     ended = program(*arguments, code=2)
 
     assert ended.stderr.startswith("Error: ")
@@ -84,7 +84,7 @@ def test_wrong_use_is_told_in_one_line(program: Program, arguments: list[str], w
         ("embedded:///proc/nowhere", "/proc/nowhere"),
     ],
 )
-def test_a_store_that_cannot_be_used_is_told_in_one_line(url: str, word: str) -> None:
+def test_an_unusable_store_is_reported_in_one_line(url: str, word: str) -> None:
     ended = run("work", "-q", "mail", "--import", "tests", "--quiet", "--burst", "--url", url)
 
     assert ended.returncode == 1

@@ -61,7 +61,7 @@ STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202e]")
     ],
     ids=lambda words: " ".join(words)[:50].encode("ascii", "replace").decode(),
 )
-def test_what_makes_no_sense_is_wrong_use_told_in_one_line(
+def test_invalid_values_are_usage_errors_in_one_line(
     program: Program, live: Client, words: list[str]
 ) -> None:
     ended = program(*words, code=2)
@@ -112,7 +112,7 @@ def evil(live: Client) -> Client:
     ],
     ids=lambda words: " ".join(words[:2]),
 )  # fmt: skip
-def test_nothing_steers_the_terminal(
+def test_no_value_controls_the_terminal(
     program: Program, evil: Client, words: list[str], more: list[str]
 ) -> None:
     del evil
@@ -171,7 +171,7 @@ def test_any_letters_can_be_read_and_written_in_any_locale(
         ("queues --json > /dev/full 2> /dev/full", 1, ""),
     ],
 )
-def test_a_reader_that_has_gone_and_a_full_disk_are_no_bug(
+def test_a_closed_pipe_or_full_disk_is_reported_without_traceback(
     live: Client, server: servers.Server, command: str, code: int | None, said: str
 ) -> None:
     for _ in range(10):
@@ -188,7 +188,7 @@ def test_a_reader_that_has_gone_and_a_full_disk_are_no_bug(
     assert ended.returncode == code if code is not None else ended.returncode in {0, 1}
 
 
-def test_a_store_that_is_none_is_told_in_one_line(program: Program) -> None:
+def test_a_server_that_is_no_store_is_reported_in_one_line(program: Program) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
 
         def answer() -> None:
@@ -210,7 +210,9 @@ def test_a_store_that_is_none_is_told_in_one_line(program: Program) -> None:
     assert ended.stderr.count("\n") == 1
 
 
-def test_a_wrong_password_is_told_in_one_line_without_it(program: Program, live: Client) -> None:
+def test_a_wrong_password_is_reported_in_one_line_without_it(
+    program: Program, live: Client
+) -> None:
     live.redis.config_set("requirepass", "sesame")
     try:
         ended = program("queues", "--url", f"{program.url}?password=wrong", code=1)
@@ -224,7 +226,7 @@ def test_a_wrong_password_is_told_in_one_line_without_it(program: Program, live:
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), ConnectionResetError("gone")])
-def test_what_was_done_before_an_early_end_is_told(
+def test_an_interrupted_command_reports_what_it_did(
     program: Program, live: Client, monkeypatch: pytest.MonkeyPatch, error: BaseException
 ) -> None:
     live.queues["mail"].put_many([{"klass": "app.Send"}] * 100)

@@ -251,7 +251,7 @@ def test_jobs_are_tagged_and_tracked(program: Program, live: Client) -> None:
     assert {one["tag"]: one["number"] for one in tags} == {"new": 1, "newer": 1}
 
 
-def test_what_is_missing_is_not_found(program: Program, live: Client) -> None:
+def test_missing_jobs_are_not_found(program: Program, live: Client) -> None:
     live.queues["mail"].put("app.Send", jid="one")
 
     answer = program.json("job", "cancel", "one", "none", code=3)
@@ -332,7 +332,7 @@ def test_jobs_and_those_that_depend_on_them_are_canceled_together(
         (["jobs", "--count", "0"], "0"),
     ],
 )
-def test_wrong_use_changes_nothing(
+def test_usage_errors_change_nothing(
     program: Program, live: Client, words: list[str], said: str
 ) -> None:
     ended = program(*words, code=2, stdin="")
@@ -342,7 +342,9 @@ def test_wrong_use_changes_nothing(
     assert live.queues.counts == []
 
 
-def test_it_is_told_which_lines_were_put_and_which_were_not(program: Program, live: Client) -> None:
+def test_lines_that_were_put_and_lines_that_were_not_are_reported(
+    program: Program, live: Client
+) -> None:
     good, bad = '{"klass": "app.Send"}\n', '{"klass": "app.Send", "bogus": 1}\n'
 
     ended = program("put", "mail", "--lines", "-", code=2, stdin=good * 103 + bad + good)

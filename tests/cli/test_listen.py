@@ -140,7 +140,9 @@ def test_a_command_is_run_for_each_event(listening: Any, live: Client, tmp_path:
     assert json.loads(body)["details"]["group"] == "app.Send:Oops"
 
 
-def test_a_command_that_fails_is_told_and_listening_goes_on(listening: Any, live: Client) -> None:
+def test_a_failing_command_is_reported_and_listening_continues(
+    listening: Any, live: Client
+) -> None:
     with listening("--exec", "false", "--count", "4") as process:
         live_a_life(live)
         out, err = process.communicate(timeout=50)
@@ -151,7 +153,7 @@ def test_a_command_that_fails_is_told_and_listening_goes_on(listening: Any, live
 
 
 @pytest.mark.parametrize("style", ["json", "slack", "mattermost", "discord"])
-def test_a_chat_is_told_in_its_own_form(listening: Any, live: Client, style: str) -> None:
+def test_each_chat_gets_its_own_format(listening: Any, live: Client, style: str) -> None:
     with (
         Chat(503, 429) as chat,
         listening(
@@ -173,7 +175,7 @@ def test_a_chat_is_told_in_its_own_form(listening: Any, live: Client, style: str
         assert set(body) <= {"text", "content", "username", "allowed_mentions"}
 
 
-def test_a_chat_that_refuses_for_good_is_told_once(listening: Any, live: Client) -> None:
+def test_a_permanent_rejection_is_reported_once(listening: Any, live: Client) -> None:
     with (
         Chat(404) as chat,
         listening("--event", "failed", "--webhook", chat.url, "--count", "1") as process,
@@ -185,7 +187,7 @@ def test_a_chat_that_refuses_for_good_is_told_once(listening: Any, live: Client)
     assert len(chat.received) == 1
 
 
-def test_the_desktop_is_told(listening: Any, live: Client, tmp_path: Path) -> None:
+def test_desktop_notifications_are_sent(listening: Any, live: Client, tmp_path: Path) -> None:
     notify = tmp_path / "notify-send"
     notify.write_text('#!/bin/sh\nprintf "%s\\n" "$@" > "$OUT"\n')
     notify.chmod(0o755)
@@ -224,5 +226,7 @@ def test_without_a_desktop_it_says_so(program: Program, tmp_path: Path) -> None:
         (["--webhook", "http://host/a b"], "http"),
     ],
 )
-def test_wrong_use_is_told_before_listening(program: Program, words: list[str], said: str) -> None:
+def test_usage_errors_are_reported_before_listening(
+    program: Program, words: list[str], said: str
+) -> None:
     assert said in program("listen", *words, code=2).stderr

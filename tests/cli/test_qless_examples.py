@@ -314,7 +314,7 @@ def test_a_tracked_job_is_listened_to(program: Program, live: Client) -> None:
     assert program.json("tracked")["jobs"][0]["state"] == "complete"
 
 
-def test_statistics_are_told(program: Program, live: Client) -> None:
+def test_statistics_are_shown(program: Program, live: Client) -> None:
     live.queues["testing"].put("seed_app.MyJobClass")
 
     (answer,) = program.json("stats", "testing")["queues"]

@@ -51,14 +51,14 @@ def test_options_of_a_queue_are_set_and_unset(program: Program, live: Client) ->
     assert live.queues["mail"].heartbeat == 60
 
 
-def test_an_option_that_cannot_be_is_refused(program: Program) -> None:
+def test_an_option_that_cannot_be_is_rejected(program: Program) -> None:
     ended = program("queue", "set", "mail", "heartbeat=soon", code=2)
 
     assert "heartbeat" in ended.stderr
     program("queue", "set", "mail", "heartbeat", code=2)
 
 
-def test_an_option_that_no_queue_has_is_refused_and_nothing_set(
+def test_an_option_that_no_queue_has_is_rejected_and_nothing_set(
     program: Program, live: Client
 ) -> None:
     said = program("queue", "set", "mail", "heartbeat=30", "heartbeet=30", code=2).stderr
@@ -166,7 +166,7 @@ def test_workers_are_listed_shown_and_forgotten(program: Program, live: Client) 
     assert "there is no worker none" in program("workers", "forget", "none", code=3).stderr
 
 
-def test_workers_are_told_by_their_name_by_that_of_their_parent_or_all(
+def test_workers_are_addressed_by_name_by_supervisor_or_all_at_once(
     program: Program, live: Client
 ) -> None:
     for name in ("box-1-0", "box-1-1", "box-11-0"):
@@ -196,7 +196,7 @@ def test_options_are_listed_set_and_unset(program: Program, live: Client) -> Non
     assert live.config["heartbeat"] == 60
 
 
-def test_an_unknown_option_is_refused_with_a_suggestion(program: Program, live: Client) -> None:
+def test_an_unknown_option_is_rejected_with_a_suggestion(program: Program, live: Client) -> None:
     ended = program("config", "set", "hartbeat", "600", code=2)
 
     assert "did you mean 'heartbeat'?" in ended.stderr
@@ -206,7 +206,7 @@ def test_an_unknown_option_is_refused_with_a_suggestion(program: Program, live: 
     program("config", "set", "my-own", "1", "--new")
 
 
-def test_statistics_tell_of_days_and_of_the_last_hour(program: Program, live: Client) -> None:
+def test_statistics_show_days_and_the_last_hour(program: Program, live: Client) -> None:
     live.queues["mail"].put("app.Send")
     job = live.queues["mail"].pop(worker="me")
     assert isinstance(job, Job)
@@ -245,7 +245,7 @@ def test_a_broken_namespace_is_reported_and_repaired(
     assert program.json("fsck")["findings"] == []
 
 
-def test_the_doctor_looks_at_everything(program: Program, live: Client) -> None:
+def test_doctor_runs_every_check(program: Program, live: Client) -> None:
     live.queues["mail"].put("app.Send")
 
     answer = program.json("doctor")
@@ -260,9 +260,7 @@ def test_the_doctor_looks_at_everything(program: Program, live: Client) -> None:
     assert checks["workers"]["status"] == "warn"
 
 
-def test_the_doctor_fails_where_jobs_would_be_evicted(
-    program: Program, redis: redis_py.Redis
-) -> None:
+def test_doctor_fails_if_jobs_could_be_evicted(program: Program, redis: redis_py.Redis) -> None:
     redis.config_set("maxmemory", 100_000_000)
     redis.config_set("maxmemory-policy", "allkeys-lru")
     try:
@@ -276,7 +274,7 @@ def test_the_doctor_fails_where_jobs_would_be_evicted(
     assert "noeviction" in failed[0]["detail"] + failed[0]["advice"]
 
 
-def test_the_doctor_says_that_there_is_no_server() -> None:
+def test_doctor_reports_a_missing_server() -> None:
     answer = Program("unix:///no/such/socket").json("doctor", code=1)
 
     assert answer["checks"][-1]["name"] == "server"
@@ -284,7 +282,7 @@ def test_the_doctor_says_that_there_is_no_server() -> None:
     assert "FAIL  server" in Program("unix:///no/such/socket")("doctor", code=1).stdout
 
 
-def test_the_doctor_finds_another_schema(
+def test_doctor_reports_another_schema(
     program: Program, live: Client, redis: redis_py.Redis
 ) -> None:
     live.queues["mail"].put("app.Send")

@@ -63,7 +63,7 @@ def test_it_is_paused_resumed_run_and_removed(program: Program, live: Client) ->
     assert live.jobs["hourly"] is None
 
 
-def test_what_does_not_recur_is_not_found(program: Program, live: Client) -> None:
+def test_jobs_that_do_not_recur_are_not_found(program: Program, live: Client) -> None:
     live.queues["mail"].put("app.Send", jid="one")
 
     program("recur", "pause", "none", code=3)

@@ -32,7 +32,7 @@ def test_it_puts_no_more_than_may_wait(live: Client) -> None:
     load.close()
 
 
-def test_it_ends_after_its_time_and_tells_what_it_did(program: Program, live: Client) -> None:
+def test_it_ends_after_its_time_and_reports_its_counts(program: Program, live: Client) -> None:
     answer = program.json("simulate", "--for", "50ms", "--queue", "trial", "--takes", "5ms")
 
     assert answer["put"] == len(live.queues["trial"]) + answer["completed"] + answer["failed"]
@@ -43,7 +43,7 @@ def test_it_ends_after_its_time_and_tells_what_it_did(program: Program, live: Cl
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)], ids=["TERM", "INT"]
 )
-def test_a_simulation_puts_and_runs_jobs_until_it_is_stopped_and_leaves_nothing_held(
+def test_a_simulation_runs_until_stopped_and_holds_no_job_afterwards(
     live: Client, server: servers.Server, number: int, code: int
 ) -> None:
     words = ("--rate", "200", "--workers", "20", "--takes", "50ms", "--seed", "3")

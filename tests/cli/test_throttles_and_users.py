@@ -95,7 +95,7 @@ def test_it_is_explained_why_a_job_does_not_run(program: Program, live: Client) 
         ["users", "set", "a b", "--weight", "1"],
     ],
 )
-def test_wrong_limits_are_refused(program: Program, live: Client, words: list[str]) -> None:
+def test_wrong_limits_are_rejected(program: Program, live: Client, words: list[str]) -> None:
     program(*words, code=2)
 
     assert live.throttles.all == []

@@ -12,7 +12,7 @@ from tests.cli.conftest import Program
 
 
 @pytest.mark.parametrize("bind", ["0.0.0.0:0", ":0", "[::]:0", "192.0.2.7:0", "example.org:0"])
-def test_nobody_is_served_beyond_this_machine_without_people(program: Program, bind: str) -> None:
+def test_no_other_machine_is_served_without_authentication(program: Program, bind: str) -> None:
     ended = program("web", "--bind", bind, code=2)
 
     said = [line for line in ended.stderr.splitlines() if line.startswith("Error")]
@@ -21,7 +21,7 @@ def test_nobody_is_served_beyond_this_machine_without_people(program: Program, b
 
 
 @pytest.mark.parametrize("bind", ["here", "localhost:", "127.0.0.1:99999", "127.0.0.1:http"])
-def test_an_address_that_is_none_is_refused(program: Program, bind: str) -> None:
+def test_an_invalid_address_is_rejected(program: Program, bind: str) -> None:
     assert "is no HOST:PORT" in program("web", "--bind", bind, code=2).stderr
 
 

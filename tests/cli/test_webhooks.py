@@ -87,7 +87,7 @@ def test_a_chat_is_asked_again_if_that_may_help(
     assert chat.received == [shaped(TOLD, "slack")] * posts
 
 
-def test_a_receiver_that_never_answers_or_speaks_nonsense_is_given_up() -> None:
+def test_a_receiver_that_hangs_or_sends_garbage_is_given_up() -> None:
     with socket.create_server(("127.0.0.1", 0)) as mute:
         url = f"http://127.0.0.1:{mute.getsockname()[1]}/secret"
         with pytest.raises(SinkError, match="TimeoutError: timed out") as raised:
@@ -131,7 +131,7 @@ def test_the_url_of_a_known_chat_says_its_style(
     assert sent[0].get_header("Content-type") == "application/json"
 
 
-def test_a_program_gets_the_event_or_what_is_wrong_is_told(tmp_path: Path) -> None:
+def test_a_command_gets_the_event_or_its_error_is_reported(tmp_path: Path) -> None:
     out = tmp_path / "out"
     notify.command_sink(f"sh -c 'cat > {out}; echo \"$0 $QLESS_PY_QUEUE\" >> {out}'")(TOLD)
     assert out.read_text().endswith("}one mail\n")
@@ -174,7 +174,7 @@ def test_the_end_waits_for_no_receiver_that_never_answers() -> None:
     gate.set()
 
 
-def test_a_receiver_that_fails_is_told_and_gets_the_next_one() -> None:
+def test_a_failing_receiver_is_reported_and_gets_the_next_event() -> None:
     notes: list[str] = []
     seen: list[Any] = []
 

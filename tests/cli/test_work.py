@@ -102,7 +102,7 @@ def test_without_flags_the_worker_has_its_own_defaults(options: Any) -> None:
         ({"QLESS_PY_WORK_BURST": "1"}, "burst", True),
     ],
 )
-def test_variables_are_obeyed(
+def test_environment_variables_are_used(
     options: Any, variables: dict[str, str], name: str, expected: object
 ) -> None:
     variables = {"QUEUES": "a", "QLESS_PY_WORK_ALLOW_ANY": "1"} | variables
@@ -139,7 +139,7 @@ def test_how_much_is_logged(
     assert seen == [({"quiet": 30, "info": 20, "debug": 10}[level], "json", "log")]
 
 
-def test_the_file_says_what_was_not_said_otherwise(options: Any, tmp_path: Path) -> None:
+def test_the_settings_file_supplies_defaults(options: Any, tmp_path: Path) -> None:
     (tmp_path / "qless-py.toml").write_text(
         '[work]\nqueues = ["a", "b"]\nimport = "cli_app"\nmax-memory = "1G"\nisolation = "job"\n'
     )
@@ -207,7 +207,7 @@ def test_programs_classes_and_routes_stand_in_for_handlers(options: Any, tmp_pat
         (["-q", "a", "--allow-any", "-c", "101"], "101"),
     ],
 )
-def test_a_worker_that_cannot_be_is_refused(program: Program, words: list[str], said: str) -> None:
+def test_invalid_worker_options_are_rejected(program: Program, words: list[str], said: str) -> None:
     ended = program("work", *words, code=2)
 
     assert said in ended.stderr

@@ -18,7 +18,7 @@ BAD_NAMES: list[Any] = ["", " ", "a b", "a\n", "é", "-a", "x" * 129, 5, None, b
 
 
 @pytest.mark.parametrize("name", BAD_NAMES)
-def test_what_is_no_name_is_refused_everywhere(client: Client, name: Any) -> None:
+def test_an_invalid_name_is_rejected_everywhere(client: Client, name: Any) -> None:
     queue = client.queues["q"]
     doors: list[Callable[[], object]] = [
         lambda: client.queues[name],
@@ -57,7 +57,7 @@ BAD_OPTIONS: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("bad", BAD_OPTIONS, ids=str)
-def test_a_bad_option_is_refused_and_changes_nothing(client: Client, bad: dict[str, Any]) -> None:
+def test_a_bad_option_is_rejected_and_changes_nothing(client: Client, bad: dict[str, Any]) -> None:
     with pytest.raises(BadArgumentError):
         client.queues["q"].put("k", **bad)
     with pytest.raises(BadArgumentError):
@@ -67,12 +67,12 @@ def test_a_bad_option_is_refused_and_changes_nothing(client: Client, bad: dict[s
 
 
 @pytest.mark.parametrize("klass", ["", "a\nb", "x" * 256, 5, None, b"k", "\ud800", lambda: None])
-def test_what_names_no_klass_is_refused(client: Client, klass: Any) -> None:
+def test_a_value_that_names_no_klass_is_rejected(client: Client, klass: Any) -> None:
     with pytest.raises(BadArgumentError):
         client.queues["q"].put(klass)
 
 
-def test_a_class_made_inside_a_function_is_refused(client: Client) -> None:
+def test_a_class_made_inside_a_function_is_rejected(client: Client) -> None:
     class Local:
         pass
 
@@ -85,7 +85,7 @@ def test_a_class_made_inside_a_function_is_refused(client: Client) -> None:
     [[], [{}], ["k"], [{"klass": "k"}] * 101, [{"data": 1}], [None], None, 5, "k", {"klass": "k"}],
     ids=repr,
 )
-def test_a_list_that_is_no_list_of_jobs_is_refused(client: Client, jobs: Any) -> None:
+def test_a_list_that_is_no_list_of_jobs_is_rejected(client: Client, jobs: Any) -> None:
     client.queues["q"].put("parent")
     owned = taken(client).batch()
 
@@ -98,20 +98,20 @@ def test_a_list_that_is_no_list_of_jobs_is_refused(client: Client, jobs: Any) ->
 
 
 @pytest.mark.parametrize("count", [0, -1, 101, 1.5, "1", True])
-def test_an_unusable_count_is_refused(client: Client, count: Any) -> None:
+def test_an_unusable_count_is_rejected(client: Client, count: Any) -> None:
     with pytest.raises(BadArgumentError):
         client.queues["q"].pop(count)
 
 
 @pytest.mark.parametrize("page", [(-1, 5), (0, -1), (0, 1001), ("0", 5), (0, 1.5), (True, 5)])
-def test_an_unusable_page_is_refused(client: Client, page: tuple[Any, Any]) -> None:
+def test_an_unusable_page_is_rejected(client: Client, page: tuple[Any, Any]) -> None:
     with pytest.raises(BadArgumentError):
         client.queues["q"].jobs.waiting(*page)
     with pytest.raises(BadArgumentError):
         client.jobs.complete(*page)
 
 
-def test_bad_arguments_of_verbs_are_refused_and_the_lease_stays(client: Client) -> None:
+def test_invalid_arguments_of_methods_are_rejected_and_the_lease_stays(client: Client) -> None:
     client.queues["q"].put("k", jid="j")
     job = taken(client)
     bad: list[Any] = [

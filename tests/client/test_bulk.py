@@ -37,7 +37,7 @@ def _states(client: Client, jids: list[str]) -> set[str]:
     return {job.state for job in client.jobs.get(*jids)}
 
 
-def test_everything_that_is_found_is_changed_and_nothing_else(client: Client) -> None:
+def test_all_matches_are_changed_and_nothing_else(client: Client) -> None:
     failed = _fail(client, 250)
     others = _fail(client, 3, queue="slow")
 
@@ -68,7 +68,7 @@ def test_an_operation_that_an_older_version_started_is_carried_out(client: Clien
     assert (done.done, done.refused, done.is_over, done.by) == (3, 0, True, "ann")
 
 
-def test_a_job_that_left_its_state_is_refused_and_listed(client: Client) -> None:
+def test_a_job_that_left_its_state_is_rejected_and_listed(client: Client) -> None:
     _fail(client, 3)
     client.operations.start("cancel", "state:failed")
     job = client.queues[OPERATIONS_QUEUE].pop()
@@ -84,7 +84,7 @@ def test_a_job_that_left_its_state_is_refused_and_listed(client: Client) -> None
     job.complete()
 
 
-def test_another_worker_goes_on_where_one_died(
+def test_another_worker_continues_where_one_died(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     jids = _fail(client, 250)
@@ -150,7 +150,7 @@ def test_each_action_reaches_all(
     assert (left, changed) == (((0, True), (0, True)) if check is None else ((130, True),) * 2)
 
 
-def test_operations_never_touch_operations(client: Client, clock: Clock) -> None:
+def test_bulk_operations_never_match_bulk_operations(client: Client, clock: Clock) -> None:
     first = client.operations.start("cancel", "")
     clock.advance(1)
     second = client.operations.start("cancel", "")
@@ -180,7 +180,7 @@ def test_jobs_and_those_that_depend_on_them_are_canceled_in_any_order(client: Cl
     assert (outcome.done, outcome.errors, sum(steps)) == (130, {}, 130)
 
 
-def test_what_cannot_be_done_starts_nothing(client: Client) -> None:
+def test_an_invalid_operation_starts_nothing(client: Client) -> None:
     with pytest.raises(BadArgumentError, match="action"):
         client.operations.start("explode", "")
     with pytest.raises(BadArgumentError, match="takes queue="):

@@ -47,7 +47,7 @@ def test_namespaces_are_apart(client: Client, clock: Clock) -> None:
 
 
 @pytest.mark.parametrize("name", ["", "{ql}", "a b", "x" * 200, 5])
-def test_a_namespace_or_worker_name_that_is_no_name_is_refused(server: Server, name: str) -> None:
+def test_a_namespace_or_worker_name_that_is_no_name_is_rejected(server: Server, name: str) -> None:
     with pytest.raises(BadArgumentError):
         Client(server.url, namespace=name)
     with pytest.raises(BadArgumentError):
@@ -57,7 +57,7 @@ def test_a_namespace_or_worker_name_that_is_no_name_is_refused(server: Server, n
 @pytest.mark.parametrize(
     "bad", [{"url": 5}, {"codec": 5}, {"codecs": [5]}, {"codec": "zip"}], ids=str
 )
-def test_what_a_client_cannot_use_is_refused_at_once(bad: Any) -> None:
+def test_what_a_client_cannot_use_is_rejected_at_once(bad: Any) -> None:
     with pytest.raises(BadArgumentError):
         Client(**{"url": "unix:///nowhere", **bad})
 
@@ -156,7 +156,7 @@ def test_configuration_is_a_mapping_with_defaults(client: Client) -> None:
 
 
 @pytest.mark.parametrize("value", [-1, "soon", float("nan"), None, True])
-def test_an_unusable_option_value_is_refused(client: Client, value: object) -> None:
+def test_an_unusable_option_value_is_rejected(client: Client, value: object) -> None:
     with pytest.raises((ConfigError, BadArgumentError)):
         client.config["heartbeat"] = value
 

@@ -75,14 +75,14 @@ def test_json_is_text_that_people_can_read() -> None:
     "value",
     [float("nan"), float("inf"), {1, 2}, object(), "\ud800", b"\xff", b"{", [[]] * 1 + [print]],
 )
-def test_what_is_not_json_is_refused_before_it_is_sent(client: Client, value: Any) -> None:
+def test_what_is_not_json_is_rejected_before_it_is_sent(client: Client, value: Any) -> None:
     with pytest.raises(BadArgumentError):
         client.queues["q"].put("k", value)
 
     assert client.redis.dbsize() == 0
 
 
-def test_data_that_contains_itself_or_is_too_deep_is_refused(client: Client) -> None:
+def test_data_that_contains_itself_or_is_too_deep_is_rejected(client: Client) -> None:
     loop: list[Any] = []
     loop.append(loop)
     deep: list[Any] = []
@@ -101,7 +101,7 @@ def test_json_that_is_too_deep_to_read_is_undecodable() -> None:
         JsonCodec().decode(b"[" * 200_000, "j")
 
 
-def test_data_over_the_limit_is_refused(client: Client) -> None:
+def test_data_over_the_limit_is_rejected(client: Client) -> None:
     client.config["max-data-size"] = 100
 
     with pytest.raises(DataTooLargeError):
@@ -136,7 +136,7 @@ def test_a_client_writes_with_its_codec_and_reads_all(opened: Callable[..., Clie
         assert found(plain, "b").raw == b'{"n":1}'
 
 
-def test_an_unknown_codec_is_refused(client: Client, opened: Callable[..., Client]) -> None:
+def test_an_unknown_codec_is_rejected(client: Client, opened: Callable[..., Client]) -> None:
     with pytest.raises(BadArgumentError):
         client.queues["q"].put("k", codec="pickle")
     with pytest.raises(BadArgumentError):
@@ -223,14 +223,14 @@ def test_children_of_an_encrypted_recurring_job_are_readable(
 
 
 @pytest.mark.parametrize("keys", [{}, {"k": b"short"}, {"": ONE}, {"k" * 300: ONE}])
-def test_unusable_keys_are_refused(keys: dict[str, bytes]) -> None:
+def test_unusable_keys_are_rejected(keys: dict[str, bytes]) -> None:
     with pytest.raises(ConfigError):
         EncryptedCodec(keys)
     with pytest.raises(ConfigError):
         EncryptedCodec({"k": os.urandom(32)}, current="other")
 
 
-def test_one_of_ones_own_codecs_is_used_by_name(opened: Callable[..., Client]) -> None:
+def test_a_custom_codec_is_used_by_name(opened: Callable[..., Client]) -> None:
     class Reversed:
         name = "reversed"
 

@@ -58,7 +58,7 @@ def test_a_cron_job_tells_all_about_itself(client: Client, clock: Clock) -> None
     assert len(found.next_times(50)) == 7
 
 
-def test_children_come_by_the_clock_on_the_wall(client: Client, clock: Clock) -> None:
+def test_children_follow_the_local_time_of_the_zone(client: Client, clock: Clock) -> None:
     clock.now = at(2026, 3, 28, 12, zone=BERLIN)
     client.queues["q"].recur("k", {}, cron="30 2 * * *", zone="Europe/Berlin")
     clock.now = at(2026, 3, 30, 12, zone=BERLIN)
@@ -97,7 +97,7 @@ def test_at_least_64_ticks_are_stored(client: Client, clock: Clock) -> None:
         assert int(job(client, "c")._record.fields["ahead"]) >= 64
 
 
-def test_a_failing_answer_costs_no_job(
+def test_failing_to_store_ticks_loses_no_job(
     client: Client,
     clock: Clock,
     monkeypatch: pytest.MonkeyPatch,
@@ -125,7 +125,7 @@ def test_a_failing_answer_costs_no_job(
     assert len(client.queues["q"].pop(100)) > 0
 
 
-def test_a_question_that_cannot_be_answered_is_left_to_others(
+def test_ticks_that_cannot_be_computed_are_left_to_other_clients(
     client: Client, caplog: pytest.LogCaptureFixture
 ) -> None:
     question = recurring.Question(
@@ -249,7 +249,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("options", "said"), BAD)
-def test_what_makes_no_sense_is_refused(client: Client, options: dict[str, Any], said: str) -> None:
+def test_invalid_values_are_rejected(client: Client, options: dict[str, Any], said: str) -> None:
     with pytest.raises(BadArgumentError, match=said):
         client.queues["q"].recur("k", {}, jid="c", **options)
 
@@ -302,9 +302,7 @@ def test_groups_do_not_touch_each_other(client: Client) -> None:
     assert client.recurring.sync({}, group="billing").removed == ["nightly", "often"]
 
 
-def test_a_new_deployment_of_the_same_schedule_goes_on_with_its_slots(
-    client: Client, clock: Clock
-) -> None:
+def test_redeploying_the_same_schedule_continues_its_slots(client: Client, clock: Clock) -> None:
     clock.now = at(2026, 1, 1)
     client.recurring.sync(declared(), group="billing")
     slot = job(client, "often").next_at
@@ -351,7 +349,7 @@ def test_another_end_of_the_same_schedule_is_kept_to(client: Client, clock: Cloc
     assert [when.day for when in job(client, "nightly").stored_times] == [21, 22]
 
 
-def test_one_that_was_over_goes_on_with_what_is_still_to_come(client: Client, clock: Clock) -> None:
+def test_a_finished_schedule_that_is_extended_continues(client: Client, clock: Clock) -> None:
     def declare(limit: int | None) -> None:
         both: dict[str, Any] = declared()
         for one in both.values():
@@ -383,7 +381,7 @@ def test_a_pause_outlasts_a_change_of_the_schedule(client: Client, clock: Clock)
     assert "nightly-1" not in [one.jid for one in client.queues["q"].pop(100)]
 
 
-def test_nothing_is_sent_when_one_declaration_makes_no_sense(client: Client) -> None:
+def test_one_invalid_declaration_sends_nothing(client: Client) -> None:
     wrong = declared()
     wrong["broken"] = {"queue": "q", "klass": "k", "cron": "61 * * * *"}
 

@@ -66,7 +66,7 @@ def test_tracked_jobs_tell_their_steps_on_channels_of_their_own(client: Client) 
     ]
 
 
-def test_a_worker_hears_that_it_lost_a_job(client: Client) -> None:
+def test_a_worker_receives_an_event_about_its_lost_job(client: Client) -> None:
     client.queues["q"].put("k", jid="j")
     job = taken(client)
     with client.events.listen(f"worker:{client.worker_name}") as listener:
@@ -121,7 +121,7 @@ def test_off_drops_one_callback_or_all(client: Client) -> None:
     assert seen == ["second a"]
 
 
-def test_a_listener_is_heard_again_after_its_connection_was_killed(client: Client) -> None:
+def test_a_listener_continues_after_its_connection_was_killed(client: Client) -> None:
     with client.events.listen() as listener:
         client.queues["q"].put("k", jid="before")
         assert heard(listener, 1)[0].jid == "before"
@@ -143,14 +143,14 @@ def test_an_iteration_ends_when_told(client: Client) -> None:
 
 
 @pytest.mark.parametrize("name", ["", "nothing", "worker", "worker:", "worker:no name", "logs"])
-def test_an_unknown_channel_is_refused(client: Client, name: str) -> None:
+def test_an_unknown_channel_is_rejected(client: Client, name: str) -> None:
     with pytest.raises(BadArgumentError):
         client.events.listen(name)
     with pytest.raises(BadArgumentError):
         client.events.on(name, print)
 
 
-def test_two_namespaces_do_not_hear_each_other(client: Client, clock: Clock) -> None:
+def test_events_stay_within_their_namespace(client: Client, clock: Clock) -> None:
     other = Client(redis=client.redis, namespace="other", clock=clock)
     with client.events.listen() as listener:
         other.queues["q"].put("k")
@@ -159,7 +159,7 @@ def test_two_namespaces_do_not_hear_each_other(client: Client, clock: Clock) -> 
         assert heard(listener, 1)[0].jid == "mine"
 
 
-def test_a_message_that_is_no_event_is_told_as_such(client: Client) -> None:
+def test_an_unparsable_message_is_delivered_as_unknown(client: Client) -> None:
     with client.events.listen() as listener:
         for text in (b"{", b"[]", b"\xff"):
             client.redis.publish(client.settings.channel("log"), text)
@@ -169,7 +169,7 @@ def test_a_message_that_is_no_event_is_told_as_such(client: Client) -> None:
     assert {event.name for event in events} == {"unreadable"}
 
 
-def test_a_callback_that_cannot_be_called_is_refused(client: Client) -> None:
+def test_a_callback_that_cannot_be_called_is_rejected(client: Client) -> None:
     nothing: Any = None
 
     with pytest.raises(BadArgumentError):

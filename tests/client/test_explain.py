@@ -272,7 +272,7 @@ def test_a_throttle_that_is_kept_for_another(client: Client) -> None:
     assert "throttle x keeps its room for both" in str(client.explain("last"))
 
 
-def test_nobody_takes_the_queue(client: Client, clock: Clock) -> None:
+def test_no_worker_takes_the_queue(client: Client, clock: Clock) -> None:
     jid = client.queues["q"].put("k")
     assert client.queues["other"].pop() is None
 
@@ -289,7 +289,7 @@ def test_nobody_takes_the_queue(client: Client, clock: Clock) -> None:
     assert client.explain(jid).of(NoWorker) == [NoWorker("q")]
 
 
-def test_who_asks_for_many_queues_is_known_while_one_of_them_keeps_him_busy(
+def test_a_worker_of_many_queues_is_known_while_one_keeps_it_busy(
     client: Client, clock: Clock
 ) -> None:
     client.queues["urgent"].put_many([{"klass": "k"}] * 50)
@@ -302,7 +302,7 @@ def test_who_asks_for_many_queues_is_known_while_one_of_them_keeps_him_busy(
     assert not client.explain(jid).of(NoWorker)
 
 
-def test_who_takes_every_job_of_a_queue_takes_it(client: Client, clock: Clock) -> None:
+def test_a_worker_that_takes_every_queue_counts(client: Client, clock: Clock) -> None:
     client.queues["q"].put_many([{"klass": "k", "jid": f"j{number}"} for number in range(2)])
     taken(client).complete()
 
@@ -460,7 +460,7 @@ def test_there_is_no_such_job(client: Client) -> None:
             client.explain(name)
 
 
-def test_a_job_beside_the_point_changes_nothing(client: Client, clock: Clock) -> None:
+def test_an_unrelated_job_changes_nothing(client: Client, clock: Clock) -> None:
     """Explaining is reading: leases that have lapsed and jobs that are due stay as they are."""
     client.queues["q"].put("k", jid="later", delay=10)
     client.queues["q"].put("k", jid="runs")

@@ -30,7 +30,7 @@ def test_follow_ups_of_a_job_that_fails_are_dropped(client: Client) -> None:
     assert client.jobs[jid] is None
 
 
-def test_a_second_run_puts_nothing_twice(client: Client) -> None:
+def test_a_second_run_puts_no_job_twice(client: Client) -> None:
     client.queues["q"].put("k")
     first = taken(client)
     planned = [first.put("next", "k", {"n": number}) for number in (1, 1, 2)]

@@ -355,7 +355,7 @@ def test_progress_may_be_nothing_again(client: Client) -> None:
     assert found(client, "j").progress is None
 
 
-def test_a_job_tells_which_keys_its_data_has(client: Client) -> None:
+def test_a_job_lists_the_keys_of_its_data(client: Client) -> None:
     client.queues["q"].put("k", {"x": 1})
     job: Any = taken(client)
 

@@ -31,7 +31,7 @@ def test_a_pipeline_is_one_round_trip(client: Client) -> None:
     assert client.redis.info("stats")["total_reads_processed"] - before <= 3
 
 
-def test_verbs_of_jobs_travel_together(client: Client) -> None:
+def test_job_methods_share_a_round_trip(client: Client) -> None:
     client.queues["q"].put_many([{"klass": "k", "jid": f"j{number}"} for number in range(6)])
     jobs = client.queues["q"].pop(6)
 

@@ -82,7 +82,7 @@ def test_a_function_is_asked_before_each_pop(client: Client) -> None:
     assert queues_of(client, lambda: next(wanted), 4) == ["a", "b", "b"]
 
 
-def test_a_reserver_of_ones_own(client: Client) -> None:
+def test_a_custom_reserver(client: Client) -> None:
     class Heaviest(Reserver):
         """The queue with most jobs first."""
 
@@ -122,7 +122,7 @@ def test_a_reserver_of_ones_own(client: Client) -> None:
         ([f"q{number}*" for number in range(21)], "21 patterns"),
     ],
 )
-def test_what_names_no_queues_is_refused(client: Client, queues: Any, said: str) -> None:
+def test_what_names_no_queues_is_rejected(client: Client, queues: Any, said: str) -> None:
     for made in (lambda: client.pop(queues), lambda: OrderedReserver(queues)):
         with pytest.raises(BadArgumentError, match=said.replace("*", r"\*")):
             made()
@@ -132,12 +132,12 @@ def test_what_names_no_queues_is_refused(client: Client, queues: Any, said: str)
     "weights",
     [{"a": float("nan")}, {"a": 0}, {"a": -1}, {"a": 1e7}, {"a": "1"}, {"a": True}, {"b": 1}, 5],
 )
-def test_a_weight_that_is_none_is_refused(weights: Any) -> None:
+def test_an_invalid_weight_is_rejected(weights: Any) -> None:
     with pytest.raises(BadArgumentError, match="weight"):
         WeightedReserver(["a"], weights)
 
 
-def test_a_turn_that_is_none_is_refused(client: Client) -> None:
+def test_an_invalid_order_is_rejected(client: Client) -> None:
     with pytest.raises(BadArgumentError, match="turn"):
         RoundRobinReserver(["a"], turn=-1)
     with pytest.raises(BadArgumentError, match="count"):

@@ -124,7 +124,7 @@ def test_defaults_of_the_class_hold_for_recurring_jobs(client: Client) -> None:
 
 
 @pytest.mark.parametrize("interval", [0, -1, float("nan"), "60", None, True])
-def test_an_unusable_interval_is_refused(client: Client, interval: float) -> None:
+def test_an_unusable_interval_is_rejected(client: Client, interval: float) -> None:
     with pytest.raises(BadArgumentError):
         client.queues["q"].recur("k", {}, interval)
 

@@ -11,7 +11,7 @@ from qless_py.client.subscription import Subscription
 from tests import servers
 
 
-def test_a_store_that_stays_away_is_told_of_once(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_outage_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     with contextlib.ExitStack() as stack:
         server = stack.enter_context(servers.running("valkey"))
         redis = stack.enter_context(store.connect(server.url))

@@ -184,7 +184,7 @@ def test_pages_of_throttles_go_on_where_they_ended_though_some_are_gone(
             client.throttles.page(count=count)
 
 
-def test_what_a_job_says_of_its_throttles(client: Client) -> None:
+def test_the_throttles_of_a_job(client: Client) -> None:
     client.throttles["api"].set(concurrency=0)
     put(client, "j", throttles={"api": 2.5, "db": 1}, user="alice")
     put(client, "plain", throttles=None)
@@ -212,7 +212,7 @@ def test_putting_again_keeps_what_is_not_given(client: Client) -> None:
     assert (gone.user, gone.throttles) == (None, [])
 
 
-def test_every_door_that_puts_takes_throttles_and_users(client: Client) -> None:
+def test_every_put_accepts_throttles_and_users(client: Client) -> None:
     options: Any = {"user": "alice", "throttles": {"api": 2}}
     queue = client.queues["q"]
     spec: Any = {"klass": "k", **options}
@@ -352,9 +352,7 @@ def test_a_retry_after_as_a_date(clock: Clock) -> None:
         ({"concurrency": 1, "burst": 5}, "rate"),
     ],
 )
-def test_a_limit_that_means_nothing_is_refused(
-    client: Client, limits: dict[str, Any], said: str
-) -> None:
+def test_an_invalid_limit_is_rejected(client: Client, limits: dict[str, Any], said: str) -> None:
     client.throttles["api"].set(concurrency=3)
     before = client.throttles["api"].get()
 
@@ -384,7 +382,7 @@ def test_a_limit_that_means_nothing_is_refused(
         ({"api": True}, "cost"),
     ],
 )
-def test_throttles_that_are_none_are_refused(client: Client, throttles: Any, said: str) -> None:
+def test_invalid_throttles_are_rejected(client: Client, throttles: Any, said: str) -> None:
     queue = client.queues["q"]
 
     with pytest.raises(BadArgumentError, match=said):
@@ -395,7 +393,7 @@ def test_throttles_that_are_none_are_refused(client: Client, throttles: Any, sai
     assert len(queue) == 0
 
 
-def test_a_cost_over_what_a_throttle_holds_is_refused(client: Client) -> None:
+def test_a_cost_over_what_a_throttle_holds_is_rejected(client: Client) -> None:
     client.throttles["api"].set(rate=5)
 
     with pytest.raises(BadArgumentError, match="costs 10 of throttle api, which holds at most 5"):
@@ -404,7 +402,7 @@ def test_a_cost_over_what_a_throttle_holds_is_refused(client: Client) -> None:
     assert client.jobs["j"] is None
 
 
-def test_other_bad_input_is_refused(client: Client) -> None:
+def test_other_bad_input_is_rejected(client: Client) -> None:
     throttle = client.throttles["api"]
     for wrong in ("", "a b", "user:a b", "queue:user:x y", "-a", 5):
         with pytest.raises(BadArgumentError, match="throttle"):
@@ -420,7 +418,7 @@ def test_other_bad_input_is_refused(client: Client) -> None:
 
 
 @pytest.mark.parametrize("seconds", [-1, float("nan"), "5", None])
-def test_backing_off_for_no_time_is_refused(client: Client, seconds: Any) -> None:
+def test_backing_off_for_no_time_is_rejected(client: Client, seconds: Any) -> None:
     put(client, "a")
     job = taken(client)
 

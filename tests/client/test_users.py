@@ -180,9 +180,7 @@ def test_a_weight_given_late_counts_from_the_next_job(client: Client) -> None:
         ({"weight": 2, "max_running": "many"}, "max_running"),
     ],
 )
-def test_a_setting_that_means_nothing_is_refused(
-    client: Client, options: dict[str, Any], said: str
-) -> None:
+def test_an_invalid_setting_is_rejected(client: Client, options: dict[str, Any], said: str) -> None:
     with pytest.raises(BadArgumentError, match=said):
         client.users["alice"].set(**options)
 
@@ -190,7 +188,7 @@ def test_a_setting_that_means_nothing_is_refused(
 
 
 @pytest.mark.parametrize("user", ["", "a b", "a/b", 5, True, ["alice"]])
-def test_a_user_that_is_none_is_refused(client: Client, user: Any) -> None:
+def test_an_invalid_user_is_rejected(client: Client, user: Any) -> None:
     with pytest.raises(BadArgumentError, match="user"):
         client.users[user]
     with pytest.raises(BadArgumentError, match="user"):

@@ -36,7 +36,7 @@ def test_wait_for_a_job_that_has_ended_returns_at_once(client: Client, job: Job)
     assert found(client, "j").wait(0) == "done"
 
 
-def test_wait_raises_what_else_became_of_the_job(client: Client, job: Job) -> None:
+def test_wait_raises_if_the_job_did_not_complete(client: Client, job: Job) -> None:
     timer = later(lambda: job.fail("group", "message"))
 
     with pytest.raises(JobFailedError, match="message") as caught:

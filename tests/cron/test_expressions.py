@@ -170,7 +170,7 @@ def test_a_schedule_of_leap_days_goes_on_to_the_end_of_the_calendar() -> None:
         (None, "zone None is not the name of a time zone"),
     ],
 )
-def test_an_unknown_zone_is_refused_with_what_may_be_meant(name: str, said: str) -> None:
+def test_an_unknown_zone_is_rejected_with_what_may_be_meant(name: str, said: str) -> None:
     with pytest.raises(ScheduleError) as caught:
         Cron("@daily", name)
 

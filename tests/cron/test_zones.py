@@ -84,7 +84,7 @@ def test_odd_changes_of_the_clock_follow_the_same_rule(name: str, at: tuple[int,
     compare(name, int(datetime(year, month, day, hour, minute, tzinfo=UTC).timestamp()), 30 * 3600)
 
 
-def test_it_does_not_matter_from_where_one_looks() -> None:
+def test_ticks_do_not_depend_on_the_starting_instant() -> None:
     zone = ZoneInfo("Europe/Berlin")
     for at in oracle.changes(zone, START, END):
         shown = oracle.walls(zone, at - AROUND, at + AROUND)

@@ -128,7 +128,7 @@ def test_a_refusal_is_said_on_the_next_page_and_changes_nothing(
         ("/failures/retry", {"group": "nobody", "queue": "a b"}, "queue"),
     ],
 )
-def test_wrong_values_are_refused_in_words(
+def test_wrong_values_are_rejected_in_words(
     client: Client, visitor: Visitor, path: str, fields: dict[str, Any], said: str
 ) -> None:
     _put(client, "j")

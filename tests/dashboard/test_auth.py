@@ -61,7 +61,7 @@ def test_without_authentication_only_this_machine_enters(visitor: Visitor) -> No
 
 
 @pytest.mark.parametrize("host", ["evil.example.org", "evil.example.org:80", "127.0.0.1.evil.org"])
-def test_a_foreign_name_for_this_machine_is_refused(visitor: Visitor, host: str) -> None:
+def test_a_foreign_name_for_this_machine_is_rejected(visitor: Visitor, host: str) -> None:
     assert visitor.get("/", headers={"Host": host}).status_code == 400
 
 
@@ -268,12 +268,12 @@ def test_a_form_leads_back_to_this_dashboard_only(visitor: Visitor, back: str, l
     "settings",
     [{"refresh": 0}, {"secret": "short"}, {"redact": "("}, {"attempts": -1}, {"streams": -1}],
 )
-def test_wrong_settings_are_refused(settings: dict[str, Any]) -> None:
+def test_wrong_settings_are_rejected(settings: dict[str, Any]) -> None:
     with pytest.raises(ConfigError):
         DashboardConfig(**settings)
 
 
-def test_wrong_authenticators_are_refused() -> None:
+def test_wrong_authenticators_are_rejected() -> None:
     with pytest.raises(ConfigError, match="hash_password"):
         BasicAuth({"ann": ("plain", Role.ADMIN)})
     with pytest.raises(ConfigError, match="address"):

@@ -115,7 +115,7 @@ def test_a_host_application_keeps_its_own_pages(client: Client) -> None:
     assert "Content-Security-Policy" not in browser.get("/nowhere").headers
 
 
-def test_a_wrong_prefix_is_refused(client: Client) -> None:
+def test_a_wrong_prefix_is_rejected(client: Client) -> None:
     with pytest.raises(ConfigError, match="must begin with /"):
         mounted(create_app(client), "ops")
 

@@ -259,7 +259,7 @@ def test_chosen_jobs_are_changed_together(
     assert all(shown[action])
 
 
-def test_a_chosen_job_that_has_left_its_list_is_refused(client: Client, visitor: Visitor) -> None:
+def test_a_chosen_job_that_has_left_its_list_is_rejected(client: Client, visitor: Visitor) -> None:
     for jid in ("a", "b"):
         client.queues["mail"].put("K", {}, jid=jid)
     client.queues["mail"].pop()
@@ -279,7 +279,7 @@ def test_a_chosen_job_that_has_left_its_list_is_refused(client: Client, visitor:
     [({"action": "cancel"}, "select at least one job"), ({"action": "move", "jid": "a"}, "queue"),
      ({"action": "priority", "jid": "a", "value": "x"}, "value must be a number")],
 )  # fmt: skip
-def test_a_wrong_choice_is_refused_in_words(
+def test_a_wrong_choice_is_rejected_in_words(
     client: Client, visitor: Visitor, fields: dict[str, Any], said: str
 ) -> None:
     client.queues["mail"].put("K", {}, jid="a")

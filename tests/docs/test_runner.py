@@ -76,9 +76,7 @@ def test_a_block_that_does_not_do_what_it_shows_fails(
         "<!-- runs until stopped -->\n```python\npass\n```",
     ],
 )
-def test_a_block_that_would_be_passed_over_in_silence_is_refused(
-    tmp_path: Path, block: str
-) -> None:
+def test_a_block_that_would_be_skipped_silently_is_rejected(tmp_path: Path, block: str) -> None:
     with pytest.raises(blocks.BadDocumentError):
         run(tmp_path, f"{block}\n")
 
@@ -87,7 +85,7 @@ def test_an_installation_may_stay_without_a_run(tmp_path: Path) -> None:
     run(tmp_path, "<!-- not run: makes one -->\n```bash\npython3 -m venv x\nfalse\n```\n")
 
 
-def test_what_begins_only_to_fail_is_found_though_nothing_follows_it(tmp_path: Path) -> None:
+def test_a_background_command_that_fails_is_detected_without_later_blocks(tmp_path: Path) -> None:
     wrong = "python -m qless_py web --no-such-option"
 
     with pytest.raises(runner.BlockFailedError, match="No such option"):

@@ -56,7 +56,7 @@ def busy(server: servers.Server, redis: object, clock: Clock) -> Iterator[Callab
     stop()
 
 
-def test_nothing_is_found_while_others_work(call: Scripts, busy: Callable[[], int]) -> None:
+def test_nothing_is_found_while_other_clients_work(call: Scripts, busy: Callable[[], int]) -> None:
     found = [finding for _ in range(20) for finding in fsck.check(call.redis)]
 
     assert busy() > 0

@@ -425,7 +425,9 @@ def test_damage_is_found_and_repaired(populated: Scripts, damage: str) -> None:
 
 @pytest.mark.corrupts
 @pytest.mark.parametrize("damage", BEYOND_REPAIR)
-def test_what_needs_a_judgement_is_reported_and_left_alone(populated: Scripts, damage: str) -> None:
+def test_damage_that_needs_a_decision_is_reported_and_left_alone(
+    populated: Scripts, damage: str
+) -> None:
     kind, inflict = BEYOND_REPAIR[damage]
     inflict(populated.redis)
     before = populated.redis.dbsize()
@@ -479,7 +481,7 @@ def test_an_unreadable_job_does_not_stop_the_repair_of_others(populated: Scripts
     assert "tag" not in {finding.kind for finding in left}
 
 
-def test_data_that_is_lost_fails_the_job_where_people_see_it(populated: Scripts) -> None:
+def test_lost_data_fails_the_job_visibly(populated: Scripts) -> None:
     populated.redis.delete(key("data:apart"))
 
     assert repaired(populated.redis) == []
@@ -492,7 +494,7 @@ def test_repair_of_a_sound_namespace_changes_nothing(populated: Scripts) -> None
 
 @pytest.mark.parametrize("protocol", [2, 3])
 @pytest.mark.parametrize("damage", ["nobody looks at leases", "lease of two lengths"])
-def test_either_protocol_will_do(
+def test_both_resp_versions_work(
     populated: Scripts, server: servers.Server, protocol: int, damage: str
 ) -> None:
     with redis_py.Redis(unix_socket_path=server.socket, protocol=protocol) as connection:
@@ -503,7 +505,7 @@ def test_either_protocol_will_do(
         assert repaired(connection) == []
 
 
-def test_another_namespace_is_none_of_its_business(populated: Scripts) -> None:
+def test_other_namespaces_are_not_touched(populated: Scripts) -> None:
     populated.redis.set("{ql2}:strange", "1")
     populated.redis.set("elsewhere", "1")
 

@@ -165,7 +165,7 @@ def test_async_handlers_enter_both_kinds_of_middleware(client: Client) -> None:
     assert tuple(SEEN) == order
 
 
-def test_middleware_that_must_be_awaited_is_refused_around_other_handlers(client: Client) -> None:
+def test_middleware_that_must_be_awaited_is_rejected_around_other_handlers(client: Client) -> None:
     options = HandlerOptions(allow_any=True, middleware=[jobs.awaiting])
     job = taken(client, jobs.Surrounded, {"fail": False})
 
@@ -176,14 +176,14 @@ def test_middleware_that_must_be_awaited_is_refused_around_other_handlers(client
 
 
 @pytest.mark.parametrize("middleware", ["tests.handlers.jobs.SEEN", 5])
-def test_what_is_no_middleware_is_refused_at_once(middleware: Any) -> None:
+def test_what_is_no_middleware_is_rejected_at_once(middleware: Any) -> None:
     with pytest.raises(BadArgumentError, match="is not callable"):
         Executor(HandlerOptions(middleware=[middleware]))
 
 
 @pytest.mark.parametrize("klass", [jobs.spins, jobs.waits])
 @pytest.mark.parametrize("by", ["job", "worker", "middleware"])
-def test_a_handler_that_runs_too_long_is_told(client: Client, klass: Any, by: str) -> None:
+def test_a_handler_that_runs_too_long_is_interrupted(client: Client, klass: Any, by: str) -> None:
     job = taken(client, klass, soft_limit=0.05 if by == "job" else None)
     around = [Timeout(0.05)] if by == "middleware" else []
     options = HandlerOptions(
@@ -211,7 +211,7 @@ def test_a_limit_of_its_own_leaves_an_outer_one_in_force(client: Client) -> None
 
 
 @pytest.mark.parametrize("told", ["SoftLimitError", "LostLeaseError"])
-def test_what_is_told_to_a_handler_while_it_is_imported_is_not_lost(
+def test_an_interrupt_during_import_is_not_lost(
     client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: str
 ) -> None:
     text = f"from qless_py import errors\nraise errors.{told}('now')\n"
@@ -226,7 +226,7 @@ def test_what_is_told_to_a_handler_while_it_is_imported_is_not_lost(
         assert type(raised.value).__name__ == told
 
 
-def test_names_that_are_always_new_take_no_memory_for_ever(client: Client) -> None:
+def test_ever_new_klass_names_take_bounded_memory(client: Client) -> None:
     handlers = Executor(HandlerOptions(performer=Dispatch().route(re.compile("x"), jobs.gives)))
     names = [f"x{number}" for number in range(3000)]
 

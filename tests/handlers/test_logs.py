@@ -77,7 +77,7 @@ def test_a_line_for_a_program_has_fields(client: Client, file: Path) -> None:
     assert second["at"].endswith("+00:00")
 
 
-def test_the_file_is_made_anew_when_it_was_moved_away(file: Path) -> None:
+def test_a_rotated_log_file_is_reopened(file: Path) -> None:
     logs.configure(file=str(file))
     logger = logging.getLogger("app")
     logger.info("old")
@@ -114,14 +114,14 @@ class _Interrupted(logging.Formatter):
         raise SoftLimitError(record.getMessage())
 
 
-def test_what_interrupts_a_handler_while_it_logs_reaches_it(file: Path) -> None:
+def test_an_interrupt_while_logging_reaches_the_handler(file: Path) -> None:
     for where in (None, str(file)):
         logs.configure(file=where).setFormatter(_Interrupted())
         with pytest.raises(SoftLimitError, match="now"):
             logging.getLogger("app").warning("now")
 
 
-def test_an_unknown_form_is_refused_and_changes_nothing() -> None:
+def test_an_unknown_form_is_rejected_and_changes_nothing() -> None:
     before = list(logging.getLogger().handlers)
 
     with pytest.raises(BadArgumentError, match="human, json"):

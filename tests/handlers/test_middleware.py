@@ -264,7 +264,7 @@ def test_an_alarm_of_the_application_survives_a_limit() -> None:
         signal.signal(signal.SIGALRM, before)
 
 
-def test_an_exception_that_comes_too_late_hits_nobody() -> None:
+def test_an_exception_that_arrives_too_late_is_dropped() -> None:
     outcome: list[BaseException | None] = []
 
     def work() -> None:

@@ -165,7 +165,7 @@ def test_only_what_is_asked_for_is_run_by_a_shell(client: Client) -> None:
         {"argv": ["ls"], "kill_interval": 0},
     ],
 )
-def test_what_makes_no_sense_is_refused(wrong: dict[str, Any]) -> None:
+def test_invalid_values_are_rejected(wrong: dict[str, Any]) -> None:
     with pytest.raises(BadArgumentError):
         Command(**wrong)
 

@@ -82,7 +82,7 @@ def test_a_class_in_a_file_is_made_for_each_job_and_run(client: Client, file: Pa
     assert list(client.jobs.failed()) == ["any.Klass:ValueError"]
 
 
-def test_it_is_told_to_stop_and_told_again(client: Client, file: Path) -> None:
+def test_stop_is_called_and_repeated(client: Client, file: Path) -> None:
     performer = FileClass(file, kill_timeout=0.05, kill_interval=0.05)
 
     assert perform(taken(client, {"how": "wait"}), by(performer)) == "ran j"
@@ -90,7 +90,7 @@ def test_it_is_told_to_stop_and_told_again(client: Client, file: Path) -> None:
     assert len(performer.loaded.killed) >= 2
 
 
-def test_it_is_told_when_its_job_is_handed_back(client: Client, file: Path) -> None:
+def test_reset_is_called_when_its_job_is_released(client: Client, file: Path) -> None:
     performer = FileClass(file)
 
     with pytest.raises(ImmediateStop):
@@ -100,12 +100,12 @@ def test_it_is_told_when_its_job_is_handed_back(client: Client, file: Path) -> N
 
 
 @pytest.mark.parametrize("name", ["Missing", "NoRun", "threading"])
-def test_a_file_without_such_a_class_is_refused(client: Client, file: Path, name: str) -> None:
+def test_a_file_without_such_a_class_is_rejected(client: Client, file: Path, name: str) -> None:
     with pytest.raises(HandlerNotFoundError, match=f"no class {name} with a method run"):
         perform(taken(client), by(FileClass(file, name)))
 
 
-def test_a_file_that_is_none_is_refused_at_once(tmp_path: Path) -> None:
+def test_a_file_that_is_none_is_rejected_at_once(tmp_path: Path) -> None:
     broken = tmp_path / "broken.py"
     broken.write_text("class Run: pass\ndef")
     for wrong in (tmp_path / "missing.py", broken, tmp_path):
@@ -155,6 +155,6 @@ def test_middleware_and_policies_of_a_routed_class_hold(client: Client) -> None:
 
 
 @pytest.mark.parametrize(("klass", "to"), [("a\nb", jobs.gives), ("a", 5), ("a", None)])
-def test_what_is_no_route_is_refused(klass: str, to: Any) -> None:
+def test_what_is_no_route_is_rejected(klass: str, to: Any) -> None:
     with pytest.raises(BadArgumentError):
         Dispatch().route(klass, to)

@@ -71,7 +71,7 @@ def test_the_thousandth_wait_is_still_a_number() -> None:
 
 
 @pytest.mark.parametrize(("jitter", "least"), [(1.0, 0.0), (0.5, 4.0), (0.1, 7.2)])
-def test_chance_takes_at_most_its_share(jitter: float, least: float) -> None:
+def test_jitter_shortens_a_wait_by_at_most_its_share(jitter: float, least: float) -> None:
     backoff = Backoff.exponential(1, 2, 8, jitter)
 
     waits = [backoff.seconds(10, ValueError()) for _ in range(300)]
@@ -129,7 +129,7 @@ def test_a_custom_backoff_may_be_asked_without_an_exception() -> None:
         lambda: RetryPolicy(Backoff.custom(lambda *_: 5)).text(),
     ],
 )
-def test_what_is_no_policy_is_refused(wrong: Any) -> None:
+def test_what_is_no_policy_is_rejected(wrong: Any) -> None:
     with pytest.raises(BadArgumentError):
         wrong()
 
@@ -144,7 +144,7 @@ def test_what_is_no_policy_is_refused(wrong: Any) -> None:
         '{"since": "1", "counts": {"a": 1}}',
     ],
 )
-def test_a_memory_of_tries_that_is_none_counts_as_nothing(stored: str) -> None:
+def test_an_invalid_attempt_counter_counts_as_none(stored: str) -> None:
     tries = Tries.of(stored, 7.0)
 
     assert (tries.total, tries.age) == (0, 0.0)
@@ -347,7 +347,7 @@ def test_a_retry_without_retries_fails_with_its_reason(client: Client) -> None:
     assert found(client).failure["group"] == "tests.handlers.jobs.retries_because:CustomError"
 
 
-def test_a_discarded_job_that_others_wait_for_is_refused(client: Client) -> None:
+def test_a_discarded_job_that_others_wait_for_is_rejected(client: Client) -> None:
     client.queues["q"].put(jobs.gives, depends=[client.queues["q"].put(jobs.says, jid="j")])
 
     with pytest.raises(DependencyError):

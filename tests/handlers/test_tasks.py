@@ -45,7 +45,7 @@ def test_defaults_are_those_of_the_function_when_it_runs(client: Client) -> None
 @pytest.mark.parametrize(
     ("args", "kwargs"), [((), {}), (("a", "b", "c"), {}), (("a",), {"to": "b"})]
 )
-def test_arguments_that_do_not_fit_are_refused_and_nothing_is_put(
+def test_arguments_that_do_not_fit_are_rejected_and_nothing_is_put(
     client: Client, args: Any, kwargs: Any
 ) -> None:
     with pytest.raises(BadArgumentError, match=r"^tests\.handlers\.tasks\.send: "):

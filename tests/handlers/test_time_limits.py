@@ -78,7 +78,7 @@ def move(client: Client, jid: str) -> None:
 @pytest.mark.parametrize(
     "door", [put, put_many, pipeline, batch, default, follow_up, requeue, move]
 )
-def test_every_door_takes_them(client: Client, clock: Clock, door: Any) -> None:
+def test_every_put_accepts_them(client: Client, clock: Clock, door: Any) -> None:
     door(client, "j")
 
     job = client.queues["q"].pop()
@@ -151,7 +151,7 @@ def test_an_instant_may_be_named(client: Client, clock: Clock) -> None:
         {"retry": {"first": 5}},
     ],
 )
-def test_nonsense_is_refused_by_name_and_nothing_is_put(
+def test_invalid_values_are_rejected_by_name_and_nothing_is_put(
     client: Client, wrong: dict[str, Any]
 ) -> None:
     (name,) = wrong

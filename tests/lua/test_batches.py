@@ -343,7 +343,7 @@ def test_a_call_back_whose_jid_is_there_already_is_left_out(call: Scripts) -> No
     assert job(call, "on_complete")["data"] == b"mine"
 
 
-def test_data_of_a_call_back_over_the_limit_is_refused(call: Scripts) -> None:
+def test_data_of_a_call_back_over_the_limit_is_rejected(call: Scripts) -> None:
     call("config_set", "max-data-size", "10")
 
     with pytest.raises(DataTooLargeError):

@@ -73,7 +73,7 @@ def test_the_clock_of_the_server_gives_leases_of_their_length(call: Scripts) -> 
 
 
 @pytest.mark.parametrize("now", ["x", "nan", "inf", "-1", "1.5", "0x10", " 5", "99999999999999999"])
-def test_a_time_that_is_none_is_refused(call: Scripts, now: str) -> None:
+def test_a_time_that_is_none_is_rejected(call: Scripts, now: str) -> None:
     with pytest.raises(BadArgumentError):
         call("put", "q", "j", "K", "{}", {}, now=now)
 
@@ -198,7 +198,7 @@ def test_a_run_that_seems_to_end_before_it_began_took_no_time(call: Scripts, clo
 
 @pytest.mark.parametrize("name", [name for name in scripts.names() if name != "read/meta"])
 @pytest.mark.corrupts
-def test_a_keyspace_of_another_schema_is_refused_by_everything(call: Scripts, name: str) -> None:
+def test_a_keyspace_of_another_schema_is_rejected_by_everything(call: Scripts, name: str) -> None:
     populate(call)
     arguments = (good_calls(call) | good_queries())[name]
     call.redis.hset("{ql}:meta", "schema", "2")

@@ -140,7 +140,7 @@ def test_follow_ups_are_put_with_the_completion(call: Scripts) -> None:
     assert counts(call, "after") == {"waiting": 1, "scheduled": 1}
 
 
-def test_a_refused_completion_puts_nothing(call: Scripts) -> None:
+def test_a_rejected_completion_puts_nothing(call: Scripts) -> None:
     put(call, "j")
     view = take(call)
 
@@ -243,7 +243,7 @@ def test_a_follow_up_for_a_closed_batch_refuses_the_completion(call: Scripts) ->
     assert state(call, "j") == "running"
 
 
-def test_a_result_over_the_limit_is_refused(call: Scripts) -> None:
+def test_a_result_over_the_limit_is_rejected(call: Scripts) -> None:
     call("config_set", "max-data-size", "10")
     put(call, "j")
     view = take(call)

@@ -57,7 +57,7 @@ def test_what_hangs_on_a_job_is_dealt_with_though_it_ends_with_plain_ones(
     put(call, "again", unique={"key": "k", "scope": "running"}, unique_conflict="raise")
 
 
-def test_a_refused_one_does_not_keep_the_others(call: Scripts) -> None:
+def test_a_rejected_one_does_not_keep_the_others(call: Scripts) -> None:
     for jid in ("a", "b", "c"):
         put(call, jid)
     views = pop(call, 3)

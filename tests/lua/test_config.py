@@ -56,7 +56,7 @@ def test_options_are_text_and_go_back_to_their_defaults(call: Scripts) -> None:
         ("stats-history", "0"),
     ],
 )
-def test_a_value_that_an_option_cannot_have_is_refused(
+def test_a_value_that_an_option_cannot_have_is_rejected(
     call: Scripts, option: str, value: str
 ) -> None:
     with pytest.raises(ConfigError, match=option):

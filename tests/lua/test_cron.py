@@ -397,7 +397,7 @@ def test_a_clock_set_back_fires_nothing_twice(call: Scripts, clock: Clock) -> No
     assert slots(pop(call, 99)) == ticks[10:11]
 
 
-def test_a_schedule_that_never_fires_is_refused_and_changes_nothing(call: Scripts) -> None:
+def test_a_schedule_that_never_fires_is_rejected_and_changes_nothing(call: Scripts) -> None:
     cron(call, every(call, MINUTE, 128))
     before = call("read/job", "c")
 

@@ -125,7 +125,7 @@ def test_settings_are_told(call: Scripts, heard: Heard) -> None:
     ]
 
 
-def test_nothing_is_told_of_a_call_that_is_refused(call: Scripts, heard: Heard) -> None:
+def test_nothing_is_told_of_a_call_that_is_rejected(call: Scripts, heard: Heard) -> None:
     put(call, "a")
     put(call, "b", depends=["a"])
     heard()

@@ -148,7 +148,7 @@ def test_discard_deletes_the_job_of_its_holder(call: Scripts, heard: Heard) -> N
     assert counts(call) == {}
 
 
-def test_discard_is_refused_to_who_has_lost_the_job(call: Scripts) -> None:
+def test_discard_is_rejected_to_who_has_lost_the_job(call: Scripts) -> None:
     put(call, "j")
     view = take(call)
     call("timeout", ["j"])
@@ -160,7 +160,7 @@ def test_discard_is_refused_to_who_has_lost_the_job(call: Scripts) -> None:
     assert state(call, "j") == "running"
 
 
-def test_discard_is_refused_while_others_wait(call: Scripts) -> None:
+def test_discard_is_rejected_while_others_wait(call: Scripts) -> None:
     put(call, "j")
     put(call, "waits", depends=["j"])
     view = take(call)

@@ -250,7 +250,7 @@ def test_users_are_listed_with_what_they_have(call: Scripts, clock: Clock) -> No
     {}, {"weight": float("nan")}, {"weight": 0}, {"weight": -1}, {"weight": "2"},
     {"weight": 1e300}, {"max_running": -1}, {"max_running": 0.5}, {"strange": 1},
 ])  # fmt: skip
-def test_settings_that_make_no_sense_are_refused(call: Scripts, options: dict[str, Any]) -> None:
+def test_settings_that_make_no_sense_are_rejected(call: Scripts, options: dict[str, Any]) -> None:
     with pytest.raises(BadArgumentError):
         call("user_set", "ada", options)
 

@@ -57,7 +57,7 @@ def test_every_script_has_its_malformed_calls() -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_a_malformed_call_is_refused_by_name_and_changes_nothing(populated: Scripts) -> None:
+def test_a_malformed_call_is_rejected_by_name_and_changes_nothing(populated: Scripts) -> None:
     now = str(round(populated.clock() * 1000))
     calls = list(malformed_calls.calls(lease_of(populated, "runs"), now))
 
@@ -69,7 +69,7 @@ def test_a_malformed_call_is_refused_by_name_and_changes_nothing(populated: Scri
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_a_call_with_many_faults_is_refused_as_well(populated: Scripts) -> None:
+def test_a_call_with_many_faults_is_rejected_as_well(populated: Scripts) -> None:
     now = str(round(populated.clock() * 1000))
     calls = list(malformed_calls.tangles(lease_of(populated, "runs"), now, 3000))
 

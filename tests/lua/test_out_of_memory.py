@@ -42,7 +42,7 @@ def test_the_producing_transitions_are_those_that_say_so() -> None:
 
 
 @pytest.mark.parametrize("name", PRODUCERS)
-def test_new_work_is_refused_and_leaves_every_byte_as_it_was(full: Scripts, name: str) -> None:
+def test_new_work_is_rejected_and_leaves_every_byte_as_it_was(full: Scripts, name: str) -> None:
     before = digest(full)
     sha = scripts.script(name).sha
     arguments = [str(ms(full)), "lane:1:0", *map(packed, good_calls(full)[name])]

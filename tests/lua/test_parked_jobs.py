@@ -287,7 +287,7 @@ def test_a_paused_queue_keeps_what_it_may_have_from_nobody(call: Scripts) -> Non
     assert pop(call, 9) == []
 
 
-def test_who_is_refused_too_often_gets_room_kept(call: Scripts) -> None:
+def test_who_is_rejected_too_often_gets_room_kept(call: Scripts) -> None:
     limit(call, "x", concurrency=1)
     limit(call, "y", concurrency=1)
     put(call, "x0", throttles=["x"])

@@ -85,7 +85,7 @@ def test_the_log_takes_entries_with_opaque_data(call: Scripts) -> None:
     ]
 
 
-def test_an_entry_with_a_lease_is_refused_once_the_lease_is_gone(call: Scripts) -> None:
+def test_an_entry_with_a_lease_is_rejected_once_the_lease_is_gone(call: Scripts) -> None:
     put(call, "j")
     view = take(call)
     call("log", "j", view["lease"], "mine", "")

@@ -207,7 +207,7 @@ def test_data_lies_where_its_size_says_and_comes_back_byte_for_byte(call: Script
         call("release", "j", view["lease"])
 
 
-def test_data_over_the_limit_is_refused(call: Scripts) -> None:
+def test_data_over_the_limit_is_rejected(call: Scripts) -> None:
     call("config_set", "max-data-size", "10")
 
     put(call, "j", data="x" * 10)

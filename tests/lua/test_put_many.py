@@ -67,7 +67,7 @@ def test_a_parent_that_the_call_puts_anew_is_waited_for(call: Scripts) -> None:
 
 
 @pytest.mark.parametrize("existing", [["a", "b"], ["b"]])
-def test_a_cycle_within_one_call_is_refused(call: Scripts, existing: list[str]) -> None:
+def test_a_cycle_within_one_call_is_rejected(call: Scripts, existing: list[str]) -> None:
     for jid in existing:
         put(call, jid)
     first: dict[str, object] = {"jid": "a", "depends": ["b"]}

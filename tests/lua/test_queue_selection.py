@@ -301,7 +301,7 @@ def test_a_queue_whose_users_take_turns_is_found_among_thousands_of_such(call: S
         (["a*"], {"strange": 1}), (["a*"], {"nonce": "a b"}),
     ],
 )  # fmt: skip
-def test_what_says_nothing_sensible_is_refused(
+def test_what_says_nothing_sensible_is_rejected(
     call: Scripts, entries: Any, options: dict[str, Any]
 ) -> None:
     fill(call, "a")

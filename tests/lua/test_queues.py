@@ -96,7 +96,7 @@ def test_an_unknown_queue_has_none_of_anything(call: Scripts) -> None:
     assert known(call) == []
 
 
-def test_an_unknown_state_or_a_missing_queue_is_refused(call: Scripts) -> None:
+def test_an_unknown_state_or_a_missing_queue_is_rejected(call: Scripts) -> None:
     for state, queue in (("dreaming", "q"), ("failed", "q"), ("waiting", ""), ("", "q")):
         with pytest.raises(BadArgumentError):
             call("read/state", state, queue, 0, 10)

@@ -56,7 +56,7 @@ def test_a_request_sent_twice_has_one_effect_and_one_answer(
 
 
 @every_transition
-def test_an_older_request_of_a_lane_is_refused(populated: Scripts, name: str) -> None:
+def test_an_older_request_of_a_lane_is_rejected(populated: Scripts, name: str) -> None:
     arguments = good_calls(populated)[name]
     populated("tick", request="lane:7:0")
     before = digest(populated)
@@ -149,7 +149,7 @@ def test_what_became_of_a_request_can_be_asked(call: Scripts) -> None:
 
 
 @pytest.mark.parametrize("request_", ["x", "lane:1", "lane:x:0", "la ne:1:0", "lane:1:0:0"])
-def test_a_request_that_is_none_is_refused(call: Scripts, request_: str) -> None:
+def test_a_request_that_is_none_is_rejected(call: Scripts, request_: str) -> None:
     with pytest.raises(BadArgumentError):
         call("put", "q", "j", "K", "{}", {}, request=request_)
 

@@ -23,7 +23,7 @@ def test_tags_keep_the_order_of_their_adding_each_once(call: Scripts) -> None:
 
 
 @pytest.mark.parametrize("verb", ["tag", "untag"])
-def test_tags_of_an_unknown_job_are_refused(call: Scripts, verb: str) -> None:
+def test_tags_of_an_unknown_job_are_rejected(call: Scripts, verb: str) -> None:
     with pytest.raises(JobNotFoundError):
         call(verb, "nobody", ["t"])
 

@@ -198,7 +198,7 @@ def test_a_queue_and_a_user_have_rates_too(call: Scripts, clock: Clock) -> None:
     assert jids(pop(call, 9)) == ["j1"]
 
 
-def test_costs_beyond_the_burst_are_refused(call: Scripts) -> None:
+def test_costs_beyond_the_burst_are_rejected(call: Scripts) -> None:
     limit(call, "x", rate=1, burst=5)
     before = call.redis.execute_command("DEBUG", "DIGEST")
 
@@ -213,7 +213,7 @@ def test_costs_beyond_the_burst_are_refused(call: Scripts) -> None:
     {"throttles": ["x"], "costs": {"x": float("nan")}}, {"throttles": ["queue:q"]},
     {"user": True}, {"user": "a b"},
 ])  # fmt: skip
-def test_claims_that_make_no_sense_are_refused(call: Scripts, options: dict[str, Any]) -> None:
+def test_claims_that_make_no_sense_are_rejected(call: Scripts, options: dict[str, Any]) -> None:
     with pytest.raises(BadArgumentError):
         put(call, "j", **options)
 
@@ -225,7 +225,7 @@ def test_claims_that_make_no_sense_are_refused(call: Scripts, options: dict[str,
     {"rate": -1}, {"rate": float("inf")}, {"burst": 5}, {"concurrency": 1, "per": 5},
     {"rate": 1, "burst": 0}, {"rate": 1, "per": 0}, {"strange": 1},
 ])  # fmt: skip
-def test_limits_that_make_no_sense_are_refused(call: Scripts, options: dict[str, Any]) -> None:
+def test_limits_that_make_no_sense_are_rejected(call: Scripts, options: dict[str, Any]) -> None:
     with pytest.raises(BadArgumentError):
         limit(call, "x", **options)
 

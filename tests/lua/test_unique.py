@@ -143,7 +143,7 @@ def test_a_job_that_comes_back_takes_its_key_again_if_it_is_free(
 
 
 @pytest.mark.parametrize("way", WAYS_BACK)
-def test_a_job_that_comes_back_is_never_refused_and_takes_the_key_from_nobody(
+def test_a_job_that_comes_back_is_never_rejected_and_takes_the_key_from_nobody(
     call: Scripts, clock: Clock, way: str
 ) -> None:
     call("config_set", "grace-period", "0")

@@ -65,7 +65,7 @@ def found(client: Client, jid: str) -> Job:
     return job
 
 
-def test_what_is_put_for_a_topic_is_performed_by_what_is_registered(
+def test_a_job_is_run_by_the_function_registered_for_its_topic(
     live: Client, manager: Manager
 ) -> None:
     manager.register("double", lambda job: 2 * job["n"])
@@ -84,7 +84,7 @@ def test_what_is_put_for_a_topic_is_performed_by_what_is_registered(
     ]
 
 
-def test_everything_is_told_in_its_order(live: Client, manager: Manager) -> None:
+def test_events_arrive_in_order(live: Client, manager: Manager) -> None:
     manager.register("work", lambda job: job.jid)
     watch = manager.watch()
     manager.start()
@@ -98,7 +98,7 @@ def test_everything_is_told_in_its_order(live: Client, manager: Manager) -> None
     assert [type(one) for one in told] == [ManagerStopped]
 
 
-def test_a_job_is_put_started_and_completed_and_those_who_watch_are_told(
+def test_watchers_see_put_start_and_completion(
     manager: Manager,
 ) -> None:
     manager.register("work", lambda job: job.jid)
@@ -131,7 +131,7 @@ def test_a_failing_job_is_retried_after_the_backoff_and_then_dead(
     assert found(live, jid).failure["group"] == "work:ValueError"
 
 
-def test_the_policy_of_a_job_comes_before_the_backoff(live: Client, manager: Manager) -> None:
+def test_the_policy_of_a_job_overrides_the_backoff(live: Client, manager: Manager) -> None:
     manager.register("work", jobs.raises)
     watch = manager.watch()
     manager.start()
@@ -170,7 +170,7 @@ def test_jobs_run_at_once_and_no_more_than_the_concurrency_says(
     assert live.queues["work"].counts["running"] == 0
 
 
-def test_closing_with_time_lets_jobs_end(live: Client, manager: Manager) -> None:
+def test_closing_with_a_timeout_lets_jobs_finish(live: Client, manager: Manager) -> None:
     entered, go_on = threading.Event(), threading.Event()
 
     def waits(_job: Job) -> str:
@@ -192,7 +192,9 @@ def test_closing_with_time_lets_jobs_end(live: Client, manager: Manager) -> None
     assert found(live, jid).result == "in peace"
 
 
-def test_closing_at_once_hands_jobs_back_at_no_cost(live: Client, manager: Manager) -> None:
+def test_closing_at_once_releases_jobs_without_losing_a_retry(
+    live: Client, manager: Manager
+) -> None:
     stopped: list[type[BaseException]] = []
     entered = threading.Event()
     manager.register("work", _spinning(stopped, entered))
@@ -235,7 +237,7 @@ def test_a_job_that_is_stopped_right_before_its_handler_is_not_run(
     assert (found(live, jid).state, found(live, jid).retries_left, ran) == ("waiting", 5, [])
 
 
-def test_a_job_whose_handler_does_not_stop_is_handed_back_all_the_same(
+def test_a_job_whose_handler_does_not_stop_is_released_anyway(
     live: Client, manager: Manager
 ) -> None:
     entered, go_on = threading.Event(), threading.Event()
@@ -344,7 +346,7 @@ def test_jobs_of_a_manager_that_died_come_back_when_the_next_one_starts(
     assert found(live, "j").wait(WAIT) == 1
 
 
-def test_it_goes_on_after_its_connections_were_cut(manager: Manager, server: Server) -> None:
+def test_it_continues_after_its_connections_were_cut(manager: Manager, server: Server) -> None:
     manager.register("work", lambda _: None)
     watch = manager.watch()
     manager.start()
@@ -358,7 +360,7 @@ def test_it_goes_on_after_its_connections_were_cut(manager: Manager, server: Ser
     until(watch, TaskCompleted)
 
 
-def test_how_it_goes_is_told_again_and_again(live: Client) -> None:
+def test_reports_are_sent_at_intervals(live: Client) -> None:
     manager = Manager(live, stats_interval=0.01)
     manager.register("work", lambda _: None)
     with contextlib.closing(manager):
@@ -373,7 +375,7 @@ def test_how_it_goes_is_told_again_and_again(live: Client) -> None:
     assert live.workers.counts == []
 
 
-def test_who_falls_behind_misses_the_oldest(live: Client) -> None:
+def test_a_slow_watcher_loses_the_oldest_events(live: Client) -> None:
     watch = Manager(live).watch()
     for number in range(10_002):
         watch.add(TaskPut(jid=f"j{number}", topic="t"))
@@ -387,7 +389,7 @@ def test_who_falls_behind_misses_the_oldest(live: Client) -> None:
 @pytest.mark.parametrize(
     "wrong", [{"concurrency": 0}, {"hard_limit": 0}, {"stats_interval": 0}, {"interval": "x"}]
 )
-def test_what_makes_no_sense_is_refused(live: Client, wrong: dict[str, Any]) -> None:
+def test_invalid_values_are_rejected(live: Client, wrong: dict[str, Any]) -> None:
     with pytest.raises(BadArgumentError):
         Manager(live, **wrong)
 

@@ -44,9 +44,7 @@ RAISED: tuple[Any, ...] = (
 )  # fmt: skip
 
 
-def test_a_copy_of_the_program_that_a_handler_forks_ends_with_the_handler(
-    live: Client, manager: Manager
-) -> None:
+def test_a_forked_copy_ends_with_the_handler(live: Client, manager: Manager) -> None:
     def handle(_job: Job) -> int:
         copy = os.fork()
         if copy == 0:
@@ -206,7 +204,7 @@ def test_a_job_that_is_handed_out_while_it_closes_is_waited_for(
     assert found(live, jid).result == "well"
 
 
-def test_an_error_of_its_own_does_not_end_the_taking(
+def test_an_internal_error_does_not_stop_fetching(
     live: Client, manager: Manager, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     manager.register("a", lambda _: "well")

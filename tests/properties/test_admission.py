@@ -43,7 +43,7 @@ def run(redis: redis_py.Redis, *, number: int | None) -> None:
 @pytest.mark.any_server
 @pytest.mark.slow
 @pytest.mark.timeout(600 + 2 * EXAMPLES)
-def test_limits_hold_and_nothing_that_may_run_is_left_in_the_same_order_each_time(
+def test_limits_hold_and_no_runnable_job_is_left_with_fixed_examples(
     redis: redis_py.Redis,
 ) -> None:
     run(redis, number=None)
@@ -51,7 +51,7 @@ def test_limits_hold_and_nothing_that_may_run_is_left_in_the_same_order_each_tim
 
 @pytest.mark.slow
 @pytest.mark.timeout(600 + 2 * EXAMPLES)
-def test_limits_hold_and_nothing_that_may_run_is_left_in_a_new_order_each_time(
+def test_limits_hold_and_no_runnable_job_is_left_with_random_examples(
     redis: redis_py.Redis,
 ) -> None:
     number = int(os.environ.get("QLESS_PY_PROPERTY_SEED", random.SystemRandom().getrandbits(32)))
@@ -68,7 +68,7 @@ weight = st.sampled_from([0.5, 1, 1, 2, 3, 7.5])
     arrivals=st.lists(st.tuples(st.integers(0, 6), st.integers(1, 12)), min_size=4, max_size=16),
     counts=st.lists(st.integers(1, 7), min_size=1, max_size=12),
 )
-def test_two_users_who_wait_get_work_by_their_weights(
+def test_waiting_users_share_the_queue_by_weight(
     redis: redis_py.Redis,
     weights: list[float],
     arrivals: list[tuple[int, int]],
@@ -84,7 +84,7 @@ def test_two_users_who_wait_get_work_by_their_weights(
     users=st.sampled_from([0, 1, 3]),
     picks=st.lists(st.integers(0, 20), min_size=60, max_size=60),
 )
-def test_a_job_with_several_throttles_comes_in_spite_of_those_with_one(
+def test_a_job_with_several_throttles_is_not_starved_by_jobs_with_one(
     redis: redis_py.Redis, throttles: int, slots: int, users: int, picks: list[int]
 ) -> None:
     fairness_trials.contend(World(redis), throttles, slots, users, picks)

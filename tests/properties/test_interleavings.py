@@ -91,7 +91,7 @@ SCRIPTS: list[tuple[Script, Script]] = [
 
 @pytest.mark.parametrize("jobs", [1, 2])
 @pytest.mark.parametrize(("first", "second"), SCRIPTS, ids=["-".join(one) for one, _ in SCRIPTS])
-def test_each_hand_out_ends_at_most_once_in_any_order(
+def test_each_pop_ends_at_most_once_in_any_order(
     redis: redis_py.Redis, first: Script, second: Script, jobs: int
 ) -> None:
     for order in orders(first, second):

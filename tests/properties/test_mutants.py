@@ -25,7 +25,7 @@ pytestmark = pytest.mark.any_server
 
 
 @pytest.mark.parametrize("story", STORIES)
-def test_no_story_finds_a_fault_in_the_scripts_as_they_are(
+def test_no_scenario_finds_a_fault_in_the_correct_scripts(
     redis: redis_py.Redis, story: str
 ) -> None:
     bench = Bench(redis)
@@ -36,7 +36,7 @@ def test_no_story_finds_a_fault_in_the_scripts_as_they_are(
 
 
 @pytest.mark.parametrize("story", admission_scenarios.STORIES)
-def test_no_story_of_admission_finds_a_fault_in_the_scripts_as_they_are(
+def test_no_admission_scenario_finds_a_fault_in_the_correct_scripts(
     redis: redis_py.Redis, story: str
 ) -> None:
     admission_scenarios.tell(World(redis), admission_scenarios.STORIES[story])

@@ -168,7 +168,7 @@ WAYS: list[Way] = [
 
 
 @pytest.mark.parametrize("way", WAYS, ids=[way.__name__.strip("_") for way in WAYS])
-def test_data_is_the_same_however_the_job_comes_to_its_worker(
+def test_data_is_unchanged_whichever_way_a_job_reaches_its_worker(
     call: Scripts, clock: Clock, way: Way
 ) -> None:
     @settings(quickly, max_examples=25)
@@ -187,7 +187,7 @@ def test_data_is_the_same_however_the_job_comes_to_its_worker(
 
 @quickly
 @given(first=payloads, journey=st.lists(st.tuples(st.sampled_from(WAYS), payloads), max_size=8))
-def test_data_is_the_same_after_any_journey(
+def test_data_is_unchanged_after_any_sequence_of_calls(
     call: Scripts, clock: Clock, first: bytes, journey: list[tuple[Way, bytes]]
 ) -> None:
     call.redis.flushall()

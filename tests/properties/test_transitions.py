@@ -39,13 +39,13 @@ def run(redis: redis_py.Redis, *, number: int | None) -> None:
 @pytest.mark.any_server
 @pytest.mark.slow
 @pytest.mark.timeout(600 + 2 * EXAMPLES)
-def test_scripts_do_what_the_model_says_in_the_same_order_each_time(redis: redis_py.Redis) -> None:
+def test_scripts_match_the_model_with_fixed_examples(redis: redis_py.Redis) -> None:
     run(redis, number=None)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(600 + 2 * EXAMPLES)
-def test_scripts_do_what_the_model_says_in_a_new_order_each_time(redis: redis_py.Redis) -> None:
+def test_scripts_match_the_model_with_random_examples(redis: redis_py.Redis) -> None:
     number = int(os.environ.get("QLESS_PY_PROPERTY_SEED", random.SystemRandom().getrandbits(32)))
     print(f"QLESS_PY_PROPERTY_SEED={number}")  # noqa: T201 - how to see it again
     run(redis, number=number)

@@ -178,7 +178,7 @@ def test_a_require_in_a_comment_line_is_no_require(tmp_path: Path) -> None:
     assert "modules" not in scripts.assemble(tmp_path, "read/job").text
 
 
-def test_modules_that_require_each_other_are_refused(tmp_path: Path) -> None:
+def test_modules_that_require_each_other_are_rejected(tmp_path: Path) -> None:
     write(
         tmp_path,
         lib__one='return require("lib.two")\n',
@@ -227,7 +227,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("form", ["require(name)", "require 'lib.keys'", 'require("other")'])
-def test_a_require_that_cannot_be_followed_is_refused(tmp_path: Path, form: str) -> None:
+def test_a_require_that_cannot_be_followed_is_rejected(tmp_path: Path, form: str) -> None:
     write(tmp_path, lib__keys="return {}\n", read__job=f"return {form}\n")
 
     with pytest.raises(scripts.ScriptError, match="require"):
@@ -243,7 +243,7 @@ def test_a_transition_says_its_flags_exactly_once(tmp_path: Path, header: str) -
 
 
 @pytest.mark.parametrize("name", ["", "../put", "read/", "lib/keys", "/etc/passwd", "Put", "put\n"])
-def test_what_is_no_name_of_a_script_is_refused(name: str) -> None:
+def test_what_is_no_name_of_a_script_is_rejected(name: str) -> None:
     with pytest.raises(scripts.ScriptError, match="not the name"):
         scripts.script(name)
 

@@ -46,7 +46,7 @@ def test_a_query_needs_no_flags() -> None:
 @pytest.mark.parametrize(
     "text", ["", "local x = 1\n", "-- pop(now) -> jobs\n-- Takes.\n", "-- put(now) -> jid\n"]
 )
-def test_a_file_without_its_header_is_refused(text: str) -> None:
+def test_a_file_without_its_header_is_rejected(text: str) -> None:
     with pytest.raises(scripts.ScriptError, match=r"put\.lua"):
         protocol_doc.parse("put", text)
 

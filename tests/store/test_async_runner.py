@@ -31,7 +31,7 @@ def run(url: str, test: Test, *, policy: ResendPolicy = QUICK, **options: Any) -
     asyncio.run(main())
 
 
-def test_lost_replies_put_nothing_twice_and_hand_out_nothing_unseen(proxy: Proxy) -> None:
+def test_lost_replies_neither_put_twice_nor_lose_a_popped_job(proxy: Proxy) -> None:
     proxy.lose_reply_every = 3
     jids = [f"job-{number}" for number in range(100)]
 
@@ -88,7 +88,7 @@ def test_flushed_scripts_are_loaded_again_without_a_second_effect(
     run(server.url, test)
 
 
-def test_a_refused_call_raises_alone_and_keeps_its_place_among_others(
+def test_a_rejected_call_raises_alone_and_keeps_its_position(
     server: servers.Server, redis: redis_py.Redis
 ) -> None:
     del redis
@@ -105,7 +105,7 @@ def test_a_refused_call_raises_alone_and_keeps_its_place_among_others(
     run(server.url, test)
 
 
-def test_a_canceled_call_spoils_no_later_one(proxy: Proxy) -> None:
+def test_a_cancelled_call_does_not_affect_later_ones(proxy: Proxy) -> None:
     async def test(runner: AsyncRunner) -> None:
         await runner.run(put("first"))
         proxy.hold()
@@ -145,7 +145,7 @@ def test_waiting_takes_a_marker_or_ends_in_time(
     run(server.url, test, socket_timeout=0.5)
 
 
-def test_an_abandoned_wait_spoils_no_later_call(
+def test_an_abandoned_wait_does_not_affect_later_calls(
     server: servers.Server, redis: redis_py.Redis
 ) -> None:
     del redis
@@ -160,7 +160,7 @@ def test_an_abandoned_wait_spoils_no_later_call(
     run(server.url, test)
 
 
-def test_a_cancellation_that_sending_has_swallowed_ends_a_wait_all_the_same(
+def test_a_cancellation_swallowed_while_sending_still_ends_the_wait(
     server: servers.Server, redis: redis_py.Redis
 ) -> None:
     del redis

@@ -12,14 +12,16 @@ from tests import servers
 from tests.eventually import eventually
 
 
-def test_waiting_takes_a_marker_and_says_whose(runner: Runner, redis: redis_py.Redis) -> None:
+def test_waiting_takes_a_marker_and_returns_its_queue(
+    runner: Runner, redis: redis_py.Redis
+) -> None:
     redis.zadd("b", {"marker": 1})
 
     assert runner.wait(["a", b"b"], 5) == b"b"
     assert not redis.exists("b")
 
 
-def test_a_wait_may_be_longer_than_the_sockets_patience(server: servers.Server) -> None:
+def test_a_wait_may_be_longer_than_the_socket_timeout(server: servers.Server) -> None:
     with store.connect(server.url, socket_timeout=0.5) as connection:
         began = time.monotonic()
 

@@ -74,7 +74,7 @@ def test_the_library_itself_never_tries_a_command_again(server: servers.Server) 
 
 
 @pytest.mark.parametrize("option", ["retry", "retry_on_error", "retry_on_timeout"])
-def test_options_that_would_run_a_script_twice_are_refused(option: str) -> None:
+def test_options_that_would_run_a_script_twice_are_rejected(option: str) -> None:
     with pytest.raises(errors.StoreError, match=option):
         store.connect("redis://h", connection_pool=None, **{option: "1"})
     with pytest.raises(errors.StoreError, match=option):
@@ -84,7 +84,7 @@ def test_options_that_would_run_a_script_twice_are_refused(option: str) -> None:
 @pytest.mark.parametrize(
     "url", ["redis://h", "unix:///s", "embedded:///f", "redis+cluster://h", "redis+sentinel://h/s"]
 )
-def test_an_unknown_option_is_refused_at_once(url: str) -> None:
+def test_an_unknown_option_is_rejected_at_once(url: str) -> None:
     for connect in (store.connect, store.connect_async):
         with pytest.raises(errors.StoreError, match="colour"):
             connect(url, colour="red")
@@ -100,7 +100,7 @@ def test_an_existing_pool_is_used_and_left_open(server: servers.Server) -> None:
         assert pool.get_connection_count()[0][0] == 1
 
 
-def test_a_pool_with_options_is_refused() -> None:
+def test_a_pool_with_options_is_rejected() -> None:
     pool = redis_py.ConnectionPool()
 
     with pytest.raises(errors.StoreError, match="only"):
@@ -109,7 +109,7 @@ def test_a_pool_with_options_is_refused() -> None:
         store.connect_async(connection_pool=async_redis.ConnectionPool(), db=1)
 
 
-def test_a_server_that_evicts_is_refused_by_every_connection(
+def test_a_server_that_evicts_is_rejected_by_every_connection(
     server: servers.Server, evicting: redis_py.Redis
 ) -> None:
     evicting.config_set("maxmemory", 100_000_000)
@@ -173,7 +173,7 @@ def test_a_server_that_writes_everything_down_is_not_warned_about(
         (b"redis_version:7.2.4\r\nvalkey_version:7.2.9", False),
     ],
 )
-def test_a_server_that_is_too_old_is_refused(info: bytes, *, fine: bool) -> None:
+def test_a_server_that_is_too_old_is_rejected(info: bytes, *, fine: bool) -> None:
     if fine:
         check.judge("here", info, None)
         return

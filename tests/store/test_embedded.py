@@ -102,7 +102,9 @@ def test_killed_users_leave_no_server_behind(user: Start, folder: Path) -> None:
     assert len(servers) == 1
 
 
-def test_a_killed_starter_takes_the_server_from_nobody(user: Start, folder: Path) -> None:
+def test_killing_the_process_that_started_the_server_keeps_it_running(
+    user: Start, folder: Path
+) -> None:
     starter = user(folder)
     server = starter.server()
     with opened(folder) as connection:
@@ -185,7 +187,7 @@ def test_two_spellings_of_a_folder_are_one_store(tmp_path: Path) -> None:
         assert pid_of(first) == pid_of(second)
 
 
-def test_nobody_else_can_enter_the_folder(folder: Path) -> None:
+def test_other_users_cannot_enter_the_folder(folder: Path) -> None:
     with opened(folder) as connection:
         connection.ping()
 
@@ -202,7 +204,7 @@ def test_an_empty_folder_is_closed_to_others(folder: Path) -> None:
     assert mode_of(folder) == 0o700
 
 
-def test_a_folder_with_other_files_that_is_open_to_others_is_refused_untouched(
+def test_a_folder_with_other_files_that_is_open_to_others_is_rejected_untouched(
     folder: Path,
 ) -> None:
     folder.mkdir(mode=0o755)
@@ -215,7 +217,7 @@ def test_a_folder_with_other_files_that_is_open_to_others_is_refused_untouched(
     assert [one.name for one in folder.iterdir()] == ["letter"]
 
 
-def test_the_folder_of_another_user_is_refused(
+def test_the_folder_of_another_user_is_rejected(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder.mkdir(mode=0o700)
@@ -226,7 +228,7 @@ def test_the_folder_of_another_user_is_refused(
         connection.ping()
 
 
-def test_a_file_in_place_of_the_folder_is_refused(folder: Path) -> None:
+def test_a_file_in_place_of_the_folder_is_rejected(folder: Path) -> None:
     folder.touch()
 
     with opened(folder) as connection, pytest.raises(errors.StoreError, match="cannot use"):
@@ -319,7 +321,7 @@ def test_a_server_that_cannot_start_says_why(folder: Path) -> None:
         connection.ping()
 
 
-def test_a_user_whose_folder_was_deleted_leaves_quietly(tmp_path: Path) -> None:
+def test_a_process_whose_folder_was_deleted_exits_without_error(tmp_path: Path) -> None:
     server = embedded.EmbeddedServer(tmp_path / "data")
     server.join()
     (tmp_path / "data" / "users").unlink()
@@ -328,7 +330,7 @@ def test_a_user_whose_folder_was_deleted_leaves_quietly(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux can signal a server left alone")
-def test_a_server_outlives_no_user_that_was_killed_before_it_answered(folder: Path) -> None:
+def test_a_server_ends_if_its_only_user_was_killed_before_it_answered(folder: Path) -> None:
     server = embedded.EmbeddedServer(folder)
     path = server.ensure()
     assert Path(path).exists()

@@ -5,7 +5,7 @@ import pytest
 from qless_py.store.resend import Outage, elapsed
 
 
-def test_an_outage_is_told_once_and_again_only_after_an_answer(
+def test_an_outage_is_logged_once_until_the_store_answers(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     outage = Outage()

@@ -17,7 +17,7 @@ _NOWHERE = "redis://127.0.0.1:1/0"
 
 
 @pytest.mark.parametrize("patience", [0, 0.2, dt.timedelta(milliseconds=100)])
-def test_patience_ends_with_the_error_of_the_connection(patience: Any) -> None:
+def test_after_the_patience_the_connection_error_is_raised(patience: Any) -> None:
     with Client(_NOWHERE, patience=patience) as client, pytest.raises(redis_py.ConnectionError):
         client.queues["q"].put("K")
     with Client(_NOWHERE) as patient, pytest.raises(redis_py.ConnectionError):
@@ -49,7 +49,7 @@ def test_a_client_of_another_patience_is_the_same_otherwise(
 
 
 @pytest.mark.parametrize("patience", [-1, 121, float("nan"), "1", None])
-def test_a_patience_that_makes_no_sense_is_refused(patience: Any) -> None:
+def test_an_invalid_patience_is_rejected(patience: Any) -> None:
     with pytest.raises(BadArgumentError):
         Client(_NOWHERE, patience=patience)
     with pytest.raises(BadArgumentError):

@@ -18,7 +18,7 @@ from tests.store.calls import SHORT, lanes, length, pop, put
 from tests.store.proxy import Proxy
 
 
-def test_lost_replies_put_nothing_twice_and_hand_out_nothing_unseen(
+def test_lost_replies_neither_put_twice_nor_lose_a_popped_job(
     proxy: Proxy, through: Runner
 ) -> None:
     proxy.lose_reply_every = 3
@@ -33,7 +33,7 @@ def test_lost_replies_put_nothing_twice_and_hand_out_nothing_unseen(
     assert proxy.lost > 100
 
 
-def test_lost_requests_are_made_good(proxy: Proxy, through: Runner) -> None:
+def test_lost_requests_are_sent_again(proxy: Proxy, through: Runner) -> None:
     proxy.lose_request_every = 2
 
     created = [through.run(put(f"job-{number}")).created for number in range(50)]
@@ -79,9 +79,7 @@ def test_threads_share_a_runner_through_a_lossy_network(proxy: Proxy, through: R
     assert through.run(length()) == 150
 
 
-def test_a_network_that_stands_still_for_a_while_is_waited_for(
-    proxy: Proxy, through: Runner
-) -> None:
+def test_a_stalled_network_is_waited_for(proxy: Proxy, through: Runner) -> None:
     through.run(put("before"))
     proxy.hold()
     healing = threading.Timer(0.8, proxy.release)
@@ -151,9 +149,7 @@ def test_flushed_scripts_are_loaded_again_without_a_second_effect(
     assert runner.run(length()) == 120
 
 
-def test_scripts_flushed_all_the_time_reach_no_caller(
-    runner: Runner, redis: redis_py.Redis
-) -> None:
+def test_constantly_flushed_scripts_raise_no_error(runner: Runner, redis: redis_py.Redis) -> None:
     done = threading.Event()
 
     def flush() -> None:
@@ -174,14 +170,14 @@ def test_scripts_flushed_all_the_time_reach_no_caller(
     assert runner.run(length()) == 440
 
 
-def test_a_refused_call_raises_our_exception(runner: Runner) -> None:
+def test_a_rejected_call_raises_our_exception(runner: Runner) -> None:
     runner.run(put("job"))
 
     with pytest.raises(errors.AlreadyExistsError):
         runner.run(put("job"))
 
 
-def test_a_refused_call_in_a_pipeline_keeps_its_place(runner: Runner) -> None:
+def test_a_rejected_call_in_a_pipeline_keeps_its_place(runner: Runner) -> None:
     replies = runner.run_many([put("a"), put("a"), length(), put("b")])
 
     assert [type(reply) for reply in replies[:2]] == [type(replies[3]), errors.AlreadyExistsError]
@@ -189,9 +185,7 @@ def test_a_refused_call_in_a_pipeline_keeps_its_place(runner: Runner) -> None:
     assert runner.run_many([]) == []
 
 
-def test_what_is_no_word_of_our_scripts_stays_an_error_of_the_server(
-    runner: Runner, redis: redis_py.Redis
-) -> None:
+def test_other_server_errors_are_raised_unchanged(runner: Runner, redis: redis_py.Redis) -> None:
     redis.set("{ql}:queues", "not a sorted set")
 
     (error,) = runner.run_many([put("job")])
@@ -218,7 +212,7 @@ def test_a_script_that_cannot_be_loaded_is_an_error_and_spoils_no_connection(
     assert [type(one) for one in results] == [int, redis_py.ResponseError, int]
 
 
-def test_an_interrupted_call_spoils_no_later_one(
+def test_an_interrupted_call_does_not_affect_later_ones(
     runner: Runner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runner.run(put("first"))
@@ -278,7 +272,7 @@ def test_a_retried_job_keeps_one_retry_when_the_reply_was_lost(
     assert (left, again) == (4, 3)
 
 
-def test_what_was_begun_is_finished_later_and_other_calls_go_on_meanwhile(
+def test_a_started_call_is_finished_later_while_other_calls_run(
     redis: redis_py.Redis,
 ) -> None:
     runner = Runner(redis, "ql")
@@ -295,7 +289,7 @@ def test_what_was_begun_is_finished_later_and_other_calls_go_on_meanwhile(
 
 
 @pytest.mark.parametrize("lose", ["lose_reply_every", "lose_request_every"])
-def test_what_was_begun_takes_effect_once_though_its_connection_is_lost(
+def test_a_started_call_takes_effect_once_despite_a_lost_connection(
     proxy: Proxy, through: Runner, lose: str
 ) -> None:
     setattr(proxy, lose, 2)
@@ -337,7 +331,7 @@ def test_finishing_goes_on_after_a_failure_under_the_same_request(
 
 
 @pytest.mark.parametrize("key", ["{ql}:queue:queue:wake", "{ql}:nobody"])
-def test_of_a_call_and_the_one_in_its_stead_the_server_does_the_first(
+def test_a_replacement_call_has_no_effect_if_the_first_one_arrived(
     redis: redis_py.Redis, key: str
 ) -> None:
     runner = Runner(redis, "ql")
@@ -371,7 +365,7 @@ def test_missing_scripts_are_loaded_however_little_time_there_is(redis: redis_py
     assert hasty.run(length()) == 3
 
 
-def test_a_server_that_flushes_all_the_time_is_as_good_as_none(
+def test_a_server_that_always_flushes_scripts_counts_as_away(
     runner: Runner, redis: redis_py.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hasty = Runner(redis, "ql", policy=ResendPolicy(limit=0.0))

@@ -14,7 +14,7 @@ from tests.store.calls import SHORT, lanes, length, put
 from tests.store.proxy import Proxy
 
 
-def test_a_full_server_that_had_run_the_lost_call_gives_its_answer(
+def test_a_full_server_that_ran_the_lost_call_returns_its_reply(
     proxy: Proxy, through: Runner, redis: redis_py.Redis
 ) -> None:
     through.run(put("before"))  # The script is loaded: what is lost is the answer of a run.
@@ -113,7 +113,7 @@ def test_a_call_too_old_to_be_remembered_is_not_sent_again(
     assert through.run(length()) == 2
 
 
-def test_an_older_request_of_the_lane_is_refused_and_the_lane_given_up(
+def test_an_older_request_of_the_lane_is_rejected_and_the_lane_given_up(
     runner: Runner, redis: redis_py.Redis
 ) -> None:
     runner.run(put("first"))

@@ -87,7 +87,7 @@ def test_a_url_names_a_path(url: str, path: str) -> None:
         "redis+cluster://h/1",
     ],
 )
-def test_a_bad_url_is_refused(url: str) -> None:
+def test_a_bad_url_is_rejected(url: str) -> None:
     with pytest.raises(errors.StoreError):
         urls.parse(url)
 

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.any_server
 pytest_plugins = ["pytester"]
 
 
-def test_draining_runs_all_that_is_ready_and_what_comes_of_it(client: Client) -> None:
+def test_draining_runs_ready_jobs_and_their_follow_ups(client: Client) -> None:
     queue = client.queues["q"]
     parent = queue.put(jobs.gives, {"give": 1}, jid="parent")
     queue.put(jobs.gives, {"give": 2}, jid="child", depends=[parent])
@@ -54,7 +54,9 @@ def test_draining_raises_what_a_handler_raises(client: Client) -> None:
     assert client.jobs.failed() == {"tests.handlers.jobs.raises:ValueError": 1}
 
 
-def test_draining_goes_on_when_told_to(client: Client, clock: conftest.Clock) -> None:
+def test_draining_continues_after_errors_with_raises_false(
+    client: Client, clock: conftest.Clock
+) -> None:
     queue = client.queues["q"]
     queue.put(jobs.raises, {"kind": "value"}, jid="fails")
     queue.put(jobs.raises, {"kind": "os"}, jid="waits", retry=RetryPolicy(5))
@@ -123,7 +125,7 @@ def test_inline_paused_queues_stay_paused(client: Client) -> None:
     assert client.jobs.complete() == [jid]
 
 
-def test_a_claim_about_a_put_gives_what_fits(client: Client) -> None:
+def test_assert_put_returns_the_matching_jobs(client: Client) -> None:
     queue = client.queues["q"]
     queue.put(jobs.gives, {"give": 1}, priority=5, tags=["a"])
     queue.put(jobs.gives, {"give": 2}, delay=60)
@@ -147,7 +149,7 @@ def test_a_claim_about_a_put_gives_what_fits(client: Client) -> None:
         ({"data": {"give": 2}}, r"jobs in the queue: 1\n"),
     ],
 )
-def test_a_claim_that_is_wrong_shows_what_there_is(
+def test_a_failed_assertion_lists_the_jobs_in_the_queue(
     client: Client, claim: dict[str, Any], told: str
 ) -> None:
     client.queues["q"].put(jobs.gives, {"give": 1})
@@ -169,7 +171,7 @@ def test_many_jobs_are_looked_through(client: Client) -> None:
     assert_put(queue, count=250)
 
 
-def test_time_moves_when_told_and_never_back() -> None:
+def test_the_clock_moves_only_when_advanced_and_never_back() -> None:
     clock = Clock(1000)
     clock.advance(5.5)
     assert clock() == 1005.5

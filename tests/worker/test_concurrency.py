@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.fork, pytest.mark.any_server]
 
 
 @pytest.mark.parametrize("klass", [handlers.waits, handlers.waits_async])
-def test_as_many_jobs_run_at_once_as_there_are_places(
+def test_as_many_jobs_run_at_once_as_there_are_slots(
     live: Client, work: Start, reports: LinePipe, go: LinePipe, klass: Any
 ) -> None:
     jids = [put(live, klass, pipes(reports, go)) for _ in range(4)]
@@ -33,7 +33,7 @@ def test_as_many_jobs_run_at_once_as_there_are_places(
     assert [result(live, jid) for jid in jids] == ["on"] * 4
 
 
-def test_functions_and_coroutines_share_the_places(
+def test_functions_and_coroutines_share_the_slots(
     live: Client, work: Start, reports: LinePipe, go: LinePipe
 ) -> None:
     jids = [
@@ -121,7 +121,7 @@ def test_a_thread_that_holds_the_interpreter_keeps_all_leases_of_its_child(
     assert steps(live, waiting) == ["put", "popped", "done"]
 
 
-def test_all_jobs_that_a_dead_child_was_running_pay(
+def test_all_jobs_of_a_dead_child_lose_a_retry(
     live: Client, work: Start, reports: LinePipe, go: LinePipe
 ) -> None:
     jids = [put(live, handlers.waits, pipes(reports, go)) for _ in range(2)]

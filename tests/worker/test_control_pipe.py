@@ -27,7 +27,7 @@ def pipe() -> Iterator[Pipe]:
             os.close(end)
 
 
-def test_nothing_announced_means_nothing_to_obey(pipe: Pipe) -> None:
+def test_an_empty_pipe_holds_no_message(pipe: Pipe) -> None:
     control = ControlPipe(pipe.reader)
 
     control.read()
@@ -36,7 +36,7 @@ def test_nothing_announced_means_nothing_to_obey(pipe: Pipe) -> None:
     assert not control.orphaned
 
 
-def test_orders_arrive_in_one_read_however_many_were_written(pipe: Pipe) -> None:
+def test_one_read_returns_all_messages(pipe: Pipe) -> None:
     control = ControlPipe(pipe.reader)
     send(pipe.writer, control_pipe.LOST, "1.a")
     send(pipe.writer, control_pipe.LOST, "2.b")
@@ -49,7 +49,7 @@ def test_orders_arrive_in_one_read_however_many_were_written(pipe: Pipe) -> None
     assert not control.release
 
 
-def test_an_order_to_release_stops_as_well(pipe: Pipe) -> None:
+def test_a_release_message_also_stops(pipe: Pipe) -> None:
     control = ControlPipe(pipe.reader)
     send(pipe.writer, control_pipe.RELEASE)
 
@@ -59,7 +59,7 @@ def test_an_order_to_release_stops_as_well(pipe: Pipe) -> None:
     assert control.release
 
 
-def test_the_end_of_the_pipe_says_that_the_parent_is_gone(pipe: Pipe) -> None:
+def test_the_end_of_the_pipe_means_the_supervisor_is_gone(pipe: Pipe) -> None:
     control = ControlPipe(pipe.reader)
     os.close(pipe.writer)
 
@@ -81,7 +81,7 @@ def test_waiting_ends_when_another_descriptor_can_be_read(pipe: Pipe) -> None:
     os.close(writer)
 
 
-def test_the_number_of_a_descriptor_may_be_any(pipe: Pipe) -> None:
+def test_a_descriptor_may_have_any_number(pipe: Pipe) -> None:
     least, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     enough = 4096 if most == resource.RLIM_INFINITY else min(most, 4096)
     resource.setrlimit(resource.RLIMIT_NOFILE, (enough, most))
@@ -97,7 +97,7 @@ def test_the_number_of_a_descriptor_may_be_any(pipe: Pipe) -> None:
     os.close(high)
 
 
-def test_a_child_that_reads_no_more_does_not_block_its_parent(pipe: Pipe) -> None:
+def test_a_child_that_stops_reading_does_not_block_its_supervisor(pipe: Pipe) -> None:
     sent = 0
     while send(pipe.writer, control_pipe.LOST, "x" * 40):
         sent += 1
@@ -105,7 +105,7 @@ def test_a_child_that_reads_no_more_does_not_block_its_parent(pipe: Pipe) -> Non
     assert sent > 100
 
 
-def test_announcing_to_a_child_that_is_gone_is_no_error(pipe: Pipe) -> None:
+def test_writing_to_a_dead_child_is_no_error(pipe: Pipe) -> None:
     os.close(pipe.reader)
 
     assert send(pipe.writer, control_pipe.STOP) is False

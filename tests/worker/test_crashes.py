@@ -50,9 +50,7 @@ def test_a_child_that_exits_is_reported_with_its_exit_code(live: Client, start: 
     assert [e["cause"] for e in read(live, jid).history if e["what"] == "crashed"] == ["exit 7"]
 
 
-def test_jobs_that_kill_their_child_keep_no_other_job_waiting_for_the_next_one(
-    live: Client, start: Start
-) -> None:
+def test_jobs_that_kill_their_child_delay_no_other_job(live: Client, start: Start) -> None:
     jids = [live.queues["work"].put(handlers.dies_once) for _ in range(12)]
     start("--preload")
 
@@ -61,7 +59,7 @@ def test_jobs_that_kill_their_child_keep_no_other_job_waiting_for_the_next_one(
     assert [read(live, jid).wait(40) for jid in jids] == ["alive"] * 12
 
 
-def test_jobs_that_had_not_started_come_back_uncharged(
+def test_prefetched_jobs_of_a_dead_child_keep_their_retries(
     live: Client, start: Start, reports: LinePipe, go: LinePipe
 ) -> None:
     start()
@@ -90,7 +88,7 @@ def test_jobs_that_had_not_started_come_back_uncharged(
     assert all(read(live, jid).retries_left == 5 for jid in behind)
 
 
-def test_the_children_of_a_killed_parent_die_with_it(
+def test_the_children_of_a_killed_supervisor_die_with_it(
     live: Client, start: Start, reports: LinePipe, go: LinePipe
 ) -> None:
     worker = start(children=2)
@@ -122,7 +120,7 @@ def test_a_handler_that_holds_the_interpreter_keeps_its_lease(
     assert steps(live, jid) == ["put", "popped", "done"]
 
 
-def test_a_handler_whose_job_was_canceled_is_told(
+def test_a_handler_whose_job_was_cancelled_is_interrupted(
     live: Client, start: Start, reports: LinePipe
 ) -> None:
     live.config["heartbeat"] = 1
@@ -137,7 +135,7 @@ def test_a_handler_whose_job_was_canceled_is_told(
     assert read(live, after).wait(40) == 4
 
 
-def test_a_handler_that_does_not_let_go_of_a_lost_job_is_killed(
+def test_a_handler_that_ignores_the_loss_of_its_job_is_killed(
     live: Client, start: Start, reports: LinePipe
 ) -> None:
     live.config["heartbeat"] = 1
@@ -161,7 +159,7 @@ def test_a_job_that_always_kills_its_child_ends_as_a_failure(live: Client, start
     assert read(live, jid).state == "failed"
 
 
-def test_a_job_whose_child_dies_before_its_end_is_told_pays_for_it(
+def test_a_job_whose_child_dies_before_it_reports_the_end_loses_a_retry(
     live: Client, start: Start
 ) -> None:
     jid = live.queues["work"].put(handlers.closes_everything, retries=0)

@@ -75,7 +75,7 @@ def read(client: Client, jid: str) -> Job:
     return job
 
 
-def test_a_job_that_comes_during_the_sleep_is_taken_by_the_request_that_lies_there(
+def test_a_job_put_during_the_wait_is_popped_by_the_pipelined_request(
     live: Client, idle: Idle, behind: Any
 ) -> None:
     behind(lambda: live.queues["work"].put("a.Job", jid="a"))
@@ -89,7 +89,7 @@ def test_a_job_that_comes_during_the_sleep_is_taken_by_the_request_that_lies_the
     assert answer[0].state == "complete"
 
 
-def test_in_a_burst_the_server_gives_nothing_to_a_child_that_still_counts_as_idle(
+def test_in_a_burst_a_child_marked_idle_pops_nothing(
     live: Client, server: servers.Server, behind: Any
 ) -> None:
     with contextlib.closing(Idle(server.url, burst=True)) as idle:
@@ -100,7 +100,7 @@ def test_in_a_burst_the_server_gives_nothing_to_a_child_that_still_counts_as_idl
 
 
 @pytest.mark.parametrize("order", [control_pipe.STOP, control_pipe.QUIET])
-def test_an_order_ends_the_sleep_and_a_job_that_was_quicker_goes_back_at_no_cost(
+def test_a_message_ends_the_wait_and_a_job_popped_meanwhile_is_released(
     live: Client, idle: Idle, behind: Any, order: bytes
 ) -> None:
     def both() -> None:
@@ -115,7 +115,7 @@ def test_an_order_ends_the_sleep_and_a_job_that_was_quicker_goes_back_at_no_cost
     assert not idle.context.held
 
 
-def test_an_order_takes_the_request_back_though_a_job_is_there(
+def test_a_message_withdraws_the_request_even_if_a_job_is_ready(
     live: Client, idle: Idle, server: servers.Server
 ) -> None:
     live.queues["work"].put("a.Job", jid="a")
@@ -130,7 +130,7 @@ def test_an_order_takes_the_request_back_though_a_job_is_there(
         other.context.release(other.context.hold(other.sleeping))
 
 
-def test_a_request_whose_connection_is_lost_is_made_on_another(
+def test_a_request_on_a_lost_connection_is_sent_on_another(
     live: Client, idle: Idle, behind: Any
 ) -> None:
     def lost() -> None:
@@ -149,7 +149,7 @@ def test_a_request_whose_connection_is_lost_is_made_on_another(
     idle.context.release(idle.context.hold(taken))
 
 
-def test_a_request_that_cannot_be_taken_back_is_left_to_the_parent(
+def test_a_request_that_cannot_be_withdrawn_is_left_to_the_supervisor(
     server: servers.Server, tmp_path: Any, behind: Any
 ) -> None:
     del server
@@ -169,7 +169,7 @@ def test_a_request_that_cannot_be_taken_back_is_left_to_the_parent(
         servers.stop(own)
 
 
-def test_an_order_for_a_job_that_runs_beside_ends_the_sleep(
+def test_a_message_about_a_running_job_ends_the_wait(
     idle: Idle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wait = ControlPipe.wait
@@ -189,9 +189,7 @@ def test_an_order_for_a_job_that_runs_beside_ends_the_sleep(
     assert len(slept) == 1
 
 
-def test_an_order_that_came_before_the_sleep_and_was_not_looked_at_lets_nobody_sleep(
-    idle: Idle, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_unread_message_prevents_the_wait(idle: Idle, monkeypatch: pytest.MonkeyPatch) -> None:
     idle.context.may_start()
     control_pipe.send(idle.pipe, control_pipe.LOST, "1.nonce")
     idle.context.control.read()

@@ -18,7 +18,7 @@ def read(client: Client, jid: str) -> Job:
 
 
 @pytest.mark.parametrize(("by", "code"), [("return", 0), ("raise", 1), ("exit", 4)])
-def test_a_copy_that_comes_out_of_a_handler_ends_and_has_no_say(
+def test_a_forked_copy_that_leaves_the_handler_exits_without_effect(
     live: Client, start: Start, by: str, code: int
 ) -> None:
     forking = live.queues["work"].put(handlers.forks, {"by": by})
@@ -33,7 +33,7 @@ def test_a_copy_that_comes_out_of_a_handler_ends_and_has_no_say(
     assert read(live, forking).history[-1]["what"] == "done"
 
 
-def test_a_process_that_a_handler_made_can_be_terminated(live: Client, start: Start) -> None:
+def test_a_process_started_by_a_handler_can_be_terminated(live: Client, start: Start) -> None:
     jid = live.queues["work"].put(handlers.terminates_a_process)
     start()
 

@@ -45,7 +45,7 @@ def taken_over(client: Client) -> Job:
     ("isolation", "who"),
     [("child", "all"), ("job", "parent"), ("none", "all")],
 )
-def test_a_job_whose_lease_was_lost_in_the_meantime_does_not_complete(  # noqa: PLR0913, PLR0917
+def test_a_job_that_lost_its_lease_while_frozen_does_not_complete(  # noqa: PLR0913, PLR0917
     live: Client, work: Start, reports: LinePipe, go: LinePipe, isolation: str, who: str
 ) -> None:
     jid = put(live, handlers.waits, pipes(reports, go))
@@ -72,7 +72,7 @@ def test_a_job_whose_lease_was_lost_in_the_meantime_does_not_complete(  # noqa: 
     assert worker.process.poll() is None
 
 
-def test_a_child_that_stands_still_keeps_its_lease_and_goes_on(
+def test_a_frozen_job_process_keeps_its_lease_and_continues(
     live: Client, work: Start, reports: LinePipe, go: LinePipe
 ) -> None:
     live.config["heartbeat"] = 2  # The parent has time, too.
@@ -94,7 +94,7 @@ def test_a_child_that_stands_still_keeps_its_lease_and_goes_on(
     assert steps(live, jid) == ["put", "popped", "done"]
 
 
-def test_a_child_that_is_found_frozen_takes_its_processes_along(
+def test_a_frozen_child_is_killed_with_its_processes(
     live: Client, work: Start, reports: LinePipe, go: LinePipe
 ) -> None:
     jid = put(live, handlers.waits, pipes(reports, go))

@@ -29,7 +29,7 @@ MODULES = ["tests.worker.hostile_handlers", "tests.worker.handlers"]
         (hostile_handlers.misbehaves_async, {"concurrency": 2}),
     ],
 )
-def test_whatever_handlers_do_costs_nobody_else_anything(
+def test_a_misbehaving_handler_costs_no_other_job_a_retry(
     live: Client, work: Start, tmp_path: Path, crowd: dict[str, Any], klass: Any
 ) -> None:
     live.config["max-crashes"] = 1
@@ -60,7 +60,7 @@ def test_whatever_handlers_do_costs_nobody_else_anything(
     assert worker.wait() == 0
 
 
-def test_signals_that_a_handler_has_changed_mean_the_same_to_the_next_job(
+def test_signal_handlers_are_restored_for_the_next_job(
     live: Client, work: Start, reports: LinePipe
 ) -> None:
     work(imports=MODULES)
@@ -82,7 +82,7 @@ def test_signals_that_a_handler_has_changed_mean_the_same_to_the_next_job(
         (hostile_handlers.Surrounded, "raise"),
     ],
 )
-def test_a_copy_out_of_a_handler_that_runs_beside_others_ends(
+def test_a_forked_copy_of_one_of_several_handlers_exits(
     live: Client, work: Start, tmp_path: Path, klass: Any, by: str
 ) -> None:
     book = tmp_path / "book"
@@ -95,7 +95,7 @@ def test_a_copy_out_of_a_handler_that_runs_beside_others_ends(
     assert (book.read_text().split() if book.exists() else []) == left
 
 
-def test_a_task_that_ends_the_event_loop_ends_it_for_nobody(live: Client, work: Start) -> None:
+def test_a_task_that_stops_the_event_loop_stops_no_other_job(live: Client, work: Start) -> None:
     ending = put(live, hostile_handlers.ends_the_loop)
     work(concurrency=2, imports=MODULES)
 
@@ -104,7 +104,7 @@ def test_a_task_that_ends_the_event_loop_ends_it_for_nobody(live: Client, work: 
 
 
 @pytest.mark.parametrize("crowd", [{}, {"isolation": "job"}])
-def test_a_process_that_a_job_leaves_behind_holds_nobody_up(
+def test_a_process_left_behind_by_a_job_delays_nothing(
     live: Client, work: Start, crowd: dict[str, Any]
 ) -> None:
     live.config["max-crashes"] = 1
@@ -126,7 +126,7 @@ def test_a_process_that_a_job_leaves_behind_holds_nobody_up(
             one.kill()
 
 
-def test_jobs_for_which_there_is_no_room_wait_and_cost_nothing(live: Client, work: Start) -> None:
+def test_jobs_beyond_the_capacity_wait_and_lose_no_retry(live: Client, work: Start) -> None:
     # Those that run need no descriptor of their own, of which there are too few.
     jids = [put(live, hostile_handlers.naps) for _ in range(30)]
     few = ("sh", "-c", 'ulimit -n 34; exec "$@"', "sh")

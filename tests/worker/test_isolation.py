@@ -26,7 +26,7 @@ def test_each_job_has_a_process_of_its_own(live: Client, work: Start) -> None:
     assert not pids & {worker.process.pid, child.pid}
 
 
-def test_what_a_process_leaves_of_its_job_is_stored(live: Client, work: Start) -> None:
+def test_data_and_result_of_a_job_process_are_stored(live: Client, work: Start) -> None:
     counted = put(live, handlers.counts, {"number": 1})
     refused = put(live, handlers.unwritable)
     own = put(live, handlers.completes)
@@ -50,7 +50,7 @@ def test_results_larger_than_a_pipe_arrive_whole(live: Client, work: Start) -> N
     assert result(live, jid) == "x" * 500_000
 
 
-def test_a_failure_in_a_process_of_its_own_is_told(live: Client, work: Start) -> None:
+def test_a_failure_in_a_job_process_is_reported(live: Client, work: Start) -> None:
     jid = put(live, handlers.raises)
     work(isolation="job")
 
@@ -97,7 +97,7 @@ def test_a_canceled_job_is_stopped_in_its_process(
     assert reports.line() == "lost"
 
 
-def test_a_process_that_does_not_let_go_is_killed(
+def test_a_job_process_that_ignores_a_cancel_is_killed(
     live: Client, work: Start, reports: LinePipe
 ) -> None:
     work(isolation="job", kill_interval=0.2)
@@ -124,7 +124,7 @@ def test_jobs_in_processes_are_handed_back_after_the_grace(
     assert [steps(live, jid) for jid in jids] == [["put", "popped", "released"]] * 2
 
 
-def test_the_processes_of_jobs_die_with_the_parent(
+def test_job_processes_die_with_the_supervisor(
     live: Client, work: Start, reports: LinePipe, go: LinePipe
 ) -> None:
     worker = work(isolation="job", concurrency=2)
@@ -137,7 +137,7 @@ def test_the_processes_of_jobs_die_with_the_parent(
     assert_ended(processes)
 
 
-def test_one_process_runs_jobs_and_keeps_their_leases(
+def test_a_single_process_runs_jobs_and_renews_their_leases(
     live: Client, work: Start, reports: LinePipe, go: LinePipe
 ) -> None:
     live.config["heartbeat"] = 2
@@ -159,7 +159,7 @@ def test_one_process_runs_jobs_and_keeps_their_leases(
     assert worker.descendants() == []
 
 
-def test_one_process_hands_its_job_back_after_the_grace(
+def test_a_single_process_releases_its_job_after_the_grace_period(
     live: Client, work: Start, reports: LinePipe
 ) -> None:
     jid = put(live, handlers.stoppable, {"pipe": str(reports.path)})
@@ -174,7 +174,7 @@ def test_one_process_hands_its_job_back_after_the_grace(
     assert live.workers.counts == []
 
 
-def test_one_process_leaves_at_the_end_of_a_burst(live: Client, work: Start) -> None:
+def test_a_single_process_exits_at_the_end_of_a_burst(live: Client, work: Start) -> None:
     jids = [put(live, handlers.pid) for _ in range(30)]
     worker = work(isolation="none", burst=True, max_jobs=7)
 

@@ -93,7 +93,7 @@ def test_a_handler_outside_the_named_modules_does_not_run(
     assert "--import: tests.worker.handlers" in failed["message"]
 
 
-def test_a_handler_that_is_not_there_fails_clearly(live: Client, start: Start) -> None:
+def test_a_missing_handler_fails_the_job_with_a_clear_message(live: Client, start: Start) -> None:
     jid = put(live, "tests.worker.handlers.no_such_thing")
     start()
 
@@ -103,7 +103,7 @@ def test_a_handler_that_is_not_there_fails_clearly(live: Client, start: Start) -
     assert "no_such_thing" in failed["message"]
 
 
-def test_a_verdict_of_the_handler_stands(live: Client, start: Start) -> None:
+def test_an_outcome_set_by_the_handler_stands(live: Client, start: Start) -> None:
     completed = put(live, handlers.completes)
     retried = put(live, handlers.retries)
     failed = put(live, handlers.fails)

@@ -17,7 +17,7 @@ def test_a_lease_is_renewed_when_a_third_of_it_is_gone() -> None:
     assert RenewalPlan().due([held(1)], now=20.1) == [held(1)]
 
 
-def test_leases_soon_due_travel_with_one_that_is_due() -> None:
+def test_leases_due_soon_are_renewed_with_one_that_is_due() -> None:
     old, middle, young = held(1), held(2, since=8.0), held(3, since=18.0)
 
     assert RenewalPlan().due([old, middle, young], now=20.1) == [old, middle]
@@ -32,7 +32,7 @@ def test_a_renewed_lease_is_left_alone_for_another_third() -> None:
     assert plan.due_in([held(1)], now=39.0) == pytest.approx(1.0)
 
 
-def test_a_lease_is_lost_only_when_refused_twice() -> None:
+def test_a_lease_is_lost_only_after_two_rejected_renewals() -> None:
     plan = RenewalPlan()
 
     first = plan.record([held(1)], [LostLeaseError()], now=20.0)
@@ -44,7 +44,7 @@ def test_a_lease_is_lost_only_when_refused_twice() -> None:
     assert second == [held(1)]
 
 
-def test_a_lost_lease_is_not_asked_about_all_the_time() -> None:
+def test_a_lost_lease_is_not_renewed_again_at_once() -> None:
     plan = RenewalPlan()
     plan.record([held(1)], [LostLeaseError()], now=20.0)
     plan.record([held(1)], [LostLeaseError()], now=20.1)
@@ -53,7 +53,7 @@ def test_a_lost_lease_is_not_asked_about_all_the_time() -> None:
     assert plan.due_in([held(1)], now=20.1) == pytest.approx(20.0)
 
 
-def test_a_refusal_is_forgotten_when_the_job_is_no_longer_held() -> None:
+def test_a_rejected_renewal_is_forgotten_with_the_job() -> None:
     plan = RenewalPlan()
     plan.record([held(1)], [LostLeaseError()], now=20.0)
 
@@ -78,7 +78,7 @@ def test_renewal_ends_at_the_limit() -> None:
     assert plan.due_in([held(1)], now=101.0) == float("inf")
 
 
-def test_a_lease_that_is_said_to_be_lost_is_asked_for_at_once_and_lost_if_refused_once() -> None:
+def test_a_lease_reported_lost_is_renewed_at_once_and_lost_if_rejected() -> None:
     plan = RenewalPlan()
 
     plan.suspect("1.nonce")
@@ -88,7 +88,7 @@ def test_a_lease_that_is_said_to_be_lost_is_asked_for_at_once_and_lost_if_refuse
     assert plan.record([held(1)], [LostLeaseError()], now=1.1) == [held(1)]
 
 
-def test_a_lease_that_was_said_to_be_lost_and_is_not_is_kept() -> None:
+def test_a_lease_wrongly_reported_lost_is_kept() -> None:
     plan = RenewalPlan()
     plan.suspect("1.nonce")
 
@@ -96,7 +96,7 @@ def test_a_lease_that_was_said_to_be_lost_and_is_not_is_kept() -> None:
     assert plan.record([held(1)], [LostLeaseError()], now=20.0) == []
 
 
-def test_a_word_about_a_lease_that_nobody_holds_is_forgotten() -> None:
+def test_a_report_about_an_unknown_lease_is_forgotten() -> None:
     plan = RenewalPlan()
     plan.suspect("gone")
 
@@ -104,7 +104,7 @@ def test_a_word_about_a_lease_that_nobody_holds_is_forgotten() -> None:
     assert plan.due_in([held(1)], now=1.0) == pytest.approx(19.0)
 
 
-def test_a_word_that_comes_before_the_child_has_noted_its_lease_is_kept_for_a_while() -> None:
+def test_a_report_that_arrives_before_the_lease_is_noted_is_kept_briefly() -> None:
     plan = RenewalPlan()
     plan.suspect("1.nonce")
 
@@ -118,7 +118,7 @@ def test_a_word_that_comes_before_the_child_has_noted_its_lease_is_kept_for_a_wh
     assert plan.due([held(2, since=8.0)], now=8.1) == []
 
 
-def test_a_lease_that_may_have_been_lost_unheard_is_asked_for_at_once() -> None:
+def test_after_a_lost_subscription_leases_are_renewed_at_once() -> None:
     plan = RenewalPlan()
 
     plan.renew_soon("1.nonce")

@@ -41,7 +41,7 @@ def at_once(worker: Running, *numbers: signal.Signals) -> None:
         ((signal.SIGHUP, signal.SIGTERM), 0),
     ],
 )
-def test_of_two_signals_the_stop_prevails(
+def test_a_stop_signal_wins_over_any_other(
     live: Client,
     work: Start,
     reports: LinePipe,
@@ -87,7 +87,7 @@ def start_program(launch: Start, program: Path) -> Running:
     return launch(sys.executable, "-c", f"exec(open({str(program)!r}).read())")
 
 
-def test_a_second_hup_has_the_code_tried_once_more(
+def test_a_second_hup_tries_the_new_code_again(
     live: Client, launch: Start, program: Path, reports: LinePipe, go: LinePipe
 ) -> None:
     worker = start_program(launch, program)
@@ -104,7 +104,7 @@ def test_a_second_hup_has_the_code_tried_once_more(
     assert result(live, put(live, handlers.pid)) == first
 
 
-def test_a_parent_that_is_killed_while_it_tries_new_code_leaves_nobody(
+def test_a_supervisor_killed_while_it_tries_new_code_leaves_no_process(
     live: Client, launch: Start, program: Path, reports: LinePipe
 ) -> None:
     worker = start_program(launch, program)
@@ -137,7 +137,7 @@ def test_a_single_process_that_waits_for_its_job_before_it_is_replaced_obeys_ter
     assert result(live, jid) == "on"
 
 
-def test_a_restart_while_the_store_is_away_ends_nobody(work: Start, server_name: str) -> None:
+def test_a_restart_while_the_store_is_away_ends_no_process(work: Start, server_name: str) -> None:
     keeps = ("--appendonly", "yes")
     with tempfile.TemporaryDirectory(prefix="ql") as made:
         server = servers.start(server_name, Path(made), *keeps)
@@ -160,7 +160,7 @@ def test_a_restart_while_the_store_is_away_ends_nobody(work: Start, server_name:
 
 
 @pytest.mark.timeout(90)
-def test_a_parent_that_is_killed_again_and_again_leaves_nobody_and_loses_nothing(
+def test_a_supervisor_killed_repeatedly_leaves_no_process_and_loses_no_job(
     live: Client, work: Start
 ) -> None:
     live.config["heartbeat"] = 1

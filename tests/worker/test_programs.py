@@ -37,7 +37,7 @@ PROGRAM = """
 """
 
 
-def test_programs_that_talk_stay_or_die_hold_nobody_up(
+def test_noisy_lingering_or_dying_programs_delay_no_job(
     live: Client, server: servers.Server, launch: Start, tmp_path: Path
 ) -> None:
     program = tmp_path / "program.py"

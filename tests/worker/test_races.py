@@ -49,7 +49,7 @@ class Quick(ChildProcess):
 
 
 @pytest.mark.parametrize(("kind", "is_kept"), [(ChildProcess, False), (Quick, True)])
-def test_a_job_that_began_before_it_could_be_given_back_keeps_its_lease(
+def test_a_job_that_starts_while_it_is_being_released_keeps_its_lease(
     kind: type[ChildProcess], *, is_kept: bool
 ) -> None:
     reader, writer = os.pipe()
@@ -110,7 +110,7 @@ class Slow(ThreadPool):
         return ()
 
 
-def test_a_child_with_many_places_holds_no_more_than_fits(
+def test_a_child_with_many_slots_holds_no_more_jobs_than_fit(
     live: Client, context: ChildContext
 ) -> None:
     context.register()
@@ -127,9 +127,7 @@ def test_a_child_with_many_places_holds_no_more_than_fits(
 
 
 @pytest.mark.parametrize("what", ["fork", "pipe"])
-def test_a_fork_that_cannot_be_leaves_nothing_behind(
-    monkeypatch: pytest.MonkeyPatch, what: str
-) -> None:
+def test_a_failed_fork_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch, what: str) -> None:
     def refused() -> None:
         raise BlockingIOError("no more processes")
 
@@ -142,7 +140,7 @@ def test_a_fork_that_cannot_be_leaves_nothing_behind(
     assert sorted(Path("/proc/self/fd").iterdir()) == before
 
 
-def test_how_a_process_ended_is_unknown_if_somebody_else_waited_for_it() -> None:
+def test_the_exit_status_is_unknown_if_another_caller_reaped_the_process() -> None:
     for is_ours, reports in ((True, "exit 3"), (False, "exit unknown")):
         process = os.fork()
         if process == 0:
@@ -152,9 +150,7 @@ def test_how_a_process_ended_is_unknown_if_somebody_else_waited_for_it() -> None
         assert wait_for_exit(process) == reports
 
 
-def test_verdicts_are_not_sent_in_between_what_is_under_way(
-    live: Client, context: ChildContext
-) -> None:
+def test_results_wait_for_the_pipeline_in_progress(live: Client, context: ChildContext) -> None:
     jid = put(live, handlers.nothing)
     context.register()
     (row,) = context.hold(context.fetch(1))
@@ -170,7 +166,7 @@ def test_verdicts_are_not_sent_in_between_what_is_under_way(
     assert read(live, jid).state == "complete"
 
 
-def test_a_parent_of_hundreds_leaves_none_of_them_on_the_list(
+def test_a_supervisor_of_hundreds_deregisters_every_worker(
     live: Client, server: servers.Server
 ) -> None:
     parent = Supervisor(replace(OPTIONS, url=server.url))
@@ -187,7 +183,7 @@ def test_a_parent_of_hundreds_leaves_none_of_them_on_the_list(
     assert live.workers.counts == []
 
 
-def test_who_stops_asking_for_jobs_says_that_some_may_have_been_given(
+def test_a_withdrawn_pop_reports_that_jobs_may_have_been_popped(
     tmp_path: Path,
 ) -> None:
     for context in made(f"unix://{tmp_path}/nobody"):

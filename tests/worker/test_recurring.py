@@ -18,7 +18,7 @@ def cron(client: Client) -> RecurringJob:
     return found
 
 
-def test_a_worker_runs_the_children_and_works_out_the_ticks(
+def test_a_worker_runs_the_children_and_computes_the_ticks(
     live: Client, start: Start, reports: LinePipe
 ) -> None:
     live.config["heartbeat"] = 60

@@ -120,7 +120,7 @@ def test_a_result_outlives_its_lease_while_nobody_can_take_the_job(
 
 
 @pytest.mark.parametrize("code", REFUSALS)
-def test_a_worker_that_starts_while_writes_are_refused_works_when_they_return(
+def test_a_worker_that_starts_while_writes_are_rejected_works_when_they_return(
     live: Client, redis: redis_py.Redis, start: Start, code: str
 ) -> None:
     jid = live.queues["work"].put(handlers.double, {"number": 21})

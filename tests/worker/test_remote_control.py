@@ -26,7 +26,7 @@ def wait_for_workers(client: Client, number: int) -> list[str]:
     return sorted(client.workers)
 
 
-def test_a_worker_tells_where_it_is_and_how_busy(
+def test_a_worker_reports_its_host_and_load(
     live: Client, work: Start, reports: LinePipe, go: LinePipe
 ) -> None:
     worker = work(concurrency=2)
@@ -100,7 +100,7 @@ def test_a_worker_is_restarted_while_its_job_finishes(
     assert result(live, jid) == "on"
 
 
-def test_a_command_reaches_a_worker_that_did_not_hear_of_it(live: Client, work: Start) -> None:
+def test_a_command_reaches_a_worker_that_missed_the_message(live: Client, work: Start) -> None:
     worker = work()
     (name,) = wait_for_workers(live, 1)
     now = round(time.time() * 1000)
@@ -125,7 +125,7 @@ def test_the_asyncio_client_controls_workers_too(
     assert worker.wait() == 0
 
 
-def test_a_probe_tells_whether_the_worker_is_alive_and_ready(
+def test_a_probe_reports_liveness_and_readiness(
     live: Client, work: Start, tmp_path: Path, reports: LinePipe, go: LinePipe
 ) -> None:
     address = str(tmp_path / "probe")
@@ -148,7 +148,7 @@ def test_a_probe_tells_whether_the_worker_is_alive_and_ready(
     assert not Path(address).exists()
 
 
-def test_a_probe_outlives_a_restart(live: Client, work: Start, tmp_path: Path) -> None:
+def test_a_probe_survives_a_restart(live: Client, work: Start, tmp_path: Path) -> None:
     address = str(tmp_path / "probe")
     worker = work(probe=address)
     result(live, put(live, handlers.nothing))
@@ -160,7 +160,7 @@ def test_a_probe_outlives_a_restart(live: Client, work: Start, tmp_path: Path) -
     assert ask_probe(address, "/live")[0] == 200
 
 
-def test_somebody_who_connects_and_says_nothing_holds_nobody_up(
+def test_a_silent_connection_does_not_block_the_probe(
     live: Client, work: Start, tmp_path: Path
 ) -> None:
     address = str(tmp_path / "probe")
@@ -173,7 +173,7 @@ def test_somebody_who_connects_and_says_nothing_holds_nobody_up(
         assert ask_probe(address, "/live")[0] == 200
 
 
-def test_a_pidfile_names_the_worker_and_is_gone_with_it(
+def test_a_pidfile_holds_the_pid_and_is_removed_at_exit(
     live: Client, work: Start, tmp_path: Path
 ) -> None:
     pidfile = tmp_path / "pid"
@@ -212,7 +212,7 @@ def test_the_pidfile_of_a_killed_worker_is_taken_over(
 
 
 @pytest.mark.leaves_children
-def test_a_daemon_goes_on_in_the_background_and_logs_into_a_file(
+def test_a_daemon_runs_in_the_background_and_logs_to_a_file(
     live: Client, work: Start, tmp_path: Path
 ) -> None:
     log, pidfile = tmp_path / "log", tmp_path / "pid"

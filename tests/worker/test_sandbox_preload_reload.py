@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.fork, pytest.mark.any_server]
 @pytest.mark.parametrize(
     "options", [{}, {"concurrency": 2}, {"isolation": "job"}, {"isolation": "none"}]
 )
-def test_a_job_has_an_empty_folder_that_goes_with_it(
+def test_a_job_has_an_empty_sandbox_that_is_removed_with_it(
     live: Client, work: Start, tmp_path: Path, options: dict[str, object]
 ) -> None:
     folder = tmp_path / "sandbox"
@@ -46,7 +46,7 @@ def test_preloaded_handlers_are_imported_once_for_all_children(live: Client, wor
     assert len({result(live, jid) for jid in jids}) == 1
 
 
-def test_changed_code_is_used_while_the_old_finishes(
+def test_changed_code_is_loaded_while_old_jobs_finish(
     live: Client, work: Start, reports: LinePipe, go: LinePipe, tmp_path: Path
 ) -> None:
     code = tmp_path / "changing.py"
@@ -63,14 +63,14 @@ def test_changed_code_is_used_while_the_old_finishes(
     assert worker.process.poll() is None
 
 
-def test_processes_say_what_they_are(live: Client, work: Start) -> None:
+def test_process_titles_name_the_role(live: Client, work: Start) -> None:
     jid = put(live, handlers.title)
     work()
 
     assert result(live, jid).startswith("qless-py: ch")
 
 
-def test_queues_by_pattern_but_for_some(live: Client, work: Start) -> None:
+def test_queues_by_pattern_with_exclusions(live: Client, work: Start) -> None:
     wanted = [live.queues[name].put(handlers.nothing) for name in ("mail-a", "mail-b", "other")]
     unwanted = live.queues["mail-slow"].put(handlers.nothing)
     work(queues=["mail-*", "!mail-slow", "other"])
@@ -104,7 +104,7 @@ def test_queues_by_pattern_but_for_some(live: Client, work: Start) -> None:
         {"kill_interval": -0.1},
     ],
 )
-def test_options_that_make_no_sense_are_refused_by_name(options: dict[str, object]) -> None:
+def test_invalid_options_are_rejected_by_name(options: dict[str, object]) -> None:
     given: dict[str, object] = {"queues": ["work"], **options}
 
     with pytest.raises(BadArgumentError, match=next(iter(options))[:5]):

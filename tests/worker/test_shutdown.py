@@ -18,7 +18,7 @@ def read(client: Client, jid: str) -> Job:
     return job
 
 
-def test_term_lets_a_running_job_finish_within_the_grace(
+def test_term_lets_a_running_job_finish_within_the_grace_period(
     live: Client, start: Start, reports: LinePipe, go: LinePipe
 ) -> None:
     worker = start("--grace", "20")
@@ -37,7 +37,7 @@ def test_term_lets_a_running_job_finish_within_the_grace(
     assert live.workers.counts == []
 
 
-def test_after_the_grace_the_job_is_handed_back_at_no_cost(
+def test_after_the_grace_period_the_job_is_released_without_losing_a_retry(
     live: Client, start: Start, reports: LinePipe
 ) -> None:
     worker = start("--grace", "0")
@@ -53,7 +53,7 @@ def test_after_the_grace_the_job_is_handed_back_at_no_cost(
     assert [entry["what"] for entry in job.history] == ["put", "popped", "released"]
 
 
-def test_a_second_term_ends_the_grace(live: Client, start: Start, reports: LinePipe) -> None:
+def test_a_second_term_ends_the_grace_period(live: Client, start: Start, reports: LinePipe) -> None:
     worker = start("--grace", "1000")
     jid = live.queues["work"].put(handlers.stoppable, {"pipe": str(reports.path)})
     reports.line()
@@ -65,7 +65,7 @@ def test_a_second_term_ends_the_grace(live: Client, start: Start, reports: LineP
     assert read(live, jid).state == "waiting"
 
 
-def test_a_handler_that_does_not_stop_is_killed_and_its_job_handed_back_at_no_cost(
+def test_a_handler_that_does_not_stop_is_killed_and_its_job_released(
     live: Client, start: Start, reports: LinePipe
 ) -> None:
     worker = start("--grace", "0")
@@ -110,7 +110,7 @@ def test_quit_waits_for_the_running_job_without_a_limit(
     assert read(live, jid).result == "on"
 
 
-def test_an_idle_worker_leaves_at_once(live: Client, start: Start) -> None:
+def test_an_idle_worker_exits_at_once(live: Client, start: Start) -> None:
     worker = start("--grace", "1000", children=2)
     read(live, live.queues["work"].put(handlers.nothing)).wait(40)
 

@@ -48,7 +48,7 @@ def runs(code: Path) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("isolation", ["child", "job"])
-def test_usr1_kills_what_runs_and_the_worker_goes_on(
+def test_usr1_kills_running_jobs_and_the_worker_continues(
     live: Client, work: Start, reports: LinePipe, go: LinePipe, isolation: str
 ) -> None:
     jid = put(live, handlers.waits, pipes(reports, go))
@@ -81,7 +81,7 @@ def test_usr2_pauses_and_cont_resumes(
     assert result(live, after) is None
 
 
-def test_ttin_prints_what_all_are_doing(
+def test_ttin_prints_the_stacks_of_all_processes(
     live: Client, work: Start, reports: LinePipe, go: LinePipe
 ) -> None:
     jid = put(live, handlers.waits, pipes(reports, go))
@@ -184,7 +184,7 @@ def test_the_child_of_old_code_is_reported_when_it_dies_under_the_new(
     assert steps(live, jid) == ["put", "popped", "crashed", "popped", "done"]
 
 
-def test_code_that_does_not_start_takes_nobodys_place(
+def test_code_that_does_not_start_replaces_no_process(
     live: Client, tmp_path: Path, launch: Start, server: Any
 ) -> None:
     program = tmp_path / "program.py"
@@ -265,7 +265,7 @@ def test_a_handler_may_see_that_the_worker_is_stopping(
 
 
 @pytest.mark.parametrize("options", [{}, {"isolation": "job"}, {"isolation": "none"}])
-def test_a_handler_that_lets_the_stop_through_hands_its_job_back(
+def test_a_handler_that_does_not_catch_the_stop_releases_its_job(
     live: Client, work: Start, reports: LinePipe, options: dict[str, Any]
 ) -> None:
     jid = put(live, handlers.hands_itself_back, {"pipe": str(reports.path)})
@@ -279,7 +279,7 @@ def test_a_handler_that_lets_the_stop_through_hands_its_job_back(
 
 
 @pytest.mark.parametrize("options", [{}, {"isolation": "job"}, {"isolation": "none"}])
-def test_a_handler_that_did_not_hear_of_the_stop_is_told_again(
+def test_a_handler_that_missed_the_stop_is_interrupted_again(
     live: Client, work: Start, reports: LinePipe, options: dict[str, Any]
 ) -> None:
     jid = put(live, handlers.misses_the_first, {"pipe": str(reports.path)})
@@ -315,7 +315,7 @@ def test_the_first_process_of_a_container_reaps_orphans_and_obeys_term(
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may make process namespaces")
-def test_the_first_process_of_a_container_leaves_a_handler_the_ends_of_its_programs(
+def test_the_first_process_of_a_container_does_not_reap_the_programs_of_a_handler(
     live: Client, work: Start
 ) -> None:
     unshare = shutil.which("unshare")
@@ -329,9 +329,7 @@ def test_the_first_process_of_a_container_leaves_a_handler_the_ends_of_its_progr
     assert worker.wait() == 0
 
 
-def test_the_first_process_of_a_container_survives_signals_without_a_meaning(
-    live: Client, work: Start
-) -> None:
+def test_the_first_process_of_a_container_ignores_other_signals(live: Client, work: Start) -> None:
     worker = work()
     result(live, put(live, handlers.nothing))
 

@@ -30,7 +30,7 @@ pytestmark = [pytest.mark.fork, pytest.mark.any_server]
         (["--daemon", "--log-file", "/nowhere/log"], "/nowhere/log"),
     ],
 )
-def test_a_setting_that_cannot_be_is_one_line(
+def test_an_invalid_setting_is_reported_in_one_line(
     server: servers.Server, live: Client, words: list[str], said: str
 ) -> None:
     base = [sys.executable, "-m", "qless_py", "work", "--url", server.url, "-q", "work"]
@@ -76,7 +76,7 @@ def only(folder: Path, *names: str) -> None:
 
 
 @pytest.mark.parametrize("isolation", ["child", "job"])
-def test_the_folder_of_a_killed_process_is_cleared_and_no_other(
+def test_only_the_sandboxes_of_killed_processes_are_removed(
     live: Client, work: Start, tmp_path: Path, reports: LinePipe, isolation: str
 ) -> None:
     live.config["max-crashes"] = 1

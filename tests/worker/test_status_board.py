@@ -17,7 +17,7 @@ def board() -> StatusBoard:
     return StatusBoard()
 
 
-def test_a_fresh_board_says_that_the_child_starts(board: StatusBoard) -> None:
+def test_a_new_status_board_says_that_the_child_starts(board: StatusBoard) -> None:
     status = board.read()
 
     assert status.activity is Activity.STARTING
@@ -53,7 +53,7 @@ def test_several_jobs_may_run_at_once_and_end_in_any_order(board: StatusBoard) -
     assert [one.leased for one in board.read().running] == [held(1), held(3)]
 
 
-def test_jobs_that_were_held_before_keep_how_far_they_are(board: StatusBoard) -> None:
+def test_jobs_held_before_keep_their_progress(board: StatusBoard) -> None:
     board.hold([held(1), held(2)])
     board.mark_running(0)
     board.mark_running(1)
@@ -89,7 +89,7 @@ def test_a_child_is_idle_only_when_it_holds_nothing(board: StatusBoard) -> None:
     assert board.read().is_idle
 
 
-def test_every_turn_shows_that_something_happened(board: StatusBoard) -> None:
+def test_every_change_increments_the_counter(board: StatusBoard) -> None:
     versions = [board.read().version]
     for step in (
         board.mark_fetching,
@@ -103,7 +103,9 @@ def test_every_turn_shows_that_something_happened(board: StatusBoard) -> None:
     assert len(set(versions)) == len(versions)
 
 
-def test_as_many_jobs_with_the_longest_names_fit_as_one_call_hands_out(board: StatusBoard) -> None:
+def test_the_status_board_fits_as_many_of_the_longest_names_as_one_pop_returns(
+    board: StatusBoard,
+) -> None:
     longest = [LeasedJob(f"{n:0128}", f"{n:0200}", "q" * 128, 1.0, 60.0) for n in range(100)]
 
     board.hold(longest)
@@ -111,12 +113,12 @@ def test_as_many_jobs_with_the_longest_names_fit_as_one_call_hands_out(board: St
     assert board.read().held == tuple(longest)
 
 
-def test_more_jobs_than_fit_are_refused(board: StatusBoard) -> None:
+def test_more_jobs_than_fit_are_rejected(board: StatusBoard) -> None:
     with pytest.raises(ValueError, match="do not fit"):
         board.hold([held(number) for number in range(MAX_JOBS + 1)])
 
 
-def test_a_note_outlives_the_child_that_wrote_it(board: StatusBoard) -> None:
+def test_an_entry_outlives_the_child_that_wrote_it(board: StatusBoard) -> None:
     child = os.fork()
     if child == 0:
         board.hold([held(1), held(2)])
@@ -130,7 +132,7 @@ def test_a_note_outlives_the_child_that_wrote_it(board: StatusBoard) -> None:
     assert status.held == (held(1), held(2))
 
 
-def test_another_program_finds_the_board_by_its_descriptor(board: StatusBoard) -> None:
+def test_another_program_opens_the_status_board_by_its_descriptor(board: StatusBoard) -> None:
     board.hold([held(1)])
 
     other = StatusBoard(os.dup(board.descriptor))
@@ -139,7 +141,7 @@ def test_another_program_finds_the_board_by_its_descriptor(board: StatusBoard) -
     other.close()
 
 
-def test_a_beat_is_counted_and_moves_nothing_else(board: StatusBoard) -> None:
+def test_a_heartbeat_is_counted_and_changes_nothing_else(board: StatusBoard) -> None:
     before = board.read()
 
     board.pong()

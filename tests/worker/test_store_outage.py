@@ -116,7 +116,7 @@ def test_another_worker_takes_over_the_jobs_of_a_killed_one(
     assert steps == ["put", "popped", "timed-out", "popped", "done"]
 
 
-def test_a_store_that_is_away_is_said_once_and_jobs_go_on(
+def test_an_outage_is_logged_once_and_jobs_continue(
     work: Start, reports: LinePipe, go: LinePipe, server_name: str
 ) -> None:
     keeps = ("--appendonly", "yes")

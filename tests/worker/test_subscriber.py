@@ -40,7 +40,7 @@ def next_heard(subscriber: Subscriber, selector: selectors.BaseSelector) -> list
     return heard
 
 
-def test_it_says_from_when_on_it_hears_of_a_worker(
+def test_it_reports_when_a_subscription_starts(
     redis: redis_py.Redis, subscriber: Subscriber, selector: selectors.BaseSelector
 ) -> None:
     subscriber.subscribe(redis, ["first"])
@@ -53,7 +53,7 @@ def test_it_says_from_when_on_it_hears_of_a_worker(
     assert next_heard(subscriber, selector) == [("second", {"lease": "1.nonce"})]
 
 
-def test_after_a_lost_connection_it_says_so_again_and_hears_on(
+def test_after_a_lost_connection_it_subscribes_again(
     redis: redis_py.Redis, subscriber: Subscriber, selector: selectors.BaseSelector
 ) -> None:
     subscriber.subscribe(redis, ["first"])

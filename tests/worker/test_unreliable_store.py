@@ -91,7 +91,7 @@ def assert_said_once(log: str) -> None:
 
 
 @CROWDS
-def test_a_storm_of_flushes_cuts_and_full_memory_changes_nothing(
+def test_repeated_flushes_disconnects_and_full_memory_lose_no_job(
     live: Client, server: servers.Server, work: Start, book: Path, crowd: dict[str, Any]
 ) -> None:
     jids = put_all(live, book)
@@ -109,7 +109,7 @@ def test_a_storm_of_flushes_cuts_and_full_memory_changes_nothing(
     assert_said_once(worker.log.read_text())
 
 
-def test_a_stalled_network_is_said_once_and_costs_nothing(
+def test_a_stalled_network_is_logged_once_and_loses_no_job(
     live: Client, server: servers.Server, work: Start, book: Path
 ) -> None:
     jids = put_all(live, book, 100)
@@ -131,7 +131,7 @@ def test_a_stalled_network_is_said_once_and_costs_nothing(
     assert_said_once(log)
 
 
-def test_a_cancel_that_nobody_heard_stops_the_handler_soon(
+def test_a_cancel_whose_message_was_lost_stops_the_handler_soon(
     live: Client, server: servers.Server, work: Start, reports: LinePipe
 ) -> None:
     work()

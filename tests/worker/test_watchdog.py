@@ -15,7 +15,9 @@ pytestmark = [pytest.mark.fork, pytest.mark.any_server]
 
 
 @pytest.mark.parametrize("isolation", ["child", "job"])
-def test_a_job_over_its_hard_limit_is_told_so(live: Client, work: Start, isolation: str) -> None:
+def test_a_job_over_its_hard_limit_is_interrupted(
+    live: Client, work: Start, isolation: str
+) -> None:
     jid = put(live, handlers.sleeps)
     work(isolation=isolation, hard_limit=0.5, kill_interval=5)
 
@@ -24,7 +26,7 @@ def test_a_job_over_its_hard_limit_is_told_so(live: Client, work: Start, isolati
 
 
 @pytest.mark.parametrize("isolation", ["child", "job"])
-def test_a_job_that_stays_over_its_hard_limit_is_killed_and_pays(
+def test_a_job_that_ignores_its_hard_limit_is_killed_and_loses_a_retry(
     live: Client, work: Start, reports: LinePipe, isolation: str
 ) -> None:
     live.config["max-crashes"] = 1
@@ -38,7 +40,7 @@ def test_a_job_that_stays_over_its_hard_limit_is_killed_and_pays(
     assert read(live, jid).failure["group"] == "poison-pill"
 
 
-def test_the_hard_limit_of_a_job_goes_before_that_of_the_worker(live: Client, work: Start) -> None:
+def test_the_hard_limit_of_a_job_overrides_that_of_the_worker(live: Client, work: Start) -> None:
     short = put(live, handlers.sleeps, hard_limit=0.3)
     work(hard_limit=1000)
 
@@ -46,7 +48,7 @@ def test_the_hard_limit_of_a_job_goes_before_that_of_the_worker(live: Client, wo
         result(live, short)
 
 
-def test_the_others_in_a_process_that_must_be_killed_pay_nothing(
+def test_other_jobs_of_a_killed_process_lose_no_retry(
     live: Client, work: Start, reports: LinePipe
 ) -> None:
     stuck = put(live, handlers.stubborn, {"pipe": str(reports.path)}, hard_limit=1.5)
@@ -79,7 +81,7 @@ def test_a_frozen_child_is_killed_and_its_job_runs_again(
     assert read(live, jid).history[2]["cause"] == "frozen"
 
 
-def test_neither_a_waiting_nor_a_computing_child_is_frozen(
+def test_a_waiting_or_computing_child_does_not_count_as_frozen(
     live: Client, work: Start, reports: LinePipe, go: LinePipe
 ) -> None:
     spinning = put(live, handlers.spins, {"seconds": 3, "pipe": str(reports.path)})

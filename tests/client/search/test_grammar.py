@@ -35,7 +35,7 @@ def test_a_path_leads_into_the_data() -> None:
     assert parse("data.user.id:42") == [Term("data", "has", "42", path=("user", "id"))]
 
 
-def test_nothing_asks_for_everything() -> None:
+def test_an_empty_search_matches_everything() -> None:
     assert parse("  ") == []
 
 
@@ -55,9 +55,7 @@ def test_nothing_asks_for_everything() -> None:
         (" ".join("abcdefghijklmnopqrstu"), 0, "20 terms"),
     ],
 )
-def test_what_cannot_be_read_is_refused_with_its_position(
-    text: str, position: int, said: str
-) -> None:
+def test_a_syntax_error_names_its_position(text: str, position: int, said: str) -> None:
     with pytest.raises(SearchError, match=said.replace("?", r"\?")) as caught:
         parse(text)
 

@@ -95,7 +95,7 @@ def test_a_due_job_is_found_as_waiting(client: Client, clock: Clock) -> None:
     assert _found(client, "state:scheduled") == set()
 
 
-def test_a_budget_ends_a_search_and_its_cursor_goes_on(client: Client) -> None:
+def test_a_budget_ends_a_search_and_its_cursor_continues(client: Client) -> None:
     queue = client.queues["mail"]
     for first in range(0, 400, 100):
         queue.put_many([{"klass": "app.Run", "jid": f"j{first + n}"} for n in range(100)])
@@ -114,7 +114,7 @@ def test_a_budget_ends_a_search_and_its_cursor_goes_on(client: Client) -> None:
     assert sorted(found) == sorted(f"j{n}" for n in range(400) if n % 10 == 7)
 
 
-def test_a_search_goes_on_behind_jobs_that_left_meanwhile(client: Client) -> None:
+def test_a_search_continues_after_jobs_that_left_meanwhile(client: Client) -> None:
     queue = client.queues["mail"]
     queue.put_many([{"klass": "app.Run", "jid": f"j{n:02}"} for n in range(50)])
     first = client.jobs.search("queue:mail", limit=10)
@@ -133,7 +133,7 @@ def test_a_search_gives_whole_jobs(full: Client) -> None:
 
 
 @pytest.mark.parametrize("cursor", ["", "x", "bm90anNvbg", "WyJhIl0"])
-def test_a_cursor_of_nobody_is_refused(client: Client, cursor: str) -> None:
+def test_an_unknown_cursor_is_rejected(client: Client, cursor: str) -> None:
     with pytest.raises(BadArgumentError, match="no cursor"):
         client.jobs.search("", cursor=cursor)
 

@@ -64,7 +64,7 @@ def test_a_workflow_is_submitted_looked_at_retried_and_canceled(run: Run, client
     run(body)
 
 
-def test_what_is_refused_is_refused_here_too(run: Run) -> None:
+def test_invalid_calls_are_rejected_here_too(run: Run) -> None:
     async def body(opened: aio.Client) -> None:
         with pytest.raises(CycleError):
             await opened.workflows.submit(Workflow("x").step("a", QUEUE, KLASS, after="a"))

@@ -153,7 +153,7 @@ def test_a_step_that_ran_but_was_not_completed_has_decided_nothing(client: Clien
     assert client.queues["orders"].counts["scheduled"] == 1
 
 
-def test_begun_again_under_the_same_name_nothing_happens(client: Client) -> None:
+def test_starting_again_under_the_same_name_does_nothing(client: Client) -> None:
     for _ in range(2):
         Order.begin(client, "orders", {"order": 1}, name="o")
         assert client.queues["orders"].counts["waiting"] in {0, 1}
@@ -213,7 +213,7 @@ def test_branches_need_no_join_and_a_join_no_branches(client: Client) -> None:
         assert len(run(client)) == number
 
 
-def test_a_second_run_of_a_step_that_branches_doubles_nothing(client: Client) -> None:
+def test_a_second_run_of_a_branching_step_repeats_nothing(client: Client) -> None:
     Fan.begin(client, "orders", {})
     for _ in range(3):
         job = client.queues["orders"].pop()
@@ -227,7 +227,7 @@ def test_a_second_run_of_a_step_that_branches_doubles_nothing(client: Client) ->
 
 
 @pytest.mark.parametrize("is_sent", [False, True])
-def test_a_crash_at_any_call_loses_no_step_and_doubles_none(
+def test_a_crash_at_any_call_neither_loses_nor_repeats_a_step(
     client: Client, crashing: Crashing, *, is_sent: bool
 ) -> None:
     crashing.is_sent = is_sent
@@ -283,7 +283,7 @@ def test_a_decision_for_what_is_no_step_fails_the_step(client: Client, decision:
     assert job.follow_ups == []
 
 
-def test_nonsense_is_refused_by_name(client: Client) -> None:
+def test_invalid_values_are_rejected_by_name(client: Client) -> None:
     with pytest.raises(HandlerNotFoundError, match="nowhere"):
         Order.begin(client, "orders", step="nowhere")
     with pytest.raises(HandlerNotFoundError, match="number"):

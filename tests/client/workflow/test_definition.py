@@ -48,7 +48,7 @@ def test_parts_nest_and_are_called_by_their_place() -> None:
     }
 
 
-def test_an_empty_part_is_passed_through() -> None:
+def test_an_empty_part_is_skipped() -> None:
     assert edges(Workflow("w", chain(s("a"), group(), chain(), s("b")))) == {
         "a": {},
         "b": {"a": "fail"},
@@ -67,7 +67,7 @@ def test_a_step_may_name_others_that_are_added_later() -> None:
     assert edges(workflow) == {"a": {}, "b": {"a": "fail"}}
 
 
-def test_a_circle_is_refused_with_its_path() -> None:
+def test_a_cycle_is_rejected_with_its_path() -> None:
     workflow = Workflow("w").step("start", "work", "K")
     workflow.step("a", "work", "K", after=["start", "c"])
     workflow.step("b", "work", "K", after="a")
@@ -82,7 +82,7 @@ def test_a_step_cannot_come_after_itself() -> None:
         Workflow("w").step("a", "work", "K", after="a").plan()
 
 
-def test_empty_groups_after_each_other_are_a_circle_too() -> None:
+def test_empty_groups_after_each_other_are_a_cycle_too() -> None:
     workflow = Workflow("w").add("a", group(), after="b").add("b", group(), after="a")
     workflow.step("c", "work", "K", after="a")
 
@@ -90,14 +90,14 @@ def test_empty_groups_after_each_other_are_a_circle_too() -> None:
         workflow.plan()
 
 
-def test_an_unknown_step_is_refused_with_the_place_where_it_is_named() -> None:
+def test_an_unknown_step_is_rejected_with_the_place_where_it_is_named() -> None:
     workflow = Workflow("w").step("a", "work", "K").step("b", "work", "K", after="nobody")
 
     with pytest.raises(BadArgumentError, match=r"b \(number 2\) comes after nobody"):
         workflow.plan()
 
 
-def test_a_name_that_is_taken_is_refused_with_both_places_and_nothing_is_added() -> None:
+def test_a_name_that_is_taken_is_rejected_with_both_places_and_nothing_is_added() -> None:
     workflow = Workflow("w").step("a", "work", "K").step("b", "work", "K")
 
     with pytest.raises(AlreadyExistsError, match="two steps a: number 1 and number 3"):
@@ -137,7 +137,7 @@ def test_the_name_of_a_step_fits_into_jids(name: str) -> None:
         step("work", "K", name=name)
 
 
-def test_nonsense_is_refused_by_name() -> None:
+def test_invalid_values_are_rejected_by_name() -> None:
     with pytest.raises(BadArgumentError, match="policy"):
         chain(s(), policy="dream")
     with pytest.raises(BadArgumentError, match="policy"):

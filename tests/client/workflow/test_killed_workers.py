@@ -35,7 +35,7 @@ def pipes(reports: LinePipe, go: LinePipe) -> dict[str, str]:
     return {"pipe": str(reports.path), "go": str(go.path)}
 
 
-def test_a_chain_survives_the_death_of_each_process_that_runs_a_step(
+def test_a_chain_survives_the_kill_of_every_process_that_runs_a_step(
     live: Client, start: Start, reports: LinePipe, go: LinePipe
 ) -> None:
     data = pipes(reports, go)

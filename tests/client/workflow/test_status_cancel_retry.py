@@ -53,7 +53,7 @@ def test_the_state_of_the_whole_follows_its_steps(client: Client, crashing: Cras
     assert seen == ["submitting", "running", "failed", "running", "complete"]
 
 
-def test_canceling_takes_every_job_and_the_lease_of_who_runs_one(client: Client) -> None:
+def test_cancelling_removes_every_job_and_revokes_running_leases(client: Client) -> None:
     run = client.workflows.submit(diamond())
     Crew(client).once()
     held = client.queues[QUEUE].pop()
@@ -176,7 +176,7 @@ def test_results_of_parents_are_there_after_a_retry(client: Client, clock: Clock
     clock.advance(20)
 
 
-def test_success_is_told_once_what_failed_has_come_back(client: Client) -> None:
+def test_the_success_callback_runs_once_failed_jobs_were_retried(client: Client) -> None:
     spec = {"klass": KLASS, "queue": "back"}
     callbacks: dict[str, Any] = {
         which: {**spec, "jid": which} for which in ("on_success", "on_complete", "on_failure")

@@ -191,7 +191,7 @@ def test_a_late_submitter_changes_nothing(client: Client, crashing: Crashing) ->
     assert (crew.run(), len(crew.completed)) == ([], 103)
 
 
-def test_another_workflow_of_the_same_name_is_refused(client: Client) -> None:
+def test_another_workflow_of_the_same_name_is_rejected(client: Client) -> None:
     client.workflows.submit(diamond())
 
     with pytest.raises(AlreadyExistsError, match="workflow w already"):
@@ -200,7 +200,7 @@ def test_another_workflow_of_the_same_name_is_refused(client: Client) -> None:
     assert client.queues[QUEUE].counts["depends"] == 3
 
 
-def test_what_is_refused_leaves_nothing_behind(client: Client) -> None:
+def test_a_rejected_workflow_leaves_nothing_behind(client: Client) -> None:
     workflow = Workflow("w", chain(s("a"), step(QUEUE, KLASS, object())))
 
     with pytest.raises((BadArgumentError, TypeError)):
@@ -224,7 +224,7 @@ def test_a_gate_that_was_deleted_lets_nothing_run(client: Client, crashing: Cras
     assert len(Crew(client).run()) == 4
 
 
-def test_a_job_of_a_class_that_wants_a_jid_is_refused(client: Client) -> None:
+def test_a_job_of_a_class_that_wants_a_jid_is_rejected(client: Client) -> None:
     with pytest.raises(BadArgumentError, match="step a"):
         client.workflows.submit(Workflow("w").step("a", QUEUE, Stubborn))
 
@@ -279,7 +279,7 @@ class Stubborn:
         return {"jid": "mine"}
 
 
-def test_status_of_what_is_not_there(client: Client) -> None:
+def test_the_status_of_a_missing_workflow(client: Client) -> None:
     assert client.workflows["nobody"].status is None
     assert client.workflows["nobody"].cancel() == 0
     with pytest.raises(qless_py.BatchNotFoundError):

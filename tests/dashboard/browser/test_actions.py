@@ -184,7 +184,7 @@ def _address_of_this_machine() -> str:
 
 
 @pytest.mark.parametrize("where", ["loopback", "network"])
-def test_changes_that_other_origins_ask_for_are_refused_by_what_a_browser_sends(
+def test_changes_that_other_origins_ask_for_are_rejected_by_what_a_browser_sends(
     live: Client, browser: Browser, where: str
 ) -> None:
     host = "127.0.0.1" if where == "loopback" else _address_of_this_machine()
