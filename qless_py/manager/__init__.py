@@ -1,4 +1,4 @@
-"""Jobs run by threads of this very process, by functions that are registered for topics."""
+"""Run jobs in threads of this process, by functions that are registered for topics."""
 
 from qless_py.manager.events import (
     Happening,

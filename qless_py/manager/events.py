@@ -1,4 +1,4 @@
-"""What a manager tells those who watch it."""
+"""The events of a manager, and how to watch them."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Final, Self
 
-_MOST: Final = 10_000
+_MOST_QUEUED: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class ManagerStats:
-    """What a manager has done since it was started, and how its queues stand in the store.
+    """Counters of a manager since its start, and the present sizes of its queues.
 
-    `failed` are jobs that ended for good here. `dead` is how many lie in the failure groups of its
-    topics, which only a person empties.
+    `failed` counts jobs that failed for good in this manager. `dead` is the number of jobs in the
+    failure groups of its topics, where they stay until someone retries or deletes them.
     """
 
     put: int = 0
@@ -34,90 +34,90 @@ class ManagerStats:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Happening:
-    """Something that happened in a manager, at an instant in seconds since 1970."""
+    """An event of a manager; `at` is in seconds since 1970."""
 
     at: float = field(default_factory=time.time)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ManagerStarted(Happening):
-    """It takes jobs. `recovered` are jids that a manager of this host held when it died."""
+    """It fetches jobs. `recovered` are the jids held by dead managers of this host."""
 
     recovered: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ManagerStopped(Happening):
-    """It takes no more jobs, and none is left running. The last thing that is told."""
+    """It holds no job and fetches none. This is the last event."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ManagerReport(Happening):
-    """How things stand; told again and again."""
+    """The statistics, sent every `stats_interval` seconds."""
 
     stats: ManagerStats
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OfTask(Happening):
-    """Something that happened to a job of this manager."""
+class _TaskEvent(Happening):
+    """An event of one job."""
 
     jid: str
     topic: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TaskPut(OfTask):
-    """It was put, through this manager."""
+class TaskPut(_TaskEvent):
+    """The job was put through this manager."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TaskStarted(OfTask):
-    """Its handler begins."""
+class TaskStarted(_TaskEvent):
+    """The job starts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TaskCompleted(OfTask):
-    """It is complete."""
+class TaskCompleted(_TaskEvent):
+    """The job is complete; `result` is what its handler returned."""
 
     result: Any = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TaskRetried(OfTask):
-    """It will be run again, because of this exception or because the handler said so."""
+class TaskRetried(_TaskEvent):
+    """The job will run again, because of `error`, or because its handler or a stop said so."""
 
     error: BaseException | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TaskFailed(OfTask):
-    """It has failed for good, with this exception if its handler raised one."""
+class TaskFailed(_TaskEvent):
+    """The job failed for good, with `error` if its handler raised one."""
 
     error: BaseException | None = None
 
 
 class Watch:
-    """What happens in a manager from now on; iterate over it, or `get` one thing at a time.
+    """The events of a manager from now on: iterate, or `get` one at a time.
 
-    Iterating ends after `ManagerStopped`. Who falls behind by 10,000 things misses the oldest of
-    them: `missed` counts those.
+    The iteration ends after `ManagerStopped`. At most 10,000 events are queued; then the oldest is
+    dropped for each new one, and `missed` counts those.
     """
 
     def __init__(self, watchers: Watchers) -> None:
         self._watchers = watchers
-        self._queue: queue.Queue[Happening] = queue.Queue(_MOST)
+        self._queue: queue.Queue[Happening] = queue.Queue(_MOST_QUEUED)
         self.missed = 0
 
     def get(self, timeout: float | None = None) -> Happening | None:
-        """Give the next thing, or `None` when nothing happened in time."""
+        """Return the next event, or None if there is none within `timeout` seconds."""
         try:
             return self._queue.get(timeout=timeout)
         except queue.Empty:
             return None
 
     def add(self, happening: Happening) -> None:
-        """Take what happened."""
+        """Queue an event."""
         while True:
             try:
                 self._queue.put_nowait(happening)
@@ -127,7 +127,7 @@ class Watch:
                 return
 
     def close(self) -> None:
-        """Watch no more."""
+        """Stop watching."""
         self._watchers.remove(self)
 
     def __iter__(self) -> Iterator[Happening]:
@@ -149,27 +149,27 @@ class Watch:
 
 
 class Watchers:
-    """All who watch. Threads may share it."""
+    """All watches of a manager. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._all: list[Watch] = []
 
     def new(self) -> Watch:
-        """Begin to watch."""
+        """Return a new watch."""
         watch = Watch(self)
         with self._lock:
             self._all.append(watch)
         return watch
 
     def remove(self, watch: Watch) -> None:
-        """Stop telling one of them."""
+        """Remove a watch."""
         with self._lock:
             if watch in self._all:
                 self._all.remove(watch)
 
-    def tell(self, happening: Happening) -> None:
-        """Tell everybody."""
+    def send(self, happening: Happening) -> None:
+        """Send an event to every watch."""
         with self._lock:
             for watch in self._all:
                 watch.add(happening)

@@ -1,138 +1,138 @@
-"""One job from its handler to its verdict, and what is told of it."""
+"""The jobs that a manager holds, from the fetch to the acknowledgement, and their leases."""
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
-from typing import Any, Final
+import time
+from collections.abc import Callable
+from typing import Final
 
-from redis.exceptions import ResponseError
-
+from qless_py import protocol
 from qless_py.client.client import Client
-from qless_py.client.job import Job
-from qless_py.errors import (
-    LostLeaseError,
-    QlessError,
-    StaleRequestError,
-    StoreError,
-    StoreFullError,
-)
-from qless_py.handlers.executor import Executor
-from qless_py.handlers.outcomes import Outcome
-from qless_py.handlers.result import Result
-from qless_py.handlers.retry import Backoff
-from qless_py.manager.events import Happening, TaskCompleted, TaskFailed, TaskRetried, TaskStarted
-from qless_py.manager.lease_renewal import AWAY, Held
-from qless_py.manager.metrics import Numbers
-from qless_py.protocol import Call
-from qless_py.protocol.job_calls import JobVerbs
-from qless_py.store.server_errors import is_faulty
+from qless_py.errors import QlessError
+from qless_py.handlers.retry import RECONNECT
+from qless_py.protocol.checks import MOST_AT_ONCE
+from qless_py.store.outage import UNAVAILABLE, OutageLog
+from qless_py.worker.child_context import HeldJob
+from qless_py.worker.lease_renewer import RenewalPlan
+from qless_py.worker.status_board import LeasedJob
 
 logger = logging.getLogger(__name__)
 
-_BACK: Final = frozenset({"waiting", "scheduled"})
-_ENDS: Final[Mapping[str, str]] = {"complete": "complete", "fail": "failed", "discard": "canceled"}
+_LONGEST_PAUSE: Final = 1.0
 
 
-class Runs:
-    """Performs jobs; used by all threads that do."""
+class InFlight:
+    """The held jobs by lease. Thread-safe."""
 
-    def __init__(
-        self,
-        client: Client,
-        handlers: Executor,
-        held: Held,
-        numbers: Numbers,
-        tell: Callable[[Happening], None],
-    ) -> None:
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._held: dict[str, HeldJob] = {}
+        self._renew_until: dict[str, float] = {}
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    def __contains__(self, lease: str) -> bool:
+        return lease in self._held
+
+    def add(self, held: HeldJob, limit: float) -> None:
+        """Add a fetched job, whose lease is renewed for at most `limit` seconds."""
+        with self._changed:
+            self._held[held.leased.lease] = held
+            self._renew_until[held.leased.lease] = held.leased.taken_at + limit
+
+    def remove(self, lease: str) -> None:
+        """Remove a job that was acknowledged or released."""
+        with self._changed:
+            self._held.pop(lease, None)
+            self._renew_until.pop(lease, None)
+            self._changed.notify_all()
+
+    def get(self, lease: str) -> HeldJob | None:
+        """Return the job that is held under a lease."""
+        return self._held.get(lease)
+
+    def all(self) -> list[HeldJob]:
+        """Return the jobs that are held now."""
+        with self._changed:
+            return list(self._held.values())
+
+    def lose(self, lease: str) -> HeldJob | None:
+        """Stop renewing a lease that is lost; return its job the first time this is called."""
+        with self._changed:
+            if self._renew_until.pop(lease, None) is None:
+                return None
+            return self._held.get(lease)
+
+    def renewable(self, now: float) -> list[LeasedJob]:
+        """Return the leases that are neither lost nor past the limit of their job."""
+        with self._changed:
+            held = self._held
+            return [held[lease].leased for lease, end in self._renew_until.items() if now < end]
+
+    def wait_until_empty(self, timeout: float | None) -> bool:
+        """Wait until no job is held, or for so many seconds; return whether none is held."""
+        with self._changed:
+            return self._changed.wait_for(lambda: not self._held, timeout)
+
+
+class LeaseRenewal(threading.Thread):
+    """Renew the leases of all held jobs; `on_lost` is called with each lease that is lost.
+
+    What is due and what is lost is decided by the plan of the worker's lease renewer. The worker
+    renews in a process of its own, through the calls of its supervisor; here a thread does it, so
+    a handler that holds the interpreter for longer than a lease loses its job.
+    """
+
+    def __init__(self, client: Client, in_flight: InFlight, on_lost: Callable[[str], None]) -> None:
+        super().__init__(name="qless-leases", daemon=True)
         self._client = client
-        self._handlers = handlers
-        self._held = held
-        self._numbers = numbers
-        self._tell = tell
+        self._in_flight = in_flight
+        self._on_lost = on_lost
+        self._plan = RenewalPlan(float("inf"))
+        self._woken = threading.Event()
+        self._is_stopped = False
+        self._failures = 0
+        self._outage = OutageLog(logger)
 
-    def perform(self, job: Job) -> None:
-        """Run a job and tell the store, and who watches, what came of it."""
-        self._numbers.add("started")
-        self._tell(TaskStarted(jid=job.jid, topic=job.queue_name))
-        topic, result, error = job.queue_name, None, None
-        try:
-            self._held.enter(job)
+    def run(self) -> None:
+        """Renew until `stop`."""
+        while not self._is_stopped:
+            self._woken.wait(self._pause())
+            self._woken.clear()
             try:
-                result = self._handlers.run(job)
-            finally:
-                self._held.leave(job)
-            verdict = Result.returned(job, result)
-        except BaseException as raised:  # noqa: BLE001 - whatever a handler raises is judged
-            # It may have come while the handler was being left.
-            self._held.leave(job)
-            error = raised
-            verdict = Result.raised(job, raised)
-        try:
-            ending = self._settle(verdict) if self._held.holds(job) else ""
-            if ending:
-                self._note(job, topic, ending, result, error)
-        finally:
-            self._held.settle(job)
-
-    def _settle(self, verdict: Result) -> str:
-        """Send a verdict, however long the store is away; gives the state that the job has now.
-
-        Nothing if the verdict came too late.
-        """
-        job = verdict.job
-        if verdict.call is None:
-            return job.state
-        try:
-            self._insist(job, verdict.call)
-        except (LostLeaseError, StaleRequestError) as late:
-            logger.info("the verdict on %s came too late: %s", job.jid, late)
-            return ""
-        except (QlessError, ResponseError) as refusal:
-            logger.warning("the verdict on %s was refused: %s", job.jid, refusal)
-            return self._refused(verdict, refusal)
-        # A plain end says what it is; of the others the job itself keeps track.
-        return _ENDS.get(verdict.call.script) or job.state
-
-    def _refused(self, verdict: Result, refusal: Exception) -> str:
-        try:
-            self._insist(verdict.job, _call(Result.refused(verdict.job, refusal)))
-        except (QlessError, ResponseError):
-            logger.exception("%s cannot be failed either", verdict.job.jid)
-            return ""
-        return "failed"
-
-    def _insist(self, job: JobVerbs, call: Call[Any]) -> None:
-        """Send a call until a script answers it; raises what the script refuses it with."""
-        away, failures = Backoff.exponential(0.05, 2, 5), 0
-        while True:
-            try:
-                self._client.run(call)
-            except (*AWAY, StoreError) as lost:
-                if is_faulty(lost) or isinstance(lost, StoreFullError):
-                    raise
-                failures += 1
-                if failures == 1:
-                    logger.warning("the store is away (%s); %s is settled later", lost, job.jid)
-                threading.Event().wait(away.seconds(failures, lost))
+                self._renew()
+            except (*UNAVAILABLE, QlessError) as error:
+                self._failures += 1
+                self._outage.failed(error)
             else:
-                return
+                self._failures = 0
+                self._outage.succeeded()
 
-    def _note(
-        self, job: Job, topic: str, ending: str, result: Any, error: BaseException | None
-    ) -> None:
-        because = error.__cause__ if isinstance(error, Outcome) and error.__cause__ else error
-        if ending == "complete":
-            self._numbers.add("completed")
-            self._tell(TaskCompleted(jid=job.jid, topic=topic, result=result))
-        elif ending in _BACK:
-            self._numbers.add("retried")
-            self._tell(TaskRetried(jid=job.jid, topic=topic, error=because))
-        else:
-            self._numbers.add("failed")
-            self._tell(TaskFailed(jid=job.jid, topic=topic, error=because))
+    def note(self, leased: LeasedJob) -> None:
+        """Wake the thread for a new lease that may become due before it looks again."""
+        if leased.duration < 3 * _LONGEST_PAUSE:
+            self._woken.set()
 
+    def stop(self) -> None:
+        """End the thread after the renewal that is under way."""
+        self._is_stopped = True
+        self._woken.set()
 
-def _call(verdict: Result) -> Any:
-    return verdict.call
+    def _renew(self) -> None:
+        now = time.monotonic()
+        due = self._plan.due(self._in_flight.renewable(now), now)
+        for start in range(0, len(due), MOST_AT_ONCE):
+            asked = due[start : start + MOST_AT_ONCE]
+            pairs = [(one.jid, one.lease) for one in asked]
+            replies = self._client.run(protocol.jobs.heartbeat_many(pairs))
+            for one in self._plan.record(asked, replies, time.monotonic()):
+                self._on_lost(one.lease)
+
+    def _pause(self) -> float:
+        now = time.monotonic()
+        due_in = self._plan.due_in(self._in_flight.renewable(now), now)
+        shortest = RECONNECT.seconds(self._failures) if self._failures else 0.01
+        return max(shortest, min(_LONGEST_PAUSE, due_in))

@@ -1,4 +1,4 @@
-"""What a manager counts."""
+"""The counters of a manager."""
 
 from __future__ import annotations
 
@@ -10,35 +10,35 @@ from qless_py.client.client import Client
 from qless_py.manager.events import ManagerStats
 
 
-class Numbers:
-    """Counters since the start. Threads may share it."""
+class Metrics:
+    """Counters since the start. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._done: Counter[str] = Counter()
+        self._counts: Counter[str] = Counter()
 
-    def add(self, what: str) -> None:
-        """Count one more."""
+    def add(self, name: str) -> None:
+        """Increase a counter by one."""
         with self._lock:
-            self._done[what] += 1
+            self._counts[name] += 1
 
     def snapshot(self, client: Client, topics: Sequence[str]) -> ManagerStats:
-        """Give the counters, and the sizes of the topics' queues as they are now."""
+        """Return the counters, and the present sizes of the topics' queues."""
         with self._lock:
-            done = dict(self._done)
+            counts = dict(self._counts)
         sizes: Counter[str] = Counter()
         for topic in topics:
-            counts = client.queues[topic].counts
-            sizes["waiting"] += counts["waiting"] + counts["stalled"] + counts["throttled"]
-            sizes["scheduled"] += counts["scheduled"] + counts["depends"]
-            sizes["running"] += counts["running"]
+            queue = client.queues[topic].counts
+            sizes["waiting"] += queue["waiting"] + queue["stalled"] + queue["throttled"]
+            sizes["scheduled"] += queue["scheduled"] + queue["depends"]
+            sizes["running"] += queue["running"]
         dead = sum(
             number
             for group, number in client.jobs.failed().items()
-            if any(_is_of(group, topic) for topic in topics)
+            if any(_belongs_to(group, topic) for topic in topics)
         )
-        return ManagerStats(**done, **sizes, dead=dead)
+        return ManagerStats(**counts, **sizes, dead=dead)
 
 
-def _is_of(group: str, topic: str) -> bool:
+def _belongs_to(group: str, topic: str) -> bool:
     return group == f"failed-retries-{topic}" or group.startswith(f"{topic}:")

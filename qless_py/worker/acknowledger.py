@@ -54,12 +54,16 @@ class PendingCall:
 
 
 class Acknowledger:
-    """Sends the results of a child; `settled` is called with the lease of each job that is done."""
+    """Sends the results of a child.
+
+    `settled` is called with each result that is dealt with and the store's reply: an exception if
+    it came too late or was rejected, None if the handler had reported it itself.
+    """
 
     def __init__(
-        self, client: Client, control: ControlPipe, settled: Callable[[str], None]
+        self, client: Client, control: ControlPipe, settled: Callable[[Result, Any], None]
     ) -> None:
-        self.runner = Runner(client.redis, client.namespace, policy=_RESEND)
+        self.runner = Runner(client.redis, client.namespace, client.runner.clock, policy=_RESEND)
         self.pool = client.redis.connection_pool
         self._control = control
         self._settled = settled
@@ -73,7 +77,7 @@ class Acknowledger:
     def add(self, result: Result) -> None:
         """Keep a result until it is sent."""
         if result.call is None:
-            self._settle(result.job.lease)
+            self._settle(result, None)
         else:
             self._kept.append(result)
 
@@ -224,11 +228,11 @@ class Acknowledger:
                 self._kept.append(Result.refused(job, reply))
                 return
             logger.error("job cannot be failed either jid=%s error=%s", job.jid, reply)
-        self._settle(job.lease)
+        self._settle(result, reply)
 
-    def _settle(self, lease: str) -> None:
-        self._unbatched.discard(lease)
-        self._settled(lease)
+    def _settle(self, result: Result, reply: Any) -> None:
+        self._unbatched.discard(result.job.lease)
+        self._settled(result, reply)
 
 
 def _is_plain(call: Call[Any]) -> bool:

@@ -84,4 +84,7 @@ def _runner(context: ChildContext) -> SequentialRunner | ConcurrentRunner:
         return ConcurrentRunner(context, ProcessPool(context))
     if context.options.concurrency == 1:
         return SequentialRunner(context)
-    return ConcurrentRunner(context, ThreadPool(context))
+    pool = ThreadPool(
+        context.executor, folder=context.options.sandbox, on_start=context.record_hard_limit
+    )
+    return ConcurrentRunner(context, pool)

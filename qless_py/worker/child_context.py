@@ -19,6 +19,7 @@ from qless_py.client.job import Job
 from qless_py.errors import DeadWorkerError, StaleRequestError
 from qless_py.handlers.executor import Executor, HandlerOptions
 from qless_py.handlers.resolve import OPERATIONS_QUEUE
+from qless_py.handlers.result import Result
 from qless_py.protocol import Call
 from qless_py.protocol.checks import MOST_AT_ONCE
 from qless_py.protocol.queues import PopReply
@@ -56,7 +57,7 @@ class ChildContext:
         self.control = ControlPipe(spec.pipe, on_ping=spec.board.pong)
         self.client = Client(options.url, namespace=options.namespace, worker_name=spec.worker)
         self.executor = Executor(_handler_options(options))
-        self.acknowledger = Acknowledger(self.client, self.control, self._settled)
+        self.acknowledger = Acknowledger(self.client, self.control, self._acknowledged)
         self.fetcher = Fetcher(self.acknowledger, self.control, options.interval)
         self.recycling = Recycling(options)
         self.held: dict[str, HeldJob] = {}
@@ -182,7 +183,7 @@ class ChildContext:
         calls = [protocol.jobs.release(one.leased.jid, one.leased.lease) for one in jobs]
         self.acknowledger.exchange(*calls)
         for one in jobs:
-            self._settled(one.leased.lease)
+            self._settle(one.leased.lease)
 
     def record_hard_limit(self, held: HeldJob) -> None:
         """Record the hard limit of a job on the board; finding it may import the handler.
@@ -229,7 +230,10 @@ class ChildContext:
         self._bulk_at = now
         return True
 
-    def _settled(self, lease: str) -> None:
+    def _acknowledged(self, result: Result, _reply: object) -> None:
+        self._settle(result.job.lease)
+
+    def _settle(self, lease: str) -> None:
         held = self.held.pop(lease, None)
         if held is not None:
             self.board.mark_ended(held.slot)

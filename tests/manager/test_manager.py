@@ -6,7 +6,7 @@ import contextlib
 import os
 import threading
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Self
 
 import pytest
 
@@ -20,6 +20,7 @@ from qless_py import (
     QlessError,
     RetryPolicy,
 )
+from qless_py.handlers.interrupt import Interruptible
 from qless_py.manager import (
     Happening,
     Manager,
@@ -33,8 +34,7 @@ from qless_py.manager import (
     TaskStarted,
     Watch,
 )
-from qless_py.manager.lease_renewal import Held
-from qless_py.manager.registration import Presence
+from qless_py.manager.registration import Registration
 from tests.eventually import eventually
 from tests.handlers import jobs, tasks
 from tests.servers import Server
@@ -214,19 +214,18 @@ def test_a_job_that_is_stopped_right_before_its_handler_is_not_run(
 ) -> None:
     ran: list[str] = []
     taken, stopped = threading.Event(), threading.Event()
-    enter, stop = Held.enter, Held.stop
 
-    def late(held: Held, job: Job) -> None:
-        taken.set()
-        assert stopped.wait(WAIT)
-        enter(held, job)
+    class Late(Interruptible):
+        def __enter__(self) -> Self:
+            taken.set()
+            assert stopped.wait(WAIT)
+            return super().__enter__()
 
-    def told(held: Held, run: Any, kind: type[BaseException]) -> None:
-        stop(held, run, kind)
-        stopped.set()
+        def interrupt(self, error: type[BaseException]) -> None:
+            super().interrupt(error)
+            stopped.set()
 
-    monkeypatch.setattr(Held, "enter", late)
-    monkeypatch.setattr(Held, "stop", told)
+    monkeypatch.setattr("qless_py.worker.pools.threads.Interruptible", Late)
     manager.register("work", lambda job: ran.append(job.jid))
     manager.start()
     jid = manager.put("work")
@@ -307,17 +306,17 @@ def take_and_die(client: Client, **known: str) -> None:
     """Have a process take the one job and end; `known` is what differs from a manager of here."""
     child = os.fork()
     if child == 0:
-        presence = Presence(client, ["work"])
-        vars(presence).update(known)
-        presence.register()
+        registration = Registration(client, ["work"])
+        vars(registration).update(known)
+        registration.register()
         client.queues["work"].put("work", jid="j")
-        client.run(presence.pop(1))
+        client.run(registration.pop(1))
         os._exit(0)
     os.waitpid(child, 0)
     assert found(client, "j").state == "running"
 
 
-@pytest.mark.parametrize("known", [{"_host": "elsewhere"}, {"_space": "a container"}])
+@pytest.mark.parametrize("known", [{"_host": "elsewhere"}, {"_pid_space": "a container"}])
 def test_a_manager_whose_process_cannot_be_seen_from_here_is_not_reported_dead(
     live: Client, manager: Manager, known: dict[str, str]
 ) -> None:

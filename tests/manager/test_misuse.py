@@ -11,7 +11,7 @@ import pytest
 
 from qless_py import Client, Job, QlessError
 from qless_py.manager import Manager, ManagerStopped, TaskCompleted, TaskFailed
-from qless_py.manager.wakeup import Bell
+from qless_py.manager.dispatcher import Dispatcher
 from tests.manager.test_manager import WAIT, found, until
 
 
@@ -182,20 +182,19 @@ def test_a_job_that_is_handed_out_while_it_closes_is_waited_for(
 ) -> None:
     manager.register("a", lambda _: "well")
     popped, closing = threading.Event(), threading.Event()
-    deal, ring = manager._deal, Bell.ring
+    start, stop = Dispatcher._start, Dispatcher.stop
 
-    def late(reply: Any) -> None:
-        if reply.jobs:
-            popped.set()
-            assert closing.wait(WAIT)
-        deal(reply)
+    def late(dispatcher: Dispatcher, job: Job) -> None:
+        popped.set()
+        assert closing.wait(WAIT)
+        start(dispatcher, job)
 
-    def rung(bell: Bell) -> None:
-        ring(bell)
+    def stopped(dispatcher: Dispatcher) -> None:
+        stop(dispatcher)
         closing.set()
 
-    monkeypatch.setattr(manager, "_deal", late)
-    monkeypatch.setattr(Bell, "ring", rung)
+    monkeypatch.setattr(Dispatcher, "_start", late)
+    monkeypatch.setattr(Dispatcher, "stop", stopped)
     manager.start()
     jid = manager.put("a")
     assert popped.wait(WAIT)
@@ -209,15 +208,15 @@ def test_an_internal_error_does_not_stop_fetching(
 ) -> None:
     manager.register("a", lambda _: "well")
     raised = threading.Event()
-    take = manager._deal
+    fetch = Dispatcher._fetch
 
-    def once(reply: Any) -> None:
+    def once(dispatcher: Dispatcher, count: int) -> None:
         if not raised.is_set():
             raised.set()
             raise ZeroDivisionError
-        take(reply)
+        fetch(dispatcher, count)
 
-    monkeypatch.setattr(manager, "_deal", once)
+    monkeypatch.setattr(Dispatcher, "_fetch", once)
     manager.start()
     assert raised.wait(WAIT)
 

@@ -114,7 +114,7 @@ def test_a_child_with_many_slots_holds_no_more_jobs_than_fit(
     live: Client, context: ChildContext
 ) -> None:
     context.register()
-    crowd = ConcurrentRunner(context, Slow(context))
+    crowd = ConcurrentRunner(context, Slow(context.executor))
     crowd._prefetch = Greedy(100)
 
     for number, held in ((30, 30), (100, 100)):

@@ -9,15 +9,16 @@ import os
 import queue
 import threading
 from collections import deque
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from types import FrameType
 from typing import Final
 
 from qless_py.errors import GracefulStop, ImmediateStop, LostLeaseError, SoftLimitError
+from qless_py.handlers.executor import Executor
 from qless_py.handlers.interrupt import Interruptible
 from qless_py.handlers.result import Result
 from qless_py.worker import control_pipe, sandbox
-from qless_py.worker.child_context import ChildContext, HeldJob
+from qless_py.worker.child_context import HeldJob
 
 logger = logging.getLogger(__name__)
 
@@ -31,10 +32,21 @@ _ERRORS: Final[dict[bytes, type[BaseException]]] = {
 
 
 class ThreadPool:
-    """As many threads as there are slots; each is started when it is first needed."""
+    """As many threads as there are slots; each is started when it is first needed.
 
-    def __init__(self, context: ChildContext) -> None:
-        self._context = context
+    `on_start` is called with each job in its thread, before the handler is entered.
+    """
+
+    def __init__(
+        self,
+        executor: Executor,
+        *,
+        folder: sandbox.Folder = None,
+        on_start: Callable[[HeldJob], None] | None = None,
+    ) -> None:
+        self._executor = executor
+        self._folder = folder
+        self._on_start = on_start
         self._inbox: queue.SimpleQueue[HeldJob | None] = queue.SimpleQueue()
         self._done: deque[tuple[HeldJob, Result]] = deque()
         self._reader, self._writer = os.pipe()
@@ -91,12 +103,21 @@ class ThreadPool:
         return self._busy > 0
 
     def close(self) -> None:
-        """End the threads."""
-        for _ in self._threads:
-            self._inbox.put(None)
+        """End the threads; each is waited for."""
+        self.abandon()
         for thread in self._threads:
             thread.join()
         self._loop.close()
+        os.close(self._reader)
+        os.close(self._writer)
+
+    def abandon(self) -> None:
+        """Let each thread end after its job, without waiting for any of them.
+
+        The pipe stays open: a thread that ends later writes into it.
+        """
+        for _ in self._threads:
+            self._inbox.put(None)
 
     def _serve(self) -> None:
         while (held := self._inbox.get()) is not None:
@@ -110,16 +131,17 @@ class ThreadPool:
 
     def _run(self, held: HeldJob, block: Interruptible) -> Result | None:
         """Run a job; None says that a task of the event loop runs it."""
-        job, executor = held.job, self._context.executor
+        job, executor = held.job, self._executor
         is_task = False
         try:
             with block:
-                self._context.record_hard_limit(held)
+                if self._on_start is not None:
+                    self._on_start(held)
                 if executor.is_async(job):
                     is_task = True
                     self._loop.start(self._arun(held, block))
                     return None
-                with sandbox.for_job(self._context.options.sandbox, job):
+                with sandbox.for_job(self._folder, job):
                     value = executor.run(job)
         except BaseException as error:  # noqa: BLE001 - whatever a handler raises fails its job
             return None if is_task else Result.raised(job, error)
@@ -128,9 +150,9 @@ class ThreadPool:
     async def _arun(self, held: HeldJob, block: Interruptible) -> None:
         job = held.job
         try:
-            with sandbox.for_job(self._context.options.sandbox, job):
+            with sandbox.for_job(self._folder, job):
                 block.enter_task()
-                value = await self._context.executor.arun(job)
+                value = await self._executor.arun(job)
         except asyncio.CancelledError as error:
             result = Result.raised(job, block.error() if block.error else error)
         except BaseException as error:  # noqa: BLE001 - whatever a handler raises fails its job
