@@ -1,4 +1,4 @@
-"""Make the pictures of the documents: an hour of a busy shop, shown in a real browser."""
+"""Take the screenshots for the documents: an hour of a busy shop, in a real browser."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ KINDS: Final = {
     "invoices": ("shop.billing.Invoice", 0.8),
     "search-index": ("shop.search.Index", 0.1),
 }
-PICTURES: Final = (
+SCREENSHOTS: Final = (
     ("overview", "/", "light", (1280, 900)),
     ("queue", "/queues/thumbnails", "light", (1280, 900)),
     ("job", "/jobs/order-4711-invoice", "light", (1280, 900)),
@@ -32,18 +32,20 @@ PICTURES: Final = (
 )
 
 
-def live_an_hour(client: Client, clock: Clock) -> None:
-    """Let an hour pass in which jobs come, run, fail and wait."""
+def simulate_an_hour(client: Client, clock: Clock) -> None:
+    """Put, run and fail jobs over an hour."""
     dice = random.Random(7)
     for minute in range(60):
         for queue, (klass, seconds) in KINDS.items():
-            lines = client.queues[queue]
+            queue_client = client.queues[queue]
             number = dice.randint(4, 12) + (10 if 30 < minute < 40 else 0)
             countries = dice.choices(["DE", "FR", "PL"], k=number)
-            lines.put_many([{"klass": klass, "data": {"order": n, "country": one}}
+            queue_client.put_many([{"klass": klass, "data": {"order": n, "country": one}}
                             for n, one in enumerate(countries)])  # fmt: skip
             clock.advance(dice.uniform(2, 9))
-            for job in lines.pop(dice.randint(3, 14), worker=f"web{dice.randint(1, 2)}-41-0"):
+            for job in queue_client.pop(
+                dice.randint(3, 14), worker=f"web{dice.randint(1, 2)}-41-0"
+            ):
                 clock.advance(dice.expovariate(1 / seconds) / 4)
                 if dice.random() < 0.02:
                     job.fail(f"{klass}:GatewayTimeout", "Traceback\n  GatewayTimeout: 30 s passed")
@@ -53,15 +55,15 @@ def live_an_hour(client: Client, clock: Clock) -> None:
 
 
 def arrange(client: Client, clock: Clock) -> None:
-    """Leave things for the pictures to show."""
-    live_an_hour(client, clock)
+    """Fill the store with what the screenshots show."""
+    simulate_an_hour(client, clock)
     client.throttles["payment-gateway"].set(concurrency=2, rate=60, per=60)
     invoices = client.queues["invoices"]
     invoices.put("shop.billing.Invoice", {"order": 4711, "total": "129.90 EUR"}, priority=50,
                  jid="order-4711-invoice", tags=["vip"], throttles=["payment-gateway"],
                  user="shop-1")  # fmt: skip
     client.queues["newsletter"].put("shop.mail.Newsletter", {"list": "autumn"})
-    client.queues["newsletter"].pause(reason="waits for the lawyers")
+    client.queues["newsletter"].pause(reason="waiting for legal review")
     invoices.recur("shop.billing.Dunning", {}, cron="0 6 * * mon-fri", zone="Europe/Berlin",
                    jid="dunning")  # fmt: skip
     for worker in ("web1-41-0", "web1-41-1", "web2-41-0"):
@@ -71,8 +73,8 @@ def arrange(client: Client, clock: Clock) -> None:
 
 
 def shoot(browser: Browser, url: str, folder: Path) -> None:
-    """Take all pictures."""
-    for name, path, scheme, (width, height) in PICTURES:
+    """Take all screenshots."""
+    for name, path, scheme, (width, height) in SCREENSHOTS:
         context = browser.new_context(
             viewport={"width": width, "height": height},
             color_scheme="dark" if scheme == "dark" else "light",
@@ -85,7 +87,7 @@ def shoot(browser: Browser, url: str, folder: Path) -> None:
 
 
 def main(folder: Path) -> None:
-    """Make the pictures."""
+    """Start a server, fill it, and take the screenshots."""
     folder.mkdir(parents=True, exist_ok=True)
     path = shutil.which("chromium")
     if path is None:
