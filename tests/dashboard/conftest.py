@@ -1,4 +1,4 @@
-"""What tests of the dashboard share: a full namespace, and a browser that is none."""
+"""Fixtures of the dashboard tests: a full namespace, and an HTTP client that acts as a browser."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 @dataclass(slots=True)
 class Visitor:
-    """Visits pages as a browser on this machine does, without scripts."""
+    """Visits pages like a browser on this machine without JavaScript."""
 
     flask: FlaskClient
 
@@ -36,7 +36,7 @@ class Visitor:
         return self.flask.get(path, buffered=True, **more)
 
     def post(self, path: str, *, confirmed: bool = True, **fields: Any) -> TestResponse:
-        """Send a form with its token, from a page of the same origin."""
+        """Submit a form with its token, from a page of the same origin."""
         self.get("/tags")
         cookie = self.flask.get_cookie(guard.COOKIE)
         assert cookie is not None

@@ -1,4 +1,4 @@
-"""Words that try to become markup, or break the layout, in every place that takes words."""
+"""Texts that try to inject markup or break the layout, in every field that takes text."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LONG: Final = "W" * 90
 
 
 def fill(client: Client) -> None:
-    """Put hostile words wherever words can be chosen freely, and long ones."""
+    """Use hostile and long texts wherever text can be chosen freely."""
     for number, text in enumerate(CORPUS):
         clean = re.sub(r"[\x00-\x1f\x7f]", " ", text)
         queue = client.queues[f"queue-{number}"]
@@ -44,15 +44,15 @@ def fill(client: Client) -> None:
         quoted = clean.replace('"', "'").replace("\\", "/")
         client.operations.start("cancel", f'"{quoted}"', by=text)
         client.track(f"waits-{number}")
-    told = {"host": CORPUS[0], "queues": list(CORPUS), "pid": CORPUS[1], "state": CORPUS[2],
+    info = {"host": CORPUS[0], "queues": list(CORPUS), "pid": CORPUS[1], "state": CORPUS[2],
             "version": {CORPUS[3]: 1}, "busy": CORPUS[4], "slots": "many", "rss": [1]}  # fmt: skip
-    client.run(protocol.workers.register("worker-1", "n", json.dumps(told).encode()))
+    client.run(protocol.workers.register("worker-1", "n", json.dumps(info).encode()))
     client.run(protocol.workers.register("worker-2", "n", b'{"queues": 5, "busy": {}, "host": 1}'))
     _fill_with_long_words(client)
 
 
 def _fill_with_long_words(client: Client) -> None:
-    """Name everything by words that no line of a phone can hold."""
+    """Name everything with words too long for a line on a phone."""
     queue = client.queues[LONG]
     client.throttles[LONG].set(concurrency=1)
     client.users[LONG].set(weight=2)

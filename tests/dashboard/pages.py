@@ -1,4 +1,4 @@
-"""Every page there is, for the namespace of the fixture `full`."""
+"""The URLs of all pages, for the namespace of the fixture `full`."""
 
 from __future__ import annotations
 
@@ -23,5 +23,5 @@ PATHS: Final = (
 
 
 def paths(client: Client) -> list[str]:
-    """Return all of them, those of the operations that there are as well."""
+    """Return all of them, including those of existing operations."""
     return [*PATHS, *(f"/operations/{one.jid}" for one in client.operations.recent())]

@@ -1,4 +1,4 @@
-"""Changing: each action does what it says, asks back where needed, and is written down."""
+"""Actions: effects, confirmations, validation and the audit log."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def _fail(client: Client, *jids: str) -> None:
         ("/jobs/j/finish", {"result": '{"by": "hand"}'}, ("result", {"by": "hand"})),
     ],
 )
-def test_verbs_of_a_job(
+def test_actions_of_a_job(
     client: Client, visitor: Visitor, path: str, fields: dict[str, Any], shows: tuple[str, Any]
 ) -> None:
     _put(client, "j", tags=["old"])
@@ -64,7 +64,7 @@ def test_a_running_job_is_timed_out(client: Client, visitor: Visitor) -> None:
     assert _job(client, "j").state == "stalled"
 
 
-def test_a_failed_job_is_put_back(client: Client, visitor: Visitor) -> None:
+def test_a_failed_job_is_retried(client: Client, visitor: Visitor) -> None:
     _fail(client, "j")
 
     visitor.post("/jobs/j/retry")
@@ -72,7 +72,7 @@ def test_a_failed_job_is_put_back(client: Client, visitor: Visitor) -> None:
     assert _job(client, "j").state == "waiting"
 
 
-def test_a_dependency_is_taken_away(client: Client, visitor: Visitor) -> None:
+def test_a_dependency_is_removed(client: Client, visitor: Visitor) -> None:
     _put(client, "parent")
     _put(client, "j", depends=["parent"])
 
@@ -81,7 +81,7 @@ def test_a_dependency_is_taken_away(client: Client, visitor: Visitor) -> None:
     assert _job(client, "j").state == "waiting"
 
 
-def test_cancelling_asks_first(client: Client, visitor: Visitor) -> None:
+def test_cancelling_asks_for_confirmation(client: Client, visitor: Visitor) -> None:
     _put(client, "j")
 
     asked = visitor.post("/jobs/j/cancel", confirmed=False)
@@ -94,7 +94,7 @@ def test_cancelling_asks_first(client: Client, visitor: Visitor) -> None:
     assert client.jobs["j"] is None
 
 
-def test_a_refusal_is_said_on_the_next_page_and_changes_nothing(
+def test_a_refusal_is_shown_on_the_next_page_and_changes_nothing(
     client: Client, visitor: Visitor
 ) -> None:
     _put(client, "parent")
@@ -109,7 +109,7 @@ def test_a_refusal_is_said_on_the_next_page_and_changes_nothing(
 
 
 @pytest.mark.parametrize(
-    ("path", "fields", "said"),
+    ("path", "fields", "message"),
     [
         ("/jobs/j/priority", {"priority": "high"}, "priority must be a number"),
         ("/jobs/j/priority", {"priority": "nan"}, "priority"),
@@ -128,20 +128,20 @@ def test_a_refusal_is_said_on_the_next_page_and_changes_nothing(
         ("/failures/retry", {"group": "nobody", "queue": "a b"}, "queue"),
     ],
 )
-def test_wrong_values_are_rejected_in_words(
-    client: Client, visitor: Visitor, path: str, fields: dict[str, Any], said: str
+def test_invalid_values_are_refused_with_a_message(
+    client: Client, visitor: Visitor, path: str, fields: dict[str, Any], message: str
 ) -> None:
     _put(client, "j")
     before = client.redis.execute_command("DEBUG", "DIGEST")
 
     page = visitor.followed(visitor.post(path, **fields))
 
-    assert said in html.unescape(page)
+    assert message in html.unescape(page)
     assert "note-refused" in page
     assert client.redis.execute_command("DEBUG", "DIGEST") == before
 
 
-def test_a_queue_is_paused_with_a_reason_and_an_end(client: Client, visitor: Visitor) -> None:
+def test_a_queue_is_paused_with_a_reason_and_a_duration(client: Client, visitor: Visitor) -> None:
     visitor.post("/queues/mail/pause", reason="deploy", minutes="30")
 
     pause = client.queues["mail"].counts["pause"]
@@ -152,7 +152,7 @@ def test_a_queue_is_paused_with_a_reason_and_an_end(client: Client, visitor: Vis
     assert not client.queues["mail"].is_paused
 
 
-def test_a_queue_is_forgotten_only_by_its_name(client: Client, visitor: Visitor) -> None:
+def test_forgetting_a_queue_requires_typing_its_name(client: Client, visitor: Visitor) -> None:
     _put(client, "j")
     client.jobs["j"].cancel()  # type: ignore[union-attr]
 
@@ -164,7 +164,7 @@ def test_a_queue_is_forgotten_only_by_its_name(client: Client, visitor: Visitor)
     assert "mail" not in client.queues
 
 
-def test_leases_get_another_length(client: Client, visitor: Visitor) -> None:
+def test_the_lease_duration_is_changed(client: Client, visitor: Visitor) -> None:
     visitor.post("/queues/mail/heartbeat", heartbeat="90")
     assert client.queues["mail"].heartbeat == 90
 
@@ -172,7 +172,7 @@ def test_leases_get_another_length(client: Client, visitor: Visitor) -> None:
     assert client.queues["mail"].heartbeat == 60
 
 
-def test_chosen_jobs_are_cancelled_together(client: Client, visitor: Visitor) -> None:
+def test_selected_jobs_are_cancelled_together(client: Client, visitor: Visitor) -> None:
     for jid in ("a", "b", "c"):
         _put(client, jid)
 
@@ -181,7 +181,7 @@ def test_chosen_jobs_are_cancelled_together(client: Client, visitor: Visitor) ->
     assert client.queues["mail"].jobs.waiting() == ["b"]
 
 
-def test_a_group_of_failures_is_retried(client: Client, visitor: Visitor) -> None:
+def test_a_failure_group_is_retried(client: Client, visitor: Visitor) -> None:
     _fail(client, "a", "b")
 
     asked = visitor.post("/failures/retry", confirmed=False, group="app.Send:Timeout", queue="mail")
@@ -223,7 +223,7 @@ def test_schedules_are_run_paused_and_resumed(client: Client, visitor: Visitor, 
     assert client.queues["mail"].counts["waiting"] == (1 if what == "run" else 0)
 
 
-def test_a_schedule_is_removed_after_a_question(client: Client, visitor: Visitor) -> None:
+def test_removing_a_schedule_asks_for_confirmation(client: Client, visitor: Visitor) -> None:
     client.queues["mail"].recur("app.Digest", {}, interval=60, jid="digest")
 
     visitor.post("/recurring/digest/cancel", confirmed=False)
@@ -279,7 +279,7 @@ def test_options_are_set_and_unset(client: Client, visitor: Visitor) -> None:
     assert client.config["heartbeat"] == 60
 
 
-def test_workers_are_told(client: Client, visitor: Visitor) -> None:
+def test_workers_get_commands(client: Client, visitor: Visitor) -> None:
     client.queues["mail"].pop(worker="host-1-0")
 
     page = visitor.followed(visitor.post("/workers/tell/quiet", back="/workers"))
@@ -309,7 +309,7 @@ def test_a_job_is_put_and_shown(client: Client, visitor: Visitor) -> None:
 
 
 @pytest.mark.parametrize(
-    ("field", "value", "said"),
+    ("field", "value", "message"),
     [
         ("data", "{", "must be JSON"),
         ("delay", "soon", "must be a number"),
@@ -320,8 +320,8 @@ def test_a_job_is_put_and_shown(client: Client, visitor: Visitor) -> None:
         ("depends", "a/b", "depends"),
     ],
 )
-def test_a_wrong_field_is_told_beside_it_and_the_form_keeps_its_values(
-    client: Client, visitor: Visitor, field: str, value: str, said: str
+def test_an_invalid_field_shows_its_error_and_the_form_keeps_its_values(
+    client: Client, visitor: Visitor, field: str, value: str, message: str
 ) -> None:
     fields: dict[str, Any] = {
         "queue": "mail",
@@ -335,12 +335,12 @@ def test_a_wrong_field_is_told_beside_it_and_the_form_keeps_its_values(
     page = html.unescape(answer.text)
     assert answer.status_code == 422
     assert f'id="error-{field}">' in page
-    assert said in page.split(f'id="error-{field}">')[1].split("</p>")[0]
+    assert message in page.split(f'id="error-{field}">')[1].split("</p>")[0]
     assert field == "data" or '{"kept": 1}' in page
     assert client.queues.counts == []
 
 
-def test_a_bulk_action_counts_first_and_begins_after_that(client: Client, visitor: Visitor) -> None:
+def test_a_bulk_action_counts_matches_before_it_starts(client: Client, visitor: Visitor) -> None:
     _fail(client, "a", "b")
     client.workers.deregister(*client.workers)
 
@@ -357,7 +357,7 @@ def test_a_bulk_action_counts_first_and_begins_after_that(client: Client, visito
     assert client.operations[operation.jid].is_aborted
 
 
-def test_everything_is_touched_only_by_its_word(client: Client, visitor: Visitor) -> None:
+def test_a_bulk_action_on_everything_requires_typing(client: Client, visitor: Visitor) -> None:
     _put(client, "j")
 
     asked = visitor.post("/operations", action="cancel", q="")
@@ -368,7 +368,7 @@ def test_everything_is_touched_only_by_its_word(client: Client, visitor: Visitor
     assert len(client.operations.recent()) == 1
 
 
-def test_who_changed_what_is_written_down(
+def test_changes_are_logged_with_their_user(
     client: Client, visitor: Visitor, caplog: pytest.LogCaptureFixture
 ) -> None:
     _put(client, "j")
@@ -377,8 +377,8 @@ def test_who_changed_what_is_written_down(
         visitor.post("/jobs/j/priority", priority="3")
         visitor.post("/jobs/j/priority", priority="x")
 
-    told = [one for one in caplog.records if one.name == "qless_py.dashboard.audit"]
-    assert [record.getMessage() for record in told] == [
+    records = [one for one in caplog.records if one.name == "qless_py.dashboard.audit"]
+    assert [record.getMessage() for record in records] == [
         "priority of j: user=local address=127.0.0.1 result=Priority of j set to 3",
         (
             "priority of j: user=local address=127.0.0.1 "
@@ -394,7 +394,7 @@ def _schedule(client: Client, jid: str) -> RecurringJob:
 
 
 def _shown(visitor: Visitor, path: str) -> dict[str, Any]:
-    """Read the fields of the last form of a page, as a browser would send them."""
+    """Return the fields of the last form of a page, as a browser would submit them."""
     form = visitor.get(path).text.rpartition("<form")[2]
     fields: dict[str, str] = dict(
         re.findall(r'<input id="field-\w+" name="(\w+)"[^>]*? value="([^"]*)"', form)
@@ -405,7 +405,7 @@ def _shown(visitor: Visitor, path: str) -> dict[str, Any]:
     return {name: html.unescape(text) for name, text in fields.items()}
 
 
-def test_a_schedule_is_made_and_edited_field_by_field(client: Client, visitor: Visitor) -> None:
+def test_a_schedule_is_created_and_edited_field_by_field(client: Client, visitor: Visitor) -> None:
     made = visitor.post(
         "/recur", queue="mail", klass="app.Digest", interval="60", data='{"to": ["ann", 1]}',
         tags="eu", jid="digest", limit="9",
@@ -433,7 +433,7 @@ def test_a_schedule_is_made_and_edited_field_by_field(client: Client, visitor: V
 
 
 @pytest.mark.parametrize(
-    ("wrong", "field", "said"),
+    ("wrong", "field", "message"),
     [
         ({"interval": ""}, "interval", "an interval or a cron expression"),
         ({"interval": "0"}, "interval", "interval"),
@@ -446,8 +446,8 @@ def test_a_schedule_is_made_and_edited_field_by_field(client: Client, visitor: V
         ({"priority": "nan"}, "priority", "priority"),
     ],
 )
-def test_a_wrong_schedule_changes_nothing_and_is_told_beside_its_field(
-    client: Client, visitor: Visitor, wrong: dict[str, str], field: str, said: str
+def test_an_invalid_schedule_changes_nothing_and_shows_its_error(
+    client: Client, visitor: Visitor, wrong: dict[str, str], field: str, message: str
 ) -> None:
     client.queues["mail"].recur("app.Digest", {}, interval=60, jid="digest")
     before = client.redis.execute_command("DEBUG", "DIGEST")
@@ -458,11 +458,11 @@ def test_a_wrong_schedule_changes_nothing_and_is_told_beside_its_field(
     for answer in answers:
         page = html.unescape(answer.text)
         assert answer.status_code == 422
-        assert said in page.split(f'id="error-{field}">')[1].split("</p>")[0]
+        assert message in page.split(f'id="error-{field}">')[1].split("</p>")[0]
     assert client.redis.execute_command("DEBUG", "DIGEST") == before
 
 
-def test_a_schedule_that_is_there_is_not_replaced(client: Client, visitor: Visitor) -> None:
+def test_an_existing_schedule_is_not_replaced(client: Client, visitor: Visitor) -> None:
     client.queues["mail"].recur("app.Digest", {}, interval=60, jid="digest")
 
     answer = visitor.post("/recur", queue="q", klass="K", interval="9", jid="digest")
@@ -471,7 +471,7 @@ def test_a_schedule_that_is_there_is_not_replaced(client: Client, visitor: Visit
     assert _schedule(client, "digest").interval == 60
 
 
-def test_data_that_is_hidden_from_somebody_is_neither_shown_nor_lost_by_editing(
+def test_editing_neither_shows_nor_loses_hidden_data(
     client: Client, visit: Callable[..., Visitor]
 ) -> None:
     client.queues["mail"].recur("app.Digest", {"token": "hunter"}, interval=60, jid="digest")

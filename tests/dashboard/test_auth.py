@@ -1,4 +1,4 @@
-"""The guards: who may enter, what may be changed from where."""
+"""Authentication, roles, and protection against forged requests."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def _basic(name: str, password: str) -> dict[str, str]:
 
 
 def _pause(visitor: Visitor, headers: dict[str, str], *, token: bool = True) -> int:
-    """Try to pause a queue with these headers; give the status."""
+    """Try to pause a queue with these headers, and return the status."""
     form = {}
     if token:
         found = TOKEN.search(visitor.get("/put", headers=_only_auth(headers)).text)
@@ -46,7 +46,7 @@ def _only_auth(headers: dict[str, str]) -> dict[str, str]:
     return {key: value for key, value in headers.items() if key in {"Authorization", "Host"}}
 
 
-def test_without_authentication_only_this_machine_enters(visitor: Visitor) -> None:
+def test_without_authentication_only_this_machine_has_access(visitor: Visitor) -> None:
     assert visitor.get("/").status_code == 200
     assert visitor.get("/", environ_overrides={"REMOTE_ADDR": "::1"}).status_code == 200
     assert (
@@ -61,7 +61,7 @@ def test_without_authentication_only_this_machine_enters(visitor: Visitor) -> No
 
 
 @pytest.mark.parametrize("host", ["evil.example.org", "evil.example.org:80", "127.0.0.1.evil.org"])
-def test_a_foreign_name_for_this_machine_is_rejected(visitor: Visitor, host: str) -> None:
+def test_an_untrusted_host_name_is_rejected(visitor: Visitor, host: str) -> None:
     assert visitor.get("/", headers={"Host": host}).status_code == 400
 
 
@@ -81,13 +81,13 @@ def test_a_foreign_name_for_this_machine_is_rejected(visitor: Visitor, host: str
         ({}, 403),
     ],
 )
-def test_a_change_must_come_from_a_page_of_ours(
+def test_a_change_must_come_from_the_same_origin(
     visitor: Visitor, headers: dict[str, str], status: int
 ) -> None:
     assert _pause(visitor, headers) == status
 
 
-def test_a_change_needs_the_token_of_a_page(visitor: Visitor) -> None:
+def test_a_change_needs_a_form_token(visitor: Visitor) -> None:
     same = {"Sec-Fetch-Site": "same-origin"}
 
     missing = _pause(visitor, same, token=False)
@@ -97,7 +97,7 @@ def test_a_change_needs_the_token_of_a_page(visitor: Visitor) -> None:
     assert "reload the page and try again" in wrong.text
 
 
-def test_a_token_of_another_browser_is_worth_nothing(client: Client) -> None:
+def test_the_form_token_of_another_browser_is_rejected(client: Client) -> None:
     app = create_app(client, DashboardConfig(secret="s" * 16))
     mine, other = Visitor(app.test_client()), Visitor(app.test_client())
     mine.get("/put")
@@ -148,7 +148,7 @@ def test_read_only_refuses_every_change_and_offers_none(full: Client, visit: Vis
         assert 'method="post"' not in visitor.get(path).text
 
 
-def test_basic_authentication_knows_names_passwords_and_roles(client: Client, visit: Visit) -> None:
+def test_basic_auth_checks_names_passwords_and_roles(client: Client, visit: Visit) -> None:
     client.queues["mail"].put("K", {})
     users = {
         "ann": (hash_password("right horse", "salt-1"), Role.OPERATOR),
@@ -169,7 +169,7 @@ def test_basic_authentication_knows_names_passwords_and_roles(client: Client, vi
     assert _pause(visitor, {**_basic("ann", "right horse"), **same}) == 303
 
 
-def test_a_bearer_needs_no_token_of_a_page(visit: Visit) -> None:
+def test_bearer_auth_needs_no_form_token(visit: Visit) -> None:
     token = "qlt_0123456789"
     known = {hashlib.sha256(token.encode()).hexdigest(): ("deploy", Role.OPERATOR)}
     visitor = visit(auth=[BearerAuth(known)], trusted_hosts=HOSTS)
@@ -180,7 +180,7 @@ def test_a_bearer_needs_no_token_of_a_page(visit: Visit) -> None:
     assert (good, bad) == (303, 401)
 
 
-def test_a_header_of_a_proxy_is_believed_only_from_the_proxy(visit: Visit) -> None:
+def test_a_proxy_header_is_trusted_only_from_the_proxy(visit: Visit) -> None:
     auth = ProxyAuth("X-Auth-User", ["10.0.0.0/8"], {"ann": Role.ADMIN}, default=None)
     visitor = visit(auth=[auth], trusted_hosts=HOSTS)
 
@@ -194,7 +194,7 @@ def test_a_header_of_a_proxy_is_believed_only_from_the_proxy(visit: Visit) -> No
     assert status("eve", "10.1.2.3") == 401
 
 
-def test_authenticators_are_asked_one_after_the_other(visit: Visit) -> None:
+def test_authenticators_are_tried_in_order(visit: Visit) -> None:
     visitor = visit(
         auth=[
             lambda _: None,
@@ -234,7 +234,7 @@ def test_each_change_needs_its_role(
     assert enough.post(path, **fields).status_code in {200, 303}
 
 
-def test_every_answer_carries_its_headers(visitor: Visitor) -> None:
+def test_every_response_has_security_headers(visitor: Visitor) -> None:
     for path in ("/", "/nowhere", "/static/app.js", "/snapshot"):
         headers = visitor.get(path).headers
         policy = headers["Content-Security-Policy"]
@@ -244,7 +244,7 @@ def test_every_answer_carries_its_headers(visitor: Visitor) -> None:
         assert headers["Referrer-Policy"] == "same-origin"
 
 
-def test_cookies_are_kept_from_scripts_and_other_sites(visitor: Visitor) -> None:
+def test_cookies_are_http_only_and_same_site(visitor: Visitor) -> None:
     set_cookie = visitor.get("/").headers["Set-Cookie"]
 
     assert "HttpOnly" in set_cookie
@@ -258,7 +258,9 @@ def test_cookies_are_kept_from_scripts_and_other_sites(visitor: Visitor) -> None
         ("/\\evil.org", "/"), ("javascript:alert(1)", "/"), ("", "/"),
     ],
 )  # fmt: skip
-def test_a_form_leads_back_to_this_dashboard_only(visitor: Visitor, back: str, leads: str) -> None:
+def test_a_form_redirects_only_within_the_dashboard(
+    visitor: Visitor, back: str, leads: str
+) -> None:
     answer = visitor.post("/queues/mail/pause", back=back)
 
     assert answer.headers["Location"] == leads
@@ -268,12 +270,12 @@ def test_a_form_leads_back_to_this_dashboard_only(visitor: Visitor, back: str, l
     "settings",
     [{"refresh": 0}, {"secret": "short"}, {"redact": "("}, {"attempts": -1}, {"streams": -1}],
 )
-def test_wrong_settings_are_rejected(settings: dict[str, Any]) -> None:
+def test_invalid_settings_are_rejected(settings: dict[str, Any]) -> None:
     with pytest.raises(ConfigError):
         DashboardConfig(**settings)
 
 
-def test_wrong_authenticators_are_rejected() -> None:
+def test_invalid_authenticators_are_rejected() -> None:
     with pytest.raises(ConfigError, match="hash_password"):
         BasicAuth({"ann": ("plain", Role.ADMIN)})
     with pytest.raises(ConfigError, match="address"):

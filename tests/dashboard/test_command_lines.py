@@ -1,4 +1,4 @@
-"""The command lines that pages show are commands that there are, with options that they have."""
+"""The command lines shown on pages are valid."""
 
 from __future__ import annotations
 
@@ -76,13 +76,13 @@ EQUIVALENTS: Final[Mapping[str, Sequence[str]]] = {
 SHOWN: Final = re.compile(r'<pre tabindex="0"><code>(.*?)</code></pre>', re.DOTALL)
 
 
-def told(page: str) -> list[str]:
+def command_lines(page: str) -> list[str]:
     """Return the command lines that a page shows."""
     return [html.unescape(found) for found in SHOWN.findall(page)]
 
 
 def check(line: str) -> None:
-    """Have the program read a command line, without doing it; raises `click.UsageError`."""
+    """Parse a command line without running it; raises `click.UsageError`."""
     words = shlex.split(line)
     assert words[0] == "qless-py", line
     command: click.Command = cli
@@ -95,8 +95,8 @@ def check(line: str) -> None:
     command.make_context(command.name or "", list(rest))
 
 
-def test_what_pages_show_can_be_typed(full: Client, visitor: Visitor) -> None:
-    shown = {line for path in paths(full) for line in told(visitor.get(path).text)}
+def test_command_lines_of_pages_are_valid(full: Client, visitor: Visitor) -> None:
+    shown = {line for path in paths(full) for line in command_lines(visitor.get(path).text)}
 
     assert len(shown) > 60
     for line in sorted(shown):
@@ -125,31 +125,31 @@ def test_what_pages_show_can_be_typed(full: Client, visitor: Visitor) -> None:
         ("/operations", {"action": "untag", "q": "queue:work", "value": "a"}),
     ],
 )
-def test_what_is_asked_back_can_be_typed(
+def test_command_lines_of_confirmations_are_valid(
     full: Client, visitor: Visitor, path: str, fields: dict[str, str]
 ) -> None:
     del full
-    lines = told(visitor.post(path, confirmed=False, **fields).text)
+    lines = command_lines(visitor.post(path, confirmed=False, **fields).text)
 
     assert lines
     for line in lines:
         check(line)
 
 
-def test_another_namespace_is_named(client: Client, server: object) -> None:
+def test_command_lines_name_another_namespace(client: Client, server: object) -> None:
     del server
     from qless_py.dashboard import DashboardConfig, create_app  # noqa: PLC0415 - used here alone
 
     with Client(redis=client.redis, namespace="other") as other:
         page = create_app(other, DashboardConfig(secret="s" * 16)).test_client().get("/queues").text
 
-    assert all("--namespace other" in line for line in told(page))
-    for line in told(page):
+    assert all("--namespace other" in line for line in command_lines(page))
+    for line in command_lines(page):
         check(line)
 
 
 def actions(visitor: Visitor) -> set[str]:
-    """Return everything that forms can ask for, as the table of equivalents names it."""
+    """Return every action of a form, as named in the table of equivalents."""
     from qless_py.dashboard.pages import job, recurring, workers  # noqa: PLC0415 - used here alone
 
     several: dict[str, Iterable[str]] = {
@@ -166,7 +166,7 @@ def actions(visitor: Visitor) -> set[str]:
     return {f"{one} {what}".strip() for one in found for what in several.get(one, ("",))}
 
 
-def test_whatever_a_form_does_can_be_typed(visitor: Visitor) -> None:
+def test_every_form_has_an_equivalent_command(visitor: Visitor) -> None:
     assert actions(visitor) == set(EQUIVALENTS)
     for words in EQUIVALENTS.values():
         check(shlex.join(["qless-py", *words]))

@@ -1,4 +1,4 @@
-"""Hostile words: whatever jobs, people and addresses say stays text, and answers are answers."""
+"""Hostile text in jobs, forms and URLs is escaped, redacted and bounded."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TAGS: Final = {"img", "iframe", "object", "embed", "base", "style"}
 
 
 class Reader(HTMLParser):
-    """Finds markup that our templates never write."""
+    """Finds markup that no template contains."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -42,7 +42,7 @@ class Reader(HTMLParser):
 
 
 def faults(page: str) -> list[str]:
-    """Return what is in a page beside our own markup."""
+    """Return the injected markup of a page."""
     reader = Reader()
     reader.feed(page)
     return reader.faults
@@ -50,7 +50,7 @@ def faults(page: str) -> list[str]:
 
 @pytest.fixture
 def hostile(client: Client) -> Client:
-    """Return a namespace in which every text that can be chosen freely is hostile."""
+    """Return a namespace in which every free text is hostile."""
     fill(client)
     return client
 
@@ -119,9 +119,7 @@ ARGUMENTS: Final = ("endpoint", "_external", "_scheme", "_anchor", "_method", "v
 
 
 @pytest.mark.parametrize("argument", ARGUMENTS)
-def test_no_argument_of_an_address_bends_the_links_of_its_page(
-    hostile: Client, visitor: Visitor, argument: str
-) -> None:
+def test_no_query_parameter_alters_links(hostile: Client, visitor: Visitor, argument: str) -> None:
     del hostile
     for path in ("/", "/queues", "/completed?size=1", "/queues/queue-0?tab=waiting", "/failures"):
         join = "&" if "?" in path else "?"
@@ -176,7 +174,7 @@ def _viewed(visit: Callable[..., Visitor]) -> Visitor:
     return visit(auth=[lambda _: Access("ann")], trusted_hosts=["localhost"])
 
 
-def test_secrets_in_what_a_job_says_of_itself_are_hidden_too(
+def test_secrets_in_messages_of_a_job_are_hidden(
     client: Client, visit: Callable[..., Visitor]
 ) -> None:
     client.queues["mail"].put("K", {"call": "redis://me:hunter-0@host?token=hunter-0"}, jid="j")
@@ -204,7 +202,7 @@ def test_secrets_in_what_a_job_says_of_itself_are_hidden_too(
 @pytest.mark.parametrize(
     "part", ["passw", "a", "://a:b", "password=", 'token="\\', "password: bearer ", "key\\\\", ":"]
 )
-def test_no_text_of_a_job_takes_long_to_hide_secrets_in(part: str) -> None:
+def test_redacting_text_takes_linear_time(part: str) -> None:
     config = DashboardConfig()
 
     hidden = config.redactor.redact_text(part * 10_000 + " password=hunter2")
@@ -213,7 +211,7 @@ def test_no_text_of_a_job_takes_long_to_hide_secrets_in(part: str) -> None:
 
 
 @pytest.mark.parametrize("search", ["data:hunter", "data.password:h", "hunter", "-data:x"])
-def test_who_may_not_see_all_data_may_not_search_in_it(
+def test_viewers_cannot_search_hidden_data(
     client: Client, visit: Callable[..., Visitor], search: str
 ) -> None:
     client.queues["mail"].put("K", {"password": "hunter2"}, jid="j")
@@ -226,7 +224,7 @@ def test_who_may_not_see_all_data_may_not_search_in_it(
     assert visit().get(f"/jobs?q={search}").status_code == 200
 
 
-def test_thousands_of_dependents_are_shown_bounded(client: Client, visitor: Visitor) -> None:
+def test_the_list_of_dependents_is_bounded(client: Client, visitor: Visitor) -> None:
     client.queues["mail"].put("K", {}, jid="parent")
     for part in range(5):
         client.queues["mail"].put_many(

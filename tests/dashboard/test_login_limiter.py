@@ -1,4 +1,4 @@
-"""Guessing passwords and tokens: soon nobody listens any more, and nobody else notices."""
+"""Rate limit of wrong passwords and tokens."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def _asks(visitor: Visitor, given: str | None, address: str = GUESSER) -> int:
     ],
     ids=["basic", "bearer", "mixed"],
 )
-def test_after_some_guesses_an_address_is_not_listened_to(
+def test_an_address_is_blocked_after_wrong_passwords(
     visit: Visit, caplog: pytest.LogCaptureFixture, wrong: list[str], right: str
 ) -> None:
     visitor = _guarded(visit)
@@ -62,13 +62,13 @@ def test_after_some_guesses_an_address_is_not_listened_to(
     assert (guesses, late) == ([401, 401, 401], 429)
     assert _asks(visitor, None) == 401
     assert _asks(visitor, right, OTHER) == 200
-    told = [one for one in caplog.records if one.name == "qless_py.dashboard.audit"]
-    assert [one.getMessage() for one in told] == [
+    records = [one for one in caplog.records if one.name == "qless_py.dashboard.audit"]
+    assert [one.getMessage() for one in records] == [
         f"Login blocked: address={GUESSER} failures=3 seconds=60"
     ]
 
 
-def test_a_browser_that_was_let_in_is_not_locked_out_by_others_behind_its_proxy(
+def test_a_known_browser_is_not_locked_out_by_others_behind_its_proxy(
     visit: Visit,
 ) -> None:
     mine = _guarded(visit)
@@ -81,7 +81,7 @@ def test_a_browser_that_was_let_in_is_not_locked_out_by_others_behind_its_proxy(
     assert [_asks(mine, _basic(str(one))) for one in range(4)] == [401, 401, 401, 429]
 
 
-def test_whom_a_proxy_vouches_for_needs_no_password(visit: Visit) -> None:
+def test_proxy_auth_works_while_passwords_are_blocked(visit: Visit) -> None:
     visitor = _guarded(visit, ProxyAuth("X-User", [GUESSER], {"bob": Role.VIEWER}, default=None))
     assert [_asks(visitor, _basic(str(one))) for one in range(4)] == [401, 401, 401, 429]
 
@@ -101,7 +101,7 @@ def _from(address: str, cookie: str = "") -> Request:
     )
 
 
-def test_who_waits_is_listened_to_again() -> None:
+def test_a_block_ends_after_a_minute() -> None:
     clock = Clock()
     limiter = LoginLimiter(2, clock)
     for passed in (0, 61):
@@ -123,14 +123,14 @@ def test_who_waits_is_listened_to_again() -> None:
         ("::ffff:192.0.2.7", GUESSER, True), ("", "", True), ("", GUESSER, False),
     ],
 )  # fmt: skip
-def test_a_sender_is_a_network_of_its_own(one: str, other: str, is_same: bool) -> None:  # noqa: FBT001
+def test_ipv6_addresses_are_counted_by_network(one: str, other: str, is_same: bool) -> None:  # noqa: FBT001
     limiter = LoginLimiter(1)
     limiter.record_failure(_from(one))
 
     assert (limiter.blocked_for(_from(other)) > 0) == is_same
 
 
-def test_many_guessers_take_little_memory(visit: Visit) -> None:
+def test_many_clients_take_bounded_memory(visit: Visit) -> None:
     limiter = LoginLimiter(1)
     for number in range(5000):
         limiter.record_failure(_from(f"10.0.{number // 250}.{number % 250}"))

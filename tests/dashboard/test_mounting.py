@@ -1,4 +1,4 @@
-"""Where the dashboard is mounted: below a path, in another application, under a server of WSGI."""
+"""Mounting below a path, in a host application, and on a WSGI server; live streams."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_a_form_works_below_a_prefix(client: Client) -> None:
 
 
 @pytest.mark.parametrize("prefix", ["/ops", ""])
-def test_a_question_is_asked_and_answered_below_a_prefix(client: Client, prefix: str) -> None:
+def test_a_confirmation_works_below_a_prefix(client: Client, prefix: str) -> None:
     client.queues["mail"].put("K", {}, jid="j")
     app = mounted(create_app(client, DashboardConfig(secret="s" * 16)), prefix)
     browser = app.test_client()
@@ -115,12 +115,12 @@ def test_a_host_application_keeps_its_own_pages(client: Client) -> None:
     assert "Content-Security-Policy" not in browser.get("/nowhere").headers
 
 
-def test_a_wrong_prefix_is_rejected(client: Client) -> None:
+def test_an_invalid_prefix_is_rejected(client: Client) -> None:
     with pytest.raises(ConfigError, match="must begin with /"):
         mounted(create_app(client), "ops")
 
 
-def test_the_environment_makes_an_application(
+def test_the_environment_configures_an_application(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     people = tmp_path / "people.toml"
@@ -141,7 +141,7 @@ def test_the_environment_makes_an_application(
 
 @contextlib.contextmanager
 def gunicorn(server: Server, *arguments: str, **environment: str) -> Iterator[str]:
-    """Run gunicorn on a port of its own choice; gives its address."""
+    """Run gunicorn on a free port, and yield its URL."""
     command = [sys.executable, "-m", "gunicorn", "--bind", "127.0.0.1:0", "--graceful-timeout", "1"]
     command += [*arguments, "qless_py.dashboard.wsgi:make_app()"]
     process = subprocess.Popen(
@@ -203,7 +203,7 @@ def test_streams_leave_threads_for_pages(server: Server) -> None:
 
 
 @pytest.mark.usefixtures("redis")
-def test_a_server_with_one_thread_refuses_streams_and_goes_on(server: Server) -> None:
+def test_a_single_threaded_server_rejects_streams(server: Server) -> None:
     with gunicorn(server, "--worker-class", "sync") as url:
         with pytest.raises(urllib.error.HTTPError) as refused:
             urllib.request.urlopen(f"{url}/live")
@@ -214,7 +214,7 @@ def test_a_server_with_one_thread_refuses_streams_and_goes_on(server: Server) ->
     refused.value.close()
 
 
-def test_a_stream_gives_its_seat_back(live: Client) -> None:
+def test_a_closed_stream_frees_its_slot(live: Client) -> None:
     app = create_app(live, DashboardConfig(secret="s" * 16, streams=1, refresh=0.01))
     browser = app.test_client()
     multi = {"wsgi.multithread": True}
@@ -230,7 +230,7 @@ def test_a_stream_gives_its_seat_back(live: Client) -> None:
     again.close()
 
 
-def test_a_stream_tells_of_changes_only(live: Client) -> None:
+def test_a_stream_sends_changes_only(live: Client) -> None:
     app = create_app(live, DashboardConfig(secret="s" * 16, refresh=0.01))
     answer = app.test_client().get("/live", environ_overrides={"wsgi.multithread": True})
     chunks = iter(answer.response)
@@ -246,23 +246,23 @@ def test_a_stream_tells_of_changes_only(live: Client) -> None:
     assert json.loads(second.split(b"data: ")[1])["totals"]["waiting"] == 1
 
 
-def test_a_stream_leaves_out_the_queues_that_are_known(live: Client) -> None:
+def test_a_stream_omits_unchanged_queues(live: Client) -> None:
     for name in ("a", "b", "gone"):
         live.queues[name].put("K", {}, jid=name)
         live.queues[name].pop()
     app = create_app(live, DashboardConfig(secret="s" * 16, refresh=0.001))
     answer = app.test_client().get("/live", environ_overrides={"wsgi.multithread": True})
     encoded = answer.iter_encoded()
-    told = (json.loads(one.split(b"data: ")[1]) for one in encoded if b"data: " in one)
+    messages = (json.loads(one.split(b"data: ")[1]) for one in encoded if b"data: " in one)
 
-    first = next(told)
+    first = next(messages)
     live.queues["a"].put("K", {})
-    second = next(told)
+    second = next(messages)
     live.cancel("gone")
     live.queues["gone"].forget()
     news = {}
     while "gone" not in news:
-        news = next(told)["queues"]
+        news = next(messages)["queues"]
     answer.close()
 
     assert sorted(first["queues"]) == ["a", "b", "gone"]
@@ -271,8 +271,8 @@ def test_a_stream_leaves_out_the_queues_that_are_known(live: Client) -> None:
     assert news["gone"] is None
 
 
-class Unhurried(threading.Event):
-    """An event that nobody waits for; it notes how long they would have."""
+class InstantEvent(threading.Event):
+    """An event whose waits return at once and are recorded."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -283,9 +283,9 @@ class Unhurried(threading.Event):
         return False
 
 
-def test_a_reader_is_told_a_few_times_a_second_at_most(live: Client) -> None:
+def test_a_stream_sends_a_few_messages_a_second_at_most(live: Client) -> None:
     board = Dashboard(live, DashboardConfig(secret="s" * 16, refresh=1e-9))
-    board.streams.pause = waited = Unhurried()
+    board.streams.pause = waited = InstantEvent()
     app = create_app(live)
     with app.test_request_context(environ_overrides={"wsgi.multithread": True}):
         answer = board.streams.open()
@@ -299,7 +299,7 @@ def test_a_reader_is_told_a_few_times_a_second_at_most(live: Client) -> None:
     answer.close()
 
 
-def test_many_readers_look_at_the_store_once(live: Client) -> None:
+def test_many_viewers_read_the_store_once(live: Client) -> None:
     app = create_app(live, DashboardConfig(secret="s" * 16, refresh=60))
     browser = app.test_client()
     browser.get("/snapshot")

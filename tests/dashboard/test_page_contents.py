@@ -1,4 +1,4 @@
-"""What pages answer: signs, one job in full, history, and what is asked for in vain."""
+"""Contents of pages: alerts, charts, job details, bulk actions, lists and errors."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def _job(client: Client, jid: str) -> Job:
     return found
 
 
-def test_the_overview_tells_of_idle_and_of_busy_workers(
+def test_alerts_report_idle_and_busy_workers(
     client: Client, clock: Clock, visit: Callable[..., Visitor]
 ) -> None:
     _beat(client, "w-1", slots=2, busy=0)
@@ -49,7 +49,7 @@ def test_the_overview_tells_of_idle_and_of_busy_workers(
     assert "slots" not in gone
 
 
-def test_the_overview_tells_why_nothing_of_a_queue_runs(
+def test_alerts_explain_why_no_job_of_a_queue_is_running(
     client: Client, clock: Clock, visit: Callable[..., Visitor]
 ) -> None:
     for name in ("mail", "images", "other", "qless-operations"):
@@ -71,9 +71,7 @@ def test_the_overview_tells_why_nothing_of_a_queue_runs(
         assert f"{name} is stuck: oldest job waiting 10 min, none running" in unknown
 
 
-def test_the_overview_tells_of_failures_that_are_new(
-    client: Client, clock: Clock, visitor: Visitor
-) -> None:
+def test_alerts_report_new_failures(client: Client, clock: Clock, visitor: Visitor) -> None:
     for group in ("old", "new"):
         client.queues["mail"].put("K", {})
         job = client.queues["mail"].pop()
@@ -87,7 +85,7 @@ def test_the_overview_tells_of_failures_that_are_new(
     assert "new failure: old" not in page
 
 
-def test_many_signs_stay_a_short_list(client: Client, clock: Clock, visitor: Visitor) -> None:
+def test_many_alerts_are_collapsed(client: Client, clock: Clock, visitor: Visitor) -> None:
     for number in range(30):
         client.queues[f"queue-{number}"].put("K", {})
     clock.advance(600)
@@ -98,7 +96,7 @@ def test_many_signs_stay_a_short_list(client: Client, clock: Clock, visitor: Vis
     assert page.count("is stuck") == 30
 
 
-def test_sums_that_are_kept_are_those_that_would_be_read(client: Client, clock: Clock) -> None:
+def test_cached_series_equal_those_read_anew(client: Client, clock: Clock) -> None:
     kept = timeseries.SeriesCache(client, 0.1)
     names = ["a", "b"]
     for step in range(9):
@@ -123,7 +121,7 @@ def test_sums_that_are_kept_are_those_that_would_be_read(client: Client, clock: 
     assert timeseries.downsample(*kept.rows(names, span, client.settings.clock()), 7)[1]
 
 
-def test_over_a_long_range_more_queues_are_summed_up_at_each_look(
+def test_a_long_range_includes_more_queues_with_every_request(
     client: Client, clock: Clock, visitor: Visitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     span = timeseries.RANGES[3]
@@ -154,7 +152,7 @@ def test_over_a_long_range_more_queues_are_summed_up_at_each_look(
     assert visitor.get("/?range=24h").status_code == 200
 
 
-def test_visits_of_many_queues_keep_a_bounded_number_of_rows(
+def test_the_series_cache_is_bounded(
     client: Client, visitor: Visitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(timeseries, "_MAX_CACHED", 3)
@@ -168,7 +166,7 @@ def test_visits_of_many_queues_keep_a_bounded_number_of_rows(
     assert visitor.get("/queues/queue-3").status_code == 200
 
 
-def test_neighbours_are_summed_up() -> None:
+def test_downsampling_sums_neighbouring_rows() -> None:
     rows = [MetricRow(put=n, depth=n, wait={1: n}) for n in range(10)]
 
     instants, few, factor = timeseries.downsample([float(n) for n in range(10)], rows, 4)
@@ -180,9 +178,7 @@ def test_neighbours_are_summed_up() -> None:
     assert few[0].wait == {1: 6}
 
 
-def test_a_job_tells_of_its_batch_its_parents_and_its_limits(
-    client: Client, visitor: Visitor
-) -> None:
+def test_a_job_page_shows_batch_parents_and_limits(client: Client, visitor: Visitor) -> None:
     queue = client.queues["mail"]
     with client.batch("letters") as batch:
         batch.put("mail", "K", {}, jid="member")
@@ -202,7 +198,7 @@ def test_a_job_tells_of_its_batch_its_parents_and_its_limits(
     assert f"/jobs/{parent.jid}" in child
 
 
-def test_a_job_waits_for_nothing_any_more_at_a_click(client: Client, visitor: Visitor) -> None:
+def test_all_dependencies_are_removed_at_once(client: Client, visitor: Visitor) -> None:
     for jid in ("p-1", "p-2"):
         client.queues["mail"].put("K", {}, jid=jid)
     client.queues["mail"].put("K", {}, jid="child", depends=["p-1", "p-2"])
@@ -213,7 +209,7 @@ def test_a_job_waits_for_nothing_any_more_at_a_click(client: Client, visitor: Vi
     assert _job(client, "child").state == "waiting"
 
 
-def test_a_form_is_filled_in_from_another_job(
+def test_duplicating_a_job_fills_in_the_form(
     client: Client, visitor: Visitor, visit: Callable[..., Visitor]
 ) -> None:
     client.queues["mail"].put("app.Send", {"password": "x<y"}, jid="j", tags=["eu"], priority=4,
@@ -235,7 +231,7 @@ def test_a_form_is_filled_in_from_another_job(
     [("retry", "", "failed"), ("tag", "eu news", "failed"), ("move", "other", "failed"),
      ("priority", "7", "")],
 )  # fmt: skip
-def test_chosen_jobs_are_changed_together(
+def test_selected_jobs_are_changed_together(
     client: Client, visitor: Visitor, action: str, value: str, state: str
 ) -> None:
     for jid in ("a", "b", "c"):
@@ -259,7 +255,7 @@ def test_chosen_jobs_are_changed_together(
     assert all(shown[action])
 
 
-def test_a_chosen_job_that_has_left_its_list_is_rejected(client: Client, visitor: Visitor) -> None:
+def test_a_selected_job_that_has_left_its_list_is_refused(client: Client, visitor: Visitor) -> None:
     for jid in ("a", "b"):
         client.queues["mail"].put("K", {}, jid=jid)
     client.queues["mail"].pop()
@@ -275,23 +271,23 @@ def test_a_chosen_job_that_has_left_its_list_is_rejected(client: Client, visitor
 
 
 @pytest.mark.parametrize(
-    ("fields", "said"),
+    ("fields", "message"),
     [({"action": "cancel"}, "select at least one job"), ({"action": "move", "jid": "a"}, "queue"),
      ({"action": "priority", "jid": "a", "value": "x"}, "value must be a number")],
 )  # fmt: skip
-def test_a_wrong_choice_is_rejected_in_words(
-    client: Client, visitor: Visitor, fields: dict[str, Any], said: str
+def test_an_invalid_bulk_action_shows_its_error(
+    client: Client, visitor: Visitor, fields: dict[str, Any], message: str
 ) -> None:
     client.queues["mail"].put("K", {}, jid="a")
 
     page = visitor.followed(visitor.post("/jobs/chosen", **fields))
 
     assert "note-refused" in page
-    assert said in html.unescape(page)
+    assert message in html.unescape(page)
 
 
 class Headings(HTMLParser):
-    """Counts first headings, and forms that change something."""
+    """Counts h1 headings and POST forms."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -304,7 +300,7 @@ class Headings(HTMLParser):
 
 
 @pytest.mark.parametrize("kind", ["read-only", "viewer"])
-def test_who_may_only_look_is_offered_no_form(
+def test_viewers_are_offered_no_form(
     full: Client, visit: Callable[..., Visitor], kind: str
 ) -> None:
     people = [lambda _: Access("ann", shows_data=True)]
@@ -324,7 +320,7 @@ def test_who_may_only_look_is_offered_no_form(
 
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE", "POST"])
-def test_an_unknown_change_passes_the_guards_first(visitor: Visitor, method: str) -> None:
+def test_unknown_routes_are_guarded_too(visitor: Visitor, method: str) -> None:
     answer = visitor.flask.open("/nowhere/at/all", method=method)
 
     assert answer.status_code == 403
@@ -332,7 +328,7 @@ def test_an_unknown_change_passes_the_guards_first(visitor: Visitor, method: str
 
 
 @pytest.mark.parametrize("path", ["/", "/queues", "/jobs", "/static/app.js", "/nowhere"])
-def test_a_head_is_that_of_its_page(visitor: Visitor, path: str) -> None:
+def test_head_matches_get(visitor: Visitor, path: str) -> None:
     answer = visitor.flask.head(path, buffered=True)
 
     assert answer.status_code == visitor.get(path).status_code
@@ -345,7 +341,9 @@ def test_a_head_is_that_of_its_page(visitor: Visitor, path: str) -> None:
     ["/completed", "/tags", "/tags/x", "/queues", "/workers", "/tracked",
      "/recurring", "/failures", "/throttles/api", "/queues/work?tab=waiting"],
 )  # fmt: skip
-def test_far_behind_the_end_of_a_list_is_a_page(full: Client, visitor: Visitor, path: str) -> None:
+def test_an_offset_beyond_the_end_is_an_empty_page(
+    full: Client, visitor: Visitor, path: str
+) -> None:
     del full
     join = "&" if "?" in path else "?"
 
@@ -353,7 +351,7 @@ def test_far_behind_the_end_of_a_list_is_a_page(full: Client, visitor: Visitor, 
     assert visitor.get(f"{path}{join}offset={10**30}").status_code == 422
 
 
-def test_two_hundred_queues_are_shown_in_parts(client: Client, visitor: Visitor) -> None:
+def test_queues_are_paginated(client: Client, visitor: Visitor) -> None:
     for number in range(150):
         client.queues[f"queue-{number:03}"].put("K", {})
 
@@ -364,7 +362,7 @@ def test_two_hundred_queues_are_shown_in_parts(client: Client, visitor: Visitor)
     assert "queue-149" in second
 
 
-def test_throttles_and_users_are_shown_in_parts(client: Client, visitor: Visitor) -> None:
+def test_throttles_and_users_are_paginated(client: Client, visitor: Visitor) -> None:
     for number in range(120):
         client.throttles[f"api-{number:03}"].set(concurrency=1)
         client.users[f"user-{number:03}"].set(weight=2)
@@ -384,7 +382,7 @@ def test_throttles_and_users_are_shown_in_parts(client: Client, visitor: Visitor
     assert visitor.get("/throttles?cursor=nonsense").status_code == 422
 
 
-def test_without_the_store_pages_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pages_report_an_unavailable_store(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(context, "STORE_TIMEOUT", 0.05)
     client = Client("redis://127.0.0.1:1/0")
     visitor = Visitor(create_app(client, DashboardConfig(secret="s" * 16)).test_client())
@@ -395,24 +393,24 @@ def test_without_the_store_pages_say_so(monkeypatch: pytest.MonkeyPatch) -> None
         assert answer.headers["Content-Security-Policy"]
         assert "Traceback" not in answer.text
     stream = visitor.flask.get("/live", environ_overrides={"wsgi.multithread": True})
-    told = [next(stream.iter_encoded()) for _ in range(2)]
+    chunks = [next(stream.iter_encoded()) for _ in range(2)]
     stream.close()
-    assert b"event: away" in told[1]
+    assert b"event: away" in chunks[1]
     client.close()
 
 
-def test_a_line_of_the_log_is_one_line(
+def test_an_audit_entry_is_a_single_line(
     client: Client, visitor: Visitor, caplog: pytest.LogCaptureFixture
 ) -> None:
     del client
     with caplog.at_level("INFO", logger="qless_py.dashboard.audit"):
         visitor.post("/throttles/set", name="x\nroot did everything\u2028", concurrency="1")
 
-    (told,) = [one for one in caplog.records if one.name == "qless_py.dashboard.audit"]
-    assert len(told.getMessage().splitlines()) == 1
+    (record,) = [one for one in caplog.records if one.name == "qless_py.dashboard.audit"]
+    assert len(record.getMessage().splitlines()) == 1
 
 
-def test_what_waits_while_nothing_happens_is_drawn_too(client: Client, clock: Clock) -> None:
+def test_charts_fill_periods_without_events(client: Client, clock: Clock) -> None:
     clock.advance(60 - clock.now % 60)
     for name, number in (("stuck", 7), ("fed", 3)):
         client.queues[name].put_many([{"klass": "K"}] * number)
@@ -436,7 +434,9 @@ def test_what_waits_while_nothing_happens_is_drawn_too(client: Client, clock: Cl
     assert sum(row.put for row in kept) == 20
 
 
-def test_a_stuck_queue_is_drawn_as_stuck(client: Client, clock: Clock, visitor: Visitor) -> None:
+def test_charts_show_the_backlog_of_a_stuck_queue(
+    client: Client, clock: Clock, visitor: Visitor
+) -> None:
     client.queues["mail"].put_many([{"klass": "K"}] * 7)
     clock.advance(7200)
 
@@ -446,7 +446,9 @@ def test_a_stuck_queue_is_drawn_as_stuck(client: Client, clock: Clock, visitor: 
         assert "age <strong>2 h</strong>" in page
 
 
-def test_legends_tell_of_now(client: Client, clock: Clock, visitor: Visitor) -> None:
+def test_chart_legends_show_the_newest_values(
+    client: Client, clock: Clock, visitor: Visitor
+) -> None:
     clock.advance(60 - clock.now % 60)
     client.queues["mail"].put_many([{"klass": "K"}] * 90)
     job = client.queues["mail"].pop()

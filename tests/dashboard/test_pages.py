@@ -1,4 +1,4 @@
-"""Looking: every page answers, changes nothing, and shows what there is."""
+"""Viewing pages: every page responds and changes nothing."""
 
 from __future__ import annotations
 
@@ -16,14 +16,12 @@ from tests.dashboard.pages import paths
 
 
 def _kept(redis: redis_py.Redis) -> dict[object, tuple[object, object]]:
-    """Return every key with all that it holds, and when it expires."""
+    """Return every key with its value and expiry."""
     keys = redis.scan_iter(count=1000)
     return {key: (redis.dump(key), redis.execute_command("PEXPIRETIME", key)) for key in keys}
 
 
-def test_visiting_every_page_leaves_every_key_as_it_was(
-    full: Client, redis: redis_py.Redis, visit: object
-) -> None:
+def test_viewing_pages_writes_nothing(full: Client, redis: redis_py.Redis, visit: object) -> None:
     visitor: Visitor = visit(read_only=True)  # type: ignore[operator]
     before = _kept(redis)
     assert len(before) > 50
@@ -51,7 +49,7 @@ def test_visiting_every_page_leaves_every_key_as_it_was(
         ("/static/nothing.css", 404), ("/static/../templates/qless_py/base.html", 404),
     ],
 )  # fmt: skip
-def test_a_wrong_address_is_answered_with_a_page(
+def test_an_invalid_url_returns_an_error_page(
     full: Client, visitor: Visitor, path: str, status: int
 ) -> None:
     del full
@@ -70,7 +68,7 @@ def test_programs_get_problems_as_json(visitor: Visitor) -> None:
     assert answer.get_json()["title"] == "job-not-found"
 
 
-def test_the_overview_tells_what_needs_attention(client: Client, visitor: Visitor) -> None:
+def test_the_overview_shows_alerts(client: Client, visitor: Visitor) -> None:
     client.queues["stuck"].put("K", {})
     client.queues["stopped"].put("K", {})
     client.queues["stopped"].pause()
@@ -84,7 +82,7 @@ def test_the_overview_tells_what_needs_attention(client: Client, visitor: Visito
     assert "no workers in the last minute: 2 jobs waiting" in page
 
 
-def test_a_quiet_namespace_says_so(visitor: Visitor) -> None:
+def test_the_overview_is_all_clear_without_alerts(visitor: Visitor) -> None:
     assert "All clear: nothing is stuck, failing or growing." in visitor.get("/").text
 
 
@@ -111,7 +109,7 @@ def test_large_integers_are_shown_as_they_are(client: Client, visitor: Visitor) 
 
 
 @pytest.mark.parametrize("hostile", ["<script>alert(1)</script>", '"><img src=x onerror=alert(1)>'])
-def test_nothing_of_a_job_becomes_markup(client: Client, visitor: Visitor, hostile: str) -> None:
+def test_job_fields_are_escaped(client: Client, visitor: Visitor, hostile: str) -> None:
     queue = client.queues["mail"]
     queue.put(f"app.{hostile}", {hostile: [hostile]}, jid="waits")
     queue.put("K", {}, jid="fails", priority=5)
@@ -131,7 +129,7 @@ def test_nothing_of_a_job_becomes_markup(client: Client, visitor: Visitor, hosti
         assert hostile not in page, path
 
 
-def test_a_job_whose_lease_has_lapsed_is_shown_as_stalled(client: Client, visitor: Visitor) -> None:
+def test_a_job_with_an_expired_lease_is_shown_as_stalled(client: Client, visitor: Visitor) -> None:
     client.queues["mail"].put("K", {}, jid="j")
     client.queues["mail"].pop()
     held = visitor.get("/jobs/j").text
@@ -169,7 +167,7 @@ def test_a_program_searches_page_by_page_in_json(client: Client, visitor: Visito
     assert (refused.status_code, refused.mimetype) == (422, "application/problem+json")
 
 
-def test_rows_tell_what_matters_of_a_job_in_its_state(client: Client, visitor: Visitor) -> None:
+def test_rows_show_the_relevant_time_of_each_state(client: Client, visitor: Visitor) -> None:
     lines = client.queues["mail"]
     for jid in ("fails", "ends", "runs", "waits"):
         lines.put("K", {}, jid=jid)
@@ -180,10 +178,10 @@ def test_rows_tell_what_matters_of_a_job_in_its_state(client: Client, visitor: V
 
     page = visitor.get("/jobs").text
 
-    told = re.findall(
+    times = re.findall(
         r'<tr data-jid="(\w+)">.*?data-label="Time"><span class="quiet">(\w+)<', page, re.DOTALL
     )
-    assert dict(told) == {
+    assert dict(times) == {
         "fails": "failed", "ends": "completed", "runs": "popped", "waits": "put", "later": "due",
     }  # fmt: skip
     assert page.count('<a href="/workers/host-1-0">') == 1
@@ -191,7 +189,7 @@ def test_rows_tell_what_matters_of_a_job_in_its_state(client: Client, visitor: V
     assert "Retry all failed jobs" in visitor.get("/failures").text
 
 
-def test_no_change_is_open_to_those_who_may_only_look(
+def test_viewers_can_change_nothing(
     visit: Callable[..., Visitor],
 ) -> None:
     viewer = visit(auth=[lambda _: Access("ann")], trusted_hosts=["localhost"])

@@ -1,4 +1,4 @@
-"""Every action of the dashboard: where it is offered, what a person does, what holds afterwards."""
+"""Every action of the dashboard: its page, what the user does, and its effect."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ class Action:
 
 
 def job(client: Client, jid: str = "j") -> Job:
-    """Return the job that the actions are done to."""
+    """Return the job that actions change."""
     found = client.jobs[jid]
     assert isinstance(found, Job)
     return found
 
 
 def schedule(client: Client) -> RecurringJob:
-    """Return the schedule that the actions are done to."""
+    """Return the schedule that actions change."""
     found = client.jobs["digest"]
     assert isinstance(found, RecurringJob)
     return found
@@ -63,7 +63,7 @@ def put(*jids: str, **options: Any) -> Callable[[Client], None]:
 
 
 def then(*steps: Callable[[Client], object]) -> Callable[[Client], None]:
-    """Do one thing after the other."""
+    """Run several steps in order."""
 
     def given(client: Client) -> None:
         for step in steps:
@@ -73,25 +73,25 @@ def then(*steps: Callable[[Client], object]) -> Callable[[Client], None]:
 
 
 def pop(client: Client) -> list[Job]:
-    """Let a worker that is none take all jobs."""
+    """Pop all jobs for a fake worker."""
     return client.queues["mail"].pop(100, worker=WORKER)
 
 
 def fail(client: Client) -> None:
-    """Let all jobs fail."""
+    """Fail all jobs."""
     for one in pop(client):
         one.fail(GROUP, "no answer")
 
 
 def recur(client: Client) -> None:
-    """Make a schedule."""
+    """Create a schedule."""
     client.queues["mail"].recur("app.Digest", {"to": "ann"}, interval=3600, offset=60, jid="digest")
 
 
 def press(
     button: str, fields: Mapping[str, str] = {}, part: str = "main", opens: str = ""
 ) -> Callable[[Page], None]:
-    """Open a form if it is not, fill fields known by their labels, and press a button."""
+    """Expand a form if needed, fill fields by label, and press a button."""
 
     def does(page: Page) -> None:
         if opens:
@@ -131,7 +131,7 @@ def _search(action: str, value: str) -> Callable[[Page], None]:
 
 
 def carried_out(holds: Callable[[Client], bool]) -> Callable[[Client], bool]:
-    """Wait until a worker has carried out the operation, if there is one."""
+    """Wait until a worker has carried out the operations."""
 
     def after(client: Client) -> bool:
         for one in client.operations.recent():
@@ -142,7 +142,7 @@ def carried_out(holds: Callable[[Client], bool]) -> Callable[[Client], bool]:
 
 
 def _many() -> list[Action]:
-    """What is done to chosen jobs, and to all that a search finds."""
+    """Return the bulk actions on selected jobs and on all matches of a search."""
     table: tuple[tuple[str, str, str, Callable[[Client], None], Callable[[Client], bool]], ...] = (
         ("retry", "", "failed", then(put(), fail), lambda c: job(c).state == "waiting"),
         ("cancel", "", "waiting", put(), lambda c: c.jobs["j"] is None),
@@ -342,7 +342,7 @@ TABLE: Final = (
 )  # fmt: skip
 
 
-# What is told to workers that are there, one after the other: the button, and whether it asks.
+# Commands to live workers, in order, and whether each needs confirmation.
 ORDERS: Final = (("quiet", False), ("resume", False), ("restart", True), ("stop", True))
 NAMES: Final = (
     *(one.name for one in TABLE),

@@ -1,4 +1,4 @@
-"""A real browser on a dashboard that a real server serves."""
+"""A real browser, and a dashboard on a real HTTP server."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class _Quiet(WSGIRequestHandler):
 
 @dataclass(slots=True)
 class Site:
-    """A served dashboard, and what its pages complained of."""
+    """A served dashboard, and the errors of its pages."""
 
     url: str
     browser: Browser
@@ -61,7 +61,7 @@ class Site:
             yield self.watched(context)
 
     def watched(self, context: BrowserContext) -> Page:
-        """Return a new page whose errors, and requests to others than us, are written down."""
+        """Return a new page; its errors and its requests to other hosts are recorded."""
         page = context.new_page()
         page.set_default_timeout(PATIENCE)
         page.on("console", lambda message: self._console(message.type, message.text))
@@ -97,7 +97,7 @@ def browser() -> Iterator[Browser]:
 
 @contextlib.contextmanager
 def served(app: Any, host: str = "127.0.0.1", port: int = 0) -> Iterator[str]:
-    """Serve an application with threads; gives its address."""
+    """Serve an application with threads, and yield its URL."""
     server = make_server(host, port, app, threaded=True, request_handler=_Quiet)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
@@ -111,7 +111,7 @@ def served(app: Any, host: str = "127.0.0.1", port: int = 0) -> Iterator[str]:
 
 @contextlib.contextmanager
 def working(server: Server, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a worker as a person does; told to leave at the end."""
+    """Run a worker from the command line, and stop it at the end."""
     command = [sys.executable, "-m", "qless_py", "work", "--url", server.url, "-n", "1"]
     command += ["--import", "tests.worker.handlers", "--quiet", *arguments]
     process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)})

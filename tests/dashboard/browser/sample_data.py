@@ -1,4 +1,4 @@
-"""A namespace with jobs in every state, under ordinary names."""
+"""Sample data: jobs in every state, with ordinary names."""
 
 from __future__ import annotations
 

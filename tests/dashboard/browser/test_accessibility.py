@@ -1,4 +1,4 @@
-"""No page has a fault that axe-core finds, whatever it shows, in any light, on any screen."""
+"""No page has accessibility violations, with any data, colour scheme or screen size."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ LISTS: Final = (
 
 
 def _hostile(client: Client) -> Iterator[str]:
-    """Return the lists, and of the other pages one for each of the words."""
+    """Yield all lists, and one page of the other kinds for each hostile text."""
     yield from LISTS
     groups = sorted(client.jobs.failed())
     jobs = ("waits", "fails", "ends", "recurs")
@@ -58,13 +58,13 @@ def _hostile(client: Client) -> Iterator[str]:
 
 
 def _axe(page: Page, options: dict[str, Any]) -> list[tuple[str, list[str]]]:
-    """Return the faults of a page, and where the first of each are."""
+    """Return the violations on a page, each with its first elements."""
     found = page.evaluate("options => axe.run(document, options)", options)["violations"]
     return [(one["id"], [str(node["target"]) for node in one["nodes"][:3]]) for one in found]
 
 
 def _faults(page: Page, url: str, *, in_all: bool) -> Iterator[object]:
-    """Look at a page by day on a large screen and by night on a phone, colours also crosswise."""
+    """Check a page in light mode on a desktop and in dark mode on a phone, colours in all four."""
     page.set_viewport_size({"width": 1280, "height": 800})
     page.emulate_media(color_scheme="light")
     page.goto(url)
@@ -84,7 +84,7 @@ def _faults(page: Page, url: str, *, in_all: bool) -> Iterator[object]:
 
 
 @pytest.mark.parametrize("kind", ["ordinary", "hostile", "empty"])
-def test_no_page_has_a_fault_that_axe_finds(
+def test_no_page_has_accessibility_violations(
     live: Client, site: Callable[..., Site], kind: str
 ) -> None:
     paths: list[str] = list(LISTS)

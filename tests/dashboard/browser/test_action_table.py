@@ -1,4 +1,4 @@
-"""Every action end to end: by a person in a browser, with scripts and without, into the store."""
+"""Every action end to end: from a browser, with and without JavaScript, to the store."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ pytestmark = [pytest.mark.browser, pytest.mark.leaves_children, pytest.mark.time
 MODES = pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "no-scripts"])
 
 
-class Desk:
-    """One dashboard, and a browser with and one without scripts that all these tests share."""
+class SharedBrowser:
+    """A dashboard, and a page with and one without JavaScript, shared by all tests."""
 
     def __init__(self, browser: Browser, url: str, app: Flask) -> None:
         self.site = Site(url, browser)
@@ -35,7 +35,7 @@ class Desk:
         self.sent: list[str] = []
 
     def page(self, *, scripts: bool) -> Page:
-        """Return the page with scripts, or the one without; what it sends is written down."""
+        """Return the page with or without JavaScript; the forms it sends are recorded."""
         if scripts not in self._pages:
             context = self.site.browser.new_context(java_script_enabled=scripts)
             self._contexts.append(context)
@@ -62,20 +62,20 @@ class Desk:
 
 
 @pytest.fixture(scope="module")
-def desk(browser: Browser, server: Server) -> Iterator[Desk]:
-    """Return what the tests of a module share; a worker carries the operations out."""
+def desk(browser: Browser, server: Server) -> Iterator[SharedBrowser]:
+    """Share a dashboard among the tests of a module; a worker carries out operations."""
     config = DashboardConfig(**SETTINGS, refresh=0.001)
     with contextlib.closing(Client(server.url)) as client:
         app = create_app(client, config)
         with (
             served(app) as url,
-            contextlib.closing(Desk(browser, url, app)) as made,
+            contextlib.closing(SharedBrowser(browser, url, app)) as made,
             working(server, "-q", "elsewhere"),
         ):
             yield made
 
 
-def test_the_table_has_every_action_that_there_is(client: Client) -> None:
+def test_the_table_lists_every_action(client: Client) -> None:
     app = create_app(client)
     rules = {
         one.rule
@@ -99,7 +99,7 @@ def test_the_table_has_every_action_that_there_is(client: Client) -> None:
 @MODES
 @pytest.mark.parametrize("action", TABLE, ids=str)
 def test_an_action_does_what_it_says(
-    live: Client, desk: Desk, action: Action, *, scripts: bool
+    live: Client, desk: SharedBrowser, action: Action, *, scripts: bool
 ) -> None:
     filled = action.given(live)
     page = desk.page(scripts=scripts)
@@ -119,7 +119,7 @@ def test_an_action_does_what_it_says(
 
 
 def _confirm(page: Page, button: str, holds: Callable[[], bool]) -> None:
-    """Look at what would happen, and agree."""
+    """Check the confirmation page, and confirm."""
     expect(page.locator("[data-confirm]")).to_be_visible()
     assert not holds()
     typed = page.locator("#typed")
@@ -129,15 +129,15 @@ def _confirm(page: Page, button: str, holds: Callable[[], bool]) -> None:
 
 
 @MODES
-def test_workers_obey_one_order_after_the_other(
-    live: Client, server: Server, desk: Desk, *, scripts: bool
+def test_workers_obey_commands(
+    live: Client, server: Server, desk: SharedBrowser, *, scripts: bool
 ) -> None:
     page = desk.page(scripts=scripts)
     with working(server, "-q", "mail") as process:
         parent = str(process.pid)
 
         def states() -> dict[str, str]:
-            """Read how its workers are; there is another process beside it."""
+            """Return the states of its workers; another worker process runs beside it."""
             found = [one for one in live.workers.counts if parent in one["name"].split("-")]
             return {one["name"]: str((one.get("info") or {}).get("state")) for one in found}
 
@@ -163,7 +163,7 @@ def test_workers_obey_one_order_after_the_other(
 
 
 def _until(page: Page, url: str, holds: Callable[[], bool]) -> None:
-    """Look at a page again and again until something holds; the test has a time limit."""
+    """Reload a page until a condition holds; the test has a time limit."""
 
     def reloaded() -> bool:
         page.goto(url)

@@ -1,4 +1,4 @@
-"""Actions in a browser, with scripts and without, with real workers behind."""
+"""Actions in a browser, with and without JavaScript, with real workers."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def _failed(client: Client, number: int) -> None:
 
 
 @BOTH
-def test_a_failure_is_repaired_in_three_clicks(
+def test_failures_are_retried_in_three_clicks(
     live: Client, site: Callable[..., Site], *, scripts: bool
 ) -> None:
     _failed(live, 3)
@@ -81,7 +81,7 @@ def test_a_job_is_put_changed_run_and_seen(
         expect(page.locator(".state").first).to_have_text("complete")
 
 
-def test_chosen_rows_are_tagged_and_cancelled(live: Client, site: Callable[..., Site]) -> None:
+def test_selected_rows_are_tagged_and_cancelled(live: Client, site: Callable[..., Site]) -> None:
     for jid in ("a", "b", "c"):
         live.queues["mail"].put("app.Send", jid=jid)
     shown = site()
@@ -103,7 +103,7 @@ def test_chosen_rows_are_tagged_and_cancelled(live: Client, site: Callable[..., 
     assert live.queues["mail"].jobs.waiting() == ["a", "c"]
 
 
-def test_pausing_tells_why(live: Client, site: Callable[..., Site]) -> None:
+def test_a_paused_queue_shows_its_reason(live: Client, site: Callable[..., Site]) -> None:
     live.queues["mail"].put("app.Send")
     shown = site()
 
@@ -137,17 +137,17 @@ def test_hostile_data_runs_nowhere(live: Client, site: Callable[..., Site]) -> N
 
 @contextlib.contextmanager
 def _command(server: Server, port: int) -> Iterator[None]:
-    """Serve the dashboard as a person does; killed at the end."""
+    """Serve the dashboard from the command line, and kill it at the end."""
     command = [sys.executable, "-m", "qless_py", "web", "--url", server.url]
     command += ["--bind", f"127.0.0.1:{port}"]
     process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
     try:
-        said = ""
-        while "Dashboard: http://" not in said:
+        output = ""
+        while "Dashboard: http://" not in output:
             line = process.stderr.readline()
-            assert line, said
-            said += line
+            assert line, output
+            output += line
         yield
     finally:
         process.kill()
@@ -155,7 +155,7 @@ def _command(server: Server, port: int) -> Iterator[None]:
         process.wait()
 
 
-def test_the_stream_comes_back_after_the_dashboard_was_killed(
+def test_the_stream_reconnects_after_the_dashboard_was_killed(
     live: Client, server: Server, browser: Browser
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as found:
@@ -174,7 +174,7 @@ def test_the_stream_comes_back_after_the_dashboard_was_killed(
 
 
 def _address_of_this_machine() -> str:
-    """Return an address that is not loopback; nothing is sent to find it."""
+    """Return an address other than loopback, without sending a packet."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
             probe.connect(("192.0.2.1", 9))
@@ -184,14 +184,14 @@ def _address_of_this_machine() -> str:
 
 
 @pytest.mark.parametrize("where", ["loopback", "network"])
-def test_changes_that_other_origins_ask_for_are_rejected_by_what_a_browser_sends(
+def test_browsers_identify_changes_from_other_origins(
     live: Client, browser: Browser, where: str
 ) -> None:
     host = "127.0.0.1" if where == "loopback" else _address_of_this_machine()
     auth = [lambda _: Access("ann", Role.ADMIN)]
     config = DashboardConfig(secret="s" * 16, auth=auth, trusted_hosts=[host])
-    told: queue.Queue[str] = queue.Queue()
-    app = _overheard(create_app(live, config), told)
+    answers: queue.Queue[str] = queue.Queue()
+    app = _overheard(create_app(live, config), answers)
     with (
         served(app, host) as url,
         served(_evil(url), host) as sibling,
@@ -210,16 +210,16 @@ def test_changes_that_other_origins_ask_for_are_rejected_by_what_a_browser_sends
                 page.goto(evil)
                 inside = page.frame_locator("iframe") if way == "Sandbox" else page
                 inside.get_by_role("button", name=way).click()
-                assert told.get(timeout=120) == "403 FORBIDDEN cross origin", (evil, way)
+                assert answers.get(timeout=120) == "403 FORBIDDEN cross origin", (evil, way)
         assert live.queues["mail"].is_paused
         page.goto(f"{url}/queues/mail")
         page.get_by_role("button", name="Resume").click()
-        assert told.get(timeout=120).startswith("303")
+        assert answers.get(timeout=120).startswith("303")
     assert not live.queues["mail"].is_paused
 
 
-def _overheard(app: Callable[..., Any], told: queue.Queue[str]) -> Callable[..., Any]:
-    """Return the answers to requests that end a pause; not all reach the page that asks."""
+def _overheard(app: Callable[..., Any], answers: queue.Queue[str]) -> Callable[..., Any]:
+    """Record the responses to requests that resume a queue; browsers hide some from the page."""
 
     def overheard(environ: dict[str, Any], start: Callable[..., Any]) -> list[bytes]:
         statuses: list[str] = []
@@ -233,14 +233,14 @@ def _overheard(app: Callable[..., Any], told: queue.Queue[str]) -> Callable[...,
             return cast("list[bytes]", parts)
         body = b"".join(parts)
         if environ["PATH_INFO"].endswith("/unpause"):
-            told.put(statuses[0] + (" cross origin" if b"403: cross origin" in body else ""))
+            answers.put(statuses[0] + (" cross origin" if b"403: cross origin" in body else ""))
         return [body]
 
     return overheard
 
 
 def _evil(url: str) -> Callable[..., list[bytes]]:
-    """Make pages of another origin that try to end the pause, in three ways."""
+    """Serve pages of another origin that try to resume the queue in three ways."""
 
     def app(environ: dict[str, str], start: Callable[..., object]) -> list[bytes]:
         start("200 OK", [("Content-Type", "text/html")])
@@ -256,7 +256,7 @@ def _evil(url: str) -> Callable[..., list[bytes]]:
 
 
 @pytest.mark.parametrize("how", ["gunicorn", "host"])
-def test_below_a_path_everything_works_as_well(
+def test_everything_works_below_a_path(
     live: Client, server: Server, browser: Browser, how: str
 ) -> None:
     with contextlib.ExitStack() as stack:

@@ -1,4 +1,4 @@
-"""Pages in a browser: accessible, without complaints, live, and usable by keys alone."""
+"""Pages in a browser: live updates, keyboard use, no errors."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.dashboard.browser.sample_data import fill
 pytestmark = [pytest.mark.browser, pytest.mark.leaves_children, pytest.mark.timeout(400)]
 
 
-def test_numbers_stay_fresh_by_a_stream(live: Client, site: Callable[..., Site]) -> None:
+def test_a_stream_updates_numbers(live: Client, site: Callable[..., Site]) -> None:
     served = site()
     live.queues["mail"].put("app.Send", {})
 
@@ -36,7 +36,7 @@ def test_numbers_stay_fresh_by_a_stream(live: Client, site: Callable[..., Site])
         expect(page.locator('tr[data-queue="mail"] [data-count="waiting"]')).to_have_text("2")
 
 
-def test_a_page_comes_by_itself_when_the_store_is_back(browser: Browser) -> None:
+def test_a_page_reloads_once_the_store_responds(browser: Browser) -> None:
     folder = Path(tempfile.mkdtemp(prefix="ql"))
     client = Client(f"unix://{folder}/s")
     with contextlib.ExitStack() as stack:
@@ -67,7 +67,7 @@ def test_updates_can_be_paused(live: Client, site: Callable[..., Site]) -> None:
         expect(page.locator('[data-total="waiting"]')).to_have_text("1")
 
 
-def test_a_process_without_free_streams_is_polled(live: Client, site: Callable[..., Site]) -> None:
+def test_pages_poll_without_a_free_stream(live: Client, site: Callable[..., Site]) -> None:
     served = site(streams=0)
     live.queues["mail"].put("app.Send", {})
 
@@ -78,7 +78,7 @@ def test_a_process_without_free_streams_is_polled(live: Client, site: Callable[.
     served.complaints = [one for one in served.complaints if "503" not in one]
 
 
-def test_the_theme_is_a_choice_that_lasts(site: Callable[..., Site]) -> None:
+def test_the_theme_is_remembered(site: Callable[..., Site]) -> None:
     served = site()
 
     with served.page(color_scheme="light") as page:
@@ -96,7 +96,7 @@ def _ground(page: Page) -> str:
     return str(page.evaluate("getComputedStyle(document.body).backgroundColor"))
 
 
-def test_keys_lead_everywhere(live: Client, site: Callable[..., Site]) -> None:
+def test_keys_navigate(live: Client, site: Callable[..., Site]) -> None:
     fill(live)
     served = site()
 
@@ -121,7 +121,7 @@ def test_keys_lead_everywhere(live: Client, site: Callable[..., Site]) -> None:
         expect(page.get_by_role("dialog", name="Keyboard shortcuts")).to_be_hidden()
 
 
-def test_charts_tell_their_values(live: Client, site: Callable[..., Site]) -> None:
+def test_charts_show_values_at_the_crosshair(live: Client, site: Callable[..., Site]) -> None:
     fill(live)
     served = site()
 
@@ -134,9 +134,7 @@ def test_charts_tell_their_values(live: Client, site: Callable[..., Site]) -> No
         expect(page.locator(".legend strong").first).to_contain_text(" at ")
 
 
-def test_a_list_in_the_readers_hand_stays_and_offers_what_is_new(
-    live: Client, site: Callable[..., Site]
-) -> None:
+def test_a_list_in_use_offers_an_update(live: Client, site: Callable[..., Site]) -> None:
     live.queues["mail"].put("app.Send", {}, jid="first")
     served = site()
 
@@ -156,7 +154,7 @@ def test_a_list_in_the_readers_hand_stays_and_offers_what_is_new(
         expect(offer).to_have_count(0)
 
 
-def test_a_list_that_nobody_touches_is_renewed(live: Client, site: Callable[..., Site]) -> None:
+def test_an_unused_list_is_updated(live: Client, site: Callable[..., Site]) -> None:
     live.queues["mail"].put("app.Send", {}, jid="first")
     served = site()
 
@@ -171,9 +169,7 @@ def test_a_list_that_nobody_touches_is_renewed(live: Client, site: Callable[...,
         )
 
 
-def test_a_list_that_was_empty_shows_what_comes_and_one_that_gets_empty_that_it_is(
-    live: Client, site: Callable[..., Site]
-) -> None:
+def test_lists_update_from_empty_and_to_empty(live: Client, site: Callable[..., Site]) -> None:
     live.queues["mail"].put("app.Send", {}, jid="fails")
     served = site()
 
@@ -188,9 +184,7 @@ def test_a_list_that_was_empty_shows_what_comes_and_one_that_gets_empty_that_it_
         expect(page.get_by_text("No failed jobs")).to_be_visible()
 
 
-def test_a_change_right_after_a_renewal_is_shown_though_nothing_follows(
-    live: Client, site: Callable[..., Site]
-) -> None:
+def test_a_change_right_after_a_refresh_is_shown(live: Client, site: Callable[..., Site]) -> None:
     live.queues["mail"].recur("app.Send", {}, interval=3600, jid="first")
     served = site()
 
@@ -202,9 +196,7 @@ def test_a_change_right_after_a_renewal_is_shown_though_nothing_follows(
         expect(page.locator("main tbody tr")).to_have_count(2)
 
 
-def test_what_needs_attention_is_told_to_those_who_listen(
-    live: Client, site: Callable[..., Site]
-) -> None:
+def test_alerts_are_announced_to_screen_readers(live: Client, site: Callable[..., Site]) -> None:
     served = site()
 
     with served.page() as page:
@@ -212,8 +204,8 @@ def test_what_needs_attention_is_told_to_those_who_listen(
         expect(page.get_by_role("button", name="Live")).to_be_visible()
         live.queues["mail"].put("app.Send", {})
 
-        told = page.locator("body > p[role=status]")
-        expect(told).to_contain_text("no workers in the last minute")
+        announcer = page.locator("body > p[role=status]")
+        expect(announcer).to_contain_text("no workers in the last minute")
 
 
 FOCUS = """() => {
@@ -237,7 +229,7 @@ CONTROLS = """() => [...document.querySelectorAll(
      "/failures/group?group=app.mail.Send:Timeout", "/recurring/digest", "/throttles/api",
      "/put", "/config"],
 )  # fmt: skip
-def test_every_control_is_reached_by_tab_and_shows_it(
+def test_every_control_is_focusable_and_shows_focus(
     live: Client, site: Callable[..., Site], path: str
 ) -> None:
     fill(live)
@@ -262,7 +254,7 @@ def test_every_control_is_reached_by_tab_and_shows_it(
     assert wanted - reached == set()
 
 
-def test_an_action_is_done_by_keys_alone(live: Client, site: Callable[..., Site]) -> None:
+def test_an_action_is_performed_by_keyboard_alone(live: Client, site: Callable[..., Site]) -> None:
     live.queues["mail"].put("app.Send", {}, jid="j")
     served = site()
 
@@ -309,7 +301,7 @@ def test_the_skip_link_comes_first_and_leads_to_the_content(site: Callable[..., 
         expect(page.get_by_label("Queue", exact=True)).to_be_focused()
 
 
-def test_the_help_gives_the_focus_back_and_its_keys_can_be_switched_off(
+def test_the_help_returns_focus_and_turns_shortcuts_off(
     live: Client, site: Callable[..., Site]
 ) -> None:
     live.queues["mail"].put("app.Send", {}, jid="j")
@@ -329,8 +321,8 @@ def test_the_help_gives_the_focus_back_and_its_keys_can_be_switched_off(
         expect(dialog).to_be_visible()
         with page.expect_event("requestfinished"):  # What was asked for before the help was open.
             asked.pop().continue_()
-        told = dialog.locator("dt").all_inner_texts()
-        assert told == ["/", "j", "k", "x", "Enter", "p", "t", "?", "g"]
+        keys = dialog.locator("dt").all_inner_texts()
+        assert keys == ["/", "j", "k", "x", "Enter", "p", "t", "?", "g"]
         page.keyboard.press("Escape")
         expect(dialog).to_be_hidden()
         expect(row).to_be_focused()
