@@ -5,11 +5,13 @@ from qless_py.client.client import Client
 from qless_py.client.events import Event
 from qless_py.client.explain import Explanation
 from qless_py.client.job import Job
-from qless_py.client.pipeline import Pending, Pipeline
+from qless_py.client.pipeline import Pipeline
+from qless_py.client.pipeline_calls import Pending
 from qless_py.client.queue import Queue
 from qless_py.client.recurring import RecurringJob
-from qless_py.client.throttles import Throttle, ThrottlePage, ThrottleState, retry_after
-from qless_py.client.users import Share, User, UserPage, UserState
+from qless_py.client.retry_after import retry_after
+from qless_py.client.throttles import Throttle
+from qless_py.client.users import User
 from qless_py.client.workflow import (
     Branch,
     Decider,
@@ -74,6 +76,8 @@ from qless_py.protocol.reservers import (
     ShuffledReserver,
     WeightedReserver,
 )
+from qless_py.protocol.throttles import ThrottlePage, ThrottleState
+from qless_py.protocol.users import Share, UserPage, UserState
 from qless_py.task import Task, get_current_job, job
 
 __all__ = [

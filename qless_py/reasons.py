@@ -1,6 +1,6 @@
 """Why a job is not running now: one class for each reason."""
 
-from qless_py.client.explain_reasons import (
+from qless_py.client.explain import (
     Behind,
     Busy,
     Complete,

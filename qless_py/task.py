@@ -14,8 +14,7 @@ from qless_py.client.session import Session
 from qless_py.errors import BadArgumentError
 from qless_py.handlers.context import current_job
 from qless_py.handlers.retry import RetryPolicy
-from qless_py.protocol import Call, arguments
-from qless_py.protocol import put_calls as puts
+from qless_py.protocol import Call, arguments, puts
 from qless_py.protocol.arguments import PutOptions, PutSpec, Seconds
 
 P = ParamSpec("P")
@@ -86,7 +85,7 @@ class Task(Generic[P, R]):
         runs here, or else to the store that `Client()` finds.
         """
         session = self._session()
-        return session.run(self._call(session.settings, self.data(*args, **kwargs)))
+        return session.runner.run(self._call(session.settings, self.data(*args, **kwargs)))
 
     async def put_async(self, client: aio.Client, *args: P.args, **kwargs: P.kwargs) -> str:
         """Put a job through an asyncio client and return its jid."""
@@ -131,7 +130,7 @@ class Task(Generic[P, R]):
         if self._client is not None:
             return self._client() if not isinstance(self._client, Client) else self._client
         job = current_job()
-        return job.reach if isinstance(job, Job) else _default_client()
+        return job.session if isinstance(job, Job) else _default_client()
 
 
 @overload

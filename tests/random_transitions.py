@@ -22,7 +22,7 @@ class Mixture:
         self.clock = clock
         self.random = random.Random(seed)
         self.leases: dict[str, str] = {}
-        self.questions: list[dict[str, Any]] = []
+        self.tick_requests: list[dict[str, Any]] = []
         self.trace: list[str] = []
 
     def step(self) -> None:
@@ -37,7 +37,7 @@ class Mixture:
         if name == "pop":
             self.leases |= {job["jid"]: job["lease"] for job in reply["jobs"]}
         if name in {"pop", "tick"}:
-            self.questions += reply.get("refill", [])
+            self.tick_requests += reply.get("refill", [])
         self.clock.advance(self.random.choice([0, 0, 0.5, 1, 5, 30, 100]))
 
     def names(self) -> list[str]:
@@ -229,9 +229,9 @@ class Mixture:
         return {"cron": "* * * * *", "zone": "UTC", "after": now, "ticks": ticks, **final}
 
     def recur_refill(self) -> tuple[object, ...]:
-        if not self.questions:
+        if not self.tick_requests:
             return "r1", 1, 5, [6], {}
-        asked = self.random.choice(self.questions)
+        asked = self.random.choice(self.tick_requests)
         after = asked[self.random.choice(["covered", "horizon", "horizon"])]
         ticks = [after + 20_000 * number for number in range(1, self.random.choice([1, 5, 120]))]
         return asked["jid"], asked["generation"], after, ticks, {"final": self._maybe(0.2)}

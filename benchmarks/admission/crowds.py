@@ -14,7 +14,9 @@ import redis
 from benchmarks.admission import prices
 from benchmarks.scripts.space import DATA, KLASS, PAGE, Lease, Scale, Space
 from benchmarks.scripts.timing import Case, Timing, measure, measure_empty
-from qless_py.protocol import Call, jobs, queues, reads, throttles
+from qless_py import protocol
+from qless_py.protocol import Call, jobs, puts, queues, throttles, users
+from qless_py.protocol.call import unpack
 
 _ROWS: Final = 1000
 Calls = Sequence[Call[Any]]
@@ -44,14 +46,14 @@ def measure_cpu(connection: redis.Redis, parked: int, calls: int) -> list[tuple[
     The times of the single calls hold what other programs took of the processor meanwhile.
     """
     space = _crowded(connection, parked, calls)
-    space.send([throttles.set_limits(f"t{at}", {"rate": 1}) for at in range(min(_ROWS, parked))])
+    space.send([throttles.set_encoded(f"t{at}", {"rate": 1}) for at in range(min(_ROWS, parked))])
     cases: dict[str, Call[Any]] = {
-        "pop of 100, many users": queues.pop(["users"], "worker-1", PAGE),
-        "pop of 1, many users": queues.pop(["users"], "worker-1", 1),
-        "pop of 100, plain": queues.pop(["plain"], "worker-1", PAGE),
-        "read/users, 250 of a queue": throttles.read_users("users"),
-        "read/throttles, 250": throttles.read_all(),
-        "read/peek, many users": reads.peek("users", 0, PAGE),
+        "pop of 100, many users": queues.pop_records(["users"], "worker-1", PAGE),
+        "pop of 1, many users": queues.pop_records(["users"], "worker-1", 1),
+        "pop of 100, plain": queues.pop_records(["plain"], "worker-1", PAGE),
+        "read/users, 250 of a queue": users.read_queue_page("users"),
+        "read/throttles, 250": throttles.read_page(),
+        "read/peek, many users": protocol.queues.peek_records("users", 0, PAGE),
     }
     number = max(calls // 10, 2)
     prices.crowd(space.runner, "plain", (number + 1) * PAGE, lambda at: {"jid": f"p{at}"})
@@ -82,7 +84,7 @@ def _drained(space: Space, label: str, script: str, calls: Make) -> Timing:
 
 
 def _free(jid: str, **options: Any) -> Call[Any]:
-    return jobs.put("mail", jid, KLASS, DATA, options)
+    return puts.put_encoded("mail", jid, KLASS, DATA, options)
 
 
 def _each(make: Callable[[str], Call[Any]]) -> Make:
@@ -95,7 +97,7 @@ def _same(call: Callable[[], Call[Any]]) -> Make:
 
 def _put_hundred(space: Space, count: int) -> Calls:
     return [
-        jobs.put_many(
+        puts.put_many_encoded(
             "mail",
             [{"jid": jid, "klass": KLASS, "throttles": ["api"]} for jid in space.new(PAGE)],
             [DATA] * PAGE,
@@ -112,28 +114,30 @@ def _parked(space: Space, count: int) -> list[str]:
 
 def _pop_free(space: Space, count: int) -> Calls:
     space.send([_free(jid) for jid in space.new(count)])
-    return [queues.pop(["mail"], "worker-1", 1)] * count
+    return [queues.pop_records(["mail"], "worker-1", 1)] * count
 
 
 def _leases(space: Space, queue: str, count: int) -> list[Lease]:
     found: list[Lease] = []
     while len(found) < count:
-        popped = space.run(queues.pop([queue], "holder", min(PAGE, count - len(found)))).jobs
+        popped = space.run(
+            queues.pop_records([queue], "holder", min(PAGE, count - len(found)))
+        ).jobs
         found += [(job.jid, job.fields["lease"]) for job in popped]
     return found
 
 
 def _complete(space: Space, count: int) -> Calls:
-    return [jobs.complete(jid, lease) for jid, lease in _leases(space, "users", count)]
+    return [jobs.complete_encoded(jid, lease) for jid, lease in _leases(space, "users", count)]
 
 
 def _back_off(space: Space, count: int) -> Calls:
     held = _leases(space, "users", count)
-    return [jobs.back_off(jid, lease, 1, "") for jid, lease in held]
+    return [Call("back_off", (jid, lease, 1, ""), unpack) for jid, lease in held]
 
 
 def _pop_all(space: Space, _: int) -> Calls:
-    return [queues.pop(["mail"], "worker-1", PAGE)] * (space.scale.waiting // PAGE + PAGE)
+    return [queues.pop_records(["mail"], "worker-1", PAGE)] * (space.scale.waiting // PAGE + PAGE)
 
 
 def _tick_all(space: Space, _: int) -> Calls:
@@ -145,11 +149,13 @@ _CROWDED: Final = (
     Case("put_many", "put_many of 100, parked", _put_hundred, large=True),
     Case("put", "put of a user", _each(lambda jid: _free(jid, user="ada"))),
     Case("pop", "pop of 1, all parked but one", _pop_free),
-    Case("pop", "pop of 1, many users", _same(lambda: queues.pop(["users"], "worker-1", 1))),
+    Case(
+        "pop", "pop of 1, many users", _same(lambda: queues.pop_records(["users"], "worker-1", 1))
+    ),
     Case(
         "pop",
         "pop of 100, many users",
-        _same(lambda: queues.pop(["users"], "worker-1", PAGE)),
+        _same(lambda: queues.pop_records(["users"], "worker-1", PAGE)),
         large=True,
     ),
     Case("complete", "complete, of a user", _complete),
@@ -160,33 +166,33 @@ _CROWDED: Final = (
         lambda space, count: [jobs.priority(jid, 3) for jid in _parked(space, count)],
     ),
     Case("tick", "tick", _same(queues.tick)),
-    Case("throttle_block", "throttle_block", _same(lambda: throttles.block("api", 1))),
+    Case("throttle_block", "throttle_block", _same(lambda: throttles.block("api", 0.001))),
     Case("throttle_release", "throttle_release", _same(lambda: throttles.release("api", ["no"]))),
-    Case("user_set", "user_set", _same(lambda: throttles.set_user("u1", {"weight": 2}))),
-    Case("user_unset", "user_unset", _same(lambda: throttles.unset_user("u1"))),
+    Case("user_set", "user_set", _same(lambda: users.set_options("u1", 2))),
+    Case("user_unset", "user_unset", _same(lambda: users.unset("u1"))),
     Case(
         "read/throttle",
         "read/throttle, 1,000 waiting",
-        _same(lambda: throttles.read("api", 0, _ROWS)),
+        _same(lambda: throttles.holders("api", 0, _ROWS)),
         large=True,
     ),
-    Case("read/throttles", "read/throttles", _same(throttles.read_all)),
+    Case("read/throttles", "read/throttles", _same(throttles.read_page)),
     Case(
         "read/users",
         "read/users, 250 of a queue",
-        _same(lambda: throttles.read_users("users")),
+        _same(lambda: users.read_queue_page("users")),
         large=True,
     ),
     Case(
         "read/peek",
         "read/peek, many users",
-        _same(lambda: reads.peek("users", 0, PAGE)),
+        _same(lambda: protocol.queues.peek_records("users", 0, PAGE)),
         large=True,
     ),
     Case(
         "read/state",
         "read/state, 1,000 throttled",
-        _same(lambda: reads.state("throttled", "mail", 0, _ROWS)),
+        _same(lambda: protocol.jobs.in_state("throttled", "mail", 0, _ROWS)),
         large=True,
     ),
 )
@@ -194,7 +200,7 @@ _LIMITED: Final = (
     Case(
         "throttle_set",
         "throttle_set, raised over all parked",
-        _same(lambda: throttles.set_limits("api", {"concurrency": 10_000_000})),
+        _same(lambda: throttles.set_encoded("api", {"concurrency": 10_000_000})),
     ),
 )
 _DELETED: Final = (

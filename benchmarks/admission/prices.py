@@ -13,7 +13,7 @@ from typing import Any, Final
 import redis
 
 from benchmarks.scripts.space import DATA, KLASS, PAGE
-from qless_py.protocol import Call, jobs, queues, throttles
+from qless_py.protocol import Call, jobs, puts, queues, throttles
 from qless_py.store.runner import Runner
 
 _ROUNDS: Final = 7
@@ -63,7 +63,7 @@ def _limits(limits: Mapping[str, Any]) -> Callable[[Runner, int], None]:
 
     def prepare(runner: Runner, _: int) -> None:
         for name, one in limits.items():
-            runner.run(throttles.set_limits(name, one))
+            runner.run(throttles.set_encoded(name, one))
 
     return prepare
 
@@ -76,7 +76,7 @@ def crowd(runner: Runner, queue: str, count: int, fields: Callable[[int], Fields
             {"jid": f"c{start + at:031x}", "klass": KLASS, **fields(start + at)}
             for at in range(min(PAGE, count - start))
         ]
-        pages.append(jobs.put_many(queue, specs, [DATA] * len(specs)))
+        pages.append(puts.put_many_encoded(queue, specs, [DATA] * len(specs)))
         if len(pages) == _PAGES or start + PAGE >= count:
             for result in runner.run_many(pages):
                 if isinstance(result, Exception):
@@ -86,11 +86,11 @@ def crowd(runner: Runner, queue: str, count: int, fields: Callable[[int], Fields
 
 def park(runner: Runner, count: int) -> None:
     """Park so many jobs on a throttle that one job holds."""
-    runner.run(throttles.set_limits("api", {"concurrency": 1}))
+    runner.run(throttles.set_encoded("api", {"concurrency": 1}))
     crowd(runner, "mail", 1, lambda _: {"jid": "holder", "throttles": ["api"]})
-    runner.run(queues.pop(["mail"], "holder", 1))
+    runner.run(queues.pop_records(["mail"], "holder", 1))
     crowd(runner, "mail", 1, lambda _: {"jid": "first", "throttles": ["api"]})
-    runner.run(queues.pop(["mail"], "holder", 1))
+    runner.run(queues.pop_records(["mail"], "holder", 1))
     crowd(runner, "mail", count - 1, lambda _: {"throttles": ["api"]})
 
 
@@ -174,10 +174,10 @@ def _round(
     after_put = cpu(connection)
     held = []
     for _ in range(count):
-        held += runner.run(queues.pop(["mail"], "worker-1", 1)).jobs
+        held += runner.run(queues.pop_records(["mail"], "worker-1", 1)).jobs
     after_pop = cpu(connection)
     for job in held:
-        runner.run(jobs.complete(job.jid, job.fields["lease"]))
+        runner.run(jobs.complete_encoded(job.jid, job.fields["lease"]))
     after = cpu(connection)
     if len(held) != count:
         raise RuntimeError(f"{len(held)} of {count} jobs came")
@@ -188,7 +188,7 @@ def _round(
 
 
 def _put(fields: Fields) -> Call[Any]:
-    return jobs.put("mail", uuid.uuid4().hex, KLASS, DATA, dict(fields))
+    return puts.put_encoded("mail", uuid.uuid4().hex, KLASS, DATA, dict(fields))
 
 
 def _live(runner: Runner, fields: Iterator[Fields], count: int) -> list[float]:
@@ -197,8 +197,8 @@ def _live(runner: Runner, fields: Iterator[Fields], count: int) -> list[float]:
     for _ in range(count):
         begun = time.perf_counter()
         runner.run(_put(next(fields)))
-        (job,) = runner.run(queues.pop(["mail"], "worker-1", 1)).jobs
-        runner.run(jobs.complete(job.jid, job.fields["lease"]))
+        (job,) = runner.run(queues.pop_records(["mail"], "worker-1", 1)).jobs
+        runner.run(jobs.complete_encoded(job.jid, job.fields["lease"]))
         taken.append(time.perf_counter() - begun)
     return taken
 

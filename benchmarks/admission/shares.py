@@ -10,7 +10,8 @@ from typing import Final
 import redis
 
 from benchmarks.scripts.space import DATA, KLASS, NAMESPACE, PAGE
-from qless_py.protocol import jobs, queues, throttles
+from qless_py import protocol
+from qless_py.protocol import puts, queues
 from qless_py.store.runner import Runner
 
 ERROR_BUDGET: Final = 0.05
@@ -37,7 +38,7 @@ def measure(connection: redis.Redis, users: int, handed_out: int) -> list[Share]
     runner = Runner(connection, NAMESPACE)
     chance = random.Random(_SEED)
     weights = {f"u{number:02}": round(chance.uniform(0.5, 5), 2) for number in range(users)}
-    runner.run_many([throttles.set_user(user, {"weight": one}) for user, one in weights.items()])
+    runner.run_many([protocol.users.set_options(user, one) for user, one in weights.items()])
     total = sum(weights.values())
     waiting = [
         user
@@ -51,11 +52,11 @@ def measure(connection: redis.Redis, users: int, handed_out: int) -> list[Share]
         fields = [
             {"jid": f"{start + at:x}", "klass": KLASS, "user": user} for at, user in enumerate(some)
         ]
-        runner.run(jobs.put_many("mail", fields, [DATA] * len(fields)))
+        runner.run(puts.put_many_encoded("mail", fields, [DATA] * len(fields)))
     got: Counter[str] = Counter()
     while got.total() < handed_out:
         count = min(chance.randint(1, 16), handed_out - got.total())
-        reply = runner.run(queues.pop(["mail"], "worker-1", count))
+        reply = runner.run(queues.pop_records(["mail"], "worker-1", count))
         got.update(str(job.fields["user"]) for job in reply.jobs)
     return [
         Share(user, weight, weight / total, got[user] / handed_out)

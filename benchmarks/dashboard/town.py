@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from benchmarks.scripts.space import Clock
-from qless_py.protocol import Call, config, jobs, queues, recurring, throttles, workers
+from qless_py.protocol import Call, config, jobs, puts, queues, recurring, throttles, users, workers
 from qless_py.store.runner import Runner
 
 DATA: Final = b'{"user":12345,"address":"someone@example.org","subject":"Welcome","tries":3}'
@@ -94,12 +94,12 @@ class Town:
 
     def _put(self, queue: str, specs: Sequence[dict[str, Any]]) -> None:
         parts = [specs[at : at + _CALL] for at in range(0, len(specs), _CALL)]
-        calls = [jobs.put_many(queue, part, [DATA] * len(part)) for part in parts]
+        calls = [puts.put_many_encoded(queue, part, [DATA] * len(part)) for part in parts]
         for at in range(0, len(calls), 20):
             self._send(calls[at : at + 20])
 
     def _taken(self, names: Sequence[str], worker: str = "worker-0") -> Iterable[tuple[str, str]]:
-        popped = self.runner.run(queues.pop(list(names), worker, _CALL)).jobs
+        popped = self.runner.run(queues.pop_records(list(names), worker, _CALL)).jobs
         return [(job.jid, job.fields["lease"]) for job in popped]
 
     def _past(self) -> None:
@@ -115,7 +115,8 @@ class Town:
     def _live(self, seconds: float, names: Sequence[str], number: int) -> None:
         specs = [self._specs(2) for _ in names]
         self._send([
-            jobs.put_many(name, two, [DATA] * 2) for name, two in zip(names, specs, strict=True)
+            puts.put_many_encoded(name, two, [DATA] * 2)
+            for name, two in zip(names, specs, strict=True)
         ])  # fmt: skip
         parts = [names[at : at + _CALL] for at in range(0, len(names), _CALL)]
         self.clock.now += 0.01 * (1 + number % 90)
@@ -134,8 +135,8 @@ class Town:
     def _settings(self) -> None:
         number = self.scale.settings
         self._say("throttles and users with settings")
-        self._send([throttles.set_limits(f"api-{at}", {"rate": 100}) for at in range(number)])
-        self._send([throttles.set_user(f"user-{at}", {"weight": 2}) for at in range(number)])
+        self._send([throttles.set_encoded(f"api-{at}", {"rate": 100}) for at in range(number)])
+        self._send([users.set_options(f"user-{at}", 2) for at in range(number)])
         self._send([workers.beat(f"worker-{at}", b"{}") for at in range(self.scale.workers)])
 
     def _ended(self, number: int, name: str) -> None:
@@ -143,7 +144,9 @@ class Town:
         self._complete(self._taken([name]), last=True)
         self._put(name, self._specs(100, tags=["eu", f"shop-{number}"]))
         group = f"{KLASS}:Error{number}"
-        self._send([jobs.fail(jid, lease, group, _TRACEBACK) for jid, lease in self._taken([name])])
+        self._send(
+            [jobs.fail_encoded(jid, lease, group, _TRACEBACK) for jid, lease in self._taken([name])]
+        )
 
     def _held_back(self, number: int, name: str) -> None:
         """Put what is scheduled, what depends on another, and what a throttle has parked."""
@@ -152,12 +155,12 @@ class Town:
         self._put(name, parents)
         self._put(name, self._specs(share // 20, delay=10 * 86_400_000))
         self._put(name, self._specs(share // 25, depends=[parents[0]["jid"]]))
-        self.runner.run(recurring.recur(
+        self.runner.run(recurring.recur_encoded(
             name, f"every-{number}", KLASS, DATA, interval=3_600_000, offset=3_600_000, options={}
         ))  # fmt: skip
         if number % _PARKING == 0:
             throttle = f"closed-{number}"
-            self._send([throttles.set_limits(throttle, {"concurrency": 0})])
+            self._send([throttles.set_encoded(throttle, {"concurrency": 0})])
             self._put(name, self._specs(1, throttles=[throttle]))
             self._taken([name])
             self._put(name, self._specs(share // 4, throttles=[throttle]))

@@ -11,7 +11,7 @@ from typing import Any, Final
 import redis
 
 from benchmarks.scripts.space import DATA, KLASS, NAMESPACE, Lease
-from qless_py.protocol import Call, jobs, queues
+from qless_py.protocol import Call, jobs, puts, queues
 from qless_py.store.runner import Runner
 
 BYTES_BUDGET: Final = 640
@@ -125,16 +125,16 @@ def _jid() -> str:
 
 
 def _one() -> Call[Any]:
-    return jobs.put("mail", _jid(), KLASS, DATA, {})
+    return puts.put_encoded("mail", _jid(), KLASS, DATA, {})
 
 
 def _page() -> Call[Any]:
     fields = [{"jid": _jid(), "klass": KLASS} for _ in range(_PIPELINE)]
-    return jobs.put_many("mail", fields, [DATA] * _PIPELINE)
+    return puts.put_many_encoded("mail", fields, [DATA] * _PIPELINE)
 
 
 def _take(count: int) -> Call[Any]:
-    return queues.pop(["mail"], "worker-1", count, "abcdef")
+    return queues.pop_records(["mail"], "worker-1", count, "abcdef")
 
 
 def _leases(reply: Any) -> list[Lease]:
@@ -147,7 +147,7 @@ def _warm(meter: Meter) -> None:
     for _ in range(2):
         meter.send(_one())
         meter.held = _leases(meter.send(_take(2)))
-        meter.send(jobs.complete(*meter.held[0]))
+        meter.send(jobs.complete_encoded(*meter.held[0]))
         meter.send(jobs.complete_many([meter.held[1]], [b""]))
     while meter.send(_take(_PIPELINE)).jobs:
         pass
@@ -195,14 +195,14 @@ def _pop(meter: Meter) -> None:
 
 def _complete(meter: Meter) -> None:
     for jid, lease in meter.held:
-        meter.send(jobs.complete(jid, lease))
+        meter.send(jobs.complete_encoded(jid, lease))
 
 
 def _live(meter: Meter) -> None:
     for _ in range(meter.jobs):
         meter.send(_one())
         ((jid, lease),) = _leases(meter.send(_take(1)))
-        meter.send(jobs.complete(jid, lease))
+        meter.send(jobs.complete_encoded(jid, lease))
 
 
 def _put_in_calls(meter: Meter) -> None:
@@ -232,4 +232,4 @@ def _pop_in_pipelines(meter: Meter) -> None:
 
 
 def _complete_in_pipelines(meter: Meter) -> None:
-    meter.pipeline([jobs.complete(jid, lease) for jid, lease in meter.held])
+    meter.pipeline([jobs.complete_encoded(jid, lease) for jid, lease in meter.held])

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import redis
 
-from qless_py.protocol import Call, jobs, queues, recurring, workers
+from qless_py.protocol import Call, jobs, puts, queues, recurring, workers
 from qless_py.store.runner import Runner
 
 NAMESPACE: Final = "ql"
@@ -102,7 +102,7 @@ class Space:
         found: list[Lease] = []
         while len(found) < count:
             wanted = min(PAGE, count - len(found))
-            popped = self.run(queues.pop(["mail"], worker, wanted, nonce)).jobs
+            popped = self.run(queues.pop_records(["mail"], worker, wanted, nonce)).jobs
             found += [(job.jid, job.fields["lease"]) for job in popped]
         return found
 
@@ -138,11 +138,14 @@ def build(space: Space, step: Step) -> None:
     _take_all(space, step, "leases", scale.others, "lapsed")
     _put_all(space, step, _Kind("failing", "d", scale.others, "broken", {"tags": [TAG]}))
     _fail_all(space, step, scale.others)
-    space.run(jobs.put("family", PARENT, KLASS, DATA, {}))
+    space.run(puts.put_encoded("family", PARENT, KLASS, DATA, {}))
     _put_all(space, step, _Kind("dependents", "e", scale.others, "family", {"depends": [PARENT]}))
     _furnish(space)
     space.send(
-        [jobs.put(f"q{number}", one, KLASS, DATA, {}) for number, one in enumerate(space.new(PAGE))]
+        [
+            puts.put_encoded(f"q{number}", one, KLASS, DATA, {})
+            for number, one in enumerate(space.new(PAGE))
+        ]
     )
     space.clock.now += 2000
     space.clock.step = 0.02  # So that minutes end, too, while calls are measured.
@@ -151,7 +154,7 @@ def build(space: Space, step: Step) -> None:
 def _furnish(space: Space) -> None:
     """Have a full page of everything else that can be listed."""
     some = space.new(10 * PAGE)
-    space.send([jobs.put("tagged", jid, KLASS, DATA, {"tags": [jid]}) for jid in some])
+    space.send([puts.put_encoded("tagged", jid, KLASS, DATA, {"tags": [jid]}) for jid in some])
     space.send([jobs.track(jid) for jid in some[:PAGE]])
     space.send([workers.beat(name, b"{}") for name in some])
     space.send([every_minute(jid) for jid in space.new(10 * PAGE)])
@@ -159,7 +162,7 @@ def _furnish(space: Space) -> None:
 
 def every_minute(jid: str) -> Call[Any]:
     """Make the call that puts a recurring job."""
-    return recurring.recur(
+    return recurring.recur_encoded(
         "steady", jid, KLASS, DATA, interval=60_000, offset=7_200_000, options={"backlog": 5}
     )
 
@@ -169,10 +172,10 @@ def _live_for_a_day(space: Space, step: Step) -> None:
     for number in range(DAY_OF_MINUTES):
         jid = finished(number)
         space.clock.now += 60
-        space.run(jobs.put("steady", jid, KLASS, DATA, {}))
+        space.run(puts.put_encoded("steady", jid, KLASS, DATA, {}))
         space.clock.now += 0.05
-        (job,) = space.run(queues.pop(["steady"], "steady", 1)).jobs
-        space.run(jobs.complete(jid, job.fields["lease"], result=b"ok"))
+        (job,) = space.run(queues.pop_records(["steady"], "steady", 1)).jobs
+        space.run(jobs.complete_encoded(jid, job.fields["lease"], result=b"ok"))
         step("a day", number + 1, DAY_OF_MINUTES)
 
 
@@ -180,7 +183,7 @@ def _put_all(space: Space, step: Step, kind: _Kind) -> None:
     data = [DATA] * PAGE
     fields = {"klass": KLASS, **kind.options}
     pages = (
-        jobs.put_many(
+        puts.put_many_encoded(
             kind.queue,
             [{"jid": f"{kind.letter}{start + at:031x}", **fields} for at in range(PAGE)],
             data,
@@ -209,13 +212,15 @@ def _counted(pages: Iterator[Call[Any]]) -> Iterator[tuple[int, list[Call[Any]]]
 def _take_all(space: Space, step: Step, what: str, count: int, queue: str) -> None:
     for start in range(0, count, PAGE):
         worker = f"worker-{start // PAGE % WORKERS}"
-        space.run(queues.pop([queue], worker, PAGE, "lost"))
+        space.run(queues.pop_records([queue], worker, PAGE, "lost"))
         step(what, start + PAGE, count)
 
 
 def _fail_all(space: Space, step: Step, count: int) -> None:
     message = "Traceback (most recent call last):\n" + "  one line of many\n" * 20
     for start in range(0, count, PAGE):
-        popped = space.run(queues.pop(["broken"], "breaker", PAGE)).jobs
-        space.send([jobs.fail(job.jid, job.fields["lease"], GROUP, message) for job in popped])
+        popped = space.run(queues.pop_records(["broken"], "breaker", PAGE)).jobs
+        space.send(
+            [jobs.fail_encoded(job.jid, job.fields["lease"], GROUP, message) for job in popped]
+        )
         step("failed", start + PAGE, count)

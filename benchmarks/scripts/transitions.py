@@ -17,8 +17,10 @@ from benchmarks.scripts.space import (
     every_minute,
 )
 from benchmarks.scripts.timing import Case
-from qless_py.protocol import Call, batches, config, jobs, queues, reads, recurring, workers
-from qless_py.protocol.fsck import repair
+from qless_py import protocol
+from qless_py.protocol import Call, batches, config, jobs, puts, queues, recurring, workers
+from qless_py.protocol.call import pack, unpack
+from qless_py.protocol.namespace import repair
 
 Calls = Sequence[Call[Any]]
 
@@ -69,18 +71,21 @@ def _put_with_everything(jid: str) -> Call[Any]:
         "keep": 60_000,
         "delay": 1000,
     }
-    return jobs.put("mail", jid, KLASS, DATA, options)
+    return puts.put_encoded("mail", jid, KLASS, DATA, options)
 
 
 def _put_many(space: Space, count: int) -> Calls:
     pages = _hundreds(space.new(count * PAGE))
-    return [jobs.put_many("mail", [_fields(jid) for jid in page], [DATA] * PAGE) for page in pages]
+    return [
+        puts.put_many_encoded("mail", [_fields(jid) for jid in page], [DATA] * PAGE)
+        for page in pages
+    ]
 
 
 def _complete_leaving_jobs(space: Space, count: int) -> Calls:
     pages = _hundreds(space.new(count * PAGE))
     return [
-        jobs.complete(
+        jobs.complete_encoded(
             *lease,
             jobs=[{**_fields(jid), "queue": "mail"} for jid in page],
             jobs_data=[DATA] * PAGE,
@@ -91,10 +96,10 @@ def _complete_leaving_jobs(space: Space, count: int) -> Calls:
 
 def _complete_parent(space: Space, _: int) -> Calls:
     # Of the queue's two jobs the other is behind the parent, and held by nobody.
-    (parent,) = space.run(queues.pop(["family"], "holder", 1)).jobs
+    (parent,) = space.run(queues.pop_records(["family"], "holder", 1)).jobs
     if parent.jid != PARENT:
         raise RuntimeError("the parent of the dependents was to be popped")
-    return [jobs.complete(PARENT, parent.fields["lease"])]
+    return [jobs.complete_encoded(PARENT, parent.fields["lease"])]
 
 
 def _complete_many_of_too_many(space: Space, count: int) -> Calls:
@@ -111,19 +116,19 @@ def _unfail(_: Space, count: int) -> Calls:
 
 def _prepare_hub(space: Space) -> None:
     """Put a job that waits and has 900 dependents: each edge added to it walks down all of them."""
-    space.run(jobs.put("family", _HUB, KLASS, DATA, {"depends": [PARENT]}))
+    space.run(puts.put_encoded("family", _HUB, KLASS, DATA, {"depends": [PARENT]}))
     for page in _hundreds(space.new(900)):
         fields = [{**_fields(jid), "depends": [_HUB]} for jid in page]
-        space.run(jobs.put_many("family", fields, [DATA] * PAGE))
+        space.run(puts.put_many_encoded("family", fields, [DATA] * PAGE))
 
 
 def _depends_on(space: Space, count: int) -> Calls:
     _prepare_hub(space)
-    return [jobs.depends_on(_HUB, [jid]) for jid in space.waiting(min(count, 900))]
+    return [jobs.depend(_HUB, [jid]) for jid in space.waiting(min(count, 900))]
 
 
 def _depends_off(_: Space, count: int) -> Calls:
-    return [jobs.depends_off(dependent(number), [PARENT]) for number in range(count)]
+    return [jobs.undepend(dependent(number), [PARENT]) for number in range(count)]
 
 
 def _untag(space: Space, count: int) -> Calls:
@@ -149,7 +154,7 @@ def _of_recurring(make: Callable[[str], Call[Any]]) -> Callable[[Space, int], Ca
 
 def _open_batch(name: str) -> Call[Any]:
     callback = {**_fields(f"{name}-done"), "queue": "mail", "data": 1}
-    return batches.open_batch(name, {"on_complete": callback}, [DATA])
+    return batches.open_encoded(name, {"on_complete": callback}, [DATA])
 
 
 def _add_to_batch(space: Space, count: int) -> Calls:
@@ -178,7 +183,7 @@ def _died(space: Space, count: int) -> Calls:
 
 def _forget(space: Space, count: int) -> Calls:
     found = space.new(count)
-    space.send([jobs.put(name, name, KLASS, DATA, {}) for name in found])
+    space.send([puts.put_encoded(name, name, KLASS, DATA, {}) for name in found])
     return [queues.forget([name]) for name in found]
 
 
@@ -188,8 +193,8 @@ def _by_pattern(space: Space, count: int) -> Sequence[Call[Any]]:
     for at in range(0, len(found), PAGE):
         some = found[at : at + PAGE]
         maps = [{"jid": jid, "klass": KLASS, "queue": f"tenant-{jid}"} for jid in some]
-        space.run(jobs.put_many("mail", maps, [DATA] * len(maps)))
-    return [queues.pop(["tenant-*"], "popper", 1, "n", {"order": "round-robin"})] * count
+        space.run(puts.put_many_encoded("mail", maps, [DATA] * len(maps)))
+    return [queues.pop_records(["tenant-*"], "popper", 1, "n", {"order": "round-robin"})] * count
 
 
 _LATER: Final = 4_000_000_000_000  # An instant in ms that no measurement reaches.
@@ -200,7 +205,7 @@ def _by_cron(jid: str, group: str | None = None) -> Call[Any]:
     options = {"cron": "* * * * *", "zone": "UTC", "after": _LATER - 60_000, "ticks": ticks}
     if group is not None:
         options["group"] = group
-    return recurring.recur("mail", jid, KLASS, DATA, interval=0, offset=0, options=options)
+    return recurring.recur_encoded("mail", jid, KLASS, DATA, interval=0, offset=0, options=options)
 
 
 def _refill(space: Space, count: int) -> Calls:
@@ -210,7 +215,7 @@ def _refill(space: Space, count: int) -> Calls:
     ticks = [after + 60_000 * number for number in range(1, 129)]
     calls = []
     for jid in found:
-        record = space.run(reads.job(jid))
+        record = space.run(protocol.jobs.read(jid))
         if record is None:
             raise RuntimeError(f"{jid} recurs")
         calls.append(recurring.refill(jid, record.fields["generation"], after, ticks, final=False))
@@ -225,41 +230,64 @@ def _sync(space: Space, count: int) -> Calls:
 
 
 PLAIN: Final = (
-    Case("put", "put", _of_new(lambda jid: jobs.put("mail", jid, KLASS, DATA, {}))),
+    Case("put", "put", _of_new(lambda jid: puts.put_encoded("mail", jid, KLASS, DATA, {}))),
     Case("put", "put, most options", _of_new(_put_with_everything)),
-    Case("put", "put, replacing", _of_waiting(lambda jid: jobs.put("mail", jid, KLASS, DATA, {}))),
+    Case(
+        "put",
+        "put, replacing",
+        _of_waiting(lambda jid: puts.put_encoded("mail", jid, KLASS, DATA, {})),
+    ),
     Case("put_many", "put_many of 100", _put_many, large=True),
-    Case("requeue", "requeue", _of_waiting(lambda jid: jobs.requeue("moved", jid, "", b"", {}))),
-    Case("pop", "pop of 1", _again(lambda _: queues.pop(["mail"], "popper", 1, "n"))),
-    Case("pop", "pop of 1, 100 queues", _again(lambda _: queues.pop(_MANY, "popper", 1, "n"))),
-    Case("pop", "pop of 100", _again(lambda _: queues.pop(["mail"], "popper", 100)), large=True),
+    Case(
+        "requeue",
+        "requeue",
+        _of_waiting(lambda jid: puts.requeue_encoded("moved", jid, "", b"", {})),
+    ),
+    Case("pop", "pop of 1", _again(lambda _: queues.pop_records(["mail"], "popper", 1, "n"))),
+    Case(
+        "pop", "pop of 1, 100 queues", _again(lambda _: queues.pop_records(_MANY, "popper", 1, "n"))
+    ),
+    Case(
+        "pop",
+        "pop of 100",
+        _again(lambda _: queues.pop_records(["mail"], "popper", 100)),
+        large=True,
+    ),
     Case("pop", "pop of 1, by pattern, 1,000 queues with jobs", _by_pattern, large=True),
     Case("tick", "tick", _again(lambda _: queues.tick())),
-    Case("heartbeat", "heartbeat", _of_held(jobs.heartbeat)),
+    Case(
+        "heartbeat",
+        "heartbeat",
+        _of_held(lambda jid, lease: Call("heartbeat", (jid, lease, b""), unpack)),
+    ),
     Case(
         "heartbeat_many", "heartbeat_many of 100", _of_hundred_held(jobs.heartbeat_many), large=True
     ),
-    Case("complete", "complete", _of_held(jobs.complete)),
+    Case("complete", "complete", _of_held(jobs.complete_encoded)),
     Case(
         "complete",
         "complete, next queue",
-        _of_held(lambda jid, lease: jobs.complete(jid, lease, advance={"queue": "next"})),
+        _of_held(lambda jid, lease: jobs.complete_encoded(jid, lease, advance={"queue": "next"})),
     ),
     Case("complete", "complete, 100 new jobs", _complete_leaving_jobs, large=True),
     Case("complete_many", "complete_many of 100", _complete_many, large=True),
     Case("complete_many", "… deleting 103 old ones", _complete_many_of_too_many, large=True),
-    Case("fail", "fail", _of_held(lambda jid, lease: jobs.fail(jid, lease, GROUP, "message"))),
-    Case("retry", "retry", _of_held(lambda jid, lease: jobs.retry(jid, lease, 1000))),
-    Case("release", "release", _of_held(jobs.release)),
-    Case("discard", "discard", _of_held(jobs.discard)),
-    Case("snooze", "snooze", _of_held(lambda jid, lease: jobs.snooze(jid, lease, 1000))),
+    Case(
+        "fail", "fail", _of_held(lambda jid, lease: jobs.fail_encoded(jid, lease, GROUP, "message"))
+    ),
+    Case("retry", "retry", _of_held(lambda jid, lease: jobs.retry_encoded(jid, lease, 1000))),
+    Case("release", "release", _of_held(jobs.release_lease)),
+    Case("discard", "discard", _of_held(lambda jid, lease: Call("discard", (jid, lease), unpack))),
+    Case(
+        "snooze", "snooze", _of_held(lambda jid, lease: Call("snooze", (jid, lease, 1000), unpack))
+    ),
     Case(
         "timeout",
         "timeout of 100",
-        _of_hundred_held(lambda held: jobs.timeout([jid for jid, _ in held])),
+        _of_hundred_held(lambda held: Call("timeout", (pack([jid for jid, _ in held]),), unpack)),
         large=True,
     ),
-    Case("force_finish", "force_finish", _of_waiting(jobs.force_finish)),
+    Case("force_finish", "force_finish", _of_waiting(jobs.force_finish_encoded)),
     Case("cancel", "cancel of 100", _of_hundred_waiting(jobs.cancel), large=True),
     Case(
         "bulk",
@@ -279,15 +307,23 @@ PLAIN: Final = (
     Case("track", "track", _of_waiting(jobs.track)),
     Case("untrack", "untrack", _untrack),
     Case("priority", "priority", _of_waiting(lambda jid: jobs.priority(jid, 3))),
-    Case("log", "log", _of_held(lambda jid, lease: jobs.log(jid, lease, "step", b"1"))),
-    Case("progress", "progress", _of_held(lambda jid, lease: jobs.progress(jid, lease, b"1"))),
+    Case(
+        "log", "log", _of_held(lambda jid, lease: Call("log", (jid, lease, "step", b"1"), unpack))
+    ),
+    Case(
+        "progress",
+        "progress",
+        _of_held(lambda jid, lease: Call("progress", (jid, lease, b"1"), unpack)),
+    ),
     Case("pause", "pause of 100 queues", _again(lambda _: queues.pause(_MANY, "reason"))),
     Case("unpause", "unpause of 100 queues", _again(lambda _: queues.unpause(_MANY))),
     Case("recur", "recur", _of_new(every_minute)),
     Case(
         "recur_update",
         "recur_update",
-        _of_recurring(lambda jid: recurring.update(jid, {"priority": 2, "interval": 90_000})),
+        _of_recurring(
+            lambda jid: recurring.update_encoded(jid, {"priority": 2, "interval": 90_000})
+        ),
     ),
     Case("recur_run", "recur_run", _of_recurring(recurring.run)),
     Case("recur_cancel", "recur_cancel", _of_recurring(recurring.cancel)),
@@ -324,6 +360,6 @@ FAMILY: Final = (
     Case("depends_on", "depends_on, 900 dependents", _depends_on),
     Case("depends_off", "depends_off", _depends_off),
     Case("complete", "complete of the parent", _complete_parent, once=True),
-    Case("pop", "pop of 1, releasing", _again(lambda _: queues.pop(["mail"], "popper", 1))),
+    Case("pop", "pop of 1, releasing", _again(lambda _: queues.pop_records(["mail"], "popper", 1))),
     Case("tick", "tick, releasing", _again(lambda _: queues.tick())),
 )

@@ -1,52 +1,64 @@
-"""Batches for asyncio; see `qless_py.batch`."""
+"""Batches: sets of jobs with callbacks, jobs that are put when all members have ended."""
 
 from collections.abc import Awaitable, Iterable
 from types import TracebackType
 from typing import Any, Self, Unpack
 
-from qless_py import protocol
-from qless_py.client import batch
-from qless_py.client.batch import BatchOptions, BatchStatus
 from qless_py.client.session import AsyncSession
-from qless_py.protocol import arguments as checks
-from qless_py.protocol import put_calls as puts
+from qless_py.protocol import arguments, batches
 from qless_py.protocol.arguments import PutOptions, PutSpec
-from qless_py.protocol.job_calls import JobVerbs
+from qless_py.protocol.batches import BatchStatus, Callbacks
+from qless_py.protocol.job_state import JobState
+
+
+class AsyncBatchOptions(Callbacks, total=False):
+    """Options of a new batch: its callbacks, and the batch that it is `within`.
+
+    A batch within another one is a member of it: the outer batch waits for the inner one and for
+    its callbacks, which become members of the outer one.
+    """
+
+    within: "str | AsyncBatch | None"
 
 
 class AsyncBatch:
-    """A batch by its name. As a context manager it is closed at the end of the block."""
+    """A batch by its name. As a context manager it is closed at the end of the block.
+
+    If the block raises, the batch stays open, so its callbacks do not run for half of the jobs.
+    """
 
     def __init__(self, session: AsyncSession, name: str) -> None:
         self._session = session
-        self.name = checks.name("batch", name)
+        self.name = arguments.name("batch", name)
 
     def put(
         self, queue: str, klass: Any, data: Any = None, **options: Unpack[PutOptions]
     ) -> Awaitable[str]:
-        """Put a job that belongs to the batch."""
-        settings, joined = self._session.settings, {**options, "batch": self.name}
-        return self._session.run(
-            puts.put(settings, checks.name("queue", queue), klass, data, joined)
-        )
+        """Put a job that belongs to the batch; returns its jid.
+
+        Raises `BatchClosedError` if the batch is closed and `BatchNotFoundError` if it is unknown.
+        """
+        settings = self._session.settings
+        call = batches.put(settings, self.name, queue, klass, data, options)
+        return self._session.runner.run(call)
 
     def put_many(self, queue: str, jobs: Iterable[PutSpec]) -> Awaitable[list[str]]:
-        """Put up to 100 jobs that belong to the batch, all or none."""
-        joined = puts.in_batch(jobs, self.name)
+        """Put up to 100 jobs that belong to the batch, all or none; returns their jids."""
         settings = self._session.settings
-        return self._session.run(puts.put_many(settings, checks.name("queue", queue), joined))
+        return self._session.runner.run(batches.put_many(settings, self.name, queue, jobs))
 
     def add(self, *jids: str) -> Awaitable[int]:
-        """Add jobs that exist already; give how many are new in the batch."""
-        return self._session.run(protocol.batches.add(self.name, checks.names("jids", jids)))
+        """Add up to 100 existing jobs; returns how many were not in the batch yet."""
+        return self._session.runner.run(batches.add(self.name, jids))
 
     def close(self) -> Awaitable[BatchStatus]:
-        """Take no more jobs, so that the batch can end."""
-        return self._session.run(batch.close_call(self.name))
+        """Close the batch to new jobs, so that it can end and its callbacks can run."""
+        return self._session.runner.run(batches.close(self.name))
 
+    # sync> @property
     def status(self) -> Awaitable[BatchStatus | None]:
-        """Tell how the batch stands, `None` when there is none of that name."""
-        return self._session.run(batch.status_call(self.name))
+        """Return the status of the batch; `None` if there is none of that name, or no more."""
+        return self._session.runner.run(batches.read(self.name))
 
     async def __aenter__(self) -> Self:
         return self
@@ -60,28 +72,36 @@ class AsyncBatch:
         if kind is None:
             await self.close()
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name}>"
+
 
 class AsyncJobBatch(AsyncBatch):
-    """A batch that a running job opened; see `qless_py.batch.JobBatch`."""
+    """A batch that a running job opened, or belongs to, and puts jobs into.
 
-    def __init__(self, session: AsyncSession, name: str, job: JobVerbs) -> None:
+    Puts take effect at once and need the job's lease. A batch that the job opened is closed at the
+    latest when the job completes. Jids are derived from the running job, as those of follow-ups, so
+    a second run of it puts nothing twice.
+    """
+
+    def __init__(self, session: AsyncSession, name: str, job: JobState) -> None:
         super().__init__(session, name)
         self._job = job
 
     def put(
         self, queue: str, klass: Any, data: Any = None, **options: Unpack[PutOptions]
     ) -> Awaitable[str]:
-        """Put a job that belongs to the batch, on behalf of the running job."""
-        call = batch.owned_put_call(self._job, self.name, queue, klass, data, options)
-        return self._session.run(call)
+        """Put a job that belongs to the batch; raises `LostLeaseError` without the lease."""
+        call = batches.put_for(self._job, self.name, queue, klass, data, options)
+        return self._session.runner.run(call)
 
     def put_many(self, queue: str, jobs: Iterable[PutSpec]) -> Awaitable[list[str]]:
-        """Put up to 100 jobs that belong to the batch, all or none."""
-        return self._session.run(batch.owned_puts_call(self._job, self.name, queue, jobs))
+        """Put up to 100 jobs that belong to the batch, all or none; returns their jids."""
+        return self._session.runner.run(batches.put_many_for(self._job, self.name, queue, jobs))
 
 
 class AsyncBatches:
-    """`client.batches`."""
+    """`client.batches`: a batch by its name."""
 
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
@@ -92,7 +112,12 @@ class AsyncBatches:
     # Without this, __getitem__ would make this look like a sequence to iterate.
     __iter__ = None
 
-    async def open(self, name: str | None = None, **options: Unpack[BatchOptions]) -> AsyncBatch:
-        """Open a batch; without a name it gets one of its own."""
-        call = batch.open_call(self._session.settings, name, options)
-        return AsyncBatch(self._session, await self._session.run(call))
+    async def open(
+        self, name: str | None = None, **options: Unpack[AsyncBatchOptions]
+    ) -> AsyncBatch:
+        """Open a batch; without a name it gets a random one.
+
+        Raises `AlreadyExistsError` if there is a batch of that name.
+        """
+        call = batches.open_batch(self._session.settings, name, options)
+        return AsyncBatch(self._session, await self._session.runner.run(call))

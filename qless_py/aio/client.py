@@ -1,4 +1,4 @@
-"""The client for asyncio: what `qless_py.Client` has, with await."""
+"""The client of a store: every other object is reached from it."""
 
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -8,38 +8,61 @@ from typing import Any, Self, TypeVar, Unpack, overload
 import redis.asyncio as redis_py
 
 from qless_py import store
-from qless_py.aio.batch import AsyncBatch, AsyncBatches
+from qless_py.aio import refill
+from qless_py.aio.base import AsyncClientBase
+from qless_py.aio.batch import AsyncBatch, AsyncBatches, AsyncBatchOptions
+from qless_py.aio.config import AsyncConfig
 from qless_py.aio.events import AsyncEvents
 from qless_py.aio.job import AsyncJob
-from qless_py.aio.lists import AsyncConfig, AsyncJobs, AsyncStats, AsyncWorkers
+from qless_py.aio.jobs import AsyncJobs
+from qless_py.aio.pipeline import AsyncPipeline
 from qless_py.aio.queue import AsyncQueues
 from qless_py.aio.recurring import AsyncRecurringJobs
-from qless_py.aio.throttles import AsyncThrottles, AsyncUsers
+from qless_py.aio.stats import AsyncStats
+from qless_py.aio.throttles import AsyncThrottles
+from qless_py.aio.users import AsyncUsers
+from qless_py.aio.workers import AsyncWorkers
 from qless_py.aio.workflow import AsyncWorkflows
-from qless_py.client import connect as client_calls
-from qless_py.client import explain, queue_calls, refill
-from qless_py.client.batch import BatchOptions
+from qless_py.client import explain
+
+# sync> from qless_py.client.bulk import Operations
+from qless_py.client.connection import PATIENCE, choose_connection, resend_policy
 from qless_py.client.explain import Explanation
-from qless_py.client.pipeline import Pending, PipelineCalls, settle
-from qless_py.client.session import AsyncSession
-from qless_py.protocol import Call, JobRecord, reservers
+from qless_py.protocol import Call, JobRecord, jobs
 from qless_py.protocol.arguments import Seconds
 from qless_py.protocol.codec import Codec
-from qless_py.protocol.settings import Settings, make_settings
-from qless_py.store import settings_file as configuration
+from qless_py.protocol.queues import one_or_all, pop_any
+from qless_py.protocol.reservers import Queues as QueueChoice
+from qless_py.protocol.settings import make_settings
+from qless_py.store import settings_file
 from qless_py.store.async_runner import AsyncRunner
 
 T = TypeVar("T")
 
 
-class Client:
-    """A client of one namespace of one store, for the tasks of one event loop.
+class AsyncClient(AsyncClientBase):
+    """A client of one namespace of one store.
 
-    The arguments are those of `qless_py.Client`. Whatever asks the store is awaited, and what is
-    set as an attribute there is a method here.
+    Threads and forked processes may share a synchronous client. A client for asyncio belongs to
+    one event loop; methods that ask the store are awaited, and values that are attributes of the
+    synchronous objects are methods of its objects.
+
+    `url` names the store; by default QLESS_PY_URL, REDIS_URL, the settings file or this user's
+    embedded store. `namespace` defaults to QLESS_PY_NAMESPACE, the settings file, or `ql`.
+    Instead, `redis` takes a client of redis-py and `connection_pool` a pool; other keyword
+    arguments are passed to redis-py.
+
+    `codec` writes the data of jobs: "json" (the default), "msgpack" or a `Codec`; `codecs` are
+    further ones that can be read. `worker_name` is the name under which jobs are taken, by default
+    made of the host and the process id. `patience` is for how many seconds, at most 120, a call is
+    sent again while the store does not answer; then the error of redis-py is raised. A call takes
+    effect at most once, however often it is sent.
+
+    `clock`, a function that returns Unix seconds, creates or uses a namespace with a test clock.
+    Such a namespace is not for production, and the server refuses to mix the two.
     """
 
-    def __init__(  # noqa: PLR0913 - everything a client can be told
+    def __init__(  # noqa: PLR0913 - everything that can be configured
         self,
         url: str | None = None,
         *,
@@ -49,20 +72,20 @@ class Client:
         worker_name: str | None = None,
         clock: Callable[[], float] | None = None,
         redis: redis_py.Redis | None = None,
-        patience: Seconds = client_calls.PATIENCE,
+        patience: Seconds = PATIENCE,
         **connection: Any,
     ) -> None:
-        policy = client_calls.policy(patience)
-        namespace = configuration.namespace(namespace)
-        self._settings = make_settings(namespace, codec, codecs, clock or time.time, worker_name)
+        policy = resend_policy(patience)
+        namespace = settings_file.namespace(namespace)
+        self.settings = make_settings(namespace, codec, codecs, clock or time.time, worker_name)
         self._owns_connection = redis is None and "connection_pool" not in connection
-        self._redis = client_calls.chosen(
+        self.redis = choose_connection(
             redis,
             lambda: store.connect_async(url, namespace=namespace, **connection),
             url,
             connection,
         )
-        self._runner = AsyncRunner(self._redis, namespace, clock, policy=policy)
+        self.runner = AsyncRunner(self.redis, namespace, clock, policy=policy)
         self.queues = AsyncQueues(self)
         self.jobs = AsyncJobs(self)
         self.recurring = AsyncRecurringJobs(self)
@@ -71,100 +94,96 @@ class Client:
         self.stats = AsyncStats(self)
         self.events = AsyncEvents(self)
         self.batches = AsyncBatches(self)
+        # sync> self.operations = Operations(self)
         self.workflows = AsyncWorkflows(self)
         self.throttles = AsyncThrottles(self)
         self.users = AsyncUsers(self)
 
     @property
-    def settings(self) -> Settings:
-        """What the client was told."""
-        return self._settings
-
-    @property
-    def redis(self) -> redis_py.Redis:
-        """The connection under it. Its own commands are never sent twice."""
-        return self._redis
-
-    @property
-    def runner(self) -> AsyncRunner:
-        """What sends the calls."""
-        return self._runner
-
-    @property
     def namespace(self) -> str:
         """The namespace."""
-        return self._settings.namespace
+        return self.settings.namespace
 
     @property
     def worker_name(self) -> str:
         """The name under which this client takes jobs."""
-        return self._settings.worker_name
+        return self.settings.worker_name
 
-    def with_patience(self, patience: Seconds) -> "Client":
-        """Give a client like this one, on its connections, with another patience.
+    def with_patience(self, patience: Seconds) -> "AsyncClient":
+        """Return a client with another patience (seconds) that shares this one's connections.
 
-        Closing that one leaves them open.
+        Closing it leaves them open.
         """
-        settings = self._settings
-        return Client(
+        settings = self.settings
+        return type(self)(
             namespace=settings.namespace,
             codec=settings.codec,
             codecs=settings.codecs.values(),
             worker_name=settings.given_worker_name,
-            clock=self._runner.clock,
-            redis=self._redis,
+            clock=self.runner.clock,
+            redis=self.redis,
             patience=patience,
         )
 
     def run(self, call: Call[T]) -> Awaitable[T]:
-        """Send one call of `qless_py.protocol` and read its reply."""
-        return self._runner.run(call)
+        """Send one call of `qless_py.protocol` and return its decoded reply."""
+        return self.runner.run(call)
 
     def run_many(self, calls: Sequence[Call[Any]]) -> Awaitable[list[Any]]:
-        """Send calls in one round trip; a refusal stands in the place of its reply."""
-        return self._runner.run_many(calls)
+        """Send calls in one round trip; a refused call has its exception in place of its reply."""
+        return self.runner.run_many(calls)
 
     @overload
     async def pop(
-        self, queues: reservers.Queues, count: None = None, *, worker: str | None = None
+        self, queues: QueueChoice, count: None = None, *, worker: str | None = None
     ) -> AsyncJob | None: ...
     @overload
     async def pop(
-        self, queues: reservers.Queues, count: int, *, worker: str | None = None
+        self, queues: QueueChoice, count: int, *, worker: str | None = None
     ) -> list[AsyncJob]: ...
 
     async def pop(
-        self, queues: reservers.Queues, count: int | None = None, *, worker: str | None = None
+        self, queues: QueueChoice, count: int | None = None, *, worker: str | None = None
     ) -> AsyncJob | list[AsyncJob] | None:
-        """Take one job, or `None`, from any of several queues; with a count, up to that many."""
-        call = queue_calls.pop_any(self._settings, queues, count, worker, self._job)
-        return queue_calls.one_or_all(await refill.apop(self, call), count)
+        """Take a job from several queues, or `None`; with a count (1 to 100), up to that many.
 
-    def pipeline(self) -> "AsyncPipeline":
-        """Collect transitions and send them in one round trip: `async with client.pipeline()`."""
+        `queues` is a list of names, patterns (`mail-*`) and exclusions (`!mail-slow`) in order of
+        preference, or a reserver: see `qless_py.protocol.reservers`.
+        """
+        call = pop_any(self.settings, queues, count, worker, self._job)
+        return one_or_all(await refill.pop(self, call), count)
+
+    def pipeline(self) -> AsyncPipeline:
+        """Return a context manager that sends its transitions in one round trip."""
         return AsyncPipeline(self)
 
     def batch(
-        self, name: str | None = None, **options: Unpack[BatchOptions]
+        self, name: str | None = None, **options: Unpack[AsyncBatchOptions]
     ) -> Awaitable[AsyncBatch]:
-        """Open a batch of jobs; as an asynchronous context manager it closes at the end."""
+        """Open a batch of jobs; as a context manager it is closed at the end of the block."""
         return self.batches.open(name, **options)
 
     def explain(self, jid: str) -> Awaitable[Explanation]:
-        """Tell why a job is not running, as data and, by `str()`, in words."""
-        return self.run(explain.call(jid))
+        """Return why a job is not running, as data and, by `str()`, in words.
+
+        Raises `JobNotFoundError` if there is no such job, or no more.
+        """
+        return self.runner.run(explain.read(jid))
 
     def track(self, jid: str) -> Awaitable[None]:
-        """Have a job's steps published."""
-        return self.run(client_calls.track(jid))
+        """Publish a job's events, and list it among the tracked jobs."""
+        return self.runner.run(jobs.track(jid))
 
     def untrack(self, jid: str) -> Awaitable[bool]:
-        """Stop tracking a job; tells whether it was tracked."""
-        return self.run(client_calls.untrack(jid))
+        """Stop tracking a job; returns whether it was tracked."""
+        return self.runner.run(jobs.untrack(jid))
 
     def cancel(self, *jids: str) -> Awaitable[list[str]]:
-        """Delete up to 100 jobs, all or none; give those that were there."""
-        return self.run(client_calls.cancel(jids))
+        """Delete up to 100 jobs, all or none; returns those that existed.
+
+        Raises `DependencyError` if another job depends on one of them.
+        """
+        return self.runner.run(jobs.cancel(jids))
 
     async def tags(self, offset: int = 0, count: int = 100) -> list[str]:
         """List the tags that at least two jobs have, most used first."""
@@ -173,24 +192,27 @@ class Client:
     def tag_counts(
         self, offset: int = 0, count: int = 100, *, minimum: int = 1
     ) -> Awaitable[list[tuple[str, int]]]:
-        """List tags with how many jobs have each, most used first."""
-        return self.run(client_calls.tags(offset, count, minimum))
+        """List the tags of at least `minimum` jobs with their numbers of jobs, most used first."""
+        return self.runner.run(jobs.tags(offset, count, minimum))
 
     async def unfail(self, group: str, queue: str, count: int = 500) -> int:
-        """Move a group's oldest failures, at most that many, into a queue; give how many."""
+        """Move up to `count` of a group's oldest failures into a queue, and return how many.
+
+        They are moved 100 per call, so an interruption may leave some.
+        """
         moved = 0
-        for part in client_calls.unfails(group, queue, count):
-            step = await self.run(part.call)
+        for number in jobs.unfail_counts(count):
+            step = await self.runner.run(jobs.unfail(queue, group, number))
             moved += step
-            if step < part.number:
+            if step < number:
                 break
         return moved
 
     async def close(self) -> None:
-        """Give the connections back, unless they were given to the client."""
+        """Close the connections, unless they were passed to the client."""
         if self._owns_connection:
-            await self._redis.aclose()
-            await self._redis.connection_pool.disconnect()
+            await self.redis.aclose()
+            await self.redis.connection_pool.disconnect()
 
     def _job(self, record: JobRecord) -> AsyncJob:
         return AsyncJob(self, record)
@@ -205,40 +227,3 @@ class Client:
         trace: TracebackType | None,
     ) -> None:
         await self.close()
-
-    def __repr__(self) -> str:
-        return f"<aio.Client {self.namespace}>"
-
-
-class AsyncPipeline(PipelineCalls):
-    """A pipeline that is sent at the end of its block; see `qless_py.pipeline.Pipeline`."""
-
-    def __init__(self, session: AsyncSession) -> None:
-        super().__init__(session.settings)
-        self._session = session
-
-    def pop(
-        self, queue: str, count: int | None = None, *, worker: str | None = None
-    ) -> Pending[list[AsyncJob]]:
-        """Collect a pop; it always gives a list."""
-        return self.call(queue_calls.pop(self._settings, queue, count, worker, self._job))
-
-    async def send(self) -> None:
-        """Send what was collected so far."""
-        pending = self.take()
-        settle(pending, await self._session.run_many([one.call for one in pending]))
-
-    def _job(self, record: JobRecord) -> AsyncJob:
-        return AsyncJob(self._session, record)
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if kind is None:
-            await self.send()

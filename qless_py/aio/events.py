@@ -1,19 +1,134 @@
 """Events for asyncio: an asynchronous iterator."""
 
-from collections.abc import AsyncIterator
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import AsyncIterator, Sequence
 from types import TracebackType
-from typing import Final, Self
+from typing import Any, Final, Self
 
-from qless_py.aio.subscription import AsyncSubscription
-from qless_py.client.events import Channels, Event, Resubscribed
+import redis
+
+from qless_py.client.events import (
+    FIRST_PAUSE,
+    LONGEST_PAUSE,
+    LOST,
+    QUIET,
+    Channels,
+    Event,
+    Message,
+    Resubscribed,
+)
 from qless_py.client.session import AsyncSession
-from qless_py.client.subscription import Message
+
+_log = logging.getLogger(__name__)
 
 _POLL: Final = 1.0
 
 
+class AsyncSubscription:
+    """The counterpart of `qless_py.client.events.Subscription`."""
+
+    def __init__(self, connection: Any, channels: Sequence[str]) -> None:
+        self._redis = connection
+        self._channels = list(channels)
+        self._pubsub: Any = None
+        self._received_at = 0.0
+        self._has_pinged = False
+        self._pause = FIRST_PAUSE
+        self._try_at = 0.0
+        self.losses = 0
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the subscription is active."""
+        return self._pubsub is not None
+
+    async def open(self) -> None:
+        """Subscribe, and wait for the server to confirm, so that no later message is missed."""
+        pubsub = self._redis.pubsub()
+        try:
+            await pubsub.subscribe(*self._channels)
+            answers = [await pubsub.get_message(timeout=QUIET) for _ in self._channels]
+        except BaseException:
+            await _discard(pubsub)
+            raise
+        if None in answers:
+            await _discard(pubsub)
+            raise redis.TimeoutError("the server did not confirm a subscription")
+        self._pubsub, self._pause = pubsub, FIRST_PAUSE
+        self._received()
+
+    async def get(self, wait: float) -> Message | None:
+        """Return the next message as (channel, data), or `None` after `wait` seconds."""
+        deadline = time.monotonic() + wait
+        while True:
+            left = deadline - time.monotonic()
+            was_open = self.is_open
+            try:
+                message = await self._next(max(0.0, min(left, QUIET)))
+            except LOST as error:
+                await self._lose(error)
+                message = None
+            if message is not None:
+                return message
+            if deadline - time.monotonic() <= 0 or (self.is_open and not was_open):
+                return None
+
+    async def close(self) -> None:
+        """Close the connection."""
+        pubsub, self._pubsub = self._pubsub, None
+        if pubsub is not None:
+            await _discard(pubsub)
+
+    async def _next(self, wait: float) -> Message | None:
+        if self._pubsub is None:
+            await asyncio.sleep(min(wait, max(0.0, self._try_at - time.monotonic())))
+            if time.monotonic() >= self._try_at:
+                await self.open()
+            return None
+        await self._ping_if_quiet()
+        message = await self._pubsub.get_message(timeout=wait)
+        if message is None:
+            return None
+        self._received()
+        if message["type"] != "message":
+            return None
+        channel, data = message["channel"], message["data"]
+        return (
+            channel.decode() if isinstance(channel, bytes) else str(channel),
+            data if isinstance(data, bytes) else str(data).encode(),
+        )
+
+    def _received(self) -> None:
+        self._received_at, self._has_pinged = time.monotonic(), False
+
+    async def _ping_if_quiet(self) -> None:
+        silence = time.monotonic() - self._received_at
+        if silence >= 2 * QUIET and self._has_pinged:
+            raise redis.TimeoutError("the server no longer answers")
+        if silence >= QUIET and not self._has_pinged:
+            await self._pubsub.ping()
+            self._has_pinged = True
+
+    async def _lose(self, error: Exception) -> None:
+        # One warning per loss, however many attempts fail.
+        level = logging.WARNING if self.is_open else logging.DEBUG
+        _log.log(level, "lost the connection for events, subscribing again: %s", error)
+        self.losses += self.is_open
+        await self.close()
+        self._try_at = time.monotonic() + self._pause
+        self._pause = min(LONGEST_PAUSE, 2 * self._pause)
+
+
+async def _discard(pubsub: Any) -> None:
+    with contextlib.suppress(*LOST):
+        await pubsub.aclose()
+
+
 class AsyncListener:
-    """An asynchronous iterator of events; enter it, so that it hears from then on.
+    """An asynchronous iterator of events, which listens from when it is entered.
 
     `async with client.events.listen("failed") as events: async for event in events: …`
     """
@@ -25,7 +140,7 @@ class AsyncListener:
         self._held: Message | None = None
 
     async def get(self, wait: float) -> Event | None:
-        """Give the next event, or `None` when there was none in that time."""
+        """Return the next event, or `None` after `wait` seconds."""
         message, self._held = self._held, None
         message = message or await self._subscription.get(wait)
         if self._subscription.losses > self._losses and self._subscription.is_open:
@@ -53,11 +168,11 @@ class AsyncListener:
 
 
 class AsyncEvents:
-    """`client.events`; the channels are those of `qless_py.events.Events`."""
+    """`client.events`; the channels are those of `qless_py.client.events.Events`."""
 
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
 
     def listen(self, *names: str) -> AsyncListener:
-        """Listen on a connection of its own; `log` if no channel is named."""
+        """Listen on a connection of its own; by default to `log`."""
         return AsyncListener(self._session, names)

@@ -1,40 +1,40 @@
-"""A queue for asyncio; see `qless_py.queue`."""
+"""Queues, and their jobs by state."""
 
 from collections.abc import Awaitable, Iterable
 from datetime import date, datetime
 from typing import Any, Unpack, overload
 
-from qless_py import protocol
+from qless_py.aio import refill
+from qless_py.aio.base import AsyncQueueBase, AsyncQueuesBase
 from qless_py.aio.job import AsyncJob
 from qless_py.aio.throttles import AsyncThrottle
-from qless_py.client import config, queue_calls, refill, users
-from qless_py.client import stats as statistics
-from qless_py.client.queue_calls import Counts
 from qless_py.client.session import AsyncSession
-from qless_py.client.stats import DayStats, Sample
-from qless_py.client.users import Share, UserPage
-from qless_py.protocol import JobRecord, reads
-from qless_py.protocol import arguments as checks
-from qless_py.protocol import put_calls as puts
-from qless_py.protocol import recurring_calls as recur_calls
+from qless_py.protocol import JobRecord, puts, queues, recurring, stats, users
 from qless_py.protocol.arguments import PutOptions, PutSpec, RecurOptions, Seconds
+from qless_py.protocol.queues import Counts
+from qless_py.protocol.stats import DayStats, Sample
+from qless_py.protocol.throttles import LARGEST_PAGE
+from qless_py.protocol.users import Share, UserPage
 
 
-class AsyncQueue:
-    """A queue by its name."""
-
-    def __init__(self, session: AsyncSession, name: str) -> None:
-        self._session = session
-        self.name = checks.name("queue", name)
+class AsyncQueue(AsyncQueueBase):
+    """A queue by its name; it comes into being with the first job that is put into it."""
 
     def put(self, klass: Any, data: Any = None, **options: Unpack[PutOptions]) -> Awaitable[str]:
-        """Put a job and give its jid; see `PutOptions` for what else may be said."""
-        call = puts.put(self._session.settings, self.name, klass, data, options)
-        return self._session.run(call)
+        """Put a job and return its jid; see `PutOptions` for the options.
+
+        `klass` is a class, a function or a dotted name. When the put is ignored because of its jid
+        or unique key, the jid is that of the existing job. Raises `BadArgumentError` for arguments
+        that are not valid, and `AlreadyExistsError` with `on_conflict="raise"`.
+        """
+        # The whole way of a put to the socket: this method, `puts`, the runner.
+        session = self._session
+        return session.runner.run(puts.put(session.settings, self.name, klass, data, options))
 
     def put_many(self, jobs: Iterable[PutSpec]) -> Awaitable[list[str]]:
-        """Put up to 100 jobs in one step, all or none, and give their jids."""
-        return self._session.run(puts.put_many(self._session.settings, self.name, jobs))
+        """Put 1 to 100 jobs in one atomic step, all or none, and return their jids."""
+        session = self._session
+        return session.runner.run(puts.put_many(session.settings, self.name, jobs))
 
     @overload
     async def pop(self, count: None = None, *, worker: str | None = None) -> AsyncJob | None: ...
@@ -44,9 +44,12 @@ class AsyncQueue:
     async def pop(
         self, count: int | None = None, *, worker: str | None = None
     ) -> AsyncJob | list[AsyncJob] | None:
-        """Take one job, or `None`; with a count take a list of up to that many, at most 100."""
-        call = queue_calls.pop(self._session.settings, self.name, count, worker, self._job)
-        return queue_calls.one_or_all(await refill.apop(self._session, call), count)
+        """Take a job under a lease, or `None`; with a count (1 to 100), a list of up to that many.
+
+        The lease lasts `heartbeat` seconds; `Job.heartbeat` renews it.
+        """
+        call = queues.pop(self._session.settings, self.name, count, worker, self._job)
+        return queues.one_or_all(await refill.pop(self._session, call), count)
 
     @overload
     async def peek(self, count: None = None, *, offset: int = 0) -> AsyncJob | None: ...
@@ -56,9 +59,9 @@ class AsyncQueue:
     async def peek(
         self, count: int | None = None, *, offset: int = 0
     ) -> AsyncJob | list[AsyncJob] | None:
-        """Look at the next job, or at several, in the order in which they would be taken."""
-        call = queue_calls.peek(self.name, count, offset, self._job)
-        return queue_calls.one_or_all(await self._session.run(call), count)
+        """Read the next job, or up to 100, in the order of pops, without taking them."""
+        call = queues.peek(self.name, count, offset, self._job)
+        return queues.one_or_all(await self._session.runner.run(call), count)
 
     def recur(
         self,
@@ -68,105 +71,103 @@ class AsyncQueue:
         offset: Seconds = 0,
         **options: Unpack[RecurOptions],
     ) -> Awaitable[str]:
-        """Put a job every `interval` seconds, first after `offset`, or by `cron` and `zone`."""
-        call = recur_calls.recur_call(
-            self._session.settings, self.name, klass, data, interval, offset, options
-        )
-        return self._session.run(call)
+        """Put a job every `interval` seconds, first after `offset`; returns the recurring jid.
+
+        Instead of an interval, `cron` and `zone` give the schedule: see `RecurOptions`. A recurring
+        job with the same `jid` is replaced. Raises `ScheduleError` for a schedule that never fires.
+        """
+        session = self._session
+        call = recurring.recur(session.settings, self.name, klass, data, interval, offset, options)
+        return session.runner.run(call)
 
     def pause(
         self, reason: str | None = None, until: float | datetime | None = None
     ) -> Awaitable[None]:
-        """Hand out no jobs until unpaused, or until an instant."""
-        return self._session.run(
-            queue_calls.pause(self._session.settings, self.name, reason, until)
-        )
+        """Hand out no jobs until unpaused, or until a time (Unix seconds or a datetime).
+
+        Running jobs go on, and jobs can be put.
+        """
+        by = self._session.settings.worker_name
+        return self._session.runner.run(queues.pause([self.name], reason, until, by))
 
     def unpause(self) -> Awaitable[None]:
         """Hand out jobs again."""
-        return self._session.run(protocol.queues.unpause([self.name]))
+        return self._session.runner.run(queues.unpause([self.name]))
 
+    # sync> @property
     def counts(self) -> Awaitable[Counts]:
-        """Count the jobs in each state."""
-        return self._session.run(queue_calls.counts(self.name))
+        """Return how many jobs there are in each state, and whether the queue is paused."""
+        return self._session.runner.run(queues.counts(self.name))
 
     def stats(self, day: date | float | None = None) -> Awaitable[DayStats]:
-        """Give the statistics of a day, by default of today."""
-        return self._session.run(statistics.day_call(self.name, day))
+        """Return the statistics of a day in UTC, by default of today."""
+        return self._session.runner.run(stats.day(self.name, day))
 
     def series(
         self, start: float | datetime, end: float | datetime, resolution: str = "minute"
     ) -> Awaitable[list[Sample]]:
-        """Give the counters by `minute` (kept for a day) or by `ten` minutes (14 days)."""
-        return self._session.run(statistics.series_call(self.name, start, end, resolution))
-
-    async def heartbeat(self) -> float:
-        """Give the length of a lease in seconds."""
-        options = await self._session.run(config.all_call())
-        return queue_calls.heartbeat_of(self.name, options)
-
-    def set_heartbeat(self, value: float) -> Awaitable[None]:
-        """Override the length of a lease in this queue."""
-        return self._session.run(config.set_call(queue_calls.heartbeat_option(self.name), value))
-
-    def unset_heartbeat(self) -> Awaitable[None]:
-        """Go back to the general length of a lease."""
-        return self._session.run(config.unset_call(queue_calls.heartbeat_option(self.name)))
+        """Return the counters by `minute` (kept for a day) or by `ten` minutes (for 14 days)."""
+        return self._session.runner.run(stats.series(self.name, start, end, resolution))
 
     @property
     def throttle(self) -> AsyncThrottle:
         """The throttle that all jobs of the queue have."""
-        return AsyncThrottle(self._session, queue_calls.throttle_of(self.name))
+        return AsyncThrottle(self._session, queues.throttle_of(self.name))
 
     async def users(self) -> list[Share]:
-        """Give the users with ready jobs in the queue, and the share that each of them gets."""
+        """Return the users with ready jobs in the queue, and the share that each of them gets.
+
+        All of them are read, page by page; if there may be very many, use `user_page`.
+        """
         found: list[Share] = []
         cursor: str | None = None
         while True:
-            page = await self.user_page(cursor, protocol.throttles.LARGEST_PAGE)
+            page = await self.user_page(cursor, LARGEST_PAGE)
             found += page.users
             cursor = page.cursor
             if cursor is None:
                 return users.shares(found)
 
     def user_page(self, cursor: str | None = None, count: int = 100) -> Awaitable[UserPage[Share]]:
-        """Read up to 250 users with ready jobs in the queue, from where another page ended."""
-        return self._session.run(users.of_queue_call(self.name, cursor, count))
+        """Read a page of up to 250 users with ready jobs, from a `cursor` or the start.
+
+        They come roughly in the order of their turns.
+        """
+        return self._session.runner.run(users.read_queue_page(self.name, cursor, count))
 
     @property
     def jobs(self) -> "AsyncQueueJobs":
         """The jobs of the queue by state."""
         return AsyncQueueJobs(self._session, self.name)
 
-    def length(self) -> Awaitable[int]:
-        """Count the jobs waiting, running and scheduled."""
-        return self._session.run(reads.length(self.name))
-
     async def forget(self) -> bool:
-        """Take the queue off the list of known ones; its jobs stay."""
-        number = await self._session.run(protocol.queues.forget([self.name]))
+        """Remove the queue from the list of known ones and return whether it was on it.
+
+        Its jobs stay.
+        """
+        number = await self._session.runner.run(queues.forget([self.name]))
         return bool(number)
 
     def _job(self, record: JobRecord) -> AsyncJob:
         return AsyncJob(self._session, record)
 
     def __repr__(self) -> str:
-        return f"<AsyncQueue {self.name}>"
+        return f"<{type(self).__name__} {self.name}>"
 
 
 class AsyncQueueJobs:
-    """Jids of a queue's jobs by state, a page at a time; see `qless_py.queue.QueueJobs`."""
+    """The jids of a queue's jobs by state, in pages of up to 1,000."""
 
     def __init__(self, session: AsyncSession, queue: str) -> None:
         self._session = session
         self._queue = queue
 
     def waiting(self, offset: int = 0, count: int = 25) -> Awaitable[list[str]]:
-        """List the jobs that can be taken."""
+        """List the jobs that can be taken, in order; those that have come due are last."""
         return self._list("waiting", offset, count)
 
     def running(self, offset: int = 0, count: int = 25) -> Awaitable[list[str]]:
-        """List the jobs under a lease."""
+        """List the jobs under a lease, the first to expire first."""
         return self._list("running", offset, count)
 
     def stalled(self, offset: int = 0, count: int = 25) -> Awaitable[list[str]]:
@@ -174,11 +175,11 @@ class AsyncQueueJobs:
         return self._list("stalled", offset, count)
 
     def scheduled(self, offset: int = 0, count: int = 25) -> Awaitable[list[str]]:
-        """List the jobs that wait for their time."""
+        """List the jobs that wait for their time, the next one first."""
         return self._list("scheduled", offset, count)
 
     def depends(self, offset: int = 0, count: int = 25) -> Awaitable[list[str]]:
-        """List the jobs that wait for others."""
+        """List the jobs that wait for other jobs."""
         return self._list("depends", offset, count)
 
     def throttled(self, offset: int = 0, count: int = 25) -> Awaitable[list[str]]:
@@ -186,30 +187,25 @@ class AsyncQueueJobs:
         return self._list("throttled", offset, count)
 
     def recurring(self, offset: int = 0, count: int = 25) -> Awaitable[list[str]]:
-        """List the recurring jobs."""
+        """List the recurring jobs, the next slot first."""
         return self._list("recurring", offset, count)
 
     def _list(self, state: str, offset: int, count: int) -> Awaitable[list[str]]:
-        return self._session.run(queue_calls.state(self._queue, state, offset, count))
+        return self._session.runner.run(queues.jids_in_state(self._queue, state, offset, count))
 
 
-class AsyncQueues:
-    """`client.queues`."""
-
-    def __init__(self, session: AsyncSession) -> None:
-        self._session = session
+class AsyncQueues(AsyncQueuesBase[AsyncQueue]):
+    """`client.queues`: a queue by its name, and all that are known."""
 
     def __getitem__(self, name: str) -> AsyncQueue:
         return AsyncQueue(self._session, name)
 
-    # Without this, __getitem__ would make this look like a sequence to iterate.
-    __iter__ = None
-
+    # sync> @property
     async def counts(self) -> list[Counts]:
-        """Give the counts of all known queues in the order of first sight."""
+        """Return the counts of all known queues, in the order in which they were first used."""
         found: list[Counts] = []
         while True:
-            total, rows = await self._session.run(queue_calls.all_counts(len(found)))
+            total, rows = await self._session.runner.run(queues.all_counts(len(found)))
             found += rows
             if not rows or len(found) >= total:
                 return found

@@ -1,86 +1,81 @@
-"""A recurring job for asyncio; what is an attribute to set in `qless_py` is `update` here."""
+"""Recurring jobs, and what can be done with them."""
 
 from collections.abc import Awaitable, Mapping
-from typing import Any, Self, Unpack
+from typing import Self
 
-from qless_py import protocol
-from qless_py.client.recurring import found
-from qless_py.client.session import AsyncSession
-from qless_py.protocol import RecurringRecord, reads
-from qless_py.protocol import arguments as checks
-from qless_py.protocol import recurring_calls as recur_calls
-from qless_py.protocol.arguments import RecurUpdate
-from qless_py.protocol.recurring_calls import RecurSpec, Synced
-from qless_py.protocol.recurring_fields import RecurringAttributes
+from qless_py.aio.base import AsyncRecurringJobBase, AsyncRecurringJobsBase
+from qless_py.client.session import answered
+from qless_py.errors import JobNotFoundError
+from qless_py.protocol import Call, RecurringRecord, jobs, recurring
+from qless_py.protocol.recurring import RecurSpec, Synced
 
 
-class AsyncRecurringJob(RecurringAttributes):
-    """A recurring job as it was when it was read."""
+class AsyncRecurringJob(AsyncRecurringJobBase):
+    """A recurring job as it was when it was read.
 
-    def __init__(self, session: AsyncSession, record: RecurringRecord) -> None:
-        super().__init__(session.settings, record)
-        self._session = session
-
-    async def update(self, **changes: Unpack[RecurUpdate]) -> Self:
-        """Change attributes, all or none of them."""
-        await self._session.run(recur_calls.update_call(self, self._settings, dict(changes)))
-        return await self.refresh()
+    Changes apply to future children only; existing ones stay as they are.
+    """
 
     async def tag(self, *tags: str) -> list[str]:
-        """Add tags for future children; give all of them."""
-        return (await self._change({"add_tags": checks.names("tags", tags)})).tags
+        """Add tags for future children; returns all of them."""
+        return (await self._change(recurring.add_tags(self.jid, tags))).tags
 
     async def untag(self, *tags: str) -> list[str]:
-        """Remove tags from future children; give those left."""
-        return (await self._change({"remove_tags": checks.names("tags", tags)})).tags
+        """Remove tags from future children; returns those left."""
+        return (await self._change(recurring.remove_tags(self.jid, tags))).tags
 
     async def pause(self) -> None:
-        """Make no children until resumed."""
-        await self._change({"paused": True})
+        """Put no children until resumed."""
+        await self._change(recurring.set_paused(self.jid, paused=True))
 
     async def resume(self) -> None:
-        """Make children again, from the first slot that is still to come."""
-        await self._change({"paused": False})
+        """Put children again, from the first slot that is still to come."""
+        await self._change(recurring.set_paused(self.jid, paused=False))
 
     def run(self) -> Awaitable[str]:
-        """Put a child now, beside the schedule; give its jid."""
-        return self._session.run(protocol.recurring.run(self.jid))
+        """Put a child now, in addition to the schedule; returns its jid."""
+        return self._session.runner.run(recurring.run(self.jid))
 
     def cancel(self) -> Awaitable[bool]:
-        """Make no more children; tells whether it was there."""
-        return self._session.run(protocol.recurring.cancel(self.jid))
+        """End the recurring job; existing children stay. Returns whether it existed."""
+        return self._session.runner.run(recurring.cancel(self.jid))
 
     async def refresh(self) -> Self:
-        """Read the recurring job again."""
-        self._adopt(found(await self._session.run(reads.job(self.jid)), self.jid))
+        """Read the recurring job again; raises `JobNotFoundError` if it does not exist any more."""
+        record = await self._session.runner.run(jobs.read(self.jid))
+        if not isinstance(record, RecurringRecord):
+            raise JobNotFoundError(f"Recurring job {self.jid} does not exist")
+        self._adopt(record)
         return self
 
-    async def _change(self, options: dict[str, Any]) -> Self:
-        await self._session.run(protocol.recurring.update(self.jid, options))
+    async def _change(self, call: Call[None]) -> Self:
+        await self._session.runner.run(call)
         return await self.refresh()
 
 
-class AsyncRecurringJobs:
-    """`client.recurring`; see `qless_py.client.recurring.RecurringJobs`."""
+class AsyncRecurringJobs(AsyncRecurringJobsBase[AsyncRecurringJob]):
+    """`client.recurring`: recurring jobs by their jids, and all those of a deployment at once."""
 
-    def __init__(self, session: AsyncSession) -> None:
-        self._session = session
-
-    async def get(self, jid: str) -> AsyncRecurringJob | None:
-        """Read a recurring job; `None` if there is none."""
-        record = await self._session.run(reads.job(checks.name("jid", jid)))
+    async def _read(self, jid: str) -> AsyncRecurringJob | None:
+        record = await self._session.runner.run(jobs.read(jid))
         if not isinstance(record, RecurringRecord):
             return None
         return AsyncRecurringJob(self._session, record)
 
     async def sync(self, declared: Mapping[str, RecurSpec], *, group: str) -> Synced:
-        """Bring the recurring jobs of a group in line with what a deployment declares."""
-        calls, prune = recur_calls.sync_calls(self._session.settings, declared, group)
-        answers = await self._session.run_many(calls) if calls else []
-        jids = [recur_calls.taken(one) for one in answers]
+        """Bring the recurring jobs of a group in line with what a deployment declares.
+
+        `declared` maps up to 1,000 jids to their `queue`, `klass`, `data` and the other arguments
+        of `Queue.recur`. A job whose schedule is unchanged keeps its slots and stays paused; jobs
+        of the group that are not declared any more are ended. Jobs of other groups are never
+        touched: their jids raise `AlreadyExistsError`. Everything is checked before anything is
+        sent; after a refusal by the server nothing is ended, and the call can be repeated.
+        """
+        calls = recurring.declare(self._session.settings, declared, group)
+        jids = answered(await self._session.runner.run_many(calls)) if calls else []
         removed: list[str] = []
         more = True
         while more:
-            reply = await self._session.run(prune)
+            reply = await self._session.runner.run(recurring.sync(group, list(declared)))
             removed, more = removed + reply.removed, reply.more
         return Synced(jids, removed)

@@ -1,14 +1,22 @@
-"""Throttles and users for asyncio; see `qless_py.client.throttles` and `qless_py.client.users`."""
+"""Throttles: limits on how many jobs run at once, and on how fast they start.
+
+    client.throttles["github-api"].set(concurrency=5, rate=100, per=60)
+    queue.put(Sync, throttles=["github-api"])
+
+A job may have up to eight throttles, named when it is put, and starts when none of them holds it
+back. Every queue and every user has one more, which applies to all its jobs: `queue.throttle` and
+`client.users[name].throttle`. A throttle without limits holds nothing back. Running jobs count
+towards a limit from the moment it is set, and limits may change at any time. Slots are held by
+leases: those of a dead worker are free again when its leases lapse.
+"""
 
 from collections.abc import Awaitable
-from typing import Literal
 
-from qless_py import protocol
-from qless_py.client import throttles, users
+from qless_py.aio.base import AsyncThrottlesBase
 from qless_py.client.session import AsyncSession
-from qless_py.client.throttles import ThrottlePage, ThrottleState
-from qless_py.client.users import UserPage, UserState
-from qless_py.protocol import arguments as checks
+from qless_py.protocol import arguments, throttles
+from qless_py.protocol.arguments import Seconds
+from qless_py.protocol.throttles import LARGEST_PAGE, ThrottlePage, ThrottleState
 
 
 class AsyncThrottle:
@@ -16,139 +24,86 @@ class AsyncThrottle:
 
     def __init__(self, session: AsyncSession, throttle: str) -> None:
         self._session = session
-        self.id = checks.throttle_id("throttle", throttle)
+        self.id = arguments.throttle_id("throttle", throttle)
 
     def set(
         self,
         *,
         concurrency: int | None = None,
         rate: float | None = None,
-        per: checks.Seconds | None = None,
+        per: Seconds | None = None,
         burst: float | None = None,
     ) -> Awaitable[ThrottleState]:
-        """Replace the limits: what is not given is no limit any more."""
-        return self._session.run(throttles.set_call(self.id, concurrency, rate, per, burst))
+        """Replace all limits; those not given are removed. Running jobs go on.
+
+        `concurrency`: how many jobs may run at once, 0 for none. `rate`: how many tokens are added
+        every `per` seconds (default 1, at most a year). `burst`: how many tokens are kept (default:
+        `rate`, at least 1). A job takes one token when it starts, or the cost it was put with. A
+        new throttle starts with all its tokens. Raises `BadArgumentError` without any limit.
+        """
+        return self._session.runner.run(
+            throttles.set_limits(self.id, concurrency, rate, per, burst)
+        )
 
     def get(self) -> Awaitable[ThrottleState]:
-        """Read the limits and how far they are used."""
-        return self._session.run(throttles.get_call(self.id))
+        """Read the limits and how far they are used; one that was never set has none."""
+        return self._session.runner.run(throttles.read(self.id))
 
     def delete(self) -> Awaitable[bool]:
-        """Drop all limits; tells whether there were any."""
-        return self._session.run(protocol.throttles.delete(self.id))
+        """Remove all limits, so that waiting jobs may run; returns whether there were any."""
+        return self._session.runner.run(throttles.delete(self.id))
 
     def release(self, *jids: str) -> Awaitable[int]:
-        """Take slots away from running jobs; give how many of these held one."""
-        return self._session.run(throttles.release_call(self.id, jids))
+        """Free the slots of up to 100 running jobs, which go on; returns how many held one."""
+        return self._session.runner.run(throttles.release(self.id, jids))
 
-    def block(self, seconds: checks.Seconds) -> Awaitable[float]:
-        """Start nothing for so long; give the instant when that ends."""
-        return self._session.run(throttles.block_call(self.id, seconds))
+    def block(self, seconds: Seconds) -> Awaitable[float]:
+        """Start no job for a while; returns when that ends, in Unix seconds. Running jobs go on."""
+        return self._session.runner.run(throttles.block(self.id, seconds))
 
-    async def unblock(self) -> None:
-        """Take a block back."""
-        await self._session.run(protocol.throttles.block(self.id, 0))
+    def unblock(self) -> Awaitable[None]:
+        """End a block."""
+        return self._session.runner.run(throttles.unblock(self.id))
 
     def holders(self, offset: int = 0, count: int = 100) -> Awaitable[list[str]]:
-        """List the running jobs that hold it."""
-        return self._session.run(throttles.holders_call(self.id, offset, count))
+        """List up to 1,000 of the running jobs that hold the throttle, oldest first.
+
+        The throttle of a queue lists them by the end of their leases.
+        """
+        return self._session.runner.run(throttles.holders(self.id, offset, count))
 
     def waiting(self, offset: int = 0, count: int = 100) -> Awaitable[list[str]]:
-        """List the jobs parked on it, the longest first."""
-        return self._session.run(throttles.waiting_call(self.id, offset, count))
+        """List up to 1,000 of the jobs parked on the throttle, oldest first.
+
+        Jobs held back by the throttle of their queue or user are not parked, and not listed here.
+        """
+        return self._session.runner.run(throttles.waiting(self.id, offset, count))
 
     def __repr__(self) -> str:
-        return f"<AsyncThrottle {self.id}>"
+        return f"<{type(self).__name__} {self.id}>"
 
 
-class AsyncThrottles:
-    """`client.throttles`."""
-
-    def __init__(self, session: AsyncSession) -> None:
-        self._session = session
+class AsyncThrottles(AsyncThrottlesBase[AsyncThrottle]):
+    """`client.throttles`: a throttle by its id, and all that have limits or are blocked."""
 
     def __getitem__(self, throttle: str) -> AsyncThrottle:
         return AsyncThrottle(self._session, throttle)
 
-    # Without this, __getitem__ would make this look like a sequence to iterate.
-    __iter__ = None
-
     def page(self, cursor: str | None = None, count: int = 100) -> Awaitable[ThrottlePage]:
-        """Read up to 250 throttles that have a setting, from where another page ended."""
-        return self._session.run(throttles.page_call(cursor, count))
+        """Read a page of up to 250 throttles, from the `cursor` of another page or the start."""
+        return self._session.runner.run(throttles.read_page(cursor, count))
 
+    # sync> @property
     async def all(self) -> list[ThrottleState]:
-        """Read every throttle that has a setting, in the order in which they got it."""
+        """Return all throttles that have limits or are blocked, oldest setting first.
+
+        They are read page by page.
+        """
         found: list[ThrottleState] = []
         cursor: str | None = None
         while True:
-            page = await self.page(cursor, protocol.throttles.LARGEST_PAGE)
+            page = await self.page(cursor, LARGEST_PAGE)
             found += page.throttles
-            cursor = page.cursor
-            if cursor is None:
-                return found
-
-
-class AsyncUser:
-    """`client.users[name]`."""
-
-    def __init__(self, session: AsyncSession, name: str) -> None:
-        self._session = session
-        self.name = checks.name("user", name)
-
-    def set(
-        self,
-        *,
-        weight: float | Literal[False] | None = None,
-        max_running: int | Literal[False] | None = None,
-    ) -> Awaitable[UserState]:
-        """Change the weight and how many jobs may run at once; `False` undoes it."""
-        return self._session.run(users.set_call(self.name, weight, max_running))
-
-    def get(self) -> Awaitable[UserState]:
-        """Read the settings, and how many jobs run."""
-        return self._session.run(users.get_call(self.name))
-
-    def unset(self) -> Awaitable[bool]:
-        """Go back to weight 1 and no limit; tells whether anything else was set."""
-        return self._session.run(protocol.throttles.unset_user(self.name))
-
-    def waiting(self, queue: str) -> Awaitable[int]:
-        """Count the ready jobs that the user has in a queue."""
-        return self._session.run(users.waiting_call(self.name, queue))
-
-    @property
-    def throttle(self) -> AsyncThrottle:
-        """The throttle that all jobs of the user have."""
-        return AsyncThrottle(self._session, users.throttle_of(self.name))
-
-    def __repr__(self) -> str:
-        return f"<AsyncUser {self.name}>"
-
-
-class AsyncUsers:
-    """`client.users`."""
-
-    def __init__(self, session: AsyncSession) -> None:
-        self._session = session
-
-    def __getitem__(self, name: str) -> AsyncUser:
-        return AsyncUser(self._session, name)
-
-    # Without this, __getitem__ would make this look like a sequence to iterate.
-    __iter__ = None
-
-    def page(self, cursor: str | None = None, count: int = 100) -> Awaitable[UserPage[UserState]]:
-        """Read up to 250 users with a setting, from where another page ended."""
-        return self._session.run(users.page_call(cursor, count))
-
-    async def all(self) -> list[UserState]:
-        """Read every user with a weight or a `max_running`."""
-        found: list[UserState] = []
-        cursor: str | None = None
-        while True:
-            page = await self.page(cursor, protocol.throttles.LARGEST_PAGE)
-            found += page.users
             cursor = page.cursor
             if cursor is None:
                 return found

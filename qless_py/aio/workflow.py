@@ -1,19 +1,17 @@
-"""Workflows for asyncio; see `qless_py.workflow`."""
+"""Workflows in the store: submit one, or find one by its name."""
 
 from typing import Any
 
+from qless_py.aio.drive import drive
 from qless_py.aio.job import AsyncJob
-from qless_py.client.session import AsyncSession, drive_async
-from qless_py.client.workflow import plan, runs
-from qless_py.client.workflow import retry as retrying
-from qless_py.client.workflow import status as looking
-from qless_py.client.workflow import submit as submitting
+from qless_py.client.session import AsyncSession
+from qless_py.client.workflow import plan, retry, status, submit
 from qless_py.client.workflow.definition import Workflow
 from qless_py.client.workflow.status import WorkflowStatus
 
 
 class AsyncWorkflowRun:
-    """A workflow in the store, by its name; see `qless_py.workflow.WorkflowRun`."""
+    """A workflow in the store, by its name."""
 
     def __init__(self, session: AsyncSession, name: str) -> None:
         self._session = session
@@ -30,23 +28,34 @@ class AsyncWorkflowRun:
         return self._names.batch
 
     def jid(self, step: str) -> str:
-        """Give the jid of a step."""
+        """Return the jid of a step."""
         return self._names.jid(step)
 
+    # sync> @property
     async def status(self) -> WorkflowStatus | None:
-        """Tell how the workflow and each of its steps stands, `None` when there is none."""
-        return await drive_async(self._session, looking.status(self._names))
+        """Return the status of the workflow and its steps; `None` if there is none, or no more.
+
+        Steps are read 100 at a time, so their states may be of different moments.
+        """
+        return await drive(self._session, status.status(self._names))
 
     async def cancel(self) -> int:
-        """Delete all of its jobs that are not complete; running ones lose their lease."""
-        return await drive_async(self._session, looking.cancel(self._names))
+        """Delete all its jobs that are not complete, and return how many; workers lose theirs.
+
+        If it is interrupted, call it again to go on.
+        """
+        return await drive(self._session, status.cancel(self._names))
 
     async def retry(self) -> list[str]:
-        """Let it go on from what failed; give the steps that come back."""
-        return await drive_async(self._session, retrying.retry(self._names))
+        """Run again what failed; returns the names of those steps.
+
+        These are the failed steps, and steps that failed or were deleted because of them. Complete
+        steps do not run again. If it is interrupted, call it again to go on.
+        """
+        return await drive(self._session, retry.retry(self._names))
 
     def __repr__(self) -> str:
-        return f"<AsyncWorkflowRun {self.name}>"
+        return f"<{type(self).__name__} {self.name}>"
 
 
 class AsyncWorkflows:
@@ -56,8 +65,11 @@ class AsyncWorkflows:
         self._session = session
 
     async def submit(self, workflow: Workflow) -> AsyncWorkflowRun:
-        """Put a workflow; nothing of it runs before all of it is there."""
-        await drive_async(self._session, submitting.submit(self._session.settings, workflow))
+        """Put all jobs of a workflow; none of them runs before all are there.
+
+        Submit it again to go on after an interruption: existing jobs stay as they are.
+        """
+        await drive(self._session, submit.submit(self._session.settings, workflow))
         return AsyncWorkflowRun(self._session, workflow.name)
 
     def __getitem__(self, name: str) -> AsyncWorkflowRun:
@@ -68,5 +80,5 @@ class AsyncWorkflows:
 
 
 async def parent_results(job: AsyncJob) -> dict[str, Any]:
-    """Give the results of the steps that a running job comes after, by their names."""
-    return runs.by_step(job.jid, await job.parent_results())
+    """Return the results of the steps that a running job comes after, by their names."""
+    return plan.by_step(job.jid, await job.parent_results())

@@ -10,14 +10,13 @@ from typing import Any, Final
 
 import redis
 
-from qless_py import package
+from qless_py import package, protocol
 from qless_py.cli.base import command, pass_cli
 from qless_py.cli.context import CliContext
 from qless_py.cli.errors import FAILED
 from qless_py.client.client import Client
 from qless_py.client.humanize import duration, size
 from qless_py.errors import QlessError
-from qless_py.protocol import reads
 from qless_py.scripts import assemble
 from qless_py.store import parse, resolve
 from qless_py.store.embedded.binary import OLDEST_REDIS, OLDEST_VALKEY
@@ -180,9 +179,9 @@ def _clock(client: Client) -> Check:
 
 
 def _latency(client: Client) -> Check:
-    client.run(reads.meta())  # loads the script
+    client.run(protocol.namespace.meta())  # loads the script
     bare = _times(client.redis.ping)
-    script = _times(lambda: client.run(reads.meta()))
+    script = _times(lambda: client.run(protocol.namespace.meta()))
     detail = (
         f"ping {duration(bare[len(bare) // 2])}, a script {duration(script[len(script) // 2])}, "
         f"slowest of {_PROBES} {duration(script[-1])}"
@@ -210,7 +209,7 @@ def _scripts(client: Client) -> Check:
 
 
 def _schema(client: Client) -> Check:
-    meta = client.run(reads.meta())
+    meta = client.run(protocol.namespace.meta())
     if meta.get("schema") is None:
         return Check("schema", "ok", f"nothing in namespace {client.namespace} yet")
     client.config.all  # noqa: B018 - raises SchemaError when another version wrote it

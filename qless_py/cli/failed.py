@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from qless_py import protocol
 from qless_py.cli import bulk, serialize
 from qless_py.cli.base import group, pass_cli
 from qless_py.cli.context import CliContext
@@ -13,8 +14,7 @@ from qless_py.cli.errors import NotFoundError
 from qless_py.cli.filters import Filters
 from qless_py.cli.params import GROUP, QUEUE, paged
 from qless_py.client.humanize import local_time
-from qless_py.client.queue_calls import LARGEST_PAGE
-from qless_py.protocol import reads
+from qless_py.protocol.jobs import LARGEST_PAGE
 
 
 @group("failed")
@@ -28,7 +28,7 @@ def groups(cli: CliContext) -> None:
     """List the failure groups, the last to fail first."""
     rows: list[Any] = []
     while True:
-        total, page = cli.client.run(reads.groups(len(rows), LARGEST_PAGE))
+        total, page = cli.client.run(protocol.jobs.groups(len(rows), LARGEST_PAGE))
         rows += page
         if not page or len(rows) >= total:
             break

@@ -9,13 +9,13 @@ from typing import Any, Final, TypeVar
 
 import click
 
+from qless_py import protocol
 from qless_py.cli.params import GROUP, QUEUE, TAG, USER
 from qless_py.client import bulk
 from qless_py.client.client import Client
 from qless_py.client.search import quote
 from qless_py.handlers.resolve import OPERATIONS_QUEUE
-from qless_py.protocol import reads
-from qless_py.protocol.reads import JidPage
+from qless_py.protocol.jobs import JidPage
 
 QUEUE_STATES: Final = ("waiting", "running", "stalled", "scheduled", "depends", "throttled")
 STATES: Final = (*QUEUE_STATES, "failed", "complete")
@@ -72,22 +72,22 @@ class Filters:
             return None
         if self.tag is not None:
             is_alone = not self.states and self.queue is None and self.group is None
-            return [_list(client, reads.tagged, self.tag)] if is_alone else None
+            return [_list(client, protocol.jobs.tagged, self.tag)] if is_alone else None
         if self.group is not None:
             is_alone = self.queue is None and not set(self.states) - {"failed"}
-            return [_list(client, reads.failed, self.group)] if is_alone else None
+            return [_list(client, protocol.jobs.failed, self.group)] if is_alone else None
         if not self.states or (self.queue is not None and {"failed", "complete"} & {*self.states}):
             return None
         return [one for state in dict.fromkeys(self.states) for one in self._of(client, state)]
 
     def _of(self, client: Client, state: str) -> list[List]:
         if state == "failed":
-            return [_list(client, reads.failed, group) for group in client.jobs.failed()]
+            return [_list(client, protocol.jobs.failed, group) for group in client.jobs.failed()]
         if state == "complete":
-            return [_list(client, reads.state, "complete", "")]
+            return [_list(client, protocol.jobs.in_state, "complete", "")]
         known = [row["name"] for row in client.queues.counts if row["name"] != OPERATIONS_QUEUE]
         queues = [self.queue] if self.queue else known
-        return [_list(client, reads.state, state, queue) for queue in queues]
+        return [_list(client, protocol.jobs.in_state, state, queue) for queue in queues]
 
 
 def _pattern(value: str) -> str:

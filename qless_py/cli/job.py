@@ -18,7 +18,7 @@ from qless_py.cli.views import history_table, job_page
 from qless_py.client.bulk import UNTRACK, per_job_action, store_action
 from qless_py.client.job import Job
 from qless_py.client.recurring import RecurringJob
-from qless_py.protocol import Call, job_calls, mark_calls
+from qless_py.protocol import Call, jobs, puts
 from qless_py.protocol.arguments import PARENT_POLICIES
 
 
@@ -133,7 +133,7 @@ def requeue(
     """Put jobs again as if they were new, complete ones too. A worker that runs one loses it."""
 
     def call(one: Job) -> Call[str]:
-        return job_calls.requeue(one, to or _last_queue(one), None, None, {"delay": delay})
+        return puts.requeue(one, to or _last_queue(one), None, None, {"delay": delay})
 
     return bulk.run(cli, Change("requeue", "Requeued", per_job_action(call)), jids, given)
 
@@ -169,7 +169,7 @@ def cancel(cli: CliContext, jids: tuple[str, ...], **given: Any) -> int:
 @pass_cli
 def finish(cli: CliContext, jids: tuple[str, ...], result: Any, **given: Any) -> int:
     """Complete jobs in whatever state. A worker that runs one can no longer complete it."""
-    action = per_job_action(lambda one: job_calls.force_finish(one, result))
+    action = per_job_action(lambda one: jobs.force_finish(one, result))
     return bulk.run(cli, Change("finish", "Finished", action), jids, given)
 
 
@@ -250,7 +250,7 @@ def _run_stored(
 @pass_cli
 def track(cli: CliContext, jids: tuple[str, ...], **given: Any) -> int:
     """Publish every step of jobs, for `qless-py listen`, and list them as tracked."""
-    change = Change("track", "Tracked", per_job_action(mark_calls.track))
+    change = Change("track", "Tracked", per_job_action(lambda one: jobs.track(one.jid)))
     return bulk.run(cli, change, jids, given)
 
 

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import click
 
+from qless_py import protocol
 from qless_py.cli import serialize
 from qless_py.cli.base import group, pass_cli
 from qless_py.cli.context import CliContext
@@ -34,11 +35,10 @@ from qless_py.cli.params import (
 from qless_py.cli.views import recurring_page, when
 from qless_py.client.client import Client
 from qless_py.client.humanize import local_time
-from qless_py.client.queue_calls import SMALL_PAGE
 from qless_py.client.recurring import RecurringJob
 from qless_py.errors import BadArgumentError
-from qless_py.protocol import reads
-from qless_py.protocol.recurring_calls import MISFIRES, RecurSpec
+from qless_py.protocol.jobs import SMALL_PAGE
+from qless_py.protocol.recurring import MISFIRES, RecurSpec
 from qless_py.store import settings_file
 
 _CHILDREN: Final = (
@@ -283,7 +283,7 @@ def existing(client: Client, queue: str | None = None) -> Iterator[RecurringJob]
     for name in names:
         offset = 0
         while True:
-            total, records = client.run(reads.recurring(name, offset, SMALL_PAGE))
+            total, records = client.run(protocol.recurring.in_queue(name, offset, SMALL_PAGE))
             yield from (RecurringJob(client, record) for record in records)
             offset += len(records)
             if not records or offset >= total:

@@ -14,7 +14,7 @@ from qless_py.cli.context import CliContext
 from qless_py.cli.params import QUEUE, SPAN
 from qless_py.client.client import Client
 from qless_py.client.humanize import duration, exact_duration, local_time
-from qless_py.client.stats import Sample, merged, percentile
+from qless_py.protocol.stats import Sample, merged, percentile
 
 _DAY: Final = 86400
 _COUNTED: Final = ("put", "popped", "completed", "failed", "retried", "stalled")

@@ -13,7 +13,7 @@ from qless_py.cli.errors import NotFoundError
 from qless_py.cli.paging import by_cursor, note_rest, read_page
 from qless_py.cli.params import JID, SPAN, THROTTLE, Number, paged
 from qless_py.client.humanize import exact_duration, local_time
-from qless_py.client.throttles import ThrottleState
+from qless_py.protocol.throttles import ThrottleState
 
 
 @group("throttles")

@@ -12,7 +12,7 @@ from qless_py.cli.context import CliContext
 from qless_py.cli.errors import NotFoundError
 from qless_py.cli.paging import by_cursor, note_rest, read_page
 from qless_py.cli.params import QUEUE, USER, Number
-from qless_py.client.users import UserPage
+from qless_py.protocol.users import UserPage
 
 
 @group("users")

@@ -31,7 +31,7 @@ from qless_py.errors import (
     error_from_reply,
 )
 from qless_py.handlers.resolve import OPERATIONS_KLASS, OPERATIONS_QUEUE
-from qless_py.protocol import Call, checks, put_calls
+from qless_py.protocol import Call, arguments, puts
 
 ACTIONS: Final = ("cancel", "retry", "move", "timeout", "priority", "tag", "untag")
 TAG: Final = "qless-operation"
@@ -82,13 +82,13 @@ def store_action(name: str, states: Sequence[str] = (), **params: Any) -> Action
     `move` needs `queue`, `priority` a `priority`, `tag` and `untag` need `tags`. Raises
     `BadArgumentError`.
     """
-    checks.choice("action", name, ACTIONS)
+    arguments.choice("action", name, ACTIONS)
     checked = _params(name, params)
     stored = sorted({one for state in states for one in _STORED.get(state, (state,))})
     options = {**checked, "states": stored} if stored else checked
 
     def send(session: Session, jids: list[str]) -> list[Exception | None]:
-        answers = session.run(protocol.jobs.bulk(name, jids, options))
+        answers = session.runner.run(protocol.jobs.bulk(name, jids, options))
         return [None if answer == "done" else error_from_reply(answer) for answer in answers]
 
     return Action(send, name, checked, tuple(states))
@@ -106,7 +106,7 @@ def per_job_action(call: Callable[[Job], Call[Any]]) -> Action:
                     calls[one.jid] = call(one)
                 except QlessError as error:
                     errors[one.jid] = error
-        replies = session.run_many(list(calls.values())) if calls else []
+        replies = session.runner.run_many(list(calls.values())) if calls else []
         for jid, reply in zip(calls, replies, strict=True):
             errors[jid] = reply if isinstance(reply, Exception) else None
         return list(errors.values())
@@ -116,7 +116,7 @@ def per_job_action(call: Callable[[Job], Call[Any]]) -> Action:
 
 def _untrack(session: Session, jids: list[str]) -> list[Exception | None]:
     """Stop tracking. A job that is gone may still be on the list of tracked ones."""
-    replies = session.run_many([protocol.jobs.untrack(jid) for jid in jids])
+    replies = session.runner.run_many([protocol.jobs.untrack(jid) for jid in jids])
     known = {one.jid for one in Jobs(session).get(jids)}
     return [
         reply
@@ -245,7 +245,7 @@ class Operations:
         `move` needs `queue`, `priority` a `priority`, `tag` and `untag` need `tags`. Raises
         `SearchError` or `BadArgumentError`, and starts nothing, for what cannot be done.
         """
-        checks.choice("action", action, ACTIONS)
+        arguments.choice("action", action, ACTIONS)
         checked = _params(action, params)
         states = sorted(states_of(parse(search)))
         data = {
@@ -256,8 +256,8 @@ class Operations:
             "by": by,
         }
         settings = self._session.settings
-        call = put_calls.put(settings, OPERATIONS_QUEUE, OPERATIONS_KLASS, data, {"tags": [TAG]})
-        return self._session.run(call)
+        call = puts.put(settings, OPERATIONS_QUEUE, OPERATIONS_KLASS, data, {"tags": [TAG]})
+        return self._session.runner.run(call)
 
     def __getitem__(self, jid: str) -> Operation:
         """Read the progress of an operation; raises `JobNotFoundError`."""
@@ -293,11 +293,11 @@ def carry_out(job: Job) -> dict[str, int]:
     """
     data = job.data
     action = store_action(data["action"], data["states"], **data["params"])
-    found = Jobs(job.reach)
+    found = Jobs(job.session)
     while True:
         page = found.search(data["search"], limit=SLICE, cursor=data.get("cursor"), budget=_BUDGET)
         jids = [one.jid for one in page.jobs if _needs_change(one, action)]
-        outcome = apply(job.reach, action, jids)
+        outcome = apply(job.session, action, jids)
         errors = [str(error) for error in outcome.errors.values()]
         data["done"] = data.get("done", 0) + outcome.done
         data["refused"] = data.get("refused", 0) + len(errors)
@@ -326,11 +326,11 @@ def _params(action: str, given: Mapping[str, Any]) -> dict[str, Any]:
         wants = f"{needed}=" if needed else "nothing more"
         raise BadArgumentError(f"the action {action} takes {wants}, not {sorted(given)}")
     if needed == "queue":
-        return {"queue": checks.name("queue", given["queue"])}
+        return {"queue": arguments.name("queue", given["queue"])}
     if needed == "priority":
-        return {"priority": checks.finite("priority", given["priority"])}
+        return {"priority": arguments.finite("priority", given["priority"])}
     if needed == "tags":
-        return {"tags": checks.names("tags", given["tags"])}
+        return {"tags": arguments.names("tags", given["tags"])}
     return {}
 
 

@@ -1,6 +1,6 @@
-"""The door to a store: everything else is reached from a client."""
+# Generated from qless_py/aio/client.py by bin/generate-sync: edit that file.
+"""The client of a store: every other object is reached from it."""
 
-import contextlib
 import time
 from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
@@ -9,11 +9,12 @@ from typing import Any, Self, TypeVar, Unpack, overload
 import redis as redis_py
 
 from qless_py import store
-from qless_py.client import connect as client_calls
-from qless_py.client import explain, queue_calls, refill
+from qless_py.client import explain, refill
+from qless_py.client.base import ClientBase
 from qless_py.client.batch import Batch, Batches, BatchOptions
 from qless_py.client.bulk import Operations
 from qless_py.client.config import Config
+from qless_py.client.connection import PATIENCE, choose_connection, resend_policy
 from qless_py.client.events import Events
 from qless_py.client.explain import Explanation
 from qless_py.client.job import Job
@@ -25,30 +26,42 @@ from qless_py.client.stats import Stats
 from qless_py.client.throttles import Throttles
 from qless_py.client.users import Users
 from qless_py.client.workers import Workers
-from qless_py.client.workflow import Workflows
-from qless_py.protocol import Call, JobRecord, reservers
+from qless_py.client.workflow.runs import Workflows
+from qless_py.protocol import Call, JobRecord, jobs
 from qless_py.protocol.arguments import Seconds
 from qless_py.protocol.codec import Codec
-from qless_py.protocol.settings import Settings, make_settings
-from qless_py.store import settings_file as configuration
+from qless_py.protocol.queues import one_or_all, pop_any
+from qless_py.protocol.reservers import Queues as QueueChoice
+from qless_py.protocol.settings import make_settings
+from qless_py.store import settings_file
 from qless_py.store.runner import Runner
 
 T = TypeVar("T")
 
 
-class Client:
-    """A client of one namespace of one store. Threads may share it, and so may forked processes.
+class Client(ClientBase):
+    """A client of one namespace of one store.
 
-    `url` names the store, else QLESS_PY_URL, REDIS_URL, the file with settings, or the embedded
-    store of this user do; `namespace` likewise, else QLESS_PY_NAMESPACE, the file, or `ql`.
-    Instead, `redis` takes a client of redis-py, `connection_pool` a pool, and any other keyword
-    arguments are redis-py's. `patience` is for how many seconds a call is sent again while the
-    store does not answer, 120 at most; then the error of redis-py is raised. A `clock`, which gives
-    seconds, makes or uses a namespace with a test clock; such a namespace is not for production,
-    and the server refuses to mix the two.
+    Threads and forked processes may share a synchronous client. A client for asyncio belongs to
+    one event loop; methods that ask the store are awaited, and values that are attributes of the
+    synchronous objects are methods of its objects.
+
+    `url` names the store; by default QLESS_PY_URL, REDIS_URL, the settings file or this user's
+    embedded store. `namespace` defaults to QLESS_PY_NAMESPACE, the settings file, or `ql`.
+    Instead, `redis` takes a client of redis-py and `connection_pool` a pool; other keyword
+    arguments are passed to redis-py.
+
+    `codec` writes the data of jobs: "json" (the default), "msgpack" or a `Codec`; `codecs` are
+    further ones that can be read. `worker_name` is the name under which jobs are taken, by default
+    made of the host and the process id. `patience` is for how many seconds, at most 120, a call is
+    sent again while the store does not answer; then the error of redis-py is raised. A call takes
+    effect at most once, however often it is sent.
+
+    `clock`, a function that returns Unix seconds, creates or uses a namespace with a test clock.
+    Such a namespace is not for production, and the server refuses to mix the two.
     """
 
-    def __init__(  # noqa: PLR0913 - everything a client can be told
+    def __init__(  # noqa: PLR0913 - everything that can be configured
         self,
         url: str | None = None,
         *,
@@ -58,17 +71,20 @@ class Client:
         worker_name: str | None = None,
         clock: Callable[[], float] | None = None,
         redis: redis_py.Redis | None = None,
-        patience: Seconds = client_calls.PATIENCE,
+        patience: Seconds = PATIENCE,
         **connection: Any,
     ) -> None:
-        policy = client_calls.policy(patience)
-        namespace = configuration.namespace(namespace)
-        self._settings = make_settings(namespace, codec, codecs, clock or time.time, worker_name)
+        policy = resend_policy(patience)
+        namespace = settings_file.namespace(namespace)
+        self.settings = make_settings(namespace, codec, codecs, clock or time.time, worker_name)
         self._owns_connection = redis is None and "connection_pool" not in connection
-        self._redis = client_calls.chosen(
-            redis, lambda: store.connect(url, namespace=namespace, **connection), url, connection
+        self.redis = choose_connection(
+            redis,
+            lambda: store.connect(url, namespace=namespace, **connection),
+            url,
+            connection,
         )
-        self._runner = Runner(self._redis, namespace, clock, policy=policy)
+        self.runner = Runner(self.redis, namespace, clock, policy=policy)
         self.queues = Queues(self)
         self.jobs = Jobs(self)
         self.recurring = RecurringJobs(self)
@@ -83,76 +99,59 @@ class Client:
         self.users = Users(self)
 
     @property
-    def settings(self) -> Settings:
-        """What the client was told."""
-        return self._settings
-
-    @property
-    def redis(self) -> redis_py.Redis:
-        """The connection under it. Its own commands are never sent twice."""
-        return self._redis
-
-    @property
-    def runner(self) -> Runner:
-        """What sends the calls."""
-        return self._runner
-
-    @property
     def namespace(self) -> str:
         """The namespace."""
-        return self._settings.namespace
+        return self.settings.namespace
 
     @property
     def worker_name(self) -> str:
         """The name under which this client takes jobs."""
-        return self._settings.worker_name
+        return self.settings.worker_name
 
     def with_patience(self, patience: Seconds) -> "Client":
-        """Give a client like this one, on its connections, with another patience.
+        """Return a client with another patience (seconds) that shares this one's connections.
 
-        Closing that one leaves them open.
+        Closing it leaves them open.
         """
-        settings = self._settings
-        return Client(
+        settings = self.settings
+        return type(self)(
             namespace=settings.namespace,
             codec=settings.codec,
             codecs=settings.codecs.values(),
             worker_name=settings.given_worker_name,
-            clock=self._runner.clock,
-            redis=self._redis,
+            clock=self.runner.clock,
+            redis=self.redis,
             patience=patience,
         )
 
     def run(self, call: Call[T]) -> T:
-        """Send one call of `qless_py.protocol` and read its reply."""
-        return self._runner.run(call)
+        """Send one call of `qless_py.protocol` and return its decoded reply."""
+        return self.runner.run(call)
 
     def run_many(self, calls: Sequence[Call[Any]]) -> list[Any]:
-        """Send calls in one round trip; a refusal stands in the place of its reply."""
-        return self._runner.run_many(calls)
+        """Send calls in one round trip; a refused call has its exception in place of its reply."""
+        return self.runner.run_many(calls)
 
     @overload
     def pop(
-        self, queues: reservers.Queues, count: None = None, *, worker: str | None = None
+        self, queues: QueueChoice, count: None = None, *, worker: str | None = None
     ) -> Job | None: ...
     @overload
-    def pop(
-        self, queues: reservers.Queues, count: int, *, worker: str | None = None
-    ) -> list[Job]: ...
+    def pop(self, queues: QueueChoice, count: int, *, worker: str | None = None) -> list[Job]: ...
 
     def pop(
-        self, queues: reservers.Queues, count: int | None = None, *, worker: str | None = None
+        self, queues: QueueChoice, count: int | None = None, *, worker: str | None = None
     ) -> Job | list[Job] | None:
-        """Take one job, or `None`, from any of several queues; with a count, up to that many.
+        """Take a job from several queues, or `None`; with a count (1 to 100), up to that many.
 
-        `queues` is a list of names, patterns (`mail-*`) and exclusions (`!mail-slow`), in order of
+        `queues` is a list of names, patterns (`mail-*`) and exclusions (`!mail-slow`) in order of
         preference, or a reserver: see `qless_py.protocol.reservers`.
         """
-        call = queue_calls.pop_any(self._settings, queues, count, worker, self._job)
-        return queue_calls.one_or_all(refill.pop(self, call), count)
+        call = pop_any(self.settings, queues, count, worker, self._job)
+        return one_or_all(refill.pop(self, call), count)
 
     def pipeline(self) -> Pipeline:
-        """Collect transitions and send them in one round trip."""
+        """Return a context manager that sends its transitions in one round trip."""
         return Pipeline(self)
 
     def batch(self, name: str | None = None, **options: Unpack[BatchOptions]) -> Batch:
@@ -160,26 +159,26 @@ class Client:
         return self.batches.open(name, **options)
 
     def explain(self, jid: str) -> Explanation:
-        """Tell why a job is not running, as data and, by `str()`, in words.
+        """Return why a job is not running, as data and, by `str()`, in words.
 
-        `JobNotFoundError` for a job that was cancelled, or never was.
+        Raises `JobNotFoundError` if there is no such job, or no more.
         """
-        return self.run(explain.call(jid))
+        return self.runner.run(explain.read(jid))
 
     def track(self, jid: str) -> None:
-        """Have a job's steps published, and the job listed among the tracked ones."""
-        self.run(client_calls.track(jid))
+        """Publish a job's events, and list it among the tracked jobs."""
+        return self.runner.run(jobs.track(jid))
 
     def untrack(self, jid: str) -> bool:
-        """Stop tracking a job; tells whether it was tracked."""
-        return self.run(client_calls.untrack(jid))
+        """Stop tracking a job; returns whether it was tracked."""
+        return self.runner.run(jobs.untrack(jid))
 
     def cancel(self, *jids: str) -> list[str]:
-        """Delete up to 100 jobs, all or none; give those that were there.
+        """Delete up to 100 jobs, all or none; returns those that existed.
 
-        A job that others depend on can only go together with them.
+        Raises `DependencyError` if another job depends on one of them.
         """
-        return self.run(client_calls.cancel(jids))
+        return self.runner.run(jobs.cancel(jids))
 
     def tags(self, offset: int = 0, count: int = 100) -> list[str]:
         """List the tags that at least two jobs have, most used first."""
@@ -188,29 +187,27 @@ class Client:
     def tag_counts(
         self, offset: int = 0, count: int = 100, *, minimum: int = 1
     ) -> list[tuple[str, int]]:
-        """List tags with how many jobs have each, most used first."""
-        return self.run(client_calls.tags(offset, count, minimum))
+        """List the tags of at least `minimum` jobs with their numbers of jobs, most used first."""
+        return self.runner.run(jobs.tags(offset, count, minimum))
 
     def unfail(self, group: str, queue: str, count: int = 500) -> int:
-        """Move a group's oldest failures, at most that many, into a queue; give how many."""
+        """Move up to `count` of a group's oldest failures into a queue, and return how many.
+
+        They are moved 100 per call, so an interruption may leave some.
+        """
         moved = 0
-        for part in client_calls.unfails(group, queue, count):
-            step = self.run(part.call)
+        for number in jobs.unfail_counts(count):
+            step = self.runner.run(jobs.unfail(queue, group, number))
             moved += step
-            if step < part.number:
+            if step < number:
                 break
         return moved
 
-    def drop(self) -> None:
-        """Close connections inherited by a fork without a word to the server."""
-        with contextlib.suppress(OSError):
-            self._redis.connection_pool.reset()
-
     def close(self) -> None:
-        """Give the connections back, unless they were given to the client."""
+        """Close the connections, unless they were passed to the client."""
         if self._owns_connection:
-            self._redis.close()
-            self._redis.connection_pool.disconnect()
+            self.redis.close()
+            self.redis.connection_pool.disconnect()
 
     def _job(self, record: JobRecord) -> Job:
         return Job(self, record)
@@ -225,6 +222,3 @@ class Client:
         trace: TracebackType | None,
     ) -> None:
         self.close()
-
-    def __repr__(self) -> str:
-        return f"<Client {self.namespace}>"

@@ -1,20 +1,15 @@
-"""The configuration that is kept in the namespace and holds for every client of it."""
+"""The options that are stored in a namespace and apply to all its clients."""
 
-import re
 from collections.abc import Iterator, MutableMapping
-from typing import Any, Final
+from typing import Any
 
-from qless_py import protocol
 from qless_py.client.session import Session
 from qless_py.handlers.retry import RetryPolicy
-from qless_py.protocol import Call
-from qless_py.protocol import arguments as checks
-
-_NUMBER: Final = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,15})?")
+from qless_py.protocol import Call, arguments, config
 
 
 class Config(MutableMapping[str, Any]):
-    """`client.config`: options by name, defaults included; deleting goes back to the default."""
+    """`client.config`: options by name, defaults included; deleting one restores its default."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -22,13 +17,13 @@ class Config(MutableMapping[str, Any]):
     @property
     def all(self) -> dict[str, Any]:
         """Every option and its value."""
-        return self._session.run(all_call())
+        return self._session.runner.run(config.read_values())
 
     def __getitem__(self, option: str) -> Any:
         return self.all[option]
 
     def __setitem__(self, option: str, value: Any) -> None:
-        self._session.run(set_call(option, value))
+        self._session.runner.run(set_call(option, value))
 
     def __delitem__(self, option: str) -> None:
         self.unset(option)
@@ -40,41 +35,20 @@ class Config(MutableMapping[str, Any]):
         return len(self.all)
 
     def set(self, option: str, value: Any) -> None:
-        """Override an option."""
+        """Override an option with a number or text."""
         self[option] = value
 
     def unset(self, option: str) -> None:
-        """Go back to the default, if it is not that already."""
-        self._session.run(unset_call(option))
+        """Restore an option's default."""
+        self._session.runner.run(config.unset_option(option))
 
     def clear(self) -> None:
-        """Go back to the default of every option."""
-        self._session.run_many([unset_call(option) for option in self.all])
-
-
-def all_call() -> Call[dict[str, Any]]:
-    """Make the call that reads every option."""
-    return protocol.config.read().map(
-        lambda options: {name: _value(text) for name, text in options.items()}
-    )
+        """Restore the default of every option."""
+        self._session.runner.run_many([config.unset_option(option) for option in self.all])
 
 
 def set_call(option: str, value: Any) -> Call[None]:
-    """Make the call that sets an option."""
-    name = checks.name("option", option)
-    if name.endswith("-retry-policy"):
+    """Return the call that sets an option; `<queue>-retry-policy` takes any form of a policy."""
+    if arguments.name("option", option).endswith("-retry-policy"):
         value = RetryPolicy.of(value).text()
-    text = value if isinstance(value, str) else repr(checks.finite("value", value))
-    return protocol.config.set_option(name, text)
-
-
-def unset_call(option: str) -> Call[None]:
-    """Make the call that unsets an option."""
-    return protocol.config.unset_option(checks.name("option", option))
-
-
-def _value(text: Any) -> Any:
-    """Give numbers as numbers: the store keeps text only."""
-    if not isinstance(text, str) or not _NUMBER.fullmatch(text):
-        return text
-    return float(text) if "." in text else int(text)
+    return config.set_option(option, value)

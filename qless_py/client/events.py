@@ -1,34 +1,46 @@
-"""What is published, as typed events: by callback, in a thread, or as an iterator."""
+"""Published events, typed: by callback, in a thread, or as an iterator."""
 
+import contextlib
 import dataclasses
 import json
 import logging
 import threading
-from collections.abc import Callable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType, TracebackType
 from typing import Any, ClassVar, Final, Self
 
+import redis
+
 from qless_py.client.session import Session
-from qless_py.client.subscription import Message, Subscription
 from qless_py.errors import BadArgumentError
-from qless_py.protocol import arguments as checks
+from qless_py.protocol import arguments
 from qless_py.protocol.settings import Settings
+from qless_py.store.interruption import heed, mark
 
 _log = logging.getLogger(__name__)
 
 TRACKED: Final = ("canceled", "completed", "failed", "popped", "put", "stalled")
 PLAIN: Final = (*TRACKED, "track", "untrack")
 LOG: Final = "log"
-_POLL: Final = 0.2  # also the longest time that ending an iteration takes
+_POLL: Final = 0.2  # seconds; also the longest that ending an iteration takes
+
+
+Message = tuple[str, bytes]
+
+QUIET: Final = 15.0
+FIRST_PAUSE: Final = 0.05
+LONGEST_PAUSE: Final = 2.0
+LOST: Final = (redis.ConnectionError, redis.TimeoutError, OSError)
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that happened: its name, and the job and queue it happened to, if any.
+    """An event: its name, and the job and queue it concerns, if any.
 
-    `channel` is where it was heard: `log` for all events of the namespace, `worker:<name>` for
-    what one worker must know, or the name itself for tracked jobs, which tell only their jid.
+    `channel` is where it was received: `log` for all events of the namespace, `worker:<name>` for
+    those that concern one worker, or the event's name for tracked jobs, with only their jid.
     """
 
     name: str
@@ -56,7 +68,7 @@ class JobFailed(Event):
 
 @dataclass(frozen=True, slots=True)
 class JobCanceled(Event):
-    """A job was deleted; `worker` held it at that time, if any did."""
+    """A job was deleted; `worker` is the one that held it, if any."""
 
     worker: str = ""
     lease: str = ""
@@ -72,7 +84,7 @@ class LockLost(Event):
 
 @dataclass(frozen=True, slots=True)
 class ConfigChanged(Event):
-    """An option was set, or with `value` empty went back to its default."""
+    """An option was set, or reset to its default if `value` is empty."""
 
     option: str = ""
     value: str = ""
@@ -80,7 +92,7 @@ class ConfigChanged(Event):
 
 @dataclass(frozen=True, slots=True)
 class Resubscribed(Event):
-    """The connection was lost and is back: what was published in between was not heard."""
+    """The connection was lost and is back: events published in between were missed."""
 
     NAME: ClassVar[str] = "resubscribed"
 
@@ -98,7 +110,7 @@ _KINDS: Final[Mapping[str, type[Event]]] = MappingProxyType(
 
 
 def parse(channel: str, data: bytes) -> Event:
-    """Read one message of a channel."""
+    """Decode one message of a channel."""
     if channel in PLAIN:
         return Event(channel, channel, data.decode("utf-8", "replace"))
     try:
@@ -115,38 +127,159 @@ def parse(channel: str, data: bytes) -> Event:
 
 
 def channel_names(names: tuple[str, ...]) -> list[str]:
-    """Check names of channels; none given is the log of all events."""
+    """Return valid names of channels; without any, the log of all events."""
     for name in names:
         if name not in PLAIN and name != LOG:
             prefix, _, worker = name.partition(":")
-            checks.choice("channel", prefix, ("worker",) if worker else (*PLAIN, LOG))
-            checks.name("worker", worker)
+            arguments.choice("channel", prefix, ("worker",) if worker else (*PLAIN, LOG))
+            arguments.name("worker", worker)
     return list(names) or [LOG]
 
 
 class Channels:
-    """Translates between the channels that users name and those of the server."""
+    """Maps the server's names of channels to those that users know."""
 
     def __init__(self, settings: Settings, names: tuple[str, ...]) -> None:
         self.names = {settings.channel(name): name for name in channel_names(names)}
 
     def parse(self, message: tuple[str, bytes]) -> Event:
-        """Read one message."""
+        """Decode one message."""
         return parse(self.names.get(message[0], message[0]), message[1])
 
 
+class Subscription:
+    """A subscription on a connection of its own, renewed whenever the connection was lost.
+
+    Messages published in between are missed; `losses` counts such gaps.
+    """
+
+    def __init__(self, connection: Any, channels: Sequence[str]) -> None:
+        self._redis = connection
+        self._channels = list(channels)
+        self._pubsub: Any = None
+        self._received_at = 0.0
+        self._has_pinged = False
+        self._pause = FIRST_PAUSE
+        self._try_at = 0.0
+        self._closed = threading.Event()
+        self.losses = 0
+
+    def get(self, timeout: float) -> Message | None:
+        """Return the next message as (channel, data), or `None` after `timeout` seconds.
+
+        Also returns `None` right after subscribing again, so that the caller notices the gap.
+        """
+        deadline = time.monotonic() + timeout
+        marked = mark()
+        while True:
+            left = deadline - time.monotonic()
+            was_open = self.is_open
+            try:
+                message = self._next(max(0.0, min(left, QUIET)))
+            except LOST as error:
+                self._lose(error)
+                message = None
+            heed(marked)
+            if message is not None:
+                return message
+            if deadline - time.monotonic() <= 0 or (self.is_open and not was_open):
+                return None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the subscription is active."""
+        return self._pubsub is not None
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._closed.set()
+        self._drop()
+
+    def _drop(self) -> None:
+        pubsub, self._pubsub = self._pubsub, None
+        if pubsub is not None:
+            _discard(pubsub)
+
+    def open(self) -> None:
+        """Subscribe, and wait for the server to confirm, so that no later message is missed."""
+        pubsub, marked = self._redis.pubsub(), mark()
+        try:
+            pubsub.subscribe(*self._channels)
+            answers = [pubsub.get_message(timeout=QUIET) for _ in self._channels]
+        except BaseException:
+            _discard(pubsub)
+            heed(marked)
+            raise
+        if None in answers:
+            _discard(pubsub)
+            heed(marked)
+            raise redis.TimeoutError("the server did not confirm a subscription")
+        self._pubsub, self._pause = pubsub, FIRST_PAUSE
+        self._received()
+
+    def _next(self, timeout: float) -> Message | None:
+        if self._pubsub is None:
+            self._closed.wait(min(timeout, max(0.0, self._try_at - time.monotonic())))
+            if time.monotonic() >= self._try_at:
+                self.open()
+            return None
+        self._ping_if_quiet()
+        message = self._pubsub.get_message(timeout=timeout)
+        if message is None:
+            return None
+        self._received()
+        if message["type"] != "message":
+            return None
+        return _text(message["channel"]), _bytes(message["data"])
+
+    def _received(self) -> None:
+        self._received_at, self._has_pinged = time.monotonic(), False
+
+    def _ping_if_quiet(self) -> None:
+        """Ping a silent connection, to notice one that died without a FIN."""
+        silence = time.monotonic() - self._received_at
+        if silence >= 2 * QUIET and self._has_pinged:
+            raise redis.TimeoutError("the server no longer answers")
+        if silence >= QUIET and not self._has_pinged:
+            self._pubsub.ping()
+            self._has_pinged = True
+
+    def _lose(self, error: Exception) -> None:
+        # One warning per loss, however many attempts fail.
+        level = logging.WARNING if self.is_open else logging.DEBUG
+        _log.log(level, "lost the connection for events, subscribing again: %s", error)
+        self.losses += self.is_open
+        self._drop()
+        self._try_at = time.monotonic() + self._pause
+        self._pause = min(LONGEST_PAUSE, 2 * self._pause)
+
+
+def _discard(pubsub: Any) -> None:
+    with contextlib.suppress(*LOST):
+        pubsub.close()
+
+
+def _text(value: Any) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
+def _bytes(value: Any) -> bytes:
+    return value if isinstance(value, bytes) else str(value).encode()
+
+
 class Listener:
-    """An iterator of events that goes on until it is ended or closed."""
+    """An iterator of events that goes on until `end` or `close`."""
 
     def __init__(self, session: Session, names: tuple[str, ...]) -> None:
         self._channels = Channels(session.settings, names)
         self._subscription = Subscription(session.redis, list(self._channels.names))
+        self._subscription.open()
         self._losses = 0
         self._held: Message | None = None
         self._closing = threading.Event()
 
     def get(self, timeout: float) -> Event | None:
-        """Give the next event, or `None` when there was none in time."""
+        """Return the next event, or `None` after `timeout` seconds."""
         message, self._held = self._held, None
         message = message or self._subscription.get(timeout)
         if self._subscription.losses > self._losses and self._subscription.is_open:
@@ -161,11 +294,11 @@ class Listener:
                 yield event
 
     def end(self) -> None:
-        """End the iteration, soon; may be called from any thread."""
+        """End the iteration within 0.2 s; may be called from any thread."""
         self._closing.set()
 
     def close(self) -> None:
-        """End the iteration and give the connection back."""
+        """End the iteration and close the connection."""
         self._closing.set()
         self._subscription.close()
 
@@ -185,10 +318,12 @@ Callback = Callable[[Event], object]
 
 
 class Events:
-    """Callbacks by channel, and ways to have them called.
+    """`client.events`: callbacks by channel, and ways to have them called.
 
-    `canceled`, `completed`, `failed`, `popped`, `put` and `stalled` tell of tracked jobs, `track`
-    and `untrack` of what is tracked, `log` of everything, `worker:<name>` of one worker's losses.
+    The channels `canceled`, `completed`, `failed`, `popped`, `put` and `stalled` carry events of
+    tracked jobs, `track` and `untrack` changes of tracking, `log` all events, and `worker:<name>`
+    the leases one worker lost. Delivery is at most once: events published while the connection is
+    lost are missed, and a `Resubscribed` event follows.
     """
 
     def __init__(self, session: Session) -> None:
@@ -196,14 +331,14 @@ class Events:
         self._callbacks: dict[str, list[Callback]] = {}
 
     def on(self, name: str, callback: Callback) -> None:
-        """Have a function called with each event of a channel."""
+        """Call a function with each event of a channel."""
         channel_names((name,))
         if not callable(callback):
             raise BadArgumentError(f"callback {callback!r} cannot be called")
         self._callbacks.setdefault(name, []).append(callback)
 
     def off(self, name: str, callback: Callback | None = None) -> None:
-        """Drop one callback of a channel, or all of them."""
+        """Remove one callback of a channel, or all of them."""
         left = [one for one in self._callbacks.get(name, ()) if callback not in (None, one)]
         if left:
             self._callbacks[name] = left
@@ -211,31 +346,31 @@ class Events:
             self._callbacks.pop(name, None)
 
     def listen(self, *names: str) -> Listener:
-        """Listen from now on, on a connection of its own; `log` if no channel is named."""
+        """Listen from now on, on a connection of its own; by default to `log`."""
         return Listener(self._session, names)
 
     def thread(self) -> "EventThread":
-        """Call the callbacks in a thread of their own, from now until it is stopped."""
+        """Start a thread that calls the callbacks until it is stopped."""
         listener = Listener(self._session, tuple(self._callbacks))
         return EventThread(listener, self.dispatch)
 
     def run(self) -> None:
-        """Call the callbacks in this thread, for ever."""
+        """Call the callbacks in this thread, forever."""
         with self.listen(*self._callbacks) as listener:
             for event in listener:
                 self.dispatch(event)
 
     def dispatch(self, event: Event) -> None:
-        """Call the callbacks of one event; one that raises does not keep the others from it."""
+        """Call the callbacks of one event; an exception in one is logged."""
         for callback in list(self._callbacks.get(event.channel, ())):
             try:
                 callback(event)
-            except Exception:  # noqa: BLE001 - one listener must not silence the others
+            except Exception:  # noqa: BLE001 - one callback must not silence the others
                 _log.exception("a callback for %s raised", event.channel)
 
 
 class EventThread:
-    """A thread that listens; stop it, or use it as a context manager."""
+    """A thread that listens; call `stop`, or use it as a context manager."""
 
     def __init__(self, listener: Listener, dispatch: Callback) -> None:
         self._listener = listener

@@ -1,10 +1,12 @@
 """Why a job is not running now, as data and in words.
 
-print(client.explain(jid))
+    print(client.explain(jid))
 
-3f2a… waits in queue mail:
-- queue mail is paused since 2026-11-21 08:00:00 UTC (5 min ago) by ada: maintenance
-- 1,204 jobs of user alice are before it
+    3f2a… waits in queue mail:
+    - queue mail is paused since 2026-11-21 08:00:00 UTC (5 min ago) by ada: maintenance
+    - 1,204 jobs of user alice are before it
+
+Each kind of reason is a class. Times are Unix seconds, `None` where there is none.
 """
 
 import json
@@ -12,26 +14,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
-from qless_py.client.explain_reasons import (
-    Behind,
-    Busy,
-    Complete,
-    DependsOn,
-    Expired,
-    Failed,
-    NoWorker,
-    Parent,
-    Paused,
-    Reason,
-    Recurring,
-    Running,
-    Scheduled,
-    Throttled,
-)
-from qless_py.protocol import Call, reads, reservers
-from qless_py.protocol import arguments as checks
+from qless_py.client.humanize import instant, plural
+from qless_py.protocol import Call, jobs, reservers
 
-R = TypeVar("R", bound=Reason)
+_MESSAGE: Final = 200
+
+R = TypeVar("R", bound="Reason")
 
 _STATES: Final[Mapping[str, str]] = {
     "waiting": "waits in queue {queue}",
@@ -47,11 +35,284 @@ _STATES: Final[Mapping[str, str]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Explanation:
-    """What a job waits for, the first to give way in front; `str()` says it in words.
+class Reason:
+    """One thing that holds a job back, or what happened to it."""
 
-    Of a job that runs, has ended or recurs, the one reason tells what is known of that. `at` is
-    when the store was asked, seconds since 1970.
+    def words(self, now: float) -> str:
+        """Describe the reason as of a time."""
+        raise NotImplementedError
+
+    def holds_back(self, now: float) -> bool:
+        """Return whether this reason prevents a pop from taking the job at a time."""
+        del now
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class Paused(Reason):
+    """The job's queue is paused."""
+
+    queue: str
+    since: float | None
+    until: float | None
+    reason: str | None
+    by: str | None
+
+    def words(self, now: float) -> str:
+        """Describe since when, until when, by whom and why."""
+        said = f"queue {self.queue} is paused"
+        said += f" since {instant(self.since, now)}" if self.since is not None else ""
+        said += f" until {instant(self.until, now)}" if self.until is not None else ""
+        said += f" by {self.by}" if self.by else ""
+        return f"{said}: {self.reason}" if self.reason else said
+
+
+@dataclass(frozen=True, slots=True)
+class Scheduled(Reason):
+    """The job is not due yet, or has come due since the last pop."""
+
+    at: float | None
+
+    def words(self, now: float) -> str:
+        """Describe when."""
+        if not self.holds_back(now):
+            return f"its time came at {instant(self.at, now)}"
+        return f"it is scheduled at {instant(self.at, now)}"
+
+    def holds_back(self, now: float) -> bool:
+        """Return whether the job is not due yet."""
+        return self.at is not None and self.at > now
+
+
+@dataclass(frozen=True, slots=True)
+class Parent:
+    """A job that another waits for; its state is `gone` if it does not exist any more."""
+
+    jid: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class DependsOn(Reason):
+    """The job waits for `number` other jobs, of which at most 100 are named."""
+
+    parents: tuple[Parent, ...]
+    number: int
+    not_before: float | None
+
+    def words(self, now: float) -> str:
+        """Describe which jobs, and their states."""
+        named = ", ".join(f"{one.jid} ({one.state})" for one in self.parents[:10])
+        more = f" and {self.number - 10:,} more" if self.number > 10 else ""  # noqa: PLR2004
+        said = f"it waits for {plural(self.number, 'job')}: {named}{more}"
+        if self.not_before is not None and self.not_before > now:
+            said += f"; then until {instant(self.not_before, now)}"
+        return said
+
+
+@dataclass(frozen=True, slots=True)
+class Throttled(Reason):
+    """A throttle holds the job back.
+
+    `why`: `concurrency` (all slots are taken by `holders`, of which ten are named), `rate` (too few
+    tokens), `blocked`, `reserved` (for another job), or `cost` (the job costs more tokens than the
+    throttle can hold). `next_at`: when time alone may change that.
+    """
+
+    throttle: str
+    why: str
+    next_at: float | None
+    cost: float
+    concurrency: int | None
+    rate: float | None
+    per: float | None
+    burst: float | None
+    tokens: float | None
+    blocked_until: float | None
+    reserved_for: str | None
+    holding: int
+    holders: tuple[str, ...]
+
+    def words(self, now: float) -> str:
+        """Describe which throttle, why, and when that may end."""
+        kind, colon, name = self.throttle.partition(":")
+        own = colon and kind in {"queue", "user"}
+        whose = f"{kind} {name}" if own else f"throttle {self.throttle}"
+        return f"{whose} {self._why(now)}"
+
+    def _why(self, now: float) -> str:
+        if self.why == "concurrency":
+            most = plural(self.concurrency or 0, "job")
+            held = f": {', '.join(self.holders)}" if self.holders else ""
+            return f"lets {most} run at once, and {self.holding:,} run{held}"
+        if self.why == "rate":
+            then = f"; enough at {instant(self.next_at, now)}" if self.next_at is not None else ""
+            return (
+                f"gives {self.rate:g} every {self.per:g} s and has {self.tokens:.3g} of the "
+                f"{self.cost:g} that the job costs{then}"
+            )
+        if self.why == "blocked":
+            return f"is blocked until {instant(self.blocked_until, now)}"
+        if self.why == "reserved":
+            return f"keeps its room for {self.reserved_for}, which was passed over too often"
+        return f"never holds the {self.cost:g} that the job costs, but {self.burst or 0:g} at most"
+
+
+@dataclass(frozen=True, slots=True)
+class Behind(Reason):
+    """Other jobs come first: `ahead` of them belong to the same user, or to none if it has none.
+
+    `users` have ready jobs in the queue and share it. `gate` is the throttle that the job and those
+    before it are parked on.
+    """
+
+    queue: str
+    ahead: int
+    user: str | None
+    gate: str | None
+    users: int
+
+    def words(self, now: float) -> str:
+        """Describe how many."""
+        del now
+        of_user = "" if self.user is None else f" of user {self.user}"
+        parked = "" if self.gate is None else f" parked on throttle {self.gate}"
+        if self.ahead:
+            verb = "is" if self.ahead == 1 else "are"
+            said = f"{plural(self.ahead, 'job')}{of_user}{parked} {verb} before it"
+        else:
+            said = f"it is the first{' job' * bool(of_user)}{of_user}{parked}"
+        others = self.users - (self.gate is None)
+        if others <= 0:
+            return said
+        share = "shares" if others == 1 else "share"
+        return f"{said}; {plural(others, 'other user')} {share} the queue"
+
+    def holds_back(self, now: float) -> bool:
+        """Return whether a job of the same user comes first."""
+        del now
+        return self.ahead > 0
+
+
+@dataclass(frozen=True, slots=True)
+class NoWorker(Reason):
+    """No pop asked for jobs of the queue for a minute, and no live worker is registered for it."""
+
+    queue: str
+
+    def words(self, now: float) -> str:
+        """Describe which queue."""
+        del now
+        return f"no live worker takes queue {self.queue}"
+
+
+@dataclass(frozen=True, slots=True)
+class Busy(Reason):
+    """No pop asked for jobs of the queue for a minute: the workers of the queue are busy."""
+
+    queue: str
+    workers: int
+
+    def words(self, now: float) -> str:
+        """Describe how many workers there are."""
+        del now
+        alive = (
+            "1 worker that takes" if self.workers == 1 else f"{self.workers:,} workers that take"
+        )
+        return f"{alive} queue {self.queue} asked for no job in the last minute"
+
+
+@dataclass(frozen=True, slots=True)
+class Expired(Reason):
+    """The job has expired, and fails when its turn comes."""
+
+    at: float | None
+
+    def words(self, now: float) -> str:
+        """Describe when it expired."""
+        by = instant(self.at, now)
+        return f"it was to start by {by}: when its turn comes it fails as expired"
+
+
+@dataclass(frozen=True, slots=True)
+class Running(Reason):
+    """A worker runs the job under a lease."""
+
+    worker: str
+    since: float | None
+    expires_at: float | None
+    is_lapsed: bool
+    is_in_grace: bool
+    worker_seen_at: float | None
+
+    def words(self, now: float) -> str:
+        """Describe which worker runs it since when, and the state of its lease."""
+        said = f"worker {self.worker} has it since {instant(self.since, now)}"
+        if self.is_in_grace:
+            said += f"; its lease lapsed, and after a grace until {instant(self.expires_at, now)}"
+            return f"{said} it is given to another worker"
+        if self.is_lapsed:
+            return f"{said}; its lease lapsed at {instant(self.expires_at, now)}"
+        return f"{said}; its lease ends at {instant(self.expires_at, now)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Failed(Reason):
+    """The job has failed."""
+
+    group: str
+    message: str
+    at: float | None
+    worker: str
+
+    def words(self, now: float) -> str:
+        """Describe when, in which group, and why: the first line, or the last of a traceback."""
+        lines = self.message.strip().splitlines() or [""]
+        why = lines[-1 if lines[0].startswith("Traceback") else 0].strip()[:_MESSAGE]
+        said = f"it failed at {instant(self.at, now)} as {self.group}"
+        return f"{said}: {why}" if why else said
+
+
+@dataclass(frozen=True, slots=True)
+class Complete(Reason):
+    """The job is complete."""
+
+    at: float | None
+
+    def words(self, now: float) -> str:
+        """Describe since when."""
+        return f"it completed at {instant(self.at, now)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Recurring(Reason):
+    """A recurring job, which puts jobs and never runs itself.
+
+    `is_dry`: no client has computed the next ticks of its cron expression yet.
+    """
+
+    next_at: float | None
+    is_paused: bool
+    is_over: bool
+    is_dry: bool
+
+    def words(self, now: float) -> str:
+        """Describe when the next job is put."""
+        if self.is_over:
+            return "it has come to its end and makes no more jobs"
+        if self.is_paused:
+            return "it is paused"
+        if self.is_dry or self.next_at is None:
+            return "no client has worked out its next ticks yet; any that pops does"
+        return f"its next job comes at {instant(self.next_at, now)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What a job waits for, in the order in which it must be resolved; `str()` describes it.
+
+    A job that runs, has ended or recurs has one reason, which holds the details of that. `at` is
+    when the store was asked, in Unix seconds.
     """
 
     jid: str
@@ -67,12 +328,12 @@ class Explanation:
 
     @property
     def is_ready(self) -> bool:
-        """Whether the next pop of its queue can take it."""
+        """Whether the next pop of its queue can take the job."""
         ready = self.state in {"waiting", "stalled", "throttled", "scheduled"}
         return ready and not any(reason.holds_back(self.at) for reason in self.reasons)
 
     def of(self, kind: type[R]) -> list[R]:
-        """Give the reasons of one kind."""
+        """Return the reasons of one kind."""
         return [reason for reason in self.reasons if isinstance(reason, kind)]
 
     def __str__(self) -> str:
@@ -83,22 +344,22 @@ class Explanation:
         return "\n".join(lines)
 
 
-def call(jid: str) -> Call[Explanation]:
-    """Make the call that explains a job; `JobNotFoundError` if there is none."""
-    return reads.explain(checks.name("jid", jid)).map(_explanation)
+def read(jid: str) -> Call[Explanation]:
+    """Read why a job is not running; the reply is `JobNotFoundError` if there is no such job."""
+    return jobs.explain(jid).map(_explanation)
 
 
-def _explanation(told: Mapping[str, Any]) -> Explanation:
-    queue = str(told.get("queue", ""))
-    rows = [(str(row["kind"]), _Row(row)) for row in told.get("reasons") or ()]
+def _explanation(reply: Mapping[str, Any]) -> Explanation:
+    queue = str(reply.get("queue", ""))
+    rows = [(str(row["kind"]), _Row(row)) for row in reply.get("reasons") or ()]
     reasons = tuple(_READERS[kind](row, queue) for kind, row in rows if kind in _READERS)
     return Explanation(
-        str(told["jid"]), str(told["state"]), queue, float(told["now"]) / 1000, reasons
+        str(reply["jid"]), str(reply["state"]), queue, float(reply["now"]) / 1000, reasons
     )
 
 
 class _Row:
-    """One reason as the store tells it."""
+    """One reason as the store returns it."""
 
     def __init__(self, row: Mapping[str, Any]) -> None:
         self._row = row
@@ -159,7 +420,7 @@ def _unasked(row: _Row, queue: str) -> Reason:
 
 
 def _takes(info: Any, queue: str) -> bool:
-    """Tell whether a worker says of itself that it takes a queue; the store only keeps it."""
+    """Return whether a worker is registered for a queue; the store does not check its entries."""
     try:
         entries = json.loads(info)["queues"]
         return reservers.takes(entries, queue)

@@ -1,93 +1,54 @@
-"""A job, and what may be done with it."""
+# Generated from qless_py/aio/job.py by bin/generate-sync: edit that file.
+"""A job, and what can be done with it."""
 
-import contextlib
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Protocol, Unpack
+from collections.abc import Iterable, Mapping
+from typing import Any, Self, Unpack
 
-from qless_py.client import batch, explain
-from qless_py.client import wait as waiting
+from qless_py.client import explain, wait
+from qless_py.client.base import JobBase
 from qless_py.client.batch import BatchOptions, JobBatch
 from qless_py.client.explain import Explanation
-from qless_py.client.session import Session
-from qless_py.errors import GracefulStop, JobNotFoundError
-from qless_py.handlers import resolve
-from qless_py.protocol import JobRecord, reads
-from qless_py.protocol import job_calls as verbs
-from qless_py.protocol import mark_calls as marks
-from qless_py.protocol import put_calls as puts
+from qless_py.errors import JobNotFoundError
+from qless_py.protocol import JobRecord, batches, jobs, puts
 from qless_py.protocol.arguments import PutOptions, Seconds
 
 
-class Worker(Protocol):
-    """What a running job can see of the worker that runs it."""
-
-    stop: bool
-
-
-class Job(verbs.JobVerbs):
+class Job(JobBase):
     """A job as it was when it was read; `refresh` reads it again.
 
-    Verbs of the holder (heartbeat, complete, fail, retry, release, snooze, log, set_progress)
-    present the lease of this hand-out. When it is gone they raise `LostLeaseError` and change
-    nothing. Data that was changed, by `job["key"] = value` or in place, is stored by heartbeat,
-    complete, fail and move.
+    The holder's methods (heartbeat, complete, fail, retry, release, snooze, back_off, log and
+    set_progress) present the lease of this hand-out. Without the lease they raise
+    `LostLeaseError` and change nothing. Data that was changed, by `job["key"] = value` or in place,
+    is stored by heartbeat, complete, fail and move.
     """
 
-    def __init__(self, session: Session, record: JobRecord) -> None:
-        super().__init__(session.settings, record)
-        self._session = session
-        self._worker: Worker | None = None
-        self.is_stoppable = False
-        self.sandbox: str | None = None
-
     @classmethod
-    def build(cls, client: Any, klass: Any, data: Any = None, **fields: Any) -> "Job":
-        """Make a job for tests that is in no store: the same attributes, given by name.
+    def build(cls, client: Any, klass: Any, data: Any = None, **fields: Any) -> Self:
+        """Return a job for tests that is in no store, with attributes given by name.
 
         The names are those of the attributes (`jid`, `queue_name`, `priority`, `tags`, `state`,
         `original_retries`, `retries_left`, `worker_name`, `expires_at`, …).
         """
-        session: Session = client
-        return cls(session, puts.built(session.settings, klass, data, fields))
+        return cls(client, puts.build(client.settings, klass, data, fields))
 
-    @property
-    def reach(self) -> Session:
-        """How the job reaches its store."""
-        return self._session
+    def refresh(self) -> Self:
+        """Read the job again; changes that were not stored are lost.
 
-    @property
-    def data(self) -> Any:
-        """The data; `UndecodableDataError` if it cannot be read."""
-        return self._value()
-
-    @data.setter
-    def data(self, value: Any) -> None:
-        self._set_value(value)
-
-    @property
-    def priority(self) -> float:
-        """The priority, higher goes first; setting it writes it to the store."""
-        return float(self._record.fields.get("priority", 0))
-
-    @priority.setter
-    def priority(self, value: float) -> None:
-        self._session.run(marks.set_priority(self, value))
-
-    def refresh(self) -> "Job":
-        """Read the job again; what was changed here and not stored is dropped."""
-        record = self._session.run(reads.job(self.jid))
+        Raises `JobNotFoundError` if it does not exist any more.
+        """
+        record = self._session.runner.run(jobs.read(self.jid))
         if not isinstance(record, JobRecord):
             raise JobNotFoundError(f"Job {self.jid} does not exist")
         self._adopt(record)
         return self
 
     def explain(self) -> Explanation:
-        """Tell why the job is not running now, as data and, by `str()`, in words."""
-        return self._session.run(explain.call(self.jid))
+        """Return why the job is not running now, as data and, by `str()`, in words."""
+        return self._session.runner.run(explain.read(self.jid))
 
     def heartbeat(self, data: Any = None) -> float:
-        """Renew the lease; give the instant when it ends now."""
-        return self._session.run(verbs.heartbeat(self, data))
+        """Renew the lease, and store the data; returns when the lease ends now (Unix seconds)."""
+        return self._session.runner.run(jobs.heartbeat(self, data))
 
     def complete(
         self,
@@ -98,50 +59,59 @@ class Job(verbs.JobVerbs):
         on_parent_failed: str | None = None,
         result: Any = None,
     ) -> str:
-        """Complete the job, or advance it to the next queue; give its state.
+        """Complete the job, or advance it to the next queue; returns its state.
 
-        All that was `put` by the job takes effect with this, or nothing at all does.
+        The jobs that this job has `put` are put in the same atomic step, all or nothing.
         """
-        call = verbs.complete(self, next_queue, delay, depends, on_parent_failed, result)
-        return self._session.run(call)
+        call = jobs.complete(self, next_queue, delay, depends, on_parent_failed, result)
+        return self._session.runner.run(call)
 
     def fail(self, group: str, message: str, data: Any = None) -> str:
-        """Fail the job, under that group; give its jid."""
-        return self._session.run(verbs.fail(self, group, message, data))
+        """Fail the job in a failure group (up to 255 bytes); returns its jid.
+
+        Messages are cut at 65,536 bytes.
+        """
+        return self._session.runner.run(jobs.fail(self, group, message, data))
 
     def retry(
         self, delay: Seconds = 0, group: str | None = None, message: str | None = None
     ) -> int:
-        """Give the job back at the cost of a retry; give those left, -1 when it failed for good."""
-        return self._session.run(verbs.retry(self, delay, group, message))
+        """Return the job to its queue at the cost of a retry.
+
+        Returns the retries left, -1 if none was left and the job has failed.
+        """
+        return self._session.runner.run(jobs.retry(self, delay, group, message))
 
     def release(self) -> str:
-        """Give the job back at no cost, as if it had not been taken; give its state."""
-        return self._session.run(verbs.release(self))
+        """Return the job to its queue at no cost, as if it had not been taken.
+
+        Returns its state.
+        """
+        return self._session.runner.run(jobs.release(self))
 
     def snooze(self, delay: Seconds) -> float:
-        """Give the job back until later, at no cost; give the instant when it is due."""
-        return self._session.run(verbs.snooze(self, delay))
+        """Return the job to its queue for later at no cost; returns when it is due."""
+        return self._session.runner.run(jobs.snooze(self, delay))
 
     def back_off(self, seconds: Seconds, throttle: str | None = None) -> list[str]:
-        """Give the job back at no cost, and start nothing under its throttles for so long.
+        """Return the job to its queue at no cost, and let nothing start under its throttles.
 
-        For a service that asks for patience: `job.back_off(retry_after(header))`. It blocks the
+        For a service that asks for patience: `job.back_off(retry_after(header))`. Blocks the
         throttle named (one of the job's own, or that of its queue or user), else all that the job
-        was put with, else that of its queue; gives those. The job keeps its place.
+        was put with, else that of its queue; returns those. The job keeps its place.
         """
-        return self._session.run(verbs.back_off(self, seconds, throttle))
+        return self._session.runner.run(jobs.back_off(self, seconds, throttle))
 
     def timeout(self) -> None:
-        """Take the lease away from whoever holds it; the job goes first, ahead of all others."""
-        self._session.run(verbs.timeout(self))
+        """Take the lease away from its holder; the job runs next, ahead of all others."""
+        return self._session.runner.run(jobs.timeout(self))
 
     def force_finish(self, result: Any = None) -> str:
-        """Complete the job in whatever state; its worker can no longer."""
-        return self._session.run(verbs.force_finish(self, result))
+        """Complete the job in whatever state; its worker loses it."""
+        return self._session.runner.run(jobs.force_finish(self, result))
 
     def move(self, queue: str, **options: Unpack[PutOptions]) -> str:
-        """Put the job into another queue, keeping what is not given; its worker loses it."""
+        """Put the job into another queue; options not given stay. Its worker loses it."""
         return self.requeue(queue, **options)
 
     def requeue(
@@ -154,112 +124,99 @@ class Job(verbs.JobVerbs):
     ) -> str:
         """Put the job again, by default into its own queue, with all its retries."""
         target = queue or self.queue_name
-        return self._session.run(verbs.requeue(self, target, klass, data, options))
+        return self._session.runner.run(puts.requeue(self, target, klass, data, options))
 
     def cancel(self) -> bool:
-        """Delete the job; `DependencyError` if others depend on it. Tells whether it was there."""
-        return bool(self._session.run(verbs.cancel(self)))
+        """Delete the job; returns whether it existed.
+
+        Raises `DependencyError` if other jobs depend on it.
+        """
+        deleted = self._session.runner.run(jobs.cancel([self.jid]))
+        return bool(deleted)
 
     def tag(self, *tags: str) -> list[str]:
-        """Add tags; give all of them."""
-        return self._session.run(marks.tag(self, tags))
+        """Add tags; returns all tags of the job."""
+        call = jobs.tag(self.jid, tags)
+        return self._session.runner.run(self.updated_by(call, self._set_tags))
 
     def untag(self, *tags: str) -> list[str]:
-        """Remove tags; give those left."""
-        return self._session.run(marks.untag(self, tags))
+        """Remove tags; returns those left."""
+        call = jobs.untag(self.jid, tags)
+        return self._session.runner.run(self.updated_by(call, self._set_tags))
+
+    def _set_tags(self, tags: list[str]) -> None:
+        self.fields["tags"] = tags
 
     def track(self) -> None:
-        """Have the job's steps published, and the job listed among the tracked ones."""
-        self._session.run(marks.track(self))
+        """Publish the job's events, and list it among the tracked jobs."""
+        call = jobs.track(self.jid)
+        return self._session.runner.run(
+            self.updated_by(call, lambda _: self.fields.update(tracked=True))
+        )
 
     def untrack(self) -> bool:
-        """Stop tracking; tells whether the job was tracked."""
-        return self._session.run(marks.untrack(self))
+        """Stop tracking; returns whether the job was tracked."""
+        call = jobs.untrack(self.jid)
+        return self._session.runner.run(
+            self.updated_by(call, lambda _: self.fields.update(tracked=False))
+        )
 
     def depend(self, *jids: str, on_parent_failed: str | None = None) -> int:
-        """Wait for further jobs; give how many are not complete. Only in state `depends`."""
-        return self._session.run(marks.depend(self, jids, on_parent_failed))
+        """Wait for up to 100 further jobs; returns how many of all are incomplete.
+
+        Raises `WrongStateError` unless the job is in state `depends`.
+        """
+        return self._session.runner.run(jobs.depend(self.jid, jids, on_parent_failed))
 
     def undepend(self, *jids: str, all: bool = False) -> int:  # noqa: A002 - as in qless-py
-        """Wait for these jobs no longer, or for none at all; give how many are not complete."""
-        return self._session.run(marks.undepend(self, jids, every=all))
+        """Wait for these jobs no longer, or for none; returns how many are incomplete."""
+        return self._session.runner.run(jobs.undepend(self.jid, jids, every=all))
 
     def log(self, what: str, data: Mapping[str, Any] | None = None) -> None:
-        """Add an entry of one's own to the history."""
-        self._session.run(verbs.log(self, what, data))
+        """Add an entry to the job's history."""
+        return self._session.runner.run(jobs.log(self, what, data))
 
     def set_progress(self, value: Any) -> None:
-        """Say how far the job is, in any form; whoever reads the job sees it."""
-        self._session.run(verbs.set_progress(self, value))
+        """Store the job's progress, any value the codec can write; readers of the job see it."""
+        return self._session.runner.run(jobs.set_progress(self, value))
 
     def put(self, queue: str, klass: Any, data: Any = None, **options: Unpack[PutOptions]) -> str:
-        """Hold a follow-up job back until this one completes; give the jid that it will have.
+        """Put a follow-up job when this one completes; returns the jid that it will have.
 
-        If this job fails, is retried or is lost instead, the follow-up is dropped. At most 100;
-        more go into an open batch.
+        If this job fails, is retried or is lost instead, the follow-up is dropped. A second run of
+        this job derives the same jid. At most 100; more go into an open batch.
         """
-        return self.hold_back(queue, klass, data, options)
+        return puts.follow_up(self, queue, klass, data, options)
 
     def batch(self, name: str | None = None, **options: Unpack[BatchOptions]) -> JobBatch:
-        """Open a batch for any number of jobs, which go out at once, not with completion.
+        """Open a batch for any number of jobs, which are put at once, not with completion.
 
-        It closes at the latest when this job completes. A second run of the job finds the same
+        It is closed at the latest when this job completes. A second run of the job opens the same
         batch again, unless it is given another name.
         """
-        call = batch.open_call(self._settings, batch.owned_name(self, name), options, self)
-        return JobBatch(self._session, self._session.run(call), self)
+        name = batches.name_for(self, name)
+        call = batches.open_batch(self.settings, name, options, self)
+        return JobBatch(self._session, self._session.runner.run(call), self)
 
     def own_batch(self) -> JobBatch:
-        """Give the batch that this job is in, to put more into it, also when it is closed.
+        """Return the batch that this job is in, to put more jobs into it, even when it is closed.
 
-        A second run of the job puts nothing twice. `BatchNotFoundError` if it is in none.
+        A second run of the job puts nothing twice. Raises `BatchNotFoundError` if it is in none.
         """
-        return JobBatch(self._session, batch.own_name(self), self)
+        return JobBatch(self._session, batches.name_of(self), self)
 
     def parent_results(self) -> dict[str, Any]:
-        """Give the results of the jobs that this one depends on, by their jids; `None` for none.
+        """Return the results of the jobs that this one depends on, by jid; `None` for no result.
 
-        They stay readable until this job has ended, also when the parents have been deleted.
+        They stay readable until this job has ended, even if the parents have been deleted.
         """
-        found = [
-            self._session.run(reads.results(names)) for names in verbs.in_hundreds(self.parents)
-        ]
-        return verbs.results(self, found)
-
-    def perform(self) -> Any:
-        """Run what the klass names, with this job; completing or failing is left to that."""
-        return resolve.find(self.klass, self.queue_name).bound()(self)
-
-    def watch(self, worker: Worker) -> None:
-        """Have the job look at this worker for whether it is stopping."""
-        self._worker = worker
-
-    @property
-    def is_stopping(self) -> bool:
-        """Whether the worker is on its way out and would like this job to end soon."""
-        return self._worker is not None and self._worker.stop
-
-    def heed_stop(self) -> None:
-        """Raise `GracefulStop` if the worker is stopping; unless caught it hands the job back.
-
-        For handlers that work step by step, to be called where the job may be left.
-        """
-        if self.is_stopping:
-            raise GracefulStop(f"the worker of {self.jid} is stopping")
-
-    @contextlib.contextmanager
-    def stoppable(self) -> Iterator[None]:
-        """Have `GracefulStop` raised inside this block as soon as the worker is stopping."""
-        before, self.is_stoppable = self.is_stoppable, True
-        try:
-            self.heed_stop()
-            yield
-        finally:
-            self.is_stoppable = before
+        pages = jobs.in_hundreds(self.parents)
+        found = [self._session.runner.run(jobs.results(page)) for page in pages]
+        return jobs.parent_results(self, found)
 
     def wait(self, timeout: Seconds | None = None) -> Any:
-        """Wait until the job has ended and give its result.
+        """Wait until the job has ended and return its result.
 
-        Raises `JobFailedError`, `JobCanceledError`, or `WaitTimeoutError` when time is up.
+        Raises `JobFailedError`, `JobCanceledError`, or `WaitTimeoutError` after `timeout` seconds.
         """
-        return waiting.wait(self._session, self, timeout)
+        return wait.wait(self._session, self, timeout)

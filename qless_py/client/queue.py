@@ -1,50 +1,41 @@
-"""A queue, and what may be done with it."""
+# Generated from qless_py/aio/queue.py by bin/generate-sync: edit that file.
+"""Queues, and their jobs by state."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from datetime import date, datetime
 from typing import Any, Unpack, overload
 
-from qless_py import protocol
-from qless_py.client import queue_calls, refill, users
-from qless_py.client import stats as statistics
-from qless_py.client.config import Config
+from qless_py.client import refill
+from qless_py.client.base import QueueBase, QueuesBase
 from qless_py.client.job import Job
-from qless_py.client.queue_calls import Counts
 from qless_py.client.session import Session
-from qless_py.client.stats import DayStats, Sample
 from qless_py.client.throttles import Throttle
-from qless_py.client.users import Share, UserPage
-from qless_py.protocol import JobRecord, reads
-from qless_py.protocol import arguments as checks
-from qless_py.protocol import put_calls as puts
-from qless_py.protocol import recurring_calls as recur_calls
+from qless_py.protocol import JobRecord, puts, queues, recurring, stats, users
 from qless_py.protocol.arguments import PutOptions, PutSpec, RecurOptions, Seconds
+from qless_py.protocol.queues import Counts
+from qless_py.protocol.stats import DayStats, Sample
+from qless_py.protocol.throttles import LARGEST_PAGE
+from qless_py.protocol.users import Share, UserPage
 
 
-class Queue:
+class Queue(QueueBase):
     """A queue by its name; it comes into being with the first job that is put into it."""
 
-    def __init__(self, session: Session, name: str) -> None:
-        self._session = session
-        self.name = checks.name("queue", name)
-
-    @property
-    def reach(self) -> Session:
-        """How the queue reaches its store."""
-        return self._session
-
     def put(self, klass: Any, data: Any = None, **options: Unpack[PutOptions]) -> str:
-        """Put a job and give its jid; see `PutOptions` for what else may be said.
+        """Put a job and return its jid; see `PutOptions` for the options.
 
-        When the put is ignored, because of its jid or unique key, the jid is that of the job which
-        is there already.
+        `klass` is a class, a function or a dotted name. When the put is ignored because of its jid
+        or unique key, the jid is that of the existing job. Raises `BadArgumentError` for arguments
+        that are not valid, and `AlreadyExistsError` with `on_conflict="raise"`.
         """
-        call = puts.put(self._session.settings, self.name, klass, data, options)
-        return self._session.run(call)
+        # The whole way of a put to the socket: this method, `puts`, the runner.
+        session = self._session
+        return session.runner.run(puts.put(session.settings, self.name, klass, data, options))
 
     def put_many(self, jobs: Iterable[PutSpec]) -> list[str]:
-        """Put up to 100 jobs in one step, all or none, and give their jids."""
-        return self._session.run(puts.put_many(self._session.settings, self.name, jobs))
+        """Put 1 to 100 jobs in one atomic step, all or none, and return their jids."""
+        session = self._session
+        return session.runner.run(puts.put_many(session.settings, self.name, jobs))
 
     @overload
     def pop(self, count: None = None, *, worker: str | None = None) -> Job | None: ...
@@ -52,9 +43,12 @@ class Queue:
     def pop(self, count: int, *, worker: str | None = None) -> list[Job]: ...
 
     def pop(self, count: int | None = None, *, worker: str | None = None) -> Job | list[Job] | None:
-        """Take one job, or `None`; with a count take a list of up to that many, at most 100."""
-        call = queue_calls.pop(self._session.settings, self.name, count, worker, self._job)
-        return queue_calls.one_or_all(refill.pop(self._session, call), count)
+        """Take a job under a lease, or `None`; with a count (1 to 100), a list of up to that many.
+
+        The lease lasts `heartbeat` seconds; `Job.heartbeat` renews it.
+        """
+        call = queues.pop(self._session.settings, self.name, count, worker, self._job)
+        return queues.one_or_all(refill.pop(self._session, call), count)
 
     @overload
     def peek(self, count: None = None, *, offset: int = 0) -> Job | None: ...
@@ -62,9 +56,9 @@ class Queue:
     def peek(self, count: int, *, offset: int = 0) -> list[Job]: ...
 
     def peek(self, count: int | None = None, *, offset: int = 0) -> Job | list[Job] | None:
-        """Look at the next job, or at several, in the order in which they would be taken."""
-        call = queue_calls.peek(self.name, count, offset, self._job)
-        return queue_calls.one_or_all(self._session.run(call), count)
+        """Read the next job, or up to 100, in the order of pops, without taking them."""
+        call = queues.peek(self.name, count, offset, self._job)
+        return queues.one_or_all(self._session.runner.run(call), count)
 
     def recur(
         self,
@@ -74,116 +68,97 @@ class Queue:
         offset: Seconds = 0,
         **options: Unpack[RecurOptions],
     ) -> str:
-        """Put a job every `interval` seconds, first after `offset`; give the recurring jid.
+        """Put a job every `interval` seconds, first after `offset`; returns the recurring jid.
 
-        Instead of an interval, `cron` and `zone` say when: see `RecurOptions`.
+        Instead of an interval, `cron` and `zone` give the schedule: see `RecurOptions`. A recurring
+        job with the same `jid` is replaced. Raises `ScheduleError` for a schedule that never fires.
         """
-        call = recur_calls.recur_call(
-            self._session.settings, self.name, klass, data, interval, offset, options
-        )
-        return self._session.run(call)
+        session = self._session
+        call = recurring.recur(session.settings, self.name, klass, data, interval, offset, options)
+        return session.runner.run(call)
 
     def pause(self, reason: str | None = None, until: float | datetime | None = None) -> None:
-        """Hand out no jobs until unpaused, or until an instant; everything else goes on."""
-        call = queue_calls.pause(self._session.settings, self.name, reason, until)
-        self._session.run(call)
+        """Hand out no jobs until unpaused, or until a time (Unix seconds or a datetime).
+
+        Running jobs go on, and jobs can be put.
+        """
+        by = self._session.settings.worker_name
+        return self._session.runner.run(queues.pause([self.name], reason, until, by))
 
     def unpause(self) -> None:
         """Hand out jobs again."""
-        self._session.run(protocol.queues.unpause([self.name]))
+        return self._session.runner.run(queues.unpause([self.name]))
 
     @property
     def counts(self) -> Counts:
-        """How many jobs there are in each state, and whether the queue is paused."""
-        return self._session.run(queue_calls.counts(self.name))
-
-    @property
-    def is_paused(self) -> bool:
-        """Whether no jobs are handed out."""
-        return self.counts["paused"]
+        """Return how many jobs there are in each state, and whether the queue is paused."""
+        return self._session.runner.run(queues.counts(self.name))
 
     def stats(self, day: date | float | None = None) -> DayStats:
-        """Give the statistics of a day, by default of today."""
-        return self._session.run(statistics.day_call(self.name, day))
+        """Return the statistics of a day in UTC, by default of today."""
+        return self._session.runner.run(stats.day(self.name, day))
 
     def series(
         self, start: float | datetime, end: float | datetime, resolution: str = "minute"
     ) -> list[Sample]:
-        """Give the counters by `minute` (kept for a day) or by `ten` minutes (14 days)."""
-        return self._session.run(statistics.series_call(self.name, start, end, resolution))
-
-    @property
-    def heartbeat(self) -> float:
-        """The length of a lease in seconds; setting it overrides the general one, del undoes it."""
-        return queue_calls.heartbeat_of(self.name, Config(self._session).all)
-
-    @heartbeat.setter
-    def heartbeat(self, value: float) -> None:
-        Config(self._session)[queue_calls.heartbeat_option(self.name)] = value
-
-    @heartbeat.deleter
-    def heartbeat(self) -> None:
-        Config(self._session).unset(queue_calls.heartbeat_option(self.name))
+        """Return the counters by `minute` (kept for a day) or by `ten` minutes (for 14 days)."""
+        return self._session.runner.run(stats.series(self.name, start, end, resolution))
 
     @property
     def throttle(self) -> Throttle:
         """The throttle that all jobs of the queue have."""
-        return Throttle(self._session, queue_calls.throttle_of(self.name))
+        return Throttle(self._session, queues.throttle_of(self.name))
 
     def users(self) -> list[Share]:
-        """Give the users with ready jobs in the queue, and the share that each of them gets.
+        """Return the users with ready jobs in the queue, and the share that each of them gets.
 
-        It reads all of them, page by page; where there may be very many, read pages.
+        All of them are read, page by page; if there may be very many, use `user_page`.
         """
         found: list[Share] = []
         cursor: str | None = None
         while True:
-            page = self.user_page(cursor, protocol.throttles.LARGEST_PAGE)
+            page = self.user_page(cursor, LARGEST_PAGE)
             found += page.users
             cursor = page.cursor
             if cursor is None:
                 return users.shares(found)
 
     def user_page(self, cursor: str | None = None, count: int = 100) -> UserPage[Share]:
-        """Read up to 250 users with ready jobs in the queue, from where another page ended.
+        """Read a page of up to 250 users with ready jobs, from a `cursor` or the start.
 
-        They come about in the order of their turns.
+        They come roughly in the order of their turns.
         """
-        return self._session.run(users.of_queue_call(self.name, cursor, count))
+        return self._session.runner.run(users.read_queue_page(self.name, cursor, count))
 
     @property
     def jobs(self) -> "QueueJobs":
         """The jobs of the queue by state."""
         return QueueJobs(self._session, self.name)
 
-    def __len__(self) -> int:
-        """Count the jobs waiting, running and scheduled."""
-        return self._session.run(reads.length(self.name))
-
-    def __bool__(self) -> bool:
-        # An empty queue is a queue; without this, len() would be asked of the server.
-        return True
-
     def forget(self) -> bool:
-        """Take the queue off the list of known ones; its jobs stay. Tells whether it was on it."""
-        return bool(self._session.run(protocol.queues.forget([self.name])))
+        """Remove the queue from the list of known ones and return whether it was on it.
+
+        Its jobs stay.
+        """
+        number = self._session.runner.run(queues.forget([self.name]))
+        return bool(number)
 
     def _job(self, record: JobRecord) -> Job:
         return Job(self._session, record)
 
     def __repr__(self) -> str:
-        return f"<Queue {self.name}>"
+        return f"<{type(self).__name__} {self.name}>"
 
 
 class QueueJobs:
-    """Jids of a queue's jobs by state, a page at a time."""
+    """The jids of a queue's jobs by state, in pages of up to 1,000."""
 
     def __init__(self, session: Session, queue: str) -> None:
         self._session = session
         self._queue = queue
 
     def waiting(self, offset: int = 0, count: int = 25) -> list[str]:
-        """List the jobs that can be taken, in that order, those that have come due last."""
+        """List the jobs that can be taken, in order; those that have come due are last."""
         return self._list("waiting", offset, count)
 
     def running(self, offset: int = 0, count: int = 25) -> list[str]:
@@ -199,7 +174,7 @@ class QueueJobs:
         return self._list("scheduled", offset, count)
 
     def depends(self, offset: int = 0, count: int = 25) -> list[str]:
-        """List the jobs that wait for others."""
+        """List the jobs that wait for other jobs."""
         return self._list("depends", offset, count)
 
     def throttled(self, offset: int = 0, count: int = 25) -> list[str]:
@@ -211,30 +186,21 @@ class QueueJobs:
         return self._list("recurring", offset, count)
 
     def _list(self, state: str, offset: int, count: int) -> list[str]:
-        return self._session.run(queue_calls.state(self._queue, state, offset, count))
+        return self._session.runner.run(queues.jids_in_state(self._queue, state, offset, count))
 
 
-class Queues:
-    """`client.queues`: a queue by name, and all that are known."""
-
-    def __init__(self, session: Session) -> None:
-        self._session = session
+class Queues(QueuesBase[Queue]):
+    """`client.queues`: a queue by its name, and all that are known."""
 
     def __getitem__(self, name: str) -> Queue:
         return Queue(self._session, name)
 
     @property
     def counts(self) -> list[Counts]:
-        """The counts of all known queues in the order of first sight."""
+        """Return the counts of all known queues, in the order in which they were first used."""
         found: list[Counts] = []
         while True:
-            total, rows = self._session.run(queue_calls.all_counts(len(found)))
+            total, rows = self._session.runner.run(queues.all_counts(len(found)))
             found += rows
             if not rows or len(found) >= total:
                 return found
-
-    def __contains__(self, name: object) -> bool:
-        return any(row["name"] == name for row in self.counts)
-
-    def __iter__(self) -> Iterator[Queue]:
-        return iter([self[row["name"]] for row in self.counts])

@@ -13,14 +13,15 @@ from flask import request
 from redis.exceptions import RedisError
 from werkzeug.wrappers import Response
 
-from qless_py.client import queue_calls, workers
+from qless_py import protocol
 from qless_py.client.client import Client
-from qless_py.client.queue_calls import LARGEST_PAGE, Counts
 from qless_py.client.session import answered
-from qless_py.client.workers import WorkerCounts
 from qless_py.dashboard.auth.guard import RequestRejected
 from qless_py.errors import QlessError
-from qless_py.protocol import Call, reads
+from qless_py.protocol import Call
+from qless_py.protocol.jobs import LARGEST_PAGE
+from qless_py.protocol.queues import Counts
+from qless_py.protocol.workers import WorkerCounts
 
 _HEADS_PER_CALL: Final = 100
 # Seconds. Some servers never notice that a viewer has left: then the stream ends after this time.
@@ -101,7 +102,7 @@ class SnapshotCache:
     def _read(self) -> Snapshot:
         """Read everything in three round trips: first pages, remaining pages, heads of queues."""
         readers: tuple[Callable[[int], Call[Any]], ...] = (
-            queue_calls.all_counts, _failure_groups, workers.counts_call,
+            protocol.queues.all_counts, _failure_groups, protocol.workers.counts,
         )  # fmt: skip
         lists: list[list[Any]] = []
         rest: list[tuple[list[Any], Call[Any]]] = []
@@ -126,13 +127,13 @@ class SnapshotCache:
             names[first : first + _HEADS_PER_CALL]
             for first in range(0, len(names), _HEADS_PER_CALL)
         ]
-        answers = answered(self._client.run_many([reads.heads(part) for part in parts]))
+        answers = answered(self._client.run_many([protocol.queues.heads(part) for part in parts]))
         ages = zip(names, (age for answer in answers for age in answer), strict=True)
         return {name: None if age < 0 else age / 1000 for name, age in ages}
 
 
-def _failure_groups(offset: int) -> Call[tuple[int, list[reads.FailureGroup]]]:
-    return reads.groups(offset, LARGEST_PAGE)
+def _failure_groups(offset: int) -> Call[tuple[int, list[protocol.jobs.FailureGroup]]]:
+    return protocol.jobs.groups(offset, LARGEST_PAGE)
 
 
 class LiveStreams:

@@ -13,12 +13,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
+from qless_py import protocol
 from qless_py.client import humanize
 from qless_py.client.client import Client
 from qless_py.client.session import answered
-from qless_py.client.stats import percentile
 from qless_py.dashboard.charts import Chart, Series
-from qless_py.protocol import reads
+from qless_py.protocol.stats import percentile
 
 _MINUTE: Final = 60.0
 _TEN: Final = 600.0
@@ -284,7 +284,9 @@ class SeriesCache:
         # Each call returns the rows that begin within its part of the range.
         parts = [start + number * step for number in range(math.ceil((now - start) / step) or 1)]
         calls = [
-            reads.series_rows(name, _ms(at), min(_ms(at + step) - 1, _ms(now)), span.resolution)
+            protocol.stats.series_rows(
+                name, _ms(at), min(_ms(at + step) - 1, _ms(now)), span.resolution
+            )
             for name in names
             for at in parts
         ]

@@ -12,7 +12,7 @@ from qless_py.fsck.finding import Finding
 from qless_py.fsck.key_rules import PASSING
 from qless_py.fsck.names import Keys, raw_bytes
 from qless_py.protocol.call import Call
-from qless_py.protocol.fsck import repair as call_of
+from qless_py.protocol.namespace import repair as call_of
 from qless_py.store.runner import Runner
 
 _log = logging.getLogger(__name__)

@@ -28,11 +28,11 @@ from qless_py.handlers import resolve
 from qless_py.handlers.context import running
 from qless_py.handlers.fork_guard import ForkGuard
 from qless_py.handlers.interrupt import SoftLimit
+from qless_py.handlers.job import HandledJob
 from qless_py.handlers.outcomes import Outcome
 from qless_py.handlers.resolve import Handler
 from qless_py.handlers.retry import QueuePolicies, RetryPolicy
 from qless_py.protocol import arguments
-from qless_py.protocol.job_calls import JobVerbs
 
 Middleware = Callable[[Any], AbstractContextManager[Any] | AbstractAsyncContextManager[Any]]
 
@@ -42,7 +42,7 @@ _MOST_RESOLVED: Final = 1000
 class Performer(Protocol):
     """Replaces the handlers that jobs name: an external program, a dispatch."""
 
-    def find(self, job: JobVerbs) -> Handler:
+    def find(self, job: HandledJob) -> Handler:
         """Return what performs the job; raise `HandlerNotFoundError` if nothing does."""
 
 
@@ -85,7 +85,7 @@ class Executor:
         self._resolved: dict[tuple[str, str], _Resolved] = {}
         self._queue_policies = QueuePolicies()
 
-    def run(self, job: JobVerbs) -> Any:
+    def run(self, job: HandledJob) -> Any:
         """Call the job's handler and return its value; an `async def` one gets an event loop.
 
         Raises what the handler raises, or the `Retry`, `Snooze` or `Discard` that a policy makes of
@@ -101,11 +101,11 @@ class Executor:
             if _is_undecided(job, error):
                 policy = job.retry_policy or found.policy
                 if policy is None:
-                    policy = self._queue_policies.of(job.queue_name, job.reach.run)
+                    policy = self._queue_policies.of(job.queue_name, job.session.run)
                 self._apply(policy or self._options.retry, job, error)
             raise
 
-    async def arun(self, job: JobVerbs) -> Any:
+    async def arun(self, job: HandledJob) -> Any:
         """Await the job's handler; one that is not `async def` runs in a thread."""
         found = self._resolve(job)
         if not found.handler.is_async:
@@ -117,16 +117,16 @@ class Executor:
             if _is_undecided(job, error):
                 policy = job.retry_policy or found.policy
                 if policy is None:
-                    policy = await self._queue_policies.aof(job.queue_name, job.reach.run)
+                    policy = await self._queue_policies.aof(job.queue_name, job.session.run)
                 self._apply(policy or self._options.retry, job, error)
             raise
 
-    def is_async(self, job: JobVerbs) -> bool:
+    def is_async(self, job: HandledJob) -> bool:
         """Return whether the handler is `async def`; False if it cannot be resolved."""
         found = self._resolve_or_none(job)
         return found is not None and found.handler.is_async
 
-    def limits(self, job: JobVerbs) -> tuple[float | None, float | None]:
+    def limits(self, job: HandledJob) -> tuple[float | None, float | None]:
         """Return the soft and the hard limit in seconds: of the job, its class, or the options."""
         found = self._resolve_or_none(job)
         if found is None:
@@ -134,10 +134,10 @@ class Executor:
         hard = _first(job.hard_limit, found.hard_limit, self._options.hard_limit)
         return self._soft_limit(found, job), hard
 
-    def _soft_limit(self, found: _Resolved, job: JobVerbs) -> float | None:
+    def _soft_limit(self, found: _Resolved, job: HandledJob) -> float | None:
         return _first(job.soft_limit, found.soft_limit, self._options.soft_limit)
 
-    def _resolve_or_none(self, job: JobVerbs) -> _Resolved | None:
+    def _resolve_or_none(self, job: HandledJob) -> _Resolved | None:
         try:
             return self._resolve(job)
         except (LostLeaseError, SoftLimitError):
@@ -145,7 +145,7 @@ class Executor:
         except (Exception, SystemExit):  # noqa: BLE001 - running the job reports what is wrong
             return None
 
-    def _resolve(self, job: JobVerbs) -> _Resolved:
+    def _resolve(self, job: HandledJob) -> _Resolved:
         key = (job.klass_name, job.queue_name)
         found = self._resolved.get(key)
         if found is None:
@@ -154,7 +154,7 @@ class Executor:
             found = self._resolved[key] = self._find(job)
         return found
 
-    def _find(self, job: JobVerbs) -> _Resolved:
+    def _find(self, job: HandledJob) -> _Resolved:
         klass, queue = job.klass_name, job.queue_name
         if (klass, queue) == (resolve.OPERATIONS_KLASS, resolve.OPERATIONS_QUEUE):
             handler = resolve.find(resolve.load(klass), queue)
@@ -176,19 +176,19 @@ class Executor:
             return resolve.load(name)
         return resolve.load_allowed(name, self._options.imports)
 
-    def _apply(self, policy: RetryPolicy | None, job: JobVerbs, error: Exception) -> None:
+    def _apply(self, policy: RetryPolicy | None, job: HandledJob, error: Exception) -> None:
         """Raise the outcome that a policy decides on, if any."""
         outcome = None if policy is None else policy.decide(error, job.tries, self._load)
         if outcome is not None:
             raise outcome from error
 
 
-def _is_undecided(job: JobVerbs, error: Exception) -> bool:
+def _is_undecided(job: HandledJob, error: Exception) -> bool:
     """Return whether policies apply: not if the handler itself decided what happens to the job."""
     return job.state == "running" and not isinstance(error, (Outcome, LostLeaseError))
 
 
-def _call_within(found: _Resolved, job: JobVerbs, soft_limit: float | None) -> Any:
+def _call_within(found: _Resolved, job: HandledJob, soft_limit: float | None) -> Any:
     if not found.middleware and soft_limit is None:
         return _call(found.handler, job)
     with contextlib.ExitStack() as stack:
@@ -199,7 +199,7 @@ def _call_within(found: _Resolved, job: JobVerbs, soft_limit: float | None) -> A
         return _call(found.handler, job)
 
 
-async def _await_within(found: _Resolved, job: JobVerbs, soft_limit: float | None) -> Any:
+async def _await_within(found: _Resolved, job: HandledJob, soft_limit: float | None) -> Any:
     async with contextlib.AsyncExitStack() as stack:
         for enter in found.middleware:
             context = enter(job)
@@ -212,7 +212,7 @@ async def _await_within(found: _Resolved, job: JobVerbs, soft_limit: float | Non
         return await _await(found.handler.bound()(job))
 
 
-def _call(handler: Handler, job: JobVerbs) -> Any:
+def _call(handler: Handler, job: HandledJob) -> Any:
     """Call a handler; if it returns a coroutine, run that, too.
 
     A copy that the handler forked exits here, before it leaves any middleware or calls the store:

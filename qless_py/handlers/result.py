@@ -19,10 +19,10 @@ from typing import Any, Final
 
 from qless_py import protocol
 from qless_py.errors import HandlerNotFoundError, LostLeaseError, ProcessStop
+from qless_py.handlers.job import HandledJob
 from qless_py.handlers.outcomes import Discard, Outcome, Retry, Snooze
 from qless_py.protocol import Call
-from qless_py.protocol import job_calls as verbs
-from qless_py.protocol.job_calls import JobVerbs
+from qless_py.protocol import jobs as verbs
 
 logger = logging.getLogger(__name__)
 
@@ -41,21 +41,21 @@ _AROUND_HANDLERS: Final = (
 class Result:
     """What became of a job: the call that reports it, or None if its handler has reported it."""
 
-    job: JobVerbs
+    job: HandledJob
     call: Call[Any] | None
 
     @classmethod
-    def returned(cls, job: JobVerbs, value: Any) -> Result:
+    def returned(cls, job: HandledJob, value: Any) -> Result:
         """Complete a job whose handler returned, unless the handler made a transition itself."""
         if job.state != "running":
             return cls(job, None)
         try:
-            return cls(job, verbs.finish(job, value))
+            return cls(job, verbs.complete_finally(job, value))
         except Exception as error:  # noqa: BLE001 - a result that cannot be encoded fails the job
             return cls.raised(job, error)
 
     @classmethod
-    def raised(cls, job: JobVerbs, error: BaseException) -> Result:
+    def raised(cls, job: HandledJob, error: BaseException) -> Result:
         """Fail a job whose handler raised, or do what an `Outcome` or a stop says instead."""
         if job.state != "running":
             if not isinstance(error, ProcessStop):
@@ -80,7 +80,7 @@ class Result:
         return cls.failed(job, error, _describe(error))
 
     @classmethod
-    def refused(cls, job: JobVerbs, error: Exception) -> Result:
+    def refused(cls, job: HandledJob, error: Exception) -> Result:
         """Fail a job whose transition the store refused, because its result is too large say.
 
         Otherwise the job would run again each time its lease expires.
@@ -88,14 +88,14 @@ class Result:
         return cls.failed(job, error, f"the store refused the result of the job: {error}")
 
     @classmethod
-    def failed(cls, job: JobVerbs, error: BaseException, message: str) -> Result:
+    def failed(cls, job: HandledJob, error: BaseException, message: str) -> Result:
         """Fail a job in the group of its klass and the exception."""
         # Data that the handler changed is not sent: it may be what cannot be stored.
         group, message = _group(job, error), _truncate(message, _LONGEST_MESSAGE)
-        return cls(job, protocol.jobs.fail(job.jid, job.lease, group, message))
+        return cls(job, protocol.jobs.fail_encoded(job.jid, job.lease, group, message))
 
 
-def _call(job: JobVerbs, outcome: Outcome) -> Call[Any]:
+def _call(job: HandledJob, outcome: Outcome) -> Call[Any]:
     match outcome:
         case Retry():
             return _retry(job, outcome)
@@ -108,7 +108,7 @@ def _call(job: JobVerbs, outcome: Outcome) -> Call[Any]:
     raise TypeError(f"{outcome!r} is no Retry, Snooze or Discard")
 
 
-def _retry(job: JobVerbs, outcome: Retry) -> Call[Any]:
+def _retry(job: HandledJob, outcome: Retry) -> Call[Any]:
     cause = outcome.__cause__
     logger.info("retried jid=%s delay=%s: %r", job.jid, outcome.delay, cause or outcome)
     group, message = None, None
@@ -138,7 +138,7 @@ def _from_handler(trace: TracebackType | None) -> TracebackType | None:
     return None
 
 
-def _group(job: JobVerbs, error: BaseException) -> str:
+def _group(job: HandledJob, error: BaseException) -> str:
     return _truncate(f"{job.klass_name}:{type(error).__name__}", _LONGEST_GROUP)
 
 

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from qless_py import protocol
-from qless_py.client import refill
 from qless_py.client.client import Client
 from qless_py.client.job import Job
 from qless_py.errors import DeadWorkerError, QlessError
@@ -20,7 +19,7 @@ from qless_py.handlers.result import Result
 from qless_py.handlers.retry import RECONNECT
 from qless_py.manager.in_flight import InFlight, LeaseRenewal
 from qless_py.manager.registration import Registration
-from qless_py.protocol.checks import MOST_AT_ONCE
+from qless_py.protocol.arguments import MOST_AT_ONCE
 from qless_py.store.outage import UNAVAILABLE
 from qless_py.store.readable import readable
 from qless_py.worker import control_pipe
@@ -136,17 +135,17 @@ class Dispatcher(threading.Thread):
         """Send the results that are kept and start what can be fetched; wait if that is nothing."""
         settings = self._client.settings
         # The ticks that an earlier reply asked for travel along; their own replies do not matter.
-        ticks = refill.answers(settings)
+        ticks = protocol.recurring.answers(settings)
         *_, reply = self._acknowledger.exchange(*ticks, self._registration.pop(count))
         if isinstance(reply, DeadWorkerError):
             self._registration.register()  # The new nonce makes this manager alive again.
             return
         if isinstance(reply, Exception):
             raise reply
-        settings.questions.extend(reply.questions)
+        settings.tick_requests.extend(reply.tick_requests)
         for record in reply.jobs:
             self._start(Job(self._client, record))
-        if not (reply.jobs or reply.more or reply.questions):
+        if not (reply.jobs or reply.more or reply.tick_requests):
             with contextlib.suppress(*UNAVAILABLE):
                 self._fetcher.wait(reply.wake, reply.next_in, [self._pool.fileno()])
 
@@ -200,7 +199,7 @@ class Dispatcher(threading.Thread):
             self._pool.send(held, control_pipe.LOST)
 
     def _release(self, jobs: list[HeldJob]) -> None:
-        calls = [protocol.jobs.release(one.leased.jid, one.leased.lease) for one in jobs]
+        calls = [protocol.jobs.release_lease(one.leased.jid, one.leased.lease) for one in jobs]
         try:
             self._acknowledger.exchange(*calls)
         except StopWaiting:

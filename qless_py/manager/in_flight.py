@@ -12,7 +12,7 @@ from qless_py import protocol
 from qless_py.client.client import Client
 from qless_py.errors import QlessError
 from qless_py.handlers.retry import RECONNECT
-from qless_py.protocol.checks import MOST_AT_ONCE
+from qless_py.protocol.arguments import MOST_AT_ONCE
 from qless_py.store.outage import UNAVAILABLE, OutageLog
 from qless_py.worker.child_context import HeldJob
 from qless_py.worker.lease_renewer import RenewalPlan

@@ -14,6 +14,7 @@ from qless_py.errors import HandlerNotFoundError, QlessError
 from qless_py.handlers import resolve
 from qless_py.handlers.context import current_job
 from qless_py.handlers.executor import Executor, HandlerOptions, Middleware
+from qless_py.handlers.job import HandledJob
 from qless_py.handlers.outcomes import Outcome
 from qless_py.handlers.resolve import Handler
 from qless_py.handlers.result import Result
@@ -37,7 +38,6 @@ from qless_py.manager.metrics import Metrics
 from qless_py.manager.registration import Registration
 from qless_py.protocol import arguments
 from qless_py.protocol.arguments import PutOptions, Seconds
-from qless_py.protocol.job_calls import JobVerbs
 from qless_py.store.outage import UNAVAILABLE
 from qless_py.worker.child_context import HeldJob
 
@@ -239,7 +239,7 @@ class _RecordingExecutor(Executor):
         super().__init__(options)
         self._outcomes: dict[str, tuple[Any, BaseException | None]] = {}
 
-    def run(self, job: JobVerbs) -> Any:
+    def run(self, job: HandledJob) -> Any:
         """Run the handler and record its outcome."""
         lease = job.lease
         try:
@@ -250,7 +250,7 @@ class _RecordingExecutor(Executor):
         self._outcomes[lease] = value, None
         return value
 
-    async def arun(self, job: JobVerbs) -> Any:
+    async def arun(self, job: HandledJob) -> Any:
         """Await the handler and record its outcome."""
         lease = job.lease
         try:

@@ -39,7 +39,7 @@ class Registration:
 
     def pop(self, count: int) -> Call[PopReply]:
         """Return the call that fetches jobs."""
-        return protocol.queues.pop(self._topics, self._name, count, self._nonce)
+        return protocol.queues.pop_records(self._topics, self._name, count, self._nonce)
 
     def beat(self) -> None:
         """Send a heartbeat."""

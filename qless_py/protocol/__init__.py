@@ -1,18 +1,21 @@
-"""The typed face of `lua/`: one function per script that packs arguments and reads replies.
+"""Validate, encode and pack the arguments of each script in `lua/`, and decode its reply.
 
-Nothing here talks to a server: each function gives a `Call`, which a runner sends, so that the
-synchronous client, the asyncio client and pipelines share all of it. Times are integer ms.
+Nothing here talks to a server: each function returns a `Call`, which a runner sends, so both
+clients and their pipelines share all of it. One module per subject.
 """
 
 from qless_py.protocol import (
     batches,
     config,
     jobs,
+    namespace,
+    puts,
     queues,
-    reads,
     recurring,
     search,
+    stats,
     throttles,
+    users,
     workers,
 )
 from qless_py.protocol.call import Arg, Call
@@ -27,10 +30,13 @@ __all__ = [
     "batches",
     "config",
     "jobs",
+    "namespace",
+    "puts",
     "queues",
-    "reads",
     "recurring",
     "search",
+    "stats",
     "throttles",
+    "users",
     "workers",
 ]

@@ -1,75 +1,218 @@
-"""What may be said of a job that is put or recurs, and how it is said to the scripts.
+"""Check the arguments users pass, and convert them to what the scripts expect.
 
-The checks of single values are those of `qless_py.protocol.checks`, which can be had here as well.
+The scripts check everything again. Checking here first lets an error name the Python argument, and
+catches values that would change silently on the way (a bool for a number, a NaN).
 """
 
+import math
+import re
 from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime
-from typing import Any, Final, Literal, Protocol, TypedDict
+from datetime import datetime, timedelta
+from typing import Any, Final, Literal, Protocol, TypedDict, TypeGuard
 
 from qless_py.errors import BadArgumentError
-from qless_py.protocol.checks import (
-    MOST_AT_ONCE,
-    MOST_THROTTLES,
-    Seconds,
-    Throttles,
-    choice,
-    finite,
-    instant,
-    is_name,
-    klass_name,
-    line,
-    name,
-    names,
-    span,
-    text,
-    throttle_id,
-    throttles,
-    user,
-    whole,
-)
 
-__all__ = [
-    "MOST_AT_ONCE", "MOST_RETRIES", "MOST_THROTTLES", "PARENT_POLICIES", "RECUR_DEFAULTS", "Policy",
-    "PutOptions", "PutSpec", "RecurOptions", "RecurUpdate", "Seconds", "Throttles", "choice",
-    "defaults", "finite", "instant", "is_name", "klass_name", "line", "name", "names",
-    "put_options", "recur_options", "span", "text", "throttle_id", "throttles", "user", "whole",
-]  # fmt: skip
+Seconds = float | timedelta
 
+Throttles = Iterable[str] | Mapping[str, float]
+"""Throttle ids; a mapping also gives how many tokens the job takes of each (default 1)."""
+
+_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:@~+-]{0,127}", re.ASCII)
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
+_LONGEST_LINE: Final = 255
+_LONGEST_SPAN: Final = 3155760000.0  # seconds in a hundred years
+_LATEST: Final = 4503599627370.0
+_LARGEST_PRIORITY: Final = 1e300
+MOST_AT_ONCE: Final = 100
 MOST_RETRIES: Final = 2**31 - 1
+MOST_THROTTLES: Final = 8
+LEAST_COST: Final = 1e-6
+MOST_COST: Final = 1e9
+_IMPLICIT: Final = ("queue", "user")
+
+
+def name(what: str, value: Any) -> str:
+    """Return a valid name of a jid, queue, tag, worker, unique key or batch."""
+    if not is_name(value):
+        raise BadArgumentError(
+            f"{what} {value!r} is not a name of 1 to 128 letters, digits and _.:@~+-"
+        )
+    return value
+
+
+def is_name(value: object) -> TypeGuard[str]:
+    """Return whether the value is a valid name."""
+    return isinstance(value, str) and _NAME.fullmatch(value) is not None
+
+
+def names(what: str, values: Any, most: int | None = MOST_AT_ONCE) -> list[str]:
+    """Return a list of valid names without duplicates, in order."""
+    if isinstance(values, str | bytes) or not isinstance(values, Iterable):
+        raise BadArgumentError(f"{what} is not a list of names")
+    checked = list(dict.fromkeys(name(what, value) for value in values))
+    if most is not None and len(checked) > most:
+        raise BadArgumentError(f"{what} holds {len(checked)} names, more than {most}")
+    return checked
+
+
+def line(what: str, value: Any) -> str:
+    """Return one line of free text, such as a klass or failure group: 1 to 255 bytes."""
+    if not isinstance(value, str) or _CONTROL.search(value):
+        raise BadArgumentError(f"{what} {value!r} is not text without control characters")
+    if not 1 <= len(_encoded(what, value)) <= _LONGEST_LINE:
+        raise BadArgumentError(f"{what} does not have 1 to {_LONGEST_LINE} bytes")
+    return value
+
+
+def text(what: str, value: Any, longest: int) -> str:
+    """Return free text cut to at most `longest` bytes of UTF-8."""
+    if not isinstance(value, str):
+        raise BadArgumentError(f"{what} is not text")
+    encoded = value.encode("utf-8", "backslashreplace")
+    return encoded[:longest].decode("utf-8", "ignore")
+
+
+def choice(what: str, value: Any, allowed: Iterable[str]) -> str:
+    """Return a value that must be one of a few words."""
+    choices = list(allowed)
+    if not isinstance(value, str) or value not in choices:
+        raise BadArgumentError(f"{what} {value!r} is none of {', '.join(choices)}")
+    return value
+
+
+def whole(what: str, value: Any, low: int, high: int) -> int:
+    """Return an integer from `low` to `high`."""
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        raise BadArgumentError(f"{what} {value!r} is not a whole number from {low} to {high}")
+    return value
+
+
+def finite(what: str, value: Any) -> float:
+    """Return a finite number that keeps its order in the store."""
+    number = _number(what, value)
+    if not -_LARGEST_PRIORITY <= number <= _LARGEST_PRIORITY:
+        raise BadArgumentError(f"{what} {value!r} is too large")
+    return value if isinstance(value, int) and abs(value) < 2**53 else number
+
+
+def span(what: str, value: Any, low: float = 0.0) -> int:
+    """Return a duration, given in seconds or as a timedelta, in ms."""
+    seconds = value.total_seconds() if isinstance(value, timedelta) else _number(what, value)
+    if not low <= seconds <= _LONGEST_SPAN:
+        raise BadArgumentError(f"{what} {value!r} is not from {low:g} to {_LONGEST_SPAN:g} seconds")
+    return round(seconds * 1000)
+
+
+def instant(what: str, value: Any) -> int:
+    """Return a time, given in Unix seconds or as a datetime with a time zone, in ms."""
+    if isinstance(value, datetime):
+        if value.tzinfo is None:
+            raise BadArgumentError(f"{what} {value!r} has no time zone")
+        value = value.timestamp()
+    seconds = _number(what, value)
+    if not 0 <= seconds <= _LATEST:
+        raise BadArgumentError(f"{what} {value!r} is not a point in time")
+    return round(seconds * 1000)
+
+
+def klass_name(klass: Any) -> str:
+    """Return the dotted name of a class or function; text must be such a name already."""
+    if isinstance(klass, str):
+        return line("klass", klass)
+    module, qualified = (getattr(klass, part, None) for part in ("__module__", "__qualname__"))
+    if not isinstance(module, str) or not isinstance(qualified, str):
+        raise BadArgumentError(f"klass {klass!r} is no class, function or dotted name")
+    if "<" in qualified:
+        raise BadArgumentError(f"klass {qualified} is made inside a function: nobody can import it")
+    return line("klass", f"{module}.{qualified}")
+
+
+def throttle_id(what: str, value: Any) -> str:
+    """Return a valid throttle id: a name, `queue:<name>` or `user:<name>`."""
+    kind, colon, rest = value.partition(":") if isinstance(value, str) else ("", "", "")
+    own = colon and kind in _IMPLICIT and is_name(rest)
+    return value if own else name(what, value)
+
+
+def throttles(value: Any) -> dict[str, Any]:
+    """Return the put options `throttles` and `costs`; an empty dict for `None`."""
+    if value is None:
+        return {}
+    ids = names("throttles", value, MOST_THROTTLES)
+    for one in ids:
+        kind, colon, _ = one.partition(":")
+        if colon and kind in _IMPLICIT:
+            raise BadArgumentError(f"throttle {one!r} is that of a {kind}: its jobs have it anyway")
+    costs = {one: _cost(one, value[one]) for one in ids} if isinstance(value, Mapping) else {}
+    return {"throttles": ids, **({"costs": costs} if costs else {})}
+
+
+def _cost(throttle: str, value: Any) -> float:
+    cost = finite(f"cost of throttle {throttle}", value)
+    if not LEAST_COST <= cost <= MOST_COST:
+        raise BadArgumentError(
+            f"cost {value!r} of throttle {throttle} is not from {LEAST_COST:f} to {MOST_COST:,.0f}"
+        )
+    return cost
+
+
+def user(what: str, value: Any) -> str | bool:
+    """Return a valid user name; `False` stands for no user."""
+    return False if value is False else name(what, value)
+
+
+def _number(what: str, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise BadArgumentError(f"{what} {value!r} is not a number")
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise BadArgumentError(f"{what} {value!r} is not a finite number")
+    return number
+
+
+def _encoded(what: str, value: str) -> bytes:
+    try:
+        return value.encode()
+    except UnicodeEncodeError as error:
+        raise BadArgumentError(f"{what} is not text that UTF-8 can write") from error
 
 
 class Policy(Protocol):
-    """A policy of retries, which the store keeps as text."""
+    """A retry policy, which the store keeps as text."""
 
     def text(self) -> str:
-        """Give the policy as the store keeps it."""
+        """Return the policy as the store keeps it."""
 
 
 class PutOptions(TypedDict, total=False):
-    """What may be said when putting a job; all of it optional.
+    """Options of a put, all optional.
 
-    * `jid`: an id of one's own; putting the same jid again does what `on_conflict` says.
-    * `priority`: any number, higher goes first. `tags`. `retries`: how often it may be dropped.
-    * `delay`: seconds or timedelta until it may run.
-    * `depends`: jids that must complete first; `on_parent_failed`: what happens when one of them
+    * `jid`: the job's id (default: a random one). `on_conflict` decides what happens if a job with
+      this jid exists: `replace` it (the default), `ignore` the put, `raise` AlreadyExistsError, or
+      `revive`, which replaces a failed job and ignores the put otherwise.
+    * `priority`: any number, higher runs first (default 0). `tags`: a list of names.
+      `retries`: how often the job may be retried or lose its lease before it fails (default 5).
+    * `delay`: seconds or a timedelta before the job may run.
+    * `depends`: jids that must complete first. `on_parent_failed`: what happens when one of them
       fails or is canceled: `wait`, `cancel`, `fail` or `run`.
-    * `on_conflict`: what happens when the jid exists: `replace`, `ignore`, `raise`, or `revive`,
-      which replaces a job that has failed and ignores the put otherwise.
-    * `unique_key`: one live job for a key; `unique_scope`: while `queued`, while queued or
-      `running` (the default), or for a `window` of `unique_window` seconds; `unique_conflict`:
-      `ignore` (gives the jid that has the key), `raise` or `replace`.
+    * `unique_key`: allow one live job per key. `unique_scope`: the key is taken while the job is
+      `queued`, while it is queued or `running` (the default), or for a `window` of `unique_window`
+      seconds. `unique_conflict`: `ignore` (returns the jid that holds the key), `raise` or
+      `replace`.
     * `keep`: seconds for which the jid is remembered after the job has ended.
-    * `expires`: seconds from now, or a datetime, after which the job is not handed out any more,
-      neither for the first time nor again: it fails in the group `expired` instead.
-    * `soft_limit`: seconds after which the handler gets a `SoftLimitError`; `hard_limit`: seconds
+    * `expires`: seconds from now, or a datetime. After that the job is not handed out any more,
+      neither for the first time nor for a retry: it fails in the group `expired`.
+    * `soft_limit`: seconds after which the handler gets a `SoftLimitError`. `hard_limit`: seconds
       after which its process is killed.
-    * `retry`: a `RetryPolicy` for what the handler raises.
-    * `user`: whose job it is: the users of a queue share it as their weights say, whatever the
-      priorities of their jobs. `throttles`: limits on what may run, ids in a list or with what the
-      job costs of each in a mapping; it runs when none of them holds it back. When a job is put
-      again, what is not given stays; `False` and an empty list take it away.
-    * `batch`: an open batch to join. `codec`: how the data is written.
+    * `retry`: a `RetryPolicy` for the exceptions the handler raises.
+    * `user`: whose job it is. Users share a queue by their weights, whatever the priorities of
+      their jobs. `throttles`: up to 8 throttle ids, or a mapping from ids to the tokens the job
+      takes of each; the job starts when none of them holds it back. When a job is put again,
+      options not given stay; `False` and an empty list remove them.
+    * `batch`: an open batch to join. `codec`: the name of the codec that writes the data.
     """
 
     jid: str | None
@@ -96,7 +239,7 @@ class PutOptions(TypedDict, total=False):
 
 
 class PutSpec(PutOptions, total=False):
-    """One job of many: the options of a put, its klass and its data, and perhaps its queue."""
+    """One job of a `put_many` or a batch callback: klass, data, queue and the options of a put."""
 
     klass: Any
     data: Any
@@ -104,9 +247,11 @@ class PutSpec(PutOptions, total=False):
 
 
 def defaults(klass: Any, data: Any) -> dict[str, Any]:
-    """Give the options that a class wants for its jobs: its `default_job_options(data)`."""
+    """Return the options a class defines for its jobs in `default_job_options(data)`."""
+    if isinstance(klass, str):
+        return {}
     made = getattr(klass, "default_job_options", None)
-    if isinstance(klass, str) or not callable(made):
+    if not callable(made):
         return {}
     options = made(data)
     if not isinstance(options, Mapping):
@@ -115,7 +260,7 @@ def defaults(klass: Any, data: Any) -> dict[str, Any]:
 
 
 def put_options(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Turn the options of a put into those of the script; `jid` and `codec` are the caller's."""
+    """Return the options of the put script; the caller handles `jid` and `codec`."""
     _check_known(options.keys() - _PUT_READERS.keys() - _PUT_OTHERS)
     checked = {
         name: read(name, options[name])
@@ -134,7 +279,7 @@ def _check_known(unknown: Iterable[Any]) -> None:
 
 
 def _expiry(options: Mapping[str, Any]) -> dict[str, int]:
-    """Give the end of a job's time: a span is counted by the clock of the server."""
+    """Return when the job expires; a duration counts from the server's clock."""
     value = options.get("expires")
     if value is None:
         return {}
@@ -195,18 +340,18 @@ _PUT_READERS: Final[Mapping[str, Callable[[str, Any], Any]]] = {
 
 
 class RecurOptions(TypedDict, total=False):
-    """What may be said when making a recurring job; it holds for each child.
+    """Options of a recurring job; most of them apply to each job it puts (its children).
 
-    * `cron`: five fields, six with the seconds first, or a nickname as `@daily`; `zone`: the IANA
-      name of the time zone in which it is meant, by default UTC.
-    * `misfire`: what becomes of slots noticed more than a minute late: `all` are made up for (the
-      default), only the last `one`, or they are left out (`skip`). `backlog`: with `all`, how many
-      missed slots are made up for, 0 for all.
-    * `start`, `end`: no child before, none after. `limit`: how many children at most.
-
-    `retries` is 0 if not given.
-    `expires`: how many seconds after its slot a child is not handed out any more. The limits and
-    `retry` as in a put.
+    * `jid`: the recurring job's id (default: `recur-` and a random one).
+    * `cron`: five fields, six with the seconds first, or a nickname such as `@daily`. `zone`: the
+      IANA name of its time zone (default UTC).
+    * `misfire`: what happens to slots noticed more than a minute late: `all` are caught up (the
+      default), only the last `one`, or none (`skip`). `backlog`: with `all`, how many missed slots
+      are caught up, 0 for all.
+    * `start`, `end`: no child before or after these times. `limit`: the most children.
+    * `retries` is 0 by default. `expires`: seconds after its slot at which a child expires.
+      `priority`, `tags`, `soft_limit`, `hard_limit`, `retry`, `user`, `throttles` and `codec` work
+      as in a put.
     """
 
     jid: str | None
@@ -230,7 +375,7 @@ class RecurOptions(TypedDict, total=False):
 
 
 class RecurUpdate(TypedDict, total=False):
-    """What may be changed about a recurring job; `None` takes away a start, end or limit."""
+    """Changes to a recurring job; `None` removes a start, end or limit."""
 
     klass: Any
     data: Any
@@ -272,7 +417,7 @@ _RECUR_READERS: Final[Mapping[str, Callable[[str, Any], Any]]] = {
 
 
 def recur_options(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Turn what is said of a recurring job into the options of its scripts."""
+    """Return the options of the recurring-job scripts."""
     plain = {what: value for what, value in options.items() if what != "throttles"}
     _check_known(plain.keys() - _RECUR_READERS.keys())
     checked = {what: _RECUR_READERS[what](what, value) for what, value in plain.items()}

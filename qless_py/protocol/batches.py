@@ -1,27 +1,191 @@
-"""Transitions of batches: sets of jobs that call back when all of them have ended."""
+"""Transitions and queries of batches: sets of jobs that put callback jobs when all have ended."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, TypedDict
 
-from qless_py.protocol.call import Call, integer, mapping, pack, text
+from qless_py.errors import BadArgumentError, BatchNotFoundError
+from qless_py.protocol import arguments, puts
+from qless_py.protocol.arguments import PutSpec
+from qless_py.protocol.call import Call, integer, mapping, pack, text, unpack, unpack_raw
+from qless_py.protocol.job_state import JobState
+from qless_py.protocol.settings import Settings
+
+CALLBACKS: Final = ("on_success", "on_complete", "on_failure")
 
 
-def open_batch(batch: str, options: Mapping[str, Any], data: Sequence[bytes] = ()) -> Call[str]:
-    """Open a batch; each call-back names by `data` its 1-based place among the trailing data.
+class BatchStatus(TypedDict, total=False):
+    """The status of a batch: `state` is open, closed or finished; times are Unix seconds."""
 
-    The option `data` names in the same way what the batch is to remember.
+    name: str
+    state: str
+    owner: str
+    total: int
+    pending: int
+    completed: int
+    failed: int
+    canceled: int
+    within: str
+    opened_at: float
+    closed_at: float
+    finished_at: float
+    canceled_at: float
+    on_success: str
+    on_complete: str
+    on_failure: str
+
+
+class Callbacks(TypedDict, total=False):
+    """Jobs to put, each with its queue.
+
+    `on_success`: when every member has completed. `on_complete`: when all have ended in any way.
+    `on_failure`: when the first one has failed.
     """
+
+    on_success: PutSpec | None
+    on_complete: PutSpec | None
+    on_failure: PutSpec | None
+
+
+def open_batch(
+    settings: Settings,
+    name: str | None,
+    options: Mapping[str, Any],
+    job: JobState | None = None,
+    remember: bytes | None = None,
+) -> Call[str]:
+    """Open a batch, for a running job that owns it if one is given; returns its name.
+
+    `options` are `within` and the callbacks. `remember` is readable by `read_data` as long as the
+    batch is known.
+    """
+    batch = arguments.name("batch", name or puts.new_jid())
+    wire: dict[str, Any] = {} if job is None else {"owner": job.jid, "lease": job.lease}
+    data: list[bytes] = []
+    callbacks = dict(options)
+    within = callbacks.pop("within", None)
+    if within is not None:
+        wire["within"] = arguments.name("within", getattr(within, "name", within))
+    if remember is not None:
+        data.append(remember)
+        wire["data"] = len(data)
+    for which, spec in callbacks.items():
+        arguments.choice("call-back", which, CALLBACKS)
+        if spec is None:
+            continue
+        klass, value, queue, rest = puts.split(spec)
+        if queue is None:
+            raise BadArgumentError(f"{which} needs a queue")
+        one = puts.encode(settings, klass, value, rest)
+        data.append(one.data)
+        wire[which] = {**one.as_map(queue), "data": len(data)}
+    return open_encoded(batch, wire, data)
+
+
+def open_encoded(batch: str, options: Mapping[str, Any], data: Sequence[bytes] = ()) -> Call[str]:
+    """Open a batch; `data` in the options, and in each callback, is a 1-based index into `data`."""
     return Call("batch_open", (batch, pack(options), *data), text)
 
 
-def add(batch: str, jids: Sequence[str]) -> Call[int]:
-    """Add jobs that exist; gives how many are new in it."""
-    return Call("batch_add", (batch, pack(list(jids))), integer)
+def name_for(job: JobState, name: str | None) -> str:
+    """Return the name of a batch that a job opens: the same in every run of the same put."""
+    if name:
+        return arguments.name("batch", name)
+    job.batches += 1
+    return puts.derived_jid(job, b"batch", job.batches)
 
 
-def close(batch: str, mark: str = "") -> Call[dict[str, Any]]:
-    """Take no more jobs, so that the call-backs can come; gives the batch as `reads.batch`.
+def name_of(job: JobState) -> str:
+    """Return the name of the batch a job is in; raises BatchNotFoundError if it is in none."""
+    if job.batch_name is None:
+        raise BatchNotFoundError(f"Job {job.jid} is in no batch")
+    return job.batch_name
+
+
+def put(  # noqa: PLR0913, PLR0917 - a put, and into what
+    settings: Settings, batch: str, queue: str, klass: Any, data: Any, options: Mapping[str, Any]
+) -> Call[str]:
+    """Put a job into a batch; returns its jid."""
+    return puts.put(settings, queue, klass, data, {**options, "batch": batch})
+
+
+def put_many(
+    settings: Settings, batch: str, queue: str, specs: Iterable[Mapping[str, Any]]
+) -> Call[list[str]]:
+    """Put up to 100 jobs into a batch, all or none; returns their jids."""
+    return puts.put_many(settings, queue, puts.in_batch(specs, batch))
+
+
+def put_for(  # noqa: PLR0913, PLR0917 - a put, and for whom
+    job: JobState, batch: str, queue: str, klass: Any, data: Any, options: Mapping[str, Any]
+) -> Call[str]:
+    """Put a job into a batch on behalf of a running job, whose lease it needs."""
+    name = arguments.name("queue", queue)
+    one = puts.derive(job, name, klass, data, {**options, "batch": batch})
+    wire = {**one.options, "parent": job.jid, "lease": job.lease}
+    call = puts.put_encoded(name, one.jid, one.klass, one.data, wire)
+    return call.map(lambda reply: reply.jid)
+
+
+def put_many_for(
+    job: JobState, batch: str, queue: str, specs: Iterable[Mapping[str, Any]]
+) -> Call[list[str]]:
+    """Put up to 100 jobs into a batch on behalf of a running job, all or none."""
+    maps, data = [], []
+    for spec in puts.listed(specs):
+        klass, value, own, rest = puts.split(spec)
+        target = arguments.name("queue", own or queue)
+        one = puts.derive(job, target, klass, value, {**rest, "batch": batch})
+        maps.append({**one.as_map(target), "parent": job.jid, "lease": job.lease})
+        data.append(one.data)
+    puts.check_number(len(maps))
+    call = puts.put_many_encoded(arguments.name("queue", queue), maps, data)
+    return call.map(lambda replies: [reply.jid for reply in replies])
+
+
+def add(batch: str, jids: Iterable[str]) -> Call[int]:
+    """Add existing jobs; returns how many were not in the batch yet."""
+    return Call("batch_add", (batch, pack(arguments.names("jids", jids))), integer)
+
+
+def close(batch: str, mark: str = "") -> Call[BatchStatus]:
+    """Close a batch to new jobs, so that it can end.
 
     The mark `canceled` says that the jobs of the batch are being canceled.
     """
-    return Call("batch_close", (batch, mark), mapping)
+    return Call("batch_close", (batch, mark), mapping).map(_status)
+
+
+def read(name: str) -> Call[BatchStatus | None]:
+    """Read the status of a batch; `None` if it is not known."""
+
+    def decode(reply: bytes | None) -> BatchStatus | None:
+        value = dict(unpack(reply) or {})
+        return _status(value) if value else None
+
+    return Call("read/batch", (name,), decode)
+
+
+def read_data(name: str) -> Call[bytes | None]:
+    """Read what a batch was opened to remember."""
+    return Call("read/batch_data", (name,), lambda reply: unpack_raw(reply) or None)
+
+
+def outcomes(batch: str, jids: Sequence[str]) -> Call[list[tuple[str, str]]]:
+    """Read the state and the failure group of up to 100 jobs of a batch.
+
+    Besides the states of jobs there is `canceled`, and "" for a job that does not exist otherwise:
+    complete and deleted since, or never put.
+    """
+
+    def decode(reply: bytes | None) -> list[tuple[str, str]]:
+        return [(str(state), str(group)) for state, group in unpack(reply)]
+
+    return Call("read/outcomes", (batch, pack(list(jids))), decode)
+
+
+def _status(value: Mapping[str, Any]) -> BatchStatus:
+    status: BatchStatus = dict(value)  # type: ignore[assignment]
+    for name in ("opened_at", "closed_at", "finished_at", "canceled_at"):
+        if name in value:
+            status[name] = value[name] / 1000
+    return status

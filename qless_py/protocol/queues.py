@@ -1,38 +1,119 @@
-"""Transitions of queues: taking jobs, due work, pausing and forgetting."""
+"""Transitions and queries of queues."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from datetime import datetime
+from typing import Any, Final, TypedDict, TypeVar
 
-from qless_py.protocol import records
-from qless_py.protocol.call import Call, done, given, integer, pack, unpack, unpack_raw
+from qless_py.protocol import arguments, jobs, records, reservers
+from qless_py.protocol.call import (
+    Call,
+    done,
+    given,
+    integer,
+    mapping,
+    pack,
+    unpack,
+    unpack_raw,
+)
+from qless_py.protocol.jobs import LATEST, SMALL_PAGE
 from qless_py.protocol.records import JobRecord
-from qless_py.protocol.recurring import Question, question
+from qless_py.protocol.recurring import tick_request
+from qless_py.protocol.settings import Settings, TickRequest
+
+J = TypeVar("J")
+
+LONGEST_REASON: Final = 1024
+
+
+class Pause(TypedDict, total=False):
+    """Since when, until when (Unix seconds), why and by whom a queue is paused."""
+
+    since: float
+    until: float
+    reason: str
+    by: str
+
+
+class Counts(TypedDict, total=False):
+    """How many jobs a queue has in each state; jobs whose lease has lapsed count as stalled."""
+
+    name: str
+    waiting: int
+    running: int
+    stalled: int
+    scheduled: int
+    depends: int
+    recurring: int
+    throttled: int
+    paused: bool
+    pause: Pause
 
 
 @dataclass(frozen=True, slots=True)
 class PopReply:
     """Jobs handed out, ms until more becomes due, whether to ask again at once, keys to wait on.
 
-    `questions` are cron jobs whose next ticks somebody has to work out, nearly always none.
+    `tick_requests` are cron jobs whose next ticks are to be computed; nearly always none.
     """
 
     jobs: list[JobRecord]
     next_in: int | None
     more: bool
     wake: list[str]
-    questions: Sequence[Question] = ()
+    tick_requests: Sequence[TickRequest] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class TickReply:
-    """Milliseconds until something becomes due, and whether housekeeping is left over."""
+    """Milliseconds until something becomes due, and whether maintenance work is left over."""
 
     next_in: int | None
     more: bool
 
 
 def pop(
+    settings: Settings,
+    queue: str,
+    count: int | None,
+    worker: str | None,
+    make: Callable[[JobRecord], J],
+) -> Call[list[J]]:
+    """Take up to `count` jobs (default 1) from one queue."""
+    return _pop(settings, [arguments.name("queue", queue)], {}, count, worker, make)
+
+
+def pop_any(
+    settings: Settings,
+    queues: reservers.Queues,
+    count: int | None,
+    worker: str | None,
+    make: Callable[[JobRecord], J],
+) -> Call[list[J]]:
+    """Take up to `count` jobs (default 1) from several queues, in the order of a reserver."""
+    reserver = reservers.reserver(queues)
+    return _pop(settings, reserver.entries(), reserver.options(), count, worker, make)
+
+
+def _pop(  # noqa: PLR0913, PLR0917 - from where, for whom, into what
+    settings: Settings,
+    entries: Sequence[str],
+    choice: Mapping[str, Any],
+    count: int | None,
+    worker: str | None,
+    make: Callable[[JobRecord], J],
+) -> Call[list[J]]:
+    name = settings.worker_name if worker is None else arguments.name("worker", worker)
+    number = 1 if count is None else arguments.whole("count", count, 1, arguments.MOST_AT_ONCE)
+
+    def decode(reply: PopReply) -> list[J]:
+        settings.tick_requests.extend(reply.tick_requests)
+        return [make(record) for record in reply.jobs]
+
+    return pop_records(entries, name, number, choice=choice).map(decode)
+
+
+def pop_records(
     queues: Sequence[str],
     worker: str,
     count: int,
@@ -41,7 +122,7 @@ def pop(
 ) -> Call[PopReply]:
     """Take up to `count` jobs from the queues in their order, each under a lease.
 
-    The queues may hold patterns and exclusions; `choice` has the options order, turn, weights.
+    The queues may hold patterns and exclusions; `choice` has the options order, turn and weights.
     """
     options = {**given(nonce=nonce), **(choice or {})}
     return Call("pop", (pack(list(queues)), worker, count, pack(options)), _pop_reply)
@@ -55,8 +136,15 @@ def _pop_reply(reply: bytes | None) -> PopReply:
         None if soon is None else int(soon),
         bool(value.get(b"more")),
         [key.decode() for key in value.get(b"wake") or ()],
-        [question(one) for one in value.get(b"refill") or ()],
+        [tick_request(one) for one in value.get(b"refill") or ()],
     )
+
+
+def one_or_all(found: list[J], count: int | None) -> J | list[J] | None:
+    """Return the list when a count was given, else its first job or `None`."""
+    if count is not None:
+        return found
+    return found[0] if found else None
 
 
 def tick() -> Call[TickReply]:
@@ -73,11 +161,16 @@ def _tick_reply(reply: bytes | None) -> TickReply:
 def pause(
     queues: Sequence[str],
     reason: str | None = None,
-    until: int | None = None,
+    until: float | datetime | None = None,
     by: str | None = None,
 ) -> Call[None]:
-    """Hand nothing out of these queues, until unpaused or until that instant."""
-    return Call("pause", (pack(list(queues)), pack(given(reason=reason, until=until, by=by))), done)
+    """Hand out no jobs of these queues, until unpaused or until a time."""
+    options = given(
+        reason=None if reason is None else arguments.text("reason", reason, LONGEST_REASON),
+        until=None if until is None else arguments.instant("until", until),
+        by=by,
+    )
+    return Call("pause", (pack(list(queues)), pack(options)), done)
 
 
 def unpause(queues: Sequence[str]) -> Call[None]:
@@ -86,5 +179,90 @@ def unpause(queues: Sequence[str]) -> Call[None]:
 
 
 def forget(queues: Sequence[str]) -> Call[int]:
-    """Take queues off the list of known ones; their jobs stay."""
+    """Remove queues from the list of known ones; their jobs stay."""
     return Call("queue_forget", (pack(list(queues)),), integer)
+
+
+# Queries.
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of rows and how many there are in all."""
+
+    total: int
+    rows: list[dict[str, Any]]
+
+
+def rows_page(reply: bytes | None, name: str) -> Page:
+    """Decode a page of rows."""
+    value = unpack(reply)
+    return Page(int(value["total"]), [dict(row) for row in value[name]])
+
+
+def peek(
+    queue: str, count: int | None, offset: int, make: Callable[[JobRecord], J]
+) -> Call[list[J]]:
+    """Read the jobs that pop would take, in its order, without taking them."""
+    first = arguments.whole("offset", offset, 0, LATEST)
+    number = 1 if count is None else arguments.whole("count", count, 0, SMALL_PAGE)
+    return peek_records(queue, first, number).map(lambda found: [make(record) for record in found])
+
+
+def peek_records(queue: str, offset: int = 0, count: int = 1) -> Call[list[JobRecord]]:
+    """Read the records of the jobs that pop would take."""
+    return Call("read/peek", (queue, offset, count), records.jobs)
+
+
+def counts(queue: str) -> Call[Counts]:
+    """Count one queue's jobs by state."""
+    return Call("read/counts", (queue,), mapping).map(in_seconds)
+
+
+def all_counts(offset: int = 0, count: int = SMALL_PAGE) -> Call[tuple[int, list[Counts]]]:
+    """Count the jobs of a page of the known queues, oldest queue first; returns also the total."""
+    call = Call("read/queues", (offset, count), lambda reply: rows_page(reply, "queues"))
+    return call.map(lambda page: (page.total, [in_seconds(row) for row in page.rows]))
+
+
+def in_seconds(row: Mapping[str, Any]) -> Counts:
+    """Return counts with their times in seconds."""
+    seen: Counts = dict(row)  # type: ignore[assignment]
+    if "pause" in row:
+        paused = dict(row["pause"] or {})
+        for name in ("since", "until"):
+            if name in paused:
+                paused[name] = paused[name] / 1000
+        seen["pause"] = Pause(**paused)  # type: ignore[typeddict-item]
+    return seen
+
+
+def jids_in_state(queue: str, state: str, offset: int, count: int) -> Call[list[str]]:
+    """List the jids of a queue's jobs in one state."""
+    return jobs.in_state(state, queue, offset, count).map(lambda found: found.jids)
+
+
+def heads(queues: Sequence[str]) -> Call[list[int]]:
+    """Read for how many ms the first job of each of up to 100 queues has been ready, else -1."""
+    args = (pack(list(queues)),)
+    return Call("read/heads", args, lambda reply: [int(one) for one in unpack(reply)])
+
+
+def length(queue: str) -> Call[int]:
+    """Count the jobs waiting, running and scheduled."""
+    return Call("read/length", (queue,), integer)
+
+
+def throttle_of(queue: str) -> str:
+    """Return the id of the throttle that all jobs of a queue have."""
+    return f"queue:{queue}"
+
+
+def heartbeat_option(queue: str) -> str:
+    """Return the name of the option that overrides the length of leases in one queue."""
+    return f"{queue}-heartbeat"
+
+
+def heartbeat_of(queue: str, config: Mapping[str, Any]) -> float:
+    """Return the length of a lease in one queue, in seconds."""
+    return float(config.get(heartbeat_option(queue), config.get("heartbeat", 60)))

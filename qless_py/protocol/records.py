@@ -1,4 +1,4 @@
-"""Stored jobs as they come back in replies."""
+"""Jobs on the wire: as they are put, and as they come back in replies."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,6 +10,21 @@ from qless_py.protocol.call import unpack, unpack_raw
 
 _LENGTH_BYTES = 4
 _LEAST = ("jid", "value")
+
+
+@dataclass(slots=True)
+class EncodedJob:
+    """A checked and encoded job, ready to be put; the options are those of the script."""
+
+    jid: str
+    klass: str
+    data: bytes
+    options: dict[str, Any] = field(default_factory=dict)
+
+    def as_map(self, queue: str | None = None) -> dict[str, Any]:
+        """Return the map that stands for this job in a call that carries several jobs."""
+        more = {} if queue is None else {"queue": queue}
+        return {"jid": self.jid, "klass": self.klass, **more, **self.options}
 
 
 @dataclass(slots=True)
@@ -29,7 +44,7 @@ class JobRecord:
     older: list[Any] = field(default_factory=list)
 
     def history(self) -> list[list[Any]]:
-        """Give all history entries that are kept, the first one ever first."""
+        """Return the history entries that are kept, oldest first."""
         entries: list[list[Any]] = list(self.fields.get("history") or [])
         return entries[:1] + [_entry(one) for one in self.older] + entries[1:]
 
@@ -48,7 +63,7 @@ Record = JobRecord | RecurringRecord
 
 
 def job(view: Mapping[bytes, Any], jid: str | None = None) -> JobRecord:
-    """Read a view of a job out of a raw reply."""
+    """Decode one job of a raw reply."""
     fields, data = _stored(view[b"value"])
     record = JobRecord(jid or _jid(view, fields), fields, view.get(b"data", data))
     if len(view) > len(_LEAST):
@@ -64,7 +79,7 @@ def job(view: Mapping[bytes, Any], jid: str | None = None) -> JobRecord:
 
 
 def recurring(view: Mapping[bytes, Any], jid: str | None = None) -> RecurringRecord:
-    """Read a view of a recurring job out of a raw reply."""
+    """Decode one recurring job of a raw reply."""
     fields, data = _stored(view[b"recurring"])
     slot = view.get(b"next")
     next_at = None if slot is None else int(slot)
@@ -72,14 +87,14 @@ def recurring(view: Mapping[bytes, Any], jid: str | None = None) -> RecurringRec
 
 
 def either(view: Mapping[bytes, Any] | None, jid: str | None = None) -> Record | None:
-    """Read a view of a job or of a recurring job, or the mark that there is none."""
+    """Decode a job, a recurring job, or the mark that there is none."""
     if not view:
         return None
     return recurring(view, jid) if b"recurring" in view else job(view, jid)
 
 
 def jobs(reply: bytes | None) -> list[JobRecord]:
-    """Read a list of views of jobs."""
+    """Decode a list of jobs."""
     return [job(view) for view in unpack_raw(reply)]
 
 
@@ -94,7 +109,7 @@ def _jid(view: Mapping[bytes, Any], fields: Mapping[str, Any]) -> str:
 
 
 def _fields(raw: Any) -> dict[str, Any]:
-    """Read a map inside a raw reply, packed or not, whose strings are text."""
+    """Decode a map inside a raw reply, packed or not, whose strings are text."""
     if isinstance(raw, bytes):
         return dict(unpack(raw) or {})
     return dict(unpack(msgpack.packb(raw, use_bin_type=False)) or {}) if raw else {}

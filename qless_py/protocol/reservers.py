@@ -1,13 +1,12 @@
-"""Which queues the next job may come from, and which of them is asked first.
+"""Which queues the next job may come from, and in which order.
 
     worker = OrderedReserver(["urgent", "mail-*", "!mail-slow"])
 
-An entry is a queue by its name; a pattern, in which each `*` stands for any characters; or either
-of them behind a `!`: what is not to be taken. Patterns are held against the known queues by every
-pop anew, so a queue that is new is taken from at once. A queue that is named keeps the place of its
-name; one that fits a pattern gets the place of the first that it fits, in alphabetical order. At
-most 100 entries, 20 of them patterns. Where more than 5,000 queues are known, each pop looks at
-some 5,000 of them, drawn anew.
+An entry is the name of a queue, a pattern in which each `*` stands for any characters, or either of
+them after a `!`, which excludes queues. Every pop matches patterns against the known queues, so new
+queues are used at once. A named queue has the place of its entry; queues that match a pattern have
+the place of the first one they match, in alphabetical order. At most 100 entries, 20 of them
+patterns. With more than 5,000 known queues, each pop matches a random sample of about 5,000.
 """
 
 import re
@@ -16,7 +15,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from qless_py.errors import BadArgumentError
-from qless_py.protocol import arguments as checks
+from qless_py.protocol import arguments
 
 MOST_PATTERNS: Final = 20
 TURNS: Final = 2**31
@@ -26,29 +25,29 @@ _LARGEST_WEIGHT: Final = 1e6
 
 
 class Reserver:
-    """Says before each pop what to take from; subclass it for an order of one's own.
+    """Chooses the queues of each pop; subclass it for an order of your own.
 
-    A worker asks `entries` and then `options`, once each for every pop, in each of its children:
-    what a reserver remembers is remembered for one child. Neither may raise nor take long.
+    A worker calls `entries` and then `options` once per pop in each child, so a reserver's state
+    is per child. Neither may raise or block.
     """
 
     def entries(self) -> Sequence[str]:
-        """Give the queues for the next pop, in order of preference: 1 to 100 entries."""
+        """Return the entries for the next pop, in order of preference: 1 to 100 of them."""
         raise NotImplementedError
 
     def options(self) -> Mapping[str, Any]:
-        """Give the options of the next pop: `order`, `turn` and `weights`; by default none."""
+        """Return the options of the next pop: `order`, `turn` and `weights`; by default none."""
         return {}
 
 
 class OrderedReserver(Reserver):
-    """The first queue that has a job; a later one only gets what the earlier ones leave."""
+    """Strict order: a queue is served only while all earlier ones have no ready job."""
 
     def __init__(self, queues: Iterable[str]) -> None:
         self._entries = entries(queues)
 
     def entries(self) -> Sequence[str]:
-        """Give the queues as they were given."""
+        """Return the entries as they were passed."""
         return self._entries
 
     def __repr__(self) -> str:
@@ -56,35 +55,35 @@ class OrderedReserver(Reserver):
 
 
 class RoundRobinReserver(OrderedReserver):
-    """Each queue that has jobs in its turn, one turn for each pop.
+    """Each queue with ready jobs in turn, one turn per pop.
 
-    `turn` says which one begins; by default the children of a worker begin at different ones.
+    `turn` sets which one begins; by default each child of a worker begins at a random one.
     """
 
     def __init__(self, queues: Iterable[str], turn: int | None = None) -> None:
         super().__init__(queues)
-        self._turn = None if turn is None else checks.whole("turn", turn, 0, TURNS - 1)
+        self._turn = None if turn is None else arguments.whole("turn", turn, 0, TURNS - 1)
 
     def options(self) -> Mapping[str, Any]:
-        """Give the next turn."""
-        # Drawn at the first use, so that forked processes do not begin alike.
+        """Return the next turn."""
+        # Drawn at first use, so that forked processes begin at different turns.
         turn = secrets.randbelow(TURNS) if self._turn is None else self._turn
         self._turn = (turn + 1) % TURNS
         return {"order": "round-robin", "turn": turn}
 
 
 class ShuffledReserver(OrderedReserver):
-    """All queues alike, in an order that is drawn for each pop."""
+    """A random order for each pop, all queues alike."""
 
     def options(self) -> Mapping[str, Any]:
-        """Draw."""
+        """Return a random turn."""
         return {"order": "shuffled", "turn": secrets.randbelow(TURNS)}
 
 
 class WeightedReserver(OrderedReserver):
-    """In an order that is drawn for each pop: of those with jobs, each first as often as it weighs.
+    """A random order for each pop: queues with ready jobs come first in proportion to weight.
 
-    Weights belong to entries, 1 if not given; each queue that fits a pattern has its weight.
+    Weights belong to entries, default 1; each queue that matches a pattern has its weight.
     """
 
     def __init__(self, queues: Iterable[str], weights: Mapping[str, float]) -> None:
@@ -92,27 +91,27 @@ class WeightedReserver(OrderedReserver):
         self._weights = _weights(weights, self._entries)
 
     def options(self) -> Mapping[str, Any]:
-        """Draw."""
+        """Return a random turn."""
         return {"order": "weighted", "turn": secrets.randbelow(TURNS), "weights": self._weights}
 
 
 class CallableReserver(Reserver):
-    """A function that gives the entries for the next pop."""
+    """A function that returns the entries for the next pop."""
 
     def __init__(self, choose: Callable[[], Iterable[str]]) -> None:
         self._choose = choose
 
     def entries(self) -> Sequence[str]:
-        """Ask the function."""
+        """Call the function and check its entries."""
         return entries(self._choose())
 
 
 Queues = Reserver | Callable[[], Iterable[str]] | Iterable[str]
-"""Whatever says which queues to take from: a reserver, a function, or entries in their order."""
+"""What chooses queues: a reserver, a function that returns entries, or entries in their order."""
 
 
 def reserver(queues: Queues) -> Reserver:
-    """Give the reserver that this stands for."""
+    """Return the reserver that the argument stands for."""
     if isinstance(queues, Reserver):
         return queues
     if callable(queues):
@@ -121,14 +120,14 @@ def reserver(queues: Queues) -> Reserver:
 
 
 def entries(queues: Any) -> list[str]:
-    """Check entries: names, patterns, and what not to take."""
+    """Return valid entries without duplicates."""
     if isinstance(queues, str | bytes | Mapping) or not isinstance(queues, Iterable):
         raise BadArgumentError(f"queues {queues!r} is not a list of queues")
     checked = list(dict.fromkeys(_entry(one) for one in queues))
     if all(one.startswith("!") for one in checked):
         raise BadArgumentError(f"queues {checked!r} says nothing that may be taken")
-    if len(checked) > checks.MOST_AT_ONCE:
-        raise BadArgumentError(f"queues has {len(checked)} entries, over {checks.MOST_AT_ONCE}")
+    if len(checked) > arguments.MOST_AT_ONCE:
+        raise BadArgumentError(f"queues has {len(checked)} entries, over {arguments.MOST_AT_ONCE}")
     patterns = sum("*" in one for one in checked)
     if patterns > MOST_PATTERNS:
         raise BadArgumentError(f"queues has {patterns} patterns, over {MOST_PATTERNS}")
@@ -136,7 +135,7 @@ def entries(queues: Any) -> list[str]:
 
 
 def takes(given: Iterable[str], queue: str) -> bool:
-    """Tell whether these entries take from a queue of that name."""
+    """Return whether the entries include a queue."""
     wanted = False
     for entry in given:
         if not wanted and not entry.startswith("!"):
@@ -147,7 +146,7 @@ def takes(given: Iterable[str], queue: str) -> bool:
 
 
 def fits(pattern: str, name: str) -> bool:
-    """Tell whether a whole name is of this form, each `*` standing for any characters."""
+    """Return whether a name matches a pattern as a whole; `*` matches any characters."""
     if "*" not in pattern:
         return pattern == name
     first, *middle, last = pattern.split("*")
@@ -178,7 +177,7 @@ def _weights(weights: Any, known: Sequence[str]) -> dict[str, float]:
     for entry, weight in weights.items():
         if entry not in known:
             raise BadArgumentError(f"weights holds {entry!r}, which is none of the queues")
-        if not _LEAST_WEIGHT <= checks.finite(f"weight of {entry}", weight) <= _LARGEST_WEIGHT:
+        if not _LEAST_WEIGHT <= arguments.finite(f"weight of {entry}", weight) <= _LARGEST_WEIGHT:
             raise BadArgumentError(
                 f"weight {weight!r} of {entry} is not from {_LEAST_WEIGHT:g} to {_LARGEST_WEIGHT:g}"
             )

@@ -1,4 +1,4 @@
-"""The queries that look through indexes."""
+"""Queries that search the indexes."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,16 +8,16 @@ from qless_py.protocol.call import Call, pack, unpack, unpack_raw
 from qless_py.protocol.cursors import Mark
 
 SCAN = 100
-"""Jobs that one call looks at, at most."""
+"""The most jobs one call examines."""
 SOURCES = 25
-"""Indexes that one call looks through, at most."""
+"""The most indexes one call searches."""
 SIZES = 250
-"""Indexes that one call counts, at most."""
+"""The most indexes one call counts."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A job that fits: `looked` jobs were looked at up to it, `place` is its index in the call."""
+    """A match: `looked` jobs were examined up to it, `place` is its index in the call."""
 
     jid: str
     looked: int
@@ -29,9 +29,8 @@ class Hit:
 class Look:
     """What one call found.
 
-    `place` and `after` are where to go on: behind that job of that index of the call, or at its
-    beginning. All are at their ends when there is no place. `before` is the last job that the call
-    was told to skip.
+    `place` and `after` are where to continue: after that job of that index of the call, or at its
+    beginning. Without a place all indexes are exhausted. `before` is the last job skipped.
     """
 
     hits: list[Hit]
@@ -52,7 +51,7 @@ def search(  # noqa: PLR0913 - the arguments of the script
     scan: int = SCAN,
     wanted: int = 100,
 ) -> Call[Look]:
-    """Look at up to `scan` jobs of indexes for up to `wanted` that meet all conditions."""
+    """Examine up to `scan` jobs of the indexes for up to `wanted` that meet all conditions."""
     behind = b"" if after is None else pack(list(after))
     packed = pack(list(conditions)) if conditions else b"\x90"
     args = (pack(list(sources)), behind, skip, scan, wanted, packed)

@@ -1,4 +1,4 @@
-"""The settings that every object of a client shares; no I/O."""
+"""The settings that all objects of a client share; no I/O."""
 
 import os
 import re
@@ -12,38 +12,60 @@ from qless_py.errors import BadArgumentError, UndecodableDataError
 from qless_py.protocol import arguments
 from qless_py.protocol import codec as codecs
 from qless_py.protocol.codec import Codec
-from qless_py.protocol.recurring import Question
+
+
+@dataclass(frozen=True, slots=True)
+class TickRequest:
+    """A cron job whose next ticks are wanted: those after `horizon`, in ms.
+
+    All ticks up to `covered` have been dealt with, `ahead` ticks are stored beyond it, and `final`
+    means there are none after those. The answer carries `generation`, so only the first counts.
+    """
+
+    jid: str
+    cron: str
+    zone: str
+    zone_version: str
+    generation: int
+    covered: int
+    horizon: int
+    ahead: int
+    final: bool
+    start: int | None
+    end: int | None
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What a client was told; the same for the synchronous and the asyncio client."""
+    """The settings of a client, synchronous or asyncio."""
 
     namespace: str
     codec: Codec
     codecs: Mapping[str, Codec]
     clock: Callable[[], float]
     given_worker_name: str | None
-    # What pops were asked and nobody has answered yet: see `qless_py.client.refill`.
-    questions: deque[Question] = field(default_factory=lambda: deque(maxlen=100), compare=False)
+    # Requests for ticks that came with pops and are not answered yet: `qless_py.client.refill`.
+    tick_requests: deque[TickRequest] = field(
+        default_factory=lambda: deque(maxlen=100), compare=False
+    )
 
     @property
     def worker_name(self) -> str:
-        """The name under which jobs are taken; by default of this host and this very process."""
+        """The name under which jobs are taken; by default made of the host and the process id."""
         if self.given_worker_name is not None:
             return self.given_worker_name
         host = re.sub(r"[^A-Za-z0-9_.-]", "-", socket.gethostname()).lstrip(".-") or "host"
         return f"{host[:100]}-{os.getpid()}"
 
     def codec_named(self, name: str) -> Codec:
-        """Give the codec of stored data."""
+        """Return the codec of that name; raises UndecodableDataError if it is unknown."""
         found = self.codecs.get(name)
         if found is None:
             raise UndecodableDataError(f"this client does not know the codec {name!r}")
         return found
 
     def channel(self, name: str) -> str:
-        """Give the full name of a channel."""
+        """Return the server's name of a channel."""
         return f"{{{self.namespace}}}:{name}"
 
 
@@ -54,7 +76,7 @@ def make_settings(
     clock: Callable[[], float],
     worker_name: str | None,
 ) -> Settings:
-    """Check what a client was told. JSON and msgpack can be read by every client."""
+    """Check the arguments of a client. Every client reads JSON and msgpack."""
     known: dict[str, Codec] = {one.name: one for one in (codecs.JsonCodec(), codecs.MsgpackCodec())}
     known |= {_codec_name(one): one for one in more_codecs}
     chosen = known[arguments.choice("codec", codec, known)] if isinstance(codec, str) else codec

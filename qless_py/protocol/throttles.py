@@ -1,20 +1,69 @@
-"""Transitions and queries of throttles, and of users and their shares."""
+"""Transitions and queries of throttles."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
-from qless_py.protocol.call import Call, boolean, integer, mapping, original, pack, unpack
+from qless_py.errors import BadArgumentError
+from qless_py.protocol import arguments, cursors
+from qless_py.protocol.call import Call, boolean, integer, mapping, original, pack, seconds, unpack
 from qless_py.protocol.cursors import Mark
+from qless_py.protocol.jobs import page
 
-LARGEST_PAGE = 250
+LARGEST_PAGE: Final = 250
+MOST_SLOTS: Final = 2**31 - 1
+LEAST: Final = 1e-6
+MOST: Final = 1e9
+YEAR: Final = 31_557_600_000
+
+
+@dataclass(frozen=True, slots=True)
+class ThrottleState:
+    """A throttle as it was when it was read; times are Unix seconds.
+
+    * `concurrency`: how many jobs may run at once. `rate`: tokens added every `per` seconds, of
+      which at most `burst` are kept; `tokens`: how many there were. `None` means no such limit.
+    * `holding`: running jobs that hold the throttle. `waiting`: jobs parked on it.
+    * `blocked_until`: until when nothing starts. `reserved_for`: the job that capacity is reserved
+      for, because too many others were admitted before it.
+    """
+
+    id: str
+    concurrency: int | None = None
+    rate: float | None = None
+    per: float | None = None
+    burst: float | None = None
+    tokens: float | None = None
+    blocked_until: float | None = None
+    reserved_for: str | None = None
+    reserved_until: float | None = None
+    set_at: float | None = None
+    holding: int = 0
+    waiting: int = 0
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether it can hold a job back, now or under more load."""
+        return not self.concurrency is self.rate is self.blocked_until is None
+
+
+@dataclass(frozen=True, slots=True)
+class ThrottlePage:
+    """A page of throttles, in the order in which they were first set, and their total number.
+
+    `cursor` is where the next page begins, `None` at the end.
+    """
+
+    throttles: list[ThrottleState]
+    total: int
+    cursor: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """One page of throttles or users, how many there are in all, and where to go on, if anywhere.
+    """A page of throttles or users, their total number, and where to go on, if anywhere.
 
-    `others` are the ready jobs of a queue that have no user.
+    `others` is the number of ready jobs of a queue that have no user.
     """
 
     total: int
@@ -23,65 +72,137 @@ class Rows:
     others: int = 0
 
 
-def set_limits(throttle: str, limits: Mapping[str, Any]) -> Call[dict[str, Any]]:
-    """Replace the limits of a throttle: concurrency, or rate, per (ms), burst, or both kinds."""
-    return Call("throttle_set", (throttle, pack(limits)), mapping)
+def set_limits(
+    throttle: str, concurrency: Any = None, rate: Any = None, per: Any = None, burst: Any = None
+) -> Call[ThrottleState]:
+    """Replace the limits of a throttle."""
+    limits: dict[str, Any] = {}
+    if concurrency is not None:
+        limits["concurrency"] = arguments.whole("concurrency", concurrency, 0, MOST_SLOTS)
+    if rate is not None:
+        limits["rate"] = _positive("rate", rate)
+    if rate is None and not (per is None and burst is None):
+        raise BadArgumentError("per and burst say more of a rate, and none is given")
+    if per is not None:
+        limits["per"] = _span("per", per)
+    if burst is not None:
+        limits["burst"] = _positive("burst", burst)
+    if not limits:
+        raise BadArgumentError("no limit is given; delete() drops all of them")
+    return set_encoded(throttle, limits)
+
+
+def set_encoded(throttle: str, limits: Mapping[str, Any]) -> Call[ThrottleState]:
+    """Replace the limits of a throttle with checked ones: concurrency, rate, per (ms), burst."""
+    return Call("throttle_set", (throttle, pack(limits)), mapping).map(_state)
 
 
 def delete(throttle: str) -> Call[bool]:
-    """Drop the limits of a throttle; tells whether there were any."""
+    """Remove the limits of a throttle; returns whether there were any."""
     return Call("throttle_delete", (throttle,), boolean)
 
 
-def release(throttle: str, jids: Sequence[str]) -> Call[int]:
-    """Take the slots of running jobs away from them; gives how many had one."""
-    return Call("throttle_release", (throttle, pack(list(jids))), integer)
+def release(throttle: str, jids: Iterable[str]) -> Call[int]:
+    """Take the slots of running jobs away; returns how many of them held one."""
+    checked = arguments.names("jids", jids)
+    if not checked:
+        raise BadArgumentError("release takes the jids of running jobs")
+    return Call("throttle_release", (throttle, pack(checked)), integer)
 
 
-def block(throttle: str, span: int) -> Call[int]:
-    """Let nothing start for so many ms, 0 to end that; gives the instant when it ends."""
-    return Call("throttle_block", (throttle, span), integer)
+def block(throttle: str, duration: Any) -> Call[float]:
+    """Let no job start for a while; returns when that ends."""
+    return Call("throttle_block", (throttle, arguments.span("seconds", duration, 0.001)), seconds)
 
 
-def read(throttle: str, offset: int = 0, count: int = 0) -> Call[dict[str, Any]]:
-    """Read a throttle with a page of those that hold it and of those that wait for it."""
+def unblock(throttle: str) -> Call[None]:
+    """End a block."""
+    return Call("throttle_block", (throttle, 0), lambda _: None)
+
+
+def read(throttle: str) -> Call[ThrottleState]:
+    """Read the limits of a throttle and how far they are used."""
+    return _read(throttle, 0, 0).map(_state)
+
+
+def holders(throttle: str, offset: int, count: int) -> Call[list[str]]:
+    """List the jids of the running jobs that hold a throttle."""
+    call = _read(throttle, *page(offset, count))
+    return call.map(lambda row: [str(jid) for jid, _ in row.get("holders", ())])
+
+
+def waiting(throttle: str, offset: int, count: int) -> Call[list[str]]:
+    """List the jids of the jobs parked on a throttle."""
+    call = _read(throttle, *page(offset, count))
+    return call.map(lambda row: [str(jid) for jid in row.get("waiting", ())])
+
+
+def _read(throttle: str, offset: int, count: int) -> Call[dict[str, Any]]:
     return Call("read/throttle", (throttle, offset, count), mapping)
 
 
-def read_all(after: Mark | None = None, count: int = LARGEST_PAGE) -> Call[Rows]:
-    """Read the throttles that have a setting, in the order in which they got it."""
-    args = (_behind(after), count)
-    return Call("read/throttles", args, lambda reply: _rows(reply, "throttles"))
+def read_page(cursor: str | None = None, count: int = LARGEST_PAGE) -> Call[ThrottlePage]:
+    """Read a page of the throttles that have limits or are blocked."""
+    size = arguments.whole("count", count, 1, LARGEST_PAGE)
+    args = (behind(cursors.page_mark(cursor)), size)
+
+    def decode(reply: bytes | None) -> ThrottlePage:
+        found = rows(reply, "throttles")
+        states = [_state(row) for row in found.rows]
+        return ThrottlePage(states, found.total, cursors.page_cursor(found.after))
+
+    return Call("read/throttles", args, decode)
 
 
-def set_user(user: str, options: Mapping[str, Any]) -> Call[dict[str, Any]]:
-    """Set a user's weight and max_running; what is not given stays, false is the default."""
-    return Call("user_set", (user, pack(options)), mapping)
-
-
-def unset_user(user: str) -> Call[bool]:
-    """Go back to the defaults of a user; tells whether anything was set."""
-    return Call("user_unset", (user,), boolean)
-
-
-def read_user(user: str, queue: str = "") -> Call[dict[str, Any]]:
-    """Read the settings of a user, how many jobs run and, of a queue, how many are ready in it."""
-    return Call("read/user", (user, queue), mapping)
-
-
-def read_users(queue: str = "", after: Mark | None = None, count: int = LARGEST_PAGE) -> Call[Rows]:
-    """Read the users with ready jobs in a queue; of no queue, those with a setting."""
-    args = (queue, _behind(after), count)
-    return Call("read/users", args, lambda reply: _rows(reply, "users"))
-
-
-def _behind(after: Mark | None) -> bytes:
+def behind(after: Mark | None) -> bytes:
+    """Encode where a page begins."""
     return b"" if after is None else pack(list(after))
 
 
-def _rows(reply: bytes | None, name: str) -> Rows:
+def rows(reply: bytes | None, name: str) -> Rows:
+    """Decode a page of throttles or users."""
     value = unpack(reply)
     after = value.get("after")
     mark = None if after is None else (original(after[0]), original(after[1]))
-    rows = [dict(row) for row in value[name]]
-    return Rows(int(value["total"]), rows, mark, int(value.get("others", 0)))
+    found = [dict(row) for row in value[name]]
+    return Rows(int(value["total"]), found, mark, int(value.get("others", 0)))
+
+
+def _positive(what: str, value: Any) -> float:
+    number = arguments.finite(what, value)
+    if not LEAST <= number <= MOST:
+        raise BadArgumentError(f"{what} {value!r} is not from {LEAST:f} to {MOST:,.0f}")
+    return number
+
+
+def _span(what: str, value: Any) -> int:
+    span = arguments.span(what, value, 0.001)
+    if span > YEAR:
+        raise BadArgumentError(f"{what} {value!r} is more than a year")
+    return span
+
+
+def _state(row: Mapping[str, Any]) -> ThrottleState:
+    reserved = dict(row.get("reserved") or {})
+
+    def instant(value: Any) -> float | None:
+        return None if value is None else float(value) / 1000
+
+    def number(name: str) -> float | None:
+        return None if row.get(name) is None else float(row[name])
+
+    slots = row.get("concurrency")
+    return ThrottleState(
+        id=str(row["throttle"]),
+        concurrency=None if slots is None else int(slots),
+        rate=number("rate"),
+        per=instant(row.get("per")),
+        burst=number("burst"),
+        tokens=number("tokens"),
+        blocked_until=instant(row.get("blocked_until")),
+        reserved_for=reserved.get("jid"),
+        reserved_until=instant(reserved.get("until")),
+        set_at=instant(row.get("set_at")),
+        holding=int(row.get("holding", 0)),
+        waiting=int(row.get("parked", 0)),
+    )

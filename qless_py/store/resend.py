@@ -20,8 +20,8 @@ from typing import Any, Final
 
 import redis
 
-from qless_py import errors
-from qless_py.protocol import Call, reads
+from qless_py import errors, protocol
+from qless_py.protocol import Call
 from qless_py.scripts import assemble as scripts
 from qless_py.store import server_errors
 from qless_py.store.server_errors import Meaning
@@ -288,7 +288,7 @@ class Exchange:
         if isinstance(reply, redis.ResponseError):
             item.outcome = server_errors.exception(reply)
         else:
-            memory = reads.request(item.request).decode(reply)
+            memory = protocol.namespace.request(item.request).decode(reply)
             item.outcome = memory["reply"] if memory["state"] == "done" else item.full
         item.answered = True
 
@@ -300,13 +300,15 @@ class Exchange:
 
     def _script(self, item: _Item) -> scripts.Script:
         return (
-            item.script if item.full is None else scripts.script(reads.request(item.request).script)
+            item.script
+            if item.full is None
+            else scripts.script(protocol.namespace.request(item.request).script)
         )
 
     def _command(self, item: _Item) -> Command:
         if item.full is None:
             return item.command
-        question = reads.request(item.request)
+        question = protocol.namespace.request(item.request)
         return ("EVALSHA", self._script(item).sha, 1, self._key, self._now, *question.args)
 
 

@@ -64,7 +64,7 @@ def _jobs(queue: Queue) -> Iterator[Job]:
         offset = 0
         while True:
             jids = getattr(queue.jobs, state)(offset, _PAGE)
-            yield from (job for job in Jobs(queue.reach).get(jids) if isinstance(job, Job))
+            yield from (job for job in Jobs(queue.session).get(jids) if isinstance(job, Job))
             if len(jids) < _PAGE:
                 break
             offset += _PAGE

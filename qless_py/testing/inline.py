@@ -10,13 +10,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final
 
+from qless_py import protocol
 from qless_py.client.client import Client
 from qless_py.client.job import Job
 from qless_py.client.queue import Queue
 from qless_py.handlers.executor import Executor, HandlerOptions
 from qless_py.handlers.outcomes import Outcome
 from qless_py.handlers.result import Result
-from qless_py.protocol import Call, JobRecord, reads
+from qless_py.protocol import Call, JobRecord
 from qless_py.testing.assertions import check_queue
 
 # Scripts after which a job may have become ready to run.
@@ -75,7 +76,7 @@ def run_inline(
     The jobs go through the store like any others: delayed jobs, jobs with unfinished dependencies
     and jobs of paused queues stay there. A job that puts others ends before they start.
     """
-    send, send_many = client.run, client.run_many
+    send, send_many = client.runner.run, client.runner.run_many
     is_running = False
 
     def settle(*calls: Call[Any]) -> None:
@@ -99,11 +100,11 @@ def run_inline(
         return replies
 
     # All objects of the client send their calls through these two methods.
-    vars(client).update(run=run, run_many=run_many)
+    vars(client.runner).update(run=run, run_many=run_many)
     try:
         yield
     finally:
-        del vars(client)["run"], vars(client)["run_many"]
+        del vars(client.runner)["run"], vars(client.runner)["run_many"]
 
 
 def _drained(
@@ -149,7 +150,7 @@ def _performed(job: Job, executor: Executor) -> Performed:
     if not job.lease:
         return Performed(job.jid, value, error, job)  # Built, not popped: it is in no store.
     if result.call is not None:
-        job.reach.run(result.call)
-    record = job.reach.run(reads.job(job.jid))
-    after = Job(job.reach, record) if isinstance(record, JobRecord) else None
+        job.session.runner.run(result.call)
+    record = job.session.runner.run(protocol.jobs.read(job.jid))
+    after = Job(job.session, record) if isinstance(record, JobRecord) else None
     return Performed(job.jid, value, error, after)

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Final
 
 from qless_py import package, protocol
-from qless_py.client import refill
 from qless_py.client.client import Client
 from qless_py.client.job import Job
 from qless_py.errors import DeadWorkerError, StaleRequestError
@@ -21,7 +20,7 @@ from qless_py.handlers.executor import Executor, HandlerOptions
 from qless_py.handlers.resolve import OPERATIONS_QUEUE
 from qless_py.handlers.result import Result
 from qless_py.protocol import Call
-from qless_py.protocol.checks import MOST_AT_ONCE
+from qless_py.protocol.arguments import MOST_AT_ONCE
 from qless_py.protocol.queues import PopReply
 from qless_py.store.outage import UNAVAILABLE
 from qless_py.worker.acknowledger import Acknowledger, StopWaiting, UnconfirmedFetch
@@ -119,7 +118,7 @@ class ChildContext:
         if not self.held:
             self.board.mark_fetching()
         # The ticks that an earlier reply asked for travel along; their own replies do not matter.
-        ticks = refill.answers(self.client.settings)
+        ticks = protocol.recurring.answers(self.client.settings)
         try:
             *_, reply = self.acknowledger.exchange(*ticks, self._pop(count))
         except StopWaiting:
@@ -132,7 +131,7 @@ class ChildContext:
         No result may be kept. Returns None when the caller should start over with `fetch`: after a
         control message, or when the store is unavailable.
         """
-        if reply.more or reply.questions or not reply.wake or self.options.burst:
+        if reply.more or reply.tick_requests or not reply.wake or self.options.burst:
             # During a burst the supervisor must not see a child as idle to which the server has
             # already given a job.
             self.wait_for_jobs(reply)
@@ -171,7 +170,7 @@ class ChildContext:
 
     def wait_for_jobs(self, reply: PopReply, *more: int) -> None:
         """Wait until there may be jobs, a message comes, or one of `more` becomes readable."""
-        if reply.more or reply.questions:
+        if reply.more or reply.tick_requests:
             return
         if not self.held:
             self.board.mark_idle()
@@ -180,7 +179,7 @@ class ChildContext:
 
     def release(self, jobs: Sequence[HeldJob]) -> None:
         """Release jobs that were not started; the store refuses those that are no longer held."""
-        calls = [protocol.jobs.release(one.leased.jid, one.leased.lease) for one in jobs]
+        calls = [protocol.jobs.release_lease(one.leased.jid, one.leased.lease) for one in jobs]
         self.acknowledger.exchange(*calls)
         for one in jobs:
             self._settle(one.leased.lease)
@@ -209,7 +208,7 @@ class ChildContext:
             logger.error("cannot fetch jobs: %s", reply)
             return self._no_jobs
         self._had_jobs = bool(reply.jobs)
-        self.client.settings.questions.extend(reply.questions)
+        self.client.settings.tick_requests.extend(reply.tick_requests)
         return reply
 
     def _pop(self, count: int) -> Call[PopReply]:
@@ -220,7 +219,9 @@ class ChildContext:
         has_room = len(entries) < MOST_AT_ONCE and OPERATIONS_QUEUE not in entries
         if self._looks_for_bulk() and has_room:
             entries.append(OPERATIONS_QUEUE)
-        return protocol.queues.pop(entries, spec.worker, count, spec.nonce, reserver.options())
+        return protocol.queues.pop_records(
+            entries, spec.worker, count, spec.nonce, reserver.options()
+        )
 
     def _looks_for_bulk(self) -> bool:
         """Return whether to look into the queue of bulk actions: when idle, else now and then."""

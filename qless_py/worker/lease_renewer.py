@@ -9,7 +9,7 @@ from typing import Final
 
 from qless_py import protocol
 from qless_py.errors import AlreadyFinishedError, QlessError
-from qless_py.protocol.checks import MOST_AT_ONCE
+from qless_py.protocol.arguments import MOST_AT_ONCE
 from qless_py.worker.child_process import ChildProcess
 from qless_py.worker.outbox import Outbox
 from qless_py.worker.process_table import ProcessTable

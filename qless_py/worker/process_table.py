@@ -42,7 +42,7 @@ class ChildExit:
         calls: list[Call[Any]] = []
         if child.is_releasing:
             # The supervisor ended it for the sake of a quick stop: no job is at fault.
-            calls += [protocol.jobs.release(one.jid, one.lease) for one in held]
+            calls += [protocol.jobs.release_lease(one.jid, one.lease) for one in held]
         died = protocol.workers.died(
             child.worker, child.nonce, self._charged(), child.cause or self.cause
         )

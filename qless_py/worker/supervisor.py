@@ -16,7 +16,7 @@ from dataclasses import replace
 from typing import Final
 
 from qless_py import protocol
-from qless_py.protocol.checks import MOST_AT_ONCE
+from qless_py.protocol.arguments import MOST_AT_ONCE
 from qless_py.scripts import assemble
 from qless_py.worker import child, reaper, reexec, sandbox, titles
 from qless_py.worker.child_process import SpawnSpec

@@ -91,7 +91,7 @@ class Watchdog:
         waiting = set(child.board.read().waiting)
         released = [one for one in sent if one in waiting]
         child.released.update(one.lease for one in released)
-        self._outbox.add(*(protocol.jobs.release(one.jid, one.lease) for one in released))
+        self._outbox.add(*(protocol.jobs.release_lease(one.jid, one.lease) for one in released))
         kept_back = {one.lease for one in status.acknowledging}
         if kept_back - child.flushed:
             child.flushed = kept_back

@@ -21,7 +21,7 @@ from qless_py import (
     aio,
 )
 from qless_py.client import events as kinds
-from qless_py.protocol.recurring_calls import RecurSpec
+from qless_py.protocol.recurring import RecurSpec
 from tests.client.handlers import Mail, function
 from tests.conftest import Clock
 from tests.servers import Server
@@ -194,7 +194,7 @@ def test_recurring_jobs_by_the_clock(run: Run, clock: Clock) -> None:
         clock.advance(40 * 3600)
         assert await client.queues["q"].pop() is not None
         assert await client.queues["q"].pop() is None
-        assert not client.settings.questions
+        assert not client.settings.tick_requests
         assert await client.recurring.get("nobody") is None
         with pytest.raises(ScheduleError):
             await job.update(zone="Asia/Tokio")

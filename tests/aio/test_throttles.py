@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from qless_py import BadArgumentError, Client, ThrottleState, UserState, aio
-from qless_py.client.explain_reasons import Throttled
+from qless_py.client.explain import Throttled
 from tests.conftest import Clock
 from tests.servers import Server
 

@@ -10,7 +10,7 @@ import pytest
 import redis as redis_py
 
 from qless_py import BadArgumentError, Client, ConfigError, Job, RecurringJob
-from qless_py.client import stats as statistics
+from qless_py.protocol import stats as statistics
 from tests.client.test_queue import taken
 from tests.conftest import Clock
 from tests.servers import Server

@@ -13,6 +13,7 @@ import pytest
 from qless_py import AlreadyExistsError, BadArgumentError, Client, RecurringJob, ScheduleError
 from qless_py import cron as schedule
 from qless_py.protocol import Call, recurring
+from qless_py.protocol.settings import TickRequest
 from tests.client.handlers import Mail
 from tests.conftest import Clock
 
@@ -105,7 +106,7 @@ def test_failing_to_store_ticks_loses_no_job(
 ) -> None:
     client.queues["q"].recur("k", {}, cron="* * * * *", jid="c")
     clock.advance(40 * MINUTE)
-    whole = client.run_many
+    whole = client.runner.run_many
 
     def broken(calls: Any) -> Any:
         if any(call.script == "recur_refill" for call in calls):
@@ -113,7 +114,7 @@ def test_failing_to_store_ticks_loses_no_job(
         return whole(calls)
 
     with monkeypatch.context() as patch, caplog.at_level(logging.WARNING):
-        patch.setattr(client, "run_many", broken)
+        patch.setattr(client.runner, "run_many", broken)
         taken = [len(client.queues["q"].pop(100)) for _ in range(3)]
     assert (sum(taken), taken[2]) == (40, 0)
     assert "could not be sent" in caplog.text
@@ -128,16 +129,16 @@ def test_failing_to_store_ticks_loses_no_job(
 def test_ticks_that_cannot_be_computed_are_left_to_other_clients(
     client: Client, caplog: pytest.LogCaptureFixture
 ) -> None:
-    question = recurring.Question(
+    question = TickRequest(
         "c", "0 9 * * *", "Mars/Olympus", "", 1, 0, 0, 0, final=False, start=None, end=None
     )
-    client.settings.questions.append(question)
+    client.settings.tick_requests.append(question)
 
     with caplog.at_level(logging.WARNING):
         assert client.queues["q"].pop() is None
 
-    assert "cannot work out the ticks of c" in caplog.text
-    assert not client.settings.questions
+    assert "cannot compute the ticks of c" in caplog.text
+    assert not client.settings.tick_requests
 
 
 def test_newer_zone_data_changes_what_is_to_come(

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from qless_py import Client, JobNotFoundError
-from qless_py.client.explain import Explanation
-from qless_py.client.explain_reasons import (
+from qless_py.client.explain import (
     Behind,
     Busy,
     Complete,
     DependsOn,
     Expired,
+    Explanation,
     Failed,
     NoWorker,
     Parent,

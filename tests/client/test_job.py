@@ -91,9 +91,9 @@ def test_data_that_was_only_read_stays_byte_for_byte(client: Client) -> None:
 
 
 def test_undecodable_data_is_an_error_only_when_it_is_read(client: Client) -> None:
-    from qless_py.protocol import jobs  # noqa: PLC0415 - to put what no client would write
+    from qless_py.protocol import puts  # noqa: PLC0415 - to put what no client would write
 
-    client.run(jobs.put("q", "j", "k", b"{not json", {}))
+    client.run(puts.put_encoded("q", "j", "k", b"{not json", {}))
     job = taken(client)
 
     assert job.raw == b"{not json"

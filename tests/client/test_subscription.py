@@ -6,8 +6,8 @@ import logging
 import pytest
 
 from qless_py import store
-from qless_py.client import subscription
-from qless_py.client.subscription import Subscription
+from qless_py.client import events
+from qless_py.client.events import Subscription
 from tests import servers
 
 
@@ -16,7 +16,8 @@ def test_an_outage_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
         server = stack.enter_context(servers.running("valkey"))
         redis = stack.enter_context(store.connect(server.url))
         heard = stack.enter_context(contextlib.closing(Subscription(redis, ["events"])))
-        caplog.set_level(logging.DEBUG, subscription.__name__)
+        heard.open()
+        caplog.set_level(logging.DEBUG, events.__name__)
 
         servers.stop(server)
         attempts: list[logging.LogRecord] = []

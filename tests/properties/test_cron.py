@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from qless_py import Cron
-from qless_py.client.refill import answer
-from qless_py.protocol.recurring import Question
+from qless_py.protocol.recurring import answer
+from qless_py.protocol.settings import TickRequest
 from tests import invariants
 from tests.script_runner import Scripts
 
@@ -86,7 +86,7 @@ class Fleet:
         """Send what a worker was asked, however long ago: more ticks, or all of them anew."""
         for one in self.asked[worker]:
             fields = {"start": None, "end": None, "final": False, **one, "zone_version": version}
-            call = answer(Question(**fields))
+            call = answer(TickRequest(**fields))
             self.call("recur_refill", *call.args)
             self.seen()
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import redis
 
-from qless_py.protocol import Call, jobs, queues, reads
-from qless_py.protocol.jobs import PutReply
+from qless_py import protocol
+from qless_py.protocol import Call, puts, queues
+from qless_py.protocol.puts import PutReply
 from qless_py.protocol.queues import PopReply
 from qless_py.store.resend import ResendPolicy
 
@@ -15,15 +16,15 @@ SHORT = ResendPolicy(limit=0.3, first_pause=0.005, longest_pause=0.05)
 
 def put(jid: str) -> Call[PutReply]:
     """Put a job that must be new: a second effect would be refused and so be seen."""
-    return jobs.put("queue", jid, "Klass", b"{}", {"on_conflict": "raise"})
+    return puts.put_encoded("queue", jid, "Klass", b"{}", {"on_conflict": "raise"})
 
 
 def pop(count: int = 1) -> Call[PopReply]:
-    return queues.pop(["queue"], "worker", count)
+    return queues.pop_records(["queue"], "worker", count)
 
 
 def length() -> Call[int]:
-    return reads.length("queue")
+    return protocol.queues.length("queue")
 
 
 def lanes(connection: redis.Redis) -> set[bytes]:

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import redis as redis_py
 
-from qless_py import errors, store
-from qless_py.protocol import Call, jobs, queues, reads
+from qless_py import errors, protocol, store
+from qless_py.protocol import Call, jobs, queues
 from qless_py.scripts import assemble as scripts
 from qless_py.store.resend import ResendPolicy
 from qless_py.store.runner import Runner
@@ -255,7 +255,7 @@ def test_the_clock_of_a_client_is_sent_as_whole_milliseconds(
 
         runner.run(put("job"))
 
-        assert runner.run(reads.meta())["clock"] == "test"
+        assert runner.run(protocol.namespace.meta())["clock"] == "test"
     assert redis.hget("{ql}:meta", "time") == b"1234568"
 
 
@@ -266,8 +266,8 @@ def test_a_retried_job_keeps_one_retry_when_the_reply_was_lost(
     (job,) = through.run(pop()).jobs
     proxy.lose_reply_every = 2
 
-    left = through.run(jobs.retry("job", job.fields["lease"], 0))
-    again = through.run(jobs.retry("job", through.run(pop()).jobs[0].fields["lease"], 0))
+    left = through.run(jobs.retry_encoded("job", job.fields["lease"], 0))
+    again = through.run(jobs.retry_encoded("job", through.run(pop()).jobs[0].fields["lease"], 0))
 
     assert (left, again) == (4, 3)
 

@@ -85,7 +85,7 @@ def test_a_job_put_during_the_wait_is_popped_by_the_pipelined_request(
     assert taken is not None
     (record,) = taken.jobs
     idle.context.hold(taken)
-    answer = idle.context.acknowledger.exchange(jobs.complete("a", record.fields["lease"]))
+    answer = idle.context.acknowledger.exchange(jobs.complete_encoded("a", record.fields["lease"]))
     assert answer[0].state == "complete"
 
 

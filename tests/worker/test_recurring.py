@@ -6,7 +6,7 @@ import pytest
 
 from qless_py import Client, RecurringJob
 from qless_py.protocol import recurring
-from qless_py.protocol.reads import meta
+from qless_py.protocol.namespace import meta
 from tests.worker.conftest import LinePipe, Start
 
 pytestmark = pytest.mark.fork
@@ -28,7 +28,9 @@ def test_a_worker_runs_the_children_and_computes_the_ticks(
     ticks = [now - now % 1000 + 1000 * number for number in (1, 2)]
     schedule = {"cron": "* * * * * *", "zone": "UTC", "after": now, "ticks": ticks}
     klass = "tests.worker.handlers.tells_its_jid"
-    live.run(recurring.recur("work", "c", klass, data, interval=0, offset=0, options=schedule))
+    live.run(
+        recurring.recur_encoded("work", "c", klass, data, interval=0, offset=0, options=schedule)
+    )
 
     start()
 

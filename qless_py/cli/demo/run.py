@@ -20,15 +20,14 @@ from urllib.parse import quote
 
 from rich.console import Console
 
-from qless_py import Client, Job, QlessError
+from qless_py import Client, Job, QlessError, protocol
 from qless_py.cli.demo import jobs, screen, workers
 from qless_py.cli.demo.indexing import Totals, count_tree
 from qless_py.cli.demo.screen import Moment, Screen
 from qless_py.cli.demo.workers import Crash, Fleet
-from qless_py.client.batch import BatchStatus
 from qless_py.dashboard import DashboardConfig, create_app
 from qless_py.dashboard.server import listen
-from qless_py.protocol import reads
+from qless_py.protocol.batches import BatchStatus
 
 BROKEN_FILES: Final = MappingProxyType(
     {
@@ -206,7 +205,7 @@ def _fresh_namespace(url: str) -> Client:
     number = 1
     while True:
         client = Client(url, namespace=f"demo-{number}")
-        if "schema" not in client.run(reads.meta()):
+        if "schema" not in client.run(protocol.namespace.meta()):
             break
         client.close()
         number += 1

@@ -12,12 +12,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from qless_py import Client, Job
+from qless_py import Client, Job, protocol
 from qless_py.cli.demo import jobs
 from qless_py.cli.demo.indexing import Totals
 from qless_py.cli.demo.workers import Crash
-from qless_py.client import stats
-from qless_py.protocol import reads
+from qless_py.protocol import stats
 
 _LINE_EVERY: Final = 1.0
 
@@ -137,7 +136,7 @@ def show_times(console: Console, client: Client, begin: float, end: float) -> No
 
 def show_failures(console: Console, client: Client) -> int:
     """Show the failure groups; gives how many jobs failed."""
-    _, groups = client.run(reads.groups())
+    _, groups = client.run(protocol.jobs.groups())
     for group in groups:
         console.print(f"Failed: {group.number} in {group.group}", markup=False, highlight=False)
         for job in client.jobs.failed(group.group)["jobs"]:

@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 import qless_py
-from qless_py import Client
-from qless_py.protocol import reads
+from qless_py import Client, protocol
 from qless_py.worker import signals
 
 _GRACE: Final = 2.0
@@ -127,7 +126,7 @@ def kill_parent(client: Client, fleet: Fleet) -> Crash | None:
 
 def _children(client: Client) -> list[_Child]:
     """Read from the store which workers there are and which processes they say to be."""
-    rows = client.run(reads.workers(0, 1000)).rows
+    rows = client.run(protocol.workers.read_all(0, 1000)).rows
     found = []
     for row in rows:
         info: dict[str, Any] = json.loads(row.get("info") or "{}")
@@ -142,7 +141,11 @@ def _held(client: Client, children: list[_Child]) -> tuple[str, ...]:
     What they had sent before they were stopped still arrives; the first look lets it.
     """
     looks = [
-        [jid for child in children for jid in client.run(reads.worker(child.worker))["jobs"]]
+        [
+            jid
+            for child in children
+            for jid in client.run(protocol.workers.read(child.worker))["jobs"]
+        ]
         for _ in range(2)
     ]
     return tuple(jid for jid in looks[1] if jid in looks[0])

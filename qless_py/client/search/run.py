@@ -6,13 +6,14 @@ import json
 import math
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
+from qless_py import protocol
 from qless_py.client.search.grammar import Term, parse
 from qless_py.client.search.line import Line, Slice
 from qless_py.client.search.plan import Cursor, Source, direct, queue_of, sources
 from qless_py.errors import BadArgumentError
-from qless_py.protocol import Call, reads
+from qless_py.protocol import Call
 from qless_py.protocol import search as queries
 from qless_py.protocol.records import JobRecord
 from qless_py.protocol.search import SIZES, Hit, Look
@@ -43,6 +44,24 @@ class Found:
     skipped: int = 0
     total: int = 0
     cursor: str | None = None
+
+
+AnyJob = TypeVar("AnyJob")
+
+
+@dataclass(frozen=True, slots=True)
+class SearchPage(Generic[AnyJob]):
+    """Jobs that a search found; `cursor` is where the next call continues, `None` at the end.
+
+    `scanned` of the `total` jobs in the indexes used were examined. In `skipped` of them the data
+    was too long to be searched.
+    """
+
+    jobs: list[AnyJob]
+    scanned: int
+    total: int
+    skipped: int
+    cursor: str | None
 
 
 def steps(text: str, *, limit: int, cursor: str | None, budget: int) -> _Steps[Found]:
@@ -143,19 +162,22 @@ def _sizes(every: Sequence[Source]) -> _Steps[list[int]]:
 def _known(queue: str | None) -> _Steps[tuple[list[dict[str, Any]], list[str]]]:
     """Read the queues, or the one that is named, and the failure groups."""
     if queue is not None:
-        row, (total, rows) = yield [reads.counts(queue), reads.groups(0, _GROUPS)]
+        row, (total, rows) = yield [protocol.queues.counts(queue), protocol.jobs.groups(0, _GROUPS)]
         queues = [row]
         pages: list[int] = []
     else:
-        page, (total, rows) = yield [reads.queues(0, _PAGE), reads.groups(0, _GROUPS)]
-        queues = page.rows
-        pages = list(range(_PAGE, page.total, _PAGE))
+        (number, queues), (total, rows) = yield [
+            protocol.queues.all_counts(0, _PAGE),
+            protocol.jobs.groups(0, _GROUPS),
+        ]
+        pages = list(range(_PAGE, number, _PAGE))
     more = list(range(_GROUPS, total, _GROUPS))
     if pages or more:
         replies = yield [
-            *(reads.queues(at, _PAGE) for at in pages), *(reads.groups(at, _GROUPS) for at in more)
-        ]  # fmt: skip
-        queues += [row for page in replies[: len(pages)] for row in page.rows]
+            *(protocol.queues.all_counts(at, _PAGE) for at in pages),
+            *(protocol.jobs.groups(at, _GROUPS) for at in more),
+        ]
+        queues += [row for _, others in replies[: len(pages)] for row in others]
         rows += [one for _, others in replies[len(pages) :] for one in others]
     return queues, [one.group for one in rows]
 
@@ -176,7 +198,7 @@ def _jobs(jids: Sequence[str]) -> _Steps[dict[str, JobRecord]]:
     if not jids:
         return {}
     parts = [jids[at : at + _PAGE] for at in range(0, len(jids), _PAGE)]
-    replies = yield [reads.jobs(part) for part in parts]
+    replies = yield [protocol.jobs.read_many(part) for part in parts]
     records = [one for reply in replies for one in reply]
     return {one.jid: one for one in records if isinstance(one, JobRecord)}
 

@@ -13,13 +13,12 @@ from datetime import datetime
 from typing import Any, ClassVar, Final, Unpack, overload
 
 from qless_py import protocol
-from qless_py.client import batch
 from qless_py.client.job import Job
 from qless_py.client.session import AsyncSession, Session
 from qless_py.client.workflow import plan
 from qless_py.errors import BadArgumentError, HandlerNotFoundError
 from qless_py.protocol import arguments as checks
-from qless_py.protocol import put_calls as puts
+from qless_py.protocol import puts
 from qless_py.protocol.arguments import PutOptions, Seconds
 
 _OWN: Final = frozenset({"jid", "depends", "on_parent_failed", "batch", "tags"})
@@ -148,9 +147,9 @@ class Decider:
             raise BadArgumentError(f"{', '.join(taken)}: the decider says that of its steps")
         wrapped = _wrapped(begins, data)
         given = keys.tagged({"on_conflict": "ignore", **options}, cls, wrapped)
-        job = puts.prepare(client.settings, cls, wrapped, given, keys.jid(begins))
+        job = puts.encode(client.settings, cls, wrapped, given, keys.jid(begins))
         wire = (checks.name("queue", queue), job.jid, job.klass, job.data, job.options)
-        return client.run(protocol.jobs.put(*wire).map(lambda _: keys.workflow))
+        return client.runner.run(protocol.puts.put_encoded(*wire).map(lambda _: keys.workflow))
 
     @classmethod
     def _checked(cls, name: Any) -> str:
@@ -209,12 +208,12 @@ class Decider:
             self._hold_back_all(decision, around)
             return None
         spec = self._spec(join, None)
-        jid = self.job.derive(spec["queue"], type(self), spec["data"], _rest(spec)).jid
+        jid = puts.derive(self.job, spec["queue"], type(self), spec["data"], _rest(spec)).jid
         which = "on_complete" if decision.always else "on_success"
         callbacks = {which: {**spec, "jid": jid}, "within": around}
-        own = self.job.next_batch_name()
-        call = batch.open_call(self.job.reach.settings, own, callbacks, self.job)
-        opened: object = self.job.reach.run(call)
+        own = protocol.batches.name_for(self.job, None)
+        call = protocol.batches.open_batch(self.job.session.settings, own, callbacks, self.job)
+        opened: object = self.job.session.runner.run(call)
         if inspect.isawaitable(opened):
             return self._branch_later(opened, decision, own)
         self._hold_back_all(decision, own)
@@ -230,7 +229,7 @@ class Decider:
 
     def _hold_back(self, decision: Next, into: str | None) -> None:
         spec = self._spec(decision, into)
-        self.job.hold_back(spec["queue"], type(self), spec["data"], _rest(spec))
+        puts.follow_up(self.job, spec["queue"], type(self), spec["data"], _rest(spec))
 
     def _spec(self, decision: Next, into: str | None) -> dict[str, Any]:
         """Describe the job of a step, as a put does."""
@@ -241,7 +240,7 @@ class Decider:
             "klass": type(self),
             "data": _wrapped(self._checked(decision.step), decision.data),
             "queue": decision.queue or job.queue_name,
-            "delay": decision.delay(job.reach.settings.clock()),
+            "delay": decision.delay(job.session.settings.clock()),
             "tags": job.tags,
             "batch": into,
         }

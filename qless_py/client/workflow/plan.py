@@ -135,3 +135,10 @@ def unpack(stored: bytes) -> list[StoredStep]:
 def shape(steps: Iterable[StoredStep]) -> list[tuple[Any, ...]]:
     """Give what two plans of the same workflow have in common, whatever their data."""
     return [(one.name, one.queue, one.klass, sorted(one.after.items())) for one in steps]
+
+
+def by_step(jid: str, results: Mapping[str, Any]) -> dict[str, Any]:
+    """Name results by the steps of the workflow that a job belongs to, and leave others out."""
+    keys = Names(jid.partition(":")[0])
+    named = ((keys.step(parent), result) for parent, result in results.items())
+    return {step: result for step, result in named if step is not None}

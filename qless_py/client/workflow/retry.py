@@ -16,7 +16,7 @@ from qless_py.client.workflow.plan import Names, StoredStep
 from qless_py.client.workflow.status import Known, known, states_of, tagged
 from qless_py.client.workflow.submit import AT_ONCE, edges, finish, hundreds, more_parents, put_gate
 from qless_py.errors import BatchNotFoundError, JobNotFoundError, WrongStateError
-from qless_py.protocol import JobRecord, reads
+from qless_py.protocol import JobRecord
 
 _ROUNDS: Final = 20
 
@@ -72,12 +72,12 @@ def _retry_tagged(keys: Names) -> Calls[list[str]]:
     outcomes = yield from states_of(keys, jids)
     failed = [jid for jid, (state, _) in zip(jids, outcomes, strict=True) if state == "failed"]
     for some in hundreds(failed):
-        found = yield reads.jobs(some)
+        found = yield protocol.jobs.read_many(some)
         records = [record for record in found if isinstance(record, JobRecord)]
         specs = [_revived(record, str(record.fields.get("queue"))) for record in records]
         if specs:
             data = [record.data for record in records]
-            yield protocol.jobs.put_many(specs[0]["queue"], specs, data)
+            yield protocol.puts.put_many_encoded(specs[0]["queue"], specs, data)
     return [keys.step(jid) or jid for jid in failed]
 
 
@@ -127,7 +127,7 @@ def _slices(wanted: Sequence[StoredStep]) -> list[Sequence[StoredStep]]:
 
 def _bring_back(keys: Names, around: _Around, some: Sequence[StoredStep]) -> Calls[None]:
     jids = [keys.jid(one.name) for one in some]
-    records = dict(zip(jids, (yield reads.jobs(jids)), strict=True))
+    records = dict(zip(jids, (yield protocol.jobs.read_many(jids)), strict=True))
     specs, data = [], []
     for one in some:
         record = records[keys.jid(one.name)]
@@ -143,7 +143,7 @@ def _bring_back(keys: Names, around: _Around, some: Sequence[StoredStep]) -> Cal
     if many:
         yield put_gate(keys, keys.hold(many[0].name), many[0].queue, "replace")
     if specs:
-        yield protocol.jobs.put_many(some[0].queue, specs, data)
+        yield protocol.puts.put_many_encoded(some[0].queue, specs, data)
     for one in many:
         yield from _finish_hold(keys, one)
 
@@ -194,7 +194,7 @@ def _finish_holds(keys: Names, found: Known) -> Calls[None]:
     """Let steps go that an earlier retry, stopped in the middle, has held back."""
     for one in found.steps:
         if len(one.after) > AT_ONCE:
-            ((state, _),) = yield reads.outcomes(keys.batch, [keys.hold(one.name)])
+            ((state, _),) = yield protocol.batches.outcomes(keys.batch, [keys.hold(one.name)])
             if state in {"", "complete"}:
                 continue
             if found.states[one.name][0] == "depends":

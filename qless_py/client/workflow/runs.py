@@ -1,13 +1,12 @@
-"""The doors to workflows: `client.workflows`, and a workflow in the store."""
+# Generated from qless_py/aio/workflow.py by bin/generate-sync: edit that file.
+"""Workflows in the store: submit one, or find one by its name."""
 
 from typing import Any
 
+from qless_py.client.drive import drive
 from qless_py.client.job import Job
-from qless_py.client.session import Session, drive
-from qless_py.client.workflow import plan
-from qless_py.client.workflow import retry as retrying
-from qless_py.client.workflow import status as looking
-from qless_py.client.workflow import submit as submitting
+from qless_py.client.session import Session
+from qless_py.client.workflow import plan, retry, status, submit
 from qless_py.client.workflow.definition import Workflow
 from qless_py.client.workflow.status import WorkflowStatus
 
@@ -30,34 +29,34 @@ class WorkflowRun:
         return self._names.batch
 
     def jid(self, step: str) -> str:
-        """Give the jid of a step."""
+        """Return the jid of a step."""
         return self._names.jid(step)
 
     @property
     def status(self) -> WorkflowStatus | None:
-        """How the workflow and each of its steps stands, or `None` when there is none (any more).
+        """Return the status of the workflow and its steps; `None` if there is none, or no more.
 
-        It is read a hundred steps at a time, so it may be of several instants.
+        Steps are read 100 at a time, so their states may be of different moments.
         """
-        return drive(self._session, looking.status(self._names))
+        return drive(self._session, status.status(self._names))
 
     def cancel(self) -> int:
-        """Delete all of its jobs that are not complete; running ones lose their lease.
+        """Delete all its jobs that are not complete, and return how many; workers lose theirs.
 
-        Gives how many there were. If it is stopped in the middle, it goes on when called again.
+        If it is interrupted, call it again to go on.
         """
-        return drive(self._session, looking.cancel(self._names))
+        return drive(self._session, status.cancel(self._names))
 
     def retry(self) -> list[str]:
-        """Let it go on from what failed; give the steps that come back.
+        """Run again what failed; returns the names of those steps.
 
-        Those are the failed ones, and what failed or was deleted because of them; what is complete
-        is not run again. If it is stopped in the middle, it goes on when called again.
+        These are the failed steps, and steps that failed or were deleted because of them. Complete
+        steps do not run again. If it is interrupted, call it again to go on.
         """
-        return drive(self._session, retrying.retry(self._names))
+        return drive(self._session, retry.retry(self._names))
 
     def __repr__(self) -> str:
-        return f"<WorkflowRun {self.name}>"
+        return f"<{type(self).__name__} {self.name}>"
 
 
 class Workflows:
@@ -67,11 +66,11 @@ class Workflows:
         self._session = session
 
     def submit(self, workflow: Workflow) -> WorkflowRun:
-        """Put a workflow; nothing of it runs before all of it is there.
+        """Put all jobs of a workflow; none of them runs before all are there.
 
-        Submitted again, it goes on where it stopped, and what exists already stays as it is.
+        Submit it again to go on after an interruption: existing jobs stay as they are.
         """
-        drive(self._session, submitting.submit(self._session.settings, workflow))
+        drive(self._session, submit.submit(self._session.settings, workflow))
         return WorkflowRun(self._session, workflow.name)
 
     def __getitem__(self, name: str) -> WorkflowRun:
@@ -82,12 +81,5 @@ class Workflows:
 
 
 def parent_results(job: Job) -> dict[str, Any]:
-    """Give the results of the steps that a running job comes after, by their names."""
-    return by_step(job.jid, job.parent_results())
-
-
-def by_step(jid: str, results: dict[str, Any]) -> dict[str, Any]:
-    """Name results by the steps of the workflow that a job is of, and leave others out."""
-    keys = plan.Names(jid.partition(":")[0])
-    named = ((keys.step(parent), result) for parent, result in results.items())
-    return {step: result for step, result in named if step is not None}
+    """Return the results of the steps that a running job comes after, by their names."""
+    return plan.by_step(job.jid, job.parent_results())

@@ -11,7 +11,6 @@ from qless_py.client.workflow import plan
 from qless_py.client.workflow.plan import Names, StoredStep
 from qless_py.client.workflow.submit import hundreds
 from qless_py.errors import BatchNotFoundError, DependencyError
-from qless_py.protocol import reads
 
 _LIVE: Final = frozenset({"waiting", "running", "scheduled", "stalled", "throttled"})
 _PAGE: Final = 1000
@@ -52,8 +51,8 @@ class Known:
 
 def known(keys: Names) -> Calls[Known | None]:
     """Read a workflow that has a plan; `None` when there is none."""
-    found = yield reads.batch(keys.batch)
-    stored = None if found is None else (yield reads.batch_data(keys.batch))
+    found = yield protocol.batches.read(keys.batch)
+    stored = None if found is None else (yield protocol.batches.read_data(keys.batch))
     if stored is None:
         return None
     steps = plan.unpack(stored)
@@ -63,7 +62,7 @@ def known(keys: Names) -> Calls[Known | None]:
         one.name: (state or gone, group)
         for one, (state, group) in zip(steps, outcomes, strict=True)
     }
-    ((gate, _),) = yield reads.outcomes(keys.batch, [keys.gate])
+    ((gate, _),) = yield protocol.batches.outcomes(keys.batch, [keys.gate])
     return Known(found, gate not in {"", "complete"}, steps, states)
 
 
@@ -71,7 +70,7 @@ def states_of(keys: Names, jids: Sequence[str]) -> Calls[list[tuple[str, str]]]:
     """Read the states and failure groups of jobs, those of deleted ones as far as known."""
     outcomes: list[tuple[str, str]] = []
     for some in hundreds(jids):
-        outcomes += yield reads.outcomes(keys.batch, some)
+        outcomes += yield protocol.batches.outcomes(keys.batch, some)
     return outcomes
 
 
@@ -124,7 +123,7 @@ def cancel(keys: Names) -> Calls[int]:
     except BatchNotFoundError:
         stored = None
     else:
-        stored = yield reads.batch_data(keys.batch)
+        stored = yield protocol.batches.read_data(keys.batch)
     steps = [] if stored is None else plan.unpack(stored)
     gone, _ = yield from _cancel([keys.jid(one.name) for one in reversed(steps)])
     more = gone or [keys.gate]
@@ -140,7 +139,7 @@ def tagged(keys: Names) -> Calls[list[str]]:
     """List every job that has the tag of the workflow, the complete ones, too."""
     jids: list[str] = []
     while True:
-        page = yield reads.tagged(keys.batch, len(jids), _PAGE)
+        page = yield protocol.jobs.tagged(keys.batch, len(jids), _PAGE)
         jids += page.jids
         if len(page.jids) < _PAGE:
             return jids

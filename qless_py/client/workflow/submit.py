@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 from qless_py import protocol
-from qless_py.client import batch
 from qless_py.client.session import Calls
 from qless_py.client.workflow import plan
 from qless_py.client.workflow.definition import Workflow
@@ -22,8 +21,8 @@ from qless_py.errors import (
     JobNotFoundError,
     QlessError,
 )
-from qless_py.protocol import Call, JobRecord, reads
-from qless_py.protocol import put_calls as puts
+from qless_py.protocol import Call, JobRecord, puts
+from qless_py.protocol.records import EncodedJob
 from qless_py.protocol.settings import Settings
 
 T = TypeVar("T")
@@ -51,11 +50,11 @@ def submit(settings: Settings, workflow: Workflow) -> Calls[None]:
     yield from _open_gate(keys)
 
 
-def _prepared(settings: Settings, keys: Names, planned: Planned) -> puts.Put:
+def _prepared(settings: Settings, keys: Names, planned: Planned) -> EncodedJob:
     step = planned.step
     jid = keys.jid(planned.name)
     options = keys.tagged(step.options, step.klass, step.data)
-    job = puts.prepare(settings, step.klass, step.data, options, jid)
+    job = puts.encode(settings, step.klass, step.data, options, jid)
     wrong = sorted(job.options.keys() & {"depends", "batch", "unique", "on_conflict"})
     if wrong or job.jid != jid:
         raise BadArgumentError(
@@ -65,7 +64,7 @@ def _prepared(settings: Settings, keys: Names, planned: Planned) -> puts.Put:
     return job
 
 
-def _stored(planned: Planned, job: puts.Put) -> StoredStep:
+def _stored(planned: Planned, job: EncodedJob) -> StoredStep:
     spec = None
     if "cancel" in planned.after.values():
         spec = {"options": job.options, "data": job.data}
@@ -77,9 +76,11 @@ def _open(
 ) -> Calls[None]:
     """Open the batch with the plan; an open one must be of the same plan."""
     try:
-        yield batch.open_call(settings, keys.batch, callbacks, remember=plan.pack(stored))
+        yield protocol.batches.open_batch(
+            settings, keys.batch, callbacks, remember=plan.pack(stored)
+        )
     except AlreadyExistsError:
-        known = yield reads.batch_data(keys.batch)
+        known = yield protocol.batches.read_data(keys.batch)
         if known is None or plan.shape(plan.unpack(known)) != plan.shape(stored):
             raise AlreadyExistsError(
                 f"there is a workflow {keys.workflow} already, with other steps"
@@ -87,11 +88,11 @@ def _open(
 
 
 def _is_open(keys: Names) -> Calls[bool]:
-    found = yield reads.batch(keys.batch)
+    found = yield protocol.batches.read(keys.batch)
     return found is not None and found["state"] == "open"
 
 
-def _put(keys: Names, steps: Sequence[Planned], jobs: Sequence[puts.Put]) -> Calls[None]:
+def _put(keys: Names, steps: Sequence[Planned], jobs: Sequence[EncodedJob]) -> Calls[None]:
     if not steps:
         return
     yield put_gate(keys, keys.gate, steps[0].step.queue, "ignore")
@@ -107,7 +108,7 @@ def _put(keys: Names, steps: Sequence[Planned], jobs: Sequence[puts.Put]) -> Cal
             }
             for one, job in zip(some, mine, strict=True)
         ]
-        yield protocol.jobs.put_many(queue, specs, [job.data for job in mine])
+        yield protocol.puts.put_many_encoded(queue, specs, [job.data for job in mine])
         for one in some:
             if len(one.after) > AT_ONCE:
                 yield from more_parents(keys, keys.jid(one.name), one.after)
@@ -116,7 +117,7 @@ def _put(keys: Names, steps: Sequence[Planned], jobs: Sequence[puts.Put]) -> Cal
 def put_gate(keys: Names, jid: str, queue: str, on_conflict: str) -> Call[Any]:
     """Make the call that puts a job which is due in a hundred years."""
     options = {"delay": _NEVER, "tags": [keys.batch], "on_conflict": on_conflict}
-    return protocol.jobs.put(queue, jid, _GATE, b"null", options)
+    return protocol.puts.put_encoded(queue, jid, _GATE, b"null", options)
 
 
 def edges(keys: Names, after: Mapping[str, str], *, extra: Sequence[str] = ()) -> dict[str, Any]:
@@ -140,13 +141,13 @@ def _jid(keys: Names, name: str) -> str:
 
 def more_parents(keys: Names, jid: str, after: Mapping[str, str]) -> Calls[None]:
     """Give a job that is held back those of its parents that it does not have yet."""
-    found = yield reads.job(jid)
+    found = yield protocol.jobs.read(jid)
     known = set(found.parents) if isinstance(found, JobRecord) else set()
     missing = {keys.jid(name): policy for name, policy in after.items()}
     for policy in dict.fromkeys(missing.values()):
         of_policy = [one for one in missing if missing[one] == policy and one not in known]
         for some in hundreds(of_policy):
-            yield protocol.jobs.depends_on(jid, some, policy)
+            yield protocol.jobs.depend(jid, some, policy)
 
 
 def hundreds(values: Sequence[T]) -> Iterator[Sequence[T]]:
@@ -157,7 +158,7 @@ def hundreds(values: Sequence[T]) -> Iterator[Sequence[T]]:
 
 def _open_gate(keys: Names) -> Calls[None]:
     """Let the first steps go, unless the workflow is being canceled."""
-    found = yield reads.batch(keys.batch)
+    found = yield protocol.batches.read(keys.batch)
     if found is not None and "canceled_at" not in found:
         yield from finish(keys.gate)
 
@@ -165,6 +166,6 @@ def _open_gate(keys: Names) -> Calls[None]:
 def finish(gate: str) -> Calls[None]:
     """Complete a gate, which may have happened before."""
     try:
-        yield protocol.jobs.force_finish(gate, b"")
+        yield protocol.jobs.force_finish_encoded(gate, b"")
     except (AlreadyFinishedError, JobNotFoundError):
         return

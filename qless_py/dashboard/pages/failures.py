@@ -7,6 +7,7 @@ from typing import Final
 from flask import redirect, render_template, request
 from werkzeug.wrappers import Response
 
+from qless_py import protocol
 from qless_py.client.humanize import plural
 from qless_py.client.search import quote
 from qless_py.dashboard import commands
@@ -15,12 +16,11 @@ from qless_py.dashboard.auth.access import Role
 from qless_py.dashboard.context import client, link
 from qless_py.dashboard.forms import text_field
 from qless_py.dashboard.paging import page_offset, page_size
-from qless_py.protocol import reads
 
 
 def failures() -> str:
     offset, size = page_offset(), page_size()
-    total, groups = client().run(reads.groups(offset, size))
+    total, groups = client().run(protocol.jobs.groups(offset, size))
     return render_template(
         "qless_py/failures.html", groups=groups, total=total, offset=offset, size=size,
         commands=commands.of_page("failures"),

@@ -8,6 +8,7 @@ from typing import Any, Final
 from flask import abort, redirect, render_template, request
 from werkzeug.wrappers import Response
 
+from qless_py import protocol
 from qless_py.client.job import Job
 from qless_py.dashboard import commands
 from qless_py.dashboard.actions import Confirmation, perform, requires, return_url
@@ -15,7 +16,6 @@ from qless_py.dashboard.auth.access import Role
 from qless_py.dashboard.context import client, dashboard, find_job, link
 from qless_py.dashboard.forms import parse_field, parse_json, parse_names, parse_number, text_field
 from qless_py.errors import JobNotFoundError, UndecodableDataError
-from qless_py.protocol import reads
 
 _MAX_LISTED: Final = 50
 
@@ -34,7 +34,7 @@ def job(jid: str) -> str | Response:
         explanation=client().explain(jid),
         queues=dashboard().queue_names(),
         commands=commands.of_job(found),
-        batch=None if batch is None else client().run(reads.batch(batch)),
+        batch=None if batch is None else client().run(protocol.batches.read(batch)),
         results=_parent_results(found),
         done_parents=[one for one in found.parents if one not in waiting_for][:_MAX_LISTED],
         max_listed=_MAX_LISTED,

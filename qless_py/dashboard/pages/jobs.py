@@ -7,6 +7,7 @@ from typing import Any, Final
 from flask import jsonify, render_template, request
 from werkzeug.wrappers import Response
 
+from qless_py import protocol
 from qless_py.client.job import Job
 from qless_py.client.search import STATES, SearchError
 from qless_py.dashboard import commands
@@ -15,7 +16,6 @@ from qless_py.dashboard.auth.access import Role
 from qless_py.dashboard.context import client, find_jobs, redactor
 from qless_py.dashboard.errors import wants_json
 from qless_py.dashboard.paging import page_cursor, page_offset, page_size
-from qless_py.protocol import reads
 
 _BUDGET: Final = 5_000  # Jobs that a page searches; a link continues the search.
 _TAGS_PER_PAGE: Final = 100
@@ -68,7 +68,7 @@ def completed() -> str:
 
 def tracked() -> str:
     offset, size = page_offset(), page_size()
-    found = client().run(reads.tracked(offset, size))
+    found = client().run(protocol.jobs.tracked(offset, size))
     return render_template(
         "qless_py/tracked.html", jobs=[Job(client(), record) for record in found.jobs],
         expired=found.expired, total=found.total, offset=offset, size=size, states=STATES,

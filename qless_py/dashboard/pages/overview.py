@@ -8,11 +8,12 @@ from typing import Any, Final
 from flask import jsonify, render_template, request
 from werkzeug.wrappers import Response
 
+from qless_py import protocol
 from qless_py.client.session import answered
 from qless_py.dashboard import alerts, timeseries
 from qless_py.dashboard.context import client, dashboard, find_jobs
 from qless_py.dashboard.live import count
-from qless_py.protocol import Call, reads
+from qless_py.protocol import Call
 
 _MAX_QUEUES: Final = 10
 _MAX_GROUPS: Final = 5
@@ -29,8 +30,9 @@ def overview() -> str:
     now = series.now()
     _, last_hour = series.rows(queues, timeseries.DEFAULT_RANGE, now, current.backlog)
     calls: list[Call[Any]] = [
-        reads.groups(0, _MAX_GROUPS), reads.state("complete", "", 0, _MAX_COMPLETED)
-    ]  # fmt: skip
+        protocol.jobs.groups(0, _MAX_GROUPS),
+        protocol.jobs.in_state("complete", "", 0, _MAX_COMPLETED),
+    ]
     (_, groups), completed = answered(client().run_many(calls))
     oldest = _oldest_jobs(groups)
     jobs = {job.jid: job for job in find_jobs([*completed.jids, *oldest.values()])}
@@ -51,9 +53,9 @@ def overview() -> str:
     )
 
 
-def _oldest_jobs(groups: Sequence[reads.FailureGroup]) -> dict[str, str]:
+def _oldest_jobs(groups: Sequence[protocol.jobs.FailureGroup]) -> dict[str, str]:
     """Return for each failure group the job that failed first."""
-    calls = [reads.failed(one.group, max(one.number - 1, 0), 1) for one in groups]
+    calls = [protocol.jobs.failed(one.group, max(one.number - 1, 0), 1) for one in groups]
     pages = zip(groups, answered(client().run_many(calls)), strict=True)
     return {one.group: page.jids[0] for one, page in pages if page.jids}
 

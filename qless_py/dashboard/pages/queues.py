@@ -9,10 +9,10 @@ from flask import redirect, render_template, request
 from markupsafe import Markup
 from werkzeug.wrappers import Response
 
+from qless_py import protocol
 from qless_py.client.queue import Queue
 from qless_py.client.recurring import RecurringJob
 from qless_py.client.search import quote
-from qless_py.client.stats import DayStats
 from qless_py.dashboard import charts, commands, timeseries
 from qless_py.dashboard.actions import Confirmation, perform, requires
 from qless_py.dashboard.auth.access import Role
@@ -22,7 +22,7 @@ from qless_py.dashboard.forms import parse_field, parse_number, text_field
 from qless_py.dashboard.live import count
 from qless_py.dashboard.paging import page_cursor, page_offset, page_size, paginate
 from qless_py.errors import BadArgumentError
-from qless_py.protocol import reads
+from qless_py.protocol.stats import DayStats
 
 STATES: Final = ("waiting", "running", "scheduled", "stalled", "depends", "throttled")
 TABS: Final = ("stats", *STATES, "recurring", "users", "settings")
@@ -67,7 +67,7 @@ def _tab(queue: Queue, tab: str) -> dict[str, Any]:
         search = f"queue:{quote(queue.name)} state:{','.join(STATES)}"
         return {"heartbeat": queue.heartbeat, "throttle": queue.throttle.get(), "search": search}
     offset, size = page_offset(), page_size()
-    page = client().run(reads.state(tab, queue.name, offset, size))
+    page = client().run(protocol.jobs.in_state(tab, queue.name, offset, size))
     rows = client().jobs.get(*page.jids)
     jobs = [one for one in rows if isinstance(one, RecurringJob) == (tab == "recurring")]
     return {"jobs": jobs, "total": page.total, "offset": offset, "size": size}

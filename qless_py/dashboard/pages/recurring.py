@@ -7,6 +7,7 @@ from typing import Final
 from flask import abort, redirect, render_template, request
 from werkzeug.wrappers import Response
 
+from qless_py import protocol
 from qless_py.client.recurring import RecurringJob
 from qless_py.client.session import answered
 from qless_py.dashboard import commands, flash, forms
@@ -15,7 +16,6 @@ from qless_py.dashboard.auth.access import Role
 from qless_py.dashboard.context import client, dashboard, link
 from qless_py.dashboard.paging import page_offset, page_size
 from qless_py.errors import JobNotFoundError, QlessError
-from qless_py.protocol import reads
 
 # The fields of a schedule that can be changed later.
 _CHANGEABLE: Final[forms.Parsers] = {
@@ -53,7 +53,9 @@ def recurring() -> str:
     calls, skipped, wanted = [], offset, size
     for name, count in queues:
         if skipped < count and wanted:
-            calls.append(reads.state("recurring", name, skipped, min(wanted, count - skipped)))
+            calls.append(
+                protocol.jobs.in_state("recurring", name, skipped, min(wanted, count - skipped))
+            )
             wanted -= min(wanted, count - skipped)
         skipped = max(skipped - count, 0)
     jids = [jid for page in answered(client().run_many(calls)) for jid in page.jids]

@@ -7,8 +7,7 @@ from typing import Any, Final
 from flask import render_template, request
 from werkzeug.wrappers import Response
 
-from qless_py.client import throttles as client_throttles
-from qless_py.client import users
+from qless_py import protocol
 from qless_py.client.session import answered
 from qless_py.dashboard import commands
 from qless_py.dashboard.actions import Confirmation, perform, requires
@@ -24,7 +23,8 @@ _PER_PAGE: Final = 100
 def throttles() -> str:
     cursor, users_cursor = page_cursor(), page_cursor("users")
     calls: list[Call[Any]] = [
-        client_throttles.page_call(cursor, _PER_PAGE), users.page_call(users_cursor, _PER_PAGE)
+        protocol.throttles.read_page(cursor, _PER_PAGE),
+        protocol.users.read_page(users_cursor, _PER_PAGE),
     ]  # fmt: skip
     throttle_page, user_page = answered(client().run_many(calls))
     return render_template(

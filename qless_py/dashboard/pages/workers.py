@@ -8,13 +8,13 @@ from flask import abort, render_template, request
 from werkzeug.wrappers import Response
 
 from qless_py.client.humanize import plural
-from qless_py.client.workers import addressed
 from qless_py.dashboard import commands
 from qless_py.dashboard.actions import Confirmation, perform, requires
 from qless_py.dashboard.alerts import LOST_AFTER
 from qless_py.dashboard.auth.access import Role
 from qless_py.dashboard.context import client, dashboard, find_jobs, link
 from qless_py.dashboard.paging import page_offset, page_size, paginate
+from qless_py.protocol.workers import addressed
 
 # What each command makes workers do.
 ACTIONS: Final = {

@@ -10,9 +10,9 @@ from redis.exceptions import RedisError
 
 from qless_py.errors import QlessError, SoftLimitError
 from qless_py.handlers.context import current_job
+from qless_py.handlers.job import HandledJob
 from qless_py.protocol import arguments
-from qless_py.protocol import job_calls as verbs
-from qless_py.protocol.job_calls import JobVerbs
+from qless_py.protocol import jobs as verbs
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ class JobLog:
         self._level = level
         self._most = arguments.whole("most", most, 1, 10000)
 
-    def __call__(self, job: JobVerbs) -> _JobLogHandler:
+    def __call__(self, job: HandledJob) -> _JobLogHandler:
         """Return the log handler for one run."""
         return _JobLogHandler(job, self._level, self._most)
 
@@ -42,7 +42,7 @@ class JobLog:
 class _JobLogHandler(logging.Handler):
     """Send the lines of one job, from whichever logger, and ignore those of other jobs."""
 
-    def __init__(self, job: JobVerbs, level: int, most: int) -> None:
+    def __init__(self, job: HandledJob, level: int, most: int) -> None:
         super().__init__(level)
         self._job = job
         self._left = most
@@ -102,4 +102,4 @@ class _JobLogHandler(logging.Handler):
         logger.debug("log line of job not stored jid=%s: %s", self._job.jid, error)
 
     def _send(self, line: dict[str, Any]) -> Any:
-        return self._job.reach.run(verbs.log(self._job, "log", line))
+        return self._job.session.runner.run(verbs.log(self._job, "log", line))

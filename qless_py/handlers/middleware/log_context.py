@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from qless_py.handlers import logs
-from qless_py.protocol.job_calls import JobVerbs
+from qless_py.handlers.job import HandledJob
 
 
 class LogContext:
@@ -18,13 +18,13 @@ class LogContext:
     """
 
     def __init__(
-        self, of: Callable[[JobVerbs], Mapping[str, Any]] | None = None, **fields: Any
+        self, of: Callable[[HandledJob], Mapping[str, Any]] | None = None, **fields: Any
     ) -> None:
         self._of = of
         self._fields = fields
 
     @contextlib.contextmanager
-    def __call__(self, job: JobVerbs) -> Iterator[None]:
+    def __call__(self, job: HandledJob) -> Iterator[None]:
         """Add the fields for one run."""
         more = self._of(job) if self._of is not None else {}
         with logs.context(**{**self._fields, **more}):

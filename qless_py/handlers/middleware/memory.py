@@ -10,8 +10,8 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from qless_py.handlers.job import HandledJob
 from qless_py.protocol import arguments
-from qless_py.protocol.job_calls import JobVerbs
 
 logger = logging.getLogger(__name__)
 
@@ -29,14 +29,14 @@ class MemoryWatch:
         self,
         growth: int = 64 * 2**20,
         limit: int | None = None,
-        over: Callable[[JobVerbs, int], object] | None = None,
+        over: Callable[[HandledJob, int], object] | None = None,
     ) -> None:
         self._growth = arguments.whole("growth", growth, 1, 2**52)
         self._limit = None if limit is None else arguments.whole("limit", limit, 1, 2**52)
         self._over = over or _warn
 
     @contextlib.contextmanager
-    def __call__(self, job: JobVerbs) -> Iterator[None]:
+    def __call__(self, job: HandledJob) -> Iterator[None]:
         """Compare the memory before and after one run."""
         before = resident()
         try:
@@ -62,7 +62,7 @@ def resident() -> int:
     return pages * os.sysconf("SC_PAGE_SIZE")
 
 
-def _warn(job: JobVerbs, size: int) -> None:
+def _warn(job: HandledJob, size: int) -> None:
     logger.warning(
         "process has %d bytes, above its limit jid=%s klass=%s", size, job.jid, job.klass_name
     )

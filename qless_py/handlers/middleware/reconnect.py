@@ -7,7 +7,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 
-from qless_py.protocol.job_calls import JobVerbs
+from qless_py.handlers.job import HandledJob
 
 
 class Reconnect:
@@ -30,7 +30,7 @@ class Reconnect:
         self._connected = 0  # The process in which the hooks were called last.
 
     @contextlib.contextmanager
-    def __call__(self, _job: JobVerbs) -> Iterator[None]:
+    def __call__(self, _job: HandledJob) -> Iterator[None]:
         """Connect if necessary before one run."""
         with self._lock:
             if self._connected != os.getpid():

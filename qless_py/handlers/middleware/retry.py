@@ -6,9 +6,9 @@ import contextlib
 from collections.abc import Iterator
 
 from qless_py.errors import LostLeaseError
+from qless_py.handlers.job import HandledJob
 from qless_py.handlers.outcomes import Outcome
 from qless_py.handlers.retry import Backoff, RetryPolicy
-from qless_py.protocol.job_calls import JobVerbs
 
 
 class RetryOn:
@@ -22,7 +22,7 @@ class RetryOn:
         self._policy = RetryPolicy() if policy is None else RetryPolicy.of(policy)
 
     @contextlib.contextmanager
-    def __call__(self, job: JobVerbs) -> Iterator[None]:
+    def __call__(self, job: HandledJob) -> Iterator[None]:
         """Apply the policy to one run."""
         try:
             yield

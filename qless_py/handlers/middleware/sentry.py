@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from qless_py.errors import ConfigError
+from qless_py.handlers.job import HandledJob
 from qless_py.handlers.outcomes import Outcome
-from qless_py.protocol.job_calls import JobVerbs
 
 
 class Sentry:
@@ -29,7 +29,7 @@ class Sentry:
         self._with_data = with_data
 
     @contextlib.contextmanager
-    def __call__(self, job: JobVerbs) -> Iterator[None]:
+    def __call__(self, job: HandledJob) -> Iterator[None]:
         """Report one run."""
         sdk = self._sdk
         with sdk.isolation_scope() as scope:
@@ -45,6 +45,6 @@ class Sentry:
                     sdk.capture_exception(error)
                     raise
 
-    def _describe(self, job: JobVerbs) -> dict[str, Any]:
+    def _describe(self, job: HandledJob) -> dict[str, Any]:
         known = {"jid": job.jid, "retries_left": job.retries_left, "tags": job.tags}
         return {**known, "data": job.raw.decode(errors="replace")} if self._with_data else known

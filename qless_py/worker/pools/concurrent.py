@@ -15,7 +15,7 @@ from types import FrameType
 from typing import Final, Protocol
 
 from qless_py.handlers.result import Result
-from qless_py.protocol.checks import MOST_AT_ONCE
+from qless_py.protocol.arguments import MOST_AT_ONCE
 from qless_py.protocol.queues import PopReply
 from qless_py.worker import control_pipe
 from qless_py.worker.child_context import ChildContext, HeldJob

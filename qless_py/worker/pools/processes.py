@@ -206,7 +206,7 @@ class ProcessPool:
     def _died(self, process: _JobProcess, cause: str) -> Result:
         job, leased = process.held.job, process.held.leased
         if process.sent == control_pipe.RELEASE:
-            return Result(job, protocol.jobs.release(leased.jid, leased.lease))
+            return Result(job, protocol.jobs.release_lease(leased.jid, leased.lease))
         if process.sent == control_pipe.LIMIT:
             cause = "killed at its hard limit"
         logger.warning(
@@ -246,7 +246,7 @@ class ProcessPool:
         if job.state == "running" and not job.follow_ups:
             # `Result.returned` handles a value that cannot be encoded.
             with contextlib.suppress(Exception):
-                self._completion = (_COMPLETION, job.to_send(None), job.encode(value))
+                self._completion = (_COMPLETION, job.data_to_send(), job.encode_given(value))
                 return Result(job, None)
         return Result.returned(job, value)
 
@@ -319,7 +319,9 @@ def _parse(leased: LeasedJob, message: bytes) -> Call[Any] | None:
     """Return the call that a process has sent, or the completion that it asks for, or None."""
     script, *args = msgpack.unpackb(message)
     if script == _COMPLETION:
-        return protocol.jobs.complete(leased.jid, leased.lease, data=args[0], result=args[1])
+        return protocol.jobs.complete_encoded(
+            leased.jid, leased.lease, data=args[0], result=args[1]
+        )
     return None if script is None else Call(script, tuple(args), _undecoded)
 
 

@@ -1,0 +1,33 @@
+"""Wait for the end of a job: woken by its event, and reading it again in case one was missed."""
+
+from typing import Any
+
+from qless_py.aio.events import AsyncSubscription
+from qless_py.client.job_end import JobEnd
+from qless_py.client.session import AsyncSession
+from qless_py.protocol import jobs
+from qless_py.protocol.arguments import Seconds
+from qless_py.protocol.job_state import JobState
+
+
+async def wait(
+    session: AsyncSession,
+    job: JobState,
+    timeout: Seconds | None,  # noqa: ASYNC109 - ends in an error of our own
+) -> Any:
+    """Wait until the job has ended and return its result; see `Job.wait`."""
+    end = JobEnd(session.settings, job.jid, timeout)
+    subscription = AsyncSubscription(session.redis, [session.settings.channel("log")])
+    # Subscribed before the first read, so that no end falls between the two.
+    await subscription.open()
+    try:
+        while True:
+            ended = end.check(await session.runner.run(jobs.read(job.jid)))
+            if ended is not None:
+                return ended.result
+            losses = subscription.losses
+            message = await subscription.get(end.next_wait())
+            while not end.concerns(message) and subscription.losses == losses:
+                message = await subscription.get(end.next_wait())
+    finally:
+        await subscription.close()

@@ -1,0 +1,36 @@
+"""The arguments by which a client chooses its connection and how long it resends calls."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final, TypeVar
+
+from qless_py.errors import BadArgumentError
+from qless_py.protocol import arguments
+from qless_py.protocol.arguments import Seconds
+from qless_py.store.resend import ResendPolicy
+
+R = TypeVar("R")
+
+PATIENCE: Final = 60.0
+# The server remembers answers for five minutes. A call must not be sent again after that.
+_MOST_PATIENCE: Final = 120_000
+
+
+def choose_connection(
+    given: R | None, connect: Callable[[], R], url: str | None, connection: Mapping[str, Any]
+) -> R:
+    """Return the client of redis-py that was passed, or connect."""
+    if url is not None and not isinstance(url, str):
+        raise BadArgumentError(f"url {url!r} is not text; a client of redis-py is given as redis=")
+    if given is None:
+        return connect()
+    if url is not None or connection:
+        raise BadArgumentError("a client of redis-py comes with its own address: give only that")
+    return given
+
+
+def resend_policy(patience: Seconds) -> ResendPolicy:
+    """Return the policy that sends a call again for so many seconds."""
+    span = arguments.span("patience", patience)
+    if span > _MOST_PATIENCE:
+        raise BadArgumentError(f"patience {patience!r} is more than {_MOST_PATIENCE // 1000} s")
+    return ResendPolicy(limit=span / 1000)

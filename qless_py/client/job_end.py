@@ -1,0 +1,57 @@
+"""The wait for a job's end, without I/O: how long to wait still, and what a read of it means."""
+
+import time
+from typing import Final
+
+from qless_py.client.events import Message
+from qless_py.errors import JobCanceledError, JobFailedError, WaitTimeoutError
+from qless_py.protocol import JobRecord, Record, arguments
+from qless_py.protocol.arguments import Seconds
+from qless_py.protocol.job_state import JobState
+from qless_py.protocol.settings import Settings
+
+READ_EVERY: Final = 2.0
+
+
+class JobEnd:
+    """The end of one job, waited for until a deadline."""
+
+    def __init__(self, settings: Settings, jid: str, timeout: Seconds | None) -> None:
+        self._settings = settings
+        self._jid = jid
+        self._mark = jid.encode()
+        span = None if timeout is None else arguments.span("timeout", timeout) / 1000
+        self._deadline = None if span is None else time.monotonic() + span
+        self._read_at = 0.0
+
+    def concerns(self, message: Message | None) -> bool:
+        """Return whether to read the job: an event names it, or it is time to read it anyway."""
+        if message is not None and self._mark in message[1]:
+            return True
+        return self.next_wait() <= 0
+
+    def next_wait(self) -> float:
+        """Return the seconds to wait for a message."""
+        now = time.monotonic()
+        ends = [self._read_at] + ([] if self._deadline is None else [self._deadline])
+        return max(0.0, min(ends) - now)
+
+    def check(self, record: Record | None) -> JobState | None:
+        """Return the job when it is complete, `None` while it goes on.
+
+        Raises `JobFailedError` or `JobCanceledError` for another end, and `WaitTimeoutError` after
+        the deadline.
+        """
+        if not isinstance(record, JobRecord):
+            raise JobCanceledError(f"job {self._jid} is gone: canceled or expired")
+        job = JobState(self._settings, record)
+        if job.state == "complete":
+            return job
+        if job.state == "failed":
+            failure = job.failure
+            raise JobFailedError(self._jid, failure.get("group", ""), failure.get("message", ""))
+        now = time.monotonic()
+        if self._deadline is not None and now >= self._deadline:
+            raise WaitTimeoutError(f"job {self._jid} is still {job.state}")
+        self._read_at = now + READ_EVERY
+        return None

@@ -1,0 +1,270 @@
+"""Put jobs: check and encode what users pass, for every object that puts."""
+
+import hashlib
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from qless_py.errors import BadArgumentError
+from qless_py.protocol import arguments
+from qless_py.protocol.call import Call, pack, unpack
+from qless_py.protocol.codec import Codec, JsonCodec
+from qless_py.protocol.job_state import JobState
+from qless_py.protocol.records import EncodedJob, JobRecord
+from qless_py.protocol.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class PutReply:
+    """The jid that holds the work now, and whether this call created it."""
+
+    jid: str
+    created: bool
+
+
+def put_reply(pair: Sequence[Any]) -> PutReply:
+    """Decode the answer to one put."""
+    return PutReply(str(pair[0]), bool(pair[1]))
+
+
+def _put_reply(reply: bytes | None) -> PutReply:
+    return put_reply(unpack(reply))
+
+
+def _put_replies(reply: bytes | None) -> list[PutReply]:
+    return [put_reply(pair) for pair in unpack(reply)]
+
+
+def _jid(reply: bytes | None) -> str:
+    return str(unpack(reply)[0])
+
+
+def _jids(reply: bytes | None) -> list[str]:
+    return [str(pair[0]) for pair in unpack(reply)]
+
+
+def put(
+    settings: Settings, queue: str, klass: Any, data: Any, options: Mapping[str, Any]
+) -> Call[str]:
+    """Put one job; returns the jid that holds the work."""
+    job = encode(settings, klass, data, options)
+    args = (arguments.name("queue", queue), job.jid, job.klass, job.data, pack(job.options))
+    return Call("put", args, _jid)
+
+
+def put_many(settings: Settings, queue: str, specs: Iterable[Mapping[str, Any]]) -> Call[list[str]]:
+    """Put 1 to 100 jobs, all or none; returns their jids."""
+    jobs, maps = encode_many(settings, specs)
+    data = [one.data for one in jobs]
+    return Call("put_many", (arguments.name("queue", queue), pack(maps), *data), _jids)
+
+
+def put_encoded(
+    queue: str, jid: str, klass: str, data: bytes, options: Mapping[str, Any]
+) -> Call[PutReply]:
+    """Put a job that is encoded already; the options are those of the script, times in ms."""
+    return Call("put", (queue, jid, klass, data, pack(options)), _put_reply)
+
+
+def put_many_encoded(
+    queue: str, jobs: Sequence[Mapping[str, Any]], data: Sequence[bytes]
+) -> Call[list[PutReply]]:
+    """Put up to 100 encoded jobs, all or none; each map has jid, klass and the options of a put."""
+    return Call("put_many", (queue, pack(jobs), *data), _put_replies)
+
+
+def requeue_encoded(
+    queue: str, jid: str, klass: str, data: bytes, options: Mapping[str, Any]
+) -> Call[PutReply]:
+    """Put a job that must exist; an empty klass or data keeps the present one."""
+    return Call("requeue", (queue, jid, klass, data, pack(options)), _put_reply)
+
+
+def requeue(
+    job: JobState, queue: str, klass: Any, data: Any, options: Mapping[str, Any]
+) -> Call[str]:
+    """Put a job again; what is not given stays."""
+    wire = {**arguments.put_options(options), "worker": job.settings.worker_name}
+    sent = job.data_to_send(data)
+    if sent and job.codec_name != JsonCodec.name:
+        wire["codec"] = job.codec_name
+    named = "" if klass is None else arguments.klass_name(klass)
+    args = (arguments.name("queue", queue), job.jid, named, sent, pack(wire))
+
+    def change(_: str) -> None:
+        job.fields["queue"] = queue
+        if wire.get("depends") or job.state == "depends":
+            job.set_state("depends")
+        else:
+            job.set_state("scheduled" if wire.get("delay") else "waiting")
+
+    return job.updated_by(Call("requeue", args, _jid), change, sent)
+
+
+def new_jid() -> str:
+    """Return a random jid."""
+    return secrets.token_hex(16)
+
+
+def encode(
+    settings: Settings, klass: Any, data: Any, options: Mapping[str, Any], jid: str | None = None
+) -> EncodedJob:
+    """Check and encode one job. Options of the call override the defaults of the class."""
+    given = {name: value for name, value in options.items() if value is not None}
+    merged = {**arguments.defaults(klass, data), **given}
+    own = merged.get("jid")
+    chosen = (jid if own is None else arguments.name("jid", own)) or new_jid()
+    codec = codec_of(settings, merged.get("codec"))
+    if merged.get("unique_conflict") == "replace" and hasattr(codec, "fingerprint"):
+        raise BadArgumentError("data bound to its jid cannot replace the data of another job")
+    wire = arguments.put_options(merged)
+    if codec.name != JsonCodec.name:
+        wire["codec"] = codec.name
+    if own is not None:
+        # If the put takes the job from another worker, the store warns that worker, not this one.
+        wire["worker"] = settings.worker_name
+    return EncodedJob(chosen, arguments.klass_name(klass), codec.encode(data, chosen), wire)
+
+
+def codec_of(settings: Settings, name: Any) -> Codec:
+    """Return the codec to write with: the one named, else the client's."""
+    if name is None:
+        return settings.codec
+    return settings.codecs[arguments.choice("codec", name, settings.codecs)]
+
+
+def encode_many(
+    settings: Settings, specs: Iterable[Mapping[str, Any]]
+) -> tuple[list[EncodedJob], list[dict[str, Any]]]:
+    """Check and encode the jobs of one call; returns also the maps that stand for them."""
+    jobs: list[EncodedJob] = []
+    maps: list[dict[str, Any]] = []
+    for spec in listed(specs):
+        klass, data, queue, options = split(spec)
+        job = encode(settings, klass, data, options)
+        jobs.append(job)
+        maps.append(job.as_map(queue))
+    check_number(len(jobs))
+    return jobs, maps
+
+
+def listed(specs: Any) -> Iterable[Any]:
+    """Return the jobs of a call, which must be an iterable."""
+    if isinstance(specs, str | bytes | Mapping) or not isinstance(specs, Iterable):
+        raise BadArgumentError(f"{specs!r} is not a list of jobs")
+    return specs
+
+
+def in_batch(specs: Any, batch: str) -> list[Any]:
+    """Return the jobs with the batch they are to join; `split` refuses what is no job later."""
+    return [
+        {**spec, "batch": batch} if isinstance(spec, Mapping) else spec for spec in listed(specs)
+    ]
+
+
+def check_number(number: int) -> None:
+    """Refuse more jobs than one call may put."""
+    if not 1 <= number <= arguments.MOST_AT_ONCE:
+        raise BadArgumentError(f"one call puts 1 to {arguments.MOST_AT_ONCE} jobs, not {number}")
+
+
+def split(spec: Any) -> tuple[Any, Any, str | None, dict[str, Any]]:
+    """Return a job's klass, data, queue and other options."""
+    if not isinstance(spec, Mapping) or "klass" not in spec:
+        raise BadArgumentError(f"{spec!r} is not a mapping with a klass")
+    queue = spec.get("queue")
+    rest = {name: spec[name] for name in spec if name not in ("klass", "data", "queue")}
+    named = None if queue is None else arguments.name("queue", queue)
+    return spec["klass"], spec.get("data"), named, rest
+
+
+def derive(
+    job: JobState, queue: str, klass: Any, data: Any, options: Mapping[str, Any]
+) -> EncodedJob:
+    """Encode a job that a running job puts, with a jid derived from that job and the content.
+
+    The same put of the running job derives the same jids however often it runs, so a second run
+    puts nothing twice.
+    """
+    content = _content(job.settings, queue, klass, data, options)
+    jid = derived_jid(job, content, job.derived[content])
+    encoded = encode(job.settings, klass, data, options, jid)
+    job.derived[content] += 1
+    return encoded
+
+
+def follow_up(job: JobState, queue: str, klass: Any, data: Any, options: Mapping[str, Any]) -> str:
+    """Keep a job that is put when this one completes; returns the jid it will have."""
+    arguments.name("queue", queue)
+    if len(job.follow_ups) >= arguments.MOST_AT_ONCE:
+        raise BadArgumentError(
+            f"a job puts at most {arguments.MOST_AT_ONCE} jobs as it completes; "
+            "more go into an open batch"
+        )
+    derived = derive(job, queue, klass, data, options)
+    job.follow_ups.append((queue, derived))
+    return derived.jid
+
+
+def derived_jid(job: JobState, content: bytes, ordinal: int) -> str:
+    """Return the jid of a piece of work of this put of a job: the same in every run of it."""
+    head = f"{job.jid}\0{job.generation}\0{ordinal}\0".encode()
+    return hashlib.sha1(head + content, usedforsecurity=False).hexdigest()
+
+
+def _content(
+    settings: Settings, queue: str, klass: Any, data: Any, options: Mapping[str, Any]
+) -> bytes:
+    """Return bytes that tell one piece of work from another, the same each time."""
+    codec = codec_of(settings, options.get("codec"))
+    # A codec that never writes the same bytes twice has a fingerprint instead.
+    same = getattr(codec, "fingerprint", codec.encode)(data, "content")
+    rest = repr(sorted((name, repr(value)) for name, value in options.items()))
+    return b"\0".join((queue.encode(), arguments.klass_name(klass).encode(), rest.encode(), same))
+
+
+_BUILDABLE: Final[Mapping[str, str]] = {
+    **{
+        name: getattr(JobState, name).key
+        for name in (
+            "batch_name", "crashes", "gate", "generation", "lease", "original_retries",
+            "queue_name", "spawned_from", "stalls", "state", "tags", "throttles", "tracked", "user",
+            "worker_name",
+        )
+    },
+    "costs": "costs",
+    "priority": "priority",
+    "retries_left": "left",
+}  # fmt: skip
+
+
+def build(settings: Settings, klass: Any, data: Any, fields: Mapping[str, Any]) -> JobRecord:
+    """Return the record of a job that is in no store, as a handler would see it while it runs."""
+    rest = dict(fields)
+    jid = arguments.name("jid", rest.pop("jid", None) or new_jid())
+    codec = codec_of(settings, rest.pop("codec", None))
+    expires_at = arguments.instant("expires_at", rest.pop("expires_at", settings.clock() + 60))
+    wanted = arguments.defaults(klass, data)
+    stored: dict[str, Any] = {
+        "klass": arguments.klass_name(klass),
+        "queue": "mock",
+        "state": "running",
+        "worker": settings.worker_name,
+        "codec": codec.name,
+        "retries": wanted.get("retries", 5),
+        "priority": wanted.get("priority", 0),
+        "tags": list(wanted.get("tags", ())),
+    }
+    result, progress = rest.pop("result", None), rest.pop("progress", None)
+    record = JobRecord(jid, stored, codec.encode(data, jid), expires_at)
+    record.failure = dict(rest.pop("failure", {}))
+    record.dependencies = arguments.names("dependencies", rest.pop("dependencies", ()), None)
+    record.dependents = arguments.names("dependents", rest.pop("dependents", ()), None)
+    record.result = None if result is None else codec.encode(result, jid)
+    record.progress = None if progress is None else codec.encode(progress, jid)
+    unknown = rest.keys() - _BUILDABLE.keys()
+    if unknown:
+        raise BadArgumentError(f"a job has no {', '.join(sorted(unknown))}")
+    stored.update({_BUILDABLE[name]: value for name, value in rest.items()})
+    return record

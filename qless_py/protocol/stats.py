@@ -1,0 +1,161 @@
+"""Statistics of queues: per day, and per minute or ten minutes with percentiles."""
+
+from collections.abc import Iterable, Mapping
+from datetime import date, datetime
+from typing import Any, Final, TypedDict
+
+from qless_py.errors import BadArgumentError
+from qless_py.protocol import arguments
+from qless_py.protocol.call import Call, mapping, numbered, unpack
+
+_DAY: Final = 86400
+_EPOCH: Final = date(1970, 1, 1).toordinal()
+RESOLUTIONS: Final = ("minute", "ten")
+
+
+class Times(TypedDict):
+    """Durations in seconds; the histogram counts them by slot (s0 … m1 … h1 … d6)."""
+
+    count: int
+    mean: float
+    std: float
+    histogram: dict[str, int]
+
+
+class DayStats(TypedDict):
+    """One day of one queue; `failed` jobs are still failed, `failures` counts all that failed."""
+
+    retries: int
+    failed: int
+    failures: int
+    wait: Times
+    run: Times
+
+
+class Sample(TypedDict):
+    """One or ten minutes of one queue from `at` (Unix seconds); log-bucket histograms of times."""
+
+    at: float
+    put: int
+    popped: int
+    completed: int
+    failed: int
+    retried: int
+    stalled: int
+    depth: int
+    head_age: float
+    wait: dict[int, int]
+    run: dict[int, int]
+
+
+def day(queue: str, day: date | float | None = None) -> Call[DayStats]:
+    """Read a queue's statistics of a day in UTC: a date, any time of it, or by default today."""
+    args = (arguments.name("queue", queue), "" if day is None else day_number(day))
+    return Call("read/stats", args, mapping).map(_day_stats)
+
+
+def day_number(day: date | float) -> int:
+    """Return the number of a day, counted from 1970-01-01 in UTC."""
+    if isinstance(day, date) and not isinstance(day, datetime):
+        number = day.toordinal() - _EPOCH
+        if number < 0:
+            raise BadArgumentError(f"day {day} is before 1970")
+        return number
+    return arguments.instant("day", day) // (_DAY * 1000)
+
+
+def _day_stats(value: Mapping[str, Any]) -> DayStats:
+    return DayStats(
+        retries=int(value.get("retries", 0)),
+        failed=int(value.get("failed", 0)),
+        failures=int(value.get("failures", 0)),
+        wait=_times(value.get("wait")),
+        run=_times(value.get("run")),
+    )
+
+
+def _times(value: Any) -> Times:
+    given = dict(value or {})
+    histogram = {
+        str(slot): int(number) for slot, number in dict(given.get("histogram") or {}).items()
+    }
+    return Times(
+        count=int(given.get("count", 0)),
+        mean=float(given.get("mean", 0)) / 1000,
+        std=float(given.get("std", 0)) / 1000,
+        histogram=histogram,
+    )
+
+
+def series(queue: str, start: Any, end: Any, resolution: str = "minute") -> Call[list[Sample]]:
+    """Read a queue's counters from `start` to `end`, by `minute` or by `ten` minutes."""
+    call = series_rows(
+        arguments.name("queue", queue),
+        arguments.instant("start", start),
+        arguments.instant("end", end),
+        arguments.choice("resolution", resolution, RESOLUTIONS),
+    )
+    return call.map(lambda rows: [_sample(_counted(dict(row))) for row in rows])
+
+
+def series_rows(queue: str, start: int, end: int, resolution: str) -> Call[list[dict[str, Any]]]:
+    """Read the records of a series as they are stored, for callers that read very many of them.
+
+    Their `minute` or `ten` counts such intervals since 1970; values that are 0 or empty may be
+    missing, and a histogram is a map, or a list whose first bucket is 1.
+    """
+    return Call("read/series", (queue, start, end, resolution), unpack)
+
+
+def _counted(record: dict[str, Any]) -> dict[str, Any]:
+    """Add to a stored record the time at which it begins, and its histograms as maps."""
+    at = record["ten"] * 600_000 if "ten" in record else record["minute"] * 60_000
+    histograms = {kind: numbered(record.get(f"{kind}_buckets")) for kind in ("wait", "run")}
+    return {**record, "at": at, **histograms}
+
+
+def _sample(row: Mapping[str, Any]) -> Sample:
+    number = {name: int(row.get(name, 0)) for name in _COUNTERS}
+    return Sample(
+        at=float(row.get("at", 0)) / 1000,
+        put=number["put"],
+        popped=number["popped"],
+        completed=number["completed"],
+        failed=number["failed"],
+        retried=number["retried"],
+        stalled=number["stalled"],
+        depth=number["depth"],
+        head_age=float(row.get("head_age", 0)) / 1000,
+        wait=dict(row.get("wait") or {}),
+        run=dict(row.get("run") or {}),
+    )
+
+
+_COUNTERS: Final = ("put", "popped", "completed", "failed", "retried", "stalled", "depth")
+
+
+def merged(histograms: Iterable[Mapping[int, int]]) -> dict[int, int]:
+    """Return the sum of log-bucket histograms."""
+    total: dict[int, int] = {}
+    for histogram in histograms:
+        for bucket, number in histogram.items():
+            total[bucket] = total.get(bucket, 0) + number
+    return total
+
+
+def percentile(histogram: Mapping[int, int], share: float) -> float:
+    """Return the seconds below which a share (0 to 1) of a log-bucket histogram lies; 0 if empty.
+
+    The result is the upper end of a bucket; four buckets are a factor of two.
+    """
+    if not 0 <= share <= 1:
+        raise BadArgumentError(f"share {share!r} is not from 0 to 1")
+    wanted = share * sum(histogram.values())
+    seen, found = 0, 0.0
+    for bucket, number in sorted(histogram.items()):
+        if number <= 0:
+            continue
+        seen, found = seen + number, 2 ** ((bucket + 1) / 4) / 1000
+        if seen >= wanted:
+            break
+    return found
