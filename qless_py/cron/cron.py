@@ -16,8 +16,8 @@ from zoneinfo import ZoneInfo
 
 from cronsim import CronSim, CronSimError
 
-from qless_py.cron import expression as expressions
 from qless_py.cron import zones
+from qless_py.cron.expression import parse
 from qless_py.errors import ScheduleError
 
 _SOME_DAY: Final = datetime(2000, 1, 1)  # noqa: DTZ001 - a local time
@@ -33,7 +33,7 @@ class Cron:
     """
 
     def __init__(self, expression: str, zone: str = "UTC") -> None:
-        self._expression = expressions.parse(expression)
+        self._expression = parse(expression)
         self._zone = zones.zone(zone)
         self.expression = self._expression.text
         self.zone = zone

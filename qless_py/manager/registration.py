@@ -15,9 +15,12 @@ from qless_py import protocol
 from qless_py.client.client import Client
 from qless_py.protocol import Call
 from qless_py.protocol.queues import PopReply
+from qless_py.store.resend import ResendPolicy
+from qless_py.store.runner import Runner
 
 logger = logging.getLogger(__name__)
 
+_IMPATIENT: Final = ResendPolicy(limit=2.0)  # Closing a manager must not wait for an outage.
 _BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -46,9 +49,11 @@ class Registration:
         self._client.run(protocol.workers.beat(self._name, self._info()))
 
     def deregister(self) -> None:
-        """Remove the entry; if that fails, it expires by itself."""
+        """Remove the entry. If the store does not answer in time, the entry expires by itself."""
+        client = self._client
+        runner = Runner(client.redis, client.namespace, client.runner.clock, policy=_IMPATIENT)
         try:
-            self._client.workers.deregister(self._name)
+            runner.run(protocol.workers.deregister([self._name]))
         except Exception as error:  # noqa: BLE001 - closing must not fail
             logger.debug("cannot deregister manager=%s: %s", self._name, error)
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any, Self
@@ -300,6 +303,53 @@ def test_a_limit_ends_a_handler(live: Client) -> None:
         (failed,) = until(watch, TaskFailed)
 
     assert isinstance(failed.error, TimeoutError)
+
+
+def test_async_handlers_share_an_event_loop_and_are_interrupted(
+    live: Client, manager: Manager
+) -> None:
+    loops: set[int] = set()
+    both = threading.Barrier(2)
+
+    async def meets(_job: Job) -> str:
+        loops.add(id(asyncio.get_running_loop()))
+        await asyncio.to_thread(both.wait, WAIT)
+        return "met"
+
+    async def sleeps(_job: Job) -> None:
+        both.wait(WAIT)
+        await asyncio.sleep(2 * WAIT)
+
+    manager.register("meet", meets)
+    manager.register("sleep", sleeps)
+    manager.start()
+    jids = [manager.put("meet") for _ in range(2)]
+    assert [found(live, jid).wait(WAIT) for jid in jids] == ["met", "met"]
+    assert len(loops) == 1
+
+    sleeping = manager.put("sleep")
+    both.wait(WAIT)
+
+    assert manager.close() is False
+    assert (found(live, sleeping).state, found(live, sleeping).retries_left) == ("waiting", 5)
+
+
+def test_importing_the_package_leaves_the_process_as_it_was() -> None:
+    code = """
+import os, signal, sys, threading
+
+def state():
+    return [signal.getsignal(one) for one in signal.valid_signals()], threading.active_count()
+
+before = state()
+hooks = []
+os.register_at_fork = lambda **hook: hooks.append(hook)
+from qless_py import Manager
+assert state() == before
+assert not [one for hook in hooks for one in hook.values() if "qless" in str(one.__module__)], hooks
+assert Manager and not {"qless_py.worker.supervisor", "qless_py.worker.child"} & sys.modules.keys()
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def take_and_die(client: Client, **known: str) -> None:
