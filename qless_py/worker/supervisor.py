@@ -48,7 +48,7 @@ class Supervisor:
     `child_main` is what a child runs; tests replace it.
     """
 
-    _title = "parent"
+    _title = "supervisor"
 
     def __init__(
         self,
