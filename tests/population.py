@@ -39,7 +39,7 @@ def populate(call: Scripts) -> None:
 
 
 def _crowd(call: Scripts) -> None:
-    """Let jobs of users and throttles wait: one runs, and holds what two others are parked for."""
+    """Put jobs with users and throttles: one runs, and two are parked behind its slot."""
     call("user_set", "ada", {"weight": 2, "max_running": 5})
     call("throttle_set", "limit", {"concurrency": 1})
     call("throttle_set", "queue:fair", {"concurrency": 9})

@@ -98,7 +98,7 @@ class Nemesis:
                 self._kill_child()
 
     def thaw(self) -> None:
-        """Let the frozen ones go on."""
+        """Continue the frozen processes."""
         frozen, self._frozen = self._frozen, []
         for pid in frozen:
             with contextlib.suppress(ProcessLookupError):

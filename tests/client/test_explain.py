@@ -27,7 +27,7 @@ from tests.conftest import Clock
 
 
 def ask(client: Client, queue: str = "q") -> None:
-    """Have a worker ask for jobs of a queue in vain."""
+    """Have a worker pop from an empty queue."""
     client.queues[queue].pause()
     assert client.queues[queue].pop() is None
     client.queues[queue].unpause()

@@ -26,7 +26,7 @@ def fill(client: Client, *queues: str, number: int = 1) -> None:
 
 
 def queues_of(client: Client, queues: Any, number: int) -> list[str]:
-    """Take jobs one by one and return where they came from."""
+    """Pop jobs one by one and return their queues."""
     jobs = [client.pop(queues) for _ in range(number)]
     return [job.queue_name for job in jobs if job is not None]
 

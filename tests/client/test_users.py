@@ -21,7 +21,7 @@ def put(client: Client, queue: str = "q", **numbers: int) -> None:
 
 
 def handed_out(client: Client, number: int) -> Counter[str]:
-    """Take jobs, and count whose they were."""
+    """Pop jobs and count them by user."""
     found: Counter[str] = Counter()
     while number > 0:
         jobs = client.queues["q"].pop(min(number, 100))

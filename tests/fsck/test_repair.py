@@ -456,7 +456,7 @@ def test_jobs_still_run_after_a_repair(populated: Scripts, clock: Clock, damage:
 
 
 def drain(call: Scripts, clock: Clock) -> set[str]:
-    """Take and complete whatever comes, until nothing is left to wait for."""
+    """Pop and complete jobs until none is ready or scheduled."""
     ran: set[str] = set()
     for _ in range(40):
         reply = call("pop", ["work", "busy", "fair"], "other", 10, {"nonce": "m"})

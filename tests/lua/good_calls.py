@@ -9,7 +9,7 @@ from tests.script_runner import Scripts
 
 
 def good_calls(call: Scripts) -> dict[str, list[Any]]:
-    """Return the arguments of each transition, request aside; each changes something."""
+    """Return the arguments of each transition, without the request; each changes something."""
     held = ["runs", lease_of(call, "runs")]
     now = round(call.clock() * 1000)
     spec = {"jid": "new", "klass": "K"}

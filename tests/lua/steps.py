@@ -15,13 +15,13 @@ def put(call: Scripts, jid: str, queue: str = "q", data: str = "{}", **options: 
 
 
 def pop(call: Scripts, count: int = 1, queue: str = "q", worker: str = "w") -> list[View]:
-    """Take up to `count` jobs for a process whose nonce is its worker's name."""
+    """Pop up to `count` jobs for a process whose nonce is its worker's name."""
     views: list[View] = call("pop", [queue], worker, count, {"nonce": worker})["jobs"]
     return views
 
 
 def take(call: Scripts, queue: str = "q", worker: str = "w") -> View:
-    """Take one job; none is an error."""
+    """Pop one job; an empty queue is an error."""
     (view,) = pop(call, 1, queue, worker)
     return view
 

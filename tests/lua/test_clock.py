@@ -21,7 +21,7 @@ def on_server(call: Scripts, name: str, *args: object) -> object:
 
 
 def notice(call: Scripts) -> None:
-    """Let one call notice that the clock was set back, and the next ones do what follows."""
+    """Have one call notice that the clock was set back, and later ones do the maintenance."""
     call("tick")
     settle(call)
 

@@ -11,7 +11,7 @@ from tests.script_runner import Scripts
 
 
 def woken(call: Scripts, *queues: str) -> list[str]:
-    """Take the markers that blocked workers would be woken by."""
+    """Pop the markers that would wake blocked workers."""
     keys = {queue: f"{{ql}}:queue:{queue}:wake" for queue in queues}
     return [queue for queue, key in keys.items() if call.redis.delete(key)]
 

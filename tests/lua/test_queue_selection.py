@@ -27,7 +27,7 @@ def fill(call: Scripts, *queues: str, number: int = 1) -> None:
 
 
 def taken(call: Scripts, entries: list[str], count: int = 100, **options: Any) -> list[str]:
-    """Take jobs and return the queues that they came from."""
+    """Pop jobs and return the queues they came from."""
     views = call("pop", entries, "w", count, options)["jobs"]
     return [str(view["queue"]) for view in views]
 

@@ -16,7 +16,7 @@ def recur(call: Scripts, interval: int = 60, offset: int = 0, **options: object)
 
 
 def drain(call: Scripts, queue: str = "q") -> list[str]:
-    """Take and complete whatever is there."""
+    """Pop and complete every ready job."""
     views = pop(call, 100, queue)
     for view in views:
         complete(call, view)

@@ -353,7 +353,7 @@ assert Manager and not {"qless_py.worker.supervisor", "qless_py.worker.child"} &
 
 
 def take_and_die(client: Client, **known: str) -> None:
-    """Have a process take the one job and end; `known` is what differs from a manager of here."""
+    """Have a process pop the job and exit; `known` overrides what it registers about itself."""
     child = os.fork()
     if child == 0:
         registration = Registration(client, ["work"])

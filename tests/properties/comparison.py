@@ -55,14 +55,14 @@ class Bench:
         self.hear()
 
     def wait(self, time: int) -> None:
-        """Let time pass; when it is negative the clock goes back, by less than is believed."""
+        """Advance the clock; a negative time sets it back, by less than the tolerated skew."""
         self.now = max(self.now + time, self.model.last - WOBBLE, START)
 
     def close(self) -> None:
         self.heard.close()
 
     def hear(self) -> list[tuple[str, Any]]:
-        """Take all events that were published until now."""
+        """Return all events published so far."""
         self.heard.ping("end")
         found: list[tuple[str, Any]] = []
         while True:
@@ -112,7 +112,7 @@ class Bench:
         return reply
 
     def _handed_out(self, reply: dict[str, Any], args: tuple[Any, ...]) -> dict[str, Any]:
-        """Learn the leases, which only grow, and reduce the reply to what the model foresees."""
+        """Record the leases, check that they grow, and reduce the reply to what the model knows."""
         nonce = args[3].get("nonce", "-")
         for job in reply["jobs"]:
             number, _, suffix = job["lease"].partition(".")
@@ -142,7 +142,7 @@ class Bench:
         assert not found, self._told("\n".join(map(str, found)))
 
     def _ask(self, wanted: list[listings.Expected]) -> list[Any]:
-        """Ask all queries in one round trip."""
+        """Run all queries in one round trip."""
         texts = {name: self.call.assembled(name) for name, _, _ in wanted}
         with self.redis.pipeline(transaction=False) as pipeline:
             for name, args, _ in wanted:

@@ -107,7 +107,7 @@ class Fleet:
             self.paused_at = None
 
     def settle(self) -> None:
-        """Have everything done that can be done at this time."""
+        """Run calls until nothing is left to do at this time."""
         self.resume()
         for _ in range(60):
             self.now = max(self.now, self.latest) + 11_000

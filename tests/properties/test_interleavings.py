@@ -20,7 +20,7 @@ Script = Sequence[str]
 
 @dataclass(slots=True)
 class Worker:
-    """A worker that carries out its commands one by one, with the lease it was given last."""
+    """A worker that runs its commands one by one, with the lease of its last pop."""
 
     name: str
     bench: Bench

@@ -34,7 +34,7 @@ quickly = settings(
 
 
 class Courier:
-    """Leads one job by any way back to a worker; each way says which data arrives."""
+    """Takes one job back to a worker in any way; each way returns the data that must arrive."""
 
     def __init__(self, call: Scripts, clock: Clock) -> None:
         self.call = call

@@ -56,7 +56,7 @@ class Running:
         return psutil.Process(self.process.pid).children(recursive=True)
 
     def session(self) -> list[psutil.Process]:
-        """Return all that run of what the worker has started, whoever their parents are by now."""
+        """Return all processes of the worker's session, also those with another parent by now."""
         found = []
         for one in psutil.process_iter():
             with contextlib.suppress(OSError, psutil.Error):
@@ -141,7 +141,7 @@ class LinePipe:
 
 
 def assert_ended(processes: list[psutil.Process], timeout: float = 40.0) -> None:
-    """Wait until none of them runs; whether somebody has reaped them does not matter."""
+    """Wait until none of the processes runs; an unreaped one counts as ended."""
     psutil.wait_procs(processes, timeout=timeout)
     assert not [one for one in processes if is_alive(one)]
 

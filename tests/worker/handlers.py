@@ -90,7 +90,7 @@ def dies_once(job: Job) -> str:
 
 
 def waits(job: Job) -> str:
-    """Say the pid and wait until told to go on, or for long."""
+    """Report the pid and wait for a line on the pipe `go`."""
     report(job, str(os.getpid()))
     with Path(job["go"]).open("rb", buffering=0) as go:
         # So many bytes at once, that two who read the same pipe do not share a line.
@@ -152,7 +152,7 @@ async def asynchronous(_job: Job) -> int:
 
 
 def forks(job: Job) -> tuple[int, int]:
-    """Let a copy of the process out of the handler, by the way that the data names."""
+    """Fork, and let the copy leave the handler in the way the data names."""
     copy = os.fork()
     if copy == 0:
         if job["by"] == "raise":
@@ -209,7 +209,7 @@ def loops(job: Job) -> None:
 
 
 def heeds(job: Job) -> str:
-    """Leave in peace when the worker is stopping."""
+    """Return normally when the worker is stopping."""
     try:
         with job.stoppable():
             report(job, str(os.getpid()))
@@ -227,7 +227,7 @@ def hands_itself_back(job: Job) -> None:
 
 
 def misses_the_first(job: Job) -> None:
-    """Hear nothing of the first interruption, as if it came right before the wait."""
+    """Ignore the first interruption, as if it came right before the wait."""
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGURG)}
 
     def missed(number: int, _frame: object) -> None:
@@ -240,7 +240,7 @@ def misses_the_first(job: Job) -> None:
 
 
 def closes_everything(_job: Job) -> None:
-    """Leave a process that can tell nobody that the job has ended."""
+    """Close the pipe by which the process would report that the job has ended."""
     os.closerange(3, 256)
 
 

@@ -53,7 +53,7 @@ def idle(server: servers.Server, live: Client) -> Iterator[Idle]:
 
 @pytest.fixture
 def behind(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], Any]], None]:
-    """Have something happen once the request of the sleeping child has been sent."""
+    """Call something once the request of the waiting child has been sent."""
 
     def meanwhile(happens: Callable[[], Any]) -> None:
         wait = ControlPipe.wait

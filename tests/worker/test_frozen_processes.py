@@ -35,7 +35,7 @@ def wait_until_stopped(pid: int) -> None:
 
 
 def taken_over(client: Client) -> Job:
-    """Wait until the lease has lapsed and somebody else has the job."""
+    """Wait until the lease has expired, and pop the job as another worker."""
     job = eventually(lambda: client.queues["work"].pop(worker="rival"), "the lease never lapsed")
     assert job is not None
     return job

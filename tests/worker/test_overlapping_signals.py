@@ -25,7 +25,7 @@ def assert_nobody_is_left(worker: Running) -> None:
 
 
 def at_once(worker: Running, *numbers: signal.Signals) -> None:
-    """Have several signals pending when the parent gets to see them."""
+    """Make several signals pending before the supervisor handles one."""
     worker.signal(signal.SIGSTOP)
     for number in numbers:
         worker.signal(number)
@@ -77,7 +77,7 @@ Worker(WorkerOptions(
 
 @pytest.fixture
 def program(tmp_path: Path, server: servers.Server, reports: LinePipe, go: LinePipe) -> Path:
-    """Return a program whose new start waits, after having told its pid, until it may go on."""
+    """Return a program that, when restarted, reports its pid and waits for a line."""
     path = tmp_path / "program.py"
     path.write_text(PROGRAM.format(reports=str(reports.path), go=str(go.path), url=server.url))
     return path

@@ -63,7 +63,7 @@ def begin(client: Client, kind: str, made: Workflow) -> Actor:
 
 
 def act(client: Client, made: Workflow, crew: Crew, kinds: list[str], moves: list[int]) -> None:
-    """Let the actors and the crew make one move each in the order drawn."""
+    """Have the actors and the simulated worker make one move each, in the order drawn."""
     actors = [begin(client, kind, made) for kind in kinds]
     for move in moves:
         if move < len(actors):

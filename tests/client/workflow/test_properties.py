@@ -201,7 +201,7 @@ def open_all(client: Client, tree: Tree, prefix: str) -> None:
 
 
 def end_all(client: Client, clock: Clock) -> Crew:
-    """Let each member end by its fate, and each call-back complete."""
+    """End each member as drawn and complete each callback."""
     for job in client.queues[QUEUE].pop(100):
         fate = job.jid.rpartition("-")[2]
         if fate == "cancel":

@@ -48,7 +48,7 @@ def share(
     arrivals: Sequence[tuple[int, int]],
     counts: Sequence[int],
 ) -> None:
-    """Let (user, number of jobs) arrive while others are taken; in the end take all."""
+    """Put (user, number of jobs) while jobs are popped, and pop the rest at the end."""
     # The jobs of nobody are one more user, of weight 1.
     shares = Shares({"": 1} | {f"u{number}": one for number, one in enumerate(weights)})
     for number, one in enumerate(weights):

@@ -55,7 +55,7 @@ class World:
         return what + "\nafter\n" + "\n".join(self.trace)
 
     def look(self) -> None:
-        """Let the checker go through the namespace."""
+        """Run fsck on the namespace."""
         found = invariants.findings(self.redis)
         assert not found, self.told("\n".join(map(str, found)))
 
@@ -183,7 +183,7 @@ class World:
         return jids
 
     def die(self, jid: str) -> None:
-        """Let the process that runs a job die."""
+        """Report the death of the process that runs a job."""
         worker = str((self.views().get(jid) or {}).get("worker") or "w1")
         life = self.lives.get(worker, 0)
         self.call("worker_died", worker, f"{worker}.{life}", jid, "killed")

@@ -34,14 +34,14 @@ class Throttle:
         return min(self.burst, self.tokens + (now - self.at) * self.speed)
 
     def change(self, settings: Settings, now: int) -> None:
-        """Take new limits; a bucket that was there keeps what is in it, and fits."""
+        """Set new limits; an existing bucket keeps its tokens, up to the new size."""
         kept = self.full_at(now) if "rate" in self.settings else math.inf
         self.settings, self.taken = settings, []
         if "rate" in settings:
             self.tokens, self.at = min(kept, self.burst), now
 
     def take(self, cost: float, now: int) -> None:
-        """Take tokens, if there is a bucket; no stretch of time may have given too many."""
+        """Take tokens if there is a bucket, and check that no interval handed out too many."""
         if "rate" not in self.settings:
             return
         self.tokens, self.at = self.full_at(now) - cost, now
@@ -53,7 +53,7 @@ class Throttle:
             assert total <= allowed + EASE, f"{total} taken in {now - at} ms, allowed are {allowed}"
 
     def ready_at(self, cost: float, now: int) -> float:
-        """Return from when on, others taking nothing, there are as many tokens, and no block."""
+        """Return when so many tokens are available without a block, if no other job takes any."""
         start = float(max(now, self.blocked_until))
         if "rate" not in self.settings:
             return start
@@ -95,7 +95,7 @@ class Limits:
         return float(limit - len(self.holders.get(name, ())))
 
     def refusal(self, job: Waiting, now: int, reserved: dict[str, Settings]) -> str | None:
-        """Return which throttle forbids a job to run now; `reserved` is what is kept for others."""
+        """Return which throttle keeps a job from running; `reserved` slots belong to other jobs."""
         for name, cost in job.costs.items():
             kept = reserved.get(name, {})
             mine = not kept or kept["jid"] == job.jid
@@ -107,7 +107,7 @@ class Limits:
         return None
 
     def admit(self, job: Waiting, now: int) -> None:
-        """Let a job run; it is wrong to do so if a limit forbids it."""
+        """Record that a job runs; fails if a limit forbids it."""
         for name, cost in job.costs.items():
             throttle = self.of(name)
             assert self.free(name) >= 1, f"{job.jid} makes {name} run more than its concurrency"
@@ -119,7 +119,7 @@ class Limits:
             self.holders.setdefault(name, set()).add(job.jid)
 
     def opens_at(self, job: Waiting, now: int) -> float:
-        """Return from when on a job that only tokens and blocks hold back may run."""
+        """Return when a job that only tokens and blocks delay may run."""
         if any(self.free(name) < 1 for name in job.costs):
             return math.inf
         times = [self.of(name).ready_at(cost, now) for name, cost in job.costs.items()]

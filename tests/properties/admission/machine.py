@@ -69,7 +69,7 @@ settings = of("set", "set", "set", "delete", "block", "user_set", "user_set", "u
 
 
 class Admission(RuleBasedStateMachine):
-    """Draws calls; the world judges."""
+    """Draws calls; `World` checks them."""
 
     def __init__(self, world: World) -> None:
         super().__init__()
@@ -91,7 +91,7 @@ class Admission(RuleBasedStateMachine):
         jobs: list[dict[str, Any]],
         weights: dict[str, float],
     ) -> None:
-        """Begin with limits, and with jobs that meet them."""
+        """Start with limits, and with jobs that need them."""
         for name, one in limits.items():
             self.world.set(name, one)
         for name, weight in weights.items():

@@ -274,6 +274,6 @@ STORIES: dict[str, Story] = {
 
 
 def tell(world: World, story: Story) -> None:
-    """Tell a story to its end, and lift all limits then."""
+    """Run a scenario to its end, then lift all limits."""
     story(world)
     world.drain()
