@@ -29,10 +29,10 @@ class Codec(Protocol):
         """The name stored with each job."""
 
     def encode(self, value: Any, jid: str) -> bytes:
-        """Give the bytes of a value, never none at all; `BadArgumentError` if it has none."""
+        """Return the bytes of a value, at least one; raises `BadArgumentError` if it has none."""
 
     def decode(self, data: bytes, jid: str) -> Any:
-        """Give the value of the bytes; `UndecodableDataError` if they have none."""
+        """Return the value of the bytes; raises `UndecodableDataError` if they have none."""
 
 
 class JsonCodec:
@@ -117,7 +117,7 @@ class EncryptedCodec:
         return head + nonce + sealed
 
     def fingerprint(self, value: Any, jid: str) -> bytes:
-        """Give the same bytes for the same value, which tell nothing of it without the key."""
+        """Return the same bytes for the same value; without the key they reveal nothing of it."""
         return hmac.digest(self._keys[self._current], self._inner.encode(value, jid), "sha256")
 
     def decode(self, data: bytes, jid: str) -> Any:

@@ -1,4 +1,4 @@
-"""Where a list goes on, as text that a program may keep, print, or put into an address."""
+"""Cursors: where a list continues, as text that fits into URLs."""
 
 import base64
 import binascii
@@ -57,7 +57,7 @@ def page_mark(cursor: str | None) -> Mark | None:
 
 
 def refused(text: Any) -> BadArgumentError:
-    """Give the error of a text that is no cursor."""
+    """Return the error for a text that is no cursor."""
     return BadArgumentError(f"this is no cursor: {text!r}")
 
 

@@ -1,4 +1,4 @@
-"""Find jobs by what is known of them: one grammar for every door, bounded in its work."""
+"""Search for jobs: one grammar for the client, the CLI and the dashboard, with bounded work."""
 
 from qless_py.client.search.grammar import STATES, SearchError, Term, parse, quote
 from qless_py.client.search.run import BUDGET, Found, SearchPage, steps

@@ -39,7 +39,7 @@ _TERMS: Final = 20
 
 
 class SearchError(BadArgumentError):
-    """A search that cannot be read; `position` counts its characters from 0."""
+    """A search that cannot be parsed; `position` is the index of the character, from 0."""
 
     def __init__(self, message: str, position: int = 0) -> None:
         super().__init__(f"{message} (at character {position + 1})")
@@ -58,7 +58,7 @@ class Term:
 
     @property
     def exact(self) -> str | None:
-        """The one text that the field must be, if that is what the term says."""
+        """The one text that the field must equal, if the term requires one."""
         if self.is_negated or self.field == "state":
             return None
         if self.op == "in" and len(self.value) == 1:
@@ -66,13 +66,13 @@ class Term:
         return str(self.value) if self.op == "like" and "*" not in str(self.value) else None
 
     def condition(self) -> dict[str, Any]:
-        """Give the condition as the store takes it."""
+        """Return the condition as an argument of the script."""
         made = {"field": self.field, "op": self.op, "value": self.value}
         return {**made, "negated": True} if self.is_negated else made
 
 
 def parse(text: str) -> list[Term]:
-    """Read a search; raises `SearchError`, which says what is wrong and where."""
+    """Parse a search; raises `SearchError` with the reason and the position."""
     if len(text) > _LONGEST:
         raise SearchError(f"a search has at most {_LONGEST} characters", _LONGEST)
     terms, at = [], 0

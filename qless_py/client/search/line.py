@@ -1,8 +1,8 @@
-"""The indexes of a search in their order, cut into calls that are sent together.
+"""The indexes of a search in their order, split into calls that are sent together.
 
-One call looks at a bounded number of jobs. Several go out together, each supposing that those in
-front of it end where the sizes of the indexes let expect. A supposition that turns out wrong, since
-jobs came and went, costs no more than the call: its answer is not used.
+One call examines a bounded number of jobs. Several are sent together, each assuming that those
+before it end where the sizes of the indexes suggest. If jobs came and went and the assumption is
+wrong, the answer is not used, so it costs no more than the call.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _SPARE: Final = 10  # Jobs more than expected that a call over small indexes loo
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """One call: `count` indexes from that place on, in the first one behind `after` and `skip`."""
+    """One call: `count` indexes from `place` on; in the first one after `after` and `skip`."""
 
     place: int
     count: int
@@ -31,7 +31,7 @@ class Slice:
 
 @dataclass(slots=True)
 class Line:
-    """Where a search is: behind `after` in the index at `place`; it has looked at some of that."""
+    """The position of a search: after `after` in the index at `place`, which is partly done."""
 
     sources: Sequence[Source]
     sizes: Sequence[float]
@@ -41,13 +41,13 @@ class Line:
 
     @property
     def cursor(self) -> str | None:
-        """Where the search goes on, `None` at its end."""
+        """Where the search continues, `None` at its end."""
         if self.place >= len(self.sources):
             return None
         return Cursor(self.sources[self.place], self.after).text()
 
     def slices(self, room: int) -> Iterator[Slice]:
-        """Cut what comes next into calls that look at `room` jobs together, at most."""
+        """Split what comes next into calls that examine at most `room` jobs in all."""
         place, after, skip = self.place, self.after, 0
         while room > 0 and place < len(self.sources):
             most = min(SCAN, room)
@@ -74,7 +74,7 @@ class Line:
         return SCAN / 2 if self.after is not None and left <= 0 else left
 
     def following(self, looks: Iterable[tuple[Slice, Look]]) -> list[tuple[Slice, Look]]:
-        """Leave out the answers to calls that do not begin where the one before has ended."""
+        """Drop the answers to calls that do not begin where the one before has ended."""
         ahead, found = replace(self), []
         for one, look in looks:
             before = one.after if one.skip == 0 else look.before
@@ -84,12 +84,12 @@ class Line:
         return found
 
     def advance(self, one: Slice, look: Look) -> None:
-        """Go to where the call ended."""
+        """Move to where the call ended."""
         place = one.place + (one.count if look.place is None else look.place)
         self._go(place, look.after, look.scanned)
 
     def stop_at(self, one: Slice, hit: Hit) -> None:
-        """Go to a job that the call has found, and no further."""
+        """Move to a job that the call has found."""
         self._go(one.place + hit.place, hit.mark, hit.looked)
 
     def _go(self, place: int, after: Mark | None, scanned: int) -> None:

@@ -1,4 +1,4 @@
-"""Which indexes a search must look through, and where in them a look goes on."""
+"""Choose the indexes that a search must examine, and encode where it continues."""
 
 from __future__ import annotations
 
@@ -44,30 +44,30 @@ class Source:
     name: str = ""
 
     def argument(self) -> dict[str, str]:
-        """Give it as the store takes it."""
+        """Return the source as an argument of the script."""
         made = {"set": self.set, "queue": self.queue, "name": self.name}
         return {key: value for key, value in made.items() if value}
 
     def rank(self) -> tuple[int, str, str]:
-        """Order the sources, so that a cursor means the same later on."""
+        """Return the position in the order of sources, which must be stable for cursors."""
         place = _ORDER.index(self.set) if self.set in _ORDER else len(_ORDER)
         return (place, self.queue, self.name)
 
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """Where a search goes on: in this source, behind this score and member."""
+    """Where a search continues: in this source, after this score and member."""
 
     source: Source
     after: Mark | None
 
     def text(self) -> str:
-        """Write it as text that fits into an address."""
+        """Return the cursor as text that fits into a URL."""
         return cursors.write(self.source.set, self.source.queue, self.source.name, self.after)
 
     @classmethod
     def read(cls, text: str) -> Cursor:
-        """Read what `text` wrote; raises `BadArgumentError`."""
+        """Decode the text of a cursor; raises `BadArgumentError` for anything else."""
         try:
             name, queue, own, after = cursors.read(text)
             return cls(Source(str(name), str(queue), str(own)), cursors.mark(after))
@@ -76,7 +76,7 @@ class Cursor:
 
 
 def states_of(terms: Iterable[Term]) -> set[str]:
-    """Give the states that jobs found can have."""
+    """Return the states that matching jobs can have."""
     wanted = set(STATES)
     for term in terms:
         if term.field == "state":
@@ -86,7 +86,7 @@ def states_of(terms: Iterable[Term]) -> set[str]:
 
 
 def direct(terms: Sequence[Term]) -> Source | None:
-    """Give the one small index that holds all that can fit, if the terms name one."""
+    """Return the one small index that holds all jobs that can match, if the terms name one."""
     exact = {term.field: term.exact for term in terms if term.exact is not None}
     if "jid" in exact:
         return Source("jid", name=exact["jid"] or "")
@@ -100,16 +100,16 @@ def direct(terms: Sequence[Term]) -> Source | None:
 
 
 def queue_of(terms: Iterable[Term]) -> str | None:
-    """Give the one queue in which all jobs found must be, if the terms name one."""
+    """Return the one queue in which all matching jobs must be, if the terms name one."""
     return next((one.exact for one in terms if one.field == "queue" and one.exact), None)
 
 
 def sources(
     terms: Sequence[Term], queues: Iterable[Mapping[str, Any]], groups: Iterable[str]
 ) -> list[Source]:
-    """Give all indexes that must be looked through, in the order of `Source.rank`.
+    """Return all indexes that must be examined, in the order of `Source.rank`.
 
-    Of each queue the counts are given, so that empty indexes cost nothing.
+    The counts of each queue are passed, so that empty indexes cost nothing.
     """
     states = states_of(terms)
     known = [row for row in queues if _may_be(str(row["name"]), terms, "queue")]
@@ -128,7 +128,7 @@ def sources(
 
 
 def _may_be(name: str, terms: Iterable[Term], field: str) -> bool:
-    """Tell whether the terms about this field let the name through."""
+    """Return whether a name meets the terms about this field."""
     for term in terms:
         if term.field != field:
             continue

@@ -1,4 +1,4 @@
-"""Carry a search out, call by call, without knowing who sends the calls."""
+"""Run a search as a sequence of calls; no I/O."""
 
 from __future__ import annotations
 
@@ -33,11 +33,7 @@ _Steps = Generator[list[Call[Any]], list[Any], T]
 
 @dataclass(slots=True)
 class Found:
-    """What a search found. `cursor` is where it goes on, `None` when it has seen everything.
-
-    `scanned` jobs were looked at, out of `total` in the indexes that were opened; of `skipped` ones
-    the data was too long to be looked into.
-    """
+    """The records that a search found; the other fields are those of `SearchPage`."""
 
     records: list[JobRecord] = field(default_factory=list)
     scanned: int = 0
@@ -65,7 +61,7 @@ class SearchPage(Generic[AnyJob]):
 
 
 def steps(text: str, *, limit: int, cursor: str | None, budget: int) -> _Steps[Found]:
-    """Yield calls to be sent together, take their replies, and return what was found."""
+    """Yield calls to send together, receive their replies, and return what was found."""
     if not 1 <= limit <= LONGEST_PAGE:
         raise BadArgumentError(f"a search gives 1 to {LONGEST_PAGE} jobs, not {limit}")
     if budget < 1:
@@ -98,7 +94,7 @@ def _call(line: Line, one: Slice, conditions: list[dict[str, Any]], wanted: int)
 def _take(
     found: Found, line: Line, looks: Sequence[tuple[Slice, Look]], paths: Sequence[Term], limit: int
 ) -> _Steps[None]:
-    """Take the answers that follow from each other, until there are as many jobs as wanted."""
+    """Use the answers that follow on each other, until there are as many jobs as wanted."""
     used = line.following(looks)
     hits = [hit.jid for _, look in used for hit in look.hits]
     read = hits if paths else hits[: limit - len(found.records)]
@@ -123,7 +119,7 @@ def _take(
 
 
 def _enough(hits: Sequence[Hit], fit: set[str], wanted: int) -> int:
-    """Give how many of the hits it takes to have as many that fit as wanted, else all."""
+    """Return how many hits are needed for as many matches as wanted, at most all of them."""
     for number, hit in enumerate(hits):
         if wanted == 0:
             return number
@@ -132,7 +128,7 @@ def _enough(hits: Sequence[Hit], fit: set[str], wanted: int) -> int:
 
 
 def _line(terms: Sequence[Term], start: Cursor | None) -> _Steps[Line]:
-    """Find out which indexes there are to look through, and how much is in them."""
+    """Find the indexes to examine, and their sizes."""
     only = direct(terms)
     if only is not None:
         every = [only]
@@ -160,7 +156,7 @@ def _sizes(every: Sequence[Source]) -> _Steps[list[int]]:
 
 
 def _known(queue: str | None) -> _Steps[tuple[list[dict[str, Any]], list[str]]]:
-    """Read the queues, or the one that is named, and the failure groups."""
+    """Read the counts of all queues, or of the one named, and the failure groups."""
     if queue is not None:
         row, (total, rows) = yield [protocol.queues.counts(queue), protocol.jobs.groups(0, _GROUPS)]
         queues = [row]
@@ -183,10 +179,10 @@ def _known(queue: str | None) -> _Steps[tuple[list[dict[str, Any]], list[str]]]:
 
 
 def _store_can_judge(term: Term) -> bool:
-    """Tell whether the store may leave out what does not fit this term.
+    """Return whether the store can drop jobs that do not match this term.
 
-    Of a path into the data it can only look for the value as text, which stands there as it is
-    unless JSON must escape it.
+    For a path into the data it can only look for the value as text, which works unless JSON must
+    escape the value.
     """
     value = str(term.value)
     is_plain = value.isascii() and value.isprintable() and '"' not in value and "\\" not in value
@@ -194,7 +190,7 @@ def _store_can_judge(term: Term) -> bool:
 
 
 def _jobs(jids: Sequence[str]) -> _Steps[dict[str, JobRecord]]:
-    """Read jobs, without those that are gone since."""
+    """Read jobs, without those that have been deleted since."""
     if not jids:
         return {}
     parts = [jids[at : at + _PAGE] for at in range(0, len(jids), _PAGE)]
@@ -204,7 +200,7 @@ def _jobs(jids: Sequence[str]) -> _Steps[dict[str, JobRecord]]:
 
 
 def _fits_path(record: JobRecord, term: Term) -> bool:
-    """Judge `data.user.id:42`, which the store could only judge by the text of the value."""
+    """Check terms such as `data.user.id:42`, of which the store sees only the value's text."""
     if record.fields.get("codec", "json") != "json":
         return term.is_negated
     try:

@@ -1,8 +1,8 @@
-"""Deciders: a state machine in one class, whose methods are steps that say what comes next.
+"""Deciders: a state machine in one class, whose methods are steps that decide what comes next.
 
-Every step is a job. What comes next is put by the very call that completes the step, so a crash
-loses no step and doubles none: a step that was not completed runs again, and whatever it had
-decided did not happen.
+Every step is a job. The next steps are put by the same call that completes the step, so a crash
+neither loses nor duplicates a step: a step that was not completed runs again, and what it had
+decided has no effect.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ from qless_py.client.job import Job
 from qless_py.client.session import AsyncSession, Session
 from qless_py.client.workflow import plan
 from qless_py.errors import BadArgumentError, HandlerNotFoundError
-from qless_py.protocol import arguments as checks
-from qless_py.protocol import puts
+from qless_py.protocol import arguments, puts
 from qless_py.protocol.arguments import PutOptions, Seconds
 
 _OWN: Final = frozenset({"jid", "depends", "on_parent_failed", "batch", "tags"})
 
 
-class Decision(Exception):  # noqa: N818 - no error: what a step decides, returned or raised
-    """What a step has decided: `Next`, `Branch` or `End`."""
+class Decision(Exception):  # noqa: N818 - not an error: what a step decides, returned or raised
+    """The decision of a step: `Next`, `Branch` or `End`."""
 
 
 class Next(Decision):
-    """Go on with a step: now, after a `delay` in seconds, or `at` a point in time.
+    """Continue with a step: now, after a `delay` in seconds, or `at` a time.
 
-    The other options are those of a put; if not given, the queue and priority stay.
+    `at` is in Unix seconds or a datetime with a time zone. The other options are those of a put; by
+    default the queue and priority stay.
     """
 
     def __init__(
@@ -51,34 +51,34 @@ class Next(Decision):
             raise BadArgumentError("a step comes either after a delay or at a point in time")
         self.step = step
         self.data = data
-        self.queue = None if queue is None else checks.name("queue", queue)
-        self.at = None if at is None else checks.instant("at", at) / 1000
+        self.queue = None if queue is None else arguments.name("queue", queue)
+        self.at = None if at is None else arguments.instant("at", at) / 1000
         self.options: Mapping[str, Any] = options
 
     def delay(self, now: float) -> Seconds | None:
-        """Give how long to wait."""
+        """Return how many seconds to wait."""
         return self.options.get("delay") if self.at is None else max(0.0, self.at - now)
 
 
 class Branch(Decision):
-    """Go on with several steps side by side, at most 100, and with `join` when all have ended.
+    """Continue with up to 100 parallel steps, and with `join` when all branches have ended.
 
-    A branch ends when one of its steps decides for nothing more. Without `always`, `join` comes
-    once all branches have come to their end; a step that fails keeps it waiting until it is
-    revived. With `always` it comes when all have ended in whatever way.
+    A branch ends with a step that decides on no next one. `join` runs when all branches have
+    ended; a step that fails delays it until that step is retried. With `always`, `join` also runs
+    when branches have failed or were canceled.
     """
 
     def __init__(self, *steps: Next, join: Next | None = None, always: bool = False) -> None:
         super().__init__(", ".join(one.step for one in steps))
-        if len(steps) > checks.MOST_AT_ONCE:
-            raise BadArgumentError(f"{len(steps)} branches; {checks.MOST_AT_ONCE} are the most")
+        if len(steps) > arguments.MOST_AT_ONCE:
+            raise BadArgumentError(f"{len(steps)} branches; {arguments.MOST_AT_ONCE} are the most")
         self.steps = steps
         self.join = join
         self.always = always
 
 
 class End(Decision):
-    """Be done, with a result; a step that returns a value which is no decision says the same."""
+    """End the branch with a result, as a step does that returns a value which is no decision."""
 
     def __init__(self, result: Any = None) -> None:
         super().__init__("end")
@@ -86,16 +86,16 @@ class End(Decision):
 
 
 class Decider:
-    """The base of a state machine: each public method is a step, called with the step's data.
+    """The base class of a state machine: each public method is a step, called with its data.
 
-    A step returns or raises a `Decision`; whatever else it returns ends the branch that it is in.
-    `self.job` is the job of the step. Steps may be `async def`. Begin with `begin`; look at it,
-    cancel it and retry it under its name by `client.workflows[name]`.
+    A step returns or raises a `Decision`; any other value ends the branch it is in. `self.job` is
+    the job of the step. Steps may be `async def`. Start it with `begin`, and read its status,
+    cancel it or retry it by `client.workflows[name]`.
     """
 
     job: Job
     first: ClassVar[str] = "start"
-    """The step that `begin` begins with, unless it is told another one."""
+    """The step that `begin` puts by default."""
 
     performs_every_queue: ClassVar[bool] = True
 
@@ -136,9 +136,9 @@ class Decider:
         step: str | None = None,
         **options: Unpack[PutOptions],
     ) -> Any:
-        """Put the first step; give the name under which all steps can be found.
+        """Put the first step; returns the name by which all steps can be found.
 
-        Begun again under the same name, it changes nothing. With a client for asyncio, await it.
+        With a name that is in use it changes nothing. With a client for asyncio, await it.
         """
         keys = plan.names(name or puts.new_jid())
         begins = cls._checked(step or cls.first)
@@ -148,14 +148,14 @@ class Decider:
         wrapped = _wrapped(begins, data)
         given = keys.tagged({"on_conflict": "ignore", **options}, cls, wrapped)
         job = puts.encode(client.settings, cls, wrapped, given, keys.jid(begins))
-        wire = (checks.name("queue", queue), job.jid, job.klass, job.data, job.options)
+        wire = (arguments.name("queue", queue), job.jid, job.klass, job.data, job.options)
         return client.runner.run(protocol.puts.put_encoded(*wire).map(lambda _: keys.workflow))
 
     @classmethod
     def _checked(cls, name: Any) -> str:
-        """Refuse what is no step: private names, and what a decider has anyway."""
+        """Return the name of a step: a public method that `Decider` itself does not have."""
         if (
-            not checks.is_name(name)
+            not arguments.is_name(name)
             or name.startswith("_")
             or hasattr(Decider, name)
             or not inspect.isfunction(inspect.getattr_static(cls, name, None))
@@ -164,7 +164,7 @@ class Decider:
         return name
 
     def perform(self, job: Job) -> Any:
-        """Run the step of a job; what it decides takes effect with the job's completion."""
+        """Run the step of a job; its decision takes effect when the job completes."""
         self.job = job
         value = job.data
         if not isinstance(value, Mapping) or "step" not in value:
@@ -187,10 +187,10 @@ class Decider:
         return await done if inspect.isawaitable(done) else done
 
     def _decided(self, decision: Any) -> Any:
-        """Hold back what comes next until the job completes; give the job's result."""
+        """Add the next steps as follow-ups of the job; returns the job's result."""
         match decision:
             case Next():
-                self._hold_back(decision, self.job.batch_name)
+                self._follow_up(decision, self.job.batch_name)
             case Branch():
                 return self._branch(decision)
             case End(result=result):
@@ -202,10 +202,10 @@ class Decider:
         return None
 
     def _branch(self, decision: Branch) -> Awaitable[None] | None:
-        """Hold the branches back, in a batch that calls `join` back at their end."""
+        """Add the branches as follow-ups, in a batch that puts `join` when they have ended."""
         around, join = self.job.batch_name, decision.join
         if join is None:
-            self._hold_back_all(decision, around)
+            self._follow_up_all(decision, around)
             return None
         spec = self._spec(join, None)
         jid = puts.derive(self.job, spec["queue"], type(self), spec["data"], _rest(spec)).jid
@@ -216,23 +216,23 @@ class Decider:
         opened: object = self.job.session.runner.run(call)
         if inspect.isawaitable(opened):
             return self._branch_later(opened, decision, own)
-        self._hold_back_all(decision, own)
+        self._follow_up_all(decision, own)
         return None
 
     async def _branch_later(self, opened: Awaitable[Any], decision: Branch, own: str) -> None:
         await opened
-        self._hold_back_all(decision, own)
+        self._follow_up_all(decision, own)
 
-    def _hold_back_all(self, decision: Branch, into: str | None) -> None:
+    def _follow_up_all(self, decision: Branch, into: str | None) -> None:
         for one in decision.steps:
-            self._hold_back(one, into)
+            self._follow_up(one, into)
 
-    def _hold_back(self, decision: Next, into: str | None) -> None:
+    def _follow_up(self, decision: Next, into: str | None) -> None:
         spec = self._spec(decision, into)
         puts.follow_up(self.job, spec["queue"], type(self), spec["data"], _rest(spec))
 
     def _spec(self, decision: Next, into: str | None) -> dict[str, Any]:
-        """Describe the job of a step, as a put does."""
+        """Return the job of a step in the form of a put."""
         job = self.job
         return {
             "priority": job.priority or None,
@@ -251,6 +251,6 @@ def _wrapped(step: str, data: Any) -> dict[str, Any]:
 
 
 def _rest(spec: Mapping[str, Any]) -> dict[str, Any]:
-    """Give the options of a put without what it has arguments for."""
+    """Return the options of a put without those that are arguments."""
     core = ("klass", "data", "queue", "jid")
     return {name: value for name, value in spec.items() if name not in core and value is not None}

@@ -1,4 +1,4 @@
-"""A workflow as it is described, before anything of it is put."""
+"""The definition of a workflow, before any of its jobs are put."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, Self, Unpack
@@ -9,19 +9,19 @@ from qless_py.client.workflow import steps as parts
 from qless_py.client.workflow.plan import MOST_PARENTS, Planned
 from qless_py.client.workflow.steps import DEFAULT_POLICY, Chain, Group, Part, Step
 from qless_py.errors import AlreadyExistsError, BadArgumentError, CycleError
-from qless_py.protocol import arguments as checks
+from qless_py.protocol import arguments
 from qless_py.protocol.arguments import PutOptions
 
 After = str | Iterable[str] | Mapping[str, str]
 
 
 class Workflow:
-    """Steps by name, each after others: `client.workflows.submit(workflow)` puts them.
+    """Steps by name, each after others; `client.workflows.submit(workflow)` puts their jobs.
 
-    The name says which workflow it is: submitted again, it goes on where it stopped. The call-backs
-    are those of a batch of all steps: jobs put when all have completed (`on_success`), when all
-    have ended (`on_complete`), when the first one has failed (`on_failure`). `within` makes it a
-    member of another batch.
+    The name (up to 60 characters) identifies the workflow: submitting it again continues an
+    interrupted submission. The callbacks are those of a batch of all steps: jobs put when all have
+    completed (`on_success`), when all have ended (`on_complete`), or when the first one has failed
+    (`on_failure`). `within` makes the workflow a member of another batch.
     """
 
     def __init__(
@@ -45,15 +45,16 @@ class Workflow:
         after: After = (),
         **options: Unpack[PutOptions],
     ) -> Self:
-        """Add a step with the options of a put, after others that may be added later.
+        """Add a step with the options of a put, after other steps, which may be added later.
 
-        `after` names them; as a mapping it gives the policy of each edge, what happens when that
-        step has failed or was canceled: `fail` (the default), `wait`, `cancel` or `run`.
+        `after` names them. As a mapping it also has the policy for each, which decides what happens
+        when that step fails or is canceled: `fail` (the default), `wait`, `cancel` or `run`. Raises
+        `AlreadyExistsError` if the name is taken.
         """
         return self.add(parts.step_name(name), parts.step(queue, klass, data, **options), after)
 
     def add(self, name: str, part: Part, after: After = ()) -> Self:
-        """Add a step, chain or group; what comes after the name comes after all of the part."""
+        """Add a step, chain or group; steps after this name come after all of its steps."""
         parts.step_name(name)
         if name in self._steps or name in self._ends:
             raise AlreadyExistsError(f"workflow {self.name} has two steps {name}: {self._at(name)}")
@@ -72,7 +73,7 @@ class Workflow:
         return f"{numbers}number {len(known) + 1}"
 
     def _lay(self, name: str, part: Part, edges: list[tuple[str, str]]) -> list[str]:
-        """Add what a part is made of; give the steps at its end, or what came before if none."""
+        """Add the steps of a part; return those at its end, or those before it if it is empty."""
         match part:
             case Step():
                 return [self._lay_step(part.name or name, part, edges)]
@@ -107,10 +108,10 @@ class Workflow:
         return self._lay(_inside(name, "callback"), one.callback, _after(ends, "run", edges))
 
     def plan(self) -> list[Planned]:
-        """Give the steps in an order in which they could run.
+        """Return the steps in an order in which they could run.
 
-        Refused are an unknown step, a circle (`CycleError`, with its path), and a step that waits
-        for more than a thousand others.
+        Raises `CycleError` with the path of a cycle, and `BadArgumentError` for an unknown step or
+        one that waits for more than 1,000 others.
         """
         return plan.in_order([self._planned(name) for name in self._steps])
 
@@ -127,7 +128,7 @@ class Workflow:
         return Planned(name, one, after)
 
     def _resolved(self, name: str, parent: str, path: tuple[str, ...]) -> list[str]:
-        """Give the steps that a name stands for; that of a part stands for those at its end."""
+        """Return the steps a name stands for; that of a part stands for the steps at its end."""
         if parent in self._steps:
             return [parent]
         if parent in path:  # empty groups, each after the other
@@ -153,7 +154,7 @@ def _inside(name: str, part: object) -> str:
 
 
 def _after(ends: list[str], policy: str, before: list[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Give the edges to what comes last now; what came before an empty part keeps its policy."""
+    """Return the edges to the last steps; steps before an empty part keep their policy."""
     known = dict(before)
     return [(end, known.get(end, policy)) for end in ends]
 
@@ -161,7 +162,7 @@ def _after(ends: list[str], policy: str, before: list[tuple[str, str]]) -> list[
 def _edges(after: Any) -> list[tuple[str, str]]:
     if isinstance(after, Mapping):
         for policy in after.values():
-            checks.choice("policy", policy, checks.PARENT_POLICIES)
-        return list(zip(checks.names("after", after, None), after.values(), strict=True))
+            arguments.choice("policy", policy, arguments.PARENT_POLICIES)
+        return list(zip(arguments.names("after", after, None), after.values(), strict=True))
     names = [after] if isinstance(after, str) else after
-    return [(name, DEFAULT_POLICY) for name in checks.names("after", names, None)]
+    return [(name, DEFAULT_POLICY) for name in arguments.names("after", names, None)]

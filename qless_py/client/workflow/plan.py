@@ -1,7 +1,7 @@
-"""The plan of a workflow: its steps in an order in which they could run, and where they belong.
+"""The plan of a workflow: its steps in an order in which they could run, and their keys.
 
-The plan is stored with the batch of the workflow, so that it can be looked at, canceled and
-retried by its name alone, also when some of its jobs are gone.
+The plan is stored with the workflow's batch, so that the workflow can be inspected, canceled and
+retried by its name alone, even when some of its jobs have been deleted.
 """
 
 import zlib
@@ -13,7 +13,7 @@ import msgpack
 
 from qless_py.client.workflow.steps import LONGEST_NAME, Step
 from qless_py.errors import BadArgumentError, CycleError
-from qless_py.protocol import arguments as checks
+from qless_py.protocol import arguments
 
 MOST_PARENTS: Final = 1000
 
@@ -29,7 +29,7 @@ class Planned:
 
 @dataclass(frozen=True, slots=True)
 class StoredStep:
-    """What is remembered of a step; `spec` holds the whole job if a policy may delete it."""
+    """A step in the stored plan; `spec` holds the whole job if a policy may delete it."""
 
     name: str
     queue: str
@@ -40,53 +40,53 @@ class StoredStep:
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """How the keys of a workflow are called: its tag and batch, its jobs, its gate."""
+    """The names of a workflow's batch, tag, jobs and gate."""
 
     workflow: str
 
     @property
     def batch(self) -> str:
-        """Give the name of its batch, which is its tag as well."""
+        """The name of its batch, which is also its tag."""
         return f"workflow:{self.workflow}"
 
     @property
     def gate(self) -> str:
-        """Give the jid of the job that holds all others back until the last one is put."""
+        """The jid of the gate: a job that all first steps wait for until the last one is put."""
         return f"{self.workflow}::gate"
 
     def jid(self, step: str) -> str:
-        """Give the jid of a step."""
+        """Return the jid of a step."""
         return f"{self.workflow}:{step}"
 
     def hold(self, step: str) -> str:
-        """Give the jid of the job that holds one step back while it gets its parents."""
+        """Return the jid of the job that one step waits for while its parents are added."""
         return f"{self.workflow}::hold.{step}"
 
     def tagged(self, options: Mapping[str, Any], klass: Any, data: Any) -> dict[str, Any]:
-        """Give the options of a job with the tag beside those that it or its class wants."""
-        tags = options.get("tags") or checks.defaults(klass, data).get("tags") or ()
-        return {**options, "tags": [*checks.names("tags", tags), self.batch]}
+        """Return a job's options with the workflow's tag added to its own or its class's tags."""
+        tags = options.get("tags") or arguments.defaults(klass, data).get("tags") or ()
+        return {**options, "tags": [*arguments.names("tags", tags), self.batch]}
 
     def is_gate(self, jid: str) -> bool:
-        """Tell whether the job only holds others back."""
+        """Return whether the jid is that of a gate."""
         return jid.startswith(f"{self.workflow}::")
 
     def step(self, jid: str) -> str | None:
-        """Give the step that a jid is of, `None` for the jid of anything else."""
+        """Return the step that a jid belongs to, or `None`."""
         name = jid.removeprefix(f"{self.workflow}:")
         return None if name == jid or name.startswith(":") else name
 
 
 def names(workflow: Any) -> Names:
-    """Check the name of a workflow."""
-    name = checks.name("workflow", workflow)
+    """Return the names of a workflow; its own name has no colon and up to 60 characters."""
+    name = arguments.name("workflow", workflow)
     if ":" in name or len(name) > LONGEST_NAME:
         raise BadArgumentError(f"workflow {name!r} has a colon, or over {LONGEST_NAME} letters")
     return Names(name)
 
 
 def in_order(steps: Iterable[Planned]) -> list[Planned]:
-    """Sort steps so that each comes after all that it waits for; refuse a circle by its path."""
+    """Sort steps so that each comes after all it waits for; raises CycleError with the path."""
     waiting = {one.name: one for one in steps}
     open_parents = {name: len(one.after) for name, one in waiting.items()}
     dependents: dict[str, list[str]] = {name: [] for name in waiting}
@@ -95,7 +95,7 @@ def in_order(steps: Iterable[Planned]) -> list[Planned]:
             dependents[parent].append(one.name)
     ready = [name for name, number in open_parents.items() if not number]
     ordered = []
-    for name in ready:  # grows while it is gone through
+    for name in ready:  # `ready` grows during the loop
         ordered.append(waiting.pop(name))
         for dependent in dependents[name]:
             open_parents[dependent] -= 1
@@ -108,7 +108,7 @@ def in_order(steps: Iterable[Planned]) -> list[Planned]:
 
 
 def _circle(left: Mapping[str, Planned]) -> list[str]:
-    """Walk from a step to one that it waits for until one comes twice; each of these has some."""
+    """Walk from step to parent until one repeats; every step left has a parent that is left."""
     path: list[str] = []
     seen: dict[str, int] = {}
     name = next(iter(left))
@@ -121,19 +121,19 @@ def _circle(left: Mapping[str, Planned]) -> list[str]:
 
 
 def pack(steps: Iterable[StoredStep]) -> bytes:
-    """Write a plan as it is stored."""
+    """Encode a plan for the store."""
     rows = [[one.name, one.queue, one.klass, dict(one.after), one.spec] for one in steps]
     packed: bytes = msgpack.packb(rows, use_bin_type=True)
     return zlib.compress(packed)
 
 
 def unpack(stored: bytes) -> list[StoredStep]:
-    """Read a stored plan."""
+    """Decode a stored plan."""
     return [StoredStep(*row) for row in msgpack.unpackb(zlib.decompress(stored))]
 
 
 def shape(steps: Iterable[StoredStep]) -> list[tuple[Any, ...]]:
-    """Give what two plans of the same workflow have in common, whatever their data."""
+    """Return what two plans of the same workflow must have in common; data may differ."""
     return [(one.name, one.queue, one.klass, sorted(one.after.items())) for one in steps]
 
 

@@ -1,9 +1,9 @@
-"""How a workflow goes on from what failed.
+"""Retry the failed steps of a workflow.
 
-Failed steps are put again with all their retries, and so are those that failed or were deleted
-because of them; what is complete is not run again. Up to a hundred steps come back in one call, all
-or none; of more than that those in front come first, so it can be stopped anywhere and called
-again. What has come back meanwhile, by whomever, is left alone.
+Failed steps are put again with all their retries, and so are steps that failed or were deleted
+because of them; complete steps do not run again. One call puts up to 100 steps, all or none. More
+steps are put in the order of the plan, so a retry can be interrupted anywhere and repeated. Steps
+that were put again by anyone in the meantime are left as they are.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ _ROUNDS: Final = 20
 
 
 def retry(keys: Names) -> Calls[list[str]]:
-    """Bring back what failed, and what failed or was deleted because of that; give the steps."""
+    """Put failed steps again, and those that failed or were deleted because of them."""
     back: dict[str, None] = {}
     for _ in range(_ROUNDS):
         found = yield from known(keys)
@@ -36,20 +36,20 @@ def retry(keys: Names) -> Calls[list[str]]:
                 yield from _bring_back(keys, _Around(found, lost), some)
                 back |= dict.fromkeys(one.name for one in some)
         except JobNotFoundError:
-            continue  # a step in front of these was deleted meanwhile: look again
+            continue  # A parent of these was deleted in the meantime: start over.
         return list(back)
     raise WrongStateError(f"workflow {keys.workflow} does not keep still: its jobs are deleted")
 
 
 @dataclass(frozen=True, slots=True)
 class _Around:
-    """What is known of the other steps."""
+    """The state of the other steps."""
 
     found: Known
     lost: set[str]
 
     def unmet(self, one: StoredStep) -> dict[str, str]:
-        """Give the edges to steps that are still to complete."""
+        """Return the edges to steps that are not complete yet."""
         return {
             parent: policy
             for parent, policy in one.after.items()
@@ -65,7 +65,7 @@ def _refuse_unless_whole(keys: Names, found: Known) -> None:
 
 
 def _retry_tagged(keys: Names) -> Calls[list[str]]:
-    """Bring back the failed steps of a decider: what comes after them does not exist yet."""
+    """Put the failed steps of a decider again; the steps after them do not exist yet."""
     jids = yield from tagged(keys)
     if not jids:
         raise BatchNotFoundError(f"there is no workflow {keys.workflow}")
@@ -82,7 +82,7 @@ def _retry_tagged(keys: Names) -> Calls[list[str]]:
 
 
 def _revived(record: JobRecord, queue: str) -> dict[str, Any]:
-    """Put a job again as it is, if it has failed."""
+    """Return the map that puts a failed job again as it is."""
     spec: dict[str, Any] = {
         "jid": record.jid,
         "queue": queue,
@@ -93,10 +93,10 @@ def _revived(record: JobRecord, queue: str) -> dict[str, Any]:
 
 
 def _to_bring_back(found: Known) -> tuple[list[StoredStep], set[str]]:
-    """Choose the failed steps, and the deleted ones that a policy may have deleted.
+    """Return the steps to put again: failed ones, and those that a policy may have deleted.
 
-    Not those behind a step that is gone for good, deleted by somebody for another reason; give
-    their names, too.
+    Steps after one that somebody deleted for another reason cannot run again; their names are
+    returned as well.
     """
     wanted: dict[str, StoredStep] = {}
     lost: set[str] = set()
@@ -113,7 +113,7 @@ def _to_bring_back(found: Known) -> tuple[list[StoredStep], set[str]]:
 
 
 def _slices(wanted: Sequence[StoredStep]) -> list[Sequence[StoredStep]]:
-    """Split into calls; a step with more parents than one call may name comes alone."""
+    """Split into calls; a step with more parents than one call can carry is put alone."""
     slices: list[Sequence[StoredStep]] = []
     row: list[StoredStep] = []
     for one in wanted:
@@ -136,7 +136,7 @@ def _bring_back(keys: Names, around: _Around, some: Sequence[StoredStep]) -> Cal
         elif one.spec is not None:
             spec, stored = _anew(keys, around, one), one.spec["data"]
         else:
-            continue  # deleted since by somebody
+            continue  # Deleted in the meantime.
         specs.append(spec)
         data.append(stored)
     many = [one for one in some if len(one.after) > AT_ONCE]
@@ -149,7 +149,7 @@ def _bring_back(keys: Names, around: _Around, some: Sequence[StoredStep]) -> Cal
 
 
 def _again(keys: Names, around: _Around, one: StoredStep, record: JobRecord) -> dict[str, Any]:
-    """Put a failed job again as it is, to wait also for what it does not wait for any more."""
+    """Return the map that puts a failed job again, waiting again for incomplete parents."""
     spec = _revived(record, str(record.fields.get("queue") or one.queue))
     anew = {
         parent: policy
@@ -163,7 +163,7 @@ def _again(keys: Names, around: _Around, one: StoredStep, record: JobRecord) -> 
 
 
 def _anew(keys: Names, around: _Around, one: StoredStep) -> dict[str, Any]:
-    """Put a job that was deleted as it was put at first."""
+    """Return the map that puts a deleted job as it was first put."""
     held = _held(keys, one)
     options: Mapping[str, Any] = (one.spec or {})["options"]
     spec = {
@@ -191,7 +191,7 @@ def _finish_hold(keys: Names, one: StoredStep) -> Calls[None]:
 
 
 def _finish_holds(keys: Names, found: Known) -> Calls[None]:
-    """Let steps go that an earlier retry, stopped in the middle, has held back."""
+    """Finish the holds that an interrupted retry has left."""
     for one in found.steps:
         if len(one.after) > AT_ONCE:
             ((state, _),) = yield protocol.batches.outcomes(keys.batch, [keys.hold(one.name)])

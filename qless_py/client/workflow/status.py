@@ -1,4 +1,4 @@
-"""How a workflow stands, and how all of it is canceled."""
+"""Read the status of a workflow, and cancel all of it."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ _PAGE: Final = 1000
 
 
 class StepStatus(TypedDict, total=False):
-    """How a step stands; `group` is the failure group of a failed one."""
+    """The status of a step; `group` is the failure group of a failed one."""
 
     jid: str
     state: str
@@ -25,12 +25,13 @@ class StepStatus(TypedDict, total=False):
 
 
 class WorkflowStatus(TypedDict):
-    """How a workflow stands. The steps of a decider are those that there were, mostly by jid.
+    """The status of a workflow; the steps of a decider are those that exist, mostly by jid.
 
-    `state` is `submitting` until every step is there, `running` while any can go on, `failed` when
-    some have failed and no other can go on, `canceled` when some were canceled and none has failed,
-    else `complete`. `counts` tells how many steps are in each state; beside those of jobs there is
-    `missing` for one that was not put yet. A step that was complete and deleted since is complete.
+    `state` is `submitting` until every step is put, `running` while any step can go on, `failed`
+    when some have failed and no other can go on, `canceled` when some were canceled and none has
+    failed, else `complete`. `counts` has the number of steps in each state; besides the states of
+    jobs there is `missing` for a step that is not put yet. A complete step that has been deleted
+    since counts as complete.
     """
 
     name: str
@@ -41,7 +42,7 @@ class WorkflowStatus(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What the store tells of a workflow: its batch, its plan, and its steps' states and groups."""
+    """A workflow as it was read: its batch, its plan, and its steps' states and failure groups."""
 
     batch: Mapping[str, Any]
     is_held: bool
@@ -67,7 +68,7 @@ def known(keys: Names) -> Calls[Known | None]:
 
 
 def states_of(keys: Names, jids: Sequence[str]) -> Calls[list[tuple[str, str]]]:
-    """Read the states and failure groups of jobs, those of deleted ones as far as known."""
+    """Read the states and failure groups of jobs, of deleted ones as far as they are known."""
     outcomes: list[tuple[str, str]] = []
     for some in hundreds(jids):
         outcomes += yield protocol.batches.outcomes(keys.batch, some)
@@ -75,7 +76,7 @@ def states_of(keys: Names, jids: Sequence[str]) -> Calls[list[tuple[str, str]]]:
 
 
 def status(keys: Names) -> Calls[WorkflowStatus | None]:
-    """Tell how a workflow stands, or what is left of a decider, which has no plan."""
+    """Read the status of a workflow, or of the remaining jobs of a decider, which has no plan."""
     found = yield from known(keys)
     if found is not None:
         states = {keys.jid(name): state for name, state in found.states.items()}
@@ -112,11 +113,11 @@ def _overall(counts: Mapping[str, int]) -> str:
 
 
 def cancel(keys: Names) -> Calls[int]:
-    """Delete all jobs of a workflow that are not complete; give how many there were.
+    """Delete all jobs of a workflow that are not complete; returns how many there were.
 
-    Those that others wait for go after these, so it can be stopped anywhere and called again. A
-    job outside that waits for one of them keeps it from being deleted: `DependencyError`, once all
-    else is gone.
+    Jobs are deleted after those that wait for them, so it can be interrupted anywhere and called
+    again. A job outside the workflow that waits for one of them prevents its deletion: raises
+    `DependencyError` once everything else is deleted.
     """
     try:
         yield protocol.batches.close(keys.batch, "canceled")
@@ -127,7 +128,7 @@ def cancel(keys: Names) -> Calls[int]:
     steps = [] if stored is None else plan.unpack(stored)
     gone, _ = yield from _cancel([keys.jid(one.name) for one in reversed(steps)])
     more = gone or [keys.gate]
-    while more:  # what belongs to it beside its plan, until nothing more comes after
+    while more:  # Jobs outside its plan, until no more appear.
         more, refused = yield from _cancel((yield from tagged(keys)))
         if refused is not None and not more:
             raise refused
@@ -136,7 +137,7 @@ def cancel(keys: Names) -> Calls[int]:
 
 
 def tagged(keys: Names) -> Calls[list[str]]:
-    """List every job that has the tag of the workflow, the complete ones, too."""
+    """List every job with the tag of the workflow, complete ones included."""
     jids: list[str] = []
     while True:
         page = yield protocol.jobs.tagged(keys.batch, len(jids), _PAGE)
@@ -146,7 +147,7 @@ def tagged(keys: Names) -> Calls[list[str]]:
 
 
 def _cancel(jids: Sequence[str]) -> Calls[tuple[list[str], DependencyError | None]]:
-    """Cancel jobs a hundred at a time; where one is refused, each for itself."""
+    """Cancel jobs 100 at a time; if a call is refused, one by one."""
     gone: list[str] = []
     refused: DependencyError | None = None
     for some in hundreds(jids):

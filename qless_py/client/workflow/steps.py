@@ -1,16 +1,16 @@
-"""What workflows are made of: steps, chains of them, and groups side by side."""
+"""The parts of workflows: steps, chains and parallel groups."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Unpack
 
 from qless_py.errors import BadArgumentError
-from qless_py.protocol import arguments as checks
+from qless_py.protocol import arguments
 from qless_py.protocol.arguments import PutOptions
 
 DEFAULT_POLICY: Final = "fail"
 LONGEST_NAME: Final = 60
-# A step waits for what its place in the workflow says, and for nothing else.
+# These follow from the place of a step in its workflow.
 _SET_BY_PLACE: Final = frozenset(
     {
         "jid", "depends", "on_parent_failed", "on_conflict", "batch",
@@ -32,7 +32,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """Parts one after the other; see `chain`."""
+    """Parts in sequence; see `chain`."""
 
     parts: "tuple[Part, ...]"
     policy: str
@@ -40,7 +40,7 @@ class Chain:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Parts side by side; see `group`."""
+    """Parts in parallel; see `group`."""
 
     parts: "tuple[Part, ...]"
     callback: "Part | None"
@@ -59,49 +59,49 @@ def step(
 ) -> Step:
     """Describe a job of a workflow, with the options of a put.
 
-    Without a name it is called by its place. What it waits for, its jid and what happens when it
-    exists are said by the workflow.
+    Without a name it is named by its place. The workflow sets its jid, what it waits for, and what
+    happens if it exists; those options raise `BadArgumentError`.
     """
-    checks.name("queue", queue)
-    checks.klass_name(klass)
+    arguments.name("queue", queue)
+    arguments.klass_name(klass)
     if name is not None:
         step_name(name)
     taken = sorted(options.keys() & _SET_BY_PLACE)
     if taken:
         raise BadArgumentError(f"{', '.join(taken)}: the workflow says that of its steps")
-    checks.put_options({what: value for what, value in options.items() if what != "codec"})
+    arguments.put_options({what: value for what, value in options.items() if what != "codec"})
     return Step(queue, klass, data, name, dict(options))
 
 
 def chain(*parts: Part, policy: str = DEFAULT_POLICY) -> Chain:
-    """Let each part begin when the one before has completed.
+    """Return a chain, in which each part starts when the one before has completed.
 
-    The policy says what happens to a step when the one before has failed or was canceled: it may
-    `fail` as well, `wait` for somebody who revives that, be deleted (`cancel`), or `run`.
+    The policy decides what happens to a step when the one before fails or is canceled: it can
+    `fail` as well (the default), `wait` until that one is retried, be deleted (`cancel`), or `run`.
     """
-    checks.choice("policy", policy, checks.PARENT_POLICIES)
+    arguments.choice("policy", policy, arguments.PARENT_POLICIES)
     return Chain(tuple(map(checked_part, parts)), policy)
 
 
 def group(*parts: Part, callback: Part | None = None) -> Group:
-    """Let parts run side by side; the callback runs when all of them have ended in whatever way.
+    """Return a group, whose parts run in parallel; the callback runs when all of them have ended.
 
-    An empty group is over at once.
+    It runs whether they completed, failed or were canceled. An empty group ends at once.
     """
     after = None if callback is None else checked_part(callback)
     return Group(tuple(map(checked_part, parts)), after)
 
 
 def checked_part(value: Any) -> Part:
-    """Refuse what cannot be part of a workflow."""
+    """Return a part of a workflow; raises BadArgumentError for anything else."""
     if not isinstance(value, Step | Chain | Group):
         raise BadArgumentError(f"{value!r} is no step, chain or group")
     return value
 
 
 def step_name(value: Any) -> str:
-    """Check the name of a step, which has to fit into jids."""
-    name = checks.name("step", value)
+    """Return a valid name of a step: up to 60 characters, so that it fits into jids."""
+    name = arguments.name("step", value)
     if len(name) > LONGEST_NAME:
         raise BadArgumentError(f"step {name!r} is longer than {LONGEST_NAME} letters")
     return name

@@ -1,9 +1,9 @@
-"""How a workflow gets into the store, so that a crash anywhere leaves nothing half done that runs.
+"""Put the jobs of a workflow, so that a crash at any call leaves no partial workflow running.
 
-First the batch with the plan, then a gate, a job that nobody can take; then the steps, a hundred in
-a call, each after its parents, the first ones after the gate. The batch is closed when the last one
-is there, which no other call can undo, and then the gate is completed. Submitted again at any point
-it finds out how far it came: jids follow from names, and what exists is left as it is.
+First the batch with the plan is opened, then a gate is put, a job that no worker can take; then the
+steps, 100 per call, each after its parents and the first ones after the gate. When the last step is
+put, the batch is closed, which no other call can undo, and then the gate is completed. Submitting
+again continues where the last attempt stopped: jids follow from names, and existing jobs stay.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -33,7 +33,7 @@ _GATE: Final = "qless_py.workflow.gate"
 
 
 def submit(settings: Settings, workflow: Workflow) -> Calls[None]:
-    """Put a workflow, or go on putting it."""
+    """Put the jobs of a workflow, or those that are missing."""
     keys = plan.names(workflow.name)
     steps = workflow.plan()
     jobs = [_prepared(settings, keys, one) for one in steps]
@@ -44,7 +44,7 @@ def submit(settings: Settings, workflow: Workflow) -> Calls[None]:
             yield from _put(keys, steps, jobs)
             yield protocol.batches.close(keys.batch)
         except QlessError:
-            # Somebody else may have submitted the same workflow meanwhile, or canceled it.
+            # Another client may have submitted the same workflow in the meantime, or canceled it.
             if (yield from _is_open(keys)):
                 raise
     yield from _open_gate(keys)
@@ -74,7 +74,7 @@ def _stored(planned: Planned, job: EncodedJob) -> StoredStep:
 def _open(
     settings: Settings, keys: Names, callbacks: Mapping[str, Any], stored: list[StoredStep]
 ) -> Calls[None]:
-    """Open the batch with the plan; an open one must be of the same plan."""
+    """Open the batch with the plan; an open batch must have the same plan."""
     try:
         yield protocol.batches.open_batch(
             settings, keys.batch, callbacks, remember=plan.pack(stored)
@@ -115,15 +115,15 @@ def _put(keys: Names, steps: Sequence[Planned], jobs: Sequence[EncodedJob]) -> C
 
 
 def put_gate(keys: Names, jid: str, queue: str, on_conflict: str) -> Call[Any]:
-    """Make the call that puts a job which is due in a hundred years."""
+    """Put a job that is due in a hundred years."""
     options = {"delay": _NEVER, "tags": [keys.batch], "on_conflict": on_conflict}
     return protocol.puts.put_encoded(queue, jid, _GATE, b"null", options)
 
 
 def edges(keys: Names, after: Mapping[str, str], *, extra: Sequence[str] = ()) -> dict[str, Any]:
-    """Give the options that make a job wait for these steps, of which a call takes a hundred.
+    """Return the options that make a job wait for up to 100 of these steps.
 
-    `extra` are jids of others that it waits for.
+    `extra` are jids of other jobs it waits for.
     """
     room = AT_ONCE - len(extra)
     policies = {_jid(keys, name): policy for name, policy in list(after.items())[:room]}
@@ -140,7 +140,7 @@ def _jid(keys: Names, name: str) -> str:
 
 
 def more_parents(keys: Names, jid: str, after: Mapping[str, str]) -> Calls[None]:
-    """Give a job that is held back those of its parents that it does not have yet."""
+    """Add the missing parents of a job that waits for a gate."""
     found = yield protocol.jobs.read(jid)
     known = set(found.parents) if isinstance(found, JobRecord) else set()
     missing = {keys.jid(name): policy for name, policy in after.items()}
@@ -151,20 +151,20 @@ def more_parents(keys: Names, jid: str, after: Mapping[str, str]) -> Calls[None]
 
 
 def hundreds(values: Sequence[T]) -> Iterator[Sequence[T]]:
-    """Split what one call cannot carry."""
+    """Split a sequence into parts of up to 100, as one call can carry."""
     for start in range(0, len(values), AT_ONCE):
         yield values[start : start + AT_ONCE]
 
 
 def _open_gate(keys: Names) -> Calls[None]:
-    """Let the first steps go, unless the workflow is being canceled."""
+    """Complete the gate, unless the workflow is being canceled."""
     found = yield protocol.batches.read(keys.batch)
     if found is not None and "canceled_at" not in found:
         yield from finish(keys.gate)
 
 
 def finish(gate: str) -> Calls[None]:
-    """Complete a gate, which may have happened before."""
+    """Complete a gate, unless it is complete or deleted already."""
     try:
         yield protocol.jobs.force_finish_encoded(gate, b"")
     except (AlreadyFinishedError, JobNotFoundError):
