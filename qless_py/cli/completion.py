@@ -22,15 +22,15 @@ _VARIABLE = "_QLESS_PY_COMPLETE"
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @pass_cli
 def completion(cli: CliContext, shell: str) -> None:
-    """Print what makes SHELL complete commands, options, and names of queues, jobs, tags, groups.
+    """Print a script that completes commands, options and names of the store in SHELL.
 
-    Names come from the store, a few of each.
+    Names of queues, jobs, tags and others come from the store, some of each.
     """
     kind = get_completion_class(shell)
     if kind is None:
         raise click.UsageError(f"there is no completion for {shell}")
     root = click.get_current_context().find_root().command
     made = kind(root, {}, "qless-py", _VARIABLE)
-    # Not made.source(): for bash that starts one to ask for its version.
+    # Not made.source(): that starts a bash to ask for its version.
     text = made.source_template % made.source_vars()
     cli.out.answer({"shell": shell, "script": text}, lambda: click.echo(text))

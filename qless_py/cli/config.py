@@ -1,4 +1,4 @@
-"""`qless-py config`: the options kept in the store, and the file with settings."""
+"""`qless-py config`: options of the namespace, and the settings file."""
 
 from __future__ import annotations
 
@@ -18,16 +18,17 @@ from qless_py.store import redacted, resolve, settings_file
 
 @group("config")
 def config() -> None:
-    """Read and change the options of the namespace; write and check the file with settings.
+    """Read and change the options of the namespace; write and check the settings file.
 
-    Options of the namespace hold for every client of it; the file holds for whoever reads it.
+    Options of the namespace are kept in the store and hold for all of its clients; the settings
+    file holds for the programs that read it.
     """
 
 
 @config.command("list", examples=("qless-py config list", "qless-py config list --json"))
 @pass_cli
 def list_options(cli: CliContext) -> None:
-    """List every option of the namespace and its value."""
+    """List the options of the namespace and their values."""
     options = dict(sorted(cli.client.config.all.items()))
     cli.out.answer({"options": options}, lambda: cli.out.facts(options))
 
@@ -50,15 +51,15 @@ def get(cli: CliContext, option: str) -> None:
 )
 @click.argument("option", type=NAME)
 @click.argument("value")
-@click.option("--new", is_flag=True, help="Allow an option that is not known yet.")
+@click.option("--new", is_flag=True, help="Allow an unknown option.")
 @pass_cli
 def set_option(cli: CliContext, option: str, value: str, *, new: bool) -> None:
-    """Set an option of the namespace, for every client at once."""
+    """Set an option of the namespace, for all clients at once."""
     options = cli.client.config.all
     is_of_queue = any(option.endswith(f"-{known}") for known in OF_QUEUES)
     if option not in options and not is_of_queue and not new:
         raise click.UsageError(
-            f"{settings_file.unknown('option', option, options)} (--new makes one of your own)"
+            f"{settings_file.unknown('option', option, options)} (--new allows it)"
         )
     cli.client.config.set(option, value)
     cli.out.answer({"option": option, "value": cli.client.config.all[option]})
@@ -68,7 +69,7 @@ def set_option(cli: CliContext, option: str, value: str, *, new: bool) -> None:
 @click.argument("option", type=NAME)
 @pass_cli
 def unset(cli: CliContext, option: str) -> None:
-    """Go back to the default of an option."""
+    """Reset an option to its default."""
     cli.client.config.unset(option)
     cli.out.answer({"option": option, "value": cli.client.config.all.get(option)})
 
@@ -79,12 +80,12 @@ def unset(cli: CliContext, option: str) -> None:
     reads_file=False,
 )
 @click.argument("path", required=False, type=click.Path(dir_okay=False, path_type=Path))
-@click.option("--force", is_flag=True, help="Replace a file that is there.")
+@click.option("--force", is_flag=True, help="Replace an existing file.")
 @pass_cli
 def init(cli: CliContext, path: Path | None, *, force: bool) -> None:
-    """Write qless-py.toml, or PATH, with every setting of `work`, commented.
+    """Write qless-py.toml, or PATH, with every option of `work`, commented out.
 
-    `qless-py work … --configure PATH` writes one with the flags that were given.
+    `qless-py work … --configure PATH` writes one with the given options.
     """
     target = path or Path(settings_file.FILE)
     work = _command("work")
@@ -98,13 +99,13 @@ def _command(name: str) -> Configured:
         found = context.command.get_command(context, name)
         if isinstance(found, Configured):
             return found
-    raise click.UsageError(f"there is no command {name}")
+    raise click.UsageError(f"unknown command {name}")
 
 
 @config.command("check", examples=("qless-py config check", "qless-py config check --json"))
 @pass_cli
 def check(cli: CliContext) -> None:
-    """Check the file with settings, all of its environments, and show which store is used."""
+    """Check the settings file in all its environments, and show which store is used."""
     file = cli.configuration
     root = click.get_current_context().find_root()
     _check_sections(root, file.sections, str(file.path), ())

@@ -1,4 +1,4 @@
-"""`qless-py doctor`: is everything in order, and what to do where it is not."""
+"""`qless-py doctor`: check the store, and advise what to do about problems."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from qless_py.cli.base import command, pass_cli
 from qless_py.cli.context import CliContext
 from qless_py.cli.errors import FAILED
 from qless_py.client.client import Client
-from qless_py.client.humanize import duration, size
+from qless_py.client.humanize import duration, plural, size
 from qless_py.errors import QlessError
 from qless_py.scripts import assemble
 from qless_py.store import parse, resolve
@@ -31,7 +31,7 @@ _MARKS: Final = {"ok": "ok  ", "warn": "WARN", "fail": "FAIL"}
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """What was looked at, how it is (ok, warn, fail), and what to do about it."""
+    """What was checked, its status (ok, warn, fail), and what to do about it."""
 
     name: str
     status: str
@@ -42,9 +42,9 @@ class Check:
 @command("doctor", examples=("qless-py doctor", "qless-py doctor --url redis://localhost:6379/0"))
 @pass_cli
 def doctor(cli: CliContext) -> int:
-    """Look at the server, its persistence, eviction, clock and latency, the scripts, the schema.
+    """Check the server: persistence, eviction, memory, clock, latency, scripts, queues, workers.
 
-    For each it says whether all is well and what to do if not; exit code 1 when something fails.
+    For each problem it prints what to do; exit code 1 if a check fails.
     """
     checks = list(_checks(cli))
 
@@ -67,7 +67,7 @@ def _checks(cli: CliContext) -> Iterator[Check]:
     try:
         client = cli.client
     except (QlessError, redis.RedisError, OSError) as error:
-        advice = "start the server, or name another with --url or QLESS_PY_URL"
+        advice = "start the server, or choose another with --url or QLESS_PY_URL"
         yield Check("server", "fail", " ".join(str(error).split()), advice)
         return
     facts = _facts(client)
@@ -91,7 +91,7 @@ def _facts(client: Client) -> dict[str, Any]:
     try:
         facts = dict(client.redis.info())
     except redis.ResponseError:
-        return {}  # Managed servers do not show everything.
+        return {}  # Managed servers may refuse INFO.
     for option in ("save", "appendfsync"):
         try:
             facts |= {f"config {key}": value for key, value in _config(client, option).items()}
@@ -111,7 +111,7 @@ def _text(value: Any) -> str:
 def _server(facts: Mapping[str, Any]) -> Check:
     if not facts:
         return Check(
-            "server", "warn", "INFO is refused", "see to it that it is Redis 7.0, Valkey 8 or newer"
+            "server", "warn", "INFO is refused", "make sure that it is Redis 7.0, Valkey 8 or newer"
         )
     name = "Valkey" if "valkey_version" in facts else "Redis"
     version = str(facts.get(f"{name.lower()}_version", ""))
@@ -130,7 +130,7 @@ def _persistence(facts: Mapping[str, Any], *, is_embedded: bool) -> Check:
     if is_embedded:
         return Check("persistence", "ok", "append-only file; a power failure may lose 30 s")
     if not facts:
-        return Check("persistence", "warn", "cannot be seen", advice)
+        return Check("persistence", "warn", "unknown", advice)
     for what in ("aof_last_write_status", "rdb_last_bgsave_status", "aof_last_bgrewrite_status"):
         if str(facts.get(what, "ok")) != "ok":
             advice = "look for a full disk or missing rights in the log of the server"
@@ -143,15 +143,15 @@ def _kept(facts: Mapping[str, Any]) -> tuple[str, str]:
         sync = facts.get("config appendfsync", "everysec")
         return "warn" if sync == "no" else "ok", f"append-only file, appendfsync {sync}"
     if facts.get("config save"):
-        return "warn", "snapshots only: a crash loses what came since"
-    return "warn", "none: the end of the server loses every job"
+        return "warn", "snapshots only: a crash loses all changes since the last one"
+    return "warn", "none: all jobs are lost when the server stops"
 
 
 def _eviction(facts: Mapping[str, Any]) -> Check:
     policy = str(facts.get("maxmemory_policy", "unknown"))
     if policy in ("noeviction", "unknown"):
         return Check("eviction", "ok" if policy == "noeviction" else "warn", policy)
-    advice = "set maxmemory-policy noeviction: this one deletes jobs when memory is full"
+    advice = "set maxmemory-policy noeviction: this policy deletes jobs when memory is full"
     has_limit = int(facts.get("maxmemory", 0)) > 0
     return Check("eviction", "fail" if has_limit else "warn", policy, advice)
 
@@ -163,7 +163,7 @@ def _memory(facts: Mapping[str, Any]) -> Check:
     detail = f"{size(used)} of {size(most)} used"
     if used < _FULL * most:
         return Check("memory", "ok", detail)
-    advice = "raise maxmemory, or keep less: qless-py config set jobs-history-count"
+    advice = "raise maxmemory, or keep fewer jobs: qless-py config set jobs-history-count"
     return Check("memory", "warn", detail, advice)
 
 
@@ -175,7 +175,7 @@ def _clock(client: Client) -> Check:
     detail = f"{abs(skew) * 1000:.0f} ms {'ahead of' if skew > 0 else 'behind'} this machine"
     if abs(skew) - (after - before) / 2 < _SKEW:
         return Check("clock", "ok", detail)
-    return Check("clock", "warn", detail, "let both keep time with NTP; jobs go by the server's")
+    return Check("clock", "warn", detail, "synchronize both with NTP; jobs use the server's clock")
 
 
 def _latency(client: Client) -> Check:
@@ -188,7 +188,7 @@ def _latency(client: Client) -> Check:
     )
     if script[len(script) // 2] < _SLOW:
         return Check("latency", "ok", detail)
-    advice = "bring workers and server nearer to each other, or look at SLOWLOG"
+    advice = "run workers nearer to the server, or look at SLOWLOG"
     return Check("latency", "warn", detail, advice)
 
 
@@ -215,7 +215,7 @@ def _schema(client: Client) -> Check:
     client.config.all  # noqa: B018 - raises SchemaError when another version wrote it
     detail = f"{meta['schema']} in namespace {client.namespace}"
     if meta.get("clock") == "test":
-        advice = "such a namespace is for tests: its time moves only when a client says so"
+        advice = "use it for tests only: its time moves only when a client sets it"
         return Check("schema", "warn", f"{detail}, with a test clock", advice)
     return Check("schema", "ok", detail)
 
@@ -230,13 +230,13 @@ def _queues(client: Client) -> Check:
         if row.get("paused") and now - row.get("pause", {}).get("since", now) > _LONG_PAUSE
     ]
     if stalled:
-        advice = "jobs lost their worker and wait for another: start one for these queues"
+        advice = "jobs lost their worker: start one for these queues"
         return Check("queues", "warn", f"stalled jobs in {', '.join(stalled)}", advice)
     if old:
         advice = "qless-py queue unpause NAME"
         return Check("queues", "warn", f"paused for more than a day: {', '.join(old)}", advice)
     waiting = sum(row.get("waiting", 0) for row in rows)
-    return Check("queues", "ok", f"{len(rows)} queues, {waiting} jobs waiting")
+    return Check("queues", "ok", f"{plural(len(rows), 'queue')}, {plural(waiting, 'job')} waiting")
 
 
 def _workers(client: Client) -> Check:
@@ -244,5 +244,5 @@ def _workers(client: Client) -> Check:
     idle = [row["name"] for row in client.queues.counts if row.get("waiting") and not number]
     if idle:
         advice = "start one: qless-py work --queue NAME --import MODULE"
-        return Check("workers", "warn", f"none, though jobs wait in {', '.join(idle)}", advice)
+        return Check("workers", "warn", f"none, but jobs are waiting in {', '.join(idle)}", advice)
     return Check("workers", "ok", f"{number} known")

@@ -1,4 +1,4 @@
-"""`qless-py failed`: failure groups, and what to do about the jobs in them."""
+"""`qless-py failed`: failure groups and their jobs."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def failed() -> None:
 @failed.command("groups", examples=("qless-py failed groups", "qless-py failed groups --json"))
 @pass_cli
 def groups(cli: CliContext) -> None:
-    """List the failure groups, the last to fail first."""
+    """List failure groups, the last failure first."""
     rows: list[Any] = []
     while True:
         total, page = cli.client.run(protocol.jobs.groups(len(rows), LARGEST_PAGE))
@@ -70,7 +70,7 @@ def list_jobs(cli: CliContext, group: str, count: int, offset: int) -> None:
 
     cli.out.answer({"total": found["total"], "offset": offset, "jobs": answer}, show)
     if not found["total"]:
-        raise NotFoundError(f"nothing has failed in group {group}")
+        raise NotFoundError(f"failure group {group} is empty")
 
 
 def _last_line(message: Any) -> str:
@@ -86,12 +86,12 @@ def _last_line(message: Any) -> str:
     ),
 )
 @click.argument("group", type=GROUP)
-@click.option("--to", type=QUEUE, help="Put all of them into this queue, else each into its own.")
+@click.option("--to", type=QUEUE, help="Put all of them into this queue.  [default: its own]")
 @bulk.mode_options
 @bulk.in_background
 @pass_cli
 def retry(cli: CliContext, group: str, to: str | None, **given: Any) -> int:
-    """Put the jobs of a group again, with all their retries.
+    """Retry the jobs of a group, with all their retries.
 
     `qless-py job retry` takes jids and more filters.
     """

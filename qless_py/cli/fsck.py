@@ -10,8 +10,9 @@ from qless_py.cli.base import command, pass_cli
 from qless_py.cli.context import CliContext
 from qless_py.cli.errors import FAILED
 from qless_py.cli.output import safe
+from qless_py.client.humanize import plural
 
-# One repair can bring another fault to light, which the next round finds.
+# A repair can reveal another fault, which the next round finds.
 _ROUNDS: Final = 10
 
 
@@ -19,9 +20,9 @@ _ROUNDS: Final = 10
 @click.option("--repair", is_flag=True, help="Repair what can be repaired without guessing.")
 @pass_cli
 def fsck(cli: CliContext, *, repair: bool) -> int:
-    """Check that everything in the namespace agrees; exit code 1 when something is wrong.
+    """Check the consistency of a namespace; exit code 1 if something is wrong.
 
-    It may be run, and repair, while the namespace is in use.
+    It can check and repair while the namespace is in use.
     """
     from qless_py import fsck as checker  # noqa: PLC0415 - wanted by this command alone
 
@@ -47,7 +48,7 @@ def fsck(cli: CliContext, *, repair: bool) -> int:
             cli.out.line(f"repaired: {safe(text)}")
         for one in findings:
             cli.out.line(str(one))
-        found = f"{len(findings)} findings" if findings else "sound"
+        found = plural(len(findings), "finding") if findings else "consistent"
         cli.out.line(f"{namespace}: {found}")
 
     cli.out.answer(answer, show)

@@ -1,4 +1,4 @@
-"""`qless-py jobs`: list jobs by what they are."""
+"""`qless-py jobs`: list jobs that match filters or a search."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from qless_py.cli.context import CliContext
 from qless_py.cli.filters import Filters, filter_options
 from qless_py.cli.views import job_table
 from qless_py.client.bulk import SLICE
+from qless_py.client.humanize import plural
 from qless_py.client.search import BUDGET
 from qless_py.errors import BadArgumentError
 
@@ -27,14 +28,14 @@ from qless_py.errors import BadArgumentError
 )
 @click.argument("search", nargs=-1)
 @filter_options
-@click.option("--count", type=click.IntRange(1, 1000), default=25, help="How many to show.")
-@click.option("--cursor", help="Go on where another page ended, which said this.")
+@click.option("--count", type=click.IntRange(1, 1000), default=25, help="Show at most this many.")
+@click.option("--cursor", help="Continue after the page that printed this cursor.")
 @click.option(
     "--budget",
     type=click.IntRange(min=1),
     default=BUDGET,
     show_default=True,
-    help="Look at that many jobs at most.",
+    help="Scan at most this many jobs.",
 )
 @pass_cli
 def jobs(
@@ -45,11 +46,11 @@ def jobs(
     budget: int,
     **given: Any,
 ) -> None:
-    """List jobs in all states, or those that all of the filters choose.
+    """List jobs that match all filters.
 
-    SEARCH says more: terms such as state:failed queue:mail klass:app.* tag:a user:ann group:x
-    worker:w priority:>5 retries:0 age:>5m error:timeout data.user.id:42 "exact words", each turned
-    round by a - in front.
+    SEARCH is a list of terms such as state:failed queue:mail klass:app.* tag:a user:ann group:x
+    worker:w priority:>5 retries:0 age:>5m error:timeout data.user.id:42 "exact words"; a leading -
+    negates a term.
     """
     filters = Filters(**given, search=" ".join(search) or None)
     query, left = filters.query(), budget
@@ -69,6 +70,6 @@ def jobs(
     def show() -> None:
         job_table(cli.out, found)
         if cursor is not None:
-            cli.out.note(f"looked at {budget - left} jobs; more with --cursor {cursor}")
+            cli.out.note(f"scanned {plural(budget - left, 'job')}; next page: --cursor {cursor}")
 
     cli.out.answer(answer, show)

@@ -1,4 +1,4 @@
-"""`qless-py listen`: show events, and pass them on."""
+"""`qless-py listen`: print events and forward them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from qless_py.errors import StoreError, UndecodableDataError
 from qless_py.store import settings_file
 
 _LOOK = 0.2
-# What only tracked jobs tell: it would be most of the log.
+# Published for tracked jobs only: they would be most of the log.
 _NOT_LOGGED = ("popped", "stalled")
 
 
@@ -39,7 +39,7 @@ _NOT_LOGGED = ("popped", "stalled")
         "qless-py listen --event completed --notify",
     ),
 )
-@click.option("--all", "everything", is_flag=True, help="Those of all jobs and of all else.")
+@click.option("--all", "everything", is_flag=True, help="Events of all jobs.")
 @click.option(
     "--event",
     "names",
@@ -47,18 +47,24 @@ _NOT_LOGGED = ("popped", "stalled")
     metavar="NAME",
     help="Only events of this name: put, popped, completed, failed … May be repeated.",
 )
-@click.option("--queue", "queues", multiple=True, type=QUEUE, help="Only of this queue.")
-@click.option("--jid", "jids", multiple=True, type=JID, help="Only of this job.")
+@click.option(
+    "--queue",
+    "queues",
+    multiple=True,
+    type=QUEUE,
+    help="Only of this queue. Repeatable.",
+)
+@click.option("--jid", "jids", multiple=True, type=JID, help="Only of this job. Repeatable.")
 @click.option("--exec", "execute", metavar="COMMAND", help="Run a command for each event.")
 @click.option("--webhook", metavar="URL", help="POST each event to this URL.")
 @click.option(
     "--style",
     type=click.Choice(STYLES),
-    help="What the webhook expects; without it the URL tells, else json.",
+    help="The format of the webhook, by default known from the URL, else json.",
 )
-@click.option("--notify", is_flag=True, help="Show each event as a notice on the desktop.")
-@click.option("--count", type=click.IntRange(min=1), help="End after that many events.")
-@click.option("--for", "span", type=SPAN, help="End after that long.")
+@click.option("--notify", is_flag=True, help="Show each event as a desktop notification.")
+@click.option("--count", type=click.IntRange(min=1), help="Exit after this many events.")
+@click.option("--for", "span", type=SPAN, help="Exit after this time.")
 @pass_cli
 def listen(  # noqa: PLR0913 - one for each option
     cli: CliContext,
@@ -74,16 +80,16 @@ def listen(  # noqa: PLR0913 - one for each option
     count: int | None,
     span: float | None,
 ) -> None:
-    """Show events as they happen, one a line, and pass them on.
+    """Print events as they happen, one a line, and forward them.
 
-    Without --all it is the steps of tracked jobs. With it, only tracked ones tell that they are
-    popped or stalled, and the klass is shown where the event carries it.
+    By default the events of tracked jobs, with --all those of all jobs, queues and workers. Only
+    tracked jobs publish that they were popped or stalled; the klass is shown if the event has it.
 
     A command gets the event as JSON on standard input and the jid as its last argument; --style
     shapes the message for Slack, Mattermost or Discord.
     """
     if style is not None and webhook is None:
-        raise click.UsageError("--style belongs to --webhook")
+        raise click.UsageError("--style needs --webhook")
     _check_names(names, _all_names() if everything else PLAIN)
     sinks = [
         *([command_sink(execute)] if execute else []),
@@ -93,25 +99,25 @@ def listen(  # noqa: PLR0913 - one for each option
     channels = (LOG, *_NOT_LOGGED) if everything else (names or PLAIN)
     until = None if span is None else time.monotonic() + span
     with (
-        Forwarder(sinks, cli.out.note) as couriers,
+        Forwarder(sinks, cli.out.note) as forwarder,
         cli.client.events.listen(*channels) as listener,
-        until_told(signal.SIGTERM) as is_over,
+        stop_on(signal.SIGTERM) as is_over,
     ):
-        cli.out.note("listening")
+        cli.out.note("Listening")
         seen = 0
         for event in _events(listener, is_over, until):
             fields = describe(cli, event)
             if not _wanted(fields, names, queues, jids):
                 continue
             click.echo(as_json_line(fields) if cli.is_json else safe(sentence(fields)))
-            couriers.give(fields)
+            forwarder.forward(fields)
             seen += 1
             if seen == count:
                 break
 
 
 def _all_names() -> list[str]:
-    """Give the names of all events, as the scripts tell them."""
+    """Return the names of all events, from the headers of the scripts."""
     from qless_py.scripts import assemble, protocol_doc  # noqa: PLC0415 - wanted for this alone
 
     found = {event for name in assemble.names() for event in protocol_doc.read(name).events}
@@ -121,19 +127,19 @@ def _all_names() -> list[str]:
 def _check_names(names: Sequence[str], known: Sequence[str]) -> None:
     for name in names:
         if name not in known:
-            fields = settings_file.unknown("event", name, known)
-            raise click.UsageError(f"{fields} ({', '.join(known)})")
+            message = settings_file.unknown("event", name, known)
+            raise click.UsageError(f"{message} ({', '.join(known)})")
 
 
 class End(threading.Event):
-    """Set when a signal asks to end; `by` is its number."""
+    """Set when a signal asks the program to stop; `by` is the number of the signal."""
 
     by = 0
 
 
 @contextlib.contextmanager
-def until_told(*numbers: int) -> Iterator[End]:
-    """Give what is set when one of these signals asks to end; the second time it interrupts."""
+def stop_on(*numbers: int) -> Iterator[End]:
+    """Yield an event that the first of these signals sets; the second one interrupts."""
     is_over = End()
 
     def end(number: int, _: object) -> None:
@@ -168,7 +174,7 @@ def _wanted(
 
 
 def describe(cli: CliContext, event: Event) -> dict[str, Any]:
-    """Say all about an event that can be known; those of tracked jobs tell only the jid."""
+    """Return an event as a JSON object. Events of tracked jobs have only a jid, so read the job."""
     fields = {
         "event": event.name,
         "at": time.time(),
@@ -199,7 +205,7 @@ def _more(name: str, one: Job) -> dict[str, Any]:
 
 
 def sentence(fields: dict[str, Any]) -> str:
-    """Say an event in one line."""
+    """Return an event as one line."""
     rest = brief(fields["details"], 200) if fields["details"] else ""
     parts = (
         local_time(fields["at"]),

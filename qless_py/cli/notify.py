@@ -23,6 +23,7 @@ from urllib.parse import urlsplit
 import click
 
 from qless_py.cli.output import as_json_line, brief
+from qless_py.client.humanize import plural
 
 STYLES: Final = ("json", "slack", "mattermost", "discord")
 _HOSTS: Final = {"hooks.slack.com": "slack", "discord.com": "discord", "discordapp.com": "discord"}
@@ -40,11 +41,11 @@ Sink = Callable[[EventFields], None]
 
 
 class SinkError(Exception):
-    """An event could not be passed on."""
+    """An event could not be forwarded."""
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """Takes a redirection for a refusal: what follows it is no POST, and may lead anywhere."""
+    """Treat a redirect as a refusal: it would turn the POST into a GET, to any host."""
 
     def redirect_request(self, *_: Any, **__: Any) -> None:
         return None
@@ -53,10 +54,10 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 def webhook_sink(
     url: str, style: str | None, timeout: float = _TIMEOUT, pause: float = _PAUSE
 ) -> Sink:
-    """POST each event to a URL, in the shape that a chat expects."""
+    """Return a sink that POSTs events to a URL, in the format of a chat."""
     host = _host(url)
     chosen = style or _HOSTS.get(host, "json")
-    # The rest of such a URL is as good as a password.
+    # The rest of a webhook URL is a secret.
     shown = f"{url.partition(':')[0]}://{host}"
     opener = urllib.request.build_opener(_NoRedirect)
 
@@ -83,8 +84,8 @@ def _host(url: str) -> str:
     except ValueError:
         host = None
     if not host or not plain:
-        # What is wrong with it may stand beside a secret.
-        raise click.BadParameter("that is no http or https URL", param_hint="--webhook")
+        # Do not print the URL: it may hold a secret.
+        raise click.BadParameter("not an http or https URL", param_hint="--webhook")
     return host
 
 
@@ -96,7 +97,7 @@ def _post(
     *,
     is_last: bool,
 ) -> float | None:
-    """Send it; gives how long to wait before another try, or None when it was accepted."""
+    """Send a request; return how long to wait before a retry, or None if it was accepted."""
     try:
         with opener.open(request, timeout=timeout):
             return None
@@ -115,7 +116,7 @@ def _post(
 
 
 def shaped(event: EventFields, style: str) -> Any:
-    """Give the message for a chat; what a job says can address nobody there."""
+    """Return the message for a chat. Text from a job cannot mention anybody there."""
     text = headline(event)[:_LONGEST_LINE]
     more = details(event).replace("```", "` ` `")
     if style == "slack":
@@ -136,14 +137,14 @@ def _with_block(text: str, more: str) -> str:
 
 
 def headline(event: EventFields) -> str:
-    """Say in a few words what happened."""
+    """Return what happened in a few words."""
     where = f" in {event['queue']}" if event["queue"] else ""
     what = f" ({event['klass']}{where})" if event["klass"] else where
     return f"{event['event']}: {event['jid'] or ''}{what}".strip()
 
 
 def details(event: EventFields) -> str:
-    """Say the rest, cut to what a chat takes."""
+    """Return the details, cut to what a chat accepts."""
     rest = dict(event["details"])
     message = str(rest.pop("message", "")).strip()
     parts = [brief(rest, _LONGEST)] if rest else []
@@ -177,21 +178,21 @@ class Forwarder:
         for sink, backlog in zip(sinks, self._backlogs, strict=True):
             threading.Thread(target=self._run, args=(sink, backlog), daemon=True).start()
 
-    def give(self, event: EventFields) -> None:
-        """Have an event passed on; those that come when too many wait are dropped, and said so."""
+    def forward(self, event: EventFields) -> None:
+        """Queue an event for all receivers; it is dropped where too many wait."""
         for backlog in self._backlogs:
             try:
                 backlog.waiting.put_nowait(event)
             except queue.Full:
                 if not backlog.dropped:
-                    self._note("too many events are waiting to be passed on: more are dropped")
+                    self._note("Too many events are waiting: dropping new ones")
                 backlog.dropped += 1
             else:
-                self._tell_dropped(backlog)
+                self._report_dropped(backlog)
 
-    def _tell_dropped(self, backlog: _Backlog) -> None:
+    def _report_dropped(self, backlog: _Backlog) -> None:
         if backlog.dropped:
-            self._note(f"{backlog.dropped} events were not passed on")
+            self._note(f"{plural(backlog.dropped, 'event')} dropped")
             backlog.dropped = 0
 
     def _run(self, sink: Sink, backlog: _Backlog) -> None:
@@ -211,7 +212,7 @@ class Forwarder:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Let what was given arrive before leaving, for a minute, unless interrupted."""
+        """Wait up to a minute until all events are forwarded, unless interrupted."""
         end = time.monotonic() + (self._last_wait if kind is None else 0)
         for backlog in self._backlogs:
             with contextlib.suppress(queue.Full):
@@ -219,17 +220,17 @@ class Forwarder:
         for backlog in self._backlogs:
             if not backlog.is_over.wait(max(0.0, end - time.monotonic())):
                 backlog.dropped += backlog.waiting.qsize()
-            self._tell_dropped(backlog)
+            self._report_dropped(backlog)
 
 
 def command_sink(command: str) -> Sink:
-    """Run a command for each event: JSON on standard input, the jid as last argument."""
+    """Return a sink that runs a command: JSON on standard input, the jid as last argument."""
     try:
         words = shlex.split(command)
     except ValueError as error:
-        raise click.BadParameter(f"{command!r} cannot be split into words: {error}") from error
+        raise click.BadParameter(f"{command!r} is not a valid command line: {error}") from error
     if not words or shutil.which(words[0]) is None:
-        raise click.BadParameter(f"there is no command {command!r}", param_hint="--exec")
+        raise click.BadParameter(f"command {command!r} not found", param_hint="--exec")
 
     def sink(event: EventFields) -> None:
         environment = {
@@ -240,7 +241,7 @@ def command_sink(command: str) -> Sink:
             "QLESS_PY_KLASS": str(event["klass"] or ""),
         }
         try:
-            ended = subprocess.run(  # noqa: S603 - the command of whoever started this, no shell
+            ended = subprocess.run(  # noqa: S603 - the command of the user, no shell
                 [*words, str(event["jid"] or "")],
                 input=as_json_line(event).encode(),
                 env=environment,
@@ -258,7 +259,7 @@ def command_sink(command: str) -> Sink:
 
 
 def desktop_sink() -> Sink:
-    """Show each event on the desktop."""
+    """Return a sink that shows desktop notifications."""
     if (program := shutil.which("notify-send")) is not None:
         sender: str = program
 
@@ -273,7 +274,7 @@ def desktop_sink() -> Sink:
             return [program, *(word for step in steps for word in ("-e", step)), title, body]
 
     else:
-        raise click.ClickException("--notify needs notify-send or osascript, and neither is here")
+        raise click.ClickException("--notify needs notify-send or osascript")
 
     def sink(event: EventFields) -> None:
         command = words(headline(event), details(event)[:300])

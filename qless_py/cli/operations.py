@@ -1,4 +1,4 @@
-"""`qless-py operations`: what the workers do to all jobs that a search finds."""
+"""`qless-py operations`: bulk actions that the workers carry out."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from qless_py.cli.errors import FAILED
 from qless_py.cli.output import brief
 from qless_py.cli.params import OPERATION, SPAN
 from qless_py.client.bulk import Operation
-from qless_py.client.humanize import local_time
+from qless_py.client.humanize import local_time, plural
 
 _LOOK: Final = 0.5
 
 
 @group("operations")
 def operations() -> None:
-    """See and abort operations: one thing done to all jobs that a search finds, by the workers.
+    """List and abort operations: bulk actions on all jobs that match a search, run by the workers.
 
     `job retry` and others start one with --in-background.
     """
@@ -30,10 +30,10 @@ def operations() -> None:
 @operations.command(
     "list", examples=("qless-py operations list", "qless-py operations list --json")
 )
-@click.option("--count", type=click.IntRange(1, 1000), default=25, help="How many to show.")
+@click.option("--count", type=click.IntRange(1, 1000), default=25, help="Show at most this many.")
 @pass_cli
 def list_operations(cli: CliContext, count: int) -> None:
-    """List the operations that are remembered, the newest first."""
+    """List operations, the newest first."""
     answer = [serialize.operation(one) for one in cli.client.operations.recent(count)]
 
     def show() -> None:
@@ -50,7 +50,7 @@ def list_operations(cli: CliContext, count: int) -> None:
             )
             for one in answer
         ]
-        columns = ("operation", "action", "search", "state", "done", "refused", "by", "begun")
+        columns = ("operation", "action", "search", "state", "done", "refused", "by", "started")
         cli.out.table(columns, rows)
 
     cli.out.answer({"operations": answer}, show)
@@ -64,12 +64,12 @@ def list_operations(cli: CliContext, count: int) -> None:
     ),
 )
 @click.argument("jid", type=OPERATION)
-@click.option("--wait", type=SPAN, help="Follow it until it is over, for so long at most.")
+@click.option("--wait", type=SPAN, help="Wait until it is over, at most this long.")
 @pass_cli
 def show(cli: CliContext, jid: str, wait: float | None) -> int:
-    """Show how an operation stands: how many jobs it changed, which refused, how many it saw.
+    """Show the progress of an operation: how many jobs it changed, refused and scanned.
 
-    With --wait the exit code is 1 unless it came to its end.
+    With --wait the exit code is 1 unless it has completed.
     """
     one = cli.client.operations[jid] if wait is None else _followed(cli, jid, wait)
     answer = serialize.operation(one)
@@ -81,25 +81,25 @@ def show(cli: CliContext, jid: str, wait: float | None) -> int:
 @click.argument("jids", nargs=-1, required=True, type=OPERATION, metavar="JID...")
 @pass_cli
 def abort(cli: CliContext, jids: tuple[str, ...]) -> None:
-    """End operations after what they are just doing; what was done stays."""
+    """Abort operations after their present slice; what they have changed stays changed."""
     for jid in jids:
         cli.client.operations[jid]  # So that none is aborted if one of them is unknown.
     answer = [serialize.operation(cli.client.operations.abort(jid)) for jid in jids]
 
     def shown() -> None:
         for one in answer:
-            cli.out.line(f"{one['jid']} is over: {one['done']} jobs were changed")
+            cli.out.line(f"{one['jid']} ended after changing {plural(one['done'], 'job')}")
 
     cli.out.answer({"operations": answer}, shown)
 
 
 def _followed(cli: CliContext, jid: str, wait: float) -> Operation:
-    """Read it again and again until it is over; on a terminal, say how far it is."""
+    """Wait until the operation is over; on a terminal, show its progress."""
     one = cli.client.operations[jid]
     waiting = threading.Event()
     with cli.out.following() as say:
         while wait > 0 and not one.is_over:
-            say(f"{one.state}: {one.done} done, {one.refused} refused, {one.scanned} looked at")
+            say(f"{one.state}: {one.done} done, {one.refused} refused, {one.scanned} scanned")
             waiting.wait(min(_LOOK, wait))
             wait -= _LOOK
             one = cli.client.operations[jid]
@@ -115,10 +115,10 @@ def _page(cli: CliContext, answer: dict[str, Any]) -> None:
             "search": answer["search"] or "everything",
             "state": _state(answer),
             "by": answer["by"],
-            "begun": local_time(answer["put_at"]),
+            "started": local_time(answer["put_at"]),
             "done": answer["done"],
             "refused": answer["refused"],
-            "looked at": answer["scanned"],
+            "scanned": answer["scanned"],
             "errors": "\n".join(answer["errors"]),
         }
     )

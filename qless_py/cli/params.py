@@ -32,7 +32,7 @@ else:
 
 
 def checked_name(_context: click.Context, parameter: click.Parameter, value: Any) -> Any:
-    """Check a name, or several, so that a wrong one is wrong use and not an error of the store."""
+    """Check a name, or several; a wrong one is a usage error."""
     try:
         for one in [value] if isinstance(value, str) else value or ():
             arguments.name(str(parameter.human_readable_name), one)
@@ -42,7 +42,7 @@ def checked_name(_context: click.Context, parameter: click.Parameter, value: Any
 
 
 class Name(Type):
-    """A name of something in the store; `known` lists a few for completion in a shell."""
+    """A name of something in the store; `known` lists some for completion in a shell."""
 
     def __init__(self, what: str, known: Callable[[Any, str], list[str]] | None = None) -> None:
         self.name = what
@@ -58,7 +58,7 @@ class Name(Type):
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str
     ) -> list[CompletionItem]:
-        """Offer what begins like this; a store that does not answer offers nothing."""
+        """Return names that begin like this; none if the store does not answer."""
         del param
         if self._known is None:
             return []
@@ -76,7 +76,7 @@ def _queues(client: Any, _: str) -> list[str]:
 
 
 def _jids(client: Any, _: str) -> list[str]:
-    """List a few of each state: whoever types a jid by hand has just seen it."""
+    """List a few jobs of each state: a jid typed by hand is one that was just shown."""
     found: list[str] = [job.jid for job in client.jobs.tracked()["jobs"]]
     for row in client.queues.counts[:10]:
         jobs = client.queues[row["name"]].jobs
@@ -120,7 +120,7 @@ def _workers(client: Any, _: str) -> list[str]:
 
 
 class Group(Name):
-    """A failure group, which is one line of any text."""
+    """A failure group: one line of any text."""
 
     def __init__(self) -> None:
         super().__init__("group", _groups)
@@ -134,7 +134,7 @@ class Group(Name):
 
 
 class Throttle(Name):
-    """The id of a throttle: a name, or that of a queue or user behind `queue:` or `user:`."""
+    """The id of a throttle: a name, `queue:NAME` or `user:NAME`."""
 
     def __init__(self) -> None:
         super().__init__("throttle", _throttles)
@@ -160,10 +160,10 @@ NAME: Final = Name("name")
 
 
 class Cost(Throttle):
-    """The id of a throttle, alone or with what the job costs of it: `github-api=2.5`."""
+    """The id of a throttle, with or without the cost of the job: `github-api=2.5`."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Give the id and the cost."""
+        """Return the id and the cost."""
         if not isinstance(value, str):
             return value
         throttle, equals, cost = value.partition("=")
@@ -183,19 +183,19 @@ LATEST: Final = 253_402_300_799  # The year 9999.
 _UNITS: Final = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
-# Of all options of a namespace, those that a queue may have for itself.
+# The options of a namespace that a queue may override.
 OF_QUEUES: Final = ("heartbeat", "retry-policy")
 
 
 def describe_store(url: str | None) -> str:
-    """Give one line that says which store is used, and how to name another."""
+    """Return a line that names the store and how to choose another."""
     target = parse(resolve(url))
-    hint = "; --url or QLESS_PY_URL names another" if target.kind == "embedded" else ""
+    hint = " (choose another with --url or QLESS_PY_URL)" if target.kind == "embedded" else ""
     return f"Store: {target.shown}{hint}"
 
 
 class Span(Type):
-    """A length of time in seconds: 90, 90s, 1.5m, 2h, 7d."""
+    """A duration in seconds: 90, 90s, 1.5m, 2h, 7d."""
 
     name = "span"
 
@@ -206,16 +206,16 @@ class Span(Type):
         else:
             found = _SPAN.fullmatch("" if isinstance(value, bool) else str(value).strip())
             if found is None:
-                message = f"{_cut(value)} is no length of time such as 90, 90s, 15m, 2h, 7d"
+                message = f"{_cut(value)} is not a duration such as 90, 90s, 15m, 2h, 7d"
                 self.fail(message, param, ctx)
             seconds = float(found["number"]) * _UNITS[found["unit"] or "s"]
         if not 0 <= seconds <= LONGEST_SPAN:
-            self.fail(f"{_cut(value)} is not from 0 seconds to a hundred years", param, ctx)
+            self.fail(f"{_cut(value)} is not between 0 seconds and 100 years", param, ctx)
         return float(seconds)
 
 
 class Number(click.FloatRange):
-    """A number that is one: neither infinite nor NaN, which no range keeps out."""
+    """A finite number: a range alone lets NaN and infinity pass."""
 
     name = "number"
 
@@ -223,44 +223,44 @@ class Number(click.FloatRange):
         """Read it."""
         number = super().convert(value, param, ctx)
         if not math.isfinite(number):
-            self.fail(f"{_cut(value)} is no number", param, ctx)
+            self.fail(f"{_cut(value)} is not a finite number", param, ctx)
         return number
 
     def _describe_range(self) -> str:
-        """Say nothing in the help where there is no limit."""
+        """Return nothing for the help where there is no limit."""
         return "" if self.min is None and self.max is None else super()._describe_range()
 
 
 class Most(click.IntRange):
-    """How many at most, from 1 to whatever an integer of the machine holds."""
+    """A limit, from 1 to the largest integer of the machine."""
 
     def __init__(self) -> None:
         super().__init__(1, sys.maxsize)
 
     def _describe_range(self) -> str:
-        """Leave out what nobody reaches."""
+        """Leave the upper limit out of the help."""
         return "x>=1"
 
 
 class Moment(Type):
-    """A point in time: seconds since 1970, ISO 8601, or in as much as +15m."""
+    """An instant: seconds since 1970, ISO 8601, or a distance such as +15m."""
 
     name = "time"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Give seconds since 1970. Without a time zone it is that of this machine."""
+        """Return seconds since 1970. Without a time zone, that of this machine holds."""
         text = str(value).strip()
         if text.startswith("+"):
             return time.time() + float(SPAN.convert(text[1:], param, ctx))
         at = _instant(text)
         if not 0 <= at <= LATEST:
-            message = f"{_cut(value)} is no time such as 2026-12-24T18:00, 1798131600, +15m"
+            message = f"{_cut(value)} is not a time such as 2026-12-24T18:00, 1798131600, +15m"
             self.fail(message, param, ctx)
         return at
 
 
 def _instant(text: str) -> float:
-    """Read an instant; gives NaN for what is none."""
+    """Read an instant; NaN if it is none."""
     try:
         return float(text)
     except ValueError:
@@ -301,45 +301,47 @@ def _content(value: str) -> str:
 
 
 def policy(text: Any) -> RetryPolicy:
-    """Read a policy of retries."""
+    """Read a retry policy."""
     try:
         return RetryPolicy.of(text)
     except (ValueError, TypeError, AttributeError) as error:
-        raise click.BadParameter(f"no policy: {error}", param_hint="--retry") from error
+        raise click.BadParameter(f"not a retry policy: {error}", param_hint="--retry") from error
 
 
 SPAN: Final = Span()
 MOMENT: Final = Moment()
 JSON: Final = Json()
 RUN_OPTIONS: Final = (
-    click.option("--soft-limit", type=SPAN, help="The run gets an exception after this."),
-    click.option("--hard-limit", type=SPAN, help="The run is ended after this."),
+    click.option(
+        "--soft-limit", type=SPAN, help="Raise SoftLimitError in the job after this time."
+    ),
+    click.option("--hard-limit", type=SPAN, help="Kill the job after this time."),
     click.option(
         "--retry",
         type=JSON,
-        help='What is run again, and when: \'{"backoff": {"first": 5, "factor": 2}}\'.',
+        help='Retry policy, JSON: \'{"backoff": {"first": 5, "factor": 2}}\'.',
     ),
-    click.option("--user", type=USER, help="Whose job it is: users share a queue."),
+    click.option("--user", type=USER, help="The user of the job; users share a queue."),
     click.option(
         "--throttle",
         "throttles",
         type=COST,
         multiple=True,
         metavar="ID[=COST]",
-        help="A limit that it keeps to. May be repeated.",
+        help="A throttle of the job, and its cost. May be repeated.",
     ),
 )
 
 
 def run_options(function: Command) -> Command:
-    """Add what is said of each run of a job."""
+    """Add the options of a job that hold for each of its runs."""
     for option in reversed(RUN_OPTIONS):
         function = option(function)
     return function
 
 
 def given_options(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Give the options that were given, in the form in which a put takes them."""
+    """Return the options that were given, as a put takes them."""
     given = {name: value for name, value in options.items() if value not in (None, ())}
     if "retry" in given:
         given["retry"] = policy(given["retry"])
@@ -349,7 +351,7 @@ def given_options(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def paged(count: int = 25) -> Callable[[Command], Command]:
-    """Add the options that choose a page."""
+    """Add --count and --offset."""
 
     def add(command: Command) -> Command:
         for option in (
@@ -358,14 +360,14 @@ def paged(count: int = 25) -> Callable[[Command], Command]:
                 type=click.IntRange(1, 1000),
                 default=count,
                 show_default=True,
-                help="How many to show.",
+                help="Show at most this many.",
             ),
             click.option(
                 "--offset",
                 type=click.IntRange(min=0),
                 default=0,
                 show_default=True,
-                help="How many to leave out before.",
+                help="Skip this many.",
             ),
         ):
             command = option(command)

@@ -21,18 +21,18 @@ from qless_py.protocol.arguments import MOST_AT_ONCE
     type=click.IntRange(1, MOST_AT_ONCE),
     default=1,
     show_default=True,
-    help="How many to take.",
+    help="Take at most this many.",
 )
-@click.option("--worker", type=NAME, help="The name to take them under, else of this process.")
+@click.option("--worker", type=NAME, help="The worker name, by default that of this process.")
 @pass_cli
 def pop(cli: CliContext, queue: str, count: int, worker: str | None) -> None:
-    """Take the next jobs of QUEUE, each with a lease.
+    """Pop the next jobs of QUEUE, each with a lease.
 
-    Nobody renews the lease: unless the job is ended before, with `qless-py job finish`, another
-    worker gets it when the lease has lapsed. Exit code 3 when there is nothing to take.
+    The lease is not renewed: unless you end the job, for example with `qless-py job finish`,
+    another worker gets it when the lease expires. Exit code 3 if no job is ready.
     """
     jobs = cli.client.queues[queue].pop(count, worker=worker)
-    _answer(cli, jobs, f"nothing to take in {queue}", lease=True)
+    _answer(cli, jobs, f"no job is ready in {queue}", lease=True)
 
 
 @command("peek", examples=("qless-py peek mail", "qless-py peek mail --count 5 --json"))
@@ -42,23 +42,23 @@ def pop(cli: CliContext, queue: str, count: int, worker: str | None) -> None:
     type=click.IntRange(1, MOST_AT_ONCE),
     default=1,
     show_default=True,
-    help="How many to show.",
+    help="Show at most this many.",
 )
 @click.option(
     "--offset",
     type=click.IntRange(min=0),
     default=0,
     show_default=True,
-    help="How many to leave out before.",
+    help="Skip this many.",
 )
 @pass_cli
 def peek(cli: CliContext, queue: str, count: int, offset: int) -> None:
-    """Look at the next jobs of QUEUE in the order in which they would be taken.
+    """List the next jobs of QUEUE in the order in which they would be popped.
 
-    Exit code 3 when there are none.
+    Exit code 3 if there are none.
     """
     jobs = cli.client.queues[queue].peek(count, offset=offset)
-    _answer(cli, jobs, f"nothing waits in {queue}", lease=False)
+    _answer(cli, jobs, f"no job is waiting in {queue}", lease=False)
 
 
 def _answer(cli: CliContext, jobs: list[Job], nothing: str, *, lease: bool) -> None:

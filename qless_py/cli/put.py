@@ -24,34 +24,46 @@ from qless_py.cli.params import (
     given_options,
     run_options,
 )
+from qless_py.client.humanize import plural
 from qless_py.errors import QlessError
 from qless_py.protocol.arguments import MOST_AT_ONCE, PARENT_POLICIES
 
 _CONFLICTS: Final = click.Choice(["replace", "ignore", "raise"])
 _OPTIONS: Final = (
-    click.option("--jid", type=NAME, help="An id of one's own."),
-    click.option("--priority", type=Number(), help="Higher goes first."),
-    click.option("--tag", "tags", type=TAG, multiple=True, help="May be repeated."),
-    click.option("--retries", type=click.IntRange(min=0), help="How often it may be dropped."),
-    click.option("--delay", type=SPAN, help="How long it must wait: 90, 15m, 2h."),
-    click.option("--at", type=MOMENT, help="When it may run, at the earliest."),
-    click.option("--depends", type=NAME, multiple=True, help="A jid that must complete first."),
+    click.option("--jid", type=NAME, help="The jid of the job, by default a random one."),
+    click.option("--priority", type=Number(), help="Jobs with a higher priority go first."),
+    click.option("--tag", "tags", type=TAG, multiple=True, help="A tag. May be repeated."),
+    click.option(
+        "--retries",
+        type=click.IntRange(min=0),
+        help="How often the job may be lost before it fails.",
+    ),
+    click.option("--delay", type=SPAN, help="Run it after this time: 90, 15m, 2h."),
+    click.option("--at", type=MOMENT, help="Run it at this time."),
+    click.option(
+        "--depends",
+        type=NAME,
+        multiple=True,
+        help="A jid that must complete first. May be repeated.",
+    ),
     click.option(
         "--on-parent-failed",
         type=click.Choice(PARENT_POLICIES),
-        help="What becomes of the job if one of --depends fails; else it waits.",
+        help="What happens to the job if one of --depends fails; by default it waits.",
     ),
-    click.option("--on-conflict", type=_CONFLICTS, help="When the jid exists."),
-    click.option("--unique-key", type=NAME, help="Only one job of this key."),
+    click.option("--on-conflict", type=_CONFLICTS, help="What to do if the jid exists."),
+    click.option("--unique-key", type=NAME, help="Allow only one job with this key."),
     click.option(
         "--unique-scope",
         type=click.Choice(["queued", "running", "window"]),
-        help="How long it is taken: until the job begins, until it ends, or for --unique-window.",
+        help="How long the key is taken: until the job starts, it ends, or for --unique-window.",
     ),
-    click.option("--unique-window", type=SPAN, help="From the put on."),
-    click.option("--unique-conflict", type=_CONFLICTS, help="When the key is taken."),
-    click.option("--keep", type=SPAN, help="How long the jid is remembered after its end."),
-    click.option("--expires", type=MOMENT, help="Not to be begun after that: +1h, a time."),
+    click.option("--unique-window", type=SPAN, help="How long the key is taken."),
+    click.option("--unique-conflict", type=_CONFLICTS, help="What to do if the key is taken."),
+    click.option("--keep", type=SPAN, help="How long the job is kept after it ends."),
+    click.option(
+        "--expires", type=MOMENT, help="Fail the job if it has not started by then: +1h, a time."
+    ),
     click.option("--batch", type=NAME, help="An open batch to join."),
 )
 
@@ -79,24 +91,26 @@ def _with_options(function: Any) -> Any:
 @click.option(
     "--lines",
     type=click.File(encoding="utf-8"),
-    help="Put many jobs: each line is an object with klass, data and options of a put.",
+    help="Put many jobs: each line is a JSON object with klass, data and options.",
 )
 @pass_cli
 def put(
     cli: CliContext, queue: str, klass: str | None, data: Any, lines: TextIO | None, **options: Any
 ) -> None:
-    """Put a job of KLASS into QUEUE and say its jid.
+    """Put a job of KLASS into QUEUE and print its jid.
 
     DATA is JSON; - reads it from standard input and @PATH from a file.
     """
     given = given_options(options)
     if lines is not None:
         if klass is not None or given:
-            raise click.UsageError("with --lines each line says what job it is and how to put it")
+            raise click.UsageError(
+                "--lines takes klass, data and options from each line, not from the command line"
+            )
         _put_many(cli, queue, _specs(lines))
         return
     if klass is None:
-        raise click.UsageError("name the KLASS of the job, or give many with --lines")
+        raise click.UsageError("give the KLASS of the job, or many jobs with --lines")
     at = given.pop("at", None)
     if at is not None:
         if "delay" in given:
@@ -113,7 +127,7 @@ def _put_many(cli: CliContext, queue: str, specs: Iterator[tuple[int, dict[str, 
     some: list[tuple[int, dict[str, Any]]] = []
     try:
         while some := list(itertools.islice(specs, MOST_AT_ONCE)):
-            # Checked by what puts them.
+            # put_many checks them.
             jids = target.put_many(spec for _, spec in some)  # type: ignore[misc]
             number += len(jids)
             if not cli.is_json:
@@ -121,15 +135,15 @@ def _put_many(cli: CliContext, queue: str, specs: Iterator[tuple[int, dict[str, 
                     cli.out.line(jid)
     except (QlessError, click.ClickException) as error:
         if isinstance(error, QlessError):
-            cli.out.note(f"none of lines {some[0][0]} to {some[-1][0]} was put")
+            cli.out.note(f"None of lines {some[0][0]} to {some[-1][0]} was put")
         if number:
-            cli.out.note(f"{number} jobs of the lines before were put")
+            cli.out.note(f"{plural(number, 'job')} put before this error")
         raise
-    cli.out.answer({"number": number}, lambda: cli.out.note(f"{number} jobs put"))
+    cli.out.answer({"number": number}, lambda: cli.out.note(f"Put {plural(number, 'job')}"))
 
 
 def _specs(lines: Iterable[str]) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Read the lines, each with its number."""
+    """Yield each line's job with the number of the line."""
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
@@ -138,5 +152,5 @@ def _specs(lines: Iterable[str]) -> Iterator[tuple[int, dict[str, Any]]]:
         except (ValueError, RecursionError) as error:
             raise click.BadParameter(f"line {number} is not JSON: {error}") from error
         if not isinstance(spec, dict) or not isinstance(spec.get("klass"), str):
-            raise click.BadParameter(f"line {number} is no object with a klass")
+            raise click.BadParameter(f"line {number} is not a JSON object with a klass")
         yield number, spec

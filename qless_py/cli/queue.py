@@ -14,6 +14,7 @@ from qless_py.cli.errors import NotFoundError
 from qless_py.cli.filters import QUEUE_STATES, Filters
 from qless_py.cli.params import MOMENT, OF_QUEUES, QUEUE, SPAN, confirm, yes
 from qless_py.cli.queues import COUNTS, pause_text, shape
+from qless_py.client.humanize import plural
 from qless_py.store import settings_file
 
 
@@ -26,10 +27,10 @@ def queue() -> None:
 @click.argument("name", type=QUEUE)
 @pass_cli
 def show_queue(cli: CliContext, name: str) -> None:
-    """Show how many jobs a queue has in each state, its options, and its pause."""
+    """Show how many jobs a queue has in each state, its pause and its options."""
     known = {row["name"]: row for row in cli.client.queues.counts}
     if name not in known:
-        raise NotFoundError(f"there is no queue {name}")
+        raise NotFoundError(f"queue {name} does not exist")
     answer = shape(known[name]) | {"options": _options(cli, name)}
 
     def show() -> None:
@@ -57,9 +58,9 @@ def _options(cli: CliContext, name: str) -> dict[str, Any]:
     ),
 )
 @click.argument("names", nargs=-1, required=True, type=QUEUE, metavar="NAME...")
-@click.option("--reason", help="Why, for everybody to see.")
-@click.option("--until", type=MOMENT, help="When it ends by itself.")
-@click.option("--for", "span", type=SPAN, help="After how long it ends by itself.")
+@click.option("--reason", help="Why it is paused, shown to everybody.")
+@click.option("--until", type=MOMENT, help="Unpause it at this time.")
+@click.option("--for", "span", type=SPAN, help="Unpause it after this time.")
 @pass_cli
 def pause(
     cli: CliContext,
@@ -68,7 +69,7 @@ def pause(
     until: float | None,
     span: float | None,
 ) -> None:
-    """Hand out no more jobs of queues; running ones go on, and new ones are accepted."""
+    """Pause queues: no job starts, running jobs continue, new jobs are accepted."""
     if until is not None and span is not None:
         raise click.UsageError("--until and --for exclude each other")
     end = time.time() + span if span is not None else until
@@ -81,7 +82,7 @@ def pause(
 @click.argument("names", nargs=-1, required=True, type=QUEUE, metavar="NAME...")
 @pass_cli
 def unpause(cli: CliContext, names: tuple[str, ...]) -> None:
-    """Hand out jobs again."""
+    """Unpause queues."""
     for name in names:
         cli.client.queues[name].unpause()
     _answer_paused(cli, names, paused=False)
@@ -108,7 +109,7 @@ def _answer_paused(cli: CliContext, names: tuple[str, ...], *, paused: bool) -> 
 @click.argument("settings", nargs=-1, required=True, metavar="OPTION=VALUE...")
 @pass_cli
 def set_options(cli: CliContext, name: str, settings: tuple[str, ...]) -> None:
-    """Set options of a queue, which hold for it alone; an empty value goes back to the default.
+    """Set options of one queue; an empty value resets an option to its default.
 
     They are heartbeat, the seconds that a lease lasts, and retry-policy, in JSON, for jobs that
     have none of their own. Limits are set with `qless-py throttles set queue:NAME`.
@@ -116,7 +117,7 @@ def set_options(cli: CliContext, name: str, settings: tuple[str, ...]) -> None:
     pairs = [setting.partition("=") for setting in settings]
     for option, equals, _ in pairs:
         if not option or not equals:
-            raise click.UsageError(f"{option!r} is not of the form OPTION=VALUE")
+            raise click.UsageError(f"{option!r} must have the form OPTION=VALUE")
         if option not in OF_QUEUES:
             raise click.UsageError(settings_file.unknown("option", option, OF_QUEUES))
     for option, _, value in pairs:
@@ -144,7 +145,7 @@ def set_options(cli: CliContext, name: str, settings: tuple[str, ...]) -> None:
     help="Only jobs in this state. May be repeated.",
 )
 @yes
-@click.option("--dry-run", is_flag=True, help="Only say how many there are.")
+@click.option("--dry-run", is_flag=True, help="Only count the jobs.")
 @bulk.in_background
 @pass_cli
 def purge(  # noqa: PLR0913 - one for each option
@@ -156,7 +157,7 @@ def purge(  # noqa: PLR0913 - one for each option
     dry_run: bool,
     in_background: bool,
 ) -> int:
-    """Cancel the jobs of a queue, running ones too; complete and failed ones are in no queue."""
+    """Cancel the jobs in a queue, also running ones, but not complete or failed ones."""
     filters = Filters(states=states or QUEUE_STATES, queue=name)
     mode = bulk.Mode(agreed=yes, dry_run=dry_run, in_background=in_background)
     return bulk.run_on(cli, bulk.CANCEL, (), filters, mode)
@@ -167,13 +168,13 @@ def purge(  # noqa: PLR0913 - one for each option
 @yes
 @pass_cli
 def forget(cli: CliContext, names: tuple[str, ...], *, yes: bool) -> None:
-    """Take queues off the list of known ones; their jobs stay."""
+    """Remove queues from the list of queues; their jobs stay."""
     left = {name: len(cli.client.queues[name]) for name in names}
-    busy = [f"{name} with {number} jobs" for name, number in left.items() if number]
+    busy = [f"{name} with {plural(number, 'job')}" for name, number in left.items() if number]
     if busy:
         confirm(f"Forget {', '.join(busy)}?", agreed=yes, out=cli.out)
     known = [name for name in names if cli.client.queues[name].forget()]
     missing = [name for name in names if name not in known]
     cli.out.answer({"forgotten": known, "missing": missing})
     if missing:
-        raise NotFoundError(f"there is no queue {', '.join(missing)}")
+        raise NotFoundError(f"queue {', '.join(missing)} does not exist")

@@ -21,7 +21,7 @@ COUNTS: Final = (
 
 
 def shape(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Describe a queue."""
+    """Return a queue as a JSON object."""
     counts = {name: int(row.get(name, 0)) for name in COUNTS}
     return {
         "name": row["name"],
@@ -34,7 +34,7 @@ def shape(row: Mapping[str, Any]) -> dict[str, Any]:
 @command("queues", examples=("qless-py queues", "qless-py queues --json"))
 @pass_cli
 def queues(cli: CliContext) -> None:
-    """List the known queues with how many jobs each has in each state."""
+    """List queues and how many jobs each has in each state."""
     answer = [shape(row) for row in cli.client.queues.counts]
 
     def show() -> None:

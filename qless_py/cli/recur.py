@@ -46,24 +46,24 @@ _CHILDREN: Final = (
     click.option(
         "--misfire",
         type=click.Choice(MISFIRES),
-        help="What becomes of those missed: all made up for, only the last one, or skipped.",
+        help="What to do about missed jobs: put all, only the last one, or none.",
     ),
-    click.option("--start", type=MOMENT, help="None before."),
-    click.option("--end", type=MOMENT, help="None after."),
-    click.option("--times", "limit", type=click.IntRange(min=1), help="How many at most."),
-    click.option("--expires", type=SPAN, help="How long after its time each may begin."),
-    click.option("--priority", type=Number(), help="Of each job it makes."),
-    click.option("--tag", "tags", type=TAG, multiple=True, help="Of each job it makes."),
-    click.option("--retries", type=click.IntRange(min=0), help="Of each job it makes."),
+    click.option("--start", type=MOMENT, help="No job before this time."),
+    click.option("--end", type=MOMENT, help="Put no job after this time."),
+    click.option("--times", "limit", type=click.IntRange(min=1), help="Put at most this many."),
+    click.option("--expires", type=SPAN, help="Fail a job not started this long after its time."),
+    click.option("--priority", type=Number(), help="The priority of each job."),
+    click.option("--tag", "tags", type=TAG, multiple=True, help="A tag of each job. Repeatable."),
+    click.option("--retries", type=click.IntRange(min=0), help="The retries of each job."),
     click.option(
         "--backlog",
         type=click.IntRange(min=0),
-        help="How many missed ones are made up for; 0 is all.",
+        help="Put at most this many missed jobs; 0 for all.",
     ),
 )
 
 
-# How what may be left out again is called by the library, and what says so.
+# For each value of --unset, the parameter of the library and its empty value.
 _EMPTY: Final[Mapping[str, tuple[str, Any]]] = {"tags": ("tags", []), "times": ("limit", None)}
 
 
@@ -75,14 +75,14 @@ def _of_children(function: Any) -> Any:
 
 @group("recur")
 def recur() -> None:
-    """List, add, edit and remove recurring jobs, or keep them as a file says."""
+    """List, add, edit and remove recurring jobs, or sync them with a file."""
 
 
 @recur.command("list", examples=("qless-py recur list", "qless-py recur list --queue reports"))
-@click.option("--queue", type=QUEUE, help="Only those of this queue.")
+@click.option("--queue", type=QUEUE, help="Only recurring jobs of this queue.")
 @pass_cli
 def list_recurring(cli: CliContext, queue: str | None) -> None:
-    """List recurring jobs with when each makes its next job."""
+    """List recurring jobs and when each puts its next job."""
     answer = [serialize.recurring(one) for one in existing(cli.client, queue)]
 
     def show() -> None:
@@ -126,10 +126,14 @@ def _next(one: Mapping[str, Any]) -> str:
 @click.argument("queue", type=QUEUE)
 @click.argument("klass")
 @click.argument("data", type=JSON, required=False)
-@click.option("--every", type=SPAN, help="From one job to the next: 90, 15m, 2h.")
-@click.option("--cron", help="Five fields, six with seconds first, or as @daily.")
-@click.option("--after", type=SPAN, default=0.0, help="How long until the first one.")
-@click.option("--jid", type=NAME, help="An id of one's own; an existing one is replaced.")
+@click.option("--every", type=SPAN, help="The time between two jobs: 90, 15m, 2h.")
+@click.option("--cron", help="A cron expression: five fields, six with seconds first, or @daily.")
+@click.option("--after", type=SPAN, default=0.0, help="Put the first job after this time.")
+@click.option(
+    "--jid",
+    type=NAME,
+    help="The jid, by default random; an existing one is replaced.",
+)
 @_of_children
 @pass_cli
 def add(  # noqa: PLR0913, PLR0917 - one for each option
@@ -141,9 +145,9 @@ def add(  # noqa: PLR0913, PLR0917 - one for each option
     after: float,
     **more: Any,
 ) -> None:
-    """Put a job of KLASS into QUEUE again and again, and say the recurring jid."""
+    """Put a job of KLASS into QUEUE on a schedule, and print the jid of the recurring job."""
     if (every is None) == (more["cron"] is None):
-        raise click.UsageError("say --every or --cron")
+        raise click.UsageError("give either --every or --cron")
     given = given_options(more)
     jid = cli.client.queues[queue].recur(klass, data, every, after, **given)
     cli.out.answer({"jid": jid}, lambda: cli.out.line(jid))
@@ -154,21 +158,21 @@ def add(  # noqa: PLR0913, PLR0917 - one for each option
     examples=("qless-py recur edit hourly --every 2h", "qless-py recur edit hourly --to slow"),
 )
 @click.argument("jid", type=RECURRING)
-@click.option("--every", "interval", type=SPAN, help="From one job to the next.")
-@click.option("--cron", help="Instead of an interval.")
-@click.option("--klass", help="What performs each job.")
-@click.option("--to", "queue", type=QUEUE, help="The queue that jobs are put into.")
+@click.option("--every", "interval", type=SPAN, help="The time between two jobs.")
+@click.option("--cron", help="A cron expression instead of an interval.")
+@click.option("--klass", help="The klass of each job.")
+@click.option("--to", "queue", type=QUEUE, help="The queue of each job.")
 @click.option("--data", type=JSON, help="The data of each job, in JSON.")
 @click.option(
-    "--unset", multiple=True, type=click.Choice(list(_EMPTY)), help="Leave out what was said."
+    "--unset", multiple=True, type=click.Choice(list(_EMPTY)), help="Remove this setting."
 )
 @_of_children
 @pass_cli
 def edit(cli: CliContext, jid: str, unset: tuple[str, ...], **options: Any) -> None:
-    """Change a recurring job; jobs that exist already stay as they are."""
+    """Change a recurring job; jobs that it has already put stay as they are."""
     changes = given_options(options) | dict(_EMPTY[name] for name in unset)
     if not changes:
-        raise click.UsageError("say what to change")
+        raise click.UsageError("give at least one option to change")
     one = _find(cli, jid)
     one.update(**changes)
     _answer_one(cli, one)
@@ -178,7 +182,7 @@ def edit(cli: CliContext, jid: str, unset: tuple[str, ...], **options: Any) -> N
 @click.argument("jids", nargs=-1, required=True, type=RECURRING, metavar="JID...")
 @pass_cli
 def pause(cli: CliContext, jids: tuple[str, ...]) -> None:
-    """Make no jobs until resumed."""
+    """Pause recurring jobs: they put no jobs until resumed."""
     for one in [_find(cli, jid) for jid in jids]:
         one.pause()
     cli.out.answer({"paused": list(jids)})
@@ -188,7 +192,7 @@ def pause(cli: CliContext, jids: tuple[str, ...]) -> None:
 @click.argument("jids", nargs=-1, required=True, type=RECURRING, metavar="JID...")
 @pass_cli
 def resume(cli: CliContext, jids: tuple[str, ...]) -> None:
-    """Make jobs again."""
+    """Resume paused recurring jobs."""
     for one in [_find(cli, jid) for jid in jids]:
         one.resume()
     cli.out.answer({"resumed": list(jids)})
@@ -198,7 +202,7 @@ def resume(cli: CliContext, jids: tuple[str, ...]) -> None:
 @click.argument("jid", type=RECURRING)
 @pass_cli
 def run(cli: CliContext, jid: str) -> None:
-    """Put a job now, beside the schedule, and say its jid."""
+    """Put a job now, besides the schedule, and print its jid."""
     made = _find(cli, jid).run()
     cli.out.answer({"jid": made}, lambda: cli.out.line(made))
 
@@ -207,7 +211,7 @@ def run(cli: CliContext, jid: str) -> None:
 @click.argument("jids", nargs=-1, required=True, type=RECURRING, metavar="JID...")
 @pass_cli
 def remove(cli: CliContext, jids: tuple[str, ...]) -> None:
-    """Make no more jobs; those that exist stay."""
+    """Remove recurring jobs; jobs that they have put stay."""
     for one in [_find(cli, jid) for jid in jids]:
         one.cancel()
     cli.out.answer({"removed": list(jids)})
@@ -221,16 +225,16 @@ def remove(cli: CliContext, jids: tuple[str, ...]) -> None:
     ),
 )
 @click.argument("path", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--group", type=NAME, help="What the file cares for, by default named like it.")
-@click.option("--dry-run", is_flag=True, help="Only say what would be done.")
+@click.option("--group", type=NAME, help="The group that the file describes, by default its name.")
+@click.option("--dry-run", is_flag=True, help="Only show what would change.")
 @yes
 @pass_cli
 def sync(cli: CliContext, path: Path, group: str | None, *, dry_run: bool, yes: bool) -> None:
-    """Make the recurring jobs of a group what a TOML or JSON file says, at each deployment.
+    """Sync the recurring jobs of a group with a TOML or JSON file, for example at each deployment.
 
-    The file has a table for each jid, with queue, klass and every or cron, and perhaps data, after,
-    zone, misfire, start, end, times, priority, tags, retries, backlog, expires, user, throttles.
-    Those of the group that it does not name are removed; others keep their schedule.
+    The file has a table for each jid, with queue, klass and either every or cron; optional are
+    data, after, zone, misfire, start, end, times, priority, tags, retries, backlog, expires, user,
+    throttles. Recurring jobs of the group that it does not name are removed.
     """
     chosen = group or path.stem
     wanted = read_file(path)
@@ -261,7 +265,7 @@ def sync(cli: CliContext, path: Path, group: str | None, *, dry_run: bool, yes: 
 def _find(cli: CliContext, jid: str) -> RecurringJob:
     one = find(cli, jid)
     if not isinstance(one, RecurringJob):
-        raise NotFoundError(f"{jid} is no recurring job")
+        raise NotFoundError(f"{jid} is not a recurring job")
     return one
 
 
@@ -270,7 +274,7 @@ def _answer_one(cli: CliContext, one: RecurringJob) -> None:
     cli.out.answer(answer, lambda: recurring_page(cli.out, answer))
 
 
-# The words of the file that are not those of the library.
+# Keys of the file that have another name in the library.
 _NAMES: Final = {"every": "interval", "after": "offset", "times": "limit"}
 _SPANS: Final = ("interval", "offset", "expires", "soft_limit", "hard_limit")
 _KEYS: Final = frozenset(RecurSpec.__annotations__) - {"jid", "interval", "offset", "limit"}
@@ -278,7 +282,7 @@ _KNOWN: Final = _KEYS | frozenset(_NAMES)
 
 
 def existing(client: Client, queue: str | None = None) -> Iterator[RecurringJob]:
-    """Give the recurring jobs of a queue, or of all."""
+    """Yield the recurring jobs of a queue, or of all queues."""
     names = [queue] if queue else [row["name"] for row in client.queues.counts]
     for name in names:
         offset = 0
@@ -291,14 +295,14 @@ def existing(client: Client, queue: str | None = None) -> Iterator[RecurringJob]
 
 
 def read_file(path: Path) -> dict[str, RecurSpec]:
-    """Read the file; what is wrong in it is wrong use."""
+    """Read a file of recurring jobs; a mistake in it is a usage error."""
     import tomllib  # noqa: PLC0415 - only for such a file
 
     try:
         text = path.read_text(encoding="utf-8")
         value = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
     except (ValueError, RecursionError) as error:
-        raise click.UsageError(f"{path} cannot be read: {error}") from error
+        raise click.UsageError(f"cannot read {path}: {error}") from error
     if not isinstance(value, dict):
         raise click.UsageError(f"{path} is not a table of recurring jobs")
     return {jid: _spec(f"{path}: {jid}", entry) for jid, entry in value.items()}

@@ -18,21 +18,21 @@ from qless_py.store import settings_file
 if TYPE_CHECKING:
     from qless_py.cli.base import Configured
 
-# Types of ours that take a number as well as a text with a unit.
+# Parameter types that take a number or text with a unit.
 _MEASURES: Final = ("span", "time", "size")
 _LARGEST: Final = 2**63
 _LONGEST: Final = 60
 
 
 def place(path: str, words: Sequence[str]) -> str:
-    """Say where in the file something stands."""
+    """Return the place of a table in the file, for messages."""
     return f"{path}: [{'.'.join(words)}]" if words else path
 
 
 def check_names(
     section: Any, group: click.Command | None, ctx: click.Context, path: str, words: Sequence[str]
 ) -> None:
-    """Check that a table holds nothing but tables of the commands of a group."""
+    """Check that a table holds only tables of the commands of a group."""
     where = place(path, words)
     if not isinstance(section, Mapping):
         raise click.UsageError(f"{where} is not a table")
@@ -45,7 +45,7 @@ def check_names(
 
 
 def read(section: Any, keys: Mapping[str, click.Option], where: str) -> dict[str, Any]:
-    """Turn the table of a command into values of its options, by their names in the program."""
+    """Return the values of a command's options from its table, by parameter name."""
     if not isinstance(section, Mapping):
         raise click.UsageError(f"{where} is not a table")
     found: dict[str, Any] = {}
@@ -55,13 +55,15 @@ def read(section: Any, keys: Mapping[str, click.Option], where: str) -> dict[str
             raise click.UsageError(f"{where}: {settings_file.unknown('key', key, keys)}")
         name = str(option.name)
         if name in found:
-            raise click.UsageError(f"{where}: {key} says again what another key says")
+            raise click.UsageError(f"{where}: {key} and another key set the same option")
         several = value if option.multiple and isinstance(value, list) else [value]
         wanted = _wanted(option)
         for one in several:
             if not _fits(one, wanted):
                 within = " in the list" if several is value else ""
-                raise click.UsageError(f"{where}: {key} is {wanted}, not {_shown(one)}{within}")
+                raise click.UsageError(
+                    f"{where}: {key} must be {wanted}, not {_shown(one)}{within}"
+                )
         found[name] = several if option.multiple else value
     return found
 
@@ -100,9 +102,9 @@ def _shown(value: Any) -> str:
 
 _WIDTH: Final = 90
 _HEAD: Final = """\
-# Settings of qless-py. What is typed on the command line beats the environment, and that beats
-# this file. A table [environments.NAME] overrides the rest with --environment NAME or
-# QLESS_PY_ENV=NAME. `qless-py config check` finds mistakes.
+# Settings of qless-py. The command line overrides the environment, which overrides this file.
+# A table [environments.NAME] overrides the rest with --environment NAME or QLESS_PY_ENV=NAME.
+# `qless-py config check` finds mistakes.
 """
 _TAIL: Final = """\
 # [environments.production]
@@ -114,7 +116,7 @@ _TAIL: Final = """\
 
 
 def chosen(context: click.Context) -> dict[str, Any]:
-    """Give the options of the running command that were not left at their defaults."""
+    """Return the options of the running command that are not at their defaults."""
     return {
         name: value
         for name, value in context.params.items()
@@ -125,13 +127,13 @@ def chosen(context: click.Context) -> dict[str, Any]:
 def text(
     cli: CliContext, command: Configured, values: Mapping[str, Any], skip: Iterable[str]
 ) -> str:
-    """Give the text of the file."""
+    """Return the text of a settings file: every option, commented out unless it has a value."""
     parts = [_HEAD]
     parts.append("# The store: redis://host:6379/0, unix://…, embedded:///folder.")
     parts.append(_setting("url", cli.url, "embedded:///var/lib/qless_py"))
-    parts.append("\n# Of all keys.")
+    parts.append("\n# The prefix of all keys.")
     parts.append(_setting("namespace", cli.chosen("namespace"), "ql"))
-    parts.append("\n# The environment, if none is named otherwise.")
+    parts.append("\n# The environment to use by default.")
     parts.append('# environment = "development"')
     parts.append(f"\n[{command.name}]")
     seen = set(skip)
@@ -145,12 +147,12 @@ def text(
 
 
 def write(path: Path, content: str, *, force: bool) -> None:
-    """Write the file for its owner's eyes only: a URL may hold a password."""
+    """Write the file, readable for its owner only: a URL may hold a password."""
     flags = os.O_WRONLY | os.O_CREAT | (os.O_TRUNC if force else os.O_EXCL)
     try:
         descriptor = os.open(path, flags, 0o600)
     except FileExistsError:
-        raise click.ClickException(f"{path} exists already") from None
+        raise click.ClickException(f"{path} already exists") from None
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(content)
 
@@ -176,9 +178,9 @@ def _example(option: click.Option) -> Any:
 
 
 def _toml(value: Any) -> str:
-    """Write a value; what JSON writes of these types is TOML as well, but for one character."""
+    """Return a value as TOML. For these types JSON is TOML, except for DEL."""
     if isinstance(value, tuple) and [type(one) for one in value] == [str, float]:
-        value = f"{value[0]}={value[1]:.17g}"  # As it is written on the command line.
+        value = f"{value[0]}={value[1]:.17g}"  # As on the command line.
     if isinstance(value, list | tuple):
         return f"[{', '.join(_toml(one) for one in value)}]"
     if isinstance(value, bool | int | float):

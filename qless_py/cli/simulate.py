@@ -21,7 +21,7 @@ from qless_py import package
 from qless_py.cli.base import command, pass_cli
 from qless_py.cli.context import CliContext
 from qless_py.cli.errors import INTERRUPTED
-from qless_py.cli.listen import until_told
+from qless_py.cli.listen import stop_on
 from qless_py.cli.params import QUEUE, SPAN, Number
 from qless_py.client.client import Client
 from qless_py.client.job import Job
@@ -43,7 +43,7 @@ _ERRORS: Final = (
 )
 _USERS: Final = ("customer-1", "customer-2", "customer-3")
 _TAGS: Final = ("new", "paid", "trial", "nightly", "urgent")
-_LONGEST: Final = 20.0  # shorter than a lease: nobody renews those of jobs that are only pretended
+_LONGEST: Final = 20.0  # shorter than a lease, which is not renewed
 _DELAYED: Final = 0.1
 _RETRIED: Final = 0.5
 _BEAT: Final = 5.0
@@ -54,7 +54,7 @@ _BURST: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is to be simulated; times in seconds, `rate` a second."""
+    """What to simulate; times in seconds, `rate` per second."""
 
     rate: float
     workers: int
@@ -67,7 +67,7 @@ class Plan:
 
 
 class Load:
-    """A simulation: call `step` again and again, each time after the seconds that it gave."""
+    """A simulation: call `step` again and again, each time after the seconds it returned."""
 
     def __init__(self, client: Client, plan: Plan) -> None:
         self._client = client
@@ -86,7 +86,7 @@ class Load:
         )
 
     def step(self) -> float:
-        """Do what is due; give the seconds until there is more to do."""
+        """Do what is due; return the seconds until the next step."""
         now = time.monotonic()
         self._beat(now)
         self._put(now)
@@ -97,14 +97,14 @@ class Load:
         return max(0.0, min(nexts) - time.monotonic())
 
     def close(self) -> None:
-        """Give back what is held, and leave the list of workers."""
+        """Release the jobs and deregister the workers."""
         for job in self._held.values():
             self._safely(job, job.release)
         for start in range(0, len(self._names), _BURST):
             self._client.workers.deregister(*self._names[start : start + _BURST])
 
     def text(self) -> str:
-        """Say in one line what was done so far."""
+        """Return the counts as one line."""
         return ", ".join(f"{number} {name}" for name, number in self.counts.items())
 
     def _beat(self, now: float) -> None:
@@ -133,7 +133,7 @@ class Load:
         while self._put_at <= now and number < _BURST:
             self._put_at += 1 / self._plan.rate
             number += 1
-        # Whoever was held up does not make up for all of it at once.
+        # After a delay, catch up with one second at most.
         self._put_at = max(self._put_at, now - 1)
         if number and sum(map(len, self._queues)) < self._plan.most:
             queue = self._random.choice(self._queues)
@@ -203,7 +203,7 @@ class Load:
             self.counts["failed"] += 1
 
     def _safely(self, job: Job, what: Callable[[], object]) -> bool:
-        """Do something with a job that somebody may have taken away meanwhile."""
+        """Do something with a job; return whether it is still ours."""
         if self._held.get(job.jid, job) is not job:
             return False
         try:
@@ -228,17 +228,23 @@ _LINE_EVERY: Final = 1.0
     type=Number(0.01, 10_000),
     default=10.0,
     show_default=True,
-    help="How many jobs are put in a second.",
+    help="Jobs put per second.",
 )
 @click.option(
-    "--workers", type=click.IntRange(1, 500), default=4, show_default=True, help="How many pretend."
+    "--workers",
+    type=click.IntRange(1, 500),
+    default=4,
+    show_default=True,
+    help="How many workers.",
 )
 @click.option(
-    "--queue", "queues", type=QUEUE, multiple=True, help="Use these queues, else three of its own."
+    "--queue",
+    "queues",
+    type=QUEUE,
+    multiple=True,
+    help="Use these queues, by default its own.",
 )
-@click.option(
-    "--takes", type=SPAN, default=0.3, show_default=True, help="How long a job takes on average."
-)
+@click.option("--takes", type=SPAN, default=0.3, show_default=True, help="Mean run time.")
 @click.option(
     "--failing",
     type=Number(0, 1),
@@ -251,17 +257,17 @@ _LINE_EVERY: Final = 1.0
     type=Number(0, 1),
     default=0.005,
     show_default=True,
-    help="The share of jobs whose worker vanishes with them.",
+    help="The share of jobs whose worker is lost.",
 )
 @click.option(
     "--most",
     type=click.IntRange(min=1),
     default=5000,
     show_default=True,
-    help="Put none while this many wait.",
+    help="Put no jobs while this many are waiting.",
 )
-@click.option("--for", "span", type=SPAN, help="End after that long, else when stopped.")
-@click.option("--seed", type=int, help="Draw the same jobs each time.")
+@click.option("--for", "span", type=SPAN, help="Exit after this time.")
+@click.option("--seed", type=int, help="Seed for the same jobs each time.")
 @pass_cli
 def simulate(  # noqa: PLR0913 - one for each option
     cli: CliContext,
@@ -276,11 +282,11 @@ def simulate(  # noqa: PLR0913 - one for each option
     span: float | None,
     seed: int | None,
 ) -> int:
-    """Put jobs at a rate, and pretend to be workers that run them, until stopped.
+    """Put jobs at a rate and simulate workers that run them, until stopped.
 
-    The jobs differ in klass, priority, tags, delay and time; some fail, are tried again, or are
-    lost. Nothing of it runs code: no handler is needed. When it ends it gives back what it holds;
-    what waits and what failed stays to be looked at.
+    The jobs differ in klass, priority, tags, delay and time; some fail, are retried, or are
+    lost. No handler runs. At the end the simulated workers release their jobs; waiting and failed
+    jobs stay.
     """
     plan = Plan(
         rate=rate,
@@ -294,7 +300,7 @@ def simulate(  # noqa: PLR0913 - one for each option
     )
     until = None if span is None else time.monotonic() + span
     made, said_at = Load(cli.client, plan), 0.0
-    with until_told(signal.SIGTERM, signal.SIGINT) as is_over:
+    with stop_on(signal.SIGTERM, signal.SIGINT) as is_over:
         try:
             while not is_over.is_set() and (until is None or time.monotonic() < until):
                 wait = made.step()

@@ -1,4 +1,4 @@
-"""`qless-py stats`: how long jobs waited and ran, and how many there were."""
+"""`qless-py stats`: how many jobs there were, how long they waited and ran."""
 
 from __future__ import annotations
 
@@ -32,10 +32,12 @@ _COUNTED: Final = ("put", "popped", "completed", "failed", "retried", "stalled")
 @click.option(
     "--day",
     type=click.DateTime(["%Y-%m-%d"]),
-    help="The statistics of this day (UTC), else of today.",
+    help="The day (UTC), by default today.",
 )
-@click.option("--last", type=SPAN, default=3600.0, help="Rates of this time, by default 1h.")
-@click.option("--series", is_flag=True, help="Show each minute (or ten, beyond a day) of it.")
+@click.option(
+    "--last", type=SPAN, default=3600.0, help="Recent counts of this time, by default 1h."
+)
+@click.option("--series", is_flag=True, help="Show each minute of it, or ten beyond a day.")
 @pass_cli
 def stats(
     cli: CliContext,
@@ -45,10 +47,10 @@ def stats(
     *,
     series: bool,
 ) -> None:
-    """Show the statistics of queues, of all by default.
+    """Show statistics of queues, by default of all.
 
-    Of a day: how many waited and ran, and how long; of the last hour: what happened, and the
-    time below which half, 95 % and 99 % of the jobs waited and ran.
+    For a day: how many jobs waited and ran, and how long. For the last hour: counts, and the 50th,
+    95th and 99th percentile of the waiting and running times.
     """
     names = queues or tuple(row["name"] for row in cli.client.queues.counts)
     answer = [_of_queue(cli.client, name, day, last) for name in names]

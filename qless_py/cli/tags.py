@@ -16,11 +16,11 @@ from qless_py.cli.params import paged
     type=click.IntRange(min=1),
     default=1,
     show_default=True,
-    help="Only tags that this many jobs have.",
+    help="Only tags of at least this many jobs.",
 )
 @pass_cli
 def tags(cli: CliContext, count: int, offset: int, minimum: int) -> None:
-    """List tags with how many jobs have each, most used first."""
+    """List tags and how many jobs have each, the most used first."""
     found = cli.client.tag_counts(offset, count, minimum=minimum)
     answer = {"tags": [{"tag": tag, "number": number} for tag, number in found]}
     cli.out.answer(answer, lambda: cli.out.table(("tag", "jobs"), found))

@@ -1,4 +1,4 @@
-"""`qless-py throttles` and `users`: how many jobs run at once, how fast they start, whose turn."""
+"""`qless-py throttles`: limits on how many jobs run at once and how fast they start."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from qless_py.protocol.throttles import ThrottleState
 
 @group("throttles")
 def throttles() -> None:
-    """List, set and lift limits on how many jobs run at once and on how fast they start.
+    """List, set and delete limits on how many jobs run at once and how fast they start.
 
-    A throttle is named when a job is put. Every queue and every user has one more, queue:NAME and
+    A job names its throttles when it is put. Every queue and user has one, too: queue:NAME and
     user:NAME.
     """
 
@@ -29,7 +29,7 @@ def throttles() -> None:
 @by_cursor
 @pass_cli
 def list_throttles(cli: CliContext, count: int, cursor: str | None) -> None:
-    """List the throttles that have limits or are blocked, the one first set first."""
+    """List throttles that have limits or are blocked, the oldest first."""
     page = read_page(cli.client.throttles.page, cursor, count)
     answer = [asdict(one) for one in page.throttles]
 
@@ -64,7 +64,7 @@ def _rate(one: dict[str, Any]) -> str:
 @paged(25)
 @pass_cli
 def show_throttle(cli: CliContext, throttle: str, count: int, offset: int) -> None:
-    """Show the limits of a throttle, who holds it and who waits for it."""
+    """Show the limits of a throttle, its holders and the jobs that wait for it."""
     one = cli.client.throttles[throttle]
     answer = asdict(one.get())
     answer |= {"holders": one.holders(offset, count), "parked": one.waiting(offset, count)}
@@ -97,16 +97,16 @@ def _show(cli: CliContext, answer: dict[str, Any]) -> None:
     ),
 )
 @click.argument("throttle", type=THROTTLE)
-@click.option("--concurrency", type=click.IntRange(min=0), help="How many jobs run at once.")
-@click.option("--rate", type=Number(), help="How many may start in every --per.")
-@click.option("--per", type=SPAN, help="By default a second.")
-@click.option("--burst", type=Number(), help="How many may start at once after a pause.")
+@click.option("--concurrency", type=click.IntRange(min=0), help="How many jobs may run at once.")
+@click.option("--rate", type=Number(), help="How many jobs may start per --per.")
+@click.option("--per", type=SPAN, help="The interval of --rate, by default 1s.")
+@click.option("--burst", type=Number(), help="How many jobs may start at once after a pause.")
 @pass_cli
 def set_limits(cli: CliContext, throttle: str, **limits: Any) -> None:
-    """Replace the limits of a throttle: what is not given is no limit any more."""
+    """Replace the limits of a throttle; a limit that is not given is removed."""
     given = {name: value for name, value in limits.items() if value is not None}
     if not given:
-        raise click.UsageError("no limit is given; `qless-py throttles delete` drops all of them")
+        raise click.UsageError("give at least one limit; `qless-py throttles delete` removes all")
     _answer(cli, cli.client.throttles[throttle].set(**given))
 
 
@@ -119,7 +119,7 @@ def _answer(cli: CliContext, found: ThrottleState) -> None:
 @click.argument("throttle", type=THROTTLE)
 @pass_cli
 def delete(cli: CliContext, throttle: str) -> None:
-    """Drop all limits of a throttle, so that the jobs that wait for it may run."""
+    """Delete the limits of a throttle; jobs that wait for it can run."""
     if not cli.client.throttles[throttle].delete():
         raise NotFoundError(f"throttle {throttle} has no limits")
     cli.out.answer({"deleted": throttle})
@@ -130,7 +130,7 @@ def delete(cli: CliContext, throttle: str) -> None:
 @click.argument("jids", nargs=-1, required=True, type=JID, metavar="JID...")
 @pass_cli
 def release(cli: CliContext, throttle: str, jids: tuple[str, ...]) -> None:
-    """Take slots away from running jobs, which go on, so that others may start."""
+    """Release the slots of running jobs, so that others can start. The jobs continue."""
     number = cli.client.throttles[throttle].release(*jids)
     answer = {"throttle": throttle, "released": number}
     cli.out.answer(answer, lambda: cli.out.line(f"{number} released"))
@@ -144,7 +144,7 @@ def release(cli: CliContext, throttle: str, jids: tuple[str, ...]) -> None:
 @click.argument("seconds", type=SPAN, metavar="SPAN")
 @pass_cli
 def block(cli: CliContext, throttle: str, seconds: float) -> None:
-    """Start nothing of a throttle for that long; 0 takes a block back. Running jobs go on."""
+    """Start no job of a throttle for this time; 0 unblocks it. Running jobs continue."""
     one = cli.client.throttles[throttle]
     if seconds:
         one.block(seconds)

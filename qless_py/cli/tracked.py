@@ -11,13 +11,13 @@ from qless_py.cli.views import job_table
 @command("tracked", examples=("qless-py tracked", "qless-py tracked --json"))
 @pass_cli
 def tracked(cli: CliContext) -> None:
-    """List the tracked jobs, and the jids of those that are gone."""
+    """List tracked jobs, and the jids of those that no longer exist."""
     found = cli.client.jobs.tracked()
     jobs = [serialize.job(one) for one in found["jobs"]]
 
     def show() -> None:
         job_table(cli.out, jobs)
         if found["expired"]:
-            cli.out.note(f"gone: {', '.join(found['expired'])}")
+            cli.out.note(f"No longer exist: {', '.join(found['expired'])}")
 
     cli.out.answer({"jobs": jobs, "expired": found["expired"]}, show)

@@ -17,17 +17,17 @@ from qless_py.protocol.users import UserPage
 
 @group("users")
 def users() -> None:
-    """List users, and give them a share of their queues."""
+    """List users and set their share of queues."""
 
 
 @users.command("list", examples=("qless-py users list", "qless-py users list --queue mail"))
-@click.option("--queue", type=QUEUE, help="Those with ready jobs here, and what share they get.")
+@click.option("--queue", type=QUEUE, help="Users with ready jobs in this queue, with their shares.")
 @by_cursor
 @pass_cli
 def list_users(cli: CliContext, queue: str | None, count: int, cursor: str | None) -> None:
-    """List the users with a setting, or those with ready jobs in a queue.
+    """List users with settings, or those with ready jobs in a queue.
 
-    The share of a queue is answer where all of its users fit on a page.
+    Shares are shown if all users of the queue fit on a page.
     """
     client = cli.client
     page: UserPage[Any]
@@ -50,7 +50,7 @@ def list_users(cli: CliContext, queue: str | None, count: int, cursor: str | Non
 @click.argument("name", type=USER)
 @pass_cli
 def show_user(cli: CliContext, name: str) -> None:
-    """Show the weight of a user and how many of its jobs run."""
+    """Show the settings of a user and how many of its jobs are running."""
     answer = asdict(cli.client.users[name].get())
     cli.out.answer(answer, lambda: cli.out.facts(answer))
 
@@ -60,13 +60,13 @@ def show_user(cli: CliContext, name: str) -> None:
     examples=("qless-py users set alice --weight 3", "qless-py users set alice --max-running 10"),
 )
 @click.argument("name", type=USER)
-@click.option("--weight", type=Number(), help="The share of a queue, beside that of others.")
+@click.option("--weight", type=Number(), help="The weight of its share of a queue, by default 1.")
 @click.option(
-    "--max-running", type=click.IntRange(min=0), help="How many jobs may run at once, anywhere."
+    "--max-running", type=click.IntRange(min=0), help="How many jobs of the user may run at once."
 )
 @pass_cli
 def set_user(cli: CliContext, name: str, weight: float | None, max_running: int | None) -> None:
-    """Change the weight of a user, or how many of its jobs may run at once."""
+    """Set the weight of a user, or how many of its jobs may run at once."""
     if weight is None and max_running is None:
         raise click.UsageError("give --weight or --max-running")
     answer = asdict(cli.client.users[name].set(weight=weight, max_running=max_running))
@@ -77,7 +77,7 @@ def set_user(cli: CliContext, name: str, weight: float | None, max_running: int 
 @click.argument("name", type=USER)
 @pass_cli
 def unset(cli: CliContext, name: str) -> None:
-    """Go back to weight 1 and no limit."""
+    """Reset a user to weight 1 without a limit."""
     if not cli.client.users[name].unset():
-        raise NotFoundError(f"user {name} has no setting")
+        raise NotFoundError(f"user {name} has no settings")
     cli.out.answer({"unset": name})

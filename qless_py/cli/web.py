@@ -20,7 +20,7 @@ _STREAMS: Final = 50  # Each request has a thread of its own.
 def _address(text: str) -> tuple[str, int]:
     host, colon, port = text.rpartition(":")
     if not colon or not port.isdecimal() or int(port) > 65535:  # noqa: PLR2004 - the last port
-        raise click.BadParameter(f"{text!r} is no HOST:PORT", param_hint="--bind")
+        raise click.BadParameter(f"{text!r} is not HOST:PORT", param_hint="--bind")
     return host.strip("[]") or "0.0.0.0", int(port)  # noqa: S104 - refused below without a password
 
 
@@ -42,37 +42,40 @@ def _is_loopback(host: str) -> bool:
 @click.option(
     "--bind", default=_DEFAULT, show_default=True, metavar="HOST:PORT", help="Where to listen."
 )
-@click.option("--prefix", default="", metavar="PATH", help="Serve it below this path.")
+@click.option("--prefix", default="", metavar="PATH", help="Serve the dashboard below this path.")
 @click.option(
     "--people",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="A TOML file of users and tokens with their roles.",
 )
-@click.option("--proxy-header", metavar="NAME", help="A header in which a proxy says who it is.")
+@click.option("--proxy-header", metavar="NAME", help="The header in which a proxy sends the user.")
 @click.option(
-    "--trusted-proxy", multiple=True, metavar="CIDR", help="Where that proxy is. May be repeated."
+    "--trusted-proxy",
+    multiple=True,
+    metavar="CIDR",
+    help="Addresses of that proxy. Repeatable.",
 )
 @click.option(
     "--proxy-role",
     type=click.Choice(["viewer", "operator", "admin"]),
     default="viewer",
     show_default=True,
-    help="What those whom the proxy lets in may do.",
+    help="The role of users from the proxy.",
 )
-@click.option("--trusted-host", multiple=True, metavar="NAME", help="A name it is asked for by.")
-@click.option("--trusted-origin", multiple=True, metavar="URL", help="Its forms are accepted.")
+@click.option("--trusted-host", multiple=True, metavar="NAME", help="A host name to serve.")
+@click.option("--trusted-origin", multiple=True, metavar="URL", help="An origin of forms.")
 @click.option(
-    "--secret", metavar="TEXT", help="Signs forms; the same for all processes that serve it."
+    "--secret", metavar="TEXT", help="The key that signs forms, the same for all processes."
 )
-@click.option("--label", metavar="TEXT", help="Shown beside the name: production, for example.")
-@click.option("--read-only", is_flag=True, help="Only show.")
-@click.option("--hash-password", is_flag=True, help="Ask for a password, print its hash, and end.")
+@click.option("--label", metavar="TEXT", help="Shown beside the name, for example production.")
+@click.option("--read-only", is_flag=True, help="Allow no changes.")
+@click.option("--hash-password", is_flag=True, help="Ask for a password, print its hash, exit.")
 @pass_cli
 def web(cli: CliContext, **given: Any) -> int:
     """Serve the dashboard.
 
-    Without --people and --proxy-header whoever is on this machine may do everything, and nobody
-    else may enter: it then listens on a loopback address only.
+    Without --people or --proxy-header every user of this machine has all rights, so the dashboard
+    listens on loopback only.
     """
     from qless_py.dashboard import DashboardConfig, create_app  # noqa: PLC0415 - help needs none
     from qless_py.dashboard.auth.access import hash_password  # noqa: PLC0415
@@ -89,7 +92,7 @@ def web(cli: CliContext, **given: Any) -> int:
     )
     if not auth and not _is_loopback(host):
         raise click.UsageError(
-            f"without --people or --proxy-header it listens on loopback only, not on {host}"
+            f"cannot listen on {host} without --people or --proxy-header: only on loopback"
         )
     config = DashboardConfig(
         auth=auth,
@@ -112,10 +115,12 @@ def _serve(cli: CliContext, app: Any, host: str, port: int, prefix: str) -> None
     server = listen(app, host, port)
     shown = f"[{host}]" if ":" in host else host
     cli.out.note(describe_store(cli.url))
-    cli.out.note(f"Dashboard: http://{shown}:{server.port}{prefix.rstrip('/')}/  (Ctrl-C ends it)")
+    cli.out.note(
+        f"Dashboard: http://{shown}:{server.port}{prefix.rstrip('/')}/  (stop with Ctrl-C)"
+    )
     try:
         server.serve_forever()
     except KeyboardInterrupt:
-        cli.out.note("ended")
+        cli.out.note("Stopped")
     finally:
         server.server_close()

@@ -32,7 +32,7 @@ _RESERVERS: Final = {
 
 
 class Queues(Type):
-    """A queue, a pattern, or either behind a `!`; in the environment several, with commas."""
+    """A queue or a pattern, excluded by a leading `!`; in the environment several, with commas."""
 
     name = "queue"
 
@@ -43,17 +43,17 @@ class Queues(Type):
         return value
 
     def split_envvar_value(self, rv: str) -> list[str]:
-        """Split at commas, as the workers of qless do, and at spaces."""
+        """Split at commas, as the workers of the Ruby qless do, and at spaces."""
         return [part for part in re.split(r"[,\s]+", rv) if part]
 
 
 class Weight(Queues):
-    """A queue and how often it comes first, beside others: `mail=3`."""
+    """A queue and its weight: `mail=3`."""
 
     name = "weight"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Give the queue and the weight."""
+        """Return the queue and the weight."""
         if not isinstance(value, str):
             return value
         queue, _, weight = value.partition("=")
@@ -72,35 +72,35 @@ class Size(Type):
         """Read a number with or without a unit; M is 1024 times 1024."""
         found = _SIZE.fullmatch(str(value).strip())
         if found is None:
-            self.fail(f"{value!r} is no size such as 200M", param, ctx)
+            self.fail(f"{value!r} is not a size such as 200M", param, ctx)
         return int(float(found[1]) * 1024 ** _POWERS[found[2].lower()])
 
 
 class Reserver(Type):
-    """The name of an order, as ours or as in the qless of Ruby, or MODULE:CLASS."""
+    """The name of a reserver, also as in the Ruby qless, or MODULE:CLASS."""
 
     name = "order"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Give the name that a worker knows."""
+        """Return the name that a worker knows."""
         del param, ctx
         return _RESERVERS.get(str(value).lower(), str(value))
 
 
 class Single(click.Option):
-    """An option that RUN_AS_SINGLE_PROCESS can set as well."""
+    """An option that RUN_AS_SINGLE_PROCESS sets, too."""
 
     def resolve_envvar_value(self, ctx: click.Context) -> str | None:
-        """Take our own variable first."""
+        """Prefer the variable of qless-py."""
         is_single = os.environ.get("RUN_AS_SINGLE_PROCESS", "").lower() not in _OFF
         return super().resolve_envvar_value(ctx) or ("none" if is_single else None)
 
 
 class Level(click.Option):
-    """An option that VERBOSE and VVERBOSE can set as well."""
+    """An option that VERBOSE and VVERBOSE set, too."""
 
     def resolve_envvar_value(self, ctx: click.Context) -> str | None:
-        """Take our own variable first."""
+        """Prefer the variable of qless-py."""
         own = super().resolve_envvar_value(ctx)
         loud = [
             level
@@ -127,7 +127,7 @@ ALL: Final = (
         type=Queues(),
         multiple=True,
         envvar=["QLESS_PY_WORK_QUEUES", "QLESS_PY_QUEUES", "QUEUES", "QUEUE"],
-        help="A queue, a pattern as mail-*, or either behind a ! not to take it. May be repeated.",
+        help="A queue or a pattern such as mail-*; a leading ! excludes it. May be repeated.",
     ),
     click.option(
         "--import",
@@ -135,17 +135,22 @@ ALL: Final = (
         multiple=True,
         metavar="MODULE",
         callback=_checked_imports,
-        help="Run handlers of this module and of those below it. May be repeated.",
+        help="Allow handlers of this module and its submodules. May be repeated.",
     ),
-    click.option("--allow-any", is_flag=True, help="Run whatever handler a job names."),
+    click.option("--allow-any", is_flag=True, help="Allow every handler that a job names."),
     click.option(
-        "-I", "--path", "paths", multiple=True, metavar="FOLDER", help="Look for modules here, too."
+        "-I",
+        "--path",
+        "paths",
+        multiple=True,
+        metavar="FOLDER",
+        help="Add to the import path. May be repeated.",
     ),
     click.option(
         "-n",
         "--children",
         type=click.IntRange(min=1),
-        help="How many processes run jobs, by default one per processor.",
+        help="How many processes run jobs, by default one per CPU.",
     ),
     click.option(
         "-c",
@@ -153,7 +158,7 @@ ALL: Final = (
         type=click.IntRange(1, 100),
         default=1,
         show_default=True,
-        help="How many jobs each runs at once: threads, or tasks of async handlers.",
+        help="How many jobs a child runs at once: threads, or tasks of async handlers.",
     ),
     click.option(
         "--isolation",
@@ -161,7 +166,7 @@ ALL: Final = (
         type=click.Choice(["child", "job", "none"]),
         default="child",
         show_default=True,
-        help="Long-lived children, a process for each job, or one process for all.",
+        help="Long-lived children, a process for each job, or a single process.",
     ),
     click.option(
         "--reserver",
@@ -177,7 +182,7 @@ ALL: Final = (
         type=Weight(),
         multiple=True,
         metavar="QUEUE=NUMBER",
-        help="How often a queue comes first with --reserver weighted. May be repeated.",
+        help="The weight of a queue with --reserver weighted. May be repeated.",
     ),
     click.option(
         "--interval",
@@ -185,75 +190,88 @@ ALL: Final = (
         envvar=["QLESS_PY_WORK_INTERVAL", "INTERVAL"],
         default=2.0,
         show_default=True,
-        help="The longest wait before the store is asked again.",
+        help="The longest wait between two looks for jobs.",
     ),
     click.option(
         "--grace",
         type=SPAN,
         default=25.0,
         show_default=True,
-        help="How long running jobs get after TERM or INT.",
+        help="How long running jobs may take after TERM or INT.",
     ),
-    click.option("-b", "--burst", is_flag=True, help="Leave when nothing is left to take."),
+    click.option("-b", "--burst", is_flag=True, help="Exit once no job is ready."),
     click.option(
         "--batch",
         type=click.IntRange(1, 100),
         default=50,
         show_default=True,
-        help="The most short jobs that a child takes at once.",
+        help="How many short jobs a child may pop at once.",
     ),
-    click.option("--max-jobs", type=click.IntRange(min=1), help="Replace a child after these."),
-    click.option("--max-memory", type=Size(), help="Replace a child that takes more: 200M."),
-    click.option("--max-age", type=SPAN, help="Replace a child after that long."),
-    click.option("--soft-limit", type=SPAN, help="A job gets an exception after that long."),
+    click.option(
+        "--max-jobs", type=click.IntRange(min=1), help="Replace a child after this many jobs."
+    ),
+    click.option("--max-memory", type=Size(), help="Replace a child that uses more memory: 200M."),
+    click.option("--max-age", type=SPAN, help="Replace a child after this time."),
+    click.option("--soft-limit", type=SPAN, help="Raise SoftLimitError in a job after this time."),
     click.option(
         "--hard-limit",
         type=SPAN,
         default=3600.0,
         show_default=True,
-        help="A job is ended after that long; 0 is never.",
+        help="Kill a job after this time; 0 for never.",
     ),
     click.option(
         "--kill-interval",
         type=SPAN,
         default=2.0,
         show_default=True,
-        help="How long a stopped process may take before it is killed.",
+        help="How long a process may take after SIGTERM before SIGKILL.",
     ),
     click.option(
         "--frozen-limit",
         type=SPAN,
         default=60.0,
         show_default=True,
-        help="A child that neither answers nor computes is killed after that long.",
+        help="Kill a child that neither responds nor uses the CPU for this time.",
     ),
     click.option("--exec", "execute", metavar="COMMAND", help="Run this program for each job."),
-    click.option("--shell", is_flag=True, help="Give the command of --exec to the shell."),
+    click.option("--shell", is_flag=True, help="Run the command of --exec in a shell."),
     click.option(
         "--run", "run_file", metavar="FILE[:CLASS]", help="Run a class in a file for each job."
     ),
-    click.option("--dispatch", metavar="MODULE:NAME", help="Routes that say what performs a job."),
-    click.option("--retry-wait", type=SPAN, help="Run a failed program again after that long."),
-    click.option("--expire", type=SPAN, help="With --retry-wait, until the job is so old."),
-    click.option("--kill-timeout", type=SPAN, help="End a program that runs so long."),
     click.option(
-        "--middleware", multiple=True, metavar="NAME", help="Enter it around each job. Repeatable."
+        "--dispatch", metavar="MODULE:NAME", help="The routes that choose the handler of a job."
+    ),
+    click.option("--retry-wait", type=SPAN, help="Run a failed program again after this time."),
+    click.option(
+        "--expire", type=SPAN, help="With --retry-wait, give up when the job is this old."
+    ),
+    click.option("--kill-timeout", type=SPAN, help="Stop a program after this time."),
+    click.option(
+        "--middleware",
+        multiple=True,
+        metavar="NAME",
+        help="A middleware around each job. May be repeated.",
     ),
     click.option("--preload", is_flag=True, help="Import the modules before forking."),
     click.option("--watch", is_flag=True, help="Replace the children when a source file changes."),
     click.option(
-        "--sandbox", metavar="FOLDER", help="Give each job an empty folder of its own in this one."
+        "--sandbox",
+        metavar="FOLDER",
+        help="Run each job in an empty folder of its own below this one.",
     ),
-    click.option("--probe", metavar="ADDRESS", help="Answer /live and /ready: port or socket."),
-    click.option("--pidfile", metavar="PATH", help="Hold the process id while the worker runs."),
-    click.option("-d", "--daemon", is_flag=True, help="Go on in the background."),
-    click.option("--log-file", metavar="PATH", help="It may be moved away at any time."),
+    click.option(
+        "--probe", metavar="ADDRESS", help="Serve /live and /ready on a port or Unix socket."
+    ),
+    click.option("--pidfile", metavar="PATH", help="Write the process id to this file."),
+    click.option("-d", "--daemon", is_flag=True, help="Run in the background."),
+    click.option("--log-file", metavar="PATH", help="Write the log here; the file may be rotated."),
     click.option(
         "--log-format",
         type=click.Choice(["human", "json"]),
         default="human",
         show_default=True,
-        help="Lines for people, or an object a line.",
+        help="Text, or a JSON object a line.",
     ),
     click.option(
         "--log-level",
@@ -261,9 +279,9 @@ ALL: Final = (
         type=click.Choice(["quiet", "info", "debug"]),
         default="info",
         show_default=True,
-        help="Warnings only, what happens, or everything.",
+        help="Warnings, jobs, or everything.",
     ),
-    click.option("--quiet", is_flag=True, help="Say warnings only."),
+    click.option("--quiet", is_flag=True, help="Log warnings only."),
 )
 _NOT_IN_FILE: Final = ("configure", "words")
 _OF_PROGRAMS: Final = ("retry_wait", "expire", "kill_timeout", "shell")
@@ -290,22 +308,22 @@ def _with_options(function: Any) -> Any:
 @click.option(
     "--configure",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Write a file with these settings, and end.",
+    help="Write a settings file with these options, and exit.",
 )
 @click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="[-- WORD...]")
 @pass_cli
 def work(cli: CliContext, configure: Path | None, words: tuple[str, ...], **given: Any) -> int:
-    """Take jobs and run them, in forked children.
+    """Run a worker: pop jobs and run them in forked children.
 
-    Which handlers may run must be said: those of the modules in --import, or a program (--exec), a
-    class in a file (--run), routes (--dispatch). WORDs are further arguments of the program.
+    Say which handlers may run: those of the modules in --import, a program (--exec), a class in a
+    file (--run), or routes (--dispatch). WORDs are further arguments of the program.
 
-    TERM and INT stop taking jobs, give the running ones the time of --grace, then hand them back; a
-    second one does so at once. QUIT waits for the running jobs. USR1 kills the running jobs. USR2
-    takes no more jobs until CONT. HUP goes on with new code and settings while running jobs end.
-    TTIN prints where each process is.
+    Signals: TERM and INT stop fetching, let running jobs finish for the time of --grace, then
+    requeue them; a second one requeues at once. QUIT waits for running jobs. USR1 kills running
+    jobs. USR2 pauses fetching until CONT. HUP restarts with new code and settings while running
+    jobs finish. TTIN prints the stack of each process.
     """
-    # Jobs name modules of the project in whose folder the worker is started.
+    # Jobs name modules of the project in the current folder.
     sys.path[:0] = [*given["paths"], os.getcwd()]  # noqa: PTH109 - the import system takes texts
     _check(given, words)
     if configure is not None:
@@ -371,25 +389,27 @@ def _run(cli: CliContext, given: dict[str, Any], words: tuple[str, ...]) -> int:
     form = "json" if cli.is_json else given["log_format"]
     logs.configure(_LEVELS[level], form, given["log_file"])
     if given["daemon"]:
-        tell()  # Later nobody would see it.
+        tell()  # A daemon has no terminal.
         daemonize(given["log_file"])
     return worker.run(tell)
 
 
 def _check(given: dict[str, Any], words: tuple[str, ...]) -> None:
     if not given["queues"]:
-        raise click.UsageError("name the queues to take jobs from: --queue NAME")
+        raise click.UsageError("give the queues to fetch jobs from: --queue NAME")
     programs = [name for name in ("execute", "run_file", "dispatch") if given[name]]
     flags = {"execute": "--exec", "run_file": "--run", "dispatch": "--dispatch"}
     if len(programs) > 1:
-        raise click.UsageError(f"{' and '.join(flags[name] for name in programs)} exclude another")
+        raise click.UsageError(
+            f"{' and '.join(flags[name] for name in programs)} exclude each other"
+        )
     if not (programs or given["imports"] or given["allow_any"]):
-        raise click.UsageError("name the modules whose handlers may run: --import MODULE")
+        raise click.UsageError("give the modules whose handlers may run: --import MODULE")
     if words and not given["execute"]:
-        raise click.UsageError(f"unexpected {words[0]!r}: only --exec takes further words")
+        raise click.UsageError(f"unexpected {words[0]!r}: only --exec takes further arguments")
     lonely = [name for name in _OF_PROGRAMS if given[name] and not programs]
     if lonely:
-        raise click.UsageError(f"--{lonely[0].replace('_', '-')} belongs to --exec or --run")
+        raise click.UsageError(f"--{lonely[0].replace('_', '-')} needs --exec or --run")
     for name in given["imports"]:
         _check_module(name, "--import")
     for name in given["middleware"]:
@@ -397,12 +417,12 @@ def _check(given: dict[str, Any], words: tuple[str, ...]) -> None:
 
 
 def _check_module(name: str, hint: str) -> None:
-    # Only the first part: looking for the rest would import, and the parent runs no job code.
+    # Only the top package: a search for the rest imports it, and the supervisor runs no job code.
     top = name.partition(".")[0]
     if not all(part.isidentifier() for part in name.split(".")):
-        raise click.BadParameter(f"{name!r} is no module name", param_hint=hint)
+        raise click.BadParameter(f"{name!r} is not a module name", param_hint=hint)
     if importlib.util.find_spec(top) is None:
-        raise click.BadParameter(f"there is no module {top!r}", param_hint=hint)
+        raise click.BadParameter(f"module {top!r} not found", param_hint=hint)
 
 
 def _reserver(name: str, queues: tuple[str, ...]) -> Any:
@@ -441,7 +461,7 @@ def _performer(given: dict[str, Any], words: tuple[str, ...]) -> Any:
         return None
     again = {"retry_wait": given["retry_wait"], "expire": given["expire"]}
     if given["shell"]:
-        # It was asked for, by whoever wrote the command.
+        # Requested with --shell.
         return performers.Command(given["execute"], shell=True, **again, **limits)  # noqa: S604
     import shlex  # noqa: PLC0415 - only for a program
     import shutil  # noqa: PLC0415
@@ -451,6 +471,6 @@ def _performer(given: dict[str, Any], words: tuple[str, ...]) -> Any:
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--exec") from error
     if argv and shutil.which(argv[0]) is None:
-        # Else each job of the queue would be taken only to fail.
-        raise click.BadParameter(f"there is no program {argv[0]!r}", param_hint="--exec")
+        # Otherwise every job of the queue would fail.
+        raise click.BadParameter(f"program {argv[0]!r} not found", param_hint="--exec")
     return performers.Command(argv, **again, **limits)

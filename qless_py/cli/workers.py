@@ -1,4 +1,4 @@
-"""`qless-py workers`: who takes jobs."""
+"""`qless-py workers`: workers, their jobs, and commands to them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from qless_py.cli.context import CliContext
 from qless_py.cli.errors import FAILED, NotFoundError
 from qless_py.cli.output import brief
 from qless_py.cli.params import SPAN, WORKER
-from qless_py.client.humanize import duration, local_time, size
+from qless_py.client.humanize import duration, local_time, plural, size
 
 _OK: Final = 200
 _INFO: Final = ("host", "pid", "version", "queues", "slots", "busy", "state", "rss")
@@ -22,12 +22,12 @@ _INFO: Final = ("host", "pid", "version", "queues", "slots", "busy", "state", "r
 
 @group("workers")
 def workers() -> None:
-    """List workers, see what they hold, and steer them."""
+    """List workers, show their jobs, and pause, stop or restart them."""
 
 
 def _of_some(function: Any) -> Any:
     for option in (
-        click.option("--all", "everyone", is_flag=True, help="All that are known."),
+        click.option("--all", "everyone", is_flag=True, help="All workers."),
         click.argument("names", nargs=-1, type=WORKER, metavar="[NAME]..."),
     ):
         function = option(function)
@@ -37,7 +37,7 @@ def _of_some(function: Any) -> Any:
 @workers.command("list", examples=("qless-py workers list", "qless-py workers list --json"))
 @pass_cli
 def list_workers(cli: CliContext) -> None:
-    """List the workers with how many jobs each holds, the last one seen first."""
+    """List workers and how many jobs each runs, the last seen first."""
     answer: list[dict[str, Any]] = [dict(row) for row in cli.client.workers.counts]
 
     def show() -> None:
@@ -48,7 +48,7 @@ def list_workers(cli: CliContext) -> None:
                 one["jobs"],
                 one["stalled"],
                 duration(max(0.0, now - one["seen_at"])) if one["seen_at"] else "",
-                *(_told(one["info"], name) for name in _INFO),
+                *(_info_text(one["info"], name) for name in _INFO),
             )
             for one in answer
         ]
@@ -57,7 +57,7 @@ def list_workers(cli: CliContext) -> None:
     cli.out.answer({"workers": answer}, show)
 
 
-def _told(info: Mapping[str, Any], name: str) -> Any:
+def _info_text(info: Mapping[str, Any], name: str) -> Any:
     value = info.get(name)
     if name == "rss" and isinstance(value, int):
         return size(value)
@@ -68,10 +68,10 @@ def _told(info: Mapping[str, Any], name: str) -> Any:
 @click.argument("name", type=WORKER)
 @pass_cli
 def show_worker(cli: CliContext, name: str) -> None:
-    """Show which jobs a worker holds, and what it says of itself."""
+    """Show the jobs of a worker and what it reports about itself."""
     found = cli.client.workers[name]
     if "seen_at" not in found and not found["jobs"] and not found["stalled"]:
-        raise NotFoundError(f"there is no worker {name}")
+        raise NotFoundError(f"worker {name} does not exist")
     answer: dict[str, Any] = {"name": name, "seen_at": None, "info": {}, **found}
 
     def show() -> None:
@@ -93,9 +93,9 @@ def show_worker(cli: CliContext, name: str) -> None:
 @_of_some
 @pass_cli
 def quiet(cli: CliContext, names: tuple[str, ...], *, everyone: bool) -> None:
-    """Have workers take no more jobs until resumed; running ones go on.
+    """Pause workers: they fetch no jobs until resumed, running jobs continue.
 
-    The name of a parent, host and process id, stands for all of its children.
+    HOST-PID, the name of a supervisor, stands for all of its children.
     """
     _command(cli, names, "quiet", everyone=everyone)
 
@@ -104,7 +104,7 @@ def quiet(cli: CliContext, names: tuple[str, ...], *, everyone: bool) -> None:
 @_of_some
 @pass_cli
 def resume(cli: CliContext, names: tuple[str, ...], *, everyone: bool) -> None:
-    """Have workers take jobs again."""
+    """Resume paused workers."""
     _command(cli, names, "resume", everyone=everyone)
 
 
@@ -112,7 +112,7 @@ def resume(cli: CliContext, names: tuple[str, ...], *, everyone: bool) -> None:
 @_of_some
 @pass_cli
 def stop(cli: CliContext, names: tuple[str, ...], *, everyone: bool) -> None:
-    """Have workers end when their running jobs have ended."""
+    """Stop workers once their running jobs have finished."""
     _command(cli, names, "stop", everyone=everyone)
 
 
@@ -120,16 +120,16 @@ def stop(cli: CliContext, names: tuple[str, ...], *, everyone: bool) -> None:
 @_of_some
 @pass_cli
 def restart(cli: CliContext, names: tuple[str, ...], *, everyone: bool) -> None:
-    """Have workers go on with new code, while running jobs end."""
+    """Restart workers with new code while running jobs finish."""
     _command(cli, names, "restart", everyone=everyone)
 
 
 def _command(cli: CliContext, names: tuple[str, ...], what: str, *, everyone: bool) -> None:
     if bool(names) == everyone:
-        raise click.UsageError("name workers, or say --all")
+        raise click.UsageError("give names of workers, or --all")
     reached = getattr(cli.client.workers, what)(*names)
     answer = {"command": what, "told": len(reached)}
-    cli.out.answer(answer, lambda: cli.out.line(f"answer {len(reached)} workers to {what}"))
+    cli.out.answer(answer, lambda: cli.out.line(f"Told {plural(len(reached), 'worker')} to {what}"))
     _refuse_unknown(
         name for name in names if not any(f"{one}-".startswith(f"{name}-") for one in reached)
     )
@@ -138,7 +138,7 @@ def _command(cli: CliContext, names: tuple[str, ...], what: str, *, everyone: bo
 def _refuse_unknown(names: Iterable[str]) -> None:
     missing = list(dict.fromkeys(names))
     if missing:
-        raise NotFoundError(f"there is no worker {', '.join(missing)}")
+        raise NotFoundError(f"worker {', '.join(missing)} does not exist")
 
 
 @workers.command(
@@ -146,13 +146,13 @@ def _refuse_unknown(names: Iterable[str]) -> None:
     examples=("qless-py workers check 8080", "qless-py workers check /run/worker.sock --live"),
 )
 @click.argument("address")
-@click.option("--live", is_flag=True, help="Only ask whether it lives, not whether it is ready.")
-@click.option("--timeout", type=SPAN, default=5.0, help="How long to wait for an answer.")
+@click.option("--live", is_flag=True, help="Ask /live, not /ready.")
+@click.option("--timeout", type=SPAN, default=5.0, help="How long to wait for the answer.")
 @pass_cli
 def check(cli: CliContext, address: str, timeout: float, *, live: bool) -> int:
-    """Ask the probe of a worker on this machine; exit code 1 unless it is ready.
+    """Query the probe of a worker on this machine; exit code 1 unless it is ready.
 
-    ADDRESS is what the worker was given as --probe.
+    ADDRESS is the --probe of the worker.
     """
     from qless_py.worker import ask_probe  # noqa: PLC0415 - wanted by this command alone
 
@@ -180,8 +180,10 @@ def _read(body: str) -> Any:
 @click.argument("names", nargs=-1, required=True, type=WORKER, metavar="NAME...")
 @pass_cli
 def forget(cli: CliContext, names: tuple[str, ...]) -> None:
-    """Take workers off the list, for example those of a machine that is gone."""
+    """Remove workers from the list, for example those of a lost machine."""
     known = set(cli.client.workers)
     number = cli.client.workers.deregister(*names)
-    cli.out.answer({"forgotten": number}, lambda: cli.out.line(f"{number} forgotten"))
+    cli.out.answer(
+        {"forgotten": number}, lambda: cli.out.line(f"Removed {plural(number, 'worker')}")
+    )
     _refuse_unknown(name for name in names if name not in known)

@@ -95,7 +95,9 @@ def test_an_empty_queue_is_not_found(program: Program, command: str) -> None:
     ended = program(command, "mail", code=3)
 
     assert ended.stdout == ""
-    assert ended.stderr.startswith("Error: nothing ")
+    assert (
+        ended.stderr == f"Error: no job is {'ready' if command == 'pop' else 'waiting'} in mail\n"
+    )
 
 
 def fill(client: Client) -> None:
@@ -351,11 +353,11 @@ def test_lines_that_were_put_and_lines_that_were_not_are_reported(
     unread = program("put", "slow", "--lines", "-", "--json", code=2, stdin=good * 102 + "nonsense")
 
     assert ended.stderr.splitlines() == [
-        "none of lines 101 to 105 was put",
-        "100 jobs of the lines before were put",
+        "None of lines 101 to 105 was put",
+        "100 jobs put before this error",
         "Error: unknown options: bogus",
     ]
-    assert unread.stderr.splitlines()[0] == "100 jobs of the lines before were put"
+    assert unread.stderr.splitlines()[0] == "100 jobs put before this error"
     assert "line 103 is not JSON" in json.loads(unread.stderr.splitlines()[1])["message"]
     assert (len(live.queues["mail"]), len(live.queues["slow"])) == (100, 100)
 

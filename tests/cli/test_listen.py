@@ -41,7 +41,7 @@ def listening(server: servers.Server, redis: object) -> Any:
         )
         try:
             assert process.stderr is not None
-            assert process.stderr.readline() == "listening\n"
+            assert process.stderr.readline() == "Listening\n"
             yield process
         finally:
             process.kill()

@@ -163,7 +163,7 @@ def test_workers_are_listed_shown_and_forgotten(program: Program, live: Client) 
     assert (shown["jobs"], shown["info"]["pid"]) == (["one"], 1)
     assert "1 MiB" in program("workers", "list").stdout
     program("workers", "show", "none", code=3)
-    assert "there is no worker none" in program("workers", "forget", "none", code=3).stderr
+    assert "worker none does not exist" in program("workers", "forget", "none", code=3).stderr
 
 
 def test_workers_are_addressed_by_name_by_supervisor_or_all_at_once(
@@ -176,7 +176,7 @@ def test_workers_are_addressed_by_name_by_supervisor_or_all_at_once(
     assert program.json("workers", "stop", "box-1")["told"] == 2
     assert program.json("workers", "restart", "--all")["told"] == 3
     ended = program("workers", "resume", "box-11", "box-2", "box", code=3)
-    assert ended.stderr == "Error: there is no worker box-2\n"
+    assert ended.stderr == "Error: worker box-2 does not exist\n"
 
 
 def test_a_gone_worker_is_forgotten(program: Program, live: Client) -> None:

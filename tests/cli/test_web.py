@@ -17,12 +17,12 @@ def test_no_other_machine_is_served_without_authentication(program: Program, bin
 
     said = [line for line in ended.stderr.splitlines() if line.startswith("Error")]
     assert len(said) == 1
-    assert "without --people or --proxy-header it listens on loopback only" in said[0]
+    assert "without --people or --proxy-header: only on loopback" in said[0]
 
 
 @pytest.mark.parametrize("bind", ["here", "localhost:", "127.0.0.1:99999", "127.0.0.1:http"])
 def test_an_invalid_address_is_rejected(program: Program, bind: str) -> None:
-    assert "is no HOST:PORT" in program("web", "--bind", bind, code=2).stderr
+    assert "is not HOST:PORT" in program("web", "--bind", bind, code=2).stderr
 
 
 def test_a_hash_lets_its_password_in(program: Program) -> None:

@@ -152,25 +152,25 @@ def test_a_command_gets_the_event_or_its_error_is_reported(tmp_path: Path) -> No
 def test_a_slow_receiver_loses_events_and_not_the_listening() -> None:
     notes: list[str] = []
     gate = threading.Event()
-    with notify.Forwarder([lambda _: _wait(gate)], notes.append) as couriers:
+    with notify.Forwarder([lambda _: _wait(gate)], notes.append) as forwarder:
         for _ in range(1100):
-            couriers.give(TOLD)
+            forwarder.forward(TOLD)
         gate.set()
 
-    assert notes[0] == "too many events are waiting to be passed on: more are dropped"
-    assert notes[1].endswith("events were not passed on")
+    assert notes[0] == "Too many events are waiting: dropping new ones"
+    assert notes[1].endswith("events dropped")
     assert len(notes) == 2
 
 
 def test_the_end_waits_for_no_receiver_that_never_answers() -> None:
     notes: list[str] = []
     gate = threading.Event()
-    with notify.Forwarder([lambda _: _wait(gate)], notes.append, last_wait=0.01) as couriers:
+    with notify.Forwarder([lambda _: _wait(gate)], notes.append, last_wait=0.01) as forwarder:
         for _ in range(5):
-            couriers.give(TOLD)
+            forwarder.forward(TOLD)
 
     assert notes
-    assert notes[-1].endswith("events were not passed on")
+    assert notes[-1].endswith("events dropped")
     gate.set()
 
 
@@ -182,9 +182,9 @@ def test_a_failing_receiver_is_reported_and_gets_the_next_event() -> None:
         seen.append(told)
         raise SinkError("no")
 
-    with notify.Forwarder([sink], notes.append) as couriers:
-        couriers.give(TOLD)
-        couriers.give(TOLD)
+    with notify.Forwarder([sink], notes.append) as forwarder:
+        forwarder.forward(TOLD)
+        forwarder.forward(TOLD)
 
     assert (len(seen), notes) == (2, ["no", "no"])
 

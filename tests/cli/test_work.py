@@ -194,7 +194,7 @@ def test_programs_classes_and_routes_stand_in_for_handlers(options: Any, tmp_pat
         (["-q", "a", "--import", "tests", "more"], "more"),
         (["-q", "a", "--import", "tests", "--retry-wait", "1"], "--retry-wait"),
         (["-q", "a", "--exec", "'"], "quotation"),
-        (["-q", "a", "--exec", "no-such-program --fast"], "there is no program 'no-such-program'"),
+        (["-q", "a", "--exec", "no-such-program --fast"], "program 'no-such-program' not found"),
         (["-q", "a", "--run", "no/such/file.py"], "no/such/file.py"),
         (["-q", "a", "--dispatch", "no_such_module:x"], "no_such_module"),
         (["-q", "a", "--dispatch", "json:x"], "json:x"),

@@ -21,19 +21,19 @@ from qless_py.cli.context import CliContext
 @click.option(
     "--store",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Keep the embedded store in this folder, not in a new temporary one.",
+    help="The folder of the embedded store, by default a new temporary one.",
 )
 @pass_cli
 def demo(cli: CliContext, folder: Path | None, store: Path | None) -> int:
-    """Index the Python source files in FOLDER by jobs, killing workers on the way.
+    """Watch jobs index the Python files in FOLDER while workers are killed.
 
-    Without FOLDER it is the standard library of the running Python. At the end the totals are
-    compared with a plain count; the exit code is 1 when they differ.
+    The default FOLDER is the standard library of the running Python. At the end the totals are
+    compared with a plain count; exit code 1 if they differ.
     """
     from qless_py.cli.demo.run import Demo, standard_library  # noqa: PLC0415 - only when asked for
 
     place = store or Path(tempfile.mkdtemp(prefix="qless-py-demo-"))
-    # A program reads the standard output, a person sees the rest.
+    # Standard output is for the JSON answer.
     console = Console(stderr=cli.is_json)
     made = Demo((folder or standard_library()).resolve(), place, console)
     agrees = made.run()

@@ -1,6 +1,6 @@
-"""What one job of the demo works out: the contents of a folder, the numbers of a source file.
+"""The work of the demo's jobs: list a folder, count the lines and functions of a source file.
 
-Nothing here knows of queues; the plain count that the demo compares itself with calls the same.
+Nothing here uses queues; the plain count for comparison calls the same functions.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ _FUNCTIONS: Final = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 
 class BrokenFileError(Exception):
-    """A file that had to be Python is not."""
+    """A source file is not valid Python."""
 
 
 @dataclass(frozen=True, slots=True)
 class FolderList:
-    """The sub-folders and source files right inside one folder, by name, in order."""
+    """The folders and source files directly in a folder, sorted by name."""
 
     folders: tuple[str, ...]
     files: tuple[str, ...]
@@ -35,7 +35,7 @@ class FolderList:
 
 @dataclass(frozen=True, slots=True)
 class FileCount:
-    """The numbers of one source file. `parsed` is false when only its lines could be counted."""
+    """The counts of one source file. `parsed` is false if only its lines could be counted."""
 
     lines: int
     functions: int
@@ -45,7 +45,7 @@ class FileCount:
     parsed: bool
 
     def as_result(self) -> dict[str, Any]:
-        """Give the counts as a job's result."""
+        """Return the counts as the result of a job."""
         return asdict(self)
 
 
@@ -59,7 +59,7 @@ class Totals:
     classes: int = 0
     size: int = 0
     unparsed: int = 0
-    # Any file that differs in one byte changes it, whatever the order of adding.
+    # A sum of hashes: any changed byte changes it, the order of adding does not.
     checksum: int = 0
 
     def add(self, count: FileCount) -> None:
@@ -87,7 +87,7 @@ def list_folder(folder: str | os.PathLike[str]) -> FolderList:
 
 
 def walk(folder: Path) -> Iterator[Path]:
-    """Give every source file of a tree, as jobs for each of its folders would find them."""
+    """Yield every source file of a tree, as the jobs for its folders find them."""
     listed = list_folder(folder)
     yield from (folder / name for name in listed.files)
     for name in listed.folders:
@@ -97,7 +97,7 @@ def walk(folder: Path) -> Iterator[Path]:
 def count_file(path: str | os.PathLike[str], *, strict: bool = False) -> FileCount:
     """Hash and parse one file.
 
-    A file that does not parse, as some that test the parser itself, counts by its lines alone;
+    Of a file that does not parse, such as some tests of the parser, only the lines are counted;
     with `strict` it raises `BrokenFileError`.
     """
     source = Path(path).read_bytes()
@@ -129,7 +129,7 @@ def count_tree(folder: Path) -> tuple[Totals, dict[str, FileCount]]:
 
 def _parse(source: bytes) -> ast.Module:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # The style of the files is not what is asked for.
+        warnings.simplefilter("ignore")  # Warnings about the indexed files do not matter here.
         return ast.parse(source)
 
 

@@ -1,4 +1,4 @@
-"""The handlers of the demo: what its jobs do when a worker runs them."""
+"""The handlers of the demo's jobs."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ SURVEY, CLOSING, FOLDERS, FILES, REPORT = "survey", "closing", "folders", "files
 QUEUES: Final = (SURVEY, CLOSING, FOLDERS, REPORT, FILES)
 REPORT_JID: Final = "report"
 LARGEST: Final = 10
-_STEP: Final = 100  # The most jobs that one completion can put, and the most it can wait for.
+_STEP: Final = 100  # A completion can put, and depend on, at most this many jobs.
 _NOT_IN_NAMES: Final = re.compile(r"[^A-Za-z0-9_.:@~+-]")
 _LONGEST_NAME: Final = 128
 
 
 class Survey:
-    """The first job: a job for each folder of the tree, all in one batch that this job owns.
+    """The first job: put a job for each folder of the tree, all in one batch.
 
     It then moves to the queue `closing`, where it waits for the folder jobs, a hundred at a time.
     It ends when each of them has put its file jobs, and with it the batch closes.
@@ -55,7 +55,7 @@ class Survey:
         """Wait for the next hundred folder jobs, or end."""
         waited_for, job["folders"] = job["folders"][:_STEP], job["folders"][_STEP:]
         if waited_for:
-            # A folder that could not be read must not keep the batch open for ever.
+            # Even if a folder cannot be read, the batch must close.
             job.complete(CLOSING, depends=waited_for, on_parent_failed="run")
 
 
@@ -64,7 +64,7 @@ class Folder:
 
     @staticmethod
     def perform(job: Job) -> dict[str, int] | None:
-        """Put the jobs of the next hundred files; in a larger folder the job then goes on."""
+        """Put jobs for the next hundred files; a larger folder takes several runs."""
         folder = Path(job["root"]["path"], job["folder"])
         files = indexing.list_folder(folder).files
         begin = job["done"]
@@ -72,7 +72,7 @@ class Folder:
             path = str(Path(job["folder"], name))
             data = {"root": job["root"], "path": path}
             jid = jid_of("file", job["root"], path)
-            # Held back until this job completes: all of them are put, or none.
+            # Sent with the completion of this job: all of them are put, or none.
             job.put(FILES, File, data, jid=jid, batch=BATCH, tags=[TAG])
         if begin + _STEP < len(files):
             job["done"] = begin + _STEP
@@ -86,17 +86,17 @@ class File:
 
     @staticmethod
     def perform(job: Job) -> dict[str, Any]:
-        """Give the counts; they become the job's result."""
+        """Return the counts as the result of the job."""
         path = Path(job["root"]["path"], job["path"])
         return indexing.count_file(path, strict=job["root"]["strict"]).as_result()
 
 
 class Report:
-    """Add up the results of all file jobs; put by the batch when the last member has ended."""
+    """Add up the results of all file jobs, once the batch has finished."""
 
     @staticmethod
     def perform(job: Job) -> dict[str, Any]:
-        """Give the totals and the largest modules."""
+        """Return the totals and the largest modules."""
         totals, sizes = Totals(), []
         with contextlib.closing(Client(job["url"], namespace=job["namespace"])) as client:
             for path, count in _results(client):
@@ -107,7 +107,7 @@ class Report:
 
 
 def jid_of(what: str, root: dict[str, Any], path: str) -> str:
-    """Give the jid of a path: always the same, and readable where a name allows it."""
+    """Return the jid for a path: always the same, readable where possible."""
     name = f"{what}:{root['name']}:{path.replace(os.sep, ':')}"
     if len(name) <= _LONGEST_NAME and not _NOT_IN_NAMES.search(name):
         return name
@@ -116,7 +116,7 @@ def jid_of(what: str, root: dict[str, Any], path: str) -> str:
 
 def _tree(root: dict[str, Any]) -> list[str]:
     found = ["."]
-    for folder in found:  # Grows while it is gone through.
+    for folder in found:  # Grows during the iteration.
         below = indexing.list_folder(Path(root["path"], folder)).folders
         found += [os.path.normpath(Path(folder, name)) for name in below]
     return found

@@ -25,6 +25,7 @@ from qless_py.cli.demo import jobs, screen, workers
 from qless_py.cli.demo.indexing import Totals, count_tree
 from qless_py.cli.demo.screen import Moment, Screen
 from qless_py.cli.demo.workers import Crash, Fleet
+from qless_py.client.humanize import duration, plural
 from qless_py.dashboard import DashboardConfig, create_app
 from qless_py.dashboard.server import listen
 from qless_py.protocol.batches import BatchStatus
@@ -39,7 +40,7 @@ BROKEN_FILES: Final = MappingProxyType(
 
 
 def write_broken_files(folder: Path) -> None:
-    """Write the broken files into a folder, which is made if needed."""
+    """Write files that are not Python into a folder, so that some jobs fail."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in BROKEN_FILES.items():
         (folder / name).write_bytes(content)
@@ -47,10 +48,10 @@ def write_broken_files(folder: Path) -> None:
 
 @contextlib.contextmanager
 def serving(client: Client) -> Iterator[str]:
-    """Serve the dashboard on a port of this machine that is free; gives its address."""
+    """Serve the dashboard on a free port of this machine; yield its address."""
     app = create_app(client, DashboardConfig(environment="demo"))
     server = listen(app, "127.0.0.1", 0, is_silent=True)
-    # A reader of a live stream must not keep the demo from ending.
+    # A daemon: a browser that reads a live stream must not keep the demo running.
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
@@ -61,7 +62,7 @@ def serving(client: Client) -> Iterator[str]:
         server.server_close()
 
 
-# Short leases, so that the jobs of a killed worker come back while one watches.
+# Short leases, so that the jobs of a killed worker are soon retried.
 _CONFIG: Final = (("heartbeat", 2), ("grace-period", 0.5))
 _WORKERS: Final = 2
 _LOOK: Final = 0.1
@@ -71,17 +72,17 @@ _STUCK: Final = 60.0
 
 
 class DemoError(QlessError):
-    """The demo cannot go on."""
+    """The demo cannot continue."""
 
 
 def standard_library() -> Path:
-    """Give the folder of the running interpreter's own source files."""
+    """Return the folder of the standard library."""
     return Path(sysconfig.get_paths()["stdlib"])
 
 
 @dataclass(slots=True)
 class Demo:
-    """One run: index the source files of `folder`, through queues of the store in `store`."""
+    """One run: index the source files of `folder`, with the embedded store in `store`."""
 
     folder: Path
     store: Path
@@ -90,7 +91,7 @@ class Demo:
     _crashed: list[Crash] = field(default_factory=list)
 
     def run(self) -> bool:
-        """Run it all; tells whether everything came out as it must."""
+        """Run the demo; return whether all results are right."""
         with ExitStack() as stack:
             extra = stack.enter_context(tempfile.TemporaryDirectory(prefix="qless-py-broken-"))
             write_broken_files(Path(extra))
@@ -104,7 +105,7 @@ class Demo:
             return self._sum_up(client, status)
 
     def _work(self, client: Client, url: str, extra: Path) -> BatchStatus:
-        """Have workers do the jobs; gives how the batch ended."""
+        """Let workers run the jobs; return the final status of the batch."""
         arguments = ["--url", url, "--namespace", client.namespace, "--import", "qless_py.cli.demo"]
         for name in jobs.QUEUES:
             arguments += ["--queue", name]
@@ -117,7 +118,7 @@ class Demo:
         report = {"url": url, "namespace": client.namespace}
         with Fleet(arguments, self.store / "workers.log") as fleet, Screen(self.console) as shown:
             for _ in range(_WORKERS):
-                shown.note(f"worker started: parent {fleet.start()}, {children} children")
+                shown.note(f"worker started: supervisor {fleet.start()}, {children} children")
             client.queues[jobs.SURVEY].put(
                 jobs.Survey, {"roots": roots, "report": report}, jid=jobs.SURVEY
             )
@@ -128,7 +129,7 @@ class Demo:
         return status
 
     def _watch(self, client: Client, fleet: Fleet, shown: Screen) -> BatchStatus:
-        """Follow the jobs until all have ended, with a crash or two on the way."""
+        """Follow the jobs until all have ended, and crash workers on the way."""
         pause = threading.Event()
         last, changed_at = None, time.monotonic()
         while True:
@@ -150,23 +151,24 @@ class Demo:
         if isinstance(survey, Job) and survey.state == "failed":
             raise DemoError(f"the survey failed: {survey.failure['message'].strip()}")
         if fleet.ended():
-            raise DemoError(f"a worker has ended by itself, see {log}")
+            raise DemoError(f"a worker exited unexpectedly, see {log}")
         if quiet > _STUCK:
-            raise DemoError(f"nothing has happened for {_STUCK:.0f} s, see {log}")
+            raise DemoError(f"no progress for {_STUCK:.0f} s, see {log}")
 
     def _crash(self, client: Client, fleet: Fleet, shown: Screen, share: float) -> None:
-        """Kill what is to be killed by now, as soon as it holds a job."""
+        """Kill a child, later a supervisor, as soon as it runs a job."""
         crash = None
         if not self._crashed and share >= _CHILD_DIES_AT:
             crash = workers.kill_child(client)
         elif len(self._crashed) == 1 and share >= _PARENT_DIES_AT:
-            crash = workers.kill_parent(client, fleet)
+            crash = workers.kill_supervisor(client, fleet)
         if crash is None:
             return
         self._crashed.append(crash)
-        shown.note(f"killed -9 on purpose: {crash.what} {crash.pid} with {len(crash.jids)} jobs")
-        if crash.what == "parent":
-            shown.note(f"worker started in its place: parent {fleet.start()}")
+        held = plural(len(crash.jids), "job")
+        shown.note(f"sent SIGKILL to {crash.what} {crash.pid}, which held {held}")
+        if crash.what == "supervisor":
+            shown.note(f"worker restarted: supervisor {fleet.start()}")
 
     def _sum_up(self, client: Client, status: BatchStatus) -> bool:
         job = client.jobs[jobs.REPORT_JID]
@@ -175,13 +177,13 @@ class Demo:
         report = job.result
         seconds = status["finished_at"] - status["opened_at"]
         rate = status["total"] / max(seconds, 0.001)
-        self._print(f"Done: {status['total']} jobs in {seconds:.1f} s, {rate:.0f} jobs per second")
+        self._print(f"Done: {status['total']:,} jobs in {duration(seconds)}, {rate:,.0f} jobs/s")
         screen.show_largest(self.console, report)
         screen.show_times(self.console, client, status["opened_at"], status["finished_at"])
         failed = screen.show_failures(self.console, client)
         recoveries = [screen.recovery(client, crash) for crash in self._crashed]
         screen.show_recoveries(self.console, recoveries)
-        self._print("Counting the same files in this one process, to compare …")
+        self._print("Counting the same files in one process, without a queue, to compare …")
         plain, _ = count_tree(self.folder)
         is_equal = screen.show_totals(self.console, Totals(**report["totals"]), plain)
         self._print(f"The totals are {'equal' if is_equal else 'NOT equal'}.")
@@ -189,7 +191,7 @@ class Demo:
         place = shlex.quote(f"embedded://{quote(str(self.store.resolve()))}")
         where = f"--url {place} --namespace {client.namespace}"
         self._print(
-            "Everything is still in the store. To look further, in a browser and here:\n"
+            "The jobs are still in the store. Inspect them in the browser or here:\n"
             f"  {command} web {where}\n"
             f"  {command} job show {jobs.REPORT_JID} {where}"
         )

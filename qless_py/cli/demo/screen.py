@@ -16,6 +16,7 @@ from qless_py import Client, Job, protocol
 from qless_py.cli.demo import jobs
 from qless_py.cli.demo.indexing import Totals
 from qless_py.cli.demo.workers import Crash
+from qless_py.client.humanize import plural
 from qless_py.protocol import stats
 
 _LINE_EVERY: Final = 1.0
@@ -23,7 +24,7 @@ _LINE_EVERY: Final = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """How far the jobs are, as the store says."""
+    """The progress of the jobs."""
 
     total: int
     ended: int
@@ -33,7 +34,7 @@ class Moment:
     workers: int
 
     def text(self) -> str:
-        """Give it as words."""
+        """Return it as text."""
         return (
             f"{self.waiting} waiting, {self.running} running, {self.failed} failed, "
             f"{self.workers} workers"
@@ -41,7 +42,7 @@ class Moment:
 
 
 class Screen:
-    """Shows moments and notes until the `with` block ends."""
+    """Show progress and notes during the `with` block."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -67,7 +68,7 @@ class Screen:
             self._progress.stop()
 
     def show(self, moment: Moment) -> None:
-        """Show how far the jobs are."""
+        """Show the progress of the jobs."""
         if self._console.is_terminal:
             self._progress.update(
                 self._task,
@@ -80,7 +81,7 @@ class Screen:
             self._console.print(f"  {moment.ended} of {moment.total} jobs, {moment.text()}")
 
     def note(self, text: str) -> None:
-        """Show that something has happened."""
+        """Print a line."""
         self._console.print(f"  {text}", markup=False, highlight=False)
 
 
@@ -90,7 +91,7 @@ _SHARES: Final = (0.5, 0.9, 0.99, 1.0)
 
 @dataclass(frozen=True, slots=True)
 class Recovery:
-    """What became of the jobs that a crash had interrupted."""
+    """The outcome of the jobs that a crash interrupted."""
 
     crash: Crash
     complete: int
@@ -98,16 +99,16 @@ class Recovery:
 
     @property
     def is_whole(self) -> bool:
-        """Whether each of the jobs was run to its end."""
+        """Whether all of the jobs have ended."""
         return self.complete == len(self.crash.jids)
 
 
 def recovery(client: Client, crash: Crash) -> Recovery:
-    """Look up what became of the jobs that a crash interrupted."""
+    """Read the outcome of the jobs that a crash interrupted."""
     found = [job for job in client.jobs.get(crash.jids) if isinstance(job, Job)]
     ended = [job for job in found if job.state in {"complete", "failed"}]
     stories = [tuple(str(entry["what"]) for entry in job.history) for job in ended]
-    # Of the job that was running, if there is one; its siblings are only handed back.
+    # Show the job that was running, if any; jobs that were only prefetched are just requeued.
     example = max(stories, key=lambda steps: bool(_BROKEN_OFF & set(steps)), default=())
     return Recovery(crash, len(ended), example)
 
@@ -135,7 +136,7 @@ def show_times(console: Console, client: Client, begin: float, end: float) -> No
 
 
 def show_failures(console: Console, client: Client) -> int:
-    """Show the failure groups; gives how many jobs failed."""
+    """Print the failure groups; return how many jobs failed."""
     _, groups = client.run(protocol.jobs.groups())
     for group in groups:
         console.print(f"Failed: {group.number} in {group.group}", markup=False, highlight=False)
@@ -147,11 +148,11 @@ def show_failures(console: Console, client: Client) -> int:
 
 
 def show_recoveries(console: Console, recoveries: Sequence[Recovery]) -> None:
-    """Show what was killed and that its jobs came back."""
+    """Print what was killed and how its jobs were recovered."""
     for one in recoveries:
         console.print(
-            f"Killed: {one.crash.what} {one.crash.pid} with {len(one.crash.jids)} jobs; "
-            f"{one.complete} of them came back and ended, one by: {' > '.join(one.steps)}",
+            f"Killed: {one.crash.what} {one.crash.pid} with {plural(len(one.crash.jids), 'job')}; "
+            f"{one.complete} of them were recovered, for example: {' > '.join(one.steps)}",
             markup=False,
             highlight=False,
             soft_wrap=True,
@@ -159,7 +160,7 @@ def show_recoveries(console: Console, recoveries: Sequence[Recovery]) -> None:
 
 
 def show_totals(console: Console, queued: Totals, plain: Totals) -> bool:
-    """Show the totals beside those of the plain count; tells whether they are equal."""
+    """Print the totals beside those of the plain count; return whether they are equal."""
     table = Table("", "through the queues", "plain count", title="Totals")
     other = asdict(plain)
     for name, value in asdict(queued).items():

@@ -22,7 +22,7 @@ _LEAVING: Final = 10.0
 
 
 class Fleet:
-    """Worker parents, each with its children. Leaving the `with` block stops all of them.
+    """Workers: supervisors with their children. Leaving the `with` block stops all of them.
 
     They die with the process that started them, so a killed demo leaves nothing running.
     """
@@ -47,7 +47,7 @@ class Fleet:
         self._parents.clear()
 
     def start(self) -> int:
-        """Start a worker; gives the process id of its parent."""
+        """Start a worker; return the process id of its supervisor."""
         demo = os.getpid()
         command = [sys.executable, "-m", "qless_py", "work", "--grace", str(_GRACE)]
         with self._log.open("ab") as log:
@@ -63,23 +63,23 @@ class Fleet:
         return started.pid
 
     def kill(self, pid: int) -> None:
-        """Kill one parent as a crash would; its children go with it."""
+        """Kill a supervisor as a crash would; its children die with it."""
         parent = self._parents.pop(pid)
         parent.kill()
         parent.wait()
 
     @property
     def pids(self) -> list[int]:
-        """The parents that run, the oldest first."""
+        """The process ids of the running supervisors, the oldest first."""
         return list(self._parents)
 
     def ended(self) -> list[int]:
-        """Give the parents that ended by themselves, which they should not."""
+        """Return the supervisors that have exited unexpectedly."""
         return [pid for pid, parent in self._parents.items() if parent.poll() is not None]
 
 
 def _python_path() -> str:
-    """Let the workers import the very package that runs here, also from a checkout."""
+    """Return a PYTHONPATH with which the workers import this package, also from a checkout."""
     here = str(Path(qless_py.__file__).parents[1])
     return os.pathsep.join(part for part in (here, os.environ.get("PYTHONPATH", "")) if part)
 
@@ -101,7 +101,7 @@ class _Child:
 
 
 def kill_child(client: Client) -> Crash | None:
-    """Kill one child that holds a job; None when just now none does."""
+    """Kill a child that holds a job; None if no child holds one."""
     for child in _children(client):
         with _stopped([child]):
             jids = _held(client, [child])
@@ -111,21 +111,21 @@ def kill_child(client: Client) -> Crash | None:
     return None
 
 
-def kill_parent(client: Client, fleet: Fleet) -> Crash | None:
-    """Kill the parent of children that hold jobs, and them with it; None when none does."""
+def kill_supervisor(client: Client, fleet: Fleet) -> Crash | None:
+    """Kill a supervisor whose children hold jobs; None if there is none."""
     children = _children(client)
     for parent in fleet.pids:
-        family = [child for child in children if child.parent == parent]
-        with _stopped(family):
-            jids = _held(client, family)
+        siblings = [child for child in children if child.parent == parent]
+        with _stopped(siblings):
+            jids = _held(client, siblings)
             if jids:
                 fleet.kill(parent)
-                return Crash("parent", parent, jids)
+                return Crash("supervisor", parent, jids)
     return None
 
 
 def _children(client: Client) -> list[_Child]:
-    """Read from the store which workers there are and which processes they say to be."""
+    """Read the workers and their processes from the store."""
     rows = client.run(protocol.workers.read_all(0, 1000)).rows
     found = []
     for row in rows:
@@ -136,9 +136,9 @@ def _children(client: Client) -> list[_Child]:
 
 
 def _held(client: Client, children: list[_Child]) -> tuple[str, ...]:
-    """Give the jobs that stopped children hold.
+    """Return the jobs that stopped children hold.
 
-    What they had sent before they were stopped still arrives; the first look lets it.
+    A call sent before the stop can still arrive, so only jobs seen by both of two reads count.
     """
     looks = [
         [
@@ -153,7 +153,7 @@ def _held(client: Client, children: list[_Child]) -> tuple[str, ...]:
 
 @contextlib.contextmanager
 def _stopped(children: list[_Child]) -> Iterator[None]:
-    """Freeze processes, so that what they hold cannot change while it is looked at."""
+    """Stop processes, so that the jobs they hold cannot change while they are read."""
     for child in children:
         with contextlib.suppress(ProcessLookupError):
             os.kill(child.pid, signal.SIGSTOP)

@@ -95,10 +95,10 @@ def test_the_demo_indexes_a_library_and_recovers_what_it_kills(store: Path) -> N
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
     assert ended.returncode == 0, ended.stdout + ended.stderr
-    assert "killed -9 on purpose: child" in ended.stdout
-    assert "killed -9 on purpose: parent" in ended.stdout
+    assert "sent SIGKILL to child" in ended.stdout
+    assert "sent SIGKILL to supervisor" in ended.stdout
     assert "The totals are equal." in ended.stdout
-    assert ended.stdout.count("came back and ended") == 2
+    assert ended.stdout.count("of them were recovered") == 2
     assert ended.stderr == ""
 
 
