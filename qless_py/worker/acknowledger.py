@@ -138,9 +138,12 @@ class Acknowledger:
             self._finish()
         return replies[len(replies) - len(calls) :] if calls else []
 
-    def insist(self, attempt: Callable[[], T], *, while_stopping: bool = True) -> T:
+    def insist(
+        self, attempt: Callable[[], T], *, while_stopping: bool = True, is_answered: bool = True
+    ) -> T:
         """Repeat an attempt while the store is unavailable and return its result.
 
+        An attempt that is not answered, since it only sends, does not show that the store is back.
         Raises `StopWaiting` once the child must exit, or already when it is asked to stop.
         """
         failures = 0
@@ -150,7 +153,8 @@ class Acknowledger:
             except UNAVAILABLE as error:
                 self._outage.failed(error)
             else:
-                self._outage.succeeded()
+                if is_answered:
+                    self._outage.succeeded()
                 return result
             failures += 1
             self._control.wait(RECONNECT.seconds(failures))
@@ -186,7 +190,7 @@ class Acknowledger:
         return pending
 
     def _begin(self, pending: list[PendingCall]) -> None:
-        self._flight = self.insist(lambda: self._send(pending))
+        self._flight = self.insist(lambda: self._send(pending), is_answered=False)
         self._pending = pending
 
     def _send(self, pending: list[PendingCall]) -> Flight:

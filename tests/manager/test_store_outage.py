@@ -9,6 +9,8 @@ import tempfile
 import threading
 import time
 
+import pytest
+
 from qless_py import Client, Job
 from qless_py.manager import Manager, ManagerStopped
 from tests import servers
@@ -38,7 +40,9 @@ def test_a_job_that_ran_while_the_server_was_killed_completes_once() -> None:
             assert found(client, manager.put("work")).wait(WAIT) == "done"
 
 
-def test_a_manager_closes_without_a_store(server_name: str) -> None:
+def test_a_manager_closes_without_a_store(
+    server_name: str, caplog: pytest.LogCaptureFixture
+) -> None:
     entered, go_on = threading.Event(), threading.Event()
 
     def handle(_job: Job) -> None:
@@ -60,3 +64,4 @@ def test_a_manager_closes_without_a_store(server_name: str) -> None:
 
         assert time.monotonic() - began < WAIT
         assert [type(one) for one in watch][-1] is ManagerStopped
+        assert "store available again" not in caplog.text
