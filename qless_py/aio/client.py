@@ -115,7 +115,7 @@ class AsyncClient(AsyncClientBase):
         Closing it leaves them open.
         """
         settings = self.settings
-        return type(self)(
+        return AsyncClient(
             namespace=settings.namespace,
             codec=settings.codec,
             codecs=settings.codecs.values(),

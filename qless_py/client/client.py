@@ -114,7 +114,7 @@ class Client(ClientBase):
         Closing it leaves them open.
         """
         settings = self.settings
-        return type(self)(
+        return Client(
             namespace=settings.namespace,
             codec=settings.codec,
             codecs=settings.codecs.values(),

@@ -21,8 +21,7 @@ from qless_py import protocol
 from qless_py.errors import HandlerNotFoundError, LostLeaseError, ProcessStop
 from qless_py.handlers.job import HandledJob
 from qless_py.handlers.outcomes import Discard, Outcome, Retry, Snooze
-from qless_py.protocol import Call
-from qless_py.protocol import jobs as verbs
+from qless_py.protocol import Call, jobs
 
 logger = logging.getLogger(__name__)
 
@@ -50,7 +49,7 @@ class Result:
         if job.state != "running":
             return cls(job, None)
         try:
-            return cls(job, verbs.complete_finally(job, value))
+            return cls(job, jobs.complete_finally(job, value))
         except Exception as error:  # noqa: BLE001 - a result that cannot be encoded fails the job
             return cls.raised(job, error)
 
@@ -67,7 +66,7 @@ class Result:
             return cls(job, None)
         if isinstance(error, ProcessStop):
             logger.info("released jid=%s klass=%s", job.jid, job.klass_name)
-            return cls(job, verbs.release(job))
+            return cls(job, jobs.release(job))
         if isinstance(error, Outcome):
             try:
                 return cls(job, _call(job, error))
@@ -101,10 +100,10 @@ def _call(job: HandledJob, outcome: Outcome) -> Call[Any]:
             return _retry(job, outcome)
         case Snooze():
             logger.info("snoozed jid=%s delay=%s", job.jid, outcome.delay)
-            return verbs.snooze(job, outcome.delay)
+            return jobs.snooze(job, outcome.delay)
         case Discard():
             logger.info("discarded jid=%s reason=%s", job.jid, outcome.reason)
-            return verbs.discard(job)
+            return jobs.discard(job)
     raise TypeError(f"{outcome!r} is no Retry, Snooze or Discard")
 
 
@@ -115,7 +114,7 @@ def _retry(job: HandledJob, outcome: Retry) -> Call[Any]:
     if cause is not None:
         group, message = _group(job, cause), _truncate(_describe(cause), _LONGEST_MESSAGE)
     budget: dict[str, Any] = {"tries": outcome.tries, "apart": outcome.apart}
-    return verbs.retry(job, outcome.delay, group, message, **budget)
+    return jobs.retry(job, outcome.delay, group, message, **budget)
 
 
 def _describe(error: BaseException) -> str:

@@ -11,8 +11,7 @@ from redis.exceptions import RedisError
 from qless_py.errors import QlessError, SoftLimitError
 from qless_py.handlers.context import current_job
 from qless_py.handlers.job import HandledJob
-from qless_py.protocol import arguments
-from qless_py.protocol import jobs as verbs
+from qless_py.protocol import arguments, jobs
 
 logger = logging.getLogger(__name__)
 
@@ -102,4 +101,4 @@ class _JobLogHandler(logging.Handler):
         logger.debug("log line of job not stored jid=%s: %s", self._job.jid, error)
 
     def _send(self, line: dict[str, Any]) -> Any:
-        return self._job.session.runner.run(verbs.log(self._job, "log", line))
+        return self._job.session.runner.run(jobs.log(self._job, "log", line))
