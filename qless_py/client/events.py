@@ -17,7 +17,7 @@ from qless_py.client.session import Session
 from qless_py.errors import BadArgumentError
 from qless_py.protocol import arguments
 from qless_py.protocol.settings import Settings
-from qless_py.store.interruption import heed, mark
+from qless_py.store.soft_limit import SoftLimitGuard
 
 _log = logging.getLogger(__name__)
 
@@ -170,7 +170,7 @@ class Subscription:
         Also returns `None` right after subscribing again, so that the caller notices the gap.
         """
         deadline = time.monotonic() + timeout
-        marked = mark()
+        soft_limit = SoftLimitGuard()
         while True:
             left = deadline - time.monotonic()
             was_open = self.is_open
@@ -179,7 +179,7 @@ class Subscription:
             except LOST as error:
                 self._lose(error)
                 message = None
-            heed(marked)
+            soft_limit.reraise()
             if message is not None:
                 return message
             if deadline - time.monotonic() <= 0 or (self.is_open and not was_open):
@@ -202,17 +202,17 @@ class Subscription:
 
     def open(self) -> None:
         """Subscribe, and wait for the server to confirm, so that no later message is missed."""
-        pubsub, marked = self._redis.pubsub(), mark()
+        pubsub, soft_limit = self._redis.pubsub(), SoftLimitGuard()
         try:
             pubsub.subscribe(*self._channels)
             answers = [pubsub.get_message(timeout=QUIET) for _ in self._channels]
         except BaseException:
             _discard(pubsub)
-            heed(marked)
+            soft_limit.reraise()
             raise
         if None in answers:
             _discard(pubsub)
-            heed(marked)
+            soft_limit.reraise()
             raise redis.TimeoutError("the server did not confirm a subscription")
         self._pubsub, self._pause = pubsub, FIRST_PAUSE
         self._received()

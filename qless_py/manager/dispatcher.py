@@ -20,8 +20,8 @@ from qless_py.handlers.retry import RECONNECT
 from qless_py.manager.in_flight import InFlight, LeaseRenewal
 from qless_py.manager.registration import Registration
 from qless_py.protocol.arguments import MOST_AT_ONCE
+from qless_py.store.dedicated import readable
 from qless_py.store.outage import UNAVAILABLE
-from qless_py.store.readable import readable
 from qless_py.worker import control_pipe
 from qless_py.worker.acknowledger import Acknowledger, StopWaiting
 from qless_py.worker.child_context import HeldJob

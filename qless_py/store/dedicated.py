@@ -4,9 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import os
-from typing import Any
+import select
+from typing import Any, Final
 
 from redis.exceptions import RedisError
+
+_LONGEST: Final = 86400.0  # Seconds; the kernel counts the milliseconds of a wait in 31 bits.
+
+
+def readable(seconds: float, *descriptors: int) -> list[int]:
+    """Wait until a descriptor can be read, a day at most; return those that can, in their order.
+
+    `select.select` would raise above descriptor 1023, which a process with many files open has.
+    """
+    poll = select.poll()
+    for one in descriptors:
+        poll.register(one, select.POLLIN)
+    ready = {one for one, _ in poll.poll(1000 * min(max(0.0, seconds), _LONGEST))}
+    return [one for one in descriptors if one in ready]
 
 
 class DedicatedConnection:
@@ -30,10 +45,15 @@ class DedicatedConnection:
 
     def close(self) -> None:
         """Close the connection, with any reply that is still to come on it."""
+        if self._connection is not None:
+            with contextlib.suppress(RedisError, OSError):
+                self._connection.disconnect()
+        self.release()
+
+    def release(self) -> None:
+        """Return the connection to its pool."""
         connection, self._connection = self._connection, None
         if connection is not None:
-            with contextlib.suppress(RedisError, OSError):
-                connection.disconnect()
             self._pool.release(connection)
 
     def close_inherited(self) -> None:

@@ -10,6 +10,7 @@ from redis.exceptions import RedisError
 from qless_py.errors import StoreError
 
 UNAVAILABLE: Final = (RedisError, StoreError, OSError)
+_GRACE: Final = 2.0  # Seconds: a shorter interruption is not logged where attempts have a limit.
 
 
 class OutageLog:
@@ -20,13 +21,24 @@ class OutageLog:
         self.is_on = False
 
     def failed(self, error: Exception) -> None:
-        """Record a failed attempt."""
-        if not self.is_on:
-            self._logger.warning("store unavailable, retrying until it is back: %s", error)
-        self.is_on = True
+        """Record a failed attempt of a caller that retries until the store is back."""
+        self._begin("until it is back", error)
+
+    def failed_within(self, limit: float, seconds: float, error: Exception | None) -> None:
+        """Record that attempts have failed for `seconds`, of a caller that gives up after `limit`.
+
+        Nothing is logged for a limit so short that the caller reports the failure soon itself.
+        """
+        if limit > _GRACE and seconds >= _GRACE:
+            self._begin(f"for {limit:.0f} s", error)
 
     def succeeded(self) -> None:
         """Record a successful attempt."""
         if self.is_on:
             self._logger.warning("store available again")
         self.is_on = False
+
+    def _begin(self, how_long: str, error: Exception | None) -> None:
+        if not self.is_on:
+            self._logger.warning("store unavailable, retrying %s: %s", how_long, error)
+        self.is_on = True

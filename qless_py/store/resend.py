@@ -1,9 +1,10 @@
-"""What is sent, and sent again, so that each call takes effect exactly once; no I/O.
+"""Resending of calls so that each takes effect exactly once; no I/O.
 
-A transition carries a request id, `lane:sequence:index`. The server remembers each lane's last
-answer for minutes, so a call whose answer was lost is sent again under the same id and gets the
-first answer, with no second effect. `Exchange` holds the calls of one round trip and decides, from
-each answer, what happens next; a runner only moves bytes. `Lanes` hands out the ids.
+A transition carries a request id, `series:sequence:index`. For five minutes the server remembers
+the last reply of each series, so a call whose reply was lost is sent again under the same id and
+receives the first reply, with no second effect. `Exchange` holds the calls of one round trip and
+decides from each reply what happens next, `ResendLoop` when to try again and when to give up; a
+runner only moves bytes.
 """
 
 from __future__ import annotations
@@ -24,21 +25,17 @@ from qless_py import errors, protocol
 from qless_py.protocol import Call
 from qless_py.scripts import assemble as scripts
 from qless_py.store import server_errors
+from qless_py.store.outage import OutageLog
 from qless_py.store.server_errors import Meaning
 
-# One pipeline holds at most so many calls: its answers are remembered one by one.
-PIPELINE: Final = 100
-# How much longer than its wait a blocking read may take before its connection counts as dead.
-SLACK: Final = 5.0
+PIPELINE: Final = 100  # Calls in one pipeline, at most: the server remembers each reply.
 
-# The server remembers answers for 300 s; what may have run is not sent again after these.
-_LOADS: Final = 3  # Times that missing scripts are loaded without regard to the time.
-_FORGOTTEN: Final = 200.0
+# Seconds after which a call that may have run is not sent again. The server remembers replies for
+# 300 s; the difference is for a resend that is slow to arrive.
+_RESENDABLE: Final = 200.0
+_LOADS: Final = 3  # Times that missing scripts are loaded at once, however late it is.
 
-# For how long a call may go unanswered before anybody is told.
-_HICCUP: Final = 2.0
-
-_logger = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 Command = tuple[bytes | str | int | float, ...]
 
@@ -50,12 +47,12 @@ _HOPELESS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class ResendPolicy:
-    """For how long, in seconds, a call is sent again, and with which pauses.
+    """For how many seconds a call is sent again, and with which pauses.
 
-    The limit must stay far below the five minutes for which the server remembers answers.
+    The limit must stay far below the five minutes for which the server remembers replies.
 
-    What only an operator can mend, such as a missing permission, is raised at once. With
-    `retry_forbidden` it is sent again as after an outage: for results that must not be lost.
+    An error that only an operator can end, such as a missing permission, is raised at once. With
+    `retry_forbidden` the call is sent again as after an outage: for results that must not be lost.
     """
 
     limit: float = 60.0
@@ -64,12 +61,12 @@ class ResendPolicy:
     retry_forbidden: bool = False
 
     def pauses(self, begun: float) -> Iterator[float]:
-        """Give the pause before each further attempt, until the limit; the first is none."""
+        """Yield the pause before each further attempt, until the limit; the first is 0."""
         if elapsed() < begun + self.limit:
             yield 0.0
         for doublings in itertools.count():
             longest = min(self.longest_pause, self.first_pause * 2 ** min(doublings, 20))
-            # Spread, so that clients that lost one server do not all come back at once.
+            # Random, so that the clients of one server do not all reconnect at the same moment.
             pause = longest * random.uniform(0.5, 1.0)  # noqa: S311 - no secret
             if elapsed() + pause >= begun + self.limit:
                 return
@@ -77,69 +74,42 @@ class ResendPolicy:
 
 
 def elapsed() -> float:
-    """Give seconds that also pass while the machine sleeps, as they do for the server."""
+    """Return seconds of a clock that also runs while the machine is suspended, as the server's."""
     return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
-def may_resend(error: Exception) -> bool:
-    """Tell whether another attempt may succeed where this one failed."""
-    transport = isinstance(error, redis.ConnectionError | redis.TimeoutError)
-    return transport and not isinstance(error, _HOPELESS)
-
-
-class Outage:
-    """Says once that the store does not answer, and again only after it has answered."""
-
-    def __init__(self) -> None:
-        self._told = False
-
-    def lasts(self, begun: float, limit: float, failure: Exception | None) -> None:
-        """Note that a call has failed again; a short hiccup is not worth a word.
-
-        Nor are tries that end so soon: whoever asked for them has to tell by himself.
-        """
-        if self._told or limit <= _HICCUP or elapsed() < begun + _HICCUP:
-            return
-        self._told = True
-        _logger.warning("the store does not answer, trying for %.0f s: %s", limit, failure)
-
-    def is_over(self) -> None:
-        """Note that a call was answered."""
-        self._told = False
-
-
 @dataclass(slots=True)
-class Lane:
-    """A name under which one call at a time is sent."""
+class RequestSeries:
+    """A name for request ids, under which one call at a time is sent."""
 
-    nonce: str = field(default_factory=lambda: secrets.token_hex(8))
+    name: str = field(default_factory=lambda: secrets.token_hex(8))
     sequence: int = 0
 
 
-class Lanes:
-    """The lanes of a process. Each call in flight has one of its own; a fork begins with none."""
+class RequestSeriesPool:
+    """The unused series of a process. A fork starts without any, so no two processes share one."""
 
     def __init__(self) -> None:
-        self._free: list[Lane] = []
+        self._free: list[RequestSeries] = []
         self._pid = os.getpid()
 
-    def take(self) -> Lane:
-        """Give a lane that no other call uses, at its next sequence number."""
+    def acquire(self) -> RequestSeries:
+        """Return a series that no other call uses, at its next sequence number."""
         if self._pid != os.getpid():
             self._free = []
             self._pid = os.getpid()
         try:
-            # One operation of the list, so threads need no lock, and neither does a signal handler.
-            lane = self._free.pop()
+            # One operation of the list: atomic for threads and for signal handlers, without a lock.
+            series = self._free.pop()
         except IndexError:
-            lane = Lane()
-        lane.sequence += 1
-        return lane
+            series = RequestSeries()
+        series.sequence += 1
+        return series
 
-    def give_back(self, lane: Lane) -> None:
-        """Take back the lane of a call that was answered; others are forgotten."""
+    def release(self, series: RequestSeries) -> None:
+        """Make the series of an answered call available again."""
         if self._pid == os.getpid():
-            self._free.append(lane)
+            self._free.append(series)
 
 
 @dataclass(slots=True)
@@ -149,25 +119,27 @@ class _Item:
     command: Command
     request: str
     may_have_run: bool = False
-    full: Exception | None = None  # refused for memory when sent again: ask whether it had run
+    # The resent call was refused for lack of memory: ask the server whether it ran before.
+    full: Exception | None = None
     answered: bool = False
     outcome: bytes | Exception | None = None
 
 
 class Exchange:
-    """Some calls on their way, each with what is known of it."""
+    """Calls of one round trip, each with its outcome as far as it is known."""
 
-    def __init__(  # noqa: PLR0913 - what a runner knows
+    def __init__(  # noqa: PLR0913 - the state of a runner
         self,
         calls: Sequence[Call[Any]],
         key: str,
         now: str,
-        lane: Lane,
+        series: RequestSeries,
         loaded: set[str],
         *,
         retry_forbidden: bool = False,
     ) -> None:
         self.begun = elapsed()
+        self.series = series
         self._retry_forbidden = retry_forbidden
         self.deferred: Exception | None = None
         self._key = key
@@ -177,12 +149,12 @@ class Exchange:
         self._sent: list[_Item | str] = []
         self._read = 0
         self._loads_left = _LOADS
-        prefix = f"{lane.nonce}:{lane.sequence}:"
+        prefix = f"{series.name}:{series.sequence}:"
         self._items = [self._item(call, f"{prefix}{index}") for index, call in enumerate(calls)]
 
     @property
     def is_certain(self) -> bool:
-        """Whether the lane may be used again: not when somebody else seems to use it too."""
+        """Whether the series may be used again: not if another process seems to use it too."""
         return not any(isinstance(item.outcome, errors.StaleRequestError) for item in self._items)
 
     @property
@@ -196,9 +168,9 @@ class Exchange:
         return sum(not item.answered for item in self._items)
 
     def may_load(self, failure: Exception | None) -> bool:
-        """Tell whether only scripts are missing, which are loaded at once, however late it is.
+        """Return whether only scripts are missing; they are loaded at once, however late it is.
 
-        Some times at most: a server that flushes them again and again is as good as none.
+        A few times at most: a server that flushes them again and again is as good as unavailable.
         """
         if failure is not None or self.deferred is not None or self._loads_left == 0:
             return False
@@ -206,18 +178,18 @@ class Exchange:
         return True
 
     def results(self) -> list[Any]:
-        """Give what each call answers, decoded, or the exception that refused it."""
+        """Return the decoded reply to each call, or the exception that refused it."""
         return [
             item.outcome if isinstance(item.outcome, Exception) else item.call.decode(item.outcome)
             for item in self._items
         ]
 
     def commands(self) -> list[Command]:
-        """Give what to send now: all calls without an outcome, after the scripts they lack."""
+        """Return what to send now: all calls without an outcome, after the scripts they lack."""
         pending = [item for item in self._items if not item.answered]
-        if elapsed() > self.begun + _FORGOTTEN and any(item.may_have_run for item in pending):
-            raise errors.StaleRequestError("too late to send it again; whether it ran is unknown")
-        # A pipeline loads first what it needs: a call must not run before one in front of it.
+        if elapsed() > self.begun + _RESENDABLE and any(item.may_have_run for item in pending):
+            raise errors.StaleRequestError("too late to resend the call; whether it ran is unknown")
+        # A pipeline loads its scripts first: a call must not run before one in front of it.
         wanted = self._missing if len(self._items) == 1 else {self._script(i).sha for i in pending}
         loads = {one.sha: one for one in map(self._script, pending) if one.sha in wanted}
         loads = {sha: one for sha, one in loads.items() if sha not in self._loaded}
@@ -229,25 +201,25 @@ class Exchange:
 
     @property
     def expected(self) -> int:
-        """The number of answers still to be read."""
+        """The number of replies still to be read."""
         return len(self._sent) - self._read
 
     def lost(self) -> None:
-        """Note that the connection broke: what was sent and not answered may have run."""
+        """Record that the connection was lost: calls sent and not answered may have run."""
         for item in self._sent[self._read :]:
             if isinstance(item, _Item):
                 item.may_have_run = True
-        # It may have been the server that ended, and its scripts with it.
+        # The server itself may have ended, and its loaded scripts with it.
         self._loaded.clear()
 
     def take(self, reply: Any) -> None:
-        """Take the next answer: a reply, or the ResponseError that came in its place."""
+        """Record the next reply, or the ResponseError that came in its place."""
         item = self._sent[self._read]
         self._read += 1
         if isinstance(item, str):
             self._take_load(item, reply)
         elif item.answered:
-            pass  # Its script could not be loaded, so this says once more that there is none.
+            pass  # Its script could not be loaded, which this NOSCRIPT only confirms.
         elif isinstance(reply, redis.exceptions.NoScriptError):
             self._loaded.discard(self._script(item).sha)
             self._missing.add(self._script(item).sha)
@@ -264,7 +236,7 @@ class Exchange:
             item.answered = True
 
     def _is_deferred(self, reply: Any) -> bool:
-        """Return whether this answer says nothing about the call, which is then sent again."""
+        """Return whether this error says nothing about the call, which is then sent again."""
         if not isinstance(reply, redis.ResponseError):
             return False
         found = server_errors.meaning(reply)
@@ -279,7 +251,7 @@ class Exchange:
         if self._is_deferred(reply):
             self.deferred = reply
             return
-        # A script that cannot be loaded cannot become better by trying again.
+        # A script that cannot be loaded now can never be: its calls fail.
         for item in self._items:
             if not item.answered and self._script(item).sha == sha:
                 item.outcome, item.answered = reply, True
@@ -314,3 +286,41 @@ class Exchange:
 
 def _outcome(reply: Any) -> Any:
     return server_errors.exception(reply) if isinstance(reply, redis.ResponseError) else reply
+
+
+class ResendLoop:
+    """The pauses between the attempts to send an exchange, from `since`, and when to give up."""
+
+    def __init__(
+        self, exchange: Exchange, policy: ResendPolicy, outage: OutageLog, since: float
+    ) -> None:
+        self._exchange = exchange
+        self._policy = policy
+        self._outage = outage
+        self._since = since
+        self._open = exchange.open
+        self._pauses = policy.pauses(since)
+
+    def next_pause(self, failure: Exception | None) -> float:
+        """Return the seconds to wait before the next attempt.
+
+        `failure` is the error of the connection in the last one; it is raised when no further
+        attempt is to be made.
+        """
+        if failure is not None and not _may_resend(failure):
+            raise failure
+        exchange = self._exchange
+        if exchange.open < self._open:
+            # Some calls were answered, so the pauses need not grow further.
+            self._open, self._pauses = exchange.open, self._policy.pauses(self._since)
+        error = failure or exchange.deferred
+        self._outage.failed_within(self._policy.limit, elapsed() - exchange.begun, error)
+        pause = 0.0 if exchange.may_load(failure) else next(self._pauses, None)
+        if pause is None:
+            raise error or errors.StoreError("scripts are flushed as fast as they are loaded")
+        return pause
+
+
+def _may_resend(error: Exception) -> bool:
+    transport = isinstance(error, redis.ConnectionError | redis.TimeoutError)
+    return transport and not isinstance(error, _HOPELESS)

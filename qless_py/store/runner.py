@@ -5,54 +5,29 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 import redis
 
-from qless_py.errors import StoreError
 from qless_py.protocol import Call
-from qless_py.store.interruption import heed, mark
-from qless_py.store.resend import (
-    PIPELINE,
-    SLACK,
-    Command,
-    Exchange,
-    Lane,
-    Lanes,
-    Outage,
-    ResendPolicy,
-    elapsed,
-    may_resend,
-)
+from qless_py.store import resend
+from qless_py.store.outage import OutageLog
+from qless_py.store.resend import PIPELINE, Command, Exchange, ResendLoop, ResendPolicy, elapsed
+from qless_py.store.soft_limit import SoftLimitGuard
+from qless_py.store.wakeup import REPLY_MARGIN, WakeConnection
 
 T = TypeVar("T")
+R = TypeVar("R")
+
+LOST: Final = (redis.ConnectionError, redis.TimeoutError, OSError)
 
 
-@dataclass(slots=True)
-class Flight:
-    """Calls that were sent and whose answers nobody has read yet.
-
-    In front of them come the answers to as many plain commands as are `ahead`.
-    """
-
-    exchange: Exchange
-    lane: Lane
-    connection: Any
-    failure: Exception | None = None
-    ahead: int = 0
-    ahead_error: redis.ResponseError | None = None
-
-
-class Runner:
-    """Sends calls to one namespace. Threads may share it, and it may be used after a fork.
-
-    It works on the connections themselves and not through the commands of redis-py, whose retries
-    would run a script again under the same argument as if it were another call.
-    """
+class RunnerBase(Generic[R]):
+    """The state of a runner, and all of its work that is no I/O."""
 
     def __init__(
         self,
-        redis: redis.Redis,
+        redis: R,
         namespace: str,
         clock: Callable[[], float] | None = None,
         *,
@@ -63,8 +38,8 @@ class Runner:
         self._key = f"{{{namespace}}}"
         self._clock = clock
         self._policy = policy or ResendPolicy()
-        self._lanes = Lanes()
-        self._outage = Outage()
+        self._series = resend.RequestSeriesPool()
+        self._outage = OutageLog(resend.logger)
         self._loaded: set[str] = set()
 
     @property
@@ -72,11 +47,49 @@ class Runner:
         """The test clock of the namespace, `None` where the server's counts."""
         return self._clock
 
-    def run(self, call: Call[T]) -> T:
-        """Send one call and give its decoded reply; a refusal is raised.
+    def _exchange(
+        self, calls: Sequence[Call[Any]], series: resend.RequestSeries | None = None
+    ) -> Exchange:
+        now = "" if self._clock is None else str(round(self._clock() * 1000))
+        series, forbidden = series or self._series.acquire(), self._policy.retry_forbidden
+        return Exchange(calls, self._key, now, series, self._loaded, retry_forbidden=forbidden)
 
-        When no answer could be had within the limit of the policy, the error of redis-py is
-        raised, and whether the call took effect is unknown.
+    def _resends(self, exchange: Exchange, since: float) -> ResendLoop:
+        return ResendLoop(exchange, self._policy, self._outage, since)
+
+    def _results(self, exchange: Exchange) -> list[Any]:
+        # Only now: a series must not be used again while the outcome of its call is uncertain.
+        if exchange.is_certain:
+            self._series.release(exchange.series)
+        return exchange.results()
+
+
+@dataclass(slots=True)
+class Flight:
+    """Calls that were sent and whose replies have not been read yet.
+
+    The replies to as many plain commands as are `ahead` come before them.
+    """
+
+    exchange: Exchange
+    connection: Any
+    failure: Exception | None = None
+    ahead: int = 0
+    ahead_error: redis.ResponseError | None = None
+
+
+class Runner(RunnerBase[redis.Redis]):
+    """Sends calls to one namespace. Threads may share it, and it may be used after a fork.
+
+    It uses the connections directly and not the commands of redis-py, whose own retries would run a
+    script again under the same arguments as if it were another call.
+    """
+
+    def run(self, call: Call[T]) -> T:
+        """Send one call and return its decoded reply; raise what refused it.
+
+        When no reply arrives within the limit of the policy, the error of redis-py is raised, and
+        whether the call took effect is unknown.
         """
         (result,) = self._send([call])
         if isinstance(result, Exception):
@@ -85,7 +98,7 @@ class Runner:
         return decoded
 
     def run_many(self, calls: Sequence[Call[Any]]) -> list[Any]:
-        """Send calls together, in pipelines of at most 100, and give their results in order.
+        """Send calls together, in pipelines of at most 100, and return their results in order.
 
         A refused call has its exception in its place: a QlessError, or the ResponseError of the
         server. Each call is atomic by itself; after a failure some may be sent again behind others,
@@ -99,117 +112,93 @@ class Runner:
     def begin(
         self, calls: Sequence[Call[Any]], connection: Any, ahead: Sequence[Command] = ()
     ) -> Flight:
-        """Send at most 100 calls on a connection of the caller's own, and wait for nothing.
+        """Send at most 100 calls on a connection of the caller's own, without waiting for replies.
 
-        The answers stay on the connection until `finish`, which must come before the next `begin`
-        on it. A connection that is lost is no error yet. What goes `ahead` is sent once; an error
-        reply to it is kept as `ahead_error` of the flight.
+        The replies stay on the connection until `finish`, which must come before the next `begin`
+        on it. A lost connection does not raise yet. The commands `ahead` are sent once, before the
+        calls; an error reply to one is kept as `ahead_error` of the flight.
         """
-        flight = self._prepared(calls, connection)
-        flight.ahead = len(ahead)
+        flight = Flight(self._exchange(calls), connection, ahead=len(ahead))
         commands = [*ahead, *flight.exchange.commands()]
         try:
             connection.send_packed_command(connection.pack_commands(commands))
-        except (redis.ConnectionError, redis.TimeoutError, OSError) as error:
-            flight.failure = _broken(flight.exchange, connection, error)
+        except LOST as error:
+            flight.failure = _lost(flight.exchange, connection, error)
         return flight
 
     def finish(self, flight: Flight) -> list[Any]:
-        """Read the answers to what was begun, and give them as `run_many` does.
+        """Read the replies to what was begun, and return them as `run_many` does.
 
-        A connection that stays lost is raised; called again, this goes on where it was.
+        A connection that stays lost is raised; another `finish` continues where this one stopped.
         """
         exchange = flight.exchange
         if flight.failure is None and not exchange.is_finished:
-            flight.failure = _pass_over(flight) or _receive(exchange, flight.connection)
+            flight.failure = _skip_ahead(flight) or _receive(exchange, flight.connection)
         if not exchange.is_finished:
-            self._insist(exchange, flight.failure, elapsed())
-        if exchange.is_certain:
-            self._lanes.give_back(flight.lane)
-        return exchange.results()
+            self._resend(exchange, flight.failure, elapsed())
+        return self._results(exchange)
 
     def lose(self, flight: Flight, why: str) -> None:
-        """Give up the connection of a flight; `finish` asks on another one what came of it."""
+        """Close the connection of a flight; `finish` asks on another one for the outcome."""
         if flight.failure is None:
             error = redis.ConnectionError(why)
-            flight.failure = _broken(flight.exchange, flight.connection, error)
+            flight.failure = _lost(flight.exchange, flight.connection, error)
 
     def replace(self, flight: Flight, call: Call[Any]) -> None:
-        """Have another call done in the stead of the only one of a flight that was given up.
+        """Send another call in place of the only one of a flight whose connection was lost.
 
-        Of the two the server does the one that it sees first. If it was the first one, `finish`
-        still gives its answer; if not, what this one answered.
+        Both have one request id, so the server runs only the one that it sees first. If that was
+        the original, `finish` returns its reply, else the reply to this one.
         """
-        exchange = self._exchange([call], flight.lane)
+        exchange = self._exchange([call], flight.exchange.series)
         failure = self._attempt(exchange)
         if not exchange.is_finished:
-            self._insist(exchange, failure, exchange.begun)
+            self._resend(exchange, failure, exchange.begun)
         (result,) = exchange.results()
         if isinstance(result, Exception):
             raise result
 
     def wait(self, keys: Sequence[str | bytes], timeout: float) -> bytes | None:
-        """Block until one of the wake-up keys has a marker, take it, and give that key's name.
+        """Block until one of the wake keys has a marker, remove it, and return the key.
 
-        None after `timeout` seconds. The connection is not shared meanwhile, and nothing is tried
-        again: a lost connection is raised, and a marker it had taken is gone.
+        Returns None after `timeout` seconds. The connection is not shared meanwhile, and nothing is
+        tried again: a lost connection is raised, and a marker that it had removed is gone.
         """
-        marked = mark()
-        connection: Any = self.redis.connection_pool.get_connection()
+
+        def has_reply() -> bool:
+            if not connection.get().can_read(timeout + REPLY_MARGIN):
+                raise redis.TimeoutError("the server did not end a blocking read in time")
+            return True
+
+        soft_limit = SoftLimitGuard()
+        connection = WakeConnection(self.redis.connection_pool)
         try:
-            connection.send_command("BZPOPMIN", *keys, max(timeout, 0.001))
-            reply = _read_late(connection, timeout + SLACK)
+            return connection.wait(keys, timeout, has_reply)
         except BaseException:
-            connection.disconnect()
-            heed(marked)
+            soft_limit.reraise()
             raise
         finally:
-            self.redis.connection_pool.release(connection)
-        return None if reply is None else bytes(reply[0])
-
-    def _prepared(self, calls: Sequence[Call[Any]], connection: Any = None) -> Flight:
-        lane = self._lanes.take()
-        exchange = self._exchange(calls, lane)
-        return Flight(exchange, lane, connection)
-
-    def _exchange(self, calls: Sequence[Call[Any]], lane: Lane) -> Exchange:
-        now = "" if self._clock is None else str(round(self._clock() * 1000))
-        again = self._policy.retry_forbidden
-        return Exchange(calls, self._key, now, lane, self._loaded, retry_forbidden=again)
+            connection.release()
 
     def _send(self, calls: Sequence[Call[Any]]) -> list[Any]:
-        flight = self._prepared(calls)
-        exchange, lane, marked = flight.exchange, flight.lane, mark()
+        exchange, soft_limit = self._exchange(calls), SoftLimitGuard()
         failure = self._attempt(exchange)
-        heed(marked)
+        soft_limit.reraise()
         if not exchange.is_finished:
-            self._insist(exchange, failure, exchange.begun)
-        # Only now: a lane whose call has no certain end must not be used again.
-        if exchange.is_certain:
-            self._lanes.give_back(lane)
-        return exchange.results()
+            self._resend(exchange, failure, exchange.begun)
+        return self._results(exchange)
 
-    def _insist(self, exchange: Exchange, failure: Exception | None, since: float) -> None:
-        pauses, marked = self._policy.pauses(since), mark()
+    def _resend(self, exchange: Exchange, failure: Exception | None, since: float) -> None:
+        resends, soft_limit = self._resends(exchange, since), SoftLimitGuard()
         while not exchange.is_finished:
-            if failure is not None and not may_resend(failure):
-                raise failure
-            self._outage.lasts(exchange.begun, self._policy.limit, failure or exchange.deferred)
-            pause = 0.0 if exchange.may_load(failure) else next(pauses, None)
-            if pause is None:
-                raise failure or exchange.deferred or StoreError("scripts are flushed too fast")
-            if pause:
+            if pause := resends.next_pause(failure):
                 time.sleep(pause)  # noqa: TID251 - there is no event of a server that comes back
-            open_before = exchange.open
             failure = self._attempt(exchange)
-            heed(marked)
-            if exchange.open < open_before:
-                # It gets on, so there is no need to wait longer and longer.
-                pauses = self._policy.pauses(since)
-        self._outage.is_over()
+            soft_limit.reraise()
+        self._outage.succeeded()
 
     def _attempt(self, exchange: Exchange) -> Exception | None:
-        """Send what has no outcome and read the answers; give the error of a lost connection."""
+        """Send what has no outcome and read the replies; return the error of a lost connection."""
         pool = self.redis.connection_pool
         try:
             connection: Any = pool.get_connection()
@@ -218,8 +207,8 @@ class Runner:
         try:
             connection.send_packed_command(connection.pack_commands(exchange.commands()))
             return _receive(exchange, connection)
-        except (redis.ConnectionError, redis.TimeoutError, OSError) as error:
-            return _broken(exchange, connection, error)
+        except LOST as error:
+            return _lost(exchange, connection, error)
         except BaseException:
             connection.disconnect()
             raise
@@ -227,8 +216,8 @@ class Runner:
             pool.release(connection)
 
 
-def _pass_over(flight: Flight) -> Exception | None:
-    """Read past the answers in front; give the error of a lost connection."""
+def _skip_ahead(flight: Flight) -> Exception | None:
+    """Read the replies to the commands ahead; return the error of a lost connection."""
     try:
         while flight.ahead:
             flight.ahead -= 1
@@ -236,8 +225,8 @@ def _pass_over(flight: Flight) -> Exception | None:
                 flight.connection.read_response(disable_decoding=True)
             except redis.ResponseError as error:
                 flight.ahead_error = error
-    except (redis.ConnectionError, redis.TimeoutError, OSError) as error:
-        return _broken(flight.exchange, flight.connection, error)
+    except LOST as error:
+        return _lost(flight.exchange, flight.connection, error)
     except BaseException:
         flight.connection.disconnect()
         raise
@@ -245,7 +234,7 @@ def _pass_over(flight: Flight) -> Exception | None:
 
 
 def _receive(exchange: Exchange, connection: Any) -> Exception | None:
-    """Read the answers that are still to come; give the error of a lost connection."""
+    """Read the replies that are still to come; return the error of a lost connection."""
     try:
         while exchange.expected:
             try:
@@ -254,22 +243,16 @@ def _receive(exchange: Exchange, connection: Any) -> Exception | None:
                 reply = error
             exchange.take(reply)
         if exchange.deferred is not None:
-            connection.disconnect()  # The next one may lead to the server that can.
-    except (redis.ConnectionError, redis.TimeoutError, OSError) as error:
-        return _broken(exchange, connection, error)
+            connection.disconnect()  # The next connection may lead to a server that can.
+    except LOST as error:
+        return _lost(exchange, connection, error)
     except BaseException:
         connection.disconnect()
         raise
     return None
 
 
-def _broken(exchange: Exchange, connection: Any, error: Exception) -> Exception:
+def _lost(exchange: Exchange, connection: Any, error: Exception) -> Exception:
     connection.disconnect()
     exchange.lost()
     return error
-
-
-def _read_late(connection: Any, timeout: float) -> Any:
-    if not connection.can_read(timeout):
-        raise redis.TimeoutError("the server did not end a blocking read in time")
-    return connection.read_response(disable_decoding=True)

@@ -18,9 +18,8 @@ from qless_py.errors import JobNotFoundError, LostLeaseError, StaleRequestError
 from qless_py.handlers.result import Result
 from qless_py.handlers.retry import RECONNECT
 from qless_py.protocol import Call
-from qless_py.store.dedicated import DedicatedConnection
+from qless_py.store.dedicated import DedicatedConnection, readable
 from qless_py.store.outage import UNAVAILABLE, OutageLog
-from qless_py.store.readable import readable
 from qless_py.store.resend import PIPELINE, ResendPolicy
 from qless_py.store.runner import Flight, Runner
 from qless_py.worker.control_pipe import ControlPipe

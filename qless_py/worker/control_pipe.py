@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from qless_py.store.readable import readable
+from qless_py.store.dedicated import readable
 
 # After a live restart the children of the old program read these: their values never change.
 STOP: Final = b"S"  # fetch no more jobs, and exit when the running ones have ended

@@ -12,10 +12,10 @@ from redis.exceptions import ResponseError
 from qless_py import protocol
 from qless_py.errors import QlessError
 from qless_py.protocol import Call
-from qless_py.store import server_errors
-from qless_py.store.dedicated import DedicatedConnection
+from qless_py.store import server_errors, wakeup
 from qless_py.store.runner import Flight
 from qless_py.store.server_errors import Meaning
+from qless_py.store.wakeup import WakeConnection
 from qless_py.worker.acknowledger import Acknowledger, StopWaiting, UnconfirmedFetch
 from qless_py.worker.control_pipe import ControlPipe
 
@@ -23,7 +23,6 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-_SHORTEST: Final = 0.001
 _REPLY_MARGIN: Final = 1.0  # Seconds by which the server's reply to a timeout may be late.
 
 
@@ -41,7 +40,7 @@ class Fetcher:
         self._acknowledger = acknowledger
         self._control = control
         self._longest = longest
-        self._connection = DedicatedConnection(acknowledger.pool)
+        self._connection = WakeConnection(acknowledger.pool)
         self._is_polling = False
 
     def wait(self, keys: Sequence[str], next_in: int | None, more: Sequence[int] = ()) -> None:
@@ -53,17 +52,10 @@ class Fetcher:
         if not keys:
             self._control.wait(seconds, *more)
             return
-        is_answered = False
         try:
-            connection = self._connection.get()
-            connection.send_command(*_bzpopmin(keys, seconds))
-            if is_answered := self._wait_for_reply(seconds, more):
-                connection.read_response()
+            self._connection.wait(keys, seconds, lambda: self._wait_for_reply(seconds, more))
         except ResponseError as error:
             self._poll(error, seconds, *more)
-        finally:
-            if not is_answered:
-                self.close()
 
     def fetch(
         self, call: Call[T], keys: Sequence[str], next_in: int | None
@@ -76,7 +68,7 @@ class Fetcher:
         """
         seconds = self._seconds(next_in)
         runner = self._acknowledger.runner
-        flight = runner.begin([call], self._connection.get(), [_bzpopmin(keys, seconds)])
+        flight = runner.begin([call], self._connection.get(), [wakeup.command(keys, seconds)])
         try:
             if flight.failure is None and not self._wait_for_reply(seconds, ()):
                 runner.lose(flight, "no answer in time")
@@ -122,7 +114,7 @@ class Fetcher:
 
     def _seconds(self, next_in: int | None) -> float:
         longest = self._longest
-        return longest if next_in is None else min(longest, max(_SHORTEST, next_in / 1000))
+        return longest if next_in is None else min(longest, max(0.0, next_in / 1000))
 
     def _wait_for_reply(self, seconds: float, more: Sequence[int]) -> bool:
         """Return True when the reply is there, False if something else comes first, or nothing.
@@ -146,7 +138,3 @@ class Fetcher:
 
 def _is_forbidden(error: ResponseError) -> bool:
     return server_errors.meaning(error) is Meaning.FORBIDDEN
-
-
-def _bzpopmin(keys: Sequence[str], seconds: float) -> tuple[str, ...]:
-    return ("BZPOPMIN", *keys, f"{seconds:.3f}")

@@ -103,7 +103,7 @@ def good_queries() -> dict[str, list[Any]]:
         "read/peek": ["work", *page],
         "read/queues": page,
         "read/recurring": ["work", *page],
-        "read/request": ["lane:1:0"],
+        "read/request": ["series:1:0"],
         "read/search": [
             [{"set": "waiting", "queue": "work"}], "", 0, 100, 100,
             [{"field": "text", "op": "has", "value": "x"}],

@@ -412,7 +412,7 @@ def templates(lease: str) -> list[tuple[str, list[tuple[Any, str]], tuple[Any, .
         ("read/batch_data", [("batch", "name")], ()),
         ("read/outcomes", [("batch", "name"), (["plain"], "many")], ()),
         ("read/meta", [], ()),
-        ("read/request", [("lane:1:0", "request")], ()),
+        ("read/request", [("series:1:0", "request")], ()),
     ]  # fmt: skip
 
 

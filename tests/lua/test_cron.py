@@ -447,7 +447,7 @@ def test_a_resent_refill_is_answered_as_before(call: Scripts) -> None:
     (question,) = questions(call)
     arguments: tuple[Any, ...] = ("c", question["generation"], question["horizon"], ticks[3:], {})
 
-    answers = [call("recur_refill", *arguments, request="lane:1:0") for _ in range(2)]
+    answers = [call("recur_refill", *arguments, request="series:1:0") for _ in range(2)]
 
     assert answers == [True, True]
     assert call("read/job", "c")["ahead"] == 128

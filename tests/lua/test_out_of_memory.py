@@ -45,7 +45,7 @@ def test_the_producing_transitions_are_those_that_say_so() -> None:
 def test_new_work_is_rejected_and_leaves_every_byte_as_it_was(full: Scripts, name: str) -> None:
     before = digest(full)
     sha = scripts.script(name).sha
-    arguments = [str(ms(full)), "lane:1:0", *map(packed, good_calls(full)[name])]
+    arguments = [str(ms(full)), "series:1:0", *map(packed, good_calls(full)[name])]
 
     with pytest.raises(redis_py.exceptions.ResponseError, match="maxmemory"):
         full.redis.evalsha(sha, 1, "{ql}", *arguments)
@@ -57,7 +57,7 @@ def test_new_work_is_rejected_and_leaves_every_byte_as_it_was(full: Scripts, nam
 def test_owners_and_whatever_drains_go_on(full: Scripts, name: str) -> None:
     before = digest(full)
 
-    full(name, *good_calls(full)[name], request="lane:1:0")
+    full(name, *good_calls(full)[name], request="series:1:0")
 
     assert digest(full) != before
 

@@ -43,29 +43,29 @@ def test_a_request_sent_twice_has_one_effect_and_one_answer(
     arguments = good_calls(populated)[name]
     clock.advance(1)
     before = digest(populated)
-    first = populated(name, *arguments, request="lane:7:0")
+    first = populated(name, *arguments, request="series:7:0")
     after = digest(populated)
     assert heard is not None
     heard()
     clock.advance(120)
 
-    again = populated(name, *arguments, request="lane:7:0")
+    again = populated(name, *arguments, request="series:7:0")
 
     assert after != before
     assert (again, digest(populated), heard()) == (first, after, [])
 
 
 @every_transition
-def test_an_older_request_of_a_lane_is_rejected(populated: Scripts, name: str) -> None:
+def test_an_older_request_of_a_series_is_rejected(populated: Scripts, name: str) -> None:
     arguments = good_calls(populated)[name]
-    populated("tick", request="lane:7:0")
+    populated("tick", request="series:7:0")
     before = digest(populated)
 
     with pytest.raises(StaleRequestError):
-        populated(name, *arguments, request="lane:6:0")
+        populated(name, *arguments, request="series:6:0")
 
     assert digest(populated) == before
-    populated(name, *arguments, request="lane:8:0")
+    populated(name, *arguments, request="series:8:0")
 
 
 @every_transition
@@ -73,7 +73,7 @@ def test_a_transition_works_without_the_loaded_script(populated: Scripts, name: 
     arguments = good_calls(populated)[name]
     populated.redis.script_flush()
 
-    populated(name, *arguments, request="lane:7:0")
+    populated(name, *arguments, request="series:7:0")
 
     assert digest(populated) != ""
 
@@ -82,34 +82,34 @@ def test_a_transition_works_without_the_loaded_script(populated: Scripts, name: 
 def test_a_reply_is_remembered_for_minutes_and_nothing_else_expires(
     populated: Scripts, name: str
 ) -> None:
-    populated(name, *good_calls(populated)[name], request="lane:7:3")
+    populated(name, *good_calls(populated)[name], request="series:7:3")
 
     expiring = {key: populated.redis.pttl(key) for key in populated.redis.keys("*")}
 
-    assert [key for key, left in expiring.items() if left != -1] == [b"{ql}:request:lane:3"]
-    assert 290_000 < expiring[b"{ql}:request:lane:3"] <= 300_000
+    assert [key for key, left in expiring.items() if left != -1] == [b"{ql}:request:series:3"]
+    assert 290_000 < expiring[b"{ql}:request:series:3"] <= 300_000
 
 
 def test_errors_are_not_remembered(call: Scripts) -> None:
     put(call, "j")
     with pytest.raises(AlreadyExistsError):
-        call("put", "q", "j", "K", "{}", {"on_conflict": "raise"}, request="lane:1:0")
+        call("put", "q", "j", "K", "{}", {"on_conflict": "raise"}, request="series:1:0")
     call("cancel", ["j"])
 
-    assert call("put", "q", "j", "K", "{}", {"on_conflict": "raise"}, request="lane:1:0") == [
+    assert call("put", "q", "j", "K", "{}", {"on_conflict": "raise"}, request="series:1:0") == [
         "j",
         True,
     ]
 
 
-def test_lanes_and_places_in_a_batch_do_not_disturb_each_other(call: Scripts) -> None:
-    for request in ("lane:5:0", "lane:5:1", "other:1:0", "lane:6:1"):
+def test_series_and_places_in_a_batch_do_not_disturb_each_other(call: Scripts) -> None:
+    for request in ("series:5:0", "series:5:1", "other:1:0", "series:6:1"):
         call("put", "q", request.replace(":", "-"), "K", "{}", {}, request=request)
 
     with pytest.raises(StaleRequestError):
-        call("put", "q", "late", "K", "{}", {}, request="lane:5:1")
+        call("put", "q", "late", "K", "{}", {}, request="series:5:1")
     assert counts(call) == {"waiting": 4}
-    assert call("put", "q", "any", "K", "{}", {}, request="lane:5:0") == ["lane-5-0", True]
+    assert call("put", "q", "any", "K", "{}", {}, request="series:5:0") == ["series-5-0", True]
 
 
 def test_a_resent_pop_gives_the_same_jobs_under_the_same_leases(
@@ -117,10 +117,10 @@ def test_a_resent_pop_gives_the_same_jobs_under_the_same_leases(
 ) -> None:
     for jid in ("a", "b", "c"):
         put(call, jid, data="x" * 3000)
-    first = call("pop", ["q"], "w", 2, {"nonce": "n"}, request="lane:1:0")
+    first = call("pop", ["q"], "w", 2, {"nonce": "n"}, request="series:1:0")
     clock.advance(3)
 
-    again = call("pop", ["q"], "w", 2, {"nonce": "n"}, request="lane:1:0")
+    again = call("pop", ["q"], "w", 2, {"nonce": "n"}, request="series:1:0")
 
     leases = [(view["jid"], view["lease"]) for view in first["jobs"]]
     assert [(view["jid"], view["lease"]) for view in again["jobs"]] == leases
@@ -132,23 +132,23 @@ def test_a_resend_is_answered_though_the_lease_has_ended_since(call: Scripts) ->
     put(call, "j")
     view = take(call)
     arguments: list[Any] = ["j", view["lease"], "", "", {}]
-    call("complete", *arguments, request="lane:1:0")
+    call("complete", *arguments, request="series:1:0")
 
-    assert call("complete", *arguments, request="lane:1:0")["state"] == "complete"
+    assert call("complete", *arguments, request="series:1:0")["state"] == "complete"
     with pytest.raises(LostLeaseError):
-        call("complete", *arguments, request="lane:2:0")
+        call("complete", *arguments, request="series:2:0")
 
 
 def test_what_became_of_a_request_can_be_asked(call: Scripts) -> None:
-    reply = call.send("put", str(ms(call)), "lane:5:0", "q", "j", "K", "{}", b"\x80")
+    reply = call.send("put", str(ms(call)), "series:5:0", "q", "j", "K", "{}", b"\x80")
 
-    assert call.raw("read/request", "lane:5:0") == {b"state": b"done", b"reply": reply}
-    assert call("read/request", "lane:4:0") == {"state": "older"}
-    assert call("read/request", "lane:6:0") == {"state": "unknown"}
+    assert call.raw("read/request", "series:5:0") == {b"state": b"done", b"reply": reply}
+    assert call("read/request", "series:4:0") == {"state": "older"}
+    assert call("read/request", "series:6:0") == {"state": "unknown"}
     assert call("read/request", "other:1:0") == {"state": "unknown"}
 
 
-@pytest.mark.parametrize("request_", ["x", "lane:1", "lane:x:0", "la ne:1:0", "lane:1:0:0"])
+@pytest.mark.parametrize("request_", ["x", "series:1", "series:x:0", "se ries:1:0", "series:1:0:0"])
 def test_a_request_that_is_none_is_rejected(call: Scripts, request_: str) -> None:
     with pytest.raises(BadArgumentError):
         call("put", "q", "j", "K", "{}", {}, request=request_)

@@ -75,7 +75,7 @@ function unpack(bytes) {
 class Server {
   constructor(socket, scripts) {
     this.scripts = scripts;
-    this.lane = crypto.randomBytes(8).toString("hex");
+    this.series = crypto.randomBytes(8).toString("hex");
     this.sequence = 0;
     this.buffer = Buffer.alloc(0);
     this.socket = net.connect(socket);
@@ -123,7 +123,7 @@ class Server {
     const text = fs.readFileSync(path.join(this.scripts, `${name}.lua`));
     const sha = crypto.createHash("sha1").update(text).digest("hex");
     this.sequence += 1;
-    const request = name.startsWith("read/") ? [] : [`${this.lane}:${this.sequence}:0`];
+    const request = name.startsWith("read/") ? [] : [`${this.series}:${this.sequence}:0`];
     const command = ["EVALSHA", sha, 1, "{ql}", "", ...request, ...given];
     const answer = this.send(...command).catch(async (error) => {
       if (!error.message.startsWith("NOSCRIPT")) throw error;

@@ -27,6 +27,6 @@ def length() -> Call[int]:
     return protocol.queues.length("queue")
 
 
-def lanes(connection: redis.Redis) -> set[bytes]:
-    """Return the lanes whose answers the server remembers."""
+def request_series(connection: redis.Redis) -> set[bytes]:
+    """Return the series of request ids whose replies the server remembers."""
     return {bytes(key).split(b":")[2] for key in connection.scan_iter("{ql}:request:*")}

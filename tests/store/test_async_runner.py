@@ -15,7 +15,7 @@ from qless_py import errors, store
 from qless_py.store.async_runner import AsyncRunner
 from qless_py.store.resend import ResendPolicy
 from tests import servers
-from tests.store.calls import QUICK, SHORT, lanes, length, pop, put
+from tests.store.calls import QUICK, SHORT, length, pop, put, request_series
 from tests.store.proxy import Proxy
 
 Test = Callable[[AsyncRunner], Awaitable[None]]
@@ -60,7 +60,7 @@ def test_a_pipeline_cut_in_its_replies_takes_effect_once(proxy: Proxy) -> None:
     run(proxy.url, test)
 
 
-def test_tasks_share_a_runner_each_call_in_a_lane_of_its_own(
+def test_tasks_share_a_runner_each_call_with_request_ids_of_its_own(
     server: servers.Server, redis: redis_py.Redis
 ) -> None:
     async def test(runner: AsyncRunner) -> None:
@@ -69,7 +69,7 @@ def test_tasks_share_a_runner_each_call_in_a_lane_of_its_own(
         assert all(reply.created for reply in replies)
 
     run(server.url, test)
-    assert len(lanes(redis)) == 30
+    assert len(request_series(redis)) == 30
 
 
 def test_flushed_scripts_are_loaded_again_without_a_second_effect(

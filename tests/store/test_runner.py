@@ -14,7 +14,7 @@ from qless_py.scripts import assemble as scripts
 from qless_py.store.resend import ResendPolicy
 from qless_py.store.runner import Runner
 from tests import servers
-from tests.store.calls import SHORT, lanes, length, pop, put
+from tests.store.calls import SHORT, length, pop, put, request_series
 from tests.store.proxy import Proxy
 
 
@@ -92,13 +92,13 @@ def test_a_stalled_network_is_waited_for(proxy: Proxy, through: Runner) -> None:
     assert through.run(length()) == 2
 
 
-def test_after_the_limit_the_error_of_the_connection_is_raised_and_the_lane_given_up(
+def test_after_the_limit_the_error_of_the_connection_is_raised_and_the_series_given_up(
     proxy: Proxy, redis: redis_py.Redis
 ) -> None:
     with store.connect(proxy.url, socket_timeout=1) as connection:
         runner = Runner(connection, "ql", policy=SHORT)
         runner.run(put("first"))
-        before = lanes(redis)
+        before = request_series(redis)
         proxy.hold()
         began = time.monotonic()
 
@@ -109,19 +109,19 @@ def test_after_the_limit_the_error_of_the_connection_is_raised_and_the_lane_give
         proxy.release()
         runner.run(put("third"))
     assert len(before) == 1
-    assert len(lanes(redis) - before) >= 1
+    assert len(request_series(redis) - before) >= 1
 
 
-def test_one_lane_serves_call_after_call(runner: Runner, redis: redis_py.Redis) -> None:
+def test_one_series_serves_call_after_call(runner: Runner, redis: redis_py.Redis) -> None:
     for number in range(10):
         runner.run(put(f"job-{number}"))
         runner.run(length())
 
-    assert len(lanes(redis)) == 1
+    assert len(request_series(redis)) == 1
 
 
 @pytest.mark.fork
-def test_a_forked_child_sends_under_a_lane_of_its_own(
+def test_a_forked_child_sends_under_a_series_of_its_own(
     runner: Runner, redis: redis_py.Redis
 ) -> None:
     runner.run(put("parent"))
@@ -132,7 +132,7 @@ def test_a_forked_child_sends_under_a_lane_of_its_own(
     os.waitpid(child, 0)
     runner.run(put("parent-again"))
 
-    assert len(lanes(redis)) == 2
+    assert len(request_series(redis)) == 2
     assert runner.run(length()) == 3
 
 
@@ -384,6 +384,6 @@ def test_a_server_that_always_flushes_scripts_counts_as_away(
     monkeypatch.setattr(hasty, "_attempt", emptied)
     redis.script_flush()
 
-    with pytest.raises(errors.StoreError, match="flushed too fast"):
+    with pytest.raises(errors.StoreError, match="flushed as fast as they are loaded"):
         hasty.run(put("one"))
     assert runner.run(length()) == 0

@@ -10,7 +10,7 @@ from qless_py import errors, store
 from qless_py.store.resend import ResendPolicy
 from qless_py.store.runner import Runner
 from tests import servers
-from tests.store.calls import SHORT, lanes, length, put
+from tests.store.calls import SHORT, length, put, request_series
 from tests.store.proxy import Proxy
 
 
@@ -117,12 +117,12 @@ def test_an_older_request_of_the_lane_is_rejected_and_the_lane_given_up(
     runner: Runner, redis: redis_py.Redis
 ) -> None:
     runner.run(put("first"))
-    lane = runner._lanes._free[0]
+    series = runner._series._free[0]
     runner.run(put("second"))
-    lane.sequence = 0
+    series.sequence = 0
 
     with pytest.raises(errors.StaleRequestError):
         runner.run(put("third"))
 
     assert runner.run(put("fourth")).created
-    assert len(lanes(redis)) == 2
+    assert len(request_series(redis)) == 2

@@ -49,13 +49,13 @@ session.SCHEMA = "1"
 
 local function split(request)
   if type(request) ~= "string" or #request > 100 then
-    errors.bad("request is not lane:sequence:index")
+    errors.bad("request is not series:sequence:index")
   end
-  local lane, sequence, index = string.match(request, "^(%w+):(%d+):(%d+)$")
-  if not lane or #sequence > 14 or #index > 4 then
-    errors.bad("request is not lane:sequence:index")
+  local series, sequence, index = string.match(request, "^(%w+):(%d+):(%d+)$")
+  if not series or #sequence > 14 or #index > 4 then
+    errors.bad("request is not series:sequence:index")
   end
-  return lane .. ":" .. index, sequence
+  return series .. ":" .. index, sequence
 end
 
 -- A remembered request is its sequence, a colon, and the reply.
@@ -75,7 +75,7 @@ local function remembered(key, sequence)
   if known == tonumber(sequence) then
     return reply
   elseif known > tonumber(sequence) then
-    errors.raise("STALEREQUEST", "A later request of this lane was already answered")
+    errors.raise("STALEREQUEST", "A later request of this series was already answered")
   end
   return nil
 end
