@@ -13,7 +13,7 @@ from click.core import ParameterSource
 from qless_py.cli.output import Output
 from qless_py.errors import ConfigError
 from qless_py.store import settings_file
-from qless_py.store.settings_file import DEFAULT_NAMESPACE, Configuration
+from qless_py.store.settings_file import DEFAULT_NAMESPACE, FileSettings
 
 if TYPE_CHECKING:
     from qless_py.client.client import Client
@@ -71,7 +71,7 @@ class CliContext:
         return Output(is_json=self.is_json)
 
     @cached_property
-    def configuration(self) -> Configuration:
+    def configuration(self) -> FileSettings:
         """The settings file; a mistake in it is a usage error."""
         try:
             return settings_file.load(self.config, self.environment, environ=os.environ)

@@ -1,7 +1,10 @@
-"""Checks that a namespace is consistent, and repairs it where it is not."""
+"""Check that a namespace is consistent, and repair it.
+
+The checker reads the keys by a description of its own (`layout`), independent of the Lua scripts.
+"""
 
 from qless_py.fsck.check import check
-from qless_py.fsck.finding import Finding
 from qless_py.fsck.repairs import repair
+from qless_py.fsck.rules import Finding
 
 __all__ = ["Finding", "check", "repair"]

@@ -1,4 +1,4 @@
-"""Walks a whole namespace and names the rules that each of its keys must keep."""
+"""Walk a whole namespace and run the rules for each key and entry."""
 
 from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
@@ -7,80 +7,78 @@ from typing import Any, Final
 import redis as redis_py
 
 from qless_py.fsck import (
-    batch_rules,
-    edge_rules,
-    index_rules,
-    job_rules,
-    key_rules,
-    schedule_rules,
-    subqueue_rules,
-    throttle_rules,
+    batches,
+    dependencies,
+    jobs,
+    keys,
+    recurring,
+    subqueues,
+    throttles,
 )
-from qless_py.fsck.finding import Finding
-from qless_py.fsck.names import TYPES
-from qless_py.fsck.reader import Rule, Unit, findings, unit
-from qless_py.fsck.space import Space
+from qless_py.fsck.layout import TYPES
+from qless_py.fsck.namespace import Namespace
+from qless_py.fsck.rules import Finding, Rule, Unit, findings, unit
 
 PAGE = 1000
 
-KeyRule = Callable[[Space, str], Rule]
+KeyRule = Callable[[Namespace, str], Rule]
 
 
-def _with_pattern(rule: Callable[[Space, str, str], Rule], pattern: str) -> KeyRule:
-    return lambda space, name: rule(space, pattern, name)
+def _with_pattern(rule: Callable[[Namespace, str, str], Rule], pattern: str) -> KeyRule:
+    return lambda ns, name: rule(ns, pattern, name)
 
 
-# What a key must be, beside being in the layout.
+# The rules for whole keys, beside the one for every key.
 KEY_RULES: Final[Mapping[str, tuple[KeyRule, ...]]] = MappingProxyType(
     {
-        "meta": (lambda space, _: key_rules.meta(space),),
-        "job:*": (job_rules.job,),
-        "recurring:*": (schedule_rules.recurring,),
-        "failure:*": (key_rules.failure,),
-        "dependencies:*": (edge_rules.dependencies,),
-        "dependents:*": (edge_rules.dependents,),
-        "failed:*": (key_rules.group,),
-        "tag:*": (key_rules.tag,),
-        "unique:*": (key_rules.unique,),
-        "request:*": (key_rules.request,),
-        "queue:*:now": (key_rules.account, key_rules.known),
-        "batch:*:record": (batch_rules.batch,),
+        "meta": (lambda ns, _: keys.meta(ns),),
+        "job:*": (jobs.job,),
+        "recurring:*": (recurring.recurring,),
+        "failure:*": (keys.failure,),
+        "dependencies:*": (dependencies.dependencies,),
+        "dependents:*": (dependencies.dependents,),
+        "failed:*": (keys.group,),
+        "tag:*": (keys.tag,),
+        "unique:*": (keys.unique,),
+        "request:*": (keys.request,),
+        "queue:*:now": (keys.counters, keys.known),
+        "batch:*:record": (batches.batch,),
         **{
-            f"batch:*:{part}": (_with_pattern(batch_rules.part, f"batch:*:{part}"),)
+            f"batch:*:{part}": (_with_pattern(batches.part, f"batch:*:{part}"),)
             for part in ("inner", "canceled", "data")
         },
-        "release:*:record": (edge_rules.release,),
-        "release:*:dependents": (edge_rules.released,),
+        "release:*:record": (dependencies.release,),
+        "release:*:dependents": (dependencies.released,),
         **{
-            f"queue:*:{place}": (_with_pattern(key_rules.queue, f"queue:*:{place}"),)
+            f"queue:*:{place}": (_with_pattern(keys.queue, f"queue:*:{place}"),)
             for place in ("running", "scheduled")
         },
         **{
-            f"queue:*:{place}": (_with_pattern(subqueue_rules.fair, f"queue:*:{place}"),)
+            f"queue:*:{place}": (_with_pattern(subqueues.fair, f"queue:*:{place}"),)
             for place in ("shared", "throttled")
         },
-        "queue:*:lane/*/*": (subqueue_rules.subqueue,),
-        "throttle:*:record": (throttle_rules.throttle,),
-        "worker:*:info": (key_rules.worker,),
+        "queue:*:lane/*/*": (subqueues.subqueue,),
+        "throttle:*:record": (throttles.throttle,),
+        "worker:*:info": (keys.worker,),
     }
 )
 
 
-def _entry_units(space: Space, pattern: str, name: str, entry: bytes) -> Iterator[Unit]:
-    """Name the rules for one entry of a key."""
-    if pattern in index_rules.CLAIMS:
-        yield unit(index_rules.member, space, pattern, name, entry)
-    elif pattern in key_rules.SERIES:
-        yield unit(key_rules.series, space, pattern, name, entry)
+def _entry_units(ns: Namespace, pattern: str, name: str, entry: bytes) -> Iterator[Unit]:
+    """Yield the rules for one entry of a key."""
+    if pattern in jobs.CLAIMS:
+        yield unit(jobs.member, ns, pattern, name, entry)
+    elif pattern in keys.HISTORY:
+        yield unit(keys.history, ns, pattern, name, entry)
     elif pattern in LISTS:
-        yield unit(edge_rules.listed, space, pattern, LISTS[pattern], entry)
+        yield unit(dependencies.listed, ns, pattern, LISTS[pattern], entry)
     elif pattern in OWN_ENTRIES:
-        yield unit(OWN_ENTRIES[pattern], space, name, entry)
+        yield unit(OWN_ENTRIES[pattern], ns, name, entry)
     elif pattern in NAMES:
-        yield unit(edge_rules.named, space, pattern, name, entry)
+        yield unit(dependencies.named, ns, pattern, name, entry)
 
 
-# Lists of names, each of which stands for a key.
+# Lists of names, and the pattern of the key that each name stands for.
 LISTS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "failed": "failed:*",
@@ -91,24 +89,24 @@ LISTS: Final[Mapping[str, str]] = MappingProxyType(
         "throttles": "throttle:*:record",
     }
 )
-OWN_ENTRIES: Final[Mapping[str, Callable[[Space, str, bytes], Rule]]] = MappingProxyType(
+OWN_ENTRIES: Final[Mapping[str, Callable[[Namespace, str, bytes], Rule]]] = MappingProxyType(
     {
-        "queue:*:recurring": schedule_rules.slot,
-        "dependencies:*": edge_rules.dependency,
-        "dependents:*": edge_rules.dependent,
-        "parents:*": edge_rules.parent,
-        "holds:*": edge_rules.hold,
-        "batch:*:inner": batch_rules.inner,
-        "declared:*": schedule_rules.declared,
-        "refills": lambda space, _, entry: schedule_rules.refill(space, entry),
-        "queue:*:users/*": subqueue_rules.user,
-        "queue:*:open": subqueue_rules.opened,
-        "queue:*:finish": subqueue_rules.finish,
-        "throttle:*:queues": subqueue_rules.parking,
-        "throttle:*:capped": subqueue_rules.capped,
-        "users": lambda space, _, entry: throttle_rules.settled(space, entry),
-        "weights": lambda space, _, entry: throttle_rules.weight(space, entry),
-        "due": lambda space, _, entry: key_rules.duty(space, entry),
+        "queue:*:recurring": recurring.next_tick,
+        "dependencies:*": dependencies.dependency,
+        "dependents:*": dependencies.dependent,
+        "parents:*": dependencies.parent,
+        "holds:*": dependencies.hold,
+        "batch:*:inner": batches.inner,
+        "declared:*": recurring.declared,
+        "refills": lambda ns, _, entry: recurring.refill(ns, entry),
+        "queue:*:users/*": subqueues.user,
+        "queue:*:open": subqueues.opened,
+        "queue:*:finish": subqueues.finish,
+        "throttle:*:queues": subqueues.parking,
+        "throttle:*:capped": subqueues.capped,
+        "users": lambda ns, _, entry: throttles.settled(ns, entry),
+        "weights": lambda ns, _, entry: throttles.weight(ns, entry),
+        "due": lambda ns, _, entry: keys.task(ns, entry),
     }
 )
 NAMES: Final = frozenset(("queues", "workers", "tombstones", "followups:*", "release:*:dependents"))
@@ -118,34 +116,33 @@ SCANS: Final[Mapping[str, str]] = MappingProxyType(
 
 
 def check(redis: redis_py.Redis, namespace: str = "ql") -> list[Finding]:
-    """Find everything that is wrong in a namespace, reading only.
+    """Return everything that is wrong in a namespace, without writing.
 
-    Others may use the namespace meanwhile: what is reported was true at one instant. Memory is
-    bounded by the findings, not by the number of jobs.
+    The namespace may be in use: each finding was true at one instant. The memory needed depends on
+    the number of findings, not of jobs.
     """
-    space = Space(namespace)
-    return list(dict.fromkeys(findings(redis, _units(redis, space), space.refresh)))
+    ns = Namespace(namespace)
+    return list(dict.fromkeys(findings(redis, _units(redis, ns), ns.refresh)))
 
 
-def _units(redis: redis_py.Redis, space: Space) -> Iterator[Unit]:
-    # Without meta there is no namespace, and any key in it is a finding as well.
-    for key in redis.scan_iter(match=space.keys.match(), count=PAGE):
-        yield unit(key_rules.form, space, key)
-        parsed = space.keys.parse(key)
+def _units(redis: redis_py.Redis, ns: Namespace) -> Iterator[Unit]:
+    for key in redis.scan_iter(match=ns.keys.match(), count=PAGE):
+        yield unit(keys.form, ns, key)
+        parsed = ns.keys.parse(key)
         if parsed is None:
             continue
         pattern, name = parsed
         for rule in KEY_RULES.get(pattern, ()):
-            yield unit(rule, space, name)
-        if any(pattern == known for _, known in job_rules.ATTACHED):
-            yield unit(job_rules.attached, space, pattern, name)
+            yield unit(rule, ns, name)
+        if any(pattern == known for _, known in jobs.ATTACHED):
+            yield unit(jobs.attached, ns, pattern, name)
         if TYPES[pattern] in SCANS:
             for entry in _entries(redis, pattern, key):
-                yield from _entry_units(space, pattern, name, entry)
+                yield from _entry_units(ns, pattern, name, entry)
 
 
 def _entries(redis: redis_py.Redis, pattern: str, key: bytes) -> Iterator[bytes]:
-    """List the members or fields of a key, a page at a time."""
+    """Yield the members or fields of a key, read in pages."""
     verb = SCANS[TYPES[pattern]]
     if not _has_entry_rules(pattern):
         return
@@ -154,7 +151,7 @@ def _entries(redis: redis_py.Redis, pattern: str, key: bytes) -> Iterator[bytes]
         try:
             cursor, page = redis.execute_command(verb, key, cursor, "COUNT", PAGE)
         except redis_py.ResponseError:
-            # Of another type than its name says, which is reported as such.
+            # The key has another type than its name says, which `keys.form` reports.
             return
         for entry in page:
             yield entry[0] if verb == "ZSCAN" else entry
@@ -164,8 +161,8 @@ def _entries(redis: redis_py.Redis, pattern: str, key: bytes) -> Iterator[bytes]
 
 def _has_entry_rules(pattern: str) -> bool:
     return (
-        pattern in index_rules.CLAIMS
-        or pattern in key_rules.SERIES
+        pattern in jobs.CLAIMS
+        or pattern in keys.HISTORY
         or pattern in LISTS
         or pattern in OWN_ENTRIES
         or pattern in NAMES

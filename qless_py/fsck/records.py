@@ -1,22 +1,22 @@
-"""Reads stored jobs and the other packed values, believing nothing about them."""
+"""Unpack stored jobs and other packed values, without trusting their form."""
 
 from dataclasses import dataclass
 from typing import Any
 
 import msgpack
 
-from qless_py.fsck.names import text
+from qless_py.fsck.layout import text
 
 WHOLE = 4
 
 
 class UnreadableError(ValueError):
-    """Stored bytes are not in the form that the layout gives them."""
+    """Stored bytes do not have the form of the layout."""
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """The fields of a stored job and the data kept beside them."""
+    """The fields of a stored job, and its data as far as it is stored inline."""
 
     fields: dict[str, Any]
     data: bytes
@@ -26,7 +26,7 @@ class Record:
 
     @property
     def state(self) -> str:
-        """The state as stored, "" when there is none."""
+        """The state, "" if it is missing."""
         return str(self.fields.get("state", ""))
 
     @property
@@ -46,12 +46,12 @@ class Record:
 
     @property
     def user(self) -> str:
-        """The user, "" when it has none."""
+        """The user, "" without one."""
         return str(self.fields.get("user") or "")
 
     @property
     def gate(self) -> str:
-        """The throttle that it is parked on, "" when there is none."""
+        """The throttle that the job is parked on, "" if it is not parked."""
         return str(self.fields.get("gate") or "")
 
     @property
@@ -61,39 +61,39 @@ class Record:
 
     @property
     def holds(self) -> list[str]:
-        """The throttles whose holder it is, while it runs."""
+        """The throttles of which the job is a holder while it runs."""
         own = [*self.list_of("throttles"), *([f"user:{self.user}"] if self.user else [])]
         return [throttle for throttle in own if throttle not in self.list_of("excused")]
 
     def list_of(self, field: str) -> list[str]:
-        """Give a list of texts, empty when it is not stored."""
+        """Return a list of texts, empty if it is not stored."""
         found = self.fields.get(field) or []
         return [str(one) for one in found] if isinstance(found, list) else []
 
     @property
     def has_ended(self) -> bool:
-        """Whether the job is done with, until somebody puts it again."""
+        """Whether the job has ended; it may be put again."""
         return self.state in ("complete", "failed")
 
 
 def job(value: bytes | None) -> Record | None:
-    """Read a stored job; None when there is none."""
+    """Unpack a stored job; None if there is none."""
     if value is None:
         return None
     end = WHOLE + int.from_bytes(value[:WHOLE], "big")
     if len(value) < end or end == WHOLE:
-        raise UnreadableError("the length in front does not fit the value")
+        raise UnreadableError("the length prefix does not fit the value")
     return Record(packed_map(value[WHOLE:end], keep=("order",)), value[end:])
 
 
 def packed_map(value: bytes, keep: tuple[str, ...] = ()) -> dict[str, Any]:
-    """Unpack a map with names for keys; `keep` names fields that stay bytes."""
+    """Unpack a map with text as keys; the fields in `keep` stay bytes."""
     fields = _unpacked(value)
-    # An empty map and an empty list are one thing to the packer in the server.
+    # The packer in the server writes an empty map as an empty list.
     if fields == []:
         return {}
     if not isinstance(fields, dict):
-        raise UnreadableError("it is not a map")
+        raise UnreadableError("the value is not a map")
     return {
         text(name): (one if text(name) in keep else _readable(one)) for name, one in fields.items()
     }
@@ -103,11 +103,11 @@ def _unpacked(value: bytes) -> Any:
     try:
         return msgpack.unpackb(value, raw=True, strict_map_key=False)
     except (ValueError, msgpack.UnpackException) as error:
-        raise UnreadableError("it is not one msgpack value") from error
+        raise UnreadableError("the value is not one msgpack value") from error
 
 
 def packed_value(value: bytes) -> Any:
-    """Unpack any one value, its strings as text."""
+    """Unpack any value, with strings as text."""
     return _readable(_unpacked(value))
 
 

@@ -1,4 +1,4 @@
-"""Puts right what a check found, one atomic step for each thing."""
+"""Repair what a check found, each fault in one atomic step."""
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
@@ -8,9 +8,9 @@ from typing import Final
 import redis as redis_py
 
 from qless_py.errors import QlessError
-from qless_py.fsck.finding import Finding
-from qless_py.fsck.key_rules import PASSING
-from qless_py.fsck.names import Keys, raw_bytes
+from qless_py.fsck.keys import PASSING
+from qless_py.fsck.layout import Keys, raw_bytes
+from qless_py.fsck.rules import Finding
 from qless_py.protocol.call import Call
 from qless_py.protocol.namespace import repair as call_of
 from qless_py.store.runner import Runner
@@ -82,7 +82,7 @@ def _of_member(kind: str) -> "Repair":
 
 Repair = Callable[[Finding, str, str], Call[None]]
 
-# How each kind of finding is repaired; the others are for people to judge.
+# How each kind of finding is repaired. The other kinds need a decision by a person.
 _REPAIRS: Final[Mapping[str, Repair]] = MappingProxyType(
     {
         "misplaced": _of_place,
@@ -116,12 +116,11 @@ _REPAIRS: Final[Mapping[str, Repair]] = MappingProxyType(
 
 
 def repair(redis: redis_py.Redis, namespace: str, findings: Iterable[Finding]) -> list[str]:
-    """Repair what can be repaired without guessing, and say what was done.
+    """Repair what can be repaired without guessing, and return what was repaired.
 
-    Each step makes indexes and sums agree with the records of the jobs, and leaves what is right
-    as it is, so it may be run on a namespace in use. One repair can bring another fault to light:
-    check again afterwards. Keys that have no place in the layout and values that cannot be read
-    are left alone.
+    Each step makes indexes and counters agree with the records of the jobs and changes nothing
+    that is right, so the namespace may be in use. A repair can reveal another fault: check again
+    afterwards. Keys that are not part of the layout and unreadable values are left alone.
     """
     keys = Keys(namespace)
     runner = _runner(redis, keys)
@@ -142,8 +141,8 @@ def _ran(runner: Runner, call: Call[None]) -> bool:
     try:
         runner.run(call)
     except (QlessError, redis_py.ResponseError) as error:
-        # It leans on a value that cannot be read, so it is for people to judge like that one.
-        _log.warning("left %s alone: %s", call.args, error)
+        # The repair needs a value that cannot be read, which only a person can decide about.
+        _log.warning("not repaired: %s: %s", call.args, error)
         return False
     return True
 
@@ -156,7 +155,7 @@ def _set_expiry(redis: redis_py.Redis, finding: Finding, pattern: str) -> None:
 
 
 def _runner(redis: redis_py.Redis, keys: Keys) -> Runner:
-    """Run by the clock of the namespace: repairs must not need another one."""
+    """Return a runner with the clock of the namespace, the only one that it accepts."""
     clock, time = redis.hmget(keys.make("meta"), "clock", "time")
     seconds = int(time or 0) / 1000
     return Runner(redis, keys.namespace, (lambda: seconds) if clock == b"test" else None)

@@ -1,7 +1,7 @@
-"""From a URL to a connection: which server, how it is reached, and what survives a failure.
+"""From a URL to a connection, and calls that are safe to resend.
 
-`connect` and `connect_async` give an ordinary client of redis-py, whose own retries are off: after
-a lost reply they would run a script twice. `Runner` and `AsyncRunner` send calls over it, and
+`connect` and `connect_async` return an ordinary client of redis-py with its retries switched off:
+after a lost reply they would run a script twice. `Runner` and `AsyncRunner` send calls over it, and
 resend them so that each takes effect once.
 """
 
@@ -35,11 +35,11 @@ def connect(
     connection_pool: redis.ConnectionPool | None = None,
     **options: Any,
 ) -> redis.Redis:
-    """Give a client for the URL, or what `resolve` finds without one; it connects when first used.
+    """Return a client for the URL, by default the one of `resolve`; it connects when first used.
 
     `options` are those of redis-py, a `connection_pool` replaces all of them, and `namespace`
-    chooses the node in a cluster. The first connection to a server raises StoreError when it is
-    too old or would evict jobs. Close the client: that may stop an embedded server.
+    determines the node in a cluster. The first connection to a server raises StoreError if the
+    server is too old or would evict jobs. Close the client: that may stop an embedded server.
     """
     if connection_pool is not None:
         _refuse_both(url, options)
@@ -56,7 +56,7 @@ def connect_async(
     connection_pool: redis.asyncio.ConnectionPool | None = None,
     **options: Any,
 ) -> redis.asyncio.Redis:
-    """Give the same for asyncio; nothing is awaited before the first command."""
+    """Return the same for asyncio; nothing is awaited before the first command."""
     if connection_pool is not None:
         _refuse_both(url, options)
         pools.check_on_connect(connection_pool)
@@ -67,4 +67,4 @@ def connect_async(
 
 def _refuse_both(url: str | None, options: dict[str, Any]) -> None:
     if url is not None or options:
-        raise StoreError("a connection_pool comes with its own address and options: give only it")
+        raise StoreError("a connection_pool has its own address and options: pass only the pool")

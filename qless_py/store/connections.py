@@ -1,4 +1,4 @@
-"""Connections that know more than an address: an embedded server, or a cluster's slot."""
+"""Connections that find their server: an embedded one, the master of a slot, or by sentinels."""
 
 # The constructors and methods that these classes extend have no types in redis-py.
 # mypy: disable-error-code="no-untyped-call"
@@ -7,18 +7,20 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Final
 
 import redis
 import redis.asyncio
 import redis.asyncio.sentinel
+from redis.crc import key_slot
 
-from qless_py.store.cluster import SlotFinder
 from qless_py.store.embedded.server import EmbeddedServer
+from qless_py.store.urls import Address
 
 
 class EmbeddedConnection(redis.UnixDomainSocketConnection):
-    """A connection to an embedded server, which starts it when it does not run."""
+    """A connection to an embedded server, which it starts if it is not running."""
 
     def __init__(self, *, server: EmbeddedServer, **options: Any) -> None:
         super().__init__(path=str(server.folder.path), **options)
@@ -31,7 +33,7 @@ class EmbeddedConnection(redis.UnixDomainSocketConnection):
 
 
 class EmbeddedPool(redis.ConnectionPool):
-    """Connections to an embedded server; closing the pool gives the server up."""
+    """Connections to an embedded server. Closing the pool ends this use of the server."""
 
     def disconnect(self, inuse_connections: bool = True) -> None:  # noqa: FBT001, FBT002 - theirs
         """Close the connections, and stop the server when this was its last user."""
@@ -40,8 +42,61 @@ class EmbeddedPool(redis.ConnectionPool):
             self.connection_kwargs["server"].leave()
 
 
+# Options that a connection which only asks for the slots must not receive.
+_UNWANTED: Final = frozenset({"slot", "redis_connect_func", "host", "port", "retry"})
+
+
+class SlotFinder:
+    """Find the node of a Redis Cluster that serves the slot of a namespace.
+
+    All keys of a namespace have one hash tag and so are in one slot: a connection to the master of
+    that slot is all a client needs, and works like one to a single server.
+    """
+
+    def __init__(self, startup: tuple[Address, ...], namespace: str) -> None:
+        self._startup = startup
+        self._known = startup
+        self.slot: int = key_slot(f"{{{namespace}}}".encode())
+
+    def __repr__(self) -> str:
+        return f"<SlotFinder slot={self.slot}>"
+
+    def master(self, kind: type[redis.Connection], options: Mapping[str, Any]) -> Address:
+        """Ask one node after another for the master; ConnectionError if none answers with one."""
+        wanted = {name: value for name, value in options.items() if name not in _UNWANTED}
+        last: Exception | None = None
+        for host, port in dict.fromkeys((*self._known, *self._startup)):
+            connection = kind(host=host, port=port, **wanted)
+            try:
+                connection.connect()
+                connection.send_command("CLUSTER", "SLOTS")
+                found = self._read(host, connection.read_response(disable_decoding=True))
+            except redis.RedisError as error:
+                last = error
+            else:
+                if found is not None:
+                    return found
+            finally:
+                connection.disconnect()
+        raise redis.ConnectionError(f"no node of the cluster serves slot {self.slot}") from last
+
+    def _read(self, asked: str, ranges: list[Any]) -> Address | None:
+        masters: dict[Address, None] = {}
+        found = None
+        for first, last, master, *_ in ranges:
+            # A node that does not know its own address reports an empty one: it is this host.
+            host = (master[0] or b"").decode()
+            address = (asked if host in ("", "?") else host, int(master[1]))
+            masters[address] = None
+            if first <= self.slot <= last:
+                found = address
+        if masters:
+            self._known = tuple(masters)
+        return found
+
+
 class SlotConnection(redis.Connection):
-    """A connection to whichever node of a cluster is the master of one slot."""
+    """A connection to the current master of a slot of a cluster."""
 
     def __init__(self, *, slot: SlotFinder, **options: Any) -> None:
         super().__init__(**options)
@@ -108,7 +163,7 @@ class AsyncSlotSSLConnection(AsyncSlotConnection, redis.asyncio.SSLConnection):
 
 
 class AsyncSentinelPool(redis.asyncio.sentinel.SentinelConnectionPool):
-    """Connections to the master that sentinels name; closing it closes those to the sentinels."""
+    """Connections to the master named by sentinels. Closing it also disconnects the sentinels."""
 
     async def disconnect(self, inuse_connections: bool = True) -> None:  # noqa: FBT001, FBT002 - theirs
         """Close the connections."""

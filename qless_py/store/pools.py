@@ -1,4 +1,4 @@
-"""Make the connection pool that a store URL stands for, with the settings all of them share."""
+"""Make the connection pool for a store URL, with the settings that all pools share."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from redis.backoff import NoBackoff
 
 from qless_py.errors import StoreError
 from qless_py.store import connections
-from qless_py.store.cluster import SlotFinder
+from qless_py.store.connections import SlotFinder
 from qless_py.store.embedded.server import EmbeddedServer
 from qless_py.store.server_check import ServerCheck
 from qless_py.store.urls import StoreURL
 
-# A script is done in milliseconds: five seconds of silence mean a dead server or network.
+# Seconds. A script runs for milliseconds: no reply for so long means a dead server or network.
 SOCKET_TIMEOUT: Final = 5.0
-# Bytes that are not acknowledged for so long are given up by the kernel, so that no old call
-# reaches the server after the answers of its time have been forgotten there.
+# The kernel discards bytes that are not acknowledged for so long. So no old call reaches the server
+# after the server has forgotten the replies of that time, which would run it twice.
 _UNACKNOWLEDGED_MS: Final = 60_000
 _OURS: Final = frozenset({"retry", "retry_on_error", "retry_on_timeout", "redis_connect_func"})
 _SENTINEL_PREFIX: Final = "sentinel_"
 
 
 @dataclass(frozen=True, slots=True)
-class _Family:
-    """The classes of redis-py, and ours beside them, for one way of waiting."""
+class _Classes:
+    """The classes of redis-py, and those that extend them, for blocking or for asyncio."""
 
     pool: type[Any]
     tcp: type[Any]
@@ -48,7 +48,7 @@ class _Family:
     retry: type[Any]
 
 
-_BLOCKING: Final = _Family(
+_BLOCKING: Final = _Classes(
     pool=redis.ConnectionPool,
     tcp=redis.Connection,
     tls=redis.SSLConnection,
@@ -61,7 +61,7 @@ _BLOCKING: Final = _Family(
     sentinel_pool=redis.sentinel.SentinelConnectionPool,
     retry=redis.retry.Retry,
 )
-_ASYNC: Final = _Family(
+_ASYNC: Final = _Classes(
     pool=redis.asyncio.ConnectionPool,
     tcp=redis.asyncio.Connection,
     tls=redis.asyncio.SSLConnection,
@@ -78,7 +78,7 @@ _ASYNC: Final = _Family(
 
 def make_pool(url: StoreURL, namespace: str, given: Mapping[str, Any]) -> redis.ConnectionPool:
     """Make a pool for the synchronous client."""
-    pool: redis.ConnectionPool = _make(_BLOCKING, url, namespace, given, ServerCheck().greet)
+    pool: redis.ConnectionPool = _make(_BLOCKING, url, namespace, given, ServerCheck().on_connect)
     return pool
 
 
@@ -86,53 +86,53 @@ def make_async_pool(
     url: StoreURL, namespace: str, given: Mapping[str, Any]
 ) -> redis.asyncio.ConnectionPool:
     """Make a pool for the asyncio client."""
-    greet = ServerCheck().greet_async
-    pool: redis.asyncio.ConnectionPool = _make(_ASYNC, url, namespace, given, greet)
+    on_connect = ServerCheck().on_connect_async
+    pool: redis.asyncio.ConnectionPool = _make(_ASYNC, url, namespace, given, on_connect)
     return pool
 
 
 def _make(
-    family: _Family, url: StoreURL, namespace: str, given: Mapping[str, Any], greet: Any
+    classes: _Classes, url: StoreURL, namespace: str, given: Mapping[str, Any], on_connect: Any
 ) -> Any:
     options = _options(url, given)
-    options["retry"] = family.retry(NoBackoff(), 0)
-    options["redis_connect_func"] = greet
+    options["retry"] = classes.retry(NoBackoff(), 0)
+    options["redis_connect_func"] = on_connect
     if url.kind == "embedded":
         server = EmbeddedServer(url.path)
-        pool = family.embedded_pool(family.embedded, server=server, **options)
+        pool = classes.embedded_pool(classes.embedded, server=server, **options)
     elif url.kind == "sentinel":
         sentinels, own = _sentinels(url, options)
-        manager = family.sentinel(url.hosts, sentinel_kwargs=sentinels)
-        pool = family.sentinel_pool(url.service, manager, ssl=url.tls, **own)
+        manager = classes.sentinel(url.hosts, sentinel_kwargs=sentinels)
+        pool = classes.sentinel_pool(url.service, manager, ssl=url.tls, **own)
     elif url.kind == "cluster":
         finder = SlotFinder(url.hosts, namespace)
-        kind = family.slot_tls if url.tls else family.slot
-        pool = family.pool(kind, slot=finder, **options)
+        kind = classes.slot_tls if url.tls else classes.slot
+        pool = classes.pool(kind, slot=finder, **options)
     elif url.kind == "unix":
-        pool = family.pool(family.unix, path=url.path, **options)
+        pool = classes.pool(classes.unix, path=url.path, **options)
     else:
-        pool = family.pool(family.tls if url.tls else family.tcp, **options)
+        pool = classes.pool(classes.tls if url.tls else classes.tcp, **options)
     _try_options(url, pool)
     return pool
 
 
 def check_on_connect(pool: redis.ConnectionPool | redis.asyncio.ConnectionPool) -> None:
-    """Have a pool that somebody else made check its server too, unless it greets in its own way."""
+    """Let a pool of the caller check its server, unless it has a connect function of its own."""
     check = ServerCheck()
     asynchronous = isinstance(pool, redis.asyncio.ConnectionPool)
-    greet: Any = check.greet_async if asynchronous else check.greet
-    pool.connection_kwargs.setdefault("redis_connect_func", greet)
+    on_connect: Any = check.on_connect_async if asynchronous else check.on_connect
+    pool.connection_kwargs.setdefault("redis_connect_func", on_connect)
 
 
 def _options(url: StoreURL, given: Mapping[str, Any]) -> dict[str, Any]:
     refused = sorted(_OURS.intersection((*given, *url.options)))
     if refused:
-        raise StoreError(f"{', '.join(refused)} cannot be set: calls are resent by qless_py itself")
+        raise StoreError(f"{', '.join(refused)} cannot be set: qless_py resends calls itself")
     options: dict[str, Any] = {
         "protocol": 2,
         "socket_timeout": SOCKET_TIMEOUT,
         "socket_connect_timeout": SOCKET_TIMEOUT,
-        # The pool must not be what limits the number of threads.
+        # No limit: threads wait for replies, not for a free connection.
         "max_connections": 2**31,
     }
     if url.hosts:
@@ -151,7 +151,7 @@ def _keepalive() -> dict[int, int]:
 
 
 def _sentinels(url: StoreURL, options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Split the options into those for the sentinels and those for the server they watch."""
+    """Split the options into those for the sentinels and those for the server."""
     sentinels: dict[str, Any] = {"ssl": True} if url.tls else {}
     own = {}
     for name, value in options.items():
@@ -165,11 +165,11 @@ def _sentinels(url: StoreURL, options: Mapping[str, Any]) -> tuple[dict[str, Any
 
 
 def _try_options(url: StoreURL, pool: redis.ConnectionPool | redis.asyncio.ConnectionPool) -> None:
-    """Make one connection that is not used, so that an unknown option is named at once."""
+    """Make one connection without connecting it, so that an unknown option is reported at once."""
     try:
         pool.connection_class(**pool.connection_kwargs)
     except (TypeError, ValueError, redis.RedisError) as error:
-        # The message names the option; values stay out of it.
+        # The message names the option, but not its value, which may be a password.
         unknown = str(error).partition("argument ")[2].strip("'")
         raise StoreError(
             f"cannot use the options for {url}: {unknown or type(error).__name__}"

@@ -1,4 +1,4 @@
-"""Refuse a server that cannot keep a queue, and warn about one that may forget it."""
+"""Refuse a server that is too old or may evict jobs; warn about one that may lose them."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ _NUMBERS: Final = re.compile(r"(\d+)\.(\d+)")
 
 
 class ServerCheck:
-    """Looks at each server once, on the first connection that a pool makes to it.
+    """Check each server once, on the first connection of a pool to it.
 
-    A pool calls one of the two methods in place of its own greeting, so the check needs no
-    connection of its own, and also sees the server that a failover leads to.
+    The pool calls one of the two methods in place of its own `on_connect`: the check needs no
+    further connection, and it also runs for the server that a failover leads to.
     """
 
     def __init__(self) -> None:
         self._seen: set[str] = set()
 
-    def greet(self, connection: redis.Connection) -> None:
-        """Greet the server, then check it."""
+    def on_connect(self, connection: redis.Connection) -> None:
+        """Set the connection up, then check its server."""
         connection.on_connect()
-        where = _place(connection)
+        where = _address(connection)
         if where in self._seen:
             return
         replies: list[Any] = []
@@ -40,18 +40,18 @@ class ServerCheck:
             try:
                 replies.append(connection.read_response(disable_decoding=True))
             except redis.ResponseError:
-                replies.append(None)  # Forbidden: managed servers do not show everything.
+                replies.append(None)  # Managed servers may forbid these commands.
         try:
-            judge(where, *replies)
+            check_server(where, *replies)
         except StoreError:
-            connection.disconnect()  # Or the pool would take the connection for a good one.
+            connection.disconnect()  # Else the pool would use the connection.
             raise
         self._seen.add(where)
 
-    async def greet_async(self, connection: redis.asyncio.Connection) -> None:
-        """Do the same for a connection of redis.asyncio."""
+    async def on_connect_async(self, connection: redis.asyncio.Connection) -> None:
+        """Do the same for asyncio."""
         await connection.on_connect()
-        where = _place(connection)
+        where = _address(connection)
         if where in self._seen:
             return
         replies: list[Any] = []
@@ -62,29 +62,31 @@ class ServerCheck:
             except redis.ResponseError:
                 replies.append(None)
         try:
-            judge(where, *replies)
+            check_server(where, *replies)
         except StoreError:
             await connection.disconnect()
             raise
         self._seen.add(where)
 
 
-def judge(where: str, info: bytes | None, save: Any) -> None:
-    """Raise StoreError for a server that must not be used; log what its operator should know.
+def check_server(where: str, info: bytes | None, save: Any) -> None:
+    """Raise StoreError for a server that must not be used; log a warning about a risky setting.
 
-    `info` is the reply to INFO and `save` that to CONFIG GET save, None where refused.
+    `info` is the reply to INFO and `save` that to CONFIG GET save, None if refused.
     """
     if info is None:
-        _logger.warning("the server at %s refuses INFO: its version is not checked", where)
+        _logger.warning(
+            "the server at %s refuses INFO: its version and settings are not checked", where
+        )
         return
     facts = _facts(info)
     _check_version(where, facts)
     _check_eviction(where, facts)
     if facts.get("aof_enabled") == "0" and save is not None and not _is_set(save):
         _logger.warning(
-            "the server at %s writes nothing to disk: its end loses every job. With `appendonly "
-            "yes`, `appendfsync everysec` loses at most two seconds when the server is killed or "
-            "the power fails, `appendfsync always` nothing",
+            "the server at %s has no persistence: all jobs are lost when it stops. Set `appendonly "
+            "yes`: with `appendfsync everysec` a crash loses at most two seconds, with "
+            "`appendfsync always` nothing",
             where,
         )
 
@@ -97,8 +99,8 @@ def _check_version(where: str, facts: Mapping[str, str]) -> None:
     match = _NUMBERS.match(version)
     if match is not None and (int(match[1]), int(match[2])) < oldest:
         raise StoreError(
-            f"the server at {where} is {name} {version}: Redis {_dotted(OLDEST_REDIS)} or "
-            f"Valkey {_dotted(OLDEST_VALKEY)} is the oldest that can be used"
+            f"the server at {where} is {name} {version}; the oldest supported versions are Redis "
+            f"{_dotted(OLDEST_REDIS)} and Valkey {_dotted(OLDEST_VALKEY)}"
         )
 
 
@@ -108,11 +110,11 @@ def _check_eviction(where: str, facts: Mapping[str, str]) -> None:
         return
     if facts.get("maxmemory", "0") != "0":
         raise StoreError(
-            f"the server at {where} has maxmemory-policy {policy}: when its memory is full it "
-            "would delete jobs without a word. Set maxmemory-policy to noeviction"
+            f"the server at {where} has maxmemory-policy {policy}: it deletes jobs when its memory "
+            "is full. Set maxmemory-policy to noeviction"
         )
     _logger.warning(
-        "the server at %s has maxmemory-policy %s: with a maxmemory it would delete jobs. "
+        "the server at %s has maxmemory-policy %s: with a maxmemory set it would delete jobs. "
         "Set maxmemory-policy to noeviction",
         where,
         policy,
@@ -120,7 +122,7 @@ def _check_eviction(where: str, facts: Mapping[str, str]) -> None:
 
 
 def _is_set(setting: Mapping[bytes, bytes] | Sequence[bytes]) -> bool:
-    # A map in RESP3, the name and the value in a row in RESP2.
+    # A map in RESP3, a list of name and value in RESP2.
     return any(setting.values() if isinstance(setting, Mapping) else setting[1:])
 
 
@@ -130,7 +132,7 @@ def _facts(info: bytes) -> dict[str, str]:
     return {name: value for name, colon, value in pairs if colon}
 
 
-def _place(connection: Any) -> str:
+def _address(connection: Any) -> str:
     path = getattr(connection, "path", "")
     return str(path) if path else f"{connection.host}:{connection.port}"
 

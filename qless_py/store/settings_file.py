@@ -1,9 +1,9 @@
-"""Settings from a file: which store is used, and what each command assumes unless told otherwise.
+"""The settings file: which store is used, and the defaults of each command.
 
-The file is the one that is named, by `--config` or QLESS_PY_CONFIG, else the nearest
-`qless-py.toml`, or `pyproject.toml` with a table `[tool.qless-py]`, in the current folder and those
-above it. A table `[environments.NAME]` overrides the rest in that environment; `--environment` or
-QLESS_PY_ENV names it, else the key `environment` of the file.
+The file is named by `--config` or QLESS_PY_CONFIG; else it is the nearest `qless-py.toml`, or
+`pyproject.toml` with a table `[tool.qless-py]`, in the current folder or above. A table
+`[environments.NAME]` overrides the rest in that environment, which is named by `--environment` or
+QLESS_PY_ENV, else by the key `environment` of the file.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ DEFAULT_NAMESPACE: Final = "ql"
 
 
 @dataclass(frozen=True, slots=True)
-class Configuration:
-    """What a file says in one environment; `sections` are its tables, one for each command.
+class FileSettings:
+    """The settings of a file in one environment.
 
-    `environments` are the names of all that it knows.
+    `sections` are its tables, one for each command, `environments` the names of all environments.
     """
 
     path: Path | None = None
@@ -45,18 +45,18 @@ def load(
     *,
     environ: Mapping[str, str] = os.environ,
     folder: Path | None = None,
-) -> Configuration:
-    """Read the file that is to be used; ConfigError names what is wrong with it."""
+) -> FileSettings:
+    """Read the settings file; ConfigError says what is wrong with it."""
     named = path or environ.get("QLESS_PY_CONFIG") or None
     chosen = Path(named) if named else find(folder)
     if chosen is None:
         if environment:
-            raise ConfigError(f"there is no {FILE} that could tell of environment {environment!r}")
-        return Configuration()
+            raise ConfigError(f"environment {environment!r} needs a {FILE}, and there is none")
+        return FileSettings()
     settings = _read(chosen)
     name = environment or environ.get("QLESS_PY_ENV") or settings.get("environment")
     merged = _in_environment(chosen, settings, name)
-    return Configuration(
+    return FileSettings(
         chosen,
         name,
         _text(chosen, merged, "url"),
@@ -67,7 +67,7 @@ def load(
 
 
 def find(folder: Path | None = None) -> Path | None:
-    """Give the nearest file with settings, in this folder or above."""
+    """Return the nearest settings file, in this folder or above, None if there is none."""
     try:
         start = folder or Path.cwd()
     except FileNotFoundError:
@@ -81,13 +81,13 @@ def find(folder: Path | None = None) -> Path | None:
 
 
 def unknown(what: str, key: str, known: Iterable[str]) -> str:
-    """Say that there is no such key, and which one was perhaps meant."""
+    """Return the message about an unknown key, with the nearest known one."""
     near = difflib.get_close_matches(key, sorted(known), n=1)
     return f"unknown {what} {key!r}" + (f": did you mean {near[0]!r}?" if near else "")
 
 
 def namespace(given: str | None = None, *, environ: Mapping[str, str] = os.environ) -> str:
-    """Choose the namespace: the argument, QLESS_PY_NAMESPACE, the file's, or `ql`."""
+    """Return the namespace to use: the argument, QLESS_PY_NAMESPACE, the file's, or `ql`."""
     if given is not None:
         return given
     named = environ.get("QLESS_PY_NAMESPACE") or load(environ=environ).namespace
@@ -98,11 +98,11 @@ def _is_file(path: Path) -> bool:
     try:
         return path.is_file()
     except OSError:
-        return False  # In a folder that must not be looked into.
+        return False  # The folder may not be read.
 
 
 def _mentions(path: Path) -> bool:
-    # Without the table the file is somebody else's, whatever may be wrong with it.
+    # Parsed only if it mentions the table: faults in a file without it are none of ours.
     try:
         return f"tool.{TABLE}" in path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
@@ -110,7 +110,7 @@ def _mentions(path: Path) -> bool:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    import tomllib  # noqa: PLC0415 - only with a file
+    import tomllib  # noqa: PLC0415 - needed only with a file
 
     try:
         value = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -139,27 +139,27 @@ def _in_environment(path: Path, settings: dict[str, Any], name: Any) -> dict[str
     if name is None:
         return settings
     if not isinstance(name, str):
-        raise ConfigError(f"{path}: environment is not text")
+        raise ConfigError(f"{path}: environment must be text")
     if name not in environments:
-        told = unknown("environment", name, environments)
-        raise ConfigError(f"{path}: {told}")
+        message = unknown("environment", name, environments)
+        raise ConfigError(f"{path}: {message}")
     for key in ("environment", "environments"):
         if key in environments[name]:
             raise ConfigError(f"{path}: {key} cannot be inside an environment")
-    return _over(settings, environments[name])
+    return _merged(settings, environments[name])
 
 
-def _over(base: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+def _merged(base: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
     merged = dict(base)
     for key, value in above.items():
         old = merged.get(key)
         both = isinstance(old, Mapping) and isinstance(value, Mapping)
-        merged[key] = _over(old, value) if both else value  # type: ignore[arg-type]
+        merged[key] = _merged(old, value) if both else value  # type: ignore[arg-type]
     return merged
 
 
 def _text(path: Path, settings: Mapping[str, Any], key: str) -> str | None:
     value = settings.get(key)
     if value is not None and not isinstance(value, str):
-        raise ConfigError(f"{path}: {key} is not text")
+        raise ConfigError(f"{path}: {key} must be text")
     return value or None

@@ -1,4 +1,4 @@
-"""Store URLs: which server a name means, and how to show the name without its secrets."""
+"""Store URLs: which server a URL names, and how to show it without secrets."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from urllib.parse import SplitResult, quote, unquote, urlsplit
 from redis.connection import parse_url
 
 from qless_py.errors import StoreError
-from qless_py.store import settings_file as configuration
+from qless_py.store import settings_file
 
 Kind = Literal["embedded", "tcp", "unix", "sentinel", "cluster"]
 Address = tuple[str, int]
@@ -56,12 +56,12 @@ class StoreURL:
 
 
 def redacted(url: str) -> str:
-    """Give the URL as it may be logged: who and where, but no password."""
+    """Return the URL as it may be logged: user and host, but no password."""
     scheme, mark, rest = url.partition("://")
     if not mark:
         return "<no scheme>"
     if not rest.startswith("/"):
-        # A password may hold an unquoted "/" or "?", so all before the last "@" counts as secret.
+        # A password may contain an unquoted "/" or "?": all before the last "@" counts as secret.
         user, at, place = rest.rpartition("@")
         name, colon, _ = user.partition(":")
         shown = f"{name}:***@" if name and colon else "***@"
@@ -77,33 +77,33 @@ def resolve(
     configured: str | None = None,
     environ: Mapping[str, str] = os.environ,
 ) -> str:
-    """Choose the URL: the argument, QLESS_PY_URL, REDIS_URL, the configured one, or embedded.
+    """Return the URL to use: the argument, QLESS_PY_URL, REDIS_URL, the configured or embedded one.
 
-    What is configured is what the file with settings says, unless it is given.
+    `configured` defaults to the URL in the settings file.
     """
     for candidate in (url, *(environ.get(name) for name in VARIABLES), configured):
         if candidate:
             return candidate
-    if configured is None and (from_file := configuration.load(environ=environ).url):
+    if configured is None and (from_file := settings_file.load(environ=environ).url):
         return from_file
     return _embedded_url(str(default_folder(environ)))
 
 
 def default_folder(environ: Mapping[str, str] = os.environ) -> Path:
-    """Give the data folder of this user's own embedded store."""
+    """Return the data folder of this user's embedded store."""
     base = environ.get("XDG_DATA_HOME", "")
-    # A relative one is invalid by the XDG specification and must be ignored.
+    # The XDG specification requires relative paths to be ignored.
     root = Path(base) if base.startswith("/") else Path.home() / ".local" / "share"
     return root / "qless_py"
 
 
 def parse(url: str) -> StoreURL:
-    """Take a URL apart. Raises StoreError, which never repeats a password."""
+    """Parse a URL. Raises StoreError, whose message contains no password."""
     scheme = url.partition("://")[0].lower() if "://" in url else ""
     kind = _KINDS.get(scheme)
     if kind is None:
         known = ", ".join(f"{one}://" for one in _KINDS)
-        raise StoreError(f"{redacted(url)} is not a store URL: it must begin with one of {known}")
+        raise StoreError(f"{redacted(url)} is not a store URL: it must start with one of {known}")
     try:
         parts = urlsplit(url)
     except ValueError:
@@ -113,7 +113,7 @@ def parse(url: str) -> StoreURL:
         return _embedded(url, parts)
     if kind == "unix":
         if not unquote(parts.path).strip("/"):
-            raise _unusable(url, "it names no socket: unix:///path/to/redis.sock")
+            raise _unusable(url, "it has no socket path, as in unix:///path/to/redis.sock")
         options = _options(url, url)
         return StoreURL(kind, redacted(url), path=unquote(parts.path), options=options)
     hosts = _hosts(url, parts, kind)
@@ -133,7 +133,7 @@ def _embedded(url: str, parts: SplitResult) -> StoreURL:
         raise _unusable(url, "an embedded store takes no options; write %3F for ? and %23 for #")
     folder = unquote(parts.path)
     if "\0" in folder:
-        raise _unusable(url, "a folder name cannot hold a null byte")
+        raise _unusable(url, "a folder name cannot contain a null byte")
     path = str(default_folder() if folder in ("", "/") else Path(folder))
     return StoreURL("embedded", _embedded_url(path), path=path)
 
@@ -153,7 +153,7 @@ def _hosts(url: str, parts: SplitResult, kind: Kind) -> tuple[Address, ...]:
         match = _HOST.fullmatch(one)
         port = int(match["port"] or _PORTS[kind]) if match else 0
         if match is None or not 0 < port <= _MAX_PORT:
-            raise _unusable(url, "each host must be a name or address, with a port or without")
+            raise _unusable(url, "each host must be a name or an address, optionally with a port")
         found.append((match["host"].strip("[]"), port))
     return tuple(found)
 
@@ -163,20 +163,22 @@ def _service_and_database(url: str, parts: SplitResult, kind: Kind) -> tuple[str
     service = ""
     if kind == "sentinel":
         if not pieces:
-            raise _unusable(url, "it names no service: redis+sentinel://host:26379/service/0")
+            raise _unusable(
+                url, "it has no service name, as in redis+sentinel://host:26379/service/0"
+            )
         service = pieces.pop(0)
     database = pieces.pop(0) if pieces else "0"
     if pieces or not (database.isascii() and database.isdigit()):
-        raise _unusable(url, "after the hosts only a database number may follow")
+        raise _unusable(url, "only a database number may follow after the hosts")
     return service, database
 
 
 def _options(url: str, single: str) -> dict[str, Any]:
-    """Let redis-py read and convert the user, the database and the options after "?"."""
+    """Return the user, the database and the options after "?", as redis-py parses them."""
     try:
         found = dict(parse_url(single))
     except ValueError:
-        raise _unusable(url, "one of its options has a value that cannot be used") from None
+        raise _unusable(url, "one of its options has an invalid value") from None
     return {name: value for name, value in found.items() if name not in _ELSEWHERE}
 
 

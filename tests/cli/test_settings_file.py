@@ -99,7 +99,7 @@ def test_a_file_that_cannot_be_used_says_why(tmp_path: Path, text: str, said: st
 
 
 def test_no_file_is_no_error_unless_an_environment_is_wanted(tmp_path: Path) -> None:
-    assert settings_file.load(folder=tmp_path, environ={}) == settings_file.Configuration()
+    assert settings_file.load(folder=tmp_path, environ={}) == settings_file.FileSettings()
     with pytest.raises(ConfigError, match="production"):
         settings_file.load(None, "production", folder=tmp_path, environ={})
     with pytest.raises(ConfigError, match="cannot read"):
@@ -202,7 +202,7 @@ def test_options_of_commands_come_from_flag_environment_file_default(
         ("[work]\nchildren = [1]", "children must be a whole number, not a list"),
         ("[work]\nqueues = [['a']]", "queues must be text, not a list in the list"),
         ("[work]\ngrace = 2026-01-01", "grace must be text or a number, not 2026-01-01"),
-        ("environment = ['a']", "environment is not text"),
+        ("environment = ['a']", "environment must be text"),
         ("[work]\nchildren = 2.0", "children must be a whole number, not 2.0"),
         ("[work]\nchildren = '2'", "children must be a whole number, not '2'"),
         ("[work]\nchildren = true", "children must be a whole number, not true"),
@@ -220,7 +220,7 @@ def test_options_of_commands_come_from_flag_environment_file_default(
         ("[work]\nweight = [5]", "weight must be text, not 5 in the list"),
         ("[work]\nqueue = ['a']\nqueues = ['b']", "queues and another key set the same option"),
         ("work = ['a']", "[work] is not a table"),
-        ("namespace = 5", "namespace is not text"),
+        ("namespace = 5", "namespace must be text"),
         (f"a = {'[' * 5000}", "nested too deeply"),
         ("url = 'redis://\\u0007'", "Error"),
     ],

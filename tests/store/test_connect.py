@@ -175,11 +175,11 @@ def test_a_server_that_writes_everything_down_is_not_warned_about(
 )
 def test_a_server_that_is_too_old_is_rejected(info: bytes, *, fine: bool) -> None:
     if fine:
-        check.judge("here", info, None)
+        check.check_server("here", info, None)
         return
 
     with pytest.raises(errors.StoreError, match="oldest"):
-        check.judge("here", info, None)
+        check.check_server("here", info, None)
 
 
 def test_a_server_that_shows_nothing_is_used_with_a_warning(

@@ -335,7 +335,7 @@ def test_a_server_ends_if_its_only_user_was_killed_before_it_answered(folder: Pa
     path = server.ensure()
     assert Path(path).exists()
 
-    os.close(server._hold._descriptor or -1)
-    server._hold._descriptor = None
+    os.close(server._users._descriptor or -1)
+    server._users._descriptor = None
 
     wait_until_stopped(folder)

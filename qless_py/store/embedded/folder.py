@@ -12,13 +12,13 @@ from typing import Final
 
 from qless_py.errors import StoreError
 
-# The kernel takes 107 bytes on Linux and 103 on macOS.
+# The kernel accepts 107 bytes on Linux and 103 on macOS.
 LONGEST_SOCKET_PATH: Final = 103
 _OTHERS: Final = 0o077
 
 
 class Folder:
-    """The names inside one data folder. Two spellings of a path are one folder."""
+    """The files of one data folder. Two spellings of a path are one folder."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path).resolve()
@@ -29,10 +29,10 @@ class Folder:
         self._record = self.path / "socket-folder"
 
     def prepare(self) -> None:
-        """Make the folder, for its owner only.
+        """Create the folder, accessible to its owner only.
 
-        A folder that others may enter is closed to them only when it is empty or was made here:
-        a home or temporary folder named by mistake stays as it is, and is refused.
+        An existing folder that others may enter is closed to them only if it is empty or a data
+        folder already: a home or temporary folder named by mistake is refused and not changed.
         """
         try:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -42,8 +42,8 @@ class Folder:
             if stat.S_IMODE(found.st_mode) & _OTHERS:
                 if any(self.path.iterdir()) and not self.users.is_fifo():
                     raise StoreError(
-                        f"the data folder {self.path} holds other files and is open to other "
-                        "users: name a folder of its own, or take their access away (chmod 700)"
+                        f"the data folder {self.path} contains other files and is open to other "
+                        "users: name an empty folder, or remove their access (chmod 700)"
                     )
                 self.path.chmod(0o700)
             with contextlib.suppress(FileExistsError):
@@ -52,7 +52,7 @@ class Folder:
             raise StoreError(f"cannot use the data folder {self.path}: {error}") from error
 
     def socket(self) -> str | None:
-        """Give the path of the server's socket; None when it must be chosen first."""
+        """Return the path of the server's socket; None if it must be chosen first."""
         if self._is_short():
             return str(self._socket)
         try:
@@ -60,12 +60,12 @@ class Folder:
             found = elsewhere.lstat()
         except (OSError, ValueError):
             return None
-        # The temporary folder may have been cleaned, and made again by somebody else.
+        # The temporary folder may have been removed, and created again by another user.
         private = stat.S_ISDIR(found.st_mode) and not stat.S_IMODE(found.st_mode) & _OTHERS
         return str(elsewhere / "s") if private and found.st_uid == os.geteuid() else None
 
     def choose_socket(self) -> str:
-        """Give a free path for a new server's socket; only who holds the lock may ask."""
+        """Return a free path for the socket of a new server; the caller must hold the lock."""
         chosen = self.socket()
         if chosen is None:
             elsewhere = self._temporary()
@@ -78,14 +78,14 @@ class Folder:
         return chosen
 
     def forget_socket(self) -> None:
-        """Remove the socket folder that a long path needed, after the server has ended."""
+        """Remove the temporary folder of the socket, if a long path needed one."""
         chosen = None if self._is_short() else self.socket()
         if chosen is not None:
             shutil.rmtree(Path(chosen).parent, ignore_errors=True)
             self._record.unlink(missing_ok=True)
 
-    def last_words(self) -> str:
-        """Give the end of the server's log, for an error message."""
+    def log_tail(self) -> str:
+        """Return the end of the server's log, for an error message."""
         try:
             return "\n".join(self.log.read_text(errors="replace").splitlines()[-5:])
         except OSError:
@@ -99,5 +99,5 @@ class Folder:
         if len(os.fsencode(made / "s")) <= LONGEST_SOCKET_PATH:
             return made
         made.rmdir()
-        # A long TMPDIR would be no better than the long data folder.
+        # The path of TMPDIR is too long as well.
         return Path(tempfile.mkdtemp(prefix="qless_py-", dir="/tmp"))

@@ -1,13 +1,13 @@
-"""The embedded store: one server of its own for a data folder, shared by all who name it.
+"""The embedded store: one server for a data folder, shared by all processes that name the folder.
 
-Three facts of the operating system carry it, so that kill -9 at any moment leaves nothing wrong:
+It relies on three mechanisms of the kernel, so that kill -9 at any moment does no harm:
 
-* `lock` in the folder is locked (flock) by the server process for its life: it inherits the
-  descriptor. Who gets the lock knows that no server runs, and starts one.
-* `users` is a FIFO that every user process holds open with a shared flock, children after a fork
-  included. Who leaves and then gets the exclusive flock was the last, and shuts the server down.
-* The server inherits the reading end of `users`, set so that the kernel sends SIGTERM when the
-  last holder is gone, also if it was killed (Linux; elsewhere the next user adopts the server).
+* The server holds a flock on `lock` in the folder for its life, on a descriptor that it inherits.
+  A process that obtains the lock knows that no server is running, and starts one.
+* `users` is a FIFO that every user process, forked children included, holds open with a shared
+  flock. A leaving process that obtains the exclusive flock was the last, and stops the server.
+* The server inherits the reading end of `users`, configured so that the kernel sends it SIGTERM
+  when the last holder is gone, also after a kill. (Linux; elsewhere the next user adopts it.)
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ from qless_py.store.embedded.folder import Folder
 
 START_TIMEOUT: Final = 60.0
 _STOP_TIMEOUT: Final = 5.0
-_ASK_TIMEOUT: Final = 1.0
-_STARTS: Final = 3
-_PAUSE: Final = 0.005
+_REQUEST_TIMEOUT: Final = 1.0
+_START_ATTEMPTS: Final = 3
+_POLL_INTERVAL: Final = 0.005
 _CREDENTIALS: Final = struct.Struct("3i")  # pid, user, group
 _SETTINGS: Final = (
     ("daemonize", "yes"),
     ("port", "0"),
     ("unixsocketperm", "700"),
     ("appendonly", "yes"),
-    # Every answer is preceded by the write of its command, so a killed server loses nothing.
-    # `everysec` would hold writes back while the disk is still busy with the last fsync, and a
-    # server killed then had acknowledged what it never wrote (seen under load). The price: after a
-    # power failure the last half minute may be missing, until the kernel has written it out.
+    # The server writes each command to the kernel before it replies: killing it loses nothing.
+    # With `everysec` it holds writes back while the disk is busy with the last fsync, and a server
+    # killed then has acknowledged commands that it never wrote (seen under load). The price of
+    # `no`: a power failure may lose the last half minute, which the kernel has not written yet.
     ("appendfsync", "no"),
     ("aof-load-truncated", "yes"),
     ("save", ""),
@@ -52,90 +52,90 @@ _SETTINGS: Final = (
 
 
 class EmbeddedServer:
-    """A user's hold on the server of one data folder.
+    """The use of the server of one data folder by this process.
 
-    The server is started by the first connection, started again by the next one after it died, and
-    stopped by `leave`, or the end of the process, of its last user. Threads may share the object,
-    and a forked child that inherits it is a user of its own.
+    The first connection starts the server, and the first one after its death starts it again. It
+    stops when its last user calls `leave` or ends. Threads may share the object; a forked child
+    that inherits it is a user of its own.
     """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         self.folder = Folder(folder)
-        self._hold = _Hold(self.folder)
+        self._users = _UserLock(self.folder)
         self._mutex = threading.Lock()
         self._pid = os.getpid()
-        self._finalizer = weakref.finalize(self, self._hold.leave)
+        self._finalizer = weakref.finalize(self, self._users.release)
 
     def __repr__(self) -> str:
         return f"<EmbeddedServer {self.folder.path}>"
 
     def connect(self, timeout: float | None) -> socket.socket:
-        """Give a connected socket, starting the server when it does not run."""
+        """Return a connected socket; start the server if it is not running."""
         path = self.join()
         if path is not None:
             with contextlib.suppress(FileNotFoundError, ConnectionRefusedError):
-                return _dial(path, timeout)
-        return _dial(self.ensure(), timeout)
+                return _connect(path, timeout)
+        return _connect(self.ensure(), timeout)
 
     def join(self) -> str | None:
-        """Become a user, and give the path where the server listens if it runs."""
+        """Become a user, and return the socket path, None if it is not chosen yet."""
         with self._guard():
-            self._hold.take()
+            self._users.acquire()
         return self.folder.socket()
 
     def ensure(self) -> str:
-        """Make sure that the server runs, and give the path where it listens."""
+        """Become a user, start the server if it is not running, and return its socket path."""
         with self._guard():
-            self._hold.take()
+            self._users.acquire()
             return _run(self.folder)
 
     def leave(self) -> None:
-        """Stop being a user; the last one to leave stops the server. A later call joins again."""
+        """Stop being a user; the last one stops the server. A later call joins again."""
         with self._guard():
-            self._hold.leave()
+            self._users.release()
 
     @contextlib.contextmanager
     def _guard(self) -> Iterator[None]:
         if self._pid != os.getpid():
-            # A thread of the parent may have held the mutex when this child was forked.
+            # A thread of the parent may have held the mutex at the fork.
             self._mutex = threading.Lock()
             self._pid = os.getpid()
         with self._mutex:
             yield
 
 
-class _Hold:
-    """One entry in the count of users: a descriptor of `users` under a shared flock."""
+class _UserLock:
+    """The mark of a user: a descriptor of `users` with a shared flock."""
 
     def __init__(self, folder: Folder) -> None:
         self._folder = folder
         self._descriptor: int | None = None
 
-    def take(self) -> None:
+    def acquire(self) -> None:
         if self._descriptor is not None:
             return
         self._folder.prepare()
         descriptor = os.open(self._folder.users, os.O_RDWR)
         try:
-            # Waits while the last user is stopping the server.
+            # Blocks while the last user is stopping the server.
             fcntl.flock(descriptor, fcntl.LOCK_SH)
         except BaseException:
             os.close(descriptor)
             raise
         self._descriptor = descriptor
 
-    def leave(self) -> None:
+    def release(self) -> None:
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is None:
             return
-        # Opened before the other is closed: with no holder at all the kernel would already signal.
+        # Opened before the other is closed: without any holder the kernel would send SIGTERM.
         try:
             last = os.open(self._folder.users, os.O_RDWR)
         except OSError:
-            os.close(descriptor)  # The folder was deleted: nobody can find the server any more.
+            os.close(descriptor)  # The folder was deleted: no process can find the server any more.
             return
         try:
-            # Closed, not unlocked: a child forked meanwhile shares this lock and keeps it.
+            # Closed, not unlocked: a child forked meanwhile shares the lock and must keep it.
             os.close(descriptor)
             fcntl.flock(last, fcntl.LOCK_EX | fcntl.LOCK_NB)
             _stop(self._folder)
@@ -146,32 +146,32 @@ class _Hold:
 
 
 def _run(folder: Folder) -> str:
-    """Wait for the folder's server, starting it whenever its lock is free."""
+    """Wait for the server of the folder, and start it whenever its lock is free."""
     deadline = time.monotonic() + START_TIMEOUT
     starts = 0
     with contextlib.ExitStack() as descriptors:
         watch = None
         while True:
             path = folder.socket()
-            answer = None if path is None else _ask(path, b"PING\r\n")
+            answer = None if path is None else _request(path, b"PING\r\n")
             late = time.monotonic() > deadline
             if path is not None and answer is not None:
                 if watch is not None:
                     _stop_when_abandoned(path, watch)
-                # One that still loads its data after all that time says so to its clients itself.
+                # A server that is still loading its data tells its clients so itself.
                 if answer.startswith(b"+PONG") or late:
                     return path
             elif late:
-                raise _not_started(folder, f"does not answer after {START_TIMEOUT:.0f} s")
+                raise _not_started(folder, f"did not answer within {START_TIMEOUT:.0f} s")
             with _lock(folder) as lock:
-                if lock is not None and starts == _STARTS:
-                    raise _not_started(folder, "ended right after its start")
+                if lock is not None and starts == _START_ATTEMPTS:
+                    raise _not_started(folder, "exited right after its start")
                 if lock is not None:
                     starts += 1
                     watch = os.open(folder.users, os.O_RDONLY | os.O_NONBLOCK)
                     descriptors.callback(os.close, watch)
                     _start(folder, lock, watch)
-            time.sleep(_PAUSE)  # noqa: TID251 - a server offers no event before its socket exists
+            time.sleep(_POLL_INTERVAL)  # noqa: TID251 - a server offers no event before its socket exists
 
 
 def _start(folder: Folder, lock: int, watch: int) -> None:
@@ -180,7 +180,7 @@ def _start(folder: Folder, lock: int, watch: int) -> None:
     arguments += ["--logfile", str(folder.log), "--pidfile", str(folder.path / "server.pid")]
     for name, value in _SETTINGS:
         arguments += [f"--{name}", value]
-    # It puts itself into the background, so it is neither our child nor in our session.
+    # The server daemonizes itself: it is neither a child nor in the session of this process.
     started = subprocess.run(  # noqa: S603 - a server program, with our own settings
         arguments,
         cwd=folder.path,
@@ -192,15 +192,15 @@ def _start(folder: Folder, lock: int, watch: int) -> None:
         check=False,
     )
     if started.returncode != 0:
-        said = started.stdout.decode(errors="replace").strip()
-        raise StoreError(f"{arguments[0]} cannot serve {folder.path}: {said}")
+        output = started.stdout.decode(errors="replace").strip()
+        raise StoreError(f"{arguments[0]} cannot serve {folder.path}: {output}")
 
 
 def _stop_when_abandoned(path: str, watch: int) -> None:
-    """Let the kernel end the server with SIGTERM when nobody holds `users` any more."""
+    """Have the kernel send SIGTERM to the server when no process holds `users` any more."""
     if not hasattr(fcntl, "F_SETSIG") or not hasattr(socket, "SO_PEERCRED"):
-        return  # Not Linux: a server whose users were all killed waits for the next one.
-    with contextlib.suppress(OSError), _dial(path, _ASK_TIMEOUT) as connection:
+        return  # Not Linux: a server whose users were all killed runs until the next one leaves.
+    with contextlib.suppress(OSError), _connect(path, _REQUEST_TIMEOUT) as connection:
         peer = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
         fcntl.fcntl(watch, fcntl.F_SETOWN, _CREDENTIALS.unpack(peer)[0])
         fcntl.fcntl(watch, fcntl.F_SETSIG, signal.SIGTERM)
@@ -208,7 +208,7 @@ def _stop_when_abandoned(path: str, watch: int) -> None:
 
 
 def _stop(folder: Folder) -> None:
-    """Shut the server down, which writes out its file first, and wait until it has ended."""
+    """Shut the server down, which first writes its file, and wait until it has ended."""
     deadline = time.monotonic() + _STOP_TIMEOUT
     while time.monotonic() < deadline:
         with _lock(folder) as lock:
@@ -217,8 +217,8 @@ def _stop(folder: Folder) -> None:
                 return
         path = folder.socket()
         if path is not None:
-            _ask(path, b"SHUTDOWN\r\n")
-        time.sleep(_PAUSE)  # noqa: TID251 - the end of a process that is no child has no event
+            _request(path, b"SHUTDOWN\r\n")
+        time.sleep(_POLL_INTERVAL)  # noqa: TID251 - the end of a process that is no child has no event
 
 
 @contextlib.contextmanager
@@ -236,17 +236,17 @@ def _lock(folder: Folder) -> Iterator[int | None]:
         os.close(descriptor)
 
 
-def _ask(path: str, command: bytes) -> bytes | None:
-    """Send a command and give the beginning of the answer; None when nobody answers."""
+def _request(path: str, command: bytes) -> bytes | None:
+    """Send a command and return the beginning of the reply; None if there is no reply."""
     try:
-        with _dial(path, _ASK_TIMEOUT) as connection:
+        with _connect(path, _REQUEST_TIMEOUT) as connection:
             connection.sendall(command)
             return connection.recv(256)
     except OSError:
         return None
 
 
-def _dial(path: str, timeout: float | None) -> socket.socket:
+def _connect(path: str, timeout: float | None) -> socket.socket:
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         connection.settimeout(timeout)
@@ -258,4 +258,4 @@ def _dial(path: str, timeout: float | None) -> socket.socket:
 
 
 def _not_started(folder: Folder, why: str) -> StoreError:
-    return StoreError(f"the server of {folder.path} {why}; its log ends:\n{folder.last_words()}")
+    return StoreError(f"the server of {folder.path} {why}; its log ends:\n{folder.log_tail()}")

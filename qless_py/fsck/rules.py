@@ -1,18 +1,36 @@
-"""Runs rules over a store that others are changing: many at once, and exactly before reporting.
+"""Run rules over a store that is in use: many at once, and each finding confirmed exactly.
 
-A rule is a generator: it yields lists of read commands, is sent their replies, and returns what it
-found. So a thousand rules share each round trip, and one whose reads may have been torn apart by a
-transition can be repeated with proof that all its replies belong to one instant.
+A rule is a generator: it yields lists of read commands, is sent their replies, and returns its
+findings. A thousand rules share each round trip. A rule that finds something is repeated until all
+its reads are proved to belong to one instant: a transition between two reads causes no finding.
 """
 
 from collections.abc import Callable, Generator, Iterable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from typing import Any, ParamSpec
 
 import redis as redis_py
 
-from qless_py.fsck.finding import Finding
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One fault: its kind, the key where it shows, and a description.
+
+    `jid` is the job concerned, if any; `member` the entry of the key, where that is not the jid.
+    """
+
+    kind: str
+    key: str
+    detail: str
+    jid: str | None = None
+    member: bytes = b""
+
+    def __str__(self) -> str:
+        about = f" (job {self.jid})" if self.jid else ""
+        return f"{self.kind}: {self.key}: {self.detail}{about}"
+
 
 Command = tuple[Any, ...]
 Rule = Generator[list[Command], list[Any], list[Finding]]
@@ -24,13 +42,21 @@ ATTEMPTS = 8
 _Arguments = ParamSpec("_Arguments")
 
 
+class RuleEnded(Exception):  # noqa: N818 - it ends a rule with its finding
+    """A rule cannot go on, because a value it needs is damaged."""
+
+    def __init__(self, finding: Finding) -> None:
+        super().__init__(str(finding))
+        self.finding = finding
+
+
 def unit(rule: Callable[_Arguments, Rule], *args: Any) -> Unit:
-    """Bind a rule to its subject, so that it can be started more than once."""
+    """Bind a rule to its subject, so that it can be run more than once."""
     return partial(rule, *args)
 
 
 def read(redis: redis_py.Redis, commands: list[Command], *, at_once: bool = False) -> list[Any]:
-    """Read in one round trip; `at_once`: in one instant. A refused command reads as None."""
+    """Read in one round trip, with `at_once` in one instant; a refused read replies None."""
     if not commands:
         return []
     with redis.pipeline(transaction=at_once) as pipeline:
@@ -43,10 +69,10 @@ def read(redis: redis_py.Redis, commands: list[Command], *, at_once: bool = Fals
 def findings(
     redis: redis_py.Redis, units: Iterable[Unit], refresh: Callable[[], None]
 ) -> Iterator[Finding]:
-    """Run every unit and give only what is found again when it is looked at a second time.
+    """Run every unit and yield the findings that are confirmed by a second run.
 
-    `refresh` is called before each further look: whatever rules share must be read anew, and with
-    what the rule itself reads, or both would not have been true at the same time.
+    `refresh` is called before each further run: what rules share must be read again together with
+    the reads of the rule, or they would not belong to one instant.
     """
     remaining = iter(units)
     while batch := list(islice(remaining, AT_ONCE)):
@@ -79,10 +105,12 @@ def _advance(rule: Rule, reply: list[Any] | None) -> tuple[list[Command] | None,
         return (next(rule) if reply is None else rule.send(reply)), []
     except StopIteration as stop:
         return None, stop.value
+    except RuleEnded as ended:
+        return None, [ended.finding]
 
 
 def _confirmed(redis: redis_py.Redis, suspect: Unit, refresh: Callable[[], None]) -> list[Finding]:
-    """Run one rule until all that it read was true at the same time."""
+    """Run one rule until all that it read was true at the same instant."""
     for _ in range(ATTEMPTS):
         refresh()
         commands: list[Command] = []
@@ -96,5 +124,5 @@ def _confirmed(redis: redis_py.Redis, suspect: Unit, refresh: Callable[[], None]
             wanted, found = _advance(rule, answers)
         if not found or read(redis, commands, at_once=True) == replies:
             return found
-    # It changes faster than it can be read, so it is alive: nothing that was seen can be trusted.
+    # The keys change faster than they can be read: what was read proves nothing.
     return []

@@ -1,50 +1,61 @@
-"""What the rules of one check share: the namespace, and what was read once for all of them."""
+"""The namespace under examination, and what its rules share."""
 
-from collections.abc import Callable, Generator
+import contextlib
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from qless_py.fsck import records
-from qless_py.fsck.finding import Finding
-from qless_py.fsck.names import Keys, raw_bytes, text
-from qless_py.fsck.reader import Command, Rule
+from qless_py.fsck.layout import TYPES, Keys, raw_bytes, text
+from qless_py.fsck.rules import Command, Finding, Rule, RuleEnded
 
 Fits = Callable[[Any], bool]
 Reading = Generator[list[Command], list[Any], Any]
 
-# As many releases are looked through for the one that a job still waits for.
+# Releases that are searched for the one that a job still waits for, at most.
 RELEASES = 100_000
 
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """A read, what its reply must be like, and what is wrong when it is not."""
+    """A read command, the test of its reply, and the finding if the reply does not fit."""
 
     command: Command
     fits: Fits
     finding: Finding
 
 
-class Space:
-    """A namespace under examination."""
+class Namespace:
+    """The namespace that is examined."""
 
     def __init__(self, namespace: str) -> None:
         self.keys = Keys(namespace)
-        # The counter of the namespace as last seen; it only grows.
+        # The counter of the namespace as last read; it only grows.
         self.sequence = 0
         self._releases: dict[str, list[str]] | None = None
 
     def key(self, pattern: str, name: str = "") -> bytes:
-        """Spell a key."""
+        """Return a key."""
         return self.keys.make(pattern, name)
 
     def shown(self, pattern: str, name: str = "") -> str:
-        """Spell a key for people."""
+        """Return a key as text, for a finding."""
         return text(self.key(pattern, name))
 
     def refresh(self) -> None:
-        """Forget what was read for all, because a second look begins."""
+        """Discard what was read for all rules: a rule is about to be repeated."""
         self._releases = None
+
+    @contextlib.contextmanager
+    def reading(
+        self, pattern: str, name: str, jid: str | None = None, member: bytes = b""
+    ) -> Iterator[None]:
+        """End the rule with a finding if a value of this key cannot be unpacked in the block."""
+        try:
+            yield
+        except records.UnreadableError as error:
+            finding = Finding("unreadable", self.shown(pattern, name), str(error), jid, member)
+            raise RuleEnded(finding) from error
 
     def expect(
         self,
@@ -52,7 +63,10 @@ class Space:
         fits: Fits,
         finding: tuple[str, str, str | None],
     ) -> Expectation:
-        """Expect something of one key, given as (pattern, name); finding: kind, detail, jid."""
+        """Return what a command of a key, given as (pattern, name), must reply.
+
+        `finding` is the kind, the detail and the jid of the finding otherwise.
+        """
         verb, (pattern, name), *more = command
         kind, detail, jid = finding
         member = more[0] if more else b""
@@ -60,14 +74,14 @@ class Space:
         return Expectation((verb, self.key(pattern, name), *more), fits, wrong)
 
     def known_queue(self, queue: str) -> Expectation:
-        """Expect a queue to be among the known ones."""
+        """Return that a queue must be listed."""
         member = raw_bytes(queue)
-        detail = f"the queue {queue} is used and not known"
+        detail = f"the queue {queue} is in use, but not listed"
         command = ("ZSCORE", ("queues", ""), member)
         return self.expect(command, is_there, ("unknown-queue", detail, None))
 
     def job(self, jid: str) -> Generator[list[Command], list[Any], records.Record | None]:
-        """Read a job; one that cannot be read is reported by the rule for jobs only."""
+        """Read a job; an unreadable one is reported by the rule for jobs only."""
         (value,) = yield [("GET", self.key("job:*", jid))]
         try:
             return records.job(value)
@@ -75,7 +89,7 @@ class Space:
             return records.Record({"state": "unreadable"}, b"")
 
     def releases_of(self, parent: str) -> Generator[list[Command], list[Any], list[str]]:
-        """Give the tokens of the releases that a parent's end has left to be drained."""
+        """Read the tokens of the pending releases of a parent."""
         if self._releases is None:
             found: dict[str, list[str]] = {}
             (tokens,) = yield [("ZRANGE", self.key("releases"), 0, RELEASES - 1)]
@@ -88,8 +102,8 @@ class Space:
         return self._releases.get(parent, [])
 
 
-def judged(expectations: list[Expectation]) -> Rule:
-    """Read for all expectations in one round and give what disappoints them."""
+def unmet(expectations: list[Expectation]) -> Rule:
+    """Read for all expectations in one round; return the findings of those that are not met."""
     replies = yield [one.command for one in expectations]
     return [
         one.finding for one, reply in zip(expectations, replies, strict=True) if not one.fits(reply)
@@ -97,22 +111,31 @@ def judged(expectations: list[Expectation]) -> Rule:
 
 
 def is_there(reply: Any) -> bool:
-    """Tell whether a read found anything; a score of zero is something."""
+    """Return whether a read found anything; a score of zero counts."""
     return reply is not None and (isinstance(reply, float) or reply != 0)
 
 
 def equals(wanted: Any) -> Fits:
-    """Give the test for exactly this reply."""
+    """Return the test for exactly this reply."""
     return lambda reply: bool(reply == wanted)
 
 
-def late(space: Space, duty: str, instant: float, noted: float | None) -> Rule:
-    """Find a duty that will be looked at later than at `instant`, or never."""
+def late_task(ns: Namespace, task: str, instant: float, noted: float | None) -> Rule:
+    """Check that a maintenance task is due at `instant` or earlier."""
     if noted is not None and noted > instant:
-        # One that has been due for long is noted with the time at which it was last looked at.
-        (time,) = yield [("HGET", space.key("meta"), b"time")]
+        # A task that is long overdue has the time of the last call as its instant.
+        (time,) = yield [("HGET", ns.key("meta"), b"time")]
         instant = max(instant, int(time or 0))
     if noted is not None and noted <= instant:
         return []
-    detail = f"{duty} must be looked at by {instant:.0f}; noted is {noted}"
-    return [Finding("due", space.shown("due"), detail, member=raw_bytes(duty))]
+    detail = f"{task} must be due by {instant:.0f}, but is due at {noted}"
+    return [Finding("due", ns.shown("due"), detail, member=raw_bytes(task))]
+
+
+def still_there(ns: Namespace, pattern: str, name: str, finding: Finding) -> Rule:
+    """Report an entry unless it was removed since it was listed."""
+    verb = "ZSCORE" if TYPES[pattern] == "zset" else "SISMEMBER"
+    (score,) = yield [(verb, ns.key(pattern, name), finding.member)]
+    if score is None or (verb == "SISMEMBER" and not score):
+        return []
+    return [finding]

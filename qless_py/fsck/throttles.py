@@ -1,13 +1,12 @@
-"""Rules about throttles: their settings, who holds them, and that what is parked will go on."""
+"""Rules about throttles: settings, holders, and the wake-up of parked jobs."""
 
 import math
 from typing import Any
 
 from qless_py.fsck import records
-from qless_py.fsck.finding import Finding
-from qless_py.fsck.names import is_name, raw_bytes, text
-from qless_py.fsck.reader import Rule
-from qless_py.fsck.space import Space, late
+from qless_py.fsck.layout import is_name, raw_bytes, text
+from qless_py.fsck.namespace import Namespace, late_task
+from qless_py.fsck.rules import Finding, Rule
 
 Settings = dict[str, Any]
 
@@ -15,30 +14,30 @@ SECOND = 1000
 INSTANTS = ("at", "blocked_until", "opening", "again")
 
 
-def throttle(space: Space, name: str) -> Rule:
-    """Check the record of a throttle: readable, possible, listed."""
+def throttle(ns: Namespace, name: str) -> Rule:
+    """Check that the settings of a throttle are valid and that it is listed."""
     value, listed, marked = yield [
-        ("GET", space.key("throttle:*:record", name)),
-        ("ZSCORE", space.key("throttles"), raw_bytes(name)),
-        ("HEXISTS", space.key("meta"), raw_bytes(f"fair:{name.removeprefix('queue:')}")),
+        ("GET", ns.key("throttle:*:record", name)),
+        ("ZSCORE", ns.key("throttles"), raw_bytes(name)),
+        ("HEXISTS", ns.key("meta"), raw_bytes(f"fair:{name.removeprefix('queue:')}")),
     ]
     if value is None:
         return []
-    shown = space.shown("throttle:*:record", name)
-    try:
+    shown = ns.shown("throttle:*:record", name)
+    with ns.reading("throttle:*:record", name):
         settings = records.packed_map(value)
-    except records.UnreadableError as error:
-        return [Finding("unreadable", shown, str(error))]
     if wrong := _wrong(settings):
-        return [Finding("malformed", shown, f"no usable {', '.join(wrong)}")]
+        return [Finding("malformed", shown, f"invalid {', '.join(wrong)}")]
     found = []
     if listed is None:
-        found.append(Finding("throttle", shown, "it is not listed", member=raw_bytes(name)))
+        found.append(
+            Finding("throttle", shown, "the throttle is not listed", member=raw_bytes(name))
+        )
     if name.startswith("queue:") and not marked:
         queue = name.removeprefix("queue:")
-        detail = f"{queue} has a throttle and is not marked"
-        found.append(Finding("fair", space.shown("meta"), detail, member=raw_bytes(queue)))
-    found += yield from _reserved(space, name, settings)
+        detail = f"the queue {queue} has a throttle, but is not marked as fair"
+        found.append(Finding("fair", ns.shown("meta"), detail, member=raw_bytes(queue)))
+    found += yield from _reserved(ns, name, settings)
     return found
 
 
@@ -47,7 +46,7 @@ def _is_number(value: Any, least: float = math.ulp(0)) -> bool:
 
 
 def _wrong(settings: Settings) -> list[str]:
-    """Name the fields that cannot be meant."""
+    """Return the names of the invalid fields."""
     concurrency, tokens = settings.get("concurrency", 0), settings.get("tokens", 0)
     usable = {
         "concurrency": isinstance(concurrency, int) and concurrency >= 0,
@@ -58,58 +57,63 @@ def _wrong(settings: Settings) -> list[str]:
     return [field for field, is_usable in usable.items() if not is_usable]
 
 
-def _reserved(space: Space, name: str, settings: Settings) -> Rule:
-    """Check that what is reserved is reserved for a job that waits for this throttle."""
+def _reserved(ns: Namespace, name: str, settings: Settings) -> Rule:
+    """Check that a reservation is for a job that waits for this throttle."""
     reserved = settings.get("reserved")
     if reserved is None:
         return []
-    shown = space.shown("throttle:*:record", name)
+    shown = ns.shown("throttle:*:record", name)
     if not isinstance(reserved, dict) or not isinstance(reserved.get("until"), int):
-        return [Finding("malformed", shown, "reserved is not a job and an instant")]
+        return [Finding("malformed", shown, "reserved is not a jid and an instant")]
     jid = str(reserved.get("jid"))
-    record = yield from space.job(jid)
+    record = yield from ns.job(jid)
     waits = record is not None and record.state in ("waiting", "stalled", "throttled")
     if record is not None and waits and name in record.list_of("throttles"):
         return []
-    detail = "it is reserved for a job that does not wait for it"
+    detail = "the throttle is reserved for a job that does not wait for it"
     return [Finding("reserved", shown, detail, jid, raw_bytes(name))]
 
 
 def is_holder(record: records.Record, throttle: str) -> bool:
-    """Tell whether a job counts for the concurrency of a throttle."""
+    """Return whether a job counts towards the concurrency of a throttle."""
     return record.state == "running" and throttle in record.holds
 
 
 def is_excused(record: records.Record, throttle: str) -> bool:
-    """Tell whether a running job does not count for the throttle of its queue."""
+    """Return whether a running job does not count towards the throttle of its queue."""
     is_here = record.state == "running" and f"queue:{record.queue}" == throttle
     return is_here and throttle in record.list_of("excused")
 
 
-def held(space: Space, jid: str, record: records.Record) -> Rule:
-    """Check that a running job holds what it carries, unless it was force-released."""
+def held(ns: Namespace, jid: str, record: records.Record) -> Rule:
+    """Check that a running job is a holder of its throttles, unless force-released."""
     if record.state != "running":
         return []
     scores = yield [
-        ("ZSCORE", space.key("throttle:*:holders", throttle), raw_bytes(jid))
+        ("ZSCORE", ns.key("throttle:*:holders", throttle), raw_bytes(jid))
         for throttle in record.holds
     ]
     return [
-        Finding("misplaced", space.shown("throttle:*:holders", one), "a holder is not here", jid)
+        Finding(
+            "misplaced",
+            ns.shown("throttle:*:holders", one),
+            "the running job is missing among the holders",
+            jid,
+        )
         for one, score in zip(record.holds, scores, strict=True)
         if score is None
     ]
 
 
-def opening(space: Space, name: str) -> Rule:
-    """Check that a throttle that jobs are parked on is exhausted, or is looked at in time."""
+def opening(ns: Namespace, name: str) -> Rule:
+    """Check that a throttle with parked jobs is exhausted, or that maintenance is due in time."""
     value, holding, running, spared, noted, time = yield [
-        ("GET", space.key("throttle:*:record", name)),
-        ("ZCARD", space.key("throttle:*:holders", name)),
-        ("ZCARD", space.key("queue:*:running", name.removeprefix("queue:"))),
-        ("ZCARD", space.key("throttle:*:excused", name)),
-        ("ZSCORE", space.key("due"), raw_bytes(f"throttle:{name}")),
-        ("HGET", space.key("meta"), b"time"),
+        ("GET", ns.key("throttle:*:record", name)),
+        ("ZCARD", ns.key("throttle:*:holders", name)),
+        ("ZCARD", ns.key("queue:*:running", name.removeprefix("queue:"))),
+        ("ZCARD", ns.key("throttle:*:excused", name)),
+        ("ZSCORE", ns.key("due"), raw_bytes(f"throttle:{name}")),
+        ("HGET", ns.key("meta"), b"time"),
     ]
     try:
         settings = records.packed_map(value) if value is not None else {}
@@ -120,11 +124,11 @@ def opening(space: Space, name: str) -> Rule:
     until = _blocked_until(settings, holding or 0, int(time or 0))
     if until == math.inf:
         return []
-    return (yield from late(space, f"throttle:{name}", until, noted))
+    return (yield from late_task(ns, f"throttle:{name}", until, noted))
 
 
 def _blocked_until(settings: Settings, holding: int, now: int) -> float:
-    """Give the last instant at which capacity is there; infinite: once a holder leaves."""
+    """Return the latest instant at which there is capacity; infinity: when a holder leaves."""
     concurrency = settings.get("concurrency", math.inf)
     if holding >= concurrency:
         return math.inf
@@ -138,24 +142,24 @@ def _blocked_until(settings: Settings, holding: int, now: int) -> float:
     return until
 
 
-def settled(space: Space, entry: bytes) -> Rule:
-    """Check that a user who is listed for a setting has one: a weight, or a throttle."""
+def settled(ns: Namespace, entry: bytes) -> Rule:
+    """Check that a user listed for having a setting has a weight or a throttle."""
     user = text(entry)
     listed, weighs, throttles = yield [
-        ("ZSCORE", space.key("users"), entry),
-        ("HEXISTS", space.key("weights"), entry),
-        ("EXISTS", space.key("throttle:*:record", f"user:{user}")),
+        ("ZSCORE", ns.key("users"), entry),
+        ("HEXISTS", ns.key("weights"), entry),
+        ("EXISTS", ns.key("throttle:*:record", f"user:{user}")),
     ]
     if listed is None or weighs or throttles:
         return []
-    return [Finding("setting", space.shown("users"), f"{user} has no setting", None, entry)]
+    return [Finding("setting", ns.shown("users"), f"the user {user} has no setting", None, entry)]
 
 
-def weight(space: Space, entry: bytes) -> Rule:
+def weight(ns: Namespace, entry: bytes) -> Rule:
     """Check the weight of one user."""
     value, listed = yield [
-        ("HGET", space.key("weights"), entry),
-        ("ZSCORE", space.key("users"), entry),
+        ("HGET", ns.key("weights"), entry),
+        ("ZSCORE", ns.key("users"), entry),
     ]
     try:
         is_usable = value is None or 0 < float(value) < math.inf
@@ -164,7 +168,7 @@ def weight(space: Space, entry: bytes) -> Rule:
     if is_usable and is_name(text(entry)):
         if value is None or listed is not None:
             return []
-        detail = f"{text(entry)} has a weight and is not listed"
-        return [Finding("setting", space.shown("users"), detail, None, entry)]
-    detail = f"{entry!r} with {value!r} is no weight of a user"
-    return [Finding("malformed", space.shown("weights"), detail)]
+        detail = f"the user {text(entry)} has a weight, but is not listed"
+        return [Finding("setting", ns.shown("users"), detail, None, entry)]
+    detail = f"{entry!r} with {value!r} is not a weight of a user"
+    return [Finding("malformed", ns.shown("weights"), detail)]

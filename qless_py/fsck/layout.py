@@ -1,11 +1,15 @@
-"""The grammar of stored keys, read from their names and apart from what the Lua side spells."""
+"""The layout of the keys of a namespace, written independently of the Lua scripts.
+
+The scripts build keys in `lua/lib/core/keys.lua`. A fault there must not hide from the checker, so
+it has this second description.
+"""
 
 import re
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-# Every kind of key by its pattern, with the type that the server must give for it.
+# The type of every kind of key, by its pattern.
 TYPES: Final[Mapping[str, str]] = MappingProxyType(
     {
         "meta": "hash",
@@ -54,7 +58,7 @@ TYPES: Final[Mapping[str, str]] = MappingProxyType(
         "queue:*:throttled": "zset",
         "queue:*:finish": "zset",
         "queue:*:open": "zset",
-        # Several stars: the name has as many parts, with a slash between them.
+        # With several stars, the name has as many parts, separated by slashes.
         "queue:*:users/*": "zset",
         "queue:*:lane/*/*": "zset",
         "queue:*:wake": "zset",
@@ -88,7 +92,7 @@ _FREE: Final = re.compile(r"[^\x00-\x1f\x7f]{1,255}", re.DOTALL)
 
 
 def text(raw: bytes) -> str:
-    """Read any bytes as text that `raw_bytes` turns back into exactly them."""
+    """Decode any bytes as text; `raw_bytes` restores exactly them."""
     return raw.decode("utf-8", "surrogateescape")
 
 
@@ -98,35 +102,35 @@ def raw_bytes(name: str) -> bytes:
 
 
 def is_name(name: str) -> bool:
-    """Tell whether the text may be a jid or the name of a queue, tag, worker, key or batch."""
+    """Return whether the text may be a jid or the name of a queue, tag, worker, key or batch."""
     return _NAME.fullmatch(name) is not None
 
 
 def is_throttle(name: str) -> bool:
-    """Tell whether the text may be the id of a throttle; those of queues and users are longer."""
+    """Return whether the text may be the id of a throttle, with a prefix for queues and users."""
     return _THROTTLE.fullmatch(name) is not None
 
 
 class Keys:
-    """The keys of one namespace: made from pattern and name, and taken apart again."""
+    """The keys of one namespace: built from pattern and name, and parsed."""
 
     def __init__(self, namespace: str) -> None:
         self.namespace = namespace
         self.prefix = raw_bytes("{" + namespace + "}:")
 
     def make(self, pattern: str, name: str = "") -> bytes:
-        """Spell a key; a pattern with several stars takes the parts of the name in turn."""
+        """Build a key; a pattern with several stars takes the parts of the name in turn."""
         parts = name.split("/") if pattern.count("*") > 1 else [name]
         for part in parts:
             pattern = pattern.replace("*", part, 1)
         return self.prefix + raw_bytes(pattern)
 
     def match(self) -> bytes:
-        """Give the glob that matches every key of the namespace and no other."""
+        """Return the glob that matches every key of the namespace and no other."""
         return re.sub(rb"([*?\[\]\\^-])", rb"\\\1", self.prefix) + b"*"
 
     def parse(self, key: bytes) -> tuple[str, str] | None:
-        """Give pattern and name; None for a key that has no place in the layout."""
+        """Return pattern and name, or None for a key that is not part of the layout."""
         rest = text(key.removeprefix(self.prefix))
         if rest in TYPES and "*" not in rest:
             return rest, ""

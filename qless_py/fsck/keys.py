@@ -1,0 +1,261 @@
+"""Rules about single keys: name, type, expiry, counters, and the fields of `meta`."""
+
+import re
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+from qless_py.fsck import records
+from qless_py.fsck.jobs import STATES
+from qless_py.fsck.layout import TYPES, is_name, is_throttle, raw_bytes, text
+from qless_py.fsck.namespace import Namespace, late_task, unmet
+from qless_py.fsck.rules import Finding, Rule
+
+HISTORY: Final[Mapping[str, str]] = MappingProxyType(
+    {"queue:*:minutes": "minute", "queue:*:tens": "ten", "queue:*:days": "day"}
+)
+# The only keys with a time to live.
+PASSING: Final = frozenset(("request:*",))
+SAMPLES: Final = ("wait", "run")
+SAMPLE: Final = 3  # number, mean, sum of squared deviations
+_FINITE: Final = re.compile(rb"\d+(\.\d+)?(e[+-]?\d+)?")
+QUEUE_TASKS: Final = ("leases", "scheduled", "recurring", "pause")
+TASKS: Final = ("retention", "sweep", "releases", "rewind", "refill")
+
+
+def form(ns: Namespace, key: bytes) -> Rule:
+    """Check that a key is part of the layout, has the right type, and expires only if it may."""
+    kind, expires = yield [("TYPE", key), ("PEXPIRETIME", key)]
+    shown = text(key)
+    if kind == b"none":
+        return []
+    parsed = ns.keys.parse(key)
+    if parsed is None:
+        return [Finding("foreign", shown, f"a {text(kind)} that is not part of the layout")]
+    pattern, _ = parsed
+    found = []
+    if text(kind) != TYPES[pattern]:
+        found.append(Finding("foreign", shown, f"a {text(kind)} instead of a {TYPES[pattern]}"))
+    if (expires != -1) != (pattern in PASSING):
+        what = "it has no expiry" if expires == -1 else f"it expires at {expires}"
+        found.append(Finding("expiry", shown, what))
+    return found
+
+
+def tag(ns: Namespace, name: str) -> Rule:
+    """Check the counter of the jobs of a tag."""
+    size, noted = yield [
+        ("ZCARD", ns.key("tag:*", name)),
+        ("ZSCORE", ns.key("tags"), raw_bytes(name)),
+    ]
+    if not size or size == noted:
+        return []
+    detail = f"{size} jobs have the tag {name}, but the counter is {noted}"
+    return [Finding("tag", ns.shown("tags"), detail, member=raw_bytes(name))]
+
+
+def group(ns: Namespace, name: str) -> Rule:
+    """Check that a failure group with jobs is listed."""
+    size, noted = yield [
+        ("ZCARD", ns.key("failed:*", name)),
+        ("ZSCORE", ns.key("failed"), raw_bytes(name)),
+    ]
+    if not size or noted is not None:
+        return []
+    detail = f"the failure group {name} has jobs, but is not listed"
+    return [Finding("group", ns.shown("failed"), detail, member=raw_bytes(name))]
+
+
+def queue(ns: Namespace, pattern: str, name: str) -> Rule:
+    """Check that maintenance is due in time for the leases or scheduled jobs of a queue."""
+    task = ("leases:" if pattern.endswith("running") else "scheduled:") + name
+    (first,) = yield [("ZRANGE", ns.key(pattern, name), 0, 0)]
+    if not first:
+        return []
+    # Asked for on its own: beside a member, the form of a score depends on the RESP version.
+    score, noted = yield [
+        ("ZSCORE", ns.key(pattern, name), first[0]),
+        ("ZSCORE", ns.key("due"), raw_bytes(task)),
+    ]
+    return (yield from late_task(ns, task, score, noted)) if score is not None else []
+
+
+def known(ns: Namespace, name: str) -> Rule:
+    """Check that a queue with counters of the current minute is listed."""
+    (there,) = yield [("EXISTS", ns.key("queue:*:now", name))]
+    return (yield from unmet([ns.known_queue(name)])) if there else []
+
+
+def worker(ns: Namespace, name: str) -> Rule:
+    """Check that a worker with stored information is listed."""
+    there, seen = yield [
+        ("EXISTS", ns.key("worker:*:info", name)),
+        ("ZSCORE", ns.key("workers"), raw_bytes(name)),
+    ]
+    if not there or seen is not None:
+        return []
+    return [Finding("worker", ns.shown("worker:*:info", name), "the worker is not listed")]
+
+
+def unique(ns: Namespace, key: str) -> Rule:
+    """Check that a unique key is held by a job within its scope, or by an open window."""
+    value, listed = yield [
+        ("GET", ns.key("unique:*", key)),
+        ("ZSCORE", ns.key("windows"), raw_bytes(key)),
+    ]
+    if value is None:
+        return []
+    shown = ns.shown("unique:*", key)
+    with ns.reading("unique:*", key):
+        entry = records.packed_map(value)
+    until, jid = entry.get("until"), str(entry.get("jid"))
+    if until != listed:
+        detail = f"the window ends at {until}, but is listed with {listed}"
+        return [Finding("unique", shown, detail, jid, raw_bytes(key))]
+    if until is not None:
+        return []
+    record = yield from ns.job(jid)
+    own = record["unique"] if record else None
+    if record and own and own.get("key") == key and _in_scope(record, str(own.get("scope"))):
+        return []
+    return [
+        Finding(
+            "unique", shown, "the holder does not exist or is out of scope", jid, raw_bytes(key)
+        )
+    ]
+
+
+def _in_scope(record: records.Record, scope: str) -> bool:
+    if record.state == "running":
+        return scope == "running"
+    return record.state in STATES and not record.has_ended
+
+
+def failure(ns: Namespace, jid: str) -> Rule:
+    """Check that a failure can be read and is complete."""
+    (value,) = yield [("GET", ns.key("failure:*", jid))]
+    if value is None:
+        return []
+    with ns.reading("failure:*", jid):
+        found = records.packed_map(value)
+    missing = [field for field in ("group", "message", "when") if field not in found]
+    if not missing:
+        return []
+    return [Finding("malformed", ns.shown("failure:*", jid), f"missing {', '.join(missing)}")]
+
+
+def counters(ns: Namespace, name: str) -> Rule:
+    """Check the counters of the current minute of a queue."""
+    (found,) = yield [("HMGET", ns.key("queue:*:now", name), "minute", *SAMPLES)]
+    minute, *samples = found
+    if minute is None and samples == [None] * len(SAMPLES):
+        return []
+    shown = ns.shown("queue:*:now", name)
+    if minute is None or not minute.isdigit():
+        return [Finding("malformed", shown, "minute is not a number")]
+    with ns.reading("queue:*:now", name):
+        packed = [records.packed_value(one) for one in samples if one is not None]
+    wrong = [one for one in packed if not isinstance(one, list) or len(one) != SAMPLE]
+    return (
+        [
+            Finding(
+                "malformed", shown, f"{wrong[0]} is not number, mean and sum of squared deviations"
+            )
+        ]
+        if wrong
+        else []
+    )
+
+
+def history(ns: Namespace, pattern: str, name: str, entry: bytes) -> Rule:
+    """Check that a record of past counters can be read and has the score of its interval."""
+    (score,) = yield [("ZSCORE", ns.key(pattern, name), entry)]
+    if score is None:
+        return []
+    shown = ns.shown(pattern, name)
+    with ns.reading(pattern, name, member=entry):
+        record = records.packed_map(entry)
+    number = record.get(HISTORY[pattern])
+    if number == score:
+        return []
+    return [Finding("malformed", shown, f"the record of {number} has the score {score}")]
+
+
+def request(ns: Namespace, name: str) -> Rule:
+    """Check the remembered reply to a request."""
+    (value,) = yield [("GET", ns.key("request:*", name))]
+    if value is None:
+        return []
+    shown = ns.shown("request:*", name)
+    sequence, colon, reply = value.partition(b":")
+    if not colon or not sequence.isdigit():
+        return [Finding("malformed", shown, "not a sequence, a colon and a reply")]
+    with ns.reading("request:*", name):
+        records.packed_value(reply)
+    return []
+
+
+def task(ns: Namespace, entry: bytes) -> Rule:
+    """Check that an entry of `due` names a maintenance task."""
+    (score,) = yield [("ZSCORE", ns.key("due"), entry)]
+    kind, _, name = text(entry).partition(":")
+    known = kind == "throttle" and is_throttle(name)
+    known = known or text(entry) in TASKS or (kind in QUEUE_TASKS and is_name(name))
+    if score is None or known:
+        return []
+    return [Finding("listed", ns.shown("due"), f"unknown maintenance task {entry!r}", None, entry)]
+
+
+def meta(ns: Namespace) -> Rule:
+    """Check the counters and settings of the namespace."""
+    fields, tracked, sweep = yield [
+        ("HGETALL", ns.key("meta")),
+        ("ZCARD", ns.key("tracked")),
+        ("ZSCORE", ns.key("due"), b"sweep"),
+    ]
+    if not fields:
+        return []
+    shown = ns.shown("meta")
+    found = [
+        Finding("malformed", shown, f"{name} is not a number")
+        for name in ("schema", "time", "sequence")
+        if not fields.get(name.encode(), b"").isdigit()
+    ]
+    if fields.get(b"clock") not in (b"server", b"test"):
+        found.append(Finding("malformed", shown, "clock is neither server nor test"))
+    if int(fields.get(b"tracking", 0)) != tracked:
+        detail = f"{tracked} jobs are tracked, but the counter is {fields.get(b'tracking')}"
+        found.append(Finding("tracking", shown, detail))
+    if sweep is None:
+        detail = "the sweep is not due"
+        found.append(Finding("due", ns.shown("due"), detail, member=b"sweep"))
+    found += _virtual_times(shown, fields)
+    pauses = [name for name in fields if name.startswith(b"paused:")]
+    found += yield from _pauses(ns, {name: fields[name] for name in pauses})
+    return found
+
+
+def _virtual_times(shown: str, fields: Mapping[bytes, bytes]) -> list[Finding]:
+    """Check the form of the virtual time of each queue."""
+    times = {name: value for name, value in fields.items() if name.startswith(b"fair:")}
+    return [
+        Finding("malformed", shown, f"{text(name)} is {value!r}, not a virtual time")
+        for name, value in times.items()
+        if not _FINITE.fullmatch(value)
+    ]
+
+
+def _pauses(ns: Namespace, pauses: Mapping[bytes, bytes]) -> Rule:
+    found = []
+    shown = ns.shown("meta")
+    for name, value in pauses.items():
+        try:
+            pause = records.packed_map(value)
+        except records.UnreadableError as error:
+            found.append(Finding("unreadable", shown, f"{text(name)}: {error}"))
+            continue
+        if "until" in pause:
+            task = "pause:" + text(name).removeprefix("paused:")
+            (noted,) = yield [("ZSCORE", ns.key("due"), raw_bytes(task))]
+            found += yield from late_task(ns, task, pause["until"], noted)
+    return found
