@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final
 
-from qless_py import protocol
 from qless_py.errors import HandlerNotFoundError, LostLeaseError, ProcessStop
 from qless_py.handlers.job import HandledJob
 from qless_py.handlers.outcomes import Discard, Outcome, Retry, Snooze
@@ -91,7 +90,7 @@ class Result:
         """Fail a job in the group of its klass and the exception."""
         # Data that the handler changed is not sent: it may be what cannot be stored.
         group, message = _group(job, error), _truncate(message, _LONGEST_MESSAGE)
-        return cls(job, protocol.jobs.fail_encoded(job.jid, job.lease, group, message))
+        return cls(job, jobs.fail_encoded(job.jid, job.lease, group, message))
 
 
 def _call(job: HandledJob, outcome: Outcome) -> Call[Any]:
