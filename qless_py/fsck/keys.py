@@ -156,15 +156,10 @@ def counters(ns: Namespace, name: str) -> Rule:
     with ns.reading("queue:*:now", name):
         packed = [records.packed_value(one) for one in samples if one is not None]
     wrong = [one for one in packed if not isinstance(one, list) or len(one) != SAMPLE]
-    return (
-        [
-            Finding(
-                "malformed", shown, f"{wrong[0]} is not number, mean and sum of squared deviations"
-            )
-        ]
-        if wrong
-        else []
-    )
+    if not wrong:
+        return []
+    detail = f"{wrong[0]} is not number, mean and sum of squared deviations"
+    return [Finding("malformed", shown, detail)]
 
 
 def history(ns: Namespace, pattern: str, name: str, entry: bytes) -> Rule:

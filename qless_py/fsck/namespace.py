@@ -10,7 +10,6 @@ from qless_py.fsck.layout import TYPES, Keys, raw_bytes, text
 from qless_py.fsck.rules import Command, Finding, Rule, RuleEnded
 
 Fits = Callable[[Any], bool]
-Reading = Generator[list[Command], list[Any], Any]
 
 # Releases that are searched for the one that a job still waits for, at most.
 RELEASES = 100_000
@@ -95,7 +94,9 @@ class Namespace:
             (tokens,) = yield [("ZRANGE", self.key("releases"), 0, RELEASES - 1)]
             for token in map(text, tokens or []):
                 (value,) = yield [("GET", self.key("release:*:record", token))]
-                if value is not None:
+                if value is None:
+                    continue
+                with contextlib.suppress(records.UnreadableError):  # Reported by its own rule.
                     record = records.packed_map(value)
                     found.setdefault(str(record.get("parent")), []).append(token)
             self._releases = found

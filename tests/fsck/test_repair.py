@@ -373,6 +373,14 @@ BEYOND_REPAIR: dict[str, tuple[str, Damage]] = {
         "unreadable",
         lambda redis: redis.set(key("throttle:other:record"), "rubbish"),
     ),
+    "release that cannot be read": (
+        "unreadable",
+        lambda redis: (
+            redis.set(key("release:7:record"), "rubbish"),
+            redis.zadd(key("releases"), {"7": 5}),
+            redis.zrem(key("dependents:parent"), "child"),
+        ),
+    ),
     "weight that is no number": (
         "malformed",
         lambda redis: redis.hset(key("weights"), "ada", "nan"),
