@@ -13,6 +13,8 @@ from tests import invariants, servers
 from tests.conftest import Clock
 from tests.script_runner import Scripts, record
 
+pytestmark = pytest.mark.slow
+
 Damage = Callable[[redis_py.Redis], object]
 
 

@@ -10,7 +10,7 @@ import redis as redis_py
 from tests.properties.comparison import Bench
 
 # A server runs one script at a time, whatever its name.
-pytestmark = pytest.mark.any_server
+pytestmark = [pytest.mark.any_server, pytest.mark.slow]
 
 LEASE = 60_000
 GRACE = 10_000
