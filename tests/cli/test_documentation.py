@@ -20,7 +20,7 @@ _SPAN = re.compile(r"`(qless-py [^`]*)`")
 
 
 def called(text: str) -> set[tuple[str, ...]]:
-    """Return the commands that are called in a text, by the words that name them."""
+    """Return the paths of the commands that a text calls."""
     found = set()
     for words in _CALL.findall(text):
         command: click.Command = cli
@@ -51,7 +51,7 @@ def test_every_command_named_in_a_table_exists() -> None:
         called(span)
 
 
-# What one could type into the programs that came before.
+# Commands, options and variables of the programs that qless-py replaces.
 _BEFORE = """
 rake qless:work QUEUES QUEUE JOB_RESERVER INTERVAL VERBOSE VVERBOSE REDIS_URL RUN_AS_SINGLE_PROCESS
 qless-py-worker --path --queue --workers qless-web qless-growl qless-campfire
@@ -60,8 +60,8 @@ perfectqueue list submit -u -t force_finish run -I -r init -e -c --database --ta
 """
 
 
-def test_every_command_of_those_before_has_its_like_in_the_table() -> None:
-    table = DOCUMENT.read_text().partition("## Coming from elsewhere")[2]
+def test_every_command_of_the_predecessors_has_a_counterpart_in_the_table() -> None:
+    table = DOCUMENT.read_text().partition("## Coming from other queues")[2]
     rows = [line.split(" | ") for line in table.splitlines() if line.startswith("| ")]
     left = {word.strip("`,|()") for row in rows for word in row[0].split()}
 
