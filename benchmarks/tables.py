@@ -1,43 +1,29 @@
-"""Tables of numbers, and where they were measured."""
+"""Tables of numbers, and a description of the machine."""
 
 from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-
-import redis
-
-from benchmarks.scripts.timing import Timing
+from typing import Final
 
 Row = Sequence[str]
+_LABEL_WIDTH: Final = 34  # Minimum width of the first column.
 
 
-def verdict(*, within: bool) -> str:
-    """Tell whether a target is met."""
-    return "ok" if within else "OVER"
-
-
-def times(timings: Iterable[Timing]) -> str:
-    """Give the table of what the server needed for some commands."""
-    rows: list[Row] = [("milliseconds on the server", "calls", "p50", "p99", "worst", "")]
-    rows += [
-        (
-            one.label,
-            str(one.calls),
-            *(f"{value:.3f}" for value in (one.p50, one.p99, one.worst)),
-            verdict(within=one.within_target) if one.script else "",
-        )
-        for one in timings
-    ]
-    return table(rows)
+def status(*, met: bool) -> str:
+    """Return the cell that says whether a target is met."""
+    return "ok" if met else "OVER"
 
 
 def table(rows: Sequence[Row]) -> str:
-    """Line columns up: the first to the left, numbers to the right."""
+    """Return aligned rows: the first column to the left, the others to the right.
+
+    A row with an empty second cell is a subheading and may exceed the first column.
+    """
     widths = [max(len(row[at]) for row in rows if row[1]) for at in range(len(rows[0]))]
-    widths[0] = max(widths[0], 34)
+    widths[0] = max(widths[0], _LABEL_WIDTH)
     return "\n".join(_line(row, widths) for row in rows)
 
 
@@ -48,23 +34,14 @@ def _line(row: Row, widths: Sequence[int]) -> str:
 
 
 def machine() -> str:
-    """Describe where it was measured, in a line."""
+    """Return cores, processor and platform in one line."""
     return f"{os.cpu_count()} cores, {_processor()}, {platform.system()}, {platform.machine()}"
 
 
 def _processor() -> str:
-    """Name the model as Linux does."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
-        return platform.processor() or "an unknown processor"
+        return platform.processor() or "unknown processor"
     names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(names, "an unknown processor")
-
-
-def version_of(connection: redis.Redis) -> str:
-    """Name a server and its version."""
-    info = connection.info("server")
-    if "valkey_version" in info:
-        return f"Valkey {info['valkey_version']}"
-    return f"Redis {info['redis_version']}"
+    return next(names, "unknown processor")

@@ -1,4 +1,4 @@
-"""What users get of a queue, by weight, as long as all of them have jobs waiting."""
+"""The shares of a queue that users get by their weights while all of them have jobs waiting."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from typing import Final
 
 import redis
 
-from benchmarks.scripts.space import DATA, KLASS, NAMESPACE, PAGE
-from qless_py import protocol
-from qless_py.protocol import puts, queues
+from benchmarks.namespace import NAMESPACE, put_jobs, send
+from qless_py.protocol import queues, users
 from qless_py.store.runner import Runner
 
 ERROR_BUDGET: Final = 0.05
@@ -20,56 +19,51 @@ _SEED: Final = 7
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """One user: its weight, the part of all weights that is, and the part of all jobs it got."""
+    """A user's weight, its share of all weights, and its actual share of the jobs."""
 
     user: str
     weight: float
-    due: float
-    got: float
+    fair: float
+    actual: float
 
     @property
     def error(self) -> float:
-        return self.got / self.due - 1
+        return self.actual / self.fair - 1
 
 
-def measure(connection: redis.Redis, users: int, handed_out: int) -> list[Share]:
-    """Give users random weights and more jobs than they can get; pop so many, in any portions."""
+def measure(connection: redis.Redis, user_count: int, count: int) -> list[Share]:
+    """Put more jobs than each user can get, with random weights; pop `count` in random portions."""
     connection.flushall()
     runner = Runner(connection, NAMESPACE)
     chance = random.Random(_SEED)
-    weights = {f"u{number:02}": round(chance.uniform(0.5, 5), 2) for number in range(users)}
-    runner.run_many([protocol.users.set_options(user, one) for user, one in weights.items()])
+    weights = {f"u{number:02}": round(chance.uniform(0.5, 5), 2) for number in range(user_count)}
+    send(runner, [users.set_options(user, one) for user, one in weights.items()])
     total = sum(weights.values())
     waiting = [
         user
         for user, weight in weights.items()
-        for _ in range(round(handed_out * weight / total * 1.1) + 10)
+        for _ in range(round(count * weight / total * 1.1) + 10)
     ]
-    # In any order: who came first must not matter.
+    # In random order: the order of arrival must not matter.
     chance.shuffle(waiting)
-    for start in range(0, len(waiting), PAGE):
-        some = waiting[start : start + PAGE]
-        fields = [
-            {"jid": f"{start + at:x}", "klass": KLASS, "user": user} for at, user in enumerate(some)
-        ]
-        runner.run(puts.put_many_encoded("mail", fields, [DATA] * len(fields)))
-    got: Counter[str] = Counter()
-    while got.total() < handed_out:
-        count = min(chance.randint(1, 16), handed_out - got.total())
-        reply = runner.run(queues.pop_records(["mail"], "worker-1", count))
-        got.update(str(job.fields["user"]) for job in reply.jobs)
+    put_jobs(runner, "mail", ({"jid": f"{at:x}", "user": user} for at, user in enumerate(waiting)))
+    popped: Counter[str] = Counter()
+    while popped.total() < count:
+        portion = min(chance.randint(1, 16), count - popped.total())
+        reply = runner.run(queues.pop_records(["mail"], "worker-1", portion))
+        popped.update(str(job.fields["user"]) for job in reply.jobs)
     return [
-        Share(user, weight, weight / total, got[user] / handed_out)
+        Share(user, weight, weight / total, popped[user] / count)
         for user, weight in weights.items()
     ]
 
 
 def worst_error(shares: list[Share]) -> float:
-    """Give the largest difference of what a user got to what it was due, as a part of the due."""
+    """Return the largest deviation from a fair share, relative to that share."""
     return max(abs(share.error) for share in shares)
 
 
 def jain(shares: list[Share]) -> float:
-    """Give Jain's index of what each got for its weight: 1 when all got the same."""
-    ratios = [share.got / share.due for share in shares]
+    """Return Jain's fairness index of the jobs per weight: 1 if all are equal."""
+    ratios = [share.actual / share.fair for share in shares]
     return sum(ratios) ** 2 / (len(ratios) * sum(ratio**2 for ratio in ratios))

@@ -1,4 +1,4 @@
-"""The numbers as tables, as plain values, and as a part of a document."""
+"""Results as tables, as JSON, and as a section of a document."""
 
 from __future__ import annotations
 
@@ -7,71 +7,79 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from benchmarks.dashboard.town import Scale
-from benchmarks.dashboard.visits import PAGE, SCRIPT, TRIPS, Visits
-from benchmarks.tables import machine, table, verdict
+from benchmarks import command
+from benchmarks.dashboard.dataset import Scale
+from benchmarks.dashboard.page_timings import (
+    CPU_TARGET,
+    SCRIPT_TARGET,
+    TRIPS_TARGET,
+    PageTiming,
+)
+from benchmarks.tables import Row, status, table
 
 _HEAD: Final = (
-    "page", "trips", "warm", "script ms", "worst", "", "cold ms", "CPU ms", "warm ms", "KiB", "",
+    "page", "trips", "warm", "script ms", "worst", "script", "cold ms", "CPU ms", "warm ms", "KiB",
+    "",
 )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """All that was measured on one server."""
+    """All measurements of one server."""
 
     server: str
     scale: Scale
     memory: int
-    visits: list[Visits]
+    pages: list[PageTiming]
 
     def text(self) -> str:
-        """Give the table."""
-        rows: list[Sequence[str]] = [_HEAD]
-        rows += [_row(one) for one in self.visits]
+        """Return the table."""
         scale = self.scale
         title = (
             f"{self.server}: {scale.jobs:,} jobs in {scale.queues} queues, "
-            f"{scale.workers} workers, {scale.settings:,} throttles, as many users, "
+            f"{scale.workers} workers, {scale.settings:,} throttles, {scale.settings:,} users, "
             f"{self.memory / 2**20:,.0f} MiB"
         )
-        target = f"Target: {TRIPS} round trips, scripts of {SCRIPT:g} ms, pages of {PAGE:g} ms"
-        return f"{title}\n{target}\n\n{table(rows)}"
+        target = (
+            f"Target per page: {TRIPS_TARGET} round trips, {SCRIPT_TARGET:g} ms of the slowest "
+            f"script, {CPU_TARGET:g} ms of CPU"
+        )
+        return f"{title}\n{target}\n\n{table([_HEAD, *map(_row, self.pages)])}"
 
     def as_json(self) -> dict[str, Any]:
-        """Give the same as plain values."""
+        """Return the measurements as plain values."""
         return {
             "server": self.server,
             "scale": dataclasses.asdict(self.scale),
             "memory": self.memory,
-            "visits": [
-                {**dataclasses.asdict(one), "is_within": one.is_within} for one in self.visits
+            "pages": [
+                {**dataclasses.asdict(one), "within_target": one.within_target}
+                for one in self.pages
             ],
         }
 
 
-def _row(one: Visits) -> Sequence[str]:
+def _row(one: PageTiming) -> Row:
     return (
         one.path, str(one.trips), str(one.warm_trips), f"{one.script:.2f}", f"{one.worst:.2f}",
-        one.name, f"{one.cold:.0f}", f"{one.cpu:.0f}", f"{one.warm:.0f}",
+        one.script_name, f"{one.cold:.0f}", f"{one.cpu:.0f}", f"{one.warm:.0f}",
         f"{one.size / 1024:.0f}",
-        verdict(within=one.is_within),
+        status(met=one.within_target),
     )  # fmt: skip
 
 
-def part(results: Sequence[Result], date: str) -> str:
-    """Give the part of the document that keeps the last full run."""
+def section(results: Sequence[Result]) -> str:
+    """Return the section of the document that keeps the last full run."""
     about = (
         "Written by `bin/bench dashboard --page docs/benchmarks.md`: every page of the dashboard, "
-        "where it has most to show. *Trips* is how often a visit waits for the server, in a "
-        "process that knows nothing yet and in one where somebody looks already; *script* the "
-        "slowest script by the server's own clock, each script by its quickest call, since other "
-        "programs take the processor meanwhile, with its name; *worst* the slowest call of all. "
-        "*Cold* and *warm* are the time of the page, the network left out, the median; *CPU* what "
-        "a cold one takes of the processors, the server's part included, by which the last column "
-        "judges. Warm means that all numbers are read anew: who looks within two seconds of "
-        "somebody else shares theirs."
+        "where it has most to show. *Trips* is the number of round trips to the server of a "
+        "process that has read nothing yet, *warm* that of later requests. *Script ms* is the "
+        "time of the slowest script on the server, *script* its name; each script counts by its "
+        "fastest call, because other programs use the processor meanwhile. *Worst* is the slowest "
+        "call of all. *Cold ms* and *warm ms* are the median times of a page without the network. "
+        "*CPU ms* is the CPU time of a cold request, the server's part included; the last column "
+        "judges by it. Warm requests read all numbers again; in production, requests within two "
+        "seconds of each other share them."
     )
-    parts = ["# Benchmarks of the dashboard", about, f"{date}, {machine()}."]
-    parts += [f"```text\n{result.text()}\n```" for result in results]
-    return "\n\n".join(parts) + "\n"
+    tables = (("", result.text()) for result in results)
+    return command.section("Benchmarks of the dashboard", about, tables)

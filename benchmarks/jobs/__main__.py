@@ -1,66 +1,67 @@
-"""Measure jobs from put to completion: rates, waiting times, recovery, beside what is bare.
+"""Measure complete jobs: rates, pickup latency and recovery, next to the limits of the machine.
 
-Prints what one machine does in one run: the limits that no queue can pass (a bare EVALSHA, a bare
-fork), this project with its defaults and at its best, and, with `--peers`, other queues on the same
-server.
+Measures in one run what the machine can do at most (a no-op script, a plain fork), this project
+with its default and its best settings, and, with `--peers`, other queues on the same server.
 """
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 
 from benchmarks import command
-from benchmarks.jobs import floors, ours, peers
-from benchmarks.jobs.report import FULL, QUICK, Figure, Scale, page, text
-from benchmarks.scripts import costs
+from benchmarks.jobs import limits, peers, qless
+from benchmarks.jobs.report import FULL, QUICK, Figure, Scale, section, text
+from benchmarks.scripts import job_costs
 from tests import servers
 
 
 def measure(server: str, scale: Scale, *, with_peers: bool) -> Iterator[Figure]:
     """Measure everything on one private server, figure by figure."""
-    # As the embedded store keeps its data, and as a server does that is told to keep any.
+    # Persistence as in the embedded store, and as usual on a server that keeps its data.
     fsync = "no" if server == "valkey" else "everysec"
     settings = ("--appendonly", "yes", "--appendfsync", fsync)
     with servers.running(server, *settings) as private, private.connect() as connection:
-        yield from floors.measure(private, connection, scale)
-        yield from ours.puts(private, scale)
-        yield from ours.rates(private, scale)
-        yield from ours.pickup(private, scale)
-        yield from ours.forking(private, scale)
-        yield from ours.recovery(private, scale)
+        yield from limits.measure(private, connection, scale)
+        yield from qless.put_rates(private, scale)
+        yield from qless.job_rates(private, scale)
+        yield from qless.pickup(private, scale)
+        yield from qless.forking(private, scale)
+        yield from qless.recovery(private, scale)
         connection.flushall()
-        size = costs.bytes_per_job(connection, scale.jobs)
-        yield Figure("cost", "bytes of a waiting job", size, "B", costs.BYTES_BUDGET, "most")
+        size = job_costs.bytes_per_job(connection, scale.jobs)
+        yield Figure("memory", "bytes per waiting job", size, "B", job_costs.BYTES_BUDGET, "max")
         if with_peers:
             yield from peers.measure(private, scale)
 
 
-def _all(server: str, scale: Scale, *, with_peers: bool) -> list[Figure]:
+def _measure_all(server: str, scale: Scale, *, with_peers: bool) -> list[Figure]:
     found = []
-    print(f"{server}:", file=sys.stderr, flush=True)
+    command.log(server)
     for figure in measure(server, scale, with_peers=with_peers):
-        print(f"  {figure.label}: {figure.shown} {figure.unit}", file=sys.stderr, flush=True)
+        command.log(f"  {figure.part}: {figure.label.strip()}: {figure.shown} {figure.unit}")
         found.append(figure)
     return found
 
 
 def main(given: Sequence[str] | None = None) -> None:
-    """Measure, print, and write what was asked for."""
-    parser = command.parser("jobs", __doc__, "a twentieth")
-    parser.add_argument("--peers", action="store_true", help="other queues, too (installs them)")
+    """Measure, print, and write the files asked for."""
+    parser = command.parser("jobs", __doc__, "5%%")
+    parser.add_argument(
+        "--peers", action="store_true", help="also measure other queues (installed into .bench)"
+    )
     arguments = parser.parse_args(given)
     scale = QUICK if arguments.quick else FULL
     results = {
-        one: _all(one, scale, with_peers=arguments.peers) for one in command.chosen(arguments)
+        server: _measure_all(server, scale, with_peers=arguments.peers)
+        for server in command.selected_servers(arguments)
     }
     for name, figures in results.items():
         print(f"\n{name}\n{text(figures)}")
     plain = {name: [asdict(one) for one in figures] for name, figures in results.items()}
     command.write_json(arguments.json, plain)
     if arguments.page:
-        arguments.page.write_text(page(results, command.today()), encoding="utf-8")
+        command.write_section(arguments.page, section(results))
 
 
 if __name__ == "__main__":

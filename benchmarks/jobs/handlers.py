@@ -1,4 +1,4 @@
-"""The jobs that are measured."""
+"""Handlers of the measured jobs."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from pathlib import Path
 from qless_py import Job
 
 
-def nothing(_job: Job) -> None:
+def no_op(_job: Job) -> None:
     """Do nothing."""
 
 
-def rest(job: Job) -> None:
-    """Sleep for the seconds that the data names."""
+def sleep(job: Job) -> None:
+    """Sleep for `data["seconds"]`."""
     time.sleep(job["seconds"])
 
 
-def stamp(job: Job) -> float:
-    """Tell how long ago the job was put, in seconds; both processes read the same clock."""
+def time_since_put(job: Job) -> float:
+    """Return the seconds since the put; both processes read the same clock."""
     return time.time() - float(job["sent"])
 
 
-def die_once(job: Job) -> float:
-    """Die of SIGKILL the first time; the second time tell how long ago that was, in seconds."""
-    note = Path(job["folder"]) / job.jid
-    if not note.exists():
-        note.write_text(repr(time.time()))
+def kill_once(job: Job) -> float:
+    """Kill the own process on the first run; return the seconds since then on the second."""
+    file = Path(job["folder"]) / job.jid
+    if not file.exists():
+        file.write_text(repr(time.time()))
         os.kill(os.getpid(), signal.SIGKILL)
-    return time.time() - float(note.read_text())
+    return time.time() - float(file.read_text())

@@ -1,174 +1,151 @@
-"""How calls that concern admission are made: beside crowds that are parked, and those of users."""
+"""Cases for admission: with many parked jobs on a throttle, and with jobs of many users."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Final
 
-from benchmarks.scripts.space import DATA, KLASS, PAGE, Lease, Space
-from benchmarks.scripts.timing import Case
-from qless_py import protocol
+from benchmarks.namespace import DATA, KLASS, PAGE, batched, pop_jobs
+from benchmarks.scripts.keyspace import Keyspace
+from benchmarks.scripts.timing import Calls, Case, Prepare, numbered, repeated
 from qless_py.protocol import Call, puts, queues, throttles, users
 from qless_py.protocol.call import unpack
-
-Calls = Sequence[Call[Any]]
 
 _ROWS: Final = 1000
 
 
-def _again(make: Callable[[int], Call[Any]]) -> Callable[[Space, int], Calls]:
-    return lambda _, count: [make(number) for number in range(count)]
-
-
-def _put(space: Space, queue: str, count: int, options: Callable[[int], dict[str, Any]]) -> None:
-    found = space.new(count)
-    for start in range(0, count, PAGE):
-        page = found[start : start + PAGE]
-        fields = [
-            {"jid": jid, "klass": KLASS, **options(start + at)} for at, jid in enumerate(page)
-        ]
-        space.run(puts.put_many_encoded(queue, fields, [DATA] * len(page)))
-
-
-def _take(space: Space, queue: str, count: int) -> list[Lease]:
-    found: list[Lease] = []
-    while len(found) < count:
-        popped = space.run(
-            queues.pop_records([queue], "holder", min(PAGE, count - len(found)))
-        ).jobs
-        found += [(job.jid, job.fields["lease"]) for job in popped]
-    return found
-
-
-def _crowd(space: Space) -> None:
-    """Park as many jobs on one throttle as there are of other kinds, unless they are there."""
-    if space.run(throttles.read("crowd")).waiting:
+def _park(keyspace: Keyspace) -> None:
+    """Park as many jobs on one throttle as there are of other kinds, unless this was done."""
+    if keyspace.run(throttles.read("full")).waiting:
         return
-    space.run(throttles.set_encoded("crowd", {"concurrency": 1}))
-    _put(space, "crowded", 2, lambda _: {"throttles": ["crowd"]})
-    _take(space, "crowded", 1)
-    space.run(queues.pop_records(["crowded"], "holder", 1))
-    _put(space, "crowded", space.scale.others, lambda _: {"throttles": ["crowd"]})
+    keyspace.run(throttles.set_encoded("full", {"concurrency": 1}))
+    keyspace.put_new("parked", 2, lambda _: {"throttles": ["full"]})
+    pop_jobs(keyspace.runner, "parked", 1)
+    # The throttle is full now: this pop parks the second job, and later jobs park when put.
+    keyspace.run(queues.pop_records(["parked"], "holder", 1))
+    keyspace.put_new("parked", keyspace.scale.others, lambda _: {"throttles": ["full"]})
 
 
-def _free_ones(space: Space, count: int) -> Calls:
-    _crowd(space)
-    _put(space, "crowded", count, lambda _: {})
-    return [queues.pop_records(["crowded"], "popper", 1)] * count
+def _pop_unthrottled(keyspace: Keyspace, count: int) -> Calls:
+    _park(keyspace)
+    keyspace.put_new("parked", count, lambda _: {})
+    return [queues.pop_records(["parked"], "popper", 1)] * count
 
 
-def _arrivals(space: Space, count: int) -> Calls:
-    _crowd(space)
-    own = {"throttles": ["crowd"]}
-    return [puts.put_encoded("crowded", jid, KLASS, DATA, own) for jid in space.new(count)]
+def _put_parked(keyspace: Keyspace, count: int) -> Calls:
+    _park(keyspace)
+    own = {"throttles": ["full"]}
+    return [puts.put_encoded("parked", jid, KLASS, DATA, own) for jid in keyspace.new(count)]
 
 
-def _raised(space: Space, count: int) -> Calls:
-    _crowd(space)
-    return [throttles.set_encoded("crowd", {"concurrency": 1 + n % 2}) for n in range(count)]
+def _set_limits(keyspace: Keyspace, count: int) -> Calls:
+    _park(keyspace)
+    return [throttles.set_encoded("full", {"concurrency": 1 + n % 2}) for n in range(count)]
 
 
-def _let_go(space: Space, count: int) -> Calls:
-    _crowd(space)
-    space.run(throttles.delete("crowd"))
+def _tick_after_delete(keyspace: Keyspace, count: int) -> Calls:
+    _park(keyspace)
+    keyspace.run(throttles.delete("full"))
     return [queues.tick()] * count
 
 
-def _of_users(number: int) -> Callable[[Space, int], Calls]:
-    def calls(space: Space, count: int) -> Calls:
-        if not space.run(protocol.queues.length("shared")):
-            users = space.scale.others // 10
-            _put(space, "shared", space.scale.others, lambda at: {"user": f"u{at % users}"})
+def _pop_of_users(number: int) -> Prepare:
+    def calls(keyspace: Keyspace, count: int) -> Calls:
+        if not keyspace.run(queues.length("shared")):
+            different = keyspace.scale.others // 10
+            keyspace.put_new(
+                "shared", keyspace.scale.others, lambda at: {"user": f"u{at % different}"}
+            )
         return [queues.pop_records(["shared"], "popper", number)] * count
 
     return calls
 
 
-def _with_everything(space: Space, count: int) -> Calls:
+def _pop_with_throttles(keyspace: Keyspace, count: int) -> Calls:
     ids = [f"t{number}" for number in range(8)]
-    space.send([throttles.set_encoded(one, {"concurrency": 10**6, "rate": 1e6}) for one in ids])
-    space.run(throttles.set_encoded("queue:full", {"concurrency": 10**6}))
-    _put(space, "full", count * PAGE, lambda at: {"user": f"v{at % 100}", "throttles": ids})
-    return [queues.pop_records(["full"], "popper", PAGE)] * count
+    keyspace.send([throttles.set_encoded(one, {"concurrency": 10**6, "rate": 1e6}) for one in ids])
+    keyspace.run(throttles.set_encoded("queue:all-options", {"concurrency": 10**6}))
+    keyspace.put_new(
+        "all-options", count * PAGE, lambda at: {"user": f"v{at % 100}", "throttles": ids}
+    )
+    return [queues.pop_records(["all-options"], "popper", PAGE)] * count
 
 
-def _refused(space: Space, count: int) -> Calls:
-    """Have every job refused by a throttle of its own, which takes a look at each."""
+def _pop_refused(keyspace: Keyspace, count: int) -> Calls:
+    """Have each job refused by another throttle, so that all of them are checked."""
     ids = [f"r{number}" for number in range(PAGE)]
-    space.send([throttles.set_encoded(one, {"concurrency": 0}) for one in ids])
-    _put(space, "refused", count * PAGE, lambda at: {"throttles": [ids[at % PAGE]]})
+    keyspace.send([throttles.set_encoded(one, {"concurrency": 0}) for one in ids])
+    keyspace.put_new("refused", count * PAGE, lambda at: {"throttles": [ids[at % PAGE]]})
     return [queues.pop_records(["refused"], "popper", PAGE)] * count
 
 
-def _new_throttles(make: Callable[[str], Call[Any]]) -> Callable[[Space, int], Calls]:
-    def calls(space: Space, count: int) -> Calls:
-        found = space.new(count)
-        space.send([throttles.set_encoded(one, {"concurrency": 1}) for one in found])
+def _of_new_throttles(make: Callable[[str], Call[Any]]) -> Prepare:
+    def calls(keyspace: Keyspace, count: int) -> Calls:
+        found = keyspace.new(count)
+        keyspace.send([throttles.set_encoded(one, {"concurrency": 1}) for one in found])
         return [make(one) for one in found]
 
     return calls
 
 
-def _forced(space: Space, count: int) -> Calls:
-    _put(space, "forced", count * PAGE, lambda _: {"throttles": ["forced"]})
-    held = [jid for jid, _ in _take(space, "forced", count * PAGE)]
-    return [throttles.release("forced", held[at : at + PAGE]) for at in range(0, len(held), PAGE)]
+def _release(keyspace: Keyspace, count: int) -> Calls:
+    keyspace.put_new("forced", count * PAGE, lambda _: {"throttles": ["forced"]})
+    held = [jid for jid, _ in pop_jobs(keyspace.runner, "forced", count * PAGE)]
+    return [throttles.release("forced", page) for page in batched(held)]
 
 
-def _backing_off(space: Space, count: int) -> Calls:
-    _put(space, "backing", count, lambda at: {"throttles": [f"b{at}"]})
-    return [
-        Call("back_off", (jid, lease, 1000, ""), unpack)
-        for jid, lease in _take(space, "backing", count)
-    ]
+def _back_off(keyspace: Keyspace, count: int) -> Calls:
+    keyspace.put_new("backing", count, lambda at: {"throttles": [f"b{at}"]})
+    held = pop_jobs(keyspace.runner, "backing", count)
+    return [Call("back_off", (jid, lease, 1000, ""), unpack) for jid, lease in held]
 
 
-def _known_users(make: Callable[[str], Call[Any]]) -> Callable[[Space, int], Calls]:
-    def calls(space: Space, count: int) -> Calls:
-        found = space.new(count)
-        space.send([users.set_options(one, 2, 5) for one in found])
+def _of_known_users(make: Callable[[str], Call[Any]]) -> Prepare:
+    def calls(keyspace: Keyspace, count: int) -> Calls:
+        found = keyspace.new(count)
+        keyspace.send([users.set_options(one, 2, 5) for one in found])
         return [make(one) for one in found]
 
     return calls
 
 
 CASES: Final = (
-    Case("pop", "pop of 1, a crowd is parked", _free_ones),
-    Case("put", "put, parked at once", _arrivals),
-    Case("pop", "pop of 1 of many users", _of_users(1)),
-    Case("pop", "pop of 100 of many users", _of_users(PAGE), large=True),
-    Case("pop", "pop of 100, 8 throttles each", _with_everything, large=True),
-    Case("pop", "pop of 100, all refused", _refused, large=True),
-    Case("throttle_set", "throttle_set over a crowd", _raised),
-    Case("tick", "tick, letting a crowd go", _let_go),
-    Case("throttle_delete", "throttle_delete", _new_throttles(throttles.delete)),
-    Case("throttle_block", "throttle_block", _again(lambda n: throttles.block(f"k{n}", 5))),
-    Case("throttle_release", "throttle_release of 100", _forced, large=True),
-    Case("back_off", "back_off", _backing_off),
-    Case("user_set", "user_set", _again(lambda n: users.set_options(f"u{n}", 3))),
-    Case("user_unset", "user_unset", _known_users(users.unset)),
+    Case("pop", "pop of 1, many jobs parked", _pop_unthrottled),
+    Case("put", "put, parked", _put_parked),
+    Case("pop", "pop of 1 of many users", _pop_of_users(1)),
+    Case("pop", "pop of 100 of many users", _pop_of_users(PAGE), large=True),
+    Case("pop", "pop of 100, 8 throttles each", _pop_with_throttles, large=True),
+    Case("pop", "pop of 100, all refused", _pop_refused, large=True),
+    Case("throttle_set", "throttle_set, many jobs parked", _set_limits),
+    Case("tick", "tick, unparking many jobs", _tick_after_delete),
+    Case("throttle_delete", "throttle_delete", _of_new_throttles(throttles.delete)),
+    Case("throttle_block", "throttle_block", numbered(lambda n: throttles.block(f"k{n}", 5))),
+    Case("throttle_release", "throttle_release of 100", _release, large=True),
+    Case("back_off", "back_off", _back_off),
+    Case("user_set", "user_set", numbered(lambda n: users.set_options(f"u{n}", 3))),
+    Case("user_unset", "user_unset", _of_known_users(users.unset)),
     Case(
         "read/peek",
-        "read/peek, 100 of users",
-        _again(lambda _: protocol.queues.peek_records("shared", 0, PAGE)),
+        "read/peek, 100 jobs of users",
+        repeated(lambda _: queues.peek_records("shared", 0, PAGE)),
     ),
     Case(
         "read/throttle",
         "read/throttle, 1,000 and 1,000",
-        _again(lambda _: throttles.holders("forced", 0, _ROWS)),
+        repeated(lambda _: throttles.holders("forced", 0, _ROWS)),
         large=True,
     ),
     Case(
         "read/throttles",
         "read/throttles, 100",
-        _again(lambda _: throttles.read_page(None, PAGE)),
+        repeated(lambda _: throttles.read_page(None, PAGE)),
         large=True,
     ),
-    Case("read/user", "read/user", _again(lambda _: users.waiting("u1", "shared"))),
+    Case("read/user", "read/user", repeated(lambda _: users.waiting("u1", "shared"))),
     Case(
         "read/users",
         "read/users, 100",
-        _again(lambda _: users.read_queue_page("shared", None, PAGE)),
+        repeated(lambda _: users.read_queue_page("shared", None, PAGE)),
         large=True,
     ),
 )

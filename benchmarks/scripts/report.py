@@ -1,4 +1,4 @@
-"""Results as tables to read, as JSON, and as a page of the documents."""
+"""Results as tables, as JSON, and as a section of a document."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks.scripts.costs import BYTES_BUDGET, Cost
-from benchmarks.scripts.space import Scale
-from benchmarks.scripts.timing import P99_TARGET, WORST_TARGET, Timing
-from benchmarks.tables import Row, machine, table, times, verdict
+from benchmarks import command
+from benchmarks.scripts.job_costs import BYTES_BUDGET, Cost
+from benchmarks.scripts.keyspace import Scale
+from benchmarks.scripts.timing import TARGET, Timing, timing_table
+from benchmarks.tables import Row, status, table
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """All that was measured on one server."""
+    """All measurements of one server."""
 
     server: str
     scale: Scale
@@ -25,36 +26,32 @@ class Result:
     costs: list[Cost]
 
     def text(self) -> str:
-        """Give the tables."""
-        scale = self.scale
-        others = f"{scale.others:,}"
+        """Return the tables."""
+        others = f"{self.scale.others:,}"
         title = (
-            f"{self.server}: {scale.waiting:,} waiting, {others} due scheduled, {others} lapsed, "
-            f"{others} failed in one group, {others} dependents of one job"
+            f"{self.server}: {self.scale.waiting:,} waiting, {others} scheduled and due, "
+            f"{others} with an expired lease, {others} failed in one group, "
+            f"{others} dependents of one job"
         )
-        target = f"Target: p99 < {P99_TARGET:g} ms, worst < {WORST_TARGET:g} ms"
-        return "\n\n".join(
-            (f"{title}\n{target}", self._times(), f"{self.server}: cost of a job", self._costs())
-        )
-
-    def _times(self) -> str:
-        return times((self.noise, *self.timings))
+        timings = timing_table((self.noise, *self.timings))
+        costs = f"{self.server}: cost of a job\n\n{self._costs()}"
+        return f"{title}\n{TARGET}\n\n{timings}\n\n{costs}"
 
     def _costs(self) -> str:
-        within = verdict(within=self.bytes_per_job <= BYTES_BUDGET)
+        within = status(met=self.bytes_per_job <= BYTES_BUDGET)
         rows: list[Row] = [
             ("", "measured", "budget", ""),
-            ("bytes of a waiting job", f"{self.bytes_per_job:.0f}", str(BYTES_BUDGET), within),
-            ("microseconds of server CPU for a job, or a bare call", "", "", ""),
+            ("bytes per waiting job", f"{self.bytes_per_job:.0f}", str(BYTES_BUDGET), within),
+            ("microseconds of server CPU per job, or per PING or no-op script", "", "", ""),
         ]
         for cost in self.costs:
-            limit = "" if cost.budget is None else f"{cost.budget:g}"
-            judged = limit and verdict(within=cost.within_budget)
-            rows.append((f"  {cost.label}", f"{cost.microseconds:.1f}", limit, judged))
+            budget = "" if cost.budget is None else f"{cost.budget:g}"
+            within = budget and status(met=cost.within_budget)
+            rows.append((f"  {cost.label}", f"{cost.microseconds:.1f}", budget, within))
         return table(rows)
 
     def as_json(self) -> dict[str, Any]:
-        """Give the same as plain values."""
+        """Return the measurements as plain values."""
         return {
             "server": self.server,
             "scale": dataclasses.asdict(self.scale),
@@ -71,15 +68,14 @@ class Result:
         }
 
 
-def page(results: Sequence[Result], date: str) -> str:
-    """Give the document that keeps the last full run."""
+def section(results: Sequence[Result]) -> str:
+    """Return the section of the document that keeps the last full run."""
     about = (
-        "Written by `bin/bench scripts --page docs/benchmarks.md`: the time that the server needs "
-        "for each command in a large keyspace (from its own statistics, the client left out), the "
-        "memory of a waiting job, and the CPU time of the server process for the life of a job, "
-        "beside what a bare call costs. The first row, a script that does nothing, shows what the "
-        "machine adds by itself."
+        "Written by `bin/bench scripts --page docs/benchmarks.md`: the time that each command "
+        "takes on the server in a large keyspace (from the server's own statistics, so without "
+        "the client), the memory of a waiting job, and the server's CPU time for all calls of a "
+        "job, next to the cost of a PING and of a script that does nothing. The first row, a "
+        "no-op script, shows the noise of the machine."
     )
-    parts = ["# Benchmarks of the scripts", about, f"{date}, {machine()}."]
-    parts += [f"## {result.server}\n\n```text\n{result.text()}\n```" for result in results]
-    return "\n\n".join(parts) + "\n"
+    tables = ((result.server, result.text()) for result in results)
+    return command.section("Benchmarks of the scripts", about, tables)

@@ -1,8 +1,8 @@
-"""Work for minutes and watch the memory: of the parent, of its children, and of the server.
+"""Run jobs for minutes and check the memory of supervisor, children and server for growth.
 
-Puts jobs of several kinds as fast as they are worked off and prints every few seconds how many are
-done and how much memory everybody has. Ends with a verdict: what each had in the last third of the
-time beside what it had in the second; the first is left to warm up. Exit code 1 if it grew.
+Puts jobs of several kinds as fast as they complete, and prints the number of finished jobs and the
+memory in use every few seconds. At the end it compares the last third of the time with the second;
+the first third is warm-up. The exit code is 1 if memory grew.
 """
 
 from __future__ import annotations
@@ -15,45 +15,46 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from benchmarks.jobs import fleet
+from benchmarks.command import SERVERS
+from benchmarks.jobs.worker_process import QUEUE, worker
+from benchmarks.namespace import PAGE
 from qless_py import Client
 from qless_py.protocol.arguments import PutSpec
 from qless_py.worker.recycling import memory_usage
 from tests import servers
 
 _HANDLERS: Final = "benchmarks.soak.handlers"
-_WAITING: Final = 2000  # Jobs that are put in advance.
-_KEPT: Final = 2000  # Complete jobs that the server keeps.
-_CALL: Final = 100
-_LOOK: Final = 0.05
+_WAITING: Final = 2000  # Minimum number of jobs in the queue.
+_KEPT: Final = 2000  # Completed jobs that the server keeps.
+_POLL: Final = 0.05
 _MEGABYTE: Final = 1 << 20
-# What may come on top in a third of the time and is no growth: pages come and go.
-_SLACK: Final = 0.03
-_LEAST_SLACK: Final = 1.5 * _MEGABYTE
-# Of a hundred jobs: how many are of each kind.
-_MIXTURE: Final[Sequence[tuple[int, PutSpec]]] = (
-    (80, {"klass": f"{_HANDLERS}.nothing", "data": {"text": "x" * 200}}),
-    (8, {"klass": f"{_HANDLERS}.much", "data": {"bytes": 50_000}}),
-    (6, {"klass": f"{_HANDLERS}.waits", "data": {"seconds": 0.002}}),
-    (4, {"klass": f"{_HANDLERS}.fails", "data": {}}),
-    (2, {"klass": f"{_HANDLERS}.again", "data": {}, "retries": 3}),
+# Growth allowed within a third of the time: the use of memory pages fluctuates.
+_ALLOWANCE: Final = 0.03
+_MIN_ALLOWANCE: Final = 1.5 * _MEGABYTE
+# The kinds of jobs, and how many of a hundred are of each.
+_MIX: Final[Sequence[tuple[int, PutSpec]]] = (
+    (80, {"klass": f"{_HANDLERS}.no_op", "data": {"text": "x" * 200}}),
+    (8, {"klass": f"{_HANDLERS}.use_memory", "data": {"bytes": 50_000}}),
+    (6, {"klass": f"{_HANDLERS}.sleep", "data": {"seconds": 0.002}}),
+    (4, {"klass": f"{_HANDLERS}.fail", "data": {}}),
+    (2, {"klass": f"{_HANDLERS}.retry_once", "data": {}, "retries": 3}),
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One look: jobs ended so far, and bytes of memory in use."""
+    """Jobs finished so far, and bytes of memory in use."""
 
     seconds: float
     jobs: int
-    parent: int
+    supervisor: int
     children: int
     server: int
 
 
 @dataclass(frozen=True, slots=True)
 class Growth:
-    """What one of them had in the second and in the last third of the time, in bytes."""
+    """Median bytes in use in the second and in the last third of the time."""
 
     name: str
     before: float
@@ -61,91 +62,95 @@ class Growth:
 
     @property
     def is_flat(self) -> bool:
-        """Tell whether it did not grow, but for what comes and goes."""
-        return self.after - self.before <= max(_LEAST_SLACK, _SLACK * self.before)
+        """Whether the growth is within the allowance."""
+        return self.after - self.before <= max(_MIN_ALLOWANCE, _ALLOWANCE * self.before)
 
 
 def growths(samples: Sequence[Sample]) -> list[Growth]:
     """Compare the second third of the samples with the last, by their medians."""
     third = len(samples) // 3
     if not third:
-        raise ValueError(f"{len(samples)} samples are too few to be compared")
+        raise ValueError(f"{len(samples)} samples are too few; at least 3 are needed")
     parts = samples[third : 2 * third], samples[2 * third :]
 
     def median(of: Sequence[Sample], name: str) -> float:
         return float(statistics.median(getattr(one, name) for one in of))
 
-    names = ("parent", "children", "server")
+    names = ("supervisor", "children", "server")
     return [Growth(name, median(parts[0], name), median(parts[1], name)) for name in names]
 
 
 def soak(url: str, wait: Callable[..., None], seconds: float, every: float) -> Iterator[Sample]:
-    """Keep the queue filled for so long, and look every few seconds."""
+    """Keep the queue filled for `seconds`, and take a sample `every` few seconds."""
     with Client(url) as client:
         client.config["jobs-history-count"] = _KEPT
-        queue = client.queues[fleet.QUEUE]
+        queue = client.queues[QUEUE]
         began = time.monotonic()
-        looked = began
+        sampled = began
         while (now := time.monotonic()) - began < seconds:
             waiting = queue.counts["waiting"]
             while waiting < _WAITING:
                 queue.put_many(_jobs())
-                waiting += _CALL
-            if now - looked >= every:
-                looked = now
-                _tidy(client)
-                yield _look(client, now - began)
-            until = now + _LOOK
+                waiting += PAGE
+            if now - sampled >= every:
+                sampled = now
+                _cancel_failed(client)
+                yield _sample(client, now - began)
+            until = now + _POLL
             wait(lambda until=until: time.monotonic() >= until)
 
 
 def _jobs() -> list[PutSpec]:
-    return [job for share, job in _MIXTURE for _ in range(share * _CALL // 100)]
+    return [job for share, job in _MIX for _ in range(share * PAGE // 100)]
 
 
-def _tidy(client: Client) -> None:
-    """Cancel what has failed: failed jobs are kept until somebody decides."""
+def _cancel_failed(client: Client) -> None:
+    """Cancel the failed jobs: the server keeps them otherwise."""
     for group in client.jobs.failed():
-        while found := client.jobs.failed(group, 0, _CALL)["jobs"]:
+        while found := client.jobs.failed(group, 0, PAGE)["jobs"]:
             client.cancel(*(job.jid for job in found))
 
 
-def _look(client: Client, seconds: float) -> Sample:
+def _sample(client: Client, seconds: float) -> Sample:
     infos = [row["info"] for row in client.workers.counts]
     pids = {int(info["pid"]) for info in infos}
-    parents = {int(info["parent"]) for info in infos}
+    supervisors = {int(info["parent"]) for info in infos}
     return Sample(
         seconds,
-        int(client.queues[fleet.QUEUE].stats()["run"]["count"]),
-        sum(map(memory_usage, parents)),
+        int(client.queues[QUEUE].stats()["run"]["count"]),
+        sum(map(memory_usage, supervisors)),
         sum(map(memory_usage, pids)),
         int(client.redis.info("memory")["used_memory"]),
     )
 
 
 def _line(sample: Sample) -> str:
-    sizes = (sample.parent, sample.children, sample.server)
-    shown = "".join(f"{size / _MEGABYTE:12.1f}" for size in sizes)
-    return f"{sample.seconds:8.0f}{sample.jobs:12,}{shown}"
+    sizes = (sample.supervisor, sample.children, sample.server)
+    first, *others = (f"{size / _MEGABYTE:12.1f}" for size in sizes)
+    return f"{sample.seconds:8.0f}{sample.jobs:12,}   {first}{''.join(others)}"
 
 
 def _arguments(given: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="bin/bench soak", description=__doc__)
-    parser.add_argument("--minutes", type=float, default=10.0, help="how long (10)")
-    parser.add_argument("--every", type=float, default=10.0, help="seconds between two looks (10)")
-    parser.add_argument("--server", choices=("valkey", "redis"), default="valkey")
-    parser.add_argument("--children", type=int, default=2)
+    parser.add_argument("--minutes", type=float, default=10.0, help="duration (default: 10)")
+    parser.add_argument(
+        "--every", type=float, default=10.0, help="seconds between samples (default: 10)"
+    )
+    parser.add_argument("--server", choices=SERVERS, default="valkey")
+    parser.add_argument("--children", type=int, default=2, help="child processes (default: 2)")
     return parser.parse_args(given)
 
 
 def main(given: Sequence[str] | None = None) -> int:
-    """Work, print, and tell whether the memory was flat."""
+    """Run the jobs, print the samples, and return the exit code."""
     arguments = _arguments(given)
     samples = []
-    print(f"{'seconds':>8}{'jobs':>12}{'parent MB':>12}{'children':>12}{'server':>12}", flush=True)
+    print(
+        f"{'seconds':>8}{'jobs':>12}{'supervisor MB':>15}{'children':>12}{'server':>12}", flush=True
+    )
     with (
         servers.running(arguments.server) as server,
-        fleet.worker(server, "--import", _HANDLERS, children=arguments.children) as wait,
+        worker(server, "--import", _HANDLERS, children=arguments.children) as wait,
     ):
         for sample in soak(server.url, wait, 60 * arguments.minutes, arguments.every):
             samples.append(sample)
@@ -153,8 +158,8 @@ def main(given: Sequence[str] | None = None) -> int:
     found = growths(samples)
     for one in found:
         before, after = one.before / _MEGABYTE, one.after / _MEGABYTE
-        verdict = "flat" if one.is_flat else "GREW"
-        print(f"{one.name:>8}: {before:.1f} MB, then {after:.1f} MB: {verdict}")
+        status = "flat" if one.is_flat else "GREW"
+        print(f"{one.name:>10}: {before:.1f} MB, then {after:.1f} MB: {status}")
     return 0 if all(one.is_flat for one in found) else 1
 
 

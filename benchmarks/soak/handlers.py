@@ -1,4 +1,4 @@
-"""Jobs of several kinds, as they come in the life of a worker."""
+"""Handlers of the several kinds of jobs."""
 
 from __future__ import annotations
 
@@ -7,31 +7,31 @@ import time
 from qless_py import Job, Retry
 
 
-class RefusedError(Exception):
-    """What some jobs end with."""
+class ExpectedError(Exception):
+    """Raised by the jobs that fail."""
 
 
-def nothing(_job: Job) -> None:
+def no_op(_job: Job) -> None:
     """Do nothing."""
 
 
-def much(job: Job) -> int:
-    """Use memory, and log and return something."""
-    job.log("has begun")
+def use_memory(job: Job) -> int:
+    """Use memory, write to the job's log, and return a result."""
+    job.log("started")
     return len(bytearray(job["bytes"]).decode())
 
 
-def waits(job: Job) -> None:
-    """Sleep."""
+def sleep(job: Job) -> None:
+    """Sleep for `data["seconds"]`."""
     time.sleep(job["seconds"])
 
 
-def fails(_job: Job) -> None:
+def fail(_job: Job) -> None:
     """Fail."""
-    raise RefusedError("as it always does")
+    raise ExpectedError("this job always fails")
 
 
-def again(job: Job) -> None:
-    """Be run a second time."""
+def retry_once(job: Job) -> None:
+    """Ask for a retry on the first run."""
     if job.retries_left == job.original_retries:
         raise Retry(0)

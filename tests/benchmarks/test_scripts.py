@@ -1,33 +1,18 @@
 """The script benchmark runs and reports every script; speed itself is not asserted."""
 
-import json
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from benchmarks.scripts import costs
-from benchmarks.scripts.space import DATA
+from benchmarks.namespace import DATA
+from benchmarks.scripts import job_costs
 from qless_py.scripts import assemble as scripts
-
-ROOT = Path(__file__).parents[2]
+from tests.benchmarks.quick_run import quick_run
 
 
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    folder = tmp_path_factory.mktemp("measured")
-    command = [sys.executable, "-m", "benchmarks.scripts", "--quick", "--server", "valkey"]
-    command += ["--json", str(folder / "json"), "--page", str(folder / "page")]
-
-    done = subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True, timeout=100, check=False
-    )
-
-    assert done.returncode == 0, done.stderr
-    (result,) = json.loads((folder / "json").read_text())
-    return {**result, "text": done.stdout, "page": (folder / "page").read_text()}
+    return quick_run("scripts", tmp_path_factory.mktemp("measured"))
 
 
 @pytest.mark.slow
@@ -46,7 +31,7 @@ def test_every_script_is_measured_with_all_its_calls(measured: dict[str, Any]) -
 def test_every_budget_has_its_measurement(measured: dict[str, Any]) -> None:
     budgets = {one["label"]: one["budget"] for one in measured["costs"] if one["budget"]}
 
-    assert budgets == costs.BUDGETS
+    assert budgets == job_costs.BUDGETS
     assert measured["bytes_per_job"] > len(DATA)
 
 

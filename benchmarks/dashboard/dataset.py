@@ -1,42 +1,39 @@
-"""A namespace as large as a dashboard must bear: queues, jobs in all states, two weeks of past.
+"""A namespace of the size that the dashboard must handle: jobs in all states, two weeks of history.
 
-It is made by the calls that a program would make, under a test clock, a hundred jobs in each.
+It is made by the calls of an ordinary program, under a test clock.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from benchmarks.scripts.space import Clock
+from benchmarks.command import log
+from benchmarks.namespace import TRACEBACK, Clock, Lease, batched, pop_page, put_jobs, send
 from qless_py.protocol import Call, config, jobs, puts, queues, recurring, throttles, users, workers
 from qless_py.store.runner import Runner
 
 DATA: Final = b'{"user":12345,"address":"someone@example.org","subject":"Welcome","tries":3}'
 KLASS: Final = "app.mail.Send"
-_CALL: Final = 100
-_BUSY: Final = 20
-_TEN: Final = 600.0
-_PARKING: Final = 50  # Every so many-th queue has jobs that a throttle holds back.
-_SHARED: Final = 20  # Every so many-th queue has jobs of users.
-_TRACEBACK: Final = "Traceback (most recent call last):\n" + "  one line of many\n" * 20
-
-Say = Callable[[str], None]
+_BUSY: Final = 20  # The queues with a history of days.
+_TEN_MINUTES: Final = 600.0
+_PARKING: Final = 50  # One queue in 50 has jobs parked on a throttle.
+_SHARED: Final = 20  # One queue in 20 has jobs of users.
 
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """How large it is, and how many steps of the past it has.
+    """Number of objects, and length of the history.
 
-    The busiest queues have lived for `days` in steps of ten minutes, all for `hours` in such steps
-    and then for some minutes.
+    The busiest queues have `days` of history in steps of ten minutes; all queues have `hours` in
+    steps of ten minutes, followed by `minutes` in steps of one.
     """
 
     queues: int
     jobs: int
     workers: int
-    settings: int  # throttles with a limit, and users with a weight: as many of each
+    settings: int  # Throttles with a limit, and users with a weight: as many of each.
     days: int
     hours: int
     minutes: int
@@ -53,103 +50,91 @@ FULL: Final = Scale(
 QUICK: Final = Scale(queues=10, jobs=10_000, workers=20, settings=50, days=0, hours=1, minutes=10)
 
 
-class Town:
-    """Fills one namespace of a server, piece by piece."""
+class Dataset:
+    """Fills a namespace."""
 
-    def __init__(self, runner: Runner, clock: Clock, scale: Scale, say: Say) -> None:
+    def __init__(self, runner: Runner, clock: Clock, scale: Scale) -> None:
         self.runner = runner
         self.clock = clock
         self.scale = scale
         self.names = [f"queue-{number}" for number in range(scale.queues)]
-        self._say = say
         self._made = 0
         self.a_job = ""
 
     def fill(self) -> None:
-        """Make it all; the clock stands at the present afterwards."""
-        self._past()
-        self._settings()
+        """Fill the namespace; afterwards the clock shows the present."""
+        self._add_history()
+        self._add_settings()
         for number, name in enumerate(self.names):
             if number % 20 == 0:
-                self._say(f"jobs of queue {number} of {len(self.names)}")
-            self._ended(number, name)
-            self._held_back(number, name)
-            self._waiting(number, name)
-        self._say("running jobs and workers")
-        self._running()
+                log(f"jobs of queue {number} of {len(self.names)}")
+            self._add_finished(number, name)
+            self._add_blocked(number, name)
+            self._add_waiting(number, name)
+        log("running jobs and workers")
+        self._add_running()
 
-    def _send(self, calls: Sequence[Call[Any]]) -> list[Any]:
-        answers = self.runner.run_many(calls)
-        for answer in answers:
-            if isinstance(answer, Exception):
-                raise answer
-        return answers
+    def _send(self, calls: Sequence[Call[Any]]) -> None:
+        send(self.runner, calls)
 
     def _specs(self, count: int, **options: Any) -> list[dict[str, Any]]:
         start, self._made = self._made, self._made + count
-        return [
-            {"jid": f"job-{number}", "klass": KLASS, **options}
-            for number in range(start, start + count)
-        ]
+        return [{"jid": f"job-{n}", "klass": KLASS, **options} for n in range(start, start + count)]
 
     def _put(self, queue: str, specs: Sequence[dict[str, Any]]) -> None:
-        parts = [specs[at : at + _CALL] for at in range(0, len(specs), _CALL)]
-        calls = [puts.put_many_encoded(queue, part, [DATA] * len(part)) for part in parts]
-        for at in range(0, len(calls), 20):
-            self._send(calls[at : at + 20])
+        put_jobs(self.runner, queue, specs, DATA)
 
-    def _taken(self, names: Sequence[str], worker: str = "worker-0") -> Iterable[tuple[str, str]]:
-        popped = self.runner.run(queues.pop_records(list(names), worker, _CALL)).jobs
-        return [(job.jid, job.fields["lease"]) for job in popped]
+    def _pop(self, names: Sequence[str], worker: str = "worker-0") -> list[Lease]:
+        return pop_page(self.runner, names, worker)
 
-    def _past(self) -> None:
-        """Live for days in steps of ten minutes, for the last hours in steps of a minute."""
+    def _add_history(self) -> None:
         busy, every = self.names[:_BUSY], self.names
-        steps = [(_TEN, busy)] * max((self.scale.days - 1) * 144, 0)
-        steps += [(_TEN, every)] * 6 * self.scale.hours + [(60.0, every)] * self.scale.minutes
+        steps = [(_TEN_MINUTES, busy)] * max((self.scale.days - 1) * 144, 0)
+        steps += [(_TEN_MINUTES, every)] * 6 * self.scale.hours + [
+            (60.0, every)
+        ] * self.scale.minutes
         for number, (seconds, names) in enumerate(steps):
             if number % 200 == 0:
-                self._say(f"the past, step {number} of {len(steps)}")
-            self._live(seconds, names, number)
+                log(f"history, step {number} of {len(steps)}")
+            self._add_step(seconds, names, number)
 
-    def _live(self, seconds: float, names: Sequence[str], number: int) -> None:
+    def _add_step(self, seconds: float, names: Sequence[str], number: int) -> None:
         specs = [self._specs(2) for _ in names]
         self._send([
             puts.put_many_encoded(name, two, [DATA] * 2)
             for name, two in zip(names, specs, strict=True)
         ])  # fmt: skip
-        parts = [names[at : at + _CALL] for at in range(0, len(names), _CALL)]
+        pages = list(batched(names))
         self.clock.now += 0.01 * (1 + number % 90)
         for last in (False, True):
-            for part in parts * (2 if len(names) > _BUSY else 1):
-                self._complete(self._taken(part), last=last)
+            for page in pages * (2 if len(names) > _BUSY else 1):
+                self._complete(self._pop(page), last=last)
             self.clock.now += seconds / 2
         self.runner.run(queues.tick())
 
-    def _complete(self, held: Iterable[tuple[str, str]], *, last: bool) -> None:
-        entries = list(held)
+    def _complete(self, held: Sequence[Lease], *, last: bool) -> None:
         self.clock.now += 0.5 if last else 0.05
-        if entries:
-            self.runner.run(jobs.complete_many(entries, [b""] * len(entries)))
+        if held:
+            self.runner.run(jobs.complete_many(held, [b""] * len(held)))
 
-    def _settings(self) -> None:
+    def _add_settings(self) -> None:
         number = self.scale.settings
-        self._say("throttles and users with settings")
+        log("throttles and users with settings")
         self._send([throttles.set_encoded(f"api-{at}", {"rate": 100}) for at in range(number)])
         self._send([users.set_options(f"user-{at}", 2) for at in range(number)])
         self._send([workers.beat(f"worker-{at}", b"{}") for at in range(self.scale.workers)])
 
-    def _ended(self, number: int, name: str) -> None:
+    def _add_finished(self, number: int, name: str) -> None:
         self._put(name, self._specs(100))
-        self._complete(self._taken([name]), last=True)
+        self._complete(self._pop([name]), last=True)
         self._put(name, self._specs(100, tags=["eu", f"shop-{number}"]))
         group = f"{KLASS}:Error{number}"
         self._send(
-            [jobs.fail_encoded(jid, lease, group, _TRACEBACK) for jid, lease in self._taken([name])]
+            [jobs.fail_encoded(jid, lease, group, TRACEBACK) for jid, lease in self._pop([name])]
         )
 
-    def _held_back(self, number: int, name: str) -> None:
-        """Put what is scheduled, what depends on another, and what a throttle has parked."""
+    def _add_blocked(self, number: int, name: str) -> None:
+        """Put jobs that are scheduled, that depend on another job, or that a throttle parks."""
         share = self.scale.share
         parents = self._specs(1, delay=30 * 86_400_000)
         self._put(name, parents)
@@ -162,10 +147,10 @@ class Town:
             throttle = f"closed-{number}"
             self._send([throttles.set_encoded(throttle, {"concurrency": 0})])
             self._put(name, self._specs(1, throttles=[throttle]))
-            self._taken([name])
+            self._pop([name])
             self._put(name, self._specs(share // 4, throttles=[throttle]))
 
-    def _waiting(self, number: int, name: str) -> None:
+    def _add_waiting(self, number: int, name: str) -> None:
         share, first = self.scale.share, self._made
         is_shared = number % _SHARED == _SHARED - 1
         left = share - 200 - share // 20 - share // 25 - (share // 4) * (number % _PARKING == 0)
@@ -178,15 +163,15 @@ class Town:
                 spec["tags"] = ["nightly", f"tag-{(first + at) // 50 % 5000}"]
         self._put(name, specs)
 
-    def _running(self) -> None:
-        """Have jobs taken under leases of an hour, and in some queues under some that lapse."""
+    def _add_running(self) -> None:
+        """Pop jobs under leases of an hour, and from some queues under leases that expire."""
         self.runner.run(config.set_option("heartbeat", "3600"))
         for at in range(self.scale.workers):
             first = 10 * at % len(self.names)
-            self._taken(self.names[first : first + 10], f"worker-{at}")
+            self._pop(self.names[first : first + 10], f"worker-{at}")
         self.runner.run(config.unset_option("heartbeat"))
         for name in self.names[::_SHARED]:
-            self._taken([name], "gone")
+            self._pop([name], "gone")
         self.clock.now += 90
         info = b'{"slots":8,"busy":4,"pid":4711,"host":"web-1"}'
         self._send([workers.beat(f"worker-{at}", info) for at in range(self.scale.workers)])

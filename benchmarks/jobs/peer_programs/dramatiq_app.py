@@ -1,4 +1,4 @@
-"""The same in Dramatiq."""
+"""The jobs in Dramatiq."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import jobs
 from dramatiq.brokers.redis import RedisBroker
 
 dramatiq.set_broker(RedisBroker(client=jobs.connection))
-nothing = dramatiq.actor(jobs.nothing, queue_name="bench")
-stamp = dramatiq.actor(jobs.stamp, queue_name="bench")
+no_op = dramatiq.actor(jobs.no_op, queue_name="bench")
+record_wait = dramatiq.actor(jobs.record_wait, queue_name="bench")
 
 if __name__ == "__main__":
-    jobs.main(nothing.send, stamp.send)
+    jobs.main(no_op.send, record_wait.send)

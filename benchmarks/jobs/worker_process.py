@@ -1,4 +1,4 @@
-"""One worker of the real command, as long as a measurement needs it."""
+"""A worker started by the command line, for the time of a measurement."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from qless_py import Client
 from tests.servers import Server
 
 QUEUE: Final = "bench"
-_PATIENCE: Final = 600.0
-_LOOK: Final = 0.01
+_TIMEOUT: Final = 600.0
+_POLL: Final = 0.01
 
 
 @contextlib.contextmanager
 def worker(server: Server, *arguments: str, children: int = 2) -> Iterator[Callable[..., None]]:
-    """Run `qless-py work` with these arguments; entered when it has asked for jobs.
+    """Run `qless-py work` with these arguments; the block starts once it is registered.
 
-    Gives a function that waits until another one says that it is done, and raises if the worker
+    Yields a function that waits until its argument returns true; it raises an error if the worker
     ends before.
     """
     command = [sys.executable, "-m", "qless_py", "work", "--queue", QUEUE, "--url", server.url]
@@ -39,13 +39,13 @@ def worker(server: Server, *arguments: str, children: int = 2) -> Iterator[Calla
 
 
 def wait(
-    done: Callable[[], bool], process: subprocess.Popen[bytes], log: Path, look: float = _LOOK
+    done: Callable[[], bool], process: subprocess.Popen[bytes], log: Path, poll: float = _POLL
 ) -> None:
-    """Look every few milliseconds whether it is done."""
-    until = time.monotonic() + _PATIENCE
+    """Wait until `done` returns true; raise an error if the process ends first, or after 10 min."""
+    deadline = time.monotonic() + _TIMEOUT
     while not done():
         if process.poll() is not None:
             raise RuntimeError(f"the worker ended: {log.read_text()[-2000:]}")
-        if time.monotonic() > until:
-            raise TimeoutError(f"not done in {_PATIENCE} s: {log.read_text()[-2000:]}")
-        time.sleep(look)
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"not done after {_TIMEOUT:g} s: {log.read_text()[-2000:]}")
+        time.sleep(poll)

@@ -1,4 +1,4 @@
-"""The same in RQ."""
+"""The jobs in RQ."""
 
 from __future__ import annotations
 
@@ -8,6 +8,6 @@ from rq import Queue
 if __name__ == "__main__":
     queue = Queue("bench", connection=jobs.connection)
     jobs.main(
-        lambda data: queue.enqueue(jobs.nothing, data),
-        lambda sent: queue.enqueue(jobs.stamp, sent),
+        lambda data: queue.enqueue(jobs.no_op, data),
+        lambda sent: queue.enqueue(jobs.record_wait, sent),
     )

@@ -1,4 +1,4 @@
-"""What the machine does with nothing on top: the limits of any queue built on the same parts."""
+"""What the machine can do at most: the limits of any queue that is built on the same parts."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from benchmarks.jobs.report import Figure, Scale
 from tests.servers import Server
 
 _PIPELINE: Final = 100
-PAUSE: Final = (0.02, 0.06)  # Seconds before what wakes somebody: so that nothing keeps step.
-_EMPTY: Final = "return 1"
+PAUSE: Final = (0.02, 0.06)  # Seconds before each wake-up, random so that nothing synchronizes.
+_NO_OP: Final = "return 1"
 _FORKS: Final = """
 import os, sys, time
 {imports}
@@ -30,12 +30,12 @@ for _ in range(count):
     os.waitpid(pid, 0)
 print(count / (time.perf_counter() - began))
 """
-# The least that a pickup is made of: a script that rings, a process that it wakes, a script that
-# gives it the job. Both are cold: there is a pause before each, as before each job that is put.
-_RING: Final = "redis.call('SET', KEYS[1], ARGV[1]) return redis.call('ZADD', KEYS[2], 0, '0')"
+# The minimum of a pickup: a script that wakes a process, and a script by which that process fetches
+# the job. A pause before each keeps both sides idle, as before the jobs of the pickup measurement.
+_WAKE: Final = "redis.call('SET', KEYS[1], ARGV[1]) return redis.call('ZADD', KEYS[2], 0, '0')"
 _FETCH: Final = "return redis.call('GET', KEYS[1])"
-_KEYS: Final = ("{ql}:bare", "{ql}:bell")
-_SLEEPER: Final = """
+_KEYS: Final = ("{ql}:sent", "{ql}:wake-up")
+_WAITER: Final = """
 import redis, sys, time
 connection = redis.Redis(unix_socket_path=sys.argv[1])
 waits = []
@@ -49,9 +49,9 @@ print(*waits)
 
 
 def measure(server: Server, connection: redis.Redis, scale: Scale) -> Iterator[Figure]:
-    """Measure bare calls, bare wake-ups and bare forks."""
-    part = "bare"
-    sha = connection.script_load(_EMPTY)
+    """Measure no-op scripts, wake-ups of a process, and forks."""
+    part = "limits of the machine"
+    sha = connection.script_load(_NO_OP)
     began = time.perf_counter()
     for _ in range(scale.jobs):
         connection.evalsha(sha, 1, "{ql}")
@@ -63,29 +63,29 @@ def measure(server: Server, connection: redis.Redis, scale: Scale) -> Iterator[F
             pipeline.evalsha(sha, 1, "{ql}")
         pipeline.execute()
     yield Figure(part, "EVALSHA in pipelines", scale.jobs / (time.perf_counter() - began), "/s")
-    woken = statistics.median(wake_ups(server, connection, scale.pickups))
-    yield Figure(part, "EVALSHA, wake-up of a process, its EVALSHA: p50", 1000 * woken, "ms")
-    yield Figure(part, "fork, exit, wait: bare interpreter", forks("", scale.forks), "/s")
+    median = statistics.median(wake_ups(server, connection, scale.pickups))
+    yield Figure(part, "EVALSHA, wake-up of a process, its EVALSHA: p50", 1000 * median, "ms")
+    yield Figure(part, "fork, exit, wait: plain interpreter", forks("", scale.forks), "/s")
     yield Figure(part, "fork, exit, wait: redis imported", forks("import redis", scale.forks), "/s")
 
 
 def wake_ups(server: Server, connection: redis.Redis, count: int) -> list[float]:
-    """Measure, in seconds, from before a script that rings to the end of the sleeper's script."""
-    ring, fetch = connection.script_load(_RING), connection.script_load(_FETCH)
-    command = [sys.executable, "-c", _SLEEPER, server.socket, fetch, str(count), *_KEYS]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as sleeper:
-        if sleeper.stdout is None or not sleeper.stdout.readline():
-            raise RuntimeError("the process that is to be woken did not start")
+    """Return the seconds from before the waking script to the end of the woken process's script."""
+    wake, fetch = connection.script_load(_WAKE), connection.script_load(_FETCH)
+    command = [sys.executable, "-c", _WAITER, server.socket, fetch, str(count), *_KEYS]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as waiter:
+        if waiter.stdout is None or not waiter.stdout.readline():
+            raise RuntimeError("the process to be woken did not start")
         for _ in range(count):
             time.sleep(random.uniform(*PAUSE))
-            connection.evalsha(ring, 2, *_KEYS, time.time())
-        waits = [float(one) for one in sleeper.stdout.read().split()]
+            connection.evalsha(wake, 2, *_KEYS, time.time())
+        waits = [float(one) for one in waiter.stdout.read().split()]
     connection.delete(*_KEYS)
     return waits
 
 
 def forks(imports: str, count: int) -> float:
-    """Count forks in a second, in a process that has imported just this."""
+    """Return the forks per second of a process that has run the given import statement."""
     program = _FORKS.format(imports=imports)
     done = subprocess.run(
         [sys.executable, "-c", program, str(count)], check=True, capture_output=True, text=True
