@@ -29,7 +29,7 @@ _BATCH: Final = 16
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Microseconds of server CPU per job (or per bare call): the median of the rounds."""
+    """Microseconds of server CPU per job, PING or no-op script: the median of the rounds."""
 
     label: str
     microseconds: float
@@ -136,8 +136,8 @@ def _load_scripts(meter: Meter) -> None:
         pass
 
 
-# A server that was idle for longer takes longer to wake up. Bare calls therefore build a put call
-# each, without sending it, so that they reach the server at the same pace as puts.
+# A server that was idle for longer takes longer to wake up. Each PING and no-op script is therefore
+# preceded by building a put call, which is not sent: they reach the server at the pace of puts.
 def _ping(meter: Meter) -> None:
     for _ in range(meter.jobs):
         _put_call()

@@ -24,9 +24,9 @@ _ROWS: Final = 1000
 _NO_MATCH: Final = ({"field": "text", "op": "has", "value": "is nowhere"},)
 _STATES: Final = (
     ("running", "mail"),
-    ("stalled", "lapsed"),
+    ("stalled", "expired"),
     ("scheduled", "later"),
-    ("depends", "family"),
+    ("depends", "dependents"),
     ("recurring", "steady"),
     ("throttled", "mail"),
     ("complete", ""),
@@ -107,7 +107,7 @@ CASES: Final = (
         repeated(lambda _: queues.peek_records("later", 0, PAGE)),
         large=True,
     ),
-    Case("read/counts", "read/counts", repeated(lambda _: queues.counts("lapsed"))),
+    Case("read/counts", "read/counts", repeated(lambda _: queues.counts("expired"))),
     Case(
         "read/queues",
         "read/queues, 100",

@@ -72,8 +72,8 @@ def _complete_putting_jobs(keyspace: Keyspace, count: int) -> Calls:
 
 
 def _complete_parent(keyspace: Keyspace, _: int) -> Calls:
-    # The queue has two jobs that are ready; the other one is behind the parent.
-    (parent,) = keyspace.run(queues.pop_records(["family"], "holder", 1)).jobs
+    # The parent is at the head of its queue, because it was put before its dependents.
+    (parent,) = keyspace.run(queues.pop_records(["dependents"], "holder", 1)).jobs
     if parent.jid != PARENT:
         raise RuntimeError(f"popped {parent.jid} instead of {PARENT}")
     return [jobs.complete_encoded(PARENT, parent.fields["lease"])]
@@ -88,17 +88,13 @@ _complete_many = of_page_held(lambda held: jobs.complete_many(held, [b"ok"] * PA
 
 
 def _unfail(_: Keyspace, count: int) -> Calls:
-    return [jobs.unfail("broken", GROUP, min(PAGE, 100))] * count
-
-
-def _prepare_hub(keyspace: Keyspace) -> None:
-    """Put a job with 900 dependents: adding an edge to it visits all of them."""
-    keyspace.run(puts.put_encoded("family", _HUB, KLASS, DATA, {"depends": [PARENT]}))
-    keyspace.put_new("family", 900, lambda _: {"depends": [_HUB]})
+    return [jobs.unfail("broken", GROUP, PAGE)] * count
 
 
 def _depends_on(keyspace: Keyspace, count: int) -> Calls:
-    _prepare_hub(keyspace)
+    """Add edges to a job with 900 dependents: each new edge visits all of them."""
+    keyspace.run(puts.put_encoded("dependents", _HUB, KLASS, DATA, {"depends": [PARENT]}))
+    keyspace.put_new("dependents", 900, lambda _: {"depends": [_HUB]})
     return [jobs.depend(_HUB, [jid]) for jid in keyspace.waiting(min(count, 900))]
 
 
