@@ -11,7 +11,7 @@ import msgpack
 import redis
 
 from qless_py import errors
-from qless_py.scripts import assemble as scripts
+from qless_py.scripts import assemble
 
 TAIL = re.compile(r"\s*script:.*$", re.DOTALL)
 
@@ -27,7 +27,7 @@ class Scripts:
     redis: redis.Redis
     clock: Callable[[], float]
     namespace: str = "ql"
-    assembled: Callable[[str], scripts.Script] = scripts.script
+    assembled: Callable[[str], assemble.Script] = assemble.script
 
     def __call__(
         self, name: str, *args: Any, now: float | str | None = None, request: str = ""

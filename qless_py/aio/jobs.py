@@ -7,7 +7,7 @@ from qless_py.aio.base import AsyncJobsBase
 from qless_py.aio.drive import drive
 from qless_py.aio.job import AsyncJob
 from qless_py.aio.recurring import AsyncRecurringJob
-from qless_py.client import search as searching
+from qless_py.client import search
 from qless_py.client.search import SearchPage
 from qless_py.protocol import JobRecord, Record, RecurringRecord, jobs
 from qless_py.protocol.jobs import LARGEST_PAGE, SMALL_PAGE, TaggedJobs
@@ -44,14 +44,14 @@ class AsyncJobs(AsyncJobsBase[AsyncJob | AsyncRecurringJob]):
         *,
         limit: int = 25,
         cursor: str | None = None,
-        budget: int = searching.BUDGET,
+        budget: int = search.BUDGET,
     ) -> SearchPage[AsyncJob]:
         """Find up to `limit` jobs (1 to 100), such as `state:failed queue:mail data.user.id:42`.
 
         At most `budget` jobs are examined; the next call continues from the `cursor` of the page.
         Raises `SearchError`, which holds the position, for a search that cannot be parsed.
         """
-        steps = searching.steps(text, limit=limit, cursor=cursor, budget=budget)
+        steps = search.steps(text, limit=limit, cursor=cursor, budget=budget)
         found = await drive(self._session, steps)
         made = [AsyncJob(self._session, one) for one in found.records]
         return SearchPage(made, found.scanned, found.total, found.skipped, found.cursor)

@@ -24,17 +24,17 @@ def fsck(cli: CliContext, *, repair: bool) -> int:
 
     It can check and repair while the namespace is in use.
     """
-    from qless_py import fsck as checker  # noqa: PLC0415 - wanted by this command alone
+    from qless_py import fsck  # noqa: PLC0415 - wanted by this command alone
 
     redis, namespace = cli.client.redis, cli.namespace
-    findings = checker.check(redis, namespace)
+    findings = fsck.check(redis, namespace)
     repaired: list[str] = []
     for _ in range(_ROUNDS if repair else 0):
-        done = checker.repair(redis, namespace, findings) if findings else []
+        done = fsck.repair(redis, namespace, findings) if findings else []
         repaired += done
         if not done:
             break
-        findings = checker.check(redis, namespace)
+        findings = fsck.check(redis, namespace)
     answer: dict[str, Any] = {
         "findings": [
             {"kind": one.kind, "key": one.key, "detail": one.detail, "jid": one.jid}

@@ -4,7 +4,7 @@
 from collections.abc import Iterable
 from typing import TypedDict, overload
 
-from qless_py.client import search as searching
+from qless_py.client import search
 from qless_py.client.base import JobsBase
 from qless_py.client.drive import drive
 from qless_py.client.job import Job
@@ -45,14 +45,14 @@ class Jobs(JobsBase[Job | RecurringJob]):
         *,
         limit: int = 25,
         cursor: str | None = None,
-        budget: int = searching.BUDGET,
+        budget: int = search.BUDGET,
     ) -> SearchPage[Job]:
         """Find up to `limit` jobs (1 to 100), such as `state:failed queue:mail data.user.id:42`.
 
         At most `budget` jobs are examined; the next call continues from the `cursor` of the page.
         Raises `SearchError`, which holds the position, for a search that cannot be parsed.
         """
-        steps = searching.steps(text, limit=limit, cursor=cursor, budget=budget)
+        steps = search.steps(text, limit=limit, cursor=cursor, budget=budget)
         found = drive(self._session, steps)
         made = [Job(self._session, one) for one in found.records]
         return SearchPage(made, found.scanned, found.total, found.skipped, found.cursor)

@@ -8,8 +8,7 @@ from pathlib import Path
 
 from qless_py import package
 from qless_py.errors import QlessError
-from qless_py.scripts import inline_keys as inline
-from qless_py.scripts import tree_shake as shake
+from qless_py.scripts import inline_keys, tree_shake
 
 QUERY_FOLDER = "read"
 
@@ -92,16 +91,16 @@ class _Modules:
         before = ""
         if keys := texts.get(KEYS):
             texts = {
-                lib: text if lib == KEYS else inline.inline_keys(text, keys)
+                lib: text if lib == KEYS else inline_keys.inline_keys(text, keys)
                 for lib, text in texts.items()
             }
-            command = inline.without_unused_alias(inline.inline_keys(command, keys))
+            command = inline_keys.without_unused_alias(inline_keys.inline_keys(command, keys))
             before = "local namespace = KEYS[1]\n"
-        kept = shake.used(texts, command)
+        kept = tree_shake.used(texts, command)
         if not kept:
             return before + command
-        early = shake.parted(texts, command, self._early(kept, command))
-        return before + shake.laid_out(kept, early, command)
+        early = tree_shake.parted(texts, command, self._early(kept, command))
+        return before + tree_shake.laid_out(kept, early, command)
 
     def _early(self, texts: dict[str, str], command: str) -> list[str]:
         """Name the modules that every run of the command needs, each after what it requires."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from qless_py import package
-from qless_py.scripts import assemble as scripts
+from qless_py.scripts import assemble
 
 BEGIN = "<!-- The rest of this part is written by bin/protocol from the headers of the scripts. -->"
 END = "<!-- Here it ends. -->"
@@ -51,7 +51,7 @@ def parse(name: str, source: str) -> Header:
     lines = _comment(source)
     signature = _SIGNATURE.fullmatch(lines[0]) if lines else None
     if signature is None or signature[1] != name.rpartition("/")[2]:
-        raise scripts.ScriptError(f"{name}.lua does not begin with '-- {name}(…) -> reply'")
+        raise assemble.ScriptError(f"{name}.lua does not begin with '-- {name}(…) -> reply'")
     fields: dict[str, list[str]] = {"": []}
     current = ""
     for line in lines[1:]:
@@ -61,10 +61,10 @@ def parse(name: str, source: str) -> Header:
         fields.setdefault(current, []).append(field[2] if field else line)
     said = {field: " ".join(text).strip() for field, text in fields.items()}
     if not said[""]:
-        raise scripts.ScriptError(f"{name}.lua does not say in its second line what it guarantees")
+        raise assemble.ScriptError(f"{name}.lua does not say in its second line what it guarantees")
     named = [argument.strip() for argument in signature[2].split(",")]
     last = re.fullmatch(r"(\w*)(?:\.\.\.|…)", named[-1])
-    is_query = name.startswith(f"{scripts.QUERY_FOLDER}/")
+    is_query = name.startswith(f"{assemble.QUERY_FOLDER}/")
     return Header(
         name=name,
         arguments=tuple(named[:-1] if last else named),
@@ -79,7 +79,7 @@ def parse(name: str, source: str) -> Header:
 
 def section() -> str:
     """Write the generated part: every script, transitions first."""
-    headers = [read(name) for name in scripts.names()]
+    headers = [read(name) for name in assemble.names()]
     transitions = [header for header in headers if header.flags != "no-writes"]
     queries = [header for header in headers if header.flags == "no-writes"]
     parts = ["## Transitions", *map(_entry, transitions), "## Queries", *map(_entry, queries)]
@@ -91,16 +91,16 @@ def document(existing: str) -> str:
     before, begin, rest = existing.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not (begin and end):
-        raise scripts.ScriptError(f"docs/protocol.md lacks the lines {BEGIN!r} and {END!r}")
+        raise assemble.ScriptError(f"docs/protocol.md lacks the lines {BEGIN!r} and {END!r}")
     return before + section() + after
 
 
 def export(folder: Path) -> None:
     """Write every assembled script as ``<folder>/<name>.lua``, byte for byte what its SHA names."""
-    for name in scripts.names():
+    for name in assemble.names():
         file = folder / f"{name}.lua"
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(scripts.script(name).text.encode())
+        file.write_bytes(assemble.script(name).text.encode())
 
 
 def main(arguments: list[str]) -> None:

@@ -23,7 +23,7 @@ import redis
 
 from qless_py import errors, protocol
 from qless_py.protocol import Call
-from qless_py.scripts import assemble as scripts
+from qless_py.scripts import assemble
 from qless_py.store import server_errors
 from qless_py.store.outage import OutageLog
 from qless_py.store.server_errors import Meaning
@@ -115,7 +115,7 @@ class RequestSeriesPool:
 @dataclass(slots=True)
 class _Item:
     call: Call[Any]
-    script: scripts.Script
+    script: assemble.Script
     command: Command
     request: str
     may_have_run: bool = False
@@ -265,16 +265,16 @@ class Exchange:
         item.answered = True
 
     def _item(self, call: Call[Any], request: str) -> _Item:
-        script = scripts.script(call.script)
+        script = assemble.script(call.script)
         head = (self._now,) if script.is_query else (self._now, request)
         command = ("EVALSHA", script.sha, 1, self._key, *head, *call.args)
         return _Item(call, script, command, request)
 
-    def _script(self, item: _Item) -> scripts.Script:
+    def _script(self, item: _Item) -> assemble.Script:
         return (
             item.script
             if item.full is None
-            else scripts.script(protocol.namespace.request(item.request).script)
+            else assemble.script(protocol.namespace.request(item.request).script)
         )
 
     def _command(self, item: _Item) -> Command:

@@ -10,7 +10,7 @@ import pytest
 
 import qless_py
 from qless_py import BadArgumentError, Client, errors
-from qless_py.protocol import arguments as options
+from qless_py.protocol import arguments
 from qless_py.protocol.arguments import PutSpec
 from tests.client.test_queue import taken
 
@@ -140,11 +140,11 @@ def test_invalid_arguments_of_methods_are_rejected_and_the_lease_stays(client: C
 
 
 def test_instants_are_seconds_or_datetimes_with_a_zone() -> None:
-    assert options.instant("at", 1.5) == 1500
-    assert options.instant("at", datetime(1970, 1, 1, 0, 1, tzinfo=UTC)) == 60_000
+    assert arguments.instant("at", 1.5) == 1500
+    assert arguments.instant("at", datetime(1970, 1, 1, 0, 1, tzinfo=UTC)) == 60_000
     for bad in (datetime(2026, 1, 1), -1, float("inf"), "now", True):  # noqa: DTZ001
         with pytest.raises(BadArgumentError):
-            options.instant("at", bad)
+            arguments.instant("at", bad)
 
 
 def test_every_public_name_is_exported_and_there() -> None:
@@ -156,7 +156,7 @@ def test_every_public_name_is_exported_and_there() -> None:
 
 def test_a_bad_argument_is_also_a_value_error() -> None:
     with pytest.raises(ValueError, match="delay"):
-        options.span("delay", -1)
+        arguments.span("delay", -1)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 import redis as redis_py
 
 from qless_py import BadArgumentError, Client, ConfigError, Job, RecurringJob
-from qless_py.protocol import stats as statistics
+from qless_py.protocol import stats
 from tests.client.test_queue import taken
 from tests.conftest import Clock
 from tests.servers import Server
@@ -169,22 +169,22 @@ def test_unknown_attributes_are_an_attribute_error(client: Client) -> None:
 
 
 def test_days_are_named_by_date_or_by_any_second_of_them() -> None:
-    assert statistics.day_number(date(1970, 1, 2)) == 1
-    assert statistics.day_number(86400 * 3 + 5) == 3
-    assert statistics.day_number(datetime(1970, 1, 3, 23, tzinfo=UTC)) == 2
+    assert stats.day_number(date(1970, 1, 2)) == 1
+    assert stats.day_number(86400 * 3 + 5) == 3
+    assert stats.day_number(datetime(1970, 1, 3, 23, tzinfo=UTC)) == 2
     with pytest.raises(BadArgumentError):
-        statistics.day_number(date(1969, 12, 31))
+        stats.day_number(date(1969, 12, 31))
 
 
 def test_percentiles_come_from_log_buckets() -> None:
-    histogram = statistics.merged([{-1: 50, 40: 40}, {40: 9, 80: 1}])
+    histogram = stats.merged([{-1: 50, 40: 40}, {40: 9, 80: 1}])
 
-    assert statistics.percentile({}, 0.5) == 0
-    assert statistics.percentile(histogram, 0.5) == pytest.approx(0.001)
-    assert statistics.percentile(histogram, 0.99) == pytest.approx(2 ** (41 / 4) / 1000)
-    assert statistics.percentile(histogram, 1) == pytest.approx(2 ** (81 / 4) / 1000)
+    assert stats.percentile({}, 0.5) == 0
+    assert stats.percentile(histogram, 0.5) == pytest.approx(0.001)
+    assert stats.percentile(histogram, 0.99) == pytest.approx(2 ** (41 / 4) / 1000)
+    assert stats.percentile(histogram, 1) == pytest.approx(2 ** (81 / 4) / 1000)
     with pytest.raises(BadArgumentError):
-        statistics.percentile(histogram, 2)
+        stats.percentile(histogram, 2)
 
 
 def test_a_client_may_be_used_after_a_fork(client: Client) -> None:

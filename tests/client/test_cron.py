@@ -10,8 +10,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from qless_py import AlreadyExistsError, BadArgumentError, Client, RecurringJob, ScheduleError
-from qless_py import cron as schedule
+from qless_py import AlreadyExistsError, BadArgumentError, Client, RecurringJob, ScheduleError, cron
 from qless_py.protocol import Call, recurring
 from qless_py.protocol.settings import TickRequest
 from tests.client.handlers import Mail
@@ -144,7 +143,7 @@ def test_ticks_that_cannot_be_computed_are_left_to_other_clients(
 def test_newer_zone_data_changes_what_is_to_come(
     client: Client, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(schedule, "version", lambda: "2020a")
+    monkeypatch.setattr(cron, "version", lambda: "2020a")
     client.queues["q"].recur("k", {}, cron="@daily", jid="c")
     # As if the ticks had been worked out wrongly.
     before = job(client, "c")
@@ -156,7 +155,7 @@ def test_newer_zone_data_changes_what_is_to_come(
     assert client.run(call)
     assert job(client, "c").next_at == wrong[0] / 1000
 
-    monkeypatch.setattr(schedule, "version", lambda: "2020b")
+    monkeypatch.setattr(cron, "version", lambda: "2020b")
     clock.advance(10)
     client.queues["q"].pop()
 
@@ -167,16 +166,16 @@ def test_newer_zone_data_changes_what_is_to_come(
 def test_ticks_by_older_zone_data_are_worked_out_again(
     client: Client, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(schedule, "version", lambda: "2020b")
+    monkeypatch.setattr(cron, "version", lambda: "2020b")
     client.queues["q"].recur("k", {}, cron="@hourly", jid="c")
 
-    monkeypatch.setattr(schedule, "version", lambda: "2020a")
+    monkeypatch.setattr(cron, "version", lambda: "2020a")
     for _ in range(5):
         clock.advance(20 * 3600)
         client.queues["q"].pop(100)
     assert job(client, "c")._record.fields["zone_version"] == "2020a"
 
-    monkeypatch.setattr(schedule, "version", lambda: "2020b")
+    monkeypatch.setattr(cron, "version", lambda: "2020b")
     for _ in range(3):
         clock.advance(20 * 3600)
         client.queues["q"].pop(100)

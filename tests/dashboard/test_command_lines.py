@@ -15,7 +15,7 @@ from click.testing import CliRunner
 
 from qless_py import Client
 from qless_py.cli import cli
-from qless_py.client import bulk as operations
+from qless_py.client import bulk
 from qless_py.dashboard import commands
 from tests.dashboard.conftest import Visitor
 from tests.dashboard.pages import paths
@@ -154,8 +154,8 @@ def actions(visitor: Visitor) -> set[str]:
 
     several: dict[str, Iterable[str]] = {
         "/config": ("set", "unset"),
-        "/jobs/chosen": operations.ACTIONS,
-        "/operations": operations.ACTIONS,
+        "/jobs/chosen": bulk.ACTIONS,
+        "/operations": bulk.ACTIONS,
         "/jobs/<jid>/<what>": job.ACTIONS,
         "/recurring/<jid>/<what>": recurring.ACTIONS,
         "/workers/tell/<what>": workers.ACTIONS,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from qless_py.scripts import assemble as scripts
+from qless_py.scripts import assemble
 from qless_py.errors import BadArgumentError, ClockError, SchemaError
 from tests.conftest import Clock
 from tests.lua.conftest import Heard
@@ -196,7 +196,7 @@ def test_a_run_that_seems_to_end_before_it_began_took_no_time(call: Scripts, clo
     assert call("read/stats", "q", "")["run"]["mean"] == 0
 
 
-@pytest.mark.parametrize("name", [name for name in scripts.names() if name != "read/meta"])
+@pytest.mark.parametrize("name", [name for name in assemble.names() if name != "read/meta"])
 @pytest.mark.corrupts
 def test_a_keyspace_of_another_schema_is_rejected_by_everything(call: Scripts, name: str) -> None:
     populate(call)

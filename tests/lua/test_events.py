@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from qless_py.scripts import protocol_doc, assemble as scripts
+from qless_py.scripts import protocol_doc, assemble
 from qless_py.errors import JobNotFoundError, QlessError
 from tests.conftest import Clock
 from tests.lua.conftest import Heard
@@ -16,7 +16,7 @@ from tests.lua.steps import complete, fail, jids, job, put, take
 from tests.population import populate
 from tests.script_runner import Scripts
 
-TRANSITIONS = [name for name in scripts.names() if not name.startswith("read/")]
+TRANSITIONS = [name for name in assemble.names() if not name.startswith("read/")]
 
 
 def test_tracking_wants_a_job_that_exists(call: Scripts) -> None:

@@ -11,12 +11,12 @@ import pytest
 import redis as redis_py
 
 from qless_py import package, errors
-from qless_py.scripts import protocol_doc, assemble as scripts
+from qless_py.scripts import protocol_doc, assemble
 
 ROOT = package.path("lua")
 CONFIG = ROOT.parent / ".luacheckrc"
 FILES = sorted(str(file.relative_to(ROOT)) for file in ROOT.rglob("*.lua"))
-SCRIPTS = scripts.names()
+SCRIPTS = assemble.names()
 TRANSITIONS = [name for name in SCRIPTS if not name.startswith("read/")]
 SUBJECTS = {
     "core",
@@ -119,7 +119,7 @@ def test_an_assembled_script_compiles_and_is_clean(name: str, tmp_path: Path) ->
     compiler = shutil.which("luac5.1")
     assert compiler, "luac5.1 is missing (Debian: lua5.1)"
     file = tmp_path / "script.lua"
-    file.write_text(scripts.script(name).text)
+    file.write_text(assemble.script(name).text)
 
     done = subprocess.run([compiler, "-p", file], check=False, capture_output=True, text=True)
 
@@ -129,7 +129,7 @@ def test_an_assembled_script_compiles_and_is_clean(name: str, tmp_path: Path) ->
 
 @every_script
 def test_the_server_takes_the_script_under_its_sha(name: str, redis: redis_py.Redis) -> None:
-    script = scripts.script(name)
+    script = assemble.script(name)
 
     assert redis.script_load(script.text) == script.sha
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import pytest
 
-from qless_py.scripts import assemble as scripts
+from qless_py.scripts import assemble
 from qless_py.errors import BY_CODE, QlessError
 from tests.lua import malformed_calls
 from tests.population import lease_of, populate
@@ -52,7 +52,7 @@ def faults(call: Scripts, calls: Iterable[malformed_calls.Call]) -> list[str]:
 
 
 def test_every_script_has_its_malformed_calls() -> None:
-    assert {name for name, _, _ in malformed_calls.templates("1.n")} == set(scripts.names())
+    assert {name for name, _, _ in malformed_calls.templates("1.n")} == set(assemble.names())
 
 
 @pytest.mark.slow

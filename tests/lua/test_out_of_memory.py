@@ -7,15 +7,15 @@ from collections.abc import Iterator
 import pytest
 import redis as redis_py
 
-from qless_py.scripts import protocol_doc, assemble as scripts
+from qless_py.scripts import protocol_doc, assemble
 from tests.conftest import Clock
 from tests.lua.good_calls import good_calls, good_queries
 from tests.lua.steps import complete, counts, fail, ms, pop, put
 from tests.population import populate
 from tests.script_runner import Scripts, packed
 
-TRANSITIONS = [name for name in scripts.names() if not name.startswith("read/")]
-QUERIES = [name for name in scripts.names() if name.startswith("read/")]
+TRANSITIONS = [name for name in assemble.names() if not name.startswith("read/")]
+QUERIES = [name for name in assemble.names() if name.startswith("read/")]
 PRODUCERS = ["put", "put_many", "requeue", "recur", "recur_run", "batch_open"]
 
 
@@ -24,7 +24,7 @@ def full(call: Scripts, name: str) -> Iterator[Scripts]:
     """Run scripts in a namespace with jobs in every state, on a server that has no memory left."""
     populate(call)
     # The script of the test is loaded before: it is not its text that may be refused.
-    call.redis.script_load(scripts.script(name).text)
+    call.redis.script_load(assemble.script(name).text)
     call.redis.config_set("maxmemory-policy", "noeviction")
     call.redis.config_set("maxmemory", 1)
     yield call
@@ -44,7 +44,7 @@ def test_the_producing_transitions_are_those_that_say_so() -> None:
 @pytest.mark.parametrize("name", PRODUCERS)
 def test_new_work_is_rejected_and_leaves_every_byte_as_it_was(full: Scripts, name: str) -> None:
     before = digest(full)
-    sha = scripts.script(name).sha
+    sha = assemble.script(name).sha
     arguments = [str(ms(full)), "series:1:0", *map(packed, good_calls(full)[name])]
 
     with pytest.raises(redis_py.exceptions.ResponseError, match="maxmemory"):

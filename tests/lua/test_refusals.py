@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from qless_py.scripts import protocol_doc, assemble as scripts
+from qless_py.scripts import protocol_doc, assemble
 from qless_py.errors import BY_CODE, BadArgumentError, QlessError
 from tests.lua.refusals import LIMIT, refusals
 from tests.population import lease_of, populate
 from tests.script_runner import Scripts
 
-NAMED = {name: set(protocol_doc.read(name).errors) for name in scripts.names()}
+NAMED = {name: set(protocol_doc.read(name).errors) for name in assemble.names()}
 CASES = [(name, code) for name, codes in refusals("").items() for code in codes if name in NAMED]
 # These have no argument of their own that could be wrong: a time that is missing has to do.
 WITHOUT_ARGUMENTS = ("tick", "read/config", "read/meta")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from qless_py.scripts import assemble as scripts
+from qless_py.scripts import assemble
 from qless_py.errors import (
     AlreadyExistsError,
     BadArgumentError,
@@ -20,7 +20,7 @@ from tests.lua.steps import counts, jids, ms, pop, put, take
 from tests.population import populate
 from tests.script_runner import Scripts
 
-TRANSITIONS = [name for name in scripts.names() if not name.startswith("read/")]
+TRANSITIONS = [name for name in assemble.names() if not name.startswith("read/")]
 every_transition = pytest.mark.parametrize("name", TRANSITIONS)
 
 

@@ -19,10 +19,10 @@ pytestmark = [pytest.mark.packaging, pytest.mark.slow, pytest.mark.timeout(300)]
 PROBE = """
 import importlib.metadata
 from qless_py import package
-from qless_py.scripts import assemble as scripts
+from qless_py.scripts import assemble
 
-names = scripts.names()
-assert [scripts.script(name).name for name in names] == names
+names = assemble.names()
+assert [assemble.script(name).name for name in names] == names
 assert "put" in names
 print(importlib.metadata.version("qless_py"))
 print(package.path("lua"))

@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
 
 from qless_py import package
-from qless_py.scripts import assemble as scripts
+from qless_py.scripts import assemble
 from tests import servers
 from tests.properties import faults
 from tests.properties.admission import faults as admission_faults
@@ -48,7 +48,7 @@ def plant(fault: Fault, folder: Path) -> None:
     file.write_text(text.replace(fault.right, fault.wrong))
 
 
-Assembled = Callable[[str], scripts.Script]
+Assembled = Callable[[str], assemble.Script]
 
 
 def find(
@@ -125,7 +125,7 @@ def main(server: str, *numbers: str) -> None:
             with tempfile.TemporaryDirectory() as folder:
                 fault = FAULTS[int(number)]
                 plant(fault, Path(folder))
-                assembled = functools.cache(functools.partial(scripts.assemble, Path(folder)))
+                assembled = functools.cache(functools.partial(assemble.assemble, Path(folder)))
                 finder = find if fault in faults.FAULTS else find_in_admission
                 found = finder(redis, assembled, fault.story)
                 sys.stdout.write(json.dumps([int(number), found]) + "\n")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from qless_py import package
-from qless_py.scripts import assemble as scripts
+from qless_py.scripts import assemble
 
 NEW_LINE = "\n"
 JOB = """\
@@ -36,7 +36,7 @@ def write(root: Path, **files: str) -> None:
         file.write_text(text)
 
 
-def run(script: scripts.Script) -> str:
+def run(script: assemble.Script) -> str:
     """Run the text where Redis is not needed; give what it says."""
     interpreter = shutil.which("lua5.1")
     assert interpreter, "lua5.1 is missing (Debian: lua5.1)"
@@ -63,7 +63,7 @@ print(count.ed[1])
 """,
     )
 
-    assert run(scripts.assemble(tmp_path, "pop")) == "11\n"
+    assert run(assemble.assemble(tmp_path, "pop")) == "11\n"
 
 
 def test_what_the_command_cannot_reach_stays_out(tmp_path: Path) -> None:
@@ -85,7 +85,7 @@ return used
         read__job='local used = require("lib.used")\nprint(used.one())\n',
     )
 
-    script = scripts.assemble(tmp_path, "read/job")
+    script = assemble.assemble(tmp_path, "read/job")
 
     assert run(script) == "reached\n"
     assert "not reached" not in script.text
@@ -124,7 +124,7 @@ print(later(), later())
 """,
     )
 
-    script = scripts.assemble(tmp_path, "read/job")
+    script = assemble.assemble(tmp_path, "read/job")
 
     assert run(script) == "early\nearly!\tearly!\n"
     assert "  return both()" in script.text.split("lib_rests[1] = ")[1]
@@ -138,7 +138,7 @@ def test_the_flags_of_the_header_become_the_first_line(tmp_path: Path) -> None:
         read__job="return 1\n",
     )
 
-    assembled = [scripts.assemble(tmp_path, name) for name in ("put", "pop", "read/job")]
+    assembled = [assemble.assemble(tmp_path, name) for name in ("put", "pop", "read/job")]
 
     assert [script.text.splitlines()[0] for script in assembled] == [
         "#!lua",
@@ -151,16 +151,16 @@ def test_the_flags_of_the_header_become_the_first_line(tmp_path: Path) -> None:
 def test_the_sha_is_the_one_the_server_will_compute(tmp_path: Path) -> None:
     write(tmp_path, put="-- Flags: none\nreturn 'é'\n")
 
-    script = scripts.assemble(tmp_path, "put")
+    script = assemble.assemble(tmp_path, "put")
 
     assert script.sha == hashlib.sha1(script.text.encode()).hexdigest()
-    assert scripts.assemble(tmp_path, "put") == script
+    assert assemble.assemble(tmp_path, "put") == script
 
 
 def test_comment_lines_and_blank_lines_cost_nothing_on_the_server(tmp_path: Path) -> None:
     write(tmp_path, put="-- put() -> x\n-- Flags: none\n\n  -- why\nreturn 1 -- so\n")
 
-    script = scripts.assemble(tmp_path, "put")
+    script = assemble.assemble(tmp_path, "put")
 
     assert script.text == "#!lua\nreturn 1 -- so\n"
 
@@ -169,13 +169,13 @@ def test_comment_lines_and_blank_lines_cost_nothing_on_the_server(tmp_path: Path
 def test_text_that_looks_like_a_comment_stays_in_a_long_string(tmp_path: Path, text: str) -> None:
     write(tmp_path, read__job=text)
 
-    assert "-- kept" in scripts.assemble(tmp_path, "read/job").text
+    assert "-- kept" in assemble.assemble(tmp_path, "read/job").text
 
 
 def test_a_require_in_a_comment_line_is_no_require(tmp_path: Path) -> None:
     write(tmp_path, read__job='-- as in require("lib.gone")\nreturn 1\n')
 
-    assert "modules" not in scripts.assemble(tmp_path, "read/job").text
+    assert "modules" not in assemble.assemble(tmp_path, "read/job").text
 
 
 def test_modules_that_require_each_other_are_rejected(tmp_path: Path) -> None:
@@ -186,8 +186,8 @@ def test_modules_that_require_each_other_are_rejected(tmp_path: Path) -> None:
         read__job='return require("lib.one")\n',
     )
 
-    with pytest.raises(scripts.ScriptError, match=r"lib\.one -> lib\.two -> lib\.one"):
-        scripts.assemble(tmp_path, "read/job")
+    with pytest.raises(assemble.ScriptError, match=r"lib\.one -> lib\.two -> lib\.one"):
+        assemble.assemble(tmp_path, "read/job")
 
 
 def test_a_require_inside_a_function_may_name_a_module_above(tmp_path: Path) -> None:
@@ -214,45 +214,45 @@ return two
         read__job='local one = require("lib.one")\nprint(one.start())\n',
     )
 
-    assert run(scripts.assemble(tmp_path, "read/job")) == "from above\n"
+    assert run(assemble.assemble(tmp_path, "read/job")) == "from above\n"
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     write(tmp_path, read__job='return require("lib.gone")\n')
 
-    with pytest.raises(scripts.ScriptError, match=r"gone\.lua"):
-        scripts.assemble(tmp_path, "read/job")
-    with pytest.raises(scripts.ScriptError, match=r"put\.lua"):
-        scripts.assemble(tmp_path, "put")
+    with pytest.raises(assemble.ScriptError, match=r"gone\.lua"):
+        assemble.assemble(tmp_path, "read/job")
+    with pytest.raises(assemble.ScriptError, match=r"put\.lua"):
+        assemble.assemble(tmp_path, "put")
 
 
 @pytest.mark.parametrize("form", ["require(name)", "require 'lib.keys'", 'require("other")'])
 def test_a_require_that_cannot_be_followed_is_rejected(tmp_path: Path, form: str) -> None:
     write(tmp_path, lib__keys="return {}\n", read__job=f"return {form}\n")
 
-    with pytest.raises(scripts.ScriptError, match="require"):
-        scripts.assemble(tmp_path, "read/job")
+    with pytest.raises(assemble.ScriptError, match="require"):
+        assemble.assemble(tmp_path, "read/job")
 
 
 @pytest.mark.parametrize("header", ["", "-- Flags: no-writes\n", "-- Flags: none\n" * 2])
 def test_a_transition_says_its_flags_exactly_once(tmp_path: Path, header: str) -> None:
     write(tmp_path, put=f"{header}return 1\n")
 
-    with pytest.raises(scripts.ScriptError, match="Flags"):
-        scripts.assemble(tmp_path, "put")
+    with pytest.raises(assemble.ScriptError, match="Flags"):
+        assemble.assemble(tmp_path, "put")
 
 
 @pytest.mark.parametrize("name", ["", "../put", "read/", "lib/keys", "/etc/passwd", "Put", "put\n"])
 def test_what_is_no_name_of_a_script_is_rejected(name: str) -> None:
-    with pytest.raises(scripts.ScriptError, match="not the name"):
-        scripts.script(name)
+    with pytest.raises(assemble.ScriptError, match="not the name"):
+        assemble.script(name)
 
 
 def test_every_listed_script_assembles_and_is_kept() -> None:
-    for name in scripts.names():
-        script = scripts.script(name)
+    for name in assemble.names():
+        script = assemble.script(name)
 
-        assert script is scripts.script(name)
+        assert script is assemble.script(name)
         assert script.is_query == name.startswith("read/")
 
 

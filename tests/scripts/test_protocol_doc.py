@@ -4,9 +4,8 @@ from pathlib import Path
 import pytest
 
 from qless_py import Client, errors, package
-from qless_py.protocol import arguments as options
-from qless_py.scripts import assemble as scripts
-from qless_py.scripts import protocol_doc
+from qless_py.protocol import arguments
+from qless_py.scripts import assemble, protocol_doc
 
 HEADER = """\
 -- complete(now, request, jid, lease, options, data...) -> {state, jobs}
@@ -47,7 +46,7 @@ def test_a_query_needs_no_flags() -> None:
     "text", ["", "local x = 1\n", "-- pop(now) -> jobs\n-- Takes.\n", "-- put(now) -> jid\n"]
 )
 def test_a_file_without_its_header_is_rejected(text: str) -> None:
-    with pytest.raises(scripts.ScriptError, match=r"put\.lua"):
+    with pytest.raises(assemble.ScriptError, match=r"put\.lua"):
         protocol_doc.parse("put", text)
 
 
@@ -73,9 +72,9 @@ def test_the_document_is_not_stale() -> None:
 def test_the_scripts_are_written_as_the_server_will_name_them(tmp_path: Path) -> None:
     protocol_doc.main(["--scripts", str(tmp_path / "new")])
 
-    for name in scripts.names():
+    for name in assemble.names():
         text = (tmp_path / "new" / f"{name}.lua").read_bytes()
-        assert hashlib.sha1(text).hexdigest() == scripts.script(name).sha
+        assert hashlib.sha1(text).hexdigest() == assemble.script(name).sha
 
 
 @pytest.mark.parametrize("words", [["--scripts"], ["--scripts", ""], ["--rite"], ["x", "y"]])
@@ -98,7 +97,7 @@ def test_the_document_says_what_each_code_means(code: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "option", sorted(options.PutOptions.__annotations__.keys() - {"jid", "unique_key"})
+    "option", sorted(arguments.PutOptions.__annotations__.keys() - {"jid", "unique_key"})
 )
 def test_the_document_says_what_each_option_of_a_put_means(option: str) -> None:
     assert _row("unique" if option in {"unique_scope", "unique_window"} else option)

@@ -13,7 +13,7 @@ import redis as redis_py
 import redis.asyncio as async_redis
 
 from qless_py import errors, store
-from qless_py.store import server_check as check
+from qless_py.store import server_check
 from tests import servers
 from tests.store.ports import free_port
 
@@ -175,11 +175,11 @@ def test_a_server_that_writes_everything_down_is_not_warned_about(
 )
 def test_a_server_that_is_too_old_is_rejected(info: bytes, *, fine: bool) -> None:
     if fine:
-        check.check_server("here", info, None)
+        server_check.check_server("here", info, None)
         return
 
     with pytest.raises(errors.StoreError, match="oldest"):
-        check.check_server("here", info, None)
+        server_check.check_server("here", info, None)
 
 
 def test_a_server_that_shows_nothing_is_used_with_a_warning(

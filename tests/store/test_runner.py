@@ -10,7 +10,7 @@ import redis as redis_py
 
 from qless_py import errors, protocol, store
 from qless_py.protocol import Call, jobs, queues
-from qless_py.scripts import assemble as scripts
+from qless_py.scripts import assemble
 from qless_py.store.resend import ResendPolicy
 from qless_py.store.runner import Runner
 from tests import servers
@@ -198,10 +198,10 @@ def test_other_server_errors_are_raised_unchanged(runner: Runner, redis: redis_p
 def test_a_script_that_cannot_be_loaded_is_an_error_and_spoils_no_connection(
     runner: Runner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    broken = scripts.Script("read/broken", "this is no Lua", "0" * 40, is_query=True)
-    real = scripts.script
+    broken = assemble.Script("read/broken", "this is no Lua", "0" * 40, is_query=True)
+    real = assemble.script
     monkeypatch.setattr(
-        scripts, "script", lambda name: broken if name == broken.name else real(name)
+        assemble, "script", lambda name: broken if name == broken.name else real(name)
     )
     call: Call[bytes | None] = Call("read/broken", (), lambda reply: reply)
 

@@ -13,8 +13,7 @@ from qless_py.client.search.grammar import Term, parse
 from qless_py.client.search.line import Line, Slice
 from qless_py.client.search.plan import Cursor, Source, direct, queue_of, sources
 from qless_py.errors import BadArgumentError
-from qless_py.protocol import Call
-from qless_py.protocol import search as queries
+from qless_py.protocol import Call, search
 from qless_py.protocol.records import JobRecord
 from qless_py.protocol.search import SIZES, Hit, Look
 
@@ -86,7 +85,7 @@ def steps(text: str, *, limit: int, cursor: str | None, budget: int) -> _Steps[F
 
 def _call(line: Line, one: Slice, conditions: list[dict[str, Any]], wanted: int) -> Call[Look]:
     chosen = [source.argument() for source in line.sources[one.place : one.place + one.count]]
-    return queries.search(
+    return search.search(
         chosen, conditions, after=one.after, skip=one.skip, scan=one.scan, wanted=wanted
     )
 
@@ -151,7 +150,7 @@ def _line(terms: Sequence[Term], start: Cursor | None) -> _Steps[Line]:
 def _sizes(every: Sequence[Source]) -> _Steps[list[int]]:
     arguments = [one.argument() for one in every]
     parts = [arguments[at : at + SIZES] for at in range(0, len(arguments), SIZES)]
-    replies = yield [queries.sizes(part) for part in parts]
+    replies = yield [search.sizes(part) for part in parts]
     return [size for reply in replies for size in reply]
 
 

@@ -4,8 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Self, Unpack
 
 from qless_py.client.batch import BatchOptions
-from qless_py.client.workflow import plan
-from qless_py.client.workflow import steps as parts
+from qless_py.client.workflow import plan, steps
 from qless_py.client.workflow.plan import MOST_PARENTS, Planned
 from qless_py.client.workflow.steps import DEFAULT_POLICY, Chain, Group, Part, Step
 from qless_py.errors import AlreadyExistsError, BadArgumentError, CycleError
@@ -33,7 +32,7 @@ class Workflow:
         self._ends: dict[str, list[str]] = {}
         self._unnamed = 0
         if part is not None:
-            self._lay("", parts.checked_part(part), [])
+            self._lay("", steps.checked_part(part), [])
 
     def step(
         self,
@@ -51,16 +50,16 @@ class Workflow:
         when that step fails or is canceled: `fail` (the default), `wait`, `cancel` or `run`. Raises
         `AlreadyExistsError` if the name is taken.
         """
-        return self.add(parts.step_name(name), parts.step(queue, klass, data, **options), after)
+        return self.add(steps.step_name(name), steps.step(queue, klass, data, **options), after)
 
     def add(self, name: str, part: Part, after: After = ()) -> Self:
         """Add a step, chain or group; steps after this name come after all of its steps."""
-        parts.step_name(name)
+        steps.step_name(name)
         if name in self._steps or name in self._ends:
             raise AlreadyExistsError(f"workflow {self.name} has two steps {name}: {self._at(name)}")
         number = len(self._steps)
         try:
-            self._ends[name] = self._lay(name, parts.checked_part(part), _edges(after))
+            self._ends[name] = self._lay(name, steps.checked_part(part), _edges(after))
         except Exception:
             for added in list(self._steps)[number:]:
                 del self._steps[added]
@@ -83,7 +82,7 @@ class Workflow:
                 return self._lay_group(name, part, edges)
 
     def _lay_step(self, name: str, one: Step, edges: list[tuple[str, str]]) -> str:
-        name = parts.step_name(name or "1")
+        name = steps.step_name(name or "1")
         if name in self._steps:
             raise AlreadyExistsError(f"workflow {self.name} has two steps {name}: {self._at(name)}")
         self._steps[name] = (one, edges)

@@ -11,10 +11,9 @@ from flask import Flask
 from playwright.sync_api import Browser, BrowserContext, Page, Request, expect
 
 from qless_py import Client
-from qless_py.client import bulk as operations
+from qless_py.client import bulk
 from qless_py.dashboard import DashboardConfig, create_app
-from qless_py.dashboard.pages import job as job_page
-from qless_py.dashboard.pages import recurring, workers
+from qless_py.dashboard.pages import job, recurring, workers
 from tests.dashboard.browser.action_table import NAMES, ORDERS, TABLE, Action
 from tests.dashboard.browser.conftest import SETTINGS, Site, served, working
 from tests.eventually import eventually
@@ -84,11 +83,11 @@ def test_the_table_lists_every_action(client: Client) -> None:
         and not one.endpoint.endswith(".unknown")
     }
     several = {
-        "/jobs/<jid>/<what>": job_page.ACTIONS,
+        "/jobs/<jid>/<what>": job.ACTIONS,
         "/recurring/<jid>/<what>": recurring.ACTIONS,
         "/workers/tell/<what>": workers.ACTIONS,
-        "/jobs/chosen": operations.ACTIONS,
-        "/operations": operations.ACTIONS,
+        "/jobs/chosen": bulk.ACTIONS,
+        "/operations": bulk.ACTIONS,
         "/config": ("set", "unset"),
     }
     there = {f"{rule} {which}".strip() for rule in rules for which in several.get(rule, [""])}
