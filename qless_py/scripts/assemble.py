@@ -48,12 +48,12 @@ def names() -> list[str]:
 
 @cache
 def script(name: str) -> Script:
-    """Give the script of that name, assembled once in a process."""
+    """Return the assembled script, cached for the life of the process."""
     return assemble(package.path("lua"), name)
 
 
 def assemble(root: Path, name: str) -> Script:
-    """Join ``<root>/<name>.lua`` and all it requires into one text, always the same one."""
+    """Join `<root>/<name>.lua` and the modules it requires; the same files give the same bytes."""
     if not _NAME.fullmatch(name):
         raise ScriptError(f"{name!r} is not the name of a script")
     is_query = name.startswith(f"{QUERY_FOLDER}/")
@@ -62,16 +62,17 @@ def assemble(root: Path, name: str) -> Script:
     modules = _Modules(root)
     modules.follow(name, command)
     shebang = _QUERY_SHEBANG if is_query else _shebang(name, source)
-    text = f"{shebang}\n{modules.joined_with(command)}"
+    text = f"{shebang}\n{modules.link(command)}"
     # The server names scripts by SHA-1; nothing secret depends on it.
     sha = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
     return Script(name, text, sha, is_query)
 
 
 class _Modules:
-    """What a script requires, directly or not, each module once.
+    """The modules that a script requires, directly or not, each once.
 
-    A require inside a function runs when that function does, so it may name a module above it.
+    A `require` inside a function runs only when the function is called, so it may name a module
+    that requires this one.
     """
 
     def __init__(self, root: Path) -> None:
@@ -80,30 +81,30 @@ class _Modules:
         self._late: list[str] = []
 
     def follow(self, name: str, text: str) -> None:
-        """Collect the modules that the text of that name requires."""
+        """Collect the modules that this text requires."""
         self._follow(name, text, ())
         while self._late:
             self._add(self._late.pop(0), ())
 
-    def joined_with(self, command: str) -> str:
-        """Give the command after what it can reach of the modules."""
+    def link(self, command: str) -> str:
+        """Return the command, preceded by the parts of the modules that it can reach."""
         texts = dict(self._texts)
         before = ""
         if keys := texts.get(KEYS):
             texts = {
-                lib: text if lib == KEYS else inline_keys.inline_keys(text, keys)
+                lib: text if lib == KEYS else inline_keys.inline(text, keys)
                 for lib, text in texts.items()
             }
-            command = inline_keys.without_unused_alias(inline_keys.inline_keys(command, keys))
+            command = inline_keys.without_unused_alias(inline_keys.inline(command, keys))
             before = "local namespace = KEYS[1]\n"
-        kept = tree_shake.used(texts, command)
+        kept = tree_shake.reachable(texts, command)
         if not kept:
             return before + command
-        early = tree_shake.parted(texts, command, self._early(kept, command))
-        return before + tree_shake.laid_out(kept, early, command)
+        early = tree_shake.split_early(texts, command, self._early(kept, command))
+        return before + tree_shake.link(kept, early, command)
 
     def _early(self, texts: dict[str, str], command: str) -> list[str]:
-        """Name the modules that every run of the command needs, each after what it requires."""
+        """Return the modules that every run of the command needs, dependencies first."""
         early: list[str] = []
 
         def visit(text: str) -> None:
@@ -118,7 +119,9 @@ class _Modules:
     def _follow(self, name: str, text: str, above: tuple[str, ...]) -> None:
         found, others = _required(text)
         if others:
-            raise ScriptError(f'{name} has a require that is not one require("lib.x") in its line')
+            raise ScriptError(
+                f'{name} has a require that is not a single require("lib.x") on its line'
+            )
         for indent, lib in found:
             if indent:
                 self._late.append(lib)
@@ -127,17 +130,17 @@ class _Modules:
 
     def _add(self, lib: str, above: tuple[str, ...]) -> None:
         if lib in above:
-            raise ScriptError(f"the modules require each other: {' -> '.join((*above, lib))}")
+            raise ScriptError(f"modules require each other: {' -> '.join((*above, lib))}")
         if lib not in self._texts:
             text = _strip(_read(self._root.joinpath(*lib.split(".")).with_suffix(".lua")))
             self._follow(lib, text, above)
             self._texts[lib] = text
 
 
-# Cached because a module is part of many scripts: without it, assembling took four times as long.
+# A module is part of many scripts: without the cache, assembling takes four times as long.
 @cache
 def _required(text: str) -> tuple[list[tuple[str, str]], int]:
-    """Return the (indent, module) pairs a text requires, and how many requires look otherwise."""
+    """Return (indent, module) of each require, and the number of requires of another form."""
     lines = "\n".join(line for line in text.splitlines() if "require" in line)
     found = _REQUIRE.findall(lines)
     return found, len(_ANY_REQUIRE.findall(text)) - len(found)
@@ -147,7 +150,7 @@ def _read(file: Path) -> str:
     try:
         return file.read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise ScriptError(f"there is no Lua file {file}") from None
+        raise ScriptError(f"Lua file {file} does not exist") from None
 
 
 def _shebang(name: str, source: str) -> str:
@@ -159,9 +162,10 @@ def _shebang(name: str, source: str) -> str:
 
 @cache
 def _strip(source: str) -> str:
-    """Drop blank lines and lines that are only a comment.
+    """Drop blank lines and comment lines.
 
-    Long brackets and continued strings could hold such lines as text: a file with any stays whole.
+    A file with long brackets or continued strings is kept whole, since those may hold such lines
+    as text.
     """
     lines = source.splitlines()
     if "[[" not in source and "[=" not in source and not any(li.endswith("\\") for li in lines):

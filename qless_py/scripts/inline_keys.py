@@ -1,4 +1,4 @@
-"""Write the keys into an assembled script where the sources call functions that spell them."""
+"""Replace calls of the functions that build keys by the expressions of those keys."""
 
 import re
 from functools import cache
@@ -10,11 +10,11 @@ _KEY_CALL = re.compile(r"(?<![\w.])keys\.(\w+)\(")
 
 
 @cache
-def inline_keys(text: str, keys: str) -> str:
-    """Put the expression of a key in the place of each call that builds one.
+def inline(text: str, keys: str) -> str:
+    """Replace each call of a one-line function of `keys`, a module's source, by its expression.
 
-    A call of a one-line function costs more than the line, and forty of them have to be made
-    first. ``keys`` is the source of the module that spells them.
+    Calling a one-line function costs more than its line, and the script would have to create forty
+    such functions first.
     """
     known = _known(keys)
     parts: list[str] = []
@@ -24,9 +24,9 @@ def inline_keys(text: str, keys: str) -> str:
         name, given = found[1], rest[found.end() : end]
         if name in known:
             argument, body = known[name]
-            value = f"({inline_keys(given, keys)})" if re.search(r"\W", given) else given
+            value = f"({inline(given, keys)})" if re.search(r"\W", given) else given
             if argument:
-                # A backslash in the value is its own, not a reference to a group.
+                # Without this, `re.sub` would take a backslash in the value for a group reference.
                 literal = value.replace("\\", r"\\")
                 body = re.sub(rf"\b{argument}\b(?=$| )", literal, body)
             parts.append(f"{rest[: found.start()]}({body})")
@@ -37,7 +37,7 @@ def inline_keys(text: str, keys: str) -> str:
 
 
 def without_unused_alias(text: str) -> str:
-    """Drop the line that requires the keys when nothing is left to ask of them."""
+    """Drop the line that requires `keys` if the text no longer uses it."""
     if re.search(r"(?<![\w.])keys\.", text):
         return text
     return text.replace('local keys = require("lib.core.keys")\n', "")
@@ -49,10 +49,10 @@ def _known(keys: str) -> dict[str, tuple[str, str]]:
 
 
 def _closing(text: str, start: int) -> int:
-    """Find the bracket that closes the one before ``start``."""
+    """Return the position of the bracket that closes the one before `start`."""
     depth = 1
     for place in range(start, len(text)):
         depth += {"(": 1, ")": -1}.get(text[place], 0)
         if not depth:
             return place
-    raise ValueError("a bracket is never closed")
+    raise ValueError("unbalanced bracket")

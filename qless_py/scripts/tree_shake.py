@@ -1,8 +1,8 @@
-"""Leave out of an assembled script what it cannot reach.
+"""Remove unreachable functions from an assembled script.
 
-Every call of a script builds the functions of its modules anew, so a function that no path from
-the command reaches costs time on the server for nothing: whole modules took 31 of the 45
-microseconds that a put may take. The rule is cautious: a name that occurs counts as used.
+Every call of a script creates the functions of its modules again, so unreachable ones waste time
+on the server: whole modules took 31 of the 45 microseconds that a put may take. The analysis is
+conservative: a name that occurs anywhere counts as used.
 """
 
 import re
@@ -39,18 +39,18 @@ end
 """
 
 ALL = "*"
-"""Stands for every field of a module whose table is handed on as a value."""
+"""Every field of a module; used where its table is passed on as a value."""
 
 NONE = ""
-"""Stands for no field: the module has to be there, whatever is asked of it."""
+"""No field: the module must be loaded, whichever of its fields are used."""
 
 Use = tuple[str, str]
 """A module and one of its fields."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Words:
-    """The words of a statement, the fields that it names, those it requires in one go."""
+class _Names:
+    """The identifiers of a statement, the fields it names, and each `require("lib.x").field`."""
 
     counts: Counter[str]
     fields: list[tuple[str, str]]
@@ -58,10 +58,10 @@ class _Words:
 
 
 @cache
-def _words(text: str) -> _Words:
+def _names(text: str) -> _Names:
     bare = _STRING.sub('""', text)
     requires = [(lib, name) for lib, name in _REQUIRE.findall(text) if name]
-    return _Words(Counter(_WORD.findall(bare)), _FIELD.findall(bare), requires)
+    return _Names(Counter(_WORD.findall(bare)), _FIELD.findall(bare), requires)
 
 
 @dataclass(slots=True)
@@ -73,13 +73,13 @@ class _Chunk:
     provides: set[str] = field(default_factory=set)
     aliases: dict[str, str] = field(default_factory=dict)
 
-    def words(self) -> _Words:
-        return _words(self.text)
+    def names(self) -> _Names:
+        return _names(self.text)
 
     def uses(self, aliases: dict[str, str]) -> Iterator[Use]:
-        """Fields of other modules that this statement names."""
-        yield from self.words().requires
-        bare = _words(_ALIAS.sub("", self.text)) if "require" in self.text else self.words()
+        """Yield the fields of other modules that this statement names."""
+        yield from self.names().requires
+        bare = _names(_ALIAS.sub("", self.text)) if "require" in self.text else self.names()
         for alias, lib in (aliases | self.aliases).items():
             if alias in bare.counts:
                 named = [name for owner, name in bare.fields if owner == alias]
@@ -89,7 +89,7 @@ class _Chunk:
 
 
 class _Source:
-    """The statements of one module, and what each of them provides."""
+    """The statements of one module, and the names that each of them provides."""
 
     def __init__(self, text: str) -> None:
         self.chunks = [_Chunk(part, place) for place, part in enumerate(_split(text))]
@@ -121,19 +121,19 @@ class _Source:
             chunk.provides = {f"{self.name}.{name}" for name in own}
 
     def _own_fields(self, text: str) -> set[str]:
-        """Give the fields of the module that a statement defines or fills."""
+        """Return the fields of the module that a statement defines or fills."""
         own = re.escape(self.name or "")
         if found := re.match(rf"(?:function )?{own}\.(\w+)\b", text):
             return {found[1]}
         return set(re.findall(rf"^  {own}\.(\w+)\[", text, re.MULTILINE))
 
 
-# A module is part of many scripts, and read twice for each: this takes most of the time.
+# A module is part of many scripts and parsed twice for each, which would take most of the time.
 _source: Final = cache(_Source)
 
 
 class _Module:
-    """A module, and which of its statements are reached."""
+    """A module, and which of its statements have been reached."""
 
     def __init__(self, text: str) -> None:
         self.source = _source(text)
@@ -143,7 +143,7 @@ class _Module:
         self.reached = False
 
     def reach(self, name: str) -> Iterator[Use]:
-        """Keep what provides a field (or all of it), and tell what that uses elsewhere."""
+        """Keep the statements that provide a field (or ALL); yield their uses of other modules."""
         wanted = [f"{self.name}.{name}"] if self.name and name != ALL else [ALL]
         if self.name and name == NONE:
             wanted = []
@@ -156,26 +156,26 @@ class _Module:
                 yield from self.keep(chunk, wanted)
 
     def keep(self, chunk: _Chunk, wanted: list[str]) -> Iterator[Use]:
-        """Keep a statement, and tell what it uses elsewhere; `wanted` gets its own words."""
+        """Keep a statement; yield what it uses of other modules, and add its names to `wanted`."""
         if chunk.place in self.kept:
             return
         self.kept.add(chunk.place)
         aliases = self.source.aliases
-        words = chunk.words()
-        wanted.extend(words.counts)
+        names = chunk.names()
+        wanted.extend(names.counts)
         if self.name:
-            wanted.extend(f"{a}.{b}" for a, b in words.fields if a == self.name)
+            wanted.extend(f"{a}.{b}" for a, b in names.fields if a == self.name)
         if chunk.provides & aliases.keys():
             yield from ((aliases[name], NONE) for name in chunk.provides)
         else:
             yield from chunk.uses(aliases)
 
     def text(self) -> str:
-        """Give what is kept, the module's table made at once with room for its fields."""
+        """Return the kept statements; the module's table is created with room for its fields."""
         return self._joined([chunk for chunk in self.chunks if chunk.place in self.kept])
 
-    def parted(self, now: "_Module") -> tuple[str, str]:
-        """Give what is kept in two: what another parse of the same text keeps too, and the rest."""
+    def split(self, now: "_Module") -> tuple[str, str]:
+        """Return the kept statements that another parse, `now`, keeps as well, and the rest."""
         kept = [chunk for chunk in self.chunks if chunk.place in self.kept]
         rest = [chunk.text for chunk in kept if chunk.place not in now.kept]
         return self._joined([one for one in kept if one.place in now.kept]), "".join(rest)
@@ -197,7 +197,7 @@ class _Module:
 
 
 def _split(text: str) -> Iterator[str]:
-    """Cut a module before each line that begins a statement at the left margin."""
+    """Split a module before each line that begins a statement at the left margin."""
     part: list[str] = []
     for line in text.splitlines(keepends=True):
         begins = not line.startswith((" ", "\t", *_CLOSING))
@@ -209,12 +209,12 @@ def _split(text: str) -> Iterator[str]:
         yield "".join(part)
 
 
-def laid_out(texts: dict[str, str], early: dict[str, tuple[str, str]], command: str) -> str:
+def link(texts: dict[str, str], early: dict[str, tuple[str, str]], command: str) -> str:
     """Join modules and command into one text.
 
-    Modules that every run needs stand open at the top, as blocks that leave one local each; the
-    others are made inside one function when they are first required, and cost nothing before. So
-    is the rest of the open ones, what only those others reach.
+    The early modules, which every run needs, are blocks at the top that define one local each. The
+    others are created inside one function when first required and cost nothing before. So are the
+    parts of early modules that only those others reach.
     """
     late = [lib for lib in texts if lib not in early]
     parts = [f"local {', '.join(map(_local, early))}\n"] if early else []
@@ -241,7 +241,7 @@ def _local(lib: str) -> str:
 
 
 def _direct(text: str, early: Mapping[str, object]) -> str:
-    """Let a text name the modules at the top instead of requiring them."""
+    """Replace `require` of the modules at the top by the names of their locals."""
     return re.sub(
         r'require\("(lib(?:\.[a-z0-9_]+)+)"\)',
         lambda found: _local(found[1]) if found[1] in early else found[0],
@@ -249,26 +249,29 @@ def _direct(text: str, early: Mapping[str, object]) -> str:
     )
 
 
-def used(modules: dict[str, str], command: str) -> dict[str, str]:
-    """Give of each module, in the same order, what the command can reach; whole if it is one value.
+def reachable(modules: dict[str, str], command: str) -> dict[str, str]:
+    """Return the part of each module that the command can reach, in the same order.
 
-    The sources follow the layout of this project: two spaces, one statement to a line, no long
-    strings, and a module is a table that the last line returns.
+    Relies on the layout of this project: two spaces of indent, one statement per line, no long
+    strings, and a module that is a table returned by the last line. A module that returns another
+    value is kept whole.
     """
     reached = _reached(modules, command)
     return {name: text for name, module in reached.items() if (text := module.text())}
 
 
-def parted(modules: dict[str, str], command: str, early: list[str]) -> dict[str, tuple[str, str]]:
-    """Give what is used of these modules in two: what is reached through them alone, the rest."""
+def split_early(
+    modules: dict[str, str], command: str, early: list[str]
+) -> dict[str, tuple[str, str]]:
+    """Split what is used of the early modules: what they reach among themselves, and the rest."""
     whole, now = _reached(modules, command), _reached(modules, command, early)
-    return {name: whole[name].parted(now[name]) for name in early}
+    return {name: whole[name].split(now[name]) for name in early}
 
 
 def _reached(
     modules: dict[str, str], command: str, only: Collection[str] | None = None
 ) -> dict[str, _Module]:
-    """Mark what is kept of each module; with `only`, as if the others were not there."""
+    """Mark the statements to keep of each module; with `only`, ignore all other modules."""
     parsed = {name: _Module(text) for name, text in modules.items()}
     entry = _Module(command)
     pending: list[Use] = [(name, NONE) for name in only or ()]

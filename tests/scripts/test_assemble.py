@@ -37,7 +37,7 @@ def write(root: Path, **files: str) -> None:
 
 
 def run(script: assemble.Script) -> str:
-    """Run the text where Redis is not needed; give what it says."""
+    """Run the script in plain Lua, without Redis; return its output."""
     interpreter = shutil.which("lua5.1")
     assert interpreter, "lua5.1 is missing (Debian: lua5.1)"
     text = f'KEYS = {{ "{{ql}}" }}\n{script.text.partition(NEW_LINE)[2]}'
@@ -66,7 +66,7 @@ print(count.ed[1])
     assert run(assemble.assemble(tmp_path, "pop")) == "11\n"
 
 
-def test_what_the_command_cannot_reach_stays_out(tmp_path: Path) -> None:
+def test_unreachable_functions_are_left_out(tmp_path: Path) -> None:
     write(
         tmp_path,
         lib__used="""\
@@ -91,7 +91,7 @@ return used
     assert "not reached" not in script.text
 
 
-def test_what_only_a_late_module_reaches_is_made_when_that_is_required(tmp_path: Path) -> None:
+def test_what_only_a_late_module_reaches_is_created_when_that_is_required(tmp_path: Path) -> None:
     write(
         tmp_path,
         lib__used="""\
@@ -235,7 +235,7 @@ def test_a_require_that_cannot_be_followed_is_rejected(tmp_path: Path, form: str
 
 
 @pytest.mark.parametrize("header", ["", "-- Flags: no-writes\n", "-- Flags: none\n" * 2])
-def test_a_transition_says_its_flags_exactly_once(tmp_path: Path, header: str) -> None:
+def test_a_transition_has_exactly_one_flags_line(tmp_path: Path, header: str) -> None:
     write(tmp_path, put=f"{header}return 1\n")
 
     with pytest.raises(assemble.ScriptError, match="Flags"):
@@ -243,7 +243,7 @@ def test_a_transition_says_its_flags_exactly_once(tmp_path: Path, header: str) -
 
 
 @pytest.mark.parametrize("name", ["", "../put", "read/", "lib/keys", "/etc/passwd", "Put", "put\n"])
-def test_what_is_no_name_of_a_script_is_rejected(name: str) -> None:
+def test_an_invalid_script_name_is_rejected(name: str) -> None:
     with pytest.raises(assemble.ScriptError, match="not the name"):
         assemble.script(name)
 

@@ -20,7 +20,7 @@ local job = require("lib.job")
 """
 
 
-def test_a_header_is_read_as_it_is_written() -> None:
+def test_every_part_of_a_header_is_parsed() -> None:
     header = protocol_doc.parse("complete", HEADER)
 
     assert header == protocol_doc.Header(
@@ -50,7 +50,7 @@ def test_a_file_without_its_header_is_rejected(text: str) -> None:
         protocol_doc.parse("put", text)
 
 
-def test_only_the_generated_part_of_the_document_is_written_anew() -> None:
+def test_only_the_generated_part_of_the_document_is_replaced() -> None:
     old = f"# Title\n\n{protocol_doc.BEGIN}\nwhat it was\n{protocol_doc.END}\n\nafter\n"
 
     new = protocol_doc.document(old)
@@ -69,7 +69,7 @@ def test_the_document_is_not_stale() -> None:
     assert protocol_doc.document(text) == text, "run bin/protocol --write"
 
 
-def test_the_scripts_are_written_as_the_server_will_name_them(tmp_path: Path) -> None:
+def test_exported_scripts_have_the_sha_that_the_server_computes(tmp_path: Path) -> None:
     protocol_doc.main(["--scripts", str(tmp_path / "new")])
 
     for name in assemble.names():
@@ -78,7 +78,7 @@ def test_the_scripts_are_written_as_the_server_will_name_them(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("words", [["--scripts"], ["--scripts", ""], ["--rite"], ["x", "y"]])
-def test_arguments_that_mean_nothing_write_nothing(words: list[str]) -> None:
+def test_invalid_arguments_print_the_usage(words: list[str]) -> None:
     with pytest.raises(SystemExit, match="usage"):
         protocol_doc.main(words)
 
