@@ -17,7 +17,7 @@ from benchmarks.dashboard.dataset import Dataset
 from benchmarks.server import cpu_seconds
 from qless_py import Client
 from qless_py.dashboard import DashboardConfig, create_app
-from qless_py.scripts import assemble as scripts
+from qless_py.scripts import assemble
 from qless_py.store.runner import Runner
 
 TRIPS_TARGET: Final = 12
@@ -106,7 +106,7 @@ class Browser:
         self._client = client
         self._connection = connection
         self._requests = requests
-        self._names = {scripts.script(name).sha: name for name in scripts.names()}
+        self._names = {assemble.script(name).sha: name for name in assemble.names()}
         connection.config_set("slowlog-log-slower-than", _SLOW)
         connection.config_set("slowlog-max-len", _LOG_LENGTH)
 

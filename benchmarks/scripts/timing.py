@@ -18,7 +18,7 @@ from benchmarks.namespace import PAGE, Lease, batched
 from benchmarks.scripts.keyspace import Keyspace
 from benchmarks.tables import Row, status, table
 from qless_py.protocol import Call
-from qless_py.scripts import assemble as scripts
+from qless_py.scripts import assemble
 
 P99_TARGET: Final = 5.0
 WORST_TARGET: Final = 20.0
@@ -100,7 +100,7 @@ def measure(keyspace: Keyspace, case: Case) -> Timing:
     scale = keyspace.scale
     number = 1 if case.once else scale.large_calls if case.large else scale.calls
     calls = case.calls(keyspace, number)
-    keyspace.redis.script_load(scripts.script(case.script).text)
+    keyspace.redis.script_load(assemble.script(case.script).text)
     taken = [_timed(keyspace.redis, partial(keyspace.run, call)) for call in calls]
     return _summary(case.script, case.label, taken)
 

@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks.namespace import DATA
 from benchmarks.scripts import job_costs
-from qless_py.scripts import assemble as scripts
+from qless_py.scripts import assemble
 from tests.benchmarks.quick_run import quick_run
 
 
@@ -20,7 +20,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 def test_every_script_is_measured_with_all_its_calls(measured: dict[str, Any]) -> None:
     timings = measured["timings"]
 
-    assert {one["script"] for one in timings} == set(scripts.names())
+    assert {one["script"] for one in timings} == set(assemble.names())
     assert len({one["label"] for one in timings}) == len(timings)
     for one in timings:
         assert 0 < one["p50"] <= one["p99"] <= one["worst"], one["label"]
