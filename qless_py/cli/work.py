@@ -102,12 +102,12 @@ class Level(click.Option):
     def resolve_envvar_value(self, ctx: click.Context) -> str | None:
         """Prefer the variable of qless-py."""
         own = super().resolve_envvar_value(ctx)
-        loud = [
+        levels_from_env = [
             level
             for name, level in (("VVERBOSE", "debug"), ("VERBOSE", "info"))
             if os.environ.get(name, "").lower() not in _OFF
         ]
-        return own or next(iter(loud), None)
+        return own or next(iter(levels_from_env), None)
 
 
 def _checked_imports(_: click.Context, __: click.Parameter, value: tuple[str, ...]) -> Any:
@@ -190,7 +190,7 @@ ALL: Final = (
         envvar=["QLESS_PY_WORK_INTERVAL", "INTERVAL"],
         default=2.0,
         show_default=True,
-        help="The longest wait between two looks for jobs.",
+        help="Maximum time between two polls for jobs.",
     ),
     click.option(
         "--grace",
@@ -284,7 +284,13 @@ ALL: Final = (
     click.option("--quiet", is_flag=True, help="Log warnings only."),
 )
 _NOT_IN_FILE: Final = ("configure", "words")
-_OF_PROGRAMS: Final = ("retry_wait", "expire", "kill_timeout", "shell")
+# The options that only some programs use; any other combination would ignore them.
+_PROGRAM_OPTIONS: Final = {
+    "retry_wait": ("execute",),
+    "expire": ("execute",),
+    "kill_timeout": ("execute", "run_file"),
+    "shell": ("execute",),
+}
 _LEVELS: Final = {"quiet": logging.WARNING, "info": logging.INFO, "debug": logging.DEBUG}
 
 
@@ -319,9 +325,9 @@ def work(cli: CliContext, configure: Path | None, words: tuple[str, ...], **give
     file (--run), or routes (--dispatch). WORDs are further arguments of the program.
 
     Signals: TERM and INT stop fetching, let running jobs finish for the time of --grace, then
-    requeue them; a second one requeues at once. QUIT waits for running jobs. USR1 kills running
-    jobs. USR2 pauses fetching until CONT. HUP restarts with new code and settings while running
-    jobs finish. TTIN prints the stack of each process.
+    release them; a second one releases at once. QUIT waits for running jobs. USR1 kills running
+    jobs. USR2 makes the worker quiet: it fetches no jobs until CONT. HUP restarts with new code and
+    settings while running jobs finish. TTIN prints the stack of each process.
     """
     # Jobs name modules of the project in the current folder.
     sys.path[:0] = [*given["paths"], os.getcwd()]  # noqa: PTH109 - the import system takes texts
@@ -342,12 +348,12 @@ def _run(cli: CliContext, given: dict[str, Any], words: tuple[str, ...]) -> int:
 
     level = "quiet" if given["quiet"] else given["log_level"]
     # A program that replaces another one has printed this before.
-    is_told = level == "quiet" or reexec.is_trial() or reexec.is_reexec()
+    is_announced = level == "quiet" or reexec.is_trial() or reexec.is_reexec()
 
     def tell() -> None:
-        nonlocal is_told
-        if not is_told:
-            is_told = True
+        nonlocal is_announced
+        if not is_announced:
+            is_announced = True
             click.echo(describe_store(cli.url), err=True)
             if cli.configuration.path is not None:
                 click.echo(f"Settings: {cli.configuration.path}", err=True)
@@ -397,8 +403,8 @@ def _run(cli: CliContext, given: dict[str, Any], words: tuple[str, ...]) -> int:
 def _check(given: dict[str, Any], words: tuple[str, ...]) -> None:
     if not given["queues"]:
         raise click.UsageError("give the queues to fetch jobs from: --queue NAME")
-    programs = [name for name in ("execute", "run_file", "dispatch") if given[name]]
     flags = {"execute": "--exec", "run_file": "--run", "dispatch": "--dispatch"}
+    programs = [name for name in flags if given[name]]
     if len(programs) > 1:
         raise click.UsageError(
             f"{' and '.join(flags[name] for name in programs)} exclude each other"
@@ -407,9 +413,10 @@ def _check(given: dict[str, Any], words: tuple[str, ...]) -> None:
         raise click.UsageError("give the modules whose handlers may run: --import MODULE")
     if words and not given["execute"]:
         raise click.UsageError(f"unexpected {words[0]!r}: only --exec takes further arguments")
-    lonely = [name for name in _OF_PROGRAMS if given[name] and not programs]
-    if lonely:
-        raise click.UsageError(f"--{lonely[0].replace('_', '-')} needs --exec or --run")
+    for name, users in _PROGRAM_OPTIONS.items():
+        if given[name] and not any(given[user] for user in users):
+            needed = " or ".join(flags[user] for user in users)
+            raise click.UsageError(f"--{name.replace('_', '-')} needs {needed}")
     for name in given["imports"]:
         _check_module(name, "--import")
     for name in given["middleware"]:

@@ -32,6 +32,14 @@ _VALUE: Final = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _URL_PASSWORD: Final = re.compile(r"(?P<head>://[^\s/:@]*+:)[^\s/@]++@")
+# Before a text is truncated, so many characters more are redacted: a secret that continues after
+# the cut is recognized by its end, such as the @ of a URL.
+_LOOKAHEAD: Final = 4096
+# A secret that continues even after those: a URL without its @, a quotation without its end.
+_CUT_PASSWORD: Final = re.compile(r"(?P<head>://[^\s/:@]*+:)[^\s/@]++\Z")
+_CUT_QUOTATION: Final = re.compile(
+    r"\s*+(?P<value>\"(?:[^\"\\]|\\.)*+\\?|'(?:[^'\\]|\\.)*+\\?|\\++\"[^\"]*+)\Z", re.DOTALL
+)
 
 
 class Redactor:
@@ -49,26 +57,38 @@ class Redactor:
         """Return whether values under this key are hidden."""
         return self._key.search(key) is not None
 
-    def redact_text(self, text: str) -> str:
+    def redact_text(self, text: str, limit: int | None = None) -> str:
         """Hide values in text: `password=…`, `"token": "…"`, `//user:…@host`.
 
         Text has no reliable structure, so this is best effort. It takes time proportional to the
         length of the text, because jobs must not be able to block the server with their messages.
+        With a `limit` the redacted text is truncated to it, and only that part is examined.
         """
-        if not self.is_active:
-            return text
+        if limit is None:
+            return self._redact(text, is_cut=False) if self.is_active else text
+        if not self.is_active or len(text) <= limit:
+            return truncate(self.redact_text(text), limit)
+        examined = text[: limit + _LOOKAHEAD]
+        left_out = len(text) - len(examined)
+        return truncate(self._redact(examined, is_cut=left_out > 0), limit, left_out)
+
+    def _redact(self, text: str, *, is_cut: bool) -> str:
         parts, end, begin = [], 0, 0
         for found in _SEPARATOR.finditer(text):
             at = found.start()
             if at < end:
                 continue
             before, begin = text[max(begin, at - _MAX_KEY) : at], found.end()
-            value = self._key_at_end.search(before) and _VALUE.match(text, begin)
+            if not self._key_at_end.search(before):
+                continue
+            value = (is_cut and _CUT_QUOTATION.match(text, begin)) or _VALUE.match(text, begin)
             if value:
                 parts += [text[end : value.start("value")], HIDDEN]
                 end = begin = value.end()
         joined = "".join(parts) + text[end:]
-        return _URL_PASSWORD.sub(lambda found: f"{found['head']}{HIDDEN}@", joined)
+        if is_cut:
+            joined = _CUT_PASSWORD.sub(rf"\g<head>{HIDDEN}", joined)
+        return _URL_PASSWORD.sub(rf"\g<head>{HIDDEN}@", joined)
 
     def check_search(self, search: str) -> None:
         """Reject a search of data or errors: hidden values could be guessed letter by letter.
@@ -90,7 +110,7 @@ def data_text(
     Values that JSON cannot express are written as their `repr`, lone surrogates as escapes.
     """
     text = json.dumps(
-        _Copy(redactor, limit).of(value, 0),
+        _BoundedCopy(redactor, limit).of(value, 0),
         ensure_ascii=False,
         indent=2 if pretty else None,
         separators=None if pretty else (",", ":"),
@@ -109,14 +129,18 @@ def encodable(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode()
 
 
-def truncate(text: str, limit: int = MAX_TEXT) -> str:
-    """Shorten a text to `limit` characters, plus a note of how many were left out."""
-    if len(text) <= limit:
-        return encodable(text)
-    return encodable(f"{text[:limit]}… ({len(text) - limit:,} characters left out)")
+def truncate(text: str, limit: int = MAX_TEXT, left_out: int = 0) -> str:
+    """Shorten a text to `limit` characters, plus a note of how many were left out.
+
+    `left_out` is how many the caller has left out already. Secrets are redacted before, with
+    `Redactor.redact_text`: a secret that was cut is no longer recognized.
+    """
+    left_out += max(0, len(text) - limit)
+    note = f"… ({left_out:,} characters left out)" if left_out else ""
+    return encodable(f"{text[:limit]}{note}")
 
 
-class _Copy:
+class _BoundedCopy:
     """Copies a value into types that JSON can express until its budget of characters is used up."""
 
     def __init__(self, redactor: Redactor | None, limit: int) -> None:
@@ -131,9 +155,11 @@ class _Copy:
         if value is None or isinstance(value, (bool, int, float)):
             self._left -= _MIN_COST
             return value
-        text = truncate(value if isinstance(value, str) else repr(value), max(self._left, 0))
-        if self._redactor is not None:
-            text = self._redactor.redact_text(text)
+        text, limit = value if isinstance(value, str) else repr(value), max(self._left, 0)
+        if self._redactor is None:
+            text = truncate(text, limit)
+        else:
+            text = self._redactor.redact_text(text, limit)
         self._left -= max(len(text), _MIN_COST)
         return text
 

@@ -168,10 +168,11 @@ class TemplateHelpers:
         return self.text(", ".join(str(one) for one in parts if one is not None), _MAX_ENTRY)
 
     def text(self, text: Any, limit: int = redaction.MAX_TEXT) -> str:
-        """Return a text such as an error message, truncated, and redacted if needed."""
-        bounded = redaction.truncate(str(text), limit)
+        """Return a text such as an error message, redacted if needed, and truncated."""
         hidden = redactor()
-        return bounded if hidden is None else hidden.redact_text(bounded)
+        if hidden is None:
+            return redaction.truncate(str(text), limit)
+        return hidden.redact_text(str(text), limit)
 
     def has(self, job: Any, field: str) -> bool:
         """Return whether a job has a result or progress, decodable or not."""

@@ -172,7 +172,7 @@ def test_configure_writes_a_file_that_makes_the_same_worker(
 def test_programs_classes_and_routes_stand_in_for_handlers(options: Any, tmp_path: Path) -> None:
     command = options("-q", "a", "--exec", "cat -n", "--retry-wait", "5", "--", "-", "more")
     shell = options("-q", "a", "--exec", "cat | wc", "--shell", "--kill-timeout", "1m")
-    run = options("-q", "a", "--run", f"{tmp_path}/cli_app.py:Send")
+    run = options("-q", "a", "--run", f"{tmp_path}/cli_app.py:Send", "--kill-timeout", "1m")
     routes = options("-q", "a", "--dispatch", "cli_app:routes")
     own = options("-q", "a", "--allow-any", "--reserver", "cli_app:Mine")
 
@@ -192,7 +192,12 @@ def test_programs_classes_and_routes_stand_in_for_handlers(options: Any, tmp_pat
         (["-q", "a b", "--allow-any"], "a b"),
         (["-q", "a", "--exec", "cat", "--run", "x.py"], "--exec and --run"),
         (["-q", "a", "--import", "tests", "more"], "more"),
-        (["-q", "a", "--import", "tests", "--retry-wait", "1"], "--retry-wait"),
+        (["-q", "a", "--import", "tests", "--retry-wait", "1"], "--retry-wait needs --exec"),
+        (["-q", "a", "--run", "x.py", "--retry-wait", "1"], "--retry-wait needs --exec"),
+        (["-q", "a", "--run", "x.py", "--expire", "1"], "--expire needs --exec"),
+        (["-q", "a", "--run", "x.py", "--shell"], "--shell needs --exec"),
+        (["-q", "a", "--dispatch", "json:x", "--retry-wait", "1"], "--retry-wait needs --exec"),
+        (["-q", "a", "--dispatch", "json:x", "--kill-timeout", "1"], "needs --exec or --run"),
         (["-q", "a", "--exec", "'"], "quotation"),
         (["-q", "a", "--exec", "no-such-program --fast"], "program 'no-such-program' not found"),
         (["-q", "a", "--run", "no/such/file.py"], "no/such/file.py"),

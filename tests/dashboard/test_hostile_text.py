@@ -12,6 +12,7 @@ import pytest
 
 from qless_py import Client, Job
 from qless_py.dashboard import Access, DashboardConfig
+from qless_py.dashboard.redaction import HIDDEN, data_line, data_text
 from tests.dashboard.conftest import Visitor
 from tests.dashboard.hostile_text import CORPUS, MARK, fill
 
@@ -208,6 +209,49 @@ def test_redacting_text_takes_linear_time(part: str) -> None:
     hidden = config.redactor.redact_text(part * 10_000 + " password=hunter2")
 
     assert "hunter" not in hidden
+
+
+LONG: Final = "hunter" * 2_000
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "https://user:hunter2@host/" + "x" * 50,
+        'password="correct horse hunter2 battery" ' + "x" * 50,
+        "{'token': 'correct horse hunter2'}" + "x" * 50,
+        f"https://user:{LONG}@host",
+        f'password="correct horse {LONG}" end',
+        f"password='correct horse\\' {LONG}' end",
+        f'\\"password\\": \\"correct horse {LONG}\\" end',
+        f"token: {LONG}",
+        f"password={'a' * 50} https://user:hunter2@host " * 99,
+    ],
+)
+@pytest.mark.parametrize("limit", [12, 16, 17, 19, 24, 30, 40])
+def test_secrets_that_a_truncation_cuts_are_hidden(text: str, limit: int) -> None:
+    redactor = DashboardConfig().redactor
+
+    for shown in (
+        redactor.redact_text(text, limit),
+        data_text({"k": text}, redactor, limit=limit, pretty=False),
+        data_text([text, text], redactor, limit=limit + 50, pretty=False),
+        data_line({"k": text}, redactor),
+    ):
+        assert "hun" not in shown
+        assert "cor" not in shown
+        assert "orse" not in shown
+        assert "left out" in shown or shown.endswith("…") or len(text) < 160
+
+
+def test_truncating_redacted_text_counts_what_is_left_out() -> None:
+    redactor = DashboardConfig().redactor
+
+    assert redactor.redact_text("x" * 9_999, 99) == "x" * 99 + "… (9,900 characters left out)"
+    assert redactor.redact_text("password=hunter2", 100) == f"password={HIDDEN}"
+    assert redactor.redact_text("password=hunter2", 11) == (
+        f"password={HIDDEN[:2]}… ({len(HIDDEN) - 2} characters left out)"
+    )
 
 
 @pytest.mark.parametrize("search", ["data:hunter", "data.password:h", "hunter", "-data:x"])

@@ -74,7 +74,7 @@ def test_a_program_that_cannot_be_run_fails_its_jobs_and_ends_no_worker(
 
     assert worker.wait() == 0
     for jid in jids:
-        with pytest.raises(JobFailedError, match=f"{program} cannot be run"):
+        with pytest.raises(JobFailedError, match=f"cannot run {program}"):
             result(live, jid)
 
 

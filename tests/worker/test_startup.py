@@ -26,7 +26,7 @@ pytestmark = [pytest.mark.fork, pytest.mark.any_server]
     [
         (["--probe", "/nowhere/probe"], "probe: /nowhere/probe: No such file"),
         (["--sandbox", "/proc/nowhere"], "cannot create folders in /proc/nowhere"),
-        (["--middleware", "nowhere.Middleware"], "no module 'nowhere'"),
+        (["--middleware", "nowhere.Middleware"], "module 'nowhere' not found"),
         (["--daemon", "--log-file", "/nowhere/log"], "/nowhere/log"),
     ],
 )
