@@ -1,5 +1,5 @@
 -- recur_refill(now, request, jid, generation, after, ticks, options) -> whether they were accepted
--- Gives a cron job the ticks that follow `after` without a gap; they replace later ones. They are
+-- Sets the ticks of a cron job that follow `after` without a gap; they replace later ones. They are
 -- accepted only if its ticks have not changed since a pop asked for them. Options: final (no ticks
 -- come after these), zone_version.
 -- Errors: BADARG

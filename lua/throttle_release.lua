@@ -1,5 +1,5 @@
 -- throttle_release(now, request, throttle, jids) -> number of jobs
--- Takes the slots of running jobs: these jobs go on running, and others may start.
+-- Frees the slots of running jobs: these jobs keep running, and others may start.
 -- Errors: BADARG
 -- Events: throttle_released
 -- Flags: allow-oom

@@ -105,7 +105,7 @@ class AsyncWorkersBase:
     async def _counts(self) -> list[WorkerCounts]:
         raise NotImplementedError
 
-    # Without this, "in" would ask for item 0, item 1, … without end.
+    # Without this, `in` would fetch item 0, item 1, … forever.
     __iter__ = None
 
 
@@ -125,7 +125,7 @@ class AsyncJobsBase(Generic[Item]):
     def __getitem__(self, jid: str) -> Awaitable[Item | None]:
         return self(jid)
 
-    # Without this, "in" would ask for item 0, item 1, … without end.
+    # Without this, `in` would fetch item 0, item 1, … forever.
     __iter__ = None
 
     async def exists(self, jid: str) -> bool:

@@ -44,7 +44,7 @@ class AsyncQueue(AsyncQueueBase):
     async def pop(
         self, count: int | None = None, *, worker: str | None = None
     ) -> AsyncJob | list[AsyncJob] | None:
-        """Take a job under a lease, or `None`; with a count (1 to 100), a list of up to that many.
+        """Pop a job under a lease, or `None`; with a count (1 to 100), a list of up to that many.
 
         The lease lasts `heartbeat` seconds; `Job.heartbeat` renews it.
         """
@@ -73,8 +73,8 @@ class AsyncQueue(AsyncQueueBase):
     ) -> Awaitable[str]:
         """Put a job every `interval` seconds, first after `offset`; returns the recurring jid.
 
-        Instead of an interval, `cron` and `zone` give the schedule: see `RecurOptions`. A recurring
-        job with the same `jid` is replaced. Raises `ScheduleError` for a schedule that never fires.
+        Instead of an interval, `cron` and `zone` define the schedule, see `RecurOptions`. Replaces
+        a recurring job with the same `jid`. Raises `ScheduleError` for a schedule that never fires.
         """
         session = self._session
         call = recurring.recur(session.settings, self.name, klass, data, interval, offset, options)
@@ -83,15 +83,15 @@ class AsyncQueue(AsyncQueueBase):
     def pause(
         self, reason: str | None = None, until: float | datetime | None = None
     ) -> Awaitable[None]:
-        """Hand out no jobs until unpaused, or until a time (Unix seconds or a datetime).
+        """Pause the queue until `unpause`, or until a time (Unix seconds or a datetime).
 
-        Running jobs go on, and jobs can be put.
+        Running jobs continue, and jobs can still be put.
         """
         by = self._session.settings.worker_name
         return self._session.runner.run(queues.pause([self.name], reason, until, by))
 
     def unpause(self) -> Awaitable[None]:
-        """Hand out jobs again."""
+        """End the pause."""
         return self._session.runner.run(queues.unpause([self.name]))
 
     # sync> @property

@@ -34,7 +34,7 @@ class AsyncThrottle:
         per: Seconds | None = None,
         burst: float | None = None,
     ) -> Awaitable[ThrottleState]:
-        """Replace all limits; those not given are removed. Running jobs go on.
+        """Replace all limits; those not given are removed. Running jobs continue.
 
         `concurrency`: how many jobs may run at once, 0 for none. `rate`: how many tokens are added
         every `per` seconds (default 1, at most a year). `burst`: how many tokens are kept (default:
@@ -54,11 +54,11 @@ class AsyncThrottle:
         return self._session.runner.run(throttles.delete(self.id))
 
     def release(self, *jids: str) -> Awaitable[int]:
-        """Free the slots of up to 100 running jobs, which go on; returns how many held one."""
+        """Free the slots of up to 100 running jobs, which continue; returns how many held one."""
         return self._session.runner.run(throttles.release(self.id, jids))
 
     def block(self, seconds: Seconds) -> Awaitable[float]:
-        """Start no job for a while; returns when that ends, in Unix seconds. Running jobs go on."""
+        """Start no job for `seconds`; returns the end in Unix seconds. Running jobs continue."""
         return self._session.runner.run(throttles.block(self.id, seconds))
 
     def unblock(self) -> Awaitable[None]:

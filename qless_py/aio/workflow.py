@@ -35,14 +35,14 @@ class AsyncWorkflowRun:
     async def status(self) -> WorkflowStatus | None:
         """Return the status of the workflow and its steps; `None` if there is none, or no more.
 
-        Steps are read 100 at a time, so their states may be of different moments.
+        Steps are read 100 at a time, so their states may be from different times.
         """
         return await drive(self._session, status.status(self._names))
 
     async def cancel(self) -> int:
         """Delete all its jobs that are not complete, and return how many; workers lose theirs.
 
-        If it is interrupted, call it again to go on.
+        If it is interrupted, call it again to continue.
         """
         return await drive(self._session, status.cancel(self._names))
 
@@ -50,7 +50,7 @@ class AsyncWorkflowRun:
         """Run again what failed; returns the names of those steps.
 
         These are the failed steps, and steps that failed or were deleted because of them. Complete
-        steps do not run again. If it is interrupted, call it again to go on.
+        steps do not run again. If it is interrupted, call it again to continue.
         """
         return await drive(self._session, retry.retry(self._names))
 
@@ -67,7 +67,7 @@ class AsyncWorkflows:
     async def submit(self, workflow: Workflow) -> AsyncWorkflowRun:
         """Put all jobs of a workflow; none of them runs before all are there.
 
-        Submit it again to go on after an interruption: existing jobs stay as they are.
+        After an interruption, submit it again to continue: existing jobs stay as they are.
         """
         await drive(self._session, submit.submit(self._session.settings, workflow))
         return AsyncWorkflowRun(self._session, workflow.name)

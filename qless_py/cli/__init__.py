@@ -105,5 +105,5 @@ def _open_streams() -> None:
 
 
 def _is_for_people(record: logging.LogRecord) -> bool:
-    """Leave advice about the server to `doctor` and to the logs of workers."""
+    """Return whether to log a record; advice about the server is left to `doctor` and workers."""
     return record.name != "qless_py.store.server_check"

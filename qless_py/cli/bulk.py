@@ -28,7 +28,7 @@ _LOST: Final = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """An action with its name and its past tense, as messages say them."""
+    """An action with its name and its past tense, as used in messages."""
 
     name: str
     done: str
@@ -39,7 +39,7 @@ CANCEL: Final = Change("cancel", "Canceled", bulk.store_action("cancel"))
 
 
 def retrying(to: str | None) -> Change:
-    """Return what retries failed and scheduled jobs, in their own queues or in another one."""
+    """Return the change that retries failed and scheduled jobs, in their own queues or another."""
     if to is None:
         return Change("retry", "Retried", bulk.store_action("retry"))
     return Change("retry", "Retried", bulk.store_action("move", ("failed", "scheduled"), queue=to))
@@ -47,7 +47,7 @@ def retrying(to: str | None) -> Change:
 
 @dataclass(frozen=True, slots=True)
 class Mode:
-    """How to go about it."""
+    """How a bulk action runs."""
 
     agreed: bool = False
     dry_run: bool = False
@@ -57,7 +57,7 @@ class Mode:
 
     @classmethod
     def take(cls, given: dict[str, Any]) -> Mode:
-        """Take what says it out of the values of options."""
+        """Remove the options of the mode from `given` and return the mode."""
         names = ("dry_run", "limit", "everything", "in_background")
         found = {name: given.pop(name) for name in names if name in given}
         return cls(agreed=given.pop("yes"), **found)

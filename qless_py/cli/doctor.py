@@ -188,7 +188,7 @@ def _latency(client: Client) -> Check:
     )
     if script[len(script) // 2] < _SLOW:
         return Check("latency", "ok", detail)
-    advice = "run workers nearer to the server, or look at SLOWLOG"
+    advice = "run workers closer to the server, or check SLOWLOG"
     return Check("latency", "warn", detail, advice)
 
 

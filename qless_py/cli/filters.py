@@ -91,7 +91,7 @@ class Filters:
 
 
 def _pattern(value: str) -> str:
-    """Leave a value unquoted, so that `*` keeps its meaning, unless it needs quotes."""
+    """Return the value unquoted, so that `*` keeps its meaning, unless it needs quotes."""
     return value if re.fullmatch(r'[^\s"]+', value) else quote(value)
 
 

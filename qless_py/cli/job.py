@@ -197,7 +197,7 @@ def move(cli: CliContext, jids: tuple[str, ...], to: str, **given: Any) -> int:
 @bulk.in_background
 @pass_cli
 def timeout(cli: CliContext, jids: tuple[str, ...], **given: Any) -> int:
-    """Take running jobs from their workers. They wait at the front of their queues."""
+    """End the leases of running jobs. The jobs wait at the front of their queues."""
     return _run_stored(cli, "timeout", "Timed out", jids, given)
 
 

@@ -137,7 +137,7 @@ def _with_block(text: str, more: str) -> str:
 
 
 def headline(event: EventFields) -> str:
-    """Return what happened in a few words."""
+    """Return a short description of the event."""
     where = f" in {event['queue']}" if event["queue"] else ""
     what = f" ({event['klass']}{where})" if event["klass"] else where
     return f"{event['event']}: {event['jid'] or ''}{what}".strip()
@@ -263,13 +263,13 @@ def desktop_sink() -> Sink:
     if (program := shutil.which("notify-send")) is not None:
         sender: str = program
 
-        def words(title: str, body: str) -> list[str]:
+        def argv(title: str, body: str) -> list[str]:
             return [sender, "--app-name=qless-py", "--", title, html.escape(body)]
 
     elif program := shutil.which("osascript"):
         script = "display notification (item 2 of argv) with title (item 1 of argv)"
 
-        def words(title: str, body: str) -> list[str]:
+        def argv(title: str, body: str) -> list[str]:
             steps = ("on run argv", script, "end run")
             return [program, *(word for step in steps for word in ("-e", step)), title, body]
 
@@ -277,7 +277,7 @@ def desktop_sink() -> Sink:
         raise click.ClickException("--notify needs notify-send or osascript")
 
     def sink(event: EventFields) -> None:
-        command = words(headline(event), details(event)[:300])
+        command = argv(headline(event), details(event)[:300])
         try:
             ended = subprocess.run(command, timeout=_TIMEOUT, check=False)  # noqa: S603 - no shell
         except (OSError, ValueError, subprocess.TimeoutExpired) as error:

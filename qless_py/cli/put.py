@@ -110,7 +110,7 @@ def put(
         _put_many(cli, queue, _specs(lines))
         return
     if klass is None:
-        raise click.UsageError("give the KLASS of the job, or many jobs with --lines")
+        raise click.UsageError("missing KLASS; to put many jobs, use --lines")
     at = given.pop("at", None)
     if at is not None:
         if "delay" in given:

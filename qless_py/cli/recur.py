@@ -202,7 +202,7 @@ def resume(cli: CliContext, jids: tuple[str, ...]) -> None:
 @click.argument("jid", type=RECURRING)
 @pass_cli
 def run(cli: CliContext, jid: str) -> None:
-    """Put a job now, besides the schedule, and print its jid."""
+    """Put a job now, in addition to the schedule, and print its jid."""
     made = _find(cli, jid).run()
     cli.out.answer({"jid": made}, lambda: cli.out.line(made))
 

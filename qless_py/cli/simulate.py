@@ -86,7 +86,7 @@ class Load:
         )
 
     def step(self) -> float:
-        """Do what is due; return the seconds until the next step."""
+        """Run the actions that are due; return the seconds until the next step."""
         now = time.monotonic()
         self._beat(now)
         self._put(now)
@@ -203,7 +203,7 @@ class Load:
             self.counts["failed"] += 1
 
     def _safely(self, job: Job, what: Callable[[], object]) -> bool:
-        """Do something with a job; return whether it is still ours."""
+        """Run an action on a job; return whether its lease is still ours."""
         if self._held.get(job.jid, job) is not job:
             return False
         try:

@@ -321,7 +321,7 @@ def _with_options(function: Any) -> Any:
 def work(cli: CliContext, configure: Path | None, words: tuple[str, ...], **given: Any) -> int:
     """Run a worker: pop jobs and run them in forked children.
 
-    Say which handlers may run: those of the modules in --import, a program (--exec), a class in a
+    Choose what may run: handlers in the modules of --import, a program (--exec), a class in a
     file (--run), or routes (--dispatch). WORDs are further arguments of the program.
 
     Signals: TERM and INT stop fetching, let running jobs finish for the time of --grace, then
@@ -350,7 +350,7 @@ def _run(cli: CliContext, given: dict[str, Any], words: tuple[str, ...]) -> int:
     # A program that replaces another one has printed this before.
     is_announced = level == "quiet" or reexec.is_trial() or reexec.is_reexec()
 
-    def tell() -> None:
+    def announce() -> None:
         nonlocal is_announced
         if not is_announced:
             is_announced = True
@@ -395,14 +395,14 @@ def _run(cli: CliContext, given: dict[str, Any], words: tuple[str, ...]) -> int:
     form = "json" if cli.is_json else given["log_format"]
     logs.configure(_LEVELS[level], form, given["log_file"])
     if given["daemon"]:
-        tell()  # A daemon has no terminal.
+        announce()  # A daemon has no terminal.
         daemonize(given["log_file"])
-    return worker.run(tell)
+    return worker.run(announce)
 
 
 def _check(given: dict[str, Any], words: tuple[str, ...]) -> None:
     if not given["queues"]:
-        raise click.UsageError("give the queues to fetch jobs from: --queue NAME")
+        raise click.UsageError("no queues to fetch jobs from: add --queue NAME")
     flags = {"execute": "--exec", "run_file": "--run", "dispatch": "--dispatch"}
     programs = [name for name in flags if given[name]]
     if len(programs) > 1:
@@ -410,7 +410,7 @@ def _check(given: dict[str, Any], words: tuple[str, ...]) -> None:
             f"{' and '.join(flags[name] for name in programs)} exclude each other"
         )
     if not (programs or given["imports"] or given["allow_any"]):
-        raise click.UsageError("give the modules whose handlers may run: --import MODULE")
+        raise click.UsageError("no modules whose handlers may run: add --import MODULE")
     if words and not given["execute"]:
         raise click.UsageError(f"unexpected {words[0]!r}: only --exec takes further arguments")
     for name, users in _PROGRAM_OPTIONS.items():

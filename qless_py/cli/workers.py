@@ -126,10 +126,10 @@ def restart(cli: CliContext, names: tuple[str, ...], *, everyone: bool) -> None:
 
 def _command(cli: CliContext, names: tuple[str, ...], what: str, *, everyone: bool) -> None:
     if bool(names) == everyone:
-        raise click.UsageError("give names of workers, or --all")
+        raise click.UsageError("name workers, or use --all")
     reached = getattr(cli.client.workers, what)(*names)
     answer = {"command": what, "told": len(reached)}
-    cli.out.answer(answer, lambda: cli.out.line(f"Told {plural(len(reached), 'worker')} to {what}"))
+    cli.out.answer(answer, lambda: cli.out.line(f"Sent {what} to {plural(len(reached), 'worker')}"))
     _refuse_unknown(
         name for name in names if not any(f"{one}-".startswith(f"{name}-") for one in reached)
     )

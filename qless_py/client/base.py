@@ -67,7 +67,7 @@ class QueueBase:
 
     @property
     def is_paused(self) -> bool:
-        """Whether no jobs are handed out."""
+        """Whether the queue is paused."""
         return self._session.runner.run(queues.counts(self.name))["paused"]
 
     @property
@@ -272,7 +272,7 @@ class JobBase(HandledJob):
         return resolve.find(self.klass, self.queue_name).bound()(self)
 
     def watch(self, worker: Worker) -> None:
-        """Let `is_stopping` and `stoppable` look at this worker."""
+        """Set the worker whose shutdown `is_stopping` and `stoppable` report."""
         self._worker = worker
 
     @property
@@ -290,7 +290,7 @@ class JobBase(HandledJob):
 
     @contextlib.contextmanager
     def stoppable(self) -> Iterator[None]:
-        """Have `GracefulStop` raised inside this block as soon as the worker shuts down."""
+        """Raise `GracefulStop` inside this block as soon as the worker shuts down."""
         before, self.is_stoppable = self.is_stoppable, True
         try:
             self.heed_stop()

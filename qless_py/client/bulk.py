@@ -1,13 +1,12 @@
-"""Do one thing to many jobs: at once, or by the workers to everything that a search matches.
+"""Apply an action to many jobs: directly, or on the workers to all jobs that a search matches.
 
     outcome = bulk.apply(client, bulk.store_action("retry"), jids)
     jid = client.operations.start("retry", "state:failed group:*Timeout", by="ann")
     client.operations[jid].done
 
-An operation is a job of a reserved queue that every worker serves beside its own, so it resumes
-after a crash, can be aborted, and is kept like any other job. The store judges each job again at
-the moment it changes it: a job that has left the searched states is refused, counted and left as it
-is.
+An operation is a job of a reserved queue that every worker also serves, so it resumes after a
+crash, can be aborted, and is kept like any other job. The store checks each job again in the step
+that changes it: a job that has left the searched states is refused, counted and left unchanged.
 """
 
 from __future__ import annotations
@@ -139,9 +138,9 @@ def apply(
     outcome: Outcome | None = None,
     advance: Callable[[int], None] = lambda _: None,
 ) -> Outcome:
-    """Do something to jobs, a hundred at a time, each judged by itself.
+    """Apply an action to jobs, a hundred per call, each accepted or refused on its own.
 
-    `outcome` is filled on the way, so it also holds what was done before an exception; `advance`
+    `outcome` is filled along the way, so it also holds what was done before an exception; `advance`
     is called with the number of jobs of each step.
     """
     outcome = outcome or Outcome()
@@ -164,7 +163,7 @@ def _apply_once(
     outcome: Outcome,
     advance: Callable[[int], None],
 ) -> dict[str, QlessError]:
-    """Do it to each job once; return those that other jobs depend on, to be tried again."""
+    """Apply the action to each job once; return those to try again: other jobs depend on them."""
     held: dict[str, QlessError] = {}
     for start in range(0, len(jids), SLICE):
         names, held_before = list(jids[start : start + SLICE]), len(held)
@@ -211,7 +210,7 @@ class Operation:
     """The progress of an operation: `state` is that of its job, `running` while a worker has it.
 
     `done` jobs were changed and `refused` were not, the first of them with reasons in `errors`;
-    `scanned` were looked at. `is_aborted`: it was ended by `abort`.
+    `scanned` were examined. `is_aborted`: it was ended by `abort`.
     """
 
     jid: str

@@ -142,7 +142,7 @@ class Client(ClientBase):
     def pop(
         self, queues: QueueChoice, count: int | None = None, *, worker: str | None = None
     ) -> Job | list[Job] | None:
-        """Take a job from several queues, or `None`; with a count (1 to 100), up to that many.
+        """Pop a job from several queues, or `None`; with a count (1 to 100), up to that many.
 
         `queues` is a list of names, patterns (`mail-*`) and exclusions (`!mail-slow`) in order of
         preference, or a reserver: see `qless_py.protocol.reservers`.

@@ -29,7 +29,7 @@ def choose_connection(
 
 
 def resend_policy(patience: Seconds) -> ResendPolicy:
-    """Return the policy that sends a call again for so many seconds."""
+    """Return the policy that sends a call again for up to `patience` seconds."""
     span = arguments.span("patience", patience)
     if span > _MOST_PATIENCE:
         raise BadArgumentError(f"patience {patience!r} is more than {_MOST_PATIENCE // 1000} s")

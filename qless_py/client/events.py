@@ -268,7 +268,7 @@ def _bytes(value: Any) -> bytes:
 
 
 class Listener:
-    """An iterator of events that goes on until `end` or `close`."""
+    """An iterator of events that runs until `end` or `close`."""
 
     def __init__(self, session: Session, names: tuple[str, ...]) -> None:
         self._channels = Channels(session.settings, names)

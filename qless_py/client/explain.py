@@ -299,7 +299,7 @@ class Recurring(Reason):
     def words(self, now: float) -> str:
         """Describe when the next job is put."""
         if self.is_over:
-            return "it has come to its end and makes no more jobs"
+            return "it has ended and puts no more jobs"
         if self.is_paused:
             return "it is paused"
         if self.is_dry or self.next_at is None:

@@ -94,9 +94,9 @@ class Job(JobBase):
         return self._session.runner.run(jobs.snooze(self, delay))
 
     def back_off(self, seconds: Seconds, throttle: str | None = None) -> list[str]:
-        """Return the job to its queue at no cost, and let nothing start under its throttles.
+        """Return the job to its queue at no cost, and block its throttles for `seconds`.
 
-        For a service that asks for patience: `job.back_off(retry_after(header))`. Blocks the
+        For a service that asks for a pause: `job.back_off(retry_after(header))`. Blocks the
         throttle named (one of the job's own, or that of its queue or user), else all that the job
         was put with, else that of its queue; returns those. The job keeps its place.
         """

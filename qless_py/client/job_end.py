@@ -37,7 +37,7 @@ class JobEnd:
         return max(0.0, min(ends) - now)
 
     def check(self, record: Record | None) -> JobState | None:
-        """Return the job when it is complete, `None` while it goes on.
+        """Return the job when it is complete, `None` while it has not ended.
 
         Raises `JobFailedError` or `JobCanceledError` for another end, and `WaitTimeoutError` after
         the deadline.

@@ -30,7 +30,7 @@ class User(UserBase):
         """Change the weight (0.001 to 1,000,000) and how many jobs may run at once in all queues.
 
         What is not given stays; `False` resets it to weight 1 or no limit. Changes apply to jobs
-        that start from now on; running jobs go on. Raises `BadArgumentError` if neither is given.
+        that start from now on; running jobs continue. Raises `BadArgumentError` without either.
         """
         return self._session.runner.run(users.set_options(self.name, weight, max_running))
 

@@ -39,7 +39,7 @@ class Workers(WorkersBase):
         return self._session.runner.run(workers.deregister(names))
 
     def quiet(self, *names: str) -> list[str]:
-        """Have workers take no more jobs; running jobs go on. Returns the workers addressed.
+        """Stop workers from taking more jobs; running jobs continue. Returns the workers addressed.
 
         A name is that of a worker or a prefix of names: the host and process id of a supervisor
         address all its children. Without names, all workers are addressed.
@@ -47,11 +47,11 @@ class Workers(WorkersBase):
         return self._command("quiet", names)
 
     def resume(self, *names: str) -> list[str]:
-        """Have workers take jobs again; names as in `quiet`."""
+        """Let workers take jobs again; names are as in `quiet`."""
         return self._command("resume", names)
 
     def stop(self, *names: str) -> list[str]:
-        """Have workers exit when their jobs have ended, without replacement.
+        """Let workers exit without replacement once their jobs have ended.
 
         Names are as in `quiet`.
         """

@@ -22,7 +22,7 @@ _MAX_SLOTS: Final = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """Something to look at. `kind` is bad, warn or info; `view` and `target` are its link."""
+    """A problem or a notice. `kind` is bad, warn or info; `view` and `target` are its link."""
 
     kind: str
     text: str

@@ -1,6 +1,6 @@
 """The command lines that do the same as the buttons of a page.
 
-Words in capitals stand for values to fill in.
+Words in capitals are placeholders.
 """
 
 from __future__ import annotations

@@ -48,7 +48,7 @@ class Dashboard:
         self.streams = LiveStreams(self.snapshots, self.config.streams, self.config.refresh)
         self.series = SeriesCache(self.client, self.config.refresh / 2)
         self.login_limiter = LoginLimiter(self.config.attempts)
-        # A random secret makes forms expire when the process restarts; the user is told so.
+        # A random secret makes forms expire when the process restarts; the page then says so.
         self.secret = (self.config.secret or secrets.token_hex(32)).encode()
 
     def asset_version(self, name: str) -> str:

@@ -160,7 +160,7 @@ class LiveStreams:
         return response
 
     def release(self) -> None:
-        """Let another viewer open a stream."""
+        """Free the slot of a stream for another viewer."""
         self._free.release()
 
 

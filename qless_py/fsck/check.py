@@ -78,7 +78,7 @@ def _entry_units(ns: Namespace, pattern: str, name: str, entry: bytes) -> Iterat
         yield unit(dependencies.named, ns, pattern, name, entry)
 
 
-# Lists of names, and the pattern of the key that each name stands for.
+# Lists of names, and the pattern of the key that each name refers to.
 LISTS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "failed": "failed:*",
@@ -151,7 +151,7 @@ def _entries(redis: redis_py.Redis, pattern: str, key: bytes) -> Iterator[bytes]
         try:
             cursor, page = redis.execute_command(verb, key, cursor, "COUNT", PAGE)
         except redis_py.ResponseError:
-            # The key has another type than its name says, which `keys.form` reports.
+            # The key has the wrong type for its name, which `keys.form` reports.
             return
         for entry in page:
             yield entry[0] if verb == "ZSCAN" else entry

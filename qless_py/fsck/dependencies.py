@@ -169,7 +169,7 @@ def released(ns: Namespace, token: str) -> Rule:
 
 
 def listed(ns: Namespace, index: str, pattern: str, entry: bytes) -> Rule:
-    """Check that the key exists that an entry of a list of names stands for."""
+    """Check that the key exists to which an entry of a list of names refers."""
     name = text(entry)
     score, there = yield [
         ("ZSCORE", ns.key(index), entry),

@@ -28,7 +28,7 @@ ORDER = 12
 READY = ("waiting", "stalled", "throttled")
 STATES = frozenset((*READY, "scheduled", "depends", "running", "failed", "complete"))
 WHILE_RUNNING = ("worker", "lease", "popped_at")
-# What is stored in a key of its own, and the field that says so.
+# What is stored in a key of its own, and the field that records it.
 ATTACHED = (
     ("apart", "data:*"),
     ("spilled", "history:*"),
@@ -41,7 +41,7 @@ ATTACHED = (
 
 
 def job(ns: Namespace, jid: str) -> Rule:
-    """Check the record of a job, and that all it says is found where it belongs."""
+    """Check the record of a job, and that everything it refers to is where it belongs."""
     (value,) = yield [("GET", ns.key("job:*", jid))]
     shown = ns.shown("job:*", jid)
     with ns.reading("job:*", jid, jid):
@@ -155,7 +155,7 @@ def _place(ns: Namespace, jid: str, record: records.Record) -> Iterator[Expectat
 
 
 def _claims(ns: Namespace, jid: str, record: records.Record) -> Iterator[Expectation]:
-    """Yield what the record says is stored elsewhere."""
+    """Yield what is stored elsewhere according to the record."""
     member = raw_bytes(jid)
     for field, pattern in ATTACHED:
         if record[field] is not None:
@@ -226,7 +226,7 @@ def _batch(ns: Namespace, jid: str, record: records.Record) -> Rule:
 
 
 def attached(ns: Namespace, pattern: str, jid: str) -> Rule:
-    """Check that the record of a job says that this further key exists."""
+    """Check that the record of a job refers to this further key."""
     record = yield from ns.job(jid)
     field = next(field for field, known in ATTACHED if known == pattern)
     if record is not None and record[field] is not None:
@@ -249,7 +249,7 @@ def _in_queue(*states: str) -> Claims:
     return lambda record, queue: record.state in states and record.queue == queue
 
 
-# What the record of a job must say for the job to be a member of the index.
+# What the record of a job must contain for the job to be a member of the index.
 CLAIMS: Final[Mapping[str, Claims]] = MappingProxyType(
     {
         "queue:*:waiting": lambda record, queue: (

@@ -72,7 +72,7 @@ def queue(ns: Namespace, pattern: str, name: str) -> Rule:
     (first,) = yield [("ZRANGE", ns.key(pattern, name), 0, 0)]
     if not first:
         return []
-    # Asked for on its own: beside a member, the form of a score depends on the RESP version.
+    # Read on its own: next to a member, the form of a score depends on the RESP version.
     score, noted = yield [
         ("ZSCORE", ns.key(pattern, name), first[0]),
         ("ZSCORE", ns.key("due"), raw_bytes(task)),

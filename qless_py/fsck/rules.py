@@ -43,7 +43,7 @@ _Arguments = ParamSpec("_Arguments")
 
 
 class RuleEnded(Exception):  # noqa: N818 - it ends a rule with its finding
-    """A rule cannot go on, because a value it needs is damaged."""
+    """A rule cannot continue, because a value it needs is damaged."""
 
     def __init__(self, finding: Finding) -> None:
         super().__init__(str(finding))

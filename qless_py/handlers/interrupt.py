@@ -151,7 +151,7 @@ class _Timer:
 
 
 def _raise_in_thread(thread: int, error: type[BaseException] | None) -> None:
-    """Have the interpreter raise this in a thread; None revokes what has not been raised yet."""
+    """Raise an exception in a thread; None revokes one that has not been raised yet."""
     wanted = None if error is None else ctypes.py_object(error)
     ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), wanted)
 

@@ -121,7 +121,7 @@ def configure(
 ) -> logging.Handler:
     """Log to standard error, or append to a file, and return the log handler.
 
-    The file may be moved at any time, as log rotation does: the next line creates it anew. A
+    The file may be moved at any time, as log rotation does: the next line creates it again. A
     second call replaces the log handler of the first.
     """
     arguments.choice("form", form, FORMATS)

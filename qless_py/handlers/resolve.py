@@ -105,7 +105,7 @@ def find(target: Any, queue: str) -> Handler:
         return _method(target, queue)
     perform = None if inspect.isroutine(target) else getattr(target, "perform", None)
     if callable(perform):
-        # An object that wraps a function says so itself: Python before 3.12 cannot mark it.
+        # An object that wraps a function has `is_async`: Python before 3.12 cannot mark it.
         is_async = bool(getattr(target, "is_async", False)) or _is_async(perform)
         return Handler(target, perform, is_async)
     if callable(target):

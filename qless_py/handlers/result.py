@@ -54,7 +54,7 @@ class Result:
 
     @classmethod
     def raised(cls, job: HandledJob, error: BaseException) -> Result:
-        """Fail a job whose handler raised, or do what an `Outcome` or a stop says instead."""
+        """Fail a job whose handler raised, or apply the `Outcome` or the stop that it raised."""
         if job.state != "running":
             if not isinstance(error, ProcessStop):
                 logger.warning(
@@ -79,7 +79,7 @@ class Result:
 
     @classmethod
     def refused(cls, job: HandledJob, error: Exception) -> Result:
-        """Fail a job whose transition the store refused, because its result is too large say.
+        """Fail a job whose transition the store refused, because of a result too large for example.
 
         Otherwise the job would run again each time its lease expires.
         """

@@ -103,7 +103,7 @@ class Backoff:
 
     @classmethod
     def of(cls, value: Any) -> Backoff:
-        """Return the backoff that `value` stands for: a backoff, its map, or seconds."""
+        """Return the backoff that `value` describes: a backoff, its map, or seconds."""
         if isinstance(value, Backoff):
             return value
         if isinstance(value, int | float) and not isinstance(value, bool):
@@ -119,7 +119,7 @@ class RetryRule:
 
     `then` is `retry`, `snooze` (run later without spending a retry), `discard` or `fail`.
     `retries` is a budget of this rule, spent instead of the job's retries. `within` limits retries
-    to so many seconds after the first failed run started, by the clock of the server.
+    to that many seconds after the first failed run started, by the clock of the server.
     """
 
     then: str = "retry"
@@ -144,7 +144,7 @@ class RetryRule:
 
     @classmethod
     def of(cls, value: Any) -> RetryRule:
-        """Return the rule that `value` stands for: a rule, its map, an action, or a backoff."""
+        """Return the rule that `value` describes: a rule, its map, an action, or a backoff."""
         if isinstance(value, RetryRule):
             return value
         if isinstance(value, str):
@@ -208,7 +208,7 @@ class RetryPolicy:
 
     @classmethod
     def of(cls, value: Any) -> RetryPolicy:
-        """Return the policy that `value` stands for: a policy, its map or JSON, or a backoff."""
+        """Return the policy that `value` describes: a policy, its map or JSON, or a backoff."""
         if isinstance(value, RetryPolicy):
             return value
         if isinstance(value, str):

@@ -85,7 +85,7 @@ class TaskCompleted(_TaskEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskRetried(_TaskEvent):
-    """The job will run again, because of `error`, or because its handler or a stop said so."""
+    """The job will run again, because of `error`, or because its handler or a stop asked for it."""
 
     error: BaseException | None = None
 

@@ -73,7 +73,7 @@ class InFlight:
             return [held[lease].leased for lease, end in self._renew_until.items() if now < end]
 
     def wait_until_empty(self, timeout: float | None) -> bool:
-        """Wait until no job is held, or for so many seconds; return whether none is held."""
+        """Wait until no job is held, or until the timeout; return whether none is held."""
         with self._changed:
             return self._changed.wait_for(lambda: not self._held, timeout)
 

@@ -153,7 +153,7 @@ class Manager:
             self._closing.set()
             dispatcher.stop()
         if dispatcher is not None:
-            # Jobs that the store is handing out at this moment are waited for as well.
+            # Jobs that the store is leasing to the worker right now are waited for as well.
             dispatcher.stopped_fetching.wait(_END_TIMEOUT)
         is_done = self._in_flight.wait_until_empty(limit)
         with self._ending:

@@ -15,7 +15,7 @@ from qless_py.errors import BadArgumentError
 Seconds = float | timedelta
 
 Throttles = Iterable[str] | Mapping[str, float]
-"""Throttle ids; a mapping also gives how many tokens the job takes of each (default 1)."""
+"""Throttle ids; a mapping also sets how many tokens the job takes of each (default 1)."""
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:@~+-]{0,127}", re.ASCII)
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
@@ -157,7 +157,7 @@ def _cost(throttle: str, value: Any) -> float:
 
 
 def user(what: str, value: Any) -> str | bool:
-    """Return a valid user name; `False` stands for no user."""
+    """Return a valid user name; `False` means no user."""
     return False if value is False else name(what, value)
 
 
@@ -203,7 +203,7 @@ class PutOptions(TypedDict, total=False):
       seconds. `unique_conflict`: `ignore` (returns the jid that holds the key), `raise` or
       `replace`.
     * `keep`: seconds for which the jid is remembered after the job has ended.
-    * `expires`: seconds from now, or a datetime. After that the job is not handed out any more,
+    * `expires`: seconds from now, or a datetime. After that the job is not popped any more,
       neither for the first time nor for a retry: it fails in the group `expired`.
     * `soft_limit`: seconds after which the handler gets a `SoftLimitError`. `hard_limit`: seconds
       after which its process is killed.

@@ -101,7 +101,7 @@ def name_of(job: JobState) -> str:
     return job.batch_name
 
 
-def put(  # noqa: PLR0913, PLR0917 - a put, and into what
+def put(  # noqa: PLR0913, PLR0917 - a put and its batch
     settings: Settings, batch: str, queue: str, klass: Any, data: Any, options: Mapping[str, Any]
 ) -> Call[str]:
     """Put a job into a batch; returns its jid."""
@@ -115,7 +115,7 @@ def put_many(
     return puts.put_many(settings, queue, puts.in_batch(specs, batch))
 
 
-def put_for(  # noqa: PLR0913, PLR0917 - a put, and for whom
+def put_for(  # noqa: PLR0913, PLR0917 - a put and its running job
     job: JobState, batch: str, queue: str, klass: Any, data: Any, options: Mapping[str, Any]
 ) -> Call[str]:
     """Put a job into a batch on behalf of a running job, whose lease it needs."""
@@ -150,7 +150,7 @@ def add(batch: str, jids: Iterable[str]) -> Call[int]:
 def close(batch: str, mark: str = "") -> Call[BatchStatus]:
     """Close a batch to new jobs, so that it can end.
 
-    The mark `canceled` says that the jobs of the batch are being canceled.
+    The mark `canceled` records that the jobs of the batch are being canceled.
     """
     return Call("batch_close", (batch, mark), mapping).map(_status)
 
@@ -173,8 +173,8 @@ def read_data(name: str) -> Call[bytes | None]:
 def outcomes(batch: str, jids: Sequence[str]) -> Call[list[tuple[str, str]]]:
     """Read the state and the failure group of up to 100 jobs of a batch.
 
-    Besides the states of jobs there is `canceled`, and "" for a job that does not exist otherwise:
-    complete and deleted since, or never put.
+    In addition to the states of jobs there is `canceled`, and "" for any other job that does not
+    exist: complete and deleted since, or never put.
     """
 
     def decode(reply: bytes | None) -> list[tuple[str, str]]:

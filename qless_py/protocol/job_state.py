@@ -126,7 +126,7 @@ class StoredState:
         encoded = self._settings.codec_named(self.codec_name).encode(self._data, self.jid)
         if encoded == self._record.data:
             return b""
-        # Other spacing or a new nonce is no change. repr tells True from 1, where == does not.
+        # Other spacing or a new nonce is no change. repr keeps True and 1 apart, which == does not.
         return b"" if repr(self._data) == repr(self._stored_value()) else encoded
 
     def _stored_value(self) -> Any:
@@ -174,7 +174,7 @@ class JobState(StoredState):
     gate = Field("gate", _text, None, "The throttle that a job in state `throttled` is parked on.")
     generation = Field("generation", int, 0, "The number of the job's last put; each put adds one.")
     put_at = Field("put_at", _seconds, None, "When the job was last put.")
-    popped_at = Field("popped_at", _seconds, None, "When the job was last handed out.")
+    popped_at = Field("popped_at", _seconds, None, "When the job was last popped.")
     due_at = Field("due", _seconds, None, "When a scheduled job may run.")
     failed_at = Field("failed_at", _seconds, None, "When a failed job failed.")
     completed_at = Field("completed_at", _seconds, None, "When a complete job completed.")

@@ -123,7 +123,7 @@ def _advance(queue: str | None, options: Mapping[str, Any]) -> dict[str, Any] | 
     if queue is not None:
         return {"queue": arguments.name("queue", queue), **checked}
     if checked:
-        raise BadArgumentError(f"{', '.join(checked)}: only for a job that goes on in a next_queue")
+        raise BadArgumentError(f"{', '.join(checked)}: only allowed together with next_queue")
     return None
 
 
@@ -256,7 +256,7 @@ def set_progress(job: JobState, value: Any) -> Call[None]:
 
 
 def timeout(job: JobState) -> Call[None]:
-    """Take a running job's lease away."""
+    """Time out a running job: its lease ends now."""
     call = Call("timeout", (pack([job.jid]),), texts)
     return job.updated_by(call, lambda _: job.set_state("stalled")).map(lambda _: None)
 

@@ -21,5 +21,5 @@ def _request(reply: bytes | None) -> dict[str, Any]:
 
 
 def repair(kind: str, name: str | bytes, member: bytes = b"", index: str = "") -> Call[None]:
-    """Bring one key in line with the records of its jobs; one that is right stays as it is."""
+    """Correct one key to match the records of its jobs; a key without faults is left unchanged."""
     return Call("repair", (kind, name, member, index), done)

@@ -137,7 +137,7 @@ def codec_of(settings: Settings, name: Any) -> Codec:
 def encode_many(
     settings: Settings, specs: Iterable[Mapping[str, Any]]
 ) -> tuple[list[EncodedJob], list[dict[str, Any]]]:
-    """Check and encode the jobs of one call; returns also the maps that stand for them."""
+    """Check and encode the jobs of one call; returns them also as the maps that are sent."""
     jobs: list[EncodedJob] = []
     maps: list[dict[str, Any]] = []
     for spec in listed(specs):
@@ -195,7 +195,7 @@ def derive(
 
 
 def follow_up(job: JobState, queue: str, klass: Any, data: Any, options: Mapping[str, Any]) -> str:
-    """Keep a job that is put when this one completes; returns the jid it will have."""
+    """Add a job to be put when this one completes; returns the jid it will have."""
     arguments.name("queue", queue)
     if len(job.follow_ups) >= arguments.MOST_AT_ONCE:
         raise BadArgumentError(
@@ -216,9 +216,9 @@ def derived_jid(job: JobState, content: bytes, ordinal: int) -> str:
 def _content(
     settings: Settings, queue: str, klass: Any, data: Any, options: Mapping[str, Any]
 ) -> bytes:
-    """Return bytes that tell one piece of work from another, the same each time."""
+    """Return bytes that identify a piece of work and are the same each time."""
     codec = codec_of(settings, options.get("codec"))
-    # A codec that never writes the same bytes twice has a fingerprint instead.
+    # A codec that never encodes to the same bytes twice has a fingerprint instead.
     same = getattr(codec, "fingerprint", codec.encode)(data, "content")
     rest = repr(sorted((name, repr(value)) for name, value in options.items()))
     return b"\0".join((queue.encode(), arguments.klass_name(klass).encode(), rest.encode(), same))

@@ -52,7 +52,7 @@ class Counts(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True)
 class PopReply:
-    """Jobs handed out, ms until more becomes due, whether to ask again at once, keys to wait on.
+    """Leased jobs, ms until more becomes due, whether to pop again at once, and keys to wait on.
 
     `tick_requests` are cron jobs whose next ticks are to be computed; nearly always none.
     """
@@ -79,7 +79,7 @@ def pop(
     worker: str | None,
     make: Callable[[JobRecord], J],
 ) -> Call[list[J]]:
-    """Take up to `count` jobs (default 1) from one queue."""
+    """Pop up to `count` jobs (default 1) from one queue."""
     return _pop(settings, [arguments.name("queue", queue)], {}, count, worker, make)
 
 
@@ -90,12 +90,12 @@ def pop_any(
     worker: str | None,
     make: Callable[[JobRecord], J],
 ) -> Call[list[J]]:
-    """Take up to `count` jobs (default 1) from several queues, in the order of a reserver."""
+    """Pop up to `count` jobs (default 1) from several queues, in the order of a reserver."""
     reserver = reservers.reserver(queues)
     return _pop(settings, reserver.entries(), reserver.options(), count, worker, make)
 
 
-def _pop(  # noqa: PLR0913, PLR0917 - from where, for whom, into what
+def _pop(  # noqa: PLR0913, PLR0917 - queues, worker and decoder
     settings: Settings,
     entries: Sequence[str],
     choice: Mapping[str, Any],
@@ -120,7 +120,7 @@ def pop_records(
     nonce: str | None = None,
     choice: Mapping[str, Any] | None = None,
 ) -> Call[PopReply]:
-    """Take up to `count` jobs from the queues in their order, each under a lease.
+    """Pop up to `count` jobs from the queues in their order, each under a lease.
 
     The queues may hold patterns and exclusions; `choice` has the options order, turn and weights.
     """
@@ -148,7 +148,7 @@ def one_or_all(found: list[J], count: int | None) -> J | list[J] | None:
 
 
 def tick() -> Call[TickReply]:
-    """Do what is due without taking a job."""
+    """Run the maintenance that is due without popping a job."""
     return Call("tick", (), _tick_reply)
 
 
@@ -164,7 +164,7 @@ def pause(
     until: float | datetime | None = None,
     by: str | None = None,
 ) -> Call[None]:
-    """Hand out no jobs of these queues, until unpaused or until a time."""
+    """Pause queues until they are unpaused, or until a time."""
     options = given(
         reason=None if reason is None else arguments.text("reason", reason, LONGEST_REASON),
         until=None if until is None else arguments.instant("until", until),
@@ -174,7 +174,7 @@ def pause(
 
 
 def unpause(queues: Sequence[str]) -> Call[None]:
-    """Hand out jobs again."""
+    """End the pause."""
     return Call("unpause", (pack(list(queues)),), done)
 
 

@@ -22,7 +22,7 @@ class EncodedJob:
     options: dict[str, Any] = field(default_factory=dict)
 
     def as_map(self, queue: str | None = None) -> dict[str, Any]:
-        """Return the map that stands for this job in a call that carries several jobs."""
+        """Return this job as a map, for a call with several jobs."""
         more = {} if queue is None else {"queue": queue}
         return {"jid": self.jid, "klass": self.klass, **more, **self.options}
 

@@ -2,7 +2,7 @@
 
     worker = OrderedReserver(["urgent", "mail-*", "!mail-slow"])
 
-An entry is the name of a queue, a pattern in which each `*` stands for any characters, or either of
+An entry is the name of a queue, a pattern in which each `*` matches any characters, or either of
 them after a `!`, which excludes queues. Every pop matches patterns against the known queues, so new
 queues are used at once. A named queue has the place of its entry; queues that match a pattern have
 the place of the first one they match, in alphabetical order. At most 100 entries, 20 of them
@@ -111,7 +111,7 @@ Queues = Reserver | Callable[[], Iterable[str]] | Iterable[str]
 
 
 def reserver(queues: Queues) -> Reserver:
-    """Return the reserver that the argument stands for."""
+    """Return the reserver that the argument describes."""
     if isinstance(queues, Reserver):
         return queues
     if callable(queues):
@@ -125,7 +125,7 @@ def entries(queues: Any) -> list[str]:
         raise BadArgumentError(f"queues {queues!r} is not a list of queues")
     checked = list(dict.fromkeys(_entry(one) for one in queues))
     if all(one.startswith("!") for one in checked):
-        raise BadArgumentError(f"queues {checked!r} says nothing that may be taken")
+        raise BadArgumentError(f"queues {checked!r} has only exclusions")
     if len(checked) > arguments.MOST_AT_ONCE:
         raise BadArgumentError(f"queues has {len(checked)} entries, over {arguments.MOST_AT_ONCE}")
     patterns = sum("*" in one for one in checked)

@@ -61,7 +61,7 @@ class ThrottlePage:
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """A page of throttles or users, their total number, and where to go on, if anywhere.
+    """A page of throttles or users, their total number, and where the next page begins, if any.
 
     `others` is the number of ready jobs of a queue that have no user.
     """
@@ -82,7 +82,7 @@ def set_limits(
     if rate is not None:
         limits["rate"] = _positive("rate", rate)
     if rate is None and not (per is None and burst is None):
-        raise BadArgumentError("per and burst say more of a rate, and none is given")
+        raise BadArgumentError("per and burst need a rate")
     if per is not None:
         limits["per"] = _span("per", per)
     if burst is not None:
@@ -103,15 +103,15 @@ def delete(throttle: str) -> Call[bool]:
 
 
 def release(throttle: str, jids: Iterable[str]) -> Call[int]:
-    """Take the slots of running jobs away; returns how many of them held one."""
+    """Free the slots of running jobs; returns how many of them held one."""
     checked = arguments.names("jids", jids)
     if not checked:
-        raise BadArgumentError("release takes the jids of running jobs")
+        raise BadArgumentError("release needs the jids of running jobs")
     return Call("throttle_release", (throttle, pack(checked)), integer)
 
 
 def block(throttle: str, duration: Any) -> Call[float]:
-    """Let no job start for a while; returns when that ends."""
+    """Start no job for a duration; returns when it ends."""
     return Call("throttle_block", (throttle, arguments.span("seconds", duration, 0.001)), seconds)
 
 

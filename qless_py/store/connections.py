@@ -42,7 +42,7 @@ class EmbeddedPool(redis.ConnectionPool):
             self.connection_kwargs["server"].leave()
 
 
-# Options that a connection which only asks for the slots must not receive.
+# Options that a connection for querying the slots must not receive.
 _UNWANTED: Final = frozenset({"slot", "redis_connect_func", "host", "port", "retry"})
 
 

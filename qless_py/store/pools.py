@@ -22,10 +22,10 @@ from qless_py.store.embedded.server import EmbeddedServer
 from qless_py.store.server_check import ServerCheck
 from qless_py.store.urls import StoreURL
 
-# Seconds. A script runs for milliseconds: no reply for so long means a dead server or network.
+# Seconds. A script runs for milliseconds: no reply within this time means a dead server or network.
 SOCKET_TIMEOUT: Final = 5.0
-# The kernel discards bytes that are not acknowledged for so long. So no old call reaches the server
-# after the server has forgotten the replies of that time, which would run it twice.
+# The kernel discards bytes that stay unacknowledged for this long, so no old call is delivered
+# after the server has forgotten the replies of that time, which would run the call twice.
 _UNACKNOWLEDGED_MS: Final = 60_000
 _OURS: Final = frozenset({"retry", "retry_on_error", "retry_on_timeout", "redis_connect_func"})
 _SENTINEL_PREFIX: Final = "sentinel_"
@@ -117,7 +117,7 @@ def _make(
 
 
 def check_on_connect(pool: redis.ConnectionPool | redis.asyncio.ConnectionPool) -> None:
-    """Let a pool of the caller check its server, unless it has a connect function of its own."""
+    """Check the server on each connection of a caller's pool, unless it has a connect function."""
     check = ServerCheck()
     asynchronous = isinstance(pool, redis.asyncio.ConnectionPool)
     on_connect: Any = check.on_connect_async if asynchronous else check.on_connect

@@ -44,9 +44,9 @@ _MEANINGS: Final[Mapping[str, Meaning]] = {
     **dict.fromkeys(_FAULTY, Meaning.FAULTY),
     errors.StoreFullError.code: Meaning.FULL,
 }
-# What a command in a script is answered for which the user has no permission, with the code ERR;
-# Redis 7.0 words it differently from later versions and Valkey. And what SCRIPT KILL ends, which is
-# possible only before the first write of a script.
+# Replies with the code ERR to a command in a script that the user may not run (Redis 7.0 uses
+# another text than later versions and Valkey), and to a script ended by SCRIPT KILL, which is
+# possible only before its first write.
 _MAY_HELP: Final = (
     *("ACL failure in script", "The user executing the script can't"),
     "Script killed by user",
@@ -65,13 +65,13 @@ def meaning(error: redis.ResponseError) -> Meaning:
         return Meaning.FORBIDDEN
     if text.startswith(_OF_THE_CALL) or _IN_SCRIPT.search(text):
         return Meaning.FAULTY
-    # ERR is what the server itself says of a command that it will not run the next time either.
-    # Anything else is no answer of a script, perhaps that of a proxy whose server is away.
+    # With ERR the server rejects a command that it will not run the next time either. Anything
+    # else is no reply of a script, perhaps that of a proxy whose server is down.
     return Meaning.FORBIDDEN if code == "ERR" else Meaning.UNAVAILABLE
 
 
 def is_faulty(error: Exception) -> bool:
-    """Return whether an error says that its call fails each time it is sent."""
+    """Return whether the call of this error fails each time it is sent."""
     return isinstance(error, redis.ResponseError) and meaning(error) is Meaning.FAULTY
 
 

@@ -40,7 +40,7 @@ class StopWaiting(Exception):  # noqa: N818 - the way out of a wait, not an erro
 
 
 class UnconfirmedFetch(StopWaiting):
-    """The store may have handed out jobs that no process knows of: the supervisor reports it."""
+    """The store may have leased jobs that no process knows of: the supervisor reports it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +204,7 @@ class Acknowledger:
             replies: list[Any] = self.insist(lambda: self.runner.finish(flight))
         except StaleRequestError:
             # The store no longer knows whether it ran the calls. Sending them again is safe: the
-            # lease says what may still be done.
+            # lease decides which of them may still run.
             self._begin(pending)
             return self._finish()
         for one, reply in zip(pending, replies, strict=True):

@@ -113,7 +113,7 @@ class ChildContext:
     def fetch(self, count: int) -> PopReply:
         """Send the results that are kept and fetch jobs without waiting for any.
 
-        A reply without jobs says how long to wait.
+        A reply without jobs contains the time to wait.
         """
         if not self.held:
             self.board.mark_fetching()
@@ -126,14 +126,14 @@ class ChildContext:
         return self._check(reply)
 
     def wait_and_fetch(self, reply: PopReply, count: int) -> PopReply | None:
-        """Wait as an earlier reply says and fetch jobs as soon as there are any.
+        """Wait as an earlier reply requires and fetch jobs as soon as there are any.
 
         No result may be kept. Returns None when the caller should start over with `fetch`: after a
         control message, or when the store is unavailable.
         """
         if reply.more or reply.tick_requests or not reply.wake or self.options.burst:
             # During a burst the supervisor must not see a child as idle to which the server has
-            # already given a job.
+            # already leased a job.
             self.wait_for_jobs(reply)
             return None
         self.board.mark_idle()

@@ -119,7 +119,7 @@ class Fetcher:
     def _wait_for_reply(self, seconds: float, more: Sequence[int]) -> bool:
         """Return True when the reply is there, False if something else comes first, or nothing.
 
-        Any control message ends the wait: it may be for a job that runs beside.
+        Any control message ends the wait: it may be for another running job.
         """
         deadline = time.monotonic() + seconds + _REPLY_MARGIN
         descriptor = self._connection.fileno()

@@ -1,4 +1,4 @@
-"""Heartbeats of a supervisor's workers, and what they and the probe say of its state."""
+"""Heartbeats of a supervisor's workers, and the state that they and the probe report."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ class RenewalPlan:
     def suspect(self, lease: str) -> None:
         """Record a published loss of a lease, which one refusal then confirms.
 
-        The message may arrive a moment before the child has recorded that it holds the lease.
+        The message may arrive shortly before the child has recorded that it holds the lease.
         """
         self._suspects.add(lease)
         self._reported[lease] = float("inf")

@@ -128,7 +128,7 @@ class WorkerOptions:
     def worker_name(self, parent: int, index: int, generation: int = 0) -> str:
         """Return the name of a child: host, process id of the supervisor, index.
 
-        `generation` tells apart children with the same index that run at the same time.
+        `generation` distinguishes children with the same index that run at the same time.
         """
         host = _NOT_IN_NAMES.sub("-", self.host).lstrip("-.:@~+")[:80] or "host"
         return f"{host}-{parent}-{index}" + (f".{generation}" if generation else "")

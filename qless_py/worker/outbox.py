@@ -43,8 +43,8 @@ class Outbox:
         """Connect for the first time and return the options that are kept in the store.
 
         With `is_required` a store that is unavailable raises, and so does a user that may not
-        write. A store that refuses writes for the moment is waited for. Without it, None says that
-        the store is unavailable.
+        write. A store that temporarily refuses writes is waited for. Without `is_required`,
+        None means that the store is unavailable.
         """
         namespace = self._options.namespace
         redis = store.connect(
@@ -103,7 +103,7 @@ class Outbox:
         return self.retry_in(now) if self._pending else float("inf")
 
     def add(self, *calls: Call[Any]) -> None:
-        """Keep calls that `flush` makes, in this order, as soon as the store takes them."""
+        """Queue calls for `flush`, which sends them in this order once the store accepts them."""
         self._pending.extend(calls)
 
     def flush(self) -> None:

@@ -34,7 +34,7 @@ class ChildExit:
     status: Status
 
     def report(self) -> list[Call[Any]]:
-        """Return the calls that give back its jobs; those that were running are charged a crash."""
+        """Return the calls that release its jobs; those that were running are charged a crash."""
         child, held = self.child, self.status.held
         if self.cause == "exit 0" and not held:
             return []
@@ -54,13 +54,13 @@ class ChildExit:
             return []
         running = [job.leased for job in self.status.running]
         guilty = [one for one in running if one.lease in self.child.kill_deadlines]
-        # With no job running, the child died of what an earlier job left behind: that one pays,
-        # or such deaths could go on without end.
+        # With no job running, the child died of what an earlier job left behind: that one is
+        # charged, or such deaths could repeat forever.
         return [one.jid for one in guilty or running or self.status.acknowledging]
 
 
 class ProcessTable:
-    """Keeps as many children as wanted. A retired child finishes beside its replacement.
+    """Keeps as many children as wanted. A retired child finishes while its replacement runs.
 
     `registered` are the names of children that the store may know.
     """
@@ -143,14 +143,14 @@ class ProcessTable:
         return bool(fresh)
 
     def retire(self, child: ChildProcess) -> None:
-        """Have a child exit when its jobs have ended; another one may replace it at once."""
+        """Stop a child once its jobs have ended; another one may replace it at once."""
         if not child.is_retired:
             child.is_retired = True
             child.leave_message = child.leave_message or control_pipe.STOP
             child.send(control_pipe.STOP, interrupt=True)
 
     def remove(self, child: ChildProcess) -> None:
-        """Have a child exit when its jobs have ended, without a replacement."""
+        """Stop a child once its jobs have ended, without a replacement."""
         if not child.is_retired:
             self._removed.add(child.index)
             self.retire(child)
@@ -187,7 +187,7 @@ class ProcessTable:
                     child.kill("killed at the end of its grace")
 
     def is_idle(self) -> bool:
-        """Return whether all children were idle at one moment."""
+        """Return whether all children were idle at the same time."""
         first, second = ([one.board.read() for one in self] for _ in range(2))
         # No board changed between the two passes, so there was a moment at which all children were
         # idle at once, and a job put by one of them earlier would have kept one of them busy.

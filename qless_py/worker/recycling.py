@@ -26,12 +26,12 @@ class Recycling:
         self._is_due = False
 
     def remaining(self, fetched: int) -> int:
-        """Return how many more jobs the child may fetch after so many."""
+        """Return how many more jobs the child may fetch after having fetched `fetched`."""
         most = self._options.max_jobs
         return _UNLIMITED if most is None else max(0, most - fetched)
 
     def is_due(self, fetched: int) -> bool:
-        """Return whether the child is to be replaced, after having fetched so many jobs."""
+        """Return whether to replace the child after it has fetched `fetched` jobs."""
         if not self._is_due:
             reason = self._reason(fetched)
             if reason:

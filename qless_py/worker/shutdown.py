@@ -28,7 +28,7 @@ class Shutdown:
         self.is_requested = True
 
     def message(self, now: float) -> bytes | None:
-        """Return the control message that holds for all children at this moment."""
+        """Return the control message that applies to all children now."""
         if not self.is_requested:
             return None
         is_over = self.deadline is not None and now >= self.deadline

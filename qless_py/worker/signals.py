@@ -124,7 +124,7 @@ def ignore_group_signals_again(but: signal.Signals) -> None:
 
 
 def enable_stack_dumps() -> None:
-    """Have TTIN print the stacks of all threads, even while one of them holds the interpreter."""
+    """Print the stacks of all threads on TTIN, even while one of them holds the interpreter."""
     with contextlib.suppress(OSError, ValueError, AttributeError):  # No usable standard error.
         faulthandler.register(signal.SIGTTIN, file=sys.stderr, all_threads=True)
 
@@ -144,9 +144,9 @@ def load_prctl() -> None:
 
 
 def die_with_parent(parent: int) -> None:
-    """Have the kernel kill this process when its parent ends (Linux); exit if it already has.
+    """Ask the kernel to kill this process when its parent ends (Linux); exit if it already has.
 
-    Elsewhere the end of the control pipe says so, at the latest between two jobs.
+    Elsewhere the child notices the end of the control pipe, at the latest between two jobs.
     """
     prctl = _prctl()
     if prctl is not None:

@@ -76,7 +76,7 @@ class RunningJob:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What a board says: what the child does, and the jobs it holds, each with its stage."""
+    """The content of a board: what the child does, and the jobs it holds, each with its stage."""
 
     version: int
     activity: Activity

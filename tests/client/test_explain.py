@@ -447,7 +447,7 @@ def test_a_recurring_job_without_a_next_one() -> None:
     over = Recurring(None, is_paused=False, is_over=True, is_dry=False)
     dry = Recurring(None, is_paused=False, is_over=False, is_dry=True)
 
-    assert over.words(0) == "it has come to its end and makes no more jobs"
+    assert over.words(0) == "it has ended and puts no more jobs"
     assert dry.words(0) == "no client has worked out its next ticks yet; any that pops does"
 
 

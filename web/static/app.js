@@ -208,7 +208,7 @@ function replaceRegions(regions, text) {
   }
 }
 
-// Screen readers hear of alerts only, and at most twice a minute.
+// Announce only alerts to screen readers, at most twice a minute.
 const ANNOUNCE_MS = 30000;
 const announced = { at: -ANNOUNCE_MS, text: "" };
 

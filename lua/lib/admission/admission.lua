@@ -15,7 +15,7 @@ local throttles = require("lib.admission.throttles")
 
 local admission = {}
 
--- Jobs that one call examines beside those that it leases.
+-- Jobs that one call examines in addition to those that it leases.
 local EXAMINED = 100
 
 local function new(s, queue, virtual, wanted)
@@ -189,7 +189,7 @@ local function examine(self, found, job)
   end
 end
 
--- Decides about the next job; returns whether to go on.
+-- Decides about the next job; returns whether to continue.
 local function decide(self, found)
   local reason, at = throttles.refusal(self.s, self.queue_throttle, found.jid, 1)
   if reason then

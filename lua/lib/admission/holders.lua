@@ -56,7 +56,7 @@ local function take_slot(s, id, job)
     and redis.call("ZADD", keys.excused(id), "NX", s.now_text, job.jid) == 1
 end
 
--- Takes slots from jobs that go on running; returns the number of jobs.
+-- Takes slots from jobs that keep running; returns the number of jobs.
 function holders.revoke_slots(s, id, jids)
   local number = 0
   for _, job in ipairs(job_lib.find_all(jids)) do

@@ -21,7 +21,7 @@ function events.tracked(s, channel, job)
   end
 end
 
--- Tells a worker, on its own channel, that it no longer holds a job. A lost lease is also logged.
+-- Notifies a worker, on its own channel, that it no longer holds a job; logs lost leases as well.
 function events.lost(s, job, event)
   local record = job.record
   local text = '{"event":"' .. event .. '","jid":"' .. job.jid .. '","queue":"' .. record.queue

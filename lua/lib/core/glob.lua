@@ -1,4 +1,4 @@
--- Patterns in which a star stands for any number of characters.
+-- Patterns in which a star matches any number of characters.
 
 local glob = {}
 

@@ -52,7 +52,7 @@ function maintenance.run(s)
   return maintenance.next(s)
 end
 
--- The milliseconds until something becomes due, read anew.
+-- The milliseconds until something becomes due, read from the store again.
 function maintenance.next(s)
   return milliseconds_until(s, earliest(keys.due()))
 end

@@ -163,7 +163,7 @@ function job.add_large_history(self, s, what, more)
   end
 end
 
--- Deletes what belongs to a job beside indexes; the caller has removed it from those.
+-- Deletes everything that belongs to a job except its index entries, which the caller has removed.
 function job.erase(self)
   local jid, record = self.jid, self.record
   redis.call("DEL", keys.job(jid))

@@ -24,7 +24,7 @@ function next_queue.check(s, job, options)
   return dependencies.unresolved(s, job.jid, parents, true)
 end
 
--- Puts the job into its next queue; its dependents go on waiting.
+-- Puts the job into its next queue; its dependents keep waiting.
 function next_queue.enter(s, job, options, parents)
   local record = job.record
   local from, name = record.queue, options.queue

@@ -128,7 +128,7 @@ local function note_followup(spec)
   end
 end
 
--- Writes what belongs to the options beside the job, once it is in its state.
+-- Writes what the options store outside the job, once it is in its state.
 function put_options.write_belongings(s, job, plan)
   local spec = plan.spec
   -- A key that the put does not name is taken again only if it is free.

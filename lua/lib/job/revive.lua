@@ -43,8 +43,8 @@ function revive.retry_failed(s, job, queue)
   announce(s, job, queue)
 end
 
--- Moves a job that waits, for whatever reason, to another queue, where it goes on waiting. It keeps
--- its age.
+-- Moves a job that waits, for whatever reason, to another queue, where it keeps waiting with its
+-- age.
 function revive.move(s, job, queue)
   local record = job.record
   local eligible = record.order and queue_lib.eligible_at(record) or s.now

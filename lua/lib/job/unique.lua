@@ -65,7 +65,7 @@ local function holds(job)
   return packed and cmsgpack.unpack(packed).jid == job.jid
 end
 
--- Gives the key up, if the job still holds it.
+-- Releases the key if the job still holds it.
 function unique.drop(job)
   if job.record.unique and holds(job) then
     redis.call("DEL", keys.unique(job.record.unique.key))

@@ -1,5 +1,5 @@
--- The reply to a pop that was sent again: the jobs that it leased, read anew. A job whose lease was
--- lost in between is left out.
+-- The reply to a pop that was sent again: the jobs that it leased, in their present state. A job
+-- whose lease was lost in between is left out.
 
 local job_lib = require("lib.job.job")
 local keys = require("lib.core.keys")

@@ -1,4 +1,4 @@
--- Selects the queues of a pop that asks for more than a plain list: patterns (`mail-*`), exclusions
+-- Selects the queues of a pop with more than a plain list: patterns (`mail-*`), exclusions
 -- (`!mail-slow`, `!mail-*`), and the orders round-robin, shuffled and weighted. A plain list of
 -- names does not load this.
 
@@ -71,7 +71,7 @@ local function read_entries(packed)
   return self
 end
 
--- Reads what a pop asks for: its packed entries and its options order, turn and weights.
+-- Parses the choice of queues of a pop: packed entries and the options order, turn and weights.
 function selection.parse(packed, options)
   local self = read_entries(packed)
   self.order = check.one_of("order", options.order or "ordered", ORDERS)

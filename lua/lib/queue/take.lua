@@ -11,11 +11,11 @@ local queue_lib = require("lib.queue.queue")
 
 local take = {}
 
--- Records of which queues are asked for: milliseconds after which one is written again,
--- milliseconds for which it is kept, and the number that is kept.
+-- Records of the queues that workers pop from: milliseconds after which a record is written again,
+-- milliseconds for which it is kept, and how many are kept.
 local RENEWED_AFTER, KEPT_FOR, MOST_LISTS = 10000, 3600000, 1000
 
--- The names of a plain list, to be tried in its order; nil for a list that says more than that.
+-- The names of a plain list, to be tried in its order; nil for a list with patterns or options.
 function take.plain_names(packed, options)
   if options.order or options.turn or options.weights then
     return nil
@@ -79,8 +79,8 @@ function take.from_queues(s, pop, names)
   end
 end
 
--- Records that a worker asks for these queues; read/explain tells by that whether anybody serves a
--- queue. A pop that gets all it wants from its only queue is not recorded: its running jobs tell.
+-- Records that a worker pops from these queues, so that read/explain can report whether a queue is
+-- served. A pop that gets all it wants from its only queue is not recorded: running jobs show it.
 function take.record_request(s, pop, queues, names)
   if #pop.jobs == pop.wanted and names and not names[2] then
     return

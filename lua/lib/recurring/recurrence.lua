@@ -97,7 +97,7 @@ local function place(self, slot)
   return slot
 end
 
--- Sets the next slot, and the instant of the task that looks at it.
+-- Sets the next slot, and the instant of the task that checks it.
 function recurrence.set_slot(s, self, slot)
   local queue = self.record.queue
   slot = place(self, slot)

@@ -128,8 +128,8 @@ function repair_admission.hold_slots(s, job)
   end
 end
 
--- Enters a ready job anew, also a parked one: its next turn decides where it belongs. Its score is
--- kept where that says more than the priority.
+-- Enters a ready job again, also a parked one: its next turn decides where it belongs. A score that
+-- carries more than the priority is kept.
 function repair_admission.enter_again(s, job)
   local record = job.record
   local score = tonumber(subqueues.score(job))

@@ -132,7 +132,7 @@ local function sequence(s, record)
   s.sequence = math.max(s.sequence, record.generation or 0, ordered)
 end
 
--- Deletes what was stored beside a job that is gone, except a result that others need.
+-- Deletes the further keys of a job that is gone, except a result that others need.
 local function orphans(jid)
   repair_links.unlink(jid)
   for _, key in pairs(FLAGS) do

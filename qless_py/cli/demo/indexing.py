@@ -118,7 +118,7 @@ def count_file(path: str | os.PathLike[str], *, strict: bool = False) -> FileCou
 
 
 def count_tree(folder: Path) -> tuple[Totals, dict[str, FileCount]]:
-    """Count a whole tree in this process, with no queue: the numbers to compare with."""
+    """Count a whole tree in this process, without a queue: the numbers to compare with."""
     totals, counts = Totals(), {}
     for path in walk(folder):
         count = count_file(path)

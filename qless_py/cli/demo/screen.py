@@ -107,9 +107,9 @@ def recovery(client: Client, crash: Crash) -> Recovery:
     """Read the outcome of the jobs that a crash interrupted."""
     found = [job for job in client.jobs.get(crash.jids) if isinstance(job, Job)]
     ended = [job for job in found if job.state in {"complete", "failed"}]
-    stories = [tuple(str(entry["what"]) for entry in job.history) for job in ended]
+    histories = [tuple(str(entry["what"]) for entry in job.history) for job in ended]
     # Show the job that was running, if any; jobs that were only prefetched are just requeued.
-    example = max(stories, key=lambda steps: bool(_BROKEN_OFF & set(steps)), default=())
+    example = max(histories, key=lambda steps: bool(_BROKEN_OFF & set(steps)), default=())
     return Recovery(crash, len(ended), example)
 
 
@@ -142,8 +142,7 @@ def show_failures(console: Console, client: Client) -> int:
         console.print(f"Failed: {group.number} in {group.group}", markup=False, highlight=False)
         for job in client.jobs.failed(group.group)["jobs"]:
             reason = job.failure["message"].strip().splitlines()[-1]
-            said = f"  {job.jid}: {reason}"
-            console.print(said, markup=False, highlight=False, soft_wrap=True)
+            console.print(f"  {job.jid}: {reason}", markup=False, highlight=False, soft_wrap=True)
     return sum(group.number for group in groups)
 
 

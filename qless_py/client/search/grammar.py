@@ -1,9 +1,9 @@
-"""The words of a search: `state:failed queue:mail klass:app.* age:>5m -tag:test "exact words"`.
+"""The syntax of a search: `state:failed queue:mail klass:app.* age:>5m -tag:test "exact words"`.
 
-The same at every door. Terms stand side by side and all must hold; a `-` in front turns one round;
-quotes keep words together, and a name in quotes is meant as it is, its stars too. A word without a
-field is looked for in the jid, klass, queue, group, user, tags and data of a job, upper and lower
-case alike.
+It is the same in the library, the command line and the dashboard. A job must match all terms; a
+leading `-` negates a term; quotes keep words together, and a name in quotes is taken literally,
+with its stars. A word without a field is searched in the jid, klass, queue, group, user, tags and
+data of a job, ignoring case.
 """
 
 from __future__ import annotations

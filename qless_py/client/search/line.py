@@ -15,7 +15,7 @@ from qless_py.client.search.plan import Cursor, Source
 from qless_py.protocol.cursors import Mark
 from qless_py.protocol.search import SCAN, SOURCES, Hit, Look
 
-_SPARE: Final = 10  # Jobs more than expected that a call over small indexes looks at.
+_SPARE: Final = 10  # Jobs beyond the expected number that a call over small indexes examines.
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ class Line:
         if place != self.place:
             return self.sizes[place]
         left = self.sizes[place] - self.looked
-        # It is at its end, or has grown: one call will tell.
+        # The index is exhausted, or has grown: one more call finds out.
         return SCAN / 2 if self.after is not None and left <= 0 else left
 
     def following(self, looks: Iterable[tuple[Slice, Look]]) -> list[tuple[Slice, Look]]:

@@ -21,8 +21,8 @@ BUDGET: Final = 20_000
 LONGEST_PAGE: Final = 100
 _PAGE: Final = 100
 _GROUPS: Final = 1000
-# Jobs that the calls of one round trip look at: the server does them one after the other, and
-# others wait meanwhile.
+# Jobs that the calls of one round trip examine: the server runs these calls one after the other
+# while other clients wait.
 _FIRST_ROUND: Final = 400
 _ROUND: Final = 1000
 
@@ -62,9 +62,9 @@ class SearchPage(Generic[AnyJob]):
 def steps(text: str, *, limit: int, cursor: str | None, budget: int) -> _Steps[Found]:
     """Yield calls to send together, receive their replies, and return what was found."""
     if not 1 <= limit <= LONGEST_PAGE:
-        raise BadArgumentError(f"a search gives 1 to {LONGEST_PAGE} jobs, not {limit}")
+        raise BadArgumentError(f"a search returns 1 to {LONGEST_PAGE} jobs, not {limit}")
     if budget < 1:
-        raise BadArgumentError(f"a search looks at one job at least, not {budget}")
+        raise BadArgumentError(f"a search examines at least one job, not {budget}")
     terms = parse(text)
     start = None if cursor is None else Cursor.read(cursor)
     conditions = [term.condition() for term in terms if _store_can_judge(term)]

@@ -46,7 +46,7 @@ class Next(Decision):
         super().__init__(step)
         taken = sorted(options.keys() & _OWN)
         if taken:
-            raise BadArgumentError(f"{', '.join(taken)}: the decider says that of its steps")
+            raise BadArgumentError(f"{', '.join(taken)}: set by the decider, not by its steps")
         if at is not None and options.get("delay") is not None:
             raise BadArgumentError("a step comes either after a delay or at a point in time")
         self.step = step
@@ -144,7 +144,7 @@ class Decider:
         begins = cls._checked(step or cls.first)
         taken = sorted(options.keys() & (_OWN - {"tags", "batch"}))
         if taken:
-            raise BadArgumentError(f"{', '.join(taken)}: the decider says that of its steps")
+            raise BadArgumentError(f"{', '.join(taken)}: set by the decider, not by its steps")
         wrapped = _wrapped(begins, data)
         given = keys.tagged({"on_conflict": "ignore", **options}, cls, wrapped)
         job = puts.encode(client.settings, cls, wrapped, given, keys.jid(begins))

@@ -127,16 +127,16 @@ class Workflow:
         return Planned(name, one, after)
 
     def _resolved(self, name: str, parent: str, path: tuple[str, ...]) -> list[str]:
-        """Return the steps a name stands for; that of a part stands for the steps at its end."""
+        """Return the steps that a name refers to; the name of a part refers to its last steps."""
         if parent in self._steps:
             return [parent]
         if parent in path:  # empty groups, each after the other
             circle = " -> ".join((parent, *reversed(path[path.index(parent) :])))
-            raise CycleError(f"these parts wait for each other, each for the one before: {circle}")
+            raise CycleError(f"these parts wait for each other in a circle: {circle}")
         if parent not in self._ends:
             raise BadArgumentError(
                 f"step {name} (number {list(self._steps).index(name) + 1}) comes after {parent}, "
-                f"which is no step of workflow {self.name}"
+                f"which is not a step of workflow {self.name}"
             )
         beyond = (*path, parent)
         return [end for one in self._ends[parent] for end in self._resolved(name, one, beyond)]

@@ -138,7 +138,7 @@ def shape(steps: Iterable[StoredStep]) -> list[tuple[Any, ...]]:
 
 
 def by_step(jid: str, results: Mapping[str, Any]) -> dict[str, Any]:
-    """Name results by the steps of the workflow that a job belongs to, and leave others out."""
+    """Return results by step name, without those of jobs outside the workflow."""
     keys = Names(jid.partition(":")[0])
     named = ((keys.step(parent), result) for parent, result in results.items())
     return {step: result for step, result in named if step is not None}

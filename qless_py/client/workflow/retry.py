@@ -151,14 +151,14 @@ def _bring_back(keys: Names, around: _Around, some: Sequence[StoredStep]) -> Cal
 def _again(keys: Names, around: _Around, one: StoredStep, record: JobRecord) -> dict[str, Any]:
     """Return the map that puts a failed job again, waiting again for incomplete parents."""
     spec = _revived(record, str(record.fields.get("queue") or one.queue))
-    anew = {
+    added = {
         parent: policy
         for parent, policy in around.unmet(one).items()
         if keys.jid(parent) not in record.dependencies
     }
     held = _held(keys, one)
-    if anew or held:
-        spec |= {**edges(keys, anew, extra=held), "adds": True}
+    if added or held:
+        spec |= {**edges(keys, added, extra=held), "adds": True}
     return spec
 
 

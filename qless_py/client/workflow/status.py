@@ -27,10 +27,10 @@ class StepStatus(TypedDict, total=False):
 class WorkflowStatus(TypedDict):
     """The status of a workflow; the steps of a decider are those that exist, mostly by jid.
 
-    `state` is `submitting` until every step is put, `running` while any step can go on, `failed`
-    when some have failed and no other can go on, `canceled` when some were canceled and none has
-    failed, else `complete`. `counts` has the number of steps in each state; besides the states of
-    jobs there is `missing` for a step that is not put yet. A complete step that has been deleted
+    `state` is `submitting` until every step is put, `running` while any step can run, `failed`
+    when some have failed and no other can run, `canceled` when some were canceled and none has
+    failed, else `complete`. `counts` has the number of steps in each state; its state
+    `missing` is for steps that are not put yet. A complete step that has been deleted
     since counts as complete.
     """
 

@@ -68,7 +68,7 @@ def step(
         step_name(name)
     taken = sorted(options.keys() & _SET_BY_PLACE)
     if taken:
-        raise BadArgumentError(f"{', '.join(taken)}: the workflow says that of its steps")
+        raise BadArgumentError(f"{', '.join(taken)}: set by the workflow, not by its steps")
     arguments.put_options({what: value for what, value in options.items() if what != "codec"})
     return Step(queue, klass, data, name, dict(options))
 

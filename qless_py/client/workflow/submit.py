@@ -59,7 +59,7 @@ def _prepared(settings: Settings, keys: Names, planned: Planned) -> EncodedJob:
     if wrong or job.jid != jid:
         raise BadArgumentError(
             f"step {planned.name}: its class wants {', '.join(wrong) or 'a jid'} for its jobs, "
-            "which the workflow says"
+            "which the workflow sets"
         )
     return job
 

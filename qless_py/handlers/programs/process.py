@@ -181,7 +181,7 @@ class Process:
                     stream.close()
 
     def _wait_briefly(self, seconds: float) -> None:
-        """Wait up to so many seconds for its exit."""
+        """Wait up to `seconds` for its exit."""
         until = time.monotonic() + seconds
         with (
             selectors.DefaultSelector() as selector,

@@ -45,7 +45,7 @@ class FileClass:
 
     @classmethod
     def named(cls, text: str, **limits: Any) -> FileClass:
-        """Return the class that `FILE` or `FILE:Class` stands for."""
+        """Return the class that `FILE` or `FILE:Class` names."""
         file, _, name = text.rpartition(":")
         return cls(file, name, **limits) if file else cls(text, **limits)
 

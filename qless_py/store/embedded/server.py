@@ -1,6 +1,6 @@
 """The embedded store: one server for a data folder, shared by all processes that name the folder.
 
-It relies on three mechanisms of the kernel, so that kill -9 at any moment does no harm:
+It relies on three mechanisms of the kernel, so that kill -9 at any time does no harm:
 
 * The server holds a flock on `lock` in the folder for its life, on a descriptor that it inherits.
   A process that obtains the lock knows that no server is running, and starts one.
@@ -158,7 +158,7 @@ def _run(folder: Folder) -> str:
             if path is not None and answer is not None:
                 if watch is not None:
                     _stop_when_abandoned(path, watch)
-                # A server that is still loading its data tells its clients so itself.
+                # A server that is still loading its data reports that to its clients itself.
                 if answer.startswith(b"+PONG") or late:
                     return path
             elif late:
@@ -197,7 +197,7 @@ def _start(folder: Folder, lock: int, watch: int) -> None:
 
 
 def _stop_when_abandoned(path: str, watch: int) -> None:
-    """Have the kernel send SIGTERM to the server when no process holds `users` any more."""
+    """Ask the kernel to send SIGTERM to the server once no process holds `users` any more."""
     if not hasattr(fcntl, "F_SETSIG") or not hasattr(socket, "SO_PEERCRED"):
         return  # Not Linux: a server whose users were all killed runs until the next one leaves.
     with contextlib.suppress(OSError), _connect(path, _REQUEST_TIMEOUT) as connection:

@@ -101,7 +101,7 @@ class ConcurrentRunner:
         """Start jobs in the free slots; fetch more when none is left of the last batch."""
         if not self._waiting:
             context = self._context
-            # The store hands out no more at once, and the board has no room for more.
+            # The store leases no more in one call, and the board has no room for more.
             count = min(free + self._prefetch.next() - 1, MOST_AT_ONCE - len(self._started))
             reply: PopReply | None = context.fetch(count)
             if reply is not None and not reply.jobs:

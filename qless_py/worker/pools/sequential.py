@@ -12,8 +12,8 @@ from qless_py.worker.child_context import ChildContext, HeldJob
 from qless_py.worker.pools.main_thread import MainThreadRunner
 from qless_py.worker.prefetch import Prefetch
 
-# Results are kept back for so long to be sent together, and only while the next jobs are known to
-# be short: no result waits for a job that may take long.
+# Seconds for which results are kept back to be sent together, and only while the next jobs are
+# known to be short: no result waits for a job that may take long.
 _KEEP_BACK: Final = 0.005
 _CHECK_INTERVAL: Final = 0.001
 _SURELY_HELD: Final = 0.5

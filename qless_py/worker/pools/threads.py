@@ -130,7 +130,7 @@ class ThreadPool:
                 self._end(held, result)
 
     def _run(self, held: HeldJob, block: Interruptible) -> Result | None:
-        """Run a job; None says that a task of the event loop runs it."""
+        """Run a job; returns None if a task of the event loop runs it."""
         job, executor = held.job, self._executor
         is_task = False
         try:

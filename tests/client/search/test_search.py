@@ -141,5 +141,5 @@ def test_an_unknown_cursor_is_rejected(client: Client, cursor: str) -> None:
 def test_bounds_are_checked(client: Client) -> None:
     with pytest.raises(BadArgumentError, match="1 to 100"):
         client.jobs.search("", limit=0)
-    with pytest.raises(BadArgumentError, match="one job at least"):
+    with pytest.raises(BadArgumentError, match="examines at least one job, not 0"):
         client.jobs.search("", budget=0)
