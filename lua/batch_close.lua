@@ -1,6 +1,6 @@
 -- batch_close(now, request, batch, mark) -> the batch as read/batch shows it
 -- Closes a batch: it accepts no more members, and finishes when the last one has ended. The mark
--- "canceled" records, also in a closed batch, that its members are being cancelled.
+-- "canceled" records, also in a closed batch, that its members are being canceled.
 -- Errors: BADARG NOBATCH
 -- Events: put failed canceled
 -- Flags: allow-oom

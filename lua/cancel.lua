@@ -1,4 +1,4 @@
--- cancel(now, request, jids) -> the jids of the cancelled jobs
+-- cancel(now, request, jids) -> the jids of the canceled jobs
 -- Deletes jobs, all of them or none. A job that others depend on is deleted only together with
 -- them. Completed and unknown jobs are ignored.
 -- Errors: BADARG HASDEPENDENTS

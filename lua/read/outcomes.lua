@@ -1,5 +1,5 @@
 -- outcomes(now, batch, jids) -> list of [state, failure group]
--- Shows the states of up to 100 jobs of a batch: "canceled" for a member that was cancelled, "" for
+-- Shows the states of up to 100 jobs of a batch: "canceled" for a member that was canceled, "" for
 -- any other job that does not exist, because it completed and was deleted or was never put.
 -- Errors: BADARG
 -- Events: none

@@ -59,7 +59,7 @@ class AsyncQueueBase:
         return self._session.runner.run(config.unset_option(queues.heartbeat_option(self.name)))
 
     def length(self) -> Awaitable[int]:
-        """Count the jobs waiting, running and scheduled."""
+        """Count the queue's waiting, stalled, throttled, running and scheduled jobs."""
         return self._session.runner.run(queues.length(self.name))
 
 

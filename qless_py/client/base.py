@@ -89,7 +89,7 @@ class QueueBase:
         self._session.runner.run(config.unset_option(queues.heartbeat_option(self.name)))
 
     def __len__(self) -> int:
-        """Count the jobs waiting, running and scheduled."""
+        """Count the queue's waiting, stalled, throttled, running and scheduled jobs."""
         return self._session.runner.run(queues.length(self.name))
 
     def __bool__(self) -> bool:
@@ -281,7 +281,9 @@ class JobBase(HandledJob):
         return self._worker is not None and self._worker.stop
 
     def heed_stop(self) -> None:
-        """Raise `GracefulStop` if the worker is shutting down; uncaught, it returns the job.
+        """Raise `GracefulStop` if the worker is shutting down.
+
+        If the handler does not catch it, the job is released and runs again elsewhere.
 
         For handlers that work in steps: call it where the job may be interrupted.
         """
@@ -323,7 +325,7 @@ class RecurringJobBase(RecurringState):
     queue_name = _settable(RecurringState.queue_name, "The queue that children are put into.")
     interval = _settable(
         RecurringState.interval,
-        "Seconds between two children; setting it shifts the next slot by the difference.",
+        "Seconds between two children; setting it shifts the next tick by the difference.",
     )
     cron = _settable(
         RecurringState.cron, "The cron expression, if any; setting it starts with its next tick."

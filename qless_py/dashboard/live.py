@@ -85,7 +85,7 @@ class SnapshotCache:
         self._read_at = 0.0
 
     def get(self) -> Snapshot:
-        """Return a snapshot that is at most `refresh` seconds old, or being renewed."""
+        """Return a snapshot of the last `refresh` seconds; an older one while another is read."""
         last = self._last
         if last is not None and time.monotonic() - self._read_at < self._refresh:
             return last
@@ -146,7 +146,7 @@ class LiveStreams:
     def __init__(self, snapshots: SnapshotCache, limit: int, refresh: float) -> None:
         self.snapshots = snapshots
         self.interval = max(refresh, _MIN_INTERVAL)
-        self.pause = threading.Event()  # What streams wait on between two snapshots.
+        self.wait_event = threading.Event()  # Never set: a wait that tests can replace.
         self._free = threading.Semaphore(limit)
 
     def open(self) -> Response:
@@ -203,14 +203,14 @@ class _Stream:
             if time.monotonic() - written_at > _KEEPALIVE:
                 written_at = time.monotonic()
                 yield b": keep-alive\n\n"
-            self._streams.pause.wait(self._streams.interval)
+            self._streams.wait_event.wait(self._streams.interval)
         self.close()
 
 
 def _changes(sent: dict[str, Any], current: dict[str, Any]) -> dict[str, Any]:
     """Leave out queues that have not changed; removed queues become null.
 
-    200 queues would be 40 KB a second, too much for a phone that stays awake all night.
+    All of 200 queues would be 40 KB a second, too much for a page that stays open on a phone.
     """
     changes = dict(current)
     for part in ("queues", "heads"):

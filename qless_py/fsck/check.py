@@ -54,10 +54,10 @@ KEY_RULES: Final[Mapping[str, tuple[KeyRule, ...]]] = MappingProxyType(
             for place in ("running", "scheduled")
         },
         **{
-            f"queue:*:{place}": (_with_pattern(subqueues.fair, f"queue:*:{place}"),)
+            f"queue:*:{place}": (_with_pattern(subqueues.check_fair_mark, f"queue:*:{place}"),)
             for place in ("shared", "throttled")
         },
-        "queue:*:lane/*/*": (subqueues.subqueue,),
+        "queue:*:lane/*/*": (subqueues.check_subqueue,),
         "throttle:*:record": (throttles.throttle,),
         "worker:*:info": (keys.worker,),
     }
@@ -99,11 +99,11 @@ OWN_ENTRIES: Final[Mapping[str, Callable[[Namespace, str, bytes], Rule]]] = Mapp
         "batch:*:inner": batches.inner,
         "declared:*": recurring.declared,
         "refills": lambda ns, _, entry: recurring.refill(ns, entry),
-        "queue:*:users/*": subqueues.user,
-        "queue:*:open": subqueues.opened,
-        "queue:*:finish": subqueues.finish,
-        "throttle:*:queues": subqueues.parking,
-        "throttle:*:capped": subqueues.capped,
+        "queue:*:users/*": subqueues.check_listed_user,
+        "queue:*:open": subqueues.check_open_throttle,
+        "queue:*:finish": subqueues.check_finish_tag,
+        "throttle:*:queues": subqueues.check_parking,
+        "throttle:*:capped": subqueues.check_capped,
         "users": lambda ns, _, entry: throttles.settled(ns, entry),
         "weights": lambda ns, _, entry: throttles.weight(ns, entry),
         "due": lambda ns, _, entry: keys.task(ns, entry),

@@ -54,7 +54,7 @@ def job(ns: Namespace, jid: str) -> Rule:
     expected = [*_place(ns, jid, record), *_claims(ns, jid, record)]
     found += yield from unmet(expected)
     if _has_subqueue(record):
-        found += yield from subqueues.placed(ns, jid, record)
+        found += yield from subqueues.check_place(ns, jid, record)
     found += yield from throttles.held(ns, jid, record)
     found += yield from _lease(ns, jid, record)
     found += yield from _sequence(ns, jid, record)

@@ -1,4 +1,7 @@
-"""Rules about subqueues, which hold the jobs that have a user or are parked on a throttle."""
+"""Rules about subqueues, which hold the jobs that have a user or are parked on a throttle.
+
+The keys of subqueues are called `queue:<queue>:lane/<user>/<throttle>`.
+"""
 
 import math
 from collections.abc import Iterator
@@ -14,7 +17,7 @@ MOST_THROTTLES = 8
 # After a lost lease, and after a timeout: both come before every priority.
 RECLAIMED, TIMED_OUT = -1e308, -math.inf
 # After all others in its subqueue: jobs that cost more than its gate can ever hold.
-TOO_DEAR, TOO_DEAR_BY_COST = 1e305, 1e295
+COSTLY, COSTLY_PER_UNIT = 1e305, 1e295
 ASLEEP = math.inf
 
 
@@ -54,7 +57,7 @@ def _are_costs(value: Any, throttles: list[str]) -> bool:
     )
 
 
-def placed(ns: Namespace, jid: str, record: records.Record) -> Rule:
+def check_place(ns: Namespace, jid: str, record: records.Record) -> Rule:
     """Check that a job is in its subqueue, and in the lists over all subqueues."""
     member = record["order"] + raw_bytes(jid)
     lists = [("queue:*:lane/*/*", record.subqueue, member)]
@@ -89,8 +92,8 @@ def _scores(record: records.Record) -> tuple[float, ...]:
     if record.state == "waiting":
         return (-record.priority, RECLAIMED)
     cost = float((record["costs"] or {}).get(record.gate, 1))
-    dear = TOO_DEAR + cost * TOO_DEAR_BY_COST
-    return (-record.priority, RECLAIMED, TIMED_OUT, dear)
+    costly = COSTLY + cost * COSTLY_PER_UNIT
+    return (-record.priority, RECLAIMED, TIMED_OUT, costly)
 
 
 def belongs(record: records.Record, name: str) -> bool:
@@ -99,7 +102,7 @@ def belongs(record: records.Record, name: str) -> bool:
     return record.state in states and record.subqueue == name
 
 
-def subqueue(ns: Namespace, name: str) -> Rule:
+def check_subqueue(ns: Namespace, name: str) -> Rule:
     """Check that the user of a subqueue with jobs is scheduled, or sleeps for a reason."""
     queue, user, gate = name.split("/")
     there, score, parks = yield [
@@ -119,11 +122,11 @@ def subqueue(ns: Namespace, name: str) -> Rule:
         shown = ns.shown("throttle:*:queues", gate)
         found.append(Finding("parking", shown, detail, member=raw_bytes(queue)))
     if score == ASLEEP:
-        found += yield from _asleep(ns, queue, user, gate)
+        found += yield from _check_asleep(ns, queue, user, gate)
     return found
 
 
-def _asleep(ns: Namespace, queue: str, user: str, gate: str) -> Rule:
+def _check_asleep(ns: Namespace, queue: str, user: str, gate: str) -> Rule:
     """Check that a subqueue will be woken: by a limit of its user, or by its gate."""
     by_user, by_gate = yield [
         ("SISMEMBER", ns.key("throttle:*:capped", f"user:{user}"), f"{queue}/{gate}"),
@@ -138,7 +141,7 @@ def _asleep(ns: Namespace, queue: str, user: str, gate: str) -> Rule:
     return [Finding("user", shown, detail, member=raw_bytes(user))]
 
 
-def user(ns: Namespace, name: str, entry: bytes) -> Rule:
+def check_listed_user(ns: Namespace, name: str, entry: bytes) -> Rule:
     """Check that a listed user has a job in that subqueue."""
     queue, _, gate = name.partition("/")
     there, listed = yield [
@@ -151,7 +154,7 @@ def user(ns: Namespace, name: str, entry: bytes) -> Rule:
     return [Finding("user", ns.shown("queue:*:users/*", name), detail, member=entry)]
 
 
-def parking(ns: Namespace, throttle: str, entry: bytes) -> Rule:
+def check_parking(ns: Namespace, throttle: str, entry: bytes) -> Rule:
     """Check that a throttle on which a queue has parked jobs is open there, or will be."""
     queue = text(entry)
     users = f"{queue}/{throttle}"
@@ -185,7 +188,7 @@ def parking(ns: Namespace, throttle: str, entry: bytes) -> Rule:
     return [Finding("opened", shown, detail, member=raw_bytes(throttle))]
 
 
-def opened(ns: Namespace, queue: str, entry: bytes) -> Rule:
+def check_open_throttle(ns: Namespace, queue: str, entry: bytes) -> Rule:
     """Check that a throttle that is open for a queue has jobs parked there."""
     is_open, parks = yield [
         ("ZSCORE", ns.key("queue:*:open", queue), entry),
@@ -197,8 +200,8 @@ def opened(ns: Namespace, queue: str, entry: bytes) -> Rule:
     return [Finding("opened", ns.shown("queue:*:open", queue), detail, member=entry)]
 
 
-def capped(ns: Namespace, throttle: str, entry: bytes) -> Rule:
-    """Check the entry of a sleeping subqueue: its gate for a user, its user for a gate."""
+def check_capped(ns: Namespace, throttle: str, entry: bytes) -> Rule:
+    """Check that the entry of a sleeping subqueue has the form `<queue>/<user or throttle>`."""
     queue, slash, other = text(entry).partition("/")
     of = is_throttle if throttle.startswith("user:") else is_name
     (there,) = yield [("SISMEMBER", ns.key("throttle:*:capped", throttle), entry)]
@@ -208,7 +211,7 @@ def capped(ns: Namespace, throttle: str, entry: bytes) -> Rule:
     return [Finding("malformed", shown, f"{entry!r} does not name a subqueue")]
 
 
-def fair(ns: Namespace, pattern: str, queue: str) -> Rule:
+def check_fair_mark(ns: Namespace, pattern: str, queue: str) -> Rule:
     """Check that a queue with jobs in subqueues is marked as fair."""
     there, marked, listed = yield [
         ("EXISTS", ns.key(pattern, queue)),
@@ -223,7 +226,7 @@ def fair(ns: Namespace, pattern: str, queue: str) -> Rule:
     return [Finding("fair", ns.shown("meta"), detail, member=raw_bytes(queue))]
 
 
-def finish(ns: Namespace, queue: str, entry: bytes) -> Rule:
+def check_finish_tag(ns: Namespace, queue: str, entry: bytes) -> Rule:
     """Check the finish tag of a user, or of the jobs without one."""
     (tag,) = yield [("ZSCORE", ns.key("queue:*:finish", queue), entry)]
     if tag is None or ((not entry or is_name(text(entry))) and 0 <= tag < math.inf):

@@ -117,7 +117,7 @@ class Executor:
             if _is_undecided(job, error):
                 policy = job.retry_policy or found.policy
                 if policy is None:
-                    policy = await self._queue_policies.aof(job.queue_name, job.session.run)
+                    policy = await self._queue_policies.of_async(job.queue_name, job.session.run)
                 self._apply(policy or self._options.retry, job, error)
             raise
 

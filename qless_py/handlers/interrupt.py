@@ -51,9 +51,9 @@ class Interruptible:
                 _raise_in_thread(thread, None)
 
     def enter_task(self) -> None:
-        """Move the block from a thread into the current task: `interrupt` cancels it from now on.
+        """Move the block from a thread to the current task, which `interrupt` cancels from now on.
 
-        The task sees a CancelledError, and `error` says what to report instead.
+        The task gets a CancelledError, and `error` says what to report instead.
         """
         with self._lock:
             self._task, self._loop = asyncio.current_task(), asyncio.get_running_loop()
@@ -110,7 +110,12 @@ class SoftLimit:
 
 
 class _Alarm:
-    """Interrupt the main thread by SIGALRM. An alarm of the application is resumed at the end."""
+    """Interrupt the main thread by SIGALRM.
+
+    There is only one alarm in a process. If one of the application is due earlier, it ends the
+    block early with SoftLimitError. At the end of the block the application's alarm is set again
+    for the time that is left of it.
+    """
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds

@@ -29,7 +29,7 @@ class Retry(Outcome):
         # Set by a policy: the tries to store with the job, and whether they count against a
         # budget of the policy instead of the job's retries.
         self.tries: str | None = None
-        self.apart = False
+        self.has_own_budget = False
 
 
 class Snooze(Outcome):

@@ -112,7 +112,7 @@ def _retry(job: HandledJob, outcome: Retry) -> Call[Any]:
     group, message = None, None
     if cause is not None:
         group, message = _group(job, cause), _truncate(_describe(cause), _LONGEST_MESSAGE)
-    budget: dict[str, Any] = {"tries": outcome.tries, "apart": outcome.apart}
+    budget: dict[str, Any] = {"tries": outcome.tries, "apart": outcome.has_own_budget}
     return jobs.retry(job, outcome.delay, group, message, **budget)
 
 

@@ -117,7 +117,8 @@ class Backoff:
 class RetryRule:
     """What to do with a job that raised one kind of exception.
 
-    `then` is `retry`, `snooze` (run later without spending a retry), `discard` or `fail`.
+    `then` is `retry`, `snooze` (run later without spending a retry), `discard` or `fail`. Snoozes
+    are not counted, so with `snooze` each wait is the first of the backoff: it never grows.
     `retries` is a budget of this rule, spent instead of the job's retries. `within` limits retries
     to that many seconds after the first failed run started, by the clock of the server.
     """
@@ -170,7 +171,8 @@ class RetryPolicy:
     later than `within` seconds after the first failed one, the job fails with the exception.
 
     A job uses the policy of its put, else the attribute `retry` of its class, else the option
-    `<queue>-retry-policy` of its queue (a policy as JSON).
+    `<queue>-retry-policy` of its queue (a policy as JSON), else the option `retry` of its worker.
+    Exceptions that the decorator `retry` or the middleware `RetryOn` handles reach no policy.
     """
 
     __slots__ = ("_on", "_retries", "_within")
@@ -236,8 +238,8 @@ class RetryPolicy:
         if self._is_spent(rule, number, tries, wait):
             return None
         retry = Retry(wait)
-        retry.tries = tries.one_more(name)
-        retry.apart = rule.retries is not None or self._retries is not None
+        retry.tries = tries.with_one_more(name)
+        retry.has_own_budget = rule.retries is not None or self._retries is not None
         return retry
 
     def _is_spent(self, rule: RetryRule, number: int, tries: Tries, wait: float) -> bool:
@@ -270,7 +272,7 @@ class Tries:
 
     @classmethod
     def of(cls, stored: str | None, now: float) -> Tries:
-        """Read what `one_more` wrote; anything unreadable counts as no tries."""
+        """Read what `with_one_more` wrote; anything unreadable counts as no tries."""
         try:
             value = json.loads(stored or "{}")
             counts = {str(name): int(count) for name, count in value["counts"].items()}
@@ -292,7 +294,7 @@ class Tries:
         """Return the number of runs retried under a rule."""
         return self.counts.get(name, 0)
 
-    def one_more(self, name: str) -> str:
+    def with_one_more(self, name: str) -> str:
         """Return what to store with the job when the present run is retried under a rule."""
         counts = {**self.counts, name: self.number(name) + 1}
         return json.dumps({"since": self.since, "counts": counts}, separators=(",", ":"))
@@ -319,7 +321,7 @@ class QueuePolicies:
                 _warn(error)
         return self._policy(queue)
 
-    async def aof(self, queue: str, run: Callable[[Call[Any]], Any]) -> RetryPolicy | None:
+    async def of_async(self, queue: str, run: Callable[[Call[Any]], Any]) -> RetryPolicy | None:
         """Return the policy of a queue through a client of either kind."""
         if self._is_stale():
             try:

@@ -91,7 +91,7 @@ class LeaseRenewal(threading.Thread):
         self._client = client
         self._in_flight = in_flight
         self._on_lost = on_lost
-        self._plan = RenewalPlan(float("inf"))
+        self._plan = RenewalPlan()
         self._woken = threading.Event()
         self._is_stopped = False
         self._failures = 0

@@ -21,8 +21,8 @@ _NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:@~+-]{0,127}", re.ASCII)
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 _LONGEST_LINE: Final = 255
 _LONGEST_SPAN: Final = 3155760000.0  # seconds in a hundred years
-_LATEST: Final = 4503599627370.0
-_LARGEST_PRIORITY: Final = 1e300
+_MAX_INSTANT: Final = 4503599627370.0  # Unix seconds whose ms are whole numbers of a double.
+_MAX_NUMBER: Final = 1e300  # Scores beyond it put reclaimed jobs before every priority.
 MOST_AT_ONCE: Final = 100
 MOST_RETRIES: Final = 2**31 - 1
 MOST_THROTTLES: Final = 8
@@ -88,9 +88,9 @@ def whole(what: str, value: Any, low: int, high: int) -> int:
 
 
 def finite(what: str, value: Any) -> float:
-    """Return a finite number that keeps its order in the store."""
+    """Return a finite number from -1e300 to 1e300, an int only if a double holds it exactly."""
     number = _number(what, value)
-    if not -_LARGEST_PRIORITY <= number <= _LARGEST_PRIORITY:
+    if not -_MAX_NUMBER <= number <= _MAX_NUMBER:
         raise BadArgumentError(f"{what} {value!r} is too large")
     return value if isinstance(value, int) and abs(value) < 2**53 else number
 
@@ -110,7 +110,7 @@ def instant(what: str, value: Any) -> int:
             raise BadArgumentError(f"{what} {value!r} has no time zone")
         value = value.timestamp()
     seconds = _number(what, value)
-    if not 0 <= seconds <= _LATEST:
+    if not 0 <= seconds <= _MAX_INSTANT:
         raise BadArgumentError(f"{what} {value!r} is not a point in time")
     return round(seconds * 1000)
 
@@ -123,7 +123,9 @@ def klass_name(klass: Any) -> str:
     if not isinstance(module, str) or not isinstance(qualified, str):
         raise BadArgumentError(f"klass {klass!r} is no class, function or dotted name")
     if "<" in qualified:
-        raise BadArgumentError(f"klass {qualified} is made inside a function: nobody can import it")
+        raise BadArgumentError(
+            f"klass {qualified} is defined inside a function, so it cannot be imported"
+        )
     return line("klass", f"{module}.{qualified}")
 
 
@@ -142,7 +144,9 @@ def throttles(value: Any) -> dict[str, Any]:
     for one in ids:
         kind, colon, _ = one.partition(":")
         if colon and kind in _IMPLICIT:
-            raise BadArgumentError(f"throttle {one!r} is that of a {kind}: its jobs have it anyway")
+            raise BadArgumentError(
+                f"every job of a {kind} has the throttle {one!r} already; leave it out"
+            )
     costs = {one: _cost(one, value[one]) for one in ids} if isinstance(value, Mapping) else {}
     return {"throttles": ids, **({"costs": costs} if costs else {})}
 

@@ -249,7 +249,7 @@ def heads(queues: Sequence[str]) -> Call[list[int]]:
 
 
 def length(queue: str) -> Call[int]:
-    """Count the jobs waiting, running and scheduled."""
+    """Count the waiting, stalled, throttled, running and scheduled jobs of a queue."""
     return Call("read/length", (queue,), integer)
 
 

@@ -39,7 +39,7 @@ logger = logging.getLogger(__name__)
 
 Command = tuple[bytes | str | int | float, ...]
 
-_HOPELESS: Final = (
+_NOT_RETRYABLE: Final = (
     redis.exceptions.AuthenticationError,
     redis.exceptions.AuthorizationError,
 )
@@ -113,14 +113,14 @@ class RequestSeriesPool:
 
 
 @dataclass(slots=True)
-class _Item:
+class _PendingCall:
     call: Call[Any]
     script: assemble.Script
     command: Command
     request: str
     may_have_run: bool = False
     # The resent call was refused for lack of memory: ask the server whether it ran before.
-    full: Exception | None = None
+    oom_error: Exception | None = None
     answered: bool = False
     outcome: bytes | Exception | None = None
 
@@ -146,14 +146,14 @@ class Exchange:
         self._now = now
         self._loaded = loaded
         self._missing: set[str] = set()
-        self._sent: list[_Item | str] = []
+        self._sent: list[_PendingCall | str] = []
         self._read = 0
         self._loads_left = _LOADS
         prefix = f"{series.name}:{series.sequence}:"
         self._items = [self._item(call, f"{prefix}{index}") for index, call in enumerate(calls)]
 
     @property
-    def is_certain(self) -> bool:
+    def can_reuse_series(self) -> bool:
         """Whether the series may be used again: not if another process seems to use it too."""
         return not any(isinstance(item.outcome, errors.StaleRequestError) for item in self._items)
 
@@ -167,10 +167,11 @@ class Exchange:
         """The number of calls without an outcome."""
         return sum(not item.answered for item in self._items)
 
-    def may_load(self, failure: Exception | None) -> bool:
-        """Return whether only scripts are missing; they are loaded at once, however late it is.
+    def use_load_attempt(self, failure: Exception | None) -> bool:
+        """Use one of the few attempts that only load scripts; return whether it may be made.
 
-        A few times at most: a server that flushes them again and again is as good as unavailable.
+        It may if nothing but scripts is missing: the exchange is sent again at once, even after
+        the limit. A server that flushes them again and again is as good as unavailable.
         """
         if failure is not None or self.deferred is not None or self._loads_left == 0:
             return False
@@ -207,7 +208,7 @@ class Exchange:
     def lost(self) -> None:
         """Record that the connection was lost: calls sent and not answered may have run."""
         for item in self._sent[self._read :]:
-            if isinstance(item, _Item):
+            if isinstance(item, _PendingCall):
                 item.may_have_run = True
         # The server itself may have ended, and its loaded scripts with it.
         self._loaded.clear()
@@ -217,7 +218,7 @@ class Exchange:
         item = self._sent[self._read]
         self._read += 1
         if isinstance(item, str):
-            self._take_load(item, reply)
+            self._record_load(item, reply)
         elif item.answered:
             pass  # Its script could not be loaded, which this NOSCRIPT only confirms.
         elif isinstance(reply, redis.exceptions.NoScriptError):
@@ -226,17 +227,17 @@ class Exchange:
         elif self._is_deferred(reply):
             self.deferred = reply
             item.may_have_run = item.may_have_run or not server_errors.was_not_run(reply)
-        elif item.full is not None:
-            self._take_memory(item, reply)
+        elif item.oom_error is not None:
+            self._record_request_state(item, reply)
         elif isinstance(reply, redis.exceptions.OutOfMemoryError) and item.may_have_run:
-            item.full = errors.StoreFullError(str(reply))
+            item.oom_error = errors.StoreFullError(str(reply))
         else:
             self._loaded.add(item.script.sha)
             item.outcome = _outcome(reply)
             item.answered = True
 
     def _is_deferred(self, reply: Any) -> bool:
-        """Return whether this error says nothing about the call, which is then sent again."""
+        """Return whether this reply reports a state of the server, so the call is sent again."""
         if not isinstance(reply, redis.ResponseError):
             return False
         found = server_errors.meaning(reply)
@@ -244,7 +245,7 @@ class Exchange:
             found is Meaning.FORBIDDEN and self._retry_forbidden
         )
 
-    def _take_load(self, sha: str, reply: Any) -> None:
+    def _record_load(self, sha: str, reply: Any) -> None:
         if not isinstance(reply, redis.ResponseError):
             self._loaded.add(sha)
             return
@@ -256,29 +257,29 @@ class Exchange:
             if not item.answered and self._script(item).sha == sha:
                 item.outcome, item.answered = reply, True
 
-    def _take_memory(self, item: _Item, reply: Any) -> None:
+    def _record_request_state(self, item: _PendingCall, reply: Any) -> None:
         if isinstance(reply, redis.ResponseError):
             item.outcome = server_errors.exception(reply)
         else:
-            memory = protocol.namespace.request(item.request).decode(reply)
-            item.outcome = memory["reply"] if memory["state"] == "done" else item.full
+            state = protocol.namespace.request(item.request).decode(reply)
+            item.outcome = state["reply"] if state["state"] == "done" else item.oom_error
         item.answered = True
 
-    def _item(self, call: Call[Any], request: str) -> _Item:
+    def _item(self, call: Call[Any], request: str) -> _PendingCall:
         script = assemble.script(call.script)
         head = (self._now,) if script.is_query else (self._now, request)
         command = ("EVALSHA", script.sha, 1, self._key, *head, *call.args)
-        return _Item(call, script, command, request)
+        return _PendingCall(call, script, command, request)
 
-    def _script(self, item: _Item) -> assemble.Script:
+    def _script(self, item: _PendingCall) -> assemble.Script:
         return (
             item.script
-            if item.full is None
+            if item.oom_error is None
             else assemble.script(protocol.namespace.request(item.request).script)
         )
 
-    def _command(self, item: _Item) -> Command:
-        if item.full is None:
+    def _command(self, item: _PendingCall) -> Command:
+        if item.oom_error is None:
             return item.command
         question = protocol.namespace.request(item.request)
         return ("EVALSHA", self._script(item).sha, 1, self._key, self._now, *question.args)
@@ -304,8 +305,8 @@ class ResendLoop:
     def next_pause(self, failure: Exception | None) -> float:
         """Return the seconds to wait before the next attempt.
 
-        `failure` is the error of the connection in the last one; it is raised when no further
-        attempt is to be made.
+        `failure` is the connection error of the last attempt, if any. It is raised when no further
+        attempt may be made.
         """
         if failure is not None and not _may_resend(failure):
             raise failure
@@ -315,7 +316,7 @@ class ResendLoop:
             self._open, self._pauses = exchange.open, self._policy.pauses(self._since)
         error = failure or exchange.deferred
         self._outage.failed_within(self._policy.limit, elapsed() - exchange.begun, error)
-        pause = 0.0 if exchange.may_load(failure) else next(self._pauses, None)
+        pause = 0.0 if exchange.use_load_attempt(failure) else next(self._pauses, None)
         if pause is None:
             raise error or errors.StoreError("scripts are flushed as fast as they are loaded")
         return pause
@@ -323,4 +324,4 @@ class ResendLoop:
 
 def _may_resend(error: Exception) -> bool:
     transport = isinstance(error, redis.ConnectionError | redis.TimeoutError)
-    return transport and not isinstance(error, _HOPELESS)
+    return transport and not isinstance(error, _NOT_RETRYABLE)

@@ -59,7 +59,7 @@ class RunnerBase(Generic[R]):
 
     def _results(self, exchange: Exchange) -> list[Any]:
         # Only now: a series must not be used again while the outcome of its call is uncertain.
-        if exchange.is_certain:
+        if exchange.can_reuse_series:
             self._series.release(exchange.series)
         return exchange.results()
 

@@ -15,7 +15,7 @@ from qless_py.worker.outbox import Outbox
 from qless_py.worker.process_table import ProcessTable
 from qless_py.worker.status_board import LeasedJob
 
-_SHARE: Final = 3  # A lease is renewed when a third of it is over: two more attempts fit in.
+_RENEWALS_PER_LEASE: Final = 3  # Due after a third of a lease, so two more attempts fit in it.
 _SUSPICION_TIMEOUT: Final = 5.0  # A child records a job it has fetched long before.
 
 
@@ -25,17 +25,18 @@ class RenewalPlan:
 
     A lease that is refused once is only suspect: the job may have ended while the call was under
     way. It is lost when it is refused again while the child still holds the job under that lease.
-    Renewal stops `limit` seconds after the job was fetched, so a job that never ends loses it.
     """
 
-    limit: float = 3600.0
     _renewed: dict[str, float] = field(default_factory=dict)
     _suspects: set[str] = field(default_factory=set)
     _reported: dict[str, float] = field(default_factory=dict)
 
     def due(self, held: Iterable[LeasedJob], now: float) -> list[LeasedJob]:
-        """Return the leases to renew now: none, or all that are at least half-way to being due."""
-        present = [one for one in held if now - one.taken_at < self.limit]
+        """Return the leases to renew now: none, or all that are at least half-way to being due.
+
+        A lease is due after a third of its duration, so the others are those after a sixth of it.
+        """
+        present = list(held)
         self._forget_others(present, now)
         if not any(self._is_due(one, now, 1.0) for one in present):
             return []
@@ -76,15 +77,14 @@ class RenewalPlan:
         waits = [
             0.0
             if one.lease in self._suspects
-            else max(0.0, self._last(one) + one.duration / _SHARE - now)
+            else max(0.0, self._last(one) + one.duration / _RENEWALS_PER_LEASE - now)
             for one in held
-            if now - one.taken_at < self.limit
         ]
         return min(waits, default=float("inf"))
 
     def _is_due(self, one: LeasedJob, now: float, share: float) -> bool:
         age = now - self._last(one)
-        return one.lease in self._suspects or age >= share * one.duration / _SHARE
+        return one.lease in self._suspects or age >= share * one.duration / _RENEWALS_PER_LEASE
 
     def _last(self, one: LeasedJob) -> float:
         return self._renewed.get(one.lease, one.taken_at)
@@ -101,12 +101,12 @@ class RenewalPlan:
 
 
 class LeaseRenewer:
-    """Renews the leases of all children in calls of a hundred."""
+    """Renews the leases of all children in calls of up to 100 leases."""
 
     def __init__(self, table: ProcessTable, outbox: Outbox) -> None:
         self._table = table
         self._outbox = outbox
-        self._plan = RenewalPlan(float("inf"))
+        self._plan = RenewalPlan()
 
     def due_in(self, now: float) -> float:
         """Return the seconds until leases are to be renewed and the store can be tried."""
@@ -117,7 +117,7 @@ class LeaseRenewer:
         self._plan.suspect(lease)
 
     def renew_soon(self, worker: str) -> None:
-        """Make all leases of a worker due: the loss of one may have been published unheard."""
+        """Make all leases of a worker due: a loss may have been published while not subscribed."""
         for child in self._table:
             if child.worker == worker:
                 for one in child.leased():

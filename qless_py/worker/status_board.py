@@ -25,9 +25,12 @@ import msgpack
 
 MAX_JOBS: Final = 112  # Jobs on one page.
 PAGE: Final = 56 * 1024  # Room for as many jobs with the longest names.
-_HEADER: Final = 64  # Bytes in front of the pages, in words: state, jobs ended, pongs.
-_STAGES: Final = MAX_JOBS  # Bytes at the head of a page: the stage of each job,
-_TIMES: Final = 2 * 8 * MAX_JOBS  # when its handler was entered, and its hard limit.
+# The header before the pages holds words: state, jobs ended, pongs. A page begins with one byte for
+# each job, its stage, and two doubles, when its handler was entered and its hard limit. Then follow
+# the length of the packed jobs, in 4 bytes, and the packed jobs.
+_HEADER: Final = 64
+_STAGES: Final = MAX_JOBS
+_TIMES: Final = 2 * 8 * MAX_JOBS
 _PAGE_HEADER: Final = _STAGES + _TIMES
 _VERSION_SHIFT: Final = 8  # State word: version, then 1 bit page, 3 bits activity, 4 bits unused.
 _VERSION_MASK: Final = (1 << 55) - 1
@@ -96,7 +99,7 @@ class Status:
         )
 
     @property
-    def waiting(self) -> tuple[LeasedJob, ...]:
+    def not_started(self) -> tuple[LeasedJob, ...]:
         """The jobs whose handlers were not entered yet."""
         return self._at(Stage.HELD)
 
@@ -170,22 +173,22 @@ class StatusBoard:
 
     def mark_running(self, slot: int) -> None:
         """Record that the handler of the job in this slot is entered."""
-        page = self._words[0] >> 7 & 1
+        page = self._page()
         times = self._times[page]
         times[2 * slot], times[2 * slot + 1] = time.monotonic(), 0.0
-        self._stages[page][slot] = 1
+        self._stages[page][slot] = Stage.RUNNING
 
     def set_hard_limit(self, slot: int, seconds: float) -> None:
         """Record after how many seconds the job in this slot must have ended, or infinity."""
-        self._times[self._words[0] >> 7 & 1][2 * slot + 1] = seconds
+        self._times[self._page()][2 * slot + 1] = seconds
 
     def mark_acknowledging(self, slot: int) -> None:
         """Record that the result of this job is known and on its way to the store."""
-        self._stages[self._words[0] >> 7 & 1][slot] = 2
+        self._stages[self._page()][slot] = Stage.ACKNOWLEDGING
 
     def mark_ended(self, slot: int) -> None:
         """Record that the child no longer holds this job."""
-        self._stages[self._words[0] >> 7 & 1][slot] = 3
+        self._stages[self._page()][slot] = Stage.ENDED
         self._words[1] += 1
 
     def pong(self) -> None:
@@ -240,7 +243,7 @@ class StatusBoard:
 
     def _flip(self, activity: Activity, page: int | None = None) -> None:
         state = self._words[0]
-        current = state >> 7 & 1 if page is None else page
+        current = self._page() if page is None else page
         version = ((state >> _VERSION_SHIFT) + 1) & _VERSION_MASK
         self._words[0] = version << _VERSION_SHIFT | current << 7 | activity << 4
 

@@ -84,11 +84,11 @@ class Watchdog:
         """Release the jobs behind a long one, and have results that are kept back sent."""
         if not status.running:
             return
-        behind = [one for one in status.waiting if one.lease not in child.released]
+        behind = [one for one in status.not_started if one.lease not in child.released]
         sent = [one for one in behind if child.send(control_pipe.RELEASED, one.lease)]
         # Read the board only after the messages: a child marks a job RUNNING before it reads them,
         # and keeps what it has started. So whichever acts first, the other side sees it.
-        waiting = set(child.board.read().waiting)
+        waiting = set(child.board.read().not_started)
         released = [one for one in sent if one in waiting]
         child.released.update(one.lease for one in released)
         self._outbox.add(*(protocol.jobs.release_lease(one.jid, one.lease) for one in released))

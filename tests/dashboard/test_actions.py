@@ -81,7 +81,7 @@ def test_a_dependency_is_removed(client: Client, visitor: Visitor) -> None:
     assert _job(client, "j").state == "waiting"
 
 
-def test_cancelling_asks_for_confirmation(client: Client, visitor: Visitor) -> None:
+def test_canceling_asks_for_confirmation(client: Client, visitor: Visitor) -> None:
     _put(client, "j")
 
     asked = visitor.post("/jobs/j/cancel", confirmed=False)
@@ -172,7 +172,7 @@ def test_the_lease_duration_is_changed(client: Client, visitor: Visitor) -> None
     assert client.queues["mail"].heartbeat == 60
 
 
-def test_selected_jobs_are_cancelled_together(client: Client, visitor: Visitor) -> None:
+def test_selected_jobs_are_canceled_together(client: Client, visitor: Visitor) -> None:
     for jid in ("a", "b", "c"):
         _put(client, jid)
 
@@ -486,7 +486,7 @@ def test_editing_neither_shows_nor_loses_hidden_data(
     assert (found.priority, found.data) == (3, {"token": "hunter"})
 
 
-def test_all_jobs_of_a_queue_are_cancelled_by_one_operation(
+def test_all_jobs_of_a_queue_are_canceled_by_one_operation(
     client: Client, visitor: Visitor
 ) -> None:
     _fail(client, "fails")

@@ -285,7 +285,7 @@ class InstantEvent(threading.Event):
 
 def test_a_stream_sends_a_few_messages_a_second_at_most(live: Client) -> None:
     board = Dashboard(live, DashboardConfig(secret="s" * 16, refresh=1e-9))
-    board.streams.pause = waited = InstantEvent()
+    board.streams.wait_event = waited = InstantEvent()
     app = create_app(live)
     with app.test_request_context(environ_overrides={"wsgi.multithread": True}):
         answer = board.streams.open()

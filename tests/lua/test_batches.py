@@ -92,7 +92,7 @@ def test_the_first_failure_is_told_once_and_spoils_success(call: Scripts) -> Non
     assert batch(call) == {"state": "finished", "total": 3, "completed": 1, "failed": 2}
 
 
-def test_a_cancelled_member_leaves_and_spoils_success(call: Scripts) -> None:
+def test_a_canceled_member_leaves_and_spoils_success(call: Scripts) -> None:
     open_batch(call)
     put(call, "a", batch="b")
     call("batch_close", "b")

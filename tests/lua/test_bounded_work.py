@@ -80,7 +80,7 @@ def test_failures_by_the_hundred_bring_their_dependents_along_in_steps(
     assert groups == {"failed-retries-q": 100, "parent-failed": 100}
 
 
-def test_a_job_with_more_dependents_than_a_call_can_name_is_not_cancelled(call: Scripts) -> None:
+def test_a_job_with_more_dependents_than_a_call_can_name_is_not_canceled(call: Scripts) -> None:
     put(call, "hub")
     put_many(call, 150, depends=["hub"])
 

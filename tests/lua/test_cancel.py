@@ -18,7 +18,7 @@ def keys_of(call: Scripts, jid: str) -> list[str]:
 
 
 @pytest.mark.parametrize("wanted", ["waiting", "scheduled", "depends", "running", "failed"])
-def test_nothing_remains_of_a_cancelled_job(call: Scripts, wanted: str) -> None:
+def test_nothing_remains_of_a_canceled_job(call: Scripts, wanted: str) -> None:
     put(call, "parent", "elsewhere")
     options: dict[str, dict[str, Any]] = {
         "depends": {"depends": ["parent"]},
@@ -67,7 +67,7 @@ def test_a_job_that_others_wait_for_goes_only_together_with_them(call: Scripts) 
     assert counts(call) == {}
 
 
-def test_dependents_are_told_apart_by_what_they_want_of_a_cancelled_parent(call: Scripts) -> None:
+def test_dependents_are_told_apart_by_what_they_want_of_a_canceled_parent(call: Scripts) -> None:
     put(call, "parent", "p")
     for policy in ("cancel", "fail", "run"):
         put(call, policy, depends=["parent"], on_parent_failed=policy)
@@ -93,7 +93,7 @@ def test_the_log_the_worker_and_the_channel_hear_of_it_in_this_order(
     assert heard() == [("log", text), ("worker:w", text), ("canceled", "j")]
 
 
-def test_a_job_without_worker_is_cancelled_in_silence_towards_workers(
+def test_a_job_without_worker_is_canceled_in_silence_towards_workers(
     call: Scripts, heard: Heard
 ) -> None:
     put(call, "j")
@@ -104,7 +104,7 @@ def test_a_job_without_worker_is_cancelled_in_silence_towards_workers(
     assert heard() == [("log", "canceled j q")]
 
 
-def test_the_worker_of_a_cancelled_job_has_lost_it(call: Scripts) -> None:
+def test_the_worker_of_a_canceled_job_has_lost_it(call: Scripts) -> None:
     put(call, "j")
     view = take(call)
     call("cancel", ["j"])
@@ -128,7 +128,7 @@ def test_the_mark_of_tracking_outlives_the_job(call: Scripts) -> None:
     assert job(call, "j")["tracked"] is True
 
 
-def test_a_hundred_jobs_can_be_cancelled_with_their_hundred_dependents(call: Scripts) -> None:
+def test_a_hundred_jobs_can_be_canceled_with_their_hundred_dependents(call: Scripts) -> None:
     put(call, "root")
     for i in range(99):
         put(call, f"leaf{i}", depends=["root"])

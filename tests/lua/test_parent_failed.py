@@ -1,4 +1,4 @@
-"""What happens to a job when a parent fails or is cancelled."""
+"""What happens to a job when a parent fails or is canceled."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def test_a_waiting_job_runs_after_its_parent_was_revived(call: Scripts) -> None:
     assert state(call, "j") == "waiting"
 
 
-def test_a_job_that_failed_with_a_cancelled_parent_does_not_wait_for_it_again(
+def test_a_job_that_failed_with_a_canceled_parent_does_not_wait_for_it_again(
     call: Scripts,
 ) -> None:
     put(call, "parent", "p")
@@ -125,7 +125,7 @@ def test_failure_runs_down_the_line(call: Scripts) -> None:
     assert [fate(call, jid) for jid in "bcde"] == ["failed", "failed", None, "waiting"]
 
 
-def test_a_job_that_others_wait_for_fails_instead_of_being_cancelled(call: Scripts) -> None:
+def test_a_job_that_others_wait_for_fails_instead_of_being_canceled(call: Scripts) -> None:
     put(call, "parent", "p")
     put(call, "j", depends=["parent"], on_parent_failed="cancel")
     put(call, "child", depends=["j"])
@@ -183,7 +183,7 @@ def test_a_policy_can_be_changed_by_naming_the_parent_again(call: Scripts) -> No
     assert state(call, "j") == "waiting"
 
 
-def test_a_dependent_that_does_not_mind_lets_its_parent_be_cancelled(call: Scripts) -> None:
+def test_a_dependent_that_does_not_mind_lets_its_parent_be_canceled(call: Scripts) -> None:
     put(call, "parent", "p")
     put(call, "j", depends=["parent"], on_parent_failed="run")
     put(call, "k", depends=["parent"])

@@ -224,7 +224,7 @@ def test_a_job_given_back_keeps_its_age_before_those_that_are_parked(call: Scrip
     assert jids(pop(call, 9)) == ["q-runs"]
 
 
-def test_parked_jobs_can_be_cancelled_moved_tagged_and_put_again(call: Scripts) -> None:
+def test_parked_jobs_can_be_canceled_moved_tagged_and_put_again(call: Scripts) -> None:
     park(call, 5)
 
     call("cancel", ["q-0"], "")

@@ -261,7 +261,7 @@ def test_a_child_can_be_put_at_once_beside_the_slots(call: Scripts, clock: Clock
     assert jids(pop(call, 9)) == ["r-2", "r-3"]
 
 
-def test_a_cancelled_one_leaves_its_children(call: Scripts, clock: Clock) -> None:
+def test_a_canceled_one_leaves_its_children(call: Scripts, clock: Clock) -> None:
     recur(call)
     call("tick")
 

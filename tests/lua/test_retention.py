@@ -167,7 +167,7 @@ def test_without_dependents_a_second_run_begins_without_a_result(call: Scripts) 
     assert not call.redis.exists("{ql}:result:j")
 
 
-def test_the_result_of_a_cancelled_job_goes_with_it_or_with_its_last_dependent(
+def test_the_result_of_a_canceled_job_goes_with_it_or_with_its_last_dependent(
     call: Scripts,
 ) -> None:
     put(call, "parent", "p")

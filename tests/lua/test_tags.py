@@ -64,7 +64,7 @@ def test_counts_of_tags_do_not_drift(call: Scripts) -> None:
     assert call("read/tags", 0, 10, 1) == [["u", 1], ["t", 1]]
 
 
-def test_cancelled_and_expired_jobs_leave_their_tags(call: Scripts) -> None:
+def test_canceled_and_expired_jobs_leave_their_tags(call: Scripts) -> None:
     call("config_set", "jobs-history", "-1")
     put(call, "a", tags=["t"])
     put(call, "b", tags=["t"])

@@ -197,7 +197,7 @@ def test_a_window_lasts_its_time_whatever_becomes_of_the_job(call: Scripts, cloc
     assert put(call, "late", unique=WINDOW) == ["late", True]
 
 
-def test_a_window_ends_when_its_job_is_cancelled(call: Scripts) -> None:
+def test_a_window_ends_when_its_job_is_canceled(call: Scripts) -> None:
     put(call, "j", unique=WINDOW)
     call("cancel", ["j"])
 

@@ -76,7 +76,7 @@ FAULTS = [
         story="a parent completes",
     ),
     Fault(
-        "cancelling forgets the dependents",
+        "canceling forgets the dependents",
         "lib/job/removal.lua",
         'dependencies.release_dependents(s, job.jid, "canceled")',
         "",

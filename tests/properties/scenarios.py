@@ -87,7 +87,7 @@ STORIES: dict[str, list[Step]] = {
         fail("j0"),
         (0, "unfail", "b", "g", 1),
     ],
-    "a parent is cancelled": [
+    "a parent is canceled": [
         put("a", "j0", tags=["x"]),
         put("a", "j1", depends=["j0"], on_parent_failed="run"),
         (0, "cancel", ["j0"]),

@@ -105,7 +105,7 @@ def test_a_rejected_call_raises_alone_and_keeps_its_position(
     run(server.url, test)
 
 
-def test_a_cancelled_call_does_not_affect_later_ones(proxy: Proxy) -> None:
+def test_a_canceled_call_does_not_affect_later_ones(proxy: Proxy) -> None:
     async def test(runner: AsyncRunner) -> None:
         await runner.run(put("first"))
         proxy.hold()

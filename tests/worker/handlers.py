@@ -189,7 +189,7 @@ async def stoppable_async(job: Job) -> None:
     try:
         await asyncio.Event().wait()
     except asyncio.CancelledError:
-        report(job, "cancelled")
+        report(job, "canceled")
         raise
 
 

@@ -74,7 +74,7 @@ def test_one_of_several_jobs_is_canceled_and_the_others_go_on(
     assert result(live, waiting) == "on"
 
 
-def test_a_coroutine_whose_job_is_canceled_is_cancelled(
+def test_a_coroutine_whose_job_is_canceled_is_canceled(
     live: Client, work: Start, reports: LinePipe
 ) -> None:
     work(concurrency=2)
@@ -83,7 +83,7 @@ def test_a_coroutine_whose_job_is_canceled_is_cancelled(
 
     live.cancel(jid)
 
-    assert reports.line() == "cancelled"
+    assert reports.line() == "canceled"
     assert result(live, put(live, handlers.double, {"number": 4})) == 8
 
 

@@ -120,7 +120,7 @@ def test_a_handler_that_holds_the_interpreter_keeps_its_lease(
     assert steps(live, jid) == ["put", "popped", "done"]
 
 
-def test_a_handler_whose_job_was_cancelled_is_interrupted(
+def test_a_handler_whose_job_was_canceled_is_interrupted(
     live: Client, start: Start, reports: LinePipe
 ) -> None:
     live.config["heartbeat"] = 1

@@ -70,12 +70,13 @@ def test_a_finished_job_is_no_lost_job() -> None:
     assert answers == [[], [], []]
 
 
-def test_renewal_ends_at_the_limit() -> None:
-    plan = RenewalPlan(limit=100.0)
+def test_renewal_goes_on_as_long_as_the_job_is_held() -> None:
+    plan = RenewalPlan()
 
     assert plan.due([held(1)], now=99.0) == [held(1)]
-    assert plan.due([held(1)], now=101.0) == []
-    assert plan.due_in([held(1)], now=101.0) == float("inf")
+    assert plan.due([held(1)], now=100_000.0) == [held(1)]
+    assert plan.due_in([held(1)], now=100_000.0) == 0
+    assert plan.due_in([], now=100_000.0) == float("inf")
 
 
 def test_a_lease_reported_lost_is_renewed_at_once_and_lost_if_rejected() -> None:

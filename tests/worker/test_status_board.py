@@ -27,11 +27,11 @@ def test_a_new_status_board_says_that_the_child_starts(board: StatusBoard) -> No
 
 def test_jobs_are_held_then_run_then_settled_then_gone(board: StatusBoard) -> None:
     board.hold([held(1), held(2)])
-    assert board.read().waiting == (held(1), held(2))
+    assert board.read().not_started == (held(1), held(2))
 
     board.mark_running(0)
     assert [one.leased for one in board.read().running] == [held(1)]
-    assert board.read().waiting == (held(2),)
+    assert board.read().not_started == (held(2),)
 
     board.mark_acknowledging(0)
     assert board.read().running == ()
@@ -66,7 +66,7 @@ def test_jobs_held_before_keep_their_progress(board: StatusBoard) -> None:
 
     (running,) = board.read().running
     assert (running.leased, running.started_at, running.hard_limit) == (held(2), since, 7.0)
-    assert board.read().waiting == (held(3),)
+    assert board.read().not_started == (held(3),)
 
 
 def test_a_limit_is_not_known_before_it_is_noted(board: StatusBoard) -> None:

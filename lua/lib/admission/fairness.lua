@@ -9,9 +9,10 @@ local subqueues = require("lib.admission.subqueues")
 
 local fairness = {}
 
--- Users looked up at once, and lookups in one call. The bound on lookups is reached only when many
--- users were served from other subqueues since, or have just reached their limits. Each lookup
--- raises their scores, so the next call begins later. `is_cut` says that others may be left.
+-- How many users one lookup reads, and how many lookups one call makes. A call reaches this bound
+-- only if many users were served from other subqueues meanwhile or have just reached their limits.
+-- Each lookup raises the scores of such users, so the next call starts behind them. `is_cut` says
+-- that more users may be left.
 local BATCH, LOOKUPS = 20, 25
 
 local function comes_before(a, b)
@@ -190,7 +191,7 @@ function fairness.next(self)
   return nil
 end
 
--- Marks the job as done with, whatever became of it.
+-- Marks the job as considered in this call, whether it was popped or not.
 function fairness.consume(found)
   local subqueue = found.subqueue
   subqueue.consumed[#subqueue.consumed + 1] = found.member

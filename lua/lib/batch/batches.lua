@@ -15,7 +15,7 @@ local function is_member(batch, jid)
 end
 
 -- Refuses a batch that is unknown or accepts no more members. A closed batch still accepts jobs put
--- on behalf of `by`, an unfinished member, and takes back a member `jid` that was cancelled.
+-- on behalf of `by`, an unfinished member, and takes back a member `jid` that was canceled.
 function batches.require_open(batch, by, jid)
   local state = redis.call("HMGET", keys.batch_record(batch), "opened_at", "closed_at")
   if not state[1] then
@@ -124,7 +124,7 @@ function batches.join(batch, jid)
   reopen(batch)
 end
 
--- A member ended as "completed", "failed" or "canceled". A failed one may be cancelled later.
+-- A member ended as "completed", "failed" or "canceled". A failed one may be canceled later.
 function batches.leave(s, job, outcome)
   local batch = job.record.batch
   if not batch or redis.call("HEXISTS", keys.batch_record(batch), "opened_at") == 0 then

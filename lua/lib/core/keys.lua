@@ -273,7 +273,7 @@ function keys.inner(batch)
   return namespace .. ":batch:" .. batch .. ":inner"
 end
 
--- Members of a batch that were cancelled.
+-- Members of a batch that were canceled.
 function keys.canceled(batch)
   return namespace .. ":batch:" .. batch .. ":canceled"
 end

@@ -43,7 +43,7 @@ local function resolve(s, job, parent, keeps_result)
 end
 
 -- Fails a job with its parent. If it is retried it waits for that parent again, unless that was
--- cancelled.
+-- canceled.
 local function fail(s, job, parent, reason)
   if reason == "canceled" then
     redis.call("SREM", keys.dependencies(job.jid), parent)
@@ -89,7 +89,7 @@ local function release_dependent(s, job, record, token, keeps_result)
   end
 end
 
--- Drains a part of the dependents of a parent that has completed or was cancelled. Their set was
+-- Drains a part of the dependents of a parent that has completed or was canceled. Their set was
 -- renamed, so it is complete.
 local function drain_renamed(s, token, record, budget)
   local key = keys.release_dependents(token)

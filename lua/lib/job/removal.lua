@@ -1,4 +1,4 @@
--- Deletes jobs: those that are cancelled, and completed ones that were kept long enough.
+-- Deletes jobs: those that are canceled, and completed ones that were kept long enough.
 
 local completion = require("lib.job.completion")
 local dependencies = require("lib.job.dependencies")
@@ -32,7 +32,7 @@ function removal.refuse_dependents(jid, listed)
   end
 end
 
--- Deletes a cancelled job that has left its state. Its tracking entry stays.
+-- Deletes a canceled job that has left its state. Its tracking entry stays.
 function removal.delete_canceled(s, job)
   local record = job.record
   local held = record.has_result and redis.call("EXISTS", keys.holds(job.jid)) == 1

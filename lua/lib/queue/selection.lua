@@ -53,17 +53,17 @@ local function check_weights(weights, known)
 end
 
 local function read_entries(packed)
-  local entries, seen, taking = check.packed_list("queues", packed, 1, limits.call), {}, 0
+  local entries, seen, included = check.packed_list("queues", packed, 1, limits.call), {}, 0
   local self = { entries = entries, known = seen, with = { named = {}, patterns = {} },
     without = { named = {}, patterns = {} } }
   for place, entry in ipairs(entries) do
-    taking = taking + (add_entry(self, place, entry) and 0 or 1)
+    included = included + (add_entry(self, place, entry) and 0 or 1)
     if seen[entry] then
       errors.bad("queues holds " .. entry .. " twice")
     end
     seen[entry] = true
   end
-  if taking == 0 then
+  if included == 0 then
     errors.bad("queues holds only exclusions")
   elseif #self.with.patterns + #self.without.patterns > PATTERNS then
     errors.bad("queues holds more than " .. PATTERNS .. " patterns")
@@ -145,8 +145,8 @@ local function add_queue(self, group, name, place)
   end
 end
 
--- Where to begin when one call cannot read all known queues. The millisecond decides, so each part
--- gets its turn.
+-- Returns where to begin when one call cannot read all known queues: a part drawn by the present
+-- millisecond, so that calls at different times read different parts.
 local function first_known(s)
   local parts = math.ceil(redis.call("ZCARD", keys.queues()) / KNOWN)
   if parts <= 1 then
@@ -195,7 +195,7 @@ local function find_busy(s, self)
   test_group(self, group)
 end
 
--- In the order of their entries; those of one entry alphabetically.
+-- Sorts queues by the position of their entries; the queues of one entry alphabetically.
 local function in_order_of_entries(self, names)
   local of_entry, sorted = {}, {}
   for _, name in ipairs(names) do
@@ -233,8 +233,8 @@ local function in_drawn_order(self, names)
   return sorted
 end
 
--- The queues that are not paused. A paused queue takes no turn: it would pass it to the queue
--- behind it.
+-- Returns the queues that are not paused. Paused queues are removed before the turn is decided:
+-- otherwise the queue after a paused one would get its turns, too.
 local function without_paused(s, names)
   local fields, open = {}, {}
   for i, name in ipairs(names) do

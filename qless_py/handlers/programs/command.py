@@ -94,7 +94,7 @@ class Command:
             if self._retry_wait is None or self._is_too_late(job, self._retry_wait):
                 raise
             retry = Retry(self._retry_wait)
-            retry.tries, retry.apart = job.tries.one_more(_RULE), True
+            retry.tries, retry.has_own_budget = job.tries.with_one_more(_RULE), True
             raise retry from error
 
     def _run(self, job: Any) -> str | None:

@@ -28,7 +28,7 @@ DAMAGE: dict[str, tuple[str, Damage]] = {
         "batch",
         lambda redis: redis.srem(key("outer", "inner"), "inner"),
     ),
-    "cancelled members of no batch": (
+    "canceled members of no batch": (
         "batch",
         lambda redis: redis.sadd(key("nobody", "canceled"), "a"),
     ),

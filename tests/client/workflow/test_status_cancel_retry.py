@@ -1,4 +1,4 @@
-"""Status, cancelling and retrying of whole workflows."""
+"""Status, canceling and retrying of whole workflows."""
 
 import itertools
 from typing import Any
@@ -53,7 +53,7 @@ def test_the_state_of_the_whole_follows_its_steps(client: Client, crashing: Cras
     assert seen == ["submitting", "running", "failed", "running", "complete"]
 
 
-def test_cancelling_removes_every_job_and_revokes_running_leases(client: Client) -> None:
+def test_canceling_removes_every_job_and_revokes_running_leases(client: Client) -> None:
     run = client.workflows.submit(diamond())
     Crew(client).once()
     held = client.queues[QUEUE].pop()

@@ -81,7 +81,7 @@ def test_a_job_is_put_changed_run_and_seen(
         expect(page.locator(".state").first).to_have_text("complete")
 
 
-def test_selected_rows_are_tagged_and_cancelled(live: Client, site: Callable[..., Site]) -> None:
+def test_selected_rows_are_tagged_and_canceled(live: Client, site: Callable[..., Site]) -> None:
     for jid in ("a", "b", "c"):
         live.queues["mail"].put("app.Send", jid=jid)
     shown = site()

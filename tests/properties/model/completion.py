@@ -1,4 +1,4 @@
-"""How jobs end: failed, complete, cancelled, forgotten; and what follows from it."""
+"""How jobs end: failed, complete, canceled, forgotten; and what follows from it."""
 
 from tests.properties.model import (
     batches,
@@ -143,7 +143,7 @@ def drain(ns: Namespace, budget: int) -> int:
 
 
 def _drain_freed(ns: Namespace, release: Release, budget: int) -> int:
-    """Go through those that waited for a job that has completed or was cancelled."""
+    """Go through those that waited for a job that has completed or was canceled."""
     some = release.freed[:budget]
     for jid, edge in some:
         release.freed.remove((jid, edge))
@@ -210,7 +210,7 @@ def _resolve(ns: Namespace, child: Job, edge: Edge) -> None:
 
 
 def _fail_with(ns: Namespace, child: Job, release: Release, edge: Edge) -> None:
-    """Fail with the parent; a failed one can be waited for again, a cancelled one is gone."""
+    """Fail with the parent; a failed one can be waited for again, a canceled one is gone."""
     if release.reason == "canceled":
         edge.open = False
     queue_positions.leave(ns, child)
