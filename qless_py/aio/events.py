@@ -12,8 +12,8 @@ import redis
 
 from qless_py.client.events import (
     FIRST_PAUSE,
-    LONGEST_PAUSE,
     LOST,
+    MAX_PAUSE,
     QUIET,
     Channels,
     Event,
@@ -119,7 +119,7 @@ class AsyncSubscription:
         self.losses += self.is_open
         await self.close()
         self._try_at = time.monotonic() + self._pause
-        self._pause = min(LONGEST_PAUSE, 2 * self._pause)
+        self._pause = min(MAX_PAUSE, 2 * self._pause)
 
 
 async def _discard(pubsub: Any) -> None:

@@ -10,7 +10,7 @@ from qless_py.aio.recurring import AsyncRecurringJob
 from qless_py.client import search
 from qless_py.client.search import SearchPage
 from qless_py.protocol import JobRecord, Record, RecurringRecord, jobs
-from qless_py.protocol.jobs import LARGEST_PAGE, SMALL_PAGE, TaggedJobs
+from qless_py.protocol.jobs import MAX_PAGE, SMALL_PAGE, TaggedJobs
 
 
 class AsyncFailedJobs(TypedDict):
@@ -98,7 +98,7 @@ class AsyncJobs(AsyncJobsBase[AsyncJob | AsyncRecurringJob]):
     async def _groups(self) -> dict[str, int]:
         groups: dict[str, int] = {}
         while True:
-            total, rows = await self._session.runner.run(jobs.groups(len(groups), LARGEST_PAGE))
+            total, rows = await self._session.runner.run(jobs.groups(len(groups), MAX_PAGE))
             groups |= {row.group: row.number for row in rows}
             if not rows or len(groups) >= total:
                 return groups

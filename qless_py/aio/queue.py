@@ -13,7 +13,7 @@ from qless_py.protocol import JobRecord, puts, queues, recurring, stats, users
 from qless_py.protocol.arguments import PutOptions, PutSpec, RecurOptions, Seconds
 from qless_py.protocol.queues import Counts
 from qless_py.protocol.stats import DayStats, Sample
-from qless_py.protocol.throttles import LARGEST_PAGE
+from qless_py.protocol.throttles import MAX_PAGE
 from qless_py.protocol.users import Share, UserPage
 
 
@@ -122,7 +122,7 @@ class AsyncQueue(AsyncQueueBase):
         found: list[Share] = []
         cursor: str | None = None
         while True:
-            page = await self.user_page(cursor, LARGEST_PAGE)
+            page = await self.user_page(cursor, MAX_PAGE)
             found += page.users
             cursor = page.cursor
             if cursor is None:

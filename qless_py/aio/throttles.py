@@ -16,7 +16,7 @@ from qless_py.aio.base import AsyncThrottlesBase
 from qless_py.client.session import AsyncSession
 from qless_py.protocol import arguments, throttles
 from qless_py.protocol.arguments import Seconds
-from qless_py.protocol.throttles import LARGEST_PAGE, ThrottlePage, ThrottleState
+from qless_py.protocol.throttles import MAX_PAGE, ThrottlePage, ThrottleState
 
 
 class AsyncThrottle:
@@ -102,7 +102,7 @@ class AsyncThrottles(AsyncThrottlesBase[AsyncThrottle]):
         found: list[ThrottleState] = []
         cursor: str | None = None
         while True:
-            page = await self.page(cursor, LARGEST_PAGE)
+            page = await self.page(cursor, MAX_PAGE)
             found += page.throttles
             cursor = page.cursor
             if cursor is None:

@@ -14,7 +14,7 @@ from typing import Literal
 from qless_py.aio.base import AsyncUserBase, AsyncUsersBase
 from qless_py.aio.throttles import AsyncThrottle
 from qless_py.protocol import users
-from qless_py.protocol.throttles import LARGEST_PAGE
+from qless_py.protocol.throttles import MAX_PAGE
 from qless_py.protocol.users import UserPage, UserState
 
 
@@ -71,7 +71,7 @@ class AsyncUsers(AsyncUsersBase[AsyncUser]):
         found: list[UserState] = []
         cursor: str | None = None
         while True:
-            page = await self.page(cursor, LARGEST_PAGE)
+            page = await self.page(cursor, MAX_PAGE)
             found += page.users
             cursor = page.cursor
             if cursor is None:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from qless_py.aio.events import AsyncSubscription
-from qless_py.client.job_end import JobEnd
+from qless_py.client.job_end import JobWaiter
 from qless_py.client.session import AsyncSession
 from qless_py.protocol import jobs
 from qless_py.protocol.arguments import Seconds
@@ -16,7 +16,7 @@ async def wait(
     timeout: Seconds | None,  # noqa: ASYNC109 - ends in an error of our own
 ) -> Any:
     """Wait until the job has ended and return its result; see `Job.wait`."""
-    end = JobEnd(session.settings, job.jid, timeout)
+    end = JobWaiter(session.settings, job.jid, timeout)
     subscription = AsyncSubscription(session.redis, [session.settings.channel("log")])
     # Subscribed before the first read, so that no end falls between the two.
     await subscription.open()

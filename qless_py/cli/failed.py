@@ -14,7 +14,7 @@ from qless_py.cli.errors import NotFoundError
 from qless_py.cli.filters import Filters
 from qless_py.cli.params import GROUP, QUEUE, paged
 from qless_py.client.humanize import local_time
-from qless_py.protocol.jobs import LARGEST_PAGE
+from qless_py.protocol.jobs import MAX_PAGE
 
 
 @group("failed")
@@ -28,7 +28,7 @@ def groups(cli: CliContext) -> None:
     """List failure groups, the last failure first."""
     rows: list[Any] = []
     while True:
-        total, page = cli.client.run(protocol.jobs.groups(len(rows), LARGEST_PAGE))
+        total, page = cli.client.run(protocol.jobs.groups(len(rows), MAX_PAGE))
         rows += page
         if not page or len(rows) >= total:
             break

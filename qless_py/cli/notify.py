@@ -27,13 +27,13 @@ from qless_py.client.humanize import plural
 
 STYLES: Final = ("json", "slack", "mattermost", "discord")
 _HOSTS: Final = {"hooks.slack.com": "slack", "discord.com": "discord", "discordapp.com": "discord"}
-_LONGEST: Final = 1500
-_LONGEST_LINE: Final = 400
+_MAX_TEXT: Final = 1500
+_MAX_LINE: Final = 400
 _DISCORD: Final = 2000  # Characters of a message: a longer one is refused.
 _TIMEOUT: Final = 30.0
 _TRIES: Final = 3
 _PAUSE: Final = 0.5
-_LONGEST_WAIT: Final = 30.0
+_MAX_WAIT: Final = 30.0
 _TOO_MANY: Final = 429
 _SERVER_ERROR: Final = 500
 EventFields = Mapping[str, Any]
@@ -71,7 +71,7 @@ def webhook_sink(
             wait = _post(opener, request, timeout, shown, is_last=attempt == _TRIES)
             if wait is None:
                 return
-            threading.Event().wait(min(_LONGEST_WAIT, wait or pause * attempt))
+            threading.Event().wait(min(_MAX_WAIT, wait or pause * attempt))
 
     return sink
 
@@ -117,7 +117,7 @@ def _post(
 
 def shaped(event: EventFields, style: str) -> Any:
     """Return the message for a chat. Text from a job cannot mention anybody there."""
-    text = headline(event)[:_LONGEST_LINE]
+    text = headline(event)[:_MAX_LINE]
     more = details(event).replace("```", "` ` `")
     if style == "slack":
         safe = html.escape(text, quote=False)
@@ -147,21 +147,19 @@ def details(event: EventFields) -> str:
     """Return the details, cut to what a chat accepts."""
     rest = dict(event["details"])
     message = str(rest.pop("message", "")).strip()
-    parts = [brief(rest, _LONGEST)] if rest else []
-    return "\n".join([*parts, *([message[-_LONGEST:]] if message else [])])
+    parts = [brief(rest, _MAX_TEXT)] if rest else []
+    return "\n".join([*parts, *([message[-_MAX_TEXT:]] if message else [])])
 
 
 _LAST_WAIT: Final = 60.0
-_MOST_HELD: Final = 1000
+_MAX_HELD: Final = 1000
 
 
 @dataclass(slots=True)
 class _Backlog:
     """Events that wait for one receiver, ended by `None`; `dropped` did not fit."""
 
-    waiting: queue.Queue[EventFields | None] = field(
-        default_factory=lambda: queue.Queue(_MOST_HELD)
-    )
+    waiting: queue.Queue[EventFields | None] = field(default_factory=lambda: queue.Queue(_MAX_HELD))
     dropped: int = 0
     is_over: threading.Event = field(default_factory=threading.Event)
 

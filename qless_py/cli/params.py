@@ -177,8 +177,8 @@ class Cost(Throttle):
 COST: Final = Cost()
 Command = TypeVar("Command", bound=Callable[..., Any])
 _SPAN: Final = re.compile(r"(?P<number>\d+(?:\.\d+)?)(?P<unit>ms|s|m|h|d|w)?")
-_LONGEST_SHOWN: Final = 80
-LONGEST_SPAN: Final = 100 * 365.25 * 86400
+_MAX_SHOWN: Final = 80
+MAX_SPAN: Final = 100 * 365.25 * 86400
 LATEST: Final = 253_402_300_799  # The year 9999.
 _UNITS: Final = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
@@ -209,7 +209,7 @@ class Span(Type):
                 message = f"{_cut(value)} is not a duration such as 90, 90s, 15m, 2h, 7d"
                 self.fail(message, param, ctx)
             seconds = float(found["number"]) * _UNITS[found["unit"] or "s"]
-        if not 0 <= seconds <= LONGEST_SPAN:
+        if not 0 <= seconds <= MAX_SPAN:
             self.fail(f"{_cut(value)} is not between 0 seconds and 100 years", param, ctx)
         return float(seconds)
 
@@ -272,7 +272,7 @@ def _instant(text: str) -> float:
 
 
 def _cut(value: Any) -> str:
-    return repr(value) if len(repr(value)) <= _LONGEST_SHOWN else f"{repr(value)[:_LONGEST_SHOWN]}…"
+    return repr(value) if len(repr(value)) <= _MAX_SHOWN else f"{repr(value)[:_MAX_SHOWN]}…"
 
 
 class Json(Type):

@@ -11,14 +11,14 @@ from qless_py.cli.errors import NotFoundError
 from qless_py.cli.params import NAME, QUEUE
 from qless_py.cli.views import job_table
 from qless_py.client.job import Job
-from qless_py.protocol.arguments import MOST_AT_ONCE
+from qless_py.protocol.arguments import MAX_PER_CALL
 
 
 @command("pop", examples=("qless-py pop mail", "qless-py pop mail --count 10 --worker me --json"))
 @click.argument("queue", type=QUEUE)
 @click.option(
     "--count",
-    type=click.IntRange(1, MOST_AT_ONCE),
+    type=click.IntRange(1, MAX_PER_CALL),
     default=1,
     show_default=True,
     help="Take at most this many.",
@@ -39,7 +39,7 @@ def pop(cli: CliContext, queue: str, count: int, worker: str | None) -> None:
 @click.argument("queue", type=QUEUE)
 @click.option(
     "--count",
-    type=click.IntRange(1, MOST_AT_ONCE),
+    type=click.IntRange(1, MAX_PER_CALL),
     default=1,
     show_default=True,
     help="Show at most this many.",

@@ -26,7 +26,7 @@ from qless_py.cli.params import (
 )
 from qless_py.client.humanize import plural
 from qless_py.errors import QlessError
-from qless_py.protocol.arguments import MOST_AT_ONCE, PARENT_POLICIES
+from qless_py.protocol.arguments import MAX_PER_CALL, PARENT_POLICIES
 
 _CONFLICTS: Final = click.Choice(["replace", "ignore", "raise"])
 _OPTIONS: Final = (
@@ -126,7 +126,7 @@ def _put_many(cli: CliContext, queue: str, specs: Iterator[tuple[int, dict[str, 
     target, number = cli.client.queues[queue], 0
     some: list[tuple[int, dict[str, Any]]] = []
     try:
-        while some := list(itertools.islice(specs, MOST_AT_ONCE)):
+        while some := list(itertools.islice(specs, MAX_PER_CALL)):
             # put_many checks them.
             jids = target.put_many(spec for _, spec in some)  # type: ignore[misc]
             number += len(jids)

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 # Parameter types that take a number or text with a unit.
 _MEASURES: Final = ("span", "time", "size")
-_LARGEST: Final = 2**63
-_LONGEST: Final = 60
+_MAX_INTEGER: Final = 2**63
+_MAX_SHOWN: Final = 60
 
 
 def place(path: str, words: Sequence[str]) -> str:
@@ -84,7 +84,7 @@ def _fits(value: Any, wanted: str) -> bool:
     if isinstance(value, str):
         return wanted.startswith("text")
     if isinstance(value, int):
-        return wanted.endswith("number") and abs(value) < _LARGEST
+        return wanted.endswith("number") and abs(value) < _MAX_INTEGER
     is_number = isinstance(value, float) and math.isfinite(value)
     return is_number and wanted.endswith(" number") and wanted != "a whole number"
 
@@ -97,7 +97,7 @@ def _shown(value: Any) -> str:
     if isinstance(value, list):
         return "a list"
     shown = repr(value) if isinstance(value, str) else str(value)
-    return shown if len(shown) <= _LONGEST else f"{shown[:_LONGEST]}…"
+    return shown if len(shown) <= _MAX_SHOWN else f"{shown[:_MAX_SHOWN]}…"
 
 
 _WIDTH: Final = 90

@@ -43,7 +43,7 @@ _ERRORS: Final = (
 )
 _USERS: Final = ("customer-1", "customer-2", "customer-3")
 _TAGS: Final = ("new", "paid", "trial", "nightly", "urgent")
-_LONGEST: Final = 20.0  # shorter than a lease, which is not renewed
+_MAX_DURATION: Final = 20.0  # shorter than a lease, which is not renewed
 _DELAYED: Final = 0.1
 _RETRIED: Final = 0.5
 _BEAT: Final = 5.0
@@ -143,7 +143,7 @@ class Load:
     def _spec(self) -> dict[str, Any]:
         draw = self._random
         klass, weight = draw.choice(_KINDS)
-        takes = min(_LONGEST, draw.expovariate(1 / (self._plan.takes * weight or 0.001)))
+        takes = min(_MAX_DURATION, draw.expovariate(1 / (self._plan.takes * weight or 0.001)))
         spec: dict[str, Any] = {
             "klass": klass,
             "data": {"takes": round(takes, 3), "number": draw.randrange(10_000)},
@@ -170,7 +170,7 @@ class Load:
         self._held[job.jid] = job
         data = job.data if isinstance(job.data, dict) else {}
         takes = data.get("takes", self._plan.takes)
-        takes = takes if isinstance(takes, int | float) and 0 <= takes <= _LONGEST else 1.0
+        takes = takes if isinstance(takes, int | float) and 0 <= takes <= _MAX_DURATION else 1.0
         for step in range(1, _STEPS if takes > 1 else 1):
             share = step / _STEPS
             self._at(now + takes * share, functools.partial(self._progress, job, share))

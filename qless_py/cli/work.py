@@ -31,7 +31,7 @@ _RESERVERS: Final = {
 }
 
 
-class Queues(Type):
+class QueuePattern(Type):
     """A queue or a pattern, excluded by a leading `!`; in the environment several, with commas."""
 
     name = "queue"
@@ -47,7 +47,7 @@ class Queues(Type):
         return [part for part in re.split(r"[,\s]+", rv) if part]
 
 
-class Weight(Queues):
+class Weight(QueuePattern):
     """A queue and its weight: `mail=3`."""
 
     name = "weight"
@@ -87,7 +87,7 @@ class Reserver(Type):
         return _RESERVERS.get(str(value).lower(), str(value))
 
 
-class Single(click.Option):
+class IsolationOption(click.Option):
     """An option that RUN_AS_SINGLE_PROCESS sets, too."""
 
     def resolve_envvar_value(self, ctx: click.Context) -> str | None:
@@ -96,7 +96,7 @@ class Single(click.Option):
         return super().resolve_envvar_value(ctx) or ("none" if is_single else None)
 
 
-class Level(click.Option):
+class LogLevelOption(click.Option):
     """An option that VERBOSE and VVERBOSE set, too."""
 
     def resolve_envvar_value(self, ctx: click.Context) -> str | None:
@@ -119,12 +119,12 @@ def _checked_imports(_: click.Context, __: click.Parameter, value: tuple[str, ..
     return value
 
 
-ALL: Final = (
+OPTIONS: Final = (
     click.option(
         "-q",
         "--queue",
         "queues",
-        type=Queues(),
+        type=QueuePattern(),
         multiple=True,
         envvar=["QLESS_PY_WORK_QUEUES", "QLESS_PY_QUEUES", "QUEUES", "QUEUE"],
         help="A queue or a pattern such as mail-*; a leading ! excludes it. May be repeated.",
@@ -162,7 +162,7 @@ ALL: Final = (
     ),
     click.option(
         "--isolation",
-        cls=Single,
+        cls=IsolationOption,
         type=click.Choice(["child", "job", "none"]),
         default="child",
         show_default=True,
@@ -275,7 +275,7 @@ ALL: Final = (
     ),
     click.option(
         "--log-level",
-        cls=Level,
+        cls=LogLevelOption,
         type=click.Choice(["quiet", "info", "debug"]),
         default="info",
         show_default=True,
@@ -295,7 +295,7 @@ _LEVELS: Final = {"quiet": logging.WARNING, "info": logging.INFO, "debug": loggi
 
 
 def _with_options(function: Any) -> Any:
-    for option in reversed(ALL):
+    for option in reversed(OPTIONS):
         function = option(function)
     return function
 

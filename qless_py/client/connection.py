@@ -12,7 +12,7 @@ R = TypeVar("R")
 
 PATIENCE: Final = 60.0
 # The server remembers answers for five minutes. A call must not be sent again after that.
-_MOST_PATIENCE: Final = 120_000
+_MAX_PATIENCE: Final = 120_000
 
 
 def choose_connection(
@@ -31,6 +31,6 @@ def choose_connection(
 def resend_policy(patience: Seconds) -> ResendPolicy:
     """Return the policy that sends a call again for up to `patience` seconds."""
     span = arguments.span("patience", patience)
-    if span > _MOST_PATIENCE:
-        raise BadArgumentError(f"patience {patience!r} is more than {_MOST_PATIENCE // 1000} s")
+    if span > _MAX_PATIENCE:
+        raise BadArgumentError(f"patience {patience!r} is more than {_MAX_PATIENCE // 1000} s")
     return ResendPolicy(limit=span / 1000)

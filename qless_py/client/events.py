@@ -31,7 +31,7 @@ Message = tuple[str, bytes]
 
 QUIET: Final = 15.0
 FIRST_PAUSE: Final = 0.05
-LONGEST_PAUSE: Final = 2.0
+MAX_PAUSE: Final = 2.0
 LOST: Final = (redis.ConnectionError, redis.TimeoutError, OSError)
 
 
@@ -251,7 +251,7 @@ class Subscription:
         self.losses += self.is_open
         self._drop()
         self._try_at = time.monotonic() + self._pause
-        self._pause = min(LONGEST_PAUSE, 2 * self._pause)
+        self._pause = min(MAX_PAUSE, 2 * self._pause)
 
 
 def _discard(pubsub: Any) -> None:

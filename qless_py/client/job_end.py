@@ -13,7 +13,7 @@ from qless_py.protocol.settings import Settings
 READ_EVERY: Final = 2.0
 
 
-class JobEnd:
+class JobWaiter:
     """The end of one job, waited for until a deadline."""
 
     def __init__(self, settings: Settings, jid: str, timeout: Seconds | None) -> None:

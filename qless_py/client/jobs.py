@@ -11,7 +11,7 @@ from qless_py.client.job import Job
 from qless_py.client.recurring import RecurringJob
 from qless_py.client.search import SearchPage
 from qless_py.protocol import JobRecord, Record, RecurringRecord, jobs
-from qless_py.protocol.jobs import LARGEST_PAGE, SMALL_PAGE, TaggedJobs
+from qless_py.protocol.jobs import MAX_PAGE, SMALL_PAGE, TaggedJobs
 
 
 class FailedJobs(TypedDict):
@@ -99,7 +99,7 @@ class Jobs(JobsBase[Job | RecurringJob]):
     def _groups(self) -> dict[str, int]:
         groups: dict[str, int] = {}
         while True:
-            total, rows = self._session.runner.run(jobs.groups(len(groups), LARGEST_PAGE))
+            total, rows = self._session.runner.run(jobs.groups(len(groups), MAX_PAGE))
             groups |= {row.group: row.number for row in rows}
             if not rows or len(groups) >= total:
                 return groups

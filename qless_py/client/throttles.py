@@ -15,7 +15,7 @@ from qless_py.client.base import ThrottlesBase
 from qless_py.client.session import Session
 from qless_py.protocol import arguments, throttles
 from qless_py.protocol.arguments import Seconds
-from qless_py.protocol.throttles import LARGEST_PAGE, ThrottlePage, ThrottleState
+from qless_py.protocol.throttles import MAX_PAGE, ThrottlePage, ThrottleState
 
 
 class Throttle:
@@ -101,7 +101,7 @@ class Throttles(ThrottlesBase[Throttle]):
         found: list[ThrottleState] = []
         cursor: str | None = None
         while True:
-            page = self.page(cursor, LARGEST_PAGE)
+            page = self.page(cursor, MAX_PAGE)
             found += page.throttles
             cursor = page.cursor
             if cursor is None:

@@ -4,7 +4,7 @@
 from typing import Any
 
 from qless_py.client.events import Subscription
-from qless_py.client.job_end import JobEnd
+from qless_py.client.job_end import JobWaiter
 from qless_py.client.session import Session
 from qless_py.protocol import jobs
 from qless_py.protocol.arguments import Seconds
@@ -17,7 +17,7 @@ def wait(
     timeout: Seconds | None,
 ) -> Any:
     """Wait until the job has ended and return its result; see `Job.wait`."""
-    end = JobEnd(session.settings, job.jid, timeout)
+    end = JobWaiter(session.settings, job.jid, timeout)
     subscription = Subscription(session.redis, [session.settings.channel("log")])
     # Subscribed before the first read, so that no end falls between the two.
     subscription.open()

@@ -8,7 +8,7 @@ from typing import Final
 
 from qless_py.errors import ScheduleError
 
-LONGEST: Final = 255
+MAX_LENGTH: Final = 255
 
 NICKNAMES: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -74,8 +74,8 @@ def parse(expression: object) -> Expression:
     """Parse five fields, six with the seconds first, or a nickname."""
     if not isinstance(expression, str):
         raise ScheduleError(f"cron {expression!r} is not text")
-    if len(expression) > LONGEST or not expression.isascii():
-        raise ScheduleError(f"cron is not ASCII text of at most {LONGEST} characters")
+    if len(expression) > MAX_LENGTH or not expression.isascii():
+        raise ScheduleError(f"cron is not ASCII text of at most {MAX_LENGTH} characters")
     text = " ".join(expression.split())
     fields = _expand_nickname(text).upper().split()
     if len(fields) not in {_SHORT, _FULL}:

@@ -10,7 +10,7 @@ from typing import Final
 from qless_py.errors import ScheduleError
 
 _SUGGESTIONS: Final = 3
-_LONGEST: Final = 64
+_MAX_NAME: Final = 64
 
 
 def zone(name: object) -> zoneinfo.ZoneInfo:
@@ -18,11 +18,11 @@ def zone(name: object) -> zoneinfo.ZoneInfo:
     if not isinstance(name, str):
         raise ScheduleError(f"zone {name!r} is not the name of a time zone")
     try:
-        if 1 <= len(name) <= _LONGEST:
+        if 1 <= len(name) <= _MAX_NAME:
             return zoneinfo.ZoneInfo(name)
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
         pass
-    raise ScheduleError(f"zone {name[:_LONGEST]!r} is unknown{_suggest(name[:_LONGEST])}")
+    raise ScheduleError(f"zone {name[:_MAX_NAME]!r} is unknown{_suggest(name[:_MAX_NAME])}")
 
 
 def _suggest(name: str) -> str:

@@ -19,7 +19,7 @@ from qless_py.client.session import answered
 from qless_py.dashboard.auth.guard import RequestRejected
 from qless_py.errors import QlessError
 from qless_py.protocol import Call
-from qless_py.protocol.jobs import LARGEST_PAGE
+from qless_py.protocol.jobs import MAX_PAGE
 from qless_py.protocol.queues import Counts
 from qless_py.protocol.workers import WorkerCounts
 
@@ -133,7 +133,7 @@ class SnapshotCache:
 
 
 def _failure_groups(offset: int) -> Call[tuple[int, list[protocol.jobs.FailureGroup]]]:
-    return protocol.jobs.groups(offset, LARGEST_PAGE)
+    return protocol.jobs.groups(offset, MAX_PAGE)
 
 
 class LiveStreams:

@@ -13,7 +13,7 @@ from qless_py.fsck.namespace import Namespace, is_there
 from qless_py.fsck.rules import Finding, Rule
 from qless_py.fsck.throttles import opening
 
-MOST_THROTTLES = 8
+MAX_THROTTLES = 8
 # After a lost lease, and after a timeout: both come before every priority.
 RECLAIMED, TIMED_OUT = -1e308, -math.inf
 # After all others in its subqueue: jobs that cost more than its gate can ever hold.
@@ -39,7 +39,7 @@ def malformed(record: records.Record) -> Iterator[str]:
 
 
 def _are_throttles(value: Any) -> bool:
-    if not isinstance(value, list) or len(value) > MOST_THROTTLES:
+    if not isinstance(value, list) or len(value) > MAX_THROTTLES:
         return False
     names = [one for one in value if isinstance(one, str) and is_name(one)]
     return len(set(names)) == len(value) and not any(

@@ -36,7 +36,7 @@ from qless_py.protocol import arguments
 
 Middleware = Callable[[Any], AbstractContextManager[Any] | AbstractAsyncContextManager[Any]]
 
-_MOST_RESOLVED: Final = 1000
+_MAX_RESOLVED: Final = 1000
 
 
 class Performer(Protocol):
@@ -149,7 +149,7 @@ class Executor:
         key = (job.klass_name, job.queue_name)
         found = self._resolved.get(key)
         if found is None:
-            if len(self._resolved) >= _MOST_RESOLVED:  # A performer accepts any klass.
+            if len(self._resolved) >= _MAX_RESOLVED:  # A performer accepts any klass.
                 self._resolved.clear()
             found = self._resolved[key] = self._find(job)
         return found

@@ -18,7 +18,7 @@ from typing import Self
 from qless_py.errors import SoftLimitError
 
 
-class Interruptible:
+class InterruptibleBlock:
     """A `with` block in which other threads can raise an exception.
 
     `error` is the type that was sent last. One that was sent before the block is entered is raised
@@ -142,7 +142,7 @@ class _Timer:
     """Interrupt the current thread from a timer thread."""
 
     def __init__(self, seconds: float) -> None:
-        self._block = Interruptible()
+        self._block = InterruptibleBlock()
         self._timer = threading.Timer(seconds, self._block.interrupt, (SoftLimitError,))
         self._timer.daemon = True
 

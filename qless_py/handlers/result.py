@@ -24,8 +24,8 @@ from qless_py.protocol import Call, jobs
 
 logger = logging.getLogger(__name__)
 
-_LONGEST_GROUP: Final = 255
-_LONGEST_MESSAGE: Final = 60_000
+_MAX_GROUP: Final = 255
+_MAX_MESSAGE: Final = 60_000
 # Modules, with those below them, whose frames stand between the worker's loop and the handler.
 _AROUND_HANDLERS: Final = (
     *("qless_py.handlers.", "qless_py.worker.", "qless_py.manager.", "qless_py.testing."),
@@ -36,14 +36,14 @@ _AROUND_HANDLERS: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class Transition:
     """What became of a job: the call that reports it, or None if its handler has reported it."""
 
     job: HandledJob
     call: Call[Any] | None
 
     @classmethod
-    def returned(cls, job: HandledJob, value: Any) -> Result:
+    def returned(cls, job: HandledJob, value: Any) -> Transition:
         """Complete a job whose handler returned, unless the handler made a transition itself."""
         if job.state != "running":
             return cls(job, None)
@@ -53,7 +53,7 @@ class Result:
             return cls.raised(job, error)
 
     @classmethod
-    def raised(cls, job: HandledJob, error: BaseException) -> Result:
+    def raised(cls, job: HandledJob, error: BaseException) -> Transition:
         """Fail a job whose handler raised, or apply the `Outcome` or the stop that it raised."""
         if job.state != "running":
             if not isinstance(error, ProcessStop):
@@ -78,7 +78,7 @@ class Result:
         return cls.failed(job, error, _describe(error))
 
     @classmethod
-    def refused(cls, job: HandledJob, error: Exception) -> Result:
+    def refused(cls, job: HandledJob, error: Exception) -> Transition:
         """Fail a job whose transition the store refused, because of a result too large for example.
 
         Otherwise the job would run again each time its lease expires.
@@ -86,10 +86,10 @@ class Result:
         return cls.failed(job, error, f"the store refused the result of the job: {error}")
 
     @classmethod
-    def failed(cls, job: HandledJob, error: BaseException, message: str) -> Result:
+    def failed(cls, job: HandledJob, error: BaseException, message: str) -> Transition:
         """Fail a job in the group of its klass and the exception."""
         # Data that the handler changed is not sent: it may be what cannot be stored.
-        group, message = _group(job, error), _truncate(message, _LONGEST_MESSAGE)
+        group, message = _group(job, error), _truncate(message, _MAX_MESSAGE)
         return cls(job, jobs.fail_encoded(job.jid, job.lease, group, message))
 
 
@@ -111,7 +111,7 @@ def _retry(job: HandledJob, outcome: Retry) -> Call[Any]:
     logger.info("retried jid=%s delay=%s: %r", job.jid, outcome.delay, cause or outcome)
     group, message = None, None
     if cause is not None:
-        group, message = _group(job, cause), _truncate(_describe(cause), _LONGEST_MESSAGE)
+        group, message = _group(job, cause), _truncate(_describe(cause), _MAX_MESSAGE)
     budget: dict[str, Any] = {"tries": outcome.tries, "apart": outcome.has_own_budget}
     return jobs.retry(job, outcome.delay, group, message, **budget)
 
@@ -137,7 +137,7 @@ def _from_handler(trace: TracebackType | None) -> TracebackType | None:
 
 
 def _group(job: HandledJob, error: BaseException) -> str:
-    return _truncate(f"{job.klass_name}:{type(error).__name__}", _LONGEST_GROUP)
+    return _truncate(f"{job.klass_name}:{type(error).__name__}", _MAX_GROUP)
 
 
 def _truncate(text: str, size: int) -> str:

@@ -28,9 +28,9 @@ Custom = Callable[[int, Any], arguments.Seconds]
 Load = Callable[[str], Any]
 
 ACTIONS: Final = ("retry", "snooze", "discard", "fail")
-_LONGEST_TEXT: Final = 4000  # bytes that the store keeps of a policy, or of the tries under it
-_LONGEST_WAIT: Final = 3155760000.0
-_STEEPEST: Final = 1000.0
+_MAX_TEXT: Final = 4000  # bytes that the store keeps of a policy, or of the tries under it
+_MAX_WAIT: Final = 3155760000.0
+_MAX_FACTOR: Final = 1000.0
 _BACKOFF_KEYS: Final = frozenset({"first", "factor", "most", "jitter", "by"})
 _RULE_KEYS: Final = frozenset({"then", "backoff", "retries", "within"})
 _POLICY_KEYS: Final = frozenset({"backoff", "on", "retries", "within"})
@@ -49,14 +49,14 @@ class Backoff:
 
     first: float = 1.0
     factor: float = 1.0
-    most: float = _LONGEST_WAIT
+    most: float = _MAX_WAIT
     jitter: float = 0.0
     by: Custom | str | None = None
 
     def __post_init__(self) -> None:
         for name in ("first", "most"):
             arguments.span(name, getattr(self, name))
-        _check_range("factor", self.factor, 1.0, _STEEPEST)
+        _check_range("factor", self.factor, 1.0, _MAX_FACTOR)
         _check_range("jitter", self.jitter, 0.0, 1.0)
         by: Any = self.by
         if not (by is None or callable(by) or (isinstance(by, str) and by)):
@@ -202,9 +202,9 @@ class RetryPolicy:
     def text(self) -> str:
         """Return the policy as the JSON that is stored."""
         text = json.dumps(self.as_map(), separators=(",", ":"))
-        if len(text) > _LONGEST_TEXT:
+        if len(text) > _MAX_TEXT:
             raise BadArgumentError(
-                f"the retry policy has {len(text)} bytes of JSON, at most {_LONGEST_TEXT} fit"
+                f"the retry policy has {len(text)} bytes of JSON, at most {_MAX_TEXT} fit"
             )
         return text
 
@@ -367,7 +367,7 @@ def _name(kind: type[BaseException] | str) -> str:
 
 def _check_budget(retries: Any, within: Any) -> None:
     if retries is not None:
-        arguments.whole("retries", retries, 0, arguments.MOST_RETRIES)
+        arguments.whole("retries", retries, 0, arguments.MAX_RETRIES)
     if within is not None:
         arguments.span("within", within)
 

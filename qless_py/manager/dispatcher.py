@@ -15,11 +15,11 @@ from qless_py.client.client import Client
 from qless_py.client.job import Job
 from qless_py.errors import DeadWorkerError, QlessError
 from qless_py.handlers.executor import Executor
-from qless_py.handlers.result import Result
+from qless_py.handlers.result import Transition
 from qless_py.handlers.retry import RECONNECT
 from qless_py.manager.in_flight import InFlight, LeaseRenewal
 from qless_py.manager.registration import Registration
-from qless_py.protocol.arguments import MOST_AT_ONCE
+from qless_py.protocol.arguments import MAX_PER_CALL
 from qless_py.store.dedicated import readable
 from qless_py.store.outage import UNAVAILABLE
 from qless_py.worker import control_pipe
@@ -58,7 +58,7 @@ class Dispatcher(threading.Thread):
         interval: float,
         hard_limit: float,
         on_started: Callable[[Job], None],
-        on_ended: Callable[[HeldJob, Result, Any], None],
+        on_ended: Callable[[HeldJob, Transition, Any], None],
     ) -> None:
         super().__init__(name="qless-manager", daemon=True)
         self.stopped_fetching = threading.Event()
@@ -127,7 +127,7 @@ class Dispatcher(threading.Thread):
             self.stopped_fetching.set()
         free = self._concurrency - len(self._running)
         if free > 0 and not self._control.stop:
-            self._fetch(min(free, MOST_AT_ONCE))
+            self._fetch(min(free, MAX_PER_CALL))
         else:
             self._wait()
 
@@ -183,7 +183,7 @@ class Dispatcher(threading.Thread):
         if not self._control.has_news:
             self._control.wait(self._interval, self._pool.fileno(), *more)
 
-    def _acknowledged(self, result: Result, reply: Any) -> None:
+    def _acknowledged(self, result: Transition, reply: Any) -> None:
         lease = result.job.lease
         held = self._in_flight.get(lease)
         if held is not None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Final, Self
 
-_MOST_QUEUED: Final = 10_000
+_MAX_QUEUED: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ class Watch:
 
     def __init__(self, watchers: Watchers) -> None:
         self._watchers = watchers
-        self._queue: queue.Queue[Happening] = queue.Queue(_MOST_QUEUED)
+        self._queue: queue.Queue[Happening] = queue.Queue(_MAX_QUEUED)
         self.missed = 0
 
     def get(self, timeout: float | None = None) -> Happening | None:

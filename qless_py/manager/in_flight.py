@@ -12,7 +12,7 @@ from qless_py import protocol
 from qless_py.client.client import Client
 from qless_py.errors import QlessError
 from qless_py.handlers.retry import RECONNECT
-from qless_py.protocol.arguments import MOST_AT_ONCE
+from qless_py.protocol.arguments import MAX_PER_CALL
 from qless_py.store.outage import UNAVAILABLE, OutageLog
 from qless_py.worker.child_context import HeldJob
 from qless_py.worker.lease_renewer import RenewalPlan
@@ -20,7 +20,7 @@ from qless_py.worker.status_board import LeasedJob
 
 logger = logging.getLogger(__name__)
 
-_LONGEST_PAUSE: Final = 1.0
+_MAX_PAUSE: Final = 1.0
 
 
 class InFlight:
@@ -113,7 +113,7 @@ class LeaseRenewal(threading.Thread):
 
     def note(self, leased: LeasedJob) -> None:
         """Wake the thread for a new lease that may become due before it looks again."""
-        if leased.duration < 3 * _LONGEST_PAUSE:
+        if leased.duration < 3 * _MAX_PAUSE:
             self._woken.set()
 
     def stop(self) -> None:
@@ -124,8 +124,8 @@ class LeaseRenewal(threading.Thread):
     def _renew(self) -> None:
         now = time.monotonic()
         due = self._plan.due(self._in_flight.renewable(now), now)
-        for start in range(0, len(due), MOST_AT_ONCE):
-            asked = due[start : start + MOST_AT_ONCE]
+        for start in range(0, len(due), MAX_PER_CALL):
+            asked = due[start : start + MAX_PER_CALL]
             pairs = [(one.jid, one.lease) for one in asked]
             replies = self._client.run(protocol.jobs.heartbeat_many(pairs))
             for one in self._plan.record(asked, replies, time.monotonic()):
@@ -135,4 +135,4 @@ class LeaseRenewal(threading.Thread):
         now = time.monotonic()
         due_in = self._plan.due_in(self._in_flight.renewable(now), now)
         shortest = RECONNECT.seconds(self._failures) if self._failures else 0.01
-        return max(shortest, min(_LONGEST_PAUSE, due_in))
+        return max(shortest, min(_MAX_PAUSE, due_in))

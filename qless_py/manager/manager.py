@@ -17,7 +17,7 @@ from qless_py.handlers.executor import Executor, HandlerOptions, Middleware
 from qless_py.handlers.job import HandledJob
 from qless_py.handlers.outcomes import Outcome
 from qless_py.handlers.resolve import Handler
-from qless_py.handlers.result import Result
+from qless_py.handlers.result import Transition
 from qless_py.handlers.retry import Backoff, RetryPolicy
 from qless_py.manager.dispatcher import Dispatcher
 from qless_py.manager.events import (
@@ -43,7 +43,7 @@ from qless_py.worker.child_context import HeldJob
 
 logger = logging.getLogger(__name__)
 
-_LONGEST_INTERVAL: Final = 2.0
+_MAX_INTERVAL: Final = 2.0
 _END_TIMEOUT: Final = 3.0  # A fetch under way ends within this time while the store is available.
 _BACK: Final = frozenset({"waiting", "scheduled"})
 # The states that calls lead to which do not record it in their job.
@@ -75,12 +75,12 @@ class Manager:
         middleware: tuple[str | Middleware, ...] = (),
         soft_limit: Seconds | None = None,
         hard_limit: Seconds = 3600.0,
-        interval: Seconds = _LONGEST_INTERVAL,
+        interval: Seconds = _MAX_INTERVAL,
         stats_interval: Seconds = 10.0,
     ) -> None:
         self._client = client
         self._concurrency = arguments.whole("concurrency", concurrency, 1, 10_000)
-        self._interval = min(_seconds("interval", interval), _LONGEST_INTERVAL)
+        self._interval = min(_seconds("interval", interval), _MAX_INTERVAL)
         self._stats_interval = _seconds("stats_interval", stats_interval)
         self._hard_limit = _seconds("hard_limit", hard_limit)
         self._executor = _RecordingExecutor(
@@ -192,7 +192,7 @@ class Manager:
         self._metrics.add("started")
         self._watchers.send(TaskStarted(jid=job.jid, topic=job.queue_name))
 
-    def _job_ended(self, held: HeldJob, result: Result, reply: Any) -> None:
+    def _job_ended(self, held: HeldJob, result: Transition, reply: Any) -> None:
         value, error = self._executor.take(held.leased.lease)
         if isinstance(reply, Exception):
             return  # Too late, or the store takes no result at all: another run decides.

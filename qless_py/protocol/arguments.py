@@ -19,15 +19,15 @@ Throttles = Iterable[str] | Mapping[str, float]
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:@~+-]{0,127}", re.ASCII)
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
-_LONGEST_LINE: Final = 255
-_LONGEST_SPAN: Final = 3155760000.0  # seconds in a hundred years
+_MAX_LINE: Final = 255
+_MAX_SPAN: Final = 3155760000.0  # seconds in a hundred years
 _MAX_INSTANT: Final = 4503599627370.0  # Unix seconds whose ms are whole numbers of a double.
 _MAX_NUMBER: Final = 1e300  # Scores beyond it put reclaimed jobs before every priority.
-MOST_AT_ONCE: Final = 100
-MOST_RETRIES: Final = 2**31 - 1
-MOST_THROTTLES: Final = 8
-LEAST_COST: Final = 1e-6
-MOST_COST: Final = 1e9
+MAX_PER_CALL: Final = 100
+MAX_RETRIES: Final = 2**31 - 1
+MAX_THROTTLES: Final = 8
+MIN_COST: Final = 1e-6
+MAX_COST: Final = 1e9
 _IMPLICIT: Final = ("queue", "user")
 
 
@@ -45,7 +45,7 @@ def is_name(value: object) -> TypeGuard[str]:
     return isinstance(value, str) and _NAME.fullmatch(value) is not None
 
 
-def names(what: str, values: Any, most: int | None = MOST_AT_ONCE) -> list[str]:
+def names(what: str, values: Any, most: int | None = MAX_PER_CALL) -> list[str]:
     """Return a list of valid names without duplicates, in order."""
     if isinstance(values, str | bytes) or not isinstance(values, Iterable):
         raise BadArgumentError(f"{what} is not a list of names")
@@ -59,8 +59,8 @@ def line(what: str, value: Any) -> str:
     """Return one line of free text, such as a klass or failure group: 1 to 255 bytes."""
     if not isinstance(value, str) or _CONTROL.search(value):
         raise BadArgumentError(f"{what} {value!r} is not text without control characters")
-    if not 1 <= len(_encoded(what, value)) <= _LONGEST_LINE:
-        raise BadArgumentError(f"{what} does not have 1 to {_LONGEST_LINE} bytes")
+    if not 1 <= len(_encoded(what, value)) <= _MAX_LINE:
+        raise BadArgumentError(f"{what} does not have 1 to {_MAX_LINE} bytes")
     return value
 
 
@@ -98,8 +98,8 @@ def finite(what: str, value: Any) -> float:
 def span(what: str, value: Any, low: float = 0.0) -> int:
     """Return a duration, given in seconds or as a timedelta, in ms."""
     seconds = value.total_seconds() if isinstance(value, timedelta) else _number(what, value)
-    if not low <= seconds <= _LONGEST_SPAN:
-        raise BadArgumentError(f"{what} {value!r} is not from {low:g} to {_LONGEST_SPAN:g} seconds")
+    if not low <= seconds <= _MAX_SPAN:
+        raise BadArgumentError(f"{what} {value!r} is not from {low:g} to {_MAX_SPAN:g} seconds")
     return round(seconds * 1000)
 
 
@@ -140,7 +140,7 @@ def throttles(value: Any) -> dict[str, Any]:
     """Return the put options `throttles` and `costs`; an empty dict for `None`."""
     if value is None:
         return {}
-    ids = names("throttles", value, MOST_THROTTLES)
+    ids = names("throttles", value, MAX_THROTTLES)
     for one in ids:
         kind, colon, _ = one.partition(":")
         if colon and kind in _IMPLICIT:
@@ -153,9 +153,9 @@ def throttles(value: Any) -> dict[str, Any]:
 
 def _cost(throttle: str, value: Any) -> float:
     cost = finite(f"cost of throttle {throttle}", value)
-    if not LEAST_COST <= cost <= MOST_COST:
+    if not MIN_COST <= cost <= MAX_COST:
         raise BadArgumentError(
-            f"cost {value!r} of throttle {throttle} is not from {LEAST_COST:f} to {MOST_COST:,.0f}"
+            f"cost {value!r} of throttle {throttle} is not from {MIN_COST:f} to {MAX_COST:,.0f}"
         )
     return cost
 
@@ -330,7 +330,7 @@ _RUN_READERS: Final[Mapping[str, Callable[[str, Any], Any]]] = {
 _PUT_READERS: Final[Mapping[str, Callable[[str, Any], Any]]] = {
     "priority": finite,
     "tags": names,
-    "retries": lambda what, value: whole(what, value, 0, MOST_RETRIES),
+    "retries": lambda what, value: whole(what, value, 0, MAX_RETRIES),
     "delay": span,
     "depends": names,
     "on_parent_failed": lambda what, value: choice(what, value, PARENT_POLICIES),
@@ -409,8 +409,8 @@ RECUR_DEFAULTS: Final = frozenset(
 _RECUR_READERS: Final[Mapping[str, Callable[[str, Any], Any]]] = {
     "priority": finite,
     "tags": names,
-    "retries": lambda what, value: whole(what, value, 0, MOST_RETRIES),
-    "backlog": lambda what, value: whole(what, value, 0, MOST_RETRIES),
+    "retries": lambda what, value: whole(what, value, 0, MAX_RETRIES),
+    "backlog": lambda what, value: whole(what, value, 0, MAX_RETRIES),
     "expires": lambda what, value: span(what, value, 0.001),
     **_RUN_READERS,
     "user": user,

@@ -17,7 +17,7 @@ from qless_py.errors import BadArgumentError, ConfigError, UndecodableDataError
 
 _NONCE_BYTES = 12
 _KEY_BYTES = (16, 24, 32)
-_LONGEST_KEY_ID = 255
+_MAX_KEY_ID = 255
 _ENCRYPTED_VERSION = 1
 
 
@@ -96,7 +96,7 @@ class EncryptedCodec:
         if not keys:
             raise ConfigError("the encrypted codec needs a key")
         for key_id, key in keys.items():
-            if len(key) not in _KEY_BYTES or not 1 <= len(key_id.encode()) <= _LONGEST_KEY_ID:
+            if len(key) not in _KEY_BYTES or not 1 <= len(key_id.encode()) <= _MAX_KEY_ID:
                 raise ConfigError(f"encryption key {key_id!r} does not have 16, 24 or 32 bytes")
         self._current = list(keys)[-1] if current is None else current
         if self._current not in keys:

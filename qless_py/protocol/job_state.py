@@ -20,7 +20,7 @@ from qless_py.protocol.settings import Settings
 
 T = TypeVar("T")
 
-MOST_TIMES: Final = 10_000
+MAX_TIMES: Final = 10_000
 
 
 class Field(Generic[T]):
@@ -376,7 +376,7 @@ class RecurringState(StoredState):
 
     def next_times(self, count: int = 10) -> list[datetime]:
         """Return the times of the next children, as if it were not paused; fewer near its end."""
-        number = arguments.whole("count", count, 0, MOST_TIMES)
+        number = arguments.whole("count", count, 0, MAX_TIMES)
         left = self.limit
         if left is not None:
             number = min(number, max(left - int(self.fields.get("made", 0)), 0))

@@ -29,11 +29,11 @@ from qless_py.protocol.job_state import JobState
 from qless_py.protocol.puts import PutReply, put_reply
 from qless_py.protocol.records import JobRecord, Record
 
-LONGEST_MESSAGE: Final = 65536
-LARGEST_PAGE: Final = 1000
+MAX_MESSAGE: Final = 65536
+MAX_PAGE: Final = 1000
 SMALL_PAGE: Final = 100
 LATEST: Final = 2**52
-LARGEST_UNFAIL: Final = 1_000_000
+MAX_UNFAIL: Final = 1_000_000
 
 
 # Transitions of the holder of a lease.
@@ -160,7 +160,7 @@ def fail_encoded(jid: str, lease: str, group: str, message: str, data: bytes = b
 
 
 def _message(message: str) -> str:
-    return arguments.text("message", message, LONGEST_MESSAGE)
+    return arguments.text("message", message, MAX_MESSAGE)
 
 
 def retry(  # noqa: PLR0913 - the arguments of the script
@@ -295,11 +295,11 @@ def unfail(queue: str, group: str, count: int) -> Call[int]:
 
 def unfail_counts(count: int) -> list[int]:
     """Split a number of jobs into what each call may move."""
-    most = arguments.MOST_AT_ONCE
+    most = arguments.MAX_PER_CALL
     if arguments.whole("count", count, 1, LATEST) <= most:
         return [count]
-    if count > LARGEST_UNFAIL:
-        raise BadArgumentError(f"count {count} is over {LARGEST_UNFAIL}")
+    if count > MAX_UNFAIL:
+        raise BadArgumentError(f"count {count} is over {MAX_UNFAIL}")
     whole, rest = divmod(count, most)
     return [most] * whole + [rest] * (rest > 0)
 
@@ -388,13 +388,13 @@ def page(offset: int, count: int) -> tuple[int, int]:
     """Return a valid offset and a count of up to 1,000."""
     return (
         arguments.whole("offset", offset, 0, LATEST),
-        arguments.whole("count", count, 0, LARGEST_PAGE),
+        arguments.whole("count", count, 0, MAX_PAGE),
     )
 
 
 def in_hundreds(jids: list[str]) -> list[list[str]]:
     """Split jids into what one call may carry."""
-    step = arguments.MOST_AT_ONCE
+    step = arguments.MAX_PER_CALL
     return [jids[start : start + step] for start in range(0, len(jids), step)]
 
 

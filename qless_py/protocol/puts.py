@@ -165,8 +165,8 @@ def in_batch(specs: Any, batch: str) -> list[Any]:
 
 def check_number(number: int) -> None:
     """Refuse more jobs than one call may put."""
-    if not 1 <= number <= arguments.MOST_AT_ONCE:
-        raise BadArgumentError(f"one call puts 1 to {arguments.MOST_AT_ONCE} jobs, not {number}")
+    if not 1 <= number <= arguments.MAX_PER_CALL:
+        raise BadArgumentError(f"one call puts 1 to {arguments.MAX_PER_CALL} jobs, not {number}")
 
 
 def split(spec: Any) -> tuple[Any, Any, str | None, dict[str, Any]]:
@@ -197,9 +197,9 @@ def derive(
 def follow_up(job: JobState, queue: str, klass: Any, data: Any, options: Mapping[str, Any]) -> str:
     """Add a job to be put when this one completes; returns the jid it will have."""
     arguments.name("queue", queue)
-    if len(job.follow_ups) >= arguments.MOST_AT_ONCE:
+    if len(job.follow_ups) >= arguments.MAX_PER_CALL:
         raise BadArgumentError(
-            f"a job puts at most {arguments.MOST_AT_ONCE} jobs as it completes; "
+            f"a job puts at most {arguments.MAX_PER_CALL} jobs as it completes; "
             "more go into an open batch"
         )
     derived = derive(job, queue, klass, data, options)

@@ -23,7 +23,7 @@ from qless_py.protocol.settings import Settings, TickRequest
 
 J = TypeVar("J")
 
-LONGEST_REASON: Final = 1024
+MAX_REASON: Final = 1024
 
 
 class Pause(TypedDict, total=False):
@@ -104,7 +104,7 @@ def _pop(  # noqa: PLR0913, PLR0917 - queues, worker and decoder
     make: Callable[[JobRecord], J],
 ) -> Call[list[J]]:
     name = settings.worker_name if worker is None else arguments.name("worker", worker)
-    number = 1 if count is None else arguments.whole("count", count, 1, arguments.MOST_AT_ONCE)
+    number = 1 if count is None else arguments.whole("count", count, 1, arguments.MAX_PER_CALL)
 
     def decode(reply: PopReply) -> list[J]:
         settings.tick_requests.extend(reply.tick_requests)
@@ -166,7 +166,7 @@ def pause(
 ) -> Call[None]:
     """Pause queues until they are unpaused, or until a time."""
     options = given(
-        reason=None if reason is None else arguments.text("reason", reason, LONGEST_REASON),
+        reason=None if reason is None else arguments.text("reason", reason, MAX_REASON),
         until=None if until is None else arguments.instant("until", until),
         by=by,
     )

@@ -19,7 +19,7 @@ from qless_py.protocol.settings import Settings, TickRequest
 logger = logging.getLogger(__name__)
 
 MISFIRES: Final = ("all", "one", "skip")
-LARGEST_GROUP: Final = 1000
+MAX_GROUP: Final = 1000
 _SHORTEST: Final = 0.001
 _WHEN: Final = frozenset({"cron", "zone", "misfire", "start", "end", "limit"})
 
@@ -233,9 +233,9 @@ def _new_ticks(
 def declare(settings: Settings, declared: Mapping[str, RecurSpec], group: str) -> list[Call[str]]:
     """Return the calls that create or update a group's jobs; all is checked before one is sent."""
     arguments.name("group", group)
-    if len(declared) > LARGEST_GROUP:
+    if len(declared) > MAX_GROUP:
         raise BadArgumentError(
-            f"a group has at most {LARGEST_GROUP} recurring jobs, not {len(declared)}"
+            f"a group has at most {MAX_GROUP} recurring jobs, not {len(declared)}"
         )
     return [_declare(settings, jid, spec, group) for jid, spec in declared.items()]
 

@@ -17,11 +17,11 @@ from typing import Any, Final
 from qless_py.errors import BadArgumentError
 from qless_py.protocol import arguments
 
-MOST_PATTERNS: Final = 20
+MAX_PATTERNS: Final = 20
 TURNS: Final = 2**31
 _PATTERN: Final = re.compile(r"[A-Za-z0-9_*][A-Za-z0-9_.:@~+*-]{0,127}", re.ASCII)
-_LEAST_WEIGHT: Final = 1e-6
-_LARGEST_WEIGHT: Final = 1e6
+_MIN_WEIGHT: Final = 1e-6
+_MAX_WEIGHT: Final = 1e6
 
 
 class Reserver:
@@ -126,11 +126,11 @@ def entries(queues: Any) -> list[str]:
     checked = list(dict.fromkeys(_entry(one) for one in queues))
     if all(one.startswith("!") for one in checked):
         raise BadArgumentError(f"queues {checked!r} has only exclusions")
-    if len(checked) > arguments.MOST_AT_ONCE:
-        raise BadArgumentError(f"queues has {len(checked)} entries, over {arguments.MOST_AT_ONCE}")
+    if len(checked) > arguments.MAX_PER_CALL:
+        raise BadArgumentError(f"queues has {len(checked)} entries, over {arguments.MAX_PER_CALL}")
     patterns = sum("*" in one for one in checked)
-    if patterns > MOST_PATTERNS:
-        raise BadArgumentError(f"queues has {patterns} patterns, over {MOST_PATTERNS}")
+    if patterns > MAX_PATTERNS:
+        raise BadArgumentError(f"queues has {patterns} patterns, over {MAX_PATTERNS}")
     return checked
 
 
@@ -177,9 +177,9 @@ def _weights(weights: Any, known: Sequence[str]) -> dict[str, float]:
     for entry, weight in weights.items():
         if entry not in known:
             raise BadArgumentError(f"weights holds {entry!r}, which is none of the queues")
-        if not _LEAST_WEIGHT <= arguments.finite(f"weight of {entry}", weight) <= _LARGEST_WEIGHT:
+        if not _MIN_WEIGHT <= arguments.finite(f"weight of {entry}", weight) <= _MAX_WEIGHT:
             raise BadArgumentError(
-                f"weight {weight!r} of {entry} is not from {_LEAST_WEIGHT:g} to {_LARGEST_WEIGHT:g}"
+                f"weight {weight!r} of {entry} is not from {_MIN_WEIGHT:g} to {_MAX_WEIGHT:g}"
             )
         checked[entry] = weight
     return checked

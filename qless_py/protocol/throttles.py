@@ -10,10 +10,10 @@ from qless_py.protocol.call import Call, boolean, integer, mapping, original, pa
 from qless_py.protocol.cursors import Mark
 from qless_py.protocol.jobs import page
 
-LARGEST_PAGE: Final = 250
-MOST_SLOTS: Final = 2**31 - 1
-LEAST: Final = 1e-6
-MOST: Final = 1e9
+MAX_PAGE: Final = 250
+MAX_SLOTS: Final = 2**31 - 1
+MIN_VALUE: Final = 1e-6
+MAX_VALUE: Final = 1e9
 YEAR: Final = 31_557_600_000
 
 
@@ -78,7 +78,7 @@ def set_limits(
     """Replace the limits of a throttle."""
     limits: dict[str, Any] = {}
     if concurrency is not None:
-        limits["concurrency"] = arguments.whole("concurrency", concurrency, 0, MOST_SLOTS)
+        limits["concurrency"] = arguments.whole("concurrency", concurrency, 0, MAX_SLOTS)
     if rate is not None:
         limits["rate"] = _positive("rate", rate)
     if rate is None and not (per is None and burst is None):
@@ -141,9 +141,9 @@ def _read(throttle: str, offset: int, count: int) -> Call[dict[str, Any]]:
     return Call("read/throttle", (throttle, offset, count), mapping)
 
 
-def read_page(cursor: str | None = None, count: int = LARGEST_PAGE) -> Call[ThrottlePage]:
+def read_page(cursor: str | None = None, count: int = MAX_PAGE) -> Call[ThrottlePage]:
     """Read a page of the throttles that have limits or are blocked."""
-    size = arguments.whole("count", count, 1, LARGEST_PAGE)
+    size = arguments.whole("count", count, 1, MAX_PAGE)
     args = (behind(cursors.page_mark(cursor)), size)
 
     def decode(reply: bytes | None) -> ThrottlePage:
@@ -170,8 +170,8 @@ def rows(reply: bytes | None, name: str) -> Rows:
 
 def _positive(what: str, value: Any) -> float:
     number = arguments.finite(what, value)
-    if not LEAST <= number <= MOST:
-        raise BadArgumentError(f"{what} {value!r} is not from {LEAST:f} to {MOST:,.0f}")
+    if not MIN_VALUE <= number <= MAX_VALUE:
+        raise BadArgumentError(f"{what} {value!r} is not from {MIN_VALUE:f} to {MAX_VALUE:,.0f}")
     return number
 
 

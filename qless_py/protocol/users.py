@@ -7,10 +7,10 @@ from typing import Any, Final, Generic, TypeVar
 from qless_py.errors import BadArgumentError
 from qless_py.protocol import arguments, cursors
 from qless_py.protocol.call import Call, boolean, mapping, pack
-from qless_py.protocol.throttles import LARGEST_PAGE, MOST_SLOTS, behind, rows
+from qless_py.protocol.throttles import MAX_PAGE, MAX_SLOTS, behind, rows
 
-LEAST_WEIGHT: Final = 0.001
-LARGEST_WEIGHT: Final = 1e6
+MIN_WEIGHT: Final = 0.001
+MAX_WEIGHT: Final = 1e6
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ def set_options(user: str, weight: Any = None, max_running: Any = None) -> Call[
     if max_running is False:
         options["max_running"] = False
     elif max_running is not None:
-        options["max_running"] = arguments.whole("max_running", max_running, 0, MOST_SLOTS)
+        options["max_running"] = arguments.whole("max_running", max_running, 0, MAX_SLOTS)
     if not options:
         raise BadArgumentError("neither weight nor max_running is given")
     call = Call("user_set", (user, pack(options)), mapping)
@@ -94,9 +94,9 @@ def waiting(user: str, queue: str) -> Call[int]:
     return call.map(lambda row: int(row.get("waiting", 0)))
 
 
-def read_page(cursor: str | None, count: int = LARGEST_PAGE) -> Call[UserPage[UserState]]:
+def read_page(cursor: str | None, count: int = MAX_PAGE) -> Call[UserPage[UserState]]:
     """Read a page of the users with settings."""
-    size = arguments.whole("count", count, 1, LARGEST_PAGE)
+    size = arguments.whole("count", count, 1, MAX_PAGE)
     args = ("", behind(cursors.page_mark(cursor)), size)
 
     def decode(reply: bytes | None) -> UserPage[UserState]:
@@ -108,10 +108,10 @@ def read_page(cursor: str | None, count: int = LARGEST_PAGE) -> Call[UserPage[Us
 
 
 def read_queue_page(
-    queue: str, cursor: str | None = None, count: int = LARGEST_PAGE
+    queue: str, cursor: str | None = None, count: int = MAX_PAGE
 ) -> Call[UserPage[Share]]:
     """Read a page of the users with ready jobs in a queue."""
-    size = arguments.whole("count", count, 1, LARGEST_PAGE)
+    size = arguments.whole("count", count, 1, MAX_PAGE)
     after = cursors.page_mark(cursor)
 
     def decode(reply: bytes | None) -> UserPage[Share]:
@@ -140,10 +140,8 @@ def shares(users: Iterable[Share]) -> list[Share]:
 
 def _weight(value: Any) -> float:
     weight = arguments.finite("weight", value)
-    if not LEAST_WEIGHT <= weight <= LARGEST_WEIGHT:
-        raise BadArgumentError(
-            f"weight {value!r} is not from {LEAST_WEIGHT:g} to {LARGEST_WEIGHT:,.0f}"
-        )
+    if not MIN_WEIGHT <= weight <= MAX_WEIGHT:
+        raise BadArgumentError(f"weight {value!r} is not from {MIN_WEIGHT:g} to {MAX_WEIGHT:,.0f}")
     return weight
 
 

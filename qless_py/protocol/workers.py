@@ -74,7 +74,7 @@ def command(workers: Sequence[str], what: str) -> Call[int]:
 
 def commands(workers: Sequence[str], what: str) -> list[Call[int]]:
     """Return the calls that send a command to any number of workers."""
-    step = arguments.MOST_AT_ONCE
+    step = arguments.MAX_PER_CALL
     return [command(workers[start : start + step], what) for start in range(0, len(workers), step)]
 
 

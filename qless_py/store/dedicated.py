@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from redis.exceptions import RedisError
 
-_LONGEST: Final = 86400.0  # Seconds; the kernel counts the milliseconds of a wait in 31 bits.
+_MAX_WAIT: Final = 86400.0  # Seconds; the kernel counts the milliseconds of a wait in 31 bits.
 
 
 def readable(seconds: float, *descriptors: int) -> list[int]:
@@ -20,7 +20,7 @@ def readable(seconds: float, *descriptors: int) -> list[int]:
     poll = select.poll()
     for one in descriptors:
         poll.register(one, select.POLLIN)
-    ready = {one for one, _ in poll.poll(1000 * min(max(0.0, seconds), _LONGEST))}
+    ready = {one for one, _ in poll.poll(1000 * min(max(0.0, seconds), _MAX_WAIT))}
     return [one for one in descriptors if one in ready]
 
 

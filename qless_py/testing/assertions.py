@@ -14,7 +14,7 @@ from qless_py.protocol import arguments
 _ANY: Final = object()
 _UNPOPPED: Final = ("waiting", "scheduled", "depends", "throttled")
 _PAGE: Final = 100
-_MOST_SHOWN: Final = 20
+_MAX_SHOWN: Final = 20
 
 
 def assert_put(
@@ -36,7 +36,7 @@ def assert_put(
     matching = [job for job in jobs if _matches(job, klass, data, where, attributes)]
     if len(matching) == count or (count is None and matching):
         return matching
-    listed = "\n".join(f"  {_describe(job)}" for job in jobs[:_MOST_SHOWN]) or "  (no jobs)"
+    listed = "\n".join(f"  {_describe(job)}" for job in jobs[:_MAX_SHOWN]) or "  (no jobs)"
     expected = "at least 1" if count is None else count
     raise AssertionError(
         f"matching jobs in queue {queue.name}: {len(matching)}, expected {expected}; "

@@ -16,7 +16,7 @@ from qless_py.client.job import Job
 from qless_py.client.queue import Queue
 from qless_py.handlers.executor import Executor, HandlerOptions
 from qless_py.handlers.outcomes import Outcome
-from qless_py.handlers.result import Result
+from qless_py.handlers.result import Transition
 from qless_py.protocol import Call, JobRecord
 from qless_py.testing.assertions import check_queue
 
@@ -143,10 +143,10 @@ def _performed(job: Job, executor: Executor) -> Performed:
     value, error = None, None
     try:
         value = _run(executor, job)
-        result = Result.returned(job, value)
+        result = Transition.returned(job, value)
     except BaseException as raised:  # noqa: BLE001 - reported to the test
         error = None if isinstance(raised, Outcome) else raised
-        result = Result.raised(job, raised)
+        result = Transition.raised(job, raised)
     if not job.lease:
         return Performed(job.jid, value, error, job)  # Built, not popped: it is in no store.
     if result.call is not None:

@@ -15,7 +15,7 @@ from typing import Any, Final, TypeVar
 from qless_py import protocol
 from qless_py.client.client import Client
 from qless_py.errors import JobNotFoundError, LostLeaseError, StaleRequestError
-from qless_py.handlers.result import Result
+from qless_py.handlers.result import Transition
 from qless_py.handlers.retry import RECONNECT
 from qless_py.protocol import Call
 from qless_py.store.dedicated import DedicatedConnection, readable
@@ -48,7 +48,7 @@ class PendingCall:
     """A call under way and the results that it carries; a batch has one reply for each of them."""
 
     call: Call[Any]
-    results: tuple[Result, ...]
+    results: tuple[Transition, ...]
     is_batch: bool = False
 
 
@@ -60,20 +60,20 @@ class Acknowledger:
     """
 
     def __init__(
-        self, client: Client, control: ControlPipe, settled: Callable[[Result, Any], None]
+        self, client: Client, control: ControlPipe, settled: Callable[[Transition, Any], None]
     ) -> None:
         self.runner = Runner(client.redis, client.namespace, client.runner.clock, policy=_RESEND)
         self.pool = client.redis.connection_pool
         self._control = control
         self._settled = settled
         self._connection = DedicatedConnection(self.pool)
-        self._kept: list[Result] = []
+        self._kept: list[Transition] = []
         self._flight: Flight | None = None
         self._pending: list[PendingCall] = []
         self._unbatched: set[str] = set()
         self._outage = OutageLog(logger)
 
-    def add(self, result: Result) -> None:
+    def add(self, result: Transition) -> None:
         """Keep a result until it is sent."""
         if result.call is None:
             self._settle(result, None)
@@ -221,19 +221,19 @@ class Acknowledger:
         for result, one in zip(pending.results, replies, strict=True):
             self._check_result(result, one)
 
-    def _check_result(self, result: Result, reply: Any) -> None:
+    def _check_result(self, result: Transition, reply: Any) -> None:
         job = result.job
         if isinstance(reply, _TOO_LATE):
             logger.info("result came too late or twice jid=%s error=%s", job.jid, reply)
         elif isinstance(reply, Exception):
             logger.warning("result rejected jid=%s error=%s", job.jid, reply)
             if result.call is not None and result.call.script != "fail":
-                self._kept.append(Result.refused(job, reply))
+                self._kept.append(Transition.refused(job, reply))
                 return
             logger.error("job cannot be failed either jid=%s error=%s", job.jid, reply)
         self._settle(result, reply)
 
-    def _settle(self, result: Result, reply: Any) -> None:
+    def _settle(self, result: Transition, reply: Any) -> None:
         self._unbatched.discard(result.job.lease)
         self._settled(result, reply)
 
@@ -247,7 +247,7 @@ def _is_plain(call: Call[Any]) -> bool:
     return data == b"" and options == b"" and is_small
 
 
-def _complete_many(results: Sequence[Result]) -> Call[Any]:
+def _complete_many(results: Sequence[Transition]) -> Call[Any]:
     """Return one call that completes all these jobs, with a reply for each."""
     calls = [one.call.args for one in results if one.call is not None]
     leases = [(str(args[0]), str(args[1])) for args in calls]

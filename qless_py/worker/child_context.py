@@ -18,9 +18,9 @@ from qless_py.client.job import Job
 from qless_py.errors import DeadWorkerError, StaleRequestError
 from qless_py.handlers.executor import Executor, HandlerOptions
 from qless_py.handlers.resolve import OPERATIONS_QUEUE
-from qless_py.handlers.result import Result
+from qless_py.handlers.result import Transition
 from qless_py.protocol import Call
-from qless_py.protocol.arguments import MOST_AT_ONCE
+from qless_py.protocol.arguments import MAX_PER_CALL
 from qless_py.protocol.queues import PopReply
 from qless_py.store.outage import UNAVAILABLE
 from qless_py.worker.acknowledger import Acknowledger, StopWaiting, UnconfirmedFetch
@@ -216,7 +216,7 @@ class ChildContext:
         count = max(1, min(count, most))
         reserver, spec = self._reserver, self.spec
         entries = [*reserver.entries()]
-        has_room = len(entries) < MOST_AT_ONCE and OPERATIONS_QUEUE not in entries
+        has_room = len(entries) < MAX_PER_CALL and OPERATIONS_QUEUE not in entries
         if self._looks_for_bulk() and has_room:
             entries.append(OPERATIONS_QUEUE)
         return protocol.queues.pop_records(
@@ -231,7 +231,7 @@ class ChildContext:
         self._bulk_at = now
         return True
 
-    def _acknowledged(self, result: Result, _reply: object) -> None:
+    def _acknowledged(self, result: Transition, _reply: object) -> None:
         self._settle(result.job.lease)
 
     def _settle(self, lease: str) -> None:

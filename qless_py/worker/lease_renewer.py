@@ -9,7 +9,7 @@ from typing import Final
 
 from qless_py import protocol
 from qless_py.errors import AlreadyFinishedError, QlessError
-from qless_py.protocol.arguments import MOST_AT_ONCE
+from qless_py.protocol.arguments import MAX_PER_CALL
 from qless_py.worker.child_process import ChildProcess
 from qless_py.worker.outbox import Outbox
 from qless_py.worker.process_table import ProcessTable
@@ -152,8 +152,8 @@ class LeaseRenewer:
     def _renew(self, held: Sequence[LeasedJob]) -> list[int | QlessError] | None:
         """Return the reply for each lease, or None when the store is unavailable."""
         replies: list[int | QlessError] = []
-        for at in range(0, len(held), MOST_AT_ONCE):
-            pairs = [(one.jid, one.lease) for one in held[at : at + MOST_AT_ONCE]]
+        for at in range(0, len(held), MAX_PER_CALL):
+            pairs = [(one.jid, one.lease) for one in held[at : at + MAX_PER_CALL]]
             reply = self._outbox.run([protocol.jobs.heartbeat_many(pairs)])
             if reply is None or isinstance(reply[0], Exception):
                 return None

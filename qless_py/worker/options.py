@@ -31,7 +31,7 @@ _RESERVERS: Final = MappingProxyType(
 )
 RESERVERS: Final = (*_RESERVERS, "weighted")
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_.:@~+-]")
-_MOST: Final = 100  # Jobs that one call fetches, and that a child holds at once.
+_MAX_JOBS: Final = 100  # Jobs that one call fetches, and that a child holds at once.
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ class WorkerOptions:
         self._check_numbers()
 
     def _check_numbers(self) -> None:
-        for name, most in (("children", 1000), ("concurrency", _MOST), ("batch", _MOST)):
+        for name, most in (("children", 1000), ("concurrency", _MAX_JOBS), ("batch", _MAX_JOBS)):
             arguments.whole(name, getattr(self, name), 1, most)
         for name in ("max_jobs", "max_memory"):
             if getattr(self, name) is not None:

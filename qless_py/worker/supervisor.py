@@ -16,7 +16,7 @@ from dataclasses import replace
 from typing import Final
 
 from qless_py import protocol
-from qless_py.protocol.arguments import MOST_AT_ONCE
+from qless_py.protocol.arguments import MAX_PER_CALL
 from qless_py.scripts import assemble
 from qless_py.worker import child, reaper, reexec, sandbox, titles
 from qless_py.worker.child_process import SpawnSpec
@@ -307,8 +307,8 @@ class Supervisor:
         """Deregister the workers and close everything."""
         self._trial.end()
         names = sorted(self._table.registered)
-        for at in range(0, len(names), MOST_AT_ONCE):
-            self._outbox.add(protocol.workers.deregister(names[at : at + MOST_AT_ONCE]))
+        for at in range(0, len(names), MAX_PER_CALL):
+            self._outbox.add(protocol.workers.deregister(names[at : at + MAX_PER_CALL]))
         deadline = time.monotonic() + _EXIT_TIMEOUT
         self._subscriber.close()
         self._close_probe()

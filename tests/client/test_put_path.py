@@ -11,7 +11,7 @@ import qless_py
 from qless_py import Client
 
 PACKAGE = Path(qless_py.__file__).parent
-MOST_FILES = 8
+MAX_FILES = 8
 
 
 def test_a_put_passes_few_files(client: Client) -> None:
@@ -32,4 +32,4 @@ def test_a_put_passes_few_files(client: Client) -> None:
         sys.setprofile(before)
 
     print(*passed, sep="\n")  # noqa: T201 - shown if the test fails
-    assert 0 < len(passed) <= MOST_FILES, list(passed)
+    assert 0 < len(passed) <= MAX_FILES, list(passed)

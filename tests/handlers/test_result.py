@@ -12,7 +12,7 @@ import pytest
 from qless_py import Client, Job, RetryPolicy
 from qless_py.handlers.executor import Executor, HandlerOptions
 from qless_py.handlers.middleware import LogContext, RetryOn, Timeout
-from qless_py.handlers.result import Result
+from qless_py.handlers.result import Transition
 from tests.handlers import jobs, tasks
 
 SURROUNDED = Executor(
@@ -46,7 +46,7 @@ def message(client: Client, job: Job, perform: Any) -> str:
         trace = error.__traceback__
         while trace is not None and trace.tb_frame.f_code.co_filename == __file__:
             trace = trace.tb_next
-        call = Result.raised(job, error.with_traceback(trace)).call
+        call = Transition.raised(job, error.with_traceback(trace)).call
     assert call is not None
     client.run(call)
     found = client.jobs[job.jid]

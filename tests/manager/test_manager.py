@@ -23,7 +23,7 @@ from qless_py import (
     QlessError,
     RetryPolicy,
 )
-from qless_py.handlers.interrupt import Interruptible
+from qless_py.handlers.interrupt import InterruptibleBlock
 from qless_py.manager import (
     Happening,
     Manager,
@@ -218,7 +218,7 @@ def test_a_job_that_is_stopped_right_before_its_handler_is_not_run(
     ran: list[str] = []
     taken, stopped = threading.Event(), threading.Event()
 
-    class Late(Interruptible):
+    class Late(InterruptibleBlock):
         def __enter__(self) -> Self:
             taken.set()
             assert stopped.wait(WAIT)
@@ -228,7 +228,7 @@ def test_a_job_that_is_stopped_right_before_its_handler_is_not_run(
             super().interrupt(error)
             stopped.set()
 
-    monkeypatch.setattr("qless_py.worker.pools.threads.Interruptible", Late)
+    monkeypatch.setattr("qless_py.worker.pools.threads.InterruptibleBlock", Late)
     manager.register("work", lambda job: ran.append(job.jid))
     manager.start()
     jid = manager.put("work")

@@ -13,7 +13,7 @@ from typing import cast
 import pytest
 
 from qless_py import Client, Job, protocol
-from qless_py.handlers.result import Result
+from qless_py.handlers.result import Transition
 from qless_py.worker import WorkerOptions
 from qless_py.worker.acknowledger import UnconfirmedFetch
 from qless_py.worker.child_context import ChildContext, HeldJob
@@ -106,7 +106,7 @@ class Slow(ThreadPool):
     def start(self, row: HeldJob) -> None:
         pass
 
-    def collect(self) -> Sequence[tuple[HeldJob, Result]]:
+    def collect(self) -> Sequence[tuple[HeldJob, Transition]]:
         return ()
 
 
@@ -155,7 +155,7 @@ def test_results_wait_for_the_pipeline_in_progress(live: Client, context: ChildC
     context.register()
     (row,) = context.hold(context.fetch(1))
     child = SequentialRunner(context)
-    context.acknowledger.add(Result.returned(row.job, None))
+    context.acknowledger.add(Transition.returned(row.job, None))
     context.control.flush = True
 
     child.on_signal(signal.SIGTERM, None)  # It could be in the middle of an exchange.

@@ -13,7 +13,7 @@ local settings = {}
 
 settings.OPTIONS = { concurrency = true, rate = true, per = true, burst = true }
 
-local LARGEST = 2147483647
+local MAX_CONCURRENCY = 2147483647
 -- In milliseconds.
 local YEAR = 31557600000
 
@@ -32,7 +32,7 @@ function settings.check_limits(given)
   elseif given.rate == nil and (given.per ~= nil or given.burst ~= nil) then
     errors.bad("per and burst need a rate")
   end
-  check.count("concurrency", given.concurrency or 0, 0, LARGEST)
+  check.count("concurrency", given.concurrency or 0, 0, MAX_CONCURRENCY)
   check.within("rate", given.rate or 1, limits.least, limits.most)
   check.count("per", given.per or 1000, 1, YEAR)
   check.within("burst", given.burst or 1, limits.least, limits.most)

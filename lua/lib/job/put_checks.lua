@@ -10,7 +10,7 @@ local put_checks = {}
 local POLICIES = { wait = true, cancel = true, fail = true, run = true }
 local CONFLICTS = { replace = true, ignore = true, raise = true }
 local JID_CONFLICTS = { replace = true, ignore = true, raise = true, revive = true }
-local LONGEST = 3155760000000
+local MAX_SPAN = 3155760000000
 
 local validators = {
   priority = check.finite,
@@ -50,19 +50,19 @@ local validators = {
     check.one_of(what, value, CONFLICTS)
   end,
   keep = function(what, value)
-    check.count(what, value, 1, LONGEST)
+    check.count(what, value, 1, MAX_SPAN)
   end,
   expires = function(what, value)
     check.count(what, value, 0, 2 ^ 52)
   end,
   expires_in = function(what, value)
-    check.count(what, value, 1, LONGEST)
+    check.count(what, value, 1, MAX_SPAN)
   end,
   soft_limit = function(what, value)
-    check.count(what, value, 1, LONGEST)
+    check.count(what, value, 1, MAX_SPAN)
   end,
   hard_limit = function(what, value)
-    check.count(what, value, 1, LONGEST)
+    check.count(what, value, 1, MAX_SPAN)
   end,
   -- a retry policy that workers read; opaque here
   retry = function(what, value)

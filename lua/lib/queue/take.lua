@@ -13,7 +13,7 @@ local take = {}
 
 -- Records of the queues that workers pop from: milliseconds after which a record is written again,
 -- milliseconds for which it is kept, and how many are kept.
-local RENEWED_AFTER, KEPT_FOR, MOST_LISTS = 10000, 3600000, 1000
+local RENEWED_AFTER, KEPT_FOR, MAX_LISTS = 10000, 3600000, 1000
 
 -- The names of a plain list, to be tried in its order; nil for a list with patterns or options.
 function take.plain_names(packed, options)
@@ -89,7 +89,7 @@ function take.record_request(s, pop, queues, names)
   if not seen or math.abs(s.now - tonumber(seen)) >= RENEWED_AFTER then
     redis.call("ZADD", keys.served(), s.now_text, queues)
     redis.call("ZREMRANGEBYSCORE", keys.served(), "-inf", s.now - KEPT_FOR)
-    redis.call("ZREMRANGEBYRANK", keys.served(), 0, -1 - MOST_LISTS)
+    redis.call("ZREMRANGEBYRANK", keys.served(), 0, -1 - MAX_LISTS)
   end
 end
 

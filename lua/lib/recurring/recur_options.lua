@@ -9,7 +9,7 @@ local recurrence = require("lib.recurring.recurrence")
 
 local recur_options = {}
 
-local LONGEST = 3155760000000
+local MAX_SPAN = 3155760000000
 local LATEST = 281474976710655
 local MISFIRES = { all = true, one = true, skip = true }
 
@@ -79,7 +79,7 @@ local LATER = {
   ["end"] = clears(instant),
   limit = clears(SCHEDULE.limit),
   interval = function(what, value)
-    check.count(what, value, 1, LONGEST)
+    check.count(what, value, 1, MAX_SPAN)
   end,
   klass = check.line,
   queue = check.name,

@@ -8,7 +8,7 @@ local keys = require("lib.core.keys")
 
 local conditions = {}
 
-local MOST = 20
+local MAX_CONDITIONS = 20
 
 local function age_of(job, _, s)
   return s.now - (job.record.put_at or s.now)
@@ -190,7 +190,7 @@ end
 -- Reads the conditions of a call.
 function conditions.read(packed)
   local read = {}
-  for i, condition in ipairs(check.packed_list("conditions", packed, 0, MOST)) do
+  for i, condition in ipairs(check.packed_list("conditions", packed, 0, MAX_CONDITIONS)) do
     read[i] = read_condition(condition)
   end
   return read

@@ -20,10 +20,10 @@ TAG: Final = "source-file"
 SURVEY, CLOSING, FOLDERS, FILES, REPORT = "survey", "closing", "folders", "files", "report"
 QUEUES: Final = (SURVEY, CLOSING, FOLDERS, REPORT, FILES)
 REPORT_JID: Final = "report"
-LARGEST: Final = 10
+MAX_LISTED: Final = 10
 _STEP: Final = 100  # A completion can put, and depend on, at most this many jobs.
 _NOT_IN_NAMES: Final = re.compile(r"[^A-Za-z0-9_.:@~+-]")
-_LONGEST_NAME: Final = 128
+_MAX_NAME: Final = 128
 
 
 class Survey:
@@ -102,14 +102,14 @@ class Report:
             for path, count in _results(client):
                 totals.add(count)
                 sizes.append((count.lines, path, count.functions, count.classes))
-        largest = [list(row) for row in sorted(sizes, reverse=True)[:LARGEST]]
+        largest = [list(row) for row in sorted(sizes, reverse=True)[:MAX_LISTED]]
         return {"totals": asdict(totals), "largest": largest}
 
 
 def jid_of(what: str, root: dict[str, Any], path: str) -> str:
     """Return the jid for a path: always the same, readable where possible."""
     name = f"{what}:{root['name']}:{path.replace(os.sep, ':')}"
-    if len(name) <= _LONGEST_NAME and not _NOT_IN_NAMES.search(name):
+    if len(name) <= _MAX_NAME and not _NOT_IN_NAMES.search(name):
         return name
     return f"{what}:{hashlib.sha256(os.fsencode(name)).hexdigest()[:32]}"
 

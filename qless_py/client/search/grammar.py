@@ -34,7 +34,7 @@ _TOKEN: Final = re.compile(
     r'(?P<minus>-?)(?:(?P<field>[A-Za-z]+(?:\.[^\s:"]+)?):)?(?P<value>"(?:[^"\\]|\\.)*"|[^\s"]+)'
 )
 _COMPARED: Final = re.compile(r"(<=|>=|<|>|=)?(.+)", re.DOTALL)
-_LONGEST: Final = 500
+_MAX_LENGTH: Final = 500
 _TERMS: Final = 20
 
 
@@ -73,8 +73,8 @@ class Term:
 
 def parse(text: str) -> list[Term]:
     """Parse a search; raises `SearchError` with the reason and the position."""
-    if len(text) > _LONGEST:
-        raise SearchError(f"a search has at most {_LONGEST} characters", _LONGEST)
+    if len(text) > _MAX_LENGTH:
+        raise SearchError(f"a search has at most {_MAX_LENGTH} characters", _MAX_LENGTH)
     terms, at = [], 0
     while at < len(text):
         if text[at].isspace():

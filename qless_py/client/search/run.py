@@ -18,7 +18,7 @@ from qless_py.protocol.records import JobRecord
 from qless_py.protocol.search import SIZES, Hit, Look
 
 BUDGET: Final = 20_000
-LONGEST_PAGE: Final = 100
+MAX_PAGE_LENGTH: Final = 100
 _PAGE: Final = 100
 _GROUPS: Final = 1000
 # Jobs that the calls of one round trip examine: the server runs these calls one after the other
@@ -61,8 +61,8 @@ class SearchPage(Generic[AnyJob]):
 
 def steps(text: str, *, limit: int, cursor: str | None, budget: int) -> _Steps[Found]:
     """Yield calls to send together, receive their replies, and return what was found."""
-    if not 1 <= limit <= LONGEST_PAGE:
-        raise BadArgumentError(f"a search returns 1 to {LONGEST_PAGE} jobs, not {limit}")
+    if not 1 <= limit <= MAX_PAGE_LENGTH:
+        raise BadArgumentError(f"a search returns 1 to {MAX_PAGE_LENGTH} jobs, not {limit}")
     if budget < 1:
         raise BadArgumentError(f"a search examines at least one job, not {budget}")
     terms = parse(text)
@@ -74,7 +74,7 @@ def steps(text: str, *, limit: int, cursor: str | None, budget: int) -> _Steps[F
     room = _FIRST_ROUND
     while line.cursor is not None and len(found.records) < limit and found.scanned < budget:
         # What the store cannot judge for certain is cut off here, with no need to ask again.
-        wanted = LONGEST_PAGE if paths else limit - len(found.records)
+        wanted = MAX_PAGE_LENGTH if paths else limit - len(found.records)
         slices = list(line.slices(min(room, budget - found.scanned)))
         looks = yield [_call(line, one, conditions, wanted) for one in slices]
         yield from _take(found, line, list(zip(slices, looks, strict=True)), paths, limit)

@@ -70,8 +70,8 @@ class Branch(Decision):
 
     def __init__(self, *steps: Next, join: Next | None = None, always: bool = False) -> None:
         super().__init__(", ".join(one.step for one in steps))
-        if len(steps) > arguments.MOST_AT_ONCE:
-            raise BadArgumentError(f"{len(steps)} branches; {arguments.MOST_AT_ONCE} are the most")
+        if len(steps) > arguments.MAX_PER_CALL:
+            raise BadArgumentError(f"{len(steps)} branches; {arguments.MAX_PER_CALL} are the most")
         self.steps = steps
         self.join = join
         self.always = always

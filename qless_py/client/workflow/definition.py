@@ -5,7 +5,7 @@ from typing import Any, Self, Unpack
 
 from qless_py.client.batch import BatchOptions
 from qless_py.client.workflow import plan, steps
-from qless_py.client.workflow.plan import MOST_PARENTS, Planned
+from qless_py.client.workflow.plan import MAX_PARENTS, Planned
 from qless_py.client.workflow.steps import DEFAULT_POLICY, Chain, Group, Part, Step
 from qless_py.errors import AlreadyExistsError, BadArgumentError, CycleError
 from qless_py.protocol import arguments
@@ -120,9 +120,9 @@ class Workflow:
         for parent, policy in edges:
             for end in self._resolved(name, parent, ()):
                 after.setdefault(end, policy)
-        if len(after) > MOST_PARENTS:
+        if len(after) > MAX_PARENTS:
             raise BadArgumentError(
-                f"step {name} waits for {len(after)} others; {MOST_PARENTS} is the most"
+                f"step {name} waits for {len(after)} others; {MAX_PARENTS} is the most"
             )
         return Planned(name, one, after)
 

@@ -11,11 +11,11 @@ from typing import Any, Final
 
 import msgpack
 
-from qless_py.client.workflow.steps import LONGEST_NAME, Step
+from qless_py.client.workflow.steps import MAX_NAME, Step
 from qless_py.errors import BadArgumentError, CycleError
 from qless_py.protocol import arguments
 
-MOST_PARENTS: Final = 1000
+MAX_PARENTS: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +80,8 @@ class Names:
 def names(workflow: Any) -> Names:
     """Return the names of a workflow; its own name has no colon and up to 60 characters."""
     name = arguments.name("workflow", workflow)
-    if ":" in name or len(name) > LONGEST_NAME:
-        raise BadArgumentError(f"workflow {name!r} has a colon, or over {LONGEST_NAME} letters")
+    if ":" in name or len(name) > MAX_NAME:
+        raise BadArgumentError(f"workflow {name!r} has a colon, or over {MAX_NAME} letters")
     return Names(name)
 
 

@@ -9,7 +9,7 @@ from qless_py.protocol import arguments
 from qless_py.protocol.arguments import PutOptions
 
 DEFAULT_POLICY: Final = "fail"
-LONGEST_NAME: Final = 60
+MAX_NAME: Final = 60
 # These follow from the place of a step in its workflow.
 _SET_BY_PLACE: Final = frozenset(
     {
@@ -102,6 +102,6 @@ def checked_part(value: Any) -> Part:
 def step_name(value: Any) -> str:
     """Return a valid name of a step: up to 60 characters, so that it fits into jids."""
     name = arguments.name("step", value)
-    if len(name) > LONGEST_NAME:
-        raise BadArgumentError(f"step {name!r} is longer than {LONGEST_NAME} letters")
+    if len(name) > MAX_NAME:
+        raise BadArgumentError(f"step {name!r} is longer than {MAX_NAME} letters")
     return name

@@ -15,7 +15,7 @@ from qless_py.protocol import arguments, jobs
 
 logger = logging.getLogger(__name__)
 
-_LONGEST: Final = 1000
+_MAX_MESSAGE: Final = 1000
 # Sending a line must not log another one.
 _NOT_KEPT: Final = ("qless_py", "redis")
 
@@ -84,7 +84,7 @@ class _JobLogHandler(logging.Handler):
             line = {
                 "level": record.levelname.lower(),
                 "logger": record.name,
-                "message": record.getMessage()[:_LONGEST],
+                "message": record.getMessage()[:_MAX_MESSAGE],
             }
             if self._buffer is None:
                 self._send(line)

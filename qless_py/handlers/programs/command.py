@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 AGAIN: Final = 75  # EX_TEMPFAIL of sysexits.h
 _RULE: Final = "exec"  # The name under which retries of a program are counted.
-_MOST_ERRORS: Final = 8192
+_MAX_ERRORS: Final = 8192
 
 
 class CommandFailedError(QlessError):
@@ -77,7 +77,7 @@ class Command:
             _seconds("kill_timeout", kill_timeout),
             arguments.span("kill_interval", kill_interval, 0.001) / 1000,
             arguments.whole("output", output, 0, 2**30),
-            _MOST_ERRORS,
+            _MAX_ERRORS,
         )
         self._environment = dict(environment or {})
 

@@ -17,7 +17,7 @@ from typing import Any, Final, Self
 
 _CHUNK: Final = 65536
 # An exception sent by another thread does not wake a select, so none waits longer than this.
-_LONGEST_SELECT: Final = 0.5
+_MAX_SELECT: Final = 0.5
 _DRAIN_TIMEOUT: Final = 1.0
 _PR_SET_PDEATHSIG: Final = 1
 
@@ -105,7 +105,7 @@ class Process:
                 selector.register(descriptor, selectors.EVENT_READ)
             # Processes that it leaves behind may hold its streams open: wait for its exit instead.
             while not self._has_ended():
-                longest = _LONGEST_SELECT if descriptor is not None else _LONGEST_SELECT / 10
+                longest = _MAX_SELECT if descriptor is not None else _MAX_SELECT / 10
                 self._serve_ready(selector, min(self._left(), longest))
                 self._enforce()
             until = time.monotonic() + _DRAIN_TIMEOUT
@@ -190,7 +190,7 @@ class Process:
             if descriptor is not None:
                 selector.register(descriptor, selectors.EVENT_READ)
             while not self._has_ended() and (left := until - time.monotonic()) > 0:
-                selector.select(min(left, _LONGEST_SELECT / 10))
+                selector.select(min(left, _MAX_SELECT / 10))
 
 
 @contextlib.contextmanager

@@ -13,7 +13,7 @@ from typing import Final
 from qless_py.errors import StoreError
 
 # The kernel accepts 107 bytes on Linux and 103 on macOS.
-LONGEST_SOCKET_PATH: Final = 103
+MAX_SOCKET_PATH: Final = 103
 _OTHERS: Final = 0o077
 
 
@@ -92,11 +92,11 @@ class Folder:
             return ""
 
     def _is_short(self) -> bool:
-        return len(os.fsencode(self._socket)) <= LONGEST_SOCKET_PATH
+        return len(os.fsencode(self._socket)) <= MAX_SOCKET_PATH
 
     def _temporary(self) -> Path:
         made = Path(tempfile.mkdtemp(prefix="qless_py-"))
-        if len(os.fsencode(made / "s")) <= LONGEST_SOCKET_PATH:
+        if len(os.fsencode(made / "s")) <= MAX_SOCKET_PATH:
             return made
         made.rmdir()
         # The path of TMPDIR is too long as well.

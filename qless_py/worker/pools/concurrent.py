@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from types import FrameType
 from typing import Final, Protocol
 
-from qless_py.handlers.result import Result
-from qless_py.protocol.arguments import MOST_AT_ONCE
+from qless_py.handlers.result import Transition
+from qless_py.protocol.arguments import MAX_PER_CALL
 from qless_py.protocol.queues import PopReply
 from qless_py.worker import control_pipe
 from qless_py.worker.child_context import ChildContext, HeldJob
@@ -40,7 +40,7 @@ class Pool(Protocol):
     def start(self, held: HeldJob) -> None:
         """Run a job in a free slot. Raises OSError or RuntimeError where that is impossible."""
 
-    def collect(self) -> Sequence[tuple[HeldJob, Result]]:
+    def collect(self) -> Sequence[tuple[HeldJob, Transition]]:
         """Return the jobs that have ended since the last call, with their results."""
 
     def fileno(self) -> int:
@@ -102,7 +102,7 @@ class ConcurrentRunner:
         if not self._waiting:
             context = self._context
             # The store leases no more in one call, and the board has no room for more.
-            count = min(free + self._prefetch.next() - 1, MOST_AT_ONCE - len(self._started))
+            count = min(free + self._prefetch.next() - 1, MAX_PER_CALL - len(self._started))
             reply: PopReply | None = context.fetch(count)
             if reply is not None and not reply.jobs:
                 if context.held or self._pool.is_busy:

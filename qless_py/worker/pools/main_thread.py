@@ -14,7 +14,7 @@ from typing import Any
 from qless_py.client.job import Job
 from qless_py.errors import GracefulStop, ImmediateStop, LostLeaseError, SoftLimitError
 from qless_py.handlers.executor import Executor
-from qless_py.handlers.result import Result
+from qless_py.handlers.result import Transition
 from qless_py.worker import sandbox, signals
 from qless_py.worker.control_pipe import ControlPipe
 from qless_py.worker.sandbox import Folder
@@ -58,8 +58,8 @@ class MainThreadRunner:
         self,
         job: Job,
         prepare: Callable[[], object],
-        complete: Callable[[Job, Any], Result] = Result.returned,
-    ) -> Result:
+        complete: Callable[[Job, Any], Transition] = Transition.returned,
+    ) -> Transition:
         """Run the handler of a job and return what became of it.
 
         `prepare` is called right before the handler, where it can be interrupted too; `complete`
@@ -70,7 +70,7 @@ class MainThreadRunner:
         except (ImmediateStop, GracefulStop, LostLeaseError, SoftLimitError) as error:
             # The signal arrived just as the handler was raising an exception of its own.
             self._job = None
-            result = Result.raised(job, error)
+            result = Transition.raised(job, error)
         if self._on_signal is not None:
             self._restore_signals(self._on_signal)
         return result
@@ -90,8 +90,8 @@ class MainThreadRunner:
             raise error
 
     def _run(
-        self, job: Job, prepare: Callable[[], object], complete: Callable[[Job, Any], Result]
-    ) -> Result:
+        self, job: Job, prepare: Callable[[], object], complete: Callable[[Job, Any], Transition]
+    ) -> Transition:
         try:
             self._job = job
             with sandbox.for_job(self._folder, job):
@@ -100,7 +100,7 @@ class MainThreadRunner:
             self._job = None
         except BaseException as error:  # noqa: BLE001 - whatever a handler raises fails its job
             self._job = None
-            return Result.raised(job, error)
+            return Transition.raised(job, error)
         return complete(job, value)
 
     def _restore_signals(self, on_signal: SignalHandler) -> None:

@@ -22,7 +22,7 @@ import msgpack
 from qless_py import protocol
 from qless_py.client.job import Job
 from qless_py.handlers.fork_guard import ForkSignals
-from qless_py.handlers.result import Result
+from qless_py.handlers.result import Transition
 from qless_py.protocol import Call
 from qless_py.worker import control_pipe, sandbox, signals
 from qless_py.worker.child_context import ChildContext, HeldJob
@@ -68,7 +68,7 @@ class ProcessPool:
         # One byte for each slot: the message to the job there, read when the signal arrives.
         self._messages = mmap.mmap(-1, MAX_JOBS)
         self._free_slots = list(range(MAX_JOBS))
-        self._done: list[tuple[HeldJob, Result]] = []
+        self._done: list[tuple[HeldJob, Transition]] = []
         self._fork_signals = ForkSignals(signals.GROUP, signals.restore_defaults)
         # These two are used in the process of a job only, and exist before each fork.
         self._runner = MainThreadRunner(context.executor, context.options.sandbox)
@@ -107,7 +107,7 @@ class ProcessPool:
         if process.pidfd is not None:
             self._selector.register(process.pidfd, selectors.EVENT_READ, process)
 
-    def collect(self) -> Sequence[tuple[HeldJob, Result]]:
+    def collect(self) -> Sequence[tuple[HeldJob, Transition]]:
         """Return the jobs that have a result; their processes may take longer to exit."""
         self._select(0)
         done, self._done = self._done, []
@@ -177,7 +177,7 @@ class ProcessPool:
         message = process.message()
         if message is not None and not process.has_result:
             call = _parse(process.held.leased, message)
-            self._end(process, Result(process.held.job, call))
+            self._end(process, Transition(process.held.job, call))
         if not chunk:
             self._selector.unregister(process.pipe)
             process.is_pipe_closed = True
@@ -198,22 +198,22 @@ class ProcessPool:
         if not process.has_result:
             self._end(process, self._died(process, cause))
 
-    def _end(self, process: _JobProcess, result: Result) -> None:
+    def _end(self, process: _JobProcess, result: Transition) -> None:
         process.has_result = True
         self._processes.pop(process.held.leased.lease, None)
         self._done.append((process.held, result))
 
-    def _died(self, process: _JobProcess, cause: str) -> Result:
+    def _died(self, process: _JobProcess, cause: str) -> Transition:
         job, leased = process.held.job, process.held.leased
         if process.sent == control_pipe.RELEASE:
-            return Result(job, protocol.jobs.release_lease(leased.jid, leased.lease))
+            return Transition(job, protocol.jobs.release_lease(leased.jid, leased.lease))
         if process.sent == control_pipe.LIMIT:
             cause = "killed at its hard limit"
         logger.warning(
             "process of a job ended jid=%s pid=%d cause=%s", leased.jid, process.pid, cause
         )
         sandbox.remove_stale(self._context.options.sandbox)
-        return Result(job, protocol.workers.job_died(leased.jid, leased.lease, cause))
+        return Transition(job, protocol.workers.job_died(leased.jid, leased.lease, cause))
 
     def _run_job(self, held: HeldJob, slot: int, pipe: int, parent: int) -> NoReturn:
         """Run a job in its new process, send what became of it, and exit."""
@@ -241,14 +241,14 @@ class ProcessPool:
                     stream.flush()
             os._exit(code)
 
-    def _complete(self, job: Job, value: Any) -> Result:
+    def _complete(self, job: Job, value: Any) -> Transition:
         """Send only data and result of a job that just completes: the child makes the call."""
         if job.state == "running" and not job.follow_ups:
-            # `Result.returned` handles a value that cannot be encoded.
+            # `Transition.returned` handles a value that cannot be encoded.
             with contextlib.suppress(Exception):
                 self._completion = (_COMPLETION, job.data_to_send(), job.encode_given(value))
-                return Result(job, None)
-        return Result.returned(job, value)
+                return Transition(job, None)
+        return Transition.returned(job, value)
 
 
 class _JobControl(control_pipe.ControlPipe):
@@ -310,7 +310,7 @@ def _write(pipe: int, message: Sequence[Any]) -> None:
         left = left[os.write(pipe, left) :]
 
 
-def _arguments(result: Result) -> Sequence[Any]:
+def _arguments(result: Transition) -> Sequence[Any]:
     call = result.call
     return (None,) if call is None else (call.script, *call.args)
 

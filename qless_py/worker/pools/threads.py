@@ -15,8 +15,8 @@ from typing import Final
 
 from qless_py.errors import GracefulStop, ImmediateStop, LostLeaseError, SoftLimitError
 from qless_py.handlers.executor import Executor
-from qless_py.handlers.interrupt import Interruptible
-from qless_py.handlers.result import Result
+from qless_py.handlers.interrupt import InterruptibleBlock
+from qless_py.handlers.result import Transition
 from qless_py.worker import control_pipe, sandbox
 from qless_py.worker.child_context import HeldJob
 
@@ -48,13 +48,13 @@ class ThreadPool:
         self._folder = folder
         self._on_start = on_start
         self._inbox: queue.SimpleQueue[HeldJob | None] = queue.SimpleQueue()
-        self._done: deque[tuple[HeldJob, Result]] = deque()
+        self._done: deque[tuple[HeldJob, Transition]] = deque()
         self._reader, self._writer = os.pipe()
         os.set_blocking(self._reader, False)
         os.set_blocking(self._writer, False)
         self._threads: list[threading.Thread] = []
         self._busy = 0
-        self._blocks: dict[str, Interruptible] = {}
+        self._blocks: dict[str, InterruptibleBlock] = {}
         self._loop = _EventLoop()
 
     def start(self, held: HeldJob) -> None:
@@ -66,10 +66,10 @@ class ThreadPool:
             thread.start()
             self._threads.append(thread)
         self._busy += 1
-        self._blocks[held.leased.lease] = Interruptible()
+        self._blocks[held.leased.lease] = InterruptibleBlock()
         self._inbox.put(held)
 
-    def collect(self) -> Sequence[tuple[HeldJob, Result]]:
+    def collect(self) -> Sequence[tuple[HeldJob, Transition]]:
         """Return the jobs that have ended, with their results."""
         with contextlib.suppress(BlockingIOError):
             os.read(self._reader, 4096)
@@ -125,11 +125,11 @@ class ThreadPool:
             try:
                 result = self._run(held, block)
             except BaseException as error:  # noqa: BLE001 - an interrupt that came too late
-                result = Result.raised(held.job, error)
+                result = Transition.raised(held.job, error)
             if result is not None:
                 self._end(held, result)
 
-    def _run(self, held: HeldJob, block: Interruptible) -> Result | None:
+    def _run(self, held: HeldJob, block: InterruptibleBlock) -> Transition | None:
         """Run a job; returns None if a task of the event loop runs it."""
         job, executor = held.job, self._executor
         is_task = False
@@ -144,24 +144,24 @@ class ThreadPool:
                 with sandbox.for_job(self._folder, job):
                     value = executor.run(job)
         except BaseException as error:  # noqa: BLE001 - whatever a handler raises fails its job
-            return None if is_task else Result.raised(job, error)
-        return Result.returned(job, value)
+            return None if is_task else Transition.raised(job, error)
+        return Transition.returned(job, value)
 
-    async def _arun(self, held: HeldJob, block: Interruptible) -> None:
+    async def _arun(self, held: HeldJob, block: InterruptibleBlock) -> None:
         job = held.job
         try:
             with sandbox.for_job(self._folder, job):
                 block.enter_task()
                 value = await self._executor.arun(job)
         except asyncio.CancelledError as error:
-            result = Result.raised(job, block.error() if block.error else error)
+            result = Transition.raised(job, block.error() if block.error else error)
         except BaseException as error:  # noqa: BLE001 - whatever a handler raises fails its job
-            result = Result.raised(job, error)
+            result = Transition.raised(job, error)
         else:
-            result = Result.returned(job, value)
+            result = Transition.returned(job, value)
         self._end(held, result)
 
-    def _end(self, held: HeldJob, result: Result) -> None:
+    def _end(self, held: HeldJob, result: Transition) -> None:
         self._done.append((held, result))
         # A full pipe is readable already, which is all that matters.
         with contextlib.suppress(BlockingIOError):

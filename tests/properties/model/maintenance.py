@@ -6,7 +6,7 @@ from tests.properties.model import completion, queue_positions, recurring
 from tests.properties.model.state import DAY, Batch, Job, Namespace
 
 ABREAST = 10
-LEAST = 5
+MIN_SHARE = 5
 
 
 def run(ns: Namespace) -> int | None:
@@ -14,7 +14,7 @@ def run(ns: Namespace) -> int | None:
     found = sorted((at, duty) for duty, at in ns.due.items())[:ABREAST]
     due = [duty for at, duty in found if at <= ns.now]
     for duty in due:
-        _perform(ns, duty, max(completion.HOUSEKEEPING // len(due), LEAST))
+        _perform(ns, duty, max(completion.HOUSEKEEPING // len(due), MIN_SHARE))
     return next_in(ns)
 
 
