@@ -20,7 +20,7 @@ def eventually(
     within: float = PATIENCE,
     every: float = 0.01,
 ) -> T:
-    """Call `condition` every so many seconds until it returns something true; return that.
+    """Call `condition` every `every` seconds until it returns a true value; return that value.
 
     Fails after `within` seconds, with `message` (called, if it is a function) and the last value.
     """
@@ -28,7 +28,7 @@ def eventually(
     pause = threading.Event()
     while not (found := condition()):
         if time.monotonic() > deadline:
-            said = message if isinstance(message, str) else message()
-            raise AssertionError(f"{said} (after {within} s, last seen: {found!r})")
+            text = message if isinstance(message, str) else message()
+            raise AssertionError(f"{text} (after {within} s, last seen: {found!r})")
         pause.wait(every)
     return found

@@ -170,7 +170,7 @@ class Mixture:
         return *self._held(), "half"
 
     def log(self) -> tuple[object, ...]:
-        return self._jid(), "", "said", "data"
+        return self._jid(), "", "note", "data"
 
     def timeout(self) -> tuple[object, ...]:
         return (self._jids(1),)

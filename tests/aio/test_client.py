@@ -266,9 +266,9 @@ def test_events_arrive_also_after_a_lost_connection(run: Run) -> None:
             await client.redis.client_kill_filter(_type="pubsub")
             assert isinstance(await listener.get(30), kinds.Resubscribed)
             await client.queues["q"].put("k", jid="b")
-            heard = await listener.get(30)
-            assert heard is not None
-            assert heard.jid == "b"
+            second = await listener.get(30)
+            assert second is not None
+            assert second.jid == "b"
 
     run(events)
 

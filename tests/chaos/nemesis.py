@@ -15,8 +15,8 @@ import psutil
 import qless_py
 
 ROOT = Path(qless_py.__file__).parents[1]
-# Longer than a lease and its grace, shorter than these and the longest job: so the frozen one goes
-# on while another already runs its job.
+# Longer than a lease and its grace, shorter than these and the longest job: so the frozen one
+# resumes while another already runs its job.
 FROZEN = 3.0
 
 
@@ -35,7 +35,7 @@ class Workers:
         self.parents.append(started)
 
     def children(self) -> list[int]:
-        return [pid for parent in self.parents for pid in family(parent)[1:]]
+        return [pid for parent in self.parents for pid in process_tree(parent)[1:]]
 
     def kill_parent(self, parent: subprocess.Popen[bytes]) -> None:
         parent.kill()
@@ -52,7 +52,7 @@ class Workers:
             parent.wait()
 
 
-def family(parent: subprocess.Popen[bytes]) -> list[int]:
+def process_tree(parent: subprocess.Popen[bytes]) -> list[int]:
     """Return the parent and its children."""
     with contextlib.suppress(psutil.NoSuchProcess):
         return [parent.pid, *(one.pid for one in psutil.Process(parent.pid).children())]
@@ -60,10 +60,10 @@ def family(parent: subprocess.Popen[bytes]) -> list[int]:
 
 
 class Nemesis:
-    """Faults at random moments: often a child, at times a parent, exactly once the server.
+    """Faults at random times: often a child, sometimes a parent, exactly once the server.
 
-    Now and then a parent with all its children is frozen for so long that its leases lapse, and
-    then goes on as if nothing had happened.
+    Now and then a parent with all its children is frozen until its leases lapse, and then
+    resumes as if nothing had happened.
     """
 
     def __init__(self, seed: int, workers: Workers, client: qless_py.Client) -> None:
@@ -80,7 +80,7 @@ class Nemesis:
         self.log: list[str] = []
 
     def act(self) -> None:
-        """Do the next fault, if its time has come."""
+        """Cause the next fault if it is due."""
         now = time.monotonic()
         if self._frozen and now >= self._thaw_at:
             self.thaw()
@@ -106,7 +106,7 @@ class Nemesis:
 
     def _freeze(self) -> None:
         parent = self._random.choice(self._workers.parents)
-        self._frozen = family(parent)
+        self._frozen = process_tree(parent)
         for pid in self._frozen:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGSTOP)
@@ -122,8 +122,8 @@ class Nemesis:
             self._note("child", pid)
 
     def _kill_parent(self) -> None:
-        # One that has no children yet is still starting: on a slow machine nobody would ever work.
-        begun = [one for one in self._workers.parents if len(family(one)) > 1]
+        # One without children is still starting: on a slow machine no worker would ever start.
+        begun = [one for one in self._workers.parents if len(process_tree(one)) > 1]
         free = [one for one in begun if one.pid not in self._frozen]
         if not free:
             return

@@ -1,6 +1,6 @@
 """The chaos checker detects every kind of fault."""
 
-from tests.chaos.checker import Ending, judge
+from tests.chaos.checker import Ending, violations
 from tests.chaos.ledger import Line, parse
 
 GOOD = Ending("complete", ("put", "popped", "done"))
@@ -15,7 +15,7 @@ def test_a_job_that_ran_once_is_fine() -> None:
                       start a 1.x 7
                       end a 1.x 7""")
 
-    found = judge(ledger, {"a": GOOD})
+    found = violations(ledger, {"a": GOOD})
 
     assert found == type(found)()
 
@@ -26,23 +26,23 @@ def test_a_job_that_ran_twice_because_its_child_died_is_fine() -> None:
                       start a 2.y 8""")
     ending = Ending("complete", ("put", "popped", "crashed", "popped", "done"))
 
-    found = judge(ledger, {"a": ending})
+    found = violations(ledger, {"a": ending})
 
     assert found == type(found)()
 
 
 def test_an_acknowledged_job_that_is_gone_is_lost() -> None:
-    assert judge(lines("acked a - 0"), {}).lost == ["a"]
+    assert violations(lines("acked a - 0"), {}).lost == ["a"]
 
 
 def test_an_unsure_put_may_be_gone_or_done() -> None:
-    found = judge(lines("unsure a - 0\nunsure b - 0\nstart b 1.x 7"), {"b": GOOD})
+    found = violations(lines("unsure a - 0\nunsure b - 0\nstart b 1.x 7"), {"b": GOOD})
 
     assert found == type(found)()
 
 
 def test_a_job_that_never_ended_is_stuck() -> None:
-    found = judge(lines("acked a - 0"), {"a": Ending("running", ("put", "popped"))})
+    found = violations(lines("acked a - 0"), {"a": Ending("running", ("put", "popped"))})
 
     assert found.stuck == ["a"]
 
@@ -50,7 +50,7 @@ def test_a_job_that_never_ended_is_stuck() -> None:
 def test_a_second_pop_without_a_reason_is_unexplained() -> None:
     ledger = lines("acked a - 0\nstart a 1.x 7\nstart a 2.y 8")
 
-    found = judge(ledger, {"a": Ending("complete", ("put", "popped", "popped", "done"))})
+    found = violations(ledger, {"a": Ending("complete", ("put", "popped", "popped", "done"))})
 
     assert found.unexplained == ["a"]
 
@@ -58,28 +58,28 @@ def test_a_second_pop_without_a_reason_is_unexplained() -> None:
 def test_more_starts_than_pops_are_unexplained() -> None:
     ledger = lines("acked a - 0\nstart a 1.x 7\nstart a 2.y 8")
 
-    assert judge(ledger, {"a": GOOD}).unexplained == ["a"]
+    assert violations(ledger, {"a": GOOD}).unexplained == ["a"]
 
 
 def test_one_pop_started_twice_is_a_duplicate() -> None:
     ledger = lines("acked a - 0\nstart a 1.x 7\nstart a 1.x 8")
 
-    assert judge(ledger, {"a": GOOD}).duplicated == ["a"]
+    assert violations(ledger, {"a": GOOD}).duplicated == ["a"]
 
 
 def test_two_completions_are_a_duplicate() -> None:
     ending = Ending("complete", ("put", "popped", "done", "put", "popped", "done"))
 
-    assert judge(lines("acked a - 0\nstart a 1.x 7"), {"a": ending}).duplicated == ["a"]
+    assert violations(lines("acked a - 0\nstart a 1.x 7"), {"a": ending}).duplicated == ["a"]
 
 
 def test_a_completion_by_an_earlier_pop_is_late() -> None:
     ledger = lines("acked a - 0\nstart a 9.x 7\nstart a 10.y 8")
     steps = ("put", "popped", "timed-out", "popped", "done")
 
-    assert judge(ledger, {"a": Ending("complete", steps, "9.x")}).late == ["a"]
-    assert judge(ledger, {"a": Ending("complete", steps, "10.y")}).late == []
+    assert violations(ledger, {"a": Ending("complete", steps, "9.x")}).late == ["a"]
+    assert violations(ledger, {"a": Ending("complete", steps, "10.y")}).late == []
 
 
 def test_a_job_that_nobody_put_is_a_ghost() -> None:
-    assert judge(lines("start a 1.x 7"), {"a": GOOD}).ghosts == ["a"]
+    assert violations(lines("start a 1.x 7"), {"a": GOOD}).ghosts == ["a"]

@@ -15,7 +15,7 @@ import redis
 from qless_py import Client, Job, QlessError, fsck
 from qless_py.protocol.arguments import PutSpec
 from tests.chaos import checker, handlers, ledger
-from tests.chaos.checker import Ending, Verdicts
+from tests.chaos.checker import Ending, Violations
 from tests.chaos.ledger import Ledger, Line
 from tests.chaos.nemesis import Nemesis, Workers
 
@@ -81,7 +81,7 @@ def run(client: Client, nemesis: Nemesis, book: Path, seed: int) -> None:
             seen, changed_at = now, time.monotonic()
         if seen == JOBS:
             break
-        # The last jobs run in peace, so that the end is not put off again and again.
+        # The last jobs run without faults, so that the end is not put off again and again.
         if seen < JOBS * 0.95:
             nemesis.act()
         else:
@@ -99,7 +99,7 @@ def endings(client: Client) -> dict[str, Ending]:
     }
 
 
-def say(text: str) -> None:
+def report(text: str) -> None:
     """Print, which pytest shows when the test fails: the seed runs the same faults again."""
     print(text)  # noqa: T201
 
@@ -109,7 +109,7 @@ def say(text: str) -> None:
 @pytest.mark.timeout(240)
 def test_nothing_is_lost_stuck_or_repeated_without_reason_under_kills(folder: Path) -> None:
     seed = int(os.environ.get("QLESS_PY_CHAOS_SEED", "0")) or random.SystemRandom().getrandbits(32)
-    say(f"QLESS_PY_CHAOS_SEED={seed}")
+    report(f"QLESS_PY_CHAOS_SEED={seed}")
     url = f"embedded://{folder}/store"
     book = folder / "ledger"
     workers = Workers(url, CHILDREN, folder / "workers.log")
@@ -125,16 +125,16 @@ def test_nothing_is_lost_stuck_or_repeated_without_reason_under_kills(folder: Pa
         finally:
             nemesis.thaw()
             workers.stop()
-        say("\n".join(nemesis.log))
+        report("\n".join(nemesis.log))
         found = endings(client)
-        verdicts = checker.judge(ledger.read(book), found)
+        violations = checker.violations(ledger.read(book), found)
         findings = fsck.check(client.redis, client.namespace)
         server = psutil.Process(int(client.redis.info("server")["process_id"]))
     psutil.wait_procs([server], timeout=5)  # It writes its file out before it ends.
 
     again = sum(1 for one in found.values() if one.history.count("popped") > 1)
-    say(f"{dict(nemesis.faults)}; {again} jobs ran more than once")
-    assert verdicts == Verdicts()
+    report(f"{dict(nemesis.faults)}; {again} jobs ran more than once")
+    assert violations == Violations()
     assert findings == []
     assert nemesis.faults["server"] == 1
     assert nemesis.faults["child"] >= 5

@@ -83,12 +83,12 @@ def test_operations_are_listed_and_aborted(program: Program, live: Client) -> No
     live.queues["mail"].put_many([{"klass": "app.Send"}] * 7)
     begin = ("job", "cancel", "--everything", "--in-background")
     refused = program(*begin, code=2).stderr
-    said = program(*begin, "--yes")
+    started = program(*begin, "--yes")
     second = program.json(*begin, "--yes")["operation"]
 
     assert "Cancel 7 jobs? Confirm with --yes" in refused
-    first = said.stdout.strip()
-    assert "No worker was seen" in said.stderr
+    first = started.stdout.strip()
+    assert "No worker was seen" in started.stderr
     assert {one["jid"] for one in program.json("operations", "list")["operations"]} == {
         first,
         second,
@@ -134,7 +134,7 @@ def test_operations_are_left_alone_by_bulk_actions(program: Program, live: Clien
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (["job", "cancel", "one", "--in-background"], "with filters, not with jids"),
         (["job", "cancel", "--queue", "a", "--limit", "1", "--in-background"], "--limit"),
@@ -149,9 +149,9 @@ def test_operations_are_left_alone_by_bulk_actions(program: Program, live: Clien
     ],
 )
 def test_usage_errors_start_nothing(
-    program: Program, live: Client, words: list[str], said: str
+    program: Program, live: Client, words: list[str], message: str
 ) -> None:
-    assert said in program(*words, code=2).stderr
+    assert message in program(*words, code=2).stderr
     assert live.operations.recent() == []
 
 

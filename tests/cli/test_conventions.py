@@ -60,10 +60,10 @@ def test_each_option_and_command_says_what_it_is_for(words: tuple[str, ...]) -> 
     assert len(first) <= 100
     for option in ALL[words].params:
         if isinstance(option, click.Option):
-            named, said = option.get_help_record(click.Context(ALL[words])) or ("", "")
-            assert said[:1].isalnum(), f"{named} says nothing of itself"
-            assert "=None" not in said
-            assert "99" not in said
+            named, text = option.get_help_record(click.Context(ALL[words])) or ("", "")
+            assert text[:1].isalnum(), f"{named} says nothing of itself"
+            assert "=None" not in text
+            assert "99" not in text
 
 
 def test_the_program_and_its_groups_say_in_whole_sentences_what_each_command_does(

@@ -142,7 +142,7 @@ def test_an_interrupted_demo_leaves_without_a_traceback(tmp_path: Path) -> None:
         pass
 
     demo.send_signal(signal.SIGINT)
-    _, said = demo.communicate(timeout=50)
+    _, errors = demo.communicate(timeout=50)
 
     assert demo.returncode == 130
-    assert "Traceback" not in said
+    assert "Traceback" not in errors

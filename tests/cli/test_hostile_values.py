@@ -164,7 +164,7 @@ def test_any_letters_can_be_read_and_written_in_any_locale(
 
 
 @pytest.mark.parametrize(
-    ("command", "code", "said"),
+    ("command", "code", "message"),
     [
         ("jobs --count 1000 | head -1 >/dev/null; exit ${PIPESTATUS[0]}", None, ""),
         ("queues > /dev/full", 1, "Error: [Errno 28] No space left on device\n"),
@@ -172,7 +172,7 @@ def test_any_letters_can_be_read_and_written_in_any_locale(
     ],
 )
 def test_a_closed_pipe_or_full_disk_is_reported_without_traceback(
-    live: Client, server: servers.Server, command: str, code: int | None, said: str
+    live: Client, server: servers.Server, command: str, code: int | None, message: str
 ) -> None:
     for _ in range(10):
         live.queues["mail"].put_many([{"klass": "app.Send", "data": "x" * 60}] * 100)
@@ -184,7 +184,7 @@ def test_a_closed_pipe_or_full_disk_is_reported_without_traceback(
         check=False,
     )
 
-    assert ended.stderr == said
+    assert ended.stderr == message
     assert ended.returncode == code if code is not None else ended.returncode in {0, 1}
 
 

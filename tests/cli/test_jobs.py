@@ -313,7 +313,7 @@ def test_jobs_and_those_that_depend_on_them_are_canceled_together(
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (["put", "mail"], "KLASS"),
         (["put", "mail", "app.Send", "{"], "not JSON"),
@@ -335,12 +335,12 @@ def test_jobs_and_those_that_depend_on_them_are_canceled_together(
     ],
 )
 def test_usage_errors_change_nothing(
-    program: Program, live: Client, words: list[str], said: str
+    program: Program, live: Client, words: list[str], message: str
 ) -> None:
     ended = program(*words, code=2, stdin="")
 
     assert ended.stderr.count("\n") == 1
-    assert said in ended.stderr
+    assert message in ended.stderr
     assert live.queues.counts == []
 
 

@@ -210,7 +210,7 @@ def test_without_a_desktop_it_says_so(program: Program, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (["--exec", "no-such-command"], "no-such-command"),
         (["--exec", "'"], "'"),
@@ -227,6 +227,6 @@ def test_without_a_desktop_it_says_so(program: Program, tmp_path: Path) -> None:
     ],
 )
 def test_usage_errors_are_reported_before_listening(
-    program: Program, words: list[str], said: str
+    program: Program, words: list[str], message: str
 ) -> None:
-    assert said in program("listen", *words, code=2).stderr
+    assert message in program("listen", *words, code=2).stderr

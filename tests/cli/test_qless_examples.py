@@ -96,7 +96,7 @@ def test_the_turkey_is_made_after_the_stuffing_and_a_site_in_three_steps(
     assert cook.peek(2)[0].jid == stuffing
     assert len(cook.peek(2)) == 1
 
-    said = work(
+    output = work(
         server,
         app,
         *("--import", "seed_app"),
@@ -110,7 +110,7 @@ def test_the_turkey_is_made_after_the_stuffing_and_a_site_in_three_steps(
     assert job(live, site).result == len("example.org/example.org/about")
     whats = [entry.get("queue") for entry in job(live, site).history if entry["what"] == "put"]
     assert whats[0] == "crawl"
-    assert "Store:" in said
+    assert "Store:" in output
 
 
 SCRIPT = """\
@@ -143,8 +143,8 @@ def test_a_program_performs_a_job(
 
     work(server, tmp_path, "-q", "tasks", "--exec", "./this_file", "--", "my", "cmd", "args")
 
-    said = job(live, "unique-key-id").result
-    assert said.strip() == ("received: id=unique-key-id {'any': 'data'} ['my', 'cmd', 'args']")
+    output = job(live, "unique-key-id").result
+    assert output.strip() == ("received: id=unique-key-id {'any': 'data'} ['my', 'cmd', 'args']")
 
 
 @pytest.mark.fork
@@ -307,10 +307,10 @@ def test_a_tracked_job_is_listened_to(program: Program, live: Client) -> None:
     live_job.complete()
 
     with events:
-        heard = events.get(30)
+        event = events.get(30)
 
-    assert heard is not None
-    assert (heard.name, heard.jid) == ("completed", "one")
+    assert event is not None
+    assert (event.name, event.jid) == ("completed", "one")
     assert program.json("tracked")["jobs"][0]["state"] == "complete"
 
 

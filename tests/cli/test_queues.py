@@ -61,8 +61,8 @@ def test_an_option_that_cannot_be_is_rejected(program: Program) -> None:
 def test_an_option_that_no_queue_has_is_rejected_and_nothing_set(
     program: Program, live: Client
 ) -> None:
-    said = program("queue", "set", "mail", "heartbeat=30", "heartbeet=30", code=2).stderr
-    assert "unknown option 'heartbeet': did you mean 'heartbeat'?" in said
+    output = program("queue", "set", "mail", "heartbeat=30", "heartbeet=30", code=2).stderr
+    assert "unknown option 'heartbeet': did you mean 'heartbeat'?" in output
     assert "mail-heartbeat" not in live.config
     assert "mail-jobs-history" in program("config", "set", "mail-jobs-history", "5", code=2).stderr
 

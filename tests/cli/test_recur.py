@@ -141,7 +141,7 @@ def test_nothing_is_removed_without_a_yes(program: Program, live: Client, tmp_pa
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("[hourly]\nqueue = 'q'\nklass = 'k'", "every"),
         ("[hourly]\nqueue = 'q'\nklass = 'k'\nevry = 1", "did you mean 'every'?"),
@@ -156,12 +156,12 @@ def test_nothing_is_removed_without_a_yes(program: Program, live: Client, tmp_pa
     ],
 )
 def test_a_file_that_is_wrong_changes_nothing(
-    program: Program, live: Client, tmp_path: Path, text: str, said: str
+    program: Program, live: Client, tmp_path: Path, text: str, message: str
 ) -> None:
     good = "[good]\nqueue = 'q'\nklass = 'k'\nevery = 1\n"
     (tmp_path / "schedule.toml").write_text(f"{text}\n{good}")
 
     ended = program("recur", "sync", "schedule.toml", code=2)
 
-    assert said in ended.stderr
+    assert message in ended.stderr
     assert live.jobs["good"] is None

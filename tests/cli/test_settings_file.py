@@ -79,7 +79,7 @@ def test_the_file_may_name_its_environment(file: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("url = 1", "url"),
         ("[", "TOML"),
@@ -90,11 +90,11 @@ def test_the_file_may_name_its_environment(file: Path) -> None:
         ("environment = 'producton'\n[environments.production]\n", "did you mean 'production'?"),
     ],
 )
-def test_a_file_that_cannot_be_used_says_why(tmp_path: Path, text: str, said: str) -> None:
+def test_a_file_that_cannot_be_used_says_why(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "qless-py.toml"
     path.write_text(text)
 
-    with pytest.raises(ConfigError, match=said.replace("?", r"\?")):
+    with pytest.raises(ConfigError, match=message.replace("?", r"\?")):
         settings_file.load(path, environ={})
 
 
@@ -192,7 +192,7 @@ def test_options_of_commands_come_from_flag_environment_file_default(
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("[wrok]\n", "did you mean 'work'?"),
         ("[work]\nqueus = ['a']", "did you mean 'queues'?"),
@@ -226,18 +226,18 @@ def test_options_of_commands_come_from_flag_environment_file_default(
     ],
 )
 def test_unknown_keys_are_errors_with_a_suggestion(
-    program: Program, tmp_path: Path, text: str, said: str
+    program: Program, tmp_path: Path, text: str, message: str
 ) -> None:
     (tmp_path / "qless-py.toml").write_text(text)
 
     ended = program("work", "--queue", "a", code=2)
 
-    assert said in ended.stderr
+    assert message in ended.stderr
     assert ended.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("[recur.snyc]\n", "[recur]: unknown key 'snyc': did you mean 'sync'?"),
         ("recur = 1", "[recur] is not a table"),
@@ -245,11 +245,11 @@ def test_unknown_keys_are_errors_with_a_suggestion(
     ],
 )
 def test_keys_are_checked_on_the_way_to_the_command(
-    program: Program, tmp_path: Path, text: str, said: str
+    program: Program, tmp_path: Path, text: str, message: str
 ) -> None:
     (tmp_path / "qless-py.toml").write_text(text)
 
-    assert said in program("recur", "list", code=2).stderr
+    assert message in program("recur", "list", code=2).stderr
 
 
 def test_a_file_that_cannot_be_read_is_named_in_one_line(program: Program, tmp_path: Path) -> None:

@@ -15,9 +15,9 @@ from tests.cli.conftest import Program
 def test_no_other_machine_is_served_without_authentication(program: Program, bind: str) -> None:
     ended = program("web", "--bind", bind, code=2)
 
-    said = [line for line in ended.stderr.splitlines() if line.startswith("Error")]
-    assert len(said) == 1
-    assert "without --people or --proxy-header: only on loopback" in said[0]
+    output = [line for line in ended.stderr.splitlines() if line.startswith("Error")]
+    assert len(output) == 1
+    assert "without --people or --proxy-header: only on loopback" in output[0]
 
 
 @pytest.mark.parametrize("bind", ["here", "localhost:", "127.0.0.1:99999", "127.0.0.1:http"])
@@ -42,7 +42,7 @@ def test_a_hash_needs_the_password_twice(program: Program) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("", "no users and no tokens"),
         ("[users.ann", "cannot read"),
@@ -56,7 +56,7 @@ def test_a_hash_needs_the_password_twice(program: Program) -> None:
     ],
 )
 def test_a_file_of_people_must_be_right(
-    program: Program, tmp_path: Path, text: str, said: str
+    program: Program, tmp_path: Path, text: str, message: str
 ) -> None:
     path = tmp_path / "people.toml"
     path.write_text(text, encoding="utf-8")
@@ -64,7 +64,7 @@ def test_a_file_of_people_must_be_right(
     ended = program("web", "--people", str(path), "--bind", "127.0.0.1:0", code=None)
 
     assert ended.exit_code in {1, 2}
-    assert said in ended.stderr
+    assert message in ended.stderr
     assert "Traceback" not in ended.stderr
 
 
@@ -76,11 +76,13 @@ def test_a_header_of_a_proxy_needs_the_proxy(program: Program) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [(("--prefix", "ops"), "prefix must begin with /"), (("--secret", "short"), "16 characters")],
 )
-def test_other_settings_are_checked(program: Program, options: tuple[str, ...], said: str) -> None:
+def test_other_settings_are_checked(
+    program: Program, options: tuple[str, ...], message: str
+) -> None:
     ended = program("web", *options, "--bind", "127.0.0.1:0", code=None)
 
     assert ended.exit_code in {1, 2}
-    assert said in ended.stderr
+    assert message in ended.stderr

@@ -64,7 +64,7 @@ def test_a_long_message_is_cut_to_what_a_chat_takes(style: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("codes", "said", "posts"),
+    ("codes", "message", "posts"),
     [
         ([500, 500, 500], "http://127.0.0.1 answered 500", 3),
         ([503, 204], None, 2),
@@ -74,14 +74,14 @@ def test_a_long_message_is_cut_to_what_a_chat_takes(style: str) -> None:
     ],
 )
 def test_a_chat_is_asked_again_if_that_may_help(
-    codes: list[int], said: str | None, posts: int
+    codes: list[int], message: str | None, posts: int
 ) -> None:
     with Chat(*codes) as chat:
         send = notify.webhook_sink(chat.url, "slack")
-        if said is None:
+        if message is None:
             send(TOLD)
         else:
-            with pytest.raises(SinkError, match=f"^{said}$"):
+            with pytest.raises(SinkError, match=f"^{message}$"):
                 send(TOLD)
 
     assert chat.received == [shaped(TOLD, "slack")] * posts

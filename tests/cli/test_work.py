@@ -185,7 +185,7 @@ def test_programs_classes_and_routes_stand_in_for_handlers(options: Any, tmp_pat
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (["--import", "tests"], "--queue"),
         (["-q", "a"], "--import"),
@@ -212,8 +212,10 @@ def test_programs_classes_and_routes_stand_in_for_handlers(options: Any, tmp_pat
         (["-q", "a", "--allow-any", "-c", "101"], "101"),
     ],
 )
-def test_invalid_worker_options_are_rejected(program: Program, words: list[str], said: str) -> None:
+def test_invalid_worker_options_are_rejected(
+    program: Program, words: list[str], message: str
+) -> None:
     ended = program("work", *words, code=2)
 
-    assert said in ended.stderr
+    assert message in ended.stderr
     assert ended.stderr.splitlines()[-1].startswith("Error: ")

@@ -248,9 +248,9 @@ BAD: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("options", "said"), BAD)
-def test_invalid_values_are_rejected(client: Client, options: dict[str, Any], said: str) -> None:
-    with pytest.raises(BadArgumentError, match=said):
+@pytest.mark.parametrize(("options", "message"), BAD)
+def test_invalid_values_are_rejected(client: Client, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(BadArgumentError, match=message):
         client.queues["q"].recur("k", {}, jid="c", **options)
 
     assert client.recurring["c"] is None

@@ -14,7 +14,7 @@ from tests.client.test_queue import found, taken
 from tests.conftest import Clock
 
 
-def heard(listener: Listener, number: int) -> list[Event]:
+def received(listener: Listener, number: int) -> list[Event]:
     events: list[Event] = []
     while len(events) < number:
         event = listener.get(30)
@@ -33,7 +33,7 @@ def test_the_log_tells_every_step_with_its_type(client: Client) -> None:
         client.config["heartbeat"] = 30
         queue.pause(reason="why")
 
-        put, advanced, failed, canceled, config, paused = heard(listener, 6)
+        put, advanced, failed, canceled, config, paused = received(listener, 6)
 
     assert (put.name, put.jid, put.queue, put.channel) == ("put", "a", "q", "log")
     assert isinstance(advanced, kinds.JobAdvanced)
@@ -56,7 +56,7 @@ def test_tracked_jobs_tell_their_steps_on_channels_of_their_own(client: Client) 
             job.complete()
         client.untrack("loud")
 
-        events = heard(listener, 4)
+        events = received(listener, 4)
 
     assert [(event.name, event.jid) for event in events] == [
         ("track", "loud"),
@@ -72,7 +72,7 @@ def test_a_worker_receives_an_event_about_its_lost_job(client: Client) -> None:
     with client.events.listen(f"worker:{client.worker_name}") as listener:
         found(client, "j").timeout()
 
-        (event,) = heard(listener, 1)
+        (event,) = received(listener, 1)
 
     assert isinstance(event, kinds.LockLost)
     assert (event.jid, event.lease) == ("j", job.lease)
@@ -124,13 +124,13 @@ def test_off_drops_one_callback_or_all(client: Client) -> None:
 def test_a_listener_continues_after_its_connection_was_killed(client: Client) -> None:
     with client.events.listen() as listener:
         client.queues["q"].put("k", jid="before")
-        assert heard(listener, 1)[0].jid == "before"
+        assert received(listener, 1)[0].jid == "before"
 
         client.redis.client_kill_filter(_type="pubsub")
 
-        assert isinstance(heard(listener, 1)[0], kinds.Resubscribed)
+        assert isinstance(received(listener, 1)[0], kinds.Resubscribed)
         client.queues["q"].put("k", jid="after")
-        assert heard(listener, 1)[0].jid == "after"
+        assert received(listener, 1)[0].jid == "after"
 
 
 def test_an_iteration_ends_when_told(client: Client) -> None:
@@ -156,7 +156,7 @@ def test_events_stay_within_their_namespace(client: Client, clock: Clock) -> Non
         other.queues["q"].put("k")
         client.queues["q"].put("k", jid="mine")
 
-        assert heard(listener, 1)[0].jid == "mine"
+        assert received(listener, 1)[0].jid == "mine"
 
 
 def test_an_unparsable_message_is_delivered_as_unknown(client: Client) -> None:
@@ -164,7 +164,7 @@ def test_an_unparsable_message_is_delivered_as_unknown(client: Client) -> None:
         for text in (b"{", b"[]", b"\xff"):
             client.redis.publish(client.settings.channel("log"), text)
 
-        events = heard(listener, 3)
+        events = received(listener, 3)
 
     assert {event.name for event in events} == {"unreadable"}
 

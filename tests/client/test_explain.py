@@ -96,9 +96,9 @@ def test_one_other_user_shares_the_queue(client: Client) -> None:
     jid = queue.put("k", user="alice")
     ask(client)
 
-    said = client.explain(jid).words
+    words = client.explain(jid).words
 
-    assert said == ["it is the first job of user alice; 1 other user shares the queue"]
+    assert words == ["it is the first job of user alice; 1 other user shares the queue"]
 
 
 def test_a_paused_queue(client: Client, clock: Clock) -> None:

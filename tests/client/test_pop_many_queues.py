@@ -105,7 +105,7 @@ def test_a_custom_reserver(client: Client) -> None:
 
 
 @pytest.mark.parametrize(
-    ("queues", "said"),
+    ("queues", "message"),
     [
         ("mail", "not a list"),
         (b"mail", "not a list"),
@@ -122,9 +122,9 @@ def test_a_custom_reserver(client: Client) -> None:
         ([f"q{number}*" for number in range(21)], "21 patterns"),
     ],
 )
-def test_what_names_no_queues_is_rejected(client: Client, queues: Any, said: str) -> None:
+def test_what_names_no_queues_is_rejected(client: Client, queues: Any, message: str) -> None:
     for made in (lambda: client.pop(queues), lambda: OrderedReserver(queues)):
-        with pytest.raises(BadArgumentError, match=said.replace("*", r"\*")):
+        with pytest.raises(BadArgumentError, match=message.replace("*", r"\*")):
             made()
 
 

@@ -15,15 +15,15 @@ def test_an_outage_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     with contextlib.ExitStack() as stack:
         server = stack.enter_context(servers.running("valkey"))
         redis = stack.enter_context(store.connect(server.url))
-        heard = stack.enter_context(contextlib.closing(Subscription(redis, ["events"])))
-        heard.open()
+        subscription = stack.enter_context(contextlib.closing(Subscription(redis, ["events"])))
+        subscription.open()
         caplog.set_level(logging.DEBUG, events.__name__)
 
         servers.stop(server)
         attempts: list[logging.LogRecord] = []
         while len(attempts) < 3:
-            assert heard.get(0.05) is None
+            assert subscription.get(0.05) is None
             attempts = [one for one in caplog.records if "events" in one.message]
 
     assert [one.levelname for one in attempts] == ["WARNING", "DEBUG", "DEBUG"]
-    assert heard.losses == 1
+    assert subscription.losses == 1

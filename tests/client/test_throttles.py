@@ -290,7 +290,7 @@ def test_backing_off_from_what_is_named(client: Client) -> None:
     assert job.back_off(9, "user:alice") == ["user:alice"]
     client.users["alice"].throttle.unblock()
     job = taken(client)
-    with pytest.raises(BadArgumentError, match="none of job a"):
+    with pytest.raises(BadArgumentError, match="throttle other is not a throttle of job a"):
         job.back_off(9, "other")
     assert job.back_off(0) == ["api", "db"]
 
@@ -330,7 +330,7 @@ def test_a_retry_after_as_a_date(clock: Clock) -> None:
 
 
 @pytest.mark.parametrize(
-    ("limits", "said"),
+    ("limits", "message"),
     [
         ({}, "no limit"),
         ({"concurrency": -1}, "concurrency"),
@@ -352,18 +352,18 @@ def test_a_retry_after_as_a_date(clock: Clock) -> None:
         ({"concurrency": 1, "burst": 5}, "rate"),
     ],
 )
-def test_an_invalid_limit_is_rejected(client: Client, limits: dict[str, Any], said: str) -> None:
+def test_an_invalid_limit_is_rejected(client: Client, limits: dict[str, Any], message: str) -> None:
     client.throttles["api"].set(concurrency=3)
     before = client.throttles["api"].get()
 
-    with pytest.raises(BadArgumentError, match=said):
+    with pytest.raises(BadArgumentError, match=message):
         client.throttles["api"].set(**limits)
 
     assert client.throttles["api"].get() == before
 
 
 @pytest.mark.parametrize(
-    ("throttles", "said"),
+    ("throttles", "message"),
     [
         ("api", "list"),
         (5, "list"),
@@ -382,12 +382,12 @@ def test_an_invalid_limit_is_rejected(client: Client, limits: dict[str, Any], sa
         ({"api": True}, "cost"),
     ],
 )
-def test_invalid_throttles_are_rejected(client: Client, throttles: Any, said: str) -> None:
+def test_invalid_throttles_are_rejected(client: Client, throttles: Any, message: str) -> None:
     queue = client.queues["q"]
 
-    with pytest.raises(BadArgumentError, match=said):
+    with pytest.raises(BadArgumentError, match=message):
         queue.put("k", throttles=throttles)
-    with pytest.raises(BadArgumentError, match=said):
+    with pytest.raises(BadArgumentError, match=message):
         queue.recur("k", {}, 60, throttles=throttles)
 
     assert len(queue) == 0

@@ -164,7 +164,7 @@ def test_a_weight_given_late_counts_from_the_next_job(client: Client) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         ({}, "neither"),
         ({"weight": 0}, "weight"),
@@ -180,8 +180,10 @@ def test_a_weight_given_late_counts_from_the_next_job(client: Client) -> None:
         ({"weight": 2, "max_running": "many"}, "max_running"),
     ],
 )
-def test_an_invalid_setting_is_rejected(client: Client, options: dict[str, Any], said: str) -> None:
-    with pytest.raises(BadArgumentError, match=said):
+def test_an_invalid_setting_is_rejected(
+    client: Client, options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(BadArgumentError, match=message):
         client.users["alice"].set(**options)
 
     assert client.users.all == []

@@ -90,7 +90,7 @@ def test_six_fields_keep_the_rule_for_clocks_that_are_set() -> None:
 
 
 @pytest.mark.parametrize(
-    ("cron", "said"),
+    ("cron", "message"),
     [
         ("0 25 * * *", "cron '0 25 * * *': field 2 (hour): 25 is not from 0 to 23"),
         ("60 * * * * *", "field 1 (second): 60 is not from 0 to 59"),
@@ -115,11 +115,11 @@ def test_six_fields_keep_the_rule_for_clocks_that_are_set() -> None:
         ("1" * 300, "at most 255 characters"),
     ],
 )
-def test_what_is_wrong_is_told_with_its_place(cron: str, said: str) -> None:
+def test_what_is_wrong_is_told_with_its_place(cron: str, message: str) -> None:
     with pytest.raises(ScheduleError) as caught:
         Cron(cron)
 
-    assert said in str(caught.value)
+    assert message in str(caught.value)
 
 
 FIELDS = [
@@ -156,7 +156,7 @@ def test_a_schedule_of_leap_days_goes_on_to_the_end_of_the_calendar() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "message"),
     [
         ("Berlin", "zone 'Berlin' is unknown; did you mean Europe/Berlin?"),
         ("new york", "did you mean America/New_York?"),
@@ -170,11 +170,11 @@ def test_a_schedule_of_leap_days_goes_on_to_the_end_of_the_calendar() -> None:
         (None, "zone None is not the name of a time zone"),
     ],
 )
-def test_an_unknown_zone_is_rejected_with_what_may_be_meant(name: str, said: str) -> None:
+def test_an_unknown_zone_is_rejected_with_what_may_be_meant(name: str, message: str) -> None:
     with pytest.raises(ScheduleError) as caught:
         Cron("@daily", name)
 
-    assert said in str(caught.value)
+    assert message in str(caught.value)
 
 
 def test_every_zone_can_be_named_to_the_store() -> None:

@@ -19,10 +19,10 @@ def run(code: str, name: str, line: int, namespace: dict[str, Any]) -> None:
         runner = doctest.DocTestRunner(optionflags=flags)
         test = doctest.DocTestParser().get_doctest(code, namespace, name, name, line - 1)
         test.globs = namespace
-        said: list[str] = []
-        runner.run(test, out=said.append, clear_globs=False)
+        output: list[str] = []
+        runner.run(test, out=output.append, clear_globs=False)
         if runner.failures:
-            raise AssertionError("".join(said))
+            raise AssertionError("".join(output))
         return
     # Blank lines in front make tracebacks name the line of the document.
     padded = "\n" * (line - 1) + code

@@ -62,7 +62,9 @@ class Runner:
         """Stop what runs until stopped; it must have run until now and end well."""
         if self._interpreter:
             self._interpreter.close()
-        wrong = [said for started in reversed(self._started) if (said := self._stop(*started))]
+        wrong = [
+            failure for started in reversed(self._started) if (failure := self._stop(*started))
+        ]
         if wrong:
             raise BlockFailedError("\n".join(wrong))
 
@@ -87,11 +89,11 @@ class Runner:
             if block.runs_on:
                 self._start(block, found["command"])
                 continue
-            said = self._command(block, found["command"])
+            output = self._command(block, found["command"])
             flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
             shown = found["shown"].strip()
-            if shown and not doctest.OutputChecker().check_output(shown, said.strip(), flags):
-                raise self._failed(block, f"{found['command']}shown:\n{shown}\nsaid:\n{said}")
+            if shown and not doctest.OutputChecker().check_output(shown, output.strip(), flags):
+                raise self._failed(block, f"{found['command']}shown:\n{shown}\nprinted:\n{output}")
 
     def _command(self, block: Block, command: str) -> str:
         # Output goes to a file: a server that the command leaves behind may hold it open.
@@ -104,10 +106,10 @@ class Runner:
                 process.wait()
                 code = -signal.SIGKILL
             output.seek(0)
-            said = output.read()
+            text = output.read()
         if code:
-            raise self._failed(block, f"{command}ended with {code}:\n{said}")
-        return said
+            raise self._failed(block, f"{command}ended with {code}:\n{text}")
+        return text
 
     def _start(self, block: Block, command: str) -> None:
         log = self._folder / f"started-{block.line}-{len(self._started)}.log"
@@ -126,7 +128,7 @@ class Runner:
         )
 
     def _await_a_word(self, process: subprocess.Popen[bytes], log: Path) -> None:
-        """Wait until a program has said something: one that only begins may still end badly."""
+        """Wait until a program has printed something: one that has only begun may still fail."""
         until = time.monotonic() + STOP_TIMEOUT
         while process.poll() is None and not log.stat().st_size and time.monotonic() < until:
             with contextlib.suppress(subprocess.TimeoutExpired):
@@ -144,8 +146,10 @@ class Runner:
                 code = process.wait()
             if code in GOOD_ENDS and log.stat().st_size and b"Error: " not in log.read_bytes():
                 return ""
-        said = f"ended by itself with {ended}" if ended is not None else f"was stopped with {code}"
-        return str(self._failed(block, f"{said}:\n{log.read_text()}"))
+        ending = (
+            f"ended by itself with {ended}" if ended is not None else f"was stopped with {code}"
+        )
+        return str(self._failed(block, f"{ending}:\n{log.read_text()}"))
 
     def _failed(self, block: Block, why: str) -> BlockFailedError:
         return BlockFailedError(f"{self._name}:{block.line} ({block.language}): {why}")

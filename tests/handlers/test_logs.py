@@ -50,8 +50,8 @@ def test_a_line_for_a_person_names_the_job(client: Client, file: Path) -> None:
     logging.getLogger("app").info("no job")
 
     first, second = [line for line in file.read_text().splitlines() if " app " in line]
-    said = rf"[-\dT:.]+Z INFO \d+ app \[{jid} q tests\.handlers\.jobs\.logs_lines\] line 0"
-    assert re.fullmatch(said, first)
+    expected = rf"[-\dT:.]+Z INFO \d+ app \[{jid} q tests\.handlers\.jobs\.logs_lines\] line 0"
+    assert re.fullmatch(expected, first)
     assert second.endswith(" app no job")
 
 
@@ -139,5 +139,5 @@ def test_the_filter_works_without_the_rest(
     jid = logged_by_a_job(client)
 
     (record,) = [one for one in caplog.records if one.name == "app"]
-    said: dict[str, Any] = vars(record)
-    assert said["jid"] == jid
+    fields: dict[str, Any] = vars(record)
+    assert fields["jid"] == jid

@@ -186,9 +186,9 @@ def test_fields_are_added_to_every_line_of_a_job(
     perform(taken(client, jobs.logs_lines, {"lines": 1}), around)
 
     (record,) = [one for one in caplog.records if one.name == "app"]
-    said = vars(record)
-    assert said["context"] == {"site": "north", "size": 11}
-    assert (said["jid"], said["queue"]) == ("j", "q")
+    fields = vars(record)
+    assert fields["context"] == {"site": "north", "size": 11}
+    assert (fields["jid"], fields["queue"]) == ("j", "q")
 
 
 def test_a_soft_limit_ends_the_wait_for_a_job(live: Client) -> None:

@@ -72,9 +72,9 @@ def test_a_program_gets_the_data_the_jid_and_the_rest(
     """
     job = taken(client, {"any": "data"}, **PUT)
 
-    said = run(job, *python(tmp_path, code), "my", "args", environment={"MORE": "x"})
+    output = run(job, *python(tmp_path, code), "my", "args", environment={"MORE": "x"})
 
-    data, words, known, more = json.loads(said)
+    data, words, known, more = json.loads(output)
     assert (data, words, more) == ({"any": "data"}, ["my", "args", "j"], "x")
     assert known == {
         "QLESS_JID": "j",
@@ -88,7 +88,7 @@ def test_a_program_gets_the_data_the_jid_and_the_rest(
         "QLESS_EXPIRES_AT": str(clock.now + 60),
         "QLESS_SPAWNED_FROM": "",
     }
-    assert found(client).result == said
+    assert found(client).result == output
 
 
 def test_a_program_that_says_nothing_leaves_no_result(client: Client) -> None:
@@ -140,9 +140,9 @@ def test_much_goes_in_and_out_at_once_and_so_much_is_kept(client: Client, tmp_pa
     """
     client.config["max-data-size"] = 600_000
 
-    said = run(taken(client, "x" * 500_000), *python(tmp_path, code), output=1000)
+    output = run(taken(client, "x" * 500_000), *python(tmp_path, code), output=1000)
 
-    assert said == "o" * 1000
+    assert output == "o" * 1000
 
 
 def test_a_program_need_not_read_its_data(client: Client) -> None:
@@ -207,10 +207,10 @@ def test_a_program_that_runs_too_long_gets_term_and_then_kill(client: Client) ->
 
 
 def test_what_a_program_started_ends_with_it(client: Client) -> None:
-    said = run(taken(client), "sleep 60 & echo $!", shell=True)
+    output = run(taken(client), "sleep 60 & echo $!", shell=True)
 
     with contextlib.suppress(psutil.NoSuchProcess):
-        assert_ended([psutil.Process(int(said))])
+        assert_ended([psutil.Process(int(output))])
 
 
 def test_a_handler_that_is_told_to_stop_ends_its_program(client: Client, tmp_path: Path) -> None:

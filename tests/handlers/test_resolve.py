@@ -131,12 +131,12 @@ def test_routes_lead_by_exact_name_first_and_then_by_expression(client: Client) 
         .route("type1", jobs.gives)
     )
 
-    said = [
+    results = [
         perform(taken(client, {"give": klass}, klass, "first"), by(dispatch))
         for klass in ("type1", "type2", "1st")
     ]
 
-    assert said == ["type1", "static", "j\n"]
+    assert results == ["type1", "static", "j\n"]
 
 
 def test_a_job_that_no_route_leads_to_fails(client: Client) -> None:

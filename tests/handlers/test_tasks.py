@@ -67,9 +67,9 @@ def test_a_task_can_be_put_like_any_handler(client: Client) -> None:
     client.queues["q"].recur(tasks.send, tasks.send.data(to="bob"), 60)
     client.queues["q"].put_many([tasks.send.spec(to="cid"), tasks.send.spec(to="dan")])
 
-    said = [perform(taken(client, "q")) for _ in range(4)]
+    results = [perform(taken(client, "q")) for _ in range(4)]
 
-    assert sorted(said) == [f"hello {name} []" for name in ("ann", "bob", "cid", "dan")]
+    assert sorted(results) == [f"hello {name} []" for name in ("ann", "bob", "cid", "dan")]
 
 
 def test_the_policy_the_limits_and_the_middleware_are_those_of_the_present_code(
@@ -115,10 +115,10 @@ def test_data_of_another_form_fails_the_job(client: Client, data: Any) -> None:
 def test_inside_a_handler_a_task_is_put_into_the_store_of_its_job(client: Client) -> None:
     jid = tasks.forwards.using(client).put(to="eve")
 
-    said = perform(taken(client))
+    result = perform(taken(client))
 
     job = taken(client)
-    assert said == f"{jid} {job.jid}"
+    assert result == f"{jid} {job.jid}"
     assert job.data == {"kwargs": {"to": "eve"}}
 
 

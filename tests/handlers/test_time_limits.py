@@ -13,7 +13,7 @@ from tests.conftest import Clock
 from tests.servers import Server
 
 POLICY = RetryPolicy(5, retries=2)
-SAID: dict[str, Any] = {
+OPTIONS: dict[str, Any] = {
     "expires": 60,
     "soft_limit": timedelta(minutes=1),
     "hard_limit": 90.5,
@@ -24,29 +24,29 @@ SAID: dict[str, Any] = {
 class Wanting:
     @staticmethod
     def default_job_options(_data: Any) -> dict[str, Any]:
-        return SAID
+        return OPTIONS
 
     @staticmethod
     def perform(job: Job) -> None: ...
 
 
 def put(client: Client, jid: str) -> None:
-    client.queues["q"].put("k", jid=jid, **SAID)
+    client.queues["q"].put("k", jid=jid, **OPTIONS)
 
 
 def put_many(client: Client, jid: str) -> None:
-    spec: Any = {"klass": "k", "jid": jid, **SAID}
+    spec: Any = {"klass": "k", "jid": jid, **OPTIONS}
     client.queues["q"].put_many([spec])
 
 
 def pipeline(client: Client, jid: str) -> None:
     with client.pipeline() as sent:
-        sent.put("q", "k", jid=jid, **SAID)
+        sent.put("q", "k", jid=jid, **OPTIONS)
 
 
 def batch(client: Client, jid: str) -> None:
     with client.batch() as opened:
-        opened.put("q", "k", jid=jid, **SAID)
+        opened.put("q", "k", jid=jid, **OPTIONS)
 
 
 def default(client: Client, jid: str) -> None:
@@ -57,7 +57,7 @@ def follow_up(client: Client, jid: str) -> None:
     client.queues["first"].put("k")
     job = client.queues["first"].pop()
     assert job is not None
-    job.put("q", "k", jid=jid, **SAID)
+    job.put("q", "k", jid=jid, **OPTIONS)
     job.complete()
 
 
@@ -65,14 +65,14 @@ def requeue(client: Client, jid: str) -> None:
     client.queues["q"].put("k", jid=jid)
     job = client.jobs[jid]
     assert isinstance(job, Job)
-    job.requeue(**SAID)
+    job.requeue(**OPTIONS)
 
 
 def move(client: Client, jid: str) -> None:
     client.queues["first"].put("k", jid=jid)
     job = client.jobs[jid]
     assert isinstance(job, Job)
-    job.move("q", **SAID)
+    job.move("q", **OPTIONS)
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_every_put_accepts_them(client: Client, clock: Clock, door: Any) -> None
 def test_the_asyncio_client_takes_them(client: Client, clock: Clock, server: Server) -> None:
     async def puts() -> None:
         async with aio.Client(server.url, clock=clock) as other:
-            await other.queues["q"].put("k", jid="j", **SAID)
+            await other.queues["q"].put("k", jid="j", **OPTIONS)
             job = await other.queues["q"].pop()
             assert job is not None
             assert (job.not_after, job.hard_limit) == (clock.now + 60, 90.5)
@@ -103,8 +103,8 @@ def test_the_asyncio_client_takes_them(client: Client, clock: Clock, server: Ser
 def test_children_of_a_recurring_job_have_them_from_their_slot_on(
     client: Client, clock: Clock, wanted: dict[str, Any]
 ) -> None:
-    said = {"expires": 60} if wanted else SAID
-    client.queues["q"].recur(wanted.get("klass", "k"), None, 3600, jid="r", **said)
+    options = {"expires": 60} if wanted else OPTIONS
+    client.queues["q"].recur(wanted.get("klass", "k"), None, 3600, jid="r", **options)
     slot = clock.now
     clock.advance(59)
 

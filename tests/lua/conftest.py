@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator
 import pytest
 import redis as redis_py
 
-Heard = Callable[[], list[tuple[str, str]]]
+Published = Callable[[], list[tuple[str, str]]]
 
 
-def _worded(text: str) -> str:
-    """Tell an event in a few words: its name, its jid, and what it is about."""
+def _summary(text: str) -> str:
+    """Return an event as a short text: its name, its jid, and its details."""
     if not text.startswith("{"):
         return text
     event = json.loads(text)
@@ -21,8 +21,8 @@ def _worded(text: str) -> str:
 
 
 @pytest.fixture
-def heard(redis: redis_py.Redis) -> Iterator[Heard]:
-    """Return a function that tells what was published since it was last asked, in order."""
+def published(redis: redis_py.Redis) -> Iterator[Published]:
+    """Return a function that returns what was published since its last call, in order."""
     with redis.pubsub() as pubsub:
         pubsub.psubscribe("{ql}:*")
         pubsub.get_message(timeout=30)
@@ -34,7 +34,7 @@ def heard(redis: redis_py.Redis) -> Iterator[Heard]:
                 channel = message["channel"].decode().removeprefix("{ql}:")
                 if channel == "end":
                     break
-                found.append((channel, _worded(message["data"].decode())))
+                found.append((channel, _summary(message["data"].decode())))
             return found
 
         yield read

@@ -57,7 +57,7 @@ def of_holders(lease: str) -> Refusals:
         "job_died": ["killed"],
         "back_off": ["5", ""],
         "progress": ["half"],
-        "log": ["said", ""],
+        "log": ["note", ""],
     }
     found: Refusals = {
         verb: {
@@ -80,7 +80,7 @@ def of_holders(lease: str) -> Refusals:
     found["heartbeat"]["TOOLARGE"] = [*runs, LARGE]
     found["fail"]["TOOLARGE"] = [*runs, "g", "m", LARGE]
     found["progress"]["TOOLARGE"] = [*runs, LARGE]
-    found["log"]["TOOLARGE"] = [*runs, "said", LARGE]
+    found["log"]["TOOLARGE"] = [*runs, "note", LARGE]
     found["complete_many"] = {"BADARG": [[["runs"]], ""], "TOOLARGE": [[runs], LARGE]}
     found["heartbeat_many"] = {"BADARG": [[["runs"]]]}
     return found

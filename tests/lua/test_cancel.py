@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from qless_py.errors import DependencyError, LostLeaseError
-from tests.lua.conftest import Heard
+from tests.lua.conftest import Published
 from tests.lua.steps import complete, counts, fail, job, put, state, take
 from tests.script_runner import Scripts
 
@@ -80,28 +80,28 @@ def test_dependents_are_told_apart_by_what_they_want_of_a_canceled_parent(call: 
 
 
 def test_the_log_the_worker_and_the_channel_hear_of_it_in_this_order(
-    call: Scripts, heard: Heard
+    call: Scripts, published: Published
 ) -> None:
     put(call, "j")
     call("track", "j")
     take(call)
-    heard()
+    published()
 
     call("cancel", ["j"])
 
     text = "canceled j q w"
-    assert heard() == [("log", text), ("worker:w", text), ("canceled", "j")]
+    assert published() == [("log", text), ("worker:w", text), ("canceled", "j")]
 
 
 def test_a_job_without_worker_is_canceled_in_silence_towards_workers(
-    call: Scripts, heard: Heard
+    call: Scripts, published: Published
 ) -> None:
     put(call, "j")
-    heard()
+    published()
 
     call("cancel", ["j"])
 
-    assert heard() == [("log", "canceled j q")]
+    assert published() == [("log", "canceled j q")]
 
 
 def test_the_worker_of_a_canceled_job_has_lost_it(call: Scripts) -> None:

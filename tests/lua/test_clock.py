@@ -7,7 +7,7 @@ import pytest
 from qless_py.scripts import assemble
 from qless_py.errors import BadArgumentError, ClockError, SchemaError
 from tests.conftest import Clock
-from tests.lua.conftest import Heard
+from tests.lua.conftest import Published
 from tests.lua.good_calls import good_calls, good_queries
 from tests.lua.steps import complete, counts, jids, job, ms, pop, put, state, take
 from tests.lua.test_retention import settle
@@ -90,11 +90,11 @@ def test_time_begins_with_zero(call: Scripts, clock: Clock) -> None:
 
 
 def test_a_clock_that_is_behind_for_less_than_a_minute_is_taken_for_a_wobble(
-    call: Scripts, clock: Clock, heard: Heard
+    call: Scripts, clock: Clock, published: Published
 ) -> None:
     put(call, "a")
     latest = ms(call)
-    heard()
+    published()
     clock.advance(-60)
 
     put(call, "b")
@@ -103,24 +103,24 @@ def test_a_clock_that_is_behind_for_less_than_a_minute_is_taken_for_a_wobble(
     assert job(call, "b")["put_at"] == latest
     assert view["expires_at"] == latest + 60_000
     assert call("read/meta")["time"] == latest
-    assert [text for _, text in heard()] == ["put b q"]
+    assert [text for _, text in published()] == ["put b q"]
 
 
 def test_a_clock_that_was_set_back_for_good_is_believed_and_told(
-    call: Scripts, clock: Clock, heard: Heard
+    call: Scripts, clock: Clock, published: Published
 ) -> None:
     put(call, "a")
-    heard()
+    published()
     clock.advance(-60.001)
 
     put(call, "b")
 
     assert job(call, "b")["put_at"] == ms(call)
     assert call("read/meta")["time"] == ms(call)
-    assert [text.split()[0] for _, text in heard()] == ["put", "clock_set_back"]
+    assert [text.split()[0] for _, text in published()] == ["put", "clock_set_back"]
     clock.advance(1)
     put(call, "c")
-    assert [text for _, text in heard()] == ["put c q"], "it is told once"
+    assert [text for _, text in published()] == ["put c q"], "it is told once"
 
 
 def test_leases_are_cut_to_their_length_when_the_clock_is_set_back(

@@ -12,7 +12,7 @@ from qless_py.errors import (
     LostLeaseError,
 )
 from tests.conftest import Clock
-from tests.lua.conftest import Heard
+from tests.lua.conftest import Published
 from tests.lua.steps import complete, counts, fail, jids, job, ms, pop, put, state, take, whats
 from tests.script_runner import Scripts
 
@@ -49,19 +49,19 @@ def test_completed_jobs_are_listed_newest_first(call: Scripts, clock: Clock) -> 
     assert call("read/state", "complete", "", 2, 2)["jids"] == ["a"]
 
 
-def test_completion_is_told_on_its_channel_first(call: Scripts, heard: Heard) -> None:
+def test_completion_is_told_on_its_channel_first(call: Scripts, published: Published) -> None:
     put(call, "j")
     call("track", "j")
     view = take(call)
-    heard()
+    published()
 
     complete(call, view, next={"queue": "two"})
-    assert heard() == [("completed", "j"), ("log", "advanced j q two")]
+    assert published() == [("completed", "j"), ("log", "advanced j q two")]
     view = take(call, "two")
-    heard()
+    published()
     complete(call, view)
 
-    assert heard() == [("completed", "j"), ("log", "completed j two")]
+    assert published() == [("completed", "j"), ("log", "completed j two")]
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import Clock
-from tests.lua.conftest import Heard
+from tests.lua.conftest import Published
 from tests.lua.steps import complete, pop, put
 from tests.script_runner import Scripts
 
@@ -69,16 +69,16 @@ def test_a_rejected_one_does_not_keep_the_others(call: Scripts) -> None:
     assert answers[1].startswith("LOSTLEASE")
 
 
-def test_each_end_is_told(call: Scripts, heard: Heard) -> None:
+def test_each_end_is_told(call: Scripts, published: Published) -> None:
     for jid in ("a", "b"):
         put(call, jid)
     call("track", "b")
     views = pop(call, 2)
-    heard()
+    published()
 
     _end_many(call, views, ["", ""])
 
-    assert sorted(heard()) == [
+    assert sorted(published()) == [
         ("completed", "b"), ("log", "completed a q"), ("log", "completed b q"),
     ]  # fmt: skip
 

@@ -8,7 +8,7 @@ import pytest
 
 from qless_py.errors import BadArgumentError
 from tests.conftest import Clock
-from tests.lua.conftest import Heard
+from tests.lua.conftest import Published
 from tests.lua.steps import counts, jids, ms, pop, put
 from tests.script_runner import Scripts
 
@@ -159,7 +159,7 @@ def questions_after(call: Scripts, clock: Clock, seconds: float) -> list[Any]:
 
 
 def test_running_dry_is_said_once_and_ends_with_the_next_ticks(
-    call: Scripts, clock: Clock, heard: Heard
+    call: Scripts, clock: Clock, published: Published
 ) -> None:
     ticks = every(call, MINUTE, 300)
     cron(call, ticks[:2])
@@ -171,16 +171,16 @@ def test_running_dry_is_said_once_and_ends_with_the_next_ticks(
     assert (view["ahead"], view.get("next")) == (0, None)
     clock.advance(30)
     call("tick")
-    said = [message for _, message in heard() if "schedule_dry" in message]
-    assert said == ["schedule_dry c"]
+    messages = [message for _, message in published() if "schedule_dry" in message]
+    assert messages == ["schedule_dry c"]
 
     assert refill(call, question, ticks[2:130]) is True
     assert slots(pop(call, 9)) == ticks[2:5]
-    assert not [message for _, message in heard() if "schedule_dry" in message]
+    assert not [message for _, message in published() if "schedule_dry" in message]
 
 
 def test_a_schedule_without_further_ticks_is_over_and_asks_for_none(
-    call: Scripts, clock: Clock, heard: Heard
+    call: Scripts, clock: Clock, published: Published
 ) -> None:
     cron(call, every(call, MINUTE, 2), final=True)
     assert questions(call) == []
@@ -191,7 +191,7 @@ def test_a_schedule_without_further_ticks_is_over_and_asks_for_none(
     view = call("read/job", "c")
     assert (view["over"], view.get("next"), questions(call)) == (True, None, [])
     assert call("recur_run", "c") == "c-3"
-    assert not [message for _, message in heard() if "dry" in message]
+    assert not [message for _, message in published() if "dry" in message]
 
 
 def test_ticks_are_looked_at_once_a_day(call: Scripts, clock: Clock) -> None:

@@ -10,7 +10,7 @@ import pytest
 from qless_py.scripts import protocol_doc, assemble
 from qless_py.errors import JobNotFoundError, QlessError
 from tests.conftest import Clock
-from tests.lua.conftest import Heard
+from tests.lua.conftest import Published
 from tests.lua.good_calls import good_calls
 from tests.lua.steps import complete, fail, jids, job, put, take
 from tests.population import populate
@@ -26,9 +26,9 @@ def test_tracking_wants_a_job_that_exists(call: Scripts) -> None:
         call("untrack", "nobody")
 
 
-def test_tracking_is_told_and_can_be_ended(call: Scripts, heard: Heard) -> None:
+def test_tracking_is_told_and_can_be_ended(call: Scripts, published: Published) -> None:
     put(call, "j")
-    heard()
+    published()
 
     assert call("track", "j") is True
     assert call("track", "j") is True
@@ -37,7 +37,7 @@ def test_tracking_is_told_and_can_be_ended(call: Scripts, heard: Heard) -> None:
     assert call("untrack", "j") is False
 
     assert "tracked" not in job(call, "j")
-    assert heard() == [
+    assert published() == [
         *[("log", "track j q"), ("track", "j")] * 2,
         *[("log", "untrack j q"), ("untrack", "j")] * 2,
     ]
@@ -58,63 +58,63 @@ def test_tracked_jobs_are_listed_by_the_time_of_tracking(call: Scripts, clock: C
     assert call("read/tracked", 0, 10)["expired"] == []
 
 
-def test_the_life_of_a_tracked_job_is_told(call: Scripts, heard: Heard) -> None:
+def test_the_life_of_a_tracked_job_is_told(call: Scripts, published: Published) -> None:
     put(call, "j")
     call("track", "j")
-    heard()
+    published()
 
     put(call, "j")
-    assert heard() == [("log", "put j q"), ("put", "j")]
+    assert published() == [("log", "put j q"), ("put", "j")]
     view = take(call)
-    assert heard() == [("popped", "j")], "a hand-out is not in the log"
+    assert published() == [("popped", "j")], "a hand-out is not in the log"
     call("heartbeat", "j", view["lease"], "")
-    assert heard() == []
+    assert published() == []
     fail(call, view)
-    assert heard() == [("log", "failed j q w g m"), ("failed", "j")]
+    assert published() == [("log", "failed j q w g m"), ("failed", "j")]
     call("unfail", "q", "g", 1)
-    assert heard() == [("log", "put j q"), ("put", "j")]
+    assert published() == [("log", "put j q"), ("put", "j")]
     complete(call, take(call))
-    assert heard() == [("popped", "j"), ("completed", "j"), ("log", "completed j q")]
+    assert published() == [("popped", "j"), ("completed", "j"), ("log", "completed j q")]
 
 
-def test_of_a_job_that_is_not_tracked_only_the_log_hears(call: Scripts, heard: Heard) -> None:
+def test_of_a_job_that_is_not_tracked_only_the_log_hears(call: Scripts, published: Published) -> None:
     put(call, "j")
     complete(call, take(call))
     put(call, "k")
     call("cancel", ["k"])
 
-    assert {channel for channel, _ in heard()} == {"log"}
+    assert {channel for channel, _ in published()} == {"log"}
 
 
 def test_a_tracked_put_that_takes_a_job_from_its_worker_tells_the_channel_last(
-    call: Scripts, heard: Heard
+    call: Scripts, published: Published
 ) -> None:
     put(call, "j")
     call("track", "j")
     take(call, worker="owner")
-    heard()
+    published()
 
     put(call, "j", "two")
 
     lost = "lock_lost j q owner"
-    assert heard() == [("log", "put j two"), ("worker:owner", lost), ("log", lost), ("put", "j")]
+    assert published() == [("log", "put j two"), ("worker:owner", lost), ("log", lost), ("put", "j")]
 
 
-def test_children_of_recurring_jobs_are_not_in_the_log(call: Scripts, heard: Heard) -> None:
+def test_children_of_recurring_jobs_are_not_in_the_log(call: Scripts, published: Published) -> None:
     call("recur", "q", "r", "K", "{}", 60_000, 0, {})
     call("pop", ["q"], "w", 1, {})
 
-    assert heard() == []
+    assert published() == []
 
 
-def test_settings_are_told(call: Scripts, heard: Heard) -> None:
+def test_settings_are_told(call: Scripts, published: Published) -> None:
     call("config_set", "application", 'my "own"')
     call("config_unset", "application")
     call("pause", ["a", "b"], {"reason": "r"})
     call("pause", ["a"], {})
     call("unpause", ["a", "b", "c"])
 
-    assert heard() == [
+    assert published() == [
         ("log", 'config_set application my "own"'),
         ("log", "config_unset application"),
         ("log", "paused a"),
@@ -125,10 +125,10 @@ def test_settings_are_told(call: Scripts, heard: Heard) -> None:
     ]
 
 
-def test_nothing_is_told_of_a_call_that_is_rejected(call: Scripts, heard: Heard) -> None:
+def test_nothing_is_told_of_a_call_that_is_rejected(call: Scripts, published: Published) -> None:
     put(call, "a")
     put(call, "b", depends=["a"])
-    heard()
+    published()
 
     refused: dict[str, list[Any]] = {
         "cancel": [["a"]],
@@ -140,23 +140,23 @@ def test_nothing_is_told_of_a_call_that_is_rejected(call: Scripts, heard: Heard)
         with pytest.raises(QlessError):
             call(verb, *arguments)
 
-    assert heard() == []
+    assert published() == []
 
 
 @pytest.mark.parametrize("name", TRANSITIONS)
-def test_a_script_tells_only_what_its_header_names(call: Scripts, heard: Heard, name: str) -> None:
+def test_a_script_tells_only_what_its_header_names(call: Scripts, published: Published, name: str) -> None:
     populate(call)
     arguments = good_calls(call)[name]
-    heard()
+    published()
 
     call(name, *arguments)
 
-    told = {text.split()[0] if channel == "log" else channel for channel, text in heard()}
+    told = {text.split()[0] if channel == "log" else channel for channel, text in published()}
     assert {one for one in told if ":" not in one} <= set(protocol_doc.read(name).events)
 
 
 def test_an_end_tells_also_what_it_does_to_dependents_and_batches(
-    call: Scripts, heard: Heard
+    call: Scripts, published: Published
 ) -> None:
     callback = {"queue": "q", "jid": "thanks", "klass": "K", "data": 1}
     call("batch_open", "b", {"on_complete": callback}, "{}")
@@ -165,11 +165,11 @@ def test_an_end_tells_also_what_it_does_to_dependents_and_batches(
     put(call, "goes", depends=["j"], on_parent_failed="cancel")
     call("batch_close", "b")
     view = take(call, "p")
-    heard()
+    published()
 
     fail(call, view)
 
-    assert heard() == [
+    assert published() == [
         ("log", "failed j p w g m"),
         ("log", "put thanks q"),
         ("log", "failed fails q parent-failed Parent j was failed"),

@@ -8,7 +8,7 @@ import pytest
 
 from qless_py.errors import DependencyError, LostLeaseError
 from tests.conftest import Clock
-from tests.lua.conftest import Heard
+from tests.lua.conftest import Published
 from tests.lua.steps import counts, fail, jids, job, ms, pop, put, state, take, whats
 from tests.script_runner import Scripts
 
@@ -24,17 +24,17 @@ def test_a_job_is_handed_out_until_its_time_is_over(call: Scripts, clock: Clock)
     assert state(call, "late") == "failed"
 
 
-def test_an_expired_job_fails_in_its_group_and_says_so(call: Scripts, heard: Heard) -> None:
+def test_an_expired_job_fails_in_its_group_and_says_so(call: Scripts, published: Published) -> None:
     put(call, "j", expires=ms(call))
     call("track", "j")
-    heard()
+    published()
 
     assert pop(call) == []
 
     failure = job(call, "j")["failure"]
     assert (failure["group"], "handed out" in failure["message"]) == ("expired", True)
     assert whats(call, "j") == ["put", "failed"]
-    assert [text.split()[0] for channel, text in heard() if channel == "log"] == ["failed"]
+    assert [text.split()[0] for channel, text in published() if channel == "log"] == ["failed"]
     assert counts(call) == {}
 
 
@@ -135,16 +135,16 @@ def test_what_a_policy_remembers_ends_with_its_work(call: Scripts, end: str) -> 
     assert "tries" not in job(call, "j")
 
 
-def test_discard_deletes_the_job_of_its_holder(call: Scripts, heard: Heard) -> None:
+def test_discard_deletes_the_job_of_its_holder(call: Scripts, published: Published) -> None:
     put(call, "j")
     call("track", "j")
     view = take(call)
-    heard()
+    published()
 
     assert call("discard", "j", view["lease"]) == "j"
 
     assert call("read/job", "j") is False
-    assert "canceled" in {channel for channel, _ in heard()}
+    assert "canceled" in {channel for channel, _ in published()}
     assert counts(call) == {}
 
 

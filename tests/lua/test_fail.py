@@ -6,22 +6,22 @@ import pytest
 
 from qless_py.errors import BadArgumentError
 from tests.conftest import Clock
-from tests.lua.conftest import Heard
+from tests.lua.conftest import Published
 from tests.lua.steps import complete, counts, fail, jids, job, ms, pop, put, state, take, whats
 from tests.script_runner import Scripts
 
 EXHAUSTED = 'Job exhausted retries in queue "q"'
 
 
-def test_a_failed_job_tells_group_message_worker_and_time(call: Scripts, heard: Heard) -> None:
+def test_a_failed_job_tells_group_message_worker_and_time(call: Scripts, published: Published) -> None:
     put(call, "j", retries=2)
     call("track", "j")
     view = take(call)
-    heard()
+    published()
 
     assert call("fail", "j", view["lease"], "some group", 'it "broke"', "[]") == "j"
 
-    assert heard() == [("log", 'failed j q w some group it "broke"'), ("failed", "j")]
+    assert published() == [("log", 'failed j q w some group it "broke"'), ("failed", "j")]
     view = job(call, "j")
     failure = {"group": "some group", "message": 'it "broke"', "when": ms(call), "worker": "w"}
     assert (view["failure"], view["data"], view["queue"]) == (failure, b"[]", "q")
@@ -52,15 +52,15 @@ def test_a_group_that_is_empty_is_gone(call: Scripts) -> None:
     assert call("read/groups", 0, 10) == {"total": 0, "groups": []}
 
 
-def test_a_retry_costs_one_and_is_told(call: Scripts, heard: Heard) -> None:
+def test_a_retry_costs_one_and_is_told(call: Scripts, published: Published) -> None:
     put(call, "j", retries=2)
     call("track", "j")
     view = take(call)
-    heard()
+    published()
 
     assert call("retry", "j", view["lease"], 0, {}) == 1
 
-    assert heard() == [("log", "retried j q")]
+    assert published() == [("log", "retried j q")]
     view = job(call, "j")
     assert (view["state"], view["left"], view["retries"]) == ("waiting", 1, 2)
     assert "failure" not in view
@@ -88,12 +88,12 @@ def test_a_retry_may_come_later_and_say_why(call: Scripts, clock: Clock) -> None
     ],
 )
 def test_the_last_retry_fails_the_job(
-    call: Scripts, heard: Heard, why: dict[str, str], failure: tuple[str, str, str]
+    call: Scripts, published: Published, why: dict[str, str], failure: tuple[str, str, str]
 ) -> None:
     put(call, "j", retries=0)
     call("track", "j")
     view = take(call)
-    heard()
+    published()
 
     assert call("retry", "j", view["lease"], 99_000, why) == -1
 
@@ -102,7 +102,7 @@ def test_the_last_retry_fails_the_job(
     shown = view["failure"]
     assert (shown["group"], shown["message"], shown["worker"]) == failure
     assert view["history"][-1] == ["failed", ms(call), {"group": failure[0]}]
-    assert heard()[0] == ("failed", "j")
+    assert published()[0] == ("failed", "j")
 
 
 def test_a_retry_gives_a_job_a_new_place_among_its_equals(call: Scripts, clock: Clock) -> None:
@@ -145,15 +145,15 @@ def test_unfail_of_an_unknown_group_does_nothing(call: Scripts) -> None:
     assert state(call, "j") == "failed"
 
 
-def test_unfail_is_told_like_a_put(call: Scripts, heard: Heard) -> None:
+def test_unfail_is_told_like_a_put(call: Scripts, published: Published) -> None:
     put(call, "j")
     call("track", "j")
     fail(call, take(call))
-    heard()
+    published()
 
     call("unfail", "q", "g", 1)
 
-    assert heard() == [("log", "put j q"), ("put", "j")]
+    assert published() == [("log", "put j q"), ("put", "j")]
 
 
 def test_a_revived_job_still_waits_for_its_parents(call: Scripts) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from qless_py.errors import AlreadyFinishedError, JobNotFoundError, LostLeaseError
 from tests.conftest import Clock
-from tests.lua.conftest import Heard
+from tests.lua.conftest import Published
 from tests.lua.steps import complete, counts, fail, jids, job, ms, pop, put, state, take, whats
 from tests.script_runner import Scripts
 
@@ -16,17 +16,17 @@ EXHAUSTED = 'Job exhausted retries in queue "q"'
 
 
 def test_a_lapsed_lease_has_a_grace_period_before_the_job_is_given_away(
-    call: Scripts, clock: Clock, heard: Heard
+    call: Scripts, clock: Clock, published: Published
 ) -> None:
     put(call, "j")
     call("track", "j")
     take(call, worker="owner")
-    heard()
+    published()
     clock.advance(60)
 
     assert pop(call, worker="other") == []
     lost = "lock_lost j q owner"
-    assert heard() == [("stalled", "j"), ("worker:owner", lost), ("log", lost)]
+    assert published() == [("stalled", "j"), ("worker:owner", lost), ("log", lost)]
     assert (state(call, "j"), job(call, "j")["worker"]) == ("running", "owner")
     assert call("read/worker", "owner", 0, 10)["jobs"] == []
     clock.advance(9.999)
@@ -117,7 +117,7 @@ def test_without_grace_both_losses_happen_at_once(call: Scripts, clock: Clock, g
 
 @pytest.mark.parametrize("retries", [0, 2])
 def test_a_job_with_n_retries_is_handed_out_n_plus_one_times(
-    call: Scripts, clock: Clock, heard: Heard, retries: int
+    call: Scripts, clock: Clock, published: Published, retries: int
 ) -> None:
     call("config_set", "grace-period", "0")
     put(call, "j", retries=retries)
@@ -125,7 +125,7 @@ def test_a_job_with_n_retries_is_handed_out_n_plus_one_times(
     for _ in range(retries + 1):
         take(call)
         clock.advance(60)
-    heard()
+    published()
 
     assert pop(call) == []
 
@@ -135,7 +135,7 @@ def test_a_job_with_n_retries_is_handed_out_n_plus_one_times(
     assert view["failure"] == failure
     assert view["history"][-1] == ["failed", ms(call), {"group": "failed-retries-q"}]
     lost = "lock_lost j q w"
-    assert heard() == [
+    assert published() == [
         ("stalled", "j"),
         ("worker:w", lost),
         ("log", lost),

@@ -6,7 +6,7 @@ import pytest
 
 from qless_py.errors import DependencyError
 from tests.conftest import Clock
-from tests.lua.conftest import Heard
+from tests.lua.conftest import Published
 from tests.lua.steps import complete, counts, fail, jids, job, pop, put, state, take
 from tests.script_runner import Scripts
 
@@ -76,18 +76,18 @@ def test_a_failed_parent_can_be_named_later(call: Scripts, policy: str) -> None:
     assert fate(call, "j") == ("depends" if policy == "run" else FATES[policy])
 
 
-def test_a_job_fails_with_its_parent_in_a_group_that_says_so(call: Scripts, heard: Heard) -> None:
+def test_a_job_fails_with_its_parent_in_a_group_that_says_so(call: Scripts, published: Published) -> None:
     put(call, "parent", "p")
     put(call, "j", depends=["parent"], on_parent_failed="fail")
     call("track", "j")
     view = take(call, "p")
-    heard()
+    published()
 
     fail(call, view)
 
     failure = job(call, "j")["failure"]
     assert (failure["group"], failure["message"]) == ("parent-failed", "Parent parent was failed")
-    assert ("failed", "j") in heard()
+    assert ("failed", "j") in published()
     assert job(call, "j")["history"][-1][0] == "failed"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.conftest import Clock
-from tests.lua.conftest import Heard
+from tests.lua.conftest import Published
 from tests.lua.steps import complete, counts, jids, ms, pop, put, take
 from tests.script_runner import Scripts
 
@@ -49,7 +49,7 @@ def test_only_the_queues_named_are_paused(call: Scripts) -> None:
 
 
 def test_a_pause_until_an_instant_ends_then_and_is_told(
-    call: Scripts, clock: Clock, heard: Heard
+    call: Scripts, clock: Clock, published: Published
 ) -> None:
     put(call, "j")
     call("pause", ["q"], {"until": ms(call) + 5000})
@@ -59,11 +59,11 @@ def test_a_pause_until_an_instant_ends_then_and_is_told(
     assert pop(call) == []
     clock.advance(0.001)
     assert call("read/counts", "q")["paused"] is False
-    heard()
+    published()
 
     assert jids(pop(call)) == ["j"]
 
-    assert heard() == [("log", "unpaused q")]
+    assert published() == [("log", "unpaused q")]
     assert "paused:q" not in call("read/config")
 
 
@@ -94,16 +94,16 @@ def test_a_later_pause_replaces_an_earlier_one(call: Scripts, clock: Clock) -> N
 
 
 def test_an_unpaused_queue_forgets_until_when_it_was_paused(
-    call: Scripts, clock: Clock, heard: Heard
+    call: Scripts, clock: Clock, published: Published
 ) -> None:
     call("pause", ["q"], {"until": ms(call) + 5000})
     call("unpause", ["q"])
-    heard()
+    published()
     clock.advance(5)
 
     call("tick")
 
-    assert heard() == []
+    assert published() == []
 
 
 def test_a_paused_queue_is_known_and_scheduled_jobs_become_due_in_it(

@@ -11,7 +11,7 @@ from qless_py.errors import (
     LostLeaseError,
 )
 from tests.conftest import Clock
-from tests.lua.conftest import Heard
+from tests.lua.conftest import Published
 from tests.lua.steps import complete, jids, job, ms, pop, put, state, take, whats
 from tests.script_runner import Scripts
 
@@ -159,15 +159,15 @@ def test_a_limit_that_was_lowered_leaves_no_gap(
     assert whens == [0, *range(max(puts + 2 - limit, 1), puts + 1)]
 
 
-def test_progress_is_kept_and_told(call: Scripts, heard: Heard) -> None:
+def test_progress_is_kept_and_told(call: Scripts, published: Published) -> None:
     put(call, "j")
     view = take(call)
-    heard()
+    published()
 
     call("progress", "j", view["lease"], "a third")
     call("progress", "j", view["lease"], "half")
 
-    assert heard() == [("log", "progress j q")] * 2
+    assert published() == [("log", "progress j q")] * 2
     assert job(call, "j")["progress"] == "half"
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from qless_py.errors import BadArgumentError, DataTooLargeError, JobNotFoundError, LostLeaseError
 from tests.conftest import Clock
-from tests.lua.conftest import Heard
+from tests.lua.conftest import Published
 from tests.lua.steps import complete, counts, fail, jids, job, ms, pop, put, state, take, whats
 from tests.script_runner import Scripts
 
@@ -121,18 +121,18 @@ def test_a_put_takes_a_running_job_from_its_worker(call: Scripts) -> None:
         complete(call, view)
 
 
-def test_only_another_putter_warns_the_worker(call: Scripts, heard: Heard) -> None:
+def test_only_another_putter_warns_the_worker(call: Scripts, published: Published) -> None:
     put(call, "j")
     take(call, worker="owner")
-    heard()
+    published()
 
     put(call, "j", worker="owner")
-    assert heard() == [("log", "put j q")]
+    assert published() == [("log", "put j q")]
     take(call, worker="owner")
     put(call, "j", worker="other")
 
     lost = "lock_lost j q owner"
-    assert heard() == [("log", "put j q"), ("worker:owner", lost), ("log", lost)]
+    assert published() == [("log", "put j q"), ("worker:owner", lost), ("log", lost)]
 
 
 def test_the_memory_of_a_run_goes_with_a_put(call: Scripts) -> None:

@@ -13,23 +13,23 @@ from qless_py.errors import (
     WrongStateError,
 )
 from tests.conftest import Clock
-from tests.lua.conftest import Heard
+from tests.lua.conftest import Published
 from tests.lua.steps import complete, counts, fail, jids, job, ms, pop, put, state, take, whats
 from tests.script_runner import Scripts
 
 
 def test_a_released_job_is_as_before_its_hand_out(
-    call: Scripts, clock: Clock, heard: Heard
+    call: Scripts, clock: Clock, published: Published
 ) -> None:
     put(call, "j", retries=0)
     clock.advance(1)
     put(call, "later")
     view = take(call)
-    heard()
+    published()
 
     assert call("release", "j", view["lease"]) == "waiting"
 
-    assert heard() == [("log", "released j q")]
+    assert published() == [("log", "released j q")]
     assert "left" not in job(call, "j")
     assert whats(call, "j") == ["put", "popped", "released"]
     assert call("read/worker", "w", 0, 10)["jobs"] == []
@@ -37,15 +37,15 @@ def test_a_released_job_is_as_before_its_hand_out(
 
 
 def test_a_snoozed_job_comes_back_later_for_nothing(
-    call: Scripts, clock: Clock, heard: Heard
+    call: Scripts, clock: Clock, published: Published
 ) -> None:
     put(call, "j", retries=0)
     view = take(call)
-    heard()
+    published()
 
     assert call("snooze", "j", view["lease"], 3000) == ms(call) + 3000
 
-    assert heard() == [("log", "snoozed j q")]
+    assert published() == [("log", "snoozed j q")]
     assert (state(call, "j"), job(call, "j").get("left")) == ("scheduled", None)
     clock.advance(3)
     assert jids(pop(call)) == ["j"]
@@ -68,7 +68,7 @@ def test_only_the_holder_can_give_a_job_back(call: Scripts, verb: str) -> None:
 
 
 def test_timeout_takes_jobs_away_and_puts_them_before_all_others(
-    call: Scripts, clock: Clock, heard: Heard
+    call: Scripts, clock: Clock, published: Published
 ) -> None:
     call("config_set", "grace-period", "0")
     for jid in ("lost", "a", "b"):
@@ -78,12 +78,12 @@ def test_timeout_takes_jobs_away_and_puts_them_before_all_others(
     old = {view["jid"]: view for view in pop(call, 2)}
     put(call, "urgent", priority=1e300)
     clock.advance(30)
-    heard()
+    published()
 
     assert call("timeout", ["a", "b"]) == ["a", "b"]
 
     lost = [(channel, f"lock_lost {jid} q w") for jid in "ab" for channel in ("worker:w", "log")]
-    assert heard() == lost
+    assert published() == lost
     view = job(call, "a")
     assert (view["state"], view.get("worker"), view.get("left")) == ("stalled", None, None)
     assert whats(call, "a")[-1] == "timed-out"
@@ -160,15 +160,15 @@ def test_force_finish_completes_a_job_in_whatever_state(call: Scripts, wanted: s
     assert state(call, "child") == "waiting"
 
 
-def test_force_finish_tells_the_worker_that_it_lost_the_job(call: Scripts, heard: Heard) -> None:
+def test_force_finish_tells_the_worker_that_it_lost_the_job(call: Scripts, published: Published) -> None:
     put(call, "j")
     view = take(call)
-    heard()
+    published()
 
     call("force_finish", "j", "")
 
     lost = "lock_lost j q w"
-    assert heard() == [("worker:w", lost), ("log", lost), ("log", "completed j q")]
+    assert published() == [("worker:w", lost), ("log", lost), ("log", "completed j q")]
     with pytest.raises(AlreadyFinishedError):
         complete(call, view)
     with pytest.raises(AlreadyFinishedError):

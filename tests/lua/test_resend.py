@@ -14,7 +14,7 @@ from qless_py.errors import (
     StaleRequestError,
 )
 from tests.conftest import Clock
-from tests.lua.conftest import Heard
+from tests.lua.conftest import Published
 from tests.lua.good_calls import good_calls
 from tests.lua.steps import counts, jids, ms, pop, put, take
 from tests.population import populate
@@ -38,21 +38,21 @@ def digest(call: Scripts) -> object:
 
 @every_transition
 def test_a_request_sent_twice_has_one_effect_and_one_answer(
-    populated: Scripts, clock: Clock, heard: Heard, name: str
+    populated: Scripts, clock: Clock, published: Published, name: str
 ) -> None:
     arguments = good_calls(populated)[name]
     clock.advance(1)
     before = digest(populated)
     first = populated(name, *arguments, request="series:7:0")
     after = digest(populated)
-    assert heard is not None
-    heard()
+    assert published is not None
+    published()
     clock.advance(120)
 
     again = populated(name, *arguments, request="series:7:0")
 
     assert after != before
-    assert (again, digest(populated), heard()) == (first, after, [])
+    assert (again, digest(populated), published()) == (first, after, [])
 
 
 @every_transition

@@ -62,7 +62,7 @@ def test_a_negative_time_keeps_nothing_not_even_what_ends_now(call: Scripts) -> 
     call("config_set", "jobs-history", "-1")
     put(call, "j", data="x" * 2000, tags=["t"])
     for _ in range(20):
-        call("log", "j", "", "said", "")
+        call("log", "j", "", "note", "")
     view = take(call)
     call("progress", "j", view["lease"], "half")
 

@@ -6,7 +6,7 @@ import pytest
 
 from qless_py.errors import JobNotFoundError
 from tests.conftest import Clock
-from tests.lua.conftest import Heard
+from tests.lua.conftest import Published
 from tests.lua.steps import complete, job, put, take
 from tests.script_runner import Scripts
 
@@ -75,13 +75,13 @@ def test_canceled_and_expired_jobs_leave_their_tags(call: Scripts) -> None:
     assert call("read/tagged", "t", 0, 10)["total"] == 0
 
 
-def test_tags_and_priorities_are_changed_in_silence(call: Scripts, heard: Heard) -> None:
+def test_tags_and_priorities_are_changed_in_silence(call: Scripts, published: Published) -> None:
     put(call, "j")
     call("track", "j")
-    heard()
+    published()
 
     call("tag", "j", ["t"])
     call("untag", "j", ["t"])
     call("priority", "j", "5")
 
-    assert heard() == []
+    assert published() == []

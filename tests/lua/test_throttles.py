@@ -8,7 +8,7 @@ import pytest
 
 from qless_py.errors import BadArgumentError
 from tests.conftest import Clock
-from tests.lua.conftest import Heard
+from tests.lua.conftest import Published
 from tests.lua.steps import complete, counts, jids, job, ms, pop, put, state, take, whats
 from tests.script_runner import Scripts
 
@@ -392,7 +392,7 @@ def test_throttles_can_be_inspected(call: Scripts, clock: Clock) -> None:
     }  # fmt: skip
 
 
-def test_what_is_done_to_throttles_is_told(call: Scripts, heard: Heard) -> None:
+def test_what_is_done_to_throttles_is_told(call: Scripts, published: Published) -> None:
     limit(call, "x", concurrency=1)
     call("throttle_block", "x", "50")
     call("throttle_release", "x", ["nobody"])
@@ -400,7 +400,7 @@ def test_what_is_done_to_throttles_is_told(call: Scripts, heard: Heard) -> None:
     call("user_set", "ada", {"weight": 2})
     call("user_unset", "ada")
 
-    assert [text for _, text in heard()] == [
+    assert [text for _, text in published()] == [
         "throttle_set", "throttle_blocked", "throttle_released", "throttle_deleted", "user_set",
         "user_unset",
     ]  # fmt: skip

@@ -8,7 +8,7 @@ import pytest
 
 from qless_py.errors import BadArgumentError, DeadWorkerError, LostLeaseError
 from tests.conftest import Clock
-from tests.lua.conftest import Heard
+from tests.lua.conftest import Published
 from tests.lua.steps import complete, counts, jids, job, ms, pop, put, state, take, whats
 from tests.script_runner import Scripts
 
@@ -114,14 +114,14 @@ def test_deregistering_forgets_workers_and_leaves_their_jobs(call: Scripts, cloc
 
 
 def test_a_dead_process_charges_the_job_it_had_started_and_returns_the_others(
-    call: Scripts, clock: Clock, heard: Heard
+    call: Scripts, clock: Clock, published: Published
 ) -> None:
     for jid in ("a", "b", "c"):
         put(call, jid)
         clock.advance(1)
     views = pop(call, 3)
     put(call, "urgent", priority=9)
-    heard()
+    published()
 
     report = died(call, "w", "b")
 
@@ -130,7 +130,7 @@ def test_a_dead_process_charges_the_job_it_had_started_and_returns_the_others(
     assert [job(call, one).get("left") for one in "ac"] == [None, None]
     assert whats(call, "b") == ["put", "popped", "crashed"]
     assert job(call, "b")["history"][-1][2] == {"worker": "w", "cause": "signal 9"}
-    assert heard()[:2] == [("worker:w", "lock_lost a q w"), ("log", "lock_lost a q w")]
+    assert published()[:2] == [("worker:w", "lock_lost a q w"), ("log", "lock_lost a q w")]
     with pytest.raises(LostLeaseError):
         complete(call, views[0])
     assert jids(pop(call, 9, worker="other")) == ["b", "urgent", "a", "c"]
@@ -162,7 +162,7 @@ def test_a_death_is_of_one_process_of_the_worker(call: Scripts) -> None:
 
 
 def test_a_job_that_kills_its_workers_is_failed_as_a_poison_pill(
-    call: Scripts, heard: Heard
+    call: Scripts, published: Published
 ) -> None:
     put(call, "j", retries=9)
     call("track", "j")
@@ -170,7 +170,7 @@ def test_a_job_that_kills_its_workers_is_failed_as_a_poison_pill(
         take(call, worker=f"w{number}")
         assert died(call, f"w{number}", "j", f"w{number}")["charged"] == ["j"]
     take(call, worker="w2")
-    heard()
+    published()
 
     report = died(call, "w2", "j", "w2")
 
@@ -180,7 +180,7 @@ def test_a_job_that_kills_its_workers_is_failed_as_a_poison_pill(
     assert (failure["group"], failure["message"], failure["worker"]) == (
         "poison-pill", message, "w2",
     )  # fmt: skip
-    assert heard()[2:] == [("log", f"failed j q w2 poison-pill {message}"), ("failed", "j")]
+    assert published()[2:] == [("log", f"failed j q w2 poison-pill {message}"), ("failed", "j")]
 
 
 def test_an_unfailed_poison_pill_starts_counting_anew(call: Scripts) -> None:
@@ -312,13 +312,13 @@ def test_a_job_whose_process_died_too_often_is_a_poison_pill(call: Scripts) -> N
     assert job(call, "j")["failure"]["group"] == "poison-pill"
 
 
-def test_a_command_is_published_and_waits_for_the_next_beat(call: Scripts, heard: Heard) -> None:
+def test_a_command_is_published_and_waits_for_the_next_beat(call: Scripts, published: Published) -> None:
     call("worker_register", "w", "n", "info")
-    heard()
+    published()
 
     assert call("worker_command", ["w", "nobody"], "quiet") == 1
 
-    assert heard() == [("worker:w", "command")]
+    assert published() == [("worker:w", "command")]
     assert call("worker_beat", "w", "") == "quiet"
     assert not call("worker_beat", "w", "")
 

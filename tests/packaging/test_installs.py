@@ -69,10 +69,10 @@ def test_an_installation_works_from_any_folder(way: str, tmp_path: Path) -> None
     elsewhere.mkdir()
 
     version, lua = run([programs / "python", "-I", "-c", PROBE], elsewhere).split()
-    said = run([programs / "qless-py", "--version"], elsewhere)
+    output = run([programs / "qless-py", "--version"], elsewhere)
 
     assert version == qless_py.__version__
-    assert qless_py.__version__ in said
+    assert qless_py.__version__ in output
     inside = Path(sysconfig.get_path("purelib", vars={"base": str(tmp_path / "venv")}))
     expected = ROOT / "lua" if way == "editable" else inside / "qless_py" / "lua"
     assert Path(lua) == expected

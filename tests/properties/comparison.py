@@ -19,7 +19,7 @@ START = 1_700_000_000_000
 
 
 def _differences(actual: Any, expected: Any, path: str) -> Iterator[str]:
-    """Return where two values differ, as deep inside as can be told."""
+    """Return the innermost path at which two values differ."""
     if isinstance(actual, dict) and isinstance(expected, dict):
         for key in sorted({*actual, *expected}):
             yield from _differences(actual.get(key), expected.get(key), f"{path}.{key}")
@@ -37,7 +37,7 @@ class BreakdownError(AssertionError):
 class Bench:
     """A namespace on the server beside its model.
 
-    `trace` tells what was called, `given` every lease that each job ever had. `looks` says whether
+    `trace` lists what was called, `given` every lease that each job ever had. `looks` says whether
     everything is compared after each call, or only its reply and its events.
     """
 
@@ -50,23 +50,23 @@ class Bench:
         self.given: dict[str, list[str]] = {}
         self.trace: list[str] = []
         self.looks = True
-        self.heard = redis.pubsub()
-        self.heard.psubscribe("{ql}:*")
-        self.hear()
+        self.pubsub = redis.pubsub()
+        self.pubsub.psubscribe("{ql}:*")
+        self.read_events()
 
     def wait(self, time: int) -> None:
         """Advance the clock; a negative time sets it back, by less than the tolerated skew."""
         self.now = max(self.now + time, self.model.last - WOBBLE, START)
 
     def close(self) -> None:
-        self.heard.close()
+        self.pubsub.close()
 
-    def hear(self) -> list[tuple[str, Any]]:
+    def read_events(self) -> list[tuple[str, Any]]:
         """Return all events published so far."""
-        self.heard.ping("end")
+        self.pubsub.ping("end")
         found: list[tuple[str, Any]] = []
         while True:
-            message = self.heard.parse_response()
+            message = self.pubsub.parse_response()
             if message == b"end":
                 return found
             if message[0] == b"pmessage":
@@ -75,12 +75,12 @@ class Bench:
                 found.append((channel, json.loads(text) if is_json else text))
 
     def step(self, name: str, *args: Any) -> Any:
-        """Run a transition on both; they must answer, say and leave the same."""
+        """Run a transition on both; replies, events and resulting state must be equal."""
         self.trace.append(f"{self.now - START:>12} {name}{args}")
         reply = self._run(name, args)
         if name == "pop" and isinstance(reply, dict):
             reply = self._handed_out(reply, args)
-        events = self.hear()
+        events = self.read_events()
         failed = [text for channel, text in events if channel == "log" and "group" in text]
         self.model.late = [text["jid"] for text in failed if text["group"] == "expired"]
         expected = self._expected(name, args)
@@ -171,13 +171,13 @@ class Bench:
         return what + "\nafter\n" + "\n".join(self.trace)
 
     def named(self, known: Known) -> str:
-        """Name a job that exists, in the state that is asked for."""
+        """Draw a job that exists, in the requested state."""
         jobs = self.model.jobs.values()
         jids = sorted(job.jid for job in jobs if known.state in ("", job.state)) or JIDS
         return jids[known.pick % len(jids)]
 
     def resolve(self, held: Held) -> tuple[str, str]:
-        """Name a running job and a lease of it: its own, or an earlier one."""
+        """Draw a running job and one of its leases, current or earlier."""
         running = sorted(job.jid for job in self.model.jobs.values() if job.state == "running")
         jids = running or JIDS
         jid = jids[held.pick % len(jids)]

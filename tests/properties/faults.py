@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One wrong line: in `file`, `right` becomes `wrong`; `story` may name what finds it."""
+    """One wrong line: in `file`, `right` becomes `wrong`; `scenario` may name what finds it."""
 
     name: str
     file: str
     right: str
     wrong: str
-    story: str = ""
+    scenario: str = ""
 
 
 FAULTS = [
@@ -35,10 +35,10 @@ FAULTS = [
         "retry.lua",
         "local left = job_lib.retries_left(job) - (given.apart and 0 or 1)",
         "local left = job_lib.retries_left(job)",
-        story="a retry, a release, a snooze",
+        scenario="a retry, a release, a snooze",
     ),
     Fault(
-        "a job that left goes on running in its queue",
+        "a job that left still runs in its queue",
         "lib/job/leave_state.lua",
         'redis.call("ZREM", keys.running(record.queue), job.jid)',
         'redis.call("EXISTS", keys.running(record.queue))',
@@ -50,7 +50,7 @@ FAULTS = [
         'redis.call("EXISTS", keys.worker_jobs(record.worker))',
     ),
     Fault(
-        "an event is told before the last check",
+        "an event is published before the last check",
         "progress.lua",
         "local job = lease_lib.load(jid, lease)",
         'redis.call("PUBLISH", KEYS[1] .. ":log", "{}")\nlocal job = lease_lib.load(jid, lease)',
@@ -66,14 +66,14 @@ FAULTS = [
         "lib/admission/subqueues.lua",
         "local member, wanted = record.order .. job.jid, -(record.priority or 0)",
         "local member, wanted = record.order .. job.jid, record.priority or 0",
-        story="priorities change",
+        scenario="priorities change",
     ),
     Fault(
         "completion forgets the dependents",
         "lib/job/completion.lua",
         'redis.call("EXISTS", keys.dependents(job.jid)) == 1',
         'redis.call("EXISTS", keys.dependents(job.jid)) == 2',
-        story="a parent completes",
+        scenario="a parent completes",
     ),
     Fault(
         "canceling forgets the dependents",
@@ -86,21 +86,21 @@ FAULTS = [
         "lib/job/failing.lua",
         'dependencies.release_dependents(s, job.jid, "failed")',
         "",
-        story="a parent fails",
+        scenario="a parent fails",
     ),
     Fault(
         "a job that ended stays a member of its batch",
         "lib/job/completion.lua",
         "if record.batch then",
         "if record.batch and false then",
-        story="a batch fails",
+        scenario="a batch fails",
     ),
     Fault(
         "a failed member counts as a success of its batch",
         "lib/batch/batches.lua",
         'if outcome_of(batch) == "completed" then',
         "if batch then",
-        story="a batch fails",
+        scenario="a batch fails",
     ),
     Fault(
         "a tag counts one job too many",
@@ -119,35 +119,35 @@ FAULTS = [
         "lib/job/completion.lua",
         "if record.keep then",
         "if record.keep and false then",
-        story="a jid is remembered",
+        scenario="a jid is remembered",
     ),
     Fault(
         "a dead process may pop again",
         "worker_died.lua",
         'redis.call("ZADD", keys.dead(), s.now, nonce)',
         "",
-        story="a process dies",
+        scenario="a process dies",
     ),
     Fault(
         "a unique key outlives its scope",
         "lib/job/unique.lua",
         "if not in_scope(job.record, own.scope) then",
         "if false then",
-        story="a key is held",
+        scenario="a key is held",
     ),
     Fault(
         "there is no grace",
         "lib/job/reclaim.lua",
         "if grace <= 0 then",
         "if true then",
-        story="a lease lapses twice",
+        scenario="a lease lapses twice",
     ),
     Fault(
         "a heartbeat in grace does not bring the next grace back",
         "heartbeat.lua",
         "job.record.grace = nil",
         "job.record.grace = true",
-        story="a lease lapses twice",
+        scenario="a lease lapses twice",
     ),
     Fault(
         "nobody looks when the leases end",
@@ -160,66 +160,66 @@ FAULTS = [
         "lib/core/maintenance_tasks.lua",
         "queue_lib.to_waiting(s, job, queue, due_at)",
         "queue_lib.to_waiting(s, job, queue, s.now)",
-        story="priorities change",
+        scenario="priorities change",
     ),
     Fault(
         "a released job loses its age",
         "lib/queue/queue.lua",
         "record.order = record.order or queue.order(s, s.now)",
         "record.order = queue.order(s, s.now)",
-        story="a retry, a release, a snooze",
+        scenario="a retry, a release, a snooze",
     ),
     Fault(
         "a backlog makes one child too few",
         "lib/recurring/schedule.lua",
         "math.max(due - 1 - backlog, 0)",
         "math.max(due - backlog, 0)",
-        story="slots are missed",
+        scenario="slots are missed",
     ),
     Fault(
         "a failure outlives completion",
         "lib/job/job.lua",
         'redis.call("DEL", keys.failure(self.jid))\n    self.record.has_failure = nil',
         "",
-        story="few completed jobs are kept",
+        scenario="few completed jobs are kept",
     ),
     Fault(
         "the first entry of a history is lost",
         "lib/job/job.lua",
         "table.remove(history, 2)",
         "table.remove(history, 1)",
-        story="a history is full",
+        scenario="a history is full",
     ),
     Fault(
         "short data leaves the long one behind",
         "lib/job/job.lua",
         'redis.call("DEL", key)\n    self.record.apart = nil',
         "self.record.apart = nil",
-        story="data grows and shrinks",
+        scenario="data grows and shrinks",
     ),
     Fault(
         "cycles are not refused",
         "lib/job/dependencies.lua",
         "if wanted[dependent] then",
         "if false then",
-        story="a parent completes",
+        scenario="a parent completes",
     ),
     Fault(
         "a pause has no end",
         "lib/core/maintenance_tasks.lua",
         "if ends and ends <= s.now then",
         "if false then",
-        story="a pause ends",
+        scenario="a pause ends",
     ),
     Fault(
         "one completed job more than allowed is kept",
         "lib/core/retention.lua",
         "deleted >= excess then",
         "deleted >= excess - 1 then",
-        story="few completed jobs are kept",
+        scenario="few completed jobs are kept",
     ),
     Fault(
-        "who loses a job to a put is not told",
+        "a worker that loses a job to a put is not notified",
         "lib/job/put.lua",
         "if plan.lost then",
         "if false then",
@@ -241,7 +241,7 @@ FAULTS = [
         "lib/job/expiry.lua",
         "record.expires > s.now",
         "record.expires >= s.now",
-        story="a job comes too late",
+        scenario="a job comes too late",
     ),
     Fault(
         "the time of a job is over for ever",
@@ -260,6 +260,6 @@ FAULTS = [
         "lib/admission/admission.lua",
         'if record.expires and require("lib.job.expiry").fail_if_over(self.s, job) then',
         "if false then",
-        story="some of a user come too late",
+        scenario="some of a user come too late",
     ),
 ]

@@ -1,8 +1,8 @@
 """Looks for seeded faults in the scripts; to be run as a program of its own.
 
 It is given a server and the numbers of faults, and prints one line of JSON for each: its number
-and what found it, or null. First the story that the fault names is told, if it names one, then the
-state machine has a few examples, then all stories are told.
+and what found it, or null. First the scenario that the fault names is run, if it names one, then a
+few examples of the state machine, then all scenarios.
 """
 
 import contextlib
@@ -29,7 +29,7 @@ from tests.properties.admission.machine import Admission
 from tests.properties.comparison import Bench, BreakdownError
 from tests.properties.faults import Fault
 from tests.properties.machine import Machine
-from tests.properties.scenarios import STORIES, tell
+from tests.properties.scenarios import SCENARIOS, play
 from tests.script_runner import Scripts
 
 EXAMPLES = 5
@@ -54,17 +54,17 @@ Assembled = Callable[[str], assemble.Script]
 def find(
     redis: redis_py.Redis, assembled: Assembled, first: str = "", examples: int = EXAMPLES
 ) -> str | None:
-    """Return what the first story or example that meets the fault has found.
+    """Return what the first scenario or example that detects the fault has found.
 
-    The story named `first` comes before all: it is that of a fault which random steps seldom meet.
+    The scenario named `first` runs before all others: random steps seldom detect its fault.
     """
     try:
         if first:
-            _tell(redis, assembled, first)
+            _play(redis, assembled, first)
         if examples:
             _run_machine(redis, assembled, examples)
-        for story in STORIES:
-            _tell(redis, assembled, story)
+        for scenario in SCENARIOS:
+            _play(redis, assembled, scenario)
     except BreakdownError:
         raise
     except AssertionError as found:
@@ -72,14 +72,14 @@ def find(
     return None
 
 
-def _tell(redis: redis_py.Redis, assembled: Assembled, story: str) -> None:
+def _play(redis: redis_py.Redis, assembled: Assembled, scenario: str) -> None:
     bench = Bench(redis, Scripts(redis, lambda: 0, assembled=assembled))
     with contextlib.closing(bench):
-        tell(bench, STORIES[story])
+        play(bench, SCENARIOS[scenario])
 
 
 def find_in_admission(redis: redis_py.Redis, assembled: Assembled, first: str) -> str | None:
-    """Say the same of a fault in what decides who may run: the stories are quick, so they begin."""
+    """Return the same for a fault of the admission; its scenarios are quick, so they run first."""
     call = Scripts(redis, lambda: 0, assembled=assembled)
 
     class Spoiled(Admission):
@@ -87,8 +87,8 @@ def find_in_admission(redis: redis_py.Redis, assembled: Assembled, first: str) -
             super().__init__(World(redis, call))
 
     try:
-        for story in sorted(admission_scenarios.STORIES, key=lambda name: name != first):
-            admission_scenarios.tell(World(redis, call), admission_scenarios.STORIES[story])
+        for scenario in sorted(admission_scenarios.SCENARIOS, key=lambda name: name != first):
+            admission_scenarios.play(World(redis, call), admission_scenarios.SCENARIOS[scenario])
         _run(Spoiled, EXAMPLES)
     except BreakdownError:
         raise
@@ -127,7 +127,7 @@ def main(server: str, *numbers: str) -> None:
                 plant(fault, Path(folder))
                 assembled = functools.cache(functools.partial(assemble.assemble, Path(folder)))
                 finder = find if fault in faults.FAULTS else find_in_admission
-                found = finder(redis, assembled, fault.story)
+                found = finder(redis, assembled, fault.scenario)
                 sys.stdout.write(json.dumps([int(number), found]) + "\n")
                 sys.stdout.flush()
 

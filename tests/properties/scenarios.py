@@ -40,7 +40,7 @@ def fail(jid: str) -> Step:
 CALLBACK = {"jid": "after", "klass": "C", "queue": "b", "data": 1}
 QUEUED = {"key": "k", "scope": "queued"}
 
-STORIES: dict[str, list[Step]] = {
+SCENARIOS: dict[str, list[Step]] = {
     "a lease lapses twice": [
         put("a", "j1", retries=1),
         pop(),
@@ -126,8 +126,8 @@ STORIES: dict[str, list[Step]] = {
     "a history is full": [
         (0, "config_set", "max-job-history", "2"),
         put("a", "j1"),
-        (1, "log", "j1", "", "said", ""),
-        (1, "log", "j1", "", "said", ""),
+        (1, "log", "j1", "", "note", ""),
+        (1, "log", "j1", "", "note", ""),
     ],
     "data grows and shrinks": [
         (0, "put", "a", "j1", "K", "x" * 1025, {}),
@@ -174,9 +174,9 @@ STORIES: dict[str, list[Step]] = {
 }
 
 
-def tell(bench: Bench, story: list[Step]) -> None:
-    """Run a story on the bench."""
-    for wait, name, *args in story:
+def play(bench: Bench, scenario: list[Step]) -> None:
+    """Run the steps of a scenario on the bench."""
+    for wait, name, *args in scenario:
         bench.now += wait
         bench.step(name, *(_lease(bench, one) if isinstance(one, Lease) else one for one in args))
 

@@ -136,7 +136,7 @@ callbacks = st.dictionaries(
     ),
     max_size=2,
 )
-said: st.SearchStrategy[dict[str, Any]] = of(
+failure: st.SearchStrategy[dict[str, Any]] = of(
     {},
     {"group": "g", "message": "it broke"},
     {"tries": "1"},
@@ -191,7 +191,7 @@ TRANSITIONS: dict[str, Args] = {
     ),
     "complete_many": tuples(st.lists(held, min_size=1, max_size=3)),
     "fail": tuples(held, of("g", "a group"), of("it broke", ""), maybe_data),
-    "retry": tuples(held, delay, said),
+    "retry": tuples(held, delay, failure),
     "release": tuples(held),
     "discard": tuples(held),
     "snooze": tuples(held, of(1, 3000, 600_000)),
@@ -207,8 +207,8 @@ TRANSITIONS: dict[str, Args] = {
     "track": tuples(known),
     "untrack": tuples(known),
     "priority": tuples(known, of("0", "3", "-1.5")),
-    "log": tuples(known, of("said", "so"), of("", "data")),
-    "log_held": tuples(held, of("said", "so"), of("", "data")),
+    "log": tuples(known, of("note", "so"), of("", "data")),
+    "log_held": tuples(held, of("note", "so"), of("", "data")),
     "progress": tuples(held, of("half", "")),
     "pause": tuples(
         some(QUEUES), st.fixed_dictionaries({}, optional={"reason": of("r"), "by": of("me")})

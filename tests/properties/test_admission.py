@@ -24,7 +24,7 @@ QUIET = settings(
     stateful_step_count=STEPS,
     database=None,
     deadline=None,
-    # What is found tells of every call; to make it shorter would take minutes.
+    # A failure lists every call; shrinking it would take minutes.
     phases=[Phase.generate],
     suppress_health_check=list(HealthCheck),
 )

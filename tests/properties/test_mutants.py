@@ -16,7 +16,7 @@ from tests.properties.admission.judge import World
 from tests.properties.comparison import Bench
 from tests.properties.faults import Fault
 from tests.properties.mutants import FAULTS, plant
-from tests.properties.scenarios import STORIES, tell
+from tests.properties.scenarios import SCENARIOS, play
 
 ABREAST = 2
 
@@ -24,22 +24,22 @@ ABREAST = 2
 pytestmark = pytest.mark.any_server
 
 
-@pytest.mark.parametrize("story", STORIES)
+@pytest.mark.parametrize("scenario", SCENARIOS)
 def test_no_scenario_finds_a_fault_in_the_correct_scripts(
-    redis: redis_py.Redis, story: str
+    redis: redis_py.Redis, scenario: str
 ) -> None:
     bench = Bench(redis)
 
-    tell(bench, STORIES[story])
+    play(bench, SCENARIOS[scenario])
 
     bench.close()
 
 
-@pytest.mark.parametrize("story", admission_scenarios.STORIES)
+@pytest.mark.parametrize("scenario", admission_scenarios.SCENARIOS)
 def test_no_admission_scenario_finds_a_fault_in_the_correct_scripts(
-    redis: redis_py.Redis, story: str
+    redis: redis_py.Redis, scenario: str
 ) -> None:
-    admission_scenarios.tell(World(redis), admission_scenarios.STORIES[story])
+    admission_scenarios.play(World(redis), admission_scenarios.SCENARIOS[scenario])
 
 
 def test_a_fault_that_cannot_be_planted_is_an_error(tmp_path: Path) -> None:
@@ -61,7 +61,7 @@ def test_every_seeded_fault_is_found(server_name: str) -> None:
 
 
 def _look(server: str, numbers: range) -> list[tuple[int, str | None]]:
-    """Look for some of the faults in a process of its own."""
+    """Search some of the faults in a process of its own."""
     command = [sys.executable, "-m", "tests.properties.mutants", server, *map(str, numbers)]
     root = Path(__file__).parents[2]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)

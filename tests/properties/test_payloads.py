@@ -42,7 +42,7 @@ class Courier:
         self.lease = ""
 
     def pop(self) -> bytes:
-        """Take the job and return the data as the worker is given it."""
+        """Pop the job and return the data as the worker receives it."""
         (job,) = self.call("pop", ["q"], "w", 1, {"nonce": "n"})["jobs"]
         self.lease = job["lease"]
         data: bytes = job["data"]
@@ -220,18 +220,18 @@ def test_children_of_a_recurring_job_get_its_data(
 
 
 @quickly
-@given(result=payloads, progress=payloads, said=payloads)
+@given(result=payloads, progress=payloads, logged=payloads)
 def test_results_progress_and_log_entries_come_back_as_given(
-    call: Scripts, result: bytes, progress: bytes, said: bytes
+    call: Scripts, result: bytes, progress: bytes, logged: bytes
 ) -> None:
     call.redis.flushall()
     call("put", "q", "j", "K", "{}", {})
     (job,) = call("pop", ["q"], "w", 1, {})["jobs"]
 
     call("progress", "j", job["lease"], progress)
-    call("log", "j", "", "said", said)
+    call("log", "j", "", "note", logged)
     call("complete", "j", job["lease"], "", result, {})
 
     shown: dict[bytes, Any] = call.raw("read/job", "j")
     assert (shown[b"progress"], shown[b"result"]) == (progress, result)
-    assert any(said in entry for entry in shown[b"history"])
+    assert any(logged in entry for entry in shown[b"history"])

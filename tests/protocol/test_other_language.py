@@ -30,10 +30,10 @@ class Program:
         return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     def ended(self, process: subprocess.Popen[str]) -> Any:
-        said, complaint = process.communicate(timeout=20)
+        output, complaint = process.communicate(timeout=20)
         if process.returncode:
             raise errors.error_from_reply(complaint.strip())
-        return json.loads(said)
+        return json.loads(output)
 
     def run(self, *words: object) -> Any:
         return self.ended(self.start(*words))
@@ -54,10 +54,10 @@ def read(client: Client, jid: str) -> Job:
 def test_a_job_that_it_puts_is_like_any_other(live: Client, program: Program) -> None:
     options = {"priority": 2.5, "tags": ["welcome", "x" * 100], "delay": 0}
 
-    said = program.run("put", "mail", "from-js", "app.Send", '{"to": "ä"}', json.dumps(options))
+    reply = program.run("put", "mail", "from-js", "app.Send", '{"to": "ä"}', json.dumps(options))
 
     job = live.queues["mail"].pop()
-    assert said == ["from-js", True]
+    assert reply == ["from-js", True]
     assert job is not None
     assert (job.jid, job.klass_name, job.data) == ("from-js", "app.Send", {"to": "ä"})
     assert (job.priority, job.tags) == (2.5, ["welcome", "x" * 100])
@@ -69,10 +69,10 @@ def test_it_takes_and_completes_a_job_whatever_its_size(
 ) -> None:
     jid = live.queues["mail"].put("app.Send", ["x" * size])
 
-    said = program.run("work", "mail", "js-1", 1)
+    reply = program.run("work", "mail", "js-1", 1)
 
     job = read(live, jid)
-    assert said == {"jid": jid, "klass": "app.Send"}
+    assert reply == {"jid": jid, "klass": "app.Send"}
     assert (job.state, job.result) == ("complete", ["x" * size])
 
 

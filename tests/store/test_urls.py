@@ -112,15 +112,15 @@ def test_a_bad_url_is_rejected(url: str) -> None:
     ],
 )
 def test_a_password_is_shown_nowhere(url: str) -> None:
-    said = [urls.redacted(url)]
+    texts = [urls.redacted(url)]
 
     try:
         found = urls.parse(url)
-        said += [str(found), repr(found)]
+        texts += [str(found), repr(found)]
     except errors.StoreError as error:
-        said += [str(error), repr(error), repr(error.__cause__)]
+        texts += [str(error), repr(error), repr(error.__cause__)]
 
-    assert not [text for text in said if "hunter2" in text or "ter2" in text]
+    assert not [text for text in texts if "hunter2" in text or "ter2" in text]
 
 
 def test_the_shown_url_still_says_who_and_where() -> None:

@@ -34,7 +34,7 @@ def task(number: int) -> tuple[str, int]:
 
 
 def logs(_job: Job) -> None:
-    logging.getLogger("app").info("said by the handler")
+    logging.getLogger("app").info("logged by the handler")
 
 
 @contextlib.contextmanager

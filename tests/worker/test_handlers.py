@@ -91,8 +91,8 @@ def test_middleware_is_entered_and_lines_say_their_job(
 
     lines = [json.loads(line) for line in log.read_text().splitlines()]
     of_job = [line["message"] for line in lines if line["jid"] == jid]
-    assert [one for one in of_job if one in {"in", "said by the handler", "out"}] == [
-        *("in", "said by the handler", "out"),
+    assert [one for one in of_job if one in {"in", "logged by the handler", "out"}] == [
+        *("in", "logged by the handler", "out"),
     ]
     assert all(
         line["klass"] == "tests.worker.middleware_handlers.logs" for line in lines if line["jid"]

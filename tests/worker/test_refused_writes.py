@@ -147,10 +147,10 @@ def test_a_worker_whose_user_may_not_write_says_so_in_one_line_and_ends(
         worker = start(url=server.url + credentials)
         code = worker.wait()
 
-    said = [line for line in worker.log.read_text().splitlines() if "Error" in line]
+    lines = [line for line in worker.log.read_text().splitlines() if "Error" in line]
     assert code == 1
-    assert len(said) == 1
-    assert said[0].startswith("Error: the server rejects the calls of a worker: ")
+    assert len(lines) == 1
+    assert lines[0].startswith("Error: the server rejects the calls of a worker: ")
     assert_no_traceback(worker)
 
 

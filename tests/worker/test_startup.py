@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.fork, pytest.mark.any_server]
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (["--probe", "/nowhere/probe"], "probe: /nowhere/probe: No such file"),
         (["--sandbox", "/proc/nowhere"], "cannot create folders in /proc/nowhere"),
@@ -31,7 +31,7 @@ pytestmark = [pytest.mark.fork, pytest.mark.any_server]
     ],
 )
 def test_an_invalid_setting_is_reported_in_one_line(
-    server: servers.Server, live: Client, words: list[str], said: str
+    server: servers.Server, live: Client, words: list[str], message: str
 ) -> None:
     base = [sys.executable, "-m", "qless_py", "work", "--url", server.url, "-q", "work"]
     ended = subprocess.run(
@@ -45,7 +45,7 @@ def test_an_invalid_setting_is_reported_in_one_line(
     assert ended.returncode in {1, 2}
     (line,) = ended.stderr.splitlines()
     assert line.startswith("Error: ")
-    assert said in line
+    assert message in line
     assert live.workers.counts == []
 
 

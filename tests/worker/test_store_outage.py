@@ -140,11 +140,11 @@ def test_an_outage_is_logged_once_and_jobs_continue(
             steps = [entry["what"] for entry in read(client, jid).history]
         log = worker.log.read_text()
         processes = {line.split()[2] for line in log.splitlines() if "store unavailable" in line}
-        said = [
+        lines = [
             line.split()[2] for line in log.splitlines() if "store unavailable, retrying" in line
         ]
         servers.stop(server)
 
     assert worker.process.poll() is None
     assert steps == ["put", "popped", "done"]
-    assert sorted(said) == sorted(processes)
+    assert sorted(lines) == sorted(processes)

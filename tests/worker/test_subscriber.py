@@ -12,7 +12,7 @@ from qless_py.worker.subscriber import SUBSCRIBED, Subscriber
 
 pytestmark = pytest.mark.any_server
 
-Heard = tuple[str, dict[str, Any]]
+Message = tuple[str, dict[str, Any]]
 
 
 @pytest.fixture
@@ -32,41 +32,41 @@ def publish(redis: redis_py.Redis, worker: str, lease: str) -> int:
     return int(redis.publish(f"{{ql}}:worker:{worker}", json.dumps({"lease": lease})))
 
 
-def next_heard(subscriber: Subscriber, selector: selectors.BaseSelector) -> list[Heard]:
-    heard: list[Heard] = []
-    while not heard:
+def next_messages(subscriber: Subscriber, selector: selectors.BaseSelector) -> list[Message]:
+    messages: list[Message] = []
+    while not messages:
         assert selector.select(10), "nothing came"
-        heard = subscriber.read()
-    return heard
+        messages = subscriber.read()
+    return messages
 
 
 def test_it_reports_when_a_subscription_starts(
     redis: redis_py.Redis, subscriber: Subscriber, selector: selectors.BaseSelector
 ) -> None:
     subscriber.subscribe(redis, ["first"])
-    assert next_heard(subscriber, selector) == [("first", {"event": SUBSCRIBED})]
+    assert next_messages(subscriber, selector) == [("first", {"event": SUBSCRIBED})]
 
     subscriber.subscribe(redis, ["first", "second"])
-    assert next_heard(subscriber, selector) == [("second", {"event": SUBSCRIBED})]
+    assert next_messages(subscriber, selector) == [("second", {"event": SUBSCRIBED})]
 
     assert publish(redis, "second", "1.nonce") == 1
-    assert next_heard(subscriber, selector) == [("second", {"lease": "1.nonce"})]
+    assert next_messages(subscriber, selector) == [("second", {"lease": "1.nonce"})]
 
 
 def test_after_a_lost_connection_it_subscribes_again(
     redis: redis_py.Redis, subscriber: Subscriber, selector: selectors.BaseSelector
 ) -> None:
     subscriber.subscribe(redis, ["first"])
-    next_heard(subscriber, selector)
+    next_messages(subscriber, selector)
 
     redis.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
     assert publish(redis, "first", "unheard") == 0
-    heard: list[Heard] = []
-    while not heard:
+    messages: list[Message] = []
+    while not messages:
         subscriber.subscribe(redis, ["first"])
         selector.select(0.05)
-        heard = subscriber.read()
+        messages = subscriber.read()
 
-    assert heard == [("first", {"event": SUBSCRIBED})]
+    assert messages == [("first", {"event": SUBSCRIBED})]
     assert publish(redis, "first", "2.nonce") == 1
-    assert next_heard(subscriber, selector) == [("first", {"lease": "2.nonce"})]
+    assert next_messages(subscriber, selector) == [("first", {"lease": "2.nonce"})]

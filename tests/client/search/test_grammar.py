@@ -40,7 +40,7 @@ def test_an_empty_search_matches_everything() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "position", "said"),
+    ("text", "position", "message"),
     [
         ("queue:mail stat:failed", 11, "did you mean state?"),
         ("state:faild", 6, "did you mean failed?"),
@@ -55,8 +55,8 @@ def test_an_empty_search_matches_everything() -> None:
         (" ".join("abcdefghijklmnopqrstu"), 0, "20 terms"),
     ],
 )
-def test_a_syntax_error_names_its_position(text: str, position: int, said: str) -> None:
-    with pytest.raises(SearchError, match=said.replace("?", r"\?")) as caught:
+def test_a_syntax_error_names_its_position(text: str, position: int, message: str) -> None:
+    with pytest.raises(SearchError, match=message.replace("?", r"\?")) as caught:
         parse(text)
 
     assert caught.value.position == position

@@ -20,7 +20,7 @@ class Shares:
         self._note()
 
     def take(self, user: str) -> None:
-        """Count one hand-out; it belongs to the time in which its user was still waiting."""
+        """Count one pop; it belongs to the time in which its user was still waiting."""
         self.work[user] += 1
         self._note()
         self.waiting[user] -= 1
@@ -49,7 +49,7 @@ def share(
     counts: Sequence[int],
 ) -> None:
     """Put (user, number of jobs) while jobs are popped, and pop the rest at the end."""
-    # The jobs of nobody are one more user, of weight 1.
+    # The jobs without a user count as one more user, of weight 1.
     shares = Shares({"": 1} | {f"u{number}": one for number, one in enumerate(weights)})
     for number, one in enumerate(weights):
         world.user_set(f"u{number}", {"weight": one})
@@ -70,14 +70,14 @@ def share(
         pop(counts[at % len(counts)])
     while pop(7):
         pass
-    assert not any(shares.waiting.values()), world.told("not all came")
+    assert not any(shares.waiting.values()), world.with_trace("not all came")
     world.look()
 
 
 def contend(world: World, throttles: int, slots: int, users: int, picks: Sequence[int]) -> None:
     """Put one job that needs all throttles among ever more that need one each.
 
-    After each pick, which says who of the running ones completes, some are taken.
+    After each pick, which chooses the running job that completes, some are taken.
     """
     names = [f"x{number}" for number in range(throttles)]
     for name in names:
@@ -98,5 +98,5 @@ def contend(world: World, throttles: int, slots: int, users: int, picks: Sequenc
         if "big" in world.pop(["a"], "w", 1 + pick % 3):
             break
     else:
-        raise AssertionError(world.told("the one that needs all never came"))
+        raise AssertionError(world.with_trace("the one that needs all never came"))
     world.look()

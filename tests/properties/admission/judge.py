@@ -23,7 +23,7 @@ View = dict[str, Any]
 
 
 class World:
-    """Jobs, throttles and users of one namespace under a clock that only goes on."""
+    """Jobs, throttles and users of one namespace under a clock that only moves forward."""
 
     def __init__(self, redis: redis_py.Redis, call: Scripts | None = None) -> None:
         redis.flushall()
@@ -39,25 +39,25 @@ class World:
         self.trace: list[str] = []
 
     def call(self, name: str, *args: Any) -> Any:
-        """Run a script; None when it refuses."""
+        """Run a script; returns None if it rejects the call."""
         self.trace.append(f"{self.now - START:>9} {name}{args}")
         try:
             reply = self.scripts(name, *args, now=str(self.now))
         except QlessError as refusal:
             if not refusal.code:
-                raise BreakdownError(self.told(f"{name} broke down")) from refusal
+                raise BreakdownError(self.with_trace(f"{name} broke down")) from refusal
             self.trace.append(f"{'':>9} refused: {refusal}")
             return None
         self.trace.append(f"{'':>9} {str(reply)[:300]}")
         return reply
 
-    def told(self, what: str) -> str:
+    def with_trace(self, what: str) -> str:
         return what + "\nafter\n" + "\n".join(self.trace)
 
     def look(self) -> None:
         """Run fsck on the namespace."""
         found = invariants.findings(self.redis)
-        assert not found, self.told("\n".join(map(str, found)))
+        assert not found, self.with_trace("\n".join(map(str, found)))
 
     def views(self) -> dict[str, View]:
         """Read all jobs that are there."""
@@ -78,7 +78,7 @@ class World:
 
     @staticmethod
     def costs(job: View) -> dict[str, float]:
-        """Name every throttle that a job meets, with what it costs there."""
+        """Return every throttle that a job meets, with its cost there."""
         own = {name: (job.get("costs") or {}).get(name, 1) for name in job.get("throttles") or []}
         user = {f"user:{job['user']}": 1} if job.get("user") else {}
         return {f"queue:{job['queue']}": 1, **user, **own}
@@ -102,7 +102,9 @@ class World:
 
     def block(self, throttle: str, time: int) -> None:
         until = self.call("throttle_block", throttle, time)
-        assert until == (self.now + time if time else 0), self.told("blocked until another time")
+        assert until == (self.now + time if time else 0), self.with_trace(
+            "blocked until another time"
+        )
         self.limits.of(throttle).blocked_until = until
 
     def release(self, throttle: str, jids: list[str]) -> None:
@@ -116,11 +118,11 @@ class World:
         if names is None:
             return
         own = [throttle] if throttle else before.get("throttles") or [f"queue:{before['queue']}"]
-        assert names == own, self.told(f"{names} back off instead of {own}")
+        assert names == own, self.with_trace(f"{names} back off instead of {own}")
         for name in names:
             least = max(self.limits.of(name).blocked_until, self.now + time)
             until = self.record(name)["blocked_until"]
-            assert until == least, self.told(f"{name} is blocked until {until}, not {least}")
+            assert until == least, self.with_trace(f"{name} is blocked until {until}, not {least}")
             self.limits.of(name).blocked_until = until
         self.fresh.pop(jid, None)
 
@@ -155,11 +157,11 @@ class World:
         self.now += time
 
     def settle(self) -> None:
-        """Do all that is due, so that a pop finds the jobs as they are seen before it."""
+        """Run all due maintenance, so that a pop finds the jobs in the state seen before it."""
         for _ in range(SETTLING):
             if not self.call("tick")["more"]:
                 return
-        raise AssertionError(self.told("there is no end of what is due"))
+        raise AssertionError(self.with_trace("there is no end of what is due"))
 
     def pop(self, queues: list[str], worker: str, count: int) -> list[str]:
         """Pop, and judge what came and what did not."""
@@ -172,10 +174,12 @@ class World:
         for jid in jids:
             job = before[jid]
             is_due = job["state"] in READY and job["queue"] in queues
-            assert is_due, self.told(f"{jid} was not due")
-            assert not self.is_paused(job["queue"]), self.told(f"the queue of {jid} is paused")
+            assert is_due, self.with_trace(f"{jid} was not due")
+            assert not self.is_paused(job["queue"]), self.with_trace(
+                f"the queue of {jid} is paused"
+            )
             self._admit(self._waiting(job))
-        assert len(set(jids)) == len(jids) <= count, self.told("too many, or one twice")
+        assert len(set(jids)) == len(jids) <= count, self.with_trace("too many, or one twice")
         left = {jid: job for jid, job in before.items() if jid not in jids}
         self._in_order(jids, before, left)
         if len(jids) < count and not reply["more"]:
@@ -209,7 +213,7 @@ class World:
         try:
             self.limits.admit(job, self.now)
         except AssertionError as wrong:
-            raise AssertionError(self.told(str(wrong))) from wrong
+            raise AssertionError(self.with_trace(str(wrong))) from wrong
 
     def _in_order(self, jids: list[str], before: dict[str, View], left: dict[str, View]) -> None:
         """Of jobs that differ in nothing but their age the oldest must have come first."""
@@ -218,8 +222,8 @@ class World:
         for number, job in enumerate(taken):
             for other in [*taken[number + 1 :], *after]:
                 is_older = self.fresh[other["jid"]] < self.fresh[job["jid"]]
-                assert not (is_older and _alike(job, other)) or self._reserves(job), self.told(
-                    f"{job['jid']} came before {other['jid']}, which is older"
+                assert not (is_older and _alike(job, other)) or self._reserves(job), (
+                    self.with_trace(f"{job['jid']} came before {other['jid']}, which is older")
                 )
         for jid in jids:
             self.fresh.pop(jid, None)
@@ -240,14 +244,15 @@ class World:
         for job in ready:
             why = self.limits.refusal(job, self.now, reserved)
             if why is None and not self._yields(job, ready):
-                raise AssertionError(self.told(f"{job.jid} may run and did not come"))
+                raise AssertionError(self.with_trace(f"{job.jid} may run and did not come"))
             at = self.limits.opens_at(job, self.now)
             held_back = self._yields(job, ready) or any(name in reserved for name in job.costs)
             if at == math.inf or held_back:
                 continue
             is_in_time = after is not None and self.now + after <= math.ceil(at - EASE)
-            assert is_in_time, self.told(f"{job.jid} may run at {at - START}, the next look is at "
-                                         f"{after} from now")  # fmt: skip
+            assert is_in_time, self.with_trace(
+                f"{job.jid} may run at {at - START}, the next check is {after} from now"
+            )
 
     def _kept(self, name: str) -> Settings | None:
         kept: Settings | None = self.record(name).get("reserved")
@@ -283,9 +288,9 @@ class World:
                 break
             self.wait(0 if self.pop(queues, "w", 100) else 100_000)
         else:
-            raise AssertionError(self.told("jobs are left that nobody gets"))
+            raise AssertionError(self.with_trace("jobs are left that nobody gets"))
         held = list(self.redis.keys("{ql}:throttle:*"))
-        assert held == [], self.told(f"left over: {held}")
+        assert held == [], self.with_trace(f"left over: {held}")
         self.look()
 
 

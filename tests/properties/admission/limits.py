@@ -41,7 +41,7 @@ class Throttle:
             self.tokens, self.at = min(kept, self.burst), now
 
     def take(self, cost: float, now: int) -> None:
-        """Take tokens if there is a bucket, and check that no interval handed out too many."""
+        """Take tokens if there is a bucket, and check that no interval granted too many."""
         if "rate" not in self.settings:
             return
         self.tokens, self.at = self.full_at(now) - cost, now

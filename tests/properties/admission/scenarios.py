@@ -6,7 +6,7 @@ from typing import Any
 from tests.properties.admission import fairness_trials
 from tests.properties.admission.judge import World
 
-Story = Callable[[World], None]
+Scenario = Callable[[World], None]
 
 ONE = {"concurrency": 1}
 BIG = 9
@@ -62,9 +62,9 @@ def dear_before_cheap(world: World) -> None:
     _pop(world)
     _put(world, "j1", throttles=["x"], costs={"x": 3})
     _put(world, "j2", throttles=["x"])
-    assert _pop(world) == [], world.told("the cheap one overtook the dear one")
+    assert _pop(world) == [], world.with_trace("the cheap one overtook the dear one")
     world.wait(2000)
-    assert _pop(world) == ["j1"], world.told("the dear one did not come")
+    assert _pop(world) == ["j1"], world.with_trace("the dear one did not come")
 
 
 def too_dear(world: World) -> None:
@@ -166,7 +166,7 @@ def in_order(world: World) -> None:
     _pop(world, 1)
     world.call("priority", "j4", "3")
     _complete(world, "j1")
-    assert _pop(world, 1) == ["j4"], world.told("the priority does not count")
+    assert _pop(world, 1) == ["j4"], world.with_trace("the priority does not count")
 
 
 def leases_end(world: World) -> None:
@@ -202,7 +202,7 @@ def many_gates(world: World) -> None:
     came: set[str] = set()
     while found := _pop(world, 7):
         came |= set(found)
-    assert {f"{name}-1" for name in names} <= came, world.told(f"only {came} came")
+    assert {f"{name}-1" for name in names} <= came, world.with_trace(f"only {came} came")
 
 
 def many_queues(world: World) -> None:
@@ -252,9 +252,9 @@ def users_in_contention(world: World) -> None:
     fairness_trials.contend(world, 4, 2, 3, [0, 7, 3, 11, 5, 2] * 10)
 
 
-STORIES: dict[str, Story] = {
-    story.__name__.strip("_"): story
-    for story in (
+SCENARIOS: dict[str, Scenario] = {
+    scenario.__name__.strip("_"): scenario
+    for scenario in (
         *(
             concurrency,
             rate,
@@ -273,7 +273,7 @@ STORIES: dict[str, Story] = {
 }
 
 
-def tell(world: World, story: Story) -> None:
+def play(world: World, scenario: Scenario) -> None:
     """Run a scenario to its end, then lift all limits."""
-    story(world)
+    scenario(world)
     world.drain()

@@ -31,7 +31,7 @@ def join(ns: Namespace, job: Job, name: str) -> None:
 
 
 def leave(ns: Namespace, job: Job, outcome: str) -> None:
-    """Let a member end as completed, failed or canceled; a failed one may be canceled later."""
+    """End a member as completed, failed or canceled; a failed one may be canceled later."""
     batch = ns.batches.get(job.batch or "")
     if batch is None:
         return
@@ -50,7 +50,7 @@ def leave(ns: Namespace, job: Job, outcome: str) -> None:
 
 
 def rejoin(ns: Namespace, job: Job, outcome: str) -> None:
-    """Take a member that had ended back; a finished batch only one that had failed."""
+    """Reopen a member that had ended; in a finished batch only one that had failed."""
     batch = ns.batches.get(job.batch or "")
     if batch is None or (batch.finished_at is not None and outcome == "completed"):
         job.batch = None
@@ -77,7 +77,7 @@ def _finish_if_done(ns: Namespace, batch: Batch) -> None:
 
 
 def _fire(ns: Namespace, batch: Batch, callback: str) -> None:
-    """Have a call-back put, once."""
+    """Put a call-back, once."""
     if callback in batch.callbacks and callback not in batch.fired:
         batch.fired.add(callback)
         dependencies.enlist(ns, Release("batch", callback=batch.callbacks[callback]))

@@ -17,7 +17,7 @@ def fail(ns: Namespace, job: Job, group: str, message: str, worker: str) -> None
     """Into its failure group; the caller has taken the job out of its place."""
     _into_group(ns, job, group, message, worker)
     _log_failure(ns, job, worker)
-    ns.say_if_tracked("failed", job)
+    ns.publish_if_tracked("failed", job)
 
 
 def _into_group(ns: Namespace, job: Job, group: str, message: str, worker: str) -> None:
@@ -45,7 +45,7 @@ def exhaust(ns: Namespace, job: Job, worker: str, group: str = "", message: str 
     message = message or f'Job exhausted retries in queue "{job.queue}"'
     ns.note(job, "failed", {"group": group})
     _into_group(ns, job, group, message, worker)
-    ns.say_if_tracked("failed", job)
+    ns.publish_if_tracked("failed", job)
     _log_failure(ns, job, worker)
 
 
@@ -58,7 +58,7 @@ def complete(ns: Namespace, job: Job) -> None:
     unique.settle(ns, job)
     dependencies.register(ns, job.jid, "complete")
     ns.today(queue)
-    ns.say_if_tracked("completed", job)
+    ns.publish_if_tracked("completed", job)
     ns.log("completed", job.jid, queue)
 
 
@@ -66,7 +66,7 @@ def cancel(ns: Namespace, job: Job) -> None:
     """Delete a job, wherever it is."""
     ns.log("canceled", job.jid, job.queue, worker=job.worker or "")
     if job.state == "running":
-        ns.say_lost(job, "canceled")
+        ns.publish_lost(job, "canceled")
     queue_positions.leave(ns, job)
     unique.drop(ns, job)
     held = bool(ns.holders[job.jid])
@@ -75,7 +75,7 @@ def cancel(ns: Namespace, job: Job) -> None:
     _erase(ns, job)
     if job.result is not None and not held:
         ns.results.pop(job.jid, None)
-    ns.say_if_tracked("canceled", job)
+    ns.publish_if_tracked("canceled", job)
 
 
 def _settle(ns: Namespace, job: Job, outcome: str) -> None:
@@ -110,7 +110,7 @@ def forget_completed(ns: Namespace, budget: int) -> int:
 
 
 def after_completions(ns: Namespace, number: int) -> None:
-    """Let dependents go, and delete a few more jobs than have just completed."""
+    """Release dependents, and delete a few more jobs than have just completed."""
     carry_out(ns)
     forget_completed(ns, number + 3)
 

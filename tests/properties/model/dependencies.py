@@ -54,7 +54,7 @@ def _reaches(ns: Namespace, jid: str, wanted: set[str]) -> bool:
 
 
 def link(ns: Namespace, job: Job, wanted: list[str], unmet: list[str], policy: str) -> None:
-    """Let a job wait for those of the wanted parents that are unmet.
+    """Make a job wait for those of the wanted parents that are unmet.
 
     One that is complete is a parent, too, if it left a result; one that has failed already counts
     as failing now.
@@ -71,7 +71,7 @@ def link(ns: Namespace, job: Job, wanted: list[str], unmet: list[str], policy: s
 
 
 def cut(ns: Namespace, job: Job, parents: list[str]) -> None:
-    """Take edges to parents away, and with them the need of their results."""
+    """Remove edges to parents, and with them the need for their results."""
     for parent in parents:
         job.parents.pop(parent, None)
         results.let_go(ns, parent, job.jid)
@@ -101,7 +101,7 @@ def register(ns: Namespace, parent: str, reason: str) -> None:
 
 
 def finish(ns: Namespace, release: Release) -> None:
-    """Take a release that is carried out off the list."""
+    """Remove a release from the list once it is carried out."""
     ns.releases.remove(release)
     if release.parent:
         results.let_go(ns, release.parent, release)

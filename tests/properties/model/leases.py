@@ -76,7 +76,7 @@ def _leave_running(ns: Namespace, job: Job, data: str, result: str) -> None:
 
 
 def _advance(ns: Namespace, job: Job, onward: Options, parents: list[str]) -> None:
-    """Go on in the next queue; dependents go on waiting."""
+    """Continue in the next queue; dependents keep waiting."""
     before, queue, delay = job.queue, onward["queue"], onward.get("delay", 0)
     job.put_at = ns.now
     ns.note(job, "put", {"queue": queue})
@@ -91,7 +91,7 @@ def _advance(ns: Namespace, job: Job, onward: Options, parents: list[str]) -> No
     unique.settle(ns, job)
     ns.today(before)
     ns.today(queue)
-    ns.say_if_tracked("completed", job)
+    ns.publish_if_tracked("completed", job)
     ns.log("advanced", job.jid, before, to=queue)
 
 
@@ -125,17 +125,17 @@ def fail(ns: Namespace, jid: str, lease: str, group: str, message: str, data: st
 
 def retry(ns: Namespace, jid: str, lease: str, delay: int, options: Options) -> Any:
     job = ns.held(jid, lease)
-    said = {name: options[name] for name in ("group", "message") if name in options}
-    worker = (job.worker or "") if said else ""
+    failure = {name: options[name] for name in ("group", "message") if name in options}
+    worker = (job.worker or "") if failure else ""
     queue_positions.leave(ns, job)
     job.left -= not options.get("apart")
     job.tries = options.get("tries", job.tries)
     left = job.left
     if left < 0:
-        completion.exhaust(ns, job, worker, **said)
+        completion.exhaust(ns, job, worker, **failure)
     else:
-        if said:
-            completion.set_failure(ns, job, said["group"], said["message"], worker)
+        if failure:
+            completion.set_failure(ns, job, failure["group"], failure["message"], worker)
         queue_positions.to_ready(ns, job, job.queue, ns.now + delay)
         ns.today(job.queue).retries += 1
         ns.log("retried", jid, job.queue)
@@ -180,7 +180,7 @@ def timeout(ns: Namespace, jids: list[str]) -> Any:
             raise Refused("WRONGSTATE")
     for job in jobs:
         ns.note(job, "timed-out")
-        ns.say_lost(job)
+        ns.publish_lost(job)
         queue_positions.leave(ns, job)
         queue_positions.to_front(ns, job, "stalled", 2)
     return jids

@@ -17,7 +17,7 @@ Expected = tuple[str, tuple[Any, ...], Any]
 def everything(
     ns: Namespace, *, queues: list[str], jids: list[str], workers: list[str]
 ) -> Iterator[Expected]:
-    """Name every query worth asking, with the reply that the model expects."""
+    """List every query worth sending, with the reply that the model expects."""
     known = sorted({*ns.jobs, *ns.recurring, *jids})
     for start in range(0, len(known), ALL):
         some = known[start : start + ALL]
@@ -76,7 +76,7 @@ def _page(jids: list[str]) -> dict[str, Any]:
 
 def states(ns: Namespace, queue: str) -> dict[str, list[str]]:
     """List the jobs of a queue by state; due ones count as waiting, lapsed ones as stalled."""
-    # First the jobs of nobody, then those of all users.
+    # First the jobs without a user, then those of all users.
     waiting = sorted(queue_positions.waiting(ns, queue), key=lambda job: bool(job.user))
     scheduled = queue_positions.scheduled(ns, queue)
     running = queue_positions.running(ns, queue)
@@ -160,7 +160,7 @@ def _recurring(own: Recurring) -> dict[str, Any]:
 
 
 def comparable(shown: Any, limit: int) -> Any:
-    """Bring a view that a script or the model shows into the form that is compared.
+    """Normalize a view of a script or the model for comparison.
 
     An empty map and an empty list are one on the wire; a history may be longer than a limit that
     was lowered after its last entry.

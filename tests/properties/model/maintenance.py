@@ -10,7 +10,7 @@ MIN_SHARE = 5
 
 
 def run(ns: Namespace) -> int | None:
-    """Do what is due; returns the time until the next duty (0: more is due now), if any."""
+    """Run due maintenance; returns the time until the next (0: more is due now), if any."""
     found = sorted((at, duty) for duty, at in ns.due.items())[:ABREAST]
     due = [duty for at, duty in found if at <= ns.now]
     for duty in due:
@@ -49,8 +49,8 @@ def _leases(ns: Namespace, queue: str, budget: int) -> int | None:
 def _stall(ns: Namespace, job: Job) -> None:
     ns.note(job, "timed-out")
     ns.today(job.queue).retries += 1
-    ns.say_if_tracked("stalled", job)
-    ns.say_lost(job)
+    ns.publish_if_tracked("stalled", job)
+    ns.publish_lost(job)
 
 
 def give_back(ns: Namespace, job: Job) -> None:
@@ -84,7 +84,7 @@ def _pause(ns: Namespace, queue: str, budget: int) -> int | None:
     until: int | None = ns.paused.get(queue, {}).get("until")
     if until is not None and until <= ns.now:
         del ns.paused[queue]
-        ns.say("log", {"event": "unpaused", "queue": queue})
+        ns.publish("log", {"event": "unpaused", "queue": queue})
         return None
     return until
 

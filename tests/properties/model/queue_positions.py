@@ -5,14 +5,14 @@ from tests.properties.model.state import DAY, Job, Namespace
 
 
 def to_waiting(ns: Namespace, job: Job, queue: str, eligible: int) -> None:
-    """Let it wait by priority, then by when it became eligible."""
+    """Enqueue the job by priority, then by when it became eligible."""
     job.state, job.queue, job.front, job.due = "waiting", queue, 0, None
     job.age = (eligible, ns.arrive())
     _mark(ns, job)
 
 
 def back_to_waiting(ns: Namespace, job: Job) -> None:
-    """Let it wait as if it had never been handed out."""
+    """Enqueue the job as if it had never been popped."""
     job.state, job.front = "waiting", 0
     _mark(ns, job)
     unique.settle(ns, job)
@@ -26,7 +26,7 @@ def to_front(ns: Namespace, job: Job, state: str, front: int) -> None:
 
 
 def _mark(ns: Namespace, job: Job) -> None:
-    """Have jobs chosen one by one in a queue that has seen a user or a throttle."""
+    """Choose jobs one by one in a queue that has had a user or a throttle."""
     if job.user or job.throttles:
         ns.fair.add(job.queue)
 
@@ -37,7 +37,7 @@ def to_scheduled(ns: Namespace, job: Job, queue: str, due: int) -> None:
 
 
 def to_ready(ns: Namespace, job: Job, queue: str, due: int | None) -> None:
-    """Let it wait, or be scheduled if it is due later."""
+    """Enqueue the job, or schedule it if it is due later."""
     if due is not None and due > ns.now:
         to_scheduled(ns, job, queue, due)
     else:
@@ -49,7 +49,7 @@ def to_depends(ns: Namespace, job: Job, queue: str, due: int | None) -> None:
 
 
 def leave(ns: Namespace, job: Job) -> None:
-    """Take a job out of wherever it is."""
+    """Remove a job from wherever it is."""
     if job.state == "running":
         job.worker = job.lease = job.popped_at = job.expires_at = None
         job.grace = False
@@ -62,7 +62,7 @@ def leave(ns: Namespace, job: Job) -> None:
 
 
 def _leave_group(ns: Namespace, job: Job) -> None:
-    """Take one failure back, on the day on which it happened."""
+    """Undo the count of one failure, on the day on which it happened."""
     group, failed_at = job.group, job.failed_at
     job.group = job.failed_at = None
     if group is not None and all(other.group != group for other in ns.jobs.values()):

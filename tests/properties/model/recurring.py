@@ -38,7 +38,7 @@ def make_children(ns: Namespace, own: Recurring, budget: int) -> int:
 
 
 def spawn(ns: Namespace, own: Recurring, slot: int, still_to_come: int = 0) -> str:
-    """Put one child; a number that a job has already is left out, the scripts tell the next."""
+    """Put one child; a number that a job has already is skipped, as the scripts report the next."""
     own.count += 1
     if f"{own.jid}-{own.count}" in ns.jobs:
         skipped, own.count = own.count, ns.child_count(own.jid) - still_to_come

@@ -4,14 +4,14 @@ from tests.properties.model.state import Job, Namespace
 
 
 def keep(ns: Namespace, job: Job, result: str) -> None:
-    """Keep a result under the codec of its job; "" is none and leaves an earlier one."""
+    """Store a result under the codec of its job; "" is none and leaves an earlier one."""
     if result:
         job.result = result
         ns.results[job.jid] = (job.codec or "json", result)
 
 
 def forget(ns: Namespace, job: Job) -> None:
-    """Let a job show its result no more; dependents that need it keep it."""
+    """Hide the result of a job; dependents that need it keep it."""
     if job.result is not None and not ns.holders[job.jid]:
         ns.results.pop(job.jid, None)
     job.result = None

@@ -1,4 +1,4 @@
-"""The transitions that move no job by themselves: what is said of jobs, queues, workers, batches
+"""The transitions that move no job by themselves: settings of jobs, queues, workers, batches
 and recurring jobs.
 """
 
@@ -31,7 +31,7 @@ def track(ns: Namespace, jid: str) -> Any:
     ns.tracked.setdefault(jid, ns.now)
     job.tracked = True
     ns.log("track", jid, job.queue)
-    ns.say("track", jid)
+    ns.publish("track", jid)
     return True
 
 
@@ -43,7 +43,7 @@ def untrack(ns: Namespace, jid: str) -> Any:
     if job is not None:
         job.tracked = False
     ns.log("untrack", jid, job.queue if job else "")
-    ns.say("untrack", jid)
+    ns.publish("untrack", jid)
     return known
 
 
@@ -75,7 +75,7 @@ def pause(ns: Namespace, queues: list[str], options: Options) -> Any:
         if "until" in options:
             ns.due[f"pause:{queue}"] = options["until"]
         reason = options.get("reason", "")
-        ns.say("log", {"event": "paused", "queue": queue, "reason": reason})
+        ns.publish("log", {"event": "paused", "queue": queue, "reason": reason})
     return True
 
 
@@ -83,32 +83,32 @@ def unpause(ns: Namespace, queues: list[str]) -> Any:
     for queue in queues:
         if ns.paused.pop(queue, None) is not None:
             ns.due.pop(f"pause:{queue}", None)
-            ns.say("log", {"event": "unpaused", "queue": queue})
+            ns.publish("log", {"event": "unpaused", "queue": queue})
     return True
 
 
 def config_set(ns: Namespace, option: str, value: str) -> Any:
     ns.config[option] = value
-    ns.say("log", {"event": "config_set", "option": option, "value": value})
+    ns.publish("log", {"event": "config_set", "option": option, "value": value})
     return True
 
 
 def config_unset(ns: Namespace, option: str) -> Any:
     ns.config.pop(option, None)
-    ns.say("log", {"event": "config_unset", "option": option})
+    ns.publish("log", {"event": "config_unset", "option": option})
     return True
 
 
 def throttle_set(ns: Namespace, throttle: str, limits: dict[str, Any]) -> Any:
     """Set limits that nobody ever reaches."""
-    ns.say("log", {"event": "throttle_set", "throttle": throttle})
+    ns.publish("log", {"event": "throttle_set", "throttle": throttle})
     shown = limits | {"throttle": throttle, "set_at": ns.now, "parked": 0}
     running = [job for job in ns.jobs.values() if job.state == "running"]
     return shown | {"holding": sum(throttle in job.throttles for job in running)}
 
 
 def user_set(ns: Namespace, user: str, given: dict[str, Any]) -> Any:
-    ns.say("log", {"event": "user_set", "user": user})
+    ns.publish("log", {"event": "user_set", "user": user})
     return given
 
 
@@ -131,7 +131,7 @@ def worker_command(ns: Namespace, workers: list[str], command: str) -> Any:
     known = [worker for worker in workers if worker in ns.workers]
     for worker in known:
         ns.commands[worker] = ns.now, command
-        ns.say(f"worker:{worker}", {"event": "command", "command": command})
+        ns.publish(f"worker:{worker}", {"event": "command", "command": command})
     return len(known)
 
 

@@ -1,6 +1,6 @@
 """What a namespace holds, in plain Python, and the small things that every transition does.
 
-The model says what users can rely on. What it leaves to the scripts: the form of keys, sequence
+The model defines what users can rely on. What it leaves to the scripts: the form of keys, sequence
 numbers (leases are taken from replies and must grow) and the memory of requests.
 """
 
@@ -259,7 +259,7 @@ class Namespace:
         return self.arrivals
 
     def look_at(self, duty: str, at: int) -> None:
-        """See to it that a duty is looked at no later than this."""
+        """Schedule a duty no later than this."""
         self.due[duty] = min(self.due.get(duty, at), at)
 
     def note(self, job: Job, what: str, more: dict[str, Any] | None = None) -> None:
@@ -277,20 +277,20 @@ class Namespace:
         self.queues.setdefault(queue, self.now)
         return self.days[self.now // DAY, queue]
 
-    def say(self, channel: str, message: Any) -> None:
+    def publish(self, channel: str, message: Any) -> None:
         self.call.events.append((channel, message))
 
     def log(self, event: str, jid: str, queue: str, **more: str) -> None:
-        self.say("log", {"event": event, "jid": jid, "queue": queue, **more})
+        self.publish("log", {"event": event, "jid": jid, "queue": queue, **more})
 
-    def say_if_tracked(self, channel: str, job: Job) -> None:
+    def publish_if_tracked(self, channel: str, job: Job) -> None:
         if job.tracked:
-            self.say(channel, job.jid)
+            self.publish(channel, job.jid)
 
-    def say_lost(self, job: Job, event: str = "lock_lost") -> None:
-        """Tell a worker that a job is no longer its own, and the log that it was lost."""
+    def publish_lost(self, job: Job, event: str = "lock_lost") -> None:
+        """Notify a worker that it no longer holds a job, and log a lost lease."""
         text = {"event": event, "jid": job.jid, "queue": job.queue, "worker": job.worker}
         text["lease"] = job.lease
-        self.say(f"worker:{job.worker}", text)
+        self.publish(f"worker:{job.worker}", text)
         if event == "lock_lost":
-            self.say("log", text)
+            self.publish("log", text)

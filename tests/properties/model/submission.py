@@ -137,7 +137,7 @@ def apply(ns: Namespace, plan: Plan, at: int | None = None) -> list[Any]:
     if "spawned_from" not in spec:
         ns.log("put", job.jid, queue)
     ns.call.events += lost
-    ns.say_if_tracked("put", job)
+    ns.publish_if_tracked("put", job)
     return [job.jid, True]
 
 
@@ -167,7 +167,7 @@ def _take(ns: Namespace, spec: dict[str, Any]) -> list[tuple[str, Any]]:
     job, lost = ns.jobs[jid], list[tuple[str, Any]]()
     if job.state == "running" and job.worker != spec.get("worker"):
         before, ns.call.events = ns.call.events, []
-        ns.say_lost(job)
+        ns.publish_lost(job)
         lost, ns.call.events = ns.call.events, before
     ended = {"failed": "failed", "complete": "completed"}.get(job.state)
     queue_positions.leave(ns, job)
@@ -182,7 +182,7 @@ def _take(ns: Namespace, spec: dict[str, Any]) -> list[tuple[str, Any]]:
 
 
 def _set_options(ns: Namespace, job: Job, plan: Plan) -> None:
-    """Bring the options in; what is not given is kept, but for the codec, which is the data's."""
+    """Apply the options; what is not given is kept, except the codec, which is that of the data."""
     spec = plan.spec
     job.priority = spec.get("priority", job.priority)
     job.codec = spec.get("codec")

@@ -60,7 +60,7 @@ def pop(ns: Namespace, queues: Sequence[str], worker: str, count: int, options: 
                 else:
                     _hand_out(ns, job, worker)
                     jobs.append(job.jid)
-    # Where users take turns the time is told after the hand-out, with the leases just given.
+    # Where users take turns, the time is computed after the pop, with the new leases.
     after = maintenance.next_in(ns)
     due = after if jobs and due and after == ns.told_next else due
     if is_any_late:
@@ -70,10 +70,10 @@ def pop(ns: Namespace, queues: Sequence[str], worker: str, count: int, options: 
 
 
 def _looked_at(ns: Namespace, queue: str, count: int) -> list[Job]:
-    """Tell which jobs a pop comes across, late ones among them.
+    """Return the jobs that a pop comes across, late ones among them.
 
     In plain order those are in front, as many as are wanted. Where jobs are chosen, late ones are
-    left out and told of first.
+    left out and returned first.
     """
     ready = queue_positions.waiting(ns, queue)
     if queue not in ns.fair:
@@ -113,7 +113,7 @@ def _is_late(ns: Namespace, job: Job) -> bool:
 
 
 def _expire(ns: Namespace, job: Job) -> None:
-    """Let a job fail whose turn comes after its time; put again, it has time without end."""
+    """Fail a job whose turn comes after its expiry; put again, it does not expire."""
     job.expires = None
     ns.note(job, "failed", {"group": "expired"})
     text = f'Job was not handed out in queue "{job.queue}" before its time was over'
@@ -133,7 +133,7 @@ def _hand_out(ns: Namespace, job: Job, worker: str) -> None:
     job.expires_at = ns.now + ns.lease_length(job.queue)
     ns.look_at(f"leases:{job.queue}", job.expires_at)
     unique.settle(ns, job)
-    ns.say_if_tracked("popped", job)
+    ns.publish_if_tracked("popped", job)
 
 
 def tick(ns: Namespace) -> Any:
@@ -147,7 +147,7 @@ def force_finish(ns: Namespace, jid: str, result: str) -> Any:
     if job.state == "complete":
         raise Refused("FINISHED")
     if job.state == "running":
-        ns.say_lost(job)
+        ns.publish_lost(job)
     had_failed = job.state == "failed"
     queue_positions.leave(ns, job)
     if had_failed:
@@ -186,7 +186,7 @@ def unfail(ns: Namespace, queue: str, group: str, count: int) -> Any:
         unique.settle(ns, job)
         ns.today(queue)
         ns.log("put", job.jid, queue)
-        ns.say_if_tracked("put", job)
+        ns.publish_if_tracked("put", job)
     return len(oldest)
 
 
@@ -216,7 +216,7 @@ def _depending(ns: Namespace, jid: str) -> Job:
 
 def job_died(ns: Namespace, jid: str, lease: str, cause: str) -> Any:
     job = ns.held(jid, lease)
-    ns.say_lost(job)
+    ns.publish_lost(job)
     _charge(ns, job, cause)
     completion.carry_out(ns)
     return job.state
@@ -228,7 +228,7 @@ def worker_died(
     ns.dead[nonce] = ns.now
     report: dict[str, Any] = {"charged": [], "returned": [], "failed": [], "more": False}
     for job in _of_process(ns, worker, nonce, [started, *more]):
-        ns.say_lost(job)
+        ns.publish_lost(job)
         if not started or job.jid in (started, *more):
             _charge(ns, job, cause)
             report["failed" if job.state == "failed" else "charged"].append(job.jid)
@@ -252,7 +252,7 @@ def _of_process(ns: Namespace, worker: str, nonce: str, started: list[str]) -> l
 
 
 def _charge(ns: Namespace, job: Job, cause: str) -> None:
-    """Let the job pay for the death: a retry, and once too often its life."""
+    """Charge the job for the death: a retry, and after too many deaths it fails."""
     worker = job.worker or ""
     job.crashes += 1
     ns.note(job, "crashed", {"worker": worker, "cause": cause})

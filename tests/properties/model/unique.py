@@ -36,7 +36,7 @@ def drop(ns: Namespace, job: Job) -> None:
 
 
 def settle(ns: Namespace, job: Job) -> None:
-    """Give up what the new state does not cover, or take a free key back."""
+    """Release a key that the new state does not cover, or take back a free one."""
     own: dict[str, Any] | None = job.unique
     if own is None or own["scope"] == "window":
         return
