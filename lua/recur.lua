@@ -2,7 +2,7 @@
 -- Declares a recurring job: every interval ms, first after the offset, or at the ticks of a cron
 -- expression. Replaces the recurring job with this jid, except for the number of its children. With
 -- the option upsert a paused one stays paused, and one with the same schedule continues with its
--- next slot.
+-- next tick.
 -- Errors: BADARG TOOLARGE EXISTS
 -- Events: none
 -- Flags: none
@@ -42,7 +42,7 @@ if before then
   redis.call("ZREM", keys.queue_recurring(before.record.queue), jid)
 end
 declaration.join(before, self)
-recurrence.set_slot(s, self, self.slot)
+recurrence.set_tick(s, self, self.tick)
 recurrence.save(self)
 queue_lib.list(s, queue)
 

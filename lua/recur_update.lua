@@ -1,6 +1,6 @@
 -- recur_update(now, request, jid, data, options) -> true
--- Changes a recurring job; only future children are affected. A new interval moves the next slot by
--- the difference. A resumed job continues with the first slot in the future.
+-- Changes a recurring job; only future children are affected. A new interval moves the next tick by
+-- the difference. A resumed job continues with the first tick in the future.
 -- Errors: BADARG TOOLARGE NOJOB
 -- Events: none
 -- Flags: allow-oom
@@ -25,13 +25,13 @@ check.data(s, data)
 local self = recurrence.load(jid)
 local record = self.record
 local from = record.queue
-local slot = recur_update.apply(s, self, given, recurrence.slot(self))
+local tick = recur_update.apply(s, self, given, recurrence.tick(self))
 
 if data ~= "" then
   self.data, record.codec = data, given.codec
 end
 redis.call("ZREM", keys.queue_recurring(from), jid)
-recurrence.set_slot(s, self, slot)
+recurrence.set_tick(s, self, tick)
 recurrence.save(self)
 queue_lib.list(s, record.queue)
 

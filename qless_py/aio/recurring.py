@@ -29,7 +29,7 @@ class AsyncRecurringJob(AsyncRecurringJobBase):
         await self._change(recurring.set_paused(self.jid, paused=True))
 
     async def resume(self) -> None:
-        """Put children again, from the first slot that is still to come."""
+        """Put children again, from the first tick that is still to come."""
         await self._change(recurring.set_paused(self.jid, paused=False))
 
     def run(self) -> Awaitable[str]:
@@ -66,7 +66,7 @@ class AsyncRecurringJobs(AsyncRecurringJobsBase[AsyncRecurringJob]):
         """Bring the recurring jobs of a group in line with what a deployment declares.
 
         `declared` maps up to 1,000 jids to their `queue`, `klass`, `data` and the other arguments
-        of `Queue.recur`. A job whose schedule is unchanged keeps its slots and stays paused; jobs
+        of `Queue.recur`. A job whose schedule is unchanged keeps its ticks and stays paused; jobs
         of the group that are not declared any more are ended. Jobs of other groups are never
         touched: their jids raise `AlreadyExistsError`. Everything is checked before anything is
         sent; after a refusal by the server nothing is ended, and the call can be repeated.

@@ -182,7 +182,7 @@ class QueueJobs:
         return self._list("throttled", offset, count)
 
     def recurring(self, offset: int = 0, count: int = 25) -> list[str]:
-        """List the recurring jobs, the next slot first."""
+        """List the recurring jobs, the next tick first."""
         return self._list("recurring", offset, count)
 
     def _list(self, state: str, offset: int, count: int) -> list[str]:

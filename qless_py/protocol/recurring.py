@@ -158,7 +158,7 @@ def cancel(jid: str) -> Call[bool]:
 def in_queue(
     queue: str, offset: int = 0, count: int = 25
 ) -> Call[tuple[int, list[RecurringRecord]]]:
-    """Read a queue's recurring jobs, next slot first, and how many there are in all."""
+    """Read a queue's recurring jobs, next tick first, and how many there are in all."""
     return Call("read/recurring", (queue, offset, count), _in_queue)
 
 
@@ -173,7 +173,7 @@ def _when(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _span(when: Mapping[str, Any], *, may_clear: bool = False) -> dict[str, Any]:
-    """Check from when until when, how often, and what happens to missed slots."""
+    """Check from when until when, how often, and what happens to missed ticks."""
     wire: dict[str, Any] = {}
     for name in ("start", "end"):
         if name in when:

@@ -174,7 +174,7 @@ FAULTS = [
         "lib/recurring/schedule.lua",
         "math.max(due - 1 - backlog, 0)",
         "math.max(due - backlog, 0)",
-        scenario="slots are missed",
+        scenario="ticks are missed",
     ),
     Fault(
         "a failure outlives completion",

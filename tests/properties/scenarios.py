@@ -119,7 +119,7 @@ SCENARIOS: dict[str, list[Step]] = {
         pop(),
         put("a", "j2", unique=QUEUED),
     ],
-    "slots are missed": [
+    "ticks are missed": [
         (0, "recur", "a", "r", "R", "{}", DAY, 0, {"backlog": 1}),
         pop(after=5 * DAY),
     ],

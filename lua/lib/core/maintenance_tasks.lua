@@ -55,8 +55,8 @@ local kinds = {
   end,
   recurring = function(s, queue, budget)
     require("lib.recurring.recurrence").make_due(s, queue, budget)
-    local slot = earliest(keys.queue_recurring(queue))
-    return slot and slot < math.huge and slot or nil
+    local tick = earliest(keys.queue_recurring(queue))
+    return tick and tick < math.huge and tick or nil
   end,
   refill = function(s)
     return require("lib.recurring.refill").ask(s)

@@ -198,12 +198,12 @@ function explain.job(s, job)
   return found
 end
 
--- The one reason for a recurring job; `slot` is what its view shows.
-function explain.recurring(job, slot)
+-- The one reason for a recurring job; `tick` is what its view shows.
+function explain.recurring(job, tick)
   local record = job.record
   return { {
     kind = "recurring",
-    next_at = slot,
+    next_at = tick,
     paused = record.paused,
     over = record.over,
     dry = record.cron and not record.over and #record.ticks == 0 or nil,

@@ -144,7 +144,7 @@ local function announce(s, job, plan)
 end
 
 -- Writes what was checked. Returns {jid, whether this put made or replaced that job}. `at` is the
--- slot of a recurring job's child, which counts as the time of its put.
+-- tick of a recurring job's child, which counts as the time of its put.
 function put.apply(s, plan, at)
   local spec = plan.spec
   if plan.ignored then

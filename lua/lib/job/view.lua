@@ -48,8 +48,8 @@ function view.full(s, job)
   return shown
 end
 
--- The next slot: the score in its queue, the record's own while it is paused, or the next tick.
-local function slot_of(job)
+-- The next tick: the score in its queue, the record's own while it is paused, or that of cron.
+local function tick_of(job)
   local record = job.record
   if record.over then
     return nil
@@ -60,15 +60,15 @@ local function slot_of(job)
   return record.slot or tonumber(redis.call("ZSCORE", key, job.jid) or 0)
 end
 
--- A recurring job, with only a few of its next ticks. Without a next slot it is over, or waits for
+-- A recurring job, with only a few of its next ticks. Without a next tick it is over, or waits for
 -- ticks.
 function view.recurring(job)
-  local record, slot = job.record, slot_of(job)
+  local record, tick = job.record, tick_of(job)
   if record.cron then
     record.ahead = #record.ticks
     record.ticks = { unpack(record.ticks, 1, math.min(limits.ticks_shown, record.ahead)) }
   end
-  return { jid = job.jid, recurring = job_lib.pack(job), next = slot }
+  return { jid = job.jid, recurring = job_lib.pack(job), next = tick }
 end
 
 local function find_recurring(jid)

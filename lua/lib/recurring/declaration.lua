@@ -62,19 +62,19 @@ local function keep_ticks(s, record, old)
   end
 end
 
--- Continues with the slots of the one before. If that was over, slots in the past are left out.
+-- Continues with the ticks of the one before. If that was over, ticks in the past are left out.
 local function continue(s, record, before)
   if record.cron then
     keep_ticks(s, record, before.record)
   end
-  local slot = recurrence.slot(before)
+  local tick = recurrence.tick(before)
   if record.cron then
-    slot = record.ticks[1]
+    tick = record.ticks[1]
   end
   if before.record.over then
-    return schedule.resume(s, record, slot)
+    return schedule.resume(s, record, tick)
   end
-  return slot
+  return tick
 end
 
 local function begin(s, record, given, offset)
@@ -103,15 +103,15 @@ local function record_of(given, plain)
   return record
 end
 
-local function check_span(record, slot)
+local function check_span(record, tick)
   if record.start and record["end"] and record["end"] < record.start then
     errors.bad("the end comes before the start")
-  elseif schedule.is_over(record, slot) and not record.made then
+  elseif schedule.is_over(record, tick) and not record.made then
     errors.bad("this schedule never fires")
   end
 end
 
--- Makes the record, which the caller writes, with its `slot`. Refuses a schedule that never fires.
+-- Makes the record, which the caller writes, with its `tick`. Refuses a schedule that never fires.
 function declaration.make(s, before, given, plain)
   local record = record_of(given, plain)
   local self = { jid = plain.jid, data = plain.data, record = record }
@@ -120,10 +120,10 @@ function declaration.make(s, before, given, plain)
   end
   record.paused = given.upsert and before and before.record.paused or nil
   if given.upsert and before and has_same_schedule(record, before.record) then
-    self.slot = continue(s, record, before)
+    self.tick = continue(s, record, before)
   else
-    self.slot = begin(s, record, given, plain.offset)
-    check_span(record, self.slot)
+    self.tick = begin(s, record, given, plain.offset)
+    check_span(record, self.tick)
   end
   record.generation = record.cron and session.next(s) or nil
   return self

@@ -68,50 +68,50 @@ local function change_span(record, given)
   end
 end
 
--- Sets a new interval: the next slot moves by the difference.
-local function set_interval(s, record, interval, slot)
+-- Sets a new interval: the next tick moves by the difference.
+local function set_interval(s, record, interval, tick)
   if record.cron then
     for _, name in ipairs({ "cron", "zone", "zone_version", "ticks", "covered", "final", "dry",
       "generation" }) do
       record[name] = nil
     end
-    slot = s.now + interval
+    tick = s.now + interval
   else
-    slot = math.max(slot + interval - record.interval, 0)
+    tick = math.max(tick + interval - record.interval, 0)
   end
   record.interval = interval
-  return slot
+  return tick
 end
 
-local function change_schedule(s, record, given, slot)
+local function change_schedule(s, record, given, tick)
   if given.cron then
     record.interval, record.offset = nil, nil
     schedule.set_cron(s, record, given)
-    slot = record.ticks[1]
+    tick = record.ticks[1]
   elseif given.interval then
-    slot = set_interval(s, record, given.interval, slot)
+    tick = set_interval(s, record, given.interval, tick)
   end
   if record.interval and given.start then
-    slot = math.max(slot, given.start)
+    tick = math.max(tick, given.start)
   end
-  return slot
+  return tick
 end
 
--- Applies checked changes; returns the next slot, or nil when none is known.
-function recur_update.apply(s, self, given, slot)
+-- Applies checked changes; returns the next tick, or nil when none is known.
+function recur_update.apply(s, self, given, tick)
   local record = self.record
   local was_held = record.paused or record.over
   change_span(record, given)
-  slot = change_schedule(s, record, given, slot)
+  tick = change_schedule(s, record, given, tick)
   take_over(record, given, FIELDS)
   record.misfire = record.misfire ~= "all" and record.misfire or nil
   change_children(record, given)
   take_over(record, given, { "paused" })
-  if was_held and not record.paused and not schedule.is_over(record, slot) then
-    slot = schedule.resume(s, record, slot)
+  if was_held and not record.paused and not schedule.is_over(record, tick) then
+    tick = schedule.resume(s, record, tick)
   end
   record.generation = record.cron and session.next(s) or nil
-  return slot
+  return tick
 end
 
 return recur_update

@@ -1,5 +1,5 @@
--- Recurring jobs: their slots, and the children that are put when slots are due. A child is put
--- with the time of its slot. The number in its jid only grows, and it never overwrites an existing
+-- Recurring jobs: their ticks, and the children that are put when ticks are due. A child is put
+-- with the time of its tick. The number in its jid only grows, and it never overwrites an existing
 -- job.
 
 local check = require("lib.core.check")
@@ -84,26 +84,26 @@ local function set_request_time(s, self)
   end
 end
 
--- Sets the next slot. A job that is paused, over or waiting for ticks is never due.
-local function place(self, slot)
+-- Sets the next tick. A job that is paused, over or waiting for ticks is never due.
+local function place(self, tick)
   local record = self.record
-  record.over = schedule.is_over(record, slot) or nil
+  record.over = schedule.is_over(record, tick) or nil
   record.slot = nil
-  if record.paused or record.over or not slot then
-    record.slot = record.interval and slot
-    slot = "+inf"
+  if record.paused or record.over or not tick then
+    record.slot = record.interval and tick
+    tick = "+inf"
   end
-  redis.call("ZADD", keys.queue_recurring(record.queue), slot, self.jid)
-  return slot
+  redis.call("ZADD", keys.queue_recurring(record.queue), tick, self.jid)
+  return tick
 end
 
--- Sets the next slot, and the instant of the task that checks it.
-function recurrence.set_slot(s, self, slot)
+-- Sets the next tick, and the instant of the task that checks it.
+function recurrence.set_tick(s, self, tick)
   local queue = self.record.queue
-  slot = place(self, slot)
-  if slot ~= "+inf" then
-    queue_lib.set_due("recurring:" .. queue, slot)
-    if slot - s.now < 2000 then
+  tick = place(self, tick)
+  if tick ~= "+inf" then
+    queue_lib.set_due("recurring:" .. queue, tick)
+    if tick - s.now < 2000 then
       queue_lib.wake(queue)
     end
   end
@@ -116,11 +116,11 @@ function recurrence.refilled(s, self)
   if recurrence.is_short(self.record) then
     recurrence.ask_at(self.jid, s.now + recurrence.ASK_AGAIN_AFTER)
   end
-  recurrence.set_slot(s, self, self.record.ticks[1])
+  recurrence.set_tick(s, self, self.record.ticks[1])
 end
 
--- The next slot, also of a paused job; nil when none is known.
-function recurrence.slot(self)
+-- The next tick, also of a paused job; nil when none is known.
+function recurrence.tick(self)
   local record = self.record
   if record.cron then
     return record.ticks[1]
@@ -157,8 +157,8 @@ local function next_child(s, self)
   return child_jid(self, number)
 end
 
--- Puts one child with the time `slot`; returns its jid. The caller saves the recurring job.
-function recurrence.spawn(s, self, slot)
+-- Puts one child with the time `tick`; returns its jid. The caller saves the recurring job.
+function recurrence.spawn(s, self, tick)
   local record = self.record
   local spec = {
     jid = next_child(s, self),
@@ -168,7 +168,7 @@ function recurrence.spawn(s, self, slot)
     spawned_from = self.jid,
   }
   recurrence.copy_child_options(record, spec)
-  put.apply(s, put.decide(s, spec), slot)
+  put.apply(s, put.decide(s, spec), tick)
   return spec.jid
 end
 
@@ -182,13 +182,13 @@ local function log_dry(s, self)
 end
 
 -- Puts at most `budget` children of one recurring job; returns how much of the budget that took.
-local function make_children(s, self, slot, budget)
+local function make_children(s, self, tick, budget)
   local record = self.record
-  local passed, number = schedule.due(s, record, slot, budget)
+  local passed, number = schedule.due(s, record, tick, budget)
   for i = passed, passed + number - 1 do
-    recurrence.spawn(s, self, schedule.at(record, slot, i))
+    recurrence.spawn(s, self, schedule.at(record, tick, i))
   end
-  place(self, schedule.advance(s, record, slot, passed, number))
+  place(self, schedule.advance(s, record, tick, passed, number))
   log_dry(s, self)
   if record.cron then
     set_request_time(s, self)

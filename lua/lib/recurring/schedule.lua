@@ -1,33 +1,33 @@
--- When a recurring job fires. With an interval its next slot is stored, and the others follow from
+-- When a recurring job fires. With an interval its next tick is stored, and the others follow from
 -- it. With a cron expression its next ticks are stored; clients compute them, since only they know
--- time zones. `covered` is the instant up to which every slot of a cron job has been dealt with:
+-- time zones. `covered` is the instant up to which every tick of a cron job has been dealt with:
 -- whatever a client sends, nothing up to there fires again.
 
 local limits = require("lib.core.limits")
 
 local schedule = {}
 
--- Milliseconds of delay after which a slot counts as missed.
+-- Milliseconds of delay after which a tick counts as missed.
 local TOLERANCE = 60000
 
--- The instant up to which all slots are known.
+-- The instant up to which all ticks are known.
 function schedule.horizon(record)
   local ticks = record.ticks
   return ticks[#ticks] or record.covered
 end
 
--- Whether no more children will come, if `slot` is the next one.
-function schedule.is_over(record, slot)
+-- Whether no more children will come, if `tick` is the next one.
+function schedule.is_over(record, tick)
   if record.limit and (record.made or 0) >= record.limit then
     return true
   elseif record.cron then
     return record.final and #record.ticks == 0 or false
   end
-  return record["end"] and slot > record["end"] or false
+  return record["end"] and tick > record["end"] or false
 end
 
--- The number of ticks before an instant.
-local function ticks_before(ticks, instant)
+-- The number of ticks in a list before an instant.
+local function listed_before(ticks, instant)
   local number = 0
   while ticks[number + 1] and ticks[number + 1] < instant do
     number = number + 1
@@ -35,17 +35,17 @@ local function ticks_before(ticks, instant)
   return number
 end
 
--- The number of slots before an instant.
-local function slots_before(record, slot, instant)
+-- The number of ticks from `tick` on, before an instant.
+local function ticks_before(record, tick, instant)
   if record.cron then
-    return ticks_before(record.ticks, instant)
+    return listed_before(record.ticks, instant)
   end
   local stop = math.min(instant, (record["end"] or math.huge) + 1)
-  return math.max(math.ceil((stop - slot) / record.interval), 0)
+  return math.max(math.ceil((stop - tick) / record.interval), 0)
 end
 
--- How many of the due slots are dropped for good, by the misfire policy and the backlog.
-local function dropped_slots(record, due, late)
+-- How many of the due ticks are dropped for good, by the misfire policy and the backlog.
+local function dropped_ticks(record, due, late)
   local backlog = record.backlog or 0
   if record.misfire == "skip" then
     return late
@@ -55,20 +55,20 @@ local function dropped_slots(record, due, late)
   return backlog > 0 and math.max(due - 1 - backlog, 0) or 0
 end
 
--- Which slots, from `slot` on, fire now: how many to drop first, and how many to fire.
-function schedule.due(s, record, slot, budget)
-  local due = slots_before(record, slot, s.now + 1)
-  local dropped = dropped_slots(record, due, slots_before(record, slot, s.now - TOLERANCE))
+-- Which ticks, from `tick` on, fire now: how many to drop first, and how many to fire.
+function schedule.due(s, record, tick, budget)
+  local due = ticks_before(record, tick, s.now + 1)
+  local dropped = dropped_ticks(record, due, ticks_before(record, tick, s.now - TOLERANCE))
   local left = record.limit and record.limit - (record.made or 0) or math.huge
   return dropped, math.min(due - dropped, budget, left)
 end
 
--- The slot that comes `number` slots after `slot`.
-function schedule.at(record, slot, number)
+-- The tick that comes `number` ticks after `tick`.
+function schedule.at(record, tick, number)
   if record.cron then
     return record.ticks[number + 1]
   end
-  return slot + number * record.interval
+  return tick + number * record.interval
 end
 
 -- Up to when a cron job is done once its ticks are used up and some were dropped. The ticks that a
@@ -88,14 +88,14 @@ local function drop_ticks(record, number)
   record.ticks = left
 end
 
--- Continues behind slots that were dropped or fired; returns the next slot, or nil when none is
+-- Continues behind ticks that were dropped or fired; returns the next tick, or nil when none is
 -- known.
-function schedule.advance(s, record, slot, dropped, made)
+function schedule.advance(s, record, tick, dropped, made)
   if record.limit then
     record.made = (record.made or 0) + made
   end
   if not record.cron then
-    return slot + (dropped + made) * record.interval
+    return tick + (dropped + made) * record.interval
   end
   if dropped + made > 0 then
     record.covered = math.max(record.ticks[dropped + made], record.covered)
@@ -168,27 +168,27 @@ function schedule.set_end(s, record)
   record.final = nil
 end
 
--- Leaves out the slots that passed during a pause; returns the next slot, or nil when none is
+-- Leaves out the ticks that passed during a pause; returns the next tick, or nil when none is
 -- known.
-function schedule.resume(s, record, slot)
+function schedule.resume(s, record, tick)
   if record.cron then
     record.covered = math.max(record.covered, s.now)
-    drop_ticks(record, ticks_before(record.ticks, s.now + 1))
+    drop_ticks(record, listed_before(record.ticks, s.now + 1))
     return record.ticks[1]
-  elseif slot <= s.now then
-    return slot + (math.floor((s.now - slot) / record.interval) + 1) * record.interval
+  elseif tick <= s.now then
+    return tick + (math.floor((s.now - tick) / record.interval) + 1) * record.interval
   end
-  return slot
+  return tick
 end
 
--- The first slot of an interval: after the offset, counted from now or from a start. A start in the
+-- The first tick of an interval: after the offset, counted from now or from a start. A start in the
 -- past sets the phase.
 function schedule.first(s, record, offset)
-  local slot = (record.start or s.now) + offset
-  if slot < s.now then
-    slot = slot + math.ceil((s.now - slot) / record.interval) * record.interval
+  local tick = (record.start or s.now) + offset
+  if tick < s.now then
+    tick = tick + math.ceil((s.now - tick) / record.interval) * record.interval
   end
-  return slot
+  return tick
 end
 
 return schedule

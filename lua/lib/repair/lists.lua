@@ -1,4 +1,4 @@
--- Repairs lists that hold no jobs: slots, tasks, workers, queues, unique keys, names.
+-- Repairs lists that hold no jobs: next ticks, tasks, workers, queues, unique keys, names.
 
 local keys = require("lib.core.keys")
 local queue_lib = require("lib.queue.queue")
@@ -13,18 +13,18 @@ function repair_lists.recurring(s, jid)
     redis.call("ZREM", keys.refills(), jid)
     return
   end
-  local slot = recurrence.slot(self)
-  if self.record.interval and (not slot or slot == math.huge) then
-    slot = s.now + self.record.interval
+  local tick = recurrence.tick(self)
+  if self.record.interval and (not tick or tick == math.huge) then
+    tick = s.now + self.record.interval
   end
-  recurrence.set_slot(s, self, slot)
+  recurrence.set_tick(s, self, tick)
   recurrence.save(self)
   if self.record.group then
     redis.call("SADD", keys.declared(self.record.group), jid)
   end
 end
 
--- Removes a slot without a recurring job.
+-- Removes a next tick without a recurring job.
 function repair_lists.slot(s, queue, jid)
   local self = recurrence.find(jid)
   if not self or self.record.queue ~= queue then
