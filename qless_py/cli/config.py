@@ -89,7 +89,7 @@ def init(cli: CliContext, path: Path | None, *, force: bool) -> None:
     """
     target = path or Path(settings_file.FILE)
     work = _command("work")
-    settings.write(target, settings.text(cli, work, {}, ("configure",)), force=force)
+    settings.write(target, settings.text(cli, "work", work.keys(), {}, ("configure",)), force=force)
     cli.out.answer({"path": str(target)}, lambda: cli.out.line(f"{target} written"))
 
 

@@ -7,16 +7,13 @@ import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import click
 from click.core import ParameterSource
 
 from qless_py.cli.context import CliContext
 from qless_py.store import settings_file
-
-if TYPE_CHECKING:
-    from qless_py.cli.base import Configured
 
 # Parameter types that take a number or text with a unit.
 _MEASURES: Final = ("span", "time", "size")
@@ -125,9 +122,16 @@ def chosen(context: click.Context) -> dict[str, Any]:
 
 
 def text(
-    cli: CliContext, command: Configured, values: Mapping[str, Any], skip: Iterable[str]
+    cli: CliContext,
+    name: str,
+    options: Mapping[str, click.Option],
+    values: Mapping[str, Any],
+    skip: Iterable[str],
 ) -> str:
-    """Return the text of a settings file: every option, commented out unless it has a value."""
+    """Return a settings file with every option of a command, commented out if it has no value.
+
+    `options` are those that the file may set, by every name that they may have there.
+    """
     parts = [_HEAD]
     parts.append("# The store: redis://host:6379/0, unix://…, embedded:///folder.")
     parts.append(_setting("url", cli.url, "embedded:///var/lib/qless_py"))
@@ -135,9 +139,9 @@ def text(
     parts.append(_setting("namespace", cli.chosen("namespace"), "ql"))
     parts.append("\n# The environment to use by default.")
     parts.append('# environment = "development"')
-    parts.append(f"\n[{command.name}]")
+    parts.append(f"\n[{name}]")
     seen = set(skip)
-    for key, option in command.keys().items():
+    for key, option in options.items():
         if str(option.name) in seen or _long(option) != key:
             continue
         seen.add(str(option.name))

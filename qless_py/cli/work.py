@@ -334,8 +334,7 @@ def work(cli: CliContext, configure: Path | None, words: tuple[str, ...], **give
     _check(given, words)
     if configure is not None:
         values = settings.chosen(click.get_current_context())
-        own = click.get_current_context().command
-        text = settings.text(cli, own, values, _NOT_IN_FILE)  # type: ignore[arg-type]
+        text = settings.text(cli, "work", work.keys(), values, _NOT_IN_FILE)
         settings.write(configure, text, force=False)
         cli.out.answer({"path": str(configure)}, lambda: cli.out.line(f"{configure} written"))
         return 0
