@@ -6,7 +6,7 @@ import logging
 import threading
 from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import Any, Final, Self, Unpack
+from typing import TYPE_CHECKING, Any, Final, Self, Unpack
 
 from qless_py.client.client import Client
 from qless_py.client.job import Job
@@ -19,7 +19,6 @@ from qless_py.handlers.outcomes import Outcome
 from qless_py.handlers.resolve import Handler
 from qless_py.handlers.result import Transition
 from qless_py.handlers.retry import Backoff, RetryPolicy
-from qless_py.manager.dispatcher import Dispatcher
 from qless_py.manager.events import (
     ManagerReport,
     ManagerStarted,
@@ -33,13 +32,15 @@ from qless_py.manager.events import (
     Watch,
     Watchers,
 )
-from qless_py.manager.in_flight import InFlight
 from qless_py.manager.metrics import Metrics
 from qless_py.manager.registration import Registration
 from qless_py.protocol import arguments
 from qless_py.protocol.arguments import PutOptions, Seconds
 from qless_py.store.outage import UNAVAILABLE
-from qless_py.worker.child_context import HeldJob
+
+if TYPE_CHECKING:
+    from qless_py.manager.dispatcher import Dispatcher
+    from qless_py.worker.child_context import HeldJob
 
 logger = logging.getLogger(__name__)
 
@@ -78,6 +79,9 @@ class Manager:
         interval: Seconds = _MAX_INTERVAL,
         stats_interval: Seconds = 10.0,
     ) -> None:
+        # Imported here because most programs that import qless_py run no manager.
+        from qless_py.manager.in_flight import InFlight  # noqa: PLC0415
+
         self._client = client
         self._concurrency = arguments.whole("concurrency", concurrency, 1, 10_000)
         self._interval = min(_seconds("interval", interval), _MAX_INTERVAL)
@@ -115,6 +119,8 @@ class Manager:
 
     def start(self) -> None:
         """Start to run jobs; first recover those held by dead managers of this host."""
+        from qless_py.manager.dispatcher import Dispatcher  # noqa: PLC0415 - as in __init__
+
         if self._dispatcher is not None or self._closing.is_set() or not self._topics:
             raise QlessError("a manager starts once, after topics were registered")
         self._registration = Registration(self._client, list(self._topics))
