@@ -24,7 +24,7 @@ from tests.script_runner import Scripts
 
 SERVER_PID = pytest.StashKey[int]()
 
-# The same examples in each run, however slow the machine is. Tests that say more begin with these.
+# The same examples in each run, however slow the machine is. Tests with other settings build on it.
 hypothesis.settings.register_profile(
     "certain",
     deadline=None,
@@ -56,7 +56,7 @@ def pytest_configure() -> None:
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Mark what never asks for the server as the same on any."""
+    """Mark tests without a server as independent of the server."""
     if isinstance(item, pytest.Function) and "server_name" not in item.fixturenames:
         item.add_marker(pytest.mark.any_server)
 
@@ -68,7 +68,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def server_name() -> str:
-    """Return which server to test with; what starts servers of its own asks for this, too."""
+    """Return which server to test with; tests that start their own servers use it, too."""
     return os.environ.get("QLESS_PY_TEST_SERVER", "valkey")
 
 

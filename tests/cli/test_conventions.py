@@ -61,7 +61,7 @@ def test_each_option_and_command_says_what_it_is_for(words: tuple[str, ...]) -> 
     for option in ALL[words].params:
         if isinstance(option, click.Option):
             named, text = option.get_help_record(click.Context(ALL[words])) or ("", "")
-            assert text[:1].isalnum(), f"{named} says nothing of itself"
+            assert text[:1].isalnum(), f"{named} has no help text"
             assert "=None" not in text
             assert "99" not in text
 

@@ -238,10 +238,10 @@ def test_a_broken_namespace_is_reported_and_repaired(
     redis.zrem("{ql}:queue:mail:waiting", *redis.zrange("{ql}:queue:mail:waiting", 0, -1))
 
     found = program.json("fsck", code=1)
-    mended = program.json("fsck", "--repair")
+    repaired = program.json("fsck", "--repair")
 
     assert found["findings"]
-    assert (mended["findings"], bool(mended["repaired"])) == ([], True)
+    assert (repaired["findings"], bool(repaired["repaired"])) == ([], True)
     assert program.json("fsck")["findings"] == []
 
 

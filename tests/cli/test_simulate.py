@@ -69,6 +69,6 @@ def test_a_simulation_runs_until_stopped_and_holds_no_job_afterwards(
     assert min(answer[what] for what in ("put", "popped", "completed", "failed", "retried")) > 0
     assert set(counts) <= {"sim-mail", "sim-images", "sim-reports"}
     running = sum(row["running"] + row["stalled"] for row in counts.values())
-    assert running == answer["lost"]  # the others were handed back
+    assert running == answer["lost"]  # the others were released
     assert sum(live.jobs.failed().values()) == answer["failed"]
     assert list(live.workers) == []

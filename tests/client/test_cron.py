@@ -36,7 +36,7 @@ def slots(client: Client, queue: str = "q") -> list[datetime]:
     return [datetime.fromtimestamp(one.history[0]["when"], UTC) for one in taken]
 
 
-def test_a_cron_job_tells_all_about_itself(client: Client, clock: Clock) -> None:
+def test_a_cron_job_has_all_its_fields(client: Client, clock: Clock) -> None:
     clock.now = at(2026, 3, 27, 8, zone=BERLIN)
     jid = client.queues["q"].recur(
         Mail, {"n": 1}, cron="0  9 * * mon-fri", zone="Europe/Berlin", misfire="one",

@@ -23,7 +23,7 @@ def received(listener: Listener, number: int) -> list[Event]:
     return events
 
 
-def test_the_log_tells_every_step_with_its_type(client: Client) -> None:
+def test_the_log_publishes_every_step_with_its_type(client: Client) -> None:
     queue = client.queues["q"]
     with client.events.listen() as listener:
         queue.put("k", jid="a")
@@ -133,7 +133,7 @@ def test_a_listener_continues_after_its_connection_was_killed(client: Client) ->
         assert received(listener, 1)[0].jid == "after"
 
 
-def test_an_iteration_ends_when_told(client: Client) -> None:
+def test_an_iteration_ends_on_request(client: Client) -> None:
     listener = client.events.listen()
     client.queues["q"].put("k")
     for event in listener:

@@ -53,7 +53,7 @@ def test_a_job_that_is_next(client: Client) -> None:
     ]  # fmt: skip
 
 
-def test_a_job_tells_it_itself(client: Client) -> None:
+def test_a_job_explains_itself(client: Client) -> None:
     client.queues["q"].put("k", jid="j")
 
     job = client.queues["q"].peek()
@@ -315,8 +315,8 @@ def test_a_worker_that_takes_every_queue_counts(client: Client, clock: Clock) ->
 
 def test_workers_that_are_busy_for_long(client: Client, clock: Clock) -> None:
     jid = client.queues["mail-a"].put("k")
-    told = (b'{"queues": ["mail-*", "!mail-b"]}', b'{"queues": ["*"]}', b'{"queues": ["x"]}', b"?")
-    for number, info in enumerate(told):
+    infos = (b'{"queues": ["mail-*", "!mail-b"]}', b'{"queues": ["*"]}', b'{"queues": ["x"]}', b"?")
+    for number, info in enumerate(infos):
         client.run(workers.register(f"w{number}", f"n{number}", info))
 
     assert client.explain(jid).of(Busy) == [Busy("mail-a", 2)]

@@ -23,7 +23,7 @@ from tests.client.test_queue import found, taken
 from tests.conftest import Clock
 
 
-def test_a_job_tells_all_about_itself(client: Client, clock: Clock) -> None:
+def test_a_job_has_all_its_fields(client: Client, clock: Clock) -> None:
     queue = client.queues["q"]
     queue.put("a.B", {"x": 1}, jid="j", priority=2.5, tags=["one", "two"], retries=7)
     queue.put("a.B", jid="child", depends=["j"])
@@ -156,7 +156,7 @@ def test_a_moved_job_refuses_its_old_holder(client: Client) -> None:
     assert new.complete() == "complete"
 
 
-def test_failing_tells_group_and_message(client: Client, clock: Clock) -> None:
+def test_failing_records_group_and_message(client: Client, clock: Clock) -> None:
     client.queues["q"].put("k", jid="j")
 
     assert taken(client).fail("broken", "it broke") == "j"
@@ -365,7 +365,7 @@ def test_a_job_lists_the_keys_of_its_data(client: Client) -> None:
         list(job)
 
 
-def test_refresh_reads_again_and_tells_when_the_job_is_gone(client: Client) -> None:
+def test_refresh_reads_again_and_reports_when_the_job_is_gone(client: Client) -> None:
     client.queues["q"].put("k", {"n": 1}, jid="j")
     job = found(client, "j")
     job["n"] = 5

@@ -8,7 +8,7 @@ from qless_py import Client, JobNotFoundError, LostLeaseError, QlessError
 from tests.client.test_queue import found, taken
 
 
-def test_each_transition_tells_its_outcome_after_the_block(client: Client) -> None:
+def test_each_transition_has_its_outcome_after_the_block(client: Client) -> None:
     with client.pipeline() as pipeline:
         one = pipeline.put("q", "k", {"n": 1})
         many = pipeline.put_many("q", [{"klass": "k"}] * 2)

@@ -56,7 +56,7 @@ def test_round_robin_gives_every_queue_its_turn(client: Client) -> None:
     assert queues_of(client, reserver, 3) == ["b", "c", "a"]
 
 
-def test_round_robin_begins_anywhere_unless_told(client: Client) -> None:
+def test_round_robin_begins_anywhere_by_default(client: Client) -> None:
     options = [RoundRobinReserver(["a"]).options()["turn"] for _ in range(4)]
     assert len(set(options)) > 1
 
@@ -111,8 +111,8 @@ def test_a_custom_reserver(client: Client) -> None:
         (b"mail", "not a list"),
         (5, "not a list"),
         ({"mail": 1}, "not a list"),
-        ([], "nothing"),
-        (["!mail"], "nothing"),
+        ([], "only exclusions"),
+        (["!mail"], "only exclusions"),
         (["a b"], "'a b'"),
         (["a", 5], "5"),
         (["*" * 129], "no name"),

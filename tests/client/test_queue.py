@@ -122,7 +122,7 @@ def test_a_delay_may_be_a_timedelta(client: Client, clock: Clock) -> None:
     assert taken(client).jid == jid
 
 
-def test_a_pause_tells_its_reason_and_ends_by_itself(client: Client, clock: Clock) -> None:
+def test_a_pause_has_a_reason_and_ends_by_itself(client: Client, clock: Clock) -> None:
     queue = client.queues["q"]
     queue.put("k")
 
@@ -233,7 +233,7 @@ def test_statistics_tell_waits_and_runs_in_seconds(client: Client, clock: Clock)
     assert queue.stats(0)["run"]["count"] == 0
 
 
-def test_a_series_tells_each_minute(client: Client, clock: Clock) -> None:
+def test_a_series_has_each_minute(client: Client, clock: Clock) -> None:
     queue = client.queues["q"]
     queue.put_many([{"klass": "k"}] * 2)
     taken(client).complete()

@@ -18,7 +18,7 @@ def recurring(client: Client, jid: str) -> RecurringJob:
     return job
 
 
-def test_a_recurring_job_tells_all_about_itself(client: Client, clock: Clock) -> None:
+def test_a_recurring_job_has_all_its_fields(client: Client, clock: Clock) -> None:
     jid = client.queues["q"].recur(
         function, {"n": 1}, 60, offset=10, priority=3, tags=["t"], retries=4, backlog=2
     )

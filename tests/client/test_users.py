@@ -96,7 +96,7 @@ def test_settings_are_listed_changed_one_by_one_and_undone(client: Client) -> No
     assert repr(user) == "<User alice>"
 
 
-def test_users_of_a_queue_are_read_in_pages_and_shares_told_where_all_are_known(
+def test_users_of_a_queue_are_read_in_pages_with_shares_where_all_are_known(
     client: Client,
 ) -> None:
     queue = client.queues["q"]
@@ -122,7 +122,7 @@ def test_users_of_a_queue_are_read_in_pages_and_shares_told_where_all_are_known(
     ]
 
 
-def test_a_queue_tells_the_shares_of_its_users(client: Client) -> None:
+def test_a_queue_shows_the_shares_of_its_users(client: Client) -> None:
     client.users["alice"].set(weight=2, max_running=1)
     put(client, alice=4, bob=2, nobody=3)
     job = taken(client)

@@ -1,7 +1,7 @@
-"""A namespace that an earlier version wrote goes on under this one.
+"""A namespace written by an earlier version works with this one.
 
 `keyspace-0.1.0.jsonl` was written by `write_keyspace.py` before the modules of the package were
-moved. It must never be written anew: a version that changes what is stored adds a file.
+moved. It must never be written again: a version that changes what is stored adds a file.
 """
 
 from __future__ import annotations

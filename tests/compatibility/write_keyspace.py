@@ -33,7 +33,7 @@ class Clock:
 
 
 def build(client: qless_py.Client, clock: Clock) -> None:
-    """Fill an empty namespace; jids say what is special about a job."""
+    """Fill an empty namespace; each jid names what is special about its job."""
     work = client.queues["work"]
     work.put("app.Run", {"n": 1}, jid="waiting", priority=3, tags=["x", "y"])
     work.put("app.Run", {"n": "d" * 3000}, jid="large", codec="msgpack")

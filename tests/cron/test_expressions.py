@@ -55,7 +55,7 @@ def test_nicknames_stand_for_five_fields(nickname: str, spelled: str) -> None:
         ("10,20-22 5/7 * jul-AUG 7", ["05 05:10", "05 05:20"]),
     ],
 )
-def test_days_can_be_said_in_many_ways(cron: str, expected: list[str]) -> None:
+def test_days_can_be_written_in_many_ways(cron: str, expected: list[str]) -> None:
     since = datetime(2026, 5, 17, tzinfo=UTC)
 
     assert [f"{one:%d %H:%M}" for one in Cron(cron).next_times(2, since)] == expected
@@ -115,7 +115,7 @@ def test_six_fields_keep_the_rule_for_clocks_that_are_set() -> None:
         ("1" * 300, "at most 255 characters"),
     ],
 )
-def test_what_is_wrong_is_told_with_its_place(cron: str, message: str) -> None:
+def test_a_syntax_error_is_reported_with_its_position(cron: str, message: str) -> None:
     with pytest.raises(ScheduleError) as caught:
         Cron(cron)
 

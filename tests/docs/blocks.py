@@ -1,4 +1,4 @@
-"""Find the code blocks of a document and say what kind of run each one wants."""
+"""Find the code blocks of a document and how to run each of them."""
 
 import re
 from dataclasses import dataclass

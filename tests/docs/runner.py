@@ -30,7 +30,7 @@ _COMMAND = re.compile(
 
 
 class BlockFailedError(AssertionError):
-    """A block did not do what the document says."""
+    """A block did not do what the document shows."""
 
 
 class Runner:

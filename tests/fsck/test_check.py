@@ -31,7 +31,7 @@ def test_nothing_is_found_after_any_mixture_of_transitions(
 
 @pytest.fixture
 def busy(server: servers.Server, redis: object, clock: Clock) -> Iterator[Callable[[], int]]:
-    """Run transitions from another thread until asked to stop; tells how many there were."""
+    """Run transitions from another thread until asked to stop; return how many there were."""
     del redis
     stopping = threading.Event()
     steps = 0

@@ -134,10 +134,10 @@ DAMAGE: dict[str, tuple[str, Damage]] = {
             key("failure:plain"), msgpack.packb({"group": "g", "message": "m", "when": 1})
         ),
     ),
-    "result of nobody": ("attached", lambda redis: redis.set(key("result:nobody"), "r")),
+    "result without a job": ("attached", lambda redis: redis.set(key("result:nobody"), "r")),
     "progress gone": ("attached", lambda redis: redis.delete(key("progress:runs"))),
     "data of another size": ("attached", lambda redis: redis.append(key("data:apart"), "more")),
-    "unique key of nobody": (
+    "unique key without a job": (
         "unique",
         lambda redis: redis.set(key("unique:k2"), msgpack.packb({"jid": "nobody"})),
     ),
@@ -155,12 +155,12 @@ DAMAGE: dict[str, tuple[str, Damage]] = {
         "misplaced",
         lambda redis: redis.delete(key("batch:batch:members")),
     ),
-    "nobody looks at leases": ("due", lambda redis: redis.zrem(key("due"), "leases:busy")),
+    "leases without a due entry": ("due", lambda redis: redis.zrem(key("due"), "leases:busy")),
     "scheduled jobs looked at too late": (
         "due",
         lambda redis: redis.zadd(key("due"), {"scheduled:work": 4e12}),
     ),
-    "nobody looks at recurring jobs": (
+    "recurring jobs without a due entry": (
         "due",
         lambda redis: redis.zrem(key("due"), "recurring:work"),
     ),
@@ -183,8 +183,8 @@ DAMAGE: dict[str, tuple[str, Damage]] = {
         "refill",
         lambda redis: redis.delete(key("refills")),
     ),
-    "nobody asks for ticks": ("due", lambda redis: redis.zrem(key("due"), "refill")),
-    "ticks asked for of nobody": (
+    "tick request without a due entry": ("due", lambda redis: redis.zrem(key("due"), "refill")),
+    "tick request without a job": (
         "refill",
         lambda redis: redis.zadd(key("refills"), {"nobody": 5}),
     ),
@@ -223,7 +223,7 @@ DAMAGE |= {
         "stray",
         lambda redis: redis.zadd(key("queue:fair:lane/eve/"), {waiting_member(redis, "adas"): 0}),
     ),
-    "waiting in the lane of nobody": (
+    "waiting in a subqueue without a user": (
         "stray",
         lambda redis: redis.zadd(key("queue:fair:waiting"), {waiting_member(redis, "adas"): 0}),
     ),
@@ -288,11 +288,11 @@ DAMAGE |= {
         "opened",
         lambda redis: redis.zadd(key("queue:fair:open"), {"limit": math.inf}),
     ),
-    "room that nobody looks at": (
+    "open slots without a due entry": (
         "due",
         lambda redis: set_throttle(redis, "limit", concurrency=2),
     ),
-    "tokens that nobody looks at": (
+    "tokens without a due entry": (
         "due",
         lambda redis: set_throttle(
             redis, "limit", concurrency=None, rate=1, per=1000, burst=1, tokens=0, at=5
@@ -503,7 +503,7 @@ def test_repair_of_a_sound_namespace_changes_nothing(populated: Scripts) -> None
 
 
 @pytest.mark.parametrize("protocol", [2, 3])
-@pytest.mark.parametrize("damage", ["nobody looks at leases", "lease of two lengths"])
+@pytest.mark.parametrize("damage", ["leases without a due entry", "lease of two lengths"])
 def test_both_resp_versions_work(
     populated: Scripts, server: servers.Server, protocol: int, damage: str
 ) -> None:

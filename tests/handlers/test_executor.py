@@ -210,11 +210,11 @@ def test_a_limit_of_its_own_leaves_an_outer_one_in_force(client: Client) -> None
         perform(inner, HandlerOptions(allow_any=True, middleware=[Timeout(0.05)]))
 
 
-@pytest.mark.parametrize("told", ["SoftLimitError", "LostLeaseError"])
+@pytest.mark.parametrize("error", ["SoftLimitError", "LostLeaseError"])
 def test_an_interrupt_during_import_is_not_lost(
-    client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: str
+    client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: str
 ) -> None:
-    text = f"from qless_py import errors\nraise errors.{told}('now')\n"
+    text = f"from qless_py import errors\nraise errors.{error}('now')\n"
     (tmp_path / "interrupted.py").write_text(text)
     monkeypatch.syspath_prepend(tmp_path)
     handlers = Executor(HandlerOptions(imports=["interrupted"]))
@@ -223,7 +223,7 @@ def test_an_interrupt_during_import_is_not_lost(
     for look in (handlers.limits, handlers.is_async, handlers.run):
         with pytest.raises(QlessError, match="now") as raised:
             look(job)
-        assert type(raised.value).__name__ == told
+        assert type(raised.value).__name__ == error
 
 
 def test_ever_new_klass_names_take_bounded_memory(client: Client) -> None:

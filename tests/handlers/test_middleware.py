@@ -162,9 +162,9 @@ def test_a_line_that_cannot_be_written_fails_no_job(
     client: Client, monkeypatch: pytest.MonkeyPatch, wrong: tuple[Any, ...]
 ) -> None:
     logger = logging.getLogger("app")
-    monkeypatch.setattr(logger, "propagate", False)  # Pytest raises what others only tell.
-    told: list[logging.LogRecord] = []
-    monkeypatch.setattr(logging.Handler, "handleError", lambda _, record: told.append(record))
+    monkeypatch.setattr(logger, "propagate", False)  # pytest raises errors that others only report.
+    reported: list[logging.LogRecord] = []
+    monkeypatch.setattr(logging.Handler, "handleError", lambda _, record: reported.append(record))
     job = taken(client, jobs.logs_lines, {"lines": 0})
 
     with running(job), JobLog()(job) as lines:
@@ -172,7 +172,7 @@ def test_a_line_that_cannot_be_written_fails_no_job(
         logger.warning(*wrong)
         logger.warning("and this")
 
-    assert len(told) == 1
+    assert len(reported) == 1
     assert [one["message"] for one in found(client).history if one["what"] == "log"] == ["and this"]
 
 

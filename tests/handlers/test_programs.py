@@ -107,19 +107,19 @@ def test_75_runs_the_job_again_for_one_of_its_retries(client: Client, clock: Clo
 
 
 @pytest.mark.parametrize(
-    ("code", "told"),
+    ("code", "message"),
     [
         ("echo one >&2; echo two >&2; exit 3", "exit code 3\none\ntwo"),
         ("kill -9 $$", "ended by signal 9"),
     ],
 )
 def test_any_other_end_fails_the_job_with_the_end_of_its_errors(
-    client: Client, code: str, told: str
+    client: Client, code: str, message: str
 ) -> None:
     with pytest.raises(CommandFailedError):
         run(taken(client), code, shell=True)
 
-    assert found(client).failure["message"] == told
+    assert found(client).failure["message"] == message
 
 
 def test_a_program_that_is_not_there_fails_the_job(client: Client) -> None:
@@ -213,7 +213,7 @@ def test_what_a_program_started_ends_with_it(client: Client) -> None:
         assert_ended([psutil.Process(int(output))])
 
 
-def test_a_handler_that_is_told_to_stop_ends_its_program(client: Client, tmp_path: Path) -> None:
+def test_a_handler_that_is_asked_to_stop_ends_its_program(client: Client, tmp_path: Path) -> None:
     file = tmp_path / "pid"
 
     with pytest.raises(TimeoutError):

@@ -22,7 +22,7 @@ RUN = """
 
         def __init__(self, task):
             self.task = task
-            self.told = threading.Event()
+            self.released = threading.Event()
 
         def run(self):
             how = self.task.data["how"]
@@ -32,14 +32,14 @@ RUN = """
                 from qless_py import ImmediateStop
                 raise ImmediateStop
             if how == "wait":
-                assert self.told.wait(30)
-                self.told.clear()
-                assert self.told.wait(30)
+                assert self.released.wait(30)
+                self.released.clear()
+                assert self.released.wait(30)
             return f"ran {self.task.jid}"
 
         def kill(self):
             self.killed.append(self.task.jid)
-            self.told.set()
+            self.released.set()
             raise RuntimeError("kill broke")
 
     class Other:

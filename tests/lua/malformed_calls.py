@@ -458,7 +458,7 @@ def _variants(lease: str, now: str) -> Iterator[tuple[str, list[Any], list[tuple
     for script, arguments, extra in templates(lease):
         is_query = script.startswith("read/")
         values = [now] if is_query else [now, ""]
-        # What tells the clock of a namespace answers whatever clock the asker has.
+        # The query of a namespace's clock works whatever clock the caller has.
         wrong = [() if script == "read/meta" else WRONG["now"]]
         wrong += [] if is_query else [WRONG["request"]]
         values += [value for value, _ in arguments]

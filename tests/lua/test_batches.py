@@ -75,7 +75,7 @@ def test_an_empty_batch_ends_with_success_when_it_is_closed(call: Scripts) -> No
     assert called_back(call) == ["on_success", "on_complete"]
 
 
-def test_the_first_failure_is_told_once_and_spoils_success(call: Scripts) -> None:
+def test_the_first_failure_is_published_once_and_rules_out_success(call: Scripts) -> None:
     open_batch(call)
     for jid in ("a", "b", "c"):
         put(call, jid, batch="b")

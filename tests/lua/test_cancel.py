@@ -67,7 +67,7 @@ def test_a_job_that_others_wait_for_goes_only_together_with_them(call: Scripts) 
     assert counts(call) == {}
 
 
-def test_dependents_are_told_apart_by_what_they_want_of_a_canceled_parent(call: Scripts) -> None:
+def test_dependents_are_treated_by_their_policy_for_a_canceled_parent(call: Scripts) -> None:
     put(call, "parent", "p")
     for policy in ("cancel", "fail", "run"):
         put(call, policy, depends=["parent"], on_parent_failed=policy)

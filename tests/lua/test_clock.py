@@ -50,7 +50,7 @@ def test_reading_decides_nothing(call: Scripts) -> None:
     assert call.redis.dbsize() == 0
 
 
-def test_what_tells_the_clock_answers_whatever_clock_the_asker_has(call: Scripts) -> None:
+def test_the_query_of_the_clock_works_whatever_clock_the_caller_has(call: Scripts) -> None:
     assert set(call("read/meta")) == {"now"}
     put(call, "j")
 
@@ -106,7 +106,7 @@ def test_a_clock_that_is_behind_for_less_than_a_minute_is_taken_for_a_wobble(
     assert [text for _, text in published()] == ["put b q"]
 
 
-def test_a_clock_that_was_set_back_for_good_is_believed_and_told(
+def test_a_clock_that_was_set_back_for_good_is_accepted_and_published(
     call: Scripts, clock: Clock, published: Published
 ) -> None:
     put(call, "a")
@@ -120,7 +120,7 @@ def test_a_clock_that_was_set_back_for_good_is_believed_and_told(
     assert [text.split()[0] for _, text in published()] == ["put", "clock_set_back"]
     clock.advance(1)
     put(call, "c")
-    assert [text for _, text in published()] == ["put c q"], "it is told once"
+    assert [text for _, text in published()] == ["put c q"], "it is published once"
 
 
 def test_leases_are_cut_to_their_length_when_the_clock_is_set_back(

@@ -49,7 +49,7 @@ def test_completed_jobs_are_listed_newest_first(call: Scripts, clock: Clock) -> 
     assert call("read/state", "complete", "", 2, 2)["jids"] == ["a"]
 
 
-def test_completion_is_told_on_its_channel_first(call: Scripts, published: Published) -> None:
+def test_completion_is_published_on_its_channel_first(call: Scripts, published: Published) -> None:
     put(call, "j")
     call("track", "j")
     view = take(call)

@@ -69,7 +69,7 @@ def test_a_rejected_one_does_not_keep_the_others(call: Scripts) -> None:
     assert answers[1].startswith("LOSTLEASE")
 
 
-def test_each_end_is_told(call: Scripts, published: Published) -> None:
+def test_each_end_is_published(call: Scripts, published: Published) -> None:
     for jid in ("a", "b"):
         put(call, jid)
     call("track", "b")

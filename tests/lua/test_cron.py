@@ -66,7 +66,7 @@ def test_every_tick_makes_one_child_at_its_own_time(call: Scripts, clock: Clock)
     assert (first[0]["tags"], first[0]["priority"], first[0]["spawned_from"]) == (["t"], 2, "c")
 
 
-def test_a_cron_job_tells_about_itself(call: Scripts) -> None:
+def test_a_cron_job_shows_its_fields(call: Scripts) -> None:
     ticks = every(call, MINUTE, 128)
     cron(call, ticks, misfire="one", limit=500)
 
@@ -158,7 +158,7 @@ def questions_after(call: Scripts, clock: Clock, seconds: float) -> list[Any]:
     return questions(call)
 
 
-def test_running_dry_is_said_once_and_ends_with_the_next_ticks(
+def test_running_dry_is_published_once_and_ends_with_the_next_ticks(
     call: Scripts, clock: Clock, published: Published
 ) -> None:
     ticks = every(call, MINUTE, 300)

@@ -26,7 +26,7 @@ def test_tracking_wants_a_job_that_exists(call: Scripts) -> None:
         call("untrack", "nobody")
 
 
-def test_tracking_is_told_and_can_be_ended(call: Scripts, published: Published) -> None:
+def test_tracking_is_published_and_can_be_ended(call: Scripts, published: Published) -> None:
     put(call, "j")
     published()
 
@@ -58,7 +58,7 @@ def test_tracked_jobs_are_listed_by_the_time_of_tracking(call: Scripts, clock: C
     assert call("read/tracked", 0, 10)["expired"] == []
 
 
-def test_the_life_of_a_tracked_job_is_told(call: Scripts, published: Published) -> None:
+def test_each_step_of_a_tracked_job_is_published(call: Scripts, published: Published) -> None:
     put(call, "j")
     call("track", "j")
     published()
@@ -66,7 +66,7 @@ def test_the_life_of_a_tracked_job_is_told(call: Scripts, published: Published) 
     put(call, "j")
     assert published() == [("log", "put j q"), ("put", "j")]
     view = take(call)
-    assert published() == [("popped", "j")], "a hand-out is not in the log"
+    assert published() == [("popped", "j")], "a pop is not in the log"
     call("heartbeat", "j", view["lease"], "")
     assert published() == []
     fail(call, view)
@@ -77,7 +77,7 @@ def test_the_life_of_a_tracked_job_is_told(call: Scripts, published: Published) 
     assert published() == [("popped", "j"), ("completed", "j"), ("log", "completed j q")]
 
 
-def test_of_a_job_that_is_not_tracked_only_the_log_hears(call: Scripts, published: Published) -> None:
+def test_a_job_that_is_not_tracked_is_published_to_the_log_only(call: Scripts, published: Published) -> None:
     put(call, "j")
     complete(call, take(call))
     put(call, "k")
@@ -86,7 +86,7 @@ def test_of_a_job_that_is_not_tracked_only_the_log_hears(call: Scripts, publishe
     assert {channel for channel, _ in published()} == {"log"}
 
 
-def test_a_tracked_put_that_takes_a_job_from_its_worker_tells_the_channel_last(
+def test_a_tracked_put_that_takes_a_job_from_its_worker_publishes_to_its_channel_last(
     call: Scripts, published: Published
 ) -> None:
     put(call, "j")
@@ -107,7 +107,7 @@ def test_children_of_recurring_jobs_are_not_in_the_log(call: Scripts, published:
     assert published() == []
 
 
-def test_settings_are_told(call: Scripts, published: Published) -> None:
+def test_settings_are_published(call: Scripts, published: Published) -> None:
     call("config_set", "application", 'my "own"')
     call("config_unset", "application")
     call("pause", ["a", "b"], {"reason": "r"})
@@ -125,7 +125,7 @@ def test_settings_are_told(call: Scripts, published: Published) -> None:
     ]
 
 
-def test_nothing_is_told_of_a_call_that_is_rejected(call: Scripts, published: Published) -> None:
+def test_nothing_is_published_for_a_rejected_call(call: Scripts, published: Published) -> None:
     put(call, "a")
     put(call, "b", depends=["a"])
     published()
@@ -144,18 +144,18 @@ def test_nothing_is_told_of_a_call_that_is_rejected(call: Scripts, published: Pu
 
 
 @pytest.mark.parametrize("name", TRANSITIONS)
-def test_a_script_tells_only_what_its_header_names(call: Scripts, published: Published, name: str) -> None:
+def test_a_script_publishes_only_what_its_header_names(call: Scripts, published: Published, name: str) -> None:
     populate(call)
     arguments = good_calls(call)[name]
     published()
 
     call(name, *arguments)
 
-    told = {text.split()[0] if channel == "log" else channel for channel, text in published()}
-    assert {one for one in told if ":" not in one} <= set(protocol_doc.read(name).events)
+    names = {text.split()[0] if channel == "log" else channel for channel, text in published()}
+    assert {one for one in names if ":" not in one} <= set(protocol_doc.read(name).events)
 
 
-def test_an_end_tells_also_what_it_does_to_dependents_and_batches(
+def test_an_end_also_publishes_its_effects_on_dependents_and_batches(
     call: Scripts, published: Published
 ) -> None:
     callback = {"queue": "q", "jid": "thanks", "klass": "K", "data": 1}

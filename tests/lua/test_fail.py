@@ -13,7 +13,7 @@ from tests.script_runner import Scripts
 EXHAUSTED = 'Job exhausted retries in queue "q"'
 
 
-def test_a_failed_job_tells_group_message_worker_and_time(call: Scripts, published: Published) -> None:
+def test_a_failed_job_has_group_message_worker_and_time(call: Scripts, published: Published) -> None:
     put(call, "j", retries=2)
     call("track", "j")
     view = take(call)
@@ -52,7 +52,7 @@ def test_a_group_that_is_empty_is_gone(call: Scripts) -> None:
     assert call("read/groups", 0, 10) == {"total": 0, "groups": []}
 
 
-def test_a_retry_costs_one_and_is_told(call: Scripts, published: Published) -> None:
+def test_a_retry_costs_one_and_is_published(call: Scripts, published: Published) -> None:
     put(call, "j", retries=2)
     call("track", "j")
     view = take(call)
@@ -145,7 +145,7 @@ def test_unfail_of_an_unknown_group_does_nothing(call: Scripts) -> None:
     assert state(call, "j") == "failed"
 
 
-def test_unfail_is_told_like_a_put(call: Scripts, published: Published) -> None:
+def test_unfail_is_published_like_a_put(call: Scripts, published: Published) -> None:
     put(call, "j")
     call("track", "j")
     fail(call, take(call))

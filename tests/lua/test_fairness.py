@@ -16,7 +16,7 @@ from tests.script_runner import Scripts
 
 
 def put_for(call: Scripts, user: str, number: int, queue: str = "q", **options: Any) -> None:
-    """Put jobs of one user, or of nobody, in calls of a hundred."""
+    """Put jobs of one user, or without a user, in calls of a hundred."""
     own = {"user": user} if user else {}
     for start in range(0, number, 100):
         size = min(100, number - start)

@@ -214,7 +214,7 @@ def test_heartbeat_renews_to_the_full_length_and_may_replace_the_data(
     assert worker["seen_at"] == ms(call)
 
 
-def test_a_heartbeat_tells_why_it_is_rejected(call: Scripts) -> None:
+def test_a_heartbeat_returns_why_it_is_rejected(call: Scripts) -> None:
     put(call, "j")
     with pytest.raises(JobNotFoundError, match="Job nobody does not exist"):
         call("heartbeat", "nobody", "1.w", "")

@@ -27,7 +27,7 @@ def digest(call: Scripts) -> object:
 
 
 def fault(call: Scripts, script: str, args: list[object]) -> str:
-    """Make a call that must be refused; tell what is wrong with the answer, if anything."""
+    """Make a call that must be refused; return what is wrong with the reply, if anything."""
     try:
         reply = call.send(script, *map(malformed_calls.sendable, args))
     except QlessError as error:

@@ -7,7 +7,7 @@ from tests.lua.steps import pop, put
 from tests.script_runner import Scripts
 
 
-def test_the_head_of_each_line_tells_how_long_it_stands_there(call: Scripts, clock: Clock) -> None:
+def test_the_head_of_each_subqueue_shows_how_long_it_waits(call: Scripts, clock: Clock) -> None:
     put(call, "first")
     clock.advance(5)
     put(call, "second")

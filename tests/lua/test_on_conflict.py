@@ -11,7 +11,7 @@ from tests.script_runner import Scripts
 
 
 @pytest.mark.parametrize("wanted", ["waiting", "running", "failed", "complete"])
-def test_an_existing_job_is_replaced_left_or_rejected_as_told(call: Scripts, wanted: str) -> None:
+def test_an_existing_job_is_replaced_left_or_rejected_as_requested(call: Scripts, wanted: str) -> None:
     put(call, "j", data="old")
     if wanted != "waiting":
         view = take(call)

@@ -195,7 +195,7 @@ def test_a_dependent_that_does_not_mind_lets_its_parent_be_canceled(call: Script
     assert jids(pop(call)) == ["j"]
 
 
-def test_a_job_on_its_way_with_a_policy_waits_as_told(call: Scripts) -> None:
+def test_a_job_being_moved_with_a_policy_waits_as_requested(call: Scripts) -> None:
     put(call, "parent", "p")
     put(call, "j")
     after = {"queue": "two", "depends": ["parent"], "on_parent_failed": "fail"}

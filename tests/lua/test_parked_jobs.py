@@ -163,7 +163,7 @@ def test_the_next_look_is_not_forgotten_while_a_round_over_many_queues_goes_on(
 
     reply = call("pop", ["q1"], "w", 2, {"nonce": "w"})
     assert (jids(reply["jobs"]), reply["more"]) == (["1-0"], True)
-    # The round ends without a look at what has just found too few tokens.
+    # The round ends without checking again what has just found too few tokens.
     assert next_in(call, "other") == 1000
     clock.advance(1)
 
@@ -188,7 +188,7 @@ def test_a_deleted_throttle_lets_its_crowd_go_at_once_and_moves_it_in_steps(
     park(call, 300)
 
     assert call("throttle_delete", "x") is True
-    # What is not moved yet is handed out all the same.
+    # What is not moved yet is popped all the same.
     assert len(pop(call, 100)) == 100
     settle(call)
 

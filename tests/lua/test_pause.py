@@ -23,7 +23,7 @@ def test_a_paused_queue_hands_out_nothing_and_takes_everything(call: Scripts) ->
     assert jids(pop(call)) == ["j"]
 
 
-def test_a_pause_tells_its_reason_and_since_when(call: Scripts, clock: Clock) -> None:
+def test_a_pause_shows_its_reason_and_its_start(call: Scripts, clock: Clock) -> None:
     call("pause", ["q"], {"reason": "repairs", "by": "ada"})
     since = ms(call)
     clock.advance(5)
@@ -48,7 +48,7 @@ def test_only_the_queues_named_are_paused(call: Scripts) -> None:
     assert jids(call("pop", ["a", "b", "c"], "w", 9, {})["jobs"]) == ["c"]
 
 
-def test_a_pause_until_an_instant_ends_then_and_is_told(
+def test_a_pause_until_an_instant_ends_then_and_is_published(
     call: Scripts, clock: Clock, published: Published
 ) -> None:
     put(call, "j")

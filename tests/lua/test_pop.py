@@ -1,4 +1,4 @@
-"""pop: which jobs it returns, in which order, and what its reply says about later ones."""
+"""pop: which jobs it returns, in which order, and what its reply contains about later ones."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def test_a_pop_that_finds_nothing_makes_the_worker_known(call: Scripts, clock: C
     assert [(one["name"], one["jobs"]) for one in workers] == [("later", 0), ("idle", 0)]
 
 
-def test_the_reply_tells_when_something_becomes_due(call: Scripts, clock: Clock) -> None:
+def test_the_reply_contains_when_something_becomes_due(call: Scripts, clock: Clock) -> None:
     call("recur", "r", "often", "K", "{}", 60_000, 40_000, {})
     put(call, "later", delay=7000)
 

@@ -159,7 +159,7 @@ def test_a_limit_that_was_lowered_leaves_no_gap(
     assert whens == [0, *range(max(puts + 2 - limit, 1), puts + 1)]
 
 
-def test_progress_is_kept_and_told(call: Scripts, published: Published) -> None:
+def test_progress_is_kept_and_published(call: Scripts, published: Published) -> None:
     put(call, "j")
     view = take(call)
     published()
@@ -183,7 +183,7 @@ def test_progress_outlives_the_run_but_not_a_put(call: Scripts) -> None:
     assert "progress" not in job(call, "j")
 
 
-def test_only_the_holder_tells_of_progress(call: Scripts) -> None:
+def test_only_the_holder_reports_progress(call: Scripts) -> None:
     put(call, "j")
     view = take(call)
     call("timeout", ["j"])

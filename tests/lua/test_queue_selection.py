@@ -163,7 +163,7 @@ def test_shuffled_begins_with_each_queue_as_often(call: Scripts) -> None:
     assert all(150 <= found[queue] <= 250 for queue in "abc")
 
 
-def test_a_shuffle_is_told_by_its_turn(call: Scripts) -> None:
+def test_a_shuffle_depends_on_its_turn(call: Scripts) -> None:
     def shuffle(turn: int) -> list[str]:
         views = call("pop", ["*"], "w", 100, {"order": "shuffled", "turn": turn})["jobs"]
         for view in views:
@@ -243,7 +243,7 @@ def test_thousands_of_queues_are_looked_at_in_turn(call: Scripts, clock: Clock) 
     assert (len(reply["wake"]), reply["wake"][-1]) == (100, NEW)
     assert reply["jobs"][0]["queue"] == "tenant-11999"
 
-    # A call looks at five thousand of them, and a worker that asks now and then sees them all.
+    # A call checks five thousand of them, and a worker that pops now and then sees them all.
     seen = []
     for _ in range(9):
         found = taken(call, ["tenant-*"])

@@ -35,7 +35,7 @@ def test_children_have_what_the_recurring_job_says(call: Scripts, clock: Clock) 
     assert (view["codec"], view["spawned_from"]) == ("msgpack", "r")
 
 
-def test_a_recurring_job_tells_about_itself(call: Scripts) -> None:
+def test_a_recurring_job_shows_its_fields(call: Scripts) -> None:
     recur(call, 60, 5, backlog=2, retries=4)
 
     view = call("read/job", "r")

@@ -160,7 +160,7 @@ def test_force_finish_completes_a_job_in_whatever_state(call: Scripts, wanted: s
     assert state(call, "child") == "waiting"
 
 
-def test_force_finish_tells_the_worker_that_it_lost_the_job(call: Scripts, published: Published) -> None:
+def test_force_finish_notifies_the_worker_that_lost_the_job(call: Scripts, published: Published) -> None:
     put(call, "j")
     view = take(call)
     published()

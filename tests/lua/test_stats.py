@@ -240,7 +240,7 @@ def test_minutes_are_kept_a_day_and_ten_minutes_two_weeks(call: Scripts, clock: 
     assert column(series(call, "ten"), "put")[:2] == [2, 1]
 
 
-def test_days_are_kept_apart_and_as_long_as_told(call: Scripts, clock: Clock) -> None:
+def test_days_are_kept_apart_and_for_the_configured_time(call: Scripts, clock: Clock) -> None:
     call("config_set", "stats-history", "3")
     clock.now = (clock.now // DAY) * DAY + 100
     for number in range(4):

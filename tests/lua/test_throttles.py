@@ -28,7 +28,7 @@ def put_some(call: Scripts, number: int, *throttles: str, **options: Any) -> Non
 
 
 def next_in(call: Scripts, queue: str = "q") -> int | None:
-    """Pop nothing that is ready; tell when the next look is worth while."""
+    """Check that nothing can be popped; return the time until the next check."""
     reply = call("pop", [queue], "w", 1, {"nonce": "w"})
     assert reply["jobs"] == []
     found: int | None = reply.get("next")
@@ -392,7 +392,7 @@ def test_throttles_can_be_inspected(call: Scripts, clock: Clock) -> None:
     }  # fmt: skip
 
 
-def test_what_is_done_to_throttles_is_told(call: Scripts, published: Published) -> None:
+def test_changes_of_throttles_are_published(call: Scripts, published: Published) -> None:
     limit(call, "x", concurrency=1)
     call("throttle_block", "x", "50")
     call("throttle_release", "x", ["nobody"])

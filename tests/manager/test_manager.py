@@ -53,7 +53,7 @@ def manager(live: Client) -> Iterator[Manager]:
 
 
 def until(watch: Watch, kind: type[Happening], number: int = 1) -> list[Any]:
-    """Wait for so many happenings of a kind."""
+    """Wait for `number` events of a kind."""
     found: list[Any] = []
     while len(found) < number:
         happening = watch.get(WAIT)
@@ -97,8 +97,8 @@ def test_events_arrive_in_order(live: Client, manager: Manager) -> None:
     manager.close()
 
     assert found(live, jid).result == jid
-    told = iter(watch)
-    assert [type(one) for one in told] == [ManagerStopped]
+    events = iter(watch)
+    assert [type(one) for one in events] == [ManagerStopped]
 
 
 def test_watchers_see_put_start_and_completion(
@@ -108,13 +108,13 @@ def test_watchers_see_put_start_and_completion(
     with manager.watch() as watch:
         manager.start()
         jid = manager.put("work")
-        told = [watch.get(WAIT) for _ in range(4)]
+        events = [watch.get(WAIT) for _ in range(4)]
 
-    kinds = sorted(type(one).__name__ for one in told)
+    kinds = sorted(type(one).__name__ for one in events)
     assert kinds == ["ManagerStarted", "TaskCompleted", "TaskPut", "TaskStarted"]
-    (done,) = [one for one in told if isinstance(one, TaskCompleted)]
+    (done,) = [one for one in events if isinstance(one, TaskCompleted)]
     assert (done.jid, done.topic, done.result) == (jid, "work", jid)
-    assert {one.jid for one in told if isinstance(one, TaskPut | TaskStarted)} == {jid}
+    assert {one.jid for one in events if isinstance(one, TaskPut | TaskStarted)} == {jid}
 
 
 def test_a_failing_job_is_retried_after_the_backoff_and_then_dead(
@@ -179,7 +179,7 @@ def test_closing_with_a_timeout_lets_jobs_finish(live: Client, manager: Manager)
     def waits(_job: Job) -> str:
         entered.set()
         assert go_on.wait(WAIT)
-        return "in peace"
+        return "undisturbed"
 
     manager.register("work", waits)
     manager.start()
@@ -192,7 +192,7 @@ def test_closing_with_a_timeout_lets_jobs_finish(live: Client, manager: Manager)
     closing.join(WAIT)
 
     assert closed == [True]
-    assert found(live, jid).result == "in peace"
+    assert found(live, jid).result == "undisturbed"
 
 
 def test_closing_at_once_releases_jobs_without_losing_a_retry(

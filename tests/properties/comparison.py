@@ -95,7 +95,7 @@ class Bench:
             reply = self.call(name, *args, now=str(self.now))
         except QlessError as refusal:
             if not refusal.code:
-                raise BreakdownError(self._told(f"{name} broke down")) from refusal
+                raise BreakdownError(self._with_trace(f"{name} broke down")) from refusal
             return f"refused: {refusal.code}"
         if name in ("heartbeat_many", "complete_many"):
             return [one.partition(" ")[0] if isinstance(one, str) else one for one in reply]
@@ -139,7 +139,7 @@ class Bench:
             shown = listings.comparable(reply, limit)
             self._same(f"{name}{args}", shown, listings.comparable(expected, limit))
         found = invariants.findings(self.redis)
-        assert not found, self._told("\n".join(map(str, found)))
+        assert not found, self._with_trace("\n".join(map(str, found)))
 
     def _ask(self, wanted: list[listings.Expected]) -> list[Any]:
         """Run all queries in one round trip."""
@@ -165,9 +165,9 @@ class Bench:
         actual, expected = listings.plain(actual), listings.plain(expected)
         if actual != expected:
             where = "\n".join(_differences(actual, expected, ""))
-            raise AssertionError(self._told(f"{what}: {where}"))
+            raise AssertionError(self._with_trace(f"{what}: {where}"))
 
-    def _told(self, what: str) -> str:
+    def _with_trace(self, what: str) -> str:
         return what + "\nafter\n" + "\n".join(self.trace)
 
     def named(self, known: Known) -> str:

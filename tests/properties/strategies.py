@@ -266,4 +266,4 @@ OFTEN = {
     "batch_open_owned": 1,
     "recur_update": 1,
 }
-"""Transitions that get so many further rules: what moves jobs is drawn more often."""
+"""The number of further rules of a transition: what moves jobs is drawn more often."""

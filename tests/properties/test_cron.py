@@ -83,7 +83,7 @@ class Fleet:
             assert self.slots.setdefault(view["jid"], view["put_at"]) == view["put_at"]
 
     def answer(self, worker: int, version: str = "9999z") -> None:
-        """Send what a worker was asked, however long ago: more ticks, or all of them anew."""
+        """Answer a request to a worker, however old: more ticks, or all of them again."""
         for one in self.asked[worker]:
             fields = {"start": None, "end": None, "final": False, **one, "zone_version": version}
             call = answer(TickRequest(**fields))

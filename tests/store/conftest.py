@@ -19,7 +19,7 @@ from tests.store import proxy as proxies
 from tests.store.calls import QUICK
 
 ROOT = Path(__file__).parents[2]
-# Says which server it uses, and leaves in an orderly way when its input ends.
+# Prints which server it uses, and exits cleanly when its input ends.
 USER = """
 import sys
 from qless_py import store

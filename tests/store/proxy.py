@@ -17,7 +17,7 @@ class Proxy:
 
     `lose_reply_every` n cuts the connection in place of every n-th answer to a script, and
     `lose_request_every` n in place of passing on every n-th call of one; `on_loss` is called before
-    the cut. `shorten` passes on so many bytes of an answer that is lost. After `hold`, until
+    the cut. `shorten` passes on that many bytes of a reply that is lost. After `hold`, until
     `release`, nothing passes and every connection stays open.
     """
 

@@ -131,19 +131,19 @@ def test_server_and_all_users_killed_at_once_lose_nothing(user: Start, folder: P
 def test_a_forked_child_keeps_the_server_that_its_parent_leaves(folder: Path) -> None:
     with opened(folder) as connection:
         server = pid_of(connection)
-        told, tell = os.pipe()
+        reader, writer = os.pipe()
         go, start = os.pipe()
         child = os.fork()
         if child == 0:
             os.read(go, 1)
-            os.write(tell, str(pid_of(connection)).encode())
+            os.write(writer, str(pid_of(connection)).encode())
             os._exit(0)
         connection.close()
 
     os.write(start, b"x")
-    seen = int(os.read(told, 100))
+    seen = int(os.read(reader, 100))
     os.waitpid(child, 0)
-    for descriptor in (told, tell, go, start):
+    for descriptor in (reader, writer, go, start):
         os.close(descriptor)
 
     assert seen == server

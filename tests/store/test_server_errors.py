@@ -155,7 +155,7 @@ def test_a_missing_permission_is_never_taken_for_a_refusal(
     redis.flushall()
 
 
-def test_what_a_script_itself_answers_is_told_apart(redis: redis_py.Redis) -> None:
+def test_an_error_of_a_script_itself_is_recognized(redis: redis_py.Redis) -> None:
     redis.set("{ql}:list", "not a list")
 
     assert meaning(error_of(redis, CRASH)) is Meaning.FAULTY

@@ -142,7 +142,7 @@ def test_assert_put_returns_the_matching_jobs(client: Client) -> None:
 
 
 @pytest.mark.parametrize(
-    ("claim", "told"),
+    ("claim", "message"),
     [
         ({"klass": jobs.raises}, r"(?s)jobs in queue q: 0, expected at least 1;.*jobs\.gives"),
         ({"count": 2}, r"matching jobs in queue q: 1, expected 2"),
@@ -150,11 +150,11 @@ def test_assert_put_returns_the_matching_jobs(client: Client) -> None:
     ],
 )
 def test_a_failed_assertion_lists_the_jobs_in_the_queue(
-    client: Client, claim: dict[str, Any], told: str
+    client: Client, claim: dict[str, Any], message: str
 ) -> None:
     client.queues["q"].put(jobs.gives, {"give": 1})
 
-    with pytest.raises(AssertionError, match=told):
+    with pytest.raises(AssertionError, match=message):
         assert_put(client.queues["q"], **claim)
     with pytest.raises(AssertionError, match="expected 0"):
         assert_not_put(client.queues["q"])

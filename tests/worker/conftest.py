@@ -45,7 +45,7 @@ class Running:
         return self.log.read_text()
 
     def wait_for_state(self, client: Client, state: str, timeout: float = 40.0) -> None:
-        """Wait until all workers tell this state with their beats."""
+        """Wait until all workers report this state with their heartbeats."""
         eventually(
             lambda: {row["info"].get("state") for row in client.workers.counts} == {state},
             lambda: f"not all workers are {state}: {client.workers.counts}",

@@ -63,7 +63,7 @@ def retries(job: Job) -> None:
 
 def fails(job: Job) -> None:
     job.fail("my-group", "my message")
-    raise ValueError("after the verdict")
+    raise ValueError("after the result")
 
 
 def spoils_its_data(job: Job) -> None:
@@ -93,7 +93,7 @@ def waits(job: Job) -> str:
     """Report the pid and wait for a line on the pipe `go`."""
     report(job, str(os.getpid()))
     with Path(job["go"]).open("rb", buffering=0) as go:
-        # So many bytes at once, that two who read the same pipe do not share a line.
+        # Enough bytes at once that two readers of the same pipe do not share a line.
         return go.read(3).decode().strip()
 
 
@@ -180,7 +180,7 @@ async def waits_async(job: Job) -> str:
 
 def _heard(job: Job) -> str:
     with Path(job["go"]).open("rb", buffering=0) as go:
-        # So many bytes at once, that two who read the same pipe do not share a line.
+        # Enough bytes at once that two readers of the same pipe do not share a line.
         return go.read(3).decode().strip()
 
 
@@ -216,8 +216,8 @@ def heeds(job: Job) -> str:
             threading.Event().wait(300)
     except GracefulStop:
         report(job, "leaving")
-        return "left in peace"
-    return "never told"
+        return "undisturbed"
+    return "never stored"
 
 
 def hands_itself_back(job: Job) -> None:

@@ -112,7 +112,7 @@ def _closes_all(_job: Job) -> None:
     os.closerange(0, 1024)
 
 
-def _hears_nothing(_job: Job) -> None:
+def _ignores_signals(_job: Job) -> None:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGURG):
         with contextlib.suppress(ValueError):  # Another thread may not.
             signal.signal(number, signal.SIG_DFL)
@@ -138,7 +138,7 @@ DEEDS: dict[str, Callable[[Job], object]] = {
     "closes": _closes_all,
     "exits": lambda _job: os._exit(0),
     "aborts": lambda _job: os.abort(),
-    "signals": _hears_nothing,
+    "signals": _ignores_signals,
     "walks": _walks,
     "timeout": lambda _job: socket.setdefaulttimeout(0.001),
     "prints": _prints,

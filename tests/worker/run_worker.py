@@ -13,7 +13,7 @@ from qless_py.worker import Worker, WorkerOptions, daemonize
 
 def main() -> int:
     options = json.loads(sys.argv[1])
-    # Code that was changed must be seen by a program that is started a moment later.
+    # Changed code must be seen by a program that is started right afterwards.
     sys.dont_write_bytecode = True
     sys.path[:0] = options.pop("path", [])
     log = options.pop("daemon", None)

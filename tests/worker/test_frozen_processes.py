@@ -59,7 +59,7 @@ def test_a_job_that_lost_its_lease_while_frozen_does_not_complete(  # noqa: PLR0
     rival = taken_over(live)
     go.send("on")
     if who == "parent":
-        # What the child says now is refused.
+        # What the child sends now is refused.
         worker.wait_for_log("came too late or twice")
     send(frozen, signal.SIGCONT)
     after = put(live, handlers.double, {"number": 3})

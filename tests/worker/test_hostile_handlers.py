@@ -21,7 +21,7 @@ MODULES = ["tests.worker.hostile_handlers", "tests.worker.handlers"]
 
 
 @pytest.mark.parametrize(
-    ("klass", "crowd"),
+    ("klass", "options"),
     [
         (hostile_handlers.misbehaves, {}),
         (hostile_handlers.misbehaves, {"isolation": "job"}),
@@ -30,11 +30,11 @@ MODULES = ["tests.worker.hostile_handlers", "tests.worker.handlers"]
     ],
 )
 def test_a_misbehaving_handler_costs_no_other_job_a_retry(
-    live: Client, work: Start, tmp_path: Path, crowd: dict[str, Any], klass: Any
+    live: Client, work: Start, tmp_path: Path, options: dict[str, Any], klass: Any
 ) -> None:
     live.config["max-crashes"] = 1
     kind = f"tests.worker.hostile_handlers.{klass.__name__}"
-    worker = work(children=2, imports=MODULES, sandbox=str(tmp_path / "sandbox"), **crowd)
+    worker = work(children=2, imports=MODULES, sandbox=str(tmp_path / "sandbox"), **options)
 
     def all_are_done(deeds: Sequence[str], others: int) -> None:
         """Put both kinds, and wait for the ends of all."""
@@ -103,14 +103,14 @@ def test_a_task_that_stops_the_event_loop_stops_no_other_job(live: Client, work:
     assert result(live, put(live, handlers.asynchronous)) == 1
 
 
-@pytest.mark.parametrize("crowd", [{}, {"isolation": "job"}])
+@pytest.mark.parametrize("options", [{}, {"isolation": "job"}])
 def test_a_process_left_behind_by_a_job_delays_nothing(
-    live: Client, work: Start, crowd: dict[str, Any]
+    live: Client, work: Start, options: dict[str, Any]
 ) -> None:
     live.config["max-crashes"] = 1
     left = [put(live, hostile_handlers.leaves_a_process) for _ in range(2)]
     dying = put(live, hostile_handlers.leaves_a_process, {"dies": True})
-    worker = work(imports=MODULES, max_jobs=2, **crowd)
+    worker = work(imports=MODULES, max_jobs=2, **options)
     try:
         pids = {result(live, jid) for jid in left}
         with pytest.raises(JobFailedError, match="exit 1"):

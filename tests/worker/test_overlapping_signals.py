@@ -1,4 +1,4 @@
-"""Two signals at once, and a supervisor that is killed at the worst moments."""
+"""Two signals at once, and a supervisor that is killed at the worst times."""
 
 from __future__ import annotations
 
@@ -149,7 +149,7 @@ def test_a_restart_while_the_store_is_away_ends_no_process(work: Start, server_n
             worker.signal(signal.SIGHUP)
             environment = psutil.Process(worker.process.pid).environ
             eventually(lambda: "QLESS_PY_WORKER_STATE" in environment(), "it was never replaced")
-            worker.log.write_text("")  # What the new program says is what counts.
+            worker.log.write_text("")  # Only the log of the new program counts.
             worker.wait_for_log("store unavailable, retrying until it is back")
 
             server = servers.start(server_name, Path(made), *keeps)

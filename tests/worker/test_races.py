@@ -114,12 +114,12 @@ def test_a_child_with_many_slots_holds_no_more_jobs_than_fit(
     live: Client, context: ChildContext
 ) -> None:
     context.register()
-    crowd = ConcurrentRunner(context, Slow(context.executor))
-    crowd._prefetch = Greedy(100)
+    runner = ConcurrentRunner(context, Slow(context.executor))
+    runner._prefetch = Greedy(100)
 
     for number, held in ((30, 30), (100, 100)):
         live.queues["work"].put_many([{"klass": handlers.nothing}] * number)
-        crowd._fill(60 - len(context.held))
+        runner._fill(60 - len(context.held))
         assert len(context.board.read().held) == held
     assert len(context.board.read().running) == 60
 

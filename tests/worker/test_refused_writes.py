@@ -46,7 +46,7 @@ def without_permission(redis: redis_py.Redis, *rules: str) -> Iterator[str]:
 
 @dataclass
 class Gate:
-    """A handler that says when it has begun, and ends when told to."""
+    """A handler that reports when it has begun, and ends on request."""
 
     reports: LinePipe
     go: LinePipe
@@ -56,7 +56,7 @@ class Gate:
         return client.queues["work"].put(handlers.waits, data)
 
     def assert_ran_once(self, client: Client, jid: str, *more: str) -> None:
-        """Wait for the result; the handler has told its one line already."""
+        """Wait for the result; the handler has written its one line already."""
         job = read(client, jid)
         assert job.wait(40) == "on"
         steps = [entry["what"] for entry in read(client, jid).history]
@@ -115,7 +115,7 @@ def test_a_result_outlives_its_lease_while_nobody_can_take_the_job(
         other.wait_for_log("store unavailable, retrying until it is back")
         threading.Event().wait(1.5)  # Longer than the lease.
 
-    # Whoever writes first may find the lease lapsed; then the owner has its grace period.
+    # The first to write may find the lease lapsed; then the owner has its grace period.
     gate.assert_ran_once(live, jid, "timed-out")
 
 

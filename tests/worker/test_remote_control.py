@@ -34,7 +34,7 @@ def test_a_worker_reports_its_host_and_load(
     pid = int(reports.line())
 
     def is_busy() -> bool:
-        worker.signal(signal.SIGCONT)  # Which makes it tell at once.
+        worker.signal(signal.SIGCONT)  # This makes it send a heartbeat at once.
         return live.workers.counts[0]["info"].get("busy") == 1
 
     eventually(is_busy)
@@ -58,7 +58,7 @@ def test_one_worker_is_quieted_and_resumed(live: Client, work: Start) -> None:
     quiet = live.workers.quiet(first)
     eventually(lambda: live.workers[first]["info"].get("state") == "quiet")
 
-    # A child that was asking for jobs when it was told may get some, and gives them back.
+    # A child that was fetching jobs when it got the command may receive some and releases them.
     busy = {read(live, jid).history[-2]["worker"] for jid in _done(live, 10)}
     live.workers.resume(first)
     eventually(lambda: live.workers[first]["info"].get("state") == "running")

@@ -261,7 +261,7 @@ def test_a_handler_may_see_that_the_worker_is_stopping(
 
     assert reports.line() == "leaving"
     assert worker.wait() == 0
-    assert result(live, jid) == "left in peace"
+    assert result(live, jid) == "undisturbed"
 
 
 @pytest.mark.parametrize("options", [{}, {"isolation": "job"}, {"isolation": "none"}])

@@ -94,9 +94,9 @@ def test_only_the_sandboxes_of_killed_processes_are_removed(
     result(live, put(live, handlers.nothing))
     only(folder, own, "of-somebody-else")
 
-    family = [psutil.Process(first.process.pid), *first.descendants()]
+    processes = [psutil.Process(first.process.pid), *first.descendants()]
     first.process.kill()
-    assert_ended(family)
+    assert_ended(processes)
     with pytest.raises(JobFailedError, match="exit 7"):
         result(live, put(live, handlers.dies))
     result(live, put(live, handlers.nothing))

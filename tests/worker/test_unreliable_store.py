@@ -32,7 +32,7 @@ STRIKES = (
     "CLIENT KILL TYPE normal",
     "CONFIG SET maxmemory 0",
 )
-CROWDS = pytest.mark.parametrize("crowd", [{}, {"isolation": "job"}, {"concurrency": 3}])
+POOLS = pytest.mark.parametrize("options", [{}, {"isolation": "job"}, {"concurrency": 3}])
 
 
 @pytest.fixture
@@ -78,8 +78,8 @@ def assert_done_once(client: Client, book: Path, jids: list[str]) -> None:
         assert job.retries_left == 5
 
 
-def assert_said_once(log: str) -> None:
-    """Each process says that the store is away, and says no more before it is back."""
+def assert_reported_once(log: str) -> None:
+    """Each process logs that the store is away, once, until it is back."""
     reports: dict[str, list[bool]] = {}
     for line in log.splitlines():
         if "trying" in line or "store available again" in line:
@@ -90,14 +90,14 @@ def assert_said_once(log: str) -> None:
         )
 
 
-@CROWDS
+@POOLS
 def test_repeated_flushes_disconnects_and_full_memory_lose_no_job(
-    live: Client, server: servers.Server, work: Start, book: Path, crowd: dict[str, Any]
+    live: Client, server: servers.Server, work: Start, book: Path, options: dict[str, Any]
 ) -> None:
     jids = put_all(live, book)
-    worker = work(children=2, imports=["tests.worker.hostile_handlers"], **crowd)
+    worker = work(children=2, imports=["tests.worker.hostile_handlers"], **options)
     wait_for(book, 1)
-    family = children(worker)
+    processes = children(worker)
     strikes = itertools.cycle(STRIKES)
 
     with server.connect() as hand:
@@ -105,8 +105,8 @@ def test_repeated_flushes_disconnects_and_full_memory_lose_no_job(
         hand.config_set("maxmemory", 0)
 
     assert_done_once(live, book, jids)
-    assert children(worker) == family
-    assert_said_once(worker.log.read_text())
+    assert children(worker) == processes
+    assert_reported_once(worker.log.read_text())
 
 
 def test_a_stalled_network_is_logged_once_and_loses_no_job(
@@ -116,19 +116,19 @@ def test_a_stalled_network_is_logged_once_and_loses_no_job(
     with proxy.running(server.socket) as network:
         worker = work(children=2, url=network.url, imports=["tests.worker.hostile_handlers"])
         wait_for(book, 10)
-        family = children(worker)
+        processes = children(worker)
 
         network.hold()
-        worker.signal(signal.SIGCONT)  # It has something to say now.
+        worker.signal(signal.SIGCONT)  # It has something to send now.
         worker.wait_for_log("store unavailable, retrying until it is back")
         network.release()
 
         assert_done_once(live, book, jids)
         log = worker.wait_for_log("store available again")
-        assert children(worker) == family
+        assert children(worker) == processes
         worker.signal(signal.SIGTERM)
         assert worker.wait() == 0
-    assert_said_once(log)
+    assert_reported_once(log)
 
 
 def test_a_cancel_whose_message_was_lost_stops_the_handler_soon(

@@ -102,7 +102,7 @@ def test_the_demo_indexes_a_library_and_recovers_what_it_kills(store: Path) -> N
     assert ended.stderr == ""
 
 
-def test_totals_that_differ_are_told_apart() -> None:
+def test_totals_that_differ_are_reported() -> None:
     assert screen.show_totals(console(), Totals(files=1), Totals(files=1))
     assert not screen.show_totals(console(), Totals(files=1), Totals(files=2))
 

@@ -36,7 +36,7 @@ class Order(Decider):
 
 
 class Fan(Decider):
-    """Steps that go on side by side and meet again."""
+    """Steps that run in parallel and join again."""
 
     first = "fan"
 

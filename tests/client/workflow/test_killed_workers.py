@@ -16,13 +16,13 @@ pytestmark = [pytest.mark.slow, pytest.mark.fork, pytest.mark.timeout(300)]
 IMPORT = ("--import", "tests.client.workflow.handlers")
 
 
-def killed_once_in(doomed: set[str], reports: LinePipe, go: LinePipe, number: int) -> list[str]:
-    """Kill who runs one of these steps, once, and let all go on otherwise; give the steps."""
+def killed_once_in(targets: set[str], reports: LinePipe, go: LinePipe, number: int) -> list[str]:
+    """Kill the worker of each of these steps once, let all others run, and return the steps."""
     steps: list[str] = []
     seen: set[str] = set()
     while len(steps) < number:
         name, pid = reports.line().split()
-        if name in doomed - seen:
+        if name in targets - seen:
             os.kill(int(pid), signal.SIGKILL)
         else:
             steps.append(name)

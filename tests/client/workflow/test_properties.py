@@ -68,7 +68,7 @@ def states(run: WorkflowRun) -> dict[str, str]:
 
 
 def assert_in_order(graph: Graph, log: list[tuple[str, str]], ends: dict[str, str]) -> None:
-    """Check that each step came after its parents, as the policies say, and once."""
+    """Check that each step ran once and after its parents, by their policies."""
     at = {name: number for number, (name, _) in enumerate(log)}
     assert len(at) == len(log)
     for name, outcome in log:
@@ -173,7 +173,7 @@ def trees(draw: st.DrawFn) -> Tree:
     return Tree(around, fates, draw(st.sets(st.integers(0, number - 1))))
 
 
-def told(client: Client, prefix: str, at: int) -> dict[str, int]:
+def callbacks(client: Client, prefix: str, at: int) -> dict[str, int]:
     """Count how often each call-back of a batch was put."""
     jobs = {which: client.jobs[f"{prefix}{at}-{which}"] for which in CALLBACKS}
     return {
@@ -230,14 +230,14 @@ def test_callbacks_come_once_whatever_becomes_of_the_members(
         crew.run()
 
     for at in range(len(tree.around)):
-        assert told(client, prefix, at) == tree.calls(at, has_come_back=False)
+        assert callbacks(client, prefix, at) == tree.calls(at, has_come_back=False)
 
     for group in client.jobs.failed():
         client.unfail(group, QUEUE)
     crew.run()
 
     for at in range(len(tree.around)):
-        assert told(client, prefix, at) == tree.calls(at, has_come_back=True)
+        assert callbacks(client, prefix, at) == tree.calls(at, has_come_back=True)
         status = client.batches[f"{prefix}{at}"].status
         assert status is not None
         assert (status["state"], status["failed"]) == ("finished", 0)

@@ -277,7 +277,7 @@ class Tagged:
 
 
 class Stubborn:
-    """A handler whose jobs want what only the workflow can say."""
+    """A handler whose jobs have options that only the workflow may set."""
 
     @staticmethod
     def default_job_options(_: object) -> dict[str, object]:

@@ -28,7 +28,7 @@ ARGUMENTS = (
     "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-sync", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-default-apps",
 )  # fmt: skip
-# So long, in milliseconds, may a page take for what is looked for in it: it is waited for, and no
+# Milliseconds a page may take to show what is looked for in it: it is waited for, and no
 # test is slower by it, on a machine that has much else to do.
 PATIENCE = 90_000
 expect.set_options(timeout=PATIENCE)

@@ -61,7 +61,7 @@ class SharedBrowser:
 
 
 @pytest.fixture(scope="module")
-def desk(browser: Browser, server: Server) -> Iterator[SharedBrowser]:
+def shared(browser: Browser, server: Server) -> Iterator[SharedBrowser]:
     """Share a dashboard among the tests of a module; a worker carries out operations."""
     config = DashboardConfig(**SETTINGS, refresh=0.001)
     with contextlib.closing(Client(server.url)) as client:
@@ -98,11 +98,11 @@ def test_the_table_lists_every_action(client: Client) -> None:
 @MODES
 @pytest.mark.parametrize("action", TABLE, ids=str)
 def test_an_action_does_what_it_says(
-    live: Client, desk: SharedBrowser, action: Action, *, scripts: bool
+    live: Client, shared: SharedBrowser, action: Action, *, scripts: bool
 ) -> None:
     filled = action.given(live)
-    page = desk.page(scripts=scripts)
-    answer = page.goto(desk.site.url + action.path.replace("{}", str(filled)))
+    page = shared.page(scripts=scripts)
+    answer = page.goto(shared.site.url + action.path.replace("{}", str(filled)))
     assert answer is not None
     assert answer.ok
     assert not action.holds(live)
@@ -113,8 +113,8 @@ def test_an_action_does_what_it_says(
 
     expect(page.locator(".note-done", has_text=action.says)).to_be_visible()
     assert action.holds(live)
-    assert set(desk.sent) == {action.name}
-    assert desk.site.complaints == []
+    assert set(shared.sent) == {action.name}
+    assert shared.site.complaints == []
 
 
 def _confirm(page: Page, button: str, holds: Callable[[], bool]) -> None:
@@ -129,9 +129,9 @@ def _confirm(page: Page, button: str, holds: Callable[[], bool]) -> None:
 
 @MODES
 def test_workers_obey_commands(
-    live: Client, server: Server, desk: SharedBrowser, *, scripts: bool
+    live: Client, server: Server, shared: SharedBrowser, *, scripts: bool
 ) -> None:
-    page = desk.page(scripts=scripts)
+    page = shared.page(scripts=scripts)
     with working(server, "-q", "mail") as process:
         parent = str(process.pid)
 
@@ -140,7 +140,7 @@ def test_workers_obey_commands(
             found = [one for one in live.workers.counts if parent in one["name"].split("-")]
             return {one["name"]: str((one.get("info") or {}).get("state")) for one in found}
 
-        _until(page, f"{desk.site.url}/workers", lambda: list(states().values()) == ["running"])
+        _until(page, f"{shared.site.url}/workers", lambda: list(states().values()) == ["running"])
         first = next(iter(states()))
         obeyed: dict[str, Callable[[], bool]] = {
             "quiet": lambda: states()[first] == "quiet",
@@ -149,16 +149,16 @@ def test_workers_obey_commands(
             "stop": lambda: not states(),
         }
         for what, asks in ORDERS:
-            page.goto(f"{desk.site.url}/workers/{next(iter(states()))}")
+            page.goto(f"{shared.site.url}/workers/{next(iter(states()))}")
             page.get_by_role("button", name=what.capitalize() + ("…" if asks else "")).click()
             if asks:
                 page.get_by_role("button", name=f"{what.capitalize()} 1 worker").click()
             expect(page.locator(".note-done", has_text=f"Sent {what} to 1 worker")).to_be_visible()
             # Not its own page, which is gone with it.
-            _until(page, f"{desk.site.url}/workers", obeyed[what])
+            _until(page, f"{shared.site.url}/workers", obeyed[what])
         assert process.wait(120) == 0
-    assert {f"/workers/tell/<what> {what}" for what, _ in ORDERS} == set(desk.sent)
-    assert desk.site.complaints == []
+    assert {f"/workers/tell/<what> {what}" for what, _ in ORDERS} == set(shared.sent)
+    assert shared.site.complaints == []
 
 
 def _until(page: Page, url: str, holds: Callable[[], bool]) -> None:

@@ -1,4 +1,4 @@
-"""A namespace whose every hand-out is judged by limits kept in plain Python.
+"""A namespace in which every pop is checked against limits kept in plain Python.
 
 What the jobs are like is read from the scripts, since other tests hold those to a model; what may
 run, and whether anything was left that may, is decided here.

@@ -53,7 +53,7 @@ class Throttle:
             assert total <= allowed + EASE, f"{total} taken in {now - at} ms, allowed are {allowed}"
 
     def ready_at(self, cost: float, now: int) -> float:
-        """Return when so many tokens are available without a block, if no other job takes any."""
+        """Return when that many tokens are available without a block, if no other job takes any."""
         start = float(max(now, self.blocked_until))
         if "rate" not in self.settings:
             return start
@@ -65,7 +65,7 @@ class Throttle:
 
 @dataclass(slots=True)
 class Waiting:
-    """A job that asks for admission, or has it; `costs` names every throttle that it meets."""
+    """A job that waits for admission, or has it; `costs` names every throttle that it meets."""
 
     jid: str
     queue: str

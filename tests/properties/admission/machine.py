@@ -14,7 +14,7 @@ USERS = ["u", "v", "w"]
 THROTTLES = ["x", "y", "z"]
 WORKERS = ["w1", "w2", "w3"]
 LOOKS = 3
-"""The checker goes through the namespace after so many calls."""
+"""Calls between two checks of the namespace."""
 
 
 def of(*values: Any) -> st.SearchStrategy[Any]:

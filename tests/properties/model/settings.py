@@ -11,7 +11,7 @@ from tests.properties.model.state import Batch, Namespace, Recurring, Refused
 
 Options = dict[str, Any]
 
-HOUR = 3_600_000  # For so many ms a command waits for the next beat.
+HOUR = 3_600_000  # Milliseconds for which a command waits for the next heartbeat.
 
 
 def tag(ns: Namespace, jid: str, tags: list[str]) -> Any:
