@@ -1,4 +1,4 @@
-"""Take jobs, and compute the ticks of cron jobs that earlier pops asked for.
+"""Pop jobs, and compute the ticks of cron jobs that earlier pops asked for.
 
 A request for ticks waits until the next pop, or until a pop has returned no job, so it never delays
 a job. Whatever goes wrong with an answer is only logged: the server asks another client after ten

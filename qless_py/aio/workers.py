@@ -46,7 +46,7 @@ class AsyncWorkers(AsyncWorkersBase):
         return await self._command("quiet", names)
 
     async def resume(self, *names: str) -> list[str]:
-        """Let workers take jobs again; names are as in `quiet`."""
+        """Let workers pop jobs again; names are as in `quiet`."""
         return await self._command("resume", names)
 
     async def stop(self, *names: str) -> list[str]:

@@ -324,9 +324,9 @@ def work(cli: CliContext, configure: Path | None, words: tuple[str, ...], **give
     Choose what may run: handlers in the modules of --import, a program (--exec), a class in a
     file (--run), or routes (--dispatch). WORDs are further arguments of the program.
 
-    Signals: TERM and INT stop fetching, let running jobs finish for the time of --grace, then
+    Signals: TERM and INT stop popping, let running jobs finish for the time of --grace, then
     release them; a second one releases at once. QUIT waits for running jobs. USR1 kills running
-    jobs. USR2 makes the worker quiet: it fetches no jobs until CONT. HUP restarts with new code and
+    jobs. USR2 makes the worker quiet: it pops no jobs until CONT. HUP restarts with new code and
     settings while running jobs finish. TTIN prints the stack of each process.
     """
     # Jobs name modules of the project in the current folder.
@@ -401,7 +401,7 @@ def _run(cli: CliContext, given: dict[str, Any], words: tuple[str, ...]) -> int:
 
 def _check(given: dict[str, Any], words: tuple[str, ...]) -> None:
     if not given["queues"]:
-        raise click.UsageError("no queues to fetch jobs from: add --queue NAME")
+        raise click.UsageError("no queues to pop jobs from: add --queue NAME")
     flags = {"execute": "--exec", "run_file": "--run", "dispatch": "--dispatch"}
     programs = [name for name in flags if given[name]]
     if len(programs) > 1:

@@ -93,7 +93,7 @@ def show_worker(cli: CliContext, name: str) -> None:
 @_of_some
 @pass_cli
 def quiet(cli: CliContext, names: tuple[str, ...], *, everyone: bool) -> None:
-    """Pause workers: they fetch no jobs until resumed, running jobs continue.
+    """Pause workers: they pop no jobs until resumed, running jobs continue.
 
     HOST-PID, the name of a supervisor, stands for all of its children.
     """

@@ -105,7 +105,7 @@ class Client(ClientBase):
 
     @property
     def worker_name(self) -> str:
-        """The name under which this client takes jobs."""
+        """The name under which this client pops jobs."""
         return self.settings.worker_name
 
     def with_patience(self, patience: Seconds) -> "Client":

@@ -1,5 +1,5 @@
 # Generated from qless_py/aio/refill.py by bin/generate-sync: edit that file.
-"""Take jobs, and compute the ticks of cron jobs that earlier pops asked for.
+"""Pop jobs, and compute the ticks of cron jobs that earlier pops asked for.
 
 A request for ticks waits until the next pop, or until a pop has returned no job, so it never delays
 a job. Whatever goes wrong with an answer is only logged: the server asks another client after ten

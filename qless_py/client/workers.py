@@ -47,7 +47,7 @@ class Workers(WorkersBase):
         return self._command("quiet", names)
 
     def resume(self, *names: str) -> list[str]:
-        """Let workers take jobs again; names are as in `quiet`."""
+        """Let workers pop jobs again; names are as in `quiet`."""
         return self._command("resume", names)
 
     def stop(self, *names: str) -> list[str]:

@@ -171,10 +171,10 @@ class Dispatcher(threading.Thread):
             self._release([held])
 
     def _collect(self) -> None:
-        for held, result in self._pool.collect():
+        for held, transition in self._pool.collect():
             self._running.pop(held.leased.lease, None)
             if held.leased.lease in self._in_flight:
-                self._acknowledger.add(result)
+                self._acknowledger.add(transition)
 
     def _wait(self) -> None:
         self._acknowledger.send()
@@ -183,11 +183,11 @@ class Dispatcher(threading.Thread):
         if not self._control.has_news:
             self._control.wait(self._interval, self._pool.fileno(), *more)
 
-    def _acknowledged(self, result: Transition, reply: Any) -> None:
-        lease = result.job.lease
+    def _acknowledged(self, transition: Transition, reply: Any) -> None:
+        lease = transition.job.lease
         held = self._in_flight.get(lease)
         if held is not None:
-            self._on_ended(held, result, reply)
+            self._on_ended(held, transition, reply)
         self._in_flight.remove(lease)
 
     def _lose(self, lease: str) -> None:

@@ -198,13 +198,13 @@ class Manager:
         self._metrics.add("started")
         self._watchers.send(TaskStarted(jid=job.jid, topic=job.queue_name))
 
-    def _job_ended(self, held: HeldJob, result: Transition, reply: Any) -> None:
+    def _job_ended(self, held: HeldJob, transition: Transition, reply: Any) -> None:
         value, error = self._executor.take(held.leased.lease)
         if isinstance(reply, Exception):
             return  # Too late, or the store takes no result at all: another run decides.
         state = held.job.state
-        if result.call is not None:
-            state = _STATES.get(result.call.script, state)
+        if transition.call is not None:
+            state = _STATES.get(transition.call.script, state)
         if isinstance(error, Outcome) and error.__cause__ is not None:
             error = error.__cause__
         jid, topic = held.leased.jid, held.leased.queue

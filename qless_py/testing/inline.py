@@ -143,14 +143,14 @@ def _performed(job: Job, executor: Executor) -> Performed:
     value, error = None, None
     try:
         value = _run(executor, job)
-        result = Transition.returned(job, value)
+        transition = Transition.returned(job, value)
     except BaseException as raised:  # noqa: BLE001 - reported to the test
         error = None if isinstance(raised, Outcome) else raised
-        result = Transition.raised(job, raised)
+        transition = Transition.raised(job, raised)
     if not job.lease:
         return Performed(job.jid, value, error, job)  # Built, not popped: it is in no store.
-    if result.call is not None:
-        job.session.runner.run(result.call)
+    if transition.call is not None:
+        job.session.runner.run(transition.call)
     record = job.session.runner.run(protocol.jobs.read(job.jid))
     after = Job(job.session, record) if isinstance(record, JobRecord) else None
     return Performed(job.jid, value, error, after)

@@ -45,18 +45,18 @@ class UnconfirmedFetch(StopWaiting):
 
 @dataclass(frozen=True, slots=True)
 class PendingCall:
-    """A call under way and the results that it carries; a batch has one reply for each of them."""
+    """A call under way and the transitions it carries; a batch has a reply for each of them."""
 
     call: Call[Any]
-    results: tuple[Transition, ...]
+    transitions: tuple[Transition, ...]
     is_batch: bool = False
 
 
 class Acknowledger:
     """Sends the results of a child.
 
-    `settled` is called with each result that is dealt with and the store's reply: an exception if
-    it came too late or was rejected, None if the handler had reported it itself.
+    `settled` is called with each transition that is dealt with and the store's reply: an exception
+    if it came too late or was rejected, None if the handler had reported it itself.
     """
 
     def __init__(
@@ -73,12 +73,12 @@ class Acknowledger:
         self._unbatched: set[str] = set()
         self._outage = OutageLog(logger)
 
-    def add(self, result: Transition) -> None:
+    def add(self, transition: Transition) -> None:
         """Keep a result until it is sent."""
-        if result.call is None:
-            self._settle(result, None)
+        if transition.call is None:
+            self._settle(transition, None)
         else:
-            self._kept.append(result)
+            self._kept.append(transition)
 
     @property
     def has_kept(self) -> bool:
@@ -109,7 +109,7 @@ class Acknowledger:
             try:
                 self._flight, self._pending = self._send(pending), pending
             except UNAVAILABLE:
-                self._kept = [result for one in pending for result in one.results]
+                self._kept = [transition for one in pending for transition in one.transitions]
 
     def poll(self) -> None:
         """Read the replies if they have arrived, and send what was kept meanwhile."""
@@ -175,13 +175,13 @@ class Acknowledger:
         """Remove and return what is kept as calls, as many as one pipeline carries."""
         kept, self._kept = self._kept[:PIPELINE], self._kept[PIPELINE:]
         pending, batch = [], []
-        for result in kept:
-            if result.call is None:
+        for transition in kept:
+            if transition.call is None:
                 continue
-            if _is_plain(result.call) and result.job.lease not in self._unbatched:
-                batch.append(result)
+            if _is_plain(transition.call) and transition.job.lease not in self._unbatched:
+                batch.append(transition)
             else:
-                pending.append(PendingCall(result.call, (result,)))
+                pending.append(PendingCall(transition.call, (transition,)))
         if len(batch) == 1 and batch[0].call is not None:
             pending.append(PendingCall(batch[0].call, (batch[0],)))
         elif batch:
@@ -214,28 +214,28 @@ class Acknowledger:
     def _check(self, pending: PendingCall, reply: Any) -> None:
         if pending.is_batch and isinstance(reply, Exception):
             # One result made the store reject the whole batch: send each one by itself.
-            self._unbatched.update(one.job.lease for one in pending.results)
-            self._kept += pending.results
+            self._unbatched.update(one.job.lease for one in pending.transitions)
+            self._kept += pending.transitions
             return
-        replies = reply if pending.is_batch else [reply] * len(pending.results)
-        for result, one in zip(pending.results, replies, strict=True):
-            self._check_result(result, one)
+        replies = reply if pending.is_batch else [reply] * len(pending.transitions)
+        for transition, one in zip(pending.transitions, replies, strict=True):
+            self._check_reply(transition, one)
 
-    def _check_result(self, result: Transition, reply: Any) -> None:
-        job = result.job
+    def _check_reply(self, transition: Transition, reply: Any) -> None:
+        job = transition.job
         if isinstance(reply, _TOO_LATE):
             logger.info("result came too late or twice jid=%s error=%s", job.jid, reply)
         elif isinstance(reply, Exception):
             logger.warning("result rejected jid=%s error=%s", job.jid, reply)
-            if result.call is not None and result.call.script != "fail":
+            if transition.call is not None and transition.call.script != "fail":
                 self._kept.append(Transition.refused(job, reply))
                 return
             logger.error("job cannot be failed either jid=%s error=%s", job.jid, reply)
-        self._settle(result, reply)
+        self._settle(transition, reply)
 
-    def _settle(self, result: Transition, reply: Any) -> None:
-        self._unbatched.discard(result.job.lease)
-        self._settled(result, reply)
+    def _settle(self, transition: Transition, reply: Any) -> None:
+        self._unbatched.discard(transition.job.lease)
+        self._settled(transition, reply)
 
 
 def _is_plain(call: Call[Any]) -> bool:
@@ -247,9 +247,9 @@ def _is_plain(call: Call[Any]) -> bool:
     return data == b"" and options == b"" and is_small
 
 
-def _complete_many(results: Sequence[Transition]) -> Call[Any]:
+def _complete_many(transitions: Sequence[Transition]) -> Call[Any]:
     """Return one call that completes all these jobs, with a reply for each."""
-    calls = [one.call.args for one in results if one.call is not None]
+    calls = [one.call.args for one in transitions if one.call is not None]
     leases = [(str(args[0]), str(args[1])) for args in calls]
     values = [args[3] for args in calls if isinstance(args[3], bytes)]
     return protocol.jobs.complete_many(leases, values)

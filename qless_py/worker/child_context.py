@@ -231,8 +231,8 @@ class ChildContext:
         self._bulk_at = now
         return True
 
-    def _acknowledged(self, result: Transition, _reply: object) -> None:
-        self._settle(result.job.lease)
+    def _acknowledged(self, transition: Transition, _reply: object) -> None:
+        self._settle(transition.job.lease)
 
     def _settle(self, lease: str) -> None:
         held = self.held.pop(lease, None)

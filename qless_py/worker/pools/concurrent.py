@@ -143,14 +143,14 @@ class ConcurrentRunner:
         return self._context.options.concurrency - len(self._started)
 
     def _collect(self) -> None:
-        for held, result in self._pool.collect():
+        for held, transition in self._pool.collect():
             self._full_until = 0.0
             self._context.board.mark_acknowledging(held.slot)
             lease = held.leased.lease
             self._sent.pop(lease, None)
             seconds = time.monotonic() - self._started.pop(lease)
             self._prefetch.record(held.job.klass_name, seconds)
-            self._context.acknowledger.add(result)
+            self._context.acknowledger.add(transition)
 
     def _wait(self) -> None:
         context = self._context

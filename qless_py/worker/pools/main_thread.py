@@ -66,14 +66,14 @@ class MainThreadRunner:
         makes the result of a handler that returned.
         """
         try:
-            result = self._run(job, prepare, complete)
+            transition = self._run(job, prepare, complete)
         except (ImmediateStop, GracefulStop, LostLeaseError, SoftLimitError) as error:
             # The signal arrived just as the handler was raising an exception of its own.
             self._job = None
-            result = Transition.raised(job, error)
+            transition = Transition.raised(job, error)
         if self._on_signal is not None:
             self._restore_signals(self._on_signal)
-        return result
+        return transition
 
     def interrupt(self) -> None:
         """Raise what the messages call for, in a signal handler that interrupted a job's handler.

@@ -198,10 +198,10 @@ class ProcessPool:
         if not process.has_result:
             self._end(process, self._died(process, cause))
 
-    def _end(self, process: _JobProcess, result: Transition) -> None:
+    def _end(self, process: _JobProcess, transition: Transition) -> None:
         process.has_result = True
         self._processes.pop(process.held.leased.lease, None)
-        self._done.append((process.held, result))
+        self._done.append((process.held, transition))
 
     def _died(self, process: _JobProcess, cause: str) -> Transition:
         job, leased = process.held.job, process.held.leased
@@ -230,8 +230,8 @@ class ProcessPool:
             gc.enable()
             # A message may have been sent before this process could receive the signal.
             prepare = functools.partial(self.on_signal, signal.SIGTERM, None)
-            result = self._runner.run(job, prepare, self._complete)
-            _write(pipe, self._completion or _arguments(result))
+            transition = self._runner.run(job, prepare, self._complete)
+            _write(pipe, self._completion or _arguments(transition))
             code = 0
         except BaseException:  # noqa: BLE001 - nothing may return into the code of the child
             traceback.print_exc()
@@ -310,8 +310,8 @@ def _write(pipe: int, message: Sequence[Any]) -> None:
         left = left[os.write(pipe, left) :]
 
 
-def _arguments(result: Transition) -> Sequence[Any]:
-    call = result.call
+def _arguments(transition: Transition) -> Sequence[Any]:
+    call = transition.call
     return (None,) if call is None else (call.script, *call.args)
 
 

@@ -106,11 +106,11 @@ class SequentialRunner:
         started = time.monotonic()
         held.job.watch(context.control)
         self._may_flush = True
-        result = self._runner.run(held.job, functools.partial(context.record_hard_limit, held))
+        transition = self._runner.run(held.job, functools.partial(context.record_hard_limit, held))
         self._may_flush = False
         context.board.mark_acknowledging(held.slot)
         ended = time.monotonic()
         self._prefetch.record(held.job.klass_name, ended - started)
         if not context.acknowledger.has_kept:
             self._kept_since = ended
-        context.acknowledger.add(result)
+        context.acknowledger.add(transition)

@@ -123,11 +123,11 @@ class ThreadPool:
         while (held := self._inbox.get()) is not None:
             block = self._blocks[held.leased.lease]
             try:
-                result = self._run(held, block)
+                transition = self._run(held, block)
             except BaseException as error:  # noqa: BLE001 - an interrupt that came too late
-                result = Transition.raised(held.job, error)
-            if result is not None:
-                self._end(held, result)
+                transition = Transition.raised(held.job, error)
+            if transition is not None:
+                self._end(held, transition)
 
     def _run(self, held: HeldJob, block: InterruptibleBlock) -> Transition | None:
         """Run a job; returns None if a task of the event loop runs it."""
@@ -154,15 +154,15 @@ class ThreadPool:
                 block.enter_task()
                 value = await self._executor.arun(job)
         except asyncio.CancelledError as error:
-            result = Transition.raised(job, block.error() if block.error else error)
+            transition = Transition.raised(job, block.error() if block.error else error)
         except BaseException as error:  # noqa: BLE001 - whatever a handler raises fails its job
-            result = Transition.raised(job, error)
+            transition = Transition.raised(job, error)
         else:
-            result = Transition.returned(job, value)
-        self._end(held, result)
+            transition = Transition.returned(job, value)
+        self._end(held, transition)
 
-    def _end(self, held: HeldJob, result: Transition) -> None:
-        self._done.append((held, result))
+    def _end(self, held: HeldJob, transition: Transition) -> None:
+        self._done.append((held, transition))
         # A full pipe is readable already, which is all that matters.
         with contextlib.suppress(BlockingIOError):
             os.write(self._writer, b"x")
