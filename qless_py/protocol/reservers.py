@@ -125,7 +125,7 @@ def entries(queues: Any) -> list[str]:
         raise BadArgumentError(f"queues {queues!r} is not a list of queues")
     checked = list(dict.fromkeys(_entry(one) for one in queues))
     if all(one.startswith("!") for one in checked):
-        raise BadArgumentError(f"queues {checked!r} has only exclusions")
+        raise BadArgumentError(f"queues {checked!r} names no queue to pop from")
     if len(checked) > arguments.MAX_PER_CALL:
         raise BadArgumentError(f"queues has {len(checked)} entries, over {arguments.MAX_PER_CALL}")
     patterns = sum("*" in one for one in checked)
