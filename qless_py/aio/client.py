@@ -53,7 +53,7 @@ class AsyncClient(AsyncClientBase):
     arguments are passed to redis-py.
 
     `codec` writes the data of jobs: "json" (the default), "msgpack" or a `Codec`; `codecs` are
-    further ones that can be read. `worker_name` is the name under which jobs are taken, by default
+    further ones that can be read. `worker_name` is the name under which jobs are popped, by default
     made of the host and the process id. `patience` is for how many seconds, at most 120, a call is
     sent again while the store does not answer; then the error of redis-py is raised. A call takes
     effect at most once, however often it is sent.

@@ -83,7 +83,7 @@ class AsyncJob(AsyncJobBase):
         return self._session.runner.run(jobs.retry(self, delay, group, message))
 
     def release(self) -> Awaitable[str]:
-        """Return the job to its queue at no cost, as if it had not been taken.
+        """Return the job to its queue at no cost, as if it had not been popped.
 
         Returns its state.
         """

@@ -83,7 +83,7 @@ class Job(JobBase):
         return self._session.runner.run(jobs.retry(self, delay, group, message))
 
     def release(self) -> str:
-        """Return the job to its queue at no cost, as if it had not been taken.
+        """Return the job to its queue at no cost, as if it had not been popped.
 
         Returns its state.
         """

@@ -16,7 +16,7 @@ from qless_py.fsck.throttles import opening
 MAX_THROTTLES = 8
 # After a lost lease, and after a timeout: both come before every priority.
 RECLAIMED, TIMED_OUT = -1e308, -math.inf
-# After all others in its subqueue: jobs that cost more than its gate can ever hold.
+# After all others in its subqueue: jobs that cost more than its throttle can ever hold.
 COSTLY, COSTLY_PER_UNIT = 1e305, 1e295
 ASLEEP = math.inf
 

@@ -232,21 +232,21 @@ class RetryPolicy:
         if rule.then == "discard":
             return Discard(f"{type(error).__name__}: {error}")
         number = tries.number(name)
-        wait = rule.backoff.seconds(number + 1, error, load)
+        delay = rule.backoff.seconds(number + 1, error, load)
         if rule.then == "snooze":
-            return Snooze(max(wait, 0.001))
-        if self._is_spent(rule, number, tries, wait):
+            return Snooze(max(delay, 0.001))
+        if self._is_spent(rule, number, tries, delay):
             return None
-        retry = Retry(wait)
+        retry = Retry(delay)
         retry.tries = tries.with_one_more(name)
         retry.has_own_budget = rule.retries is not None or self._retries is not None
         return retry
 
-    def _is_spent(self, rule: RetryRule, number: int, tries: Tries, wait: float) -> bool:
+    def _is_spent(self, rule: RetryRule, number: int, tries: Tries, delay: float) -> bool:
         counts = ((rule.retries, number), (self._retries, tries.total))
         if any(most is not None and used >= most for most, used in counts):
             return True
-        next_start = tries.age + wait
+        next_start = tries.age + delay
         return any(most is not None and next_start > most for most in (rule.within, self._within))
 
     def __eq__(self, other: object) -> bool:

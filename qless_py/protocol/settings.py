@@ -51,7 +51,7 @@ class Settings:
 
     @property
     def worker_name(self) -> str:
-        """The name under which jobs are taken; by default made of the host and the process id."""
+        """The name under which jobs are popped; by default made of the host and the process id."""
         if self.given_worker_name is not None:
             return self.given_worker_name
         host = re.sub(r"[^A-Za-z0-9_.-]", "-", socket.gethostname()).lstrip(".-") or "host"

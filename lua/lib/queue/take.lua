@@ -93,7 +93,7 @@ function take.record_request(s, pop, queues, names)
   end
 end
 
--- The milliseconds until something becomes due, after the jobs were taken; `due` is what
+-- The milliseconds until something becomes due, after the jobs were popped; `due` is what
 -- maintenance.run returned before. Choosing jobs can find that some have expired, which releases
 -- their dependents, can stop before all jobs were examined, and can add tasks of throttles.
 function take.next_due(s, due)
@@ -104,7 +104,7 @@ function take.next_due(s, due)
     require("lib.job.releases").drain_some(s)
   end
   if s.has_expired_jobs or s.has_more then
-    return 0 -- An expired job took the place of one that could have been taken.
+    return 0 -- An expired job took the place of one that could have been popped.
   end
   return s.examine_budget and maintenance.next(s) or due
 end
