@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console, RenderableType
+    from rich.padding import Padding
+    from rich.table import Table
     from rich.text import Text
 
 GAP: Final = 2
@@ -45,16 +46,15 @@ def show(where: Console, columns: Sequence[Column], *, has_text: bool) -> None:
         if has_text and _total(widths[:-1]) + GAP + min(_FREE, widths[-1]) > where.width:
             *columns, text = columns
         widths = _fitted(columns, where.width, has_text=has_text and text is None)
-    for line in _lines(where, [one.name for one in columns], columns, widths):
-        line.stylize("bold")
-        _write(where, line)
+    grid = _grid(columns, widths)
+    grid.add_row(*(_cell(one.name) for one in columns), style="bold")
     for at in range(len(columns[0].cells)):
-        for line in _lines(where, [one.cells[at] for one in columns], columns, widths):
-            _write(where, line)
+        grid.add_row(*(_cell(one.cells[at]) for one in columns))
         if text is not None and text.cells[at]:
-            for line in _wrapped(where, text.cells[at], where.width - _INDENT):
-                line.pad_left(_INDENT)
-                _write(where, line)
+            _print(where, grid, _total(widths))
+            _print(where, _below(text.cells[at]), where.width)
+            grid = _grid(columns, widths)
+    _print(where, grid, _total(widths))
 
 
 def _natural(column: Column) -> int:
@@ -88,33 +88,36 @@ def _fitted(columns: Sequence[Column], room: int, *, has_text: bool) -> list[int
     return fitted
 
 
-def _lines(
-    where: Console, texts: Sequence[str], columns: Sequence[Column], widths: Sequence[int]
-) -> Iterator[Text]:
-    """Yield the lines of a row."""
+def _grid(columns: Sequence[Column], widths: Sequence[int]) -> Table:
+    from rich.table import Table  # noqa: PLC0415 - slow to import
+
+    grid = Table.grid(padding=(0, GAP, 0, 0))
+    for column, width in zip(columns, widths, strict=True):
+        grid.add_column(
+            width=width, justify="right" if column.is_number else "left", overflow="fold"
+        )
+    return grid
+
+
+def _cell(text: str) -> Text:
     from rich.text import Text  # noqa: PLC0415 - slow to import
 
-    cells = [_wrapped(where, text, width) for text, width in zip(texts, widths, strict=True)]
-    for parts in itertools.zip_longest(*cells):
-        line = Text()
-        for part, column, width in zip(parts, columns, widths, strict=True):
-            shown = part or Text()
-            shown.align("right" if column.is_number else "left", width)
-            line.append_text(shown).append(" " * GAP)
-        yield line
+    return Text(text)
 
 
-def _wrapped(where: Console, text: str, width: int) -> list[Text]:
-    from rich.cells import cell_len  # noqa: PLC0415 - slow to import
-    from rich.text import Text  # noqa: PLC0415
+def _below(text: str) -> Padding:
+    from rich.padding import Padding  # noqa: PLC0415 - slow to import
 
-    parts: list[Text] = []
-    for line in text.splitlines() or [""]:
-        fits = cell_len(line) <= width
-        parts += [Text(line)] if fits else Text(line).wrap(where, width, overflow="fold")
-    return parts
+    shown = _cell(text)
+    shown.overflow = "fold"
+    return Padding(shown, (0, 0, 0, _INDENT))
 
 
-def _write(where: Console, line: Text) -> None:
-    line.rstrip()
-    where.print(line, no_wrap=True, overflow="ignore", crop=False)
+def _print(where: Console, table: RenderableType, width: int) -> None:
+    """Print at this width, even on a terminal that is narrower, without blanks at line ends."""
+    from rich.text import Text  # noqa: PLC0415 - slow to import
+
+    for segments in where.render_lines(table, where.options.update(width=width), pad=False):
+        line = Text.assemble(*((one.text, one.style or "") for one in segments))
+        line.rstrip()
+        where.print(line, no_wrap=True, overflow="ignore", crop=False)
