@@ -40,11 +40,12 @@ class SharedBrowser:
             self._contexts.append(context)
             self._pages[scripts] = self.site.watched(context)
             self._pages[scripts].on("request", self._note)
-        page = self._pages[scripts]
-        page.goto("about:blank")  # What it showed last is gone, which it may complain of.
+        for page in self._pages.values():
+            # Jobs of the last test are gone, and a page that updates itself would complain of it.
+            page.goto("about:blank")
         self.sent.clear()
         self.site.complaints.clear()
-        return page
+        return self._pages[scripts]
 
     def close(self) -> None:
         for context in self._contexts:
