@@ -33,7 +33,7 @@ def test_nothing_is_found_after_any_mixture_of_transitions(
 def busy(server: servers.Server, redis: object, clock: Clock) -> Iterator[Callable[[], int]]:
     """Run transitions from another thread until asked to stop; return how many there were."""
     del redis
-    stopping = threading.Event()
+    stopping, working = threading.Event(), threading.Event()
     steps = 0
 
     def run() -> None:
@@ -43,6 +43,7 @@ def busy(server: servers.Server, redis: object, clock: Clock) -> Iterator[Callab
             while not stopping.is_set():
                 mixture.step()
                 steps += 1
+                working.set()
 
     thread = threading.Thread(target=run)
 
@@ -52,6 +53,7 @@ def busy(server: servers.Server, redis: object, clock: Clock) -> Iterator[Callab
         return steps
 
     thread.start()
+    assert working.wait(30)  # Without it, all checks may be over before the first transition.
     yield stop
     stop()
 
