@@ -70,11 +70,6 @@ def meaning(error: redis.ResponseError) -> Meaning:
     return Meaning.FORBIDDEN if code == "ERR" else Meaning.UNAVAILABLE
 
 
-def is_faulty(error: Exception) -> bool:
-    """Return whether the call of this error fails each time it is sent."""
-    return isinstance(error, redis.ResponseError) and meaning(error) is Meaning.FAULTY
-
-
 def was_not_run(error: redis.ResponseError) -> bool:
     """Return whether the server certainly did not run the call that it answers with this error."""
     code = _code(error)
