@@ -24,31 +24,31 @@ MODES = pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "no-sc
 
 
 class SharedBrowser:
-    """A dashboard, and a page with and one without JavaScript, shared by all tests."""
+    """A dashboard, and a context with and one without JavaScript, shared by all tests."""
 
     def __init__(self, browser: Browser, url: str, app: Flask) -> None:
         self.site = Site(url, browser)
         self._rules = app.url_map.bind("localhost")
-        self._contexts: list[BrowserContext] = []
-        self._pages: dict[bool, Page] = {}
+        self._contexts: dict[bool, BrowserContext] = {}
         self.sent: list[str] = []
 
     def page(self, *, scripts: bool) -> Page:
-        """Return the page with or without JavaScript; the forms it sends are recorded."""
-        if scripts not in self._pages:
-            context = self.site.browser.new_context(java_script_enabled=scripts)
-            self._contexts.append(context)
-            self._pages[scripts] = self.site.watched(context)
-            self._pages[scripts].on("request", self._note)
-        for page in self._pages.values():
-            # Jobs of the last test are gone, and a page that updates itself would complain of it.
-            page.goto("about:blank")
+        """Return a new page with or without JavaScript; the forms it sends are recorded."""
+        # Jobs of the last test are gone: its page, which may still be loading or updating itself,
+        # would complain of that.
+        for context in self._contexts.values():
+            for old in context.pages:
+                old.close()
+        if scripts not in self._contexts:
+            self._contexts[scripts] = self.site.browser.new_context(java_script_enabled=scripts)
         self.sent.clear()
         self.site.complaints.clear()
-        return self._pages[scripts]
+        page = self.site.watched(self._contexts[scripts])
+        page.on("request", self._note)
+        return page
 
     def close(self) -> None:
-        for context in self._contexts:
+        for context in self._contexts.values():
             context.close()
 
     def _note(self, request: Request) -> None:
