@@ -8,6 +8,7 @@
 
 local check = require("lib.core.check")
 local completion = require("lib.job.completion")
+local job_lib = require("lib.job.job")
 local lease_lib = require("lib.job.lease")
 local limits = require("lib.core.limits")
 local session = require("lib.core.session")
@@ -45,7 +46,10 @@ if given.next then
   put = put_follow_ups()
 else
   -- Completion closes the batches that the job owns, which may take these jobs too: they are put
-  -- first.
+  -- first. What they replace may let go of the result, so the stored job must own it by then.
+  if #plans > 0 then
+    job_lib.save(job)
+  end
   put = put_follow_ups()
   completion.finish(s, job)
 end

@@ -208,6 +208,19 @@ def test_a_follow_up_of_a_job_that_goes_on_waits_for_its_last_completion(call: S
     assert state(call, "a") == "waiting"
 
 
+def test_a_follow_up_that_replaces_a_dependent_leaves_the_result_alone(call: Scripts) -> None:
+    put(call, "j")
+    put(call, "other", delay=60_000)
+    for jid in ("replaced", "waits"):
+        put(call, jid, "after", depends=["j"])
+    replacement = follow_up("replaced", depends=["other"], on_conflict="replace")
+
+    complete(call, take(call), "precious", jobs=[replacement])
+
+    assert job(call, "j")["result"] == "precious"
+    assert (state(call, "replaced"), state(call, "waits")) == ("depends", "waiting")
+
+
 def test_a_follow_up_and_its_job_cannot_wait_for_each_other(call: Scripts) -> None:
     put(call, "other", "elsewhere")
     put(call, "j")
