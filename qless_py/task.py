@@ -11,6 +11,7 @@ from qless_py import aio
 from qless_py.client.client import Client
 from qless_py.client.job import Job
 from qless_py.client.session import Session
+from qless_py.default_client import default_client, replaceable
 from qless_py.errors import BadArgumentError
 from qless_py.handlers.context import current_job
 from qless_py.handlers.retry import RetryPolicy
@@ -130,7 +131,7 @@ class Task(Generic[P, R]):
         if self._client is not None:
             return self._client() if not isinstance(self._client, Client) else self._client
         job = current_job()
-        return job.session if isinstance(job, Job) else _default_client()
+        return job.session if isinstance(job, Job) else default_client()
 
 
 @overload
@@ -165,7 +166,7 @@ def job(
     at_run = {name: given.pop(name, None) for name in _AT_RUN}
 
     def decorate(function: Callable[..., Any]) -> Task[..., Any]:
-        task: Task[..., Any] = Task(function, queue, client, **given)
+        task: Task[..., Any] = Task(function, queue, replaceable(client), **given)
         task.middleware = tuple(middleware)
         vars(task).update(at_run)
         return task
@@ -182,9 +183,3 @@ def _signature(function: Callable[..., Any]) -> inspect.Signature:
             "cannot be positional"
         )
     return signature
-
-
-@functools.cache
-def _default_client() -> Client:
-    """Return the client of this process for tasks without one, created on first use."""
-    return Client()

@@ -22,6 +22,7 @@ from typing import Final
 import pytest
 
 from qless_py.client.client import Client
+from qless_py.default_client import Replacement, replaced
 from qless_py.testing.clock import Clock
 
 # Distinguishes this process from others that use the same store, as with pytest-xdist.
@@ -52,12 +53,16 @@ def qless_clock() -> Clock:
 
 @pytest.fixture
 def qless_client(qless_url: str, qless_namespace: str, qless_clock: Clock) -> Iterator[Client]:
-    """Return a client of an empty namespace that uses `qless_clock`."""
+    """Return a client of an empty namespace that uses `qless_clock`.
+
+    While it is in use, functions with the decorator `qless_py.job` put into that namespace, too.
+    """
     with contextlib.closing(
         Client(qless_url, namespace=qless_namespace, clock=qless_clock)
     ) as client:
         _clear(client, qless_namespace)
-        yield client
+        with replaced(Replacement(lambda: client, lambda: qless_url)):
+            yield client
         _clear(client, qless_namespace)
 
 

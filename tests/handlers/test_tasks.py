@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import qless_py
-from qless_py import BadArgumentError, Client, Job, aio
+from qless_py import BadArgumentError, Client, Job, aio, default_client
 from qless_py.handlers.executor import Executor, HandlerOptions
 from qless_py.testing import assert_put, perform
 from tests.conftest import Clock
@@ -133,17 +133,35 @@ def test_a_client_may_be_given_as_something_that_makes_it(client: Client) -> Non
 def test_without_a_client_the_environment_says_which_store(
     client: Client, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from qless_py.task import _default_client  # noqa: PLC0415 - not for users
-
     client.redis.flushall()  # The namespace is to have the server's clock.
     monkeypatch.setenv("QLESS_PY_URL", server.url)
-    _default_client.cache_clear()
+    default_client._made.cache_clear()
 
     tasks.send.put(to="ann")
 
-    with contextlib.closing(_default_client()) as made:
+    with contextlib.closing(default_client.default_client()) as made:
         assert taken(made)["kwargs"] == {"to": "ann"}
-    _default_client.cache_clear()
+    default_client._made.cache_clear()
+
+
+def test_a_test_replaces_the_store_of_every_task_that_is_not_passed_one(
+    client: Client, server: Server
+) -> None:
+    def forbidden() -> Client:
+        raise AssertionError
+
+    declared = qless_py.job(queue="mail", client=forbidden)(tasks.send._function)
+    replacement = default_client.Replacement(lambda: client, lambda: server.url)
+
+    with default_client.replaced(replacement):
+        tasks.send.put(to="ann")
+        declared.put(to="bob")
+        tasks.send.using(client, queue="other").put(to="kim")
+
+    assert [taken(client)["kwargs"]["to"] for _ in range(2)] == ["ann", "bob"]
+    assert taken(client, "other")["kwargs"] == {"to": "kim"}
+    with pytest.raises(AssertionError):
+        declared.put(to="bob")
 
 
 def test_an_asyncio_client_puts_tasks_too(client: Client, server: Server, clock: Clock) -> None:
