@@ -170,6 +170,30 @@ def test_the_next_look_is_not_forgotten_while_a_round_over_many_queues_goes_on(
     assert jids(pop(call, 2, "q1")) == ["1-1"]
 
 
+def test_tokens_that_arrive_during_a_round_open_the_queues_shut_since_it_began(
+    call: Scripts, clock: Clock
+) -> None:
+    queues = [f"q{number}" for number in range(1, 8)]
+    limit(call, "x", rate=2, burst=2)
+    for queue in queues:
+        for each in range(6 if queue == "q1" else 1):
+            put(call, f"{queue}-{each}", queue, throttles=["x"])
+    call("pop", queues, "w", 2, {"nonce": "w"})
+    call("pop", queues, "w", 10, {"nonce": "w"})
+    clock.advance(1)
+    # q1 is opened and shut again; q6 and q7 are left for the rest of the round.
+    assert len(pop(call, 10, "q1")) == 2
+
+    clock.advance(5)
+    assert call("tick")["more"]
+    for queue in queues[1:]:
+        clock.advance(2)
+        assert len(pop(call, 1, queue)) == 1
+
+    clock.advance(2)
+    assert len(pop(call, 1, "q1")) == 1
+
+
 def test_raising_a_limit_over_a_crowd_is_bounded_work(call: Scripts) -> None:
     park(call, 1000)
     before = commands(call)

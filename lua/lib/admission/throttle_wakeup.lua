@@ -134,22 +134,25 @@ local function drain(s, id, budget)
   return #jids < budget
 end
 
--- Removes what has ended by now; a throttle that limits nothing is deleted.
+-- Removes what has ended by now, and returns whether anything had; a throttle that limits nothing
+-- is deleted.
 local function expire(s, id)
   local entry = throttles.get(s, id)
-  local record = entry.record
+  local record, has_ended = entry.record, false
   if record.blocked_until and record.blocked_until <= s.now then
-    record.blocked_until, record.blocked_for, entry.is_changed = nil, nil, true
+    record.blocked_until, record.blocked_for, has_ended = nil, nil, true
   end
   if record.reserved and record.reserved["until"] <= s.now then
-    record.reserved, entry.is_changed = nil, true
+    record.reserved, has_ended = nil, true
   end
   if record.again and record.again <= s.now then
-    record.again, entry.is_changed = nil, true
+    record.again, has_ended = nil, true
   end
+  entry.is_changed = entry.is_changed or has_ended
   if not record.blocked_until and not throttles.is_limited(record) then
     throttles.set(s, id, nil)
   end
+  return has_ended
 end
 
 -- Continues to open the throttle in many queues; returns whether it is done, which it also is when
@@ -170,14 +173,16 @@ local function continue_opening(s, id, budget)
   return not entry.record.opening
 end
 
-local function step(s, id, budget)
+-- What has ended (`has_ended`) may have made room for queues that were shut again since the round
+-- of openings in progress began, so another round begins.
+local function step(s, id, budget, has_ended)
   local entry = throttles.get(s, id)
   local is_done = wake_subqueues(s, id, budget)
   if throttles.queue_of(id) then
     queue_lib.wake(throttles.queue_of(id))
   elseif not entry.record then
     return drain(s, id, budget) and is_done
-  elseif entry.record.opening then
+  elseif entry.record.opening and not has_ended then
     return continue_opening(s, id, budget) and is_done
   else
     open_queues(s, id)
@@ -198,10 +203,8 @@ end
 -- Performs the task: opens the throttle, or continues to. Returns the instant at which it is due
 -- again.
 function throttle_wakeup.perform(s, id, budget)
-  if throttles.get(s, id).record then
-    expire(s, id)
-  end
-  if not step(s, id, budget) then
+  local has_ended = throttles.get(s, id).record and expire(s, id)
+  if not step(s, id, budget, has_ended) then
     return s.now
   end
   return earliest(s, throttles.get(s, id).record)

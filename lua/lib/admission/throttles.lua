@@ -170,15 +170,15 @@ function throttles.refusal(s, entry, jid, cost)
   return nil
 end
 
--- Makes the task of a throttle due at an instant. If it is already due sooner, the instant is
--- stored in the record, since there may be no room at the sooner one.
+-- Makes the task of a throttle due at an instant. The record keeps the earliest such instant, since
+-- the task may also run sooner for another reason, when there may be no room yet.
 function throttles.check_again_at(s, id, at)
-  local number = redis.call("ZADD", keys.due(), "LT", "CH", at, "throttle:" .. id)
   local entry = throttles.get(s, id)
   local known = entry.record.again
-  if number == 0 and (not known or known <= s.now or at < known) then
+  if not known or at < known then
     entry.record.again, entry.is_changed = at, true
   end
+  queue_lib.set_due("throttle:" .. id, at)
 end
 
 -- Takes what a job costs.

@@ -256,7 +256,8 @@ def _charge(ns: Namespace, job: Job, cause: str) -> None:
     worker = job.worker or ""
     job.crashes += 1
     ns.note(job, "crashed", {"worker": worker, "cause": cause})
-    ns.today(job.queue).retries += not job.grace
+    if not job.grace:
+        ns.today(job.queue).retries += 1
     if job.crashes < ns.option("max-crashes"):
         maintenance.give_back(ns, job)
         return
