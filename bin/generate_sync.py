@@ -27,6 +27,7 @@ MODULES: Final = {
     "job": "job",
     "jobs": "jobs",
     "pipeline": "pipeline",
+    "put_all": "put_all",
     "queue": "queue",
     "recurring": "recurring",
     "refill": "refill",

@@ -16,7 +16,7 @@ from qless_py.errors import BadArgumentError
 from qless_py.handlers.context import current_job
 from qless_py.handlers.retry import RetryPolicy
 from qless_py.protocol import Call, arguments, puts
-from qless_py.protocol.arguments import PutOptions, PutSpec, Seconds
+from qless_py.protocol.options import PutOptions, PutSpec, Seconds
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -163,6 +163,8 @@ def job(
     """
     given: dict[str, Any] = {name: value for name, value in put.items() if value is not None}
     arguments.put_options(given)
+    if "attempts" in given:
+        given["retry"] = RetryPolicy.of(arguments.attempts_policy(given.pop("attempts")))
     at_run = {name: given.pop(name, None) for name in _AT_RUN}
 
     def decorate(function: Callable[..., Any]) -> Task[..., Any]:

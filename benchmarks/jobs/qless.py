@@ -16,7 +16,7 @@ from benchmarks.namespace import PAGE, batched
 from benchmarks.server import cpu_seconds
 from qless_py import Client
 from qless_py.client.job import Job
-from qless_py.protocol.arguments import PutSpec
+from qless_py.protocol.options import PutSpec
 from tests.servers import Server
 
 DATA: Final = {"user": 12345, "address": "someone@example.org", "subject": "Welcome", "tries": 3}

@@ -19,7 +19,7 @@ from benchmarks.command import SERVERS
 from benchmarks.jobs.worker_process import QUEUE, worker
 from benchmarks.namespace import PAGE
 from qless_py import Client
-from qless_py.protocol.arguments import PutSpec
+from qless_py.protocol.options import PutSpec
 from qless_py.worker.recycling import memory_usage
 from tests import servers
 

@@ -20,8 +20,8 @@ from qless_py.protocol import (
     queues,
     recurring,
 )
-from qless_py.protocol.arguments import RecurUpdate
 from qless_py.protocol.job_state import RecurringState
+from qless_py.protocol.options import RecurUpdate
 from qless_py.protocol.settings import Settings
 from qless_py.protocol.workers import WorkerCounts
 

@@ -4,11 +4,12 @@ from collections.abc import Awaitable, Iterable
 from types import TracebackType
 from typing import Any, Self, Unpack
 
+from qless_py.aio.put_all import put_all
 from qless_py.client.session import AsyncSession
 from qless_py.protocol import arguments, batches
-from qless_py.protocol.arguments import PutOptions, PutSpec
 from qless_py.protocol.batches import BatchStatus, Callbacks
 from qless_py.protocol.job_state import JobState
+from qless_py.protocol.options import PutOptions, PutSpec
 
 
 class AsyncBatchOptions(Callbacks, total=False):
@@ -42,10 +43,10 @@ class AsyncBatch:
         call = batches.put(settings, self.name, queue, klass, data, options)
         return self._session.runner.run(call)
 
-    def put_many(self, queue: str, jobs: Iterable[PutSpec]) -> Awaitable[list[str]]:
-        """Put up to 100 jobs that belong to the batch, all or none; returns their jids."""
-        settings = self._session.settings
-        return self._session.runner.run(batches.put_many(settings, self.name, queue, jobs))
+    async def put_many(self, queue: str, jobs: Iterable[PutSpec]) -> list[str]:
+        """Put any number of jobs that belong to the batch, as `Queue.put_many` does."""
+        calls = batches.put_all(self._session.settings, self.name, queue, jobs)
+        return await put_all(self._session, calls)
 
     def add(self, *jids: str) -> Awaitable[int]:
         """Add up to 100 existing jobs; returns how many were not in the batch yet."""
@@ -95,9 +96,10 @@ class AsyncJobBatch(AsyncBatch):
         call = batches.put_for(self._job, self.name, queue, klass, data, options)
         return self._session.runner.run(call)
 
-    def put_many(self, queue: str, jobs: Iterable[PutSpec]) -> Awaitable[list[str]]:
-        """Put up to 100 jobs that belong to the batch, all or none; returns their jids."""
-        return self._session.runner.run(batches.put_many_for(self._job, self.name, queue, jobs))
+    async def put_many(self, queue: str, jobs: Iterable[PutSpec]) -> list[str]:
+        """Put any number of jobs that belong to the batch, as `Queue.put_many` does."""
+        calls = batches.put_all_for(self._job, self.name, queue, jobs)
+        return await put_all(self._session, calls)
 
 
 class AsyncBatches:

@@ -16,6 +16,7 @@ from qless_py.aio.events import AsyncEvents
 from qless_py.aio.job import AsyncJob
 from qless_py.aio.jobs import AsyncJobs
 from qless_py.aio.pipeline import AsyncPipeline
+from qless_py.aio.put_all import put_all
 from qless_py.aio.queue import AsyncQueues
 from qless_py.aio.recurring import AsyncRecurringJobs
 from qless_py.aio.stats import AsyncStats
@@ -28,9 +29,10 @@ from qless_py.client import explain
 # sync> from qless_py.client.bulk import Operations
 from qless_py.client.connection import PATIENCE, choose_connection, resend_policy
 from qless_py.client.explain import Explanation
-from qless_py.protocol import Call, JobRecord, jobs
-from qless_py.protocol.arguments import Seconds
+from qless_py.errors import JobNotFoundError
+from qless_py.protocol import Call, JobRecord, jobs, puts
 from qless_py.protocol.codec import Codec
+from qless_py.protocol.options import PutSpec, Seconds
 from qless_py.protocol.queues import one_or_all, pop_any
 from qless_py.protocol.reservers import Queues as QueueChoice
 from qless_py.protocol.settings import make_settings
@@ -152,6 +154,20 @@ class AsyncClient(AsyncClientBase):
         """
         call = pop_any(self.settings, queues, count, worker, self._job)
         return one_or_all(await refill.pop(self, call), count)
+
+    async def put_many(self, jobs: Iterable[PutSpec]) -> list[str]:
+        """Put any number of jobs, each into its `queue`; see `Queue.put_many`."""
+        return await put_all(self, puts.put_anywhere(self.settings, jobs))
+
+    async def job(self, jid: str) -> AsyncJob:
+        """Read a job; raises `JobNotFoundError` if there is none with this jid.
+
+        `client.jobs.get(jid)` returns None instead.
+        """
+        record = await self.runner.run(jobs.read(jid))
+        if not isinstance(record, JobRecord):
+            raise JobNotFoundError(f"Job {jid} does not exist")
+        return AsyncJob(self, record)
 
     def pipeline(self) -> AsyncPipeline:
         """Return a context manager that sends its transitions in one round trip."""

@@ -10,7 +10,7 @@ from qless_py.client import explain
 from qless_py.client.explain import Explanation
 from qless_py.errors import JobNotFoundError
 from qless_py.protocol import JobRecord, batches, jobs, puts
-from qless_py.protocol.arguments import PutOptions, Seconds
+from qless_py.protocol.options import ParentPolicy, PutOptions, Seconds
 
 
 class AsyncJob(AsyncJobBase):
@@ -56,7 +56,7 @@ class AsyncJob(AsyncJobBase):
         *,
         delay: Seconds | None = None,
         depends: Iterable[str] | None = None,
-        on_parent_failed: str | None = None,
+        on_parent_failed: ParentPolicy | None = None,
         result: Any = None,
     ) -> Awaitable[str]:
         """Complete the job, or advance it to the next queue; returns its state.
@@ -161,7 +161,7 @@ class AsyncJob(AsyncJobBase):
             self.updated_by(call, lambda _: self.fields.update(tracked=False))
         )
 
-    def depend(self, *jids: str, on_parent_failed: str | None = None) -> Awaitable[int]:
+    def depend(self, *jids: str, on_parent_failed: ParentPolicy | None = None) -> Awaitable[int]:
         """Wait for up to 100 further jobs; returns how many of all are incomplete.
 
         Raises `WrongStateError` unless the job is in state `depends`.

@@ -30,8 +30,26 @@ class AsyncTrackedJobs(TypedDict):
 class AsyncJobs(AsyncJobsBase[AsyncJob | AsyncRecurringJob]):
     """`client.jobs`: a job by its jid, and lists of jobs by what they have in common."""
 
-    async def get(self, *jids: str | Iterable[str]) -> list[AsyncJob | AsyncRecurringJob]:
-        """Read jobs, given one by one or as one list, in that order; missing ones are left out."""
+    @overload
+    async def get(self, jid: str, /) -> AsyncJob | None: ...  # type: ignore[overload-overlap]
+    @overload
+    async def get(self, *jids: str | Iterable[str]) -> list[AsyncJob | AsyncRecurringJob]: ...
+
+    async def get(
+        self, *jids: str | Iterable[str]
+    ) -> AsyncJob | list[AsyncJob | AsyncRecurringJob] | None:
+        """Read one job, or None if there is none; or several, as a list or one by one.
+
+        Several are returned in that order, recurring jobs too; missing ones are left out.
+        """
+        if len(jids) == 1 and isinstance(jids[0], str):
+            record = await self._session.runner.run(jobs.read(jids[0]))
+            return AsyncJob(self._session, record) if isinstance(record, JobRecord) else None
+        return await self._all(jids)
+
+    async def _all(
+        self, jids: tuple[str | Iterable[str], ...]
+    ) -> list[AsyncJob | AsyncRecurringJob]:
         found: list[AsyncJob | AsyncRecurringJob] = []
         for names in jobs.in_pages(jids):
             records = await self._session.runner.run(jobs.read_many(names))
@@ -92,7 +110,7 @@ class AsyncJobs(AsyncJobsBase[AsyncJob | AsyncRecurringJob]):
         if group is None:
             return await self._groups()
         found = await self._session.runner.run(jobs.failed(group, offset, count))
-        made = [job for job in await self.get(found.jids) if isinstance(job, AsyncJob)]
+        made = [job for job in await self._all((found.jids,)) if isinstance(job, AsyncJob)]
         return AsyncFailedJobs(total=found.total, jobs=made)
 
     async def _groups(self) -> dict[str, int]:

@@ -7,10 +7,11 @@ from typing import Any, Unpack, overload
 from qless_py.aio import refill
 from qless_py.aio.base import AsyncQueueBase, AsyncQueuesBase
 from qless_py.aio.job import AsyncJob
+from qless_py.aio.put_all import put_all
 from qless_py.aio.throttles import AsyncThrottle
 from qless_py.client.session import AsyncSession
 from qless_py.protocol import JobRecord, puts, queues, recurring, stats, users
-from qless_py.protocol.arguments import PutOptions, PutSpec, RecurOptions, Seconds
+from qless_py.protocol.options import PutOptions, PutSpec, RecurOptions, Resolution, Seconds
 from qless_py.protocol.queues import Counts
 from qless_py.protocol.stats import DayStats, Sample
 from qless_py.protocol.throttles import MAX_PAGE
@@ -31,10 +32,15 @@ class AsyncQueue(AsyncQueueBase):
         session = self._session
         return session.runner.run(puts.put(session.settings, self.name, klass, data, options))
 
-    def put_many(self, jobs: Iterable[PutSpec]) -> Awaitable[list[str]]:
-        """Put 1 to 100 jobs in one atomic step, all or none, and return their jids."""
+    async def put_many(self, jobs: Iterable[PutSpec]) -> list[str]:
+        """Put any number of jobs and return their jids.
+
+        Each hundred is one atomic step, all or none. Nothing is put if one of the jobs is not
+        valid. If the server refuses a later hundred, those before it stay: a note of the error
+        gives their number. A job that has a `queue` of its own goes into that.
+        """
         session = self._session
-        return session.runner.run(puts.put_many(session.settings, self.name, jobs))
+        return await put_all(session, puts.put_all(session.settings, self.name, jobs))
 
     @overload
     async def pop(self, count: None = None, *, worker: str | None = None) -> AsyncJob | None: ...
@@ -104,7 +110,7 @@ class AsyncQueue(AsyncQueueBase):
         return self._session.runner.run(stats.day(self.name, day))
 
     def series(
-        self, start: float | datetime, end: float | datetime, resolution: str = "minute"
+        self, start: float | datetime, end: float | datetime, resolution: Resolution = "minute"
     ) -> Awaitable[list[Sample]]:
         """Return the counters by `minute` (kept for a day) or by `ten` minutes (for 14 days)."""
         return self._session.runner.run(stats.series(self.name, start, end, resolution))

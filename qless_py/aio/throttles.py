@@ -15,7 +15,7 @@ from collections.abc import Awaitable
 from qless_py.aio.base import AsyncThrottlesBase
 from qless_py.client.session import AsyncSession
 from qless_py.protocol import arguments, throttles
-from qless_py.protocol.arguments import Seconds
+from qless_py.protocol.options import Seconds
 from qless_py.protocol.throttles import MAX_PAGE, ThrottlePage, ThrottleState
 
 

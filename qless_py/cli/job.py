@@ -20,6 +20,7 @@ from qless_py.client.job import Job
 from qless_py.client.recurring import RecurringJob
 from qless_py.protocol import Call, jobs, puts
 from qless_py.protocol.arguments import PARENT_POLICIES
+from qless_py.protocol.options import ParentPolicy
 
 
 @group("job")
@@ -280,7 +281,7 @@ def untrack(cli: CliContext, jids: tuple[str, ...], **given: Any) -> int:
 )
 @pass_cli
 def depend(
-    cli: CliContext, jid: str, parents: tuple[str, ...], on_parent_failed: str | None
+    cli: CliContext, jid: str, parents: tuple[str, ...], on_parent_failed: ParentPolicy | None
 ) -> None:
     """Make a job that still depends on others depend on more jobs."""
     one = _find_job(cli, jid, "which depends on no jobs")

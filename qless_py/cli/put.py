@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 import itertools
 import json
-import time
 from collections.abc import Iterable, Iterator
 from typing import Any, Final, TextIO
 
@@ -111,11 +110,8 @@ def put(
         return
     if klass is None:
         raise click.UsageError("missing KLASS; to put many jobs, use --lines")
-    at = given.pop("at", None)
-    if at is not None:
-        if "delay" in given:
-            raise click.UsageError("--at and --delay exclude each other")
-        given["delay"] = max(0.0, at - time.time())
+    if "at" in given and "delay" in given:
+        raise click.UsageError("--at and --delay exclude each other")
     if "expires" in given:
         given["expires"] = dt.datetime.fromtimestamp(given["expires"], dt.UTC)
     jid = cli.client.queues[queue].put(klass, data, **given)

@@ -26,8 +26,8 @@ from qless_py.protocol import (
     throttles,
     users,
 )
-from qless_py.protocol.arguments import RecurUpdate
 from qless_py.protocol.job_state import Field, RecurringState
+from qless_py.protocol.options import RecurUpdate
 from qless_py.protocol.queues import Counts
 from qless_py.protocol.settings import Settings
 from qless_py.protocol.throttles import ThrottleState

@@ -5,11 +5,12 @@ from collections.abc import Iterable
 from types import TracebackType
 from typing import Any, Self, Unpack
 
+from qless_py.client.put_all import put_all
 from qless_py.client.session import Session
 from qless_py.protocol import arguments, batches
-from qless_py.protocol.arguments import PutOptions, PutSpec
 from qless_py.protocol.batches import BatchStatus, Callbacks
 from qless_py.protocol.job_state import JobState
+from qless_py.protocol.options import PutOptions, PutSpec
 
 
 class BatchOptions(Callbacks, total=False):
@@ -42,9 +43,9 @@ class Batch:
         return self._session.runner.run(call)
 
     def put_many(self, queue: str, jobs: Iterable[PutSpec]) -> list[str]:
-        """Put up to 100 jobs that belong to the batch, all or none; returns their jids."""
-        settings = self._session.settings
-        return self._session.runner.run(batches.put_many(settings, self.name, queue, jobs))
+        """Put any number of jobs that belong to the batch, as `Queue.put_many` does."""
+        calls = batches.put_all(self._session.settings, self.name, queue, jobs)
+        return put_all(self._session, calls)
 
     def add(self, *jids: str) -> int:
         """Add up to 100 existing jobs; returns how many were not in the batch yet."""
@@ -93,8 +94,9 @@ class JobBatch(Batch):
         return self._session.runner.run(call)
 
     def put_many(self, queue: str, jobs: Iterable[PutSpec]) -> list[str]:
-        """Put up to 100 jobs that belong to the batch, all or none; returns their jids."""
-        return self._session.runner.run(batches.put_many_for(self._job, self.name, queue, jobs))
+        """Put any number of jobs that belong to the batch, as `Queue.put_many` does."""
+        calls = batches.put_all_for(self._job, self.name, queue, jobs)
+        return put_all(self._session, calls)
 
 
 class Batches:

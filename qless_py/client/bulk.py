@@ -267,7 +267,7 @@ class Operations:
         jobs = Jobs(self._session)
         total = jobs.tagged(TAG, 0, 0)["total"]
         jids = jobs.tagged(TAG, max(total - count, 0), count)["jobs"]
-        found = [job for job in jobs.get(*jids) if isinstance(job, Job)]
+        found = [job for job in jobs.get(jids) if isinstance(job, Job)]
         return [_progress(job) for job in reversed(found) if job.klass_name == OPERATIONS_KLASS]
 
     def abort(self, jid: str) -> Operation:

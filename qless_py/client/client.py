@@ -20,6 +20,7 @@ from qless_py.client.explain import Explanation
 from qless_py.client.job import Job
 from qless_py.client.jobs import Jobs
 from qless_py.client.pipeline import Pipeline
+from qless_py.client.put_all import put_all
 from qless_py.client.queue import Queues
 from qless_py.client.recurring import RecurringJobs
 from qless_py.client.stats import Stats
@@ -27,9 +28,10 @@ from qless_py.client.throttles import Throttles
 from qless_py.client.users import Users
 from qless_py.client.workers import Workers
 from qless_py.client.workflow.runs import Workflows
-from qless_py.protocol import Call, JobRecord, jobs
-from qless_py.protocol.arguments import Seconds
+from qless_py.errors import JobNotFoundError
+from qless_py.protocol import Call, JobRecord, jobs, puts
 from qless_py.protocol.codec import Codec
+from qless_py.protocol.options import PutSpec, Seconds
 from qless_py.protocol.queues import one_or_all, pop_any
 from qless_py.protocol.reservers import Queues as QueueChoice
 from qless_py.protocol.settings import make_settings
@@ -149,6 +151,20 @@ class Client(ClientBase):
         """
         call = pop_any(self.settings, queues, count, worker, self._job)
         return one_or_all(refill.pop(self, call), count)
+
+    def put_many(self, jobs: Iterable[PutSpec]) -> list[str]:
+        """Put any number of jobs, each into its `queue`; see `Queue.put_many`."""
+        return put_all(self, puts.put_anywhere(self.settings, jobs))
+
+    def job(self, jid: str) -> Job:
+        """Read a job; raises `JobNotFoundError` if there is none with this jid.
+
+        `client.jobs.get(jid)` returns None instead.
+        """
+        record = self.runner.run(jobs.read(jid))
+        if not isinstance(record, JobRecord):
+            raise JobNotFoundError(f"Job {jid} does not exist")
+        return Job(self, record)
 
     def pipeline(self) -> Pipeline:
         """Return a context manager that sends its transitions in one round trip."""

@@ -5,7 +5,7 @@ from typing import Any, Final, TypeVar
 
 from qless_py.errors import BadArgumentError
 from qless_py.protocol import arguments
-from qless_py.protocol.arguments import Seconds
+from qless_py.protocol.options import Seconds
 from qless_py.store.resend import ResendPolicy
 
 R = TypeVar("R")

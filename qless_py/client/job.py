@@ -10,7 +10,7 @@ from qless_py.client.batch import BatchOptions, JobBatch
 from qless_py.client.explain import Explanation
 from qless_py.errors import JobNotFoundError
 from qless_py.protocol import JobRecord, batches, jobs, puts
-from qless_py.protocol.arguments import PutOptions, Seconds
+from qless_py.protocol.options import ParentPolicy, PutOptions, Seconds
 
 
 class Job(JobBase):
@@ -56,7 +56,7 @@ class Job(JobBase):
         *,
         delay: Seconds | None = None,
         depends: Iterable[str] | None = None,
-        on_parent_failed: str | None = None,
+        on_parent_failed: ParentPolicy | None = None,
         result: Any = None,
     ) -> str:
         """Complete the job, or advance it to the next queue; returns its state.
@@ -161,7 +161,7 @@ class Job(JobBase):
             self.updated_by(call, lambda _: self.fields.update(tracked=False))
         )
 
-    def depend(self, *jids: str, on_parent_failed: str | None = None) -> int:
+    def depend(self, *jids: str, on_parent_failed: ParentPolicy | None = None) -> int:
         """Wait for up to 100 further jobs; returns how many of all are incomplete.
 
         Raises `WrongStateError` unless the job is in state `depends`.

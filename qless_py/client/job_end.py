@@ -6,8 +6,8 @@ from typing import Final
 from qless_py.client.events import Message
 from qless_py.errors import JobCanceledError, JobFailedError, WaitTimeoutError
 from qless_py.protocol import JobRecord, Record, arguments
-from qless_py.protocol.arguments import Seconds
 from qless_py.protocol.job_state import JobState
+from qless_py.protocol.options import Seconds
 from qless_py.protocol.settings import Settings
 
 READ_EVERY: Final = 2.0

@@ -31,8 +31,22 @@ class TrackedJobs(TypedDict):
 class Jobs(JobsBase[Job | RecurringJob]):
     """`client.jobs`: a job by its jid, and lists of jobs by what they have in common."""
 
-    def get(self, *jids: str | Iterable[str]) -> list[Job | RecurringJob]:
-        """Read jobs, given one by one or as one list, in that order; missing ones are left out."""
+    @overload
+    def get(self, jid: str, /) -> Job | None: ...  # type: ignore[overload-overlap]
+    @overload
+    def get(self, *jids: str | Iterable[str]) -> list[Job | RecurringJob]: ...
+
+    def get(self, *jids: str | Iterable[str]) -> Job | list[Job | RecurringJob] | None:
+        """Read one job, or None if there is none; or several, as a list or one by one.
+
+        Several are returned in that order, recurring jobs too; missing ones are left out.
+        """
+        if len(jids) == 1 and isinstance(jids[0], str):
+            record = self._session.runner.run(jobs.read(jids[0]))
+            return Job(self._session, record) if isinstance(record, JobRecord) else None
+        return self._all(jids)
+
+    def _all(self, jids: tuple[str | Iterable[str], ...]) -> list[Job | RecurringJob]:
         found: list[Job | RecurringJob] = []
         for names in jobs.in_pages(jids):
             records = self._session.runner.run(jobs.read_many(names))
@@ -93,7 +107,7 @@ class Jobs(JobsBase[Job | RecurringJob]):
         if group is None:
             return self._groups()
         found = self._session.runner.run(jobs.failed(group, offset, count))
-        made = [job for job in self.get(found.jids) if isinstance(job, Job)]
+        made = [job for job in self._all((found.jids,)) if isinstance(job, Job)]
         return FailedJobs(total=found.total, jobs=made)
 
     def _groups(self) -> dict[str, int]:

@@ -5,8 +5,8 @@ from typing import Any, Final, Generic, TypeVar, Unpack
 
 from qless_py.errors import QlessError
 from qless_py.protocol import Call, jobs, puts
-from qless_py.protocol.arguments import PutOptions, PutSpec, Seconds
 from qless_py.protocol.job_state import JobState
+from qless_py.protocol.options import PutOptions, PutSpec, Seconds
 from qless_py.protocol.settings import Settings
 
 T = TypeVar("T")

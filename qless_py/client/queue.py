@@ -8,10 +8,11 @@ from typing import Any, Unpack, overload
 from qless_py.client import refill
 from qless_py.client.base import QueueBase, QueuesBase
 from qless_py.client.job import Job
+from qless_py.client.put_all import put_all
 from qless_py.client.session import Session
 from qless_py.client.throttles import Throttle
 from qless_py.protocol import JobRecord, puts, queues, recurring, stats, users
-from qless_py.protocol.arguments import PutOptions, PutSpec, RecurOptions, Seconds
+from qless_py.protocol.options import PutOptions, PutSpec, RecurOptions, Resolution, Seconds
 from qless_py.protocol.queues import Counts
 from qless_py.protocol.stats import DayStats, Sample
 from qless_py.protocol.throttles import MAX_PAGE
@@ -33,9 +34,14 @@ class Queue(QueueBase):
         return session.runner.run(puts.put(session.settings, self.name, klass, data, options))
 
     def put_many(self, jobs: Iterable[PutSpec]) -> list[str]:
-        """Put 1 to 100 jobs in one atomic step, all or none, and return their jids."""
+        """Put any number of jobs and return their jids.
+
+        Each hundred is one atomic step, all or none. Nothing is put if one of the jobs is not
+        valid. If the server refuses a later hundred, those before it stay: a note of the error
+        gives their number. A job that has a `queue` of its own goes into that.
+        """
         session = self._session
-        return session.runner.run(puts.put_many(session.settings, self.name, jobs))
+        return put_all(session, puts.put_all(session.settings, self.name, jobs))
 
     @overload
     def pop(self, count: None = None, *, worker: str | None = None) -> Job | None: ...
@@ -99,7 +105,7 @@ class Queue(QueueBase):
         return self._session.runner.run(stats.day(self.name, day))
 
     def series(
-        self, start: float | datetime, end: float | datetime, resolution: str = "minute"
+        self, start: float | datetime, end: float | datetime, resolution: Resolution = "minute"
     ) -> list[Sample]:
         """Return the counters by `minute` (kept for a day) or by `ten` minutes (for 14 days)."""
         return self._session.runner.run(stats.series(self.name, start, end, resolution))

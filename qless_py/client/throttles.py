@@ -14,7 +14,7 @@ leases: those of a dead worker are free again when its leases lapse.
 from qless_py.client.base import ThrottlesBase
 from qless_py.client.session import Session
 from qless_py.protocol import arguments, throttles
-from qless_py.protocol.arguments import Seconds
+from qless_py.protocol.options import Seconds
 from qless_py.protocol.throttles import MAX_PAGE, ThrottlePage, ThrottleState
 
 

@@ -7,8 +7,8 @@ from qless_py.client.events import Subscription
 from qless_py.client.job_end import JobWaiter
 from qless_py.client.session import Session
 from qless_py.protocol import jobs
-from qless_py.protocol.arguments import Seconds
 from qless_py.protocol.job_state import JobState
+from qless_py.protocol.options import Seconds
 
 
 def wait(

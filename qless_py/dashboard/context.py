@@ -98,4 +98,4 @@ def find_job(jid: str) -> Job:
 
 def find_jobs(jids: Sequence[str]) -> list[Job]:
     """Return the jobs that still exist, in the order of their jids."""
-    return [job for job in client().jobs.get(*jids) if isinstance(job, Job)]
+    return [job for job in client().jobs.get(jids) if isinstance(job, Job)]

@@ -276,8 +276,12 @@ def _middleware_of(target: Any) -> tuple[Middleware, ...]:
 
 
 def _policy_of(target: Any) -> RetryPolicy | None:
-    own = getattr(target, "retry", None)
-    return None if own is None or callable(own) else RetryPolicy.of(own)
+    own, attempts = getattr(target, "retry", None), getattr(target, "attempts", None)
+    if own is not None and not callable(own):
+        return RetryPolicy.of(own)
+    if attempts is None or callable(attempts):
+        return None
+    return RetryPolicy.of(arguments.attempts_policy(attempts))
 
 
 def _limit_of(target: Any, name: str) -> float | None:

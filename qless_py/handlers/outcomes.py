@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 from qless_py.errors import BadArgumentError
-from qless_py.protocol.arguments import Seconds
+from qless_py.protocol.options import Seconds
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -13,7 +13,7 @@ import random
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Literal, cast, get_args
 
 from redis.exceptions import RedisError
 
@@ -21,13 +21,15 @@ from qless_py.errors import BadArgumentError, QlessError
 from qless_py.handlers import resolve
 from qless_py.handlers.outcomes import Discard, Outcome, Retry, Snooze
 from qless_py.protocol import Call, arguments, config
+from qless_py.protocol.options import Seconds
 
 logger = logging.getLogger(__name__)
 
-Custom = Callable[[int, Any], arguments.Seconds]
+Custom = Callable[[int, Any], Seconds]
 Load = Callable[[str], Any]
 
-ACTIONS: Final = ("retry", "snooze", "discard", "fail")
+Action = Literal["retry", "snooze", "discard", "fail"]
+ACTIONS: Final = get_args(Action)
 _MAX_TEXT: Final = 4000  # bytes that the store keeps of a policy, or of the tries under it
 _MAX_WAIT: Final = 3155760000.0
 _MAX_FACTOR: Final = 1000.0
@@ -123,7 +125,7 @@ class RetryRule:
     to that many seconds after the first failed run started, by the clock of the server.
     """
 
-    then: str = "retry"
+    then: Action = "retry"
     backoff: Backoff = field(default_factory=Backoff.exponential)
     retries: int | None = None
     within: float | None = None
@@ -149,7 +151,7 @@ class RetryRule:
         if isinstance(value, RetryRule):
             return value
         if isinstance(value, str):
-            return cls(then=value)
+            return cls(then=cast("Action", value))
         if not isinstance(value, Mapping) or "then" not in value:
             return cls(backoff=Backoff.of(value))
         known = _known("rule", value, _RULE_KEYS)

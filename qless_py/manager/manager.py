@@ -35,7 +35,7 @@ from qless_py.manager.events import (
 from qless_py.manager.metrics import Metrics
 from qless_py.manager.registration import Registration
 from qless_py.protocol import arguments
-from qless_py.protocol.arguments import PutOptions, Seconds
+from qless_py.protocol.options import PutOptions, Seconds
 from qless_py.store.outage import UNAVAILABLE
 
 if TYPE_CHECKING:

@@ -8,14 +8,10 @@ import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
-from typing import Any, Final, Literal, Protocol, TypedDict, TypeGuard
+from typing import Any, Final, TypeGuard, get_args
 
 from qless_py.errors import BadArgumentError
-
-Seconds = float | timedelta
-
-Throttles = Iterable[str] | Mapping[str, float]
-"""Throttle ids; a mapping also sets how many tokens the job takes of each (default 1)."""
+from qless_py.protocol.options import JidConflict, ParentPolicy, UniqueConflict, UniqueScope
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:@~+-]{0,127}", re.ASCII)
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
@@ -184,72 +180,6 @@ def _encoded(what: str, value: str) -> bytes:
         raise BadArgumentError(f"{what} is not text that UTF-8 can write") from error
 
 
-class Policy(Protocol):
-    """A retry policy, which the store keeps as text."""
-
-    def text(self) -> str:
-        """Return the policy as the store keeps it."""
-
-
-class PutOptions(TypedDict, total=False):
-    """Options of a put, all optional.
-
-    * `jid`: the job's id (default: a random one). `on_conflict` decides what happens if a job with
-      this jid exists: `replace` it (the default), `ignore` the put, `raise` AlreadyExistsError, or
-      `revive`, which replaces a failed job and ignores the put otherwise.
-    * `priority`: any number, higher runs first (default 0). `tags`: a list of names.
-      `retries`: how often the job may be retried or lose its lease before it fails (default 5).
-    * `delay`: seconds or a timedelta before the job may run.
-    * `depends`: jids that must complete first. `on_parent_failed`: what happens when one of them
-      fails or is canceled: `wait`, `cancel`, `fail` or `run`.
-    * `unique_key`: allow one live job per key. `unique_scope`: the key is taken while the job is
-      `queued`, while it is queued or `running` (the default), or for a `window` of `unique_window`
-      seconds. `unique_conflict`: `ignore` (returns the jid that holds the key), `raise` or
-      `replace`.
-    * `keep`: seconds for which the jid is remembered after the job has ended.
-    * `expires`: seconds from now, or a datetime. After that the job is not popped any more,
-      neither for the first time nor for a retry: it fails in the group `expired`.
-    * `soft_limit`: seconds after which the handler gets a `SoftLimitError`. `hard_limit`: seconds
-      after which its process is killed.
-    * `retry`: a `RetryPolicy` for the exceptions the handler raises.
-    * `user`: whose job it is. Users share a queue by their weights, whatever the priorities of
-      their jobs. `throttles`: up to 8 throttle ids, or a mapping from ids to the tokens the job
-      takes of each; the job starts when none of them holds it back. When a job is put again,
-      options not given stay; `False` and an empty list remove them.
-    * `batch`: an open batch to join. `codec`: the name of the codec that writes the data.
-    """
-
-    jid: str | None
-    priority: float | None
-    tags: Iterable[str] | None
-    retries: int | None
-    delay: Seconds | None
-    depends: Iterable[str] | None
-    on_parent_failed: str | None
-    on_conflict: str | None
-    unique_key: str | None
-    unique_scope: str | None
-    unique_window: Seconds | None
-    unique_conflict: str | None
-    keep: Seconds | None
-    expires: Seconds | datetime | None
-    soft_limit: Seconds | None
-    hard_limit: Seconds | None
-    retry: Policy | None
-    user: str | Literal[False] | None
-    throttles: Throttles | None
-    batch: str | None
-    codec: str | None
-
-
-class PutSpec(PutOptions, total=False):
-    """One job of a `put_many` or a batch callback: klass, data, queue and the options of a put."""
-
-    klass: Any
-    data: Any
-    queue: str | None
-
-
 def defaults(klass: Any, data: Any) -> dict[str, Any]:
     """Return the options a class defines for its jobs in `default_job_options(data)`."""
     if isinstance(klass, str):
@@ -263,6 +193,16 @@ def defaults(klass: Any, data: Any) -> dict[str, Any]:
     return dict(options)
 
 
+def merged(defaults: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the defaults overridden by the options that are given.
+
+    An option also replaces a default that says the same in another way.
+    """
+    given = {what: value for what, value in options.items() if value is not None}
+    replaced = {_INSTEAD_OF[what] for what in given if what in _INSTEAD_OF}
+    return {**{what: defaults[what] for what in defaults if what not in replaced}, **given}
+
+
 def put_options(options: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options of the put script; the caller handles `jid` and `codec`."""
     _check_known(options.keys() - _PUT_READERS.keys() - _PUT_OTHERS)
@@ -271,7 +211,10 @@ def put_options(options: Mapping[str, Any]) -> dict[str, Any]:
         for name, read in _PUT_READERS.items()
         if options.get(name) is not None
     }
+    if "at" in checked and "delay" in checked:
+        raise BadArgumentError("at and delay exclude each other")
     unique = _unique(options)
+    checked |= _attempts(options)
     checked |= _expiry(options) | throttles(options.get("throttles"))
     return {**checked, "unique": unique} if unique else checked
 
@@ -292,6 +235,20 @@ def _expiry(options: Mapping[str, Any]) -> dict[str, int]:
     return {"expires_in": span("expires", value, 0.001)}
 
 
+def attempts_policy(value: Any) -> str:
+    """Return the retry policy, as the store keeps it, that `attempts` stands for."""
+    return f'{{"retries":{whole("attempts", value, 1, MAX_RETRIES) - 1}}}'
+
+
+def _attempts(options: Mapping[str, Any]) -> dict[str, str]:
+    value = options.get("attempts")
+    if value is None:
+        return {}
+    if options.get("retry") is not None:
+        raise BadArgumentError("attempts and retry exclude each other: a policy has its own budget")
+    return {"retry": attempts_policy(value)}
+
+
 def _policy(what: str, value: Any) -> str:
     write = getattr(value, "text", None)
     if not callable(write):
@@ -308,7 +265,7 @@ def _unique(options: Mapping[str, Any]) -> dict[str, Any]:
     scope = scope or ("running" if window is None else "window")
     checked: dict[str, Any] = {
         "key": name("unique_key", key),
-        "scope": choice("unique_scope", scope, ("queued", "running", "window")),
+        "scope": choice("unique_scope", scope, get_args(UniqueScope)),
     }
     if (scope == "window") != (window is not None):
         raise BadArgumentError("unique_window and unique_scope='window' go together")
@@ -317,10 +274,19 @@ def _unique(options: Mapping[str, Any]) -> dict[str, Any]:
     return checked
 
 
-_CONFLICTS: Final = ("replace", "ignore", "raise")
-PARENT_POLICIES: Final = ("wait", "cancel", "fail", "run")
+_INSTEAD_OF: Final = {"at": "delay", "delay": "at", "attempts": "retry", "retry": "attempts"}
+PARENT_POLICIES: Final = get_args(ParentPolicy)
 _PUT_OTHERS: Final = frozenset(
-    {"jid", "codec", "unique_key", "unique_scope", "unique_window", "expires", "throttles"}
+    {
+        "attempts",
+        "codec",
+        "expires",
+        "jid",
+        "throttles",
+        "unique_key",
+        "unique_scope",
+        "unique_window",
+    }
 )
 _RUN_READERS: Final[Mapping[str, Callable[[str, Any], Any]]] = {
     "soft_limit": lambda what, value: span(what, value, 0.001),
@@ -332,10 +298,11 @@ _PUT_READERS: Final[Mapping[str, Callable[[str, Any], Any]]] = {
     "tags": names,
     "retries": lambda what, value: whole(what, value, 0, MAX_RETRIES),
     "delay": span,
+    "at": instant,
     "depends": names,
     "on_parent_failed": lambda what, value: choice(what, value, PARENT_POLICIES),
-    "on_conflict": lambda what, value: choice(what, value, (*_CONFLICTS, "revive")),
-    "unique_conflict": lambda what, value: choice(what, value, _CONFLICTS),
+    "on_conflict": lambda what, value: choice(what, value, get_args(JidConflict)),
+    "unique_conflict": lambda what, value: choice(what, value, get_args(UniqueConflict)),
     "keep": lambda what, value: span(what, value, 0.001),
     **_RUN_READERS,
     "user": user,
@@ -343,68 +310,8 @@ _PUT_READERS: Final[Mapping[str, Callable[[str, Any], Any]]] = {
 }
 
 
-class RecurOptions(TypedDict, total=False):
-    """Options of a recurring job; most of them apply to each job it puts (its children).
-
-    * `jid`: the recurring job's id (default: `recur-` and a random one).
-    * `cron`: five fields, six with the seconds first, or a nickname such as `@daily`. `zone`: the
-      IANA name of its time zone (default UTC).
-    * `misfire`: what happens to slots noticed more than a minute late: `all` are caught up (the
-      default), only the last `one`, or none (`skip`). `backlog`: with `all`, how many missed slots
-      are caught up, 0 for all.
-    * `start`, `end`: no child before or after these times. `limit`: the most children.
-    * `retries` is 0 by default. `expires`: seconds after its slot at which a child expires.
-      `priority`, `tags`, `soft_limit`, `hard_limit`, `retry`, `user`, `throttles` and `codec` work
-      as in a put.
-    """
-
-    jid: str | None
-    cron: str | None
-    zone: str | None
-    misfire: str | None
-    start: float | datetime | None
-    end: float | datetime | None
-    limit: int | None
-    priority: float | None
-    tags: Iterable[str] | None
-    retries: int | None
-    backlog: int | None
-    expires: Seconds | None
-    soft_limit: Seconds | None
-    hard_limit: Seconds | None
-    retry: Policy | None
-    user: str | Literal[False] | None
-    throttles: Throttles | None
-    codec: str | None
-
-
-class RecurUpdate(TypedDict, total=False):
-    """Changes to a recurring job; `None` removes a start, end or limit."""
-
-    klass: Any
-    data: Any
-    queue: str
-    interval: Seconds
-    cron: str
-    zone: str
-    misfire: str
-    start: float | datetime | None
-    end: float | datetime | None
-    limit: int | None
-    priority: float
-    tags: Iterable[str]
-    retries: int
-    backlog: int
-    expires: Seconds
-    soft_limit: Seconds
-    hard_limit: Seconds
-    retry: Policy
-    user: str | Literal[False]
-    throttles: Throttles
-
-
 RECUR_DEFAULTS: Final = frozenset(
-    {"priority", "tags", "retries", "backlog", "user", "throttles", *_RUN_READERS}
+    {"attempts", "priority", "tags", "retries", "backlog", "user", "throttles", *_RUN_READERS}
 )
 _RECUR_READERS: Final[Mapping[str, Callable[[str, Any], Any]]] = {
     "priority": finite,
@@ -422,10 +329,11 @@ _RECUR_READERS: Final[Mapping[str, Callable[[str, Any], Any]]] = {
 
 def recur_options(options: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options of the recurring-job scripts."""
-    plain = {what: value for what, value in options.items() if what != "throttles"}
+    apart = ("attempts", "throttles")
+    plain = {what: value for what, value in options.items() if what not in apart}
     _check_known(plain.keys() - _RECUR_READERS.keys())
     checked = {what: _RECUR_READERS[what](what, value) for what, value in plain.items()}
-    checked |= throttles(options.get("throttles"))
+    checked |= _attempts(options) | throttles(options.get("throttles"))
     if "expires" in checked:
         checked["expires_in"] = checked.pop("expires")
     return checked

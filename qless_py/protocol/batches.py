@@ -5,9 +5,9 @@ from typing import Any, Final, TypedDict
 
 from qless_py.errors import BadArgumentError, BatchNotFoundError
 from qless_py.protocol import arguments, puts
-from qless_py.protocol.arguments import PutSpec
 from qless_py.protocol.call import Call, integer, mapping, pack, text, unpack, unpack_raw
 from qless_py.protocol.job_state import JobState
+from qless_py.protocol.options import PutSpec
 from qless_py.protocol.settings import Settings
 
 CALLBACKS: Final = ("on_success", "on_complete", "on_failure")
@@ -108,11 +108,11 @@ def put(  # noqa: PLR0913, PLR0917 - a put and its batch
     return puts.put(settings, queue, klass, data, {**options, "batch": batch})
 
 
-def put_many(
+def put_all(
     settings: Settings, batch: str, queue: str, specs: Iterable[Mapping[str, Any]]
-) -> Call[list[str]]:
-    """Put up to 100 jobs into a batch, all or none; returns their jids."""
-    return puts.put_many(settings, queue, puts.in_batch(specs, batch))
+) -> list[Call[list[str]]]:
+    """Put any number of jobs into a batch, in calls of 100."""
+    return puts.put_all(settings, queue, puts.in_batch(specs, batch))
 
 
 def put_for(  # noqa: PLR0913, PLR0917 - a put and its running job
@@ -126,10 +126,10 @@ def put_for(  # noqa: PLR0913, PLR0917 - a put and its running job
     return call.map(lambda reply: reply.jid)
 
 
-def put_many_for(
+def put_all_for(
     job: JobState, batch: str, queue: str, specs: Iterable[Mapping[str, Any]]
-) -> Call[list[str]]:
-    """Put up to 100 jobs into a batch on behalf of a running job, all or none."""
+) -> list[Call[list[str]]]:
+    """Put any number of jobs into a batch on behalf of a running job, in calls of 100."""
     maps, data = [], []
     for spec in puts.listed(specs):
         klass, value, own, rest = puts.split(spec)
@@ -137,9 +137,7 @@ def put_many_for(
         one = puts.derive(job, target, klass, value, {**rest, "batch": batch})
         maps.append({**one.as_map(target), "parent": job.jid, "lease": job.lease})
         data.append(one.data)
-    puts.check_number(len(maps))
-    call = puts.put_many_encoded(arguments.name("queue", queue), maps, data)
-    return call.map(lambda replies: [reply.jid for reply in replies])
+    return puts.in_calls(queue, maps, data)
 
 
 def add(batch: str, jids: Iterable[str]) -> Call[int]:

@@ -10,7 +10,6 @@ from typing import Any, Final, TypedDict
 
 from qless_py.errors import BadArgumentError, QlessError, error_from_reply
 from qless_py.protocol import arguments, records
-from qless_py.protocol.arguments import Seconds
 from qless_py.protocol.call import (
     Call,
     boolean,
@@ -26,6 +25,7 @@ from qless_py.protocol.call import (
     unpack_raw,
 )
 from qless_py.protocol.job_state import JobState
+from qless_py.protocol.options import Seconds
 from qless_py.protocol.puts import PutReply, put_reply
 from qless_py.protocol.records import JobRecord, Record
 

@@ -56,8 +56,49 @@ def put(
 def put_many(settings: Settings, queue: str, specs: Iterable[Mapping[str, Any]]) -> Call[list[str]]:
     """Put 1 to 100 jobs, all or none; returns their jids."""
     jobs, maps = encode_many(settings, specs)
-    data = [one.data for one in jobs]
+    check_number(len(jobs))
+    return _put_many(queue, maps, [one.data for one in jobs])
+
+
+def put_all(
+    settings: Settings, queue: str, specs: Iterable[Mapping[str, Any]]
+) -> list[Call[list[str]]]:
+    """Put any number of jobs, in calls of 100; nothing is sent before all were checked."""
+    jobs, maps = encode_many(settings, specs)
+    return in_calls(queue, maps, [one.data for one in jobs])
+
+
+def put_anywhere(settings: Settings, specs: Iterable[Mapping[str, Any]]) -> list[Call[list[str]]]:
+    """Put any number of jobs into the queues that they name, in calls of 100."""
+    jobs, maps = encode_many(settings, specs)
+    for number, one in enumerate(maps, 1):
+        if "queue" not in one:
+            raise BadArgumentError(f"job {number} of {len(maps)} names no queue")
+    return in_calls(maps[0]["queue"], maps, [one.data for one in jobs]) if maps else []
+
+
+def in_calls(
+    queue: str, maps: Sequence[Mapping[str, Any]], data: Sequence[bytes]
+) -> list[Call[list[str]]]:
+    """Return the calls that put encoded jobs, 100 each."""
+    arguments.name("queue", queue)
+    most = arguments.MAX_PER_CALL
+    return [
+        _put_many(queue, maps[at : at + most], data[at : at + most])
+        for at in range(0, len(maps), most)
+    ]
+
+
+def _put_many(
+    queue: str, maps: Sequence[Mapping[str, Any]], data: Sequence[bytes]
+) -> Call[list[str]]:
     return Call("put_many", (arguments.name("queue", queue), pack(maps), *data), _jids)
+
+
+def add_note_of_put(error: BaseException, done: int) -> None:
+    """Add to an error of one of several calls how many jobs the calls before it have put."""
+    if done:
+        error.add_note(f"the first {done} jobs were put before this error")
 
 
 def put_encoded(
@@ -92,12 +133,14 @@ def requeue(
     named = "" if klass is None else arguments.klass_name(klass)
     args = (arguments.name("queue", queue), job.jid, named, sent, pack(wire))
 
+    later = wire.get("delay", 0) > 0 or wire.get("at", 0) > job.settings.clock() * 1000
+
     def change(_: str) -> None:
         job.fields["queue"] = queue
         if wire.get("depends") or job.state == "depends":
             job.set_state("depends")
         else:
-            job.set_state("scheduled" if wire.get("delay") else "waiting")
+            job.set_state("scheduled" if later else "waiting")
 
     return job.updated_by(Call("requeue", args, _jid), change, sent)
 
@@ -111,8 +154,7 @@ def encode(
     settings: Settings, klass: Any, data: Any, options: Mapping[str, Any], jid: str | None = None
 ) -> EncodedJob:
     """Check and encode one job. Options of the call override the defaults of the class."""
-    given = {name: value for name, value in options.items() if value is not None}
-    merged = {**arguments.defaults(klass, data), **given}
+    merged = arguments.merged(arguments.defaults(klass, data), options)
     own = merged.get("jid")
     chosen = (jid if own is None else arguments.name("jid", own)) or new_jid()
     codec = codec_of(settings, merged.get("codec"))
@@ -137,7 +179,7 @@ def codec_of(settings: Settings, name: Any) -> Codec:
 def encode_many(
     settings: Settings, specs: Iterable[Mapping[str, Any]]
 ) -> tuple[list[EncodedJob], list[dict[str, Any]]]:
-    """Check and encode the jobs of one call; returns them also as the maps that are sent."""
+    """Check and encode jobs; returns them also as the maps that are sent."""
     jobs: list[EncodedJob] = []
     maps: list[dict[str, Any]] = []
     for spec in listed(specs):
@@ -145,7 +187,6 @@ def encode_many(
         job = encode(settings, klass, data, options)
         jobs.append(job)
         maps.append(job.as_map(queue))
-    check_number(len(jobs))
     return jobs, maps
 
 

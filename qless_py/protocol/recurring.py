@@ -9,10 +9,10 @@ from qless_py import cron as schedule
 from qless_py.cron import Cron
 from qless_py.errors import BadArgumentError, ScheduleError
 from qless_py.protocol import arguments, puts, records
-from qless_py.protocol.arguments import RecurOptions, Seconds
 from qless_py.protocol.call import Call, boolean, done, given, pack, text, unpack, unpack_raw
 from qless_py.protocol.codec import JsonCodec
 from qless_py.protocol.job_state import RecurringState
+from qless_py.protocol.options import RecurOptions, Seconds
 from qless_py.protocol.records import RecurringRecord
 from qless_py.protocol.settings import Settings, TickRequest
 
@@ -66,7 +66,7 @@ def recur(  # noqa: PLR0913, PLR0917 - what makes a recurring job
         for name, value in arguments.defaults(klass, data).items()
         if name in arguments.RECUR_DEFAULTS
     }
-    merged = {**defaults, **{name: one for name, one in options.items() if one is not None}}
+    merged = arguments.merged(defaults, options)
     jid = arguments.name("jid", merged.pop("jid", None) or f"recur-{puts.new_jid()}")
     codec = puts.codec_of(settings, merged.pop("codec", None))
     when = _when(merged)

@@ -7,6 +7,7 @@ from typing import Any, Final, TypedDict
 from qless_py.errors import BadArgumentError
 from qless_py.protocol import arguments
 from qless_py.protocol.call import Call, mapping, numbered, unpack
+from qless_py.protocol.options import Resolution
 
 _DAY: Final = 86400
 _EPOCH: Final = date(1970, 1, 1).toordinal()
@@ -87,7 +88,9 @@ def _times(value: Any) -> Times:
     )
 
 
-def series(queue: str, start: Any, end: Any, resolution: str = "minute") -> Call[list[Sample]]:
+def series(
+    queue: str, start: Any, end: Any, resolution: Resolution = "minute"
+) -> Call[list[Sample]]:
     """Read a queue's counters from `start` to `end`, by `minute` or by `ten` minutes."""
     call = series_rows(
         arguments.name("queue", queue),

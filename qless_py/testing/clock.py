@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from qless_py.errors import BadArgumentError
 from qless_py.protocol import arguments
-from qless_py.protocol.arguments import Seconds
+from qless_py.protocol.options import Seconds
 
 
 class Clock:

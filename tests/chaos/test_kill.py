@@ -13,7 +13,7 @@ import pytest
 import redis
 
 from qless_py import Client, Job, QlessError, fsck
-from qless_py.protocol.arguments import PutSpec
+from qless_py.protocol.options import PutSpec
 from tests.chaos import checker, handlers, ledger
 from tests.chaos.checker import Ending, Violations
 from tests.chaos.ledger import Ledger, Line

@@ -245,7 +245,7 @@ def test_jobs_are_tagged_and_tracked(program: Program, live: Client) -> None:
     tracked = program.json("tracked")["jobs"]
     program("job", "untrack", "one")
 
-    (job,) = live.jobs.get("one")
+    (job,) = live.jobs.get(["one"])
     assert job.tags == ["new", "newer"]
     assert [one["jid"] for one in tracked] == ["one"]
     assert program.json("tracked")["jobs"] == []

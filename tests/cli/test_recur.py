@@ -57,7 +57,7 @@ def test_it_is_paused_resumed_run_and_removed(program: Program, live: Client) ->
     assert not recurring(live, "hourly").is_paused
 
     jid = program("recur", "run", "hourly").stdout.strip()
-    assert [job.jid for job in live.jobs.get(jid)] == [jid]
+    assert [job.jid for job in live.jobs.get([jid])] == [jid]
 
     program("recur", "remove", "hourly")
     assert live.jobs["hourly"] is None

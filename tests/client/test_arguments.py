@@ -11,7 +11,7 @@ import pytest
 import qless_py
 from qless_py import BadArgumentError, Client, errors
 from qless_py.protocol import arguments
-from qless_py.protocol.arguments import PutSpec
+from qless_py.protocol.options import PutSpec
 from tests.client.test_queue import taken
 
 BAD_NAMES: list[Any] = ["", " ", "a b", "a\n", "é", "-a", "x" * 129, 5, None, b"a", ["a"], "a/b"]
@@ -82,7 +82,7 @@ def test_a_class_made_inside_a_function_is_rejected(client: Client) -> None:
 
 @pytest.mark.parametrize(
     "jobs",
-    [[], [{}], ["k"], [{"klass": "k"}] * 101, [{"data": 1}], [None], None, 5, "k", {"klass": "k"}],
+    [[{}], ["k"], [{"data": 1}], [None], None, 5, "k", {"klass": "k"}],
     ids=repr,
 )
 def test_a_list_that_is_no_list_of_jobs_is_rejected(client: Client, jobs: Any) -> None:
@@ -125,7 +125,7 @@ def test_invalid_arguments_of_methods_are_rejected_and_the_lease_stays(client: C
         lambda: job.complete(result=object()),
         lambda: job.heartbeat(object()),
         lambda: job.tag("no tag"),
-        lambda: job.depend("j", on_parent_failed="never"),
+        lambda: job.depend("j", on_parent_failed="never"),  # type: ignore[arg-type]
         lambda: job.log("what\0", {}),
         lambda: setattr(job, "priority", "high"),
         lambda: job.put("q", "k", object()),

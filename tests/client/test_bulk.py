@@ -34,7 +34,7 @@ def _work(client: Client) -> Job:
 
 
 def _states(client: Client, jids: list[str]) -> set[str]:
-    return {job.state for job in client.jobs.get(*jids)}
+    return {job.state for job in client.jobs.get(jids)}
 
 
 def test_all_matches_are_changed_and_nothing_else(client: Client) -> None:

@@ -108,7 +108,7 @@ def test_a_custom_backoff_may_be_asked_without_an_exception() -> None:
         lambda: Backoff.of({"last": 5}),
         lambda: Backoff.of({"by": 5}),
         lambda: Backoff.of("soon"),
-        lambda: RetryRule(then="dream"),
+        lambda: RetryRule(then="dream"),  # type: ignore[arg-type]
         lambda: RetryRule(then="fail", retries=3),
         lambda: RetryRule(retries=-1),
         lambda: RetryRule.of({"then": "retry", "when": 5}),

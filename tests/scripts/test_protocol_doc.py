@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from qless_py import Client, errors, package
-from qless_py.protocol import arguments
+from qless_py.protocol import options
 from qless_py.scripts import assemble, protocol_doc
 
 HEADER = """\
@@ -97,10 +97,11 @@ def test_the_document_says_what_each_code_means(code: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "option", sorted(arguments.PutOptions.__annotations__.keys() - {"jid", "unique_key"})
+    "option", sorted(options.PutOptions.__annotations__.keys() - {"jid", "unique_key"})
 )
 def test_the_document_says_what_each_option_of_a_put_means(option: str) -> None:
-    assert _row("unique" if option in {"unique_scope", "unique_window"} else option)
+    sent = {"unique_scope": "unique", "unique_window": "unique", "attempts": "retry"}
+    assert _row(sent.get(option, option))
 
 
 def test_the_document_says_each_config_option_with_its_default(client: Client) -> None:

@@ -230,7 +230,7 @@ SUITE = """
                 assert [one.result for one in drain(queue)] == [6]
                 with run_inline(qless_client):
                     jid = queue.put(double, {"n": 4})
-                assert (await client.jobs.get(jid))[0].result == 8
+                assert (await client.job(jid)).result == 8
                 with pytest.raises(BadArgumentError, match="of a qless_py.Client"):
                     assert_not_put(client.queues["mail"])
 

@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from qless_py import Client
-from qless_py.protocol.arguments import PutSpec
+from qless_py.protocol.options import PutSpec
 from tests import servers
 from tests.eventually import eventually
 from tests.store import proxy

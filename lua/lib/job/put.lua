@@ -122,9 +122,15 @@ local function new_job(s, spec)
   return { jid = spec.jid, record = record, data = "" }
 end
 
+-- Returns when a job may run, or nil if it may run now.
+local function due_time(s, spec)
+  local due = spec.at or s.now + (spec.delay or 0)
+  return due > s.now and due or nil
+end
+
 local function place(s, job, spec, at)
   local name = spec.queue
-  local due = spec.delay and spec.delay > 0 and s.now + spec.delay or nil
+  local due = due_time(s, spec)
   if job.record.parents and redis.call("EXISTS", keys.dependencies(job.jid)) == 1 then
     queue_lib.to_depends(s, job, name, due)
   else

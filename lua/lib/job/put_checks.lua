@@ -21,6 +21,10 @@ local validators = {
     check.names(what, value, 0, limits.call)
   end,
   delay = check.delay,
+  -- when it may run, instead of a delay; in the past: at once
+  at = function(what, value)
+    check.count(what, value, 0, 2 ^ 52)
+  end,
   depends = function(what, value)
     check.names(what, value, 0, limits.call)
   end,
@@ -105,6 +109,19 @@ local function check_policies(spec)
   end
 end
 
+-- Refuses options that need each other or exclude each other.
+local function check_pairs(spec)
+  if (spec.parent == nil) ~= (spec.lease == nil) then
+    errors.bad("parent and lease must be given together")
+  end
+  if spec.expires ~= nil and spec.expires_in ~= nil then
+    errors.bad("expires and expires_in cannot be given together")
+  end
+  if spec.at ~= nil and spec.delay ~= nil then
+    errors.bad("at and delay cannot be given together")
+  end
+end
+
 -- Refuses unknown options and invalid values. `core` are the fields that are no options.
 function put_checks.check(spec, core)
   for name, value in pairs(spec) do
@@ -117,12 +134,7 @@ function put_checks.check(spec, core)
   if spec.policies ~= nil then
     check_policies(spec)
   end
-  if (spec.parent == nil) ~= (spec.lease == nil) then
-    errors.bad("parent and lease must be given together")
-  end
-  if spec.expires ~= nil and spec.expires_in ~= nil then
-    errors.bad("expires and expires_in cannot be given together")
-  end
+  check_pairs(spec)
   if spec.parent ~= nil and spec.parent == spec.jid then
     errors.bad("a job cannot put itself on its own behalf")
   end

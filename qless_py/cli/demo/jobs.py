@@ -13,7 +13,7 @@ from typing import Any, Final
 from qless_py import Client, Job
 from qless_py.cli.demo import indexing
 from qless_py.cli.demo.indexing import FileCount, Totals
-from qless_py.protocol.arguments import PutSpec
+from qless_py.protocol.options import PutSpec
 
 BATCH: Final = "index"
 TAG: Final = "source-file"

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Mapping
-from datetime import datetime
 from typing import Any, ClassVar, Final, Unpack, overload
 
 from qless_py import protocol
@@ -18,7 +17,7 @@ from qless_py.client.session import AsyncSession, Session
 from qless_py.client.workflow import plan
 from qless_py.errors import BadArgumentError, HandlerNotFoundError
 from qless_py.protocol import arguments, puts
-from qless_py.protocol.arguments import PutOptions, Seconds
+from qless_py.protocol.options import PutOptions, Seconds
 
 _OWN: Final = frozenset({"jid", "depends", "on_parent_failed", "batch", "tags"})
 
@@ -40,15 +39,15 @@ class Next(Decision):
         data: Any = None,
         *,
         queue: str | None = None,
-        at: float | datetime | None = None,
         **options: Unpack[PutOptions],
     ) -> None:
         super().__init__(step)
         taken = sorted(options.keys() & _OWN)
         if taken:
             raise BadArgumentError(f"{', '.join(taken)}: set by the decider, not by its steps")
+        at = options.pop("at", None)
         if at is not None and options.get("delay") is not None:
-            raise BadArgumentError("a step comes either after a delay or at a point in time")
+            raise BadArgumentError("at and delay exclude each other")
         self.step = step
         self.data = data
         self.queue = None if queue is None else arguments.name("queue", queue)

@@ -9,9 +9,9 @@ from qless_py.client.workflow.plan import MAX_PARENTS, Planned
 from qless_py.client.workflow.steps import DEFAULT_POLICY, Chain, Group, Part, Step
 from qless_py.errors import AlreadyExistsError, BadArgumentError, CycleError
 from qless_py.protocol import arguments
-from qless_py.protocol.arguments import PutOptions
+from qless_py.protocol.options import ParentPolicy, PutOptions
 
-After = str | Iterable[str] | Mapping[str, str]
+After = str | Iterable[str] | Mapping[str, ParentPolicy]
 
 
 class Workflow:

@@ -6,9 +6,9 @@ from typing import Any, Final, Unpack
 
 from qless_py.errors import BadArgumentError
 from qless_py.protocol import arguments
-from qless_py.protocol.arguments import PutOptions
+from qless_py.protocol.options import ParentPolicy, PutOptions
 
-DEFAULT_POLICY: Final = "fail"
+DEFAULT_POLICY: Final[ParentPolicy] = "fail"
 MAX_NAME: Final = 60
 # These follow from the place of a step in its workflow.
 _SET_BY_PLACE: Final = frozenset(
@@ -73,7 +73,7 @@ def step(
     return Step(queue, klass, data, name, dict(options))
 
 
-def chain(*parts: Part, policy: str = DEFAULT_POLICY) -> Chain:
+def chain(*parts: Part, policy: ParentPolicy = DEFAULT_POLICY) -> Chain:
     """Return a chain, in which each part starts when the one before has completed.
 
     The policy decides what happens to a step when the one before fails or is canceled: it can

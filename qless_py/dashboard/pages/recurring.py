@@ -59,7 +59,7 @@ def recurring() -> str:
             wanted -= min(wanted, count - skipped)
         skipped = max(skipped - count, 0)
     jids = [jid for page in answered(client().run_many(calls)) for jid in page.jids]
-    found = client().jobs.get(*jids)
+    found = client().jobs.get(jids)
     return render_template(
         "qless_py/recurring.html", jobs=[one for one in found if isinstance(one, RecurringJob)],
         total=sum(count for _, count in queues), offset=offset, size=size,

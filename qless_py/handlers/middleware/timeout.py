@@ -6,7 +6,7 @@ from typing import Any
 
 from qless_py.handlers.interrupt import SoftLimit
 from qless_py.protocol import arguments
-from qless_py.protocol.arguments import Seconds
+from qless_py.protocol.options import Seconds
 
 
 class Timeout:

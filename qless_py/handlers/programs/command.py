@@ -12,7 +12,7 @@ from qless_py.handlers.outcomes import Retry
 from qless_py.handlers.programs.process import Limits, Process
 from qless_py.handlers.resolve import Handler
 from qless_py.protocol import arguments
-from qless_py.protocol.arguments import Seconds
+from qless_py.protocol.options import Seconds
 
 logger = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from typing import Any
 from qless_py.errors import HandlerNotFoundError
 from qless_py.handlers.resolve import Handler
 from qless_py.protocol import arguments
-from qless_py.protocol.arguments import Seconds
+from qless_py.protocol.options import Seconds
 
 logger = logging.getLogger(__name__)
 

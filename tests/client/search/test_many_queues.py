@@ -6,7 +6,7 @@ from random import Random
 
 from qless_py import Client
 from qless_py.client.search import Found, steps
-from qless_py.protocol.arguments import PutSpec
+from qless_py.protocol.options import PutSpec
 
 _RANDOM = Random(5)
 

@@ -139,7 +139,7 @@ def test_the_name_of_a_step_fits_into_jids(name: str) -> None:
 
 def test_invalid_values_are_rejected_by_name() -> None:
     with pytest.raises(BadArgumentError, match="policy"):
-        chain(s(), policy="dream")
+        chain(s(), policy="dream")  # type: ignore[arg-type]
     with pytest.raises(BadArgumentError, match="policy"):
         Workflow("w").step("a", "work", "K", after={"b": "dream"})
     with pytest.raises(BadArgumentError, match="no step"):

@@ -9,6 +9,7 @@ import qless_py
 from qless_py import Client
 from qless_py.client.workflow import Step, Workflow, WorkflowRun, chain, group, step
 from qless_py.errors import DependencyError, JobNotFoundError, WrongStateError
+from qless_py.protocol.options import ParentPolicy
 from tests.client.workflow.simulated_worker import KLASS, QUEUE, Crew
 from tests.client.workflow.test_submit import CrashError, Crashing, crashing, diamond, many
 from tests.conftest import Clock
@@ -135,7 +136,7 @@ def test_what_a_step_put_beside_the_plan_goes_with_the_workflow(client: Client) 
 
 @pytest.mark.parametrize("policy", ["wait", "fail", "cancel"])
 def test_a_retry_brings_back_what_failed_and_what_did_because_of_it(
-    client: Client, policy: str
+    client: Client, policy: ParentPolicy
 ) -> None:
     workflow = Workflow("w", chain(s("a"), s("b"), group(s("c"), s("d")), s("e"), policy=policy))
     workflow.step("beside", QUEUE, KLASS)
