@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import logging
 import os
@@ -357,6 +358,8 @@ def _run(cli: CliContext, given: dict[str, Any], words: tuple[str, ...]) -> int:
             if cli.configuration.path is not None:
                 click.echo(f"Settings: {cli.configuration.path}", err=True)
 
+    form = "json" if cli.is_json else given["log_format"]
+    logs.configure(_LEVELS[level], form, given["log_file"])
     try:
         options = WorkerOptions(
             queues=given["queues"],
@@ -391,8 +394,6 @@ def _run(cli: CliContext, given: dict[str, Any], words: tuple[str, ...]) -> int:
         worker = Worker(options)
     except (BadArgumentError, HandlerNotFoundError) as error:
         raise click.UsageError(str(error)) from error
-    form = "json" if cli.is_json else given["log_format"]
-    logs.configure(_LEVELS[level], form, given["log_file"])
     if given["daemon"]:
         announce()  # A daemon has no terminal.
         daemonize(given["log_file"])
@@ -447,11 +448,17 @@ def _reserver(name: str, queues: tuple[str, ...]) -> Any:
 
 
 def _imported(name: str, hint: str) -> Any:
+    from qless_py.worker import preflight  # noqa: PLC0415 - help needs no worker
+
     module, _, attribute = name.partition(":")
     _check_module(module, hint)
+    load = functools.partial(importlib.import_module, module)
+    # It logs a failure with the traceback.
+    if not preflight.passes([preflight.Check(f"{hint} {name}", load)]):
+        raise click.exceptions.Exit(1)
     try:
-        return getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
+        return getattr(load(), attribute)
+    except AttributeError as error:
         raise click.BadParameter(f"{name}: {error}", param_hint=hint) from error
 
 

@@ -23,6 +23,7 @@ from qless_py.protocol import arguments
 
 FORMATS: Final = ("human", "json")
 _JOB: Final = ("jid", "queue", "klass")
+_MAX_LINE: Final = 1000  # Characters of an exception in a line.
 _NONE: Final[Mapping[str, Any]] = {}
 _CONTEXT: Final[ContextVar[Mapping[str, Any]]] = ContextVar("qless_py_log", default=_NONE)
 # The attributes of every record; any other was passed as `extra`.
@@ -97,6 +98,17 @@ class JsonFormatter(logging.Formatter):
         extra = {name: value for name, value in vars(record).items() if name not in _PLAIN}
         line = {**extra.pop("context", _NONE), **extra, **line}
         return json.dumps(line, default=str, ensure_ascii=False)
+
+
+def one_line(error: BaseException) -> str:
+    """Return the type and the start of the message of an exception in one bounded line."""
+    kind = type(error).__name__
+    try:
+        text = " ".join(str(error).split())
+    except Exception:  # noqa: BLE001 - an exception whose own methods raise
+        text = "(its message cannot be read)"
+    line = f"{kind}: {text}" if text else kind
+    return line if len(line) <= _MAX_LINE else f"{line[:_MAX_LINE]}…"
 
 
 class _LetInterruptsPass(logging.Handler):

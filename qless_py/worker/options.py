@@ -60,7 +60,8 @@ class WorkerOptions:
     file of the imports changes; `preload` imports them before forking. `sandbox` is a folder in
     which each job gets an empty folder of its own. `pidfile` holds the process id while the worker
     runs. `probe` is the address of its health probe: a port of this machine, `host:port`, or the
-    path of a socket.
+    path of a socket. `checks` are run before the first job and before a restart, in addition to
+    those of `qless_py.worker.preflight`: objects with a `subject` and a function `run` that raises.
     """
 
     queues: Sequence[str]
@@ -91,6 +92,7 @@ class WorkerOptions:
     pidfile: str | os.PathLike[str] | None = None
     probe: str | int | None = None
     performer: Any = None
+    checks: Sequence[Any] = ()
     host: str = field(default_factory=socket.gethostname)
 
     def __post_init__(self) -> None:

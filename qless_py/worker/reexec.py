@@ -87,7 +87,8 @@ class TrialStart:
         """Return True once, when the trial has succeeded; a failed one is logged."""
         if self._process is None:
             return False
-        if time.monotonic() > self._deadline:
+        is_late = time.monotonic() > self._deadline
+        if is_late:
             self._process.kill()
         code = self._process.poll()
         if code is None:
@@ -98,7 +99,8 @@ class TrialStart:
             self.begin()
             return False
         if code:
-            logger.error("new code does not start, continuing with the old: exit code %d", code)
+            how = f"not within {_TRIAL_TIMEOUT:g} s" if is_late else f"exit code {code}"
+            logger.error("new code does not start, continuing with the old: %s", how)
         return code == 0
 
 

@@ -12,10 +12,10 @@ import secrets
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
-from qless_py.worker import child
+from qless_py.worker import child, preflight
 from qless_py.worker.child_process import ChildProcess, SpawnSpec
 from qless_py.worker.options import WorkerOptions
 from qless_py.worker.status_board import StatusBoard
@@ -61,6 +61,10 @@ class SingleProcess(Supervisor):
     ) -> None:
         super().__init__(replace(options, children=1), child_main=child_main)
         self._is_replacing = False
+
+    def _check(self, checks: Iterable[preflight.Check]) -> bool:
+        """Run the checks here: handlers are imported into this process anyway."""
+        return preflight.passes(checks)
 
     def _start_up(self) -> None:
         super()._start_up()

@@ -11,15 +11,15 @@ import selectors
 import signal
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Final
 
 from qless_py import protocol
 from qless_py.protocol.arguments import MAX_PER_CALL
 from qless_py.scripts import assemble
-from qless_py.worker import child, reaper, reexec, sandbox, titles
-from qless_py.worker.child_process import SpawnSpec
+from qless_py.worker import child, preflight, reaper, reexec, sandbox, titles
+from qless_py.worker.child_process import ChildProcess, SpawnSpec
 from qless_py.worker.daemon import PidFile
 from qless_py.worker.heartbeat import Heartbeat
 from qless_py.worker.lease_renewer import LeaseRenewer
@@ -71,6 +71,9 @@ class Supervisor:
         self._signals = SignalPipe()
         self._pidfile = PidFile(options.pidfile)
         self._trial = reexec.TrialStart()
+        # Before children are replaced without the supervisor: its command line as a whole program.
+        self._recheck = reexec.TrialStart()
+        self._to_replace: set[int] = set()
         self._probe: Probe | None = None
         self._reloader: Reloader | None = None
         self._reaps_orphans = False
@@ -81,8 +84,11 @@ class Supervisor:
         `on_ready` is called once the store is available and the options were found to be valid.
         """
         if reexec.is_trial():
-            return 0
+            return 0 if self._passes_checks(preflight.passes) else 1
         titles.set_title(self._title)
+        # A program that replaced another one has passed them, and has children to look after.
+        if not (reexec.is_reexec() or self._passes_checks(self._check)):
+            return 1
         with self._pidfile, self._signals, self._selector:
             self._start_up()
             if on_ready is not None:
@@ -92,6 +98,15 @@ class Supervisor:
             self._work()
             self._exit()
         return 0
+
+    def _passes_checks(self, passes: Callable[[Iterable[preflight.Check]], bool]) -> bool:
+        return passes(preflight.checks_of(self._options))
+
+    def _check(self, checks: Iterable[preflight.Check]) -> bool:
+        """Run the checks where their imports may stay: here, or in a process of their own."""
+        if self._options.preload:
+            return preflight.passes(checks)
+        return preflight.passes_apart(checks)
 
     def _start_up(self) -> None:
         """Open everything, and take over what the previous program handed over."""
@@ -147,6 +162,8 @@ class Supervisor:
             self._probe.serve()
         if self._trial.has_passed() and not self._shutdown.is_requested:
             self._replace_program()
+        if self._recheck.has_passed():
+            self._replace_children()
         self._update_children()
 
     def _timeout(self) -> float:
@@ -234,7 +251,7 @@ class Supervisor:
             if command == "stop":
                 self._table.remove(process)
             elif command == "restart":
-                self._table.retire(process)
+                self._begin_replacing(process)
             else:
                 process.set_quiet(is_quiet=command == "quiet")
 
@@ -247,7 +264,7 @@ class Supervisor:
                 self._table.registered.discard(name)
                 self._outbox.add(protocol.workers.deregister([name]))
         if self._reaps_orphans:
-            reaper.reap({*self._table.pids, self._trial.pid})
+            reaper.reap({*self._table.pids, self._trial.pid, self._recheck.pid})
 
     def _send_heartbeat(self) -> None:
         if self._table.mark_started():
@@ -281,8 +298,18 @@ class Supervisor:
         if self._options.preload:
             self._trial.begin()
             return
+        self._begin_replacing(*self._table)
+
+    def _begin_replacing(self, *processes: ChildProcess) -> None:
+        """Replace children once the code on disk is known to start."""
+        self._to_replace.update(one.pid for one in processes)
+        self._recheck.begin()
+
+    def _replace_children(self) -> None:
+        pids, self._to_replace = self._to_replace, set()
         for process in self._table:
-            self._table.retire(process)
+            if process.pid in pids:
+                self._table.retire(process)
 
     def _replace_program(self) -> None:
         """Replace this program by the one whose trial passed, unless a signal stops that."""
@@ -292,6 +319,7 @@ class Supervisor:
         # Signals in the pipe would be lost with it; from here on they wait in the kernel.
         self._handle_signals()
         if not self._shutdown.is_requested and self._trial.pid is None:
+            self._recheck.end()
             probe = None if self._probe is None else self._probe.descriptor
             reexec.replace_program(
                 reexec.HandoverState(list(self._table), self._outbox.pending, self._is_quiet, probe)
@@ -306,6 +334,7 @@ class Supervisor:
     def _exit(self) -> None:
         """Deregister the workers and close everything."""
         self._trial.end()
+        self._recheck.end()
         names = sorted(self._table.registered)
         for at in range(0, len(names), MAX_PER_CALL):
             self._outbox.add(protocol.workers.deregister(names[at : at + MAX_PER_CALL]))

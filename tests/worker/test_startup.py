@@ -16,7 +16,7 @@ from tests import servers
 from tests.eventually import eventually
 from tests.worker import handlers, hostile_handlers
 from tests.worker.conftest import ROOT, LinePipe, Start, assert_ended
-from tests.worker.job_helpers import put, read, result
+from tests.worker.job_helpers import put, result
 
 pytestmark = [pytest.mark.fork, pytest.mark.any_server]
 
@@ -47,24 +47,6 @@ def test_an_invalid_setting_is_reported_in_one_line(
     assert line.startswith("Error: ")
     assert message in line
     assert live.workers.counts == []
-
-
-def test_a_module_that_exits_when_it_is_imported_ends_no_process(
-    live: Client, work: Start, tmp_path: Path
-) -> None:
-    (tmp_path / "leaving.py").write_text("import sys\nsys.exit('I am off')\n")
-    modules = ["leaving", "tests.worker.handlers"]
-    worker = work(preload=True, isolation="job", path=[str(tmp_path)], imports=modules)
-    leaving = put(live, "leaving.handler")
-
-    assert result(live, put(live, handlers.double, {"number": 4})) == 8
-    with pytest.raises(JobFailedError, match="I am off"):
-        result(live, leaving)
-
-    assert read(live, leaving).failure["group"] == "leaving.handler:SystemExit"
-    log = worker.log.read_text()
-    assert log.count("cannot import leaving before its jobs: it raises SystemExit") == 2
-    assert "Traceback" not in log
 
 
 def only(folder: Path, *names: str) -> None:

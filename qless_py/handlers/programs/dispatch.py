@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import inspect
 import re
+from collections.abc import Sequence
 from typing import Any, Self
 
 from qless_py.errors import BadArgumentError, HandlerNotFoundError
@@ -38,6 +41,19 @@ class Dispatch:
             self._exact[arguments.line("klass", klass)] = to
         return self
 
+    def check(self, queues: Sequence[str] = ()) -> None:
+        """Import the handlers of all routes; raise what is wrong with the first that fails.
+
+        A class may have a method for each queue, so without the names of all queues it only has to
+        exist.
+        """
+        routes = [*self._exact.items(), *((one.pattern, to) for one, to in self._patterns)]
+        for klass, to in routes:
+            try:
+                _check(to, queues)
+            except HandlerNotFoundError as error:
+                raise HandlerNotFoundError(f"route {klass}: {error}") from None
+
     def find(self, job: Any) -> Handler:
         """Return the handler of a job; raise `HandlerNotFoundError` if no route matches."""
         to = self._exact.get(job.klass_name) or next(
@@ -50,3 +66,24 @@ class Dispatch:
             found: Handler = target.find(job)
             return found
         return resolve.find(target, job.queue_name)
+
+
+def _check(to: Any, queues: Sequence[str]) -> None:
+    target = resolve.load(to) if isinstance(to, str) else to
+    check = getattr(target, "check", None)
+    if hasattr(target, "find"):
+        if callable(check):
+            check(queues)
+    elif not inspect.isclass(target):
+        resolve.find(target, "")
+    elif queues and not any(one.startswith("!") or "*" in one for one in queues):
+        _check_class(target, queues)
+
+
+def _check_class(target: Any, queues: Sequence[str]) -> None:
+    """Raise if a class has a method for the jobs of none of the queues."""
+    for queue in queues[:-1]:
+        with contextlib.suppress(HandlerNotFoundError):
+            resolve.find(target, queue)
+            return
+    resolve.find(target, queues[-1])

@@ -49,6 +49,10 @@ class FileClass:
         file, _, name = text.rpartition(":")
         return cls(file, name, **limits) if file else cls(text, **limits)
 
+    def check(self, _queues: object = ()) -> None:
+        """Execute the file; raise if that fails or if it has no such class."""
+        _load(self._file, self._name)
+
     def find(self, _job: Any) -> Handler:
         """Return the handler of any job: this class."""
         return Handler(self.loaded, self.run, is_async=False)
