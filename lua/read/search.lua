@@ -3,8 +3,10 @@
 -- meet all conditions. The reply is {found, scanned, skipped, total, before, at, after}. Each entry
 -- of found is [jid, number of jobs looked at so far, position of its index, score, member]. `at`,
 -- the position of an index, and `after` say where to continue; without `at` every index is at its
--- end. `before` is the last of the jobs left out by `skip`. `skipped` counts jobs whose long data
--- was not read, as this call had read enough.
+-- end. `before` is the last of the jobs left out by `skip`. `total` is the number of jobs in the
+-- indexes that were looked at. `skipped` counts jobs whose long data was not read, as this call had
+-- read enough. A source of failed or completed jobs may have `within`: jobs that ended longer ago
+-- than so many milliseconds are left out.
 -- Errors: BADARG
 -- Events: none
 

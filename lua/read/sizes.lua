@@ -8,6 +8,6 @@ local session = require("lib.core.session")
 
 local now, sources = unpack(ARGV)
 local read = search.read_sources(sources, search.SIZES)
-session.read(now)
+local s = session.read(now)
 
-return cmsgpack.pack(search.sizes(read))
+return cmsgpack.pack(search.sizes(s, read))

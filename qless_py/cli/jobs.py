@@ -24,6 +24,7 @@ from qless_py.errors import BadArgumentError
         "qless-py jobs --state failed --klass 'app.*' --count 10",
         "qless-py jobs --tag customer-7 --text ann@example.org --json",
         "qless-py jobs 'state:failed,stalled age:>5m -tag:test data.to:ann'",
+        "qless-py jobs 'failed:<1h group:*Timeout'",
     ),
 )
 @click.argument("search", nargs=-1)
@@ -49,8 +50,9 @@ def jobs(
     """List jobs that match all filters.
 
     SEARCH is a list of terms such as state:failed queue:mail klass:app.* tag:a user:ann group:x
-    worker:w priority:>5 retries:0 age:>5m error:timeout data.user.id:42 "exact words"; a leading -
-    negates a term.
+    worker:w priority:>5 retries:0 attempts:>3 error:timeout data.user.id:42 "exact words"; a
+    leading - negates a term. Times since an event: age:>5m (since the put), failed:<1h,
+    finished:<1d (failed or completed), started:<10m (since the last pop).
     """
     filters = Filters(**given, search=" ".join(search) or None)
     query, left = filters.query(), budget

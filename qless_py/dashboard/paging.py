@@ -26,6 +26,11 @@ def page_size() -> int:
     return _integer("size", dashboard().config.page_size, 1, _MAX_SIZE)
 
 
+def searched_before() -> int:
+    """Return how many jobs the earlier pages of a search examined."""
+    return _integer("searched", 0, 0, _MAX_OFFSET)
+
+
 def page_cursor(name: str = "cursor") -> str | None:
     """Return where a list continues, or None at its beginning."""
     return request.args.get(name) or None

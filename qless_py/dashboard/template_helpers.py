@@ -21,7 +21,7 @@ from qless_py.errors import UndecodableDataError
 # Query parameters that links to the same page keep.
 _PARAMETERS: Final = (
     "q", "sort", "order", "offset", "size", "tab", "range", "day", "cursor", "users", "group",
-    "state",
+    "state", "searched",
 )  # fmt: skip
 _MAX_ENTRY: Final = 2_000  # Characters of an entry in a job's history.
 

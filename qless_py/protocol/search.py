@@ -13,6 +13,8 @@ SOURCES = 25
 """The most indexes one call searches."""
 SIZES = 250
 """The most indexes one call counts."""
+MAX_WITHIN = 2**52
+"""The most milliseconds that a source may look back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +32,8 @@ class Look:
     """What one call found.
 
     `place` and `after` are where to continue: after that job of that index of the call, or at its
-    beginning. Without a place all indexes are exhausted. `before` is the last job skipped.
+    beginning. Without a place all indexes are exhausted. `before` is the last job skipped. `total`
+    is the number of jobs in the indexes that were examined.
     """
 
     hits: list[Hit]
@@ -43,7 +46,7 @@ class Look:
 
 
 def search(  # noqa: PLR0913 - the arguments of the script
-    sources: Sequence[Mapping[str, str]],
+    sources: Sequence[Mapping[str, str | int]],
     conditions: Sequence[Mapping[str, Any]],
     *,
     after: Mark | None = None,
@@ -58,7 +61,7 @@ def search(  # noqa: PLR0913 - the arguments of the script
     return Call("read/search", args, _look)
 
 
-def sizes(sources: Sequence[Mapping[str, str]]) -> Call[list[int]]:
+def sizes(sources: Sequence[Mapping[str, str | int]]) -> Call[list[int]]:
     """Count the jobs of each of up to 250 indexes."""
     return Call("read/sizes", (pack(list(sources)),), lambda reply: list(unpack(reply)))
 

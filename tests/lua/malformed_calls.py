@@ -27,6 +27,8 @@ MAPS: Final = (b"\xc1", b"\x81\xa1a", b"\xdf\xff\xff\xff\xff", b"\x80\x80", b"\x
 INDEXES: Final[tuple[list[Any], ...]] = (
     [], [{"set": "work"}], [{"set": 1}], [{"set": "waiting"}], [{"set": "waiting", "queue": 5}],
     [{"set": "tag", "name": "a b"}], [{"set": "failed", "name": ""}],
+    [{"set": "complete", "within": "5"}], [{"set": "complete", "within": -1}],
+    [{"set": "complete", "within": NAN}], [{"set": "waiting", "queue": "work", "within": 5}],
 )  # fmt: skip
 PACKED_INTEGERS: Final = (NAN, INF, -INF, 1.5, "5", "x", True, [1], {"a": 1}, 2.0**53, -(2.0**60))
 

@@ -17,7 +17,8 @@ search.SCAN = 100
 search.SOURCES = 25
 search.SIZES = 250
 local LONG_DATA = 1048576
-local SOURCE = { set = true, queue = true, name = true }
+local SOURCE = { set = true, queue = true, name = true, within = true }
+local MAX_WITHIN = 2 ^ 52
 
 local function of_queue(key)
   return function(source)
@@ -54,13 +55,22 @@ local sets = {
   jid = of_name(keys.job),
 }
 local HAS_ORDER = { waiting = true, shared = true }
+-- The indexes whose scores are the times at which their jobs ended.
+local BY_END = { complete = true, failed = true }
 
 local function read_source(given)
   check.map("source", given, SOURCE)
   if type(given.set) ~= "string" or not sets[given.set] then
     errors.bad("source names an unknown set")
   end
-  return { set = given.set, name = given.name, key = sets[given.set](given) }
+  local source = { set = given.set, name = given.name, key = sets[given.set](given) }
+  if given.within ~= nil then
+    if not BY_END[given.set] then
+      errors.bad("within is for sets of ended jobs only")
+    end
+    source.within = check.count("within", given.within, 0, MAX_WITHIN)
+  end
+  return source
 end
 
 -- Reads up to `most` indexes.
@@ -78,15 +88,23 @@ function search.read(sources, wanted)
     conditions = conditions.read(wanted) }
 end
 
-local function size_of(source)
-  return source.set == "jid" and 1 or redis.call("ZCARD", source.key)
+-- The number of jobs at the beginning of an index that ended too long ago to be looked at.
+local function left_out(s, source)
+  if not source.within then
+    return 0
+  end
+  return redis.call("ZCOUNT", source.key, "-inf", string.format("(%.0f", s.now - source.within))
 end
 
--- The number of jobs in each index.
-function search.sizes(sources)
+local function size_of(s, source)
+  return source.set == "jid" and 1 or redis.call("ZCARD", source.key) - left_out(s, source)
+end
+
+-- The number of jobs to look at in each index.
+function search.sizes(s, sources)
   local sizes = {}
   for i, source in ipairs(sources) do
-    sizes[i] = size_of(source)
+    sizes[i] = size_of(s, source)
   end
   return sizes
 end
@@ -124,12 +142,13 @@ local function search_index(s, self, place, from, reply)
 end
 
 -- The rank at which to begin in the first index, and the position before it.
-local function start(self, after, skip)
-  local key = self.sources[1].key
-  if self.sources[1].set == "jid" then
+local function start(s, self, after, skip)
+  local source = self.sources[1]
+  local key = source.key
+  if source.set == "jid" then
     return 0
   end
-  local from = cursor.rank(key, after) + skip
+  local from = (after and cursor.rank(key, after) or left_out(s, source)) + skip
   local flat = skip > 0 and redis.call("ZRANGE", key, from - 1, from - 1, "WITHSCORES") or {}
   return from, flat[1] and { flat[2], flat[1] } or nil
 end
@@ -137,16 +156,14 @@ end
 -- Searches one index after the other; returns where to continue.
 local function search_all(s, self, from, reply)
   for place, source in ipairs(self.sources) do
-    if place > 1 or not self.is_under_way then
-      reply.total = reply.total + size_of(source)
-    end
-    local after = search_index(s, self, place, from, reply)
+    reply.total = reply.total + size_of(s, source)
+    local after = search_index(s, self, place, from or left_out(s, source), reply)
     if after then
       return place, after
     elseif #reply.found == self.wanted then
       return place < #self.sources and place + 1 or nil
     end
-    from = 0
+    from = nil
   end
 end
 
@@ -155,10 +172,9 @@ end
 function search.run(s, self, after, skip)
   s.long_data_budget, s.skipped_jobs = LONG_DATA, 0
   local reply = { found = {}, scanned = 0, total = 0 }
-  local from = 0
-  self.is_under_way = after or skip > 0
-  if self.is_under_way then
-    from, reply.before = start(self, after, skip)
+  local from
+  if after or skip > 0 then
+    from, reply.before = start(s, self, after, skip)
   end
   reply.at, reply.after = search_all(s, self, from, reply)
   reply.skipped = s.skipped_jobs

@@ -4,6 +4,9 @@ It is the same in the library, the command line and the dashboard. A job must ma
 leading `-` negates a term; quotes keep words together, and a name in quotes is taken literally,
 with its stars. A word without a field is searched in the jid, klass, queue, group, user, tags and
 data of a job, ignoring case.
+
+`age`, `failed`, `finished` and `started` compare the time since the job was put, failed, failed or
+completed, and was last popped: `failed:<1h` matches jobs that failed within the last hour.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ from __future__ import annotations
 import difflib
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -26,16 +30,24 @@ _NAMES: Final = {
 }  # fmt: skip
 _NUMBERS: Final = {
     "priority": "priority", "prio": "priority", "retries": "retries", "crashes": "crashes",
+    "attempts": "attempts",
 }  # fmt: skip
+# The times since an event, and the states of jobs that have one, if not all have.
+_ENDS: Final[Mapping[str, frozenset[str]]] = {
+    "failed": frozenset({"failed"}),
+    "finished": frozenset({"failed", "complete"}),
+}
+_TIMES: Final = ("age", "started", *_ENDS)
 _TEXTS: Final = {"data": "data", "error": "error"}
-_FIELDS: Final = ("state", "age", *_NAMES, *_NUMBERS, *_TEXTS)
+_FIELDS: Final = ("state", *_TIMES, *_NAMES, *_NUMBERS, *_TEXTS)
 _UNITS: Final = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 _TOKEN: Final = re.compile(
-    r'(?P<minus>-?)(?:(?P<field>[A-Za-z]+(?:\.[^\s:"]+)?):)?(?P<value>"(?:[^"\\]|\\.)*"|[^\s"]+)'
+    r'(?P<minus>-?)(?:(?P<field>[^\W\d][\w-]*(?:\.[^\s:"]+)?):)?(?P<value>"(?:[^"\\]|\\.)*"|[^\s"]+)'
 )
 _COMPARED: Final = re.compile(r"(<=|>=|<|>|=)?(.+)", re.DOTALL)
 _MAX_LENGTH: Final = 500
 _TERMS: Final = 20
+_MAX_EXAMPLE: Final = 60
 
 
 class SearchError(BadArgumentError):
@@ -64,6 +76,20 @@ class Term:
         if self.op == "in" and len(self.value) == 1:
             return str(self.value[0])
         return str(self.value) if self.op == "like" and "*" not in str(self.value) else None
+
+    @property
+    def states(self) -> frozenset[str] | None:
+        """The states of all jobs that can match, or None if any state can."""
+        if self.field == "state":
+            named = frozenset(self.value)
+            return frozenset(STATES) - named if self.is_negated else named
+        return None if self.is_negated else _ENDS.get(self.field)
+
+    @property
+    def within(self) -> float | None:
+        """The milliseconds in which a matching job has ended, if the term limits that."""
+        is_limit = self.op in {"<", "<=", "="} and not self.is_negated
+        return float(self.value) if self.field in _ENDS and is_limit else None
 
     def condition(self) -> dict[str, Any]:
         """Return the condition as an argument of the script."""
@@ -112,7 +138,7 @@ def _term(found: re.Match[str]) -> Term:
 def _of_field(name: str, value: str, found: re.Match[str], *, is_negated: bool) -> Term:
     if name == "state":
         return Term("state", "in", _states(value, found), is_negated)
-    if name == "age" or name in _NUMBERS:
+    if name in _TIMES or name in _NUMBERS:
         return _compared(_NUMBERS.get(name, name), value, found, is_negated=is_negated)
     if name in _TEXTS:
         return Term(_TEXTS[name], "has", value, is_negated)
@@ -122,12 +148,20 @@ def _of_field(name: str, value: str, found: re.Match[str], *, is_negated: bool) 
         return Term(_NAMES[name], "like", value, is_negated)
     near = difflib.get_close_matches(name, _FIELDS, 1)
     hint = f", did you mean {near[0]}?" if near else f"; there are {', '.join(_FIELDS)}"
-    raise SearchError(f"there is no field {name}{hint}", found.start())
+    raise SearchError(f"there is no field {name}{hint}{_in_quotes(found)}", found.start())
+
+
+def _in_quotes(found: re.Match[str]) -> str:
+    """Return how to search for a text that looks like a term."""
+    text = found[0].removeprefix("-")
+    is_short = '"' not in text and len(text) <= _MAX_EXAMPLE
+    return f' To search for the text, put it in quotes: "{text}"' if is_short else ""
 
 
 def _in_data(name: str, path: str, value: str, found: re.Match[str], *, is_negated: bool) -> Term:
     if name != "data":
-        raise SearchError(f"only data has fields of its own, {name} has none", found.start())
+        message = f"only data has fields of its own, {name} has none{_in_quotes(found)}"
+        raise SearchError(message, found.start())
     return Term("data", "has", value, is_negated, tuple(path.split(".")))
 
 
@@ -147,15 +181,24 @@ def _compared(field: str, value: str, found: re.Match[str], *, is_negated: bool)
         raise SearchError("a term without a value", found.start())
     op, number = parts[1], parts[2]
     if field == "age":
-        return Term(field, op or ">=", _milliseconds(number, found), is_negated)
+        return Term(field, op or ">=", _milliseconds(field, number, found), is_negated)
+    if field in _TIMES:
+        time = _milliseconds(field, number, found)
+        if op is None:
+            message = (
+                f"write {field}:<{number} for the last {number}, {field}:>{number} for longer ago"
+            )
+            raise SearchError(message, found.start("value"))
+        return Term(field, op, time, is_negated)
     return Term(field, op or "=", _number(number, found), is_negated)
 
 
-def _milliseconds(text: str, found: re.Match[str]) -> float:
+def _milliseconds(field: str, text: str, found: re.Match[str]) -> float:
     unit = text[-1:].lower()
     if unit in _UNITS:
         return 1000 * _UNITS[unit] * _number(text[:-1], found)
-    raise SearchError("an age is a number and one of s, m, h, d, w: 5m", found.start("value"))
+    message = f"{field} takes a number and one of s, m, h, d, w: {field}:>5m"
+    raise SearchError(message, found.start("value"))
 
 
 def _number(text: str, found: re.Match[str]) -> float:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from qless_py.client.search.grammar import STATES, Term
 from qless_py.protocol import cursors
 from qless_py.protocol.cursors import Mark
 from qless_py.protocol.reservers import fits
+from qless_py.protocol.search import MAX_WITHIN
 
 # The indexes in which jobs of a state can be, in the order in which they are looked through.
 _SETS: Final = {
@@ -37,16 +39,21 @@ _ORDER: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One index: a set, and the queue or the name (of a group, tag, worker) that it belongs to."""
+    """One index: a set, and the queue or the name (of a group, tag, worker) that it belongs to.
+
+    Of an index of ended jobs, those that ended more than `within` milliseconds ago are left out.
+    """
 
     set: str
     queue: str = ""
     name: str = ""
+    within: int | None = field(default=None, compare=False)
 
-    def argument(self) -> dict[str, str]:
+    def argument(self) -> dict[str, str | int]:
         """Return the source as an argument of the script."""
         made = {"set": self.set, "queue": self.queue, "name": self.name}
-        return {key: value for key, value in made.items() if value}
+        named: dict[str, str | int] = {key: value for key, value in made.items() if value}
+        return named if self.within is None else {**named, "within": self.within}
 
     def rank(self) -> tuple[int, str, str]:
         """Return the position in the order of sources, which must be stable for cursors."""
@@ -79,10 +86,16 @@ def states_of(terms: Iterable[Term]) -> set[str]:
     """Return the states that matching jobs can have."""
     wanted = set(STATES)
     for term in terms:
-        if term.field == "state":
-            named = set(term.value)
-            wanted = wanted - named if term.is_negated else wanted & named
+        if term.states is not None:
+            wanted &= term.states
     return wanted
+
+
+def _within(terms: Iterable[Term]) -> int | None:
+    """Return in how many milliseconds matching jobs have ended, if the terms limit that."""
+    limits = [term.within for term in terms if term.within is not None]
+    # Rounded up: the conditions are exact.
+    return max(0, min(math.ceil(min(limits)), MAX_WITHIN)) if limits else None
 
 
 def direct(terms: Sequence[Term]) -> Source | None:
@@ -95,7 +108,7 @@ def direct(terms: Sequence[Term]) -> Source | None:
     if "worker" in exact:
         return Source("worker", name=exact["worker"] or "")
     if "group" in exact:
-        return Source("failed", name=exact["group"] or "")
+        return Source("failed", name=exact["group"] or "", within=_within(terms))
     return None
 
 
@@ -111,7 +124,7 @@ def sources(
 
     The counts of each queue are passed, so that empty indexes cost nothing.
     """
-    states = states_of(terms)
+    states, within = states_of(terms), _within(terms)
     known = [row for row in queues if _may_be(str(row["name"]), terms, "queue")]
     found = {
         Source(name, queue=str(row["name"]))
@@ -121,9 +134,10 @@ def sources(
         if any(row.get(counted) for counted in _COUNTED[name])
     }
     if "failed" in states:
-        found |= {Source("failed", name=one) for one in groups if _may_be(one, terms, "group")}
+        named = [one for one in groups if _may_be(one, terms, "group")]
+        found |= {Source("failed", name=one, within=within) for one in named}
     if "complete" in states:
-        found.add(Source("complete"))
+        found.add(Source("complete", within=within))
     return sorted(found, key=Source.rank)
 
 

@@ -48,8 +48,9 @@ AnyJob = TypeVar("AnyJob")
 class SearchPage(Generic[AnyJob]):
     """Jobs that a search found; `cursor` is where the next call continues, `None` at the end.
 
-    `scanned` of the `total` jobs in the indexes used were examined. In `skipped` of them the data
-    was too long to be searched.
+    `scanned` jobs were examined, beginning at the cursor. `total` is the number of jobs in all
+    indexes that the search uses, also in those before the cursor. In `skipped` of the examined jobs
+    the data was too long to be searched.
     """
 
     jobs: list[AnyJob]
@@ -69,14 +70,16 @@ def steps(text: str, *, limit: int, cursor: str | None, budget: int) -> _Steps[F
     start = None if cursor is None else Cursor.read(cursor)
     conditions = [term.condition() for term in terms if _store_can_judge(term)]
     paths = [term for term in terms if term.path]
-    found = Found()
-    line = yield from _line(terms, start)
+    line, total = yield from _line(terms, start)
+    found = Found(total=total or 0)
     room = _FIRST_ROUND
     while line.cursor is not None and len(found.records) < limit and found.scanned < budget:
         # What the store cannot judge for certain is cut off here, with no need to ask again.
         wanted = MAX_PAGE_LENGTH if paths else limit - len(found.records)
         slices = list(line.slices(min(room, budget - found.scanned)))
         looks = yield [_call(line, one, conditions, wanted) for one in slices]
+        if total is None:
+            found.total = total = looks[0].total
         yield from _take(found, line, list(zip(slices, looks, strict=True)), paths, limit)
         room = min(2 * room, _ROUND)
     found.cursor = line.cursor
@@ -108,7 +111,6 @@ def _take(
             return
         found.records += [jobs[hit.jid] for hit in known[:number] if hit.jid in fit]
         found.skipped += look.skipped
-        found.total += look.total
         if number < len(look.hits):
             found.scanned += look.hits[number - 1].looked
             line.stop_at(one, look.hits[number - 1])
@@ -126,25 +128,24 @@ def _enough(hits: Sequence[Hit], fit: set[str], wanted: int) -> int:
     return len(hits)
 
 
-def _line(terms: Sequence[Term], start: Cursor | None) -> _Steps[Line]:
-    """Find the indexes to examine, and their sizes."""
+def _line(terms: Sequence[Term], start: Cursor | None) -> _Steps[tuple[Line, int | None]]:
+    """Find the indexes to examine, and the jobs in all of them; None if the first call counts."""
     only = direct(terms)
     if only is not None:
-        every = [only]
-    else:
-        queues, groups = yield from _known(queue_of(terms))
-        every = sources(terms, queues, groups)
-    after = None
-    if start is not None:
-        every = [one for one in every if one.rank() >= start.source.rank()]
-        after = start.after if every and every[0] == start.source else None
-    if only is not None:
-        return Line(every, [1 if only.set == "jid" else math.inf] * len(every), after)
+        if start is not None and start.source.rank() > only.rank():
+            return Line([], []), 0
+        after = start.after if start is not None and start.source == only else None
+        return Line([only], [1 if only.set == "jid" else math.inf], after), None
+    queues, groups = yield from _known(queue_of(terms))
+    every = sources(terms, queues, groups)
     sizes = yield from _sizes(every)
+    ahead, after = list(zip(every, sizes, strict=True)), None
+    if start is not None:
+        ahead = [pair for pair in ahead if pair[0].rank() >= start.source.rank()]
+        after = start.after if ahead and ahead[0][0] == start.source else None
     if after is None:
-        filled = [(one, size) for one, size in zip(every, sizes, strict=True) if size]
-        every, sizes = [one for one, _ in filled], [size for _, size in filled]
-    return Line(every, sizes, after)
+        ahead = [pair for pair in ahead if pair[1]]
+    return Line([one for one, _ in ahead], [size for _, size in ahead], after), sum(sizes)
 
 
 def _sizes(every: Sequence[Source]) -> _Steps[list[int]]:

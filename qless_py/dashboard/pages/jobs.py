@@ -15,7 +15,7 @@ from qless_py.dashboard.actions import perform, requires
 from qless_py.dashboard.auth.access import Role
 from qless_py.dashboard.context import client, find_jobs, redactor
 from qless_py.dashboard.errors import wants_json
-from qless_py.dashboard.paging import page_cursor, page_offset, page_size
+from qless_py.dashboard.paging import page_cursor, page_offset, page_size, searched_before
 
 _BUDGET: Final = 5_000  # Jobs that a page searches; a link continues the search.
 _TAGS_PER_PAGE: Final = 100
@@ -23,12 +23,14 @@ _TAGS_PER_PAGE: Final = 100
 
 def jobs() -> str | tuple[str, int] | Response:
     text = request.args.get("q", "").strip()
-    found, error, status = None, None, 200
+    found, error, status, searched = None, None, 200, 0
     try:
         if hidden := redactor():
             hidden.check_search(text)
         size, cursor = page_size(), page_cursor()
+        searched = searched_before() if cursor is not None else 0
         found = client().jobs.search(text, limit=size, cursor=cursor, budget=_BUDGET)
+        searched += found.scanned
     except SearchError as search_error:
         if wants_json():
             raise
@@ -37,8 +39,9 @@ def jobs() -> str | tuple[str, int] | Response:
         rows = [_as_json(job) for job in found.jobs]
         return jsonify({"jobs": rows, "looked_at": found.scanned, "cursor": found.cursor})
     page = render_template(
-        "qless_py/jobs.html", text=text, found=found, error=error, commands=commands.of_search(text)
-    )
+        "qless_py/jobs.html", text=text, found=found, error=error, searched=searched,
+        commands=commands.of_search(text),
+    )  # fmt: skip
     return page, status
 
 

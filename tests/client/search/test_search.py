@@ -95,6 +95,106 @@ def test_a_due_job_is_found_as_waiting(client: Client, clock: Clock) -> None:
     assert _found(client, "state:scheduled") == set()
 
 
+@pytest.fixture
+def over_time(client: Client, clock: Clock) -> Client:
+    """Jobs that started, failed and completed 3 hours, 2 hours and half an hour ago."""
+    queue = client.queues["mail"]
+    for age in ("old", "late", "new"):
+        for end in ("failed", "done", "both"):
+            queue.put("app.Run", jid=f"{age}-{end}", tags=[age])
+        for job in queue.pop(3):
+            if job.jid.endswith("both"):
+                job.retry()
+            if job.jid.endswith("failed"):
+                job.fail("app.Run:Error", "no")
+            elif job.jid.endswith("done"):
+                job.complete()
+        for job in queue.pop(1):
+            job.complete()
+        clock.advance(3600 if age == "old" else 5400 if age == "late" else 1800)  # type: ignore[attr-defined]
+    queue.put("app.Run", jid="waits")
+    return client
+
+
+@pytest.mark.parametrize(
+    ("text", "jids"),
+    [
+        ("failed:<1h", "new-failed"),
+        ("failed:>1h failed:<150m", "late-failed"),
+        ("failed:<1h state:complete", ""),
+        ("group:app.Run:Error failed:<1h", "new-failed"),
+        ("tag:old failed:<1h", ""),
+        ("tag:old failed:>1h", "old-failed"),
+        ("jid:late-failed failed:<3h", "late-failed"),
+        ("finished:<1h", "new-failed new-done new-both"),
+        ("finished:>170m", "old-failed old-done old-both"),
+        ("started:<1h", "new-failed new-done new-both"),
+        ("-started:<3h", "old-failed old-done old-both waits"),
+        ("attempts:>1", "old-both late-both new-both"),
+        ("attempts:0", "waits"),
+        ("-failed:<1h state:failed", "old-failed late-failed"),
+    ],
+)
+def test_jobs_are_found_by_when_they_started_and_ended(
+    over_time: Client, text: str, jids: str
+) -> None:
+    assert _found(over_time, text) == set(jids.split())
+
+
+def test_a_search_of_the_last_hour_examines_only_that(over_time: Client) -> None:
+    for text, number in (("failed:<1h", 1), ("finished:<1h", 3), ("failed:<9999w", 3)):
+        page = over_time.jobs.search(text)
+        assert (page.scanned, page.total) == (number, number), text
+
+
+def test_a_search_of_the_last_hour_continues_where_it_ended(over_time: Client) -> None:
+    first = over_time.jobs.search("finished:<150m", limit=4)
+    second = over_time.jobs.search("finished:<150m", limit=4, cursor=first.cursor)
+
+    found = [job.jid for page in (first, second) for job in page.jobs]
+    assert sorted(found) == sorted(
+        f"{age}-{end}" for age in ("late", "new") for end in ("failed", "done", "both")
+    )
+    assert (first.total, second.total) == (6, 6)
+
+
+def test_attempts_and_starts_beyond_the_record_are_found(client: Client, clock: Clock) -> None:
+    client.queues["mail"].put("app.Run", jid="j")
+    for _ in range(3):
+        (job,) = client.queues["mail"].pop(1)
+        for number in range(20):
+            job.log(f"line {number}")
+        clock.advance(600)  # type: ignore[attr-defined]
+        job.retry()
+
+    assert _found(client, "attempts:3 started:<11m") == {"j"}
+    assert _found(client, "attempts:>3") == set()
+    assert _found(client, "started:<9m") == set()
+
+
+def test_the_total_is_that_of_all_pages(client: Client) -> None:
+    for name in ("a", "b", "c"):
+        client.queues[name].put_many([{"klass": "app.Run"} for _ in range(40)])
+
+    totals, scanned, cursor = [], 0, None
+    while scanned < 120:
+        page = client.jobs.search("", limit=25, cursor=cursor)
+        totals.append(page.total)
+        scanned, cursor = scanned + page.scanned, page.cursor
+
+    assert totals == [120] * 5
+    assert scanned == 120
+
+
+def test_the_total_of_one_index_is_that_of_all_pages(client: Client) -> None:
+    client.queues["a"].put_many([{"klass": "app.Run", "tags": ["eu"]} for _ in range(40)])
+
+    first = client.jobs.search("tag:eu", limit=25)
+    second = client.jobs.search("tag:eu", limit=25, cursor=first.cursor)
+
+    assert (first.total, first.scanned, second.total, second.scanned) == (40, 25, 40, 15)
+
+
 def test_a_budget_ends_a_search_and_its_cursor_continues(client: Client) -> None:
     queue = client.queues["mail"]
     for first in range(0, 400, 100):
