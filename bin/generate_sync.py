@@ -24,6 +24,7 @@ MODULES: Final = {
     "batch": "batch",
     "client": "client",
     "drive": "drive",
+    "jid": "jid",
     "job": "job",
     "jobs": "jobs",
     "pipeline": "pipeline",

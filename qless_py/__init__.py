@@ -4,6 +4,7 @@ from qless_py.client.batch import Batch
 from qless_py.client.client import Client
 from qless_py.client.events import Event
 from qless_py.client.explain import Explanation
+from qless_py.client.jid import Jid
 from qless_py.client.job import Job
 from qless_py.client.pipeline import Pipeline
 from qless_py.client.pipeline_calls import Pending
@@ -113,6 +114,7 @@ __all__ = [
     "GracefulStop",
     "HandlerNotFoundError",
     "ImmediateStop",
+    "Jid",
     "Job",
     "JobCanceledError",
     "JobFailedError",

@@ -4,26 +4,28 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Sequence
-from typing import Any, Final, Generic, ParamSpec, TypeVar, Unpack, cast, overload
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import Any, Final, Generic, ParamSpec, Protocol, Self, TypeVar, Unpack, cast, overload
 
 from qless_py import aio
 from qless_py.client.client import Client
+from qless_py.client.jid import Jid
 from qless_py.client.job import Job
 from qless_py.client.session import Session
 from qless_py.default_client import default_client, replaceable
 from qless_py.errors import BadArgumentError
 from qless_py.handlers.context import current_job
 from qless_py.handlers.retry import RetryPolicy
-from qless_py.protocol import Call, arguments, puts
-from qless_py.protocol.options import PutOptions, PutSpec, Seconds
+from qless_py.handlers.typed_call import TypedCall
+from qless_py.protocol import Call, arguments, puts, recurring
+from qless_py.protocol.options import PutOptions, PutSpec, RecurOptions, Seconds
+from qless_py.protocol.settings import Settings
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 # Options that are looked up when a job runs instead of being stored with it.
 _AT_RUN: Final = ("retry", "soft_limit", "hard_limit")
-_POSITIONAL: Final = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.VAR_POSITIONAL)
 
 
 def get_current_job() -> Job | None:
@@ -35,8 +37,10 @@ class Task(Generic[P, R]):
     """A function whose `put` enqueues a job that calls it; made by the decorator `job`.
 
     The data of the job is `{"kwargs": {…}}` with the arguments by name, so programs in any
-    language can put one. `put` raises `BadArgumentError` for arguments that the function does not
-    accept.
+    language can put one. Arguments are validated and converted by their annotations, when the job
+    is put and again when it runs, and the result by the annotation of the function: what pydantic
+    can write as JSON travels both ways. `put` raises `BadArgumentError` for arguments that the
+    function does not accept, and then nothing is put.
     """
 
     def __init__(
@@ -55,7 +59,7 @@ class Task(Generic[P, R]):
         self.soft_limit: Seconds | None = None
         self.hard_limit: Seconds | None = None
         self._function = function
-        self._signature = _signature(function)
+        self._call = TypedCall(function, self.name)
         self._client = client
         self._put: dict[str, Any] = {**put}
 
@@ -64,43 +68,71 @@ class Task(Generic[P, R]):
         return self._function(*args, **kwargs)
 
     def data(self, *args: P.args, **kwargs: P.kwargs) -> dict[str, Any]:
-        """Return the data of a job with these arguments, for `recur` for example."""
-        try:
-            bound = dict(self._signature.bind(*args, **kwargs).arguments)
-        except TypeError as error:
-            raise BadArgumentError(f"{self.name}: {error}") from None
-        for name, parameter in self._signature.parameters.items():
-            if parameter.kind is inspect.Parameter.VAR_KEYWORD:
-                bound |= bound.pop(name, {})
-        return {"kwargs": bound}
+        """Return the data of a job with these arguments."""
+        return {"kwargs": self._call.to_data(args, kwargs)}
 
     def spec(self, *args: P.args, **kwargs: P.kwargs) -> PutSpec:
-        """Return one job for `put_many`, batches and pipelines of either client."""
-        spec: dict[str, Any] = {"klass": self, "data": self.data(*args, **kwargs), **self._put}
+        """Return one job for `put_many`, batches and pipelines of either client, with its queue."""
+        data = self.data(*args, **kwargs)
+        spec: dict[str, Any] = {"klass": self, "data": data, "queue": self.queue, **self._put}
         return cast("PutSpec", spec)
 
-    def put(self, *args: P.args, **kwargs: P.kwargs) -> str:
+    def put(self, *args: P.args, **kwargs: P.kwargs) -> Jid[R]:
         """Put a job that calls the function with these arguments and return its jid.
 
-        It goes through the client of the task. Without one, it goes to the store of the job that
-        runs here, or else to the store that `Client()` finds.
+        `jid.wait()` returns what the function returns. The job goes through the client of the task.
+        Without one, it goes to the store of the job that runs here, or else to the store that
+        `Client()` finds.
         """
         session = self._session()
-        return session.runner.run(self._call(session.settings, self.data(*args, **kwargs)))
+        data = self.data(*args, **kwargs)
+        jid = session.runner.run(puts.put(session.settings, self.queue, self, data, {}))
+        return Jid(jid, session, self._call.result_from_data)
 
-    async def put_async(self, client: aio.Client, *args: P.args, **kwargs: P.kwargs) -> str:
-        """Put a job through an asyncio client and return its jid."""
-        return await client.run(self._call(client.settings, self.data(*args, **kwargs)))
+    async def put_async(self, client: aio.Client, *args: P.args, **kwargs: P.kwargs) -> aio.Jid[R]:
+        """Put a job through an asyncio client and return its jid; `await jid.wait()` waits."""
+        data = self.data(*args, **kwargs)
+        jid = await client.runner.run(puts.put(client.settings, self.queue, self, data, {}))
+        return aio.Jid(jid, client, self._call.result_from_data)
+
+    def recur(
+        self,
+        data: Mapping[str, Any] | None = None,
+        interval: Seconds | None = None,
+        offset: Seconds = 0,
+        **options: Unpack[RecurOptions],
+    ) -> str:
+        """Put a job every `interval` seconds or by `cron`; returns the recurring jid.
+
+        `data` are the arguments, as `data()` returns them: `report.recur(report.data(to="ann"),
+        cron="0 9 * * *", zone="Europe/Berlin")`. The jid is the name of the function unless one is
+        given, so each start of a program that says this sets the same schedule again.
+        """
+        session = self._session()
+        call = self._recurrence(session.settings, data, interval, offset, options)
+        return session.runner.run(call)
+
+    async def recur_async(
+        self,
+        client: aio.Client,
+        data: Mapping[str, Any] | None = None,
+        interval: Seconds | None = None,
+        offset: Seconds = 0,
+        **options: Unpack[RecurOptions],
+    ) -> str:
+        """Do the same as `recur` through an asyncio client."""
+        call = self._recurrence(client.settings, data, interval, offset, options)
+        return await client.runner.run(call)
 
     def using(
         self, client: Client | None = None, *, queue: str | None = None, **more: Unpack[PutOptions]
-    ) -> Task[P, R]:
+    ) -> Self:
         """Return the same task with another client or queue, or with more options of the put.
 
         `send.using(delay=60, priority=5).put(to="ann")`
         """
-        put: dict[str, Any] = {**self._put, **more}
-        task = Task(self._function, queue or self.queue, client or self._client, **put)
+        put: Any = arguments.merged(self._put, more)
+        task = type(self)(self._function, queue or self.queue, client or self._client, **put)
         for name in ("middleware", *_AT_RUN):
             setattr(task, name, getattr(self, name))
         return task
@@ -110,12 +142,18 @@ class Task(Generic[P, R]):
         kwargs = job.data.get("kwargs") if isinstance(job.data, dict) else None
         if not isinstance(kwargs, dict):
             raise BadArgumentError(f"data['kwargs'] of {job} is not a map of arguments")
-        try:
-            self._signature.bind(**kwargs)
-        except TypeError as error:
-            raise BadArgumentError(f"{self.name}: {error}") from None
         call = cast("Callable[..., Any]", self._function)
-        return call(**kwargs)
+        value = call(**self._call.from_data(kwargs))
+        return (
+            self._awaited(value) if inspect.iscoroutine(value) else self._call.result_to_data(value)
+        )
+
+    async def _awaited(self, value: Coroutine[Any, Any, Any]) -> Any:
+        return self._call.result_to_data(await value)
+
+    def check(self) -> None:
+        """Raise `BadArgumentError` if an annotation cannot be resolved or travel as data."""
+        self._call.check()
 
     def default_job_options(self, _data: Any) -> dict[str, Any]:
         """Return the options of its jobs, whichever way they are put."""
@@ -124,8 +162,18 @@ class Task(Generic[P, R]):
     def __repr__(self) -> str:
         return f"<Task {self.name} of queue {self.queue}>"
 
-    def _call(self, settings: Any, data: dict[str, Any]) -> Call[str]:
-        return puts.put(settings, self.queue, self, data, {})
+    def _recurrence(
+        self,
+        settings: Settings,
+        data: Mapping[str, Any] | None,
+        interval: Seconds | None,
+        offset: Seconds,
+        options: Mapping[str, Any],
+    ) -> Call[str]:
+        if data is None:
+            data = {"kwargs": self._call.to_data((), {})}
+        named = {**options, "jid": options.get("jid") or self.name}
+        return recurring.recur(settings, self.queue, self, data, interval, offset, named)
 
     def _session(self) -> Session:
         if self._client is not None:
@@ -134,6 +182,27 @@ class Task(Generic[P, R]):
         return job.session if isinstance(job, Job) else default_client()
 
 
+class AsyncTask(Task[P, R]):
+    """A task of an `async def` function: calling it returns a coroutine."""
+
+    def __call__(  # type: ignore[override]
+        self, *args: P.args, **kwargs: P.kwargs
+    ) -> Coroutine[Any, Any, R]:
+        """Call the function directly; await what it returns."""
+        return cast("Coroutine[Any, Any, R]", self._function(*args, **kwargs))
+
+
+class TaskDecorator(Protocol):
+    """What `job(...)` with options returns: it makes a task of a function."""
+
+    @overload
+    def __call__(self, function: Callable[P, Coroutine[Any, Any, R]], /) -> AsyncTask[P, R]: ...
+    @overload
+    def __call__(self, function: Callable[P, R], /) -> Task[P, R]: ...
+
+
+@overload
+def job(function: Callable[P, Coroutine[Any, Any, R]], /) -> AsyncTask[P, R]: ...
 @overload
 def job(function: Callable[P, R], /) -> Task[P, R]: ...
 @overload
@@ -143,7 +212,7 @@ def job(
     client: Client | Callable[[], Client] | None = None,
     middleware: Sequence[Any] = (),
     **put: Unpack[PutOptions],
-) -> Callable[[Callable[P, R]], Task[P, R]]: ...
+) -> TaskDecorator: ...
 
 
 def job(
@@ -168,20 +237,10 @@ def job(
     at_run = {name: given.pop(name, None) for name in _AT_RUN}
 
     def decorate(function: Callable[..., Any]) -> Task[..., Any]:
-        task: Task[..., Any] = Task(function, queue, replaceable(client), **given)
+        kind = AsyncTask if inspect.iscoroutinefunction(function) else Task
+        task: Task[..., Any] = kind(function, queue, replaceable(client), **given)
         task.middleware = tuple(middleware)
         vars(task).update(at_run)
         return task
 
     return decorate if function is None else decorate(function)
-
-
-def _signature(function: Callable[..., Any]) -> inspect.Signature:
-    signature = inspect.signature(function)
-    wrong = [name for name, one in signature.parameters.items() if one.kind in _POSITIONAL]
-    if wrong:
-        raise BadArgumentError(
-            f"{function.__qualname__}: arguments are stored by name, so {', '.join(wrong)} "
-            "cannot be positional"
-        )
-    return signature

@@ -2,6 +2,7 @@
 
 from qless_py.aio.batch import AsyncBatch as Batch
 from qless_py.aio.client import AsyncClient as Client
+from qless_py.aio.jid import AsyncJid as Jid
 from qless_py.aio.job import AsyncJob as Job
 from qless_py.aio.queue import AsyncQueue as Queue
 from qless_py.aio.recurring import AsyncRecurringJob as RecurringJob
@@ -13,6 +14,7 @@ from qless_py.aio.workflow import parent_results
 __all__ = [
     "Batch",
     "Client",
+    "Jid",
     "Job",
     "Queue",
     "RecurringJob",

@@ -2,14 +2,16 @@
 
 from collections.abc import Awaitable, Iterable
 from types import TracebackType
-from typing import Any, Self, Unpack
+from typing import Any, ParamSpec, Self, Unpack, overload
 
 from qless_py.aio.put_all import put_all
 from qless_py.client.session import AsyncSession
 from qless_py.protocol import arguments, batches
 from qless_py.protocol.batches import BatchStatus, Callbacks
 from qless_py.protocol.job_state import JobState
-from qless_py.protocol.options import PutOptions, PutSpec
+from qless_py.protocol.options import PutOptions, PutSpec, SpecMaker
+
+P = ParamSpec("P")
 
 
 class AsyncBatchOptions(Callbacks, total=False):
@@ -48,9 +50,21 @@ class AsyncBatch:
         calls = batches.put_all(self._session.settings, self.name, queue, jobs)
         return await put_all(self._session, calls)
 
-    def add(self, *jids: str) -> Awaitable[int]:
-        """Add up to 100 existing jobs; returns how many were not in the batch yet."""
-        return self._session.runner.run(batches.add(self.name, jids))
+    @overload
+    def add(self, *jids: str) -> Awaitable[int]: ...
+    @overload
+    def add(self, task: SpecMaker[P], *args: P.args, **kwargs: P.kwargs) -> Awaitable[str]: ...
+
+    def add(self, *args: Any, **kwargs: Any) -> Awaitable[Any]:
+        """Put a job of a task that belongs to the batch, or add up to 100 existing jobs.
+
+        `batch.add(send, to="ann")` puts the job into the queue of the task and returns its jid.
+        `batch.add("jid", …)` returns how many of these jobs were not in the batch yet.
+        """
+        if not args or isinstance(args[0], str):
+            return self._session.runner.run(batches.add(self.name, args))
+        spec: Any = dict(args[0].spec(*args[1:], **kwargs))
+        return self.put(spec.pop("queue"), spec.pop("klass"), spec.pop("data"), **spec)
 
     def close(self) -> Awaitable[BatchStatus]:
         """Close the batch to new jobs, so that it can end and its callbacks can run."""

@@ -221,4 +221,4 @@ class AsyncJob(AsyncJobBase):
 
         Raises `JobFailedError`, `JobCanceledError`, or `WaitTimeoutError` after `timeout` seconds.
         """
-        return wait.wait(self._session, self, timeout)
+        return wait.wait(self._session, self.jid, timeout)

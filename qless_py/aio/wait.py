@@ -6,23 +6,22 @@ from qless_py.aio.events import AsyncSubscription
 from qless_py.client.job_end import JobWaiter
 from qless_py.client.session import AsyncSession
 from qless_py.protocol import jobs
-from qless_py.protocol.job_state import JobState
 from qless_py.protocol.options import Seconds
 
 
 async def wait(
     session: AsyncSession,
-    job: JobState,
+    jid: str,
     timeout: Seconds | None,  # noqa: ASYNC109 - ends in an error of our own
 ) -> Any:
     """Wait until the job has ended and return its result; see `Job.wait`."""
-    end = JobWaiter(session.settings, job.jid, timeout)
+    end = JobWaiter(session.settings, jid, timeout)
     subscription = AsyncSubscription(session.redis, [session.settings.channel("log")])
     # Subscribed before the first read, so that no end falls between the two.
     await subscription.open()
     try:
         while True:
-            ended = end.check(await session.runner.run(jobs.read(job.jid)))
+            ended = end.check(await session.runner.run(jobs.read(jid)))
             if ended is not None:
                 return ended.result
             losses = subscription.losses

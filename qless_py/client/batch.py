@@ -3,14 +3,16 @@
 
 from collections.abc import Iterable
 from types import TracebackType
-from typing import Any, Self, Unpack
+from typing import Any, ParamSpec, Self, Unpack, overload
 
 from qless_py.client.put_all import put_all
 from qless_py.client.session import Session
 from qless_py.protocol import arguments, batches
 from qless_py.protocol.batches import BatchStatus, Callbacks
 from qless_py.protocol.job_state import JobState
-from qless_py.protocol.options import PutOptions, PutSpec
+from qless_py.protocol.options import PutOptions, PutSpec, SpecMaker
+
+P = ParamSpec("P")
 
 
 class BatchOptions(Callbacks, total=False):
@@ -47,9 +49,21 @@ class Batch:
         calls = batches.put_all(self._session.settings, self.name, queue, jobs)
         return put_all(self._session, calls)
 
-    def add(self, *jids: str) -> int:
-        """Add up to 100 existing jobs; returns how many were not in the batch yet."""
-        return self._session.runner.run(batches.add(self.name, jids))
+    @overload
+    def add(self, *jids: str) -> int: ...
+    @overload
+    def add(self, task: SpecMaker[P], *args: P.args, **kwargs: P.kwargs) -> str: ...
+
+    def add(self, *args: Any, **kwargs: Any) -> Any:
+        """Put a job of a task that belongs to the batch, or add up to 100 existing jobs.
+
+        `batch.add(send, to="ann")` puts the job into the queue of the task and returns its jid.
+        `batch.add("jid", …)` returns how many of these jobs were not in the batch yet.
+        """
+        if not args or isinstance(args[0], str):
+            return self._session.runner.run(batches.add(self.name, args))
+        spec: Any = dict(args[0].spec(*args[1:], **kwargs))
+        return self.put(spec.pop("queue"), spec.pop("klass"), spec.pop("data"), **spec)
 
     def close(self) -> BatchStatus:
         """Close the batch to new jobs, so that it can end and its callbacks can run."""

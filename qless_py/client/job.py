@@ -219,4 +219,4 @@ class Job(JobBase):
 
         Raises `JobFailedError`, `JobCanceledError`, or `WaitTimeoutError` after `timeout` seconds.
         """
-        return wait.wait(self._session, self, timeout)
+        return wait.wait(self._session, self.jid, timeout)

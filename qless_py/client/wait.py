@@ -7,23 +7,22 @@ from qless_py.client.events import Subscription
 from qless_py.client.job_end import JobWaiter
 from qless_py.client.session import Session
 from qless_py.protocol import jobs
-from qless_py.protocol.job_state import JobState
 from qless_py.protocol.options import Seconds
 
 
 def wait(
     session: Session,
-    job: JobState,
+    jid: str,
     timeout: Seconds | None,
 ) -> Any:
     """Wait until the job has ended and return its result; see `Job.wait`."""
-    end = JobWaiter(session.settings, job.jid, timeout)
+    end = JobWaiter(session.settings, jid, timeout)
     subscription = Subscription(session.redis, [session.settings.channel("log")])
     # Subscribed before the first read, so that no end falls between the two.
     subscription.open()
     try:
         while True:
-            ended = end.check(session.runner.run(jobs.read(job.jid)))
+            ended = end.check(session.runner.run(jobs.read(jid)))
             if ended is not None:
                 return ended.result
             losses = subscription.losses

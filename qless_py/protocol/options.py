@@ -2,12 +2,14 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
-from typing import Any, Literal, Protocol, TypedDict
+from typing import Any, Literal, ParamSpec, Protocol, TypedDict
 
 Seconds = float | timedelta
 
 Throttles = Iterable[str] | Mapping[str, float]
 """Throttle ids; a mapping also sets how many tokens the job takes of each (default 1)."""
+
+P = ParamSpec("P")
 
 ParentPolicy = Literal["wait", "cancel", "fail", "run"]
 JidConflict = Literal["replace", "ignore", "raise", "revive"]
@@ -88,6 +90,13 @@ class PutSpec(PutOptions, total=False):
     klass: Any
     data: Any
     queue: str | None
+
+
+class SpecMaker(Protocol[P]):
+    """A task, as `qless_py.job` makes it."""
+
+    def spec(self, *args: P.args, **kwargs: P.kwargs) -> PutSpec:
+        """Return one job that calls it with these arguments."""
 
 
 class RecurOptions(TypedDict, total=False):

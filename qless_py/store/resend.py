@@ -314,12 +314,11 @@ class ResendLoop:
         if exchange.open < self._open:
             # Some calls were answered, so the pauses need not grow further.
             self._open, self._pauses = exchange.open, self._policy.pauses(self._since)
-        flushed = errors.StoreError("scripts are flushed as fast as they are loaded")
-        error = failure or exchange.deferred or flushed
+        error = failure or exchange.deferred
         self._outage.failed_within(self._policy.limit, elapsed() - exchange.begun, error)
         pause = 0.0 if exchange.use_load_attempt(failure) else next(self._pauses, None)
         if pause is None:
-            raise error
+            raise error or errors.StoreError("scripts are flushed as fast as they are loaded")
         return pause
 
 

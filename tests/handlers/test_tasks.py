@@ -67,7 +67,7 @@ def test_a_task_can_be_put_like_any_handler(client: Client) -> None:
     client.queues["q"].recur(tasks.send, tasks.send.data(to="bob"), 60)
     client.queues["q"].put_many([tasks.send.spec(to="cid"), tasks.send.spec(to="dan")])
 
-    results = [perform(taken(client, "q")) for _ in range(4)]
+    results = [perform(taken(client, queue)) for queue in ("q", "q", "mail", "mail")]
 
     assert sorted(results) == [f"hello {name} []" for name in ("ann", "bob", "cid", "dan")]
 
