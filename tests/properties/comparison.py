@@ -85,7 +85,10 @@ class Bench:
         self.model.late = [text["jid"] for text in failed if text["group"] == "expired"]
         expected = self._expected(name, args)
         self._same(f"the reply of {name}", reply, expected)
-        self._same(f"the events of {name}", events, self.model.call.events)
+        published = self.model.call.events
+        if name == "complete_many":  # Jobs that nothing else depends on end before the others.
+            events, published = sorted(events, key=repr), sorted(published, key=repr)
+        self._same(f"the events of {name}", events, published)
         if self.looks:
             self.look()
         return reply
