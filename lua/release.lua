@@ -1,5 +1,6 @@
 -- release(now, request, jid, lease) -> state
--- Returns a running job to its queue unchanged: it keeps its age and loses no retry.
+-- Returns a running job to its queue unchanged: to the place where it was popped, also if that was
+-- before all others after a lost lease or a timeout; it loses no retry.
 -- Errors: BADARG NOJOB LOSTLEASE FINISHED
 -- Events: released
 -- Flags: allow-oom

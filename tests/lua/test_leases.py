@@ -184,7 +184,7 @@ def test_those_that_lapsed_first_go_out_first(call: Scripts, clock: Clock) -> No
     assert jids(pop(call, 3)) == ["first", "second", "fresh"]
 
 
-def test_a_lost_job_that_is_given_back_unharmed_has_its_place_of_before(
+def test_a_lost_job_that_is_given_back_unharmed_stands_before_every_priority_again(
     call: Scripts, clock: Clock
 ) -> None:
     call("config_set", "grace-period", "0")
@@ -194,7 +194,7 @@ def test_a_lost_job_that_is_given_back_unharmed_has_its_place_of_before(
     clock.advance(60)
     call("release", "j", take(call)["lease"])
 
-    assert jids(pop(call, 2)) == ["other", "j"]
+    assert jids(pop(call, 2)) == ["j", "other"]
 
 
 def test_heartbeat_renews_to_the_full_length_and_may_replace_the_data(

@@ -36,6 +36,36 @@ def test_a_released_job_is_as_before_its_hand_out(
     assert jids(pop(call, 2)) == ["j", "later"]
 
 
+@pytest.mark.parametrize("loss", ["lease", "death", "timeout"])
+@pytest.mark.parametrize("user", [{}, {"user": "u"}])
+def test_a_job_that_stands_before_all_others_is_released_to_that_place(
+    call: Scripts, clock: Clock, loss: str, user: dict[str, str]
+) -> None:
+    put(call, "j", **user)
+    take(call)
+    for number in range(3):
+        clock.advance(1)
+        put(call, f"later{number}", priority=number, **user)
+    if loss == "lease":
+        call("config_set", "grace-period", "0")
+        clock.advance(60)
+        call("tick")
+    elif loss == "death":
+        call("worker_died", "w", "w", "", "killed")
+    else:
+        call("timeout", ["j"])
+    before = state(call, "j")
+    view = take(call, worker="v")
+    assert view["jid"] == "j"
+
+    assert call("release", "j", view["lease"]) == before
+    again = take(call, worker="v")
+    assert again["jid"] == "j"
+
+    call("retry", "j", again["lease"], 0, {})
+    assert jids(pop(call, 4, worker="v")) == ["later2", "later1", "later0", "j"]
+
+
 def test_a_snoozed_job_comes_back_later_for_nothing(
     call: Scripts, clock: Clock, published: Published
 ) -> None:

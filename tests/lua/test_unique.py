@@ -252,3 +252,22 @@ def test_keys_are_checked(call: Scripts) -> None:
             put(call, "j", unique=wrong)
     assert counts(call) == {}
     assert pop(call) == []
+
+
+def test_a_window_whose_job_was_put_anew_without_the_key_goes_on(
+    call: Scripts, clock: Clock
+) -> None:
+    call("config_set", "jobs-history-count", "0")
+    put(call, "j", unique=WINDOW)
+    complete(call, take(call))
+    clock.advance(1)
+    put(call, "j", data='{"own": 1}')
+    view = take(call)
+
+    follow_up = {"jid": "next", "klass": "K", "queue": "q", "unique": WINDOW}
+    assert complete(call, view, jobs=[follow_up])["jobs"] == [["j", False]]
+
+    put(call, "j", data='{"own": 2}')
+    with pytest.raises(AlreadyExistsError):
+        put(call, "next", unique=WINDOW, unique_conflict="replace")
+    assert job(call, "j")["data"] == b'{"own": 2}'

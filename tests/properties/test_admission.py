@@ -9,7 +9,7 @@ import random
 
 import pytest
 import redis as redis_py
-from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import run_state_machine_as_test
 
@@ -24,8 +24,6 @@ QUIET = settings(
     stateful_step_count=STEPS,
     database=None,
     deadline=None,
-    # A failure lists every call; shrinking it would take minutes.
-    phases=[Phase.generate],
     suppress_health_check=list(HealthCheck),
 )
 FEW = settings(QUIET, max_examples=max(EXAMPLES // 2, 1), derandomize=True)

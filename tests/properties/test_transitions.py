@@ -1,7 +1,8 @@
 """Every transition against the model, in whatever order.
 
 `QLESS_PY_PROPERTY_EXAMPLES` asks for more examples than the few of everyday, and
-`QLESS_PY_PROPERTY_SEED` for those of an earlier run.
+`QLESS_PY_PROPERTY_SEED` for those of an earlier run. A failure prints that seed and its steps;
+`QLESS_PY_PROPERTY_SHRINK=1` makes them fewer, which can take many minutes.
 """
 
 import os

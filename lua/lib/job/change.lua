@@ -3,7 +3,6 @@
 local events = require("lib.core.events")
 local job_lib = require("lib.job.job")
 local leave_state = require("lib.job.leave_state")
-local limits = require("lib.core.limits")
 local queue_lib = require("lib.queue.queue")
 local subqueues = require("lib.admission.subqueues")
 
@@ -16,7 +15,7 @@ function change.time_out(s, job)
   job_lib.add_history(job, s, "timed-out")
   events.lost(s, job, "lock_lost")
   leave_state.leave(s, job)
-  queue_lib.to_front(s, job, "stalled", limits.timed_out)
+  queue_lib.to_front(s, job, "timed_out")
   if job.record.unique then
     require("lib.job.unique").adjust(s, job)
   end

@@ -35,7 +35,7 @@ end
 function completion.end_record(s, record)
   record.state, record.completed_at = "complete", s.now
   record.queue, record.order, record.due, record.left = nil, nil, nil, nil
-  record.crashes, record.tries = nil, nil
+  record.crashes, record.tries, record.ahead = nil, nil, nil
 end
 
 -- Completes the job for good and releases its dependents. The caller saves it.

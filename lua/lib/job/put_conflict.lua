@@ -49,7 +49,8 @@ end
 
 -- Whether the holder gives up its key by this call, which completes it (s.ending_jid).
 local function is_ending(s, holder)
-  return holder and holder.jid == s.ending_jid and holder.record.unique.scope ~= "window"
+  local own = holder and holder.jid == s.ending_jid and holder.record and holder.record.unique
+  return own and own.scope ~= "window"
 end
 
 -- The job that holds the unique key, or will by an earlier put of the same call.

@@ -7,7 +7,6 @@ local failing = require("lib.job.failing")
 local job_lib = require("lib.job.job")
 local keys = require("lib.core.keys")
 local leave_state = require("lib.job.leave_state")
-local limits = require("lib.core.limits")
 local queue_lib = require("lib.queue.queue")
 local stats = require("lib.stats.stats")
 
@@ -28,13 +27,13 @@ function reclaim.return_charged(s, job)
   if left < 0 then
     failing.exhaust(s, job, {}, worker)
   else
-    queue_lib.to_front(s, job, "waiting", limits.reclaimed)
+    queue_lib.to_front(s, job, "reclaimed")
     adjust_unique(s, job)
   end
   job_lib.save(job)
 end
 
--- Returns a job to its queue as if it had not been leased: with its age, and all its retries.
+-- Returns a job to its queue as if it had not been leased: to its former place, with its retries.
 function reclaim.return_unchanged(s, job)
   leave_state.leave(s, job)
   queue_lib.back_to_waiting(s, job)

@@ -29,13 +29,17 @@ local function in_scope(record, scope)
   return QUEUED[record.state] or (scope == "running" and record.state == "running")
 end
 
-local function still_holds(holder, key)
+local function has_key(holder, key)
   local own = holder and holder.record.unique
-  return own and own.key == key and in_scope(holder.record, own.scope)
+  return own and own.key == key
 end
 
--- The job that holds the key, or nil. The job that took a key for a window may be gone: then only
--- its jid is known.
+local function still_holds(holder, key)
+  return has_key(holder, key) and in_scope(holder.record, holder.record.unique.scope)
+end
+
+-- The job that holds the key, or nil. The job that took a key for a window may be gone, or put anew
+-- without that key: then only its jid is known.
 function unique.holder(s, key)
   local packed = redis.call("GET", keys.unique(key))
   if not packed then
@@ -44,7 +48,7 @@ function unique.holder(s, key)
   local entry = cmsgpack.unpack(packed)
   local holder, ends = job_lib.find(entry.jid), entry["until"]
   if ends then
-    return ends > s.now and (holder or { jid = entry.jid }) or nil
+    return ends > s.now and (has_key(holder, key) and holder or { jid = entry.jid }) or nil
   end
   return still_holds(holder, key) and holder or nil
 end

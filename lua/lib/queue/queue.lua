@@ -2,6 +2,7 @@
 -- the job afterwards. lib.job.leave_state is the way out.
 
 local keys = require("lib.core.keys")
+local limits = require("lib.core.limits")
 local session = require("lib.core.session")
 
 local queue = {}
@@ -45,25 +46,28 @@ end
 -- Puts a job in order of its priority, then of the instant at which it became eligible.
 function queue.to_waiting(s, job, name, eligible)
   local record = job.record
-  record.state, record.queue = "waiting", name
+  record.state, record.queue, record.ahead = "waiting", name, nil
   record.order = queue.order(s, eligible)
   queue.add_waiting(s, job, -(record.priority or 0))
 end
 
--- Puts a job back with its old age, as after a release.
-function queue.back_to_waiting(s, job)
+local function add_with_order(s, job)
   local record = job.record
-  record.state = "waiting"
-  record.order = record.order or queue.order(s, s.now)
-  queue.add_waiting(s, job, -(record.priority or 0))
+  record.state = record.ahead == "timed_out" and "stalled" or "waiting"
+  queue.add_waiting(s, job, limits[record.ahead] or -(record.priority or 0))
 end
 
--- Puts a job before every priority, after its lease expired or it was timed out.
-function queue.to_front(s, job, state, score)
-  local record = job.record
-  record.state = state
-  record.order = queue.order(s, s.now)
-  queue.add_waiting(s, job, score)
+-- Puts a job back to where it stood before it was popped, as after a release.
+function queue.back_to_waiting(s, job)
+  job.record.order = job.record.order or queue.order(s, s.now)
+  add_with_order(s, job)
+end
+
+-- Puts a job before every priority, after its lease expired ("reclaimed") or it was timed out
+-- ("timed_out").
+function queue.to_front(s, job, ahead)
+  job.record.order, job.record.ahead = queue.order(s, s.now), ahead
+  add_with_order(s, job)
 end
 
 function queue.to_scheduled(s, job, name, due)

@@ -24,6 +24,8 @@ local function waiting(s, job)
   local score = redis.call("ZSCORE", keys.waiting(record.queue), record.order .. job.jid)
   if record.state == "stalled" then
     queue_lib.add_waiting(s, job, limits.timed_out)
+  elseif record.ahead == "reclaimed" then
+    queue_lib.add_waiting(s, job, limits.reclaimed)
   elseif tonumber(score) ~= limits.reclaimed then
     queue_lib.add_waiting(s, job, -(record.priority or 0))
   end

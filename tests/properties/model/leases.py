@@ -159,7 +159,7 @@ def release(ns: Namespace, jid: str, lease: str) -> Any:
     queue_positions.leave(ns, job)
     queue_positions.back_to_waiting(ns, job)
     ns.log("released", jid, job.queue)
-    return "waiting"
+    return job.state
 
 
 def snooze(ns: Namespace, jid: str, lease: str, delay: int) -> Any:

@@ -172,8 +172,9 @@ def comparable(shown: Any, limit: int) -> Any:
         for name in ("parents", "dependencies"):
             full[name] = sorted(full[name])
         full["history"] = _cut(full["history"], limit)
-        for name in ("order", "generation", "apart", "spilled", "has_failure", "has_result"):
+        for name in ("order", "ahead", "generation", "apart", "spilled", "has_failure"):
             full.pop(name, None)
+        full.pop("has_result", None)
         for name in ("has_progress", "followups"):
             full.pop(name, None)
         return plain(full)

@@ -13,7 +13,7 @@ def to_waiting(ns: Namespace, job: Job, queue: str, eligible: int) -> None:
 
 def back_to_waiting(ns: Namespace, job: Job) -> None:
     """Enqueue the job as if it had never been popped."""
-    job.state, job.front = "waiting", 0
+    job.state = "stalled" if job.front == 2 else "waiting"
     _mark(ns, job)
     unique.settle(ns, job)
 

@@ -74,12 +74,12 @@ def _key_conflict(ns: Namespace, plan: Plan) -> None:
     key, policy = spec["unique"]["key"], spec.get("unique_conflict", "ignore")
     claimed = ns.call.claims.get(key)
     holder = unique.holder(ns, key) if claimed is None else claimed
-    if holder is None or _gives_up(ns, holder):
+    if holder is None or _gives_up(ns, holder, key):
         ns.call.claims[key] = spec["jid"]
         return
     if holder == spec["jid"]:
         return
-    there = ns.jobs.get(holder) if claimed is None else None
+    there = unique.owner(ns, key) if claimed is None else None
     if policy == "replace" and there is not None and there.state not in ("running", "complete"):
         plan.replaces_data_of = holder
     elif policy != "ignore" and not ns.call.yields:
@@ -87,10 +87,9 @@ def _key_conflict(ns: Namespace, plan: Plan) -> None:
     plan.ignored = holder
 
 
-def _gives_up(ns: Namespace, holder: str) -> bool:
+def _gives_up(ns: Namespace, holder: str, key: str) -> bool:
     """Whether this call completes the holder, and with that frees its key."""
-    job = ns.jobs.get(holder)
-    return holder == ns.call.ending and (job is None or (job.unique or {}).get("scope") != "window")
+    return holder == ns.call.ending and ns.unique[key][1] is None
 
 
 def check_many(

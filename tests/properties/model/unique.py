@@ -22,6 +22,12 @@ def holder(ns: Namespace, key: str) -> str | None:
     return jid if held else None
 
 
+def owner(ns: Namespace, key: str) -> Job | None:
+    """Return the job that the key's holder still is, if it names that key."""
+    job = ns.jobs.get(ns.unique[key][0])
+    return job if job and job.unique and job.unique["key"] == key else None
+
+
 def take(ns: Namespace, job: Job) -> None:
     if job.unique is not None:
         until = ns.now + job.unique["window"] if job.unique["scope"] == "window" else None
