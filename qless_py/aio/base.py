@@ -146,6 +146,11 @@ class AsyncJobBase(HandledJob):
         return self._session
 
     @property
+    def queue(self) -> Any:
+        """The queue the job is in, of the same client; None when the job is complete."""
+        return self._session.queues[self.queue_name] if self.queue_name else None
+
+    @property
     def data(self) -> Any:
         """The job's data; changes are stored by heartbeat, complete, fail and move."""
         return self._value()
@@ -175,6 +180,11 @@ class AsyncRecurringJobBase(RecurringState):
     def __init__(self, session: AsyncSession, record: RecurringRecord) -> None:
         super().__init__(session.settings, record)
         self._session = session
+
+    @property
+    def queue(self) -> Any:
+        """The queue that children are put into, of the same client."""
+        return self._session.queues[self.queue_name]
 
     @property
     def klass(self) -> Any:

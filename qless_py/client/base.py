@@ -250,6 +250,11 @@ class JobBase(HandledJob):
         return self._session
 
     @property
+    def queue(self) -> Any:
+        """The queue the job is in, of the same client; None when the job is complete."""
+        return self._session.queues[self.queue_name] if self.queue_name else None
+
+    @property
     def data(self) -> Any:
         """The job's data; raises `UndecodableDataError` if it cannot be decoded."""
         return self._value()
@@ -338,6 +343,11 @@ class RecurringJobBase(RecurringState):
     priority = _settable(RecurringState.priority)
     retries = _settable(RecurringState.retries)
     backlog = _settable(RecurringState.backlog)
+
+    @property
+    def queue(self) -> Any:
+        """The queue that children are put into, of the same client."""
+        return self._session.queues[self.queue_name]
 
     @property
     def klass(self) -> Any:

@@ -26,6 +26,10 @@ class Session(Protocol):
     def redis(self) -> Any:
         """The client of redis-py, for pub/sub."""
 
+    @property
+    def queues(self) -> Any:
+        """The queues by their names."""
+
 
 class AsyncSession(Protocol):
     """What an asyncio object needs of its client."""
@@ -41,6 +45,10 @@ class AsyncSession(Protocol):
     @property
     def redis(self) -> Any:
         """The client of redis-py, for pub/sub."""
+
+    @property
+    def queues(self) -> Any:
+        """The queues by their names."""
 
 
 Calls = Generator[Call[Any], Any, T]

@@ -162,6 +162,7 @@ class JobState(StoredState):
 
     original_retries = Field("retries", int, 0, "How many retries the job was put with.")
     worker_name = Field("worker", str, "", "The worker that holds the job; empty if none does.")
+    worker = Field("worker", str, "", "The same as `worker_name`.")
     lease = Field(
         "lease", str, "", "The fencing token of this hand-out; its holder's calls present it."
     )

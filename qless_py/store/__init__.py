@@ -15,7 +15,14 @@ import redis.asyncio
 from qless_py.errors import StoreError
 from qless_py.store import pools
 from qless_py.store.embedded.server import EmbeddedServer
-from qless_py.store.urls import StoreURL, parse, redacted, resolve
+from qless_py.store.urls import (
+    PLACE_OPTIONS,
+    StoreURL,
+    options_url,
+    parse,
+    redacted,
+    resolve,
+)
 
 __all__ = [
     "EmbeddedServer",
@@ -37,7 +44,8 @@ def connect(
 ) -> redis.Redis:
     """Return a client for the URL, by default the one of `resolve`; it connects when first used.
 
-    `options` are those of redis-py, a `connection_pool` replaces all of them, and `namespace`
+    `options` are those of redis-py: with `host`, `port` or `unix_socket_path` they name the server
+    instead of a URL. A `connection_pool` replaces all of them, and `namespace`
     determines the node in a cluster. The first connection to a server raises StoreError if the
     server is too old or would evict jobs. Close the client: that may stop an embedded server.
     """
@@ -45,7 +53,7 @@ def connect(
         _refuse_both(url, options)
         pools.check_on_connect(connection_pool)
         return redis.Redis(connection_pool=connection_pool)
-    target = parse(resolve(url))
+    target, options = _target(url, options)
     return redis.Redis.from_pool(pools.make_pool(target, namespace, options))
 
 
@@ -61,8 +69,18 @@ def connect_async(
         _refuse_both(url, options)
         pools.check_on_connect(connection_pool)
         return redis.asyncio.Redis(connection_pool=connection_pool)
-    target = parse(resolve(url))
+    target, options = _target(url, options)
     return redis.asyncio.Redis.from_pool(pools.make_async_pool(target, namespace, options))
+
+
+def _target(url: str | None, options: dict[str, Any]) -> tuple[StoreURL, dict[str, Any]]:
+    """Return the store, and the options left: those of redis-py may name a server themselves."""
+    place = options_url(options)
+    if place is None:
+        return parse(resolve(url)), options
+    if url is not None:
+        raise StoreError(f"the store is named twice, as {redacted(url)} and as {place}")
+    return parse(place), {name: options[name] for name in options if name not in PLACE_OPTIONS}
 
 
 def _refuse_both(url: str | None, options: dict[str, Any]) -> None:

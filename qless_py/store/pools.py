@@ -171,6 +171,18 @@ def _try_options(url: StoreURL, pool: redis.ConnectionPool | redis.asyncio.Conne
     except (TypeError, ValueError, redis.RedisError) as error:
         # The message names the option, but not its value, which may be a password.
         unknown = str(error).partition("argument ")[2].strip("'")
-        raise StoreError(
-            f"cannot use the options for {url}: {unknown or type(error).__name__}"
-        ) from None
+        wrong = f"there is no option {unknown}" if unknown else _wrong_value(pool)
+        raise StoreError(f"cannot use the options for {url}: {wrong}") from None
+
+
+def _wrong_value(pool: redis.ConnectionPool | redis.asyncio.ConnectionPool) -> str:
+    """Say which option has a value that a connection cannot be made with."""
+    given = pool.connection_kwargs
+    for name in given:
+        try:
+            pool.connection_class(**{one: given[one] for one in given if one != name})
+        except (TypeError, ValueError, redis.RedisError):
+            continue
+        values = "; use none, optional or required" if name == "ssl_cert_reqs" else ""
+        return f"the value of {name} is not valid{values}"
+    return "their values are not valid"

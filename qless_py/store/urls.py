@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
-from urllib.parse import SplitResult, quote, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qs, quote, unquote, urlsplit
 
 from redis.connection import parse_url
 
@@ -32,6 +32,7 @@ _KINDS: Final[Mapping[str, Kind]] = {
 _PORTS: Final[Mapping[str, int]] = {"tcp": 6379, "sentinel": 26379, "cluster": 6379}
 _MAX_PORT: Final = 65535
 _ELSEWHERE: Final = frozenset({"host", "port", "path", "connection_class"})
+PLACE_OPTIONS: Final = frozenset({"host", "port", "ssl", "unix_socket_path"})
 _HOST: Final = re.compile(
     r"(?P<host>\[[0-9A-Fa-f:.%]+\]|[A-Za-z0-9_.-]+)(?::(?P<port>[0-9]{1,5}))?"
 )
@@ -87,6 +88,18 @@ def resolve(
     if configured is None and (from_file := settings_file.load(environ=environ).url):
         return from_file
     return _embedded_url(str(default_folder(environ)))
+
+
+def options_url(options: Mapping[str, Any]) -> str | None:
+    """Return the URL of the server that options of redis-py name, or None if they name none."""
+    if options.get("unix_socket_path") is not None:
+        return f"unix://{quote(str(options['unix_socket_path']))}"
+    if options.get("host") is None and options.get("port") is None:
+        return None
+    host = str(options.get("host") or "localhost")
+    address = f"[{host}]" if ":" in host else host
+    scheme = "rediss" if options.get("ssl") else "redis"
+    return f"{scheme}://{address}:{options.get('port') or _PORTS['tcp']}"
 
 
 def default_folder(environ: Mapping[str, str] = os.environ) -> Path:
@@ -167,9 +180,12 @@ def _service_and_database(url: str, parts: SplitResult, kind: Kind) -> tuple[str
                 url, "it has no service name, as in redis+sentinel://host:26379/service/0"
             )
         service = pieces.pop(0)
+    named_again = pieces and "db" in parse_qs(parts.query)
     database = pieces.pop(0) if pieces else "0"
     if pieces or not (database.isascii() and database.isdigit()):
         raise _unusable(url, "only a database number may follow after the hosts")
+    if named_again:
+        raise _unusable(url, "it names the database twice, in its path and as db=")
     return service, database
 
 
@@ -178,8 +194,19 @@ def _options(url: str, single: str) -> dict[str, Any]:
     try:
         found = dict(parse_url(single))
     except ValueError:
-        raise _unusable(url, "one of its options has an invalid value") from None
+        wrong = _invalid(single)
+        raise _unusable(url, f"the value of {wrong or 'one of its options'} is not valid") from None
     return {name: value for name, value in found.items() if name not in _ELSEWHERE}
+
+
+def _invalid(single: str) -> str | None:
+    """Return the name of the first option that redis-py cannot read."""
+    for name, values in parse_qs(urlsplit(single).query).items():
+        try:
+            parse_url(f"redis://localhost?{name}={quote(values[0])}")
+        except ValueError:
+            return name
+    return None
 
 
 def _unusable(url: str, why: str) -> StoreError:
