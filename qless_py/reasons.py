@@ -15,6 +15,7 @@ from qless_py.client.explain import (
     Running,
     Scheduled,
     Throttled,
+    Unregistered,
 )
 
 __all__ = [
@@ -32,4 +33,5 @@ __all__ = [
     "Running",
     "Scheduled",
     "Throttled",
+    "Unregistered",
 ]

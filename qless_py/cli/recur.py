@@ -34,7 +34,6 @@ from qless_py.cli.params import (
 )
 from qless_py.cli.views import recurring_page, when
 from qless_py.client.client import Client
-from qless_py.client.humanize import local_time
 from qless_py.client.recurring import RecurringJob
 from qless_py.errors import BadArgumentError
 from qless_py.protocol.jobs import SMALL_PAGE
@@ -92,11 +91,7 @@ def list_recurring(cli: CliContext, queue: str | None) -> None:
                 one["queue"],
                 one["klass"],
                 when(one),
-                "paused"
-                if one["paused"]
-                else "over"
-                if one["over"]
-                else local_time(one["next_at"]),
+                one["next"],
                 one["count"],
                 one["tags"],
                 one.get("data_error") or brief(one["data"]),
@@ -107,12 +102,6 @@ def list_recurring(cli: CliContext, queue: str | None) -> None:
         cli.out.table(columns, rows, has_text=True)
 
     cli.out.answer({"recurring": answer}, show)
-
-
-def _next(one: Mapping[str, Any]) -> str:
-    if one["paused"]:
-        return "paused"
-    return "over" if one["over"] else local_time(one["next_at"])
 
 
 @recur.command(

@@ -7,6 +7,7 @@ from typing import Any, Final
 from qless_py.client.bulk import Operation
 from qless_py.client.job import Job
 from qless_py.client.recurring import RecurringJob
+from qless_py.client.schedules import next_words
 from qless_py.errors import UndecodableDataError
 
 _DEEPEST: Final = 300
@@ -77,6 +78,10 @@ def recurring(one: RecurringJob) -> dict[str, Any]:
         "count": one.count,
         "paused": one.is_paused,
         "over": one.is_over,
+        "ended_by": one.ended_by,
+        "overdue": one.is_overdue,
+        "dry": one.is_dry,
+        "next": next_words(one),
         "group": one.group,
         "priority": one.priority,
         "tags": one.tags,

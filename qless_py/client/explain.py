@@ -10,12 +10,13 @@ Each kind of reason is a class. Times are Unix seconds, `None` where there is no
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
-from qless_py.client.humanize import instant, plural
+from qless_py.client.humanize import ago, instant, plural
 from qless_py.protocol import Call, jobs, reservers
+from qless_py.protocol.job_state import OVERDUE_AFTER, EndedBy
 
 _MESSAGE: Final = 200
 
@@ -196,14 +197,43 @@ class Behind(Reason):
 
 @dataclass(frozen=True, slots=True)
 class NoWorker(Reason):
-    """No pop asked for jobs of the queue for a minute, and no live worker is registered for it."""
+    """Nobody popped from the queue for a minute, and no live worker takes jobs of it.
+
+    `quiet` workers that are registered for it are paused.
+    """
 
     queue: str
+    quiet: int = 0
 
     def words(self, now: float) -> str:
         """Describe which queue."""
         del now
-        return f"no live worker takes queue {self.queue}"
+        said = f"no live worker takes queue {self.queue}"
+        return f"{said}: {plural(self.quiet, 'worker')} of it quiet" if self.quiet else said
+
+
+@dataclass(frozen=True, slots=True)
+class Unregistered(Reason):
+    """Clients popped from the queue within a minute, and no live worker is registered for it.
+
+    They may be a loop of your own, or somebody who popped once. `asked_at` is the last pop that is
+    recorded, if any.
+    """
+
+    queue: str
+    asked_at: float | None
+
+    def words(self, now: float) -> str:
+        """Describe the last pop."""
+        said = f"no registered worker takes queue {self.queue}"
+        if self.asked_at is None:
+            return f"{said}; a client popped jobs of it lately"
+        return f"{said}; a client popped {ago(self.asked_at, now)}"
+
+    def holds_back(self, now: float) -> bool:
+        """Return False: the next pop can take the job."""
+        del now
+        return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,23 +318,35 @@ class Complete(Reason):
 class Recurring(Reason):
     """A recurring job, which puts jobs and never runs itself.
 
-    `is_dry`: no client has computed the next ticks of its cron expression yet.
+    `is_dry`: no client has computed the next ticks of its cron expression yet. `ended_by` says why
+    it is over: "limit", "end" or "expression".
     """
 
     next_at: float | None
     is_paused: bool
     is_over: bool
     is_dry: bool
+    ended_by: EndedBy | None = None
 
     def words(self, now: float) -> str:
         """Describe when the next job is put."""
         if self.is_over:
-            return "it has ended and puts no more jobs"
+            return f"it has ended and puts no more jobs: {_ENDS[self.ended_by]}"
         if self.is_paused:
             return "it is paused"
         if self.is_dry or self.next_at is None:
             return "no client has worked out its next ticks yet; any that pops does"
+        if now - self.next_at > OVERDUE_AFTER:
+            return f"its next job is overdue since {instant(self.next_at, now)}: nothing pops"
         return f"its next job comes at {instant(self.next_at, now)}"
+
+
+_ENDS: Final[Mapping[EndedBy | None, str]] = {
+    None: "nothing is left to put",
+    "limit": "its limit is reached",
+    "end": "no tick is left before its end",
+    "expression": "its cron expression has no further tick",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -352,7 +394,8 @@ def read(jid: str) -> Call[Explanation]:
 def _explanation(reply: Mapping[str, Any]) -> Explanation:
     queue = str(reply.get("queue", ""))
     rows = [(str(row["kind"]), _Row(row)) for row in reply.get("reasons") or ()]
-    reasons = tuple(_READERS[kind](row, queue) for kind, row in rows if kind in _READERS)
+    found = (_READERS[kind](row, queue) for kind, row in rows if kind in _READERS)
+    reasons = tuple(one for one in found if one is not None)
     return Explanation(
         str(reply["jid"]), str(reply["state"]), queue, float(reply["now"]) / 1000, reasons
     )
@@ -414,9 +457,15 @@ def _throttled(row: _Row, _: str) -> Reason:
     )
 
 
-def _unasked(row: _Row, queue: str) -> Reason:
-    busy = sum(_takes(info, queue) for info in row.list("infos"))
-    return Busy(queue, busy) if busy else NoWorker(queue)
+def _unasked(row: _Row, queue: str) -> Reason | None:
+    states = [_state(info) for info in row.list("infos") if _takes(info, queue)]
+    quiet = states.count("quiet")
+    workers = len(states) - quiet
+    asked_at = row.at("asked_at")
+    is_served = asked_at is not None or row.flag("running")
+    if workers:
+        return None if is_served else Busy(queue, workers)
+    return Unregistered(queue, asked_at) if is_served else NoWorker(queue, quiet)
 
 
 def _takes(info: Any, queue: str) -> bool:
@@ -426,6 +475,11 @@ def _takes(info: Any, queue: str) -> bool:
         return reservers.takes(entries, queue)
     except (TypeError, ValueError, KeyError, AttributeError):
         return False
+
+
+def _state(info: Any) -> Any:
+    """Return the state that a worker with valid entries reports."""
+    return json.loads(info).get("state")
 
 
 def _running(row: _Row, _: str) -> Reason:
@@ -446,14 +500,20 @@ def _failed(row: _Row, _: str) -> Reason:
 
 
 def _recurring(row: _Row, _: str) -> Reason:
-    return Recurring(row.at("next_at"), row.flag("paused"), row.flag("over"), row.flag("dry"))
+    is_over = row.flag("over")
+    ended_by: EndedBy | None = None
+    if is_over:
+        limit = row.number("limit")
+        ended_by = "end" if row.at("end") is not None else "expression"
+        ended_by = "limit" if limit is not None and row.count("made") >= limit else ended_by
+    return Recurring(row.at("next_at"), row.flag("paused"), is_over, row.flag("dry"), ended_by)
 
 
 def _behind(row: _Row, queue: str) -> Reason:
     return Behind(queue, row.count("ahead"), row.text("user"), row.text("gate"), row.count("users"))
 
 
-_READERS: Final = {
+_READERS: Final[Mapping[str, Callable[[_Row, str], Reason | None]]] = {
     "paused": _paused,
     "scheduled": lambda row, _: Scheduled(row.at()),
     "depends": _depends,

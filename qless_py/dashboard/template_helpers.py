@@ -9,7 +9,7 @@ from flask import Blueprint, g, request, url_for
 from markupsafe import Markup, escape
 
 from qless_py import package
-from qless_py.client import humanize
+from qless_py.client import humanize, schedules
 from qless_py.client.bulk import ACTIONS
 from qless_py.dashboard import flash, redaction
 from qless_py.dashboard.actions import return_url
@@ -17,6 +17,7 @@ from qless_py.dashboard.auth import guard
 from qless_py.dashboard.auth.access import Access, Role
 from qless_py.dashboard.context import Dashboard, access, dashboard, link, redactor
 from qless_py.errors import UndecodableDataError
+from qless_py.protocol.job_state import RecurringState
 
 # Query parameters that links to the same page keep.
 _PARAMETERS: Final = (
@@ -135,6 +136,10 @@ class TemplateHelpers:
     def input_number(self, value: float | None) -> str:
         """Return a number as typed into a form: 50, 0.25."""
         return "" if value is None else f"{value:.15g}"
+
+    def next_words(self, job: RecurringState) -> str:
+        """Return when a recurring job puts its next job, or why it does not."""
+        return schedules.next_words(job)
 
     def time(self, instant: float | None) -> Markup:
         """Return an instant as its distance from now, with the exact time as a tooltip."""

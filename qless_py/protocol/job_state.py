@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from itertools import islice
-from typing import Any, Final, Generic, Self, TypeVar, overload
+from typing import Any, Final, Generic, Literal, Self, TypeVar, overload
 
 from qless_py import cron as schedule
 from qless_py.cron import Cron
@@ -21,6 +21,9 @@ from qless_py.protocol.settings import Settings
 T = TypeVar("T")
 
 MAX_TIMES: Final = 10_000
+OVERDUE_AFTER: Final = 60.0  # Seconds; pops put a child within moments of its tick.
+
+EndedBy = Literal["limit", "end", "expression"]
 
 
 class Field(Generic[T]):
@@ -358,6 +361,28 @@ class RecurringState(StoredState):
     def next_at(self) -> float | None:
         """The slot of the next child; `None` when it is over or its ticks are not known yet."""
         return _seconds(self._record.next_at)
+
+    @property
+    def is_dry(self) -> bool:
+        """Whether no ticks are stored, so that a client that pops must compute the next ones."""
+        is_active = not self.is_paused and not self.is_over
+        return is_active and self.cron is not None and self.next_at is None
+
+    @property
+    def is_overdue(self) -> bool:
+        """Whether its next tick passed over a minute ago: any pop would have put that child."""
+        if self.is_paused or self.is_over or self.next_at is None:
+            return False
+        return self.settings.clock() - self.next_at > OVERDUE_AFTER
+
+    @property
+    def ended_by(self) -> EndedBy | None:
+        """What ended it: its `limit`, its `end`, or a cron `expression` without further ticks."""
+        if not self.is_over:
+            return None
+        if self.limit is not None and int(self.fields.get("made", 0)) >= self.limit:
+            return "limit"
+        return "end" if self.end is not None else "expression"
 
     @property
     def data(self) -> Any:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import pytest
+import redis as redis_py
 
-from qless_py import Client, RecurringJob
+from qless_py import Client, RecurringJob, protocol
 from tests.cli.conftest import Program
+from tests.eventually import eventually
 
 SCHEDULE = """\
 [hourly]
@@ -165,3 +168,40 @@ def test_a_file_that_is_wrong_changes_nothing(
 
     assert message in ended.stderr
     assert live.jobs["good"] is None
+
+
+def test_a_schedule_that_puts_nothing_says_why(
+    program: Program, live: Client, redis: redis_py.Redis
+) -> None:
+    queue = live.queues["reports"]
+    queue.recur("app.Report", None, 3600, 60, jid="late")
+    queue.recur("app.Report", None, 1, jid="twice", limit=2)
+    queue.recur("app.Report", None, 3600, 0.3, jid="until", end=time.time() + 10)
+    eventually(lambda: live.queues["other"].pop() is None and recurring(live, "twice").is_over)
+    live.run(
+        protocol.recurring.recur_encoded(
+            *("reports", "dry", "app.Report", b"null"),
+            interval=0,
+            offset=0,
+            options={"cron": "@daily", "zone": "UTC", "ticks": [], "after": 0},
+        )
+    )
+    at = round((time.time() - 300) * 1000)
+    redis.zadd("{ql}:queue:reports:recurring", {"late": at})
+    redis.zadd("{ql}:due", {"recurring:reports": at})
+
+    shown = {one["jid"]: one for one in program.json("recur", "list")["recurring"]}
+
+    assert "overdue since" in shown["late"]["next"]
+    assert "(5 min ago): nothing pops" in shown["late"]["next"]
+    assert shown["late"]["overdue"]
+    assert shown["twice"]["next"] == "ended: its limit of 2 jobs is reached"
+    assert shown["until"]["next"].startswith("ended: no tick is left before its end at")
+    assert (shown["twice"]["ended_by"], shown["until"]["ended_by"]) == ("limit", "end")
+    assert (shown["dry"]["dry"], shown["dry"]["next"]) == (
+        True, "no ticks: the next worker that pops computes them",
+    )  # fmt: skip
+    assert "no tick is left before its end" in str(live.explain("until"))
+    assert "overdue since" in str(live.explain("late"))
+    listed = program("recur", "list").stdout
+    assert all(shown[jid]["next"] in listed for jid in shown)

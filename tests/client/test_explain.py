@@ -20,6 +20,7 @@ from qless_py.client.explain import (
     Running,
     Scheduled,
     Throttled,
+    Unregistered,
 )
 from qless_py.protocol import workers
 from tests.client.test_queue import taken
@@ -27,7 +28,8 @@ from tests.conftest import Clock
 
 
 def ask(client: Client, queue: str = "q") -> None:
-    """Have a worker pop from an empty queue."""
+    """Have a registered worker pop from an empty queue."""
+    client.run(workers.register("w", "n", b'{"queues": ["*"]}'))
     client.queues[queue].pause()
     assert client.queues[queue].pop() is None
     client.queues[queue].unpause()
@@ -190,6 +192,7 @@ def test_a_throttle_whose_slots_are_taken(client: Client) -> None:
     assert explained.words == [
         "throttle api lets 1 job run at once, and 1 run: a",
         "1 job parked on throttle api is before it",
+        "no registered worker takes queue q; a client popped now",
     ]
 
 
@@ -287,6 +290,38 @@ def test_no_worker_takes_the_queue(client: Client, clock: Clock) -> None:
     assert not client.explain(jid).of(NoWorker)
     clock.advance(61)
     assert client.explain(jid).of(NoWorker) == [NoWorker("q")]
+
+
+def test_a_client_that_popped_is_no_worker_of_the_queue(client: Client, clock: Clock) -> None:
+    jid = client.queues["q"].put("k")
+    client.queues["q"].put("k", priority=1)
+    client.run(workers.register("w", "n", b'{"queues": ["other"]}'))
+    taken(client)
+    clock.advance(5)
+
+    explained = client.explain(jid)
+
+    assert explained.of(Unregistered) == [Unregistered("q", None)]
+    assert "- no registered worker takes queue q; a client popped jobs of it lately" in str(
+        explained
+    )
+    assert client.queues["q"].pop() is not None
+    assert client.pop(["q", "p"]) is None
+    client.queues["q"].put("k", jid="next")
+    clock.advance(5)
+    assert client.explain("next").of(Unregistered) == [Unregistered("q", clock.now - 5)]
+    assert "q; a client popped 5 s ago" in str(client.explain("next"))
+    assert client.explain("next").is_ready
+    clock.advance(180)
+    assert client.explain("next").of(NoWorker) == [NoWorker("q")]
+
+
+def test_workers_that_are_quiet_take_no_queue(client: Client) -> None:
+    jid = client.queues["q"].put("k")
+    client.run(workers.register("w", "n", b'{"queues": ["*"], "state": "quiet"}'))
+
+    assert client.explain(jid).of(NoWorker) == [NoWorker("q", 1)]
+    assert "no live worker takes queue q: 1 worker of it quiet" in str(client.explain(jid))
 
 
 def test_a_worker_of_many_queues_is_known_while_one_keeps_it_busy(
@@ -444,10 +479,10 @@ def test_a_recurring_job_that_is_over(client: Client, clock: Clock) -> None:
 
 
 def test_a_recurring_job_without_a_next_one() -> None:
-    over = Recurring(None, is_paused=False, is_over=True, is_dry=False)
+    over = Recurring(None, is_paused=False, is_over=True, is_dry=False, ended_by="limit")
     dry = Recurring(None, is_paused=False, is_over=False, is_dry=True)
 
-    assert over.words(0) == "it has ended and puts no more jobs"
+    assert over.words(0).endswith("puts no more jobs: its limit is reached")
     assert dry.words(0) == "no client has worked out its next ticks yet; any that pops does"
 
 

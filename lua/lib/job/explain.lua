@@ -99,12 +99,10 @@ local function is_running(s, queue)
   return account[2] and tonumber(account[1]) >= math.floor(s.now / 60000) - 1 or false
 end
 
--- If nobody asked for the queue, adds the info of the workers that are present: it may show that
--- those serving the queue are busy with other jobs.
+-- Adds who takes the queue: the last pop that asked for it, whether its jobs run, and the info of
+-- the workers that are present, which says what they take. Any client may have popped once, so that
+-- alone does not make it served.
 local function add_workers(s, found, queue)
-  if asked_at(s, queue) or is_running(s, queue) then
-    return
-  end
   local names = redis.call("ZREVRANGEBYSCORE", keys.workers(), "+inf", s.now - ALIVE, "LIMIT", 0,
     limits.page)
   local places = {}
@@ -117,7 +115,12 @@ local function add_workers(s, found, queue)
     bytes_left = bytes_left - #(info or "")
     shown_infos[#shown_infos + 1] = bytes_left > 0 and info or nil
   end
-  add(found, "unasked", { queue = queue, infos = shown_infos })
+  add(found, "unasked", {
+    queue = queue,
+    asked_at = asked_at(s, queue),
+    running = is_running(s, queue),
+    infos = shown_infos,
+  })
 end
 
 local function add_expiry(s, found, record)
@@ -207,6 +210,9 @@ function explain.recurring(job, tick)
     paused = record.paused,
     over = record.over,
     dry = record.cron and not record.over and #record.ticks == 0 or nil,
+    limit = record.limit,
+    made = record.made,
+    ["end"] = record["end"],
   } }
 end
 
