@@ -2,7 +2,7 @@
 -- Declares a recurring job: every interval ms, first after the offset, or at the ticks of a cron
 -- expression. Replaces the recurring job with this jid, except for the number of its children. With
 -- the option upsert a paused one stays paused, and one with the same schedule continues with its
--- next tick.
+-- next tick. With check_only it is refused as it would be, but nothing is written.
 -- Errors: BADARG TOOLARGE EXISTS
 -- Events: none
 -- Flags: none
@@ -37,6 +37,9 @@ local before = recurrence.find(jid)
 declaration.check_group(before, jid, given)
 local self = declaration.make(s, before, given, {
   jid = jid, data = data, klass = klass, queue = queue, interval = every, offset = first })
+if given.check_only then
+  return cmsgpack.pack(jid)
+end
 
 if before then
   redis.call("ZREM", keys.queue_recurring(before.record.queue), jid)

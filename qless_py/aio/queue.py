@@ -80,7 +80,8 @@ class AsyncQueue(AsyncQueueBase):
         """Put a job every `interval` seconds, first after `offset`; returns the recurring jid.
 
         Instead of an interval, `cron` and `zone` define the schedule, see `RecurOptions`. Replaces
-        a recurring job with the same `jid`. Raises `ScheduleError` for a schedule that never fires.
+        a recurring job with the same `jid`; without one each call adds another schedule. Raises
+        `ScheduleError` for a schedule that never fires.
         """
         session = self._session
         call = recurring.recur(session.settings, self.name, klass, data, interval, offset, options)

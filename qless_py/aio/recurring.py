@@ -68,11 +68,15 @@ class AsyncRecurringJobs(AsyncRecurringJobsBase[AsyncRecurringJob]):
         `declared` maps up to 1,000 jids to their `queue`, `klass`, `data` and the other arguments
         of `Queue.recur`. A job whose schedule is unchanged keeps its ticks and stays paused; jobs
         of the group that are not declared any more are ended. Jobs of other groups are never
-        touched: their jids raise `AlreadyExistsError`. Everything is checked before anything is
-        sent; after a refusal by the server nothing is ended, and the call can be repeated.
+        touched: their jids raise `AlreadyExistsError`. Everything is checked here and by the store
+        before anything is written, so a refusal changes nothing. If a jid is taken or the store
+        becomes unavailable between the two, some are declared, none is ended, and the call can be
+        repeated.
         """
         calls = recurring.declare(self._session.settings, declared, group)
-        jids = answered(await self._session.runner.run_many(calls)) if calls else []
+        runner = self._session.runner
+        answered(await runner.run_many([recurring.check_only(call) for call in calls]))
+        jids = answered(await runner.run_many(calls))
         removed: list[str] = []
         more = True
         while more:

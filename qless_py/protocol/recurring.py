@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from qless_py import cron as schedule
 from qless_py.cron import Cron
@@ -238,6 +238,13 @@ def declare(settings: Settings, declared: Mapping[str, RecurSpec], group: str) -
             f"a group has at most {MAX_GROUP} recurring jobs, not {len(declared)}"
         )
     return [_declare(settings, jid, spec, group) for jid, spec in declared.items()]
+
+
+def check_only(call: Call[str]) -> Call[str]:
+    """Return a call that is refused as a declaration would be, and writes nothing."""
+    *args, options = call.args
+    given = unpack(cast("bytes", options))
+    return Call(call.script, (*args, pack({**given, "check_only": True})), text)
 
 
 def _declare(settings: Settings, jid: str, spec: Any, group: str) -> Call[str]:

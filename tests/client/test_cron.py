@@ -12,6 +12,7 @@ import pytest
 
 from qless_py import AlreadyExistsError, BadArgumentError, Client, RecurringJob, ScheduleError, cron
 from qless_py.protocol import Call, recurring
+from qless_py.protocol.recurring import RecurSpec
 from qless_py.protocol.settings import TickRequest
 from tests.client.handlers import Mail
 from tests.conftest import Clock
@@ -300,6 +301,27 @@ def test_groups_do_not_touch_each_other(client: Client) -> None:
 
     assert job(client, "nightly").group == "billing"
     assert client.recurring.sync({}, group="billing").removed == ["nightly", "often"]
+
+
+def test_a_sync_that_is_refused_changes_nothing(client: Client) -> None:
+    client.recurring.sync(declared(), group="billing")
+    client.queues["mail"].put("app.Send", jid="taken")
+    before = client.redis.execute_command("DEBUG", "DIGEST")
+    changed = {"nightly": {**declared()["nightly"], "priority": 9}, "new": declared()["often"]}
+
+    with pytest.raises(AlreadyExistsError, match="taken"):
+        client.recurring.sync({**changed, "taken": declared()["often"]}, group="billing")
+
+    assert client.redis.execute_command("DEBUG", "DIGEST") == before
+
+
+def test_a_full_group_may_be_replaced_as_a_whole(client: Client) -> None:
+    spec = RecurSpec(queue="reports", klass="app.Ping", interval=60)
+    client.recurring.sync({f"old-{number}": spec for number in range(600)}, group="billing")
+
+    done = client.recurring.sync({f"new-{number}": spec for number in range(600)}, group="billing")
+
+    assert (len(done.declared), len(done.removed)) == (600, 600)
 
 
 def test_redeploying_the_same_schedule_continues_its_slots(client: Client, clock: Clock) -> None:

@@ -222,6 +222,7 @@ def recur_new_options() -> list[dict[str, Any]]:
         _cron(),  # An interval is given as well.
         *_each("group", *NAMES, 5),
         *_each("upsert", 1, "true"),
+        *_each("check_only", 1, "true"),
         {"start": 5, "end": 4},
         {"end": 5},
     ]

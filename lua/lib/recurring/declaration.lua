@@ -11,15 +11,16 @@ local session = require("lib.core.session")
 local declaration = {}
 
 -- Refuses to replace a recurring job of another group, and more recurring jobs than a group may
--- have.
+-- have. An upsert may exceed that for as long as those that are no longer declared are not ended.
 function declaration.check_group(before, jid, given)
   local group = given.group
   local owner = before and before.record.group
   if given.upsert and owner and owner ~= group then
     errors.raise("EXISTS", "Recurring job " .. jid .. " belongs to the group " .. owner)
   end
-  if group and owner ~= group and redis.call("SCARD", keys.declared(group)) >= limits.declared then
-    errors.bad("the group " .. group .. " already has " .. limits.declared .. " recurring jobs")
+  local most = given.upsert and 2 * limits.declared or limits.declared
+  if group and owner ~= group and redis.call("SCARD", keys.declared(group)) >= most then
+    errors.bad("the group " .. group .. " already has " .. most .. " recurring jobs")
   end
 end
 
