@@ -68,8 +68,11 @@ def running(name: str, *settings: str) -> Iterator[Server]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def start(name: str, folder: Path, *settings: str) -> Server:
-    """Start a server in `folder`, which a killed one may have left, and wait until it answers."""
+def start(name: str, folder: Path, *settings: str, is_loading: bool = False) -> Server:
+    """Start a server in `folder`, which a killed one may have left, and wait until it answers.
+
+    With `is_loading` an answer that it is loading its file is enough.
+    """
     command = [binary(name), "--port", "0", "--unixsocket", str(folder / "s"), "--dir", str(folder)]
     command += ["--save", "", "--appendonly", "no", "--logfile", str(folder / "log")]
     # DEBUG DIGEST compares two keyspaces in one short answer.
@@ -81,7 +84,7 @@ def start(name: str, folder: Path, *settings: str) -> Server:
     )
     server = Server(name, folder, process)
     with server.connect() as connection:
-        _wait_until_it_answers(server, connection)
+        _wait_until_it_answers(server, connection, is_loading=is_loading)
     return server
 
 
@@ -122,6 +125,31 @@ def without_replicas(connection: redis.Redis) -> Iterator[None]:
         connection.config_set("min-replicas-to-write", 0)
 
 
+@contextlib.contextmanager
+def loading(name: str) -> Iterator[Server]:
+    """Run a server that loads its file, slowly, until `finish_loading`."""
+    folder = Path(tempfile.mkdtemp(prefix="ql"))
+    server = start(name, folder)
+    with server.connect() as connection:
+        connection.mset({f"filler:{number}": os.urandom(100) for number in range(2000)})
+        connection.save()
+    stop(server)
+    slowly = ("--key-load-delay", "20000", "--loading-process-events-interval-bytes", "1024")
+    server = start(name, folder, *slowly, is_loading=True)
+    try:
+        yield server
+    finally:
+        stop(server)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def finish_loading(server: Server) -> None:
+    """Let a server that is `loading` go through the rest of its file at full speed."""
+    with server.connect() as connection:
+        connection.config_set("key-load-delay", 0)
+        _wait_until_it_answers(server, connection)
+
+
 def _save(connection: redis.Redis, wanted: str) -> None:
     connection.bgsave()
     eventually(
@@ -131,11 +159,15 @@ def _save(connection: redis.Redis, wanted: str) -> None:
     )
 
 
-def _wait_until_it_answers(server: Server, connection: redis.Redis) -> None:
+def _wait_until_it_answers(
+    server: Server, connection: redis.Redis, *, is_loading: bool = False
+) -> None:
     log = server.folder / "log"
 
     def answers() -> bool:
         try:
+            if is_loading:  # A PING would be sent again until the server has its file.
+                return bool(connection.info("persistence")["loading"])
             return bool(connection.ping())
         except redis.ConnectionError:
             if server.process.poll() is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from functools import cached_property
 from pathlib import Path
@@ -97,9 +98,20 @@ class CliContext:
 
         made = Client(self.url, namespace=self.namespace)
         try:
-            # Calls wait for an unreachable store; somebody at a terminal wants the error at once.
-            made.redis.ping()
+            _try(made)
         except BaseException:
             made.close()
             raise
         return made
+
+
+def _try(client: Client) -> None:
+    """Raise the error of a store that cannot be read, such as one that is loading its file.
+
+    Calls wait for an unavailable store; somebody at a terminal wants the error at once. A PING is
+    refused by servers that refuse writes, though commands that only read work there.
+    """
+    from redis.exceptions import NoPermissionError  # noqa: PLC0415 - help needs none
+
+    with contextlib.suppress(NoPermissionError):
+        client.redis.exists(f"{{{client.namespace}}}:meta")

@@ -13,6 +13,7 @@ from typing import Any, Final
 import redis
 import redis.asyncio
 import redis.asyncio.sentinel
+import redis.sentinel
 from redis.crc import key_slot
 
 from qless_py.store.embedded.server import EmbeddedServer
@@ -114,6 +115,31 @@ class SlotSSLConnection(SlotConnection, redis.SSLConnection):
     """The same with TLS."""
 
 
+class Sentinels(redis.sentinel.Sentinel):
+    """Sentinels whose error names their addresses; that of redis-py shows its objects."""
+
+    def discover_master(self, service_name: str) -> Address:
+        """Return the address of the primary; raises MasterNotFoundError."""
+        try:
+            found: Address = super().discover_master(service_name)
+        except redis.sentinel.MasterNotFoundError as error:
+            raise _no_primary(service_name, self.sentinels, error) from None
+        return found
+
+
+def _no_primary(
+    service: str, sentinels: list[Any], error: Exception
+) -> redis.sentinel.MasterNotFoundError:
+    options = [one.connection_pool.connection_kwargs for one in sentinels]
+    asked = ", ".join(f"{one['host']}:{one['port']}" for one in options)
+    # redis-py lists those that do not answer as "<object> - error".
+    silent = str(error).count("> - ")
+    why = "no sentinel answers" if silent >= len(sentinels) else "none that answers knows it"
+    return redis.sentinel.MasterNotFoundError(
+        f"no primary found for service {service!r} by the sentinels {asked}: {why}"
+    )
+
+
 class AsyncEmbeddedConnection(redis.asyncio.UnixDomainSocketConnection):
     """The asyncio twin of `EmbeddedConnection`."""
 
@@ -160,6 +186,18 @@ class AsyncSlotSSLConnection(AsyncSlotConnection, redis.asyncio.SSLConnection):
     """The same with TLS."""
 
     blocking = redis.SSLConnection
+
+
+class AsyncSentinels(redis.asyncio.sentinel.Sentinel):
+    """The asyncio twin of `Sentinels`."""
+
+    async def discover_master(self, service_name: str) -> Address:
+        """Return the address of the primary; raises MasterNotFoundError."""
+        try:
+            found: Address = await super().discover_master(service_name)
+        except redis.asyncio.sentinel.MasterNotFoundError as error:
+            raise _no_primary(service_name, self.sentinels, error) from None
+        return found
 
 
 class AsyncSentinelPool(redis.asyncio.sentinel.SentinelConnectionPool):

@@ -24,7 +24,7 @@ class OutageLog:
         """Record a failed attempt of a caller that retries until the store is back."""
         self._begin("until it is back", error)
 
-    def failed_within(self, limit: float, seconds: float, error: Exception | None) -> None:
+    def failed_within(self, limit: float, seconds: float, error: Exception) -> None:
         """Record that attempts have failed for `seconds`, of a caller that gives up after `limit`.
 
         Nothing is logged for a limit so short that the caller reports the failure soon itself.
@@ -38,7 +38,7 @@ class OutageLog:
             self._logger.warning("store available again")
         self.is_on = False
 
-    def _begin(self, how_long: str, error: Exception | None) -> None:
+    def _begin(self, how_long: str, error: Exception) -> None:
         if not self.is_on:
             self._logger.warning("store unavailable, retrying %s: %s", how_long, error)
         self.is_on = True

@@ -57,7 +57,7 @@ _BLOCKING: Final = _Classes(
     slot_tls=connections.SlotSSLConnection,
     embedded=connections.EmbeddedConnection,
     embedded_pool=connections.EmbeddedPool,
-    sentinel=redis.sentinel.Sentinel,
+    sentinel=connections.Sentinels,
     sentinel_pool=redis.sentinel.SentinelConnectionPool,
     retry=redis.retry.Retry,
 )
@@ -70,7 +70,7 @@ _ASYNC: Final = _Classes(
     slot_tls=connections.AsyncSlotSSLConnection,
     embedded=connections.AsyncEmbeddedConnection,
     embedded_pool=connections.AsyncEmbeddedPool,
-    sentinel=redis.asyncio.sentinel.Sentinel,
+    sentinel=connections.AsyncSentinels,
     sentinel_pool=connections.AsyncSentinelPool,
     retry=redis.asyncio.retry.Retry,
 )

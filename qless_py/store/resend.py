@@ -314,11 +314,12 @@ class ResendLoop:
         if exchange.open < self._open:
             # Some calls were answered, so the pauses need not grow further.
             self._open, self._pauses = exchange.open, self._policy.pauses(self._since)
-        error = failure or exchange.deferred
+        flushed = errors.StoreError("scripts are flushed as fast as they are loaded")
+        error = failure or exchange.deferred or flushed
         self._outage.failed_within(self._policy.limit, elapsed() - exchange.begun, error)
         pause = 0.0 if exchange.use_load_attempt(failure) else next(self._pauses, None)
         if pause is None:
-            raise error or errors.StoreError("scripts are flushed as fast as they are loaded")
+            raise error
         return pause
 
 

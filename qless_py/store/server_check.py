@@ -42,11 +42,12 @@ class ServerCheck:
             except redis.ResponseError:
                 replies.append(None)  # Managed servers may forbid these commands.
         try:
-            check_server(where, *replies)
+            is_checked = check_server(where, *replies)
         except StoreError:
             connection.disconnect()  # Else the pool would use the connection.
             raise
-        self._seen.add(where)
+        if is_checked:
+            self._seen.add(where)
 
     async def on_connect_async(self, connection: redis.asyncio.Connection) -> None:
         """Do the same for asyncio."""
@@ -62,26 +63,31 @@ class ServerCheck:
             except redis.ResponseError:
                 replies.append(None)
         try:
-            check_server(where, *replies)
+            is_checked = check_server(where, *replies)
         except StoreError:
             await connection.disconnect()
             raise
-        self._seen.add(where)
+        if is_checked:
+            self._seen.add(where)
 
 
-def check_server(where: str, info: bytes | None, save: Any) -> None:
+def check_server(where: str, info: bytes | None, save: Any) -> bool:
     """Raise StoreError for a server that must not be used; log a warning about a risky setting.
 
-    `info` is the reply to INFO and `save` that to CONFIG GET save, None if refused.
+    `info` is the reply to INFO and `save` that to CONFIG GET save, None if refused. Returns whether
+    everything was checked: a server that is loading its file does not show yet whether it will
+    append to one.
     """
     if info is None:
         _logger.warning(
             "the server at %s refuses INFO: its version and settings are not checked", where
         )
-        return
+        return True
     facts = _facts(info)
     _check_version(where, facts)
     _check_eviction(where, facts)
+    if facts.get("loading", "0") != "0":
+        return False
     if facts.get("aof_enabled") == "0" and save is not None and not _is_set(save):
         _logger.warning(
             "the server at %s has no persistence: all jobs are lost when it stops. Set `appendonly "
@@ -89,6 +95,7 @@ def check_server(where: str, info: bytes | None, save: Any) -> None:
             "`appendfsync always` nothing",
             where,
         )
+    return True
 
 
 def _check_version(where: str, facts: Mapping[str, str]) -> None:
@@ -108,17 +115,30 @@ def _check_eviction(where: str, facts: Mapping[str, str]) -> None:
     policy = facts.get("maxmemory_policy", "noeviction")
     if policy == "noeviction":
         return
+    lost = evicted(policy)
     if facts.get("maxmemory", "0") != "0":
         raise StoreError(
-            f"the server at {where} has maxmemory-policy {policy}: it deletes jobs when its memory "
-            "is full. Set maxmemory-policy to noeviction"
+            f"the server at {where} has maxmemory-policy {policy}: when its memory is full it "
+            f"deletes {lost}. Set maxmemory-policy to noeviction"
         )
     _logger.warning(
-        "the server at %s has maxmemory-policy %s: with a maxmemory set it would delete jobs. "
+        "the server at %s has maxmemory-policy %s: with a maxmemory set it would delete %s. "
         "Set maxmemory-policy to noeviction",
         where,
         policy,
+        lost,
     )
+
+
+def evicted(policy: str) -> str:
+    """Return what a server with this eviction policy deletes when its memory is full.
+
+    Jobs never expire, so a volatile policy leaves them. It deletes the remembered replies, which
+    make a call that is sent again after a lost connection take effect once.
+    """
+    if policy.startswith("volatile-"):
+        return "the remembered replies of calls, so that a call sent again could take effect twice"
+    return "jobs"
 
 
 def _is_set(setting: Mapping[bytes, bytes] | Sequence[bytes]) -> bool:

@@ -141,6 +141,7 @@ def test_a_server_that_could_evict_is_warned_about(
         connection.ping()
 
     assert "volatile-lru" in caplog.text
+    assert "could take effect twice" in caplog.text
 
 
 def test_a_server_that_writes_nothing_down_is_warned_about_once(
@@ -152,6 +153,20 @@ def test_a_server_that_writes_nothing_down_is_warned_about_once(
         connection.ping()
 
     assert caplog.text.count("appendonly yes") == 1
+
+
+def test_a_server_that_loads_its_file_is_warned_about_only_once_it_has(
+    server_name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with servers.loading(server_name) as server, store.connect(server.url) as connection:
+        with pytest.raises(redis_py.BusyLoadingError):
+            connection.ping()
+        before = caplog.text
+        servers.finish_loading(server)
+        connection.connection_pool.disconnect()
+        connection.ping()
+
+    assert (before, caplog.text.count("appendonly yes")) == ("", 1)
 
 
 def test_a_server_that_writes_everything_down_is_not_warned_about(
@@ -219,6 +234,20 @@ def test_an_error_of_the_connection_does_not_tell_the_password() -> None:
         connection.ping()
 
     assert PASSWORD not in f"{caught.value!r}{caught.value}{caught.value.__context__!r}"
+
+
+def test_sentinels_that_do_not_answer_are_named_by_their_addresses() -> None:
+    url = "redis+sentinel://127.0.0.1:1,127.0.0.1:2/service/0"
+    wanted = r"'service' by the sentinels 127.0.0.1:1, 127.0.0.1:2: no sentinel answers$"
+
+    async def ping() -> None:
+        async with store.connect_async(url) as connection:
+            await connection.ping()
+
+    with store.connect(url) as connection, pytest.raises(redis_py.ConnectionError, match=wanted):
+        connection.ping()
+    with pytest.raises(redis_py.ConnectionError, match=wanted):
+        asyncio.run(ping())
 
 
 def test_a_server_is_reached_over_tls(tmp_path: Path) -> None:
