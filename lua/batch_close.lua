@@ -2,7 +2,7 @@
 -- Closes a batch: it accepts no more members, and finishes when the last one has ended. The mark
 -- "canceled" records, also in a closed batch, that its members are being canceled.
 -- Errors: BADARG NOBATCH
--- Events: put failed canceled
+-- Events: put failed canceled conflict
 -- Flags: allow-oom
 
 local batches = require("lib.batch.batches")

@@ -72,6 +72,26 @@ local function own()
   end
 end
 
+-- The end of the owner closes its batches in one call, so their number is bounded. Those that are
+-- closed by now need no owner.
+local function require_room()
+  local owns = owner and owner.record.owns or {}
+  if #owns < limits.owned then
+    return
+  end
+  local open = {}
+  for _, name in ipairs(owns) do
+    local state = redis.call("HMGET", keys.batch_record(name), "opened_at", "closed_at")
+    if state[1] and not state[2] then
+      open[#open + 1] = name
+    end
+  end
+  if #open >= limits.owned then
+    errors.bad("a job owns at most " .. limits.owned .. " open batches; close some of them")
+  end
+  owner.record.owns = open
+end
+
 -- When a nested batch finishes it takes a call to count it in the outer one, so the depth is
 -- bounded.
 local function require_outer()
@@ -90,6 +110,7 @@ end
 
 local function make()
   require_outer()
+  require_room()
   redis.call("HSET", keys.batch_record(batch), unpack(fields))
   redis.call("ZADD", keys.batches(), s.now, batch)
   if remembered then

@@ -3,7 +3,7 @@
 -- scheduled ones now), move (option queue), timeout, priority (option priority), tag and untag
 -- (option tags). With the option states only jobs in one of these states are changed.
 -- Errors: BADARG
--- Events: canceled failed put lock_lost
+-- Events: canceled failed put lock_lost conflict
 -- Flags: allow-oom
 
 local bulk = require("lib.job.bulk")

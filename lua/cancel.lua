@@ -2,7 +2,7 @@
 -- Deletes jobs, all of them or none. A job that others depend on is deleted only together with
 -- them. Completed and unknown jobs are ignored.
 -- Errors: BADARG HASDEPENDENTS
--- Events: canceled failed put
+-- Events: canceled failed put conflict
 -- Flags: allow-oom
 
 local check = require("lib.core.check")

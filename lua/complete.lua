@@ -1,9 +1,10 @@
 -- complete(now, request, jid, lease, data, result, options, data...) -> {state, jobs}
 -- Completes a running job or moves it to the next queue, and puts the jobs that it leaves behind
 -- (option jobs, with their data in the arguments at the end). Those that conflict with existing
--- jobs are ignored.
--- Errors: BADARG TOOLARGE NOJOB LOSTLEASE FINISHED CYCLE NOBATCH BATCHCLOSED
--- Events: completed advanced put lock_lost failed canceled
+-- jobs are ignored, unless they ask to be refused. One with the jid of the completed job puts that
+-- again.
+-- Errors: BADARG TOOLARGE EXISTS NOJOB LOSTLEASE FINISHED CYCLE NOBATCH BATCHCLOSED
+-- Events: completed advanced put lock_lost failed canceled conflict
 -- Flags: allow-oom
 
 local check = require("lib.core.check")
@@ -27,17 +28,28 @@ check.data(s, data)
 check.data(s, result)
 s.planned_jids, s.acting_jid = { [jid] = true }, jid
 s.ending_jid, s.lenient_puts = not given.next and jid or nil, true
-local plans = {}
+local plan
 if #specs > 0 then
-  plans = require("lib.job.put_many").check(s, specs, { unpack(ARGV, 8) },
-    { on_conflict = "ignore" })
+  plan = require("lib.job.follow_ups").check(s, job, specs, { unpack(ARGV, 8) }, given.next)
 end
 -- The next queue may wait for the jobs left behind, so those are checked first.
 local parents = given.next and require("lib.job.next_queue").check(s, job, given.next)
 
 completion.leave_running(s, job, data, result)
+
 local function put_follow_ups()
-  return #plans > 0 and require("lib.job.put_many").apply(s, plans) or {}
+  return plan and require("lib.job.follow_ups").apply(s, plan) or {}
+end
+
+local function finish()
+  if not plan then
+    completion.finish(s, job)
+    return {}
+  end
+  -- Completion closes the batches that the job owns, which may take these jobs too: they are put
+  -- first. What they replace may let go of the result, so the stored job must own it by then.
+  job_lib.save(job)
+  return require("lib.job.follow_ups").finish(s, job, plan, put_follow_ups())
 end
 
 local put
@@ -45,13 +57,7 @@ if given.next then
   require("lib.job.next_queue").enter(s, job, given.next, parents)
   put = put_follow_ups()
 else
-  -- Completion closes the batches that the job owns, which may take these jobs too: they are put
-  -- first. What they replace may let go of the result, so the stored job must own it by then.
-  if #plans > 0 then
-    job_lib.save(job)
-  end
-  put = put_follow_ups()
-  completion.finish(s, job)
+  put = finish()
 end
 completion.clean_up(s, 1)
 

@@ -2,7 +2,7 @@
 -- Completes up to 100 running jobs, given as [jid, lease], each answered by itself. The result of
 -- the i-th is the i-th argument after leases, empty for none.
 -- Errors: BADARG TOOLARGE
--- Events: completed put failed canceled
+-- Events: completed put failed canceled conflict
 -- Flags: allow-oom
 
 local check = require("lib.core.check")

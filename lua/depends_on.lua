@@ -10,7 +10,6 @@ local dependencies = require("lib.job.dependencies")
 local errors = require("lib.core.errors")
 local job_lib = require("lib.job.job")
 local keys = require("lib.core.keys")
-local limits = require("lib.core.limits")
 local session = require("lib.core.session")
 
 local now, request, jid, parents, options = unpack(ARGV)
@@ -30,9 +29,7 @@ if job.record.state ~= "depends" then
     .. job.record.state)
 end
 local open = dependencies.unresolved(s, jid, names, true)
-if redis.call("HLEN", keys.parents(jid)) + #open > limits.edges then
-  errors.bad("a job can have at most " .. limits.edges .. " parents")
-end
+dependencies.refuse_too_many(jid, names)
 
 dependencies.add_edges(s, job, names, open, policy)
 job_lib.save(job)

@@ -1,7 +1,7 @@
 -- discard(now, request, jid, lease) -> jid
 -- Deletes a running job on behalf of its worker, as cancel does. Refused while others depend on it.
 -- Errors: BADARG NOJOB LOSTLEASE FINISHED HASDEPENDENTS
--- Events: canceled failed put
+-- Events: canceled failed put conflict
 -- Flags: allow-oom
 
 local lease_lib = require("lib.job.lease")

@@ -1,7 +1,7 @@
 -- fail(now, request, jid, lease, group, message, data) -> jid
 -- Fails a running job into a failure group, where it stays until somebody retries or cancels it.
 -- Errors: BADARG TOOLARGE NOJOB LOSTLEASE FINISHED
--- Events: failed canceled put
+-- Events: failed canceled put conflict
 -- Flags: allow-oom
 
 local check = require("lib.core.check")

@@ -1,7 +1,7 @@
 -- force_finish(now, request, jid, result) -> state
 -- Completes a job in whatever state it is. A worker that runs it loses its lease.
 -- Errors: BADARG TOOLARGE NOJOB FINISHED
--- Events: lock_lost completed put failed canceled
+-- Events: lock_lost completed put failed canceled conflict
 -- Flags: allow-oom
 
 local check = require("lib.core.check")

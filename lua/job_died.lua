@@ -2,7 +2,7 @@
 -- Reports that the process of one job has died while its worker lives on. The job returns to its
 -- queue at once, loses a retry and is charged with a crash.
 -- Errors: BADARG NOJOB LOSTLEASE FINISHED
--- Events: lock_lost failed canceled put
+-- Events: lock_lost failed canceled put conflict
 -- Flags: allow-oom
 
 local check = require("lib.core.check")

@@ -4,7 +4,7 @@
 -- Options: nonce, order (ordered, round-robin, shuffled, weighted), turn (which queue comes first,
 -- or the seed of the draw), weights (of entries of queues).
 -- Errors: BADARG DEADWORKER
--- Events: popped stalled lock_lost failed canceled put unpaused schedule_dry
+-- Events: popped stalled lock_lost failed canceled put unpaused schedule_dry conflict
 -- Flags: allow-oom
 
 local check = require("lib.core.check")

@@ -3,7 +3,7 @@
 -- (-1) the job fails. Options: group and message (the reason); tries (what a retry policy
 -- remembers, opaque), and with it apart (the policy counts, so the job loses no retry).
 -- Errors: BADARG NOJOB LOSTLEASE FINISHED
--- Events: retried failed canceled put
+-- Events: retried failed canceled put conflict
 -- Flags: allow-oom
 
 local check = require("lib.core.check")

@@ -5,6 +5,7 @@
 -- Flags: allow-oom
 
 local check = require("lib.core.check")
+local errors = require("lib.core.errors")
 local job_lib = require("lib.job.job")
 local session = require("lib.core.session")
 local tags_lib = require("lib.job.tags")
@@ -18,6 +19,10 @@ if earlier_reply then
   return earlier_reply
 end
 local job = job_lib.load(jid)
+local refused = tags_lib.refusal(job.record.tags, names)
+if refused then
+  errors.bad(refused)
+end
 
 tags_lib.add(s, job, names)
 job_lib.save(job)

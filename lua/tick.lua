@@ -1,7 +1,7 @@
 -- tick(now, request) -> {next, more, refill}
 -- Does the maintenance that pop does first, and takes no jobs.
 -- Errors: BADARG
--- Events: stalled lock_lost failed canceled put unpaused schedule_dry
+-- Events: stalled lock_lost failed canceled put unpaused schedule_dry conflict
 -- Flags: allow-oom
 
 local maintenance = require("lib.core.maintenance")

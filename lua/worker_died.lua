@@ -3,7 +3,7 @@
 -- started (all, if none is named) lose a retry and are charged with a crash; the others lose
 -- nothing. The report is {charged, returned, failed, more}.
 -- Errors: BADARG
--- Events: lock_lost failed canceled put
+-- Events: lock_lost failed canceled put conflict
 -- Flags: allow-oom
 
 local check = require("lib.core.check")

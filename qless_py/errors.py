@@ -80,8 +80,9 @@ class AlreadyFinishedError(LostLeaseError):
 class AlreadyExistsError(QlessError):
     """A job with this jid or unique key exists, or is remembered after its end.
 
-    Raised by put with `on_conflict="raise"` or `unique_conflict="raise"`. Use another jid or key,
-    or another conflict policy.
+    Raised by put with `on_conflict="raise"` or `unique_conflict="raise"`, and when the job that
+    does the work of a put is in another batch than the put names. Use another jid or key, or
+    another conflict policy.
     """
 
     code = "EXISTS"

@@ -14,7 +14,12 @@ CALLBACKS: Final = ("on_success", "on_complete", "on_failure")
 
 
 class BatchStatus(TypedDict, total=False):
-    """The status of a batch: `state` is open, closed or finished; times are Unix seconds."""
+    """The status of a batch: `state` is open, closed or finished; times are Unix seconds.
+
+    `on_success` and the like are the jids of the callbacks. `on_success_conflict` is the job
+    because of which that callback was not put: it has the same jid and had not ended, or holds its
+    unique key.
+    """
 
     name: str
     state: str
@@ -32,6 +37,9 @@ class BatchStatus(TypedDict, total=False):
     on_success: str
     on_complete: str
     on_failure: str
+    on_success_conflict: str
+    on_complete_conflict: str
+    on_failure_conflict: str
 
 
 class Callbacks(TypedDict, total=False):

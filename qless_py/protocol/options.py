@@ -45,8 +45,11 @@ class PutOptions(TypedDict, total=False):
       fails or is canceled: `wait`, `cancel`, `fail` or `run`.
     * `unique_key`: allow one live job per key. `unique_scope`: the key is taken while the job is
       `queued`, while it is queued or `running` (the default), or for a `window` of `unique_window`
-      seconds. `unique_conflict`: `ignore` (returns the jid that holds the key), `raise` or
-      `replace`.
+      seconds. `unique_conflict`: `ignore` (returns the jid that holds the key), `raise`
+      AlreadyExistsError, or `replace`, which puts the job that holds the key again, as a put with
+      its jid does: klass, data, queue, delay and all options given are those of this put, and a
+      job that waits in this queue keeps its age. One that has started is not replaced: the put
+      raises AlreadyExistsError.
     * `keep`: seconds for which the jid is remembered after the job has ended.
     * `expires`: seconds from now, or a datetime. After that the job is not popped any more,
       neither for the first time nor for a retry: it fails in the group `expired`.
@@ -56,7 +59,9 @@ class PutOptions(TypedDict, total=False):
       their jobs. `throttles`: up to 8 throttle ids, or a mapping from ids to the tokens the job
       takes of each; the job starts when none of them holds it back. When a job is put again,
       options not given stay; `False` and an empty list remove them.
-    * `batch`: an open batch to join. `codec`: the name of the codec that writes the data.
+    * `batch`: an open batch to join. If the put is answered with another job, by its jid or unique
+      key, that job joins the batch unless it has ended; one of another batch raises
+      AlreadyExistsError. `codec`: the name of the codec that writes the data.
     """
 
     jid: str | None

@@ -75,6 +75,7 @@ def of_holders(lease: str) -> Refusals:
         "CYCLE": [*runs, "", "", {"next": {"queue": "work", "depends": ["runs"]}}],
         "NOBATCH": [*runs, "", "", {"jobs": [{**job, "batch": "nobatch"}]}, "{}"],
         "BATCHCLOSED": [*runs, "", "", {"jobs": [{**job, "batch": "closed"}]}, "{}"],
+        "EXISTS": [*runs, "", "", {"jobs": [{**job, "jid": "plain", "on_conflict": "raise"}]}, "{}"],
     }
     found["discard"]["HASDEPENDENTS"] = runs
     found["heartbeat"]["TOOLARGE"] = [*runs, LARGE]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from qless_py.errors import (
@@ -15,6 +17,7 @@ from qless_py.errors import (
     WrongStateError,
 )
 from tests.conftest import Clock
+from tests.lua.conftest import Published
 from tests.lua.steps import View, complete, counts, fail, jids, job, pop, put, state, take
 from tests.script_runner import Scripts
 
@@ -241,13 +244,95 @@ def test_a_closed_or_unknown_batch_takes_no_members(call: Scripts) -> None:
     assert call("read/batch", "nobody") is False
 
 
-def test_an_ignored_put_does_not_join(call: Scripts) -> None:
+KEY: dict[str, Any] = {"unique": {"key": "k", "scope": "running"}}
+
+
+@pytest.mark.parametrize("how", ["jid", "key", "replaced", "running", "same call"])
+def test_a_job_that_does_the_work_of_a_put_counts_for_its_batch(call: Scripts, how: str) -> None:
+    open_batch(call)
+    options = {"batch": "b", "on_conflict": "ignore"} if how == "jid" else {"batch": "b", **KEY}
+    if how == "same call":
+        specs = [{"jid": "a", "klass": "K", **KEY}, {"jid": "x", "klass": "K", **options}]
+        call("put_many", "q", specs, "{}", "{}")
+    else:
+        put(call, "a", **KEY)
+        view = take(call) if how == "running" else None
+        if how == "replaced":
+            options["unique_conflict"] = "replace"
+        put(call, "a" if how == "jid" else "x", **options)
+
+    call("batch_close", "b")
+    assert batch(call) == {"state": "closed", "total": 1, "pending": 1}
+    complete(call, view if how == "running" and view else take(call))
+
+    assert batch(call) == {"state": "finished", "total": 1, "completed": 1}
+
+
+@pytest.mark.parametrize("end", ["complete", "fail"])
+def test_a_put_answered_by_a_job_that_has_ended_adds_no_member(call: Scripts, end: str) -> None:
     open_batch(call)
     put(call, "a")
+    view = take(call)
+    complete(call, view) if end == "complete" else fail(call, view)
 
     put(call, "a", batch="b", on_conflict="ignore")
 
     assert batch(call) == {"state": "open"}
+
+
+@pytest.mark.parametrize("more", [{}, {"unique_conflict": "replace"}])
+def test_a_put_cannot_take_the_job_that_does_its_work_from_another_batch(
+    call: Scripts, more: dict[str, str]
+) -> None:
+    open_batch(call)
+    call("batch_open", "other", {})
+    put(call, "a", batch="other", **KEY)
+
+    with pytest.raises(AlreadyExistsError, match="is in the batch other"):
+        put(call, "x", batch="b", **KEY, **more)
+    call("batch_close", "b")
+    put(call, "free", unique={"key": "l", "scope": "running"})
+    with pytest.raises(BatchClosedError):
+        put(call, "x", batch="b", unique={"key": "l", "scope": "running"})
+
+    assert batch(call, "other") == {"state": "open", "total": 1, "pending": 1}
+
+
+@pytest.mark.parametrize("end", ["waiting", "running", "failed", "canceled", "complete"])
+def test_a_closed_batch_takes_back_its_own_member(call: Scripts, end: str) -> None:
+    open_batch(call)
+    put(call, "other", "elsewhere", batch="b")
+    put(call, "a", batch="b")
+    call("batch_close", "b")
+    if end == "canceled":
+        call("cancel", ["a"])
+    elif end != "waiting":
+        view = take(call)
+        if end == "failed":
+            fail(call, view)
+        elif end == "complete":
+            complete(call, view)
+
+    assert put(call, "a", batch="b") == ["a", True]
+
+    assert batch(call) == {"state": "closed", "total": 2, "pending": 2}
+    with pytest.raises(BatchClosedError):
+        put(call, "stranger", batch="b")
+
+
+def test_a_finished_batch_takes_back_a_failed_member_and_no_completed_one(call: Scripts) -> None:
+    open_batch(call)
+    put(call, "done", batch="b")
+    put(call, "fails", batch="b")
+    call("batch_close", "b")
+    complete(call, take(call))
+    fail(call, take(call))
+
+    with pytest.raises(BatchClosedError):
+        put(call, "done", batch="b")
+    put(call, "fails", batch="b")
+
+    assert batch(call) == {"state": "closed", "total": 2, "pending": 1, "completed": 1}
 
 
 def owner_of(call: Scripts) -> View:
@@ -333,14 +418,40 @@ def test_an_owner_may_be_a_member_of_its_own_batch(call: Scripts) -> None:
     assert batch(call) == {"state": "finished", "total": 1, "completed": 1}
 
 
-def test_a_call_back_whose_jid_is_there_already_is_left_out(call: Scripts) -> None:
-    put(call, "on_complete", "mine", data="mine")
-    open_batch(call)
+@pytest.mark.parametrize("end", ["complete", "fail"])
+def test_a_callback_runs_again_under_its_jid_once_the_last_one_has_ended(
+    call: Scripts, end: str
+) -> None:
+    for name in ("night-1", "night-2"):
+        open_batch(call, name)
+        call("batch_close", name)
+        assert called_back(call) == ["on_success", "on_complete"]
+        for view in pop(call, 2, "back"):
+            complete(call, view) if end == "complete" else fail(call, view)
+
+    assert "on_success_conflict" not in call("read/batch", "night-2")
+
+
+@pytest.mark.parametrize("by", ["jid", "recurring", "key"])
+def test_a_callback_that_is_left_out_is_published_and_shown_by_its_batch(
+    call: Scripts, published: Published, by: str
+) -> None:
+    holder = "holder" if by == "key" else "report"
+    spec = {"queue": "back", "jid": "report", "klass": "K", "data": 1}
+    if by == "recurring":
+        call("recur", "q", "report", "K", "{}", 3_600_000, 3_600_000, {})
+    else:
+        put(call, holder, "mine", data="mine", unique={"key": "k", "scope": "queued"})
+    if by == "key":
+        spec["unique"] = {"key": "k", "scope": "queued"}
+    call("batch_open", "b", {"on_success": spec}, "{}")
+    published()
 
     call("batch_close", "b")
 
-    assert called_back(call) == ["on_success"]
-    assert job(call, "on_complete")["data"] == b"mine"
+    assert published() == [("log", "conflict report back")]
+    assert call("read/batch", "b")["on_success_conflict"] == holder
+    assert called_back(call) == []
 
 
 def test_data_of_a_call_back_over_the_limit_is_rejected(call: Scripts) -> None:

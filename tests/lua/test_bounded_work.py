@@ -135,3 +135,64 @@ def test_no_call_takes_more_than_a_hundred(call: Scripts) -> None:
         put(call, "k", depends=names)
 
     assert counts(call) == {"waiting": 1}
+
+
+def test_the_tags_of_one_job_are_bounded(call: Scripts) -> None:
+    put(call, "j")
+    for start in range(0, 1000, 100):
+        call("tag", "j", [f"t{start + i}" for i in range(100)])
+
+    with pytest.raises(BadArgumentError, match="at most 1000 tags"):
+        call("tag", "j", ["one-more"])
+    assert call("bulk", "tag", ["j"], {"tags": ["one-more"]}) == [
+        "BADARG a job has at most 1000 tags"
+    ]
+    assert len(call("tag", "j", ["t0", "t999"])) == 1000
+    call("untag", "j", ["t0"])
+    assert len(call("tag", "j", ["one-more"])) == 1000
+
+
+def test_the_tags_of_one_recurring_job_are_bounded(call: Scripts) -> None:
+    call("recur", "q", "r", "K", "{}", 3_600_000, 3_600_000, {})
+    for start in range(0, 1000, 100):
+        call("recur_update", "r", "", {"add_tags": [f"t{start + i}" for i in range(100)]})
+
+    with pytest.raises(BadArgumentError, match="at most 1000 tags"):
+        call("recur_update", "r", "", {"add_tags": ["one-more"]})
+
+
+def test_the_parents_of_one_job_are_bounded_however_they_are_added(call: Scripts) -> None:
+    put_many(call, 1001, "p")
+    put(call, "j", depends=["p-0"])
+    for start in range(0, 1000, 100):
+        names = [f"p-{start + i}" for i in range(100)]
+        put(call, "j", depends=names, adds=True)
+
+    with pytest.raises(BadArgumentError, match="at most 1000 parents"):
+        put(call, "j", depends=["p-1000"], adds=True)
+    with pytest.raises(BadArgumentError, match="at most 1000 parents"):
+        call("depends_on", "j", ["p-0", "p-1000"], {})
+    assert call("depends_on", "j", ["p-0", "p-999"], {}) == 1000
+    put(call, "j", depends=["p-1000"])
+    assert call("read/job", "j")["dependencies"] == ["p-1000"]
+
+
+def test_the_open_batches_of_one_job_are_bounded(call: Scripts) -> None:
+    put(call, "owner")
+    held = {"owner": "owner", "lease": pop(call)[0]["lease"]}
+    for number in range(100):
+        call("batch_open", f"b{number}", held)
+
+    with pytest.raises(BadArgumentError, match="at most 100 open batches"):
+        call("batch_open", "one-more", held)
+    call("batch_open", "b7", held)
+    call("batch_close", "b7")
+    call("batch_open", "one-more", held)
+    assert len(call("read/job", "owner")["owns"]) == 100
+
+
+def test_a_packed_argument_is_measured_before_it_is_unpacked(call: Scripts) -> None:
+    huge = b"\xdd" + (1 << 20).to_bytes(4, "big") + b"\1" * (1 << 20)
+
+    with pytest.raises(BadArgumentError, match="1048581 packed bytes; the limit is 1048576"):
+        call("cancel", huge)

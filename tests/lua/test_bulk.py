@@ -89,6 +89,27 @@ def test_a_job_that_others_wait_for_goes_only_together_with_them(call: Scripts) 
     assert together == ["done", "done"]
 
 
+def test_a_listed_dependent_that_stays_keeps_its_parents(call: Scripts) -> None:
+    put(call, "top")
+    put(call, "parent", depends=["top"])
+    put(call, "child", depends=["parent"])
+    put(call, "held", depends=["child"])
+    listed = ["top", "parent", "child"]
+
+    by_state = call("bulk", "cancel", listed, {"states": ["waiting"]})
+    by_dependent = call("bulk", "cancel", listed, {})
+    call("tick")
+
+    assert by_state[0] == "HASDEPENDENTS Job top is a dependency of parent"
+    assert by_dependent == [
+        "HASDEPENDENTS Job top is a dependency of parent",
+        "HASDEPENDENTS Job parent is a dependency of child",
+        "HASDEPENDENTS Job child is a dependency of held",
+    ]
+    assert _states(call, *listed, "held") == ["waiting", *["depends"] * 3]
+    assert call("bulk", "cancel", ["held", *listed], {}) == ["done"] * 4
+
+
 def test_running_jobs_are_timed_out(call: Scripts) -> None:
     put(call, "runs")
     put(call, "waits")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from qless_py.errors import (
+    AlreadyExistsError,
     BadArgumentError,
     BatchClosedError,
     DataTooLargeError,
@@ -163,26 +164,122 @@ def test_a_follow_up_that_is_there_already_is_left_alone(call: Scripts) -> None:
     assert (job(call, "there")["queue"], job(call, "there")["data"]) == ("q", b"old")
 
 
+HELD = {"key": "k", "scope": "running"}
+
+
 @pytest.mark.parametrize(
-    "rule",
+    ("jid", "rule"),
     [
-        {"on_conflict": "raise"},
-        {"unique": {"key": "k", "scope": "running"}, "unique_conflict": "raise"},
-        {"unique": {"key": "k", "scope": "running"}, "unique_conflict": "replace"},
+        ("holder", {"on_conflict": "ignore"}),
+        ("new", {"unique": HELD, "unique_conflict": "ignore"}),
+        ("new", {"unique": HELD, "unique_conflict": "replace"}),
     ],
 )
-def test_a_conflict_of_a_follow_up_never_refuses_the_completion(
-    call: Scripts, rule: dict[str, object]
+def test_a_conflict_of_a_follow_up_does_not_refuse_the_completion(
+    call: Scripts, jid: str, rule: dict[str, object]
 ) -> None:
-    put(call, "holder", "other", unique={"key": "k", "scope": "running"})
+    put(call, "holder", "other", unique=HELD)
     pop(call, 1, "other")
     put(call, "j")
-    jid = "holder" if "on_conflict" in rule else "new"
 
     reply = complete(call, take(call), jobs=[follow_up(jid, **rule)])
 
     assert reply == {"state": "complete", "jobs": [["holder", False]]}
     assert state(call, "holder") == "running"
+
+
+@pytest.mark.parametrize(
+    ("jid", "rule"),
+    [
+        ("holder", {"on_conflict": "raise"}),
+        ("schedule", {"on_conflict": "raise"}),
+        ("new", {"unique": HELD, "unique_conflict": "raise"}),
+    ],
+)
+def test_a_follow_up_that_asks_to_be_refused_refuses_the_completion(
+    call: Scripts, jid: str, rule: dict[str, object]
+) -> None:
+    call("recur", "q", "schedule", "K", "{}", 3_600_000, 3_600_000, {})
+    put(call, "holder", "other", unique=HELD)
+    put(call, "j")
+
+    with pytest.raises(AlreadyExistsError):
+        complete(call, take(call), jobs=[follow_up("fine"), follow_up(jid, **rule)])
+
+    assert state(call, "j") == "running"
+    assert call("read/job", "fine") is False
+
+
+def test_a_job_that_puts_itself_again_completes_and_waits(call: Scripts) -> None:
+    put(call, "j", priority=3, unique=HELD)
+    put(call, "after", "later", depends=["j"])
+    again = {"jid": "j", "klass": "K", "queue": "q", "delay": 5000}
+
+    reply = complete(call, take(call), "done", jobs=[follow_up("a"), again, follow_up("b")])
+
+    assert reply == {"state": "complete", "jobs": [["a", True], ["j", True], ["b", True]]}
+    view = job(call, "j")
+    assert (view["state"], view["priority"], view["retries"]) == ("scheduled", 3, 5)
+    assert whats(call, "j")[-2:] == ["done", "put"]
+    assert state(call, "after") == "waiting"
+    assert call("read/results", ["j"]) == [["j", "json", "done"]]
+    assert counts(call, "after") == {"waiting": 2}
+    assert put(call, "other", unique=HELD) == ["j", False]
+
+
+def test_a_job_may_wait_for_what_waited_for_it_when_it_puts_itself_again(call: Scripts) -> None:
+    put(call, "j")
+    put(call, "after", "later", depends=["j"])
+
+    complete(call, take(call), jobs=[{"jid": "j", "klass": "K", "queue": "q", "depends": ["after"]}])
+    assert (state(call, "after"), state(call, "j")) == ("waiting", "depends")
+    complete(call, take(call, "later"))
+
+    assert jids(pop(call)) == ["j"]
+
+
+@pytest.mark.parametrize(("policy", "answer"), [("ignore", False), ("revive", False)])
+def test_a_job_that_would_ignore_itself_just_completes(
+    call: Scripts, policy: str, answer: bool
+) -> None:
+    put(call, "j")
+
+    reply = complete(call, take(call), jobs=[follow_up("j", on_conflict=policy)])
+
+    assert reply == {"state": "complete", "jobs": [["j", answer]]}
+    assert state(call, "j") == "complete"
+
+
+def test_a_job_cannot_put_itself_again_in_two_ways(call: Scripts) -> None:
+    put(call, "j")
+    view = take(call)
+
+    with pytest.raises(BadArgumentError, match="next queue"):
+        complete(call, view, next={"queue": "two"}, jobs=[follow_up("j")])
+    with pytest.raises(BadArgumentError, match="twice"):
+        complete(call, view, jobs=[follow_up("j"), follow_up("j")])
+    with pytest.raises(AlreadyExistsError):
+        complete(call, view, jobs=[follow_up("j", on_conflict="raise")])
+
+    assert state(call, "j") == "running"
+
+
+@pytest.mark.parametrize("stays", [True, False])
+def test_a_member_that_puts_itself_again_stays_in_the_batch_if_it_says_so(
+    call: Scripts, stays: bool
+) -> None:
+    call("batch_open", "b", {})
+    put(call, "j", batch="b")
+    call("batch_close", "b")
+
+    complete(call, take(call), jobs=[follow_up("j", **({"batch": "b"} if stays else {}))])
+
+    shown = call("read/batch", "b")
+    numbers = [shown[name] for name in ("total", "pending", "completed")]
+    assert (shown["state"], numbers) == (("closed", [1, 1, 0]) if stays else ("finished", [1, 0, 1]))
+    complete(call, take(call, "after"))
+    assert call("read/batch", "b")["state"] == "finished"
+    assert call("read/batch", "b")["completed"] == 1
 
 
 def test_follow_ups_may_wait_for_each_other_and_find_the_job_itself_complete(

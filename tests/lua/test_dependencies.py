@@ -165,17 +165,79 @@ def test_a_diamond_is_no_circle(call: Scripts) -> None:
     assert call("depends_on", "bottom", ["right", "top"], {}) == 3
 
 
-def test_a_search_for_circles_ends_after_a_thousand_dependents(call: Scripts) -> None:
-    put(call, "hub")
-    for start in range(0, 1001, 100):
-        specs = [{"jid": f"s{start + i}", "klass": "K", "depends": ["hub"]} for i in range(100)]
+def _hub(call: Scripts, jid: str = "hub", number: int = 1001) -> None:
+    """Put a job with more dependents than one call looks through."""
+    put(call, jid, "p")
+    for start in range(0, number, 100):
+        specs = [{"jid": f"{jid}-{start + i}", "klass": "K", "depends": [jid]} for i in range(100)]
         call("put_many", "q", specs, *("{}" for _ in specs))
-    put(call, "other")
+
+
+def test_a_job_of_very_many_dependents_may_get_a_parent(call: Scripts) -> None:
+    _hub(call)
+    put(call, "grandparent", "p")
+    put(call, "parent", "p", depends=["grandparent"])
+
+    put(call, "hub", depends=["parent"])
+    with pytest.raises(DependencyError, match="already depends on hub"):
+        put(call, "hub", depends=["hub-7"])
+    with pytest.raises(DependencyError, match="already depends on grandparent"):
+        put(call, "grandparent", depends=["hub-7"])
+
+    assert job(call, "hub")["dependencies"] == ["parent"]
+
+
+def test_a_search_for_circles_ends_after_a_thousand_jobs_either_way(call: Scripts) -> None:
+    _hub(call)
+    put(call, "wide", "p")
+    for start in range(0, 1000, 100):
+        specs = [{"jid": f"above-{start + i}", "klass": "K"} for i in range(100)]
+        call("put_many", "p", specs, *("{}" for _ in specs))
+        put(call, "wide", "p", depends=[spec["jid"] for spec in specs], adds=True)
+    put(call, "below", "p", depends=["wide"])
 
     with pytest.raises(DependencyError, match="too many dependents"):
-        put(call, "hub", depends=["other"])
+        put(call, "hub", depends=["below"])
 
     assert state(call, "hub") == "waiting"
+
+
+@pytest.mark.parametrize("how", ["depends_on", "adds", "replaces"])
+def test_a_parent_named_again_while_its_release_is_pending_is_not_waited_for(
+    call: Scripts, how: str
+) -> None:
+    put(call, "parent", "p")
+    for number in range(60):
+        put(call, f"d{number:02}", depends=["parent"])
+    complete(call, take(call, "p"), "the result")
+    assert state(call, "d59") == "depends"
+
+    if how == "depends_on":
+        call("depends_on", "d59", ["parent"], {})
+    else:
+        put(call, "d59", depends=["parent"], adds=how == "adds")
+    for _ in range(2):
+        call("tick")
+
+    assert state(call, "d59") == "waiting"
+    assert job(call, "d59")["parents"] == ["parent"]
+    assert call("read/results", ["parent"]) == [["parent", "json", "the result"]]
+
+
+def test_a_parent_put_again_is_waited_for_by_who_names_it_again(call: Scripts) -> None:
+    put(call, "parent", "p")
+    for number in range(60):
+        put(call, f"d{number:02}", depends=["parent"])
+    complete(call, take(call, "p"), "the result")
+    put(call, "parent", "p")
+
+    call("depends_on", "d59", ["parent"], {})
+    for _ in range(2):
+        call("tick")
+    assert state(call, "d59") == "depends"
+    complete(call, take(call, "p"))
+
+    assert state(call, "d59") == "waiting"
 
 
 def test_a_job_has_at_most_a_thousand_parents(call: Scripts) -> None:

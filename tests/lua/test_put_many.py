@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from qless_py.errors import AlreadyExistsError, BadArgumentError, DependencyError
-from tests.lua.steps import complete, jids, job, pop, put, state, take
+from tests.lua.steps import complete, fail, jids, job, pop, put, state, take
 from tests.script_runner import Scripts
 
 
 def put_many(call: Scripts, *jobs: dict[str, object]) -> object:
     specs = [{"klass": "K", **spec} for spec in jobs]
     return call("put_many", "q", specs, *("{}" for _ in specs))
+
+
+def put_numbered(call: Scripts, *jobs: dict[str, object]) -> object:
+    """Put jobs each of which has its position as its data."""
+    specs = [{"klass": "K", **spec} for spec in jobs]
+    return call("put_many", "q", specs, *(str(at) for at in range(len(specs))))
 
 
 def test_jobs_are_put_in_their_order_each_with_its_own_data(call: Scripts) -> None:
@@ -99,6 +107,46 @@ def test_a_unique_key_goes_to_the_first_of_the_call(call: Scripts) -> None:
         put_many(call, {"jid": "c"}, {"jid": "d", **key, "unique_conflict": "raise"})
 
     assert jids(pop(call, 10)) == ["a"]
+
+
+K: dict[str, Any] = {"unique": {"key": "k", "scope": "queued"}}
+REPLACES_K: dict[str, Any] = {**K, "unique_conflict": "replace"}
+
+
+def test_a_conflict_is_decided_as_if_the_earlier_jobs_were_put_already(call: Scripts) -> None:
+    put(call, "old", data="old", **K)
+    other = {"unique": {"key": "other", "scope": "queued"}}
+
+    reply = put_numbered(call, {"jid": "old", **other}, {"jid": "new", **REPLACES_K})
+
+    assert reply == [["old", True], ["new", True]]
+    assert [job(call, jid)["data"] for jid in ("old", "new")] == [b"0", b"1"]
+    assert put(call, "third", **K) == ["new", False]
+
+
+def test_a_job_of_the_call_may_be_replaced_by_a_later_one(call: Scripts) -> None:
+    reply = put_numbered(call, {"jid": "a", **REPLACES_K}, {"jid": "b", **REPLACES_K, "priority": 4})
+
+    assert reply == [["a", True], ["a", True]]
+    assert (job(call, "a")["data"], job(call, "a")["priority"]) == (b"1", 4)
+    assert call("read/job", "b") is False
+
+
+def test_a_job_may_be_replaced_as_a_holder_and_named(call: Scripts) -> None:
+    put(call, "a", **K)
+
+    reply = put_numbered(call, {"jid": "b", **REPLACES_K}, {"jid": "a", "tags": ["t"]})
+
+    assert reply == [["a", True], ["a", True]]
+    assert (job(call, "a")["data"], job(call, "a")["tags"]) == (b"1", ["t"])
+    assert call("read/job", "b") is False
+
+
+def test_a_job_put_again_takes_its_free_key_before_the_next_of_the_call(call: Scripts) -> None:
+    put(call, "old", **K)
+    fail(call, take(call))
+
+    assert put_many(call, {"jid": "old"}, {"jid": "new", **K}) == [["old", True], ["old", False]]
 
 
 def test_a_parent_that_puts_several_jobs_keeps_all_of_them_in_mind(call: Scripts) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from qless_py.errors import AlreadyExistsError, BadArgumentError
+from qless_py.errors import AlreadyExistsError, BadArgumentError, DependencyError
 from tests.conftest import Clock
 from tests.lua.steps import complete, counts, fail, job, pop, put, state, take
 from tests.script_runner import Scripts
@@ -43,16 +43,58 @@ def test_the_holder_may_be_put_again(call: Scripts) -> None:
 
 
 @pytest.mark.parametrize("data", ["short", "long" * 1000])
-def test_a_conflict_may_replace_the_data_of_a_holder_that_waits(call: Scripts, data: str) -> None:
-    put(call, "first", data="x" * 2000, unique=RUNNING)
+def test_a_conflict_may_replace_a_holder_that_waits_with_all_of_the_put(
+    call: Scripts, data: str
+) -> None:
+    put(call, "first", data="x" * 2000, unique=RUNNING, tags=["kept"], retries=2)
 
-    reply = put(call, "second", data=data, codec="text", unique=RUNNING, unique_conflict="replace")
+    reply = call(
+        "put", "other", "second", "L", data,
+        {"codec": "text", "unique": RUNNING, "unique_conflict": "replace", "priority": 7,
+         "delay": 5000, "user": "u"},
+    )  # fmt: skip
 
-    assert reply == ["first", False]
-    assert (job(call, "first")["data"], job(call, "first")["codec"]) == (data.encode(), "text")
+    assert reply == ["first", True]
+    view = job(call, "first")
+    assert (view["data"], view["codec"], view["klass"]) == (data.encode(), "text", "L")
+    assert (view["queue"], view["state"], view["priority"]) == ("other", "scheduled", 7)
+    assert (view["user"], view["tags"], view["retries"]) == ("u", ["kept"], 2)
+    assert call("read/job", "second") is False
+
+
+def test_a_holder_that_has_started_is_not_replaced(call: Scripts) -> None:
+    put(call, "first", unique=RUNNING)
     take(call)
+
     with pytest.raises(AlreadyExistsError):
         put(call, "second", unique=RUNNING, unique_conflict="replace")
+
+    assert state(call, "first") == "running"
+
+
+def test_a_holder_that_is_replaced_keeps_its_place_in_its_queue(
+    call: Scripts, clock: Clock
+) -> None:
+    put(call, "first", unique=RUNNING)
+    clock.advance(5)
+    put(call, "young")
+    clock.advance(5)
+
+    put(call, "second", data="new", unique=RUNNING, unique_conflict="replace")
+
+    assert [(view["jid"], view["data"]) for view in pop(call, 2)] == [
+        ("first", b"new"), ("young", b"{}"),
+    ]  # fmt: skip
+
+
+def test_a_replaced_holder_waits_for_the_parents_of_the_put(call: Scripts) -> None:
+    put(call, "parent", "p")
+    put(call, "first", unique=RUNNING)
+    put(call, "second", unique=RUNNING, unique_conflict="replace", depends=["parent"])
+
+    assert job(call, "first")["dependencies"] == ["parent"]
+    with pytest.raises(DependencyError):
+        put(call, "third", unique=RUNNING, unique_conflict="replace", depends=["first"])
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@
 
 local dependencies = require("lib.job.dependencies")
 local errors = require("lib.core.errors")
+local events = require("lib.core.events")
 local keys = require("lib.core.keys")
 
 local batches = {}
@@ -14,14 +15,27 @@ local function is_member(batch, jid)
   return jid and redis.call("SISMEMBER", keys.members(batch), jid) == 1
 end
 
+function batches.exists(batch)
+  return redis.call("HEXISTS", keys.batch_record(batch), "opened_at") == 1
+end
+
+-- Whether a closed batch takes this job as its own: a member, one that failed or was canceled, or,
+-- while the batch is not finished, one that completed.
+local function takes_back(batch, job, is_finished)
+  local record = job.record or {}
+  return redis.call("SISMEMBER", keys.canceled(batch), job.jid) == 1
+    or record.batch == batch and not (record.state == "complete" and is_finished)
+end
+
 -- Refuses a batch that is unknown or accepts no more members. A closed batch still accepts jobs put
--- on behalf of `by`, an unfinished member, and takes back a member `jid` that was canceled.
-function batches.require_open(batch, by, jid)
-  local state = redis.call("HMGET", keys.batch_record(batch), "opened_at", "closed_at")
+-- on behalf of `by`, an unfinished member, and takes back `job`, if that was a member.
+function batches.require_open(batch, by, job)
+  local state = redis.call("HMGET", keys.batch_record(batch), "opened_at", "closed_at",
+    "finished_at")
   if not state[1] then
     errors.raise("NOBATCH", "Batch " .. batch .. " does not exist")
-  elseif state[2] and not is_member(batch, by)
-    and not (jid and redis.call("SISMEMBER", keys.canceled(batch), jid) == 1) then
+  elseif state[2] and not is_member(batch, by) and not (job and takes_back(batch, job, state[3]))
+  then
     errors.raise("BATCHCLOSED", "Batch " .. batch .. " is closed")
   end
 end
@@ -33,6 +47,13 @@ local function add_callback(s, batch, callback)
     and redis.call("HSETNX", key, callback .. "_fired", "1") == 1 then
     dependencies.add_release(s, { batch = batch, callback = callback, reason = "batch" })
   end
+end
+
+-- Records that a callback was not put because a job of its jid, or with its unique key, exists.
+function batches.record_conflict(s, batch, callback, spec, holder)
+  redis.call("HSET", keys.batch_record(batch), callback .. "_conflict", holder)
+  events.log(s, "conflict", spec.jid, spec.queue, ',"batch":"' .. batch .. '","callback":"'
+    .. callback .. '","holder":"' .. holder .. '"')
 end
 
 -- "failed" if any member has, else "canceled" if any was, else "completed".
@@ -199,6 +220,7 @@ function batches.show(batch)
   end
   for _, name in ipairs(batches.CALLBACKS) do
     shown[name] = fields[name] and cmsgpack.unpack(fields[name]).jid
+    shown[name .. "_conflict"] = fields[name .. "_conflict"]
   end
   return shown
 end

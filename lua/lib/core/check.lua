@@ -112,6 +112,10 @@ end
 
 local function unpacked(what, packed)
   check.given(what, packed)
+  -- Unpacking takes time and memory before anything in it can be counted.
+  if #packed > limits.packed then
+    errors.bad(what .. " has " .. #packed .. " packed bytes; the limit is " .. limits.packed)
+  end
   local ok, value, more = pcall(cmsgpack.unpack, packed)
   if not ok or more ~= nil or type(value) ~= "table" then
     errors.bad(what .. " is not one msgpack value, a list or a map")

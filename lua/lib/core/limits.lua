@@ -13,6 +13,12 @@ return {
   policy = 4000,
   -- parents of one job, dependents that a view shows, jobs visited in search of a cycle
   edges = 1000,
+  -- tags of one job
+  tags = 1000,
+  -- batches that a running job owns and that are still open
+  owned = 100,
+  -- bytes of one packed list or map in the arguments
+  packed = 1048576,
   -- batches around a batch
   nesting = 10,
   -- ticks of a cron expression that are stored ahead, and the number below which a client is asked

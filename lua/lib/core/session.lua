@@ -20,7 +20,9 @@
 -- What checks set, so that later jobs of the same call are judged as if the earlier were written:
 --   planned_jids          jids that this call puts, as a set
 --   planned_edges         dependents by parent that this call links
---   planned_unique_keys   holders of unique keys by key, as they will be
+--   planned_parents       parents by dependent that this call links
+--   planned_unique_keys   holders of unique keys by key, as they will be, false for a free key
+--   planned_batches       batches by the jids of jobs that will be members
 --   acting_jid            the running job on whose behalf the call puts jobs (complete)
 --   ending_jid            the job that the call completes for good, so that nothing waits for it
 --   lenient_puts          true in complete: puts that conflict are ignored instead of refused, and

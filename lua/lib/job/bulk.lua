@@ -4,8 +4,8 @@
 local change = require("lib.job.change")
 local check = require("lib.core.check")
 local job_lib = require("lib.job.job")
+local keys = require("lib.core.keys")
 local limits = require("lib.core.limits")
-local lists = require("lib.core.lists")
 local removal = require("lib.job.removal")
 local revive = require("lib.job.revive")
 
@@ -30,11 +30,7 @@ local allowed = {
 
 local acts = {}
 
-function acts.cancel(s, job, _, listed)
-  local dependent = removal.dependent_of(job.jid, listed)
-  if dependent then
-    return "HASDEPENDENTS Job " .. job.jid .. " is a dependency of " .. dependent
-  end
+function acts.cancel(s, job)
   removal.cancel(s, job)
   return "done"
 end
@@ -68,6 +64,10 @@ function acts.priority(_, job, options)
 end
 
 function acts.tag(s, job, options)
+  local refused = require("lib.job.tags").refusal(job.record.tags, options.tags)
+  if refused then
+    return "BADARG " .. refused
+  end
   require("lib.job.tags").add(s, job, options.tags)
   job_lib.save(job)
   return "done"
@@ -114,13 +114,43 @@ local function refusal(job, jid, action, options)
   return nil
 end
 
+-- The jobs that cannot be canceled, each with a job that waits for it: one that keeps existing,
+-- because it is not listed, refused, or itself waited for by such a job.
+local function held_by_dependents(jids, options)
+  local ending, held = {}, {}
+  for i, job in ipairs(job_lib.find_all(jids)) do
+    ending[jids[i]] = not refusal(job, jids[i], "cancel", options) or nil
+  end
+  local pending = jids
+  while #pending > 0 do
+    local again = {}
+    for _, jid in ipairs(pending) do
+      local dependent = ending[jid] and removal.dependent_of(jid, ending)
+      if dependent then
+        held[jid], ending[jid] = dependent, nil
+        -- Its own parents among the jobs must be looked at again.
+        for _, parent in ipairs(jids) do
+          if ending[parent] and redis.call("ZSCORE", keys.dependents(parent), jid) then
+            again[#again + 1] = parent
+          end
+        end
+      end
+    end
+    pending = again
+  end
+  return held
+end
+
 -- Applies the action; returns for each jid "done", or a code and detail.
 function bulk.run(s, action, jids, options)
-  local listed, answers = lists.set(jids), {}
+  local answers = {}
+  local held = action == "cancel" and held_by_dependents(jids, options) or {}
   for i, jid in ipairs(jids) do
     -- The jobs are read one by one, since what happens to one may change another.
     local job = job_lib.find(jid)
-    answers[i] = refusal(job, jid, action, options) or acts[action](s, job, options, listed)
+    answers[i] = refusal(job, jid, action, options)
+      or held[jid] and "HASDEPENDENTS Job " .. jid .. " is a dependency of " .. held[jid]
+      or acts[action](s, job, options)
   end
   if s.has_releases then
     require("lib.job.releases").drain_some(s)

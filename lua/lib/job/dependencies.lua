@@ -7,6 +7,7 @@ local errors = require("lib.core.errors")
 local job_lib = require("lib.job.job")
 local keys = require("lib.core.keys")
 local limits = require("lib.core.limits")
+local lists = require("lib.core.lists")
 local session = require("lib.core.session")
 
 local dependencies = {}
@@ -22,37 +23,66 @@ local function dependents_of(s, parent, most)
   return found
 end
 
--- Refuses an edge from `jid` to any of `parents` that already depends on `jid`, directly or not.
-local function refuse_cycle(s, jid, parents)
-  local wanted, seen, pending, walked = {}, { [jid] = true }, { jid }, 0
-  for _, parent in ipairs(parents) do
-    wanted[parent] = true
+-- The parents that a job still waits for, including those that the same call is going to link. A
+-- parent that has ended lets go of the job when the list of releases is drained, so it counts no
+-- more.
+local function parents_of(s, jid)
+  local found = {}
+  for _, parent in ipairs(redis.call("SMEMBERS", keys.dependencies(jid))) do
+    if redis.call("ZSCORE", keys.dependents(parent), jid) then
+      found[#found + 1] = parent
+    end
   end
+  for _, parent in ipairs(s.planned_parents and s.planned_parents[jid] or {}) do
+    found[#found + 1] = parent
+  end
+  return found
+end
+
+-- Goes along the edges from the `first` jobs to one that is `wanted`; `next_of` returns the
+-- neighbors of a job. Returns a wanted job, or whether there were too many to see all.
+local function walk(s, first, wanted, next_of)
+  local seen, pending, walked = lists.set(first), { unpack(first) }, 0
   while #pending > 0 do
-    for _, dependent in ipairs(dependents_of(s, table.remove(pending), limits.edges - walked)) do
-      if wanted[dependent] then
-        errors.raise("CYCLE", "Job " .. dependent .. " already depends on " .. jid)
-      end
+    for _, jid in ipairs(next_of(s, table.remove(pending), limits.edges - walked)) do
       walked = walked + 1
-      if walked > limits.edges then
-        errors.raise("CYCLE", "Job " .. jid .. " has too many dependents to rule out a cycle")
+      if wanted[jid] or walked > limits.edges then
+        return wanted[jid] and jid, not wanted[jid]
       end
-      if not seen[dependent] then
-        seen[dependent] = true
-        pending[#pending + 1] = dependent
+      if not seen[jid] then
+        seen[jid] = true
+        pending[#pending + 1] = jid
       end
     end
+  end
+  return nil, false
+end
+
+-- Refuses an edge from `jid` to any of `parents` that already depends on `jid`, directly or not. A
+-- job with very many dependents is looked for among the parents of the parents.
+local function refuse_cycle(s, jid, parents)
+  local found, unclear = walk(s, { jid }, lists.set(parents), dependents_of)
+  if unclear then
+    found, unclear = walk(s, parents, { [jid] = true }, parents_of)
+  end
+  if found then
+    local dependent = found == jid and "A new parent" or "Job " .. found
+    errors.raise("CYCLE", dependent .. " already depends on " .. jid)
+  elseif unclear then
+    errors.raise("CYCLE", "Job " .. jid .. " has too many dependents, and its new parents have too "
+      .. "many parents, to rule out a cycle")
   end
 end
 
 -- Records the edges of this job for the checks of later jobs in the same call.
 local function plan_edges(s, jid, parents)
-  s.planned_edges = s.planned_edges or {}
+  s.planned_edges, s.planned_parents = s.planned_edges or {}, s.planned_parents or {}
   for _, parent in ipairs(parents) do
     local planned = s.planned_edges[parent] or {}
     planned[#planned + 1] = jid
     s.planned_edges[parent] = planned
   end
+  s.planned_parents[jid] = parents
 end
 
 local function must_wait_for(s, jid, parent)
@@ -84,20 +114,35 @@ function dependencies.unresolved(s, jid, parents, exists)
   return open
 end
 
+-- Refuses parents that, with those the job has, are more than one call should go through.
+function dependencies.refuse_too_many(jid, wanted)
+  local key, added = keys.parents(jid), 0
+  local number = redis.call("HLEN", key)
+  if #wanted == 0 or number + #wanted <= limits.edges then
+    return
+  end
+  for _, known in ipairs(redis.call("HMGET", key, unpack(wanted))) do
+    added = added + (known and 0 or 1)
+  end
+  if added > 0 and number + added > limits.edges then
+    errors.bad("a job can have at most " .. limits.edges .. " parents")
+  end
+end
+
 local function add_parent(s, job, parent, policy)
   local edge = policy .. ":" .. string.format("%.0f", session.next(s))
   redis.call("HSET", keys.parents(job.jid), parent, edge)
   job.record.parents = true
 end
 
--- Parents that are already complete become parents too if they left a result to read.
+-- Parents that are already complete become parents too if they left a result to read. An edge that
+-- is there already stays as it is: with a new number, the release that is still to come of the
+-- parent's end would leave it alone.
 local function keep_results(s, job, wanted, open, policy)
-  local waits = {}
-  for _, parent in ipairs(open) do
-    waits[parent] = true
-  end
+  local waits = lists.set(open)
   for _, parent in ipairs(wanted) do
-    if not waits[parent] and redis.call("EXISTS", keys.result(parent)) == 1 then
+    if not waits[parent] and redis.call("HEXISTS", keys.parents(job.jid), parent) == 0
+      and redis.call("EXISTS", keys.result(parent)) == 1 then
       add_parent(s, job, parent, policy)
       redis.call("SADD", keys.holds(parent), job.jid)
     end

@@ -21,6 +21,7 @@ function next_queue.check(s, job, options)
   check.delay("delay", options.delay or 0)
   check.one_of("on_parent_failed", options.on_parent_failed or "wait", dependencies.POLICIES)
   local parents = check.names("depends", options.depends or {}, 0, limits.call)
+  dependencies.refuse_too_many(job.jid, parents)
   return dependencies.unresolved(s, job.jid, parents, true)
 end
 

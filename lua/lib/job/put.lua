@@ -59,10 +59,18 @@ end
 
 -- Whether the put is ignored in favour of a recurring job with its jid.
 local function yields_to_recurring(s, spec)
-  if not s.lenient_puts and spec.on_conflict ~= "ignore" then
+  if spec.on_conflict == "raise" or (not s.lenient_puts and spec.on_conflict ~= "ignore") then
     errors.raise("EXISTS", "Recurring job " .. spec.jid .. " exists")
   end
   return true
+end
+
+-- A jid can be named once in a call, also after it was replaced as the holder of a key.
+local function plan_jid(s, plan)
+  local jid = plan.spec.jid
+  if not plan.ignored and s.planned_jids[jid] ~= "named" then
+    s.planned_jids[jid] = plan.replaces_holder and "replaced" or "named"
+  end
 end
 
 -- Decides what a valid put would do, and adds it to s.planned_jids. `existing` is the job of that
@@ -76,10 +84,10 @@ function put.decide(s, spec, existing)
     plan.ignored = spec.jid
   elseif plan.options then
     require("lib.job.put_conflict").decide(s, plan)
+  elseif plan.existing and plan.existing.record.unique then
+    require("lib.job.key_conflict").plan(s, plan)
   end
-  if not plan.ignored then
-    s.planned_jids[spec.jid] = true
-  end
+  plan_jid(s, plan)
   return plan
 end
 
@@ -96,7 +104,7 @@ end
 -- Checks one put; returns the plan that `apply` needs.
 function put.check(s, spec, existing)
   validate(s, spec)
-  if s.planned_jids and s.planned_jids[spec.jid] then
+  if s.planned_jids and s.planned_jids[spec.jid] == "named" then
     errors.bad("jid " .. spec.jid .. " is put twice in one call")
   end
   local plan = put.decide(s, spec, existing)
@@ -114,6 +122,12 @@ function put.check_later(s, spec)
   return spec
 end
 
+-- Forgets what earlier puts of the call have planned, since all of that is written by now.
+local function forget_plans(s)
+  s.planned_jids, s.planned_edges, s.planned_parents = nil, nil, nil
+  s.planned_unique_keys, s.planned_batches = nil, nil
+end
+
 local function new_job(s, spec)
   local record = { klass = spec.klass, retries = spec.retries or 5 }
   if s.has_tracked_jobs and redis.call("ZSCORE", keys.tracked(), spec.jid) then
@@ -128,13 +142,14 @@ local function due_time(s, spec)
   return due > s.now and due or nil
 end
 
-local function place(s, job, spec, at)
+local function place(s, job, plan, at)
+  local spec = plan.spec
   local name = spec.queue
   local due = due_time(s, spec)
   if job.record.parents and redis.call("EXISTS", keys.dependencies(job.jid)) == 1 then
     queue_lib.to_depends(s, job, name, due)
   else
-    queue_lib.to_ready(s, job, name, due, at)
+    queue_lib.to_ready(s, job, name, due, plan.eligible or at)
   end
 end
 
@@ -168,7 +183,7 @@ function put.apply(s, plan, at)
     require("lib.job.put_options").set_options(s, job, plan)
   end
   job_lib.set_data(job, spec.data)
-  place(s, job, spec, at)
+  place(s, job, plan, at)
   if more then
     require("lib.job.put_options").write_belongings(s, job, plan)
   end
@@ -176,6 +191,18 @@ function put.apply(s, plan, at)
   stats.add(s, spec.queue, "put", 1)
   announce(s, job, plan)
   return { job.jid, true }
+end
+
+-- Decides on a put that was checked when it was declared, and carries it out unless it is ignored.
+-- `change`, if given, may change the plan in between. Returns the plan.
+function put.carry_out(s, spec, existing, change, at)
+  forget_plans(s)
+  local plan = put.decide(s, spec, existing)
+  if change and not plan.ignored then
+    change(plan)
+  end
+  put.apply(s, plan, at)
+  return plan
 end
 
 return put

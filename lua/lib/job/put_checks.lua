@@ -120,6 +120,9 @@ local function check_pairs(spec)
   if spec.at ~= nil and spec.delay ~= nil then
     errors.bad("at and delay cannot be given together")
   end
+  if spec.adds and spec.unique_conflict == "replace" then
+    errors.bad("adds and unique_conflict replace cannot be given together")
+  end
 end
 
 -- Refuses unknown options and invalid values. `core` are the fields that are no options.

@@ -25,8 +25,8 @@ local function exists_or_remembered(s, plan)
   return kept and tonumber(kept) > s.now
 end
 
--- Whether the put is ignored because of its jid. In a completion (s.lenient_puts) it is ignored
--- where it would be refused.
+-- Whether the put is ignored because of its jid. In a completion (s.lenient_puts) only a put that
+-- asks for it is refused.
 local function jid_conflict(s, plan)
   local policy = plan.spec.on_conflict or "replace"
   if policy == "revive" then
@@ -34,50 +34,10 @@ local function jid_conflict(s, plan)
   end
   if policy == "replace" or not exists_or_remembered(s, plan) then
     return false
-  elseif policy == "raise" and not s.lenient_puts then
+  elseif policy == "raise" then
     errors.raise("EXISTS", "Job " .. plan.spec.jid .. " already exists")
   end
   return true
-end
-
--- Whether the put may replace the data of the key's holder: as long as that has not started. The
--- job that held a key for a window may be gone.
-local function is_replaceable(holder)
-  local state = holder.record and holder.record.state
-  return state and state ~= "running" and state ~= "complete"
-end
-
--- Whether the holder gives up its key by this call, which completes it (s.ending_jid).
-local function is_ending(s, holder)
-  local own = holder and holder.jid == s.ending_jid and holder.record and holder.record.unique
-  return own and own.scope ~= "window"
-end
-
--- The job that holds the unique key, or will by an earlier put of the same call.
-local function key_holder(s, spec)
-  local key = spec.unique.key
-  local planned = s.planned_unique_keys or {}
-  s.planned_unique_keys = planned
-  local holder = planned[key] or require("lib.job.unique").holder(s, key)
-  holder = not is_ending(s, holder) and holder or nil
-  planned[key] = holder or { jid = spec.jid }
-  return holder
-end
-
--- The jid of the key's holder, if the put does nothing because of it, or nil.
-local function key_conflict(s, plan)
-  local spec = plan.spec
-  local holder = spec.unique and key_holder(s, spec)
-  if not holder or holder.jid == spec.jid then
-    return nil
-  end
-  local policy = spec.unique_conflict or "ignore"
-  if policy == "replace" and is_replaceable(holder) then
-    plan.replace = holder
-  elseif policy ~= "ignore" and not s.lenient_puts then
-    errors.raise("EXISTS", "Job " .. holder.jid .. " holds the unique key " .. spec.unique.key)
-  end
-  return holder.jid
 end
 
 -- Refuses a put that expects a job which neither exists nor is put by the same call.
@@ -90,26 +50,47 @@ local function check_expected(s, spec)
 end
 
 local function find_parents(s, plan)
-  local jid, depends = plan.spec.jid, plan.spec.depends
+  local spec = plan.spec
+  local jid, depends = spec.jid, spec.depends
   if depends and #depends > 0 then
-    plan.parents = require("lib.job.dependencies").unresolved(s, jid, depends, plan.existing)
+    local dependencies = require("lib.job.dependencies")
+    if spec.adds and plan.existing then
+      dependencies.refuse_too_many(jid, depends)
+    end
+    local exists = (plan.existing or plan.replaces_holder) and jid ~= s.ending_jid
+    plan.parents = dependencies.unresolved(s, jid, depends, exists)
   end
+end
+
+-- The job that the put is answered with when it does nothing, or nil.
+local function conflicting(s, plan)
+  if jid_conflict(s, plan) then
+    return plan.existing or { jid = plan.spec.jid }
+  end
+  return require("lib.job.key_conflict").decide(s, plan)
 end
 
 -- Completes the plan. `ignored` is the jid with which the put is answered when it does nothing.
 function put_conflict.decide(s, plan)
   local spec = plan.spec
-  if was_put_before(spec) or jid_conflict(s, plan) then
+  if was_put_before(spec) then
     plan.ignored = spec.jid
     return
   end
-  plan.ignored = key_conflict(s, plan)
-  if plan.ignored then
+  local other = conflicting(s, plan)
+  plan.ignored = other and other.jid
+  if spec.batch then
+    local membership = require("lib.batch.membership")
+    if other then
+      membership.join_instead(s, plan, other)
+    else
+      membership.check(s, plan)
+    end
+  end
+  if other then
     return
   end
-  if spec.batch then
-    require("lib.batch.batches").require_open(spec.batch, spec.parent or s.acting_jid, spec.jid)
-  end
+  require("lib.job.key_conflict").plan(s, plan)
   if spec.expects then
     check_expected(s, spec)
   end

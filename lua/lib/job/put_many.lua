@@ -9,8 +9,8 @@ local put_checks = require("lib.job.put_checks")
 local put_many = {}
 
 -- Checks the jobs of a list; each gets the data at its position. `defaults` are fields that a job
--- may leave out.
-function put_many.check(s, specs, data, defaults)
+-- may leave out, `known` the jobs of these jids if the caller has them.
+function put_many.check(s, specs, data, defaults, known)
   local jids, fields = {}, put_checks.fields()
   for i, spec in ipairs(specs) do
     check.map("job " .. i, spec, fields)
@@ -26,7 +26,7 @@ function put_many.check(s, specs, data, defaults)
     spec.data = data[i]
   end
   local plans = {}
-  for i, existing in ipairs(job_lib.find_all(jids)) do
+  for i, existing in ipairs(known or job_lib.find_all(jids)) do
     plans[i] = put.check(s, specs[i], existing)
   end
   return plans
@@ -34,8 +34,7 @@ end
 
 -- Reads again what an earlier job of the same call may have changed since the check.
 local function reload(plan)
-  plan.existing = plan.existing and job_lib.find(plan.spec.jid)
-  plan.replace = plan.replace and job_lib.find(plan.replace.jid)
+  plan.existing = (plan.existing or plan.replaces_holder) and job_lib.find(plan.spec.jid)
 end
 
 function put_many.apply(s, plans)

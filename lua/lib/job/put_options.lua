@@ -145,17 +145,13 @@ function put_options.write_belongings(s, job, plan)
   end
 end
 
-local function replace_data(plan)
-  local holder = plan.replace
-  job_lib.set_data(holder, plan.spec.data)
-  holder.record.codec = plan.spec.codec
-  job_lib.save(holder)
-end
-
--- The reply to a put that makes no job. It may replace the data of the key's holder.
+-- The reply to a put that makes no job. The job that it names may join the batch instead.
 function put_options.answer_ignored(plan)
-  if plan.replace then
-    replace_data(plan)
+  local job = plan.joins and job_lib.find(plan.ignored)
+  if job then
+    job.record.batch = plan.joins
+    require("lib.batch.batches").join(plan.joins, job.jid)
+    job_lib.save(job)
   end
   return { plan.ignored, false }
 end

@@ -168,17 +168,28 @@ local function drain_late(s, token, record)
   return 1
 end
 
--- Puts a callback of a batch. In a nested batch it becomes a member of the outer one.
+-- Puts a callback of a batch, also in place of a job of its jid that has ended. In a nested batch
+-- it becomes a member of the outer one. A callback that cannot be put was accepted long ago, so the
+-- conflict is published and recorded in the batch.
 local function put_callback(s, batch, callback)
   local found = redis.call("HMGET", keys.batch_record(batch), callback, "within")
   if not found[1] then
     return
   end
-  local plan = put.decide(s, cmsgpack.unpack(found[1]))
-  if found[2] and redis.call("SISMEMBER", keys.inner(found[2]), batch) == 1 then
-    plan.spec.batch, plan.options = found[2], true
+  local spec = cmsgpack.unpack(found[1])
+  local existing = job_lib.find(spec.jid)
+  local state = existing and existing.record.state
+  if state == "complete" or state == "failed" then
+    spec.on_conflict = "replace"
   end
-  put.apply(s, plan)
+  local plan = put.carry_out(s, spec, existing or false, function(plan)
+    if found[2] and redis.call("SISMEMBER", keys.inner(found[2]), batch) == 1 then
+      plan.spec.batch, plan.options = found[2], true
+    end
+  end)
+  if plan.ignored then
+    batches.record_conflict(s, batch, callback, spec, plan.ignored)
+  end
 end
 
 local function drain_batch(s, token, record)

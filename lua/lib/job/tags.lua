@@ -1,6 +1,7 @@
 -- The index of tags. The number of jobs of a tag is the size of its set, so the two cannot differ.
 
 local keys = require("lib.core.keys")
+local limits = require("lib.core.limits")
 local lists = require("lib.core.lists")
 
 local tags = {}
@@ -24,6 +25,19 @@ end
 
 local function store(job, list)
   job.record.tags = #list > 0 and list or nil
+end
+
+-- Why these tags cannot be added to a list, or nil: many calls could make it longer than one call
+-- should read and write.
+function tags.refusal(list, added)
+  local has, number = lists.set(list or {}), #(list or {})
+  for _, tag in ipairs(added) do
+    number = number + (has[tag] and 0 or 1)
+  end
+  if number > limits.tags then
+    return "a job has at most " .. limits.tags .. " tags"
+  end
+  return nil
 end
 
 -- Adds tags after those that the job has, each once.

@@ -1,6 +1,7 @@
 -- Changes an existing recurring job. Nothing here writes.
 
 local errors = require("lib.core.errors")
+local limits = require("lib.core.limits")
 local recurrence = require("lib.recurring.recurrence")
 local schedule = require("lib.recurring.schedule")
 local session = require("lib.core.session")
@@ -26,6 +27,9 @@ local function change_tags(record, given)
   end
   append(list, present, given.tags or record.tags)
   append(list, present, given.add_tags)
+  if #list > limits.tags then
+    errors.bad("a recurring job has at most " .. limits.tags .. " tags")
+  end
   record.tags = #list > 0 and list or nil
 end
 

@@ -168,7 +168,7 @@ function recurrence.spawn(s, self, tick)
     spawned_from = self.jid,
   }
   recurrence.copy_child_options(record, spec)
-  put.apply(s, put.decide(s, spec), tick)
+  put.carry_out(s, spec, nil, nil, tick)
   return spec.jid
 end
 

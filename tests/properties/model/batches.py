@@ -12,9 +12,18 @@ def require_open(ns: Namespace, name: str, by: str | None = None, jid: str = "")
     batch = ns.batches.get(name)
     if batch is None:
         raise Refused("NOBATCH")
-    if batch.closed_at is not None and by not in batch.members and jid not in batch.canceled:
+    if batch.closed_at is not None and by not in batch.members and not _takes_back(ns, name, jid):
         raise Refused("BATCHCLOSED")
     return batch
+
+
+def _takes_back(ns: Namespace, name: str, jid: str) -> bool:
+    """Whether a closed batch takes a job as its own."""
+    batch, job = ns.batches[name], ns.jobs.get(jid)
+    if jid in batch.canceled:
+        return True
+    left_for_good = batch.finished_at is not None and job is not None and job.state == "complete"
+    return job is not None and job.batch == name and not left_for_good
 
 
 def join(ns: Namespace, job: Job, name: str) -> None:
@@ -45,8 +54,8 @@ def leave(ns: Namespace, job: Job, outcome: str) -> None:
     batch.members.remove(job.jid)
     batch.numbers[outcome] += 1
     if outcome == "failed":
-        _fire(ns, batch, "on_failure")
-    _finish_if_done(ns, batch)
+        _fire(ns, job.batch or "", "on_failure")
+    _finish_if_done(ns, job.batch or "")
 
 
 def rejoin(ns: Namespace, job: Job, outcome: str) -> None:
@@ -64,23 +73,25 @@ def close(ns: Namespace, name: str) -> None:
     batch = ns.batches.get(name)
     if batch is not None and batch.closed_at is None:
         batch.closed_at = ns.now
-        _finish_if_done(ns, batch)
+        _finish_if_done(ns, name)
 
 
-def _finish_if_done(ns: Namespace, batch: Batch) -> None:
+def _finish_if_done(ns: Namespace, name: str) -> None:
+    batch = ns.batches[name]
     if batch.closed_at is None or batch.finished_at is not None or batch.members:
         return
     batch.finished_at = batch.touched = ns.now
     if not batch.numbers["failed"] and not batch.numbers["canceled"]:
-        _fire(ns, batch, "on_success")
-    _fire(ns, batch, "on_complete")
+        _fire(ns, name, "on_success")
+    _fire(ns, name, "on_complete")
 
 
-def _fire(ns: Namespace, batch: Batch, callback: str) -> None:
+def _fire(ns: Namespace, name: str, callback: str) -> None:
     """Put a call-back, once."""
+    batch = ns.batches[name]
     if callback in batch.callbacks and callback not in batch.fired:
         batch.fired.add(callback)
-        dependencies.enlist(ns, Release("batch", callback=batch.callbacks[callback]))
+        dependencies.enlist(ns, Release("batch", batch=name, callback=callback))
 
 
 def show(ns: Namespace, name: str) -> dict[str, Any] | None:
@@ -94,6 +105,7 @@ def show(ns: Namespace, name: str) -> dict[str, Any] | None:
         "pending": len(batch.members),
         **{name: batch.numbers[name] for name in ("total", "completed", "failed", "canceled")},
         **{callback: spec["jid"] for callback, spec in batch.callbacks.items()},
+        **batch.conflicts,
     }
     for field in ("owner", "opened_at", "closed_at", "finished_at"):
         if (value := getattr(batch, field)) is not None:

@@ -128,7 +128,7 @@ def drain(ns: Namespace, budget: int) -> int:
             return budget
         release = ns.releases[0]
         if release.reason == "batch":
-            submission.put_later(ns, release.callback or {})
+            submission.put_later(ns, release)
             dependencies.finish(ns, release)
             budget -= 1
         elif release.late is not None:

@@ -56,11 +56,11 @@ def _reaches(ns: Namespace, jid: str, wanted: set[str]) -> bool:
 def link(ns: Namespace, job: Job, wanted: list[str], unmet: list[str], policy: str) -> None:
     """Make a job wait for those of the wanted parents that are unmet.
 
-    One that is complete is a parent, too, if it left a result; one that has failed already counts
-    as failing now.
+    One that is complete is a parent, too, if it left a result and is not one already; one that has
+    failed already counts as failing now.
     """
     for parent in wanted:
-        if parent not in unmet and parent in ns.results:
+        if parent not in unmet and parent not in job.parents and parent in ns.results:
             job.parents[parent] = Edge(policy, open=False)
             ns.holders[parent].add(job.jid)
     for parent in unmet:

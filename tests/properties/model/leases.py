@@ -51,7 +51,13 @@ def complete(
     ns.call.planned.add(jid)
     ns.call.ending, ns.call.yields = None if onward else jid, True
     ns.call.completing = jid
-    plans = submission.check_many(ns, options.get("jobs", []), more, on_conflict="ignore")
+    specs, datas = list(options.get("jobs", [])), list(more)
+    own_at = next((at for at, spec in enumerate(specs) if spec["jid"] == jid), None)
+    own_spec = None if own_at is None else specs.pop(own_at) | {"data": datas.pop(own_at)}
+    if own_spec is not None and onward:
+        raise Refused("BADARG")
+    plans = submission.check_many(ns, specs, tuple(datas), on_conflict="ignore")
+    own = None if own_spec is None else submission.check(ns, {"on_conflict": "replace"} | own_spec)
     if onward:
         parents = dependencies.unresolved(ns, jid, onward.get("depends", []), exists=True)
         _leave_running(ns, job, data, result)
@@ -60,8 +66,15 @@ def complete(
     else:
         _leave_running(ns, job, data, result)
         put_jobs = submission.apply_many(ns, plans)
+        again = own is not None and own.ignored is None and own.spec["jid"] == jid
+        if again and own is not None and own.spec.get("batch") == job.batch:
+            job.batch = None
         completion.complete(ns, job)
+        if again:
+            job.batch = None
     state = job.state
+    if own is not None and own_at is not None:
+        put_jobs.insert(own_at, submission.apply(ns, own))
     completion.after_completions(ns, 1)
     return {"state": state, "jobs": put_jobs}
 

@@ -134,6 +134,7 @@ class Batch:
     canceled: set[str] = field(default_factory=set)
     numbers: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     fired: set[str] = field(default_factory=set)
+    conflicts: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True, eq=False)
@@ -144,7 +145,8 @@ class Release:
     parent: str = ""
     freed: list[tuple[str, Edge]] = field(default_factory=list)
     late: str | None = None
-    callback: dict[str, Any] | None = None
+    batch: str = ""
+    callback: str = ""
 
 
 @dataclass(slots=True)
@@ -164,8 +166,11 @@ class Call:
 
     released: bool = False
     planned: set[str] = field(default_factory=set)
+    named: set[str] = field(default_factory=set)
     planned_edges: list[tuple[str, str]] = field(default_factory=list)
-    claims: dict[str, str] = field(default_factory=dict)
+    planned_batches: dict[str, str] = field(default_factory=dict)
+    claims: dict[str, str | None] = field(default_factory=dict)
+    claimed: set[str] = field(default_factory=set)
     ending: str | None = None
     completing: str | None = None
     yields: bool = False

@@ -4,49 +4,72 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.properties.model import batches, dependencies, queue_positions, results, unique
-from tests.properties.model.state import Job, Namespace, Refused
+from tests.properties.model.state import Job, Namespace, Refused, Release
 
 INLINE = 1024
 
 
 @dataclass(slots=True)
 class Plan:
-    """What a put will do; `ignored` names the job that it is answered with when it does nothing."""
+    """What a put will do; `ignored` names the job that it is answered with when it does nothing.
+
+    That job `joins` a batch instead. `replaces` the holder of a key; `eligible` is its age.
+    """
 
     spec: dict[str, Any]
     ignored: str | None = None
-    replaces_data_of: str | None = None
+    joins: str | None = None
+    replaces: bool = False
+    eligible: int | None = None
     parents: list[str] = field(default_factory=list)
 
 
 def check(ns: Namespace, spec: dict[str, Any]) -> Plan:
     """Refuse a put that cannot be, or plan it."""
     ns.check_data(spec["data"])
-    if spec["jid"] in ns.call.planned or spec["jid"] == spec.get("parent"):
+    if spec["jid"] in ns.call.named or spec["jid"] == spec.get("parent"):
         raise Refused("BADARG")
     return decide(ns, spec)
 
 
 def decide(ns: Namespace, spec: dict[str, Any]) -> Plan:
-    plan = Plan(spec)
+    plan = Plan(dict(spec))
     jid = spec["jid"]
     if jid in ns.recurring and jid not in ns.jobs:
-        if not ns.call.yields and spec.get("on_conflict") != "ignore":
+        policy = spec.get("on_conflict")
+        if policy == "raise" or (not ns.call.yields and policy != "ignore"):
             raise Refused("EXISTS")
         plan.ignored = jid
-        return plan
-    if _put_before(ns, spec) or _jid_conflict(ns, spec):
+    elif _put_before(ns, spec):
         plan.ignored = jid
     else:
-        _key_conflict(ns, plan)
-    if plan.ignored is not None:
-        return plan
-    if "batch" in spec:
-        by = spec.get("parent", ns.call.completing)
-        batches.require_open(ns, spec["batch"], by, jid)
-    plan.parents = dependencies.unresolved(ns, jid, spec.get("depends", []), exists=jid in ns.jobs)
-    ns.call.planned.add(jid)
+        _decide_conflicts(ns, plan)
     return plan
+
+
+def _decide_conflicts(ns: Namespace, plan: Plan) -> None:
+    spec = plan.spec
+    if _jid_conflict(ns, spec):
+        plan.ignored = spec["jid"]
+    else:
+        plan.ignored = _key_conflict(ns, plan)
+    by = spec.get("parent", ns.call.completing)
+    if plan.ignored is not None:
+        if "batch" in spec:
+            _join_instead(ns, plan, plan.ignored, by)
+        return
+    jid = spec["jid"]
+    if "batch" in spec:
+        if plan.replaces:
+            _is_in(ns, jid, spec["batch"])
+        batches.require_open(ns, spec["batch"], by, jid)
+        ns.call.planned_batches[jid] = spec["batch"]
+    _plan_keys(ns, spec)
+    exists = (jid in ns.jobs or plan.replaces) and jid != ns.call.ending
+    plan.parents = dependencies.unresolved(ns, jid, spec.get("depends", []), exists=exists)
+    ns.call.planned.add(jid)
+    if not plan.replaces:
+        ns.call.named.add(jid)
 
 
 def _put_before(ns: Namespace, spec: dict[str, Any]) -> bool:
@@ -62,34 +85,81 @@ def _jid_conflict(ns: Namespace, spec: dict[str, Any]) -> bool:
         return jid in ns.jobs and ns.jobs[jid].state != "failed"
     if policy == "replace" or not (jid in ns.jobs or ns.tombstones.get(jid, 0) > ns.now):
         return False
-    if policy == "raise" and not ns.call.yields:
+    if policy == "raise":
         raise Refused("EXISTS")
     return True
 
 
-def _key_conflict(ns: Namespace, plan: Plan) -> None:
-    spec = plan.spec
-    if "unique" not in spec:
-        return
-    key, policy = spec["unique"]["key"], spec.get("unique_conflict", "ignore")
-    claimed = ns.call.claims.get(key)
-    holder = unique.holder(ns, key) if claimed is None else claimed
-    if holder is None or _gives_up(ns, holder, key):
-        ns.call.claims[key] = spec["jid"]
-        return
-    if holder == spec["jid"]:
-        return
-    there = unique.owner(ns, key) if claimed is None else None
-    if policy == "replace" and there is not None and there.state not in ("running", "complete"):
-        plan.replaces_data_of = holder
-    elif policy != "ignore" and not ns.call.yields:
-        raise Refused("EXISTS")
-    plan.ignored = holder
+def _holder(ns: Namespace, key: str) -> str | None:
+    """Name the job that will hold a key once the earlier puts of the call are carried out."""
+    if key not in ns.call.claims:
+        holder = unique.holder(ns, key)
+        ns.call.claims[key] = None if holder is not None and _gives_up(ns, holder, key) else holder
+    return ns.call.claims[key]
 
 
 def _gives_up(ns: Namespace, holder: str, key: str) -> bool:
     """Whether this call completes the holder, and with that frees its key."""
     return holder == ns.call.ending and ns.unique[key][1] is None
+
+
+def _key_conflict(ns: Namespace, plan: Plan) -> str | None:
+    spec = plan.spec
+    if "unique" not in spec:
+        return None
+    key, policy = spec["unique"]["key"], spec.get("unique_conflict", "ignore")
+    holder = _holder(ns, key)
+    if holder is None or holder == spec["jid"]:
+        return None
+    is_planned = key in ns.call.claimed
+    there = None if is_planned else unique.owner(ns, key)
+    live = there is not None and there.state not in ("running", "complete")
+    if policy == "replace" and (is_planned or live):
+        plan.replaces = True
+        spec["jid"] = holder
+        if there is not None and there.is_waiting and there.queue == spec["queue"]:
+            plan.eligible = there.age[0]
+        return None
+    if policy == "raise" or (policy == "replace" and not ns.call.yields):
+        raise Refused("EXISTS")
+    return holder
+
+
+def _plan_keys(ns: Namespace, spec: dict[str, Any]) -> None:
+    """Note who holds which keys once this put is carried out."""
+    jid, own = spec["jid"], spec.get("unique")
+    before = ns.jobs[jid].unique if jid in ns.jobs else None
+    if before is not None and (own is None or own["key"] != before["key"]):
+        key = before["key"]
+        holder = _holder(ns, key)
+        if holder == jid and own is not None:
+            ns.call.claims[key] = None
+        elif holder == jid or (holder is None and own is None and before["scope"] != "window"):
+            ns.call.claims[key] = jid
+            ns.call.claimed.add(key)
+    if own is not None:
+        ns.call.claims[own["key"]] = jid
+        ns.call.claimed.add(own["key"])
+
+
+def _is_in(ns: Namespace, jid: str, batch: str) -> bool:
+    """Whether a job is in a batch, or will be by an earlier put of the call; refuse another one."""
+    own = ns.jobs[jid].batch if jid in ns.jobs else None
+    own = ns.call.planned_batches.get(jid, own if own in ns.batches else None)
+    if own not in (None, batch):
+        raise Refused("EXISTS")
+    return own is not None
+
+
+def _join_instead(ns: Namespace, plan: Plan, jid: str, by: str | None) -> None:
+    job, batch = ns.jobs.get(jid), plan.spec["batch"]
+    is_planned = "unique" in plan.spec and plan.spec["unique"]["key"] in ns.call.claimed
+    is_planned = is_planned and jid != plan.spec["jid"]
+    ended = job is None or job.state in ("complete", "failed")
+    if (is_planned or not ended) and not _is_in(ns, jid, batch):
+        batches.require_open(ns, batch, by)
+        plan.joins = batch
+        ns.call.planned_batches[jid] = batch
 
 
 def check_many(
@@ -104,18 +174,30 @@ def apply_many(ns: Namespace, plans: list[Plan]) -> list[list[Any]]:
     return [apply(ns, plan) for plan in plans]
 
 
-def put_later(ns: Namespace, spec: dict[str, Any]) -> None:
-    """Put the call-back of a batch, unless its jid exists."""
-    ns.call.claims.clear()
-    ns.call.planned.clear()
-    apply(ns, decide(ns, spec | {"on_conflict": "ignore"}))
+def put_later(ns: Namespace, release: Release) -> None:
+    """Put the callback of a batch, unless a job of its jid has not ended yet."""
+    batch, call = ns.batches.get(release.batch), ns.call
+    spec = batch.callbacks.get(release.callback) if batch else None
+    if batch is None or spec is None:
+        return
+    for planned in (call.claims, call.claimed, call.planned, call.named, call.planned_batches):
+        planned.clear()
+    job = ns.jobs.get(spec["jid"])
+    ended = job is not None and job.state in ("complete", "failed")
+    plan = decide(ns, spec | {"on_conflict": "replace" if ended else "ignore"})
+    apply(ns, plan)
+    if plan.ignored is not None:
+        batch.conflicts[f"{release.callback}_conflict"] = plan.ignored
+        more = {"batch": release.batch, "callback": release.callback, "holder": plan.ignored}
+        ns.log("conflict", spec["jid"], spec["queue"], **more)
 
 
 def apply(ns: Namespace, plan: Plan, at: int | None = None) -> list[Any]:
     """Carry a plan out; `at` is the slot of a recurring child, which counts as its time."""
     spec, queue = plan.spec, plan.spec["queue"]
     if plan.ignored is not None:
-        _replace_data(ns, plan)
+        if plan.joins is not None:
+            batches.join(ns, ns.jobs[plan.ignored], plan.joins)
         return [plan.ignored, False]
     lost = _take(ns, spec)
     job = ns.jobs[spec["jid"]]
@@ -130,7 +212,8 @@ def apply(ns: Namespace, plan: Plan, at: int | None = None) -> list[Any]:
     elif due:
         queue_positions.to_scheduled(ns, job, queue, due)
     else:
-        queue_positions.to_waiting(ns, job, queue, job.put_at)
+        eligible = job.put_at if plan.eligible is None else plan.eligible
+        queue_positions.to_waiting(ns, job, queue, eligible)
     _remember(ns, job, spec)
     ns.today(queue)
     if "spawned_from" not in spec:
@@ -142,12 +225,6 @@ def apply(ns: Namespace, plan: Plan, at: int | None = None) -> list[Any]:
 
 def encoded(data: str | bytes) -> bytes:
     return data.encode() if isinstance(data, str) else data
-
-
-def _replace_data(ns: Namespace, plan: Plan) -> None:
-    holder = ns.jobs.get(plan.replaces_data_of or "")
-    if holder is not None:
-        holder.data, holder.codec = encoded(plan.spec["data"]), plan.spec.get("codec")
 
 
 def _take(ns: Namespace, spec: dict[str, Any]) -> list[tuple[str, Any]]:
