@@ -21,6 +21,8 @@ from qless_py.errors import BadArgumentError, HandlerNotFoundError
 from qless_py.protocol import arguments
 from qless_py.store import settings_file
 
+logger = logging.getLogger(__name__)
+
 _PATTERN: Final = re.compile(r"!?[A-Za-z0-9_*][A-Za-z0-9_.:@~+*-]{0,127}", re.ASCII)
 _SIZE: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?", re.IGNORECASE)
 _POWERS: Final = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
@@ -280,9 +282,16 @@ OPTIONS: Final = (
         type=click.Choice(["quiet", "info", "debug"]),
         default="info",
         show_default=True,
-        help="Warnings, jobs, or everything.",
+        help="Warnings and failures, jobs as well, or everything.",
     ),
     click.option("--quiet", is_flag=True, help="Log warnings only."),
+    click.option(
+        "--job-log",
+        type=click.Choice(["info", "debug", "off"]),
+        default="info",
+        show_default=True,
+        help="The level of a line for each start and end of a job; failures are always logged.",
+    ),
 )
 _NOT_IN_FILE: Final = ("configure", "words")
 # The options that only some programs use; any other combination would ignore them.
@@ -350,16 +359,22 @@ def _run(cli: CliContext, given: dict[str, Any], words: tuple[str, ...]) -> int:
     # A program that replaces another one has printed this before.
     is_announced = level == "quiet" or reexec.is_trial() or reexec.is_reexec()
 
+    form = "json" if cli.is_json else given["log_format"]
+    logs.configure(_LEVELS[level], form, given["log_file"], owns_process=True)
+
     def announce() -> None:
         nonlocal is_announced
         if not is_announced:
             is_announced = True
-            click.echo(describe_store(cli.url), err=True)
+            lines = [describe_store(cli.url)]
             if cli.configuration.path is not None:
-                click.echo(f"Settings: {cli.configuration.path}", err=True)
+                lines.append(f"Settings: {cli.configuration.path}")
+            for line in lines:
+                if form == "json":  # Nothing else may be on the stream.
+                    logger.info(line)
+                else:
+                    click.echo(line, err=True)
 
-    form = "json" if cli.is_json else given["log_format"]
-    logs.configure(_LEVELS[level], form, given["log_file"])
     try:
         options = WorkerOptions(
             queues=given["queues"],
@@ -389,6 +404,7 @@ def _run(cli: CliContext, given: dict[str, Any], words: tuple[str, ...]) -> int:
             middleware=given["middleware"],
             pidfile=given["pidfile"],
             probe=given["probe"],
+            job_log=given["job_log"],
             performer=_performer(given, words),
         )
         worker = Worker(options)

@@ -64,7 +64,6 @@ class Transition:
                 )
             return cls(job, None)
         if isinstance(error, ProcessStop):
-            logger.info("released jid=%s klass=%s", job.jid, job.klass_name)
             return cls(job, jobs.release(job))
         if isinstance(error, Outcome):
             try:
@@ -73,8 +72,6 @@ class Transition:
                 return cls.failed(job, invalid, _describe(invalid))
         if isinstance(error, LostLeaseError):
             logger.warning("stopped after losing the lease jid=%s: %s", job.jid, error)
-        else:
-            logger.info("failed jid=%s klass=%s: %r", job.jid, job.klass_name, error)
         return cls.failed(job, error, _describe(error))
 
     @classmethod
@@ -98,17 +95,14 @@ def _call(job: HandledJob, outcome: Outcome) -> Call[Any]:
         case Retry():
             return _retry(job, outcome)
         case Snooze():
-            logger.info("snoozed jid=%s delay=%s", job.jid, outcome.delay)
             return jobs.snooze(job, outcome.delay)
         case Discard():
-            logger.info("discarded jid=%s reason=%s", job.jid, outcome.reason)
             return jobs.discard(job)
     raise TypeError(f"{outcome!r} is no Retry, Snooze or Discard")
 
 
 def _retry(job: HandledJob, outcome: Retry) -> Call[Any]:
     cause = outcome.__cause__
-    logger.info("retried jid=%s delay=%s: %r", job.jid, outcome.delay, cause or outcome)
     group, message = None, None
     if cause is not None:
         group, message = _group(job, cause), _truncate(_describe(cause), _MAX_MESSAGE)

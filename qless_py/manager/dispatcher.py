@@ -27,6 +27,7 @@ from qless_py.worker.acknowledger import Acknowledger, StopWaiting
 from qless_py.worker.child_context import HeldJob
 from qless_py.worker.control_pipe import ControlPipe
 from qless_py.worker.fetcher import Fetcher
+from qless_py.worker.job_log import JobLog
 from qless_py.worker.pools.threads import ThreadPool
 from qless_py.worker.status_board import LeasedJob
 
@@ -78,6 +79,7 @@ class Dispatcher(threading.Thread):
         self._acknowledger = Acknowledger(client, self._control, self._acknowledged)
         self._fetcher = Fetcher(self._acknowledger, self._control, interval)
         self._pool = ThreadPool(executor)
+        self._job_log = JobLog(level="debug")
         self._running: dict[str, HeldJob] = {}
         self._renewal = LeaseRenewal(client, in_flight, self._lose)
 
@@ -163,6 +165,7 @@ class Dispatcher(threading.Thread):
         job.watch(self._control)
         self._running[leased.lease] = held
         self._on_started(job)
+        self._job_log.started(job)
         try:
             self._pool.start(held)
         except RuntimeError as error:  # No more threads or memory: running jobs continue.
@@ -173,6 +176,8 @@ class Dispatcher(threading.Thread):
     def _collect(self) -> None:
         for held, transition in self._pool.collect():
             self._running.pop(held.leased.lease, None)
+            seconds = time.monotonic() - held.leased.taken_at
+            self._job_log.ended(held.job, transition.call, seconds)
             if held.leased.lease in self._in_flight:
                 self._acknowledger.add(transition)
 

@@ -15,6 +15,7 @@ from typing import Any, Final, TypeVar
 from qless_py import protocol
 from qless_py.client.client import Client
 from qless_py.errors import JobNotFoundError, LostLeaseError, StaleRequestError
+from qless_py.handlers.logs import Event, fields_of
 from qless_py.handlers.result import Transition
 from qless_py.handlers.retry import RECONNECT
 from qless_py.protocol import Call
@@ -224,13 +225,14 @@ class Acknowledger:
     def _check_reply(self, transition: Transition, reply: Any) -> None:
         job = transition.job
         if isinstance(reply, _TOO_LATE):
-            logger.info("result came too late or twice jid=%s error=%s", job.jid, reply)
+            fields = fields_of(job)
+            logger.warning(Event("result came too late or twice", **fields, error=reply))
         elif isinstance(reply, Exception):
-            logger.warning("result rejected jid=%s error=%s", job.jid, reply)
+            logger.warning(Event("result rejected", **fields_of(job), error=reply))
             if transition.call is not None and transition.call.script != "fail":
                 self._kept.append(Transition.refused(job, reply))
                 return
-            logger.error("job cannot be failed either jid=%s error=%s", job.jid, reply)
+            logger.error(Event("job cannot be failed either", **fields_of(job), error=reply))
         self._settle(transition, reply)
 
     def _settle(self, transition: Transition, reply: Any) -> None:

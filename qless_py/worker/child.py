@@ -15,6 +15,7 @@ from redis.exceptions import RedisError
 
 from qless_py.errors import DeadWorkerError, QlessError
 from qless_py.handlers.fork_guard import ForkSignals
+from qless_py.handlers.logs import Event, keep
 from qless_py.worker import sandbox, signals, titles
 from qless_py.worker.acknowledger import StopWaiting, UnconfirmedFetch
 from qless_py.worker.child_context import ChildContext
@@ -37,6 +38,7 @@ def main(options: WorkerOptions, spec: SpawnSpec) -> int:
     context = ChildContext(options, spec)
     if options.isolation == "job":
         import_handlers(options.imports)
+        keep()
     else:
         ForkSignals(signals.GROUP, signals.restore_defaults).is_on = True
     try:
@@ -51,7 +53,7 @@ def main(options: WorkerOptions, spec: SpawnSpec) -> int:
     except StopWaiting:
         pass
     except DeadWorkerError:
-        logger.warning("worker was reported dead, a new child replaces it worker=%s", spec.worker)
+        logger.warning(Event("reported dead, a new child replaces it", worker=spec.worker))
         return 1
     return 0
 
@@ -74,7 +76,8 @@ def _register(context: ChildContext) -> bool:
         raise
     except (QlessError, RedisError) as error:
         # The next child fails in the same way: a traceback of each would add nothing.
-        logger.error("cannot register worker=%s error=%s", context.spec.worker, error)  # noqa: TRY400
+        event = Event("cannot register", worker=context.spec.worker, error=error)
+        logger.error(event)  # noqa: TRY400
         return False
     return True
 

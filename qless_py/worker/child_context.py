@@ -17,6 +17,7 @@ from qless_py.client.client import Client
 from qless_py.client.job import Job
 from qless_py.errors import DeadWorkerError, StaleRequestError
 from qless_py.handlers.executor import Executor, HandlerOptions
+from qless_py.handlers.logs import Event
 from qless_py.handlers.resolve import OPERATIONS_QUEUE
 from qless_py.handlers.result import Transition
 from qless_py.protocol import Call
@@ -27,6 +28,7 @@ from qless_py.worker.acknowledger import Acknowledger, StopWaiting, UnconfirmedF
 from qless_py.worker.child_process import SpawnSpec
 from qless_py.worker.control_pipe import ControlPipe
 from qless_py.worker.fetcher import Fetcher
+from qless_py.worker.job_log import JobLog
 from qless_py.worker.options import WorkerOptions
 from qless_py.worker.recycling import Recycling
 from qless_py.worker.status_board import LeasedJob
@@ -59,6 +61,7 @@ class ChildContext:
         self.acknowledger = Acknowledger(self.client, self.control, self._acknowledged)
         self.fetcher = Fetcher(self.acknowledger, self.control, options.interval)
         self.recycling = Recycling(options)
+        self.job_log = JobLog(spec.worker, options.job_log)
         self.held: dict[str, HeldJob] = {}
         self._reserver = options.make_reserver()
         self._default_limits: set[tuple[str, str]] = set()
@@ -155,7 +158,9 @@ class ChildContext:
         for slot, record in enumerate(reply.jobs, start=len(kept)):
             job = Job(self.client, record)
             duration = job.expires_at - (job.popped_at or job.expires_at)
-            leased = LeasedJob(job.jid, job.lease, job.queue_name, now, max(duration, 0.1))
+            leased = LeasedJob(
+                *(job.jid, job.lease, job.queue_name, now, max(duration, 0.1), job.klass_name)
+            )
             added.append(HeldJob(job, leased, slot))
         with self._lock:  # A thread may be recording the limit of its job.
             self.board.hold(
@@ -205,8 +210,10 @@ class ChildContext:
         if isinstance(reply, DeadWorkerError):
             raise reply
         if isinstance(reply, Exception):
-            logger.error("cannot fetch jobs: %s", reply)
+            logger.error(Event("cannot fetch jobs", worker=self.spec.worker, error=reply))
             return self._no_jobs
+        if reply.jobs:
+            logger.debug("jobs popped worker=%s count=%d", self.spec.worker, len(reply.jobs))
         self._had_jobs = bool(reply.jobs)
         self.client.settings.tick_requests.extend(reply.tick_requests)
         return reply

@@ -9,11 +9,11 @@ import secrets
 import signal
 import sys
 import time
-import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, NoReturn
 
+from qless_py.handlers.logs import Event
 from qless_py.worker import control_pipe, signals
 from qless_py.worker.status_board import LeasedJob, Status, StatusBoard
 
@@ -177,8 +177,8 @@ def _run_child(
         signals.die_with_parent(parent)
         close_inherited()
         code = main(spec)
-    except BaseException:  # noqa: BLE001 - nothing may return into the code of the supervisor
-        traceback.print_exc()
+    except BaseException:
+        logger.exception(Event("child failed", worker=spec.worker))
     finally:
         _flush_streams()
         os._exit(code)

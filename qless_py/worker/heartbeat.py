@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import time
 from typing import Any, Final
@@ -14,6 +15,8 @@ from qless_py.worker.options import WorkerOptions
 from qless_py.worker.outbox import Outbox
 from qless_py.worker.process_table import ProcessTable
 from qless_py.worker.recycling import memory_usage
+
+logger = logging.getLogger(__name__)
 
 _INTERVAL: Final = 10.0
 
@@ -50,6 +53,7 @@ class Heartbeat:
         if replies is None:
             return {}
         self._due_at = now + _INTERVAL
+        logger.debug("heartbeats sent workers=%d", len(infos))
         if not isinstance(replies[-1], Exception):
             self.read_config(replies[-1])
         commands = zip(infos, replies[:-1], strict=True)

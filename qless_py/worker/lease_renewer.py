@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +15,8 @@ from qless_py.worker.child_process import ChildProcess
 from qless_py.worker.outbox import Outbox
 from qless_py.worker.process_table import ProcessTable
 from qless_py.worker.status_board import LeasedJob
+
+logger = logging.getLogger(__name__)
 
 _RENEWALS_PER_LEASE: Final = 3  # Due after a third of a lease, so two more attempts fit in it.
 _SUSPICION_TIMEOUT: Final = 5.0  # A child records a job it has fetched long before.
@@ -158,4 +161,5 @@ class LeaseRenewer:
             if reply is None or isinstance(reply[0], Exception):
                 return None
             replies.extend(reply[0])
+        logger.debug("leases renewed count=%d", len(replies))
         return replies

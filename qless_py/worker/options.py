@@ -22,6 +22,7 @@ from qless_py.protocol.reservers import (
 
 Isolation = Literal["child", "job", "none"]
 ISOLATIONS: Final = ("child", "job", "none")
+JOB_LOGS: Final = ("info", "debug", "off")
 _RESERVERS: Final = MappingProxyType(
     {
         "ordered": OrderedReserver,
@@ -62,6 +63,8 @@ class WorkerOptions:
     runs. `probe` is the address of its health probe: a port of this machine, `host:port`, or the
     path of a socket. `checks` are run before the first job and before a restart, in addition to
     those of `qless_py.worker.preflight`: objects with a `subject` and a function `run` that raises.
+    `job_log` is the level of the lines about the start and the end of each job: info, debug or off;
+    retries and failures are logged in any case.
     """
 
     queues: Sequence[str]
@@ -93,6 +96,7 @@ class WorkerOptions:
     probe: str | int | None = None
     performer: Any = None
     checks: Sequence[Any] = ()
+    job_log: str = "info"
     host: str = field(default_factory=socket.gethostname)
 
     def __post_init__(self) -> None:
@@ -102,6 +106,7 @@ class WorkerOptions:
         if not self.queues:
             raise BadArgumentError("queues is empty: a worker needs at least one queue")
         arguments.choice("isolation", self.isolation, ISOLATIONS)
+        arguments.choice("job_log", self.job_log, JOB_LOGS)
         if not isinstance(self.reserver, Reserver):
             arguments.choice("reserver", self.reserver, RESERVERS)
         self.make_reserver()

@@ -19,7 +19,7 @@ from typing import Any, Final, NoReturn
 
 from qless_py.errors import BadArgumentError
 from qless_py.handlers import resolve
-from qless_py.handlers.logs import one_line
+from qless_py.handlers.logs import keep, one_line
 from qless_py.worker import signals
 from qless_py.worker.options import WorkerOptions
 
@@ -127,6 +127,7 @@ def _log(subject: str, error: BaseException) -> None:
     while trace is not None and _is_own(trace.tb_frame.f_globals.get("__name__", "")):
         trace = trace.tb_next
     details = None if trace is None else (type(error), error, trace)
+    keep()  # What was imported may have configured logging.
     logger.error("cannot start: %s: %s", subject, one_line(error), exc_info=details)
 
 

@@ -10,13 +10,15 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from qless_py import protocol
+from qless_py.handlers.logs import Event
 from qless_py.handlers.retry import Backoff
 from qless_py.protocol import Call
 from qless_py.worker import control_pipe
 from qless_py.worker.child_process import ChildProcess, SpawnSpec, fork
+from qless_py.worker.job_log import log_crash, logging_failures
 from qless_py.worker.options import WorkerOptions
 from qless_py.worker.shutdown import STOP_TIMEOUT
-from qless_py.worker.status_board import Activity, Status
+from qless_py.worker.status_board import Activity, LeasedJob, Status
 
 logger = logging.getLogger(__name__)
 
@@ -38,25 +40,31 @@ class ChildExit:
         child, held = self.child, self.status.held
         if self.cause == "exit 0" and not held:
             return []
-        logger.warning("child ended worker=%s pid=%d cause=%s", child.worker, child.pid, self.cause)
+        cause = child.cause or self.cause
+        event = Event("child ended", worker=child.worker, child_pid=child.pid, cause=self.cause)
+        logger.warning(event)
         calls: list[Call[Any]] = []
         if child.is_releasing:
             # The supervisor ended it for the sake of a quick stop: no job is at fault.
             calls += [protocol.jobs.release_lease(one.jid, one.lease) for one in held]
-        died = protocol.workers.died(
-            child.worker, child.nonce, self._charged(), child.cause or self.cause
-        )
-        return [*calls, died]
+        charged = self._charged()
+        now = time.monotonic()
+        started = {job.leased.lease: job.started_at for job in self.status.running}
+        for one in charged:
+            log_crash(one, child.worker, cause, now - started.get(one.lease, now))
+        died = protocol.workers.died(child.worker, child.nonce, [one.jid for one in charged], cause)
+        known = {one.jid: one for one in held}
+        return [*calls, logging_failures(died, known, child.worker, cause)]
 
-    def _charged(self) -> list[str]:
-        """Return the jids of the jobs that are charged for the death of their process."""
+    def _charged(self) -> list[LeasedJob]:
+        """Return the jobs that are charged for the death of their process."""
         if self.child.is_releasing:
             return []
         running = [job.leased for job in self.status.running]
         guilty = [one for one in running if one.lease in self.child.kill_deadlines]
         # With no job running, the child died of what an earlier job left behind: that one is
         # charged, or such deaths could repeat forever.
-        return [one.jid for one in guilty or running or self.status.acknowledging]
+        return list(guilty or running or self.status.acknowledging)
 
 
 class ProcessTable:
@@ -117,7 +125,7 @@ class ProcessTable:
                 self._delay_spawns(time.monotonic())
                 return
             self.add(child)
-            logger.info("child started worker=%s pid=%d", child.worker, child.pid)
+            logger.info(Event("child started", worker=child.worker, child_pid=child.pid))
 
     def add(self, child: ChildProcess) -> None:
         """Add a child that was started elsewhere."""
@@ -127,7 +135,7 @@ class ProcessTable:
     def adopt(self, children: Iterable[ChildProcess]) -> None:
         """Take over the children of the previous program and let them finish their jobs."""
         for child in children:
-            logger.info("taking over child worker=%s pid=%d", child.worker, child.pid)
+            logger.info(Event("taking over child", worker=child.worker, child_pid=child.pid))
             self.add(child)
             self.retire(child)
 
@@ -179,11 +187,10 @@ class ProcessTable:
             if child.kill_at is not None and now >= child.kill_at:
                 child.kill_at = None
                 if child.is_releasing or not child.board.read().held:
-                    logger.warning(
-                        "killing a child that does not stop worker=%s pid=%d",
-                        child.worker,
-                        child.pid,
+                    event = Event(
+                        "killing a child that does not stop", worker=child.worker, pid=child.pid
                     )
+                    logger.warning(event)
                     child.kill("killed at the end of its grace")
 
     def is_idle(self) -> bool:

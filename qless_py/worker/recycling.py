@@ -35,7 +35,7 @@ class Recycling:
         if not self._is_due:
             reason = self._reason(fetched)
             if reason:
-                logger.info("child is replaced %s", reason)
+                logger.info("child is replaced, reached its limit %s", reason)
                 self._is_due = True
         return self._is_due
 

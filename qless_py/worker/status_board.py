@@ -19,7 +19,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import msgpack
 
@@ -32,6 +32,7 @@ _HEADER: Final = 64
 _STAGES: Final = MAX_JOBS
 _TIMES: Final = 2 * 8 * MAX_JOBS
 _PAGE_HEADER: Final = _STAGES + _TIMES
+_KLASSES: Final = b"klass"  # In front of the klasses, which follow the jobs if there is room.
 _VERSION_SHIFT: Final = 8  # State word: version, then 1 bit page, 3 bits activity, 4 bits unused.
 _VERSION_MASK: Final = (1 << 55) - 1
 
@@ -58,7 +59,8 @@ class Stage(enum.IntEnum):
 class LeasedJob:
     """A job that a child fetched at `taken_at`, with a lease of `duration` seconds.
 
-    `taken_at` is on the monotonic clock, which all processes of a machine share.
+    `taken_at` is on the monotonic clock, which all processes of a machine share. `klass` is empty
+    if the board had no room for it.
     """
 
     jid: str
@@ -66,6 +68,7 @@ class LeasedJob:
     queue: str
     taken_at: float
     duration: float
+    klass: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +166,7 @@ class StatusBoard:
         begin = _HEADER + page * PAGE + _PAGE_HEADER
         self._view[begin : begin + 4] = len(packed).to_bytes(4, "big")
         self._view[begin + 4 : begin + 4 + len(packed)] = packed
+        self._write_klasses(held, begin + 4 + len(packed), (page + 1) * PAGE + _HEADER)
         stages, old_stages = self._stages[page], self._stages[1 - page]
         times, old_times = self._times[page], self._times[1 - page]
         stages[:] = bytes(_STAGES)
@@ -170,6 +174,15 @@ class StatusBoard:
             stages[slot] = old_stages[old]
             times[2 * slot : 2 * slot + 2] = old_times[2 * old : 2 * old + 2]
         self._flip(Activity.HOLDING, page)
+
+    def _write_klasses(self, held: Sequence[LeasedJob], begin: int, end: int) -> None:
+        """Write the klasses behind the jobs, where programs that do not know them never look."""
+        packed = msgpack.packb([one.klass for one in held])
+        room = end - begin - len(_KLASSES) - 2
+        if len(packed) > room:
+            packed = b""
+        whole = _KLASSES + len(packed).to_bytes(2, "big") + packed
+        self._view[begin : begin + len(whole)] = whole
 
     def mark_running(self, slot: int) -> None:
         """Record that the handler of the job in this slot is entered."""
@@ -214,16 +227,20 @@ class StatusBoard:
             size = int.from_bytes(self._view[begin : begin + 4], "big")
             size = min(size, PAGE - _PAGE_HEADER - 4)
             packed = bytes(self._view[begin + 4 : begin + 4 + size])
+            rest = bytes(self._view[begin + 4 + size : _HEADER + (page + 1) * PAGE])
             stages, times = bytes(self._stages[page]), self._times[page].tolist()
             if self._words[0] != state:
                 continue
             activity = Activity(state >> 4 & 7)
-            rows = msgpack.unpackb(packed) if activity is Activity.HOLDING else []
+            rows: list[list[Any]] = []
+            if activity is Activity.HOLDING:
+                rows = msgpack.unpackb(packed)
             left = [slot for slot in range(len(rows)) if stages[slot] != Stage.ENDED]
+            klasses = _klasses(rest, len(rows)) if left else []
             return Status(
                 state >> _VERSION_SHIFT,
                 activity,
-                tuple(LeasedJob(*rows[slot]) for slot in left),
+                tuple(LeasedJob(*[*rows[slot], klasses[slot]]) for slot in left),
                 tuple(Stage(stages[slot]) for slot in left),
                 tuple((times[2 * slot], times[2 * slot + 1]) for slot in left),
             )
@@ -246,6 +263,18 @@ class StatusBoard:
         current = self._page() if page is None else page
         version = ((state >> _VERSION_SHIFT) + 1) & _VERSION_MASK
         self._words[0] = version << _VERSION_SHIFT | current << 7 | activity << 4
+
+
+def _klasses(rest: bytes, count: int) -> list[str]:
+    """Return the klasses of the jobs in front of these bytes, empty if they are not there."""
+    at = len(_KLASSES)
+    size = int.from_bytes(rest[at : at + 2], "big")
+    if rest[:at] == _KLASSES and size:
+        with contextlib.suppress(ValueError, msgpack.exceptions.UnpackException):
+            found = msgpack.unpackb(rest[at + 2 : at + 2 + size])
+            if isinstance(found, list) and len(found) == count:
+                return [str(one) for one in found]
+    return [""] * count
 
 
 def _allocate(size: int) -> int:

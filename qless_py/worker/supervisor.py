@@ -16,6 +16,7 @@ from dataclasses import replace
 from typing import Final
 
 from qless_py import protocol
+from qless_py.handlers.logs import Event, keep
 from qless_py.protocol.arguments import MAX_PER_CALL
 from qless_py.scripts import assemble
 from qless_py.worker import child, preflight, reaper, reexec, sandbox, titles
@@ -95,12 +96,15 @@ class Supervisor:
                 on_ready()
             if self._options.preload:
                 child.import_handlers(self._options.imports)
+                keep()
             self._work()
             self._exit()
         return 0
 
     def _passes_checks(self, passes: Callable[[Iterable[preflight.Check]], bool]) -> bool:
-        return passes(preflight.checks_of(self._options))
+        has_passed = passes(preflight.checks_of(self._options))
+        keep()
+        return has_passed
 
     def _check(self, checks: Iterable[preflight.Check]) -> bool:
         """Run the checks where their imports may stay: here, or in a process of their own."""
@@ -247,7 +251,7 @@ class Supervisor:
         for process in self._table:
             if process.worker != worker:
                 continue
-            logger.info("command received worker=%s command=%s", worker, command)
+            logger.info(Event("command received", worker=worker, command=command))
             if command == "stop":
                 self._table.remove(process)
             elif command == "restart":

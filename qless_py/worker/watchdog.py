@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Final
 
 from qless_py import protocol
+from qless_py.handlers.logs import Event
 from qless_py.worker import control_pipe
 from qless_py.worker.child_process import ChildProcess
+from qless_py.worker.job_log import held_fields
 from qless_py.worker.options import WorkerOptions
 from qless_py.worker.outbox import Outbox
 from qless_py.worker.process_table import ProcessTable
@@ -18,6 +20,7 @@ from qless_py.worker.status_board import LeasedJob, RunningJob, Status
 logger = logging.getLogger(__name__)
 
 _LONG_JOB: Final = 1.0  # Seconds after which jobs behind a running one are released.
+_NO_JOB: Final = ("", "", "", 0.0, 0.0)
 _CPU_FIELDS: Final = slice(11, 13)  # Of /proc/<pid>/stat, behind the name: user and system time.
 
 
@@ -62,7 +65,8 @@ class Watchdog:
         """Report a lost lease to its child; a running job is interrupted, later killed."""
         is_running = any(job.leased.lease == lost.lease for job in child.board.read().running)
         if is_running:
-            logger.warning("lease lost, stopping the job jid=%s worker=%s", lost.jid, child.worker)
+            fields = held_fields(lost, child.worker)
+            logger.warning(Event("lease lost, stopping the job", **fields))
             self._set_deadline(child, lost.lease)
         child.send(control_pipe.LOST, lost.lease, interrupt=is_running)
 
@@ -101,10 +105,10 @@ class Watchdog:
         for job in status.running:
             lease = job.leased.lease
             if now - job.started_at >= self._limit(job) and lease not in child.kill_deadlines:
+                fields = held_fields(job.leased, child.worker)
+                limit = self._limit(job)
                 logger.warning(
-                    "hard limit exceeded, stopping the job jid=%s worker=%s",
-                    job.leased.jid,
-                    child.worker,
+                    Event("hard limit exceeded, stopping the job", **fields, limit=limit)
                 )
                 child.cause = "ran into its hard limit"
                 child.send(control_pipe.LIMIT, lease, interrupt=True)
@@ -134,8 +138,12 @@ class Watchdog:
             child.kill_deadlines[lease] = now + self._options.grace
             self._table.retire(child)
         else:
+            job = next(
+                (one for one in child.board.read().held if one.lease == lease), LeasedJob(*_NO_JOB)
+            )
+            fields = held_fields(job, child.worker)
             logger.warning(
-                "killing a child whose job does not stop worker=%s pid=%d", child.worker, child.pid
+                Event("killing a child whose job does not stop", **fields, child_pid=child.pid)
             )
             child.kill(child.cause)
             child.kill_deadlines[lease] = float("inf")
@@ -167,7 +175,7 @@ class FrozenDetector:
             if now - sent_at >= self._limit:
                 del self._pings[child.pid]
         elif now - sent_at >= self._timeout:
-            logger.error("killing a frozen child worker=%s pid=%d", child.worker, child.pid)
+            logger.error(Event("killing a frozen child", worker=child.worker, child_pid=child.pid))
             child.kill("frozen")
 
     def forget(self, child: ChildProcess) -> None:

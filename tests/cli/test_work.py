@@ -47,7 +47,7 @@ def options(program: Program, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
         return seen.pop()
 
     monkeypatch.setattr(worker, "Worker", Noting)
-    monkeypatch.setattr("qless_py.handlers.logs.configure", lambda *_: None)
+    monkeypatch.setattr("qless_py.handlers.logs.configure", lambda *_, **__: None)
     monkeypatch.syspath_prepend(tmp_path)
     return run
 
@@ -131,7 +131,7 @@ def test_how_much_is_logged(
     level: str,
 ) -> None:
     seen: list[tuple[Any, ...]] = []
-    monkeypatch.setattr("qless_py.handlers.logs.configure", lambda *given: seen.append(given))
+    monkeypatch.setattr("qless_py.handlers.logs.configure", lambda *given, **_: seen.append(given))
     into = ("--log-format", "json", "--log-file", "log")
 
     options("-q", "a", "--allow-any", *into, *words, **variables)

@@ -167,10 +167,10 @@ def test_a_supervisor_killed_repeatedly_leaves_no_process_and_loses_no_job(
     live.config["grace-period"] = 0
     jids = [put(live, handlers.short) for _ in range(12)]
 
-    for moment in ("1 pid=", "child is replaced", "taking over child"):
+    for moment in ("1 child_pid=", "child is replaced", "taking over child"):
         worker = work(children=2, max_jobs=1)
         if moment == "taking over child":
-            worker.wait_for_log("1 pid=")
+            worker.wait_for_log("1 child_pid=")
             worker.signal(signal.SIGHUP)
         worker.wait_for_log(moment)
         worker.signal(signal.SIGKILL)

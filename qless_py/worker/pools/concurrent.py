@@ -14,11 +14,13 @@ from collections.abc import Sequence
 from types import FrameType
 from typing import Final, Protocol
 
+from qless_py.handlers.logs import Event
 from qless_py.handlers.result import Transition
 from qless_py.protocol.arguments import MAX_PER_CALL
 from qless_py.protocol.queues import PopReply
 from qless_py.worker import control_pipe
 from qless_py.worker.child_context import ChildContext, HeldJob
+from qless_py.worker.job_log import held_fields
 from qless_py.worker.prefetch import Prefetch
 
 logger = logging.getLogger(__name__)
@@ -123,13 +125,13 @@ class ConcurrentRunner:
             context.release([held])
             return
         held.job.watch(context.control)
+        context.job_log.started(held.job)
         try:
             self._pool.start(held)
         except (OSError, RuntimeError) as error:
             # No more processes, threads, descriptors or memory: running jobs continue.
-            logger.error(  # noqa: TRY400 - the traceback would add nothing
-                "job cannot be started, releasing it jid=%s error=%s", held.leased.jid, error
-            )
+            fields = held_fields(held.leased, context.spec.worker)
+            logger.error(Event("job cannot be started, releasing it", **fields, error=error))  # noqa: TRY400 - the traceback would add nothing
             self._full_until = time.monotonic() + _RETRY_START
             context.release([held, *self._waiting])
             self._waiting.clear()
@@ -150,6 +152,7 @@ class ConcurrentRunner:
             self._sent.pop(lease, None)
             seconds = time.monotonic() - self._started.pop(lease)
             self._prefetch.record(held.job.klass_name, seconds)
+            self._context.job_log.ended(held.job, transition.call, seconds)
             self._context.acknowledger.add(transition)
 
     def _wait(self) -> None:

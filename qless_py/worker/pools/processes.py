@@ -11,7 +11,7 @@ import os
 import selectors
 import signal
 import sys
-import traceback
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from types import FrameType
@@ -22,11 +22,13 @@ import msgpack
 from qless_py import protocol
 from qless_py.client.job import Job
 from qless_py.handlers.fork_guard import ForkSignals
+from qless_py.handlers.logs import Event, fields_of
 from qless_py.handlers.result import Transition
 from qless_py.protocol import Call
 from qless_py.worker import control_pipe, sandbox, signals
 from qless_py.worker.child_context import ChildContext, HeldJob
 from qless_py.worker.child_process import exit_cause
+from qless_py.worker.job_log import log_crash, logging_state
 from qless_py.worker.pools.main_thread import MainThreadRunner
 from qless_py.worker.status_board import MAX_JOBS, LeasedJob
 
@@ -50,6 +52,7 @@ class _JobProcess:
     buffer: bytearray = field(default_factory=bytearray)
     is_pipe_closed: bool = False
     has_result: bool = False
+    started_at: float = field(default_factory=time.monotonic)
 
     def message(self) -> bytes | None:
         """Return the message of the process once it is complete."""
@@ -209,11 +212,11 @@ class ProcessPool:
             return Transition(job, protocol.jobs.release_lease(leased.jid, leased.lease))
         if process.sent == control_pipe.LIMIT:
             cause = "killed at its hard limit"
-        logger.warning(
-            "process of a job ended jid=%s pid=%d cause=%s", leased.jid, process.pid, cause
-        )
+        worker = self._context.spec.worker
+        log_crash(leased, worker, cause, time.monotonic() - process.started_at)
         sandbox.remove_stale(self._context.options.sandbox)
-        return Transition(job, protocol.workers.job_died(leased.jid, leased.lease, cause))
+        call = protocol.workers.job_died(leased.jid, leased.lease, cause)
+        return Transition(job, logging_state(call, job, worker, cause))
 
     def _run_job(self, held: HeldJob, slot: int, pipe: int, parent: int) -> NoReturn:
         """Run a job in its new process, send what became of it, and exit."""
@@ -233,8 +236,8 @@ class ProcessPool:
             transition = self._runner.run(job, prepare, self._complete)
             _write(pipe, self._completion or _arguments(transition))
             code = 0
-        except BaseException:  # noqa: BLE001 - nothing may return into the code of the child
-            traceback.print_exc()
+        except BaseException:
+            logger.exception(Event("process of a job failed", **fields_of(held.job)))
         finally:
             for stream in (sys.stdout, sys.stderr):
                 with contextlib.suppress(OSError, ValueError, AttributeError):
