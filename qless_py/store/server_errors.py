@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from typing import Final
 
 import redis
+from redis import exceptions
 
 from qless_py import errors
 
@@ -53,6 +54,19 @@ _MAY_HELP: Final = (
 )
 _OF_THE_CALL: Final = ("Error compiling script", "Protocol error")
 _IN_SCRIPT: Final = re.compile(r"\bscript: .*@user_script|^Error running script")
+_OF_CLASS: Final[Mapping[type[Exception], str]] = {
+    exceptions.AskError: "ASK",
+    exceptions.ClusterCrossSlotError: "CROSSSLOT",
+    exceptions.ClusterDownError: "CLUSTERDOWN",
+    exceptions.ExecAbortError: "EXECABORT",
+    exceptions.MasterDownError: "MASTERDOWN",
+    exceptions.MovedError: "MOVED",
+    exceptions.NoPermissionError: "NOPERM",
+    exceptions.NoScriptError: "NOSCRIPT",
+    exceptions.OutOfMemoryError: "OOM",
+    exceptions.ReadOnlyError: "READONLY",
+    exceptions.TryAgainError: "TRYAGAIN",
+}
 _CODE: Final = re.compile(r"[A-Z]{3,}\b")
 
 
@@ -85,8 +99,14 @@ def exception(error: redis.ResponseError) -> Exception:
 
 
 def _code(error: redis.ResponseError) -> str:
-    # redis-py cuts off the codes that it knows.
-    if error.status_code:
-        return str(error.status_code)
+    # redis-py cuts off the codes that it knows, and keeps them aside since version 7.2.
+    kept = getattr(error, "status_code", None)
+    if kept:
+        return str(kept)
+    named = _OF_CLASS.get(type(error))
+    if named is not None:
+        return named
     word = _CODE.match(str(error))
-    return "" if word is None else word[0]
+    if word is not None:
+        return word[0]
+    return "" if hasattr(error, "status_code") else "ERR"
