@@ -107,6 +107,4 @@ def _code(error: redis.ResponseError) -> str:
     if named is not None:
         return named
     word = _CODE.match(str(error))
-    if word is not None:
-        return word[0]
-    return "" if hasattr(error, "status_code") else "ERR"
+    return "" if word is None else word[0]

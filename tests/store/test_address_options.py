@@ -68,7 +68,7 @@ def test_a_database_is_named_once() -> None:
     [
         ("rediss://h/?ssl_cert_reqs=CERT_NONE", {}, "the value of ssl_cert_reqs .*none, optional"),
         ("redis://h/?socket_timeout=soon", {}, "the value of socket_timeout is not valid"),
-        ("redis://h", {"protocol": "five"}, "the value of protocol is not valid"),
+        ("redis://h", {"protocol": 7}, "the value of protocol is not valid"),
         ("redis://h", {"pasword": "secret"}, "there is no option pasword"),
     ],
 )

@@ -89,6 +89,8 @@ def user(redis: redis_py.Redis, *rules: str) -> Iterator[redis_py.Redis]:
 )
 def test_each_error_reply_has_its_meaning(reply: str, wanted: Meaning) -> None:
     error = BaseParser.parse_error(reply)
+    if not hasattr(error, "status_code") and reply.startswith("ERR "):
+        wanted = Meaning.UNAVAILABLE  # redis-py before 7.2 cuts off this code, and keeps no trace.
 
     assert isinstance(error, redis_py.ResponseError)
     assert meaning(error) is wanted
