@@ -21,13 +21,14 @@ if earlier_reply then
   return earlier_reply
 end
 
-local jids = redis.call("ZRANGE", keys.failed_group(group), 0, wanted - 1)
+local jids, number = redis.call("ZRANGE", keys.failed_group(group), 0, wanted - 1), 0
 for i, job in ipairs(job_lib.find_all(jids)) do
   if job and job.record.state == "failed" then
     revive.retry_failed(s, job, queue)
+    number = number + 1
   else
     redis.call("ZREM", keys.failed_group(group), jids[i])
   end
 end
 
-return session.close(s, #jids)
+return session.close(s, number)

@@ -23,6 +23,7 @@
     ├── SoftLimitError                            raised in a handler (also a TimeoutError)
     ├── JobFailedError                            Job.wait: the job failed
     ├── JobCanceledError                          Job.wait: the job was canceled or has expired
+    │   └── ResultNotKeptError                    it completed, and was deleted with its result
     ├── WaitTimeoutError                          Job.wait: not ended yet (also a TimeoutError)
     └── StoreError                                no usable server, or an invalid URL
         └── StoreFullError          OOM           the server is at maxmemory
@@ -257,6 +258,14 @@ class JobCanceledError(QlessError):
     """The job that was waited for is gone: it was canceled, or has expired after its end.
 
     Its result cannot be read any more; wait earlier or keep completed jobs for longer.
+    """
+
+
+class ResultNotKeptError(JobCanceledError):
+    """The job that was waited for completed, and was deleted with its result at once.
+
+    Raised if `jobs-history` or `jobs-history-count` keep no completed jobs. A job without a result
+    raises nothing.
     """
 
 

@@ -216,12 +216,13 @@ class AsyncClient(AsyncClientBase):
 
         They are moved 100 per call, so an interruption may leave some.
         """
-        moved = 0
-        for number in jobs.unfail_counts(count):
-            step = await self.runner.run(jobs.unfail(queue, group, number))
-            moved += step
-            if step < number:
-                break
+        steps, moved = jobs.unfail_counts(count), 0
+        if len(steps) > 1:
+            # Jobs that fail again meanwhile are the newest, so this number leaves them alone.
+            total = (await self.runner.run(jobs.failed(group))).total
+            steps = jobs.unfail_counts(min(count, total)) if total else []
+        for number in steps:
+            moved += await self.runner.run(jobs.unfail(queue, group, number))
         return moved
 
     async def close(self) -> None:

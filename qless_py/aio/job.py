@@ -184,7 +184,10 @@ class AsyncJob(AsyncJobBase):
         """Put a follow-up job when this one completes; returns the jid that it will have.
 
         If this job fails, is retried or is lost instead, the follow-up is dropped. A second run of
-        this job derives the same jid. At most 100; more go into an open batch.
+        this job derives the same jid. At most 100; more go into an open batch. A follow-up whose
+        jid exists is dropped, or refuses the completion with `on_conflict="raise"`, so this job
+        fails; one with the jid of this job (`jid=job.jid`) puts this job again. Raises
+        `WrongStateError` once this job is not running any more.
         """
         return puts.follow_up(self, queue, klass, data, options)
 

@@ -21,13 +21,18 @@ def job_table(out: Output, jobs: Iterable[Mapping[str, Any]]) -> None:
             one["queue"],
             one["klass"],
             one["priority"],
-            f"{one['retries_left']}/{one['retries']}" if "retries_left" in one else one["retries"],
+            f"{_left(one)}/{one['retries']}" if "retries_left" in one else one["retries"],
             one["tags"],
             one.get("data_error") or brief(one["data"]),
         )
         for one in jobs
     ]
     out.table(columns, rows, has_text=True)
+
+
+def _left(job: Mapping[str, Any]) -> int:
+    """Return how many retries are left; the store counts below zero once they are used up."""
+    return max(int(job["retries_left"]), 0)
 
 
 def job_page(out: Output, one: Mapping[str, Any]) -> None:
@@ -43,7 +48,7 @@ def job_page(out: Output, one: Mapping[str, Any]) -> None:
             "queue": one["queue"],
             "state": one["state"],
             "priority": one["priority"],
-            "retries": f"{one['retries_left']} of {one['retries']} left",
+            "retries": f"{_left(one)} of {one['retries']} left",
             "crashes": one["crashes"] or None,
             "stalls": one["stalls"] or None,
             "tags": one["tags"],

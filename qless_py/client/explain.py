@@ -10,7 +10,7 @@ Each kind of reason is a class. Times are Unix seconds, `None` where there is no
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
@@ -19,6 +19,7 @@ from qless_py.protocol import Call, jobs, reservers
 from qless_py.protocol.job_state import OVERDUE_AFTER, EndedBy
 
 _MESSAGE: Final = 200
+_NAMED: Final = 10
 
 R = TypeVar("R", bound="Reason")
 
@@ -103,12 +104,21 @@ class DependsOn(Reason):
 
     def words(self, now: float) -> str:
         """Describe which jobs, and their states."""
-        named = ", ".join(f"{one.jid} ({one.state})" for one in self.parents[:10])
-        more = f" and {self.number - 10:,} more" if self.number > 10 else ""  # noqa: PLR2004
-        said = f"it waits for {plural(self.number, 'job')}: {named}{more}"
+        ended = [one for one in self.parents if one.state in {"complete", "gone"}]
+        said = []
+        if left := self.number - len(ended):
+            live = [one for one in self.parents if one not in ended]
+            said.append(f"it waits for {plural(left, 'job')}: {_named(live, left)}")
+        if ended:
+            said.append(f"the next pop releases it from {_named(ended, len(ended))}")
         if self.not_before is not None and self.not_before > now:
-            said += f"; then until {instant(self.not_before, now)}"
-        return said
+            said.append(f"then until {instant(self.not_before, now)}")
+        return "; ".join(said)
+
+
+def _named(parents: Sequence[Parent], number: int) -> str:
+    named = ", ".join(f"{one.jid} ({one.state})" for one in parents[:_NAMED])
+    return f"{named} and {number - _NAMED:,} more" if number > _NAMED else named
 
 
 @dataclass(frozen=True, slots=True)

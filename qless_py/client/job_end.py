@@ -1,16 +1,30 @@
 """The wait for a job's end, without I/O: how long to wait still, and what a read of it means."""
 
+import json
 import time
-from typing import Final
+from dataclasses import dataclass
+from typing import Any, Final
 
 from qless_py.client.events import Message
-from qless_py.errors import JobCanceledError, JobFailedError, WaitTimeoutError
+from qless_py.errors import (
+    JobCanceledError,
+    JobFailedError,
+    ResultNotKeptError,
+    WaitTimeoutError,
+)
 from qless_py.protocol import JobRecord, Record, arguments
 from qless_py.protocol.job_state import JobState
 from qless_py.protocol.options import Seconds
 from qless_py.protocol.settings import Settings
 
 READ_EVERY: Final = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """A job that completed and was deleted at once; it has left no result."""
+
+    result: None = None
 
 
 class JobWaiter:
@@ -23,12 +37,20 @@ class JobWaiter:
         span = None if timeout is None else arguments.span("timeout", timeout) / 1000
         self._deadline = None if span is None else time.monotonic() + span
         self._read_at = 0.0
+        self._completion: dict[str, Any] | None = None
 
     def concerns(self, message: Message | None) -> bool:
         """Return whether to read the job: an event names it, or it is time to read it anyway."""
         if message is not None and self._mark in message[1]:
+            self._note_completion(message[1])
             return True
         return self.next_wait() <= 0
+
+    def _note_completion(self, text: bytes) -> None:
+        """Remember the event of the completion: the job may be deleted together with it."""
+        event = json.loads(text)
+        if event.get("jid") == self._jid:
+            self._completion = event if event.get("event") == "completed" else None
 
     def next_wait(self) -> float:
         """Return the seconds to wait for a message."""
@@ -36,14 +58,14 @@ class JobWaiter:
         ends = [self._read_at] + ([] if self._deadline is None else [self._deadline])
         return max(0.0, min(ends) - now)
 
-    def check(self, record: Record | None) -> JobState | None:
+    def check(self, record: Record | None) -> JobState | Completed | None:
         """Return the job when it is complete, `None` while it has not ended.
 
-        Raises `JobFailedError` or `JobCanceledError` for another end, and `WaitTimeoutError` after
-        the deadline.
+        Raises `JobFailedError` or `JobCanceledError` for another end, `ResultNotKeptError` if the
+        job completed and was deleted with its result, and `WaitTimeoutError` after the deadline.
         """
         if not isinstance(record, JobRecord):
-            raise JobCanceledError(f"job {self._jid} is gone: canceled or expired")
+            return self._deleted()
         job = JobState(self._settings, record)
         if job.state == "complete":
             return job
@@ -55,3 +77,15 @@ class JobWaiter:
             raise WaitTimeoutError(f"job {self._jid} is still {job.state}")
         self._read_at = now + READ_EVERY
         return None
+
+    def _deleted(self) -> Completed:
+        if self._completion is None:
+            raise JobCanceledError(
+                f"job {self._jid} is gone: it was canceled, or it completed and was not kept"
+            )
+        if self._completion.get("result"):
+            raise ResultNotKeptError(
+                f"job {self._jid} completed, and its result was deleted at once: keep completed "
+                "jobs with the options jobs-history and jobs-history-count"
+            )
+        return Completed()

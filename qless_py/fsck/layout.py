@@ -66,6 +66,7 @@ TYPES: Final[Mapping[str, str]] = MappingProxyType(
         "queue:*:minutes": "zset",
         "queue:*:tens": "zset",
         "queue:*:days": "zset",
+        "death:*": "string",
         "worker:*:info": "string",
         "worker:*:command": "string",
         "worker:*:jobs": "zset",

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from qless_py.errors import BadArgumentError
+from qless_py.errors import BadArgumentError, WrongStateError
 from qless_py.protocol import arguments
 from qless_py.protocol.call import Call, pack, unpack
 from qless_py.protocol.codec import Codec, JsonCodec
@@ -237,6 +237,11 @@ def derive(
 
 def follow_up(job: JobState, queue: str, klass: Any, data: Any, options: Mapping[str, Any]) -> str:
     """Add a job to be put when this one completes; returns the jid it will have."""
+    if job.state != "running":
+        raise WrongStateError(
+            f"job {job.jid} is {job.state}: only a running job can put follow-ups, before it is "
+            "completed, failed or returned"
+        )
     arguments.name("queue", queue)
     if len(job.follow_ups) >= arguments.MAX_PER_CALL:
         raise BadArgumentError(

@@ -10,7 +10,7 @@ import pytest
 import redis as redis_py
 
 from qless_py import BadArgumentError, Client, ConfigError, Job, RecurringJob
-from qless_py.protocol import stats
+from qless_py.protocol import jobs, stats
 from tests.client.test_queue import taken
 from tests.conftest import Clock
 from tests.servers import Server
@@ -109,6 +109,30 @@ def test_failures_are_counted_by_group_and_moved_back_in_bulk(client: Client) ->
     assert client.unfail("nothing", "again") == 0
     assert client.jobs.failed() == {"odd": 70}
     assert len(client.queues["again"]) == 130
+
+
+def test_jobs_that_fail_again_meanwhile_are_not_moved_twice(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue = client.queues["q"]
+    queue.put_many([{"klass": "k"} for _ in range(100)])
+    queue.put_many([{"klass": "k"} for _ in range(20)])
+    fails_again = [*queue.pop(100), *queue.pop(20)]
+    for job in fails_again:
+        job.fail("g", "m")
+    run = client.runner.run
+
+    def run_and_fail_again(call: Any, *args: Any, **more: Any) -> Any:
+        reply = run(call, *args, **more)
+        if call.script == "unfail":
+            for job in client.queues["q"].pop(100):
+                run(jobs.fail(job, "g", "m"))
+        return reply
+
+    monkeypatch.setattr(client.runner, "run", run_and_fail_again)
+
+    assert client.unfail("g", "q", 20_000) == 120
+    assert client.jobs.failed() == {"g": 120}
 
 
 def test_tags_are_listed_most_used_first(client: Client) -> None:

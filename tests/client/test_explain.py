@@ -161,6 +161,21 @@ def test_a_job_that_waits_for_others(client: Client, clock: Clock) -> None:
     ]
 
 
+def test_a_parent_that_has_ended_is_not_waited_for(client: Client) -> None:
+    client.queues["parents"].put("k", jid="a")
+    client.queues["parents"].put("k", jid="b", priority=-1)
+    names = [f"d{number:02}" for number in range(60)]
+    client.queues["q"].put_many([{"klass": "k", "jid": jid, "depends": ["a"]} for jid in names])
+    client.queues["q"].put("k", jid="x", depends=["a"])
+    client.queues["q"].put("k", jid="y", depends=["a", "b"])
+    taken(client, "parents").complete()
+
+    assert client.explain("x").words == ["the next pop releases it from a (complete)"]
+    assert client.explain("y").words == [
+        "it waits for 1 job: b (waiting); the next pop releases it from a (complete)"
+    ]
+
+
 def test_at_most_a_hundred_parents_are_named(client: Client) -> None:
     names = [f"p{number:03}" for number in range(100)]
     client.queues["p"].put_many([{"klass": "k", "jid": name} for name in names])

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from qless_py import BadArgumentError, BatchClosedError, Client, LostLeaseError
+from qless_py import (
+    AlreadyExistsError,
+    BadArgumentError,
+    BatchClosedError,
+    Client,
+    LostLeaseError,
+    WrongStateError,
+)
 from tests.client.test_queue import found, taken
 from tests.conftest import Clock
 
@@ -55,6 +62,49 @@ def test_a_job_put_anew_puts_new_follow_ups(client: Client) -> None:
     second = taken(client).put("next", "k")
 
     assert first != second
+
+
+@pytest.mark.parametrize("end", ["complete", "fail", "retry", "release", "snooze"])
+def test_a_job_puts_no_follow_ups_after_its_end(client: Client, end: str) -> None:
+    client.queues["q"].put("k")
+    job = taken(client)
+    given = {"fail": ("g", "m"), "snooze": (5,)}.get(end, ())
+    getattr(job, end)(*given)
+
+    with pytest.raises(WrongStateError, match="only a running job can put follow-ups"):
+        job.put("next", "k")
+    assert job.follow_ups == []
+
+
+def test_a_job_that_does_not_run_puts_no_follow_ups(client: Client) -> None:
+    jid = client.queues["q"].put("k")
+
+    with pytest.raises(WrongStateError, match="is waiting"):
+        found(client, jid).put("next", "k")
+
+
+def test_a_job_can_put_itself_again(client: Client, clock: Clock) -> None:
+    client.queues["q"].put("k", {"run": 1}, jid="daily")
+    job = taken(client)
+
+    assert job.put("q", "k", {"run": 2}, jid=job.jid, delay=60) == "daily"
+    assert job.complete(result="done") == "complete"
+
+    assert found(client, "daily").state == "scheduled"
+    clock.advance(60)
+    assert taken(client).data == {"run": 2}
+
+
+def test_a_follow_up_can_refuse_the_completion(client: Client) -> None:
+    client.queues["q"].put("k")
+    client.queues["other"].put("k", jid="taken")
+    job = taken(client)
+    job.put("next", "k", jid="taken", on_conflict="raise")
+
+    with pytest.raises(AlreadyExistsError):
+        job.complete()
+
+    assert found(client, job.jid).state == "running"
 
 
 def test_a_follow_up_that_exists_already_does_not_refuse_the_completion(client: Client) -> None:

@@ -7,7 +7,15 @@ from collections.abc import Callable
 
 import pytest
 
-from qless_py import Client, Job, JobCanceledError, JobFailedError, WaitTimeoutError
+from qless_py import (
+    Client,
+    Job,
+    JobCanceledError,
+    JobFailedError,
+    ResultNotKeptError,
+    WaitTimeoutError,
+)
+from qless_py.protocol import jobs
 from tests.client.test_queue import found, taken
 
 
@@ -81,3 +89,36 @@ def test_a_wait_asks_the_store_only_now_and_then(client: Client, job: Job) -> No
 
     after = client.redis.info("commandstats")["cmdstat_evalsha"]["calls"]
     assert after - before <= 3
+
+
+@pytest.fixture
+def keeps_nothing(client: Client) -> None:
+    client.config["jobs-history-count"] = 0
+
+
+@pytest.mark.usefixtures("keeps_nothing")
+def test_a_completed_job_that_is_not_kept_ends_the_wait(client: Client, job: Job) -> None:
+    waiting = found(client, "j")
+    timer = later(job.complete)
+
+    assert waiting.wait(30) is None
+    timer.join()
+
+
+@pytest.mark.usefixtures("keeps_nothing")
+@pytest.mark.parametrize("how", ["one", "many"])
+def test_a_result_that_is_not_kept_is_not_taken_for_none(
+    client: Client, job: Job, how: str
+) -> None:
+    waiting = found(client, "j")
+    timer = later(
+        lambda: (
+            job.complete(result={"n": 1})
+            if how == "one"
+            else client.runner.run(jobs.complete_many([(job.jid, job.lease)], [b"1"]))
+        )
+    )
+
+    with pytest.raises(ResultNotKeptError, match="completed, and its result was deleted at once"):
+        waiting.wait(30)
+    timer.join()

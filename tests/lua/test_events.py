@@ -12,7 +12,7 @@ from qless_py.errors import JobNotFoundError, QlessError
 from tests.conftest import Clock
 from tests.lua.conftest import Published
 from tests.lua.good_calls import good_calls
-from tests.lua.steps import complete, fail, jids, job, put, take
+from tests.lua.steps import complete, fail, jids, job, pop, put, state, take
 from tests.population import populate
 from tests.script_runner import Scripts
 
@@ -191,3 +191,36 @@ def test_free_text_reaches_the_log_as_valid_json(call: Scripts, text: str) -> No
     assert message
     event = json.loads(message["data"])
     assert (event["group"], event["message"], event["event"]) == (text, text, "failed")
+
+
+@pytest.mark.parametrize("way", ["fail", "retry", "lease", "crash", "expired", "parent"])
+@pytest.mark.parametrize("is_tracked", [False, True])
+def test_a_failure_is_published_once_on_each_channel(
+    call: Scripts, clock: Clock, published: Published, way: str, is_tracked: bool
+) -> None:
+    call("config_set", "grace-period", "0")
+    put(call, "parent", "p")
+    all_options: dict[str, dict[str, Any]] = {
+        "expired": {"expires_in": 1}, "parent": {"depends": ["parent"]}
+    }
+    options = all_options.get(way, {})
+    put(call, "j", retries=0, on_parent_failed="fail", **options)
+    if is_tracked:
+        call("track", "j")
+    view = take(call, "p" if way == "parent" else "q") if way != "expired" else {}
+    published()
+
+    if way in ("fail", "parent"):
+        fail(call, view)
+    elif way == "retry":
+        call("retry", "j", view["lease"], 0, {})
+    elif way == "crash":
+        call("worker_died", "w", "w", "j", "signal 9")
+    else:
+        clock.advance(100)
+        pop(call)
+
+    assert state(call, "j") == "failed"
+    found = [(where, text) for where, text in published() if "j" in text.split()]
+    assert len([text for where, text in found if where == "log" and text.startswith("failed")]) == 1
+    assert len([text for where, text in found if where == "failed"]) == is_tracked

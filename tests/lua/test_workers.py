@@ -199,7 +199,11 @@ def test_a_crash_without_a_retry_left_fails_like_any_other_loss(call: Scripts) -
     take(call)
 
     assert died(call, "w", "j")["failed"] == ["j"]
-    assert job(call, "j")["failure"]["group"] == "failed-retries-q"
+    failure = job(call, "j")["failure"]
+    assert failure["group"] == "failed-retries-q"
+    assert failure["message"] == (
+        'Job exhausted retries in queue "q": the worker died while it ran this job: signal 9'
+    )
 
 
 def test_a_reported_process_cannot_come_back(call: Scripts, clock: Clock) -> None:
@@ -230,6 +234,25 @@ def test_a_death_is_found_among_the_jobs_of_many_siblings(call: Scripts, clock: 
 
     assert (report["charged"], report["more"]) == (["j120"], False)
     assert counts(call) == {"running": 120, "waiting": 10}
+
+
+def test_a_death_is_found_behind_a_thousand_jobs_of_siblings(call: Scripts, clock: Clock) -> None:
+    for start in range(0, 2300, 100):
+        specs = [{"jid": f"j{start + i:04}", "klass": "K"} for i in range(100)]
+        call("put_many", "q", specs, *("{}" for _ in specs))
+    for _ in range(22):
+        call("pop", ["q"], "w", 100, {"nonce": "sibling"})
+    clock.advance(1)
+    views = call("pop", ["q"], "w", 5, {"nonce": "dead"})["jobs"]
+    put(call, "again", priority=9)
+    call("pop", ["q"], "w", 1, {"nonce": "sibling"})
+
+    reports = [died(call, "dead", views[2]["jid"]) for _ in range(3)]
+
+    assert [report["more"] for report in reports] == [True, True, False]
+    assert [report["charged"] for report in reports] == [["j2202"], [], []]
+    assert reports[2]["returned"] == ["j2200", "j2201", "j2203", "j2204"]
+    assert call.redis.keys("{ql}:death:*") == []
 
 
 def test_more_jobs_than_one_call_can_return_are_returned_by_the_next(call: Scripts) -> None:

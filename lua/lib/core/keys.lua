@@ -51,6 +51,11 @@ function keys.dead()
   return namespace .. ":dead"
 end
 
+-- How far the list of a worker has been searched for the jobs of a process that died.
+function keys.death(nonce)
+  return namespace .. ":death:" .. nonce
+end
+
 function keys.due()
   return namespace .. ":due"
 end

@@ -65,7 +65,7 @@ function complete_many.complete(s, jobs, results)
     values[#values + 1], values[#values + 2] = keys.job(jid), job_lib.pack(job)
     ended[#ended + 1], ended[#ended + 2] = s.now_text, jid
     events.tracked(s, "completed", job)
-    events.log(s, "completed", jid, queue)
+    events.log(s, "completed", jid, queue, record.has_result and ',"result":true' or nil)
   end
   for key, jids in pairs(held) do
     redis.call("ZREM", key, unpack(jids))

@@ -75,7 +75,7 @@ function completion.finish(s, job)
   completion.complete(s, job, from)
   job_lib.save(job)
   events.tracked(s, "completed", job)
-  events.log(s, "completed", job.jid, from)
+  events.log(s, "completed", job.jid, from, job.record.has_result and ',"result":true' or nil)
 end
 
 local function overdue(s)

@@ -1,12 +1,14 @@
 -- Deals with the jobs of a process that died: which of them are charged with a crash, and which has
 -- crashed its workers too often (a poison pill).
 
+local cursor = require("lib.core.cursor")
 local events = require("lib.core.events")
 local failing = require("lib.job.failing")
 local job_lib = require("lib.job.job")
 local keys = require("lib.core.keys")
 local leave_state = require("lib.job.leave_state")
 local limits = require("lib.core.limits")
+local lists = require("lib.core.lists")
 local reclaim = require("lib.job.reclaim")
 local stats = require("lib.stats.stats")
 
@@ -19,16 +21,9 @@ local function is_held_by(job, worker, nonce)
     and string.match(record.lease, "^%d+%.(.+)$") == nonce
 end
 
--- Those of the started jobs that are in their grace periods, and so no longer in the list of the
--- worker.
-local function started_in_grace(worker, nonce, started)
-  local missing, found = {}, {}
-  for _, jid in ipairs(started) do
-    if not redis.call("ZSCORE", keys.worker_jobs(worker), jid) then
-      missing[#missing + 1] = jid
-    end
-  end
-  for _, job in ipairs(job_lib.find_all(missing)) do
+local function held_jobs(jids, worker, nonce)
+  local found = {}
+  for _, job in ipairs(job_lib.find_all(jids)) do
     if job and is_held_by(job, worker, nonce) then
       found[#found + 1] = job
     end
@@ -36,22 +31,52 @@ local function started_in_grace(worker, nonce, started)
   return found
 end
 
--- The jobs of that process, no more than one call may touch, and whether there are more. Other
--- processes of the worker share its list of jobs, which may be long.
-function crash.jobs_of(worker, nonce, started)
-  local found = started_in_grace(worker, nonce, started)
-  for at = 0, limits.page - 1, limits.call do
-    local jids = redis.call("ZRANGE", keys.worker_jobs(worker), at, at + limits.call - 1)
-    for _, job in ipairs(job_lib.find_all(jids)) do
-      if job and is_held_by(job, worker, nonce) then
-        if #found >= limits.call then
-          return found, true
-        end
+-- Adds the jobs of that process among a page of the worker's list to `found`, up to `most`, without
+-- those in `known`; returns the position of the last job that was looked at.
+local function add_page(found, jids, process, most, known)
+  for at = 1, #jids, limits.call do
+    local last = math.min(at + limits.call - 1, #jids)
+    for i, job in ipairs(job_lib.find_all({ unpack(jids, at, last) })) do
+      if job and not known[job.jid] and is_held_by(job, process.worker, process.nonce) then
         found[#found + 1] = job
+        if #found >= most then
+          return at + i - 1
+        end
       end
     end
   end
-  return found, false
+  return #jids
+end
+
+-- Adds jobs on the list of the worker, which its other processes share, so it may be long: the next
+-- report of the same death continues where this one ends. Returns whether there may be more.
+local function add_listed(found, process, most, known)
+  local list, place = keys.worker_jobs(process.worker), keys.death(process.nonce)
+  local after = redis.call("GET", place)
+  local jids, scores, more = cursor.page(list, after and cmsgpack.unpack(after), limits.page)
+  local last = add_page(found, jids, process, most, known)
+  if not more and last == #jids then
+    redis.call("DEL", place)
+    return false
+  end
+  redis.call("SET", place, cmsgpack.pack({ scores[last], jids[last] }), "PX", limits.reply)
+  return true
+end
+
+-- The jobs of that process, no more than one call may touch, and whether there may be more. Those
+-- that it had started are found wherever they are: in their grace periods they are on no list.
+function crash.jobs_of(worker, nonce, started)
+  local had_started = held_jobs(started, worker, nonce)
+  local most = limits.call - #had_started
+  local found, more = {}, true
+  if most > 0 then
+    local process = { worker = worker, nonce = nonce }
+    more = add_listed(found, process, most, lists.set(started))
+  end
+  for _, job in ipairs(had_started) do
+    found[#found + 1] = job
+  end
+  return found, more
 end
 
 local function limit()
@@ -80,7 +105,7 @@ local function charge(s, job, cause, report)
   if record.crashes >= limit() then
     fail_poison_pill(s, job, cause)
   else
-    reclaim.return_charged(s, job)
+    reclaim.return_charged(s, job, "the worker died while it ran this job: " .. cause)
   end
   local list = job.record.state == "failed" and report.failed or report.charged
   list[#list + 1] = job.jid

@@ -40,12 +40,13 @@ function failing.fail(s, job, group, message, worker)
   events.tracked(s, "failed", job)
 end
 
--- Fails a job that has no retries left; `text` may hold a group and message of the caller's. Here
--- the channel `failed` is published before the log.
+-- Fails a job that has no retries left; `text` may hold a group and message of the caller's, or the
+-- cause of the last loss. Here the channel `failed` is published before the log.
 function failing.exhaust(s, job, text, worker)
   local queue = job.record.queue
   local group = text.group or "failed-retries-" .. queue
   local message = text.message or 'Job exhausted retries in queue "' .. queue .. '"'
+    .. (text.cause and ": " .. text.cause or "")
   job_lib.add_history(job, s, "failed", { group = group })
   move_to_group(s, job, group, message, worker)
   events.tracked(s, "failed", job)

@@ -18,14 +18,15 @@ local function adjust_unique(s, job)
   end
 end
 
--- Puts the job at the front of its queue, or fails it when no retry is left. It has cost a retry.
-function reclaim.return_charged(s, job)
+-- Puts the job at the front of its queue, or fails it when no retry is left; the failure then names
+-- the cause, if one is given. It has cost a retry.
+function reclaim.return_charged(s, job, cause)
   local record = job.record
   local worker, left = record.worker, job_lib.retries_left(job) - 1
   leave_state.leave(s, job)
   job_lib.set_retries_left(job, left)
   if left < 0 then
-    failing.exhaust(s, job, {}, worker)
+    failing.exhaust(s, job, { cause = cause }, worker)
   else
     queue_lib.to_front(s, job, "reclaimed")
     adjust_unique(s, job)

@@ -1,5 +1,7 @@
 """How jobs end: failed, complete, canceled, forgotten; and what follows from it."""
 
+from typing import Any
+
 from tests.properties.model import (
     batches,
     dependencies,
@@ -39,10 +41,13 @@ def set_failure(ns: Namespace, job: Job, group: str, message: str, worker: str) 
     job.failure = {"group": group, "message": message, "when": ns.now, "worker": worker}
 
 
-def exhaust(ns: Namespace, job: Job, worker: str, group: str = "", message: str = "") -> None:
+def exhaust(  # noqa: PLR0913, PLR0917 - what a caller may say of the failure
+    ns: Namespace, job: Job, worker: str, group: str = "", message: str = "", cause: str = ""
+) -> None:
     """No retry is left."""
     group = group or f"failed-retries-{job.queue}"
-    message = message or f'Job exhausted retries in queue "{job.queue}"'
+    ending = f": {cause}" if cause else ""
+    message = message or f'Job exhausted retries in queue "{job.queue}"{ending}'
     ns.note(job, "failed", {"group": group})
     _into_group(ns, job, group, message, worker)
     ns.publish_if_tracked("failed", job)
@@ -59,7 +64,8 @@ def complete(ns: Namespace, job: Job) -> None:
     dependencies.register(ns, job.jid, "complete")
     ns.today(queue)
     ns.publish_if_tracked("completed", job)
-    ns.log("completed", job.jid, queue)
+    more: dict[str, Any] = {"result": True} if job.result is not None else {}
+    ns.log("completed", job.jid, queue, **more)
 
 
 def cancel(ns: Namespace, job: Job) -> None:

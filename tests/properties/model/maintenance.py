@@ -53,13 +53,13 @@ def _stall(ns: Namespace, job: Job) -> None:
     ns.publish_lost(job)
 
 
-def give_back(ns: Namespace, job: Job) -> None:
+def give_back(ns: Namespace, job: Job, cause: str = "") -> None:
     """Return a job whose worker has lost it: that costs a retry."""
     worker = job.worker or ""
     queue_positions.leave(ns, job)
     job.left -= 1
     if job.left < 0:
-        completion.exhaust(ns, job, worker)
+        completion.exhaust(ns, job, worker, cause=cause)
     else:
         queue_positions.to_front(ns, job, "waiting", 1)
 

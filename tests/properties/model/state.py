@@ -285,7 +285,7 @@ class Namespace:
     def publish(self, channel: str, message: Any) -> None:
         self.call.events.append((channel, message))
 
-    def log(self, event: str, jid: str, queue: str, **more: str) -> None:
+    def log(self, event: str, jid: str, queue: str, **more: Any) -> None:
         self.publish("log", {"event": event, "jid": jid, "queue": queue, **more})
 
     def publish_if_tracked(self, channel: str, job: Job) -> None:

@@ -243,12 +243,13 @@ def worker_died(
 
 def _of_process(ns: Namespace, worker: str, nonce: str, started: list[str]) -> list[Job]:
     """List what a process held: the jobs that had started also in their grace periods."""
-    jobs = queue_positions.listed_for(ns, worker)
-    for jid in reversed(started):
-        job = ns.jobs.get(jid)
-        if job is not None and job.worker == worker and job.grace:
-            jobs.insert(0, job)
-    return [job for job in jobs if (job.lease or "").partition(".")[2] == nonce]
+    listed = [job for job in queue_positions.listed_for(ns, worker) if job.jid not in started]
+    had_started = [ns.jobs[jid] for jid in started if jid in ns.jobs]
+    return [
+        job
+        for job in (*listed, *had_started)
+        if job.worker == worker and (job.lease or "").partition(".")[2] == nonce
+    ]
 
 
 def _charge(ns: Namespace, job: Job, cause: str) -> None:
@@ -259,7 +260,7 @@ def _charge(ns: Namespace, job: Job, cause: str) -> None:
     if not job.grace:
         ns.today(job.queue).retries += 1
     if job.crashes < ns.option("max-crashes"):
-        maintenance.give_back(ns, job)
+        maintenance.give_back(ns, job, f"the worker died while it ran this job: {cause}")
         return
     queue_positions.leave(ns, job)
     ns.note(job, "failed", {"group": "poison-pill", "worker": worker})
