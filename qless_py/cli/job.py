@@ -134,16 +134,9 @@ def requeue(
     """Put jobs again as if they were new, complete ones too. A worker that runs one loses it."""
 
     def call(one: Job) -> Call[str]:
-        return puts.requeue(one, to or _last_queue(one), None, None, {"delay": delay})
+        return puts.requeue(one, to or one.last_queue, None, None, {"delay": delay})
 
     return bulk.run(cli, Change("requeue", "Requeued", per_job_action(call)), jids, given)
-
-
-def _last_queue(one: Job) -> str:
-    """Return the queue of the job, or the one it was in when it failed or completed."""
-    if one.queue_name:
-        return one.queue_name
-    return next((str(e["queue"]) for e in reversed(one.history) if e.get("queue")), "")
 
 
 @job.command(

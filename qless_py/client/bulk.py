@@ -38,6 +38,14 @@ SLICE: Final = 100
 _BUDGET: Final = 5_000
 _ERRORS_KEPT: Final = 50
 _PARAMETER: Final = {"move": "queue", "priority": "priority", "tag": "tags", "untag": "tags"}
+_QUEUED: Final = frozenset({"waiting", "scheduled", "depends", "throttled", "stalled", "failed"})
+# The states, as stored, in which the store accepts each action.
+_ALLOWED: Final[Mapping[str, frozenset[str]]] = {
+    "cancel": _QUEUED | {"running"},
+    "retry": frozenset({"failed", "scheduled"}),
+    "move": _QUEUED,
+    "timeout": frozenset({"running"}),
+}
 # The state in a search is the one that is shown; a job shown as waiting may be stored as scheduled.
 _STORED: Final = {"waiting": ("waiting", "scheduled"), "stalled": ("stalled", "running")}
 
@@ -54,6 +62,12 @@ class Action:
     name: str = ""
     params: Mapping[str, Any] = field(default_factory=dict)
     states: tuple[str, ...] = ()
+
+    def accepts(self, job: Job) -> bool:
+        """Return whether the store would change a job in its present state."""
+        expected = {one for state in self.states for one in _STORED.get(state, (state,))}
+        allowed = _ALLOWED.get(self.name)
+        return (not expected or job.state in expected) and (not allowed or job.state in allowed)
 
 
 @dataclass(slots=True)
@@ -188,10 +202,15 @@ def matching(session: Session, search: str) -> Iterator[list[str]]:
     jobs, cursor = Jobs(session), None
     while True:
         page = jobs.search(search, limit=SLICE, cursor=cursor)
-        yield [one.jid for one in page.jobs if one.klass_name != OPERATIONS_KLASS]
+        yield [one.jid for one in page.jobs if not is_operation(one)]
         cursor = page.cursor
         if cursor is None:
             return
+
+
+def is_operation(job: Job) -> bool:
+    """Return whether a job is an operation itself, which no bulk action changes."""
+    return job.klass_name == OPERATIONS_KLASS
 
 
 def count(session: Session, search: str, budget: int = 20_000) -> tuple[int, bool]:
@@ -310,7 +329,7 @@ def carry_out(job: Job) -> dict[str, int]:
 
 def _needs_change(found: Job, action: Action) -> bool:
     """Return whether a job is no operation and not yet as it shall be: it may be found twice."""
-    if found.klass_name == OPERATIONS_KLASS:
+    if is_operation(found):
         return False
     if action.name == "move":
         return bool(found.queue_name != action.params["queue"])
@@ -329,7 +348,10 @@ def _params(action: str, given: Mapping[str, Any]) -> dict[str, Any]:
     if needed == "priority":
         return {"priority": arguments.finite("priority", given["priority"])}
     if needed == "tags":
-        return {"tags": arguments.names("tags", given["tags"])}
+        tags = arguments.names("tags", given["tags"])
+        if not tags:
+            raise BadArgumentError(f"tags must name at least one tag to {action} jobs with")
+        return {"tags": tags}
     return {}
 
 

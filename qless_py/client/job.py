@@ -122,8 +122,8 @@ class Job(JobBase):
         data: Any = None,
         **options: Unpack[PutOptions],
     ) -> str:
-        """Put the job again, by default into its own queue, with all its retries."""
-        target = queue or self.queue_name
+        """Put the job again, by default into its own or its last queue, with all its retries."""
+        target = queue or self.last_queue
         return self._session.runner.run(puts.requeue(self, target, klass, data, options))
 
     def cancel(self) -> bool:

@@ -71,7 +71,7 @@ class Confirmation:
 
     def page(self) -> str:
         """Return the page that asks for confirmation and submits the same form again."""
-        skipped = {CONFIRMED, "form_token", "typed"}
+        skipped = {CONFIRMED, "form_token", "back", "typed"}
         return render_template(
             "qless_py/confirm.html",
             confirmation=self,
@@ -93,14 +93,19 @@ def perform(
     try:
         message = act()
     except QlessError as error:
-        audit(action, f"refused: {error}")
-        flash.add(str(error), "refused")
-    else:
-        audit(action, message)
-        flash.add(message)
-        if instead is not None and urlsplit(target).path == gone:
-            target = instead
+        return refuse(action, error)
+    audit(action, message)
+    flash.add(message)
+    if instead is not None and urlsplit(target).path == gone:
+        target = instead
     return redirect(target, 303)
+
+
+def refuse(action: str, error: QlessError) -> Response:
+    """Refuse an action before it asks for confirmation; the page it came from shows the error."""
+    audit(action, f"refused: {error}")
+    flash.add(str(error), "refused")
+    return redirect(return_url(), 303)
 
 
 def audit(action: str, outcome: str) -> None:

@@ -87,12 +87,13 @@ def of_page(page: str, name: str = "") -> Commands:
 def of_job(job: Job) -> Commands:
     """Return the commands for a job."""
     jid = job.jid
+    is_complete = job.state == "complete"
     tags, parents = job.tags or ["TAG"], job.dependencies or ["PARENT"]
     return [
         command("job", "show", jid),
         command("job", "explain", jid),
         command("job", "log", jid),
-        command("job", "retry", jid),
+        *([command("job", "retry", jid)] if job.state in {"failed", "scheduled"} else []),
         command("job", "requeue", jid),
         command("job", "move", jid, "--to", "QUEUE"),
         command("job", "priority", jid, "--to", f"{job.priority:g}"),
@@ -103,8 +104,8 @@ def of_job(job: Job) -> Commands:
         *([command("job", "depend", jid, "--on", "PARENT")] if job.state == "depends" else []),
         *([command("job", "undepend", jid, "--on", parents[0])] if job.dependencies else []),
         *([command("job", "undepend", jid, "--all")] if job.dependencies else []),
-        command("job", "finish", jid, "--result", "null"),
-        command("job", "cancel", jid),
+        *([command("job", "finish", jid, "--result", "null")] if not is_complete else []),
+        *([command("job", "cancel", jid)] if not is_complete else []),
     ]
 
 

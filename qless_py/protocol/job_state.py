@@ -208,6 +208,18 @@ class JobState(StoredState):
         raise NotImplementedError
 
     @property
+    def last_queue(self) -> str:
+        """The queue of the job or, once it has none, the last one it was in; empty if unknown."""
+        if self.queue_name:
+            return str(self.queue_name)
+        details = (more[0] for *_, more in self._entries() if more and more[0])
+        return next((str(one["queue"]) for one in details if "queue" in one), "")
+
+    def _entries(self) -> list[tuple[str, int, list[Any]]]:
+        """Return the stored history entries, newest first, without decoding data."""
+        return [(what, when, more) for what, when, *more in reversed(self._record.history())]
+
+    @property
     def retries_left(self) -> int:
         """How many retries are left; -1 when the job failed because it had none left."""
         return int(self.fields.get("left", self.original_retries))

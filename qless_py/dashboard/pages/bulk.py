@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from flask import redirect, render_template, request
@@ -10,8 +11,8 @@ from werkzeug.wrappers import Response
 from qless_py.client import bulk
 from qless_py.client.humanize import plural
 from qless_py.client.search import STATES
-from qless_py.dashboard import commands, flash
-from qless_py.dashboard.actions import Confirmation, audit, perform, requires
+from qless_py.dashboard import bulk_preview, commands, flash
+from qless_py.dashboard.actions import Confirmation, audit, perform, refuse, requires
 from qless_py.dashboard.alerts import LOST_AFTER
 from qless_py.dashboard.auth.access import Role
 from qless_py.dashboard.context import access, client, dashboard, link, redactor
@@ -23,11 +24,17 @@ _MAX_REFUSALS: Final = 5
 _EFFECTS: Final = {
     "cancel": "deleted with their data",
     "retry": "put back into their queues; failed jobs get all their retries back",
-    "move": "moved to another queue",
+    "move": "moved to the queue {}",
     "timeout": "taken from their workers and run next",
-    "priority": "given another priority",
-    "tag": "tagged",
-    "untag": "untagged",
+    "priority": "given the priority {}",
+    "tag": "tagged {}",
+    "untag": "no longer tagged {}",
+}
+_TITLES: Final = {
+    "move": "Move all matches to {}",
+    "priority": "Set the priority of all matches to {}",
+    "tag": "Tag all matches {}",
+    "untag": "Untag all matches {}",
 }
 _DONE: Final = {
     "cancel": "Canceled", "retry": "Retried", "move": "Moved", "timeout": "Timed out",
@@ -38,33 +45,39 @@ _DONE: Final = {
 @requires(Role.OPERATOR)
 def change_selected() -> str | Response:
     """Change the selected jobs; those that have left the state of the list are refused."""
-    action = _action()
+    name = _action()
     jids = list(dict.fromkeys(jid for jid in request.form.getlist("jid") if jid))
     state = request.form.get("state", "")
-    states = [state] if state in STATES else []
+    audited = f"{name} of {plural(len(jids), 'selected job')}"
+    if not jids:
+        return refuse(audited, BadArgumentError("select at least one job"))
+    try:
+        action = bulk.store_action(name, [state] if state in STATES else [], **_params(name))
+    except BadArgumentError as error:
+        return refuse(audited, error)
 
     def act() -> str:
-        if not jids:
-            raise BadArgumentError("select at least one job")
-        outcome = bulk.apply(client(), bulk.store_action(action, states, **_params(action)), jids)
+        outcome = bulk.apply(client(), action, jids)
         refusals = [str(error) for error in outcome.errors.values()]
         for text in refusals[:_MAX_REFUSALS]:
             flash.add(text, "refused")
         if len(refusals) > _MAX_REFUSALS:
             flash.add(f"and {len(refusals) - _MAX_REFUSALS} more refused", "refused")
-        return f"{_DONE[action]} {outcome.done} of {plural(len(jids), 'job')}"
+        return f"{_DONE[name]} {outcome.done} of {plural(len(jids), 'job')}"
 
-    if jids and action in {"cancel", "timeout"}:
+    if name in {"cancel", "timeout"}:
+        preview = bulk_preview.of_selected(action, jids)
         confirmation = Confirmation(
-            f"{action.capitalize()} {plural(len(jids), f'{state} job'.strip())}",
-            f"The selected jobs are {_EFFECTS[action]}.",
-            f"{action.capitalize()} {plural(len(jids), 'job')}",
-            len(jids),
-            commands.bulk(action, jids, {}),
+            f"{name.capitalize()} {plural(len(jids), f'{state} job'.strip())}",
+            f"Of the selected jobs {preview.jobs} will be {_EFFECTS[name]}. {preview.refusals}",
+            f"{name.capitalize()} {preview.jobs}",
+            preview.changed,
+            commands.bulk(name, jids, {}),
         )
-        if not confirmation.is_given:
+        # If all are refused there is nothing to confirm: the next page says why.
+        if preview.changed and not confirmation.is_given:
             return confirmation.page()
-    return perform(f"{action} of {plural(len(jids), 'selected job')}", act)
+    return perform(audited, act)
 
 
 def operations() -> str:
@@ -85,25 +98,30 @@ def operation(jid: str) -> str:
 @requires(Role.OPERATOR)
 def start_operation() -> str | Response:
     """Count the matches of a search, ask for confirmation, then let the workers change them."""
-    action, search = _action(), text_field("q")
+    name, search = _action(), text_field("q")
     if hidden := redactor():
         hidden.check_search(search)
-    params = _params(action)
-    number, is_all = bulk.count(client(), search)
-    matches = plural(number, "job") if is_all else f"at least {plural(number, 'job')}"
+    try:
+        params = _params(name)
+        action = bulk.store_action(name, **params)
+    except BadArgumentError as error:
+        return refuse(f"operation {name}", error)
+    preview = bulk_preview.of_search(action, search)
+    value = _value(params)
     confirmation = Confirmation(
-        f"{action.capitalize()} all matches",
-        f"All jobs that match {search or 'everything'!r}, {matches}, are {_EFFECTS[action]}. "
+        _TITLES.get(name, f"{name.capitalize()} all matches").format(value),
+        f"Of the jobs that match {search or 'everything'!r}, {preview.jobs} will be "
+        f"{_EFFECTS[name].format(value)}. {preview.refusals} "
         "Workers do this in slices and check each job again when its turn comes.",
-        f"{action.capitalize()} {'all' if not is_all else plural(number, 'job')}",
-        number,
-        commands.in_background(action, search, params),
+        f"{name.capitalize()} {preview.jobs if preview.is_all else 'all'}",
+        preview.changed,
+        commands.in_background(name, search, params),
         typed="everything" if not search else None,
     )
     if not confirmation.is_given:
         return confirmation.page()
-    jid = client().operations.start(action, search, by=access().name, **params)
-    audit(f"operation {action}", f"{jid} on {search!r}")
+    jid = client().operations.start(name, search, by=access().name, **params)
+    audit(f"operation {name}", f"{jid} on {search!r}")
     flash.add(f"Operation {jid} started")
     return redirect(link("operation", jid=jid), 303)
 
@@ -132,6 +150,14 @@ def _params(action: str) -> dict[str, Any]:
     if action in {"tag", "untag"}:
         return {"tags": parse_names(text_field("value"))}
     return {}
+
+
+def _value(params: Mapping[str, Any]) -> str:
+    """Return the queue, priority or tags that an action gives to jobs, as text."""
+    (value,) = params.values() or ("",)
+    if isinstance(value, list):
+        return ", ".join(value)
+    return f"{value:.15g}" if isinstance(value, float) else str(value)
 
 
 def _has_worker() -> bool:

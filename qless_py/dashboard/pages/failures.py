@@ -11,11 +11,13 @@ from qless_py import protocol
 from qless_py.client.humanize import plural
 from qless_py.client.search import quote
 from qless_py.dashboard import commands
-from qless_py.dashboard.actions import Confirmation, perform, requires
+from qless_py.dashboard.actions import Confirmation, perform, refuse, requires
 from qless_py.dashboard.auth.access import Role
 from qless_py.dashboard.context import client, link
 from qless_py.dashboard.forms import text_field
 from qless_py.dashboard.paging import page_offset, page_size
+from qless_py.errors import BadArgumentError
+from qless_py.protocol import arguments
 
 
 def failures() -> str:
@@ -45,10 +47,13 @@ def failure() -> str | Response:
 def retry_group() -> str | Response:
     group, queue = request.form.get("group", ""), text_field("queue")
     total = client().jobs.failed(group, 0, 1)["total"]
+    try:
+        arguments.name("queue", queue)
+    except BadArgumentError as error:
+        return refuse(f"retry of group {group}", error)
     confirmation = Confirmation(
         f"Retry {group}",
-        f"Puts the failed jobs of this group into {queue or 'the queue you name'}, with all "
-        "their retries.",
+        f"Puts the failed jobs of this group into the queue {queue}, with all their retries.",
         f"Retry {plural(total, 'job')}",
         total,
         commands.command("failed", "retry", group, "--to", queue, "--yes"),

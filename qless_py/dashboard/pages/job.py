@@ -9,15 +9,31 @@ from flask import abort, redirect, render_template, request
 from werkzeug.wrappers import Response
 
 from qless_py import protocol
+from qless_py.client import bulk
+from qless_py.client.humanize import plural
 from qless_py.client.job import Job
 from qless_py.dashboard import commands
-from qless_py.dashboard.actions import Confirmation, perform, requires, return_url
+from qless_py.dashboard.actions import Confirmation, perform, refuse, requires, return_url
 from qless_py.dashboard.auth.access import Role
 from qless_py.dashboard.context import client, dashboard, find_job, link
 from qless_py.dashboard.forms import parse_field, parse_json, parse_names, parse_number, text_field
-from qless_py.errors import JobNotFoundError, UndecodableDataError
+from qless_py.errors import (
+    AlreadyFinishedError,
+    BadArgumentError,
+    DependencyError,
+    JobNotFoundError,
+    QlessError,
+    UndecodableDataError,
+    WrongStateError,
+)
 
 _MAX_LISTED: Final = 50
+# The states from which a job is put back to work, with the label and the title of the button.
+_RETRY_LABELS: Final = {
+    "failed": ("Retry", "Put the job back into its queue, with all its retries"),
+    "scheduled": ("Run now", "Put the job into its queue before its time"),
+    "complete": ("Requeue", "Put the job into its last queue again; it runs once more"),
+}
 
 
 def job(jid: str) -> str | Response:
@@ -38,6 +54,7 @@ def job(jid: str) -> str | Response:
         results=_parent_results(found),
         done_parents=[one for one in found.parents if one not in waiting_for][:_MAX_LISTED],
         max_listed=_MAX_LISTED,
+        retry_labels=_RETRY_LABELS,
     )
 
 
@@ -55,6 +72,10 @@ def _parent_results(job: Job) -> dict[str, Any]:
 @requires(Role.OPERATOR)
 def cancel_job(jid: str) -> str | Response:
     found = find_job(jid)
+    try:
+        _check_cancel(found)
+    except QlessError as error:
+        return refuse(f"cancel of {jid}", error)
     confirmation = Confirmation(
         f"Cancel job {jid}",
         f"Deletes the job {found.klass_name} with its data. If it is running, its worker loses it.",
@@ -74,12 +95,48 @@ def cancel_job(jid: str) -> str | Response:
     return perform(f"cancel of {jid}", act, gone=link("job", jid=jid), instead=instead)
 
 
+def _check_cancel(job: Job) -> None:
+    """Raise the error with which the store would refuse to cancel a job."""
+    if job.state == "complete":
+        raise WrongStateError(f"Job {job.jid} is complete already")
+    if job.dependents:
+        raise DependencyError(f"Job {job.jid} is a dependency of {job.dependents[0]}")
+
+
 @requires(Role.OPERATOR)
-def change_job(jid: str, what: str) -> Response:
+def change_job(jid: str, what: str) -> str | Response:
     if what not in ACTIONS:
         abort(404)
     found = find_job(jid)
+    if what == "finish":
+        try:
+            confirmation = _finish_confirmation(found)
+        except QlessError as error:
+            return refuse(f"{what} of {jid}", error)
+        if not confirmation.is_given:
+            return confirmation.page()
     return perform(f"{what} of {jid}", lambda: ACTIONS[what](found))
+
+
+def _finish_confirmation(job: Job) -> Confirmation:
+    """Return what completing a job by hand will do; raises `QlessError` if it cannot be done."""
+    if job.state == "complete":
+        raise AlreadyFinishedError(f"Job {job.jid} is complete already")
+    result = text_field("result")
+    parse_field("result", parse_json)
+    given = f"the result {result}" if result else "no result"
+    effects = [
+        f"Completes the job {job.klass_name} ({job.state}) with {given}, without running it."
+    ]
+    if job.state == "running":
+        effects.append("Its worker loses it.")
+    if job.dependents:
+        effects.append(f"Dependent jobs that it releases: {len(job.dependents):,}.")
+    return Confirmation(
+        f"Complete job {job.jid}", " ".join(effects), "Complete job", 1,
+        commands.command("job", "finish", job.jid, *(["--result", result] if result else []),
+                         "--yes"),
+    )  # fmt: skip
 
 
 def _move(job: Job) -> str:
@@ -105,7 +162,20 @@ def _untag(job: Job) -> str:
 
 
 def _retry(job: Job) -> str:
-    job.requeue(job.queue_name or text_field("queue"))
+    """Put a job back to work: a failed one, a scheduled one before its time, a complete one."""
+    if job.state == "complete":
+        if not job.last_queue:
+            raise BadArgumentError(f"queue of {job.jid} is not known any more: move it to a queue")
+        job.requeue()
+        return f"Job {job.jid} put back into {job.last_queue}"
+    if job.state == "depends":
+        raise WrongStateError(
+            f"Job {job.jid} waits for {plural(len(job.dependencies), 'other job')}: "
+            "remove its dependencies to run it without them"
+        )
+    outcome = bulk.apply(client(), bulk.store_action("retry"), [job.jid])
+    for error in outcome.errors.values():
+        raise error
     return f"Job {job.jid} put back into {job.queue_name}"
 
 

@@ -9,11 +9,12 @@ from werkzeug.wrappers import Response
 
 from qless_py.client.humanize import plural
 from qless_py.dashboard import commands
-from qless_py.dashboard.actions import Confirmation, perform, requires
+from qless_py.dashboard.actions import Confirmation, perform, refuse, requires
 from qless_py.dashboard.alerts import LOST_AFTER
 from qless_py.dashboard.auth.access import Role
 from qless_py.dashboard.context import client, dashboard, find_jobs, link
 from qless_py.dashboard.paging import page_offset, page_size, paginate
+from qless_py.errors import BadArgumentError
 from qless_py.protocol.workers import addressed
 
 # What each command makes workers do.
@@ -50,6 +51,9 @@ def command_workers(what: str) -> str | Response:
     names = [name for name in request.form.getlist("name") if name]
     count = len(addressed(dashboard().snapshots.get().workers, names))
     target = ", ".join(names) or "all workers"
+    if not count:
+        missing = f"worker {target} does not exist" if names else "there are no workers"
+        return refuse(f"{what} of {target}", BadArgumentError(missing))
     confirmation = Confirmation(
         f"{what.capitalize()} {target}",
         f"{ACTIONS[what]} Affects {plural(count, 'worker')}.",

@@ -249,9 +249,11 @@ TABLE: Final = (
          lambda c: job(c).state == "waiting", then(put("parent"), put(depends=["parent"]))),
     _job("undepend_all", press("Remove all dependencies"), "Job j no longer depends on other jobs",
          lambda c: job(c).state == "waiting", then(put("p", "q"), put(depends=["p", "q"]))),
-    _job("finish", press("Complete", {"Complete with result": '{"by": "hand"}'}),
-         "Job j completed",
-         lambda c: job(c).result == {"by": "hand"}),
+    Action(
+        "/jobs/<jid>/<what> finish", "/jobs/j", put(),
+        press("Complete…", {"Complete with result": '{"by": "hand"}'}), "Job j completed",
+        lambda c: job(c).result == {"by": "hand"}, "Complete job",
+    ),
     *_many(),
     Action(
         "/operations/<jid>/abort", "/operations/{}", _operation, press("Abort"),

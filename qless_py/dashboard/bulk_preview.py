@@ -1,0 +1,100 @@
+"""What a bulk action would do to jobs as they are now: how many it changes, which it refuses."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from qless_py.client import bulk
+from qless_py.client.bulk import Action
+from qless_py.client.humanize import number, plural
+from qless_py.client.job import Job
+from qless_py.dashboard.context import client, find_jobs
+
+_BUDGET: Final = 20_000  # Jobs of a search that are examined before the confirmation.
+_HELD: Final = "needed by other jobs"
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """How many jobs an action would change, and how many it would refuse for which reason.
+
+    `is_all` is false if there were too many jobs to examine all of them.
+    """
+
+    changed: int
+    refused: Mapping[str, int] = field(default_factory=dict)
+    is_all: bool = True
+
+    @property
+    def jobs(self) -> str:
+        """The jobs that would be changed, such as "at least 20 jobs"."""
+        return plural(self.changed, "job") if self.is_all else f"at least {self._changed}"
+
+    @property
+    def _changed(self) -> str:
+        return plural(self.changed, "job")
+
+    @property
+    def refusals(self) -> str:
+        """A sentence about the jobs that would be refused; empty without any."""
+        total = sum(self.refused.values())
+        if not total:
+            return ""
+        reasons = ", ".join(f"{number(count)} {why}" for why, count in self.refused.items())
+        return f"{plural(total, 'other job')} will be refused: {reasons}."
+
+
+def of_selected(action: Action, jids: Sequence[str]) -> Preview:
+    """Return what an action would do to these jobs."""
+    found = find_jobs(jids)
+    refused = _refusals(action, found)
+    if missing := len(jids) - len(found):
+        refused["deleted meanwhile"] += missing
+    return Preview(len(jids) - sum(refused.values()), refused)
+
+
+def of_search(action: Action, search: str) -> Preview:
+    """Return what an action would do to the jobs that match a search."""
+    found: list[Job] = []
+    scanned, cursor = 0, None
+    while scanned < _BUDGET:
+        page = client().jobs.search(
+            search, limit=bulk.SLICE, cursor=cursor, budget=_BUDGET - scanned
+        )  # fmt: skip
+        found += [job for job in page.jobs if not bulk.is_operation(job)]
+        scanned, cursor = scanned + page.scanned, page.cursor
+        if cursor is None:
+            break
+    refused = _refusals(action, found)
+    return Preview(len(found) - sum(refused.values()), refused, is_all=cursor is None)
+
+
+def _refusals(action: Action, jobs: Iterable[Job]) -> Counter[str]:
+    """Count the jobs that the store would refuse, by the reason."""
+    reasons: dict[str, str] = {}
+    every = list(jobs)
+    for job in every:
+        if not action.accepts(job):
+            reasons[job.jid] = job.state
+    if action.name == "cancel":
+        reasons |= dict.fromkeys(_held(every, reasons), _HELD)
+    return Counter(sorted(reasons.values()))
+
+
+def _held(jobs: Sequence[Job], refused: Mapping[str, Any]) -> set[str]:
+    """Return the jobs that stay since jobs depend on them which stay as well."""
+    going = {job.jid for job in jobs} - set(refused)
+    held: set[str] = set()
+    while True:
+        staying = {
+            job.jid
+            for job in jobs
+            if job.jid in going and any(one not in going for one in job.dependents)
+        }
+        if not staying:
+            return held
+        held |= staying
+        going -= staying
