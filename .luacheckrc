@@ -31,8 +31,10 @@ stds.redis = {
     struct = only("pack", "size", "unpack"),
     redis = only(
       "LOG_DEBUG", "LOG_NOTICE", "LOG_VERBOSE", "LOG_WARNING", "REDIS_VERSION",
-      "REDIS_VERSION_NUM", "call", "error_reply", "log", "pcall", "sha1hex", "status_reply"
+      "REDIS_VERSION_NUM", "call", "error_reply", "log", "pcall", "sha1hex", "status_reply",
+      "quarantine"  -- ours: lua/lib/core/guard.lua
     ),
+    "namespace", "database",  -- ours: qless_py/scripts/assemble.py defines them
     "require",  -- ours: qless_py/scripts/assemble.py joins the files
   },
 }

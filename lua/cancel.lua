@@ -1,6 +1,6 @@
 -- cancel(now, request, jids) -> the jids of the canceled jobs
 -- Deletes jobs, all of them or none. A job that others depend on is deleted only together with
--- them. Completed and unknown jobs are ignored.
+-- them. Completed and unknown jobs are ignored; one that nobody can read is deleted with its copy.
 -- Errors: BADARG HASDEPENDENTS
 -- Events: canceled failed put conflict
 -- Flags: allow-oom
@@ -27,10 +27,12 @@ for i, job in ipairs(jobs) do
 end
 
 local canceled = {}
-for _, job in ipairs(jobs) do
+for i, job in ipairs(jobs) do
   if job and job.record.state ~= "complete" then
     removal.cancel(s, job)
     canceled[#canceled + 1] = job.jid
+  elseif not job and removal.cancel_unreadable(s, names[i]) then
+    canceled[#canceled + 1] = names[i]
   end
 end
 require("lib.job.releases").drain_some(s)

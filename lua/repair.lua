@@ -1,17 +1,19 @@
--- repair(now, request, kind, name, member, index) -> true
+-- repair(now, request, kind, name, member, index) -> whether anything was to be done
 -- Corrects one thing that a check found wrong, by the records of the jobs concerned. What is right
--- stays as it is.
+-- stays as it is. What nobody can read is set aside with its bytes, as `quarantine:<key>`.
 -- Errors: BADARG
 -- Events: failed
 -- Flags: allow-oom
 
 local check = require("lib.core.check")
+local quarantine = require("lib.core.quarantine")
 local repair_admission = require("lib.repair.admission")
 local repair_index = require("lib.repair.index")
 local repair_job = require("lib.repair.job")
 local repair_links = require("lib.repair.links")
 local repair_lists = require("lib.repair.lists")
 local session = require("lib.core.session")
+local unreadable = require("lib.repair.unreadable")
 
 local KINDS = {
   job = repair_job.run,
@@ -40,6 +42,15 @@ local KINDS = {
   fair = repair_admission.fair,
   reserved = repair_admission.reserved,
   setting = repair_admission.setting,
+  wrong_type = unreadable.wrong_type,
+  unreadable = unreadable.key,
+  whole = unreadable.whole,
+  series = unreadable.series,
+  meta = unreadable.meta,
+  weight = unreadable.weight,
+  parent = unreadable.parent,
+  entry = unreadable.entry,
+  copy = quarantine.forget,
 }
 
 local now, request, kind, name, member, index = unpack(ARGV)
@@ -52,6 +63,6 @@ local s, earlier_reply = session.open(now, request)
 if earlier_reply then
   return earlier_reply
 end
-KINDS[kind](s, name, member, index)
+local is_changed = KINDS[kind](s, name, member, index) ~= false
 
-return session.close(s, true)
+return session.close(s, is_changed)

@@ -33,7 +33,7 @@ local function command()
   end
   redis.call("DEL", key)
   local at, what = string.match(kept, "^(%d+):(%l+)$")
-  return s.now - tonumber(at) <= limits.command and what or ""
+  return at and s.now - tonumber(at) <= limits.command and what or ""
 end
 
 return session.close(s, command())

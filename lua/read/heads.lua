@@ -7,6 +7,7 @@
 local check = require("lib.core.check")
 local keys = require("lib.core.keys")
 local session = require("lib.core.session")
+local stored = require("lib.core.stored")
 
 local now, queues = unpack(ARGV)
 local names = check.packed_names("queues", queues, 1)
@@ -15,7 +16,7 @@ local s = session.read(now)
 -- The instant since which the first job of a set is ready, or nil. Its member begins with that.
 local function ready_at(key)
   local head = redis.call("ZRANGE", key, 0, 0)[1]
-  return head and struct.unpack(">I6", head)
+  return head and stored.ready_at(head)
 end
 
 local function due_at(key)

@@ -4,9 +4,9 @@
 -- Events: none
 
 local check = require("lib.core.check")
-local job_lib = require("lib.job.job")
 local keys = require("lib.core.keys")
 local limits = require("lib.core.limits")
+local recurrence = require("lib.recurring.recurrence")
 local session = require("lib.core.session")
 local view = require("lib.job.view")
 
@@ -20,9 +20,9 @@ local key = keys.queue_recurring(queue)
 local shown = {}
 local jids = size > 0 and redis.call("ZRANGE", key, from, from + size - 1) or {}
 for _, jid in ipairs(jids) do
-  local value = redis.call("GET", keys.recurring(jid))
-  if value then
-    shown[#shown + 1] = view.recurring(job_lib.parse(jid, value))
+  local found = recurrence.find(jid)
+  if found then
+    shown[#shown + 1] = view.recurring(found)
   end
 end
 

@@ -13,7 +13,7 @@ local from = check.integer("offset", offset, 0, 2 ^ 52)
 local size = check.integer("count", count, 0, limits.page)
 local s = session.read(now, "config:max-worker-age")
 
-local oldest = s.now - tonumber(s.meta["config:max-worker-age"] or 86400) * 1000
+local oldest = s.now - (tonumber(s.meta["config:max-worker-age"]) or 86400) * 1000
 local flat = redis.call("ZREVRANGEBYSCORE", keys.workers(), "+inf",
   "(" .. string.format("%.0f", oldest), "WITHSCORES", "LIMIT", from, size)
 local info_keys, shown = {}, {}

@@ -16,17 +16,26 @@ from qless_py.client.humanize import plural
 _ROUNDS: Final = 10
 
 
-@command("fsck", examples=("qless-py fsck", "qless-py fsck --repair", "qless-py fsck --json"))
-@click.option("--repair", is_flag=True, help="Repair what can be repaired without guessing.")
+@command("fsck", examples=("qless-py fsck", "qless-py fsck --repair", "qless-py fsck --discard"))
+@click.option(
+    "--repair",
+    is_flag=True,
+    help="Repair what can be repaired without guessing, and set aside what nobody can read.",
+)
+@click.option(
+    "--discard", is_flag=True, help="Delete the copies of keys that were set aside earlier."
+)
 @pass_cli
-def fsck(cli: CliContext, *, repair: bool) -> int:
+def fsck(cli: CliContext, *, repair: bool, discard: bool) -> int:
     """Check the consistency of a namespace; exit code 1 if something is wrong.
 
-    It can check and repair while the namespace is in use.
+    It can check and repair while the namespace is in use. A key that nobody can read is renamed to
+    `quarantine:<key>`, so that its bytes are kept, and is listed until you discard it.
     """
     from qless_py import fsck  # noqa: PLC0415 - wanted by this command alone
 
     redis, namespace = cli.client.redis, cli.namespace
+    discarded = fsck.discard(redis, namespace) if discard else []
     findings = fsck.check(redis, namespace)
     repaired: list[str] = []
     for _ in range(_ROUNDS if repair else 0):
@@ -37,17 +46,26 @@ def fsck(cli: CliContext, *, repair: bool) -> int:
         findings = fsck.check(redis, namespace)
     answer: dict[str, Any] = {
         "findings": [
-            {"kind": one.kind, "key": one.key, "detail": one.detail, "jid": one.jid}
+            {
+                "kind": one.kind,
+                "key": one.key,
+                "detail": one.detail,
+                "jid": one.jid,
+                **({"decision": fsck.why_left(one)} if repair else {}),
+            }
             for one in findings
         ],
         "repaired": repaired,
+        **({"discarded": discarded} if discard else {}),
     }
 
     def show() -> None:
+        for text in discarded:
+            cli.out.line(f"discarded: {safe(text)}")
         for text in repaired:
             cli.out.line(f"repaired: {safe(text)}")
         for one in findings:
-            cli.out.line(str(one))
+            cli.out.line(f"{one}{f'; {fsck.why_left(one)}' if repair else ''}")
         found = plural(len(findings), "finding") if findings else "consistent"
         cli.out.line(f"{namespace}: {found}")
 

@@ -4,7 +4,7 @@ The checker reads the keys by a description of its own (`layout`), independent o
 """
 
 from qless_py.fsck.check import check
-from qless_py.fsck.repairs import repair
+from qless_py.fsck.repairs import discard, repair, why_left
 from qless_py.fsck.rules import Finding
 
-__all__ = ["Finding", "check", "repair"]
+__all__ = ["Finding", "check", "discard", "repair", "why_left"]

@@ -3,7 +3,7 @@
 from typing import Final
 
 from qless_py.fsck.layout import raw_bytes, text
-from qless_py.fsck.namespace import Namespace
+from qless_py.fsck.namespace import Namespace, number
 from qless_py.fsck.rules import Finding, Rule
 
 OUTCOMES: Final = ("completed", "failed", "canceled")
@@ -25,12 +25,12 @@ def batch(ns: Namespace, name: str) -> Rule:
     size = (jobs or 0) + (inner or 0)
     found = []
     shown = ns.shown("batch:*:record", name)
-    ended = sum(int(number or 0) for number in outcomes)
+    ended = sum(number(one) for one in outcomes)
     if opened is None:
         found.append(
             Finding("malformed", shown, "the batch has no opened_at", member=raw_bytes(name))
         )
-    elif int(total or 0) != size + ended:
+    elif number(total) != size + ended:
         detail = f"total is {total}, but {size} members are left and {ended} have ended"
         found.append(Finding("batch", shown, detail, member=raw_bytes(name)))
     if listed is None:

@@ -107,6 +107,7 @@ OWN_ENTRIES: Final[Mapping[str, Callable[[Namespace, str, bytes], Rule]]] = Mapp
         "users": lambda ns, _, entry: throttles.settled(ns, entry),
         "weights": lambda ns, _, entry: throttles.weight(ns, entry),
         "due": lambda ns, _, entry: keys.task(ns, entry),
+        "quarantined": lambda ns, _, entry: keys.quarantined(ns, entry),
     }
 )
 NAMES: Final = frozenset(("queues", "workers", "tombstones", "followups:*", "release:*:dependents"))
@@ -136,7 +137,7 @@ def _units(redis: redis_py.Redis, ns: Namespace) -> Iterator[Unit]:
             yield unit(rule, ns, name)
         if any(pattern == known for _, known in jobs.ATTACHED):
             yield unit(jobs.attached, ns, pattern, name)
-        if TYPES[pattern] in SCANS:
+        if TYPES[pattern] in SCANS:  # A quarantined copy has no rules.
             for entry in _entries(redis, pattern, key):
                 yield from _entry_units(ns, pattern, name, entry)
 

@@ -101,7 +101,7 @@ def parent(ns: Namespace, jid: str, entry: bytes) -> Rule:
     if edge is None or (policy in ("wait", "cancel", "fail", "run") and made.isdigit()):
         return []
     detail = f"parent {text(entry)}: {edge!r} is not policy:sequence"
-    return [Finding("malformed", ns.shown("parents:*", jid), detail, jid)]
+    return [Finding("malformed", ns.shown("parents:*", jid), detail, jid, entry)]
 
 
 def hold(ns: Namespace, parent: str, entry: bytes) -> Rule:

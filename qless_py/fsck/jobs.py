@@ -17,6 +17,7 @@ from qless_py.fsck.namespace import (
     Namespace,
     equals,
     is_there,
+    number,
     still_there,
     unmet,
 )
@@ -202,7 +203,7 @@ def _sequence(ns: Namespace, jid: str, record: records.Record) -> Rule:
     if given <= known:
         return []
     (stored,) = yield [("HGET", ns.key("meta"), "sequence")]
-    ns.sequence = int(stored or 0)
+    ns.sequence = number(stored)
     if given <= ns.sequence:
         return []
     detail = f"sequence is {ns.sequence}, but a job has the number {given}"

@@ -8,7 +8,7 @@ from typing import Final
 from qless_py.fsck import records
 from qless_py.fsck.jobs import STATES
 from qless_py.fsck.layout import TYPES, is_name, is_throttle, raw_bytes, text
-from qless_py.fsck.namespace import Namespace, late_task, unmet
+from qless_py.fsck.namespace import Namespace, late_task, number, unmet
 from qless_py.fsck.rules import Finding, Rule
 
 HISTORY: Final[Mapping[str, str]] = MappingProxyType(
@@ -34,8 +34,10 @@ def form(ns: Namespace, key: bytes) -> Rule:
         return [Finding("foreign", shown, f"a {text(kind)} that is not part of the layout")]
     pattern, _ = parsed
     found = []
+    if TYPES[pattern] == "any":
+        return []
     if text(kind) != TYPES[pattern]:
-        found.append(Finding("foreign", shown, f"a {text(kind)} instead of a {TYPES[pattern]}"))
+        found.append(Finding("wrong-type", shown, f"a {text(kind)} instead of a {TYPES[pattern]}"))
     if (expires != -1) != (pattern in PASSING):
         what = "it has no expiry" if expires == -1 else f"it expires at {expires}"
         found.append(Finding("expiry", shown, what))
@@ -147,6 +149,8 @@ def failure(ns: Namespace, jid: str) -> Rule:
 def counters(ns: Namespace, name: str) -> Rule:
     """Check the counters of the current minute of a queue."""
     (found,) = yield [("HMGET", ns.key("queue:*:now", name), "minute", *SAMPLES)]
+    if found is None:
+        return []  # A key of another type, which `form` reports.
     minute, *samples = found
     if minute is None and samples == [None] * len(SAMPLES):
         return []
@@ -174,6 +178,22 @@ def history(ns: Namespace, pattern: str, name: str, entry: bytes) -> Rule:
     if number == score:
         return []
     return [Finding("malformed", shown, f"the record of {number} has the score {score}")]
+
+
+def quarantined(ns: Namespace, entry: bytes) -> Rule:
+    """Report a key that nobody could read, until a person has decided about its copy."""
+    listed, kind = yield [
+        ("ZSCORE", ns.key("quarantined"), entry),
+        ("TYPE", ns.key("quarantine:*", text(entry))),
+    ]
+    if listed is None:
+        return []
+    if kind == b"none":
+        detail = "the copy of this key is gone"
+        return [Finding("listed", ns.shown("quarantined"), detail, None, entry)]
+    name = ns.shown("quarantine:*", text(entry))
+    detail = f"nobody could read this key; its {text(kind or b'value')} is kept as {name}"
+    return [Finding("quarantined", ns.shown("quarantined"), detail, None, entry)]
 
 
 def request(ns: Namespace, name: str) -> Rule:
@@ -212,13 +232,14 @@ def meta(ns: Namespace) -> Rule:
         return []
     shown = ns.shown("meta")
     found = [
-        Finding("malformed", shown, f"{name} is not a number")
+        Finding("malformed", shown, f"{name} is not a number", member=name.encode())
         for name in ("schema", "time", "sequence")
         if not fields.get(name.encode(), b"").isdigit()
     ]
     if fields.get(b"clock") not in (b"server", b"test"):
-        found.append(Finding("malformed", shown, "clock is neither server nor test"))
-    if int(fields.get(b"tracking", 0)) != tracked:
+        detail = "clock is neither server nor test"
+        found.append(Finding("malformed", shown, detail, member=b"clock"))
+    if number(fields.get(b"tracking"), -1 if b"tracking" in fields else 0) != (tracked or 0):
         detail = f"{tracked} jobs are tracked, but the counter is {fields.get(b'tracking')}"
         found.append(Finding("tracking", shown, detail))
     if sweep is None:
@@ -234,7 +255,7 @@ def _virtual_times(shown: str, fields: Mapping[bytes, bytes]) -> list[Finding]:
     """Check the form of the virtual time of each queue."""
     times = {name: value for name, value in fields.items() if name.startswith(b"fair:")}
     return [
-        Finding("malformed", shown, f"{text(name)} is {value!r}, not a virtual time")
+        Finding("malformed", shown, f"{text(name)} is {value!r}, not a virtual time", member=name)
         for name, value in times.items()
         if not _FINITE.fullmatch(value)
     ]
@@ -247,9 +268,9 @@ def _pauses(ns: Namespace, pauses: Mapping[bytes, bytes]) -> Rule:
         try:
             pause = records.packed_map(value)
         except records.UnreadableError as error:
-            found.append(Finding("unreadable", shown, f"{text(name)}: {error}"))
+            found.append(Finding("unreadable", shown, f"{text(name)}: {error}", member=name))
             continue
-        if "until" in pause:
+        if isinstance(pause.get("until"), int):
             task = "pause:" + text(name).removeprefix("paused:")
             (noted,) = yield [("ZSCORE", ns.key("due"), raw_bytes(task))]
             found += yield from late_task(ns, task, pause["until"], noted)

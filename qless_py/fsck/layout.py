@@ -14,6 +14,9 @@ TYPES: Final[Mapping[str, str]] = MappingProxyType(
     {
         "meta": "hash",
         "queues": "zset",
+        "quarantined": "zset",
+        # A copy of a key that nobody could read, of any type.
+        "quarantine:*": "any",
         "complete": "zset",
         "failed": "zset",
         "tags": "zset",
@@ -119,12 +122,20 @@ class Keys:
         self.namespace = namespace
         self.prefix = raw_bytes("{" + namespace + "}:")
 
-    def make(self, pattern: str, name: str = "") -> bytes:
-        """Build a key; a pattern with several stars takes the parts of the name in turn."""
+    @staticmethod
+    def rest(pattern: str, name: str = "") -> bytes:
+        """Build a key without its namespace.
+
+        A pattern with several stars takes the parts of the name in turn.
+        """
         parts = name.split("/") if pattern.count("*") > 1 else [name]
         for part in parts:
             pattern = pattern.replace("*", part, 1)
-        return self.prefix + raw_bytes(pattern)
+        return raw_bytes(pattern)
+
+    def make(self, pattern: str, name: str = "") -> bytes:
+        """Build a key."""
+        return self.prefix + self.rest(pattern, name)
 
     def match(self) -> bytes:
         """Return the glob that matches every key of the namespace and no other."""
@@ -135,6 +146,8 @@ class Keys:
         rest = text(key.removeprefix(self.prefix))
         if rest in TYPES and "*" not in rest:
             return rest, ""
+        if rest.startswith("quarantine:"):
+            return "quarantine:*", rest.removeprefix("quarantine:")
         head, _, tail = rest.partition(":")
         front, *parts = tail.split("/")
         name, _, suffix = front.rpartition(":")
@@ -146,6 +159,8 @@ class Keys:
 
 
 def _fits(pattern: str, name: str) -> bool:
+    if pattern == "quarantine:*":
+        return bool(name)
     if pattern == "failed:*":
         return _FREE.fullmatch(name) is not None
     if pattern == "request:*":

@@ -121,12 +121,20 @@ def equals(wanted: Any) -> Fits:
     return lambda reply: bool(reply == wanted)
 
 
+def number(stored: Any, default: int = 0) -> int:
+    """Return a stored whole number, the default for anything else."""
+    try:
+        return int(stored)
+    except (TypeError, ValueError):
+        return default
+
+
 def late_task(ns: Namespace, task: str, instant: float, noted: float | None) -> Rule:
     """Check that a maintenance task is due at `instant` or earlier."""
     if noted is not None and noted > instant:
         # A task that is long overdue has the time of the last call as its instant.
         (time,) = yield [("HGET", ns.key("meta"), b"time")]
-        instant = max(instant, int(time or 0))
+        instant = max(instant, number(time))
     if noted is not None and noted <= instant:
         return []
     detail = f"{task} must be due by {instant:.0f}, but is due at {noted}"

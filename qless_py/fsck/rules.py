@@ -37,6 +37,8 @@ Rule = Generator[list[Command], list[Any], list[Finding]]
 Unit = Callable[[], Rule]
 
 AT_ONCE = 1000
+# What a damaged value can cause in code that takes its form for granted.
+_UNEXPECTED = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 ATTEMPTS = 8
 
 _Arguments = ParamSpec("_Arguments")
@@ -88,7 +90,7 @@ def _suspects(redis: redis_py.Redis, batch: list[Unit]) -> list[Unit]:
         waiting: list[tuple[Unit, Rule]] = []
         wanted: list[list[Command]] = []
         for (one, rule), reply in zip(running, replies, strict=True):
-            commands, found = _advance(rule, reply)
+            commands, found = _advance(one, rule, reply)
             if commands is None:
                 suspects += [one] if found else []
             else:
@@ -100,13 +102,24 @@ def _suspects(redis: redis_py.Redis, batch: list[Unit]) -> list[Unit]:
     return suspects
 
 
-def _advance(rule: Rule, reply: list[Any] | None) -> tuple[list[Command] | None, list[Finding]]:
+def _advance(
+    one: Unit, rule: Rule, reply: list[Any] | None
+) -> tuple[list[Command] | None, list[Finding]]:
     try:
         return (next(rule) if reply is None else rule.send(reply)), []
     except StopIteration as stop:
         return None, stop.value
     except RuleEnded as ended:
         return None, [ended.finding]
+    except _UNEXPECTED as error:
+        # The rules for single keys report what is wrong there; this one cannot judge by it.
+        detail = f"not checked, for damage elsewhere: {error!r}"
+        return None, [Finding("unchecked", _subject(one), detail)]
+
+
+def _subject(one: Unit) -> str:
+    """Return what a rule was about: its arguments."""
+    return "/".join(str(argument) for argument in getattr(one, "args", ())[1:])
 
 
 def _confirmed(redis: redis_py.Redis, suspect: Unit, refresh: Callable[[], None]) -> list[Finding]:
@@ -116,12 +129,12 @@ def _confirmed(redis: redis_py.Redis, suspect: Unit, refresh: Callable[[], None]
         commands: list[Command] = []
         replies: list[Any] = []
         rule = suspect()
-        wanted, found = _advance(rule, None)
+        wanted, found = _advance(suspect, rule, None)
         while wanted is not None:
             answers = read(redis, wanted)
             commands += wanted
             replies += answers
-            wanted, found = _advance(rule, answers)
+            wanted, found = _advance(suspect, rule, answers)
         if not found or read(redis, commands, at_once=True) == replies:
             return found
     # The keys change faster than they can be read: what was read proves nothing.

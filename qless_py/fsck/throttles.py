@@ -5,7 +5,7 @@ from typing import Any
 
 from qless_py.fsck import records
 from qless_py.fsck.layout import is_name, raw_bytes, text
-from qless_py.fsck.namespace import Namespace, late_task
+from qless_py.fsck.namespace import Namespace, late_task, number
 from qless_py.fsck.rules import Finding, Rule
 
 Settings = dict[str, Any]
@@ -121,7 +121,7 @@ def opening(ns: Namespace, name: str) -> Rule:
         return []
     if name.startswith("queue:"):
         holding = (running or 0) - (spared or 0)
-    until = _blocked_until(settings, holding or 0, int(time or 0))
+    until = _blocked_until(settings, holding or 0, number(time))
     if until == math.inf:
         return []
     return (yield from late_task(ns, f"throttle:{name}", until, noted))
@@ -171,4 +171,4 @@ def weight(ns: Namespace, entry: bytes) -> Rule:
         detail = f"the user {text(entry)} has a weight, but is not listed"
         return [Finding("setting", ns.shown("users"), detail, None, entry)]
     detail = f"{entry!r} with {value!r} is not a weight of a user"
-    return [Finding("malformed", ns.shown("weights"), detail)]
+    return [Finding("malformed", ns.shown("weights"), detail, member=entry)]

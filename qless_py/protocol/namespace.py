@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from qless_py.protocol.call import Call, done, mapping, unpack_raw
+from qless_py.protocol.call import Call, boolean, mapping, unpack_raw
 
 
 def meta() -> Call[dict[str, Any]]:
@@ -20,6 +20,6 @@ def _request(reply: bytes | None) -> dict[str, Any]:
     return {**value, "state": value["state"].decode()}
 
 
-def repair(kind: str, name: str | bytes, member: bytes = b"", index: str = "") -> Call[None]:
-    """Correct one key to match the records of its jobs; a key without faults is left unchanged."""
-    return Call("repair", (kind, name, member, index), done)
+def repair(kind: str, name: str | bytes, member: bytes = b"", index: str = "") -> Call[bool]:
+    """Correct one key to match the records of its jobs; return whether anything was to be done."""
+    return Call("repair", (kind, name, member, index), boolean)

@@ -15,6 +15,16 @@ QUERY_FOLDER = "read"
 KEYS = "lib.core.keys"
 """The module whose one-line functions spell every key."""
 
+GUARD = "lib.core.guard"
+"""The module that stands for the table `redis` in every script."""
+
+# The first key ends with ":meta", and the second, in a database other than 0, with ":db" and its
+# number: so that both fit the pattern of the keys of a namespace, as access rules have it.
+_NAMES = """\
+local namespace = string.match(KEYS[1], "^(.+):meta$") or KEYS[1]
+local database = KEYS[2] and string.sub(KEYS[2], #namespace + 1) or ""
+"""
+
 _NAME = re.compile(r"(read/)?[a-z][a-z0-9_]*")
 _REQUIRE = re.compile(r"""^(\s*).*?\brequire\("(lib(?:\.[a-z0-9_]+)+)"\)""", re.MULTILINE)
 _IMPORT = re.compile(r"""^local \w+ = require\("(lib(?:\.[a-z0-9_]+)+)"\)$""", re.MULTILINE)
@@ -59,7 +69,7 @@ def assemble(root: Path, name: str) -> Script:
     is_query = name.startswith(f"{QUERY_FOLDER}/")
     source = _read(root / f"{name}.lua")
     command = _strip(source)
-    modules = _Modules(root)
+    modules = _Modules(root, is_query=is_query)
     modules.follow(name, command)
     shebang = _QUERY_SHEBANG if is_query else _shebang(name, source)
     text = f"{shebang}\n{modules.link(command)}"
@@ -75,8 +85,9 @@ class _Modules:
     that requires this one.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, is_query: bool) -> None:
         self._root = root
+        self._is_query = is_query
         self._texts: dict[str, str] = {}
         self._late: list[str] = []
 
@@ -96,12 +107,20 @@ class _Modules:
                 for lib, text in texts.items()
             }
             command = inline_keys.without_unused_alias(inline_keys.inline(command, keys))
-            before = "local namespace = KEYS[1]\n"
+            before = _NAMES + self._guard(keys)
         kept = tree_shake.reachable(texts, command)
         if not kept:
             return before + command
         early = tree_shake.split_early(texts, command, self._early(kept, command))
         return before + tree_shake.link(kept, early, command)
+
+    def _guard(self, keys: str) -> str:
+        """Return the text that replaces `redis` by the guarded table, if there is one."""
+        file = self._root.joinpath(*GUARD.split(".")).with_suffix(".lua")
+        if not file.exists():
+            return ""
+        text = inline_keys.without_unused_alias(inline_keys.inline(_strip(_read(file)), keys))
+        return f"local redis = (function(...)\n{text}end)({str(self._is_query).lower()})\n"
 
     def _early(self, texts: dict[str, str], command: str) -> list[str]:
         """Return the modules that every run of the command needs, dependencies first."""

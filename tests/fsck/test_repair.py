@@ -350,27 +350,23 @@ DAMAGE |= {
         "fair",
         lambda redis: redis.zrem(key("queues:fair"), "fair"),
     ),
+    "weight that is no number": (
+        "malformed",
+        lambda redis: redis.hset(key("weights"), "ada", "nan"),
+    ),
+    "virtual time that is no number": (
+        "malformed",
+        lambda redis: redis.hset(key("meta"), "fair:fair", "soon"),
+    ),
 }
 
 
-# What only people can judge: it is reported, and repair leaves it alone.
-BEYOND_REPAIR: dict[str, tuple[str, Damage]] = {
-    "key outside the layout": ("foreign", lambda redis: redis.set(key("strange"), "1")),
-    "name outside the rule": ("foreign", lambda redis: redis.set(key("data:a b"), "1")),
-    "key of another type": ("foreign", lambda redis: redis.sadd(key("tag:odd"), "plain")),
+# What nobody can read: repair sets it aside.
+SET_ASIDE: dict[str, tuple[str, Damage]] = {
+    "key of another type": ("wrong-type", lambda redis: redis.sadd(key("tag:odd"), "plain")),
     "value that cannot be read": ("unreadable", lambda redis: redis.set(key("job:odd"), "rubbish")),
     "unknown state": ("malformed", lambda redis: rewrite(redis, "plain", state="dreaming")),
-    "running without a lease": ("malformed", lambda redis: rewrite(redis, "runs", lease=None)),
     "no klass": ("malformed", lambda redis: rewrite(redis, "plain", klass=None)),
-    "parked on nothing": ("malformed", lambda redis: rewrite(redis, "parked", gate=None)),
-    "gate of a job that waits": (
-        "malformed",
-        lambda redis: rewrite(redis, "plain", gate="limit"),
-    ),
-    "throttle that cannot be": (
-        "malformed",
-        lambda redis: set_throttle(redis, "limit", concurrency=-1),
-    ),
     "throttle that cannot be read": (
         "unreadable",
         lambda redis: redis.set(key("throttle:other:record"), "rubbish"),
@@ -383,13 +379,22 @@ BEYOND_REPAIR: dict[str, tuple[str, Damage]] = {
             redis.zrem(key("dependents:parent"), "child"),
         ),
     ),
-    "weight that is no number": (
+}
+
+
+# What only people can judge: it is reported, and repair leaves it alone.
+BEYOND_REPAIR: dict[str, tuple[str, Damage]] = {
+    "key outside the layout": ("foreign", lambda redis: redis.set(key("strange"), "1")),
+    "name outside the rule": ("foreign", lambda redis: redis.set(key("data:a b"), "1")),
+    "running without a lease": ("malformed", lambda redis: rewrite(redis, "runs", lease=None)),
+    "parked on nothing": ("malformed", lambda redis: rewrite(redis, "parked", gate=None)),
+    "gate of a job that waits": (
         "malformed",
-        lambda redis: redis.hset(key("weights"), "ada", "nan"),
+        lambda redis: rewrite(redis, "plain", gate="limit"),
     ),
-    "virtual time that is no number": (
+    "throttle that cannot be": (
         "malformed",
-        lambda redis: redis.hset(key("meta"), "fair:fair", "soon"),
+        lambda redis: set_throttle(redis, "limit", concurrency=-1),
     ),
     "lane outside the rule": ("foreign", lambda redis: redis.zadd(key("queue:a:lane/x"), {"j": 1})),
     "much data inline": ("malformed", lambda redis: redis.append(key("job:plain"), "x" * 2000)),
@@ -450,6 +455,23 @@ def test_damage_that_needs_a_decision_is_reported_and_left_alone(
     assert populated.redis.dbsize() >= before
 
 
+@pytest.mark.corrupts
+@pytest.mark.parametrize("damage", SET_ASIDE)
+def test_what_nobody_can_read_is_set_aside_until_it_is_discarded(
+    populated: Scripts, damage: str
+) -> None:
+    kind, inflict = SET_ASIDE[damage]
+    inflict(populated.redis)
+
+    found = fsck.check(populated.redis)
+    left = repaired(populated.redis)
+
+    assert kind in {finding.kind for finding in found}, found
+    assert [finding.kind for finding in left] == ["quarantined"], left
+    assert len(fsck.discard(populated.redis, "ql")) == 1
+    assert fsck.check(populated.redis) == []
+
+
 @pytest.mark.parametrize("damage", DAMAGE)
 def test_jobs_still_run_after_a_repair(populated: Scripts, clock: Clock, damage: str) -> None:
     DAMAGE[damage][1](populated.redis)
@@ -487,8 +509,7 @@ def test_an_unreadable_job_does_not_stop_the_repair_of_others(populated: Scripts
 
     left = repaired(populated.redis)
 
-    assert "unreadable" in {finding.kind for finding in left}
-    assert "tag" not in {finding.kind for finding in left}
+    assert {finding.kind for finding in left} == {"quarantined"}
 
 
 def test_lost_data_fails_the_job_visibly(populated: Scripts) -> None:

@@ -5,6 +5,7 @@
 
 local keys = require("lib.core.keys")
 local limits = require("lib.core.limits")
+local stored = require("lib.core.stored")
 local subqueues = require("lib.admission.subqueues")
 
 local fairness = {}
@@ -35,6 +36,12 @@ local function insert(self, user)
   table.insert(list, low, user)
 end
 
+-- A stored weight, 1 unless it is a positive number.
+local function weight_of(text)
+  local weight = tonumber(text)
+  return weight and weight > 0 and weight < math.huge and weight or 1
+end
+
 local function add_users(self, names)
   if #names == 0 then
     return
@@ -44,8 +51,8 @@ local function add_users(self, names)
   local tags = redis.call("ZMSCORE", keys.finish(self.queue), unpack(names))
   local weights = redis.call("HMGET", keys.weights(), unpack(names))
   for i, name in ipairs(names) do
-    local user = { name = name, start = math.max(self.virtual, tonumber(tags[i] or 0)),
-      weight = tonumber(weights[i] or 1) }
+    local user = { name = name, start = math.max(self.virtual, tonumber(tags[i]) or 0),
+      weight = weight_of(weights[i]) }
     self.by_name[name] = user
     insert(self, user)
   end
@@ -83,7 +90,7 @@ end
 -- The state of a choice in a queue: its virtual time, and the open gates besides "". About `wanted`
 -- jobs will be taken. `on_users`, if given, is called with the users whose turn may come.
 function fairness.new(queue, virtual, gates, wanted, on_users)
-  local self = { queue = queue, virtual = virtual, users = {}, by_name = {}, subqueues = {},
+  local self = { queue = queue, virtual = virtual or 0, users = {}, by_name = {}, subqueues = {},
     groups = {}, stored_starts = {}, lookups = 0, batch = math.min(wanted + 1, BATCH),
     on_users = on_users }
   for i = 0, #gates do
@@ -155,8 +162,8 @@ local function precedes(a, b)
   if a.score ~= b.score then
     return a.score < b.score
   end
-  local age, number = struct.unpack(">I6I6", a.member)
-  local other_age, other_number = struct.unpack(">I6I6", b.member)
+  local age, number = stored.order(a.member)
+  local other_age, other_number = stored.order(b.member)
   if age ~= other_age then
     return age < other_age
   end

@@ -5,6 +5,7 @@
 local keys = require("lib.core.keys")
 local limits = require("lib.core.limits")
 local queue_lib = require("lib.queue.queue")
+local stored = require("lib.core.stored")
 
 local throttles = {}
 
@@ -41,7 +42,11 @@ local function refill(s, entry)
 end
 
 local function cache(s, id, packed)
-  local entry = { id = id, record = packed and cmsgpack.unpack(packed) or nil }
+  local record = packed and stored.unpack(packed) or nil
+  if packed and not record then
+    redis.quarantine(keys.throttle_record(id))
+  end
+  local entry = { id = id, record = record }
   s.throttles[id] = entry
   if entry.record and entry.record.rate then
     refill(s, entry)

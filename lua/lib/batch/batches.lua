@@ -6,6 +6,7 @@ local dependencies = require("lib.job.dependencies")
 local errors = require("lib.core.errors")
 local events = require("lib.core.events")
 local keys = require("lib.core.keys")
+local stored = require("lib.core.stored")
 
 local batches = {}
 
@@ -213,13 +214,13 @@ function batches.show(batch)
     within = fields.within,
     pending = redis.call("SCARD", keys.members(batch)) + redis.call("SCARD", keys.inner(batch)) }
   for _, name in ipairs({ "total", "completed", "failed", "canceled" }) do
-    shown[name] = tonumber(fields[name] or 0)
+    shown[name] = tonumber(fields[name]) or 0
   end
   for _, name in ipairs({ "opened_at", "closed_at", "finished_at", "canceled_at" }) do
     shown[name] = tonumber(fields[name])
   end
   for _, name in ipairs(batches.CALLBACKS) do
-    shown[name] = fields[name] and cmsgpack.unpack(fields[name]).jid
+    shown[name] = fields[name] and (stored.unpack(fields[name]) or {}).jid
     shown[name .. "_conflict"] = fields[name .. "_conflict"]
   end
   return shown

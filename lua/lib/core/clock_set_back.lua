@@ -16,11 +16,16 @@ local function store_position(queue, rank, all_shortened)
   redis.call("HSET", keys.meta(), FIELDS[1], queue, FIELDS[2], rank, FIELDS[3], all_shortened)
 end
 
-function clock_set_back.begin(s)
+-- Makes every task of the namespace due now: this goes over the queues in steps.
+function clock_set_back.restore_tasks(s)
   store_position(0, 0, 0)
   redis.call("HDEL", keys.meta(), FIELDS[4])
-  redis.call("ZADD", keys.due(), s.now, "rewind", s.now, "sweep")
-  redis.call("ZADD", keys.due(), "XX", s.now, "releases", s.now, "refill")
+  redis.call("ZADD", keys.due(), s.now, "rewind", s.now, "sweep", s.now, "releases", s.now,
+    "refill")
+end
+
+function clock_set_back.begin(s)
+  clock_set_back.restore_tasks(s)
   session.publish(s, "log", '{"event":"clock_set_back","to":' .. string.format("%.0f", s.now)
     .. "}")
 end
@@ -53,8 +58,8 @@ end
 -- Makes the tasks of a queue due now: those that were due at a time now in the future would not run
 -- until then.
 local function make_tasks_due(s, queue)
-  redis.call("ZADD", keys.due(), "XX", "LT", s.now, "leases:" .. queue, s.now,
-    "scheduled:" .. queue, s.now, "recurring:" .. queue)
+  redis.call("ZADD", keys.due(), "LT", s.now, "leases:" .. queue, s.now, "scheduled:" .. queue,
+    s.now, "recurring:" .. queue, s.now, "pause:" .. queue)
 end
 
 -- Throttles come after the queues. Returns whether all are done.
@@ -75,11 +80,11 @@ end
 -- rank advances only by the others. A round that shortened a lease is followed by another one.
 function clock_set_back.step(s, budget)
   local state = redis.call("HMGET", keys.meta(), unpack(FIELDS))
-  local at, rank = tonumber(state[1] or 0), tonumber(state[2] or 0)
-  local all_shortened = tonumber(state[3] or 0)
+  local at, rank = tonumber(state[1]) or 0, tonumber(state[2]) or 0
+  local all_shortened = tonumber(state[3]) or 0
   local queue = redis.call("ZRANGE", keys.queues(), at, at)[1]
   if not queue then
-    return adjust_throttles(s, tonumber(state[4] or 0), budget)
+    return adjust_throttles(s, tonumber(state[4]) or 0, budget)
   end
   local looked_at, shortened = shorten_some(s, queue, rank, budget)
   all_shortened = all_shortened + shortened

@@ -1,8 +1,8 @@
 -- Every key of a namespace; no other file spells one. The one-line functions are inlined when the
--- scripts are assembled, so a call costs no more than the text.
+-- scripts are assembled, so a call costs no more than the text. The assembler defines `namespace`,
+-- and `database`, which is "" except in databases other than 0.
 
 local keys = {}
-local namespace = KEYS[1]
 
 function keys.meta()
   return namespace .. ":meta"
@@ -25,6 +25,15 @@ end
 -- Lists of queues that pops asked for, packed as they came, by the time of the last such pop.
 function keys.served()
   return namespace .. ":served"
+end
+
+-- Keys that nobody could read, by the time at which they were set aside, and one of them.
+function keys.quarantined()
+  return namespace .. ":quarantined"
+end
+
+function keys.quarantined_copy(name)
+  return namespace .. ":quarantine:" .. name
 end
 
 function keys.complete()
@@ -295,10 +304,10 @@ function keys.release_dependents(token)
   return namespace .. ":release:" .. token .. ":dependents"
 end
 
--- Channels carry the prefix of the namespace, so two namespaces never receive each other's
--- messages.
+-- Channels carry the prefix of the namespace and the number of the database, which channels ignore,
+-- so two namespaces never receive each other's messages.
 function keys.channel(name)
-  return namespace .. ":" .. name
+  return namespace .. database .. ":" .. name
 end
 
 return keys

@@ -37,6 +37,11 @@ end
 function maintenance.run(s)
   local found = redis.call("ZRANGE", keys.due(), 0, TASKS_PER_CALL - 1, "WITHSCORES")
   local first = tonumber(found[2])
+  if not first and not s.new_clock then
+    -- The sweep is always there, so the list was lost. A round over the queues restores it.
+    require("lib.core.clock_set_back").restore_tasks(s)
+    return 0
+  end
   if not first or first > s.now then
     return milliseconds_until(s, first)
   end

@@ -5,6 +5,7 @@ local job_lib = require("lib.job.job")
 local keys = require("lib.core.keys")
 local queue_lib = require("lib.queue.queue")
 local session = require("lib.core.session")
+local stored = require("lib.core.stored")
 
 local maintenance_tasks = {}
 
@@ -32,7 +33,7 @@ end
 local function end_pause(s, queue)
   local field = "paused:" .. queue
   local packed = redis.call("HGET", keys.meta(), field)
-  local pause = packed and cmsgpack.unpack(packed)
+  local pause = packed and stored.unpack(packed)
   local ends = pause and pause["until"]
   if ends and ends <= s.now then
     redis.call("HDEL", keys.meta(), field)

@@ -20,8 +20,8 @@ local VISITED = 20
 -- left. `history` and `count` are the options jobs-history and jobs-history-count as text.
 function retention.delete_completed(s, history, count, budget)
   local key = keys.complete()
-  local before = s.now - tonumber(history or MONTH) * 1000
-  local excess = redis.call("ZCARD", key) - math.max(tonumber(count or 50000), 0)
+  local before = s.now - (tonumber(history) or MONTH) * 1000
+  local excess = redis.call("ZCARD", key) - math.max(tonumber(count) or 50000, 0)
   local oldest = redis.call("ZRANGE", key, 0, budget - 1, "WITHSCORES")
   local deleted = 0
   for i = 1, #oldest, 2 do
@@ -112,7 +112,7 @@ end
 
 -- Files the statistics of a queue that fell idle, and trims its series. One queue per round.
 local function tidy_series(s, days)
-  local at = tonumber(redis.call("HGET", keys.meta(), "sweep_queue") or 0)
+  local at = tonumber(redis.call("HGET", keys.meta(), "sweep_queue")) or 0
   local queue = redis.call("ZRANGE", keys.queues(), at, at)[1]
   redis.call("HSET", keys.meta(), "sweep_queue", queue and at + 1 or 0)
   if not queue then
@@ -130,7 +130,7 @@ end
 
 -- Makes tasks due for a few throttles, in case a job is parked there that nothing else would wake.
 local function visit_throttles(s)
-  local at = tonumber(redis.call("HGET", keys.meta(), "sweep_throttle") or 0)
+  local at = tonumber(redis.call("HGET", keys.meta(), "sweep_throttle")) or 0
   local ids = redis.call("ZRANGE", keys.throttles(), at, at + VISITED - 1)
   for _, id in ipairs(ids) do
     if redis.call("EXISTS", keys.throttle_queues(id), keys.capped(id)) > 0 then
@@ -147,16 +147,16 @@ end
 function retention.sweep(s, budget)
   local config = redis.call("HMGET", keys.meta(), "config:jobs-history",
     "config:jobs-history-count", "config:max-worker-age", "config:stats-history")
-  local age = math.max(tonumber(config[1] or MONTH) * 1000, DAY)
+  local age = math.max((tonumber(config[1]) or MONTH) * 1000, DAY)
   local least = retention.delete_completed(s, config[1], config[2], budget)
   least = math.min(least, drop_scores(keys.tombstones(), s.now, budget))
   least = math.min(least, drop_scores(keys.dead(), s.now - 3600000, budget))
   least = math.min(least, drop_windows(s, budget))
   least = math.min(least, drop_tracked(s, age, budget))
   least = math.min(least, drop_batches(s, age, budget))
-  drop_workers(s, tonumber(config[3] or 86400) * 1000, budget)
+  drop_workers(s, (tonumber(config[3]) or 86400) * 1000, budget)
   visit_throttles(s)
-  tidy_series(s, math.max(tonumber(config[4] or 30), 1))
+  tidy_series(s, math.max(tonumber(config[4]) or 30, 1))
   return least
 end
 

@@ -5,7 +5,8 @@
 --   now                   the time of the call, in milliseconds
 --   now_text              the same as text: Redis is slow at writing numbers, so it is made once
 --   last_time             the time of the last call of the namespace
---   new_clock             in a new namespace the kind of its clock ("server" or "test"), else false
+--   new_clock             in a new namespace, or one whose kind of clock was lost, the kind of its
+--                         clock ("server" or "test"), else false
 --   clock_went_back       whether the clock was set back by more than a wobble
 --   sequence              the last number given out by `next`
 --   sequence_at_open      the same as it was when the call began
@@ -62,11 +63,8 @@ end
 
 -- A remembered request is its sequence, a colon, and the reply.
 local function recall(value)
-  if not value then
-    return -1
-  end
-  local colon = string.find(value, ":", 1, true)
-  return tonumber(string.sub(value, 1, colon - 1)), string.sub(value, colon + 1)
+  local sequence, reply = string.match(value or "", "^(%d+):(.*)$")
+  return tonumber(sequence) or -1, reply
 end
 
 -- The reply that the same request was given before, or nil. A request older than the last one is
@@ -97,24 +95,41 @@ end
 -- The number of fields of meta that every call reads.
 local COMMON = 7
 
-local function new(found, argument)
-  local schema, known_clock, time, sequence, tracked, history, data = unpack(found, 1, COMMON)
+-- Numbers that were used must never be used again. Where the last one is lost, numbering continues
+-- with the time, which is far ahead of any count.
+local function sequence_of(text, schema, now)
+  local is_lost = text or schema or redis.call("EXISTS", keys.quarantined_copy("meta")) == 1
+  return tonumber(text) or (is_lost and now or 0)
+end
+
+local CLOCKS = { server = true, test = true }
+
+-- The schema and the kind of clock, false where they are lost; another schema is refused.
+local function check_kind(schema, known_clock)
+  schema = schema and string.find(schema, "^%d+$") and schema
   if schema and schema ~= session.SCHEMA then
     errors.raise("SCHEMA", "The keyspace has schema " .. schema .. ", not " .. session.SCHEMA)
   end
-  local last_time = tonumber(time or 0)
+  return schema, CLOCKS[known_clock] and known_clock
+end
+
+local function new(found, argument)
+  local schema, known_clock, time, sequence, tracked, history, data = unpack(found, 1, COMMON)
+  schema, known_clock = check_kind(schema, known_clock)
+  local last_time = tonumber(time) or 0
   local now, kind, went_back = clock.read(argument, known_clock, last_time)
+  local last_sequence = sequence_of(sequence, schema, now)
   return {
     now = now,
     now_text = string.format("%.0f", now),
     last_time = last_time,
-    new_clock = not schema and kind,
+    new_clock = not (schema and known_clock) and kind,
     clock_went_back = went_back,
-    sequence = tonumber(sequence or 0),
-    sequence_at_open = tonumber(sequence or 0),
+    sequence = last_sequence,
+    sequence_at_open = tonumber(sequence) or -1,
     has_tracked_jobs = tracked and tracked ~= "0",
-    history_limit = tonumber(history or 100),
-    data_limit = tonumber(data or limits.data),
+    history_limit = tonumber(history) or 100,
+    data_limit = tonumber(data) or limits.data,
     meta = {},
     messages = {},
     counters = {},
@@ -200,7 +215,8 @@ function session.close(s, reply, memory)
   end
   local messages = s.messages
   for i = 1, #messages, 2 do
-    redis.call("PUBLISH", keys.channel(messages[i]), messages[i + 1])
+    -- A user who may not publish to this channel still gets the reply: all is written.
+    redis.pcall("PUBLISH", keys.channel(messages[i]), messages[i + 1])
   end
   return packed
 end

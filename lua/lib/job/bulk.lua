@@ -141,6 +141,14 @@ local function held_by_dependents(jids, options)
   return held
 end
 
+-- What became of a jid without a job that can be read.
+local function without_job(s, jid, action, options)
+  if action == "cancel" and removal.cancel_unreadable(s, jid) then
+    return "done"
+  end
+  return refusal(nil, jid, action, options)
+end
+
 -- Applies the action; returns for each jid "done", or a code and detail.
 function bulk.run(s, action, jids, options)
   local answers = {}
@@ -148,9 +156,13 @@ function bulk.run(s, action, jids, options)
   for i, jid in ipairs(jids) do
     -- The jobs are read one by one, since what happens to one may change another.
     local job = job_lib.find(jid)
-    answers[i] = refusal(job, jid, action, options)
-      or held[jid] and "HASDEPENDENTS Job " .. jid .. " is a dependency of " .. held[jid]
-      or acts[action](s, job, options)
+    if not job then
+      answers[i] = without_job(s, jid, action, options)
+    else
+      answers[i] = refusal(job, jid, action, options)
+        or held[jid] and "HASDEPENDENTS Job " .. jid .. " is a dependency of " .. held[jid]
+        or acts[action](s, job, options)
+    end
   end
   if s.has_releases then
     require("lib.job.releases").drain_some(s)

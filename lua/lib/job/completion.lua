@@ -80,7 +80,7 @@ end
 
 local function overdue(s)
   local oldest = redis.call("ZRANGE", keys.complete(), 0, 0, "WITHSCORES")[2]
-  local age = tonumber(s.meta["config:jobs-history"] or 2592000) * 1000
+  local age = (tonumber(s.meta["config:jobs-history"]) or 2592000) * 1000
   return oldest and tonumber(oldest) <= s.now - age
 end
 
@@ -92,7 +92,7 @@ function completion.clean_up(s, number)
     require("lib.job.releases").drain_some(s)
   end
   local age, most = s.meta["config:jobs-history"], s.meta["config:jobs-history-count"]
-  if redis.call("ZCARD", keys.complete()) > tonumber(most or 50000) or overdue(s) then
+  if redis.call("ZCARD", keys.complete()) > (tonumber(most) or 50000) or overdue(s) then
     require("lib.core.retention").delete_completed(s, age, most, number + 3)
   end
 end

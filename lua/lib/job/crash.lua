@@ -80,7 +80,7 @@ function crash.jobs_of(worker, nonce, started)
 end
 
 local function limit()
-  return tonumber(redis.call("HGET", keys.meta(), "config:max-crashes") or 3)
+  return tonumber(redis.call("HGET", keys.meta(), "config:max-crashes")) or 3
 end
 
 -- Fails a poison pill.

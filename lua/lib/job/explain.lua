@@ -6,6 +6,7 @@ local keys = require("lib.core.keys")
 local limits = require("lib.core.limits")
 local queue_lib = require("lib.queue.queue")
 local selection = require("lib.queue.selection")
+local stored = require("lib.core.stored")
 local subqueues = require("lib.admission.subqueues")
 local throttles = require("lib.admission.throttles")
 
@@ -24,7 +25,7 @@ end
 local function add_pause(s, found, queue)
   local packed = redis.call("HGET", keys.meta(), "paused:" .. queue)
   if queue_lib.is_paused(s, packed) then
-    add(found, "paused", cmsgpack.unpack(packed))
+    add(found, "paused", stored.unpack(packed) or {})
   end
 end
 
@@ -83,7 +84,8 @@ local function asked_at(s, queue)
   local flat = redis.call("ZREVRANGEBYSCORE", keys.served(), "+inf", s.now - ALIVE, "WITHSCORES",
     "LIMIT", 0, LISTS)
   for i = 1, #flat, 2 do
-    if selection.place(selection.parse(flat[i], {}), queue) then
+    local is_list, list = pcall(selection.parse, flat[i], {})
+    if is_list and selection.place(list, queue) then
       return tonumber(flat[i + 1])
     end
   end
@@ -96,7 +98,7 @@ local function is_running(s, queue)
     return true
   end
   local account = redis.call("HMGET", keys.queue_now(queue), "minute", "popped")
-  return account[2] and tonumber(account[1]) >= math.floor(s.now / 60000) - 1 or false
+  return account[2] and (tonumber(account[1]) or 0) >= math.floor(s.now / 60000) - 1 or false
 end
 
 -- Adds who takes the queue: the last pop that asked for it, whether its jobs run, and the info of
@@ -178,7 +180,7 @@ local states = {
   end,
   failed = function(_, found, job)
     local packed = redis.call("GET", keys.failure(job.jid))
-    local failure = packed and cmsgpack.unpack(packed) or {}
+    local failure = packed and stored.unpack(packed) or {}
     add(found, "failed", {
       group = job.record.group,
       message = failure.message,

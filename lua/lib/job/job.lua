@@ -4,16 +4,37 @@
 local errors = require("lib.core.errors")
 local keys = require("lib.core.keys")
 local limits = require("lib.core.limits")
+local stored = require("lib.core.stored")
 
 local job = {}
 
-function job.parse(jid, value)
-  local length = struct.unpack(">I4", value)
-  return {
-    jid = jid,
-    record = cmsgpack.unpack(string.sub(value, 5, 4 + length)),
-    data = string.sub(value, 5 + length),
-  }
+-- What a record has in each state, besides klass; that of a recurring job has no history.
+local NEEDED = { waiting = "order", stalled = "order", throttled = "order", scheduled = "queue",
+  depends = "queue", running = "worker", failed = "group", complete = "completed_at",
+  recur = "queue" }
+
+local function is_usable(record)
+  if record.state == "recur" then
+    return record.interval or (record.covered and type(record.ticks) == "table")
+  end
+  return type(record.history) == "table" and record.retries
+    and (record.queue or record.state == "complete")
+end
+
+local function is_record(value)
+  local needed = value and NEEDED[value.state]
+  return needed and value[needed] and type(value.klass) == "string" and is_usable(value)
+end
+
+-- The job or recurring job of a stored value. One that cannot be read is set aside, and is nil.
+function job.parse(jid, value, key)
+  local length = #value >= 4 and struct.unpack(">I4", value) or 0
+  local record = stored.unpack(string.sub(value, 5, 4 + length))
+  if not is_record(record) then
+    redis.quarantine(key or keys.job(jid))
+    return nil
+  end
+  return { jid = jid, record = record, data = string.sub(value, 5 + length) }
 end
 
 -- The job, or nil.
@@ -42,7 +63,11 @@ function job.find_all(jids)
   end
   local values = redis.call("MGET", unpack(names))
   for i, value in ipairs(values) do
-    values[i] = value and job.parse(jids[i], value)
+    if value then
+      values[i] = job.parse(jids[i], value) or false
+    elseif redis.call("EXISTS", names[i]) == 1 then
+      redis.quarantine(names[i]) -- MGET takes a key of another type for a missing one.
+    end
   end
   return values
 end
@@ -129,7 +154,7 @@ local function restore_spilled(self, s)
   local history = self.record.history
   local all = { history[1] }
   for _, packed in ipairs(job.spilled(self, s)) do
-    all[#all + 1] = cmsgpack.unpack(packed)
+    all[#all + 1] = stored.unpack(packed)
   end
   for i = 2, #history do
     all[#all + 1] = history[i]

@@ -53,7 +53,7 @@ end
 -- The length of a lease in milliseconds, from the options of the queue and of the namespace as
 -- text.
 function lease.length(own, general)
-  return math.floor(tonumber(own or general or 60) * 1000)
+  return math.floor((tonumber(own) or tonumber(general) or 60) * 1000)
 end
 
 -- The same, reading the options. pop has read them together with its other fields.

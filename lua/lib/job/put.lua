@@ -54,7 +54,7 @@ local function find(jid, known)
     return known, not known and redis.call("EXISTS", keys.recurring(jid)) == 1
   end
   local found = redis.call("MGET", keys.job(jid), keys.recurring(jid))
-  return found[1] and job_lib.parse(jid, found[1]), found[2]
+  return found[1] and job_lib.parse(jid, found[1]) or false, found[2]
 end
 
 -- Whether the put is ignored in favour of a recurring job with its jid.

@@ -73,7 +73,8 @@ function reclaim.run(s, queue, budget)
   if #jids == 0 then
     return budget
   end
-  local grace = tonumber(redis.call("HGET", keys.meta(), "config:grace-period") or 10) * 1000
+  local seconds = tonumber(redis.call("HGET", keys.meta(), "config:grace-period")) or 10
+  local grace = math.floor(seconds * 1000)
   for i, job in ipairs(job_lib.find_all(jids)) do
     if job and job.record.state == "running" then
       expire_lease(s, job, grace)

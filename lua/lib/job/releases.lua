@@ -11,6 +11,7 @@ local limits = require("lib.core.limits")
 local put = require("lib.job.put")
 local queue_lib = require("lib.queue.queue")
 local removal = require("lib.job.removal")
+local stored = require("lib.core.stored")
 
 local releases = {}
 
@@ -26,7 +27,7 @@ end
 local function policy_of_edge(job, parent, token)
   local value = redis.call("HGET", keys.parents(job.jid), parent)
   local policy, sequence = string.match(value or "", "^(%l+):(%d+)$")
-  return policy and tonumber(sequence) < tonumber(token) and policy or nil
+  return policy and tonumber(sequence) < (tonumber(token) or 0) and policy or nil
 end
 
 local function resolve(s, job, parent, keeps_result)
@@ -173,10 +174,10 @@ end
 -- conflict is published and recorded in the batch.
 local function put_callback(s, batch, callback)
   local found = redis.call("HMGET", keys.batch_record(batch), callback, "within")
-  if not found[1] then
+  local spec = found[1] and stored.unpack(found[1])
+  if not spec or not spec.jid then
     return
   end
-  local spec = cmsgpack.unpack(found[1])
   local existing = job_lib.find(spec.jid)
   local state = existing and existing.record.state
   if state == "complete" or state == "failed" then
@@ -219,12 +220,12 @@ function releases.drain(s, budget)
       redis.call("ZREM", keys.due(), "releases")
       return budget
     end
-    local packed = redis.call("GET", keys.release_record(token))
-    local record = packed and cmsgpack.unpack(packed)
-    if record then
+    local record = stored.get(keys.release_record(token))
+    if record and drains[record.reason] then
       budget = budget - drains[record.reason](s, token, record, budget)
     else
       redis.call("ZREM", keys.releases(), token)
+      budget = budget - 1
     end
   end
   return budget

@@ -61,6 +61,18 @@ function removal.cancel(s, job)
   events.tracked(s, "canceled", job)
 end
 
+-- Deletes what is left of a job that nobody could read, if there is such a job. Its entries in
+-- lists leave when these are next read.
+function removal.cancel_unreadable(s, jid)
+  if not require("lib.core.quarantine").forget_all("job:" .. jid) then
+    return false
+  end
+  events.log(s, "canceled", jid, "")
+  dependencies.release_dependents(s, jid, "canceled")
+  require("lib.job.remains").delete(jid)
+  return true
+end
+
 function removal.untrack(jid)
   redis.call("ZREM", keys.tracked(), jid)
   redis.call("HSET", keys.meta(), "tracking", redis.call("ZCARD", keys.tracked()))

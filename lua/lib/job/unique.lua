@@ -5,6 +5,7 @@ local check = require("lib.core.check")
 local errors = require("lib.core.errors")
 local job_lib = require("lib.job.job")
 local keys = require("lib.core.keys")
+local stored = require("lib.core.stored")
 
 local unique = {}
 
@@ -41,11 +42,10 @@ end
 -- The job that holds the key, or nil. The job that took a key for a window may be gone, or put anew
 -- without that key: then only its jid is known.
 function unique.holder(s, key)
-  local packed = redis.call("GET", keys.unique(key))
-  if not packed then
+  local entry = stored.get(keys.unique(key))
+  if not entry or not entry.jid then
     return nil
   end
-  local entry = cmsgpack.unpack(packed)
   local holder, ends = job_lib.find(entry.jid), entry["until"]
   if ends then
     return ends > s.now and (has_key(holder, key) and holder or { jid = entry.jid }) or nil
@@ -65,8 +65,8 @@ function unique.take(s, job)
 end
 
 local function holds(job)
-  local packed = redis.call("GET", keys.unique(job.record.unique.key))
-  return packed and cmsgpack.unpack(packed).jid == job.jid
+  local entry = stored.get(keys.unique(job.record.unique.key))
+  return entry and entry.jid == job.jid
 end
 
 -- Releases the key if the job still holds it.

@@ -3,6 +3,7 @@
 local job_lib = require("lib.job.job")
 local keys = require("lib.core.keys")
 local limits = require("lib.core.limits")
+local stored = require("lib.core.stored")
 
 local view = {}
 
@@ -14,8 +15,7 @@ function view.brief(job, value, expires_at)
     shown.data = redis.call("GET", keys.data(job.jid)) or ""
   end
   if record.has_failure then
-    local failure = redis.call("GET", keys.failure(job.jid))
-    shown.failure = failure and cmsgpack.unpack(failure) or nil
+    shown.failure = stored.get(keys.failure(job.jid))
   end
   if record.parents then
     shown.parents = redis.call("HKEYS", keys.parents(job.jid))
@@ -73,7 +73,8 @@ end
 
 local function find_recurring(jid)
   local value = redis.call("GET", keys.recurring(jid))
-  return value and view.recurring(job_lib.parse(jid, value))
+  local found = value and job_lib.parse(jid, value, keys.recurring(jid))
+  return found and view.recurring(found)
 end
 
 -- The job or recurring job of that jid, or false.

@@ -4,6 +4,7 @@ local check = require("lib.core.check")
 local errors = require("lib.core.errors")
 local keys = require("lib.core.keys")
 local queue_lib = require("lib.queue.queue")
+local stored = require("lib.core.stored")
 
 local listing = {}
 
@@ -153,7 +154,7 @@ function listing.counts(s, queue, packed_pause)
     recurring = redis.call("ZCARD", keys.queue_recurring(queue)),
     throttled = redis.call("ZCARD", keys.throttled(queue)),
     paused = paused and true or false,
-    pause = paused and cmsgpack.unpack(packed_pause) or nil,
+    pause = paused and (stored.unpack(packed_pause) or {}) or nil,
   }
 end
 

@@ -4,6 +4,7 @@ local fairness = require("lib.admission.fairness")
 local job_lib = require("lib.job.job")
 local keys = require("lib.core.keys")
 local limits = require("lib.core.limits")
+local stored = require("lib.core.stored")
 local view = require("lib.job.view")
 
 local peek = {}
@@ -22,7 +23,7 @@ local function candidates(s, queue, wanted)
   local flat = redis.call("ZRANGE", keys.waiting(queue), 0, wanted - 1, "WITHSCORES")
   for i = 1, #flat, 2 do
     ranked[#ranked + 1] = { jid = string.sub(flat[i], 13), score = tonumber(flat[i + 1]),
-      at = struct.unpack(">I6", flat[i]), rank = #ranked + 1 }
+      at = stored.ready_at(flat[i]), rank = #ranked + 1 }
   end
   return ranked
 end

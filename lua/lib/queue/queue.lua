@@ -4,6 +4,7 @@
 local keys = require("lib.core.keys")
 local limits = require("lib.core.limits")
 local session = require("lib.core.session")
+local stored = require("lib.core.stored")
 
 local queue = {}
 
@@ -29,7 +30,7 @@ function queue.order(s, eligible)
 end
 
 function queue.eligible_at(record)
-  return (struct.unpack(">I6", record.order))
+  return stored.ready_at(record.order)
 end
 
 -- Makes a job ready; one with throttles may be parked instead.
@@ -98,7 +99,7 @@ end
 
 -- Whether a pause, packed as it is stored or false, still holds.
 function queue.is_paused(s, packed)
-  local ends = packed and cmsgpack.unpack(packed)["until"]
+  local ends = packed and (stored.unpack(packed) or {})["until"]
   return packed and not (ends and ends <= s.now)
 end
 

@@ -4,6 +4,7 @@
 local job_lib = require("lib.job.job")
 local keys = require("lib.core.keys")
 local lease = require("lib.job.lease")
+local stored = require("lib.core.stored")
 local view = require("lib.job.view")
 
 local resent_pop = {}
@@ -15,7 +16,7 @@ end
 
 -- `memory` is the reply itself, or {held, next, more, wake} with pairs of jid and lease.
 function resent_pop.reply(memory)
-  local reply = cmsgpack.unpack(memory)
+  local reply = stored.unpack(memory) or {}
   if not reply.held then
     return memory
   end

@@ -55,13 +55,18 @@ local function has_work(name, virtual_time)
   return redis.call("EXISTS", keys.waiting(name)) == 1
 end
 
+-- The virtual time of a queue with users or throttles, as text, or nil.
+local function virtual_time_of(s, name)
+  local text = s.meta["fair:" .. name] or (s.marked_queues and s.marked_queues[name] and "0")
+  return text and (string.find(text, "^%d[%d.e+-]*$") and text or "0")
+end
+
 local function from_queue(s, pop, i, name)
   pop.wake[i] = keys.wake(name)
   if queue_lib.is_paused(s, s.meta["paused:" .. name]) then
     return
   end
-  local virtual_time = s.meta["fair:" .. name]
-    or (s.marked_queues and s.marked_queues[name] and "0")
+  local virtual_time = virtual_time_of(s, name)
   if #pop.jobs < pop.wanted then
     lease_jobs(s, pop, name, virtual_time)
   end

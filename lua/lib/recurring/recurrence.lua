@@ -33,7 +33,7 @@ end
 
 function recurrence.find(jid)
   local value = redis.call("GET", keys.recurring(jid))
-  return value and job_lib.parse(jid, value) or nil
+  return value and job_lib.parse(jid, value, keys.recurring(jid)) or nil
 end
 
 function recurrence.load(jid)

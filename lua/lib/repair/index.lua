@@ -43,7 +43,7 @@ function repair_index.batch(s, name)
   local found = redis.call("HMGET", key, "completed", "failed", "canceled")
   local total = redis.call("SCARD", keys.members(name)) + redis.call("SCARD", keys.inner(name))
   for i = 1, 3 do
-    total = total + (tonumber(found[i] or 0))
+    total = total + (tonumber(found[i]) or 0)
   end
   redis.call("HSET", key, "total", string.format("%.0f", total))
   redis.call("ZADD", keys.batches(), "NX", s.now, name)

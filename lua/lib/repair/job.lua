@@ -8,9 +8,11 @@ local keys = require("lib.core.keys")
 local leave_state = require("lib.job.leave_state")
 local limits = require("lib.core.limits")
 local queue_lib = require("lib.queue.queue")
+local remains = require("lib.job.remains")
 local removal = require("lib.job.removal")
 local repair_admission = require("lib.repair.admission")
 local repair_links = require("lib.repair.links")
+local stored = require("lib.core.stored")
 
 local repair_job = {}
 
@@ -69,15 +71,6 @@ local places = {
   end,
 }
 
-local FLAGS = {
-  spilled = keys.history,
-  has_failure = keys.failure,
-  has_result = keys.result,
-  has_progress = keys.progress,
-  parents = keys.parents,
-  followups = keys.followups,
-}
-
 -- Lost data cannot be recovered: the job fails, so that somebody sees it.
 local function lose_data(s, job)
   job_lib.set_data(job, "")
@@ -130,29 +123,18 @@ end
 
 -- Numbers that were used must never be used again.
 local function sequence(s, record)
-  local ordered = record.order and struct.unpack(">I6", record.order, 7) or 0
+  local ordered = record.order and select(2, stored.order(record.order)) or 0
   s.sequence = math.max(s.sequence, record.generation or 0, ordered)
-end
-
--- Deletes the further keys of a job that is gone, except a result that others need.
-local function orphans(jid)
-  repair_links.unlink(jid)
-  for _, key in pairs(FLAGS) do
-    if key ~= keys.result or redis.call("EXISTS", keys.holds(jid)) == 0 then
-      redis.call("DEL", key(jid))
-    end
-  end
-  redis.call("DEL", keys.data(jid))
 end
 
 function repair_job.run(s, jid)
   local job = job_lib.find(jid)
   if not job then
-    orphans(jid)
+    remains.delete(jid)
     return
   end
   local record = job.record
-  for flag, key in pairs(FLAGS) do
+  for flag, key in pairs(remains.KEYS) do
     record[flag] = redis.call("EXISTS", key(jid)) == 1 or nil
   end
   data(s, job)

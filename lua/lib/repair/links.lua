@@ -18,19 +18,6 @@ function repair_links.place(s, job)
   queue_lib.to_ready(s, job, record.queue, record.due, s.now)
 end
 
--- Removes all edges of a job that is gone.
-function repair_links.unlink(jid)
-  local parents = redis.call("HKEYS", keys.parents(jid))
-  for _, parent in ipairs(redis.call("SMEMBERS", keys.dependencies(jid))) do
-    parents[#parents + 1] = parent
-  end
-  for _, parent in ipairs(parents) do
-    redis.call("ZREM", keys.dependents(parent), jid)
-    dependencies.drop_hold(parent, jid)
-  end
-  redis.call("DEL", keys.parents(jid), keys.dependencies(jid))
-end
-
 local function is_open(parent)
   local found = job_lib.find(parent)
   return found and found.record.state ~= "complete"

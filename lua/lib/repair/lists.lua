@@ -3,6 +3,7 @@
 local keys = require("lib.core.keys")
 local queue_lib = require("lib.queue.queue")
 local recurrence = require("lib.recurring.recurrence")
+local stored = require("lib.core.stored")
 
 local repair_lists = {}
 
@@ -78,14 +79,14 @@ end
 
 -- A key is held until the end of its window, or by a job in its scope.
 function repair_lists.unique(s, key)
-  local packed = redis.call("GET", keys.unique(key))
-  local ends = packed and cmsgpack.unpack(packed)["until"]
+  local entry = stored.get(keys.unique(key))
+  local ends = entry and entry["until"]
   if ends then
     redis.call("ZADD", keys.windows(), ends, key)
     return
   end
   redis.call("ZREM", keys.windows(), key)
-  if packed and not require("lib.job.unique").holder(s, key) then
+  if entry and not require("lib.job.unique").holder(s, key) then
     redis.call("DEL", keys.unique(key))
   end
 end

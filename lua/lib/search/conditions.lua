@@ -5,6 +5,7 @@ local errors = require("lib.core.errors")
 local glob = require("lib.core.glob")
 local job_lib = require("lib.job.job")
 local keys = require("lib.core.keys")
+local stored = require("lib.core.stored")
 
 local conditions = {}
 
@@ -45,7 +46,7 @@ local function started_at(job)
   local older = spilled(job)
   for i = #older, 1, -1 do
     if is_popped(older[i]) then
-      return cmsgpack.unpack(older[i])[2]
+      return (stored.unpack(older[i]) or {})[2] or 0
     end
   end
   return nil
@@ -139,7 +140,8 @@ local fields = {
   end,
   error = function(job)
     local packed = job.record.has_failure and redis.call("GET", keys.failure(job.jid))
-    return packed and string.lower(cmsgpack.unpack(packed).message or "") or ""
+    local failure = packed and stored.unpack(packed)
+    return string.lower(failure and failure.message or "")
   end,
 }
 

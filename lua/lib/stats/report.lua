@@ -3,6 +3,7 @@
 local keys = require("lib.core.keys")
 local limits = require("lib.core.limits")
 local series = require("lib.stats.series")
+local stored = require("lib.core.stored")
 
 local report = {}
 
@@ -39,7 +40,7 @@ end
 -- Adds a packed record under its number; two records of the same number become one row.
 local function add(rows, number, packed)
   if rows.last == number then
-    local joined = series.join(cmsgpack.unpack(rows[#rows]), cmsgpack.unpack(packed))
+    local joined = series.join(stored.unpack(rows[#rows]) or {}, stored.unpack(packed) or {})
     rows[#rows] = cmsgpack.pack(joined)
   else
     rows[#rows + 1] = packed
@@ -49,8 +50,8 @@ end
 
 local function add_current(rows, queue, length, low, high)
   local open = series.current(queue)
-  local number = open and math.floor(open.minute * 60000 / length)
-  if open and number >= low and number <= high then
+  local number = open and open.minute and math.floor(open.minute * 60000 / length)
+  if number and number >= low and number <= high then
     open.ten = length > 60000 and number or nil
     add(rows, number, cmsgpack.pack(open))
   end

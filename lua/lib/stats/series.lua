@@ -4,6 +4,7 @@
 local keys = require("lib.core.keys")
 local queue_lib = require("lib.queue.queue")
 local stats = require("lib.stats.stats")
+local stored = require("lib.core.stored")
 
 local series = {}
 
@@ -40,7 +41,7 @@ end
 -- The record with that number in a series, or nil.
 local function record_of(key, number)
   local packed = redis.call("ZRANGEBYSCORE", key, number, number, "LIMIT", 0, 1)[1]
-  return packed and cmsgpack.unpack(packed)
+  return packed and stored.unpack(packed)
 end
 
 local function replace(key, number, record)
@@ -68,7 +69,7 @@ function series.current(queue)
       record[map] = record[map] or {}
       record[map][name] = tonumber(value)
     elseif field == "wait" or field == "run" then
-      record[field] = cmsgpack.unpack(value)
+      record[field] = stored.unpack(value)
     else
       record[field] = tonumber(value)
     end
@@ -89,7 +90,7 @@ function series.file(s, queue)
   local closed = series.current(queue)
   redis.call("DEL", keys.queue_now(queue))
   local minute, today = closed.minute, series.day_of(stats.minute(s.now))
-  local kept = tonumber(redis.call("HGET", keys.meta(), "config:stats-history") or 30)
+  local kept = tonumber(redis.call("HGET", keys.meta(), "config:stats-history")) or 30
   file_into(keys.days(queue), "day", series.day_of(minute), closed, today - math.max(kept, 1))
   closed.wait_slots, closed.run_slots = nil, nil
   file_into(keys.minutes(queue), "minute", minute, closed, stats.minute(s.now) - 1440)
@@ -99,7 +100,7 @@ end
 
 local function head_age(s, key)
   local head = redis.call("ZRANGE", key, 0, 0)[1]
-  return head and math.max(s.now - struct.unpack(">I6", head), 0) or 0
+  return head and math.max(s.now - stored.ready_at(head), 0) or 0
 end
 
 -- Begins the statistics of a new minute; files the minute before, or lists a new queue.

@@ -4,6 +4,7 @@
 -- exact, by Chan's rule for joining samples.
 
 local keys = require("lib.core.keys")
+local stored = require("lib.core.stored")
 
 local stats = {}
 
@@ -90,7 +91,7 @@ end
 
 local function join_sample(key, field, sample)
   local old = redis.call("HGET", key, field)
-  local joined = stats.join_sample(old and cmsgpack.unpack(old), sample)
+  local joined = stats.join_sample(old and stored.unpack(old), sample)
   redis.call("HSET", key, field, cmsgpack.pack(joined))
 end
 

@@ -1,0 +1,89 @@
+-- Repairs what nobody can read: a key is set aside with its bytes, a field or an entry gets a value
+-- that is safe. Each returns false if it left everything as it was.
+
+local job_lib = require("lib.job.job")
+local keys = require("lib.core.keys")
+local recurrence = require("lib.recurring.recurrence")
+local stored = require("lib.core.stored")
+
+local unreadable = {}
+
+-- Entries of one series that are looked at.
+local ENTRIES = 4000
+
+local function full(name)
+  return namespace .. ":" .. name
+end
+
+-- Sets aside a key of another type than `expected`.
+function unreadable.wrong_type(_, name, expected)
+  local key = full(name)
+  local type_name = redis.call("TYPE", key)["ok"]
+  return type_name ~= "none" and type_name ~= expected and redis.quarantine(key)
+end
+
+-- Sets aside a key whose value cannot be read; what reads it decides that.
+function unreadable.key(_, name)
+  local key = full(name)
+  local before = redis.call("EXISTS", key)
+  local kind, rest = string.match(name, "^(%l+):(.+)$")
+  if kind == "job" then
+    job_lib.find(rest)
+  elseif kind == "recurring" then
+    recurrence.find(rest)
+  else
+    stored.get(key)
+  end
+  return redis.call("EXISTS", key) < before
+end
+
+-- Sets aside a hash or string that a check found to be useless as a whole: counters of a minute, a
+-- batch without its beginning, a remembered reply, a release.
+function unreadable.whole(_, name)
+  return redis.call("EXISTS", full(name)) == 1 and redis.quarantine(full(name))
+end
+
+-- Removes records of a series that cannot be read or have another number than their score.
+function unreadable.series(_, name, unit)
+  local flat = redis.call("ZRANGE", full(name), 0, ENTRIES - 1, "WITHSCORES")
+  local removed = 0
+  for i = 1, #flat, 2 do
+    local record = stored.unpack(flat[i])
+    if not record or record[unit] ~= tonumber(flat[i + 1]) then
+      removed = removed + redis.call("ZREM", full(name), flat[i])
+    end
+  end
+  return removed > 0
+end
+
+-- Gives fields of meta a safe value. A queue stays paused; the call itself writes the clock and the
+-- counters when it ends.
+function unreadable.meta(s, field)
+  local queue = string.match(field, "^paused:(.+)$")
+  if queue then
+    redis.call("HSET", keys.meta(), field, cmsgpack.pack({ since = s.now }))
+  elseif string.find(field, "^fair:") then
+    redis.call("HSET", keys.meta(), field, "0")
+  end
+end
+
+function unreadable.weight(_, user)
+  return redis.call("HDEL", keys.weights(), user) == 1
+end
+
+-- An edge without a policy is one that waits, older than every release.
+function unreadable.parent(_, jid, parent)
+  local edge = redis.call("HGET", keys.parents(jid), parent)
+  if not edge or string.find(edge, "^%l+:%d+$") then
+    return false
+  end
+  redis.call("HSET", keys.parents(jid), parent, "wait:0")
+end
+
+-- Removes an entry that is no name from a list.
+function unreadable.entry(_, name, member)
+  local type_name = redis.call("TYPE", full(name))["ok"]
+  return redis.call(type_name == "set" and "SREM" or "ZREM", full(name), member) == 1
+end
+
+return unreadable
