@@ -1,5 +1,6 @@
 """A job queue whose every state transition is one atomic Lua script inside Redis."""
 
+from qless_py.app import App
 from qless_py.client.batch import Batch
 from qless_py.client.client import Client
 from qless_py.client.events import Event
@@ -85,6 +86,7 @@ from qless_py.task import Task, get_current_job, job
 __all__ = [
     "AlreadyExistsError",
     "AlreadyFinishedError",
+    "App",
     "Backoff",
     "BadArgumentError",
     "Batch",

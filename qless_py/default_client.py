@@ -19,6 +19,17 @@ class Replacement:
     url: Callable[[], str]
 
 
+@dataclass(frozen=True, slots=True)
+class SelfReplacing:
+    """Returns a client, and looks for its replacement in a test itself."""
+
+    find: Callable[[], Client]
+
+    def __call__(self) -> Client:
+        """Return the client."""
+        return self.find()
+
+
 # Not a context variable: threads that the tested code starts put into the store of the test, too.
 _replacements: Final[list[Replacement]] = []
 
@@ -31,8 +42,8 @@ def default_client() -> Client:
 
 def replaceable(client: Client | Callable[[], Client] | None) -> Callable[[], Client] | None:
     """Return a function that returns this client, or the one that replaces it in a test."""
-    if client is None:
-        return None
+    if client is None or isinstance(client, SelfReplacing):
+        return client
 
     def found() -> Client:
         replacement = current_replacement()

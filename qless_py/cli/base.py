@@ -51,6 +51,14 @@ def common() -> list[click.Parameter]:
             help="The prefix of all keys, by default ql.",
         ),
         click.Option(
+            ["--app"],
+            envvar="QLESS_PY_APP",
+            metavar="MODULE:NAME",
+            callback=_take,
+            expose_value=False,
+            help="The App of your application: its store, codecs and rules.",
+        ),
+        click.Option(
             ["--config"],
             metavar="PATH",
             expose_value=False,
@@ -105,7 +113,7 @@ class Configured(click.Command):
             section = section.get(word, {})
             at = at.get_command(ctx, word) if isinstance(at, click.Group) else None
         given = self.from_section(section, settings.place(str(file.path), words))
-        return {"url": file.url, "namespace": file.namespace} | given
+        return {"url": file.url, "namespace": file.namespace, "app": file.app} | given
 
     def from_section(self, section: Any, where: str) -> dict[str, Any]:
         """Return defaults of the options from a table of the file."""

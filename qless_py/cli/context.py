@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
+import traceback
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 from click.core import ParameterSource
@@ -17,7 +20,10 @@ from qless_py.store import settings_file
 from qless_py.store.settings_file import DEFAULT_NAMESPACE, FileSettings
 
 if TYPE_CHECKING:
+    from qless_py.app import App
     from qless_py.client.client import Client
+
+R = TypeVar("R")
 
 # The command line overrides the environment, which overrides the file, wherever the option stands.
 _RANKS: Final = (
@@ -26,6 +32,16 @@ _RANKS: Final = (
     ParameterSource.ENVIRONMENT,
     ParameterSource.COMMANDLINE,
 )
+
+
+def reported(load: Callable[[str], R], name: str) -> R:
+    """Import something; a mistake in its name is a usage error, one in its code has a traceback."""
+    try:
+        return load(name)
+    except ConfigError as error:
+        if error.__cause__ is not None:
+            click.echo("".join(traceback.format_exception(error.__cause__)).rstrip(), err=True)
+        raise click.UsageError(str(error)) from error
 
 
 class CliContext:
@@ -49,17 +65,48 @@ class CliContext:
         """Return the value of a common option."""
         return self._choices.get(name, (0, None))[1]
 
+    def is_on_command_line(self, name: str) -> bool:
+        """Return whether a common option stands on the command line."""
+        return self._choices.get(name, (0, None))[0] == _RANKS.index(ParameterSource.COMMANDLINE)
+
     @property
     def url(self) -> str | None:
-        """The URL of the store, if one is given."""
-        url: str | None = self.chosen("url")
-        return url or None
+        """The URL of the store, if one is given; that of the App overrides all but --url."""
+        url: str | None = self.chosen("url") or None
+        app = self._loaded_app
+        if app is None or app.url is None or self.is_on_command_line("url"):
+            return url
+        return app.url
 
     @property
     def namespace(self) -> str:
-        """The namespace of all keys."""
+        """The namespace of all keys; that of the App overrides all but --namespace."""
         namespace: str | None = self.chosen("namespace")
+        app = self._loaded_app
+        if app is not None and not self.is_on_command_line("namespace"):
+            namespace = app.given_namespace or namespace
         return namespace or DEFAULT_NAMESPACE
+
+    @cached_property
+    def app(self) -> App | None:
+        """The App that --app names, with the store of this command."""
+        app = self._loaded_app
+        if app is not None:
+            app.use_store(self.url, self.namespace)
+        return app
+
+    @cached_property
+    def _loaded_app(self) -> App | None:
+        name: str | None = self.chosen("app") or None
+        if name is None:
+            return None
+        from qless_py.app import load_app  # noqa: PLC0415 - help needs none
+
+        file = self.configuration
+        # The module is found as `python -m` would find it, and beside the file that names it.
+        folders = [str(file.path.resolve().parent)] if file.path and file.app == name else []
+        sys.path[:0] = [one for one in (os.getcwd(), *folders) if one not in sys.path]  # noqa: PTH109
+        return reported(load_app, name)
 
     @property
     def is_json(self) -> bool:
@@ -94,15 +141,20 @@ class CliContext:
 
     def connect(self) -> Client:
         """Connect to the store; the caller closes the client."""
-        from qless_py.client.client import Client  # noqa: PLC0415 - help needs none
-
-        made = Client(self.url, namespace=self.namespace)
+        made = self._new_client()
         try:
             _try(made)
         except BaseException:
             made.close()
             raise
         return made
+
+    def _new_client(self) -> Client:
+        if self.app is not None:
+            return self.app.new_client()
+        from qless_py.client.client import Client  # noqa: PLC0415 - help needs none
+
+        return Client(self.url, namespace=self.namespace)
 
 
 def _try(client: Client) -> None:

@@ -137,6 +137,8 @@ def text(
     parts.append(_setting("url", cli.url, "embedded:///var/lib/qless_py"))
     parts.append("\n# The prefix of all keys.")
     parts.append(_setting("namespace", cli.chosen("namespace"), "ql"))
+    parts.append("\n# The App of your application.")
+    parts.append(_setting("app", cli.chosen("app"), "shop.worker:app"))
     parts.append("\n# The environment to use by default.")
     parts.append('# environment = "development"')
     parts.append(f"\n[{name}]")

@@ -104,6 +104,7 @@ def web(cli: CliContext, **given: Any) -> int:
         environment=given["label"],
     )
     with cli.connect() as client:
+        config = config.with_redaction(cli.app.redact if cli.app else ())
         app = mounted(create_app(client, config), given["prefix"])
         _serve(cli, app, host, port, given["prefix"])
     return 0

@@ -9,17 +9,21 @@ import os
 import re
 import sys
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
+from click.core import ParameterSource
 
 from qless_py.cli import settings
 from qless_py.cli.base import command, pass_cli
-from qless_py.cli.context import CliContext
+from qless_py.cli.context import CliContext, reported
 from qless_py.cli.params import SPAN, Type, describe_store
 from qless_py.errors import BadArgumentError, HandlerNotFoundError
 from qless_py.protocol import arguments
 from qless_py.store import settings_file
+
+if TYPE_CHECKING:
+    from qless_py.app import App
 
 logger = logging.getLogger(__name__)
 
@@ -341,7 +345,7 @@ def work(cli: CliContext, configure: Path | None, words: tuple[str, ...], **give
     """
     # Jobs name modules of the project in the current folder.
     sys.path[:0] = [*given["paths"], os.getcwd()]  # noqa: PTH109 - the import system takes texts
-    _check(given, words)
+    _check(cli, given, words)
     if configure is not None:
         values = settings.chosen(click.get_current_context())
         text = settings.text(cli, "work", work.keys(), values, _NOT_IN_FILE)
@@ -360,7 +364,11 @@ def _run(cli: CliContext, given: dict[str, Any], words: tuple[str, ...]) -> int:
     is_announced = level == "quiet" or reexec.is_trial() or reexec.is_reexec()
 
     form = "json" if cli.is_json else given["log_format"]
-    logs.configure(_LEVELS[level], form, given["log_file"], owns_process=True)
+    if cli.app is not None and cli.app.logging is not None:
+        cli.app.set_up_logging()
+    else:
+        logs.configure(_LEVELS[level], form, given["log_file"], owns_process=True)
+        logs.keep()  # The module of an App may have configured logging before this.
 
     def announce() -> None:
         nonlocal is_announced
@@ -376,7 +384,8 @@ def _run(cli: CliContext, given: dict[str, Any], words: tuple[str, ...]) -> int:
                     click.echo(line, err=True)
 
     try:
-        options = WorkerOptions(
+        make = WorkerOptions if cli.app is None else cli.app.worker_options
+        options = make(
             queues=given["queues"],
             imports=given["imports"],
             allow_any=given["allow_any"],
@@ -394,18 +403,18 @@ def _run(cli: CliContext, given: dict[str, Any], words: tuple[str, ...]) -> int:
             max_jobs=given["max_jobs"],
             max_memory=given["max_memory"],
             max_age=given["max_age"],
-            soft_limit=given["soft_limit"],
-            hard_limit=given["hard_limit"] or None,
             kill_interval=given["kill_interval"],
             frozen_limit=given["frozen_limit"],
             watch=given["watch"],
-            preload=given["preload"],
+            # The module of an App is imported here, so new code needs a new program.
+            preload=given["preload"] or (given["watch"] and cli.app is not None),
             sandbox=given["sandbox"],
             middleware=given["middleware"],
             pidfile=given["pidfile"],
             probe=given["probe"],
             job_log=given["job_log"],
             performer=_performer(given, words),
+            **_limits(cli, given),
         )
         worker = Worker(options)
     except (BadArgumentError, HandlerNotFoundError) as error:
@@ -416,7 +425,19 @@ def _run(cli: CliContext, given: dict[str, Any], words: tuple[str, ...]) -> int:
     return worker.run(announce)
 
 
-def _check(given: dict[str, Any], words: tuple[str, ...]) -> None:
+def _limits(cli: CliContext, given: dict[str, Any]) -> dict[str, Any]:
+    """Return the limits; a default of the command line does not override one of the App."""
+    context = click.get_current_context()
+    return {
+        name: given[name] or None
+        for name in ("soft_limit", "hard_limit")
+        if cli.app is None or context.get_parameter_source(name) is not ParameterSource.DEFAULT
+    }
+
+
+def _check(cli: CliContext, given: dict[str, Any], words: tuple[str, ...]) -> None:
+    if not given["queues"] and cli.app is not None:
+        given["queues"] = _queues_of(cli.app)
     if not given["queues"]:
         raise click.UsageError("no queues to pop jobs from: add --queue NAME")
     flags = {"execute": "--exec", "run_file": "--run", "dispatch": "--dispatch"}
@@ -425,7 +446,7 @@ def _check(given: dict[str, Any], words: tuple[str, ...]) -> None:
         raise click.UsageError(
             f"{' and '.join(flags[name] for name in programs)} exclude each other"
         )
-    if not (programs or given["imports"] or given["allow_any"]):
+    if not (programs or given["imports"] or given["allow_any"] or _has_handlers(cli.app)):
         raise click.UsageError("no modules whose handlers may run: add --import MODULE")
     if words and not given["execute"]:
         raise click.UsageError(f"unexpected {words[0]!r}: only --exec takes further arguments")
@@ -437,6 +458,19 @@ def _check(given: dict[str, Any], words: tuple[str, ...]) -> None:
         _check_module(name, "--import")
     for name in given["middleware"]:
         _check_module(name, "--middleware")
+
+
+def _has_handlers(app: App | None) -> bool:
+    return app is not None and bool(app.imports or app.tasks)
+
+
+def _queues_of(app: App) -> tuple[str, ...]:
+    """Return the queues of the jobs of an App; only its modules say which jobs there are."""
+    from qless_py.app import import_module  # noqa: PLC0415 - help needs no worker
+
+    for name in app.imports:
+        reported(import_module, name)
+    return app.queues
 
 
 def _check_module(name: str, hint: str) -> None:

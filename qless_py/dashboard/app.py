@@ -14,6 +14,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.security import safe_join
 from werkzeug.wrappers import Response
 
+from qless_py.app import App
 from qless_py.client.client import Client
 from qless_py.dashboard import context, pages
 from qless_py.dashboard.auth import guard
@@ -27,13 +28,17 @@ _YEAR: Final = 31_536_000
 
 
 def create_blueprint(
-    client: Client, config: DashboardConfig | None = None, *, name: str = "qless_py"
+    client: Client | App, config: DashboardConfig | None = None, *, name: str = "qless_py"
 ) -> Blueprint:
     """Return a blueprint to register in a Flask application, under any prefix.
 
-    It brings its own authentication, form tokens and security headers.
+    It brings its own authentication, form tokens and security headers. With an App it shows the
+    store of that App and also hides what its `redact` says.
     """
-    dashboard = context.Dashboard(client, config or DashboardConfig())
+    config = config or DashboardConfig()
+    if isinstance(client, App):
+        config, client = config.with_redaction(client.redact), client.client
+    dashboard = context.Dashboard(client, config)
     blueprint = Blueprint(
         name, __name__, template_folder=str(context.TEMPLATE_FOLDER), static_folder=None
     )
@@ -47,13 +52,16 @@ def create_blueprint(
 
 
 def create_app(
-    client: Client | None = None,
+    client: Client | App | None = None,
     config: DashboardConfig | None = None,
     *,
     url: str | None = None,
     namespace: str = "ql",
 ) -> Flask:
-    """Return a WSGI application. Without a client it connects to `url`, as `Client` does."""
+    """Return a WSGI application for a client or an App.
+
+    Without one it connects to `url`, as `Client` does.
+    """
     app = Flask("qless_py.dashboard", static_folder=None, template_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = 4 * 2**20
     app.register_blueprint(create_blueprint(client or Client(url, namespace=namespace), config))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from qless_py.dashboard.auth.access import Authenticator
@@ -61,6 +61,10 @@ class DashboardConfig:
         except re.error as error:
             raise ConfigError(f"redact is not a valid regular expression: {error}") from error
         object.__setattr__(self, "redactor", redactor)
+
+    def with_redaction(self, patterns: Sequence[str]) -> DashboardConfig:
+        """Return the same settings that also hide the values of keys that match these patterns."""
+        return replace(self, redact="|".join(filter(None, (self.redact, *patterns))))
 
 
 def from_environment(environ: Mapping[str, str] = os.environ) -> DashboardConfig:

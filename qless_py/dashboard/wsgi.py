@@ -1,7 +1,8 @@
 """The dashboard for a WSGI server: `gunicorn --threads 16 'qless_py.dashboard.wsgi:make_app()'`.
 
-QLESS_PY_URL or the settings file name the store; the settings of the dashboard are in variables
-that begin with QLESS_PY_WEB_. SCRIPT_NAME or QLESS_PY_WEB_PREFIX mounts it below a path.
+QLESS_PY_APP or the settings file names an App; without one, QLESS_PY_URL or the settings file names
+the store. The settings of the dashboard are in variables that begin with QLESS_PY_WEB_. SCRIPT_NAME
+or QLESS_PY_WEB_PREFIX mounts it below a path.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from flask import Flask
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.wrappers import Response
 
+from qless_py.app import load_app
 from qless_py.dashboard.app import create_app
 from qless_py.dashboard.config import from_environment
 from qless_py.errors import ConfigError
@@ -24,9 +26,12 @@ _NOT_FOUND: Final = Response("Not found.\n", status=404, mimetype="text/plain")
 
 def make_app(environ: Mapping[str, str] = os.environ) -> Flask:
     """Return the application that the environment configures; raises `ConfigError`."""
-    app = create_app(
-        config=from_environment(environ), namespace=settings_file.namespace(environ=environ)
-    )
+    config = from_environment(environ)
+    name = environ.get("QLESS_PY_APP") or settings_file.load(environ=environ).app
+    if name:
+        app = create_app(load_app(name), config)
+    else:
+        app = create_app(config=config, namespace=settings_file.namespace(environ=environ))
     return mounted(app, environ.get("QLESS_PY_WEB_PREFIX", ""))
 
 

@@ -3,6 +3,7 @@
 The name of the codec is stored with the job, so a client reads any job whose codec it knows.
 """
 
+import base64
 import hmac
 import importlib
 import json
@@ -19,6 +20,7 @@ _NONCE_BYTES = 12
 _KEY_BYTES = (16, 24, 32)
 _MAX_KEY_ID = 255
 _ENCRYPTED_VERSION = 1
+_URL_SAFE = str.maketrans("-_", "+/")
 
 
 class Codec(Protocol):
@@ -106,6 +108,37 @@ class EncryptedCodec:
         self._ciphers = {key_id: aead.AESGCM(key) for key_id, key in keys.items()}
         self._broken = importlib.import_module("cryptography.exceptions").InvalidTag
         self._inner = JsonCodec() if inner is None else inner
+
+    @classmethod
+    def from_environment(
+        cls,
+        variable: str,
+        inner: Codec | None = None,
+        *,
+        environ: Mapping[str, str] = os.environ,
+    ) -> "EncryptedCodec":
+        """Read the keys from an environment variable: `2025:KEY 2026:KEY`, the last one encrypts.
+
+        Each key is 16, 24 or 32 bytes in Base64, as `openssl rand -base64 32` prints them. Raises
+        `ConfigError`, which names the variable and never shows a key.
+        """
+        form = "expected ID:KEY with a key in Base64, such as 2026:$(openssl rand -base64 32)"
+        entries = environ.get(variable, "").split()
+        if not entries:
+            raise ConfigError(f"environment variable {variable} is not set: {form}")
+        keys: dict[str, bytes] = {}
+        for number, entry in enumerate(entries, 1):
+            key_id, _, encoded = entry.rpartition(":")
+            try:
+                key = base64.b64decode(encoded.translate(_URL_SAFE), validate=True)
+            except ValueError:
+                key = b""
+            if not key_id or len(key) not in _KEY_BYTES or len(key_id.encode()) > _MAX_KEY_ID:
+                raise ConfigError(f"environment variable {variable}: key {number} is wrong: {form}")
+            if key_id in keys:
+                raise ConfigError(f"environment variable {variable}: key id {number} is repeated")
+            keys[key_id] = key
+        return cls(keys, inner=inner)
 
     def encode(self, value: Any, jid: str) -> bytes:
         """Encrypt with the current key."""

@@ -20,7 +20,7 @@ from qless_py.errors import ConfigError
 FILE: Final = "qless-py.toml"
 PROJECT: Final = "pyproject.toml"
 TABLE: Final = "qless-py"
-TOP: Final = ("url", "namespace", "environment", "environments")
+TOP: Final = ("url", "namespace", "app", "environment", "environments")
 DEFAULT_NAMESPACE: Final = "ql"
 
 
@@ -35,6 +35,7 @@ class FileSettings:
     environment: str | None = None
     url: str | None = field(default=None, repr=False)
     namespace: str | None = None
+    app: str | None = None
     sections: Mapping[str, Any] = field(default_factory=dict)
     environments: tuple[str, ...] = ()
 
@@ -61,6 +62,7 @@ def load(
         name,
         _text(chosen, merged, "url"),
         _text(chosen, merged, "namespace"),
+        _text(chosen, merged, "app"),
         {key: value for key, value in merged.items() if key not in TOP},
         tuple(settings.get("environments", {})),
     )

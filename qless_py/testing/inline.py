@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from qless_py import protocol
+from qless_py.app import app_of
 from qless_py.client.client import Client
 from qless_py.client.job import Job
 from qless_py.client.queue import Queue
@@ -23,6 +24,12 @@ from qless_py.testing.assertions import check_queue
 # Scripts after which a job may have become ready to run.
 _MAKES_READY: Final = frozenset({"put", "put_many", "requeue", "unfail", "unpause", "recur_run"})
 _ALLOW_ANY: Final = HandlerOptions(allow_any=True)
+
+
+def _options_of(session: object) -> HandlerOptions:
+    """Return the options of the App of a client; every handler may run."""
+    app = app_of(session)
+    return _ALLOW_ANY if app is None else app.handler_options(allow_any=True)
 
 
 class TooManyJobsError(AssertionError):
@@ -42,40 +49,50 @@ class Performed:
     job: Job | None
 
 
-def perform(job: Job, options: HandlerOptions = _ALLOW_ANY) -> Any:
+def perform(job: Job, options: HandlerOptions | None = None) -> Any:
     """Run a job that was popped, or built by `Job.build`, as a worker would.
 
     The job completes or fails in the store; then this returns what the handler returned or raises
     what it raised. `Retry`, `Snooze` and `Discard`, of a policy or of the handler, are carried out
-    and not raised. By default every handler may run; pass `HandlerOptions` for middleware, limits
-    or imports.
+    and not raised. By default every handler may run, within the middleware, limits and retry policy
+    of the App whose client the job belongs to; pass `HandlerOptions` for others.
     """
-    done = _performed(job, Executor(options))
+    done = _performed(job, Executor(options or _options_of(job.session)))
     if done.error is not None:
         raise done.error
     return done.result
 
 
 def drain(
-    queue: Queue, *, most: int = 1000, raises: bool = True, options: HandlerOptions = _ALLOW_ANY
+    queue: Queue,
+    *,
+    most: int = 1000,
+    raises: bool = True,
+    options: HandlerOptions | None = None,
 ) -> list[Performed]:
     """Run the ready jobs of a queue, and those that become ready meanwhile, until none is left.
 
     Raises the first exception of a handler that no policy retries; with `raises=False` that job
     fails, as in a worker, and the others run. Raises `TooManyJobsError` after `most` jobs.
     """
-    return _drained(check_queue(queue).pop, most, options, raises=raises)
+    chosen = options or _options_of(check_queue(queue).session)
+    return _drained(queue.pop, most, chosen, raises=raises)
 
 
 @contextlib.contextmanager
 def run_inline(
-    client: Client, *, most: int = 1000, raises: bool = True, options: HandlerOptions = _ALLOW_ANY
+    client: Client,
+    *,
+    most: int = 1000,
+    raises: bool = True,
+    options: HandlerOptions | None = None,
 ) -> Iterator[None]:
     """Run every job that is put through this client in the block, before `put` returns.
 
     The jobs go through the store like any others: delayed jobs, jobs with unfinished dependencies
     and jobs of paused queues stay there. A job that puts others ends before they start.
     """
+    chosen = options or _options_of(client)
     send, send_many = client.runner.run, client.runner.run_many
     is_running = False
 
@@ -85,7 +102,7 @@ def run_inline(
             return
         is_running = True
         try:
-            _drained(lambda: client.pop(["*"]), most, options, raises=raises)
+            _drained(lambda: client.pop(["*"]), most, chosen, raises=raises)
         finally:
             is_running = False
 

@@ -21,6 +21,7 @@ from typing import Final
 
 import pytest
 
+from qless_py.app import App, load_app
 from qless_py.client.client import Client
 from qless_py.default_client import Replacement, replaced
 from qless_py.testing.clock import Clock
@@ -51,29 +52,71 @@ def qless_clock() -> Clock:
     return Clock()
 
 
-@pytest.fixture
-def qless_client(qless_url: str, qless_namespace: str, qless_clock: Clock) -> Iterator[Client]:
-    """Return a client of an empty namespace that uses `qless_clock`.
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option `qless_app` of the configuration file."""
+    parser.addini("qless_app", "The App under test, as MODULE:NAME; see the fixture qless_app.")
 
-    While it is in use, functions with the decorator `qless_py.job` put into that namespace, too.
+
+@pytest.fixture
+def qless_app(request: pytest.FixtureRequest) -> App | None:
+    """Return the App under test, by default the one that the ini option `qless_app` names.
+
+    Override it to return your App. From then on each test puts into a store of its own.
     """
-    with contextlib.closing(
-        Client(qless_url, namespace=qless_namespace, clock=qless_clock)
-    ) as client:
-        _clear(client, qless_namespace)
-        with replaced(Replacement(lambda: client, lambda: qless_url)):
-            yield client
-        _clear(client, qless_namespace)
+    name = request.config.getini("qless_app")
+    return load_app(name) if name else None
+
+
+@pytest.fixture(autouse=True)
+def _qless_isolation(qless_app: App | None, request: pytest.FixtureRequest) -> Iterator[None]:
+    """Keep a test of an App away from any other store, also if it asks for no fixture."""
+    if qless_app is None:
+        yield
+        return
+
+    def client() -> Client:
+        found: Client = request.getfixturevalue("qless_client")
+        return found
+
+    def url() -> str:
+        found: str = request.getfixturevalue("qless_url")
+        return found
+
+    with replaced(Replacement(client, url)):
+        yield
 
 
 @pytest.fixture
-def qless_live_client(qless_url: str, qless_namespace: str) -> Iterator[Client]:
-    """Return a client of an empty namespace that uses the server's clock, as workers do."""
-    namespace = f"{qless_namespace}-live"
-    with contextlib.closing(Client(qless_url, namespace=namespace)) as client:
-        _clear(client, namespace)
+def qless_client(
+    qless_app: App | None, qless_url: str, qless_namespace: str, qless_clock: Clock
+) -> Iterator[Client]:
+    """Return a client of an empty namespace that uses `qless_clock`, with the codecs of the App.
+
+    While it is in use, each App and each function with the decorator `qless_py.job` puts into that
+    namespace, too.
+    """
+    make = Client if qless_app is None else qless_app.new_client
+    with contextlib.closing(
+        make(qless_url, namespace=qless_namespace, clock=qless_clock)
+    ) as client:
+        yield from _in_use(client, qless_url)
+
+
+@pytest.fixture
+def qless_live_client(
+    qless_app: App | None, qless_url: str, qless_namespace: str
+) -> Iterator[Client]:
+    """Return the same with the server's clock, which workers use, in a namespace of its own."""
+    make = Client if qless_app is None else qless_app.new_client
+    with contextlib.closing(make(qless_url, namespace=f"{qless_namespace}-live")) as client:
+        yield from _in_use(client, qless_url)
+
+
+def _in_use(client: Client, url: str) -> Iterator[Client]:
+    _clear(client, client.namespace)
+    with replaced(Replacement(lambda: client, lambda: url)):
         yield client
-        _clear(client, namespace)
+    _clear(client, client.namespace)
 
 
 def _clear(client: Client, namespace: str) -> None:

@@ -35,6 +35,18 @@ def main(options: WorkerOptions, spec: SpawnSpec) -> int:
     titles.set_title(f"child {spec.worker}")
     # The child before this one may have been killed. Not in the supervisor, since it may take long.
     sandbox.remove_stale(options.sandbox)
+    # With a process for each job, that process calls them: connections are not shared by a fork.
+    has_hooks = options.isolation != "job"
+    if has_hooks and not options.hooks.start_child():
+        return 1
+    try:
+        return _run(options, spec)
+    finally:
+        if has_hooks:
+            options.hooks.stop_child()
+
+
+def _run(options: WorkerOptions, spec: SpawnSpec) -> int:
     context = ChildContext(options, spec)
     if options.isolation == "job":
         import_handlers(options.imports)

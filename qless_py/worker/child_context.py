@@ -56,7 +56,13 @@ class ChildContext:
         self.spec = spec
         self.board = spec.board
         self.control = ControlPipe(spec.pipe, on_ping=spec.board.pong)
-        self.client = Client(options.url, namespace=options.namespace, worker_name=spec.worker)
+        self.client = Client(
+            options.url,
+            namespace=options.namespace,
+            codec=options.codec,
+            codecs=options.codecs,
+            worker_name=spec.worker,
+        )
         self.executor = Executor(_handler_options(options))
         self.acknowledger = Acknowledger(self.client, self.control, self._acknowledged)
         self.fetcher = Fetcher(self.acknowledger, self.control, options.interval)
@@ -256,4 +262,5 @@ def _handler_options(options: WorkerOptions) -> HandlerOptions:
         soft_limit=options.soft_limit,
         hard_limit=options.hard_limit,
         performer=options.performer,
+        retry=options.retry,
     )

@@ -11,7 +11,9 @@ from types import MappingProxyType
 from typing import Any, Final, Literal
 
 from qless_py.errors import BadArgumentError
+from qless_py.handlers.retry import RetryPolicy
 from qless_py.protocol import arguments
+from qless_py.protocol.codec import Codec
 from qless_py.protocol.reservers import (
     OrderedReserver,
     Reserver,
@@ -19,6 +21,7 @@ from qless_py.protocol.reservers import (
     ShuffledReserver,
     WeightedReserver,
 )
+from qless_py.worker.hooks import Hooks
 
 Isolation = Literal["child", "job", "none"]
 ISOLATIONS: Final = ("child", "job", "none")
@@ -65,6 +68,10 @@ class WorkerOptions:
     those of `qless_py.worker.preflight`: objects with a `subject` and a function `run` that raises.
     `job_log` is the level of the lines about the start and the end of each job: info, debug or off;
     retries and failures are logged in any case.
+
+    `codec` and `codecs` are those of the clients of its handlers, as of `Client`. `retry` is the
+    policy of jobs without any other. `hooks` are called when the worker and its children start and
+    stop. `App.worker_options` sets all of these from an App.
     """
 
     queues: Sequence[str]
@@ -97,6 +104,10 @@ class WorkerOptions:
     performer: Any = None
     checks: Sequence[Any] = ()
     job_log: str = "info"
+    codec: str | Codec = "json"
+    codecs: Sequence[Codec] = ()
+    retry: RetryPolicy | None = None
+    hooks: Hooks = field(default_factory=Hooks)
     host: str = field(default_factory=socket.gethostname)
 
     def __post_init__(self) -> None:

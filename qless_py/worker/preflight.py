@@ -21,6 +21,7 @@ from qless_py.errors import BadArgumentError
 from qless_py.handlers import resolve
 from qless_py.handlers.logs import keep, one_line
 from qless_py.worker import signals
+from qless_py.worker.hooks import hook_name
 from qless_py.worker.options import WorkerOptions
 
 logger = logging.getLogger(__name__)
@@ -50,6 +51,14 @@ def checks_of(options: WorkerOptions) -> list[Check]:
         subject = type(options.performer).__name__
         checks.append(Check(subject, functools.partial(check, options.queues)))
     return [*checks, *options.checks]
+
+
+def checks_of_child(options: WorkerOptions) -> list[Check]:
+    """Return the checks for a process of their own, which starts and stops as a child does."""
+    hooks = options.hooks
+    start = [Check(f"on_child_start {hook_name(one)}", one) for one in hooks.child_start]
+    stop = [Check(f"on_child_stop {hook_name(one)}", one) for one in reversed(hooks.child_stop)]
+    return [*start, *checks_of(options), *stop]
 
 
 def passes(checks: Iterable[Check]) -> bool:

@@ -11,7 +11,7 @@ import selectors
 import signal
 import time
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
@@ -85,32 +85,35 @@ class Supervisor:
         `on_ready` is called once the store is available and the options were found to be valid.
         """
         if reexec.is_trial():
-            return 0 if self._passes_checks(preflight.passes) else 1
+            return 0 if preflight.passes(preflight.checks_of_child(self._options)) else 1
         titles.set_title(self._title)
+        is_reexec = reexec.is_reexec()
         # A program that replaced another one has passed them, and has children to look after.
-        if not (reexec.is_reexec() or self._passes_checks(self._check)):
+        if not (is_reexec or self._passes_checks()):
             return 1
         with self._pidfile, self._signals, self._selector:
             self._start_up()
             if on_ready is not None:
                 on_ready()
+            # After a restart there is nothing to go back to, and jobs are running: continue.
+            if not self._options.hooks.start_worker() and not is_reexec:
+                self._exit()
+                return 1
             if self._options.preload:
                 child.import_handlers(self._options.imports)
                 keep()
             self._work()
             self._exit()
+            self._options.hooks.stop_worker()
         return 0
 
-    def _passes_checks(self, passes: Callable[[Iterable[preflight.Check]], bool]) -> bool:
-        has_passed = passes(preflight.checks_of(self._options))
-        keep()
-        return has_passed
-
-    def _check(self, checks: Iterable[preflight.Check]) -> bool:
+    def _passes_checks(self) -> bool:
         """Run the checks where their imports may stay: here, or in a process of their own."""
         if self._options.preload:
-            return preflight.passes(checks)
-        return preflight.passes_apart(checks)
+            has_passed = preflight.passes(preflight.checks_of(self._options))
+            keep()
+            return has_passed
+        return preflight.passes_apart(preflight.checks_of_child(self._options))
 
     def _start_up(self) -> None:
         """Open everything, and take over what the previous program handed over."""

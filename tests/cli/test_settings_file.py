@@ -338,7 +338,9 @@ def test_each_option_in_a_written_file_can_be_switched_on(program: Program, tmp_
         line.removeprefix("# ") if " = " in line and not line.endswith('""') else line
         for line in text.splitlines()
     ]
-    (tmp_path / "all.toml").write_text("\n".join(lines).replace('environment = "', '# "'))
+    (tmp_path / "all.toml").write_text(
+        "\n".join(lines).replace('environment = "', '# "').replace('app = "', '# "')
+    )
 
     program("config", "check", "--config", "all.toml")
 

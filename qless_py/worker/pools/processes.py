@@ -23,6 +23,7 @@ from qless_py import protocol
 from qless_py.client.job import Job
 from qless_py.handlers.fork_guard import ForkSignals
 from qless_py.handlers.logs import Event, fields_of
+from qless_py.handlers.outcomes import Snooze
 from qless_py.handlers.result import Transition
 from qless_py.protocol import Call
 from qless_py.worker import control_pipe, sandbox, signals
@@ -37,6 +38,7 @@ logger = logging.getLogger(__name__)
 _COMPLETION: Final = ""  # Instead of a script: data and result of a job that just completes.
 _SIZE: Final = 4  # Bytes in front of the message of a process.
 _SPARE_DESCRIPTORS: Final = 4
+_HOOK_WAIT: Final = 10.0  # Seconds after which a job runs again whose process failed to start.
 
 
 @dataclass(slots=True)
@@ -233,8 +235,14 @@ class ProcessPool:
             gc.enable()
             # A message may have been sent before this process could receive the signal.
             prepare = functools.partial(self.on_signal, signal.SIGTERM, None)
-            transition = self._runner.run(job, prepare, self._complete)
+            hooks = self._context.options.hooks
+            if hooks.start_child():
+                transition = self._runner.run(job, prepare, self._complete)
+            else:
+                # A fault of the worker: the job runs later, and spends no retry on it.
+                transition = Transition.raised(job, Snooze(_HOOK_WAIT))
             _write(pipe, self._completion or _arguments(transition))
+            hooks.stop_child()
             code = 0
         except BaseException:
             logger.exception(Event("process of a job failed", **fields_of(held.job)))
