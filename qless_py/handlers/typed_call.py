@@ -131,7 +131,10 @@ class TypedCall:
 
     def _adapter_of(self, name: str, hint: Any) -> TypeAdapter[Any]:
         from pydantic import ConfigDict, TypeAdapter  # noqa: PLC0415
-        from pydantic.errors import PydanticUserError  # noqa: PLC0415
+        from pydantic.errors import (  # noqa: PLC0415
+            PydanticUndefinedAnnotation,
+            PydanticUserError,
+        )
 
         config = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")
         try:
@@ -143,7 +146,7 @@ class TypedCall:
                 return TypeAdapter(
                     hint
                 )  # Models and dataclasses have a configuration of their own.
-        except PydanticUserError as error:
+        except (PydanticUserError, PydanticUndefinedAnnotation) as error:
             reason = str(error).splitlines()[0].rstrip(".")
             raise BadArgumentError(
                 f"{self._name}: the annotation of {name} cannot travel as data: {reason}; annotate "
