@@ -317,9 +317,14 @@ RUN_OPTIONS: Final = (
     ),
     click.option("--hard-limit", type=SPAN, help="Kill the job after this time."),
     click.option(
+        "--attempts",
+        type=click.IntRange(min=1),
+        help="How often a handler that raises is run, with back-off in between; by default once.",
+    ),
+    click.option(
         "--retry",
         type=JSON,
-        help='Retry policy, JSON: \'{"backoff": {"first": 5, "factor": 2}}\'.',
+        help='Retry policy by exception, JSON: \'{"backoff": {"first": 5, "factor": 2}}\'.',
     ),
     click.option("--user", type=USER, help="The user of the job; users share a queue."),
     click.option(

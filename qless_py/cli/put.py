@@ -35,7 +35,7 @@ _OPTIONS: Final = (
     click.option(
         "--retries",
         type=click.IntRange(min=0),
-        help="How often the job may be lost before it fails.",
+        help="How often the job may lose its lease before it fails; by default 5.",
     ),
     click.option("--delay", type=SPAN, help="Run it after this time: 90, 15m, 2h."),
     click.option("--at", type=MOMENT, help="Run it at this time."),

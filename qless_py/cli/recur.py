@@ -53,7 +53,11 @@ _CHILDREN: Final = (
     click.option("--expires", type=SPAN, help="Fail a job not started this long after its time."),
     click.option("--priority", type=Number(), help="The priority of each job."),
     click.option("--tag", "tags", type=TAG, multiple=True, help="A tag of each job. Repeatable."),
-    click.option("--retries", type=click.IntRange(min=0), help="The retries of each job."),
+    click.option(
+        "--retries",
+        type=click.IntRange(min=0),
+        help="How often each job may lose its lease before it fails; by default 0.",
+    ),
     click.option(
         "--backlog",
         type=click.IntRange(min=0),

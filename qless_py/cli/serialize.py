@@ -32,6 +32,8 @@ def job(one: Job | RecurringJob, *, history: bool = False) -> dict[str, Any]:
         "soft_limit": one.soft_limit,
         "hard_limit": one.hard_limit,
         "expires": one.not_after,
+        "attempts": one.attempts,
+        "attempts_failed": one.attempts_failed,
         "retries": one.original_retries,
         "retries_left": one.retries_left,
         "crashes": one.crashes,

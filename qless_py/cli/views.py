@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from qless_py.cli.output import Output, brief
-from qless_py.client.humanize import exact_duration, local_time
+from qless_py.client.humanize import attempts, exact_duration, local_time
 
 _SHOWN_IN_HEAD = ("what", "when", "queue", "worker")
 
@@ -48,7 +48,8 @@ def job_page(out: Output, one: Mapping[str, Any]) -> None:
             "queue": one["queue"],
             "state": one["state"],
             "priority": one["priority"],
-            "retries": f"{_left(one)} of {one['retries']} left",
+            "attempts": attempts(one["attempts_failed"], one["attempts"]) or None,
+            "retries": f"{_left(one)} of {one['retries']} left for lost leases",
             "crashes": one["crashes"] or None,
             "stalls": one["stalls"] or None,
             "tags": one["tags"],
@@ -98,7 +99,7 @@ def recurring_page(out: Output, one: Mapping[str, Any]) -> None:
             "misfire": one["misfire"],
             "group": one["group"],
             "priority": one["priority"],
-            "retries": one["retries"],
+            "retries": f"{one['retries']} for lost leases" if one["retries"] else None,
             "backlog": one["backlog"] or None,
             "tags": one["tags"],
             "user": one["user"],

@@ -27,6 +27,11 @@ def number(value: float | None, missing: str = NOTHING) -> str:
     return f"{value:.1f}" if abs(value) >= _ONE_DECIMAL_BELOW else f"{value:.2g}"
 
 
+def attempts(failed: int, of: int | None) -> str:
+    """Return how many attempts of a job failed, or nothing if that says nothing."""
+    return f"{failed} of {of} failed" if of is not None else f"{failed} failed" if failed else ""
+
+
 def plural(count: int, noun: str) -> str:
     """Return a number of things: 1 job, 1,204 jobs."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"

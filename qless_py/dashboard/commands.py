@@ -163,7 +163,7 @@ def bulk(action: str, selection: Sequence[str], params: Mapping[str, Any]) -> li
 def of_put(texts: dict[str, Any]) -> list[str]:
     """Return the command that puts a job with the values of a form."""
     words = ["put", texts["queue"] or "QUEUE", texts["klass"] or "KLASS", texts["data"] or "{}"]
-    for name in ("jid", "priority", "retries", "delay", "user"):
+    for name in ("jid", "priority", "attempts", "retries", "delay", "user"):
         if texts[name]:
             words += [f"--{name}", texts[name]]
     for name, option in (("tags", "--tag"), ("depends", "--depends"), ("throttles", "--throttle")):

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from qless_py.errors import BadArgumentError
 from qless_py.handlers import resolve
 from qless_py.handlers.retry import RetryPolicy, Tries
 from qless_py.protocol.job_state import JobState
@@ -20,6 +21,23 @@ class HandledJob(JobState):
         """The retry policy the job was put with, if any."""
         stored = self.fields.get("retry")
         return None if stored is None else RetryPolicy.of(str(stored))
+
+    @property
+    def attempts(self) -> int | None:
+        """How often a handler that raises is run, as the put said with `attempts` or `retry`.
+
+        None if it said neither, gave no number, or is unreadable.
+        """
+        try:
+            policy = self.retry_policy
+        except BadArgumentError:
+            return None
+        return None if policy is None else policy.attempts
+
+    @property
+    def attempts_failed(self) -> int:
+        """How many runs raised and were retried by a policy since the job was put."""
+        return self.tries.total
 
     @property
     def tries(self) -> Tries:

@@ -196,6 +196,11 @@ class RetryPolicy:
         _check_budget(retries, within)
         self._on, self._retries, self._within = rules, retries, within
 
+    @property
+    def attempts(self) -> int | None:
+        """How often a handler that raises is run; None if the policy has no budget of its own."""
+        return None if self._retries is None else self._retries + 1
+
     def as_map(self) -> dict[str, Any]:
         """Return the policy as a map for JSON."""
         on = {name: rule.as_map() for name, rule in self._on.items()}

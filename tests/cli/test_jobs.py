@@ -369,3 +369,15 @@ def test_bad_lines_are_named(program: Program, live: Client) -> None:
 
     assert "line 3" in ended.stderr
     assert live.queues.counts == []
+
+
+def test_attempts_and_lost_leases_are_counted_apart(program: Program) -> None:
+    jid = program("put", "mail", "app.Send", "--attempts", "5", "--retries", "2").stdout.strip()
+
+    shown = program("job", "show", jid).stdout
+
+    assert "0 of 5 failed" in shown
+    assert "2 of 2 left for lost leases" in shown
+    both = program("put", "mail", "app.Send", "--attempts", "5", "--retry", "{}", code=None)
+    assert both.exit_code != 0
+    assert "attempts and retry exclude each other" in both.output

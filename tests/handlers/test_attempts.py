@@ -90,3 +90,20 @@ def test_any_other_number_is_rejected(client: Client, attempts: Any) -> None:
 def test_a_policy_and_a_number_exclude_each_other(client: Client) -> None:
     with pytest.raises(BadArgumentError, match="attempts and retry exclude each other"):
         client.queues["q"].put(raises, attempts=2, retry=RetryPolicy())
+
+
+def test_a_job_says_how_many_of_its_attempts_failed(client: Client, clock: Clock) -> None:
+    jid = client.queues["q"].put(raises, attempts=3)
+    plain = client.queues["q"].put(raises, delay=1e6)
+    unreadable = client.queues["q"].put(raises, delay=1e6)
+    garbage = client.job(unreadable)
+    garbage.fields["retry"] = "{"
+
+    for _ in range(2):
+        drain(client.queues["q"], raises=False)
+        clock.advance(60)
+
+    job = client.job(jid)
+    assert (job.attempts_failed, job.attempts) == (2, 3)
+    assert (client.job(plain).attempts_failed, client.job(plain).attempts) == (0, None)
+    assert garbage.attempts is None

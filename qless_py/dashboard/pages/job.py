@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response
 
 from qless_py import protocol
 from qless_py.client import bulk
-from qless_py.client.humanize import plural
+from qless_py.client.humanize import attempts, plural
 from qless_py.client.job import Job
 from qless_py.dashboard import commands
 from qless_py.dashboard.actions import Confirmation, perform, refuse, requires, return_url
@@ -47,6 +47,7 @@ def job(jid: str) -> str | Response:
     return render_template(
         "qless_py/job.html",
         job=found,
+        attempts=attempts(found.attempts_failed, found.attempts),
         explanation=client().explain(jid),
         queues=dashboard().queue_names(),
         commands=commands.of_job(found),

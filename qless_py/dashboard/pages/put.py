@@ -21,6 +21,7 @@ _FORM: Final = forms.Form(
         "jid": str,
         "delay": forms.parse_number,
         "priority": forms.parse_number,
+        "attempts": forms.parse_integer,
         "retries": forms.parse_integer,
         "tags": forms.parse_names,
         "depends": forms.parse_names,
@@ -42,6 +43,7 @@ def put_job() -> str:
     texts = {
         "queue": found.queue_name, "klass": found.klass_name, "data": data or "{}",
         "priority": f"{found.priority:g}" if found.priority else "",
+        "attempts": str(found.attempts or ""),
         "retries": str(found.original_retries), "tags": " ".join(found.tags),
         "user": found.user or "", "throttles": " ".join(found.throttles),
     }  # fmt: skip
