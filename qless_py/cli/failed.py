@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import click
 
@@ -13,8 +13,10 @@ from qless_py.cli.context import CliContext
 from qless_py.cli.errors import NotFoundError
 from qless_py.cli.filters import Filters
 from qless_py.cli.params import GROUP, QUEUE, paged
-from qless_py.client.humanize import local_time
+from qless_py.client.humanize import error_line, local_time
 from qless_py.protocol.jobs import MAX_PAGE
+
+_MAX_ERROR: Final = 100  # characters of an error in the list
 
 
 @group("failed")
@@ -62,7 +64,7 @@ def list_jobs(cli: CliContext, group: str, count: int, offset: int) -> None:
                 one["klass"],
                 local_time(one["failed_at"]),
                 (one["failure"] or {}).get("worker"),
-                _last_line((one["failure"] or {}).get("message")),
+                error_line((one["failure"] or {}).get("message"))[:_MAX_ERROR],
             )
             for one in answer
         ]
@@ -71,11 +73,6 @@ def list_jobs(cli: CliContext, group: str, count: int, offset: int) -> None:
     cli.out.answer({"total": found["total"], "offset": offset, "jobs": answer}, show)
     if not found["total"]:
         raise NotFoundError(f"failure group {group} is empty")
-
-
-def _last_line(message: Any) -> str:
-    lines = str(message or "").strip().splitlines()
-    return lines[-1][:100] if lines else ""
 
 
 @failed.command(

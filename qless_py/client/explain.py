@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
-from qless_py.client.humanize import ago, instant, plural
+from qless_py.client.humanize import ago, error_line, instant, plural
 from qless_py.protocol import Call, jobs, reservers
 from qless_py.protocol.job_state import OVERDUE_AFTER, EndedBy
 
@@ -306,9 +306,8 @@ class Failed(Reason):
     worker: str
 
     def words(self, now: float) -> str:
-        """Describe when, in which group, and why: the first line, or the last of a traceback."""
-        lines = self.message.strip().splitlines() or [""]
-        why = lines[-1 if lines[0].startswith("Traceback") else 0].strip()[:_MESSAGE]
+        """Describe when, in which group, and why."""
+        why = error_line(self.message)[:_MESSAGE]
         said = f"it failed at {instant(self.at, now)} as {self.group}"
         return f"{said}: {why}" if why else said
 

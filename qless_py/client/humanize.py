@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final
 
@@ -14,6 +16,13 @@ _UNITS: Final = (
     (1.0, "s", 0.9995),
 )
 _SIZES: Final = ((2.0**30, "GiB"), (2.0**20, "MiB"), (2.0**10, "KiB"))
+# A traceback that Python has printed, and not one in a message: it is the first thing, or stands
+# behind the sentence about a chained exception. That of a group is indented.
+_TRACEBACK: Final = re.compile(
+    r"(?:\A|^(?:The above exception was|During handling of the above)[^\n]*\n\n)"
+    r"(?:  \+ Exception Group )?Traceback \(most recent call last\):$",
+    re.MULTILINE,
+)
 _ONE_DECIMAL_BELOW: Final = 10
 _GROUPED_FROM: Final = 1000
 
@@ -122,3 +131,26 @@ def _rounded(amount: float) -> str:
     if round(amount, 1) < _ONE_DECIMAL_BELOW:
         return f"{amount:.1f}".removesuffix(".0")
     return f"{amount:.0f}"
+
+
+def error_line(message: str | None) -> str:
+    """Return the line of a failure's message that says what went wrong.
+
+    In a traceback that is the first line behind the frames of the last exception: more lines of its
+    message, its notes, and the members of a group follow. Of any other message it is the first.
+    """
+    text = message or ""
+    lines = text.strip().splitlines()
+    tracebacks = [*_TRACEBACK.finditer(text)]
+    frames = [number for number, one in enumerate(lines) if one.startswith('  File "')]
+    if tracebacks:
+        found = _first_outside(text[tracebacks[-1].end() :].splitlines())
+    else:  # The beginning of a long traceback may be missing.
+        found = _first_outside(lines[frames[-1] :] if frames else lines)
+    return found or (lines[0].strip() if lines else "")
+
+
+def _first_outside(lines: Sequence[str]) -> str:
+    """Return the first line that is no frame or source line of a traceback, or ""."""
+    shown = (one.removeprefix("  | ") for one in lines)
+    return next((one.strip() for one in shown if one.strip() and not one.startswith("  ")), "")

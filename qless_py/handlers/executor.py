@@ -18,25 +18,40 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import inspect
+import logging
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
-from qless_py.errors import BadArgumentError, LostLeaseError, ProcessStop, SoftLimitError
-from qless_py.handlers import resolve
+from qless_py.errors import (
+    BadArgumentError,
+    LostLeaseError,
+    ProcessStop,
+    QlessError,
+    SoftLimitError,
+)
+from qless_py.handlers import exceptions, resolve
 from qless_py.handlers.context import running
 from qless_py.handlers.fork_guard import ForkGuard
 from qless_py.handlers.interrupt import SoftLimit
 from qless_py.handlers.job import HandledJob
-from qless_py.handlers.outcomes import Outcome
+from qless_py.handlers.outcomes import Outcome, deciding
 from qless_py.handlers.resolve import Handler
 from qless_py.handlers.retry import QueuePolicies, RetryPolicy
 from qless_py.protocol import arguments
 
 Middleware = Callable[[Any], AbstractContextManager[Any] | AbstractAsyncContextManager[Any]]
 
+logger = logging.getLogger(__name__)
+
 _MAX_RESOLVED: Final = 1000
+
+
+class GeneratorHandlerError(QlessError):
+    """A handler has returned a generator instead of doing its work."""
+
+    omit_traceback = True  # It would show frames of the worker only.
 
 
 class Performer(Protocol):
@@ -91,35 +106,37 @@ class Executor:
         Raises what the handler raises, or the `Retry`, `Snooze` or `Discard` that a policy makes of
         it.
         """
-        found = self._resolve(job)
-        if found.handler.is_async:
-            return _run_coroutine(self.arun(job))
+        found = None
         try:
-            with ForkGuard(), running(job):
-                return _call_within(found, job, self._soft_limit(found, job))
+            found = self._resolve(job)
+            if not found.handler.is_async:
+                with ForkGuard(), running(job):
+                    return _call_within(found, job, self._soft_limit(found, job))
         except Exception as error:
             if _is_undecided(job, error):
-                policy = job.retry_policy or found.policy
+                policy = _policy_for(job, found)
                 if policy is None:
                     policy = self._queue_policies.of(job.queue_name, job.session.run)
                 self._apply(policy or self._options.retry, job, error)
             raise
+        return _run_coroutine(self.arun(job))
 
     async def arun(self, job: HandledJob) -> Any:
         """Await the job's handler; one that is not `async def` runs in a thread."""
-        found = self._resolve(job)
-        if not found.handler.is_async:
-            return await asyncio.to_thread(self.run, job)
+        found = None
         try:
-            with ForkGuard(), running(job):
-                return await _await_within(found, job, self._soft_limit(found, job))
+            found = self._resolve(job)
+            if found.handler.is_async:
+                with ForkGuard(), running(job):
+                    return await _await_within(found, job, self._soft_limit(found, job))
         except Exception as error:
             if _is_undecided(job, error):
-                policy = job.retry_policy or found.policy
+                policy = _policy_for(job, found)
                 if policy is None:
                     policy = await self._queue_policies.of_async(job.queue_name, job.session.run)
                 self._apply(policy or self._options.retry, job, error)
             raise
+        return await asyncio.to_thread(self.run, job)
 
     def is_async(self, job: HandledJob) -> bool:
         """Return whether the handler is `async def`; False if it cannot be resolved."""
@@ -178,14 +195,27 @@ class Executor:
 
     def _apply(self, policy: RetryPolicy | None, job: HandledJob, error: Exception) -> None:
         """Raise the outcome that a policy decides on, if any."""
-        outcome = None if policy is None else policy.decide(error, job.tries, self._load)
+        if policy is None:
+            return
+        outcome = policy.decide(deciding(error), job.tries, self._load)
         if outcome is not None:
             raise outcome from error
 
 
 def _is_undecided(job: HandledJob, error: Exception) -> bool:
     """Return whether policies apply: not if the handler itself decided what happens to the job."""
-    return job.state == "running" and not isinstance(error, (Outcome, LostLeaseError))
+    is_decided = exceptions.is_a(deciding(error), (Outcome, LostLeaseError, ProcessStop))
+    return job.state == "running" and not is_decided
+
+
+def _policy_for(job: HandledJob, found: _Resolved | None) -> RetryPolicy | None:
+    """Return the policy of the job or its class; of a class that was not found, none is known."""
+    try:
+        own = job.retry_policy
+    except QlessError as error:  # It must not replace what the handler raised.
+        logger.error("invalid retry policy jid=%s: %s", job.jid, error)  # noqa: TRY400 - expected
+        own = None
+    return own if own is not None or found is None else found.policy
 
 
 def _call_within(found: _Resolved, job: HandledJob, soft_limit: float | None) -> Any:
@@ -209,11 +239,13 @@ async def _await_within(found: _Resolved, job: HandledJob, soft_limit: float | N
                 stack.enter_context(_sync_context(context, enter))
         if soft_limit is not None:
             await stack.enter_async_context(SoftLimit(soft_limit))
-        return await _await(found.handler.bound()(job))
+        value = await _await(found.handler.bound()(job))
+        _refuse_generator(found.handler, value)
+        return value
 
 
 def _call(handler: Handler, job: HandledJob) -> Any:
-    """Call a handler; if it returns a coroutine, run that, too.
+    """Call a handler; if it returns an awaitable, await that, too.
 
     A copy that the handler forked exits here, before it leaves any middleware or calls the store:
     locks that other threads held at the fork stay locked in it. The guard in `run` covers copies
@@ -221,7 +253,18 @@ def _call(handler: Handler, job: HandledJob) -> Any:
     """
     with ForkGuard():
         value = handler.bound()(job)
-    return _run_coroutine(_await(value)) if inspect.iscoroutine(value) else value
+    _refuse_generator(handler, value)
+    return _run_coroutine(_await(value)) if inspect.isawaitable(value) else value
+
+
+def _refuse_generator(handler: Handler, value: Any) -> None:
+    """Fail the job of a handler that has a `yield`: calling it has run nothing of it."""
+    if inspect.isgenerator(value) or inspect.isasyncgen(value):
+        what = getattr(handler.target, "__qualname__", None) or repr(handler.target)
+        raise GeneratorHandlerError(
+            f"{what} returned a generator, whose code has not run; "
+            "a handler must not use yield, and may return list(…) of what it yields"
+        )
 
 
 async def _await(coroutine: Awaitable[Any]) -> Any:
@@ -230,36 +273,57 @@ async def _await(coroutine: Awaitable[Any]) -> Any:
 
 
 def _run_coroutine(coroutine: Coroutine[Any, Any, Any]) -> Any:
-    """Run a coroutine in an event loop of its own.
+    """Run a coroutine in an event loop of its own."""
+    main = _MainTask(coroutine)
+    with asyncio.Runner() as runner:
+        runner.get_loop().set_exception_handler(main.on_error)
+        try:
+            runner.run(main.run())
+        except asyncio.CancelledError:
+            if main.interrupt is not None:
+                raise main.interrupt from None
+            raise
+    if main.error is not None:
+        raise main.error
+    return main.value
+
+
+class _MainTask:
+    """The task that runs a handler in a loop of its own, and how the handler ended.
+
+    That is not the result of the task: asyncio calls the repr of results, which may raise.
 
     An interrupt that a signal raises inside a callback of the loop would only be logged by the
-    loop. Here it cancels the coroutine and is raised from this function.
+    loop. Here it cancels the task and is kept as `interrupt`.
     """
-    interrupts: list[BaseException] = []
-    tasks: list[asyncio.Task[Any] | None] = []
 
-    def on_error(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    def __init__(self, coroutine: Coroutine[Any, Any, Any]) -> None:
+        self.value: Any = None
+        self.error: BaseException | None = None
+        self.interrupt: BaseException | None = None
+        self._coroutine = coroutine
+        self._task: asyncio.Task[Any] | None = None
+
+    async def run(self) -> None:
+        """Await the coroutine and keep what it returned or raised."""
+        self._task = asyncio.current_task()
+        try:
+            self.value = await self._coroutine
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:  # noqa: BLE001 - raised by the caller
+            self.error = error
+
+    def on_error(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """Handle an exception that no code has caught."""
         error = context.get("exception")
-        if not isinstance(error, (ProcessStop, LostLeaseError, SoftLimitError)) or interrupts:
+        is_interrupt = isinstance(error, (ProcessStop, LostLeaseError, SoftLimitError))
+        if not is_interrupt or self.interrupt is not None:
             loop.default_exception_handler(context)
             return
-        interrupts.append(error)
-        for task in tasks:
-            if task is not None:
-                task.cancel()
-
-    async def main() -> Any:
-        tasks.append(asyncio.current_task())
-        return await coroutine
-
-    with asyncio.Runner() as runner:
-        runner.get_loop().set_exception_handler(on_error)
-        try:
-            return runner.run(main())
-        except asyncio.CancelledError:
-            if interrupts:
-                raise interrupts[0] from None
-            raise
+        self.interrupt = error
+        if self._task is not None:
+            self._task.cancel()
 
 
 def _load_middleware(one: str | Middleware) -> Middleware:

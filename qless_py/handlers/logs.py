@@ -21,6 +21,7 @@ from types import TracebackType
 from typing import Any, Final
 
 from qless_py.errors import LostLeaseError, SoftLimitError
+from qless_py.handlers import exceptions
 from qless_py.handlers.context import current_job
 from qless_py.handlers.job import HandledJob
 from qless_py.protocol import arguments
@@ -107,7 +108,13 @@ def attempt(job: HandledJob) -> int:
     return max(1, 1 + job.original_retries - job.retries_left + tries)
 
 
-class HumanFormatter(logging.Formatter):
+class _Formatter(logging.Formatter):
+    def formatException(self, ei: Any) -> str:  # noqa: N802 - of the base class
+        """Return a traceback; that of an exception that resists has what can be read of it."""
+        return exceptions.describe(ei[1], ei[2]).removesuffix("\n")
+
+
+class HumanFormatter(_Formatter):
     """Format lines for people, with the job in brackets: `… INFO app [jid queue klass] sent`."""
 
     def __init__(self) -> None:
@@ -125,7 +132,7 @@ class HumanFormatter(logging.Formatter):
         return _cut(super().format(record), 2 * _MAX_TEXT)
 
 
-class JsonFormatter(logging.Formatter):
+class JsonFormatter(_Formatter):
     """Format each line as one JSON object: at, level, logger, pid, message, jid, queue, klass.
 
     Lines about a run have worker and attempt, too. A traceback goes into `error`, stack

@@ -5,12 +5,23 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any, Final, TypeVar, cast
 
-from qless_py.errors import BadArgumentError
+from qless_py.errors import (
+    BadArgumentError,
+    GracefulStop,
+    ImmediateStop,
+    LostLeaseError,
+    SoftLimitError,
+)
+from qless_py.handlers import exceptions
 from qless_py.protocol.options import Seconds
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+# One of these in a group decides what happens to the job, whatever else is in it: the other members
+# are usually what the interrupt caused. The first one that is found counts.
+_INTERRUPTS: Final = (ImmediateStop, GracefulStop, LostLeaseError, SoftLimitError)
 
 
 class Outcome(Exception):  # noqa: N818 - not an error
@@ -51,29 +62,59 @@ class Discard(Outcome):
         self.reason = reason
 
 
-def retry(*exceptions: type[BaseException], delay: Seconds = 0) -> Callable[[F], F]:
+def deciding(error: BaseException) -> BaseException:
+    """Return what decides about the job of a handler that raised `error`: usually that itself.
+
+    Tasks of an `asyncio.TaskGroup` and blocks of `except*` raise in groups. Of a group that is an
+    interrupt in it, or else the first `Retry`, `Snooze` or `Discard` if it contains nothing else.
+    """
+    if not exceptions.is_a(error, BaseExceptionGroup):
+        return error
+    for kind in _INTERRUPTS:
+        found = exceptions.first_member(error, kind)
+        if found is not None:
+            return found
+    members = exceptions.members(error)
+    is_decided = members and all(exceptions.is_a(one, Outcome) for one in members)
+    return members[0] if is_decided else error
+
+
+def retry(*kinds: type[BaseException], delay: Seconds = 0) -> Callable[[F], F]:
     """Raise `Retry(delay)` when the decorated handler raises one of these exceptions.
 
-    For growing delays, budgets and exceptions to discard, use a `RetryPolicy`.
+    A group is retried if all its members are among them. For growing delays, budgets and exceptions
+    to discard, use a `RetryPolicy`.
     """
-    if not exceptions:
+    if not kinds:
         raise BadArgumentError("retry() needs at least one exception class")
+    caught: tuple[type[BaseException], ...] = (*kinds, BaseExceptionGroup)
 
     def decorate(function: F) -> F:
         @functools.wraps(function)
         def call(*args: Any, **kwargs: Any) -> Any:
             try:
                 return function(*args, **kwargs)
-            except exceptions as error:
+            except caught as error:
+                if not _are_all(error, kinds):
+                    raise
                 raise Retry(delay) from error
 
         @functools.wraps(function)
         async def acall(*args: Any, **kwargs: Any) -> Any:
             try:
                 return await function(*args, **kwargs)
-            except exceptions as error:
+            except caught as error:
+                if not _are_all(error, kinds):
+                    raise
                 raise Retry(delay) from error
 
         return cast("F", acall if inspect.iscoroutinefunction(function) else call)
 
     return decorate
+
+
+def _are_all(error: BaseException, kinds: tuple[type[BaseException], ...]) -> bool:
+    """Return whether an exception, or else each member of a group, is of one of these classes."""
+    if exceptions.is_a(error, kinds):
+        return True
+    return all(exceptions.is_a(one, kinds) for one in exceptions.members(error))

@@ -6,20 +6,21 @@
 | raised `Retry`, `Snooze` or `Discard`, or a policy did | runs again later, or is deleted |
 | raised `GracefulStop` or `ImmediateStop` | is released: another worker runs it, at no cost |
 | raised anything else | fails in the group `<klass>:<exception>` |
+| raised a group of exceptions | as `outcomes.deciding` says |
 | made a transition itself, by `job.complete()` for example | stays as it is |
 """
 
 from __future__ import annotations
 
 import logging
-import traceback
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final
 
-from qless_py.errors import HandlerNotFoundError, LostLeaseError, ProcessStop
+from qless_py.errors import BadArgumentError, HandlerNotFoundError, LostLeaseError, ProcessStop
+from qless_py.handlers import exceptions
 from qless_py.handlers.job import HandledJob
-from qless_py.handlers.outcomes import Discard, Outcome, Retry, Snooze
+from qless_py.handlers.outcomes import Discard, Outcome, Retry, Snooze, deciding
 from qless_py.protocol import Call, jobs
 
 logger = logging.getLogger(__name__)
@@ -49,30 +50,46 @@ class Transition:
             return cls(job, None)
         try:
             return cls(job, jobs.complete_finally(job, value))
-        except Exception as error:  # noqa: BLE001 - a result that cannot be encoded fails the job
+        except BadArgumentError as error:  # It cannot be encoded: the message says which part.
+            return cls.failed(job, error, exceptions.text(error))
+        except BaseException as error:  # noqa: BLE001 - code of the result, such as an __iter__
             return cls.raised(job, error)
 
     @classmethod
     def raised(cls, job: HandledJob, error: BaseException) -> Transition:
-        """Fail a job whose handler raised, or apply the `Outcome` or the stop that it raised."""
+        """Fail a job whose handler raised, or apply the `Outcome` or the stop that it raised.
+
+        Whatever the exception is, the job gets a transition.
+        """
+        try:
+            return cls._raised(job, error)
+        except BaseException as wrong:  # noqa: BLE001 - code of the exception, or of a log handler
+            message = f"{exceptions.line(error)} (handling it raised {exceptions.line(wrong)})"
+            return cls.failed(job, error, message)
+
+    @classmethod
+    def _raised(cls, job: HandledJob, error: BaseException) -> Transition:
+        decided = deciding(error)
         if job.state != "running":
-            if not isinstance(error, ProcessStop):
+            if not exceptions.is_a(decided, ProcessStop):
                 logger.warning(
                     "handler raised after it had ended its job jid=%s klass=%s state=%s",
                     *(job.jid, job.klass_name, job.state),
-                    exc_info=error,
+                    exc_info=exceptions.loggable(error),
                 )
             return cls(job, None)
-        if isinstance(error, ProcessStop):
+        if exceptions.is_a(decided, ProcessStop):
             return cls(job, jobs.release(job))
-        if isinstance(error, Outcome):
+        if isinstance(decided, Outcome):
             try:
-                return cls(job, _call(job, error))
+                return cls(job, _call(job, decided))
             except Exception as invalid:  # noqa: BLE001 - an invalid delay fails the job
                 return cls.failed(job, invalid, _describe(invalid))
-        if isinstance(error, LostLeaseError):
-            logger.warning("stopped after losing the lease jid=%s: %s", job.jid, error)
-        return cls.failed(job, error, _describe(error))
+        if exceptions.is_a(decided, LostLeaseError):
+            logger.warning(
+                "stopped after losing the lease jid=%s: %s", job.jid, exceptions.text(decided)
+            )
+        return cls.failed(job, decided, _describe(error))
 
     @classmethod
     def refused(cls, job: HandledJob, error: Exception) -> Transition:
@@ -80,7 +97,9 @@ class Transition:
 
         Otherwise the job would run again each time its lease expires.
         """
-        return cls.failed(job, error, f"the store refused the result of the job: {error}")
+        return cls.failed(
+            job, error, f"the store refused the result of the job: {exceptions.text(error)}"
+        )
 
     @classmethod
     def failed(cls, job: HandledJob, error: BaseException, message: str) -> Transition:
@@ -105,7 +124,7 @@ def _retry(job: HandledJob, outcome: Retry) -> Call[Any]:
     cause = outcome.__cause__
     group, message = None, None
     if cause is not None:
-        group, message = _group(job, cause), _truncate(_describe(cause), _MAX_MESSAGE)
+        group, message = _group(job, deciding(cause)), _truncate(_describe(cause), _MAX_MESSAGE)
     budget: dict[str, Any] = {"tries": outcome.tries, "apart": outcome.has_own_budget}
     return jobs.retry(job, outcome.delay, group, message, **budget)
 
@@ -115,10 +134,9 @@ def _describe(error: BaseException) -> str:
 
     An exception that says everything in its message has an attribute `omit_traceback`.
     """
-    if isinstance(error, HandlerNotFoundError) or getattr(error, "omit_traceback", False):
-        return str(error)
-    trace = _from_handler(error.__traceback__)
-    return "".join(traceback.format_exception(type(error), error, trace))
+    if exceptions.is_a(error, HandlerNotFoundError) or exceptions.has_flag(error, "omit_traceback"):
+        return exceptions.text(error)
+    return exceptions.describe(error, _from_handler(error.__traceback__))
 
 
 def _from_handler(trace: TracebackType | None) -> TracebackType | None:
@@ -131,7 +149,7 @@ def _from_handler(trace: TracebackType | None) -> TracebackType | None:
 
 
 def _group(job: HandledJob, error: BaseException) -> str:
-    return _truncate(f"{job.klass_name}:{type(error).__name__}", _MAX_GROUP)
+    return _truncate(f"{job.klass_name}:{exceptions.name(error)}", _MAX_GROUP)
 
 
 def _truncate(text: str, size: int) -> str:

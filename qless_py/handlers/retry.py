@@ -11,14 +11,14 @@ import json
 import logging
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, cast, get_args
 
 from redis.exceptions import RedisError
 
 from qless_py.errors import BadArgumentError, QlessError
-from qless_py.handlers import resolve
+from qless_py.handlers import exceptions, resolve
 from qless_py.handlers.outcomes import Discard, Outcome, Retry, Snooze
 from qless_py.protocol import Call, arguments, config
 from qless_py.protocol.options import Seconds
@@ -30,6 +30,7 @@ Load = Callable[[str], Any]
 
 Action = Literal["retry", "snooze", "discard", "fail"]
 ACTIONS: Final = get_args(Action)
+_BY_STRICTNESS: Final = ("fail", "retry", "snooze", "discard")
 _MAX_TEXT: Final = 4000  # bytes that the store keeps of a policy, or of the tries under it
 _MAX_WAIT: Final = 3155760000.0
 _MAX_FACTOR: Final = 1000.0
@@ -166,7 +167,8 @@ class RetryPolicy:
     With only a `backoff`, or without arguments, every `Exception` does. `on` maps exceptions (the
     class or its dotted name) to a `RetryRule`, a `Backoff` or an action. If several match, the one
     closest to the exception's own class applies; if none matches, `backoff` applies, and without a
-    `backoff` the job fails.
+    `backoff` the job fails. A group of exceptions counts as its strictest member, unless a rule
+    names its class; an exception that no rule matches is the strictest.
 
     A retry spends one of the job's retries unless there is a budget: `retries` of the rule, or of
     the policy, which all its rules share. When the budget is spent, or the next run would start
@@ -230,14 +232,14 @@ class RetryPolicy:
         self, error: BaseException, tries: Tries, load: Load = resolve.load
     ) -> Outcome | None:
         """Return what to do with a job that raised `error`, or None to let it fail."""
-        name = next((name for name in _matching_names(type(error)) if name in self._on), None)
+        name, error = self._match(error)
         if name is None:
             return None
         rule = self._on[name]
         if rule.then == "fail":
             return None
         if rule.then == "discard":
-            return Discard(f"{type(error).__name__}: {error}")
+            return Discard(exceptions.line(error))
         number = tries.number(name)
         delay = rule.backoff.seconds(number + 1, error, load)
         if rule.then == "snooze":
@@ -248,6 +250,30 @@ class RetryPolicy:
         retry.tries = tries.with_one_more(name)
         retry.has_own_budget = rule.retries is not None or self._retries is not None
         return retry
+
+    def _match(self, error: BaseException) -> tuple[str | None, BaseException]:
+        """Return the name of the rule that applies, and the exception that it applies to.
+
+        A rule for a class of groups applies to a whole group. Otherwise each member has its rule,
+        and the strictest decides: no rule, which fails the job, then fail, retry, snooze, discard.
+        """
+        kinds = exceptions.classes(error)
+        if not exceptions.is_a(error, BaseExceptionGroup):
+            return self._rule_for(kinds), error
+        groups = [one for one in kinds if issubclass(one, BaseExceptionGroup)]
+        name = self._rule_for(groups)
+        if name is not None:
+            return name, error
+        matched = [
+            (self._rule_for(exceptions.classes(one)), one) for one in exceptions.members(error)
+        ]
+        return min(matched, key=lambda pair: self._leniency(pair[0]))
+
+    def _rule_for(self, kinds: Sequence[type]) -> str | None:
+        return next((name for name in _matching_names(kinds) if name in self._on), None)
+
+    def _leniency(self, name: str | None) -> int:
+        return -1 if name is None else _BY_STRICTNESS.index(self._on[name].then)
 
     def _is_spent(self, rule: RetryRule, number: int, tries: Tries, delay: float) -> bool:
         counts = ((rule.retries, number), (self._retries, tries.total))
@@ -355,9 +381,11 @@ def _warn(error: Exception) -> None:
     logger.warning("cannot read the retry policies of queues: %s", error)
 
 
-def _matching_names(kind: type[BaseException]) -> Iterator[str]:
-    """Yield the names of the rules that match an exception, the closest first."""
-    for one in kind.__mro__[:-1]:
+def _matching_names(kinds: Sequence[type]) -> Iterator[str]:
+    """Yield the names of the rules that match an exception of these classes, the closest first."""
+    for one in kinds:
+        if one is object:
+            continue
         yield _name(one)
         if one.__module__ == "builtins":
             yield f"builtins.{one.__qualname__}"

@@ -15,7 +15,7 @@ from qless_py.handlers import resolve
 from qless_py.handlers.context import current_job
 from qless_py.handlers.executor import Executor, HandlerOptions, Middleware
 from qless_py.handlers.job import HandledJob
-from qless_py.handlers.outcomes import Outcome
+from qless_py.handlers.outcomes import Outcome, deciding
 from qless_py.handlers.resolve import Handler
 from qless_py.handlers.result import Transition
 from qless_py.handlers.retry import Backoff, RetryPolicy
@@ -205,8 +205,9 @@ class Manager:
         state = held.job.state
         if transition.call is not None:
             state = _STATES.get(transition.call.script, state)
-        if isinstance(error, Outcome) and error.__cause__ is not None:
-            error = error.__cause__
+        decided = error and deciding(error)
+        if isinstance(decided, Outcome) and decided.__cause__ is not None:
+            error = decided.__cause__
         jid, topic = held.leased.jid, held.leased.queue
         if state == "complete":
             self._metrics.add("completed")

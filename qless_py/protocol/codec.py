@@ -8,9 +8,9 @@ import hmac
 import importlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, NoReturn, Protocol
+from typing import Any, Final, NoReturn, Protocol
 
 import msgpack
 
@@ -21,10 +21,15 @@ _KEY_BYTES = (16, 24, 32)
 _MAX_KEY_ID = 255
 _ENCRYPTED_VERSION = 1
 _URL_SAFE = str.maketrans("-_", "+/")
+_MAX_DEPTH: Final = 30  # An unencodable value below this many levels is reported at this one.
 
 
 class Codec(Protocol):
-    """Turns values into bytes and back; the jid is there for codecs that bind data to its job."""
+    """Turns values into bytes and back; the jid is there for codecs that bind data to its job.
+
+    The codecs of this module also have `encode_named`, whose last argument says in error messages
+    what the value is: data, result or progress.
+    """
 
     @property
     def name(self) -> str:
@@ -44,14 +49,17 @@ class JsonCodec:
 
     def encode(self, value: Any, jid: str) -> bytes:
         """Write JSON; NaN and infinities, which are not JSON, are refused."""
+        return self.encode_named(value, jid, "data")
+
+    def encode_named(self, value: Any, jid: str, what: str) -> bytes:
+        """Write JSON; error messages call the value `what`."""
         if isinstance(value, bytes):
-            _checked(self, value, jid)
+            _checked(self, value, jid, what)
             return value
         try:
-            text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-            return text.encode()
+            return _to_json(value)
         except (TypeError, ValueError, RecursionError) as error:
-            raise BadArgumentError(f"data cannot be written as JSON: {error}") from error
+            raise _unencodable("JSON", what, value, _to_json, error) from error
 
     def decode(self, data: bytes, jid: str) -> Any:
         """Read JSON."""
@@ -68,12 +76,15 @@ class MsgpackCodec:
 
     def encode(self, value: Any, jid: str) -> bytes:
         """Write msgpack."""
+        return self.encode_named(value, jid, "data")
+
+    def encode_named(self, value: Any, jid: str, what: str) -> bytes:
+        """Write msgpack; error messages call the value `what`."""
         del jid
         try:
-            packed: bytes = msgpack.packb(value, use_bin_type=True, default=_pack_datetime)
+            return _to_msgpack(value)
         except (TypeError, ValueError, OverflowError, RecursionError) as error:
-            raise BadArgumentError(f"data cannot be written as msgpack: {error}") from error
-        return packed
+            raise _unencodable("msgpack", what, value, _to_msgpack, error) from error
 
     def decode(self, data: bytes, jid: str) -> Any:
         """Read msgpack."""
@@ -142,10 +153,14 @@ class EncryptedCodec:
 
     def encode(self, value: Any, jid: str) -> bytes:
         """Encrypt with the current key."""
+        return self.encode_named(value, jid, "data")
+
+    def encode_named(self, value: Any, jid: str, what: str) -> bytes:
+        """Encrypt with the current key; error messages call the value `what`."""
         key_id = self._current.encode()
         head = bytes((_ENCRYPTED_VERSION, len(key_id))) + key_id
         nonce = os.urandom(_NONCE_BYTES)
-        plain = self._inner.encode(value, jid)
+        plain = encode(self._inner, value, jid, what)
         sealed: bytes = self._ciphers[self._current].encrypt(nonce, plain, head + jid.encode())
         return head + nonce + sealed
 
@@ -169,11 +184,80 @@ class EncryptedCodec:
         return self._inner.decode(plain, jid)
 
 
-def _checked(codec: Codec, data: bytes, jid: str) -> None:
+def encode(codec: Codec, value: Any, jid: str, what: str) -> bytes:
+    """Return the bytes of a value; error messages call it `what`, if the codec can do that."""
+    named: Callable[[Any, str, str], bytes] | None = getattr(codec, "encode_named", None)
+    return codec.encode(value, jid) if named is None else named(value, jid, what)
+
+
+def _checked(codec: Codec, data: bytes, jid: str, what: str) -> None:
     try:
         codec.decode(data, jid)
     except UndecodableDataError as error:
-        raise BadArgumentError(f"data given as bytes is no {codec.name}: {error}") from error
+        raise BadArgumentError(f"{what} given as bytes is no {codec.name}: {error}") from error
+
+
+def _to_json(value: Any) -> bytes:
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return text.encode()
+
+
+def _to_msgpack(value: Any) -> bytes:
+    packed: bytes = msgpack.packb(value, use_bin_type=True, default=_pack_datetime)
+    return packed
+
+
+def _unencodable(
+    form: str, what: str, value: Any, write: Callable[[Any], bytes], error: Exception
+) -> BadArgumentError:
+    """Return the error for a value that cannot be written, with the path of the part at fault."""
+    path, part, is_key = _find_unencodable(value, write, what)
+    hint = "convert it"
+    match part:
+        case float():
+            thing = repr(part)
+        case str():
+            thing = "a lone surrogate"
+        case dict() | list() | tuple() if not is_key:
+            return BadArgumentError(f"{what} is not {form}-serializable: {error}, at {path}")
+        case _:
+            thing = type(part).__name__
+            if isinstance(part, int):
+                thing = "an integer of more than 64 bits"
+            elif isinstance(part, datetime) and part.tzinfo is None:
+                hint = "convert it, or give it a time zone and use the codec msgpack"
+            elif form == "JSON" and isinstance(part, (bytes, datetime)) and not is_key:
+                hint = "convert it, or use the codec msgpack"
+    where = f"a key of {path}" if is_key else path
+    return BadArgumentError(f"{what} is not {form}-serializable: {thing} at {where}; {hint}")
+
+
+def _find_unencodable(
+    value: Any, write: Callable[[Any], bytes], path: str
+) -> tuple[str, Any, bool]:
+    """Return the path of the first part that cannot be written, that part, and if it is a key."""
+    for _ in range(_MAX_DEPTH):
+        parts: Sequence[tuple[Any, Any]] = ()
+        if isinstance(value, Mapping):
+            parts = [*value.items()]
+            key = next((key for key, _ in parts if not _is_writable({key: None}, write)), value)
+            if key is not value:
+                return path, key, True
+        elif isinstance(value, (list, tuple)):
+            parts = [*enumerate(value)]
+        found = next((pair for pair in parts if not _is_writable(pair[1], write)), None)
+        if found is None:
+            break
+        path, value = f"{path}[{found[0]!r}]", found[1]
+    return path, value, False
+
+
+def _is_writable(value: Any, write: Callable[[Any], bytes]) -> bool:
+    try:
+        write(value)
+    except Exception:  # noqa: BLE001 - whichever it is, this is the part
+        return False
+    return True
 
 
 def _refuse_constant(text: str) -> NoReturn:

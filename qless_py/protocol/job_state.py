@@ -15,6 +15,7 @@ from qless_py.cron import Cron
 from qless_py.errors import UndecodableDataError
 from qless_py.protocol import arguments
 from qless_py.protocol.call import Call, original
+from qless_py.protocol.codec import encode
 from qless_py.protocol.records import EncodedJob, JobRecord, RecurringRecord
 from qless_py.protocol.settings import Settings
 
@@ -301,13 +302,16 @@ class JobState(StoredState):
                 raise
             return self._settings.codec_named(self.codec_name).decode(data, self.spawned_from)
 
-    def encode(self, value: Any) -> bytes:
-        """Encode a value, `None` too, with the codec of this job's data."""
-        return self._settings.codec_named(self.codec_name).encode(value, self.jid)
+    def encode(self, value: Any, what: str) -> bytes:
+        """Encode a value, `None` too, with the codec of this job's data.
 
-    def encode_given(self, value: Any) -> bytes:
+        Error messages call it `what`.
+        """
+        return encode(self._settings.codec_named(self.codec_name), value, self.jid, what)
+
+    def encode_given(self, value: Any, what: str = "result") -> bytes:
         """Encode a result or log data; b"" for `None`."""
-        return b"" if value is None else self.encode(value)
+        return b"" if value is None else self.encode(value, what)
 
     def data_to_send(self, data: Any = None) -> bytes:
         """Replace the data unless `None`; return its bytes, or b"" if the store has them."""

@@ -244,12 +244,21 @@ def discard(job: JobState) -> Call[str]:
 def log(job: JobState, what: str, data: Any = None) -> Call[None]:
     """Add an entry to a job's history; of a running job only its holder may."""
     lease = job.lease if job.state == "running" else ""
-    return Call("log", (job.jid, lease, arguments.line("what", what), job.encode_given(data)), done)
+    return Call(
+        "log",
+        (
+            job.jid,
+            lease,
+            arguments.line("what", what),
+            job.encode_given(data, "data of the log entry"),
+        ),
+        done,
+    )
 
 
 def set_progress(job: JobState, value: Any) -> Call[None]:
     """Store the progress of a job."""
-    return Call("progress", (job.jid, job.lease, job.encode(value)), done)
+    return Call("progress", (job.jid, job.lease, job.encode(value, "progress")), done)
 
 
 # Transitions that need no lease.

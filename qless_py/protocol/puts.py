@@ -10,6 +10,7 @@ from qless_py.errors import BadArgumentError, WrongStateError
 from qless_py.protocol import arguments
 from qless_py.protocol.call import Call, pack, unpack
 from qless_py.protocol.codec import Codec, JsonCodec
+from qless_py.protocol.codec import encode as codec_bytes
 from qless_py.protocol.job_state import JobState
 from qless_py.protocol.records import EncodedJob, JobRecord
 from qless_py.protocol.settings import Settings
@@ -307,8 +308,8 @@ def build(settings: Settings, klass: Any, data: Any, fields: Mapping[str, Any]) 
     record.failure = dict(rest.pop("failure", {}))
     record.dependencies = arguments.names("dependencies", rest.pop("dependencies", ()), None)
     record.dependents = arguments.names("dependents", rest.pop("dependents", ()), None)
-    record.result = None if result is None else codec.encode(result, jid)
-    record.progress = None if progress is None else codec.encode(progress, jid)
+    record.result = None if result is None else codec_bytes(codec, result, jid, "result")
+    record.progress = None if progress is None else codec_bytes(codec, progress, jid, "progress")
     unknown = rest.keys() - _BUILDABLE.keys()
     if unknown:
         raise BadArgumentError(f"a job has no {', '.join(sorted(unknown))}")

@@ -16,7 +16,7 @@ from qless_py.client.client import Client
 from qless_py.client.job import Job
 from qless_py.client.queue import Queue
 from qless_py.handlers.executor import Executor, HandlerOptions
-from qless_py.handlers.outcomes import Outcome
+from qless_py.handlers.outcomes import Outcome, deciding
 from qless_py.handlers.result import Transition
 from qless_py.protocol import Call, JobRecord
 from qless_py.testing.assertions import check_queue
@@ -162,7 +162,7 @@ def _performed(job: Job, executor: Executor) -> Performed:
         value = _run(executor, job)
         transition = Transition.returned(job, value)
     except BaseException as raised:  # noqa: BLE001 - reported to the test
-        error = None if isinstance(raised, Outcome) else raised
+        error = None if isinstance(deciding(raised), Outcome) else raised
         transition = Transition.raised(job, raised)
     if not job.lease:
         return Performed(job.jid, value, error, job)  # Built, not popped: it is in no store.

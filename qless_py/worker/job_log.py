@@ -6,6 +6,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any, Final
 
+from qless_py.client.humanize import error_line
 from qless_py.client.job import Job
 from qless_py.handlers.logs import Event, fields_of, keep
 from qless_py.protocol import Call
@@ -168,6 +169,5 @@ def _waited(job: Job) -> float:
 
 
 def _reason(message: str) -> str:
-    """Return the last line of a traceback that names the exception, shortened."""
-    lines = [line for line in message.splitlines() if line and not line.startswith((" ", "\t"))]
-    return lines[-1][:300] if lines else ""
+    """Return the line of a traceback that says what went wrong, shortened."""
+    return error_line(message)[:300]

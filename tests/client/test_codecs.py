@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -27,6 +28,8 @@ from tests.conftest import Clock
 from tests.servers import Server
 
 ONE, TWO = bytes(range(32)), bytes(range(32, 64))
+
+NOW = datetime(2030, 1, 2, tzinfo=UTC)
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 PLAIN = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
@@ -247,3 +250,65 @@ def test_a_custom_codec_is_used_by_name(opened: Callable[..., Client]) -> None:
 
         assert found(mine, "j").raw == b"cba"
         assert found(mine, "j").data == "abc"
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ({1, 2}, "set at data; convert it"),
+        ({"a": [0, {"b": Decimal(1)}]}, "Decimal at data['a'][1]['b']; convert it"),
+        ([b"raw"], "bytes at data[0]; convert it, or use the codec msgpack"),
+        ({"at": NOW}, "datetime at data['at']; convert it, or use the codec msgpack"),
+        ([float("nan")], "nan at data[0]; convert it"),
+        ({"a": "\ud800"}, "a lone surrogate at data['a']; convert it"),
+        ({"a": {(1, 2): 3}}, "tuple at a key of data['a']; convert it"),
+    ],
+)
+def test_the_part_that_is_no_json_is_named(client: Client, value: Any, message: str) -> None:
+    with pytest.raises(BadArgumentError) as raised:
+        client.queues["q"].put("app.x", value)
+
+    assert str(raised.value) == f"data is not JSON-serializable: {message}"
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ([2**64], "an integer of more than 64 bits at data[0]; convert it"),
+        ({"a": Decimal(1)}, "Decimal at data['a']; convert it"),
+        (
+            [NOW.replace(tzinfo=None)],
+            "datetime at data[0]; convert it, or give it a time zone and use the codec msgpack",
+        ),
+    ],
+)
+def test_the_part_that_is_no_msgpack_is_named(value: Any, message: str) -> None:
+    with pytest.raises(BadArgumentError) as raised:
+        MsgpackCodec().encode(value, "j")
+
+    assert str(raised.value) == f"data is not msgpack-serializable: {message}"
+
+
+def test_a_value_in_itself_is_refused_like_any_other() -> None:
+    endless: list[Any] = []
+    endless.append(endless)
+    for codec in (JsonCodec(), MsgpackCodec(), EncryptedCodec({"k": ONE})):
+        with pytest.raises(BadArgumentError, match=r"data is not \w+-serializable"):
+            codec.encode({"a": endless}, "j")
+
+
+@pytest.mark.parametrize("codec", [JsonCodec(), MsgpackCodec(), EncryptedCodec({"k": ONE})])
+def test_an_error_says_which_value_of_a_job_it_is_about(
+    opened: Callable[..., Client], codec: Codec
+) -> None:
+    client = opened(codec=codec)
+    client.queues["q"].put("app.x", {})
+    job = taken(client, "q")
+
+    for call, what in (
+        (lambda: job.complete(result={"total": Decimal(1)}), "result"),
+        (lambda: job.set_progress({"total": Decimal(1)}), "progress"),
+        (lambda: job.log("x", {"total": Decimal(1)}), "data of the log entry"),
+    ):
+        with pytest.raises(BadArgumentError, match=rf"^{what} is .* Decimal at {what}\['total'\]"):
+            call()

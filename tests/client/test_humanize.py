@@ -1,5 +1,10 @@
 """Durations, instants, sizes and counts are written in one way everywhere."""
 
+import subprocess
+import sys
+import traceback
+from collections.abc import Callable
+
 import pytest
 
 from qless_py.client import humanize
@@ -77,3 +82,104 @@ def test_counts_and_sizes_are_readable() -> None:
         "1.5 KiB",
         "200 MiB",
     ]
+
+
+class ModelError(ValueError):
+    """Prints like those of libraries that check data."""
+
+    def __str__(self) -> str:
+        return "2 validation errors for Order\nname\n  Field required\nprice\n  Not a number"
+
+
+def noted() -> None:
+    error = ValueError("wrong total")
+    error.add_note("order 17\nof ann")
+    raise error
+
+
+def several() -> None:
+    raise ExceptionGroup("two tasks", [ValueError("first"), KeyError("second")])
+
+
+def checked() -> None:
+    raise ModelError
+
+
+def quoted() -> None:
+    output = subprocess.run([sys.executable, "-c", "1/0"], capture_output=True, check=False).stderr
+    raise OSError(f"exit 1:\n{output.decode()}")
+
+
+def caused() -> None:
+    try:
+        noted()
+    except ValueError as error:
+        raise RuntimeError("cannot bill\nask ann") from error
+
+
+def while_handled() -> None:
+    try:
+        several()
+    except ExceptionGroup:
+        checked()
+
+
+def in_a_group() -> None:
+    try:
+        caused()
+    except RuntimeError as error:
+        raise ExceptionGroup("after that", [error]) from None
+
+
+def no_syntax() -> None:
+    compile("a b", "file.py", "exec")
+
+
+def silent() -> None:
+    raise ValueError
+
+
+@pytest.mark.parametrize(
+    ("raises", "line"),
+    [
+        (noted, "ValueError: wrong total"),
+        (several, "ExceptionGroup: two tasks (2 sub-exceptions)"),
+        (checked, "tests.client.test_humanize.ModelError: 2 validation errors for Order"),
+        (quoted, "OSError: exit 1:"),
+        (caused, "RuntimeError: cannot bill"),
+        (while_handled, "tests.client.test_humanize.ModelError: 2 validation errors for Order"),
+        (in_a_group, "ExceptionGroup: after that (1 sub-exception)"),
+        (no_syntax, "SyntaxError: invalid syntax"),
+        (silent, "ValueError"),
+    ],
+)
+def test_the_line_of_a_traceback_that_says_what_went_wrong(
+    raises: Callable[[], None], line: str
+) -> None:
+    try:
+        raises()
+    except Exception as error:  # noqa: BLE001 - any of them
+        text = "".join(traceback.format_exception(error))
+
+    assert humanize.error_line(text) == line
+    # The store keeps the end of a long message.
+    if raises not in {quoted, several, in_a_group}:
+        assert humanize.error_line(text[50:]) == line
+
+
+@pytest.mark.parametrize(
+    ("message", "line"),
+    [
+        (None, ""),
+        ("", ""),
+        ("exit code 1\nsomething on\nstandard error", "exit code 1"),
+        ("  indented\nmore", "indented"),
+        ("Traceback (most recent call last):", "Traceback (most recent call last):"),
+        (
+            'Traceback (most recent call last):\n  File "x", line 1\n',
+            "Traceback (most recent call last):",
+        ),
+    ],
+)
+def test_the_line_of_any_other_message(message: str | None, line: str) -> None:
+    assert humanize.error_line(message) == line

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 from typing import Any
 
 from qless_py import Backoff, Discard, GracefulStop, Job, Retry, RetryPolicy, Snooze, retry
@@ -237,3 +237,32 @@ async def stopped_in_a_callback(_job: Job) -> None:
 
 def calls_the_library(_job: Job) -> None:
     RetryPolicy.of("{")
+
+
+def yields(_job: Job) -> Iterator[int]:
+    SEEN.append("yields")
+    yield 1
+
+
+async def yields_later(_job: Job) -> AsyncIterator[int]:
+    SEEN.append("yields")
+    yield 1
+
+
+async def gives_a_generator(_job: Job) -> Any:
+    return (one for one in range(3))
+
+
+class Yields:
+    def perform(self, _job: Job) -> Iterator[int]:
+        SEEN.append("yields")
+        yield 1
+
+
+class _Eventually:
+    def __await__(self) -> Generator[Any, None, str]:
+        return asyncio.sleep(0, "awaited").__await__()
+
+
+def gives_an_awaitable(_job: Job) -> Any:
+    return _Eventually()

@@ -7,7 +7,7 @@ from typing import Any
 
 import qless_py
 from qless_py import Backoff, RetryPolicy
-from tests.handlers.jobs import noting
+from tests.handlers.jobs import SEEN, noting
 
 
 @qless_py.job(queue="mail", retries=2, tags=["task"])
@@ -37,3 +37,9 @@ def forwards(to: str) -> str:
     job = qless_py.get_current_job()
     assert job is not None
     return f"{job.jid} {send.put(to)}"
+
+
+@qless_py.job
+def yields() -> Any:
+    SEEN.append("yields")
+    yield 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,14 @@ from qless_py import (
     QlessError,
     SoftLimitError,
 )
-from qless_py.handlers.executor import Executor, HandlerOptions
+from qless_py.handlers.executor import Executor, GeneratorHandlerError, HandlerOptions
 from qless_py.handlers.middleware.timeout import Timeout
 from qless_py.handlers.programs import Dispatch
 from qless_py.handlers.resolve import HandlerNotAllowedError
+from qless_py.handlers.result import Transition
+from qless_py.protocol import Call
 from qless_py.testing import perform
-from tests.handlers import jobs
+from tests.handlers import jobs, tasks
 from tests.handlers.jobs import SEEN
 
 ANY = HandlerOptions(allow_any=True)
@@ -69,7 +72,11 @@ def test_the_method_of_a_class_that_is_named_like_the_queue_performs(
 
 @pytest.mark.parametrize(
     ("klass", "given"),
-    [("tests.handlers.jobs.callable_object", "called"), (jobs.makes_a_coroutine, "awaited")],
+    [
+        ("tests.handlers.jobs.callable_object", "called"),
+        (jobs.makes_a_coroutine, "awaited"),
+        (jobs.gives_an_awaitable, "awaited"),
+    ],
 )
 def test_whatever_is_awaitable_is_awaited(client: Client, klass: Any, given: str) -> None:
     assert perform(taken(client, klass)) == given
@@ -265,3 +272,46 @@ def test_a_stop_that_hits_the_event_loop_itself_reaches_the_handler(client: Clie
 
     assert SEEN == ["cleaned up"]
     assert (after(client, job).state, after(client, job).retries_left) == ("waiting", 5)
+
+
+@pytest.mark.parametrize(
+    ("klass", "what"),
+    [
+        (jobs.yields, "yields"),
+        (jobs.yields_later, "yields_later"),
+        (jobs.Yields, "Yields"),
+        (jobs.gives_a_generator, "gives_a_generator"),
+        (tasks.yields, "yields"),
+    ],
+)
+def test_a_generator_as_handler_fails_its_job(client: Client, klass: Any, what: str) -> None:
+    job = taken(client, klass, {"kwargs": {}})
+
+    with pytest.raises(GeneratorHandlerError, match="returned a generator"):
+        perform(job)
+
+    message = after(client, job).failure["message"]
+    assert message.startswith(f"{what} returned a generator, whose code has not run")
+    assert not SEEN
+
+
+@pytest.mark.parametrize("jobs_put", [0, 1])
+def test_a_result_that_cannot_be_stored_is_named_with_its_path(
+    client: Client, jobs_put: int
+) -> None:
+    job = taken(client, jobs.gives)
+    for _ in range(jobs_put):
+        job.put("q", "app.follow", None)
+
+    client.run(call_of(Transition.returned(job, {"total": {"sum": Decimal(3)}})))
+
+    failure = after(client, job).failure
+    assert failure["group"] == "tests.handlers.jobs.gives:BadArgumentError"
+    assert failure["message"] == (
+        "result is not JSON-serializable: Decimal at result['total']['sum']; convert it"
+    )
+
+
+def call_of(transition: Transition) -> Call[Any]:
+    assert transition.call is not None
+    return transition.call

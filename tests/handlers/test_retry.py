@@ -403,3 +403,35 @@ def test_a_decorated_handler_is_run_again_after_what_it_names(client: Client, cl
     assert jobs.Decorated.q.__doc__ == "Break."
     with pytest.raises(BadArgumentError):
         retry()
+
+
+@pytest.mark.parametrize(
+    ("klass", "exception"),
+    [
+        ("tests.handlers.jobs.no_such_thing", "qless_py.errors.HandlerNotFoundError"),
+        ("tests.handlers.no_such_module.x", "qless_py.errors.HandlerNotFoundError"),
+        ("tests.handlers.raises_at_import.x", "ZeroDivisionError"),
+        ("os.path.join", "qless_py.handlers.resolve.HandlerNotAllowedError"),
+    ],
+)
+@pytest.mark.parametrize("by", ["put", "queue", "worker"])
+def test_policies_apply_to_a_handler_that_cannot_be_found(
+    client: Client, clock: Clock, klass: str, exception: str, by: str
+) -> None:
+    policy = RetryPolicy(on={exception: 60})
+    if by == "queue":
+        client.config["q-retry-policy"] = policy.text()
+    job = taken(client, klass, retry=policy if by == "put" else None)
+    options = HandlerOptions(["tests.handlers"], retry=policy if by == "worker" else None)
+
+    perform(job, options)
+
+    assert wait(client, clock) == 60
+
+
+def test_an_unreadable_policy_of_a_job_does_not_hide_what_was_raised(client: Client) -> None:
+    job = taken(client, jobs.raises, {"kind": "value"})
+    job.fields["retry"] = '{"of": "a newer version"}'
+
+    with pytest.raises(ValueError, match="broken"):
+        perform(job)

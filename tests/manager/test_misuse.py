@@ -12,6 +12,7 @@ import pytest
 from qless_py import Client, Job, QlessError
 from qless_py.manager import Manager, ManagerStopped, TaskCompleted, TaskFailed
 from qless_py.manager.dispatcher import Dispatcher
+from tests.handlers import hostile_exceptions
 from tests.manager.test_manager import WAIT, found, until
 
 
@@ -41,6 +42,7 @@ RAISED: tuple[Any, ...] = (
     SystemExit(3), KeyboardInterrupt(), GeneratorExit(), Odd("odd"), Unspeakable(),
     ValueError("x" * 1_000_000), ValueError("\ud800 \x00 \x1b[31m"), StopIteration(5),
     MemoryError(), ExceptionGroup("several", [ValueError(1), OSError(2)]),
+    *(make() for make in hostile_exceptions.KINDS.values()),
 )  # fmt: skip
 
 

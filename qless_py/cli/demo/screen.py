@@ -16,7 +16,7 @@ from qless_py import Client, Job, protocol
 from qless_py.cli.demo import jobs
 from qless_py.cli.demo.indexing import Totals
 from qless_py.cli.demo.workers import Crash
-from qless_py.client.humanize import plural
+from qless_py.client.humanize import error_line, plural
 from qless_py.protocol import stats
 
 _LINE_EVERY: Final = 1.0
@@ -141,7 +141,7 @@ def show_failures(console: Console, client: Client) -> int:
     for group in groups:
         console.print(f"Failed: {group.number} in {group.group}", markup=False, highlight=False)
         for job in client.jobs.failed(group.group)["jobs"]:
-            reason = job.failure["message"].strip().splitlines()[-1]
+            reason = error_line(job.failure["message"])
             console.print(f"  {job.jid}: {reason}", markup=False, highlight=False, soft_wrap=True)
     return sum(group.number for group in groups)
 

@@ -7,6 +7,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 
+from qless_py.handlers import exceptions
 from qless_py.handlers.job import HandledJob
 
 
@@ -39,6 +40,7 @@ class Reconnect:
                 self._connected = os.getpid()
         try:
             yield
-        except self._errors:
-            self._connected = 0
+        except Exception as error:
+            if any(exceptions.is_a(one, self._errors) for one in exceptions.members(error)):
+                self._connected = 0
             raise

@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
-from qless_py.errors import LostLeaseError
+from qless_py.errors import LostLeaseError, ProcessStop
+from qless_py.handlers import exceptions
 from qless_py.handlers.job import HandledJob
-from qless_py.handlers.outcomes import Outcome
+from qless_py.handlers.outcomes import Outcome, deciding
 from qless_py.handlers.retry import Backoff, RetryPolicy
 
 
@@ -26,10 +27,12 @@ class RetryOn:
         """Apply the policy to one run."""
         try:
             yield
-        except (Outcome, LostLeaseError):
-            raise
         except Exception as error:
-            outcome = self._policy.decide(error, job.tries) if job.state == "running" else None
+            decided = deciding(error)
+            is_decided = exceptions.is_a(decided, (Outcome, LostLeaseError, ProcessStop))
+            if is_decided or job.state != "running":
+                raise
+            outcome = self._policy.decide(decided, job.tries)
             if outcome is None:
                 raise
             raise outcome from error

@@ -7,9 +7,10 @@ import importlib
 from collections.abc import Iterator
 from typing import Any
 
-from qless_py.errors import ConfigError
+from qless_py.errors import ConfigError, ProcessStop
+from qless_py.handlers import exceptions
 from qless_py.handlers.job import HandledJob
-from qless_py.handlers.outcomes import Outcome
+from qless_py.handlers.outcomes import Outcome, deciding
 
 
 class Sentry:
@@ -39,10 +40,9 @@ class Sentry:
             with sdk.start_transaction(op="queue.process", name=job.klass_name):
                 try:
                     yield
-                except Outcome:
-                    raise
                 except Exception as error:
-                    sdk.capture_exception(error)
+                    if not exceptions.is_a(deciding(error), (Outcome, ProcessStop)):
+                        sdk.capture_exception(error)
                     raise
 
     def _describe(self, job: HandledJob) -> dict[str, Any]:
