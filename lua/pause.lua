@@ -10,6 +10,7 @@ local events = require("lib.core.events")
 local keys = require("lib.core.keys")
 local queue_lib = require("lib.queue.queue")
 local session = require("lib.core.session")
+local throttle_wakeup = require("lib.admission.throttle_wakeup")
 
 local now, request, queues, options = unpack(ARGV)
 local names = check.packed_names("queues", queues, 1)
@@ -33,6 +34,7 @@ for _, queue in ipairs(names) do
     redis.call("ZREM", keys.due(), "pause:" .. queue)
   end
   queue_lib.wake(queue)
+  throttle_wakeup.queue_paused(s, queue)
   session.publish(s, "log", '{"event":"paused","queue":"' .. queue .. '","reason":'
     .. events.quoted(pause.reason or "") .. "}")
 end

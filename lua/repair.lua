@@ -41,6 +41,7 @@ local KINDS = {
   throttle = repair_admission.throttle,
   fair = repair_admission.fair,
   reserved = repair_admission.reserved,
+  reserving = repair_admission.reserving,
   setting = repair_admission.setting,
   wrong_type = unreadable.wrong_type,
   unreadable = unreadable.key,

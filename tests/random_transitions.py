@@ -15,7 +15,10 @@ SCOPES = ["queued", "running", "window"]
 
 
 class Mixture:
-    """Draws transitions with their arguments and runs them; refusals are fine."""
+    """Draws transitions with their arguments and runs them; refusals are fine.
+
+    `shares` is how likely a job has a user, and how likely throttles.
+    """
 
     def __init__(self, call: Scripts, clock: Clock, seed: int) -> None:
         self.call = call
@@ -24,6 +27,7 @@ class Mixture:
         self.leases: dict[str, str] = {}
         self.tick_requests: list[dict[str, Any]] = []
         self.trace: list[str] = []
+        self.shares = 0.3
 
     def step(self) -> None:
         name = self.random.choice(self.names())
@@ -90,9 +94,9 @@ class Mixture:
 
     def _shares(self) -> dict[str, object]:
         options: dict[str, object] = {}
-        if self._maybe(0.3):
+        if self._maybe(self.shares):
             options["user"] = self.random.choice(["u", "v", False])
-        if self._maybe(0.3):
+        if self._maybe(self.shares):
             throttles = self.random.sample(THROTTLES, self.random.randint(0, 3))
             options["throttles"] = throttles
             if throttles and self._maybe(0.3):

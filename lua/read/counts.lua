@@ -1,5 +1,6 @@
 -- counts(now, queue) -> the counts of the queue
--- Counts the jobs of one queue by state; scheduled jobs that are due count as waiting.
+-- Counts the jobs of one queue by state. Scheduled jobs that are due and parked ones that may run
+-- now count as waiting.
 -- Errors: BADARG
 -- Events: none
 

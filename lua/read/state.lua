@@ -1,6 +1,6 @@
 -- state(now, state, queue, offset, count) -> {total, jids}
--- Pages through the jobs of one state. Scheduled jobs that are due count as waiting, running ones
--- with an expired lease as stalled.
+-- Pages through the jobs of one state. Scheduled jobs that are due and parked ones that may run now
+-- count as waiting, running ones with an expired lease as stalled.
 -- Errors: BADARG
 -- Events: none
 

@@ -102,6 +102,7 @@ OWN_ENTRIES: Final[Mapping[str, Callable[[Namespace, str, bytes], Rule]]] = Mapp
         "queue:*:users/*": subqueues.check_listed_user,
         "queue:*:open": subqueues.check_open_throttle,
         "queue:*:finish": subqueues.check_finish_tag,
+        "queue:*:reserving": throttles.reserving,
         "throttle:*:queues": subqueues.check_parking,
         "throttle:*:capped": subqueues.check_capped,
         "users": lambda ns, _, entry: throttles.settled(ns, entry),

@@ -61,6 +61,7 @@ TYPES: Final[Mapping[str, str]] = MappingProxyType(
         "queue:*:throttled": "zset",
         "queue:*:finish": "zset",
         "queue:*:open": "zset",
+        "queue:*:reserving": "zset",
         # With several stars, the name has as many parts, separated by slashes.
         "queue:*:users/*": "zset",
         "queue:*:lane/*/*": "zset",

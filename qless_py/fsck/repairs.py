@@ -133,6 +133,7 @@ _REPAIRS: Final[Mapping[str, Repair]] = MappingProxyType(
         "user": _of_name("user"),
         "parking": _of_name("parking"),
         "opened": _of_name("opened"),
+        "reserving": _of_name("reserving"),
         "throttle": _of_member("throttle"),
         "fair": _of_member("fair"),
         "setting": _of_member("setting"),

@@ -74,6 +74,22 @@ def _reserved(ns: Namespace, name: str, settings: Settings) -> Rule:
     return [Finding("reserved", shown, detail, jid, raw_bytes(name))]
 
 
+def reserving(ns: Namespace, name: str, entry: bytes) -> Rule:
+    """Check that a throttle listed by a queue is reserved for one of its jobs."""
+    listed, value = yield [
+        ("ZSCORE", ns.key("queue:*:reserving", name), entry),
+        ("GET", ns.key("throttle:*:record", text(entry))),
+    ]
+    try:
+        reserved = records.packed_map(value).get("reserved") if value is not None else None
+    except records.UnreadableError:
+        return []
+    if listed is None or (isinstance(reserved, dict) and reserved.get("queue") == name):
+        return []
+    detail = f"the throttle {text(entry)} is not reserved for a job of the queue"
+    return [Finding("reserving", ns.shown("queue:*:reserving", name), detail, None, entry)]
+
+
 def is_holder(record: records.Record, throttle: str) -> bool:
     """Return whether a job counts towards the concurrency of a throttle."""
     return record.state == "running" and throttle in record.holds

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -14,6 +15,9 @@ QUERY_FOLDER = "read"
 
 KEYS = "lib.core.keys"
 """The module whose one-line functions spell every key."""
+
+LIMITS = "lib.core.limits"
+"""The module that holds the bounds of one call."""
 
 GUARD = "lib.core.guard"
 """The module that stands for the table `redis` in every script."""
@@ -62,14 +66,17 @@ def script(name: str) -> Script:
     return assemble(package.path("lua"), name)
 
 
-def assemble(root: Path, name: str) -> Script:
-    """Join `<root>/<name>.lua` and the modules it requires; the same files give the same bytes."""
+def assemble(root: Path, name: str, limits: Mapping[str, float] | None = None) -> Script:
+    """Join `<root>/<name>.lua` and the modules it requires; the same files give the same bytes.
+
+    `limits` replaces bounds of `lib.core.limits` by name, for tests that want to reach them.
+    """
     if not _NAME.fullmatch(name):
         raise ScriptError(f"{name!r} is not the name of a script")
     is_query = name.startswith(f"{QUERY_FOLDER}/")
     source = _read(root / f"{name}.lua")
     command = _strip(source)
-    modules = _Modules(root, is_query=is_query)
+    modules = _Modules(root, limits or {}, is_query=is_query)
     modules.follow(name, command)
     shebang = _QUERY_SHEBANG if is_query else _shebang(name, source)
     text = f"{shebang}\n{modules.link(command)}"
@@ -85,8 +92,9 @@ class _Modules:
     that requires this one.
     """
 
-    def __init__(self, root: Path, *, is_query: bool) -> None:
+    def __init__(self, root: Path, limits: Mapping[str, float], *, is_query: bool) -> None:
         self._root = root
+        self._limits = limits
         self._is_query = is_query
         self._texts: dict[str, str] = {}
         self._late: list[str] = []
@@ -152,6 +160,8 @@ class _Modules:
             raise ScriptError(f"modules require each other: {' -> '.join((*above, lib))}")
         if lib not in self._texts:
             text = _strip(_read(self._root.joinpath(*lib.split(".")).with_suffix(".lua")))
+            if lib == LIMITS:
+                text = _with_limits(text, self._limits)
             self._follow(lib, text, above)
             self._texts[lib] = text
 
@@ -163,6 +173,17 @@ def _required(text: str) -> tuple[list[tuple[str, str]], int]:
     lines = "\n".join(line for line in text.splitlines() if "require" in line)
     found = _REQUIRE.findall(lines)
     return found, len(_ANY_REQUIRE.findall(text)) - len(found)
+
+
+def _with_limits(text: str, limits: Mapping[str, float]) -> str:
+    """Replace the values of some limits in the text of their module."""
+    for name, value in limits.items():
+        text, found = re.subn(
+            rf"^(  {name} = )[^,]+,$", rf"\g<1>{value:g},", text, flags=re.MULTILINE
+        )
+        if not found:
+            raise ScriptError(f"{LIMITS} has no limit {name!r}")
+    return text
 
 
 def _read(file: Path) -> str:

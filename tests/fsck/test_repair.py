@@ -318,6 +318,10 @@ DAMAGE |= {
             redis, "limit", reserved={"jid": "holder", "queue": "fair", "until": 9**15, "cost": 1}
         ),
     ),
+    "queue that lists a throttle which is not reserved for it": (
+        "reserving",
+        lambda redis: redis.zadd(key("queue:fair:reserving"), {"limit": 5}),
+    ),
     "slot of a job that is gone": (
         "stray",
         lambda redis: redis.zadd(key("throttle:limit:holders"), {"nobody": 5}),

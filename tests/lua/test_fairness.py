@@ -6,12 +6,14 @@ from collections import Counter
 from typing import Any
 
 import pytest
+import redis as redis_py
 
 from qless_py.errors import BadArgumentError
 from tests.conftest import Clock
-from tests.lua.steps import complete, counts, jids, ms, pop, put, state, take
+from tests.lua.steps import complete, counts, jids, job, ms, pop, put, state, take
 from tests.lua.test_parked_jobs import commands, woken
 from tests.lua.test_throttles import limit
+from tests.properties import tiny_limits
 from tests.script_runner import Scripts
 
 
@@ -95,6 +97,80 @@ def test_an_empty_queue_keeps_no_record_of_turns(call: Scripts) -> None:
 
     assert call.redis.exists("{ql}:queue:q:finish") == 0
     assert call.redis.hget("{ql}:meta", "fair:q") == b"0"
+
+
+def test_a_queue_that_is_never_empty_remembers_a_bounded_number_of_users(
+    redis: redis_py.Redis, clock: Clock
+) -> None:
+    call = Scripts(redis, clock, assembled=tiny_limits.script)
+    call("throttle_set", "closed", {"concurrency": 0})
+    put(call, "parked", user="u", throttles=["closed"])
+    for number in range(20):
+        put(call, f"j{number}", user=f"user{number}")
+        while jids(views := pop(call)) != [f"j{number}"]:
+            pass
+        complete(call, views[0])
+
+    assert redis.zcard("{ql}:queue:q:finish") <= tiny_limits.LIMITS["remembered"] + 2
+    # Nobody who waits for a turn loses it to those who were served before.
+    for number in range(6):
+        put(call, f"first{number}", user=f"user{number}")
+        put(call, f"second{number}", user=f"user{number}")
+    came: list[str] = []
+    while len(came) < 12:
+        came += jids(pop(call))
+    assert sorted(jid[:5] for jid in came[:6]) == ["first"] * 6
+
+
+def rest(call: Scripts, queues: list[str]) -> list[str]:
+    """Pop until nothing more is to be done at once; return what came."""
+    came: list[str] = []
+    for _ in range(100):
+        reply = call("pop", queues, "w", 9, {})
+        came += jids(reply["jobs"])
+        if not reply["more"] and not reply["jobs"]:
+            return came
+    message = "there is always more to do"
+    raise AssertionError(message)
+
+
+@pytest.mark.parametrize("settings", [{"concurrency": 1}, {"rate": 1, "per": 5000, "burst": 1}])
+def test_a_user_at_its_limit_in_many_queues_keeps_no_worker_busy(
+    redis: redis_py.Redis, clock: Clock, settings: dict[str, Any]
+) -> None:
+    call = Scripts(redis, clock, assembled=tiny_limits.script)
+    call("throttle_set", "user:u", settings)
+    queues = [f"q{number}" for number in range(6)]
+    for queue in queues:
+        put(call, f"j-{queue}", queue, user="u")
+
+    came: list[str] = []
+    for _ in queues:
+        came += rest(call, queues)
+        complete(call, job(call, came[-1]))
+        # Another one has taken the place of the first before the queues are looked at.
+        clock.advance(5)
+
+    assert sorted(came) == [f"j-{queue}" for queue in queues]
+
+
+def test_users_whose_jobs_cost_too_much_keep_no_worker_busy_and_are_woken_once_they_may_run(
+    redis: redis_py.Redis, clock: Clock
+) -> None:
+    call = Scripts(redis, clock, assembled=tiny_limits.script)
+    call("throttle_set", "x", {"rate": 1000, "burst": 10})
+    for number in range(8):
+        put(call, f"j{number}", user=f"u{number}", throttles=["x"], costs={"x": 2 + number % 2})
+    call("throttle_set", "x", {"rate": 1000, "burst": 1})
+    assert rest(call, ["q"]) == []
+
+    call("throttle_set", "x", {"rate": 1000, "burst": 2})
+    came: list[str] = []
+    for _ in range(10):
+        came += rest(call, ["q"])
+        clock.advance(1)
+
+    assert sorted(came) == ["j0", "j2", "j4", "j6"]
 
 
 def test_priority_and_age_hold_inside_one_user(call: Scripts, clock: Clock) -> None:

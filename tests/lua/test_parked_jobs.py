@@ -77,6 +77,50 @@ def test_what_is_parked_shows_in_listings(call: Scripts, clock: Clock) -> None:
     assert (state(call, "q-first"), job(call, "q-first")["gate"]) == ("throttled", "x")
 
 
+@pytest.mark.parametrize("room", ["slot", "tokens", "block", "deleted"])
+def test_listings_show_parked_jobs_as_waiting_once_they_may_run(
+    call: Scripts, clock: Clock, room: str
+) -> None:
+    settings = {"tokens": {"rate": 2, "burst": 2}, "block": {"concurrency": 9}}
+    limit(call, "x", **settings.get(room, {"concurrency": 2}))
+    put_some(call, 6, "x", user="u")
+    held = pop(call, 2)
+    if room == "block":
+        call("throttle_block", "x", 1000)
+    assert pop(call) == []
+    running = len(held)
+    assert counts(call) == {"running": running, "throttled": 6 - running}
+    before = call("read/state", "throttled", "q", 0, 10)["jids"]
+
+    if room == "slot":
+        complete(call, held[0])
+        running -= 1
+    elif room == "deleted":
+        call("throttle_delete", "x")
+    else:
+        clock.advance(1)
+
+    free = {"slot": 1, "tokens": 2, "block": 4, "deleted": 4}[room]
+    parked = 4 - free
+    shown = {"running": running, "waiting": free, "throttled": parked}
+    assert counts(call) == {name: number for name, number in shown.items() if number}
+    assert call("read/queues", 0, 9)["queues"][0]["waiting"] == free
+    waiting = call("read/state", "waiting", "q", 0, 10)
+    assert (waiting["total"], waiting["jids"]) == (free, before[:free])
+    rest = call("read/state", "throttled", "q", 0, 10)
+    assert (rest["total"], rest["jids"]) == (parked, before[free:])
+    assert call("read/state", "throttled", "q", 1, 1)["jids"] == before[free + 1 : free + 2]
+    assert jids(pop(call, 9)) == before[:free]
+
+
+def test_listings_of_a_paused_queue_show_what_is_parked(call: Scripts) -> None:
+    park(call, 2)
+    call("pause", ["q"], {})
+    complete(call, job(call, "q-runs"))
+
+    assert counts(call) == {"throttled": 3}
+
+
 def test_who_gives_a_slot_back_wakes_a_worker(call: Scripts) -> None:
     park(call, 1)
     woken(call)
@@ -128,6 +172,35 @@ def test_more_throttles_open_at_once_than_one_call_looks_into(call: Scripts) -> 
         came, more = came + jids(reply["jobs"]), reply["more"]
 
     assert sorted(came) == sorted(f"j-{name}" for name in names)
+
+
+@pytest.mark.parametrize("tick", [0, 0.001])
+def test_each_of_many_open_throttles_has_its_turn(
+    call: Scripts, clock: Clock, tick: float
+) -> None:
+    """Also where the throttles that a pop looks at first are opened again and again."""
+    names = [f"x{number:02}" for number in range(25)]
+    for name in names:
+        limit(call, name, concurrency=0)
+        for each in range(5):
+            put(call, f"{name}-{each}", throttles=[name])
+    put(call, "urgent", throttles=[names[-1]], priority=100)
+    while call("pop", ["q"], "w", 9, {"nonce": "w"})["more"]:
+        pass
+    for name in names:
+        limit(call, name, concurrency=2)
+        clock.advance(tick)
+
+    came = []
+    for _ in range(4):
+        view = take(call)
+        came.append(view["jid"])
+        complete(call, view)
+        clock.advance(tick)
+
+    # The last throttle is looked at by the third pop, whatever is opened again meanwhile.
+    assert "urgent" in came
+    assert len(came) == 4
 
 
 def test_the_next_look_is_at_the_very_instant_for_the_earliest_of_several(
@@ -374,6 +447,25 @@ def test_nothing_is_kept_for_a_job_whose_queue_is_paused(call: Scripts) -> None:
     call("pause", ["q"], {})
 
     assert jids(pop(call, 1, "p")) == ["other"]
+
+
+def test_a_pause_wakes_those_who_may_have_what_is_kept_for_the_paused_queue(
+    call: Scripts, clock: Clock
+) -> None:
+    keep_room(call)
+    put(call, "other", "p", throttles=["x"])
+    assert next_in(call, "p") is not None
+    woken(call, "p")
+
+    call("pause", ["q"], {})
+
+    assert woken(call, "p")
+    assert jids(pop(call, 1, "p")) == ["other"]
+    # Once the pause is over, room is kept again.
+    put(call, "late", "p", throttles=["x"])
+    call("unpause", ["q"])
+    complete(call, job(call, "other"))
+    assert pop(call, 1, "p") == []
 
 
 def test_what_is_kept_lapses_and_is_kept_longer_the_next_time(call: Scripts, clock: Clock) -> None:

@@ -165,9 +165,16 @@ FAULTS = [
     Fault(
         "a released job loses its age",
         "lib/queue/queue.lua",
-        "record.order = record.order or queue.order(s, s.now)",
-        "record.order = queue.order(s, s.now)",
+        "job.record.order = job.record.order or queue.order(s, s.now)",
+        "job.record.order = queue.order(s, s.now)",
         scenario="a retry, a release, a snooze",
+    ),
+    Fault(
+        "a job that stood ahead is released behind others",
+        "lib/queue/queue.lua",
+        "limits[record.ahead] or -(record.priority or 0)",
+        "-(record.priority or 0)",
+        scenario="a lost job is released",
     ),
     Fault(
         "a backlog makes one child too few",
@@ -258,7 +265,7 @@ FAULTS = [
     Fault(
         "a late job is chosen",
         "lib/admission/admission.lua",
-        'if record.expires and require("lib.job.expiry").fail_if_over(self.s, job) then',
+        "if is_over(self, job) then",
         "if false then",
         scenario="some of a user come too late",
     ),

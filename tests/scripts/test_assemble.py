@@ -258,3 +258,30 @@ def test_every_listed_script_assembles_and_is_kept() -> None:
 
 def test_the_scripts_are_in_the_package_folder() -> None:
     assert (package.path("lua") / "lib" / "core" / "keys.lua").is_file()
+
+
+LIMITS = """\
+return {
+  call = 100,
+  gates = 10,
+  least = 1e-6,
+}
+"""
+COUNT = """\
+-- Flags: none
+local limits = require("lib.core.limits")
+print(limits.call, limits.gates, limits.least)
+"""
+
+
+def test_limits_are_replaced_by_name_and_only_where_asked(tmp_path: Path) -> None:
+    write(tmp_path, lib__core__limits=LIMITS, count=COUNT)
+
+    plain = assemble.assemble(tmp_path, "count")
+    small = assemble.assemble(tmp_path, "count", {"gates": 2, "least": 0.5})
+
+    assert run(plain).split() == ["100", "10", "1e-06"]
+    assert run(small).split() == ["100", "2", "0.5"]
+    assert assemble.assemble(tmp_path, "count") == plain
+    with pytest.raises(assemble.ScriptError, match="no limit 'gate'"):
+        assemble.assemble(tmp_path, "count", {"gate": 2})

@@ -15,12 +15,12 @@ local throttles = require("lib.admission.throttles")
 
 local admission = {}
 
--- Jobs that one call examines in addition to those that it leases.
-local EXAMINED = 100
+-- Throttles that the next pops look into.
+local function open_gates(queue)
+  return redis.call("ZRANGEBYSCORE", keys.open(queue), "-inf", "(+inf", "LIMIT", 0, limits.gates)
+end
 
-local function new(s, queue, virtual, wanted)
-  local gates = redis.call("ZRANGEBYSCORE", keys.open(queue), "-inf", "(+inf",
-    "LIMIT", 0, limits.gates)
+local function new(s, queue, virtual, wanted, gates)
   local function on_users(names)
     local ids = {}
     for i, name in ipairs(names) do
@@ -28,7 +28,7 @@ local function new(s, queue, virtual, wanted)
     end
     throttles.prepare(s, ids)
   end
-  return { s = s, queue = queue, budget = s.examine_budget or EXAMINED + wanted,
+  return { s = s, queue = queue, budget = s.examine_budget or limits.examined + wanted,
     queue_throttle = throttles.get(s, "queue:" .. queue),
     gates = gates, order = fairness.new(queue, tonumber(virtual), gates, wanted, on_users),
     -- what admission_commit writes
@@ -40,14 +40,16 @@ end
 local function shut_gate(self, id)
   self.shut_gates[id] = true
   fairness.leave_out_gate(self.order, id)
-  redis.call("ZREM", keys.open(self.queue), id)
+  if not self.is_forecast then
+    redis.call("ZREM", keys.open(self.queue), id)
+  end
 end
 
 -- Counts one more refusal of a job. After too many, slots are reserved for it.
 local function count_refusal(self, job)
   local record = job.record
   record.passed = (record.passed or 0) + 1
-  if record.passed >= limits.refusals then
+  if record.passed >= limits.refusals and not self.is_forecast then
     throttles.reserve(self.s, job)
   end
 end
@@ -82,7 +84,7 @@ local function refuse(self, found, job, id)
 end
 
 local function check_again_at(self, id, at)
-  if at then
+  if at and not self.is_forecast then
     throttles.check_again_at(self.s, id, at)
   end
 end
@@ -90,7 +92,7 @@ end
 -- Gives up the slots reserved for a job. Jobs refused because of that reservation are considered by
 -- a call of their own.
 local function give_up_reservation(self, job)
-  for _, id in ipairs(throttles.unreserve(self.s, job)) do
+  for _, id in ipairs(self.is_forecast and {} or throttles.unreserve(self.s, job)) do
     if redis.call("EXISTS", keys.throttle_queues(id)) == 1 then
       throttle_wakeup.open(self.s, id)
       self.is_stopped = true
@@ -107,7 +109,9 @@ local function leave_out_user(self, found, job, id)
     give_up_reservation(self, job)
     self.refused_in_place[#self.refused_in_place + 1] = job
   end
-  redis.call("SADD", keys.capped(id), self.queue .. "/" .. subqueue.gate)
+  if not self.is_forecast then
+    redis.call("SADD", keys.capped(id), self.queue .. "/" .. subqueue.gate)
+  end
   fairness.leave_out_user(self.order, found.user)
 end
 
@@ -158,6 +162,14 @@ local function take_slots(self, job)
   throttles.pay(self.queue_throttle, 1)
 end
 
+local function is_over(self, job)
+  local ends = job.record.expires
+  if self.is_forecast then
+    return ends and ends <= self.s.now
+  end
+  return ends and require("lib.job.expiry").fail_if_over(self.s, job)
+end
+
 local function admit(self, found, job)
   local record = job.record
   fairness.consume(found)
@@ -165,7 +177,7 @@ local function admit(self, found, job)
   if record.passed then
     give_up_reservation(self, job)
   end
-  if record.expires and require("lib.job.expiry").fail_if_over(self.s, job) then
+  if is_over(self, job) then
     return
   end
   take_slots(self, job)
@@ -241,13 +253,48 @@ end
 -- Leases at most `wanted` jobs of a queue; `virtual` is its virtual time as text. Sets s.has_more
 -- when it had to stop before all jobs were examined.
 function admission.take(s, queue, virtual, wanted, to, found)
-  local self = new(s, queue, virtual, wanted)
+  local self = new(s, queue, virtual, wanted, open_gates(queue))
   choose_reserved(self, wanted)
   choose(self, wanted)
   s.examine_budget = self.budget
   admission_commit.write(self)
   s.has_more = s.has_more or self.is_stopped
   lease_out.jobs(s, queue, self.admitted, to, found)
+end
+
+-- Throttles that the next pops look into, and those that they open first because an instant has
+-- come.
+local function gates_of_next_pop(s, queue)
+  local gates = open_gates(queue)
+  local due = redis.call("ZRANGEBYSCORE", keys.due(), "-inf", s.now_text, "LIMIT", 0, limits.tasks)
+  for _, task in ipairs(due) do
+    local id = string.match(task, "^throttle:(.+)$")
+    if id and redis.call("EXISTS", keys.queue_users(queue, id)) == 1
+      and not redis.call("ZSCORE", keys.open(queue), id) then
+      gates[#gates + 1] = id
+    end
+  end
+  return gates
+end
+
+-- The parked jobs that a pop would lease now, without writing. `s` is the session of a query.
+function admission.forecast(s, queue, virtual)
+  s.throttles = nil
+  local self = new(s, queue, virtual, limits.call, gates_of_next_pop(s, queue))
+  self.is_forecast = true
+  for _, id in ipairs(self.gates) do
+    self.shut_gates[id] = false
+  end
+  choose_reserved(self, limits.call)
+  choose(self, limits.call)
+  s.examine_budget = self.budget
+  local jids = {}
+  for _, job in ipairs(self.admitted) do
+    if job.record.state == "throttled" then
+      jids[#jids + 1] = job.jid
+    end
+  end
+  return jids
 end
 
 return admission

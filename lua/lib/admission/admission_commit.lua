@@ -69,7 +69,7 @@ local function park(self)
     subqueues.place(self.s, job, score, gate)
     saved[#saved + 1], saved[#saved + 2] = keys.job(job.jid), job_lib.pack(job)
     if score >= limits.costly and not self.shut_gates[gate] then
-      redis.call("ZADD", keys.open(self.queue), self.s.now_text, gate)
+      redis.call("ZADD", keys.open(self.queue), "LT", self.s.now_text, gate)
     end
   end
   for _, job in ipairs(self.refused_in_place) do
@@ -90,6 +90,21 @@ local function close_sleeping_gates(self)
   end
 end
 
+-- One call looks at a limited number of gates. Where more may be open, those that it looked at move
+-- behind all others, so that each has its turn. Scores are milliseconds; a fraction orders several
+-- calls of one millisecond.
+local function rotate_gates(self)
+  if #self.gates < limits.gates then
+    return
+  end
+  local key = keys.open(self.queue)
+  local last = redis.call("ZREVRANGEBYSCORE", key, "(+inf", "-inf", "WITHSCORES", "LIMIT", 0, 1)[2]
+  local score = string.format("%.3f", math.max(self.s.now, tonumber(last or 0) + 0.001))
+  for _, gate in ipairs(self.gates) do
+    redis.call("ZADD", key, "XX", score, gate)
+  end
+end
+
 -- One call looks at a limited number of gates; there may be more that are open.
 local function check_further_gates(self)
   if #self.gates == limits.gates
@@ -101,6 +116,17 @@ end
 local function set_virtual(self, virtual)
   if virtual ~= tonumber(self.virtual_before) then
     redis.call("HSET", keys.meta(), "fair:" .. self.queue, string.format("%.17g", virtual))
+  end
+end
+
+-- Forgets the users that have used least, once far more are remembered than have ready jobs: the
+-- virtual time stands still while each user is served only once, so none becomes level with it. A
+-- user that is forgotten gains no more than what it had used beyond the virtual time.
+local function forget_users(self, key)
+  local ready = redis.call("ZCARD", keys.queue_users(self.queue, ""))
+  local excess = redis.call("ZCARD", key) - 2 * ready - limits.remembered
+  if excess > 0 then
+    redis.call("ZREMRANGEBYRANK", key, 0, excess - 1)
   end
 end
 
@@ -116,6 +142,7 @@ local function store_usage(self)
   end
   if #scores > 0 then
     redis.call("ZADD", key, unpack(scores))
+    forget_users(self, key)
   end
   if virtual > tonumber(self.virtual_before) then
     local old = redis.call("ZRANGEBYSCORE", key, "-inf", virtual, "LIMIT", 0, limits.housekeeping)
@@ -149,6 +176,7 @@ function admission_commit.write(self)
   raise_starts(self)
   park(self)
   store_usage(self)
+  rotate_gates(self)
   if not self.is_done then
     return
   end

@@ -10,12 +10,6 @@ local subqueues = require("lib.admission.subqueues")
 
 local fairness = {}
 
--- How many users one lookup reads, and how many lookups one call makes. A call reaches this bound
--- only if many users were served from other subqueues meanwhile or have just reached their limits.
--- Each lookup raises the scores of such users, so the next call starts behind them. `is_cut` says
--- that more users may be left.
-local BATCH, LOOKUPS = 20, 25
-
 local function comes_before(a, b)
   if a.start ~= b.start then
     return a.start < b.start
@@ -59,10 +53,11 @@ local function add_users(self, names)
 end
 
 -- Sets the bound up to which this gate's users are known, and whether this call will look up more.
+-- `is_cut` says that more users may be left.
 local function set_bound(self, group, flat)
   local last = #flat == 2 * self.batch and tonumber(flat[#flat]) or math.huge
   local has_more = last < math.huge
-  group.bound = has_more and self.lookups < LOOKUPS and last or nil
+  group.bound = has_more and self.lookups < limits.lookups and last or nil
   self.is_cut = self.is_cut or (has_more and not group.bound)
 end
 
@@ -91,7 +86,7 @@ end
 -- jobs will be taken. `on_users`, if given, is called with the users whose turn may come.
 function fairness.new(queue, virtual, gates, wanted, on_users)
   local self = { queue = queue, virtual = virtual or 0, users = {}, by_name = {}, subqueues = {},
-    groups = {}, stored_starts = {}, lookups = 0, batch = math.min(wanted + 1, BATCH),
+    groups = {}, stored_starts = {}, lookups = 0, batch = math.min(wanted + 1, limits.users),
     on_users = on_users }
   for i = 0, #gates do
     self.groups[i + 1] = { gate = gates[i] or "", at = 0, bound = 0 }

@@ -130,7 +130,8 @@ function settings.adjust_to_clock(s, id)
   elseif record.blocked_until then
     record.blocked_until = math.min(record.blocked_until, s.now + record.blocked_for)
   end
-  record.reserved, record.again, entry.is_changed = nil, nil, true
+  throttles.set_reservation(entry, nil)
+  record.again = nil
   queue_lib.set_due("throttle:" .. id, s.now)
 end
 

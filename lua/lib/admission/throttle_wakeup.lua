@@ -12,9 +12,10 @@ local throttles = require("lib.admission.throttles")
 local throttle_wakeup = {}
 
 -- The queues of a throttle are ordered by when it was last opened in them. Sequence numbers are
--- used, as several can be opened in one millisecond.
+-- used, as several can be opened in one millisecond. A throttle that is open already keeps its
+-- turn.
 local function open_in(s, id, queue)
-  redis.call("ZADD", keys.open(queue), s.now_text, id)
+  redis.call("ZADD", keys.open(queue), "LT", s.now_text, id)
   redis.call("ZADD", keys.throttle_queues(id), "XX", session.next(s), queue)
   queue_lib.wake(queue)
 end
@@ -23,25 +24,70 @@ end
 local function wake_subqueue(s, queue, user, gate)
   redis.call("ZADD", keys.queue_users(queue, gate), "XX", subqueues.start(queue, user), user)
   if gate ~= "" then
-    redis.call("ZADD", keys.open(queue), "XX", s.now_text, gate)
+    redis.call("ZADD", keys.open(queue), "XX", "LT", s.now_text, gate)
   end
   queue_lib.wake(queue)
 end
 
--- Wakes at most `budget` subqueues that a throttle has put to sleep; returns whether that was all.
-local function wake_subqueues(s, id, budget)
-  local user = throttles.user_of(id)
+-- Whether a user may start no job now. Its subqueues are then left asleep: the next pops would only
+-- put them to sleep again, and the task would never be done.
+local function is_user_closed(s, id)
+  local reason, at = throttles.refusal(s, throttles.get(s, id), "", 1)
+  if at then
+    throttles.check_again_at(s, id, at)
+  end
+  return reason
+end
+
+-- Wakes at most `budget` subqueues of a user that was at its limit; returns whether that was all.
+local function wake_user(s, id, budget)
+  if is_user_closed(s, id) then
+    return true
+  end
   local asleep = redis.call("SPOP", keys.capped(id), budget)
   table.sort(asleep)
   for _, entry in ipairs(asleep) do
-    local queue, other = string.match(entry, "^([^/]+)/(.*)$")
-    if user then
-      wake_subqueue(s, queue, user, other)
-    else
-      wake_subqueue(s, queue, other, id)
-    end
+    local queue, gate = string.match(entry, "^([^/]+)/(.*)$")
+    wake_subqueue(s, queue, throttles.user_of(id), gate)
   end
   return #asleep < budget
+end
+
+-- Whether the first job of a subqueue costs more than its throttle can hold.
+local function is_too_costly(s, queue, user, id)
+  local member = redis.call("ZRANGE", subqueues.key(queue, user, id), 0, 0)[1]
+  local job = member and job_lib.find(string.sub(member, 13))
+  return job and throttles.cost(job.record, id) > throttles.burst(s, id)
+end
+
+-- Wakes subqueues that a throttle has put to sleep since their jobs cost too much, unless they
+-- still do. `record.waking` is where the next call continues. Returns whether that was all.
+local function wake_affordable(s, id, budget)
+  local entry = throttles.get(s, id)
+  if entry.record and not entry.record.waking then
+    return true
+  end
+  local cursor = entry.record and entry.record.waking or "0"
+  local found = redis.call("SSCAN", keys.capped(id), cursor, "COUNT", budget)
+  table.sort(found[2])
+  for _, sleeper in ipairs(found[2]) do
+    local queue, user = string.match(sleeper, "^([^/]+)/(.*)$")
+    if not is_too_costly(s, queue, user, id) then
+      redis.call("SREM", keys.capped(id), sleeper)
+      wake_subqueue(s, queue, user, id)
+    end
+  end
+  if entry.record then
+    entry.record.waking, entry.is_changed = found[1] ~= "0" and found[1] or nil, true
+  end
+  return found[1] == "0"
+end
+
+local function wake_subqueues(s, id, budget)
+  if throttles.user_of(id) then
+    return wake_user(s, id, budget)
+  end
+  return wake_affordable(s, id, budget)
 end
 
 -- Opens a throttle in the queue of the job that it is reserved for, and in those where it was
@@ -71,7 +117,7 @@ function throttle_wakeup.open(s, id)
   if queue then
     queue_lib.wake(queue)
   elseif throttles.user_of(id) then
-    if not wake_subqueues(s, id, limits.openings) then
+    if not wake_user(s, id, limits.openings) then
       queue_lib.set_due("throttle:" .. id, s.now)
     end
   else
@@ -81,9 +127,24 @@ end
 
 -- Considers all parked jobs again after a change of settings, since those may now be affordable.
 function throttle_wakeup.settings_changed(s, id)
+  local entry = throttles.get(s, id)
+  if entry.record and redis.call("EXISTS", keys.capped(id)) == 1 then
+    entry.record.waking, entry.is_changed = "0", true
+  end
   throttle_wakeup.open(s, id)
   if redis.call("EXISTS", keys.throttle_queues(id), keys.capped(id)) > 0 then
     queue_lib.set_due("throttle:" .. id, s.now)
+  end
+end
+
+-- Opens throttles with slots reserved for jobs of a queue that was paused: others may use them now.
+function throttle_wakeup.queue_paused(s, queue)
+  for i, id in ipairs(redis.call("ZRANGE", keys.reserving(queue), 0, limits.call - 1)) do
+    if i <= limits.openings then
+      throttle_wakeup.open(s, id)
+    else
+      queue_lib.set_due("throttle:" .. id, s.now)
+    end
   end
 end
 
@@ -143,7 +204,8 @@ local function expire(s, id)
     record.blocked_until, record.blocked_for, has_ended = nil, nil, true
   end
   if record.reserved and record.reserved["until"] <= s.now then
-    record.reserved, has_ended = nil, true
+    throttles.set_reservation(entry, nil)
+    has_ended = true
   end
   if record.again and record.again <= s.now then
     record.again, has_ended = nil, true

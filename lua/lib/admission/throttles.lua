@@ -78,12 +78,27 @@ function throttles.prepare(s, ids)
   end
 end
 
+-- Reserves room of a throttle, as {jid, queue, until, cost}, or ends the reservation with nil.
+function throttles.set_reservation(entry, reserved)
+  local before = entry.record.reserved
+  if before then
+    redis.call("ZREM", keys.reserving(before.queue), entry.id)
+  end
+  if reserved then
+    redis.call("ZADD", keys.reserving(reserved.queue), reserved["until"], entry.id)
+  end
+  entry.record.reserved, entry.is_changed = reserved, true
+end
+
 -- Sets the record of a throttle, or deletes it.
 function throttles.set(s, id, record)
   local entry = throttles.get(s, id)
   if record and not entry.record then
     redis.call("ZADD", keys.throttles(), s.now_text, id)
   elseif not record then
+    if entry.record then
+      throttles.set_reservation(entry, nil)
+    end
     redis.call("ZREM", keys.throttles(), id)
     redis.call("DEL", keys.throttle_record(id))
   end
@@ -218,9 +233,8 @@ function throttles.reserve(s, job)
       if reserved_for_other(s, entry.record, job.jid) or entry.record.concurrency == 0 then
         return
       end
-      entry.record.reserved = { jid = job.jid, queue = record.queue, ["until"] = ends,
-        cost = throttles.cost(record, id) }
-      entry.is_changed = true
+      throttles.set_reservation(entry, { jid = job.jid, queue = record.queue, ["until"] = ends,
+        cost = throttles.cost(record, id) })
       queue_lib.set_due("throttle:" .. id, ends)
     end
   end
@@ -237,8 +251,7 @@ function throttles.unreserve(s, job)
   local found = {}
   for _, id in ipairs(job.record.throttles or {}) do
     if throttles.is_reserved_for(s, id, job) then
-      local entry = throttles.get(s, id)
-      entry.record.reserved, entry.is_changed = nil, true
+      throttles.set_reservation(throttles.get(s, id), nil)
       found[#found + 1] = id
     end
   end

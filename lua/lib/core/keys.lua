@@ -234,6 +234,11 @@ function keys.open(queue)
   return namespace .. ":queue:" .. queue .. ":open"
 end
 
+-- Throttles with slots reserved for jobs of the queue.
+function keys.reserving(queue)
+  return namespace .. ":queue:" .. queue .. ":reserving"
+end
+
 function keys.finish(queue)
   return namespace .. ":queue:" .. queue .. ":finish"
 end

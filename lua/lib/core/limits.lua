@@ -5,6 +5,9 @@ return {
   call = 100,
   -- items of housekeeping (reclaimed, promoted, released or deleted) that one call may do
   housekeeping = 50,
+  -- tasks of maintenance that one call performs, and the items that each may do at least
+  tasks = 10,
+  task_items = 5,
   -- bytes of data kept in the job's own value; longer data has its own key
   inline = 1024,
   -- bytes of data of one job, unless the option max-data-size says otherwise
@@ -44,6 +47,17 @@ return {
   -- queues in which one call opens a throttle, and open throttles that one pop looks at
   openings = 5,
   gates = 10,
+  -- throttles that a round of the sweep visits
+  visited = 20,
+  -- jobs that one call examines in addition to those that it leases
+  examined = 100,
+  -- how many users one lookup reads, and how many lookups one call makes. A call reaches this bound
+  -- only if many users were served from other subqueues meanwhile or have just reached their
+  -- limits; each lookup raises the scores of such users, so the next call starts behind them.
+  users = 20,
+  lookups = 25,
+  -- users of a queue whose use is remembered, besides twice the number of those with ready jobs
+  remembered = 1000,
   -- milliseconds for which slots are reserved for a job that was refused too often, the first time
   reservation = 60000,
   -- refusals after which slots are reserved

@@ -8,9 +8,6 @@ local limits = require("lib.core.limits")
 
 local maintenance = {}
 
--- Tasks that one call performs.
-local TASKS_PER_CALL = 10
-
 -- The least score of a set, or nil.
 local function earliest(key)
   return tonumber(redis.call("ZRANGE", key, 0, 0, "WITHSCORES")[2])
@@ -35,7 +32,7 @@ end
 -- Performs what is due, within the bounds of one call. Returns the milliseconds until something
 -- becomes due (0: there is more to do now), or nil.
 function maintenance.run(s)
-  local found = redis.call("ZRANGE", keys.due(), 0, TASKS_PER_CALL - 1, "WITHSCORES")
+  local found = redis.call("ZRANGE", keys.due(), 0, limits.tasks - 1, "WITHSCORES")
   local first = tonumber(found[2])
   if not first and not s.new_clock then
     -- The sweep is always there, so the list was lost. A round over the queues restores it.
@@ -52,7 +49,8 @@ function maintenance.run(s)
     end
   end
   for _, name in ipairs(due) do
-    perform(s, name, math.max(math.floor(limits.housekeeping / #due), 5))
+    perform(s, name, math.max(math.floor(limits.housekeeping / #due),
+      limits.task_items))
   end
   return maintenance.next(s)
 end

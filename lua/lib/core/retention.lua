@@ -3,6 +3,7 @@
 local batches = require("lib.batch.batches")
 local job_lib = require("lib.job.job")
 local keys = require("lib.core.keys")
+local limits = require("lib.core.limits")
 local removal = require("lib.job.removal")
 local series = require("lib.stats.series")
 local stats = require("lib.stats.stats")
@@ -13,8 +14,6 @@ local MONTH = 2592000
 -- Milliseconds for which batches and tracking entries are kept at least, however short the
 -- retention of completed jobs is: a batch is opened before it has members.
 local DAY = 86400000
--- Throttles visited in a round.
-local VISITED = 20
 
 -- Deletes completed jobs that are too old or too many, oldest first; returns the budget that is
 -- left. `history` and `count` are the options jobs-history and jobs-history-count as text.
@@ -131,14 +130,14 @@ end
 -- Makes tasks due for a few throttles, in case a job is parked there that nothing else would wake.
 local function visit_throttles(s)
   local at = tonumber(redis.call("HGET", keys.meta(), "sweep_throttle")) or 0
-  local ids = redis.call("ZRANGE", keys.throttles(), at, at + VISITED - 1)
+  local ids = redis.call("ZRANGE", keys.throttles(), at, at + limits.visited - 1)
   for _, id in ipairs(ids) do
     if redis.call("EXISTS", keys.throttle_queues(id), keys.capped(id)) > 0 then
       redis.call("ZADD", keys.due(), "LT", s.now, "throttle:" .. id)
     end
   end
   if #ids > 0 or at > 0 then
-    redis.call("HSET", keys.meta(), "sweep_throttle", #ids == VISITED and at + VISITED or 0)
+    redis.call("HSET", keys.meta(), "sweep_throttle", #ids == limits.visited and at + #ids or 0)
   end
 end
 

@@ -1,4 +1,5 @@
--- Pages of jids by state, and the number of jobs in each state. Nothing here writes.
+-- Pages of jids by state, and the number of jobs in each state, as the next pop will find them: due
+-- jobs and parked ones that may run now are waiting, lapsed ones stalled. Nothing here writes.
 
 local check = require("lib.core.check")
 local errors = require("lib.core.errors")
@@ -7,6 +8,10 @@ local queue_lib = require("lib.queue.queue")
 local stored = require("lib.core.stored")
 
 local listing = {}
+
+-- Jobs that one call examines to find those parked ones that may run now; the others are shown as
+-- they are stored.
+local EXAMINED = 500
 
 local function after(now)
   return "(" .. string.format("%.0f", now)
@@ -59,7 +64,55 @@ local function up_to_now(s, key)
   }
 end
 
--- Waiting jobs, then scheduled ones whose time has come and that no pop has promoted yet.
+-- Parked jobs that the next pop would lease, since their throttles have room again.
+local function unparked(s, queue, packed_pause)
+  if queue_lib.is_paused(s, packed_pause) or redis.call("EXISTS", keys.throttled(queue)) == 0 then
+    return {}
+  end
+  s.examine_budget = s.examine_budget or EXAMINED
+  local virtual = redis.call("HGET", keys.meta(), "fair:" .. queue)
+  return require("lib.admission.admission").forecast(s, queue, virtual or "0")
+end
+
+local function unparked_of(s, queue)
+  return unparked(s, queue, redis.call("HGET", keys.meta(), "paused:" .. queue))
+end
+
+local function listed(jids)
+  return {
+    total = #jids,
+    read = function(at, number)
+      return { unpack(jids, at + 1, math.min(at + number, #jids)) }
+    end,
+  }
+end
+
+-- The members of a set without some of them.
+local function without(key, jids)
+  local ranks, skipped = {}, {}
+  for i, jid in ipairs(jids) do
+    ranks[i], skipped[jid] = redis.call("ZRANK", key, jid), true
+  end
+  table.sort(ranks)
+  return {
+    total = redis.call("ZCARD", key) - #ranks,
+    read = function(at, number)
+      for _, rank in ipairs(ranks) do
+        at = rank <= at and at + 1 or at
+      end
+      local found = {}
+      for _, jid in ipairs(by_rank(key, at, number + #ranks)) do
+        if not skipped[jid] and #found < number then
+          found[#found + 1] = jid
+        end
+      end
+      return found
+    end,
+  }
+end
+
+-- Waiting jobs, scheduled ones whose time has come and that no pop has promoted yet, and parked
+-- ones that may run.
 local function list_waiting(s, queue, from, size)
   local parts = {}
   for i, key in ipairs(ready_keys(queue)) do
@@ -72,6 +125,7 @@ local function list_waiting(s, queue, from, size)
     }
   end
   parts[#parts + 1] = up_to_now(s, keys.scheduled(queue))
+  parts[#parts + 1] = listed(unparked_of(s, queue))
   return joined(parts, from, size)
 end
 
@@ -116,8 +170,8 @@ local states = {
   recurring = function(_, queue, from, size)
     return whole(keys.queue_recurring(queue), from, size)
   end,
-  throttled = function(_, queue, from, size)
-    return whole(keys.throttled(queue), from, size)
+  throttled = function(s, queue, from, size)
+    return joined({ without(keys.throttled(queue), unparked_of(s, queue)) }, from, size)
   end,
 }
 
@@ -144,15 +198,16 @@ function listing.counts(s, queue, packed_pause)
   local due = redis.call("ZCOUNT", keys.scheduled(queue), "-inf", s.now)
   local lapsed = redis.call("ZCOUNT", keys.running(queue), "-inf", s.now)
   local paused = queue_lib.is_paused(s, packed_pause)
+  local freed = #unparked(s, queue, packed_pause)
   return {
     name = queue,
-    waiting = depth - stopped + due,
+    waiting = depth - stopped + due + freed,
     stalled = stopped + lapsed,
     running = redis.call("ZCARD", keys.running(queue)) - lapsed,
     scheduled = redis.call("ZCARD", keys.scheduled(queue)) - due,
     depends = redis.call("ZCARD", keys.depends(queue)),
     recurring = redis.call("ZCARD", keys.queue_recurring(queue)),
-    throttled = redis.call("ZCARD", keys.throttled(queue)),
+    throttled = redis.call("ZCARD", keys.throttled(queue)) - freed,
     paused = paused and true or false,
     pause = paused and (stored.unpack(packed_pause) or {}) or nil,
   }

@@ -96,8 +96,19 @@ function repair_admission.reserved(s, jid, id)
   local job = job_lib.find(jid)
   local waits = job and READY[job.record.state] and lists.contains(job.record.throttles, id)
   if reserved and reserved.jid == jid and not waits then
-    entry.record.reserved, entry.is_changed = nil, true
+    throttles.set_reservation(entry, nil)
     throttle_wakeup.open(s, id)
+  end
+end
+
+-- A queue lists the throttles that are reserved for its jobs.
+function repair_admission.reserving(s, queue, id)
+  local record = throttles.get(s, id).record
+  local reserved = record and record.reserved
+  if reserved and reserved.queue == queue then
+    redis.call("ZADD", keys.reserving(queue), reserved["until"], id)
+  else
+    redis.call("ZREM", keys.reserving(queue), id)
   end
 end
 

@@ -48,7 +48,7 @@ FAULTS = [
     Fault(
         "nothing is kept for a job that was refused too often",
         "lib/admission/admission.lua",
-        "if record.passed >= limits.refusals then",
+        "if record.passed >= limits.refusals and not self.is_forecast then",
         "if false then",
         "contention",
     ),

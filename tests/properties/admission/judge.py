@@ -25,8 +25,11 @@ View = dict[str, Any]
 class World:
     """Jobs, throttles and users of one namespace under a clock that only moves forward."""
 
-    def __init__(self, redis: redis_py.Redis, call: Scripts | None = None) -> None:
+    def __init__(
+        self, redis: redis_py.Redis, call: Scripts | None = None, settling: int = SETTLING
+    ) -> None:
         redis.flushall()
+        self.settling = settling
         self.redis = redis
         self.now = START
         self.scripts = call or Scripts(redis, lambda: 0)
@@ -158,7 +161,7 @@ class World:
 
     def settle(self) -> None:
         """Run all due maintenance, so that a pop finds the jobs in the state seen before it."""
-        for _ in range(SETTLING):
+        for _ in range(self.settling):
             if not self.call("tick")["more"]:
                 return
         raise AssertionError(self.with_trace("there is no end of what is due"))
@@ -280,7 +283,7 @@ class World:
             self.delete(name)
         queues = sorted(self.queues)
         self.call("unpause", queues)
-        for _ in range(SETTLING):
+        for _ in range(self.settling):
             for jid, lease in self.running():
                 self.call("complete", jid, lease, "", "", {})
             states = {job["state"] for job in self.views().values()}

@@ -196,8 +196,8 @@ def plain(value: Any) -> Any:
         return {key: plain(one) for key, one in value.items() if one is not None} or []
     if isinstance(value, list | tuple):
         return [plain(one) for one in value]
-    if isinstance(value, float):
-        return float(f"{value:.9g}")
+    if isinstance(value, float):  # A whole number comes as an integer on the wire.
+        return int(value) if value.is_integer() else float(f"{value:.9g}")
     if isinstance(value, bytes):
         return value.decode()
     return value
