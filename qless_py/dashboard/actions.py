@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import logging
 import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,12 +13,11 @@ from flask import redirect, render_template, request
 from werkzeug.wrappers import Response
 
 from qless_py.dashboard import flash, redaction
+from qless_py.dashboard.audit_log import LOGGER
 from qless_py.dashboard.auth.access import Role
 from qless_py.dashboard.auth.guard import RequestRejected
 from qless_py.dashboard.context import access, link
 from qless_py.errors import QlessError
-
-logger = logging.getLogger("qless_py.dashboard.audit")
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
@@ -110,7 +108,7 @@ def refuse(action: str, error: QlessError) -> Response:
 
 def audit(action: str, outcome: str) -> None:
     """Log who did what from which address."""
-    logger.info(
+    LOGGER.info(
         "%s: user=%s address=%s result=%s",
         _single_line(action),
         _single_line(access().name),
@@ -131,9 +129,7 @@ def return_url() -> str:
     Never returns a URL of another site.
     """
     wanted = request.form.get("back") or request.args.get("back") or ""
-    parts = urlsplit(wanted)
     root = link("overview")
-    is_ours = not parts.scheme and not parts.netloc and wanted.startswith(root)
-    if is_ours and "\\" not in wanted and not wanted.startswith("//"):
-        return wanted
-    return root
+    # A URL of one line that begins with one slash cannot have a host, and needs no parsing.
+    is_ours = wanted.startswith(root) and not wanted.startswith("//")
+    return wanted if is_ours and wanted.isprintable() and "\\" not in wanted else root

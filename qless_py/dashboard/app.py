@@ -16,11 +16,12 @@ from werkzeug.wrappers import Response
 
 from qless_py.app import App
 from qless_py.client.client import Client
-from qless_py.dashboard import context, pages
+from qless_py.dashboard import audit_log, context, pages
 from qless_py.dashboard.auth import guard
 from qless_py.dashboard.auth.access import Access, Role, is_local
 from qless_py.dashboard.config import DashboardConfig
 from qless_py.dashboard.errors import error_response, qless_error_response
+from qless_py.dashboard.form_secret import HINT
 from qless_py.dashboard.template_helpers import add_helpers
 from qless_py.errors import QlessError
 
@@ -39,6 +40,7 @@ def create_blueprint(
     if isinstance(client, App):
         config, client = config.with_redaction(client.redact), client.client
     dashboard = context.Dashboard(client, config)
+    audit_log.prepare()
     blueprint = Blueprint(
         name, __name__, template_folder=str(context.TEMPLATE_FOLDER), static_folder=None
     )
@@ -87,7 +89,8 @@ def _add_guards(blueprint: Blueprint, dashboard: context.Dashboard) -> None:
             g.qless_py_access = found
             guard.check_origin(request, config.trusted_origins)
             guard.check_writable(request, is_read_only=config.read_only)
-            guard.check_form_token(request, dashboard.secret)
+            hint = HINT if not config.secret and request.environ.get("wsgi.multiprocess") else ""
+            guard.check_form_token(request, dashboard.secret, hint)
         except guard.RequestRejected as error:
             return error_response(error.status, error.code, error.message)
         return None

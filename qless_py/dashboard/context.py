@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, cast
@@ -16,7 +15,8 @@ from qless_py.client.job import Job
 from qless_py.dashboard.auth.access import Access
 from qless_py.dashboard.auth.login_limiter import LoginLimiter
 from qless_py.dashboard.config import DashboardConfig
-from qless_py.dashboard.live import LiveStreams, SnapshotCache
+from qless_py.dashboard.form_secret import FormSecret
+from qless_py.dashboard.live import LiveStreams, Snapshot, SnapshotCache
 from qless_py.dashboard.redaction import Redactor
 from qless_py.dashboard.timeseries import SeriesCache
 from qless_py.errors import JobNotFoundError
@@ -38,18 +38,17 @@ class Dashboard:
     streams: LiveStreams = field(init=False)
     series: SeriesCache = field(init=False)
     login_limiter: LoginLimiter = field(init=False)
-    secret: bytes = field(init=False)
+    _secret: FormSecret = field(init=False)
     _versions: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         # Someone waits for the page, and each waiting page occupies a thread of the server.
         self.client = self.client.with_patience(STORE_TIMEOUT)
-        self.snapshots = SnapshotCache(self.client, self.config.refresh)
+        self.snapshots = SnapshotCache(self.client, self.config.refresh, STORE_TIMEOUT)
         self.streams = LiveStreams(self.snapshots, self.config.streams, self.config.refresh)
         self.series = SeriesCache(self.client, self.config.refresh / 2)
         self.login_limiter = LoginLimiter(self.config.attempts)
-        # A random secret makes forms expire when the process restarts; the page then says so.
-        self.secret = (self.config.secret or secrets.token_hex(32)).encode()
+        self._secret = FormSecret(self.client, self.config.secret)
 
     def asset_version(self, name: str) -> str:
         """Return a hash of a static file, so that browsers may cache it forever."""
@@ -58,14 +57,27 @@ class Dashboard:
             self._versions[name] = hashlib.sha256(content).hexdigest()[:_VERSION_LENGTH]
         return self._versions[name]
 
-    def queue_names(self) -> list[str]:
-        """Return the names of all queues."""
-        return [queue["name"] for queue in self.snapshots.get().queues]
+    @property
+    def secret(self) -> bytes:
+        """What signs form tokens and messages; the same in all processes of this dashboard."""
+        return self._secret.get()
 
 
 def dashboard() -> Dashboard:
     """Return the dashboard that serves this request."""
     return cast("Dashboard", g.qless_py_dashboard)
+
+
+def snapshot() -> Snapshot:
+    """Return the counts of the whole namespace; the page then shows as of when they are."""
+    found = dashboard().snapshots.get()
+    g.qless_py_as_of = found.at
+    return found
+
+
+def queue_names() -> list[str]:
+    """Return the names of all queues."""
+    return [queue["name"] for queue in snapshot().queues]
 
 
 def access() -> Access:

@@ -6,10 +6,12 @@ from typing import Final
 
 from flask import after_this_request, g, request
 from itsdangerous import BadSignature, URLSafeTimedSerializer
+from redis.exceptions import RedisError
 from werkzeug.wrappers import Response
 
 from qless_py.dashboard import redaction
 from qless_py.dashboard.context import dashboard
+from qless_py.errors import QlessError
 
 COOKIE: Final = "qless_py_flash"
 _MAX_AGE: Final = 60  # Seconds.
@@ -47,9 +49,13 @@ def pop() -> list[tuple[str, str]]:
     value = request.cookies.get(COOKIE)
     if value is None or g.get("qless_py_access") is None:
         return []
+    try:
+        serializer = _serializer()
+    except (RedisError, QlessError):
+        return []  # The error page of a store that does not respond; a later page shows them.
     after_this_request(_delete)
     try:
-        messages = _serializer().loads(value, max_age=_MAX_AGE)
+        messages = serializer.loads(value, max_age=_MAX_AGE)
     except BadSignature:
         return []
     return [(str(kind), str(text)) for kind, text in messages]

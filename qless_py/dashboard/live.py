@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -11,6 +12,7 @@ from typing import Any, Final, cast
 
 from flask import request
 from redis.exceptions import RedisError
+from redis.exceptions import TimeoutError as StoreTimeoutError
 from werkzeug.wrappers import Response
 
 from qless_py import protocol
@@ -28,6 +30,7 @@ _HEADS_PER_CALL: Final = 100
 _MAX_STREAM_AGE: Final = 300.0
 # Seconds between writes at most: a server notices that a viewer has left only when it writes.
 _KEEPALIVE: Final = 2.0
+_MAX_AGE: Final = 2.0  # Seconds: while the store is read, viewers get no older snapshot.
 _MIN_INTERVAL: Final = 0.25  # Seconds between two messages: nobody reads more than a few a second.
 _RECONNECT_MS: Final = 3000
 
@@ -71,39 +74,84 @@ class Snapshot:
         }
 
 
-class SnapshotCache:
-    """Reads the store at most every `refresh` seconds, in one thread, for any number of viewers.
+class _Reading:
+    """One read of the store in a thread of its own, for all viewers that wait for it."""
 
-    While it reads, other threads get the previous snapshot. Nothing is written to the store.
+    def __init__(self, read: Callable[[], Snapshot]) -> None:
+        self._read = read
+        self._is_done = threading.Event()
+        self._snapshot: Snapshot | None = None
+        self._error: Exception | None = None
+        threading.Thread(target=self._run, name="qless-py-snapshot", daemon=True).start()
+
+    @property
+    def is_done(self) -> bool:
+        return self._is_done.is_set()
+
+    def _run(self) -> None:
+        try:
+            self._snapshot = self._read()
+        except Exception as error:  # noqa: BLE001 - raised again in the threads that wait
+            self._error = error
+        finally:
+            self._is_done.set()
+
+    def wait(self, seconds: float) -> Snapshot:
+        """Return the snapshot; raises what reading raised, or `TimeoutError` of redis-py."""
+        if not self._is_done.wait(seconds):
+            raise StoreTimeoutError(f"no answer for {seconds:g} s")
+        if self._error is not None:
+            raise self._error
+        return cast("Snapshot", self._snapshot)
+
+
+class SnapshotCache:
+    """Reads the store at most every `refresh` seconds for any number of viewers.
+
+    The viewer that starts to read waits for it. Others get the previous snapshot meanwhile, but
+    none that is too old: if the store does not respond they get an error, never old numbers.
+    Nothing is written to the store.
     """
 
-    def __init__(self, client: Client, refresh: float) -> None:
+    def __init__(self, client: Client, refresh: float, patience: float = 3.0) -> None:
         self._client = client
         self._refresh = refresh
+        self._patience = patience
         self._lock = threading.Lock()
+        self._reading: _Reading | None = None
         self._last: Snapshot | None = None
         self._read_at = 0.0
 
     def get(self) -> Snapshot:
-        """Return a snapshot of the last `refresh` seconds; an older one while another is read."""
-        last = self._last
-        if last is not None and time.monotonic() - self._read_at < self._refresh:
-            return last
-        if not self._lock.acquire(blocking=last is None):
-            return last if last is not None else self.get()
-        try:
-            if self._last is None or time.monotonic() - self._read_at >= self._refresh:
-                self._last = self._read()
-                self._read_at = time.monotonic()
-            return self._last
-        finally:
-            self._lock.release()
+        """Return a snapshot of the last `refresh` seconds; a slightly older one while it is read.
+
+        Raises the error of the store, or `TimeoutError` of redis-py if it does not respond.
+        """
+        with self._lock:
+            age = math.inf if self._last is None else time.monotonic() - self._read_at
+            if self._last is not None and age < self._refresh:
+                return self._last
+            is_being_read = self._reading is not None and not self._reading.is_done
+            if is_being_read and self._last is not None and age < max(_MAX_AGE, self._refresh * 2):
+                return self._last
+            if self._reading is None or not is_being_read:
+                self._reading = _Reading(self._read_and_keep)
+            reading = self._reading
+        return reading.wait(self._patience)
+
+    def _read_and_keep(self) -> Snapshot:
+        begun = time.monotonic()
+        snapshot = self._read()
+        with self._lock:
+            self._last, self._read_at = snapshot, begun
+        return snapshot
 
     def _read(self) -> Snapshot:
         """Read everything in three round trips: first pages, remaining pages, heads of queues."""
         readers: tuple[Callable[[int], Call[Any]], ...] = (
             protocol.queues.all_counts, _failure_groups, protocol.workers.counts,
         )  # fmt: skip
+        now = self._client.settings.clock()
         lists: list[list[Any]] = []
         rest: list[tuple[list[Any], Call[Any]]] = []
         firsts = answered(self._client.run_many([read(0) for read in readers]))
@@ -118,7 +166,6 @@ class SnapshotCache:
         states = ("waiting", "running", "scheduled", "stalled", "depends", "throttled", "recurring")
         totals = {state: sum(count(queue, state) for queue in queues) for state in states}
         failures = {one.group: one.number for one in groups}
-        now = self._client.settings.clock()
         return Snapshot(now, queues, failures, known, self._heads(queues), totals)
 
     def _heads(self, queues: Sequence[Counts]) -> dict[str, float | None]:

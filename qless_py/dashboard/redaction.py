@@ -20,11 +20,20 @@ _MAX_LINE: Final = 160
 _MAX_DEPTH: Final = 50
 _MIN_COST: Final = 8  # Characters an item counts as at least, for its share of the layout.
 _SEARCHED_DATA: Final = frozenset({"data", "text", "error"})
+# Short words must stand alone in a key: user_pin and userPin, but not shipping.
+_SHORT_WORDS: Final = ("pw", "pin", "otp", "totp", "mfa", "jwt", "sid", "sas", "dsn")
+_ALONE: Final = "|".join(_SHORT_WORDS)
+_CAPITAL: Final = "|".join(word.capitalize() for word in _SHORT_WORDS)
 DEFAULT_PATTERN: Final = (
-    r"pass(word|wd|phrase)?|secret|token|api[-_]?key|authorization|cookie|credential|private[-_]?key"
-    r"|ssn|iban|card[-_]?number|cvc|cvv"
+    r"pass(word|wd|phrase|code)?|pwd|secret|token|auth(?!or(?!i[sz]))|cookie|cred(ential)?s?(?![a-z])"
+    r"|(api|access|private|signing|signature|encryption|shared|master|account|license)[-_]?key"
+    r"|session[-_]?(id|key)|connection[-_]?string|conn[-_]?str|csrf|xsrf|bearer|signature"
+    r"|seed[-_]?phrase|mnemonic|recovery[-_]?code|security[-_]?(code|answer)"
+    r"|ssn|social[-_]?security|iban|(card|account)[-_]?(number|no(?![a-z]))|cvc|cvv"
+    rf"|(?<![a-z])({_ALONE})(?![a-z])|(?-i:(?<=[a-z])({_CAPITAL})(?![a-z]))"
 )
 _MAX_KEY: Final = 64
+_PAIR: Final = 2
 _SEPARATOR: Final = re.compile("[:=]")
 _VALUE: Final = re.compile(
     r"\s*+(?:(?:bearer|basic)\s++)?+"
@@ -171,7 +180,7 @@ class _BoundedCopy:
                 break
             name = truncate(key if isinstance(key, str) else repr(key), max(self._left, 0))
             self._left -= len(name) + _MIN_COST + 2 * depth
-            is_hidden = self._redactor is not None and self._redactor.is_redacted(_key_text(key))
+            is_hidden = self._is_secret(key) or (key == "value" and self._is_named_secret(value))
             made[name] = HIDDEN if is_hidden else self.of(one, depth + 1)
         return made
 
@@ -182,8 +191,26 @@ class _BoundedCopy:
                 made.append(f"… {len(items) - index:,} more left out")
                 break
             self._left -= _MIN_COST + 2 * depth
-            made.append(self.of(one, depth + 1))
+            before = items[index - 1] if index else None
+            is_hidden = self._is_option(before) or (len(items) == _PAIR and self._is_label(before))
+            made.append(HIDDEN if is_hidden else self.of(one, depth + 1))
         return made
+
+    def _is_secret(self, key: Any) -> bool:
+        return self._redactor is not None and self._redactor.is_redacted(_key_text(key))
+
+    def _is_named_secret(self, value: Mapping[Any, Any]) -> bool:
+        """Return whether a mapping is a pair such as {"name": "Authorization", "value": …}."""
+        return any(self._is_label(value.get(one)) for one in ("name", "key", "header"))
+
+    def _is_label(self, text: Any) -> bool:
+        """Return whether a text is the name of a secret, such as of a header."""
+        is_word = isinstance(text, (str, bytes)) and len(text) <= _MAX_KEY
+        return is_word and not re.search(r"[\s:=]", _key_text(text)) and self._is_secret(text)
+
+    def _is_option(self, text: Any) -> bool:
+        """Return whether a text is an option whose value follows it, such as --password."""
+        return isinstance(text, str) and text.startswith("-") and self._is_label(text)
 
 
 def _key_text(key: Any) -> str:

@@ -103,8 +103,8 @@ class TemplateHelpers:
 
     @property
     def clock(self) -> str:
-        """The time of day in UTC at which the page was made."""
-        return humanize.iso(self.now)[11:19]
+        """The time of day in UTC of what the page shows: the time of its counts, if it has any."""
+        return humanize.iso(g.get("qless_py_as_of") or self.now)[11:19]
 
     def asset(self, name: str) -> str:
         """Return the URL of a static file, which changes with its content."""

@@ -13,7 +13,7 @@ import hmac
 import secrets
 from collections.abc import Container, Iterable
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from flask import Request, Response
 
@@ -44,7 +44,7 @@ def check_host(request: Request, trusted_hosts: Iterable[str], *, is_open: bool)
 
     Without `trusted_hosts` and without authentication (`is_open`) only loopback names are trusted.
     """
-    host = (urlsplit(f"//{request.host}").hostname or "").lower()
+    host = (_split(f"//{request.host}").hostname or "").lower()
     trusted = {one.lower() for one in trusted_hosts}
     if not trusted and is_open:
         trusted = {"localhost", "127.0.0.1", "::1"}
@@ -66,11 +66,19 @@ def check_origin(request: Request, trusted_origins: Container[str]) -> None:
         allowed = site in ("same-origin", "none")
     elif origin is not None:
         # Behind a proxy that terminates TLS the scheme may differ, but not the host.
-        allowed = urlsplit(origin).netloc.lower() == request.host.lower()
+        allowed = _split(origin).netloc.lower() == request.host.lower()
     else:
         allowed = _is_bearer(request)
     if not allowed:
         raise RequestRejected(403, "cross-origin", "change requested by a page of another origin")
+
+
+def _split(url: str) -> SplitResult:
+    """Split a URL of a request; one that is no URL has no host."""
+    try:
+        return urlsplit(url)
+    except ValueError:
+        return urlsplit("")
 
 
 def check_writable(request: Request, *, is_read_only: bool) -> None:
@@ -84,14 +92,16 @@ def _is_bearer(request: Request) -> bool:
     return request.authorization is not None and request.authorization.type == "bearer"
 
 
-def check_form_token(request: Request, secret: bytes) -> None:
-    """Reject a change without a form token of this dashboard."""
+def check_form_token(request: Request, secret: bytes, hint: str = "") -> None:
+    """Reject a change without a form token of this dashboard; `hint` is added to the message."""
     if request.method in _SAFE or _is_bearer(request):
         return
     given = request.headers.get(HEADER) or request.form.get(FIELD, "")
     cookie = request.cookies.get(COOKIE, "")
     if not cookie or not hmac.compare_digest(given.encode(), form_token(cookie, secret).encode()):
-        raise RequestRejected(403, "bad-form-token", "form expired: reload the page and try again")
+        raise RequestRejected(
+            403, "bad-form-token", f"form expired: reload the page and try again. {hint}".strip()
+        )
 
 
 def form_token(cookie: str, secret: bytes) -> str:

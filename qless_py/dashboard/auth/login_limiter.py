@@ -7,7 +7,6 @@ is counted by itself, so a stranger behind the same proxy cannot lock its user o
 from __future__ import annotations
 
 import ipaddress
-import logging
 import threading
 import time
 from collections import OrderedDict
@@ -16,9 +15,8 @@ from typing import Final
 
 from flask import Request
 
+from qless_py.dashboard.audit_log import LOGGER
 from qless_py.dashboard.auth.guard import COOKIE
-
-logger = logging.getLogger("qless_py.dashboard.audit")
 
 PERIOD: Final = 60.0
 _CAPACITY: Final = 4096
@@ -59,7 +57,7 @@ class LoginLimiter:
             self._failures[key] = (count, now + PERIOD if is_limit_reached else ends)
             _evict_oldest(self._failures)
         if is_limit_reached:
-            logger.warning(
+            LOGGER.warning(
                 "Login blocked: address=%s failures=%d seconds=%g",
                 request.remote_addr,
                 count,

@@ -11,11 +11,11 @@ from werkzeug.wrappers import Response
 from qless_py.client import bulk
 from qless_py.client.humanize import plural
 from qless_py.client.search import STATES
-from qless_py.dashboard import bulk_preview, commands, flash
+from qless_py.dashboard import bulk_preview, commands, context, flash
 from qless_py.dashboard.actions import Confirmation, audit, perform, refuse, requires
 from qless_py.dashboard.alerts import LOST_AFTER
 from qless_py.dashboard.auth.access import Role
-from qless_py.dashboard.context import access, client, dashboard, link, redactor
+from qless_py.dashboard.context import access, client, link, redactor
 from qless_py.dashboard.forms import parse_field, parse_names, parse_number, text_field
 from qless_py.errors import BadArgumentError
 
@@ -162,7 +162,7 @@ def _value(params: Mapping[str, Any]) -> str:
 
 def _has_worker() -> bool:
     """Return whether a live worker is there to carry out operations."""
-    snapshot = dashboard().snapshots.get()
+    snapshot = context.snapshot()
     return any(snapshot.at - worker["seen_at"] <= LOST_AFTER for worker in snapshot.workers)
 
 

@@ -15,7 +15,7 @@ from qless_py.client.job import Job
 from qless_py.dashboard import commands
 from qless_py.dashboard.actions import Confirmation, perform, refuse, requires, return_url
 from qless_py.dashboard.auth.access import Role
-from qless_py.dashboard.context import client, dashboard, find_job, link
+from qless_py.dashboard.context import client, find_job, link, queue_names
 from qless_py.dashboard.forms import parse_field, parse_json, parse_names, parse_number, text_field
 from qless_py.errors import (
     AlreadyFinishedError,
@@ -49,7 +49,7 @@ def job(jid: str) -> str | Response:
         job=found,
         attempts=attempts(found.attempts_failed, found.attempts),
         explanation=client().explain(jid),
-        queues=dashboard().queue_names(),
+        queues=queue_names(),
         commands=commands.of_job(found),
         batch=None if batch is None else client().run(protocol.batches.read(batch)),
         results=_parent_results(found),

@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response
 
 from qless_py import protocol
 from qless_py.client.session import answered
-from qless_py.dashboard import alerts, timeseries
+from qless_py.dashboard import alerts, context, timeseries
 from qless_py.dashboard.context import client, dashboard, find_jobs
 from qless_py.dashboard.live import count
 from qless_py.protocol import Call
@@ -22,7 +22,7 @@ _MAX_COMPLETED: Final = 5
 
 def overview() -> str:
     series = dashboard().series
-    current = dashboard().snapshots.get()
+    current = context.snapshot()
     span = timeseries.find_range(request.args.get("range"))
     queues = timeseries.busiest(
         (row["name"], count(row, "waiting") + count(row, "running")) for row in current.queues
@@ -61,7 +61,7 @@ def _oldest_jobs(groups: Sequence[protocol.jobs.FailureGroup]) -> dict[str, str]
 
 
 def snapshot() -> Response:
-    return jsonify(dashboard().snapshots.get().as_json())
+    return jsonify(context.snapshot().as_json())
 
 
 def live() -> Response:

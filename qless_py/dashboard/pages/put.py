@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response
 from qless_py.dashboard import commands, flash, forms
 from qless_py.dashboard.actions import audit, requires
 from qless_py.dashboard.auth.access import Role
-from qless_py.dashboard.context import client, dashboard, find_job, link
+from qless_py.dashboard.context import client, find_job, link, queue_names
 from qless_py.errors import QlessError
 
 _FORM: Final = forms.Form(
@@ -71,7 +71,7 @@ def put_job_now() -> tuple[str, int] | Response:
 def _page(texts: dict[str, str], errors: dict[str, str], hint: str = "") -> str:
     return render_template(
         "qless_py/put.html", texts=texts, errors=errors, hint=hint,
-        queues=dashboard().queue_names(), commands=[commands.of_put(texts)],
+        queues=queue_names(), commands=[commands.of_put(texts)],
     )  # fmt: skip
 
 

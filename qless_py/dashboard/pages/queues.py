@@ -13,11 +13,11 @@ from qless_py import protocol
 from qless_py.client.queue import Queue
 from qless_py.client.recurring import RecurringJob
 from qless_py.client.search import quote
-from qless_py.dashboard import charts, commands, timeseries
+from qless_py.dashboard import charts, commands, context, timeseries
 from qless_py.dashboard.actions import Confirmation, perform, requires
 from qless_py.dashboard.auth.access import Role
 from qless_py.dashboard.auth.guard import RequestRejected
-from qless_py.dashboard.context import client, dashboard, link
+from qless_py.dashboard.context import access, client, dashboard, link
 from qless_py.dashboard.forms import parse_field, parse_number, text_field
 from qless_py.dashboard.live import count
 from qless_py.dashboard.paging import page_cursor, page_offset, page_size, paginate
@@ -28,10 +28,11 @@ STATES: Final = ("waiting", "running", "scheduled", "stalled", "depends", "throt
 TABS: Final = ("stats", *STATES, "recurring", "users", "settings")
 _USERS_PER_PAGE: Final = 100
 _MAX_PAUSE: Final = 365 * 86400.0
+_MAX_NAME: Final = 255  # Bytes of the name of who paused a queue.
 
 
 def queues() -> str:
-    rows = list(dashboard().snapshots.get().queues)
+    rows = list(context.snapshot().queues)
     sort = request.args.get("sort", "name")
     text = request.args.get("q", "").strip()
     rows = [row for row in rows if text.lower() in row["name"].lower()]
@@ -50,6 +51,9 @@ def queue(name: str) -> str | Response:
         return redirect(link("queue", name=name))
     found = client().queues[name]
     counts = found.counts
+    is_in_use = counts["paused"] or counts["recurring"] or any(count(counts, one) for one in STATES)
+    if not is_in_use and name not in context.queue_names():
+        raise RequestRejected(404, "queue-not-found", f"queue {name} does not exist")
     return render_template(
         "qless_py/queue.html", name=name, tab=tab, tabs=TABS, counts=counts,
         commands=commands.of_queue(name, is_paused=bool(counts["paused"])), **_tab(found, tab),
@@ -75,7 +79,7 @@ def _tab(queue: Queue, tab: str) -> dict[str, Any]:
 
 def _stats(queue: Queue) -> dict[str, Any]:
     span = timeseries.find_range(request.args.get("range"))
-    series, backlog = dashboard().series, dashboard().snapshots.get().backlog
+    series, backlog = dashboard().series, context.snapshot().backlog
     day = _day_stats(queue)
     return {
         "day": day,
@@ -108,7 +112,9 @@ def pause_queue(name: str) -> Response:
         if minutes is not None and not 0 < 60 * minutes <= _MAX_PAUSE:
             raise BadArgumentError("minutes must be more than 0 and at most a year")
         until = None if minutes is None else client().settings.clock() + 60 * minutes
-        client().queues[name].pause(reason=text_field("reason") or None, until=until)
+        reason = text_field("reason") or None
+        by = access().name.encode()[:_MAX_NAME].decode(errors="ignore")
+        client().run(protocol.queues.pause([name], reason, until, by))
         return f"Queue {name} paused"
 
     return perform(f"pause of {name}", act)

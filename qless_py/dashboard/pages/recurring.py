@@ -10,10 +10,10 @@ from werkzeug.wrappers import Response
 from qless_py import protocol
 from qless_py.client.recurring import RecurringJob
 from qless_py.client.session import answered
-from qless_py.dashboard import commands, flash, forms
+from qless_py.dashboard import commands, context, flash, forms
 from qless_py.dashboard.actions import Confirmation, audit, perform, requires
 from qless_py.dashboard.auth.access import Role
-from qless_py.dashboard.context import client, dashboard, link
+from qless_py.dashboard.context import client, link
 from qless_py.dashboard.paging import page_offset, page_size
 from qless_py.errors import JobNotFoundError, QlessError
 
@@ -45,9 +45,7 @@ def _find(jid: str) -> RecurringJob:
 
 def recurring() -> str:
     queues = sorted(
-        (row["name"], row["recurring"])
-        for row in dashboard().snapshots.get().queues
-        if row["recurring"]
+        (row["name"], row["recurring"]) for row in context.snapshot().queues if row["recurring"]
     )
     offset, size = page_offset(), page_size()
     calls, skipped, wanted = [], offset, size

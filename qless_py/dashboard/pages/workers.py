@@ -8,11 +8,12 @@ from flask import abort, render_template, request
 from werkzeug.wrappers import Response
 
 from qless_py.client.humanize import plural
-from qless_py.dashboard import commands
+from qless_py.dashboard import commands, context
 from qless_py.dashboard.actions import Confirmation, perform, refuse, requires
 from qless_py.dashboard.alerts import LOST_AFTER
 from qless_py.dashboard.auth.access import Role
-from qless_py.dashboard.context import client, dashboard, find_jobs, link
+from qless_py.dashboard.auth.guard import RequestRejected
+from qless_py.dashboard.context import client, find_jobs, link
 from qless_py.dashboard.paging import page_offset, page_size, paginate
 from qless_py.errors import BadArgumentError
 from qless_py.protocol.workers import addressed
@@ -27,7 +28,7 @@ ACTIONS: Final = {
 
 
 def workers() -> str:
-    rows, where = paginate(dashboard().snapshots.get().workers)
+    rows, where = paginate(context.snapshot().workers)
     return render_template(
         "qless_py/workers.html", rows=rows, **where, lost_after=LOST_AFTER, actions=ACTIONS,
         commands=commands.of_page("workers"),
@@ -36,6 +37,13 @@ def workers() -> str:
 
 def worker(name: str) -> str:
     found = client().workers.get(name, page_offset(), page_size())
+    if (
+        not found.get("seen_at")
+        and not found["jobs"]
+        and not found["stalled"]
+        and not page_offset()
+    ):
+        raise RequestRejected(404, "worker-not-found", f"worker {name} does not exist")
     return render_template(
         "qless_py/worker.html", name=name, worker=found, lost_after=LOST_AFTER, actions=ACTIONS,
         commands=commands.of_page("worker", name), jobs=find_jobs(found["jobs"]),
@@ -49,7 +57,7 @@ def command_workers(what: str) -> str | Response:
     if what not in ACTIONS:
         abort(404)
     names = [name for name in request.form.getlist("name") if name]
-    count = len(addressed(dashboard().snapshots.get().workers, names))
+    count = len(addressed(context.snapshot().workers, names))
     target = ", ".join(names) or "all workers"
     if not count:
         missing = f"worker {target} does not exist" if names else "there are no workers"
