@@ -29,11 +29,17 @@ def overview() -> str:
     )
     now = series.now()
     _, last_hour = series.rows(queues, timeseries.DEFAULT_RANGE, now, current.backlog)
+    late = alerts.late_queues(current)
     calls: list[Call[Any]] = [
         protocol.jobs.groups(0, _MAX_GROUPS),
         protocol.jobs.in_state("complete", "", 0, _MAX_COMPLETED),
+        *(_recent_rows(name, now) for name in late),
     ]
-    (_, groups), completed = answered(client().run_many(calls))
+    (_, groups), completed, *recent = answered(client().run_many(calls))
+    ended = {
+        name: sum(row.get("completed", 0) + row.get("failed", 0) for row in found)
+        for name, found in zip(late, recent, strict=True)
+    }
     oldest = _oldest_jobs(groups)
     jobs = {job.jid: job for job in find_jobs([*completed.jids, *oldest.values()])}
     failing_since = {group: jobs[jid].failed_at for group, jid in oldest.items() if jid in jobs}
@@ -41,7 +47,7 @@ def overview() -> str:
     return render_template(
         "qless_py/overview.html",
         snapshot=current,
-        alerts=alerts.find_alerts(current, last_hour, failing_since),
+        alerts=alerts.find_alerts(current, last_hour, failing_since, ended),
         charts=timeseries.queue_charts(series, queues, span, now, current.backlog),
         ranges=timeseries.RANGES,
         span=span,
@@ -51,6 +57,12 @@ def overview() -> str:
         completed=[jobs[jid] for jid in completed.jids if jid in jobs],
         slots=alerts.worker_slots(current),
     )
+
+
+def _recent_rows(queue: str, now: float) -> Call[Any]:
+    """Return the call that reads what has happened in a queue in the last minutes."""
+    start = int(1000 * (now - alerts.STUCK_WINDOW))
+    return protocol.stats.series_rows(queue, start, int(1000 * now), "minute")
 
 
 def _oldest_jobs(groups: Sequence[protocol.jobs.FailureGroup]) -> dict[str, str]:
