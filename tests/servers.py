@@ -151,7 +151,12 @@ def finish_loading(server: Server) -> None:
 
 
 def _save(connection: redis.Redis, wanted: str) -> None:
+    def is_idle() -> bool:
+        return not connection.info("persistence")["rdb_bgsave_in_progress"]
+
+    eventually(is_idle, "the server goes on saving", within=START_TIMEOUT)
     connection.bgsave()
+    eventually(is_idle, "the server goes on saving", within=START_TIMEOUT)
     eventually(
         lambda: connection.info("persistence")["rdb_last_bgsave_status"] == wanted,
         f"the last save is not {wanted}",

@@ -16,7 +16,7 @@ from click.core import ParameterSource
 
 from qless_py.cli.output import Output
 from qless_py.errors import ConfigError
-from qless_py.store import settings_file
+from qless_py.store import parse, settings_file
 from qless_py.store.settings_file import DEFAULT_NAMESPACE, FileSettings
 
 if TYPE_CHECKING:
@@ -138,6 +138,23 @@ class CliContext:
         made = self.connect()
         click.get_current_context().find_root().call_on_close(made.close)
         return made
+
+    def open(self) -> Client:
+        """Return a client that has not tried to reach the store, closed when the command ends."""
+        made = self._new_client()
+        click.get_current_context().find_root().call_on_close(made.close)
+        return made
+
+    def store_options(self) -> list[str]:
+        """Return the options of the command line that chose the store, without a password."""
+        words = []
+        for name, value in (("config", self.config), ("environment", self.environment)):
+            words += [f"--{name}", str(value)] if value is not None else []
+        for name in ("app", "url", "namespace"):
+            if self.is_on_command_line(name):
+                value = self.chosen(name)
+                words += [f"--{name}", parse(value).shown if name == "url" else value]
+        return words
 
     def connect(self) -> Client:
         """Connect to the store; the caller closes the client."""

@@ -2,18 +2,37 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any, Final
 
 import click
+import redis as redis_py
 
+from qless_py import protocol
 from qless_py.cli.base import command, pass_cli
 from qless_py.cli.context import CliContext
 from qless_py.cli.errors import FAILED
 from qless_py.cli.output import safe
+from qless_py.client.client import Client
 from qless_py.client.humanize import plural
+from qless_py.errors import QlessError
 
 # A repair can reveal another fault, which the next round finds.
 _ROUNDS: Final = 10
+_TICKS: Final = 1000
+
+
+def _do_maintenance(client: Client) -> None:
+    """Do what is due in the namespace, as any pop would; after its clock was set back, adjust it.
+
+    A namespace in a state that no call can read is left to the repairs.
+    """
+    with contextlib.suppress(QlessError, redis_py.ResponseError):
+        if client.run(protocol.namespace.meta()).get("schema") is None:
+            return
+        for _ in range(_TICKS):
+            if not client.run(protocol.queues.tick()).more:
+                return
 
 
 @command("fsck", examples=("qless-py fsck", "qless-py fsck --repair", "qless-py fsck --discard"))
@@ -36,6 +55,8 @@ def fsck(cli: CliContext, *, repair: bool, discard: bool) -> int:
 
     redis, namespace = cli.client.redis, cli.namespace
     discarded = fsck.discard(redis, namespace) if discard else []
+    if repair:
+        _do_maintenance(cli.client)
     findings = fsck.check(redis, namespace)
     repaired: list[str] = []
     for _ in range(_ROUNDS if repair else 0):

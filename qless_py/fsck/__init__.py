@@ -3,8 +3,8 @@
 The checker reads the keys by a description of its own (`layout`), independent of the Lua scripts.
 """
 
-from qless_py.fsck.check import check
+from qless_py.fsck.check import Sample, check, sample
 from qless_py.fsck.repairs import discard, repair, why_left
 from qless_py.fsck.rules import Finding
 
-__all__ = ["Finding", "check", "discard", "repair", "why_left"]
+__all__ = ["Finding", "Sample", "check", "discard", "repair", "sample", "why_left"]

@@ -1,6 +1,10 @@
 """Walk a whole namespace and run the rules for each key and entry."""
 
-from collections.abc import Callable, Iterator, Mapping
+import math
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import islice
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -124,11 +128,51 @@ def check(redis: redis_py.Redis, namespace: str = "ql") -> list[Finding]:
     the number of findings, not of jobs.
     """
     ns = Namespace(namespace)
-    return list(dict.fromkeys(findings(redis, _units(redis, ns), ns.refresh)))
+    found = _keys(redis, ns)
+    return list(dict.fromkeys(findings(redis, _units(redis, ns, found), ns.refresh)))
 
 
-def _units(redis: redis_py.Redis, ns: Namespace) -> Iterator[Unit]:
-    for key in redis.scan_iter(match=ns.keys.match(), count=PAGE):
+@dataclass(slots=True)
+class Sample:
+    """What a check that was limited in time found, and how many keys it looked at."""
+
+    findings: list[Finding] = field(default_factory=list)
+    keys: int = 0
+    is_whole: bool = True
+
+
+def sample(redis: redis_py.Redis, namespace: str, seconds: float, most: int = 100) -> Sample:
+    """Check a namespace for so many seconds, or until so many findings."""
+    ns, result, deadline = Namespace(namespace), Sample(), time.monotonic() + seconds
+
+    def keys_in_time() -> Iterator[bytes]:
+        for key in _keys(redis, ns, deadline):
+            if time.monotonic() > deadline:
+                break
+            result.keys += 1
+            yield key
+        result.is_whole = time.monotonic() <= deadline
+
+    found = findings(redis, _units(redis, ns, keys_in_time()), ns.refresh)
+    result.findings = list(dict.fromkeys(islice(found, most)))
+    return result
+
+
+def _keys(redis: redis_py.Redis, ns: Namespace, deadline: float = math.inf) -> Iterator[bytes]:
+    """Yield the keys of the namespace; most keys of the database may belong to others."""
+    cursor: Any = 0
+    while time.monotonic() <= deadline:
+        page: list[bytes]
+        cursor, page = redis.execute_command(
+            "SCAN", cursor, "MATCH", ns.keys.match(), "COUNT", PAGE
+        )
+        yield from page
+        if int(cursor) == 0:
+            break
+
+
+def _units(redis: redis_py.Redis, ns: Namespace, names: Iterable[bytes]) -> Iterator[Unit]:
+    for key in names:
         yield unit(keys.form, ns, key)
         parsed = ns.keys.parse(key)
         if parsed is None:

@@ -248,6 +248,53 @@ def heads(queues: Sequence[str]) -> Call[list[int]]:
     return Call("read/heads", args, lambda reply: [int(one) for one in unpack(reply)])
 
 
+@dataclass(frozen=True, slots=True)
+class RunningJob:
+    """A job in the state running; times are Unix seconds, `hard_limit` is 0 if it has none."""
+
+    jid: str
+    klass: str
+    worker: str
+    popped_at: float
+    hard_limit: float
+
+
+def running(
+    queue: str, offset: int = 0, count: int = SMALL_PAGE
+) -> Call[tuple[int, list[RunningJob]]]:
+    """Read a page of a queue's running jobs, and how many there are in all."""
+
+    def decode(reply: bytes | None) -> tuple[int, list[RunningJob]]:
+        value = unpack(reply)
+        rows = [
+            RunningJob(str(jid), str(klass), str(worker), (at or 0) / 1000, (limit or 0) / 1000)
+            for jid, klass, worker, at, limit in value["jobs"]
+        ]
+        return int(value["total"]), rows
+
+    return Call("read/running", (queue, offset, count), decode)
+
+
+@dataclass(frozen=True, slots=True)
+class BlockedPage:
+    """Jobs that wait for a failed one, each with such a parent, among `looked_at` of a page."""
+
+    total: int
+    looked_at: int
+    jobs: list[tuple[str, str]]
+
+
+def blocked(queue: str, offset: int = 0, count: int = SMALL_PAGE) -> Call[BlockedPage]:
+    """Read which of a queue's jobs that wait for others wait for a failed one."""
+
+    def decode(reply: bytes | None) -> BlockedPage:
+        value = unpack(reply)
+        pairs = [(str(jid), str(parent)) for jid, parent in value["jobs"]]
+        return BlockedPage(int(value["total"]), int(value["looked_at"]), pairs)
+
+    return Call("read/blocked", (queue, offset, count), decode)
+
+
 def length(queue: str) -> Call[int]:
     """Count the waiting, stalled, throttled, running and scheduled jobs of a queue."""
     return Call("read/length", (queue,), integer)

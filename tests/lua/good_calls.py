@@ -88,6 +88,7 @@ def good_queries() -> dict[str, list[Any]]:
     return {
         "read/batch": ["batch"],
         "read/batch_data": ["batch"],
+        "read/blocked": ["work", *page],
         "read/config": [],
         "read/counts": ["work"],
         "read/explain": ["plain"],
@@ -104,6 +105,7 @@ def good_queries() -> dict[str, list[Any]]:
         "read/queues": page,
         "read/recurring": ["work", *page],
         "read/request": ["series:1:0"],
+        "read/running": ["work", *page],
         "read/search": [
             [{"set": "waiting", "queue": "work"}], "", 0, 100, 100,
             [{"field": "text", "op": "has", "value": "x"}],

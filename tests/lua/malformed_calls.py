@@ -403,6 +403,8 @@ def templates(lease: str) -> list[tuple[str, list[tuple[Any, str]], tuple[Any, .
         ("read/series", [("work", "name"), ("0", "whole"), ("0", "whole"),
                          ("minute", "resolution")], ()),
         ("read/recurring", [("work", "name"), *page], ()),
+        ("read/running", [("work", "name"), *page], ()),
+        ("read/blocked", [("work", "name"), *page], ()),
         ("read/search", [([{"set": "waiting", "queue": "work"}], "sources"), ("", "after"),
                          ("0", "whole"), ("100", "positive"), ("100", "positive"),
                          ([], "conditions")],

@@ -192,6 +192,7 @@ def of_queries() -> Refusals:
         "outcomes": ["a b", []], "request": ["x"], "results": [["a b"]],
         "throttle": ["queue:", 0, 1], "throttles": ["", 251], "user": ["a b", ""],
         "users": ["a b", "", 1],
+        "running": ["a b", 0, 1], "blocked": ["work", 0, 101],
         "heads": [["a b"]], "sizes": [[{"set": "dreams"}]],
         "search": [[{"set": "dreams"}], "", 0, 1, 1, []],
     }  # fmt: skip
