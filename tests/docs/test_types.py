@@ -33,7 +33,15 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_mypy_finds_nothing(project: Path) -> None:
-    command = [sys.executable, "-m", "mypy", "--strict", "--no-incremental", "."]
+    command = [
+        sys.executable,
+        "-m",
+        "mypy",
+        "--strict",
+        "--no-incremental",
+        "--explicit-package-bases",
+        ".",
+    ]
 
     done = subprocess.run(command, cwd=project, check=False, capture_output=True, text=True)
 
