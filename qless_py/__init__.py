@@ -1,5 +1,6 @@
 """A job queue whose every state transition is one atomic Lua script inside Redis."""
 
+from qless_py import init_process  # noqa: F401 - first, so that TERM counts from now on
 from qless_py.app import App
 from qless_py.client.batch import Batch
 from qless_py.client.client import Client

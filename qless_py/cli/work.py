@@ -249,6 +249,13 @@ OPTIONS: Final = (
     click.option(
         "--dispatch", metavar="MODULE:NAME", help="The routes that choose the handler of a job."
     ),
+    click.option(
+        "--argument",
+        "arguments",
+        multiple=True,
+        metavar="WORD",
+        help="An argument of --exec or --run, as those after --. May be repeated.",
+    ),
     click.option("--retry-wait", type=SPAN, help="Run a failed program again after this time."),
     click.option(
         "--expire", type=SPAN, help="With --retry-wait, give up when the job is this old."
@@ -269,6 +276,10 @@ OPTIONS: Final = (
     ),
     click.option(
         "--probe", metavar="ADDRESS", help="Serve /live and /ready on a port or Unix socket."
+    ),
+    click.option(
+        "--name",
+        help="The name of this worker, by default its host, process id and six digits.",
     ),
     click.option("--pidfile", metavar="PATH", help="Write the process id to this file."),
     click.option("-d", "--daemon", is_flag=True, help="Run in the background."),
@@ -336,7 +347,8 @@ def work(cli: CliContext, configure: Path | None, words: tuple[str, ...], **give
     """Run a worker: pop jobs and run them in forked children.
 
     Choose what may run: handlers in the modules of --import, a program (--exec), a class in a
-    file (--run), or routes (--dispatch). WORDs are further arguments of the program.
+    file (--run), or routes (--dispatch). WORDs are further arguments of the program, or of the
+    file, which finds them in sys.argv.
 
     Signals: TERM and INT stop popping, let running jobs finish for the time of --grace, then
     release them; a second one releases at once. QUIT waits for running jobs. USR1 kills running
@@ -345,9 +357,10 @@ def work(cli: CliContext, configure: Path | None, words: tuple[str, ...], **give
     """
     # Jobs name modules of the project in the current folder.
     sys.path[:0] = [*given["paths"], os.getcwd()]  # noqa: PTH109 - the import system takes texts
+    words = words or given["arguments"]
     _check(cli, given, words)
     if configure is not None:
-        values = settings.chosen(click.get_current_context())
+        values = {**settings.chosen(click.get_current_context()), "arguments": words}
         text = settings.text(cli, "work", work.keys(), values, _NOT_IN_FILE)
         settings.write(configure, text, force=False)
         cli.out.answer({"path": str(configure)}, lambda: cli.out.line(f"{configure} written"))
@@ -413,6 +426,7 @@ def _run(cli: CliContext, given: dict[str, Any], words: tuple[str, ...]) -> int:
             pidfile=given["pidfile"],
             probe=given["probe"],
             job_log=given["job_log"],
+            name=given["name"],
             performer=_performer(given, words),
             **_limits(cli, given),
         )
@@ -448,8 +462,7 @@ def _check(cli: CliContext, given: dict[str, Any], words: tuple[str, ...]) -> No
         )
     if not (programs or given["imports"] or given["allow_any"] or _has_handlers(cli.app)):
         raise click.UsageError("no modules whose handlers may run: add --import MODULE")
-    if words and not given["execute"]:
-        raise click.UsageError(f"unexpected {words[0]!r}: only --exec takes further arguments")
+    _check_words(given, words)
     for name, users in _PROGRAM_OPTIONS.items():
         if given[name] and not any(given[user] for user in users):
             needed = " or ".join(flags[user] for user in users)
@@ -471,6 +484,15 @@ def _queues_of(app: App) -> tuple[str, ...]:
     for name in app.imports:
         reported(import_module, name)
     return app.queues
+
+
+def _check_words(given: dict[str, Any], words: tuple[str, ...]) -> None:
+    if words and not (given["execute"] or given["run_file"]):
+        raise click.UsageError(
+            f"unexpected {words[0]!r}: only --exec and --run take further arguments"
+        )
+    if words and given["shell"]:
+        raise click.UsageError("--shell takes no further arguments: write them into the command")
 
 
 def _check_module(name: str, hint: str) -> None:
@@ -519,7 +541,7 @@ def _performer(given: dict[str, Any], words: tuple[str, ...]) -> Any:
     if given["dispatch"]:
         return _imported(given["dispatch"], "--dispatch")
     if given["run_file"]:
-        return performers.FileClass.named(given["run_file"], **limits)
+        return performers.FileClass.named(given["run_file"], words=words, **limits)
     if not given["execute"]:
         return None
     again = {"retry_wait": given["retry_wait"], "expire": given["expire"]}

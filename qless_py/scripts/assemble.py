@@ -1,8 +1,9 @@
 """Assemble the Lua files into scripts that the server can run by their SHA."""
 
+import functools
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -63,20 +64,37 @@ def names() -> list[str]:
 @cache
 def script(name: str) -> Script:
     """Return the assembled script, cached for the life of the process."""
-    return assemble(package.path("lua"), name)
+    return assemble(package.path("lua"), name, known=sources())
 
 
-def assemble(root: Path, name: str, limits: Mapping[str, float] | None = None) -> Script:
+@cache
+def sources() -> Mapping[Path, str]:
+    """Return all Lua files of the package, read together at the first use.
+
+    A process whose package is upgraded goes on with the scripts that belong to its Python code.
+    """
+    return {file: _read(file) for file in sorted(package.path("lua").rglob("*.lua"))}
+
+
+def assemble(
+    root: Path,
+    name: str,
+    limits: Mapping[str, float] | None = None,
+    *,
+    known: Mapping[Path, str] | None = None,
+) -> Script:
     """Join `<root>/<name>.lua` and the modules it requires; the same files give the same bytes.
 
     `limits` replaces bounds of `lib.core.limits` by name, for tests that want to reach them.
+    `known` are the texts of all files, if they were read before.
     """
     if not _NAME.fullmatch(name):
         raise ScriptError(f"{name!r} is not the name of a script")
     is_query = name.startswith(f"{QUERY_FOLDER}/")
-    source = _read(root / f"{name}.lua")
+    read = functools.partial(_known, known) if known else _read
+    source = read(root / f"{name}.lua")
     command = _strip(source)
-    modules = _Modules(root, limits or {}, is_query=is_query)
+    modules = _Modules(root, read, limits or {}, is_query=is_query)
     modules.follow(name, command)
     shebang = _QUERY_SHEBANG if is_query else _shebang(name, source)
     text = f"{shebang}\n{modules.link(command)}"
@@ -92,8 +110,16 @@ class _Modules:
     that requires this one.
     """
 
-    def __init__(self, root: Path, limits: Mapping[str, float], *, is_query: bool) -> None:
+    def __init__(
+        self,
+        root: Path,
+        read: Callable[[Path], str],
+        limits: Mapping[str, float],
+        *,
+        is_query: bool,
+    ) -> None:
         self._root = root
+        self._read = read
         self._limits = limits
         self._is_query = is_query
         self._texts: dict[str, str] = {}
@@ -159,7 +185,7 @@ class _Modules:
         if lib in above:
             raise ScriptError(f"modules require each other: {' -> '.join((*above, lib))}")
         if lib not in self._texts:
-            text = _strip(_read(self._root.joinpath(*lib.split(".")).with_suffix(".lua")))
+            text = _strip(self._read(self._root.joinpath(*lib.split(".")).with_suffix(".lua")))
             if lib == LIMITS:
                 text = _with_limits(text, self._limits)
             self._follow(lib, text, above)
@@ -184,6 +210,13 @@ def _with_limits(text: str, limits: Mapping[str, float]) -> str:
         if not found:
             raise ScriptError(f"{LIMITS} has no limit {name!r}")
     return text
+
+
+def _known(texts: Mapping[Path, str], file: Path) -> str:
+    found = texts.get(file)
+    if found is None:
+        raise ScriptError(f"Lua file {file} does not exist")
+    return found
 
 
 def _read(file: Path) -> str:

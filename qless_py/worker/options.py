@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import os
 import re
 import socket
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, Literal
 
@@ -35,6 +40,8 @@ _RESERVERS: Final = MappingProxyType(
 )
 RESERVERS: Final = (*_RESERVERS, "weighted")
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_.:@~+-]")
+_MAX_NAME: Final = 100
+_START_TIME: Final = 19  # Of /proc/<pid>/stat, behind the name.
 _MAX_JOBS: Final = 100  # Jobs that one call fetches, and that a child holds at once.
 
 
@@ -72,6 +79,9 @@ class WorkerOptions:
     `codec` and `codecs` are those of the clients of its handlers, as of `Client`. `retry` is the
     policy of jobs without any other. `hooks` are called when the worker and its children start and
     stop. `App.worker_options` sets all of these from an App.
+
+    Children are called `<name>-<index>`. Each worker needs a `name` of its own; the default is made
+    of the host, the process id, and six digits that also differ between containers.
     """
 
     queues: Sequence[str]
@@ -108,6 +118,7 @@ class WorkerOptions:
     codecs: Sequence[Codec] = ()
     retry: RetryPolicy | None = None
     hooks: Hooks = field(default_factory=Hooks)
+    name: str | None = None
     host: str = field(default_factory=socket.gethostname)
 
     def __post_init__(self) -> None:
@@ -117,6 +128,8 @@ class WorkerOptions:
         if not self.queues:
             raise BadArgumentError("queues is empty: a worker needs at least one queue")
         arguments.choice("isolation", self.isolation, ISOLATIONS)
+        if self.name is not None and len(arguments.name("name", self.name)) > _MAX_NAME:
+            raise BadArgumentError(f"name {self.name!r} has more than {_MAX_NAME} characters")
         arguments.choice("job_log", self.job_log, JOB_LOGS)
         if not isinstance(self.reserver, Reserver):
             arguments.choice("reserver", self.reserver, RESERVERS)
@@ -144,12 +157,33 @@ class WorkerOptions:
         return _RESERVERS[self.reserver](self.queues)
 
     def worker_name(self, parent: int, index: int, generation: int = 0) -> str:
-        """Return the name of a child: host, process id of the supervisor, index.
+        """Return the name of a child: that of the worker, and its index.
 
         `generation` distinguishes children with the same index that run at the same time.
         """
-        host = _NOT_IN_NAMES.sub("-", self.host).lstrip("-.:@~+")[:80] or "host"
-        return f"{host}-{parent}-{index}" + (f".{generation}" if generation else "")
+        name = self.name
+        if name is None:
+            host = _NOT_IN_NAMES.sub("-", self.host).lstrip("-.:@~+")[:80] or "host"
+            name = f"{host}-{parent}-{_process_token(parent)}"
+        return f"{name}-{index}" + (f".{generation}" if generation else "")
+
+
+@cache
+def _process_token(pid: int) -> str:
+    """Return what distinguishes processes with one host name and process id, as in containers.
+
+    The boot of the machine, the process namespace and the start of the process: they stay the same
+    when the process replaces its program.
+    """
+    parts = []
+    with contextlib.suppress(OSError, IndexError):
+        parts.append(Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii"))
+        parts.append(str(Path(f"/proc/{pid}/ns/pid").readlink()))
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+        parts.append(stat.rpartition(")")[2].split()[_START_TIME])
+    if not parts:  # No Linux.
+        parts = [str(uuid.getnode())]
+    return hashlib.sha256("".join(parts).encode()).hexdigest()[:6]
 
 
 def _seconds(name: str, value: Any, least: float) -> None:

@@ -8,7 +8,13 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Any, Final
 
-from redis.exceptions import ResponseError
+from redis.exceptions import (
+    AuthenticationError,
+    AuthorizationError,
+    ResponseError,
+)
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from qless_py import protocol, store
 from qless_py.errors import StoreError
@@ -46,6 +52,7 @@ class Outbox:
         write. A store that temporarily refuses writes is waited for. Without `is_required`,
         None means that the store is unavailable.
         """
+        self.close()  # Of an earlier attempt.
         namespace = self._options.namespace
         redis = store.connect(
             self._options.url,
@@ -56,6 +63,8 @@ class Outbox:
         self._runner = Runner(redis, namespace, policy=_RESEND)
         try:
             config = self._runner.run(protocol.config.read())
+            self._outage.succeeded()
+            self._failures, self._retry_at = 0, 0.0
             if is_required:
                 self._check_writes(self._runner)
         except ResponseError as error:
@@ -78,6 +87,12 @@ class Outbox:
         """Close the connections."""
         if self._runner is not None:
             self._runner.redis.close()
+
+    def record_failure(self, error: Exception) -> None:
+        """Record that the store could not be connected to, and when to try it again."""
+        self._failures += 1
+        self._retry_at = time.monotonic() + RECONNECT.seconds(self._failures)
+        self._outage.failed(error)
 
     @property
     def redis(self) -> Any:
@@ -128,9 +143,7 @@ class Outbox:
         try:
             replies = self._runner.run_many(calls)
         except UNAVAILABLE as error:
-            self._failures += 1
-            self._retry_at = time.monotonic() + RECONNECT.seconds(self._failures)
-            self._outage.failed(error)
+            self.record_failure(error)
             return None
         self._outage.succeeded()
         self._failures = 0
@@ -144,6 +157,15 @@ class Outbox:
             if server_errors.meaning(error) is not Meaning.UNAVAILABLE:
                 raise
             self._outage.failed(error)
+
+
+def is_temporary(error: Exception) -> bool:
+    """Return whether a store that could not be connected to may be available later."""
+    if isinstance(error, (AuthenticationError, AuthorizationError)):
+        return False
+    if isinstance(error, ResponseError):
+        return server_errors.meaning(error) is Meaning.UNAVAILABLE
+    return isinstance(error, (RedisConnectionError, RedisTimeoutError))
 
 
 def _rejected(error: ResponseError) -> Exception:

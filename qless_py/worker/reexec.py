@@ -172,6 +172,8 @@ def unblock_signals() -> None:
 def _exec(kept: list[int], environment: dict[str, str]) -> NoReturn:
     _set_inheritable(kept, is_inheritable=True)
     command = _command()
+    if _FOLDER is not None:
+        os.chdir(_FOLDER)
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError, AttributeError):
             stream.flush()
@@ -193,6 +195,7 @@ def _start(environment: dict[str, str]) -> subprocess.Popen[bytes]:
             _command(),
             env=environment,
             stdin=subprocess.DEVNULL,
+            cwd=_FOLDER,
             preexec_fn=before_exec,  # noqa: PLW1509 - three system calls, no locks
         )
 
@@ -213,6 +216,23 @@ def _prepare_trial(parent: int) -> None:
 
 def _log_failure(error: Exception) -> None:
     logger.error("new code cannot be started, continuing with the old: %s", error)
+
+
+def _working_folder() -> str | None:
+    """Return the folder in which this program was started, as the shell named it.
+
+    A deployment may switch a link such as `current` to new code; the current folder itself would
+    still be that of the old code.
+    """
+    folder = os.environ.get("PWD", "")
+    with contextlib.suppress(OSError):
+        if os.path.isabs(folder) and os.path.samefile(folder, "."):  # noqa: PTH117, PTH121 - texts
+            return folder
+    return None
+
+
+# Looked up at the start: handlers, preloaded modules or a deployment may change it later.
+_FOLDER: Final = _working_folder()
 
 
 def _command() -> list[str]:

@@ -66,10 +66,11 @@ class SingleProcess(Supervisor):
         """Run the checks here: handlers are imported into this process anyway."""
         return preflight.passes(checks)
 
-    def _start_up(self) -> None:
-        super()._start_up()
+    def _start_up(self) -> bool:
+        is_ready = super()._start_up()
         # A process that ends here may be one that a handler has started and will wait for.
         self._reaps_orphans = False
+        return is_ready
 
     def _work(self) -> None:
         while not self._shutdown.is_requested and self._table.wanted:

@@ -13,13 +13,16 @@ import time
 import traceback
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
+
+import redis
+from redis.exceptions import ResponseError
 
 from qless_py import protocol
 from qless_py.handlers.logs import Event, keep
 from qless_py.protocol.arguments import MAX_PER_CALL
 from qless_py.scripts import assemble
-from qless_py.worker import child, preflight, reaper, reexec, sandbox, titles
+from qless_py.worker import child, outbox, preflight, reaper, reexec, sandbox, titles
 from qless_py.worker.child_process import ChildProcess, SpawnSpec
 from qless_py.worker.daemon import PidFile
 from qless_py.worker.heartbeat import Heartbeat
@@ -39,8 +42,12 @@ logger = logging.getLogger(__name__)
 _INTERVAL: Final = 0.5  # Seconds after which the boards are read though nothing happened.
 _BURST_INTERVAL: Final = 0.05
 _EXIT_TIMEOUT: Final = 2.0  # Seconds to wait at the end for a store to report to.
-# The scripts of every child, assembled before the fork so that no child has to do it.
-_SCRIPTS: Final = ("worker_register", "pop", "tick", "complete", "complete_many", "fail", "release")
+# The scripts of every child and of most handlers, assembled before the fork so that no child has to
+# do it. The files of all scripts are read with the first of them.
+_SCRIPTS: Final = (
+    *("worker_register", "pop", "tick", "complete", "complete_many", "fail", "release", "retry"),
+    *("put", "put_many", "heartbeat", "progress"),
+)
 
 
 class Supervisor:
@@ -92,7 +99,9 @@ class Supervisor:
         if not (is_reexec or self._passes_checks()):
             return 1
         with self._pidfile, self._signals, self._selector:
-            self._start_up()
+            if not self._start_up():
+                self._exit()
+                return 0
             if on_ready is not None:
                 on_ready()
             # After a restart there is nothing to go back to, and jobs are running: continue.
@@ -115,29 +124,53 @@ class Supervisor:
             return has_passed
         return preflight.passes_apart(preflight.checks_of_child(self._options))
 
-    def _start_up(self) -> None:
-        """Open everything, and take over what the previous program handed over."""
+    def _start_up(self) -> bool:
+        """Open everything, and take over what the previous program handed over.
+
+        Returns False if the worker was stopped before the store was available.
+        """
         self._reaps_orphans = reaper.adopts_orphans()
         is_reexec, state = reexec.is_reexec(), reexec.inherited_state()
         self._is_quiet = state.is_quiet
         if self._options.probe is not None:
             self._probe = Probe(self._options.probe, self._selector, self._probe_state, state.probe)
+        self._selector.register(self._signals, selectors.EVENT_READ)
         try:
-            config = self._outbox.connect(is_required=not is_reexec)
+            config = self._connect(is_required=not is_reexec)
         except BaseException:
             self._close_probe()
             raise
+        if self._shutdown.is_requested and not is_reexec:
+            return False
         if config is not None:
             self._heartbeat.read_config(config)
         self._outbox.add(*state.pending)
         self._table.adopt(state.children)
         self._renewer.renew_all()
-        self._selector.register(self._signals, selectors.EVENT_READ)
         reexec.unblock_signals()
         if self._options.watch:
             self._reloader = Reloader(self._options.imports)
         for name in _SCRIPTS:
             assemble.script(name)
+        return True
+
+    def _connect(self, *, is_required: bool) -> dict[str, Any] | None:
+        """Connect to the store; wait for one that is away or loading, unless this is a burst."""
+        while True:
+            try:
+                return self._outbox.connect(is_required=is_required)
+            except (redis.ConnectionError, redis.TimeoutError, ResponseError) as error:
+                if self._options.burst or not outbox.is_temporary(error):
+                    raise
+                self._outbox.record_failure(error)
+            until = time.monotonic() + self._outbox.retry_in(time.monotonic())
+            while (left := until - time.monotonic()) > 0:
+                self._selector.select(left)
+                self._handle_signals()
+                if self._probe is not None:
+                    self._probe.serve()
+                if self._shutdown.is_requested:
+                    return None
 
     def _work(self) -> None:
         self._loop()

@@ -20,6 +20,7 @@ from qless_py.worker.status_board import LeasedJob, RunningJob, Status
 logger = logging.getLogger(__name__)
 
 _LONG_JOB: Final = 1.0  # Seconds after which jobs behind a running one are released.
+_STOPPED: Final = ("T", "t")  # By a signal, or by a debugger.
 _NO_JOB: Final = ("", "", "", 0.0, 0.0)
 _CPU_FIELDS: Final = slice(11, 13)  # Of /proc/<pid>/stat, behind the name: user and system time.
 
@@ -153,21 +154,29 @@ class FrozenDetector:
     """Finds children that are stopped or stuck: they neither answer nor use the processor.
 
     A child that computes without releasing the interpreter uses the processor; one that waits
-    answers.
+    answers. A child that runs its job in the main thread could answer only if a signal interrupted
+    the job, and a call in C such as sleep() would return early. So of those only a stopped one
+    counts as frozen, where the system tells which are.
     """
 
     def __init__(self, options: WorkerOptions) -> None:
         self._limit = options.frozen_limit
         self._timeout = max(1.0, options.kill_interval)
+        self._runs_in_main_thread = options.isolation != "job" and options.concurrency == 1
         self._pings: dict[int, tuple[float, int, int]] = {}
 
     def check(self, child: ChildProcess, unchanged: float, now: float) -> None:
         """Ping a child whose board has not changed for long, and kill it if it does not answer."""
+        if unchanged < self._limit and child.pid not in self._pings:
+            return
+        state = process_state(child.pid) if self._runs_in_main_thread else None
+        if state is not None and state not in _STOPPED:
+            self._pings.pop(child.pid, None)
+            return
         ping = self._pings.get(child.pid)
         if ping is None:
-            if unchanged >= self._limit:
-                self._pings[child.pid] = (now, child.board.pongs, cpu_ticks(child.pid))
-                child.send(control_pipe.PING, interrupt=True)
+            self._pings[child.pid] = (now, child.board.pongs, cpu_ticks(child.pid))
+            child.send(control_pipe.PING, interrupt=self._runs_in_main_thread and state is None)
             return
         sent_at, pongs, ticks = ping
         if unchanged < self._limit or child.board.pongs != pongs or cpu_ticks(child.pid) > ticks:
@@ -181,6 +190,15 @@ class FrozenDetector:
     def forget(self, child: ChildProcess) -> None:
         """Drop what was recorded about a child that has exited."""
         self._pings.pop(child.pid, None)
+
+
+def process_state(pid: int) -> str | None:
+    """Return the state of a process as one letter, such as T for stopped; None where unknown."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    return stat.rpartition(")")[2].split()[0]
 
 
 def cpu_ticks(pid: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -60,7 +61,7 @@ def test_each_flag_reaches_the_worker(options: Any) -> None:
         *("--max-jobs", "100", "--max-memory", "200M", "--max-age", "1h", "--soft-limit", "1m"),
         *("--hard-limit", "2m", "--kill-interval", "3", "--frozen-limit", "90", "--preload"),
         *("--watch", "--sandbox", "/tmp/s", "--middleware", "cli_app.Mine", "--probe", "8080"),
-        *("--pidfile", "pid", "--namespace", "other"),
+        *("--pidfile", "pid", "--namespace", "other", "--name", "shop", "--job-log", "off"),
     )
 
     assert (made.queues, made.imports) == (("a", "mail-*", "!mail-slow"), ("cli_app",))
@@ -73,6 +74,7 @@ def test_each_flag_reaches_the_worker(options: Any) -> None:
     assert (made.frozen_limit, made.preload, made.watch) == (90, True, True)
     assert (made.sandbox, made.middleware, made.probe) == ("/tmp/s", ("cli_app.Mine",), "8080")
     assert (str(made.pidfile), made.namespace) == ("pid", "other")
+    assert (made.name, made.job_log) == ("shop", "off")
 
 
 def test_without_flags_the_worker_has_its_own_defaults(options: Any) -> None:
@@ -110,6 +112,33 @@ def test_environment_variables_are_used(
         del variables["QUEUES"]
 
     assert getattr(options(**variables), name) == expected
+
+
+def test_words_after_a_double_dash_reach_the_file_of_run(options: Any, tmp_path: Path) -> None:
+    (tmp_path / "sends.py").write_text(
+        "import sys\nwords = sys.argv[1:]\nclass Run:\n"
+        "    def __init__(self, job): pass\n    def run(self): return words\n"
+    )
+    before = list(sys.argv)
+    try:
+        made = options("-q", "a", "--run", str(tmp_path / "sends.py"), "--", "--fast", "a b")
+        assert made.performer.run(None) == ["--fast", "a b"]
+    finally:
+        sys.argv[:] = before
+
+
+def test_configure_writes_the_words_after_a_double_dash(
+    program: Program, options: Any, tmp_path: Path
+) -> None:
+    file = tmp_path / "written.toml"
+    words = ("work", "-q", "a", "--exec", "cat", "--configure", str(file), "--", "--fast", "a b")
+    program(*words, code=0, stdin=None)
+
+    assert tomllib.loads(file.read_text())["work"]["argument"] == ["--fast", "a b"]
+    made = options(QLESS_PY_CONFIG=str(file))
+    assert made.performer._argv == ("cat", "--fast", "a b")
+    made = options("--", "other", QLESS_PY_CONFIG=str(file))
+    assert made.performer._argv == ("cat", "other")
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,8 @@
 import hashlib
 import shutil
 import subprocess
+import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -285,3 +287,34 @@ def test_limits_are_replaced_by_name_and_only_where_asked(tmp_path: Path) -> Non
     assert assemble.assemble(tmp_path, "count") == plain
     with pytest.raises(assemble.ScriptError, match="no limit 'gate'"):
         assemble.assemble(tmp_path, "count", {"gate": 2})
+
+
+def test_all_files_are_read_with_the_first_script() -> None:
+    """An upgrade of the package does not pair running Python code with other Lua code."""
+    program = """
+import shutil, sys
+from pathlib import Path
+from qless_py import package
+copy = Path(sys.argv[1])
+shutil.copytree(package.path("lua"), copy)
+package.path = lambda _name: copy
+from qless_py.scripts import assemble
+assemble.script("put")
+shutil.rmtree(copy)
+assert {assemble.script(name).name for name in ("pop", "read/job")} == {"pop", "read/job"}
+"""
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run([sys.executable, "-c", program, f"{folder}/lua"], check=True, timeout=60)
+
+
+def test_the_first_script_of_a_process_imports_nothing() -> None:
+    """A fork beside an import leaves its lock held in the new process for ever."""
+    program = """
+import sys
+import qless_py
+from qless_py.scripts import assemble
+before = set(sys.modules)
+assemble.script("put")
+assert set(sys.modules) == before, set(sys.modules) - before
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)

@@ -1,6 +1,7 @@
 """Handlers for workers under test. They report what they do through named pipes."""
 
 import asyncio
+import ctypes
 import multiprocessing
 import os
 import signal
@@ -306,3 +307,8 @@ def has_sandbox(job: Job) -> bool:
 
 def short(_job: Job) -> None:
     threading.Event().wait(0.005)
+
+
+def sleeps_in_c(job: Job) -> int:
+    report(job, "asleep")
+    return int(ctypes.CDLL(None).sleep(int(job["seconds"])))

@@ -110,3 +110,30 @@ def test_a_frozen_child_is_killed_with_its_processes(
     go.send("on")
     assert result(live, jid) == "on"
     assert steps(live, jid) == ["put", "popped", "crashed", "popped", "done"]
+
+
+def test_a_call_in_c_that_waits_for_longer_than_the_frozen_limit_is_not_cut_short(
+    live: Client, work: Start, reports: LinePipe
+) -> None:
+    live.config["heartbeat"] = 60
+    jid = put(live, handlers.sleeps_in_c, {"seconds": 2, "pipe": str(reports.path)})
+    work(frozen_limit=0.2, kill_interval=0.1)
+    reports.line()
+
+    assert result(live, jid) == 0  # Seconds that sleep() had left.
+    assert steps(live, jid) == ["put", "popped", "done"]
+
+
+def test_a_stopped_child_that_runs_its_job_itself_is_killed(
+    live: Client, work: Start, reports: LinePipe, go: LinePipe
+) -> None:
+    jid = put(live, handlers.waits, pipes(reports, go))
+    work(frozen_limit=0.5, kill_interval=0.1)
+    child = int(reports.line())
+
+    os.kill(child, signal.SIGSTOP)
+
+    assert int(reports.line()) != child
+    go.send("on")
+    assert result(live, jid) == "on"
+    assert steps(live, jid) == ["put", "popped", "crashed", "popped", "done"]

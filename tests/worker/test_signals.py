@@ -1,6 +1,7 @@
 """One signal at a time on real processes; test_shutdown tests TERM, INT and QUIT."""
 
 import os
+import re
 import shutil
 import signal
 import sys
@@ -11,9 +12,10 @@ import psutil
 import pytest
 
 from qless_py import Client
+from tests import servers
 from tests.eventually import eventually
 from tests.worker import handlers
-from tests.worker.conftest import LinePipe, Start, assert_ended
+from tests.worker.conftest import ROOT, LinePipe, Start, assert_ended
 from tests.worker.job_helpers import pipes, put, read, result, steps
 
 pytestmark = [pytest.mark.fork, pytest.mark.any_server]
@@ -327,6 +329,65 @@ def test_the_first_process_of_a_container_does_not_reap_the_programs_of_a_handle
 
     assert result(live, jid) == [3] * 20
     assert worker.wait() == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may make process namespaces")
+def test_the_first_process_of_a_container_obeys_term_while_it_starts(
+    launch: Start, reports: LinePipe
+) -> None:
+    program = f"""
+import sys
+sys.argv[0] = "/usr/bin/qless-py"
+import qless_py
+open({str(reports.path)!r}, "w").write("on\\n")
+import time
+while True:
+    time.sleep(0.01)
+"""
+    unshare = shutil.which("unshare")
+    assert unshare is not None
+    around = (unshare, "--pid", "--fork", "--mount-proc", "--kill-child")
+    worker = launch(*around, sys.executable, "-c", program)
+    assert reports.line() == "on"
+    (first,) = psutil.Process(worker.process.pid).children()
+
+    first.send_signal(signal.SIGTERM)
+
+    assert worker.wait() == 128 + signal.SIGTERM
+
+
+def test_a_restart_follows_a_link_to_new_code(
+    live: Client, server: servers.Server, launch: Start, tmp_path: Path
+) -> None:
+    for version in (1, 2):
+        release = tmp_path / f"release-{version}"
+        release.mkdir()
+        (release / "changing.py").write_text(CODE.format(version=version))
+    link = tmp_path / "current"
+    link.symlink_to("release-1")
+    words = f"work --url {server.url} -q work -n 1 --import changing"
+    command = f"cd {link} && exec env PYTHONPATH={ROOT} {sys.executable} -m qless_py {words}"
+    worker = launch("/bin/sh", "-c", command)
+    assert result(live, put(live, "changing.version")) == 1
+
+    link.unlink()
+    link.symlink_to("release-2")
+    worker.signal(signal.SIGHUP)
+    worker.wait_for_log("taking over child")
+
+    eventually(lambda: result(live, put(live, "changing.version")) == 2)
+
+
+def test_workers_of_one_name_have_children_of_different_names(live: Client, start: Start) -> None:
+    named = start("--name", "shop", children=2)
+    unnamed = start()
+    eventually(lambda: len(live.workers.counts) == 3)
+
+    names = sorted(row["name"] for row in live.workers.counts if row["name"].startswith("shop"))
+    (other,) = [row["name"] for row in live.workers.counts if row["name"] not in names]
+    assert names == ["shop-0", "shop-1"]
+    assert re.fullmatch(rf".*-{unnamed.process.pid}-[0-9a-f]{{6}}-0", other)
+    assert named.process.poll() is None
 
 
 def test_the_first_process_of_a_container_ignores_other_signals(live: Client, work: Start) -> None:

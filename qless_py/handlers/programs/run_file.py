@@ -5,8 +5,9 @@ from __future__ import annotations
 import ast
 import importlib.util
 import logging
+import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ class FileClass:
     Each job gets an instance, made with the job as its argument, whose `run` performs it. After
     `kill_timeout` seconds, and then every `kill_interval` seconds, the instance's `kill` is called
     in another thread, if it has one. It is also called when `run` is interrupted because the job
-    was lost or the worker stops.
+    was lost or the worker stops. The file finds `words` in `sys.argv`, behind its own name.
     """
 
     def __init__(
@@ -32,6 +33,7 @@ class FileClass:
         file: str | Path,
         name: str = "Run",
         *,
+        words: Sequence[str] = (),
         kill_timeout: Seconds | None = None,
         kill_interval: Seconds = 60.0,
     ) -> None:
@@ -40,6 +42,7 @@ class FileClass:
         )
         self._interval = arguments.span("kill_interval", kill_interval, 0.001) / 1000
         self._file, self._name = Path(file), name
+        self._words = tuple(words)
         self._loaded: Any = None
         _check(self._file, name)
 
@@ -51,7 +54,7 @@ class FileClass:
 
     def check(self, _queues: object = ()) -> None:
         """Execute the file; raise if that fails or if it has no such class."""
-        _load(self._file, self._name)
+        _load(self._file, self._name, self._words)
 
     def find(self, _job: Any) -> Handler:
         """Return the handler of any job: this class."""
@@ -61,7 +64,7 @@ class FileClass:
     def loaded(self) -> Any:
         """The class; the file is executed for the first job, in the process that runs it."""
         if self._loaded is None:
-            self._loaded = _load(self._file, self._name)
+            self._loaded = _load(self._file, self._name, self._words)
         return self._loaded
 
     def run(self, job: Any) -> Any:
@@ -118,11 +121,12 @@ def _names(tree: ast.Module) -> Iterator[str]:
                 yield other or name
 
 
-def _load(file: Path, name: str) -> Any:
+def _load(file: Path, name: str, words: Sequence[str]) -> Any:
     spec = importlib.util.spec_from_file_location(f"qless_py_run_{file.stem}", file)
     if spec is None or spec.loader is None:
         raise HandlerNotFoundError(f"{file} does not end in .py")
     module = importlib.util.module_from_spec(spec)
+    sys.argv[:] = [str(file), *words]
     spec.loader.exec_module(module)
     found = getattr(module, name, None)
     if not callable(getattr(found, "run", None)):
