@@ -206,6 +206,12 @@ OPTIONS: Final = (
         show_default=True,
         help="How long running jobs may take after TERM or INT.",
     ),
+    click.option(
+        "--restart-grace",
+        type=SPAN,
+        help="How long jobs of old code may take after a restart, by default any time; 0 releases "
+        "them at once.",
+    ),
     click.option("-b", "--burst", is_flag=True, help="Exit once no job is ready."),
     click.option(
         "--batch",
@@ -353,7 +359,8 @@ def work(cli: CliContext, configure: Path | None, words: tuple[str, ...], **give
     Signals: TERM and INT stop popping, let running jobs finish for the time of --grace, then
     release them; a second one releases at once. QUIT waits for running jobs. USR1 kills running
     jobs. USR2 makes the worker quiet: it pops no jobs until CONT. HUP restarts with new code and
-    settings while running jobs finish. TTIN prints the stack of each process.
+    settings while running jobs finish, for the time of --restart-grace. TTIN logs the stacks of
+    each process.
     """
     # Jobs name modules of the project in the current folder.
     sys.path[:0] = [*given["paths"], os.getcwd()]  # noqa: PTH109 - the import system takes texts
@@ -427,6 +434,7 @@ def _run(cli: CliContext, given: dict[str, Any], words: tuple[str, ...]) -> int:
             probe=given["probe"],
             job_log=given["job_log"],
             name=given["name"],
+            restart_grace=given["restart_grace"],
             performer=_performer(given, words),
             **_limits(cli, given),
         )

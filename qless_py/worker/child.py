@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 
 def main(options: WorkerOptions, spec: SpawnSpec) -> int:
     """Fetch and run jobs until stopped; return the exit code of the process."""
-    signals.enable_stack_dumps()
+    signals.enable_stack_dumps(spec.stacks)
     titles.set_title(f"child {spec.worker}")
     # The child before this one may have been killed. Not in the supervisor, since it may take long.
     sandbox.remove_stale(options.sandbox)

@@ -15,6 +15,7 @@ from typing import Final, NoReturn
 
 from qless_py.handlers.logs import Event
 from qless_py.worker import control_pipe, signals
+from qless_py.worker.stack_file import StackFile
 from qless_py.worker.status_board import LeasedJob, Status, StatusBoard
 
 logger = logging.getLogger(__name__)
@@ -31,7 +32,8 @@ class ChildProcess:
     `is_releasing` is set once it was sent RELEASE. `released` are leases that the
     supervisor released on its behalf. `kill_deadlines` are the leases that were interrupted, with
     the time at which the process is killed if they are still running; `postponed_kills` are those
-    whose first deadline has passed. `cause` is reported for the jobs that the child dies with.
+    whose first deadline has passed. `cause` is reported for the jobs that the child dies with. A
+    retired child gets RELEASE at `release_at`.
     """
 
     index: int
@@ -47,6 +49,8 @@ class ChildProcess:
     is_quiet: bool = False
     is_started: bool = False
     kill_at: float | None = None
+    release_at: float | None = None
+    stacks: StackFile | None = None
     repeat_at: float | None = None
     cause: str = ""
     released: set[str] = field(default_factory=set)
@@ -116,12 +120,17 @@ class ChildProcess:
         """Close what the supervisor keeps open for the child."""
         with contextlib.suppress(OSError):
             os.close(self.pipe)
+        if self.stacks is not None:
+            self.stacks.close()
         self.board.close()
 
 
 @dataclass(frozen=True, slots=True)
 class SpawnSpec:
-    """What a new child is given; `interrupt` is the signal that announces control messages."""
+    """What a new child is given; `interrupt` is the signal that announces control messages.
+
+    `stacks` is the descriptor into which it writes its stacks; without one, to standard error.
+    """
 
     worker: str
     nonce: str
@@ -129,6 +138,7 @@ class SpawnSpec:
     pipe: int
     parent: int
     interrupt: signal.Signals = signal.SIGTERM
+    stacks: int | None = None
 
 
 def exit_cause(status: int) -> str:
@@ -148,11 +158,15 @@ def fork(
     with contextlib.ExitStack() as on_failure:
         board = StatusBoard()
         on_failure.callback(board.close)
+        stacks = StackFile()
+        on_failure.callback(stacks.close)
         reader, writer = os.pipe()
         for end in (reader, writer):
             on_failure.callback(os.close, end)
             os.set_blocking(end, False)
-        spec = SpawnSpec(worker, secrets.token_hex(6), board, reader, parent)
+        spec = SpawnSpec(
+            worker, secrets.token_hex(6), board, reader, parent, stacks=stacks.descriptor
+        )
         _flush_streams()
         with signals.blocked():
             pid = os.fork()
@@ -163,7 +177,8 @@ def fork(
         os.close(writer)
         _run_child(parent, spec, main, close_inherited)
     os.close(reader)
-    return ChildProcess(index, worker, spec.nonce, board, writer, pid, time.monotonic())
+    now = time.monotonic()
+    return ChildProcess(index, worker, spec.nonce, board, writer, pid, now, stacks=stacks)
 
 
 def _run_child(

@@ -80,6 +80,9 @@ class WorkerOptions:
     policy of jobs without any other. `hooks` are called when the worker and its children start and
     stop. `App.worker_options` sets all of these from an App.
 
+    Jobs of old code may take `restart_grace` after a restart, by default as long as they need; then
+    they are released.
+
     Children are called `<name>-<index>`. Each worker needs a `name` of its own; the default is made
     of the host, the process id, and six digits that also differ between containers.
     """
@@ -119,6 +122,7 @@ class WorkerOptions:
     retry: RetryPolicy | None = None
     hooks: Hooks = field(default_factory=Hooks)
     name: str | None = None
+    restart_grace: float | None = None
     host: str = field(default_factory=socket.gethostname)
 
     def __post_init__(self) -> None:
@@ -142,8 +146,9 @@ class WorkerOptions:
         for name in ("max_jobs", "max_memory"):
             if getattr(self, name) is not None:
                 arguments.whole(name, getattr(self, name), 1, 2**60)
-        for name in ("grace", "kill_interval"):
-            _seconds(name, getattr(self, name), 0)
+        for name in ("grace", "kill_interval", "restart_grace"):
+            if getattr(self, name) is not None:
+                _seconds(name, getattr(self, name), 0)
         for name in ("interval", "frozen_limit", "max_age", "soft_limit", "hard_limit"):
             if getattr(self, name) is not None:
                 _seconds(name, getattr(self, name), 0.001)

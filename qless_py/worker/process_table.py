@@ -108,7 +108,12 @@ class ProcessTable:
 
     def follow_up_due_in(self, now: float) -> float:
         """Return the seconds until an interrupt is repeated or a child that ignored one killed."""
-        times = [at for one in self for at in (one.kill_at, one.repeat_at) if at is not None]
+        times = [
+            at
+            for one in self
+            for at in (one.kill_at, one.repeat_at, one.release_at)
+            if at is not None
+        ]
         return min(times, default=float("inf")) - now
 
     def spawn_missing(
@@ -137,7 +142,7 @@ class ProcessTable:
         for child in children:
             logger.info(Event("taking over child", worker=child.worker, child_pid=child.pid))
             self.add(child)
-            self.retire(child)
+            self.replace(child)
 
     def mark_started(self) -> bool:
         """Return whether a child has registered since the last call."""
@@ -156,6 +161,22 @@ class ProcessTable:
             child.is_retired = True
             child.leave_message = child.leave_message or control_pipe.STOP
             child.send(control_pipe.STOP, interrupt=True)
+
+    def replace(self, child: ChildProcess) -> None:
+        """Retire a child of old code, whose jobs have the time of `restart_grace` to end."""
+        self.retire(child)
+        grace = self._options.restart_grace
+        if grace is not None and child.release_at is None:
+            child.release_at = time.monotonic() + grace
+
+    def log_stacks(self) -> None:
+        """Log the stacks that the children have written."""
+        for child in self:
+            stacks = "" if child.stacks is None else child.stacks.read()
+            if stacks:
+                jids = ",".join(job.leased.jid for job in child.board.read().running)
+                fields = {"worker": child.worker, "child_pid": child.pid, "jids": jids or "none"}
+                logger.warning(Event("TTIN: stacks of a child", **fields, details=stacks))
 
     def remove(self, child: ChildProcess) -> None:
         """Stop a child once its jobs have ended, without a replacement."""
@@ -177,10 +198,13 @@ class ProcessTable:
         """Send the message of the present stage, if any; kill children that ignored theirs."""
         now = time.monotonic()
         for child in self:
-            if message is not None and child.leave_message != message:
-                child.leave_message = message
-                child.send(message, interrupt=True)
-                child.is_releasing = message == control_pipe.RELEASE
+            due = message
+            if child.release_at is not None and now >= child.release_at:
+                due, child.release_at = control_pipe.RELEASE, None
+            if due is not None and child.leave_message not in (due, control_pipe.RELEASE):
+                child.leave_message = due
+                child.send(due, interrupt=True)
+                child.is_releasing = due == control_pipe.RELEASE
                 # A child that holds no job has no reason to stay; it may wait for a lost store.
                 child.kill_at = now + STOP_TIMEOUT
             child.repeat_interrupt(now)

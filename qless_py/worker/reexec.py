@@ -26,6 +26,7 @@ import msgpack
 from qless_py.protocol import Call
 from qless_py.worker import signals
 from qless_py.worker.child_process import ChildProcess
+from qless_py.worker.stack_file import StackFile
 from qless_py.worker.status_board import StatusBoard
 
 logger = logging.getLogger(__name__)
@@ -129,6 +130,8 @@ def replace_program(state: HandoverState) -> None:
     kept = [] if state.probe is None else [state.probe]
     for child in state.children:
         kept += (child.pipe, child.board.descriptor)
+        if child.stacks is not None:
+            kept.append(child.stacks.descriptor)
     try:
         with _unnamed_file() as file:
             file.write(msgpack.packb(packed))
@@ -257,12 +260,17 @@ def _packed(child: ChildProcess) -> dict[str, Any]:
         "given_back": list(child.released),
         "doomed": child.kill_deadlines,
         "cause": child.cause,
+        "stacks": None if child.stacks is None else child.stacks.descriptor,
     }
 
 
 def _unpacked(packed: dict[str, Any]) -> ChildProcess:
     board = StatusBoard(packed["board"])
-    _set_inheritable([board.descriptor, packed["pipe"]], is_inheritable=False)
+    descriptors = [board.descriptor, packed["pipe"]]
+    stacks = packed.get("stacks")  # Older programs had no such file.
+    if stacks is not None:
+        descriptors.append(stacks)
+    _set_inheritable(descriptors, is_inheritable=False)
     return ChildProcess(
         index=packed["index"],
         worker=packed["worker"],
@@ -275,6 +283,7 @@ def _unpacked(packed: dict[str, Any]) -> ChildProcess:
         released=set(packed["given_back"]),
         kill_deadlines=packed["doomed"],
         cause=packed["cause"],
+        stacks=None if stacks is None else StackFile(stacks),
     )
 
 

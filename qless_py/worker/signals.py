@@ -123,10 +123,14 @@ def ignore_group_signals_again(but: signal.Signals) -> None:
             signal.signal(number, _do_nothing)
 
 
-def enable_stack_dumps() -> None:
-    """Print the stacks of all threads on TTIN, even while one of them holds the interpreter."""
+def enable_stack_dumps(descriptor: int | None = None) -> None:
+    """Write the stacks of all threads on TTIN, even while one of them holds the interpreter.
+
+    They go to a descriptor or to standard error.
+    """
     with contextlib.suppress(OSError, ValueError, AttributeError):  # No usable standard error.
-        faulthandler.register(signal.SIGTTIN, file=sys.stderr, all_threads=True)
+        file = sys.stderr if descriptor is None else descriptor
+        faulthandler.register(signal.SIGTTIN, file=file, all_threads=True)
 
 
 def restore_defaults() -> None:

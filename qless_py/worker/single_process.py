@@ -112,4 +112,4 @@ class SingleProcess(Supervisor):
         """Replace the program once the main thread has finished its job."""
         self._is_replacing = True
         for process in self._table:
-            self._table.retire(process)
+            self._table.replace(process)

@@ -41,6 +41,7 @@ logger = logging.getLogger(__name__)
 
 _INTERVAL: Final = 0.5  # Seconds after which the boards are read though nothing happened.
 _BURST_INTERVAL: Final = 0.05
+_STACK_WAIT: Final = 0.2  # Seconds in which children write their stacks.
 _EXIT_TIMEOUT: Final = 2.0  # Seconds to wait at the end for a store to report to.
 # The scripts of every child and of most handlers, assembled before the fork so that no child has to
 # do it. The files of all scripts are read with the first of them.
@@ -82,6 +83,7 @@ class Supervisor:
         # Before children are replaced without the supervisor: its command line as a whole program.
         self._recheck = reexec.TrialStart()
         self._to_replace: set[int] = set()
+        self._stacks_at: float | None = None
         self._probe: Probe | None = None
         self._reloader: Reloader | None = None
         self._reaps_orphans = False
@@ -202,6 +204,9 @@ class Supervisor:
             self._probe.serve()
         if self._trial.has_passed() and not self._shutdown.is_requested:
             self._replace_program()
+        if self._stacks_at is not None and time.monotonic() >= self._stacks_at:
+            self._stacks_at = None
+            self._table.log_stacks()
         if self._recheck.has_passed():
             self._replace_children()
         self._update_children()
@@ -219,6 +224,8 @@ class Supervisor:
             self._shutdown.due_in(now),
             self._table.follow_up_due_in(now),
         ]
+        if self._stacks_at is not None:
+            waits.append(self._stacks_at - now)
         if not self._shutdown.is_requested:
             waits.append(self._table.spawn_due_in(now))
         if self._reloader is not None:
@@ -262,9 +269,11 @@ class Supervisor:
             for process in self._table:
                 process.set_quiet(is_quiet=self._is_quiet)
         elif number == signal.SIGTTIN:
-            logger.warning("TTIN: supervisor stack:\n%s", "".join(traceback.format_stack()))
+            stack = "".join(traceback.format_stack())
+            logger.warning(Event("TTIN: stack of the supervisor", details=stack))
             for process in self._table:
                 process.signal(signal.SIGTTIN)
+            self._stacks_at = time.monotonic() + _STACK_WAIT
         elif number == signal.SIGHUP and self._shutdown.is_requested:
             logger.info("HUP: ignored during the shutdown")
         elif number == signal.SIGHUP:
@@ -349,7 +358,7 @@ class Supervisor:
         pids, self._to_replace = self._to_replace, set()
         for process in self._table:
             if process.pid in pids:
-                self._table.retire(process)
+                self._table.replace(process)
 
     def _replace_program(self) -> None:
         """Replace this program by the one whose trial passed, unless a signal stops that."""

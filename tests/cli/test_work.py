@@ -62,6 +62,7 @@ def test_each_flag_reaches_the_worker(options: Any) -> None:
         *("--hard-limit", "2m", "--kill-interval", "3", "--frozen-limit", "90", "--preload"),
         *("--watch", "--sandbox", "/tmp/s", "--middleware", "cli_app.Mine", "--probe", "8080"),
         *("--pidfile", "pid", "--namespace", "other", "--name", "shop", "--job-log", "off"),
+        *("--restart-grace", "9"),
     )
 
     assert (made.queues, made.imports) == (("a", "mail-*", "!mail-slow"), ("cli_app",))
@@ -74,7 +75,7 @@ def test_each_flag_reaches_the_worker(options: Any) -> None:
     assert (made.frozen_limit, made.preload, made.watch) == (90, True, True)
     assert (made.sandbox, made.middleware, made.probe) == ("/tmp/s", ("cli_app.Mine",), "8080")
     assert (str(made.pidfile), made.namespace) == ("pid", "other")
-    assert (made.name, made.job_log) == ("shop", "off")
+    assert (made.name, made.job_log, made.restart_grace) == ("shop", "off", 9)
 
 
 def test_without_flags_the_worker_has_its_own_defaults(options: Any) -> None:

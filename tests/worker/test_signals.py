@@ -92,8 +92,11 @@ def test_ttin_prints_the_stacks_of_all_processes(
 
     worker.signal(signal.SIGTTIN)
 
-    assert "in waits" in worker.wait_for_log("in waits")
-    assert "supervisor.py" in worker.wait_for_log("supervisor.py")
+    log = worker.wait_for_log("in waits")
+    assert "supervisor.py" in log
+    (child,) = psutil.Process(worker.process.pid).children()
+    (line,) = [one for one in log.splitlines() if "TTIN: stacks of a child" in one]
+    assert line.endswith(f"child_pid={child.pid} jids={jid}")
     go.send("on")
     assert result(live, jid) == "on"
 
@@ -124,6 +127,25 @@ def test_hup_brings_new_code_while_long_jobs_of_the_old_finish(  # noqa: PLR0913
     assert result(live, long) == 1
     assert steps(live, long) == ["put", "popped", "done"]
     assert read(live, long).retries_left == 5
+    assert worker.process.poll() is None
+
+
+@pytest.mark.parametrize("isolation", ["child", "job", "none"])
+def test_an_immediate_restart_releases_the_jobs_of_old_code(  # noqa: PLR0913, PLR0917
+    live: Client, work: Start, reports: LinePipe, go: LinePipe, code: Path, isolation: str
+) -> None:
+    worker = work(isolation=isolation, restart_grace=0, **runs(code))
+    jid = put(live, "changing.waits", pipes(reports, go))
+    assert reports.line() == "1"
+    code.write_text(CODE.format(version=2))
+
+    worker.signal(signal.SIGHUP)
+
+    assert reports.line() == "2"
+    go.send("on")
+    assert result(live, jid) == 2
+    assert steps(live, jid) == ["put", "popped", "released", "popped", "done"]
+    assert read(live, jid).retries_left == 5
     assert worker.process.poll() is None
 
 
