@@ -16,13 +16,17 @@ from click.core import ParameterSource
 from qless_py.cli import settings
 from qless_py.cli.base import command, pass_cli
 from qless_py.cli.context import CliContext, reported
+from qless_py.cli.errors import FAILED, MISUSED
 from qless_py.cli.params import describe_store
 from qless_py.cli.work_options import OPTIONS
-from qless_py.errors import BadArgumentError, HandlerNotFoundError
+from qless_py.errors import BadArgumentError, HandlerNotFoundError, QlessError
 from qless_py.store import settings_file
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from qless_py.app import App
+    from qless_py.worker import Worker
 
 logger = logging.getLogger(__name__)
 
@@ -156,7 +160,18 @@ def _run(cli: CliContext, given: dict[str, Any], words: tuple[str, ...]) -> int:
     if given["daemon"]:
         announce()  # A daemon has no terminal.
         daemonize(given["log_file"])
-    return worker.run(announce)
+    return _run_reported(worker, announce) if form == "json" else worker.run(announce)
+
+
+def _run_reported(worker: Worker, announce: Callable[[], None]) -> int:
+    """Run a worker; log what prevents its start, since the stream has a format."""
+    from redis.exceptions import RedisError  # noqa: PLC0415 - help needs no store
+
+    try:
+        return worker.run(announce)
+    except (QlessError, RedisError, OSError) as error:
+        logger.error("cannot start: %s", error)  # noqa: TRY400 - as one line elsewhere
+        return MISUSED if isinstance(error, BadArgumentError) else FAILED
 
 
 def _limits(cli: CliContext, given: dict[str, Any]) -> dict[str, Any]:

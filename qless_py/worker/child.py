@@ -32,6 +32,8 @@ logger = logging.getLogger(__name__)
 def main(options: WorkerOptions, spec: SpawnSpec) -> int:
     """Fetch and run jobs until stopped; return the exit code of the process."""
     signals.enable_stack_dumps(spec.stacks)
+    # The supervisor has logged what there is to say about the server.
+    logging.getLogger("qless_py.store.server_check").setLevel(logging.ERROR)
     titles.set_title(f"child {spec.worker}")
     # The child before this one may have been killed. Not in the supervisor, since it may take long.
     sandbox.remove_stale(options.sandbox)

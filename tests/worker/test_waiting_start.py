@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import tempfile
 from collections.abc import Iterator
@@ -71,3 +72,14 @@ def test_a_wrong_password_is_not_waited_for(start: Start, server: Any) -> None:
 
     assert worker.wait() == 1
     assert "Traceback" not in worker.log.read_text()
+
+
+@pytest.mark.parametrize(("words", "code"), [(["--burst"], 1), (["--probe", "/nowhere/probe"], 2)])
+def test_a_worker_that_cannot_start_says_so_in_its_format(
+    start: Start, tmp_path: Path, words: list[str], code: int
+) -> None:
+    worker = start("--log-format", "json", *words, url=f"unix://{tmp_path}/nowhere")
+
+    assert worker.wait() == code
+    rows = [json.loads(line) for line in worker.log.read_text().splitlines()]
+    assert rows[-1]["message"].startswith("cannot start: ")
