@@ -182,6 +182,18 @@ def test_a_job_is_shown_with_its_history(program: Program, live: Client) -> None
     assert "popped" in page
 
 
+def test_a_job_without_retries_left_shows_none(program: Program, live: Client) -> None:
+    live.queues["mail"].put("app.Send", jid="one", retries=1)
+    for _ in range(2):
+        job = live.queues["mail"].pop()
+        assert isinstance(job, Job)
+        job.retry()
+
+    assert "0 of 1 left" in program("job", "show", "one").stdout
+    assert "0/1" in program("jobs").stdout
+    assert program.json("job", "show", "one")["retries_left"] == -1
+
+
 def test_an_entry_of_ones_own_joins_the_history(program: Program, live: Client) -> None:
     live.queues["mail"].put("app.Send", jid="one")
 

@@ -52,6 +52,65 @@ SCENARIOS: dict[str, list[Step]] = {
         pop(after=60_000),
         pop(after=10_000),
     ],
+    "a follow-up drops an edge": [
+        put("a", "j1"),
+        put("a", "j2", delay=HOUR),
+        put("b", "j3", depends=["j1"]),
+        pop(),
+        (
+            *complete(
+                "j1",
+                jobs=[
+                    {
+                        "jid": "j3",
+                        "klass": "K",
+                        "queue": "b",
+                        "depends": ["j2"],
+                        "on_conflict": "replace",
+                    }
+                ],
+            ),
+            "{}",
+        ),
+    ],
+    "a job puts itself again": [
+        put("a", "j1"),
+        pop(),
+        (*complete("j1", jobs=[{"jid": "j1", "klass": "K", "queue": "b", "delay": 5}]), "{}"),
+        pop(after=5),
+    ],
+    "a holder of a key is replaced": [
+        put("a", "j1", unique=QUEUED),
+        (5, "put", "a", "j2", "K", "{}", {}),
+        (
+            5,
+            "put",
+            "a",
+            "j3",
+            "L",
+            "[3]",
+            {"unique": QUEUED, "unique_conflict": "replace", "tags": ["x"]},
+        ),
+        pop(1),
+    ],
+    "a batch counts the job that does the work": [
+        put("a", "j1", unique=QUEUED),
+        (0, "batch_open", "b0", {"on_complete": CALLBACK}, "[1]"),
+        put("a", "j2", unique=QUEUED, batch="b0"),
+        (0, "batch_close", "b0"),
+        pop(),
+        complete("j1"),
+    ],
+    "a callback meets a job of its jid": [
+        put("b", "after"),
+        (0, "batch_open", "b0", {"on_complete": CALLBACK}, "[1]"),
+        (0, "batch_close", "b0"),
+        pop(),
+        complete("after"),
+        (0, "batch_open", "b1", {"on_complete": CALLBACK}, "[1]"),
+        (0, "batch_close", "b1"),
+        pop(),
+    ],
     "a retry, a release, a snooze": [
         put("a", "j1"),
         (5, "put", "a", "j2", "K", "{}", {}),
