@@ -9,7 +9,6 @@
 
 local check = require("lib.core.check")
 local completion = require("lib.job.completion")
-local job_lib = require("lib.job.job")
 local lease_lib = require("lib.job.lease")
 local limits = require("lib.core.limits")
 local session = require("lib.core.session")
@@ -48,7 +47,7 @@ local function finish()
   end
   -- Completion closes the batches that the job owns, which may take these jobs too: they are put
   -- first. What they replace may let go of the result, so the stored job must own it by then.
-  job_lib.save(job)
+  completion.save_end(s, job)
   return require("lib.job.follow_ups").finish(s, job, plan, put_follow_ups())
 end
 

@@ -131,7 +131,7 @@ FAULTS = [
     Fault(
         "a result belongs to a job only after its follow-ups",
         "complete.lua",
-        "  job_lib.save(job)\n",
+        "  completion.save_end(s, job)\n",
         "",
         scenario="a follow-up drops an edge",
     ),

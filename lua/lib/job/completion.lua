@@ -38,6 +38,16 @@ function completion.end_record(s, record)
   record.crashes, record.tries, record.ahead = nil, nil, nil
 end
 
+-- Stores the job as the complete job that it will be, for those who read it before it is saved.
+function completion.save_end(s, job)
+  local record = {}
+  for name, value in pairs(job.record) do
+    record[name] = value
+  end
+  completion.end_record(s, record)
+  job_lib.save({ jid = job.jid, record = record, data = job.data })
+end
+
 -- Completes the job for good and releases its dependents. The caller saves it.
 function completion.complete(s, job, queue)
   local record = job.record
