@@ -196,9 +196,14 @@ def _polyline(chart: Chart, scale: _Scale, series: Series) -> Markup:
         else:
             parts[-1].append(f"{scale.x(at):.1f},{scale.y(value):.1f}")
     drawn = Markup("")
-    for part in parts:
-        points = part if len(part) != 1 else [part[0], part[0]]
-        if points:
+    for points in parts:
+        if len(points) == 1:
+            # A line of one point has no length, so it would not be seen.
+            x, y = points[0].split(",")
+            drawn += Markup('<circle class="point line-{}" cx="{}" cy="{}" r="2.5"/>').format(
+                series.colour, x, y
+            )
+        elif points:
             drawn += Markup('<polyline class="line line-{}" points="{}"/>').format(
                 series.colour, " ".join(points)
             )
@@ -215,6 +220,12 @@ def _description(chart: Chart) -> str:
     return f"{chart.title}: {'; '.join(parts) or 'no values'}"
 
 
+def _times(instants: Sequence[float]) -> list[str]:
+    """Return the instants as text, with their dates if they span a day."""
+    form = "%d %b %H:%M" if instants and instants[-1] - instants[0] >= _DAY else "%H:%M"
+    return [datetime.fromtimestamp(at, UTC).strftime(form) for at in instants]
+
+
 def _values_json(chart: Chart) -> str:
     data = {
         "left": _LEFT,
@@ -222,7 +233,7 @@ def _values_json(chart: Chart) -> str:
         "width": WIDTH,
         "top": _TOP,
         "bottom": HEIGHT - _BOTTOM,
-        "times": [humanize.iso(at)[11:16] for at in chart.instants],
+        "times": _times(chart.instants),
         "lines": [
             [one.label, [None if v is None else chart.format(v) for v in one.values]]
             for one in chart.series

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from typing import Any, Final
 
@@ -166,6 +167,12 @@ class TemplateHelpers:
         if isinstance(value, str):
             return self.text(value, _MAX_ENTRY)
         return redaction.data_text(value, redactor(), limit=_MAX_ENTRY, pretty=False)
+
+    @staticmethod
+    def breakable(name: str) -> Markup:
+        """Return a dotted name that may be broken between its parts, though not in a word."""
+        parts = re.findall(r"[^.:/_]+[.:/_]*|[.:/_]+", name)
+        return Markup("<wbr>").join(escape(part) for part in parts)
 
     def joined(self, value: Any) -> str:
         """Return a list, or whatever was reported instead of one, as one line."""

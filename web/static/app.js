@@ -42,7 +42,7 @@ function button(text, act) {
 /* Live numbers: from a stream of snapshots, by polling if there is none; both can be paused. */
 
 const POLL_MS = 5000;
-const live = { isOn: localStorage.getItem("qless_py_live") !== "off", stream: null, timer: 0, refreshTimer: null, refreshedAt: 0, wasUnavailable: false };
+const live = { isOn: localStorage.getItem("qless_py_live") !== "off", stream: null, timer: 0, refreshTimer: null, refreshedAt: 0, isFirst: true, isLazy: false, wasUnavailable: false };
 const liveButton = button("", toggleLive);
 const themeButton = button(`Theme: ${theme()}`, nextTheme);
 const controls = document.createElement("p");
@@ -74,6 +74,8 @@ function connect() {
   disconnect();
   if (!live.isOn || document.hidden || !body.dataset.live) return;
   showState("Connecting");
+  live.isFirst = true;
+  watch();
   const stream = new EventSource(body.dataset.live);
   live.stream = stream;
   stream.addEventListener("snapshot", (event) => {
@@ -130,16 +132,39 @@ function applySnapshot(snapshot) {
       if (cell.dataset.count === "stalled") cell.toggleAttribute("data-late", counts.stalled > 0);
     }
   }
-  // A change right after a refresh is shown by the next one, even if nothing changes after it.
-  live.refreshTimer ??= setTimeout(refreshIfIdle, Math.max(0, live.refreshedAt + POLL_MS - Date.now()));
+  scheduleRefresh();
+}
+
+// A change right after a refresh is shown by the next one, even if nothing changes after it. The
+// first snapshot is no change: the page is about as new, so its refresh can wait for a change.
+function scheduleRefresh() {
+  const { isFirst } = live;
+  live.isFirst = false;
+  if (live.isLazy && !isFirst) {
+    clearTimeout(live.refreshTimer);
+    live.refreshTimer = null;
+    live.isLazy = false;
+  }
+  if (live.refreshTimer !== null) return;
+  live.isLazy = isFirst;
+  const from = isFirst ? Date.now() : live.refreshedAt;
+  live.refreshTimer = setTimeout(refreshIfIdle, Math.max(0, from + POLL_MS - Date.now()));
 }
 
 function refreshIfIdle() {
   live.refreshTimer = null;
+  live.isLazy = false;
   if (!live.isOn || document.hidden) return;
   live.refreshedAt = Date.now();
   if (isFetching || document.querySelector("dialog[open]")) live.refreshTimer = setTimeout(refreshIfIdle, POLL_MS);
-  else refresh();
+  else refresh().then(watch);
+}
+
+// A job can report progress while no count changes, so a page of a live job is refreshed regularly.
+function watch() {
+  if (live.refreshTimer !== null || !document.querySelector("[data-watch]")) return;
+  live.isLazy = true;
+  live.refreshTimer = setTimeout(refreshIfIdle, POLL_MS);
 }
 
 /* Regions: the page is fetched again, and changed regions are replaced unless they are in use. */
@@ -150,6 +175,7 @@ function isBusy(region) {
     region.contains(document.activeElement) ||
     region.matches(":hover") ||
     region.querySelector("details[open], input:checked") !== null ||
+    [...region.querySelectorAll("input:not([type=hidden], [type=checkbox]), textarea")].some((field) => field.value !== field.defaultValue) ||
     (selection && !selection.isCollapsed && region.contains(selection.anchorNode))
   );
 }
@@ -185,6 +211,24 @@ function withoutTimes(markup) {
   return markup.replace(/(<time [^>]*>)[^<]*/g, "$1");
 }
 
+// Keep what is under the pointer where it is, though what is above it has another height now.
+function keepPosition(regions, change) {
+  const held = [...document.querySelectorAll("main :is(tr, li, a, button):hover")].at(-1);
+  if (!held) {
+    for (const region of regions) region.style.minHeight = "";
+    change();
+    return;
+  }
+  const before = held.getBoundingClientRect().top;
+  const heights = new Map(regions.map((region) => [region, region.offsetHeight]));
+  change();
+  for (const [region, height] of heights) {
+    const isAbove = region.compareDocumentPosition(held) & Node.DOCUMENT_POSITION_FOLLOWING && !region.contains(held);
+    if (isAbove && region.offsetHeight < height) region.style.minHeight = `${height}px`;
+  }
+  scrollBy({ top: held.getBoundingClientRect().top - before, behavior: "instant" });
+}
+
 function replaceRegions(regions, text) {
   const fresh = new DOMParser().parseFromString(text, "text/html");
   const find = (region) => fresh.querySelector(`[data-region="${CSS.escape(region.dataset.region)}"]`);
@@ -193,6 +237,10 @@ function replaceRegions(regions, text) {
     location.reload();
     return;
   }
+  keepPosition(regions, () => replaceChanged(regions, find));
+}
+
+function replaceChanged(regions, find) {
   for (const region of regions) {
     const other = find(region);
     if (!other || sources.get(region) === other.innerHTML) continue;
@@ -201,6 +249,7 @@ function replaceRegions(regions, text) {
       if (withoutTimes(sources.get(region)) !== withoutTimes(source)) offerUpdate(region, other, source);
     } else {
       sources.set(region, source);
+      region.toggleAttribute("data-watch", other.hasAttribute("data-watch"));
       region.replaceChildren(...other.childNodes);
       enhance(region);
       announce(region);
@@ -228,11 +277,12 @@ function announce(region) {
 
 function offerUpdate(region, other, source) {
   if (region.dataset.region !== "list") return;
-  let bar = region.previousElementSibling;
+  // Behind the list, where it moves no row under the pointer.
+  let bar = region.nextElementSibling;
   if (!bar?.classList.contains("update")) {
     bar = document.createElement("p");
     bar.className = "update";
-    region.before(bar);
+    region.after(bar);
   }
   bar.replaceChildren(
     button("List updated: refresh", () => {

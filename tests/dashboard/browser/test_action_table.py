@@ -169,4 +169,4 @@ def _until(page: Page, url: str, holds: Callable[[], bool]) -> None:
         page.goto(url)
         return holds()
 
-    eventually(lambda: holds() or reloaded(), every=0, within=90)
+    eventually(lambda: holds() or reloaded(), every=0.2, within=90)

@@ -154,6 +154,65 @@ def test_a_list_in_use_offers_an_update(live: Client, site: Callable[..., Site])
         expect(offer).to_have_count(0)
 
 
+def test_rows_stay_under_the_pointer_and_keep_their_words(
+    live: Client, site: Callable[..., Site]
+) -> None:
+    for number in range(8):
+        live.queues[f"queue{number}"].put(
+            "app.notifications.newsletter.SendQuarterlyReport",
+            {"address": "x" * 90}, tags=["europewest", "customer4711"],
+        )  # fmt: skip
+        live.queues["mail"].put("app.Send", {}, jid=f"{number}" * 32, tags=["customer4711"])
+    live.queues["mail"].pop(1, worker="workerwithalongname41")
+    served = site()
+
+    with served.page(viewport={"width": 1440, "height": 700}) as page:
+        page.goto(f"{served.url}/jobs")
+        parts = page.evaluate(PARTS)
+        assert parts
+        assert set(parts) == {1}
+
+        page.goto(served.url)
+        row = page.locator('tr[data-queue="mail"]')
+        row.hover()
+        before = row.bounding_box()
+        assert before is not None
+        live.queues["queue1"].pause()
+        expect(page.locator(".alert", has_text="paused: queue1")).to_be_visible()
+        after = row.bounding_box()
+        assert after is not None
+        # Pages scroll by whole pixels.
+        assert abs(after["y"] - before["y"]) < 1
+
+
+def test_a_page_of_a_live_job_follows_it(live: Client, site: Callable[..., Site]) -> None:
+    live.queues["mail"].put("app.Send", {}, jid="j")
+    (job,) = live.queues["mail"].pop(1)
+    served = site()
+
+    with served.page() as page:
+        page.clock.install()
+        page.goto(f"{served.url}/jobs/j")
+        expect(page.get_by_role("button", name="Time out")).to_be_visible()
+        job.set_progress({"sent": 41})
+        page.clock.fast_forward(6000)
+        expect(page.get_by_text('"sent": 41')).to_be_visible()
+
+        job.complete(result={"sent": 42})
+        page.clock.fast_forward(6000)
+
+        expect(page.get_by_role("heading", name="Result", exact=True)).to_be_visible()
+        expect(page.get_by_role("button", name="Requeue")).to_be_visible()
+        expect(page.get_by_role("button", name="Time out")).to_have_count(0)
+
+
+# The number of lines of each name in a table: one, since names keep their words.
+PARTS = """() => [...document.querySelectorAll("td a, tbody th a, .state")]
+  .map((one) => { const range = document.createRange(); range.selectNodeContents(one);
+                  return new Set([...range.getClientRects()].map((box) => box.top)).size; })
+  .filter((size) => size > 0)"""
+
+
 def test_an_unused_list_is_updated(live: Client, site: Callable[..., Site]) -> None:
     live.queues["mail"].put("app.Send", {}, jid="first")
     served = site()
