@@ -38,6 +38,7 @@ from qless_py.protocol.reservers import Queues as QueueChoice
 from qless_py.protocol.settings import make_settings
 from qless_py.store import settings_file
 from qless_py.store.async_runner import AsyncRunner
+from qless_py.store.runner import database_of
 
 T = TypeVar("T")
 
@@ -87,6 +88,7 @@ class AsyncClient(AsyncClientBase):
             url,
             connection,
         )
+        self.settings = self.settings.of_database(database_of(self.redis))
         self.runner = AsyncRunner(self.redis, namespace, clock, policy=policy)
         self.queues = AsyncQueues(self)
         self.jobs = AsyncJobs(self)

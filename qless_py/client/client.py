@@ -36,7 +36,7 @@ from qless_py.protocol.queues import one_or_all, pop_any
 from qless_py.protocol.reservers import Queues as QueueChoice
 from qless_py.protocol.settings import make_settings
 from qless_py.store import settings_file
-from qless_py.store.runner import Runner
+from qless_py.store.runner import Runner, database_of
 
 T = TypeVar("T")
 
@@ -86,6 +86,7 @@ class Client(ClientBase):
             url,
             connection,
         )
+        self.settings = self.settings.of_database(database_of(self.redis))
         self.runner = Runner(self.redis, namespace, clock, policy=policy)
         self.queues = Queues(self)
         self.jobs = Jobs(self)

@@ -1,5 +1,6 @@
 """The settings that all objects of a client share; no I/O."""
 
+import dataclasses
 import os
 import re
 import socket
@@ -44,6 +45,8 @@ class Settings:
     codecs: Mapping[str, Codec]
     clock: Callable[[], float]
     given_worker_name: str | None
+    # The number of the database: channels carry it, since all databases of a server share them.
+    database: int = 0
     # Requests for ticks that came with pops and are not answered yet: `qless_py.client.refill`.
     tick_requests: deque[TickRequest] = field(
         default_factory=lambda: deque(maxlen=100), compare=False
@@ -64,9 +67,18 @@ class Settings:
             raise UndecodableDataError(f"this client does not know the codec {name!r}")
         return found
 
+    def of_database(self, number: int) -> "Settings":
+        """Return the same settings for the database of that number."""
+        return dataclasses.replace(self, database=number) if number else self
+
     def channel(self, name: str) -> str:
         """Return the server's name of a channel."""
-        return f"{{{self.namespace}}}:{name}"
+        return f"{channel_prefix(self.namespace, self.database)}:{name}"
+
+
+def channel_prefix(namespace: str, database: int) -> str:
+    """Return what the names of channels begin with; only databases other than 0 are named."""
+    return f"{{{namespace}}}:db{database}" if database else f"{{{namespace}}}"
 
 
 def make_settings(

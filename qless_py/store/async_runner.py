@@ -9,9 +9,10 @@ from typing import Any, TypeVar
 import redis
 import redis.asyncio
 
+from qless_py.errors import StoreError
 from qless_py.protocol import Call
-from qless_py.store import wakeup
-from qless_py.store.resend import PIPELINE, Exchange
+from qless_py.store import permissions, wakeup
+from qless_py.store.resend import PIPELINE, Command, Exchange
 from qless_py.store.runner import LOST, RunnerBase
 
 T = TypeVar("T")
@@ -80,6 +81,8 @@ class AsyncRunner(RunnerBase[redis.asyncio.Redis]):
         except (redis.ConnectionError, redis.TimeoutError) as error:
             return error
         try:
+            if self._must_check(exchange):
+                self._judge(await _ask(connection, permissions.commands(self._keys)))
             commands = exchange.commands()
             await connection.send_packed_command(connection.pack_commands(commands))
             while exchange.expected:
@@ -90,6 +93,8 @@ class AsyncRunner(RunnerBase[redis.asyncio.Redis]):
                 exchange.take(reply)
             if exchange.deferred is not None:
                 await connection.disconnect()  # The next one may lead to a server that can.
+        except StoreError:
+            raise
         except LOST as error:
             await connection.disconnect(nowait=True)
             exchange.lost()
@@ -100,6 +105,18 @@ class AsyncRunner(RunnerBase[redis.asyncio.Redis]):
         finally:
             await pool.release(connection)
         return None
+
+
+async def _ask(connection: Any, commands: Sequence[Command]) -> list[Any]:
+    """Send commands and read their replies, a refused one as its ResponseError."""
+    await connection.send_packed_command(connection.pack_commands(commands))
+    replies: list[Any] = []
+    for _ in commands:
+        try:
+            replies.append(await connection.read_response(disable_decoding=True))
+        except redis.ResponseError as error:
+            replies.append(error)
+    return replies
 
 
 class _CancellationGuard:

@@ -131,7 +131,7 @@ class Exchange:
     def __init__(  # noqa: PLR0913 - the state of a runner
         self,
         calls: Sequence[Call[Any]],
-        key: str,
+        keys: tuple[str, ...],
         now: str,
         series: RequestSeries,
         loaded: set[str],
@@ -142,7 +142,7 @@ class Exchange:
         self.series = series
         self._retry_forbidden = retry_forbidden
         self.deferred: Exception | None = None
-        self._key = key
+        self._keys = keys
         self._now = now
         self._loaded = loaded
         self._missing: set[str] = set()
@@ -156,6 +156,11 @@ class Exchange:
     def can_reuse_series(self) -> bool:
         """Whether the series may be used again: not if another process seems to use it too."""
         return not any(isinstance(item.outcome, errors.StaleRequestError) for item in self._items)
+
+    @property
+    def has_transition(self) -> bool:
+        """Whether a call writes."""
+        return any(not item.script.is_query for item in self._items)
 
     @property
     def is_finished(self) -> bool:
@@ -268,7 +273,7 @@ class Exchange:
     def _item(self, call: Call[Any], request: str) -> _PendingCall:
         script = assemble.script(call.script)
         head = (self._now,) if script.is_query else (self._now, request)
-        command = ("EVALSHA", script.sha, 1, self._key, *head, *call.args)
+        command = ("EVALSHA", script.sha, len(self._keys), *self._keys, *head, *call.args)
         return _PendingCall(call, script, command, request)
 
     def _script(self, item: _PendingCall) -> assemble.Script:
@@ -282,7 +287,8 @@ class Exchange:
         if item.oom_error is None:
             return item.command
         question = protocol.namespace.request(item.request)
-        return ("EVALSHA", self._script(item).sha, 1, self._key, self._now, *question.args)
+        command = ("EVALSHA", self._script(item).sha, len(self._keys), *self._keys, self._now)
+        return (*command, *question.args)
 
 
 def _outcome(reply: Any) -> Any:

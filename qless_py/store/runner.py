@@ -9,8 +9,10 @@ from typing import Any, Final, Generic, TypeVar
 
 import redis
 
+from qless_py.errors import StoreError
 from qless_py.protocol import Call
-from qless_py.store import resend
+from qless_py.protocol.settings import channel_prefix
+from qless_py.store import permissions, resend
 from qless_py.store.outage import OutageLog
 from qless_py.store.resend import PIPELINE, Command, Exchange, ResendLoop, ResendPolicy, elapsed
 from qless_py.store.soft_limit import SoftLimitGuard
@@ -18,6 +20,20 @@ from qless_py.store.wakeup import REPLY_MARGIN, WakeConnection
 
 T = TypeVar("T")
 R = TypeVar("R")
+
+
+def database_of(redis: Any) -> int:
+    """Return the number of the database that a client of redis-py uses."""
+    pool = getattr(redis, "connection_pool", None)
+    return int(getattr(pool, "connection_kwargs", {}).get("db") or 0)
+
+
+def declared_keys(namespace: str, database: int) -> tuple[str, ...]:
+    """Return the keys that a call declares: they fit the pattern of all keys of the namespace."""
+    prefix = f"{{{namespace}}}"
+    names = (f"{prefix}:meta",)
+    return (*names, channel_prefix(namespace, database)) if database else names
+
 
 LOST: Final = (redis.ConnectionError, redis.TimeoutError, OSError)
 
@@ -35,7 +51,8 @@ class RunnerBase(Generic[R]):
     ) -> None:
         self.redis = redis
         self.namespace = namespace
-        self._key = f"{{{namespace}}}"
+        self._keys = declared_keys(namespace, database_of(redis))
+        self._is_permitted = not permissions.signs_in(redis)
         self._clock = clock
         self._policy = policy or ResendPolicy()
         self._series = resend.RequestSeriesPool()
@@ -52,7 +69,14 @@ class RunnerBase(Generic[R]):
     ) -> Exchange:
         now = "" if self._clock is None else str(round(self._clock() * 1000))
         series, forbidden = series or self._series.acquire(), self._policy.retry_forbidden
-        return Exchange(calls, self._key, now, series, self._loaded, retry_forbidden=forbidden)
+        return Exchange(calls, self._keys, now, series, self._loaded, retry_forbidden=forbidden)
+
+    def _must_check(self, exchange: Exchange) -> bool:
+        return not self._is_permitted and exchange.has_transition
+
+    def _judge(self, replies: Sequence[Any]) -> None:
+        permissions.judge(self.redis, self._keys, replies)
+        self._is_permitted = isinstance(replies[-1], list)
 
     def _resends(self, exchange: Exchange, since: float) -> ResendLoop:
         return ResendLoop(exchange, self._policy, self._outage, since)
@@ -205,8 +229,12 @@ class Runner(RunnerBase[redis.Redis]):
         except (redis.ConnectionError, redis.TimeoutError) as error:
             return error
         try:
+            if self._must_check(exchange):
+                self._judge(_ask(connection, permissions.commands(self._keys)))
             connection.send_packed_command(connection.pack_commands(exchange.commands()))
             return _receive(exchange, connection)
+        except StoreError:
+            raise
         except LOST as error:
             return _lost(exchange, connection, error)
         except BaseException:
@@ -214,6 +242,18 @@ class Runner(RunnerBase[redis.Redis]):
             raise
         finally:
             pool.release(connection)
+
+
+def _ask(connection: Any, commands: Sequence[Command]) -> list[Any]:
+    """Send commands and read their replies, a refused one as its ResponseError."""
+    connection.send_packed_command(connection.pack_commands(commands))
+    replies: list[Any] = []
+    for _ in commands:
+        try:
+            replies.append(connection.read_response(disable_decoding=True))
+        except redis.ResponseError as error:
+            replies.append(error)
+    return replies
 
 
 def _skip_ahead(flight: Flight) -> Exception | None:

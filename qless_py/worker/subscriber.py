@@ -11,7 +11,9 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from qless_py.handlers.retry import Backoff
+from qless_py.protocol.settings import channel_prefix
 from qless_py.store.outage import UNAVAILABLE
+from qless_py.store.runner import database_of
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +29,8 @@ class Subscriber:
     """
 
     def __init__(self, namespace: str, selector: selectors.BaseSelector) -> None:
-        self._prefix = f"{{{namespace}}}:worker:"
+        self._namespace = namespace
+        self._prefix = f"{channel_prefix(namespace, 0)}:worker:"
         self._selector = selector
         self._pubsub: Any = None
         self._socket: Any = None
@@ -40,6 +43,7 @@ class Subscriber:
         wanted = set(workers)
         if redis is None or wanted == self._workers or time.monotonic() < self._retry_at:
             return
+        self._prefix = f"{channel_prefix(self._namespace, database_of(redis))}:worker:"
         try:
             self._update(redis, wanted)
         except UNAVAILABLE as error:
