@@ -287,8 +287,8 @@ class Exchange:
         if item.oom_error is None:
             return item.command
         question = protocol.namespace.request(item.request)
-        command = ("EVALSHA", self._script(item).sha, len(self._keys), *self._keys, self._now)
-        return (*command, *question.args)
+        sha = self._script(item).sha
+        return ("EVALSHA", sha, len(self._keys), *self._keys, self._now, *question.args)
 
 
 def _outcome(reply: Any) -> Any:

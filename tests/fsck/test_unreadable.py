@@ -187,7 +187,7 @@ def test_lost_tasks_of_maintenance_are_restored(call: Scripts, clock: Clock) -> 
     spoil(call.redis, "due")
     clock.advance(60)
 
-    ran = {job["jid"] for _ in range(4) for job in call("pop", ["q"], "w", 9, {})["jobs"]}
+    ran = {job["jid"] for _ in range(9) for job in call("pop", ["q"], "w", 9, {})["jobs"]}
 
     assert ran == {"later", "often-1"}
 

@@ -208,3 +208,88 @@ def test_a_keyspace_of_another_schema_is_rejected_by_everything(call: Scripts, n
         call(name, *arguments)
 
     assert call.redis.execute_command("DEBUG", "DIGEST") == before
+
+
+def adjust(call: Scripts, clock: Clock, steps: int = 30) -> None:
+    """Let maintenance adjust everything to a clock that was set back."""
+    for _ in range(steps):
+        call("tick")
+        clock.advance(0.05)
+
+
+HOUR = 3600
+
+
+def test_a_forgotten_queue_is_adjusted_as_well_when_the_clock_is_set_back(
+    call: Scripts, clock: Clock
+) -> None:
+    call("put", "q", "held", "K", "{}", {})
+    call("pop", ["q"], "w", 1, {})
+    call("queue_forget", ["q"])
+    clock.advance(-10 * HOUR)
+
+    adjust(call, clock)
+
+    assert call.redis.zscore("{ql}:queue:q:running", "held") <= (clock() + 60) * 1000
+
+
+def test_recurring_jobs_go_on_at_once_after_the_clock_was_ahead(
+    call: Scripts, clock: Clock
+) -> None:
+    now = round(clock() * 1000)
+    call("recur", "q", "minutely", "K", "{}", 60_000, 0, {})
+    call("recur", "q", "distant", "K", "{}", 60_000, 90 * 86_400_000, {})
+    call("recur", "q", "paused", "K", "{}", 60_000, 0, {})
+    ticks = [now + 60_000, now + 120_000]
+    by_cron = {"cron": "* * * * *", "zone": "UTC", "after": now, "ticks": ticks}
+    call("recur", "q", "cron", "K", "{}", 0, 0, by_cron)
+    clock.advance(HOUR)
+    call("pop", ["q"], "w", 100, {})
+    call("recur_update", "paused", "", {"paused": True})
+    clock.advance(-HOUR)
+
+    adjust(call, clock)
+    call("recur_update", "paused", "", {"paused": False})
+
+    views = {jid: call("read/job", jid) for jid in ("minutely", "distant", "paused", "cron")}
+    assert 0 < views["minutely"]["next"] - clock() * 1000 <= 60_000
+    assert (views["minutely"]["next"] - now) % 60_000 == 0
+    assert views["distant"]["next"] == now + 90 * 86_400_000
+    assert 0 < views["paused"]["next"] - clock() * 1000 <= 60_000
+    assert views["cron"]["covered"] <= clock() * 1000
+    assert call.redis.zscore("{ql}:refills", "cron") is not None
+
+
+def test_a_schedule_that_ended_only_by_a_clock_ahead_goes_on(call: Scripts, clock: Clock) -> None:
+    end = round((clock() + HOUR) * 1000)
+    call("recur", "q", "job", "K", "{}", 60_000, 60_000, {"end": end, "misfire": "one"})
+    clock.advance(3 * HOUR)
+    call("tick")
+    assert call("read/job", "job")["over"] is True
+    clock.advance(-3 * HOUR)
+
+    adjust(call, clock)
+
+    assert call("read/job", "job").get("over") is None
+    assert 0 < call("read/job", "job")["next"] - clock() * 1000 <= 60_000
+
+
+def test_what_was_put_while_the_clock_was_ahead_is_counted_from_now(
+    call: Scripts, clock: Clock
+) -> None:
+    call("put", "q", "early", "K", "{}", {"delay": 5 * HOUR * 1000})
+    due = call.redis.zscore("{ql}:queue:q:scheduled", "early")
+    clock.advance(10 * HOUR)
+    window = {"key": "k", "scope": "window", "window": 50_000}
+    call("put", "q", "late", "K", "{}", {"delay": 30_000, "unique": window})
+    call("pause", ["q"], {"until": round((clock() + 60) * 1000)})
+    clock.advance(-10 * HOUR)
+
+    adjust(call, clock)
+
+    assert call.redis.zscore("{ql}:queue:q:scheduled", "late") <= (clock() + 30) * 1000
+    assert call.redis.zscore("{ql}:queue:q:scheduled", "early") in (due, None)
+    assert call.redis.zscore("{ql}:windows", "k") <= (clock() + 50) * 1000
+    clock.advance(61)
+    adjust(call, clock, 3)
+    assert call("read/counts", "q")["paused"] is False

@@ -56,12 +56,27 @@ end
 function unique.take(s, job)
   local own = job.record.unique
   local ends = own.scope == "window" and s.now + own.window or nil
-  redis.call("SET", keys.unique(own.key), cmsgpack.pack({ jid = job.jid, ["until"] = ends }))
+  redis.call("SET", keys.unique(own.key), cmsgpack.pack({ jid = job.jid, ["until"] = ends,
+    window = ends and own.window or nil }))
   if ends then
     redis.call("ZADD", keys.windows(), ends, own.key)
   else
     redis.call("ZREM", keys.windows(), own.key)
   end
+end
+
+-- Counts a window from now that began at an instant now in the future, after the clock was set
+-- back. Returns whether it has become shorter.
+function unique.adjust_window(s, key)
+  local entry = stored.get(keys.unique(key))
+  local longest = entry and entry.window and s.now + entry.window
+  if not longest or not entry["until"] or entry["until"] <= longest then
+    return false
+  end
+  entry["until"] = longest
+  redis.call("SET", keys.unique(key), cmsgpack.pack(entry))
+  redis.call("ZADD", keys.windows(), longest, key)
+  return true
 end
 
 local function holds(job)
