@@ -90,7 +90,8 @@ def parse(expression: object) -> Expression:
         except ValueError as error:
             where = f"field {number} ({kind.name})"
             raise ScheduleError(f"cron {text!r}: {where}: {error}") from None
-    return Expression(text, ("0",) * skipped + tuple(fields))
+    plain = [_plain(kind, field) for kind, field in zip(_FIELDS[skipped:], fields, strict=True)]
+    return Expression(text, ("0",) * skipped + tuple(plain))
 
 
 def _expand_nickname(text: str) -> str:
@@ -100,6 +101,16 @@ def _expand_nickname(text: str) -> str:
     if expanded is None:
         raise ScheduleError(f"cron {text!r} is none of {', '.join(NICKNAMES)}")
     return expanded
+
+
+def _plain(kind: _Field, field: str) -> str:
+    """Write a range of one value as that value: the library takes `9-9/2` for `9-23/2`."""
+    return ",".join(_plain_term(kind, term) for term in field.split(","))
+
+
+def _plain_term(kind: _Field, term: str) -> str:
+    first, dash, last = term.partition("/")[0].partition("-")
+    return first if dash and _value(kind, first) == _value(kind, last) else term
 
 
 def _check(kind: _Field, field: str) -> None:

@@ -89,6 +89,15 @@ def test_six_fields_keep_the_rule_for_clocks_that_are_set() -> None:
     ]
 
 
+@pytest.mark.parametrize("hours", ["9-9/2", "9-9", "9-9/23"])
+def test_a_range_of_one_value_is_that_value_whatever_its_step(hours: str) -> None:
+    since = datetime(2026, 5, 17, 3, 4, tzinfo=UTC)
+
+    assert Cron(f"0 {hours} * * *").next_times(3, since) == Cron("0 9 * * *").next_times(3, since)
+    by_day = Cron("0 9 * * mon-1/2").next_times(3, since)
+    assert by_day == Cron("0 9 * * mon").next_times(3, since)
+
+
 @pytest.mark.parametrize(
     ("cron", "message"),
     [

@@ -169,3 +169,23 @@ def test_discard_is_rejected_while_others_wait(call: Scripts) -> None:
         call("discard", "j", view["lease"])
 
     assert state(call, "j") == "running"
+
+
+@pytest.mark.parametrize("life", ["unfail", "put again", "completed and put again"])
+def test_a_new_life_does_not_end_with_the_time_of_the_old_one(
+    call: Scripts, clock: Clock, life: str
+) -> None:
+    put(call, "j", expires_in=60_000)
+    lease = "" if life == "put again" else take(call)["lease"]
+    if life == "unfail":
+        call("fail", "j", lease, "g", "m", "")
+    elif life == "completed and put again":
+        call("complete", "j", lease, "", "", {})
+    clock.advance(3600)
+
+    if life == "unfail":
+        call("unfail", "q", "g", 1)
+    else:
+        put(call, "j")
+
+    assert jids(pop(call)) == ["j"]

@@ -285,3 +285,15 @@ def test_a_shorter_lease_is_looked_at_in_time(call: Scripts, clock: Clock) -> No
     clock.advance(5)
 
     assert jids(pop(call)) == ["j"]
+
+
+def test_a_fractional_grace_period_ends_at_a_whole_millisecond(call: Scripts, clock: Clock) -> None:
+    call("config_set", "grace-period", "10.0004")
+    call("put", "q", "j", "K", "{}", {})
+    call("pop", ["q"], "w", 1, {})
+    clock.advance(60)
+
+    due_in = call("tick")["next"]
+
+    assert due_in == 10_000
+    assert call.redis.zscore("{ql}:queue:q:running", "j") == (clock() + 10) * 1000

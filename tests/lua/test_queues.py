@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from qless_py.errors import BadArgumentError
@@ -130,6 +132,27 @@ def test_forgetting_a_queue_takes_it_off_the_list_and_leaves_its_jobs(
     clock.advance(1)
     put(call, "l")
     assert known(call) == ["other", "q"]
+
+
+def test_nothing_is_left_of_a_forgotten_queue_without_jobs(call: Scripts) -> None:
+    complete(call, (put(call, "j", user="u"), take(call))[1])
+    call("pause", ["q"], {"until": round(call.clock() * 1000) + 60_000})
+    call("config_set", "q-heartbeat", "7")
+
+    call("queue_forget", ["q"])
+
+    assert call.redis.keys("{ql}:queue:q:*") == []
+    left = [*call.redis.hkeys("{ql}:meta"), *map(str, call.redis.zrange("{ql}:due", 0, -1))]
+    assert [name for name in left if re.search(r":q\b", str(name))] == []
+
+
+def test_a_forgotten_queue_with_jobs_stays_paused(call: Scripts) -> None:
+    put(call, "j")
+    call("pause", ["q"], {})
+
+    call("queue_forget", ["q"])
+
+    assert pop(call) == []
 
 
 @pytest.mark.parametrize("verb", ["pop", "complete", "put", "retry"])

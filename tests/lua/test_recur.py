@@ -297,3 +297,23 @@ def test_peek_makes_no_children(call: Scripts) -> None:
 
     assert call("read/peek", "q", 0, 10) == []
     assert call("read/job", "r")["count"] == 0
+
+
+def test_a_schedule_whose_limit_is_spent_is_refused_unless_a_deployment_declares_it(
+    call: Scripts, clock: Clock
+) -> None:
+    call("recur", "q", "r", "K", "{}", 1000, 0, {"limit": 2})
+    clock.advance(10)
+    call("tick")
+
+    with pytest.raises(BadArgumentError, match="its limit of 2 was reached"):
+        call("recur", "q", "r", "K", "{}", 1000, 0, {"limit": 2})
+    with pytest.raises(BadArgumentError, match="its limit of 1 was reached"):
+        call("recur", "q", "r", "K", "{}", 1000, 0, {"limit": 1})
+
+    call("recur", "q", "r", "K", "{}", 1000, 0, {"limit": 2, "upsert": True})
+    assert call("read/job", "r")["over"] is True
+    call("recur", "q", "r", "K", "{}", 1000, 0, {"limit": 3})
+    clock.advance(10)
+    call("tick")
+    assert call("read/length", "q") == 3

@@ -294,7 +294,7 @@ FAULTS = [
     ),
     Fault(
         "the time of a job is over for ever",
-        "lib/job/expiry.lua",
+        "lib/job/failing.lua",
         "record.expires = nil",
         "",
     ),

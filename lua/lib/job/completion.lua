@@ -35,7 +35,7 @@ end
 function completion.end_record(s, record)
   record.state, record.completed_at = "complete", s.now
   record.queue, record.order, record.due, record.left = nil, nil, nil, nil
-  record.crashes, record.tries, record.ahead = nil, nil, nil
+  record.crashes, record.tries, record.ahead, record.expires = nil, nil, nil, nil
 end
 
 -- Stores the job as the complete job that it will be, for those who read it before it is saved.
@@ -76,7 +76,7 @@ function completion.leave_running(s, job, data, result)
   job_lib.set_result(job, result)
   job_lib.set_retries_left(job, record.retries)
   job_lib.clear_failure(job)
-  record.crashes, record.tries = nil, nil
+  record.crashes, record.tries, record.expires = nil, nil, nil
 end
 
 -- Completes the job for good, and publishes that.

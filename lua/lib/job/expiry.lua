@@ -6,13 +6,12 @@ local job_lib = require("lib.job.job")
 local expiry = {}
 
 -- Fails a job that was just taken from the head of its queue, if its time is over; returns whether
--- it did. The instant is removed, so the job may run if it is put again.
+-- it did. Failing removes the instant, so the job may run if it is put again.
 function expiry.fail_if_over(s, job)
   local record = job.record
   if not record.expires or record.expires > s.now then
     return false
   end
-  record.expires = nil
   job_lib.add_history(job, s, "failed", { group = "expired" })
   failing.fail(s, job, "expired",
     'Job was not handed out in queue "' .. record.queue .. '" before its time was over', "")

@@ -23,6 +23,8 @@ local function move_to_group(s, job, group, message, worker)
   local record = job.record
   record.state, record.group, record.failed_at = "failed", group, s.now
   record.order, record.due, record.ahead = nil, nil, nil
+  -- The instant until which the job may start is over with this failure: it may run again.
+  record.expires = nil
   job_lib.set_failure(job, s, group, message, worker)
   redis.call("ZADD", keys.failed_group(group), s.now, job.jid)
   redis.call("ZADD", keys.failed(), s.now, group)

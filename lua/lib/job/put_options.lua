@@ -94,6 +94,15 @@ local function link(s, job, plan)
   dependencies.add_edges(s, job, depends, plan.parents, policy, spec.policies)
 end
 
+-- The instant after which the job must not start. One that is over belongs to an earlier put.
+local function set_expiry(s, record, spec)
+  if spec.expires_in then
+    record.expires = record.put_at + spec.expires_in
+  elseif not spec.expires and record.expires and record.expires <= s.now then
+    record.expires = nil
+  end
+end
+
 -- Sets the options of the put in the record.
 function put_options.set_options(s, job, plan)
   local record, spec = job.record, plan.spec
@@ -107,9 +116,7 @@ function put_options.set_options(s, job, plan)
   for _, name in ipairs(KEPT) do
     record[name] = spec[name] or record[name]
   end
-  if spec.expires_in then
-    record.expires = record.put_at + spec.expires_in
-  end
+  set_expiry(s, record, spec)
   record.spawned_from = spec.spawned_from or record.spawned_from
   set_claims(record, spec)
   set_unique(job, spec.unique)

@@ -9,7 +9,6 @@ local keys = require("lib.core.keys")
 local limits = require("lib.core.limits")
 local queue_lib = require("lib.queue.queue")
 local session = require("lib.core.session")
-local subqueues = require("lib.admission.subqueues")
 local take = require("lib.queue.take")
 
 local selection = {}
@@ -112,35 +111,37 @@ local function add_busy(self, name, place)
   self.places[name] = place
 end
 
--- Notes which queues of a group have waiting jobs. Most queues are empty most of the time, so the
--- group is tested as a whole first.
+-- Notes which queues of a group may have work. Most queues are empty most of the time, so the group
+-- is tested as a whole first. A fair queue has three keys to test, any other one.
 local function test_group(self, group)
-  local size = group.size
-  local number = size > 0 and redis.call("EXISTS", unpack(group.keys, 1, size)) or 0
+  local size, each = group.size, group.each
+  local number = size > 0 and redis.call("EXISTS", unpack(group.keys, 1, size * each)) or 0
   for i = 1, number > 0 and size or 0 do
-    if number == size or redis.call("EXISTS", group.keys[i]) == 1 then
+    if number == size * each
+      or redis.call("EXISTS", unpack(group.keys, (i - 1) * each + 1, i * each)) > 0 then
       add_busy(self, group.names[i], group.places[i])
     end
   end
   group.size = 0
 end
 
--- Adds a selected queue: its wake marker, and whether it may have work. The tables of the group are
--- reused: making new ones for each of thousands of queues would cost more than everything else.
-local function add_queue(self, group, name, place)
+-- Adds a selected queue: its wake marker, and whether it may have work. The tables of the groups
+-- are used again: new ones for thousands of queues would cost more than everything else.
+local function add_queue(self, name, place)
   if #self.wake < limits.call then
     self.wake[#self.wake + 1] = keys.wake(name)
   end
-  if self.fair[name] or self.is_any_fair then
-    if subqueues.has_work(name) then
-      add_busy(self, name, place)
-    end
-    return
+  local is_fair = self.is_any_fair or self.fair[name]
+  local group = is_fair and self.fair_group or self.plain_group
+  local at = group.size
+  group.size, group.names[at + 1], group.places[at + 1] = at + 1, name, place
+  if is_fair then
+    group.keys[at * 3 + 1], group.keys[at * 3 + 2] = keys.waiting(name), keys.shared(name)
+    group.keys[at * 3 + 3] = keys.open(name)
+  else
+    group.keys[at + 1] = keys.waiting(name)
   end
-  local at = group.size + 1
-  group.size, group.names[at], group.places[at] = at, name, place
-  group.keys[at] = keys.waiting(name)
-  if at == GROUP then
+  if at + 1 == GROUP then
     test_group(self, group)
   end
 end
@@ -158,14 +159,14 @@ end
 
 -- Adds known queues that match a pattern, in the order in which they became known. They are read in
 -- parts: the garbage collector would traverse one long list again and again.
-local function add_matching(s, self, group)
+local function add_matching(s, self)
   local named, first = self.with.named, first_known(s)
   for from = first, first + KNOWN - 1, PART do
     local names = redis.call("ZRANGE", keys.queues(), from, from + PART - 1)
     for _, name in ipairs(names) do
       local place = not named[name] and selection.place(self, name)
       if place then
-        add_queue(self, group, name, place)
+        add_queue(self, name, place)
       end
     end
     if #names < PART or #self.busy >= SELECTED then
@@ -178,21 +179,25 @@ end
 -- named, known or not, and known ones that match a pattern.
 local function find_busy(s, self)
   self.busy, self.places, self.wake, self.fair = {}, {}, {}, {}
-  -- With more fair queues than are read here any queue may be one, so all are tested like one.
-  self.is_any_fair = redis.call("ZCARD", keys.fair_queues()) > KNOWN
-  for _, name in ipairs(redis.call("ZRANGE", keys.fair_queues(), 0, KNOWN - 1)) do
-    self.fair[name] = true
+  -- With many fair queues any queue may be one, so all are tested like one.
+  self.is_any_fair = redis.call("ZCARD", keys.fair_queues()) > PART
+  if not self.is_any_fair then
+    for _, name in ipairs(redis.call("ZRANGE", keys.fair_queues(), 0, PART - 1)) do
+      self.fair[name] = true
+    end
   end
-  local group = { size = 0, names = {}, places = {}, keys = {} }
+  self.plain_group = { each = 1, size = 0, names = {}, places = {}, keys = {} }
+  self.fair_group = { each = 3, size = 0, names = {}, places = {}, keys = {} }
   for place, entry in ipairs(self.entries) do
     if self.with.named[entry] and selection.place(self, entry) then
-      add_queue(self, group, entry, place)
+      add_queue(self, entry, place)
     end
   end
   if #self.with.patterns > 0 then
-    add_matching(s, self, group)
+    add_matching(s, self)
   end
-  test_group(self, group)
+  test_group(self, self.plain_group)
+  test_group(self, self.fair_group)
 end
 
 -- Sorts queues by the position of their entries; the queues of one entry alphabetically.

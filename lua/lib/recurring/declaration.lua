@@ -104,12 +104,18 @@ local function record_of(given, plain)
   return record
 end
 
-local function check_span(record, tick)
+-- Those that a deployment declares again and again may be over; anybody else is told.
+local function check_span(record, tick, is_upsert)
   if record.start and record["end"] and record["end"] < record.start then
     errors.bad("the end comes before the start")
-  elseif schedule.is_over(record, tick) and not record.made then
-    errors.bad("this schedule never fires")
+  elseif not schedule.is_over(record, tick) or (is_upsert and record.made) then
+    return
+  elseif record.limit and (record.made or 0) >= record.limit then
+    errors.bad(string.format("this schedule never fires: its limit of %.0f was reached, as the job "
+      .. "of this jid has put %.0f children. Raise the limit, or remove that job first",
+      record.limit, record.made))
   end
+  errors.bad("this schedule never fires")
 end
 
 -- Makes the record, which the caller writes, with its `tick`. Refuses a schedule that never fires.
@@ -124,7 +130,7 @@ function declaration.make(s, before, given, plain)
     self.tick = continue(s, record, before)
   else
     self.tick = begin(s, record, given, plain.offset)
-    check_span(record, self.tick)
+    check_span(record, self.tick, given.upsert)
   end
   record.generation = record.cron and session.next(s) or nil
   return self

@@ -24,6 +24,7 @@ def fail(ns: Namespace, job: Job, group: str, message: str, worker: str) -> None
 
 def _into_group(ns: Namespace, job: Job, group: str, message: str, worker: str) -> None:
     job.state, job.group, job.failed_at, job.due = "failed", group, ns.now, None
+    job.expires = None
     set_failure(ns, job, group, message, worker)
     ns.groups[group] = ns.now
     batches.leave(ns, job, "failed")
@@ -58,6 +59,7 @@ def complete(ns: Namespace, job: Job) -> None:
     """End for good; the caller has taken the job out of its place."""
     queue = job.queue
     job.state, job.queue, job.completed_at, job.due = "complete", "", ns.now, None
+    job.expires = None
     job.failure, job.left, job.crashes, job.tries = None, job.retries, 0, None
     _settle(ns, job, "completed")
     unique.settle(ns, job)

@@ -264,7 +264,10 @@ def _set_options(ns: Namespace, job: Job, plan: Plan) -> None:
     job.codec = spec.get("codec")
     job.keep = spec.get("keep", job.keep)
     job.soft_limit = spec.get("soft_limit", job.soft_limit)
-    job.expires = job.put_at + spec["expires_in"] if "expires_in" in spec else job.expires
+    if "expires_in" in spec:
+        job.expires = job.put_at + spec["expires_in"]
+    elif job.expires is not None and job.expires <= ns.now:
+        job.expires = None  # It belongs to an earlier put.
     job.spawned_from = spec.get("spawned_from", job.spawned_from)
     if "tags" in spec:
         set_tags(ns, job, spec["tags"])

@@ -114,7 +114,6 @@ def _is_late(ns: Namespace, job: Job) -> bool:
 
 def _expire(ns: Namespace, job: Job) -> None:
     """Fail a job whose turn comes after its expiry; put again, it does not expire."""
-    job.expires = None
     ns.note(job, "failed", {"group": "expired"})
     text = f'Job was not handed out in queue "{job.queue}" before its time was over'
     completion.fail(ns, job, "expired", text, "")
