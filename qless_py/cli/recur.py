@@ -204,9 +204,13 @@ def run(cli: CliContext, jid: str) -> None:
 @click.argument("jids", nargs=-1, required=True, type=RECURRING, metavar="JID...")
 @pass_cli
 def remove(cli: CliContext, jids: tuple[str, ...]) -> None:
-    """Remove recurring jobs; jobs that they have put stay."""
-    for one in [_find(cli, jid) for jid in jids]:
-        one.cancel()
+    """Remove recurring jobs; jobs that they have put stay.
+
+    It also removes one that nobody can read.
+    """
+    for one in [_find_or_remove(cli, jid) for jid in jids]:
+        if one is not None:
+            one.cancel()
     cli.out.answer({"removed": list(jids)})
 
 
@@ -260,6 +264,16 @@ def _find(cli: CliContext, jid: str) -> RecurringJob:
     if not isinstance(one, RecurringJob):
         raise NotFoundError(f"{jid} is not a recurring job")
     return one
+
+
+def _find_or_remove(cli: CliContext, jid: str) -> RecurringJob | None:
+    """Return a recurring job; remove one that cannot be read, and return None."""
+    try:
+        return _find(cli, jid)
+    except NotFoundError:
+        if not cli.client.run(protocol.recurring.cancel(jid)):
+            raise
+        return None
 
 
 def _answer_one(cli: CliContext, one: RecurringJob) -> None:

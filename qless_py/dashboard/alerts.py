@@ -53,7 +53,7 @@ def find_alerts(
     of its own. `failing_since` maps failure groups to the instant they were first seen, `ended` the
     late queues to the number of their jobs that completed or failed in the last five minutes.
     """
-    found = [*_no_workers(snapshot), *_lost_workers(snapshot)]
+    found = [*_unreadable(snapshot), *_no_workers(snapshot), *_lost_workers(snapshot)]
     if not any(one.text.startswith("no workers") for one in found):
         waiting = list(_waiting_alerts(snapshot, ended)) + list(_slot_alerts(snapshot))
         found += waiting or _growth(rows)
@@ -212,6 +212,12 @@ def _slot_alerts(snapshot: Snapshot) -> Iterator[Alert]:
     if total and busy == total and waiting > total:
         text = f"all {plural(total, 'worker slot')} busy, {plural(waiting, 'job')} waiting: "
         yield Alert("warn", text + "add workers", "workers")
+
+
+def _unreadable(snapshot: Snapshot) -> Iterator[Alert]:
+    if snapshot.quarantined:
+        text = f"{plural(snapshot.quarantined, 'unreadable key')} set aside: see qless-py fsck"
+        yield Alert("warn", text, "overview")
 
 
 def _idle(snapshot: Snapshot) -> Iterator[Alert]:

@@ -53,6 +53,8 @@ class Snapshot:
     workers: Sequence[WorkerCounts]
     heads: dict[str, float | None] = field(default_factory=dict)
     totals: dict[str, int] = field(default_factory=dict)
+    # Keys that nobody could read and that were set aside.
+    quarantined: int = 0
 
     @property
     def backlog(self) -> dict[str, tuple[int, float]]:
@@ -159,14 +161,16 @@ class SnapshotCache:
             lists.append(rows)
             offsets = range(len(rows), total, len(rows)) if rows else ()
             rest += [(rows, read(offset)) for offset in offsets]
-        others = answered(self._client.run_many([call for _, call in rest]))
+        calls = [protocol.namespace.meta(), *(call for _, call in rest)]
+        meta, *others = answered(self._client.run_many(calls))
         for (rows, _), (_, page) in zip(rest, others, strict=True):
             rows.extend(page)
         queues, groups, known = lists
         states = ("waiting", "running", "scheduled", "stalled", "depends", "throttled", "recurring")
         totals = {state: sum(count(queue, state) for queue in queues) for state in states}
         failures = {one.group: one.number for one in groups}
-        return Snapshot(now, queues, failures, known, self._heads(queues), totals)
+        aside = int(meta.get("quarantined", 0))
+        return Snapshot(now, queues, failures, known, self._heads(queues), totals, aside)
 
     def _heads(self, queues: Sequence[Counts]) -> dict[str, float | None]:
         names = [queue["name"] for queue in queues]

@@ -40,6 +40,8 @@ for _, command in ipairs({ "HGET", "HMGET", "HEXISTS", "HDEL", "SISMEMBER", "SRE
   "ZRANK", "ZSCORE", "ZREM" }) do
   try(command, key, "x")
 end
+try("ZSCAN", key, 0)
+try("SSCAN", key, 0)
 for _, command in ipairs({ "LRANGE", "LTRIM", "ZCOUNT", "ZRANGE", "ZRANGEBYSCORE", "ZREVRANGE",
   "ZREVRANGEBYSCORE", "ZREMRANGEBYRANK", "ZREMRANGEBYSCORE" }) do
   try(command, key, 0, 0)

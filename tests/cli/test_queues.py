@@ -243,3 +243,23 @@ def test_a_broken_namespace_is_reported_and_repaired(
     assert found["findings"]
     assert (repaired["findings"], bool(repaired["repaired"])) == ([], True)
     assert program.json("fsck")["findings"] == []
+
+
+@pytest.mark.corrupts
+def test_what_nobody_can_read_is_set_aside_and_can_be_removed(
+    program: Program, live: Client, redis: redis_py.Redis
+) -> None:
+    for jid in ("one", "two"):
+        live.queues["mail"].put("app.Send", jid=jid)
+        redis.set("{ql}:job:" + jid, "junk")
+    live.queues["mail"].recur("app.Send", {}, interval=60, jid="often")
+    redis.set("{ql}:recurring:often", "junk")
+
+    repaired = program.json("fsck", "--repair", code=1)
+    assert {one["kind"] for one in repaired["findings"]} == {"quarantined"}
+    assert "fsck --discard" in repaired["findings"][0]["decision"]
+
+    program("job", "cancel", "one", "--yes")
+    program("recur", "remove", "often")
+    assert program.json("fsck", "--discard")["discarded"] == ["job:two"]
+    assert redis.exists("{ql}:quarantined") == 0

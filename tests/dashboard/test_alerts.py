@@ -7,6 +7,8 @@ import json
 import re
 from collections.abc import Callable
 
+import pytest
+
 from qless_py import Client, protocol
 from qless_py.dashboard.alerts import Alert, find_alerts
 from qless_py.dashboard.live import Snapshot
@@ -189,3 +191,12 @@ def test_more_than_a_handful_is_collapsed(client: Client, clock: Clock, visitor:
     assert shown.count('class="alert ') == 5
     assert "Show" in more
     assert page.count('class="alert ') == 7
+
+
+@pytest.mark.corrupts
+def test_keys_that_were_set_aside_are_counted(client: Client, visit: Visit) -> None:
+    client.queues["mail"].put("K", {}, jid="bad")
+    client.redis.set("{ql}:job:bad", "junk")
+    client.queues["mail"].pop()
+
+    assert ("warn", "1 unreadable key set aside: see qless-py fsck") in _alerts(visit())
