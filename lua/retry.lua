@@ -1,7 +1,8 @@
 -- retry(now, request, jid, lease, delay, options) -> retries left
 -- Returns a running job to its queue after a delay and takes one of its retries; with none left
--- (-1) the job fails. Options: group and message (the reason); tries (what a retry policy
--- remembers, opaque), and with it apart (the policy counts, so the job loses no retry).
+-- (-1) the job fails. Options: group and message (the reason); error (of which the history keeps
+-- one line, by default of the message); tries (what a retry policy remembers, opaque), and with it
+-- apart (the policy counts, so the job loses no retry).
 -- Errors: BADARG NOJOB LOSTLEASE FINISHED
 -- Events: retried failed canceled put conflict
 -- Flags: allow-oom
@@ -18,7 +19,7 @@ local session = require("lib.core.session")
 local stats = require("lib.stats.stats")
 
 local now, request, jid, lease, delay, options = unpack(ARGV)
-local OPTIONS = { group = true, message = true, tries = true, apart = true }
+local OPTIONS = { group = true, message = true, error = true, tries = true, apart = true }
 local wait = check.delay("delay", check.integer("delay", delay, 0, 3155760000000))
 local given = check.options("options", options, OPTIONS)
 local function check_given()
@@ -26,6 +27,7 @@ local function check_given()
     check.line("group", given.group)
     check.text("message", given.message, 65536)
   end
+  check.text("error", given.error or "", 65536)
   if given.tries ~= nil or given.apart ~= nil then
     check.text("tries", given.tries, limits.policy)
     check.boolean("apart", given.apart or false)
@@ -46,6 +48,12 @@ local function again_later()
   if given.group then
     job_lib.set_failure(job, s, given.group, given.message, worker)
   end
+  job_lib.add_large_history(job, s, "retried", {
+    worker = worker,
+    group = given.group,
+    error = job_lib.error_line(given.error or given.message),
+    due = wait > 0 and s.now + wait or nil,
+  })
   queue_lib.to_ready(s, job, queue, wait > 0 and s.now + wait or nil)
   stats.add(s, queue, "retried", 1)
   events.log(s, "retried", jid, queue)

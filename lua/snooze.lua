@@ -23,7 +23,7 @@ local job = lease_lib.load(jid, lease)
 
 local queue = job.record.queue
 leave_state.leave(s, job)
-job_lib.add_history(job, s, "snoozed")
+job_lib.add_history(job, s, "snoozed", { due = s.now + wait })
 queue_lib.to_scheduled(s, job, queue, s.now + wait)
 if job.record.unique then
   require("lib.job.unique").adjust(s, job)

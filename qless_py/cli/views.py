@@ -9,6 +9,7 @@ from qless_py.cli.output import Output, brief
 from qless_py.client.humanize import attempts, exact_duration, local_time
 
 _SHOWN_IN_HEAD = ("what", "when", "queue", "worker")
+_RUN_AGAIN = ("retried", "snoozed")
 
 
 def job_table(out: Output, jobs: Iterable[Mapping[str, Any]]) -> None:
@@ -118,6 +119,13 @@ def when(one: Mapping[str, Any]) -> str:
     )
 
 
+def _details(entry: Mapping[str, Any]) -> str:
+    rest = {name: value for name, value in entry.items() if name not in _SHOWN_IN_HEAD}
+    if entry["what"] in _RUN_AGAIN and "due_at" in rest:
+        rest["due_at"] = local_time(rest["due_at"])
+    return brief(rest, 300) if rest else ""
+
+
 def history_table(out: Output, history: Iterable[Mapping[str, Any]]) -> None:
     """Print the history of a job."""
     rows = [
@@ -126,9 +134,7 @@ def history_table(out: Output, history: Iterable[Mapping[str, Any]]) -> None:
             entry["what"],
             entry.get("queue", entry.get("q", "")),
             entry.get("worker", ""),
-            brief(rest, 100)
-            if (rest := {k: v for k, v in entry.items() if k not in _SHOWN_IN_HEAD})
-            else "",
+            _details(entry),
         )
         for entry in history
     ]

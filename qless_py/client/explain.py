@@ -313,6 +313,33 @@ class Failed(Reason):
 
 
 @dataclass(frozen=True, slots=True)
+class LastAttempt(Reason):
+    """The last run of the job ended, and the job is to run again.
+
+    `what` is how: `retried`, `timed-out` (its worker lost it) or `crashed` (its worker died).
+    """
+
+    what: str
+    at: float | None
+    worker: str
+    group: str
+    error: str
+
+    def words(self, now: float) -> str:
+        """Describe when and why the run ended."""
+        ends = {"retried": "failed and is retried", "timed-out": "lost its lease"}
+        said = f"its last run {ends.get(self.what, 'crashed')} at {instant(self.at, now)}"
+        said += f" on worker {self.worker}" if self.worker else ""
+        said += f" as {self.group}" if self.group else ""
+        return f"{said}: {self.error}" if self.error else said
+
+    def holds_back(self, now: float) -> bool:
+        """Return False: the reason why the job waits is another."""
+        del now
+        return False
+
+
+@dataclass(frozen=True, slots=True)
 class Complete(Reason):
     """The job is complete."""
 
@@ -508,6 +535,16 @@ def _failed(row: _Row, _: str) -> Reason:
     )
 
 
+def _attempt(row: _Row, _: str) -> Reason:
+    return LastAttempt(
+        what=row.text("what") or "",
+        at=row.at(),
+        worker=row.text("worker") or "",
+        group=row.text("group") or "",
+        error=row.text("error") or "",
+    )
+
+
 def _recurring(row: _Row, _: str) -> Reason:
     is_over = row.flag("over")
     ended_by: EndedBy | None = None
@@ -532,6 +569,7 @@ _READERS: Final[Mapping[str, Callable[[_Row, str], Reason | None]]] = {
     "expired": lambda row, _: Expired(row.at()),
     "running": _running,
     "failed": _failed,
+    "attempt": _attempt,
     "complete": lambda row, _: Complete(row.at()),
     "recurring": _recurring,
 }

@@ -122,11 +122,12 @@ def _call(job: HandledJob, outcome: Outcome) -> Call[Any]:
 
 def _retry(job: HandledJob, outcome: Retry) -> Call[Any]:
     cause = outcome.__cause__
-    group, message = None, None
+    group, message, error = None, None, None
     if cause is not None:
         group, message = _group(job, deciding(cause)), _truncate(_describe(cause), _MAX_MESSAGE)
+        error = exceptions.line(deciding(cause)).encode("utf-8", "backslashreplace").decode()
     budget: dict[str, Any] = {"tries": outcome.tries, "apart": outcome.has_own_budget}
-    return jobs.retry(job, outcome.delay, group, message, **budget)
+    return jobs.retry(job, outcome.delay, group, message, error=error, **budget)
 
 
 def _describe(error: BaseException) -> str:

@@ -266,7 +266,11 @@ class JobState(StoredState):
 
     @property
     def history(self) -> list[dict[str, Any]]:
-        """What happened to the job, oldest first: `what`, `when` and the details of each entry."""
+        """What happened to the job, oldest first: `what`, `when` and the details of each entry.
+
+        An attempt that was retried has the `worker`, the `group`, one line of the `error`, and
+        `due_at`, if the job was to wait; a lost lease the `worker`, a crash its `cause`, too.
+        """
         return [
             {**self._details(more), "what": what, "when": when / 1000}
             for what, when, *more in self._record.history()
@@ -276,6 +280,8 @@ class JobState(StoredState):
         """Return the details of a history entry, decoding the data of a job's own `log`."""
         details = dict(more[0]) if more and more[0] else {}
         if "data" not in details:
+            if "due" in details:
+                details["due_at"] = details.pop("due") / 1000
             return details
         try:
             data = self._decode(original(details["data"]))

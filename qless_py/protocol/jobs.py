@@ -169,13 +169,15 @@ def retry(  # noqa: PLR0913 - the arguments of the script
     group: str | None = None,
     message: str | None = None,
     *,
+    error: str | None = None,
     tries: str | None = None,
     apart: bool = False,
 ) -> Call[int]:
     """Return a job to its queue at the cost of a retry; returns the retries left, -1 if none was.
 
-    `tries` is what a retry policy remembers of earlier runs. With `apart` the policy counts the
-    attempt there instead, and no retry is spent.
+    The history keeps the first line of `error`, by default of the message. `tries` is what a retry
+    policy remembers of earlier runs. With `apart` the policy counts the attempt there instead, and
+    no retry is spent.
     """
     span = arguments.span("delay", delay)
     if (group is None) != (message is None):
@@ -189,7 +191,7 @@ def retry(  # noqa: PLR0913 - the arguments of the script
         job.set_state("failed" if left < 0 else "scheduled" if span else "waiting")
 
     return job.updated_by(
-        retry_encoded(job.jid, job.lease, span, group, message, **counted), change
+        retry_encoded(job.jid, job.lease, span, group, message, error=error, **counted), change
     )
 
 
@@ -200,11 +202,12 @@ def retry_encoded(  # noqa: PLR0913 - the arguments of the script
     group: str | None = None,
     message: str | None = None,
     *,
+    error: str | None = None,
     tries: str | None = None,
     apart: bool | None = None,
 ) -> Call[int]:
     """Return a running job to its queue at the cost of a retry, with checked arguments."""
-    options = pack(given(group=group, message=message, tries=tries, apart=apart))
+    options = pack(given(group=group, message=message, error=error, tries=tries, apart=apart))
     return Call("retry", (jid, lease, delay, options), integer)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from qless_py import Client, Job
+from qless_py.client.humanize import local_time
 from tests.cli.conftest import Program
 
 
@@ -192,6 +193,23 @@ def test_a_job_without_retries_left_shows_none(program: Program, live: Client) -
     assert "0 of 1 left" in program("job", "show", "one").stdout
     assert "0/1" in program("jobs").stdout
     assert program.json("job", "show", "one")["retries_left"] == -1
+
+
+def test_a_retried_attempt_is_shown_with_its_error_and_when_it_runs_again(
+    program: Program, live: Client
+) -> None:
+    live.queues["q"].put("K", jid="j")
+    job = live.queues["q"].pop()
+    assert job is not None
+    job.retry(3600, "K:ValueError", "no such user: 7")
+
+    shown = program("job", "show", "j").stdout
+    history = program.json("job", "show", "j")["history"]
+    (entry,) = [one for one in history if one["what"] == "retried"]
+
+    assert "no such user: 7" in shown
+    assert local_time(entry["due_at"]) in shown
+    assert entry["due_at"] - entry["when"] == pytest.approx(3600)
 
 
 def test_an_entry_of_ones_own_joins_the_history(program: Program, live: Client) -> None:

@@ -13,6 +13,7 @@ from qless_py.client.explain import (
     Expired,
     Explanation,
     Failed,
+    LastAttempt,
     NoWorker,
     Parent,
     Paused,
@@ -407,7 +408,7 @@ def test_a_running_job(client: Client, clock: Clock) -> None:
 
     clock.advance(60)
     assert client.queues["other"].pop() is None
-    assert kinds(client.explain("j")) == [Behind, NoWorker]
+    assert kinds(client.explain("j")) == [Behind, NoWorker, LastAttempt]
 
 
 def test_a_job_that_was_taken_from_its_worker(client: Client) -> None:
@@ -441,6 +442,37 @@ def test_a_failed_job(client: Client, clock: Clock, message: str, why: str) -> N
     assert explained.words == [
         f"it failed at 2023-11-14 22:13:20 UTC (1 min ago) as ValueError{why}"
     ]
+
+
+def test_a_job_whose_last_run_failed(client: Client, clock: Clock) -> None:
+    client.queues["q"].put("k", jid="j")
+    taken(client).retry(30, "k:ValueError", "no such user: 7\nand more")
+    ask(client)
+
+    explained = client.explain("j")
+
+    name, at = client.worker_name, client.settings.clock()
+    assert explained.of(LastAttempt) == [
+        LastAttempt("retried", at, name, "k:ValueError", "no such user: 7")
+    ]
+    assert explained.words[-1] == (
+        "its last run failed and is retried at 2023-11-14 22:13:20 UTC (now) on worker "
+        f"{name} as k:ValueError: no such user: 7"
+    )
+    clock.advance(30)
+    assert client.explain("j").is_ready
+
+
+def test_a_job_whose_worker_died(client: Client, clock: Clock) -> None:
+    client.queues["q"].put("k", jid="j")
+    job = taken(client)
+    client.run(workers.job_died(job.jid, job.lease, "killed by SIGKILL"))
+    ask(client)
+
+    (attempt,) = client.explain("j").of(LastAttempt)
+
+    assert (attempt.what, attempt.error) == ("crashed", "killed by SIGKILL")
+    assert "its last run crashed at" in attempt.words(clock.now)
 
 
 def test_a_complete_job(client: Client, clock: Clock) -> None:

@@ -143,6 +143,21 @@ def test_all_dependencies_are_removed_at_once(client: Client, visitor: Visitor) 
     assert _job(client, "child").state == "waiting"
 
 
+def test_a_job_page_shows_why_an_attempt_was_retried_and_when_it_runs_again(
+    client: Client, clock: Clock, visitor: Visitor
+) -> None:
+    client.queues["mail"].put("K", jid="j")
+    job = client.queues["mail"].pop()
+    assert job is not None
+    job.retry(3600, "K:ValueError", "no such user: 7")
+
+    page = visitor.get("/jobs/j").text
+
+    assert "no such user: 7" in page
+    assert f"{clock.now + 3600:.0f}000" not in page
+    assert 'datetime="2023-11-14T23:13:20.000Z"' in page
+
+
 def test_duplicating_a_job_fills_in_the_form(
     client: Client, visitor: Visitor, visit: Callable[..., Visitor]
 ) -> None:

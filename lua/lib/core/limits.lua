@@ -36,6 +36,8 @@ return {
   page = 1000,
   -- rows of a page when each takes several reads
   small_page = 250,
+  -- bytes of an error that a history entry keeps
+  error_line = 200,
   -- history entries kept in the job's own value
   history = 9,
   -- milliseconds for which a reply is remembered

@@ -12,7 +12,7 @@ local READY = { waiting = true, stalled = true, throttled = true }
 
 -- Takes a running job from its worker and puts it, as stalled, before everything else in its queue.
 function change.time_out(s, job)
-  job_lib.add_history(job, s, "timed-out")
+  job_lib.add_history(job, s, "timed-out", { worker = job.record.worker, reason = "timeout" })
   events.lost(s, job, "lock_lost")
   leave_state.leave(s, job)
   queue_lib.to_front(s, job, "timed_out")

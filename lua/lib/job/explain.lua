@@ -131,6 +131,21 @@ local function add_expiry(s, found, record)
   end
 end
 
+-- Adds how the last run ended, if the job was to run again.
+local function add_attempt(found, job)
+  local entry = job_lib.last_attempt(job)
+  if entry then
+    local details = entry[3] or {}
+    add(found, "attempt", {
+      what = entry[1],
+      at = entry[2],
+      worker = details.worker,
+      group = details.group,
+      error = details.error or details.cause or details.reason,
+    })
+  end
+end
+
 local function ready(s, found, job)
   local queue = job.record.queue
   add_expiry(s, found, job.record)
@@ -140,6 +155,7 @@ local function ready(s, found, job)
     add_rank(found, job)
   end
   add_workers(s, found, queue)
+  add_attempt(found, job)
 end
 
 local function parents(found, job)
@@ -161,6 +177,8 @@ local states = {
     add(found, "scheduled", { at = job.record.due })
     if job.record.due <= s.now then
       ready(s, found, job)
+    else
+      add_attempt(found, job)
     end
   end,
   depends = function(_, found, job)

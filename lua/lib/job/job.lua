@@ -188,6 +188,47 @@ function job.add_large_history(self, s, what, more)
   end
 end
 
+-- The last few entries of the history behind the first one.
+local function last_entries(self)
+  local entries = {}
+  if self.record.spilled then
+    for _, packed in ipairs(redis.call("LRANGE", keys.history(self.jid), -5, -1)) do
+      entries[#entries + 1] = stored.unpack(packed)
+    end
+  end
+  for i = 2, #self.record.history do
+    entries[#entries + 1] = self.record.history[i]
+  end
+  return entries
+end
+
+local RUNS_AGAIN = { retried = true, crashed = true, ["timed-out"] = true }
+local BEGINS_ANEW = { put = true, done = true, failed = true }
+
+-- The entry of the last run that ended so that the job runs again, as far as it is among the last
+-- few entries, or nil.
+function job.last_attempt(self)
+  local entries = last_entries(self)
+  for i = #entries, 1, -1 do
+    if RUNS_AGAIN[entries[i][1]] then
+      return entries[i]
+    elseif BEGINS_ANEW[entries[i][1]] then
+      return nil
+    end
+  end
+  return nil
+end
+
+-- The first line of an error, cut to what the history keeps of it; nil without one.
+function job.error_line(text)
+  local line = text and string.match(text, "[^\r\n]+")
+  if not line or #line <= limits.error_line then
+    return line
+  end
+  -- The cut may have split a character.
+  return (string.gsub(string.sub(line, 1, limits.error_line), "[\192-\255][\128-\191]*$", ""))
+end
+
 -- Deletes everything that belongs to a job except its index entries, which the caller has removed.
 function job.erase(self)
   local jid, record = self.jid, self.record

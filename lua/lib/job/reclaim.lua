@@ -42,7 +42,7 @@ function reclaim.return_unchanged(s, job)
 end
 
 local function record_expiry(s, job)
-  job_lib.add_history(job, s, "timed-out")
+  job_lib.add_history(job, s, "timed-out", { worker = job.record.worker, reason = "lost lease" })
   stats.add(s, job.record.queue, "retried", 1)
   stats.add(s, job.record.queue, "stalled", 1)
   events.tracked(s, "stalled", job)

@@ -139,7 +139,8 @@ def fail(ns: Namespace, jid: str, lease: str, group: str, message: str, data: st
 def retry(ns: Namespace, jid: str, lease: str, delay: int, options: Options) -> Any:
     job = ns.held(jid, lease)
     failure = {name: options[name] for name in ("group", "message") if name in options}
-    worker = (job.worker or "") if failure else ""
+    holder = job.worker or ""
+    worker = holder if failure else ""
     queue_positions.leave(ns, job)
     job.left -= not options.get("apart")
     job.tries = options.get("tries", job.tries)
@@ -149,12 +150,20 @@ def retry(ns: Namespace, jid: str, lease: str, delay: int, options: Options) -> 
     else:
         if failure:
             completion.set_failure(ns, job, failure["group"], failure["message"], worker)
+        ns.note(job, "retried", _retried(ns, holder, delay, failure))
         queue_positions.to_ready(ns, job, job.queue, ns.now + delay)
         ns.today(job.queue).retries += 1
         ns.log("retried", jid, job.queue)
         unique.settle(ns, job)
     completion.carry_out(ns)
     return left
+
+
+def _retried(ns: Namespace, holder: str, delay: int, failure: Any) -> dict[str, Any]:
+    said: dict[str, Any] = {"worker": holder}
+    if failure:
+        said |= {"group": failure["group"], "error": failure["message"].splitlines()[0]}
+    return said | ({"due": ns.now + delay} if delay > 0 else {})
 
 
 def discard(ns: Namespace, jid: str, lease: str) -> Any:
@@ -178,7 +187,7 @@ def release(ns: Namespace, jid: str, lease: str) -> Any:
 def snooze(ns: Namespace, jid: str, lease: str, delay: int) -> Any:
     job = ns.held(jid, lease)
     queue_positions.leave(ns, job)
-    ns.note(job, "snoozed")
+    ns.note(job, "snoozed", {"due": ns.now + delay})
     queue_positions.to_scheduled(ns, job, job.queue, ns.now + delay)
     unique.settle(ns, job)
     ns.log("snoozed", jid, job.queue)
@@ -192,7 +201,7 @@ def timeout(ns: Namespace, jids: list[str]) -> Any:
         if jobs[-1].state != "running":
             raise Refused("WRONGSTATE")
     for job in jobs:
-        ns.note(job, "timed-out")
+        ns.note(job, "timed-out", {"worker": job.worker, "reason": "timeout"})
         ns.publish_lost(job)
         queue_positions.leave(ns, job)
         queue_positions.to_front(ns, job, "stalled", 2)
