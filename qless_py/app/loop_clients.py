@@ -16,8 +16,8 @@ _Key = tuple[int, Any]
 class LoopClients:
     """Makes a client for each event loop on first use.
 
-    Connections of asyncio belong to the loop that opened them. A worker runs an `async def` handler
-    in a new loop for each job, so one client for all of them would fail at its second job.
+    Connections of asyncio belong to the loop that opened them, and a process may run several loops:
+    in threads, and one after another.
     """
 
     def __init__(self) -> None:
