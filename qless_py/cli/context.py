@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-import traceback
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import click
 from click.core import ParameterSource
 
+from qless_py.cli.errors import ImportFailedError
 from qless_py.cli.output import Output
 from qless_py.errors import ConfigError
 from qless_py.store import parse, settings_file
@@ -35,13 +35,11 @@ _RANKS: Final = (
 
 
 def reported(load: Callable[[str], R], name: str) -> R:
-    """Import something; a mistake in its name is a usage error, one in its code has a traceback."""
+    """Import something; what goes wrong is a usage error, one in its code with a traceback."""
     try:
         return load(name)
     except ConfigError as error:
-        if error.__cause__ is not None:
-            click.echo("".join(traceback.format_exception(error.__cause__)).rstrip(), err=True)
-        raise click.UsageError(str(error)) from error
+        raise ImportFailedError(str(error), error.__cause__) from error
 
 
 class CliContext:

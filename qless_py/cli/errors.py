@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import sys
+import traceback
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -38,6 +39,26 @@ class NotFoundError(click.ClickException):
     exit_code = NOT_FOUND
 
 
+class ImportFailedError(click.UsageError):
+    """An application cannot be imported; `traceback` shows where its code failed, if it did."""
+
+    def __init__(self, message: str, cause: BaseException | None) -> None:
+        super().__init__(message)
+        self.traceback = "" if cause is None else _traceback(cause)
+
+
+def _traceback(error: BaseException) -> str:
+    """Return the traceback from the first frame of the application on."""
+    trace = error.__traceback__
+    while trace is not None and _is_of_import(trace.tb_frame.f_globals.get("__name__", "")):
+        trace = trace.tb_next
+    return "".join(traceback.format_exception(type(error), error, trace)).rstrip()
+
+
+def _is_of_import(module: str) -> bool:
+    return f"{module}.".startswith(("qless_py.app.", "importlib."))
+
+
 def exit_code(run: Callable[[], Any], is_json: Callable[[], bool] = lambda: False) -> int:
     """Run something and return its exit code; report errors on standard error."""
     try:
@@ -52,6 +73,9 @@ def exit_code(run: Callable[[], Any], is_json: Callable[[], bool] = lambda: Fals
         ending = _ending(error)
         if ending is None:
             raise
+        if isinstance(error, ImportFailedError) and error.traceback:
+            with contextlib.suppress(OSError):
+                click.echo(safe(error.traceback), err=True)
         _say(*ending[1:], is_json=is_json())
         return ending[0]
     return code if isinstance(code, int) else 0
