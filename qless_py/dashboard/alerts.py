@@ -50,8 +50,8 @@ def find_alerts(
     """Return the alerts of a snapshot and of the metrics of the last hour.
 
     The worst come first, and of these causes before their effects; what a cause explains has no row
-    of its own. `failing_since` maps failure groups to the instant they were first seen, `ended` the
-    late queues to the number of their jobs that completed or failed in the last five minutes.
+    of its own. `failing_since` maps failure groups to the instant at which the first of their jobs
+    failed, `ended` the late queues to the jobs that completed or failed in the last five minutes.
     """
     found = [*_unreadable(snapshot), *_no_workers(snapshot), *_lost_workers(snapshot)]
     if not any(one.text.startswith("no workers") for one in found):
@@ -235,7 +235,7 @@ def _new_groups(snapshot: Snapshot, failing_since: Mapping[str, float | None]) -
     }
     if len(new) == 1:
         ((group, since),) = new.items()
-        text = f"new failure: {group}, first seen {humanize.ago(since, snapshot.at)}"
+        text = f"new failure: {group}, its oldest job failed {humanize.ago(since, snapshot.at)}"
         yield Alert("warn", text, "failure", {"group": group})
     elif new:
         groups = sorted(new, key=lambda group: -new[group])
