@@ -200,6 +200,7 @@ def test_browsers_identify_changes_from_other_origins(
     ):
         page = context.new_page()
         page.set_default_timeout(PATIENCE)
+        live.queues["mail"].put("app.Send")
         page.goto(f"{url}/queues/mail")
         page.get_by_text("Pause…").click()
         page.get_by_role("button", name="Pause mail").click()
