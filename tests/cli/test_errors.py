@@ -94,7 +94,8 @@ def test_an_unusable_store_is_reported_in_one_line(url: str, word: str) -> None:
 
 
 def test_a_password_is_never_shown() -> None:
-    ended = run("work", "-q", "mail", "--import", "tests", "--url", "redis://:secret@127.0.0.1:1/0")
+    url = "redis://:secret@127.0.0.1:1/0"
+    ended = run("work", "-q", "mail", "--import", "tests", "--burst", "--url", url)
 
     assert ended.returncode == 1
     assert "secret" not in ended.stdout + ended.stderr
