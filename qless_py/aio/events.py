@@ -21,6 +21,7 @@ from qless_py.client.events import (
     Resubscribed,
 )
 from qless_py.client.session import AsyncSession
+from qless_py.store.cancellation import CancellationGuard
 
 _log = logging.getLogger(__name__)
 
@@ -47,10 +48,14 @@ class AsyncSubscription:
 
     async def open(self) -> None:
         """Subscribe, and wait for the server to confirm, so that no later message is missed."""
-        pubsub = self._redis.pubsub()
+        pubsub, cancellations = self._redis.pubsub(), CancellationGuard()
         try:
             await pubsub.subscribe(*self._channels)
-            answers = [await pubsub.get_message(timeout=QUIET) for _ in self._channels]
+            answers = []
+            for _ in self._channels:
+                cancellations.reraise()
+                answers.append(await pubsub.get_message(timeout=QUIET))
+            cancellations.reraise()
         except BaseException:
             await _discard(pubsub)
             raise
@@ -63,6 +68,7 @@ class AsyncSubscription:
     async def get(self, wait: float) -> Message | None:
         """Return the next message as (channel, data), or `None` after `wait` seconds."""
         deadline = time.monotonic() + wait
+        cancellations = CancellationGuard()
         while True:
             left = deadline - time.monotonic()
             was_open = self.is_open
@@ -71,6 +77,7 @@ class AsyncSubscription:
             except LOST as error:
                 await self._lose(error)
                 message = None
+            cancellations.reraise()
             if message is not None:
                 return message
             if deadline - time.monotonic() <= 0 or (self.is_open and not was_open):
@@ -80,7 +87,9 @@ class AsyncSubscription:
         """Close the connection."""
         pubsub, self._pubsub = self._pubsub, None
         if pubsub is not None:
+            cancellations = CancellationGuard()
             await _discard(pubsub)
+            cancellations.reraise()
 
     async def _next(self, wait: float) -> Message | None:
         if self._pubsub is None:

@@ -12,6 +12,7 @@ import redis.asyncio
 from qless_py.errors import StoreError
 from qless_py.protocol import Call
 from qless_py.store import permissions, wakeup
+from qless_py.store.cancellation import CancellationGuard
 from qless_py.store.resend import PIPELINE, Command, Exchange
 from qless_py.store.runner import LOST, RunnerBase
 
@@ -38,7 +39,7 @@ class AsyncRunner(RunnerBase[redis.asyncio.Redis]):
 
     async def wait(self, keys: Sequence[str | bytes], timeout: float) -> bytes | None:  # noqa: ASYNC109 - the server's
         """Wait until one of the wake keys has a marker, and remove it; see `Runner.wait`."""
-        cancellations = _CancellationGuard()
+        cancellations = CancellationGuard()
         connection: Any = await self.redis.connection_pool.get_connection()
         try:
             await connection.send_command(*wakeup.command(keys, timeout))
@@ -54,17 +55,20 @@ class AsyncRunner(RunnerBase[redis.asyncio.Redis]):
             raise
         finally:
             await self.redis.connection_pool.release(connection)
+        cancellations.reraise()
         return None if reply is None else bytes(reply[0])
 
     async def _send(self, calls: Sequence[Call[Any]]) -> list[Any]:
-        exchange, cancellations = self._exchange(calls), _CancellationGuard()
+        exchange, cancellations = self._exchange(calls), CancellationGuard()
         failure = await self._attempt(exchange)
         if not exchange.is_finished:
             await self._resend(exchange, failure, cancellations)
-        return self._results(exchange)
+        results = self._results(exchange)
+        cancellations.reraise()
+        return results
 
     async def _resend(
-        self, exchange: Exchange, failure: Exception | None, cancellations: _CancellationGuard
+        self, exchange: Exchange, failure: Exception | None, cancellations: CancellationGuard
     ) -> None:
         resends = self._resends(exchange, exchange.begun)
         while not exchange.is_finished:
@@ -117,23 +121,3 @@ async def _ask(connection: Any, commands: Sequence[Command]) -> list[Any]:
         except redis.ResponseError as error:
             replies.append(error)
     return replies
-
-
-class _CancellationGuard:
-    """Re-raise a cancellation of this task that came meanwhile and was swallowed.
-
-    Before Python 3.12, `asyncio.wait_for`, with which redis-py sends, swallows a cancellation when
-    what it waited for ends at the same moment.
-    """
-
-    def __init__(self) -> None:
-        self._count = self._cancellations()
-
-    def reraise(self) -> None:
-        if self._cancellations() > self._count:
-            raise asyncio.CancelledError
-
-    @staticmethod
-    def _cancellations() -> int:
-        task = asyncio.current_task()
-        return 0 if task is None else task.cancelling()
