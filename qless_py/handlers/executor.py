@@ -19,7 +19,7 @@ import asyncio
 import contextlib
 import inspect
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
@@ -33,6 +33,7 @@ from qless_py.errors import (
 )
 from qless_py.handlers import exceptions, resolve
 from qless_py.handlers.context import running
+from qless_py.handlers.event_loop import KeptLoop, run_once
 from qless_py.handlers.fork_guard import ForkGuard
 from qless_py.handlers.interrupt import SoftLimit
 from qless_py.handlers.job import HandledJob
@@ -99,6 +100,7 @@ class Executor:
         self._middleware = tuple(_load_middleware(one) for one in options.middleware)
         self._resolved: dict[tuple[str, str], _Resolved] = {}
         self._queue_policies = QueuePolicies()
+        self._loop: KeptLoop | None = None
 
     def run(self, job: HandledJob) -> Any:
         """Call the job's handler and return its value; an `async def` one gets an event loop.
@@ -119,7 +121,19 @@ class Executor:
                     policy = self._queue_policies.of(job.queue_name, job.session.run)
                 self._apply(policy or self._options.retry, job, error)
             raise
-        return _run_coroutine(self.arun(job))
+        loop = self._loop
+        if loop is None or not loop.is_usable:
+            return run_once(self.arun(job))
+        return loop.run(self.arun(job))
+
+    def keep_loop(self) -> None:
+        """Run all `async def` handlers that this thread runs in one event loop."""
+        self._loop = KeptLoop()
+
+    def close(self) -> None:
+        """Close the event loop that was kept."""
+        if self._loop is not None:
+            self._loop.close()
 
     async def arun(self, job: HandledJob) -> Any:
         """Await the job's handler; one that is not `async def` runs in a thread."""
@@ -137,6 +151,11 @@ class Executor:
                 self._apply(policy or self._options.retry, job, error)
             raise
         return await asyncio.to_thread(self.run, job)
+
+    @property
+    def known(self) -> int:
+        """The number of handlers that were found so far."""
+        return len(self._resolved)
 
     def is_async(self, job: HandledJob) -> bool:
         """Return whether the handler is `async def`; False if it cannot be resolved."""
@@ -254,7 +273,7 @@ def _call(handler: Handler, job: HandledJob) -> Any:
     with ForkGuard():
         value = handler.bound()(job)
     _refuse_generator(handler, value)
-    return _run_coroutine(_await(value)) if inspect.isawaitable(value) else value
+    return run_once(_await(value)) if inspect.isawaitable(value) else value
 
 
 def _refuse_generator(handler: Handler, value: Any) -> None:
@@ -270,60 +289,6 @@ def _refuse_generator(handler: Handler, value: Any) -> None:
 async def _await(coroutine: Awaitable[Any]) -> Any:
     with ForkGuard():
         return await coroutine
-
-
-def _run_coroutine(coroutine: Coroutine[Any, Any, Any]) -> Any:
-    """Run a coroutine in an event loop of its own."""
-    main = _MainTask(coroutine)
-    with asyncio.Runner() as runner:
-        runner.get_loop().set_exception_handler(main.on_error)
-        try:
-            runner.run(main.run())
-        except asyncio.CancelledError:
-            if main.interrupt is not None:
-                raise main.interrupt from None
-            raise
-    if main.error is not None:
-        raise main.error
-    return main.value
-
-
-class _MainTask:
-    """The task that runs a handler in a loop of its own, and how the handler ended.
-
-    That is not the result of the task: asyncio calls the repr of results, which may raise.
-
-    An interrupt that a signal raises inside a callback of the loop would only be logged by the
-    loop. Here it cancels the task and is kept as `interrupt`.
-    """
-
-    def __init__(self, coroutine: Coroutine[Any, Any, Any]) -> None:
-        self.value: Any = None
-        self.error: BaseException | None = None
-        self.interrupt: BaseException | None = None
-        self._coroutine = coroutine
-        self._task: asyncio.Task[Any] | None = None
-
-    async def run(self) -> None:
-        """Await the coroutine and keep what it returned or raised."""
-        self._task = asyncio.current_task()
-        try:
-            self.value = await self._coroutine
-        except asyncio.CancelledError:
-            raise
-        except BaseException as error:  # noqa: BLE001 - raised by the caller
-            self.error = error
-
-    def on_error(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        """Handle an exception that no code has caught."""
-        error = context.get("exception")
-        is_interrupt = isinstance(error, (ProcessStop, LostLeaseError, SoftLimitError))
-        if not is_interrupt or self.interrupt is not None:
-            loop.default_exception_handler(context)
-            return
-        self.interrupt = error
-        if self._task is not None:
-            self._task.cancel()
 
 
 def _load_middleware(one: str | Middleware) -> Middleware:

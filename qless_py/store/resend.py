@@ -183,6 +183,11 @@ class Exchange:
         self._loads_left -= 1
         return True
 
+    @property
+    def scripts(self) -> Iterator[str]:
+        """The scripts of the calls."""
+        return (item.call.script for item in self._items)
+
     def results(self) -> list[Any]:
         """Return the decoded reply to each call, or the exception that refused it."""
         return [

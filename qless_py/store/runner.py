@@ -12,7 +12,7 @@ import redis
 from qless_py.errors import StoreError
 from qless_py.protocol import Call
 from qless_py.protocol.settings import channel_prefix
-from qless_py.store import permissions, resend
+from qless_py.store import holds, permissions, resend
 from qless_py.store.outage import OutageLog
 from qless_py.store.resend import PIPELINE, Command, Exchange, ResendLoop, ResendPolicy, elapsed
 from qless_py.store.soft_limit import SoftLimitGuard
@@ -85,6 +85,7 @@ class RunnerBase(Generic[R]):
         # Only now: a series must not be used again while the outcome of its call is uncertain.
         if exchange.can_reuse_series:
             self._series.release(exchange.series)
+        holds.note(exchange.scripts)
         return exchange.results()
 
 

@@ -23,6 +23,7 @@ from qless_py.handlers.result import Transition
 from qless_py.protocol import Call
 from qless_py.protocol.arguments import MAX_PER_CALL
 from qless_py.protocol.queues import PopReply
+from qless_py.store import holds
 from qless_py.store.outage import UNAVAILABLE
 from qless_py.worker.acknowledger import Acknowledger, StopWaiting, UnconfirmedFetch
 from qless_py.worker.child_process import SpawnSpec
@@ -72,6 +73,7 @@ class ChildContext:
         self._reserver = options.make_reserver()
         self._default_limits: set[tuple[str, str]] = set()
         self._had_jobs = False
+        self._hold_mark = holds.mark()
         self._bulk_at = 0.0
         self._lock = threading.Lock()
         self._no_jobs = PopReply([], None, more=False, wake=[])
@@ -99,6 +101,7 @@ class ChildContext:
         self.board.mark_fetching()
         self.acknowledger.close()
         self.fetcher.close()
+        self.executor.close()
         self.client.close()
 
     def close_inherited(self) -> None:
@@ -114,6 +117,13 @@ class ChildContext:
         self.control.has_news = False
         self.control.read()
         return not (self.control.stop or self.control.quiet)
+
+    def is_held_back(self) -> bool:
+        """Return whether jobs fetched earlier must be released before they start.
+
+        A handler may have blocked a throttle or paused a queue after they were fetched.
+        """
+        return holds.mark() != self._hold_mark
 
     def is_due_for_recycling(self) -> bool:
         """Return whether this child is to be replaced and must fetch no more jobs."""
@@ -225,6 +235,7 @@ class ChildContext:
         return reply
 
     def _pop(self, count: int) -> Call[PopReply]:
+        self._hold_mark = holds.mark()
         most = self.recycling.remaining(self.board.ended + len(self.held))
         count = max(1, min(count, most))
         reserver, spec = self._reserver, self.spec

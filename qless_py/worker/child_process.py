@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Final, NoReturn
 
 from qless_py.handlers.logs import Event
-from qless_py.worker import control_pipe, signals
+from qless_py.worker import control_pipe, exit_hooks, signals
 from qless_py.worker.stack_file import StackFile
 from qless_py.worker.status_board import LeasedJob, Status, StatusBoard
 
@@ -190,13 +190,17 @@ def _run_child(
     code = 1
     try:
         signals.die_with_parent(parent)
+        exit_hooks.forget_inherited()
         close_inherited()
         code = main(spec)
     except BaseException:
         logger.exception(Event("child failed", worker=spec.worker))
     finally:
-        _flush_streams()
-        os._exit(code)
+        try:
+            exit_hooks.run()
+            _flush_streams()
+        finally:
+            os._exit(code)
 
 
 def _flush_streams() -> None:

@@ -31,6 +31,10 @@ class Prefetch:
         """Return how long a job of this klass may run; a long time if none was seen yet."""
         return self._averages.get(klass, BATCH_SECONDS)
 
+    def restart(self) -> None:
+        """Fetch one job the next time, whatever is known of their lengths."""
+        self._count = 0
+
     def next(self) -> int:
         """Return how many jobs to fetch, at most twice as many as the last time."""
         fitting = int(BATCH_SECONDS / max(self._average, 1e-6))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import logging
 import os
@@ -282,3 +283,15 @@ def test_an_exception_that_arrives_too_late_is_dropped() -> None:
     thread.join(30)
 
     assert len(outcome) == 1
+
+
+def test_events_are_flushed_once_at_the_end_of_each_process(
+    client: Client, sent: list[Envelope]
+) -> None:
+    del sent
+    watch = Sentry()
+    before = atexit._ncallbacks()
+    for _ in range(2):
+        perform(taken(client, jobs.gives, {"give": 1}), inside(watch))
+
+    assert atexit._ncallbacks() == before + 1

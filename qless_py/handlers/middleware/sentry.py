@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import importlib
+import os
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 from qless_py.errors import ConfigError, ProcessStop
 from qless_py.handlers import exceptions
 from qless_py.handlers.job import HandledJob
 from qless_py.handlers.outcomes import Outcome, deciding
+
+_FLUSH_TIMEOUT: Final = 1.0  # seconds
 
 
 class Sentry:
@@ -28,11 +32,16 @@ class Sentry:
                 "Sentry needs the package sentry-sdk; install qless_py with the extra `sentry`"
             ) from error
         self._with_data = with_data
+        self._process = 0  # The one in which the end of the process was provided for.
 
     @contextlib.contextmanager
     def __call__(self, job: HandledJob) -> Iterator[None]:
         """Report one run."""
         sdk = self._sdk
+        if self._process != os.getpid():
+            # The SDK sends from a thread, and may have been set up before the fork.
+            self._process = os.getpid()
+            atexit.register(sdk.flush, timeout=_FLUSH_TIMEOUT)
         with sdk.isolation_scope() as scope:
             scope.set_tag("queue", job.queue_name)
             scope.set_tag("klass", job.klass_name)

@@ -86,9 +86,8 @@ class ConcurrentRunner:
             context.acknowledger.poll()
             self._collect()
             self._pass_messages()
-            if self._waiting and not may_start:
-                context.release(list(self._waiting))
-                self._waiting.clear()
+            if not may_start:
+                self._release_waiting()
             is_exiting = context.control.stop or context.is_due_for_recycling()
             if is_exiting and not context.held:
                 break
@@ -101,6 +100,9 @@ class ConcurrentRunner:
 
     def _fill(self, free: int) -> None:
         """Start jobs in the free slots; fetch more when none is left of the last batch."""
+        if self._waiting and self._context.is_held_back():
+            self._release_waiting()
+            self._prefetch.restart()
         if not self._waiting:
             context = self._context
             # The store leases no more in one call, and the board has no room for more.
@@ -137,6 +139,11 @@ class ConcurrentRunner:
             self._waiting.clear()
         else:
             self._started[lease] = time.monotonic()
+
+    def _release_waiting(self) -> None:
+        if self._waiting:
+            self._context.release(list(self._waiting))
+            self._waiting.clear()
 
     def _free(self) -> int:
         """Return the number of free slots: 0 for a while after a job could not be started."""

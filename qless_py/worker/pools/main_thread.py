@@ -17,6 +17,7 @@ from qless_py.handlers.executor import Executor
 from qless_py.handlers.result import Transition
 from qless_py.worker import sandbox, signals
 from qless_py.worker.control_pipe import ControlPipe
+from qless_py.worker.process_state import ProcessState
 from qless_py.worker.sandbox import Folder
 
 SignalHandler = Callable[[int, FrameType | None], None]
@@ -48,11 +49,14 @@ class MainThreadRunner:
         self._job: Job | None = None  # Set while its handler may be interrupted.
         self._on_signal: SignalHandler | None = None
         self._number = signal.SIGTERM
+        self._state: ProcessState | None = None
+        self._known = 0
 
     def listen(self, number: signal.Signals, on_signal: SignalHandler) -> None:
         """Install the handler of the signal that announces control messages."""
         self._number, self._on_signal = number, on_signal
         signal.signal(number, on_signal)
+        self._state = ProcessState()
 
     def run(
         self,
@@ -96,12 +100,25 @@ class MainThreadRunner:
             self._job = job
             with sandbox.for_job(self._folder, job):
                 prepare()
-                value = self._executor.run(job)
+                self._remember_imports()
+                try:
+                    value = self._executor.run(job)
+                finally:
+                    # Here a timer that goes off right now still counts as the job's.
+                    if self._state is not None:
+                        self._state.restore()
             self._job = None
         except BaseException as error:  # noqa: BLE001 - whatever a handler raises fails its job
             self._job = None
             return Transition.raised(job, error)
         return complete(job, value)
+
+    def _remember_imports(self) -> None:
+        """Let stay what a module that was imported for this job has changed in the process."""
+        known = self._executor.known
+        if self._state is not None and known != self._known:
+            self._known = known
+            self._state.remember()
 
     def _restore_signals(self, on_signal: SignalHandler) -> None:
         """Undo what the handler of a job did to the signal handlers."""

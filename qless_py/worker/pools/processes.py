@@ -26,7 +26,7 @@ from qless_py.handlers.logs import Event, fields_of
 from qless_py.handlers.outcomes import Snooze
 from qless_py.handlers.result import Transition
 from qless_py.protocol import Call
-from qless_py.worker import control_pipe, sandbox, signals
+from qless_py.worker import control_pipe, exit_hooks, sandbox, signals
 from qless_py.worker.child_context import ChildContext, HeldJob
 from qless_py.worker.child_process import exit_cause
 from qless_py.worker.job_log import log_crash, logging_state
@@ -226,6 +226,7 @@ class ProcessPool:
         try:
             # As little as possible: each page of memory that is written to is copied first.
             signals.die_with_parent(parent)
+            exit_hooks.forget_inherited()
             self._fork_signals.is_on = True
             self._context.close_inherited()
             job = held.job
@@ -247,16 +248,19 @@ class ProcessPool:
         except BaseException:
             logger.exception(Event("process of a job failed", **fields_of(held.job)))
         finally:
-            for stream in (sys.stdout, sys.stderr):
-                with contextlib.suppress(OSError, ValueError, AttributeError):
-                    stream.flush()
-            os._exit(code)
+            try:
+                exit_hooks.run()
+                for stream in (sys.stdout, sys.stderr):
+                    with contextlib.suppress(OSError, ValueError, AttributeError):
+                        stream.flush()
+            finally:
+                os._exit(code)
 
     def _complete(self, job: Job, value: Any) -> Transition:
         """Send only data and result of a job that just completes: the child makes the call."""
         if job.state == "running" and not job.follow_ups:
             # `Transition.returned` handles a value that cannot be encoded.
-            with contextlib.suppress(Exception):
+            with contextlib.suppress(BaseException):
                 self._completion = (_COMPLETION, job.data_to_send(), job.encode_given(value))
                 return Transition(job, None)
         return Transition.returned(job, value)

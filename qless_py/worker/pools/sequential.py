@@ -34,6 +34,7 @@ class SequentialRunner:
     def run(self) -> None:
         """Fetch and run jobs until the child must exit."""
         context = self._context
+        context.executor.keep_loop()
         # One bound method for good: it is compared with the installed handler after each job.
         self._runner.listen(context.spec.interrupt, self.on_signal)
         reply: PopReply | None = None
@@ -69,6 +70,12 @@ class SequentialRunner:
         jobs = context.hold(reply)
         self._fetched_at = self._checked_at = time.monotonic()
         for number, held in enumerate(jobs):
+            # The first one starts in any case: it was fetched last, and there is progress even if
+            # other processes hold jobs back all the time.
+            if number and context.is_held_back():
+                context.release(jobs[number:])
+                self._prefetch.restart()
+                return
             if context.acknowledger.has_kept and self._may_take_long(held):
                 context.acknowledger.send_next()
             # Mark the job RUNNING before reading control messages. The supervisor, which may be
