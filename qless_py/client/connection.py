@@ -10,7 +10,10 @@ from qless_py.store.resend import ResendPolicy
 
 R = TypeVar("R")
 
-PATIENCE: Final = 60.0
+# Short enough for a web request, which waits for the store meanwhile.
+PATIENCE: Final = 10.0
+# Of clients in jobs: nobody waits for them, and another run would cost more.
+PATIENCE_IN_JOBS: Final = 60.0
 # The server remembers answers for five minutes. A call must not be sent again after that.
 _MAX_PATIENCE: Final = 120_000
 

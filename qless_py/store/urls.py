@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from collections.abc import Mapping
@@ -14,6 +15,8 @@ from redis.connection import parse_url
 
 from qless_py.errors import StoreError
 from qless_py.store import settings_file
+
+logger = logging.getLogger(__name__)
 
 Kind = Literal["embedded", "tcp", "unix", "sentinel", "cluster"]
 Address = tuple[str, int]
@@ -30,6 +33,7 @@ _KINDS: Final[Mapping[str, Kind]] = {
     "rediss+cluster": "cluster",
 }
 _PORTS: Final[Mapping[str, int]] = {"tcp": 6379, "sentinel": 26379, "cluster": 6379}
+_LOGGED: Final[set[str]] = set()  # the embedded stores that were chosen for want of a URL
 _MAX_PORT: Final = 65535
 _ELSEWHERE: Final = frozenset({"host", "port", "path", "connection_class"})
 PLACE_OPTIONS: Final = frozenset({"host", "port", "ssl", "unix_socket_path"})
@@ -87,7 +91,20 @@ def resolve(
             return candidate
     if configured is None and (from_file := settings_file.load(environ=environ).url):
         return from_file
-    return _embedded_url(str(default_folder(environ)))
+    return _default_url(environ)
+
+
+def _default_url(environ: Mapping[str, str]) -> str:
+    """Return the URL of the embedded store, and say once that no other was named."""
+    url = _embedded_url(str(default_folder(environ)))
+    if url not in _LOGGED:
+        _LOGGED.add(url)
+        logger.info(
+            "no store is named by a URL, QLESS_PY_URL, REDIS_URL or the settings file, "
+            "using the embedded one at %s",
+            url,
+        )
+    return url
 
 
 def options_url(options: Mapping[str, Any]) -> str | None:

@@ -14,6 +14,7 @@ from typing import Final
 
 from qless_py import package, protocol
 from qless_py.client.client import Client
+from qless_py.client.connection import PATIENCE_IN_JOBS
 from qless_py.client.job import Job
 from qless_py.errors import DeadWorkerError, StaleRequestError
 from qless_py.handlers.executor import Executor, HandlerOptions
@@ -63,6 +64,7 @@ class ChildContext:
             codec=options.codec,
             codecs=options.codecs,
             worker_name=spec.worker,
+            patience=PATIENCE_IN_JOBS,
         )
         self.executor = Executor(_handler_options(options))
         self.acknowledger = Acknowledger(self.client, self.control, self._acknowledged)

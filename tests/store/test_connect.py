@@ -269,3 +269,18 @@ def test_a_server_is_reached_over_tls(tmp_path: Path) -> None:
             wary.ping()
 
     assert isinstance(caught.value.__context__, ssl.SSLCertVerificationError)
+
+
+def test_the_choice_of_the_embedded_store_is_logged_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    environ = {"XDG_DATA_HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path)}
+
+    with caplog.at_level(logging.INFO, "qless_py.store.urls"):
+        urls = {store.resolve(environ=environ) for _ in range(3)}
+        store.resolve("redis://named", environ=environ)
+
+    assert urls == {f"embedded://{tmp_path}/qless_py"}
+    (line,) = [one.getMessage() for one in caplog.records]
+    assert str(tmp_path) in line
+    assert "QLESS_PY_URL" in line

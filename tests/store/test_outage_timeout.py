@@ -10,6 +10,7 @@ import pytest
 import redis as redis_py
 
 from qless_py import Client, aio
+from qless_py.client.connection import PATIENCE, resend_policy
 from qless_py.errors import BadArgumentError
 from tests import servers
 
@@ -54,3 +55,9 @@ def test_an_invalid_patience_is_rejected(patience: Any) -> None:
         Client(_NOWHERE, patience=patience)
     with pytest.raises(BadArgumentError):
         aio.Client(_NOWHERE, patience=patience)
+
+
+def test_a_client_waits_ten_seconds_by_default() -> None:
+    assert resend_policy(PATIENCE).limit == 10
+    with Client(_NOWHERE) as client:
+        assert client.runner._policy == resend_policy(PATIENCE)
