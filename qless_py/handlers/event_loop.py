@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from qless_py.errors import LostLeaseError, ProcessStop, SoftLimitError
 from qless_py.handlers import exceptions
+from qless_py.handlers.interrupt import RUNS_ALONE
 
 _INTERRUPTS: Final = (ProcessStop, LostLeaseError, SoftLimitError)
 
@@ -49,7 +50,9 @@ class KeptLoop:
         loop.set_exception_handler(main.on_error)
         try:
             # Each with variables of its own: the runner would use one context for all of them.
-            runner.run(main.run(), context=contextvars.copy_context())
+            context = contextvars.copy_context()
+            context.run(RUNS_ALONE.set, True)  # noqa: FBT003 - its only argument
+            runner.run(main.run(), context=context)
             runner.run(_cancel_other_tasks())
         except asyncio.CancelledError:
             runner.run(_cancel_other_tasks())

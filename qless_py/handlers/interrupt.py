@@ -12,10 +12,17 @@ import ctypes
 import signal
 import threading
 import time
+from collections.abc import Callable
+from contextvars import ContextVar
 from types import FrameType, TracebackType
-from typing import Self
+from typing import Final, Self
 
 from qless_py.errors import SoftLimitError
+
+# Set in the tasks of a handler whose event loop runs nothing else: then an alarm can end the block
+# of a task that never awaits, and hits no other job.
+RUNS_ALONE: Final[ContextVar[bool]] = ContextVar("qless_py_runs_alone", default=False)
+_SLACK: Final = 0.2  # Seconds that a loop has to cancel the block itself.
 
 
 class InterruptibleBlock:
@@ -89,6 +96,10 @@ class SoftLimit:
         self._timer: _Alarm | _Timer | None = None
         self._timeout: asyncio.Timeout | None = None
 
+    def _is_late(self) -> bool:
+        """Return whether the loop has not canceled the block, since some task does not await."""
+        return self._timeout is not None and not self._timeout.expired()
+
     def __enter__(self) -> Self:
         is_main = threading.current_thread() is threading.main_thread()
         self._timer = (_Alarm if is_main else _Timer)(self._seconds)
@@ -102,6 +113,9 @@ class SoftLimit:
     async def __aenter__(self) -> Self:
         self._timeout = asyncio.timeout(self._seconds)
         await self._timeout.__aenter__()
+        if RUNS_ALONE.get() and threading.current_thread() is threading.main_thread():
+            self._timer = _Alarm(self._seconds, _SLACK, self._is_late)
+            self._timer.start()
         return self
 
     async def __aexit__(
@@ -110,6 +124,8 @@ class SoftLimit:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        if self._timer is not None:
+            self._timer.stop()
         if self._timeout is None:
             return
         try:
@@ -126,14 +142,19 @@ class _Alarm:
     for the time that is left of it.
     """
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(
+        self, seconds: float, slack: float = 0.0, is_needed: Callable[[], bool] | None = None
+    ) -> None:
         self._seconds = seconds
+        self._slack = slack
+        self._is_needed = is_needed
 
     def start(self) -> None:
         self._handler = signal.signal(signal.SIGALRM, self._on_alarm)
         self._started = time.monotonic()
-        self._remaining = signal.setitimer(signal.ITIMER_REAL, self._seconds)[0]
-        if 0 < self._remaining < self._seconds:
+        due_in = self._seconds + self._slack
+        self._remaining = signal.setitimer(signal.ITIMER_REAL, due_in)[0]
+        if 0 < self._remaining < due_in:
             signal.setitimer(signal.ITIMER_REAL, self._remaining)
 
     def stop(self) -> None:
@@ -144,7 +165,8 @@ class _Alarm:
             signal.setitimer(signal.ITIMER_REAL, max(remaining, 0.001))
 
     def _on_alarm(self, _number: int, _frame: FrameType | None) -> None:
-        raise _exceeded(self._seconds)
+        if self._is_needed is None or self._is_needed():
+            raise _exceeded(self._seconds)
 
 
 class _Timer:

@@ -180,3 +180,11 @@ def test_a_single_process_exits_at_the_end_of_a_burst(live: Client, work: Start)
 
     assert worker.wait() == 0
     assert {result(live, jid) for jid in jids} == {worker.process.pid}
+
+
+def test_a_module_that_replaces_selectors_harms_no_job(live: Client, work: Start) -> None:
+    jid = put(live, "tests.worker.patching_handlers.runs")
+    work(isolation="job", imports=["tests.worker.patching_handlers"])
+
+    assert result(live, jid) == "run"
+    assert read(live, jid).crashes == 0

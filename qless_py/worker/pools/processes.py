@@ -35,6 +35,9 @@ from qless_py.worker.status_board import MAX_JOBS, LeasedJob
 
 logger = logging.getLogger(__name__)
 
+# Bound here, before a module of the application may have gevent replace it by one without fileno.
+_Selector: Final = selectors.DefaultSelector
+
 _COMPLETION: Final = ""  # Instead of a script: data and result of a job that just completes.
 _SIZE: Final = 4  # Bytes in front of the message of a process.
 _SPARE_DESCRIPTORS: Final = 4
@@ -68,7 +71,7 @@ class ProcessPool:
 
     def __init__(self, context: ChildContext) -> None:
         self._context = context
-        self._selector = selectors.DefaultSelector()
+        self._selector = _Selector()
         self._processes: dict[str, _JobProcess] = {}
         # One byte for each slot: the message to the job there, read when the signal arrives.
         self._messages = mmap.mmap(-1, MAX_JOBS)
