@@ -208,7 +208,9 @@ OPTIONS: Final = (
     click.option(
         "--max-jobs", type=click.IntRange(min=1), help="Replace a child after this many jobs."
     ),
-    click.option("--max-memory", type=Size(), help="Replace a child that uses more memory: 200M."),
+    click.option(
+        "--max-memory", type=Size(), help="Replace a child with more memory, between jobs: 200M."
+    ),
     click.option("--max-age", type=SPAN, help="Replace a child after this time."),
     click.option("--soft-limit", type=SPAN, help="Raise SoftLimitError in a job after this time."),
     click.option(
