@@ -148,7 +148,24 @@ def queue_forget(ns: Namespace, queues: list[str]) -> Any:
         if queue in queues:
             del ns.days[day, queue]
     ns.fair -= {queue for queue in queues if not queue_positions.waiting(ns, queue)}
+    for queue in queues:
+        if not _has_jobs(ns, queue):
+            _forget_settings(ns, queue)
     return len([queue for queue in queues if ns.queues.pop(queue, None) is not None])
+
+
+def _has_jobs(ns: Namespace, queue: str) -> bool:
+    ended = ("complete", "failed")
+    lives = any(job.queue == queue and job.state not in ended for job in ns.jobs.values())
+    return lives or bool(recurring.listed(ns, queue))
+
+
+def _forget_settings(ns: Namespace, queue: str) -> None:
+    ns.paused.pop(queue, None)
+    for option in ("heartbeat", "retry-policy"):
+        ns.config.pop(f"{queue}-{option}", None)
+    for task in ("pause", "leases", "scheduled", "recurring"):
+        ns.due.pop(f"{task}:{queue}", None)
 
 
 def batch_open(ns: Namespace, batch: str, options: Options, *data: str) -> Any:
