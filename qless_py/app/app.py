@@ -18,16 +18,16 @@ from qless_py.client.connection import PATIENCE, resend_policy
 from qless_py.default_client import SelfReplacing, current_replacement
 from qless_py.errors import BadArgumentError, ConfigError
 from qless_py.handlers.executor import HandlerOptions, Middleware
+from qless_py.handlers.hooks import Hook, Hooks, check_hook
 from qless_py.handlers.retry import RetryPolicy
 from qless_py.protocol import arguments
 from qless_py.protocol.codec import Codec
 from qless_py.protocol.options import Policy, PutOptions, Seconds
 from qless_py.protocol.settings import make_settings
 from qless_py.store import settings_file
-from qless_py.worker.hooks import Hook, Hooks, check_hook
-from qless_py.worker.options import WorkerOptions
 
 if TYPE_CHECKING:
+    from qless_py.worker.options import WorkerOptions
     from qless_py.worker.preflight import Check
 
 P = ParamSpec("P")
@@ -305,6 +305,9 @@ class App:
             "middleware": (*self.middleware, *more.get("middleware", ())),
             "imports": _merged(self._allowed_modules(), more.get("imports", ())),
         }
+        # Imported here because `import qless_py` needs no worker.
+        from qless_py.worker.options import WorkerOptions  # noqa: PLC0415
+
         return WorkerOptions(**given)
 
     def __repr__(self) -> str:

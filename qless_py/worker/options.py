@@ -16,6 +16,7 @@ from types import MappingProxyType
 from typing import Any, Final, Literal
 
 from qless_py.errors import BadArgumentError
+from qless_py.handlers.hooks import Hooks
 from qless_py.handlers.retry import RetryPolicy
 from qless_py.protocol import arguments
 from qless_py.protocol.codec import Codec
@@ -26,7 +27,6 @@ from qless_py.protocol.reservers import (
     ShuffledReserver,
     WeightedReserver,
 )
-from qless_py.worker.hooks import Hooks
 
 Isolation = Literal["child", "job", "none"]
 ISOLATIONS: Final = ("child", "job", "none")

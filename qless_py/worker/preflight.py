@@ -19,9 +19,9 @@ from typing import Any, Final, NoReturn
 
 from qless_py.errors import BadArgumentError
 from qless_py.handlers import resolve
+from qless_py.handlers.hooks import hook_name
 from qless_py.handlers.logs import keep, one_line
 from qless_py.worker import signals
-from qless_py.worker.hooks import hook_name
 from qless_py.worker.options import WorkerOptions
 
 logger = logging.getLogger(__name__)
