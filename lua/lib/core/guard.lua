@@ -1,25 +1,21 @@
 -- The table `redis` of every script; the assembler puts it in front. A key of another type than its
 -- name says is set aside when a command meets it: it is renamed, so its bytes are kept, it is
--- listed, and the command goes on as if the key did not exist. A query reads it as empty.
+-- listed, and the command goes on as if the key did not exist. A query reads it as empty. Every
+-- call of a script makes these functions again, so what is seldom needed is made only then.
 
 local keys = require("lib.core.keys")
 
 local is_query = ...
 local run = redis.pcall
 
--- What a query reads of a key that does not exist; of others an empty list.
-local EMPTY = { GET = false, HGET = false, ZSCORE = false, ZRANK = false, STRLEN = 0, ZCARD = 0,
-  SCARD = 0, HLEN = 0, ZCOUNT = 0, SISMEMBER = 0, HEXISTS = 0 }
--- Copies of one key that are kept, should it become unreadable again.
-local COPIES = 9
+local guard = { pcall = run, call = 0, quarantine = 0 }
 
-local guard = { pcall = run }
-
--- Sets a key aside; returns whether that was possible.
+-- Sets a key aside; returns whether that was possible. Nine copies of one key are kept, should it
+-- become unreadable again.
 function guard.quarantine(key)
   local name = string.sub(key, #namespace + 2)
   local copy, number = name, 1
-  while number < COPIES and run("EXISTS", keys.quarantined_copy(copy)) == 1 do
+  while number < 9 and run("EXISTS", keys.quarantined_copy(copy)) == 1 do
     number = number + 1
     copy = name .. "#" .. number
   end
@@ -33,34 +29,32 @@ function guard.quarantine(key)
   return true
 end
 
-local function nothing(command, number)
-  local reply = EMPTY[command]
-  if reply ~= nil then
-    return reply
-  end
-  reply = {}
-  for i = 1, (command == "HMGET" or command == "ZMSCORE") and number - 2 or 0 do
-    reply[i] = false
-  end
-  return reply
-end
-
--- Whether the error is about what the key holds: its type, or a counter that is no number.
-local function is_about_key(text)
-  return string.find(text, "WRONGTYPE", 1, true) or string.find(text, "hash value is not", 1, true)
-    or string.find(text, "would overflow", 1, true)
-end
-
+-- Goes on after an error that is about what the key holds: its type, or a counter that is no
+-- number. Raises any other.
 local function refused(reply, ...)
   local command, key = ...
-  if is_about_key(reply.err) then
-    if is_query then
-      return nothing(command, select("#", ...))
-    elseif key ~= keys.meta() or string.find(reply.err, "WRONGTYPE", 1, true) then
-      if guard.quarantine(key) then
-        return guard.call(...)
-      end
+
+  -- What a query reads of a key that does not exist.
+  local function nothing(number)
+    local empty = { GET = false, HGET = false, ZSCORE = false, ZRANK = false, STRLEN = 0,
+      ZCARD = 0, SCARD = 0, HLEN = 0, ZCOUNT = 0, SISMEMBER = 0, HEXISTS = 0 }
+    if empty[command] ~= nil then
+      return empty[command]
     end
+    local list = {}
+    for i = 1, (command == "HMGET" or command == "ZMSCORE") and number - 2 or 0 do
+      list[i] = false
+    end
+    return list
+  end
+
+  local is_type = string.find(reply.err, "WRONGTYPE", 1, true)
+  local is_counter = string.find(reply.err, "hash value is not", 1, true)
+    or string.find(reply.err, "would overflow", 1, true)
+  if is_query and is_type then
+    return nothing(select("#", ...))
+  elseif (is_type or (is_counter and key ~= keys.meta())) and guard.quarantine(key) then
+    return guard.call(...)
   end
   error(reply)
 end
