@@ -6,14 +6,14 @@ import functools
 import importlib
 import itertools
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 import click
 
 from qless_py.cli import settings
 from qless_py.cli.context import CliContext
-from qless_py.cli.errors import exit_code
+from qless_py.cli.errors import MISUSED, exit_code
 from qless_py.store import settings_file
 
 R = TypeVar("R")
@@ -160,6 +160,15 @@ class Commands(click.Group):
         super().__init__(*args, **more)
         self._lazy = dict(lazy or {})
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Print the help, unless JSON is wanted, if no command is given."""
+        if not args and not self.invoke_without_command and not ctx.resilient_parsing:
+            if ctx.ensure_object(CliContext).is_json:
+                raise click.UsageError(f"give a command: {', '.join(self.list_commands(ctx))}", ctx)
+            click.echo(ctx.get_help(), err=True)
+            ctx.exit(MISUSED)
+        return super().parse_args(ctx, args)
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of all commands, imported or not."""
         return sorted({*super().list_commands(ctx), *self._lazy})
@@ -187,6 +196,17 @@ class Commands(click.Group):
         found = self.get_command(ctx, name)
         return found.get_short_help_str(_WHOLE) if found is not None else ""
 
+    def _elsewhere(self, ctx: click.Context, name: str) -> Iterator[str]:
+        """Yield the commands of this name in the groups of the program."""
+        root = ctx.find_root()
+        program = root.command
+        if not isinstance(program, click.Group):
+            return
+        for word in program.list_commands(root):
+            group = program.get_command(root, word)
+            if isinstance(group, click.Group) and name in group.list_commands(ctx):
+                yield f"{root.info_name} {word} {name}"
+
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
@@ -195,7 +215,11 @@ class Commands(click.Group):
         if not ctx.resilient_parsing and self.get_command(ctx, name) is None:
             known = self.list_commands(ctx)
             if not name.startswith("-"):
-                raise click.UsageError(settings_file.unknown("command", name, known), ctx)
+                found = " or ".join(f"`{path}`" for path in self._elsewhere(ctx, name))
+                message = f"unknown command {name!r}: did you mean {found}?"
+                if not found:
+                    message = settings_file.unknown("command", name, known)
+                raise click.UsageError(message, ctx)
         return super().resolve_command(ctx, args)
 
 

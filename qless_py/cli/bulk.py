@@ -24,6 +24,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 _SHOWN: Final = 10
 _LOST: Final = 60.0
+_STEP: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,9 +111,15 @@ def run_on(
         if mode.in_background:
             _start_operation(cli, change, filters, mode)
             return 0
+        if mode.dry_run and not jids:
+            number, is_all = filters.count(cli.client)
+            if mode.limit is not None and number >= mode.limit:
+                number, is_all = mode.limit, True
+            _answer(cli, change, number, Outcome(), mode, counted_all=is_all)
+            return 0
         chosen = list(dict.fromkeys(jids))[: mode.limit]
         if not jids:
-            chosen = list(itertools.islice(filters.jids(cli.client), mode.limit))
+            chosen = _choose(cli, filters, mode)
     except BadArgumentError as error:
         raise click.UsageError(str(error)) from error
     outcome = Outcome()
@@ -126,6 +133,19 @@ def run_on(
     if jids and outcome.missing:
         raise NotFoundError(f"job {', '.join(outcome.missing[:_SHOWN])} does not exist")
     return 0
+
+
+def _choose(cli: CliContext, filters: Filters, mode: Mode) -> list[str]:
+    """List the matching jobs, with progress: a million takes a while."""
+    chosen: list[str] = []
+    number, is_all = filters.count(cli.client)
+    expected = min(number, mode.limit or number) if is_all else 0
+    with cli.out.progress("list", expected) as advance:
+        for jid in itertools.islice(filters.jids(cli.client), mode.limit):
+            chosen.append(jid)
+            if len(chosen) % _STEP == 0:
+                advance(_STEP)
+    return chosen
 
 
 def _check_choice(change: Change, jids: Sequence[str], filters: Filters, mode: Mode) -> None:
@@ -155,12 +175,21 @@ def _apply(cli: CliContext, change: Change, chosen: list[str], outcome: Outcome)
         raise
 
 
-def _answer(cli: CliContext, change: Change, matched: int, outcome: Outcome, mode: Mode) -> None:
+def _answer(  # noqa: PLR0913 - what the answer says
+    cli: CliContext,
+    change: Change,
+    matched: int,
+    outcome: Outcome,
+    mode: Mode,
+    *,
+    counted_all: bool = True,
+) -> None:
     refused = outcome.refused
 
     def show() -> None:
         if mode.dry_run:
-            cli.out.line(f"Would {change.name} {plural(matched, 'job')}")
+            least = "" if counted_all else "at least "
+            cli.out.line(f"Would {change.name} {least}{plural(matched, 'job')}")
             return
         cli.out.line(f"{change.done} {plural(outcome.done, 'job')}")
         for jid, error in itertools.islice(refused.items(), _SHOWN):
@@ -175,6 +204,7 @@ def _answer(cli: CliContext, change: Change, matched: int, outcome: Outcome, mod
         "missing": outcome.missing,
         "refused": [{"jid": jid, "error": error} for jid, error in refused.items()],
         "dry_run": mode.dry_run,
+        "counted_all": counted_all,
     }
     cli.out.answer(answer, show)
 

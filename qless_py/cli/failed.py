@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from typing import Any, Final
 
 import click
@@ -92,6 +93,7 @@ def retry(cli: CliContext, group: str, to: str | None, **given: Any) -> int:
 
     `qless-py job retry` takes jids and more filters.
     """
+    _refuse_empty(cli, group)
     return bulk.run_on(cli, bulk.retrying(to), (), Filters(group=group), bulk.Mode.take(given))
 
 
@@ -102,4 +104,13 @@ def retry(cli: CliContext, group: str, to: str | None, **given: Any) -> int:
 @pass_cli
 def cancel(cli: CliContext, group: str, **given: Any) -> int:
     """Delete the jobs of a group."""
+    _refuse_empty(cli, group)
     return bulk.run_on(cli, bulk.CANCEL, (), Filters(group=group), bulk.Mode.take(given))
+
+
+def _refuse_empty(cli: CliContext, group: str) -> None:
+    known = cli.client.jobs.failed()
+    if group not in known:
+        near = difflib.get_close_matches(group, sorted(known), n=1)
+        hint = f": did you mean {near[0]}?" if near else ""
+        raise NotFoundError(f"failure group {group} is empty{hint}")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar
 
 import click
@@ -56,29 +57,47 @@ class Filters:
 
     def jids(self, client: Client) -> Iterator[str]:
         """Yield the jids of the matching jobs, each once, without operations."""
-        lists = self._lists(client)
-        pages = bulk.matching(client, self.query()) if lists is None else _pages(lists)
+        lists, rest = self._parts(client)
+        pages = itertools.chain(_pages(lists), bulk.matching(client, rest) if rest else ())
         seen: set[str] = set()
         for page in pages:
             yield from (jid for jid in dict.fromkeys(page) if jid not in seen)
             seen.update(page)
 
-    def _lists(self, client: Client) -> list[List] | None:
-        """Return lists that hold just these jobs: faster than a search, which reads each job.
+    def count(self, client: Client) -> tuple[int, bool]:
+        """Count the matching jobs, and return whether all were counted.
 
-        None if there are no such lists.
+        The lengths of lists are read at once. A search looks at a limited number of jobs.
         """
+        lists, rest = self._parts(client)
+        listed = sum(one(0, 0).total for one in lists)
+        found, is_all = bulk.count(client, rest) if rest else (0, True)
+        return listed + found, is_all
+
+    def _parts(self, client: Client) -> tuple[list[List], str]:
+        """Return lists that hold just these jobs, and a search for the rest, if any.
+
+        A list is faster than a search, which reads each job. Neither holds operations.
+        """
+        query = self.query() or " "  # Everything.
         if any(one is not None for one in (self.klass, self.user, self.text, self.search)):
-            return None
+            return [], query
         if self.tag is not None:
             is_alone = not self.states and self.queue is None and self.group is None
-            return [_list(client, protocol.jobs.tagged, self.tag)] if is_alone else None
+            return (
+                ([_list(client, protocol.jobs.tagged, self.tag)], "") if is_alone else ([], query)
+            )
         if self.group is not None:
             is_alone = self.queue is None and not set(self.states) - {"failed"}
-            return [_list(client, protocol.jobs.failed, self.group)] if is_alone else None
-        if not self.states or (self.queue is not None and {"failed", "complete"} & {*self.states}):
-            return None
-        return [one for state in dict.fromkeys(self.states) for one in self._of(client, state)]
+            lists = [_list(client, protocol.jobs.failed, self.group)]
+            return (lists, "") if is_alone else ([], query)
+        if self.queue == OPERATIONS_QUEUE or not (self.states or self.queue):
+            return [], query
+        states = dict.fromkeys(self.states or STATES)
+        # Failed and complete jobs are not listed by queue.
+        rest = [one for one in states if self.queue is not None and one in {"failed", "complete"}]
+        lists = [one for state in states if state not in rest for one in self._of(client, state)]
+        return lists, replace(self, states=rest).query() if rest else ""
 
     def _of(self, client: Client, state: str) -> list[List]:
         if state == "failed":

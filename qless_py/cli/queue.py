@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import time
+from collections.abc import Iterable
 from typing import Any
 
 import click
@@ -30,7 +32,7 @@ def show_queue(cli: CliContext, name: str) -> None:
     """Show how many jobs a queue has in each state, its pause and its options."""
     known = {row["name"]: row for row in cli.client.queues.counts}
     if name not in known:
-        raise NotFoundError(f"queue {name} does not exist")
+        raise NotFoundError(_unknown(name, known))
     answer = shape(known[name]) | {"options": _options(cli, name)}
 
     def show() -> None:
@@ -61,17 +63,22 @@ def _options(cli: CliContext, name: str) -> dict[str, Any]:
 @click.option("--reason", help="Why it is paused, shown to everybody.")
 @click.option("--until", type=MOMENT, help="Unpause it at this time.")
 @click.option("--for", "span", type=SPAN, help="Unpause it after this time.")
+@click.option("--new", is_flag=True, help="Also pause a queue that has never had a job.")
 @pass_cli
-def pause(
+def pause(  # noqa: PLR0913 - one for each option
     cli: CliContext,
     names: tuple[str, ...],
     reason: str | None,
     until: float | None,
     span: float | None,
+    *,
+    new: bool,
 ) -> None:
     """Pause queues: no job starts, running jobs continue, new jobs are accepted."""
     if until is not None and span is not None:
         raise click.UsageError("--until and --for exclude each other")
+    if not new:
+        _refuse_unknown(cli, names, "--new pauses it all the same")
     end = time.time() + span if span is not None else until
     for name in names:
         cli.client.queues[name].pause(reason, until=end)
@@ -83,9 +90,23 @@ def pause(
 @pass_cli
 def unpause(cli: CliContext, names: tuple[str, ...]) -> None:
     """Unpause queues."""
+    _refuse_unknown(cli, names)
     for name in names:
         cli.client.queues[name].unpause()
     _answer_paused(cli, names, paused=False)
+
+
+def _refuse_unknown(cli: CliContext, names: tuple[str, ...], hint: str = "") -> None:
+    known = {row["name"] for row in cli.client.queues.counts}
+    missing = next((name for name in names if name not in known), None)
+    if missing is not None:
+        raise NotFoundError("; ".join(filter(None, (_unknown(missing, known), hint))))
+
+
+def _unknown(name: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(name, sorted(known), n=1)
+    hint = f": did you mean {near[0]}?" if near else ""
+    return f"queue {name} does not exist{hint}"
 
 
 def _answer_paused(cli: CliContext, names: tuple[str, ...], *, paused: bool) -> None:
@@ -158,6 +179,7 @@ def purge(  # noqa: PLR0913 - one for each option
     in_background: bool,
 ) -> int:
     """Cancel the jobs in a queue, also running ones, but not complete or failed ones."""
+    _refuse_unknown(cli, (name,))
     filters = Filters(states=states or QUEUE_STATES, queue=name)
     mode = bulk.Mode(agreed=yes, dry_run=dry_run, in_background=in_background)
     return bulk.run_on(cli, bulk.CANCEL, (), filters, mode)

@@ -13,7 +13,7 @@ from qless_py.cli.base import group, pass_cli
 from qless_py.cli.context import CliContext
 from qless_py.cli.errors import FAILED, NotFoundError
 from qless_py.cli.output import brief
-from qless_py.cli.params import SPAN, WORKER
+from qless_py.cli.params import SPAN, WORKER, confirm, yes
 from qless_py.client.humanize import duration, local_time, plural, size
 
 _OK: Final = 200
@@ -176,12 +176,21 @@ def _read(body: str) -> Any:
         return body
 
 
-@workers.command("forget", examples=("qless-py workers forget host-1234-0",))
+@workers.command("forget", examples=("qless-py workers forget host-1234-0 --yes",))
 @click.argument("names", nargs=-1, required=True, type=WORKER, metavar="NAME...")
+@yes
 @pass_cli
-def forget(cli: CliContext, names: tuple[str, ...]) -> None:
-    """Remove workers from the list, for example those of a lost machine."""
-    known = set(cli.client.workers)
+def forget(cli: CliContext, names: tuple[str, ...], *, yes: bool) -> None:
+    """Remove workers from the list, for example those of a lost machine.
+
+    Jobs that one of them holds return when their leases end, or at once with `qless-py job timeout
+    --search worker:NAME`.
+    """
+    known = {row["name"]: row["jobs"] + row["stalled"] for row in cli.client.workers.counts}
+    held = [f"{name} with {plural(known[name], 'job')}" for name in names if known.get(name)]
+    if held:
+        later = "Held jobs return only when their leases end"
+        confirm(f"Forget {', '.join(held)}? {later}.", agreed=yes, out=cli.out)
     number = cli.client.workers.deregister(*names)
     cli.out.answer(
         {"forgotten": number}, lambda: cli.out.line(f"Removed {plural(number, 'worker')}")

@@ -22,6 +22,42 @@ def work(client: Client) -> None:
 
 
 @pytest.mark.parametrize(
+    ("words", "jids"),
+    [
+        (("--queue", "slow"), {"d1", "f1", "r1"}),
+        (("--queue", "slow", "--state", "failed", "--state", "running"), {"f1", "r1"}),
+        (("--queue", "mail", "--state", "waiting", "--limit", "1"), {"w1"}),
+        (("--state", "failed"), {"f1"}),
+        (("--everything",), {"w1", "w2", "s1", "d1", "f1", "c1", "r1"}),
+        (("--search", "klass:app.Send"), None),
+    ],
+)
+def test_a_dry_run_counts_what_would_be_changed(
+    program: Program, live: Client, words: tuple[str, ...], jids: set[str] | None
+) -> None:
+    fill(live)
+
+    dry = program.json("job", "tag", *words, "--add", "seen", "--dry-run")
+    done = program.json("job", "tag", *words, "--add", "seen", "--yes")
+
+    assert (dry["matched"], dry["counted_all"], dry["done"]) == (done["matched"], True, 0)
+    tagged = set(live.jobs.tagged("seen")["jobs"])
+    assert len(tagged) == dry["matched"]
+    assert jids is None or tagged == jids
+
+
+def test_a_dry_run_of_a_search_is_bounded(
+    program: Program, live: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(live)
+    monkeypatch.setattr(bulk.count, "__defaults__", (3,))
+
+    dry = program("job", "cancel", "--klass", "app.*", "--dry-run").stdout
+
+    assert dry.startswith("Would cancel at least ")
+
+
+@pytest.mark.parametrize(
     ("words", "action", "search", "params", "changed"),
     [
         (["job", "retry", "--state", "failed"], "retry", "state:failed", {}, {"f1"}),

@@ -1,5 +1,6 @@
 """Errors of the command line are one line on stderr, never a traceback."""
 
+import json
 import os
 import signal
 import subprocess
@@ -32,6 +33,30 @@ def test_the_version_is_that_of_the_package() -> None:
 
     assert ended.returncode == 0
     assert qless_py.__version__ in ended.stdout
+
+
+@pytest.mark.parametrize("group", ["failed", "job", "queue", "recur"])
+def test_a_group_without_a_command_shows_its_help(program: Program, group: str) -> None:
+    ended = program(group, code=2)
+
+    assert ended.stderr.startswith(f"Usage: qless-py {group} [OPTIONS] COMMAND")
+    assert "\nCommands:\n" in ended.stderr
+    (line,) = program("--json", group, code=2).stderr.splitlines()
+    assert json.loads(line)["error"] == "USAGE"
+
+
+@pytest.mark.parametrize(
+    ("word", "suggestion"),
+    [
+        ("explain", "`qless-py job explain`"),
+        ("pause", "`qless-py queue pause`"),
+        ("jbos", "'jobs'"),
+    ],
+)
+def test_an_unknown_command_suggests_one(program: Program, word: str, suggestion: str) -> None:
+    ended = program(word, code=2)
+
+    assert f"unknown command '{word}': did you mean {suggestion}" in ended.stderr
 
 
 @pytest.mark.parametrize("closed", [">&-", ">&- <&-", ">&- 2>&- <&-"])

@@ -27,7 +27,7 @@ def test_queues_are_listed_with_their_counts(program: Program, live: Client) -> 
 def test_a_queue_is_paused_with_a_reason_and_an_end(program: Program, live: Client) -> None:
     live.queues["mail"].put("app.Send")
 
-    program("queue", "pause", "mail", "slow", "--reason", "no mail server", "--for", "1h")
+    program("queue", "pause", "mail", "slow", "--reason", "no mail server", "--for", "1h", "--new")
     answer = program.json("queue", "show", "mail")
     shown = program("queues").stdout
     program("queue", "unpause", "mail")
@@ -38,6 +38,18 @@ def test_a_queue_is_paused_with_a_reason_and_an_end(program: Program, live: Clie
     assert "no mail server" in shown
     assert not live.queues["mail"].is_paused
     assert live.queues["slow"].is_paused
+
+
+@pytest.mark.parametrize("words", [("pause",), ("unpause",), ("purge", "--yes"), ("show",)])
+def test_a_queue_that_does_not_exist_is_not_found(
+    program: Program, live: Client, words: tuple[str, ...]
+) -> None:
+    live.queues["mail"].put("app.Send")
+
+    ended = program("queue", words[0], "mial", *words[1:], code=3)
+
+    assert "queue mial does not exist: did you mean mail?" in ended.stderr
+    assert [row["name"] for row in live.queues.counts] == ["mail"]
 
 
 def test_options_of_a_queue_are_set_and_unset(program: Program, live: Client) -> None:
@@ -116,7 +128,7 @@ def test_failure_groups_and_their_jobs_are_listed(program: Program, live: Client
 
     assert [(one["group"], one["number"]) for one in groups] == [("app.Send:Oops", 3)]
     assert (page["total"], len(page["jobs"])) == (3, 2)
-    assert "last line" in program("failed", "list", "app.Send:Oops").stdout
+    assert "first line" in program("failed", "list", "app.Send:Oops").stdout
     program("failed", "list", "none", code=3)
 
 
@@ -151,6 +163,20 @@ def test_a_group_is_canceled(program: Program, live: Client) -> None:
     assert live.jobs.failed() == {}
 
 
+@pytest.mark.parametrize("words", [("retry",), ("retry", "--dry-run"), ("cancel",)])
+def test_a_group_without_jobs_is_not_found(
+    program: Program, live: Client, words: tuple[str, ...]
+) -> None:
+    live.queues["mail"].put("app.Send")
+    job = live.queues["mail"].pop()
+    assert job is not None
+    job.fail("app.Send:Oops", "oops")
+
+    ended = program("failed", words[0], "app.Send:Ops", "--yes", *words[1:], code=3)
+
+    assert "failure group app.Send:Ops is empty: did you mean app.Send:Oops?" in ended.stderr
+
+
 def test_workers_are_listed_shown_and_forgotten(program: Program, live: Client) -> None:
     live.run(protocol.workers.beat("box-1-0", b'{"host": "box", "pid": 1, "rss": 1048576}'))
     live.queues["mail"].put("app.Send", jid="one")
@@ -164,6 +190,11 @@ def test_workers_are_listed_shown_and_forgotten(program: Program, live: Client) 
     assert "1 MiB" in program("workers", "list").stdout
     program("workers", "show", "none", code=3)
     assert "worker none does not exist" in program("workers", "forget", "none", code=3).stderr
+    refused = program("workers", "forget", "box-1-0", code=2).stderr
+    assert "Forget box-1-0 with 1 job?" in refused
+    assert list(live.workers) == ["box-1-0"]
+    program("workers", "forget", "box-1-0", "--yes")
+    assert list(live.workers) == []
 
 
 def test_workers_are_addressed_by_name_by_supervisor_or_all_at_once(
