@@ -6,7 +6,7 @@ import json
 import math
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, cast
 
@@ -64,15 +64,25 @@ class Snapshot:
             for queue in self.queues
         }
 
-    def as_json(self) -> dict[str, Any]:
-        """Return what live pages need: the totals, and the counts of each queue."""
+    def as_json(self, names: Collection[str] = ()) -> dict[str, Any]:
+        """Return what live pages need: the totals, and the counts of each queue, or of those named.
+
+        Those of ten thousand queues are more than a megabyte.
+        """
+        chosen = frozenset(names)
         return {
             "at": self.at,
             "totals": self.totals,
             "failed": sum(self.failures.values()),
             "workers": len(self.workers),
-            "queues": {queue["name"]: dict(queue) for queue in self.queues},
-            "heads": self.heads,
+            "queues": {
+                queue["name"]: dict(queue)
+                for queue in self.queues
+                if not chosen or queue["name"] in chosen
+            },
+            "heads": {
+                name: age for name, age in self.heads.items() if not chosen or name in chosen
+            },
         }
 
 

@@ -415,3 +415,17 @@ def test_chart_legends_show_the_newest_values(
     assert later.count(f"p50 <strong>{humanize.NOTHING}</strong>") == 2
     assert later.count("no values for 10 min") == 2
     assert re.search(r'aria-label="Run time: p50 . now, max \d', later)
+
+
+def test_a_snapshot_holds_only_the_queues_that_are_named(client: Client, visitor: Visitor) -> None:
+    for name in ("a", "b", "c"):
+        client.queues[name].put("K")
+
+    whole, some, none = (
+        json.loads(visitor.get(f"/snapshot{query}").text)
+        for query in ("", "?queue=b&queue=nobody", "?queue=")
+    )
+
+    assert [set(one["queues"]) for one in (whole, some, none)] == [{"a", "b", "c"}, {"b"}, set()]
+    assert set(some["heads"]) == {"b"}
+    assert whole["totals"] == some["totals"] == none["totals"]

@@ -93,10 +93,19 @@ function connect() {
   });
 }
 
+// Names the queues on this page: the counts of thousands of others would be a megabyte.
+function pollUrl() {
+  const url = new URL(body.dataset.poll, location.href);
+  const rows = document.querySelectorAll("[data-queue]");
+  for (const row of rows) url.searchParams.append("queue", row.dataset.queue);
+  if (!rows.length) url.searchParams.append("queue", "");
+  return url.href.length < 6000 ? url.href : body.dataset.poll;
+}
+
 async function poll() {
   if (!live.isOn || document.hidden) return;
   try {
-    const answer = await fetch(body.dataset.poll, { headers: { Accept: "application/json" } });
+    const answer = await fetch(pollUrl(), { headers: { Accept: "application/json" } });
     if (!answer.ok) throw new Error(answer.statusText);
     showState("Polling");
     applySnapshot(await answer.json());

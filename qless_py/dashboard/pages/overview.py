@@ -73,7 +73,7 @@ def _oldest_jobs(groups: Sequence[protocol.jobs.FailureGroup]) -> dict[str, str]
 
 
 def snapshot() -> Response:
-    return jsonify(context.snapshot().as_json())
+    return jsonify(context.snapshot().as_json(request.args.getlist("queue")))
 
 
 def live() -> Response:
