@@ -118,7 +118,7 @@ class Demo:
         report = {"url": url, "namespace": client.namespace}
         with Fleet(arguments, self.store / "workers.log") as fleet, Screen(self.console) as shown:
             for _ in range(_WORKERS):
-                shown.note(f"worker started: supervisor {fleet.start()}, {children} children")
+                shown.note(f"worker started: supervisor {fleet.start()}, children: {children}")
             client.queues[jobs.SURVEY].put(
                 jobs.Survey, {"roots": roots, "report": report}, jid=jobs.SURVEY
             )

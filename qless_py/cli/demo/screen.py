@@ -37,7 +37,7 @@ class Moment:
         """Return it as text."""
         return (
             f"{self.waiting} waiting, {self.running} running, {self.failed} failed, "
-            f"{self.workers} workers"
+            f"{plural(self.workers, 'worker')}"
         )
 
 
@@ -150,8 +150,8 @@ def show_recoveries(console: Console, recoveries: Sequence[Recovery]) -> None:
     """Print what was killed and how its jobs were recovered."""
     for one in recoveries:
         console.print(
-            f"Killed: {one.crash.what} {one.crash.pid} with {plural(len(one.crash.jids), 'job')}; "
-            f"{one.complete} of them were recovered, for example: {' > '.join(one.steps)}",
+            f"Killed: {one.crash.what} {one.crash.pid}; recovered {one.complete} of "
+            f"{plural(len(one.crash.jids), 'job')}, for example: {' > '.join(one.steps)}",
             markup=False,
             highlight=False,
             soft_wrap=True,

@@ -98,7 +98,7 @@ def test_the_demo_indexes_a_library_and_recovers_what_it_kills(store: Path) -> N
     assert "sent SIGKILL to child" in ended.stdout
     assert "sent SIGKILL to supervisor" in ended.stdout
     assert "The totals are equal." in ended.stdout
-    assert ended.stdout.count("of them were recovered") == 2
+    assert ended.stdout.count("; recovered ") == 2
     assert ended.stderr == ""
 
 
