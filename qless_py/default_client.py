@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from qless_py.client.client import Client
+from qless_py.errors import BadArgumentError
+
+ClientSource = Client | Callable[[], Client]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,7 @@ def replaceable(client: Client | Callable[[], Client] | None) -> Callable[[], Cl
     """Return a function that returns this client, or the one that replaces it in a test."""
     if client is None or isinstance(client, SelfReplacing):
         return client
+    checked_client(client)
 
     def found() -> Client:
         replacement = current_replacement()
@@ -52,6 +56,16 @@ def replaceable(client: Client | Callable[[], Client] | None) -> Callable[[], Cl
         return client if isinstance(client, Client) else client()
 
     return found
+
+
+def checked_client(client: ClientSource) -> ClientSource:
+    """Return what was given as a client, if it is one or can make one."""
+    if not isinstance(client, Client) and not callable(client):
+        raise BadArgumentError(
+            f"client is of the type {type(client).__name__}, not a Client or a function that "
+            "returns one"
+        )
+    return client
 
 
 def current_replacement() -> Replacement | None:

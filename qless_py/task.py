@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from typing import Any, Final, Generic, ParamSpec, Protocol, Self, TypeVar, Unpack, cast, overload
 
 from qless_py import aio
@@ -12,7 +12,7 @@ from qless_py.client.client import Client
 from qless_py.client.jid import Jid
 from qless_py.client.job import Job
 from qless_py.client.session import Session
-from qless_py.default_client import default_client, replaceable
+from qless_py.default_client import checked_client, default_client, replaceable
 from qless_py.errors import BadArgumentError
 from qless_py.handlers.context import current_job
 from qless_py.handlers.retry import RetryPolicy
@@ -63,21 +63,21 @@ class Task(Generic[P, R]):
         self._client = client
         self._put: dict[str, Any] = {**put}
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call the function directly."""
         return self._function(*args, **kwargs)
 
-    def data(self, *args: P.args, **kwargs: P.kwargs) -> dict[str, Any]:
+    def data(self, /, *args: P.args, **kwargs: P.kwargs) -> dict[str, Any]:
         """Return the data of a job with these arguments."""
         return {"kwargs": self._call.to_data(args, kwargs)}
 
-    def spec(self, *args: P.args, **kwargs: P.kwargs) -> PutSpec:
+    def spec(self, /, *args: P.args, **kwargs: P.kwargs) -> PutSpec:
         """Return one job for `put_many`, batches and pipelines of either client, with its queue."""
         data = self.data(*args, **kwargs)
         spec: dict[str, Any] = {"klass": self, "data": data, "queue": self.queue, **self._put}
         return cast("PutSpec", spec)
 
-    def put(self, *args: P.args, **kwargs: P.kwargs) -> Jid[R]:
+    def put(self, /, *args: P.args, **kwargs: P.kwargs) -> Jid[R]:
         """Put a job that calls the function with these arguments and return its jid.
 
         `jid.wait()` returns what the function returns. The job goes through the client of the task.
@@ -89,7 +89,9 @@ class Task(Generic[P, R]):
         jid = session.runner.run(puts.put(session.settings, self.queue, self, data, {}))
         return Jid(jid, session, self._call.result_from_data)
 
-    async def put_async(self, client: aio.Client, *args: P.args, **kwargs: P.kwargs) -> aio.Jid[R]:
+    async def put_async(
+        self, client: aio.Client, /, *args: P.args, **kwargs: P.kwargs
+    ) -> aio.Jid[R]:
         """Put a job through an asyncio client and return its jid; `await jid.wait()` waits."""
         data = self.data(*args, **kwargs)
         jid = await client.runner.run(puts.put(client.settings, self.queue, self, data, {}))
@@ -132,16 +134,15 @@ class Task(Generic[P, R]):
         `send.using(delay=60, priority=5).put(to="ann")`
         """
         put: Any = arguments.merged(self._put, more)
-        task = type(self)(self._function, queue or self.queue, client or self._client, **put)
+        chosen = self._client if client is None else checked_client(client)
+        task = type(self)(self._function, self.queue if queue is None else queue, chosen, **put)
         for name in ("middleware", *_AT_RUN):
             setattr(task, name, getattr(self, name))
         return task
 
     def perform(self, job: Any) -> Any:
         """Call the function with the arguments in a job's data, as a worker does."""
-        kwargs = job.data.get("kwargs") if isinstance(job.data, dict) else None
-        if not isinstance(kwargs, dict):
-            raise BadArgumentError(f"data['kwargs'] of {job} is not a map of arguments")
+        kwargs = _kwargs(job.data, f"data of {job}")
         call = cast("Callable[..., Any]", self._function)
         value = call(**self._call.from_data(kwargs))
         return (
@@ -172,6 +173,7 @@ class Task(Generic[P, R]):
     ) -> Call[str]:
         if data is None:
             data = {"kwargs": self._call.to_data((), {})}
+        self._call.from_data(_kwargs(data, f"data of the schedule of {self.name}"))
         named = {**options, "jid": options.get("jid") or self.name}
         return recurring.recur(settings, self.queue, self, data, interval, offset, named)
 
@@ -186,7 +188,7 @@ class AsyncTask(Task[P, R]):
     """A task of an `async def` function: calling it returns a coroutine."""
 
     def __call__(  # type: ignore[override]
-        self, *args: P.args, **kwargs: P.kwargs
+        self, /, *args: P.args, **kwargs: P.kwargs
     ) -> Coroutine[Any, Any, R]:
         """Call the function directly; await what it returns."""
         return cast("Coroutine[Any, Any, R]", self._function(*args, **kwargs))
@@ -234,6 +236,10 @@ def job(
     arguments.put_options(given)
     if "attempts" in given:
         given["retry"] = RetryPolicy.of(arguments.attempts_policy(given.pop("attempts")))
+    if isinstance(middleware, str | bytes) or not isinstance(middleware, Iterable):
+        raise BadArgumentError(f"middleware must be a list, not {middleware!r}")
+    if function is not None and not callable(function):
+        raise BadArgumentError(f"{function!r} is not a function; name a queue as job(queue=…)")
     at_run = {name: given.pop(name, None) for name in _AT_RUN}
 
     def decorate(function: Callable[..., Any]) -> Task[..., Any]:
@@ -244,3 +250,13 @@ def job(
         return task
 
     return decorate if function is None else decorate(function)
+
+
+def _kwargs(data: Any, what: str) -> Mapping[str, Any]:
+    """Return the arguments in the data of a job."""
+    kwargs = data.get("kwargs") if isinstance(data, Mapping) else None
+    if not isinstance(kwargs, Mapping):
+        raise BadArgumentError(
+            f"{what} has no map of arguments in data['kwargs']; make it with Task.data(…)"
+        )
+    return kwargs

@@ -16,7 +16,7 @@ from qless_py.app.loop_clients import LoopClients
 from qless_py.client.client import Client
 from qless_py.client.connection import PATIENCE, resend_policy
 from qless_py.default_client import SelfReplacing, current_replacement
-from qless_py.errors import BadArgumentError, ConfigError
+from qless_py.errors import BadArgumentError, ConfigError, QlessError
 from qless_py.handlers.executor import HandlerOptions, Middleware
 from qless_py.handlers.hooks import Hook, Hooks, check_hook
 from qless_py.handlers.retry import RetryPolicy
@@ -77,8 +77,9 @@ class App:
         logging: LoggingSetup | None = None,
         patience: Seconds = PATIENCE,
     ) -> None:
-        for name, value in (("middleware", middleware), ("imports", imports), ("redact", redact)):
-            if isinstance(value, (str, bytes)):
+        lists = {"middleware": middleware, "imports": imports, "redact": redact, "codecs": codecs}
+        for name, value in lists.items():
+            if isinstance(value, str | bytes) or not isinstance(value, Iterable):
                 raise BadArgumentError(f"{name} must be a list, not {value!r}")
         self._url = url
         self._namespace = namespace
@@ -160,9 +161,14 @@ class App:
 
     def use_store(self, url: str | None = None, namespace: str | None = None) -> None:
         """Use another store or namespace from now on; what is not given stays as it is."""
+        before = self._url, self._namespace
         self._url = self._url if url is None else url
         self._namespace = self._namespace if namespace is None else namespace
-        self._check_client_options()
+        try:
+            self._check_client_options()
+        except QlessError:
+            self._url, self._namespace = before
+            raise
         made = self._made_clients.pop("client", None)
         if made is not None:
             made.close()
@@ -337,7 +343,9 @@ class App:
             arguments.line("url", self._url)
             store.parse(self._url)
         codec, codecs = self._codecs["codec"], self._codecs["codecs"]
-        make_settings(self._namespace or "ql", codec, codecs, float, None)
+        make_settings(
+            "ql" if self._namespace is None else self._namespace, codec, codecs, float, None
+        )
         resend_policy(self._patience)
 
     def _checks(self) -> Iterator[Check]:
@@ -385,7 +393,7 @@ def _check_codec(codec: Codec) -> None:
 
 
 def _checked_middleware(one: Any) -> Any:
-    if not callable(one) and not isinstance(one, str):
+    if not callable(one) and not (isinstance(one, str) and one):
         raise BadArgumentError(
             f"middleware {one!r} is neither callable nor a dotted name; it is called with the job"
         )

@@ -60,9 +60,9 @@ class Batch:
         `batch.add(send, to="ann")` puts the job into the queue of the task and returns its jid.
         `batch.add("jid", …)` returns how many of these jobs were not in the batch yet.
         """
-        if not args or isinstance(args[0], str):
+        if not kwargs and (not args or isinstance(args[0], str)):
             return self._session.runner.run(batches.add(self.name, args))
-        spec: Any = dict(args[0].spec(*args[1:], **kwargs))
+        spec: Any = batches.spec_of(args, kwargs)
         return self.put(spec.pop("queue"), spec.pop("klass"), spec.pop("data"), **spec)
 
     def close(self) -> BatchStatus:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # Importing pydantic takes a tenth of a second.
 
 _POSITIONAL: Final = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.VAR_POSITIONAL)
 _MAX_SHOWN: Final = 60
+_MASK: Final = "*" * 10
 _RESULT: Final = "return"
 
 
@@ -84,7 +85,23 @@ class TypedCall:
             checked = adapter.validate_python(value)
         except ValidationError as error:
             raise BadArgumentError(f"{self._name}: {_first(name, error, value)}") from None
-        return self._dumped(name, adapter, checked)
+        stored = self._dumped(name, adapter, checked)
+        self._check_stored(name, adapter, checked, stored)
+        return stored
+
+    def _check_stored(
+        self, name: str, adapter: TypeAdapter[Any], checked: Any, stored: Any
+    ) -> None:
+        """Refuse a value that the handler could not read, or would read as asterisks."""
+        try:
+            loaded = self._validated(name, adapter, stored)
+        except BadArgumentError as error:
+            raise BadArgumentError(f"{error}, when it is read again as it is stored") from None
+        if _holds_mask(stored) and repr(loaded) == repr(checked) and loaded != checked:
+            raise BadArgumentError(
+                f"{self._name}: {name}: a secret is stored as asterisks; annotate it with str, "
+                "and encrypt the data with EncryptedCodec"
+            )
 
     def _loaded(self, name: str, value: Any) -> Any:
         adapter = self._adapter(name)
@@ -162,6 +179,13 @@ def _first(name: str, error: ValidationError, *values: Any) -> str:
     given = "".join(f", not {_shown(value)}" for value in values)
     more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
     return f"{problem}{given}{more}"
+
+
+def _holds_mask(stored: Any) -> bool:
+    """Return whether text in stored data is what pydantic writes in place of a secret."""
+    if isinstance(stored, dict):
+        return any(map(_holds_mask, stored.values()))
+    return any(map(_holds_mask, stored)) if isinstance(stored, list) else stored == _MASK
 
 
 def _shown(value: Any) -> str:

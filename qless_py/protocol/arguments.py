@@ -311,7 +311,10 @@ _PUT_READERS: Final[Mapping[str, Callable[[str, Any], Any]]] = {
 
 
 RECUR_DEFAULTS: Final = frozenset(
-    {"attempts", "priority", "tags", "retries", "backlog", "user", "throttles", *_RUN_READERS}
+    {
+        *("attempts", "codec", "priority", "tags", "retries", "backlog", "user", "throttles"),
+        *_RUN_READERS,
+    }
 )
 _RECUR_READERS: Final[Mapping[str, Callable[[str, Any], Any]]] = {
     "priority": finite,

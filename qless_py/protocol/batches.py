@@ -109,6 +109,18 @@ def name_of(job: JobState) -> str:
     return job.batch_name
 
 
+def spec_of(args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the job of a task, the first of the arguments, that is called with the others."""
+    make = getattr(args[0], "spec", None) if args else None
+    if not callable(make):
+        given = repr(args[0]) if args else "no task"
+        raise BadArgumentError(
+            f"add takes jids, or a task of qless_py.job and its arguments, not {given}; "
+            "put other handlers with put"
+        )
+    return dict(make(*args[1:], **kwargs))
+
+
 def put(  # noqa: PLR0913, PLR0917 - a put and its batch
     settings: Settings, batch: str, queue: str, klass: Any, data: Any, options: Mapping[str, Any]
 ) -> Call[str]:

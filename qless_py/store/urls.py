@@ -109,14 +109,19 @@ def _default_url(environ: Mapping[str, str]) -> str:
 
 def options_url(options: Mapping[str, Any]) -> str | None:
     """Return the URL of the server that options of redis-py name, or None if they name none."""
-    if options.get("unix_socket_path") is not None:
-        return f"unix://{quote(str(options['unix_socket_path']))}"
-    if options.get("host") is None and options.get("port") is None:
+    host, port, path = (options.get(name) for name in ("host", "port", "unix_socket_path"))
+    if path is not None:
+        if host is not None or port is not None:
+            raise StoreError("the store is named twice, by unix_socket_path and by host or port")
+        return f"unix://{quote(str(path))}"
+    if host is None and port is None:
         return None
-    host = str(options.get("host") or "localhost")
+    host = "localhost" if host is None else host
+    if not isinstance(host, str):
+        raise StoreError(f"host {host!r} is not text")
     address = f"[{host}]" if ":" in host else host
     scheme = "rediss" if options.get("ssl") else "redis"
-    return f"{scheme}://{address}:{options.get('port') or _PORTS['tcp']}"
+    return f"{scheme}://{address}:{_PORTS['tcp'] if port is None else port}"
 
 
 def default_folder(environ: Mapping[str, str] = os.environ) -> Path:
@@ -141,6 +146,8 @@ def parse(url: str) -> StoreURL:
     tls = scheme.startswith("rediss")
     if kind == "embedded":
         return _embedded(url, parts)
+    if parts.fragment:
+        raise _unusable(url, "write %23 for #")
     if kind == "unix":
         if not unquote(parts.path).strip("/"):
             raise _unusable(url, "it has no socket path, as in unix:///path/to/redis.sock")

@@ -100,6 +100,12 @@ def test_options_of_the_app_are_defaults_of_its_jobs(store: str) -> None:
         ({"middleware": [3]}, "neither callable nor a dotted name"),
         ({"middleware": "app.timed"}, "must be a list"),
         ({"imports": "shop.jobs"}, "must be a list"),
+        ({"middleware": 5}, "middleware must be a list, not 5"),
+        ({"middleware": [""]}, "neither callable nor a dotted name"),
+        ({"codecs": None}, "codecs must be a list, not None"),
+        ({"codecs": "msgpack"}, "codecs must be a list"),
+        ({"redact": None}, "redact must be a list"),
+        ({"namespace": ""}, "namespace '' is not a name"),
         ({"retries": -1}, "retries"),
         ({"retry": RetryPolicy(5), "attempts": 3}, "exclude"),
         ({"soft_limit": "soon"}, "soft_limit"),
@@ -193,6 +199,18 @@ def test_another_store_can_be_chosen(store: str) -> None:
     app.job(queue="mail")(send).put(to="ann")
     assert (app.url, app.namespace, len(app.client.queues["mail"])) == (store, NAMESPACE, 1)
     app.client.close()
+
+
+@pytest.mark.parametrize("wrong", [{"url": "nope://"}, {"url": "redis://a", "namespace": "a b"}])
+def test_a_wrong_store_changes_nothing(store: str, wrong: dict[str, str]) -> None:
+    app = App(store, namespace=NAMESPACE)
+    client = app.client
+
+    with pytest.raises(qless_py.QlessError):
+        app.use_store(**wrong)
+
+    assert (app.url, app.namespace, app.client) == (store, NAMESPACE, client)
+    client.close()
 
 
 def test_clients_of_an_app_read_and_write_with_its_codecs(store: str) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from pydantic import SecretStr
 
 import qless_py
 from qless_py import BadArgumentError, Client, Jid, JobCanceledError, JobFailedError, aio
@@ -111,6 +112,48 @@ def test_a_wrong_argument_is_named_with_its_path_and_nothing_is_put(
     assert str(raised.value).startswith("tests.handlers.typed_tasks.everything: ")
     assert "\n" not in str(raised.value)
     assert client.queues.counts == []
+
+
+@pytest.mark.parametrize(
+    ("task", "value", "problem"),
+    [
+        (
+            typed_tasks.two_names,
+            typed_tasks.TwoNames.model_validate({"written": "x"}),
+            "value.written: Field required",
+        ),
+        (typed_tasks.by_pair, {(1, 2): 3}, "valid array, when it is read again"),
+        (typed_tasks.secret, SecretStr("hush"), "a secret is stored as asterisks"),
+        (typed_tasks.secret, [SecretStr("hush")], "a secret is stored as asterisks"),
+    ],
+)
+def test_a_value_that_would_not_come_back_is_refused(
+    client: Client, task: Any, value: Any, problem: str
+) -> None:
+    with pytest.raises(BadArgumentError, match=problem) as raised:
+        task.using(client).put(value)
+
+    assert "hush" not in str(raised.value)
+    assert client.queues.counts == []
+
+
+def test_asterisks_that_are_no_secret_travel(client: Client) -> None:
+    jid = typed_tasks.secret.using(client).put("**********")
+
+    assert jid.job["kwargs"] == {"value": "**********"}
+
+
+def test_a_parameter_may_have_any_name(client: Client, server: Server) -> None:
+    task: Any = typed_tasks.named_as_its_task.using(client)
+
+    assert task(self=1, client=2) == [1, 2]
+    assert task.put(self=1, client=2).job["kwargs"] == {"self": 1, "client": 2}
+
+    async def puts() -> Any:
+        async with aio.Client(server.url, clock=client.runner.clock) as other:
+            return await (await task.put_async(other, self=3, client=4)).job()
+
+    assert asyncio.run(puts())["kwargs"] == {"self": 3, "client": 4}
 
 
 def test_stored_arguments_that_do_not_fit_fail_the_job_without_their_values(
@@ -239,6 +282,69 @@ def test_a_schedule_takes_a_jid_and_checks_the_arguments(client: Client, server:
             return await task.recur_async(other, task.data(1), cron="@daily")
 
     assert asyncio.run(sets()) == task.name
+
+
+@pytest.mark.parametrize("data", [{"value": 1}, {"kwargs": [1]}, {"kwargs": {"other": 1}}, [1]])
+def test_a_schedule_refuses_data_that_the_function_does_not_accept(
+    client: Client, data: Any
+) -> None:
+    with pytest.raises(BadArgumentError, match=r"kwargs|missing a required argument"):
+        typed_tasks.bare.using(client).recur(data, 60)
+
+    assert client.recurring[typed_tasks.bare.name] is None
+
+
+def test_a_schedule_writes_with_the_codec_of_its_task(client: Client) -> None:
+    task = typed_tasks.bare.using(client, codec="msgpack")
+
+    task.recur(task.data(1), 60)
+
+    recurring = client.recurring[task.name]
+    assert recurring is not None
+    assert recurring.codec_name == "msgpack"
+    popped = client.queues["typed"].pop()
+    assert popped is not None
+    assert (popped.codec_name, popped["kwargs"]) == ("msgpack", {"value": 1})
+
+
+@pytest.mark.parametrize(
+    ("args", "kwargs"), [((5,), {}), ((len,), {}), ((["a"],), {}), (("a",), {"to": "ann"})]
+)
+def test_a_batch_takes_only_jids_and_tasks(
+    client: Client, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> None:
+    batch: Any = client.batch("b")
+
+    with pytest.raises(BadArgumentError, match="add takes jids, or a task"):
+        batch.add(*args, **kwargs)
+
+    assert batch.status["total"] == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({"client": "redis://h"}, "client is of the type str, not a Client"),
+        ({"client": qless_py.App()}, "client is of the type App, not a Client"),
+        ({"middleware": "app.timed"}, "middleware must be a list"),
+    ],
+)
+def test_a_wrong_option_of_the_decorator_is_refused(options: dict[str, Any], problem: str) -> None:
+    with pytest.raises(BadArgumentError, match=problem):
+        qless_py.job(**options)(typed_tasks.Line)
+
+
+def test_a_decorator_takes_its_queue_by_name() -> None:
+    decorate: Any = qless_py.job
+
+    with pytest.raises(BadArgumentError, match=r"'mail' is not a function; name a queue as"):
+        decorate("mail")
+
+
+@pytest.mark.parametrize("more", [{"client": "redis://h"}, {"queue": ""}])
+def test_another_client_or_queue_must_be_one(more: dict[str, Any]) -> None:
+    with pytest.raises(BadArgumentError, match=r"client is of the type str|queue '' is not a name"):
+        typed_tasks.bare.using(**more)
 
 
 def test_specs_and_batches_know_the_queue_of_a_task(client: Client) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 import qless_py
 
@@ -113,3 +113,24 @@ def opaque(value: Opaque) -> None: ...
 @qless_py.job(queue="typed")
 def lies() -> int:
     return object()  # type: ignore[return-value]
+
+
+class TwoNames(BaseModel):
+    text: str = Field(validation_alias="written", serialization_alias="read")
+
+
+@qless_py.job(queue="typed")
+def two_names(value: TwoNames) -> None: ...
+
+
+@qless_py.job(queue="typed")
+def by_pair(value: dict[tuple[int, int], int]) -> None: ...
+
+
+@qless_py.job(queue="typed")
+def secret(value: SecretStr | list[SecretStr] | str) -> None: ...
+
+
+@qless_py.job(queue="typed")
+def named_as_its_task(self: int, client: int) -> list[int]:
+    return [self, client]

@@ -30,6 +30,27 @@ def test_options_of_redis_py_may_name_the_server(options: dict[str, Any], url: s
     assert options_url(options) == url
 
 
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({"port": 0}, "each host must be a name or an address"),
+        ({"host": ""}, "each host must be a name or an address"),
+        ({"host": 5}, "host 5 is not text"),
+        ({"host": "h", "unix_socket_path": "/a"}, "named twice, by unix_socket_path and by host"),
+        ({"port": 1, "unix_socket_path": "/a"}, "named twice, by unix_socket_path and by host"),
+    ],
+)
+def test_options_that_name_no_server_are_refused(options: dict[str, Any], problem: str) -> None:
+    with pytest.raises(StoreError, match=problem):
+        Client(**options)
+
+
+@pytest.mark.parametrize("url", ["redis://user#x@h", "redis://h/3#x", "unix:///a#b"])
+def test_a_hash_does_not_cut_a_url_short(url: str) -> None:
+    with pytest.raises(StoreError, match="write %23 for #"):
+        parse(url)
+
+
 @pytest.mark.parametrize("kind", [Client, aio.Client])
 def test_a_client_takes_a_host_and_a_port(kind: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("QLESS_PY_URL", "redis://elsewhere:1")
