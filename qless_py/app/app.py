@@ -217,6 +217,8 @@ class App:
 
         Options that are not given are those of the App.
         """
+        if "client" in put:
+            raise BadArgumentError("the jobs of an App go to its store: leave out client")
         options: dict[str, Any] = arguments.merged(self._defaults, put)
         make = task.job(
             queue=queue,

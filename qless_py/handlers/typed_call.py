@@ -29,7 +29,12 @@ class TypedCall:
     def __init__(self, function: Callable[..., Any], name: str) -> None:
         self._function = function
         self._name = name
-        self._signature = inspect.signature(function)
+        try:
+            self._signature = inspect.signature(function)
+        except ValueError:
+            raise BadArgumentError(
+                f"{name}: its parameters are unknown; write a function"
+            ) from None
         parameters = self._signature.parameters.values()
         wrong = [one.name for one in parameters if one.kind in _POSITIONAL]
         if wrong:
@@ -40,6 +45,7 @@ class TypedCall:
 
     def to_data(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
         """Check arguments as a call would, and return them by name as they are stored."""
+        self.check()
         bound = self._bound(args, kwargs)
         return {name: self._stored(name, value) for name, value in bound.items()}
 

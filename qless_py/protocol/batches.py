@@ -125,7 +125,7 @@ def put(  # noqa: PLR0913, PLR0917 - a put and its batch
     settings: Settings, batch: str, queue: str, klass: Any, data: Any, options: Mapping[str, Any]
 ) -> Call[str]:
     """Put a job into a batch; returns its jid."""
-    return puts.put(settings, queue, klass, data, {**options, "batch": batch})
+    return puts.put(settings, queue, klass, data, puts.with_batch(options, batch))
 
 
 def put_all(
@@ -140,7 +140,7 @@ def put_for(  # noqa: PLR0913, PLR0917 - a put and its running job
 ) -> Call[str]:
     """Put a job into a batch on behalf of a running job, whose lease it needs."""
     name = arguments.name("queue", queue)
-    one = puts.derive(job, name, klass, data, {**options, "batch": batch})
+    one = puts.derive(job, name, klass, data, puts.with_batch(options, batch))
     wire = {**one.options, "parent": job.jid, "lease": job.lease}
     call = puts.put_encoded(name, one.jid, one.klass, one.data, wire)
     return call.map(lambda reply: reply.jid)
@@ -154,7 +154,7 @@ def put_all_for(
     for spec in puts.listed(specs):
         klass, value, own, rest = puts.split(spec)
         target = arguments.name("queue", own or queue)
-        one = puts.derive(job, target, klass, value, {**rest, "batch": batch})
+        one = puts.derive(job, target, klass, value, puts.with_batch(rest, batch))
         maps.append({**one.as_map(target), "parent": job.jid, "lease": job.lease})
         data.append(one.data)
     return puts.in_calls(queue, maps, data)

@@ -201,8 +201,16 @@ def listed(specs: Any) -> Iterable[Any]:
 def in_batch(specs: Any, batch: str) -> list[Any]:
     """Return the jobs with the batch they are to join; `split` refuses what is no job later."""
     return [
-        {**spec, "batch": batch} if isinstance(spec, Mapping) else spec for spec in listed(specs)
+        with_batch(spec, batch) if isinstance(spec, Mapping) else spec for spec in listed(specs)
     ]
+
+
+def with_batch(options: Mapping[str, Any], batch: str) -> dict[str, Any]:
+    """Return the options of a job that is put into a batch, and may name that one only."""
+    other = options.get("batch")
+    if other is not None and other != batch:
+        raise BadArgumentError(f"batch {other!r} of the job is not {batch!r}, which it is put into")
+    return {**options, "batch": batch}
 
 
 def check_number(number: int) -> None:

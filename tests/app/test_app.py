@@ -76,6 +76,13 @@ def test_a_function_may_be_declared_without_options(app: App) -> None:
     assert app.queues == ("default",)
 
 
+def test_a_job_of_an_app_takes_no_client(app: App) -> None:
+    options: Any = {"client": app.client}
+
+    with pytest.raises(BadArgumentError, match="leave out client"):
+        app.job(**options)
+
+
 def test_options_of_the_app_are_defaults_of_its_jobs(store: str) -> None:
     policy = RetryPolicy(5)
     app = App(store, retry=policy, retries=2, soft_limit=3, hard_limit=9)

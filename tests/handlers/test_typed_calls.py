@@ -190,12 +190,14 @@ def test_functions_without_annotations_do_not_import_pydantic() -> None:
     [
         (typed_tasks.unresolved, "an annotation cannot be resolved: name 'Fraction'"),
         (typed_tasks.opaque, "the annotation of value cannot travel as data"),
+        (typed_tasks.returns_opaque, "the annotation of return cannot travel as data"),
     ],
 )
 def test_an_annotation_that_cannot_be_used_is_a_clear_error(
     client: Client, task: Any, problem: str
 ) -> None:
-    for use in (lambda: task.using(client).put(value=1), task.check):
+    arguments = {} if task is typed_tasks.returns_opaque else {"value": 1}
+    for use in (lambda: task.using(client).put(**arguments), task.check):
         with pytest.raises(BadArgumentError, match=problem):
             use()
     typed_tasks.everything.check()
@@ -334,9 +336,28 @@ def test_a_wrong_option_of_the_decorator_is_refused(options: dict[str, Any], pro
         qless_py.job(**options)(typed_tasks.Line)
 
 
+def test_a_job_is_put_into_no_other_batch_than_it_names(client: Client) -> None:
+    client.queues["own"].put("K")
+    owner = client.queues["own"].pop()
+    assert isinstance(owner, qless_py.Job)
+    task = typed_tasks.bare.using(client, batch="other")
+    for batch in (client.batch("b"), owner.batch("c")):
+        with pytest.raises(BadArgumentError, match="'other' of the job is not"):
+            batch.add(task, 1)
+        with pytest.raises(BadArgumentError, match="'other' of the job is not"):
+            batch.put("typed", "K", batch="other")
+        with pytest.raises(BadArgumentError, match="'other' of the job is not"):
+            batch.put_many("typed", [{"klass": "K"}, {"klass": "K", "batch": "other"}])
+        batch.put("typed", "K", batch=batch.name)
+
+    assert client.queues["typed"].counts["waiting"] == 2
+
+
 def test_a_decorator_takes_its_queue_by_name() -> None:
     decorate: Any = qless_py.job
 
+    with pytest.raises(BadArgumentError, match="its parameters are unknown"):
+        decorate(dict)
     with pytest.raises(BadArgumentError, match=r"'mail' is not a function; name a queue as"):
         decorate("mail")
 

@@ -134,3 +134,7 @@ def secret(value: SecretStr | list[SecretStr] | str) -> None: ...
 @qless_py.job(queue="typed")
 def named_as_its_task(self: int, client: int) -> list[int]:
     return [self, client]
+
+
+@qless_py.job(queue="typed")
+def returns_opaque() -> Opaque: ...  # type: ignore[empty-body]
