@@ -299,9 +299,11 @@ copy = Path(sys.argv[1])
 shutil.copytree(package.path("lua"), copy)
 package.path = lambda _name: copy
 from qless_py.scripts import assemble
+names = ("pop", "read/job")
+whole = [assemble.assemble(copy, name) for name in names]
 assemble.script("put")
 shutil.rmtree(copy)
-assert {assemble.script(name).name for name in ("pop", "read/job")} == {"pop", "read/job"}
+assert [assemble.script(name) for name in names] == whole
 """
     with tempfile.TemporaryDirectory() as folder:
         subprocess.run([sys.executable, "-c", program, f"{folder}/lua"], check=True, timeout=60)
