@@ -22,8 +22,8 @@ local shown = {}
 for i, job in ipairs(job_lib.find_all(jids)) do
   local record = job and job.record
   if record and record.state == "running" then
-    shown[#shown + 1] = { jids[i], record.klass, record.worker, record.popped_at,
-      record.hard_limit or 0 }
+    shown[#shown + 1] = { jids[i], record.klass, record.worker,
+      record.popped_at or 0, record.hard_limit or 0 }
   end
 end
 

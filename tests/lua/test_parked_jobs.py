@@ -113,6 +113,22 @@ def test_listings_show_parked_jobs_as_waiting_once_they_may_run(
     assert jids(pop(call, 9)) == before[:free]
 
 
+def test_a_parked_job_that_its_list_lacks_breaks_no_listing(call: Scripts, clock: Clock) -> None:
+    limit(call, "x", rate=2, burst=2)
+    put_some(call, 6, "x")
+    pop(call, 2)
+    assert pop(call) == []
+    first, second, *parked = call("read/state", "throttled", "q", 0, 10)["jids"]
+    call.redis.copy("{ql}:queue:q:throttled", "kept")
+    call.redis.zrem("{ql}:queue:q:throttled", first)
+
+    clock.advance(1)
+    assert call("read/state", "waiting", "q", 0, 10)["jids"] == [first, second]
+    assert call("read/state", "throttled", "q", 0, 10)["jids"] == parked
+
+    call.redis.rename("kept", "{ql}:queue:q:throttled")
+
+
 def test_listings_of_a_paused_queue_show_what_is_parked(call: Scripts) -> None:
     park(call, 2)
     call("pause", ["q"], {})

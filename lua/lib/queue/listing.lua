@@ -90,8 +90,10 @@ end
 -- The members of a set without some of them.
 local function without(key, jids)
   local ranks, skipped = {}, {}
-  for i, jid in ipairs(jids) do
-    ranks[i], skipped[jid] = redis.call("ZRANK", key, jid), true
+  for _, jid in ipairs(jids) do
+    -- Without a rank the job is missing from the set, which only a damaged keyspace shows.
+    ranks[#ranks + 1] = redis.call("ZRANK", key, jid) or nil
+    skipped[jid] = true
   end
   table.sort(ranks)
   return {

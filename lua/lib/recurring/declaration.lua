@@ -104,7 +104,7 @@ local function record_of(given, plain)
   return record
 end
 
--- Those that a deployment declares again and again may be over; anybody else is told.
+-- Refuses a schedule that never fires. One that a deployment declares again may be over.
 local function check_span(record, tick, is_upsert)
   if record.start and record["end"] and record["end"] < record.start then
     errors.bad("the end comes before the start")
