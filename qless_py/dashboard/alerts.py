@@ -53,8 +53,9 @@ def find_alerts(
     of its own. `failing_since` maps failure groups to the instant at which the first of their jobs
     failed, `ended` the late queues to the jobs that completed or failed in the last five minutes.
     """
-    found = [*_unreadable(snapshot), *_no_workers(snapshot), *_lost_workers(snapshot)]
-    if not any(one.text.startswith("no workers") for one in found):
+    no_workers = list(_no_workers(snapshot))
+    found = [*_unreadable(snapshot), *no_workers, *_lost_workers(snapshot)]
+    if not no_workers:
         waiting = list(_waiting_alerts(snapshot, ended)) + list(_slot_alerts(snapshot))
         found += waiting or _growth(rows)
     found += [

@@ -29,7 +29,6 @@ from qless_py.protocol import arguments
 FORMATS: Final = ("human", "json")
 _JOB: Final = ("jid", "queue", "klass")
 _JOB_AND_RUN: Final = (*_JOB, "worker", "attempt")
-_MAX_LINE: Final = 1000  # Characters of an exception in a line.
 _MAX_TEXT: Final = 16_000  # Characters of a message, and of a traceback.
 _QUOTED: Final = re.compile(r'[\s"]').search
 _NONE: Final[Mapping[str, Any]] = {}
@@ -182,17 +181,6 @@ def _cut(text: str, most: int = _MAX_TEXT) -> str:
         return text
     half = most // 2
     return f"{text[:half]}\n… {len(text) - 2 * half:,} characters …\n{text[-half:]}"
-
-
-def one_line(error: BaseException) -> str:
-    """Return the type and the start of the message of an exception in one bounded line."""
-    kind = type(error).__name__
-    try:
-        text = " ".join(str(error).split())
-    except Exception:  # noqa: BLE001 - an exception whose own methods raise
-        text = "(its message cannot be read)"
-    line = f"{kind}: {text}" if text else kind
-    return line if len(line) <= _MAX_LINE else f"{line[:_MAX_LINE]}…"
 
 
 class _LetInterruptsPass(logging.Handler):

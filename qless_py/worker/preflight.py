@@ -18,9 +18,9 @@ from dataclasses import dataclass
 from typing import Any, Final, NoReturn
 
 from qless_py.errors import BadArgumentError
-from qless_py.handlers import resolve
+from qless_py.handlers import exceptions, resolve
 from qless_py.handlers.hooks import hook_name
-from qless_py.handlers.logs import keep, one_line
+from qless_py.handlers.logs import keep
 from qless_py.worker import signals
 from qless_py.worker.options import WorkerOptions
 
@@ -137,7 +137,7 @@ def _log(subject: str, error: BaseException) -> None:
         trace = trace.tb_next
     details = None if trace is None else (type(error), error, trace)
     keep()  # What was imported may have configured logging.
-    logger.error("cannot start: %s: %s", subject, one_line(error), exc_info=details)
+    logger.error("cannot start: %s: %s", subject, exceptions.line(error), exc_info=details)
 
 
 def _is_own(module: object) -> bool:

@@ -211,10 +211,8 @@ class ProcessTable:
             if child.kill_at is not None and now >= child.kill_at:
                 child.kill_at = None
                 if child.is_releasing or not child.board.read().held:
-                    event = Event(
-                        "killing a child that does not stop", worker=child.worker, pid=child.pid
-                    )
-                    logger.warning(event)
+                    text = "killing a child that does not stop"
+                    logger.warning(Event(text, worker=child.worker, child_pid=child.pid))
                     child.kill("killed at the end of its grace")
 
     def is_idle(self) -> bool:

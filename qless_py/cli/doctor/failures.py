@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from qless_py import protocol
 from qless_py.cli.doctor.report import SHOWN, Check, Examination, first
-from qless_py.client.humanize import duration, plural
+from qless_py.client.humanize import duration, error_line, plural
 from qless_py.client.job import Job
 from qless_py.protocol.jobs import MAX_PAGE, SMALL_PAGE, FailureGroup
 
@@ -76,9 +76,7 @@ def _failed_at(job: Job | None) -> float | None:
 
 def _message(job: Job) -> str:
     failure: Mapping[str, Any] = job.failure or {}
-    lines = str(failure.get("message") or "").strip().splitlines() or [""]
-    line = lines[-1 if lines[0].startswith("Traceback") else 0].strip()
-    return line[:_MESSAGE]
+    return error_line(failure.get("message"))[:_MESSAGE]
 
 
 def dependents(examined: Examination) -> Iterator[Check]:
