@@ -219,7 +219,9 @@ class NoWorker(Reason):
         """Describe which queue."""
         del now
         said = f"no live worker takes queue {self.queue}"
-        return f"{said}: {plural(self.quiet, 'worker')} of it quiet" if self.quiet else said
+        if not self.quiet:
+            return said
+        return f"{said}; registered for it: {plural(self.quiet, 'quiet worker')}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,7 +239,7 @@ class Unregistered(Reason):
         """Describe the last pop."""
         said = f"no registered worker takes queue {self.queue}"
         if self.asked_at is None:
-            return f"{said}; a client popped jobs of it lately"
+            return f"{said}; a client popped jobs from it recently"
         return f"{said}; a client popped {ago(self.asked_at, now)}"
 
     def holds_back(self, now: float) -> bool:
@@ -373,7 +375,7 @@ class Recurring(Reason):
         if self.is_dry or self.next_at is None:
             return "no client has worked out its next ticks yet; any that pops does"
         if now - self.next_at > OVERDUE_AFTER:
-            return f"its next job is overdue since {instant(self.next_at, now)}: nothing pops"
+            return f"its next job has been overdue since {instant(self.next_at, now)}: nothing pops"
         return f"its next job comes at {instant(self.next_at, now)}"
 
 

@@ -55,7 +55,9 @@ class FormSecret:
             key = f"{identity}\n{self._client.namespace}\n{self._password()}".encode()
             return hmac.new(key, _PURPOSE, hashlib.sha256).digest()
         self._expires_at = math.inf
-        logger.warning("the store has no identity to derive a secret from, it is random. %s", HINT)
+        logger.warning(
+            "no identity of the store to derive a secret from, so it is random. %s", HINT
+        )
         return secrets.token_bytes(32)
 
     def _identity(self) -> str:

@@ -50,7 +50,7 @@ def check_hook(hook: Any) -> None:
     if not callable(hook):
         raise BadArgumentError(f"hook {name} is not callable")
     if inspect.iscoroutinefunction(hook):
-        raise BadArgumentError(f"hook {name} is async def: use a function, asyncio.run inside it")
+        raise BadArgumentError(f"hook {name} is async def: use a def that calls asyncio.run")
     try:
         inspect.signature(hook).bind()
     except TypeError as error:

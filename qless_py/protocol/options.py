@@ -115,8 +115,8 @@ class RecurOptions(TypedDict, total=False):
       are caught up, 0 for all.
     * `start`, `end`: no child before or after these times. `limit`: the most children.
     * `retries` is 0 by default. `expires`: seconds after its slot at which a child expires.
-      `priority`, `tags`, `soft_limit`, `hard_limit`, `retry`, `user`, `throttles` and `codec` work
-      as in a put.
+      `priority`, `tags`, `soft_limit`, `hard_limit`, `attempts`, `retry`, `user`, `throttles` and
+      `codec` work as in a put.
     """
 
     jid: str | None

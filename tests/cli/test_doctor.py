@@ -138,7 +138,7 @@ def test_a_forgotten_pause(program: Program, live: Client, redis: redis_py.Redis
     found = problem(program, "queues")
 
     assert (fresh["status"], found["status"]) == ("warn", "fail")
-    assert "mail is paused for 2 h" in found["detail"]
+    assert "mail has been paused for 2 h" in found["detail"]
     assert "(the provider is down): 1 job held back" in found["detail"]
     assert found["command"] == "qless-py queue unpause mail"
     assert mends(program, found)
@@ -226,7 +226,7 @@ def test_a_hanging_handler(program: Program, live: Client) -> None:
 
     found = problem(program, "running", "--hanging-after", "1ms")
 
-    assert "letter (app.Send) of mail runs for" in found["detail"]
+    assert "letter (app.Send) of mail has been running for" in found["detail"]
     assert found["command"] == "qless-py job timeout letter"
     assert mends(program, found, "--hanging-after", "1ms")
 
@@ -336,7 +336,7 @@ def test_an_overdue_schedule(program: Program, live: Client, redis: redis_py.Red
     found = problem(program, "schedules")
 
     assert found["status"] == "fail"
-    assert "hourly of echo is overdue for 10 min: nothing has popped since" in found["detail"]
+    assert "hourly of echo has been overdue for 10 min: nothing has popped since" in found["detail"]
     with working(program, found["command"]):
         eventually(lambda: checks(program)["schedules"][0]["status"] == "ok", within=20)
 

@@ -318,7 +318,7 @@ def test_a_client_that_popped_is_no_worker_of_the_queue(client: Client, clock: C
     explained = client.explain(jid)
 
     assert explained.of(Unregistered) == [Unregistered("q", None)]
-    assert "- no registered worker takes queue q; a client popped jobs of it lately" in str(
+    assert "- no registered worker takes queue q; a client popped jobs from it recently" in str(
         explained
     )
     assert client.queues["q"].pop() is not None
@@ -337,7 +337,7 @@ def test_workers_that_are_quiet_take_no_queue(client: Client) -> None:
     client.run(workers.register("w", "n", b'{"queues": ["*"], "state": "quiet"}'))
 
     assert client.explain(jid).of(NoWorker) == [NoWorker("q", 1)]
-    assert "no live worker takes queue q: 1 worker of it quiet" in str(client.explain(jid))
+    assert "takes queue q; registered for it: 1 quiet worker" in str(client.explain(jid))
 
 
 def test_a_worker_of_many_queues_is_known_while_one_keeps_it_busy(

@@ -41,7 +41,7 @@ def _pause(examined: Examination, row: Counts) -> Check | None:
     left = pause["until"] - examined.now if "until" in pause else None
     if not held or (left is not None and left < _LONG):
         return None
-    said = f"{name} is paused for {duration(max(age, 0.0))}"
+    said = f"{name} has been paused for {duration(max(age, 0.0))}"
     said += f" by {pause['by']}" if pause.get("by") else ""
     said += f", for {duration(left)} more" if left is not None else ""
     said += f" ({pause['reason']})" if pause.get("reason") else ""
@@ -180,7 +180,7 @@ def _is_long(examined: Examination, job: RunningJob) -> bool:
 
 def _hanging(examined: Examination, queue: str, job: RunningJob) -> Check:
     age = duration(examined.now - job.popped_at)
-    detail = f"{job.jid} ({job.klass}) of {queue} runs for {age} on {job.worker}"
+    detail = f"{job.jid} ({job.klass}) of {queue} has been running for {age} on {job.worker}"
     advice = "if it hangs, take it from its worker, so that it runs again elsewhere"
     command = examined.commands.qless("job", "timeout", job.jid)
     return Check("running", "warn", detail, advice, command)

@@ -62,7 +62,8 @@ def _finding(examined: Examination, job: RecurringJob) -> Check | None:
         return Check("schedules", "fail", detail, advice, command)
     late = examined.now - (job.next_at or examined.now)
     if late > OVERDUE_AFTER:
-        detail = f"{name} is overdue for {duration(late)}: nothing has popped since, from any queue"
+        detail = f"{name} has been overdue for {duration(late)}"
+        detail += ": nothing has popped since, from any queue"
         command = commands.qless("work", "--queue", job.queue_name, *examined.handler)
         return Check("schedules", "fail", detail, "start a worker", command)
     return None
