@@ -5,12 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-import redis as redis_py
 
 from qless_py.errors import BadArgumentError, DependencyError, JobNotFoundError, WrongStateError
 from tests.conftest import Clock
 from tests.lua.steps import complete, counts, fail, jids, job, ms, pop, put, state, take
-from tests.properties import tiny_limits
 from tests.script_runner import Scripts
 
 
@@ -339,21 +337,3 @@ def test_what_a_job_leaves_behind_can_read_its_result(call: Scripts) -> None:
     complete(call, take(call), "result", jobs=[child])
 
     assert take(call, "after")["parents"] == ["j"]
-
-
-def test_a_worker_is_woken_for_dependents_that_one_call_could_not_release(
-    redis: redis_py.Redis, clock: Clock
-) -> None:
-    """The first ones wait for another parent, too, so their release wakes nobody."""
-    call = Scripts(redis, clock, assembled=tiny_limits.script)
-    put(call, "other", delay=60_000)
-    put(call, "parent")
-    for number in range(6):
-        more = ["other"] if number < 3 else []
-        put(call, f"d{number}", "after", depends=["parent", *more])
-    view = take(call)
-    redis.delete("{ql}:queue:after:wake")
-
-    complete(call, view)
-
-    assert redis.exists("{ql}:releases", "{ql}:queue:after:wake") == 2

@@ -82,7 +82,7 @@ def mix(redis: redis_py.Redis, seed: int, steps: int = STEPS) -> None:
         finish(call, clock, mixture.random)
         invariants.assert_sound(redis)
     except (AssertionError, QlessError) as wrong:
-        message = f"{wrong}\nafter\n" + "\n".join(call.trace)
+        message = f"seed {seed}: {wrong}\nafter\n" + "\n".join(call.trace)
         raise AssertionError(message) from wrong
 
 

@@ -14,11 +14,12 @@ from tests.properties import exploration
 pytestmark = pytest.mark.any_server
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1, 2, 40073])
 def test_all_jobs_run_once_nothing_holds_them_back(redis: redis_py.Redis, seed: int) -> None:
     exploration.mix(redis, seed)
 
 
+@pytest.mark.timeout(30)
 def test_all_jobs_run_once_nothing_holds_them_back_with_a_random_seed(
     redis: redis_py.Redis,
 ) -> None:

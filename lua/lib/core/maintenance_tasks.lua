@@ -67,7 +67,12 @@ local kinds = {
   end,
   releases = function(s, _, budget)
     require("lib.job.releases").drain(s, budget)
-    return redis.call("EXISTS", keys.releases()) == 1 and s.now or nil
+    if redis.call("EXISTS", keys.releases()) == 0 then
+      return nil
+    end
+    -- The worker of this pop may be busy from now on.
+    require("lib.queue.idle_workers").wake()
+    return s.now
   end,
   sweep = function(s, _, budget)
     return s.now + (require("lib.core.retention").sweep(s, budget) > 0 and 60000 or 0)

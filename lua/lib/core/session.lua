@@ -195,6 +195,14 @@ local function write_meta(s)
   redis.call("ZADD", keys.due(), "NX", s.now + 60000, "sweep")
 end
 
+-- What is left of the list of releases needs a pop, whatever the queues of that: the releases
+-- carried out so far may have woken no worker.
+local function wake_for_releases()
+  if redis.call("EXISTS", keys.releases()) == 1 then
+    require("lib.queue.idle_workers").wake()
+  end
+end
+
 -- Ends the call: counters, clock, memory of the reply, then the messages. `memory`, if given, is
 -- remembered instead of a large reply, by a script that can rebuild the reply from it.
 function session.close(s, reply, memory)
@@ -206,6 +214,9 @@ function session.close(s, reply, memory)
   end
   if next(s.counters) then
     require("lib.stats.stats").write(s)
+  end
+  if s.has_releases then
+    wake_for_releases()
   end
   write_meta(s)
   local packed = cmsgpack.pack(reply)

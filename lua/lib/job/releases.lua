@@ -231,21 +231,10 @@ function releases.drain(s, budget)
   return budget
 end
 
--- Wakes a worker to continue with the list, as what was released so far may have woken none.
-local function wake_for_rest()
-  local token = redis.call("ZRANGE", keys.releases(), 0, 0)[1]
-  local jid = token and redis.call("ZRANGE", keys.release_dependents(token), 0, 0)[1]
-  local job = jid and job_lib.find(jid)
-  if job and job.record.queue then
-    queue_lib.wake(job.record.queue)
-  end
-end
-
 -- Drains a part of the list at once in a call that has just ended jobs; the rest stays due.
 function releases.drain_some(s)
   if s.has_releases then
     releases.drain(s, limits.housekeeping)
-    wake_for_rest()
   end
 end
 
