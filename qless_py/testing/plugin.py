@@ -14,10 +14,11 @@ import contextlib
 import secrets
 import shutil
 import tempfile
+import threading
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
@@ -74,15 +75,16 @@ def _qless_isolation(qless_app: App | None, request: pytest.FixtureRequest) -> I
         yield
         return
 
-    def client() -> Client:
-        found: Client = request.getfixturevalue("qless_client")
-        return found
+    found: dict[str, Any] = {}
+    lock = threading.RLock()
 
-    def url() -> str:
-        found: str = request.getfixturevalue("qless_url")
-        return found
+    def value(fixture: str) -> Any:
+        if fixture not in found:
+            with lock:  # pytest sets up fixtures for one thread at a time.
+                found[fixture] = request.getfixturevalue(fixture)
+        return found[fixture]
 
-    with replaced(Replacement(client, url)):
+    with replaced(Replacement(lambda: value("qless_client"), lambda: value("qless_url"))):
         yield
 
 

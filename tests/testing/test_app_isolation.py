@@ -83,6 +83,15 @@ SUITE = """
         ]
         assert len(second.client.queues["other"]) == 1
 
+    def test_threads_may_put_first_and_at_once():
+        threads = [threading.Thread(target=send.put, kwargs={"to": str(n)}) for n in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+        assert len(app.client.queues["mail"]) == 8
+
     def test_each_test_has_an_empty_store(qless_client):
         assert len(qless_client.queues["mail"]) == 0
         assert app.client is qless_client
@@ -133,4 +142,4 @@ def test_no_job_of_a_test_reaches_another_store(
         *("-p", "no:randomly", "-p", "no:cacheprovider", "-p", "no:cov", "-W", "error")
     )
 
-    result.assert_outcomes(passed=4)
+    result.assert_outcomes(passed=5)
