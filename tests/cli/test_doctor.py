@@ -18,6 +18,7 @@ import redis as redis_py
 
 import qless_py
 from qless_py import Client, Job, protocol
+from qless_py.cli.doctor import server
 from tests import servers
 from tests.cli.conftest import Program
 from tests.eventually import eventually
@@ -116,6 +117,15 @@ def test_every_check_runs_on_a_namespace_without_problems(program: Program, live
     bad = [name for name, some in found.items() if any(one["status"] != "ok" for one in some)]
     assert bad == ["persistence"]  # The test server keeps nothing.
     assert live.redis.keys("*doctor*") == []
+    fine = [one for some in found.values() for one in some if one["status"] == "ok"]
+    assert {(one["advice"], one["command"]) for one in fine} == {("", "")}
+
+
+def test_the_address_of_an_embedded_server_is_its_socket(tmp_path: Path) -> None:
+    with Client(f"embedded://{tmp_path / 'store'}") as client:
+        option, path = server.address(client.redis, has_tls=False)
+
+        assert (option, Path(path).is_socket()) == ("-s", True)
 
 
 def test_an_empty_namespace_is_healthy_and_stays_empty(

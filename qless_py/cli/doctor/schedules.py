@@ -47,7 +47,7 @@ def _finding(examined: Examination, job: RecurringJob) -> Check | None:
     commands, name = examined.commands, f"{job.jid} of {job.queue_name}"
     if job.is_over:
         detail = f"{name} has ended: {ended_words(job)}"
-        advice = "remove it; or continue it with another --end or --times: qless-py recur edit"
+        advice = "remove it, or use qless-py recur edit with a later --end or a higher --times"
         command = commands.qless("recur", "remove", job.jid)
         return Check("schedules", "warn", detail, advice, command)
     if job.is_paused:
