@@ -16,7 +16,7 @@ from click.core import ParameterSource
 from qless_py.cli import settings
 from qless_py.cli.base import command, pass_cli
 from qless_py.cli.context import CliContext, reported
-from qless_py.cli.errors import FAILED, MISUSED
+from qless_py.cli.errors import FAILED, MISUSED, ImportFailedError
 from qless_py.cli.params import describe_store
 from qless_py.cli.work_options import OPTIONS
 from qless_py.errors import BadArgumentError, HandlerNotFoundError, QlessError
@@ -78,10 +78,21 @@ def work(cli: CliContext, configure: Path | None, words: tuple[str, ...], **give
     settings while running jobs finish, for the time of --restart-grace. TTIN logs the stacks of
     each process.
     """
+    from qless_py.handlers import logs  # noqa: PLC0415 - help needs no worker
+
     # Jobs name modules of the project in the current folder.
     sys.path[:0] = [*given["paths"], os.getcwd()]  # noqa: PTH109 - the import system takes texts
     words = words or given["arguments"]
-    _check(cli, given, words)
+    try:
+        _check(cli, given, words)
+    except ImportFailedError as error:
+        if _log_format(cli, given) != "json":
+            raise
+        logs.configure(logging.WARNING, "json", given["log_file"])
+        # The traceback begins with the code of the application.
+        event = logs.Event(f"cannot start: {error.message}", details=error.traceback)
+        logger.error(event)  # noqa: TRY400 - with that traceback
+        return MISUSED
     if configure is not None:
         values = {**settings.chosen(click.get_current_context()), "arguments": words}
         text = settings.text(cli, "work", work.keys(), values, _NOT_IN_FILE)
@@ -89,6 +100,10 @@ def work(cli: CliContext, configure: Path | None, words: tuple[str, ...], **give
         cli.out.answer({"path": str(configure)}, lambda: cli.out.line(f"{configure} written"))
         return 0
     return _run(cli, given, words)
+
+
+def _log_format(cli: CliContext, given: dict[str, Any]) -> str:
+    return "json" if cli.is_json else str(given["log_format"])
 
 
 def _run(cli: CliContext, given: dict[str, Any], words: tuple[str, ...]) -> int:
@@ -99,7 +114,7 @@ def _run(cli: CliContext, given: dict[str, Any], words: tuple[str, ...]) -> int:
     # A program that replaces another one has printed this before.
     is_announced = level == "quiet" or reexec.is_trial() or reexec.is_reexec()
 
-    form = "json" if cli.is_json else given["log_format"]
+    form = _log_format(cli, given)
     if cli.app is not None and cli.app.logging is not None:
         cli.app.set_up_logging()
     else:

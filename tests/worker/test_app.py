@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import sys
 from pathlib import Path
@@ -74,3 +75,20 @@ def test_a_restart_takes_new_code_of_the_app_and_refuses_broken_code(
     assert "new worker stops" in worker.log.read_text()
     assert "old worker stops" not in worker.log.read_text()
     live.close()
+
+
+def test_an_app_that_cannot_be_imported_is_one_json_line(
+    launch: Start, server: servers.Server, tmp_path: Path
+) -> None:
+    (tmp_path / "site_that_is_broken.py").write_text("1 / 0")
+
+    worker = launch(
+        *(sys.executable, "-B", "-m", "qless_py", "work", "--app", "site_that_is_broken"),
+        *("-I", str(tmp_path), "--url", server.url, "--log-format", "json"),
+    )
+
+    assert worker.wait() == 2
+    (line,) = map(json.loads, worker.log.read_text().splitlines())
+    assert line["level"] == "error"
+    assert line["message"].startswith("cannot start: ")
+    assert line["error"].endswith("ZeroDivisionError: division by zero")
