@@ -38,10 +38,11 @@ class ChildExit:
     def report(self) -> list[Call[Any]]:
         """Return the calls that release its jobs; those that were running are charged a crash."""
         child, held = self.child, self.status.held
+        event = Event("child ended", worker=child.worker, child_pid=child.pid, cause=self.cause)
         if self.cause == "exit 0" and not held:
+            logger.info(event)
             return []
         cause = child.cause or self.cause
-        event = Event("child ended", worker=child.worker, child_pid=child.pid, cause=self.cause)
         logger.warning(event)
         calls: list[Call[Any]] = []
         if child.is_releasing:

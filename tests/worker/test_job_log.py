@@ -155,6 +155,18 @@ def test_nothing_in_another_format_is_on_the_stream(live: Client, start: Start) 
     assert any(row["message"].startswith("Store: ") for row in rows)
 
 
+def test_children_that_exit_are_logged(live: Client, start: Start) -> None:
+    put(live, handlers.nothing)
+    worker = start("--log-format", "json", "--burst")
+    assert worker.wait() == 0
+
+    rows = [row for row in lines(worker) if row["message"].startswith("child ")]
+    started = sorted(row["child_pid"] for row in rows if row["message"] == "child started")
+    ended = [row for row in rows if row["message"] == "child ended"]
+    assert sorted(row["child_pid"] for row in ended) == started != []
+    assert {(row["level"], row["cause"]) for row in ended} == {("info", "exit 0")}
+
+
 def test_a_failure_that_the_handler_has_reported_is_an_error(live: Client, start: Start) -> None:
     jid = put(live, log_handlers.fails_itself)
     worker = start("--log-format", "json", "--quiet")
