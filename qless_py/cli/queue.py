@@ -190,7 +190,7 @@ def purge(  # noqa: PLR0913 - one for each option
 @yes
 @pass_cli
 def forget(cli: CliContext, names: tuple[str, ...], *, yes: bool) -> None:
-    """Remove queues from the list of queues; their jobs stay."""
+    """Remove queues from the list; jobs stay, and a queue without jobs loses its pause."""
     left = {name: len(cli.client.queues[name]) for name in names}
     busy = [f"{name} with {plural(number, 'job')}" for name, number in left.items() if number]
     if busy:
