@@ -361,7 +361,8 @@ def test_the_first_process_of_a_container_obeys_term_while_it_starts(
 import sys
 sys.argv[0] = "/usr/bin/qless-py"
 import qless_py
-open({str(reports.path)!r}, "w").write("on\\n")
+with open({str(reports.path)!r}, "w") as reports:  # An exit in a finalizer would be ignored.
+    reports.write("on\\n")
 import time
 while True:
     time.sleep(0.01)
