@@ -306,11 +306,20 @@ def _middleware_of(target: Any) -> tuple[Middleware, ...]:
 
 def _policy_of(target: Any) -> RetryPolicy | None:
     own, attempts = getattr(target, "retry", None), getattr(target, "attempts", None)
-    if own is not None and not callable(own):
+    has_attempts = attempts is not None and not callable(attempts)
+    if own is not None and not callable(own) and not (has_attempts and _is_overridden(target)):
         return RetryPolicy.of(own)
-    if attempts is None or callable(attempts):
-        return None
-    return RetryPolicy.of(arguments.attempts_policy(attempts))
+    return RetryPolicy.of(arguments.attempts_policy(attempts)) if has_attempts else None
+
+
+def _is_overridden(target: Any) -> bool:
+    """Return whether a class defines `attempts` and inherits `retry`."""
+    for one in getattr(target, "__mro__", ()):
+        if "retry" in vars(one):
+            return False
+        if "attempts" in vars(one):
+            return True
+    return False
 
 
 def _limit_of(target: Any, name: str) -> float | None:

@@ -55,6 +55,24 @@ def test_one_attempt_is_no_retry_whatever_the_queue_says(client: Client, clock: 
     assert runs_until_failed(client, clock) == 1
 
 
+class OfBase:
+    retry = RetryPolicy(retries=5)
+
+    @staticmethod
+    def perform(job: qless_py.Job) -> None:
+        raises(job)
+
+
+class OfSubclass(OfBase):
+    attempts = 2
+
+
+def test_a_subclass_replaces_the_policy_that_it_inherits(client: Client, clock: Clock) -> None:
+    client.queues["q"].put(OfSubclass)
+
+    assert runs_until_failed(client, clock) == 2
+
+
 def test_a_class_says_it_for_all_its_jobs(client: Client, clock: Clock) -> None:
     client.queues["q"].put(Raises)
     assert runs_until_failed(client, clock) == 2
