@@ -202,3 +202,14 @@ def test_numbers_go_on_far_above_the_old_ones_when_meta_is_lost(call: Scripts) -
 
     assert int(after.split(".")[0]) > int(before.split(".")[0]) + 10**9
     assert call.redis.zrange("{ql}:quarantined", 0, -1) == [b"meta"]
+
+
+def test_a_repair_pauses_no_queue_that_was_unpaused_or_paused_anew(call: Scripts) -> None:
+    call("put", "q", "j", "k", "{}", {})
+
+    assert call("repair", "meta", "paused:q", "", "") is False
+    assert not call("read/counts", "q")["paused"]
+
+    call("pause", ["q"], {"reason": "a deployment"})
+    assert call("repair", "meta", "paused:q", "", "") is False
+    assert call("read/counts", "q")["pause"]["reason"] == "a deployment"

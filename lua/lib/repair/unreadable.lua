@@ -56,13 +56,19 @@ function unreadable.series(_, name, unit)
   return removed > 0
 end
 
--- Gives fields of meta a safe value. A queue stays paused; the call itself writes the clock and the
--- counters when it ends.
+-- Gives fields of meta a safe value, unless they are gone or were set again since the check. A
+-- queue stays paused; the call itself writes the clock and the counters when it ends.
 function unreadable.meta(s, field)
-  local queue = string.match(field, "^paused:(.+)$")
-  if queue then
+  local value = redis.call("HGET", keys.meta(), field)
+  if string.find(field, "^paused:.") then
+    if not value or (stored.unpack(value) or {}).since then
+      return false
+    end
     redis.call("HSET", keys.meta(), field, cmsgpack.pack({ since = s.now }))
-  elseif string.find(field, "^fair:") then
+  elseif string.find(field, "^fair:.") then
+    if not value or (string.find(value, "^%d[%d.e+-]*$") and tonumber(value)) then
+      return false
+    end
     redis.call("HSET", keys.meta(), field, "0")
   end
 end
