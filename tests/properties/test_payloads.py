@@ -70,7 +70,7 @@ def _put_for_the_holder_of_a_key(to: Courier, old: bytes, new: bytes) -> bytes:
     unique = {"key": "k", "scope": "queued"}
     to.call("put", "q", "j", "K", old, {"unique": unique})
     options = {"unique": unique, "unique_conflict": "replace"}
-    assert to.call("put", "q", "other", "K", new, options) == ["j", False]
+    assert to.call("put", "q", "other", "K", new, options) == ["j", True]
     return new
 
 
