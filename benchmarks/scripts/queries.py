@@ -107,6 +107,8 @@ CASES: Final = (
         repeated(lambda _: queues.peek_records("later", 0, PAGE)),
         large=True,
     ),
+    Case("read/running", "read/running", repeated(lambda _: queues.running("expired")), large=True),
+    Case("read/blocked", "read/blocked", repeated(lambda _: queues.blocked("depends")), large=True),
     Case("read/counts", "read/counts", repeated(lambda _: queues.counts("expired"))),
     Case(
         "read/queues",

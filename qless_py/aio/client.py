@@ -30,7 +30,7 @@ from qless_py.client import explain
 from qless_py.client.connection import PATIENCE, choose_connection, resend_policy
 from qless_py.client.explain import Explanation
 from qless_py.errors import JobNotFoundError
-from qless_py.protocol import Call, JobRecord, jobs, puts
+from qless_py.protocol import Call, JobRecord, arguments, jobs, puts
 from qless_py.protocol.codec import Codec
 from qless_py.protocol.options import PutSpec, Seconds
 from qless_py.protocol.queues import one_or_all, pop_any
@@ -218,6 +218,7 @@ class AsyncClient(AsyncClientBase):
 
         They are moved 100 per call, so an interruption may leave some.
         """
+        arguments.name("queue", queue)
         steps, moved = jobs.unfail_counts(count), 0
         if len(steps) > 1:
             # Jobs that fail again meanwhile are the newest, so this number leaves them alone.

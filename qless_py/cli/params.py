@@ -189,7 +189,7 @@ OF_QUEUES: Final = ("heartbeat", "retry-policy")
 
 def describe_store(url: str | None) -> str:
     """Return a line that names the store and how to choose another."""
-    target = parse(resolve(url))
+    target = parse(resolve(url, is_shown=True))
     hint = " (choose another with --url or QLESS_PY_URL)" if target.kind == "embedded" else ""
     return f"Store: {target.shown}{hint}"
 

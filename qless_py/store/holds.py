@@ -10,17 +10,15 @@ from __future__ import annotations
 
 import mmap
 import time
-from collections.abc import Iterable
 from typing import Final
 
-_SCRIPTS: Final = frozenset({"back_off", "throttle_block", "pause"})
+SCRIPTS: Final = frozenset({"back_off", "throttle_block", "pause"})
 _mark: Final = memoryview(mmap.mmap(-1, 8)).cast("Q")
 
 
-def note(scripts: Iterable[str]) -> None:
-    """Leave a mark if one of these scripts holds jobs back."""
-    if not _SCRIPTS.isdisjoint(scripts):
-        _mark[0] = time.monotonic_ns()
+def note() -> None:
+    """Leave a mark: one of `SCRIPTS`, which hold jobs back, was sent."""
+    _mark[0] = time.monotonic_ns()
 
 
 def mark() -> int:

@@ -52,9 +52,10 @@ class RunnerBase(Generic[R]):
         self.redis = redis
         self.namespace = namespace
         self._keys = declared_keys(namespace, database_of(redis))
-        self._is_permitted = not permissions.signs_in(redis)
         self._clock = clock
         self._policy = policy or ResendPolicy()
+        # A call that waits for its permission finds out itself whether it has it.
+        self._is_permitted = self._policy.retry_forbidden or not permissions.signs_in(redis)
         self._series = resend.RequestSeriesPool()
         self._outage = OutageLog(resend.logger)
         self._loaded: set[str] = set()
@@ -85,7 +86,8 @@ class RunnerBase(Generic[R]):
         # Only now: a series must not be used again while the outcome of its call is uncertain.
         if exchange.can_reuse_series:
             self._series.release(exchange.series)
-        holds.note(exchange.scripts)
+        if not holds.SCRIPTS.isdisjoint(exchange.scripts):
+            holds.note()
         return exchange.results()
 
 

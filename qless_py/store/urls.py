@@ -79,26 +79,30 @@ def redacted(url: str) -> str:
 def resolve(
     url: str | None = None,
     *,
+    is_shown: bool = False,
     configured: str | None = None,
     environ: Mapping[str, str] = os.environ,
 ) -> str:
     """Return the URL to use: the argument, QLESS_PY_URL, REDIS_URL, the configured or embedded one.
 
-    `configured` defaults to the URL in the settings file.
+    `configured` defaults to the URL in the settings file. A caller that shows the URL itself says
+    so with `is_shown`; else the choice of the embedded store is logged, once.
     """
     for candidate in (url, *(environ.get(name) for name in VARIABLES), configured):
         if candidate:
             return candidate
     if configured is None and (from_file := settings_file.load(environ=environ).url):
         return from_file
-    return _default_url(environ)
+    return _default_url(environ, is_shown=is_shown)
 
 
-def _default_url(environ: Mapping[str, str]) -> str:
+def _default_url(environ: Mapping[str, str], *, is_shown: bool) -> str:
     """Return the URL of the embedded store, and say once that no other was named."""
     url = _embedded_url(str(default_folder(environ)))
     if url not in _LOGGED:
         _LOGGED.add(url)
+        if is_shown:
+            return url
         logger.info(
             "no store is named by a URL, QLESS_PY_URL, REDIS_URL or the settings file, "
             "using the embedded one at %s",

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import os
 import threading
 import time
@@ -185,14 +186,19 @@ def test_a_rejected_call_in_a_pipeline_keeps_its_place(runner: Runner) -> None:
     assert runner.run_many([]) == []
 
 
-def test_other_server_errors_are_raised_unchanged(runner: Runner, redis: redis_py.Redis) -> None:
-    redis.set("{ql}:queues", "not a sorted set")
+def test_other_server_errors_are_raised_unchanged(
+    runner: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = "return redis.call('GET', KEYS[1], 'too', 'many')"
+    sha = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+    faulty = assemble.Script("read/faulty", text, sha, is_query=True)
+    monkeypatch.setattr(assemble, "script", lambda _name: faulty)
+    call: Call[bytes | None] = Call("read/faulty", (), lambda reply: reply)
 
-    (error,) = runner.run_many([put("job")])
-    redis.delete("{ql}:queues")
+    (error,) = runner.run_many([call])
 
     assert isinstance(error, redis_py.ResponseError)
-    assert "WRONGTYPE" in str(error)
+    assert "number of args" in str(error)
 
 
 def test_a_script_that_cannot_be_loaded_is_an_error_and_spoils_no_connection(

@@ -276,7 +276,7 @@ def test_a_missing_permission_is_raised_at_once_unless_it_is_to_be_waited_for(
         redis.execute_command("ACL", "SETUSER", "somebody", "+@all")
 
     with user(redis, "~*", "&*", "+@all", "-@write"):
-        with pytest.raises(redis_py.ResponseError, match=r"ACL failure|The user executing"):
+        with pytest.raises(errors.StoreError, match=r"lacks permissions.*ACL SETUSER somebody \+"):
             put_job(ResendPolicy(limit=600))
         operator = threading.Timer(0.2, grant)
         operator.start()
