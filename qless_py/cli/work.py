@@ -114,6 +114,7 @@ def _run(cli: CliContext, given: dict[str, Any], words: tuple[str, ...]) -> int:
     # A program that replaces another one has printed this before.
     is_announced = level == "quiet" or reexec.is_trial() or reexec.is_reexec()
 
+    store = describe_store(cli.url)  # Before a client finds the store, which would log it, too.
     form = _log_format(cli, given)
     if cli.app is not None and cli.app.logging is not None:
         cli.app.set_up_logging()
@@ -125,7 +126,7 @@ def _run(cli: CliContext, given: dict[str, Any], words: tuple[str, ...]) -> int:
         nonlocal is_announced
         if not is_announced:
             is_announced = True
-            lines = [describe_store(cli.url)]
+            lines = [store]
             if cli.configuration.path is not None:
                 lines.append(f"Settings: {cli.configuration.path}")
             for line in lines:

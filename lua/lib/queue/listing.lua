@@ -82,7 +82,8 @@ local function listed(jids)
   return {
     total = #jids,
     read = function(at, number)
-      return { unpack(jids, at + 1, math.min(at + number, #jids)) }
+      -- `unpack` counts in 32 bits, so it cannot be asked for a page far beyond the end.
+      return at < #jids and { unpack(jids, at + 1, math.min(at + number, #jids)) } or {}
     end,
   }
 end
