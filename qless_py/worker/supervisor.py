@@ -209,6 +209,8 @@ class Supervisor:
             self._table.log_stacks()
         if self._recheck.has_passed():
             self._replace_children()
+        elif self._recheck.pid is None:
+            self._to_replace.clear()  # The check has failed: these children go on.
         self._update_children()
 
     def _timeout(self) -> float:

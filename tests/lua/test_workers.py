@@ -255,6 +255,18 @@ def test_a_death_is_found_behind_a_thousand_jobs_of_siblings(call: Scripts, cloc
     assert call.redis.keys("{ql}:death:*") == []
 
 
+@pytest.mark.corrupts
+def test_junk_where_a_search_stopped_hides_no_death(call: Scripts) -> None:
+    put(call, "j1")
+    call("pop", ["q"], "w", 1, {"nonce": "dead"})
+    call.redis.set("{ql}:death:dead", "junk")
+
+    report = died(call, "dead", "j1")
+
+    assert (report["charged"], report["more"]) == (["j1"], False)
+    assert counts(call) == {"waiting": 1}
+
+
 def test_more_jobs_than_one_call_can_return_are_returned_by_the_next(call: Scripts) -> None:
     for i in range(150):
         put(call, f"j{i:03}")

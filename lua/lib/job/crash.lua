@@ -11,6 +11,7 @@ local limits = require("lib.core.limits")
 local lists = require("lib.core.lists")
 local reclaim = require("lib.job.reclaim")
 local stats = require("lib.stats.stats")
+local stored = require("lib.core.stored")
 
 local crash = {}
 
@@ -52,8 +53,8 @@ end
 -- report of the same death continues where this one ends. Returns whether there may be more.
 local function add_listed(found, process, most, known)
   local list, place = keys.worker_jobs(process.worker), keys.death(process.nonce)
-  local after = redis.call("GET", place)
-  local jids, scores, more = cursor.page(list, after and cmsgpack.unpack(after), limits.page)
+  local after = stored.get(place)
+  local jids, scores, more = cursor.page(list, after, limits.page)
   local last = add_page(found, jids, process, most, known)
   if not more and last == #jids then
     redis.call("DEL", place)
