@@ -31,6 +31,7 @@ _MAX_STREAM_AGE: Final = 300.0
 # Seconds between writes at most: a server notices that a viewer has left only when it writes.
 _KEEPALIVE: Final = 2.0
 _MAX_AGE: Final = 2.0  # Seconds: while the store is read, viewers get no older snapshot.
+_SHORT_WAIT: Final = 0.25  # Seconds that a viewer waits for numbers newer than the previous ones.
 _MIN_INTERVAL: Final = 0.25  # Seconds between two messages: nobody reads more than a few a second.
 _RECONNECT_MS: Final = 3000
 
@@ -120,8 +121,9 @@ class _Reading:
 class SnapshotCache:
     """Reads the store at most every `refresh` seconds for any number of viewers.
 
-    The viewer that starts to read waits for it. Others get the previous snapshot meanwhile, but
-    none that is too old: if the store does not respond they get an error, never old numbers.
+    The viewer that starts to read waits for it. Others wait a moment and then get the previous
+    snapshot, but none that is too old: if the store does not respond they get an error, never old
+    numbers.
     Nothing is written to the store.
     """
 
@@ -144,12 +146,18 @@ class SnapshotCache:
             if self._last is not None and age < self._refresh:
                 return self._last
             is_being_read = self._reading is not None and not self._reading.is_done
-            if is_being_read and self._last is not None and age < max(_MAX_AGE, self._refresh * 2):
-                return self._last
+            is_fresh = age < max(_MAX_AGE, self._refresh * 2)
+            previous = self._last if is_being_read and is_fresh else None
             if self._reading is None or not is_being_read:
                 self._reading = _Reading(self._read_and_keep)
             reading = self._reading
-        return reading.wait(self._patience)
+        if previous is None:
+            return reading.wait(self._patience)
+        try:
+            # A page that is loaded right after a change should show it.
+            return reading.wait(_SHORT_WAIT)
+        except StoreTimeoutError:
+            return previous
 
     def _read_and_keep(self) -> Snapshot:
         begun = time.monotonic()
