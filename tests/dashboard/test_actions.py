@@ -295,6 +295,20 @@ def test_workers_get_commands(client: Client, visitor: Visitor) -> None:
     assert client.workers.counts == []
 
 
+def test_a_worker_that_leaves_is_not_shown_after_its_command(
+    client: Client, visitor: Visitor
+) -> None:
+    client.queues["mail"].pop(worker="host-1-0")
+    page = "/workers/host-1-0"
+
+    answers = {
+        what: visitor.post(f"/workers/tell/{what}", name="host-1-0", back=page).headers["Location"]
+        for what in ("quiet", "resume", "restart", "stop")
+    }
+
+    assert answers == {"quiet": page, "resume": page, "restart": "/workers", "stop": "/workers"}
+
+
 def test_a_job_is_put_and_shown(client: Client, visitor: Visitor) -> None:
     answer = visitor.post(
         "/put", queue="mail", klass="app.Send", data='{"to": "ann"}', jid="new", delay="60",

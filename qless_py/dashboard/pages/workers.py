@@ -78,7 +78,10 @@ def command_workers(what: str) -> str | Response:
         reached = getattr(client().workers, what)(*names)
         return f"Sent {what} to {plural(len(reached), 'worker')}"
 
-    return perform(f"{what} of {target}", act)
+    # A worker that stops or restarts leaves the list, and then its page no longer exists.
+    leaves = what in {"stop", "restart"} and len(names) == 1
+    gone = link("worker", name=names[0]) if leaves else None
+    return perform(f"{what} of {target}", act, gone=gone, instead=link("workers"))
 
 
 @requires(Role.OPERATOR)
