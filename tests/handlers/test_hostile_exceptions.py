@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from typing import Any
 
 import pytest
@@ -44,6 +45,8 @@ def ended(client: Client, klass: Any, kind: str) -> Job:
 @pytest.mark.parametrize("klass", [hostile_exceptions.raises, hostile_exceptions.raises_later])
 def test_a_job_fails_whatever_its_exception_does(client: Client, klass: Any, kind: str) -> None:
     job = ended(client, klass, kind)
+    if kind == "NoAttributeAtAllError" and sys.version_info >= (3, 13):
+        kind = "RuntimeError"  # contextlib reads an attribute of it and raises what that raises.
 
     assert job.state == "failed"
     assert job.failure["group"] == f"{job.klass_name}:{kind}"
