@@ -29,7 +29,6 @@ from qless_py.client import explain
 # sync> from qless_py.client.bulk import Operations
 from qless_py.client.connection import PATIENCE, choose_connection, resend_policy
 from qless_py.client.explain import Explanation
-from qless_py.errors import JobNotFoundError
 from qless_py.protocol import Call, JobRecord, arguments, jobs, puts
 from qless_py.protocol.codec import Codec
 from qless_py.protocol.options import PutSpec, Seconds
@@ -167,9 +166,7 @@ class AsyncClient(AsyncClientBase):
         `client.jobs.get(jid)` returns None instead.
         """
         record = await self.runner.run(jobs.read(jid))
-        if not isinstance(record, JobRecord):
-            raise JobNotFoundError(f"Job {jid} does not exist")
-        return AsyncJob(self, record)
+        return AsyncJob(self, jobs.existing(record, jid))
 
     def pipeline(self) -> AsyncPipeline:
         """Return a context manager that sends its transitions in one round trip."""

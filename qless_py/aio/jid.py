@@ -6,8 +6,7 @@ from typing import Any, Generic, Self, TypeVar
 from qless_py.aio import wait
 from qless_py.aio.job import AsyncJob
 from qless_py.client.session import AsyncSession
-from qless_py.errors import JobNotFoundError
-from qless_py.protocol import JobRecord, jobs
+from qless_py.protocol import jobs
 from qless_py.protocol.options import Seconds
 
 R = TypeVar("R")
@@ -31,9 +30,7 @@ class AsyncJid(str, Generic[R]):
     async def job(self) -> AsyncJob:
         """Read the job; raises `JobNotFoundError` if it does not exist any more."""
         record = await self._session.runner.run(jobs.read(self))
-        if not isinstance(record, JobRecord):
-            raise JobNotFoundError(f"Job {self} does not exist")
-        return AsyncJob(self._session, record)
+        return AsyncJob(self._session, jobs.existing(record, self))
 
     async def wait(
         self,

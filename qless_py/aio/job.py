@@ -8,8 +8,7 @@ from qless_py.aio.base import AsyncJobBase
 from qless_py.aio.batch import AsyncBatchOptions, AsyncJobBatch
 from qless_py.client import explain
 from qless_py.client.explain import Explanation
-from qless_py.errors import JobNotFoundError
-from qless_py.protocol import JobRecord, batches, jobs, puts
+from qless_py.protocol import batches, jobs, puts
 from qless_py.protocol.options import ParentPolicy, PutOptions, Seconds
 
 
@@ -37,9 +36,7 @@ class AsyncJob(AsyncJobBase):
         Raises `JobNotFoundError` if it does not exist any more.
         """
         record = await self._session.runner.run(jobs.read(self.jid))
-        if not isinstance(record, JobRecord):
-            raise JobNotFoundError(f"Job {self.jid} does not exist")
-        self._adopt(record)
+        self._adopt(jobs.existing(record, self.jid))
         return self
 
     def explain(self) -> Awaitable[Explanation]:

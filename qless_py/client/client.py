@@ -28,7 +28,6 @@ from qless_py.client.throttles import Throttles
 from qless_py.client.users import Users
 from qless_py.client.workers import Workers
 from qless_py.client.workflow.runs import Workflows
-from qless_py.errors import JobNotFoundError
 from qless_py.protocol import Call, JobRecord, arguments, jobs, puts
 from qless_py.protocol.codec import Codec
 from qless_py.protocol.options import PutSpec, Seconds
@@ -163,9 +162,7 @@ class Client(ClientBase):
         `client.jobs.get(jid)` returns None instead.
         """
         record = self.runner.run(jobs.read(jid))
-        if not isinstance(record, JobRecord):
-            raise JobNotFoundError(f"Job {jid} does not exist")
-        return Job(self, record)
+        return Job(self, jobs.existing(record, jid))
 
     def pipeline(self) -> Pipeline:
         """Return a context manager that sends its transitions in one round trip."""

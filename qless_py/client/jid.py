@@ -7,8 +7,7 @@ from typing import Any, Generic, Self, TypeVar
 from qless_py.client import wait
 from qless_py.client.job import Job
 from qless_py.client.session import Session
-from qless_py.errors import JobNotFoundError
-from qless_py.protocol import JobRecord, jobs
+from qless_py.protocol import jobs
 from qless_py.protocol.options import Seconds
 
 R = TypeVar("R")
@@ -32,9 +31,7 @@ class Jid(str, Generic[R]):
     def job(self) -> Job:
         """Read the job; raises `JobNotFoundError` if it does not exist any more."""
         record = self._session.runner.run(jobs.read(self))
-        if not isinstance(record, JobRecord):
-            raise JobNotFoundError(f"Job {self} does not exist")
-        return Job(self._session, record)
+        return Job(self._session, jobs.existing(record, self))
 
     def wait(
         self,

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypedDict
 
-from qless_py.errors import BadArgumentError, QlessError, error_from_reply
+from qless_py.errors import BadArgumentError, JobNotFoundError, QlessError, error_from_reply
 from qless_py.protocol import arguments, records
 from qless_py.protocol.call import (
     Call,
@@ -420,6 +420,13 @@ def read(jid: str) -> Call[Record | None]:
     """Read one job or recurring job."""
     name = arguments.name("jid", jid)
     return Call("read/job", (name,), lambda reply: records.either(unpack_raw(reply), name))
+
+
+def existing(record: Record | None, jid: str) -> JobRecord:
+    """Return the job that was read; raises `JobNotFoundError` for none and for a recurring job."""
+    if not isinstance(record, JobRecord):
+        raise JobNotFoundError(f"Job {jid} does not exist")
+    return record
 
 
 def read_many(jids: Sequence[str]) -> Call[list[Record | None]]:

@@ -42,7 +42,7 @@ function membership.check(s, plan)
 end
 
 -- Makes the job that the put is answered with a member instead, unless it has ended: the batch
--- waits for the work, whoever has put it.
+-- waits for work that something else has put.
 function membership.join_instead(s, plan, job)
   local spec = plan.spec
   local is_live = job.planned or (job.record and not ENDED[job.record.state])
