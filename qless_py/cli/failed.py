@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import Any, Final
 
 import click
@@ -15,6 +14,7 @@ from qless_py.cli.errors import NotFoundError
 from qless_py.cli.filters import Filters
 from qless_py.cli.params import GROUP, QUEUE, paged
 from qless_py.client.humanize import error_line, local_time
+from qless_py.protocol import arguments
 from qless_py.protocol.jobs import MAX_PAGE
 
 _MAX_ERROR: Final = 100  # characters of an error in the list
@@ -111,6 +111,6 @@ def cancel(cli: CliContext, group: str, **given: Any) -> int:
 def _refuse_empty(cli: CliContext, group: str) -> None:
     known = cli.client.jobs.failed()
     if group not in known:
-        near = difflib.get_close_matches(group, sorted(known), n=1)
-        hint = f": did you mean {near[0]}?" if near else ""
+        near = arguments.nearest(group, sorted(known))
+        hint = f": did you mean {near}?" if near else ""
         raise NotFoundError(f"failure group {group} is empty{hint}")

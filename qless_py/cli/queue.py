@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import time
 from collections.abc import Iterable
 from typing import Any
@@ -17,6 +16,7 @@ from qless_py.cli.filters import QUEUE_STATES, Filters
 from qless_py.cli.params import MOMENT, OF_QUEUES, QUEUE, SPAN, confirm, yes
 from qless_py.cli.queues import COUNTS, pause_text, shape
 from qless_py.client.humanize import plural
+from qless_py.protocol import arguments
 from qless_py.store import settings_file
 
 
@@ -104,8 +104,8 @@ def _refuse_unknown(cli: CliContext, names: tuple[str, ...], hint: str = "") -> 
 
 
 def _unknown(name: str, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(name, sorted(known), n=1)
-    hint = f": did you mean {near[0]}?" if near else ""
+    near = arguments.nearest(name, sorted(known))
+    hint = f": did you mean {near}?" if near else ""
     return f"queue {name} does not exist{hint}"
 
 

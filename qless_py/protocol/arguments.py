@@ -4,6 +4,7 @@ The scripts check everything again. Checking here first lets an error name the P
 catches values that would change silently on the way (a bool for a number, a NaN).
 """
 
+import difflib
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -74,6 +75,11 @@ def choice(what: str, value: Any, allowed: Iterable[str]) -> str:
     if not isinstance(value, str) or value not in choices:
         raise BadArgumentError(f"{what} {value!r} is none of {', '.join(choices)}")
     return value
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """Return the known word that is most like this one, None if none is like it."""
+    return next(iter(difflib.get_close_matches(word, list(known), 1)), None)
 
 
 def whole(what: str, value: Any, low: int, high: int) -> int:

@@ -8,7 +8,6 @@ QLESS_PY_ENV, else by the key `environment` of the file.
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from qless_py.errors import ConfigError
+from qless_py.protocol import arguments
 
 FILE: Final = "qless-py.toml"
 PROJECT: Final = "pyproject.toml"
@@ -84,8 +84,8 @@ def find(folder: Path | None = None) -> Path | None:
 
 def unknown(what: str, key: str, known: Iterable[str]) -> str:
     """Return the message about an unknown key, with the nearest known one."""
-    near = difflib.get_close_matches(key, sorted(known), n=1)
-    return f"unknown {what} {key!r}" + (f": did you mean {near[0]!r}?" if near else "")
+    near = arguments.nearest(key, sorted(known))
+    return f"unknown {what} {key!r}" + (f": did you mean {near!r}?" if near else "")
 
 
 def namespace(given: str | None = None, *, environ: Mapping[str, str] = os.environ) -> str:

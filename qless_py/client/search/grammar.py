@@ -11,14 +11,14 @@ completed, and was last popped: `failed:<1h` matches jobs that failed within the
 
 from __future__ import annotations
 
-import difflib
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from qless_py.errors import BadArgumentError
+from qless_py.protocol import arguments
 
 STATES: Final = (
     "waiting", "running", "scheduled", "stalled", "depends", "throttled", "failed", "complete",
@@ -146,9 +146,13 @@ def _of_field(name: str, value: str, found: re.Match[str], *, is_negated: bool) 
         return Term(_NAMES[name], "in", [value], is_negated)
     if name in _NAMES:
         return Term(_NAMES[name], "like", value, is_negated)
-    near = difflib.get_close_matches(name, _FIELDS, 1)
-    hint = f", did you mean {near[0]}?" if near else f"; there are {', '.join(_FIELDS)}"
-    raise SearchError(f"there is no field {name}{hint}{_in_quotes(found)}", found.start())
+    message = f"there is no field {name}{_hint(name, _FIELDS)}{_in_quotes(found)}"
+    raise SearchError(message, found.start())
+
+
+def _hint(word: str, known: Sequence[str]) -> str:
+    near = arguments.nearest(word, known)
+    return f", did you mean {near}?" if near else f"; there are {', '.join(known)}"
 
 
 def _in_quotes(found: re.Match[str]) -> str:
@@ -169,9 +173,8 @@ def _states(value: str, found: re.Match[str]) -> list[str]:
     wanted = value.lower().split(",")
     for one in wanted:
         if one not in STATES:
-            near = difflib.get_close_matches(one, STATES, 1)
-            hint = f", did you mean {near[0]}?" if near else f"; there are {', '.join(STATES)}"
-            raise SearchError(f"there is no state {one!r}{hint}", found.start("value"))
+            message = f"there is no state {one!r}{_hint(one, STATES)}"
+            raise SearchError(message, found.start("value"))
     return wanted
 
 
