@@ -7,12 +7,13 @@ from typing import Any, Final
 import click
 
 from qless_py import protocol
-from qless_py.cli import bulk, serialize
+from qless_py.cli import bulk
 from qless_py.cli.base import group, pass_cli
 from qless_py.cli.context import CliContext
 from qless_py.cli.errors import NotFoundError
 from qless_py.cli.filters import Filters
 from qless_py.cli.params import GROUP, QUEUE, paged
+from qless_py.client import serialize
 from qless_py.client.humanize import error_line, local_time
 from qless_py.protocol import arguments
 from qless_py.protocol.jobs import MAX_PAGE

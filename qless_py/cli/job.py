@@ -8,13 +8,14 @@ from typing import Any
 
 import click
 
-from qless_py.cli import bulk, serialize
+from qless_py.cli import bulk
 from qless_py.cli.base import group, pass_cli
 from qless_py.cli.bulk import Change
 from qless_py.cli.context import CliContext
 from qless_py.cli.errors import NotFoundError
 from qless_py.cli.params import JID, JSON, QUEUE, SPAN, TAG, Number
 from qless_py.cli.views import history_table, job_page
+from qless_py.client import serialize
 from qless_py.client.bulk import UNTRACK, per_job_action, store_action
 from qless_py.client.job import Job
 from qless_py.client.recurring import RecurringJob

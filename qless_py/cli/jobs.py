@@ -6,11 +6,11 @@ from typing import Any
 
 import click
 
-from qless_py.cli import serialize
 from qless_py.cli.base import command, pass_cli
 from qless_py.cli.context import CliContext
 from qless_py.cli.filters import Filters, filter_options
 from qless_py.cli.views import job_table
+from qless_py.client import serialize
 from qless_py.client.bulk import SLICE
 from qless_py.client.humanize import plural
 from qless_py.client.search import BUDGET

@@ -12,12 +12,12 @@ from typing import Any
 import click
 from redis.exceptions import RedisError
 
-from qless_py.cli import serialize
 from qless_py.cli.base import command, pass_cli
 from qless_py.cli.context import CliContext
 from qless_py.cli.notify import STYLES, Forwarder, command_sink, desktop_sink, webhook_sink
 from qless_py.cli.output import as_json_line, brief, safe
 from qless_py.cli.params import JID, QUEUE, SPAN
+from qless_py.client import serialize
 from qless_py.client.events import LOG, PLAIN, Event, Listener, Resubscribed
 from qless_py.client.humanize import local_time
 from qless_py.client.job import Job

@@ -7,12 +7,12 @@ from typing import Any, Final
 
 import click
 
-from qless_py.cli import serialize
 from qless_py.cli.base import group, pass_cli
 from qless_py.cli.context import CliContext
 from qless_py.cli.errors import FAILED
 from qless_py.cli.output import brief
 from qless_py.cli.params import OPERATION, SPAN
+from qless_py.client import serialize
 from qless_py.client.bulk import Operation
 from qless_py.client.humanize import local_time, plural
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import click
 
-from qless_py.cli import serialize
 from qless_py.cli.base import command, pass_cli
 from qless_py.cli.context import CliContext
 from qless_py.cli.errors import NotFoundError
 from qless_py.cli.params import NAME, QUEUE
 from qless_py.cli.views import job_table
+from qless_py.client import serialize
 from qless_py.client.job import Job
 from qless_py.protocol.arguments import MAX_PER_CALL
 

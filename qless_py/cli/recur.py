@@ -11,7 +11,6 @@ from typing import Any, Final
 import click
 
 from qless_py import protocol
-from qless_py.cli import serialize
 from qless_py.cli.base import group, pass_cli
 from qless_py.cli.context import CliContext
 from qless_py.cli.errors import NotFoundError
@@ -33,6 +32,7 @@ from qless_py.cli.params import (
     yes,
 )
 from qless_py.cli.views import recurring_page, when
+from qless_py.client import serialize
 from qless_py.client.client import Client
 from qless_py.client.recurring import RecurringJob
 from qless_py.errors import BadArgumentError

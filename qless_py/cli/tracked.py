@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from qless_py.cli import serialize
 from qless_py.cli.base import command, pass_cli
 from qless_py.cli.context import CliContext
 from qless_py.cli.views import job_table
+from qless_py.client import serialize
 
 
 @command("tracked", examples=("qless-py tracked", "qless-py tracked --json"))

@@ -77,9 +77,9 @@ def web(cli: CliContext, **given: Any) -> int:
     Without --people or --proxy-header every user of this machine has all rights, so the dashboard
     listens on loopback only.
     """
+    from qless_py.auth.identity import hash_password  # noqa: PLC0415
+    from qless_py.auth.people import authenticators  # noqa: PLC0415
     from qless_py.dashboard import DashboardConfig, create_app  # noqa: PLC0415 - help needs none
-    from qless_py.dashboard.auth.access import hash_password  # noqa: PLC0415
-    from qless_py.dashboard.auth.people import authenticators  # noqa: PLC0415
     from qless_py.dashboard.wsgi import mounted  # noqa: PLC0415
 
     if given["hash_password"]:

@@ -1,7 +1,6 @@
 """The dashboard: a Flask blueprint and a WSGI application that show and repair queues."""
 
-from qless_py.dashboard.app import create_app, create_blueprint
-from qless_py.dashboard.auth.access import (
+from qless_py.auth.identity import (
     Access,
     BasicAuth,
     BearerAuth,
@@ -9,6 +8,7 @@ from qless_py.dashboard.auth.access import (
     Role,
     hash_password,
 )
+from qless_py.dashboard.app import create_app, create_blueprint
 from qless_py.dashboard.config import DashboardConfig
 
 __all__ = [

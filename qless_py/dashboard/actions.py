@@ -12,10 +12,10 @@ from urllib.parse import urlsplit
 from flask import redirect, render_template, request
 from werkzeug.wrappers import Response
 
+from qless_py.auth.audit_log import LOGGER
+from qless_py.auth.guard import RequestRejected
+from qless_py.auth.identity import Role
 from qless_py.dashboard import flash, redaction
-from qless_py.dashboard.audit_log import LOGGER
-from qless_py.dashboard.auth.access import Role
-from qless_py.dashboard.auth.guard import RequestRejected
 from qless_py.dashboard.context import access, link
 from qless_py.errors import QlessError
 

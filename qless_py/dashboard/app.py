@@ -15,10 +15,10 @@ from werkzeug.security import safe_join
 from werkzeug.wrappers import Response
 
 from qless_py.app import App
+from qless_py.auth import audit_log, guard
+from qless_py.auth.identity import Access, Role, is_local
 from qless_py.client.client import Client
-from qless_py.dashboard import audit_log, context, pages
-from qless_py.dashboard.auth import guard
-from qless_py.dashboard.auth.access import Access, Role, is_local
+from qless_py.dashboard import context, pages
 from qless_py.dashboard.config import DashboardConfig
 from qless_py.dashboard.errors import error_response, qless_error_response
 from qless_py.dashboard.form_secret import HINT

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from qless_py.dashboard.auth.access import Authenticator
-from qless_py.dashboard.auth.people import authenticators
+from qless_py.auth.identity import Authenticator
+from qless_py.auth.people import authenticators
 from qless_py.dashboard.redaction import DEFAULT_PATTERN, Redactor
 from qless_py.errors import ConfigError
 

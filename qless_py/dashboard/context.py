@@ -10,10 +10,10 @@ from typing import Any, Final, cast
 from flask import g, url_for
 
 from qless_py import package
+from qless_py.auth.identity import Access
+from qless_py.auth.login_limiter import LoginLimiter
 from qless_py.client.client import Client
 from qless_py.client.job import Job
-from qless_py.dashboard.auth.access import Access
-from qless_py.dashboard.auth.login_limiter import LoginLimiter
 from qless_py.dashboard.config import DashboardConfig
 from qless_py.dashboard.form_secret import FormSecret
 from qless_py.dashboard.live import LiveStreams, Snapshot, SnapshotCache

@@ -16,9 +16,9 @@ from redis.exceptions import TimeoutError as StoreTimeoutError
 from werkzeug.wrappers import Response
 
 from qless_py import protocol
+from qless_py.auth.guard import RequestRejected
 from qless_py.client.client import Client
 from qless_py.client.session import answered
-from qless_py.dashboard.auth.guard import RequestRejected
 from qless_py.errors import QlessError
 from qless_py.protocol import Call
 from qless_py.protocol.jobs import MAX_PAGE

@@ -7,7 +7,7 @@ from typing import Final, TypeVar
 
 from flask import request
 
-from qless_py.dashboard.auth.guard import RequestRejected
+from qless_py.auth.guard import RequestRejected
 from qless_py.dashboard.context import dashboard
 
 T = TypeVar("T")

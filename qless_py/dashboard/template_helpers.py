@@ -10,12 +10,12 @@ from flask import Blueprint, g, request, url_for
 from markupsafe import Markup, escape
 
 from qless_py import package
+from qless_py.auth import guard
+from qless_py.auth.identity import Access, Role
 from qless_py.client import humanize, schedules
 from qless_py.client.bulk import ACTIONS
 from qless_py.dashboard import flash, redaction
 from qless_py.dashboard.actions import return_url
-from qless_py.dashboard.auth import guard
-from qless_py.dashboard.auth.access import Access, Role
 from qless_py.dashboard.context import Dashboard, access, dashboard, link, redactor
 from qless_py.errors import UndecodableDataError
 from qless_py.protocol.job_state import RecurringState

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from qless_py.dashboard.auth.access import BasicAuth, Role
+from qless_py.auth.identity import BasicAuth, Role
 from tests.cli.conftest import Program
 
 

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from qless_py import UndecodableDataError
-from qless_py.cli import notify, serialize
+from qless_py.cli import notify
 from qless_py.cli.notify import SinkError, shaped
+from qless_py.client import serialize
 from tests.cli.webhook_receiver import Chat
 
 EVENT = {

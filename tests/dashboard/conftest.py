@@ -12,8 +12,8 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from qless_py import Client
+from qless_py.auth import guard
 from qless_py.dashboard import DashboardConfig, create_app
-from qless_py.dashboard.auth import guard
 from tests.population import populate
 from tests.script_runner import Scripts
 

@@ -8,7 +8,8 @@ from collections.abc import Callable
 import pytest
 
 from qless_py import Client
-from qless_py.dashboard import Access, DashboardConfig, Role, audit_log, create_app
+from qless_py.auth import audit_log
+from qless_py.dashboard import Access, DashboardConfig, Role, create_app
 from tests.dashboard.conftest import Visitor
 
 

@@ -11,8 +11,8 @@ from flask import Request
 from werkzeug.datastructures import Headers
 from werkzeug.test import EnvironBuilder
 
+from qless_py.auth.login_limiter import LoginLimiter
 from qless_py.dashboard import Access, BasicAuth, BearerAuth, ProxyAuth, Role, hash_password
-from qless_py.dashboard.auth.login_limiter import LoginLimiter
 from tests.conftest import Clock
 from tests.dashboard.conftest import Visitor
 

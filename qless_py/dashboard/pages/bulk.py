@@ -8,13 +8,13 @@ from typing import Any, Final
 from flask import redirect, render_template, request
 from werkzeug.wrappers import Response
 
+from qless_py.auth.identity import Role
 from qless_py.client import bulk
 from qless_py.client.humanize import plural
 from qless_py.client.search import STATES
 from qless_py.dashboard import bulk_preview, commands, context, flash
 from qless_py.dashboard.actions import Confirmation, audit, perform, refuse, requires
 from qless_py.dashboard.alerts import LOST_AFTER
-from qless_py.dashboard.auth.access import Role
 from qless_py.dashboard.context import access, client, link, redactor
 from qless_py.dashboard.forms import parse_field, parse_names, parse_number, text_field
 from qless_py.errors import BadArgumentError

@@ -7,9 +7,9 @@ from typing import Final
 from flask import render_template, request
 from werkzeug.wrappers import Response
 
+from qless_py.auth.identity import Role
 from qless_py.dashboard import commands
 from qless_py.dashboard.actions import perform, requires
-from qless_py.dashboard.auth.access import Role
 from qless_py.dashboard.context import client
 from qless_py.dashboard.forms import text_field
 

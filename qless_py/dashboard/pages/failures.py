@@ -8,11 +8,11 @@ from flask import redirect, render_template, request
 from werkzeug.wrappers import Response
 
 from qless_py import protocol
+from qless_py.auth.identity import Role
 from qless_py.client.humanize import plural
 from qless_py.client.search import quote
 from qless_py.dashboard import commands
 from qless_py.dashboard.actions import Confirmation, perform, refuse, requires
-from qless_py.dashboard.auth.access import Role
 from qless_py.dashboard.context import client, link
 from qless_py.dashboard.forms import text_field
 from qless_py.dashboard.paging import page_offset, page_size

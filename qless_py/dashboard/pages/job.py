@@ -9,12 +9,12 @@ from flask import abort, redirect, render_template, request
 from werkzeug.wrappers import Response
 
 from qless_py import protocol
+from qless_py.auth.identity import Role
 from qless_py.client import bulk
 from qless_py.client.humanize import attempts, plural
 from qless_py.client.job import Job
 from qless_py.dashboard import commands
 from qless_py.dashboard.actions import Confirmation, perform, refuse, requires, return_url
-from qless_py.dashboard.auth.access import Role
 from qless_py.dashboard.context import client, find_job, link, queue_names
 from qless_py.dashboard.forms import parse_field, parse_json, parse_names, parse_number, text_field
 from qless_py.errors import (

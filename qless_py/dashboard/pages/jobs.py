@@ -8,11 +8,11 @@ from flask import jsonify, render_template, request
 from werkzeug.wrappers import Response
 
 from qless_py import protocol
+from qless_py.auth.identity import Role
 from qless_py.client.job import Job
 from qless_py.client.search import STATES, SearchError
 from qless_py.dashboard import commands
 from qless_py.dashboard.actions import perform, requires
-from qless_py.dashboard.auth.access import Role
 from qless_py.dashboard.context import client, find_jobs, redactor
 from qless_py.dashboard.errors import wants_json
 from qless_py.dashboard.paging import page_cursor, page_offset, page_size, searched_before

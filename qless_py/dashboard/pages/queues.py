@@ -10,13 +10,13 @@ from markupsafe import Markup
 from werkzeug.wrappers import Response
 
 from qless_py import protocol
+from qless_py.auth.guard import RequestRejected
+from qless_py.auth.identity import Role
 from qless_py.client.queue import Queue
 from qless_py.client.recurring import RecurringJob
 from qless_py.client.search import quote
 from qless_py.dashboard import charts, commands, context, timeseries
 from qless_py.dashboard.actions import Confirmation, perform, requires
-from qless_py.dashboard.auth.access import Role
-from qless_py.dashboard.auth.guard import RequestRejected
 from qless_py.dashboard.context import access, client, dashboard, link
 from qless_py.dashboard.forms import parse_field, parse_number, text_field
 from qless_py.dashboard.live import count

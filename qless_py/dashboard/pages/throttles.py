@@ -8,10 +8,10 @@ from flask import render_template, request
 from werkzeug.wrappers import Response
 
 from qless_py import protocol
+from qless_py.auth.identity import Role
 from qless_py.client.session import answered
 from qless_py.dashboard import commands
 from qless_py.dashboard.actions import Confirmation, perform, requires
-from qless_py.dashboard.auth.access import Role
 from qless_py.dashboard.context import client, link
 from qless_py.dashboard.forms import parse_field, parse_integer, parse_number, text_field
 from qless_py.dashboard.paging import page_cursor, page_offset, page_size

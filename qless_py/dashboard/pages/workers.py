@@ -7,12 +7,12 @@ from typing import Final
 from flask import abort, render_template, request
 from werkzeug.wrappers import Response
 
+from qless_py.auth.guard import RequestRejected
+from qless_py.auth.identity import Role
 from qless_py.client.humanize import plural
 from qless_py.dashboard import commands, context
 from qless_py.dashboard.actions import Confirmation, perform, refuse, requires
 from qless_py.dashboard.alerts import LOST_AFTER
-from qless_py.dashboard.auth.access import Role
-from qless_py.dashboard.auth.guard import RequestRejected
 from qless_py.dashboard.context import client, find_jobs, link
 from qless_py.dashboard.paging import page_offset, page_size, paginate
 from qless_py.errors import BadArgumentError

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from qless_py.dashboard.auth.access import Authenticator, BasicAuth, BearerAuth, ProxyAuth, Role
+from qless_py.auth.identity import Authenticator, BasicAuth, BearerAuth, ProxyAuth, Role
 from qless_py.errors import ConfigError
 
 _HASH_LETTERS: Final = 64

@@ -15,8 +15,8 @@ from typing import Final
 
 from flask import Request
 
-from qless_py.dashboard.audit_log import LOGGER
-from qless_py.dashboard.auth.guard import COOKIE
+from qless_py.auth.audit_log import LOGGER
+from qless_py.auth.guard import COOKIE
 
 PERIOD: Final = 60.0
 _CAPACITY: Final = 4096
