@@ -38,7 +38,8 @@ local number = 0
 for _, queue in ipairs(names) do
   number = number + redis.call("ZREM", keys.queues(), queue)
   subqueues.unmark_fair(queue)
-  redis.call("DEL", keys.queue_now(queue), keys.minutes(queue), keys.tens(queue), keys.days(queue))
+  redis.call("DEL", keys.queue_now(queue), keys.minutes(queue), keys.tens(queue), keys.days(queue),
+    keys.totals(queue))
   if not has_jobs(queue) then
     forget_settings(queue)
   end

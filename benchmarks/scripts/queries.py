@@ -136,6 +136,7 @@ CASES: Final = (
         repeated(lambda _: recurring.in_queue("steady", 0, PAGE)),
         large=True,
     ),
+    Case("read/queue_totals", "read/queue_totals", repeated(lambda _: stats.queue_totals(0, PAGE))),
     Case("read/heads", "read/heads", repeated(lambda _: queues.heads(["mail", "later"]))),
     Case(
         "read/search",

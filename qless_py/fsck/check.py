@@ -46,6 +46,7 @@ KEY_RULES: Final[Mapping[str, tuple[KeyRule, ...]]] = MappingProxyType(
         "unique:*": (keys.unique,),
         "request:*": (keys.request,),
         "queue:*:now": (keys.counters, keys.known),
+        "queue:*:totals": (keys.totals,),
         "batch:*:record": (batches.batch,),
         **{
             f"batch:*:{part}": (_with_pattern(batches.part, f"batch:*:{part}"),)

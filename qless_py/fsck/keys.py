@@ -1,7 +1,7 @@
 """Rules about single keys: name, type, expiry, counters, and the fields of `meta`."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Final
 
@@ -17,7 +17,10 @@ HISTORY: Final[Mapping[str, str]] = MappingProxyType(
 # The only keys with a time to live.
 PASSING: Final = frozenset(("request:*",))
 SAMPLES: Final = ("wait", "run")
+TOTALS: Final = ("since", "put", "popped", "completed", "failed", "retried", "stalled", "crashed",
+                 "ticks", "tick_late", "last_late", "wait", "run")  # fmt: skip
 SAMPLE: Final = 3  # number, mean, sum of squared deviations
+HISTOGRAMS: Final = ("wait_buckets", "run_buckets")
 _FINITE: Final = re.compile(rb"\d+(\.\d+)?(e[+-]?\d+)?")
 QUEUE_TASKS: Final = ("leases", "scheduled", "recurring", "pause")
 TASKS: Final = ("retention", "sweep", "releases", "rewind", "refill")
@@ -164,6 +167,26 @@ def counters(ns: Namespace, name: str) -> Rule:
         return []
     detail = f"{wrong[0]} is not number, mean and sum of squared deviations"
     return [Finding("malformed", shown, detail)]
+
+
+def _is_histogram(value: object) -> bool:
+    counts = value.values() if isinstance(value, dict) else value
+    return isinstance(counts, Iterable) and all(isinstance(one, int | float) for one in counts)
+
+
+def totals(ns: Namespace, name: str) -> Rule:
+    """Check that the counters of a queue since it became known can be read."""
+    (value,) = yield [("GET", ns.key("queue:*:totals", name))]
+    if value is None:
+        return []
+    with ns.reading("queue:*:totals", name):
+        found = records.packed_map(value)
+    wrong = [field for field in TOTALS if not isinstance(found.get(field, 0), int | float)]
+    wrong += [field for field in HISTOGRAMS if not _is_histogram(found.get(field, {}))]
+    if not wrong:
+        return []
+    detail = f"{wrong[0]} is {found[wrong[0]]!r}"
+    return [Finding("malformed", ns.shown("queue:*:totals", name), detail)]
 
 
 def history(ns: Namespace, pattern: str, name: str, entry: bytes) -> Rule:

@@ -70,6 +70,7 @@ TYPES: Final[Mapping[str, str]] = MappingProxyType(
         "queue:*:minutes": "zset",
         "queue:*:tens": "zset",
         "queue:*:days": "zset",
+        "queue:*:totals": "string",
         "death:*": "string",
         "worker:*:info": "string",
         "worker:*:command": "string",

@@ -104,7 +104,10 @@ Repair = Callable[[Finding, str, str], Call[bool] | None]
 _FIELDS: Final[Mapping[str, str]] = MappingProxyType({"meta": "meta", "weights": "weight"})
 # Keys that are useless as a whole once one part of them is.
 _WHOLE: Final = frozenset(
-    ("queue:*:now", "batch:*:record", "request:*", "release:*:record", "failure:*")
+    (
+        *("queue:*:now", "queue:*:totals", "batch:*:record"),
+        *("request:*", "release:*:record", "failure:*"),
+    )
 )
 
 # How each kind of finding is repaired. The other kinds need a decision by a person.

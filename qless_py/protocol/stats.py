@@ -1,6 +1,7 @@
 """Statistics of queues: per day, and per minute or ten minutes with percentiles."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Final, TypedDict
 
@@ -12,6 +13,12 @@ from qless_py.protocol.options import Resolution
 _DAY: Final = 86400
 _EPOCH: Final = date(1970, 1, 1).toordinal()
 RESOLUTIONS: Final = ("minute", "ten")
+QUEUE_STATES: Final = (
+    "waiting", "scheduled", "depends", "throttled", "running", "stalled", "recurring",
+)  # fmt: skip
+TOTALS: Final = (
+    "put", "popped", "completed", "failed", "retried", "stalled", "crashed", "ticks",
+)  # fmt: skip
 
 
 class Times(TypedDict):
@@ -47,6 +54,69 @@ class Sample(TypedDict):
     head_age: float
     wait: dict[int, int]
     run: dict[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class QueueTotals:
+    """What monitors read of one queue, consistent in itself.
+
+    `states` counts its jobs by state. `head_age` is how long the first waiting job has been ready,
+    None where none waits; `overdue` how long the earliest tick is late that has not fired yet;
+    `last_late` how late the last one fired; all in seconds. `counts`, `wait` and `run` only grow
+    while the queue is known: counting began at `since` (Unix seconds), or within the current minute
+    if that is None.
+    """
+
+    name: str
+    states: dict[str, int]
+    is_paused: bool
+    head_age: float | None
+    overdue: float
+    last_late: float | None
+    since: float | None
+    counts: dict[str, int]
+    late: float
+    wait: "Distribution"
+    run: "Distribution"
+
+
+@dataclass(frozen=True, slots=True)
+class Distribution:
+    """Durations: their sum in seconds, and how many there are in each logarithmic bucket.
+
+    Bucket n begins at 2 ** (n / 4) milliseconds and ends where the next one begins; -1 holds those
+    below one millisecond.
+    """
+
+    sum: float
+    buckets: dict[int, int]
+
+
+def queue_totals(offset: int = 0, count: int = 100) -> Call[tuple[int, list[QueueTotals]]]:
+    """Read what monitors show of a page of the known queues; returns also how many are known."""
+
+    def decode(reply: bytes | None) -> tuple[int, list[QueueTotals]]:
+        value = unpack(reply)
+        return int(value["total"]), [_totals(row) for row in value["queues"]]
+
+    return Call("read/queue_totals", (offset, count), decode)
+
+
+def _totals(row: Mapping[str, Any]) -> QueueTotals:
+    totals = row["totals"]
+    return QueueTotals(
+        name=str(row["name"]),
+        states={state: int(row[state]) for state in QUEUE_STATES},
+        is_paused=bool(row["paused"]),
+        head_age=row["head_age"] / 1000 if row["head_age"] >= 0 else None,
+        overdue=row["overdue"] / 1000,
+        last_late=totals["last_late"] / 1000 if "last_late" in totals else None,
+        since=totals["since"] / 1000 if "since" in totals else None,
+        counts={name: int(totals[name]) for name in TOTALS},
+        late=totals["tick_late"] / 1000,
+        wait=Distribution(totals["wait"] / 1000, numbered(totals.get("wait_buckets"))),
+        run=Distribution(totals["run"] / 1000, numbered(totals.get("run_buckets"))),
+    )
 
 
 def day(queue: str, day: date | float | None = None) -> Call[DayStats]:

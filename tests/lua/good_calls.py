@@ -103,6 +103,7 @@ def good_queries() -> dict[str, list[Any]]:
         "read/outcomes": ["batch", ["plain", "nobody"]],
         "read/peek": ["work", *page],
         "read/queues": page,
+        "read/queue_totals": page,
         "read/recurring": ["work", *page],
         "read/request": ["series:1:0"],
         "read/running": ["work", *page],

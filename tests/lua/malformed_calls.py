@@ -398,6 +398,7 @@ def templates(lease: str) -> list[tuple[str, list[tuple[Any, str]], tuple[Any, .
         ("read/queues", page, ()),
         ("read/tracked", page, ()),
         ("read/workers", page, ()),
+        ("read/queue_totals", page, ()),
         ("read/worker", [("worker", "name"), *page], ()),
         ("read/stats", [("work", "name"), ("0", "day")], ()),
         ("read/series", [("work", "name"), ("0", "whole"), ("0", "whole"),

@@ -185,7 +185,8 @@ def of_queries() -> Refusals:
     wrong: dict[str, list[Any]] = {
         "job": ["a b"], "jobs": [["a b"]], "state": ["dreaming", "work", 0, 1],
         "tagged": ["a b", 0, 1], "tags": [-1, 1, 1], "failed": ["", 0, 1], "groups": [0, 1001],
-        "peek": ["work", 0, 101], "counts": ["a b"], "queues": [0, 1001], "tracked": [0, 101],
+        "peek": ["work", 0, 101], "counts": ["a b"], "queues": [0, 1001], "queue_totals": [0, 101],
+        "tracked": [0, 101],
         "workers": [0, 1001], "worker": ["a b", 0, 1], "stats": ["work", "x"],
         "series": ["work", 0, 1, "hour"], "recurring": ["work", 0, 101], "config": [], "meta": [],
         "length": ["a b"], "batch": ["a b"], "batch_data": ["a b"],

@@ -211,6 +211,11 @@ function keys.days(queue)
   return namespace .. ":queue:" .. queue .. ":days"
 end
 
+-- Counters since the queue became known.
+function keys.totals(queue)
+  return namespace .. ":queue:" .. queue .. ":totals"
+end
+
 -- A subqueue: the ready jobs of one user that are parked on one throttle (their gate), or on none
 -- (""). The keyspace calls it a lane.
 function keys.subqueue(queue, user, gate)

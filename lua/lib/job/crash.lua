@@ -99,6 +99,7 @@ local function charge(s, job, cause, report)
   local record = job.record
   record.crashes = (record.crashes or 0) + 1
   job_lib.add_history(job, s, "crashed", { worker = record.worker, cause = cause })
+  stats.add(s, record.queue, "crashed", 1)
   -- An expired lease was counted as a retry when it expired.
   if not record.grace then
     stats.add(s, record.queue, "retried", 1)

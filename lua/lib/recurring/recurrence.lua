@@ -11,6 +11,7 @@ local put = require("lib.job.put")
 local queue_lib = require("lib.queue.queue")
 local schedule = require("lib.recurring.schedule")
 local session = require("lib.core.session")
+local stats = require("lib.stats.stats")
 
 local recurrence = {}
 
@@ -181,6 +182,15 @@ local function log_dry(s, self)
   end
 end
 
+-- Records how many ticks fired, and how late the last one did.
+local function count_ticks(s, queue, number, last)
+  if number > 0 then
+    stats.add(s, queue, "ticks", number)
+    stats.add(s, queue, "tick_late", s.now - last)
+    stats.set(s, queue, "last_late", s.now - last)
+  end
+end
+
 -- Puts at most `budget` children of one recurring job; returns how much of the budget that took.
 local function make_children(s, self, tick, budget)
   local record = self.record
@@ -188,6 +198,7 @@ local function make_children(s, self, tick, budget)
   for i = passed, passed + number - 1 do
     recurrence.spawn(s, self, schedule.at(record, tick, i))
   end
+  count_ticks(s, record.queue, number, schedule.at(record, tick, passed + number - 1))
   place(self, schedule.advance(s, record, tick, passed, number))
   log_dry(s, self)
   if record.cron then

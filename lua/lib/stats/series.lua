@@ -8,10 +8,11 @@ local stored = require("lib.core.stored")
 
 local series = {}
 
-local FIELDS = { "put", "popped", "completed", "failed", "retried", "stalled", "undone" }
+local FIELDS = { "put", "popped", "completed", "failed", "retried", "stalled", "crashed", "undone" }
 local MAPS = { "wait_buckets", "run_buckets", "wait_slots", "run_slots" }
 
-local function join_map(a, b)
+-- Adds the numbers of map b to a; returns a, or the one that there is.
+function series.join_map(a, b)
   if not a or not b then
     return a or b
   end
@@ -29,7 +30,7 @@ function series.join(a, b)
     end
   end
   for _, map in ipairs(MAPS) do
-    a[map] = join_map(a[map], b[map])
+    a[map] = series.join_map(a[map], b[map])
   end
   a.wait = stats.join_sample(a.wait, b.wait)
   a.run = stats.join_sample(a.run, b.run)
@@ -89,6 +90,7 @@ end
 function series.file(s, queue)
   local closed = series.current(queue)
   redis.call("DEL", keys.queue_now(queue))
+  require("lib.stats.totals").add(s, queue, closed)
   local minute, today = closed.minute, series.day_of(stats.minute(s.now))
   local kept = tonumber(redis.call("HGET", keys.meta(), "config:stats-history")) or 30
   file_into(keys.days(queue), "day", series.day_of(minute), closed, today - math.max(kept, 1))

@@ -40,6 +40,11 @@ function stats.add(s, queue, field, number)
   sums[field] = (sums[field] or 0) + number
 end
 
+-- Sets a field of the current minute to a number.
+function stats.set(s, queue, field, number)
+  sums_of(s, queue)[field] = string.format("%.0f", number)
+end
+
 -- The bucket of the logarithmic histogram: four per doubling; below a millisecond is -1.
 local function bucket(ms)
   return ms < 1 and -1 or math.floor(math.log(ms) / math.log(2) * 4 + 1e-9)
@@ -106,6 +111,8 @@ local function write_account(s, queue, sums)
   for field, more in pairs(sums) do
     if type(more) == "number" then
       redis.call("HINCRBY", key, field, more)
+    elseif type(more) == "string" then
+      redis.call("HSET", key, field, more)
     else
       join_sample(key, field, more)
     end

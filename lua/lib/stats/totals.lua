@@ -1,0 +1,77 @@
+-- Counters of a queue since it became known. A minute is added when it is over, in the call that
+-- files it, so transitions pay nothing. Readers add the current minute, and so never see a counter
+-- fall.
+
+local keys = require("lib.core.keys")
+local series = require("lib.stats.series")
+local stored = require("lib.core.stored")
+
+local totals = {}
+
+local COUNTERS = { "put", "popped", "completed", "failed", "retried", "stalled", "crashed", "ticks",
+  "tick_late" }
+
+-- The sum of a sample. Durations are whole milliseconds, so rounding restores the exact number.
+local function sum_of(sample)
+  return sample and math.floor(sample[1] * sample[2] + 0.5) or 0
+end
+
+local MAPS = { "wait_buckets", "run_buckets" }
+
+local function are_numbers(values)
+  for _, value in pairs(values) do
+    if type(value) ~= "number" then
+      return false
+    end
+  end
+  return true
+end
+
+-- What is stored, or nil. A value of another form is set aside, and counting begins again.
+local function load(queue)
+  local key = keys.totals(queue)
+  local total = stored.get(key)
+  if not total then
+    return nil
+  end
+  local maps = {}
+  for _, map in ipairs(MAPS) do
+    maps[map], total[map] = total[map] or {}, nil
+  end
+  local is_sound = are_numbers(total)
+  for _, map in ipairs(MAPS) do
+    is_sound = is_sound and type(maps[map]) == "table" and are_numbers(maps[map])
+    total[map] = maps[map]
+  end
+  if not is_sound then
+    redis.quarantine(key)
+    return nil
+  end
+  return total
+end
+
+local function add(total, record)
+  for _, field in ipairs(COUNTERS) do
+    total[field] = (total[field] or 0) + (record[field] or 0)
+  end
+  for _, kind in ipairs({ "wait", "run" }) do
+    local map = kind .. "_buckets"
+    total[map] = series.join_map(total[map], record[map])
+    total[kind] = (total[kind] or 0) + sum_of(record[kind])
+  end
+  total.last_late = record.last_late or total.last_late
+  return total
+end
+
+-- Adds a minute that is over.
+function totals.add(s, queue, record)
+  local total = load(queue) or { since = s.now }
+  redis.call("SET", keys.totals(queue), cmsgpack.pack(add(total, record)))
+end
+
+-- All counters of a queue, with those of the current minute.
+function totals.read(queue)
+  return add(load(queue) or {}, series.current(queue) or {})
+end
+
+return totals

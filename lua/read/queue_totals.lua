@@ -1,0 +1,43 @@
+-- queue_totals(now, offset, count) -> {total, queues}
+-- Shows what monitors read of each queue, in the order in which the queues became known: the counts
+-- of its jobs by state; head_age, the milliseconds that its first job has been ready, -1 where none
+-- waits; overdue, those since the earliest tick that has not fired; and in `totals` the counters
+-- since `since`, the sums and histograms of wait and run, and how late the last tick was.
+-- Errors: BADARG
+-- Events: none
+
+local check = require("lib.core.check")
+local head = require("lib.queue.head")
+local keys = require("lib.core.keys")
+local limits = require("lib.core.limits")
+local listing = require("lib.queue.listing")
+local session = require("lib.core.session")
+local totals = require("lib.stats.totals")
+
+local now, offset, count = unpack(ARGV)
+local from = check.integer("offset", offset, 0, 2 ^ 52)
+local size = check.integer("count", count, 0, limits.call)
+local names = size > 0 and redis.call("ZRANGE", keys.queues(), from, from + size - 1) or {}
+local fields = {}
+for i, queue in ipairs(names) do
+  fields[i] = "paused:" .. queue
+end
+local s = session.read(now, unpack(fields))
+
+-- A cron job without known ticks has no instant, and is not overdue.
+local function overdue(queue)
+  local first = redis.call("ZRANGE", keys.queue_recurring(queue), 0, 0, "WITHSCORES")[2]
+  return first and math.max(s.now - tonumber(first), 0) or 0
+end
+
+local shown = {}
+for i, queue in ipairs(names) do
+  local counts = listing.counts(s, queue, s.meta[fields[i]])
+  counts.pause = nil
+  counts.head_age = head.age(s, queue)
+  counts.overdue = counts.recurring > 0 and overdue(queue) or 0
+  counts.totals = totals.read(queue)
+  shown[i] = counts
+end
+
+return cmsgpack.pack({ total = redis.call("ZCARD", keys.queues()), queues = shown })
