@@ -87,7 +87,7 @@ class App:
         self._patience = patience
         self._check_client_options()
         self.middleware: Final = tuple(_checked_middleware(one) for one in middleware)
-        self.imports: Final = tuple(arguments.line("module", one) for one in imports)
+        self._imports: Final = tuple(arguments.line("module", one) for one in imports)
         self.redact: Final = tuple(_checked_pattern(one) for one in redact)
         self.logging: Final = _checked_logging(logging)
         self.hooks: Final = Hooks()
@@ -119,6 +119,11 @@ class App:
     def given_namespace(self) -> str | None:
         """The namespace that was passed; None if it is found as `Client()` finds it."""
         return self._namespace
+
+    @property
+    def imports(self) -> tuple[str, ...]:
+        """The modules whose handlers a worker may run, besides those that declare jobs."""
+        return self._imports
 
     @property
     def client(self) -> Client:

@@ -6,12 +6,16 @@ import io
 import logging
 import os
 import sys
-from typing import Final
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from qless_py import package
 from qless_py.cli.base import Root
+
+if TYPE_CHECKING:
+    from qless_py.app import App
 
 # In the order of the documentation; each is imported when it is used.
 TOPICS: Final = {
@@ -77,12 +81,16 @@ def cli(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
-def main() -> None:
-    """Run the command line. A mistake of the user is one line, never a traceback."""
+def main(words: Sequence[str] | None = None, app: App | None = None) -> None:
+    """Run the command line and exit. A mistake of the user is one line, never a traceback.
+
+    `words` replace those of the program where another command line contains this one. `app` is the
+    App if `--app` names no other.
+    """
     _open_streams()
     if logging.lastResort is not None:
         logging.lastResort.addFilter(_is_for_people)
-    cli.main()
+    cli.main(words, app=app)
 
 
 def _open_streams() -> None:

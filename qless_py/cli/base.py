@@ -257,9 +257,9 @@ class Root(Commands):
         return super().parse_args(ctx, args)
 
     def main(self, args: Sequence[str] | None = None, *rest: Any, **more: Any) -> Any:
-        """Run the program and exit with its exit code."""
+        """Run the program, with the App `app` if one is given, and exit with its exit code."""
         words = sys.argv[1:] if args is None else list(args)
-        state = more["obj"] = CliContext()
+        state = more["obj"] = CliContext(more.pop("app", None))
         more["prog_name"] = "qless-py"
         more["standalone_mode"] = False
 

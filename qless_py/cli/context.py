@@ -45,7 +45,8 @@ def reported(load: Callable[[str], R], name: str) -> R:
 class CliContext:
     """The values of the common options, and what is made from them."""
 
-    def __init__(self) -> None:
+    def __init__(self, app: App | None = None) -> None:
+        self._given_app = app
         self._choices: dict[str, tuple[int, Any]] = {}
         self.config: Path | None = None
         self.environment: str | None = None
@@ -87,7 +88,7 @@ class CliContext:
 
     @cached_property
     def app(self) -> App | None:
-        """The App that --app names, with the store of this command."""
+        """The App that --app names, or else the given one, with the store of this command."""
         app = self._loaded_app
         if app is not None:
             app.use_store(self.url, self.namespace)
@@ -96,6 +97,8 @@ class CliContext:
     @cached_property
     def _loaded_app(self) -> App | None:
         name: str | None = self.chosen("app") or None
+        if self._given_app is not None and not self.is_on_command_line("app"):
+            return self._given_app
         if name is None:
             return None
         from qless_py.app import load_app  # noqa: PLC0415 - help needs none

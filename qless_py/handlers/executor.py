@@ -38,7 +38,7 @@ from qless_py.handlers.fork_guard import ForkGuard
 from qless_py.handlers.interrupt import SoftLimit
 from qless_py.handlers.job import HandledJob
 from qless_py.handlers.outcomes import Outcome, deciding
-from qless_py.handlers.resolve import Handler
+from qless_py.handlers.resolve import Adapter, Handler
 from qless_py.handlers.retry import QueuePolicies, RetryPolicy
 from qless_py.protocol import arguments
 
@@ -47,6 +47,7 @@ Middleware = Callable[[Any], AbstractContextManager[Any] | AbstractAsyncContextM
 logger = logging.getLogger(__name__)
 
 _MAX_RESOLVED: Final = 1000
+_END_NOT_NOTED: Final = "adapter cannot note the end of a run jid=%s klass=%s"
 
 
 class GeneratorHandlerError(QlessError):
@@ -108,6 +109,15 @@ class Executor:
         Raises what the handler raises, or the `Retry`, `Snooze` or `Discard` that a policy makes of
         it.
         """
+        try:
+            value = self._run(job)
+        except BaseException as error:
+            self._note_end(job, error)
+            raise
+        self._note_end(job, None)
+        return value
+
+    def _run(self, job: HandledJob) -> Any:
         found = None
         try:
             found = self._resolve(job)
@@ -137,6 +147,15 @@ class Executor:
 
     async def arun(self, job: HandledJob) -> Any:
         """Await the job's handler; one that is not `async def` runs in a thread."""
+        try:
+            value = await self._arun(job)
+        except BaseException as error:
+            await self._anote_end(job, error)
+            raise
+        await self._anote_end(job, None)
+        return value
+
+    async def _arun(self, job: HandledJob) -> Any:
         found = None
         try:
             found = self._resolve(job)
@@ -151,6 +170,32 @@ class Executor:
                 self._apply(policy or self._options.retry, job, error)
             raise
         return await asyncio.to_thread(self.run, job)
+
+    def _note_end(self, job: HandledJob, error: BaseException | None) -> None:
+        adapter = self._adapter_of(job, is_async=False)
+        if adapter is not None:
+            try:
+                with running(job):
+                    adapter.ended(job, error)
+            except Exception:
+                logger.exception(_END_NOT_NOTED, job.jid, job.klass_name)
+
+    async def _anote_end(self, job: HandledJob, error: BaseException | None) -> None:
+        adapter = self._adapter_of(job, is_async=True)
+        if adapter is not None:
+            try:
+                with running(job):
+                    await adapter.aended(job, error)
+            except Exception:
+                logger.exception(_END_NOT_NOTED, job.jid, job.klass_name)
+
+    def _adapter_of(self, job: HandledJob, *, is_async: bool) -> Adapter | None:
+        """Return the adapter that performed a job this way, if one did."""
+        found = self._resolved.get((job.klass_name, job.queue_name))
+        if found is None or found.handler.is_async is not is_async:
+            return None
+        target = found.handler.target
+        return target if isinstance(target, Adapter) else None
 
     @property
     def known(self) -> int:

@@ -18,14 +18,49 @@ OPERATIONS_KLASS: Final = "qless_py.operations.carry_out"
 _MOVED: Final = {OPERATIONS_KLASS: "qless_py.client.bulk.carry_out"}
 
 
+# How to perform what a klass names where that is an object of a framework: see `adapt`.
+_ADAPTERS: Final[dict[type, Callable[[Any], "Adapter"]]] = {}
+
+
 class HandlerNotAllowedError(QlessError):
     """The job names a handler outside the modules that this worker may run."""
 
     omit_traceback = True  # It would show frames of the worker only.
 
 
+class Adapter:
+    """Performs jobs in the place of an object of a framework, which has no `perform` of its own.
+
+    `__module__` is that of the adapted object, since it decides whether a worker may run it.
+    """
+
+    is_async = False
+
+    def perform(self, job: Any) -> Any:
+        """Run a job; if `is_async`, return what is awaited."""
+        raise NotImplementedError
+
+    def ended(self, job: Any, error: BaseException | None) -> None:
+        """Note how a run ended, after policies have decided.
+
+        `error` is None, an `Outcome`, or what fails the job. What this raises is only logged.
+        """
+
+    async def aended(self, job: Any, error: BaseException | None) -> None:
+        """Do the same for a run in an event loop."""
+        self.ended(job, error)
+
+
+def adapt(kind: type, adapter: Callable[[Any], Adapter]) -> None:
+    """Let `adapter` make what performs the jobs whose klass names an object of the class `kind`."""
+    _ADAPTERS[kind] = adapter
+
+
 def load(klass: str) -> Any:
-    """Import the function or class with this dotted name; a class may be nested in another."""
+    """Import the function or class with this dotted name; a class may be nested in another.
+
+    An object of a framework is returned as its adapter.
+    """
     parts = _MOVED.get(klass, klass).split(".")
     for end in range(len(parts) - 1, 0, -1):
         module_name = ".".join(parts[:end])
@@ -44,8 +79,15 @@ def load(klass: str) -> Any:
                 raise HandlerNotFoundError(
                     f"cannot import {klass}: {found!r} has no attribute {part}"
                 ) from None
-        return found
+        return _adapted(found)
     raise HandlerNotFoundError(f"cannot import {klass}: no such module")
+
+
+def _adapted(found: Any) -> Any:
+    for kind, adapter in _ADAPTERS.items():
+        if isinstance(found, kind):
+            return adapter(found)
+    return found
 
 
 def load_allowed(klass: str, imports: Sequence[str]) -> Any:

@@ -30,7 +30,7 @@ _MAX_MESSAGE: Final = 60_000
 # Modules, with those below them, whose frames stand between the worker's loop and the handler.
 _AROUND_HANDLERS: Final = (
     *("qless_py.handlers.", "qless_py.worker.", "qless_py.manager.", "qless_py.testing."),
-    *("qless_py.client.job.", "qless_py.task."),
+    *("qless_py.client.job.", "qless_py.task.", "qless_py.frameworks."),
     *("asyncio.", "concurrent.futures.", "contextlib.", "threading."),
     "sentry_sdk.",  # It wraps what threads run.
 )

@@ -1,0 +1,1 @@
+"""Django, Flask and others: what connects an App with a web framework."""

@@ -1,0 +1,104 @@
+"""Flask: an App with the settings, the application context and the commands of an application."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any, Final
+
+import click
+from flask import Flask
+
+from qless_py import cli
+from qless_py.app import App
+from qless_py.dashboard import DashboardConfig, create_blueprint
+from qless_py.errors import ConfigError
+from qless_py.store.settings_file import unknown
+
+_PREFIX: Final = "QLESS_"
+_KEYS: Final = ("QLESS_URL", "QLESS_NAMESPACE", "QLESS_DASHBOARD", "QLESS_DASHBOARD_CONFIG")
+EXTENSION: Final = "qless_py"
+
+
+class Qless(App):
+    """An App that belongs to a Flask application: `qless = Qless(app)`, or `init_app` in a factory.
+
+    Further arguments are those of `App`. Each job runs in an application context of its own, so
+    that `current_app` is there and functions of `teardown_appcontext` are called at its end.
+
+    The configuration of the application is read in `init_app`:
+
+    * QLESS_URL, QLESS_NAMESPACE: the store, instead of the arguments;
+    * QLESS_DASHBOARD: a path, such as `/jobs`, below which the dashboard is served;
+    * QLESS_DASHBOARD_CONFIG: its `DashboardConfig`.
+    """
+
+    def __init__(self, flask_app: Flask | None = None, /, **options: Any) -> None:
+        middleware = (self._in_context, *options.pop("middleware", ()))
+        super().__init__(options.pop("url", None), middleware=middleware, **options)
+        self._given = self.url, self.given_namespace
+        self._flask_app: Flask | None = None
+        if flask_app is not None:
+            self.init_app(flask_app)
+
+    @property
+    def flask_app(self) -> Flask:
+        """The Flask application; raises `ConfigError` before `init_app`."""
+        if self._flask_app is None:
+            raise ConfigError("this Qless has no Flask application: call init_app first")
+        return self._flask_app
+
+    def init_app(self, flask_app: Flask) -> None:
+        """Read the configuration of an application and add the commands `flask qless …` to it.
+
+        Where a program makes several applications, as tests do, jobs run in the context of the last
+        one. Raises `ConfigError` for wrong settings, and then changes nothing.
+        """
+        config = flask_app.config
+        for key in config:
+            if key.startswith(_PREFIX) and key not in _KEYS:
+                raise ConfigError(f"Flask configuration: {unknown('setting', key, _KEYS)}")
+        path, dashboard = _dashboard(config)
+        url, namespace = self._given
+        self.use_store(config.get("QLESS_URL") or url, config.get("QLESS_NAMESPACE") or namespace)
+        self._flask_app = flask_app
+        flask_app.extensions[EXTENSION] = self
+        flask_app.cli.add_command(_commands(self))
+        if path is not None:
+            flask_app.register_blueprint(create_blueprint(self, dashboard), url_prefix=path)
+
+    @contextlib.contextmanager
+    def _in_context(self, _job: Any) -> Iterator[None]:
+        with self.flask_app.app_context():
+            yield
+
+
+def _dashboard(config: Any) -> tuple[str | None, DashboardConfig | None]:
+    """Return where to serve the dashboard, None for nowhere, and its settings."""
+    path, dashboard = config.get("QLESS_DASHBOARD"), config.get("QLESS_DASHBOARD_CONFIG")
+    if dashboard is not None and not isinstance(dashboard, DashboardConfig):
+        raise ConfigError(
+            f"QLESS_DASHBOARD_CONFIG is a {type(dashboard).__name__}, not a DashboardConfig"
+        )
+    if path is None:
+        return None, dashboard
+    if not isinstance(path, str) or not path.startswith("/") or not path.strip("/"):
+        raise ConfigError(f"QLESS_DASHBOARD must be a path such as /jobs, not {path!r}")
+    return path.rstrip("/"), dashboard
+
+
+def _commands(app: Qless) -> click.Command:
+    """Return the command `qless`, which is the whole command line of qless_py with this App."""
+
+    @click.command(
+        "qless",
+        short_help="Run a command of qless-py: work, queues, jobs, web …",
+        add_help_option=False,
+        context_settings={"ignore_unknown_options": True},
+    )
+    @click.argument("words", nargs=-1, type=click.UNPROCESSED)
+    def qless(words: tuple[str, ...]) -> None:
+        """Run a command of qless-py with the App of this application."""
+        cli.main(words, app)
+
+    return qless
