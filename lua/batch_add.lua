@@ -41,7 +41,7 @@ local number = 0
 for _, job in ipairs(jobs) do
   if not job.record.batch then
     job.record.batch = batch
-    batches.join(batch, job.jid)
+    batches.join(batch, job)
     job_lib.save(job)
     number = number + 1
   end

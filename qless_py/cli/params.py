@@ -311,6 +311,23 @@ def policy(text: Any) -> RetryPolicy:
 SPAN: Final = Span()
 MOMENT: Final = Moment()
 JSON: Final = Json()
+
+
+class Pair(Type):
+    """A name and a value: `traceparent=00-…`."""
+
+    name = "NAME=VALUE"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the name and the value."""
+        if not isinstance(value, str):
+            return value
+        name, equals, rest = value.partition("=")
+        if not equals:
+            self.fail(f"{value!r} is not NAME=VALUE", param, ctx)
+        return name, rest
+
+
 RUN_OPTIONS: Final = (
     click.option(
         "--soft-limit", type=SPAN, help="Raise SoftLimitError in the job after this time."
@@ -335,6 +352,12 @@ RUN_OPTIONS: Final = (
         metavar="ID[=COST]",
         help="A throttle of the job, and its cost. May be repeated.",
     ),
+    click.option(
+        "--context",
+        type=Pair(),
+        multiple=True,
+        help="What travels with the job, such as traceparent=00-…. May be repeated.",
+    ),
 )
 
 
@@ -350,8 +373,9 @@ def given_options(options: Mapping[str, Any]) -> dict[str, Any]:
     given = {name: value for name, value in options.items() if value not in (None, ())}
     if "retry" in given:
         given["retry"] = policy(given["retry"])
-    if "throttles" in given:
-        given["throttles"] = dict(given["throttles"])
+    for name in ("throttles", "context"):
+        if name in given:
+            given[name] = dict(given[name])
     return given
 
 

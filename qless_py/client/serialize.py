@@ -57,6 +57,8 @@ def job(one: Job | RecurringJob, *, history: bool = False) -> dict[str, Any]:
         "unique_key": one.unique_key,
         "generation": one.generation,
         "codec": one.codec_name,
+        "context": one.context,
+        "origins": one.origins,
     }
     return {**shape, "history": one.history} if history else shape
 
@@ -92,6 +94,7 @@ def recurring(one: RecurringJob) -> dict[str, Any]:
         "costs": one.costs,
         "retries": one.retries,
         "backlog": one.backlog,
+        "context": one.context,
     }
 
 

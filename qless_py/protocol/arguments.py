@@ -25,6 +25,9 @@ MAX_RETRIES: Final = 2**31 - 1
 MAX_THROTTLES: Final = 8
 MIN_COST: Final = 1e-6
 MAX_COST: Final = 1e9
+MAX_CONTEXT: Final = 1024  # Bytes of the names and values of a context.
+_CONTEXT_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}", re.ASCII)
+_PRINTABLE: Final = re.compile(r"[ -~]*")
 _IMPLICIT: Final = ("queue", "user")
 
 
@@ -160,6 +163,24 @@ def _cost(throttle: str, value: Any) -> float:
             f"cost {value!r} of throttle {throttle} is not from {MIN_COST:f} to {MAX_COST:,.0f}"
         )
     return cost
+
+
+def context(what: str, value: Any) -> dict[str, str]:
+    """Return a map of text that travels with a job, such as W3C trace context."""
+    if not isinstance(value, Mapping):
+        raise BadArgumentError(f"{what} {value!r} is not a map of text")
+    size = 0
+    for key, one in value.items():
+        if not isinstance(key, str) or _CONTEXT_NAME.fullmatch(key) is None:
+            raise BadArgumentError(
+                f"{what} holds {key!r}, not a name of 1 to 64 letters, digits and _.-"
+            )
+        if not isinstance(one, str) or _PRINTABLE.fullmatch(one) is None:
+            raise BadArgumentError(f"{what}[{key!r}] {one!r} is not printable ASCII text")
+        size += len(key) + len(one)
+    if size > MAX_CONTEXT:
+        raise BadArgumentError(f"{what} has {size:,} bytes; at most {MAX_CONTEXT:,} are allowed")
+    return dict(value)
 
 
 def user(what: str, value: Any) -> str | bool:
@@ -313,12 +334,14 @@ _PUT_READERS: Final[Mapping[str, Callable[[str, Any], Any]]] = {
     **_RUN_READERS,
     "user": user,
     "batch": name,
+    "context": context,
 }
 
 
 RECUR_DEFAULTS: Final = frozenset(
     {
         *("attempts", "codec", "priority", "tags", "retries", "backlog", "user", "throttles"),
+        "context",
         *_RUN_READERS,
     }
 )
@@ -330,6 +353,7 @@ _RECUR_READERS: Final[Mapping[str, Callable[[str, Any], Any]]] = {
     "expires": lambda what, value: span(what, value, 0.001),
     **_RUN_READERS,
     "user": user,
+    "context": context,
     "klass": lambda _, value: klass_name(value),
     "queue": name,
     "interval": lambda what, value: span(what, value, 0.001),

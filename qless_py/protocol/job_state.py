@@ -54,6 +54,16 @@ def _text(value: Any) -> str | None:
     return None if value is None else str(value)
 
 
+def _context(value: Any) -> dict[str, str]:
+    """Read a map of text; an empty one is stored as a list, and foreign values are skipped."""
+    pairs = value.items() if isinstance(value, dict) else ()
+    return {name: one for name, one in pairs if isinstance(name, str) and isinstance(one, str)}
+
+
+def _words(value: Any) -> list[str]:
+    return value.split() if isinstance(value, str) else []
+
+
 def _number(value: Any) -> int | None:
     return None if value is None else int(value)
 
@@ -71,6 +81,12 @@ class StoredState:
     tags = Field[list[str]]("tags", list, (), "The tags, in the order in which they were added.")
     user = Field("user", _text, None, "The user whose job it is, if any.")
     throttles = Field[list[str]]("throttles", list, (), "The ids of the throttles of the put.")
+    context = Field(
+        "context",
+        _context,
+        None,
+        "What travels with the job apart from its data: W3C trace context and the like.",
+    )
     codec_name = Field("codec", str, "json", "The name of the codec that wrote the data.")
 
     _settings: Settings
@@ -176,6 +192,12 @@ class JobState(StoredState):
     stalls = Field("stalls", int, 0, "How often the job's lease was lost.")
     spawned_from = Field("spawned_from", _text, None, "The jid of the recurring job that put it.")
     batch_name = Field("batch", _text, None, "The batch the job belongs to, if any.")
+    origins = Field(
+        "origins",
+        _words,
+        None,
+        "The `traceparent` of puts of a batch's members, at most 16, in its callbacks.",
+    )
     gate = Field("gate", _text, None, "The throttle that a job in state `throttled` is parked on.")
     generation = Field("generation", int, 0, "The number of the job's last put; each put adds one.")
     put_at = Field("put_at", _seconds, None, "When the job was last put.")

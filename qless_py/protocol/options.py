@@ -62,6 +62,9 @@ class PutOptions(TypedDict, total=False):
     * `batch`: an open batch to join. If the put is answered with another job, by its jid or unique
       key, that job joins the batch unless it has ended; one of another batch raises
       AlreadyExistsError. `codec`: the name of the codec that writes the data.
+    * `context`: a map of text that travels with the job, apart from its data, through retries and
+      moves: W3C trace context (`traceparent`, `tracestate`, `baggage`) and the like, at most 1,024
+      bytes of names and values. Tracing sets it where the put does not.
     """
 
     jid: str | None
@@ -87,6 +90,7 @@ class PutOptions(TypedDict, total=False):
     throttles: Throttles | None
     batch: str | None
     codec: str | None
+    context: Mapping[str, str] | None
 
 
 class PutSpec(PutOptions, total=False):
@@ -115,8 +119,8 @@ class RecurOptions(TypedDict, total=False):
       are caught up, 0 for all.
     * `start`, `end`: no child before or after these times. `limit`: the most children.
     * `retries` is 0 by default. `expires`: seconds after its slot at which a child expires.
-      `priority`, `tags`, `soft_limit`, `hard_limit`, `attempts`, `retry`, `user`, `throttles` and
-      `codec` work as in a put.
+      `priority`, `tags`, `soft_limit`, `hard_limit`, `attempts`, `retry`, `user`, `throttles`,
+      `codec` and `context` work as in a put.
     """
 
     jid: str | None
@@ -138,6 +142,7 @@ class RecurOptions(TypedDict, total=False):
     user: str | Literal[False] | None
     throttles: Throttles | None
     codec: str | None
+    context: Mapping[str, str] | None
 
 
 class RecurUpdate(TypedDict, total=False):
@@ -164,3 +169,4 @@ class RecurUpdate(TypedDict, total=False):
     attempts: int
     user: str | Literal[False]
     throttles: Throttles
+    context: Mapping[str, str]

@@ -275,7 +275,9 @@ def _content(
     codec = codec_of(settings, options.get("codec"))
     # A codec that never encodes to the same bytes twice has a fingerprint instead.
     same = getattr(codec, "fingerprint", codec.encode)(data, "content")
-    rest = repr(sorted((name, repr(value)) for name, value in options.items()))
+    # The context of a run is no part of its work: the next run has another one.
+    given = ((name, repr(value)) for name, value in options.items() if name != "context")
+    rest = repr(sorted(given))
     return b"\0".join((queue.encode(), arguments.klass_name(klass).encode(), rest.encode(), same))
 
 
@@ -283,7 +285,7 @@ _BUILDABLE: Final[Mapping[str, str]] = {
     **{
         name: getattr(JobState, name).key
         for name in (
-            "batch_name", "crashes", "gate", "generation", "lease", "original_retries",
+            "batch_name", "context", "crashes", "gate", "generation", "lease", "original_retries",
             "queue_name", "spawned_from", "stalls", "state", "tags", "throttles", "tracked", "user",
             "worker_name",
         )

@@ -25,6 +25,7 @@ def test_put_gives_the_jid_and_takes_every_option(program: Program, live: Client
         *("--tag", "a", "--tag", "b", "--retries", "2", "--depends", parent),
         *("--on-parent-failed", "cancel", "--unique-key", "key", "--keep", "1h"),
         *("--user", "ann", "--throttle", "api", "--throttle", "disk=2.5", "--expires", "+1h"),
+        *("--context", "traceparent=00-a-b-01", "--context", "tenant=a=b"),
         *("--soft-limit", "5m", "--hard-limit", "10m", "--retry", '{"backoff": 5, "retries": 3}'),
     )
 
@@ -39,6 +40,7 @@ def test_put_gives_the_jid_and_takes_every_option(program: Program, live: Client
     (seen,) = program.json("jobs", "--user", "ann")["jobs"]
     assert (seen["user"], seen["throttles"]) == ("ann", ["api", "disk"])
     assert seen["expires"] is not None
+    assert seen["context"] == {"traceparent": "00-a-b-01", "tenant": "a=b"}
 
 
 def test_data_comes_from_a_file_or_from_standard_input(

@@ -53,6 +53,8 @@ BAD_OPTIONS: list[dict[str, Any]] = [
     {"unique_key": "a", "unique_scope": "window"}, {"unique_key": "a", "unique_window": 0},
     {"unique_key": "a", "unique_scope": "queued", "unique_window": 5}, {"keep": 0}, {"keep": -1},
     {"batch": ""}, {"codec": "none"}, {"codec": 5}, {"colour": "red"}, {"lease": "stolen"},
+    {"context": "text"}, {"context": {"a": 5}}, {"context": {"a b": "c"}}, {"context": {5: "c"}},
+    {"context": {"a": "é"}}, {"context": {"a": "b\n"}}, {"context": {"a": "x" * 1024}},
 ]  # fmt: skip
 
 

@@ -52,6 +52,20 @@ def test_a_second_run_puts_no_job_twice(client: Client) -> None:
     assert len(client.queues["next"]) == 3
 
 
+def test_the_context_of_a_run_does_not_change_the_jids_of_its_follow_ups(client: Client) -> None:
+    client.queues["q"].put("k")
+    first = taken(client)
+    planned = first.put("next", "k", {"n": 1}, context={"run": "1"})
+    first.release()
+
+    second = taken(client)
+    again = second.put("next", "k", {"n": 1}, context={"run": "2"})
+    second.complete()
+
+    assert again == planned
+    assert found(client, again).context == {"run": "2"}
+
+
 def test_a_job_put_anew_puts_new_follow_ups(client: Client) -> None:
     client.queues["q"].put("k", jid="j")
     job = taken(client)

@@ -149,6 +149,8 @@ def _of_runs() -> list[dict[str, Any]]:
         *_each("soft_limit", *PACKED_INTEGERS, -1, 0),
         *_each("hard_limit", *PACKED_INTEGERS, -1, 0),
         *_each("retry", 5, TRUE, {"on": {}}, "x" * 4001),
+        *_each("context", "x", 5, TRUE, ["a"], {"a b": "c"}, {"": "c"}, {"a" * 65: "c"}, {1: "c"}),
+        *_each("context", *({"a": one} for one in (5, TRUE, ["b"], "b\n", "\x00", "é", "x" * 1024))),
     ]
 
 

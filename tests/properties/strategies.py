@@ -86,6 +86,7 @@ PLAIN = {
     "delay": delay,
     "codec": of("msgpack", "json"),
     "soft_limit": of(5000),
+    "context": of({"tenant": "a"}, {"tenant": "b", "region": ""}, {}),
     "expires_in": of(1, 1500, 70_000),
     "worker": worker,
 }

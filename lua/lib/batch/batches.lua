@@ -134,11 +134,14 @@ local function reopen(batch)
   end
 end
 
-function batches.join(batch, jid)
-  if redis.call("SADD", keys.members(batch), jid) == 0 then
+function batches.join(batch, job)
+  if job.record.context then
+    require("lib.job.context").collect(batch, job.record)
+  end
+  if redis.call("SADD", keys.members(batch), job.jid) == 0 then
     return
   end
-  if redis.call("SREM", keys.canceled(batch), jid) == 1 then
+  if redis.call("SREM", keys.canceled(batch), job.jid) == 1 then
     redis.call("HINCRBY", keys.batch_record(batch), "canceled", -1)
   else
     redis.call("HINCRBY", keys.batch_record(batch), "total", 1)

@@ -14,6 +14,11 @@ return {
   data = 1048576,
   -- bytes of a packed retry policy, and of what it remembers
   policy = 4000,
+  -- bytes of the names and values of a job's context
+  context = 1024,
+  -- origins of members that a batch collects, and the bytes of one
+  origins = 16,
+  origin = 100,
   -- parents of one job, dependents that a view shows, jobs visited in search of a cycle
   edges = 1000,
   -- tags of one job

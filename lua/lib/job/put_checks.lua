@@ -81,6 +81,10 @@ local validators = {
   costs = function(what, value)
     require("lib.admission.throttle_claims").check_costs(what, value)
   end,
+  -- what travels with the job to its workers, such as trace context; opaque here
+  context = function(what, value)
+    require("lib.job.context").check(what, value)
+  end,
   batch = check.name,
   worker = check.name,
   codec = check.name,

@@ -60,7 +60,7 @@ local function set_batch(s, job, batch)
   end
   batches.leave(s, job, "canceled")
   record.batch = batch
-  batches.join(batch, job.jid)
+  batches.join(batch, job)
 end
 
 local function set_unique(job, own)
@@ -118,6 +118,10 @@ function put_options.set_options(s, job, plan)
   end
   set_expiry(s, record, spec)
   record.spawned_from = spec.spawned_from or record.spawned_from
+  record.origins = spec.origins
+  if spec.context then
+    require("lib.job.context").set(record, spec.context)
+  end
   set_claims(record, spec)
   set_unique(job, spec.unique)
   set_batch(s, job, spec.batch)
@@ -157,7 +161,7 @@ function put_options.answer_ignored(plan)
   local job = plan.joins and job_lib.find(plan.ignored)
   if job then
     job.record.batch = plan.joins
-    require("lib.batch.batches").join(plan.joins, job.jid)
+    require("lib.batch.batches").join(plan.joins, job)
     job_lib.save(job)
   end
   return { plan.ignored, false }

@@ -173,7 +173,7 @@ end
 -- it becomes a member of the outer one. A callback that cannot be put was accepted long ago, so the
 -- conflict is published and recorded in the batch.
 local function put_callback(s, batch, callback)
-  local found = redis.call("HMGET", keys.batch_record(batch), callback, "within")
+  local found = redis.call("HMGET", keys.batch_record(batch), callback, "within", "origins")
   local spec = found[1] and stored.unpack(found[1])
   if not spec or not spec.jid then
     return
@@ -186,6 +186,9 @@ local function put_callback(s, batch, callback)
   local plan = put.carry_out(s, spec, existing or false, function(plan)
     if found[2] and redis.call("SISMEMBER", keys.inner(found[2]), batch) == 1 then
       plan.spec.batch, plan.options = found[2], true
+    end
+    if found[3] then
+      plan.spec.origins, plan.options = found[3], true
     end
   end)
   if plan.ignored then

@@ -17,7 +17,7 @@ local recurrence = {}
 
 -- The options that every child gets unchanged.
 recurrence.CHILD_OPTIONS = { "priority", "retries", "tags", "codec", "expires_in", "soft_limit",
-  "hard_limit", "retry", "user", "throttles", "costs" }
+  "hard_limit", "retry", "user", "throttles", "costs", "context" }
 
 -- Milliseconds after which another client is asked for ticks.
 recurrence.ASK_AGAIN_AFTER = 10000

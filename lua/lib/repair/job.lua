@@ -117,7 +117,7 @@ local function batch(job)
   end
   local found = redis.call("HMGET", keys.batch_record(name), "opened_at", "finished_at")
   if found[1] and not found[2] then
-    batches.join(name, job.jid)
+    batches.join(name, job)
   end
 end
 

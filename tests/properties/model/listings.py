@@ -133,7 +133,7 @@ SHOWN_IF = (
     *("worker", "lease", "popped_at", "expires_at", "grace", "tracked", "codec", "crashes"),
     *("group", "failed_at", "completed_at", "failure", "due", "spawned_from", "batch", "unique"),
     *("keep", "result", "progress", "owns", "user", "throttles", "soft_limit", "expires"),
-    "tries",
+    *("tries", "context"),
 )
 ABSENT = {"queue": "", "priority": 0, "tags": []}
 """What a stored field that is left out means."""

@@ -79,6 +79,7 @@ class Job:
     unique: dict[str, Any] | None = None
     keep: int | None = None
     soft_limit: int | None = None
+    context: dict[str, str] | None = None
     expires: int | None = None
     tries: str | None = None
     result: str | None = None

@@ -264,6 +264,7 @@ def _set_options(ns: Namespace, job: Job, plan: Plan) -> None:
     job.codec = spec.get("codec")
     job.keep = spec.get("keep", job.keep)
     job.soft_limit = spec.get("soft_limit", job.soft_limit)
+    job.context = spec.get("context", job.context) or None
     if "expires_in" in spec:
         job.expires = job.put_at + spec["expires_in"]
     elif job.expires is not None and job.expires <= ns.now:
