@@ -34,6 +34,7 @@ MODULES: Final = {
     "refill": "refill",
     "stats": "stats",
     "throttles": "throttles",
+    "tokens": "tokens",
     "users": "users",
     "wait": "wait",
     "workers": "workers",

@@ -49,6 +49,7 @@ local KINDS = {
   series = unreadable.series,
   meta = unreadable.meta,
   weight = unreadable.weight,
+  token = unreadable.token,
   parent = unreadable.parent,
   entry = unreadable.entry,
   copy = quarantine.forget,

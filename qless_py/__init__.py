@@ -81,6 +81,7 @@ from qless_py.protocol.reservers import (
     WeightedReserver,
 )
 from qless_py.protocol.throttles import ThrottlePage, ThrottleState
+from qless_py.protocol.tokens import NewToken, Token
 from qless_py.protocol.users import Share, UserPage, UserState
 from qless_py.task import Task, get_current_job, job
 
@@ -127,6 +128,7 @@ __all__ = [
     "LostLeaseError",
     "Manager",
     "MsgpackCodec",
+    "NewToken",
     "Next",
     "OrderedReserver",
     "Pending",
@@ -154,6 +156,7 @@ __all__ = [
     "Throttle",
     "ThrottlePage",
     "ThrottleState",
+    "Token",
     "UndecodableDataError",
     "User",
     "UserPage",

@@ -21,6 +21,7 @@ from qless_py.aio.queue import AsyncQueues
 from qless_py.aio.recurring import AsyncRecurringJobs
 from qless_py.aio.stats import AsyncStats
 from qless_py.aio.throttles import AsyncThrottles
+from qless_py.aio.tokens import AsyncTokens
 from qless_py.aio.users import AsyncUsers
 from qless_py.aio.workers import AsyncWorkers
 from qless_py.aio.workflow import AsyncWorkflows
@@ -101,6 +102,7 @@ class AsyncClient(AsyncClientBase):
         self.workflows = AsyncWorkflows(self)
         self.throttles = AsyncThrottles(self)
         self.users = AsyncUsers(self)
+        self.tokens = AsyncTokens(self)
 
     @property
     def namespace(self) -> str:

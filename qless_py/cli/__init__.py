@@ -44,6 +44,7 @@ TOPICS: Final = {
     },
     "Store and settings": {
         "config": "qless_py.cli.config:config",
+        "token": "qless_py.cli.token:token",
         "doctor": "qless_py.cli.doctor:doctor",
         "fsck": "qless_py.cli.fsck:fsck",
         "completion": "qless_py.cli.completion:completion",

@@ -25,6 +25,7 @@ from qless_py.client.queue import Queues
 from qless_py.client.recurring import RecurringJobs
 from qless_py.client.stats import Stats
 from qless_py.client.throttles import Throttles
+from qless_py.client.tokens import Tokens
 from qless_py.client.users import Users
 from qless_py.client.workers import Workers
 from qless_py.client.workflow.runs import Workflows
@@ -99,6 +100,7 @@ class Client(ClientBase):
         self.workflows = Workflows(self)
         self.throttles = Throttles(self)
         self.users = Users(self)
+        self.tokens = Tokens(self)
 
     @property
     def namespace(self) -> str:

@@ -112,6 +112,7 @@ OWN_ENTRIES: Final[Mapping[str, Callable[[Namespace, str, bytes], Rule]]] = Mapp
         "throttle:*:capped": subqueues.check_capped,
         "users": lambda ns, _, entry: throttles.settled(ns, entry),
         "weights": lambda ns, _, entry: throttles.weight(ns, entry),
+        "tokens": lambda ns, _, entry: keys.token(ns, entry),
         "due": lambda ns, _, entry: keys.task(ns, entry),
         "quarantined": lambda ns, _, entry: keys.quarantined(ns, entry),
     }

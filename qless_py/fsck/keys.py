@@ -21,6 +21,10 @@ TOTALS: Final = ("since", "put", "popped", "completed", "failed", "retried", "st
                  "ticks", "tick_late", "last_late", "wait", "run")  # fmt: skip
 SAMPLE: Final = 3  # number, mean, sum of squared deviations
 HISTOGRAMS: Final = ("wait_buckets", "run_buckets")
+TOKEN: Final[Mapping[str, type]] = MappingProxyType(
+    {"name": str, "digest": str, "scopes": list, "created_at": int}
+)
+_TOKEN_ID: Final = re.compile(r"[a-z0-9]{1,32}")
 _FINITE: Final = re.compile(rb"\d+(\.\d+)?(e[+-]?\d+)?")
 QUEUE_TASKS: Final = ("leases", "scheduled", "recurring", "pause")
 TASKS: Final = ("retention", "sweep", "releases", "rewind", "refill")
@@ -231,6 +235,22 @@ def request(ns: Namespace, name: str) -> Rule:
     with ns.reading("request:*", name):
         records.packed_value(reply)
     return []
+
+
+def token(ns: Namespace, entry: bytes) -> Rule:
+    """Check that an access token can be read and has what a request is checked by."""
+    (value,) = yield [("HGET", ns.key("tokens"), entry)]
+    if value is None:
+        return []
+    shown = ns.shown("tokens")
+    with ns.reading("tokens", "", member=entry):
+        record = records.packed_map(value)
+    wrong = [name for name, kind in TOKEN.items() if not isinstance(record.get(name), kind)]
+    wrong += [] if _TOKEN_ID.fullmatch(text(entry)) else ["id"]
+    if not wrong:
+        return []
+    detail = f"token {text(entry)}: invalid {', '.join(wrong)}"
+    return [Finding("malformed", shown, detail, member=entry)]
 
 
 def task(ns: Namespace, entry: bytes) -> Rule:

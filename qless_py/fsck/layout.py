@@ -30,6 +30,7 @@ TYPES: Final[Mapping[str, str]] = MappingProxyType(
         "releases": "zset",
         "throttles": "zset",
         "weights": "hash",
+        "tokens": "hash",
         "users": "zset",
         "refills": "zset",
         "queues:new": "zset",

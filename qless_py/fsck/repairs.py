@@ -78,7 +78,7 @@ def _of_value(finding: Finding, pattern: str, name: str) -> Call[bool] | None:
     key, member = Keys.rest(pattern, name), finding.member
     if pattern in HISTORY:
         return call_of("series", key, HISTORY[pattern].encode())
-    if pattern in ("meta", "weights"):
+    if pattern in _FIELDS:
         return call_of(_FIELDS[pattern], member) if member else None
     if pattern == "parents:*":
         return call_of("parent", name, member)
@@ -101,7 +101,9 @@ def _of_member(kind: str) -> "Repair":
 
 Repair = Callable[[Finding, str, str], Call[bool] | None]
 
-_FIELDS: Final[Mapping[str, str]] = MappingProxyType({"meta": "meta", "weights": "weight"})
+_FIELDS: Final[Mapping[str, str]] = MappingProxyType(
+    {"meta": "meta", "weights": "weight", "tokens": "token"}
+)
 # Keys that are useless as a whole once one part of them is.
 _WHOLE: Final = frozenset(
     (

@@ -15,6 +15,7 @@ from qless_py.protocol import (
     search,
     stats,
     throttles,
+    tokens,
     users,
     workers,
 )
@@ -37,6 +38,7 @@ __all__ = [
     "search",
     "stats",
     "throttles",
+    "tokens",
     "users",
     "workers",
 ]

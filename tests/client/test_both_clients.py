@@ -29,6 +29,7 @@ PAIRS = {
     "Stats": ("stats", "stats", "", ""),
     "Throttle": ("throttles", "throttles", "", ""),
     "Throttles": ("throttles", "throttles", "", ""),
+    "Tokens": ("tokens", "tokens", "", ""),
     "User": ("users", "users", "", "max_running running weight"),
     "Users": ("users", "users", "", ""),
     "Workers": ("workers", "workers", "", ""),

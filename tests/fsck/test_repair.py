@@ -358,6 +358,14 @@ DAMAGE |= {
         "malformed",
         lambda redis: redis.hset(key("weights"), "ada", "nan"),
     ),
+    "token that cannot be read": (
+        "unreadable",
+        lambda redis: redis.hset(key("tokens"), "t0", "rubbish"),
+    ),
+    "token without its digest": (
+        "malformed",
+        lambda redis: redis.hset(key("tokens"), "t0", msgpack.packb({"name": "n"})),
+    ),
     "virtual time that is no number": (
         "malformed",
         lambda redis: redis.hset(key("meta"), "fair:fair", "soon"),

@@ -74,6 +74,9 @@ def good_calls(call: Scripts) -> dict[str, list[Any]]:
         "back_off": ["holder", lease_of(call, "holder"), "5000", ""],
         "user_set": ["ada", {"max_running": 1}],
         "user_unset": ["ada"],
+        "token_create": ["t1", "a" * 64, {"name": "n", "scopes": ["read"], "expires_in": 5}],
+        "token_revoke": ["t0"],
+        "token_used": ["t0"],
         "repair": ["job", "plain", "", ""],
     }  # fmt: skip
 
@@ -117,6 +120,8 @@ def good_queries() -> dict[str, list[Any]]:
         "read/throttles": ["", 10],
         "read/user": ["ada", "fair"],
         "read/users": ["fair", "", 10],
+        "read/token": ["t0"],
+        "read/tokens": [],
         "read/state": ["waiting", "work", *page],
         "read/stats": ["work", ""],
         "read/tagged": ["x", *page],

@@ -67,6 +67,8 @@ WRONG: Final[Mapping[str, tuple[Any, ...]]] = MappingProxyType(
         "throttle": (*NAMES, "queue:", "user:", "queue:a b", "user:" + "x" * 129, "user:a/b"),
         "own": (*NAMES[1:], "queue:", "user:ada", "limit", "queue:other"),
         "command": ("", "dance", b"\xff"),
+        "token": ("", " ", "T", "a_b", "a b", "x" * 33, "a\0", b"\xff"),
+        "digest": ("", "a" * 63, "a" * 65, "A" * 64, "g" * 64, b"\xff" * 64),
         "sources": (*LISTS, *INDEXES, [{"set": "complete"}] * 26),
         "indexes": (*LISTS, *INDEXES, [{"set": "complete"}] * 251),
         "after": (*(one for one in LISTS if one != b""), [], ["1"], ["1", 2], ["x", "y"],
@@ -178,6 +180,24 @@ def user_settings() -> list[dict[str, Any]]:
         *_each("max_running", NAN, INF, 1.5, "5", TRUE, [1], -1, 2**31),
         {"weight": NAN, "max_running": 1},
     ]
+
+
+_TOKEN: Final[dict[str, Any]] = {"name": "n", "scopes": ["put"]}
+
+
+def token_options() -> list[dict[str, Any]]:
+    """List what no access token can have."""
+    wrong: list[dict[str, Any]] = [
+        *_each("name", *LINES, 5, TRUE),
+        *_each("scopes", "put", 5, [], ["admin"], [5], ["put", "put"], {"put": 1}, ["put"] * 6),
+        *_each("queues", "a", 5, [], [5], ["a b"], ["!a"], ["-a"], ["x" * 129], ["a"] * 21),
+        *_each("klasses", "a", 5, [], [5], [""], ["a\nb"], ["x" * 256], ["a"] * 21),
+        *_each("expires_at", *PACKED_INTEGERS, -1, 2**53),
+        *_each("expires_in", *PACKED_INTEGERS, -1, 0, 2**53),
+        *_each("created_by", *LINES, 5),
+        {"expires_at": 5, "expires_in": 5},
+    ]
+    return [{}, {"name": "n"}, {"scopes": ["put"]}, *(_TOKEN | one for one in wrong)]
 
 
 def _hundred_and_one() -> list[str]:
@@ -381,6 +401,10 @@ def templates(lease: str) -> list[tuple[str, list[tuple[Any, str]], tuple[Any, .
         ("back_off", [*held, ("5", "positive"), ("queue:busy", "own")], ()),
         ("user_set", [("ada", "name"), ({"weight": 1}, "map")], tuple(user_settings())),
         ("user_unset", [("ada", "name")], ()),
+        ("token_create", [("t1", "token"), ("a" * 64, "digest"), (_TOKEN, "map")],
+         tuple(token_options())),
+        ("token_revoke", [("t0", "token")], ()),
+        ("token_used", [("t0", "token")], ()),
         ("repair", [("job", "kind"), ("plain", "-"), ("", "-"), ("", "-")], ()),
         ("read/job", [("plain", "name")], ()),
         ("read/explain", [("plain", "job")], ()),
@@ -390,6 +414,8 @@ def templates(lease: str) -> list[tuple[str, list[tuple[Any, str]], tuple[Any, .
         ("read/throttles", [("", "after"), page[1]], ()),
         ("read/user", [("ada", "name"), ("fair", "queue")], ()),
         ("read/users", [("fair", "queue"), ("", "after"), page[1]], ()),
+        ("read/token", [("t0", "token")], ()),
+        ("read/tokens", [], ()),
         ("read/state", [("waiting", "state"), ("work", "name"), *page], ()),
         ("read/tagged", [("x", "name"), *page], ()),
         ("read/tags", [*page, ("1", "whole")], ()),

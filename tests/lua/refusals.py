@@ -173,6 +173,12 @@ def of_the_rest() -> Refusals:
         "throttle_block": {"BADARG": ["limit", "-1"]},
         "user_set": {"BADARG": ["ada", {}]},
         "user_unset": {"BADARG": ["a b"]},
+        "token_create": {
+            "BADARG": ["t1", "", {"name": "n", "scopes": ["put"]}],
+            "EXISTS": ["t0", "a" * 64, {"name": "n", "scopes": ["put"]}],
+        },
+        "token_revoke": {"BADARG": ["a b"]},
+        "token_used": {"BADARG": ["a b"]},
         "repair": {"BADARG": ["everything", "plain", "", ""]},
     }
 
@@ -192,7 +198,7 @@ def of_queries() -> Refusals:
         "length": ["a b"], "batch": ["a b"], "batch_data": ["a b"],
         "outcomes": ["a b", []], "request": ["x"], "results": [["a b"]],
         "throttle": ["queue:", 0, 1], "throttles": ["", 251], "user": ["a b", ""],
-        "users": ["a b", "", 1],
+        "users": ["a b", "", 1], "token": ["a b"], "tokens": [],
         "running": ["a b", 0, 1], "blocked": ["work", 0, 101],
         "heads": [["a b"]], "sizes": [[{"set": "dreams"}]],
         "search": [[{"set": "dreams"}], "", 0, 1, 1, []],

@@ -19,6 +19,7 @@ FILES = sorted(str(file.relative_to(ROOT)) for file in ROOT.rglob("*.lua"))
 SCRIPTS = assemble.names()
 TRANSITIONS = [name for name in SCRIPTS if not name.startswith("read/")]
 SUBJECTS = {
+    "access",
     "core",
     "job",
     "queue",

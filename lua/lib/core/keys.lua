@@ -93,6 +93,11 @@ function keys.users()
   return namespace .. ":users"
 end
 
+-- Access tokens by their ids.
+function keys.tokens()
+  return namespace .. ":tokens"
+end
+
 function keys.weights()
   return namespace .. ":weights"
 end

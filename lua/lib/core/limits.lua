@@ -49,6 +49,11 @@ return {
   reply = 300000,
   -- milliseconds for which a command to a worker waits for its next heartbeat
   command = 3600000,
+  -- access tokens of a namespace, patterns of queues or klasses of one, and the milliseconds for
+  -- which the time of its last use is not written again
+  tokens = 1000,
+  patterns = 20,
+  use = 60000,
   -- throttles of one job
   throttles = 8,
   -- queues in which one call opens a throttle, and open throttles that one pop looks at

@@ -5,6 +5,7 @@ local job_lib = require("lib.job.job")
 local keys = require("lib.core.keys")
 local recurrence = require("lib.recurring.recurrence")
 local stored = require("lib.core.stored")
+local tokens = require("lib.access.tokens")
 
 local unreadable = {}
 
@@ -75,6 +76,13 @@ end
 
 function unreadable.weight(_, user)
   return redis.call("HDEL", keys.weights(), user) == 1
+end
+
+-- Nobody can use a token that cannot be read, so it is deleted.
+function unreadable.token(_, id)
+  local packed = redis.call("HGET", keys.tokens(), id)
+  local is_usable = string.find(id, tokens.ID) and tokens.parse(packed)
+  return packed and not is_usable and redis.call("HDEL", keys.tokens(), id) == 1 or false
 end
 
 -- An edge without a policy is one that waits, older than every release.
