@@ -16,6 +16,7 @@
     │   └── ClockError              CLOCK         server clock and test clock in one namespace
     ├── SchemaError                 SCHEMA        the namespace has an incompatible layout
     ├── StaleRequestError           STALEREQUEST  a resend too late to be answered
+    ├── IdempotencyKeyError         KEYREUSED     the key was used for another request
     ├── DeadWorkerError             DEADWORKER    this worker process was reported dead
     ├── BatchNotFoundError          NOBATCH       no batch has this name
     ├── BatchClosedError            BATCHCLOSED   the batch accepts no more jobs
@@ -185,6 +186,15 @@ class StaleRequestError(QlessError):
     """
 
     code = "STALEREQUEST"
+
+
+class IdempotencyKeyError(QlessError):
+    """The idempotency key was already used for another request; nothing was changed.
+
+    Use a new key for each piece of work, and the same key only to send the same request again.
+    """
+
+    code = "KEYREUSED"
 
 
 class DeadWorkerError(QlessError):

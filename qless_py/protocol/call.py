@@ -1,14 +1,18 @@
 """One call of one script as a value: what to send, and how to decode the reply."""
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from dataclasses import dataclass, replace
+from typing import Any, Final, Generic, TypeVar
 
 import msgpack
 
 from qless_py.errors import QlessError
 
 Arg = bytes | str | int | float
+_SERIES_LENGTH: Final = 48
+_SEQUENCES: Final = 10**14
+
 T = TypeVar("T")
 U = TypeVar("U")
 
@@ -17,17 +21,29 @@ U = TypeVar("U")
 class Call(Generic[T]):
     """A script, its arguments, and the decoder of its reply.
 
-    The runner adds the clock and the request id, which makes the call safe to send again.
+    The runner adds the clock and the request id, which makes the call safe to send again. A call
+    with a `request` keeps that id: see `idempotent`.
     """
 
     script: str
     args: tuple[Arg, ...]
     decode: Callable[[bytes | None], T]
+    request: str = ""
 
     def map(self, change: Callable[[T], U]) -> "Call[U]":
         """Return the same call with `change` applied to its decoded reply."""
         decode = self.decode
-        return Call(self.script, self.args, lambda reply: change(decode(reply)))
+        return Call(self.script, self.args, lambda reply: change(decode(reply)), self.request)
+
+    def idempotent(self, key: str, content: bytes, seconds: float) -> "Call[T]":
+        """Return the same call, which the store carries out once within `seconds` for each key.
+
+        Later calls with the key get the first reply; one with other `content` is refused with
+        `IdempotencyKeyError`.
+        """
+        series = hashlib.sha256(key.encode()).hexdigest()[:_SERIES_LENGTH]
+        sequence = int.from_bytes(hashlib.sha256(content).digest(), "big") % _SEQUENCES
+        return replace(self, request=f"{series}:{sequence}:0:{max(round(seconds * 1000), 1)}")
 
 
 def pack(value: Mapping[str, Any] | Sequence[Any]) -> bytes:

@@ -150,7 +150,9 @@ class Exchange:
         self._read = 0
         self._loads_left = _LOADS
         prefix = f"{series.name}:{series.sequence}:"
-        self._items = [self._item(call, f"{prefix}{index}") for index, call in enumerate(calls)]
+        self._items = [
+            self._item(call, call.request or f"{prefix}{index}") for index, call in enumerate(calls)
+        ]
 
     @property
     def can_reuse_series(self) -> bool:

@@ -57,7 +57,7 @@ WRONG: Final[Mapping[str, tuple[Any, ...]]] = MappingProxyType(
                   list(range(5, 206))),
         "map": MAPS,
         "now": ("x", "nan", "inf", "-1", "1.5", "1e3", "0x10", " 5", "", "9" * 18),
-        "request": ("x", "a:b:c", "a:1", "a:1:1:1", ":1:1", "a:-1:0", "a:1.5:0", "a b:1:0",
+        "request": ("x", "a:b:c", "a:1", "a:1:1:0", "a:1:1:1:1", ":1:1", "a:-1:0", "a:1.5:0", "a b:1:0",
                     "a:1:nan", "a" * 101 + ":1:0", "a:9999999999999999:0", "a:1:99999"),
         "state": ("", "dreaming", "failed", b"\xff", "WAITING"),
         "resolution": ("", "hour", b"\xff"),

@@ -10,6 +10,7 @@ from qless_py.scripts import assemble
 from qless_py.errors import (
     AlreadyExistsError,
     BadArgumentError,
+    IdempotencyKeyError,
     LostLeaseError,
     StaleRequestError,
 )
@@ -154,3 +155,47 @@ def test_a_request_that_is_none_is_rejected(call: Scripts, request_: str) -> Non
         call("put", "q", "j", "K", "{}", {}, request=request_)
 
     assert call.redis.dbsize() == 0
+
+
+KEYED = "order17:4242:0:86400000"
+
+
+def keyed_put(call: Scripts, jid: str, request: str = KEYED, **options: Any) -> Any:
+    return call("put", "q", jid, "K", "{}", options, request=request)
+
+
+def test_a_keyed_request_is_answered_again_for_its_whole_life(call: Scripts, clock: Clock) -> None:
+    first = keyed_put(call, "a")
+    clock.advance(3600)
+
+    again = keyed_put(call, "b")
+
+    assert (again, counts(call)["waiting"]) == (first, 1)
+    assert 86_000_000 < call.redis.pttl("{ql}:request:order17:0") <= 86_400_000
+
+
+@pytest.mark.parametrize("sequence", ["4241", "4243"])
+def test_a_key_that_was_used_for_another_request_is_refused(call: Scripts, sequence: str) -> None:
+    keyed_put(call, "a")
+    before = digest(call)
+
+    with pytest.raises(IdempotencyKeyError, match="another request"):
+        keyed_put(call, "b", KEYED.replace("4242", sequence))
+
+    assert digest(call) == before
+
+
+def test_a_refused_keyed_request_leaves_the_key_free(call: Scripts) -> None:
+    put(call, "taken")
+    with pytest.raises(AlreadyExistsError):
+        keyed_put(call, "taken", on_conflict="raise")
+
+    keyed_put(call, "free", KEYED.replace("4242", "1"))
+
+    assert counts(call)["waiting"] == 2
+
+
+@pytest.mark.parametrize("life", ["0", "12345678901", "x", "-1"])
+def test_a_life_that_is_no_number_of_ms_is_refused(call: Scripts, life: str) -> None:
+    with pytest.raises(BadArgumentError, match="series:sequence:index"):
+        keyed_put(call, "a", f"order17:4242:0:{life}")

@@ -18,6 +18,7 @@
 --   counters              statistics by queue, kept by lib.stats.stats and written by `close`
 --   request_sequence      the sequence of the request, if it has an id
 --   reply_key             the key under which the reply to that request is remembered
+--   reply_life            for how long, in ms
 -- What checks set, so that later jobs of the same call are judged as if the earlier were written:
 --   planned_jids          jids that this call puts, as a set
 --   planned_edges         dependents by parent that this call links
@@ -50,15 +51,17 @@ local session = {}
 
 session.SCHEMA = "1"
 
+-- A request is `series:sequence:index`, or `series:sequence:index:life` for one that is remembered
+-- for so many ms and by its sequence only: no other sequence of the series is accepted meanwhile.
 local function split(request)
   if type(request) ~= "string" or #request > 100 then
     errors.bad("request is not series:sequence:index")
   end
-  local series, sequence, index = string.match(request, "^(%w+):(%d+):(%d+)$")
-  if not series or #sequence > 14 or #index > 4 then
+  local series, sequence, index, life = string.match(request, "^(%w+):(%d+):(%d+):?(%d*)$")
+  if not series or #sequence > 14 or #index > 4 or #life > 10 or tonumber(life) == 0 then
     errors.bad("request is not series:sequence:index")
   end
-  return series .. ":" .. index, sequence
+  return series .. ":" .. index, sequence, tonumber(life)
 end
 
 -- A remembered request is its sequence, a colon, and the reply.
@@ -68,12 +71,14 @@ local function recall(value)
 end
 
 -- The reply that the same request was given before, or nil. A request older than the last one is
--- refused.
-local function remembered(key, sequence)
+-- refused, and one with a life of its own also if it is newer.
+local function remembered(key, sequence, life)
   local value = redis.call("GET", key)
   local known, reply = recall(value)
   if known == tonumber(sequence) then
     return reply
+  elseif life and known >= 0 then
+    errors.raise("KEYREUSED", "The idempotency key was already used for another request")
   elseif known > tonumber(sequence) then
     errors.raise("STALEREQUEST", "A later request of this series was already answered")
   end
@@ -146,10 +151,10 @@ function session.open(now, request, ...)
     s.meta[name] = found[COMMON + i]
   end
   if request ~= "" then
-    local slot
-    slot, s.request_sequence = split(request)
+    local slot, sequence, life = split(request)
+    s.request_sequence, s.reply_life = sequence, life or limits.reply
     s.reply_key = keys.request(slot)
-    local again = remembered(s.reply_key, s.request_sequence)
+    local again = remembered(s.reply_key, sequence, life)
     if again then
       return s, again
     end
@@ -222,7 +227,7 @@ function session.close(s, reply, memory)
   local packed = cmsgpack.pack(reply)
   if s.reply_key then
     local kept = memory and cmsgpack.pack(memory) or packed
-    redis.call("SET", s.reply_key, s.request_sequence .. ":" .. kept, "PX", limits.reply)
+    redis.call("SET", s.reply_key, s.request_sequence .. ":" .. kept, "PX", s.reply_life)
   end
   local messages = s.messages
   for i = 1, #messages, 2 do
