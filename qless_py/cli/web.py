@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import secrets
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -37,6 +38,7 @@ def _is_loopback(host: str) -> bool:
         "qless-py web",
         "qless-py web --bind 127.0.0.1:8080 --prefix /ops/qless --read-only",
         "qless-py web --bind 0.0.0.0:8080 --people people.toml --trusted-host ops.example.org",
+        "qless-py web --api-only --bind 0.0.0.0:8080",
     ),
 )
 @click.option(
@@ -69,6 +71,7 @@ def _is_loopback(host: str) -> bool:
 )
 @click.option("--label", metavar="TEXT", help="Shown beside the name, for example production.")
 @click.option("--read-only", is_flag=True, help="Allow no changes.")
+@click.option("--api-only", is_flag=True, help="Serve the HTTP API without the dashboard.")
 @click.option("--hash-password", is_flag=True, help="Ask for a password, print its hash, exit.")
 @pass_cli
 def web(cli: CliContext, **given: Any) -> int:
@@ -81,6 +84,7 @@ def web(cli: CliContext, **given: Any) -> int:
     from qless_py.auth.people import authenticators  # noqa: PLC0415
     from qless_py.dashboard import DashboardConfig, create_app  # noqa: PLC0415 - help needs none
     from qless_py.dashboard.wsgi import mounted  # noqa: PLC0415
+    from qless_py.http import create_api  # noqa: PLC0415
 
     if given["hash_password"]:
         password = click.prompt("Password", hide_input=True, confirmation_prompt=True)
@@ -90,7 +94,7 @@ def web(cli: CliContext, **given: Any) -> int:
     auth = authenticators(
         given["people"], given["proxy_header"], given["trusted_proxy"], given["proxy_role"]
     )
-    if not auth and not _is_loopback(host):
+    if not auth and not given["api_only"] and not _is_loopback(host):
         raise click.UsageError(
             f"cannot listen on {host} without --people or --proxy-header: only on loopback"
         )
@@ -105,20 +109,23 @@ def web(cli: CliContext, **given: Any) -> int:
     )
     with cli.connect() as client:
         config = config.with_redaction(cli.app.redact if cli.app else ())
-        app = mounted(create_app(client, config), given["prefix"])
-        _serve(cli, app, host, port, given["prefix"])
+        if given["api_only"]:
+            api = replace(config.of_api(), open_locally=_is_loopback(host))
+            app, what = create_api(client, api), "API"
+        else:
+            app, what = create_app(client, config), "Dashboard"
+        _serve(cli, mounted(app, given["prefix"]), what, (host, port), given["prefix"])
     return 0
 
 
-def _serve(cli: CliContext, app: Any, host: str, port: int, prefix: str) -> None:
+def _serve(cli: CliContext, app: Any, what: str, address: tuple[str, int], prefix: str) -> None:
     from qless_py.dashboard.server import listen  # noqa: PLC0415 - help needs none
 
+    host, port = address
     server = listen(app, host, port)
     shown = f"[{host}]" if ":" in host else host
     cli.out.note(describe_store(cli.url))
-    cli.out.note(
-        f"Dashboard: http://{shown}:{server.port}{prefix.rstrip('/')}/  (stop with Ctrl-C)"
-    )
+    cli.out.note(f"{what}: http://{shown}:{server.port}{prefix.rstrip('/')}/  (stop with Ctrl-C)")
     try:
         server.serve_forever()
     except KeyboardInterrupt:

@@ -24,6 +24,7 @@ from qless_py.dashboard.errors import error_response, qless_error_response
 from qless_py.dashboard.form_secret import HINT
 from qless_py.dashboard.template_helpers import add_helpers
 from qless_py.errors import QlessError
+from qless_py.http import create_api_blueprint
 
 _YEAR: Final = 31_536_000
 
@@ -60,13 +61,16 @@ def create_app(
     url: str | None = None,
     namespace: str = "ql",
 ) -> Flask:
-    """Return a WSGI application for a client or an App.
+    """Return a WSGI application for a client or an App, which serves the HTTP API as well.
 
     Without one it connects to `url`, as `Client` does.
     """
+    config = config or DashboardConfig()
+    shown = client or Client(url, namespace=namespace)
     app = Flask("qless_py.dashboard", static_folder=None, template_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = 4 * 2**20
-    app.register_blueprint(create_blueprint(client or Client(url, namespace=namespace), config))
+    app.register_blueprint(create_blueprint(shown, config))
+    app.register_blueprint(create_api_blueprint(shown, config.of_api()))
     return app
 
 

@@ -12,6 +12,7 @@ from qless_py.auth.identity import Authenticator
 from qless_py.auth.people import authenticators
 from qless_py.dashboard.redaction import DEFAULT_PATTERN, Redactor
 from qless_py.errors import ConfigError
+from qless_py.http.config import HttpConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,15 @@ class DashboardConfig:
         except re.error as error:
             raise ConfigError(f"redact is not a valid regular expression: {error}") from error
         object.__setattr__(self, "redactor", redactor)
+
+    def of_api(self) -> HttpConfig:
+        """Return the settings of the HTTP API that is served beside the dashboard."""
+        return HttpConfig(
+            auth=self.auth,
+            read_only=self.read_only,
+            trusted_hosts=self.trusted_hosts,
+            trusted_origins=self.trusted_origins,
+        )
 
     def with_redaction(self, patterns: Sequence[str]) -> DashboardConfig:
         """Return the same settings that also hide the values of keys that match these patterns."""

@@ -1,0 +1,107 @@
+"""The HTTP door as a blueprint for a Flask application, and as an application of its own."""
+
+from __future__ import annotations
+
+import logging
+from typing import Final
+
+from flask import Blueprint, Flask, g, request
+from flask import Response as FlaskResponse
+from werkzeug.routing import Map, Rule
+from werkzeug.wrappers import Response
+
+from qless_py.app import App
+from qless_py.auth import guard
+from qless_py.client.client import Client
+from qless_py.http import problems
+from qless_py.http.authentication import bearer_token
+from qless_py.http.config import HttpConfig
+from qless_py.http.context import Api
+from qless_py.http.problems import Problem
+from qless_py.http.routes import SUBJECTS
+
+logger = logging.getLogger(__name__)
+
+PREFIX: Final = "/api/v1"
+_METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE")
+
+
+def create_api_blueprint(
+    client: Client | App, config: HttpConfig | None = None, *, name: str = "qless_py_api"
+) -> Blueprint:
+    """Return a blueprint to register in a Flask application, by its own prefix `/api/v1`.
+
+    It brings its own authentication and errors.
+    """
+    made = Api(client.client if isinstance(client, App) else client, config or HttpConfig())
+    blueprint = Blueprint(name, __name__, url_prefix=PREFIX, static_folder=None)
+    _add_guards(blueprint, made)
+    for subject in SUBJECTS:
+        subject.add_to(blueprint)
+    _add_catch_all(blueprint)
+    return blueprint
+
+
+def create_api(
+    client: Client | App | None = None,
+    config: HttpConfig | None = None,
+    *,
+    url: str | None = None,
+    namespace: str | None = None,
+) -> Flask:
+    """Return a WSGI application that serves the API alone, for a client or an App.
+
+    Without one it connects to `url`, as `Client` does.
+    """
+    app = Flask("qless_py.http", static_folder=None, template_folder=None)
+    app.register_blueprint(create_api_blueprint(client or Client(url, namespace=namespace), config))
+    return app
+
+
+def _add_guards(blueprint: Blueprint, made: Api) -> None:
+    config = made.config
+
+    @blueprint.before_request
+    def check() -> None:
+        g.qless_py_api = made
+        has_token = bearer_token() is not None
+        is_open = config.open_locally and not config.auth and not has_token
+        guard.check_host(request, config.trusted_hosts, is_open=is_open)
+        # A page cannot send a token that it does not know; programs send no origin.
+        if not has_token and {"Origin", "Sec-Fetch-Site"} & set(request.headers.keys()):
+            guard.check_origin(request, config.trusted_origins)
+        if config.read_only and request.method not in ("GET", "HEAD", "OPTIONS"):
+            raise Problem("read-only", "this API accepts no changes")
+
+    @blueprint.after_request
+    def finish(response: FlaskResponse) -> FlaskResponse:
+        headers = response.headers
+        headers.setdefault("Cache-Control", "no-store")
+        headers.setdefault("X-Content-Type-Options", "nosniff")
+        headers.setdefault("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+        return response
+
+    @blueprint.errorhandler(Exception)
+    def failed(error: Exception) -> Response:
+        problem = problems.from_error(error)
+        if problem is None:
+            logger.error("%s %s failed", request.method, request.path, exc_info=error)
+            problem = Problem("server-error", "the server failed; its log says why")
+        return problems.response(problem)
+
+
+def _add_catch_all(blueprint: Blueprint) -> None:
+    # Otherwise the host application would answer unknown paths, without our guards.
+    known = Map([Rule(one.rule, methods=[one.method]) for part in SUBJECTS for one in part.all])
+    methods = known.bind("").allowed_methods
+
+    @blueprint.route("/", defaults={"rest": ""}, methods=_METHODS, strict_slashes=False)
+    @blueprint.route("/<path:rest>", methods=_METHODS)
+    def unknown(rest: str) -> Response:
+        allowed = sorted(methods(f"/{rest}"))
+        if not allowed:
+            raise Problem("not-found", f"there is nothing at {PREFIX}/{rest}")
+        detail = f"{PREFIX}/{rest} takes {', '.join(allowed)}, not {request.method}"
+        response = problems.response(Problem("method-not-allowed", detail))
+        response.headers["Allow"] = ", ".join(allowed)
+        return response

@@ -1,0 +1,90 @@
+"""Who sends a request, and what they may do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from types import MappingProxyType
+from typing import Final, Literal
+
+from qless_py.auth.identity import Access, Role
+from qless_py.http.problems import Problem
+
+Scope = Literal["read", "put", "work", "operate"]
+
+SCOPES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "read": "see jobs, queues, workers and statistics",
+        "put": "put jobs",
+        "work": "pop jobs, and complete, fail or return those it holds",
+        "operate": "change jobs, queues, workers, schedules and settings",
+    }
+)
+
+_OF_ROLE: Final[Mapping[Role, frozenset[str]]] = MappingProxyType(
+    {
+        Role.VIEWER: frozenset({"read"}),
+        Role.OPERATOR: frozenset({"read", "put", "operate"}),
+        Role.ADMIN: frozenset(SCOPES),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """The sender of a request: its name, its scopes, and the queues and klasses it is kept to.
+
+    Patterns are those of shells, and none means any. With `shows_data` it sees values that are
+    redacted for others.
+    """
+
+    name: str
+    scopes: frozenset[str]
+    queues: tuple[str, ...] = ()
+    klasses: tuple[str, ...] = ()
+    shows_data: bool = True
+
+    def require(self, scope: str) -> None:
+        """Refuse a caller without a scope."""
+        if scope not in self.scopes:
+            raise Problem("forbidden", f"{self.name} lacks the scope {scope}", scope=scope)
+
+    def may_use(self, queue: str) -> bool:
+        """Return whether a queue is one of the caller's."""
+        return not self.queues or any(fnmatchcase(queue, one) for one in self.queues)
+
+    def require_queue(self, *queues: str) -> None:
+        """Refuse a queue that is not the caller's."""
+        for queue in queues:
+            if not self.may_use(queue):
+                raise Problem("forbidden", f"{self.name} may not use the queue {queue}")
+
+    def require_entries(self, entries: Iterable[str]) -> None:
+        """Refuse queues to pop from, patterns and exclusions among them, that are not its own."""
+        for entry in entries:
+            if not entry.startswith("!") and entry not in self.queues and "*" in entry:
+                if self.queues and "*" not in self.queues:
+                    raise Problem(
+                        "forbidden",
+                        f"{self.name} may not use the pattern {entry}: name its own queues or "
+                        f"patterns, {', '.join(self.queues)}",
+                    )
+            elif not entry.startswith("!") and entry not in self.queues:
+                self.require_queue(entry)
+
+    def require_klass(self, klass: str) -> None:
+        """Refuse a klass that the caller may not put."""
+        if self.klasses and not any(fnmatchcase(klass, one) for one in self.klasses):
+            raise Problem("forbidden", f"{self.name} may not put jobs of the klass {klass}")
+
+
+def of_access(access: Access) -> Caller:
+    """Return the caller that an authenticator of the dashboard has found."""
+    return Caller(access.name, _OF_ROLE[access.role], shows_data=access.shows_data)
+
+
+LOCAL: Final = Caller("local", frozenset(SCOPES))
+
+Verify = Callable[[str], Caller | None]
+"""Returns the caller that a token of the store belongs to."""

@@ -1,0 +1,46 @@
+"""The settings of the HTTP door."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from qless_py.auth.identity import Authenticator
+from qless_py.errors import ConfigError
+
+DAY: Final = 86400.0
+
+
+@dataclass(frozen=True, slots=True)
+class HttpConfig:
+    """The settings of one HTTP door. Raises `ConfigError` for invalid ones.
+
+    - `auth`: authenticators tried after the tokens of the store, in order, as for the dashboard. A
+      viewer may read, an operator may also put and operate, an administrator may do everything.
+    - `open_locally`: whether requests from this machine need no token if `auth` is empty.
+    - `read_only`: refuse every change.
+    - `trusted_hosts`: host names under which the API may be requested. `trusted_origins`: origins
+      whose pages may send changes; a token needs no origin.
+    - `max_body`: bytes of a request.
+    - `longest_wait`: seconds for which a pop or a result may be waited for. `long_polls`: how many
+      requests of this process may wait at once; further ones are answered at once.
+    - `idempotency_life`: seconds for which an `Idempotency-Key` is remembered.
+    """
+
+    auth: Sequence[Authenticator] = ()
+    open_locally: bool = True
+    read_only: bool = False
+    trusted_hosts: Sequence[str] = ()
+    trusted_origins: Sequence[str] = ()
+    max_body: int = 4 * 2**20
+    longest_wait: float = 20.0
+    long_polls: int = 256
+    idempotency_life: float = DAY
+
+    def __post_init__(self) -> None:
+        for name in ("max_body", "longest_wait", "idempotency_life"):
+            if getattr(self, name) <= 0:
+                raise ConfigError(f"{name} must be more than 0, not {getattr(self, name)}")
+        if self.long_polls < 0:
+            raise ConfigError(f"long_polls must be a number, 0 for none, not {self.long_polls}")

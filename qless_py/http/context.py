@@ -1,0 +1,66 @@
+"""What the routes need of the API that serves the current request."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from typing import Final, cast
+
+from flask import g
+
+from qless_py.auth.login_limiter import LoginLimiter
+from qless_py.client.client import Client
+from qless_py.client.job import Job
+from qless_py.errors import JobNotFoundError
+from qless_py.http.authentication import identify
+from qless_py.http.callers import Caller
+from qless_py.http.config import HttpConfig
+
+_STORE_TIMEOUT: Final = 3.0  # Seconds a request waits for a store that does not respond.
+_ATTEMPTS: Final = 10  # Wrong tokens of one address in a minute.
+
+
+@dataclass(slots=True)
+class Api:
+    """A client, the settings, and what all requests of this process share."""
+
+    client: Client
+    config: HttpConfig
+    # How many requests may still begin to wait.
+    waiting: threading.Semaphore = field(init=False)
+    limiter: LoginLimiter = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.client = self.client.with_patience(_STORE_TIMEOUT)
+        self.waiting = threading.Semaphore(self.config.long_polls)
+        self.limiter = LoginLimiter(_ATTEMPTS)
+
+    def verify(self, token: str) -> Caller | None:  # noqa: ARG002 - the store has no tokens yet
+        """Return the caller that a token of the store belongs to."""
+        return None
+
+
+def api() -> Api:
+    """Return the API that serves this request."""
+    return cast("Api", g.qless_py_api)
+
+
+def client() -> Client:
+    """Return the client of this API."""
+    return api().client
+
+
+def caller() -> Caller:
+    """Return the sender of this request; raises a `Problem` for nobody."""
+    if "qless_py_caller" not in g:
+        g.qless_py_caller = identify(api().config, api().limiter, api().verify)
+    return cast("Caller", g.qless_py_caller)
+
+
+def find_job(jid: str) -> Job:
+    """Return a job of a queue that the caller may use; raises `JobNotFoundError`."""
+    found = client().jobs[jid]
+    if not isinstance(found, Job):
+        raise JobNotFoundError(f"Job {jid} does not exist")
+    caller().require_queue(found.queue_name or found.last_queue)
+    return found

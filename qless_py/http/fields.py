@@ -1,0 +1,46 @@
+"""The kinds of values that requests and responses are made of, as pydantic checks them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+# No more than what qless_py.protocol.arguments accepts.
+_NAME = r"^[A-Za-z0-9_][A-Za-z0-9_.:@~+-]{0,127}$"
+_ENTRY = r"^!?[A-Za-z0-9_*][A-Za-z0-9_.:@~+*-]{0,127}$"
+_LINE = r"^[^\x00-\x1f\x7f]+$"
+
+Name = Annotated[str, Field(pattern=_NAME, examples=["mail"])]
+"""A jid, queue, tag, worker, user or batch."""
+
+QueueEntry = Annotated[str, Field(pattern=_ENTRY, examples=["mail-*"])]
+"""A queue to pop from, or a pattern of queues; after a `!`, one to leave out."""
+
+Line = Annotated[str, Field(pattern=_LINE, min_length=1, max_length=255)]
+"""One line of text of up to 255 bytes, such as a klass or a failure group."""
+
+Message = Annotated[str, Field(max_length=65536)]
+
+Seconds = Annotated[float, Field(ge=0, le=3_155_760_000)]
+"""A span of time."""
+
+Instant = Annotated[float, Field(ge=0, le=4_503_599_627_370)]
+"""A point in time, in Unix seconds."""
+
+Number = Annotated[float, Field(ge=-1e300, le=1e300)]
+
+JsonValue = Any
+"""Any JSON value."""
+
+
+class Model(BaseModel):
+    """A body or a query: unknown fields are refused, and no value is converted silently."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class Answer(BaseModel):
+    """The shape of a response; it documents what the routes return."""
+
+    model_config = ConfigDict(extra="allow")

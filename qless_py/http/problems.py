@@ -1,0 +1,142 @@
+"""Errors as problem details (RFC 9457): one table of codes, and the responses made from it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Final
+
+from flask import request, url_for
+from pydantic import ValidationError
+from redis.exceptions import RedisError
+from werkzeug.exceptions import HTTPException
+from werkzeug.wrappers import Response
+
+from qless_py import errors
+from qless_py.auth.guard import RequestRejected
+
+# code -> status, and what it means.
+CODES: Final[Mapping[str, tuple[int, str]]] = MappingProxyType(
+    {
+        "malformed-json": (400, "The body is not JSON."),
+        "bad-cursor": (400, "The cursor does not come from a page of this list."),
+        "untrusted-host": (400, "The API is not served under this host name."),
+        "unauthenticated": (401, "The request carries no valid token."),
+        "forbidden": (403, "The token does not allow this."),
+        "read-only": (403, "This API accepts no changes."),
+        "cross-origin": (403, "The change was requested by a page of another origin."),
+        "local-only": (403, "Without authentication only this machine has access."),
+        "not-found": (404, "There is nothing at this path."),
+        "job-not-found": (404, "No job has this jid: it was canceled, has expired, or never was."),
+        "batch-not-found": (404, "No batch has this name."),
+        "method-not-allowed": (405, "The path does not allow this method; see Allow."),
+        "lease-lost": (409, "The lease is gone: stop the work, another worker may have the job."),
+        "already-finished": (409, "The lease is gone because the job has ended."),
+        "already-exists": (409, "A job with this jid or unique key exists."),
+        "wrong-state": (409, "The job is in a state that does not allow this."),
+        "has-dependents": (409, "Other jobs depend on this one."),
+        "cycle": (409, "The job would depend on itself."),
+        "batch-closed": (409, "The batch accepts no more jobs."),
+        "worker-dead": (409, "This worker was reported dead; begin again under another name."),
+        "data-too-large": (413, "Data or a result is larger than `max-data-size`."),
+        "body-too-large": (413, "The body is larger than this API accepts."),
+        "json-required": (415, "A body needs the content type application/json."),
+        "invalid": (422, "A field is unknown, missing, or has a wrong type or value."),
+        "bad-config": (422, "The option is unknown or its value is invalid."),
+        "key-reused": (422, "The Idempotency-Key was used for another request."),
+        "too-many-attempts": (429, "Too many wrong tokens came from this address."),
+        "server-error": (500, "The server failed; its log says why."),
+        "store-unavailable": (503, "The store does not respond; nothing is known to be changed."),
+        "store-full": (503, "The store has no memory left for new jobs."),
+    }
+)
+
+_OF_ERROR: Final[Sequence[tuple[type[errors.QlessError], str]]] = (
+    (errors.JobNotFoundError, "job-not-found"),
+    (errors.BatchNotFoundError, "batch-not-found"),
+    (errors.BatchClosedError, "batch-closed"),
+    (errors.AlreadyFinishedError, "already-finished"),
+    (errors.LostLeaseError, "lease-lost"),
+    (errors.AlreadyExistsError, "already-exists"),
+    (errors.WrongStateError, "wrong-state"),
+    (errors.CycleError, "cycle"),
+    (errors.DependencyError, "has-dependents"),
+    (errors.IdempotencyKeyError, "key-reused"),
+    (errors.DeadWorkerError, "worker-dead"),
+    (errors.DataTooLargeError, "data-too-large"),
+    (errors.BadArgumentError, "invalid"),
+    (errors.StoreFullError, "store-full"),
+    (errors.StoreError, "store-unavailable"),
+    (errors.ConfigError, "bad-config"),
+)
+
+_OF_STATUS: Final[Mapping[int, str]] = MappingProxyType(
+    {404: "not-found", 405: "method-not-allowed", 413: "body-too-large"}
+)
+
+_RETRY_AFTER: Final = 5  # Seconds.
+
+
+class Problem(Exception):  # noqa: N818 - becomes a response, like an HTTPException
+    """Ends a request with a problem; `code` is one of `CODES`, `detail` says what was wrong here.
+
+    Further keywords become members of the problem.
+    """
+
+    def __init__(self, code: str, detail: str, **more: Any) -> None:
+        super().__init__(detail)
+        self.code = code
+        self.detail = detail
+        self.more = more
+        self.status, self.title = CODES[code]
+
+    def as_map(self) -> dict[str, Any]:
+        """Return the problem as a JSON object; its type is a path of this API that explains it."""
+        kind = url_for(f"{request.blueprint}.get_problem", code=self.code)
+        found = {"type": kind, "title": self.title, "status": self.status}
+        return {**found, "code": self.code, "detail": self.detail, **self.more}
+
+
+def response(problem: Problem) -> Response:
+    """Return the response for a problem."""
+    text = json.dumps(problem.as_map(), ensure_ascii=False)
+    made = Response(text, status=problem.status, mimetype="application/problem+json")
+    if problem.status == 401:  # noqa: PLR2004 - RFC 9110: a 401 names how to sign in
+        made.headers["WWW-Authenticate"] = 'Bearer realm="qless_py"'
+    if problem.status == 503:  # noqa: PLR2004
+        made.headers["Retry-After"] = str(_RETRY_AFTER)
+    return made
+
+
+def from_error(error: Exception) -> Problem | None:
+    """Return the problem that an exception means, None for one that nobody expected."""
+    if isinstance(error, Problem):
+        return error
+    if isinstance(error, RequestRejected):
+        return Problem(error.code if error.code in CODES else "forbidden", error.message)
+    if isinstance(error, errors.QlessError):
+        return Problem(code_of(error), str(error))
+    if isinstance(error, RedisError):
+        return Problem("store-unavailable", f"the store does not respond: {error}")
+    if isinstance(error, HTTPException):
+        code = _OF_STATUS.get(error.code or 0)
+        return None if code is None else Problem(code, error.description or error.name)
+    return None
+
+
+def code_of(error: errors.QlessError) -> str:
+    """Return the code of an error of the client or the store."""
+    return next((code for kind, code in _OF_ERROR if isinstance(error, kind)), "server-error")
+
+
+def from_validation(error: ValidationError, where: str) -> Problem:
+    """Return what pydantic found wrong in a part of the request, one entry for each field."""
+    found = [
+        {"pointer": "".join(f"/{part}" for part in one["loc"]), "detail": one["msg"]}
+        for one in error.errors(include_url=False, include_context=False, include_input=False)
+    ]
+    first = found[0]
+    name = first["pointer"].strip("/").replace("/", ".")
+    detail = f"{where}{f' {name}' if name else ''}: {first['detail']}"
+    return Problem("invalid", detail, errors=found)

@@ -1,0 +1,11 @@
+"""The routes by subject."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from qless_py.http.route import Routes
+from qless_py.http.routes import jobs, meta, put, work
+
+SUBJECTS: Final[Sequence[Routes]] = (put.routes, work.routes, jobs.routes, meta.routes)

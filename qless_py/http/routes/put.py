@@ -1,0 +1,204 @@
+"""Put jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final, Literal, TypeVar
+
+from flask import request, url_for
+from pydantic import Field
+
+from qless_py.errors import QlessError
+from qless_py.handlers.retry import RetryPolicy
+from qless_py.http.context import api, caller, client
+from qless_py.http.fields import Answer, Instant, JsonValue, Line, Model, Name, Number, Seconds
+from qless_py.http.problems import Problem, code_of
+from qless_py.http.route import Reply, Routes, read_body
+from qless_py.protocol import puts
+from qless_py.protocol.call import Call
+from qless_py.protocol.codec import JsonCodec
+from qless_py.protocol.options import JidConflict, ParentPolicy, UniqueConflict, UniqueScope
+from qless_py.protocol.puts import PutReply
+from qless_py.protocol.records import EncodedJob
+
+T = TypeVar("T")
+
+routes = Routes("put", "Put jobs into queues.")
+
+_MOST: Final = 1000
+_PER_CALL: Final = 100
+_KEY_LENGTH: Final = 255
+_KEY_HEADER: Final = {
+    "Idempotency-Key": "Any text of up to 255 characters. The same request sent again with the "
+    "same key gets the first answer and puts nothing twice."
+}
+_REFUSALS: Final = (
+    "already-exists", "batch-closed", "batch-not-found", "cycle", "data-too-large", "key-reused",
+    "store-full",
+)  # fmt: skip
+
+
+class JobBody(Model):
+    """A job to put: its klass, its data, and the options of a put."""
+
+    klass: Line = Field(description="The name of the handler.", examples=["app.mail.Send"])
+    data: JsonValue = Field(None, description="What the handler gets.")
+    jid: Name | None = Field(None, description="The job's id; by default a random one.")
+    on_conflict: JidConflict | None = Field(
+        None, description="What happens if a job with this jid exists; by default replace it."
+    )
+    priority: Number | None = Field(None, description="Higher runs first; 0 by default.")
+    tags: list[Name] | None = Field(None, max_length=1000)
+    delay: Seconds | None = Field(None, description="Seconds before the job may run.")
+    at: Instant | None = Field(None, description="When it may run, instead of a delay.")
+    attempts: int | None = Field(
+        None, ge=1, le=2**31 - 1, description="How often a run that fails is repeated, in all."
+    )
+    retry: dict[str, JsonValue] | None = Field(
+        None, description="A retry policy as JSON, instead of attempts."
+    )
+    retries: int | None = Field(
+        None, ge=0, le=2**31 - 1, description="How often the job may lose its lease; 5 by default."
+    )
+    depends: list[Name] | None = Field(None, max_length=100, description="Jobs to wait for.")
+    on_parent_failed: ParentPolicy | None = None
+    unique_key: Name | None = Field(None, description="Allow one live job per key.")
+    unique_scope: UniqueScope | None = None
+    unique_window: Seconds | None = None
+    unique_conflict: UniqueConflict | None = None
+    keep: Seconds | None = Field(None, description="For how long the jid is remembered.")
+    expires: Seconds | None = Field(None, description="Seconds after which it does not start.")
+    soft_limit: Seconds | None = None
+    hard_limit: Seconds | None = None
+    user: Name | Literal[False] | None = Field(None, description="Whose job it is.")
+    throttles: list[Name] | dict[Name, float] | None = Field(
+        None, description="Throttle ids, or a map from ids to the tokens that the job takes."
+    )
+    batch: Name | None = Field(None, description="An open batch to join.")
+
+
+class QueuedJobBody(JobBody):
+    """A job with the queue it is put into."""
+
+    queue: Name | None = Field(None, description="By default the queue of the path.")
+
+
+class JobsBody(Model):
+    """Jobs to put together."""
+
+    jobs: list[QueuedJobBody] = Field(min_length=1, max_length=_MOST)
+
+
+class PutAnswer(Answer):
+    """The jid that holds the work, and whether this request created or replaced the job."""
+
+    jid: str
+    created: bool
+
+
+class PutsAnswer(Answer):
+    """The answers in the order of the jobs."""
+
+    jobs: list[PutAnswer]
+
+
+@routes.post(
+    "/queues/<queue>/jobs",
+    scope="put",
+    returns={201: PutAnswer, 200: PutAnswer},
+    problems=_REFUSALS,
+    headers=_KEY_HEADER,
+    links={"GetJob": {"operationId": "get_job", "parameters": {"jid": "$response.body#/jid"}}},
+)
+def put_job(queue: Name, body: JobBody) -> Reply:
+    """Put a job.
+
+    Answers 201 with its place, or 200 with the jid of an existing job that stands for it.
+    """
+    job = _encoded(queue, body)
+    call = puts.put_encoded(queue, job.jid, job.klass, job.data, job.options)
+    reply = client().run(_idempotent(call, 0))
+    headers = {"Location": job_url(reply.jid)}
+    if _key() is not None and reply.created and reply.jid != job.jid:
+        headers["Idempotency-Replayed"] = "true"
+    return Reply(_answer(reply), 201 if reply.created else 200, headers)
+
+
+@routes.post(
+    "/queues/<queue>/jobs/batch",
+    scope="put",
+    returns={201: PutsAnswer},
+    problems=_REFUSALS,
+    headers=_KEY_HEADER,
+)
+def put_jobs(queue: Name, body: JobsBody) -> Any:
+    """Put up to 1,000 jobs.
+
+    Each hundred is one atomic step, all or none. If a later hundred is refused, those before it
+    stay, and the problem says in `put` how many they are; send the same request again with its
+    Idempotency-Key to put only what is missing.
+    """
+    jobs = [(one.queue or queue, _encoded(one.queue or queue, one)) for one in body.jobs]
+    calls = [
+        puts.put_many_encoded(
+            queue,
+            [job.as_map(to) for to, job in jobs[start : start + _PER_CALL]],
+            [job.data for _, job in jobs[start : start + _PER_CALL]],
+        )
+        for start in range(0, len(jobs), _PER_CALL)
+    ]
+    done: list[PutReply] = []
+    for number, call in enumerate(calls):
+        try:
+            replies: list[PutReply] = client().run(_idempotent(call, number))
+        except QlessError as error:
+            raise Problem(code_of(error), str(error), put=len(done)) from error
+        done += replies
+    return {"jobs": [_answer(one) for one in done]}
+
+
+def job_url(jid: str) -> str:
+    """Return the path of a job."""
+    return url_for(f"{request.blueprint}.get_job", jid=jid)
+
+
+def _answer(reply: PutReply) -> dict[str, Any]:
+    return {"jid": reply.jid, "created": reply.created}
+
+
+def _encoded(queue: str, body: JobBody) -> EncodedJob:
+    caller().require_queue(queue)
+    caller().require_klass(body.klass)
+    return puts.encode(client().settings, body.klass, body.data, put_options(body))
+
+
+def put_options(body: JobBody) -> dict[str, Any]:
+    """Return the options that a body names, as `Queue.put` takes them. Data is always JSON."""
+    rest = {"klass", "data", "queue"}
+    options: dict[str, Any] = body.model_dump(exclude=rest, exclude_none=True)
+    if "retry" in options:
+        options["retry"] = RetryPolicy.of(_policy(options["retry"]))
+    return {**options, "codec": JsonCodec.name}
+
+
+def _policy(given: Mapping[str, Any]) -> Mapping[str, Any]:
+    if not given:
+        raise Problem("invalid", "body retry: the policy is empty")
+    return given
+
+
+def _key() -> str | None:
+    given = request.headers.get("Idempotency-Key")
+    if given is not None and not 1 <= len(given) <= _KEY_LENGTH:
+        raise Problem("invalid", f"Idempotency-Key does not have 1 to {_KEY_LENGTH} characters")
+    return given
+
+
+def _idempotent(call: Call[T], number: int) -> Call[T]:
+    """Return the call under the Idempotency-Key of the request, which belongs to its sender."""
+    key = _key()
+    if key is None:
+        return call
+    name = f"{caller().name}\0{number}\0{key}"
+    content = request.path.encode() + b"\0" + read_body()
+    return call.idempotent(name, content, api().config.idempotency_life)
