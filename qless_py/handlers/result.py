@@ -84,12 +84,12 @@ class Transition:
             try:
                 return cls(job, _call(job, decided))
             except Exception as invalid:  # noqa: BLE001 - an invalid delay fails the job
-                return cls.failed(job, invalid, _describe(invalid))
+                return cls.failed(job, invalid, describe(invalid))
         if exceptions.is_a(decided, LostLeaseError):
             logger.warning(
                 "stopped after losing the lease jid=%s: %s", job.jid, exceptions.text(decided)
             )
-        return cls.failed(job, decided, _describe(error))
+        return cls.failed(job, decided, describe(error))
 
     @classmethod
     def refused(cls, job: HandledJob, error: Exception) -> Transition:
@@ -124,13 +124,13 @@ def _retry(job: HandledJob, outcome: Retry) -> Call[Any]:
     cause = outcome.__cause__
     group, message, error = None, None, None
     if cause is not None:
-        group, message = _group(job, deciding(cause)), _truncate(_describe(cause), _MAX_MESSAGE)
+        group, message = _group(job, deciding(cause)), _truncate(describe(cause), _MAX_MESSAGE)
         error = exceptions.line(deciding(cause)).encode("utf-8", "backslashreplace").decode()
     budget: dict[str, Any] = {"tries": outcome.tries, "apart": outcome.has_own_budget}
     return jobs.retry(job, outcome.delay, group, message, error=error, **budget)
 
 
-def _describe(error: BaseException) -> str:
+def describe(error: BaseException) -> str:
     """Return the traceback from the handler's first frame on, or only the message.
 
     An exception that says everything in its message has an attribute `omit_traceback`.

@@ -26,7 +26,7 @@ def store(server: Server, redis: Any) -> Iterator[str]:
     redis.flushall()
 
 
-def test_a_django_site_runs_its_tasks_though_a_child_is_killed(store: str, tmp_path: Path) -> None:
+def test_a_django_site_runs_its_tasks(store: str, tmp_path: Path) -> None:
     folder, port = EXAMPLES / "django", free_port()
     manage = (sys.executable, "manage.py")
     env = {"SHOP_STORE": store, "SHOP_FOLDER": str(tmp_path)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
-from asgiref.sync import sync_to_async
+from asgiref.sync import async_to_sync, sync_to_async
 from django.utils import timezone
 
 from qless_py.default_client import current_replacement
@@ -22,6 +22,7 @@ from qless_py.frameworks.django.interface import (
 from qless_py.handlers import exceptions, resolve
 from qless_py.handlers.job import HandledJob
 from qless_py.handlers.outcomes import Outcome, Retry, deciding
+from qless_py.handlers.result import describe
 
 
 class TaskHandler(resolve.Adapter):
@@ -34,7 +35,7 @@ class TaskHandler(resolve.Adapter):
         self.retry = chosen.run.get("retry")
         self.soft_limit = chosen.run.get("soft_limit")
         self.hard_limit = chosen.run.get("hard_limit")
-        # A test runs an `async def` task as `Task.call` does, because only then does its code see
+        # A test runs an `async def` task with `async_to_sync`, because only then does its code see
         # the transaction of the test.
         is_test = current_replacement() is not None
         self.is_async = inspect.iscoroutinefunction(task.func) and not is_test
@@ -47,7 +48,10 @@ class TaskHandler(resolve.Adapter):
         if self.is_async:
             return self._aperform(job)
         result = self._started(job)
-        return self._returned(result, self.task.call(*_args(self.task, result), **result.kwargs))
+        call = self.task.func
+        if inspect.iscoroutinefunction(call):
+            call = async_to_sync(call)
+        return self._returned(result, call(*_args(self.task, result), **result.kwargs))
 
     async def _aperform(self, job: HandledJob) -> Any:
         result = await sync_to_async(self._started)(job)
@@ -116,7 +120,7 @@ def _task_error(error: BaseException) -> Any:
     cause = error.__cause__ if isinstance(error, Outcome) and error.__cause__ else error
     return TaskError(
         exception_class_path=results.class_path(type(cause)),
-        traceback=exceptions.describe(cause, cause.__traceback__),
+        traceback=describe(cause),
     )
 
 

@@ -51,14 +51,15 @@ def result_of(job: Any, task: Any, alias: str) -> Any:
     """Return the `TaskResult` of a job of this task, as it was when the job was read."""
     args, kwargs = arguments_of(job)
     popped = [one for one in job.history if one["what"] == "popped"]
+    first, last = (popped[at]["when"] if popped else None for at in (0, -1))
     status = _STATUS.get(job.state, Status.READY)
     made = TaskResult(
         task=_as_put(task, job, alias),
         id=job.jid,
         status=status,
         enqueued_at=instant(job.put_at),
-        started_at=instant(popped[0]["when"] if popped else None),
-        last_attempted_at=instant(job.popped_at),
+        started_at=instant(first),
+        last_attempted_at=instant(last),
         finished_at=instant(_finished_at(job)),
         args=args,
         kwargs=kwargs,

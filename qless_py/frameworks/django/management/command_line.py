@@ -6,9 +6,11 @@ import argparse
 from collections.abc import Sequence
 from typing import Any, Final
 
+from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from qless_py import cli
+from qless_py.errors import ConfigError
 from qless_py.frameworks.django.application import app_of_backend, default_app
 
 _SEPARATOR: Final = "--"
@@ -49,7 +51,10 @@ class CommandLine(BaseCommand):  # type: ignore[misc] # Django has no types
         """Run the command and exit with its exit code; raise `CommandError` inside a program."""
         del args
         alias = given["backend"]
-        app = default_app() if alias is None else app_of_backend(alias)
+        try:
+            app = default_app() if alias is None else app_of_backend(alias)
+        except (ConfigError, ImproperlyConfigured) as error:
+            raise CommandError(str(error)) from None
         words = [*self.prefix, *given.get("words", ())]
         if getattr(self, "_called_from_command_line", False):
             cli.main(words, app)
