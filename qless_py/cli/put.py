@@ -12,6 +12,7 @@ import click
 
 from qless_py.cli.base import command, pass_cli
 from qless_py.cli.context import CliContext
+from qless_py.cli.http_options import http_arguments, with_http_options
 from qless_py.cli.params import (
     JSON,
     MOMENT,
@@ -79,6 +80,7 @@ def _with_options(function: Any) -> Any:
         """qless-py put mail app.SendMail '{"to": "ann@example.org"}'""",
         "qless-py put mail app.SendMail @letter.json --jid letter-1 --on-conflict ignore",
         "qless-py put reports app.Report --at 2030-01-01T06:00 --tag yearly --priority 10",
+        "qless-py put hooks --http https://example.org/hook --json-body '{\"id\": 7}' --attempts 5",
         """echo '{"klass": "app.SendMail", "data": {"to": "bob"}}' | qless-py put mail --lines -""",
     ),
 )
@@ -87,6 +89,7 @@ def _with_options(function: Any) -> Any:
 @click.argument("data", type=JSON, required=False)
 @_with_options
 @run_options
+@with_http_options
 @click.option(
     "--lines",
     type=click.File(encoding="utf-8"),
@@ -98,9 +101,13 @@ def put(
 ) -> None:
     """Put a job of KLASS into QUEUE and print its jid.
 
-    DATA is JSON; - reads it from standard input and @PATH from a file.
+    DATA is JSON; - reads it from standard input and @PATH from a file. With --http the job is a
+    request, which a worker with --http sends.
     """
+    request = http_arguments(options)
     given = given_options(options)
+    if request is not None and (klass is not None or lines is not None):
+        raise click.UsageError("--http takes neither KLASS and DATA nor --lines")
     if lines is not None:
         if klass is not None or given:
             raise click.UsageError(
@@ -108,13 +115,16 @@ def put(
             )
         _put_many(cli, queue, _specs(lines))
         return
-    if klass is None:
+    if klass is None and request is None:
         raise click.UsageError("missing KLASS; to put many jobs, use --lines")
     if "at" in given and "delay" in given:
         raise click.UsageError("--at and --delay exclude each other")
     if "expires" in given:
         given["expires"] = dt.datetime.fromtimestamp(given["expires"], dt.UTC)
-    jid = cli.client.queues[queue].put(klass, data, **given)
+    target = cli.client.queues[queue]
+    jid = (
+        target.put(klass, data, **given) if request is None else target.put_http(**request, **given)
+    )
     cli.out.answer({"jid": jid}, lambda: cli.out.line(jid))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import importlib.util
 import logging
+import math
 import os
 import sys
 from pathlib import Path
@@ -37,7 +38,19 @@ _PROGRAM_OPTIONS: Final = {
     "expire": ("execute",),
     "kill_timeout": ("execute", "run_file"),
     "shell": ("execute",),
+    "allow_targets": ("http",),
+    "deny_targets": ("http",),
+    "https_only": ("http",),
+    "signing_keys": ("http",),
 }
+_FLAGS: Final = {
+    "execute": "--exec",
+    "run_file": "--run",
+    "dispatch": "--dispatch",
+    "http": "--http",
+}
+_MAX_IN_CHILD: Final = 100
+_REQUESTS: Final = 200  # at once
 _LEVELS: Final = {"quiet": logging.WARNING, "info": logging.INFO, "debug": logging.DEBUG}
 
 
@@ -54,6 +67,7 @@ def _with_options(function: Any) -> Any:
         "qless-py work -q urgent -q 'mail-*' -q '!mail-slow' -n 4 --import app.jobs",
         "qless-py work -q mail --exec './send --fast' --kill-timeout 10m",
         "qless-py work -q mail --run tasks.py:Send --burst",
+        "qless-py work -q hooks --http --allow-target 10.0.0.0/8",
         "qless-py work -q mail --import app --configure qless-py.toml",
     ),
 )
@@ -69,8 +83,8 @@ def work(cli: CliContext, configure: Path | None, words: tuple[str, ...], **give
     """Run a worker: pop jobs and run them in forked children.
 
     Choose what may run: handlers in the modules of --import, a program (--exec), a class in a
-    file (--run), or routes (--dispatch). WORDs are further arguments of the program, or of the
-    file, which finds them in sys.argv.
+    file (--run), routes (--dispatch), or only HTTP requests (--http). WORDs are further arguments
+    of the program, or of the file, which finds them in sys.argv.
 
     Signals: TERM and INT stop popping, let running jobs finish for the time of --grace, then
     release them; a second one releases at once. QUIT waits for running jobs. USR1 kills running
@@ -141,8 +155,7 @@ def _run(cli: CliContext, given: dict[str, Any], words: tuple[str, ...]) -> int:
             queues=given["queues"],
             imports=given["imports"],
             allow_any=given["allow_any"],
-            children=given["children"] or os.cpu_count() or 1,
-            concurrency=given["concurrency"],
+            **_sizes(given),
             isolation=given["isolation"],
             reserver=_reserver(given["reserver"], given["queues"]),
             weights=dict(given["weights"]),
@@ -205,23 +218,64 @@ def _check(cli: CliContext, given: dict[str, Any], words: tuple[str, ...]) -> No
         given["queues"] = _queues_of(cli.app)
     if not given["queues"]:
         raise click.UsageError("no queues to pop jobs from: add --queue NAME")
-    flags = {"execute": "--exec", "run_file": "--run", "dispatch": "--dispatch"}
-    programs = [name for name in flags if given[name]]
+    programs = [name for name in _FLAGS if given[name]]
     if len(programs) > 1:
         raise click.UsageError(
-            f"{' and '.join(flags[name] for name in programs)} exclude each other"
+            f"{' and '.join(_FLAGS[name] for name in programs)} exclude each other"
         )
     if not (programs or given["imports"] or given["allow_any"] or _has_handlers(cli.app)):
         raise click.UsageError("no modules whose handlers may run: add --import MODULE")
+    _check_http(given)
     _check_words(given, words)
     for name, users in _PROGRAM_OPTIONS.items():
         if given[name] and not any(given[user] for user in users):
-            needed = " or ".join(flags[user] for user in users)
-            raise click.UsageError(f"--{name.replace('_', '-')} needs {needed}")
+            needed = " or ".join(_FLAGS[user] for user in users)
+            option = name.removesuffix("s").replace("_", "-")
+            raise click.UsageError(f"--{option} needs {needed}")
     for name in given["imports"]:
         _check_module(name, "--import")
     for name in given["middleware"]:
         _check_module(name, "--middleware")
+
+
+def _check_http(given: dict[str, Any]) -> None:
+    if not given["http"]:
+        if given["concurrency"] > _MAX_IN_CHILD:
+            raise click.UsageError(
+                f"--concurrency {given['concurrency']} is over {_MAX_IN_CHILD}, the most of a child; "
+                "add --children"
+            )
+        return
+    for name, option in (("imports", "--import"), ("allow_any", "--allow-any")):
+        if given[name]:
+            raise click.UsageError(f"--http runs no handlers: leave out {option}")
+    if given["isolation"] == "job":
+        raise click.UsageError("--http sends many requests in a process: use --isolation child")
+    _sizes(given)
+
+
+def _sizes(given: dict[str, Any]) -> dict[str, Any]:
+    """Return how many children there are, and how many jobs each of them runs at once.
+
+    Requests are spread over as few children as can hold them.
+    """
+    if not given["http"]:
+        children = given["children"] or os.cpu_count() or 1
+        return {"children": children, "concurrency": given["concurrency"]}
+    source = click.get_current_context().get_parameter_source("concurrency")
+    number = _REQUESTS if source is ParameterSource.DEFAULT else given["concurrency"]
+    if given["isolation"] == "none":
+        number = min(number, _MAX_IN_CHILD) if source is ParameterSource.DEFAULT else number
+        children = 1
+    else:
+        children = given["children"] or math.ceil(number / _MAX_IN_CHILD)
+    each = math.ceil(number / children)
+    if each > _MAX_IN_CHILD:
+        raise click.UsageError(
+            f"--concurrency {number} needs {math.ceil(number / _MAX_IN_CHILD)} --children: a child "
+            f"sends at most {_MAX_IN_CHILD} requests at once"
+        )
+    return {"children": children, "concurrency": each}
 
 
 def _has_handlers(app: App | None) -> bool:
@@ -285,10 +339,28 @@ def _imported(name: str, hint: str) -> Any:
         raise click.BadParameter(f"{name}: {error}", param_hint=hint) from error
 
 
+def _requests(given: dict[str, Any]) -> Any:
+    from qless_py.push.performer import HttpRequests  # noqa: PLC0415 - help needs no worker
+
+    performer = HttpRequests(
+        allow_targets=given["allow_targets"],
+        deny_targets=given["deny_targets"],
+        https_only=given["https_only"],
+        signing_keys=given["signing_keys"],
+    )
+    try:
+        performer.check()
+    except ImportError as error:
+        raise click.UsageError(str(error)) from error
+    return performer
+
+
 def _performer(given: dict[str, Any], words: tuple[str, ...]) -> Any:
     from qless_py.handlers import programs as performers  # noqa: PLC0415 - help needs no worker
 
     limits = {"kill_timeout": given["kill_timeout"], "kill_interval": given["kill_interval"]}
+    if given["http"]:
+        return _requests(given)
     if given["dispatch"]:
         return _imported(given["dispatch"], "--dispatch")
     if given["run_file"]:

@@ -147,10 +147,11 @@ OPTIONS: Final = (
     click.option(
         "-c",
         "--concurrency",
-        type=click.IntRange(1, 100),
+        type=click.IntRange(1, 10_000),
         default=1,
         show_default=True,
-        help="How many jobs a child runs at once: threads, or tasks of async handlers.",
+        help="How many jobs a child runs at once (at most 100): threads, or tasks of async "
+        "handlers. With --http: how many requests the worker sends at once, by default 200.",
     ),
     click.option(
         "--isolation",
@@ -233,6 +234,30 @@ OPTIONS: Final = (
         default=60.0,
         show_default=True,
         help="Kill a child that neither responds nor uses the CPU for this time.",
+    ),
+    click.option("--http", is_flag=True, help="Send the requests of http jobs, and run no code."),
+    click.option(
+        "--allow-target",
+        "allow_targets",
+        multiple=True,
+        metavar="TARGET",
+        help="With --http, also reach this network or HOST:PORT. May be repeated.",
+    ),
+    click.option(
+        "--deny-target",
+        "deny_targets",
+        multiple=True,
+        metavar="TARGET",
+        help="With --http, never reach this network or host. May be repeated.",
+    ),
+    click.option("--https-only", is_flag=True, help="With --http, refuse http:// URLs."),
+    click.option(
+        "--signing-key",
+        "signing_keys",
+        multiple=True,
+        metavar="KEY",
+        help="With --http, sign requests with this key, whsec_...; two while one is replaced. "
+        "Better set in the settings file or QLESS_PY_WORK_SIGNING_KEYS.",
     ),
     click.option("--exec", "execute", metavar="COMMAND", help="Run this program for each job."),
     click.option("--shell", is_flag=True, help="Run the command of --exec in a shell."),

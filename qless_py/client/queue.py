@@ -12,7 +12,14 @@ from qless_py.client.put_all import put_all
 from qless_py.client.session import Session
 from qless_py.client.throttles import Throttle
 from qless_py.protocol import JobRecord, puts, queues, recurring, stats, users
-from qless_py.protocol.options import PutOptions, PutSpec, RecurOptions, Resolution, Seconds
+from qless_py.protocol.options import (
+    HttpOptions,
+    PutOptions,
+    PutSpec,
+    RecurOptions,
+    Resolution,
+    Seconds,
+)
 from qless_py.protocol.queues import Counts
 from qless_py.protocol.stats import DayStats, Sample
 from qless_py.protocol.throttles import MAX_PAGE
@@ -32,6 +39,16 @@ class Queue(QueueBase):
         # The whole way of a put to the socket: this method, `puts`, the runner.
         session = self._session
         return session.runner.run(puts.put(session.settings, self.name, klass, data, options))
+
+    def put_http(self, url: str, **options: Unpack[HttpOptions]) -> str:
+        """Put a job that is an HTTP request and return its jid; see `HttpOptions` for the options.
+
+        A worker with `qless-py work --http` sends it. Raises `BadArgumentError` if it could not be
+        sent; whether a worker may reach the target is decided by the worker.
+        """
+        session = self._session
+        call = puts.put_http(session.settings, self.name, url, options)
+        return session.runner.run(call)
 
     def put_many(self, jobs: Iterable[PutSpec]) -> list[str]:
         """Put any number of jobs and return their jids.

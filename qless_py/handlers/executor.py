@@ -57,7 +57,10 @@ class GeneratorHandlerError(QlessError):
 
 
 class Performer(Protocol):
-    """Replaces the handlers that jobs name: an external program, a dispatch."""
+    """Replaces the handlers that jobs name: an external program, a dispatch.
+
+    It may have a `default_retry`, the policy of jobs without any other.
+    """
 
     def find(self, job: HandledJob) -> Handler:
         """Return what performs the job; raise `HandlerNotFoundError` if nothing does."""
@@ -101,6 +104,7 @@ class Executor:
         self._middleware = tuple(_load_middleware(one) for one in options.middleware)
         self._resolved: dict[tuple[str, str], _Resolved] = {}
         self._queue_policies = QueuePolicies()
+        self._default_policy = options.retry or getattr(options.performer, "default_retry", None)
         self._loop: KeptLoop | None = None
 
     def run(self, job: HandledJob) -> Any:
@@ -129,7 +133,7 @@ class Executor:
                 policy = _policy_for(job, found)
                 if policy is None:
                     policy = self._queue_policies.of(job.queue_name, job.session.run)
-                self._apply(policy or self._options.retry, job, error)
+                self._apply(policy or self._default_policy, job, error)
             raise
         loop = self._loop
         if loop is None or not loop.is_usable:
@@ -167,7 +171,7 @@ class Executor:
                 policy = _policy_for(job, found)
                 if policy is None:
                     policy = await self._queue_policies.of_async(job.queue_name, job.session.run)
-                self._apply(policy or self._options.retry, job, error)
+                self._apply(policy or self._default_policy, job, error)
             raise
         return await asyncio.to_thread(self.run, job)
 
@@ -267,9 +271,14 @@ class Executor:
 
 
 def _is_undecided(job: HandledJob, error: Exception) -> bool:
-    """Return whether policies apply: not if the handler itself decided what happens to the job."""
-    is_decided = exceptions.is_a(deciding(error), (Outcome, LostLeaseError, ProcessStop))
-    return job.state == "running" and not is_decided
+    """Return whether policies apply: not if the handler itself decided what happens to the job.
+
+    An exception with a true attribute `never_retry` decides that the job fails.
+    """
+    decided = deciding(error)
+    is_decided = exceptions.is_a(decided, (Outcome, LostLeaseError, ProcessStop))
+    is_final = is_decided or exceptions.has_flag(decided, "never_retry")
+    return job.state == "running" and not is_final
 
 
 def _policy_for(job: HandledJob, found: _Resolved | None) -> RetryPolicy | None:

@@ -174,6 +174,10 @@ class RetryPolicy:
     the policy, which all its rules share. When the budget is spent, or the next run would start
     later than `within` seconds after the first failed one, the job fails with the exception.
 
+    An exception may have an attribute `retry_after`: the wait is not shorter than these seconds,
+    for example those that a service has asked for. One with a true attribute `never_retry` reaches
+    no policy; it fails its job.
+
     A job uses the policy of its put, else the attribute `retry` of its class, else the option
     `<queue>-retry-policy` of its queue (a policy as JSON), else the option `retry` of its worker.
     Exceptions that the decorator `retry` or the middleware `RetryOn` handles reach no policy.
@@ -241,7 +245,7 @@ class RetryPolicy:
         if rule.then == "discard":
             return Discard(exceptions.line(error))
         number = tries.number(name)
-        delay = rule.backoff.seconds(number + 1, error, load)
+        delay = max(rule.backoff.seconds(number + 1, error, load), _asked_for(error))
         if rule.then == "snooze":
             return Snooze(max(delay, 0.001))
         if self._is_spent(rule, number, tries, delay):
@@ -379,6 +383,14 @@ class QueuePolicies:
 
 def _warn(error: Exception) -> None:
     logger.warning("cannot read the retry policies of queues: %s", error)
+
+
+def _asked_for(error: BaseException) -> float:
+    """Return the seconds in the attribute `retry_after` of an exception, 0 if there are none."""
+    try:
+        return min(max(0.0, arguments.finite("retry_after", error.retry_after)), _MAX_WAIT)  # type: ignore[attr-defined]
+    except BaseException:  # noqa: BLE001 - none, no number, or whatever __getattr__ raises
+        return 0.0
 
 
 def _matching_names(kinds: Sequence[type]) -> Iterator[str]:

@@ -93,6 +93,32 @@ class PutOptions(TypedDict, total=False):
     context: Mapping[str, str] | None
 
 
+class HttpOptions(PutOptions, total=False):
+    """Options of `put_http`: those of the request, and those of a put. All are optional.
+
+    * `method` (default POST), `headers`, and one body: `body` (text or bytes), `json` (any value)
+      or `form` (a map or pairs). `timeout`: seconds for one attempt, from the name server to the
+      end of the answer (default 60, at most 1,800).
+    * `success`: the status codes that complete the job, as numbers or as `"2xx"` (the default).
+      `permanent`: those that fail it at once (default 400, 404, 410 and 422). After any other, or
+      none, it runs again as its `attempts` or its retry policy say.
+    * `hand_off`: an answer of 202 leaves the job with its target for that many seconds.
+    * `throttle_per_target`: whether the job has the throttle of its target, `target:<host>`
+      (default true).
+    """
+
+    method: str | None
+    headers: Mapping[str, str] | None
+    body: str | bytes | None
+    json: Any
+    form: Mapping[str, Any] | Iterable[tuple[str, Any]] | None
+    timeout: float | None
+    success: Iterable[int | str] | None
+    permanent: Iterable[int | str] | None
+    hand_off: float | None
+    throttle_per_target: bool
+
+
 class PutSpec(PutOptions, total=False):
     """One job of a `put_many` or a batch callback: klass, data, queue and the options of a put."""
 

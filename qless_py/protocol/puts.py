@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from qless_py.errors import BadArgumentError, WrongStateError
-from qless_py.protocol import arguments
+from qless_py.protocol import arguments, http_requests
 from qless_py.protocol.call import Call, pack, unpack
 from qless_py.protocol.codec import Codec, JsonCodec
 from qless_py.protocol.codec import encode as codec_bytes
@@ -52,6 +52,12 @@ def put(
     job = encode(settings, klass, data, options)
     args = (arguments.name("queue", queue), job.jid, job.klass, job.data, pack(job.options))
     return Call("put", args, _jid)
+
+
+def put_http(settings: Settings, queue: str, url: Any, options: Mapping[str, Any]) -> Call[str]:
+    """Put a job that is an HTTP request; returns the jid that holds the work."""
+    data, rest = http_requests.split(url, options)
+    return put(settings, queue, http_requests.KLASS, data, rest)
 
 
 def put_many(settings: Settings, queue: str, specs: Iterable[Mapping[str, Any]]) -> Call[list[str]]:

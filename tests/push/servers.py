@@ -23,12 +23,17 @@ class Request:
 
 @dataclass(slots=True)
 class Recorder:
-    """A server that keeps the requests it gets and answers each with the next of `answers`."""
+    """A server that keeps the requests it gets and answers each with the next of `answers`.
+
+    While it `holds`, it answers nothing, and counts the connections that were `ended` meanwhile.
+    """
 
     port: int = 0
     requests: list[Request] = field(default_factory=list)
     connections: int = 0
     answers: list[bytes] = field(default_factory=list)
+    holds: bool = False
+    ended: int = 0
 
     @property
     def url(self) -> str:
@@ -62,6 +67,10 @@ async def recording(*answers: bytes, tls: ssl.SSLContext | None = None) -> Async
         found.connections += 1
         while (request := await read_request(reader)) is not None:
             found.requests.append(request)
+            if found.holds:
+                await reader.read()  # Until the other side hangs up.
+                found.ended += 1
+                return
             writer.write(found.answers.pop(0) if found.answers else answer())
             await writer.drain()
 
