@@ -242,8 +242,8 @@ def _check_http(given: dict[str, Any]) -> None:
     if not given["http"]:
         if given["concurrency"] > _MAX_IN_CHILD:
             raise click.UsageError(
-                f"--concurrency {given['concurrency']} is over {_MAX_IN_CHILD}, the most of a child; "
-                "add --children"
+                f"--concurrency {given['concurrency']} is over {_MAX_IN_CHILD}, the most that a "
+                "child takes; add --children"
             )
         return
     for name, option in (("imports", "--import"), ("allow_any", "--allow-any")):

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from qless_py import Client
+from qless_py import Client, Job
 from qless_py.push.performer import RETRY, HttpRequests
 from qless_py.push.signatures import new_key
 from tests.cli.conftest import Program
@@ -20,7 +20,7 @@ def test_put_http_puts_a_request(program: Program, live: Client) -> None:
     more = ("--request-timeout", "2m", "--hand-off", "1h", "--attempts", "3", "--delay", "1m")
     ended = program("put", "hooks", "--http", "http://example.com/x", *words, *more)
     job = live.jobs[ended.stdout.strip()]
-    assert job is not None
+    assert isinstance(job, Job)
     assert (job.klass_name, job.state, job.attempts) == ("http", "scheduled", 3)
     assert job.data == {
         "url": "http://example.com/x",

@@ -438,7 +438,7 @@ def test_an_unreadable_policy_of_a_job_does_not_hide_what_was_raised(client: Cli
         perform(job)
 
 
-class Asking(Exception):
+class AskingError(Exception):
     def __init__(self, retry_after: Any) -> None:
         self.retry_after = retry_after
 
@@ -448,12 +448,12 @@ class Asking(Exception):
     [(30, 30.0), (3, 10.0), (None, 10.0), ("30", 10.0), (float("nan"), 10.0), (-5, 10.0)],
 )
 def test_an_exception_can_ask_for_a_longer_wait(asked: Any, delay: float) -> None:
-    outcome = RetryPolicy(10).decide(Asking(asked), Tries.of(None, 0.0))
+    outcome = RetryPolicy(10).decide(AskingError(asked), Tries.of(None, 0.0))
     assert isinstance(outcome, Retry)
     assert outcome.delay == delay
 
 
 def test_a_wait_that_an_exception_asks_for_counts_towards_within() -> None:
     policy = RetryPolicy(10, within=20)
-    assert policy.decide(Asking(30), Tries.of(None, 0.0)) is None
-    assert policy.decide(Asking(15), Tries.of(None, 0.0)) is not None
+    assert policy.decide(AskingError(30), Tries.of(None, 0.0)) is None
+    assert policy.decide(AskingError(15), Tries.of(None, 0.0)) is not None

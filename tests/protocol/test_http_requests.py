@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from qless_py import Client
+from qless_py import Client, Job
 from qless_py.aio import Client as AsyncClient
 from qless_py.errors import BadArgumentError
 from qless_py.protocol import http_requests
@@ -69,7 +69,7 @@ def test_options_of_a_put_apply(client: Client) -> None:
     queue = client.queues["hooks"]
     jid = queue.put_http(URL, jid="j", delay=60, tags=["a"], attempts=3, user="ann")
     job = client.jobs[jid]
-    assert job is not None
+    assert isinstance(job, Job)
     assert (job.jid, job.state, job.tags, job.attempts, job.user) == (
         "j",
         "scheduled",

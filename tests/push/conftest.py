@@ -69,7 +69,7 @@ def perform(client: Client) -> Perform:
         if transition.call is not None:
             client.runner.run(transition.call)
         found = client.jobs[job.jid]
-        assert found is not None
+        assert isinstance(found, Job)
         return found
 
     return run

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
-from qless_py import Client
+from qless_py import Client, Job
 from tests.eventually import eventually
 from tests.push.servers import Recorder
 from tests.servers import Server
@@ -56,7 +56,7 @@ def test_after_a_kill_in_the_middle_of_hundreds_of_requests_every_job_runs_again
     runs = collections.Counter(one.headers["qless-jid"] for one in target.requests)
     counts = queue.counts
     with capsys.disabled():
-        print(
+        print(  # noqa: T201 - the totals
             f"\n{len(jids)} jobs, {len(hit)} in flight at the kill, {sum(runs.values())} requests, "
             f"{sum(1 for one in hit if runs[one] > 1)} of the killed ran again, "
             f"{len(jids - runs.keys())} lost"
@@ -99,12 +99,12 @@ def test_a_job_that_is_canceled_or_taken_away_ends_its_request(
     worker = begin("-c", "10")
     eventually(lambda: len(target.requests) == 2)
     live.cancel(first)
-    eventually(lambda: target.ended == 1, lambda: worker.log.read_text())
+    eventually(lambda: target.ended == 1, worker.log.read_text)
     target.holds = False
     job = live.jobs[second]
-    assert job is not None
+    assert isinstance(job, Job)
     job.timeout()
-    eventually(lambda: target.ended == 2, lambda: worker.log.read_text())
+    eventually(lambda: target.ended == 2, worker.log.read_text)
     eventually(lambda: live.jobs.complete(0, 10) == [second])
     worker.signal(signal.SIGTERM)
     assert worker.wait() == 0
