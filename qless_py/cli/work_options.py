@@ -293,7 +293,7 @@ OPTIONS: Final = (
         help="Run each job in an empty folder of its own below this one.",
     ),
     click.option(
-        "--probe", metavar="ADDRESS", help="Serve /live and /ready on a port or Unix socket."
+        "--probe", metavar="ADDRESS", help="Serve health and metrics on a port or Unix socket."
     ),
     click.option(
         "--name",

@@ -38,6 +38,10 @@ from qless_py.worker.status_board import LeasedJob
 logger = logging.getLogger(__name__)
 
 _MAX_KLASSES: Final = 1000
+# The outcome of a job by the script that ended it, or the state that its handler left it in.
+_OUTCOMES: Final = {
+    "complete": "completed", "fail": "failed", "failed": "failed", "retry": "retried",
+}  # fmt: skip
 _BULK_INTERVAL: Final = 1.0  # Seconds after which a busy child looks for bulk actions to run.
 
 
@@ -257,7 +261,11 @@ class ChildContext:
         self._bulk_at = now
         return True
 
-    def _acknowledged(self, transition: Transition, _reply: object) -> None:
+    def _acknowledged(self, transition: Transition, reply: object) -> None:
+        # Without a call the handler has ended the job itself, and its state says how.
+        how = transition.job.state if transition.call is None else transition.call.script
+        is_refused = isinstance(reply, Exception)
+        self.board.count("other" if is_refused else _OUTCOMES.get(how, "other"))
         self._settle(transition.job.lease)
 
     def _settle(self, lease: str) -> None:

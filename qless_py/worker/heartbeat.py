@@ -6,6 +6,8 @@ import json
 import logging
 import os
 import time
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from qless_py import package, protocol
@@ -79,6 +81,24 @@ class Heartbeat:
             "pid": os.getpid(),
         }
 
+    def metrics(self, state: Mapping[str, object], accept: str) -> tuple[bytes, str]:
+        """Return the metrics of the whole worker and their content type, for the probe."""
+        from qless_py.metrics.exposition import render  # noqa: PLC0415 - only for a probe
+        from qless_py.metrics.process import ProcessMetrics, WorkerNumbers  # noqa: PLC0415
+
+        children, tally = list(self._table), self._table.tally
+        numbers = WorkerNumbers(
+            state=state,
+            slots=len(children) * self._options.concurrency,
+            pending=len(self._outbox.pending),
+            renewals=tally.renewals,
+            lost=tally.lost,
+            outcomes=tally.outcomes_with(one.board for one in children),
+            exits=tally.exits,
+            resident=_resident(children),
+        )
+        return render(ProcessMetrics(numbers), accept)
+
     def _info(self, child: ChildProcess, state: str) -> bytes:
         """Describe a child: where it is, what it may do, how busy it is. Memory is in bytes."""
         if child.is_retired:
@@ -99,3 +119,11 @@ class Heartbeat:
             "started_at": round(time.time() - (time.monotonic() - child.forked_at), 3),
         }
         return json.dumps(info, separators=(",", ":")).encode()
+
+
+def _resident(children: Iterable[ChildProcess]) -> dict[str, int]:
+    """Return the memory of the children by index; a retired child and its successor share one."""
+    found: Counter[str] = Counter()
+    for child in children:
+        found[str(child.index)] += memory_usage(child.pid)
+    return found

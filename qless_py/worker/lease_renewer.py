@@ -140,6 +140,7 @@ class LeaseRenewer:
         if replies is None:
             return []
         lost = {one.lease for one in self._plan.record(due, replies, time.monotonic())}
+        self._table.tally.lost += len(lost)
         if not lost:
             return []
         return [
@@ -161,5 +162,6 @@ class LeaseRenewer:
             if reply is None or isinstance(reply[0], Exception):
                 return None
             replies.extend(reply[0])
+        self._table.tally.renewals += sum(not isinstance(one, QlessError) for one in replies)
         logger.debug("leases renewed count=%d", len(replies))
         return replies

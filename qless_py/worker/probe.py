@@ -1,8 +1,10 @@
-"""A health probe over HTTP, for containers, load balancers and people.
+"""A health probe and metrics over HTTP, for containers, load balancers, monitors and people.
 
 `GET /live` returns 200 as long as the supervisor's loop runs; `GET /ready` returns 200 while the
-worker fetches jobs and the store is available, else 503. Both return details as JSON. Every other
-path is 404.
+worker fetches jobs and the store is available, else 503. Both return details as JSON, and have the
+names `/healthz` and `/readyz` as well. `GET /metrics` returns the metrics of this worker, but not
+those of the store: reading them takes time, in which leases would not be renewed. Every other path
+is 404.
 """
 
 from __future__ import annotations
@@ -23,12 +25,18 @@ _MAX_REQUEST: Final = 4096  # bytes
 _TIMEOUT: Final = 5.0
 _MAX_CLIENTS: Final = 32
 
+_LIVE: Final = (b"/live", b"/healthz")
+_READY: Final = (b"/ready", b"/readyz")
+_METRICS: Final = b"/metrics"
+
 State = Callable[[], Mapping[str, Any]]
+Metrics = Callable[[Mapping[str, Any], str], tuple[bytes, str]]
 
 
 class Probe:
     """A listening socket in the selector of a supervisor; nothing here blocks.
 
+    `answers` are the state of the worker, and its metrics for that state and an Accept header.
     `inherited` is the socket of the previous program, which is used if it has the same address.
     """
 
@@ -36,11 +44,11 @@ class Probe:
         self,
         address: str | int,
         selector: selectors.BaseSelector,
-        state: State,
+        answers: tuple[State, Metrics],
         inherited: int | None = None,
     ) -> None:
         self._selector = selector
-        self._state = state
+        self._state, self._metrics = answers
         self._socket, self._path = _listen(address, inherited)
         self._clients: dict[socket.socket, tuple[float, bytes]] = {}
         selector.register(self._socket, selectors.EVENT_READ)
@@ -100,16 +108,29 @@ class Probe:
         state = self._state()
         words = request.split(b"\r\n", 1)[0].split(b" ")
         path = words[1] if len(words) > 1 and words[0] in (b"GET", b"HEAD") else b""
-        if path == b"/live":
-            line = "200 OK"
-        elif path == b"/ready":
-            line = "200 OK" if state["ready"] else "503 Service Unavailable"
+        line, content_type = "200 OK", "application/json"
+        if path == _METRICS:
+            body, content_type = self._metrics(state, _accept(request))
+        elif path in (*_LIVE, *_READY):
+            if path in _READY and not state["ready"]:
+                line = "503 Service Unavailable"
+            body = json.dumps(dict(state)).encode()
         else:
-            line, state = "404 Not Found", {"paths": ["/live", "/ready"]}
-        body = json.dumps(dict(state)).encode()
-        head = f"HTTP/1.1 {line}\r\nContent-Type: application/json\r\n"
+            line = "404 Not Found"
+            paths = [one.decode() for one in (*_LIVE, *_READY, _METRICS)]
+            body = json.dumps({"paths": paths}).encode()
+        head = f"HTTP/1.1 {line}\r\nContent-Type: {content_type}\r\n"
         head += f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
         return head.encode() + (b"" if words[0] == b"HEAD" else body)
+
+
+def _accept(request: bytes) -> str:
+    """Return the Accept header of a request, or ""."""
+    for line in request.split(b"\r\n\r\n", 1)[0].split(b"\r\n")[1:]:
+        name, _, value = line.partition(b":")
+        if name.strip().lower() == b"accept":
+            return value.decode("latin-1")
+    return ""
 
 
 def ask(address: str | int, path: str = "/ready", timeout: float = 5.0) -> tuple[int, str]:

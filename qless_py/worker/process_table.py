@@ -19,6 +19,7 @@ from qless_py.worker.job_log import log_crash, logging_failures
 from qless_py.worker.options import WorkerOptions
 from qless_py.worker.shutdown import STOP_TIMEOUT
 from qless_py.worker.status_board import Activity, LeasedJob, Status
+from qless_py.worker.tally import Tally
 
 logger = logging.getLogger(__name__)
 
@@ -81,6 +82,7 @@ class ProcessTable:
         self.registered: set[str] = set()
         self._failed_spawns = 0
         self._spawn_after = 0.0
+        self.tally = Tally()
 
     def __iter__(self) -> Iterator[ChildProcess]:
         return iter(list(self._children.values()))
@@ -233,6 +235,7 @@ class ProcessTable:
             # A child that died of a job must not delay the next one: a job has a limit of crashes.
             is_at_fault = not status.running and not child.board.ended
             del self._children[child.pid]
+            self.tally.add_exit(child.board, status, cause)
             child.close()
             now = time.monotonic()
             if cause != "exit 0" and is_at_fault and now - child.forked_at < _EARLY_EXIT:

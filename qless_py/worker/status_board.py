@@ -25,10 +25,13 @@ import msgpack
 
 MAX_JOBS: Final = 112  # Jobs on one page.
 PAGE: Final = 56 * 1024  # Room for as many jobs with the longest names.
-# The header before the pages holds words: state, jobs ended, pongs. A page begins with one byte for
-# each job, its stage, and two doubles, when its handler was entered and its hard limit. Then follow
-# the length of the packed jobs, in 4 bytes, and the packed jobs.
+# The header before the pages holds words: state, jobs ended, pongs, and jobs by outcome, which a
+# child of older code leaves at 0. A page begins with one byte for each job, its stage, and two
+# doubles, when its handler was entered and its hard limit. Then follow the length of the packed
+# jobs, in 4 bytes, and the packed jobs.
 _HEADER: Final = 64
+OUTCOMES: Final = ("completed", "failed", "retried", "other")
+_FIRST_OUTCOME: Final = 3
 _STAGES: Final = MAX_JOBS
 _TIMES: Final = 2 * 8 * MAX_JOBS
 _PAGE_HEADER: Final = _STAGES + _TIMES
@@ -203,6 +206,15 @@ class StatusBoard:
         """Record that the child no longer holds this job."""
         self._stages[self._page()][slot] = Stage.ENDED
         self._words[1] += 1
+
+    def count(self, outcome: str) -> None:
+        """Count the end of a job by its outcome, one of `OUTCOMES`."""
+        self._words[_FIRST_OUTCOME + OUTCOMES.index(outcome)] += 1
+
+    @property
+    def outcomes(self) -> dict[str, int]:
+        """The jobs that ended in the child, by outcome."""
+        return {name: self._words[_FIRST_OUTCOME + at] for at, name in enumerate(OUTCOMES)}
 
     def pong(self) -> None:
         """Answer a PING of the supervisor."""

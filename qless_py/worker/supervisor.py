@@ -135,7 +135,8 @@ class Supervisor:
         is_reexec, state = reexec.is_reexec(), reexec.inherited_state()
         self._is_quiet = state.is_quiet
         if self._options.probe is not None:
-            self._probe = Probe(self._options.probe, self._selector, self._probe_state, state.probe)
+            answers = (self._probe_state, self._heartbeat.metrics)
+            self._probe = Probe(self._options.probe, self._selector, answers, state.probe)
         self._selector.register(self._signals, selectors.EVENT_READ)
         try:
             config = self._connect(is_required=not is_reexec)
