@@ -24,6 +24,7 @@ MODULES: Final = {
     "batch": "batch",
     "client": "client",
     "drive": "drive",
+    "event_stream": "event_stream",
     "jid": "jid",
     "job": "job",
     "jobs": "jobs",

@@ -26,6 +26,7 @@ if earlier_reply then
   return earlier_reply
 end
 local job = lease_lib.load(jid, lease)
+local worker = job.record.worker
 
 local function chosen()
   local record = job.record
@@ -52,6 +53,6 @@ end
 job_lib.add_history(job, s, "backed-off")
 reclaim.return_unchanged(s, job)
 job_lib.save(job)
-events.log(s, "released", jid, job.record.queue)
+events.log(s, "released", jid, job.record.queue, nil, job.record.klass, worker)
 
 return session.close(s, blocked)

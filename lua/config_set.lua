@@ -5,6 +5,7 @@
 -- Flags: allow-oom
 
 local config = require("lib.core.config")
+local event_stream = require("lib.core.event_stream")
 local events = require("lib.core.events")
 local keys = require("lib.core.keys")
 local session = require("lib.core.session")
@@ -18,6 +19,9 @@ if earlier_reply then
 end
 
 redis.call("HSET", keys.meta(), "config:" .. option, value)
+if option == "event-stream" then
+  event_stream.switch(s, tonumber(value))
+end
 session.publish(s, "log", '{"event":"config_set","option":"' .. option .. '","value":'
   .. events.quoted(value) .. "}")
 

@@ -5,6 +5,7 @@
 -- Flags: allow-oom
 
 local check = require("lib.core.check")
+local event_stream = require("lib.core.event_stream")
 local keys = require("lib.core.keys")
 local session = require("lib.core.session")
 
@@ -17,6 +18,9 @@ if earlier_reply then
 end
 
 redis.call("HDEL", keys.meta(), "config:" .. option)
+if option == "event-stream" then
+  event_stream.switch(s, 0)
+end
 session.publish(s, "log", '{"event":"config_unset","option":"' .. option .. '"}')
 
 return session.close(s, true)

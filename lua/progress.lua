@@ -25,6 +25,6 @@ if not job.record.has_progress then
   job.record.has_progress = true
   job_lib.save(job)
 end
-events.log(s, "progress", jid, job.record.queue)
+events.log(s, "progress", jid, job.record.queue, nil, job.record.klass, job.record.worker)
 
 return session.close(s, true)

@@ -18,10 +18,11 @@ if earlier_reply then
   return earlier_reply
 end
 local job = lease_lib.load(jid, lease)
+local worker = job.record.worker
 
 job_lib.add_history(job, s, "released")
 reclaim.return_unchanged(s, job)
 job_lib.save(job)
-events.log(s, "released", jid, job.record.queue)
+events.log(s, "released", jid, job.record.queue, nil, job.record.klass, worker)
 
 return session.close(s, job.record.state)

@@ -21,7 +21,7 @@ if earlier_reply then
 end
 local job = lease_lib.load(jid, lease)
 
-local queue = job.record.queue
+local queue, worker = job.record.queue, job.record.worker
 leave_state.leave(s, job)
 job_lib.add_history(job, s, "snoozed", { due = s.now + wait })
 queue_lib.to_scheduled(s, job, queue, s.now + wait)
@@ -29,6 +29,6 @@ if job.record.unique then
   require("lib.job.unique").adjust(s, job)
 end
 job_lib.save(job)
-events.log(s, "snoozed", jid, queue)
+events.log(s, "snoozed", jid, queue, nil, job.record.klass, worker)
 
 return session.close(s, s.now + wait)

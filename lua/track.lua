@@ -23,7 +23,7 @@ redis.call("ZADD", keys.tracked(), "NX", s.now, jid)
 redis.call("HSET", keys.meta(), "tracking", redis.call("ZCARD", keys.tracked()))
 job.record.tracked = true
 job_lib.save(job)
-events.log(s, "track", jid, job.record.queue)
+events.log(s, "track", jid, job.record.queue, nil, job.record.klass)
 session.publish(s, "track", jid)
 
 return session.close(s, true)

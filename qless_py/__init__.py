@@ -40,6 +40,7 @@ from qless_py.errors import (
     DataTooLargeError,
     DeadWorkerError,
     DependencyError,
+    EventStreamOffError,
     GracefulStop,
     HandlerNotFoundError,
     IdempotencyKeyError,
@@ -74,6 +75,7 @@ from qless_py.handlers.retry import Backoff, RetryPolicy, RetryRule
 from qless_py.manager import Manager
 from qless_py.package import __version__
 from qless_py.protocol.codec import Codec, EncryptedCodec, JsonCodec, MsgpackCodec
+from qless_py.protocol.events import EventPage, Gap, StoredEvent
 from qless_py.protocol.reservers import (
     OrderedReserver,
     Reserver,
@@ -115,8 +117,11 @@ __all__ = [
     "EncryptedCodec",
     "End",
     "Event",
+    "EventPage",
+    "EventStreamOffError",
     "Explanation",
     "FileClass",
+    "Gap",
     "GracefulStop",
     "HandlerNotFoundError",
     "IdempotencyKeyError",
@@ -154,6 +159,7 @@ __all__ = [
     "StaleRequestError",
     "StoreError",
     "StoreFullError",
+    "StoredEvent",
     "Task",
     "Throttle",
     "ThrottlePage",

@@ -17,6 +17,7 @@
     ├── SchemaError                 SCHEMA        the namespace has an incompatible layout
     ├── StaleRequestError           STALEREQUEST  a resend too late to be answered
     ├── IdempotencyKeyError         KEYREUSED     the key was used for another request
+    ├── EventStreamOffError         STREAMOFF     the option event-stream is 0
     ├── DeadWorkerError             DEADWORKER    this worker process was reported dead
     ├── BatchNotFoundError          NOBATCH       no batch has this name
     ├── BatchClosedError            BATCHCLOSED   the batch accepts no more jobs
@@ -195,6 +196,15 @@ class IdempotencyKeyError(QlessError):
     """
 
     code = "KEYREUSED"
+
+
+class EventStreamOffError(QlessError):
+    """No events are kept, because the option `event-stream` is 0 or not set.
+
+    Set it to the number of events to keep: `qless-py config set event-stream 10000`.
+    """
+
+    code = "STREAMOFF"
 
 
 class DeadWorkerError(QlessError):

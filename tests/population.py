@@ -13,6 +13,7 @@ def lease_of(call: Scripts, jid: str) -> str:
 
 def populate(call: Scripts) -> None:
     """Fill an empty namespace; every job is named after what is special about it."""
+    call("config_set", "event-stream", "1000")
     call("put", "work", "tracked", "K", "{}", {"tags": ["x", "y"], "priority": 3})
     call("track", "tracked")
     call("put", "work", "plain", "K", "{}", {"tags": ["x"]})

@@ -10,6 +10,7 @@ from typing import Any, Final, Self
 
 import redis
 
+from qless_py.aio import event_stream
 from qless_py.client.events import (
     FIRST_PAUSE,
     LOST,
@@ -21,6 +22,8 @@ from qless_py.client.events import (
     Resubscribed,
 )
 from qless_py.client.session import AsyncSession
+from qless_py.protocol.events import EventPage
+from qless_py.protocol.options import Seconds
 from qless_py.store.cancellation import CancellationGuard
 
 _log = logging.getLogger(__name__)
@@ -185,3 +188,14 @@ class AsyncEvents:
     def listen(self, *names: str) -> AsyncListener:
         """Listen on a connection of its own; by default to `log`."""
         return AsyncListener(self._session, names)
+
+    async def read(
+        self, after: str | None = None, *, limit: int = 100, wait: Seconds = 0
+    ) -> EventPage:
+        """Read events that the stream keeps behind the id `after`, oldest first.
+
+        "0" begins with the oldest event, None with the next one. `wait` is how many seconds to wait
+        for one if there is none yet. A `Gap` stands for events that are no longer kept, so none is
+        missed silently. Raises `EventStreamOffError` while the option `event-stream` is 0.
+        """
+        return await event_stream.read(self._session, after, limit, wait)

@@ -22,6 +22,7 @@ from qless_py.client.events import LOG, PLAIN, Event, Listener, Resubscribed
 from qless_py.client.humanize import local_time
 from qless_py.client.job import Job
 from qless_py.errors import StoreError, UndecodableDataError
+from qless_py.protocol import events as stored
 from qless_py.store import settings_file
 
 _LOOK = 0.2
@@ -37,6 +38,7 @@ _NOT_LOGGED = ("popped", "stalled")
         "qless-py listen --event failed --webhook https://example.org/hooks/x --style slack",
         "qless-py listen --exec 'logger -t jobs'",
         "qless-py listen --event completed --notify",
+        "qless-py listen --from 0 --event job.failed",
     ),
 )
 @click.option("--all", "everything", is_flag=True, help="Events of all jobs.")
@@ -45,7 +47,8 @@ _NOT_LOGGED = ("popped", "stalled")
     "names",
     multiple=True,
     metavar="NAME",
-    help="Only events of this name: put, popped, completed, failed … May be repeated.",
+    help="Only events of this name: put, popped, completed, failed … (with --from a type such as "
+    "job.failed or job.*). May be repeated.",
 )
 @click.option(
     "--queue",
@@ -55,6 +58,12 @@ _NOT_LOGGED = ("popped", "stalled")
     help="Only of this queue. Repeatable.",
 )
 @click.option("--jid", "jids", multiple=True, type=JID, help="Only of this job. Repeatable.")
+@click.option(
+    "--from",
+    "after",
+    metavar="ID",
+    help="Read the events that the event stream keeps behind this id, 0 for all, then go on.",
+)
 @click.option("--exec", "execute", metavar="COMMAND", help="Run a command for each event.")
 @click.option("--webhook", metavar="URL", help="POST each event to this URL.")
 @click.option(
@@ -73,6 +82,7 @@ def listen(  # noqa: PLR0913 - one for each option
     names: tuple[str, ...],
     queues: tuple[str, ...],
     jids: tuple[str, ...],
+    after: str | None,
     execute: str | None,
     webhook: str | None,
     style: str | None,
@@ -85,12 +95,18 @@ def listen(  # noqa: PLR0913 - one for each option
     By default the events of tracked jobs, with --all those of all jobs, queues and workers. Only
     tracked jobs publish that they were popped or stalled; the klass is shown if the event has it.
 
+    With --from, the events of all jobs are read from the event stream (`config set event-stream`),
+    with their ids, klasses and workers; a gap says that some are no longer kept.
+
     A command gets the event as JSON on standard input and the jid as its last argument; --style
     shapes the message for Slack, Mattermost or Discord.
     """
     if style is not None and webhook is None:
         raise click.UsageError("--style needs --webhook")
-    _check_names(names, _all_names() if everything else PLAIN)
+    if after is None:
+        _check_names(names, _all_names() if everything else PLAIN)
+    else:
+        stored.check_types("--event", names)
     sinks = [
         *([command_sink(execute)] if execute else []),
         *([webhook_sink(webhook, style)] if webhook else []),
@@ -100,18 +116,23 @@ def listen(  # noqa: PLR0913 - one for each option
     until = None if span is None else time.monotonic() + span
     with (
         Forwarder(sinks, cli.out.note) as forwarder,
-        cli.client.events.listen(*channels) as listener,
+        contextlib.ExitStack() as stack,
         stop_on(signal.SIGTERM) as is_over,
     ):
+        found: Iterator[dict[str, Any]]
+        if after is None:
+            listener = stack.enter_context(cli.client.events.listen(*channels))
+            live = (describe(cli, event) for event in _events(listener, is_over, until))
+            found = (fields for fields in live if _wanted(fields, names, queues, jids))
+        else:
+            found = _stored(cli, stored.position("--from", after), names, is_over, until)
+            found = (
+                one for one in found if one["event"] == stored.GAP or _wanted(one, (), queues, jids)
+            )
         cli.out.note("Listening")
-        seen = 0
-        for event in _events(listener, is_over, until):
-            fields = describe(cli, event)
-            if not _wanted(fields, names, queues, jids):
-                continue
+        for seen, fields in enumerate(found, 1):
             click.echo(as_json_line(fields) if cli.is_json else safe(sentence(fields)))
             forwarder.forward(fields)
-            seen += 1
             if seen == count:
                 break
 
@@ -164,6 +185,42 @@ def _events(listener: Listener, is_over: threading.Event, until: float | None) -
         event = listener.get(left)
         if event is not None:
             yield event
+
+
+def _stored(
+    cli: CliContext,
+    after: str,
+    types: Sequence[str],
+    is_over: threading.Event,
+    until: float | None,
+) -> Iterator[dict[str, Any]]:
+    """Yield the events of the stream behind an id and then new ones, in the shape of `describe`."""
+    while not is_over.is_set():
+        left = _LOOK if until is None else min(_LOOK, until - time.monotonic())
+        if left <= 0:
+            return
+        page = cli.client.events.read(after, limit=stored.MAX_LIMIT, wait=left)
+        after = page.last
+        for event in page.events:
+            if event.type == stored.GAP or stored.matches(event.type, types):
+                yield _described(event)
+
+
+def _described(event: stored.StoredEvent | stored.Gap) -> dict[str, Any]:
+    if isinstance(event, stored.Gap):
+        details = {"after": event.after, "lost": event.lost}
+        where = {"at": stored.time_of(event.id), "jid": None, "queue": None, "klass": None}
+        return {"id": event.id, "event": stored.GAP, **where, "details": details}
+    worker = {"worker": event.worker} if event.worker else {}
+    return {
+        "id": event.id,
+        "event": event.type,
+        "at": event.time,
+        "jid": event.jid or None,
+        "queue": event.queue or None,
+        "klass": event.klass or None,
+        "details": {**worker, **event.details},
+    }
 
 
 def _wanted(

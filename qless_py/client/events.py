@@ -13,9 +13,12 @@ from typing import Any, ClassVar, Final, Self
 
 import redis
 
+from qless_py.client import event_stream
 from qless_py.client.session import Session
 from qless_py.errors import BadArgumentError
 from qless_py.protocol import arguments
+from qless_py.protocol.events import EventPage
+from qless_py.protocol.options import Seconds
 from qless_py.protocol.settings import Settings
 from qless_py.store.soft_limit import SoftLimitGuard
 
@@ -348,6 +351,15 @@ class Events:
     def listen(self, *names: str) -> Listener:
         """Listen from now on, on a connection of its own; by default to `log`."""
         return Listener(self._session, names)
+
+    def read(self, after: str | None = None, *, limit: int = 100, wait: Seconds = 0) -> EventPage:
+        """Read events that the stream keeps behind the id `after`, oldest first.
+
+        "0" begins with the oldest event, None with the next one. `wait` is how many seconds to wait
+        for one if there is none yet. A `Gap` stands for events that are no longer kept, so none is
+        missed silently. Raises `EventStreamOffError` while the option `event-stream` is 0.
+        """
+        return event_stream.read(self._session, after, limit, wait)
 
     def thread(self) -> "EventThread":
         """Start a thread that calls the callbacks until it is stopped."""

@@ -13,6 +13,7 @@ from typing import Final
 TYPES: Final[Mapping[str, str]] = MappingProxyType(
     {
         "meta": "hash",
+        "stream": "stream",
         "queues": "zset",
         "quarantined": "zset",
         # A copy of a key that nobody could read, of any type.

@@ -7,6 +7,7 @@ clients and their pipelines share all of it. One module per subject.
 from qless_py.protocol import (
     batches,
     config,
+    events,
     jobs,
     namespace,
     puts,
@@ -30,6 +31,7 @@ __all__ = [
     "RecurringRecord",
     "batches",
     "config",
+    "events",
     "jobs",
     "namespace",
     "puts",

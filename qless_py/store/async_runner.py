@@ -39,13 +39,21 @@ class AsyncRunner(RunnerBase[redis.asyncio.Redis]):
 
     async def wait(self, keys: Sequence[str | bytes], timeout: float) -> bytes | None:  # noqa: ASYNC109 - the server's
         """Wait until one of the wake keys has a marker, and remove it; see `Runner.wait`."""
+        reply = await self._block(wakeup.command(keys, timeout), timeout)
+        return None if reply is None else bytes(reply[0])
+
+    async def wait_for_event(self, key: str, after: str, timeout: float) -> bool:  # noqa: ASYNC109 - the server's
+        """Wait until a stream has an entry behind an id; see `Runner.wait_for_event`."""
+        return bool(await self._block(wakeup.stream_command(key, after, timeout), timeout))
+
+    async def _block(self, command: tuple[str | bytes, ...], seconds: float) -> Any:
         cancellations = CancellationGuard()
         connection: Any = await self.redis.connection_pool.get_connection()
         try:
-            await connection.send_command(*wakeup.command(keys, timeout))
+            await connection.send_command(*command)
             cancellations.reraise()
             # Far above the timeout of the socket, which would end the wait.
-            async with asyncio.timeout(timeout + wakeup.REPLY_MARGIN):
+            async with asyncio.timeout(seconds + wakeup.REPLY_MARGIN):
                 reply = await connection.read_response(disable_decoding=True, timeout=3600)
         except TimeoutError as error:
             await connection.disconnect(nowait=True)
@@ -56,7 +64,7 @@ class AsyncRunner(RunnerBase[redis.asyncio.Redis]):
         finally:
             await self.redis.connection_pool.release(connection)
         cancellations.reraise()
-        return None if reply is None else bytes(reply[0])
+        return reply
 
     async def _send(self, calls: Sequence[Call[Any]]) -> list[Any]:
         exchange, cancellations = self._exchange(calls), CancellationGuard()

@@ -58,6 +58,10 @@ if not refused[1] then
     redis.pcall("DEL", key)
   end
 end
+local events = redis.pcall("HGET", KEYS[1], "config:event-stream")
+if tonumber(type(events) == "string" and events or "0") ~= 0 then
+  try("XADD", key, "NOMKSTREAM", "*", "x", "x")
+end
 try("PUBLISH", KEYS[2] and KEYS[2] .. ":probe" or key, "")
 return refused
 """

@@ -12,7 +12,7 @@ import redis
 from qless_py.errors import StoreError
 from qless_py.protocol import Call
 from qless_py.protocol.settings import channel_prefix
-from qless_py.store import holds, permissions, resend
+from qless_py.store import holds, permissions, resend, wakeup
 from qless_py.store.outage import OutageLog
 from qless_py.store.resend import PIPELINE, Command, Exchange, ResendLoop, ResendPolicy, elapsed
 from qless_py.store.soft_limit import SoftLimitGuard
@@ -191,6 +191,18 @@ class Runner(RunnerBase[redis.Redis]):
         Returns None after `timeout` seconds. The connection is not shared meanwhile, and nothing is
         tried again: a lost connection is raised, and a marker that it had removed is gone.
         """
+        reply = self._block(wakeup.command(keys, timeout), timeout)
+        return None if reply is None else bytes(reply[0])
+
+    def wait_for_event(self, key: str, after: str, timeout: float) -> bool:
+        """Block until a stream has an entry behind an id; returns False after `timeout` seconds.
+
+        A lost connection is raised.
+        """
+        return bool(self._block(wakeup.stream_command(key, after, timeout), timeout))
+
+    def _block(self, command: tuple[str | bytes, ...], timeout: float) -> Any:
+        """Send a blocking command on a connection that is not shared meanwhile."""
 
         def has_reply() -> bool:
             if not connection.get().can_read(timeout + REPLY_MARGIN):
@@ -200,7 +212,7 @@ class Runner(RunnerBase[redis.Redis]):
         soft_limit = SoftLimitGuard()
         connection = WakeConnection(self.redis.connection_pool)
         try:
-            return connection.wait(keys, timeout, has_reply)
+            return connection.ask(command, has_reply)
         except BaseException:
             soft_limit.reraise()
             raise

@@ -1,9 +1,9 @@
-"""The blocking wait for jobs: BZPOPMIN on the wake keys of queues."""
+"""Blocking waits: for jobs by BZPOPMIN on the wake keys of queues, and for events by XREAD."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Any, Final
 
 from redis.exceptions import ResponseError
 
@@ -18,13 +18,17 @@ def command(keys: Sequence[str | bytes], seconds: float) -> tuple[str | bytes, .
     return ("BZPOPMIN", *keys, f"{max(seconds, _SHORTEST):.3f}")
 
 
+def stream_command(key: str, after: str, seconds: float) -> tuple[str | bytes, ...]:
+    """Return the command that waits until a stream holds an entry behind an id."""
+    ms = str(round(1000 * max(seconds, _SHORTEST)))
+    return ("XREAD", "COUNT", "1", "BLOCK", ms, "STREAMS", key, after)
+
+
 class WakeConnection(DedicatedConnection):
     """A connection for blocking waits, which is kept from one wait to the next."""
 
-    def wait(
-        self, keys: Sequence[str | bytes], seconds: float, has_reply: Callable[[], bool]
-    ) -> bytes | None:
-        """Wait until one of the keys has a marker, remove it, and return the key, else None.
+    def ask(self, command: tuple[str | bytes, ...], has_reply: Callable[[], bool]) -> Any:
+        """Send a blocking command and return its reply, None if there is none.
 
         `has_reply` waits for the reply on `fileno`, or for something else. When it returns False or
         anything raises, the connection is closed, as the reply is still to come on it.
@@ -32,7 +36,7 @@ class WakeConnection(DedicatedConnection):
         is_answered = False
         try:
             connection = self.get()
-            connection.send_command(*command(keys, seconds))
+            connection.send_command(*command)
             reply = None
             if has_reply():
                 reply = connection.read_response(disable_decoding=True)
@@ -43,4 +47,14 @@ class WakeConnection(DedicatedConnection):
         finally:
             if not is_answered:
                 self.close()
+        return reply
+
+    def wait(
+        self, keys: Sequence[str | bytes], seconds: float, has_reply: Callable[[], bool]
+    ) -> bytes | None:
+        """Wait until one of the keys has a marker, remove it, and return the key, else None.
+
+        `has_reply` is that of `ask`.
+        """
+        reply = self.ask(command(keys, seconds), has_reply)
         return None if reply is None else bytes(reply[0])

@@ -97,6 +97,34 @@ def test_all_events_are_those_of_tracked_jobs_as_well(listening: Any, live: Clie
     assert [one["event"] for one in answer] == ["put", "track", "put", "popped", "failed"]
 
 
+def test_events_of_the_stream_are_read_from_an_id_on(program: Program, live: Client) -> None:
+    live.config.set("event-stream", 100)
+    live_a_life(live)
+    live_a_life(live, "other", "two")
+    live.redis.xtrim("{ql}:stream", maxlen=9, approximate=False)
+    first = live.redis.xrange("{ql}:stream", count=1)[0][0].decode()
+    before = f"{first.partition('-')[0]}-1"
+
+    words = ["listen", "--from", before, "--queue", "other", "--event", "job.*", "--count", "6"]
+    shown = [json.loads(line) for line in program(*words, "--json").stdout.splitlines()]
+
+    assert [one["event"] for one in shown] == [
+        "gap", "job.put", "job.track", "job.put", "job.popped", "job.failed",
+    ]  # fmt: skip
+    assert shown[0]["details"]["after"] == before
+    assert (shown[4]["klass"], shown[4]["details"]["worker"]) == ("app.Send", "me")
+
+
+def test_a_wrong_id_or_a_stream_that_is_off_is_one_line(program: Program, live: Client) -> None:
+    del live
+    for words, text, code in (
+        (["--from", "x"], "not the id of an event", 2),
+        (["--from", "0", "--event", "job.faild"], "did you mean job.failed?", 2),
+        (["--from", "0"], "the option event-stream", 1),
+    ):
+        assert text in program("listen", *words, code=code).stderr
+
+
 def test_events_of_others_are_left_out(listening: Any, live: Client) -> None:
     with listening("--all", "--queue", "mail", "--jid", "one", "--json", "--count", "1") as process:
         live.queues["slow"].put("app.Send", jid="slow")

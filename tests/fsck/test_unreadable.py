@@ -42,6 +42,8 @@ def damaged(redis: Any, key: bytes) -> None:
             redis.zadd(key, {member[:5]: score})
     elif kind == b"set":
         redis.sadd(key, b"\xff\n")
+    elif kind == b"stream":
+        redis.xadd(key, {"other": "junk"}, id=f"{2**64 - 1}-{2**64 - 1}")
     else:
         redis.lpush(key, "junk")
 

@@ -94,6 +94,7 @@ def good_queries() -> dict[str, list[Any]]:
         "read/blocked": ["work", *page],
         "read/config": [],
         "read/counts": ["work"],
+        "read/events": ["0", "10"],
         "read/explain": ["plain"],
         "read/failed": ["group", *page],
         "read/groups": page,

@@ -35,6 +35,7 @@ PACKED_INTEGERS: Final = (NAN, INF, -INF, 1.5, "5", "x", True, [1], {"a": 1}, 2.
 # Wrong values for each kind of argument.
 WRONG: Final[Mapping[str, tuple[Any, ...]]] = MappingProxyType(
     {
+        "event": ("-", "1-", "-1", "x", "1-2-3", "1-x", "12345678901234567-1", "1-12345678901234567"),
         "name": NAMES,
         "job": (*NAMES, "nobody", "ends2"),
         "lease": ("", "1.zz", "x" * 201, b"\xff", "nan"),
@@ -439,6 +440,7 @@ def templates(lease: str) -> list[tuple[str, list[tuple[Any, str]], tuple[Any, .
                          ([], "conditions")],
          ()),
         ("read/sizes", [([{"set": "waiting", "queue": "work"}], "indexes")], ()),
+        ("read/events", [("0", "event"), ("10", "positive")], ()),
         ("read/heads", [(["work"], "names")], ()),
         ("read/config", [], ()),
         ("read/length", [("work", "name")], ()),

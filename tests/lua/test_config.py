@@ -19,6 +19,7 @@ DEFAULTS = {
     "max-worker-age": "86400",
     "max-crashes": "3",
     "max-data-size": "1048576",
+    "event-stream": "0",
 }
 
 
@@ -53,6 +54,8 @@ def test_options_are_text_and_go_back_to_their_defaults(call: Scripts) -> None:
         ("jobs-history-count", "1.5"),
         ("max-crashes", "0"),
         ("max-data-size", "536870913"),
+        ("event-stream", "-1"),
+        ("event-stream", "1.5"),
         ("stats-history", "0"),
     ],
 )

@@ -23,6 +23,7 @@ def populated(call: Scripts) -> Scripts:
     call("put", "work", "needs", "K", "{}", {"depends": ["runs"]})
     call("put", "work", "loop", "K", "{}", {"depends": ["parent"]})
     call("config_set", "max-data-size", str(LIMIT))
+    call("config_set", "event-stream", "0")
     call("worker_died", "worker", "dead", "", "killed")
     return call
 

@@ -167,6 +167,7 @@ SETTINGS = [
     *(("max-job-history", value) for value in ("1", "4", "100", "0")),
     *(("max-crashes", value) for value in ("1", "2")),
     *(("max-worker-age", value) for value in ("60", "86400")),
+    *(("event-stream", value) for value in ("0", "20")),
     ("max-data-size", "1048576"),
     ("max-data-size", "1024"),
     ("application", "mine"),

@@ -120,6 +120,26 @@ def test_whoever_may_not_publish_is_warned_once_and_loses_nothing(
     assert warnings[0].endswith(f"ACL SETUSER silent {missing}")
 
 
+def test_the_right_to_write_the_stream_is_needed_only_while_it_is_on(
+    guarded: servers.Server,
+) -> None:
+    allow(guarded, "older", [one for one in RULES["producer"] if one != "+xadd"])
+    with client(guarded, "older") as older, client(guarded, "producer") as producer:
+        older.queues["q"].put("K", {})
+        producer.config.set("event-stream", 10)
+        last = producer.events.read().last
+        older.queues["q"].put("K", {})  # It signed in before, and puts all the same.
+        assert producer.events.read(last).events[0].type == "gap"
+
+    with (
+        client(guarded, "older") as older,
+        pytest.raises(StoreError, match=r"ACL SETUSER older \+xadd$"),
+    ):
+        older.queues["q"].put("K", {})
+    with client(guarded, "viewer") as viewer:
+        assert viewer.events.read("0", wait=1).events
+
+
 def test_the_commands_of_the_document_are_those_of_the_scripts() -> None:
     lua = Path(package.path("lua"))
     called = {

@@ -17,6 +17,7 @@ config.DEFAULTS = {
   ["max-worker-age"] = "86400",
   ["max-crashes"] = "3",
   ["max-data-size"] = "1048576",
+  ["event-stream"] = "0",
 }
 
 -- The least and largest value of each numeric option; a third entry means whole numbers only.
@@ -31,6 +32,7 @@ local RANGES = {
   ["max-worker-age"] = { 0, 3155760000 },
   ["max-crashes"] = { 1, 1000000, true },
   ["max-data-size"] = { 1, 536870912, true },
+  ["event-stream"] = { 0, 10000000, true },
 }
 
 local function range(option)

@@ -8,6 +8,11 @@ function keys.meta()
   return namespace .. ":meta"
 end
 
+-- Events, kept for readers that come later: lib.core.event_stream.
+function keys.stream()
+  return namespace .. ":stream"
+end
+
 function keys.queues()
   return namespace .. ":queues"
 end

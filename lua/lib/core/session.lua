@@ -13,8 +13,11 @@
 --   has_tracked_jobs      whether any job of the namespace is tracked
 --   history_limit         entries kept of a job's history, the option max-job-history
 --   data_limit            bytes of data a job may have, the option max-data-size
+--   stream_limit          events kept in the stream, the option event-stream; nil: it is off
+--   last_event            the id of the newest event of the stream
 --   meta                  further fields of meta by their names, as the script asked for them
 --   messages              what `close` will publish: channel, message, channel, message …
+--   stream                events that `close` will add to the stream, if that is on
 --   counters              statistics by queue, kept by lib.stats.stats and written by `close`
 --   request_sequence      the sequence of the request, if it has an id
 --   reply_key             the key under which the reply to that request is remembered
@@ -98,7 +101,7 @@ function session.ask(request)
 end
 
 -- The number of fields of meta that every call reads.
-local COMMON = 7
+local COMMON = 9
 
 -- Numbers that were used must never be used again. Where the last one is lost, numbering continues
 -- with the time, which is far ahead of any count.
@@ -118,8 +121,15 @@ local function check_kind(schema, known_clock)
   return schema, CLOCKS[known_clock] and known_clock
 end
 
+-- The number of events that the stream keeps, nil while it is off.
+local function event_stream_limit(text)
+  local limit = tonumber(text) or 0
+  return limit > 0 and limit or nil
+end
+
 local function new(found, argument)
-  local schema, known_clock, time, sequence, tracked, history, data = unpack(found, 1, COMMON)
+  local schema, known_clock, time, sequence, tracked, history, data, events, last_event =
+    unpack(found, 1, COMMON)
   schema, known_clock = check_kind(schema, known_clock)
   local last_time = tonumber(time) or 0
   local now, kind, went_back = clock.read(argument, known_clock, last_time)
@@ -135,8 +145,11 @@ local function new(found, argument)
     has_tracked_jobs = tracked and tracked ~= "0",
     history_limit = tonumber(history) or 100,
     data_limit = tonumber(data) or limits.data,
+    stream_limit = event_stream_limit(events),
+    last_event = last_event,
     meta = {},
     messages = {},
+    stream = {},
     counters = {},
   }
 end
@@ -145,7 +158,7 @@ end
 -- second value, if any, is the reply that the same request was given before.
 function session.open(now, request, ...)
   local found = redis.call("HMGET", keys.meta(), "schema", "clock", "time", "sequence", "tracking",
-    "config:max-job-history", "config:max-data-size", ...)
+    "config:max-job-history", "config:max-data-size", "config:event-stream", "events", ...)
   local s = new(found, now)
   for i, name in ipairs({ ... }) do
     s.meta[name] = found[COMMON + i]
@@ -180,10 +193,22 @@ function session.next(s)
   return s.sequence
 end
 
-function session.publish(s, channel, message)
+-- Publishes a message when the call ends. What goes to the channel `log` is also kept in the stream
+-- of events; `stored` is its text there, if that differs.
+function session.publish(s, channel, message, stored)
   local messages = s.messages
   messages[#messages + 1] = channel
   messages[#messages + 1] = message
+  if channel == "log" then
+    session.record(s, stored or message)
+  end
+end
+
+-- Adds an event to the stream when the call ends, if the stream is on.
+function session.record(s, text)
+  if s.stream_limit then
+    s.stream[#s.stream + 1] = text
+  end
 end
 
 local function write_meta(s)
@@ -224,6 +249,9 @@ function session.close(s, reply, memory)
     wake_for_releases()
   end
   write_meta(s)
+  if s.stream[1] then
+    require("lib.core.event_stream").write(s)
+  end
   local packed = cmsgpack.pack(reply)
   if s.reply_key then
     local kept = memory and cmsgpack.pack(memory) or packed

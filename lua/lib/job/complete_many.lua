@@ -59,13 +59,15 @@ function complete_many.complete(s, jobs, results)
     add(held, keys.worker_jobs(record.worker), jid)
     queues[queue] = true
     job_lib.add_history(job, s, "done")
+    local worker = record.worker
     leave_state.clear_run(record)
     completion.end_record(s, record)
     job_lib.set_result(job, results[jid])
     values[#values + 1], values[#values + 2] = keys.job(jid), job_lib.pack(job)
     ended[#ended + 1], ended[#ended + 2] = s.now_text, jid
     events.tracked(s, "completed", job)
-    events.log(s, "completed", jid, queue, record.has_result and ',"result":true' or nil)
+    events.log(s, "completed", jid, queue, record.has_result and ',"result":true' or nil,
+      record.klass, worker)
   end
   for key, jids in pairs(held) do
     redis.call("ZREM", key, unpack(jids))

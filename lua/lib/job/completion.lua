@@ -67,6 +67,7 @@ end
 -- Takes the job out of running and stores its new data and its result.
 function completion.leave_running(s, job, data, result)
   local record = job.record
+  job.finished_by = record.worker  -- For the event; the record forgets it.
   stats.add_duration(s, record.queue, "run", s.now - record.popped_at)
   leave_state.running(s, job)
   job_lib.add_history(job, s, "done")
@@ -85,7 +86,8 @@ function completion.finish(s, job)
   completion.complete(s, job, from)
   job_lib.save(job)
   events.tracked(s, "completed", job)
-  events.log(s, "completed", job.jid, from, job.record.has_result and ',"result":true' or nil)
+  events.log(s, "completed", job.jid, from, job.record.has_result and ',"result":true' or nil,
+    job.record.klass, job.finished_by)
 end
 
 local function overdue(s)

@@ -6,16 +6,9 @@ local dependencies = require("lib.job.dependencies")
 local events = require("lib.core.events")
 local job_lib = require("lib.job.job")
 local keys = require("lib.core.keys")
-local session = require("lib.core.session")
 local stats = require("lib.stats.stats")
 
 local failing = {}
-
-local function log_failure(s, job, group, message, worker)
-  session.publish(s, "log", '{"event":"failed","jid":"' .. job.jid .. '","queue":"'
-    .. job.record.queue .. '","worker":"' .. worker .. '","group":' .. events.quoted(group)
-    .. ',"message":' .. events.quoted(message) .. "}")
-end
 
 -- Moves the job into its group, where it stays until somebody acts, and applies the policies of its
 -- dependents.
@@ -38,7 +31,7 @@ end
 
 function failing.fail(s, job, group, message, worker)
   move_to_group(s, job, group, message, worker)
-  log_failure(s, job, group, message, worker)
+  events.failed(s, job, group, message, worker)
   events.tracked(s, "failed", job)
 end
 
@@ -52,7 +45,7 @@ function failing.exhaust(s, job, text, worker)
   job_lib.add_history(job, s, "failed", { group = group })
   move_to_group(s, job, group, message, worker)
   events.tracked(s, "failed", job)
-  log_failure(s, job, group, message, worker)
+  events.failed(s, job, group, message, worker)
 end
 
 return failing

@@ -51,7 +51,8 @@ function next_queue.enter(s, job, options, parents)
   stats.add(s, from, "completed", 1)
   stats.add(s, name, "put", 1)
   events.tracked(s, "completed", job)
-  events.log(s, "advanced", job.jid, from, ',"to":"' .. name .. '"')
+  events.log(s, "advanced", job.jid, from, ',"to":"' .. name .. '"', record.klass,
+    job.finished_by)
 end
 
 return next_queue

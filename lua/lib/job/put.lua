@@ -156,7 +156,9 @@ end
 local function announce(s, job, plan)
   local spec = plan.spec
   if not spec.spawned_from then
-    events.log(s, "put", job.jid, spec.queue)
+    events.log(s, "put", job.jid, spec.queue, nil, job.record.klass)
+  else
+    events.record(s, "put", job)
   end
   if plan.lost then
     events.lost(s, plan.lost, "lock_lost")

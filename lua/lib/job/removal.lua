@@ -52,7 +52,7 @@ end
 function removal.cancel(s, job)
   local record = job.record
   local queue, worker = record.queue or "", record.worker or ""
-  events.log(s, "canceled", job.jid, queue, ',"worker":"' .. worker .. '"')
+  events.log(s, "canceled", job.jid, queue, ',"worker":"' .. worker .. '"', record.klass)
   if record.state == "running" then
     events.lost(s, job, "canceled")
   end

@@ -34,6 +34,7 @@ local function start(s, job, to)
     require("lib.job.unique").adjust(s, job)
   end
   events.tracked(s, "popped", job)
+  events.record(s, "popped", job, ',"worker":"' .. to.worker .. '"')
 end
 
 -- Leases these jobs of one queue, which have left their state already. Appends their views to

@@ -21,6 +21,7 @@ DEFAULTS = {
     "max-worker-age": "86400",
     "max-crashes": "3",
     "max-data-size": "1048576",
+    "event-stream": "0",
 }
 DAY = 86_400_000
 
