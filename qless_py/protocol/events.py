@@ -40,6 +40,8 @@ TYPES: Final[Mapping[str, str]] = MappingProxyType(
         "user_unset": "user.unset",
         "config_set": "config.set",
         "config_unset": "config.unset",
+        "token_created": "token.created",
+        "token_revoked": "token.revoked",
         "schedule_dry": "schedule.dry",
         "clock_set_back": "clock.set_back",
     }
