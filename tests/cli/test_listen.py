@@ -102,7 +102,7 @@ def test_events_of_the_stream_are_read_from_an_id_on(program: Program, live: Cli
     live_a_life(live)
     live_a_life(live, "other", "two")
     live.redis.xtrim("{ql}:stream", maxlen=9, approximate=False)
-    first = live.redis.xrange("{ql}:stream", count=1)[0][0].decode()
+    first = live.events.read("0", limit=1).last
     before = f"{first.partition('-')[0]}-1"
 
     words = ["listen", "--from", before, "--queue", "other", "--event", "job.*", "--count", "6"]

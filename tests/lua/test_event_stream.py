@@ -30,8 +30,13 @@ def on(call: Scripts) -> Scripts:
     return call
 
 
+def entries(call: Scripts) -> list[tuple[bytes, dict[bytes, bytes]]]:
+    found: Any = call.redis.xrange(STREAM)
+    return list(found)
+
+
 def texts(call: Scripts) -> list[dict[str, Any]]:
-    return [json.loads(fields[b"event"]) for _, fields in call.redis.xrange(STREAM)]
+    return [json.loads(fields[b"event"]) for _, fields in entries(call)]
 
 
 def names(call: Scripts) -> list[str]:
@@ -116,7 +121,7 @@ def test_numbers_count_events_without_gaps_and_ids_carry_the_time(
     clock.advance(5)
     on("put_many", "q", [{"jid": "b", "klass": "K"}, {"jid": "c", "klass": "K"}], "{}", "{}")
 
-    ids = [identity.decode() for identity, _ in on.redis.xrange(STREAM)]
+    ids = [identity.decode() for identity, _ in entries(on)]
 
     start = round((clock.now - 5) * 1000)
     assert ids == [f"{start}-1", f"{start}-2", f"{start + 5000}-3", f"{start + 5000}-4"]
