@@ -10,6 +10,7 @@ from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Se
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypedDict, TypeVar, Unpack, overload
 
 from qless_py import store, task
+from qless_py import tracing as tracing_package
 from qless_py.aio.client import AsyncClient
 from qless_py.app import registry
 from qless_py.app.loop_clients import LoopClients
@@ -25,6 +26,7 @@ from qless_py.protocol.codec import Codec
 from qless_py.protocol.options import Policy, PutOptions, Seconds
 from qless_py.protocol.settings import make_settings
 from qless_py.store import settings_file
+from qless_py.tracing import Setup, Tracing
 
 if TYPE_CHECKING:
     from qless_py.worker.options import WorkerOptions
@@ -57,6 +59,9 @@ class App:
     `redact` are regular expressions of keys whose values the dashboard hides, besides those that
     it hides anyway. `logging` sets up the logging of a worker instead of its own options: a map for
     `logging.config.dictConfig`, or a function.
+
+    `tracing` makes spans of puts and runs: True, a function that sets up the exporters of a
+    process, or `qless_py.tracing.Tracing`. It needs the extra `otel`.
     """
 
     def __init__(  # noqa: PLR0913 - everything that an application shares
@@ -76,6 +81,7 @@ class App:
         redact: Sequence[str] = (),
         logging: LoggingSetup | None = None,
         patience: Seconds = PATIENCE,
+        tracing: bool | Setup | Tracing = False,
     ) -> None:
         lists = {"middleware": middleware, "imports": imports, "redact": redact, "codecs": codecs}
         for name, value in lists.items():
@@ -104,6 +110,10 @@ class App:
         self._made_clients: Final[dict[str, Client]] = {}
         self._test_client: Client | None = None
         self._loop_clients = LoopClients()
+        traced = Tracing.of(tracing)
+        if traced is not None:
+            tracing_package.turn_on(traced)
+            self.hooks.child_start.append(tracing_package.start_process)
 
     @property
     def url(self) -> str | None:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from qless_py.app import App
-    from qless_py.worker import Worker
+    from qless_py.worker import Worker, WorkerOptions
 
 logger = logging.getLogger(__name__)
 
@@ -183,6 +183,8 @@ def _run(cli: CliContext, given: dict[str, Any], words: tuple[str, ...]) -> int:
             performer=_performer(given, words),
             **_limits(cli, given),
         )
+        if given["otel"]:
+            _trace(options)
         worker = Worker(options)
     except (BadArgumentError, HandlerNotFoundError) as error:
         raise click.UsageError(str(error)) from error
@@ -201,6 +203,17 @@ def _run_reported(worker: Worker, announce: Callable[[], None]) -> int:
     except (QlessError, RedisError, OSError) as error:
         logger.error("cannot start: %s", error)  # noqa: TRY400 - as one line elsewhere
         return MISUSED if isinstance(error, BadArgumentError) else FAILED
+
+
+def _trace(options: WorkerOptions) -> None:
+    """Trace the jobs of the worker, unless its App does so already."""
+    from qless_py import tracing  # noqa: PLC0415 - only with --otel
+    from qless_py.protocol import instrumentation  # noqa: PLC0415
+
+    if instrumentation.current is None:
+        tracing.instrument(tracing.from_environment)
+        tracing.check_environment()
+        options.hooks.child_start.append(tracing.start_process)
 
 
 def _limits(cli: CliContext, given: dict[str, Any]) -> dict[str, Any]:

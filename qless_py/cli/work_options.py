@@ -296,6 +296,11 @@ OPTIONS: Final = (
         "--probe", metavar="ADDRESS", help="Serve health and metrics on a port or Unix socket."
     ),
     click.option(
+        "--otel",
+        is_flag=True,
+        help="Export spans of jobs by OpenTelemetry, as the OTEL_ variables say.",
+    ),
+    click.option(
         "--name",
         help="The name of this worker, by default its host, process id and six digits.",
     ),

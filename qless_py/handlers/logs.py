@@ -24,7 +24,7 @@ from qless_py.errors import LostLeaseError, SoftLimitError
 from qless_py.handlers import exceptions
 from qless_py.handlers.context import current_job
 from qless_py.handlers.job import HandledJob
-from qless_py.protocol import arguments
+from qless_py.protocol import arguments, instrumentation
 
 FORMATS: Final = ("human", "json")
 _JOB: Final = ("jid", "queue", "klass")
@@ -68,7 +68,7 @@ def _word(value: object) -> str:
 class JobFilter(logging.Filter):
     """Add `jid`, `queue` and `klass` of the current job to each record; empty without a job.
 
-    `worker` and `attempt` are added if there is a job.
+    `worker` and `attempt` are added if there is a job, `trace_id` and `span_id` if it is traced.
 
     The fields of `context` are added as the attribute `context`. No record is filtered out.
     """
@@ -82,6 +82,8 @@ class JobFilter(logging.Filter):
             else:
                 vars(record).update(fields_of(job))
         record.context = dict(_CONTEXT.get())
+        if instrumentation.current is not None:
+            vars(record).update(instrumentation.current.ids())
         return True
 
 
@@ -134,9 +136,9 @@ class HumanFormatter(_Formatter):
 class JsonFormatter(_Formatter):
     """Format each line as one JSON object: at, level, logger, pid, message, jid, queue, klass.
 
-    Lines about a run have worker and attempt, too. A traceback goes into `error`, stack
-    information into `stack`. What `extra` and `context` add become fields, unless a field of that
-    name exists already.
+    Lines about a run have worker and attempt, too, and with tracing trace_id and span_id. A
+    traceback goes into `error`, stack information into `stack`. What `extra` and `context` add
+    become fields, unless a field of that name exists already.
     """
 
     def format(self, record: logging.LogRecord) -> str:

@@ -19,6 +19,7 @@ from qless_py.handlers.result import Transition
 from qless_py.handlers.retry import RECONNECT
 from qless_py.manager.in_flight import InFlight, LeaseRenewal
 from qless_py.manager.registration import Registration
+from qless_py.protocol import instrumentation
 from qless_py.protocol.arguments import MAX_PER_CALL
 from qless_py.store.dedicated import readable
 from qless_py.store.outage import UNAVAILABLE
@@ -165,6 +166,8 @@ class Dispatcher(threading.Thread):
         job.watch(self._control)
         self._running[leased.lease] = held
         self._on_started(job)
+        if instrumentation.current is not None:
+            instrumentation.current.begin(job)
         self._job_log.started(job)
         try:
             self._pool.start(held)
@@ -178,6 +181,8 @@ class Dispatcher(threading.Thread):
             self._running.pop(held.leased.lease, None)
             seconds = time.monotonic() - held.leased.taken_at
             self._job_log.ended(held.job, transition.call, seconds)
+            if instrumentation.current is not None:
+                instrumentation.current.end(held.job, transition.call)
             if held.leased.lease in self._in_flight:
                 self._acknowledger.add(transition)
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, TypedDict
 
 from qless_py.errors import BadArgumentError, BatchNotFoundError
-from qless_py.protocol import arguments, puts
+from qless_py.protocol import arguments, instrumentation, puts
 from qless_py.protocol.call import Call, integer, mapping, pack, text, unpack, unpack_raw
 from qless_py.protocol.job_state import JobState
 from qless_py.protocol.options import PutSpec
@@ -84,6 +84,8 @@ def open_batch(
         if queue is None:
             raise BadArgumentError(f"{which} needs a queue")
         one = puts.encode(settings, klass, value, rest)
+        if instrumentation.current is not None:
+            instrumentation.current.create(queue, [one])
         data.append(one.data)
         wire[which] = {**one.as_map(queue), "data": len(data)}
     return open_encoded(batch, wire, data)
@@ -141,8 +143,11 @@ def put_for(  # noqa: PLR0913, PLR0917 - a put and its running job
     """Put a job into a batch on behalf of a running job, whose lease it needs."""
     name = arguments.name("queue", queue)
     one = puts.derive(job, name, klass, data, puts.with_batch(options, batch))
+    span = None
+    if instrumentation.current is not None:
+        span = instrumentation.current.send(name, [one], bulk=False)
     wire = {**one.options, "parent": job.jid, "lease": job.lease}
-    call = puts.put_encoded(name, one.jid, one.klass, one.data, wire)
+    call = puts.put_encoded(name, one.jid, one.klass, one.data, wire, span)
     return call.map(lambda reply: reply.jid)
 
 
@@ -150,14 +155,16 @@ def put_all_for(
     job: JobState, batch: str, queue: str, specs: Iterable[Mapping[str, Any]]
 ) -> list[Call[list[str]]]:
     """Put any number of jobs into a batch on behalf of a running job, in calls of 100."""
-    maps, data = [], []
+    jobs, queues = [], []
     for spec in puts.listed(specs):
         klass, value, own, rest = puts.split(spec)
         target = arguments.name("queue", own or queue)
-        one = puts.derive(job, target, klass, value, puts.with_batch(rest, batch))
-        maps.append({**one.as_map(target), "parent": job.jid, "lease": job.lease})
-        data.append(one.data)
-    return puts.in_calls(queue, maps, data)
+        jobs.append(puts.derive(job, target, klass, value, puts.with_batch(rest, batch)))
+        queues.append(target)
+    span = puts.send(queue, jobs, queues)
+    on_behalf = {"parent": job.jid, "lease": job.lease}
+    maps = [{**one.as_map(own), **on_behalf} for one, own in zip(jobs, queues, strict=True)]
+    return puts.in_calls(queue, maps, [one.data for one in jobs], span)
 
 
 def add(batch: str, jids: Iterable[str]) -> Call[int]:

@@ -2,8 +2,8 @@
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Final, Generic, TypeVar
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 import msgpack
 
@@ -44,6 +44,31 @@ class Call(Generic[T]):
         series = hashlib.sha256(key.encode()).hexdigest()[:_SERIES_LENGTH]
         sequence = int.from_bytes(hashlib.sha256(content).digest(), "big") % _SEQUENCES
         return replace(self, request=f"{series}:{sequence}:0:{max(round(seconds * 1000), 1)}")
+
+
+class CallSpan(Protocol):
+    """A span that ends once its calls were answered."""
+
+    def answered(self, error: BaseException | None) -> None:
+        """Record that one of the calls was answered, or refused with an error."""
+
+
+@dataclass(frozen=True, slots=True)
+class TracedCall(Call[T]):
+    """A call that belongs to a span."""
+
+    span: CallSpan = field(kw_only=True)
+
+    def map(self, change: Callable[[T], U]) -> "TracedCall[U]":
+        """Return the same call with `change` applied to its decoded reply."""
+        decode = self.decode
+        return TracedCall(
+            self.script,
+            self.args,
+            lambda reply: change(decode(reply)),
+            self.request,
+            span=self.span,
+        )
 
 
 def pack(value: Mapping[str, Any] | Sequence[Any]) -> bytes:

@@ -219,6 +219,9 @@ class JobState(StoredState):
     )
     not_after = Field("expires", _seconds, None, "When the job expires, if it does.")
 
+    # The span of the run, while tracing is on: `qless_py.protocol.instrumentation`.
+    run_span: Any = None
+
     def __init__(self, settings: Settings, record: JobRecord) -> None:
         super().__init__(settings, record)
         self.follow_ups: list[tuple[str, EncodedJob]] = []
@@ -256,6 +259,17 @@ class JobState(StoredState):
     def ttl(self) -> float:
         """Seconds left of the lease; negative when it has lapsed."""
         return self.expires_at - self._settings.clock()
+
+    @property
+    def waited(self) -> float:
+        """Seconds from when the job could run, as far as is known, to its pop."""
+        order = self.fields.get("order")
+        if isinstance(order, str):
+            order = original(order)
+        if not isinstance(order, bytes) or self.popped_at is None:
+            return 0.0
+        # It begins with the instant at which the job became ready, in milliseconds.
+        return max(0.0, self.popped_at - int.from_bytes(order[:6], "big") / 1000)
 
     @property
     def dependencies(self) -> list[str]:

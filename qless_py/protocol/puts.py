@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from qless_py.errors import BadArgumentError, WrongStateError
-from qless_py.protocol import arguments, http_requests
-from qless_py.protocol.call import Call, pack, unpack
+from qless_py.protocol import arguments, http_requests, instrumentation
+from qless_py.protocol.call import Arg, Call, CallSpan, TracedCall, pack, unpack
 from qless_py.protocol.codec import Codec, JsonCodec
 from qless_py.protocol.codec import encode as codec_bytes
 from qless_py.protocol.job_state import JobState
@@ -50,8 +50,12 @@ def put(
 ) -> Call[str]:
     """Put one job; returns the jid that holds the work."""
     job = encode(settings, klass, data, options)
-    args = (arguments.name("queue", queue), job.jid, job.klass, job.data, pack(job.options))
-    return Call("put", args, _jid)
+    name = arguments.name("queue", queue)
+    span = None
+    if instrumentation.current is not None:
+        span = instrumentation.current.send(name, [job], bulk=False)
+    args = (name, job.jid, job.klass, job.data, pack(job.options))
+    return Call("put", args, _jid) if span is None else TracedCall("put", args, _jid, span=span)
 
 
 def put_http(settings: Settings, queue: str, url: Any, options: Mapping[str, Any]) -> Call[str]:
@@ -62,44 +66,67 @@ def put_http(settings: Settings, queue: str, url: Any, options: Mapping[str, Any
 
 def put_many(settings: Settings, queue: str, specs: Iterable[Mapping[str, Any]]) -> Call[list[str]]:
     """Put 1 to 100 jobs, all or none; returns their jids."""
-    jobs, maps = encode_many(settings, specs)
+    jobs, queues = encode_many(settings, specs)
     check_number(len(jobs))
-    return _put_many(queue, maps, [one.data for one in jobs])
+    (call,) = _calls(arguments.name("queue", queue), jobs, queues)
+    return call
 
 
 def put_all(
     settings: Settings, queue: str, specs: Iterable[Mapping[str, Any]]
 ) -> list[Call[list[str]]]:
     """Put any number of jobs, in calls of 100; nothing is sent before all were checked."""
-    jobs, maps = encode_many(settings, specs)
-    return in_calls(queue, maps, [one.data for one in jobs])
+    jobs, queues = encode_many(settings, specs)
+    return _calls(arguments.name("queue", queue), jobs, queues)
 
 
 def put_anywhere(settings: Settings, specs: Iterable[Mapping[str, Any]]) -> list[Call[list[str]]]:
     """Put any number of jobs into the queues that they name, in calls of 100."""
-    jobs, maps = encode_many(settings, specs)
-    for number, one in enumerate(maps, 1):
-        if "queue" not in one:
-            raise BadArgumentError(f"job {number} of {len(maps)} names no queue")
-    return in_calls(maps[0]["queue"], maps, [one.data for one in jobs]) if maps else []
+    jobs, queues = encode_many(settings, specs)
+    for number, one in enumerate(queues, 1):
+        if one is None:
+            raise BadArgumentError(f"job {number} of {len(queues)} names no queue")
+    return _calls(str(queues[0]), jobs, queues) if queues else []
+
+
+def _calls(
+    queue: str, jobs: Sequence[EncodedJob], queues: Sequence[str | None]
+) -> list[Call[list[str]]]:
+    span = send(queue, jobs, queues)
+    maps = [job.as_map(own) for job, own in zip(jobs, queues, strict=True)]
+    return in_calls(queue, maps, [one.data for one in jobs], span)
+
+
+def send(queue: str, jobs: Sequence[EncodedJob], queues: Sequence[str | None]) -> CallSpan | None:
+    """Begin the span of a put of several jobs, if they are traced."""
+    if instrumentation.current is None or not jobs:
+        return None
+    others = {one for one in queues if one is not None and one != queue}
+    return instrumentation.current.send("" if others else queue, jobs, bulk=True)
 
 
 def in_calls(
-    queue: str, maps: Sequence[Mapping[str, Any]], data: Sequence[bytes]
+    queue: str,
+    maps: Sequence[Mapping[str, Any]],
+    data: Sequence[bytes],
+    span: CallSpan | None = None,
 ) -> list[Call[list[str]]]:
     """Return the calls that put encoded jobs, 100 each."""
     arguments.name("queue", queue)
     most = arguments.MAX_PER_CALL
     return [
-        _put_many(queue, maps[at : at + most], data[at : at + most])
+        _put_many(queue, maps[at : at + most], data[at : at + most], span)
         for at in range(0, len(maps), most)
     ]
 
 
 def _put_many(
-    queue: str, maps: Sequence[Mapping[str, Any]], data: Sequence[bytes]
+    queue: str, maps: Sequence[Mapping[str, Any]], data: Sequence[bytes], span: CallSpan | None
 ) -> Call[list[str]]:
-    return Call("put_many", (arguments.name("queue", queue), pack(maps), *data), _jids)
+    args: tuple[Arg, ...] = (queue, pack(maps), *data)
+    if span is not None:
+        return TracedCall("put_many", args, _jids, span=span)
+    return Call("put_many", args, _jids)
 
 
 def add_note_of_put(error: BaseException, done: int) -> None:
@@ -108,11 +135,19 @@ def add_note_of_put(error: BaseException, done: int) -> None:
         error.add_note(f"the first {done} jobs were put before this error")
 
 
-def put_encoded(
-    queue: str, jid: str, klass: str, data: bytes, options: Mapping[str, Any]
+def put_encoded(  # noqa: PLR0913, PLR0917 - the arguments of the script
+    queue: str,
+    jid: str,
+    klass: str,
+    data: bytes,
+    options: Mapping[str, Any],
+    span: CallSpan | None = None,
 ) -> Call[PutReply]:
     """Put a job that is encoded already; the options are those of the script, times in ms."""
-    return Call("put", (queue, jid, klass, data, pack(options)), _put_reply)
+    args = (queue, jid, klass, data, pack(options))
+    if span is not None:
+        return TracedCall("put", args, _put_reply, span=span)
+    return Call("put", args, _put_reply)
 
 
 def put_many_encoded(
@@ -185,16 +220,15 @@ def codec_of(settings: Settings, name: Any) -> Codec:
 
 def encode_many(
     settings: Settings, specs: Iterable[Mapping[str, Any]]
-) -> tuple[list[EncodedJob], list[dict[str, Any]]]:
-    """Check and encode jobs; returns them also as the maps that are sent."""
+) -> tuple[list[EncodedJob], list[str | None]]:
+    """Check and encode jobs; returns them, and the queues that they name."""
     jobs: list[EncodedJob] = []
-    maps: list[dict[str, Any]] = []
+    queues: list[str | None] = []
     for spec in listed(specs):
         klass, data, queue, options = split(spec)
-        job = encode(settings, klass, data, options)
-        jobs.append(job)
-        maps.append(job.as_map(queue))
-    return jobs, maps
+        jobs.append(encode(settings, klass, data, options))
+        queues.append(queue)
+    return jobs, queues
 
 
 def listed(specs: Any) -> Iterable[Any]:
@@ -264,6 +298,8 @@ def follow_up(job: JobState, queue: str, klass: Any, data: Any, options: Mapping
             "more go into an open batch"
         )
     derived = derive(job, queue, klass, data, options)
+    if instrumentation.current is not None:
+        instrumentation.current.create(queue, [derived])
     job.follow_ups.append((queue, derived))
     return derived.jid
 

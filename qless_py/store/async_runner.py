@@ -10,7 +10,8 @@ import redis
 import redis.asyncio
 
 from qless_py.errors import StoreError
-from qless_py.protocol import Call
+from qless_py.protocol import Call, instrumentation
+from qless_py.protocol.instrumentation import Instrumentation
 from qless_py.store import permissions, wakeup
 from qless_py.store.cancellation import CancellationGuard
 from qless_py.store.resend import PIPELINE, Command, Exchange
@@ -24,7 +25,9 @@ class AsyncRunner(RunnerBase[redis.asyncio.Redis]):
 
     async def run(self, call: Call[T]) -> T:
         """Send one call and return its decoded reply; see `Runner.run`."""
-        (result,) = await self._send([call])
+        observer = instrumentation.current
+        send = self._send([call]) if observer is None else self._observed(observer, [call])
+        (result,) = await send
         if isinstance(result, Exception):
             raise result
         decoded: T = result
@@ -33,8 +36,11 @@ class AsyncRunner(RunnerBase[redis.asyncio.Redis]):
     async def run_many(self, calls: Sequence[Call[Any]]) -> list[Any]:
         """Send calls together and return their results in order; see `Runner.run_many`."""
         results: list[Any] = []
+        observer = instrumentation.current
         for start in range(0, len(calls), PIPELINE):
-            results += await self._send(calls[start : start + PIPELINE])
+            some = calls[start : start + PIPELINE]
+            send = self._send(some) if observer is None else self._observed(observer, some)
+            results += await send
         return results
 
     async def wait(self, keys: Sequence[str | bytes], timeout: float) -> bytes | None:  # noqa: ASYNC109 - the server's
@@ -65,6 +71,11 @@ class AsyncRunner(RunnerBase[redis.asyncio.Redis]):
             await self.redis.connection_pool.release(connection)
         cancellations.reraise()
         return reply
+
+    async def _observed(self, observer: Instrumentation, calls: Sequence[Call[Any]]) -> list[Any]:
+        with observer.sending(calls) as results:
+            results.extend(await self._send(calls))
+        return results
 
     async def _send(self, calls: Sequence[Call[Any]]) -> list[Any]:
         exchange, cancellations = self._exchange(calls), CancellationGuard()

@@ -10,7 +10,8 @@ from typing import Any, Final, Generic, TypeVar
 import redis
 
 from qless_py.errors import StoreError
-from qless_py.protocol import Call
+from qless_py.protocol import Call, instrumentation
+from qless_py.protocol.instrumentation import Instrumentation
 from qless_py.protocol.settings import channel_prefix
 from qless_py.store import holds, permissions, resend, wakeup
 from qless_py.store.outage import OutageLog
@@ -118,7 +119,8 @@ class Runner(RunnerBase[redis.Redis]):
         When no reply arrives within the limit of the policy, the error of redis-py is raised, and
         whether the call took effect is unknown.
         """
-        (result,) = self._send([call])
+        observer = instrumentation.current
+        (result,) = self._send([call]) if observer is None else self._observed(observer, [call])
         if isinstance(result, Exception):
             raise result
         decoded: T = result
@@ -132,8 +134,10 @@ class Runner(RunnerBase[redis.Redis]):
         so none may rely on one in front of it. A connection that stays lost is raised.
         """
         results: list[Any] = []
+        observer = instrumentation.current
         for start in range(0, len(calls), PIPELINE):
-            results += self._send(calls[start : start + PIPELINE])
+            some = calls[start : start + PIPELINE]
+            results += self._send(some) if observer is None else self._observed(observer, some)
         return results
 
     def begin(
@@ -218,6 +222,11 @@ class Runner(RunnerBase[redis.Redis]):
             raise
         finally:
             connection.release()
+
+    def _observed(self, observer: Instrumentation, calls: Sequence[Call[Any]]) -> list[Any]:
+        with observer.sending(calls) as results:
+            results.extend(self._send(calls))
+        return results
 
     def _send(self, calls: Sequence[Call[Any]]) -> list[Any]:
         exchange, soft_limit = self._exchange(calls), SoftLimitGuard()

@@ -18,7 +18,7 @@ from qless_py.client.queue import Queue
 from qless_py.handlers.executor import Executor, HandlerOptions
 from qless_py.handlers.outcomes import Outcome, deciding
 from qless_py.handlers.result import Transition
-from qless_py.protocol import Call, JobRecord
+from qless_py.protocol import Call, JobRecord, instrumentation
 from qless_py.testing.assertions import check_queue
 
 # Scripts after which a job may have become ready to run.
@@ -158,12 +158,16 @@ def _is_in_event_loop() -> bool:
 
 def _performed(job: Job, executor: Executor) -> Performed:
     value, error = None, None
+    if instrumentation.current is not None:
+        instrumentation.current.begin(job)
     try:
         value = _run(executor, job)
         transition = Transition.returned(job, value)
     except BaseException as raised:  # noqa: BLE001 - reported to the test
         error = None if isinstance(deciding(raised), Outcome) else raised
         transition = Transition.raised(job, raised)
+    if instrumentation.current is not None:
+        instrumentation.current.end(job, transition.call)
     if not job.lease:
         return Performed(job.jid, value, error, job)  # Built, not popped: it is in no store.
     if transition.call is not None:

@@ -21,7 +21,7 @@ from qless_py.handlers.executor import Executor, HandlerOptions
 from qless_py.handlers.logs import Event
 from qless_py.handlers.resolve import OPERATIONS_QUEUE
 from qless_py.handlers.result import Transition
-from qless_py.protocol import Call
+from qless_py.protocol import Call, instrumentation
 from qless_py.protocol.arguments import MAX_PER_CALL
 from qless_py.protocol.queues import PopReply
 from qless_py.store import holds
@@ -130,6 +130,19 @@ class ChildContext:
         A handler may have blocked a throttle or paused a queue after they were fetched.
         """
         return holds.mark() != self._hold_mark
+
+    def note_start(self, job: Job) -> None:
+        """Log that the handler of a job is about to be entered, and begin the span of the run."""
+        # With a process for each job, that process follows the run.
+        if instrumentation.current is not None and self.options.isolation != "job":
+            instrumentation.current.begin(job)
+        self.job_log.started(job)
+
+    def note_end(self, job: Job, transition: Transition, seconds: float) -> None:
+        """Log what became of a job, and end the span of the run."""
+        self.job_log.ended(job, transition.call, seconds)
+        if instrumentation.current is not None:
+            instrumentation.current.end(job, transition.call)
 
     def is_due_for_recycling(self) -> bool:
         """Return whether this child is to be replaced and must fetch no more jobs."""

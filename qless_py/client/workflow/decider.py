@@ -16,7 +16,7 @@ from qless_py.client.job import Job
 from qless_py.client.session import AsyncSession, Session
 from qless_py.client.workflow import plan
 from qless_py.errors import BadArgumentError, HandlerNotFoundError
-from qless_py.protocol import arguments, puts
+from qless_py.protocol import arguments, instrumentation, puts
 from qless_py.protocol.options import PutOptions, Seconds
 
 _OWN: Final = frozenset({"jid", "depends", "on_parent_failed", "batch", "tags"})
@@ -147,6 +147,8 @@ class Decider:
         wrapped = _wrapped(begins, data)
         given = keys.tagged({"on_conflict": "ignore", **options}, cls, wrapped)
         job = puts.encode(client.settings, cls, wrapped, given, keys.jid(begins))
+        if instrumentation.current is not None:
+            instrumentation.current.create(queue, [job])
         wire = (arguments.name("queue", queue), job.jid, job.klass, job.data, job.options)
         return client.runner.run(protocol.puts.put_encoded(*wire).map(lambda _: keys.workflow))
 

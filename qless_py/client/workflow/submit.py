@@ -21,7 +21,7 @@ from qless_py.errors import (
     JobNotFoundError,
     QlessError,
 )
-from qless_py.protocol import Call, JobRecord, puts
+from qless_py.protocol import Call, JobRecord, instrumentation, puts
 from qless_py.protocol.records import EncodedJob
 from qless_py.protocol.settings import Settings
 
@@ -37,6 +37,8 @@ def submit(settings: Settings, workflow: Workflow) -> Calls[None]:
     keys = plan.names(workflow.name)
     steps = workflow.plan()
     jobs = [_prepared(settings, keys, one) for one in steps]
+    if instrumentation.current is not None and jobs:
+        instrumentation.current.create("", jobs)
     stored = [_stored(one, job) for one, job in zip(steps, jobs, strict=True)]
     yield from _open(settings, keys, workflow.options, stored)
     if (yield from _is_open(keys)):

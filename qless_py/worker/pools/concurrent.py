@@ -127,7 +127,7 @@ class ConcurrentRunner:
             context.release([held])
             return
         held.job.watch(context.control)
-        context.job_log.started(held.job)
+        context.note_start(held.job)
         try:
             self._pool.start(held)
         except (OSError, RuntimeError) as error:
@@ -159,7 +159,7 @@ class ConcurrentRunner:
             self._sent.pop(lease, None)
             seconds = time.monotonic() - self._started.pop(lease)
             self._prefetch.record(held.job.klass_name, seconds)
-            self._context.job_log.ended(held.job, transition.call, seconds)
+            self._context.note_end(held.job, transition, seconds)
             self._context.acknowledger.add(transition)
 
     def _wait(self) -> None:

@@ -12,7 +12,7 @@ import selectors
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any, Final, NoReturn
@@ -25,7 +25,7 @@ from qless_py.handlers.fork_guard import ForkSignals
 from qless_py.handlers.logs import Event, fields_of
 from qless_py.handlers.outcomes import Snooze
 from qless_py.handlers.result import Transition
-from qless_py.protocol import Call
+from qless_py.protocol import Call, instrumentation
 from qless_py.worker import control_pipe, exit_hooks, sandbox, signals
 from qless_py.worker.child_context import ChildContext, HeldJob
 from qless_py.worker.child_process import exit_cause
@@ -241,7 +241,7 @@ class ProcessPool:
             prepare = functools.partial(self.on_signal, signal.SIGTERM, None)
             hooks = self._context.options.hooks
             if hooks.start_child():
-                transition = self._runner.run(job, prepare, self._complete)
+                transition = self._run_traced(job, prepare)
             else:
                 # A fault of the worker: the job runs later, and spends no retry on it.
                 transition = Transition.raised(job, Snooze(_HOOK_WAIT))
@@ -258,6 +258,17 @@ class ProcessPool:
                         stream.flush()
             finally:
                 os._exit(code)
+
+    def _run_traced(self, job: Job, prepare: Callable[[], object]) -> Transition:
+        if instrumentation.current is None:
+            return self._runner.run(job, prepare, self._complete)
+        instrumentation.current.begin(job)
+        transition = self._runner.run(job, prepare, self._complete)
+        call = transition.call
+        if self._completion:
+            call = protocol.jobs.complete_encoded(job.jid, job.lease, data=b"", result=b"")
+        instrumentation.current.end(job, call)
+        return transition
 
     def _complete(self, job: Job, value: Any) -> Transition:
         """Send only data and result of a job that just completes: the child makes the call."""

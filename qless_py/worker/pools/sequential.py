@@ -112,7 +112,7 @@ class SequentialRunner:
         context = self._context
         started = time.monotonic()
         held.job.watch(context.control)
-        context.job_log.started(held.job)
+        context.note_start(held.job)
         self._may_flush = True
         transition = self._runner.run(held.job, functools.partial(context.record_hard_limit, held))
         self._may_flush = False
@@ -121,5 +121,5 @@ class SequentialRunner:
         self._prefetch.record(held.job.klass_name, ended - started)
         if not context.acknowledger.has_kept:
             self._kept_since = ended
-        context.job_log.ended(held.job, transition.call, ended - started)
+        context.note_end(held.job, transition, ended - started)
         context.acknowledger.add(transition)
