@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import http.server
 import json
 import signal
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceRequest,
+)
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from qless_py import Client
 from tests import servers
 from tests.eventually import eventually
+from tests.worker import handlers
 from tests.worker.conftest import Running, Start
+from tests.worker.job_helpers import put as put_job
 
 pytestmark = [pytest.mark.fork, pytest.mark.any_server]
 
@@ -32,7 +40,7 @@ def spans(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[
 
 
 @pytest.fixture
-def start(launch: Start, server: servers.Server) -> Start:
+def start_app(launch: Start, server: servers.Server) -> Start:
     """Start a worker of the traced App."""
 
     def begin(*words: str) -> Running:
@@ -56,9 +64,9 @@ def lines(worker: Running) -> list[dict[str, Any]]:
     "words", [[], ["-c", "8"], ["--isolation", "job"], ["--isolation", "none"]], ids=" ".join
 )
 def test_a_trace_leads_from_the_put_through_follow_ups_and_retries_to_the_failure(
-    live: Client, start: Start, spans: Callable[[], list[dict[str, Any]]], words: list[str]
+    live: Client, start_app: Start, spans: Callable[[], list[dict[str, Any]]], words: list[str]
 ) -> None:
-    worker = start(*words)
+    worker = start_app(*words)
     for jid in (put(live, "first"), looped := put(live, "looped"), plain := put(live, "plain")):
         live.job(jid).wait(40)
     eventually(live.jobs.failed, worker.log.read_text)
@@ -96,9 +104,9 @@ def test_a_trace_leads_from_the_put_through_follow_ups_and_retries_to_the_failur
 
 
 def test_each_child_sets_up_its_own_exporter(
-    live: Client, start: Start, spans: Callable[[], list[dict[str, Any]]]
+    live: Client, start_app: Start, spans: Callable[[], list[dict[str, Any]]]
 ) -> None:
-    worker = start("--max-jobs", "1")
+    worker = start_app("--max-jobs", "1")
     for _ in range(2):
         live.job(put(live, "plain")).wait(40)
     worker.signal(signal.SIGTERM)
@@ -108,3 +116,104 @@ def test_each_child_sets_up_its_own_exporter(
     assert len(pids) == 2
     assert worker.process.pid not in pids
     assert f"setting up {worker.process.pid}" not in worker.log.read_text()
+
+
+def test_a_provider_that_was_set_before_the_fork_exports_from_each_child(
+    live: Client,
+    start_app: Start,
+    spans: Callable[[], list[dict[str, Any]]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TRACED", "before the fork")
+    worker = start_app()
+    jid = put(live, "first")
+    live.job(jid).wait(40)
+    worker.signal(signal.SIGTERM)
+    worker.wait()
+
+    found = spans()
+    assert {"process work", "inside", "create work"} <= {one["name"] for one in found}
+    assert {one["trace"] for one in found} == {TRACE}
+    assert worker.process.pid not in {one["pid"] for one in found}
+
+
+class Collector(http.server.ThreadingHTTPServer):
+    """Receives what OTLP exporters send over HTTP."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Receive)
+        self.received: list[tuple[str, bytes]] = []
+
+    def spans(self) -> list[Any]:
+        requests = [
+            ExportTraceServiceRequest.FromString(body)
+            for path, body in self.received
+            if path == "/v1/traces"
+        ]
+        return [
+            span
+            for request in requests
+            for resource in request.resource_spans
+            for scope in resource.scope_spans
+            for span in scope.spans
+        ]
+
+    def metrics(self) -> set[str]:
+        requests = [
+            ExportMetricsServiceRequest.FromString(body)
+            for path, body in self.received
+            if path == "/v1/metrics"
+        ]
+        return {
+            metric.name
+            for request in requests
+            for resource in request.resource_metrics
+            for scope in resource.scope_metrics
+            for metric in scope.metrics
+        }
+
+
+class _Receive(http.server.BaseHTTPRequestHandler):
+    server: Collector
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.received.append((self.path, body))
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *_args: object) -> None:
+        pass
+
+
+@pytest.fixture
+def collector() -> Iterator[Collector]:
+    with Collector() as made:
+        thread = threading.Thread(target=made.serve_forever)
+        thread.start()
+        yield made
+        made.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize("words", [[], ["--isolation", "job"]], ids=" ".join)
+def test_otel_exports_to_the_collector_that_the_environment_names(
+    live: Client,
+    start: Start,
+    collector: Collector,
+    monkeypatch: pytest.MonkeyPatch,
+    words: list[str],
+) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{collector.server_port}")
+    worker = start("--otel", *words)
+    jid = put_job(live, handlers.double, {"number": 3})
+    live.job(jid).wait(40)
+    worker.signal(signal.SIGTERM)
+    assert worker.wait() == 0, worker.log.read_text()
+
+    (span,) = collector.spans()
+    shown = {one.key: one.value.string_value for one in span.attributes}
+    assert (span.name, shown["messaging.message.id"]) == ("process work", jid)
+    assert "qless_jobs_completed" in collector.metrics()

@@ -46,7 +46,11 @@ def set_up() -> TracerProvider:
     return provider
 
 
-app = qless_py.App(tracing=set_up)
+if os.environ.get("TRACED") == "before the fork":
+    trace.set_tracer_provider(set_up())
+    app = qless_py.App(tracing=True)
+else:
+    app = qless_py.App(tracing=set_up)
 
 
 @app.job(queue="work")
