@@ -2,7 +2,8 @@
 -- Declares a recurring job: every interval ms, first after the offset, or at the ticks of a cron
 -- expression. Replaces the recurring job with this jid, except for the number of its children. With
 -- the option upsert a paused one stays paused, and one with the same schedule continues with its
--- next tick. With check_only it is refused as it would be, but nothing is written.
+-- next tick. With paused it begins paused. With check_only it is refused as it would be, but
+-- nothing is written.
 -- Errors: BADARG TOOLARGE EXISTS
 -- Events: none
 -- Flags: none

@@ -42,6 +42,10 @@ TOPICS: Final = {
         "stats": "qless_py.cli.stats:stats",
         "listen": "qless_py.cli.listen:listen",
     },
+    "Moving jobs": {
+        "export": "qless_py.cli.export:export",
+        "import": "qless_py.cli.import_jobs:import_command",
+    },
     "Store and settings": {
         "config": "qless_py.cli.config:config",
         "token": "qless_py.cli.token:token",

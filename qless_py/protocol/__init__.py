@@ -17,6 +17,7 @@ from qless_py.protocol import (
     stats,
     throttles,
     tokens,
+    transfers,
     users,
     workers,
 )
@@ -41,6 +42,7 @@ __all__ = [
     "stats",
     "throttles",
     "tokens",
+    "transfers",
     "users",
     "workers",
 ]

@@ -77,7 +77,7 @@ def recur(  # noqa: PLR0913, PLR0917 - what makes a recurring job
     if "cron" in when:
         if interval is not None or offset:
             raise BadArgumentError("cron takes no interval and no offset")
-        wire |= _ticks(settings, when["cron"], when.get("zone", "UTC"), wire)
+        wire |= ticks_of(settings, when["cron"], when.get("zone", "UTC"), wire)
     else:
         _refuse_zone(when)
         every = arguments.span("interval", interval, _SHORTEST)
@@ -194,7 +194,7 @@ def _refuse_zone(when: Mapping[str, Any]) -> None:
         raise BadArgumentError("a zone needs a cron expression")
 
 
-def _ticks(settings: Settings, cron: str, zone: str, span: Mapping[str, Any]) -> dict[str, Any]:
+def ticks_of(settings: Settings, cron: str, zone: str, span: Mapping[str, Any]) -> dict[str, Any]:
     """Compute the next ticks; refuse an expression that never fires between start and end."""
     made = Cron(cron, zone)
     now = round(settings.clock() * 1000)
@@ -224,7 +224,7 @@ def _new_ticks(
         _refuse_zone(when)
         return {}
     span = {**job.span, **{name: wire[name] for name in ("start", "end") if name in wire}}
-    return _ticks(job.settings, cron, when.get("zone", job.zone or "UTC"), span)
+    return ticks_of(job.settings, cron, when.get("zone", job.zone or "UTC"), span)
 
 
 # Declaring all recurring jobs of a deployment.

@@ -8,6 +8,7 @@ from typing import Any, Final
 import msgpack
 
 Call = tuple[str, list[Any]]
+RESTORED: Final = {"jid": "new", "klass": "K", "queue": "work", "put_at": 5}
 
 TRUE: Final = True
 NAN, INF = float("nan"), float("inf")
@@ -246,6 +247,7 @@ def recur_new_options() -> list[dict[str, Any]]:
         *_each("group", *NAMES, 5),
         *_each("upsert", 1, "true"),
         *_each("check_only", 1, "true"),
+        *_each("paused", 1, "true"),
         {"start": 5, "end": 4},
         {"end": 5},
     ]
@@ -316,6 +318,34 @@ def jobs_of_many() -> list[Any]:
     return [*lists, *([good | options] for options in put_options())]
 
 
+def restored() -> list[Any]:
+    """List jobs that no restoring call may accept."""
+    good = RESTORED
+    failed = good | {"state": "failed", "ended_at": 5}
+    failure = {"group": "g", "message": "m", "when": 5, "worker": "w"}
+    wrong = [
+        *_each("put_at", *PACKED_INTEGERS, -1), *_each("eligible_at", *PACKED_INTEGERS, -1),
+        *_each("left", *PACKED_INTEGERS, -2, 2**31), *_each("crashes", *PACKED_INTEGERS, -1),
+        *_each("stalls", *PACKED_INTEGERS, -1), *_each("tries", 5, "x" * 4001),
+        *_each("tags", "a", ["a b"], ["a", "a"]),
+        *_each("spawned_from", "a b", 5), *_each("depends", "a", ["a b"], ["a", "a"]),
+        *_each("waits", "a", ["a b"]), *_each("policies", [1], {"a": "dream"}, {"a b": "run"}),
+        *_each("history", [], 5, [5], [["put"]], [["put", "x"]], [["put", 5, 5]], [["", 5]]),
+        *_each("failure", 5, {}, failure | {"when": -1}, failure | {"more": 1}, {"group": "g"}),
+        *_each("state", "waiting", 5), *_each("result", *PACKED_INTEGERS, 0, 2),
+        *_each("unique", {"key": "a b"}, 5), *_each("delay", 5), *_each("expires_in", 5),
+        *_each("on_conflict", "replace"), *_each("expects", ["a"]), {"parent": "a", "lease": "1.n"},
+        {"ended_at": 5}, {"state": "complete"},
+    ]  # fmt: skip
+    return [
+        [5], [{}], [good, good], {"a": good}, [], [good | {"data": "{}"}], [failed],
+        [failed | {"failure": failure, "at": 5}], [failed | {"failure": failure, "batch": "batch"}],
+        [failed | {"state": "complete", "depends": ["plain"]}],
+        [{name: value for name, value in good.items() if name != "put_at"}],
+        *([good | one] for one in wrong),
+    ]  # fmt: skip
+
+
 def templates(lease: str) -> list[tuple[str, list[tuple[Any, str]], tuple[Any, ...]]]:
     """Name for each script good arguments with their kinds, and wrong values of its last map."""
     held = [("runs", "job"), (lease, "lease")]
@@ -335,6 +365,7 @@ def templates(lease: str) -> list[tuple[str, list[tuple[Any, str]], tuple[Any, .
           *_each("turn", *PACKED_INTEGERS, -1, 2**31),
           *_each("weights", 5, "x", ["work"], {"other": 1}, {"work": "1"}, {"work": NAN},
                  {"work": 0}, {"work": -1}, {"work": 1e7}))),
+        ("restore", [("5", "whole"), ([RESTORED], "map"), ("{}", "data")], ()),
         ("tick", [], ()),
         ("heartbeat", [*held, ("", "data")], ()),
         ("heartbeat_many", [([["runs", lease]], "leases")], ()),
@@ -442,6 +473,7 @@ def templates(lease: str) -> list[tuple[str, list[tuple[Any, str]], tuple[Any, .
         ("read/sizes", [([{"set": "waiting", "queue": "work"}], "indexes")], ()),
         ("read/events", [("0", "event"), ("10", "positive")], ()),
         ("read/heads", [(["work"], "names")], ()),
+        ("read/parents", [(["child"], "many")], ()),
         ("read/config", [], ()),
         ("read/length", [("work", "name")], ()),
         ("read/batch", [("batch", "name")], ()),
@@ -485,6 +517,7 @@ CONFLICTS: Final[tuple[Call, ...]] = (
     ("batch_close", ["batch", "done"]),
     ("track", ["tick"]),
     *(("put_many", ["work", jobs, "{}"]) for jobs in jobs_of_many()),
+    *(("restore", ["5", jobs, "{}"]) for jobs in restored()),
     *(("config_set", list(pair)) for pair in CONFIG),
 )
 

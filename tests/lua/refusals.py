@@ -34,6 +34,10 @@ def of_puts() -> Refusals:
     def put_many(given: dict[str, Any], data: str = "{}") -> list[Any]:
         return ["work", [{"jid": "parent", "klass": "K", **given}], data]
 
+    def restore(given: dict[str, Any], data: str = "{}") -> list[Any]:
+        job = {"queue": "work", "jid": "new", "klass": "K", "put_at": 1}
+        return ["0", [{**job, **given}], data]
+
     requeue: dict[str, list[Any]] = {code: put(given) for code, given in options.items()}
     requeue["NOJOB"] = ["work", "nobody", "K", "{}", {}]
     return {
@@ -41,6 +45,14 @@ def of_puts() -> Refusals:
         "put_many": {code: put_many(given) for code, given in options.items()}
         | {"TOOLARGE": put_many({}, LARGE)},
         "requeue": requeue | {"TOOLARGE": put({}, LARGE)},
+        "restore": {
+            "BADARG": restore({"put_at": "yesterday"}),
+            "TOOLARGE": restore({}, LARGE),
+            "EXISTS": restore({"jid": "last", "batch": "batch"}),
+            "CYCLE": restore({"depends": ["new"]}),
+            "NOBATCH": restore({"batch": "nobatch"}),
+            "BATCHCLOSED": restore({"batch": "closed"}),
+        },
     }
 
 
@@ -200,7 +212,7 @@ def of_queries() -> Refusals:
         "throttle": ["queue:", 0, 1], "throttles": ["", 251], "user": ["a b", ""],
         "users": ["a b", "", 1], "token": ["a b"], "tokens": [],
         "running": ["a b", 0, 1], "blocked": ["work", 0, 101],
-        "heads": [["a b"]], "sizes": [[{"set": "dreams"}]],
+        "heads": [["a b"]], "parents": [["a b"]], "sizes": [[{"set": "dreams"}]],
         "search": [[{"set": "dreams"}], "", 0, 1, 1, []],
     }  # fmt: skip
     found: Refusals = {f"read/{name}": {"BADARG": args} for name, args in wrong.items()}

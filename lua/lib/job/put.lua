@@ -128,7 +128,8 @@ local function forget_plans(s)
   s.planned_unique_keys, s.planned_batches = nil, nil
 end
 
-local function new_job(s, spec)
+-- A job that is not stored yet.
+function put.new_job(s, spec)
   local record = { klass = spec.klass, retries = spec.retries or 5 }
   if s.has_tracked_jobs and redis.call("ZSCORE", keys.tracked(), spec.jid) then
     record.tracked = true
@@ -175,7 +176,7 @@ function put.apply(s, plan, at)
   end
   local more = plan.options or plan.existing
   local job = plan.existing and require("lib.job.put_options").replace_existing(s, plan)
-    or new_job(s, spec)
+    or put.new_job(s, spec)
   local record = job.record
   record.queue, record.put_at = spec.queue, at or s.now
   record.generation = session.next(s)

@@ -118,6 +118,10 @@ local function check_span(record, tick, is_upsert)
   errors.bad("this schedule never fires")
 end
 
+local function is_paused(given, before)
+  return given.paused or (given.upsert and before and before.record.paused)
+end
+
 -- Makes the record, which the caller writes, with its `tick`. Refuses a schedule that never fires.
 function declaration.make(s, before, given, plain)
   local record = record_of(given, plain)
@@ -125,7 +129,7 @@ function declaration.make(s, before, given, plain)
   if before then
     keep_counters(record, before.record)
   end
-  record.paused = given.upsert and before and before.record.paused or nil
+  record.paused = is_paused(given, before) or nil
   if given.upsert and before and has_same_schedule(record, before.record) then
     self.tick = continue(s, record, before)
   else

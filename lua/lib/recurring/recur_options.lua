@@ -64,7 +64,8 @@ local SCHEDULE = {
   final = check.boolean,
 }
 
-local AT_FIRST = { group = check.name, upsert = check.boolean, check_only = check.boolean }
+local AT_FIRST = { group = check.name, upsert = check.boolean, check_only = check.boolean,
+  paused = check.boolean }
 
 local function clears(validate)
   return function(what, value)

@@ -1,0 +1,41 @@
+"""Restore exported jobs, and read what an export needs beyond the jobs themselves."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from qless_py.protocol import puts
+from qless_py.protocol.call import Call, pack, unpack
+from qless_py.protocol.puts import PutReply
+
+Edges = dict[str, tuple[str, bool]]
+"""The parents of a job, each with the policy of the edge and whether the job still waits for it."""
+
+
+def restore(
+    remember: int, jobs: Sequence[Mapping[str, Any]], data: Sequence[bytes]
+) -> Call[list[PutReply]]:
+    """Restore up to 100 encoded jobs, all or none; each jid is remembered for `remember` ms.
+
+    Results follow the data of the jobs, and each job with a result has its position.
+    """
+    return Call("restore", (remember, pack(jobs), *data), _replies)
+
+
+def _replies(reply: bytes | None) -> list[PutReply]:
+    return [puts.put_reply(pair) for pair in unpack(reply)]
+
+
+def parents(jids: Sequence[str]) -> Call[list[Edges | None]]:
+    """Read the parents of up to 100 jobs; `None` for a job whose parents do not fit in the reply.
+
+    The first job always fits.
+    """
+    return Call("read/parents", (pack(list(jids)),), _edges)
+
+
+def _edges(reply: bytes | None) -> list[Edges | None]:
+    return [None if one is False else _parents(one) for one in unpack(reply)]
+
+
+def _parents(shown: Any) -> Edges:
+    return {str(jid): (str(policy), bool(waits)) for jid, (policy, waits) in dict(shown).items()}
