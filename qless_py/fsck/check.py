@@ -21,9 +21,11 @@ from qless_py.fsck import (
 )
 from qless_py.fsck.layout import TYPES
 from qless_py.fsck.namespace import Namespace
-from qless_py.fsck.rules import Finding, Rule, Unit, findings, unit
+from qless_py.fsck.rules import Command, Finding, Rule, Unit, findings, read, unit
 
 PAGE = 1000
+# Keys whose first pages are read in one round trip.
+KEYS_AT_ONCE = 50
 
 KeyRule = Callable[[Namespace, str], Rule]
 
@@ -155,7 +157,8 @@ def sample(redis: redis_py.Redis, namespace: str, seconds: float, most: int = 10
             yield key
         result.is_whole = time.monotonic() <= deadline
 
-    found = findings(redis, _units(redis, ns, keys_in_time()), ns.refresh)
+    # One by one, since a key with many entries can take much of the time.
+    found = findings(redis, _units(redis, ns, keys_in_time(), at_once=1), ns.refresh)
     result.findings = list(dict.fromkeys(islice(found, most)))
     return result
 
@@ -173,42 +176,47 @@ def _keys(redis: redis_py.Redis, ns: Namespace, deadline: float = math.inf) -> I
             break
 
 
-def _units(redis: redis_py.Redis, ns: Namespace, names: Iterable[bytes]) -> Iterator[Unit]:
-    for key in names:
-        yield unit(keys.form, ns, key)
-        parsed = ns.keys.parse(key)
-        if parsed is None:
-            continue
-        pattern, name = parsed
-        for rule in KEY_RULES.get(pattern, ()):
-            yield unit(rule, ns, name)
-        if any(pattern == known for _, known in jobs.ATTACHED):
-            yield unit(jobs.attached, ns, pattern, name)
-        if TYPES[pattern] in SCANS:  # A quarantined copy has no rules.
-            for entry in _entries(redis, pattern, key):
+def _units(
+    redis: redis_py.Redis, ns: Namespace, names: Iterable[bytes], at_once: int = KEYS_AT_ONCE
+) -> Iterator[Unit]:
+    remaining = iter(names)
+    while batch := list(islice(remaining, at_once)):
+        known = [(key, found) for key in batch if (found := ns.keys.parse(key))]
+        scanned = [(key, pattern) for key, (pattern, _) in known if _has_entry_rules(pattern)]
+        first = read(redis, [_scan(pattern, key, 0) for key, pattern in scanned])
+        pages = dict(zip((key for key, _ in scanned), first, strict=True))
+        for key in batch:
+            yield unit(keys.form, ns, key)
+        for key, (pattern, name) in known:
+            for rule in KEY_RULES.get(pattern, ()):
+                yield unit(rule, ns, name)
+            if any(pattern == known for _, known in jobs.ATTACHED):
+                yield unit(jobs.attached, ns, pattern, name)
+            for entry in _entries(redis, pattern, key, pages.get(key)):
                 yield from _entry_units(ns, pattern, name, entry)
 
 
-def _entries(redis: redis_py.Redis, pattern: str, key: bytes) -> Iterator[bytes]:
-    """Yield the members or fields of a key, read in pages."""
-    verb = SCANS[TYPES[pattern]]
-    if not _has_entry_rules(pattern):
-        return
-    cursor: Any = 0
-    while True:
-        try:
-            cursor, page = redis.execute_command(verb, key, cursor, "COUNT", PAGE)
-        except redis_py.ResponseError:
-            # The key has the wrong type for its name, which `keys.form` reports.
-            return
-        for entry in page:
-            yield entry[0] if verb == "ZSCAN" else entry
+def _entries(redis: redis_py.Redis, pattern: str, key: bytes, page: Any) -> Iterator[bytes]:
+    """Yield the members or fields of a key, of which the first page has been read.
+
+    A key without rules for its entries has none. Nor has one of another type than its name says,
+    which `keys.form` reports.
+    """
+    while page is not None:
+        cursor, entries = page
+        for entry in entries:
+            yield entry[0] if TYPES[pattern] == "zset" else entry
         if int(cursor) == 0:
             return
+        (page,) = read(redis, [_scan(pattern, key, cursor)])
+
+
+def _scan(pattern: str, key: bytes, cursor: Any) -> Command:
+    return SCANS[TYPES[pattern]], key, cursor, "COUNT", PAGE
 
 
 def _has_entry_rules(pattern: str) -> bool:
-    return (
+    return TYPES[pattern] in SCANS and (  # A quarantined copy has no rules.
         pattern in jobs.CLAIMS
         or pattern in keys.HISTORY
         or pattern in LISTS

@@ -1,5 +1,6 @@
 """Unpack stored jobs and other packed values, without trusting their form."""
 
+import functools
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,6 +77,8 @@ class Record:
         return self.state in ("complete", "failed")
 
 
+# Several rules look at the same job. Nobody changes a record.
+@functools.lru_cache(maxsize=256)
 def job(value: bytes | None) -> Record | None:
     """Unpack a stored job; None if there is none."""
     if value is None:
@@ -94,9 +97,8 @@ def packed_map(value: bytes, keep: tuple[str, ...] = ()) -> dict[str, Any]:
         return {}
     if not isinstance(fields, dict):
         raise UnreadableError("the value is not a map")
-    return {
-        text(name): (one if text(name) in keep else _readable(one)) for name, one in fields.items()
-    }
+    named = ((text(name), one) for name, one in fields.items())
+    return {name: one if name in keep else _readable(one) for name, one in named}
 
 
 def _unpacked(value: bytes) -> Any:

@@ -8,7 +8,7 @@ its reads are proved to belong to one instant: a transition between two reads ca
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, ParamSpec
 
 import redis as redis_py
@@ -90,14 +90,16 @@ def _suspects(redis: redis_py.Redis, batch: list[Unit]) -> list[Unit]:
         waiting: list[tuple[Unit, Rule]] = []
         wanted: list[list[Command]] = []
         for (one, rule), reply in zip(running, replies, strict=True):
-            commands, found = _advance(one, rule, reply)
-            if commands is None:
+            asked, found = _advance(one, rule, reply)
+            if asked is None:
                 suspects += [one] if found else []
             else:
                 waiting.append((one, rule))
-                wanted.append(commands)
-        answers = iter(read(redis, [command for commands in wanted for command in commands]))
-        replies = [list(islice(answers, len(commands))) for commands in wanted]
+                wanted.append(asked)
+        # Many rules read the same record, so each command is sent once.
+        commands = list(dict.fromkeys(chain.from_iterable(wanted)))
+        answers = dict(zip(commands, read(redis, commands), strict=True))
+        replies = [[answers[command] for command in asked] for asked in wanted]
         running = waiting
     return suspects
 
