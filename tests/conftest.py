@@ -86,17 +86,26 @@ def server(request: pytest.FixtureRequest, server_name: str) -> Iterator[servers
         yield running
 
 
-@pytest.fixture
-def redis(server: servers.Server) -> Iterator[redis_py.Redis]:
-    """Return a connection to an empty keyspace; loaded scripts stay, to keep tests quick."""
+@pytest.fixture(scope="session")
+def _keeper(server: servers.Server) -> Iterator[redis_py.Redis]:
+    """Return the connection that empties and checks the keyspace, the same for all tests."""
     with server.connect() as connection:
-        # An idle worker that a test has killed may not be gone yet for the server, and would still
-        # be given the first job of this one.
-        for client in connection.client_list():
-            if "b" in client["flags"]:
-                connection.client_kill_filter(_id=client["id"])
-        connection.config_set("maxmemory", 0)
-        connection.flushall()
+        yield connection
+
+
+@pytest.fixture
+def redis(server: servers.Server, _keeper: redis_py.Redis) -> Iterator[redis_py.Redis]:
+    """Return a connection to an empty keyspace; loaded scripts stay, to keep tests quick."""
+    # An idle worker that a test has killed may not be gone yet for the server, and would still be
+    # given the first job of this one.
+    for client in _keeper.client_list():
+        if "b" in client["flags"]:
+            _keeper.client_kill_filter(_id=client["id"])
+    with _keeper.pipeline() as pipeline:
+        pipeline.config_set("maxmemory", 0)
+        pipeline.flushall()
+        pipeline.execute()
+    with server.connect() as connection:
         yield connection
 
 
@@ -138,8 +147,7 @@ def _keyspace_is_sound(request: pytest.FixtureRequest) -> Iterator[None]:
     yield
     if not uses_it or request.node.get_closest_marker("corrupts"):
         return
-    with request.getfixturevalue("server").connect() as connection:
-        findings = invariants.findings(connection)
+    findings = invariants.findings(request.getfixturevalue("_keeper"))
     if findings:
         pytest.fail("the test left a broken keyspace:\n" + "\n".join(map(str, findings)))
 
