@@ -1,6 +1,6 @@
 """The HTTP door: put, work, inspect and operate with any language, below `/api/v1`."""
 
-from qless_py.http.api import create_api, create_api_blueprint
+from qless_py.http.api import create_api, create_api_blueprint, create_tasks_blueprint
 from qless_py.http.config import HttpConfig
 
-__all__ = ["HttpConfig", "create_api", "create_api_blueprint"]
+__all__ = ["HttpConfig", "create_api", "create_api_blueprint", "create_tasks_blueprint"]

@@ -18,12 +18,13 @@ from qless_py.http.authentication import bearer_token
 from qless_py.http.config import HttpConfig
 from qless_py.http.context import Api
 from qless_py.http.problems import Problem
-from qless_py.http.routes import SUBJECTS
+from qless_py.http.routes import SUBJECTS, tasks
 
 logger = logging.getLogger(__name__)
 
 PREFIX: Final = "/api/v1"
 _METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE")
+_OTHER_METHODS: Final = ("GET", "PUT", "PATCH", "DELETE")
 
 
 def create_api_blueprint(
@@ -42,6 +43,27 @@ def create_api_blueprint(
     return blueprint
 
 
+def create_tasks_blueprint(
+    client: Client | App, config: HttpConfig | None = None, *, name: str = "qless_py_tasks"
+) -> Blueprint:
+    """Return a blueprint that takes tasks at `/queue`, as Miyamoto and App Engine do."""
+    made = Api(client.client if isinstance(client, App) else client, config or HttpConfig())
+    blueprint = Blueprint(name, __name__, static_folder=None)
+    _add_guards(blueprint, made)
+    tasks.routes.add_to(blueprint)
+
+    @blueprint.route("/queue", defaults={"queue": ""}, methods=_OTHER_METHODS)
+    @blueprint.route("/queue/<queue>", methods=_OTHER_METHODS)
+    def refuse(queue: str) -> Response:
+        place = f"/queue/{queue}".rstrip("/")
+        detail = f"{place} takes POST, not {request.method}"
+        response = problems.response(Problem("method-not-allowed", detail))
+        response.headers["Allow"] = "POST"
+        return response
+
+    return blueprint
+
+
 def create_api(
     client: Client | App | None = None,
     config: HttpConfig | None = None,
@@ -49,12 +71,14 @@ def create_api(
     url: str | None = None,
     namespace: str | None = None,
 ) -> Flask:
-    """Return a WSGI application that serves the API alone, for a client or an App.
+    """Return a WSGI application that serves the API and `/queue` alone, for a client or an App.
 
     Without one it connects to `url`, as `Client` does.
     """
     app = Flask("qless_py.http", static_folder=None, template_folder=None)
-    app.register_blueprint(create_api_blueprint(client or Client(url, namespace=namespace), config))
+    served = client or Client(url, namespace=namespace)
+    app.register_blueprint(create_api_blueprint(served, config))
+    app.register_blueprint(create_tasks_blueprint(served, config))
     return app
 
 

@@ -11,6 +11,7 @@ from flask import request, url_for
 from pydantic import ValidationError
 from redis.exceptions import RedisError
 from werkzeug.exceptions import HTTPException
+from werkzeug.routing import BuildError
 from werkzeug.wrappers import Response
 
 from qless_py import errors
@@ -41,6 +42,7 @@ CODES: Final[Mapping[str, tuple[int, str]]] = MappingProxyType(
         "worker-dead": (409, "This worker was reported dead; begin again under another name."),
         "data-too-large": (413, "Data or a result is larger than `max-data-size`."),
         "body-too-large": (413, "The body is larger than this API accepts."),
+        "form-required": (415, "A task is sent as a form or as JSON."),
         "json-required": (415, "A body needs the content type application/json."),
         "invalid": (422, "A field is unknown, missing, or has a wrong type or value."),
         "bad-config": (422, "The option is unknown or its value is invalid."),
@@ -93,9 +95,17 @@ class Problem(Exception):  # noqa: N818 - becomes a response, like an HTTPExcept
 
     def as_map(self) -> dict[str, Any]:
         """Return the problem as a JSON object; its type is a path of this API that explains it."""
-        kind = url_for(f"{request.blueprint}.get_problem", code=self.code)
+        kind = _place(self.code)
         found = {"type": kind, "title": self.title, "status": self.status}
         return {**found, "code": self.code, "detail": self.detail, **self.more}
+
+
+def _place(code: str) -> str:
+    """Return the path of this API that explains a code."""
+    try:
+        return url_for(f"{request.blueprint}.get_problem", code=code)
+    except BuildError:  # A route that is served outside of /api/v1.
+        return f"{request.script_root}/api/v1/problems/{code}"
 
 
 def response(problem: Problem) -> Response:

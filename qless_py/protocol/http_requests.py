@@ -185,14 +185,15 @@ def _body(data: Mapping[str, Any]) -> tuple[str | None, bytes]:
                 text = json.dumps(value, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
                 return "json", text.encode()
             case _:
-                return "form", _form(value)
+                return "form", form(value)
     except (binascii.Error, UnicodeEncodeError, TypeError, ValueError, RecursionError) as error:
         if isinstance(error, BadArgumentError):
             raise
         raise BadArgumentError(f"{kinds[0]} cannot be sent: {error}") from error
 
 
-def _form(value: Any) -> bytes:
+def form(value: Any) -> bytes:
+    """Return a map or pairs as a form; a list in a map gives its field several times."""
     pairs = value.items() if isinstance(value, Mapping) else value
     if isinstance(value, str | bytes) or not isinstance(pairs, Iterable):
         raise BadArgumentError("form is neither a map nor a list of pairs")

@@ -3,35 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final, Literal, TypeVar
+from typing import Any, Final, Literal
 
 from flask import request, url_for
 from pydantic import Field
 
 from qless_py.errors import QlessError
 from qless_py.handlers.retry import RetryPolicy
-from qless_py.http.context import api, caller, client
+from qless_py.http.context import caller, client
 from qless_py.http.fields import Answer, Instant, JsonValue, Line, Model, Name, Number, Seconds
+from qless_py.http.idempotency import KEY_HEADER, idempotency_key, idempotent
 from qless_py.http.problems import Problem, code_of
-from qless_py.http.route import Reply, Routes, read_body
-from qless_py.protocol import puts
-from qless_py.protocol.call import Call
+from qless_py.http.route import Reply, Routes
+from qless_py.protocol import http_requests, puts
 from qless_py.protocol.codec import JsonCodec
 from qless_py.protocol.options import JidConflict, ParentPolicy, UniqueConflict, UniqueScope
 from qless_py.protocol.puts import PutReply
 from qless_py.protocol.records import EncodedJob
 
-T = TypeVar("T")
-
 routes = Routes("put", "Put jobs into queues.")
 
 _MOST: Final = 1000
 _PER_CALL: Final = 100
-_KEY_LENGTH: Final = 255
-_KEY_HEADER: Final = {
-    "Idempotency-Key": "Any text of up to 255 characters. The same request sent again with the "
-    "same key gets the first answer and puts nothing twice."
-}
 _REFUSALS: Final = (
     "already-exists", "batch-closed", "batch-not-found", "cycle", "data-too-large", "key-reused",
     "store-full",
@@ -107,7 +100,7 @@ class PutsAnswer(Answer):
     scope="put",
     returns={201: PutAnswer, 200: PutAnswer},
     problems=_REFUSALS,
-    headers=_KEY_HEADER,
+    headers=KEY_HEADER,
     links={"GetJob": {"operationId": "get_job", "parameters": {"jid": "$response.body#/jid"}}},
 )
 def put_job(queue: Name, body: JobBody) -> Reply:
@@ -117,9 +110,9 @@ def put_job(queue: Name, body: JobBody) -> Reply:
     """
     job = _encoded(queue, body)
     call = puts.put_encoded(queue, job.jid, job.klass, job.data, job.options)
-    reply = client().run(_idempotent(call, 0))
+    reply = client().run(idempotent(call, 0))
     headers = {"Location": job_url(reply.jid)}
-    if _key() is not None and reply.created and reply.jid != job.jid:
+    if idempotency_key() is not None and reply.created and reply.jid != job.jid:
         headers["Idempotency-Replayed"] = "true"
     return Reply(_answer(reply), 201 if reply.created else 200, headers)
 
@@ -129,7 +122,7 @@ def put_job(queue: Name, body: JobBody) -> Reply:
     scope="put",
     returns={201: PutsAnswer},
     problems=_REFUSALS,
-    headers=_KEY_HEADER,
+    headers=KEY_HEADER,
 )
 def put_jobs(queue: Name, body: JobsBody) -> Any:
     """Put up to 1,000 jobs.
@@ -150,7 +143,7 @@ def put_jobs(queue: Name, body: JobsBody) -> Any:
     done: list[PutReply] = []
     for number, call in enumerate(calls):
         try:
-            replies: list[PutReply] = client().run(_idempotent(call, number))
+            replies: list[PutReply] = client().run(idempotent(call, number))
         except QlessError as error:
             raise Problem(code_of(error), str(error), put=len(done)) from error
         done += replies
@@ -169,7 +162,11 @@ def _answer(reply: PutReply) -> dict[str, Any]:
 def _encoded(queue: str, body: JobBody) -> EncodedJob:
     caller().require_queue(queue)
     caller().require_klass(body.klass)
-    return puts.encode(client().settings, body.klass, body.data, put_options(body))
+    data, options = body.data, put_options(body)
+    if body.klass == http_requests.KLASS:
+        data = http_requests.checked(data)
+        options["throttles"] = http_requests.with_throttle(data, options.get("throttles"))
+    return puts.encode(client().settings, body.klass, data, options)
 
 
 def put_options(body: JobBody) -> dict[str, Any]:
@@ -185,20 +182,3 @@ def _policy(given: Mapping[str, Any]) -> Mapping[str, Any]:
     if not given:
         raise Problem("invalid", "body retry: the policy is empty")
     return given
-
-
-def _key() -> str | None:
-    given = request.headers.get("Idempotency-Key")
-    if given is not None and not 1 <= len(given) <= _KEY_LENGTH:
-        raise Problem("invalid", f"Idempotency-Key does not have 1 to {_KEY_LENGTH} characters")
-    return given
-
-
-def _idempotent(call: Call[T], number: int) -> Call[T]:
-    """Return the call under the Idempotency-Key of the request, which belongs to its sender."""
-    key = _key()
-    if key is None:
-        return call
-    name = f"{caller().name}\0{number}\0{key}"
-    content = request.path.encode() + b"\0" + read_body()
-    return call.idempotent(name, content, api().config.idempotency_life)
