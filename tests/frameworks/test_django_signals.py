@@ -1,4 +1,4 @@
-"""The signals of tasks, and what a job leaves behind in Django."""
+"""The signals of tasks."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from django.db import connections, transaction
 
 from qless_py import Client
 from qless_py.frameworks.django import QlessBackend, app
@@ -105,24 +104,3 @@ def test_a_receiver_that_raises_does_not_change_the_end_of_a_task(
 
     assert isolated.job(result.id).state == "complete"
     assert "cannot note the end" in caplog.text
-
-
-def test_a_job_leaves_no_language_zone_urls_or_connection(isolated: Client) -> None:
-    tasks.leave_state.enqueue()
-    result = tasks.show_state.enqueue()
-
-    run()
-    result.refresh()
-
-    assert result.return_value == ["en-us", "UTC", None]
-    assert connections["default"].connection is None or connections["default"].is_usable()
-    del isolated
-
-
-def test_a_connection_in_a_transaction_of_the_test_stays_open(isolated: Client) -> None:
-    with transaction.atomic():
-        held = connections["default"].connection
-        tasks.leave_state.enqueue()
-        run()
-        assert connections["default"].connection is held
-    del isolated
