@@ -142,11 +142,14 @@ class _Modules:
             }
             command = inline_keys.without_unused_alias(inline_keys.inline(command, keys))
             before = _NAMES + self._guard(keys)
-        kept = tree_shake.reachable(texts, command)
+        reached = tree_shake.reached(texts, command)
+        kept = {name: text for name, module in reached.items() if (text := module.text())}
         if not kept:
             return before + command
-        early = tree_shake.split_early(texts, command, self._early(kept, command))
-        return before + tree_shake.link(kept, early, command)
+        early = self._early(kept, command)
+        now = tree_shake.reached(texts, command, early)
+        split = {name: reached[name].split(now[name]) for name in early}
+        return before + tree_shake.link(kept, split, command)
 
     def _guard(self, keys: str) -> str:
         """Return the text that replaces `redis` by the guarded table, if there is one."""

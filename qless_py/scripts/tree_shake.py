@@ -13,9 +13,10 @@ from functools import cache
 from typing import Final
 
 _CLOSING = ("end", "}", ")", "else", "until", "]")
-_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
-_WORD = re.compile(r"(?<![\w.:])[A-Za-z_]\w*")
-_FIELD = re.compile(r"(?<![\w.:])([A-Za-z_]\w*)\.([A-Za-z_]\w*)")
+# A string, or else a name with the field that follows it.
+_NAME = re.compile(r'"(?:[^"\\]|\\.)*"|(?<![\w.:])([A-Za-z_]\w*)(?:\.([A-Za-z_]\w*))?')
+_DEFINED = re.compile(r"(?:function )?(\w+)\.(\w+)\b")
+_FILLED = re.compile(r"^  (\w+)\.(\w+)\[", re.MULTILINE)
 _REQUIRE = re.compile(r'require\("(lib(?:\.[a-z0-9_]+)+)"\)(?:\.([A-Za-z_]\w*))?')
 _ALIAS = re.compile(r'local ([A-Za-z_]\w*) = [^\n]*require\("(lib(?:\.[a-z0-9_]+)+)"\)(?!\.)')
 _LOCAL = re.compile(r"local (?:function )?([A-Za-z_]\w*(?:, [A-Za-z_]\w*)*)")
@@ -59,9 +60,13 @@ class _Names:
 
 @cache
 def _names(text: str) -> _Names:
-    bare = _STRING.sub('""', text)
-    requires = [(lib, name) for lib, name in _REQUIRE.findall(text) if name]
-    return _Names(Counter(_WORD.findall(bare)), _FIELD.findall(bare), requires)
+    names = [(name, field) for name, field in _NAME.findall(text) if name]
+    requires = _REQUIRE.findall(text) if "require" in text else ()
+    return _Names(
+        Counter(name for name, _ in names),
+        [(name, field) for name, field in names if field],
+        [(lib, field) for lib, field in requires if field],
+    )
 
 
 @dataclass(slots=True)
@@ -105,6 +110,7 @@ class _Source:
                 self.always.append(chunk)
             for symbol in chunk.provides:
                 self.providers.setdefault(symbol, []).append(chunk)
+        self._links: dict[int, tuple[list[_Chunk], list[Use]]] = {}
 
     def _classify(self, chunk: _Chunk) -> None:
         chunk.aliases = dict(_ALIAS.findall(chunk.text))
@@ -120,19 +126,38 @@ class _Source:
         elif self.name and (own := self._own_fields(chunk.text)):
             chunk.provides = {f"{self.name}.{name}" for name in own}
 
+    def links(self, chunk: _Chunk) -> tuple[list[_Chunk], list[Use]]:
+        """Return the statements whose names one uses, and its uses of other modules."""
+        found = self._links.get(chunk.place)
+        if found is None:
+            found = self._links[chunk.place] = list(self._needed(chunk)), list(self._used(chunk))
+        return found
+
+    def _needed(self, chunk: _Chunk) -> Iterator[_Chunk]:
+        names = chunk.names()
+        for word in names.counts.keys() & self.providers.keys():
+            yield from self.providers[word]
+        for owner, name in names.fields:
+            if owner == self.name:
+                yield from self.providers.get(f"{owner}.{name}", ())
+
+    def _used(self, chunk: _Chunk) -> Iterator[Use]:
+        if chunk.provides & self.aliases.keys():
+            return ((self.aliases[name], NONE) for name in chunk.provides)
+        return chunk.uses(self.aliases)
+
     def _own_fields(self, text: str) -> set[str]:
         """Return the fields of the module that a statement defines or fills."""
-        own = re.escape(self.name or "")
-        if found := re.match(rf"(?:function )?{own}\.(\w+)\b", text):
-            return {found[1]}
-        return set(re.findall(rf"^  {own}\.(\w+)\[", text, re.MULTILINE))
+        if (found := _DEFINED.match(text)) and found[1] == self.name:
+            return {found[2]}
+        return {name for owner, name in _FILLED.findall(text) if owner == self.name}
 
 
 # A module is part of many scripts and parsed twice for each, which would take most of the time.
 _source: Final = cache(_Source)
 
 
-class _Module:
+class Module:
     """A module, and which of its statements have been reached."""
 
     def __init__(self, text: str) -> None:
@@ -144,37 +169,27 @@ class _Module:
 
     def reach(self, name: str) -> Iterator[Use]:
         """Keep the statements that provide a field (or ALL); yield their uses of other modules."""
-        wanted = [f"{self.name}.{name}"] if self.name and name != ALL else [ALL]
-        if self.name and name == NONE:
-            wanted = []
+        wanted: list[_Chunk] = []
         if not self.reached:
             self.reached = True
-            for chunk in self.source.always:
-                yield from self.keep(chunk, wanted)
+            wanted += self.source.always
+        if self.name is None or name == ALL:
+            wanted += self.chunks
+        elif name != NONE:
+            wanted += self.source.providers.get(f"{self.name}.{name}", ())
         while wanted:
-            for chunk in self.source.providers.get(wanted.pop(), ()):
-                yield from self.keep(chunk, wanted)
-
-    def keep(self, chunk: _Chunk, wanted: list[str]) -> Iterator[Use]:
-        """Keep a statement; yield what it uses of other modules, and add its names to `wanted`."""
-        if chunk.place in self.kept:
-            return
-        self.kept.add(chunk.place)
-        aliases = self.source.aliases
-        names = chunk.names()
-        wanted.extend(names.counts)
-        if self.name:
-            wanted.extend(f"{a}.{b}" for a, b in names.fields if a == self.name)
-        if chunk.provides & aliases.keys():
-            yield from ((aliases[name], NONE) for name in chunk.provides)
-        else:
-            yield from chunk.uses(aliases)
+            chunk = wanted.pop()
+            if chunk.place not in self.kept:
+                self.kept.add(chunk.place)
+                needed, used = self.source.links(chunk)
+                wanted += needed
+                yield from used
 
     def text(self) -> str:
         """Return the kept statements; the module's table is created with room for its fields."""
         return self._joined([chunk for chunk in self.chunks if chunk.place in self.kept])
 
-    def split(self, now: "_Module") -> tuple[str, str]:
+    def split(self, now: "Module") -> tuple[str, str]:
         """Return the kept statements that another parse, `now`, keeps as well, and the rest."""
         kept = [chunk for chunk in self.chunks if chunk.place in self.kept]
         rest = [chunk.text for chunk in kept if chunk.place not in now.kept]
@@ -249,34 +264,20 @@ def _direct(text: str, early: Mapping[str, object]) -> str:
     )
 
 
-def reachable(modules: dict[str, str], command: str) -> dict[str, str]:
-    """Return the part of each module that the command can reach, in the same order.
+def reached(
+    modules: Mapping[str, str], command: str, only: Collection[str] | None = None
+) -> dict[str, Module]:
+    """Return the modules with the statements that the command can reach, in the same order.
+
+    With `only`, all other modules are ignored, and those are reached whatever the command requires.
 
     Relies on the layout of this project: two spaces of indent, one statement per line, no long
     strings, and a module that is a table returned by the last line. A module that returns another
     value is kept whole.
     """
-    reached = _reached(modules, command)
-    return {name: text for name, module in reached.items() if (text := module.text())}
-
-
-def split_early(
-    modules: dict[str, str], command: str, early: list[str]
-) -> dict[str, tuple[str, str]]:
-    """Split what is used of the early modules: what they reach among themselves, and the rest."""
-    whole, now = _reached(modules, command), _reached(modules, command, early)
-    return {name: whole[name].split(now[name]) for name in early}
-
-
-def _reached(
-    modules: dict[str, str], command: str, only: Collection[str] | None = None
-) -> dict[str, _Module]:
-    """Mark the statements to keep of each module; with `only`, ignore all other modules."""
-    parsed = {name: _Module(text) for name, text in modules.items()}
-    entry = _Module(command)
+    parsed = {name: Module(text) for name, text in modules.items()}
     pending: list[Use] = [(name, NONE) for name in only or ()]
-    for chunk in entry.chunks:
-        pending.extend(entry.keep(chunk, []))  # The command is kept whole.
+    pending.extend(Module(command).reach(ALL))  # The command is kept whole.
     seen: set[Use] = set()
     while pending:
         use = pending.pop()
