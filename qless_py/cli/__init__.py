@@ -40,6 +40,8 @@ TOPICS: Final = {
         "tags": "qless_py.cli.tags:tags",
         "tracked": "qless_py.cli.tracked:tracked",
         "stats": "qless_py.cli.stats:stats",
+        "metrics": "qless_py.cli.metrics:metrics",
+        "autoscale": "qless_py.cli.autoscale:autoscale",
         "listen": "qless_py.cli.listen:listen",
     },
     "Moving jobs": {
@@ -50,6 +52,7 @@ TOPICS: Final = {
         "config": "qless_py.cli.config:config",
         "token": "qless_py.cli.token:token",
         "doctor": "qless_py.cli.doctor:doctor",
+        "health": "qless_py.cli.health:health",
         "fsck": "qless_py.cli.fsck:fsck",
         "completion": "qless_py.cli.completion:completion",
     },

@@ -70,6 +70,13 @@ def _is_loopback(host: str) -> bool:
     "--secret", metavar="TEXT", help="The key that signs forms, the same for all processes."
 )
 @click.option("--label", metavar="TEXT", help="Shown beside the name, for example production.")
+@click.option(
+    "--metrics-queues",
+    type=click.IntRange(0, 1000),
+    default=200,
+    show_default=True,
+    help="Queues with labels of their own at /metrics.",
+)
 @click.option("--read-only", is_flag=True, help="Allow no changes.")
 @click.option("--api-only", is_flag=True, help="Serve the HTTP API without the dashboard.")
 @click.option("--hash-password", is_flag=True, help="Ask for a password, print its hash, exit.")
@@ -85,6 +92,7 @@ def web(cli: CliContext, **given: Any) -> int:
     from qless_py.dashboard import DashboardConfig, create_app  # noqa: PLC0415 - help needs none
     from qless_py.dashboard.wsgi import mounted  # noqa: PLC0415
     from qless_py.http import create_api  # noqa: PLC0415
+    from qless_py.metrics.snapshot import Limits  # noqa: PLC0415
 
     if given["hash_password"]:
         password = click.prompt("Password", hide_input=True, confirmation_prompt=True)
@@ -106,6 +114,7 @@ def web(cli: CliContext, **given: Any) -> int:
         trusted_origins=given["trusted_origin"],
         streams=_STREAMS,
         environment=given["label"],
+        metrics=Limits(queues=given["metrics_queues"]),
     )
     with cli.connect() as client:
         config = config.with_redaction(cli.app.redact if cli.app else ())

@@ -25,6 +25,8 @@ from qless_py.dashboard.form_secret import HINT
 from qless_py.dashboard.template_helpers import add_helpers
 from qless_py.errors import QlessError
 from qless_py.http import create_api_blueprint, create_tasks_blueprint
+from qless_py.http.context import Api
+from qless_py.http.monitors import ENDPOINTS, add_monitors
 
 _YEAR: Final = 31_536_000
 
@@ -50,6 +52,7 @@ def create_blueprint(
     _add_error_handlers(blueprint)
     add_helpers(blueprint, dashboard)
     pages.register(blueprint)
+    add_monitors(blueprint, Api(client, config.of_api()))
     _add_catch_all(blueprint)
     return blueprint
 
@@ -77,9 +80,12 @@ def create_app(
 
 def _add_guards(blueprint: Blueprint, dashboard: context.Dashboard) -> None:
     config = dashboard.config
+    open_endpoints = {f"{blueprint.name}.{name}" for name in ENDPOINTS}
 
     @blueprint.before_request
     def check() -> Response | None:
+        if request.endpoint in open_endpoints:
+            return None
         g.qless_py_dashboard = dashboard
         g.qless_py_blueprint = blueprint.name
         g.qless_py_cookie = guard.browser_cookie(request)

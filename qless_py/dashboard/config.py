@@ -13,6 +13,7 @@ from qless_py.auth.people import authenticators
 from qless_py.dashboard.redaction import DEFAULT_PATTERN, Redactor
 from qless_py.errors import ConfigError
 from qless_py.http.config import HttpConfig
+from qless_py.metrics.snapshot import Limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,7 @@ class DashboardConfig:
     - `attempts`: how many wrong passwords or tokens an address may send in a minute, 0 for any.
     - `environment`: a label shown beside the name on every page.
     - `page_size`: rows on a page of a list.
+    - `metrics`: how many queues and throttles have labels of their own at `/metrics`.
     """
 
     auth: Sequence[Authenticator] = ()
@@ -46,6 +48,7 @@ class DashboardConfig:
     attempts: int = 10
     environment: str | None = None
     page_size: int = 25
+    metrics: Limits = field(default_factory=Limits)
     redactor: Redactor = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -70,6 +73,7 @@ class DashboardConfig:
             read_only=self.read_only,
             trusted_hosts=self.trusted_hosts,
             trusted_origins=self.trusted_origins,
+            metrics=self.metrics,
         )
 
     def with_redaction(self, patterns: Sequence[str]) -> DashboardConfig:
@@ -81,17 +85,14 @@ def from_environment(environ: Mapping[str, str] = os.environ) -> DashboardConfig
     """Read the settings from variables that begin with QLESS_PY_WEB_; raises `ConfigError`.
 
     They match the options of `qless-py web`: PEOPLE, PROXY_HEADER, TRUSTED_PROXY, PROXY_ROLE,
-    SECRET, READ_ONLY, TRUSTED_HOST, TRUSTED_ORIGIN, LABEL, and STREAMS, which must be less than the
-    number of threads of the server. Separate several values by spaces.
+    SECRET, READ_ONLY, TRUSTED_HOST, TRUSTED_ORIGIN, LABEL, METRICS_QUEUES, and STREAMS, which must
+    be less than the number of threads of the server. Separate several values by spaces.
     """
     values = {
         name.removeprefix("QLESS_PY_WEB_").lower(): value
         for name, value in environ.items()
         if name.startswith("QLESS_PY_WEB_") and value
     }
-    streams = values.get("streams", "8")
-    if not streams.isascii() or not streams.isdecimal():
-        raise ConfigError(f"QLESS_PY_WEB_STREAMS must be a number, 0 for none, not {streams!r}")
     return DashboardConfig(
         auth=authenticators(
             Path(values["people"]) if "people" in values else None,
@@ -103,6 +104,15 @@ def from_environment(environ: Mapping[str, str] = os.environ) -> DashboardConfig
         read_only=values.get("read_only", "").lower() in {"1", "true", "yes", "on"},
         trusted_hosts=values.get("trusted_host", "").split(),
         trusted_origins=values.get("trusted_origin", "").split(),
-        streams=int(streams),
+        streams=_number(values, "streams", 8),
         environment=values.get("label"),
+        metrics=Limits(queues=_number(values, "metrics_queues", Limits().queues)),
     )
+
+
+def _number(values: Mapping[str, str], name: str, default: int) -> int:
+    given = values.get(name, str(default))
+    if not given.isascii() or not given.isdecimal():
+        variable = f"QLESS_PY_WEB_{name.upper()}"
+        raise ConfigError(f"{variable} must be a number, 0 for none, not {given!r}")
+    return int(given)

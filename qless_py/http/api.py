@@ -17,6 +17,7 @@ from qless_py.http import problems
 from qless_py.http.authentication import bearer_token
 from qless_py.http.config import HttpConfig
 from qless_py.http.context import Api
+from qless_py.http.monitors import create_monitors_blueprint
 from qless_py.http.problems import Problem
 from qless_py.http.routes import SUBJECTS, tasks
 
@@ -71,14 +72,15 @@ def create_api(
     url: str | None = None,
     namespace: str | None = None,
 ) -> Flask:
-    """Return a WSGI application that serves the API and `/queue` alone, for a client or an App.
+    """Return a WSGI application that serves the API, `/queue` and monitors alone.
 
-    Without one it connects to `url`, as `Client` does.
+    Without a client or an App it connects to `url`, as `Client` does.
     """
     app = Flask("qless_py.http", static_folder=None, template_folder=None)
     served = client or Client(url, namespace=namespace)
     app.register_blueprint(create_api_blueprint(served, config))
     app.register_blueprint(create_tasks_blueprint(served, config))
+    app.register_blueprint(create_monitors_blueprint(served, config))
     return app
 
 

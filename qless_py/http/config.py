@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from qless_py.auth.identity import Authenticator
 from qless_py.errors import ConfigError
+from qless_py.metrics.snapshot import Limits
 
 DAY: Final = 86400.0
 
@@ -26,6 +27,7 @@ class HttpConfig:
     - `longest_wait`: seconds for which a pop or a result may be waited for. `long_polls`: how many
       requests of this process may wait at once; further ones are answered at once.
     - `idempotency_life`: seconds for which an `Idempotency-Key` is remembered.
+    - `metrics`: how many queues and throttles have labels of their own at `/metrics`.
     """
 
     auth: Sequence[Authenticator] = ()
@@ -37,6 +39,7 @@ class HttpConfig:
     longest_wait: float = 20.0
     long_polls: int = 256
     idempotency_life: float = DAY
+    metrics: Limits = field(default_factory=Limits)
 
     def __post_init__(self) -> None:
         for name in ("max_body", "longest_wait", "idempotency_life"):

@@ -15,7 +15,7 @@ from qless_py.metrics.cached import Cached
 from qless_py.metrics.collector import StoreCollector
 from qless_py.metrics.snapshot import Limits, Snapshot
 
-_OPEN_METRICS: Final = "application/openmetrics-text"
+OPEN_METRICS: Final = "application/openmetrics-text"
 
 Body = tuple[bytes, str]
 
@@ -73,7 +73,7 @@ def accepts_open_metrics(accept: str) -> bool:
     """Return whether an Accept header asks for OpenMetrics."""
     for given in accept.lower().split(","):
         kind, *parameters = (part.strip() for part in given.split(";"))
-        if kind == _OPEN_METRICS and "q=0" not in parameters:
+        if kind == OPEN_METRICS and "q=0" not in parameters:
             return True
     return False
 
@@ -83,7 +83,7 @@ def render(collector: Any, accept: str) -> Body:
 
     The library sees no part of the header: a version that it does not know would raise.
     """
-    chosen = _OPEN_METRICS if accepts_open_metrics(accept) else ""
+    chosen = OPEN_METRICS if accepts_open_metrics(accept) else ""
     encode: Callable[[Any], bytes]
     encode, content_type = exposition.choose_encoder(chosen)
     return encode(collector), content_type
