@@ -22,6 +22,12 @@ Line = Annotated[str, Field(pattern=_LINE, min_length=1, max_length=255)]
 
 Message = Annotated[str, Field(max_length=65536)]
 
+Context = dict[
+    Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")],
+    Annotated[str, Field(pattern=r"^[ -~]*$", max_length=1023)],
+]
+"""What travels with a job apart from its data: W3C trace context and the like."""
+
 Seconds = Annotated[float, Field(ge=0, le=3_155_760_000)]
 """A span of time."""
 

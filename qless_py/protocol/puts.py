@@ -151,10 +151,16 @@ def put_encoded(  # noqa: PLR0913, PLR0917 - the arguments of the script
 
 
 def put_many_encoded(
-    queue: str, jobs: Sequence[Mapping[str, Any]], data: Sequence[bytes]
+    queue: str,
+    jobs: Sequence[Mapping[str, Any]],
+    data: Sequence[bytes],
+    span: CallSpan | None = None,
 ) -> Call[list[PutReply]]:
     """Put up to 100 encoded jobs, all or none; each map has jid, klass and the options of a put."""
-    return Call("put_many", (queue, pack(jobs), *data), _put_replies)
+    args: tuple[Arg, ...] = (queue, pack(jobs), *data)
+    if span is not None:
+        return TracedCall("put_many", args, _put_replies, span=span)
+    return Call("put_many", args, _put_replies)
 
 
 def requeue_encoded(

@@ -5,21 +5,32 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final, Literal
 
-from flask import request, url_for
+from flask import g, request, url_for
 from pydantic import Field
 
 from qless_py.errors import QlessError
 from qless_py.handlers.retry import RetryPolicy
 from qless_py.http.context import caller, client
-from qless_py.http.fields import Answer, Instant, JsonValue, Line, Model, Name, Number, Seconds
+from qless_py.http.fields import (
+    Answer,
+    Context,
+    Instant,
+    JsonValue,
+    Line,
+    Model,
+    Name,
+    Number,
+    Seconds,
+)
 from qless_py.http.idempotency import KEY_HEADER, idempotency_key, idempotent
 from qless_py.http.problems import Problem, code_of
 from qless_py.http.route import Reply, Routes
-from qless_py.protocol import http_requests, puts
+from qless_py.protocol import http_requests, instrumentation, puts
 from qless_py.protocol.codec import JsonCodec
 from qless_py.protocol.options import JidConflict, ParentPolicy, UniqueConflict, UniqueScope
 from qless_py.protocol.puts import PutReply
 from qless_py.protocol.records import EncodedJob
+from qless_py.tracing import context_from_headers
 
 routes = Routes("put", "Put jobs into queues.")
 
@@ -68,6 +79,12 @@ class JobBody(Model):
         None, description="Throttle ids, or a map from ids to the tokens that the job takes."
     )
     batch: Name | None = Field(None, description="An open batch to join.")
+    context: Context | None = Field(
+        None,
+        description="What travels with the job apart from its data, at most 1,024 bytes; by "
+        "default the traceparent, tracestate and baggage of the request.",
+        examples=[{"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}],
+    )
 
 
 class QueuedJobBody(JobBody):
@@ -109,7 +126,10 @@ def put_job(queue: Name, body: JobBody) -> Reply:
     Answers 201 with its place, or 200 with the jid of an existing job that stands for it.
     """
     job = _encoded(queue, body)
-    call = puts.put_encoded(queue, job.jid, job.klass, job.data, job.options)
+    span = None
+    if instrumentation.current is not None:
+        span = instrumentation.current.send(queue, [job], bulk=False)
+    call = puts.put_encoded(queue, job.jid, job.klass, job.data, job.options, span)
     reply = client().run(idempotent(call, 0))
     headers = {"Location": job_url(reply.jid)}
     if idempotency_key() is not None and reply.created and reply.jid != job.jid:
@@ -132,11 +152,13 @@ def put_jobs(queue: Name, body: JobsBody) -> Any:
     Idempotency-Key to put only what is missing.
     """
     jobs = [(one.queue or queue, _encoded(one.queue or queue, one)) for one in body.jobs]
+    span = puts.send(queue, [job for _, job in jobs], [to for to, _ in jobs])
     calls = [
         puts.put_many_encoded(
             queue,
             [job.as_map(to) for to, job in jobs[start : start + _PER_CALL]],
             [job.data for _, job in jobs[start : start + _PER_CALL]],
+            span,
         )
         for start in range(0, len(jobs), _PER_CALL)
     ]
@@ -175,7 +197,19 @@ def put_options(body: JobBody) -> dict[str, Any]:
     options: dict[str, Any] = body.model_dump(exclude=rest, exclude_none=True)
     if "retry" in options:
         options["retry"] = RetryPolicy.of(_policy(options["retry"]))
+    if "context" not in options and (context := _context()):
+        options["context"] = context
     return {**options, "codec": JsonCodec.name}
+
+
+def _context() -> dict[str, str]:
+    """Return the trace context of the request, unless a span of this process continues it."""
+    if instrumentation.current is not None and instrumentation.current.ids():
+        return {}
+    if "job_context" not in g:
+        g.job_context = context_from_headers(request.headers)
+    found: dict[str, str] = g.job_context
+    return found
 
 
 def _policy(given: Mapping[str, Any]) -> Mapping[str, Any]:
