@@ -15,7 +15,7 @@ from qless_py.protocol.records import EncodedJob
 class Instrumentation(Protocol):
     """Follows jobs through their puts and runs."""
 
-    def send(self, queue: str, jobs: Sequence[EncodedJob], *, bulk: bool) -> CallSpan:
+    def send(self, queue: str, jobs: Sequence[EncodedJob], *, bulk: bool) -> CallSpan | None:
         """Begin the span of a put, and give its context to jobs that have none.
 
         `queue` is empty if the jobs go into several.

@@ -19,38 +19,48 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, ParamSpec, TypeVar
 
 from opentelemetry import context as otel
-from opentelemetry import metrics, propagate, trace
-from opentelemetry.trace import Link, SpanKind, StatusCode
-from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+from opentelemetry import metrics, trace
+from opentelemetry.trace import SpanKind
 
 from qless_py import package
-from qless_py.errors import ProcessStop
-from qless_py.handlers import ending, exceptions, logs
+from qless_py.errors import LostLeaseError, ProcessStop, SoftLimitError
+from qless_py.handlers import ending, exceptions
 from qless_py.handlers.context import current_job
 from qless_py.handlers.outcomes import Outcome, deciding
 from qless_py.protocol import Call, instrumentation
 from qless_py.protocol.arguments import MAX_PER_CALL
-from qless_py.protocol.call import TracedCall
+from qless_py.protocol.call import CallSpan, TracedCall
 from qless_py.protocol.records import EncodedJob
 from qless_py.tracing import Tracing, setup
-from qless_py.tracing.headers import fitted, trace_id_of
+from qless_py.tracing.attributes import (
+    carried,
+    extracted,
+    last_line,
+    links_to,
+    of_message,
+    of_operation,
+    of_run,
+    set_error,
+    type_of,
+)
+from qless_py.tracing.headers import trace_id_of
 from qless_py.tracing.instruments import Instruments
 
 logger = logging.getLogger(__name__)
 
-SYSTEM: Final = "qless_py"
+P = ParamSpec("P")
+T = TypeVar("T")
+
 SCOPE: Final = "qless_py"
 _SETTLES: Final = frozenset(
     ("complete", "fail", "retry", "release", "snooze", "back_off", "discard")
 )
 _MAX_LINKS: Final = 16
 _MAX_TEXT: Final = 16_000  # Characters of a traceback.
-_MAX_LINE: Final = 300
 _FLUSH_TIMEOUT: Final = 1.5  # Seconds; a child of a worker waits no longer for its exit functions.
-_TRACE_CONTEXT: Final = TraceContextTextMapPropagator()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +86,27 @@ class Run:
         self.error = ""
 
 
+def _harmless(method: Callable[P, T]) -> Callable[P, T | None]:
+    """Log what a sampler, processor or propagator raises: no job fails because it is traced."""
+    name = method.__name__
+    is_logged = False
+
+    @functools.wraps(method)
+    def guarded(*args: P.args, **kwargs: P.kwargs) -> T | None:
+        nonlocal is_logged
+        try:
+            return method(*args, **kwargs)
+        except (LostLeaseError, SoftLimitError):
+            raise  # An interrupt of the job.
+        except Exception:
+            level = logging.DEBUG if is_logged else logging.ERROR
+            is_logged = True
+            logger.log(level, "cannot trace: %s failed", name, exc_info=True)
+            return None
+
+    return guarded
+
+
 class _Sent:
     """The span of calls that are sent; it ends with the last reply, or the first refusal."""
 
@@ -88,6 +119,7 @@ class _Sent:
         self._left = calls
         self._count = count
 
+    @_harmless
     def answered(self, error: BaseException | None) -> None:
         """Record a reply, or a refusal."""
         if self._left <= 0:
@@ -95,7 +127,7 @@ class _Sent:
         self._left -= 1
         if error is not None:
             self._left = 0
-            _set_error(self._span, _type_of(error), exceptions.text(error))
+            set_error(self._span, type_of(error), exceptions.text(error))
         elif not self._left and self._count is not None:
             self._count()
         if not self._left:
@@ -161,20 +193,22 @@ class Spans:
 
     # Puts
 
+    @_harmless
     def send(self, queue: str, jobs: Sequence[EncodedJob], *, bulk: bool) -> _Sent:
         """Begin the span of a put."""
         live = self.start()
         more: dict[str, Any] = {}
         if not bulk:
-            more = _of_message(jobs[0].jid, jobs[0].klass, len(jobs[0].data))
+            more = of_message(jobs[0].jid, jobs[0].klass, len(jobs[0].data))
         span = self._produce("send", queue, jobs, bulk=bulk, more=more)
         count = functools.partial(live.instruments.put, queue, len(jobs))
         return _Sent(span, -(-len(jobs) // MAX_PER_CALL) if bulk else 1, count)
 
+    @_harmless
     def create(self, queue: str, jobs: Sequence[EncodedJob]) -> None:
         """Record that jobs were made that are put later."""
         bulk = len(jobs) > 1
-        more = {} if bulk else _of_message(jobs[0].jid, jobs[0].klass, len(jobs[0].data))
+        more = {} if bulk else of_message(jobs[0].jid, jobs[0].klass, len(jobs[0].data))
         self._produce("create", queue, jobs, bulk=bulk, more=more).end()
 
     def _produce(
@@ -187,8 +221,8 @@ class Spans:
         more: dict[str, Any],
     ) -> trace.Span:
         given = [one.options["context"] for one in jobs if one.options.get("context")]
-        links = _links(given[:_MAX_LINKS])
-        attributes = {**_operation(name, name, queue), **more}
+        links = links_to(given[:_MAX_LINKS])
+        attributes = {**of_operation(name, name, queue), **more}
         if bulk:
             attributes["messaging.batch.message_count"] = len(jobs)
         own = [one for one in jobs if "context" not in one.options]
@@ -196,16 +230,16 @@ class Spans:
         span = self.start().tracer.start_span(
             f"{name} {queue}" if queue else name, kind=kind, attributes=attributes, links=links
         )
-        carried = _carried(trace.set_span_in_context(span))
-        if carried:
+        context = carried(trace.set_span_in_context(span))
+        if context:
             for one in own:
-                one.options["context"] = carried
+                one.options["context"] = context
         return span
 
     @contextlib.contextmanager
     def sending(self, calls: Sequence[Call[Any]]) -> Iterator[list[Any]]:
         """End the spans of calls with their replies."""
-        spans = [self._span_of(call) for call in calls]
+        spans: list[CallSpan | None] = [self._span_of(call) for call in calls]
         results: list[Any] = []
         try:
             yield results
@@ -218,7 +252,8 @@ class Spans:
             if one is not None:
                 one.answered(result if isinstance(result, Exception) else None)
 
-    def _span_of(self, call: Call[Any]) -> Any:
+    @_harmless
+    def _span_of(self, call: Call[Any]) -> CallSpan | None:
         if isinstance(call, TracedCall):
             return call.span
         # Without a span around it, it would be a trace of its own that leads nowhere.
@@ -229,17 +264,18 @@ class Spans:
         span = self.start().tracer.start_span(
             f"{call.script} {queue}" if queue else call.script,
             kind=SpanKind.CLIENT,
-            attributes={**_operation("settle", call.script, queue), "messaging.message.id": jid},
+            attributes={**of_operation("settle", call.script, queue), "messaging.message.id": jid},
         )
         return _Sent(span)
 
     # Runs
 
+    @_harmless
     def begin(self, job: Any) -> None:
         """Begin the span of a run."""
         live, queue = self.start(), job.queue_name
-        origin = _extracted(job.context)
-        links = _links([job.context, *({"traceparent": one} for one in job.origins)])
+        origin = extracted(job.context)
+        links = links_to([job.context, *({"traceparent": one} for one in job.origins)])
         parent = origin
         if self._options.runs == "link" or job.spawned_from is not None:
             parent = trace.set_span_in_context(trace.INVALID_SPAN, origin)
@@ -248,20 +284,22 @@ class Spans:
             context=parent,
             kind=SpanKind.CONSUMER,
             attributes={
-                **_operation("process", "process", queue),
-                **_of_message(job.jid, job.klass_name, len(job.raw)),
-                **_of_run(job),
+                **of_operation("process", "process", queue),
+                **of_message(job.jid, job.klass_name, len(job.raw)),
+                **of_run(job),
             },
             links=links[:_MAX_LINKS],
         )
         job.run_span = Run(span, trace.set_span_in_context(span, origin), queue)
         live.instruments.started(queue, job.waited)
 
+    @_harmless
     def enter(self, job: Any) -> object:
         """Make the span of a run the current one."""
         run: Run | None = job.run_span
         return None if run is None else otel.attach(run.context)
 
+    @_harmless
     def leave(self, token: object, job: Any, error: BaseException | None) -> None:
         """Undo `enter`, and record what the handler raised."""
         if token is None:
@@ -273,7 +311,7 @@ class Spans:
         decided = deciding(error)
         if exceptions.is_a(decided, (Outcome, ProcessStop)):
             return
-        run.error = _type_of(decided)
+        run.error = type_of(decided)
         details = {
             "exception.type": run.error,
             "exception.message": exceptions.text(decided)[:_MAX_TEXT],
@@ -281,6 +319,7 @@ class Spans:
         }
         run.span.add_event("exception", details)
 
+    @_harmless
     def end(self, job: Any, call: Call[Any] | None) -> None:
         """End the span of a run with what became of its job."""
         run: Run | None = job.run_span
@@ -296,7 +335,7 @@ class Spans:
         is_error = end.outcome == "failed" or (end.outcome == "retried" and bool(end.group))
         if is_error or run.error:
             kind = run.error or end.group.rpartition(":")[2] or "_OTHER"
-            _set_error(span, kind, _last_line(end.message))
+            set_error(span, kind, last_line(end.message))
         span.end()
         seconds = time.monotonic() - run.started
         self.start().instruments.ended(run.queue, end.outcome, seconds)
@@ -305,7 +344,7 @@ class Spans:
 
     def context(self) -> dict[str, str]:
         """Return the context of the current span, for what is called from here."""
-        return _carried(otel.get_current())
+        return carried(otel.get_current())
 
     def ids(self, job: Any = None) -> dict[str, str]:
         """Return `trace_id` and `span_id`, as far as known, of a run or of the current span."""
@@ -338,80 +377,3 @@ def _set_global(provider: Any) -> None:
     known = trace.get_tracer_provider()
     if provider is not None and isinstance(known, trace.ProxyTracerProvider):
         trace.set_tracer_provider(provider)
-
-
-def _carried(context: otel.Context) -> dict[str, str]:
-    carrier: dict[str, str] = {}
-    propagate.inject(carrier, context)
-    return fitted(carrier)
-
-
-def _extracted(carrier: dict[str, str]) -> otel.Context:
-    """Return the context that a job carries; what cannot be read is left out."""
-    empty = otel.Context()
-    if not carrier:
-        return empty
-    try:
-        return propagate.extract(carrier, context=empty)
-    except Exception:  # noqa: BLE001 - of any propagator; a trace begins anew
-        return empty
-
-
-def _links(carriers: Sequence[dict[str, str]]) -> list[Link]:
-    """Return links to the distinct spans in these carriers."""
-    found: dict[int, Link] = {}
-    for carrier in carriers:
-        if carrier:
-            context = _TRACE_CONTEXT.extract(carrier, context=otel.Context())
-            origin = trace.get_current_span(context).get_span_context()
-            if origin.is_valid:
-                found.setdefault(origin.span_id, Link(origin))
-    return list(found.values())
-
-
-def _operation(kind: str, name: str, queue: str) -> dict[str, Any]:
-    known = {
-        "messaging.system": SYSTEM,
-        "messaging.operation.type": kind,
-        "messaging.operation.name": name,
-    }
-    return {**known, "messaging.destination.name": queue} if queue else known
-
-
-def _of_message(jid: str, klass: str, size: int) -> dict[str, Any]:
-    return {
-        "messaging.message.id": jid,
-        "messaging.message.body.size": size,
-        "messaging.qless_py.klass": klass,
-    }
-
-
-def _of_run(job: Any) -> dict[str, Any]:
-    more = {
-        "messaging.message.conversation_id": job.batch_name,
-        "messaging.qless_py.spawned_from": job.spawned_from,
-    }
-    return {
-        "messaging.client.id": job.worker_name,
-        "messaging.qless_py.namespace": job.settings.namespace,
-        "messaging.qless_py.attempt": logs.attempt(job),
-        "messaging.qless_py.wait": job.waited,
-        **{name: value for name, value in more.items() if value is not None},
-    }
-
-
-def _set_error(span: trace.Span, kind: str, text: str) -> None:
-    span.set_attribute("error.type", kind)
-    span.set_status(StatusCode.ERROR, text[:_MAX_LINE])
-
-
-def _type_of(error: BaseException) -> str:
-    kind = type(error)
-    module = getattr(kind, "__module__", "")
-    is_known = isinstance(module, str) and module not in ("", "builtins", "__main__")
-    return f"{module}.{kind.__qualname__}" if is_known else kind.__qualname__
-
-
-def _last_line(text: str) -> str:
-    lines = text.strip().splitlines()
-    return lines[-1] if lines else ""

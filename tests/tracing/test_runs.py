@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 from opentelemetry import baggage, trace
+from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace.sampling import Sampler
 from opentelemetry.trace import SpanKind, StatusCode
 
 import qless_py
@@ -297,6 +299,38 @@ def test_an_exception_that_resists_is_recorded_as_far_as_possible(
     span = traced.one("process q")
     assert (span.attributes or {})["messaging.qless_py.outcome"] == "failed"
     assert (span.attributes or {})["error.type"] == f"{HERE}._HostileError"
+
+
+class _BrokenSampler(Sampler):
+    def should_sample(self, *_args: Any, **_kwargs: Any) -> Any:
+        raise LookupError("no sample")
+
+    def get_description(self) -> str:
+        return "broken"
+
+
+class _BrokenProcessor(SpanProcessor):
+    def on_end(self, span: Any) -> None:
+        raise LookupError(f"no end of {span}")
+
+
+@pytest.mark.parametrize("is_sampled", [False, True])
+def test_what_a_sampler_or_a_processor_raises_fails_no_job(
+    client: Client, traced: Traced, *, is_sampled: bool
+) -> None:
+    del traced
+    sampler = None if is_sampled else _BrokenSampler()
+    provider = TracerProvider(sampler, shutdown_on_exit=False)
+    provider.add_span_processor(_BrokenProcessor())
+    tracing.instrument(tracer_provider=provider)
+
+    job = run(client, "puts_a_follow_up")
+    client.queues["q"].put_many([{"klass": "k"}])
+    again(client)
+    own = run(client, "completes_itself")
+
+    assert [client.jobs[one.jid].state for one in (job, own)] == ["complete"] * 2  # type: ignore[union-attr]
+    assert len(client.queues["next"]) == 1
 
 
 def test_lines_that_a_handler_logs_have_the_ids(client: Client, traced: Traced) -> None:

@@ -157,13 +157,15 @@ def test_a_setup_that_raises_fails_no_put(
     ("name", "value", "why"),
     [
         ("OTEL_TRACES_EXPORTER", "smoke", "install opentelemetry-exporter-smoke"),
-        ("OTEL_METRICS_EXPORTER", "otlp,smoke", "no exporter 'smoke' of metrics"),
+        ("OTEL_METRICS_EXPORTER", "console,smoke", "no exporter 'smoke' of metrics"),
         ("OTEL_EXPORTER_OTLP_PROTOCOL", "pigeon", "'pigeon' is none of http/protobuf, grpc"),
     ],
 )
 def test_an_exporter_that_is_missing_is_named(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str, why: str
 ) -> None:
+    if name == "OTEL_METRICS_EXPORTER":
+        monkeypatch.setenv("OTEL_TRACES_EXPORTER", "console")
     monkeypatch.setenv(name, value)
 
     with pytest.raises(ConfigError, match=why):
