@@ -23,6 +23,7 @@ from weakref import WeakKeyDictionary
 
 from redis.exceptions import RedisError
 
+from qless_py import tracing
 from qless_py.client.retry_after import retry_after
 from qless_py.errors import BadArgumentError, QlessError
 from qless_py.handlers.resolve import Handler
@@ -167,8 +168,9 @@ def _trace(job: Any) -> dict[str, str]:
     context = getattr(job, "context", None)
     if not isinstance(context, Mapping):
         return {}
-    found = {name: context.get(name) for name in ("traceparent", "tracestate")}
-    return {name: value for name, value in found.items() if isinstance(value, str)}
+    # Not the baggage: it is for our own services, and the target may be anyone's.
+    found = tracing.headers_for(job)
+    return {name: found[name] for name in ("traceparent", "tracestate") if name in found}
 
 
 async def _judge(job: Any, request: HttpRequest, result: SendResult) -> Any:

@@ -64,7 +64,7 @@ def trace_id_of(context: Mapping[str, str]) -> str | None:
     return value[3:35] if is_traceparent(value) else None
 
 
-def fitted(carrier: Mapping[str, str]) -> dict[str, str]:
+def fitted(carrier: Mapping[str, Any]) -> dict[str, str]:
     """Return as much of a carrier as the context of a job can hold.
 
     Whole members of `baggage`, then of `tracestate` are left out until the rest fits.
@@ -73,7 +73,8 @@ def fitted(carrier: Mapping[str, str]) -> dict[str, str]:
     left = MAX_CONTEXT
     for name in sorted(carrier, key=lambda one: NAMES.index(one) if one in NAMES else 0):
         value = carrier[name]
-        if not _NAME.fullmatch(name) or not _PRINTABLE.fullmatch(value):
+        is_text = isinstance(value, str) and _PRINTABLE.fullmatch(value) is not None
+        if not is_text or not _NAME.fullmatch(name):
             continue
         room = left - len(name)
         if name in NAMES[1:]:

@@ -21,7 +21,7 @@ _PAGE: Final = 100
 
 _PLAIN: Final = (
     "priority", "retries", "tags", "user", "retry", "codec", "cron", "zone", "misfire", "backlog",
-    "group",
+    "group", "context",
 )  # fmt: skip
 _TIMES: Final = {
     "interval": "interval", "start": "start", "end": "end", "expires_in": "expires",
@@ -188,7 +188,7 @@ def _recur(settings: Settings, line: Mapping[str, Any], queues: Mapping[str, str
 def _recur_options(line: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options of the script from the fields of a line, without ticks."""
     own = ("priority", "retries", "tags", "user", "backlog", "soft_limit", "hard_limit", "expires")
-    given = {name: line[name] for name in (*own, "throttles") if name in line}
+    given = {name: line[name] for name in (*own, "throttles", "context") if name in line}
     wire = arguments.recur_options(given)
     if "retry" in line:
         wire["retry"] = str(line["retry"])

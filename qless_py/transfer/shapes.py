@@ -36,6 +36,7 @@ _PLAIN: Final = {
     "priority": "priority", "retries": "retries", "left": "retries_left", "crashes": "crashes",
     "stalls": "stalls", "tags": "tags", "user": "user", "retry": "retry", "tries": "retry_state",
     "batch": "batch", "spawned_from": "spawned_from", "codec": "codec", "tracked": "tracked",
+    "context": "context",
 }  # fmt: skip
 _TIMES: Final = {
     "put_at": "put_at", "due": "at", "expires": "expires", "failed_at": "failed_at",
@@ -195,6 +196,7 @@ _READ: Final[Mapping[str, tuple[str, Callable[[str, Any], Any]]]] = {
     "batch": ("batch", arguments.name),
     "spawned_from": ("spawned_from", arguments.name),
     "codec": ("codec", arguments.name),
+    "context": ("context", arguments.context),
     "put_at": ("put_at", arguments.instant),
     "eligible_at": ("eligible_at", arguments.instant),
     "at": ("at", arguments.instant),

@@ -132,6 +132,15 @@ def test_a_job_page_shows_batch_parents_and_limits(client: Client, visitor: Visi
     assert f"/jobs/{parent.jid}" in child
 
 
+def test_a_job_page_shows_the_trace_and_no_markup_in_it(client: Client, visitor: Visitor) -> None:
+    client.queues["mail"].put("K", jid="j", context={"traceparent": "<b>00-a-b-01", "x": "secret"})
+
+    page = visitor.get("/jobs/j").text
+
+    assert '<dt>Trace</dt><dd class="mono">&lt;b&gt;00-a-b-01</dd>' in page
+    assert "secret" not in page
+
+
 def test_all_dependencies_are_removed_at_once(client: Client, visitor: Visitor) -> None:
     for jid in ("p-1", "p-2"):
         client.queues["mail"].put("K", {}, jid=jid)

@@ -47,7 +47,7 @@ def _attributes(job: Job) -> dict[str, Any]:
         "jid klass_name queue_name state raw codec_name priority tags user throttles costs "
         "original_retries retries_left crashes stalls put_at due_at not_after soft_limit "
         "hard_limit failure unique_key failed_at completed_at tracked spawned_from "
-        "result"
+        "result context"
     )
     return {name: getattr(job, name) for name in names.split()} | {
         "dependencies": sorted(job.dependencies)
@@ -58,7 +58,8 @@ def _populate(client: Client, clock: Clock) -> list[str]:
     """Put jobs with everything that a job can have; return their jids."""
     mail = client.queues["mail"]
     mail.put("app.Send", b'{"to":  "ann", "n": 1.50}', jid="bytes", tags=["b", "a"], priority=2.5)
-    mail.put("app.Send", {"n": 2}, jid="packed", codec="msgpack", user="ann")
+    mail.put("app.Send", {"n": 2}, jid="packed", codec="msgpack", user="ann",
+             context={"tenant": "a"})  # fmt: skip
     mail.put(
         "app.Send", {}, jid="limits", soft_limit=5, hard_limit=10.5, retries=9, expires=500,
         retry=RetryPolicy(retries=3), throttles={"smtp": 2.5, "dns": 1}, keep=60,
@@ -72,7 +73,7 @@ def _populate(client: Client, clock: Clock) -> list[str]:
     mail.put("app.Send", {}, jid="grandchild", depends=["child"], delay=300)
     work = client.queues["work"]
     for jid in ("broken", "done", "lost"):
-        work.put("app.Work", {"jid": jid}, jid=jid)
+        work.put("app.Work", {"jid": jid}, jid=jid, context={"put": jid})
     for job in work.pop(3):
         if job.jid == "broken":
             job.fail("app:Error", "no such thing")
@@ -280,7 +281,8 @@ def test_everything_else_is_exported_and_set(client: Client, other: Client, cloc
     client.users["ann"].set(weight=3, max_running=2)
     client.queues["mail"].pause(reason="repair")
     mail = client.queues["mail"]
-    mail.recur("app.Tick", {"n": 1}, 60, 30, jid="tick", tags=["t"], limit=5)
+    mail.recur("app.Tick", {"n": 1}, 60, 30, jid="tick", tags=["t"], limit=5,
+               context={"tenant": "a"})  # fmt: skip
     mail.recur("app.Tick", {}, cron="5 4 * * *", zone="Europe/Berlin", jid="cron", retries=2)
     _recurring(client, "cron").pause()
     kinds = ("config", "throttle", "user", "pause", "recurring")
@@ -302,7 +304,7 @@ def test_everything_else_is_exported_and_set(client: Client, other: Client, cloc
     for jid in ("tick", "cron"):
         ours, theirs = _recurring(other, jid), _recurring(client, jid)
         for name in ("klass_name", "data", "interval", "cron", "zone", "tags", "limit", "next_at",
-                     "is_paused", "retries"):  # fmt: skip
+                     "is_paused", "retries", "context"):  # fmt: skip
             assert getattr(ours, name) == getattr(theirs, name), name
     assert import_jobs(other, stream).others["recurring"] == 0
 
