@@ -170,11 +170,17 @@ def test_an_exporter_that_is_missing_is_named(
 
     with pytest.raises(ConfigError, match=why):
         tracing.check_environment()
+
+
+def test_a_worker_without_its_exporter_does_not_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_TRACES_EXPORTER", "smoke")
+
     done = subprocess.run(
         [sys.executable, "-m", "qless_py", "work", "-q", "q", "--import", "json", "--otel"],
         capture_output=True,
         text=True,
         check=False,
     )
+
     assert (done.returncode, len(done.stderr.splitlines())) == (2, 1), done.stderr
-    assert why.partition("'")[0] in done.stderr
+    assert "install opentelemetry-exporter-smoke" in done.stderr
