@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, field
-from typing import Final, cast
+from typing import Any, Final, cast
 
-from flask import g
+from flask import g, request
 
 from qless_py.auth.login_limiter import LoginLimiter
 from qless_py.client.client import Client
@@ -15,8 +15,11 @@ from qless_py.errors import JobNotFoundError
 from qless_py.http.authentication import identify
 from qless_py.http.callers import Caller
 from qless_py.http.config import HttpConfig
+from qless_py.protocol import instrumentation
+from qless_py.tracing import context_from_headers
 
 _STORE_TIMEOUT: Final = 3.0  # Seconds a request waits for a store that does not respond.
+_CONTEXT: Final = "qless_py.job_context"  # A key of the WSGI environment.
 _ATTEMPTS: Final = 10  # Wrong tokens of one address in a minute.
 
 
@@ -55,6 +58,19 @@ def caller() -> Caller:
     if "qless_py_caller" not in g:
         g.qless_py_caller = identify(api().config, api().limiter, api().verify)
     return cast("Caller", g.qless_py_caller)
+
+
+def traced(options: dict[str, Any]) -> dict[str, Any]:
+    """Return the options of a put; without a context they get that of the request.
+
+    If a span of this process continues the trace of the request, that of the put will do so.
+    """
+    if "context" in options or (instrumentation.current and instrumentation.current.ids()):
+        return options
+    known = request.environ.get(_CONTEXT)
+    if known is None:
+        known = request.environ[_CONTEXT] = context_from_headers(request.headers)
+    return {**options, "context": known} if known else options
 
 
 def find_job(jid: str) -> Job:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -34,6 +35,12 @@ def test_jobs_carry_the_context_of_the_request_that_puts_them(api: Api, client: 
     found = [context(client, answer["jid"]) for answer in (one, *rest, plain)]
     assert found == [CARRIED, CARRIED, {"own": "1"}, {}, {}]
     assert api.ok("GET", f"/jobs/{one['jid']}")["context"] == CARRIED
+
+
+def test_tasks_carry_the_context_as_well(api: Api, client: Client) -> None:
+    task = api.flask.post("/queue", json={"url": "http://a.example"}, headers=HEADERS)
+
+    assert context(client, json.loads(task.text)["id"]) == CARRIED
 
 
 def test_a_header_that_is_not_valid_is_dropped(api: Api, client: Client) -> None:

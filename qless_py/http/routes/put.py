@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final, Literal
 
-from flask import g, request, url_for
+from flask import request, url_for
 from pydantic import Field
 
 from qless_py.errors import QlessError
 from qless_py.handlers.retry import RetryPolicy
-from qless_py.http.context import caller, client
+from qless_py.http.context import caller, client, traced
 from qless_py.http.fields import (
     Answer,
     Context,
@@ -30,7 +30,6 @@ from qless_py.protocol.codec import JsonCodec
 from qless_py.protocol.options import JidConflict, ParentPolicy, UniqueConflict, UniqueScope
 from qless_py.protocol.puts import PutReply
 from qless_py.protocol.records import EncodedJob
-from qless_py.tracing import context_from_headers
 
 routes = Routes("put", "Put jobs into queues.")
 
@@ -197,19 +196,7 @@ def put_options(body: JobBody) -> dict[str, Any]:
     options: dict[str, Any] = body.model_dump(exclude=rest, exclude_none=True)
     if "retry" in options:
         options["retry"] = RetryPolicy.of(_policy(options["retry"]))
-    if "context" not in options and (context := _context()):
-        options["context"] = context
-    return {**options, "codec": JsonCodec.name}
-
-
-def _context() -> dict[str, str]:
-    """Return the trace context of the request, unless a span of this process continues it."""
-    if instrumentation.current is not None and instrumentation.current.ids():
-        return {}
-    if "job_context" not in g:
-        g.job_context = context_from_headers(request.headers)
-    found: dict[str, str] = g.job_context
-    return found
+    return {**traced(options), "codec": JsonCodec.name}
 
 
 def _policy(given: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -18,12 +18,12 @@ from flask import request
 from pydantic_core import from_json
 
 from qless_py.errors import BadArgumentError
-from qless_py.http.context import caller, client
+from qless_py.http.context import caller, client, traced
 from qless_py.http.fields import Answer, Name
 from qless_py.http.idempotency import KEY_HEADER, idempotent
 from qless_py.http.problems import Problem
 from qless_py.http.route import Reply, Routes, read_body
-from qless_py.protocol import http_requests, puts
+from qless_py.protocol import http_requests, instrumentation, puts
 from qless_py.protocol.codec import JsonCodec
 
 routes = Routes("tasks", "Put tasks with a form or JSON, as Miyamoto takes them.")
@@ -60,8 +60,11 @@ def _put(queue: str) -> Reply:
     task, params = _task()
     url, options = _options(task, params)
     data, rest = http_requests.split(url, options)
-    job = puts.encode(client().settings, http_requests.KLASS, data, rest)
-    call = puts.put_encoded(queue, job.jid, job.klass, job.data, job.options)
+    job = puts.encode(client().settings, http_requests.KLASS, data, traced(rest))
+    span = None
+    if instrumentation.current is not None:
+        span = instrumentation.current.send(queue, [job], bulk=False)
+    call = puts.put_encoded(queue, job.jid, job.klass, job.data, job.options, span)
     reply = client().run(idempotent(call, 0))
     return Reply({"status": "scheduled", "id": reply.jid})
 
