@@ -27,6 +27,7 @@ TOPICS: Final = {
     },
     "Inspecting and changing": {
         "web": "qless_py.cli.web:web",
+        "top": "qless_py.cli.top.command:top",
         "queues": "qless_py.cli.queues:queues",
         "queue": "qless_py.cli.queue:queue",
         "jobs": "qless_py.cli.jobs:jobs",

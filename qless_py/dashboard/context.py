@@ -16,10 +16,11 @@ from qless_py.client.client import Client
 from qless_py.client.job import Job
 from qless_py.dashboard.config import DashboardConfig
 from qless_py.dashboard.form_secret import FormSecret
-from qless_py.dashboard.live import LiveStreams, Snapshot, SnapshotCache
+from qless_py.dashboard.live import LiveStreams, SnapshotCache
 from qless_py.dashboard.redaction import Redactor
-from qless_py.dashboard.timeseries import SeriesCache
 from qless_py.errors import JobNotFoundError
+from qless_py.overview.series import SeriesCache
+from qless_py.overview.snapshot import Snapshot
 
 _VERSION_LENGTH: Final = 12
 STORE_TIMEOUT: Final = 3.0  # Seconds a page waits for a store that does not respond.

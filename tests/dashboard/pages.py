@@ -6,7 +6,7 @@ from typing import Final
 
 from qless_py import Client
 from qless_py.dashboard.pages.queues import TABS
-from qless_py.dashboard.timeseries import RANGES
+from qless_py.overview.series import RANGES
 
 PATHS: Final = (
     "/", *(f"{path}range={one.name}" for path in ("/?", "/queues/work?") for one in RANGES),

@@ -10,9 +10,9 @@ from collections.abc import Callable
 import pytest
 
 from qless_py import Client, protocol
-from qless_py.dashboard.alerts import Alert, find_alerts
-from qless_py.dashboard.live import Snapshot
-from qless_py.dashboard.timeseries import MetricRow
+from qless_py.overview.alerts import Alert, find_alerts
+from qless_py.overview.series import MetricRow
+from qless_py.overview.snapshot import Snapshot
 from tests.conftest import Clock
 from tests.dashboard.conftest import Visitor
 

@@ -13,8 +13,9 @@ import pytest
 
 from qless_py import Client, Job, protocol
 from qless_py.client import humanize
-from qless_py.dashboard import Access, DashboardConfig, Role, context, create_app, timeseries
-from qless_py.dashboard.timeseries import MetricRow
+from qless_py.dashboard import Access, DashboardConfig, Role, context, create_app
+from qless_py.overview import series as timeseries
+from qless_py.overview.series import MetricRow
 from tests.conftest import Clock
 from tests.dashboard.conftest import Visitor
 from tests.dashboard.pages import paths

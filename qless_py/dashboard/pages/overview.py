@@ -10,9 +10,11 @@ from werkzeug.wrappers import Response
 
 from qless_py import protocol
 from qless_py.client.session import answered
-from qless_py.dashboard import alerts, context, timeseries
+from qless_py.dashboard import context, timeseries
 from qless_py.dashboard.context import client, dashboard, find_jobs
-from qless_py.dashboard.live import count
+from qless_py.overview import alerts
+from qless_py.overview import series as queue_series
+from qless_py.overview.snapshot import count
 from qless_py.protocol import Call
 
 _MAX_QUEUES: Final = 10
@@ -23,12 +25,12 @@ _MAX_COMPLETED: Final = 5
 def overview() -> str:
     series = dashboard().series
     current = context.snapshot()
-    span = timeseries.find_range(request.args.get("range"))
-    queues = timeseries.busiest(
+    span = queue_series.find_range(request.args.get("range"))
+    queues = queue_series.busiest(
         (row["name"], count(row, "waiting") + count(row, "running")) for row in current.queues
     )
     now = series.now()
-    _, last_hour = series.rows(queues, timeseries.DEFAULT_RANGE, now, current.backlog)
+    _, last_hour = series.rows(queues, queue_series.DEFAULT_RANGE, now, current.backlog)
     late = alerts.late_queues(current)
     calls: list[Call[Any]] = [
         protocol.jobs.groups(0, _MAX_GROUPS),
@@ -49,7 +51,7 @@ def overview() -> str:
         snapshot=current,
         alerts=alerts.find_alerts(current, last_hour, failing_since, ended),
         charts=timeseries.queue_charts(series, queues, span, now, current.backlog),
-        ranges=timeseries.RANGES,
+        ranges=queue_series.RANGES,
         span=span,
         charted=series.included(queues, span),
         queues=[row for row in current.queues if row["name"] in busiest],

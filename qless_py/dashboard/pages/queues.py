@@ -19,9 +19,10 @@ from qless_py.dashboard import charts, commands, context, timeseries
 from qless_py.dashboard.actions import Confirmation, perform, requires
 from qless_py.dashboard.context import access, client, dashboard, link
 from qless_py.dashboard.forms import parse_field, parse_number, text_field
-from qless_py.dashboard.live import count
 from qless_py.dashboard.paging import page_cursor, page_offset, page_size, paginate
 from qless_py.errors import BadArgumentError
+from qless_py.overview import series as queue_series
+from qless_py.overview.snapshot import count
 from qless_py.protocol.stats import DayStats
 
 STATES: Final = ("waiting", "running", "scheduled", "stalled", "depends", "throttled")
@@ -78,13 +79,13 @@ def _tab(queue: Queue, tab: str) -> dict[str, Any]:
 
 
 def _stats(queue: Queue) -> dict[str, Any]:
-    span = timeseries.find_range(request.args.get("range"))
+    span = queue_series.find_range(request.args.get("range"))
     series, backlog = dashboard().series, context.snapshot().backlog
     day = _day_stats(queue)
     return {
         "day": day,
         "charts": timeseries.queue_charts(series, [queue.name], span, series.now(), backlog),
-        "ranges": timeseries.RANGES,
+        "ranges": queue_series.RANGES,
         "span": span,
         "histograms": {"wait": _histogram("Wait time", day["wait"]["histogram"]),
                        "run": _histogram("Run time", day["run"]["histogram"])},

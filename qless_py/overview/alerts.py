@@ -1,4 +1,4 @@
-"""The alerts of the overview: a few rows, each a cause with everything that it affects."""
+"""Alerts: a few lines, each a cause with everything that it affects."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Final
 
 from qless_py.client import humanize
 from qless_py.client.humanize import plural
-from qless_py.dashboard.live import Snapshot, count
-from qless_py.dashboard.timeseries import MetricRow
 from qless_py.handlers.resolve import OPERATIONS_QUEUE
+from qless_py.overview.series import MetricRow
+from qless_py.overview.snapshot import Snapshot, count
 from qless_py.protocol import reservers
 
 STUCK_AFTER: Final = 60.0  # Seconds.

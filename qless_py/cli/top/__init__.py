@@ -1,0 +1,1 @@
+"""`qless-py top`: queues, workers and running jobs, live in a terminal."""
