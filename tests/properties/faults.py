@@ -109,6 +109,13 @@ FAULTS = [
         'redis.call("ZADD", keys.tags(), redis.call("ZCARD", key) + 1, tag)',
     ),
     Fault(
+        "an empty context removes none",
+        "lib/job/context.lua",
+        "record.context = next(given) and given or nil",
+        "record.context = next(given) and given or record.context",
+        scenario="a context is kept, replaced and removed",
+    ),
+    Fault(
         "a deleted job keeps its tags",
         "lib/job/removal.lua",
         'require("lib.job.tags").forget(job)\n  completion.end_belongings',

@@ -206,6 +206,14 @@ SCENARIOS: dict[str, list[Step]] = {
         (0, "put", "a", "j1", "K", "x" * 1025, {}),
         (0, "put", "a", "j1", "K", "{}", {}),
     ],
+    "a context is kept, replaced and removed": [
+        put("a", "j1", context={"tenant": "a"}),
+        pop(),
+        (0, "retry", "j1", Lease("j1"), 0, {}),
+        put("a", "j1", priority=1),
+        put("a", "j1", context={"tenant": "b"}),
+        put("a", "j1", context={}),
+    ],
     "a pause ends": [
         (0, "pause", ["a"], {"until": 1_700_000_001_000}),
         put("a", "j1"),
