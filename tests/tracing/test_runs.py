@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import logging
+import threading
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -392,6 +395,64 @@ def test_a_manager_traces_its_jobs(live: Client, traced: Traced) -> None:
     first, second = (traced.one(f"process {topic}") for topic in ("plain", "loop"))
     assert parent_id(first) == span_id(traced.one("send plain"))
     assert results == [None, trace.format_span_id(span_id(second))]
+
+
+TOGETHER = threading.Barrier(4)
+
+
+def meets_others(_job: Any) -> str:
+    TOGETHER.wait(20)
+    return current_span()
+
+
+async def meets_others_in_a_loop(_job: Any) -> str:
+    await asyncio.to_thread(TOGETHER.wait, 20)
+    return current_span()
+
+
+def current_span() -> str:
+    return trace.format_span_id(trace.get_current_span().get_span_context().span_id)
+
+
+def test_runs_at_once_have_their_own_spans(live: Client, traced: Traced) -> None:
+    manager = qless_py.Manager(live, concurrency=4)
+    manager.register("threads", meets_others)
+    manager.register("tasks", meets_others_in_a_loop)
+    with manager:
+        jids = [manager.put(topic) for topic in ("threads", "tasks", "threads", "tasks")]
+        results = {jid: live.job(jid).wait(20) for jid in jids}
+
+    spans = {
+        str((span.attributes or {})["messaging.message.id"]): trace.format_span_id(span_id(span))
+        for span in traced.all()
+        if span.name.startswith("process")
+    }
+    assert results == spans
+    assert len(set(spans.values())) == 4
+
+
+@contextlib.contextmanager
+def _around(job: Any) -> Iterator[None]:
+    job.data["around"] = current_span()
+    yield
+    if job.data.get("fails"):
+        raise LookupError("of the middleware")
+
+
+def shows_data(job: Any) -> object:
+    return {**job.data, "inside": current_span()}
+
+
+def test_middleware_runs_within_the_span(client: Client, traced: Traced) -> None:
+    options = HandlerOptions(allow_any=True, middleware=[_around])
+    for data in ({"fails": False}, {"fails": True}):
+        client.queues["q"].put(f"{HERE}.shows_data", data)
+    done = testing.drain(client.queues["q"], options=options, raises=False)
+
+    first, second = [span for span in traced.all() if span.name == "process q"]
+    own = trace.format_span_id(span_id(first))
+    assert done[0].result == {"fails": False, "around": own, "inside": own}
+    assert (second.attributes or {})["error.type"] == "LookupError"
 
 
 def test_a_span_that_was_ended_is_not_ended_again(client: Client, traced: Traced) -> None:
