@@ -73,6 +73,9 @@ class _Live:
     instruments: Instruments
 
 
+_NOTHING: Final = _Live(trace.NoOpTracer(), None, None, Instruments(metrics.NoOpMeter("qless_py")))
+
+
 class Run:
     """The span of a run that has begun, and the context that its handler runs in."""
 
@@ -140,19 +143,27 @@ class Spans:
     def __init__(self, options: Tracing) -> None:
         self._options = options
         self._live: _Live | None = None
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
+        self._is_starting = False
 
     def start(self) -> _Live:
         """Return what this process makes spans with; set it up at the first call."""
         live = self._live
         if live is None:
             with self._lock:
-                live = self._live = self._live or self._set_up()
+                if self._is_starting:
+                    return _NOTHING  # For jobs that the setup function puts.
+                self._is_starting = True
+                try:
+                    live = self._live = self._live or self._set_up()
+                finally:
+                    self._is_starting = False
         return live
 
     def after_fork(self) -> None:
         """Forget, in a forked process, what the one before has set up."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
+        self._is_starting = False
         self._live = None
 
     def _set_up(self) -> _Live:

@@ -133,6 +133,18 @@ def test_an_app_traces_as_it_says(live: Client, traced: Traced) -> None:
     assert len(traced.all()) == 4
 
 
+def test_a_setup_function_may_put_jobs(live: Client, traced: Traced) -> None:
+    def set_up() -> object:
+        live.queues["q"].put("k", jid="inner")
+        return traced.tracer_provider
+
+    tracing.instrument(set_up)
+    live.queues["q"].put("k", jid="outer")
+
+    assert len(live.queues["q"]) == 2
+    assert [(span.attributes or {})["messaging.message.id"] for span in traced.all()] == ["outer"]
+
+
 def test_a_setup_that_raises_fails_no_put(
     live: Client, traced: Traced, caplog: pytest.LogCaptureFixture
 ) -> None:
