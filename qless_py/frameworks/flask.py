@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
-from typing import Any, Final
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, TypeVar
 
 import click
 from flask import Flask
@@ -13,11 +13,17 @@ from qless_py import cli
 from qless_py.app import App
 from qless_py.dashboard import DashboardConfig, create_blueprint
 from qless_py.errors import ConfigError
+from qless_py.http import HttpConfig, create_api_blueprint
 from qless_py.store.settings_file import unknown
 
 _PREFIX: Final = "QLESS_"
-_KEYS: Final = ("QLESS_URL", "QLESS_NAMESPACE", "QLESS_DASHBOARD", "QLESS_DASHBOARD_CONFIG")
+_KEYS: Final = (
+    *("QLESS_URL", "QLESS_NAMESPACE", "QLESS_DASHBOARD", "QLESS_DASHBOARD_CONFIG"),
+    *("QLESS_API", "QLESS_API_CONFIG"),
+)
 EXTENSION: Final = "qless_py"
+
+T = TypeVar("T")
 
 
 class Qless(App):
@@ -30,7 +36,8 @@ class Qless(App):
 
     * QLESS_URL, QLESS_NAMESPACE: the store, instead of the arguments;
     * QLESS_DASHBOARD: a path, such as `/jobs`, below which the dashboard is served;
-    * QLESS_DASHBOARD_CONFIG: its `DashboardConfig`.
+    * QLESS_DASHBOARD_CONFIG: its `DashboardConfig`;
+    * QLESS_API: True to serve the HTTP API at `/api/v1`; QLESS_API_CONFIG: its `HttpConfig`.
     """
 
     def __init__(self, flask_app: Flask | None = None, /, **options: Any) -> None:
@@ -58,7 +65,10 @@ class Qless(App):
         for key in config:
             if key.startswith(_PREFIX) and key not in _KEYS:
                 raise ConfigError(f"Flask configuration: {unknown('setting', key, _KEYS)}")
-        path, dashboard = _dashboard(config)
+        path = _path(config.get("QLESS_DASHBOARD"))
+        dashboard = _instance(config, "QLESS_DASHBOARD_CONFIG", DashboardConfig)
+        api = _instance(config, "QLESS_API_CONFIG", HttpConfig)
+        has_api = _instance(config, "QLESS_API", bool)
         url, namespace = self._given
         self.use_store(config.get("QLESS_URL") or url, config.get("QLESS_NAMESPACE") or namespace)
         self._flask_app = flask_app
@@ -66,6 +76,8 @@ class Qless(App):
         flask_app.cli.add_command(_commands(self))
         if path is not None:
             flask_app.register_blueprint(create_blueprint(self, dashboard), url_prefix=path)
+        if has_api:
+            flask_app.register_blueprint(create_api_blueprint(self, api))
 
     @contextlib.contextmanager
     def _in_context(self, _job: Any) -> Iterator[None]:
@@ -73,18 +85,21 @@ class Qless(App):
             yield
 
 
-def _dashboard(config: Any) -> tuple[str | None, DashboardConfig | None]:
-    """Return where to serve the dashboard, None for nowhere, and its settings."""
-    path, dashboard = config.get("QLESS_DASHBOARD"), config.get("QLESS_DASHBOARD_CONFIG")
-    if dashboard is not None and not isinstance(dashboard, DashboardConfig):
-        raise ConfigError(
-            f"QLESS_DASHBOARD_CONFIG is a {type(dashboard).__name__}, not a DashboardConfig"
-        )
+def _instance(config: Mapping[str, Any], key: str, kind: type[T]) -> T | None:
+    """Return a setting, which must be of this class; None if it is not there."""
+    found = config.get(key)
+    if found is not None and not isinstance(found, kind):
+        raise ConfigError(f"{key} is a {type(found).__name__}, not a {kind.__name__}")
+    return found
+
+
+def _path(path: Any) -> str | None:
+    """Return where to serve the dashboard, None for nowhere."""
     if path is None:
-        return None, dashboard
+        return None
     if not isinstance(path, str) or not path.startswith("/") or not path.strip("/"):
         raise ConfigError(f"QLESS_DASHBOARD must be a path such as /jobs, not {path!r}")
-    return path.rstrip("/"), dashboard
+    return path.rstrip("/")
 
 
 def _commands(app: Qless) -> click.Command:

@@ -205,6 +205,18 @@ def test_other_programs_put_tasks_by_name(isolated: Client) -> None:
     assert "args must be a list" in isolated.job(wrong).failure["message"]
 
 
+def test_a_schedule_puts_tasks_with_their_options(isolated: Client, clock: Any) -> None:
+    app.client.queues["default"].recur(tasks.committed.func, {"args": [7]}, cron="0 9 * * *")
+    clock.advance(86400)
+
+    (ran,) = run()
+
+    found = tasks.committed.get_result(ran.jid)
+    assert found.return_value == 7
+    job = isolated.job(ran.jid)
+    assert (job.tags, job.user) == (["order"], "ann")
+
+
 def test_a_value_that_is_not_json_fails_the_task(isolated: Client) -> None:
     result = tasks.price.enqueue()
 

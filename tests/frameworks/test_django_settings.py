@@ -57,6 +57,7 @@ def test_options_above_the_decorator_task_are_refused(isolated: Client) -> None:
         ({"OPTIONS": {"namespace": "a b"}}, r"\['OPTIONS'\]\['namespace'\]: .*a b"),
         ({"OPTIONS": {"attempts": -1}}, r"\['OPTIONS'\]\['attempts'\]"),
         ({"OPTIONS": {"imports": "shop"}}, r"\['OPTIONS'\]\['imports'\]"),
+        ({"OPTIONS": {"tracing": 3}}, r"\['OPTIONS'\]\['tracing'\]"),
         ({"OPTIONS": {"codec": "yaml"}}, r"\['OPTIONS'\]\['codec'\]"),
     ],
 )

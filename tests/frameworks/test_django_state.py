@@ -43,6 +43,17 @@ def test_a_job_leaves_no_language_zone_urls_or_connection(isolated: Client) -> N
     del isolated
 
 
+def test_in_a_test_async_tasks_use_the_database_in_the_thread_of_the_test(
+    isolated: Client,
+) -> None:
+    result = tasks.thread_of_orm.enqueue()
+    run()
+    result.refresh()
+
+    assert result.return_value == threading.get_ident()
+    del isolated
+
+
 def test_a_connection_in_a_transaction_of_the_test_stays_open(isolated: Client) -> None:
     with transaction.atomic():
         held = connections["default"].connection

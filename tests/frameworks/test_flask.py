@@ -12,6 +12,7 @@ import qless_py
 from qless_py import Client, ConfigError
 from qless_py.dashboard import DashboardConfig
 from qless_py.frameworks.flask import Qless
+from qless_py.http import HttpConfig
 from qless_py.testing import drain, run_inline
 
 pytestmark = pytest.mark.any_server
@@ -84,6 +85,8 @@ def test_the_configuration_chooses_the_store() -> None:
         ({"QLESS_DASHBOARD": "jobs"}, "QLESS_DASHBOARD must be a path such as /jobs, not 'jobs'"),
         ({"QLESS_DASHBOARD": "/"}, "QLESS_DASHBOARD must be a path"),
         ({"QLESS_DASHBOARD_CONFIG": {}}, "QLESS_DASHBOARD_CONFIG is a dict"),
+        ({"QLESS_API": "/api"}, "QLESS_API is a str, not a bool"),
+        ({"QLESS_API_CONFIG": 1}, "QLESS_API_CONFIG is a int, not a HttpConfig"),
     ],
 )
 def test_a_wrong_setting_is_named_and_changes_nothing(config: Any, message: str) -> None:
@@ -119,4 +122,15 @@ def test_the_dashboard_is_served_below_a_path(isolated: Client) -> None:
     assert browser.get("/jobs/queues").status_code == 200
     assert browser.get("/queues").status_code == 404
     assert "/jobs" not in {str(rule) for rule in site().url_map.iter_rules()}
+    del isolated
+
+
+def test_the_api_is_served_if_the_configuration_says_so(isolated: Client) -> None:
+    greet.put(name="ann")
+    browser = site(QLESS_API=True, QLESS_API_CONFIG=HttpConfig(read_only=True)).test_client()
+
+    assert browser.get("/api/v1/queues/mail/nothing").status_code == 404
+    refused = browser.post("/api/v1/queues/mail/jobs", json={"klass": "a.b"})
+    assert (refused.status_code, (refused.json or {})["code"]) == (403, "read-only")
+    assert site().test_client().get("/api/v1/").status_code == 404
     del isolated

@@ -10,6 +10,7 @@ from qless_py.app import App
 from qless_py.errors import QlessError
 from qless_py.protocol import arguments
 from qless_py.store.settings_file import unknown
+from qless_py.tracing import Tracing
 
 _KEYS: Final = ("BACKEND", "QUEUES", "OPTIONS", "ENQUEUE_ON_COMMIT")
 # The options are the arguments of an App.
@@ -54,6 +55,9 @@ def _of_options(where: str, options: Any) -> Iterator[str]:
         return
     for name, value in options.items():
         try:
-            App(**{name: value})
+            if name == "tracing":
+                Tracing.of(value)  # An App would turn it on.
+            else:
+                App(**{name: value})
         except QlessError as error:
             yield f"{where}[{name!r}]: {error}"

@@ -76,7 +76,9 @@ def options(
     def decorate(function: F) -> F:
         if not hasattr(function, "__code__"):
             raise BadArgumentError(f"{function!r} is not a function: write options below task")
-        setattr(function, _ATTRIBUTE, Chosen(given, run, tuple(middleware), enqueue_on_commit))
+        chosen = Chosen(given, run, tuple(middleware), enqueue_on_commit)
+        # A put or a schedule that names the function has the options, too.
+        vars(function).update({_ATTRIBUTE: chosen, "default_job_options": lambda _data: given})
         return function
 
     return decorate

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 from decimal import Decimal
 from typing import Any
 
+from asgiref.sync import sync_to_async
 from django.db import connection
 from django.urls import get_urlconf, set_urlconf
 from django.utils import timezone, translation
@@ -98,6 +100,11 @@ def leave_state() -> None:
     set_urlconf("tests.frameworks.site.tasks")
     with connection.cursor() as cursor:
         cursor.execute("SELECT 1")
+
+
+@task
+async def thread_of_orm() -> int:
+    return await sync_to_async(threading.get_ident)()
 
 
 @task
