@@ -38,6 +38,7 @@ MODULES: Final = {
     "tokens": "tokens",
     "users": "users",
     "wait": "wait",
+    "webhooks": "webhooks",
     "workers": "workers",
     "workflow": "workflow/runs",
 }

@@ -18,6 +18,10 @@ if earlier_reply then
   return earlier_reply
 end
 
+if option == "event-stream" and tonumber(value) == 0 then
+  event_stream.refuse_webhooks()
+end
+
 redis.call("HSET", keys.meta(), "config:" .. option, value)
 if option == "event-stream" then
   event_stream.switch(s, tonumber(value))

@@ -1,6 +1,6 @@
 -- config_unset(now, request, option) -> true
 -- Resets an option to its default.
--- Errors: BADARG
+-- Errors: BADARG BADCONFIG
 -- Events: config_unset
 -- Flags: allow-oom
 
@@ -15,6 +15,10 @@ check.name("option", option)
 local s, earlier_reply = session.open(now, request)
 if earlier_reply then
   return earlier_reply
+end
+
+if option == "event-stream" then
+  event_stream.refuse_webhooks()
 end
 
 redis.call("HDEL", keys.meta(), "config:" .. option)

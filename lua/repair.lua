@@ -50,6 +50,7 @@ local KINDS = {
   meta = unreadable.meta,
   weight = unreadable.weight,
   token = unreadable.token,
+  webhook = unreadable.webhook,
   parent = unreadable.parent,
   entry = unreadable.entry,
   copy = quarantine.forget,

@@ -60,6 +60,7 @@ from qless_py.errors import (
     StoreFullError,
     UndecodableDataError,
     WaitTimeoutError,
+    WebhookNotFoundError,
     WrongStateError,
 )
 from qless_py.handlers.outcomes import Discard, Retry, Snooze, retry
@@ -86,6 +87,7 @@ from qless_py.protocol.reservers import (
 from qless_py.protocol.throttles import ThrottlePage, ThrottleState
 from qless_py.protocol.tokens import NewToken, Token
 from qless_py.protocol.users import Share, UserPage, UserState
+from qless_py.protocol.webhooks import Webhook
 from qless_py.task import Task, get_current_job, job
 
 __all__ = [
@@ -170,6 +172,8 @@ __all__ = [
     "UserPage",
     "UserState",
     "WaitTimeoutError",
+    "Webhook",
+    "WebhookNotFoundError",
     "WeightedReserver",
     "Workflow",
     "WorkflowRun",

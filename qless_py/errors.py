@@ -18,6 +18,7 @@
     ├── StaleRequestError           STALEREQUEST  a resend too late to be answered
     ├── IdempotencyKeyError         KEYREUSED     the key was used for another request
     ├── EventStreamOffError         STREAMOFF     the option event-stream is 0
+    ├── WebhookNotFoundError        NOWEBHOOK     no webhook has this id
     ├── DeadWorkerError             DEADWORKER    this worker process was reported dead
     ├── BatchNotFoundError          NOBATCH       no batch has this name
     ├── BatchClosedError            BATCHCLOSED   the batch accepts no more jobs
@@ -205,6 +206,12 @@ class EventStreamOffError(QlessError):
     """
 
     code = "STREAMOFF"
+
+
+class WebhookNotFoundError(QlessError):
+    """No webhook has this id: it was never added, or it was removed."""
+
+    code = "NOWEBHOOK"
 
 
 class DeadWorkerError(QlessError):

@@ -23,6 +23,7 @@ from qless_py.aio.stats import AsyncStats
 from qless_py.aio.throttles import AsyncThrottles
 from qless_py.aio.tokens import AsyncTokens
 from qless_py.aio.users import AsyncUsers
+from qless_py.aio.webhooks import AsyncWebhooks
 from qless_py.aio.workers import AsyncWorkers
 from qless_py.aio.workflow import AsyncWorkflows
 from qless_py.client import explain
@@ -102,6 +103,7 @@ class AsyncClient(AsyncClientBase):
         self.workflows = AsyncWorkflows(self)
         self.throttles = AsyncThrottles(self)
         self.users = AsyncUsers(self)
+        self.webhooks = AsyncWebhooks(self)
         self.tokens = AsyncTokens(self)
 
     @property

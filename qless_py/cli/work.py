@@ -354,6 +354,7 @@ def _imported(name: str, hint: str) -> Any:
 
 def _requests(given: dict[str, Any]) -> Any:
     from qless_py.push.performer import HttpRequests  # noqa: PLC0415 - help needs no worker
+    from qless_py.webhooks.deliveries import Deliveries  # noqa: PLC0415
 
     performer = HttpRequests(
         allow_targets=given["allow_targets"],
@@ -365,7 +366,7 @@ def _requests(given: dict[str, Any]) -> Any:
         performer.check()
     except ImportError as error:
         raise click.UsageError(str(error)) from error
-    return performer
+    return Deliveries(performer, given["queues"])
 
 
 def _performer(given: dict[str, Any], words: tuple[str, ...]) -> Any:

@@ -27,6 +27,7 @@ from qless_py.client.stats import Stats
 from qless_py.client.throttles import Throttles
 from qless_py.client.tokens import Tokens
 from qless_py.client.users import Users
+from qless_py.client.webhooks import Webhooks
 from qless_py.client.workers import Workers
 from qless_py.client.workflow.runs import Workflows
 from qless_py.protocol import Call, JobRecord, arguments, jobs, puts
@@ -100,6 +101,7 @@ class Client(ClientBase):
         self.workflows = Workflows(self)
         self.throttles = Throttles(self)
         self.users = Users(self)
+        self.webhooks = Webhooks(self)
         self.tokens = Tokens(self)
 
     @property

@@ -115,6 +115,7 @@ OWN_ENTRIES: Final[Mapping[str, Callable[[Namespace, str, bytes], Rule]]] = Mapp
         "users": lambda ns, _, entry: throttles.settled(ns, entry),
         "weights": lambda ns, _, entry: throttles.weight(ns, entry),
         "tokens": lambda ns, _, entry: keys.token(ns, entry),
+        "webhooks": lambda ns, _, entry: keys.webhook(ns, entry),
         "due": lambda ns, _, entry: keys.task(ns, entry),
         "quarantined": lambda ns, _, entry: keys.quarantined(ns, entry),
     }

@@ -26,6 +26,7 @@ TOKEN: Final[Mapping[str, type]] = MappingProxyType(
 )
 _TOKEN_ID: Final = re.compile(r"[a-z0-9]{1,32}")
 _FINITE: Final = re.compile(rb"\d+(\.\d+)?(e[+-]?\d+)?")
+WEBHOOK: Final = MappingProxyType({"url": str, "keys": list, "since": str})
 QUEUE_TASKS: Final = ("leases", "scheduled", "recurring", "pause")
 TASKS: Final = ("retention", "sweep", "releases", "rewind", "refill")
 
@@ -250,6 +251,23 @@ def token(ns: Namespace, entry: bytes) -> Rule:
     if not wrong:
         return []
     detail = f"token {text(entry)}: invalid {', '.join(wrong)}"
+    return [Finding("malformed", shown, detail, member=entry)]
+
+
+def webhook(ns: Namespace, entry: bytes) -> Rule:
+    """Check that a webhook can be read and has what a delivery needs."""
+    (value,) = yield [("HGET", ns.key("webhooks"), entry)]
+    if value is None:
+        return []
+    shown = ns.shown("webhooks")
+    with ns.reading("webhooks", "", member=entry):
+        record = records.packed_map(value)
+    wrong = [name for name, kind in WEBHOOK.items() if not isinstance(record.get(name), kind)]
+    wrong += [] if record.get("state") in ("enabled", "disabled") else ["state"]
+    wrong += [] if is_name(text(entry)) else ["id"]
+    if not wrong:
+        return []
+    detail = f"webhook {text(entry)}: invalid {', '.join(wrong)}"
     return [Finding("malformed", shown, detail, member=entry)]
 
 

@@ -32,6 +32,7 @@ TYPES: Final[Mapping[str, str]] = MappingProxyType(
         "throttles": "zset",
         "weights": "hash",
         "tokens": "hash",
+        "webhooks": "hash",
         "users": "zset",
         "refills": "zset",
         "queues:new": "zset",

@@ -102,7 +102,7 @@ def _of_member(kind: str) -> "Repair":
 Repair = Callable[[Finding, str, str], Call[bool] | None]
 
 _FIELDS: Final[Mapping[str, str]] = MappingProxyType(
-    {"meta": "meta", "weights": "weight", "tokens": "token"}
+    {"meta": "meta", "weights": "weight", "tokens": "token", "webhooks": "webhook"}
 )
 # Keys that are useless as a whole once one part of them is.
 _WHOLE: Final = frozenset(

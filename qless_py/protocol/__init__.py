@@ -19,6 +19,7 @@ from qless_py.protocol import (
     tokens,
     transfers,
     users,
+    webhooks,
     workers,
 )
 from qless_py.protocol.call import Arg, Call
@@ -44,5 +45,6 @@ __all__ = [
     "tokens",
     "transfers",
     "users",
+    "webhooks",
     "workers",
 ]

@@ -43,6 +43,11 @@ TYPES: Final[Mapping[str, str]] = MappingProxyType(
         "token_created": "token.created",
         "token_revoked": "token.revoked",
         "schedule_dry": "schedule.dry",
+        "webhook_added": "webhook.added",
+        "webhook_changed": "webhook.changed",
+        "webhook_removed": "webhook.removed",
+        "webhook_disabled": "webhook.disabled",
+        "webhook_gap": "webhook.gap",
         "clock_set_back": "clock.set_back",
     }
 )
@@ -97,11 +102,14 @@ class Gap:
         return {"id": self.id, "type": GAP, "after": self.after, "lost": self.lost}
 
 
+EventsRead = Sequence[StoredEvent | Gap]
+
+
 @dataclass(frozen=True, slots=True)
 class EventPage:
     """Events in their order, with a `Gap` where some are missing; read on behind `last`."""
 
-    events: Sequence[StoredEvent | Gap]
+    events: EventsRead
     last: str
 
 
@@ -168,6 +176,11 @@ def _is_time(identity: str) -> bool:
 def time_of(identity: str) -> float:
     """Return the time that an id carries, in Unix seconds."""
     return int(identity.partition("-")[0]) / 1000
+
+
+def is_behind(identity: str, other: str) -> bool:
+    """Return whether an id is newer than another."""
+    return _number(identity) > _number(other)
 
 
 def parse(identity: str, text: Any) -> StoredEvent:

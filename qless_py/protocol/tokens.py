@@ -18,8 +18,9 @@ Scope = Literal["put", "work", "read", "operate", "data"]
 SCOPES: Final = get_args(Scope)
 MAX_TOKENS: Final = 1000
 MAX_PATTERNS: Final = 20
-# Jobs of these klasses make a worker call any URL, so a pattern such as `*` does not include them.
-EXPLICIT_KLASSES: Final = frozenset({"http"})
+# Jobs of these klasses make a worker call any URL, or sign any text as an event of a webhook, so a
+# pattern such as `*` does not include them.
+EXPLICIT_KLASSES: Final = frozenset({"http", "webhook"})
 _ID_BYTES: Final = 8
 _SECRET_BYTES: Final = 24
 _ID: Final = re.compile(r"[a-z0-9]{1,32}")

@@ -115,7 +115,7 @@ class HttpRequests:
             request = HttpRequest.of(job.data)
         except BadArgumentError as error:
             raise errors.InvalidRequestError(str(error)) from error
-        sender = await self._sender()
+        sender = await self.sender()
         result = await sender.send(
             request.method,
             request.url,
@@ -125,7 +125,7 @@ class HttpRequests:
         )
         return await _judge(job, request, result)
 
-    async def _sender(self) -> Sender:
+    async def sender(self) -> Sender:
         """Return the sender of this event loop; connections belong to the loop that made them."""
         from qless_py.push.sender import Sender  # noqa: PLC0415 - needs the extra
 

@@ -6,10 +6,11 @@ knows which jobs it held. It exits when the supervisor says so, or when the supe
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import importlib
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from redis.exceptions import RedisError
 
@@ -60,7 +61,8 @@ def _run(options: WorkerOptions, spec: SpawnSpec) -> int:
             return 1
         # Objects that exist by now stay: the garbage collector need not visit them again.
         gc.freeze()
-        _runner(context).run()
+        with _background(context):
+            _runner(context).run()
         context.close()
     except UnconfirmedFetch:
         return 1
@@ -70,6 +72,18 @@ def _run(options: WorkerOptions, spec: SpawnSpec) -> int:
         logger.warning(Event("reported dead, a new child replaces it", worker=spec.worker))
         return 1
     return 0
+
+
+@contextlib.contextmanager
+def _background(context: ChildContext) -> Iterator[None]:
+    """Let the performer do what it does besides the jobs of this child."""
+    begin = getattr(context.options.performer, "begin", None)
+    started = None if begin is None else begin(context.client, context.spec.index)
+    try:
+        yield
+    finally:
+        if started is not None:
+            started.stop()
 
 
 def import_handlers(names: Iterable[str]) -> None:

@@ -139,6 +139,7 @@ class SpawnSpec:
     parent: int
     interrupt: signal.Signals = signal.SIGTERM
     stacks: int | None = None
+    index: int = 0
 
 
 def exit_cause(status: int) -> str:
@@ -165,7 +166,13 @@ def fork(
             on_failure.callback(os.close, end)
             os.set_blocking(end, False)
         spec = SpawnSpec(
-            worker, secrets.token_hex(6), board, reader, parent, stacks=stacks.descriptor
+            worker,
+            secrets.token_hex(6),
+            board,
+            reader,
+            parent,
+            stacks=stacks.descriptor,
+            index=index,
         )
         _flush_streams()
         with signals.blocked():

@@ -32,6 +32,7 @@ PAIRS = {
     "Tokens": ("tokens", "tokens", "", ""),
     "User": ("users", "users", "", "max_running running weight"),
     "Users": ("users", "users", "", ""),
+    "Webhooks": ("webhooks", "webhooks", "", ""),
     "Workers": ("workers", "workers", "", ""),
     "WorkflowRun": ("workflow", "workflow.runs", "", ""),
     "Workflows": ("workflow", "workflow.runs", "", ""),

@@ -75,6 +75,13 @@ def good_calls(call: Scripts) -> dict[str, list[Any]]:
         "back_off": ["holder", lease_of(call, "holder"), "5000", ""],
         "user_set": ["ada", {"max_running": 1}],
         "user_unset": ["ada"],
+        "webhook_add": ["new", {"url": "http://h/", "key": "k", "codec": "json", "queues": ["a*"]}],
+        "webhook_change": ["hook", {"key": "k2", "codec": "json", "keep": 1000}],
+        "webhook_remove": ["hook"],
+        "webhook_report": ["hook", {"ok": False, "status": 500, "error": "e"}],
+        "webhook_dispatch": [
+            call("read/webhooks")["position"], "99-99", "?", [{"jid": "d", "klass": "webhook"}], "{}",
+        ],
         "token_create": ["t1", "a" * 64, {"name": "n", "scopes": ["read"], "expires_in": 5}],
         "token_revoke": ["t0"],
         "token_used": ["t0"],
@@ -130,6 +137,7 @@ def good_queries() -> dict[str, list[Any]]:
         "read/tagged": ["x", *page],
         "read/tags": [*page, 1],
         "read/tracked": page,
+        "read/webhooks": [],
         "read/worker": ["worker", *page],
         "read/workers": page,
     }  # fmt: skip

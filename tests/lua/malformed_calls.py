@@ -202,6 +202,39 @@ def token_options() -> list[dict[str, Any]]:
     return [{}, {"name": "n"}, {"scopes": ["put"]}, *(_TOKEN | one for one in wrong)]
 
 
+_HOOK: Final[dict[str, Any]] = {"url": "http://h/", "key": "k", "codec": "json"}
+
+
+def webhook_options() -> list[dict[str, Any]]:
+    """List what no webhook can have."""
+    wrong = [
+        *_each("url", "", "a b", "a\n", 5, "x" * 2084),
+        *_each("types", "a", 5, [5], [""], ["a\nb"], ["x" * 129], ["a"] * 21),
+        *_each("queues", "a", 5, [5], [""], ["x" * 129], ["a"] * 21),
+        *_each("description", 5, "x" * 256),
+        *_each("reason", 5, "x" * 256),
+        *_each("disable_after", *PACKED_INTEGERS, -1),
+        *_each("keep", *PACKED_INTEGERS, -1),
+        *_each("state", "on", 5, TRUE),
+        *_each("key", 5, "x" * 1025),
+        *_each("codec", *NAMES, 5),
+        *_each("other", 1),
+    ]
+    return [_HOOK | one for one in wrong]
+
+
+def webhook_outcomes() -> list[dict[str, Any]]:
+    """List what no delivery can end with."""
+    wrong = [
+        *_each("ok", 1, "x"),
+        *_each("gone", 1, "x"),
+        *_each("status", *PACKED_INTEGERS, -1, 1000),
+        *_each("error", 5, "x" * 256),
+        *_each("other", 1),
+    ]
+    return [{"ok": True} | one for one in wrong]
+
+
 def _hundred_and_one() -> list[str]:
     return [f"a{i}" for i in range(101)]
 
@@ -433,6 +466,11 @@ def templates(lease: str) -> list[tuple[str, list[tuple[Any, str]], tuple[Any, .
         ("back_off", [*held, ("5", "positive"), ("queue:busy", "own")], ()),
         ("user_set", [("ada", "name"), ({"weight": 1}, "map")], tuple(user_settings())),
         ("user_unset", [("ada", "name")], ()),
+        ("webhook_add", [("new", "name"), (_HOOK, "map")], tuple(webhook_options())),
+        ("webhook_change", [("hook", "name"), ({}, "map")], tuple(webhook_options())),
+        ("webhook_remove", [("hook", "name")], ()),
+        ("webhook_report", [("hook", "name"), ({"ok": True}, "map")], tuple(webhook_outcomes())),
+        ("webhook_dispatch", [("0-0", "-"), ("1-1", "-"), ("", "-"), ([], "-")], ()),
         ("token_create", [("t1", "token"), ("a" * 64, "digest"), (_TOKEN, "map")],
          tuple(token_options())),
         ("token_revoke", [("t0", "token")], ()),
@@ -475,6 +513,7 @@ def templates(lease: str) -> list[tuple[str, list[tuple[Any, str]], tuple[Any, .
         ("read/heads", [(["work"], "names")], ()),
         ("read/parents", [(["child"], "many")], ()),
         ("read/config", [], ()),
+        ("read/webhooks", [], ()),
         ("read/length", [("work", "name")], ()),
         ("read/batch", [("batch", "name")], ()),
         ("read/batch_data", [("batch", "name")], ()),

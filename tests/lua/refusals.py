@@ -141,7 +141,15 @@ def of_the_rest() -> Refusals:
         "unpause": {"BADARG": [[]]},
         "queue_forget": {"BADARG": [["a b"]]},
         "config_set": {"BADARG": ["a b", "x"], "BADCONFIG": ["heartbeat", "never"]},
-        "config_unset": {"BADARG": ["a b"]},
+        "config_unset": {"BADARG": ["a b"], "BADCONFIG": ["event-stream"]},
+        "webhook_add": {"BADARG": ["new", {}], "EXISTS": ["hook", _HOOK]},
+        "webhook_change": {"BADARG": ["hook", {"state": "on"}], "NOWEBHOOK": ["nobody", {}]},
+        "webhook_remove": {"BADARG": ["a b"], "NOWEBHOOK": ["nobody"]},
+        "webhook_report": {"BADARG": ["hook", {}], "NOWEBHOOK": ["nobody", {"ok": True}]},
+        "webhook_dispatch": {
+            "BADARG": ["1", "2-2", "", []],
+            "TOOLARGE": ["0-0", "2-2", "", [{"jid": "d", "klass": "K"}], LARGE],
+        },
         "worker_register": {"BADARG": ["a b", "n", ""], "DEADWORKER": ["w", "dead", ""]},
         "worker_beat": {"BADARG": ["a b", ""]},
         "worker_deregister": {"BADARG": [["a b"]]},
@@ -195,6 +203,7 @@ def of_the_rest() -> Refusals:
     }
 
 
+_HOOK = {"url": "http://h/", "key": "k", "codec": "json"}
 _DEAD = {"nonce": "dead"}
 
 
@@ -207,7 +216,7 @@ def of_queries() -> Refusals:
         "tracked": [0, 101],
         "workers": [0, 1001], "worker": ["a b", 0, 1], "stats": ["work", "x"],
         "series": ["work", 0, 1, "hour"], "recurring": ["work", 0, 101], "config": [], "meta": [],
-        "length": ["a b"], "batch": ["a b"], "batch_data": ["a b"],
+        "length": ["a b"], "webhooks": [], "batch": ["a b"], "batch_data": ["a b"],
         "outcomes": ["a b", []], "request": ["x"], "results": [["a b"]],
         "throttle": ["queue:", 0, 1], "throttles": ["", 251], "user": ["a b", ""],
         "users": ["a b", "", 1], "token": ["a b"], "tokens": [],

@@ -20,6 +20,7 @@ SCRIPTS = assemble.names()
 TRANSITIONS = [name for name in SCRIPTS if not name.startswith("read/")]
 SUBJECTS = {
     "access",
+    "webhook",
     "core",
     "job",
     "queue",

@@ -16,7 +16,10 @@ from tests.script_runner import Scripts, packed
 
 TRANSITIONS = [name for name in assemble.names() if not name.startswith("read/")]
 QUERIES = [name for name in assemble.names() if name.startswith("read/")]
-PRODUCERS = ["put", "put_many", "requeue", "restore", "recur", "recur_run", "batch_open"]
+PRODUCERS = [
+    *("put", "put_many", "requeue", "restore", "recur", "recur_run", "batch_open"),
+    "webhook_dispatch",
+]
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from tests.script_runner import Scripts
 NAMED = {name: set(protocol_doc.read(name).errors) for name in assemble.names()}
 CASES = [(name, code) for name, codes in refusals("").items() for code in codes if name in NAMED]
 # These have no argument of their own that could be wrong: a time that is missing has to do.
-WITHOUT_ARGUMENTS = ("tick", "read/config", "read/meta", "read/tokens")
+WITHOUT_ARGUMENTS = ("tick", "read/config", "read/meta", "read/tokens", "read/webhooks")
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def populated(call: Scripts) -> Scripts:
     call("put", "work", "needs", "K", "{}", {"depends": ["runs"]})
     call("put", "work", "loop", "K", "{}", {"depends": ["parent"]})
     call("config_set", "max-data-size", str(LIMIT))
-    call("config_set", "event-stream", "0")
+    call.redis.hset("{ql}:meta", "config:event-stream", "0")
     call("worker_died", "worker", "dead", "", "killed")
     return call
 

@@ -5,6 +5,7 @@
 -- without gaps, and the last id is kept in meta, so a reader that knows the id before notices every
 -- event that it missed: trimmed, not written for want of a permission, or lost with the key.
 
+local errors = require("lib.core.errors")
 local keys = require("lib.core.keys")
 
 local event_stream = {}
@@ -35,6 +36,13 @@ function event_stream.write(s)
   redis.call("HSET", keys.meta(), "events", next_id(s, count))
   for i, text in ipairs(s.stream) do
     add(s, next_id(s, i), text)
+  end
+end
+
+-- Refuses to turn the stream off while webhooks need it.
+function event_stream.refuse_webhooks()
+  if redis.call("HLEN", keys.webhooks()) > 0 then
+    errors.raise("BADCONFIG", "event-stream is needed by webhooks: remove these first")
   end
 end
 

@@ -98,6 +98,11 @@ function keys.users()
   return namespace .. ":users"
 end
 
+-- Webhooks by their ids.
+function keys.webhooks()
+  return namespace .. ":webhooks"
+end
+
 -- Access tokens by their ids.
 function keys.tokens()
   return namespace .. ":tokens"

@@ -53,6 +53,8 @@ return {
   -- which the time of its last use is not written again
   tokens = 1000,
   patterns = 20,
+  -- webhooks of a namespace
+  webhooks = 100,
   use = 60000,
   -- throttles of one job
   throttles = 8,

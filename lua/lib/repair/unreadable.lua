@@ -6,6 +6,7 @@ local keys = require("lib.core.keys")
 local recurrence = require("lib.recurring.recurrence")
 local stored = require("lib.core.stored")
 local tokens = require("lib.access.tokens")
+local webhooks = require("lib.webhook.webhooks")
 
 local unreadable = {}
 
@@ -83,6 +84,13 @@ function unreadable.token(_, id)
   local packed = redis.call("HGET", keys.tokens(), id)
   local is_usable = string.find(id, tokens.ID) and tokens.parse(packed)
   return packed and not is_usable and redis.call("HDEL", keys.tokens(), id) == 1 or false
+end
+
+-- A webhook that cannot be read gets nothing, so it is deleted.
+function unreadable.webhook(_, id)
+  local packed = redis.call("HGET", keys.webhooks(), id)
+  local is_usable = #id <= 128 and string.find(id, "^[%w_][%w_.:@~+-]*$") and webhooks.parse(packed)
+  return packed and not is_usable and redis.call("HDEL", keys.webhooks(), id) == 1 or false
 end
 
 -- An edge without a policy is one that waits, older than every release.
