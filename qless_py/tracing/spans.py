@@ -3,7 +3,7 @@
 | span | kind | is about |
 |---|---|---|
 | `send <queue>` | producer | a put, of one job or many |
-| `create <queue>` | producer | a job that is put later: a follow-up, a callback, a step |
+| `create <queue>` | producer | a job that is put later: a follow-up, a callback |
 | `process <queue>` | consumer | one run of a job |
 | `complete <queue>` … | client | a transition that a handler or a program makes itself |
 """
@@ -220,7 +220,8 @@ class Spans:
         """Record that jobs were made that are put later."""
         bulk = len(jobs) > 1
         more = {} if bulk else of_message(jobs[0].jid, jobs[0].klass, len(jobs[0].data))
-        self._produce("create", queue, jobs, bulk=bulk, more=more).end()
+        # By the conventions, a create span is about a single message.
+        self._produce("send" if bulk else "create", queue, jobs, bulk=bulk, more=more).end()
 
     def _produce(
         self,

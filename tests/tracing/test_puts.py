@@ -182,3 +182,4 @@ def test_batches_pipelines_and_workflows_are_traced(live: Client, traced: Traced
     step = live.queues["q"].pop()
     assert step is not None
     assert origin(step)[1] == span_id(traced.all()[-1])
+    assert traced.all()[-1].name == "send"
