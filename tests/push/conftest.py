@@ -43,7 +43,7 @@ def target() -> Iterator[Recorder]:
     thread.join(10)
 
 
-class _Closing(HttpRequests):
+class Closing(HttpRequests):
     """Closes its connections after each job: each has an event loop of its own here."""
 
     async def perform(self, job: Any) -> Any:
@@ -59,7 +59,7 @@ def perform(client: Client) -> Perform:
 
     def run(queue: str = "hooks", **options: Any) -> Job:
         given = {"allow_targets": ALLOWED, **options}
-        executor = Executor(HandlerOptions(performer=_Closing(**given)))
+        executor = Executor(HandlerOptions(performer=Closing(**given)))
         job = client.queues[queue].pop()
         assert job is not None, client.queues[queue].counts
         try:
