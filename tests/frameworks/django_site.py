@@ -1,7 +1,10 @@
 """Set Django up in the process of the tests, with one installed application: `site`."""
 
+from typing import Any
+
 import django
 from django.conf import settings
+from django.test.utils import override_settings
 
 OPTIONS = {"namespace": "ql", "imports": ["tests.frameworks.more_tasks"]}
 
@@ -36,3 +39,13 @@ def set_up() -> None:
         },
     )
     django.setup()
+
+
+def use(store: str, **options: Any) -> Any:
+    """Return settings whose default backend uses this store."""
+    backend = {
+        "BACKEND": "qless_py.frameworks.django.QlessBackend",
+        "QUEUES": ["default", "mail"],
+        "OPTIONS": {"url": store, "namespace": "ql", **options},
+    }
+    return override_settings(TASKS={"default": backend})

@@ -7,7 +7,6 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import django
 import pytest
@@ -21,22 +20,13 @@ from qless_py.app import load_app
 from qless_py.frameworks.django import DjangoApp, app, app_of_backend, interface
 from qless_py.frameworks.django.management.commands import qless, qless_worker
 from qless_py.testing import drain
+from tests.frameworks.django_site import use
 from tests.frameworks.site import tasks
 
 pytestmark = pytest.mark.any_server
 
 SITE = "tests.frameworks.site.tasks"
 ROOT = Path(__file__).parents[2]
-
-
-def use(store: str, **options: Any) -> Any:
-    """Return settings whose default backend uses this store."""
-    backend = {
-        "BACKEND": "qless_py.frameworks.django.QlessBackend",
-        "QUEUES": ["default", "mail"],
-        "OPTIONS": {"url": store, "namespace": "ql", **options},
-    }
-    return override_settings(TASKS={"default": backend})
 
 
 def test_the_app_has_the_settings_of_the_default_backend() -> None:

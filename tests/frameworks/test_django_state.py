@@ -9,16 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from asgiref.sync import sync_to_async
+from asgiref.sync import SyncToAsync, sync_to_async
 from django.db import connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils import translation
 
 from qless_py import Client
-from qless_py.frameworks.django import app
+from qless_py.frameworks.django import app, app_of_backend
 from qless_py.frameworks.django import interface as django_tasks
 from qless_py.frameworks.django.state import JobState
 from qless_py.testing import drain
+from tests.frameworks.django_site import use
 from tests.frameworks.site import tasks
 
 pytestmark = pytest.mark.any_server
@@ -52,6 +53,19 @@ def test_in_a_test_async_tasks_use_the_database_in_the_thread_of_the_test(
 
     assert result.return_value == threading.get_ident()
     del isolated
+
+
+def test_in_an_event_loop_a_task_needs_no_thread_that_a_fork_may_have_lost(
+    store: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(SyncToAsync, "single_thread_executor", None)
+    with use(store):
+        result = tasks.thread_of_orm.enqueue()
+        drain(app_of_backend().client.queues["default"])
+        result.refresh()
+
+    assert result.return_value != threading.get_ident()
+    assert "cannot note the end" not in caplog.text
 
 
 def test_a_connection_in_a_transaction_of_the_test_stays_open(isolated: Client) -> None:

@@ -15,7 +15,7 @@ from django.utils.module_loading import import_string, module_has_submodule
 from qless_py.app import App
 from qless_py.errors import ConfigError
 from qless_py.frameworks.django import conf
-from qless_py.frameworks.django.state import JobState, close_before_fork
+from qless_py.frameworks.django.state import JobState, close_all
 
 DEFAULT_ALIAS: Final = "default"
 _BACKEND: Final = "qless_py.frameworks.django.QlessBackend"
@@ -38,8 +38,8 @@ class DjangoApp(App):
         super().__init__(middleware=middleware, **options)
         self.alias: Final = alias
         self._queues = tuple(queues)
-        self.on_worker_start(close_before_fork)
-        self.on_child_stop(close_before_fork)
+        self.on_worker_start(close_all)
+        self.on_child_stop(close_all)
 
     @property
     def imports(self) -> tuple[str, ...]:

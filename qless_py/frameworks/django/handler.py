@@ -60,21 +60,34 @@ class TaskHandler(resolve.Adapter):
 
     def ended(self, job: HandledJob, error: BaseException | None) -> None:
         """Send the signal `task_finished`, unless the job will run again."""
+        result = self._finished(job, error)
+        if result is not None:
+            try:
+                self._send_finished(result)
+            finally:
+                state.close()
+
+    async def aended(self, job: HandledJob, error: BaseException | None) -> None:
+        """Do the same in a thread, which leaves no connection."""
+        result = self._finished(job, error)
+        if result is not None:
+            # Not in the thread that asgiref keeps: it may have been started before the fork.
+            async with state.JobState(job):
+                await sync_to_async(self._send_finished)(result)
+
+    def _finished(self, job: HandledJob, error: BaseException | None) -> Any:
+        """Return the result of a task that has finished, else None."""
         result = self._running.pop(job.lease, None)
         status = None if result is None else _status(job, error)
         if status is None:
-            return
+            return None
         if error is not None and status == Status.FAILED:
             result.errors.append(_task_error(error))
         results.update(result, status=status, finished_at=timezone.now())
-        try:
-            signals.task_finished.send(sender=self._sender(), task_result=result)
-        finally:
-            state.close()
+        return result
 
-    async def aended(self, job: HandledJob, error: BaseException | None) -> None:
-        """Do the same in a thread."""
-        await sync_to_async(self.ended)(job, error)
+    def _send_finished(self, result: Any) -> None:
+        signals.task_finished.send(sender=self._sender(), task_result=result)
 
     def _started(self, job: HandledJob) -> Any:
         # A worker gets a job without the middle of its history, which has the earlier runs.

@@ -52,7 +52,7 @@ class JobState:
     ) -> None:
         """End in the same event loop."""
         try:
-            await sync_to_async(_close_all)()
+            await sync_to_async(close_all)()
         finally:
             await self._threads.__aexit__(kind, error, trace)
             _reset()
@@ -64,16 +64,12 @@ def close() -> None:
     close_caches()
 
 
-def close_before_fork() -> None:
-    """Close all connections of this thread, which its children must not inherit."""
+def close_all() -> None:
+    """Close all connections of this thread, which ends, or whose children must not inherit them."""
     for connection in connections.all(initialized_only=True):
         if not connection.in_atomic_block:
             connection.close()
     close_caches()
-
-
-def _close_all() -> None:
-    close_before_fork()
 
 
 def _reset() -> None:
