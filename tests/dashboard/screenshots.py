@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import shutil
 import sys
 from pathlib import Path
 from typing import Final
@@ -14,7 +13,7 @@ from qless_py import Client
 from qless_py.dashboard import DashboardConfig, create_app
 from tests import servers
 from tests.conftest import Clock
-from tests.dashboard.browser.conftest import ARGUMENTS, served
+from tests.dashboard.browser.conftest import ARGUMENTS, chromium, served
 
 KINDS: Final = {
     "mail": ("shop.mail.Confirm", 0.3),
@@ -89,15 +88,12 @@ def shoot(browser: Browser, url: str, folder: Path) -> None:
 def main(folder: Path) -> None:
     """Start a server, fill it, and take the screenshots."""
     folder.mkdir(parents=True, exist_ok=True)
-    path = shutil.which("chromium")
-    if path is None:
-        raise SystemExit("bin/screenshots needs chromium on PATH")
     clock = Clock()
     with servers.running("valkey") as server, Client(server.url, clock=clock) as client:
         arrange(client, clock)
         app = create_app(client, DashboardConfig(environment="production", secret="s" * 16))
         with served(app) as url, sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=path, args=list(ARGUMENTS))
+            browser = playwright.chromium.launch(executable_path=chromium(), args=list(ARGUMENTS))
             shoot(browser, url, folder)
             browser.close()
 

@@ -78,18 +78,23 @@ class Site:
             self.complaints.append(f"foreign request {url}")
 
 
+def chromium() -> str:
+    """Return Debian's Chromium, preferably without its windows; without any, raise an error."""
+    path = shutil.which("chromium-headless-shell") or shutil.which("chromium")
+    if path is None:
+        raise RuntimeError("no Chromium is on PATH (apt install chromium-headless-shell)")
+    return path
+
+
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Run Debian's Chromium for a module of tests; its absence is an error, never a skip.
+    """Run Chromium for a module of tests; its absence is an error, never a skip.
 
     While it runs there is an event loop in this thread, so no other test could start one.
     """
-    path = shutil.which("chromium")
-    if path is None:
-        raise RuntimeError("tests of the dashboard need chromium on PATH (apt install chromium)")
     with sync_playwright() as playwright:
         running = playwright.chromium.launch(
-            executable_path=path, args=list(ARGUMENTS), timeout=2 * PATIENCE
+            executable_path=chromium(), args=list(ARGUMENTS), timeout=2 * PATIENCE
         )
         yield running
         running.close()

@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from flask import Flask
-from playwright.sync_api import Browser, BrowserContext, Page, Request, expect
+from playwright.sync_api import Browser, Page, Request, expect
 
 from qless_py import Client
 from qless_py.client import bulk
@@ -24,32 +24,34 @@ MODES = pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "no-sc
 
 
 class SharedBrowser:
-    """A dashboard, and a context with and one without JavaScript, shared by all tests."""
+    """A dashboard, and a page with and one without JavaScript, shared by all tests."""
 
     def __init__(self, browser: Browser, url: str, app: Flask) -> None:
         self.site = Site(url, browser)
         self._rules = app.url_map.bind("localhost")
-        self._contexts: dict[bool, BrowserContext] = {}
+        self._pages: dict[bool, Page] = {}
         self.sent: list[str] = []
 
     def page(self, *, scripts: bool) -> Page:
-        """Return a new page with or without JavaScript; the forms it sends are recorded."""
+        """Return an empty page with or without JavaScript; the forms it sends are recorded.
+
+        A new one would need a new process of the browser, which takes as long as the whole test.
+        """
         # Jobs of the last test are gone: its page, which may still be loading or updating itself,
         # would complain of that.
-        for context in self._contexts.values():
-            for old in context.pages:
-                old.close()
-        if scripts not in self._contexts:
-            self._contexts[scripts] = self.site.browser.new_context(java_script_enabled=scripts)
+        for old in self._pages.values():
+            old.goto("about:blank")
         self.sent.clear()
         self.site.complaints.clear()
-        page = self.site.watched(self._contexts[scripts])
-        page.on("request", self._note)
-        return page
+        if scripts not in self._pages:
+            context = self.site.browser.new_context(java_script_enabled=scripts)
+            self._pages[scripts] = self.site.watched(context)
+            self._pages[scripts].on("request", self._note)
+        return self._pages[scripts]
 
     def close(self) -> None:
-        for context in self._contexts.values():
-            context.close()
+        for page in self._pages.values():
+            page.context.close()
 
     def _note(self, request: Request) -> None:
         if request.method == "GET":
