@@ -10,7 +10,7 @@ from pathlib import Path
 
 from qless_py import package
 from qless_py.errors import QlessError
-from qless_py.scripts import inline_keys, tree_shake
+from qless_py.scripts import inline_keys, saved_scripts, tree_shake
 
 QUERY_FOLDER = "read"
 
@@ -63,8 +63,19 @@ def names() -> list[str]:
 
 @cache
 def script(name: str) -> Script:
-    """Return the assembled script, cached for the life of the process."""
-    return assemble(package.path("lua"), name, known=sources())
+    """Return the assembled script, cached for the life of the process and saved for others."""
+    _check_name(name)
+    saved = saved_scripts.load(name, _made_of())
+    if saved is not None:
+        return _finished(name, saved)
+    made = assemble(package.path("lua"), name, known=sources())
+    saved_scripts.save(name, made.text, _made_of())
+    return made
+
+
+@cache
+def _made_of() -> str:
+    return saved_scripts.digest(sources())
 
 
 @cache
@@ -88,8 +99,7 @@ def assemble(
     `limits` replaces bounds of `lib.core.limits` by name, for tests that want to reach them.
     `known` are the texts of all files, if they were read before.
     """
-    if not _NAME.fullmatch(name):
-        raise ScriptError(f"{name!r} is not the name of a script")
+    _check_name(name)
     is_query = name.startswith(f"{QUERY_FOLDER}/")
     read = functools.partial(_known, known) if known else _read
     source = read(root / f"{name}.lua")
@@ -97,10 +107,18 @@ def assemble(
     modules = _Modules(root, read, limits or {}, is_query=is_query)
     modules.follow(name, command)
     shebang = _QUERY_SHEBANG if is_query else _shebang(name, source)
-    text = f"{shebang}\n{modules.link(command)}"
+    return _finished(name, f"{shebang}\n{modules.link(command)}")
+
+
+def _check_name(name: str) -> None:
+    if not _NAME.fullmatch(name):
+        raise ScriptError(f"{name!r} is not the name of a script")
+
+
+def _finished(name: str, text: str) -> Script:
     # The server names scripts by SHA-1; nothing secret depends on it.
     sha = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
-    return Script(name, text, sha, is_query)
+    return Script(name, text, sha, name.startswith(f"{QUERY_FOLDER}/"))
 
 
 class _Modules:
