@@ -1,8 +1,9 @@
 -- queue_totals(now, offset, count) -> {total, queues}
 -- Shows what monitors read of each queue, in the order in which the queues became known: the counts
 -- of its jobs by state; head_age, the milliseconds that its first job has been ready, -1 where none
--- waits; overdue, those since the earliest tick that has not fired; and in `totals` the counters
--- since `since`, the sums and histograms of wait and run, and how late the last tick was.
+-- waits; overdue, those since the earliest tick that has not fired. Two parts make up the counters:
+-- totals, packed as they are stored or empty, and current, the fields and values of the current
+-- minute. Both are left to the reader to add: here they would take ten times as long as all else.
 -- Errors: BADARG
 -- Events: none
 
@@ -12,7 +13,6 @@ local keys = require("lib.core.keys")
 local limits = require("lib.core.limits")
 local listing = require("lib.queue.listing")
 local session = require("lib.core.session")
-local totals = require("lib.stats.totals")
 
 local now, offset, count = unpack(ARGV)
 local from = check.integer("offset", offset, 0, 2 ^ 52)
@@ -36,7 +36,8 @@ for i, queue in ipairs(names) do
   counts.pause = nil
   counts.head_age = head.age(s, queue)
   counts.overdue = counts.recurring > 0 and overdue(queue) or 0
-  counts.totals = totals.read(queue)
+  counts.totals = redis.call("GET", keys.totals(queue)) or ""
+  counts.current = redis.call("HGETALL", keys.queue_now(queue))
   shown[i] = counts
 end
 

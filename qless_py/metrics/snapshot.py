@@ -19,7 +19,7 @@ from qless_py.protocol.workers import WorkerCounts
 
 LOST_AFTER: Final = 60.0  # Seconds since a worker's last heartbeat.
 MAX_LABELS: Final = 1000
-_QUEUE_PAGE: Final = 100
+_QUEUE_PAGE: Final = 50
 _MAX_QUEUES: Final = 2000
 _MAX_THROTTLES: Final = 1000
 _WORKER_PAGE: Final = 1000

@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Final, TypedDict
 
+import msgpack
+
 from qless_py.errors import BadArgumentError
 from qless_py.protocol import arguments
-from qless_py.protocol.call import Call, mapping, numbered, unpack
+from qless_py.protocol.call import Call, mapping, numbered, original, unpack
 from qless_py.protocol.options import Resolution
 
 _DAY: Final = 86400
@@ -103,20 +105,72 @@ def queue_totals(offset: int = 0, count: int = 100) -> Call[tuple[int, list[Queu
 
 
 def _totals(row: Mapping[str, Any]) -> QueueTotals:
-    totals = row["totals"]
+    stored = _stored(row["totals"])
+    pairs = list(row["current"] or ())
+    current = dict(zip(pairs[::2], pairs[1::2], strict=True))
+    late = current.get("last_late", stored.get("last_late"))
     return QueueTotals(
         name=str(row["name"]),
         states={state: int(row[state]) for state in QUEUE_STATES},
         is_paused=bool(row["paused"]),
         head_age=row["head_age"] / 1000 if row["head_age"] >= 0 else None,
         overdue=row["overdue"] / 1000,
-        last_late=totals["last_late"] / 1000 if "last_late" in totals else None,
-        since=totals["since"] / 1000 if "since" in totals else None,
-        counts={name: int(totals[name]) for name in TOTALS},
-        late=totals["tick_late"] / 1000,
-        wait=Distribution(totals["wait"] / 1000, numbered(totals.get("wait_buckets"))),
-        run=Distribution(totals["run"] / 1000, numbered(totals.get("run_buckets"))),
+        last_late=None if late is None else _number(late) / 1000,
+        since=_number(stored["since"]) / 1000 if "since" in stored else None,
+        counts={name: _sum(stored, current, name) for name in TOTALS},
+        late=_sum(stored, current, "tick_late") / 1000,
+        wait=_distribution(stored, current, "wait"),
+        run=_distribution(stored, current, "run"),
     )
+
+
+def _stored(packed: str) -> Mapping[str, Any]:
+    """Unpack stored counters; those of another form count as none, as they do for scripts."""
+    found = _unpacked(packed)
+    if not isinstance(found, dict):
+        return {}
+    numbers = {**found}
+    for kind in ("wait", "run"):
+        buckets = numbers.pop(f"{kind}_buckets", None) or {}
+        if not isinstance(buckets, dict):
+            return {}
+        numbers |= {f"{kind} {name}": count for name, count in buckets.items()}
+    is_sound = all(isinstance(value, int | float) for value in numbers.values())
+    return found if is_sound else {}
+
+
+def _sum(stored: Mapping[str, Any], current: Mapping[str, Any], name: str) -> int:
+    return _number(stored.get(name)) + _number(current.get(name))
+
+
+def _distribution(stored: Mapping[str, Any], current: Mapping[str, Any], kind: str) -> Distribution:
+    """Join the stored durations with those of the current minute, a sample and fields by bucket."""
+    sample = _unpacked(current.get(kind, ""))
+    # Durations are whole milliseconds, so rounding restores their exact sum.
+    more = round(sample[0] * sample[1]) if isinstance(sample, list) and len(sample) > 1 else 0
+    buckets = numbered(stored.get(f"{kind}_buckets"))
+    prefix = f"{kind}_buckets:"
+    for name, count in current.items():
+        if name.startswith(prefix):
+            number = int(name.removeprefix(prefix))
+            buckets[number] = buckets.get(number, 0) + _number(count)
+    return Distribution((_number(stored.get(kind)) + more) / 1000, buckets)
+
+
+def _unpacked(packed: str) -> Any:
+    """Unpack a stored value; one that nobody can read counts as empty, as it does for scripts."""
+    try:
+        found = msgpack.unpackb(original(packed))
+    except (ValueError, msgpack.UnpackException):
+        return {}
+    return found if isinstance(found, (dict, list)) else {}
+
+
+def _number(value: Any) -> int:
+    try:
+        return int(value or 0)
+    except (TypeError, ValueError):
+        return 0
 
 
 def day(queue: str, day: date | float | None = None) -> Call[DayStats]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import Any
-
 import pytest
 
 from qless_py import fsck
+from qless_py.protocol import stats
 from qless_py.protocol.call import pack
+from qless_py.protocol.stats import QueueTotals
 from tests.conftest import Clock
 from tests.lua.steps import complete, fail, pop, put, take
 from tests.script_runner import Scripts
@@ -16,14 +16,19 @@ from tests.script_runner import Scripts
 KEY = "{ql}:queue:q:totals"
 
 
-def shown(call: Scripts, queue: str = "q") -> dict[str, Any]:
-    (row,) = (one for one in call("read/queue_totals", 0, 100)["queues"] if one["name"] == queue)
-    return dict(row)
+def rows(call: Scripts, offset: int = 0, count: int = 100) -> tuple[int, list[QueueTotals]]:
+    reply = call.send("read/queue_totals", round(call.clock() * 1000), offset, count)
+    return stats.queue_totals().decode(reply)
 
 
-def totals(call: Scripts) -> dict[str, Any]:
-    found: dict[str, Any] = shown(call)["totals"]
-    return found
+def shown(call: Scripts, queue: str = "q") -> QueueTotals:
+    (row,) = (one for one in rows(call)[1] if one.name == queue)
+    return row
+
+
+def counted(call: Scripts, *names: str) -> list[int]:
+    counts = shown(call).counts
+    return [counts[name] for name in names]
 
 
 def minute(call: Scripts, clock: Clock, seconds: float) -> None:
@@ -40,19 +45,19 @@ def test_counters_grow_over_minutes_that_are_filed(call: Scripts, clock: Clock) 
     seen = []
     for seconds in (1, 2, 4):
         minute(call, clock, seconds)
-        seen.append(totals(call))
+        seen.append(shown(call))
 
-    assert [one["completed"] for one in seen] == [1, 2, 3]
-    assert [one["run"] for one in seen] == [1000, 3000, 7000]
-    assert seen[-1]["run_buckets"] == {"39": 1, "43": 1, "47": 1}
-    assert (seen[-1]["put"], seen[-1]["popped"], seen[-1]["failed"]) == (3, 3, 0)
+    assert [one.counts["completed"] for one in seen] == [1, 2, 3]
+    assert [one.run.sum for one in seen] == [1, 3, 7]
+    assert seen[-1].run.buckets == {39: 1, 43: 1, 47: 1}
+    assert counted(call, "put", "popped", "failed") == [3, 3, 0]
 
 
 def test_the_current_minute_counts_at_once(call: Scripts) -> None:
     put(call, "j")
     assert not call.redis.exists(KEY)
 
-    assert totals(call)["put"] == 1
+    assert counted(call, "put") == [1]
 
 
 def test_counting_begins_with_the_first_minute_filed_by_this_version(
@@ -61,14 +66,14 @@ def test_counting_begins_with_the_first_minute_filed_by_this_version(
     minute(call, clock, 1)
     minute(call, clock, 1)
     call.redis.delete(KEY)  # As older code leaves it.
-    before = totals(call)
+    before = counted(call, "completed")
     begun = clock.now
     minute(call, clock, 1)
     minute(call, clock, 1)
 
-    assert before["completed"] == 1
-    assert totals(call)["completed"] == 3
-    assert totals(call)["since"] == round(begun * 1000)
+    assert before == [1]
+    assert counted(call, "completed") == [3]
+    assert shown(call).since == begun
 
 
 def test_sums_are_exact_however_the_times_are_spread(call: Scripts, clock: Clock) -> None:
@@ -78,8 +83,9 @@ def test_sums_are_exact_however_the_times_are_spread(call: Scripts, clock: Clock
         clock.advance(wait / 1000)
         complete(call, take(call))
 
-    assert totals(call)["wait"] == sum(waits)
-    assert sum(totals(call)["wait_buckets"].values()) == len(waits)
+    found = shown(call).wait
+    assert found.sum == sum(waits) / 1000
+    assert sum(found.buckets.values()) == len(waits)
 
 
 def test_failures_retries_lost_leases_and_crashes_are_counted(call: Scripts, clock: Clock) -> None:
@@ -92,26 +98,23 @@ def test_failures_retries_lost_leases_and_crashes_are_counted(call: Scripts, clo
     clock.advance(61)
     call("tick")
 
-    counted = totals(call)
-
     names = ("put", "popped", "failed", "retried", "stalled", "crashed")
-    assert [counted[name] for name in names] == [4, 4, 1, 3, 1, 1]
+    assert counted(call, *names) == [4, 4, 1, 3, 1, 1]
 
 
 def test_ticks_are_counted_with_their_lateness(call: Scripts, clock: Clock) -> None:
     call("recur", "q", "r", "K", "{}", 60_000, 0, {"backlog": 1})
     take(call)
     clock.advance(63)
-    overdue = shown(call)["overdue"]
+    overdue = shown(call).overdue
     take(call)
     clock.advance(60)
     call("tick")
 
-    counted = totals(call)
+    found = shown(call)
 
-    assert overdue == 3000
-    assert shown(call)["overdue"] == 0
-    assert (counted["ticks"], counted["tick_late"], counted["last_late"]) == (3, 6000, 3000)
+    assert (overdue, found.overdue) == (3, 0)
+    assert (found.counts["ticks"], found.late, found.last_late) == (3, 6, 3)
 
 
 def test_a_queue_shows_its_jobs_by_state(call: Scripts, clock: Clock) -> None:
@@ -124,8 +127,8 @@ def test_a_queue_shows_its_jobs_by_state(call: Scripts, clock: Clock) -> None:
     row = shown(call)
 
     states = ("waiting", "running", "scheduled", "stalled", "depends", "throttled", "recurring")
-    assert [row[state] for state in states] == [1, 1, 1, 0, 0, 0, 0]
-    assert (row["head_age"], row["paused"]) == (5000, False)
+    assert [row.states[state] for state in states] == [1, 1, 1, 0, 0, 0, 0]
+    assert (row.head_age, row.is_paused) == (5, False)
 
 
 def test_a_page_begins_where_it_is_asked_to(call: Scripts, clock: Clock) -> None:
@@ -133,9 +136,9 @@ def test_a_page_begins_where_it_is_asked_to(call: Scripts, clock: Clock) -> None
         put(call, queue, queue)
         clock.advance(1)
 
-    page = call("read/queue_totals", 1, 1)
+    total, page = rows(call, 1, 1)
 
-    assert (page["total"], [row["name"] for row in page["queues"]]) == (3, ["b"])
+    assert (total, [row.name for row in page]) == (3, ["b"])
 
 
 def test_forgetting_a_queue_forgets_its_counters(call: Scripts, clock: Clock) -> None:
@@ -166,10 +169,10 @@ def test_counters_that_nobody_can_read_are_set_aside(
     call.redis.set(KEY, stored)
     found = {finding.kind for finding in fsck.check(call.redis, "ql")}
 
-    assert totals(call)["put"] == 1
+    assert counted(call, "put") == [1]
     put(call, "k")
 
     assert found <= {"malformed", "unreadable"}
     assert found
-    assert totals(call)["put"] == 2
+    assert counted(call, "put") == [2]
     assert call.redis.get("{ql}:quarantine:queue:q:totals") == stored

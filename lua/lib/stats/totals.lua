@@ -1,6 +1,6 @@
 -- Counters of a queue since it became known. A minute is added when it is over, in the call that
--- files it, so transitions pay nothing. Readers add the current minute, and so never see a counter
--- fall.
+-- files it, so transitions pay nothing. Readers add the current minute (read/queue_totals), and so
+-- never see a counter fall.
 
 local keys = require("lib.core.keys")
 local series = require("lib.stats.series")
@@ -67,11 +67,6 @@ end
 function totals.add(s, queue, record)
   local total = load(queue) or { since = s.now }
   redis.call("SET", keys.totals(queue), cmsgpack.pack(add(total, record)))
-end
-
--- All counters of a queue, with those of the current minute.
-function totals.read(queue)
-  return add(load(queue) or {}, series.current(queue) or {})
 end
 
 return totals
