@@ -24,7 +24,7 @@ from qless_py.http.routes import SUBJECTS, tasks
 logger = logging.getLogger(__name__)
 
 PREFIX: Final = "/api/v1"
-_METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE")
+_METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 _OTHER_METHODS: Final = ("GET", "PUT", "PATCH", "DELETE")
 
 
@@ -127,6 +127,8 @@ def _add_catch_all(blueprint: Blueprint) -> None:
         allowed = sorted(methods(f"/{rest}"))
         if not allowed:
             raise Problem("not-found", f"there is nothing at {PREFIX}/{rest}")
+        if request.method == "OPTIONS":
+            return Response(status=204, headers={"Allow": ", ".join([*allowed, "OPTIONS"])})
         detail = f"{PREFIX}/{rest} takes {', '.join(allowed)}, not {request.method}"
         response = problems.response(Problem("method-not-allowed", detail))
         response.headers["Allow"] = ", ".join(allowed)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 # No more than what qless_py.protocol.arguments accepts.
 _NAME = r"^[A-Za-z0-9_][A-Za-z0-9_.:@~+-]{0,127}$"
@@ -34,7 +34,28 @@ Seconds = Annotated[float, Field(ge=0, le=3_155_760_000)]
 Instant = Annotated[float, Field(ge=0, le=4_503_599_627_370)]
 """A point in time, in Unix seconds."""
 
+
+def _whole(value: Any) -> Any:
+    # JSON has one kind of numbers: 2.0 is a whole one.
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+# The limits stand before the conversion, or the description of the API would not have them.
+Count = Annotated[int, Field(ge=0, le=2**31 - 1), BeforeValidator(_whole)]
+"""A whole number."""
+
+Positive = Annotated[int, Field(ge=1, le=2**31 - 1), BeforeValidator(_whole)]
+
+PerCall = Annotated[int, Field(ge=1, le=100), BeforeValidator(_whole)]
+"""How many things one call may carry."""
+
 Number = Annotated[float, Field(ge=-1e300, le=1e300)]
+
+Costs = dict[Name, Number]
+"""Numbers by name."""
+
+Weights = dict[QueueEntry, Number]
+"""Numbers by queue or pattern."""
 
 JsonValue = Any
 """Any JSON value."""

@@ -74,8 +74,21 @@ def _add_models(spec: APISpec, subjects: Sequence[Routes]) -> _Refs:
     unique = list(dict.fromkeys(wanted))
     refs, document = models_json_schema(unique, ref_template=_REF)
     for name, schema in document.get("$defs", {}).items():
+        _forbid_other_keys(schema)
         spec.components.schema(name, schema)
     return dict(refs)
+
+
+def _forbid_other_keys(schema: Any) -> None:
+    """Say of maps whose keys have a pattern that they have no others, which pydantic leaves out."""
+    if isinstance(schema, dict):
+        if "patternProperties" in schema:
+            schema.setdefault("additionalProperties", False)
+        for one in schema.values():
+            _forbid_other_keys(one)
+    elif isinstance(schema, list):
+        for one in schema:
+            _forbid_other_keys(one)
 
 
 def _operation(route: Route, tag: str, refs: _Refs) -> dict[str, Any]:

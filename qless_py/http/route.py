@@ -120,7 +120,14 @@ class Routes:
     def add_to(self, blueprint: Blueprint) -> None:
         """Serve the routes."""
         for one in self.all:
-            blueprint.add_url_rule(one.rule, one.name, one.serve, methods=[one.method])
+            # OPTIONS has one answer for all methods of a path: see `qless_py.http.api`.
+            blueprint.add_url_rule(
+                one.rule,
+                one.name,
+                one.serve,
+                methods=[one.method],
+                provide_automatic_options=False,
+            )
 
 
 def _route(  # noqa: PLR0913 - what can be said of a route

@@ -210,7 +210,7 @@ def test_heartbeats_renew_leases_one_by_one(api: Api, client: Client, clock: Clo
 
     alone = api.ok("POST", "/jobs/a/heartbeat", lease(a))
     leases = [{"jid": one["jid"], "lease": one["lease"]} for one in (a, b)]
-    together = api.ok("POST", "/jobs/heartbeats", {"leases": leases})["leases"]
+    together = api.ok("POST", "/heartbeats", {"leases": leases})["leases"]
 
     assert alone["expires_at"] == pytest.approx(client.settings.clock() + 60, abs=0.01)
     assert (together[0]["jid"], together[1]["code"]) == ("a", "lease-lost")

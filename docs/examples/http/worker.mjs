@@ -64,7 +64,7 @@ async function run(job) {
 async function keepLeases() {
   const leases = [...held.values()].map(({ job }) => ({ jid: job.jid, lease: job.lease }));
   if (!leases.length) return;
-  const answer = await send("POST", "/jobs/heartbeats", { leases });
+  const answer = await send("POST", "/heartbeats", { leases });
   answer.leases.forEach((one, n) => one.code && held.get(leases[n].lease)?.abort.abort(one.code));
 }
 

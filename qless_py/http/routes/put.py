@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from flask import request, url_for
 from pydantic import Field
@@ -14,12 +14,15 @@ from qless_py.http.context import caller, client, traced
 from qless_py.http.fields import (
     Answer,
     Context,
+    Costs,
+    Count,
     Instant,
     JsonValue,
     Line,
     Model,
     Name,
     Number,
+    Positive,
     Seconds,
 )
 from qless_py.http.idempotency import KEY_HEADER, idempotency_key, idempotent
@@ -54,14 +57,14 @@ class JobBody(Model):
     tags: list[Name] | None = Field(None, max_length=1000)
     delay: Seconds | None = Field(None, description="Seconds before the job may run.")
     at: Instant | None = Field(None, description="When it may run, instead of a delay.")
-    attempts: int | None = Field(
-        None, ge=1, le=2**31 - 1, description="How often a run that fails is repeated, in all."
+    attempts: Positive | None = Field(
+        None, description="How often a run that fails is repeated, in all."
     )
     retry: dict[str, JsonValue] | None = Field(
         None, description="A retry policy as JSON, instead of attempts."
     )
-    retries: int | None = Field(
-        None, ge=0, le=2**31 - 1, description="How often the job may lose its lease; 5 by default."
+    retries: Count | None = Field(
+        None, description="How often the job may lose its lease; 5 by default."
     )
     depends: list[Name] | None = Field(None, max_length=100, description="Jobs to wait for.")
     on_parent_failed: ParentPolicy | None = None
@@ -73,8 +76,8 @@ class JobBody(Model):
     expires: Seconds | None = Field(None, description="Seconds after which it does not start.")
     soft_limit: Seconds | None = None
     hard_limit: Seconds | None = None
-    user: Name | Literal[False] | None = Field(None, description="Whose job it is.")
-    throttles: list[Name] | dict[Name, float] | None = Field(
+    user: Name | None = Field(None, description="Whose job it is.")
+    throttles: list[Name] | Costs | None = Field(
         None, description="Throttle ids, or a map from ids to the tokens that the job takes."
     )
     batch: Name | None = Field(None, description="An open batch to join.")

@@ -19,13 +19,17 @@ from qless_py.http import long_poll
 from qless_py.http.context import api, caller, client, find_job
 from qless_py.http.fields import (
     Answer,
+    Count,
     JsonValue,
     Line,
     Message,
     Model,
     Name,
+    Number,
+    PerCall,
     QueueEntry,
     Seconds,
+    Weights,
 )
 from qless_py.http.problems import Problem, code_of
 from qless_py.http.route import Reply, Routes
@@ -50,12 +54,12 @@ class PopBody(Model):
         max_length=100,
         description="Queues or patterns in their order; `!name` leaves one out.",
     )
-    count: int = Field(1, ge=1, le=100, description="At most so many jobs.")
+    count: PerCall = Field(1, description="At most so many jobs.")
     wait: float = Field(0.0, ge=0, description="Seconds to wait for a job, within the limit.")
     order: Literal["ordered", "round-robin", "shuffled", "weighted"] = Field(
         "ordered", description="How the queues take turns."
     )
-    weights: dict[QueueEntry, float] | None = Field(
+    weights: Weights | None = Field(
         None, description="With the order weighted: weights of queues, 1 by default."
     )
 
@@ -63,7 +67,7 @@ class PopBody(Model):
 class LeaseBody(Model):
     """The proof that the sender holds the job: the lease that came with it."""
 
-    lease: str = Field(min_length=1, max_length=255)
+    lease: str = Field(pattern=r"^[\x21-\x7e]{1,200}$", examples=["12.box-1"])
 
 
 class HeartbeatBody(LeaseBody):
@@ -163,12 +167,12 @@ class BeatBody(Model):
     """What operators see of a worker. Further facts go into `info`."""
 
     host: Line | None = None
-    pid: int | None = Field(None, ge=0, le=2**53)
+    pid: Count | None = None
     version: Line | None = None
     queues: list[QueueEntry] | None = Field(None, max_length=100)
-    slots: int | None = Field(None, ge=0, le=1_000_000)
-    busy: int | None = Field(None, ge=0, le=1_000_000)
-    rss: int | None = Field(None, ge=0, le=2**53, description="Bytes of memory.")
+    slots: Count | None = None
+    busy: Count | None = None
+    rss: Number | None = Field(None, description="Bytes of memory.")
     state: Literal["running", "quiet", "stopping"] | None = None
     started_at: float | None = None
     info: dict[str, JsonValue] | None = None
@@ -274,7 +278,7 @@ def heartbeat_job(jid: Name, body: HeartbeatBody) -> Any:
     return {"expires_at": held(jid, body.lease).heartbeat(body.data)}
 
 
-@routes.post("/jobs/heartbeats", scope="work", returns=HeartbeatsAnswer)
+@routes.post("/heartbeats", scope="work", returns=HeartbeatsAnswer)
 def heartbeat_jobs(body: HeartbeatsBody) -> Any:
     """Renew up to 100 leases, each on its own."""
     pairs = [(one.jid, one.lease) for one in body.leases]
