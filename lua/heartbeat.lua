@@ -19,8 +19,7 @@ end
 local job = lease_lib.load(jid, lease)
 check.data(s, data)
 
-local expires_at = s.now + lease_lib.length_of(job.record.queue)
-lease_lib.extend(job, expires_at)
+local expires_at = lease_lib.extend(job, s.now + lease_lib.length_of(job.record.queue))
 redis.call("ZADD", keys.workers(), s.now, job.record.worker)
 if data ~= "" or job.record.grace then
   job.record.grace = nil

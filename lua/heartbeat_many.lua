@@ -21,8 +21,7 @@ local lengths = {}
 local function renew(job)
   local queue = job.record.queue
   lengths[queue] = lengths[queue] or lease_lib.length_of(queue)
-  local expires_at = s.now + lengths[queue]
-  lease_lib.extend(job, expires_at)
+  local expires_at = lease_lib.extend(job, s.now + lengths[queue])
   redis.call("ZADD", keys.workers(), s.now, job.record.worker)
   if job.record.grace then
     job.record.grace = nil

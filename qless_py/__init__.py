@@ -63,7 +63,7 @@ from qless_py.errors import (
     WebhookNotFoundError,
     WrongStateError,
 )
-from qless_py.handlers.outcomes import Discard, Retry, Snooze, retry
+from qless_py.handlers.outcomes import Discard, HandOff, Retry, Snooze, retry
 from qless_py.handlers.programs import (
     Command,
     CommandExpiredError,
@@ -125,6 +125,7 @@ __all__ = [
     "FileClass",
     "Gap",
     "GracefulStop",
+    "HandOff",
     "HandlerNotFoundError",
     "IdempotencyKeyError",
     "ImmediateStop",

@@ -102,8 +102,9 @@ def _wrong_for_state(record: records.Record) -> Iterator[str]:
     for field in WHILE_RUNNING:
         if (state == "running") != (record[field] is not None):
             yield f"{field} does not fit the state {state}"
-    if record["grace"] and state != "running":
-        yield f"grace does not fit the state {state}"
+    for field in ("grace", "handed_off"):
+        if record[field] and state != "running":
+            yield f"{field} does not fit the state {state}"
     for field, owner in (
         ("failed_at", "failed"),
         ("group", "failed"),

@@ -15,6 +15,7 @@ _OUTCOMES: Final[Mapping[str, str]] = {
     "snooze": "snoozed",
     "release": "released",
     "discard": "discarded",
+    "hand_off": "handed-off",
 }
 # Of jobs that their handlers have ended: the states that say how.
 _STATES: Final[Mapping[str, str]] = {

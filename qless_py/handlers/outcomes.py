@@ -1,4 +1,4 @@
-"""Exceptions by which a handler decides what happens to its job: `Retry`, `Snooze`, `Discard`."""
+"""Exceptions by which a handler decides what happens to its job: `Retry`, `Snooze` and others."""
 
 from __future__ import annotations
 
@@ -49,6 +49,20 @@ class Snooze(Outcome):
     def __init__(self, delay: Seconds) -> None:
         super().__init__(delay)
         self.delay = delay
+
+
+class HandOff(Outcome):
+    """Leave the running job to another worker, which completes it later over the HTTP API.
+
+    It presents the lease of this job, and the worker that runs this handler renews it no more: the
+    job runs again unless `worker`, a name for whoever has it now, ends it within `seconds` or
+    sends heartbeats.
+    """
+
+    def __init__(self, worker: str, seconds: Seconds) -> None:
+        super().__init__(worker, seconds)
+        self.worker = worker
+        self.seconds = seconds
 
 
 class Discard(Outcome):

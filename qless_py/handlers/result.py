@@ -4,6 +4,7 @@
 |---|---|
 | returned | completes with the value as its result |
 | raised `Retry`, `Snooze` or `Discard`, or a policy did | runs again later, or is deleted |
+| raised `HandOff` | stays running: another worker completes it under the same lease |
 | raised `GracefulStop` or `ImmediateStop` | is released: another worker runs it, at no cost |
 | raised anything else | fails in the group `<klass>:<exception>` |
 | raised a group of exceptions | as `outcomes.deciding` says |
@@ -20,7 +21,7 @@ from typing import Any, Final
 from qless_py.errors import BadArgumentError, HandlerNotFoundError, LostLeaseError, ProcessStop
 from qless_py.handlers import exceptions
 from qless_py.handlers.job import HandledJob
-from qless_py.handlers.outcomes import Discard, Outcome, Retry, Snooze, deciding
+from qless_py.handlers.outcomes import Discard, HandOff, Outcome, Retry, Snooze, deciding
 from qless_py.protocol import Call, jobs
 
 logger = logging.getLogger(__name__)
@@ -115,9 +116,11 @@ def _call(job: HandledJob, outcome: Outcome) -> Call[Any]:
             return _retry(job, outcome)
         case Snooze():
             return jobs.snooze(job, outcome.delay)
+        case HandOff():
+            return jobs.hand_off(job, outcome.worker, outcome.seconds)
         case Discard():
             return jobs.discard(job)
-    raise TypeError(f"{outcome!r} is no Retry, Snooze or Discard")
+    raise TypeError(f"{outcome!r} is no Retry, Snooze, HandOff or Discard")
 
 
 def _retry(job: HandledJob, outcome: Retry) -> Call[Any]:

@@ -227,6 +227,13 @@ def snooze(job: JobState, delay: Seconds) -> Call[float]:
     return job.updated_by(Call("snooze", args, seconds), lambda _: job.set_state("scheduled"))
 
 
+def hand_off(job: JobState, worker: str, seconds_: Seconds) -> Call[float]:
+    """Leave a job to another worker under its lease; returns when the lease ends."""
+    length = arguments.span("seconds", seconds_, 0.001)
+    args = (job.jid, job.lease, arguments.name("worker", worker), length)
+    return Call("hand_off", args, seconds)
+
+
 def back_off(job: JobState, seconds: Seconds, throttle: str | None = None) -> Call[list[str]]:
     """Return a job to its queue at no cost and block its throttles; returns those.
 

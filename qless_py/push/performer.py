@@ -26,6 +26,7 @@ from redis.exceptions import RedisError
 from qless_py import tracing
 from qless_py.client.retry_after import retry_after
 from qless_py.errors import BadArgumentError, QlessError
+from qless_py.handlers.outcomes import HandOff
 from qless_py.handlers.resolve import Handler
 from qless_py.handlers.retry import Backoff, RetryPolicy
 from qless_py.protocol import http_requests, throttles
@@ -177,6 +178,8 @@ async def _judge(job: Any, request: HttpRequest, result: SendResult) -> Any:
     """Return the result of the job, or raise what keeps it from completing."""
     if result.outcome != "response":
         raise _FAILURES[result.outcome](result.detail)
+    if result.status == _ACCEPTED and (seconds := _hand_off(request, result)):
+        raise HandOff(http_requests.throttle_of(request.url), seconds)
     if result.status in request.success:
         return as_result(result)
     message = _described(request, result)
@@ -190,6 +193,16 @@ async def _judge(job: Any, request: HttpRequest, result: SendResult) -> Any:
         await _block_target(job, request, wait)
         raise errors.TargetStatusError(message, wait)
     raise errors.TargetStatusError(message)
+
+
+def _hand_off(request: HttpRequest, result: SendResult) -> float:
+    """Return the seconds for which a target that answered 202 keeps the job; 0 if it does not."""
+    if result.headers.get("qless-async", "").strip() != "1":
+        return request.hand_off or 0.0
+    asked = result.headers.get("qless-async-seconds", "").strip()
+    if asked.isascii() and asked.isdecimal() and int(asked[:9]) > 0:
+        return min(float(asked[:9]), http_requests.MAX_HAND_OFF)
+    return request.hand_off or _HAND_OFF
 
 
 async def _block_target(job: Any, request: HttpRequest, seconds: float) -> None:

@@ -16,7 +16,9 @@ from qless_py.worker.status_board import LeasedJob
 
 logger = logging.getLogger("qless_py.jobs")
 
-_ENDED: Final = frozenset(("completed", "failed", "canceled", "snoozed", "released", "discarded"))
+_ENDED: Final = frozenset(
+    ("completed", "failed", "canceled", "snoozed", "released", "discarded", "handed-off")
+)
 _NUMBERS: Final[Mapping[str, int]] = {"info": logging.INFO, "debug": logging.DEBUG, "off": 0}
 
 

@@ -31,6 +31,7 @@ def good_calls(call: Scripts) -> dict[str, list[Any]]:
         "retry": [*held, "1000", {"group": "g", "message": "m", "tries": "{}", "apart": True}],
         "release": held,
         "snooze": [*held, "5000"],
+        "hand_off": [*held, "target", "5000"],
         "timeout": [["runs"]],
         "bulk": ["retry", ["fails", "nobody"], {"states": ["failed"]}],
         "force_finish": ["parent", "result"],

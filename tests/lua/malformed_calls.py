@@ -410,6 +410,7 @@ def templates(lease: str) -> list[tuple[str, list[tuple[Any, str]], tuple[Any, .
           {"apart": TRUE}, {"tries": 5}, {"tries": "x" * 4001}, {"tries": "", "apart": 1})),
         ("release", held, ()),
         ("snooze", [*held, ("5", "positive")], ()),
+        ("hand_off", [*held, ("target", "name"), ("5", "positive")], ()),
         ("bulk", [("cancel", "kind"), (["plain"], "names"), map_],
          ({"states": ["dreaming"]}, {"states": "failed"}, {"states": [1]})),
         ("bulk", [("move", "kind"), (["plain"], "names"), ({"queue": "other"}, "map")],

@@ -66,6 +66,7 @@ def of_holders(lease: str) -> Refusals:
         "release": [],
         "discard": [],
         "snooze": ["5"],
+        "hand_off": ["target", "5"],
         "job_died": ["killed"],
         "back_off": ["5", ""],
         "progress": ["half"],

@@ -25,6 +25,13 @@ FAULTS = [
         "elseif false then",
     ),
     Fault(
+        "a heartbeat shortens the time of a job that was handed off",
+        "lib/job/lease.lua",
+        "math.max(wanted, record.handed_off or 0)",
+        "wanted",
+        scenario="a job is handed off",
+    ),
+    Fault(
         "a lost lease costs no retry",
         "lib/job/reclaim.lua",
         "local worker, left = record.worker, job_lib.retries_left(job) - 1",

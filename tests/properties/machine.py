@@ -111,7 +111,8 @@ _runs = _in_state("running")
 _depends = _in_state("depends")
 NEEDS: dict[str, Callable[[Namespace], bool]] = {
     **dict.fromkeys(
-        ("heartbeat", "complete", "fail", "retry", "release", "snooze", "discard"), _runs
+        ("heartbeat", "complete", "fail", "retry", "release", "snooze", "hand_off", "discard"),
+        _runs,
     ),
     **dict.fromkeys(
         ("progress", "log_held", "timeout_held", "worker_died_running", "job_died"), _runs

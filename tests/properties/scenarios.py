@@ -122,6 +122,18 @@ SCENARIOS: dict[str, list[Step]] = {
         pop(after=2000),
         (0, "progress", "j2", "0.none", "half"),
     ],
+    "a job is handed off": [
+        put("a", "j1"),
+        pop(1, after=5),
+        (5, "hand_off", "j1", Lease("j1"), "target", 600_000),
+        (0, "heartbeat", "j1", Lease("j1"), ""),
+        (0, "worker_died", "v", "n", "", "killed"),
+        (120_000, "tick"),
+        pop(1, nonce="m"),
+        (480_001, "tick"),
+        (20_000, "tick"),
+        pop(1, nonce="m"),
+    ],
     "a lost job is released": [
         put("a", "j1"),
         pop(1),

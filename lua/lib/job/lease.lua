@@ -63,13 +63,16 @@ function lease.length_of(queue)
   return lease.length(texts[1], texts[2])
 end
 
--- Sets the instant at which the lease expires.
-function lease.extend(job, expires_at)
+-- Sets the instant at which the lease expires, and returns it. A heartbeat that the worker sent
+-- before it handed the job off must not shorten the time that was given then.
+function lease.extend(job, wanted)
   local record = job.record
+  local expires_at = math.max(wanted, record.handed_off or 0)
   redis.call("ZADD", keys.running(record.queue), expires_at, job.jid)
   redis.call("ZADD", keys.worker_jobs(record.worker), expires_at, job.jid)
   -- A lease that has become shorter has to be checked earlier.
   redis.call("ZADD", keys.due(), "LT", expires_at, "leases:" .. record.queue)
+  return expires_at
 end
 
 return lease

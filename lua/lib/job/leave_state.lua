@@ -6,7 +6,8 @@ local leave_state = {}
 
 -- Removes what only a running job has.
 function leave_state.clear_run(record)
-  record.worker, record.lease, record.popped_at, record.grace = nil, nil, nil, nil
+  record.worker, record.lease, record.popped_at = nil, nil, nil
+  record.grace, record.handed_off = nil, nil
 end
 
 -- Wakes a worker when a job has left running in a queue with a throttle of its own.

@@ -26,7 +26,8 @@ def heartbeat(ns: Namespace, jid: str, lease: str, data: str) -> Any:
 
 
 def _renew(ns: Namespace, job: Job) -> int:
-    job.expires_at, job.grace = ns.now + ns.lease_length(job.queue), False
+    job.expires_at = max(ns.now + ns.lease_length(job.queue), job.handed_off or 0)
+    job.grace = False
     ns.look_at(f"leases:{job.queue}", job.expires_at)
     ns.workers[job.worker or ""] = ns.now
     return job.expires_at
@@ -192,6 +193,16 @@ def snooze(ns: Namespace, jid: str, lease: str, delay: int) -> Any:
     unique.settle(ns, job)
     ns.log("snoozed", jid, job.queue)
     return ns.now + delay
+
+
+def hand_off(ns: Namespace, jid: str, lease: str, worker: str, ms: int) -> Any:
+    job = ns.held(jid, lease)
+    job.worker, job.grace = worker, False
+    job.expires_at = job.handed_off = ns.now + ms
+    ns.note(job, "handed-off", {"worker": worker, "due": job.expires_at})
+    ns.look_at(f"leases:{job.queue}", job.expires_at)
+    ns.workers[worker] = ns.now
+    return job.expires_at
 
 
 def timeout(ns: Namespace, jids: list[str]) -> Any:

@@ -130,7 +130,17 @@ def view(ns: Namespace, jid: str) -> dict[str, Any] | bool:
 
 SAME = ("klass", "state", "queue", "data", "priority", "retries", "put_at", "tags")
 SHOWN_IF = (
-    *("worker", "lease", "popped_at", "expires_at", "grace", "tracked", "codec", "crashes"),
+    *(
+        "worker",
+        "lease",
+        "popped_at",
+        "expires_at",
+        "grace",
+        "handed_off",
+        "tracked",
+        "codec",
+        "crashes",
+    ),
     *("group", "failed_at", "completed_at", "failure", "due", "spawned_from", "batch", "unique"),
     *("keep", "result", "progress", "owns", "user", "throttles", "soft_limit", "expires"),
     *("tries", "context"),

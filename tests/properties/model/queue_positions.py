@@ -52,7 +52,7 @@ def leave(ns: Namespace, job: Job) -> None:
     """Remove a job from wherever it is."""
     if job.state == "running":
         job.worker = job.lease = job.popped_at = job.expires_at = None
-        job.grace = False
+        job.grace, job.handed_off = False, None
     elif job.state == "failed":
         _leave_group(ns, job)
     job.completed_at = None

@@ -66,6 +66,7 @@ class Job:
     popped_at: int | None = None
     expires_at: int | None = None
     grace: bool = False
+    handed_off: int | None = None
     tracked: bool = False
     codec: str | None = None
     crashes: int = 0
