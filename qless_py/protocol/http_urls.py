@@ -171,10 +171,15 @@ def header_name(value: Any, what: str = "headers") -> str:
     return value
 
 
+def is_value(text: str) -> bool:
+    """Return whether a text can be the value of a header."""
+    return _VALUE.fullmatch(text) is not None
+
+
 def _header_value(name: str, value: Any, what: str) -> str:
     if not isinstance(value, str):
         raise BadArgumentError(f"{what}: the value of {name} is not text")
-    if not _VALUE.fullmatch(value):
+    if not is_value(value):
         # The value may be a secret: it is not repeated.
         raise BadArgumentError(
             f"{what}: the value of {name} holds line breaks, control characters or letters "

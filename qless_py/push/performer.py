@@ -17,7 +17,7 @@ import codecs
 import functools
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary
 
@@ -26,10 +26,11 @@ from redis.exceptions import RedisError
 from qless_py import tracing
 from qless_py.client.retry_after import retry_after
 from qless_py.errors import BadArgumentError, QlessError
+from qless_py.handlers.logs import attempt
 from qless_py.handlers.outcomes import HandOff
 from qless_py.handlers.resolve import Handler
 from qless_py.handlers.retry import Backoff, RetryPolicy
-from qless_py.protocol import http_requests, throttles
+from qless_py.protocol import http_requests, http_urls, throttles
 from qless_py.protocol.http_requests import HttpRequest
 from qless_py.push import errors, signatures
 from qless_py.push.targets import Resolver, Targets, resolve
@@ -95,7 +96,10 @@ class HttpRequests:
         )
         self._make_targets()  # Checks the lists.
         self._keys = signatures.key_list(signing_keys)
-        self._senders: WeakKeyDictionary[asyncio.AbstractEventLoop, Sender] = WeakKeyDictionary()
+        # By event loop, since connections belong to the loop that made them.
+        self._senders: WeakKeyDictionary[
+            asyncio.AbstractEventLoop, tuple[Sender, AsyncGenerator[Sender, None]]
+        ] = WeakKeyDictionary()
 
     def check(self, _queues: object = ()) -> None:
         """Raise if requests cannot be sent because aiohttp is missing."""
@@ -127,20 +131,27 @@ class HttpRequests:
         return await _judge(job, request, result)
 
     async def sender(self) -> Sender:
-        """Return the sender of this event loop; connections belong to the loop that made them."""
-        from qless_py.push.sender import Sender  # noqa: PLC0415 - needs the extra
-
+        """Return the sender of this event loop, which is closed with the loop."""
         loop = asyncio.get_running_loop()
         found = self._senders.get(loop)
         if found is None:
-            found = self._senders[loop] = await Sender(self._make_targets()).__aenter__()
-        return found
+            # A loop that ends closes its asynchronous generators.
+            opened = _opened(self._make_targets())
+            found = self._senders[loop] = (await anext(opened), opened)
+        return found[0]
 
     async def close(self) -> None:
-        """Close the connections of this event loop."""
-        sender = self._senders.pop(asyncio.get_running_loop(), None)
-        if sender is not None:
-            await sender.close()
+        """Close the connections of this event loop; it does that itself at its end."""
+        found = self._senders.pop(asyncio.get_running_loop(), None)
+        if found is not None:
+            await found[1].aclose()
+
+
+async def _opened(targets: Targets) -> AsyncGenerator[Sender, None]:
+    from qless_py.push.sender import Sender  # noqa: PLC0415 - needs the extra
+
+    async with Sender(targets) as sender:
+        yield sender
 
 
 def headers_for(request: HttpRequest, job: Any, keys: Iterable[bytes] = ()) -> dict[str, str]:
@@ -150,7 +161,7 @@ def headers_for(request: HttpRequest, job: Any, keys: Iterable[bytes] = ()) -> d
         "Qless-Jid": jid,
         "X-Task-Id": jid,
         "Qless-Queue": job.queue_name,
-        "Qless-Attempt": str(1 + job.attempts_failed + job.stalls + job.crashes),
+        "Qless-Attempt": str(attempt(job)),
         "Qless-Deadline": f"{now + request.timeout:.3f}",
         "Qless-Lease": job.lease,
         **signatures.sign(keys, signatures.message_id(jid), request.body, now),
@@ -166,12 +177,13 @@ def _titled(given: Mapping[str, str]) -> dict[str, str]:
 
 
 def _trace(job: Any) -> dict[str, str]:
-    context = getattr(job, "context", None)
-    if not isinstance(context, Mapping):
-        return {}
     # Not the baggage: it is for our own services, and the target may be anyone's.
     found = tracing.headers_for(job)
-    return {name: found[name] for name in ("traceparent", "tracestate") if name in found}
+    return {
+        name: found[name]
+        for name in ("traceparent", "tracestate")
+        if name in found and http_urls.is_value(found[name])
+    }
 
 
 async def _judge(job: Any, request: HttpRequest, result: SendResult) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
 import shutil
@@ -80,14 +79,8 @@ def perform(client: Client) -> None:
     job = client.queues["default"].pop()
     assert job is not None
     requests = HttpRequests(allow_targets=["127.0.0.0/8", "::1"])
-
-    async def run() -> Any:
-        try:
-            return await Executor(HandlerOptions(performer=requests)).arun(job)
-        finally:
-            await requests.close()
-
-    call = Transition.returned(job, asyncio.run(run())).call
+    result = Executor(HandlerOptions(performer=requests)).run(job)
+    call = Transition.returned(job, result).call
     assert call is not None
     client.runner.run(call)
 

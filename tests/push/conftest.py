@@ -43,23 +43,13 @@ def target() -> Iterator[Recorder]:
     thread.join(10)
 
 
-class Closing(HttpRequests):
-    """Closes its connections after each job: each has an event loop of its own here."""
-
-    async def perform(self, job: Any) -> Any:
-        try:
-            return await super().perform(job)
-        finally:
-            await self.close()
-
-
 @pytest.fixture
 def perform(client: Client) -> Perform:
     """Pop the next job of a queue, perform it as a worker does, and return it as it is then."""
 
     def run(queue: str = "hooks", **options: Any) -> Job:
         given = {"allow_targets": ALLOWED, **options}
-        executor = Executor(HandlerOptions(performer=Closing(**given)))
+        executor = Executor(HandlerOptions(performer=HttpRequests(**given)))
         job = client.queues[queue].pop()
         assert job is not None, client.queues[queue].counts
         try:

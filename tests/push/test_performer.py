@@ -7,6 +7,7 @@ import json
 import logging
 import socket
 import time
+from collections.abc import Mapping
 
 import pytest
 import standardwebhooks
@@ -284,7 +285,18 @@ def test_a_result_keeps_64_kib_and_bytes_that_are_no_text(
     assert result["body"] == "ü" * 32_768
 
 
-def test_a_context_of_a_trace_is_passed_on(target: Recorder) -> None:
+def test_the_trace_that_a_job_was_put_with_is_passed_on(
+    client: Client, target: Recorder, perform: Perform
+) -> None:
+    trace = {"traceparent": f"00-{'a' * 32}-{'b' * 16}-01", "tracestate": "x=1", "baggage": "y=1"}
+    client.queues["hooks"].put_http(target.url, context=trace)
+    perform()
+    headers = target.requests[0].headers
+    assert (headers["traceparent"], headers["tracestate"]) == (trace["traceparent"], "x=1")
+    assert "baggage" not in headers
+
+
+def test_a_context_cannot_split_the_headers(target: Recorder) -> None:
     from qless_py.protocol.http_requests import HttpRequest  # noqa: PLC0415
     from qless_py.push.performer import headers_for  # noqa: PLC0415
 
@@ -292,15 +304,14 @@ def test_a_context_of_a_trace_is_passed_on(target: Recorder) -> None:
 
     class Traced:
         jid, queue_name, lease = "j", "q", "1.n"
-        attempts_failed, stalls, crashes = 1, 1, 1
-        context: object = {"traceparent": parent, "tracestate": 5, "baggage": "a=b"}
+        original_retries, retries_left = 5, 3
+        fields: Mapping[str, object] = {}
+        context: Mapping[str, str] = {"traceparent": parent, "tracestate": "a=b\r\nX: 1"}
 
     request = HttpRequest.of({"url": target.url})
     found = headers_for(request, Traced())
-    assert (found["traceparent"], found["Qless-Attempt"]) == (parent, "4")
-    assert not {"tracestate", "baggage"} & found.keys()
-    Traced.context = None
-    assert "traceparent" not in headers_for(request, Traced())
+    assert (found["traceparent"], found["Qless-Attempt"]) == (parent, "3")
+    assert "tracestate" not in found
 
 
 def test_a_throttle_that_cannot_be_blocked_is_only_logged(

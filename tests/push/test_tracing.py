@@ -9,7 +9,8 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from qless_py import Client, testing, tracing
 from qless_py.handlers.executor import HandlerOptions
-from tests.push.conftest import ALLOWED, Closing
+from qless_py.push.performer import HttpRequests
+from tests.push.conftest import ALLOWED
 from tests.push.servers import Recorder
 
 pytestmark = pytest.mark.any_server
@@ -21,7 +22,7 @@ def test_the_target_gets_the_span_of_the_run(client: Client, target: Recorder) -
     tracing.instrument(tracer_provider=provider)
     try:
         client.queues["hooks"].put_http(target.url)
-        options = HandlerOptions(performer=Closing(allow_targets=ALLOWED))
+        options = HandlerOptions(performer=HttpRequests(allow_targets=ALLOWED))
         testing.drain(client.queues["hooks"], options=options)
     finally:
         tracing.uninstrument()
