@@ -50,6 +50,7 @@ TOPICS: Final = {
     "Moving jobs": {
         "export": "qless_py.cli.export:export",
         "import": "qless_py.cli.import_jobs:import_command",
+        "migrate": "qless_py.cli.migrate:migrate_command",
     },
     "Store and settings": {
         "config": "qless_py.cli.config:config",
