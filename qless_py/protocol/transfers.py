@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from qless_py.protocol import puts
-from qless_py.protocol.call import Call, pack, unpack
+from qless_py.protocol import arguments, puts
+from qless_py.protocol.call import Call, boolean, pack, unpack, unpack_raw
 from qless_py.protocol.puts import PutReply
 
 Edges = dict[str, tuple[str, bool]]
@@ -39,3 +39,24 @@ def _edges(reply: bytes | None) -> list[Edges | None]:
 
 def _parents(shown: Any) -> Edges:
     return {str(jid): (str(policy), bool(waits)) for jid, (policy, waits) in dict(shown).items()}
+
+
+def batch_restore(name: str, fields: Mapping[str, Any], data: Sequence[bytes]) -> Call[bool]:
+    """Restore a batch; returns whether it did not exist.
+
+    `data` in the fields, and in each callback, is a 1-based index into `data`.
+    """
+    return Call("batch_restore", (name, pack(fields), *data), boolean)
+
+
+def batch_record(name: str) -> Call[tuple[dict[str, bytes], bytes | None] | None]:
+    """Read the stored fields of a batch and the data that it remembers; `None` if unknown."""
+
+    def decode(reply: bytes | None) -> tuple[dict[str, bytes], bytes | None] | None:
+        found = unpack_raw(reply)
+        if not found:
+            return None
+        fields = {name.decode(): value for name, value in found[b"fields"].items()}
+        return fields, found.get(b"data")
+
+    return Call("read/batch_record", (arguments.name("batch", name),), decode)

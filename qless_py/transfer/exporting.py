@@ -16,7 +16,7 @@ from qless_py.protocol import arguments
 from qless_py.protocol.job_state import JobState
 from qless_py.protocol.records import JobRecord
 from qless_py.protocol.transfers import Edges
-from qless_py.transfer import file, settings, shapes
+from qless_py.transfer import batches, file, settings, shapes
 from qless_py.transfer.file import ExportFileError, Tally, Writer
 
 _PAGE: Final = 100
@@ -97,6 +97,7 @@ class _Export:
         self._options = options
         self._advance = advance
         self._report = ExportReport()
+        self._batches: set[str] = set()
 
     def run(self, stream: IO[bytes]) -> ExportReport:
         """Write a whole export."""
@@ -128,7 +129,7 @@ class _Export:
     def _last_page(self, stream: IO[bytes]) -> tuple[Tally, str | None, int]:
         """Return what a file holds up to its last whole page, the cursor of that, and its end."""
         tally, cursor, end = Tally(), None, 0
-        upto = Tally()
+        upto, names = Tally(), list[str]()
         for line in file.read(stream):
             if line.number == 1:
                 self._check_header(line)
@@ -137,7 +138,10 @@ class _Export:
             if line.value is None:
                 break
             tally.add(line.raw, line.kind)
+            if line.kind == "batch":
+                names.append(str(line.value.get("name")))
             if line.kind == "page":
+                self._batches.update(names)
                 cursor, end = line.value["cursor"], tally.size
                 upto = Tally(tally.lines, tally.size, tally.counts.copy(), tally.digest.copy())
         return upto, cursor, end
@@ -174,13 +178,25 @@ class _Export:
     def _lines(self, records: Sequence[JobRecord]) -> list[dict[str, Any]]:
         chosen = [one for one in records if self._is_wanted(one)]
         edges = self._edges([one.jid for one in chosen if one.fields.get("parents")])
-        found = []
+        found: list[dict[str, Any]] = []
         for record in chosen:
+            self._add_batch(record.fields.get("batch"), found)
             last_queue = JobState(self._session.settings, record).last_queue
             history = bool(self._options["history"])
             own = edges.get(record.jid, {})
             found.append(shapes.job(record, last_queue, own, history=history))
         return found
+
+    def _add_batch(self, name: str | None, lines: list[dict[str, Any]]) -> None:
+        """Add the line of a batch before its first job, and of those around it before that."""
+        if name is None or name in self._batches:
+            return
+        self._batches.add(name)
+        found = self._session.runner.run(protocol.transfers.batch_record(name))
+        if found is not None:
+            line = batches.batch(name, *found)
+            self._add_batch(line.get("within"), lines)
+            lines.append(line)
 
     def _is_wanted(self, record: JobRecord) -> bool:
         if record.fields["klass"] == OPERATIONS_KLASS:

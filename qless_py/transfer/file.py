@@ -15,7 +15,7 @@ from qless_py.transfer.shapes import check_fields
 FORMAT: Final = "qless_py export"
 VERSION: Final = 1
 # Lines that hold something; `page` says where an export continues.
-CONTENT: Final = ("job", "recurring", "throttle", "user", "config", "pause")
+CONTENT: Final = ("job", "batch", "recurring", "throttle", "user", "config", "pause")
 MAX_LINE: Final = 16 * 1024 * 1024
 _HEADER_FIELDS: Final = frozenset(
     {"kind", "format", "version", "namespace", "exported_at", "search", "options"}

@@ -16,6 +16,7 @@ from qless_py.protocol import arguments
 from qless_py.protocol.options import Seconds
 from qless_py.protocol.puts import PutReply
 from qless_py.transfer import file, settings
+from qless_py.transfer.batches import read_batch
 from qless_py.transfer.chunks import Chunk, Chunks, restore
 from qless_py.transfer.file import ExportFileError, Line, Tally
 from qless_py.transfer.shapes import Restorable, read_job
@@ -159,6 +160,8 @@ class _Plan:
         if line.kind in settings.KINDS:
             if line.kind in self._kinds:
                 settings.check(self.session.settings, line.value, self._queues)
+        elif line.kind == "batch":
+            read_batch(line.value, self._queues)
         elif line.kind not in ("header", "page", "trailer"):
             raise BadArgumentError(f"unknown kind {line.kind!r}")
         return None
@@ -173,7 +176,12 @@ class _Plan:
 
     def restore_other(self, line: Line) -> None:
         """Set what a line holds that is no job."""
-        if line.kind in self._kinds and line.value is not None:
+        if line.value is None:
+            return
+        if line.kind == "batch":
+            changed = self.session.runner.run(read_batch(line.value, self._queues))
+            self.report.others["batch"] = self.report.others.get("batch", 0) + changed
+        elif line.kind in self._kinds:
             changed = settings.restore(self.session, line.value, self._queues)
             counts = self.report.others
             counts[line.kind] = counts.get(line.kind, 0) + changed
@@ -218,6 +226,14 @@ class _Import:
             if job is not None:
                 self._send(chunks.add(one.number, job))
         self._send(chunks.rest())
+        self._close_batches()
+
+    def _close_batches(self) -> None:
+        """Close the batches that were closed, now that all their jobs are here."""
+        for line in self._plan.lines() if not self._dry_run else ():
+            if line.kind == "batch" and line.value is not None and line.value.get("closed"):
+                name = str(line.value["name"])
+                self._plan.session.runner.run(protocol.batches.close(name))
 
     def _in_order(self) -> Iterator[str]:
         """Yield the jobs that wait for others, each after its parents; refuse the rest."""

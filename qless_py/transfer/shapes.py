@@ -301,9 +301,7 @@ def _read_end(line: Mapping[str, Any], state: str, spec: dict[str, Any]) -> None
     if state in _ENDS:
         spec["state"] = state
         spec["ended_at"] = arguments.instant(_ENDS[state], line[_ENDS[state]])
-        # A batch counted it when it ended, and it is not due any more.
-        spec.pop("batch", None)
-        spec.pop("at", None)
+        spec.pop("at", None)  # It is not due any more.
     if state == "complete":
         for name in ("depends", "waits", "policies"):
             spec.pop(name, None)

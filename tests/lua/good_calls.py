@@ -67,6 +67,7 @@ def good_calls(call: Scripts) -> dict[str, list[Any]]:
         "batch_open": [
             "b", {"on_complete": callback, "within": "batch", "data": 2}, "{}", "kept",
         ],
+        "batch_restore": ["b", {"opened_at": now, "on_failure": callback, "failed": 2}, "{}"],
         "batch_add": ["batch", ["plain"]],
         "batch_close": ["batch", ""],
         "throttle_set": ["limit", {"concurrency": 2, "rate": 0.5}],
@@ -99,6 +100,7 @@ def good_queries() -> dict[str, list[Any]]:
     page = [0, 10]
     return {
         "read/batch": ["batch"],
+        "read/batch_record": ["batch"],
         "read/batch_data": ["batch"],
         "read/blocked": ["work", *page],
         "read/config": [],

@@ -372,7 +372,7 @@ def restored() -> list[Any]:
     ]  # fmt: skip
     return [
         [5], [{}], [good, good], {"a": good}, [], [good | {"data": "{}"}], [failed],
-        [failed | {"failure": failure, "at": 5}], [failed | {"failure": failure, "batch": "batch"}],
+        [failed | {"failure": failure, "at": 5}], [failed | {"failure": failure, "batch": "a b"}],
         [failed | {"state": "complete", "depends": ["plain"]}],
         [{name: value for name, value in good.items() if name != "put_at"}],
         *([good | one] for one in wrong),
@@ -456,6 +456,13 @@ def templates(lease: str) -> list[tuple[str, list[tuple[Any, str]], tuple[Any, .
         ("worker_died", [("w", "name"), ("n3", "name"), ("", "started"), ("c", "short")], ()),
         ("queue_forget", [(["work"], "names")], ()),
         ("batch_open", [("b", "name"), map_], tuple(callbacks())),
+        ("batch_restore", [("b", "name"), ({"opened_at": 5}, "map")],
+         ({}, {"opened_at": -1}, {"opened_at": "5"},
+          *({"opened_at": 5, **one} for one in (
+              {"total": 5}, {"failed": -1}, {"failed": 1.5}, {"closed_at": 5}, {"finished_at": 5},
+              {"counted": "failed"}, {"counted": "lost", "within": "batch"}, {"within": "a b"},
+              {"fired": ["on_failure"]}, {"fired": "on_failure"}, {"data": 1}, {"data": "x"},
+              {"on_success": 5}, {"on_success": {"jid": "j"}}, {"within": "closed"})))),
         ("batch_add", [("batch", "name"), (["plain"], "names")],
          (["nobody"], ["fails"], ["plain", "ends"], ["last"])),
         ("batch_close", [("batch", "name")], ()),
@@ -518,6 +525,7 @@ def templates(lease: str) -> list[tuple[str, list[tuple[Any, str]], tuple[Any, .
         ("read/length", [("work", "name")], ()),
         ("read/batch", [("batch", "name")], ()),
         ("read/batch_data", [("batch", "name")], ()),
+        ("read/batch_record", [("batch", "name")], ()),
         ("read/outcomes", [("batch", "name"), (["plain"], "many")], ()),
         ("read/meta", [], ()),
         ("read/request", [("series:1:0", "request")], ()),

@@ -180,6 +180,12 @@ def of_the_rest() -> Refusals:
             "NOBATCH": ["b", {"within": "nobatch"}],
             "BATCHCLOSED": ["b", {"within": "closed"}],
         },
+        "batch_restore": {
+            "BADARG": ["b", {"opened_at": -1}],
+            "TOOLARGE": ["b", {"opened_at": 1, "data": 1}, LARGE],
+            "NOBATCH": ["b", {"opened_at": 1, "within": "nobatch"}],
+            "BATCHCLOSED": ["b", {"opened_at": 1, "within": "closed"}],
+        },
         "batch_add": {
             "BADARG": ["batch", []],
             "NOBATCH": ["nobatch", ["plain"]],
@@ -218,6 +224,7 @@ def of_queries() -> Refusals:
         "workers": [0, 1001], "worker": ["a b", 0, 1], "stats": ["work", "x"],
         "series": ["work", 0, 1, "hour"], "recurring": ["work", 0, 101], "config": [], "meta": [],
         "length": ["a b"], "webhooks": [], "batch": ["a b"], "batch_data": ["a b"],
+        "batch_record": ["a b"],
         "outcomes": ["a b", []], "request": ["x"], "results": [["a b"]],
         "throttle": ["queue:", 0, 1], "throttles": ["", 251], "user": ["a b", ""],
         "users": ["a b", "", 1], "token": ["a b"], "tokens": [],

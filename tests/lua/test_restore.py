@@ -9,7 +9,7 @@ import pytest
 from qless_py.errors import BadArgumentError, BatchNotFoundError
 from tests.conftest import Clock
 from tests.lua.conftest import Published
-from tests.lua.steps import counts, fail, jids, job, ms, pop, put, state, take, whats
+from tests.lua.steps import complete, counts, fail, jids, job, ms, pop, put, state, take, whats
 from tests.script_runner import Scripts
 
 FAILURE = {"group": "g", "message": "m", "when": 5, "worker": "w"}
@@ -138,3 +138,53 @@ def test_the_failure_of_an_earlier_attempt_is_kept(call: Scripts) -> None:
 
     assert job(call, "j")["failure"]["group"] == "g"
     fail(call, take(call))
+
+
+def test_a_batch_is_restored_with_its_counts_and_goes_on(call: Scripts) -> None:
+    callback = {"queue": "q", "jid": "after", "klass": "K", "data": 1}
+    fields = {"opened_at": 5, "completed": 3, "failed": 1, "data": 2}
+
+    assert call(
+        "batch_restore", "b", {**fields, "on_complete": callback, "on_failure": {**callback,
+        "jid": "alarm"}, "fired": ["on_failure"]}, "[]", "kept",
+    ) is True  # fmt: skip
+    restore(call, {"jid": "j", "batch": "b"})
+    call("batch_close", "b", "")
+    complete(call, take(call))
+    pop(call)
+
+    shown = call("read/batch", "b")
+    assert (shown["state"], shown["total"], shown["completed"]) == ("finished", 5, 4)
+    assert job(call, "after")["klass"] == "K"
+    assert call("read/job", "alarm") is False
+    assert call("read/batch_data", "b") == "kept"
+
+
+def test_a_batch_that_exists_is_left_alone(call: Scripts) -> None:
+    call("batch_open", "b", {})
+
+    assert call("batch_restore", "b", {"opened_at": 5, "failed": 3}) is False
+    assert call("read/batch", "b")["failed"] == 0
+
+
+def test_a_failed_member_of_a_restored_batch_can_still_succeed(call: Scripts) -> None:
+    call("batch_restore", "b", {"opened_at": 5, "failed": 1})
+    failed = {"state": "failed", "ended_at": 5, "failure": FAILURE, "batch": "b"}
+    restore(call, {"jid": "j", **failed})
+    call("batch_close", "b", "")
+
+    call("unfail", "q", "g", 5)
+    complete(call, take(call))
+
+    shown = call("read/batch", "b")
+    assert (shown["state"], shown["completed"], shown["failed"]) == ("finished", 1, 0)
+
+
+def test_a_nested_batch_is_a_member_until_it_ends(call: Scripts) -> None:
+    call("batch_restore", "outer", {"opened_at": 5, "completed": 1})
+    call("batch_restore", "inner", {"opened_at": 6, "within": "outer"})
+    ended = {"opened_at": 6, "closed_at": 7, "finished_at": 7, "within": "outer"}
+    call("batch_restore", "done", {**ended, "counted": "completed", "completed": 2})
+
+    outer = call("read/batch", "outer")
+    assert (outer["total"], outer["pending"], outer["completed"]) == (2, 1, 1)

@@ -250,14 +250,66 @@ def test_jobs_that_the_store_refuses_are_left_out_and_the_others_restored(
     for number in range(20):
         options: dict[str, Any] = {"batch": "b"} if number == 13 else {}
         client.queues["q"].put("K", {}, jid=f"j{number}", **options)
+    stream = io.BytesIO()
+    export_jobs(client, stream)
+    lines = [one for one in _read(stream.getvalue()) if one["kind"] != "batch"]
+    text = "".join(json.dumps(one) + "\n" for one in lines).encode()
 
-    report = _move(client, other)
+    report = import_jobs(other, io.BytesIO(text), incomplete=True)
 
     assert (report.restored, report.refused) == (19, 1)
     assert list(report.reasons.values()) == ["job j13: Batch b does not exist"]
     other.batches.open("b")
-    assert _move(client, other).restored == 1
+    assert import_jobs(other, io.BytesIO(text), incomplete=True).restored == 1
     assert _job(other, "j13").batch_name == "b"
+
+
+def _end(client: Client, number: int, *, failing: bool = False) -> None:
+    for job in client.queues["q"].pop(number):
+        if failing:
+            job.fail("g", "m")
+        else:
+            job.complete()
+
+
+def test_batches_keep_their_counts_and_their_callbacks(
+    client: Client, other: Client, clock: Clock
+) -> None:
+    callbacks: Any = {
+        "on_complete": {"klass": "After", "queue": "after", "data": {"n": 1}, "jid": "after"},
+        "on_failure": {"klass": "Alarm", "queue": "after", "data": {}, "jid": "alarm"},
+    }
+    outer = client.batches.open("outer", on_success={"klass": "Last", "queue": "after"})
+    batch = client.batches.open("b", within="outer", **callbacks)
+    batch.put_many("q", [{"klass": "K", "jid": f"j{number}"} for number in range(5)])
+    _end(client, 1)
+    _end(client, 1, failing=True)
+    batch.close()
+    outer.close()
+    before = client.batches["b"].status
+    assert before is not None
+    stream = io.BytesIO()
+    export_jobs(client, stream)
+    clock.advance(5)
+
+    report = import_jobs(other, stream, queues={"after": "later"})
+
+    after = other.batches["b"].status
+    assert report.reasons == {}
+    assert report.others == {"batch": 2}
+    names = ("state", "total", "pending", "completed", "failed", "within", "opened_at")
+    assert after is not None
+    assert {one: after.get(one) for one in names} == {one: before.get(one) for one in names}
+    _end(other, 3)
+    other.queues["q"].pop()
+    status = other.batches["b"].status
+    assert status is not None
+    assert (status["state"], status["completed"], status["failed"]) == ("finished", 4, 1)
+    assert _job(other, "after").queue_name == "later"
+    assert _job(other, "after").data == {"n": 1}
+    assert _job(other, "alarm").put_at == _job(client, "alarm").put_at
+    again = import_jobs(other, stream)
+    assert (again.restored, again.others) == (0, {"batch": 0})
 
 
 def test_queues_are_renamed(client: Client, other: Client) -> None:

@@ -119,8 +119,8 @@ local function check_ended(own, spec)
   if own.state == "failed" and not own.failure then
     errors.bad("a failed job needs a failure")
   end
-  if spec.batch or spec.at then
-    errors.bad("a job that has ended has no batch and no at")
+  if spec.at then
+    errors.bad("a job that has ended has no at")
   end
   if own.state == "complete" and own.depends then
     errors.bad("a complete job has no parents")
@@ -140,6 +140,8 @@ local function check_state(own, spec)
   end
   if own.state then
     check_ended(own, spec)
+    -- It is no member any more: the batch has counted it.
+    own.batch, spec.batch = spec.batch and check.name("batch", spec.batch), nil
   end
 end
 
@@ -262,6 +264,7 @@ local function apply_ended(s, plan, own)
   record.history = { { "put", own.put_at, { queue = spec.queue } } }
   job_lib.set_data(job, spec.data)
   require("lib.job.put_options").set_options(s, job, plan)
+  record.batch = own.batch
   set_past(s, job, own)
   local at = math.min(own.ended_at, s.now)
   if own.state == "failed" then
