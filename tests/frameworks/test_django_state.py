@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,9 @@ def test_in_a_test_async_tasks_use_the_database_in_the_thread_of_the_test(
 def test_in_an_event_loop_a_task_needs_no_thread_that_a_fork_may_have_lost(
     store: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(SyncToAsync, "single_thread_executor", None)
+    lost = ThreadPoolExecutor(1)
+    lost.shutdown()
+    monkeypatch.setattr(SyncToAsync, "single_thread_executor", lost)
     with use(store):
         result = tasks.thread_of_orm.enqueue()
         drain(app_of_backend().client.queues["default"])
