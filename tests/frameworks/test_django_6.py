@@ -56,19 +56,21 @@ def environment() -> Path:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
     wanted = [*project["dependencies"], *extras["embedded"], *TOOLS, "Django>=6.0"]
-    name = hashlib.sha256(repr((python, wanted)).encode()).hexdigest()[:12]
     cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
+    name = hashlib.sha256(python.encode()).hexdigest()[:12]
     folder = cache / "qless_py-tests" / f"django-6-{name}"
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with (folder.parent / f"{folder.name}.lock").open("w") as lock:
+    folder.mkdir(parents=True, exist_ok=True)
+    made, inside = folder / "made-for", folder / "bin" / "python"
+    with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (folder / "made").exists():
+        if not made.exists() or made.read_text() != repr(wanted):
             run = functools.partial(subprocess.run, check=True, capture_output=True)
-            run([python, "-m", "venv", "--clear", str(folder)])
-            pip = [str(folder / "bin" / "python"), "-m", "pip", "--disable-pip-version-check"]
+            if not made.exists():
+                run([python, "-m", "venv", str(folder)])
+            pip = [str(inside), "-m", "pip", "--disable-pip-version-check"]
             run([*pip, "install", "--quiet", *wanted])
-            (folder / "made").touch()
-    return folder / "bin" / "python"
+            made.write_text(repr(wanted))
+    return inside
 
 
 def test_the_tests_of_the_backend_pass_with_django_6() -> None:
