@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
@@ -45,11 +46,7 @@ class DjangoApp(App):
     def imports(self) -> tuple[str, ...]:
         """The modules whose tasks a worker may run."""
         set_up()
-        found = (
-            f"{one.name}.tasks"
-            for one in apps.get_app_configs()
-            if module_has_submodule(one.module, "tasks")
-        )
+        found = _task_modules(tuple(one.label for one in apps.get_app_configs()))
         return tuple(dict.fromkeys((*found, *super().imports)))
 
     @property
@@ -75,8 +72,8 @@ def app_of_backend(alias: str = DEFAULT_ALIAS) -> DjangoApp:
     params = tasks.get(alias)
     if params is None or not _is_ours(params):
         ours = [name for name in tasks if _is_ours(tasks[name])]
-        have = f"those that have it: {', '.join(ours)}" if ours else "none has it"
-        raise ConfigError(f"TASKS[{alias!r}] has not the BACKEND {_BACKEND!r}; {have}")
+        others = f"use one of {', '.join(ours)}" if ours else "no other one does, either"
+        raise ConfigError(f"TASKS[{alias!r}] does not name the backend {_BACKEND}: {others}")
     return made_app(alias, params)
 
 
@@ -89,14 +86,14 @@ def default_app() -> DjangoApp:
 
 def made_app(alias: str, params: Mapping[str, Any]) -> DjangoApp:
     """Return the App of a backend with these settings; raises `ImproperlyConfigured`."""
-    for name, settings_of, app in _made:
-        if name == alias and settings_of == params:
-            return app
+    found = _find_app(alias, params)
+    if found is not None:
+        return found
     for problem in conf.problems(alias, params):
         raise ImproperlyConfigured(problem)
     app = DjangoApp(alias, params.get("QUEUES", ("default",)), **params.get("OPTIONS", {}))
     _made.append((alias, dict(params), app))
-    return app
+    return _find_app(alias, params) or app  # That of the first of several threads.
 
 
 def set_up() -> None:
@@ -111,6 +108,18 @@ def set_up() -> None:
         django.setup()
     except Exception as error:
         raise ConfigError(f"cannot set up Django: {type(error).__name__}: {error}") from error
+
+
+def _find_app(alias: str, params: Mapping[str, Any]) -> DjangoApp | None:
+    known = (app for name, its, app in _made if name == alias and its == params)
+    return next(known, None)
+
+
+@functools.lru_cache(maxsize=8)  # Each put asks; the search looks into the folders of all apps.
+def _task_modules(labels: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the modules `tasks` of these installed applications."""
+    found = (apps.get_app_config(label) for label in labels)
+    return tuple(f"{one.name}.tasks" for one in found if module_has_submodule(one.module, "tasks"))
 
 
 def _tasks() -> dict[str, Any]:
