@@ -265,6 +265,14 @@ def test_an_http_job_of_the_api_is_checked_when_it_is_put(
     job = client.jobs[answer.get_json()["jid"]]
     assert isinstance(job, Job)
     assert job.throttles == ["target:a.example"]
+    popped = client.queues["q"].pop()
+    assert popped is not None
+    report = {"lease": popped.lease, "jobs": [{"queue": "q", "klass": "http", "data": data}]}
+    answer = flask.post(f"/api/v1/jobs/{popped.jid}/complete", json=report)
+    assert answer.status_code == 200, answer.text
+    follow_up = client.jobs[answer.get_json()["jobs"][0]]
+    assert isinstance(follow_up, Job)
+    assert follow_up.throttles == ["target:a.example"]
     answer = flask.post("/api/v1/queues/q/jobs", json={"klass": "http", "data": {"url": "x"}})
     assert answer.status_code == 422
     assert "does not start with http" in answer.get_json(force=True)["detail"]

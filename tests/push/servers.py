@@ -80,7 +80,9 @@ async def recording(*answers: bytes, tls: ssl.SSLContext | None = None) -> Async
 
 
 @contextlib.asynccontextmanager
-async def serving(talk: Conversation, tls: ssl.SSLContext | None = None) -> AsyncIterator[int]:
+async def serving(
+    talk: Conversation, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1"
+) -> AsyncIterator[int]:
     """Serve connections by `talk`; yield the port."""
     running: set[asyncio.Task[None]] = set()
 
@@ -95,7 +97,7 @@ async def serving(talk: Conversation, tls: ssl.SSLContext | None = None) -> Asyn
         with contextlib.suppress(OSError, asyncio.CancelledError):
             await writer.wait_closed()
 
-    server = await asyncio.start_server(accept, "127.0.0.1", 0, ssl=tls)
+    server = await asyncio.start_server(accept, host, 0, ssl=tls)
     try:
         yield server.sockets[0].getsockname()[1]
     finally:

@@ -187,6 +187,28 @@ def test_the_host_of_the_url_is_sent_and_not_the_address() -> None:
     run(talk)
 
 
+@pytest.mark.skipif(not socket.has_ipv6, reason="this machine has no IPv6")
+def test_addresses_of_both_families_are_connected_to() -> None:
+    async def hello(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        request = await read_request(reader)
+        assert request is not None
+        writer.write(answer(body=request.headers["host"].encode()))
+
+    async def both(_host: str, _port: int) -> Sequence[str]:
+        return ["127.0.0.9", "::1"]
+
+    async def talk() -> None:
+        async with serving(hello, host="::1") as port:
+            literal = await send(f"http://[0:0::1]:{port}/", "GET")
+            assert literal.body == f"[::1]:{port}".encode()
+            # Only one of the addresses answers.
+            async with Sender(Targets(LOOPBACK, resolver=both)) as sender:
+                named = await send(f"http://two.example:{port}/", "GET", using=sender)
+            assert named.body == f"two.example:{port}".encode()
+
+    run(talk)
+
+
 def test_a_socket_for_any_other_address_is_not_opened() -> None:
     async def talk() -> None:
         async with recording() as server:

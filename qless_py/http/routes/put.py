@@ -186,11 +186,17 @@ def _answer(reply: PutReply) -> dict[str, Any]:
 def _encoded(queue: str, body: JobBody) -> EncodedJob:
     caller().require_queue(queue)
     caller().require_klass(body.klass)
+    data, options = data_and_options(body)
+    return puts.encode(client().settings, body.klass, data, options)
+
+
+def data_and_options(body: JobBody) -> tuple[JsonValue, dict[str, Any]]:
+    """Return the data and the options of a put; those of an HTTP request are checked first."""
     data, options = body.data, put_options(body)
     if body.klass == http_requests.KLASS:
         data = http_requests.checked(data)
         options["throttles"] = http_requests.with_throttle(data, options.get("throttles"))
-    return puts.encode(client().settings, body.klass, data, options)
+    return data, options
 
 
 def put_options(body: JobBody) -> dict[str, Any]:

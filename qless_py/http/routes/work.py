@@ -33,7 +33,7 @@ from qless_py.http.fields import (
 )
 from qless_py.http.problems import Problem, code_of
 from qless_py.http.route import Reply, Routes
-from qless_py.http.routes.put import QueuedJobBody, put_options
+from qless_py.http.routes.put import QueuedJobBody, data_and_options
 from qless_py.protocol import jobs, queues, reservers, workers
 from qless_py.protocol.options import ParentPolicy
 
@@ -312,7 +312,8 @@ def complete_job(jid: Name, body: CompleteBody) -> Any:
     for one in body.jobs:
         caller().require_queue(one.queue)
         caller().require_klass(one.klass)
-    put = [job.put(one.queue, one.klass, one.data, **put_options(one)) for one in body.jobs]
+    specs = [(one, *data_and_options(one)) for one in body.jobs]
+    put = [job.put(one.queue, one.klass, data, **options) for one, data, options in specs]
     if "data" in body.model_fields_set:
         job.data = body.data
     state = job.complete(
