@@ -26,6 +26,7 @@ class HttpConfig:
     - `max_body`: bytes of a request.
     - `longest_wait`: seconds for which a pop or a result may be waited for. `long_polls`: how many
       requests of this process may wait at once; further ones are answered at once.
+    - `event_streams`: how many event streams this process serves at once. Each takes a thread.
     - `idempotency_life`: seconds for which an `Idempotency-Key` is remembered.
     - `metrics`: how many queues and throttles have labels of their own at `/metrics`.
     """
@@ -38,6 +39,7 @@ class HttpConfig:
     max_body: int = 4 * 2**20
     longest_wait: float = 20.0
     long_polls: int = 256
+    event_streams: int = 64
     idempotency_life: float = DAY
     metrics: Limits = field(default_factory=Limits)
 
@@ -45,5 +47,6 @@ class HttpConfig:
         for name in ("max_body", "longest_wait", "idempotency_life"):
             if getattr(self, name) <= 0:
                 raise ConfigError(f"{name} must be more than 0, not {getattr(self, name)}")
-        if self.long_polls < 0:
-            raise ConfigError(f"long_polls must be a number, 0 for none, not {self.long_polls}")
+        for name in ("long_polls", "event_streams"):
+            if getattr(self, name) < 0:
+                raise ConfigError(f"{name} must be a number, 0 for none, not {getattr(self, name)}")

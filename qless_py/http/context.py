@@ -15,6 +15,7 @@ from qless_py.errors import JobNotFoundError
 from qless_py.http.authentication import identify
 from qless_py.http.callers import Caller
 from qless_py.http.config import HttpConfig
+from qless_py.http.event_fanout import EventFanout
 from qless_py.protocol import instrumentation
 from qless_py.tracing import context_from_headers
 
@@ -32,11 +33,14 @@ class Api:
     # How many requests may still begin to wait.
     waiting: threading.Semaphore = field(init=False)
     limiter: LoginLimiter = field(init=False)
+    # The event streams of this process.
+    events: EventFanout = field(init=False)
 
     def __post_init__(self) -> None:
         self.client = self.client.with_patience(_STORE_TIMEOUT)
         self.waiting = threading.Semaphore(self.config.long_polls)
         self.limiter = LoginLimiter(_ATTEMPTS)
+        self.events = EventFanout(self.client, self.config.event_streams)
 
     def verify(self, token: str) -> Caller | None:  # noqa: ARG002 - the store has no tokens yet
         """Return the caller that a token of the store belongs to."""

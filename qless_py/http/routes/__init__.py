@@ -6,6 +6,12 @@ from collections.abc import Sequence
 from typing import Final
 
 from qless_py.http.route import Routes
-from qless_py.http.routes import jobs, meta, put, work
+from qless_py.http.routes import events, jobs, meta, put, work
 
-SUBJECTS: Final[Sequence[Routes]] = (put.routes, work.routes, jobs.routes, meta.routes)
+SUBJECTS: Final[Sequence[Routes]] = (
+    put.routes,
+    work.routes,
+    jobs.routes,
+    events.routes,
+    meta.routes,
+)
