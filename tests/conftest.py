@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import signal
 from collections.abc import Iterator
@@ -70,6 +71,14 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with what takes long, so that no process is alone with it at the end."""
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
+def pytest_collection_finish() -> None:
+    """Keep modules and tests, which stay to the end, out of each search for cycles.
+
+    Searching those 400,000 objects takes a tenth of the time of the tests.
+    """
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
