@@ -19,6 +19,8 @@ from qless_py.middleware import Timeout
 from qless_py.testing import drain, perform
 from tests.servers import Server
 
+pytestmark = pytest.mark.any_server
+
 NAMESPACE = "ql"
 KEYS = {"SHOP_KEYS": "2025:" + base64.b64encode(bytes(16)).decode()}
 

@@ -14,6 +14,9 @@ from qless_py.protocol import arguments
 from qless_py.protocol.options import PutSpec
 from tests.client.test_queue import taken
 
+# Nothing is sent.
+pytestmark = pytest.mark.any_server
+
 BAD_NAMES: list[Any] = ["", " ", "a b", "a\n", "é", "-a", "x" * 129, 5, None, b"a", ["a"], "a/b"]
 
 

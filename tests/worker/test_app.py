@@ -14,7 +14,7 @@ from tests import servers
 from tests.eventually import eventually
 from tests.worker.conftest import Start
 
-pytestmark = pytest.mark.fork
+pytestmark = [pytest.mark.fork, pytest.mark.any_server]
 
 APP = """\
 import qless_py

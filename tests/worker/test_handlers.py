@@ -14,7 +14,8 @@ from qless_py import Backoff, Client, Job, JobCanceledError, RetryPolicy
 from tests.worker import middleware_handlers
 from tests.worker.conftest import LinePipe, Start, assert_ended
 
-pytestmark = pytest.mark.fork
+# How handlers run is the same on any server; test_jobs.py runs on each.
+pytestmark = [pytest.mark.fork, pytest.mark.any_server]
 
 AROUND = ("--import", "tests.worker.middleware_handlers")
 

@@ -41,6 +41,7 @@ def test_a_function_performs_a_job_and_what_it_returns_is_the_result(
     assert result(live, jid) == 42
 
 
+@pytest.mark.any_server
 def test_the_method_named_like_the_queue_comes_first(live: Client, start: Start) -> None:
     in_work = put(live, handlers.ByQueue)
     in_other = live.queues["other"].put(handlers.ByQueue)
@@ -50,6 +51,7 @@ def test_the_method_named_like_the_queue_comes_first(live: Client, start: Start)
     assert result(live, in_other) == f"perform of {in_other}"
 
 
+@pytest.mark.any_server
 def test_a_handler_that_returns_nothing_completes_without_a_result(
     live: Client, start: Start
 ) -> None:
@@ -60,6 +62,7 @@ def test_a_handler_that_returns_nothing_completes_without_a_result(
     assert read(live, jid).state == "complete"
 
 
+@pytest.mark.any_server
 def test_an_exception_fails_the_job_under_its_klass_and_name(live: Client, start: Start) -> None:
     jid = put(live, handlers.raises)
     start()
@@ -71,6 +74,7 @@ def test_an_exception_fails_the_job_under_its_klass_and_name(live: Client, start
     assert "qless_py" not in failed["message"]
 
 
+@pytest.mark.any_server
 def test_a_handler_that_exits_fails_its_job_and_not_the_child(live: Client, start: Start) -> None:
     leaving = put(live, handlers.leaves)
     after = put(live, handlers.double, {"number": 1})
@@ -81,6 +85,7 @@ def test_a_handler_that_exits_fails_its_job_and_not_the_child(live: Client, star
 
 
 @pytest.mark.parametrize("klass", ["os.getcwd", "tests.worker.handlers.os.getcwd", "nowhere"])
+@pytest.mark.any_server
 def test_a_handler_outside_the_named_modules_does_not_run(
     live: Client, start: Start, klass: str
 ) -> None:
@@ -93,6 +98,7 @@ def test_a_handler_outside_the_named_modules_does_not_run(
     assert "--import: tests.worker.handlers" in failed["message"]
 
 
+@pytest.mark.any_server
 def test_a_missing_handler_fails_the_job_with_a_clear_message(live: Client, start: Start) -> None:
     jid = put(live, "tests.worker.handlers.no_such_thing")
     start()
@@ -103,6 +109,7 @@ def test_a_missing_handler_fails_the_job_with_a_clear_message(live: Client, star
     assert "no_such_thing" in failed["message"]
 
 
+@pytest.mark.any_server
 def test_an_outcome_set_by_the_handler_stands(live: Client, start: Start) -> None:
     completed = put(live, handlers.completes)
     retried = put(live, handlers.retries)
@@ -115,6 +122,7 @@ def test_an_outcome_set_by_the_handler_stands(live: Client, start: Start) -> Non
     assert failure(live, failed)["group"] == "my-group"
 
 
+@pytest.mark.any_server
 def test_a_result_that_cannot_be_written_fails_the_job(live: Client, start: Start) -> None:
     jid = put(live, handlers.unwritable)
     start()
@@ -197,6 +205,7 @@ def test_short_jobs_do_not_wait_behind_a_long_one(
     }
 
 
+@pytest.mark.any_server
 def test_an_async_handler_runs_in_an_event_loop_of_its_own(live: Client, start: Start) -> None:
     jid = put(live, handlers.asynchronous)
     start()
@@ -228,6 +237,7 @@ def test_a_child_shares_no_connection_with_its_parent(live: Client, start: Start
     assert not of_children & of_parent
 
 
+@pytest.mark.any_server
 def test_a_program_started_by_a_job_ignores_no_signal(live: Client, start: Start) -> None:
     jid = put(live, handlers.starts_a_program)
     start()
