@@ -59,7 +59,8 @@ def _hostile(client: Client) -> Iterator[str]:
 
 def _axe(page: Page, options: dict[str, Any]) -> list[tuple[str, list[str]]]:
     """Return the violations on a page, each with its first elements."""
-    found = page.evaluate("options => axe.run(document, options)", options)["violations"]
+    run = "options => axe.run(document, options).then(found => found.violations)"
+    found = page.evaluate(run, options)
     return [(one["id"], [str(node["target"]) for node in one["nodes"][:3]]) for one in found]
 
 
