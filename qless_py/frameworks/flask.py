@@ -45,6 +45,8 @@ class Qless(App):
         super().__init__(options.pop("url", None), middleware=middleware, **options)
         self._given = self.url, self.given_namespace
         self._flask_app: Flask | None = None
+        # Else each job of a worker would fail without an application.
+        self.on_worker_start(lambda: self.flask_app)
         if flask_app is not None:
             self.init_app(flask_app)
 

@@ -102,6 +102,16 @@ def test_a_wrong_setting_is_named_and_changes_nothing(config: Any, message: str)
         _ = mine.flask_app
 
 
+def test_a_worker_without_an_application_does_not_start(caplog: pytest.LogCaptureFixture) -> None:
+    mine = Qless()
+
+    assert not mine.hooks.start_worker()
+    assert "call init_app first" in caplog.text
+
+    mine.init_app(Flask("shop"))
+    assert mine.hooks.start_worker()
+
+
 def test_the_command_qless_has_the_app_of_the_application(
     store: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
