@@ -209,7 +209,9 @@ class Sender:
         target = yarl.URL(url.text, encoded=True)
         if target.host != url.host or target.port != url.port:
             raise TargetRefusedError(f"{url.target} is refused: its host is ambiguous")
-        sent = {"User-Agent": USER_AGENT, **headers, "Accept-Encoding": "identity"}
+        sent = {**headers, "Accept-Encoding": "identity"}
+        if not any(name.lower() == "user-agent" for name in headers):
+            sent["User-Agent"] = USER_AGENT
         async with session.request(
             method, target, headers=sent, data=body or None, allow_redirects=False
         ) as response:

@@ -81,9 +81,16 @@ def test_each_method_is_sent(method: str) -> None:
 
 def test_a_user_agent_of_the_user_replaces_ours() -> None:
     async def talk() -> None:
-        async with recording() as server:
-            await send(server.url, headers={"user-agent": "mine"})
-            assert server.requests[0].headers["user-agent"] == "mine"
+        heads: list[bytes] = []
+
+        async def hello(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            heads.append((await reader.readuntil(b"\r\n\r\n")).lower())
+            writer.write(answer())
+
+        async with serving(hello) as port:
+            await send(f"http://127.0.0.1:{port}/", "GET", headers={"user-agent": "mine"})
+        assert heads[0].count(b"user-agent:") == 1
+        assert b"user-agent: mine\r\n" in heads[0]
 
     run(talk)
 
