@@ -8,6 +8,7 @@ local config = require("lib.core.config")
 local event_stream = require("lib.core.event_stream")
 local events = require("lib.core.events")
 local keys = require("lib.core.keys")
+local klasses = require("lib.stats.klasses")
 local session = require("lib.core.session")
 
 local now, request, option, value = unpack(ARGV)
@@ -25,6 +26,8 @@ end
 redis.call("HSET", keys.meta(), "config:" .. option, value)
 if option == "event-stream" then
   event_stream.switch(s, tonumber(value))
+elseif option == "klass-stats" then
+  klasses.switch(tonumber(value))
 end
 session.publish(s, "log", '{"event":"config_set","option":"' .. option .. '","value":'
   .. events.quoted(value) .. "}")

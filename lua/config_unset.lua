@@ -7,6 +7,7 @@
 local check = require("lib.core.check")
 local event_stream = require("lib.core.event_stream")
 local keys = require("lib.core.keys")
+local klasses = require("lib.stats.klasses")
 local session = require("lib.core.session")
 
 local now, request, option = unpack(ARGV)
@@ -24,6 +25,8 @@ end
 redis.call("HDEL", keys.meta(), "config:" .. option)
 if option == "event-stream" then
   event_stream.switch(s, 0)
+elseif option == "klass-stats" then
+  klasses.switch(0)
 end
 session.publish(s, "log", '{"event":"config_unset","option":"' .. option .. '"}')
 

@@ -56,6 +56,7 @@ local function again_later()
   })
   queue_lib.to_ready(s, job, queue, wait > 0 and s.now + wait or nil)
   stats.add(s, queue, "retried", 1)
+  stats.add_klass(s, job.record.klass, "retried", 1)
   events.log(s, "retried", jid, queue, nil, job.record.klass, worker)
   if job.record.unique then
     require("lib.job.unique").adjust(s, job)

@@ -49,6 +49,7 @@ KEY_RULES: Final[Mapping[str, tuple[KeyRule, ...]]] = MappingProxyType(
         "request:*": (keys.request,),
         "queue:*:now": (keys.counters, keys.known),
         "queue:*:totals": (keys.totals,),
+        "klasses": (lambda ns, _: keys.klasses(ns),),
         "batch:*:record": (batches.batch,),
         **{
             f"batch:*:{part}": (_with_pattern(batches.part, f"batch:*:{part}"),)

@@ -194,6 +194,15 @@ def totals(ns: Namespace, name: str) -> Rule:
     return [Finding("malformed", ns.shown("queue:*:totals", name), detail)]
 
 
+def klasses(ns: Namespace) -> Rule:
+    """Check that the counters of klasses can be read."""
+    (fields,) = yield [("HGETALL", ns.key("klasses"))]
+    with ns.reading("klasses", ""):
+        for value in (fields or {}).values():
+            records.packed_map(value)
+    return []
+
+
 def history(ns: Namespace, pattern: str, name: str, entry: bytes) -> Rule:
     """Check that a record of past counters can be read and has the score of its interval."""
     (score,) = yield [("ZSCORE", ns.key(pattern, name), entry)]

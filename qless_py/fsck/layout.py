@@ -19,6 +19,7 @@ TYPES: Final[Mapping[str, str]] = MappingProxyType(
         # A copy of a key that nobody could read, of any type.
         "quarantine:*": "any",
         "complete": "zset",
+        "klasses": "hash",
         "failed": "zset",
         "tags": "zset",
         "tracked": "zset",

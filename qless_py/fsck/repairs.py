@@ -107,7 +107,7 @@ _FIELDS: Final[Mapping[str, str]] = MappingProxyType(
 # Keys that are useless as a whole once one part of them is.
 _WHOLE: Final = frozenset(
     (
-        *("queue:*:now", "queue:*:totals", "batch:*:record"),
+        *("klasses", "queue:*:now", "queue:*:totals", "batch:*:record"),
         *("request:*", "release:*:record", "failure:*"),
     )
 )

@@ -44,6 +44,7 @@ class StoreCollector(Collector):
         self._add_store(made)
         if self._snapshot.has_scripts:
             self._add_queues(made)
+            self._add_klasses(made)
             self._add_throttles(made)
             self._add_workers(made)
         yield build_info()
@@ -66,6 +67,12 @@ class StoreCollector(Collector):
         for label, queues in groups.items():
             _add_queue(made, label, queues)
         _add_numbers(made, "queues", self._limits.queues, len(found.queues), found.queues_known)
+
+    def _add_klasses(self, made: Mapping[str, Any]) -> None:
+        for klass, found in self._snapshot.klasses.items():
+            for event, number in found.counts.items():
+                made["qless_klass_jobs"].add_metric((klass, event), number)
+            made["qless_klass_run_seconds"].add_metric((klass,), found.run)
 
     def _add_throttles(self, made: Mapping[str, Any]) -> None:
         found, most = self._snapshot, self._limits.throttles

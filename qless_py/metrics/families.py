@@ -83,6 +83,18 @@ OF_STORE: Final = (
         "qless_job_wait_seconds", "histogram", _QUEUE, "Time from ready to started, per attempt."
     ),
     Family("qless_job_run_seconds", "histogram", _QUEUE, "Time from started to completed."),
+    Family(
+        "qless_klass_jobs",
+        "counter",
+        ("klass", "event"),
+        "Jobs by class: started, completed, failed, retried. Only with the option `klass-stats`.",
+    ),
+    Family(
+        "qless_klass_run_seconds",
+        "counter",
+        ("klass",),
+        "Sum of the run times of completed jobs by class. Only with the option `klass-stats`.",
+    ),
     Family("qless_complete_jobs", "gauge", (), "Completed jobs that are still kept."),
     Family("qless_failed_jobs", "gauge", (), "Failed jobs that nobody has retried or canceled."),
     Family(

@@ -13,7 +13,7 @@ from qless_py import protocol
 from qless_py.client.client import Client
 from qless_py.errors import BadArgumentError, QlessError
 from qless_py.protocol import Call
-from qless_py.protocol.stats import QueueTotals
+from qless_py.protocol.stats import KlassTotals, QueueTotals
 from qless_py.protocol.throttles import ThrottleState
 from qless_py.protocol.workers import WorkerCounts
 
@@ -72,6 +72,7 @@ class Snapshot:
     throttles_known: int = 0
     workers: Workers = Workers({}, 0, 0)
     processes: list[WorkerCounts] = field(default_factory=list)
+    klasses: dict[str, KlassTotals] = field(default_factory=dict)
     complete: int = 0
     failed: int = 0
     at: float = 0.0
@@ -106,8 +107,9 @@ def _read(client: Client, latency: float, begun: float) -> Snapshot:
         protocol.throttles.read_page(),
         protocol.jobs.in_state("complete", "", 0, 0),
         protocol.jobs.groups(0, _GROUPS),
+        protocol.stats.klasses(),
     ]
-    queues, workers, throttles, complete, groups = _answered(client, first)
+    queues, workers, throttles, complete, groups, klasses = _answered(client, first)
     known, rows = queues
     total, processes = workers
     rest = [_queues(at) for at in range(_QUEUE_PAGE, min(known, _MAX_QUEUES), _QUEUE_PAGE)]
@@ -128,6 +130,7 @@ def _read(client: Client, latency: float, begun: float) -> Snapshot:
         workers=count_workers(processes, now),
         processes=processes,
         complete=complete.total,
+        klasses=klasses,
         failed=sum(one.number for one in groups[1]),
         at=now,
     )

@@ -18,6 +18,7 @@ RESOLUTIONS: Final = ("minute", "ten")
 QUEUE_STATES: Final = (
     "waiting", "scheduled", "depends", "throttled", "running", "stalled", "recurring",
 )  # fmt: skip
+KLASS_EVENTS: Final = ("started", "completed", "failed", "retried")
 TOTALS: Final = (
     "put", "popped", "completed", "failed", "retried", "stalled", "crashed", "ticks",
 )  # fmt: skip
@@ -94,6 +95,14 @@ class Distribution:
     buckets: dict[int, int]
 
 
+@dataclass(frozen=True, slots=True)
+class KlassTotals:
+    """What jobs of one klass have done, and the seconds that completed ones ran."""
+
+    counts: dict[str, int]
+    run: float
+
+
 def queue_totals(offset: int = 0, count: int = 100) -> Call[tuple[int, list[QueueTotals]]]:
     """Read what monitors show of a page of the known queues; returns also how many are known."""
 
@@ -122,6 +131,22 @@ def _totals(row: Mapping[str, Any]) -> QueueTotals:
         wait=_distribution(stored, current, "wait"),
         run=_distribution(stored, current, "run"),
     )
+
+
+def klasses() -> Call[dict[str, KlassTotals]]:
+    """Read the counters of klasses, without the option `klass-stats` of none."""
+
+    def decode(reply: bytes | None) -> dict[str, KlassTotals]:
+        pairs = list(unpack(reply) or ())
+        rows = zip(pairs[::2], map(_unpacked, pairs[1::2]), strict=True)
+        return {str(klass): _klass(found) for klass, found in rows if isinstance(found, dict)}
+
+    return Call("read/klasses", (), decode)
+
+
+def _klass(found: Mapping[str, Any]) -> KlassTotals:
+    counts = {event: _number(found.get(event)) for event in KLASS_EVENTS}
+    return KlassTotals(counts, _number(found.get("run")) / 1000)
 
 
 def _stored(packed: str) -> Mapping[str, Any]:

@@ -112,6 +112,7 @@ def good_queries() -> dict[str, list[Any]]:
         "read/heads": [["work", "other"]],
         "read/parents": [["child", "plain"]],
         "read/job": ["plain"],
+        "read/klasses": [],
         "read/jobs": [["plain", "nobody", "tick"]],
         "read/results": [["plain", "nobody"]],
         "read/length": ["work"],

@@ -521,6 +521,7 @@ def templates(lease: str) -> list[tuple[str, list[tuple[Any, str]], tuple[Any, .
         ("read/heads", [(["work"], "names")], ()),
         ("read/parents", [(["child"], "many")], ()),
         ("read/config", [], ()),
+        ("read/klasses", [], ()),
         ("read/webhooks", [], ()),
         ("read/length", [("work", "name")], ()),
         ("read/batch", [("batch", "name")], ()),

@@ -223,6 +223,7 @@ def of_queries() -> Refusals:
         "tracked": [0, 101],
         "workers": [0, 1001], "worker": ["a b", 0, 1], "stats": ["work", "x"],
         "series": ["work", 0, 1, "hour"], "recurring": ["work", 0, 101], "config": [], "meta": [],
+        "klasses": [],
         "length": ["a b"], "webhooks": [], "batch": ["a b"], "batch_data": ["a b"],
         "batch_record": ["a b"],
         "outcomes": ["a b", []], "request": ["x"], "results": [["a b"]],

@@ -13,7 +13,14 @@ from tests.script_runner import Scripts
 NAMED = {name: set(protocol_doc.read(name).errors) for name in assemble.names()}
 CASES = [(name, code) for name, codes in refusals("").items() for code in codes if name in NAMED]
 # These have no argument of their own that could be wrong: a time that is missing has to do.
-WITHOUT_ARGUMENTS = ("tick", "read/config", "read/meta", "read/tokens", "read/webhooks")
+WITHOUT_ARGUMENTS = (
+    "tick",
+    "read/config",
+    "read/klasses",
+    "read/meta",
+    "read/tokens",
+    "read/webhooks",
+)
 
 
 @pytest.fixture

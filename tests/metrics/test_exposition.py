@@ -213,6 +213,30 @@ def test_queues_beyond_a_page_are_read(
     assert (found("qless_queues"), found("qless_queues_unread")) == (6, 2)
 
 
+def test_classes_are_counted_only_if_asked(client: Client, clock: Clock, scrape: Scrape) -> None:
+    work(client, clock, "before")
+    client.config["klass-stats"] = 1
+    work(client, clock)
+    for klass in ("app.One", "app.Two"):
+        client.queues["more"].put(klass, {})
+    for job in client.queues["more"].pop(2, worker="w"):
+        clock.advance(1)
+        job.complete()
+
+    found = scrape()
+
+    assert found.labels("qless_klass_jobs_total", "klass") == {"app.Send", "_other"}
+    events = ("started", "completed", "failed", "retried")
+    counted = [found("qless_klass_jobs_total", klass="app.Send", event=one) for one in events]
+    assert counted == [4, 1, 1, 1]
+    assert found("qless_klass_jobs_total", klass="_other", event="completed") == 2
+    assert found("qless_klass_run_seconds_total", klass="app.Send") == 3
+    assert found("qless_klass_run_seconds_total", klass="_other") == 3
+    client.config["klass-stats"] = 0
+    assert not scrape().labels("qless_klass_jobs_total", "klass")
+    assert not client.redis.exists("{ql}:klasses")
+
+
 def test_an_empty_namespace_has_metrics(scrape: Scrape) -> None:
     found = scrape()
 
@@ -223,6 +247,7 @@ def test_an_empty_namespace_has_metrics(scrape: Scrape) -> None:
 def test_every_metric_is_declared_and_every_declared_one_can_appear(
     client: Client, clock: Clock, scrape: Scrape
 ) -> None:
+    client.config["klass-stats"] = 10
     work(client, clock)
     client.queues["mail"].recur("app.Send", {}, interval=60)
     client.queues["mail"].pop(5, worker="w")

@@ -18,6 +18,7 @@ config.DEFAULTS = {
   ["max-crashes"] = "3",
   ["max-data-size"] = "1048576",
   ["event-stream"] = "0",
+  ["klass-stats"] = "0",
 }
 
 -- The least and largest value of each numeric option; a third entry means whole numbers only.
@@ -33,6 +34,7 @@ local RANGES = {
   ["max-crashes"] = { 1, 1000000, true },
   ["max-data-size"] = { 1, 536870912, true },
   ["event-stream"] = { 0, 10000000, true },
+  ["klass-stats"] = { 0, 1000, true },
 }
 
 local function range(option)

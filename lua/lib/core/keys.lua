@@ -231,6 +231,10 @@ function keys.totals(queue)
   return namespace .. ":queue:" .. queue .. ":totals"
 end
 
+function keys.klasses()
+  return namespace .. ":klasses"
+end
+
 -- A subqueue: the ready jobs of one user that are parked on one throttle (their gate), or on none
 -- (""). The keyspace calls it a lane.
 function keys.subqueue(queue, user, gate)

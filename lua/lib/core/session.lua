@@ -14,11 +14,13 @@
 --   history_limit         entries kept of a job's history, the option max-job-history
 --   data_limit            bytes of data a job may have, the option max-data-size
 --   stream_limit          events kept in the stream, the option event-stream; nil: it is off
+--   klass_limit           klasses that are counted, the option klass-stats; nil: none
 --   last_event            the id of the newest event of the stream
 --   meta                  further fields of meta by their names, as the script asked for them
 --   messages              what `close` will publish: channel, message, channel, message …
 --   stream                events that `close` will add to the stream, if that is on
 --   counters              statistics by queue, kept by lib.stats.stats and written by `close`
+--   klasses               counters by klass, written with those of queues
 --   request_sequence      the sequence of the request, if it has an id
 --   reply_key             the key under which the reply to that request is remembered
 --   reply_life            for how long, in ms
@@ -101,7 +103,7 @@ function session.ask(request)
 end
 
 -- The number of fields of meta that every call reads.
-local COMMON = 9
+local COMMON = 10
 
 -- Numbers that were used must never be used again. Where the last one is lost, numbering continues
 -- with the time, which is far ahead of any count.
@@ -121,14 +123,14 @@ local function check_kind(schema, known_clock)
   return schema, CLOCKS[known_clock] and known_clock
 end
 
--- The number of events that the stream keeps, nil while it is off.
-local function event_stream_limit(text)
+-- How many events or klasses an option keeps, nil while it is off.
+local function limit_of(text)
   local limit = tonumber(text) or 0
   return limit > 0 and limit or nil
 end
 
 local function new(found, argument)
-  local schema, known_clock, time, sequence, tracked, history, data, events, last_event =
+  local schema, known_clock, time, sequence, tracked, history, data, events, last_event, klasses =
     unpack(found, 1, COMMON)
   schema, known_clock = check_kind(schema, known_clock)
   local last_time = tonumber(time) or 0
@@ -145,12 +147,14 @@ local function new(found, argument)
     has_tracked_jobs = tracked and tracked ~= "0",
     history_limit = tonumber(history) or 100,
     data_limit = tonumber(data) or limits.data,
-    stream_limit = event_stream_limit(events),
+    stream_limit = limit_of(events),
     last_event = last_event,
+    klass_limit = limit_of(klasses),
     meta = {},
     messages = {},
     stream = {},
     counters = {},
+    klasses = {},
   }
 end
 
@@ -158,7 +162,8 @@ end
 -- second value, if any, is the reply that the same request was given before.
 function session.open(now, request, ...)
   local found = redis.call("HMGET", keys.meta(), "schema", "clock", "time", "sequence", "tracking",
-    "config:max-job-history", "config:max-data-size", "config:event-stream", "events", ...)
+    "config:max-job-history", "config:max-data-size", "config:event-stream", "events",
+    "config:klass-stats", ...)
   local s = new(found, now)
   for i, name in ipairs({ ... }) do
     s.meta[name] = found[COMMON + i]

@@ -103,6 +103,7 @@ local function charge(s, job, cause, report)
   -- An expired lease was counted as a retry when it expired.
   if not record.grace then
     stats.add(s, record.queue, "retried", 1)
+    stats.add_klass(s, record.klass, "retried", 1)
   end
   if record.crashes >= limit() then
     fail_poison_pill(s, job, cause)

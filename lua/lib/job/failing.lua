@@ -27,6 +27,7 @@ local function move_to_group(s, job, group, message, worker)
   end
   dependencies.release_dependents(s, job.jid, "failed")
   stats.add(s, record.queue, "failed", 1)
+  stats.add_klass(s, record.klass, "failed", 1)
 end
 
 function failing.fail(s, job, group, message, worker)

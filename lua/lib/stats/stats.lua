@@ -45,6 +45,16 @@ function stats.set(s, queue, field, number)
   sums_of(s, queue)[field] = string.format("%.0f", number)
 end
 
+-- Counts for a klass, if klasses are counted.
+function stats.add_klass(s, klass, field, number)
+  if not s.klass_limit then
+    return
+  end
+  local sums = s.klasses[klass] or {}
+  s.klasses[klass] = sums
+  sums[field] = (sums[field] or 0) + number
+end
+
 -- The bucket of the logarithmic histogram: four per doubling; below a millisecond is -1.
 local function bucket(ms)
   return ms < 1 and -1 or math.floor(math.log(ms) / math.log(2) * 4 + 1e-9)
@@ -123,6 +133,9 @@ end
 function stats.write(s)
   for queue, sums in pairs(s.counters) do
     write_account(s, queue, sums)
+  end
+  if next(s.klasses) then
+    require("lib.stats.klasses").write(s)
   end
 end
 
