@@ -50,7 +50,9 @@ class Probe:
         self._selector = selector
         self._state, self._metrics = answers
         self._socket, self._path = _listen(address, inherited)
+        # When each was accepted, and what it has sent or is still to be sent.
         self._clients: dict[socket.socket, tuple[float, bytes]] = {}
+        self._unsent: dict[socket.socket, tuple[float, bytes]] = {}
         selector.register(self._socket, selectors.EVENT_READ)
 
     @property
@@ -59,9 +61,11 @@ class Probe:
         return self._socket.fileno()
 
     def serve(self) -> None:
-        """Answer the requests that have arrived."""
+        """Answer the requests that have arrived, and send what is left of long answers."""
+        for client in list(self._unsent):
+            self._send(client)
         with contextlib.suppress(BlockingIOError, OSError):
-            while len(self._clients) < _MAX_CLIENTS:
+            while len(self._clients) + len(self._unsent) < _MAX_CLIENTS:
                 client, _ = self._socket.accept()
                 client.setblocking(False)  # noqa: FBT003 - its only argument
                 self._clients[client] = (time.monotonic(), b"")
@@ -71,15 +75,15 @@ class Probe:
 
     def close_inherited(self) -> None:
         """Close, in a new child, the sockets of the supervisor."""
-        for one in (*self._clients, self._socket):
+        for one in (*self._clients, *self._unsent, self._socket):
             one.close()
 
     def close(self) -> None:
         """Close all sockets."""
-        for one in (*self._clients, self._socket):
+        for one in (*self._clients, *self._unsent, self._socket):
             self._selector.unregister(one)
             one.close()
-        self._clients = {}
+        self._clients, self._unsent = {}, {}
         if self._path is not None:
             self._path.unlink(missing_ok=True)
 
@@ -94,15 +98,30 @@ class Probe:
         except OSError:
             chunk = b""
         request += chunk
-        if b"\r\n\r\n" in request:
-            with contextlib.suppress(OSError):
-                client.send(self._respond(request))
-        elif chunk and len(request) < _MAX_REQUEST:
+        if chunk and b"\r\n\r\n" not in request and len(request) < _MAX_REQUEST:
             self._clients[client] = (accepted_at, request)
             return
         del self._clients[client]
-        self._selector.unregister(client)
-        client.close()
+        response = self._respond(request) if b"\r\n\r\n" in request else b""
+        self._unsent[client] = (time.monotonic(), response)
+        self._selector.modify(client, selectors.EVENT_WRITE)
+        self._send(client)
+
+    def _send(self, client: socket.socket) -> None:
+        """Send what the connection takes; close it once all is sent, or after a time-out."""
+        begun_at, response = self._unsent[client]
+        try:
+            response = response[client.send(response) :] if response else b""
+        except BlockingIOError:
+            if time.monotonic() - begun_at >= _TIMEOUT:
+                response = b""
+        except OSError:
+            response = b""
+        self._unsent[client] = (begun_at, response)
+        if not response:
+            del self._unsent[client]
+            self._selector.unregister(client)
+            client.close()
 
     def _respond(self, request: bytes) -> bytes:
         state = self._state()

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import selectors
 import signal
 import socket
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -11,6 +14,7 @@ import pytest
 from qless_py import Client, RetryPolicy
 from qless_py.metrics import families
 from qless_py.worker import ask_probe
+from qless_py.worker.probe import Probe
 from tests.eventually import eventually
 from tests.metrics.conftest import Samples
 from tests.worker import handlers
@@ -107,3 +111,32 @@ def test_a_lost_lease_is_counted(
 
     assert reports.line() == "lost"
     eventually(lambda: scrape(address)("qless_process_leases_lost_total") == 1)
+
+
+def test_a_long_answer_to_a_slow_reader_is_sent_in_parts(tmp_path: Path) -> None:
+    body = b"x" * 3_000_000
+    address = str(tmp_path / "probe")
+    answers = (lambda: {"ready": True}, lambda _state, _accept: (body, "text/plain"))
+    with (
+        selectors.DefaultSelector() as selector,
+        contextlib.closing(Probe(address, selector, answers)) as probe,
+        socket.socket(socket.AF_UNIX) as slow,
+    ):
+        slow.connect(address)
+        slow.sendall(b"GET /metrics HTTP/1.1\r\n\r\n")
+        probe.serve()
+        with ThreadPoolExecutor(1) as threads:
+            asked = threads.submit(ask_probe, address, "/live")
+            while not asked.done():  # The slow one holds up nobody.
+                selector.select(0.1)
+                probe.serve()
+        slow.settimeout(0.01)
+        received = b""
+        while len(received) < len(body):
+            selector.select(0.1)
+            probe.serve()
+            with contextlib.suppress(TimeoutError):
+                received += slow.recv(1_000_000)
+
+    assert asked.result()[0] == 200
+    assert received.partition(b"\r\n\r\n")[2].startswith(b"xxx")
