@@ -20,6 +20,7 @@ DEFAULTS = {
     "max-crashes": "3",
     "max-data-size": "1048576",
     "event-stream": "0",
+    "klass-stats": "0",
 }
 
 
@@ -56,6 +57,7 @@ def test_options_are_text_and_go_back_to_their_defaults(call: Scripts) -> None:
         ("max-data-size", "536870913"),
         ("event-stream", "-1"),
         ("event-stream", "1.5"),
+        ("klass-stats", "1001"),
         ("stats-history", "0"),
     ],
 )

@@ -168,6 +168,7 @@ SETTINGS = [
     *(("max-crashes", value) for value in ("1", "2")),
     *(("max-worker-age", value) for value in ("60", "86400")),
     *(("event-stream", value) for value in ("0", "20")),
+    *(("klass-stats", value) for value in ("0", "2")),
     ("max-data-size", "1048576"),
     ("max-data-size", "1024"),
     ("application", "mine"),
