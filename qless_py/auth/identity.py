@@ -153,7 +153,10 @@ class ProxyAuth:
 
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-_LOOPBACK: Final[Sequence[str]] = ("127.0.0.0/8", "::1/128")
+_LOOPBACK: Final[Sequence[Network]] = (
+    ipaddress.ip_network("127.0.0.0/8"),
+    ipaddress.ip_network("::1/128"),
+)
 
 
 def parse_networks(addresses: Iterable[str]) -> list[Network]:
@@ -180,4 +183,4 @@ def is_local(request: Request) -> bool:
     forwarded = ("X-Forwarded-For", "Forwarded", "X-Real-Ip")
     if any(name in request.headers for name in forwarded):
         return False
-    return _is_in(request.remote_addr, parse_networks(_LOOPBACK))
+    return _is_in(request.remote_addr, _LOOPBACK)

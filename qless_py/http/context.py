@@ -12,6 +12,7 @@ from qless_py.auth.login_limiter import LoginLimiter
 from qless_py.client.client import Client
 from qless_py.client.job import Job
 from qless_py.errors import JobNotFoundError
+from qless_py.handlers.retry import QueuePolicies
 from qless_py.http.authentication import identify
 from qless_py.http.callers import Caller
 from qless_py.http.config import HttpConfig
@@ -35,6 +36,7 @@ class Api:
     limiter: LoginLimiter = field(init=False)
     # The event streams of this process.
     events: EventFanout = field(init=False)
+    policies: QueuePolicies = field(default_factory=QueuePolicies, init=False)
 
     def __post_init__(self) -> None:
         self.client = self.client.with_patience(_STORE_TIMEOUT)

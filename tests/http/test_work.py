@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from typing import Any
 
 import pytest
 
-from qless_py import Client
+from qless_py import Backoff, Client, RetryPolicy
 from qless_py.client.job import Job
 from qless_py.http import HttpConfig, create_api
 from tests.conftest import Clock
@@ -173,6 +174,16 @@ def test_a_policy_that_names_an_error(api: Api) -> None:
 
     assert api.ok("POST", "/jobs/a/fail", refused)["state"] == "scheduled"
     assert api.ok("POST", "/jobs/b/fail", other)["state"] == "failed"
+
+
+def test_a_policy_runs_no_code_in_the_server(api: Api, client: Client) -> None:
+    put(client, retry=RetryPolicy(Backoff.custom("antigravity.fly"), retries=3))
+    sys.modules.pop("antigravity", None)
+
+    answer = api.ok("POST", "/jobs/a/fail", lease(pop(api), message="m"))
+
+    assert answer["state"] == "scheduled"
+    assert "antigravity" not in sys.modules
 
 
 def test_a_retry(api: Api, client: Client) -> None:

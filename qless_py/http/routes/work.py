@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import json
+from collections.abc import Callable
 from functools import partial
 from typing import Any, Final, Literal
 
@@ -12,9 +13,9 @@ from pydantic import Field
 
 from qless_py.client import serialize
 from qless_py.client.job import Job
-from qless_py.errors import QlessError
+from qless_py.errors import BadArgumentError, QlessError
 from qless_py.handlers.outcomes import Discard, Retry, Snooze
-from qless_py.handlers.retry import QueuePolicies
+from qless_py.handlers.retry import Backoff
 from qless_py.http import long_poll
 from qless_py.http.context import api, caller, client, find_job
 from qless_py.http.fields import (
@@ -34,7 +35,7 @@ from qless_py.http.fields import (
 from qless_py.http.problems import Problem, code_of
 from qless_py.http.route import Reply, Routes
 from qless_py.http.routes.put import QueuedJobBody, data_and_options
-from qless_py.protocol import jobs, queues, reservers, workers
+from qless_py.protocol import arguments, jobs, queues, reservers, workers
 from qless_py.protocol.options import ParentPolicy
 
 routes = Routes("work", "Pop jobs under a lease, and report what became of them.")
@@ -42,7 +43,7 @@ routes = Routes("work", "Pop jobs under a lease, and report what became of them.
 _HELD: Final = ("job-not-found", "lease-lost", "already-finished")
 _NEXT_BEAT: Final = 15.0
 _MAX_INFO: Final = 16_384
-_policies: Final = QueuePolicies()
+_MAX_GROUP: Final = 255  # bytes
 
 
 class PopBody(Model):
@@ -264,18 +265,24 @@ def _reserver(body: PopBody) -> reservers.Reserver:
     return reservers.OrderedReserver(body.queues)
 
 
-def held(jid: str, lease: str) -> Job:
-    """Return a job as the holder of this lease; whether it still holds it, the store decides."""
-    job = find_job(jid)
-    job.fields["lease"] = lease
-    job.fields["state"] = "running"
-    return job
+def held(jid: str, lease: str, *, reads: bool = True) -> Job:
+    """Return a job as the holder of this lease; whether it still holds it, the store decides.
+
+    What needs no more of the job than its jid does without reading it, unless the caller is kept to
+    some queues.
+    """
+    if reads or caller().queues:
+        job = find_job(jid)
+        job.fields["lease"] = lease
+        job.fields["state"] = "running"
+        return job
+    return Job.build(client(), "held", jid=jid, lease=lease)
 
 
 @routes.post("/jobs/<jid>/heartbeat", scope="work", returns=HeartbeatAnswer, problems=_HELD)
 def heartbeat_job(jid: Name, body: HeartbeatBody) -> Any:
     """Renew the lease of a job."""
-    return {"expires_at": held(jid, body.lease).heartbeat(body.data)}
+    return {"expires_at": held(jid, body.lease, reads=body.data is not None).heartbeat(body.data)}
 
 
 @routes.post("/heartbeats", scope="work", returns=HeartbeatsAnswer)
@@ -304,7 +311,9 @@ def complete_job(jid: Name, body: CompleteBody) -> Any:
     All of it is one step. The same report sent again is answered with the problem
     `already-finished`: the first one counts.
     """
-    job = held(jid, body.lease)
+    # Its codec writes data and result, and the jids of follow-ups derive from it.
+    more = bool({"result", "data", "jobs"} & body.model_fields_set)
+    job = held(jid, body.lease, reads=more)
     if body.next_queue is not None:
         caller().require_queue(body.next_queue)
     if body.jobs:
@@ -338,12 +347,9 @@ def fail_job(jid: Name, body: FailBody) -> Any:
     The policy is that of the job's put (`attempts` or `retry`), else that of its queue.
     """
     job = held(jid, body.lease)
-    group = body.group or f"{job.klass_name}:{body.error}"[:255]
-    policy = job.retry_policy or _policies.of(job.queue_name, client().run)
-    reported = _exception(body.error)(body.message)
-    decided = None if body.final or policy is None else policy.decide(reported, job.tries)
-    match decided:
-        case Retry():
+    group = body.group or arguments.text("group", f"{job.klass_name}:{body.error}", _MAX_GROUP)
+    match None if body.final else _decided(job, body):
+        case Retry() as decided:
             first = body.message.strip().partition("\n")[0]
             call = jobs.retry(
                 job,
@@ -355,13 +361,29 @@ def fail_job(jid: Name, body: FailBody) -> Any:
                 apart=decided.has_own_budget,
             )
             client().run(call)
-        case Snooze():
+        case Snooze() as decided:
             job.snooze(decided.delay)
         case Discard():
             client().run(jobs.discard(job))
         case _:
             job.fail(group, body.message, body.data)
     return {"jid": jid, "state": job.state}
+
+
+def _decided(job: Job, body: FailBody) -> Any:
+    """Return what the retry policy of the job, or else of its queue, says; None for a failure."""
+    try:
+        policy = job.retry_policy
+    except BadArgumentError:  # Nobody can read it, so it cannot keep the job from failing.
+        policy = None
+    policy = policy or api().policies.of(job.queue_name, client().run)
+    reported = _exception(body.error)(body.message)
+    return None if policy is None else policy.decide(reported, job.tries, _standard_backoff)
+
+
+def _standard_backoff(_: str) -> Callable[[int, Any], float]:
+    """Stand in for a function that a policy names: whoever puts a job runs no code here."""
+    return Backoff.exponential().seconds
 
 
 def _exception(name: str) -> type[Exception]:
@@ -376,7 +398,7 @@ def _exception(name: str) -> type[Exception]:
 @routes.post("/jobs/<jid>/retry", scope="work", returns=RetryAnswer, problems=_HELD)
 def retry_job(jid: Name, body: RetryBody) -> Any:
     """Return a job to its queue at the cost of a retry; without any left it fails."""
-    job = held(jid, body.lease)
+    job = held(jid, body.lease, reads=False)
     left = job.retry(body.delay, body.group, body.message)
     return {"jid": jid, "state": job.state, "retries_left": max(left, 0)}
 
@@ -384,13 +406,13 @@ def retry_job(jid: Name, body: RetryBody) -> Any:
 @routes.post("/jobs/<jid>/release", scope="work", returns=StateAnswer, problems=_HELD)
 def release_job(jid: Name, body: LeaseBody) -> Any:
     """Return a job to its queue at no cost, for a worker that stops."""
-    return {"jid": jid, "state": held(jid, body.lease).release()}
+    return {"jid": jid, "state": held(jid, body.lease, reads=False).release()}
 
 
 @routes.post("/jobs/<jid>/snooze", scope="work", returns=StateAnswer, problems=_HELD)
 def snooze_job(jid: Name, body: SnoozeBody) -> Any:
     """Return a job to its queue for later, at no cost."""
-    job = held(jid, body.lease)
+    job = held(jid, body.lease, reads=False)
     due_at = job.snooze(body.delay)
     return {"jid": jid, "state": job.state, "due_at": due_at}
 
@@ -398,7 +420,7 @@ def snooze_job(jid: Name, body: SnoozeBody) -> Any:
 @routes.post("/jobs/<jid>/back-off", scope="work", returns=StateAnswer, problems=_HELD)
 def back_off_job(jid: Name, body: BackOffBody) -> Any:
     """Return a job to its queue at no cost, and block its throttles for some seconds."""
-    job = held(jid, body.lease)
+    job = held(jid, body.lease, reads=False)
     blocked = job.back_off(body.seconds, body.throttle)
     return {"jid": jid, "state": job.state, "throttles": blocked}
 
@@ -406,7 +428,7 @@ def back_off_job(jid: Name, body: BackOffBody) -> Any:
 @routes.post("/jobs/<jid>/log", scope="work", problems=_HELD)
 def log_job(jid: Name, body: LogBody) -> None:
     """Add a line to the history of a job."""
-    held(jid, body.lease).log(body.message, body.data)
+    held(jid, body.lease, reads=body.data is not None).log(body.message, body.data)
 
 
 @routes.post("/jobs/<jid>/progress", scope="work", problems=(*_HELD, "data-too-large"))
