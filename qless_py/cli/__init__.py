@@ -55,6 +55,7 @@ TOPICS: Final = {
     "Store and settings": {
         "config": "qless_py.cli.config:config",
         "token": "qless_py.cli.token:token",
+        "webhook": "qless_py.cli.webhook:webhook",
         "doctor": "qless_py.cli.doctor:doctor",
         "health": "qless_py.cli.health:health",
         "fsck": "qless_py.cli.fsck:fsck",

@@ -22,6 +22,7 @@ from qless_py.errors import (
     QlessError,
     StoreError,
     UndecodableDataError,
+    WebhookNotFoundError,
 )
 
 FAILED: Final = 1
@@ -103,7 +104,7 @@ def _ending(  # noqa: PLR0911 - one for each kind
 
 
 def _exit_code_of(error: QlessError) -> int:
-    if isinstance(error, JobNotFoundError | BatchNotFoundError):
+    if isinstance(error, JobNotFoundError | BatchNotFoundError | WebhookNotFoundError):
         return NOT_FOUND
     is_misuse = isinstance(error, _MISUSES) and not isinstance(error, _NO_MISUSES)
     return MISUSED if is_misuse else FAILED
