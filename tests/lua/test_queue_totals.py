@@ -176,3 +176,21 @@ def test_counters_that_nobody_can_read_are_set_aside(
     assert found
     assert counted(call, "put") == [2]
     assert call.redis.get("{ql}:quarantine:queue:q:totals") == stored
+
+
+@pytest.mark.corrupts
+@pytest.mark.parametrize("damage", ["type", "value"])
+def test_counters_of_classes_that_nobody_can_read_stop_no_job(call: Scripts, damage: str) -> None:
+    call("config_set", "klass-stats", "3")
+    put(call, "j")
+    if damage == "type":
+        call.redis.set("{ql}:klasses", "junk")
+    else:
+        call.redis.hset("{ql}:klasses", "K", "junk")
+    found = {finding.kind for finding in fsck.check(call.redis, "ql")}
+
+    complete(call, take(call))
+
+    assert found == {"wrong-type" if damage == "type" else "unreadable"}
+    reply = call.send("read/klasses", round(call.clock() * 1000))
+    assert stats.klasses().decode(reply)["K"].counts["completed"] == 1
