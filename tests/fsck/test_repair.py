@@ -362,6 +362,14 @@ DAMAGE |= {
         "unreadable",
         lambda redis: redis.hset(key("tokens"), "t0", "rubbish"),
     ),
+    "webhook that cannot be read": (
+        "unreadable",
+        lambda redis: redis.hset(key("webhooks"), "hook", "rubbish"),
+    ),
+    "webhook without its keys": (
+        "malformed",
+        lambda redis: redis.hset(key("webhooks"), "hook", msgpack.packb({"url": "http://h/"})),
+    ),
     "token without its digest": (
         "malformed",
         lambda redis: redis.hset(key("tokens"), "t0", msgpack.packb({"name": "n"})),

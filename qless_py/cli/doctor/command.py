@@ -13,7 +13,7 @@ import redis
 from qless_py import package
 from qless_py.cli.base import command, pass_cli
 from qless_py.cli.context import CliContext
-from qless_py.cli.doctor import failures, queues, records, schedules, server, throttles
+from qless_py.cli.doctor import failures, queues, records, schedules, server, throttles, webhooks
 from qless_py.cli.doctor.report import Check, Commands, Examination
 from qless_py.cli.errors import FAILED
 from qless_py.cli.params import SPAN
@@ -29,6 +29,7 @@ _OF_STORE = (
 _OF_NAMESPACE = (
     queues.pauses, queues.workers, queues.dead_workers, queues.running, throttles.throttles,
     schedules.schedules, failures.failures, failures.dependents, records.records,
+    webhooks.webhooks,
 )  # fmt: skip
 
 _Test = Callable[[Examination], Iterator[Check]]
