@@ -13,7 +13,7 @@ from werkzeug.wrappers import Response
 from qless_py.app import App
 from qless_py.auth import guard
 from qless_py.client.client import Client
-from qless_py.http import problems
+from qless_py.http import problems, try_page
 from qless_py.http.authentication import bearer_token
 from qless_py.http.config import HttpConfig
 from qless_py.http.context import Api
@@ -36,10 +36,13 @@ def create_api_blueprint(
     It brings its own authentication and errors.
     """
     made = Api(client.client if isinstance(client, App) else client, config or HttpConfig())
-    blueprint = Blueprint(name, __name__, url_prefix=PREFIX, static_folder=None)
+    blueprint = Blueprint(
+        name, __name__, url_prefix=PREFIX, template_folder=str(try_page.TEMPLATES)
+    )
     _add_guards(blueprint, made)
     for subject in SUBJECTS:
         subject.add_to(blueprint)
+    try_page.add_to(blueprint, SUBJECTS)
     _add_catch_all(blueprint)
     return blueprint
 
