@@ -15,7 +15,7 @@ import pytest
 from werkzeug.serving import make_server
 
 from qless_py import Client
-from qless_py.http import HttpConfig, create_api
+from qless_py.http import HttpConfig, callers, create_api
 from qless_py.http.event_fanout import EventFanout
 from tests import servers
 from tests.eventually import eventually
@@ -256,8 +256,6 @@ def test_a_reader_that_is_too_slow_catches_up_from_the_store(
 def test_a_token_shows_the_events_of_its_queues_only(
     client: Client, make_api: Callable[..., Api]
 ) -> None:
-    from qless_py.http import callers  # noqa: PLC0415
-
     api = make_api()
     client.queues["mail"].put("K", {}, jid="mine")
     client.queues["other"].put("K", {}, jid="theirs")
@@ -269,6 +267,46 @@ def test_a_token_shows_the_events_of_its_queues_only(
         callers.LOCAL = kept  # type: ignore[misc]
 
     assert [one["jid"] for one in page["events"]] == ["mine"]
+
+
+@on
+def test_a_quiet_stream_sends_comments_and_ends_after_its_time(
+    opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (("LIFE", 0.4), ("HEARTBEAT", 0.1), ("_LOOK", 0.02)):
+        monkeypatch.setattr(f"qless_py.http.routes.events.{name}", value)
+
+    lines = opened().response.read().decode().splitlines()
+
+    assert lines[0] == "retry: 3000"
+    assert len([line for line in lines if line.startswith(": ")]) >= 1
+
+
+@on
+def test_messages_of_failures_are_hidden_from_who_may_not_see_data(
+    client: Client, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client.queues["q"].put("K", {})
+    job = client.queues["q"].pop()
+    assert job is not None
+    job.fail("group", "password=hunter2")
+    path = "/events/poll?after=0&types=job.failed"
+
+    assert api.ok("GET", path)["events"][0]["message"] == "password=hunter2"
+    plain = callers.Caller("viewer", frozenset({"read"}), shows_data=False)
+    monkeypatch.setattr("qless_py.http.callers.LOCAL", plain)
+    (event,) = api.ok("GET", path)["events"]
+    assert (event["group"], "message" in event) == ("group", False)
+
+
+@on
+def test_a_poll_that_finds_nothing_says_how_far_it_has_looked(client: Client, api: Api) -> None:
+    client.queues["q"].put_many([{"klass": "K"}] * 30)
+
+    page = api.ok("GET", "/events/poll?after=0&limit=1&queues=other")
+
+    assert page["events"] == []
+    assert int(page["last"].partition("-")[2]) == 20
 
 
 @on

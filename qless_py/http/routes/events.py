@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import time
 from collections.abc import Callable, Iterator
@@ -31,6 +32,7 @@ HEARTBEAT: Final = 15.0  # Seconds between comments while nothing happens.
 _RETRY: Final = 3000  # Milliseconds after which a browser connects again.
 _LOOK: Final = 1.0  # Seconds after which a stream notices that its client has left.
 _RETRY_AFTER: Final = 10
+_PAGES: Final = 20  # Pages without a wanted event that one request looks through.
 _STREAM: Final = "text/event-stream"
 _ID: Final = r"^(0|[0-9]{1,16}-[0-9]{1,16})$"
 
@@ -109,7 +111,8 @@ def stream_events(query: EventsQuery) -> Any:
         )
     close = partial(api().events.close, subscription)
     has_left = partial(long_poll.has_left, request.environ)
-    response = Response(_stream(subscription, wanted, has_left), mimetype=_STREAM)
+    hidden = _hidden(caller())
+    response = Response(_stream(subscription, wanted, has_left, hidden), mimetype=_STREAM)
     # A generator that was never begun does not run its `finally`.
     response.call_on_close(close)
     response.headers["X-Accel-Buffering"] = "no"
@@ -126,7 +129,10 @@ def _position(given: str | None) -> str:
 
 
 def _stream(
-    subscription: EventSubscription, wanted: Wanted, has_left: Callable[[], bool]
+    subscription: EventSubscription,
+    wanted: Wanted,
+    has_left: Callable[[], bool],
+    hidden: frozenset[str],
 ) -> Iterator[str]:
     yield f"retry: {_RETRY}\n\n"
     end = time.monotonic() + LIFE
@@ -137,7 +143,7 @@ def _stream(
         except (QlessError, RedisError, OSError):
             return  # The client connects again, and gets a problem that says why.
         if found is not None and wanted(found):
-            yield _as_text(found)
+            yield _as_text(found, hidden)
             quiet_until = time.monotonic() + HEARTBEAT
         elif time.monotonic() >= quiet_until:
             # With the position, so that a client that filters begins no earlier than this.
@@ -145,24 +151,37 @@ def _stream(
             quiet_until = time.monotonic() + HEARTBEAT
 
 
-def _as_text(found: Found) -> str:
-    data = json.dumps(found.as_dict(), separators=(",", ":"))
+def _hidden(sender: Caller) -> frozenset[str]:
+    """Return the fields that the caller does not see: what a job failed with may hold secrets."""
+    return frozenset() if sender.shows_data else frozenset({"message"})
+
+
+def _shown(found: Found, hidden: frozenset[str]) -> dict[str, Any]:
+    return {name: value for name, value in found.as_dict().items() if name not in hidden}
+
+
+def _as_text(found: Found, hidden: frozenset[str]) -> str:
+    data = json.dumps(_shown(found, hidden), separators=(",", ":"))
     return f"id: {found.id}\nevent: {found.type}\ndata: {data}\n\n"
 
 
 def _page(query: PollQuery, wanted: Wanted, wait: float) -> dict[str, Any]:
-    """Read pages until one has an event that is wanted, or the time is over."""
+    """Read pages until one has an event that is wanted, or the time is over.
+
+    Without one, the answer says how far it has looked.
+    """
     end = time.monotonic() + wait
-    after = query.after
-    while True:
+    after, hidden = query.after, _hidden(caller())
+    for number in itertools.count(1):
         left = max(0.0, end - time.monotonic())
         span = min(left, _LOOK)
         page = client().events.read(after, limit=query.limit, wait=span)
-        found = [one.as_dict() for one in page.events if wanted(one)]
-        is_over = left <= 0 and len(page.events) < query.limit
+        found = [_shown(one, hidden) for one in page.events if wanted(one)]
+        is_over = left <= 0 and (len(page.events) < query.limit or number >= _PAGES)
         if found or is_over or long_poll.has_left(request.environ):
             return {"events": found, "last": page.last}
         after = page.last
+    raise AssertionError("unreachable")
 
 
 def _filter(query: EventsQuery, sender: Caller) -> Wanted:
