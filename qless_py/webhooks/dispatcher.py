@@ -54,12 +54,11 @@ class Dispatcher:
             try:
                 if not self.step():
                     self._wait()
-            except (RedisError, OSError) as error:
-                logger.warning("cannot dispatch events to webhooks: %s", error)
-                self._is_over.wait(_PAUSE)
-            except QlessError as error:
-                logger.error("cannot dispatch events to webhooks: %s", error)  # noqa: TRY400 - expected
-                self._is_over.wait(_PAUSE)
+            except Exception as error:  # noqa: BLE001 - the thread must go on
+                # At the end of the process, connections are closed under a call.
+                if not self._is_over.is_set():
+                    _log_failure(error)
+                    self._is_over.wait(_PAUSE)
 
     def start(self) -> None:
         """Start the thread."""
@@ -77,6 +76,13 @@ class Dispatcher:
             return
         key = f"{{{self._client.namespace}}}:stream"
         self._client.runner.wait_for_event(key, status.newest, _IDLE)
+
+
+def _log_failure(error: Exception) -> None:
+    is_expected = isinstance(error, QlessError | RedisError | OSError)
+    logger.error(
+        "cannot dispatch events to webhooks: %s", error, exc_info=None if is_expected else error
+    )
 
 
 def _plan(
