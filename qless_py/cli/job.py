@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
 import click
@@ -88,16 +87,7 @@ def log(cli: CliContext, jid: str, what: str | None, data: Any) -> None:
 def explain(cli: CliContext, jid: str) -> None:
     """Explain why a job is not running, and what it waits for."""
     found = cli.client.explain(jid)
-    answer = {
-        "jid": found.jid,
-        "state": found.state,
-        "queue": found.queue or None,
-        "ready": found.is_ready,
-        "reasons": [
-            {"kind": type(one).__name__, **asdict(one), "words": words}
-            for one, words in zip(found.reasons, found.words, strict=True)
-        ],
-    }
+    answer = serialize.explanation(found)
     cli.out.answer(answer, lambda: cli.out.line(str(found)))
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import re
 import shutil
@@ -167,14 +166,9 @@ def _written(value: Any, indent: int | None = None) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Return what JSON can represent: data may have been put with another codec."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(one) for key, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value if isinstance(value, str | int | float | None) else str(value)
+    from qless_py.client.serialize import plain  # noqa: PLC0415 - it imports the client
+
+    return plain(value)
 
 
 def brief(value: Any, longest: int = 60) -> str:

@@ -14,7 +14,8 @@ from qless_py.cli.context import CliContext
 from qless_py.cli.errors import NotFoundError
 from qless_py.cli.filters import QUEUE_STATES, Filters
 from qless_py.cli.params import MOMENT, OF_QUEUES, QUEUE, SPAN, confirm, yes
-from qless_py.cli.queues import COUNTS, pause_text, shape
+from qless_py.cli.queues import pause_text
+from qless_py.client import serialize
 from qless_py.client.humanize import plural
 from qless_py.protocol import arguments
 from qless_py.store import settings_file
@@ -33,10 +34,10 @@ def show_queue(cli: CliContext, name: str) -> None:
     known = {row["name"]: row for row in cli.client.queues.counts}
     if name not in known:
         raise NotFoundError(_unknown(name, known))
-    answer = shape(known[name]) | {"options": _options(cli, name)}
+    answer = serialize.queue(known[name]) | {"options": _options(cli, name)}
 
     def show() -> None:
-        cli.out.facts({"queue": name, **{what: answer[what] for what in COUNTS}})
+        cli.out.facts({"queue": name, **{what: answer[what] for what in serialize.COUNTS}})
         cli.out.facts({"paused": pause_text(answer), **answer["options"]})
 
     cli.out.answer(answer, show)

@@ -3,43 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 from qless_py.cli.base import command, pass_cli
 from qless_py.cli.context import CliContext
+from qless_py.client import serialize
 from qless_py.client.humanize import local_time
-
-COUNTS: Final = (
-    "waiting",
-    "running",
-    "stalled",
-    "scheduled",
-    "depends",
-    "throttled",
-    "recurring",
-)
-
-
-def shape(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a queue as a JSON object."""
-    counts = {name: int(row.get(name, 0)) for name in COUNTS}
-    return {
-        "name": row["name"],
-        **counts,
-        "paused": bool(row.get("paused")),
-        "pause": dict(row.get("pause") or {}) or None,
-    }
 
 
 @command("queues", examples=("qless-py queues", "qless-py queues --json"))
 @pass_cli
 def queues(cli: CliContext) -> None:
     """List queues and how many jobs each has in each state."""
-    answer = [shape(row) for row in cli.client.queues.counts]
+    answer = [serialize.queue(row) for row in cli.client.queues.counts]
 
     def show() -> None:
-        rows = [(one["name"], *(one[name] for name in COUNTS), pause_text(one)) for one in answer]
-        cli.out.table(("queue", *COUNTS, "paused"), rows)
+        rows = [
+            (one["name"], *(one[name] for name in serialize.COUNTS), pause_text(one))
+            for one in answer
+        ]
+        cli.out.table(("queue", *serialize.COUNTS, "paused"), rows)
 
     cli.out.answer({"queues": answer}, show)
 

@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any, Final
 
 from qless_py.client.bulk import Operation
+from qless_py.client.explain import Explanation
 from qless_py.client.job import Job
 from qless_py.client.recurring import RecurringJob
 from qless_py.client.schedules import next_words
 from qless_py.errors import UndecodableDataError
 
+COUNTS: Final = (
+    "waiting",
+    "running",
+    "stalled",
+    "scheduled",
+    "depends",
+    "throttled",
+    "recurring",
+)
 _DEEPEST: Final = 300
 
 
@@ -98,6 +111,30 @@ def recurring(one: RecurringJob) -> dict[str, Any]:
     }
 
 
+def queue(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the counts of a queue as a JSON object."""
+    return {
+        "name": row["name"],
+        **{name: int(row.get(name, 0)) for name in COUNTS},
+        "paused": bool(row.get("paused")),
+        "pause": dict(row.get("pause") or {}) or None,
+    }
+
+
+def explanation(found: Explanation) -> dict[str, Any]:
+    """Return why a job is not running as a JSON object."""
+    return {
+        "jid": found.jid,
+        "state": found.state,
+        "queue": found.queue or None,
+        "ready": found.is_ready,
+        "reasons": [
+            {"kind": type(one).__name__, **asdict(one), "words": words}
+            for one, words in zip(found.reasons, found.words, strict=True)
+        ],
+    }
+
+
 def operation(one: Operation) -> dict[str, Any]:
     """Return an operation as a JSON object."""
     return {
@@ -129,6 +166,17 @@ def _decoded(one: Job, what: str) -> Any:
         return shallow(getattr(one, what))
     except UndecodableDataError as error:
         return {"undecodable": str(error)}
+
+
+def plain(value: Any) -> Any:
+    """Return what JSON can represent: data may have been put with another codec."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(one) for one in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value if isinstance(value, str | int | float | None) else str(value)
 
 
 def shallow(value: Any) -> Any:

@@ -15,7 +15,8 @@ from werkzeug.wrappers import Response
 from qless_py.auth.audit_log import LOGGER
 from qless_py.auth.guard import RequestRejected
 from qless_py.auth.identity import Role
-from qless_py.dashboard import flash, redaction
+from qless_py.client import redaction
+from qless_py.dashboard import flash
 from qless_py.dashboard.context import access, link
 from qless_py.errors import QlessError
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from qless_py.auth.identity import Authenticator
 from qless_py.auth.people import authenticators
-from qless_py.dashboard.redaction import DEFAULT_PATTERN, Redactor
+from qless_py.client.redaction import DEFAULT_PATTERN, Redactor
 from qless_py.errors import ConfigError
 from qless_py.http.config import HttpConfig
 from qless_py.metrics.snapshot import Limits

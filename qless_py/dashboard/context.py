@@ -14,10 +14,10 @@ from qless_py.auth.identity import Access
 from qless_py.auth.login_limiter import LoginLimiter
 from qless_py.client.client import Client
 from qless_py.client.job import Job
+from qless_py.client.redaction import Redactor
 from qless_py.dashboard.config import DashboardConfig
 from qless_py.dashboard.form_secret import FormSecret
 from qless_py.dashboard.live import LiveStreams, SnapshotCache
-from qless_py.dashboard.redaction import Redactor
 from qless_py.errors import JobNotFoundError
 from qless_py.overview.series import SeriesCache
 from qless_py.overview.snapshot import Snapshot

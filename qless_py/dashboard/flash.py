@@ -9,7 +9,7 @@ from itsdangerous import BadSignature, URLSafeTimedSerializer
 from redis.exceptions import RedisError
 from werkzeug.wrappers import Response
 
-from qless_py.dashboard import redaction
+from qless_py.client import redaction
 from qless_py.dashboard.context import dashboard
 from qless_py.errors import QlessError
 

@@ -12,9 +12,9 @@ from markupsafe import Markup, escape
 from qless_py import package
 from qless_py.auth import guard
 from qless_py.auth.identity import Access, Role
-from qless_py.client import humanize, schedules
+from qless_py.client import humanize, redaction, schedules
 from qless_py.client.bulk import ACTIONS
-from qless_py.dashboard import flash, redaction
+from qless_py.dashboard import flash
 from qless_py.dashboard.actions import return_url
 from qless_py.dashboard.context import Dashboard, access, dashboard, link, redactor
 from qless_py.errors import UndecodableDataError

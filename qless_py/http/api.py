@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from typing import Final
 
 from flask import Blueprint, Flask, g, request
 from flask import Response as FlaskResponse
-from werkzeug.routing import Map, Rule
+from werkzeug.routing import Map, MapAdapter, Rule
 from werkzeug.wrappers import Response
 
 from qless_py.app import App
-from qless_py.auth import guard
+from qless_py.auth import audit_log, guard
 from qless_py.client.client import Client
 from qless_py.http import problems, try_page
 from qless_py.http.authentication import bearer_token
@@ -35,7 +36,11 @@ def create_api_blueprint(
 
     It brings its own authentication and errors.
     """
-    made = Api(client.client if isinstance(client, App) else client, config or HttpConfig())
+    config = config or HttpConfig()
+    if isinstance(client, App):
+        config, client = config.with_redaction(client.redact), client.client
+    made = Api(client, config)
+    audit_log.prepare()
     blueprint = Blueprint(
         name, __name__, url_prefix=PREFIX, template_folder=str(try_page.TEMPLATES)
     )
@@ -119,10 +124,16 @@ def _add_guards(blueprint: Blueprint, made: Api) -> None:
         return problems.response(problem)
 
 
+@functools.cache
+def _known_paths() -> MapAdapter:
+    """Return the paths of all routes; compiling them takes longer than all else of a blueprint."""
+    rules = [Rule(one.rule, methods=[one.method]) for part in SUBJECTS for one in part.all]
+    return Map(rules).bind("")
+
+
 def _add_catch_all(blueprint: Blueprint) -> None:
     # Otherwise the host application would answer unknown paths, without our guards.
-    known = Map([Rule(one.rule, methods=[one.method]) for part in SUBJECTS for one in part.all])
-    methods = known.bind("").allowed_methods
+    methods = _known_paths().allowed_methods
 
     @blueprint.route("/", defaults={"rest": ""}, methods=_METHODS, strict_slashes=False)
     @blueprint.route("/<path:rest>", methods=_METHODS)

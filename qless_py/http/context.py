@@ -11,8 +11,10 @@ from flask import g, request
 from qless_py.auth.login_limiter import LoginLimiter
 from qless_py.client.client import Client
 from qless_py.client.job import Job
+from qless_py.client.redaction import Redactor
 from qless_py.errors import JobNotFoundError
 from qless_py.handlers.retry import QueuePolicies
+from qless_py.http import callers
 from qless_py.http.authentication import identify
 from qless_py.http.callers import Caller
 from qless_py.http.config import HttpConfig
@@ -44,9 +46,10 @@ class Api:
         self.limiter = LoginLimiter(_ATTEMPTS)
         self.events = EventFanout(self.client, self.config.event_streams)
 
-    def verify(self, token: str) -> Caller | None:  # noqa: ARG002 - the store has no tokens yet
+    def verify(self, text: str) -> Caller | None:
         """Return the caller that a token of the store belongs to."""
-        return None
+        token = self.client.tokens.verify(text)
+        return None if token is None else callers.of_token(token)
 
 
 def api() -> Api:
@@ -80,9 +83,18 @@ def traced(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def find_job(jid: str) -> Job:
-    """Return a job of a queue that the caller may use; raises `JobNotFoundError`."""
+    """Return a job; raises `JobNotFoundError`, also if its queue is none of the caller's."""
     found = client().jobs[jid]
-    if not isinstance(found, Job):
+    if not isinstance(found, Job) or not may_see(found):
         raise JobNotFoundError(f"Job {jid} does not exist")
-    caller().require_queue(found.queue_name or found.last_queue)
     return found
+
+
+def may_see(job: Job) -> bool:
+    """Return whether the job is in a queue of the caller; the last queue counts once it ended."""
+    return caller().may_use(job.queue_name or job.last_queue)
+
+
+def redactor() -> Redactor | None:
+    """Return what redacts data for the sender of this request, None if it may see all of it."""
+    return None if caller().shows_data else api().config.redactor

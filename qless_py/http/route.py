@@ -16,6 +16,7 @@ import inspect
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from types import MappingProxyType
 from typing import Any, Final, get_args, get_origin, get_type_hints
 
@@ -24,6 +25,8 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import from_json
 from werkzeug.wrappers import Response
 
+from qless_py.auth.audit_log import LOGGER
+from qless_py.client.serialize import plain
 from qless_py.http.callers import Scope
 from qless_py.http.context import api, caller
 from qless_py.http.problems import Problem, from_validation
@@ -73,7 +76,13 @@ class Route:
             raise Problem("invalid", f"query {next(iter(request.args))}: this path takes no query")
         if self.body is not None:
             given["body"] = _body(self.body)
-        return _response(self.handler(**given), next(iter(self.returns)))
+        made = _response(self.handler(**given), next(iter(self.returns)))
+        if self.scope == "operate" and self.method != "GET":
+            LOGGER.info(
+                "%s %r: user=%s address=%s status=%s",
+                self.name, path, caller().name, request.remote_addr, made.status_code,
+            )  # fmt: skip
+        return made
 
     def _path_value(self, name: str, text: str) -> Any:
         try:
@@ -171,6 +180,9 @@ def _query(model: type[BaseModel]) -> BaseModel:
         else:
             given[name] = values[0]
     try:
+        # Strings within lists are no strings to pydantic, which takes them in its lax mode.
+        if any(isinstance(one, list) for one in given.values()):
+            return model.model_validate(given, strict=False)
         return model.model_validate_strings(given)
     except ValidationError as error:
         raise from_validation(error, "query") from None
@@ -207,6 +219,14 @@ def read_body() -> bytes:
     return body
 
 
+def _json(value: Any) -> str:
+    write = partial(json.dumps, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    try:
+        return write(value)
+    except (TypeError, ValueError):  # Data that was put with another codec than JSON.
+        return write(plain(value))
+
+
 def _response(made: Any, status: int) -> Response:
     if isinstance(made, Response):
         return made
@@ -214,7 +234,7 @@ def _response(made: Any, status: int) -> Response:
         made = Reply(made, status)
     if made.value is None:
         return Response(status=made.status, headers=dict(made.headers))
-    text = json.dumps(made.value, ensure_ascii=False, separators=(",", ":"))
+    text = _json(made.value)
     return Response(
         text.encode("utf-8", "backslashreplace"),
         status=made.status,

@@ -11,8 +11,8 @@ from urllib.parse import quote
 import pytest
 
 from qless_py import Client, Job
+from qless_py.client.redaction import HIDDEN, data_line, data_text
 from qless_py.dashboard import Access, DashboardConfig
-from qless_py.dashboard.redaction import HIDDEN, data_line, data_text
 from tests.dashboard.conftest import Visitor
 from tests.dashboard.hostile_text import CORPUS, MARK, fill
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from qless_py.client.redaction import data_text
 from qless_py.dashboard import DashboardConfig
-from qless_py.dashboard.redaction import data_text
 
 SECRETS = (
     "password", "pwd", "db_pwd", "userPwd", "passwd", "pass", "passcode", "passphrase", "auth",

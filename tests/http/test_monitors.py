@@ -9,7 +9,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from qless_py import Client
+from qless_py import Client, Token
 from qless_py.auth.identity import BasicAuth, Role, hash_password
 from qless_py.dashboard import DashboardConfig, create_app
 from qless_py.dashboard.config import from_environment
@@ -125,7 +125,7 @@ def test_a_caller_of_some_queues_may_not_see_all(
     make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     callers = {
-        "some": Caller("some", frozenset({"read"}), queues=("mail*",)),
+        "some": Caller("some", frozenset({"read"}), Token("t", "n", ("read",), ("mail*",))),
         "putter": Caller("putter", frozenset({"put"})),
         "all": Caller("all", frozenset({"read"})),
     }

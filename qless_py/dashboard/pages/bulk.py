@@ -9,10 +9,10 @@ from flask import redirect, render_template, request
 from werkzeug.wrappers import Response
 
 from qless_py.auth.identity import Role
-from qless_py.client import bulk
+from qless_py.client import bulk, bulk_preview
 from qless_py.client.humanize import plural
 from qless_py.client.search import STATES
-from qless_py.dashboard import bulk_preview, commands, context, flash
+from qless_py.dashboard import commands, context, flash
 from qless_py.dashboard.actions import Confirmation, audit, perform, refuse, requires
 from qless_py.dashboard.context import access, client, link, redactor
 from qless_py.dashboard.forms import parse_field, parse_names, parse_number, text_field
@@ -66,7 +66,7 @@ def change_selected() -> str | Response:
         return f"{_DONE[name]} {outcome.done} of {plural(len(jids), 'job')}"
 
     if name in {"cancel", "timeout"}:
-        preview = bulk_preview.of_selected(action, jids)
+        preview = bulk_preview.of_selected(context.client(), action, jids)
         confirmation = Confirmation(
             f"{name.capitalize()} {plural(len(jids), f'{state} job'.strip())}",
             f"Of the selected jobs {preview.jobs} will be {_EFFECTS[name]}. {preview.refusals}",
@@ -106,7 +106,7 @@ def start_operation() -> str | Response:
         action = bulk.store_action(name, **params)
     except BadArgumentError as error:
         return refuse(f"operation {name}", error)
-    preview = bulk_preview.of_search(action, search)
+    preview = bulk_preview.of_search(context.client(), action, search)
     value = _value(params)
     confirmation = Confirmation(
         _TITLES.get(name, f"{name.capitalize()} all matches").format(value),

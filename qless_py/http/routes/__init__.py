@@ -6,7 +6,22 @@ from collections.abc import Sequence
 from typing import Final
 
 from qless_py.http.route import Routes
-from qless_py.http.routes import events, jobs, meta, put, webhooks, work
+from qless_py.http.routes import (
+    changes,
+    events,
+    failures,
+    jobs,
+    limits,
+    meta,
+    operations,
+    overview,
+    put,
+    queues,
+    recurring,
+    webhooks,
+    work,
+    workers,
+)
 
 SUBJECTS: Final[Sequence[Routes]] = (
     put.routes,
@@ -14,5 +29,13 @@ SUBJECTS: Final[Sequence[Routes]] = (
     jobs.routes,
     events.routes,
     webhooks.routes,
+    changes.routes,
+    queues.routes,
+    failures.routes,
+    recurring.routes,
+    workers.routes,
+    limits.routes,
+    operations.routes,
+    overview.routes,
     meta.routes,
 )

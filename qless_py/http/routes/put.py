@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from flask import request, url_for
@@ -128,6 +128,7 @@ def put_job(queue: Name, body: JobBody) -> Reply:
     Answers 201 with its place, or 200 with the jid of an existing job that stands for it.
     """
     job = _encoded(queue, body)
+    check_replaced([body.jid])
     span = None
     if instrumentation.current is not None:
         span = instrumentation.current.send(queue, [job], bulk=False)
@@ -154,6 +155,7 @@ def put_jobs(queue: Name, body: JobsBody) -> Any:
     Idempotency-Key to put only what is missing.
     """
     jobs = [(one.queue or queue, _encoded(one.queue or queue, one)) for one in body.jobs]
+    check_replaced(one.jid for one in body.jobs)
     span = puts.send(queue, [job for _, job in jobs], [to for to, _ in jobs])
     calls = [
         puts.put_many_encoded(
@@ -184,8 +186,7 @@ def _answer(reply: PutReply) -> dict[str, Any]:
 
 
 def _encoded(queue: str, body: JobBody) -> EncodedJob:
-    caller().require_queue(queue)
-    caller().require_klass(body.klass)
+    check_put(queue, body.klass)
     data, options = data_and_options(body)
     return puts.encode(client().settings, body.klass, data, options)
 
@@ -197,6 +198,24 @@ def data_and_options(body: JobBody) -> tuple[JsonValue, dict[str, Any]]:
         data = http_requests.checked(data)
         options["throttles"] = http_requests.with_throttle(data, options.get("throttles"))
     return data, options
+
+
+def check_put(queue: str, klass: str) -> None:
+    """Refuse a job that the caller may not put."""
+    caller().require_queue(queue)
+    caller().require_klass(klass)
+
+
+def check_replaced(jids: Iterable[str | None]) -> None:
+    """Refuse jids of jobs that a caller who is limited could not put, and so not replace."""
+    token = caller().token
+    given = [jid for jid in jids if jid is not None]
+    if not given or token is None or not (token.queues or token.klasses):
+        return
+    for found in client().jobs.get(given):
+        queue = found.queue_name or getattr(found, "last_queue", "")
+        if not token.allows("put", queue, found.klass_name):
+            raise Problem("forbidden", f"{caller().name} may not put the job {found.jid} again")
 
 
 def put_options(body: JobBody) -> dict[str, Any]:

@@ -127,6 +127,11 @@ def data_text(
     return encodable(text)
 
 
+def redacted(value: Any, redactor: Redactor, limit: int = MAX_TEXT) -> Any:
+    """Return a copy for JSON of about `limit` characters, in which secrets are hidden."""
+    return _BoundedCopy(redactor, limit).of(value, 0)
+
+
 def data_line(value: Any, redactor: Redactor | None) -> str:
     """Return a value as one short line for a table."""
     text = data_text(value, redactor, limit=_MAX_LINE, pretty=False)

@@ -11,7 +11,8 @@ from qless_py.client import bulk
 from qless_py.client.bulk import Action
 from qless_py.client.humanize import number, plural
 from qless_py.client.job import Job
-from qless_py.dashboard.context import client, find_jobs
+from qless_py.client.jobs import Jobs
+from qless_py.client.session import Session
 
 _BUDGET: Final = 20_000  # Jobs of a search that are examined before the confirmation.
 _HELD: Final = "needed by other jobs"
@@ -47,23 +48,22 @@ class Preview:
         return f"{plural(total, 'other job')} will be refused: {reasons}."
 
 
-def of_selected(action: Action, jids: Sequence[str]) -> Preview:
+def of_selected(session: Session, action: Action, jids: Sequence[str]) -> Preview:
     """Return what an action would do to these jobs."""
-    found = find_jobs(jids)
+    found = [job for job in Jobs(session).get(jids) if isinstance(job, Job)]
     refused = _refusals(action, found)
     if missing := len(jids) - len(found):
         refused["deleted meanwhile"] += missing
     return Preview(len(jids) - sum(refused.values()), refused)
 
 
-def of_search(action: Action, search: str) -> Preview:
+def of_search(session: Session, action: Action, search: str) -> Preview:
     """Return what an action would do to the jobs that match a search."""
     found: list[Job] = []
     scanned, cursor = 0, None
     while scanned < _BUDGET:
-        page = client().jobs.search(
-            search, limit=bulk.SLICE, cursor=cursor, budget=_BUDGET - scanned
-        )  # fmt: skip
+        left = _BUDGET - scanned
+        page = Jobs(session).search(search, limit=bulk.SLICE, cursor=cursor, budget=left)
         found += [job for job in page.jobs if not bulk.is_operation(job)]
         scanned, cursor = scanned + page.scanned, page.cursor
         if cursor is None:
