@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+
+from qless_py import package
 from qless_py.http.problems import CODES
 from qless_py.http.routes import SUBJECTS
 from tests.http.conftest import Api
@@ -26,3 +29,10 @@ def test_every_code_a_route_names_is_in_the_table() -> None:
 def test_every_route_says_what_it_is_for() -> None:
     routes = [route for subject in SUBJECTS for route in subject.all]
     assert [route.name for route in routes if not route.handler.__doc__] == []
+
+
+def test_the_document_lists_every_code() -> None:
+    document = (package.path("docs") / "http.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `([\w-]+)` \| (\d+) \| (.*) \|$", document, re.MULTILINE)
+
+    assert {code: (int(status), meaning) for code, status, meaning in rows} == dict(CODES)
