@@ -35,18 +35,19 @@ Instant = Annotated[float, Field(ge=0, le=4_503_599_627_370)]
 """A point in time, in Unix seconds."""
 
 
-def _whole(value: Any) -> Any:
+def whole(value: Any) -> Any:
+    """Return the whole number that a JSON number like 2.0 is; anything else unchanged."""
     # JSON has one kind of numbers: 2.0 is a whole one.
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 # The limits stand before the conversion, or the description of the API would not have them.
-Count = Annotated[int, Field(ge=0, le=2**31 - 1), BeforeValidator(_whole)]
+Count = Annotated[int, Field(ge=0, le=2**31 - 1), BeforeValidator(whole)]
 """A whole number."""
 
-Positive = Annotated[int, Field(ge=1, le=2**31 - 1), BeforeValidator(_whole)]
+Positive = Annotated[int, Field(ge=1, le=2**31 - 1), BeforeValidator(whole)]
 
-PerCall = Annotated[int, Field(ge=1, le=100), BeforeValidator(_whole)]
+PerCall = Annotated[int, Field(ge=1, le=100), BeforeValidator(whole)]
 """How many things one call may carry."""
 
 Number = Annotated[float, Field(ge=-1e300, le=1e300)]

@@ -205,7 +205,7 @@ class TestWorkers:
         answer = api.ok("POST", "/workers/box-1/command", {"command": "quiet"})
         assert set(answer["workers"]) == {"box-1-0", "box-1-1"}
         assert busy.run(workers.beat("box-1-1")) == "quiet"
-        everybody = api.ok("POST", "/workers/command", {"command": "stop"})
+        everybody = api.ok("POST", "/commands", {"command": "stop"})
         assert {"box-1-0", "box-1-1", "other"} <= set(everybody["workers"])
         assert busy.run(workers.beat("other")) == "stop"
 

@@ -187,7 +187,7 @@ class TestQueues:
             ("GET", "/tags", None),
             ("GET", "/tracked", None),
             ("GET", "/operations", None),
-            ("POST", "/workers/command", {"command": "stop"}),
+            ("POST", "/commands", {"command": "stop"}),
         ]
         before = client.redis.execute_command("DEBUG", "DIGEST")
         for method, path, body in requests:

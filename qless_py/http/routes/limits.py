@@ -9,7 +9,7 @@ from pydantic import Field
 
 from qless_py.client.throttles import Throttle
 from qless_py.http.context import caller, client
-from qless_py.http.fields import Answer, Model, Name
+from qless_py.http.fields import Answer, Count, Model, Name
 from qless_py.http.listing import PageQuery, by_cursor, next_offset, offset_of, page
 from qless_py.http.problems import Problem
 from qless_py.http.route import Reply, Routes
@@ -29,9 +29,7 @@ ThrottleId = Annotated[
 class ThrottleBody(Model):
     """All limits of a throttle; those that are left out are removed."""
 
-    concurrency: int | None = Field(
-        None, ge=0, le=2**31 - 1, description="How many jobs may run at once."
-    )
+    concurrency: Count | None = Field(None, description="How many jobs may run at once.")
     rate: float | None = Field(
         None, ge=1e-6, le=1e9, description="How many tokens are added every `per` seconds."
     )
@@ -90,9 +88,7 @@ class UserPatch(Model):
     """Settings of a user; null resets one."""
 
     weight: float | None = Field(None, ge=0.001, le=1e6, description="Its share of queues.")
-    max_running: int | None = Field(
-        None, ge=0, le=2**31 - 1, description="How many of its jobs may run at once."
-    )
+    max_running: Count | None = Field(None, description="How many of its jobs may run at once.")
 
 
 class UserAnswer(Answer):

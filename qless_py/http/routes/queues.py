@@ -5,9 +5,9 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterator
 from dataclasses import asdict
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from qless_py.client import serialize
 from qless_py.client.job import Job
@@ -15,7 +15,7 @@ from qless_py.client.search import quote
 from qless_py.handlers.retry import RetryPolicy
 from qless_py.http import shapes
 from qless_py.http.context import caller, client
-from qless_py.http.fields import Answer, Instant, JsonValue, Line, Model, Name, Seconds
+from qless_py.http.fields import Answer, Instant, JsonValue, Line, Model, Name, Seconds, whole
 from qless_py.http.listing import MOST, PageQuery, by_cursor, next_offset, offset_of, page
 from qless_py.http.problems import Problem
 from qless_py.http.route import Reply, Routes
@@ -26,6 +26,7 @@ from qless_py.protocol.queues import Counts
 
 routes = Routes("queues", "Look at queues, pause and configure them.")
 
+Batch = Annotated[int, Field(ge=1, le=1000), BeforeValidator(whole)]
 _State = Literal["waiting", "running", "stalled", "scheduled", "depends", "throttled"]
 _FOUND: Final = ("queue-not-found",)
 
@@ -159,7 +160,7 @@ class UnfailBody(Model):
     """Which failures to move into the queue."""
 
     group: Line
-    count: int = Field(100, ge=1, le=1000, description="At most so many, the oldest first.")
+    count: Batch = Field(100, description="At most so many, the oldest first.")
 
 
 class MovedAnswer(Answer):

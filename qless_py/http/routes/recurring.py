@@ -12,7 +12,18 @@ from qless_py.errors import BadArgumentError
 from qless_py.handlers.retry import RetryPolicy
 from qless_py.http import shapes
 from qless_py.http.context import caller, client
-from qless_py.http.fields import Answer, Instant, JsonValue, Line, Model, Name, Number, Seconds
+from qless_py.http.fields import (
+    Answer,
+    Count,
+    Instant,
+    JsonValue,
+    Line,
+    Model,
+    Name,
+    Number,
+    Positive,
+    Seconds,
+)
 from qless_py.http.listing import PageQuery, page
 from qless_py.http.problems import Problem
 from qless_py.http.route import Reply, Routes
@@ -41,19 +52,17 @@ class ScheduleBody(Model):
     )
     start: Instant | None = Field(None, description="No job before this time.")
     end: Instant | None = Field(None, description="No job after this time.")
-    limit: int | None = Field(None, ge=1, le=2**31 - 1, description="Put at most so many jobs.")
+    limit: Positive | None = Field(None, description="Put at most so many jobs.")
     priority: Number | None = None
     tags: list[Name] | None = Field(None, max_length=100)
-    retries: int | None = Field(None, ge=0, le=2**31 - 1)
-    backlog: int | None = Field(
-        None, ge=0, le=2**31 - 1, description="Put at most so many missed jobs; 0 for all."
-    )
+    retries: Count | None = None
+    backlog: Count | None = Field(None, description="Put at most so many missed jobs; 0 for all.")
     expires: float | None = Field(
         None, ge=0.001, le=3_155_760_000, description="Seconds in which a job must start."
     )
     soft_limit: float | None = Field(None, ge=0.001, le=3_155_760_000)
     hard_limit: float | None = Field(None, ge=0.001, le=3_155_760_000)
-    attempts: int | None = Field(None, ge=1, le=2**31 - 1)
+    attempts: Positive | None = None
     retry: dict[str, JsonValue] | None = Field(
         None, min_length=1, description="A retry policy as JSON, instead of attempts."
     )

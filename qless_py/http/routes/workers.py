@@ -111,7 +111,7 @@ def command_worker(worker: Name, body: CommandBody) -> Any:
     return {"command": body.command, "workers": reached}
 
 
-@routes.post("/workers/command", scope="operate", returns=CommandAnswer)
+@routes.post("/commands", scope="operate", returns=CommandAnswer)
 def command_workers(body: CommandBody) -> Any:
     """Send a command to all workers."""
     caller().require_all_queues("workers")
