@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import pytest
 from werkzeug.serving import make_server
 
-from qless_py import Client
+from qless_py import Client, Token
 from qless_py.http import HttpConfig, callers, create_api
 from qless_py.http.event_fanout import EventFanout
 from tests import servers
@@ -261,7 +261,8 @@ def test_a_token_shows_the_events_of_its_queues_only(
     client.queues["other"].put("K", {}, jid="theirs")
     kept = callers.LOCAL
     try:
-        callers.LOCAL = callers.Caller("t", frozenset({"read"}), queues=("ma*",))  # type: ignore[misc]
+        token = Token("t", "n", ("read",), ("ma*",))
+        callers.LOCAL = callers.Caller("t", frozenset({"read"}), token)  # type: ignore[misc]
         page = api.ok("GET", "/events/poll?after=0")
     finally:
         callers.LOCAL = kept  # type: ignore[misc]
