@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from qless_py import Client
+from qless_py import Client, Token
 from qless_py.http import callers
 from tests.http.conftest import Api
 
@@ -57,7 +57,8 @@ def test_a_caller_of_some_queues_makes_webhooks_for_these_only(
     client: Client, api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     every = client.webhooks.add(URL)
-    kept = callers.Caller("t", frozenset({"operate"}), queues=("mail",))
+    token = Token("t", "n", ("operate",), ("mail",))
+    kept = callers.Caller("t", frozenset({"operate"}), token)
     monkeypatch.setattr(callers, "LOCAL", kept)
 
     assert api.problem("POST", "/webhooks", {"url": URL})["code"] == "forbidden"
