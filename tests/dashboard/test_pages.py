@@ -194,7 +194,9 @@ def test_viewers_can_change_nothing(
 ) -> None:
     viewer = visit(auth=[lambda _: Access("ann")], trusted_hosts=["localhost"])
     known = viewer.flask.application.url_map.iter_rules()
-    posted = [one for one in known if "POST" in (one.methods or ())]
+    # The API beside it has tests of its own.
+    pages = [one for one in known if one.endpoint.startswith("qless_py.")]
+    posted = [one for one in pages if "POST" in (one.methods or ())]
     rules = [one for one in posted if not one.endpoint.endswith(".unknown")]
     open_to_all = []
 
