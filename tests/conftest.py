@@ -117,7 +117,8 @@ def redis(server: servers.Server, _keeper: redis_py.Redis) -> Iterator[redis_py.
     for client in _keeper.client_list():
         if "b" in client["flags"]:
             _keeper.client_kill_filter(_id=client["id"])
-    with _keeper.pipeline() as pipeline:
+    # No transaction: a server whose memory is full would refuse even to queue these.
+    with _keeper.pipeline(transaction=False) as pipeline:
         pipeline.config_set("maxmemory", 0)
         pipeline.flushall()
         pipeline.execute()
