@@ -125,6 +125,15 @@ class TestQueues:
         assert mail.ok("GET", "/counts")["queues"] == 1
         assert [one["jid"] for one in mail.ok("GET", "/jobs/own/tree")["jobs"]] == ["own"]
 
+    def test_a_unique_key_of_another_queue_is_no_way_to_its_job(
+        self, mail: Bearer, client: Client
+    ) -> None:
+        client.queues["secret"].put("K", 1, jid="holder", unique_key="key")
+        body = {"klass": "K", "data": 2, "unique_key": "key", "unique_conflict": "replace"}
+
+        assert mail.code("POST", "/queues/mail-1/jobs", body) == "forbidden"
+        assert client.job("holder").data == 1
+
     @pytest.mark.usefixtures("mail")
     def test_several_patterns_filter_a_search(
         self, bearer: Callable[..., Bearer], client: Client

@@ -33,6 +33,7 @@ from qless_py.protocol.codec import JsonCodec
 from qless_py.protocol.options import JidConflict, ParentPolicy, UniqueConflict, UniqueScope
 from qless_py.protocol.puts import PutReply
 from qless_py.protocol.records import EncodedJob
+from qless_py.protocol.tokens import Token
 
 routes = Routes("put", "Put jobs into queues.")
 
@@ -208,9 +209,9 @@ def check_put(queue: str, klass: str) -> None:
 
 def check_replaced(jids: Iterable[str | None]) -> None:
     """Refuse jids of jobs that a caller who is limited could not put, and so not replace."""
-    token = caller().token
+    token = _limited()
     given = [jid for jid in jids if jid is not None]
-    if not given or token is None or not (token.queues or token.klasses):
+    if not given or token is None:
         return
     for found in client().jobs.get(given):
         queue = found.queue_name or getattr(found, "last_queue", "")
@@ -218,8 +219,17 @@ def check_replaced(jids: Iterable[str | None]) -> None:
             raise Problem("forbidden", f"{caller().name} may not put the job {found.jid} again")
 
 
+def _limited() -> Token | None:
+    """Return the token of a caller that is limited to some queues or klasses."""
+    token = caller().token
+    return token if token is not None and (token.queues or token.klasses) else None
+
+
 def put_options(body: JobBody) -> dict[str, Any]:
     """Return the options that a body names, as `Queue.put` takes them. Data is always JSON."""
+    if body.unique_conflict == "replace" and _limited() is not None:
+        # The job that holds the key may be of any queue and klass.
+        raise Problem("forbidden", f"{caller().name} may not replace the job that holds a key")
     rest = {"klass", "data", "queue"}
     options: dict[str, Any] = body.model_dump(exclude=rest, exclude_none=True)
     if "retry" in options:
