@@ -203,6 +203,46 @@ class TestQueues:
             assert mail.code(method, path, body) == "forbidden", (method, path)
             assert client.redis.execute_command("DEBUG", "DIGEST") == before, (method, path)
 
+    @pytest.mark.parametrize(
+        "follow_up",
+        [
+            {"jid": "foreign", "on_conflict": "replace"},
+            {"unique_key": "key", "unique_conflict": "replace"},
+        ],
+    )
+    def test_a_put_replaces_no_job_of_another_queue(
+        self, mail: Bearer, client: Client, follow_up: dict[str, Any]
+    ) -> None:
+        client.queues["secret"].put("K", jid="keyed", unique_key="key")
+        (job,) = mail.ok("POST", "/pop", {"worker": "w", "queues": ["mail-1"]})["jobs"]
+        put = {"klass": "Other", "queue": "mail-1", **follow_up}
+        requests: list[tuple[str, Any]] = [
+            ("/queues/mail-1/jobs/batch", {"jobs": [put]}),
+            ("/queues/mail-1/jobs", {name: put[name] for name in put if name != "queue"}),
+            (f"/jobs/{job['jid']}/complete", {"lease": job["lease"], "jobs": [put]}),
+        ]
+        before = client.redis.execute_command("DEBUG", "DIGEST")
+        for path, body in requests:
+            assert mail.code("POST", path, body) == "forbidden", path
+            assert client.redis.execute_command("DEBUG", "DIGEST") == before, path
+
+    def test_only_their_own_leases_are_renewed(self, mail: Bearer, client: Client) -> None:
+        client.queues["secret"].put("K", jid="held")
+        held = client.queues["secret"].pop()
+        assert held is not None
+        (own,) = mail.ok("POST", "/pop", {"worker": "w", "queues": ["mail-1"]})["jobs"]
+        leases = [
+            {"jid": "held", "lease": held.lease},
+            {"jid": "own", "lease": own["lease"]},
+            {"jid": "unknown", "lease": "1.w"},
+        ]
+        answers = mail.ok("POST", "/heartbeats", {"leases": leases})["leases"]
+
+        assert [one["jid"] for one in answers] == ["held", "own", "unknown"]
+        assert [one.get("code") for one in answers] == ["job-not-found", None, "job-not-found"]
+        (foreign,) = mail.ok("POST", "/heartbeats", {"leases": leases[:1]})["leases"]
+        assert foreign["code"] == "job-not-found"
+
     def test_their_own_can_be_used(self, mail: Bearer, client: Client) -> None:
         mail.ok("POST", "/queues/mail/jobs", {"klass": "K", "jid": "new"})
         mail.ok("POST", "/queues/mail/jobs", {"klass": "K", "jid": "new"})

@@ -13,11 +13,11 @@ from pydantic import Field
 
 from qless_py.client import serialize
 from qless_py.client.job import Job
-from qless_py.errors import BadArgumentError, QlessError
+from qless_py.errors import BadArgumentError, JobNotFoundError, QlessError
 from qless_py.handlers.outcomes import Discard, Retry, Snooze
 from qless_py.handlers.retry import Backoff
 from qless_py.http import long_poll
-from qless_py.http.context import api, caller, client, find_job
+from qless_py.http.context import api, caller, client, find_job, may_see
 from qless_py.http.fields import (
     Answer,
     Count,
@@ -34,7 +34,7 @@ from qless_py.http.fields import (
 )
 from qless_py.http.problems import Problem, code_of
 from qless_py.http.route import Reply, Routes
-from qless_py.http.routes.put import QueuedJobBody, data_and_options
+from qless_py.http.routes.put import QueuedJobBody, check_put, check_replaced, data_and_options
 from qless_py.protocol import arguments, jobs, queues, reservers, workers
 from qless_py.protocol.options import ParentPolicy
 
@@ -289,11 +289,24 @@ def heartbeat_job(jid: Name, body: HeartbeatBody) -> Any:
 def heartbeat_jobs(body: HeartbeatsBody) -> Any:
     """Renew up to 100 leases, each on its own."""
     pairs = [(one.jid, one.lease) for one in body.leases]
-    replies = client().run(jobs.heartbeat_many(pairs))
-    return {"leases": [_renewed(jid, one) for (jid, _), one in zip(pairs, replies, strict=True)]}
+    own = _own(pairs)
+    replies = client().run(jobs.heartbeat_many(own)) if own else []
+    found = {jid: one for (jid, _), one in zip(own, replies, strict=True)}
+    return {"leases": [_renewed(jid, found.get(jid)) for jid, _ in pairs]}
 
 
-def _renewed(jid: str, reply: int | QlessError) -> dict[str, Any]:
+def _own(pairs: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Return the jids and leases of jobs that the caller may see: leases can be guessed."""
+    if not caller().queues:
+        return pairs
+    known = client().jobs.get(list(dict.fromkeys(jid for jid, _ in pairs)))
+    seen = {one.jid for one in known if isinstance(one, Job) and may_see(one)}
+    return [pair for pair in pairs if pair[0] in seen]
+
+
+def _renewed(jid: str, reply: int | QlessError | None) -> dict[str, Any]:
+    if reply is None:
+        reply = JobNotFoundError(f"Job {jid} does not exist")
     if isinstance(reply, QlessError):
         return {"jid": jid, "code": code_of(reply), "detail": str(reply)}
     return {"jid": jid, "expires_at": reply / 1000}
@@ -319,8 +332,8 @@ def complete_job(jid: Name, body: CompleteBody) -> Any:
     if body.jobs:
         caller().require("put")
     for one in body.jobs:
-        caller().require_queue(one.queue)
-        caller().require_klass(one.klass)
+        check_put(one.queue, one.klass)
+    check_replaced(one.jid for one in body.jobs)
     specs = [(one, *data_and_options(one)) for one in body.jobs]
     put = [job.put(one.queue, one.klass, data, **options) for one, data, options in specs]
     if "data" in body.model_fields_set:
