@@ -64,6 +64,30 @@ def test_a_caller_of_some_queues_makes_webhooks_for_these_only(
     assert api.problem("POST", "/webhooks", {"url": URL})["code"] == "forbidden"
     assert api.problem("POST", "/webhooks", {"url": URL, "queues": ["*"]})["code"] == "forbidden"
     path = f"/webhooks/{every.webhook.id}"
+    assert api.ok("GET", "/webhooks")["webhooks"] == []
+    assert api.problem("GET", path)["code"] == "forbidden"
     assert api.problem("PATCH", path, {"url": URL})["code"] == "forbidden"
     assert api.problem("DELETE", path)["code"] == "forbidden"
-    assert api.ok("POST", "/webhooks", {"url": URL, "queues": ["mail"]})["queues"] == ["mail"]
+    own = api.ok("POST", "/webhooks", {"url": URL, "queues": ["mail"]})
+    assert own["queues"] == ["mail"]
+    assert [one["id"] for one in api.ok("GET", "/webhooks")["webhooks"]] == [own["id"]]
+    assert api.ok("GET", f"/webhooks/{own['id']}")["url"] == URL
+
+
+def test_deliveries_hide_secrets_without_the_scope_data(
+    client: Client, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = client.webhooks.add(URL, types=["job.failed"]).webhook
+    client.queues["q"].put("K")
+    job = client.queues["q"].pop()
+    assert job is not None
+    job.fail("K:Oops", "login with password=hunter2")
+    client.webhooks.replay(made.id, 0)
+    path = f"/webhooks/{made.id}/deliveries"
+    assert "hunter2" in str(api.ok("GET", path))
+
+    token = Token("t", "n", ("operate",))
+    kept = callers.Caller("t", frozenset({"operate"}), token, shows_data=False)
+    monkeypatch.setattr(callers, "LOCAL", kept)
+    (delivery,) = api.ok("GET", path)["deliveries"]
+    assert "hunter2" not in str(delivery)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from pydantic import Field
 
-from qless_py.client import serialize
 from qless_py.client.job import Job
 from qless_py.errors import JobNotFoundError
+from qless_py.http import shapes
 from qless_py.http.context import caller, client
 from qless_py.http.fields import Answer, Instant, Model, Name, Seconds
 from qless_py.http.problems import Problem
@@ -106,11 +107,11 @@ class DeliveryAnswer(Answer):
 
 @routes.get("/webhooks", scope="operate", returns=WebhooksAnswer)
 def list_webhooks() -> Any:
-    """List webhooks."""
+    """List webhooks; a token of some queues sees those of its queues only."""
     status = client().webhooks.status()
     gap = status.gap
     return {
-        "webhooks": [one.as_dict() for one in status.webhooks],
+        "webhooks": [one.as_dict() for one in status.webhooks if _may_use(one.queues)],
         "behind": status.behind,
         "gap": None if gap is None else {"at": gap.at, "after": gap.after, "lost": gap.lost},
     }
@@ -128,6 +129,7 @@ def add_webhook(body: AddBody) -> Reply:
 @routes.get("/webhooks/<webhook>", scope="operate", returns=WebhookAnswer, problems=_MISSING)
 def get_webhook(webhook: Name) -> Any:
     """Read a webhook."""
+    _check_owned(webhook)
     return client().webhooks.get(webhook).as_dict()
 
 
@@ -192,7 +194,7 @@ def list_deliveries(webhook: Name, query: PageQuery) -> Any:
     _check_owned(webhook)
     page = client().webhooks.deliveries(webhook, query.offset, query.count)
     jobs = client().jobs.get(page.jids) if page.jids else []
-    found = [serialize.job(one) for one in jobs if isinstance(one, Job)]
+    found = [shapes.job(one) for one in jobs if isinstance(one, Job)]
     return {"total": page.total, "deliveries": found}
 
 
@@ -221,10 +223,19 @@ def _check_owned(webhook: str) -> None:
         _check_queues(client().webhooks.get(webhook).queues)
 
 
-def _check_queues(queues: Any) -> None:
+def _check_queues(queues: Sequence[str]) -> None:
     """Refuse patterns that reach beyond the caller's queues; none would mean all."""
     if not caller().queues:
         return
     if not queues:
         raise Problem("forbidden", f"{caller().name} must name queues of its own")
     caller().require_entries(queues)
+
+
+def _may_use(queues: Sequence[str]) -> bool:
+    """Return whether the caller may use a webhook of these queues."""
+    try:
+        _check_queues(queues)
+    except Problem:
+        return False
+    return True
