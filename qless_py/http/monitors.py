@@ -73,8 +73,11 @@ def _answered(view: Callable[[], Response], made: Api) -> Callable[[], Response]
     def serve() -> Response:
         try:
             response = view()
-        except (Problem, guard.RequestRejected) as error:
-            response = _refusal(problems.from_error(error), made.config.auth)
+        except Exception as error:
+            found = problems.from_error(error)
+            if found is None:
+                raise
+            response = _refusal(found, made.config.auth)
         response.headers.setdefault("Cache-Control", "no-store")
         response.headers.setdefault("X-Content-Type-Options", "nosniff")
         return response
@@ -82,9 +85,8 @@ def _answered(view: Callable[[], Response], made: Api) -> Callable[[], Response]
     return serve
 
 
-def _refusal(found: Problem | None, auth: Sequence[Authenticator]) -> Response:
+def _refusal(found: Problem, auth: Sequence[Authenticator]) -> Response:
     """Return a problem without a link: nothing here explains its code."""
-    found = found or Problem("server-error", "the server failed")
     body = {"type": "about:blank", "title": found.title, "status": found.status}
     body |= {"code": found.code, "detail": found.detail}
     response = Response(json.dumps(body), status=found.status, mimetype="application/problem+json")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final
@@ -16,6 +17,8 @@ from werkzeug.wrappers import Response
 
 from qless_py import errors
 from qless_py.auth.guard import RequestRejected
+
+logger = logging.getLogger(__name__)
 
 # code -> status, and what it means.
 CODES: Final[Mapping[str, tuple[int, str]]] = MappingProxyType(
@@ -140,7 +143,9 @@ def from_error(error: Exception) -> Problem | None:
     if isinstance(error, errors.QlessError):
         return Problem(code_of(error), str(error))
     if isinstance(error, RedisError):
-        return Problem("store-unavailable", f"the store does not respond: {error}")
+        # The error names the address of the store, and its reader may be anybody.
+        logger.warning("store does not respond path=%r: %s", request.path, error)
+        return Problem("store-unavailable", "the store does not respond; the log says why")
     if isinstance(error, HTTPException):
         code = _OF_STATUS.get(error.code or 0)
         return None if code is None else Problem(code, error.description or error.name)

@@ -96,9 +96,14 @@ def test_nobody_is_told_why_the_store_is_away(make: Make) -> None:
     with Client(f"redis://127.0.0.1:{port}/0") as away:
         visit = make(away)
         ready, metrics = visit.get("/readyz"), visit.get("/metrics")
+        bearer = {"Authorization": f"Bearer qlt_abc_{48 * 'a'}"}
+        unknown = visit.get("/metrics", headers=bearer)
 
     assert (ready.status_code, ready.get_json()) == (503, {"ready": False, "failed": ["store"]})
     assert str(port) not in ready.text
+    assert unknown.status_code == 503
+    assert unknown.get_json(force=True)["code"] == "store-unavailable"
+    assert str(port) not in unknown.text
     assert Samples(metrics.data, "text/plain")("qless_up") == 0
     assert visit.get("/healthz").status_code == 200
 

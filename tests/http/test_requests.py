@@ -182,3 +182,4 @@ def test_a_store_that_is_down() -> None:
     away = Client(redis=redis.Redis(port=1), namespace="ql", patience=0)
     problem = Api(create_api(away).test_client()).problem("GET", "/jobs/a")
     assert (problem["status"], problem["code"]) == (503, "store-unavailable")
+    assert "localhost:1" not in str(problem)  # Anybody may ask.
