@@ -22,6 +22,8 @@ if earlier_reply then
   return earlier_reply
 end
 local position = s.meta["webhooks:position"] or from
+-- Events are short whatever their jobs hold, and one refused delivery would stop all webhooks.
+s.data_limit = math.max(s.data_limit, limits.data)
 local plans = put_many.check(s, specs, { unpack(ARGV, 7) }, {})
 
 if position == from then

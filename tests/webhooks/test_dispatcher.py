@@ -85,6 +85,21 @@ def test_many_dispatchers_put_each_delivery_once(client: Client) -> None:
         assert all(any(jid in text for text in found) for jid in jids)
 
 
+def test_a_small_limit_of_data_stops_no_webhook(client: Client) -> None:
+    client.webhooks.add(URL, id="w", types=["job.failed"])
+    client.config.set("max-data-size", 300)
+    client.queues["q"].put("K", {}, jid="j")
+    job = client.queues["q"].pop()
+    assert job is not None
+    job.fail("group", "\x01" * 1000)
+
+    drain(client)
+
+    (body,) = deliveries(client, "w")
+    assert len(body) > 300
+    assert client.webhooks.status().behind == 0
+
+
 def test_events_that_were_trimmed_before_they_were_dispatched_are_a_visible_gap(
     client: Client,
 ) -> None:
