@@ -89,6 +89,13 @@ _SPECIAL_6: Final = tuple(
         ),
     )
 )
+# Their last 32 bits are an address of IPv4: NAT64 (RFC 6052, RFC 8215), SIIT and compatible ones.
+_TRANSLATED: Final = tuple(
+    map(
+        ipaddress.IPv6Network,
+        ("64:ff9b::/96", "64:ff9b:1::/48", "::ffff:0:0:0/96", "::/96"),
+    )
+)
 # Reserved for documents: no interface has it, unless anything may be bound.
 _NOBODY: Final = "192.0.2.1"
 
@@ -263,9 +270,12 @@ class Targets:
     def _refusal(self, url: HttpUrl, resolved: Address) -> str | None:
         """Return why an address of a URL may not be connected to, `None` if it may."""
         address = _unmapped(resolved)
-        if address in _METADATA:
+        reached = (address, *_translated(address))
+        if any(one in _METADATA for one in reached):
             return "it is the metadata service of a cloud"
-        if any(r.matches_host(url) or r.matches(address, url.port) for r in self._deny):
+        if any(r.matches_host(url) for r in self._deny) or any(
+            r.matches(one, url.port) for r in self._deny for one in reached
+        ):
             return "it is on the deny list"
         if any(rule.matches(address, url.port) for rule in self._allow):
             return None
@@ -302,6 +312,17 @@ def _can_bind(address: str) -> bool:
     except OSError as error:
         return error.errno not in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
     return True
+
+
+def _translated(address: Address) -> tuple[Address, ...]:
+    """Return the IPv4 address that a gateway may make of an IPv6 address, if there is one."""
+    if isinstance(address, ipaddress.IPv4Address):
+        return ()
+    if address.sixtofour is not None:
+        return (address.sixtofour,)
+    if any(address in one for one in _TRANSLATED):
+        return (ipaddress.IPv4Address(int(address) & 0xFFFFFFFF),)
+    return ()
 
 
 def _unmapped(address: Address) -> Address:

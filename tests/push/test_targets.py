@@ -104,6 +104,10 @@ def test_an_address_that_is_not_public_is_refused_as_text_and_behind_a_name(addr
         "192.0.0.192",
         "fd00:ec2::254",
         "::ffff:169.254.169.254",
+        "64:ff9b::a9fe:a9fe",  # 169.254.169.254 behind NAT64
+        "64:ff9b:1::a9fe:a9fe",
+        "2002:a9fe:a9fe::1",  # and behind 6to4
+        "::a9fe:a9fe",
     ],
 )
 def test_metadata_services_are_refused_even_where_their_network_is_allowed(address: str) -> None:
@@ -183,6 +187,7 @@ def test_the_deny_list_wins() -> None:
         "http://WWW.example/",
         "https://api.www.example/",
         "http://8.8.8.8/",
+        "http://[64:ff9b::808:808]/",  # 8.8.8.8 behind NAT64
     ):
         assert "deny list" in refusal(checker, url)
     assert check(checker, "http://10.0.0.6/")
