@@ -48,13 +48,15 @@ class Preview:
         return f"{plural(total, 'other job')} will be refused: {reasons}."
 
 
-def of_selected(session: Session, action: Action, jids: Sequence[str]) -> Preview:
-    """Return what an action would do to these jobs."""
-    found = [job for job in Jobs(session).get(jids) if isinstance(job, Job)]
+def of_selected(session: Session, action: Action, jids: Sequence[str], missing: int = 0) -> Preview:
+    """Return what an action would do to these jobs; `missing` further ones count as deleted."""
+    given = Jobs(session).get(jids) if jids else []
+    found = [job for job in given if isinstance(job, Job)]
     refused = _refusals(action, found)
-    if missing := len(jids) - len(found):
+    changed = len(found) - sum(refused.values())
+    if missing := missing + len(jids) - len(found):
         refused["deleted meanwhile"] += missing
-    return Preview(len(jids) - sum(refused.values()), refused)
+    return Preview(changed, refused)
 
 
 def of_search(session: Session, action: Action, search: str) -> Preview:

@@ -144,6 +144,31 @@ class TestQueues:
         assert {one["jid"] for one in both.ok("GET", "/jobs")["jobs"]} == {"own", "b"}
         assert both.code("POST", "/operations", {"action": "cancel", "q": ""}) == "forbidden"
         both.ok("POST", "/operations", {"action": "tag", "tags": ["t"], "q": "queue:b"})
+        assert {one["jid"] for one in both.ok("GET", "/jobs?q=state:waiting")["jobs"]} == {
+            "own",
+            "b",
+        }
+        assert both.ok("GET", "/jobs?q=klass:K queue:b")["jobs"][0]["jid"] == "b"
+        for search in ("klass:K", "queue:secret", "-queue:x data:hunter"):
+            assert both.code("GET", f"/jobs?q={search}") in {"forbidden", "invalid"}
+
+    def test_a_cursor_tells_nothing_of_jobs_that_are_not_shown(
+        self, bearer: Callable[..., Bearer], client: Client
+    ) -> None:
+        for jid in "ab":
+            client.queues["secret"].put("K", {"password": "hunter2"}, jid=jid)
+        sender = bearer(scopes=["read", "data"], queues=["mail*"])
+
+        for search in ("queue:secret data:hunter", "-queue:x data:hunter", "queue:secret"):
+            found = sender.ok("GET", f"/jobs?limit=1&q={search}")
+            assert (found["jobs"], found["cursor"]) == ([], None), search
+
+    def test_a_preview_tells_nothing_of_jobs_of_other_queues(self, mail: Bearer) -> None:
+        body = {"action": "priority", "priority": 5, "dry_run": True}
+        for jids in (["own", "foreign"], ["own", "unknown"]):
+            found = mail.ok("POST", "/operations", {**body, "jids": jids})
+            assert (found["changed"], sum(found["refused"].values())) == (1, 1), jids
+        assert mail.ok("POST", "/operations", {**body, "jids": ["foreign"]})["changed"] == 0
 
     def test_single_things_of_other_queues_are_not_found(
         self, mail: Bearer, client: Client

@@ -111,7 +111,7 @@ def start_operation(body: BulkBody) -> Any:
     if body.jids is not None:
         own, foreign = _own(list(dict.fromkeys(body.jids)))
         if body.dry_run:
-            return _preview(bulk_preview.of_selected(client(), action, [*own, *foreign]))
+            return _preview(bulk_preview.of_selected(client(), action, own, len(foreign)))
         outcome = apply(client(), action, own)
         for jid in foreign:
             outcome.errors[jid] = JobNotFoundError(f"Job {jid} does not exist")
