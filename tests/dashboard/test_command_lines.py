@@ -161,7 +161,8 @@ def actions(visitor: Visitor) -> set[str]:
         "/workers/tell/<what>": workers.ACTIONS,
     }
     rules = visitor.flask.application.url_map.iter_rules()
-    found = {one.rule for one in rules if "POST" in (one.methods or ())} - {"/<path:rest>"}
+    pages = [one for one in rules if one.endpoint.startswith("qless_py.")]  # Not the API.
+    found = {one.rule for one in pages if "POST" in (one.methods or ())} - {"/<path:rest>"}
     assert several.keys() <= found
     return {f"{one} {what}".strip() for one in found for what in several.get(one, ("",))}
 
