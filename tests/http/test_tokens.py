@@ -251,6 +251,24 @@ class TestQueues:
             assert mail.code("POST", path, body) == "forbidden", path
             assert client.redis.execute_command("DEBUG", "DIGEST") == before, path
 
+    def test_jobs_depend_on_none_of_another_queue(self, mail: Bearer, client: Client) -> None:
+        (job,) = mail.ok("POST", "/pop", {"worker": "w", "queues": ["mail-1"]})["jobs"]
+        put = {"klass": "K", "depends": ["own", "foreign"]}
+        complete = f"/jobs/{job['jid']}/complete"
+        requests: list[tuple[str, Any]] = [
+            ("/queues/mail-1/jobs", put),
+            ("/queues/mail-1/jobs/batch", {"jobs": [put]}),
+            (complete, {"lease": job["lease"], "jobs": [{**put, "queue": "mail-1"}]}),
+            (complete, {"lease": job["lease"], "next_queue": "mail-2", "depends": ["foreign"]}),
+        ]
+        before = client.redis.execute_command("DEBUG", "DIGEST")
+        for path, body in requests:
+            assert mail.code("POST", path, body) == "job-not-found", path
+            assert client.redis.execute_command("DEBUG", "DIGEST") == before, path
+        own = {"klass": "K", "jid": "next", "depends": ["own"]}
+        mail.ok("POST", "/queues/mail-1/jobs", own)
+        assert client.job("next").dependencies == ["own"]
+
     def test_only_their_own_leases_are_renewed(self, mail: Bearer, client: Client) -> None:
         client.queues["secret"].put("K", jid="held")
         held = client.queues["secret"].pop()

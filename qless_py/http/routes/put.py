@@ -8,9 +8,10 @@ from typing import Any, Final
 from flask import request, url_for
 from pydantic import Field
 
-from qless_py.errors import QlessError
+from qless_py.client.job import Job
+from qless_py.errors import JobNotFoundError, QlessError
 from qless_py.handlers.retry import RetryPolicy
-from qless_py.http.context import caller, client, traced
+from qless_py.http.context import caller, client, may_see, traced
 from qless_py.http.fields import (
     Answer,
     Context,
@@ -30,6 +31,7 @@ from qless_py.http.problems import Problem, code_of
 from qless_py.http.route import Reply, Routes
 from qless_py.protocol import http_requests, instrumentation, puts
 from qless_py.protocol.codec import JsonCodec
+from qless_py.protocol.jobs import in_pages
 from qless_py.protocol.options import JidConflict, ParentPolicy, UniqueConflict, UniqueScope
 from qless_py.protocol.puts import PutReply
 from qless_py.protocol.records import EncodedJob
@@ -130,6 +132,7 @@ def put_job(queue: Name, body: JobBody) -> Reply:
     """
     job = _encoded(queue, body)
     check_replaced([body.jid])
+    check_parents(body.depends or ())
     span = None
     if instrumentation.current is not None:
         span = instrumentation.current.send(queue, [job], bulk=False)
@@ -157,6 +160,7 @@ def put_jobs(queue: Name, body: JobsBody) -> Any:
     """
     jobs = [(one.queue or queue, _encoded(one.queue or queue, one)) for one in body.jobs]
     check_replaced(one.jid for one in body.jobs)
+    check_parents(jid for one in body.jobs for jid in one.depends or ())
     span = puts.send(queue, [job for _, job in jobs], [to for to, _ in jobs])
     calls = [
         puts.put_many_encoded(
@@ -217,6 +221,16 @@ def check_replaced(jids: Iterable[str | None]) -> None:
         queue = found.queue_name or getattr(found, "last_queue", "")
         if not token.allows("put", queue, found.klass_name):
             raise Problem("forbidden", f"{caller().name} may not put the job {found.jid} again")
+
+
+def check_parents(jids: Iterable[str]) -> None:
+    """Refuse to depend on jobs of other queues: a job with dependents cannot be canceled."""
+    if not caller().queues:
+        return
+    for names in in_pages((list(dict.fromkeys(jids)),)):
+        for found in client().jobs.get(names):
+            if isinstance(found, Job) and not may_see(found):
+                raise JobNotFoundError(f"Job {found.jid} does not exist")
 
 
 def _limited() -> Token | None:

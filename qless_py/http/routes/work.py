@@ -34,7 +34,13 @@ from qless_py.http.fields import (
 )
 from qless_py.http.problems import Problem, code_of
 from qless_py.http.route import Reply, Routes
-from qless_py.http.routes.put import QueuedJobBody, check_put, check_replaced, data_and_options
+from qless_py.http.routes.put import (
+    QueuedJobBody,
+    check_parents,
+    check_put,
+    check_replaced,
+    data_and_options,
+)
 from qless_py.protocol import arguments, jobs, queues, reservers, workers
 from qless_py.protocol.options import ParentPolicy
 
@@ -334,6 +340,8 @@ def complete_job(jid: Name, body: CompleteBody) -> Any:
     for one in body.jobs:
         check_put(one.queue, one.klass)
     check_replaced(one.jid for one in body.jobs)
+    follow_ups = [jid for one in body.jobs for jid in one.depends or ()]
+    check_parents([*(body.depends or ()), *follow_ups])
     specs = [(one, *data_and_options(one)) for one in body.jobs]
     put = [job.put(one.queue, one.klass, data, **options) for one, data, options in specs]
     if "data" in body.model_fields_set:
