@@ -12,7 +12,7 @@ from qless_py.http.context import client, may_see, redactor
 from qless_py.protocol import JobRecord
 
 _LONG: Final = ("data", "result", "progress", "depends", "parents", "dependents", "costs", "codec")
-_HIDDEN_IN: Final = ("data", "result", "progress", "failure", "history")
+_HIDDEN_IN: Final = ("data", "result", "progress", "failure", "history", "context")
 _MAX_DATA: Final = 65_536
 
 

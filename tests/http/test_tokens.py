@@ -77,7 +77,8 @@ def test_secrets_are_hidden_without_the_scope_data(
     bearer: Callable[..., Bearer], client: Client
 ) -> None:
     queue = client.queues["q"]
-    queue.put("K", {"to": "ann", "password": "hunter2"}, jid="a", tags=["t"])
+    context = {"baggage": "session_id=hunter2", "tenant": "acme"}
+    queue.put("K", {"to": "ann", "password": "hunter2"}, jid="a", tags=["t"], context=context)
     job = queue.pop(worker="w")
     assert job
     job.log("asked", {"token": "hunter2"})
@@ -98,6 +99,7 @@ def test_secrets_are_hidden_without_the_scope_data(
     for one in paths:
         assert "hunter2" not in str(reader.ok("GET", one)), one
     assert reader.ok("GET", "/jobs/a")["data"]["to"] == "ann"
+    assert reader.ok("GET", "/jobs/a")["context"]["tenant"] == "acme"
     assert reader.ok("GET", "/jobs/b/result")["result"]["ok"] == 1
     assert sum("hunter2" in str(privileged.ok("GET", one)) for one in paths) >= 8
     # They could be guessed letter by letter otherwise.
