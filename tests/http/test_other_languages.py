@@ -154,6 +154,22 @@ def test_a_killed_worker_loses_nothing(live: Client, start: Start, tmp_path: Pat
     assert job(live, "long-1").retries_left == 4  # The lost lease cost one, the release none.
 
 
+def test_a_worker_that_is_killed_alone_renews_no_lease(
+    live: Client, start: Start, tmp_path: Path
+) -> None:
+    live.config["heartbeat"] = 1
+    live.config["grace-period"] = 0
+    put(live, "long-1")
+    worker = start()
+    eventually((tmp_path / "started").exists)
+
+    worker.kill()  # It is not waited for, so a bash worker stays as a zombie.
+
+    again = eventually(live.queues["q"].pop)
+    assert again is not None
+    assert again.jid == "long-1"
+
+
 def test_a_lost_lease_stops_the_work(live: Client, start: Start, tmp_path: Path) -> None:
     put(live, "long-1")
     worker = start()

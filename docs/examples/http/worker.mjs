@@ -26,10 +26,10 @@ async function send(method, path, body) {
   const text = await answer.text();
   if (answer.ok) return text ? JSON.parse(text) : null;
   if (answer.status >= 500) throw new Error(text);
-  throw new Refused(text); // It would be refused each time.
+  throw new Refused(text); // Sending it again would not help.
 }
 
-// Reports are sent again while the API is away; what it refuses is settled: the lease is gone.
+// Reports are sent again while the API is unavailable. A rejected one is only logged: the lease is gone.
 async function report(job, what, more = {}) {
   for (let pause = 100; ; pause = Math.min(2 * pause, 5000)) {
     try {

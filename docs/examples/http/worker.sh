@@ -14,20 +14,20 @@ api=$1 queue=$2
 shift 2
 worker="bash-$(tr -cd 'A-Za-z0-9' < /proc/sys/kernel/hostname)-$$"
 folder=$(mktemp -d)
-jid='' lease='' is_stopping=''
+jid='' lease='' is_stopping='' is_quiet=''
 
-# post PATH JSON: prints the answer; fails if the API refuses or is away.
+# post PATH JSON: prints the response; fails if the API rejects the request or is unavailable.
 post() {
   curl --silent --show-error --fail-with-body --max-time 60 \
     ${QLESS_PY_TOKEN:+--header "Authorization: Bearer $QLESS_PY_TOKEN"} \
     --header 'Content-Type: application/json' --data-binary "$2" "$api$1"
 }
 
-# report WHAT MEMBERS: what became of the job; tried again while the API is away.
+# report WHAT FIELDS: reports the outcome of the job; retried while the API is unavailable.
 report() {
   local try
   for try in 1 2 3 4 5; do
-    # Refused for good (exit code 22, such as a lost lease) or accepted: either way it is settled.
+    # curl exits with 22 if the API rejects the report, for example because the lease is lost.
     post "/jobs/$jid/$1" "{\"lease\":\"$lease\"$2}" && return 0
     [[ $? == 22 ]] && return 1
     sleep "$try"
@@ -40,12 +40,15 @@ as_text() { # standard input as a JSON string
     | sed -e 's/\\/\\\\/g' -e 's/"/\\"/g' -e 's/\t/\\t/g' -e 's/\r/\\r/g' | sed -z 's/\n/\\n/g')"
 }
 
-# Renews the lease until it is lost; then the command is stopped, as another worker has the job.
+# Renews the lease until it is lost or this worker was killed; then stops the command, as another
+# worker gets the job. This runs in a subshell, which gets a new parent when the worker ($$) is killed.
 keep_lease() {
-  while sleep "${RENEW_EVERY:-15}"; do
+  local parent
+  while sleep "${RENEW_EVERY:-15}"; read -r _ _ _ parent _ < "/proc/$BASHPID/stat"; [[ $parent == $$ ]]; do
     post "/jobs/$jid/heartbeat" "{\"lease\":\"$lease\"}" > /dev/null
-    [[ $? == 22 ]] && kill -TERM "-$1" && return
+    [[ $? == 22 ]] && break
   done
+  kill -TERM "-$1"
 }
 
 run() {
@@ -73,7 +76,12 @@ trap 'rm -rf "$folder"' EXIT
 
 while [[ -z $is_stopping ]]; do
   beat=$(post "/workers/$worker/beat" "{\"pid\":$$,\"slots\":1,\"queues\":[\"$queue\"]}") || sleep 1
-  [[ $beat == *'"command":"stop"'* ]] && break
+  case $beat in
+    *'"command":"stop"'* | *'"command":"restart"'*) break ;;
+    *'"command":"quiet"'*) is_quiet=yes ;;
+    *'"command":"resume"'*) is_quiet='' ;;
+  esac
+  [[ -z $is_quiet ]] || { sleep 5; continue; }
   job=$(post /pop "{\"worker\":\"$worker\",\"queues\":[\"$queue\"],\"wait\":10}") || { sleep 1; continue; }
   # The jid is the first member of a job and the lease its last, whatever is in its data.
   jid=$(sed -n 's/^{"jobs":\[{"jid":"\([^"]*\)".*/\1/p' <<< "$job")
