@@ -276,12 +276,11 @@ def _sizes(given: dict[str, Any]) -> dict[str, Any]:
         children = given["children"] or os.cpu_count() or 1
         return {"children": children, "concurrency": given["concurrency"]}
     source = click.get_current_context().get_parameter_source("concurrency")
-    number = _REQUESTS if source is ParameterSource.DEFAULT else given["concurrency"]
-    if given["isolation"] == "none":
-        number = min(number, _MAX_IN_CHILD) if source is ParameterSource.DEFAULT else number
-        children = 1
-    else:
-        children = given["children"] or math.ceil(number / _MAX_IN_CHILD)
+    children = 1 if given["isolation"] == "none" else given["children"]
+    number = given["concurrency"]
+    if source is ParameterSource.DEFAULT:
+        number = min(_REQUESTS, _MAX_IN_CHILD * (children or _REQUESTS))
+    children = children or math.ceil(number / _MAX_IN_CHILD)
     each = math.ceil(number / children)
     if each > _MAX_IN_CHILD:
         raise click.UsageError(

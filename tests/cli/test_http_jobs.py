@@ -74,6 +74,7 @@ def test_work_http_sends_requests_and_nothing_else(options: Any) -> None:
         (("-c", "10"), (1, 10)),
         (("-c", "250"), (3, 84)),
         (("-n", "4"), (4, 50)),
+        (("-n", "1"), (1, 100)),
         (("-n", "1", "-c", "100"), (1, 100)),
         (("--isolation", "none"), (1, 100)),
     ],
