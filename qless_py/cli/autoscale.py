@@ -26,7 +26,7 @@ _MOST = 100_000
 @click.option(
     "--slots",
     type=click.IntRange(1, _MOST),
-    help="Jobs that one worker runs at once, by default as the present workers do.",
+    help="Jobs that one worker runs at once. By default the average of the running workers.",
 )
 @click.option(
     "--min", "minimum", type=click.IntRange(0, _MOST), default=0, show_default=True,
@@ -57,7 +57,7 @@ def autoscale(  # noqa: PLR0913 - one for each option
     """Print how many workers the queues need, by default all queues.
 
     The number follows from the jobs that wait, how long the oldest has waited, how many arrive and
-    how long they run. A worker is what one `qless-py work` is, with all its children.
+    how long they run. One worker is one `qless-py work` with all its children.
     """
     from qless_py.metrics import Target, demand  # noqa: PLC0415 - help needs none
 
@@ -66,6 +66,6 @@ def autoscale(  # noqa: PLR0913 - one for each option
 
     def show() -> None:
         cli.out.line(str(found.desired))
-        cli.out.note(f"{found.reason}; {found.current} there now")
+        cli.out.note(f"{found.reason}; {found.current} workers now")
 
     cli.out.answer({**asdict(found), "reason": found.reason}, show)

@@ -95,12 +95,19 @@ def _ending(  # noqa: PLR0911 - one for each kind
     if isinstance(error, QlessError):
         return _exit_code_of(error), _name_of(error), str(error)
     if isinstance(error, OSError):
-        return FAILED, "FAILED", str(error)
+        return FAILED, "FAILED", _of_file(error)
     if isinstance(error, UnicodeEncodeError):
         return MISUSED, "USAGE", f"{error.object!r} is not valid UTF-8"
     if _is_of_the_store(error):
         return FAILED, "NOSTORE", f"no store: {error}"
     return None
+
+
+def _of_file(error: OSError) -> str:
+    """Return a message such as `cannot open jobs.jsonl: No such file or directory`."""
+    if error.filename is None or error.strerror is None:
+        return str(error)
+    return f"cannot open {error.filename}: {error.strerror}"
 
 
 def _exit_code_of(error: QlessError) -> int:

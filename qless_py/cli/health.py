@@ -15,7 +15,7 @@ from qless_py.cli.errors import FAILED
 def health(cli: CliContext, *, ready: bool) -> int:
     """Check the store for a container: exit code 1 unless it answers.
 
-    With --ready it must also run the scripts, keep jobs when its memory is full, and be no replica.
+    With --ready it must also run the scripts, keep jobs when its memory is full, and accept writes.
     This is what /readyz of `qless-py web` answers. For one worker use `qless-py workers check`; for
     advice `qless-py doctor`.
     """

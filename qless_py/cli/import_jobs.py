@@ -52,8 +52,8 @@ _LONG: Final = 1_000_000  # Bytes of a file from which on progress is shown.
     "--remember",
     type=SPAN,
     default=REMEMBER,
-    show_default="1d",
-    help="For how long a second import of the same jobs does nothing, even if they have run.",
+    help="For how long a second import of the same jobs does nothing, even if they have run.  "
+    "[default: 1d]",
 )
 @click.option("--incomplete", is_flag=True, help="Import a file that was cut off or changed.")
 @click.option(
@@ -143,7 +143,7 @@ def _show(cli: CliContext, report: ImportReport, *, dry_run: bool) -> None:
     else:
         cli.out.line(f"Restored {plural(report.restored, 'job')}")
     if report.existing:
-        cli.out.line(f"Left alone {plural(report.existing, 'job')} that exist or have run")
+        cli.out.line(f"Skipped {plural(report.existing, 'job')} whose jid exists or has run")
     for kind, number in report.others.items():
         cli.out.line(f"Set {number:,} of kind {kind}")
     for at, why in itertools.islice(sorted(report.reasons.items()), _SHOWN):

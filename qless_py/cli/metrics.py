@@ -36,8 +36,8 @@ from qless_py.cli.errors import FAILED
 def metrics(cli: CliContext, queues: int, throttles: int, *, open_metrics: bool) -> int:
     """Print the metrics of the store, as `qless-py web` serves them at /metrics.
 
-    For a look, or for the textfile collector of the node exporter. Exit code 1 if the store does
-    not answer; qless_up is then 0. The format is fixed, so --json changes nothing.
+    Use it to inspect them, or with the textfile collector of the node exporter. Exit code 1 if the
+    store does not answer; qless_up is then 0. The format is fixed, so --json changes nothing.
     """
     from qless_py.metrics import Limits, expose  # noqa: PLC0415 - help needs none
     from qless_py.metrics.exposition import OPEN_METRICS, scrapes_of  # noqa: PLC0415

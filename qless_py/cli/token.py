@@ -121,5 +121,5 @@ def revoke(cli: CliContext, token_id: str) -> None:
     if token_id.startswith("qlt_"):
         raise BadArgumentError("give the id of the token, not the token itself")
     if not cli.client.tokens.revoke(token_id):
-        raise NotFoundError(f"there is no token {token_id}")
+        raise NotFoundError(f"there is no token with the id {token_id}: see `qless-py token list`")
     cli.out.answer({"revoked": token_id})

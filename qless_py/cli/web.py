@@ -1,4 +1,4 @@
-"""`qless-py web`: serve the dashboard."""
+"""`qless-py web`: serve the dashboard and the HTTP API."""
 
 from __future__ import annotations
 
@@ -64,8 +64,18 @@ def _is_loopback(host: str) -> bool:
     show_default=True,
     help="The role of users from the proxy.",
 )
-@click.option("--trusted-host", multiple=True, metavar="NAME", help="A host name to serve.")
-@click.option("--trusted-origin", multiple=True, metavar="URL", help="An origin of forms.")
+@click.option(
+    "--trusted-host",
+    multiple=True,
+    metavar="NAME",
+    help="A host name under which to serve. Repeatable.",
+)
+@click.option(
+    "--trusted-origin",
+    multiple=True,
+    metavar="URL",
+    help="An origin whose pages may send forms. Repeatable.",
+)
 @click.option(
     "--secret", metavar="TEXT", help="The key that signs forms, the same for all processes."
 )
@@ -82,7 +92,7 @@ def _is_loopback(host: str) -> bool:
 @click.option("--hash-password", is_flag=True, help="Ask for a password, print its hash, exit.")
 @pass_cli
 def web(cli: CliContext, **given: Any) -> int:
-    """Serve the dashboard.
+    """Serve the dashboard and the HTTP API.
 
     Without --people or --proxy-header every user of this machine has all rights, so the dashboard
     listens on loopback only.
@@ -134,7 +144,9 @@ def _serve(cli: CliContext, app: Any, what: str, address: tuple[str, int], prefi
     server = listen(app, host, port)
     shown = f"[{host}]" if ":" in host else host
     cli.out.note(describe_store(cli.url))
-    cli.out.note(f"{what}: http://{shown}:{server.port}{prefix.rstrip('/')}/  (stop with Ctrl-C)")
+    base = f"http://{shown}:{server.port}{prefix.rstrip('/')}"
+    place = f"{base}/api/v1/try" if what == "API" else f"{base}/"
+    cli.out.note(f"{what}: {place}  (stop with Ctrl-C)")
     try:
         server.serve_forever()
     except KeyboardInterrupt:

@@ -76,7 +76,7 @@ def add(  # noqa: PLR0913 - one for each option
 @webhook.command("list", examples=("qless-py webhook list",))
 @pass_cli
 def list_webhooks(cli: CliContext) -> None:
-    """List webhooks with their state and last error, and events that none of them got."""
+    """List webhooks with their state and last error, and how many events none of them got."""
     status = cli.client.webhooks.status()
     gap = status.gap
     answer = {
@@ -126,7 +126,7 @@ def show(cli: CliContext, webhook_id: str) -> None:
 @click.option("--enable/--disable", "enabled", default=None, help="Send events to it, or none.")
 @pass_cli
 def change(cli: CliContext, *, webhook_id: str, enabled: bool | None, **given: Any) -> None:
-    """Change a webhook: what is given."""
+    """Change the given settings of a webhook."""
     given["url"] = given.pop("target")
     options = {name: one for name, one in given.items() if one not in (None, ())}
     if not options and enabled is None:
@@ -143,7 +143,7 @@ def change(cli: CliContext, *, webhook_id: str, enabled: bool | None, **given: A
 @click.argument("webhook_id", metavar="ID")
 @pass_cli
 def remove(cli: CliContext, webhook_id: str) -> None:
-    """Remove a webhook; deliveries that wait are discarded when they are due."""
+    """Remove a webhook; its pending deliveries are discarded when they are due."""
     cli.client.webhooks.remove(webhook_id)
     cli.out.answer({"removed": webhook_id})
 
@@ -166,7 +166,7 @@ def rotate(cli: CliContext, *, webhook_id: str, keep: float) -> None:
 @click.argument("webhook_id", metavar="ID")
 @pass_cli
 def test(cli: CliContext, webhook_id: str) -> None:
-    """Put a delivery of the type webhook.test and print its jid."""
+    """Send the event webhook.test to a webhook and print the jid of the delivery."""
     jid = cli.client.webhooks.test(webhook_id)
     cli.out.answer({"jid": jid}, lambda: cli.out.line(jid))
 
@@ -238,7 +238,11 @@ def _replay(cli: CliContext, webhook_id: str, since: float) -> None:
 
 def _show(cli: CliContext, found: Webhook) -> None:
     answer = found.as_dict()
-    rows = [(name, value) for name, value in answer.items() if value not in (None, "", [])]
+    rows = [
+        (name, local_time(value) if name.endswith(("_at", "_since", "_until")) else value)
+        for name, value in answer.items()
+        if value not in (None, "", [])
+    ]
     cli.out.answer(answer, lambda: cli.out.table(("field", "value"), rows))
 
 

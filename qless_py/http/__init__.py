@@ -1,4 +1,4 @@
-"""The HTTP door: put, work, inspect and operate with any language, below `/api/v1`."""
+"""The HTTP API: put, run, inspect and operate jobs from any language, below `/api/v1`."""
 
 from qless_py.http.api import create_api, create_api_blueprint, create_tasks_blueprint
 from qless_py.http.config import HttpConfig

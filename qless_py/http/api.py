@@ -1,4 +1,4 @@
-"""The HTTP door as a blueprint for a Flask application, and as an application of its own."""
+"""The HTTP API as a blueprint for a Flask application, and as a WSGI application."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ _OTHER_METHODS: Final = ("GET", "PUT", "PATCH", "DELETE")
 def create_api_blueprint(
     client: Client | App, config: HttpConfig | None = None, *, name: str = "qless_py_api"
 ) -> Blueprint:
-    """Return a blueprint to register in a Flask application, by its own prefix `/api/v1`.
+    """Return a blueprint with the prefix `/api/v1` to register in a Flask application.
 
-    It brings its own authentication and errors.
+    It has its own authentication and error responses.
     """
     config = config or HttpConfig()
     if isinstance(client, App):
@@ -80,7 +80,7 @@ def create_api(
     url: str | None = None,
     namespace: str | None = None,
 ) -> Flask:
-    """Return a WSGI application that serves the API, `/queue` and monitors alone.
+    """Return a WSGI application that serves the API, `/queue`, `/metrics` and health checks.
 
     Without a client or an App it connects to `url`, as `Client` does.
     """
@@ -140,7 +140,9 @@ def _add_catch_all(blueprint: Blueprint) -> None:
     def unknown(rest: str) -> Response:
         allowed = sorted(methods(f"/{rest}"))
         if not allowed:
-            raise Problem("not-found", f"there is nothing at {PREFIX}/{rest}")
+            raise Problem(
+                "not-found", f"there is nothing at {PREFIX}/{rest}; {PREFIX}/try lists all paths"
+            )
         if request.method == "OPTIONS":
             return Response(status=204, headers={"Allow": ", ".join([*allowed, "OPTIONS"])})
         detail = f"{PREFIX}/{rest} takes {', '.join(allowed)}, not {request.method}"

@@ -1,4 +1,4 @@
-"""From the request to its sender: a token of the store, an authenticator, or this machine."""
+"""Authenticate a request: by an access token, by an authenticator, or as a local one."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def bearer_token() -> str | None:
 
 
 def identify(config: HttpConfig, limiter: LoginLimiter, verify: Verify) -> Caller:
-    """Return who sends this request; raises a `Problem` for nobody."""
+    """Return the sender of this request; raise a `Problem` if it is not authenticated."""
     blocked = limiter.blocked_for(request)
     if blocked > 0:
         seconds = math.ceil(blocked)

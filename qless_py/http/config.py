@@ -1,4 +1,4 @@
-"""The settings of the HTTP door."""
+"""The settings of the HTTP API."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ DAY: Final = 86400.0
 
 @dataclass(frozen=True, slots=True)
 class HttpConfig:
-    """The settings of one HTTP door. Raises `ConfigError` for invalid ones.
+    """The settings of one HTTP API. Raises `ConfigError` for invalid ones.
 
     - `auth`: authenticators tried after the tokens of the store, in order, as for the dashboard. A
       viewer may read, an operator may also put and operate, an administrator may do everything.

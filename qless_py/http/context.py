@@ -63,14 +63,14 @@ def client() -> Client:
 
 
 def caller() -> Caller:
-    """Return the sender of this request; raises a `Problem` for nobody."""
+    """Return the sender of this request; raise a `Problem` if it is not authenticated."""
     if "qless_py_caller" not in g:
         g.qless_py_caller = identify(api().config, api().limiter, api().verify)
     return cast("Caller", g.qless_py_caller)
 
 
 def traced(options: dict[str, Any]) -> dict[str, Any]:
-    """Return the options of a put; without a context they get that of the request.
+    """Return the options of a put, with the trace context of the request unless they have one.
 
     If a span of this process continues the trace of the request, that of the put will do so.
     """
@@ -83,7 +83,7 @@ def traced(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def find_job(jid: str) -> Job:
-    """Return a job; raises `JobNotFoundError`, also if its queue is none of the caller's."""
+    """Return a job; raises `JobNotFoundError`, also if the caller may not use its queue."""
     found = client().jobs[jid]
     if not isinstance(found, Job) or not may_see(found):
         raise JobNotFoundError(f"Job {jid} does not exist")

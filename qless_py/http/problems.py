@@ -94,6 +94,18 @@ _OF_STATUS: Final[Mapping[int, str]] = MappingProxyType(
 
 _RETRY_AFTER: Final = 5  # Seconds.
 
+# Kinds of pydantic's errors whose own message needs knowledge of Python.
+_WORDS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "missing": "this field is required",
+        "extra_forbidden": "there is no such field",
+        "model_type": "this must be a JSON object",
+        "model_attributes_type": "this must be a JSON object",
+        "dict_type": "this must be a JSON object",
+        "list_type": "this must be a JSON array",
+    }
+)
+
 
 class Problem(Exception):  # noqa: N818 - becomes a response, like an HTTPException
     """Ends a request with a problem; `code` is one of `CODES`, `detail` says what was wrong here.
@@ -135,7 +147,7 @@ def response(problem: Problem) -> Response:
 
 
 def from_error(error: Exception) -> Problem | None:
-    """Return the problem that an exception means, None for one that nobody expected."""
+    """Return the problem for an exception, None for an unexpected one."""
     if isinstance(error, Problem):
         return error
     if isinstance(error, RequestRejected):
@@ -160,7 +172,10 @@ def code_of(error: errors.QlessError) -> str:
 def from_validation(error: ValidationError, where: str) -> Problem:
     """Return what pydantic found wrong in a part of the request, one entry for each field."""
     found = [
-        {"pointer": "".join(f"/{part}" for part in one["loc"]), "detail": one["msg"]}
+        {
+            "pointer": "".join(f"/{part}" for part in one["loc"]),
+            "detail": _WORDS.get(one["type"], one["msg"]),
+        }
         for one in error.errors(include_url=False, include_context=False, include_input=False)
     ]
     first = found[0]

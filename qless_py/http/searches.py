@@ -10,7 +10,7 @@ from qless_py.http.problems import Problem
 def checked(text: str) -> str:
     """Return a search that the caller may make; raises `SearchError` or a `Problem`.
 
-    Nobody may search what is hidden from them. A caller who is limited to one name or pattern of
+    A caller may not search values hidden from it. A caller who is limited to one name or pattern of
     queues searches these. One who is limited to several names one of them, except in a search by
     states: whether a page ends with a cursor tells whether jobs match that it does not show.
     """

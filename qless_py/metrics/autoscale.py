@@ -40,7 +40,7 @@ _ROUNDING: Final = 1e-9
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What is wanted. Raises `BadArgumentError` for values that make no sense.
+    """The goal and the bounds of scaling. Raises `BadArgumentError` for values that make no sense.
 
     `max_wait` is how long a job may wait, in seconds. `slots` is how many jobs one worker runs at
     once; without it that of the workers that are there, or 1. `utilization` is the share of slots
@@ -106,11 +106,11 @@ class Demand:
 
     @property
     def reason(self) -> str:
-        """One line for people."""
+        """One line that explains the number."""
         return (
-            f"{self.backlog} waiting, the oldest for {self.oldest:.0f} s; {self.arrivals:.2f} a "
-            f"second of {self.run_time:.2f} s each; {self.running} running: {self.slots:.1f} slots "
-            f"needed, {self.slots_per_worker} per worker"
+            f"{self.backlog} waiting, the oldest for {self.oldest:.0f} s; {self.arrivals:.2f} "
+            f"arrivals per second, {self.run_time:.2f} s per run; {self.running} running: "
+            f"{self.slots:.1f} slots needed, {self.slots_per_worker} per worker"
         )
 
 
@@ -155,7 +155,7 @@ def _slots_needed(load: Load, target: Target) -> float:
     catch_up = busy + load.backlog * run_time * haste / target.max_wait
     needed = max(busy / target.utilization, catch_up)
     if load.backlog:
-        # However short the jobs are, somebody has to run them.
+        # However short the jobs are, one worker is needed.
         needed = max(needed, min(load.backlog, 1))
     return needed if load.limit is None else min(needed, load.limit)
 

@@ -67,7 +67,7 @@ class _Reading(Generic[T]):
     def _run(self) -> None:
         try:
             self._found.append(self._read())
-        except Exception as error:  # noqa: BLE001 - whoever waits must be answered
+        except Exception as error:  # noqa: BLE001 - waiting callers must get a value
             self._found.append(self._failed(error))
         finally:
             self._ended.set()

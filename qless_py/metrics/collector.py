@@ -133,7 +133,7 @@ def _add_recurring(made: Mapping[str, Any], own: tuple[str], queues: list[QueueT
     jobs = sum(one.states["recurring"] for one in queues)
     ticks = sum(one.counts["ticks"] for one in queues)
     if not jobs and not ticks:
-        return  # Most queues have none: series that are always 0 help nobody.
+        return  # Most queues have none: leave out series that are always 0.
     made["qless_recurring_jobs"].add_metric(own, jobs)
     made["qless_recurring_overdue_seconds"].add_metric(own, max(one.overdue for one in queues))
     made["qless_recurring_ticks"].add_metric(own, ticks)

@@ -51,7 +51,7 @@ _scrapes_lock: Final = threading.Lock()
 
 
 def scrapes_of(client: Client) -> Scrapes:
-    """Return what all doors of this process share for a client."""
+    """Return the cached exposition that all endpoints of this process share for a client."""
     with _scrapes_lock:
         found = _scrapes.get(client)
         if found is None:
@@ -63,7 +63,7 @@ def expose(client: Client, accept: str = "", limits: Limits | None = None) -> Bo
     """Return the metrics of the store and their content type.
 
     `accept` is the header of the request: OpenMetrics if it asks for that, else the text format
-    0.0.4. A reading serves everybody for a second. A store that is away raises nothing: `qless_up`
+    0.0.4. A reading is reused for a second. An unavailable store raises nothing: `qless_up`
     is 0.
     """
     return scrapes_of(client).body(limits or Limits(), accept)

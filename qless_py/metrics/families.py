@@ -53,7 +53,7 @@ OF_BUILD: Final = Family(
     "qless_build", "info", ("version", "python"), "1; the versions of qless_py and Python."
 )
 
-# From the store, the same at whichever process is asked.
+# From the store: every process exposes the same values.
 OF_STORE: Final = (
     Family("qless_up", "gauge", (), "Whether the store answers: 1 or 0."),
     Family("qless_scripts_up", "gauge", (), "Whether the store runs the scripts: 1 or 0."),
@@ -96,7 +96,7 @@ OF_STORE: Final = (
         "Sum of the run times of completed jobs by class. Only with the option `klass-stats`.",
     ),
     Family("qless_complete_jobs", "gauge", (), "Completed jobs that are still kept."),
-    Family("qless_failed_jobs", "gauge", (), "Failed jobs that nobody has retried or canceled."),
+    Family("qless_failed_jobs", "gauge", (), "Failed jobs that were neither retried nor canceled."),
     Family(
         "qless_workers",
         "gauge",
@@ -165,7 +165,7 @@ OF_PROCESS: Final = (
         "qless_process_jobs",
         "counter",
         ("outcome",),
-        "Jobs that ended here: completed, failed, retried, other (given back, snoozed, or lost "
+        "Jobs that ended here: completed, failed, retried, other (released, snoozed, or lost "
         "before), or died with their child.",
     ),
     Family(

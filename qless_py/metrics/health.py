@@ -81,7 +81,7 @@ def _problems_of_server(client: Client) -> dict[str, str]:
     try:
         facts: dict[str, Any] = client.redis.info()
     except ResponseError:
-        return {}  # Managed servers may refuse INFO; writes then tell by themselves.
+        return {}  # Managed servers may refuse INFO; a write then shows whether it is a replica.
     except (RedisError, OSError) as error:
         return {"store": _line(error)}
     found = {}

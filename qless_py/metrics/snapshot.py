@@ -84,7 +84,7 @@ def down(error: object) -> Snapshot:
 
 
 def read(client: Client) -> Snapshot:
-    """Read the store in a few round trips; never raises for a store that is away or refuses."""
+    """Read the store in a few round trips; raises nothing if it is unavailable or rejects calls."""
     begun = time.perf_counter()
     try:
         client.redis.ping()

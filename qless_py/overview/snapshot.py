@@ -35,7 +35,7 @@ class Snapshot:
     workers: Sequence[WorkerCounts]
     heads: dict[str, float | None] = field(default_factory=dict)
     totals: dict[str, int] = field(default_factory=dict)
-    # Keys that nobody could read and that were set aside.
+    # Keys that were unreadable and were renamed.
     quarantined: int = 0
 
     @property

@@ -30,7 +30,7 @@ class NotARequestError(HandlerNotAllowedError):
 
 
 class InvalidRequestError(HttpJobError):
-    """The data of the job is no request that can be sent."""
+    """The data of the job is not a valid request."""
 
     never_retry = True
 
@@ -60,4 +60,4 @@ class TargetUnreachableError(HttpJobError):
 
 
 class TargetProtocolError(HttpJobError):
-    """The target hung up, or its answer is no HTTP."""
+    """The target closed the connection, or its answer is not HTTP."""

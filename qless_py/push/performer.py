@@ -40,14 +40,14 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# Of jobs without a policy of their own or of their queue: 16 attempts within about half a day.
+# For jobs without a policy of their own or of their queue: 16 attempts within about half a day.
 RETRY: Final = RetryPolicy(Backoff.exponential(first=2.0, factor=2.0, most=3600.0), retries=15)
 CONCURRENCY: Final = 200
 
 _UTF8: Final = codecs.getincrementaldecoder("utf-8")
 _ACCEPTED: Final = 202
 _BUSY: Final = (429, 503)
-_HAND_OFF: Final = 600.0  # Seconds for which a target keeps a job if nobody says otherwise.
+_HAND_OFF: Final = 600.0  # Seconds a target may keep a job by default.
 _LONGEST_WAIT: Final = 86_400.0
 _SHOWN: Final = 500  # Characters of a body in an error message.
 _KEPT_HEADERS: Final = frozenset(
@@ -187,7 +187,7 @@ def _trace(job: Any) -> dict[str, str]:
 
 
 async def _judge(job: Any, request: HttpRequest, result: SendResult) -> Any:
-    """Return the result of the job, or raise what keeps it from completing."""
+    """Return the result of the job, or raise the error with which it fails or is retried."""
     if result.outcome != "response":
         raise _FAILURES[result.outcome](result.detail)
     if result.status == _ACCEPTED and (seconds := _hand_off(request, result)):

@@ -66,7 +66,7 @@ _checked: contextvars.ContextVar[Checked] = contextvars.ContextVar("checked")
 
 
 class _CheckedResolver(AbstractResolver):
-    """Gives the connector the addresses that were judged for the request; it asks nobody."""
+    """Returns the addresses that were checked for the request, without another look-up."""
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
@@ -92,7 +92,7 @@ class _CheckedResolver(AbstractResolver):
 
 
 def _open_socket(info: Any) -> socket.socket:
-    """Return a socket for an address that was judged. Every connection begins here.
+    """Return a socket for an address that was checked. Every connection begins here.
 
     A host that is an address already never reaches the resolver.
     """
@@ -123,7 +123,7 @@ class Sender:
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
-                limit=0,  # Whoever sends decides how many at once.
+                limit=0,  # The caller limits how many run at once.
                 resolver=_CheckedResolver(),
                 use_dns_cache=False,  # Its entries would outlive the check.
                 socket_factory=_open_socket,

@@ -34,7 +34,7 @@ _MAX_NAMES: Final = 1000
 _LOOK_UPS: Final = 64  # at once
 _KEPT: Final = 10.0  # Seconds for which the answer of a name server is used again.
 
-# Services of cloud providers that give credentials to whoever asks from inside.
+# Metadata services of clouds, which hand out credentials to any process on the machine.
 _METADATA: Final = frozenset(
     map(
         ipaddress.ip_address,
@@ -283,8 +283,12 @@ class Targets:
         if any(rule.port is not None or url.port in PORTS for rule in named):
             return None
         if url.port not in self._ports:
-            return f"port {url.port} is not allowed; allow {url.target}"
-        return None if is_public(address) else f"it is not a public address; allow {url.target}"
+            return f"port {url.port} is not allowed; {_permit(url)}"
+        return None if is_public(address) else f"it is not a public address; {_permit(url)}"
+
+
+def _permit(url: HttpUrl) -> str:
+    return f"start the worker with --allow-target {url.target} to allow it"
 
 
 def is_public(address: Address) -> bool:
@@ -336,6 +340,6 @@ def _listed(what: str, value: Iterable[str]) -> list[str]:
 
 
 def _retrieve(future: asyncio.Future[Checked]) -> None:
-    """Mark an exception as seen: whoever waited for it may have given up."""
+    """Mark an exception as retrieved: all callers that waited for it may have timed out."""
     if not future.cancelled():
         future.exception()

@@ -189,7 +189,7 @@ class Spans:
             if options.tracer_provider is None and setup.is_described():
                 setup.from_environment()
         except Exception:
-            # Jobs do not fail because nobody can watch them.
+            # A fault of tracing must not fail the job.
             logger.exception("cannot set up tracing")
         return options.tracer_provider
 

@@ -32,7 +32,7 @@ def batch(name: str, fields: Mapping[str, bytes], data: bytes | None) -> dict[st
     line |= {one: seconds(int(fields[one])) for one in _TIMES if one in fields}
     line |= {one: int(fields[one]) for one in _OUTCOMES if int(fields.get(one, 0))}
     line |= {one: fields[one].decode() for one in ("within", "counted") if one in fields}
-    # Nobody would close one whose owner is a job of the other store.
+    # A batch whose owner is a job of the other store would never be closed.
     if "closed_at" in fields or "owner" in fields:
         line["closed"] = True
     for which in CALLBACKS:

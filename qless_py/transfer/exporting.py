@@ -1,4 +1,4 @@
-"""Export jobs to a file of JSON lines, page by page, and go on with an export that was cut off."""
+"""Export jobs to a file of JSON lines, page by page, and resume an export that was cut off."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Send the deliveries of webhooks, and note how each of them ended.
+"""Send the deliveries of webhooks, and record how each of them ended.
 
 | the answer | the delivery | the webhook |
 |---|---|---|
@@ -46,13 +46,13 @@ _KNOWN_FOR: Final = 2.0  # Seconds for which the webhooks that were read are use
 
 
 class DeliveryError(QlessError):
-    """A webhook did not take a delivery."""
+    """A receiver did not accept a delivery."""
 
     omit_traceback = True  # It would show frames of the worker only.
 
 
 class LastAttemptError(DeliveryError):
-    """A webhook did not take a delivery at its last attempt."""
+    """A receiver did not accept the last attempt of a delivery."""
 
     never_retry = True
 
@@ -130,7 +130,7 @@ class Deliveries:
         return await sender.send("POST", url, headers, body, timeout=_TIMEOUT)
 
     async def _failure(self, job: Any, webhook: Webhook, result: SendResult) -> Exception:
-        """Note the failure, and return what decides about the delivery."""
+        """Record the failure, and return the error that retries or fails the delivery."""
         is_answer = result.outcome == "response"
         error = f"answered {result.status}" if is_answer else f"{result.outcome}: {result.detail}"
         is_gone = is_answer and result.status == _GONE
@@ -167,7 +167,7 @@ def wait_before(job: Any) -> float:
 
 
 async def _report(job: Any, webhook: Webhook, **outcome: Any) -> str:
-    """Note how a delivery ended. A failure to note it must not repeat the delivery."""
+    """Record how a delivery ended. A failure to record it must not repeat the delivery."""
     try:
         call = webhooks.report(webhook.id, **outcome)
         return str(await asyncio.to_thread(job.session.run, call))

@@ -54,7 +54,7 @@ class Dispatcher:
             try:
                 if not self.step():
                     self._wait()
-            except Exception as error:  # noqa: BLE001 - the thread must go on
+            except Exception as error:  # noqa: BLE001 - the thread must survive
                 # At the end of the process, connections are closed under a call.
                 if not self._is_over.is_set():
                     _log_failure(error)

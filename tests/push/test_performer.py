@@ -216,7 +216,10 @@ def test_a_target_that_cannot_be_reached_is_retried_and_one_that_may_not_be_is_n
     queue.put_http("http://127.0.0.1:9/", attempts=5)
     job = perform(allow_targets=())
     assert (job.state, job.failure["group"]) == ("failed", "http:TargetDeniedError")
-    assert "port 9 is not allowed; allow 127.0.0.1:9" in job.failure["message"]
+    assert (
+        "port 9 is not allowed; start the worker with --allow-target 127.0.0.1:9"
+        in job.failure["message"]
+    )
     queue.put_http("http://169.254.169.254/latest/meta-data/")
     job = perform(allow_targets=["0.0.0.0/0"])
     assert (job.state, job.failure["group"]) == ("failed", "http:TargetDeniedError")

@@ -48,15 +48,14 @@ class _Within(Span):
     "--interval",
     type=_Within(_LEAST, _LONGEST_WINDOW),
     default=2.0,
-    show_default="2s",
-    help="How often the numbers are read.",
+    help="How often the numbers are read.  [default: 2s]",
 )
 @click.option(
     "--window",
     type=_Within(1.0, _LONGEST_WINDOW),
     default=60.0,
-    show_default="1m",
-    help="Over how long rates and failed jobs are counted, in whole minutes before this one.",
+    help="The period over which rates and failed jobs are counted, in whole minutes before the "
+    "current one.  [default: 1m]",
 )
 @click.option("--once", is_flag=True, help="Print the numbers once.")
 @pass_cli
@@ -64,7 +63,7 @@ def top(cli: CliContext, interval: float, window: float, *, once: bool) -> None:
     """Watch queues, workers, running jobs and alerts in the terminal.
 
     Keys: q quits, p pauses, s sorts by the next column, / filters, tab shows the next table, arrows
-    scroll. --once and --json print one picture, for pipes.
+    scroll. --once and --json print the numbers once, for pipes.
     """
     from rich.console import Console  # noqa: PLC0415 - only when asked for
 

@@ -1,4 +1,4 @@
-"""Change jobs from outside, whoever holds them."""
+"""Change jobs without their lease."""
 
 from __future__ import annotations
 

@@ -67,7 +67,7 @@ class PollQuery(EventsQuery):
 
 
 class EventsAnswer(Answer):
-    """Events, oldest first, and the id behind which to go on.
+    """Events, oldest first, and the id after which to continue.
 
     An event of the type `gap` stands for events that are no longer kept.
     """

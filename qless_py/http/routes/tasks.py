@@ -97,7 +97,9 @@ def _from_form(body: bytes) -> tuple[dict[str, Any], list[tuple[str, str]]]:
         else:
             task[name] = value
     if "task.url" not in task:
-        raise Problem("invalid", "task.url is missing; send JSON as application/json")
+        raise Problem(
+            "invalid", "task.url is missing; a JSON body needs the content type application/json"
+        )
     found = {name.removeprefix(_PREFIX): value for name, value in task.items()}
     _check_names(found, _PREFIX)
     for name in ("countdown", "eta", "attempts", "timeout"):

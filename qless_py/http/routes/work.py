@@ -395,7 +395,7 @@ def _decided(job: Job, body: FailBody) -> Any:
     """Return what the retry policy of the job, or else of its queue, says; None for a failure."""
     try:
         policy = job.retry_policy
-    except BadArgumentError:  # Nobody can read it, so it cannot keep the job from failing.
+    except BadArgumentError:  # The stored policy is unreadable: fail the job as if it had none.
         policy = None
     policy = policy or api().policies.of(job.queue_name, client().run)
     reported = _exception(body.error)(body.message)
@@ -403,7 +403,7 @@ def _decided(job: Job, body: FailBody) -> Any:
 
 
 def _standard_backoff(_: str) -> Callable[[int, Any], float]:
-    """Stand in for a function that a policy names: whoever puts a job runs no code here."""
+    """Replace a function that a policy names: this process runs no code that a job names."""
     return Backoff.exponential().seconds
 
 
@@ -454,7 +454,7 @@ def log_job(jid: Name, body: LogBody) -> None:
 
 @routes.post("/jobs/<jid>/progress", scope="work", problems=(*_HELD, "data-too-large"))
 def set_job_progress(jid: Name, body: ProgressBody) -> None:
-    """Store how far a job is; whoever reads the job sees it."""
+    """Store the progress of a job, which readers of the job see."""
     held(jid, body.lease).set_progress(body.progress)
 
 
