@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from qless_py import Client, Job
-from qless_py.push.performer import RETRY, HttpRequests
+from qless_py.push.performer import RETRY
 from qless_py.push.signatures import new_key
+from qless_py.webhooks.deliveries import Deliveries
 from tests.cli.conftest import Program
 from tests.cli.test_work import options
 
@@ -63,7 +64,7 @@ def test_a_wrong_request_is_one_line(
 
 def test_work_http_sends_requests_and_nothing_else(options: Any) -> None:
     made = options("-q", "hooks", "--http", "--allow-target", "10.0.0.0/8", "--https-only")
-    assert isinstance(made.performer, HttpRequests)
+    assert isinstance(made.performer, Deliveries)
     assert made.performer.default_retry == RETRY
     assert (made.children, made.concurrency, made.imports) == (2, 100, ())
 
@@ -89,7 +90,7 @@ def test_requests_are_spread_over_children(
 def test_keys_come_from_the_environment(options: Any) -> None:
     keys = f"{new_key()} {new_key()}"
     made = options("-q", "hooks", "--http", QLESS_PY_WORK_SIGNING_KEYS=keys)
-    assert len(made.performer._keys) == 2
+    assert len(made.performer._requests._keys) == 2
 
 
 @pytest.mark.parametrize(
