@@ -159,7 +159,7 @@ def _in_quotes(found: re.Match[str]) -> str:
     """Return how to search for a text that looks like a term."""
     text = found[0].removeprefix("-")
     is_short = '"' not in text and len(text) <= _MAX_EXAMPLE
-    return f' To search for the text, put it in quotes: "{text}"' if is_short else ""
+    return f'; to search for the text, put it in quotes: "{text}"' if is_short else ""
 
 
 def _in_data(name: str, path: str, value: str, found: re.Match[str], *, is_negated: bool) -> Term:
