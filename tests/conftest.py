@@ -57,9 +57,11 @@ class Clock:
 
 
 def pytest_configure() -> None:
-    # A shell lets what it starts in the background ignore it, and so would every program tested.
+    # A shell lets what it starts in the background ignore them, and so would every program tested.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if signal.getsignal(signal.SIGQUIT) is signal.SIG_IGN:
+        signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:

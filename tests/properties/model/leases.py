@@ -55,7 +55,8 @@ def complete(
     specs, datas = list(options.get("jobs", [])), list(more)
     own_at = next((at for at, spec in enumerate(specs) if spec["jid"] == jid), None)
     own_spec = None if own_at is None else specs.pop(own_at) | {"data": datas.pop(own_at)}
-    if own_spec is not None and onward:
+    # A job has one next life at most.
+    if own_spec is not None and (onward or any(spec["jid"] == jid for spec in specs)):
         raise Refused("BADARG")
     plans = submission.check_many(ns, specs, tuple(datas), on_conflict="ignore")
     own = None if own_spec is None else submission.check(ns, {"on_conflict": "replace"} | own_spec)
