@@ -209,6 +209,8 @@ def test_a_back_off_blocks_the_queue(api: Api, client: Client) -> None:
     put(client)
     answer = api.ok("POST", "/jobs/a/back-off", lease(pop(api), seconds=30))
     assert answer["throttles"] == ["queue:q"]
+    # Whoever may work could block for decades what others share.
+    assert api.problem("POST", "/jobs/a/back-off", {"lease": "1.w", "seconds": 86401})["errors"]
     assert api.ok("POST", "/pop", {"worker": "w", "queues": ["q"]}) == {"jobs": []}
 
 

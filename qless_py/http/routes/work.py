@@ -153,7 +153,7 @@ class SnoozeBody(LeaseBody):
 class BackOffBody(LeaseBody):
     """Back to the queue, and a pause for its throttles."""
 
-    seconds: Seconds
+    seconds: float = Field(ge=0, le=86400, description="A day at most.")
     throttle: str | None = Field(None, max_length=140)
 
 
