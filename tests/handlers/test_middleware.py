@@ -225,7 +225,8 @@ def sent() -> Iterator[list[Envelope]]:
 
     sentry_sdk.init("http://key@127.0.0.1:1/1", transport=Kept, traces_sample_rate=1.0)
     yield envelopes
-    sentry_sdk.init()
+    # It patches other libraries for the whole process, which then add headers of its own.
+    sentry_sdk.get_global_scope().set_client(None)
 
 
 def events(sent: list[Envelope]) -> list[dict[str, Any]]:

@@ -174,7 +174,7 @@ def test_a_rate_limit_of_the_queue_holds_its_tasks_back(
     [
         ("", "task.url is missing"),
         ("foo=bar", "task.url is missing"),
-        ('{"url": "http://a.example"}', "send JSON as application/json"),
+        ('{"url": "http://a.example"}', "a JSON body needs the content type application/json"),
         ("task.url=", "does not start with http"),
         ("task.url=ftp://a.example", "does not start with http"),
         ("task.url=http://u:p@a.example", "user name or password"),

@@ -149,7 +149,7 @@ def of_the_rest() -> Refusals:
         "webhook_report": {"BADARG": ["hook", {}], "NOWEBHOOK": ["nobody", {"ok": True}]},
         "webhook_dispatch": {
             "BADARG": ["1", "2-2", "", []],
-            "TOOLARGE": ["0-0", "2-2", "", [{"jid": "d", "klass": "K"}], LARGE],
+            "TOOLARGE": ["0-0", "2-2", "", [{"jid": "d", "klass": "K"}], "d" * (2**20 + 1)],
         },
         "worker_register": {"BADARG": ["a b", "n", ""], "DEADWORKER": ["w", "dead", ""]},
         "worker_beat": {"BADARG": ["a b", ""]},

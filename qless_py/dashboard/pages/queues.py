@@ -53,7 +53,9 @@ def queue(name: str) -> str | Response:
     found = client().queues[name]
     counts = found.counts
     is_in_use = counts["paused"] or counts["recurring"] or any(count(counts, one) for one in STATES)
-    if not is_in_use and name not in context.queue_names():
+    # The names may be a second old.
+    is_known = is_in_use or name in context.queue_names() or name in client().queues
+    if not is_known:
         raise RequestRejected(404, "queue-not-found", f"queue {name} does not exist")
     return render_template(
         "qless_py/queue.html", name=name, tab=tab, tabs=TABS, counts=counts,
