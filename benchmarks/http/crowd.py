@@ -66,7 +66,7 @@ def work_all(port: int, number: int, is_over: Any, results: Any) -> None:
     def work(index: int) -> None:
         to = connection(port)
         while not is_over.is_set():
-            body = {"worker": f"w{index}", "queues": ["q"], "wait": 5}
+            body = {"worker": f"w{index}", "queues": ["q"], "count": 10, "wait": 5}
             for job in send(to, "POST", "/pop", body)["jobs"]:
                 delay = time.time() - job["data"]
                 send(to, "POST", f"/jobs/{job['jid']}/complete", {"lease": job["lease"]})

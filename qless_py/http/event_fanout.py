@@ -29,6 +29,9 @@ QUEUED: Final = 1000  # Events that wait for one stream.
 _PAGE: Final = 500
 _TURN: Final = 2.0  # Seconds of one wait of the reader.
 _PAUSE: Final = 1.0  # Seconds after the store did not respond.
+# Seconds in which events gather before they are read and sent together: with many streams, what
+# each of them costs is per turn, not per event.
+_GATHER: Final = 0.1
 
 Found = StoredEvent | Gap
 
@@ -107,6 +110,7 @@ class EventFanout:
     def __init__(self, client: Client, most: int) -> None:
         self.client = client
         self._most = most
+        self.written: dict[tuple[str, bool], str] = {}
         self._lock = threading.Lock()
         self._begin()
 
@@ -184,6 +188,7 @@ class EventFanout:
                 pause.wait(_PAUSE)
                 continue
             self._hand_out(position, page)
+            pause.wait(_GATHER)
 
     def _hand_out(self, position: str, page: events.EventPage) -> None:
         with self._lock:

@@ -32,6 +32,8 @@ HEARTBEAT: Final = 15.0  # Seconds between comments while nothing happens.
 _RETRY: Final = 3000  # Milliseconds after which a browser connects again.
 _LOOK: Final = 1.0  # Seconds after which a stream notices that its client has left.
 _RETRY_AFTER: Final = 10
+_TOGETHER: Final = 500  # Events of one chunk.
+_KEPT: Final = 5000  # Events whose text is kept for other streams.
 _PAGES: Final = 20  # Pages without a wanted event that one request looks through.
 _STREAM: Final = "text/event-stream"
 _ID: Final = r"^(0|[0-9]{1,16}-[0-9]{1,16})$"
@@ -112,7 +114,9 @@ def stream_events(query: EventsQuery) -> Any:
     close = partial(api().events.close, subscription)
     has_left = partial(long_poll.has_left, request.environ)
     hidden = _hidden(caller())
-    response = Response(_stream(subscription, wanted, has_left, hidden), mimetype=_STREAM)
+    response = Response(
+        _stream(subscription, wanted, has_left, hidden, api().events.written), mimetype=_STREAM
+    )
     # A generator that was never begun does not run its `finally`.
     response.call_on_close(close)
     response.headers["X-Accel-Buffering"] = "no"
@@ -133,17 +137,18 @@ def _stream(
     wanted: Wanted,
     has_left: Callable[[], bool],
     hidden: frozenset[str],
+    written: dict[tuple[str, bool], str],
 ) -> Iterator[str]:
     yield f"retry: {_RETRY}\n\n"
     end = time.monotonic() + LIFE
     quiet_until = time.monotonic() + HEARTBEAT
     while time.monotonic() < end and not has_left():
         try:
-            found = subscription.get(_LOOK)
+            text = _come_by_now(subscription, wanted, hidden, written)
         except (QlessError, RedisError, OSError):
             return  # The client connects again, and gets a problem that says why.
-        if found is not None and wanted(found):
-            yield _as_text(found, hidden)
+        if text:
+            yield text
             quiet_until = time.monotonic() + HEARTBEAT
         elif time.monotonic() >= quiet_until:
             # With the position, so that a client that filters begins no earlier than this.
@@ -160,7 +165,41 @@ def _shown(found: Found, hidden: frozenset[str]) -> dict[str, Any]:
     return {name: value for name, value in found.as_dict().items() if name not in hidden}
 
 
-def _as_text(found: Found, hidden: frozenset[str]) -> str:
+def _come_by_now(
+    subscription: EventSubscription,
+    wanted: Wanted,
+    hidden: frozenset[str],
+    written: dict[tuple[str, bool], str],
+) -> str:
+    """Wait for an event, and return it with all others that are there, as they are sent."""
+    texts: list[str] = []
+    found = subscription.get(_LOOK)
+    for _ in range(_TOGETHER):
+        if found is None:
+            break
+        if wanted(found):
+            texts.append(_as_text(found, hidden, written))
+        found = subscription.get(0)
+    else:
+        if found is not None and wanted(found):
+            texts.append(_as_text(found, hidden, written))
+    return "".join(texts)
+
+
+def _as_text(found: Found, hidden: frozenset[str], written: dict[tuple[str, bool], str]) -> str:
+    """Return an event as it is sent; it is written once for all streams that get it."""
+    if isinstance(found, events.Gap):
+        return _written(found, hidden)
+    key = (found.id, bool(hidden))
+    text = written.get(key)
+    if text is None:
+        if len(written) >= _KEPT:
+            written.clear()
+        text = written[key] = _written(found, hidden)
+    return text
+
+
+def _written(found: Found, hidden: frozenset[str]) -> str:
     data = json.dumps(_shown(found, hidden), separators=(",", ":"))
     return f"id: {found.id}\nevent: {found.type}\ndata: {data}\n\n"
 
