@@ -213,8 +213,14 @@ def read_body() -> bytes:
         most = api().config.max_body
         if (request.content_length or 0) > most:
             raise Problem("body-too-large", f"the body has more than {most} bytes")
-        request.max_content_length = most
-        g.qless_py_body = request.get_data(cache=False)
+        # One that does not say its length is read until it is too large.
+        parts, left = [], most + 1
+        while left > 0 and (part := request.stream.read(left)):
+            parts.append(part)
+            left -= len(part)
+        if left <= 0:
+            raise Problem("body-too-large", f"the body has more than {most} bytes")
+        g.qless_py_body = b"".join(parts)
     body: bytes = g.qless_py_body
     return body
 
