@@ -13,7 +13,7 @@ import os
 import queue
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from redis.exceptions import RedisError
@@ -42,8 +42,10 @@ class EventSubscription:
     def __init__(self, fanout: EventFanout, after: str) -> None:
         self._fanout = fanout
         self._after = after
-        self._caught_up: deque[Found] = deque()
-        self._live: queue.Queue[Found | None] = queue.Queue(QUEUED)
+        self._ready: deque[Found] = deque()  # Taken, and not returned yet.
+        self._live: queue.SimpleQueue[Sequence[Found]] = queue.SimpleQueue()
+        self._waiting = 0  # Events in that queue, whose pages come from another thread.
+        self._lock = threading.Lock()
         self.is_live = False
         self._is_ended = threading.Event()
 
@@ -58,50 +60,54 @@ class EventSubscription:
         Raises `EventStreamOffError` if the stream is off, and an error of redis-py while the store
         does not respond to a stream that is catching up.
         """
-        if not self._caught_up and not self.is_live:
-            self._catch_up()
-        if self._caught_up:
-            return self._taken(self._caught_up.popleft())
-        if not self.is_live:
+        if not self._ready:
+            if self.is_live:
+                self._take_live(timeout)
+            else:
+                self._catch_up()
+        if not self._ready:
             return None
-        found = None
-        with contextlib.suppress(queue.Empty):
-            found = None if self._is_ended.is_set() else self._live.get(timeout=timeout)
-        if self._is_ended.is_set() and found is None:
-            self._live = queue.Queue(QUEUED)
-            self.is_live = False
-            self._is_ended.clear()
-            return None
-        if found is None:
-            return None
-        if not isinstance(found, Gap) and not events.is_behind(found.id, self._after):
-            return None  # It came while this stream was catching up.
-        return self._taken(found)
+        found = self._ready.popleft()
+        self._after = found.id
+        return found
 
-    def offer(self, found: Found) -> bool:
-        """Hand over a new event; return whether this stream is fast enough."""
-        try:
-            self._live.put_nowait(found)
-        except queue.Full:
-            return False
+    def offer(self, page: Sequence[Found]) -> bool:
+        """Hand over new events; return whether this stream is fast enough."""
+        with self._lock:
+            if self._waiting + len(page) > QUEUED:
+                return False
+            self._waiting += len(page)
+        self._live.put(page)
         return True
 
     def end(self) -> None:
         """Make the stream read from the store again: it was too slow, or the reader ends."""
         self._is_ended.set()
-        with contextlib.suppress(queue.Full):
-            self._live.put_nowait(None)  # Wakes it.
+        self._live.put(())  # Wakes it.
+
+    def _take_live(self, timeout: float) -> None:
+        page: Sequence[Found] = ()
+        if not self._is_ended.is_set():
+            with contextlib.suppress(queue.Empty):
+                page = self._live.get(timeout=timeout)
+        with self._lock:
+            self._waiting -= len(page)
+        if self._is_ended.is_set() and not page:
+            self._live = queue.SimpleQueue()
+            self._waiting = 0
+            self.is_live = False
+            self._is_ended.clear()
+        # The first ones may have come while this stream was catching up.
+        self._ready.extend(
+            one for one in page if isinstance(one, Gap) or events.is_behind(one.id, self._after)
+        )
 
     def _catch_up(self) -> None:
         page = self._fanout.client.events.read(self._after, limit=_PAGE)
-        self._caught_up.extend(page.events)
+        self._ready.extend(page.events)
         if not page.events:
             self._after = page.last
             self.is_live = self._fanout.join(self)
-
-    def _taken(self, found: Found) -> Found:
-        self._after = found.id
-        return found
 
 
 class EventFanout:
@@ -196,7 +202,7 @@ class EventFanout:
                 return
             self._position = page.last
             for one in list(self._live):
-                if not all(one.offer(found) for found in page.events):
+                if page.events and not one.offer(page.events):
                     self._live.discard(one)
                     one.end()
 

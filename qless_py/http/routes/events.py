@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import json
 import time
@@ -34,6 +35,7 @@ _LOOK: Final = 1.0  # Seconds after which a stream notices that its client has l
 _RETRY_AFTER: Final = 10
 _TOGETHER: Final = 500  # Events of one chunk.
 _KEPT: Final = 5000  # Events whose text is kept for other streams.
+_PATTERNS: Final = 1000  # Pairs of a type and a queue of which a filter knows whether they fit.
 _PAGES: Final = 20  # Pages without a wanted event that one request looks through.
 _STREAM: Final = "text/event-stream"
 _ID: Final = r"^(0|[0-9]{1,16}-[0-9]{1,16})$"
@@ -173,15 +175,11 @@ def _come_by_now(
 ) -> str:
     """Wait for an event, and return it with all others that are there, as they are sent."""
     texts: list[str] = []
-    found = subscription.get(_LOOK)
-    for _ in range(_TOGETHER):
+    for number in range(_TOGETHER):
+        found = subscription.get(0 if number else _LOOK)
         if found is None:
             break
         if wanted(found):
-            texts.append(_as_text(found, hidden, written))
-        found = subscription.get(0)
-    else:
-        if found is not None and wanted(found):
             texts.append(_as_text(found, hidden, written))
     return "".join(texts)
 
@@ -229,14 +227,16 @@ def _filter(query: EventsQuery, sender: Caller) -> Wanted:
     given = query.types.split(",") if query.types else []
     types = events.check_types("types", [one for one in given if one != events.GAP])
 
-    def wanted(found: Found) -> bool:
-        if isinstance(found, Gap):
-            return True
-        if sender.queues and not (found.queue and sender.may_use(found.queue)):
+    @functools.lru_cache(_PATTERNS)
+    def fits(kind: str, queue: str) -> bool:
+        if sender.queues and not (queue and sender.may_use(queue)):
             return False
-        return (
-            events.matches(found.type, types)
-            and (not queues or (bool(found.queue) and events.matches(found.queue, queues)))
+        in_queues = not queues or (bool(queue) and events.matches(queue, queues))
+        return in_queues and events.matches(kind, types)
+
+    def wanted(found: Found) -> bool:
+        return isinstance(found, Gap) or (
+            fits(found.type, found.queue)
             and query.jid in (None, found.jid)
             and query.worker in (None, found.worker)
         )
