@@ -100,23 +100,23 @@ class Routes:
         self.all: Final[list[Route]] = []
 
     def get(self, rule: str, **options: Any) -> Callable[[Handler], Handler]:
-        """Declare a route; see `add`."""
+        """Declare a route; for the options see `_route`."""
         return self._declare("GET", rule, **options)
 
     def post(self, rule: str, **options: Any) -> Callable[[Handler], Handler]:
-        """Declare a route; see `add`."""
+        """Declare a route; for the options see `_route`."""
         return self._declare("POST", rule, **options)
 
     def put(self, rule: str, **options: Any) -> Callable[[Handler], Handler]:
-        """Declare a route; see `add`."""
+        """Declare a route; for the options see `_route`."""
         return self._declare("PUT", rule, **options)
 
     def patch(self, rule: str, **options: Any) -> Callable[[Handler], Handler]:
-        """Declare a route; see `add`."""
+        """Declare a route; for the options see `_route`."""
         return self._declare("PATCH", rule, **options)
 
     def delete(self, rule: str, **options: Any) -> Callable[[Handler], Handler]:
-        """Declare a route; see `add`."""
+        """Declare a route; for the options see `_route`."""
         return self._declare("DELETE", rule, **options)
 
     def _declare(self, method: str, rule: str, **options: Any) -> Callable[[Handler], Handler]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Annotated, Any, Final, Literal
 
@@ -21,7 +20,6 @@ from qless_py.http.problems import Problem
 from qless_py.http.route import Reply, Routes
 from qless_py.http.routes.operations import OperationAnswer, started
 from qless_py.protocol import config, queues
-from qless_py.protocol.jobs import SMALL_PAGE
 from qless_py.protocol.queues import Counts
 
 routes = Routes("queues", "Look at queues, pause and configure them.")
@@ -185,20 +183,10 @@ def list_queues(query: PageQuery) -> Reply:
         total, rows = client().run(queues.all_counts(offset, query.limit))
         following = next_offset(offset, len(rows), total)
         return page("queues", [serialize.queue(row) for row in rows], following, total=total)
-    own = [row for row in _all_rows() if caller().may_use(str(row["name"]))]
+    own = [row for row in client().queues.counts if caller().may_use(row["name"])]
     shown = own[offset : offset + query.limit]
     following = next_offset(offset, len(shown), len(own))
     return page("queues", [serialize.queue(row) for row in shown], following, total=len(own))
-
-
-def _all_rows() -> Iterator[Counts]:
-    offset = 0
-    while True:
-        total, rows = client().run(queues.all_counts(offset, SMALL_PAGE))
-        yield from rows
-        offset += len(rows)
-        if not rows or offset >= total:
-            return
 
 
 @routes.get("/queues/<queue>", scope="read", returns=OneQueueAnswer, problems=_FOUND)
@@ -224,7 +212,7 @@ def _row(queue: str) -> Counts:
     found = client().queues[queue].counts
     if any(found.get(name) for name in (*serialize.COUNTS, "paused")):
         return found
-    known = next((row for row in _all_rows() if row["name"] == queue), None)
+    known = next((row for row in client().queues.counts if row["name"] == queue), None)
     if known is None:
         raise Problem("queue-not-found", f"queue {queue} does not exist")
     return known
