@@ -24,7 +24,7 @@ from qless_py.dashboard.errors import error_response, qless_error_response
 from qless_py.dashboard.form_secret import HINT
 from qless_py.dashboard.template_helpers import add_helpers
 from qless_py.errors import QlessError
-from qless_py.http import create_api_blueprint, create_tasks_blueprint
+from qless_py.http.api import add_api
 from qless_py.http.context import Api
 from qless_py.http.monitors import ENDPOINTS, add_monitors
 
@@ -73,8 +73,7 @@ def create_app(
     app = Flask("qless_py.dashboard", static_folder=None, template_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = 4 * 2**20
     app.register_blueprint(create_blueprint(shown, config))
-    app.register_blueprint(create_api_blueprint(shown, config.of_api()))
-    app.register_blueprint(create_tasks_blueprint(shown, config.of_api()))
+    add_api(app, Api.of(shown, config.of_api()))
     return app
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
+from collections.abc import Sequence
 from typing import Final
 
 from flask import Blueprint, Flask, g, request
@@ -18,7 +19,7 @@ from qless_py.http import problems, try_page
 from qless_py.http.authentication import bearer_token
 from qless_py.http.config import HttpConfig
 from qless_py.http.context import Api
-from qless_py.http.monitors import create_monitors_blueprint
+from qless_py.http.monitors import add_monitors
 from qless_py.http.problems import Problem
 from qless_py.http.routes import SUBJECTS, tasks
 
@@ -36,41 +37,14 @@ def create_api_blueprint(
 
     It has its own authentication and error responses.
     """
-    config = config or HttpConfig()
-    if isinstance(client, App):
-        config, client = config.with_redaction(client.redact), client.client
-    made = Api(client, config)
-    audit_log.prepare()
-    blueprint = Blueprint(
-        name, __name__, url_prefix=PREFIX, template_folder=str(try_page.TEMPLATES)
-    )
-    _add_guards(blueprint, made)
-    for subject in SUBJECTS:
-        subject.add_to(blueprint)
-    try_page.add_to(blueprint, SUBJECTS)
-    _add_catch_all(blueprint)
-    return blueprint
+    return _api_blueprint(Api.of(client, config), name)
 
 
 def create_tasks_blueprint(
     client: Client | App, config: HttpConfig | None = None, *, name: str = "qless_py_tasks"
 ) -> Blueprint:
     """Return a blueprint that takes tasks at `/queue`, as Miyamoto and App Engine do."""
-    made = Api(client.client if isinstance(client, App) else client, config or HttpConfig())
-    blueprint = Blueprint(name, __name__, static_folder=None)
-    _add_guards(blueprint, made)
-    tasks.routes.add_to(blueprint)
-
-    @blueprint.route("/queue", defaults={"queue": ""}, methods=_OTHER_METHODS)
-    @blueprint.route("/queue/<queue>", methods=_OTHER_METHODS)
-    def refuse(queue: str) -> Response:
-        place = f"/queue/{queue}".rstrip("/")
-        detail = f"{place} takes POST, not {request.method}"
-        response = problems.response(Problem("method-not-allowed", detail))
-        response.headers["Allow"] = "POST"
-        return response
-
-    return blueprint
+    return _tasks_blueprint(Api.of(client, config), name)
 
 
 def create_api(
@@ -85,11 +59,53 @@ def create_api(
     Without a client or an App it connects to `url`, as `Client` does.
     """
     app = Flask("qless_py.http", static_folder=None, template_folder=None)
-    served = client or Client(url, namespace=namespace)
-    app.register_blueprint(create_api_blueprint(served, config))
-    app.register_blueprint(create_tasks_blueprint(served, config))
-    app.register_blueprint(create_monitors_blueprint(served, config))
+    made = Api.of(client or Client(url, namespace=namespace), config)
+    add_api(app, made)
+    monitors = Blueprint("qless_py_monitors", __name__, static_folder=None)
+    add_monitors(monitors, made)
+    app.register_blueprint(monitors)
     return app
+
+
+def add_api(app: Flask, made: Api) -> None:
+    """Serve an API in an application, at `/api/v1` and at `/queue`."""
+    app.register_blueprint(_api_blueprint(made, "qless_py_api"))
+    app.register_blueprint(_tasks_blueprint(made, "qless_py_tasks"))
+
+
+def _api_blueprint(made: Api, name: str) -> Blueprint:
+    audit_log.prepare()
+    blueprint = Blueprint(
+        name, __name__, url_prefix=PREFIX, template_folder=str(try_page.TEMPLATES)
+    )
+    _add_guards(blueprint, made)
+    for subject in SUBJECTS:
+        subject.add_to(blueprint)
+    try_page.add_to(blueprint, SUBJECTS)
+    _add_catch_all(blueprint)
+    return blueprint
+
+
+def _tasks_blueprint(made: Api, name: str) -> Blueprint:
+    blueprint = Blueprint(name, __name__, static_folder=None)
+    _add_guards(blueprint, made)
+    tasks.routes.add_to(blueprint)
+
+    @blueprint.route("/queue", defaults={"queue": ""}, methods=_OTHER_METHODS)
+    @blueprint.route("/queue/<queue>", methods=_OTHER_METHODS)
+    def refuse(queue: str) -> Response:
+        place = f"/queue/{queue}".rstrip("/")
+        return _refuse_method(place, ["POST"])
+
+    return blueprint
+
+
+def _refuse_method(place: str, allowed: Sequence[str]) -> Response:
+    methods = ", ".join(allowed)
+    detail = f"{place} takes {methods}, not {request.method}"
+    response = problems.response(Problem("method-not-allowed", detail))
+    response.headers["Allow"] = methods
+    return response
 
 
 def _add_guards(blueprint: Blueprint, made: Api) -> None:
@@ -145,7 +161,4 @@ def _add_catch_all(blueprint: Blueprint) -> None:
             )
         if request.method == "OPTIONS":
             return Response(status=204, headers={"Allow": ", ".join([*allowed, "OPTIONS"])})
-        detail = f"{PREFIX}/{rest} takes {', '.join(allowed)}, not {request.method}"
-        response = problems.response(Problem("method-not-allowed", detail))
-        response.headers["Allow"] = ", ".join(allowed)
-        return response
+        return _refuse_method(f"{PREFIX}/{rest}", allowed)

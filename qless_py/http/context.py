@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final, cast
 
 from flask import g, request
 
+from qless_py.app import App
 from qless_py.auth.login_limiter import LoginLimiter
 from qless_py.client.client import Client
 from qless_py.client.job import Job
@@ -45,6 +48,24 @@ class Api:
         self.waiting = threading.Semaphore(self.config.long_polls)
         self.limiter = LoginLimiter(_ATTEMPTS)
         self.events = EventFanout(self.client, self.config.event_streams)
+
+    @classmethod
+    def of(cls, client: Client | App, config: HttpConfig | None) -> Api:
+        """Return the API of a client or an App, which also hides what the App's `redact` says."""
+        config = config or HttpConfig()
+        if isinstance(client, App):
+            return cls(client.client, config.with_redaction(client.redact))
+        return cls(client, config)
+
+    @contextlib.contextmanager
+    def may_wait(self, seconds: float) -> Iterator[float]:
+        """Yield for how long a request may wait, 0 if too many requests wait already."""
+        is_waiting = seconds > 0 and self.waiting.acquire(blocking=False)
+        try:
+            yield min(seconds, self.config.longest_wait) if is_waiting else 0.0
+        finally:
+            if is_waiting:
+                self.waiting.release()
 
     def verify(self, text: str) -> Caller | None:
         """Return the caller that a token of the store belongs to."""

@@ -35,8 +35,7 @@ def create_monitors_blueprint(
 ) -> Blueprint:
     """Return a blueprint with these routes, for an application that serves the API."""
     blueprint = Blueprint(name, __name__, static_folder=None)
-    made = Api(client.client if isinstance(client, App) else client, config or HttpConfig())
-    add_monitors(blueprint, made)
+    add_monitors(blueprint, Api.of(client, config))
     return blueprint
 
 

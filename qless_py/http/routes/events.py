@@ -84,13 +84,8 @@ class EventsAnswer(Answer):
 def poll_events(query: PollQuery) -> Any:
     """Read a page of events, and wait if there is none yet."""
     wanted = _filter(query, caller())
-    wait = min(query.wait, api().config.longest_wait)
-    is_waiting = wait > 0 and api().waiting.acquire(blocking=False)
-    try:
-        return _page(query, wanted, wait if is_waiting else 0.0)
-    finally:
-        if is_waiting:
-            api().waiting.release()
+    with api().may_wait(query.wait) as wait:
+        return _page(query, wanted, wait)
 
 
 @routes.get(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from pydantic import Field
 
@@ -14,6 +14,8 @@ from qless_py.http.context import api, client, find_job, may_see
 from qless_py.http.fields import Answer, Model, Name
 from qless_py.http.listing import PageQuery, by_cursor, page
 from qless_py.http.route import Reply, Routes
+
+_ENDED: Final = frozenset({"complete", "failed"})
 
 routes = Routes("jobs", "Search, read and explain jobs, and wait for their results.")
 
@@ -153,23 +155,20 @@ def get_job_result(jid: Name, query: ResultQuery) -> Any:
     Without an end in that time the answer has `ended: false`: ask again.
     """
     job = find_job(jid)
-    wait = min(query.wait, api().config.longest_wait)
-    has_ended = job.state in {"complete", "failed"}
-    if wait > 0 and not has_ended and api().waiting.acquire(blocking=False):
-        try:
-            return _result(jid, "complete", job.wait(wait))
-        except ResultNotKeptError:
-            return _result(jid, "complete", None)
-        except (JobFailedError, JobCanceledError, WaitTimeoutError):
-            job = find_job(jid)
-        finally:
-            api().waiting.release()
+    with api().may_wait(0.0 if job.state in _ENDED else query.wait) as wait:
+        if wait > 0:
+            try:
+                return _result(jid, "complete", job.wait(wait))
+            except ResultNotKeptError:
+                return _result(jid, "complete", None)
+            except (JobFailedError, JobCanceledError, WaitTimeoutError):
+                job = find_job(jid)
     shape = serialize.job(job)
     return _result(jid, job.state, shape["result"], shape["failure"])
 
 
 def _result(jid: str, state: str, result: Any, failure: Any = None) -> dict[str, Any]:
-    ended = state in {"complete", "failed"}
+    ended = state in _ENDED
     shown = {"result": shapes.value(result), "failure": shapes.value(failure) if failure else None}
     return {"jid": jid, "state": state, "ended": ended, **shown}
 

@@ -239,20 +239,15 @@ def pop_jobs(body: PopBody) -> Any:
     """
     caller().require_entries(body.queues)
     reserver = _reserver(body)
-    wait = min(body.wait, api().config.longest_wait)
-    is_waiting = wait > 0 and api().waiting.acquire(blocking=False)
-    try:
+    with api().may_wait(body.wait) as wait:
         found = long_poll.pop(
             client(),
             lambda: queues.pop_records(
                 reserver.entries(), body.worker, body.count, choice=reserver.options()
             ),
-            wait if is_waiting else 0.0,
+            wait,
             partial(long_poll.has_left, request.environ),
         )
-    finally:
-        if is_waiting:
-            api().waiting.release()
     return {"jobs": [_popped(Job(client(), record)) for record in found]}
 
 
