@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 import msgpack
@@ -17,23 +17,37 @@ T = TypeVar("T")
 U = TypeVar("U")
 
 
+class CallSpan(Protocol):
+    """A span that ends once its calls were answered."""
+
+    def answered(self, error: BaseException | None) -> None:
+        """Record that one of the calls was answered, or refused with an error."""
+
+
 @dataclass(frozen=True, slots=True)
 class Call(Generic[T]):
     """A script, its arguments, and the decoder of its reply.
 
     The runner adds the clock and the request id, which makes the call safe to send again. A call
-    with a `request` keeps that id: see `idempotent`.
+    with a `request` keeps that id: see `idempotent`. A `span` follows the call while tracing is on.
     """
 
     script: str
     args: tuple[Arg, ...]
     decode: Callable[[bytes | None], T]
     request: str = ""
+    span: CallSpan | None = None
 
     def map(self, change: Callable[[T], U]) -> "Call[U]":
         """Return the same call with `change` applied to its decoded reply."""
         decode = self.decode
-        return Call(self.script, self.args, lambda reply: change(decode(reply)), self.request)
+        return Call(
+            self.script,
+            self.args,
+            lambda reply: change(decode(reply)),
+            self.request,
+            self.span,
+        )
 
     def idempotent(self, key: str, content: bytes, seconds: float) -> "Call[T]":
         """Return the same call, which the store carries out once within `seconds` for each key.
@@ -44,31 +58,6 @@ class Call(Generic[T]):
         series = hashlib.sha256(key.encode()).hexdigest()[:_SERIES_LENGTH]
         sequence = int.from_bytes(hashlib.sha256(content).digest(), "big") % _SEQUENCES
         return replace(self, request=f"{series}:{sequence}:0:{max(round(seconds * 1000), 1)}")
-
-
-class CallSpan(Protocol):
-    """A span that ends once its calls were answered."""
-
-    def answered(self, error: BaseException | None) -> None:
-        """Record that one of the calls was answered, or refused with an error."""
-
-
-@dataclass(frozen=True, slots=True)
-class TracedCall(Call[T]):
-    """A call that belongs to a span."""
-
-    span: CallSpan = field(kw_only=True)
-
-    def map(self, change: Callable[[T], U]) -> "TracedCall[U]":
-        """Return the same call with `change` applied to its decoded reply."""
-        decode = self.decode
-        return TracedCall(
-            self.script,
-            self.args,
-            lambda reply: change(decode(reply)),
-            self.request,
-            span=self.span,
-        )
 
 
 def pack(value: Mapping[str, Any] | Sequence[Any]) -> bytes:

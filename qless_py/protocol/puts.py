@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from qless_py.errors import BadArgumentError, WrongStateError
 from qless_py.protocol import arguments, http_requests, instrumentation
-from qless_py.protocol.call import Arg, Call, CallSpan, TracedCall, pack, unpack
+from qless_py.protocol.call import Call, CallSpan, pack, unpack
 from qless_py.protocol.codec import Codec, JsonCodec
 from qless_py.protocol.codec import encode as codec_bytes
 from qless_py.protocol.job_state import JobState
@@ -55,7 +55,7 @@ def put(
     if instrumentation.current is not None:
         span = instrumentation.current.send(name, [job], bulk=False)
     args = (name, job.jid, job.klass, job.data, pack(job.options))
-    return Call("put", args, _jid) if span is None else TracedCall("put", args, _jid, span=span)
+    return Call("put", args, _jid, span=span)
 
 
 def put_http(settings: Settings, queue: str, url: Any, options: Mapping[str, Any]) -> Call[str]:
@@ -123,10 +123,7 @@ def in_calls(
 def _put_many(
     queue: str, maps: Sequence[Mapping[str, Any]], data: Sequence[bytes], span: CallSpan | None
 ) -> Call[list[str]]:
-    args: tuple[Arg, ...] = (queue, pack(maps), *data)
-    if span is not None:
-        return TracedCall("put_many", args, _jids, span=span)
-    return Call("put_many", args, _jids)
+    return Call("put_many", (queue, pack(maps), *data), _jids, span=span)
 
 
 def add_note_of_put(error: BaseException, done: int) -> None:
@@ -144,10 +141,7 @@ def put_encoded(  # noqa: PLR0913, PLR0917 - the arguments of the script
     span: CallSpan | None = None,
 ) -> Call[PutReply]:
     """Put a job that is encoded already; the options are those of the script, times in ms."""
-    args = (queue, jid, klass, data, pack(options))
-    if span is not None:
-        return TracedCall("put", args, _put_reply, span=span)
-    return Call("put", args, _put_reply)
+    return Call("put", (queue, jid, klass, data, pack(options)), _put_reply, span=span)
 
 
 def put_many_encoded(
@@ -157,10 +151,7 @@ def put_many_encoded(
     span: CallSpan | None = None,
 ) -> Call[list[PutReply]]:
     """Put up to 100 encoded jobs, all or none; each map has jid, klass and the options of a put."""
-    args: tuple[Arg, ...] = (queue, pack(jobs), *data)
-    if span is not None:
-        return TracedCall("put_many", args, _put_replies, span=span)
-    return Call("put_many", args, _put_replies)
+    return Call("put_many", (queue, pack(jobs), *data), _put_replies, span=span)
 
 
 def requeue_encoded(

@@ -32,7 +32,7 @@ from qless_py.handlers.context import current_job
 from qless_py.handlers.outcomes import Outcome, deciding
 from qless_py.protocol import Call, instrumentation
 from qless_py.protocol.arguments import MAX_PER_CALL
-from qless_py.protocol.call import CallSpan, TracedCall
+from qless_py.protocol.call import CallSpan
 from qless_py.protocol.records import EncodedJob
 from qless_py.tracing import Tracing, setup
 from qless_py.tracing.attributes import (
@@ -266,7 +266,7 @@ class Spans:
 
     @_harmless
     def _span_of(self, call: Call[Any]) -> CallSpan | None:
-        if isinstance(call, TracedCall):
+        if call.span is not None:
             return call.span
         # Without a span around it, it would be a trace of its own that leads nowhere.
         if call.script not in _SETTLES or not trace.get_current_span().is_recording():
