@@ -5,9 +5,7 @@
 -- Flags: allow-oom
 
 local check = require("lib.core.check")
-local event_stream = require("lib.core.event_stream")
-local keys = require("lib.core.keys")
-local klasses = require("lib.stats.klasses")
+local options = require("lib.core.options")
 local session = require("lib.core.session")
 
 local now, request, option = unpack(ARGV)
@@ -18,16 +16,6 @@ if earlier_reply then
   return earlier_reply
 end
 
-if option == "event-stream" then
-  event_stream.refuse_webhooks()
-end
-
-redis.call("HDEL", keys.meta(), "config:" .. option)
-if option == "event-stream" then
-  event_stream.switch(s, 0)
-elseif option == "klass-stats" then
-  klasses.switch(0)
-end
-session.publish(s, "log", '{"event":"config_unset","option":"' .. option .. '"}')
+options.unset(s, option)
 
 return session.close(s, true)

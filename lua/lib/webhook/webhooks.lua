@@ -3,10 +3,10 @@
 
 local check = require("lib.core.check")
 local errors = require("lib.core.errors")
-local event_stream = require("lib.core.event_stream")
 local events = require("lib.core.events")
 local keys = require("lib.core.keys")
 local limits = require("lib.core.limits")
+local options = require("lib.core.options")
 local session = require("lib.core.session")
 local stored = require("lib.core.stored")
 
@@ -91,10 +91,7 @@ end
 -- What the first webhook needs: a stream, and a position behind the events that it holds.
 local function begin(s)
   if not s.stream_limit then
-    redis.call("HSET", keys.meta(), "config:event-stream", webhooks.EVENTS)
-    event_stream.switch(s, tonumber(webhooks.EVENTS))
-    session.publish(s, "log", '{"event":"config_set","option":"event-stream","value":"'
-      .. webhooks.EVENTS .. '"}')
+    options.set(s, "event-stream", webhooks.EVENTS)
   end
   if redis.call("HLEN", keys.webhooks()) == 0 then
     redis.call("HSET", keys.meta(), "webhooks:position", s.last_event or "0-0")
