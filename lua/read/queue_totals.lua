@@ -7,7 +7,6 @@
 -- Errors: BADARG
 -- Events: none
 
-local check = require("lib.core.check")
 local head = require("lib.queue.head")
 local keys = require("lib.core.keys")
 local limits = require("lib.core.limits")
@@ -15,13 +14,7 @@ local listing = require("lib.queue.listing")
 local session = require("lib.core.session")
 
 local now, offset, count = unpack(ARGV)
-local from = check.integer("offset", offset, 0, 2 ^ 52)
-local size = check.integer("count", count, 0, limits.call)
-local names = size > 0 and redis.call("ZRANGE", keys.queues(), from, from + size - 1) or {}
-local fields = {}
-for i, queue in ipairs(names) do
-  fields[i] = "paused:" .. queue
-end
+local names, fields = listing.known(offset, count, limits.call)
 local s = session.read(now, unpack(fields))
 
 -- A cron job without known ticks has no instant, and is not overdue.

@@ -192,6 +192,18 @@ function listing.page(s, state, queue, from, size)
   return states[state](s, queue, from, size)
 end
 
+-- A page of the known queues, in the order in which they became known, and for each the field of
+-- meta that `counts` needs.
+function listing.known(offset, count, most)
+  local from = check.integer("offset", offset, 0, 2 ^ 52)
+  local names = by_rank(keys.queues(), from, check.integer("count", count, 0, most))
+  local fields = {}
+  for i, queue in ipairs(names) do
+    fields[i] = "paused:" .. queue
+  end
+  return names, fields
+end
+
 function listing.counts(s, queue, packed_pause)
   local depth, stopped = 0, 0
   for _, key in ipairs(ready_keys(queue)) do
