@@ -21,12 +21,16 @@ TOTALS: Final = ("since", "put", "popped", "completed", "failed", "retried", "st
                  "ticks", "tick_late", "last_late", "wait", "run")  # fmt: skip
 SAMPLE: Final = 3  # number, mean, sum of squared deviations
 HISTOGRAMS: Final = ("wait_buckets", "run_buckets")
-TOKEN: Final[Mapping[str, type]] = MappingProxyType(
+Fields = Mapping[str, type | tuple[str, ...]]
+"""The fields that a record must have, each with its type or the values it may have."""
+TOKEN: Final[Fields] = MappingProxyType(
     {"name": str, "digest": str, "scopes": list, "created_at": int}
 )
 _TOKEN_ID: Final = re.compile(r"[a-z0-9]{1,32}")
 _FINITE: Final = re.compile(rb"\d+(\.\d+)?(e[+-]?\d+)?")
-WEBHOOK: Final = MappingProxyType({"url": str, "keys": list, "since": str})
+WEBHOOK: Final[Fields] = MappingProxyType(
+    {"url": str, "keys": list, "since": str, "state": ("enabled", "disabled")}
+)
 QUEUE_TASKS: Final = ("leases", "scheduled", "recurring", "pause")
 TASKS: Final = ("retention", "sweep", "releases", "rewind", "refill")
 
@@ -249,35 +253,38 @@ def request(ns: Namespace, name: str) -> Rule:
 
 def token(ns: Namespace, entry: bytes) -> Rule:
     """Check that an access token can be read and has what a request is checked by."""
-    (value,) = yield [("HGET", ns.key("tokens"), entry)]
-    if value is None:
-        return []
-    shown = ns.shown("tokens")
-    with ns.reading("tokens", "", member=entry):
-        record = records.packed_map(value)
-    wrong = [name for name, kind in TOKEN.items() if not isinstance(record.get(name), kind)]
-    wrong += [] if _TOKEN_ID.fullmatch(text(entry)) else ["id"]
-    if not wrong:
-        return []
-    detail = f"token {text(entry)}: invalid {', '.join(wrong)}"
-    return [Finding("malformed", shown, detail, member=entry)]
+    is_id = _TOKEN_ID.fullmatch(text(entry)) is not None
+    return _record(ns, "tokens", entry, TOKEN, is_id=is_id)
 
 
 def webhook(ns: Namespace, entry: bytes) -> Rule:
     """Check that a webhook can be read and has what a delivery needs."""
-    (value,) = yield [("HGET", ns.key("webhooks"), entry)]
+    return _record(ns, "webhooks", entry, WEBHOOK, is_id=is_name(text(entry)))
+
+
+def _record(
+    ns: Namespace,
+    pattern: str,
+    entry: bytes,
+    fields: Fields,
+    *,
+    is_id: bool,
+) -> Rule:
+    (value,) = yield [("HGET", ns.key(pattern), entry)]
     if value is None:
         return []
-    shown = ns.shown("webhooks")
-    with ns.reading("webhooks", "", member=entry):
+    with ns.reading(pattern, "", member=entry):
         record = records.packed_map(value)
-    wrong = [name for name, kind in WEBHOOK.items() if not isinstance(record.get(name), kind)]
-    wrong += [] if record.get("state") in ("enabled", "disabled") else ["state"]
-    wrong += [] if is_name(text(entry)) else ["id"]
+    wrong = [name for name, wanted in fields.items() if not _fits(record.get(name), wanted)]
+    wrong += [] if is_id else ["id"]
     if not wrong:
         return []
-    detail = f"webhook {text(entry)}: invalid {', '.join(wrong)}"
-    return [Finding("malformed", shown, detail, member=entry)]
+    detail = f"{pattern.removesuffix('s')} {text(entry)}: invalid {', '.join(wrong)}"
+    return [Finding("malformed", ns.shown(pattern), detail, member=entry)]
+
+
+def _fits(value: object, wanted: type | tuple[str, ...]) -> bool:
+    return isinstance(value, wanted) if isinstance(wanted, type) else value in wanted
 
 
 def task(ns: Namespace, entry: bytes) -> Rule:

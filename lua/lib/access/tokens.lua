@@ -16,10 +16,12 @@ tokens.OPTIONS = {
 
 local SCOPES = { put = true, work = true, read = true, operate = true, data = true }
 
-tokens.ID = "^[a-z0-9]+$"
+function tokens.is_id(id)
+  return type(id) == "string" and #id <= 32 and string.find(id, "^[a-z0-9]+$") ~= nil
+end
 
 function tokens.check_id(id)
-  if type(id) ~= "string" or #id > 32 or not string.find(id, tokens.ID) then
+  if not tokens.is_id(id) then
     errors.bad("id is not 1 to 32 lower-case letters and digits")
   end
   return id

@@ -21,8 +21,12 @@ function check.given(what, value)
   return value
 end
 
+function check.is_name(value)
+  return type(value) == "string" and #value <= 128 and string.find(value, NAME) ~= nil
+end
+
 function check.name(what, value)
-  if type(value) ~= "string" or #value > 128 or not string.find(value, NAME) then
+  if not check.is_name(value) then
     errors.bad(what .. " is not a name of 1 to 128 letters, digits and _.:@~+-")
   end
   return value
@@ -167,7 +171,7 @@ function check.plain_names(what, packed)
   local names = check.list(what, unpacked(what, packed), 1, limits.call)
   local seen = {}
   for _, name in ipairs(names) do
-    if type(name) ~= "string" or #name > 128 or not string.find(name, NAME) or seen[name] then
+    if not check.is_name(name) or seen[name] then
       return nil
     end
     seen[name] = true

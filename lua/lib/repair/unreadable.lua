@@ -1,6 +1,7 @@
 -- Repairs what nobody can read: a key is set aside with its bytes, a field or an entry gets a value
 -- that is safe. Each returns false if it left everything as it was.
 
+local check = require("lib.core.check")
 local job_lib = require("lib.job.job")
 local keys = require("lib.core.keys")
 local recurrence = require("lib.recurring.recurrence")
@@ -79,18 +80,21 @@ function unreadable.weight(_, user)
   return redis.call("HDEL", keys.weights(), user) == 1
 end
 
+-- Deletes a field of a hash whose name is no id, or whose value cannot be used.
+local function delete_unusable(key, field, is_id, parse)
+  local packed = redis.call("HGET", key, field)
+  local is_usable = is_id and parse(packed)
+  return packed and not is_usable and redis.call("HDEL", key, field) == 1 or false
+end
+
 -- Nobody can use a token that cannot be read, so it is deleted.
 function unreadable.token(_, id)
-  local packed = redis.call("HGET", keys.tokens(), id)
-  local is_usable = string.find(id, tokens.ID) and tokens.parse(packed)
-  return packed and not is_usable and redis.call("HDEL", keys.tokens(), id) == 1 or false
+  return delete_unusable(keys.tokens(), id, tokens.is_id(id), tokens.parse)
 end
 
 -- A webhook that cannot be read gets nothing, so it is deleted.
 function unreadable.webhook(_, id)
-  local packed = redis.call("HGET", keys.webhooks(), id)
-  local is_usable = #id <= 128 and string.find(id, "^[%w_][%w_.:@~+-]*$") and webhooks.parse(packed)
-  return packed and not is_usable and redis.call("HDEL", keys.webhooks(), id) == 1 or false
+  return delete_unusable(keys.webhooks(), id, check.is_name(id), webhooks.parse)
 end
 
 -- An edge without a policy is one that waits, older than every release.
