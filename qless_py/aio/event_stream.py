@@ -16,7 +16,6 @@ async def read(session: AsyncSession, after: str | None, limit: int, wait: Secon
     deadline = time.monotonic() + arguments.span("wait", wait) / 1000
     page = await session.runner.run(events.read(after, limit))
     while not page.events and (left := deadline - time.monotonic()) > 0:
-        key = f"{{{session.settings.namespace}}}:stream"
-        await session.runner.wait_for_event(key, page.last, min(left, _TURN))
+        await session.runner.wait_for_event(page.last, min(left, _TURN))
         page = await session.runner.run(events.read(page.last, limit))
     return page

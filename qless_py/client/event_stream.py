@@ -17,7 +17,6 @@ def read(session: Session, after: str | None, limit: int, wait: Seconds) -> Even
     deadline = time.monotonic() + arguments.span("wait", wait) / 1000
     page = session.runner.run(events.read(after, limit))
     while not page.events and (left := deadline - time.monotonic()) > 0:
-        key = f"{{{session.settings.namespace}}}:stream"
-        session.runner.wait_for_event(key, page.last, min(left, _TURN))
+        session.runner.wait_for_event(page.last, min(left, _TURN))
         page = session.runner.run(events.read(page.last, limit))
     return page

@@ -48,9 +48,10 @@ class AsyncRunner(RunnerBase[redis.asyncio.Redis]):
         reply = await self._block(wakeup.command(keys, timeout), timeout)
         return None if reply is None else bytes(reply[0])
 
-    async def wait_for_event(self, key: str, after: str, timeout: float) -> bool:  # noqa: ASYNC109 - the server's
-        """Wait until a stream has an entry behind an id; see `Runner.wait_for_event`."""
-        return bool(await self._block(wakeup.stream_command(key, after, timeout), timeout))
+    async def wait_for_event(self, after: str, timeout: float) -> bool:  # noqa: ASYNC109 - the server's
+        """Wait until the stream has an event behind an id; see `Runner.wait_for_event`."""
+        command = wakeup.stream_command(self.namespace, after, timeout)
+        return bool(await self._block(command, timeout))
 
     async def _block(self, command: tuple[str | bytes, ...], seconds: float) -> Any:
         cancellations = CancellationGuard()

@@ -198,12 +198,13 @@ class Runner(RunnerBase[redis.Redis]):
         reply = self._block(wakeup.command(keys, timeout), timeout)
         return None if reply is None else bytes(reply[0])
 
-    def wait_for_event(self, key: str, after: str, timeout: float) -> bool:
-        """Block until a stream has an entry behind an id; returns False after `timeout` seconds.
+    def wait_for_event(self, after: str, timeout: float) -> bool:
+        """Block until the stream has an event behind an id; returns False after `timeout` seconds.
 
         A lost connection is raised.
         """
-        return bool(self._block(wakeup.stream_command(key, after, timeout), timeout))
+        command = wakeup.stream_command(self.namespace, after, timeout)
+        return bool(self._block(command, timeout))
 
     def _block(self, command: tuple[str | bytes, ...], timeout: float) -> Any:
         """Send a blocking command on a connection that is not shared meanwhile."""

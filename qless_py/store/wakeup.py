@@ -18,10 +18,10 @@ def command(keys: Sequence[str | bytes], seconds: float) -> tuple[str | bytes, .
     return ("BZPOPMIN", *keys, f"{max(seconds, _SHORTEST):.3f}")
 
 
-def stream_command(key: str, after: str, seconds: float) -> tuple[str | bytes, ...]:
-    """Return the command that waits until a stream holds an entry behind an id."""
+def stream_command(namespace: str, after: str, seconds: float) -> tuple[str | bytes, ...]:
+    """Return the command that waits until the stream of events holds one behind an id."""
     ms = str(round(1000 * max(seconds, _SHORTEST)))
-    return ("XREAD", "COUNT", "1", "BLOCK", ms, "STREAMS", key, after)
+    return ("XREAD", "COUNT", "1", "BLOCK", ms, "STREAMS", f"{{{namespace}}}:stream", after)
 
 
 class WakeConnection(DedicatedConnection):

@@ -74,8 +74,7 @@ class Dispatcher:
         if not status.webhooks or status.behind:
             self._is_over.wait(_IDLE if not status.webhooks else 0.01)
             return
-        key = f"{{{self._client.namespace}}}:stream"
-        self._client.runner.wait_for_event(key, status.newest, _IDLE)
+        self._client.runner.wait_for_event(status.newest, _IDLE)
 
 
 def _log_failure(error: Exception) -> None:
