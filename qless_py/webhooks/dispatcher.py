@@ -37,23 +37,15 @@ class Dispatcher:
 
     def step(self) -> bool:
         """Dispatch some events; return whether there were any."""
-        status = self._client.webhooks.status()
-        if not status.webhooks or not status.behind:
-            return False
-        position = status.position
-        page = self._client.events.read(position, limit=_LIMIT)
-        deliveries, to, lost = _plan(status, page.events)
-        if to is None:
-            return False
-        self._client.run(webhooks.dispatch(position, to, lost, deliveries))
-        return True
+        return self._dispatch(self._client.webhooks.status())
 
     def run(self) -> None:
         """Dispatch until `stop` is called."""
         while not self._is_over.is_set():
             try:
-                if not self.step():
-                    self._wait()
+                status = self._client.webhooks.status()
+                if not self._dispatch(status):
+                    self._wait(status)
             except Exception as error:  # noqa: BLE001 - the thread must survive
                 # At the end of the process, connections are closed under a call.
                 if not self._is_over.is_set():
@@ -69,8 +61,19 @@ class Dispatcher:
         """End the thread within two seconds; a call that was sent takes effect."""
         self._is_over.set()
 
-    def _wait(self) -> None:
-        status = self._client.webhooks.status()
+    def _dispatch(self, status: WebhookStatus) -> bool:
+        if not status.webhooks or not status.behind:
+            return False
+        position = status.position
+        page = self._client.events.read(position, limit=_LIMIT)
+        deliveries, to, lost = _plan(status, page.events)
+        if to is None:
+            return False
+        self._client.run(webhooks.dispatch(position, to, lost, deliveries))
+        return True
+
+    def _wait(self, status: WebhookStatus) -> None:
+        """Wait for an event behind the newest of the status; it may be there by now."""
         if not status.webhooks or status.behind:
             self._is_over.wait(_IDLE if not status.webhooks else 0.01)
             return
