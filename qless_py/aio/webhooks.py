@@ -136,7 +136,9 @@ class AsyncWebhooks:
     async def test(self, webhook: str) -> str:
         """Put a delivery of the type `webhook.test`, and return its jid."""
         await self.get(webhook)
-        return await self._put(webhooks.trial(webhook, self._session.settings.clock()))
+        delivery = webhooks.trial(webhook, self._session.settings.clock())
+        await self._put(delivery)
+        return delivery.jid
 
     async def deliveries(self, webhook: str, offset: int = 0, count: int = 25) -> JidPage:
         """Return the jids of the deliveries of a webhook that are still kept, oldest first."""
@@ -173,7 +175,7 @@ class AsyncWebhooks:
                 if isinstance(event, Gap):
                     gap = event
                 elif found.wants(event) and not events.is_behind(event.id, until):
-                    put += await self._revive(webhooks.delivery(webhook, event))
+                    put += await self._put(webhooks.delivery(webhook, event))
             if not page.events or not events.is_behind(until, page.last):
                 return put, gap
             after = page.last
@@ -182,10 +184,8 @@ class AsyncWebhooks:
         failed, offset = [], 0
         while True:
             page = await self._session.runner.run(jobs.tagged(webhook.tag, offset, _PAGE))
-            for jid in page.jids:
-                one = await self._session.runner.run(jobs.read(jid))
-                if one is not None and _failed_since(one, since):
-                    failed.append(jid)
+            found = await self._session.runner.run(jobs.read_many(page.jids))
+            failed += [one.jid for one in found if one is not None and _failed_since(one, since)]
             offset += _PAGE
             if offset >= page.total:
                 break
@@ -193,15 +193,11 @@ class AsyncWebhooks:
             await self.redeliver(jid)
         return len(failed)
 
-    async def _revive(self, delivery: Delivery) -> int:
-        options = {**delivery.as_map(), "on_conflict": "ignore", "codec": "json"}
-        fields = {name: options[name] for name in options if name not in ("jid", "klass", "queue")}
-        call = puts.put_encoded(webhooks.QUEUE, delivery.jid, webhooks.KLASS, delivery.data, fields)
-        return int((await self._session.runner.run(call)).created)
-
-    async def _put(self, delivery: Delivery) -> str:
-        await self._revive(delivery)
-        return delivery.jid
+    async def _put(self, delivery: Delivery) -> int:
+        """Put a delivery; returns how many jobs that made, none if it exists."""
+        call = puts.put_many_encoded(webhooks.QUEUE, [delivery.as_map()], [delivery.data])
+        (reply,) = await self._session.runner.run(call)
+        return int(reply.created)
 
 
 def _failed_since(record: Record, since: float) -> bool:
