@@ -12,7 +12,7 @@ from typing import Any
 
 from qless_py.client.session import Session
 from qless_py.errors import JobNotFoundError, WebhookNotFoundError
-from qless_py.protocol import events, jobs, puts, webhooks
+from qless_py.protocol import events, jobs, puts, signing_keys, webhooks
 from qless_py.protocol.events import Gap
 from qless_py.protocol.jobs import JidPage
 from qless_py.protocol.options import Seconds
@@ -53,7 +53,7 @@ class Webhooks:
         turns the event stream on, with 10,000 events. A namespace has at most 100 webhooks.
         """
         webhook = webhooks.check_id(webhooks.new_id() if id is None else id)
-        key = webhooks.new_secret() if secret is None else secret
+        key = signing_keys.new_key() if secret is None else secret
         call = webhooks.add(
             self._session.settings,
             webhook,
@@ -126,7 +126,7 @@ class Webhooks:
         secret: str | None = None,
     ) -> NewWebhook:
         """Replace the key; for `keep` seconds deliveries carry the signatures of both keys."""
-        key = webhooks.new_secret() if secret is None else secret
+        key = signing_keys.new_key() if secret is None else secret
         self._session.runner.run(webhooks.rotate(self._session.settings, webhook, key, keep))
         return NewWebhook(self.get(webhook), key)
 

@@ -1,7 +1,5 @@
 """Webhooks: URLs that get events, the keys that sign for them, and the jobs that deliver them."""
 
-import base64
-import binascii
 import json
 import re
 import secrets
@@ -11,11 +9,12 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from qless_py.errors import BadArgumentError
-from qless_py.protocol import arguments, events, http_urls
+from qless_py.protocol import arguments, events, http_urls, signing_keys
 from qless_py.protocol.call import Call, done, pack, text, unpack_raw
 from qless_py.protocol.events import StoredEvent
 from qless_py.protocol.options import Seconds
 from qless_py.protocol.settings import Settings
+from qless_py.protocol.signing_keys import LEAST, MOST, PREFIX
 
 KLASS: Final = "webhook"
 QUEUE: Final = "webhooks"
@@ -24,8 +23,6 @@ SCHEDULE: Final = (5, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400)
 DISABLE_AFTER: Final = 3 * 86400.0
 KEEP_KEY: Final = 86400.0
 PER_CALL: Final = 100
-_PREFIX: Final = "whsec_"
-_LEAST, _MOST, _NEW = 24, 64, 32  # bytes of a key
 _ID: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,39}")
 _QUEUE_PATTERN: Final = re.compile(r"[A-Za-z0-9_*][A-Za-z0-9_.:@~+*-]{0,127}")
 
@@ -137,21 +134,12 @@ def new_id() -> str:
     return f"wh_{secrets.token_hex(6)}"
 
 
-def new_secret() -> str:
-    """Return a new secret, `whsec_<base64>`."""
-    return _PREFIX + base64.b64encode(secrets.token_bytes(_NEW)).decode()
-
-
 def check_secret(secret: Any) -> str:
     """Return a secret; raises BadArgumentError, which does not show it, if it is none."""
-    encoded = secret.removeprefix(_PREFIX) if isinstance(secret, str) else ""
-    try:
-        size = len(base64.b64decode(encoded, validate=True))
-    except (binascii.Error, ValueError):
-        size = 0
-    if not isinstance(secret, str) or not secret.startswith(_PREFIX) or not _LEAST <= size <= _MOST:
+    size = len(signing_keys.decoded(secret) or b"")
+    if not isinstance(secret, str) or not secret.startswith(PREFIX) or not LEAST <= size <= MOST:
         raise BadArgumentError(
-            f"the secret is not {_PREFIX} and the base64 of {_LEAST} to {_MOST} bytes"
+            f"the secret is not {PREFIX} and the base64 of {LEAST} to {MOST} bytes"
         )
     return secret
 

@@ -8,43 +8,36 @@ HMAC-SHA256 over `id.timestamp.body`; while a key is replaced there is one by ea
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import hmac
 import re
-import secrets
 import time
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from qless_py.errors import BadArgumentError, QlessError
+from qless_py.protocol import signing_keys
+from qless_py.protocol.signing_keys import LEAST, MOST
 
-PREFIX: Final = "whsec_"
 MAX_KEYS: Final = 2
 TOLERANCE: Final = 300.0  # Seconds by which the clocks may differ.
-_LEAST, _MOST, _NEW = 24, 64, 32  # bytes of a key
 _ID: Final = re.compile(r"[\x21-\x2d\x2f-\x7e]{1,256}", re.ASCII)  # Printable, without a dot.
+
+new_key = signing_keys.new_key
 
 
 class InvalidSignatureError(QlessError):
     """The request was not signed with one of the keys, was changed since, or is too old."""
 
 
-def new_key() -> str:
-    """Return a new random key in the form `whsec_<base64>`."""
-    return PREFIX + base64.b64encode(secrets.token_bytes(_NEW)).decode()
-
-
 def key_bytes(key: Any) -> bytes:
     """Return the bytes of a key; raise `BadArgumentError` if it is none. It is never shown."""
-    text = key.removeprefix(PREFIX) if isinstance(key, str) else ""
-    try:
-        found = base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
-        raise BadArgumentError("the signing key is not of the form whsec_<base64>") from None
-    if not _LEAST <= len(found) <= _MOST:
+    found = signing_keys.decoded(key)
+    if found is None:
+        raise BadArgumentError("the signing key is not of the form whsec_<base64>")
+    if not LEAST <= len(found) <= MOST:
         raise BadArgumentError(
-            f"the signing key has {len(found)} bytes, not {_LEAST} to {_MOST}; "
+            f"the signing key has {len(found)} bytes, not {LEAST} to {MOST}; "
             "qless_py.push.signatures.new_key() makes one"
         )
     return found
