@@ -12,7 +12,7 @@ patterns. With more than 5,000 known queues, each pop matches a random sample of
 import re
 import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 from qless_py.errors import BadArgumentError
 from qless_py.protocol import arguments
@@ -161,9 +161,13 @@ def fits(pattern: str, name: str) -> bool:
     return at <= end and name.endswith(last)
 
 
+def is_pattern(value: Any) -> TypeGuard[str]:
+    """Return whether a value is the name of a queue, or a pattern for such names."""
+    return isinstance(value, str) and _PATTERN.fullmatch(value) is not None
+
+
 def _entry(value: Any) -> str:
-    text = value.removeprefix("!") if isinstance(value, str) else ""
-    if _PATTERN.fullmatch(text) is None:
+    if not isinstance(value, str) or not is_pattern(value.removeprefix("!")):
         raise BadArgumentError(
             f"queues holds {value!r}, which is no name, pattern with *, or either behind a !"
         )

@@ -12,7 +12,7 @@ from typing import Any, Final, Literal, get_args
 from qless_py.errors import BadArgumentError
 from qless_py.protocol import arguments
 from qless_py.protocol.call import Call, boolean, mapping, pack, unpack
-from qless_py.protocol.reservers import fits
+from qless_py.protocol.reservers import fits, is_pattern
 
 Scope = Literal["put", "work", "read", "operate", "data"]
 SCOPES: Final = get_args(Scope)
@@ -25,7 +25,6 @@ _ID_BYTES: Final = 8
 _SECRET_BYTES: Final = 24
 _ID: Final = re.compile(r"[a-z0-9]{1,32}")
 _TEXT: Final = re.compile(r"qlt_([a-z0-9]{1,32})_([0-9a-f]{48})")
-_QUEUE_PATTERN: Final = re.compile(r"[A-Za-z0-9_*][A-Za-z0-9_.:@~+*-]{0,127}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +183,7 @@ def _patterns(what: str, values: Any) -> dict[str, list[str]]:
 
 
 def _queue_pattern(what: str, value: Any) -> str:
-    if not isinstance(value, str) or not _QUEUE_PATTERN.fullmatch(value):
+    if not is_pattern(value):
         raise BadArgumentError(f"{what} holds {value!r}, which is no name or pattern with *")
     return value
 

@@ -13,6 +13,7 @@ from qless_py.protocol import arguments, events, http_urls, signing_keys
 from qless_py.protocol.call import Call, done, pack, text, unpack_raw
 from qless_py.protocol.events import StoredEvent
 from qless_py.protocol.options import Seconds
+from qless_py.protocol.reservers import is_pattern
 from qless_py.protocol.settings import Settings
 from qless_py.protocol.signing_keys import LEAST, MOST, PREFIX
 
@@ -24,7 +25,6 @@ DISABLE_AFTER: Final = 3 * 86400.0
 KEEP_KEY: Final = 86400.0
 PER_CALL: Final = 100
 _ID: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,39}")
-_QUEUE_PATTERN: Final = re.compile(r"[A-Za-z0-9_*][A-Za-z0-9_.:@~+*-]{0,127}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,7 +261,7 @@ def checked(options: Mapping[str, Any]) -> dict[str, Any]:
     if options.get("queues") is not None:
         found["queues"] = _listed("queues", options["queues"])
         for one in found["queues"]:
-            if not isinstance(one, str) or not _QUEUE_PATTERN.fullmatch(one):
+            if not is_pattern(one):
                 raise BadArgumentError(f"queues holds {one!r}, which is no name or pattern")
     if options.get("description") is not None:
         found["description"] = arguments.text("description", options["description"], 255)
