@@ -33,7 +33,7 @@ from qless_py.handlers.retry import Backoff, RetryPolicy
 from qless_py.protocol import http_requests, http_urls, throttles
 from qless_py.protocol.http_requests import HttpRequest
 from qless_py.push import errors, signatures
-from qless_py.push.targets import Resolver, Targets, resolve
+from qless_py.push.targets import Resolver, Targets, listed, resolve
 
 if TYPE_CHECKING:
     from qless_py.push.sender import Sender, SendResult
@@ -90,7 +90,7 @@ class HttpRequests:
         signing_keys: str | Iterable[str] | None = None,
         resolver: Resolver = resolve,
     ) -> None:
-        allow, deny = _listed("allow_targets", allow_targets), _listed("deny_targets", deny_targets)
+        allow, deny = listed("allow_targets", allow_targets), listed("deny_targets", deny_targets)
         self._make_targets: Callable[[], Targets] = functools.partial(
             Targets, allow, deny, https_only=https_only, resolver=resolver
         )
@@ -247,9 +247,3 @@ def _described(request: HttpRequest, result: SendResult) -> str:
     body = "".join(one if one.isprintable() else " " for one in text)[:_SHOWN].strip()
     said = f"{request.url.target} answered {result.status} {result.detail[:100]}".strip()
     return f"{said}: {body}" if body else said
-
-
-def _listed(what: str, value: Iterable[str]) -> list[str]:
-    if isinstance(value, str | bytes):
-        raise BadArgumentError(f"{what} must be a list, not {value!r}")
-    return list(value)

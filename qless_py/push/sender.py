@@ -13,7 +13,7 @@ import socket
 import ssl
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal, Self
 
 from qless_py import package
@@ -174,16 +174,7 @@ class Sender:
             result = SendResult("unreachable", _described(error))
         except (aiohttp.ClientError, OSError, ValueError) as error:
             result = SendResult("protocol", f"{url.target}: {_described(error)}")
-        seconds = time.monotonic() - started
-        return SendResult(
-            result.outcome,
-            result.detail,
-            result.status,
-            result.headers,
-            result.body,
-            result.is_cut,
-            seconds,
-        )
+        return replace(result, seconds=time.monotonic() - started)
 
     async def _send(
         self, method: str, url: HttpUrl, headers: Mapping[str, str], body: bytes

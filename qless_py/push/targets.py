@@ -209,8 +209,8 @@ class Targets:
         https_only: bool = False,
         resolver: Resolver = resolve,
     ) -> None:
-        self._allow = [_Rule.of("allow", one) for one in _listed("allow", allow)]
-        self._deny = [_Rule.of("deny", one) for one in _listed("deny", deny)]
+        self._allow = [_Rule.of("allow", one) for one in listed("allow", allow)]
+        self._deny = [_Rule.of("deny", one) for one in listed("deny", deny)]
         self._https_only = https_only
         self._resolver = resolver
         self._ports = {*PORTS, *(rule.port for rule in self._allow if rule.host == "*")}
@@ -333,7 +333,8 @@ def _unmapped(address: Address) -> Address:
     return getattr(address, "ipv4_mapped", None) or address
 
 
-def _listed(what: str, value: Iterable[str]) -> list[str]:
+def listed(what: str, value: Iterable[str]) -> list[str]:
+    """Return the entries of a list; text, which would be a list of letters, is refused."""
     if isinstance(value, str | bytes):
         raise BadArgumentError(f"{what} must be a list, not {value!r}")
     return list(value)
