@@ -149,7 +149,7 @@ def _page(after: str, reply: Mapping[str, Any]) -> EventPage:
         found.append(parse(str(identity), text))
         before = str(identity)
     if not reply["events"] and after not in ("0", newest) and not _is_time(after):
-        lost = _number(newest) - _number(after)
+        lost = number(newest) - number(after)
         found.append(Gap(newest, after, lost if lost > 0 else None))
         before = newest
     return EventPage(tuple(found), before)
@@ -157,20 +157,21 @@ def _page(after: str, reply: Mapping[str, Any]) -> EventPage:
 
 def _gap(before: str, following: str) -> Gap | None:
     """Return what is missing between two ids that were read one after the other."""
-    missing = _number(following) - _number(before) - 1
+    missing = number(following) - number(before) - 1
     if before == "0" or _is_time(before) or missing == 0:
         return None
-    ahead = f"{following.partition('-')[0]}-{max(0, _number(following) - 1)}"
+    ahead = f"{following.partition('-')[0]}-{max(0, number(following) - 1)}"
     return Gap(ahead, before, missing if missing > 0 else None)
 
 
-def _number(identity: str) -> int:
+def number(identity: str) -> int:
+    """Return the number of an event, the part of its id that each event raises by one."""
     return int(identity.partition("-")[2] or 0)
 
 
 def _is_time(identity: str) -> bool:
     """Return whether a position was made by `at`, so that it names no event."""
-    return _number(identity) == 10**16 - 1
+    return number(identity) == 10**16 - 1
 
 
 def time_of(identity: str) -> float:
@@ -180,7 +181,7 @@ def time_of(identity: str) -> float:
 
 def is_behind(identity: str, other: str) -> bool:
     """Return whether an id is newer than another."""
-    return _number(identity) > _number(other)
+    return number(identity) > number(other)
 
 
 def parse(identity: str, text: Any) -> StoredEvent:
@@ -202,9 +203,8 @@ def check_types(what: str, patterns: Iterable[str]) -> list[str]:
     """Return patterns of event types (`job.failed`, `job.*`); each must fit one at least."""
     chosen = list(patterns)
     for pattern in chosen:
-        if not any(
-            fnmatch.fnmatchcase(one, arguments.line(what, pattern)) for one in TYPES.values()
-        ):
+        arguments.line(what, pattern)
+        if not any(fnmatch.fnmatchcase(one, pattern) for one in TYPES.values()):
             near = arguments.nearest(pattern, TYPES.values())
             hint = f"; did you mean {near}?" if near else f" ({', '.join(TYPES.values())})"
             raise BadArgumentError(f"{what}: no event has the type {pattern!r}{hint}")

@@ -74,7 +74,7 @@ class Webhook:
     @property
     def tag(self) -> str:
         """The tag of its deliveries."""
-        return f"webhook:{self.id}"
+        return tag_of(self.id)
 
     def wants(self, event: StoredEvent) -> bool:
         """Return whether the event is for this webhook. Events of deliveries never are."""
@@ -126,7 +126,12 @@ class WebhookStatus:
     @property
     def behind(self) -> int:
         """The number of events that are still to be dispatched."""
-        return max(0, int(self.newest.partition("-")[2]) - int(self.position.partition("-")[2]))
+        return max(0, events.number(self.newest) - events.number(self.position))
+
+
+def tag_of(webhook: str) -> str:
+    """Return the tag of the deliveries of a webhook."""
+    return f"webhook:{webhook}"
 
 
 def new_id() -> str:
@@ -215,7 +220,7 @@ class Delivery:
             "klass": KLASS,
             "queue": QUEUE,
             "retries": len(SCHEDULE),
-            "tags": [f"webhook:{self.webhook}"],
+            "tags": [tag_of(self.webhook)],
             "on_conflict": "ignore",
         }
 
