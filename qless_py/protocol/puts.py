@@ -33,7 +33,8 @@ def _put_reply(reply: bytes | None) -> PutReply:
     return put_reply(unpack(reply))
 
 
-def _put_replies(reply: bytes | None) -> list[PutReply]:
+def put_replies(reply: bytes | None) -> list[PutReply]:
+    """Read the reply of a script that puts several jobs."""
     return [put_reply(pair) for pair in unpack(reply)]
 
 
@@ -151,7 +152,7 @@ def put_many_encoded(
     span: CallSpan | None = None,
 ) -> Call[list[PutReply]]:
     """Put up to 100 encoded jobs, all or none; each map has jid, klass and the options of a put."""
-    return Call("put_many", (queue, pack(jobs), *data), _put_replies, span=span)
+    return Call("put_many", (queue, pack(jobs), *data), put_replies, span=span)
 
 
 def requeue_encoded(

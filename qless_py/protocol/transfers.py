@@ -18,11 +18,7 @@ def restore(
 
     Results follow the data of the jobs, and each job with a result has its position.
     """
-    return Call("restore", (remember, pack(jobs), *data), _replies)
-
-
-def _replies(reply: bytes | None) -> list[PutReply]:
-    return [puts.put_reply(pair) for pair in unpack(reply)]
+    return Call("restore", (remember, pack(jobs), *data), puts.put_replies)
 
 
 def parents(jids: Sequence[str]) -> Call[list[Edges | None]]:
