@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -32,11 +32,8 @@ class Preview:
     @property
     def jobs(self) -> str:
         """The jobs that would be changed, such as "at least 20 jobs"."""
-        return plural(self.changed, "job") if self.is_all else f"at least {self._changed}"
-
-    @property
-    def _changed(self) -> str:
-        return plural(self.changed, "job")
+        changed = plural(self.changed, "job")
+        return changed if self.is_all else f"at least {changed}"
 
     @property
     def refusals(self) -> str:
@@ -74,15 +71,11 @@ def of_search(session: Session, action: Action, search: str) -> Preview:
     return Preview(len(found) - sum(refused.values()), refused, is_all=cursor is None)
 
 
-def _refusals(action: Action, jobs: Iterable[Job]) -> Counter[str]:
+def _refusals(action: Action, jobs: Sequence[Job]) -> Counter[str]:
     """Count the jobs that the store would refuse, by the reason."""
-    reasons: dict[str, str] = {}
-    every = list(jobs)
-    for job in every:
-        if not action.accepts(job):
-            reasons[job.jid] = job.state
+    reasons = {job.jid: job.state for job in jobs if not action.accepts(job)}
     if action.name == "cancel":
-        reasons |= dict.fromkeys(_held(every, reasons), _HELD)
+        reasons |= dict.fromkeys(_held(jobs, reasons), _HELD)
     return Counter(sorted(reasons.values()))
 
 
