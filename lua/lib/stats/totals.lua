@@ -16,7 +16,7 @@ local function sum_of(sample)
   return sample and math.floor(sample[1] * sample[2] + 0.5) or 0
 end
 
-local MAPS = { "wait_buckets", "run_buckets" }
+local MAPS = { wait_buckets = true, run_buckets = true }
 
 local function are_numbers(values)
   for _, value in pairs(values) do
@@ -27,23 +27,21 @@ local function are_numbers(values)
   return true
 end
 
+local function is_sound(total)
+  for field, value in pairs(total) do
+    local is_wanted = type(value) == (MAPS[field] and "table" or "number")
+    if not is_wanted or (MAPS[field] and not are_numbers(value)) then
+      return false
+    end
+  end
+  return true
+end
+
 -- What is stored, or nil. A value of another form is set aside, and counting begins again.
 local function load(queue)
   local key = keys.totals(queue)
   local total = stored.get(key)
-  if not total then
-    return nil
-  end
-  local maps = {}
-  for _, map in ipairs(MAPS) do
-    maps[map], total[map] = total[map] or {}, nil
-  end
-  local is_sound = are_numbers(total)
-  for _, map in ipairs(MAPS) do
-    is_sound = is_sound and type(maps[map]) == "table" and are_numbers(maps[map])
-    total[map] = maps[map]
-  end
-  if not is_sound then
+  if total and not is_sound(total) then
     redis.quarantine(key)
     return nil
   end
