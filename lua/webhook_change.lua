@@ -1,5 +1,5 @@
 -- webhook_change(now, request, id, options) -> true
--- Changes the given options of a webhook, and: key and codec (a new key; the present one counts for
+-- Changes the given options of a webhook, and: key and codec (a new key; the present one signs for
 -- keep ms more), state (enabled, without failures so far, or disabled) and its reason.
 -- Errors: BADARG NOWEBHOOK
 -- Events: webhook_changed webhook_disabled

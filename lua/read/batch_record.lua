@@ -1,5 +1,5 @@
 -- batch_record(now, batch) -> {fields, data} or false
--- Shows a batch as it is stored, for an export: the fields of its record as text, its call-backs
+-- Shows a batch as it is stored, for an export: the fields of its record as text, its callbacks
 -- packed, and the data that it remembers, if any.
 -- Errors: BADARG
 -- Events: none

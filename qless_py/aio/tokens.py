@@ -50,8 +50,8 @@ class AsyncTokens:
         """Create a token; its secret is in the answer's `text` and cannot be read again.
 
         `queues` and `klasses` are up to 20 patterns in which `*` matches any characters; `None`
-        allows all, except the klass `http`, which must be named. `expires` is a duration or a
-        datetime. A namespace has at most 1,000 tokens.
+        allows all, except the klasses `http` and `webhook`, which must be named. `expires` is a
+        duration or a datetime. A namespace has at most 1,000 tokens.
         """
         options = {
             "queues": queues,

@@ -105,9 +105,9 @@ class AsyncWebhooks:
         return await self.get(webhook)
 
     async def enable(self, webhook: str) -> Webhook:
-        """Enable a webhook: it gets events from now on, and counts no failures so far.
+        """Enable a webhook: it gets events from now on, and starts without failures.
 
-        `replay` gets it what happened meanwhile.
+        `replay` delivers what happened meanwhile.
         """
         await self._session.runner.run(webhooks.enable(webhook))
         return await self.get(webhook)

@@ -106,9 +106,9 @@ class Webhooks:
         return self.get(webhook)
 
     def enable(self, webhook: str) -> Webhook:
-        """Enable a webhook: it gets events from now on, and counts no failures so far.
+        """Enable a webhook: it gets events from now on, and starts without failures.
 
-        `replay` gets it what happened meanwhile.
+        `replay` delivers what happened meanwhile.
         """
         self._session.runner.run(webhooks.enable(webhook))
         return self.get(webhook)

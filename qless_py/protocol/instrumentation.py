@@ -22,7 +22,7 @@ class Instrumentation(Protocol):
         """
 
     def create(self, queue: str, jobs: Sequence[EncodedJob]) -> None:
-        """Record that jobs were made that are put later, and give them the context of that."""
+        """Record the creation of jobs that are put later, and give them the context of its span."""
 
     def sending(self, calls: Sequence[Call[Any]]) -> AbstractContextManager[list[Any]]:
         """Follow calls that are sent; the block adds their results to the list, errors as well."""

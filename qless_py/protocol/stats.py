@@ -134,7 +134,7 @@ def _totals(row: Mapping[str, Any]) -> QueueTotals:
 
 
 def klasses() -> Call[dict[str, KlassTotals]]:
-    """Read the counters of klasses, without the option `klass-stats` of none."""
+    """Read the counters of klasses; there are none without the option `klass-stats`."""
 
     def decode(reply: bytes | None) -> dict[str, KlassTotals]:
         pairs = list(unpack(reply) or ())

@@ -59,7 +59,7 @@ class Token:
     def allows_klass(self, klass: str) -> bool:
         """Return whether a klass matches one of the token's patterns, or it has none.
 
-        The klass `http` must be named in full: a job of it makes a worker call any URL.
+        The klasses in `EXPLICIT_KLASSES` must be named in full.
         """
         if klass in EXPLICIT_KLASSES:
             return klass in self.klasses

@@ -29,7 +29,7 @@ _ID: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,39}")
 
 @dataclass(frozen=True, slots=True)
 class StoredKey:
-    """A key as the store has it: written by a codec. `until` is when it stops to count."""
+    """A key as the store has it: written by a codec. It signs until `until`, if that is set."""
 
     data: bytes = field(repr=False)
     codec: str
@@ -62,7 +62,7 @@ class Webhook:
     last_status: int | None = None
     last_success_at: float | None = None
     last_failure_at: float | None = None
-    # The events behind this one are its own.
+    # The id of the event after which it gets events.
     since: str = "0-0"
     keys: tuple[StoredKey, ...] = field(default=(), repr=False)
 
@@ -161,7 +161,7 @@ def change(webhook: str, **options: Any) -> Call[None]:
 
 
 def enable(webhook: str) -> Call[None]:
-    """Enable a webhook, with no failures so far."""
+    """Enable a webhook, which then starts without failures."""
     return Call("webhook_change", (check_id(webhook), pack({"state": "enabled"})), done)
 
 

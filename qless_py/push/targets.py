@@ -126,7 +126,10 @@ async def resolve(host: str, port: int) -> list[str]:
 
 @functools.lru_cache(maxsize=1)
 def _threads(_process: int) -> ThreadPoolExecutor:
-    """Return threads for this process; the few that a loop has a dead name server would fill."""
+    """Return the threads of this process for look-ups.
+
+    A name server that does not answer would occupy the few threads of an event loop.
+    """
     return ThreadPoolExecutor(_LOOK_UPS, thread_name_prefix="resolve")
 
 

@@ -2,9 +2,9 @@
 
 | the answer | the delivery | the webhook |
 |---|---|---|
-| 2xx | completes | counts no failures any more |
+| 2xx | completes | is no longer failing |
 | 410 | fails at once | is disabled |
-| anything else, or none | runs again by the schedule of Standard Webhooks | fails since then |
+| anything else, or none | runs again by the schedule of Standard Webhooks | is failing |
 
 `Retry-After` postpones the next attempt. A webhook is disabled after it has failed for three days.
 """

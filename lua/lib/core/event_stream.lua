@@ -10,7 +10,8 @@ local keys = require("lib.core.keys")
 
 local event_stream = {}
 
--- The number that `count` events after the newest one have, and no less than the time of that.
+-- The id of the event that comes `count` after the newest one. Its time is never earlier than that
+-- of the newest one, even if the clock was set back.
 local function next_id(s, count)
   local ms, number = string.match(s.last_event or "", "^(%d+)-(%d+)$")
   local at = math.max(s.now, tonumber(ms) or 0)

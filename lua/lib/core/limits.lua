@@ -53,9 +53,9 @@ return {
   -- which the time of its last use is not written again
   tokens = 1000,
   patterns = 20,
+  use = 60000,
   -- webhooks of a namespace
   webhooks = 100,
-  use = 60000,
   -- throttles of one job
   throttles = 8,
   -- queues in which one call opens a throttle, and open throttles that one pop looks at

@@ -230,8 +230,8 @@ local function write_meta(s)
   redis.call("ZADD", keys.due(), "NX", s.now + 60000, "sweep")
 end
 
--- What is left of the list of releases needs a pop, whatever the queues of that: the releases
--- carried out so far may have woken no worker.
+-- Wakes a worker of any queue for the releases that are left: those that were carried out may have
+-- woken none, and every pop carries out some.
 local function wake_for_releases()
   if redis.call("EXISTS", keys.releases()) == 1 then
     require("lib.queue.idle_workers").wake()

@@ -44,7 +44,7 @@ local function check_url(url)
   end
 end
 
--- Checks the options that are given; a missing url or key counts as right.
+-- Checks the options that are given; a missing url or key is accepted.
 function webhooks.check(given)
   check_url(given.url or "-")
   check_key(given)
@@ -115,7 +115,7 @@ function webhooks.add(s, id, given)
   publish(s, "webhook_added", id)
 end
 
--- Puts a new key in front of the present one, which counts for `keep` ms more.
+-- Puts a new key in front of the present one, which signs for `keep` ms more.
 local function rotate(s, record, given)
   local present = record.keys[1]
   record.keys = { { key = given.key, codec = given.codec, at = s.now } }
