@@ -12,8 +12,7 @@ import logging
 import os
 import queue
 import threading
-from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator
 from typing import Final
 
 from redis.exceptions import RedisError
@@ -21,7 +20,7 @@ from redis.exceptions import RedisError
 from qless_py.client.client import Client
 from qless_py.errors import QlessError
 from qless_py.protocol import events
-from qless_py.protocol.events import Gap, StoredEvent
+from qless_py.protocol.events import EventsRead, Gap
 
 logger = logging.getLogger(__name__)
 
@@ -29,11 +28,10 @@ QUEUED: Final = 1000  # Events that wait for one stream.
 _PAGE: Final = 500
 _TURN: Final = 2.0  # Seconds of one wait of the reader.
 _PAUSE: Final = 1.0  # Seconds after the store did not respond.
-# Seconds in which events gather before they are read and sent together: with many streams, what
-# each of them costs is per turn, not per event.
-_GATHER: Final = 0.1
-
-Found = StoredEvent | Gap
+# Events gather for this many seconds per stream, within a limit, before they are read and sent
+# together: what a stream costs is per turn, not per event.
+_GATHER: Final = 0.005
+_LONGEST_GATHER: Final = 0.25
 
 
 class EventSubscription:
@@ -42,8 +40,7 @@ class EventSubscription:
     def __init__(self, fanout: EventFanout, after: str) -> None:
         self._fanout = fanout
         self._after = after
-        self._ready: deque[Found] = deque()  # Taken, and not returned yet.
-        self._live: queue.SimpleQueue[Sequence[Found]] = queue.SimpleQueue()
+        self._live: queue.SimpleQueue[EventsRead] = queue.SimpleQueue()
         self._waiting = 0  # Events in that queue, whose pages come from another thread.
         self._lock = threading.Lock()
         self.is_live = False
@@ -54,24 +51,19 @@ class EventSubscription:
         """The id behind which the next event comes."""
         return self._after
 
-    def get(self, timeout: float) -> Found | None:
-        """Return the next event, or None after `timeout` seconds.
+    def take(self, timeout: float) -> EventsRead:
+        """Return the next events, or none after `timeout` seconds.
 
-        Raises `EventStreamOffError` if the stream is off, and an error of redis-py while the store
-        does not respond to a stream that is catching up.
+        Streams that are up to date get the same page, the same object. Raises
+        `EventStreamOffError` if the stream is off, and an error of redis-py while the store does
+        not respond to a stream that is catching up.
         """
-        if not self._ready:
-            if self.is_live:
-                self._take_live(timeout)
-            else:
-                self._catch_up()
-        if not self._ready:
-            return None
-        found = self._ready.popleft()
-        self._after = found.id
-        return found
+        page = self._take_live(timeout) if self.is_live else self._catch_up()
+        if page:
+            self._after = page[-1].id
+        return page
 
-    def offer(self, page: Sequence[Found]) -> bool:
+    def offer(self, page: EventsRead) -> bool:
         """Hand over new events; return whether this stream is fast enough."""
         with self._lock:
             if self._waiting + len(page) > QUEUED:
@@ -85,8 +77,8 @@ class EventSubscription:
         self._is_ended.set()
         self._live.put(())  # Wakes it.
 
-    def _take_live(self, timeout: float) -> None:
-        page: Sequence[Found] = ()
+    def _take_live(self, timeout: float) -> EventsRead:
+        page: EventsRead = ()
         if not self._is_ended.is_set():
             with contextlib.suppress(queue.Empty):
                 page = self._live.get(timeout=timeout)
@@ -97,17 +89,17 @@ class EventSubscription:
             self._waiting = 0
             self.is_live = False
             self._is_ended.clear()
+        if not page or isinstance(page[0], Gap) or events.is_behind(page[0].id, self._after):
+            return page
         # The first ones may have come while this stream was catching up.
-        self._ready.extend(
-            one for one in page if isinstance(one, Gap) or events.is_behind(one.id, self._after)
-        )
+        return tuple(one for one in page if events.is_behind(one.id, self._after))
 
-    def _catch_up(self) -> None:
+    def _catch_up(self) -> EventsRead:
         page = self._fanout.client.events.read(self._after, limit=_PAGE)
-        self._ready.extend(page.events)
         if not page.events:
             self._after = page.last
             self.is_live = self._fanout.join(self)
+        return page.events
 
 
 class EventFanout:
@@ -116,7 +108,8 @@ class EventFanout:
     def __init__(self, client: Client, most: int) -> None:
         self.client = client
         self._most = most
-        self.written: dict[tuple[str, bool], str] = {}
+        # What streams have in common: the text of a page for a filter, by whatever names both.
+        self.texts: dict[Hashable, bytes] = {}
         self._lock = threading.Lock()
         self._begin()
 
@@ -194,7 +187,7 @@ class EventFanout:
                 pause.wait(_PAUSE)
                 continue
             self._hand_out(position, page)
-            pause.wait(_GATHER)
+            pause.wait(min(_LONGEST_GATHER, _GATHER * len(self._live)))
 
     def _hand_out(self, position: str, page: events.EventPage) -> None:
         with self._lock:

@@ -17,6 +17,7 @@ from werkzeug.serving import make_server
 from qless_py import Client, Token
 from qless_py.http import HttpConfig, callers, create_api
 from qless_py.http.event_fanout import EventFanout
+from qless_py.protocol.events import StoredEvent
 from tests import servers
 from tests.eventually import eventually
 from tests.http.conftest import Api
@@ -237,7 +238,7 @@ def test_a_reader_that_is_too_slow_catches_up_from_the_store(
     fanout = EventFanout(client, 2)
     with fanout.subscribed(client.events.read().last) as slow:
         while not slow.is_live:
-            slow.get(0.01)
+            slow.take(0.01)
         jids = [f"j{number}" for number in range(50)]
         for jid in jids:
             client.queues["q"].put("K", {}, jid=jid)
@@ -245,8 +246,7 @@ def test_a_reader_that_is_too_slow_catches_up_from_the_store(
         found: list[str] = []
         end = time.monotonic() + 20
         while len(found) < 50 and time.monotonic() < end:
-            event = slow.get(0.1)
-            found += [event.jid] if event is not None and hasattr(event, "jid") else []
+            found += [event.jid for event in slow.take(0.1) if isinstance(event, StoredEvent)]
         assert found == jids
         assert fanout.streams == 1
     assert fanout.streams == 0

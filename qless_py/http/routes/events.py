@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import functools
 import itertools
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
@@ -19,12 +19,13 @@ from qless_py.errors import BadArgumentError, QlessError
 from qless_py.http import long_poll
 from qless_py.http.callers import Caller
 from qless_py.http.context import api, caller, client
-from qless_py.http.event_fanout import EventSubscription, Found
+from qless_py.http.event_fanout import EventSubscription
 from qless_py.http.fields import Answer, Model, Name
 from qless_py.http.problems import Problem
 from qless_py.http.route import Routes
 from qless_py.protocol import events
-from qless_py.protocol.events import Gap
+from qless_py.protocol.events import EventsRead, Gap, StoredEvent
+from qless_py.protocol.reservers import fits
 
 routes = Routes("events", "Follow what happens.")
 
@@ -33,14 +34,10 @@ HEARTBEAT: Final = 15.0  # Seconds between comments while nothing happens.
 _RETRY: Final = 3000  # Milliseconds after which a browser connects again.
 _LOOK: Final = 1.0  # Seconds after which a stream notices that its client has left.
 _RETRY_AFTER: Final = 10
-_TOGETHER: Final = 500  # Events of one chunk.
-_KEPT: Final = 5000  # Events whose text is kept for other streams.
-_PATTERNS: Final = 1000  # Pairs of a type and a queue of which a filter knows whether they fit.
+_KEPT: Final = 20  # Pages whose text is kept for other streams.
 _PAGES: Final = 20  # Pages without a wanted event that one request looks through.
 _STREAM: Final = "text/event-stream"
 _ID: Final = r"^(0|[0-9]{1,16}-[0-9]{1,16})$"
-
-Wanted = Callable[[Found], bool]
 
 
 class EventsQuery(Model):
@@ -80,10 +77,67 @@ class EventsAnswer(Answer):
     last: str
 
 
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which events a request gets, and whether what failures say is hidden from its sender."""
+
+    queues: tuple[str, ...]
+    types: tuple[str, ...]
+    jid: str | None
+    worker: str | None
+    # The queues that the sender is limited to; none means any.
+    allowed: tuple[str, ...]
+    hides_messages: bool
+
+    @classmethod
+    def of(cls, query: EventsQuery, sender: Caller) -> Filter:
+        """Return the filter of a request; raises `BadArgumentError` for an unknown type."""
+        queues = query.queues.split(",") if query.queues else []
+        given = query.types.split(",") if query.types else []
+        types = events.check_types("types", [one for one in given if one != events.GAP])
+        return cls(
+            tuple(queues), tuple(types), query.jid, query.worker, sender.queues,
+            hides_messages=not sender.shows_data,
+        )  # fmt: skip
+
+    def wants(self, found: StoredEvent | Gap) -> bool:
+        """Return whether the request gets an event; it gets every gap."""
+        if isinstance(found, Gap):
+            return True
+        return bool(
+            self.jid in (None, found.jid)
+            and self.worker in (None, found.worker)
+            and events.matches(found.type, self.types)
+            and (not (self.queues or self.allowed) or self._wants_queue(found.queue))
+        )
+
+    def _wants_queue(self, queue: str) -> bool:
+        is_allowed = not self.allowed or any(fits(one, queue) for one in self.allowed)
+        return bool(queue) and is_allowed and events.matches(queue, self.queues)
+
+    def shown(self, found: StoredEvent | Gap) -> dict[str, Any]:
+        """Return an event as the request gets it: messages of failures may hold secrets."""
+        made = found.as_dict()
+        if self.hides_messages:
+            made.pop("message", None)
+        return made
+
+    def text(self, page: EventsRead) -> bytes:
+        """Return the events of a page that the request gets, as they are sent."""
+        return "".join(
+            f"id: {one.id}\nevent: {one.type}\ndata: {_compact(self.shown(one))}\n\n"
+            for one in page
+            if self.wants(one)
+        ).encode()
+
+
+_compact = json.JSONEncoder(separators=(",", ":")).encode
+
+
 @routes.get("/events/poll", scope="read", returns=EventsAnswer, problems=("event-stream-off",))
 def poll_events(query: PollQuery) -> Any:
     """Read a page of events, and wait if there is none yet."""
-    wanted = _filter(query, caller())
+    wanted = Filter.of(query, caller())
     with api().may_wait(query.wait) as wait:
         return _page(query, wanted, wait)
 
@@ -101,7 +155,7 @@ def stream_events(query: EventsQuery) -> Any:
     Each has its id, its type as the name of the event, and its JSON as data. The stream ends after
     five minutes; connect again with the last id.
     """
-    wanted = _filter(query, caller())
+    wanted = Filter.of(query, caller())
     after = _position(request.headers.get("Last-Event-ID") or query.after)
     subscription = api().events.open(after)
     if subscription is None:
@@ -110,9 +164,8 @@ def stream_events(query: EventsQuery) -> Any:
         )
     close = partial(api().events.close, subscription)
     has_left = partial(long_poll.has_left, request.environ)
-    hidden = _hidden(caller())
     response = Response(
-        _stream(subscription, wanted, has_left, hidden, api().events.written), mimetype=_STREAM
+        _stream(subscription, wanted, has_left, api().events.texts), mimetype=_STREAM
     )
     # A generator that was never begun does not run its `finally`.
     response.call_on_close(close)
@@ -131,109 +184,53 @@ def _position(given: str | None) -> str:
 
 def _stream(
     subscription: EventSubscription,
-    wanted: Wanted,
+    wanted: Filter,
     has_left: Callable[[], bool],
-    hidden: frozenset[str],
-    written: dict[tuple[str, bool], str],
-) -> Iterator[str]:
-    yield f"retry: {_RETRY}\n\n"
+    texts: dict[Hashable, bytes],
+) -> Iterator[bytes]:
+    yield f"retry: {_RETRY}\n\n".encode()
     end = time.monotonic() + LIFE
     quiet_until = time.monotonic() + HEARTBEAT
     while time.monotonic() < end and not has_left():
         try:
-            text = _come_by_now(subscription, wanted, hidden, written)
+            page = subscription.take(_LOOK)
         except (QlessError, RedisError, OSError):
             return  # The client connects again, and gets a problem that says why.
+        text = _text(texts, wanted, page) if page else b""
         if text:
             yield text
             quiet_until = time.monotonic() + HEARTBEAT
         elif time.monotonic() >= quiet_until:
             # With the position, so that a client that filters begins no earlier than this.
-            yield f": {subscription.position}\n\n"
+            yield f": {subscription.position}\n\n".encode()
             quiet_until = time.monotonic() + HEARTBEAT
 
 
-def _hidden(sender: Caller) -> frozenset[str]:
-    """Return the fields that the caller does not see: what a job failed with may hold secrets."""
-    return frozenset() if sender.shows_data else frozenset({"message"})
-
-
-def _shown(found: Found, hidden: frozenset[str]) -> dict[str, Any]:
-    return {name: value for name, value in found.as_dict().items() if name not in hidden}
-
-
-def _come_by_now(
-    subscription: EventSubscription,
-    wanted: Wanted,
-    hidden: frozenset[str],
-    written: dict[tuple[str, bool], str],
-) -> str:
-    """Wait for an event, and return it with all others that are there, as they are sent."""
-    texts: list[str] = []
-    for number in range(_TOGETHER):
-        found = subscription.get(0 if number else _LOOK)
-        if found is None:
-            break
-        if wanted(found):
-            texts.append(_as_text(found, hidden, written))
-    return "".join(texts)
-
-
-def _as_text(found: Found, hidden: frozenset[str], written: dict[tuple[str, bool], str]) -> str:
-    """Return an event as it is sent; it is written once for all streams that get it."""
-    if isinstance(found, events.Gap):
-        return _written(found, hidden)
-    key = (found.id, bool(hidden))
-    text = written.get(key)
+def _text(texts: dict[Hashable, bytes], wanted: Filter, page: EventsRead) -> bytes:
+    """Return the text of a page; streams with equal filters get it at about the same time."""
+    key = (wanted, page[0].id, page[-1].id, len(page))
+    text = texts.get(key)
     if text is None:
-        if len(written) >= _KEPT:
-            written.clear()
-        text = written[key] = _written(found, hidden)
+        if len(texts) >= _KEPT:
+            texts.clear()
+        text = texts[key] = wanted.text(page)
     return text
 
 
-def _written(found: Found, hidden: frozenset[str]) -> str:
-    data = json.dumps(_shown(found, hidden), separators=(",", ":"))
-    return f"id: {found.id}\nevent: {found.type}\ndata: {data}\n\n"
-
-
-def _page(query: PollQuery, wanted: Wanted, wait: float) -> dict[str, Any]:
+def _page(query: PollQuery, wanted: Filter, wait: float) -> dict[str, Any]:
     """Read pages until one has an event that is wanted, or the time is over.
 
     Without one, the answer says how far it has looked.
     """
     end = time.monotonic() + wait
-    after, hidden = query.after, _hidden(caller())
+    after = query.after
     for number in itertools.count(1):
         left = max(0.0, end - time.monotonic())
         span = min(left, _LOOK)
         page = client().events.read(after, limit=query.limit, wait=span)
-        found = [_shown(one, hidden) for one in page.events if wanted(one)]
+        found = [wanted.shown(one) for one in page.events if wanted.wants(one)]
         is_over = left <= 0 and (len(page.events) < query.limit or number >= _PAGES)
         if found or is_over or long_poll.has_left(request.environ):
             return {"events": found, "last": page.last}
         after = page.last
     raise AssertionError("unreachable")
-
-
-def _filter(query: EventsQuery, sender: Caller) -> Wanted:
-    """Return what decides whether an event is for this request."""
-    queues = query.queues.split(",") if query.queues else []
-    given = query.types.split(",") if query.types else []
-    types = events.check_types("types", [one for one in given if one != events.GAP])
-
-    @functools.lru_cache(_PATTERNS)
-    def fits(kind: str, queue: str) -> bool:
-        if sender.queues and not (queue and sender.may_use(queue)):
-            return False
-        in_queues = not queues or (bool(queue) and events.matches(queue, queues))
-        return in_queues and events.matches(kind, types)
-
-    def wanted(found: Found) -> bool:
-        return isinstance(found, Gap) or (
-            fits(found.type, found.queue)
-            and query.jid in (None, found.jid)
-            and query.worker in (None, found.worker)
-        )
-
-    return wanted
