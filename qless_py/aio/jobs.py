@@ -33,26 +33,30 @@ class AsyncJobs(AsyncJobsBase[AsyncJob | AsyncRecurringJob]):
     @overload
     async def get(self, jid: str, /) -> AsyncJob | None: ...  # type: ignore[overload-overlap]
     @overload
-    async def get(self, *jids: str | Iterable[str]) -> list[AsyncJob | AsyncRecurringJob]: ...
+    async def get(
+        self, *jids: str | Iterable[str], data_limit: int | None = None
+    ) -> list[AsyncJob | AsyncRecurringJob]: ...
 
     async def get(
-        self, *jids: str | Iterable[str]
+        self, *jids: str | Iterable[str], data_limit: int | None = None
     ) -> AsyncJob | list[AsyncJob | AsyncRecurringJob] | None:
         """Read one job, or None if there is none; or several, as a list or one by one.
 
-        Several are returned in that order, recurring jobs too; missing ones are left out.
+        Several are returned in that order, recurring jobs too; missing ones are left out. With a
+        `data_limit`, at most so many bytes of the data, result and progress of each of several jobs
+        are read; an attribute that is longer then raises `UndecodableDataError`.
         """
         if len(jids) == 1 and isinstance(jids[0], str):
             record = await self._session.runner.run(jobs.read(jids[0]))
             return AsyncJob(self._session, record) if isinstance(record, JobRecord) else None
-        return await self._all(jids)
+        return await self._all(jids, data_limit)
 
     async def _all(
-        self, jids: tuple[str | Iterable[str], ...]
+        self, jids: tuple[str | Iterable[str], ...], data_limit: int | None
     ) -> list[AsyncJob | AsyncRecurringJob]:
         found: list[AsyncJob | AsyncRecurringJob] = []
         for names in jobs.in_pages(jids):
-            records = await self._session.runner.run(jobs.read_many(names))
+            records = await self._session.runner.run(jobs.read_many(names, data_limit))
             found += [job for job in map(self._made, records) if job is not None]
         return found
 
@@ -63,13 +67,15 @@ class AsyncJobs(AsyncJobsBase[AsyncJob | AsyncRecurringJob]):
         limit: int = 25,
         cursor: str | None = None,
         budget: int = search.BUDGET,
+        data_limit: int | None = None,
     ) -> SearchPage[AsyncJob]:
         """Find up to `limit` jobs (1 to 100), such as `state:failed queue:mail data.user.id:42`.
 
         At most `budget` jobs are examined; the next call continues from the `cursor` of the page.
-        Raises `SearchError`, which holds the position, for a search that cannot be parsed.
+        `data_limit` is that of `get`. Raises `SearchError`, which holds the position, for a search
+        that cannot be parsed.
         """
-        steps = search.steps(text, limit=limit, cursor=cursor, budget=budget)
+        steps = search.steps(text, limit=limit, cursor=cursor, budget=budget, data_limit=data_limit)
         found = await drive(self._session, steps)
         made = [AsyncJob(self._session, one) for one in found.records]
         return SearchPage(made, found.scanned, found.total, found.skipped, found.cursor)
@@ -79,12 +85,12 @@ class AsyncJobs(AsyncJobsBase[AsyncJob | AsyncRecurringJob]):
         call = jobs.in_state("complete", "", offset, count)
         return self._session.runner.run(call.map(lambda found: found.jids))
 
-    async def tracked(self) -> AsyncTrackedJobs:
-        """Read the tracked jobs."""
+    async def tracked(self, *, data_limit: int | None = None) -> AsyncTrackedJobs:
+        """Read the tracked jobs; `data_limit` is that of `get`."""
         found: list[AsyncJob] = []
         expired: list[str] = []
         while True:
-            call = jobs.tracked(len(found) + len(expired), SMALL_PAGE)
+            call = jobs.tracked(len(found) + len(expired), SMALL_PAGE, data_limit)
             reply = await self._session.runner.run(call)
             found += [AsyncJob(self._session, record) for record in reply.jobs]
             expired += reply.expired
@@ -101,16 +107,27 @@ class AsyncJobs(AsyncJobsBase[AsyncJob | AsyncRecurringJob]):
     @overload
     async def failed(self) -> dict[str, int]: ...
     @overload
-    async def failed(self, group: str, offset: int = 0, count: int = 25) -> AsyncFailedJobs: ...
+    async def failed(
+        self, group: str, offset: int = 0, count: int = 25, *, data_limit: int | None = None
+    ) -> AsyncFailedJobs: ...
 
     async def failed(
-        self, group: str | None = None, offset: int = 0, count: int = 25
+        self,
+        group: str | None = None,
+        offset: int = 0,
+        count: int = 25,
+        *,
+        data_limit: int | None = None,
     ) -> AsyncFailedJobs | dict[str, int]:
-        """Read up to 1,000 jobs of a failure group, newest first; without a group, count all."""
+        """Read up to 1,000 jobs of a failure group, newest first; without a group, count all.
+
+        `data_limit` is that of `get`.
+        """
         if group is None:
             return await self._groups()
         found = await self._session.runner.run(jobs.failed(group, offset, count))
-        made = [job for job in await self._all((found.jids,)) if isinstance(job, AsyncJob)]
+        read = await self._all((found.jids,), data_limit)
+        made = [job for job in read if isinstance(job, AsyncJob)]
         return AsyncFailedJobs(total=found.total, jobs=made)
 
     async def _groups(self) -> dict[str, int]:

@@ -184,7 +184,7 @@ class AsyncWebhooks:
         failed, offset = [], 0
         while True:
             page = await self._session.runner.run(jobs.tagged(webhook.tag, offset, _PAGE))
-            found = await self._session.runner.run(jobs.read_many(page.jids))
+            found = await self._session.runner.run(jobs.read_many(page.jids, 0))
             failed += [one.jid for one in found if one is not None and _failed_since(one, since)]
             offset += _PAGE
             if offset >= page.total:

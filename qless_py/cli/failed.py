@@ -55,7 +55,7 @@ def groups(cli: CliContext) -> None:
 @pass_cli
 def list_jobs(cli: CliContext, group: str, count: int, offset: int) -> None:
     """List the jobs of a group, the newest failure first."""
-    found = cli.client.jobs.failed(group, offset, count)
+    found = cli.client.jobs.failed(group, offset, count, data_limit=None if cli.is_json else 0)
     answer = [serialize.job(one) for one in found["jobs"]]
 
     def show() -> None:

@@ -9,7 +9,7 @@ import click
 from qless_py.cli.base import command, pass_cli
 from qless_py.cli.context import CliContext
 from qless_py.cli.filters import Filters, filter_options
-from qless_py.cli.views import job_table
+from qless_py.cli.views import LISTED_DATA, job_table
 from qless_py.client import serialize
 from qless_py.client.bulk import SLICE
 from qless_py.client.humanize import plural
@@ -56,11 +56,14 @@ def jobs(
     """
     filters = Filters(**given, search=" ".join(search) or None)
     query, left = filters.query(), budget
+    most = None if cli.is_json else LISTED_DATA
     found: list[dict[str, Any]] = []
     try:
         while True:
             limit = min(SLICE, count - len(found))
-            page = cli.client.jobs.search(query, limit=limit, cursor=cursor, budget=left)
+            page = cli.client.jobs.search(
+                query, limit=limit, cursor=cursor, budget=left, data_limit=most
+            )
             found += [serialize.job(one) for one in page.jobs]
             cursor, left = page.cursor, left - page.scanned
             if cursor is None or len(found) >= count or left < 1:

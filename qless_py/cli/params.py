@@ -77,7 +77,7 @@ def _queues(client: Any, _: str) -> list[str]:
 
 def _jids(client: Any, _: str) -> list[str]:
     """List a few jobs of each state: a jid typed by hand is one that was just shown."""
-    found: list[str] = [job.jid for job in client.jobs.tracked()["jobs"]]
+    found: list[str] = [job.jid for job in client.jobs.tracked(data_limit=0)["jobs"]]
     for row in client.queues.counts[:10]:
         jobs = client.queues[row["name"]].jobs
         for state in ("running", "stalled", "waiting", "scheduled", "depends"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from qless_py.cli.base import command, pass_cli
 from qless_py.cli.context import CliContext
-from qless_py.cli.views import job_table
+from qless_py.cli.views import LISTED_DATA, job_table
 from qless_py.client import serialize
 
 
@@ -12,7 +12,7 @@ from qless_py.client import serialize
 @pass_cli
 def tracked(cli: CliContext) -> None:
     """List tracked jobs, and the jids of those that no longer exist."""
-    found = cli.client.jobs.tracked()
+    found = cli.client.jobs.tracked(data_limit=None if cli.is_json else LISTED_DATA)
     jobs = [serialize.job(one) for one in found["jobs"]]
 
     def show() -> None:

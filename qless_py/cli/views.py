@@ -9,6 +9,8 @@ from qless_py.cli.output import Output, brief
 from qless_py.client.humanize import attempts, exact_duration, local_time
 
 _SHOWN_IN_HEAD = ("what", "when", "queue", "worker")
+LISTED_DATA = 4096
+"""The most bytes of the data of each job that a table needs."""
 _RUN_AGAIN = ("retried", "snoozed")
 
 

@@ -201,7 +201,7 @@ def matching(session: Session, search: str) -> Iterator[list[str]]:
     """
     jobs, cursor = Jobs(session), None
     while True:
-        page = jobs.search(search, limit=SLICE, cursor=cursor)
+        page = jobs.search(search, limit=SLICE, cursor=cursor, data_limit=0)
         yield [one.jid for one in page.jobs if not is_operation(one)]
         cursor = page.cursor
         if cursor is None:
@@ -217,7 +217,9 @@ def count(session: Session, search: str, budget: int = 20_000) -> tuple[int, boo
     """Count what a search matches, and return whether `budget` jobs were enough to see all."""
     jobs, found, scanned, cursor = Jobs(session), 0, 0, None
     while scanned < budget:
-        page = jobs.search(search, limit=SLICE, cursor=cursor, budget=budget - scanned)
+        page = jobs.search(
+            search, limit=SLICE, cursor=cursor, budget=budget - scanned, data_limit=0
+        )
         found, scanned, cursor = found + len(page.jobs), scanned + page.scanned, page.cursor
         if cursor is None:
             return found, True

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from qless_py.client.bulk import Operation
 from qless_py.client.explain import Explanation
+from qless_py.client.humanize import size
 from qless_py.client.job import Job
 from qless_py.client.recurring import RecurringJob
 from qless_py.client.schedules import next_words
@@ -31,16 +32,30 @@ def job(one: Job | RecurringJob, *, history: bool = False) -> dict[str, Any]:
     if isinstance(one, RecurringJob):
         return recurring(one)
     shape = {
+        **summary(one),
+        **_data(one),
+        "costs": one.costs,
+        "result": _decoded(one, "result"),
+        "progress": _decoded(one, "progress"),
+        "depends": one.dependencies,
+        "parents": one.parents,
+        "dependents": one.dependents,
+        "codec": one.codec_name,
+    }
+    return {**shape, "history": one.history} if history else shape
+
+
+def summary(one: Job) -> dict[str, Any]:
+    """Return a job as a JSON object without what may be long: its data, result and edges."""
+    return {
         "jid": one.jid,
         "klass": one.klass_name,
         "queue": one.queue_name or None,
         "state": one.state,
-        **_data(one),
         "priority": one.priority,
         "tags": one.tags,
         "user": one.user,
         "throttles": one.throttles,
-        "costs": one.costs,
         "gate": one.gate,
         "soft_limit": one.soft_limit,
         "hard_limit": one.hard_limit,
@@ -60,20 +75,13 @@ def job(one: Job | RecurringJob, *, history: bool = False) -> dict[str, Any]:
         "completed_at": one.completed_at,
         "failed_at": one.failed_at,
         "failure": one.failure or None,
-        "result": _decoded(one, "result"),
-        "progress": _decoded(one, "progress"),
-        "depends": one.dependencies,
-        "parents": one.parents,
-        "dependents": one.dependents,
         "batch": one.batch_name,
         "spawned_from": one.spawned_from,
         "unique_key": one.unique_key,
         "generation": one.generation,
-        "codec": one.codec_name,
         "context": one.context,
         "origins": one.origins,
     }
-    return {**shape, "history": one.history} if history else shape
 
 
 def recurring(one: RecurringJob) -> dict[str, Any]:
@@ -155,6 +163,8 @@ def operation(one: Operation) -> dict[str, Any]:
 
 
 def _data(one: Job | RecurringJob) -> dict[str, Any]:
+    if one.is_cut():
+        return {"data": None, "data_error": f"{size(one.data_size)} of data"}
     try:
         return {"data": shallow(one.data)}
     except UndecodableDataError as error:

@@ -185,7 +185,7 @@ class Webhooks:
         failed, offset = [], 0
         while True:
             page = self._session.runner.run(jobs.tagged(webhook.tag, offset, _PAGE))
-            found = self._session.runner.run(jobs.read_many(page.jids))
+            found = self._session.runner.run(jobs.read_many(page.jids, 0))
             failed += [one.jid for one in found if one is not None and _failed_since(one, since)]
             offset += _PAGE
             if offset >= page.total:

@@ -11,9 +11,9 @@ from qless_py.client.recurring import RecurringJob
 from qless_py.http.context import client, may_see, redactor
 from qless_py.protocol import JobRecord
 
-_LONG: Final = ("data", "result", "progress", "depends", "parents", "dependents", "costs", "codec")
 _HIDDEN_IN: Final = ("data", "result", "progress", "failure", "history", "context")
-_MAX_DATA: Final = 65_536
+DATA_LIMIT: Final = 65_536
+"""The most bytes of data that a list shows of a job."""
 
 
 def job(one: Job | RecurringJob, *, history: bool = False) -> dict[str, Any]:
@@ -35,11 +35,9 @@ def records(found: Iterable[JobRecord]) -> list[dict[str, Any]]:
 
 
 def _listed(one: Job, *, is_full: bool) -> dict[str, Any]:
-    if is_full and len(one.raw) <= _MAX_DATA:
+    if is_full and one.data_size <= DATA_LIMIT:
         return job(one)
-    shape = serialize.job(one)
-    for name in _LONG:
-        shape.pop(name, None)
+    shape = serialize.summary(one)
     failure = shape["failure"]
     if failure:
         message = str(failure.get("message", "")).strip().partition("\n")[0]

@@ -45,4 +45,6 @@ def _goes_on(one: Job, way: str, jobs: dict[str, Job | None]) -> bool:
 
 
 def _read(client: Client, jids: Iterable[str]) -> dict[str, Job]:
-    return {job.jid: job for job in client.jobs.get(list(jids)) if isinstance(job, Job)}
+    return {
+        job.jid: job for job in client.jobs.get(list(jids), data_limit=0) if isinstance(job, Job)
+    }

@@ -124,8 +124,25 @@ class StoredState:
 
     @property
     def raw(self) -> bytes:
-        """The data as stored."""
+        """The data as stored, as far as it was read."""
         return self._record.data
+
+    @property
+    def data_size(self) -> int:
+        """The bytes of the data, read or not."""
+        return self._record.cut.get("data", len(self._record.data))
+
+    def is_cut(self, what: str = "data") -> bool:
+        """Return whether only the beginning of `data`, `result` or `progress` was read."""
+        return what in self._record.cut
+
+    def _refuse_cut(self, what: str) -> None:
+        if self.is_cut(what):
+            length = self._record.cut[what]
+            raise UndecodableDataError(
+                f"{what} of job {self.jid} has {length:,} bytes, of which only the beginning was "
+                "read: read the job by its jid"
+            )
 
     def _decode(self, data: bytes) -> Any:
         return self._settings.codec_named(self.codec_name).decode(data, self.jid)
@@ -133,6 +150,7 @@ class StoredState:
     def _value(self) -> Any:
         """Return the data, decoded at first use: data that nobody reads cannot fail to decode."""
         if not self._is_decoded:
+            self._refuse_cut("data")
             self._data, self._is_decoded = self._decode(self._record.data), True
         return self._data
 
@@ -328,12 +346,31 @@ class JobState(StoredState):
     @property
     def result(self) -> Any:
         """The job's result, or `None`."""
+        self._refuse_cut("result")
         return None if self._record.result is None else self._decode(self._record.result)
 
     @property
     def progress(self) -> Any:
         """The progress the job last reported, or `None`."""
+        self._refuse_cut("progress")
         return None if self._record.progress is None else self._decode(self._record.progress)
+
+    @property
+    def raw_result(self) -> bytes | None:
+        """The result as stored, as far as it was read, or `None`."""
+        return self._record.result
+
+    @property
+    def result_size(self) -> int:
+        """The bytes of the result, read or not; 0 without one."""
+        return self._record.cut.get("result", len(self._record.result or b""))
+
+    @property
+    def times_popped(self) -> int:
+        """How often the job was popped, as far as its history goes back."""
+        if self._record.popped is not None:
+            return self._record.popped
+        return sum(what == "popped" for what, *_ in self._record.history())
 
     def _decode(self, data: bytes) -> Any:
         try:

@@ -33,6 +33,7 @@ MAX_MESSAGE: Final = 65536
 MAX_PAGE: Final = 1000
 SMALL_PAGE: Final = 100
 LATEST: Final = 2**52
+MAX_DATA_LIMIT: Final = 2**31
 MAX_UNFAIL: Final = 1_000_000
 
 
@@ -436,15 +437,21 @@ def existing(record: Record | None, jid: str) -> JobRecord:
     return record
 
 
-def read_many(jids: Sequence[str]) -> Call[list[Record | None]]:
-    """Read up to 100 jobs in the order of their jids; `None` for those that do not exist."""
+def read_many(jids: Sequence[str], data_limit: int | None = None) -> Call[list[Record | None]]:
+    """Read up to 100 jobs in the order of their jids; `None` for those that do not exist.
+
+    With a `data_limit`, at most so many bytes of the data, result and progress of each are read.
+    """
     names = list(jids)
 
     def decode(reply: bytes | None) -> list[Record | None]:
         pairs = zip(unpack_raw(reply), names, strict=True)
         return [records.either(view, jid) for view, jid in pairs]
 
-    return Call("read/jobs", (pack(names),), decode)
+    if data_limit is None:
+        return Call("read/jobs", (pack(names),), decode)
+    most = arguments.whole("data_limit", data_limit, 0, MAX_DATA_LIMIT)
+    return Call("read/rows", (pack(names), most), decode)
 
 
 def results(jids: Sequence[str]) -> Call[list[tuple[str, str, bytes]]]:
@@ -507,9 +514,9 @@ def _groups(reply: bytes | None) -> tuple[int, list[FailureGroup]]:
     return int(value["total"]), rows
 
 
-def tracked(offset: int = 0, count: int = 25) -> Call[TrackedReply]:
-    """Read the tracked jobs."""
-    return Call("read/tracked", (offset, count), _tracked)
+def tracked(offset: int = 0, count: int = 25, data_limit: int | None = None) -> Call[TrackedReply]:
+    """Read the tracked jobs, with a `data_limit` as for `read_many`."""
+    return Call("read/tracked", (offset, count, "" if data_limit is None else data_limit), _tracked)
 
 
 def _tracked(reply: bytes | None) -> TrackedReply:

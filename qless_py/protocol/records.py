@@ -29,7 +29,11 @@ class EncodedJob:
 
 @dataclass(slots=True)
 class JobRecord:
-    """A job as stored: the fields that differ from their defaults, and its data as opaque bytes."""
+    """A job as stored: the fields that differ from their defaults, and its data as opaque bytes.
+
+    In a list, `cut` has the whole lengths of those of data, result and progress of which only the
+    beginning was read, and `popped` says how often the job was popped.
+    """
 
     jid: str
     fields: dict[str, Any]
@@ -42,11 +46,21 @@ class JobRecord:
     dependents: list[str] = field(default_factory=list)
     parents: list[str] = field(default_factory=list)
     older: list[Any] = field(default_factory=list)
+    cut: dict[str, int] = field(default_factory=dict)
+    popped: int | None = None
 
     def history(self) -> list[list[Any]]:
         """Return the history entries that are kept, oldest first."""
         entries: list[list[Any]] = list(self.fields.get("history") or [])
         return entries[:1] + [_entry(one) for one in self.older] + entries[1:]
+
+    def cut_to(self, most: int) -> None:
+        """Keep only the first bytes of data, result and progress."""
+        for name in ("data", "result", "progress"):
+            text = getattr(self, name)
+            if text is not None and len(text) > most:
+                self.cut[name] = len(text)
+                setattr(self, name, text[:most])
 
 
 @dataclass(slots=True)
@@ -57,6 +71,7 @@ class RecurringRecord:
     fields: dict[str, Any]
     data: bytes
     next_at: int | None = None
+    cut: dict[str, int] = field(default_factory=dict)
 
 
 Record = JobRecord | RecurringRecord
@@ -75,6 +90,8 @@ def job(view: Mapping[bytes, Any], jid: str | None = None) -> JobRecord:
         record.dependencies = [one.decode() for one in view.get(b"dependencies", ())]
         record.dependents = [one.decode() for one in view.get(b"dependents", ())]
         record.older = list(view.get(b"history", ()))
+        record.cut = _lengths(view)
+        record.popped = view.get(b"popped")
     return record
 
 
@@ -83,7 +100,7 @@ def recurring(view: Mapping[bytes, Any], jid: str | None = None) -> RecurringRec
     fields, data = _stored(view[b"recurring"])
     slot = view.get(b"next")
     next_at = None if slot is None else int(slot)
-    return RecurringRecord(jid or _jid(view, fields), fields, data, next_at)
+    return RecurringRecord(jid or _jid(view, fields), fields, data, next_at, _lengths(view))
 
 
 def either(view: Mapping[bytes, Any] | None, jid: str | None = None) -> Record | None:
@@ -101,6 +118,10 @@ def jobs(reply: bytes | None) -> list[JobRecord]:
 def _stored(value: bytes) -> tuple[dict[str, Any], bytes]:
     end = _LENGTH_BYTES + int.from_bytes(value[:_LENGTH_BYTES], "big")
     return dict(unpack(value[_LENGTH_BYTES:end]) or {}), value[end:]
+
+
+def _lengths(view: Mapping[bytes, Any]) -> dict[str, int]:
+    return {name.decode(): int(length) for name, length in view.get(b"cut", {}).items()}
 
 
 def _jid(view: Mapping[bytes, Any], fields: Mapping[str, Any]) -> str:

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import redis as redis_py
 
-from qless_py import BadArgumentError, Client, ConfigError, Job, RecurringJob
+from qless_py import BadArgumentError, Client, ConfigError, Job, RecurringJob, UndecodableDataError
+from qless_py.client import serialize
 from qless_py.protocol import jobs, stats
 from tests.client.test_queue import taken
 from tests.conftest import Clock
@@ -81,6 +82,44 @@ def test_jobs_are_read_many_at_once_in_the_order_asked(client: Client) -> None:
     assert isinstance(found[-1], RecurringJob)
     assert [job.jid for job in client.jobs.get("j5", "j4")] == ["j5", "j4"]
     assert client.jobs.get() == []
+
+
+def test_lists_read_no_more_of_long_data_than_asked(client: Client) -> None:
+    queue = client.queues["q"]
+    queue.put("k", {"text": "x" * 5000, "n": 1}, jid="long", tags=["t"])
+    queue.put("k", {"n": 1}, jid="short", tags=["t"])
+    client.track("long")
+
+    listed = [one for one in client.jobs.get(["long", "short"], data_limit=100)
+              if isinstance(one, Job)]  # fmt: skip
+    found = client.jobs.search("tag:t", data_limit=100).jobs
+    by_path = client.jobs.search("data.n:1", data_limit=100).jobs
+    tracked = client.jobs.tracked(data_limit=100)["jobs"]
+
+    for rows in (listed, found, by_path):
+        assert {one.jid: (len(one.raw), one.data_size, one.is_cut()) for one in rows} == {
+            "long": (100, 5017, True), "short": (7, 7, False),
+        }  # fmt: skip
+    assert len(tracked[0].raw) == 100
+    with pytest.raises(UndecodableDataError, match="data of job long has 5,017 bytes"):
+        _ = listed[0].data
+    assert listed[1].data == {"n": 1}
+    assert serialize.job(listed[0])["data_error"] == "4.9 KiB of data"
+    # What was not read is never written back.
+    listed[0].move("other")
+    assert client.job("long").data["n"] == 1
+
+
+def test_lists_read_no_more_of_long_results_than_asked(client: Client) -> None:
+    client.queues["q"].put("k", jid="j")
+    taken(client).complete(result="r" * 5000)
+
+    (listed,) = client.jobs.get(["j"], data_limit=100)
+
+    assert isinstance(listed, Job)
+    assert (listed.result_size, listed.is_cut("result"), listed.times_popped) == (5002, True, 1)
+    with pytest.raises(UndecodableDataError, match="result of job j has 5,002 bytes"):
+        _ = listed.result
 
 
 def test_existence_of_a_job(client: Client) -> None:

@@ -217,10 +217,10 @@ _DEAD = {"nonce": "dead"}
 def of_queries() -> Refusals:
     """Return the refusals of queries: a page that is none, a name that is none."""
     wrong: dict[str, list[Any]] = {
-        "job": ["a b"], "jobs": [["a b"]], "state": ["dreaming", "work", 0, 1],
+        "job": ["a b"], "jobs": [["a b"]], "rows": [["a b"], 0], "state": ["dreaming", "work", 0, 1],
         "tagged": ["a b", 0, 1], "tags": [-1, 1, 1], "failed": ["", 0, 1], "groups": [0, 1001],
         "peek": ["work", 0, 101], "counts": ["a b"], "queues": [0, 1001], "queue_totals": [0, 101],
-        "tracked": [0, 101],
+        "tracked": [0, 101, 0],
         "workers": [0, 1001], "worker": ["a b", 0, 1], "stats": ["work", "x"],
         "series": ["work", 0, 1, "hour"], "recurring": ["work", 0, 101], "config": [], "meta": [],
         "klasses": [],

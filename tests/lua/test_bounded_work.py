@@ -113,6 +113,7 @@ def test_no_call_takes_more_than_a_hundred(call: Scripts) -> None:
         "pause": [names, {}],
         "tag": ["j", names],
         "read/jobs": [names],
+        "read/rows": [names, 4096],
         "read/results": [names],
     }
     put(call, "j")

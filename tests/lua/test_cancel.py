@@ -121,10 +121,10 @@ def test_the_mark_of_tracking_outlives_the_job(call: Scripts) -> None:
     call("track", "j")
     call("cancel", ["j"])
 
-    assert call("read/tracked", 0, 10) == {"total": 1, "jobs": [], "expired": ["j"]}
+    assert call("read/tracked", 0, 10, "") == {"total": 1, "jobs": [], "expired": ["j"]}
     put(call, "j")
 
-    assert [view["jid"] for view in call("read/tracked", 0, 10)["jobs"]] == ["j"]
+    assert [view["jid"] for view in call("read/tracked", 0, 10, "")["jobs"]] == ["j"]
     assert job(call, "j")["tracked"] is True
 
 

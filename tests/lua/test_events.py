@@ -50,12 +50,12 @@ def test_tracked_jobs_are_listed_by_the_time_of_tracking(call: Scripts, clock: C
         clock.advance(1)
     call("cancel", ["gone"])
 
-    page = call("read/tracked", 0, 10)
+    page = call("read/tracked", 0, 10, "")
 
     assert (page["total"], jids(page["jobs"]), page["expired"]) == (3, ["b", "a"], ["gone"])
-    assert jids(call("read/tracked", 1, 1)["jobs"]) == ["a"]
+    assert jids(call("read/tracked", 1, 1, "")["jobs"]) == ["a"]
     call("untrack", "gone")
-    assert call("read/tracked", 0, 10)["expired"] == []
+    assert call("read/tracked", 0, 10, "")["expired"] == []
 
 
 def test_each_step_of_a_tracked_job_is_published(call: Scripts, published: Published) -> None:

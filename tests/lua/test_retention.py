@@ -192,7 +192,7 @@ def test_tracked_entries_of_jobs_that_are_gone_expire(call: Scripts, clock: Cloc
 
     settle(call)
 
-    page = call("read/tracked", 0, 10)
+    page = call("read/tracked", 0, 10, "")
     assert (page["expired"], [view["jid"] for view in page["jobs"]]) == ([], ["there"])
 
 
@@ -202,7 +202,7 @@ def test_a_tracked_job_that_is_forgotten_is_not_tracked_any_more(call: Scripts) 
     call("track", "j")
     complete(call, take(call))
 
-    assert call("read/tracked", 0, 10) == {"total": 0, "jobs": [], "expired": []}
+    assert call("read/tracked", 0, 10, "") == {"total": 0, "jobs": [], "expired": []}
 
 
 def test_workers_expire_once_they_hold_nothing(call: Scripts, clock: Clock) -> None:
@@ -271,7 +271,7 @@ def test_keeping_no_jobs_leaves_a_quiet_namespace_with_nothing_to_do(
 
     settle(call, 10)
 
-    assert call("read/tracked", 0, 1)["total"] == 60
+    assert call("read/tracked", 0, 1, "")["total"] == 60
 
 
 def test_series_and_days_expire(call: Scripts, clock: Clock) -> None:

@@ -255,6 +255,11 @@ function job.set_result(self, result)
   end
 end
 
+-- The name of the codec that wrote the result, or nil without a result.
+function job.result_codec(jid)
+  return string.match(redis.call("GETRANGE", keys.result(jid), 0, 255), "^([^:]*):")
+end
+
 -- The codec and the result of a job that may be gone, or nil.
 function job.get_result(jid)
   local value = redis.call("GET", keys.result(jid))

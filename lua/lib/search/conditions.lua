@@ -5,15 +5,12 @@ local errors = require("lib.core.errors")
 local glob = require("lib.core.glob")
 local job_lib = require("lib.job.job")
 local keys = require("lib.core.keys")
+local pops = require("lib.job.pops")
 local stored = require("lib.core.stored")
 
 local conditions = {}
 
 local MAX_CONDITIONS = 20
--- The newest entries that are read of a history outside the record.
-local MAX_SPILLED = 100
--- A packed history entry is an array that begins with its event, a short text.
-local POPPED = "\166popped"
 
 local function age_of(job, _, s)
   return s.now - (job.record.put_at or s.now)
@@ -21,47 +18,6 @@ end
 
 local function since(instant, s)
   return instant and s.now - instant
-end
-
--- The newest packed entries of the history that are not in the record, oldest first.
-local function spilled(job)
-  return job.record.spilled and redis.call("LRANGE", keys.history(job.jid), -MAX_SPILLED, -1) or {}
-end
-
-local function is_popped(packed)
-  return string.sub(packed, 2, 1 + #POPPED) == POPPED
-end
-
--- When the job was last popped, or nil.
-local function started_at(job)
-  local record = job.record
-  if record.popped_at then
-    return record.popped_at
-  end
-  for i = #record.history, 1, -1 do
-    if record.history[i][1] == "popped" then
-      return record.history[i][2]
-    end
-  end
-  local older = spilled(job)
-  for i = #older, 1, -1 do
-    if is_popped(older[i]) then
-      return (stored.unpack(older[i]) or {})[2] or 0
-    end
-  end
-  return nil
-end
-
--- How often the job was popped, as far as its history goes back.
-local function attempts_of(job)
-  local number = 0
-  for _, entry in ipairs(job.record.history) do
-    number = number + (entry[1] == "popped" and 1 or 0)
-  end
-  for _, packed in ipairs(spilled(job)) do
-    number = number + (is_popped(packed) and 1 or 0)
-  end
-  return number
 end
 
 -- The value that a condition on a field looks at: a text, a number, a list of texts, or nil.
@@ -121,9 +77,9 @@ local fields = {
     return since(job.record.completed_at or job.record.failed_at, s)
   end,
   started = function(job, _, s)
-    return since(started_at(job), s)
+    return since(pops.last(job), s)
   end,
-  attempts = attempts_of,
+  attempts = pops.count,
   tracked = function(job)
     return job.record.tracked and "yes" or "no"
   end,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Generator, Sequence
+from collections.abc import Collection, Generator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Generic, TypeVar
 
@@ -41,6 +41,15 @@ class Found:
     cursor: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """How many jobs are wanted, the terms with a path, and the most bytes of each job's texts."""
+
+    paths: Sequence[Term]
+    limit: int
+    data_limit: int | None
+
+
 AnyJob = TypeVar("AnyJob")
 
 
@@ -60,8 +69,18 @@ class SearchPage(Generic[AnyJob]):
     cursor: str | None
 
 
-def steps(text: str, *, limit: int, cursor: str | None, budget: int) -> _Steps[Found]:
-    """Yield calls to send together, receive their replies, and return what was found."""
+def steps(
+    text: str,
+    *,
+    limit: int,
+    cursor: str | None,
+    budget: int,
+    data_limit: int | None = None,
+) -> _Steps[Found]:
+    """Yield calls to send together, receive their replies, and return what was found.
+
+    Terms with a path need the whole data of the jobs that the store has found.
+    """
     if not 1 <= limit <= MAX_PAGE_LENGTH:
         raise BadArgumentError(f"a search returns 1 to {MAX_PAGE_LENGTH} jobs, not {limit}")
     if budget < 1:
@@ -69,18 +88,18 @@ def steps(text: str, *, limit: int, cursor: str | None, budget: int) -> _Steps[F
     terms = parse(text)
     start = None if cursor is None else Cursor.read(cursor)
     conditions = [term.condition() for term in terms if _store_can_judge(term)]
-    paths = [term for term in terms if term.path]
+    asked = _Wanted([term for term in terms if term.path], limit, data_limit)
     line, total = yield from _line(terms, start)
     found = Found(total=total or 0)
     room = _FIRST_ROUND
     while line.cursor is not None and len(found.records) < limit and found.scanned < budget:
         # What the store cannot judge for certain is cut off here, with no need to ask again.
-        wanted = MAX_PAGE_LENGTH if paths else limit - len(found.records)
+        wanted = MAX_PAGE_LENGTH if asked.paths else limit - len(found.records)
         slices = list(line.slices(min(room, budget - found.scanned)))
         looks = yield [_call(line, one, conditions, wanted) for one in slices]
         if total is None:
             found.total = total = looks[0].total
-        yield from _take(found, line, list(zip(slices, looks, strict=True)), paths, limit)
+        yield from _take(found, line, list(zip(slices, looks, strict=True)), asked)
         room = min(2 * room, _ROUND)
     found.cursor = line.cursor
     return found
@@ -94,22 +113,21 @@ def _call(line: Line, one: Slice, conditions: list[dict[str, Any]], wanted: int)
 
 
 def _take(
-    found: Found, line: Line, looks: Sequence[tuple[Slice, Look]], paths: Sequence[Term], limit: int
+    found: Found, line: Line, looks: Sequence[tuple[Slice, Look]], asked: _Wanted
 ) -> _Steps[None]:
     """Use the answers that follow on each other, until there are as many jobs as wanted."""
     used = line.following(looks)
     hits = [hit.jid for _, look in used for hit in look.hits]
-    read = hits if paths else hits[: limit - len(found.records)]
-    jobs = yield from _jobs(read)
-    fit = {jid for jid, job in jobs.items() if all(_fits_path(job, term) for term in paths)}
+    read = hits if asked.paths else hits[: asked.limit - len(found.records)]
+    jobs = yield from _fitting(read, asked)
     left = len(read)
     for one, look in used:
         known = look.hits[:left]
         left -= len(known)
-        number = _enough(known, fit, limit - len(found.records))
+        number = _enough(known, jobs, asked.limit - len(found.records))
         if number == 0 and look.hits:
             return
-        found.records += [jobs[hit.jid] for hit in known[:number] if hit.jid in fit]
+        found.records += [jobs[hit.jid] for hit in known[:number] if hit.jid in jobs]
         found.skipped += look.skipped
         if number < len(look.hits):
             found.scanned += look.hits[number - 1].looked
@@ -119,7 +137,7 @@ def _take(
         line.advance(one, look)
 
 
-def _enough(hits: Sequence[Hit], fit: set[str], wanted: int) -> int:
+def _enough(hits: Sequence[Hit], fit: Collection[str], wanted: int) -> int:
     """Return how many hits are needed for as many matches as wanted, at most all of them."""
     for number, hit in enumerate(hits):
         if wanted == 0:
@@ -189,14 +207,19 @@ def _store_can_judge(term: Term) -> bool:
     return not term.path or (is_plain and not term.is_negated)
 
 
-def _jobs(jids: Sequence[str]) -> _Steps[dict[str, JobRecord]]:
-    """Read jobs, without those that have been deleted since."""
+def _fitting(jids: Sequence[str], asked: _Wanted) -> _Steps[dict[str, JobRecord]]:
+    """Read the jobs that match the terms with a path, without those deleted since."""
     if not jids:
         return {}
     parts = [jids[at : at + _PAGE] for at in range(0, len(jids), _PAGE)]
-    replies = yield [protocol.jobs.read_many(part) for part in parts]
-    records = [one for reply in replies for one in reply]
-    return {one.jid: one for one in records if isinstance(one, JobRecord)}
+    most = None if asked.paths else asked.data_limit  # The terms need the whole data.
+    replies = yield [protocol.jobs.read_many(part, most) for part in parts]
+    records = [one for reply in replies for one in reply if isinstance(one, JobRecord)]
+    fit = [one for one in records if all(_fits_path(one, term) for term in asked.paths)]
+    if asked.paths and asked.data_limit is not None:
+        for one in fit:
+            one.cut_to(asked.data_limit)
+    return {one.jid: one for one in fit}
 
 
 def _fits_path(record: JobRecord, term: Term) -> bool:

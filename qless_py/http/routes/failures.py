@@ -70,7 +70,7 @@ def list_failed_jobs(query: GroupQuery) -> Reply:
     """List the jobs of a failure group."""
     caller().require_all_queues("failure groups; search for state:failed")
     offset = offset_of(query)
-    found = client().jobs.failed(query.group, offset, query.limit)
+    found = client().jobs.failed(query.group, offset, query.limit, data_limit=0)
     following = next_offset(offset, query.limit, found["total"])
     return page("jobs", shapes.summaries(found["jobs"]), following, total=found["total"])
 

@@ -42,7 +42,7 @@ class JobsQuery(PageQuery):
     )
     budget: int = Field(BUDGET, ge=1, le=BUDGET, description="Scan at most so many jobs.")
     view: Literal["basic", "full"] = Field(
-        "basic", description="`full` adds data of up to 64 KiB, the result and the dependencies."
+        "basic", description="`full` adds data and results of up to 64 KiB, and the dependencies."
     )
 
 
@@ -122,13 +122,15 @@ def search_jobs(query: JobsQuery) -> Reply:
     were scanned as `budget` allows. Follow the cursor until there is none.
     """
     text = searches.checked(query.q)
+    is_full = query.view == "full"
+    most = shapes.DATA_LIMIT if is_full else 0
     found = by_cursor(
         query,
         lambda cursor, limit: client().jobs.search(
-            text, limit=limit, cursor=cursor, budget=query.budget
+            text, limit=limit, cursor=cursor, budget=query.budget, data_limit=most
         ),
     )
-    listed = shapes.summaries(found.jobs, is_full=query.view == "full")
+    listed = shapes.summaries(found.jobs, is_full=is_full)
     counts = {"scanned": found.scanned, "total": found.total, "skipped": found.skipped}
     return page("jobs", listed, found.cursor, **counts)
 

@@ -126,7 +126,7 @@ def _own(jids: list[str]) -> tuple[list[str], list[str]]:
     """Part jids into those that the caller may see, or that do not exist, and all others."""
     if not caller().queues:
         return jids, []
-    jobs = [job for job in client().jobs.get(jids) if isinstance(job, Job)]
+    jobs = [job for job in client().jobs.get(jids, data_limit=0) if isinstance(job, Job)]
     own = {job.jid for job in jobs if may_see(job)}
     return [jid for jid in jids if jid in own], [jid for jid in jids if jid not in own]
 

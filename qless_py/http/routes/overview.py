@@ -167,7 +167,7 @@ def list_tracked(query: PageQuery) -> Reply:
     """List tracked jobs, whose every step is published."""
     caller().require_all_queues("tracked jobs")
     offset = offset_of(query)
-    found = client().run(jobs.tracked(offset, query.limit))
+    found = client().run(jobs.tracked(offset, query.limit, 0))
     number = len(found.jobs) + len(found.expired)
     following = str(offset + number) if offset + number < found.total and number else None
     listed = shapes.records(found.jobs)

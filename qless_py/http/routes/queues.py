@@ -255,7 +255,7 @@ def list_queue_jobs(queue: Name, query: QueueJobsQuery) -> Reply:
     offset = offset_of(query)
     call = queues.jids_in_state(queue, query.state, offset, query.limit)
     jids = client().run(call)
-    found = [job for job in client().jobs.get(jids) if isinstance(job, Job)]
+    found = [job for job in client().jobs.get(jids, data_limit=0) if isinstance(job, Job)]
     following = str(offset + len(jids)) if len(jids) == query.limit else None
     return page("jobs", shapes.summaries(found), following)
 

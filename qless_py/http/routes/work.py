@@ -300,7 +300,7 @@ def _own(pairs: list[tuple[str, str]]) -> list[tuple[str, str]]:
     """Return the jids and leases of jobs that the caller may see: leases can be guessed."""
     if not caller().queues:
         return pairs
-    known = client().jobs.get(list(dict.fromkeys(jid for jid, _ in pairs)))
+    known = client().jobs.get(list(dict.fromkeys(jid for jid, _ in pairs)), data_limit=0)
     seen = {one.jid for one in known if isinstance(one, Job) and may_see(one)}
     return [pair for pair in pairs if pair[0] in seen]
 

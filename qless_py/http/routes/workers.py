@@ -96,7 +96,7 @@ def list_worker_jobs(worker: Name, query: PageQuery) -> Reply:
     """List the jobs that a worker holds under a lease."""
     offset = offset_of(query)
     jids = _find(worker, offset, query.limit)["jobs"]
-    found = [job for job in client().jobs.get(jids) if isinstance(job, Job)]
+    found = [job for job in client().jobs.get(jids, data_limit=0) if isinstance(job, Job)]
     following = str(offset + len(jids)) if len(jids) == query.limit else None
     return page("jobs", shapes.summaries(found), following)
 

@@ -45,7 +45,7 @@ def _of_namespace(ns: Namespace) -> Iterator[Expected]:
     yield "read/queues", (0, ALL), shown
     done = [job.jid for job in queue_positions.completed(ns)[::-1]]
     yield "read/state", ("complete", "", 0, ALL), _page(done)
-    yield "read/tracked", (0, ALL), _tracked(ns)
+    yield "read/tracked", (0, ALL, ""), _tracked(ns)
     groups = sorted(((at, group) for group, at in ns.groups.items()), reverse=True)
     sizes = {group: [job.group for job in ns.jobs.values()].count(group) for group in ns.groups}
     rows = [[group, sizes[group], at] for at, group in groups]
