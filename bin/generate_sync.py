@@ -23,6 +23,7 @@ PACKAGE: Final = ROOT / "qless_py"
 MODULES: Final = {
     "batch": "batch",
     "client": "client",
+    "deploys": "deploys",
     "drive": "drive",
     "event_stream": "event_stream",
     "jid": "jid",

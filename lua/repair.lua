@@ -51,6 +51,7 @@ local KINDS = {
   weight = unreadable.weight,
   token = unreadable.token,
   webhook = unreadable.webhook,
+  deploy = unreadable.deploy,
   parent = unreadable.parent,
   entry = unreadable.entry,
   copy = quarantine.forget,

@@ -66,6 +66,7 @@ def _crowd(call: Scripts) -> None:
     call("user_set", "ada", {"weight": 2, "max_running": 5})
     call("webhook_add", "hook", {"url": "http://h/", "key": "k", "codec": "json"})
     call("token_create", "t0", "0" * 64, {"name": "n", "scopes": ["put"], "queues": ["work*"]})
+    call("deploy_mark", "v1", {"by": "ada"})
     call("throttle_set", "limit", {"concurrency": 1})
     call("throttle_set", "queue:fair", {"concurrency": 9})
     call("put", "fair", "holder", "K", "{}", {"throttles": ["limit"], "user": "ada"})

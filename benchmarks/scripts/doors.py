@@ -7,7 +7,7 @@ from typing import Any, Final
 from benchmarks.namespace import DATA, KLASS, PAGE, batched
 from benchmarks.scripts.keyspace import Keyspace, dependent
 from benchmarks.scripts.timing import Calls, Case, Prepare, of_held, repeated
-from qless_py.protocol import Call, events, stats, tokens, transfers, webhooks
+from qless_py.protocol import Call, deploys, events, stats, tokens, transfers, webhooks
 from qless_py.protocol.call import pack
 
 _MOST_HOOKS: Final = 20
@@ -104,6 +104,9 @@ CASES: Final = (
     Case("read/token", "read/token", _of_tokens("read/token"), large=True),
     Case("read/tokens", "read/tokens", repeated(lambda _: tokens.read_all()), large=True),
     Case("token_revoke", "token_revoke", _of_tokens("token_revoke"), large=True),
+    Case("deploy_mark", "deploy_mark, one of 100", repeated(lambda _: deploys.mark("v1.2"))),
+    Case("read/deploys", "read/deploys, 100", repeated(lambda _: deploys.read_all())),
+    Case("deploy_remove", "deploy_remove", repeated(lambda _: deploys.remove("1"))),
     Case("webhook_add", "webhook_add", _add_hooks, large=True),
     Case("read/webhooks", "read/webhooks", repeated(lambda _: webhooks.read()), large=True),
     Case(

@@ -12,6 +12,7 @@ from qless_py.aio import refill
 from qless_py.aio.base import AsyncClientBase
 from qless_py.aio.batch import AsyncBatch, AsyncBatches, AsyncBatchOptions
 from qless_py.aio.config import AsyncConfig
+from qless_py.aio.deploys import AsyncDeploys
 from qless_py.aio.events import AsyncEvents
 from qless_py.aio.job import AsyncJob
 from qless_py.aio.jobs import AsyncJobs
@@ -104,6 +105,7 @@ class AsyncClient(AsyncClientBase):
         self.throttles = AsyncThrottles(self)
         self.users = AsyncUsers(self)
         self.webhooks = AsyncWebhooks(self)
+        self.deploys = AsyncDeploys(self)
         self.tokens = AsyncTokens(self)
 
     @property

@@ -42,6 +42,8 @@ TOPICS: Final = {
         "workers": "qless_py.cli.workers:workers",
         "tags": "qless_py.cli.tags:tags",
         "tracked": "qless_py.cli.tracked:tracked",
+        "deploy": "qless_py.cli.deploys:deploy",
+        "deploys": "qless_py.cli.deploys:deploys",
         "stats": "qless_py.cli.stats:stats",
         "metrics": "qless_py.cli.metrics:metrics",
         "autoscale": "qless_py.cli.autoscale:autoscale",

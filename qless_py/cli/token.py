@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
-import getpass
-import socket
 from dataclasses import asdict
 
 import click
 
+from qless_py.cli.actor import actor
 from qless_py.cli.base import group, pass_cli
 from qless_py.cli.context import CliContext
 from qless_py.cli.errors import NotFoundError
@@ -72,20 +71,12 @@ def create(  # noqa: PLR0913 - one parameter for each option
         queues=queues or None,
         klasses=klasses or None,
         expires=None if expires is None else dt.datetime.fromtimestamp(expires, dt.UTC),
-        created_by=_creator(),
+        created_by=actor(),
     )
     if not cli.out.is_json:
         cli.out.note("Keep this token: only its hash is stored, so it cannot be shown again.")
     answer = {"token": made.text, **asdict(made.token)}
     cli.out.answer(answer, lambda: cli.out.line(made.text))
-
-
-def _creator() -> str | None:
-    """Return who creates a token, as user@host."""
-    try:
-        return f"{getpass.getuser()}@{socket.gethostname()}"[:100]
-    except (KeyError, OSError, ImportError):  # A user id without a name.
-        return None
 
 
 @token.command("list", examples=("qless-py token list", "qless-py token list --json"))

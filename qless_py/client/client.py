@@ -15,6 +15,7 @@ from qless_py.client.batch import Batch, Batches, BatchOptions
 from qless_py.client.bulk import Operations
 from qless_py.client.config import Config
 from qless_py.client.connection import PATIENCE, choose_connection, resend_policy
+from qless_py.client.deploys import Deploys
 from qless_py.client.events import Events
 from qless_py.client.explain import Explanation
 from qless_py.client.job import Job
@@ -102,6 +103,7 @@ class Client(ClientBase):
         self.throttles = Throttles(self)
         self.users = Users(self)
         self.webhooks = Webhooks(self)
+        self.deploys = Deploys(self)
         self.tokens = Tokens(self)
 
     @property

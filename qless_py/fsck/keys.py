@@ -31,6 +31,7 @@ _FINITE: Final = re.compile(rb"\d+(\.\d+)?(e[+-]?\d+)?")
 WEBHOOK: Final[Fields] = MappingProxyType(
     {"url": str, "keys": list, "since": str, "state": ("enabled", "disabled")}
 )
+DEPLOY: Final[Fields] = MappingProxyType({"name": str, "at": int})
 QUEUE_TASKS: Final = ("leases", "scheduled", "recurring", "pause")
 TASKS: Final = ("retention", "sweep", "releases", "rewind", "refill")
 
@@ -260,6 +261,11 @@ def token(ns: Namespace, entry: bytes) -> Rule:
 def webhook(ns: Namespace, entry: bytes) -> Rule:
     """Check that a webhook can be read and has what a delivery needs."""
     return _record(ns, "webhooks", entry, WEBHOOK, is_id=is_name(text(entry)))
+
+
+def deploy(ns: Namespace, entry: bytes) -> Rule:
+    """Check that a deploy marker can be read, and has a name and a time."""
+    return _record(ns, "deploys", entry, DEPLOY, is_id=is_name(text(entry)))
 
 
 def _record(

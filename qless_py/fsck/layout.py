@@ -33,6 +33,7 @@ TYPES: Final[Mapping[str, str]] = MappingProxyType(
         "throttles": "zset",
         "weights": "hash",
         "tokens": "hash",
+        "deploys": "hash",
         "webhooks": "hash",
         "users": "zset",
         "refills": "zset",

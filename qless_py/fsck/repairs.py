@@ -102,7 +102,13 @@ def _of_member(kind: str) -> "Repair":
 Repair = Callable[[Finding, str, str], Call[bool] | None]
 
 _FIELDS: Final[Mapping[str, str]] = MappingProxyType(
-    {"meta": "meta", "weights": "weight", "tokens": "token", "webhooks": "webhook"}
+    {
+        "meta": "meta",
+        "weights": "weight",
+        "tokens": "token",
+        "webhooks": "webhook",
+        "deploys": "deploy",
+    }
 )
 # Keys that are useless as a whole once one part of them is.
 _WHOLE: Final = frozenset(

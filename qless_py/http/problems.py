@@ -41,6 +41,7 @@ CODES: Final[Mapping[str, tuple[int, str]]] = MappingProxyType(
         "throttle-not-found": (404, "No throttle with this id has limits."),
         "user-not-found": (404, "No user with this name has settings."),
         "batch-not-found": (404, "No batch has this name."),
+        "deploy-not-found": (404, "No deploy marker has this id."),
         "method-not-allowed": (405, "The path does not allow this method; see Allow."),
         "lease-lost": (409, "The lease is gone: stop the work, another worker may have the job."),
         "already-finished": (409, "The lease is gone because the job has ended."),

@@ -7,6 +7,7 @@ clients and their pipelines share all of it. One module per subject.
 from qless_py.protocol import (
     batches,
     config,
+    deploys,
     events,
     jobs,
     namespace,
@@ -33,6 +34,7 @@ __all__ = [
     "RecurringRecord",
     "batches",
     "config",
+    "deploys",
     "events",
     "jobs",
     "namespace",

@@ -42,6 +42,8 @@ TYPES: Final[Mapping[str, str]] = MappingProxyType(
         "config_unset": "config.unset",
         "token_created": "token.created",
         "token_revoked": "token.revoked",
+        "deploy_marked": "deploy.marked",
+        "deploy_removed": "deploy.removed",
         "schedule_dry": "schedule.dry",
         "webhook_added": "webhook.added",
         "webhook_changed": "webhook.changed",

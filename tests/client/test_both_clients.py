@@ -16,6 +16,7 @@ PAIRS = {
         "config", "config", "",
         "clear items keys pop popitem setdefault update values",
     ),
+    "Deploys": ("deploys", "deploys", "", ""),
     "Events": ("events", "events", "", "dispatch off on run thread"),
     "Job": ("job", "job", "set_priority", "heed_stop is_stopping stoppable watch"),
     "JobBatch": ("batch", "batch", "", ""),

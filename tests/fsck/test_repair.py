@@ -370,6 +370,14 @@ DAMAGE |= {
         "malformed",
         lambda redis: redis.hset(key("webhooks"), "hook", msgpack.packb({"url": "http://h/"})),
     ),
+    "deploy marker that cannot be read": (
+        "unreadable",
+        lambda redis: redis.hset(key("deploys"), "1", "rubbish"),
+    ),
+    "deploy marker without a time": (
+        "malformed",
+        lambda redis: redis.hset(key("deploys"), "1", msgpack.packb({"name": "v1"})),
+    ),
     "token without its digest": (
         "malformed",
         lambda redis: redis.hset(key("tokens"), "t0", msgpack.packb({"name": "n"})),

@@ -155,6 +155,22 @@ class TestLimits:
             refused("PATCH", "/users/ann", body, "invalid")
 
 
+class TestDeploys:
+    def test_a_deploy_is_marked_listed_and_removed(self, api: Api, refused: Refused) -> None:
+        answer = api("POST", "/deploys", {"name": "v1.2", "once": True})
+        assert answer.status_code == 201
+        marker = answer.get_json()
+        assert (marker["name"], marker["by"]) == ("v1.2", "local")
+        again = api("POST", "/deploys", {"name": "v1.2", "once": True})
+        assert (again.status_code, again.get_json()) == (200, marker)
+        assert api.ok("GET", "/deploys") == {"deploys": [marker]}
+        for body in ({}, {"name": ""}, {"name": "  "}, {"name": "x" * 129}, {"name": "\u202e"}):
+            refused("POST", "/deploys", body, "invalid")
+        assert api.problem("DELETE", "/deploys/nobody")["code"] == "deploy-not-found"
+        assert api("DELETE", f"/deploys/{marker['id']}").status_code == 204
+        assert api.ok("GET", "/deploys") == {"deploys": []}
+
+
 class TestOperations:
     def test_jobs_are_changed_at_once_by_their_jids(self, api: Api, client: Client) -> None:
         for jid in ("a", "b"):

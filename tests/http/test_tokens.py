@@ -214,6 +214,8 @@ class TestQueues:
             ("POST", "/operations", {"action": "move", "queue": "secret", "q": "queue:mail*"}),
             ("GET", "/workers", None),
             ("GET", "/failures", None),
+            ("POST", "/deploys", {"name": "v1"}),
+            ("DELETE", "/deploys/1", None),
             ("GET", "/throttles", None),
             ("GET", "/throttles/queue:secret", None),
             ("PUT", "/throttles/smtp", {"concurrency": 1}),

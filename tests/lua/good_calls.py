@@ -87,6 +87,8 @@ def good_calls(call: Scripts) -> dict[str, list[Any]]:
         "token_create": ["t1", "a" * 64, {"name": "n", "scopes": ["read"], "expires_in": 5}],
         "token_revoke": ["t0"],
         "token_used": ["t0"],
+        "deploy_mark": ["v2", {"by": "bob", "once": True}],
+        "deploy_remove": [call("read/deploys")[0]["id"]],
         "repair": ["job", "plain", "", ""],
     }  # fmt: skip
 
@@ -105,6 +107,7 @@ def good_queries() -> dict[str, list[Any]]:
         "read/blocked": ["work", *page],
         "read/config": [],
         "read/counts": ["work"],
+        "read/deploys": [],
         "read/events": ["0", "10"],
         "read/explain": ["plain"],
         "read/failed": ["group", *page],

@@ -206,6 +206,8 @@ def of_the_rest() -> Refusals:
         },
         "token_revoke": {"BADARG": ["a b"]},
         "token_used": {"BADARG": ["a b"]},
+        "deploy_mark": {"BADARG": ["", {}]},
+        "deploy_remove": {"BADARG": ["a b"]},
         "repair": {"BADARG": ["everything", "plain", "", ""]},
     }
 
@@ -228,7 +230,7 @@ def of_queries() -> Refusals:
         "batch_record": ["a b"],
         "outcomes": ["a b", []], "request": ["x"], "results": [["a b"]],
         "throttle": ["queue:", 0, 1], "throttles": ["", 251], "user": ["a b", ""],
-        "users": ["a b", "", 1], "token": ["a b"], "tokens": [],
+        "users": ["a b", "", 1], "token": ["a b"], "tokens": [], "deploys": [],
         "running": ["a b", 0, 1], "blocked": ["work", 0, 101],
         "heads": [["a b"]], "parents": [["a b"]], "sizes": [[{"set": "dreams"}]],
         "search": [[{"set": "dreams"}], "", 0, 1, 1, []],

@@ -19,7 +19,7 @@ QUERIES = [name for name in assemble.names() if name.startswith("read/")]
 PRODUCERS = [
     *("put", "put_many", "requeue", "restore", "recur", "recur_run", "batch_open"),
     "batch_restore",
-    *("webhook_dispatch", "token_create", "token_used"),
+    *("webhook_dispatch", "token_create", "token_used", "deploy_mark"),
 ]
 
 

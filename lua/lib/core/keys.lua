@@ -103,6 +103,11 @@ function keys.webhooks()
   return namespace .. ":webhooks"
 end
 
+-- Deploy markers by their ids.
+function keys.deploys()
+  return namespace .. ":deploys"
+end
+
 -- Access tokens by their ids.
 function keys.tokens()
   return namespace .. ":tokens"

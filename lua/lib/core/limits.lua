@@ -54,6 +54,9 @@ return {
   tokens = 1000,
   patterns = 20,
   use = 60000,
+  -- deploy markers of a namespace, and the characters of the name of one
+  deploys = 100,
+  deploy_name = 128,
   -- webhooks of a namespace
   webhooks = 100,
   -- throttles of one job

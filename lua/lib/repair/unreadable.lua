@@ -3,6 +3,7 @@
 
 local check = require("lib.core.check")
 local job_lib = require("lib.job.job")
+local deploys = require("lib.stats.deploys")
 local keys = require("lib.core.keys")
 local recurrence = require("lib.recurring.recurrence")
 local stored = require("lib.core.stored")
@@ -95,6 +96,10 @@ end
 -- A webhook that cannot be read gets nothing, so it is deleted.
 function unreadable.webhook(_, id)
   return delete_unusable(keys.webhooks(), id, check.is_name(id), webhooks.parse)
+end
+
+function unreadable.deploy(_, id)
+  return delete_unusable(keys.deploys(), id, check.is_name(id), deploys.parse)
 end
 
 -- An edge without a policy is one that waits, older than every release.

@@ -8,6 +8,7 @@ from typing import Final
 from qless_py.http.route import Routes
 from qless_py.http.routes import (
     changes,
+    deploys,
     events,
     failures,
     jobs,
@@ -32,6 +33,7 @@ SUBJECTS: Final[Sequence[Routes]] = (
     changes.routes,
     queues.routes,
     failures.routes,
+    deploys.routes,
     recurring.routes,
     workers.routes,
     limits.routes,
