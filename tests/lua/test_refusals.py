@@ -16,6 +16,7 @@ CASES = [(name, code) for name, codes in refusals("").items() for code in codes 
 WITHOUT_ARGUMENTS = (
     "tick",
     "read/config",
+    "read/deploys",
     "read/klasses",
     "read/meta",
     "read/tokens",
