@@ -70,7 +70,7 @@ def paths(dataset: Dataset) -> list[str]:
         *(f"/queues/{first}?tab={state}" for state in (*_STATES, "recurring", "settings")),
         f"/queues/{shared}?tab=users", "/jobs", "/jobs?q=nothing-like-it", "/jobs?q=state:failed",
         f"/jobs?q=queue:{shared}+nothing", "/jobs?q=tag:nightly", job, "/failures",
-        "/failures/group?group=app.mail.Send:Error0", "/completed", "/tracked", "/tags",
+        "/failures/group?group=app.mail.Send:Error0", "/jobs?q=state:complete", "/tracked", "/tags",
         "/tags/nightly", "/workers", "/workers/worker-1", "/recurring", "/recurring/every-0",
         "/throttles", "/throttles/closed-0", "/config", "/put", "/operations",
         "/snapshot",

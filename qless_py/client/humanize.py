@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from typing import Final
 
 NOTHING: Final = "\u2013"
@@ -41,9 +41,9 @@ def attempts(failed: int, of: int | None) -> str:
     return f"{failed} of {of} failed" if of is not None else f"{failed} failed" if failed else ""
 
 
-def plural(count: int, noun: str) -> str:
-    """Return a number of things: 1 job, 1,204 jobs."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+def plural(count: int, noun: str, several: str = "") -> str:
+    """Return a number of things: 1 job, 1,204 jobs; `several` is an irregular plural form."""
+    return f"{count:,} {noun if count == 1 else several or f'{noun}s'}"
 
 
 def size(number_of_bytes: float) -> str:
@@ -106,6 +106,14 @@ def local_time(at: float | None) -> str:
         return ""
     found = _utc(at)
     return f"{at:.0f}" if found is None else f"{found.astimezone():%Y-%m-%d %H:%M:%S}"
+
+
+def moment(at: float, zone: tzinfo = UTC) -> str:
+    """Return an instant in a time zone: 2026-11-21 09:00:00 CET."""
+    found = _utc(at)
+    if found is None:
+        return "beyond all calendars"
+    return f"{found.astimezone(zone):%Y-%m-%d %H:%M:%S %Z}"
 
 
 def iso(at: float) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import mimetypes
+import re
 from pathlib import Path
 from typing import Final
 
@@ -29,6 +30,8 @@ from qless_py.http.context import Api
 from qless_py.http.monitors import ENDPOINTS, add_monitors
 
 _YEAR: Final = 31_536_000
+# The folder in which browsers see static files; modules import others of the same version.
+_VERSION: Final = re.compile(r"v-(\w+)/")
 
 
 def create_blueprint(
@@ -148,6 +151,8 @@ def _unauthenticated(dashboard: context.Dashboard, blocked: float) -> Response:
 def _add_static_files(blueprint: Blueprint) -> None:
     @blueprint.get("/static/<path:name>", endpoint="static")
     def static(name: str) -> Response:
+        version = _VERSION.match(name)
+        name = name[version.end() :] if version else name
         path = safe_join(str(context.STATIC_FOLDER), name)
         if path is None or not Path(path).is_file():
             abort(404)
@@ -156,7 +161,8 @@ def _add_static_files(blueprint: Blueprint) -> None:
         response = FlaskResponse(Path(path).read_bytes(), mimetype=kind)
         response.add_etag()
         response.make_conditional(request)
-        if request.args.get("v"):
+        # Of another version, as while processes are replaced, the content may be another as well.
+        if version and version[1] == context.dashboard().asset_version:
             response.headers["Cache-Control"] = f"public, max-age={_YEAR}, immutable"
         return response
 
@@ -179,6 +185,7 @@ def _add_error_handlers(blueprint: Blueprint) -> None:
 
     @blueprint.errorhandler(RedisError)
     def store_unavailable(error: RedisError) -> Response:
+        g.qless_py_store_away = True
         return error_response(503, "store-away", f"the store does not respond: {error}")
 
     @blueprint.errorhandler(guard.RequestRejected)

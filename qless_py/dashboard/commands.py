@@ -36,7 +36,6 @@ _PAGES: Final[Mapping[str, Sequence[str]]] = {
     "tracked": ("tracked", "listen", "job untrack JID"),
     "tags": ("tags", "jobs --tag TAG"),
     "tag": ("jobs --tag @", "job untag --tag @ --remove @"),
-    "completed": ("jobs --state complete", "job requeue JID"),
     "operations": ("operations list", "job retry --search SEARCH --in-background"),
     "worker": (
         "workers show @",

@@ -8,17 +8,19 @@ from dataclasses import dataclass, field
 from typing import Any, Final, cast
 
 from flask import g, url_for
+from redis.exceptions import RedisError
 
-from qless_py import package
+from qless_py import package, protocol
 from qless_py.auth.identity import Access
 from qless_py.auth.login_limiter import LoginLimiter
+from qless_py.client import humanize
 from qless_py.client.client import Client
 from qless_py.client.job import Job
 from qless_py.client.redaction import Redactor
 from qless_py.dashboard.config import DashboardConfig
 from qless_py.dashboard.form_secret import FormSecret
 from qless_py.dashboard.live import LiveStreams, SnapshotCache
-from qless_py.errors import JobNotFoundError
+from qless_py.errors import JobNotFoundError, QlessError
 from qless_py.overview.series import SeriesCache
 from qless_py.overview.snapshot import Snapshot
 
@@ -40,7 +42,7 @@ class Dashboard:
     series: SeriesCache = field(init=False)
     login_limiter: LoginLimiter = field(init=False)
     _secret: FormSecret = field(init=False)
-    _versions: dict[str, str] = field(default_factory=dict)
+    _version: str = ""
 
     def __post_init__(self) -> None:
         # Someone waits for the page, and each waiting page occupies a thread of the server.
@@ -51,12 +53,18 @@ class Dashboard:
         self.login_limiter = LoginLimiter(self.config.attempts)
         self._secret = FormSecret(self.client, self.config.secret)
 
-    def asset_version(self, name: str) -> str:
-        """Return a hash of a static file, so that browsers may cache it forever."""
-        if name not in self._versions:
-            content = (STATIC_FOLDER / name).read_bytes()
-            self._versions[name] = hashlib.sha256(content).hexdigest()[:_VERSION_LENGTH]
-        return self._versions[name]
+    @property
+    def asset_version(self) -> str:
+        """A hash of all static files, so that browsers may cache them forever.
+
+        One for all, because modules import each other by their names.
+        """
+        if not self._version:
+            found = hashlib.sha256()
+            for path in sorted(STATIC_FOLDER.iterdir()):
+                found.update(path.name.encode() + b"\0" + path.read_bytes())
+            self._version = found.hexdigest()[:_VERSION_LENGTH]
+        return self._version
 
     @property
     def secret(self) -> bytes:
@@ -74,6 +82,25 @@ def snapshot() -> Snapshot:
     found = dashboard().snapshots.get()
     g.qless_py_as_of = found.at
     return found
+
+
+def failed_count() -> str:
+    """Return the number of failed jobs for the menu, or nothing if the store does not respond.
+
+    It is that of the last snapshot, unless it is too old. Of more groups than fit into one reply
+    the largest number that is certain is shown.
+    """
+    if g.get("qless_py_store_away"):
+        return ""
+    recent = dashboard().snapshots.recent()
+    if recent is not None:
+        return humanize.number(recent.failed)
+    try:
+        total, groups = client().run(protocol.jobs.groups(0, protocol.jobs.MAX_PAGE))
+    except (RedisError, QlessError):
+        return ""
+    more = "+" if total > len(groups) else ""
+    return f"{humanize.number(sum(one.number for one in groups))}{more}"
 
 
 def queue_names() -> list[str]:

@@ -101,6 +101,13 @@ class SnapshotCache:
         except StoreTimeoutError:
             return previous
 
+    def recent(self) -> Snapshot | None:
+        """Return the last snapshot without reading, None if there is none of the last seconds."""
+        with self._lock:
+            age = time.monotonic() - self._read_at
+            is_fresh = age < max(_MAX_AGE, self._refresh * 2)
+            return self._last if is_fresh else None
+
     def _read_and_keep(self) -> Snapshot:
         begun = time.monotonic()
         snapshot = read_snapshot(self._client)

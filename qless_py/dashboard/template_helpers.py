@@ -14,9 +14,11 @@ from qless_py.auth import guard
 from qless_py.auth.identity import Access, Role
 from qless_py.client import humanize, redaction, schedules
 from qless_py.client.bulk import ACTIONS
-from qless_py.dashboard import flash
+from qless_py.dashboard import context, flash
 from qless_py.dashboard.actions import return_url
 from qless_py.dashboard.context import Dashboard, access, dashboard, link, redactor
+from qless_py.dashboard.navigation import Entry, entries
+from qless_py.dashboard.preferences import Preferences, current
 from qless_py.errors import UndecodableDataError
 from qless_py.protocol.job_state import RecurringState
 
@@ -25,23 +27,9 @@ _PARAMETERS: Final = (
     "q", "sort", "order", "offset", "size", "tab", "range", "day", "cursor", "users", "group",
     "state", "searched",
 )  # fmt: skip
+_RANDOM_JID: Final = re.compile("[0-9a-f]{32}")
+_LONG_JID: Final = 24  # Characters.
 _MAX_ENTRY: Final = 2_000  # Characters of an entry in a job's history.
-
-# Label and view, in the order of the menu.
-NAVIGATION: Final = (
-    ("Overview", "overview"),
-    ("Queues", "queues"),
-    ("Jobs", "jobs"),
-    ("Failures", "failures"),
-    ("Operations", "operations"),
-    ("Completed", "completed"),
-    ("Recurring", "recurring"),
-    ("Workers", "workers"),
-    ("Throttles", "throttles"),
-    ("Tags", "tags"),
-    ("Tracked", "tracked"),
-    ("Config", "config"),
-)
 
 
 def add_helpers(blueprint: Blueprint, dashboard: Dashboard) -> None:
@@ -90,26 +78,44 @@ class TemplateHelpers:
         return found
 
     @property
-    def navigation(self) -> list[tuple[str, str, bool]]:
-        """Label and URL of each menu item, and whether the current page belongs to it."""
-        root = link("overview")
-        here = f"{request.script_root}{request.path}".removeprefix(root)
-        found = []
-        for label, view in NAVIGATION:
-            url = link(view)
-            below = url.removeprefix(root)
-            is_here = here == below or (below != "" and here.startswith(f"{below}/"))
-            found.append((label, url, is_here))
-        return found
+    def navigation(self) -> list[Entry]:
+        """The pages in the first row of the menu."""
+        return entries(are_primary=True)
+
+    @property
+    def more_navigation(self) -> list[Entry]:
+        """The pages below “More”."""
+        return entries(are_primary=False)
+
+    @property
+    def failed(self) -> str:
+        """The number of failed jobs, "" if it is not known."""
+        if "qless_py_failed" not in g:
+            g.qless_py_failed = context.failed_count() if self.access else ""
+        return str(g.qless_py_failed)
+
+    @property
+    def preferences(self) -> Preferences:
+        """How this browser wants to see the pages."""
+        return current()
+
+    @property
+    def may_sign_out(self) -> bool:
+        """Whether the browser sends a password that it would forget."""
+        found = guard.challenges(self.config.auth)
+        return any(one.startswith("Basic") for one in found)
 
     @property
     def clock(self) -> str:
-        """The time of day in UTC of what the page shows: the time of its counts, if it has any."""
-        return humanize.iso(g.get("qless_py_as_of") or self.now)[11:19]
+        """The time of day of what the page shows: the time of its counts, if it has any."""
+        return self._moment(g.get("qless_py_as_of") or self.now)[11:]
+
+    def _moment(self, instant: float) -> str:
+        return humanize.moment(instant, self.preferences.time_zone)
 
     def asset(self, name: str) -> str:
         """Return the URL of a static file, which changes with its content."""
-        return link("static", name=name, v=self._dashboard.asset_version(name))
+        return link("static", name=f"v-{self._dashboard.asset_version}/{name}")
 
     def this_page(self, **changes: Any) -> str:
         """Return the URL of this page with other query parameters; `None` removes one."""
@@ -148,7 +154,7 @@ class TemplateHelpers:
             return Markup('<span class="quiet">never</span>')
         exact = humanize.iso(instant)
         return Markup('<time datetime="{}" title="{}">{}</time>').format(
-            exact, exact, humanize.ago(instant, self.now)
+            exact, self._moment(instant), humanize.ago(instant, self.now)
         )
 
     def data(self, job: Any, field: str = "data", *, pretty: bool = True) -> str:
@@ -210,6 +216,12 @@ class TemplateHelpers:
             label, instant = "put", job.put_at
         return Markup('<span class="quiet">{}</span> {}').format(label, self.time(instant))
 
+    def short_jid(self, jid: str) -> str:
+        """Return enough of a jid to tell it from others: 8 digits of a random one."""
+        if _RANDOM_JID.fullmatch(jid):
+            return jid[:8]
+        return jid if len(jid) <= _LONG_JID else f"{jid[:14]}…{jid[-9:]}"
+
     def state(self, state: str) -> Markup:
-        """Return a state as a badge; colour is never the only difference."""
+        """Return a state as a badge, whose shape and word tell it apart as well as its colour."""
         return Markup('<span class="state state-{}">{}</span>').format(state, escape(state))

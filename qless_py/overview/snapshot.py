@@ -35,6 +35,7 @@ class Snapshot:
     workers: Sequence[WorkerCounts]
     heads: dict[str, float | None] = field(default_factory=dict)
     totals: dict[str, int] = field(default_factory=dict)
+    complete: int = 0
     # Keys that were unreadable and were renamed.
     quarantined: int = 0
 
@@ -46,6 +47,11 @@ class Snapshot:
             for queue in self.queues
         }
 
+    @property
+    def failed(self) -> int:
+        """The number of failed jobs."""
+        return sum(self.failures.values())
+
     def as_json(self, names: Collection[str] = ()) -> dict[str, Any]:
         """Return what live pages need: the totals, and the counts of each queue, or of those named.
 
@@ -55,7 +61,8 @@ class Snapshot:
         return {
             "at": self.at,
             "totals": self.totals,
-            "failed": sum(self.failures.values()),
+            "failed": self.failed,
+            "complete": self.complete,
             "workers": len(self.workers),
             "queues": {
                 queue["name"]: dict(queue)
@@ -81,8 +88,9 @@ def read_snapshot(client: Client) -> Snapshot:
         lists.append(rows)
         offsets = range(len(rows), total, len(rows)) if rows else ()
         rest += [(rows, read(offset)) for offset in offsets]
-    calls = [protocol.namespace.meta(), *(call for _, call in rest)]
-    meta, *others = answered(client.run_many(calls))
+    complete = protocol.jobs.in_state("complete", count=0)
+    calls: list[Call[Any]] = [protocol.namespace.meta(), complete, *(call for _, call in rest)]
+    meta, completed, *others = answered(client.run_many(calls))
     for (rows, _), (_, page) in zip(rest, others, strict=True):
         rows.extend(page)
     queues, groups, known = lists
@@ -90,7 +98,8 @@ def read_snapshot(client: Client) -> Snapshot:
     totals = {state: sum(count(queue, state) for queue in queues) for state in states}
     failures = {one.group: one.number for one in groups}
     aside = int(meta.get("quarantined", 0))
-    return Snapshot(now, queues, failures, known, _heads(client, queues), totals, aside)
+    heads = _heads(client, queues)
+    return Snapshot(now, queues, failures, known, heads, totals, completed.total, aside)
 
 
 def _heads(client: Client, queues: Sequence[Counts]) -> dict[str, float | None]:

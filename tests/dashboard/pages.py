@@ -14,11 +14,11 @@ PATHS: Final = (
     *(f"/queues/work?tab={tab}" for tab in TABS), "/queues/work?day=2023-11-14",
     "/jobs", "/jobs?q=state:failed,waiting", "/jobs?q=nothing-like-it",
     "/jobs/plain", "/jobs/runs", "/jobs/fails", "/jobs/ends", "/jobs/child", "/jobs/later",
-    "/jobs/apart", "/jobs/of-ann", "/failures", "/failures/group?group=group", "/completed",
+    "/jobs/apart", "/jobs/of-ann", "/failures", "/failures/group?group=group",
     "/tracked", "/tags", "/tags/x", "/workers", "/workers/worker",
     "/recurring", "/recur", "/recurring/tick", "/recurring/cron", "/throttles", "/throttles/api",
     "/throttles/queue:work", "/config", "/put", "/put?queue=work&klass=K", "/operations",
-    "/snapshot", "/static/style.css", "/static/app.js", "/static/icon.svg",
+    "/snapshot", "/static/base.css", "/static/app.js", "/static/icon.svg",
 )  # fmt: skip
 
 

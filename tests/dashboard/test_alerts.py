@@ -47,7 +47,7 @@ def test_idle_and_busy_workers_are_reported(client: Client, clock: Clock, visit:
 
     assert idle == ["idle: no jobs waiting, 0 of 3 worker slots busy"]
     assert busy == ["all 3 worker slots busy, 6 jobs waiting: add workers"]
-    assert "<dd>3 / 3</dd>" in page
+    assert ">3 / 3</span>" in page
     assert gone == ["no workers in the last minute: 6 jobs waiting in mail, the oldest for 2 min"]
 
 

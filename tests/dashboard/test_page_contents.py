@@ -297,7 +297,7 @@ def test_head_matches_get(visitor: Visitor, path: str) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["/completed", "/tags", "/tags/x", "/queues", "/workers", "/tracked",
+    ["/tags", "/tags/x", "/queues", "/workers", "/tracked",
      "/recurring", "/failures", "/throttles/api", "/queues/work?tab=waiting"],
 )  # fmt: skip
 def test_an_offset_beyond_the_end_is_an_empty_page(

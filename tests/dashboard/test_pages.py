@@ -44,7 +44,7 @@ def test_viewing_pages_writes_nothing(full: Client, redis: redis_py.Redis, visit
         ("/jobs/nobody", 404), ("/recurring/plain", 404), ("/operations/plain", 404),
         ("/nowhere", 404), ("/queues/a%20b", 422), ("/jobs/a%20b", 422), ("/jobs?q=stat:x", 422),
         ("/jobs?size=x", 422), ("/jobs?size=1000", 422), ("/jobs?cursor=x", 422),
-        ("/completed?offset=-1", 422), ("/queues/work?day=yesterday", 422),
+        ("/tracked?offset=-1", 422), ("/completed", 302), ("/queues/work?day=yesterday", 422),
         ("/failures/group?group=", 302), ("/queues/work?tab=dreams", 302), ("/jobs/tick", 302),
         ("/static/nothing.css", 404), ("/static/../templates/qless_py/base.html", 404),
     ],

@@ -11,6 +11,7 @@ from qless_py.dashboard.pages import (
     job,
     jobs,
     overview,
+    preferences,
     put,
     queues,
     recurring,
@@ -20,6 +21,7 @@ from qless_py.dashboard.pages import (
 
 _MODULES = (
     overview, queues, jobs, job, put, bulk, failures, workers, recurring, throttles, config,
+    preferences,
 )  # fmt: skip
 
 

@@ -1,24 +1,26 @@
-"""Lists of jobs: matches of a search, completed, tracked, and with a tag."""
+"""Lists of jobs: matches of a search, by state, tracked, and with a tag."""
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
 
-from flask import jsonify, render_template, request
+from flask import jsonify, redirect, render_template, request
 from werkzeug.wrappers import Response
 
 from qless_py import protocol
 from qless_py.auth.identity import Role
 from qless_py.client.job import Job
 from qless_py.client.search import STATES, SearchError
-from qless_py.dashboard import commands
+from qless_py.dashboard import commands, context
 from qless_py.dashboard.actions import perform, requires
-from qless_py.dashboard.context import client, find_jobs, redactor
+from qless_py.dashboard.context import client, find_jobs, link, redactor
 from qless_py.dashboard.errors import wants_json
 from qless_py.dashboard.paging import page_cursor, page_offset, page_size, searched_before
 
 _BUDGET: Final = 5_000  # Jobs that a page searches; a link continues the search.
 _TAGS_PER_PAGE: Final = 100
+_STATE: Final = re.compile(r"(?:^|(?<=\s))state:\S*")
 
 
 def jobs() -> str | tuple[str, int] | Response:
@@ -40,7 +42,7 @@ def jobs() -> str | tuple[str, int] | Response:
         return jsonify({"jobs": rows, "looked_at": found.scanned, "cursor": found.cursor})
     page = render_template(
         "qless_py/jobs.html", text=text, found=found, error=error, searched=searched,
-        commands=commands.of_search(text),
+        commands=commands.of_search(text), tabs=_tabs(text),
     )  # fmt: skip
     return page, status
 
@@ -58,15 +60,29 @@ def _as_json(job: Job) -> dict[str, Any]:
     }
 
 
-def completed() -> str:
-    offset, size = page_offset(), page_size()
-    jids = client().jobs.complete(offset, size)
-    # The total is not counted: a full page has at least one more.
-    total = offset + len(jids) + (len(jids) == size)
-    return render_template(
-        "qless_py/job_list.html", title="Completed", jobs=find_jobs(jids), offset=offset, size=size,
-        total=total, commands=commands.of_page("completed"),
-    )  # fmt: skip
+def _tabs(text: str) -> list[tuple[str, str, bool, int | None]]:
+    """Return the states as tabs: label, URL of the same search in it, whether it is shown, count.
+
+    The counts are those of all jobs, so they are left out of a search for some of them.
+    """
+    rest = " ".join(_STATE.sub(" ", text).split())
+    given = _STATE.search(text)
+    snapshot = context.snapshot()
+    counts = {**snapshot.totals, "failed": snapshot.failed, "complete": snapshot.complete}
+    found: list[tuple[str, str, bool, int | None]] = [
+        ("All", link("jobs", q=rest or None), given is None, None)
+    ]
+    for state in STATES:
+        term = f"state:{state}"
+        url = link("jobs", q=f"{term} {rest}".strip())
+        is_here = given is not None and given[0].strip() == term
+        found.append((state.capitalize(), url, is_here, None if rest else counts[state]))
+    return found
+
+
+def completed() -> Response:
+    """Redirect a link to the list that completed jobs once had."""
+    return redirect(link("jobs", q="state:complete"))
 
 
 def tracked() -> str:

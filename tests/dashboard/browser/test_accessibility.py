@@ -31,12 +31,13 @@ ORDINARY: Final = (
     "/", "/queues", "/queues/mail", "/queues/mail?tab=waiting", "/queues/mail?tab=running",
     "/queues/mail?tab=users", "/queues/mail?tab=settings", "/queues/mail?tab=recurring",
     "/queues/stopped", "/jobs", "/jobs/mail-0", "/jobs/mail-1", "/jobs/mail-2", "/jobs/child",
-    "/jobs/of-ann", "/failures", "/failures/group?group=app.mail.Send:Timeout", "/completed",
+    "/jobs/of-ann", "/failures", "/failures/group?group=app.mail.Send:Timeout",
+    "/jobs?q=state:complete",
     "/tracked", "/tags", "/tags/eu", "/workers", "/recurring", "/recurring/digest", "/recur",
     "/throttles", "/throttles/api", "/config", "/put", "/put?from=mail-0", "/operations", *WRONG,
 )  # fmt: skip
 LISTS: Final = (
-    "/", "/queues", "/jobs", "/failures", "/completed", "/tracked", "/tags", "/workers",
+    "/", "/queues", "/jobs", "/failures", "/tracked", "/tags", "/workers",
     "/recurring", "/throttles", "/operations",
 )  # fmt: skip
 

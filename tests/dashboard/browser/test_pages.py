@@ -84,12 +84,20 @@ def test_the_theme_is_remembered(site: Callable[..., Site]) -> None:
     with served.page(color_scheme="light") as page:
         page.goto(served.url)
         light = _ground(page)
-        page.get_by_role("button", name="Theme: system").click()
-        page.get_by_role("button", name="Theme: light").click()
-        page.reload()
-        expect(page.get_by_role("button", name="Theme: dark")).to_be_visible()
-
+        page.get_by_label("Settings").click()
+        page.get_by_label("Dark").check()
         assert _ground(page) != light
+        page.get_by_label("Compact").check()
+        page.keyboard.press("Escape")
+        expect(page.get_by_label("Dark")).to_be_hidden()
+        page.reload()
+
+        page.get_by_label("Settings").click()
+        expect(page.get_by_label("Dark")).to_be_checked()
+        expect(page.locator("html")).to_have_attribute("data-density", "compact")
+        assert _ground(page) != light
+        page.get_by_role("heading", name="Overview").click()
+        expect(page.get_by_label("Dark")).to_be_hidden()
 
 
 def _ground(page: Page) -> str:
@@ -278,7 +286,9 @@ FOCUS = """() => {
 }"""
 CONTROLS = """() => [...document.querySelectorAll(
     "a[href], button, input, select, textarea, summary, [tabindex='0']")]
-  .filter((one) => one.type !== "hidden" && one.checkVisibility())
+  // Of a group of radio buttons the keyboard reaches the one that is chosen.
+  .filter((one) => one.type !== "hidden" && (one.type !== "radio" || one.checked))
+  .filter((one) => one.checkVisibility())
   .map((one, nth) => { one.dataset.nth = `${nth} ${one.outerHTML}`; return one.dataset.nth; })"""
 
 
@@ -295,9 +305,9 @@ def test_every_control_is_focusable_and_shows_focus(
     served = site()
 
     with served.page() as page:
-        page.add_init_script("localStorage.setItem('qless_py_live', 'off')")
+        page.goto(f"{served.url}/preferences?live=off")
         page.goto(served.url + path)
-        page.get_by_role("button", name="Shortcuts").wait_for()
+        page.get_by_role("button", name="Paused").wait_for()
         page.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
         wanted = set(page.evaluate(CONTROLS))
         reached, unmarked = set(), []
@@ -386,11 +396,12 @@ def test_the_help_returns_focus_and_turns_shortcuts_off(
         expect(dialog).to_be_hidden()
         expect(row).to_be_focused()
 
-        opener = page.get_by_role("button", name="Shortcuts")
+        page.get_by_label("Settings").click()
+        opener = page.get_by_role("button", name="Keyboard shortcuts")
         opener.press("Enter")
         dialog.get_by_role("button", name="Turn shortcuts off").click()
         expect(opener).to_be_focused()
         page.keyboard.press("t")
         page.keyboard.press("/")
-        expect(page.get_by_role("button", name="Theme: system")).to_be_visible()
+        expect(page.get_by_label("System")).to_be_checked()
         expect(opener).to_be_focused()
