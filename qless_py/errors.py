@@ -6,6 +6,7 @@
     │   └── AlreadyFinishedError    FINISHED      because the job has ended
     ├── AlreadyExistsError          EXISTS        on_conflict="raise" or unique_conflict="raise"
     ├── WrongStateError             WRONGSTATE    the transition does not start from this state
+    ├── DataChangedError            CHANGED       the data was changed since it was read
     ├── DependencyError             HASDEPENDENTS other jobs depend on the job
     │   └── CycleError              CYCLE         the job would depend on itself
     ├── BadArgumentError            BADARG        wrong type, form or range (also a ValueError)
@@ -100,6 +101,15 @@ class WrongStateError(QlessError):
     """
 
     code = "WRONGSTATE"
+
+
+class DataChangedError(QlessError):
+    """The data of the job was changed since it was read; nothing was changed.
+
+    Raised by edit. Read the job again, and repeat the change if it is still right.
+    """
+
+    code = "CHANGED"
 
 
 class DependencyError(QlessError):

@@ -48,7 +48,7 @@ class Mixture:
         return ["put", "put", "put", "pop", "pop", "pop", "tick", "complete", "complete", "fail",
                 "retry", "release", "snooze", "timeout", "force_finish", "cancel", "requeue",
                 "unfail", "depends_on", "depends_off", "tag", "untag", "track", "untrack",
-                "priority", "log", "progress", "heartbeat", "pause", "unpause", "recur",
+                "priority", "edit", "log", "progress", "heartbeat", "pause", "unpause", "recur",
                 "recur_update", "recur_run", "recur_cancel", "recur_refill", "recur_sync",
                 "worker_died", "worker_deregister",
                 "queue_forget", "batch_open", "batch_add", "batch_close", "config_set", "put_many",
@@ -208,6 +208,10 @@ class Mixture:
 
     def priority(self) -> tuple[object, ...]:
         return self._jid(), self.random.choice(["0", "3", "-1.5"])
+
+    def edit(self) -> tuple[object, ...]:
+        options = {"priority": self.random.choice([0, 3, -1.5]), "tags": ["x", "e"]}
+        return self._jid(), self._data() if self._maybe(0.5) else "", options
 
     def pause(self) -> tuple[object, ...]:
         until = round(self.clock() * 1000) + 3000

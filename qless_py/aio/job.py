@@ -131,6 +131,16 @@ class AsyncJob(AsyncJobBase):
         deleted = await self._session.runner.run(jobs.cancel([self.jid]))
         return bool(deleted)
 
+    def edit(
+        self, data: Any = None, *, priority: float | None = None, tags: Iterable[str] | None = None
+    ) -> Awaitable[None]:
+        """Change data, priority and tags in one step; what is left out stays, `tags` replace all.
+
+        Data can be changed before the job runs, or after it has failed, else `WrongStateError` is
+        raised; and `DataChangedError` if it was changed since this job was read.
+        """
+        return self._session.runner.run(jobs.edit(self, data, priority, tags))
+
     def tag(self, *tags: str) -> Awaitable[list[str]]:
         """Add tags; returns all tags of the job."""
         call = jobs.tag(self.jid, tags)

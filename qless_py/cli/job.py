@@ -13,8 +13,8 @@ from qless_py.cli.bulk import Change
 from qless_py.cli.context import CliContext
 from qless_py.cli.errors import NotFoundError
 from qless_py.cli.params import JID, JSON, QUEUE, SPAN, TAG, Number
-from qless_py.cli.views import history_table, job_page
-from qless_py.client import serialize
+from qless_py.cli.views import attempts_table, history_table, job_page
+from qless_py.client import attempts, serialize
 from qless_py.client.bulk import UNTRACK, per_job_action, store_action
 from qless_py.client.job import Job
 from qless_py.client.recurring import RecurringJob
@@ -79,6 +79,17 @@ def log(cli: CliContext, jid: str, what: str | None, data: Any) -> None:
         one.refresh()
     answer = {"jid": jid, "history": one.history}
     cli.out.answer(answer, lambda: history_table(cli.out, one.history))
+
+
+@job.command("attempts", examples=("qless-py job attempts letter-1",))
+@click.argument("jid", type=JID)
+@pass_cli
+def show_attempts(cli: CliContext, jid: str) -> None:
+    """Show when and where a job ran, and how each of its attempts ended."""
+    one = _find_job(cli, jid, "which does not run itself")
+    found = serialize.attempts(attempts.read(one, one.settings.clock()))
+    answer = {"jid": jid, "attempts": found}
+    cli.out.answer(answer, lambda: attempts_table(cli.out, found))
 
 
 @job.command("explain", examples=("qless-py job explain letter-1",))
@@ -228,6 +239,30 @@ def _run_stored(
     **params: Any,
 ) -> int:
     return bulk.run(cli, Change(name, done, store_action(name, **params)), jids, given)
+
+
+@job.command(
+    "edit",
+    examples=(
+        'qless-py job edit letter-1 --data \'{"to": "ann@example.org"}\'',
+        "qless-py job edit letter-1 --priority 10 --tag urgent --tag customer-7",
+    ),
+)
+@click.argument("jid", type=JID)
+@click.option("--data", type=JSON, help="Replace the data. The job may not run nor be complete.")
+@click.option("--priority", type=Number(), help="Jobs with a higher priority go first.")
+@click.option("--tag", "tags", type=TAG, multiple=True, help="Replace all tags. May be repeated.")
+@pass_cli
+def edit(
+    cli: CliContext, jid: str, data: Any, priority: float | None, tags: tuple[str, ...]
+) -> None:
+    """Change the data, the priority and the tags of a job in one step."""
+    if data is None and priority is None and not tags:
+        raise click.UsageError("give --data, --priority or --tag")
+    one = _find_job(cli, jid, "which recur edit changes")
+    one.edit(data, priority=priority, tags=tags or None)
+    answer = serialize.job(one.refresh())
+    cli.out.answer(answer, lambda: cli.out.line(f"Changed {jid}"))
 
 
 @job.command("track", examples=("qless-py job track letter-1",))

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from qless_py.cli.output import Output, brief
-from qless_py.client.humanize import attempts, exact_duration, local_time
+from qless_py.client.humanize import attempts, duration, exact_duration, local_time
 
 _SHOWN_IN_HEAD = ("what", "when", "queue", "worker")
 LISTED_DATA = 4096
@@ -141,3 +141,18 @@ def history_table(out: Output, history: Iterable[Mapping[str, Any]]) -> None:
         for entry in history
     ]
     out.table(("when", "what", "queue", "worker", "details"), rows, has_text=True)
+
+
+def attempts_table(out: Output, found: Iterable[Mapping[str, Any]]) -> None:
+    """Print the attempts of a job."""
+    rows = [
+        (
+            local_time(one["started_at"]),
+            duration(one["duration"]),
+            one["worker"],
+            one["outcome"],
+            brief(one["error"], 300) if one["error"] else "",
+        )
+        for one in found
+    ]
+    out.table(("started", "duration", "worker", "outcome", "error"), rows, has_text=True)

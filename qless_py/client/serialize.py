@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, Final
 
+from qless_py.client.attempts import Past
 from qless_py.client.bulk import Operation
 from qless_py.client.explain import Explanation
 from qless_py.client.humanize import size
@@ -34,6 +35,7 @@ def job(one: Job | RecurringJob, *, history: bool = False) -> dict[str, Any]:
     shape = {
         **summary(one),
         **_data(one),
+        "data_digest": None if one.is_cut() else one.data_digest,
         "costs": one.costs,
         "result": _decoded(one, "result"),
         "progress": _decoded(one, "progress"),
@@ -82,6 +84,11 @@ def summary(one: Job) -> dict[str, Any]:
         "context": one.context,
         "origins": one.origins,
     }
+
+
+def attempts(past: Past) -> list[dict[str, Any]]:
+    """Return the attempts of a job as JSON objects, oldest first."""
+    return [{**asdict(one), "duration": one.duration} for one in past.attempts]
 
 
 def recurring(one: RecurringJob) -> dict[str, Any]:

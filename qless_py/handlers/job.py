@@ -36,8 +36,19 @@ class HandledJob(JobState):
 
     @property
     def attempts_failed(self) -> int:
-        """How many runs raised and were retried by a policy since the job was put."""
-        return self.tries.total
+        """How many runs ended with an error since the job was put.
+
+        Those are the runs that a policy retried, and the one after which the job failed.
+        """
+        return self.tries.total + self._was_failed_by_its_worker()
+
+    def _was_failed_by_its_worker(self) -> bool:
+        """Whether the last run failed the job, rather than a lost lease, a crash or a parent."""
+        if self.state != "failed":
+            return False
+        details = (more[0] for what, _, more in self._entries() if what == "failed" and more)
+        last = next((one for one in details if "group" in one), None)
+        return last is not None and "worker" in last and last["group"] != "poison-pill"
 
     @property
     def tries(self) -> Tries:

@@ -4,6 +4,7 @@ Both clients, the handlers and the pipelines share `JobState`. They differ only 
 the calls of `qless_py.protocol`, whose replies update the state.
 """
 
+import hashlib
 from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -70,6 +71,10 @@ def _number(value: Any) -> int | None:
 
 def _seconds(value: Any) -> float | None:
     return None if value is None else float(value) / 1000
+
+
+def _failure(stored: Mapping[str, Any]) -> dict[str, Any]:
+    return {**stored, "when": stored["when"] / 1000} if "when" in stored else dict(stored)
 
 
 class StoredState:
@@ -143,6 +148,12 @@ class StoredState:
                 f"{what} of job {self.jid} has {length:,} bytes, of which only the beginning was "
                 "read: read the job by its jid"
             )
+
+    @property
+    def data_digest(self) -> str:
+        """The SHA-1 of the data as stored, in hex: which version of the data this is."""
+        self._refuse_cut("data")
+        return hashlib.sha1(self.raw, usedforsecurity=False).hexdigest()
 
     def _decode(self, data: bytes) -> Any:
         return self._settings.codec_named(self.codec_name).decode(data, self.jid)
@@ -313,10 +324,15 @@ class JobState(StoredState):
     @property
     def failure(self) -> dict[str, Any]:
         """The last failure: `group`, `message`, `when` and `worker`; empty if there was none."""
-        failure = dict(self._record.failure)
-        if "when" in failure:
-            failure["when"] /= 1000
-        return failure
+        return _failure(self._record.failure)
+
+    @property
+    def earlier_failures(self) -> list[dict[str, Any]]:
+        """The failures before the last one, at most four, oldest first, until the job completes.
+
+        Messages are cut to 2,000 bytes. Only a job that was read by its jid has them.
+        """
+        return [_failure(one) for one in self._record.earlier]
 
     @property
     def history(self) -> list[dict[str, Any]]:
@@ -419,6 +435,10 @@ class JobState(StoredState):
         """Set the state that a transition led to; a lease does not outlive the running state."""
         self.fields["state"] = state
         self._record.expires_at = 0
+
+    def set_stored_data(self, data: bytes) -> None:
+        """Set the data that the store has now."""
+        self._record.data, self._is_decoded = data, False
 
     def set_result(self, result: bytes) -> None:
         """Set the result the job was completed with, if any."""

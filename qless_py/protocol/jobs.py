@@ -362,6 +362,44 @@ def untrack(jid: str) -> Call[bool]:
     return Call("untrack", (arguments.name("jid", jid),), boolean)
 
 
+def edit(
+    job: JobState,
+    data: Any = None,
+    priority: float | None = None,
+    tags: Iterable[str] | None = None,
+) -> Call[None]:
+    """Change data, priority and tags in one step; what is None stays."""
+    encoded = b"" if data is None else job.encode(data, "data")
+    return edit_encoded(job, encoded, priority, tags)
+
+
+def edit_encoded(
+    job: JobState,
+    data: bytes = b"",
+    priority: float | None = None,
+    tags: Iterable[str] | None = None,
+    expects: str | None = None,
+) -> Call[None]:
+    """Change data, priority and tags in one step; b"" and None stay.
+
+    Data is replaced only if the digest of the stored data is `expects`, by default that of this
+    job when it was read.
+    """
+    number = None if priority is None else arguments.finite("priority", priority)
+    names = None if tags is None else arguments.names("tags", tags)
+    digest = (expects or job.data_digest) if data else None
+    options = given(priority=number, tags=names, expects=digest)
+    if not data and not options:
+        raise BadArgumentError("nothing to change: give data, priority or tags")
+
+    def change(_: None) -> None:
+        if data:
+            job.set_stored_data(data)
+        job.fields.update(given(priority=number, tags=names))
+
+    return job.updated_by(Call("edit", (job.jid, data, pack(options)), done), change)
+
+
 def priority(jid: str, value: float) -> Call[float]:
     """Change the priority; a waiting job keeps its age."""
     args = (arguments.name("jid", jid), repr(arguments.finite("priority", value)))

@@ -40,6 +40,7 @@ class JobRecord:
     data: bytes
     expires_at: int = 0
     failure: dict[str, Any] = field(default_factory=dict)
+    earlier: list[dict[str, Any]] = field(default_factory=list)
     result: bytes | None = None
     progress: bytes | None = None
     dependencies: list[str] = field(default_factory=list)
@@ -84,6 +85,7 @@ def job(view: Mapping[bytes, Any], jid: str | None = None) -> JobRecord:
     if len(view) > len(_MINIMAL_FIELDS):
         record.expires_at = int(view.get(b"expires_at", 0))
         record.failure = _fields(view.get(b"failure"))
+        record.earlier = [_fields(one) for one in view.get(b"earlier", ())]
         record.result = view.get(b"result")
         record.progress = view.get(b"progress")
         record.parents = [one.decode() for one in view.get(b"parents", ())]

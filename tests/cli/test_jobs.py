@@ -268,6 +268,35 @@ def test_jobs_are_moved_finished_and_given_a_priority(program: Program, live: Cl
     assert (third.state, third.result) == ("complete", 42)
 
 
+def test_a_job_is_edited_in_one_step(program: Program, live: Client) -> None:
+    live.queues["mail"].put("app.Send", {"to": "ann"}, jid="one", tags=["old"])
+
+    program("job", "edit", "one", "--data", '{"to": "bob"}', "--priority", "4", "--tag", "new")
+
+    job = live.jobs["one"]
+    assert isinstance(job, Job)
+    assert (job.data, job.priority, job.tags) == ({"to": "bob"}, 4, ["new"])
+    assert program.json("job", "edit", "one", "--tag", "b")["tags"] == ["b"]
+    live.queues["mail"].pop()
+    assert "WRONGSTATE" in program("job", "edit", "one", "--data", "1", "--json", code=1).stderr
+    program("job", "edit", "one", code=2)
+
+
+def test_the_attempts_of_a_job_are_shown(program: Program, live: Client) -> None:
+    live.queues["mail"].put("app.Send", jid="one")
+    (job,) = live.queues["mail"].pop(1, worker="w1")
+    job.retry(0, "app.Send:Refused", "Refused: mailbox full")
+    live.queues["mail"].pop(1, worker="w2")
+
+    first, second = program.json("job", "attempts", "one")["attempts"]
+
+    assert (first["worker"], first["outcome"], first["error"]) == (
+        "w1", "retried", "Refused: mailbox full",
+    )  # fmt: skip
+    assert (second["worker"], second["outcome"], second["ended_at"]) == ("w2", "running", None)
+    assert "mailbox full" in program("job", "attempts", "one").stdout
+
+
 def test_jobs_are_tagged_and_tracked(program: Program, live: Client) -> None:
     live.queues["mail"].put("app.Send", jid="one", tags=["old"])
 

@@ -11,12 +11,14 @@ from qless_py import (
     AlreadyFinishedError,
     BadArgumentError,
     Client,
+    DataChangedError,
     DependencyError,
     HandlerNotFoundError,
     Job,
     JobNotFoundError,
     LostLeaseError,
     UndecodableDataError,
+    WrongStateError,
 )
 from tests.client.handlers import Mail, Nothing, Stateful, function
 from tests.client.test_queue import found, taken
@@ -100,6 +102,32 @@ def test_undecodable_data_is_an_error_only_when_it_is_read(client: Client) -> No
     with pytest.raises(UndecodableDataError):
         _ = job.data
     assert job.complete() == "complete"
+
+
+def test_edit_changes_data_priority_and_tags_in_one_step(client: Client) -> None:
+    client.queues["q"].put("k", {"n": 1}, jid="j", tags=["old"])
+    job, other = found(client, "j"), found(client, "j")
+
+    job.edit({"n": 2}, priority=4, tags=["new"])
+
+    assert (job.data, job.priority, job.tags) == ({"n": 2}, 4, ["new"])
+    stored = found(client, "j")
+    assert (stored.data, stored.priority, stored.tags) == ({"n": 2}, 4, ["new"])
+    with pytest.raises(DataChangedError):
+        other.edit({"n": 3}, priority=1)
+    other.edit(priority=1)
+    other.refresh().edit({"n": 3})
+    assert (found(client, "j").data, found(client, "j").priority) == ({"n": 3}, 1)
+    with pytest.raises(BadArgumentError, match="nothing to change"):
+        other.edit()
+    with pytest.raises(WrongStateError):
+        taken(client).edit({"n": 4})
+
+
+def test_edit_encodes_with_the_codec_of_the_job(client: Client) -> None:
+    client.queues["q"].put("k", {"n": 1}, jid="j", codec="msgpack")
+    found(client, "j").edit({"n": b"2"})
+    assert taken(client).data == {"n": b"2"}
 
 
 def test_heartbeat_renews_the_lease(client: Client, clock: Clock) -> None:

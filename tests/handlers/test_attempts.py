@@ -125,3 +125,25 @@ def test_a_job_says_how_many_of_its_attempts_failed(client: Client, clock: Clock
     assert (job.attempts_failed, job.attempts) == (2, 3)
     assert (client.job(plain).attempts_failed, client.job(plain).attempts) == (0, None)
     assert garbage.attempts is None
+
+
+def test_the_run_that_fails_a_job_for_good_counts_as_a_failed_attempt(client: Client) -> None:
+    jid = client.queues["q"].put(raises, attempts=1)
+    drain(client.queues["q"], raises=False)
+    assert (client.job(jid).state, client.job(jid).attempts_failed) == ("failed", 1)
+
+    client.queues["q"].put(raises, jid="spent", retry=RetryPolicy(), retries=0)
+    drain(client.queues["q"], raises=False)
+    assert (client.job("spent").state, client.job("spent").attempts_failed) == ("failed", 1)
+
+
+def test_a_job_that_fails_without_an_error_of_its_handler_had_no_failed_attempt(
+    client: Client, clock: Clock
+) -> None:
+    jid = client.queues["q"].put(raises, retries=0)
+    client.queues["q"].pop()
+    for _ in range(2):
+        clock.advance(60)
+        client.queues["q"].pop()
+    assert (client.job(jid).state, client.job(jid).attempts_failed) == ("failed", 0)
+    assert client.job(jid).stalls == 1

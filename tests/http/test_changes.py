@@ -41,6 +41,40 @@ def test_priority_and_tags_are_changed(api: Api, jobs: Client) -> None:
     assert found(jobs, "waits").tags == []
 
 
+def test_data_priority_and_tags_are_changed_in_one_step_or_not_at_all(
+    api: Api, jobs: Client
+) -> None:
+    read = api.ok("GET", "/jobs/waits")["data_digest"]
+    change = {"data": {"n": 2**70}, "data_digest": read, "priority": 3}
+
+    answer = api.ok("PATCH", "/jobs/waits", change)
+
+    assert (answer["data"], answer["priority"], answer["tags"]) == ({"n": 2**70}, 3, ["a", "b"])
+    assert answer["data_digest"] != read
+    problem = api.problem("PATCH", "/jobs/waits", {**change, "tags": ["z"]})
+    assert (problem["status"], problem["code"]) == (409, "data-changed")
+    assert found(jobs, "waits").tags == ["a", "b"]
+    assert api.ok("PATCH", "/jobs/fails", {"data": None})["data"] is None
+    for jid in ("runs", "done"):
+        problem = api.problem("PATCH", f"/jobs/{jid}", {"data": 1, "priority": 9})
+        assert problem["code"] == "wrong-state"
+        assert found(jobs, jid).priority == 0
+    assert api.problem("PATCH", "/jobs/waits", {"data_digest": read})["code"] == "invalid"
+    assert api.problem("PATCH", "/jobs/waits", {"data": "x" * 2**20})["code"] == "data-too-large"
+
+
+def test_data_is_changed_only_by_those_who_may_put_and_may_see_it(api: Api, jobs: Client) -> None:
+    token = jobs.tokens.create("operator", scopes=["read", "operate"]).text
+    headers = {"Authorization": f"Bearer {token}"}
+    assert api.ok("GET", "/jobs/waits", headers=headers)["data_digest"] is None
+    assert api.ok("PATCH", "/jobs/waits", {"priority": 1}, headers=headers)["priority"] == 1
+    problem = api.problem("PATCH", "/jobs/waits", {"data": 1}, headers=headers)
+    assert (problem["code"], problem["scope"]) == ("forbidden", "put")
+    token = jobs.tokens.create("other", scopes=["operate", "put"], klasses=["app.*"]).text
+    headers = {"Authorization": f"Bearer {token}"}
+    assert api.problem("PATCH", "/jobs/waits", {"data": 1}, headers=headers)["code"] == "forbidden"
+
+
 def test_a_job_is_canceled(api: Api, jobs: Client) -> None:
     assert api("DELETE", "/jobs/waits").status_code == 204
     assert jobs.jobs["waits"] is None
@@ -112,7 +146,7 @@ REFUSED: list[tuple[str, Any, str]] = [
     ("PATCH /jobs/waits", {}, "invalid"),
     ("PATCH /jobs/waits", {"priority": "high"}, "invalid"),
     ("PATCH /jobs/waits", {"tags": ["a b"]}, "invalid"),
-    ("PATCH /jobs/waits", {"data": {}}, "invalid"),
+    ("PATCH /jobs/runs", {"data": {}}, "wrong-state"),
     ("POST /jobs/waits/requeue", {"queue": "a b"}, "invalid"),
     ("POST /jobs/waits/requeue", {"klass": "os.system"}, "invalid"),
     ("POST /jobs/waits/requeue", {"delay": -1}, "invalid"),

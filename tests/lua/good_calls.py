@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+import hashlib
+from typing import Any, Final
 
 from tests.population import lease_of
 from tests.script_runner import Scripts
+
+DIGEST: Final = hashlib.sha1(b"{}", usedforsecurity=False).hexdigest()
 
 
 def good_calls(call: Scripts) -> dict[str, list[Any]]:
@@ -45,6 +48,7 @@ def good_calls(call: Scripts) -> dict[str, list[Any]]:
         "track": ["plain"],
         "untrack": ["tracked"],
         "priority": ["plain", "5"],
+        "edit": ["plain", "new data", {"priority": 2, "tags": ["z"], "expects": DIGEST}],
         "log": ["plain", "", "noted", "data"],
         "progress": [*held, "more"],
         "pause": [["work"], {"reason": "r"}],

@@ -129,6 +129,13 @@ def of_jobs() -> Refusals:
         "track": {"BADARG": ["a b"], "NOJOB": ["nobody"]},
         "untrack": {"BADARG": ["a b"], "NOJOB": ["nobody"]},
         "priority": {"BADARG": ["plain", "high"], "NOJOB": ["nobody", "1"]},
+        "edit": {
+            "BADARG": ["plain", "", {"priority": "high"}],
+            "TOOLARGE": ["plain", LARGE, {}],
+            "NOJOB": ["nobody", "", {}],
+            "WRONGSTATE": ["runs", "{}", {}],
+            "CHANGED": ["plain", "{}", {"expects": "0" * 40}],
+        },
     }
 
 

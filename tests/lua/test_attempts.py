@@ -88,3 +88,58 @@ def test_the_history_of_a_job_that_is_retried_for_ever_is_bounded(call: Scripts)
     assert last(call, "retried")["error"] == "error 59"
     # The record itself, which each pop reads, holds none of the errors.
     assert len(call.redis.get("{ql}:job:j") or b"") < 1000
+
+
+def _fail(call: Scripts, message: str) -> None:
+    (view,) = pop(call)
+    call("fail", "j", view["lease"], "g", message, "")
+    call("unfail", "q", "g", 1)
+
+
+def test_the_messages_of_a_few_earlier_failures_are_kept_until_the_job_completes(
+    call: Scripts, clock: Clock
+) -> None:
+    put(call, "j")
+    for number in range(7):
+        clock.advance(1)
+        _fail(call, f"error {number}")
+
+    view = call("read/job", "j")
+    assert view["failure"]["message"] == "error 6"
+    assert [one["message"] for one in view["earlier"]] == [f"error {n}" for n in range(2, 6)]
+    assert view["earlier"][-1]["when"] == view["failure"]["when"] - 1000
+    # What workers and lists read of a job does not grow.
+    assert "earlier" not in call("read/jobs", ["j"])[0]["failure"]
+    popped = take(call)
+    assert set(popped["failure"]) == {"group", "message", "when", "worker"}
+    call("complete", "j", popped["lease"], "", "", {})
+    assert "earlier" not in call("read/job", "j")
+
+
+def test_a_long_message_of_an_earlier_failure_keeps_its_beginning_and_its_end(
+    call: Scripts,
+) -> None:
+    put(call, "j")
+    _fail(call, "first line\n" + "é" * 5000 + "\nValueError: last line")
+    _fail(call, "short")
+
+    (earlier,) = call("read/job", "j")["earlier"]
+    assert len(earlier["message"].encode()) <= 2010
+    assert earlier["message"].startswith("first line\né")
+    assert earlier["message"].endswith("é\nValueError: last line")
+    assert "\n[...]\n" in earlier["message"]
+
+
+def test_lost_leases_are_counted_since_the_put(call: Scripts, clock: Clock) -> None:
+    call("config_set", "grace-period", "10")
+    put(call, "j")
+    for number in (1, 2):
+        take(call)
+        clock.advance(60)
+        call("tick")
+        clock.advance(10)
+        call("tick")
+        assert job(call, "j")["stalls"] == number
+
+    call("requeue", "q", "j", "", "", {})
+    assert "stalls" not in job(call, "j")

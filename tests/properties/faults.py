@@ -76,6 +76,20 @@ FAULTS = [
         scenario="priorities change",
     ),
     Fault(
+        "an edit of running jobs changes their data",
+        "edit.lua",
+        "if not EDITABLE[job.record.state] then",
+        "if job.record.state == nil then",
+        scenario="data is edited",
+    ),
+    Fault(
+        "an edit replaces data that was changed meanwhile",
+        "edit.lua",
+        "redis.sha1hex(job_lib.get_data(job)) ~= given.expects",
+        'redis.sha1hex(job_lib.get_data(job)) == ""',
+        scenario="data is edited",
+    ),
+    Fault(
         "completion forgets the dependents",
         "lib/job/completion.lua",
         'redis.call("EXISTS", keys.dependents(job.jid)) == 1',

@@ -156,6 +156,13 @@ SCENARIOS: dict[str, list[Step]] = {
         (2000, "put", "a", "j3", "K", "{}", {}),
         pop(after=1000),
     ],
+    "data is edited": [
+        put("a", "j1"),
+        (0, "edit", "j1", "[5]", {"tags": ["x"]}),
+        (0, "edit", "j1", "[6]", {"expects": "bf21a9e8fbc5a3846fb05b4fa0859e0917b2202f"}),
+        pop(1),
+        (0, "edit", "j1", "[7]", {"priority": 2}),
+    ],
     "a parent completes": [
         put("a", "j0"),
         put("a", "j1", depends=["j0"], delay=1000),

@@ -4,6 +4,7 @@ Nothing here is malformed: what a script makes of nonsense is tested elsewhere. 
 small so that no call has more to do than one call may (50 items, ten duties abreast).
 """
 
+import hashlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -211,6 +212,17 @@ TRANSITIONS: dict[str, Args] = {
     "track": tuples(known),
     "untrack": tuples(known),
     "priority": tuples(known, of("0", "3", "-1.5")),
+    "edit": tuples(
+        known,
+        maybe_data,
+        options(
+            {
+                "priority": of(0, 3, -1.5),
+                "tags": tags,
+                "expects": of(hashlib.sha1(b"{}", usedforsecurity=False).hexdigest()),
+            }
+        ),
+    ),
     "log": tuples(known, of("note", "so"), of("", "data")),
     "log_held": tuples(held, of("note", "so"), of("", "data")),
     "progress": tuples(held, of("half", "")),

@@ -8,7 +8,7 @@ local keys = require("lib.core.keys")
 local is_query = ...
 local run = redis.pcall
 
-local guard = { pcall = run, call = 0, quarantine = 0 }
+local guard = { pcall = run, call = 0, quarantine = 0, sha1hex = redis.sha1hex }
 
 -- Sets a key aside; returns whether that was possible. Nine copies of one key are kept, should it
 -- become unreadable again.

@@ -43,6 +43,9 @@ return {
   small_page = 250,
   -- bytes of an error that a history entry keeps
   error_line = 200,
+  -- failures of a job that are kept before the last one, and the bytes of the message of each
+  earlier = 4,
+  earlier_message = 2000,
   -- history entries kept in the job's own value
   history = 9,
   -- milliseconds for which a reply is remembered

@@ -35,7 +35,8 @@ end
 function completion.end_record(s, record)
   record.state, record.completed_at = "complete", s.now
   record.queue, record.order, record.due, record.left = nil, nil, nil, nil
-  record.crashes, record.tries, record.ahead, record.expires = nil, nil, nil, nil
+  record.crashes, record.stalls, record.tries = nil, nil, nil
+  record.ahead, record.expires = nil, nil
 end
 
 -- Stores the job as the complete job that it will be, for those who read it before it is saved.
@@ -79,7 +80,7 @@ function completion.leave_running(s, job, data, result)
   job_lib.set_result(job, result)
   job_lib.set_retries_left(job, record.retries)
   job_lib.clear_failure(job)
-  record.crashes, record.tries, record.expires = nil, nil, nil
+  record.crashes, record.stalls, record.tries, record.expires = nil, nil, nil, nil
 end
 
 -- Completes the job for good, and publishes that.

@@ -277,9 +277,37 @@ function job.clear_failure(self)
   end
 end
 
+-- The beginning and the end of a long message: a traceback ends with the exception.
+local function shortened(message)
+  local limit = limits.earlier_message
+  if #message <= limit then
+    return message
+  end
+  local quarter = math.floor(limit / 4)
+  local head = string.gsub(string.sub(message, 1, quarter), "[\192-\255][\128-\191]*$", "")
+  local tail = string.gsub(string.sub(message, quarter - limit), "^[\128-\191]+", "")
+  return head .. "\n[...]\n" .. tail
+end
+
+-- The failures so far of a job that fails once more, shortened, oldest first; nil without any.
+local function failures_so_far(self)
+  local last = self.record.has_failure and stored.get(keys.failure(self.jid))
+  if not last then
+    return nil
+  end
+  local failures = last.earlier or {}
+  last.earlier, last.message = nil, shortened(last.message or "")
+  failures[#failures + 1] = last
+  if #failures > limits.earlier then
+    table.remove(failures, 1)
+  end
+  return failures
+end
+
+-- Sets the last failure; a few before it are kept, until the job completes.
 function job.set_failure(self, s, group, message, worker)
-  redis.call("SET", keys.failure(self.jid),
-    cmsgpack.pack({ group = group, message = message, when = s.now, worker = worker }))
+  redis.call("SET", keys.failure(self.jid), cmsgpack.pack({ group = group, message = message,
+    when = s.now, worker = worker, earlier = failures_so_far(self) }))
   self.record.has_failure = true
 end
 

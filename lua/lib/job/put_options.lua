@@ -32,8 +32,8 @@ local function remove_last_run(job)
     redis.call("UNLINK", keys.followups(job.jid))
   end
   record.has_result, record.has_progress, record.followups = nil, nil, nil
-  record.crashes, record.left, record.order, record.due = nil, nil, nil, nil
-  record.tries = nil
+  record.left, record.order, record.due = nil, nil, nil
+  record.crashes, record.stalls, record.tries = nil, nil, nil
 end
 
 -- Takes an existing job out of its state and removes what belonged to its last run.

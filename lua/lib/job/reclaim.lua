@@ -43,6 +43,7 @@ end
 
 local function record_expiry(s, job)
   job_lib.add_history(job, s, "timed-out", { worker = job.record.worker, reason = "lost lease" })
+  job.record.stalls = (job.record.stalls or 0) + 1
   stats.add(s, job.record.queue, "retried", 1)
   stats.add_klass(s, job.record.klass, "retried", 1)
   stats.add(s, job.record.queue, "stalled", 1)

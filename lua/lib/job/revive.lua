@@ -36,7 +36,8 @@ function revive.retry_failed(s, job, queue)
   local record = job.record
   leave_state.leave(s, job)
   require("lib.batch.batches").rejoin(job, "failed")
-  record.queue, record.put_at, record.crashes, record.tries = queue, s.now, nil, nil
+  record.queue, record.put_at = queue, s.now
+  record.crashes, record.stalls, record.tries = nil, nil, nil
   job_lib.set_retries_left(job, record.retries)
   job_lib.add_history(job, s, "put", { queue = queue })
   place(s, job, queue, s.now)

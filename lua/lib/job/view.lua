@@ -9,6 +9,15 @@ local stored = require("lib.core.stored")
 
 local view = {}
 
+-- The last failure, without the earlier ones that are stored with it.
+local function last_failure(job)
+  local failure = stored.get(keys.failure(job.jid))
+  if failure then
+    failure.earlier = nil
+  end
+  return failure
+end
+
 -- What a worker needs to run the job.
 function view.brief(job, value, expires_at)
   local record = job.record
@@ -17,7 +26,7 @@ function view.brief(job, value, expires_at)
     shown.data = redis.call("GET", keys.data(job.jid)) or ""
   end
   if record.has_failure then
-    shown.failure = stored.get(keys.failure(job.jid))
+    shown.failure = last_failure(job)
   end
   if record.parents then
     shown.parents = redis.call("HKEYS", keys.parents(job.jid))
@@ -87,7 +96,7 @@ function view.row(job, most)
     add_beginning(shown, "data", keys.data(jid), 0, most)
   end
   if record.has_failure then
-    shown.failure = stored.get(keys.failure(jid))
+    shown.failure = last_failure(job)
   end
   if record.parents then
     shown.parents = redis.call("HKEYS", keys.parents(jid))

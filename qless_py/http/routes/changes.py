@@ -15,6 +15,7 @@ from qless_py.http.problems import Problem
 from qless_py.http.route import Routes
 from qless_py.http.routes.jobs import JobAnswer
 from qless_py.http.routes.work import StateAnswer
+from qless_py.protocol import jobs
 from qless_py.protocol.options import ParentPolicy
 
 routes = Routes("changes", "Change jobs from outside: cancel, requeue, tag, track.")
@@ -24,10 +25,21 @@ _IN_STATE = ("job-not-found", "wrong-state")
 
 
 class JobPatch(Model):
-    """What to change of a job; what is left out stays."""
+    """What to change of a job, in one step; what is left out stays."""
 
     priority: Number | None = Field(None, description="Jobs with a higher priority run first.")
     tags: list[Name] | None = Field(None, max_length=100, description="Replaces all tags.")
+    data: JsonValue = Field(
+        None,
+        description="Replaces the data of a job that has not run yet or has failed; it is encoded "
+        "with the codec of the job.",
+    )
+    data_digest: str | None = Field(
+        None,
+        pattern="^[0-9a-f]{40}$",
+        description="The `data_digest` with which the job was read: data that was changed since is "
+        "not replaced.",
+    )
 
 
 class RequeueBody(Model):
@@ -64,20 +76,25 @@ class DependsAnswer(StateAnswer):
     depends: list[str]
 
 
-@routes.patch("/jobs/<jid>", scope="operate", returns=JobAnswer, problems=_FOUND)
+@routes.patch(
+    "/jobs/<jid>",
+    scope="operate",
+    returns=JobAnswer,
+    problems=(*_IN_STATE, "data-changed", "data-too-large"),
+)
 def change_job(jid: Name, body: JobPatch) -> Any:
-    """Change the priority and the tags of a job in any state."""
-    if not body.model_fields_set:
-        raise Problem("invalid", "body: nothing to change; give priority or tags")
-    job = find_job(jid)
-    if body.priority is not None:
-        job.priority = body.priority
-    if body.tags is not None:
-        old, new = set(job.tags), set(body.tags)
-        if new - old:
-            job.tag(*sorted(new - old))
-        if old - new:
-            job.untag(*sorted(old - new))
+    """Change priority and tags of a job in any state, and the data of one that does not run.
+
+    New data needs the scope `put`, too.
+    """
+    if not body.model_fields_set - {"data_digest"}:
+        raise Problem("invalid", "body: nothing to change; give data, priority or tags")
+    job, data = find_job(jid), b""
+    if "data" in body.model_fields_set:
+        caller().require("put")
+        caller().require_klass(job.klass_name)
+        data = job.encode(body.data, "data")
+    client().run(jobs.edit_encoded(job, data, body.priority, body.tags, body.data_digest))
     return shapes.job(find_job(jid), history=True)
 
 

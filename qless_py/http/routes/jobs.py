@@ -6,7 +6,7 @@ from typing import Any, Final, Literal
 
 from pydantic import Field
 
-from qless_py.client import serialize
+from qless_py.client import attempts, serialize
 from qless_py.client.search import BUDGET
 from qless_py.errors import JobCanceledError, JobFailedError, ResultNotKeptError, WaitTimeoutError
 from qless_py.http import searches, shapes, tree
@@ -97,6 +97,17 @@ class HistoryAnswer(Answer):
     history: list[dict[str, Any]]
 
 
+class AttemptsAnswer(Answer):
+    """The attempts of a job as far as its history goes back, the oldest first.
+
+    Each has `started_at`, `ended_at`, `duration`, `worker`, `outcome`, `group`, one line of the
+    `error`, and the `message` of its failure, as far as it is kept.
+    """
+
+    jid: str
+    attempts: list[dict[str, Any]]
+
+
 class TreeQuery(Model):
     """How far to look."""
 
@@ -180,6 +191,16 @@ def get_job_history(jid: Name, query: HistoryQuery) -> Any:
     """Read the history of a job: its transitions, and the lines of its log."""
     entries = find_job(jid).history[-query.limit :]
     return {"jid": jid, "history": shapes.value(entries)}
+
+
+@routes.get(
+    "/jobs/<jid>/attempts", scope="read", returns=AttemptsAnswer, problems=("job-not-found",)
+)
+def get_job_attempts(jid: Name) -> Any:
+    """Read when and where a job ran, and how each of its attempts ended."""
+    job = find_job(jid)
+    past = attempts.read(job, job.settings.clock())
+    return {"jid": jid, "attempts": shapes.value(serialize.attempts(past))}
 
 
 @routes.get("/jobs/<jid>/tree", scope="read", returns=TreeAnswer, problems=("job-not-found",))

@@ -60,7 +60,8 @@ def complete(ns: Namespace, job: Job) -> None:
     queue = job.queue
     job.state, job.queue, job.completed_at, job.due = "complete", "", ns.now, None
     job.expires = None
-    job.failure, job.left, job.crashes, job.tries = None, job.retries, 0, None
+    job.failure, job.left, job.tries = None, job.retries, None
+    job.crashes = job.stalls = 0
     _settle(ns, job, "completed")
     unique.settle(ns, job)
     dependencies.register(ns, job.jid, "complete")

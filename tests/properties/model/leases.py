@@ -87,7 +87,8 @@ def _leave_running(ns: Namespace, job: Job, data: str, result: str) -> None:
     ns.note(job, "done")
     job.data = submission.encoded(data) if data else job.data
     results.keep(ns, job, result)
-    job.left, job.crashes, job.failure, job.tries = job.retries, 0, None, None
+    job.left, job.failure, job.tries = job.retries, None, None
+    job.crashes = job.stalls = 0
 
 
 def _advance(ns: Namespace, job: Job, onward: Options, parents: list[str]) -> None:

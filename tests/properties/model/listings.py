@@ -140,6 +140,7 @@ SHOWN_IF = (
         "tracked",
         "codec",
         "crashes",
+        "stalls",
     ),
     *("group", "failed_at", "completed_at", "failure", "due", "spawned_from", "batch", "unique"),
     *("keep", "result", "progress", "owns", "user", "throttles", "soft_limit", "expires"),

@@ -48,6 +48,7 @@ def _leases(ns: Namespace, queue: str, budget: int) -> int | None:
 
 def _stall(ns: Namespace, job: Job) -> None:
     ns.note(job, "timed-out", {"worker": job.worker, "reason": "lost lease"})
+    job.stalls += 1
     ns.today(job.queue).retries += 1
     ns.publish_if_tracked("stalled", job)
     ns.publish_lost(job)

@@ -4,6 +4,7 @@ and recurring jobs.
 
 # ruff: noqa: PLR0913, PLR0917 - a transition has the arguments of its script
 
+import hashlib
 from typing import Any
 
 from tests.properties.model import batches, completion, queue_positions, recurring, submission
@@ -50,6 +51,23 @@ def untrack(ns: Namespace, jid: str) -> Any:
 def priority(ns: Namespace, jid: str, priority: str) -> Any:
     ns.load(jid).priority = float(priority)
     return priority
+
+
+def edit(ns: Namespace, jid: str, data: str, options: Options) -> Any:
+    ns.check_data(data)
+    job = ns.load(jid)
+    if data:
+        if job.state in ("running", "complete"):
+            raise Refused("WRONGSTATE")
+        digest = hashlib.sha1(job.data, usedforsecurity=False).hexdigest()
+        if options.get("expects", digest) != digest:
+            raise Refused("CHANGED")
+        job.data = submission.encoded(data)
+        ns.note(job, "edited")
+    if "tags" in options:
+        submission.set_tags(ns, job, options["tags"])
+    job.priority = options.get("priority", job.priority)
+    return True
 
 
 def log(ns: Namespace, jid: str, lease: str, what: str, data: str) -> Any:

@@ -71,6 +71,7 @@ class Job:
     tracked: bool = False
     codec: str | None = None
     crashes: int = 0
+    stalls: int = 0
     group: str | None = None
     failed_at: int | None = None
     completed_at: int | None = None

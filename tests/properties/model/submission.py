@@ -250,7 +250,8 @@ def _take(ns: Namespace, spec: dict[str, Any]) -> list[tuple[str, Any]]:
     if ended is not None:
         batches.rejoin(ns, job, ended)
     job.klass, job.retries = spec["klass"], spec.get("retries", job.retries)
-    job.left, job.crashes, job.due, job.tries = job.retries, 0, None, None
+    job.left, job.due, job.tries = job.retries, None, None
+    job.crashes = job.stalls = 0
     job.progress = None
     results.forget(ns, job)
     job.followups.clear()

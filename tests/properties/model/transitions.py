@@ -176,7 +176,8 @@ def unfail(ns: Namespace, queue: str, group: str, count: int) -> Any:
     for job in oldest:
         queue_positions.leave(ns, job)
         batches.rejoin(ns, job, "failed")
-        job.put_at, job.crashes, job.left, job.tries = ns.now, 0, job.retries, None
+        job.put_at, job.left, job.tries = ns.now, job.retries, None
+        job.crashes = job.stalls = 0
         ns.note(job, "put", {"queue": queue})
         if dependencies.open_parents(job):
             queue_positions.to_depends(ns, job, queue, None)
