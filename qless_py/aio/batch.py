@@ -4,10 +4,12 @@ from collections.abc import Awaitable, Iterable
 from types import TracebackType
 from typing import Any, ParamSpec, Self, Unpack, overload
 
+from qless_py.aio.drive import drive
 from qless_py.aio.put_all import put_all
+from qless_py.client import batch_changes
 from qless_py.client.session import AsyncSession
 from qless_py.protocol import arguments, batches
-from qless_py.protocol.batches import BatchStatus, Callbacks
+from qless_py.protocol.batches import BatchPage, BatchStatus, Callbacks
 from qless_py.protocol.job_state import JobState
 from qless_py.protocol.options import PutOptions, PutSpec, SpecMaker
 
@@ -70,6 +72,22 @@ class AsyncBatch:
         """Close the batch to new jobs, so that it can end and its callbacks can run."""
         return self._session.runner.run(batches.close(self.name))
 
+    async def cancel(self, most: int | None = None) -> int:
+        """Close the batch and delete its unfinished jobs; returns how many, workers lose theirs.
+
+        So are those of the batches within it. Jobs that have failed stay. With `most` about so many
+        are deleted; if it is interrupted, call it again to continue. A job outside that waits for
+        one of the jobs prevents its deletion: raises `DependencyError` once all others are deleted.
+        """
+        return await drive(self._session, batch_changes.cancel(self.name, most))
+
+    async def retry(self, most: int | None = None) -> list[str]:
+        """Run its failed jobs again, with all their retries; returns the jids of `most` at a time.
+
+        So are those of the batches within it. Raises `WrongStateError` if the batch was canceled.
+        """
+        return await drive(self._session, batch_changes.retry(self.name, most))
+
     # sync> @property
     def status(self) -> Awaitable[BatchStatus | None]:
         """Return the status of the batch; `None` if there is none of that name, or no more."""
@@ -117,7 +135,7 @@ class AsyncJobBatch(AsyncBatch):
 
 
 class AsyncBatches:
-    """`client.batches`: a batch by its name."""
+    """`client.batches`: a batch by its name, and lists of batches."""
 
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
@@ -137,3 +155,23 @@ class AsyncBatches:
         """
         call = batches.open_batch(self._session.settings, name, options)
         return AsyncBatch(self._session, await self._session.runner.run(call))
+
+    async def page(  # noqa: PLR0913 - the conditions of a list
+        self,
+        cursor: str | None = None,
+        count: int = 25,
+        *,
+        name: str | None = None,
+        phases: Iterable[str] = (),
+        within: str | None = None,
+        workflows: bool | None = None,
+    ) -> BatchPage:
+        """Read a page of up to 100 batches, the one opened or finished last in front.
+
+        `name` is a pattern, in which `*` stands for any characters. `phases` are open, running,
+        complete, failed and canceled. `within` is the batch around them. `workflows` selects the
+        batches that belong to workflows, or all others. A page examines at most 2,500 batches: if
+        its `cursor` is not `None`, there may be more.
+        """
+        wanted = batches.conditions(name, phases, within, workflows=workflows)
+        return await drive(self._session, batch_changes.page(cursor, count, wanted))

@@ -1,13 +1,17 @@
 """Workflows in the store: submit one, or find one by its name."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from qless_py.aio.drive import drive
 from qless_py.aio.job import AsyncJob
+from qless_py.client import batch_changes
 from qless_py.client.session import AsyncSession
 from qless_py.client.workflow import plan, retry, status, submit
 from qless_py.client.workflow.definition import Workflow
 from qless_py.client.workflow.status import WorkflowStatus
+from qless_py.protocol import batches
+from qless_py.protocol.batches import BatchPage
 
 
 class AsyncWorkflowRun:
@@ -59,7 +63,7 @@ class AsyncWorkflowRun:
 
 
 class AsyncWorkflows:
-    """`client.workflows`: submit one, or find one by its name."""
+    """`client.workflows`: submit one, find one by its name, or list them."""
 
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
@@ -77,6 +81,23 @@ class AsyncWorkflows:
 
     # Without this, __getitem__ would make this look like a sequence to iterate.
     __iter__ = None
+
+    async def page(
+        self,
+        cursor: str | None = None,
+        count: int = 25,
+        *,
+        name: str | None = None,
+        phases: Iterable[str] = (),
+    ) -> BatchPage:
+        """Read a page of the batches of workflows, as `client.batches.page` does.
+
+        `name` is a pattern for the names of workflows. Workflows that a decider began have no
+        batch, and are not listed.
+        """
+        pattern = None if name is None else f"{batch_changes.WORKFLOW}{name}"
+        wanted = batches.conditions(pattern, phases, None, workflows=True)
+        return await drive(self._session, batch_changes.page(cursor, count, wanted))
 
 
 async def parent_results(job: AsyncJob) -> dict[str, Any]:

@@ -36,6 +36,8 @@ TOPICS: Final = {
         "job": "qless_py.cli.job:job",
         "operations": "qless_py.cli.operations:operations",
         "failed": "qless_py.cli.failed:failed",
+        "workflows": "qless_py.cli.workflows:workflows",
+        "batches": "qless_py.cli.batches:batches",
         "recur": "qless_py.cli.recur:recur",
         "throttles": "qless_py.cli.throttles:throttles",
         "users": "qless_py.cli.users:users",

@@ -15,6 +15,7 @@ from qless_py.client.job import Job
 from qless_py.client.recurring import RecurringJob
 from qless_py.client.schedules import next_words
 from qless_py.errors import UndecodableDataError
+from qless_py.protocol.batches import CALLBACKS, BatchStatus
 
 COUNTS: Final = (
     "waiting",
@@ -166,6 +167,25 @@ def operation(one: Operation) -> dict[str, Any]:
         "errors": list(one.errors),
         "aborted": one.is_aborted,
         "over": one.is_over,
+    }
+
+
+_OF_BATCHES: Final = (
+    "name", "state", "phase", "owner", "within", "total", "pending", "completed", "failed",
+    "canceled", "opened_at", "closed_at", "finished_at", "canceled_at",
+)  # fmt: skip
+
+
+def batch(status: BatchStatus) -> dict[str, Any]:
+    """Return a batch as JSON; `callbacks` are the jids of its callbacks by their names.
+
+    `conflicts` names the jobs because of which callbacks were not put.
+    """
+    named = [(name, status.get(name), status.get(f"{name}_conflict")) for name in CALLBACKS]
+    return {
+        **{name: status.get(name) for name in _OF_BATCHES},
+        "callbacks": {name: jid for name, jid, _ in named if jid is not None},
+        "conflicts": {name: holder for name, _, holder in named if holder is not None},
     }
 
 

@@ -1,28 +1,36 @@
 """Transitions and queries of batches: sets of jobs that put callback jobs when all have ended."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final, TypedDict
 
 from qless_py.errors import BadArgumentError, BatchNotFoundError
-from qless_py.protocol import arguments, instrumentation, puts
+from qless_py.protocol import arguments, cursors, instrumentation, puts
 from qless_py.protocol.call import Call, integer, mapping, pack, text, unpack, unpack_raw
 from qless_py.protocol.job_state import JobState
 from qless_py.protocol.options import PutSpec
 from qless_py.protocol.settings import Settings
+from qless_py.protocol.throttles import behind, rows
 
 CALLBACKS: Final = ("on_success", "on_complete", "on_failure")
+PHASES: Final = ("open", "running", "complete", "failed", "canceled")
+MAX_SCAN: Final = 250
+"""The most batches that one call examines."""
+MAX_PAGE: Final = 100
 
 
 class BatchStatus(TypedDict, total=False):
     """The status of a batch: `state` is open, closed or finished; times are Unix seconds.
 
-    `on_success` and the like are the jids of the callbacks. `on_success_conflict` is the job
-    because of which that callback was not put: it has the same jid and had not ended, or holds its
-    unique key.
+    `phase` says the same in the words of workflows, with the outcome: open, running, and then
+    failed if any member has failed, canceled if any was, else complete. `on_success` and the like
+    are the jids of the callbacks. `on_success_conflict` is the job because of which that callback
+    was not put: it has the same jid and had not ended, or holds its unique key.
     """
 
     name: str
     state: str
+    phase: str
     owner: str
     total: int
     pending: int
@@ -40,6 +48,20 @@ class BatchStatus(TypedDict, total=False):
     on_success_conflict: str
     on_complete_conflict: str
     on_failure_conflict: str
+
+
+@dataclass(frozen=True, slots=True)
+class BatchPage:
+    """A page of a list of batches, without their callbacks.
+
+    `examined` batches were looked at for it. `total` is the number of all batches; `cursor` is
+    where the next page begins, `None` at the end.
+    """
+
+    batches: list[BatchStatus]
+    examined: int
+    total: int
+    cursor: str | None
 
 
 class Callbacks(TypedDict, total=False):
@@ -193,6 +215,51 @@ def read(name: str) -> Call[BatchStatus | None]:
 def read_data(name: str) -> Call[bytes | None]:
     """Read what a batch was opened to remember."""
     return Call("read/batch_data", (name,), lambda reply: unpack_raw(reply) or None)
+
+
+def conditions(
+    name: str | None, phases: Iterable[str], within: str | None, *, workflows: bool | None
+) -> dict[str, Any]:
+    """Return the conditions of a list of batches, as `page` takes them."""
+    found: dict[str, Any] = {"phases": list(dict.fromkeys(phases))}
+    for phase in found["phases"]:
+        arguments.choice("phase", phase, PHASES)
+    if name is not None:
+        found["name"] = arguments.text("name", name, 1024)
+    if within is not None:
+        found["within"] = arguments.name("within", within)
+    if workflows is not None:
+        found["workflows"] = workflows
+    return {what: value for what, value in found.items() if value != []}
+
+
+def page(
+    cursor: str | None, count: int, wanted: Mapping[str, Any], scan: int = MAX_SCAN
+) -> Call[BatchPage]:
+    """Read up to `count` batches that meet conditions, of the next `scan` ones."""
+    size = arguments.whole("count", count, 1, MAX_PAGE)
+    args = (behind(cursors.page_mark(cursor)), scan, size, pack(dict(wanted)))
+
+    def decode(reply: bytes | None) -> BatchPage:
+        found = rows(reply, "batches")
+        listed = [_status(row) for row in found.rows]
+        examined = int(unpack(reply)["examined"])
+        return BatchPage(listed, examined, found.total, cursors.page_cursor(found.after))
+
+    return Call("read/batches", args, decode)
+
+
+def pending(batch: str, kind: str, cursor: str = "0") -> Call[tuple[list[str], str]]:
+    """List members that a batch waits for, `jobs` or `batches`, and the cursor of the next call.
+
+    Each call returns some of them, about a hundred, in no order. The last cursor is "0".
+    """
+
+    def decode(reply: bytes | None) -> tuple[list[str], str]:
+        value = unpack(reply)
+        return [str(name) for name in value["names"]], str(value["cursor"])
+
+    return Call("read/batch_pending", (batch, kind, cursor), decode)
 
 
 def outcomes(batch: str, jids: Sequence[str]) -> Call[list[tuple[str, str]]]:

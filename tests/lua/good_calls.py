@@ -106,6 +106,8 @@ def good_queries() -> dict[str, list[Any]]:
     page = [0, 10]
     return {
         "read/batch": ["batch"],
+        "read/batches": ["", 100, 10, {"name": "*a*", "phases": ["open"]}],
+        "read/batch_pending": ["batch", "jobs", "0"],
         "read/batch_record": ["batch"],
         "read/batch_data": ["batch"],
         "read/blocked": ["work", *page],

@@ -322,6 +322,16 @@ def _raise() -> dict[str, Any]:
     return {"unique_conflict": "raise"}
 
 
+def batch_conditions() -> list[dict[str, Any]]:
+    """List conditions that no list of batches may have."""
+    return [
+        *_each("name", 5, [], "x" * 1025),
+        *_each("phases", 5, [], ["closed"], [5], ["open"] * 6),
+        *_each("within", *NAMES, 5),
+        *_each("workflows", 1, "yes"),
+    ]
+
+
 def callbacks() -> list[dict[str, Any]]:
     """List call-backs that no batch may have."""
     good: dict[str, Any] = {"queue": "work", "jid": "cb", "klass": "K", "data": 1}
@@ -535,6 +545,9 @@ def templates(lease: str) -> list[tuple[str, list[tuple[Any, str]], tuple[Any, .
         ("read/webhooks", [], ()),
         ("read/length", [("work", "name")], ()),
         ("read/batch", [("batch", "name")], ()),
+        ("read/batches", [("", "after"), ("100", "positive"), ("10", "positive"), ({}, "map")],
+         tuple(batch_conditions())),
+        ("read/batch_pending", [("batch", "name"), ("jobs", "kind"), ("0", "whole")], ()),
         ("read/batch_data", [("batch", "name")], ()),
         ("read/batch_record", [("batch", "name")], ()),
         ("read/outcomes", [("batch", "name"), (["plain"], "many")], ()),

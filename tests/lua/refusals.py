@@ -234,7 +234,7 @@ def of_queries() -> Refusals:
         "series": ["work", 0, 1, "hour"], "recurring": ["work", 0, 101], "config": [], "meta": [],
         "klasses": [],
         "length": ["a b"], "webhooks": [], "batch": ["a b"], "batch_data": ["a b"],
-        "batch_record": ["a b"],
+        "batch_record": ["a b"], "batches": ["", 251, 1, {}], "batch_pending": ["batch", "x", "0"],
         "outcomes": ["a b", []], "request": ["x"], "results": [["a b"]],
         "throttle": ["queue:", 0, 1], "throttles": ["", 251], "user": ["a b", ""],
         "users": ["a b", "", 1], "token": ["a b"], "tokens": [], "deploys": [],

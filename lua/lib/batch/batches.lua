@@ -58,19 +58,23 @@ function batches.record_conflict(s, batch, callback, spec, holder)
 end
 
 -- "failed" if any member has, else "canceled" if any was, else "completed".
-local function outcome_of(batch)
-  local counts = redis.call("HMGET", keys.batch_record(batch), "failed", "canceled")
-  if (counts[1] or "0") ~= "0" then
+local function outcome_of(counts)
+  if (counts.failed or "0") ~= "0" then
     return "failed"
   end
-  return (counts[2] or "0") ~= "0" and "canceled" or "completed"
+  return (counts.canceled or "0") ~= "0" and "canceled" or "completed"
+end
+
+local function read_outcome(batch)
+  local counts = redis.call("HMGET", keys.batch_record(batch), "failed", "canceled")
+  return outcome_of({ failed = counts[1] or nil, canceled = counts[2] or nil })
 end
 
 local function finish(s, batch)
   local key = keys.batch_record(batch)
   redis.call("HSET", key, "finished_at", string.format("%.0f", s.now))
   redis.call("ZADD", keys.batches(), s.now, batch)
-  if outcome_of(batch) == "completed" then
+  if read_outcome(batch) == "completed" then
     add_callback(s, batch, "on_success")
   end
   add_callback(s, batch, "on_complete")
@@ -114,7 +118,7 @@ function batches.count_in_outer(s, inner, gave_up)
     or redis.call("SREM", keys.inner(outer), inner) == 0 then
     return
   end
-  local outcome = state[2] and outcome_of(inner) or "canceled"
+  local outcome = state[2] and read_outcome(inner) or "canceled"
   redis.call("HSET", keys.batch_record(inner), "counted", outcome)
   count(s, outer, outcome)
 end
@@ -199,8 +203,40 @@ function batches.close(s, batch)
   end
 end
 
+local NUMBERS = { "total", "completed", "failed", "canceled" }
+local TIMES = { "opened_at", "closed_at", "finished_at", "canceled_at" }
+local PLAIN = { "owner", "within", "total", "completed", "failed", "canceled", "opened_at",
+  "closed_at", "finished_at", "canceled_at" }
+
 local function state_of(fields)
   return fields.finished_at and "finished" or fields.closed_at and "closed" or "open"
+end
+
+-- The same in the words of workflows, with the outcome of a finished batch.
+local function phase_of(fields)
+  if not fields.finished_at then
+    return fields.closed_at and "running" or "open"
+  end
+  local outcome = outcome_of(fields)
+  return outcome == "completed" and "complete" or outcome
+end
+
+-- What a reply shows of these fields of a batch, or nil if there is none.
+local function shown_of(batch, fields)
+  if not fields.opened_at then
+    return nil
+  end
+  local shown = { name = batch, state = state_of(fields), owner = fields.owner,
+    within = fields.within,
+    pending = redis.call("SCARD", keys.members(batch)) + redis.call("SCARD", keys.inner(batch)) }
+  for _, name in ipairs(NUMBERS) do
+    shown[name] = tonumber(fields[name]) or 0
+  end
+  for _, name in ipairs(TIMES) do
+    shown[name] = tonumber(fields[name])
+  end
+  shown.phase = phase_of(fields)
+  return shown
 end
 
 -- The batch as a reply shows it, or nil.
@@ -210,23 +246,21 @@ function batches.show(batch)
   for i = 1, #flat, 2 do
     fields[flat[i]] = flat[i + 1]
   end
-  if not fields.opened_at then
-    return nil
-  end
-  local shown = { name = batch, state = state_of(fields), owner = fields.owner,
-    within = fields.within,
-    pending = redis.call("SCARD", keys.members(batch)) + redis.call("SCARD", keys.inner(batch)) }
-  for _, name in ipairs({ "total", "completed", "failed", "canceled" }) do
-    shown[name] = tonumber(fields[name]) or 0
-  end
-  for _, name in ipairs({ "opened_at", "closed_at", "finished_at", "canceled_at" }) do
-    shown[name] = tonumber(fields[name])
-  end
-  for _, name in ipairs(batches.CALLBACKS) do
+  local shown = shown_of(batch, fields)
+  for _, name in ipairs(shown and batches.CALLBACKS or {}) do
     shown[name] = fields[name] and (stored.unpack(fields[name]) or {}).jid
     shown[name .. "_conflict"] = fields[name .. "_conflict"]
   end
   return shown
+end
+
+-- The batch without its callbacks, which hold data of any size; or nil.
+function batches.summary(batch)
+  local fields = {}
+  for i, value in ipairs(redis.call("HMGET", keys.batch_record(batch), unpack(PLAIN))) do
+    fields[PLAIN[i]] = value or nil
+  end
+  return shown_of(batch, fields)
 end
 
 return batches

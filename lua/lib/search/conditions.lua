@@ -42,6 +42,9 @@ local fields = {
   group = function(job)
     return job.record.group
   end,
+  batch = function(job)
+    return job.record.batch
+  end,
   codec = function(job)
     return job.record.codec or "json"
   end,

@@ -26,7 +26,7 @@ STATES: Final = (
 _NAMES: Final = {
     "jid": "jid", "klass": "klass", "class": "klass", "queue": "queue", "tag": "tag",
     "user": "user", "throttle": "throttle", "worker": "worker", "group": "group",
-    "codec": "codec", "tracked": "tracked",
+    "batch": "batch", "codec": "codec", "tracked": "tracked",
 }  # fmt: skip
 _NUMBERS: Final = {
     "priority": "priority", "prio": "priority", "retries": "retries", "crashes": "crashes",

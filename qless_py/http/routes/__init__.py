@@ -7,6 +7,7 @@ from typing import Final
 
 from qless_py.http.route import Routes
 from qless_py.http.routes import (
+    batches,
     changes,
     deploys,
     events,
@@ -34,6 +35,7 @@ SUBJECTS: Final[Sequence[Routes]] = (
     queues.routes,
     failures.routes,
     deploys.routes,
+    batches.routes,
     recurring.routes,
     workers.routes,
     limits.routes,
