@@ -25,6 +25,7 @@ _TRACEBACK: Final = re.compile(
 )
 _ONE_DECIMAL_BELOW: Final = 10
 _GROUPED_FROM: Final = 1000
+_LAST_PERCENT: Final = 99
 
 
 def number(value: float | None, missing: str = NOTHING) -> str:
@@ -44,6 +45,15 @@ def attempts(failed: int, of: int | None) -> str:
 def plural(count: int, noun: str, several: str = "") -> str:
     """Return a number of things: 1 job, 1,204 jobs; `several` is an irregular plural form."""
     return f"{count:,} {noun if count == 1 else several or f'{noun}s'}"
+
+
+def percent(share: float) -> str:
+    """Return a share of 1 as a percentage that is 0% or 100% only if it is exactly that."""
+    value = 100 * share
+    if not 0 < share < 1:
+        return f"{value:.0f}%"
+    shown = f"{min(max(value, 0.1), 99.9):.1f}".removesuffix(".0")
+    return f"{shown if value < _ONE_DECIMAL_BELOW or value > _LAST_PERCENT else round(value)}%"
 
 
 def size(number_of_bytes: float) -> str:

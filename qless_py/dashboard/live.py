@@ -6,6 +6,7 @@ import json
 import math
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any, Final, cast
 
@@ -18,6 +19,7 @@ from qless_py.auth.guard import RequestRejected
 from qless_py.client.client import Client
 from qless_py.errors import QlessError
 from qless_py.overview.snapshot import Snapshot, read_snapshot
+from qless_py.overview.tiles import Point, point
 
 # Seconds. Some servers never notice that a viewer has left: then the stream ends after this time.
 _MAX_STREAM_AGE: Final = 300.0
@@ -27,6 +29,9 @@ _MAX_AGE: Final = 2.0  # Seconds: while the store is read, viewers get no older 
 _SHORT_WAIT: Final = 0.25  # Seconds that a viewer waits for numbers newer than the previous ones.
 _MIN_INTERVAL: Final = 0.25  # Seconds between two messages: nobody reads more than a few a second.
 _RECONNECT_MS: Final = 3000
+_COURSE: Final = 3600.0  # Seconds.
+_POINT_EVERY: Final = 15.0  # Seconds.
+_MAX_POINTS: Final = int(_COURSE / _POINT_EVERY)
 
 
 class _Reading:
@@ -77,6 +82,14 @@ class SnapshotCache:
         self._reading: _Reading | None = None
         self._last: Snapshot | None = None
         self._read_at = 0.0
+        self._points: deque[Point] = deque(maxlen=_MAX_POINTS)
+
+    @property
+    def points(self) -> list[Point]:
+        """Counts of the last hour that the store does not keep, as far as this process saw them."""
+        with self._lock:
+            newest = self._points[-1].at if self._points else 0.0
+            return [one for one in self._points if newest - one.at < _COURSE]
 
     def get(self) -> Snapshot:
         """Return a snapshot of the last `refresh` seconds; a slightly older one while it is read.
@@ -113,6 +126,8 @@ class SnapshotCache:
         snapshot = read_snapshot(self._client)
         with self._lock:
             self._last, self._read_at = snapshot, begun
+            if not self._points or abs(snapshot.at - self._points[-1].at) >= _POINT_EVERY:
+                self._points.append(point(snapshot))
         return snapshot
 
 

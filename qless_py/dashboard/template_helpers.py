@@ -59,6 +59,7 @@ class TemplateHelpers:
     duration = staticmethod(humanize.duration)
     exact_duration = staticmethod(humanize.exact_duration)
     size = staticmethod(humanize.size)
+    percent = staticmethod(humanize.percent)
     link = staticmethod(link)
     shell = staticmethod(shlex.join)
     version = package.__version__

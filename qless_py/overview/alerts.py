@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from qless_py.client import humanize
 from qless_py.client.humanize import plural
-from qless_py.handlers.resolve import OPERATIONS_QUEUE
 from qless_py.overview.series import MetricRow
 from qless_py.overview.snapshot import Snapshot, count
-from qless_py.protocol import reservers
+from qless_py.overview.workers import (
+    consumers,
+    live_workers,
+    lost_workers,
+    why_idle,
+    worker_slots,
+)
 
 STUCK_AFTER: Final = 60.0  # Seconds.
-LOST_AFTER: Final = 60.0  # Seconds since a worker's last heartbeat.
 STUCK_WINDOW: Final = 300.0  # Seconds in which no job of a stuck queue ended.
 _MAX_LATE: Final = 50  # Queues whose recent jobs are counted, those that wait longest first.
 _NAMED: Final = 3  # Names that a row shows.
@@ -22,17 +26,30 @@ _NAMED: Final = 3  # Names that a row shows.
 _FAILURE_ROWS: Final = 15
 _FAILURE_LEVELS: Final = (("bad", 20, 0.2), ("warn", 5, 0.02))
 _NEW_FOR: Final = 3600.0
-_MAX_SLOTS: Final = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """A problem or a notice. `kind` is bad, warn or info; `view` and `target` are its link."""
+    """One cause with the number of queues and jobs that it affects.
+
+    `kind` is `bad` if jobs do not run or fail in numbers, so that someone has to act now; `warn` if
+    that is about to happen; `info` for what somebody chose, such as a pause. `name` says what is
+    wrong, `detail` where and how long. `view` and `target` are the page that shows it, behind the
+    words `action`; `change` is an action that ends it: its endpoint and its words.
+    """
 
     kind: str
-    text: str
-    view: str
+    name: str
+    detail: str = ""
+    view: str = ""
     target: dict[str, str] = field(default_factory=dict)
+    action: str = "Show"
+    change: tuple[str, str] | None = None
+
+    @property
+    def text(self) -> str:
+        """Name and detail as one line."""
+        return f"{self.name}: {self.detail}" if self.detail else self.name
 
 
 def late_queues(snapshot: Snapshot) -> list[str]:
@@ -60,7 +77,7 @@ def find_alerts(
         found += waiting or _growth(rows)
     found += [
         *_failure_rate(rows), *_new_groups(snapshot, failing_since), *_stalled(snapshot),
-        *_paused(snapshot), *_idle(snapshot),
+        *_paused(snapshot),
     ]  # fmt: skip
     order = ("bad", "warn", "info")
     return sorted(found, key=lambda alert: order.index(alert.kind))
@@ -73,59 +90,78 @@ def _names(names: Sequence[str]) -> str:
     return f"{', '.join(names[:_NAMED])} and {len(names) - _NAMED:,} more"
 
 
-def _queue_target(names: Sequence[str], **more: str) -> tuple[str, dict[str, str]]:
+def _queues(names: Sequence[str]) -> str:
+    """Return the name of the only queue, or how many queues there are."""
+    return names[0] if len(names) == 1 else plural(len(names), "queue")
+
+
+def _detail(*parts: str) -> str:
+    return "; ".join(part for part in parts if part)
+
+
+def _several(names: Sequence[str]) -> str:
+    """Return the names that the name of an alert leaves out."""
+    return "" if len(names) == 1 else _names(names)
+
+
+def _queue_target(names: Sequence[str], **more: str) -> tuple[str, dict[str, str], str]:
     """Return the link of a row about queues: the page of the only one, or the list."""
     if len(names) == 1:
-        return "queue", {"name": names[0], **more}
-    return "queues", {"sort": more.get("tab", "waiting")}
+        return "queue", {"name": names[0], **more}, "Show queue"
+    return "queues", {"sort": more.get("tab", "waiting")}, "Show queues"
 
 
 def _no_workers(snapshot: Snapshot) -> Iterator[Alert]:
     waiting = snapshot.totals.get("waiting", 0)
-    if not waiting or any(snapshot.at - one["seen_at"] <= LOST_AFTER for one in snapshot.workers):
+    if not waiting or live_workers(snapshot):
         return
     queues = [one["name"] for one in snapshot.queues if count(one, "waiting")]
-    text = f"no workers in the last minute: {plural(waiting, 'job')} waiting in {_names(queues)}"
     oldest = max((age for age in snapshot.heads.values() if age), default=0.0)
     kind = "bad" if oldest >= STUCK_AFTER else "warn"
-    yield Alert(kind, f"{text}{_oldest(oldest)}", "workers")
+    detail = _detail("none seen in the last minute", _several(queues), _oldest(oldest))
+    name = f"No workers for {_queues(queues)}, {plural(waiting, 'job')}"
+    yield Alert(kind, name, detail, "workers", action="Show workers")
 
 
 def _oldest(age: float) -> str:
-    return f", the oldest for {humanize.duration(age)}" if age >= STUCK_AFTER else ""
+    return f"oldest waiting {humanize.duration(age)}" if age >= STUCK_AFTER else ""
 
 
 def _lost_workers(snapshot: Snapshot) -> Iterator[Alert]:
-    lost = [
-        one
-        for one in snapshot.workers
-        if snapshot.at - one["seen_at"] > LOST_AFTER and one["jobs"] + one["stalled"]
-    ]
+    lost = lost_workers(snapshot)
     if not lost:
         return
     jobs = plural(sum(one["jobs"] + one["stalled"] for one in lost), "job")
+    name = lost[0]["name"]
     if len(lost) == 1:
-        seen = humanize.ago(lost[0]["seen_at"], snapshot.at)
-        name = lost[0]["name"]
-        yield Alert("bad", f"{name} is lost: holds {jobs}, seen {seen}", "worker", {"name": name})
+        seen = f"last seen {humanize.ago(lost[0]['seen_at'], snapshot.at)}"
+        target = {"name": name}
+        yield Alert("bad", f"{name} is lost, holding {jobs}", seen, "worker", target, "Show worker")
         return
-    names = _names([one["name"] for one in lost])
-    yield Alert(
-        "bad", f"{plural(len(lost), 'worker')} are lost, holding {jobs}: {names}", "workers"
-    )
+    title = f"{plural(len(lost), 'worker')} are lost, holding {jobs}"
+    detail = _names([one["name"] for one in lost])
+    yield Alert("bad", title, detail, "workers", action="Show workers")
 
 
-# Why the jobs of queues wait, and how bad that is, causes first.
+_STUCK: Final = "no job ended in 5 minutes and none is running"
+# Why the jobs of queues wait, causes first: the reason, its kind, the name of the alert about one
+# queue and about several, and its detail.
 _REASONS: Final = (
-    ("unserved", "bad", "no worker for {}"),
-    ("quiet", "bad", "workers are quiet for {}"),
-    ("stuck", "bad", "stuck, no job ended in 5 minutes and none running: {}"),
-    ("behind", "warn", "behind: {}"),
+    ("unserved", "bad", "No worker serves {}", "No worker serves {}", ""),
+    ("quiet", "bad", "The workers of {} are quiet", "The workers of {} are quiet", ""),
+    (
+        "stuck",
+        "bad",
+        "{} is stuck",
+        "{} are stuck",
+        "no job ended in 5 minutes and none is running",
+    ),
+    ("behind", "warn", "{} is behind", "{} are behind", ""),
 )
 
 
 def _waiting_alerts(snapshot: Snapshot, ended: Mapping[str, int]) -> Iterator[Alert]:
-    consumers = _consumers(snapshot)
+    served = consumers(snapshot)
     paused = {one["name"] for one in snapshot.queues if one["paused"]}
     counts = {one["name"]: one for one in snapshot.queues}
     reasons: dict[str, list[str]] = {}
@@ -134,98 +170,61 @@ def _waiting_alerts(snapshot: Snapshot, ended: Mapping[str, int]) -> Iterator[Al
         if age is None or age < STUCK_AFTER or name in paused or name not in counts:
             continue
         is_moving = count(counts[name], "running") or ended.get(name)
-        reason = "behind" if is_moving else _why_idle(name, consumers)
+        reason = "behind" if is_moving else why_idle(name, served)
         reasons.setdefault(reason, []).append(name)
-    for reason, kind, text in _REASONS:
+    for reason, kind, of_one, of_several, detail in _REASONS:
         if names := reasons.get(reason):
             waiting = sum(count(counts[name], "waiting") for name in names)
             oldest = _oldest(snapshot.heads[names[0]] or 0.0)
-            view, target = _queue_target(names)
-            jobs = f"{plural(waiting, 'job')} waiting{oldest}"
-            yield Alert(kind, f"{text.format(_names(names))}: {jobs}", view, target)
+            form = of_one if len(names) == 1 else of_several
+            title = f"{form.format(_queues(names))}, {plural(waiting, 'job')}"
+            yield Alert(
+                kind, title, _detail(detail, _several(names), oldest), *_queue_target(names)
+            )
 
 
 def _stalled(snapshot: Snapshot) -> Iterator[Alert]:
     names = [one["name"] for one in snapshot.queues if count(one, "stalled")]
     if names:
         number = sum(count(one, "stalled") for one in snapshot.queues)
-        view, target = _queue_target(names, tab="stalled")
-        yield Alert("warn", f"{plural(number, 'stalled job')} in {_names(names)}", view, target)
+        title = f"{plural(number, 'stalled job')} in {_queues(names)}"
+        detail = _detail("their workers did not renew their leases", _several(names))
+        yield Alert("warn", title, detail, *_queue_target(names, tab="stalled"))
 
 
 def _paused(snapshot: Snapshot) -> Iterator[Alert]:
     paused = [one for one in snapshot.queues if one["paused"]]
-    if paused:
-        names = [one["name"] for one in paused]
-        jobs = plural(sum(count(one, "waiting") for one in paused), "job")
-        view, target = _queue_target(names)
-        yield Alert("info", f"paused: {_names(names)}: {jobs} waiting", view, target)
+    if not paused:
+        return
+    names = [one["name"] for one in paused]
+    jobs = plural(sum(count(one, "waiting") for one in paused), "job")
+    title = f"{_queues(names)} {'is' if len(names) == 1 else 'are'} paused, {jobs}"
+    change = ("unpause_queue", "Resume") if len(names) == 1 else None
+    detail = _pause_words(paused[0].get("pause")) if change else _names(names)
+    yield Alert("info", title, detail, *_queue_target(names), change=change)
 
 
-# The queue lists of live workers, and for each whether any of its workers accepts jobs. None if a
-# worker does not report its queues.
-_Consumers = Mapping[tuple[str, ...], bool] | None
-
-
-def _consumers(snapshot: Snapshot) -> _Consumers:
-    found: dict[tuple[str, ...], bool] = {}
-    for worker in snapshot.workers:
-        if snapshot.at - worker["seen_at"] > LOST_AFTER:
-            continue
-        entries = worker["info"].get("queues")
-        if not isinstance(entries, list) or not all(isinstance(one, str) for one in entries):
-            return None
-        found[tuple(entries)] = found.get(tuple(entries), False) or (
-            worker["info"].get("state") != "quiet"
-        )
-    return found or None
-
-
-def _why_idle(queue: str, consumers: _Consumers) -> str:
-    if consumers is None:
-        return "stuck"
-    accepting = [
-        is_accepting
-        for entries, is_accepting in consumers.items()
-        if queue == OPERATIONS_QUEUE or reservers.takes(entries, queue)
-    ]
-    if not accepting:
-        return "unserved"
-    return "stuck" if any(accepting) else "quiet"
-
-
-def worker_slots(snapshot: Snapshot) -> tuple[int, int]:
-    """Return how many slots of the live workers are busy, and how many there are."""
-    live = [one for one in snapshot.workers if snapshot.at - one["seen_at"] <= LOST_AFTER]
-    known = [one for one in live if one["info"].get("slots")]
-    total = sum(_slot_count(one["info"]["slots"]) for one in known)
-    return min(total, sum(_slot_count(one["info"].get("busy")) for one in known)), total
-
-
-def _slot_count(value: object) -> int:
-    """Validate a number that a worker reports; it could be anything."""
-    return value if isinstance(value, int) and 0 <= value <= _MAX_SLOTS else 0
+def _pause_words(pause: Mapping[str, Any] | None) -> str:
+    """Return who paused a queue, and why, as far as that is known."""
+    pause = pause or {}
+    by = f"by {pause['by']}" if pause.get("by") else ""
+    return ": ".join(part for part in (by, str(pause.get("reason") or "")) if part)
 
 
 def _slot_alerts(snapshot: Snapshot) -> Iterator[Alert]:
     busy, total = worker_slots(snapshot)
     waiting = snapshot.totals.get("waiting", 0)
     if total and busy == total and waiting > total:
-        text = f"all {plural(total, 'worker slot')} busy, {plural(waiting, 'job')} waiting: "
-        yield Alert("warn", text + "add workers", "workers")
+        title = f"All {plural(total, 'worker slot')} are busy, {plural(waiting, 'job')} waiting"
+        yield Alert("warn", title, "add workers or slots", "workers", action="Show workers")
 
 
 def _unreadable(snapshot: Snapshot) -> Iterator[Alert]:
-    if snapshot.quarantined:
-        text = f"{plural(snapshot.quarantined, 'unreadable key')} set aside: see qless-py fsck"
-        yield Alert("warn", text, "overview")
-
-
-def _idle(snapshot: Snapshot) -> Iterator[Alert]:
-    busy, total = worker_slots(snapshot)
-    if total and not busy and not snapshot.totals.get("waiting", 0):
-        text = f"idle: no jobs waiting, 0 of {plural(total, 'worker slot')} busy"
-        yield Alert("info", text, "workers")
+    if number := snapshot.quarantined:
+        was = "was" if number == 1 else "were"
+        yield Alert(
+            "warn", f"{plural(number, 'unreadable key')} {was} set aside", "see qless-py fsck"
+        )
 
 
 def _new_groups(snapshot: Snapshot, failing_since: Mapping[str, float | None]) -> Iterator[Alert]:
@@ -236,28 +235,43 @@ def _new_groups(snapshot: Snapshot, failing_since: Mapping[str, float | None]) -
     }
     if len(new) == 1:
         ((group, since),) = new.items()
-        text = f"new failure: {group}, its oldest job failed {humanize.ago(since, snapshot.at)}"
-        yield Alert("warn", text, "failure", {"group": group})
+        detail = f"its oldest job failed {humanize.ago(since, snapshot.at)}"
+        target = {"group": group}
+        yield Alert("warn", f"New failure {group}", detail, "failure", target, "Show failure")
     elif new:
         groups = sorted(new, key=lambda group: -new[group])
-        text = f"{len(new)} new failures in the last hour: {_names(groups)}"
-        yield Alert("warn", text, "failures")
+        title = f"{len(new)} new failures in the last hour"
+        yield Alert("warn", title, _names(groups), "failures", action="Show failures")
+
+
+def failure_share(rows: Sequence[MetricRow]) -> tuple[int, int]:
+    """Return how many jobs failed in the last 15 minutes, and how many failed or completed."""
+    recent = rows[-_FAILURE_ROWS:]
+    failed = sum(row.failed for row in recent)
+    return failed, failed + sum(row.completed for row in recent)
+
+
+def failure_kind(failed: int, ended: int) -> str:
+    """Return whether so many failures are `bad`, a `warn`ing, or neither ("")."""
+    return next(
+        (kind for kind, least, share in _FAILURE_LEVELS
+         if failed >= least and failed >= share * ended), "",
+    )  # fmt: skip
 
 
 def _failure_rate(rows: Sequence[MetricRow]) -> Iterator[Alert]:
-    recent = rows[-_FAILURE_ROWS:]
-    failed, completed = sum(row.failed for row in recent), sum(row.completed for row in recent)
-    for kind, least, share in _FAILURE_LEVELS:
-        if failed >= least and failed >= share * (failed + completed):
-            percent = 100 * failed / (failed + completed)
-            text = f"{plural(failed, 'job')} failed in {len(recent)} minutes: {percent:.0f}% of all"
-            yield Alert(kind, text, "jobs", {"q": f"failed:<{len(recent)}m"})
-            return
+    failed, ended = failure_share(rows)
+    if kind := failure_kind(failed, ended):
+        title = f"{plural(failed, 'job')} failed in {_FAILURE_ROWS} minutes"
+        detail = f"{humanize.percent(failed / ended)} of the {plural(ended, 'job')} that ended"
+        target = {"q": f"failed:<{_FAILURE_ROWS}m"}
+        yield Alert(kind, title, detail, "jobs", target, "Show jobs")
 
 
 def _growth(rows: Sequence[MetricRow]) -> Iterator[Alert]:
     put = sum(row.put for row in rows)
     finished = sum(row.completed + row.failed for row in rows)
     if put > 1.2 * finished and put - finished > 100:  # noqa: PLR2004 - more than fluctuation
-        text = f"backlog growing: {plural(put - finished, 'more job')} put than finished in an hour"
-        yield Alert("warn", text, "queues", {"sort": "waiting"})
+        title = f"The backlog grew by {plural(put - finished, 'job')} in an hour"
+        detail = f"{humanize.number(put)} put, {humanize.number(finished)} ended"
+        yield Alert("warn", title, detail, "queues", {"sort": "waiting"}, "Show queues")

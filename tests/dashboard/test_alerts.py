@@ -10,6 +10,8 @@ from collections.abc import Callable
 import pytest
 
 from qless_py import Client, protocol
+from qless_py.client import humanize
+from qless_py.dashboard import Access
 from qless_py.overview.alerts import Alert, find_alerts
 from qless_py.overview.series import MetricRow
 from qless_py.overview.snapshot import Snapshot
@@ -24,16 +26,18 @@ def _beat(client: Client, name: str, **info: object) -> None:
 
 
 def _alerts(visitor: Visitor) -> list[tuple[str, str]]:
-    """Return the kind and the text of the alerts of the overview."""
+    """Return the kind of each alert of the overview, and its name and detail as one line."""
     page = html.unescape(visitor.get("/").text)
-    return re.findall(r'class="alert alert-(\w+)">.*?<a href="[^"]*">(.*?)</a>', page)
+    row = r'class="alert alert-(\w+)">.*?<strong>(.*?)</strong>(?: <span[^>]*>(.*?)</span>)?</p>'
+    found = re.findall(row, page)
+    return [(kind, f"{name}: {detail}" if detail else name) for kind, name, detail in found]
 
 
 def _texts(visitor: Visitor) -> list[str]:
     return [text for _, text in _alerts(visitor)]
 
 
-def test_idle_and_busy_workers_are_reported(client: Client, clock: Clock, visit: Visit) -> None:
+def test_busy_and_missing_workers_are_reported(client: Client, clock: Clock, visit: Visit) -> None:
     _beat(client, "w-1", slots=2, busy=0)
     _beat(client, "w-2", slots=1, busy=0)
     idle = _texts(visit())
@@ -45,10 +49,12 @@ def test_idle_and_busy_workers_are_reported(client: Client, clock: Clock, visit:
     clock.advance(120)
     gone = _texts(visit())
 
-    assert idle == ["idle: no jobs waiting, 0 of 3 worker slots busy"]
-    assert busy == ["all 3 worker slots busy, 6 jobs waiting: add workers"]
-    assert ">3 / 3</span>" in page
-    assert gone == ["no workers in the last minute: 6 jobs waiting in mail, the oldest for 2 min"]
+    assert idle == []
+    assert busy == ["All 3 worker slots are busy, 6 jobs waiting: add workers or slots"]
+    assert ">3 of 3 slots busy</span>" in page
+    assert gone == [
+        "No workers for mail, 6 jobs: none seen in the last minute; oldest waiting 2 min"
+    ]
 
 
 def test_the_cause_is_one_row_for_all_its_queues(
@@ -62,15 +68,15 @@ def test_the_cause_is_one_row_for_all_its_queues(
     unserved = _alerts(visit())
 
     assert [kind for kind, _ in nobody] == ["bad"]
-    assert nobody[0][1].startswith("no workers in the last minute: 140 jobs waiting in queue-0, ")
-    assert "and 137 more, the oldest for 10 min" in nobody[0][1]
+    assert nobody[0][1].startswith("No workers for 140 queues, 140 jobs: none seen in the last ")
+    assert "and 137 more; oldest waiting 10 min" in nobody[0][1]
     assert [kind for kind, _ in unserved] == ["bad", "bad"]
     assert re.fullmatch(
-        r"no worker for queue-\d+, queue-\d+, queue-\d+ and 136 more: "
-        r"139 jobs waiting, the oldest for 10 min",
+        r"No worker serves 139 queues, 139 jobs: queue-\d+, queue-\d+, queue-\d+ and 136 more; "
+        r"oldest waiting 10 min",
         unserved[0][1],
     )
-    assert unserved[1][1].startswith("stuck, no job ended in 5 minutes and none running: queue-7")
+    assert unserved[1][1].startswith("queue-7 is stuck, 1 job: no job ended in 5 minutes and ")
 
 
 def test_each_reason_why_jobs_wait_is_a_row(client: Client, clock: Clock, visit: Visit) -> None:
@@ -83,17 +89,14 @@ def test_each_reason_why_jobs_wait_is_a_row(client: Client, clock: Clock, visit:
     _beat(client, "w-3", queues="images")
     unknown = _texts(visit())
 
-    waits = "waiting, the oldest for 10 min"
+    stuck = "no job ended in 5 minutes and none is running"
     assert found == [
-        f"no worker for other: 1 job {waits}",
-        f"workers are quiet for images: 1 job {waits}",
-        (
-            "stuck, no job ended in 5 minutes and none running: mail, qless-operations: "
-            f"2 jobs {waits}"
-        ),
+        "No worker serves other, 1 job: oldest waiting 10 min",
+        "The workers of images are quiet, 1 job: oldest waiting 10 min",
+        f"2 queues are stuck, 2 jobs: {stuck}; mail, qless-operations; oldest waiting 10 min",
     ]
     assert len(unknown) == 1
-    assert "4 jobs waiting" in unknown[0]
+    assert "4 queues are stuck, 4 jobs" in unknown[0]
 
 
 def test_a_queue_in_which_jobs_complete_is_not_stuck(
@@ -109,7 +112,7 @@ def test_a_queue_in_which_jobs_complete_is_not_stuck(
     _beat(client, "w-1", queues=["mail"], state="running")
     still = _alerts(visit())
 
-    assert moving == [("warn", "behind: mail: 4 jobs waiting, the oldest for 10 min")]
+    assert moving == [("warn", "mail is behind, 4 jobs: oldest waiting 10 min")]
     assert [kind for kind, _ in still] == ["bad"]
     assert "stuck" in still[0][1]
 
@@ -123,11 +126,12 @@ def _rated(failed: int, completed: int, minutes: int = 60) -> list[tuple[str, st
 
 
 def test_the_share_of_failures_has_a_threshold_over_a_window() -> None:
+    text = "{} jobs failed in 15 minutes: {}% of the {} jobs that ended"
     assert _rated(1, 7) == []
     assert _rated(4, 0) == []
-    assert _rated(5, 5) == [("warn", "5 jobs failed in 15 minutes: 50% of all")]
-    assert _rated(30, 200) == [("warn", "30 jobs failed in 15 minutes: 13% of all")]
-    assert _rated(30, 100) == [("bad", "30 jobs failed in 15 minutes: 23% of all")]
+    assert _rated(5, 5) == [("warn", text.format(5, 50, 10))]
+    assert _rated(30, 200) == [("warn", text.format(30, 13, 230))]
+    assert _rated(30, 100) == [("bad", text.format(30, 23, 130))]
     assert _rated(30, 10_000) == []
 
 
@@ -143,7 +147,7 @@ def test_new_failures_are_one_row(client: Client, clock: Clock, visitor: Visitor
     fail("newer", 60)
     two = _texts(visitor)
 
-    assert one == ["new failure: new, its oldest job failed 1 min ago"]
+    assert one == ["New failure new: its oldest job failed 1 min ago"]
     assert two == ["2 new failures in the last hour: newer, new"]
 
 
@@ -160,7 +164,7 @@ def test_lost_workers_are_one_row(client: Client, clock: Clock, visit: Visit) ->
     _beat(client, "alive", queues=["mail"])
     two = _texts(visit())
 
-    assert one[0] == "w-1 is lost: holds 1 job, seen 1 min ago"
+    assert one[0] == "w-1 is lost, holding 1 job: last seen 1 min ago"
     assert re.fullmatch(r"2 workers are lost, holding 2 jobs: w-\d, w-\d", two[0])
 
 
@@ -170,7 +174,7 @@ def test_paused_queues_are_one_notice(client: Client, visitor: Visitor) -> None:
         client.queues[name].put("K", {})
         client.queues[name].pause()
 
-    assert _alerts(visitor) == [("info", "paused: a, b: 2 jobs waiting")]
+    assert _alerts(visitor) == [("info", "2 queues are paused, 2 jobs: a, b")]
 
 
 def test_more_than_a_handful_is_collapsed(client: Client, clock: Clock, visitor: Visitor) -> None:
@@ -199,4 +203,65 @@ def test_keys_that_were_set_aside_are_counted(client: Client, visit: Visit) -> N
     client.redis.set("{ql}:job:bad", "junk")
     client.queues["mail"].pop()
 
-    assert ("warn", "1 unreadable key set aside: see qless-py fsck") in _alerts(visit())
+    assert ("warn", "1 unreadable key was set aside: see qless-py fsck") in _alerts(visit())
+
+
+def test_a_paused_queue_can_be_resumed_from_its_alert(
+    client: Client, visitor: Visitor, visit: Visit
+) -> None:
+    client.queues["mail"].pause(reason="no <provider>")
+    page = visitor.get("/").text
+    viewer = visit(auth=[lambda _: Access("eve")], trusted_hosts=["localhost"])
+
+    assert "mail is paused, 0 jobs" in page
+    assert "no &lt;provider&gt;" in page
+    assert '<form class="action" method="post" action="/queues/mail/unpause">' in page
+    assert "unpause" not in viewer.get("/").text
+    assert "mail is paused" in viewer.get("/").text
+
+
+def _tiles(visitor: Visitor) -> dict[str, tuple[str, str, str]]:
+    """Return the kind, the value and the note of each tile."""
+    page = html.unescape(visitor.get("/").text)
+    row = (
+        r'<div class="tile(?: tile-(\w+))?"><dt><a href="[^"]*">([^<]+)</a></dt>'
+        r'<dd><span[^>]*>([^<]*)</span>(?: <span class="tile-note">([^<]*)</span>)?'
+    )
+    return {name: (kind, value, note) for kind, name, value, note in re.findall(row, page)}
+
+
+def test_tiles_show_rates_over_a_window(client: Client, clock: Clock, visit: Visit) -> None:
+    clock.advance(60 - clock.now % 60)
+    idle = _tiles(visit())
+    queue = client.queues["mail"]
+    queue.put_many([{"klass": "K"}] * 90)
+    for number, job in enumerate(queue.pop(60)):
+        if number < 6:
+            job.fail("K:Error", "no")
+        else:
+            job.complete()
+    clock.advance(150)
+    queue.pop(2, worker="w-1")
+    _beat(client, "w-1", queues=["mail"], slots=4, busy=2)
+    _beat(client, "w-2", queues=["mail"], state="quiet")
+    busy = _tiles(visit())
+
+    assert list(idle.values()) == [
+        ("", "0", "0 put"), ("", "\u2013", "0 in 15 min"), ("", "\u2013", ""), ("", "0", ""),
+        ("", "0", "\u00b10 in 1 h"), ("", "0", ""),
+    ]  # fmt: skip
+    assert busy == {
+        "Jobs per second": ("", "0.18", "0.27 put"),
+        "Failure rate": ("warn", "10%", "6 in 15 min"),
+        "Oldest waiting": ("warn", "2.5 min", "mail"),
+        "Running": ("", "2", "2 of 4 slots busy"),
+        "Waiting": ("", "28", "+30 in 1 h"),
+        "Workers": ("", "2", "1 quiet"),
+    }
+
+
+def test_shares_are_never_rounded_to_none_or_all() -> None:
+    shares = (0.0, 0.0001, 0.026, 0.5, 0.994, 0.9999, 1.0)
+    assert [humanize.percent(share) for share in shares] == [
+        "0%", "0.1%", "2.6%", "50%", "99.4%", "99.9%", "100%",
+    ]  # fmt: skip

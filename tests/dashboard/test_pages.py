@@ -77,9 +77,9 @@ def test_the_overview_shows_alerts(client: Client, visitor: Visitor) -> None:
 
     page = html.unescape(visitor.get("/").text)
 
-    assert "paused: stopped: 1 job waiting" in page
-    assert "no workers in the last minute: 2 jobs waiting in " in page
-    assert ", the oldest for 10 min" in page
+    assert "stopped is paused, 1 job" in page
+    assert "No workers for 2 queues, 2 jobs" in page
+    assert "oldest waiting 10 min" in page
 
 
 def test_the_overview_is_all_clear_without_alerts(visitor: Visitor) -> None:

@@ -106,7 +106,7 @@ function applySnapshot(snapshot) {
     live.refreshTimer ??= setTimeout(() => location.reload(), live.wasUnavailable ? 0 : POLL_MS);
     return;
   }
-  const totals = { ...snapshot.totals, failed: snapshot.failed, workers: snapshot.workers };
+  const totals = { ...snapshot.totals, failed: snapshot.failed, complete: snapshot.complete };
   showFailed(snapshot.failed);
   for (const [name, value] of Object.entries(totals)) {
     for (const element of document.querySelectorAll(`[data-total="${name}"]`)) showNumber(element, value);

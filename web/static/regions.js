@@ -99,7 +99,7 @@ const ANNOUNCE_MS = 30000;
 const announced = { at: -ANNOUNCE_MS, text: "" };
 
 function alertText(part) {
-  return [...part.querySelectorAll(".alert")].slice(0, 5).map((one) => one.textContent.trim()).join(". ");
+  return [...part.querySelectorAll(".alert-text")].slice(0, 5).map((one) => one.textContent.trim()).join(". ");
 }
 
 function announce(region) {

@@ -14,7 +14,7 @@ from rich.text import Text
 from qless_py.cli.output import safe
 from qless_py.cli.top.picture import Picture, Rates, Running
 from qless_py.client.humanize import duration, plural
-from qless_py.overview import alerts
+from qless_py.overview import alerts, workers
 from qless_py.overview.snapshot import count
 from qless_py.protocol.reservers import fits
 
@@ -186,7 +186,7 @@ def _workers(picture: Picture, rows: Sequence[Any], width: int) -> Rows:
     for row in rows:
         info, held = row["info"], jobs.get(row["name"], [])
         seen = max(0.0, picture.at - (row["seen_at"] or picture.at))
-        is_lost = seen > alerts.LOST_AFTER
+        is_lost = seen > workers.LOST_AFTER
         state = "lost" if is_lost else str(info.get("state") or "running")
         slots = info.get("slots")
         busy = f"{info.get('busy', row['jobs'])}/{slots}" if slots else str(row["jobs"])
@@ -224,7 +224,7 @@ def head(picture: Picture, store: str, mode: str) -> list[Text]:
     """Return the lines above the table, without alerts."""
     current = picture.snapshot
     at = time.strftime("%H:%M:%S", time.localtime(picture.at))
-    busy, slots = alerts.worker_slots(current)
+    busy, slots = workers.worker_slots(current)
     rates = picture.total_rates
     totals = current.totals
     first = Text.assemble(("qless-py top", "bold"), f"  {store}  {at}  ", (mode, "cyan"))

@@ -17,7 +17,7 @@ from qless_py.dashboard.actions import Confirmation, audit, perform, refuse, req
 from qless_py.dashboard.context import access, client, link, redactor
 from qless_py.dashboard.forms import parse_field, parse_names, parse_number, text_field
 from qless_py.errors import BadArgumentError
-from qless_py.overview.alerts import LOST_AFTER
+from qless_py.overview.workers import LOST_AFTER
 
 _MAX_REFUSALS: Final = 5
 # What each action does to jobs, for the confirmation; and its past participle, for the result.

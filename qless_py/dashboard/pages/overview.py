@@ -1,4 +1,4 @@
-"""The overview: alerts, totals and charts; and the live numbers of all pages."""
+"""The overview: six numbers, alerts and charts; and the live numbers of all pages."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from qless_py import protocol
 from qless_py.client.session import answered
 from qless_py.dashboard import context, timeseries
 from qless_py.dashboard.context import client, dashboard, find_jobs
-from qless_py.overview import alerts
+from qless_py.dashboard.sparkline import sparkline
+from qless_py.overview import alerts, tiles
 from qless_py.overview import series as queue_series
 from qless_py.overview.snapshot import count
 from qless_py.protocol import Call
 
 _MAX_QUEUES: Final = 10
 _MAX_GROUPS: Final = 5
-_MAX_COMPLETED: Final = 5
 
 
 def overview() -> str:
@@ -34,17 +34,17 @@ def overview() -> str:
     late = alerts.late_queues(current)
     calls: list[Call[Any]] = [
         protocol.jobs.groups(0, _MAX_GROUPS),
-        protocol.jobs.in_state("complete", "", 0, _MAX_COMPLETED),
         *(_recent_rows(name, now) for name in late),
     ]
-    (_, groups), completed, *recent = answered(client().run_many(calls))
+    (_, groups), *recent = answered(client().run_many(calls))
     ended = {
         name: sum(row.get("completed", 0) + row.get("failed", 0) for row in found)
         for name, found in zip(late, recent, strict=True)
     }
     oldest = _oldest_jobs(groups)
-    jobs = {job.jid: job for job in find_jobs([*completed.jids, *oldest.values()])}
+    jobs = {job.jid: job for job in find_jobs(list(oldest.values()))}
     failing_since = {group: jobs[jid].failed_at for group, jid in oldest.items() if jid in jobs}
+    shown = tiles.find_tiles(current, last_hour, dashboard().snapshots.points)
     busiest = set(queues[:_MAX_QUEUES])
     return render_template(
         "qless_py/overview.html",
@@ -56,8 +56,7 @@ def overview() -> str:
         charted=series.included(queues, span),
         queues=[row for row in current.queues if row["name"] in busiest],
         groups=groups,
-        completed=[jobs[jid] for jid in completed.jids if jid in jobs],
-        slots=alerts.worker_slots(current),
+        tiles=[(one, sparkline(one.values, one.colour)) for one in shown],
     )
 
 

@@ -15,7 +15,7 @@ from qless_py.dashboard.actions import Confirmation, perform, refuse, requires
 from qless_py.dashboard.context import client, find_jobs, link
 from qless_py.dashboard.paging import page_offset, page_size, paginate
 from qless_py.errors import BadArgumentError
-from qless_py.overview.alerts import LOST_AFTER
+from qless_py.overview.workers import LOST_AFTER
 from qless_py.protocol.workers import addressed
 
 # What each command makes workers do.

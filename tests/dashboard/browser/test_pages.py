@@ -186,7 +186,7 @@ def test_rows_stay_under_the_pointer_and_keep_their_words(
         before = row.bounding_box()
         assert before is not None
         live.queues["queue1"].pause()
-        expect(page.locator(".alert", has_text="paused: queue1")).to_be_visible()
+        expect(page.locator(".alert", has_text="queue1 is paused")).to_be_visible()
         after = row.bounding_box()
         assert after is not None
         # Pages scroll by whole pixels.
@@ -272,7 +272,7 @@ def test_alerts_are_announced_to_screen_readers(live: Client, site: Callable[...
         live.queues["mail"].put("app.Send", {})
 
         announcer = page.locator("body > p[role=status]")
-        expect(announcer).to_contain_text("no workers in the last minute")
+        expect(announcer).to_contain_text("No workers for mail, 1 job")
 
 
 FOCUS = """() => {
