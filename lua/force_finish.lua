@@ -11,6 +11,7 @@ local events = require("lib.core.events")
 local job_lib = require("lib.job.job")
 local leave_state = require("lib.job.leave_state")
 local session = require("lib.core.session")
+local stats = require("lib.stats.stats")
 
 local now, request, jid, result = unpack(ARGV)
 check.name("jid", jid)
@@ -36,6 +37,8 @@ if had_failed then
 end
 job_lib.add_history(job, s, "force-finished")
 job_lib.set_result(job, result)
+-- A completion counts for its klass by the time that the job ran, which is unknown here.
+stats.add_klass(s, job.record.klass, "forced", 1)
 completion.finish(s, job)
 completion.clean_up(s, 1)
 

@@ -34,6 +34,7 @@ local KINDS = {
   duty = repair_lists.duty,
   worker = repair_lists.worker,
   queue = repair_lists.queue,
+  klass = repair_lists.klass,
   unique = repair_lists.unique,
   user = repair_admission.user,
   parking = repair_admission.parking,

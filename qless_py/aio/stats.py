@@ -1,11 +1,13 @@
-"""Statistics of queues."""
+"""Statistics of queues and klasses."""
 
 from collections.abc import Awaitable
-from datetime import date
+from datetime import date, datetime
+from typing import Any
 
 from qless_py.client.session import AsyncSession
 from qless_py.protocol import stats
-from qless_py.protocol.stats import DayStats
+from qless_py.protocol.options import Resolution
+from qless_py.protocol.stats import DayStats, KlassTotals, Sample
 
 
 class AsyncStats:
@@ -17,3 +19,20 @@ class AsyncStats:
     def get(self, queue: str, day: date | float | None = None) -> Awaitable[DayStats]:
         """Return a queue's statistics of a day in UTC: a date, any time of it, or today."""
         return self._session.runner.run(stats.day(queue, day))
+
+    def klasses(self) -> Awaitable[dict[str, KlassTotals]]:
+        """Return what the jobs of each klass have done since it became known.
+
+        The option `klass-stats` says how many klasses are counted; `_other` stands for all others.
+        """
+        return self._session.runner.run(stats.klasses())
+
+    def klass_series(
+        self,
+        klass: Any,
+        start: float | datetime,
+        end: float | datetime,
+        resolution: Resolution = "minute",
+    ) -> Awaitable[list[Sample]]:
+        """Return a klass's counters by `minute` (kept for 4 hours) or `ten` minutes (14 days)."""
+        return self._session.runner.run(stats.klass_series(klass, start, end, resolution))

@@ -50,6 +50,7 @@ KEY_RULES: Final[Mapping[str, tuple[KeyRule, ...]]] = MappingProxyType(
         "queue:*:now": (keys.counters, keys.known),
         "queue:*:totals": (keys.totals,),
         "klasses": (lambda ns, _: keys.klasses(ns),),
+        "klass:*:now": (keys.klass,),
         "batch:*:record": (batches.batch,),
         **{
             f"batch:*:{part}": (_with_pattern(batches.part, f"batch:*:{part}"),)

@@ -12,7 +12,13 @@ from qless_py.fsck.namespace import Namespace, late_task, number, unmet
 from qless_py.fsck.rules import Finding, Rule
 
 HISTORY: Final[Mapping[str, str]] = MappingProxyType(
-    {"queue:*:minutes": "minute", "queue:*:tens": "ten", "queue:*:days": "day"}
+    {
+        "queue:*:minutes": "minute",
+        "queue:*:tens": "ten",
+        "queue:*:days": "day",
+        "klass:*:minutes": "minute",
+        "klass:*:tens": "ten",
+    }
 )
 # The only keys with a time to live.
 PASSING: Final = frozenset(("request:*",))
@@ -206,6 +212,30 @@ def klasses(ns: Namespace) -> Rule:
         for value in (fields or {}).values():
             records.packed_map(value)
     return []
+
+
+def klass(ns: Namespace, name: str) -> Rule:
+    """Check that the current minute of a klass can be read, and that the klass is listed."""
+    fields, score = yield [
+        ("HGETALL", ns.key("klass:*:now", name)),
+        ("ZSCORE", ns.key("klasses:known"), raw_bytes(name)),
+    ]
+    if not fields:
+        return []
+    shown = ns.shown("klass:*:now", name)
+    minute = fields.get(b"minute")
+    prefix = (minute or b"") + b":"
+    found = [
+        Finding("malformed", shown, f"the field {text(field)} is {text(value)}")
+        for field, value in fields.items()
+        if not value.isdigit() or (field != b"minute" and not field.startswith(prefix))
+    ]
+    if minute is None:
+        found.append(Finding("malformed", shown, "there is no minute"))
+    if score is None:
+        detail = f"the klass {name} has statistics, but is not listed"
+        found.append(Finding("unknown-klass", shown, detail, member=raw_bytes(name)))
+    return found
 
 
 def history(ns: Namespace, pattern: str, name: str, entry: bytes) -> Rule:

@@ -20,6 +20,10 @@ TYPES: Final[Mapping[str, str]] = MappingProxyType(
         "quarantine:*": "any",
         "complete": "zset",
         "klasses": "hash",
+        "klasses:known": "zset",
+        "klass:*:now": "hash",
+        "klass:*:minutes": "zset",
+        "klass:*:tens": "zset",
         "failed": "zset",
         "tags": "zset",
         "tracked": "zset",
@@ -156,6 +160,11 @@ class Keys:
         if rest.startswith("quarantine:"):
             return "quarantine:*", rest.removeprefix("quarantine:")
         head, _, tail = rest.partition(":")
+        if head == "klass":
+            # The name of a klass may contain colons and slashes.
+            name, _, part = tail.rpartition(":")
+            is_known = f"klass:*:{part}" in TYPES and _FREE.fullmatch(name)
+            return (f"klass:*:{part}", name) if is_known else None
         front, *parts = tail.split("/")
         name, _, suffix = front.rpartition(":")
         longer = f"{head}:*:{suffix}" + "/*" * len(parts)

@@ -113,7 +113,7 @@ _FIELDS: Final[Mapping[str, str]] = MappingProxyType(
 # Keys that are useless as a whole once one part of them is.
 _WHOLE: Final = frozenset(
     (
-        *("klasses", "queue:*:now", "queue:*:totals", "batch:*:record"),
+        *("klasses", "klass:*:now", "queue:*:now", "queue:*:totals", "batch:*:record"),
         *("request:*", "release:*:record", "failure:*"),
     )
 )
@@ -134,6 +134,7 @@ _REPAIRS: Final[Mapping[str, Repair]] = MappingProxyType(
         "ended-parent": lambda finding, _, __: call_of("ended", finding.jid or ""),
         "hold": lambda finding, _, __: call_of("hold", finding.jid or "", finding.member),
         "unknown-queue": _of_member("queue"),
+        "unknown-klass": _of_member("klass"),
         "release": _of_member("release"),
         "batch": _of_member("batch"),
         "tag": _of_member("tag"),

@@ -18,6 +18,8 @@ RESOLUTIONS: Final = ("minute", "ten")
 QUEUE_STATES: Final = (
     "waiting", "scheduled", "depends", "throttled", "running", "stalled", "recurring",
 )  # fmt: skip
+OTHER_KLASSES: Final = "_other"
+"""The name under which klasses are counted that have no statistics of their own."""
 KLASS_EVENTS: Final = ("started", "completed", "failed", "retried")
 TOTALS: Final = (
     "put", "popped", "completed", "failed", "retried", "stalled", "crashed", "ticks",
@@ -44,7 +46,10 @@ class DayStats(TypedDict):
 
 
 class Sample(TypedDict):
-    """One or ten minutes of one queue from `at` (Unix seconds); log-bucket histograms of times."""
+    """One or ten minutes of a queue or klass from `at` (Unix seconds).
+
+    `wait` and `run` are log-bucket histograms. A klass has no depth and no head_age.
+    """
 
     at: float
     put: int
@@ -134,7 +139,7 @@ def _totals(row: Mapping[str, Any]) -> QueueTotals:
 
 
 def klasses() -> Call[dict[str, KlassTotals]]:
-    """Read the counters of klasses; there are none without the option `klass-stats`."""
+    """Read the counters of klasses; there are none if the option `klass-stats` is 0."""
 
     def decode(reply: bytes | None) -> dict[str, KlassTotals]:
         pairs = list(unpack(reply) or ())
@@ -257,6 +262,26 @@ def series_rows(queue: str, start: int, end: int, resolution: str) -> Call[list[
     missing, and a histogram is a map, or a list whose first bucket is 1.
     """
     return Call("read/series", (queue, start, end, resolution), unpack)
+
+
+def klass_series(
+    klass: Any, start: Any, end: Any, resolution: Resolution = "minute"
+) -> Call[list[Sample]]:
+    """Read the counters of a klass from `start` to `end`, by `minute` or by `ten` minutes."""
+    call = klass_series_rows(
+        arguments.klass_name(klass),
+        arguments.instant("start", start),
+        arguments.instant("end", end),
+        arguments.choice("resolution", resolution, RESOLUTIONS),
+    )
+    return call.map(lambda rows: [_sample(_counted(dict(row))) for row in rows])
+
+
+def klass_series_rows(
+    klass: str, start: int, end: int, resolution: str
+) -> Call[list[dict[str, Any]]]:
+    """Read the records of a klass as `series_rows` reads those of a queue."""
+    return Call("read/klass_series", (klass, start, end, resolution), unpack)
 
 
 def _counted(record: dict[str, Any]) -> dict[str, Any]:

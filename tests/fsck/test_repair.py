@@ -199,6 +199,10 @@ DAMAGE: dict[str, tuple[str, Damage]] = {
     "slot of no recurring job": ("stray", lambda redis: redis.delete(key("recurring:tick"))),
     "worker that nobody has seen": ("worker", lambda redis: redis.delete(key("workers"))),
     "queue that nobody knows": ("unknown-queue", lambda redis: redis.delete(key("queues"))),
+    "klass that nobody knows": (
+        "unknown-klass",
+        lambda redis: redis.delete(key("klasses:known")),
+    ),
     "job that expires": ("expiry", lambda redis: redis.expire(key("job:plain"), 500)),
     "counter of the namespace lags": (
         "sequence",

@@ -122,6 +122,7 @@ def good_queries() -> dict[str, list[Any]]:
         "read/parents": [["child", "plain"]],
         "read/job": ["plain"],
         "read/klasses": [],
+        "read/klass_series": ["app.Send", 0, 2**50, "minute"],
         "read/jobs": [["plain", "nobody", "tick"]],
         "read/rows": [["plain", "nobody", "tick"], 0],
         "read/results": [["plain", "nobody"]],

@@ -542,6 +542,8 @@ def templates(lease: str) -> list[tuple[str, list[tuple[Any, str]], tuple[Any, .
         ("read/parents", [(["child"], "many")], ()),
         ("read/config", [], ()),
         ("read/klasses", [], ()),
+        ("read/klass_series", [("app.Send", "line"), ("0", "whole"), ("0", "whole"),
+                               ("minute", "resolution")], ()),
         ("read/webhooks", [], ()),
         ("read/length", [("work", "name")], ()),
         ("read/batch", [("batch", "name")], ()),

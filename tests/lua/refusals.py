@@ -231,7 +231,7 @@ def of_queries() -> Refusals:
         "peek": ["work", 0, 101], "counts": ["a b"], "queues": [0, 1001], "queue_totals": [0, 101],
         "tracked": [0, 101, 0],
         "workers": [0, 1001], "worker": ["a b", 0, 1], "stats": ["work", "x"],
-        "series": ["work", 0, 1, "hour"], "recurring": ["work", 0, 101], "config": [], "meta": [],
+        "series": ["work", 0, 1, "hour"], "klass_series": ["K", 0, 1, "hour"], "recurring": ["work", 0, 101], "config": [], "meta": [],
         "klasses": [],
         "length": ["a b"], "webhooks": [], "batch": ["a b"], "batch_data": ["a b"],
         "batch_record": ["a b"], "batches": ["", 251, 1, {}], "batch_pending": ["batch", "x", "0"],

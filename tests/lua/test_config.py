@@ -20,7 +20,7 @@ DEFAULTS = {
     "max-crashes": "3",
     "max-data-size": "1048576",
     "event-stream": "0",
-    "klass-stats": "0",
+    "klass-stats": "100",
 }
 
 

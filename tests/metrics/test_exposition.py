@@ -213,7 +213,10 @@ def test_queues_beyond_a_page_are_read(
     assert (found("qless_queues"), found("qless_queues_unread")) == (6, 2)
 
 
-def test_classes_are_counted_only_if_asked(client: Client, clock: Clock, scrape: Scrape) -> None:
+def test_as_many_classes_are_counted_as_the_option_says(
+    client: Client, clock: Clock, scrape: Scrape
+) -> None:
+    client.config["klass-stats"] = 0
     work(client, clock, "before")
     client.config["klass-stats"] = 1
     work(client, clock)

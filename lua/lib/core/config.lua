@@ -2,6 +2,7 @@
 
 local check = require("lib.core.check")
 local errors = require("lib.core.errors")
+local limits = require("lib.core.limits")
 
 local config = {}
 
@@ -18,7 +19,7 @@ config.DEFAULTS = {
   ["max-crashes"] = "3",
   ["max-data-size"] = "1048576",
   ["event-stream"] = "0",
-  ["klass-stats"] = "0",
+  ["klass-stats"] = tostring(limits.klasses),
 }
 
 -- The least and largest value of each numeric option; a third entry means whole numbers only.

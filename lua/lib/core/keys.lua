@@ -240,6 +240,23 @@ function keys.klasses()
   return namespace .. ":klasses"
 end
 
+-- Klasses with statistics of their own, by the minute from which the sweep visits them.
+function keys.known_klasses()
+  return namespace .. ":klasses:known"
+end
+
+function keys.klass_now(klass)
+  return namespace .. ":klass:" .. klass .. ":now"
+end
+
+function keys.klass_minutes(klass)
+  return namespace .. ":klass:" .. klass .. ":minutes"
+end
+
+function keys.klass_tens(klass)
+  return namespace .. ":klass:" .. klass .. ":tens"
+end
+
 -- A subqueue: the ready jobs of one user that are parked on one throttle (their gate), or on none
 -- (""). The keyspace calls it a lane.
 function keys.subqueue(queue, user, gate)

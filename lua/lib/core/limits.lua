@@ -62,6 +62,8 @@ return {
   deploy_name = 128,
   -- webhooks of a namespace
   webhooks = 100,
+  -- klasses with statistics of their own, unless the option klass-stats says otherwise
+  klasses = 100,
   -- throttles of one job
   throttles = 8,
   -- queues in which one call opens a throttle, and open throttles that one pop looks at

@@ -4,11 +4,12 @@ local event_stream = require("lib.core.event_stream")
 local events = require("lib.core.events")
 local keys = require("lib.core.keys")
 local klasses = require("lib.stats.klasses")
+local limits = require("lib.core.limits")
 local session = require("lib.core.session")
 
 local options = {}
 
--- Refuses to turn off what is needed. Here and below, a value of nil is the default, which is off.
+-- Refuses to turn off what is needed. Here and below, a value of nil is the default.
 local function check(option, value)
   if option == "event-stream" and (tonumber(value) or 0) == 0 then
     event_stream.refuse_webhooks()
@@ -19,7 +20,7 @@ local function switch(s, option, value)
   if option == "event-stream" then
     event_stream.switch(s, tonumber(value) or 0)
   elseif option == "klass-stats" then
-    klasses.switch(tonumber(value) or 0)
+    klasses.switch(tonumber(value) or limits.klasses)
   end
 end
 

@@ -3,6 +3,7 @@
 local batches = require("lib.batch.batches")
 local job_lib = require("lib.job.job")
 local keys = require("lib.core.keys")
+local klasses = require("lib.stats.klasses")
 local limits = require("lib.core.limits")
 local removal = require("lib.job.removal")
 local series = require("lib.stats.series")
@@ -156,6 +157,7 @@ function retention.sweep(s, budget)
   drop_workers(s, (tonumber(config[3]) or 86400) * 1000, budget)
   visit_throttles(s)
   tidy_series(s, math.max(tonumber(config[4]) or 30, 1))
+  klasses.tidy(s)
   return least
 end
 

@@ -14,7 +14,7 @@
 --   history_limit         entries kept of a job's history, the option max-job-history
 --   data_limit            bytes of data a job may have, the option max-data-size
 --   stream_limit          events kept in the stream, the option event-stream; nil: it is off
---   klass_limit           klasses that are counted, the option klass-stats; nil: none
+--   klass_limit           klasses with statistics, the option klass-stats; nil: none
 --   last_event            the id of the newest event of the stream
 --   meta                  further fields of meta by their names, as the script asked for them
 --   messages              what `close` will publish: channel, message, channel, message …
@@ -149,7 +149,7 @@ local function new(found, argument)
     data_limit = tonumber(data) or limits.data,
     stream_limit = limit_of(events),
     last_event = last_event,
-    klass_limit = limit_of(klasses),
+    klass_limit = limit_of(klasses or limits.klasses),
     meta = {},
     messages = {},
     stream = {},

@@ -55,8 +55,7 @@ function complete_many.complete(s, jobs, results)
     local queue = record.queue
     stats.add_duration(s, queue, "run", s.now - record.popped_at)
     stats.add(s, queue, "completed", 1)
-    stats.add_klass(s, record.klass, "completed", 1)
-    stats.add_klass(s, record.klass, "run", math.max(s.now - record.popped_at, 0))
+    stats.add_klass_duration(s, record.klass, "run", s.now - record.popped_at)
     add(held, keys.running(queue), jid)
     add(held, keys.worker_jobs(record.worker), jid)
     queues[queue] = true

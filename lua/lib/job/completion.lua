@@ -63,7 +63,6 @@ function completion.complete(s, job, queue)
     require("lib.job.dependencies").release_dependents(s, job.jid, "complete")
   end
   stats.add(s, queue, "completed", 1)
-  stats.add_klass(s, record.klass, "completed", 1)
 end
 
 -- Takes the job out of running and stores its new data and its result.
@@ -71,7 +70,7 @@ function completion.leave_running(s, job, data, result)
   local record = job.record
   job.finished_by = record.worker  -- For the event; the record forgets it.
   stats.add_duration(s, record.queue, "run", s.now - record.popped_at)
-  stats.add_klass(s, record.klass, "run", math.max(s.now - record.popped_at, 0))
+  stats.add_klass_duration(s, record.klass, "run", s.now - record.popped_at)
   leave_state.running(s, job)
   job_lib.add_history(job, s, "done")
   if data ~= "" then

@@ -49,8 +49,8 @@ function next_queue.enter(s, job, options, parents)
   end
   job_lib.save(job)
   stats.add(s, from, "completed", 1)
-  stats.add_klass(s, record.klass, "completed", 1)
   stats.add(s, name, "put", 1)
+  stats.add_klass(s, record.klass, "put", 1)
   events.tracked(s, "completed", job)
   events.log(s, "advanced", job.jid, from, ',"to":"' .. name .. '"', record.klass,
     job.finished_by)

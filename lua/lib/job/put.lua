@@ -192,6 +192,7 @@ function put.apply(s, plan, at)
   end
   job_lib.save(job)
   stats.add(s, spec.queue, "put", 1)
+  stats.add_klass(s, record.klass, "put", 1)
   announce(s, job, plan)
   return { job.jid, true }
 end

@@ -27,6 +27,7 @@ local function announce(s, job, queue)
   end
   job_lib.save(job)
   stats.add(s, queue, "put", 1)
+  stats.add_klass(s, job.record.klass, "put", 1)
   events.log(s, "put", job.jid, queue, nil, job.record.klass)
   events.tracked(s, "put", job)
 end

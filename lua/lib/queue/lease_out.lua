@@ -27,8 +27,9 @@ end
 local function start(s, job, to)
   local record = job.record
   job_lib.add_history(job, s, "popped", { worker = to.worker })
-  stats.add_klass(s, record.klass, "started", 1)
-  stats.add_duration(s, record.queue, "wait", s.now - queue_lib.eligible_at(record))
+  local waited = s.now - queue_lib.eligible_at(record)
+  stats.add_duration(s, record.queue, "wait", waited)
+  stats.add_klass_duration(s, record.klass, "wait", waited)
   record.state, record.worker, record.popped_at = "running", to.worker, s.now
   record.lease = string.format("%.0f.%s", session.next(s), to.nonce)
   if record.unique then

@@ -77,6 +77,10 @@ function repair_lists.queue(s, queue)
   redis.call("ZADD", keys.queues(), "NX", s.now, queue)
 end
 
+function repair_lists.klass(_, klass)
+  redis.call("ZADD", keys.known_klasses(), "NX", 0, klass)
+end
+
 -- A key is held until the end of its window, or by a job in its scope.
 function repair_lists.unique(s, key)
   local entry = stored.get(keys.unique(key))

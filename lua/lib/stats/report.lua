@@ -48,8 +48,7 @@ local function add(rows, number, packed)
   rows.last = number
 end
 
-local function add_current(rows, queue, length, low, high)
-  local open = series.current(queue)
+local function add_current(rows, open, length, low, high)
   local number = open and open.minute and math.floor(open.minute * 60000 / length)
   if number and number >= low and number <= high then
     open.ten = length > 60000 and number or nil
@@ -57,12 +56,11 @@ local function add_current(rows, queue, length, low, high)
   end
 end
 
--- Rows between two instants, oldest first, as one packed list. Records are copied packed: unpacking
--- a day of minutes and packing it again would take longer than a call may.
-function report.series(queue, from, to, resolution)
-  local by_minute = resolution == "minute"
-  local length = by_minute and 60000 or 600000
-  local key = by_minute and keys.minutes(queue) or keys.tens(queue)
+-- Rows between two instants, oldest first, as one packed list; `open` is the record of the current
+-- minute. Records are copied packed: unpacking a day of minutes and packing it again would take
+-- longer than a call may.
+function report.rows(key, open, from, to, resolution)
+  local length = resolution == "minute" and 60000 or 600000
   local low, high = math.floor(from / length), math.floor(to / length)
   local flat = redis.call("ZRANGEBYSCORE", key, low, high, "WITHSCORES",
     "LIMIT", 0, limits.page * 2)
@@ -70,9 +68,15 @@ function report.series(queue, from, to, resolution)
   for i = 1, #flat, 2 do
     add(rows, tonumber(flat[i + 1]), flat[i])
   end
-  add_current(rows, queue, length, low, high)
+  add_current(rows, open, length, low, high)
   -- The msgpack header of a list with a length of four bytes.
   return "\221" .. struct.pack(">I4", #rows) .. table.concat(rows)
+end
+
+-- Rows of a queue.
+function report.series(queue, from, to, resolution)
+  local key = resolution == "minute" and keys.minutes(queue) or keys.tens(queue)
+  return report.rows(key, series.current(queue), from, to, resolution)
 end
 
 return report

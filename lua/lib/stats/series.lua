@@ -9,6 +9,7 @@ local stored = require("lib.core.stored")
 local series = {}
 
 local FIELDS = { "put", "popped", "completed", "failed", "retried", "stalled", "crashed", "undone" }
+local HIGHEST = { "depth", "head_age" }
 local MAPS = { "wait_buckets", "run_buckets", "wait_slots", "run_slots" }
 
 -- Adds the numbers of map b to a; returns a, or the one that there is.
@@ -34,8 +35,11 @@ function series.join(a, b)
   end
   a.wait = stats.join_sample(a.wait, b.wait)
   a.run = stats.join_sample(a.run, b.run)
-  a.depth = math.max(a.depth or 0, b.depth or 0)
-  a.head_age = math.max(a.head_age or 0, b.head_age or 0)
+  for _, field in ipairs(HIGHEST) do
+    if a[field] or b[field] then
+      a[field] = math.max(a[field] or 0, b[field] or 0)
+    end
+  end
   return a
 end
 
@@ -79,7 +83,7 @@ function series.current(queue)
 end
 
 -- Adds a record to the one with that number, and drops records too old to keep.
-local function file_into(key, unit, number, closed, oldest)
+function series.file_into(key, unit, number, closed, oldest)
   local total = series.join(record_of(key, number) or {}, closed)
   total[unit] = number
   replace(key, number, total)
@@ -93,10 +97,11 @@ function series.file(s, queue)
   require("lib.stats.totals").add(s, queue, closed)
   local minute, today = closed.minute, series.day_of(stats.minute(s.now))
   local kept = tonumber(redis.call("HGET", keys.meta(), "config:stats-history")) or 30
-  file_into(keys.days(queue), "day", series.day_of(minute), closed, today - math.max(kept, 1))
+  series.file_into(keys.days(queue), "day", series.day_of(minute), closed,
+    today - math.max(kept, 1))
   closed.wait_slots, closed.run_slots = nil, nil
-  file_into(keys.minutes(queue), "minute", minute, closed, stats.minute(s.now) - 1440)
-  file_into(keys.tens(queue), "ten", math.floor(minute / 10), closed,
+  series.file_into(keys.minutes(queue), "minute", minute, closed, stats.minute(s.now) - 1440)
+  series.file_into(keys.tens(queue), "ten", math.floor(minute / 10), closed,
     math.floor(stats.minute(s.now) / 10) - 2016)
 end
 

@@ -88,6 +88,19 @@ function stats.add_duration(s, queue, kind, ms)
   times[ms] = (times[ms] or 0) + 1
 end
 
+-- Records one duration of a klass of the kind "wait" or "run". The sum of those that it ran is for
+-- monitors.
+function stats.add_klass_duration(s, klass, kind, ms)
+  if not s.klass_limit then
+    return
+  end
+  ms = ms > 0 and ms or 0
+  stats.add_klass(s, klass, kind .. "_buckets:" .. bucket(ms), 1)
+  if kind == "run" and ms > 0 then
+    stats.add_klass(s, klass, "run_ms", ms)
+  end
+end
+
 -- Adds the buckets and slots of all durations, and their sample, to the sums.
 local function sum_up(sums, kind)
   local sample
@@ -129,13 +142,33 @@ local function write_account(s, queue, sums)
   end
 end
 
--- Adds what the call counted to the statistics of its queues.
+-- Adds numbers to a minute of a klass; returns whether any field is new.
+function stats.add_to_klass(key, minute, sums)
+  local is_new = false
+  for field, number in pairs(sums) do
+    if redis.call("HINCRBY", key, minute .. ":" .. field, number) == number then
+      is_new = true
+    end
+  end
+  return is_new
+end
+
+function stats.write_klass(s, klass, minute, sums)
+  local key = keys.klass_now(klass)
+  local is_new = stats.add_to_klass(key, minute, sums)
+  if is_new and redis.call("HGET", key, "minute") ~= minute .. "" then
+    require("lib.stats.klasses").begin(s, klass, sums)
+  end
+end
+
+-- Adds what the call counted to the statistics of its queues and klasses.
 function stats.write(s)
   for queue, sums in pairs(s.counters) do
     write_account(s, queue, sums)
   end
-  if next(s.klasses) then
-    require("lib.stats.klasses").write(s)
+  local minute = stats.minute(s.now)
+  for klass, sums in pairs(s.klasses) do
+    stats.write_klass(s, klass, minute, sums)
   end
 end
 

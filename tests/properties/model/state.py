@@ -22,7 +22,7 @@ DEFAULTS = {
     "max-crashes": "3",
     "max-data-size": "1048576",
     "event-stream": "0",
-    "klass-stats": "0",
+    "klass-stats": "100",
 }
 DAY = 86_400_000
 
