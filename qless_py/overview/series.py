@@ -54,7 +54,7 @@ DEFAULT_RANGE: Final = RANGES[1]
 # Rows that one request reads, some microseconds each: of the last hour, and of a longer range.
 _MAX_READ_HOUR: Final = 12_500
 _MAX_READ: Final = 7_000
-_ROWS_PER_CALL: Final = 500  # One millisecond of the server's time.
+ROWS_PER_CALL: Final = 500  # One millisecond of the server's time.
 _RETENTION: Final = {"minute": 4 * 3600.0, "ten": 14 * 86400.0}
 _MAX_CACHED: Final = 20_000  # Summed rows of some kilobytes each.
 _MAX_POINTS: Final = 360  # A chart shows no finer detail.
@@ -277,7 +277,7 @@ class SeriesCache:
     ) -> None:
         # The two newest rows may still change.
         start = max(found.begins, found.ends // span.step * span.step - 2 * span.step)
-        step = _ROWS_PER_CALL * span.step
+        step = ROWS_PER_CALL * span.step
         # Each call returns the rows that begin within its part of the range.
         parts = [start + number * step for number in range(math.ceil((now - start) / step) or 1)]
         calls = [

@@ -255,6 +255,25 @@ def test_statistics_show_days_and_the_last_hour(program: Program, live: Client) 
     assert "mail" in program("stats", "--series").stdout
 
 
+def test_statistics_of_klasses_are_over_all_queues(program: Program, live: Client) -> None:
+    for queue in ("mail", "sms"):
+        live.queues[queue].put("app.Send")
+        job = live.queues[queue].pop(worker="me")
+        assert isinstance(job, Job)
+        job.complete()
+    fail_some(live, 2)
+
+    (answer,) = program.json("stats", "--by", "klass")["klasses"]
+    (named,) = program.json("stats", "--klass", "app.None", "--series")["klasses"]
+
+    assert (answer["klass"], answer["recent"]["completed"]) == ("app.Send", 2)
+    assert answer["recent"]["failure_rate"] == 0.5
+    assert answer["recent"]["run"]["p99"] > 0
+    assert (named["klass"], named["recent"]["put"], named["series"]) == ("app.None", 0, [])
+    assert "app.Send" in program("stats", "--by", "klass", "--series").stdout
+    assert "over all queues" in program("stats", "mail", "--by", "klass", code=2).stderr
+
+
 def test_a_sound_namespace_passes_the_check(program: Program, live: Client) -> None:
     live.queues["mail"].put("app.Send")
 

@@ -90,6 +90,28 @@ class TestQueues:
                       "series?start=x&end=1", "series?start=1"):  # fmt: skip
             assert api.problem("GET", f"/queues/mail/{query}")["code"] == "invalid"
 
+    def test_statistics_of_queues_and_klasses_are_compared(self, api: Api, busy: Client) -> None:
+        now = busy.settings.clock()
+
+        queues = api.ok("GET", "/statistics?last=600")
+        (klass,) = api.ok("GET", "/statistics?by=klass&name=K")["statistics"]
+        first = api.ok("GET", "/statistics?limit=1")
+        series = api.ok("GET", f"/statistics/series?klass=K&start={now - 60}&end={now + 60}")
+
+        (mail,) = [one for one in queues["statistics"] if one["name"] == "mail"]
+        assert (mail["put"], mail["failed"], mail["failure_rate"]) == (4, 1, 1.0)
+        assert mail["put_rate"] == pytest.approx(4 / (queues["end"] - queues["start"]))
+        assert klass["put"] >= 4
+        assert set(klass["wait"]) == {"p50", "p95", "p99"}
+        assert len(first["statistics"]) == 1
+        assert sum(one["put"] for one in series["samples"]) == klass["put"]
+        for query in (
+            "?last=0", "?last=9999999", f"?start={now}&end={now - 9}", "?by=user",
+            "?start=1&end=9e6", "/series?start=0&end=1",
+            f"/series?klass=K&start={now - 20_000}&end={now}",
+        ):  # fmt: skip
+            assert api.problem("GET", f"/statistics{query}")["code"] == "invalid", query
+
     @pytest.mark.usefixtures("busy")
     def test_jobs_are_peeked_at_and_listed_by_state(self, api: Api) -> None:
         assert [job["jid"] for job in api.ok("GET", "/queues/mail/peek")["jobs"]] == ["a", "b"]

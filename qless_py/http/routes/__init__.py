@@ -20,6 +20,7 @@ from qless_py.http.routes import (
     put,
     queues,
     recurring,
+    statistics,
     webhooks,
     work,
     workers,
@@ -41,5 +42,6 @@ SUBJECTS: Final[Sequence[Routes]] = (
     limits.routes,
     operations.routes,
     overview.routes,
+    statistics.routes,
     meta.routes,
 )
