@@ -21,6 +21,7 @@ from typing import Final
 ROOT: Final = Path(__file__).resolve().parent.parent
 PACKAGE: Final = ROOT / "qless_py"
 MODULES: Final = {
+    "audit": "audit",
     "batch": "batch",
     "client": "client",
     "deploys": "deploys",

@@ -64,6 +64,8 @@ def _populate(call: Scripts) -> None:
 def _crowd(call: Scripts) -> None:
     """Put jobs with users and throttles: one runs, and two are parked behind its slot."""
     call("user_set", "ada", {"weight": 2, "max_running": 5})
+    entry = {"who": "ann", "door": "dashboard", "action": "user set", "targets": "ada"}
+    call("audit_add", {**entry, "outcome": "done"})
     call("webhook_add", "hook", {"url": "http://h/", "key": "k", "codec": "json"})
     call("token_create", "t0", "0" * 64, {"name": "n", "scopes": ["put"], "queues": ["work*"]})
     call("deploy_mark", "v1", {"by": "ada"})

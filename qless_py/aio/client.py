@@ -9,6 +9,7 @@ import redis.asyncio as redis_py
 
 from qless_py import store
 from qless_py.aio import refill
+from qless_py.aio.audit import AsyncAudit
 from qless_py.aio.base import AsyncClientBase
 from qless_py.aio.batch import AsyncBatch, AsyncBatches, AsyncBatchOptions
 from qless_py.aio.config import AsyncConfig
@@ -107,6 +108,7 @@ class AsyncClient(AsyncClientBase):
         self.webhooks = AsyncWebhooks(self)
         self.deploys = AsyncDeploys(self)
         self.tokens = AsyncTokens(self)
+        self.audit = AsyncAudit(self)
 
     @property
     def namespace(self) -> str:

@@ -50,6 +50,7 @@ TOPICS: Final = {
         "metrics": "qless_py.cli.metrics:metrics",
         "autoscale": "qless_py.cli.autoscale:autoscale",
         "listen": "qless_py.cli.listen:listen",
+        "audit": "qless_py.cli.audit:audit",
     },
     "Moving jobs": {
         "export": "qless_py.cli.export:export",

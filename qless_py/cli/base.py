@@ -12,6 +12,7 @@ from typing import Any, Final, TypeVar
 import click
 
 from qless_py.cli import settings
+from qless_py.cli.audit_entry import recorded
 from qless_py.cli.context import CliContext
 from qless_py.cli.errors import MISUSED, exit_code
 from qless_py.store import settings_file
@@ -114,6 +115,11 @@ class Configured(click.Command):
             at = at.get_command(ctx, word) if isinstance(at, click.Group) else None
         given = self.from_section(section, settings.place(str(file.path), words))
         return {"url": file.url, "namespace": file.namespace, "app": file.app} | given
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; the audit log says who changed what with it."""
+        state = ctx.ensure_object(CliContext)
+        return recorded(ctx, tuple(_path(ctx)), state, lambda: super(Configured, self).invoke(ctx))
 
     def from_section(self, section: Any, where: str) -> dict[str, Any]:
         """Return defaults of the options from a table of the file."""

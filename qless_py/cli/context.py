@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import click
 from click.core import ParameterSource
 
+from qless_py.cli.audit_entry import watch
 from qless_py.cli.errors import ImportFailedError
 from qless_py.cli.output import Output
 from qless_py.errors import ConfigError
@@ -137,6 +138,7 @@ class CliContext:
     def client(self) -> Client:
         """A client of the store, closed when the command ends."""
         made = self.connect()
+        watch(made)
         click.get_current_context().find_root().call_on_close(made.close)
         return made
 

@@ -82,6 +82,14 @@ def exit_code(run: Callable[[], Any], is_json: Callable[[], bool] = lambda: Fals
     return code if isinstance(code, int) else 0
 
 
+def ending_of(error: BaseException) -> tuple[int, str]:
+    """Return the exit code of a command that an error ends, and the reason."""
+    if isinstance(error, click.Abort | KeyboardInterrupt):
+        return INTERRUPTED, "interrupted"
+    ending = _ending(error) if isinstance(error, Exception) else None
+    return (FAILED, str(error)) if ending is None else (ending[0], ending[2])
+
+
 def _ending(  # noqa: PLR0911 - one for each kind
     error: Exception,
 ) -> tuple[int, str, str] | None:

@@ -33,9 +33,11 @@ class Output:
 
     def __init__(self, *, is_json: bool) -> None:
         self.is_json = is_json
+        self.answered: Any = None  # The answer of the command.
 
     def answer(self, value: Any, show: Callable[[], None] | None = None) -> None:
         """Print the answer as JSON, or let `show` print it for people."""
+        self.answered = value
         if self.is_json:
             click.echo(as_json(value))
         elif show is not None:

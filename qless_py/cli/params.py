@@ -308,8 +308,20 @@ def policy(text: Any) -> RetryPolicy:
         raise click.BadParameter(f"not a retry policy: {error}", param_hint="--retry") from error
 
 
+class Since(Moment):
+    """An instant in the past: a distance such as 15m or 7d, or what `Moment` reads."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return seconds since 1970."""
+        found = _SPAN.fullmatch(str(value).strip())
+        if found is None or found["unit"] is None:
+            return super().convert(value, param, ctx)
+        return max(0.0, time.time() - float(SPAN.convert(value, param, ctx)))
+
+
 SPAN: Final = Span()
 MOMENT: Final = Moment()
+SINCE: Final = Since()
 JSON: Final = Json()
 
 

@@ -10,6 +10,7 @@ import redis as redis_py
 
 from qless_py import store
 from qless_py.client import explain, refill
+from qless_py.client.audit import Audit
 from qless_py.client.base import ClientBase
 from qless_py.client.batch import Batch, Batches, BatchOptions
 from qless_py.client.bulk import Operations
@@ -105,6 +106,7 @@ class Client(ClientBase):
         self.webhooks = Webhooks(self)
         self.deploys = Deploys(self)
         self.tokens = Tokens(self)
+        self.audit = Audit(self)
 
     @property
     def namespace(self) -> str:

@@ -1,4 +1,4 @@
-"""Changes that users request: required roles, confirmation, audit log, where to go afterwards."""
+"""Changes that users request: required roles, confirmation, where to go afterwards."""
 
 from __future__ import annotations
 
@@ -12,11 +12,10 @@ from urllib.parse import urlsplit
 from flask import redirect, render_template, request
 from werkzeug.wrappers import Response
 
-from qless_py.auth.audit_log import LOGGER
 from qless_py.auth.guard import RequestRejected
 from qless_py.auth.identity import Role
-from qless_py.client import redaction
 from qless_py.dashboard import flash
+from qless_py.dashboard.audit import audit, audit_refusal
 from qless_py.dashboard.context import access, link
 from qless_py.errors import QlessError
 
@@ -83,7 +82,7 @@ class Confirmation:
 def perform(
     action: str, act: Callable[[], str], *, gone: str | None = None, instead: str | None = None
 ) -> Response:
-    """Perform an action, log it, and redirect to the page it was requested from.
+    """Perform an action, record it, and redirect to the page it was requested from.
 
     `act` returns the message for the next page, which also shows an error of the store. `gone` is
     the URL of a page that no longer exists afterwards: from there the user is sent to `instead`.
@@ -102,26 +101,9 @@ def perform(
 
 def refuse(action: str, error: QlessError) -> Response:
     """Refuse an action before it asks for confirmation; the page it came from shows the error."""
-    audit(action, f"refused: {error}")
+    audit_refusal(action, error)
     flash.add(str(error), "refused")
     return redirect(return_url(), 303)
-
-
-def audit(action: str, outcome: str) -> None:
-    """Log who did what from which address."""
-    LOGGER.info(
-        "%s: user=%s address=%s result=%s",
-        _single_line(action),
-        _single_line(access().name),
-        request.remote_addr,
-        _single_line(outcome),
-    )
-
-
-def _single_line(text: str) -> str:
-    """Bound a text and remove line breaks, so that it cannot forge a log line of its own."""
-    bounded = redaction.truncate(text, 1_000)
-    return "".join(one if one.isprintable() else " " for one in bounded)
 
 
 def return_url() -> str:

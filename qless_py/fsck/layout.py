@@ -14,6 +14,7 @@ TYPES: Final[Mapping[str, str]] = MappingProxyType(
     {
         "meta": "hash",
         "stream": "stream",
+        "audit": "stream",
         "queues": "zset",
         "quarantined": "zset",
         # A copy of a key that nobody could read, of any type.

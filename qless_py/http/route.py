@@ -25,8 +25,8 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import from_json
 from werkzeug.wrappers import Response
 
-from qless_py.auth.audit_log import LOGGER
 from qless_py.client.serialize import plain
+from qless_py.http import audit
 from qless_py.http.callers import Scope
 from qless_py.http.context import api, caller
 from qless_py.http.problems import Problem, from_validation
@@ -76,13 +76,17 @@ class Route:
             raise Problem("invalid", f"query {next(iter(request.args))}: this path takes no query")
         if self.body is not None:
             given["body"] = _body(self.body)
-        made = _response(self.handler(**given), next(iter(self.returns)))
-        if self.scope == "operate" and self.method != "GET":
-            LOGGER.info(
-                "%s %r: user=%s address=%s status=%s",
-                self.name, path, caller().name, request.remote_addr, made.status_code,
-            )  # fmt: skip
-        return made
+        if self.is_audited:
+            return audit.audited(self.name, path, given.get("body"), partial(self._call, given))
+        return self._call(given)
+
+    @property
+    def is_audited(self) -> bool:
+        """Whether it changes something for a person: the audit log then says who used it."""
+        return self.scope == "operate" and self.method != "GET"
+
+    def _call(self, given: Mapping[str, Any]) -> Response:
+        return _response(self.handler(**given), next(iter(self.returns)))
 
     def _path_value(self, name: str, text: str) -> Any:
         try:

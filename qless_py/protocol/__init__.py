@@ -5,6 +5,7 @@ clients and their pipelines share all of it. One module per subject.
 """
 
 from qless_py.protocol import (
+    audit,
     batches,
     config,
     deploys,
@@ -32,6 +33,7 @@ __all__ = [
     "JobRecord",
     "Record",
     "RecurringRecord",
+    "audit",
     "batches",
     "config",
     "deploys",

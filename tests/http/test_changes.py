@@ -154,6 +154,7 @@ REFUSED: list[tuple[str, Any, str]] = [
 
 
 def test_a_refusal_changes_nothing(api: Api, jobs: Client) -> None:
+    jobs.config.set("audit-log", 0)
     before = jobs.redis.execute_command("DEBUG", "DIGEST")
 
     for request_line, body, code in REFUSED:

@@ -59,6 +59,7 @@ def good_calls(call: Scripts) -> dict[str, list[Any]]:
         "recur_refill": ["cron", _generation(call), str(now + 60_000), [now + 90_000], {}],
         "recur_sync": ["deployed", ["tick"]],
         "recur_cancel": ["tick"],
+        "audit_add": [{"who": "ann", "door": "http", "action": "job cancel", "outcome": "done"}],
         "config_set": ["heartbeat", "30"],
         "config_unset": ["heartbeat"],
         "worker_register": ["another", "n3", "info"],
@@ -105,6 +106,7 @@ def good_queries() -> dict[str, list[Any]]:
     """Return the arguments of each query."""
     page = [0, 10]
     return {
+        "read/audit": ["", "0", "10", {"who": "a*"}],
         "read/batch": ["batch"],
         "read/batches": ["", 100, 10, {"name": "*a*", "phases": ["open"]}],
         "read/batch_pending": ["batch", "jobs", "0"],

@@ -207,6 +207,23 @@ def token_options() -> list[dict[str, Any]]:
 _HOOK: Final[dict[str, Any]] = {"url": "http://h/", "key": "k", "codec": "json"}
 
 
+AUDITED: Final[dict[str, Any]] = {"who": "ann", "door": "http", "action": "job cancel", "outcome": "done"}
+
+
+def audit_entries() -> list[dict[str, Any]]:
+    """List what no entry of the audit log can have."""
+    return [
+        {"who": "ann"},
+        *(AUDITED | {"who": value} for value in ("", "a\nb", "x" * 129, 5)),
+        *(AUDITED | {"door": value} for value in ("", "window", 5)),
+        *(AUDITED | {"action": value} for value in ("", "x" * 65, 5)),
+        *(AUDITED | {"outcome": value} for value in ("", "perhaps")),
+        *(AUDITED | {"count": value} for value in ("-1", "many", 1)),
+        *(AUDITED | {name: "x" * 4097} for name in ("targets", "details", "result", "address")),
+        AUDITED | {"nonsense": "x"},
+    ]
+
+
 def webhook_options() -> list[dict[str, Any]]:
     """List what no webhook can have."""
     wrong = [
@@ -461,6 +478,7 @@ def templates(lease: str) -> list[tuple[str, list[tuple[Any, str]], tuple[Any, .
         ("recur_update", [("tick", "job"), ("", "data"), map_], tuple(update_options())),
         ("recur_run", [("tick", "job")], ()),
         ("recur_cancel", [("tick", "name")], ()),
+        ("audit_add", [(AUDITED, "map")], tuple(audit_entries())),
         ("config_set", [("application", "name"), ("x", "short")], ()),
         ("config_unset", [("application", "name")], ()),
         ("worker_register", [("w", "name"), ("n2", "name"), ("i", "message")], ()),
@@ -540,6 +558,8 @@ def templates(lease: str) -> list[tuple[str, list[tuple[Any, str]], tuple[Any, .
         ("read/events", [("0", "event"), ("10", "positive")], ()),
         ("read/heads", [(["work"], "names")], ()),
         ("read/parents", [(["child"], "many")], ()),
+        ("read/audit", [("", "-"), ("0", "whole"), ("10", "positive"), ({}, "map")],
+         ({"who": 5}, {"door": "window"}, {"outcome": ""}, {"target": "x" * 257})),
         ("read/config", [], ()),
         ("read/klasses", [], ()),
         ("read/klass_series", [("app.Send", "line"), ("0", "whole"), ("0", "whole"),

@@ -148,6 +148,7 @@ def of_the_rest() -> Refusals:
         "pause": {"BADARG": [["work"], {"until": -1}]},
         "unpause": {"BADARG": [[]]},
         "queue_forget": {"BADARG": [["a b"]]},
+        "audit_add": {"BADARG": [{"who": "ann"}]},
         "config_set": {"BADARG": ["a b", "x"], "BADCONFIG": ["heartbeat", "never"]},
         "config_unset": {"BADARG": ["a b"], "BADCONFIG": ["event-stream"]},
         "webhook_add": {"BADARG": ["new", {}], "EXISTS": ["hook", _HOOK]},
@@ -226,6 +227,7 @@ _DEAD = {"nonce": "dead"}
 def of_queries() -> Refusals:
     """Return the refusals of queries: a page that is none, a name that is none."""
     wrong: dict[str, list[Any]] = {
+        "audit": ["1-", 0, 1, {}],
         "job": ["a b"], "jobs": [["a b"]], "rows": [["a b"], 0], "state": ["dreaming", "work", 0, 1],
         "tagged": ["a b", 0, 1], "tags": [-1, 1, 1], "failed": ["", 0, 1], "groups": [0, 1001],
         "peek": ["work", 0, 101], "counts": ["a b"], "queues": [0, 1001], "queue_totals": [0, 101],

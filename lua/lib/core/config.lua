@@ -20,6 +20,7 @@ config.DEFAULTS = {
   ["max-data-size"] = "1048576",
   ["event-stream"] = "0",
   ["klass-stats"] = tostring(limits.klasses),
+  ["audit-log"] = "10000",
 }
 
 -- The least and largest value of each numeric option; a third entry means whole numbers only.
@@ -36,6 +37,7 @@ local RANGES = {
   ["max-data-size"] = { 1, 536870912, true },
   ["event-stream"] = { 0, 10000000, true },
   ["klass-stats"] = { 0, 1000, true },
+  ["audit-log"] = { 0, 1000000, true },
 }
 
 local function range(option)

@@ -13,6 +13,11 @@ function keys.stream()
   return namespace .. ":stream"
 end
 
+-- Who changed what: lib.core.audit.
+function keys.audit()
+  return namespace .. ":audit"
+end
+
 function keys.queues()
   return namespace .. ":queues"
 end

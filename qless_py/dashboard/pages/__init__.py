@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint
 
+from qless_py.dashboard.audit import audited
 from qless_py.dashboard.pages import (
     bulk,
     config,
@@ -29,4 +30,5 @@ def register(blueprint: Blueprint) -> None:
     """Add all views; the endpoint of each is the name of its function."""
     for module in _MODULES:
         for method, rule, view in module.ROUTES:
-            blueprint.add_url_rule(rule, view.__name__, view, methods=[method])
+            served = audited(view) if method == "POST" else view
+            blueprint.add_url_rule(rule, view.__name__, served, methods=[method])

@@ -13,7 +13,8 @@ from qless_py.client import bulk, bulk_preview
 from qless_py.client.humanize import plural
 from qless_py.client.search import STATES
 from qless_py.dashboard import commands, context, flash
-from qless_py.dashboard.actions import Confirmation, audit, perform, refuse, requires
+from qless_py.dashboard.actions import Confirmation, perform, refuse, requires
+from qless_py.dashboard.audit import audit
 from qless_py.dashboard.context import access, client, link, redactor
 from qless_py.dashboard.forms import parse_field, parse_names, parse_number, text_field
 from qless_py.errors import BadArgumentError

@@ -9,7 +9,8 @@ from werkzeug.wrappers import Response
 
 from qless_py.auth.identity import Role
 from qless_py.dashboard import commands, flash, forms
-from qless_py.dashboard.actions import audit, requires
+from qless_py.dashboard.actions import requires
+from qless_py.dashboard.audit import audit
 from qless_py.dashboard.context import client, find_job, link, queue_names
 from qless_py.errors import QlessError
 

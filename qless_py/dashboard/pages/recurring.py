@@ -12,7 +12,8 @@ from qless_py.auth.identity import Role
 from qless_py.client.recurring import RecurringJob
 from qless_py.client.session import answered
 from qless_py.dashboard import commands, context, flash, forms
-from qless_py.dashboard.actions import Confirmation, audit, perform, requires
+from qless_py.dashboard.actions import Confirmation, perform, requires
+from qless_py.dashboard.audit import audit
 from qless_py.dashboard.context import client, link
 from qless_py.dashboard.paging import page_offset, page_size
 from qless_py.errors import JobNotFoundError, QlessError

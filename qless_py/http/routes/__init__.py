@@ -7,6 +7,7 @@ from typing import Final
 
 from qless_py.http.route import Routes
 from qless_py.http.routes import (
+    audit,
     batches,
     changes,
     deploys,
@@ -43,5 +44,6 @@ SUBJECTS: Final[Sequence[Routes]] = (
     operations.routes,
     overview.routes,
     statistics.routes,
+    audit.routes,
     meta.routes,
 )
