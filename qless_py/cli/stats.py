@@ -13,7 +13,7 @@ from qless_py.cli.base import command, pass_cli
 from qless_py.cli.context import CliContext
 from qless_py.cli.params import QUEUE, SPAN
 from qless_py.client.client import Client
-from qless_py.client.humanize import duration, exact_duration, local_time, number
+from qless_py.client.humanize import duration, exact_duration, local_time, percent
 from qless_py.overview import statistics
 from qless_py.protocol.options import Resolution
 from qless_py.protocol.stats import Sample, merged, percentile
@@ -163,17 +163,13 @@ def _show_recent(cli: CliContext, answer: Sequence[dict[str, Any]], last: float,
         (
             one[kind],
             *(one["recent"][name] for name in _COUNTED),
-            _percent(one["recent"]["failure_rate"]),
+            percent(one["recent"]["failure_rate"], ""),
             *(_three(one["recent"][kind]) for kind in ("wait", "run")),
         )
         for one in answer
     ]
     cli.out.line(f"Last {exact_duration(last)}; waited and ran: p50, p95, p99")
     cli.out.table((kind, *_COUNTED, "failure rate", "waited", "ran"), rows)
-
-
-def _percent(share: float | None) -> str:
-    return "" if share is None else f"{number(100 * share)}%"
 
 
 def _three(values: dict[str, float]) -> str:

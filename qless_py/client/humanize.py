@@ -47,8 +47,10 @@ def plural(count: int, noun: str, several: str = "") -> str:
     return f"{count:,} {noun if count == 1 else several or f'{noun}s'}"
 
 
-def percent(share: float) -> str:
+def percent(share: float | None, missing: str = NOTHING) -> str:
     """Return a share of 1 as a percentage that is 0% or 100% only if it is exactly that."""
+    if share is None:
+        return missing
     value = 100 * share
     if not 0 < share < 1:
         return f"{value:.0f}%"

@@ -17,12 +17,15 @@ from qless_py.client import humanize
 from qless_py.client.client import Client
 from qless_py.client.job import Job
 from qless_py.client.redaction import Redactor
+from qless_py.dashboard.charts import Mark
 from qless_py.dashboard.config import DashboardConfig
 from qless_py.dashboard.form_secret import FormSecret
 from qless_py.dashboard.live import LiveStreams, SnapshotCache
 from qless_py.errors import JobNotFoundError, QlessError
+from qless_py.overview.comparison import Comparison
 from qless_py.overview.series import SeriesCache
 from qless_py.overview.snapshot import Snapshot
+from qless_py.overview.statistics import READERS, Kind
 
 _VERSION_LENGTH: Final = 12
 STORE_TIMEOUT: Final = 3.0  # Seconds a page waits for a store that does not respond.
@@ -40,6 +43,8 @@ class Dashboard:
     snapshots: SnapshotCache = field(init=False)
     streams: LiveStreams = field(init=False)
     series: SeriesCache = field(init=False)
+    series_of: dict[Kind, SeriesCache] = field(init=False)
+    comparisons: dict[Kind, Comparison] = field(init=False)
     login_limiter: LoginLimiter = field(init=False)
     _secret: FormSecret = field(init=False)
     _version: str = ""
@@ -49,7 +54,12 @@ class Dashboard:
         self.client = self.client.with_patience(STORE_TIMEOUT)
         self.snapshots = SnapshotCache(self.client, self.config.refresh, STORE_TIMEOUT)
         self.streams = LiveStreams(self.snapshots, self.config.streams, self.config.refresh)
-        self.series = SeriesCache(self.client, self.config.refresh / 2)
+        fresh = self.config.refresh / 2
+        self.series_of = {
+            kind: SeriesCache(self.client, fresh, read) for kind, read in READERS.items()
+        }
+        self.series = self.series_of["queue"]
+        self.comparisons = {kind: Comparison(self.client, kind) for kind in READERS}
         self.login_limiter = LoginLimiter(self.config.attempts)
         self._secret = FormSecret(self.client, self.config.secret)
 
@@ -106,6 +116,11 @@ def failed_count() -> str:
 def queue_names() -> list[str]:
     """Return the names of all queues."""
     return [queue["name"] for queue in snapshot().queues]
+
+
+def deploy_marks() -> list[Mark]:
+    """Return the deploys that charts show."""
+    return [Mark(one.at, one.name) for one in client().deploys.list()]
 
 
 def access() -> Access:

@@ -30,6 +30,7 @@ ITEMS: Final = (
     Item("Failures", "failures", "f", is_primary=True),
     Item("Schedules", "recurring", "s", is_primary=True),
     Item("Workers", "workers", "w", is_primary=True),
+    Item("Metrics", "statistics", "m"),
     Item("Throttles", "throttles", "t"),
     Item("Operations", "operations", "b"),
     Item("Tags", "tags", "g"),

@@ -19,13 +19,14 @@ from qless_py.dashboard.actions import return_url
 from qless_py.dashboard.context import Dashboard, access, dashboard, link, redactor
 from qless_py.dashboard.navigation import Entry, entries
 from qless_py.dashboard.preferences import Preferences, current
+from qless_py.dashboard.sparkline import sparkline
 from qless_py.errors import UndecodableDataError
 from qless_py.protocol.job_state import RecurringState
 
 # Query parameters that links to the same page keep.
 _PARAMETERS: Final = (
     "q", "sort", "order", "offset", "size", "tab", "range", "day", "cursor", "users", "group",
-    "state", "searched",
+    "state", "searched", "by", "queue", "klass", "compare", "from", "to", "view",
 )  # fmt: skip
 _RANDOM_JID: Final = re.compile("[0-9a-f]{32}")
 _LONG_JID: Final = 24  # Characters.
@@ -60,6 +61,7 @@ class TemplateHelpers:
     exact_duration = staticmethod(humanize.exact_duration)
     size = staticmethod(humanize.size)
     percent = staticmethod(humanize.percent)
+    sparkline = staticmethod(sparkline)
     link = staticmethod(link)
     shell = staticmethod(shlex.join)
     version = package.__version__
@@ -110,6 +112,10 @@ class TemplateHelpers:
     def clock(self) -> str:
         """The time of day of what the page shows: the time of its counts, if it has any."""
         return self._moment(g.get("qless_py_as_of") or self.now)[11:]
+
+    def moment(self, instant: float) -> str:
+        """Return an instant as date and time."""
+        return self._moment(instant)
 
     def _moment(self, instant: float) -> str:
         return humanize.moment(instant, self.preferences.time_zone)

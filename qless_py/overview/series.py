@@ -9,13 +9,14 @@ from __future__ import annotations
 import bisect
 import math
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from qless_py import protocol
 from qless_py.client.client import Client
 from qless_py.client.session import answered
+from qless_py.protocol import Call
 
 _MINUTE: Final = 60.0
 _TEN: Final = 600.0
@@ -57,7 +58,10 @@ _MAX_READ: Final = 7_000
 ROWS_PER_CALL: Final = 500  # One millisecond of the server's time.
 _RETENTION: Final = {"minute": 4 * 3600.0, "ten": 14 * 86400.0}
 _MAX_CACHED: Final = 20_000  # Summed rows of some kilobytes each.
-_MAX_POINTS: Final = 360  # A chart shows no finer detail.
+_MAX_POINTS: Final = 180  # A chart shows no finer detail.
+
+ReadRows = Callable[[str, int, int, str], Call[list[dict[str, Any]]]]
+"""Returns the call that reads rows of one queue or class."""
 
 # For each queue the number of waiting jobs and the age of the oldest in seconds.
 Backlog = Mapping[str, tuple[int, float]]
@@ -190,10 +194,19 @@ class _CachedRows:
 
 
 class SeriesCache:
-    """Reads series and caches the sums of rows that cannot change any more. Thread-safe."""
+    """Reads series and caches the sums of rows that cannot change any more. Thread-safe.
 
-    def __init__(self, client: Client, fresh: float = 0.5) -> None:
+    `read` says of what: of queues, or with `protocol.stats.klass_series_rows` of classes.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        fresh: float = 0.5,
+        read: ReadRows = protocol.stats.series_rows,
+    ) -> None:
         self._client = client
+        self._read_rows = read
         self._fresh = fresh  # Seconds for which cached rows are not read again.
         self._lock = threading.Lock()
         # In order of use: the least recently used entries are evicted first.
@@ -281,9 +294,7 @@ class SeriesCache:
         # Each call returns the rows that begin within its part of the range.
         parts = [start + number * step for number in range(math.ceil((now - start) / step) or 1)]
         calls = [
-            protocol.stats.series_rows(
-                name, _ms(at), min(_ms(at + step) - 1, _ms(now)), span.resolution
-            )
+            self._read_rows(name, _ms(at), min(_ms(at + step) - 1, _ms(now)), span.resolution)
             for name in names
             for at in parts
         ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final, Literal
@@ -12,12 +12,11 @@ from qless_py import protocol
 from qless_py.client.client import Client
 from qless_py.client.session import answered
 from qless_py.errors import BadArgumentError
-from qless_py.overview.series import ROWS_PER_CALL, MetricRow
+from qless_py.overview.series import ROWS_PER_CALL, MetricRow, ReadRows
 from qless_py.protocol import Call, arguments
 from qless_py.protocol.stats import percentile
 
 Kind = Literal["queue", "klass"]
-ReadRows = Callable[[str, int, int, str], Call[list[dict[str, Any]]]]
 READERS: Final[Mapping[Kind, ReadRows]] = MappingProxyType(
     {"queue": protocol.stats.series_rows, "klass": protocol.stats.klass_series_rows}
 )

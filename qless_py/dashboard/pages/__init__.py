@@ -16,13 +16,14 @@ from qless_py.dashboard.pages import (
     put,
     queues,
     recurring,
+    statistics,
     throttles,
     workers,
 )
 
 _MODULES = (
     overview, queues, jobs, job, put, bulk, failures, workers, recurring, throttles, config,
-    preferences,
+    preferences, statistics,
 )  # fmt: skip
 
 

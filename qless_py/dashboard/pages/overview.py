@@ -45,12 +45,13 @@ def overview() -> str:
     jobs = {job.jid: job for job in find_jobs(list(oldest.values()))}
     failing_since = {group: jobs[jid].failed_at for group, jid in oldest.items() if jid in jobs}
     shown = tiles.find_tiles(current, last_hour, dashboard().snapshots.points)
+    charted = timeseries.Rows.read(series, queues, span, now, backlog=current.backlog)
     busiest = set(queues[:_MAX_QUEUES])
     return render_template(
         "qless_py/overview.html",
         snapshot=current,
         alerts=alerts.find_alerts(current, last_hour, failing_since, ended),
-        charts=timeseries.queue_charts(series, queues, span, now, current.backlog),
+        charts=timeseries.Plot(charted, context.deploy_marks()).of_queues(),
         ranges=queue_series.RANGES,
         span=span,
         charted=series.included(queues, span),

@@ -83,10 +83,11 @@ def _tab(queue: Queue, tab: str) -> dict[str, Any]:
 def _stats(queue: Queue) -> dict[str, Any]:
     span = queue_series.find_range(request.args.get("range"))
     series, backlog = dashboard().series, context.snapshot().backlog
+    found = timeseries.Rows.read(series, [queue.name], span, series.now(), backlog=backlog)
     day = _day_stats(queue)
     return {
         "day": day,
-        "charts": timeseries.queue_charts(series, [queue.name], span, series.now(), backlog),
+        "charts": timeseries.Plot(found, context.deploy_marks()).of_queues(),
         "ranges": queue_series.RANGES,
         "span": span,
         "histograms": {"wait": _histogram("Wait time", day["wait"]["histogram"]),
