@@ -10,8 +10,8 @@ from qless_py.overview.series import RANGES
 
 PATHS: Final = (
     "/", *(f"{path}range={one.name}" for path in ("/?", "/queues/work?") for one in RANGES),
-    "/statistics", "/statistics?by=klass&range=7d&sort=run-95", "/statistics?queue=work&compare=day",
-    "/statistics?klass=K&view=table", "/queues", "/queues?sort=waiting&q=wor",
+    "/statistics", "/statistics?by=klass&range=7d&sort=run-95", "/statistics?klass=K&view=table",
+    "/statistics?queue=work&compare=day", "/queues", "/queues?sort=waiting&q=wor",
     *(f"/queues/work?tab={tab}" for tab in TABS), "/queues/work?day=2023-11-14",
     "/jobs", "/jobs?q=state:failed,waiting", "/jobs?q=nothing-like-it",
     "/jobs/plain", "/jobs/runs", "/jobs/fails", "/jobs/ends", "/jobs/child", "/jobs/later",

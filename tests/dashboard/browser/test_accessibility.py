@@ -34,11 +34,13 @@ ORDINARY: Final = (
     "/jobs/of-ann", "/failures", "/failures/group?group=app.mail.Send:Timeout",
     "/jobs?q=state:complete",
     "/tracked", "/tags", "/tags/eu", "/workers", "/recurring", "/recurring/digest", "/recur",
-    "/throttles", "/throttles/api", "/config", "/put", "/put?from=mail-0", "/operations", *WRONG,
+    "/throttles", "/throttles/api", "/config", "/put", "/put?from=mail-0", "/operations",
+    "/statistics", "/statistics?klass=app.mail.Send&view=table",
+    "/statistics?queue=mail&compare=day", *WRONG,
 )  # fmt: skip
 LISTS: Final = (
     "/", "/queues", "/jobs", "/failures", "/tracked", "/tags", "/workers",
-    "/recurring", "/throttles", "/operations",
+    "/recurring", "/throttles", "/operations", "/statistics?by=klass",
 )  # fmt: skip
 
 

@@ -129,17 +129,33 @@ def test_keys_navigate(live: Client, site: Callable[..., Site]) -> None:
         expect(page.get_by_role("dialog", name="Keyboard shortcuts")).to_be_hidden()
 
 
-def test_charts_show_values_at_the_crosshair(live: Client, site: Callable[..., Site]) -> None:
+def test_charts_show_values_and_zoom_by_keys_and_by_dragging(
+    live: Client, site: Callable[..., Site]
+) -> None:
     fill(live)
     served = site()
 
     with served.page() as page:
-        page.goto(served.url)
+        page.goto(f"{served.url}/statistics?queue=mail")
         chart = page.get_by_role("img", name="Jobs per second")
         chart.focus()
         page.keyboard.press("ArrowLeft")
+        expect(page.locator(".tooltip")).to_contain_text(re.compile(r"\d+ \w{3}.* \d\d:\d\d UTC"))
+        expect(page.locator(".tooltip")).to_contain_text("completed")
+        for _ in range(20):
+            page.keyboard.press("Shift+ArrowLeft")
+        page.keyboard.press("Enter")
+        page.wait_for_url("**/statistics?*from=*&to=*")
 
-        expect(page.locator(".legend strong").first).to_contain_text(" at ")
+        before = page.url
+        box = chart.bounding_box()
+        assert box
+        page.mouse.move(box["x"] + box["width"] * 0.4, box["y"] + 50)
+        page.mouse.down()
+        page.mouse.move(box["x"] + box["width"] * 0.8, box["y"] + 50, steps=4)
+        page.mouse.up()
+        page.wait_for_url(lambda url: url != before)
+        expect(page.get_by_label("From")).not_to_have_value("")
 
 
 def test_a_list_in_use_offers_an_update(live: Client, site: Callable[..., Site]) -> None:
