@@ -23,6 +23,7 @@ PACKAGE: Final = ROOT / "qless_py"
 MODULES: Final = {
     "audit": "audit",
     "batch": "batch",
+    "canceled": "canceled",
     "client": "client",
     "deploys": "deploys",
     "drive": "drive",

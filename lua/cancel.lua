@@ -1,6 +1,7 @@
--- cancel(now, request, jids) -> the jids of the canceled jobs
+-- cancel(now, request, jids, how) -> the jids of the canceled jobs
 -- Deletes jobs, all of them or none. A job that others depend on is deleted only together with
 -- them. Completed and unknown jobs are ignored; one that nobody can read is deleted with its copy.
+-- A copy is kept for a while, for canceled_restore; how may say by whom and for which reason.
 -- Errors: BADARG HASDEPENDENTS
 -- Events: canceled failed put conflict
 -- Flags: allow-oom
@@ -11,8 +12,9 @@ local lists = require("lib.core.lists")
 local removal = require("lib.job.removal")
 local session = require("lib.core.session")
 
-local now, request, jids = unpack(ARGV)
+local now, request, jids, how = unpack(ARGV)
 local names = check.packed_names("jids", jids, 1)
+local told = require("lib.job.canceled").read_how(check.options("how", how))
 local listed = lists.set(names)
 
 local s, earlier_reply = session.open(now, request)
@@ -29,7 +31,7 @@ end
 local canceled = {}
 for i, job in ipairs(jobs) do
   if job and job.record.state ~= "complete" then
-    removal.cancel(s, job)
+    removal.cancel(s, job, told)
     canceled[#canceled + 1] = job.jid
   elseif not job and removal.cancel_unreadable(s, names[i]) then
     canceled[#canceled + 1] = names[i]

@@ -17,7 +17,7 @@ end
 local job = lease_lib.load(jid, lease)
 removal.refuse_dependents(jid, {})
 
-removal.cancel(s, job)
+removal.cancel(s, job, { by = job.record.worker, reason = "Canceled by its handler" })
 require("lib.job.releases").drain_some(s)
 
 return session.close(s, jid)

@@ -8,6 +8,7 @@
 local check = require("lib.core.check")
 local quarantine = require("lib.core.quarantine")
 local repair_admission = require("lib.repair.admission")
+local repair_canceled = require("lib.repair.canceled")
 local repair_index = require("lib.repair.index")
 local repair_job = require("lib.repair.job")
 local repair_links = require("lib.repair.links")
@@ -55,6 +56,8 @@ local KINDS = {
   deploy = unreadable.deploy,
   parent = unreadable.parent,
   entry = unreadable.entry,
+  canceled = repair_canceled.copy,
+  undo = repair_canceled.undo,
   copy = quarantine.forget,
 }
 

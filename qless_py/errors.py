@@ -294,8 +294,14 @@ class JobFailedError(QlessError):
 class JobCanceledError(QlessError):
     """The job that was waited for is gone: it was canceled, or has expired after its end.
 
-    Its result cannot be read any more; wait earlier or keep completed jobs for longer.
+    Its result cannot be read any more; wait earlier or keep completed jobs for longer. `by` and
+    `reason` say who canceled it and why, if that is known; `client.canceled.restore` restores it.
     """
+
+    def __init__(self, message: str = "", by: str = "", reason: str = "") -> None:
+        super().__init__(message)
+        self.by = by
+        self.reason = reason
 
 
 class ResultNotKeptError(JobCanceledError):

@@ -57,6 +57,9 @@ def _populate(call: Scripts) -> None:
     call("complete", "ends", lease_of(call, "ends"), "", "result", "")
     call("progress", "runs", lease_of(call, "runs"), "half")
     call("worker_register", "worker", "n", "info")
+    call("put", "work", "gone", "K", "d" * 2000, {"tags": ["x"]})
+    call("cancel", ["gone"], {"by": "ann", "reason": "r"})
+    call("bulk", "priority", ["later"], {"priority": 2, "undo": "u"})
     _crowd(call)
     call("pause", ["stopped"], {"until": round(call.clock() * 1000) + 5000, "reason": "r"})
 

@@ -47,6 +47,7 @@ class Mixture:
     def names(self) -> list[str]:
         return ["put", "put", "put", "pop", "pop", "pop", "tick", "complete", "complete", "fail",
                 "retry", "release", "snooze", "timeout", "force_finish", "cancel", "requeue",
+                "canceled_restore", "canceled_restore", "canceled_delete", "bulk", "undo",
                 "unfail", "depends_on", "depends_off", "tag", "untag", "track", "untrack",
                 "priority", "edit", "log", "progress", "heartbeat", "pause", "unpause", "recur",
                 "recur_update", "recur_run", "recur_cancel", "recur_refill", "recur_sync",
@@ -183,7 +184,27 @@ class Mixture:
         return self._jid(), self.random.choice(["", "forced"])
 
     def cancel(self) -> tuple[object, ...]:
-        return (self._jids(),)
+        return self._jids(), {"by": "ann", "reason": "r"} if self._maybe(0.5) else ""
+
+    def canceled_restore(self) -> tuple[object, ...]:
+        return (self._jids(9),)
+
+    def canceled_delete(self) -> tuple[object, ...]:
+        return (self._jids(1),)
+
+    def bulk(self) -> tuple[object, ...]:
+        options: dict[str, dict[str, Any]] = {
+            "cancel": {},
+            "move": {"queue": self._queue()},
+            "tag": {"tags": ["x"]},
+            "untag": {"tags": ["x"]},
+            "priority": {"priority": 3},
+        }
+        action = self.random.choice(list(options))
+        return action, self._jids(), {**options[action], "undo": "u"}
+
+    def undo(self) -> tuple[object, ...]:
+        return "u", self.random.randint(1, 9)
 
     def unfail(self) -> tuple[object, ...]:
         groups = ["g1", "g 2", "parent-failed", "parent-canceled"]

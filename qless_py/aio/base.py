@@ -96,6 +96,13 @@ class AsyncUserBase:
         self.name = arguments.name("user", name)
 
 
+class AsyncCanceledBase:
+    """`client.canceled` cannot be iterated: `await client.canceled.page()` lists canceled jobs."""
+
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+
+
 class AsyncWorkersBase:
     """`client.workers` cannot be iterated: `await client.workers.counts()` lists the workers."""
 

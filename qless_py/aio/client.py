@@ -12,6 +12,7 @@ from qless_py.aio import refill
 from qless_py.aio.audit import AsyncAudit
 from qless_py.aio.base import AsyncClientBase
 from qless_py.aio.batch import AsyncBatch, AsyncBatches, AsyncBatchOptions
+from qless_py.aio.canceled import AsyncCanceled
 from qless_py.aio.config import AsyncConfig
 from qless_py.aio.deploys import AsyncDeploys
 from qless_py.aio.events import AsyncEvents
@@ -101,6 +102,7 @@ class AsyncClient(AsyncClientBase):
         self.stats = AsyncStats(self)
         self.events = AsyncEvents(self)
         self.batches = AsyncBatches(self)
+        self.canceled = AsyncCanceled(self)
         # sync> self.operations = Operations(self)
         self.workflows = AsyncWorkflows(self)
         self.throttles = AsyncThrottles(self)
@@ -201,12 +203,13 @@ class AsyncClient(AsyncClientBase):
         """Stop tracking a job; returns whether it was tracked."""
         return self.runner.run(jobs.untrack(jid))
 
-    def cancel(self, *jids: str) -> Awaitable[list[str]]:
+    def cancel(self, *jids: str, by: str = "", reason: str = "") -> Awaitable[list[str]]:
         """Delete up to 100 jobs, all or none; returns those that existed.
 
+        `client.canceled` keeps them for a while, with who canceled them and why.
         Raises `DependencyError` if another job depends on one of them.
         """
-        return self.runner.run(jobs.cancel(jids))
+        return self.runner.run(jobs.cancel(jids, by, reason))
 
     async def tags(self, offset: int = 0, count: int = 100) -> list[str]:
         """List the tags that at least two jobs have, most used first."""

@@ -123,12 +123,13 @@ class AsyncJob(AsyncJobBase):
         target = queue or self.last_queue
         return self._session.runner.run(puts.requeue(self, target, klass, data, options))
 
-    async def cancel(self) -> bool:
+    async def cancel(self, *, by: str = "", reason: str = "") -> bool:
         """Delete the job; returns whether it existed.
 
+        `client.canceled` keeps it for a while, with who canceled it and why.
         Raises `DependencyError` if other jobs depend on it.
         """
-        deleted = await self._session.runner.run(jobs.cancel([self.jid]))
+        deleted = await self._session.runner.run(jobs.cancel([self.jid], by, reason))
         return bool(deleted)
 
     def edit(

@@ -5,7 +5,7 @@ from typing import Any
 from qless_py.aio.events import AsyncSubscription
 from qless_py.client.job_end import JobWaiter
 from qless_py.client.session import AsyncSession
-from qless_py.protocol import jobs
+from qless_py.protocol import canceled, jobs
 from qless_py.protocol.options import Seconds
 
 
@@ -21,7 +21,11 @@ async def wait(
     await subscription.open()
     try:
         while True:
-            ended = end.check(await session.runner.run(jobs.read(jid)))
+            record = await session.runner.run(jobs.read(jid))
+            copy = None
+            if record is None:
+                copy = await session.runner.run(canceled.read(session.settings, jid))
+            ended = end.check(record, copy)
             if ended is not None:
                 return ended.result
             losses = subscription.losses

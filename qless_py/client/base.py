@@ -135,6 +135,13 @@ class WorkersBase:
         return iter([row["name"] for row in self._counts()])
 
 
+class CanceledBase:
+    """What the synchronous `client.canceled` has in common with that for asyncio."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+
 class ThrottlesBase(_Listed[Item]):
     """Iteration over the throttles that have limits or are blocked, and `in`."""
 

@@ -14,6 +14,7 @@ from qless_py.client.audit import Audit
 from qless_py.client.base import ClientBase
 from qless_py.client.batch import Batch, Batches, BatchOptions
 from qless_py.client.bulk import Operations
+from qless_py.client.canceled import Canceled
 from qless_py.client.config import Config
 from qless_py.client.connection import PATIENCE, choose_connection, resend_policy
 from qless_py.client.deploys import Deploys
@@ -99,6 +100,7 @@ class Client(ClientBase):
         self.stats = Stats(self)
         self.events = Events(self)
         self.batches = Batches(self)
+        self.canceled = Canceled(self)
         self.operations = Operations(self)
         self.workflows = Workflows(self)
         self.throttles = Throttles(self)
@@ -195,12 +197,13 @@ class Client(ClientBase):
         """Stop tracking a job; returns whether it was tracked."""
         return self.runner.run(jobs.untrack(jid))
 
-    def cancel(self, *jids: str) -> list[str]:
+    def cancel(self, *jids: str, by: str = "", reason: str = "") -> list[str]:
         """Delete up to 100 jobs, all or none; returns those that existed.
 
+        `client.canceled` keeps them for a while, with who canceled them and why.
         Raises `DependencyError` if another job depends on one of them.
         """
-        return self.runner.run(jobs.cancel(jids))
+        return self.runner.run(jobs.cancel(jids, by, reason))
 
     def tags(self, offset: int = 0, count: int = 100) -> list[str]:
         """List the tags that at least two jobs have, most used first."""

@@ -123,12 +123,13 @@ class Job(JobBase):
         target = queue or self.last_queue
         return self._session.runner.run(puts.requeue(self, target, klass, data, options))
 
-    def cancel(self) -> bool:
+    def cancel(self, *, by: str = "", reason: str = "") -> bool:
         """Delete the job; returns whether it existed.
 
+        `client.canceled` keeps it for a while, with who canceled it and why.
         Raises `DependencyError` if other jobs depend on it.
         """
-        deleted = self._session.runner.run(jobs.cancel([self.jid]))
+        deleted = self._session.runner.run(jobs.cancel([self.jid], by, reason))
         return bool(deleted)
 
     def edit(

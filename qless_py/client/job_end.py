@@ -13,6 +13,7 @@ from qless_py.errors import (
     WaitTimeoutError,
 )
 from qless_py.protocol import JobRecord, Record, arguments
+from qless_py.protocol.canceled import CanceledJob
 from qless_py.protocol.job_state import JobState
 from qless_py.protocol.options import Seconds
 from qless_py.protocol.settings import Settings
@@ -58,14 +59,17 @@ class JobWaiter:
         ends = [self._read_at] + ([] if self._deadline is None else [self._deadline])
         return max(0.0, min(ends) - now)
 
-    def check(self, record: Record | None) -> JobState | Completed | None:
+    def check(
+        self, record: Record | None, canceled: CanceledJob | None = None
+    ) -> JobState | Completed | None:
         """Return the job when it is complete, `None` while it has not ended.
 
+        `canceled` is what is kept of a job that is gone.
         Raises `JobFailedError` or `JobCanceledError` for another end, `ResultNotKeptError` if the
         job completed and was deleted with its result, and `WaitTimeoutError` after the deadline.
         """
         if not isinstance(record, JobRecord):
-            return self._deleted()
+            return self._deleted(canceled)
         job = JobState(self._settings, record)
         if job.state == "complete":
             return job
@@ -78,7 +82,11 @@ class JobWaiter:
         self._read_at = now + READ_EVERY
         return None
 
-    def _deleted(self) -> Completed:
+    def _deleted(self, canceled: CanceledJob | None) -> Completed:
+        if self._completion is None and canceled is not None:
+            raise JobCanceledError(
+                how_canceled(canceled), canceled.canceled_by, canceled.cancel_reason
+            )
         if self._completion is None:
             raise JobCanceledError(
                 f"job {self._jid} is gone: it was canceled, or it completed and was not kept"
@@ -89,3 +97,10 @@ class JobWaiter:
                 "jobs with the options jobs-history and jobs-history-count"
             )
         return Completed()
+
+
+def how_canceled(job: CanceledJob) -> str:
+    """Return by whom and why a job was canceled, in a sentence."""
+    by = f" by {job.canceled_by}" if job.canceled_by else ""
+    reason = f": {job.cancel_reason}" if job.cancel_reason else ""
+    return f"job {job.jid} was canceled{by}{reason}"

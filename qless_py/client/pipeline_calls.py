@@ -101,9 +101,9 @@ class PipelineCalls:
         """Add a back-off."""
         return self.call(jobs.back_off(job, seconds, throttle))
 
-    def cancel(self, *jids: str) -> Pending[list[str]]:
+    def cancel(self, *jids: str, by: str = "", reason: str = "") -> Pending[list[str]]:
         """Add a cancellation of up to 100 jobs, all or none."""
-        return self.call(jobs.cancel(jids))
+        return self.call(jobs.cancel(jids, by, reason))
 
     def tag(self, jid: str, *tags: str) -> Pending[list[str]]:
         """Add an addition of tags."""

@@ -6,7 +6,7 @@ from typing import Any
 from qless_py.client.events import Subscription
 from qless_py.client.job_end import JobWaiter
 from qless_py.client.session import Session
-from qless_py.protocol import jobs
+from qless_py.protocol import canceled, jobs
 from qless_py.protocol.options import Seconds
 
 
@@ -22,7 +22,11 @@ def wait(
     subscription.open()
     try:
         while True:
-            ended = end.check(session.runner.run(jobs.read(jid)))
+            record = session.runner.run(jobs.read(jid))
+            copy = None
+            if record is None:
+                copy = session.runner.run(canceled.read(session.settings, jid))
+            ended = end.check(record, copy)
             if ended is not None:
                 return ended.result
             losses = subscription.losses

@@ -12,6 +12,7 @@ import redis as redis_py
 
 from qless_py.fsck import (
     batches,
+    canceled,
     dependencies,
     jobs,
     keys,
@@ -52,6 +53,8 @@ KEY_RULES: Final[Mapping[str, tuple[KeyRule, ...]]] = MappingProxyType(
         "klasses": (lambda ns, _: keys.klasses(ns),),
         "klass:*:now": (keys.klass,),
         "batch:*:record": (batches.batch,),
+        **dict.fromkeys(canceled.PATTERNS, (canceled.copy,)),
+        "undo:*": (canceled.undo,),
         **{
             f"batch:*:{part}": (_with_pattern(batches.part, f"batch:*:{part}"),)
             for part in ("inner", "canceled", "data")
@@ -96,6 +99,7 @@ LISTS: Final[Mapping[str, str]] = MappingProxyType(
         "releases": "release:*:record",
         "windows": "unique:*",
         "throttles": "throttle:*:record",
+        "undos": "undo:*",
     }
 )
 OWN_ENTRIES: Final[Mapping[str, Callable[[Namespace, str, bytes], Rule]]] = MappingProxyType(
@@ -106,6 +110,7 @@ OWN_ENTRIES: Final[Mapping[str, Callable[[Namespace, str, bytes], Rule]]] = Mapp
         "parents:*": dependencies.parent,
         "holds:*": dependencies.hold,
         "batch:*:inner": batches.inner,
+        "canceled": lambda ns, _, entry: canceled.listed(ns, entry),
         "declared:*": recurring.declared,
         "refills": lambda ns, _, entry: recurring.refill(ns, entry),
         "queue:*:users/*": subqueues.check_listed_user,

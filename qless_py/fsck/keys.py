@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Final
 
-from qless_py.fsck import records
+from qless_py.fsck import canceled, records
 from qless_py.fsck.jobs import STATES
 from qless_py.fsck.layout import TYPES, is_name, is_throttle, raw_bytes, text
 from qless_py.fsck.namespace import Namespace, late_task, number, unmet
@@ -336,9 +336,10 @@ def task(ns: Namespace, entry: bytes) -> Rule:
 
 def meta(ns: Namespace) -> Rule:
     """Check the counters and settings of the namespace."""
-    fields, tracked, sweep = yield [
+    fields, tracked, copies, sweep = yield [
         ("HGETALL", ns.key("meta")),
         ("ZCARD", ns.key("tracked")),
+        ("ZCARD", ns.key("canceled")),
         ("ZSCORE", ns.key("due"), b"sweep"),
     ]
     if not fields:
@@ -358,6 +359,7 @@ def meta(ns: Namespace) -> Rule:
     if sweep is None:
         detail = "the sweep is not due"
         found.append(Finding("due", ns.shown("due"), detail, member=b"sweep"))
+    found += canceled.size(shown, fields, copies or 0)
     found += _virtual_times(shown, fields)
     pauses = [name for name in fields if name.startswith(b"paused:")]
     found += yield from _pauses(ns, {name: fields[name] for name in pauses})

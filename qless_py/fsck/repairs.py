@@ -137,6 +137,8 @@ _REPAIRS: Final[Mapping[str, Repair]] = MappingProxyType(
         "unknown-klass": _of_member("klass"),
         "release": _of_member("release"),
         "batch": _of_member("batch"),
+        "undo": _of_member("undo"),
+        "canceled": lambda finding, _, __: call_of("canceled", finding.jid or ""),
         "tag": _of_member("tag"),
         "group": _of_member("group"),
         "due": _of_member("due"),

@@ -31,6 +31,8 @@ from qless_py.protocol.records import JobRecord, Record
 
 MAX_MESSAGE: Final = 65536
 MAX_PAGE: Final = 1000
+MAX_BY: Final = 128
+MAX_REASON: Final = 500
 SMALL_PAGE: Final = 100
 LATEST: Final = 2**52
 MAX_DATA_LIMIT: Final = 2**31
@@ -297,9 +299,19 @@ def force_finish_encoded(jid: str, result: bytes = b"") -> Call[str]:
     return Call("force_finish", (jid, result), text)
 
 
-def cancel(jids: Iterable[str]) -> Call[list[str]]:
+def cancel(jids: Iterable[str], by: str = "", reason: str = "") -> Call[list[str]]:
     """Delete up to 100 jobs, all or none; returns those that were there."""
-    return Call("cancel", (pack(arguments.names("jids", jids)),), texts)
+    return Call("cancel", (pack(arguments.names("jids", jids)), pack(how(by, reason))), texts)
+
+
+def how(by: str | None, reason: str | None) -> dict[str, str]:
+    """Return who cancels and why as the options of a call; both are cut to their longest."""
+    given = {}
+    if by:
+        given["by"] = arguments.text("by", by, MAX_BY)
+    if reason:
+        given["reason"] = arguments.text("reason", reason, MAX_REASON)
+    return given
 
 
 def bulk(action: str, jids: Sequence[str], options: Mapping[str, Any]) -> Call[list[str]]:

@@ -54,10 +54,17 @@ def test_wait_raises_if_the_job_did_not_complete(client: Client, job: Job) -> No
     assert (caught.value.jid, caught.value.group) == ("j", "group")
     waiting = found(client, "j")
     waiting.requeue("q")
-    timer = later(lambda: client.cancel("j"))
-    with pytest.raises(JobCanceledError):
+    timer = later(lambda: client.cancel("j", by="ann", reason="wrong customer"))
+    with pytest.raises(
+        JobCanceledError, match=r"^job j was canceled by ann: wrong customer$"
+    ) as told:
         waiting.wait(30)
     timer.join()
+
+    assert (told.value.by, told.value.reason) == ("ann", "wrong customer")
+    client.canceled.delete("j")
+    with pytest.raises(JobCanceledError, match="was canceled, or it completed and was not kept"):
+        waiting.wait(30)
 
 
 def test_wait_ends_when_time_is_up_and_the_job_goes_on(client: Client, job: Job) -> None:

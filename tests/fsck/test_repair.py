@@ -48,6 +48,23 @@ def waiting_member(redis: redis_py.Redis, jid: str) -> bytes:
 
 # What is done to the store, and the kind under which it must be found.
 DAMAGE: dict[str, tuple[str, Damage]] = {
+    "copy of a canceled job gone": (
+        "canceled",
+        lambda redis: redis.delete(key("canceled:gone:job")),
+    ),
+    "copy of a canceled job not listed": (
+        "canceled",
+        lambda redis: redis.zrem(key("canceled"), "gone"),
+    ),
+    "data of a canceled job gone": (
+        "canceled",
+        lambda redis: redis.delete(key("canceled:gone:data")),
+    ),
+    "part of a canceled job too many": (
+        "canceled",
+        lambda redis: redis.set(key("canceled:gone:progress"), "x"),
+    ),
+    "undo without an end": ("undo", lambda redis: redis.zrem(key("undos"), "u")),
     "waiting job out of its queue": (
         "misplaced",
         lambda redis: redis.zrem(key("queue:work:waiting"), waiting_member(redis, "plain")),
@@ -395,6 +412,10 @@ DAMAGE |= {
 
 # What nobody can read: repair sets it aside.
 SET_ASIDE: dict[str, tuple[str, Damage]] = {
+    "copy of a canceled job unreadable": (
+        "unreadable",
+        lambda redis: redis.set(key("canceled:gone:job"), "x"),
+    ),
     "key of another type": ("wrong-type", lambda redis: redis.sadd(key("tag:odd"), "plain")),
     "value that cannot be read": ("unreadable", lambda redis: redis.set(key("job:odd"), "rubbish")),
     "unknown state": ("malformed", lambda redis: rewrite(redis, "plain", state="dreaming")),

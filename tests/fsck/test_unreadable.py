@@ -142,7 +142,7 @@ def test_cancel_removes_an_unreadable_job_and_releases_its_dependents(
     if seen == "read before":
         call("read/job", "a")
 
-    assert call("cancel", ["a"]) == ["a"]
+    assert call("cancel", ["a"], "") == ["a"]
     found_after_repair(call.redis)
 
     assert fsck.check(call.redis) == []
@@ -166,7 +166,7 @@ def test_copies_of_one_key_do_not_overwrite_each_other(call: Scripts) -> None:
     for content in ("one", "two"):
         call.redis.set("{ql}:job:a", content)
         call("read/job", "a")
-        call("cancel", ["other"])
+        call("cancel", ["other"], "")
         call("put", "q", "a", "K", "{}", {})
 
     assert call.redis.zrange("{ql}:quarantined", 0, -1) == [b"job:a", b"job:a#2"]

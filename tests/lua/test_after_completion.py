@@ -113,8 +113,8 @@ def test_dependents_that_leave_meanwhile_hide_none_of_the_others(call: Scripts) 
         call("requeue", "d", name, "", "", {})
     fail(call, view)
 
-    call("cancel", names[:100])
-    call("cancel", names[100:150])
+    call("cancel", names[:100], "")
+    call("cancel", names[100:150], "")
     ticks(call)
 
     assert counts(call, "d") == {}

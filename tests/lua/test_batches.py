@@ -100,7 +100,7 @@ def test_a_canceled_member_leaves_and_spoils_success(call: Scripts) -> None:
     put(call, "a", batch="b")
     call("batch_close", "b")
 
-    call("cancel", ["a"])
+    call("cancel", ["a"], "")
 
     assert batch(call) == {"state": "finished", "total": 1, "canceled": 1}
     assert called_back(call) == ["on_complete"]
@@ -305,7 +305,7 @@ def test_a_closed_batch_takes_back_its_own_member(call: Scripts, end: str) -> No
     put(call, "a", batch="b")
     call("batch_close", "b")
     if end == "canceled":
-        call("cancel", ["a"])
+        call("cancel", ["a"], "")
     elif end != "waiting":
         view = take(call)
         if end == "failed":
@@ -350,7 +350,7 @@ def test_a_batch_closes_with_its_owner(call: Scripts, end: str) -> None:
     if end == "complete":
         complete(call, view)
     elif end == "cancel":
-        call("cancel", ["owner"])
+        call("cancel", ["owner"], "")
     else:
         call("force_finish", "owner", "")
 

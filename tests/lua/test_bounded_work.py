@@ -85,7 +85,7 @@ def test_a_job_with_more_dependents_than_a_call_can_name_is_not_canceled(call: S
     put_many(call, 150, depends=["hub"])
 
     with pytest.raises(DependencyError):
-        call("cancel", ["hub", *(f"q-{i}" for i in range(99))])
+        call("cancel", ["hub", *(f"q-{i}" for i in range(99))], "")
 
     assert counts(call) == {"waiting": 1, "depends": 150}
 
@@ -196,4 +196,4 @@ def test_a_packed_argument_is_measured_before_it_is_unpacked(call: Scripts) -> N
     huge = b"\xdd" + (1 << 20).to_bytes(4, "big") + b"\1" * (1 << 20)
 
     with pytest.raises(BadArgumentError, match="1048581 packed bytes; the limit is 1048576"):
-        call("cancel", huge)
+        call("cancel", huge, "")

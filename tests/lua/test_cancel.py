@@ -33,7 +33,7 @@ def test_nothing_remains_of_a_canceled_job(call: Scripts, wanted: str) -> None:
         put(call, "early", "elsewhere", parent="j", lease=view["lease"])
         _ = fail(call, view) if wanted == "failed" else None
 
-    assert call("cancel", ["j"]) == ["j"]
+    assert call("cancel", ["j"], "") == ["j"]
 
     assert call("read/job", "j") is False
     assert keys_of(call, "j") == []
@@ -48,7 +48,7 @@ def test_unknown_jobs_are_ignored_and_complete_ones_left_alone(call: Scripts) ->
     complete(call, take(call))
     put(call, "j")
 
-    assert call("cancel", ["nobody", "done", "j"]) == ["j"]
+    assert call("cancel", ["nobody", "done", "j"], "") == ["j"]
 
     assert state(call, "done") == "complete"
 
@@ -60,10 +60,10 @@ def test_a_job_that_others_wait_for_goes_only_together_with_them(call: Scripts) 
 
     for some in (["a"], ["a", "b"], ["a", "c"], ["b"]):
         with pytest.raises(DependencyError, match="is a dependency of"):
-            call("cancel", some)
+            call("cancel", some, "")
     assert counts(call) == {"waiting": 1, "depends": 2}
 
-    assert call("cancel", ["b", "c", "a"]) == ["b", "c", "a"]
+    assert call("cancel", ["b", "c", "a"], "") == ["b", "c", "a"]
     assert counts(call) == {}
 
 
@@ -72,7 +72,7 @@ def test_dependents_are_treated_by_their_policy_for_a_canceled_parent(call: Scri
     for policy in ("cancel", "fail", "run"):
         put(call, policy, depends=["parent"], on_parent_failed=policy)
 
-    call("cancel", ["parent"])
+    call("cancel", ["parent"], "")
 
     assert call("read/job", "cancel") is False
     assert (state(call, "fail"), state(call, "run")) == ("failed", "waiting")
@@ -87,7 +87,7 @@ def test_the_log_the_worker_and_the_channel_hear_of_it_in_this_order(
     take(call)
     published()
 
-    call("cancel", ["j"])
+    call("cancel", ["j"], "")
 
     text = "canceled j q w"
     assert published() == [("log", text), ("worker:w", text), ("canceled", "j")]
@@ -99,7 +99,7 @@ def test_a_job_without_worker_is_canceled_in_silence_towards_workers(
     put(call, "j")
     published()
 
-    call("cancel", ["j"])
+    call("cancel", ["j"], "")
 
     assert published() == [("log", "canceled j q")]
 
@@ -107,7 +107,7 @@ def test_a_job_without_worker_is_canceled_in_silence_towards_workers(
 def test_the_worker_of_a_canceled_job_has_lost_it(call: Scripts) -> None:
     put(call, "j")
     view = take(call)
-    call("cancel", ["j"])
+    call("cancel", ["j"], "")
     put(call, "j")
     new = take(call)
 
@@ -119,7 +119,7 @@ def test_the_worker_of_a_canceled_job_has_lost_it(call: Scripts) -> None:
 def test_the_mark_of_tracking_outlives_the_job(call: Scripts) -> None:
     put(call, "j")
     call("track", "j")
-    call("cancel", ["j"])
+    call("cancel", ["j"], "")
 
     assert call("read/tracked", 0, 10, "") == {"total": 1, "jobs": [], "expired": ["j"]}
     put(call, "j")
@@ -133,5 +133,5 @@ def test_a_hundred_jobs_can_be_canceled_with_their_hundred_dependents(call: Scri
     for i in range(99):
         put(call, f"leaf{i}", depends=["root"])
 
-    assert len(call("cancel", ["root", *(f"leaf{i}" for i in range(99))])) == 100
+    assert len(call("cancel", ["root", *(f"leaf{i}" for i in range(99))], "")) == 100
     assert counts(call) == {}

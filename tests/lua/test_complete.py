@@ -333,7 +333,7 @@ def test_a_follow_up_that_names_its_job_is_put_once_over_two_runs(call: Scripts)
     put(call, "j")
     view = take(call)
     put(call, "early", "after", parent="j", lease=view["lease"])
-    call("cancel", ["early"])
+    call("cancel", ["early"], "")
     held = {"parent": "j", "lease": view["lease"]}
 
     reply = complete(call, view, jobs=[follow_up("early", **held), follow_up("late", **held)])

@@ -281,7 +281,7 @@ def test_a_list_of_dependents_survives_what_becomes_of_the_parent(call: Scripts,
     complete(call, take(call, "p"))
     put(call, "parent", "p")
     if then == "cancel":
-        call("cancel", ["parent"])
+        call("cancel", ["parent"], "")
     elif then == "force_finish":
         call("force_finish", "parent", "")
 

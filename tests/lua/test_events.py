@@ -48,7 +48,7 @@ def test_tracked_jobs_are_listed_by_the_time_of_tracking(call: Scripts, clock: C
         put(call, jid)
         call("track", jid)
         clock.advance(1)
-    call("cancel", ["gone"])
+    call("cancel", ["gone"], "")
 
     page = call("read/tracked", 0, 10, "")
 
@@ -81,7 +81,7 @@ def test_a_job_that_is_not_tracked_is_published_to_the_log_only(call: Scripts, p
     put(call, "j")
     complete(call, take(call))
     put(call, "k")
-    call("cancel", ["k"])
+    call("cancel", ["k"], "")
 
     assert {channel for channel, _ in published()} == {"log"}
 

@@ -47,7 +47,7 @@ def test_a_group_lists_its_jobs_newest_first(call: Scripts, clock: Clock) -> Non
 def test_a_group_that_is_empty_is_gone(call: Scripts) -> None:
     put(call, "j")
     fail(call, take(call))
-    call("cancel", ["j"])
+    call("cancel", ["j"], "")
 
     assert call("read/groups", 0, 10) == {"total": 0, "groups": []}
 
@@ -175,7 +175,7 @@ def test_what_a_revived_job_put_before_is_not_put_again(call: Scripts) -> None:
     view = take(call)
     put(call, "child", "other", parent="j", lease=view["lease"])
     fail(call, view)
-    call("cancel", ["child"])
+    call("cancel", ["child"], "")
     call("unfail", "q", "g", 1)
 
     assert put(call, "child", "other", parent="j", lease=take(call)["lease"]) == ["child", False]

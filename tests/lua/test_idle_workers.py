@@ -47,7 +47,7 @@ def test_a_worker_is_woken_for_what_a_failed_dependent_releases(tiny: Scripts) -
     put(tiny, "waits", "nobody", depends=["middle"])
     put(tiny, "runs", "after", depends=["middle"], on_parent_failed="run")
 
-    tiny("cancel", ["parent"])
+    tiny("cancel", ["parent"], "")
 
     assert is_left_and_woken(tiny)
     pop(tiny, 1, "after", "idle")

@@ -41,7 +41,7 @@ def test_a_jid_is_remembered_for_its_own_time_after_the_end(
     call("config_set", "jobs-history", "0")
     put(call, "j", keep=90_000)
     clock.advance(1000)
-    _ = complete(call, take(call)) if end == "complete" else call("cancel", ["j"])
+    _ = complete(call, take(call)) if end == "complete" else call("cancel", ["j"], "")
     assert call("read/job", "j") is False
     clock.advance(89.999)
     call("tick")

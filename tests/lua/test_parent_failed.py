@@ -106,7 +106,7 @@ def test_a_job_that_failed_with_a_canceled_parent_does_not_wait_for_it_again(
 ) -> None:
     put(call, "parent", "p")
     put(call, "j", depends=["parent"], on_parent_failed="fail")
-    call("cancel", ["parent"])
+    call("cancel", ["parent"], "")
     assert job(call, "j")["failure"]["group"] == "parent-canceled"
 
     call("unfail", "q", "parent-canceled", 1)
@@ -189,8 +189,8 @@ def test_a_dependent_that_does_not_mind_lets_its_parent_be_canceled(call: Script
     put(call, "k", depends=["parent"])
 
     with pytest.raises(DependencyError):
-        call("cancel", ["parent"])
-    call("cancel", ["parent", "k"])
+        call("cancel", ["parent"], "")
+    call("cancel", ["parent", "k"], "")
 
     assert jids(pop(call)) == ["j"]
 

@@ -221,7 +221,7 @@ def test_requeue_wants_a_job_that_exists(call: Scripts) -> None:
     with pytest.raises(JobNotFoundError):
         call("requeue", "q", "nobody", "K", "{}", {})
     put(call, "j")
-    call("cancel", ["j"])
+    call("cancel", ["j"], "")
 
     with pytest.raises(JobNotFoundError):
         call("requeue", "q", "j", "K", "{}", {})
@@ -278,7 +278,7 @@ def test_a_second_run_puts_nothing_twice_on_behalf_of_its_job(call: Scripts) -> 
     put(call, "parent")
     put(call, "child", "other", parent="parent", lease=take(call)["lease"])
     complete(call, take(call, "other"))
-    call("cancel", ["child"])
+    call("cancel", ["child"], "")
     call("timeout", ["parent"])
 
     reply = put(call, "child", "other", parent="parent", lease=take(call)["lease"])

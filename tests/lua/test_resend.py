@@ -95,7 +95,7 @@ def test_errors_are_not_remembered(call: Scripts) -> None:
     put(call, "j")
     with pytest.raises(AlreadyExistsError):
         call("put", "q", "j", "K", "{}", {"on_conflict": "raise"}, request="series:1:0")
-    call("cancel", ["j"])
+    call("cancel", ["j"], "")
 
     assert call("put", "q", "j", "K", "{}", {"on_conflict": "raise"}, request="series:1:0") == [
         "j",

@@ -92,7 +92,7 @@ def test_what_exists_or_is_remembered_is_left_alone(call: Scripts, clock: Clock)
         ["there", False],
         ["new", True],
     ]
-    call("cancel", ["new"])
+    call("cancel", ["new"], "")
 
     assert restore(call, {"jid": "new"}) == [["new", False]]
     clock.advance(61)

@@ -120,7 +120,7 @@ def test_a_result_outlives_its_job_while_a_dependent_needs_it(call: Scripts, clo
 
     complete(call, take(call))
     assert call("read/results", ["parent"]) == [["parent", "json", "result"]]
-    call("cancel", ["second"])
+    call("cancel", ["second"], "")
 
     assert keys_of(call, "parent") == []
 
@@ -174,7 +174,7 @@ def test_the_result_of_a_canceled_job_goes_with_it_or_with_its_last_dependent(
     put(call, "child", depends=["parent"])
     complete(call, take(call, "p"), "result")
     put(call, "parent", "p")
-    call("cancel", ["parent"])
+    call("cancel", ["parent"], "")
     assert call("read/results", ["parent"]) == [["parent", "json", "result"]]
 
     complete(call, take(call))
@@ -187,7 +187,7 @@ def test_tracked_entries_of_jobs_that_are_gone_expire(call: Scripts, clock: Cloc
     put(call, "there", delay=90 * DAY * 1000)
     call("track", "gone")
     call("track", "there")
-    call("cancel", ["gone"])
+    call("cancel", ["gone"], "")
     clock.advance(30 * DAY + 60)
 
     settle(call)

@@ -38,7 +38,7 @@ def test_a_failed_job_is_put_again_and_any_other_is_left_alone(call: Scripts) ->
 
 def test_a_jid_that_is_only_remembered_is_put(call: Scripts) -> None:
     put(call, "j", keep=60_000)
-    call("cancel", ["j"])
+    call("cancel", ["j"], "")
 
     assert revive(call, "j") == ["j", True]
 

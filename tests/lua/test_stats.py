@@ -271,7 +271,7 @@ def test_a_failure_taken_back_is_taken_back_on_its_own_day(
     if way == "unfail":
         call("unfail", "elsewhere", "g", 1)
     elif way == "cancel":
-        call("cancel", ["j"])
+        call("cancel", ["j"], "")
     elif way == "put":
         put(call, "j", "elsewhere")
     else:

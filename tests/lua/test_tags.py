@@ -69,7 +69,7 @@ def test_canceled_and_expired_jobs_leave_their_tags(call: Scripts) -> None:
     put(call, "a", tags=["t"])
     put(call, "b", tags=["t"])
     complete(call, take(call))
-    call("cancel", ["b"])
+    call("cancel", ["b"], "")
 
     assert call("read/tags", 0, 10, 1) == []
     assert call("read/tagged", "t", 0, 10)["total"] == 0

@@ -20,7 +20,7 @@ def is_free(call: Scripts) -> bool:
     """Return whether a job could take the key now, and leave things as they were."""
     taken = put(call, "probe", "probes", unique=QUEUED)[1]
     if taken:
-        call("cancel", ["probe"])
+        call("cancel", ["probe"], "")
     return bool(taken)
 
 
@@ -132,7 +132,7 @@ def test_every_end_gives_the_key_back(call: Scripts, scope: str, end: str) -> No
     elif end == "fail":
         fail(call, view)
     elif end == "cancel":
-        call("cancel", ["j"])
+        call("cancel", ["j"], "")
     elif end == "force_finish":
         call("force_finish", "j", "")
     else:
@@ -197,7 +197,7 @@ def test_a_job_that_comes_back_is_never_rejected_and_takes_the_key_from_nobody(
 
     assert state(call, "j") in ("waiting", "scheduled", "stalled")
     assert put(call, "third", unique=QUEUED) == ["other", False]
-    call("cancel", ["j"])
+    call("cancel", ["j"], "")
     assert put(call, "third", unique=QUEUED) == ["other", False]
 
 
@@ -241,7 +241,7 @@ def test_a_window_lasts_its_time_whatever_becomes_of_the_job(call: Scripts, cloc
 
 def test_a_window_ends_when_its_job_is_canceled(call: Scripts) -> None:
     put(call, "j", unique=WINDOW)
-    call("cancel", ["j"])
+    call("cancel", ["j"], "")
 
     assert is_free(call)
     assert call.redis.zcard("{ql}:windows") == 0

@@ -145,7 +145,7 @@ def _events(call: Scripts, rng: random.Random) -> Iterator[Event]:
         yield partial(call, "throttle_set", throttle, {"concurrency": rng.choice([1, 2])})
     yield partial(call, "user_set", "u", {"max_running": 1})
     for jid in rng.sample(JIDS, 3):
-        yield partial(_attempt, call, "cancel", [jid])
+        yield partial(_attempt, call, "cancel", [jid], "")
 
 
 def _attempt(call: Scripts, name: str, *args: Any) -> None:

@@ -39,7 +39,7 @@ def _claims(claim: dict[str, Any], keep: int) -> list[Call]:
 
 
 def _remembered(keep: int) -> list[Call]:
-    return [put("a", "j3", keep=keep), ("cancel", ["j3"])]
+    return [put("a", "j3", keep=keep), ("cancel", ["j3"], "")]
 
 
 def _recurrence(interval: int, backlog: int) -> list[Call]:

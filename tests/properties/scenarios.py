@@ -182,7 +182,7 @@ SCENARIOS: dict[str, list[Step]] = {
     "a parent is canceled": [
         put("a", "j0", tags=["x"]),
         put("a", "j1", depends=["j0"], on_parent_failed="run"),
-        (0, "cancel", ["j0"]),
+        (0, "cancel", ["j0"], ""),
     ],
     "a batch fails": [
         (0, "batch_open", "b0", {"on_success": CALLBACK}, "d"),
@@ -195,7 +195,7 @@ SCENARIOS: dict[str, list[Step]] = {
     ],
     "a jid is remembered": [
         put("a", "j1", keep=50_000),
-        (0, "cancel", ["j1"]),
+        (0, "cancel", ["j1"], ""),
         put("a", "j1", on_conflict="raise"),
     ],
     "a process dies": [

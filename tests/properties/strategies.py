@@ -203,7 +203,7 @@ TRANSITIONS: dict[str, Args] = {
     "timeout": tuples(some(JIDS, 1, 2)),
     "timeout_held": tuples(st.lists(held, min_size=1, max_size=2)),
     "force_finish": tuples(known, of("", "forced")),
-    "cancel": tuples(some(JIDS, 1, 4)),
+    "cancel": tuples(some(JIDS, 1, 4), st.just("")),
     "unfail": tuples(queue, st.sampled_from(GROUPS), st.integers(1, 3)),
     "depends_on": tuples(depending, some(JIDS, 1, 2), options({"on_parent_failed": of(*POLICIES)})),
     "depends_off": tuples(depending, some(JIDS, 0, 2)),

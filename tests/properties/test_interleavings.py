@@ -61,7 +61,7 @@ class Worker:
         self.bench.step("timeout", [self.held[0]])
 
     def _cancel(self) -> None:
-        self.bench.step("cancel", [self.held[0]])
+        self.bench.step("cancel", [self.held[0]], "")
 
     def _lapse(self) -> None:
         self.bench.now += LEASE

@@ -143,7 +143,7 @@ def _complete_and_put_again(to: Courier, old: bytes, new: bytes) -> bytes:
 
 
 def _follow_up(to: Courier, old: bytes, new: bytes) -> bytes:
-    to.call("cancel", ["j"])
+    to.call("cancel", ["j"], "")
     to.call("put", "first", "before", "K", old, {})
     (job,) = to.call("pop", ["first"], "w", 1, {})["jobs"]
     jobs = [{"jid": "j", "klass": "K", "queue": "q"}]
@@ -152,7 +152,7 @@ def _follow_up(to: Courier, old: bytes, new: bytes) -> bytes:
 
 
 def _batch(to: Courier, old: bytes, new: bytes) -> bytes:
-    to.call("cancel", ["j"])
+    to.call("cancel", ["j"], "")
     after = {"jid": "j", "klass": "K", "queue": "q", "data": 1}
     to.call("batch_open", f"b{to.clock.now}", {"on_complete": after}, new)
     to.call("batch_close", f"b{to.clock.now}")

@@ -348,6 +348,30 @@ function keys.canceled(batch)
   return namespace .. ":batch:" .. batch .. ":canceled"
 end
 
+-- Canceled jobs that can be restored, by the time of their cancellation.
+function keys.canceled_jobs()
+  return namespace .. ":canceled"
+end
+
+-- The copy of a canceled job, in the form of a job, and what is stored apart from it: the part is
+-- data, history, failure, progress, or dependents, the jobs that were canceled because of it.
+function keys.canceled_job(jid)
+  return namespace .. ":canceled:" .. jid .. ":job"
+end
+
+function keys.canceled_part(jid, part)
+  return namespace .. ":canceled:" .. jid .. ":" .. part
+end
+
+-- Bulk actions that can be undone, by the time until which they can, and the changes of one.
+function keys.undos()
+  return namespace .. ":undos"
+end
+
+function keys.undo(id)
+  return namespace .. ":undo:" .. id
+end
+
 function keys.batch_data(batch)
   return namespace .. ":batch:" .. batch .. ":data"
 end

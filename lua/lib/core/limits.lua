@@ -50,6 +50,13 @@ return {
   history = 9,
   -- milliseconds for which a reply is remembered
   reply = 300000,
+  -- copies of canceled jobs that one call deletes at most to make room for further ones
+  evicted = 200,
+  -- bytes of the reason for a cancellation
+  reason = 500,
+  -- jobs of a bulk action that can be undone, and the milliseconds for which it can be
+  undone = 100000,
+  undo = 86400000,
   -- milliseconds for which a command to a worker waits for its next heartbeat
   command = 3600000,
   -- access tokens of a namespace, patterns of queues or klasses of one, and the milliseconds for

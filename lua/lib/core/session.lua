@@ -42,6 +42,8 @@
 --   has_more              whether that choice had to stop before it had seen all
 --   has_expired_jobs      whether a job failed because its time to start was over
 --   has_releases          whether the call added to the list of releases
+--   canceled_copies       how many copies of canceled jobs there are, their bytes, and bounds:
+--                         lib.job.canceled
 --   refill_requests       cron jobs whose next ticks a client is asked for: the reply's `refill`
 -- What a search sets:
 --   long_data_budget      bytes of long data that may still be read

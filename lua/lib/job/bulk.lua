@@ -6,6 +6,7 @@ local check = require("lib.core.check")
 local job_lib = require("lib.job.job")
 local keys = require("lib.core.keys")
 local limits = require("lib.core.limits")
+local lists = require("lib.core.lists")
 local removal = require("lib.job.removal")
 local revive = require("lib.job.revive")
 
@@ -13,7 +14,8 @@ local bulk = {}
 
 local STATES = { waiting = true, scheduled = true, depends = true, throttled = true,
   running = true, stalled = true, failed = true, complete = true }
-local OPTIONS = { states = true, queue = true, priority = true, tags = true }
+local OPTIONS = { states = true, queue = true, priority = true, tags = true, by = true,
+  reason = true, undo = true }
 
 -- The states in which each action is possible.
 local allowed = {
@@ -28,11 +30,13 @@ local allowed = {
   untag = STATES,
 }
 
+-- Each changes a job and returns "done", or a code and detail; then what undo needs, if there is a
+-- way back.
 local acts = {}
 
-function acts.cancel(s, job)
-  removal.cancel(s, job)
-  return "done"
+function acts.cancel(s, job, options)
+  local is_kept = removal.cancel(s, job, options.how)
+  return "done", is_kept and { "cancel", job.jid } or nil
 end
 
 function acts.retry(s, job)
@@ -47,10 +51,11 @@ end
 function acts.move(s, job, options)
   if job.record.state == "failed" then
     revive.retry_failed(s, job, options.queue)
-  else
-    revive.move(s, job, options.queue)
+    return "done"
   end
-  return "done"
+  local before = job.record.queue
+  revive.move(s, job, options.queue)
+  return "done", { "move", job.jid, before, options.queue }
 end
 
 function acts.timeout(s, job)
@@ -59,8 +64,20 @@ function acts.timeout(s, job)
 end
 
 function acts.priority(_, job, options)
+  local before = job.record.priority or 0
   change.set_priority(job, options.priority)
-  return "done"
+  return "done", { "priority", job.jid, before, options.priority }
+end
+
+-- The tags that a job has, or those that it lacks.
+local function chosen(tags, own, has)
+  local found = {}
+  for _, tag in ipairs(tags) do
+    if lists.contains(own, tag) == has then
+      found[#found + 1] = tag
+    end
+  end
+  return found
 end
 
 function acts.tag(s, job, options)
@@ -68,15 +85,17 @@ function acts.tag(s, job, options)
   if refused then
     return "BADARG " .. refused
   end
+  local added = chosen(options.tags, job.record.tags, false)
   require("lib.job.tags").add(s, job, options.tags)
   job_lib.save(job)
-  return "done"
+  return "done", { "tag", job.jid, added }
 end
 
 function acts.untag(_, job, options)
+  local removed = chosen(options.tags, job.record.tags, true)
   require("lib.job.tags").remove(job, options.tags)
   job_lib.save(job)
-  return "done"
+  return "done", { "untag", job.jid, removed }
 end
 
 local function check_states(given)
@@ -93,6 +112,10 @@ function bulk.read(action, packed)
   check.one_of("action", action, allowed)
   local options = check.options("options", packed, OPTIONS)
   options.states = check_states(options.states)
+  options.how = require("lib.job.canceled").read_how({ by = options.by, reason = options.reason })
+  if options.undo ~= nil then
+    check.name("undo", options.undo)
+  end
   if action == "move" then
     check.name("queue", options.queue)
   elseif action == "priority" then
@@ -151,7 +174,7 @@ end
 
 -- Applies the action; returns for each jid "done", or a code and detail.
 function bulk.run(s, action, jids, options)
-  local answers = {}
+  local answers, changes = {}, {}
   local held = action == "cancel" and held_by_dependents(jids, options) or {}
   for i, jid in ipairs(jids) do
     -- The jobs are read one by one, since what happens to one may change another.
@@ -161,8 +184,13 @@ function bulk.run(s, action, jids, options)
     else
       answers[i] = refusal(job, jid, action, options)
         or held[jid] and "HASDEPENDENTS Job " .. jid .. " is a dependency of " .. held[jid]
-        or acts[action](s, job, options)
+      if not answers[i] then
+        answers[i], changes[#changes + 1] = acts[action](s, job, options)
+      end
     end
+  end
+  if options.undo then
+    require("lib.job.undo_list").note(s, options.undo, action, changes)
   end
   if s.has_releases then
     require("lib.job.releases").drain_some(s)

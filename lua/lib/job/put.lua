@@ -123,7 +123,7 @@ function put.check_later(s, spec)
 end
 
 -- Forgets what earlier puts of the call have planned, since all of that is written by now.
-local function forget_plans(s)
+function put.forget_plans(s)
   s.planned_jids, s.planned_edges, s.planned_parents = nil, nil, nil
   s.planned_unique_keys, s.planned_batches = nil, nil
 end
@@ -200,7 +200,7 @@ end
 -- Decides on a put that was checked when it was declared, and carries it out unless it is ignored.
 -- `change`, if given, may change the plan in between. Returns the plan.
 function put.carry_out(s, spec, existing, change, at)
-  forget_plans(s)
+  put.forget_plans(s)
   local plan = put.decide(s, spec, existing)
   if change and not plan.ignored then
     change(plan)

@@ -61,7 +61,7 @@ local function cancel(s, job, parent, reason)
   if redis.call("ZCOUNT", keys.dependents(job.jid), 0, 0) > 0 then
     fail(s, job, parent, reason)
   else
-    removal.cancel(s, job)
+    removal.cancel(s, job, { parent = parent, reason = "Parent " .. parent .. " was " .. reason })
   end
 end
 

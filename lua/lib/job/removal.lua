@@ -48,17 +48,20 @@ function removal.delete_canceled(s, job)
   job_lib.erase(job)
 end
 
--- Takes a job out of its state and cancels it, with its events; here the log comes first.
-function removal.cancel(s, job)
+-- Takes a job out of its state and cancels it, with its events; here the log comes first. `how`
+-- says who canceled it and why: lib.job.canceled. Returns whether a copy is kept.
+function removal.cancel(s, job, how)
   local record = job.record
   local queue, worker = record.queue or "", record.worker or ""
   events.log(s, "canceled", job.jid, queue, ',"worker":"' .. worker .. '"', record.klass)
   if record.state == "running" then
     events.lost(s, job, "canceled")
   end
+  local is_kept = require("lib.job.canceled").keep(s, job, how)
   leave_state.leave(s, job)
   removal.delete_canceled(s, job)
   events.tracked(s, "canceled", job)
+  return is_kept
 end
 
 -- Deletes what is left of a job that nobody could read, if there is such a job. Its entries in

@@ -158,10 +158,11 @@ local function plan_parents(s, plan, own)
   plan.spec.depends, plan.spec.policies = own.depends, own.policies
 end
 
-local function check_job(s, spec, data, position)
+local function check_job(s, spec, data, position, conflicts)
   local own = split(spec)
   check_state(own, spec)
-  spec.data, spec.on_conflict = data[position], "ignore"
+  spec.data, spec.on_conflict = data[position], conflicts.on_conflict
+  spec.unique_conflict = conflicts.unique_conflict
   if not own.state then
     spec.unique = own.unique
   end
@@ -178,8 +179,9 @@ local function check_job(s, spec, data, position)
   return plan
 end
 
--- Checks the jobs of a call; returns a plan for each.
-function restore.check(s, specs, data)
+-- Checks the jobs of a call; returns a plan for each. `conflicts`, if given, says what to do about
+-- jids and unique keys that are taken; without it, such a job is left out.
+function restore.check(s, specs, data, conflicts)
   local fields, seen, edges, plans = put_checks.fields(), {}, 0, {}
   for name in pairs(validators) do
     fields[name] = true
@@ -195,7 +197,7 @@ function restore.check(s, specs, data)
       errors.bad("jid " .. jid .. " is restored twice in one call")
     end
     seen[jid] = true
-    plans[i] = check_job(s, spec, data, i)
+    plans[i] = check_job(s, spec, data, i, conflicts or { on_conflict = "ignore" })
     edges = edges + #(plans[i].own.depends or {})
   end
   if edges > limits.edges then

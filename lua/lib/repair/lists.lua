@@ -50,6 +50,7 @@ local LISTS = {
   releases = { list = keys.releases, key = keys.release_record },
   windows = { list = keys.windows, key = keys.unique },
   throttles = { list = keys.throttles, key = keys.throttle_record },
+  undos = { list = keys.undos, key = keys.undo },
 }
 
 -- Removes a name from a list when what it names does not exist.

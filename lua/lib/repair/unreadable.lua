@@ -35,6 +35,8 @@ function unreadable.key(_, name)
     job_lib.find(rest)
   elseif kind == "recurring" then
     recurrence.find(rest)
+  elseif kind == "canceled" and string.find(rest, ":job$") then
+    require("lib.job.canceled").find(string.sub(rest, 1, -5))
   else
     stored.get(key)
   end
@@ -73,6 +75,8 @@ function unreadable.meta(s, field)
     if not value or (string.find(value, "^%d[%d.e+-]*$") and tonumber(value)) then
       return false
     end
+    redis.call("HSET", keys.meta(), field, "0")
+  elseif field == "canceled_bytes" then
     redis.call("HSET", keys.meta(), field, "0")
   end
 end

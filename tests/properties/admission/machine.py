@@ -138,7 +138,7 @@ def _mishap(self: Admission, pick: int, way: str) -> None:
         "snooze": ("snooze", jid, lease, 2000),
         "advance": ("complete", jid, lease, "", "", {"next": {"queue": QUEUES[pick % 2]}}),
         "timeout": ("timeout", [jid]),
-        "cancel": ("cancel", [jid]),
+        "cancel": ("cancel", [jid], ""),
     }
     self.world.call(*calls[way])
 
@@ -153,7 +153,7 @@ def _release(self: Admission, throttle: str, picks: list[int]) -> None:
 
 def _change(self: Admission, jid: str, way: str, queue: str, options: dict[str, Any]) -> None:
     calls: dict[str, tuple[Any, ...]] = {
-        "cancel": ("cancel", [jid]),
+        "cancel": ("cancel", [jid], ""),
         "priority": ("priority", jid, str(options.get("priority", -1))),
         "requeue": ("requeue", queue, jid, "", "", options),
         "pause": ("pause", [queue], {}),

@@ -182,7 +182,7 @@ def moves(world: World) -> None:
     world.set("x", ONE)
     _put(world, "j0", "j1", "j2", throttles=["x"], user="u")
     _pop(world)
-    world.call("cancel", ["j1"])
+    world.call("cancel", ["j1"], "")
     world.look()
     world.put("b", "j2", {"throttles": ["x"], "user": "v"})
     world.look()

@@ -158,7 +158,7 @@ def force_finish(ns: Namespace, jid: str, result: str) -> Any:
     return "complete"
 
 
-def cancel(ns: Namespace, jids: list[str]) -> Any:
+def cancel(ns: Namespace, jids: list[str], _how: object) -> Any:
     found = [ns.jobs[jid] for jid in jids if jid in ns.jobs and ns.jobs[jid].state != "complete"]
     for job in found:
         waiting = {jid for jid, edge in dependencies.dependents(ns, job.jid) if edge.score == 0}

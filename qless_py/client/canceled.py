@@ -1,0 +1,86 @@
+# Generated from qless_py/aio/canceled.py by bin/generate-sync: edit that file.
+"""Canceled jobs, which are kept apart for a while and can be restored.
+
+    client.cancel(jid, by="ann", reason="wrong customer")
+    client.canceled.get(jid).cancel_reason
+    client.canceled.restore(jid)
+
+The options `canceled-history`, `canceled-history-count` and `canceled-history-size` say for how
+long, how many and how many bytes. `client.jobs` knows nothing of them.
+"""
+
+from collections.abc import Iterable
+
+from qless_py.client.base import CanceledBase
+from qless_py.errors import QlessError
+from qless_py.protocol import arguments, canceled, cursors
+from qless_py.protocol.canceled import SLICE, CanceledJob, CanceledPage, Restored
+
+_BUDGET = 5_000
+
+
+class Canceled(CanceledBase):
+    """`client.canceled`."""
+
+    def get(self, jid: str) -> CanceledJob | None:
+        """Read a canceled job, or `None` if no copy of it is kept."""
+        return self._session.runner.run(canceled.read(self._session.settings, jid))
+
+    def page(
+        self, cursor: str | None = None, count: int = 25, **filters: str | None
+    ) -> CanceledPage:
+        """Read a page of up to 1,000 canceled jobs, newest first, from the `cursor` of another one.
+
+        Filters are `jid`, `queue`, `klass`, `tag`, `user`, `by` and `reason`; `*` matches any
+        characters. A page looks at no more than about 5,000 jobs, so it may have a cursor and
+        fewer jobs than `count`.
+        """
+        wanted = canceled.filters(filters)
+        most = arguments.whole("count", count, 1, 1000)
+        mark = cursors.page_mark(cursor)
+        found: list[CanceledJob] = []
+        total = looked_at = 0
+        while True:
+            call = canceled.read_slice(self._session.settings, mark, SLICE, wanted)
+            part = self._session.runner.run(call)
+            room = most - len(found)
+            found += part.jobs[:room]
+            total, looked_at, mark = part.total, looked_at + part.looked_at, part.after
+            if len(part.jobs) > room:
+                mark = canceled.mark_of(found[-1])
+            if mark is None or len(found) == most or looked_at >= _BUDGET:
+                return CanceledPage(found, total, looked_at, canceled.next_cursor(mark))
+
+    def restore(self, *jids: str) -> Restored:
+        """Restore canceled jobs: into their queues with their age, or failed as they were.
+
+        Each is judged by itself. A job whose jid or unique key is taken, whose batch is closed, or
+        that waits for a job which is itself canceled, is refused: the answer says why. If only one
+        jid is given, its refusal is raised. Up to 100 jobs that depend on each other are restored
+        together.
+        """
+        restored: list[str] = []
+        refused: dict[str, QlessError] = {}
+        for names in _hundreds(jids):
+            answers = self._session.runner.run(canceled.restore(names))
+            for jid, error in zip(names, answers, strict=True):
+                if error is None:
+                    restored.append(jid)
+                else:
+                    refused[jid] = error
+        if len(jids) == 1 and refused:
+            raise refused[jids[0]]
+        return Restored(restored, refused)
+
+    def delete(self, *jids: str) -> int:
+        """Delete canceled jobs for good; returns how many were kept."""
+        deleted = 0
+        for names in _hundreds(jids):
+            deleted += self._session.runner.run(canceled.delete(names))
+        return deleted
+
+
+def _hundreds(jids: Iterable[str]) -> Iterable[list[str]]:
+    """Yield the jids in lists of at most a hundred, each once."""
+    checked = arguments.names("jids", jids, None)
+    return [checked[at : at + SLICE] for at in range(0, len(checked), SLICE)]
