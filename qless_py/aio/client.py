@@ -31,7 +31,7 @@ from qless_py.aio.workers import AsyncWorkers
 from qless_py.aio.workflow import AsyncWorkflows
 from qless_py.client import explain
 
-# sync> from qless_py.client.bulk import Operations
+# sync> from qless_py.client.operations import Operations
 from qless_py.client.connection import PATIENCE, choose_connection, resend_policy
 from qless_py.client.explain import Explanation
 from qless_py.protocol import Call, JobRecord, arguments, jobs, puts

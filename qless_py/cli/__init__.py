@@ -34,6 +34,7 @@ TOPICS: Final = {
         "queue": "qless_py.cli.queue:queue",
         "jobs": "qless_py.cli.jobs:jobs",
         "job": "qless_py.cli.job:job",
+        "canceled": "qless_py.cli.canceled:canceled",
         "operations": "qless_py.cli.operations:operations",
         "failed": "qless_py.cli.failed:failed",
         "workflows": "qless_py.cli.workflows:workflows",

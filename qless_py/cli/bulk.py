@@ -34,9 +34,21 @@ class Change:
     name: str
     done: str
     action: Action
+    reason: str = ""
 
 
-CANCEL: Final = Change("cancel", "Canceled", bulk.store_action("cancel"))
+def canceling(reason: str = "") -> Change:
+    """Return the change that cancels jobs."""
+    action = bulk.store_action("cancel", by=user_name(), reason=reason)
+    return Change("cancel", "Canceled", action, reason)
+
+
+def user_name() -> str:
+    """Return the name of the user of this machine who runs the command; empty if unknown."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):
+        return ""
 
 
 def retrying(to: str | None) -> Change:
@@ -222,7 +234,14 @@ def _start_operation(cli: CliContext, change: Change, filters: Filters, mode: Mo
     if not mode.dry_run:
         _confirm(cli, change, jobs, mode)
         start = cli.client.operations.start
-        jid = start(action.name, search, by=_user(), **action.params)
+        jid = start(
+            action.name,
+            search,
+            by=user_name(),
+            reason=change.reason,
+            expected=number if is_all else None,
+            **action.params,
+        )
 
     def show() -> None:
         if jid is None:
@@ -241,10 +260,3 @@ def _start_operation(cli: CliContext, change: Change, filters: Filters, mode: Mo
         "dry_run": mode.dry_run,
     }
     cli.out.answer(answer, show)
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError, ImportError):
-        return ""

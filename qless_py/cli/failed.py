@@ -106,7 +106,7 @@ def retry(cli: CliContext, group: str, to: str | None, **given: Any) -> int:
 def cancel(cli: CliContext, group: str, **given: Any) -> int:
     """Delete the jobs of a group."""
     _refuse_empty(cli, group)
-    return bulk.run_on(cli, bulk.CANCEL, (), Filters(group=group), bulk.Mode.take(given))
+    return bulk.run_on(cli, bulk.canceling(), (), Filters(group=group), bulk.Mode.take(given))
 
 
 def _refuse_empty(cli: CliContext, group: str) -> None:

@@ -146,11 +146,15 @@ def requeue(
     examples=("qless-py job cancel letter-1", "qless-py job cancel --tag customer-7 --yes"),
 )
 @bulk.targets
+@click.option("--reason", default="", help="Why; kept with the copies of the jobs.")
 @bulk.in_background
 @pass_cli
-def cancel(cli: CliContext, jids: tuple[str, ...], **given: Any) -> int:
-    """Delete jobs. A job that others depend on can only go with them or after them."""
-    return bulk.run(cli, bulk.CANCEL, jids, given)
+def cancel(cli: CliContext, jids: tuple[str, ...], reason: str, **given: Any) -> int:
+    """Delete jobs. A job that others depend on can only go with them or after them.
+
+    Copies are kept for a while: `qless-py canceled` lists and restores them.
+    """
+    return bulk.run(cli, bulk.canceling(reason), jids, given)
 
 
 @job.command(

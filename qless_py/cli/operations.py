@@ -8,13 +8,14 @@ from typing import Any, Final
 import click
 
 from qless_py.cli.base import group, pass_cli
+from qless_py.cli.bulk import user_name
 from qless_py.cli.context import CliContext
 from qless_py.cli.errors import FAILED
 from qless_py.cli.output import brief
 from qless_py.cli.params import OPERATION, SPAN
 from qless_py.client import serialize
-from qless_py.client.bulk import Operation
 from qless_py.client.humanize import local_time, plural
+from qless_py.client.operations import Operation
 
 _LOOK: Final = 0.5
 
@@ -93,13 +94,42 @@ def abort(cli: CliContext, jids: tuple[str, ...]) -> None:
     cli.out.answer({"operations": answer}, shown)
 
 
+@operations.command(
+    "undo",
+    examples=(
+        "qless-py operations undo 0123456789abcdef0123456789abcdef",
+        "qless-py operations undo 0123456789abcdef0123456789abcdef --wait 10m",
+    ),
+)
+@click.argument("jid", type=OPERATION)
+@click.option("--wait", type=SPAN, help="Wait until it is over, at most this long.")
+@pass_cli
+def undo(cli: CliContext, jid: str, wait: float | None) -> int:
+    """Undo an operation that is over, and print the jid of the operation that does it.
+
+    Canceled jobs are restored, jobs are moved back, and get back their tags and priorities, unless
+    they were changed again since. Only what was changed within the last day can be undone.
+    """
+    started = cli.client.operations.undo(jid, by=user_name())
+    if wait is None:
+        answer = serialize.operation(cli.client.operations[started])
+        cli.out.answer(answer, lambda: cli.out.line(started))
+        return 0
+    one = _followed(cli, started, wait)
+    answer = serialize.operation(one)
+    cli.out.answer(answer, lambda: _page(cli, answer))
+    return 0 if one.state == "complete" else FAILED
+
+
 def _followed(cli: CliContext, jid: str, wait: float) -> Operation:
     """Wait until the operation is over; on a terminal, show its progress."""
     one = cli.client.operations[jid]
     waiting = threading.Event()
     with cli.out.following() as say:
         while wait > 0 and not one.is_over:
-            say(f"{one.state}: {one.done} done, {one.refused} refused, {one.scanned} scanned")
+            percent = "" if one.percent is None else f" {one.percent} %"
+            counts = f"{one.done} done, {one.refused} refused, {one.scanned} scanned"
+            say(f"{one.state}{percent}: {counts}")
             waiting.wait(min(_LOOK, wait))
             wait -= _LOOK
             one = cli.client.operations[jid]
@@ -114,7 +144,9 @@ def _page(cli: CliContext, answer: dict[str, Any]) -> None:
             "with": brief(answer["params"]) if answer["params"] else None,
             "search": answer["search"] or "everything",
             "state": _state(answer),
+            "progress": None if answer["percent"] is None else f"{answer['percent']} %",
             "by": answer["by"],
+            "reason": answer["reason"],
             "started": local_time(answer["put_at"]),
             "done": answer["done"],
             "refused": answer["refused"],

@@ -183,7 +183,7 @@ def purge(  # noqa: PLR0913 - one for each option
     _refuse_unknown(cli, (name,))
     filters = Filters(states=states or QUEUE_STATES, queue=name)
     mode = bulk.Mode(agreed=yes, dry_run=dry_run, in_background=in_background)
-    return bulk.run_on(cli, bulk.CANCEL, (), filters, mode)
+    return bulk.run_on(cli, bulk.canceling(), (), filters, mode)
 
 
 @queue.command("forget", examples=("qless-py queue forget trial --yes",))

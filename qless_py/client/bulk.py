@@ -1,12 +1,9 @@
-"""Apply an action to many jobs: directly, or on the workers to all jobs that a search matches.
+"""Apply an action to many jobs, a hundred per call, and undo it.
 
     outcome = bulk.apply(client, bulk.store_action("retry"), jids)
-    jid = client.operations.start("retry", "state:failed group:*Timeout", by="ann")
-    client.operations[jid].done
 
-An operation is a job of a reserved queue that every worker also serves, so it resumes after a
-crash, can be aborted, and is kept like any other job. The store checks each job again in the step
-that changes it: a job that has left the searched states is refused, counted and left unchanged.
+The store checks each job again in the step that changes it: a job that has left the expected states
+is refused and left unchanged.
 """
 
 from __future__ import annotations
@@ -18,25 +15,19 @@ from typing import Any, Final
 from qless_py import protocol
 from qless_py.client.job import Job
 from qless_py.client.jobs import Jobs
-from qless_py.client.search import STATES, parse
-from qless_py.client.search.plan import states_of
 from qless_py.client.session import Session
 from qless_py.errors import (
     BadArgumentError,
     DependencyError,
     JobNotFoundError,
     QlessError,
-    UndecodableDataError,
     error_from_reply,
 )
-from qless_py.handlers.resolve import OPERATIONS_KLASS, OPERATIONS_QUEUE
-from qless_py.protocol import Call, arguments, puts
+from qless_py.handlers.resolve import OPERATIONS_KLASS
+from qless_py.protocol import Call, arguments, canceled
 
 ACTIONS: Final = ("cancel", "retry", "move", "timeout", "priority", "tag", "untag")
-TAG: Final = "qless-operation"
 SLICE: Final = 100
-_BUDGET: Final = 5_000
-_ERRORS_KEPT: Final = 50
 _PARAMETER: Final = {"move": "queue", "priority": "priority", "tag": "tags", "untag": "tags"}
 _QUEUED: Final = frozenset({"waiting", "scheduled", "depends", "throttled", "stalled", "failed"})
 # The states, as stored, in which the store accepts each action.
@@ -89,16 +80,29 @@ class Outcome:
         return {jid: str(error) for jid, error in self.errors.items() if jid not in missing}
 
 
-def store_action(name: str, states: Sequence[str] = (), **params: Any) -> Action:
+def store_action(
+    name: str,
+    states: Sequence[str] = (),
+    *,
+    by: str = "",
+    reason: str = "",
+    undo: str = "",
+    **params: Any,
+) -> Action:
     """Return an action of the store, for jobs in these states only, if any are named.
 
-    `move` needs `queue`, `priority` a `priority`, `tag` and `untag` need `tags`. Raises
-    `BadArgumentError`.
+    `move` needs `queue`, `priority` a `priority`, `tag` and `untag` need `tags`. `by` and `reason`
+    say who cancels jobs and why. `undo` is a name, under which `undo` finds the changes for a day.
+    Raises `BadArgumentError`.
     """
     arguments.choice("action", name, ACTIONS)
-    checked = _params(name, params)
-    stored = sorted({one for state in states for one in _STORED.get(state, (state,))})
-    options = {**checked, "states": stored} if stored else checked
+    checked = params_of(name, params)
+    options: dict[str, Any] = {**checked, **protocol.jobs.how(by, reason)}
+    stored = {one for state in states for one in _STORED.get(state, (state,))}
+    if stored:
+        options["states"] = sorted(stored)
+    if undo:
+        options["undo"] = undo
 
     def send(session: Session, jids: list[str]) -> list[Exception | None]:
         answers = session.runner.run(protocol.jobs.bulk(name, jids, options))
@@ -226,121 +230,8 @@ def count(session: Session, search: str, budget: int = 20_000) -> tuple[int, boo
     return found, False
 
 
-@dataclass(frozen=True, slots=True)
-class Operation:
-    """The progress of an operation: `state` is that of its job, `running` while a worker has it.
-
-    `done` jobs were changed and `refused` were not, the first of them with reasons in `errors`;
-    `scanned` were examined. `is_aborted`: it was ended by `abort`.
-    """
-
-    jid: str
-    state: str
-    action: str
-    search: str
-    by: str = ""
-    params: Mapping[str, Any] = field(default_factory=dict)
-    done: int = 0
-    refused: int = 0
-    scanned: int = 0
-    errors: tuple[str, ...] = ()
-    put_at: float | None = None
-    is_aborted: bool = False
-
-    @property
-    def is_over(self) -> bool:
-        """Whether nothing more will happen."""
-        return self.state in {"complete", "failed"}
-
-
-class Operations:
-    """`client.operations`."""
-
-    def __init__(self, session: Session) -> None:
-        self._session = session
-
-    def start(self, action: str, search: str, *, by: str = "", **params: Any) -> str:
-        """Start an operation on all jobs that a search matches, and return its jid.
-
-        `move` needs `queue`, `priority` a `priority`, `tag` and `untag` need `tags`. Raises
-        `SearchError` or `BadArgumentError`, and starts nothing, for what cannot be done.
-        """
-        arguments.choice("action", action, ACTIONS)
-        checked = _params(action, params)
-        states = sorted(states_of(parse(search)))
-        data = {
-            "action": action,
-            "search": search,
-            "states": [] if len(states) == len(STATES) else states,
-            "params": checked,
-            "by": by,
-        }
-        settings = self._session.settings
-        call = puts.put(settings, OPERATIONS_QUEUE, OPERATIONS_KLASS, data, {"tags": [TAG]})
-        return self._session.runner.run(call)
-
-    def __getitem__(self, jid: str) -> Operation:
-        """Read the progress of an operation; raises `JobNotFoundError`."""
-        return _progress(self._load(jid))
-
-    def recent(self, count: int = 25) -> list[Operation]:
-        """List the operations that are kept, the newest first."""
-        jobs = Jobs(self._session)
-        total = jobs.tagged(TAG, 0, 0)["total"]
-        jids = jobs.tagged(TAG, max(total - count, 0), count)["jobs"]
-        found = [job for job in jobs.get(jids) if isinstance(job, Job)]
-        return [_progress(job) for job in reversed(found) if job.klass_name == OPERATIONS_KLASS]
-
-    def abort(self, jid: str) -> Operation:
-        """End an operation after its present slice; what it has done stays."""
-        job = self._load(jid)
-        if job.state not in {"complete", "failed"}:
-            job.force_finish({"aborted": True})
-        return self[jid]
-
-    def _load(self, jid: str) -> Job:
-        found = Jobs(self._session)[jid]
-        if not isinstance(found, Job) or found.klass_name != OPERATIONS_KLASS:
-            raise JobNotFoundError(f"Operation {jid} does not exist")
-        return found
-
-
-def carry_out(job: Job) -> dict[str, int]:
-    """Carry out an operation: the handler of the reserved queue.
-
-    After each slice the heartbeat stores the progress and the cursor in the job's data, so another
-    worker can resume there.
-    """
-    data = job.data
-    action = store_action(data["action"], data["states"], **data["params"])
-    found = Jobs(job.session)
-    while True:
-        page = found.search(data["search"], limit=SLICE, cursor=data.get("cursor"), budget=_BUDGET)
-        jids = [one.jid for one in page.jobs if _needs_change(one, action)]
-        outcome = apply(job.session, action, jids)
-        errors = [str(error) for error in outcome.errors.values()]
-        data["done"] = data.get("done", 0) + outcome.done
-        data["refused"] = data.get("refused", 0) + len(errors)
-        data["errors"] = [*data.get("errors", []), *errors][:_ERRORS_KEPT]
-        data["scanned"] = data.get("scanned", 0) + page.scanned
-        data["cursor"] = page.cursor
-        job.heartbeat(data)
-        if page.cursor is None:
-            return {name: data[name] for name in ("done", "refused", "scanned")}
-
-
-def _needs_change(found: Job, action: Action) -> bool:
-    """Return whether a job is no operation and not yet as it shall be: it may be found twice."""
-    if is_operation(found):
-        return False
-    if action.name == "move":
-        return bool(found.queue_name != action.params["queue"])
-    if action.name == "priority":
-        return bool(found.priority != action.params["priority"])
-    return True
-
-
-def _params(action: str, given: Mapping[str, Any]) -> dict[str, Any]:
+def params_of(action: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Check the queue, priority or tags that an action gives to jobs."""
     needed = _PARAMETER.get(action)
     if set(given) != ({needed} if needed else set()):
         wants = f"{needed}=" if needed else "nothing more"
@@ -357,32 +248,18 @@ def _params(action: str, given: Mapping[str, Any]) -> dict[str, Any]:
     return {}
 
 
-def _progress(job: Job) -> Operation:
-    # Anybody may put a job of this klass. One with other data must not hide the real ones.
-    data = _dict(lambda: job.data)
-    errors = data.get("errors")
-    params = data.get("params")
-    numbers = {
-        name: value if isinstance(value := data.get(name, 0), int) else 0
-        for name in ("done", "refused", "scanned")
-    }
-    return Operation(
-        jid=job.jid,
-        state=job.state,
-        action=str(data.get("action", "")),
-        search=str(data.get("search", "")),
-        by=str(data.get("by", "")),
-        params=params if isinstance(params, dict) else {},
-        errors=tuple(map(str, errors)) if isinstance(errors, list) else (),
-        put_at=job.put_at,
-        is_aborted=bool(_dict(lambda: job.result).get("aborted")),
-        **numbers,
-    )
+def undo(
+    session: Session, name: str, *, advance: Callable[[canceled.Undone], None] = lambda _: None
+) -> Outcome:
+    """Undo the changes of an action with this name for `undo`, the latest first.
 
-
-def _dict(read: Callable[[], Any]) -> Mapping[str, Any]:
-    try:
-        value = read()
-    except UndecodableDataError:
-        return {}
-    return value if isinstance(value, dict) else {}
+    A job that was changed again since is refused. `advance` is called after each hundred.
+    """
+    outcome = Outcome()
+    while True:
+        undone = session.runner.run(canceled.undo(name))
+        outcome.done += len(undone.done)
+        outcome.errors |= undone.refused
+        advance(undone)
+        if not undone.left:
+            return outcome

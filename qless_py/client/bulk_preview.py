@@ -15,6 +15,7 @@ from qless_py.client.jobs import Jobs
 from qless_py.client.session import Session
 
 _BUDGET: Final = 20_000  # Jobs of a search that are examined before the confirmation.
+_SAMPLES: Final = 5
 _HELD: Final = "needed by other jobs"
 
 
@@ -22,12 +23,21 @@ _HELD: Final = "needed by other jobs"
 class Preview:
     """How many jobs an action would change, and how many it would refuse for which reason.
 
+    `states` and `queues` count the jobs that it would change, `samples` are the first few of them.
     `is_all` is false if there were too many jobs to examine all of them.
     """
 
     changed: int
     refused: Mapping[str, int] = field(default_factory=dict)
     is_all: bool = True
+    states: Mapping[str, int] = field(default_factory=dict)
+    queues: Mapping[str, int] = field(default_factory=dict)
+    samples: Sequence[Job] = ()
+
+    @property
+    def examined(self) -> int:
+        """How many jobs were examined."""
+        return self.changed + sum(self.refused.values())
 
     @property
     def jobs(self) -> str:
@@ -49,11 +59,7 @@ def of_selected(session: Session, action: Action, jids: Sequence[str], missing: 
     """Return what an action would do to these jobs; `missing` further ones count as deleted."""
     given = Jobs(session).get(jids) if jids else []
     found = [job for job in given if isinstance(job, Job)]
-    refused = _refusals(action, found)
-    changed = len(found) - sum(refused.values())
-    if missing := missing + len(jids) - len(found):
-        refused["deleted meanwhile"] += missing
-    return Preview(changed, refused)
+    return _preview(action, found, missing + len(jids) - len(found))
 
 
 def of_search(session: Session, action: Action, search: str) -> Preview:
@@ -67,16 +73,33 @@ def of_search(session: Session, action: Action, search: str) -> Preview:
         scanned, cursor = scanned + page.scanned, page.cursor
         if cursor is None:
             break
-    refused = _refusals(action, found)
-    return Preview(len(found) - sum(refused.values()), refused, is_all=cursor is None)
+    return _preview(action, found, is_all=cursor is None)
 
 
-def _refusals(action: Action, jobs: Sequence[Job]) -> Counter[str]:
-    """Count the jobs that the store would refuse, by the reason."""
+def _preview(
+    action: Action, jobs: Sequence[Job], missing: int = 0, *, is_all: bool = True
+) -> Preview:
+    reasons = _refusals(action, jobs)
+    changed = [job for job in jobs if job.jid not in reasons]
+    refused = Counter(sorted(reasons.values()))
+    if missing:
+        refused["deleted meanwhile"] = missing
+    return Preview(
+        len(changed),
+        refused,
+        is_all,
+        dict(Counter(job.state for job in changed).most_common()),
+        dict(Counter(job.queue_name or job.last_queue for job in changed).most_common()),
+        changed[:_SAMPLES],
+    )
+
+
+def _refusals(action: Action, jobs: Sequence[Job]) -> dict[str, str]:
+    """Return why the store would refuse jobs, by their jids."""
     reasons = {job.jid: job.state for job in jobs if not action.accepts(job)}
     if action.name == "cancel":
         reasons |= dict.fromkeys(_held(jobs, reasons), _HELD)
-    return Counter(sorted(reasons.values()))
+    return reasons
 
 
 def _held(jobs: Sequence[Job], refused: Mapping[str, Any]) -> set[str]:

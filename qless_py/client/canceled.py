@@ -12,7 +12,7 @@ long, how many and how many bytes. `client.jobs` knows nothing of them.
 from collections.abc import Iterable
 
 from qless_py.client.base import CanceledBase
-from qless_py.errors import QlessError
+from qless_py.errors import QlessError, WrongStateError
 from qless_py.protocol import arguments, canceled, cursors
 from qless_py.protocol.canceled import SLICE, CanceledJob, CanceledPage, Restored
 
@@ -51,25 +51,39 @@ class Canceled(CanceledBase):
             if mark is None or len(found) == most or looked_at >= _BUDGET:
                 return CanceledPage(found, total, looked_at, canceled.next_cursor(mark))
 
-    def restore(self, *jids: str) -> Restored:
-        """Restore canceled jobs: into their queues with their age, or failed as they were.
+    def restore(self, jid: str) -> None:
+        """Restore a canceled job: into its queue with its age, or failed as it was.
 
-        Each is judged by itself. A job whose jid or unique key is taken, whose batch is closed, or
-        that waits for a job which is itself canceled, is refused: the answer says why. If only one
-        jid is given, its refusal is raised. Up to 100 jobs that depend on each other are restored
-        together.
+        Raises `JobNotFoundError` if no copy is kept, `AlreadyExistsError` if its jid or unique key
+        is taken, `WrongStateError` if it waits for a job that is itself canceled, and
+        `BatchNotFoundError` or `BatchClosedError` if its batch does not take it back.
+        """
+        refused = (self.restore_each(jid)).refused
+        if refused:
+            raise refused[jid]
+
+    def restore_each(self, *jids: str) -> Restored:
+        """Restore canceled jobs, each judged by itself; the answer says which were refused.
+
+        Jobs that depend on each other are restored together, parents first.
         """
         restored: list[str] = []
         refused: dict[str, QlessError] = {}
-        for names in _hundreds(jids):
-            answers = self._session.runner.run(canceled.restore(names))
-            for jid, error in zip(names, answers, strict=True):
-                if error is None:
-                    restored.append(jid)
-                else:
+        left = arguments.names("jids", jids, None)
+        while left:
+            waiting: list[str] = []
+            for names in _hundreds(left):
+                answers = self._session.runner.run(canceled.restore(names))
+                for jid, error in zip(names, answers, strict=True):
+                    if error is None:
+                        restored.append(jid)
+                        refused.pop(jid, None)
+                        continue
                     refused[jid] = error
-        if len(jids) == 1 and refused:
-            raise refused[jids[0]]
+                    if isinstance(error, WrongStateError):
+                        waiting.append(jid)
+            # Its parent may have been in a later hundred.
+            left = waiting if len(waiting) < len(left) else []
         return Restored(restored, refused)
 
     def delete(self, *jids: str) -> int:

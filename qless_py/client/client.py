@@ -13,7 +13,6 @@ from qless_py.client import explain, refill
 from qless_py.client.audit import Audit
 from qless_py.client.base import ClientBase
 from qless_py.client.batch import Batch, Batches, BatchOptions
-from qless_py.client.bulk import Operations
 from qless_py.client.canceled import Canceled
 from qless_py.client.config import Config
 from qless_py.client.connection import PATIENCE, choose_connection, resend_policy
@@ -22,6 +21,7 @@ from qless_py.client.events import Events
 from qless_py.client.explain import Explanation
 from qless_py.client.job import Job
 from qless_py.client.jobs import Jobs
+from qless_py.client.operations import Operations
 from qless_py.client.pipeline import Pipeline
 from qless_py.client.put_all import put_all
 from qless_py.client.queue import Queues

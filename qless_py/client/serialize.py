@@ -8,14 +8,15 @@ from dataclasses import asdict
 from typing import Any, Final
 
 from qless_py.client.attempts import Past
-from qless_py.client.bulk import Operation
 from qless_py.client.explain import Explanation
 from qless_py.client.humanize import size
 from qless_py.client.job import Job
+from qless_py.client.operations import Operation
 from qless_py.client.recurring import RecurringJob
 from qless_py.client.schedules import next_words
 from qless_py.errors import UndecodableDataError
 from qless_py.protocol.batches import CALLBACKS, BatchStatus
+from qless_py.protocol.canceled import CanceledJob
 
 COUNTS: Final = (
     "waiting",
@@ -160,7 +161,12 @@ def operation(one: Operation) -> dict[str, Any]:
         "params": dict(one.params),
         "search": one.search,
         "by": one.by,
+        "reason": one.reason,
         "put_at": one.put_at,
+        "started_at": one.started_at,
+        "updated_at": one.updated_at,
+        "expected": one.expected,
+        "percent": one.percent,
         "done": one.done,
         "refused": one.refused,
         "scanned": one.scanned,
@@ -192,6 +198,43 @@ def batch(status: BatchStatus) -> dict[str, Any]:
 def _data(one: Job | RecurringJob) -> dict[str, Any]:
     if one.is_cut():
         return {"data": None, "data_error": f"{size(one.data_size)} of data"}
+def canceled_summary(one: CanceledJob) -> dict[str, Any]:
+    """Return a canceled job as a JSON object, without its data."""
+    return {
+        "jid": one.jid,
+        "klass": one.klass_name,
+        "queue": one.queue_name or None,
+        "state": one.state,
+        "priority": one.priority,
+        "tags": one.tags,
+        "user": one.user,
+        "put_at": one.put_at,
+        "canceled_at": one.canceled_at,
+        "canceled_by": one.canceled_by,
+        "reason": one.cancel_reason,
+        "canceled_with": one.canceled_with,
+    }
+
+
+def canceled(one: CanceledJob) -> dict[str, Any]:
+    """Return a canceled job as a JSON object, with all that is kept of it."""
+    return {
+        **canceled_summary(one),
+        **_data(one),
+        "throttles": one.throttles,
+        "retries": one.original_retries,
+        "retries_left": one.retries_left,
+        "failure": one.failure or None,
+        "depends": one.awaits,
+        "dependents": one.dependents,
+        "batch": one.batch_name,
+        "unique_key": one.unique_key,
+        "context": one.context,
+        "history": one.history,
+    }
+
+
+def _data(one: Job | RecurringJob | CanceledJob) -> dict[str, Any]:
     try:
         return {"data": shallow(one.data)}
     except UndecodableDataError as error:

@@ -15,7 +15,7 @@ OPERATIONS_KLASS: Final = "qless_py.operations.carry_out"
 
 # Where to import a klass that is stored in jobs and has moved. The stored name stays, because
 # workers of older versions run jobs of this one, and workers of this version run theirs.
-_MOVED: Final = {OPERATIONS_KLASS: "qless_py.client.bulk.carry_out"}
+_MOVED: Final = {OPERATIONS_KLASS: "qless_py.client.operations.carry_out"}
 
 
 # How to perform what a klass names where that is an object of a framework: see `adapt`.

@@ -23,6 +23,7 @@ from qless_py.http.callers import Caller
 from qless_py.http.config import HttpConfig
 from qless_py.http.event_fanout import EventFanout
 from qless_py.protocol import instrumentation
+from qless_py.protocol.canceled import CanceledJob
 from qless_py.tracing import context_from_headers
 
 _STORE_TIMEOUT: Final = 3.0  # Seconds a request waits for a store that does not respond.
@@ -111,7 +112,7 @@ def find_job(jid: str) -> Job:
     return found
 
 
-def may_see(job: Job) -> bool:
+def may_see(job: Job | CanceledJob) -> bool:
     """Return whether the job is in a queue of the caller; the last queue counts once it ended."""
     return caller().may_use(job.queue_name or job.last_queue)
 

@@ -43,6 +43,7 @@ CODES: Final[Mapping[str, tuple[int, str]]] = MappingProxyType(
         "batch-not-found": (404, "No batch has this name."),
         "deploy-not-found": (404, "No deploy marker has this id."),
         "method-not-allowed": (405, "The path does not allow this method; see Allow."),
+        "job-canceled": (410, "The job was canceled; `by` and `reason` say who did it and why."),
         "lease-lost": (409, "The lease is gone: stop the work, another worker may have the job."),
         "already-finished": (409, "The lease is gone because the job has ended."),
         "already-exists": (409, "A job with this jid or unique key exists."),

@@ -10,6 +10,7 @@ from qless_py.client.job import Job
 from qless_py.client.recurring import RecurringJob
 from qless_py.http.context import client, may_see, redactor
 from qless_py.protocol import JobRecord
+from qless_py.protocol.canceled import CanceledJob
 
 _HIDDEN_IN: Final = ("data", "result", "progress", "failure", "history", "context")
 DATA_LIMIT: Final = 65_536
@@ -19,6 +20,11 @@ DATA_LIMIT: Final = 65_536
 def job(one: Job | RecurringJob, *, history: bool = False) -> dict[str, Any]:
     """Return a job with its data."""
     return _redacted(serialize.job(one, history=history))
+
+
+def canceled(one: CanceledJob) -> dict[str, Any]:
+    """Return a canceled job with its data."""
+    return _redacted(serialize.canceled(one))
 
 
 def summaries(jobs: Iterable[Job], *, is_full: bool = False) -> list[dict[str, Any]]:

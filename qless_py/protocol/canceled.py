@@ -32,6 +32,11 @@ class CanceledJob(JobState):
     awaits = Field[list[str]]("waits", list, (), "The parents that it still waited for.")
 
     @property
+    def priority(self) -> float:
+        """The priority."""
+        return float(self.fields.get("priority", 0))
+
+    @property
     def data(self) -> Any:
         """The data, decoded; raises `UndecodableDataError`."""
         return self._value()

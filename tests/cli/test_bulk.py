@@ -7,8 +7,8 @@ import json
 import pytest
 
 from qless_py import Client, Job
-from qless_py.client import bulk
-from qless_py.client.bulk import TAG
+from qless_py.client import bulk, operations
+from qless_py.client.operations import TAG
 from qless_py.handlers.resolve import OPERATIONS_KLASS, OPERATIONS_QUEUE
 from tests.cli.conftest import Program
 from tests.cli.test_jobs import fill, state_of
@@ -18,7 +18,7 @@ def work(client: Client) -> None:
     """Carry out what waits in the reserved queue, as a worker does."""
     job = client.queues[OPERATIONS_QUEUE].pop()
     assert job is not None
-    job.complete(result=bulk.carry_out(job))
+    job.complete(result=operations.carry_out(job))
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from qless_py import Client, Job, JobNotFoundError, LostLeaseError
-from qless_py.client import bulk
+from qless_py.client import bulk, operations
 from qless_py.client.search import SearchError
 from qless_py.errors import BadArgumentError
 from qless_py.handlers.executor import Executor, HandlerOptions
@@ -28,7 +28,7 @@ def _work(client: Client) -> Job:
     """Carry out what waits in the reserved queue, as a worker does."""
     job = client.queues[OPERATIONS_QUEUE].pop()
     assert job is not None
-    result = bulk.carry_out(job)
+    result = operations.carry_out(job)
     job.complete(result=result)
     return job
 
@@ -102,7 +102,7 @@ def test_another_worker_continues_where_one_died(
 
     monkeypatch.setattr(job, "heartbeat", beat)
     with pytest.raises(SystemExit):
-        bulk.carry_out(job)
+        operations.carry_out(job)
     assert client.operations[jid].done == 100
     job.timeout()
     _work(client)
@@ -119,7 +119,7 @@ def test_an_aborted_operation_does_no_more_than_its_slice(client: Client) -> Non
 
     stopped = client.operations.abort(jid)
     with pytest.raises(LostLeaseError):
-        bulk.carry_out(job)
+        operations.carry_out(job)
 
     assert stopped.is_aborted
     assert stopped.is_over

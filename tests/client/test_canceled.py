@@ -27,7 +27,7 @@ def test_a_canceled_job_is_gone_for_everybody_and_can_be_restored(client: Client
     assert (copy.state, copy.queue_name, copy.data, copy.tags) == (
         "waiting", "mail", {"to": 1}, ["eu"],
     )  # fmt: skip
-    assert client.canceled.restore(jid).jids == [jid]
+    client.canceled.restore(jid)
     assert client.canceled.get(jid) is None
     restored = client.jobs[jid]
     assert isinstance(restored, Job)
@@ -43,7 +43,7 @@ def test_one_refusal_is_raised_and_several_are_answered(client: Client) -> None:
         client.canceled.restore(child)
     with pytest.raises(JobNotFoundError):
         client.canceled.restore("nobody")
-    answer = client.canceled.restore(child, parent, "nobody")
+    answer = client.canceled.restore_each(child, parent, "nobody")
 
     assert answer.jids == [child, parent]
     assert [type(error) for error in answer.refused.values()] == [JobNotFoundError]
@@ -78,6 +78,7 @@ def test_asyncio_has_the_same(client: Client, server: Server, clock: Clock) -> N
             copy = await other.canceled.get(jid)
             assert copy is not None
             assert copy.cancel_reason == "r"
-            assert (await other.canceled.restore(jid)).jids == [jid]
+            await other.canceled.restore(jid)
+            assert (await other.canceled.restore_each(jid)).jids == []
 
     asyncio.run(run())

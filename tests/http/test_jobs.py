@@ -156,12 +156,13 @@ class TestResult:
         assert not api.ok("GET", "/jobs/a/result?wait=0.01")["ended"]
         assert api.problem("GET", "/jobs/a/result?wait=-1")["code"] == "invalid"
 
-    def test_a_job_that_is_canceled_meanwhile_is_not_found(self, api: Api, client: Client) -> None:
+    def test_a_job_that_is_canceled_meanwhile_says_so(self, api: Api, client: Client) -> None:
         put(client, "a")
-        canceling = threading.Timer(0.05, lambda: client.cancel("a"))
+        canceling = threading.Timer(0.05, lambda: client.cancel("a", by="ann", reason="r"))
         canceling.start()
 
-        assert api.problem("GET", "/jobs/a/result?wait=20")["code"] == "job-not-found"
+        problem = api.problem("GET", "/jobs/a/result?wait=20")
+        assert [problem[name] for name in ("code", "by", "reason")] == ["job-canceled", "ann", "r"]
         canceling.join()
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from qless_py import Client
-from qless_py.client import bulk
+from qless_py.client import operations
 from qless_py.protocol import workers
 from tests.conftest import Clock
 from tests.http.conftest import Api
@@ -32,7 +32,7 @@ def carry_out(client: Client, jid: str) -> None:
     """Do what a worker does with an operation."""
     job = client.queues["qless-operations"].pop() or client.jobs.get(jid)
     assert job
-    job.complete(result=bulk.carry_out(job))
+    job.complete(result=operations.carry_out(job))
 
 
 class TestQueues:

@@ -195,7 +195,8 @@ class TestOperations:
             client.queues["q"].put("K", jid=f"j{number}")
         body = {"action": "tag", "tags": ["seen"], "q": "queue:q"}
         assert api.ok("POST", "/operations", {**body, "dry_run": True}) == {
-            "changed": 3, "refused": {}, "complete": True,
+            "changed": 3, "refused": {}, "complete": True, "states": {"waiting": 3},
+            "queues": {"q": 3}, "samples": ["j0", "j1", "j2"],
         }  # fmt: skip
 
         started = api("POST", "/operations", body)

@@ -18,7 +18,7 @@ TRANSITIONS = [name for name in assemble.names() if not name.startswith("read/")
 QUERIES = [name for name in assemble.names() if name.startswith("read/")]
 PRODUCERS = [
     *("put", "put_many", "requeue", "restore", "recur", "recur_run", "batch_open"),
-    "batch_restore",
+    *("batch_restore", "canceled_restore", "undo"),
     *("webhook_dispatch", "token_create", "token_used", "deploy_mark"),
 ]
 

@@ -63,7 +63,7 @@ def test_a_job_leaves_the_list_of_its_worker_on_every_way_out(
         "release": held,
         "snooze": [*held, 5],
         "timeout": [["j"]],
-        "cancel": [["j"]],
+        "cancel": [["j"], ""],
         "put": ["q", "j", "K", "{}", {}],
     }
     assert call("read/worker", "w", 0, 10)["jobs"] == ["j"]

@@ -56,6 +56,13 @@ local function set_state(spec, record)
   end
 end
 
+-- The last failure, without those before it.
+local function failure_of(copy)
+  local failure = copy.record.has_failure and stored.get(part(copy.jid, "failure"))
+  return failure and { group = failure.group, message = failure.message, when = failure.when,
+    worker = failure.worker } or nil
+end
+
 local function spec_of(copy)
   local record, spec = copy.record, { jid = copy.jid }
   for _, name in ipairs(SAME) do
@@ -63,7 +70,7 @@ local function spec_of(copy)
   end
   set_state(spec, record)
   spec.history = history_of(copy)
-  spec.failure = record.has_failure and stored.get(part(copy.jid, "failure")) or nil
+  spec.failure = failure_of(copy)
   if record.policies then
     spec.depends = {}
     for parent in pairs(record.policies) do
@@ -105,15 +112,18 @@ local function plan_of(s, copy)
   return nil, text
 end
 
-local function keep_progress(copy)
+-- Moves back what needs no check: the progress, and the failure with those before it.
+local function move_back(copy)
   local jid = copy.jid
-  if not copy.record.has_progress or redis.call("EXISTS", part(jid, "progress")) == 0 then
-    return
+  if redis.call("EXISTS", part(jid, "failure")) == 1 then
+    redis.call("RENAME", part(jid, "failure"), keys.failure(jid))
   end
-  redis.call("RENAME", part(jid, "progress"), keys.progress(jid))
-  local job = job_lib.find(jid)
-  job.record.has_progress = true
-  job_lib.save(job)
+  if redis.call("EXISTS", part(jid, "progress")) == 1 then
+    redis.call("RENAME", part(jid, "progress"), keys.progress(jid))
+    local job = job_lib.find(jid)
+    job.record.has_progress = true
+    job_lib.save(job)
+  end
 end
 
 -- Restores one job; returns "done", or a code and detail.
@@ -130,7 +140,7 @@ function canceled_restore.one(s, jid)
     return why
   end
   restore.apply(s, plan, 0)
-  keep_progress(copy)
+  move_back(copy)
   canceled.forget(s, jid)
   return "done"
 end

@@ -9,6 +9,7 @@ from qless_py.http.route import Routes
 from qless_py.http.routes import (
     audit,
     batches,
+    canceled,
     changes,
     deploys,
     events,
@@ -34,6 +35,7 @@ SUBJECTS: Final[Sequence[Routes]] = (
     events.routes,
     webhooks.routes,
     changes.routes,
+    canceled.routes,
     queues.routes,
     failures.routes,
     deploys.routes,

@@ -70,6 +70,12 @@ class TagsAnswer(Answer):
     tags: list[str]
 
 
+class CancelQuery(Model):
+    """Why a job is canceled."""
+
+    reason: str = Field("", max_length=500, description="Kept with the copy of the job.")
+
+
 class DependsAnswer(StateAnswer):
     """The state of the job, and the jobs it still waits for."""
 
@@ -99,12 +105,15 @@ def change_job(jid: Name, body: JobPatch) -> Any:
 
 
 @routes.delete("/jobs/<jid>", scope="operate", problems=(*_IN_STATE, "has-dependents"))
-def cancel_job(jid: Name) -> None:
-    """Delete a job that is not complete. A worker that runs it loses its lease."""
+def cancel_job(jid: Name, query: CancelQuery) -> None:
+    """Delete a job that is not complete. A worker that runs it loses its lease.
+
+    A copy is kept for a while, and can be restored: `/canceled`.
+    """
     job = find_job(jid)
     if job.state == "complete":
         raise WrongStateError(f"Job {jid} is complete")
-    job.cancel()
+    job.cancel(by=caller().name, reason=query.reason)
 
 
 @routes.post("/jobs/<jid>/requeue", scope="operate", returns=StateAnswer, problems=_IN_STATE)

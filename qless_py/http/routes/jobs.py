@@ -13,6 +13,7 @@ from qless_py.http import searches, shapes, tree
 from qless_py.http.context import api, client, find_job, may_see
 from qless_py.http.fields import Answer, Model, Name
 from qless_py.http.listing import PageQuery, by_cursor, page
+from qless_py.http.problems import Problem
 from qless_py.http.route import Reply, Routes
 
 _ENDED: Final = frozenset({"complete", "failed"})
@@ -161,7 +162,12 @@ def explain_job(jid: Name) -> Any:
     return shapes.value(serialize.explanation(client().explain(jid)))
 
 
-@routes.get("/jobs/<jid>/result", scope="read", returns=ResultAnswer, problems=("job-not-found",))
+@routes.get(
+    "/jobs/<jid>/result",
+    scope="read",
+    returns=ResultAnswer,
+    problems=("job-not-found", "job-canceled"),
+)
 def get_job_result(jid: Name, query: ResultQuery) -> Any:
     """Read the result of a job, or wait for it.
 
@@ -174,7 +180,10 @@ def get_job_result(jid: Name, query: ResultQuery) -> Any:
                 return _result(jid, "complete", job.wait(wait))
             except ResultNotKeptError:
                 return _result(jid, "complete", None)
-            except (JobFailedError, JobCanceledError, WaitTimeoutError):
+            except JobCanceledError as error:
+                more = {"by": error.by, "reason": error.reason}
+                raise Problem("job-canceled", str(error), **more) from error
+            except (JobFailedError, WaitTimeoutError):
                 job = find_job(jid)
     shape = serialize.job(job)
     return _result(jid, job.state, shape["result"], shape["failure"])

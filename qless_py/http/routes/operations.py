@@ -8,8 +8,9 @@ from flask import request, url_for
 from pydantic import Field
 
 from qless_py.client import bulk_preview, serialize
-from qless_py.client.bulk import Operation, apply, store_action
+from qless_py.client.bulk import apply, store_action
 from qless_py.client.job import Job
+from qless_py.client.operations import Operation
 from qless_py.errors import JobNotFoundError
 from qless_py.http import searches
 from qless_py.http.context import caller, client, may_see
@@ -37,18 +38,23 @@ class BulkBody(Model):
     tags: list[Name] | None = Field(
         None, min_length=1, max_length=100, description="The tags to add or remove."
     )
+    reason: str = Field("", max_length=500, description="Why the jobs are canceled.")
     dry_run: bool = Field(False, description="Only say what would be done.")  # noqa: FBT003
 
 
 class PreviewAnswer(Answer):
     """How many jobs would be changed, and how many refused for which reason.
 
-    `complete` is false if there were too many jobs to look at all of them.
+    `states` and `queues` count the jobs that would be changed, and `samples` are the jids of the
+    first few. `complete` is false if there were too many jobs to look at all of them.
     """
 
     changed: int
     refused: dict[str, int]
     complete: bool
+    states: dict[str, int]
+    queues: dict[str, int]
+    samples: list[str]
 
 
 class OutcomeAnswer(Answer):
@@ -63,6 +69,7 @@ class OperationAnswer(Answer):
     """The progress of an operation, a job that any worker runs.
 
     `done` jobs were changed and `refused` were not, the first of them with reasons in `errors`.
+    `percent` is null if the jobs were not counted at its start.
     """
 
     jid: str
@@ -72,6 +79,7 @@ class OperationAnswer(Answer):
     done: int
     refused: int
     scanned: int
+    percent: int | None
     errors: list[str]
     aborted: bool
     over: bool
@@ -107,7 +115,7 @@ def start_operation(body: BulkBody) -> Any:
     params = body.model_dump(include={"queue", "priority", "tags"}, exclude_none=True)
     if body.queue is not None:
         caller().require_queue(body.queue)
-    action = store_action(body.action, **params)
+    action = store_action(body.action, by=caller().name, reason=body.reason, **params)
     if body.jids is not None:
         own, foreign = _own(list(dict.fromkeys(body.jids)))
         if body.dry_run:
@@ -119,7 +127,8 @@ def start_operation(body: BulkBody) -> Any:
     search = searches.within_queues(body.q or "")
     if body.dry_run:
         return _preview(bulk_preview.of_search(client(), action, search))
-    return started(client().operations.start(body.action, search, by=caller().name, **params))
+    start = client().operations.start
+    return started(start(body.action, search, by=caller().name, reason=body.reason, **params))
 
 
 def _own(jids: list[str]) -> tuple[list[str], list[str]]:
@@ -132,7 +141,14 @@ def _own(jids: list[str]) -> tuple[list[str], list[str]]:
 
 
 def _preview(found: bulk_preview.Preview) -> Reply:
-    shape = {"changed": found.changed, "refused": dict(found.refused), "complete": found.is_all}
+    shape = {
+        "changed": found.changed,
+        "refused": dict(found.refused),
+        "complete": found.is_all,
+        "states": dict(found.states),
+        "queues": dict(found.queues),
+        "samples": [job.jid for job in found.samples],
+    }
     return Reply(shape, 200)
 
 
@@ -171,6 +187,22 @@ def abort_operation(jid: Name) -> Any:
     """End an operation after its present slice; what it has done stays."""
     _find(jid)
     return serialize.operation(client().operations.abort(jid))
+
+
+@routes.post(
+    "/operations/<jid>/undo",
+    scope="operate",
+    returns={202: OperationAnswer},
+    problems=(*_FOUND, "wrong-state", "store-full"),
+)
+def undo_operation(jid: Name) -> Any:
+    """Undo an operation that is over: the workers change back what nobody has changed since.
+
+    Canceled jobs are restored, jobs are moved back, and get back their tags and priorities. Only
+    what was changed within the last day can be undone.
+    """
+    _find(jid)
+    return started(client().operations.undo(jid, by=caller().name))
 
 
 def _find(jid: str) -> Operation:
