@@ -195,9 +195,6 @@ def batch(status: BatchStatus) -> dict[str, Any]:
     }
 
 
-def _data(one: Job | RecurringJob) -> dict[str, Any]:
-    if one.is_cut():
-        return {"data": None, "data_error": f"{size(one.data_size)} of data"}
 def canceled_summary(one: CanceledJob) -> dict[str, Any]:
     """Return a canceled job as a JSON object, without its data."""
     return {
@@ -235,6 +232,8 @@ def canceled(one: CanceledJob) -> dict[str, Any]:
 
 
 def _data(one: Job | RecurringJob | CanceledJob) -> dict[str, Any]:
+    if one.is_cut():
+        return {"data": None, "data_error": f"{size(one.data_size)} of data"}
     try:
         return {"data": shallow(one.data)}
     except UndecodableDataError as error:
