@@ -99,9 +99,8 @@ def check_form_token(request: Request, secret: bytes, hint: str = "") -> None:
     given = request.headers.get(HEADER) or request.form.get(FIELD, "")
     cookie = request.cookies.get(COOKIE, "")
     if not cookie or not hmac.compare_digest(given.encode(), form_token(cookie, secret).encode()):
-        raise RequestRejected(
-            403, "bad-form-token", f"form expired: reload the page and try again. {hint}".strip()
-        )
+        message = f"form expired, so nothing was changed: check it and send it again. {hint}"
+        raise RequestRejected(403, "bad-form-token", message.strip())
 
 
 def form_token(cookie: str, secret: bytes) -> str:

@@ -17,7 +17,7 @@ from qless_py.auth.identity import Role
 from qless_py.dashboard import flash
 from qless_py.dashboard.audit import audit, audit_refusal
 from qless_py.dashboard.context import access, link
-from qless_py.errors import QlessError
+from qless_py.errors import QlessError, StoreFullError
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
@@ -99,10 +99,20 @@ def perform(
     return redirect(target, 303)
 
 
+def words(error: QlessError) -> str:
+    """Return the message of an error, and for a full store what to do."""
+    if isinstance(error, StoreFullError):
+        return (
+            "The store is full, so nothing was changed. New jobs are refused; existing ones still "
+            "run and end. Free memory or raise maxmemory, then try again."
+        )
+    return str(error)
+
+
 def refuse(action: str, error: QlessError) -> Response:
     """Refuse an action before it asks for confirmation; the page it came from shows the error."""
     audit_refusal(action, error)
-    flash.add(str(error), "refused")
+    flash.add(words(error), "refused")
     return redirect(return_url(), 303)
 
 

@@ -22,7 +22,6 @@ from qless_py.client.client import Client
 from qless_py.dashboard import context, pages
 from qless_py.dashboard.config import DashboardConfig
 from qless_py.dashboard.errors import error_response, qless_error_response
-from qless_py.dashboard.form_secret import HINT
 from qless_py.dashboard.template_helpers import add_helpers
 from qless_py.errors import QlessError
 from qless_py.http.api import add_api
@@ -102,8 +101,7 @@ def _add_guards(blueprint: Blueprint, dashboard: context.Dashboard) -> None:
             g.qless_py_access = found
             guard.check_origin(request, config.trusted_origins)
             guard.check_writable(request, is_read_only=config.read_only)
-            hint = HINT if not config.secret and request.environ.get("wsgi.multiprocess") else ""
-            guard.check_form_token(request, dashboard.secret, hint)
+            _check_form(dashboard)
         except guard.RequestRejected as error:
             return error_response(error.status, error.code, error.message)
         return None
@@ -116,6 +114,13 @@ def _add_guards(blueprint: Blueprint, dashboard: context.Dashboard) -> None:
             if cookie is not None:
                 guard.set_cookie(response, request, cookie, request.script_root or "/")
         return response
+
+
+def _check_form(dashboard: context.Dashboard) -> None:
+    secret = dashboard.secret
+    is_one_of_several = bool(request.environ.get("wsgi.multiprocess"))
+    hint = dashboard.secret_hint(is_one_of_several=is_one_of_several)
+    guard.check_form_token(request, secret, hint)
 
 
 def _authenticate(config: DashboardConfig, *, is_blocked: bool) -> Access | None:

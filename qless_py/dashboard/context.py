@@ -81,6 +81,10 @@ class Dashboard:
         """What signs form tokens and messages; the same in all processes of this dashboard."""
         return self._secret.get()
 
+    def secret_hint(self, *, is_one_of_several: bool) -> str:
+        """Return which setting makes all processes accept each other's forms, if one is missing."""
+        return self._secret.hint(is_one_of_several=is_one_of_several)
+
 
 def dashboard() -> Dashboard:
     """Return the dashboard that serves this request."""

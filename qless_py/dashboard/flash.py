@@ -44,6 +44,11 @@ def _store(response: Response) -> Response:
     return response
 
 
+def is_pending() -> bool:
+    """Return whether the last action left messages for the next page."""
+    return COOKIE in request.cookies
+
+
 def pop() -> list[tuple[str, str]]:
     """Return the messages of the last action as (kind, text), and delete them."""
     value = request.cookies.get(COOKIE)

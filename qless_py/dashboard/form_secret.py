@@ -40,6 +40,17 @@ class FormSecret:
         self._lock = threading.Lock()
         self._secret = None if configured is None else configured.encode()
         self._expires_at = math.inf if configured is not None else 0.0
+        self._is_random = False
+
+    def hint(self, *, is_one_of_several: bool) -> str:
+        """Return what to configure if processes may have different secrets, else "".
+
+        That is so if the secret is random; if it is derived, processes may still know the store by
+        different passwords.
+        """
+        if self._is_random:
+            return HINT
+        return HINT if is_one_of_several and self._expires_at != math.inf else ""
 
     def get(self) -> bytes:
         """Return the secret; raises the error of a store that does not respond."""
@@ -54,7 +65,7 @@ class FormSecret:
         if identity:
             key = f"{identity}\n{self._client.namespace}\n{self._password()}".encode()
             return hmac.new(key, _PURPOSE, hashlib.sha256).digest()
-        self._expires_at = math.inf
+        self._expires_at, self._is_random = math.inf, True
         logger.warning(
             "no identity of the store to derive a secret from, so it is random. %s", HINT
         )

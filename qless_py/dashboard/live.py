@@ -23,8 +23,9 @@ from qless_py.overview.tiles import Point, point
 
 # Seconds. Some servers never notice that a viewer has left: then the stream ends after this time.
 _MAX_STREAM_AGE: Final = 300.0
-# Seconds between writes at most: a server notices that a viewer has left only when it writes.
-_KEEPALIVE: Final = 2.0
+# Seconds between writes at most. A page whose numbers are not confirmed for three seconds shows
+# their age, and a server notices that a viewer has left only when it writes.
+_KEEPALIVE: Final = 1.0
 _MAX_AGE: Final = 2.0  # Seconds: while the store is read, viewers get no older snapshot.
 _SHORT_WAIT: Final = 0.25  # Seconds that a viewer waits for numbers newer than the previous ones.
 _MIN_INTERVAL: Final = 0.25  # Seconds between two messages: nobody reads more than a few a second.
@@ -114,6 +115,11 @@ class SnapshotCache:
         except StoreTimeoutError:
             return previous
 
+    def last(self) -> tuple[Snapshot, float] | None:
+        """Return the last snapshot, however old, and its age in seconds; None without any."""
+        with self._lock:
+            return None if self._last is None else (self._last, time.monotonic() - self._read_at)
+
     def recent(self) -> Snapshot | None:
         """Return the last snapshot without reading, None if there is none of the last seconds."""
         with self._lock:
@@ -191,13 +197,13 @@ class _Stream:
                     text = json.dumps(_changes(sent, current), separators=(",", ":"))
                     sent, written_at = current, time.monotonic()
                     yield f"id: {at:.3f}\nevent: snapshot\ndata: {text}\n\n".encode()
+                elif time.monotonic() - written_at >= _KEEPALIVE:
+                    written_at = time.monotonic()
+                    yield b"event: unchanged\ndata: {}\n\n"
             except (RedisError, QlessError) as error:
                 sent, written_at = {}, time.monotonic()
                 line = json.dumps({"detail": " ".join(str(error).split())})
                 yield f"event: away\ndata: {line}\n\n".encode()
-            if time.monotonic() - written_at > _KEEPALIVE:
-                written_at = time.monotonic()
-                yield b": keep-alive\n\n"
             self._streams.wait_event.wait(self._streams.interval)
         self.close()
 

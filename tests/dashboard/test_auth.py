@@ -94,7 +94,7 @@ def test_a_change_needs_a_form_token(visitor: Visitor) -> None:
     wrong = visitor.flask.post("/queues/mail/pause", data={"form_token": "0" * 64}, headers=same)
 
     assert (missing, wrong.status_code) == (403, 403)
-    assert "reload the page and try again" in wrong.text
+    assert "form expired, so nothing was changed" in wrong.text
 
 
 def test_the_form_token_of_another_browser_is_rejected(client: Client) -> None:

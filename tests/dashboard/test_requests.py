@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Callable
 from typing import Any
@@ -64,10 +65,12 @@ def test_without_an_identity_of_the_store_the_message_names_the_setting(
 ) -> None:
     monkeypatch.setattr(client.redis, "info", lambda _: {})
 
-    answer = _submit(_process(client), _process(client), **MULTI)
+    # Also if each process has threads, and knows nothing of the others.
+    for environ in (MULTI, {}):
+        answer = _submit(_process(client), _process(client), **environ)
 
-    assert answer.status_code == 403
-    assert "QLESS_PY_WEB_SECRET" in answer.text
+        assert answer.status_code == 403
+        assert "QLESS_PY_WEB_SECRET" in answer.text
     assert "QLESS_PY_WEB_SECRET" in caplog.text
 
 
@@ -91,13 +94,98 @@ def test_a_header_that_is_no_url_is_rejected(visitor: Visitor, header: str, stat
 
 
 @pytest.mark.parametrize(
-    "path", ["/queues/nobody", "/queues/nobody?tab=waiting", "/workers/nobody"]
+    ("path", "message"),
+    [
+        ("/queues/nobody", "nobody does not exist"),
+        ("/queues/nobody?tab=waiting", "nobody does not exist"),
+        ("/workers/nobody", "nobody does not exist"),
+        ("/jobs/nobody", "nobody does not exist"),
+        ("/tags/nobody", "no job has the tag nobody"),
+        ("/failures/group?group=nobody", "No failed jobs in this group."),
+    ],
 )
-def test_unknown_queues_and_workers_are_not_found(visitor: Visitor, path: str) -> None:
+def test_unknown_names_are_not_found(visitor: Visitor, path: str, message: str) -> None:
     answer = visitor.get(path)
 
     assert answer.status_code == 404
-    assert "nobody does not exist" in answer.text
+    assert message in answer.text
+
+
+def test_an_action_that_empties_a_page_leads_to_the_list(client: Client, visitor: Visitor) -> None:
+    client.queues["mail"].put("K", jid="j", tags=["eu"])
+    client.queues["mail"].pop(1)[0].fail("K:Error", "no")
+
+    for page, action, value, there in (
+        ("/tags/eu", "untag", "eu", "/tags"),
+        ("/failures/group?group=K:Error", "retry", "", "/failures"),
+    ):
+        answer = visitor.post("/jobs/chosen", action=action, value=value, jid="j", back=page)
+        assert answer.headers["Location"] == page
+        shown = visitor.get(page, follow_redirects=True)
+        assert (shown.status_code, shown.request.path) == (200, there)
+        assert "1 of 1 job" in shown.text
+
+
+def _sent_again(page: str) -> dict[str, str]:
+    """Return the fields of the form that an error page offers to send again."""
+    form = page[page.index("What you sent") :]
+    fields = re.findall(r'<input[^>]* name="(\w+)" value="([^"]*)"', form)
+    areas = re.findall(r'<textarea[^>]* name="(\w+)">\n(.*?)</textarea>', form, re.DOTALL)
+    return {name: html.unescape(value) for name, value in [*fields, *areas]}
+
+
+def test_an_expired_form_keeps_what_was_typed(client: Client, visitor: Visitor) -> None:
+    typed = {"queue": "mail", "klass": "app.Send", "data": '{"to":\n "<ann>"}', "tags": "a b"}
+    visitor.get("/put")
+
+    answer = visitor.flask.post(
+        "/put", data={**typed, "form_token": "old", "back": "/queues"},
+        headers={"Sec-Fetch-Site": "same-origin"},
+    )  # fmt: skip
+    fields = _sent_again(answer.text)
+    again = visitor.flask.post("/put", data=fields, headers={"Sec-Fetch-Site": "same-origin"})
+
+    assert answer.status_code == 403
+    assert "<h1>403: form expired</h1>" in answer.text
+    assert "nothing was changed" in answer.text
+    assert {name: fields[name] for name in typed} == typed
+    assert fields["back"] == "/queues"
+    assert again.status_code == 303
+    (jid,) = client.queues["mail"].jobs.waiting()
+    job = client.jobs[jid]
+    assert job is not None
+    assert (job.data, job.tags) == ({"to": "<ann>"}, ["a", "b"])
+
+
+def test_a_form_of_another_site_is_not_offered_again(visitor: Visitor) -> None:
+    answer = visitor.flask.post(
+        "/put", data={"queue": "mail"}, headers={"Sec-Fetch-Site": "cross-site"}
+    )
+
+    assert answer.status_code == 403
+    assert "What you sent" not in answer.text
+
+
+def test_a_full_store_is_named_and_keeps_what_was_typed(client: Client, visitor: Visitor) -> None:
+    client.queues["mail"].put("K", jid="j")
+    client.queues["mail"].recur("K", {}, interval=60, jid="every")
+    visitor.get("/put")
+    client.redis.config_set("maxmemory-policy", "noeviction")
+    client.redis.config_set("maxmemory", 1)
+    try:
+        put = visitor.post("/put", queue="mail", klass="app.Send", data='{"n": 1}')
+        refused = visitor.followed(visitor.post("/recurring/every/run"))
+        page = visitor.get("/queues/mail?tab=waiting")
+    finally:
+        client.redis.config_set("maxmemory", 0)
+
+    assert put.status_code == 503
+    assert "<h1>503: store full</h1>" in put.text
+    assert "Free memory or raise maxmemory" in put.text
+    assert _sent_again(put.text)["data"] == '{"n": 1}'
+    assert "The store is full, so nothing was changed." in refused
+    assert page.status_code == 200
+    assert "data-unavailable" not in put.text
 
 
 @pytest.mark.parametrize("state", ["waiting", "paused", "recurring", "empty"])

@@ -1,9 +1,10 @@
-"""A store that does not respond: pages show an error, never old numbers."""
+"""A store that does not respond: pages show an error, and old numbers only with their age."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import threading
 from collections.abc import Iterator
@@ -48,6 +49,10 @@ def test_a_stopped_store_is_not_shown_as_fresh_data(monkeypatch: pytest.MonkeyPa
                 one.start()
             for one in viewers:
                 one.join()
+            page = browser.get("/")
 
         assert answers == [503] * 4
+        assert "store unavailable" in page.text
+        assert re.search(r"Last known numbers, [\d.]+ (ms|s) old", page.text)
+        assert '<dt>Waiting</dt><dd><span class="tile-value">1</span>' in page.text
         eventually(lambda: browser.get("/snapshot").status_code == 200)

@@ -1,11 +1,11 @@
 // Live numbers: from a stream of snapshots, by polling if there is none; both can be paused.
 
-import { body } from "./dom.js";
+import { body, say } from "./dom.js";
 import { choose } from "./preferences.js";
 import { isRefreshing, refresh } from "./regions.js";
 
 const POLL_MS = 5000;
-const live = { isOn: body.dataset.liveUpdates !== "off", stream: null, timer: 0, refreshTimer: null, refreshedAt: 0, isFirst: true, isLazy: false, wasUnavailable: false };
+const live = { isOn: body.dataset.liveUpdates !== "off", stream: null, timer: 0, refreshTimer: null, refreshedAt: 0, isFirst: true, isLazy: false, wasUnavailable: false, freshAt: performance.now(), patience: 0 };
 const liveButton = document.querySelector("[data-live-button]");
 
 // The least time between two updates of the regions of a page.
@@ -48,8 +48,11 @@ function connect() {
   watch();
   const stream = new EventSource(body.dataset.live);
   live.stream = stream;
+  live.patience = 0;
+  stream.addEventListener("unchanged", confirmNumbers);
   stream.addEventListener("snapshot", (event) => {
     showState("Live");
+    confirmNumbers();
     applySnapshot(JSON.parse(event.data));
   });
   stream.addEventListener("away", () => {
@@ -78,11 +81,37 @@ async function poll() {
     const answer = await fetch(pollUrl(), { headers: { Accept: "application/json" } });
     if (!answer.ok) throw new Error(answer.statusText);
     showState("Polling");
+    live.patience = POLL_MS;
+    confirmNumbers();
     applySnapshot(await answer.json());
   } catch {
     showState("Disconnected");
   }
   live.timer = setTimeout(poll, POLL_MS);
+}
+
+// Numbers that were not confirmed for some seconds are shown as old, at the bottom of the window,
+// where nothing moves. Who has paused updates knows.
+const staleNote = document.createElement("p");
+staleNote.className = "stale";
+staleNote.hidden = true;
+body.append(staleNote);
+
+function confirmNumbers() {
+  live.freshAt = performance.now();
+  showAge();
+}
+
+function showAge() {
+  const age = performance.now() - live.freshAt;
+  const isStale = age > 1000 * Number(body.dataset.staleAfter) + live.patience;
+  const isShown = isStale && live.isOn && !document.querySelector("[data-unavailable]");
+  if (isShown) {
+    const who = liveButton.dataset.liveState === "Store unavailable" ? "store" : "dashboard";
+    staleNote.textContent = `Numbers are ${Math.round(age / 1000)} s old: the ${who} does not respond.`;
+    if (staleNote.hidden) say(staleNote.textContent);
+  }
+  staleNote.hidden = !isShown;
 }
 
 const numbers = new Intl.NumberFormat("en");
@@ -159,4 +188,5 @@ if (liveButton) {
   document.addEventListener("visibilitychange", connect);
   addEventListener("pagehide", disconnect);
   addEventListener("pageshow", connect);
+  setInterval(showAge, 1000);
 }

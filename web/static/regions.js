@@ -22,6 +22,16 @@ function isIdle() {
 const sources = new Map();
 for (const region of document.querySelectorAll("[data-region]")) sources.set(region, region.innerHTML);
 
+// What this page shows was removed. It stays as it is, since someone may still read it.
+function showGone() {
+  if (document.querySelector(".gone")) return;
+  const note = document.createElement("p");
+  note.className = "stale gone";
+  note.setAttribute("role", "status");
+  note.append("What this page shows no longer exists. ", button("Reload", () => location.reload()));
+  body.append(note);
+}
+
 let isFetching = false;
 
 export function isRefreshing() {
@@ -37,6 +47,7 @@ export async function refresh() {
     const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
     const text = await answer.text();
     // Closing a dialog returns focus to where it was, which must still exist.
+    if (answer.status === 404) showGone();
     if (answer.ok && !document.querySelector("dialog[open]")) replaceRegions(regions, text);
   } finally {
     isFetching = false;

@@ -11,7 +11,7 @@ from qless_py import protocol
 from qless_py.auth.identity import Role
 from qless_py.client.humanize import plural
 from qless_py.client.search import quote
-from qless_py.dashboard import commands
+from qless_py.dashboard import commands, flash
 from qless_py.dashboard.actions import Confirmation, perform, refuse, requires
 from qless_py.dashboard.context import client, link
 from qless_py.dashboard.forms import text_field
@@ -29,18 +29,22 @@ def failures() -> str:
     )  # fmt: skip
 
 
-def failure() -> str | Response:
+def failure() -> str | tuple[str, int] | Response:
     group = request.args.get("group", "")
     if not group:
         return redirect(link("failures"))
     offset, size = page_offset(), page_size()
     found = client().jobs.failed(group, offset, size)
-    return render_template(
+    if not found["total"] and flash.is_pending():
+        # The last action has emptied the group.
+        return redirect(link("failures"))
+    page = render_template(
         "qless_py/failure.html", group=group, jobs=found["jobs"], total=found["total"],
         offset=offset, size=size, search=f"state:failed group:{quote(group)}",
         commands=commands.of_page("failure", group),
         queues=sorted({job.queue_name for job in found["jobs"]}),
     )  # fmt: skip
+    return page if found["total"] else (page, 404)
 
 
 @requires(Role.OPERATOR)

@@ -9,10 +9,11 @@ from flask import jsonify, redirect, render_template, request
 from werkzeug.wrappers import Response
 
 from qless_py import protocol
+from qless_py.auth.guard import RequestRejected
 from qless_py.auth.identity import Role
 from qless_py.client.job import Job
 from qless_py.client.search import STATES, SearchError
-from qless_py.dashboard import commands, context
+from qless_py.dashboard import commands, context, flash
 from qless_py.dashboard.actions import perform, requires
 from qless_py.dashboard.context import client, find_jobs, link, redactor
 from qless_py.dashboard.errors import wants_json
@@ -104,9 +105,14 @@ def tags() -> str:
     )  # fmt: skip
 
 
-def tag(name: str) -> str:
+def tag(name: str) -> str | Response:
     offset, size = page_offset(), page_size()
     found = client().jobs.tagged(name, offset, size)
+    if not found["total"]:
+        if flash.is_pending():
+            # The last action has removed the tag from its last job.
+            return redirect(link("tags"))
+        raise RequestRejected(404, "tag-not-found", f"no job has the tag {name}")
     return render_template(
         "qless_py/job_list.html", title=f"Tagged {name}", jobs=find_jobs(found["jobs"]),
         offset=offset, size=size, total=found["total"], commands=commands.of_page("tag", name),

@@ -12,7 +12,7 @@ from qless_py.dashboard import commands, flash, forms
 from qless_py.dashboard.actions import requires
 from qless_py.dashboard.audit import audit
 from qless_py.dashboard.context import client, find_job, link, queue_names
-from qless_py.errors import QlessError
+from qless_py.errors import QlessError, StoreError
 
 _FORM: Final = forms.Form(
     {
@@ -62,6 +62,8 @@ def put_job_now() -> tuple[str, int] | Response:
     queue, klass = options.pop("queue"), options.pop("klass")
     try:
         jid = client().queues[queue].put(klass, **options)
+    except StoreError:
+        raise
     except QlessError as error:
         return _page(texts, _FORM.errors_of(str(error))), 422
     audit("put", f"{jid} into {queue}")

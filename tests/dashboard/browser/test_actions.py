@@ -167,10 +167,13 @@ def test_the_stream_reconnects_after_the_dashboard_was_killed(
             page.goto(f"http://127.0.0.1:{port}/")
             expect(page.get_by_role("button", name="Live")).to_be_visible()
         expect(page.get_by_role("button", name="Disconnected")).to_be_visible()
+        old = page.get_by_text(" s old: the dashboard does not respond.").first
+        expect(old).to_be_visible()
         live.queues["mail"].put("app.Send")
         with _command(server, port):
             expect(page.get_by_role("button", name="Live")).to_be_visible()
             expect(page.locator('[data-total="waiting"]')).to_have_text("1")
+            expect(page.locator(".stale")).to_be_hidden()
 
 
 def _address_of_this_machine() -> str:

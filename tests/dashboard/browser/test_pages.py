@@ -209,8 +209,10 @@ def test_rows_stay_under_the_pointer_and_keep_their_words(
         assert abs(after["y"] - before["y"]) < 1
 
 
-def test_a_page_of_a_live_job_follows_it(live: Client, site: Callable[..., Site]) -> None:
-    live.queues["mail"].put("app.Send", {}, jid="j")
+def test_a_page_of_a_live_job_follows_it_and_a_page_says_when_it_is_gone(
+    live: Client, site: Callable[..., Site]
+) -> None:
+    live.queues["mail"].put("app.Send", {}, jid="j", tags=["eu"])
     (job,) = live.queues["mail"].pop(1)
     served = site()
 
@@ -228,6 +230,16 @@ def test_a_page_of_a_live_job_follows_it(live: Client, site: Callable[..., Site]
         expect(page.get_by_role("heading", name="Result", exact=True)).to_be_visible()
         expect(page.get_by_role("button", name="Requeue")).to_be_visible()
         expect(page.get_by_role("button", name="Time out")).to_have_count(0)
+
+        page.goto(f"{served.url}/tags/eu")
+        live.jobs["j"].untag("eu")  # type: ignore[union-attr]
+        live.queues["mail"].put("app.Send")
+        page.clock.fast_forward(6000)
+        gone = page.get_by_text("What this page shows no longer exists.")
+        expect(gone).to_be_visible()
+        gone.get_by_role("button", name="Reload").click()
+        expect(page.get_by_text("no job has the tag eu")).to_be_visible()
+    served.complaints = [one for one in served.complaints if "404" not in one]
 
 
 # The number of lines of each name in a table: one, since names keep their words.
