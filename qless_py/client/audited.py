@@ -20,7 +20,7 @@ _REDACTOR: Final = Redactor(DEFAULT_PATTERN)
 # What users give to jobs and what proves who somebody is: never recorded, only that it was given.
 _LEFT_OUT: Final = frozenset(
     {"data", "result", "body", "json_body", "form", "header", "headers", "context", "secret",
-     "keys", "jobs"}
+     "keys", "jobs", "digest", "data_digest"}
 )  # fmt: skip
 _LINKS: Final = frozenset({"url", "target", "http_url"})
 # Parts of answers that say how many things were changed, the first one present counts.

@@ -5,8 +5,10 @@ Words in capitals are placeholders.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
+from urllib.parse import quote
 
 from qless_py.client.job import Job
 from qless_py.dashboard.context import client
@@ -94,10 +96,12 @@ def of_job(job: Job) -> Commands:
     return [
         command("job", "show", jid),
         command("job", "explain", jid),
+        command("job", "attempts", jid),
         command("job", "log", jid),
         *([command("job", "retry", jid)] if job.state in {"failed", "scheduled"} else []),
         command("job", "requeue", jid),
         command("job", "move", jid, "--to", "QUEUE"),
+        command("job", "edit", jid, "--data", "{}", "--priority", f"{job.priority:g}"),
         command("job", "priority", jid, "--to", f"{job.priority:g}"),
         command("job", "tag", jid, "--add", "TAG"),
         command("job", "untag", jid, "--remove", tags[0]),
@@ -109,6 +113,41 @@ def of_job(job: Job) -> Commands:
         *([command("job", "finish", jid, "--result", "null")] if not is_complete else []),
         *([command("job", "cancel", jid)] if not is_complete else []),
     ]
+
+
+def of_edit(jid: str, texts: Mapping[str, str]) -> list[str]:
+    """Return the command that changes a job to the values of a form."""
+    words = ["job", "edit", jid, "--priority", texts["priority"] or "0"]
+    if texts["data"]:
+        words += ["--data", texts["data"]]
+    for tag in texts["tags"].replace(",", " ").split():
+        words += ["--tag", tag]
+    return command(*words)
+
+
+def to_put(job: Job, data: str) -> list[str]:
+    """Return the command that puts a job like this one again, with its data as text."""
+    words = ["put", job.last_queue or "QUEUE", job.klass_name, data]
+    if job.priority:
+        words += ["--priority", f"{job.priority:g}"]
+    if job.attempts is not None:
+        words += ["--attempts", str(job.attempts)]
+    words += ["--retries", str(job.original_retries)]
+    for option, values in (("--tag", job.tags), ("--throttle", job.throttles)):
+        for value in values:
+            words += [option, value]
+    return command(*words, *(["--user", job.user] if job.user else []))
+
+
+def to_put_by_http(job: Job, data: str) -> list[str]:
+    """Return the request to the HTTP API that puts a job like this one again, for curl."""
+    body: dict[str, Any] = {"klass": job.klass_name}
+    body |= {"priority": job.priority} if job.priority else {}
+    body |= {"tags": job.tags} if job.tags else {}
+    # The data is text already, with its numbers as they are stored.
+    text = f'{json.dumps(body, ensure_ascii=False)[:-1]}, "data": {data}}}'
+    queue = quote(job.last_queue or "QUEUE", safe="")
+    return ["curl", "--json", text, f"http://127.0.0.1:5697/api/v1/queues/{queue}/jobs"]
 
 
 def of_queue(name: str, *, is_paused: bool) -> Commands:

@@ -109,6 +109,26 @@ def editable_data(job: Any) -> tuple[str, str]:
     if len(job.raw) > _MAX_DATA:
         return "", "Data left out: it is too long for a form."
     try:
-        return json.dumps(job.data, indent=2, ensure_ascii=False), ""
+        value = job.data
+        text = json.dumps(value, indent=2, ensure_ascii=False)
     except (TypeError, RecursionError, UndecodableDataError) as error:
         return "", f"Data left out: it is not JSON ({error})."
+    if job.codec_name == "json" and not keeps_numbers(stored := job.raw.decode()):
+        return stored, ""
+    return text, ""
+
+
+def keeps_numbers(text: str) -> bool:
+    """Return whether numbers of a JSON text stay as they are when Python reads and writes them.
+
+    1.50, 1e400 and decimals of more digits than a float holds do not.
+    """
+    is_kept = True
+
+    def parse_float(number: str) -> float:
+        nonlocal is_kept
+        is_kept = is_kept and repr(float(number)) == number
+        return 0.0
+
+    json.loads(text, parse_float=parse_float)
+    return is_kept

@@ -86,8 +86,8 @@ def draw(nodes: Sequence[Node], edges: Iterable[Edge], label: str, *, zoom: floa
 def _shapes(nodes: Sequence[Node]) -> Markup:
     """Define the box of each state once; a node of a large graph then takes few bytes."""
     box = Markup(
-        '<g id="graph-{}"><rect width="{}" height="{}" rx="6"/><path transform="translate(8,14)" '
-        'd="{}"/></g>'
+        '<g id="graph-{}"><rect class="node-box" width="{}" height="{}" rx="6"/>'
+        '<path class="node-mark" transform="translate(8,14)" d="{}"/></g>'
     )
     used = dict.fromkeys(_mark(node) for node in nodes)
     boxes = (box.format(mark, NODE_WIDTH, NODE_HEIGHT, MARKS[mark]) for mark in used)

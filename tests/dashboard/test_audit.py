@@ -28,6 +28,7 @@ CHANGES: dict[str, tuple[str, dict[str, Any], str, str]] = {
     "cancel_job": ("/jobs/waits/cancel", {}, "job cancel", "waits"),
     "change_job": ("/jobs/waits/move", {"queue": "other"}, "job move", "waits"),
     "untrack_expired": ("/jobs/waits/untrack-gone", {}, "job untrack", "waits"),
+    "edit_job_now": ("/jobs/waits/edit", {"priority": "4"}, "job edit", "waits"),
     "put_job_now": ("/put", {"queue": "mail", "klass": "K"}, "job put", ""),
     "pause_queue": ("/queues/mail/pause", {"reason": "deploy"}, "queue pause", "mail"),
     "unpause_queue": ("/queues/mail/unpause", {}, "queue unpause", "mail"),

@@ -27,6 +27,7 @@ EQUIVALENTS: Final[Mapping[str, Sequence[str]]] = {
     "/config set": ("config", "set", "OPTION", "VALUE"),
     "/config unset": ("config", "unset", "OPTION"),
     "/failures/retry": ("failed", "retry", "GROUP", "--to", "QUEUE", "--yes"),
+    "/jobs/<jid>/edit": ("job", "edit", "JID", "--data", "{}", "--priority", "1", "--tag", "TAG"),
     "/jobs/<jid>/cancel": ("job", "cancel", "JID"),
     "/jobs/<jid>/untrack-gone": ("job", "untrack", "JID"),
     "/jobs/<jid>/<what> move": ("job", "move", "JID", "--to", "QUEUE"),

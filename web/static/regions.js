@@ -2,19 +2,22 @@
 
 import { body, button, enhance, say } from "./dom.js";
 
+// Parts that a user has opened; `data-open` marks those that come open from the server.
+const OPENED = "details[open]:not([data-open])";
+
 function isBusy(region) {
   const selection = getSelection();
   return (
     region.contains(document.activeElement) ||
     region.matches(":hover") ||
-    region.querySelector("details[open], input:checked") !== null ||
+    region.querySelector(`${OPENED}, details[data-open]:not([open]), input:checked`) !== null ||
     [...region.querySelectorAll("input:not([type=hidden], [type=checkbox]), textarea")].some((field) => field.value !== field.defaultValue) ||
     (selection && !selection.isCollapsed && region.contains(selection.anchorNode))
   );
 }
 
 function isIdle() {
-  const isInUse = document.querySelector("main details[open], main tbody input:checked") !== null;
+  const isInUse = document.querySelector(`main :is(${OPENED}), main tbody input:checked`) !== null;
   return document.activeElement === body && !isInUse && getSelection().isCollapsed;
 }
 
@@ -49,9 +52,24 @@ export async function refresh() {
     // Closing a dialog returns focus to where it was, which must still exist.
     if (answer.status === 404) showGone();
     if (answer.ok && !document.querySelector("dialog[open]")) replaceRegions(regions, text);
+    else if (answer.status === 404) showGone(text);
   } finally {
     isFetching = false;
   }
+}
+
+// What this page shows does not exist any more: say what the dashboard knows of that, once.
+function showGone(text) {
+  const gone = new DOMParser().parseFromString(text, "text/html").querySelector("[data-gone] [role=alert]");
+  const main = document.querySelector("main");
+  if (!gone || main.querySelector("[data-gone]")) return;
+  const note = document.createElement("p");
+  note.className = "note note-refused";
+  note.dataset.gone = "";
+  note.setAttribute("role", "alert");
+  note.append(...gone.childNodes, " This page shows the last that was seen of it.");
+  main.prepend(note);
+  for (const region of document.querySelectorAll("[data-watch]")) region.removeAttribute("data-watch");
 }
 
 // The markup without relative times, whose change is not worth offering an update.

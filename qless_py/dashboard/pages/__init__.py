@@ -10,6 +10,7 @@ from qless_py.dashboard.pages import (
     config,
     failures,
     job,
+    job_edit,
     jobs,
     overview,
     preferences,
@@ -22,8 +23,8 @@ from qless_py.dashboard.pages import (
 )
 
 _MODULES = (
-    overview, queues, jobs, job, put, bulk, failures, workers, recurring, throttles, config,
-    preferences, statistics,
+    overview, queues, jobs, job, job_edit, put, bulk, failures, workers, recurring, throttles,
+    config, preferences, statistics,
 )  # fmt: skip
 
 

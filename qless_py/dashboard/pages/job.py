@@ -10,24 +10,33 @@ from werkzeug.wrappers import Response
 
 from qless_py import protocol
 from qless_py.auth.identity import Role
-from qless_py.client import bulk
-from qless_py.client.humanize import attempts, plural
+from qless_py.client import attempts, bulk, humanize
+from qless_py.client.humanize import plural
 from qless_py.client.job import Job
-from qless_py.dashboard import commands
+from qless_py.dashboard import commands, job_parts
 from qless_py.dashboard.actions import Confirmation, perform, refuse, requires, return_url
-from qless_py.dashboard.context import client, find_job, link, queue_names
+from qless_py.dashboard.context import access, client, find_job, link, queue_names
+from qless_py.dashboard.errors import wants_json
 from qless_py.dashboard.forms import parse_field, parse_json, parse_names, parse_number, text_field
+from qless_py.dashboard.job_parts import EDITABLE
 from qless_py.errors import (
     AlreadyFinishedError,
     BadArgumentError,
     DependencyError,
+    EventStreamOffError,
     JobNotFoundError,
     QlessError,
     UndecodableDataError,
     WrongStateError,
 )
+from qless_py.protocol.events import StoredEvent
 
 _MAX_LISTED: Final = 50
+_MAX_RAW: Final = 4_000  # Bytes of data that are shown as they are stored, too.
+# Where the last event of a job is looked for that is gone: seconds, pages, and events of a page.
+_LOOK_BACK: Final = 300
+_EVENT_PAGES: Final = 3
+_EVENT_PAGE: Final = 1_000
 # The states from which a job is put back to work, with the label and the title of the button.
 _RETRY_LABELS: Final = {
     "failed": ("Retry", "Put the job back into its queue, with all its retries"),
@@ -36,27 +45,87 @@ _RETRY_LABELS: Final = {
 }
 
 
-def job(jid: str) -> str | Response:
+def job(jid: str) -> str | Response | tuple[str, int]:
     found = client().jobs[jid]
     if found is None:
-        raise JobNotFoundError(f"Job {jid} does not exist or has expired")
+        return _gone(jid)
     if not isinstance(found, Job):
         return redirect(link("recurring_job", jid=jid))
     batch = found.batch_name
-    waiting_for = set(found.dependencies)
+    past = attempts.read(found, client().settings.clock())
+    raw = _stored_text(found)
     return render_template(
         "qless_py/job.html",
         job=found,
-        attempts=attempts(found.attempts_failed, found.attempts),
+        tries=humanize.attempts(found.attempts_failed, found.attempts),
+        past=past,
+        shown_attempts=past.attempts[: -_MAX_LISTED - 1 : -1],
+        periods=job_parts.periods(past),
+        family=job_parts.family(found),
+        share=_share(found),
+        raw=raw,
         explanation=client().explain(jid),
         queues=queue_names(),
         commands=commands.of_job(found),
+        again=_again(found, raw),
         batch=None if batch is None else client().run(protocol.batches.read(batch)),
         results=_parent_results(found),
-        done_parents=[one for one in found.parents if one not in waiting_for][:_MAX_LISTED],
         max_listed=_MAX_LISTED,
         retry_labels=_RETRY_LABELS,
+        editable=found.state in EDITABLE,
     )
+
+
+def _stored_text(job: Job) -> str | None:
+    """Return the data as stored, if it is JSON, not too long to show twice, and may be seen."""
+    if not access().shows_data or job.codec_name != "json" or len(job.raw) > _MAX_RAW:
+        return None
+    try:
+        return job.raw.decode()
+    except UnicodeDecodeError:
+        return None
+
+
+def _again(job: Job, raw: str | None) -> list[list[str]]:
+    """Return the commands that put a job like this one, if its data fits into them."""
+    try:
+        parse_json(raw or "")
+    except ValueError:
+        return []
+    return [commands.to_put(job, raw or ""), commands.to_put_by_http(job, raw or "")]
+
+
+def _share(job: Job) -> float | None:
+    try:
+        return job_parts.share(job.progress)
+    except UndecodableDataError:
+        return None
+
+
+def _gone(jid: str) -> tuple[str, int]:
+    """Say what is known of a job that does not exist; its page has status 404."""
+    event = _last_event(jid)
+    if wants_json():
+        raise JobNotFoundError(f"Job {jid} does not exist")
+    page = render_template(
+        "qless_py/job_gone.html", jid=jid, event=event, config=client().config.all
+    )
+    return page, 404
+
+
+def _last_event(jid: str) -> StoredEvent | None:
+    """Return the last event of a job among those of the last minutes, if events are kept."""
+    after, last = f"{int((client().settings.clock() - _LOOK_BACK) * 1000)}-0", None
+    try:
+        for _ in range(_EVENT_PAGES):
+            page = client().events.read(after, limit=_EVENT_PAGE)
+            of_job = (one for one in page.events if isinstance(one, StoredEvent) and one.jid == jid)
+            last, after = next(reversed(list(of_job)), last), page.last
+            if len(page.events) < _EVENT_PAGE:
+                break
+    except EventStreamOffError:
+        return None
+    return last
 
 
 def _parent_results(job: Job) -> dict[str, Any]:

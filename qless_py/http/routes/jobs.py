@@ -6,10 +6,10 @@ from typing import Any, Final, Literal
 
 from pydantic import Field
 
-from qless_py.client import attempts, serialize
+from qless_py.client import attempts, serialize, tree
 from qless_py.client.search import BUDGET
 from qless_py.errors import JobCanceledError, JobFailedError, ResultNotKeptError, WaitTimeoutError
-from qless_py.http import searches, shapes, tree
+from qless_py.http import searches, shapes
 from qless_py.http.context import api, client, find_job, may_see
 from qless_py.http.fields import Answer, Model, Name
 from qless_py.http.listing import PageQuery, by_cursor, page

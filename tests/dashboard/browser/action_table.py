@@ -14,6 +14,7 @@ from qless_py.handlers.resolve import OPERATIONS_QUEUE
 
 GROUP: Final = "app.Send:Timeout"
 WORKER: Final = "host-1-0"
+MORE: Final = "More actions"
 SET_THROTTLE: Final = "form:has(#field-concurrency)"
 
 
@@ -227,13 +228,19 @@ TABLE: Final = (
         "Job j canceled", lambda c: c.jobs["j"] is None, "Cancel job",
     ),
     Action(
+        "/jobs/<jid>/edit", "/jobs/j/edit", put(),
+        press("Save", {"Data (JSON)": '{"n": 2}', "Priority": "3", "Tags": "a b"}), "Job j changed",
+        lambda c: (job(c).data, job(c).priority, job(c).tags) == ({"n": 2}, 3, ["a", "b"]),
+    ),
+    Action(
         "/jobs/<jid>/untrack-gone", "/tracked", _track_and_lose, press("Untrack"),
         "Job j is no longer tracked", lambda c: c.jobs.tracked()["expired"] == [],
     ),
-    _job("move", press("Move", {"Move to": "other"}), "Job j moved to other",
+    _job("move", press("Move", {"Move to": "other"}, opens=MORE), "Job j moved to other",
          lambda c: job(c).queue_name == "other"),
-    _job("priority", press("Set", {"Priority": "7.5"}), "7.5", lambda c: job(c).priority == 7.5),
-    _job("tag", press("Tag", {"Add tags": "eu, new"}), "eu, new",
+    _job("priority", press("Set", {"Priority": "7.5"}, opens=MORE), "7.5",
+         lambda c: job(c).priority == 7.5),
+    _job("tag", press("Tag", {"Add tags": "eu, new"}, opens=MORE), "eu, new",
          lambda c: job(c).tags == ["eu", "new"]),
     _job("untag", press("Remove tag old"), "Tag old removed from j",
          lambda c: job(c).tags == [], put(tags=["old"])),
@@ -241,9 +248,9 @@ TABLE: Final = (
          lambda c: job(c).state == "waiting", then(put(), fail)),
     _job("timeout", press("Time out"), "Job j timed out; it is next in its queue",
          lambda c: job(c).state == "stalled", then(put(), pop)),
-    _job("track", press("Track"), "Job j is tracked", lambda c: job(c).is_tracked),
-    _job("untrack", press("Untrack"), "Job j is no longer tracked", lambda c: not job(c).is_tracked,
-         then(put(), lambda c: job(c).track())),
+    _job("track", press("Track", opens=MORE), "Job j is tracked", lambda c: job(c).is_tracked),
+    _job("untrack", press("Untrack", opens=MORE), "Job j is no longer tracked",
+         lambda c: not job(c).is_tracked, then(put(), lambda c: job(c).track())),
     _job("undepend", press("Remove dependency on parent"),
          "Job j no longer depends on parent",
          lambda c: job(c).state == "waiting", then(put("parent"), put(depends=["parent"]))),
@@ -251,7 +258,8 @@ TABLE: Final = (
          lambda c: job(c).state == "waiting", then(put("p", "q"), put(depends=["p", "q"]))),
     Action(
         "/jobs/<jid>/<what> finish", "/jobs/j", put(),
-        press("Complete…", {"Complete with result": '{"by": "hand"}'}), "Job j completed",
+        press("Complete…", {"Complete with result": '{"by": "hand"}'}, opens=MORE),
+        "Job j completed",
         lambda c: job(c).result == {"by": "hand"}, "Complete job",
     ),
     *_many(),

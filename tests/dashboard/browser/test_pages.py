@@ -242,6 +242,38 @@ def test_a_page_of_a_live_job_follows_it_and_a_page_says_when_it_is_gone(
     served.complaints = [one for one in served.complaints if "404" not in one]
 
 
+def test_a_page_says_what_became_of_a_job_that_is_gone(
+    live: Client, site: Callable[..., Site]
+) -> None:
+    live.config["event-stream"] = 100
+    live.queues["mail"].put("app.Send", {}, jid="j", retries=3)
+    (job,) = live.queues["mail"].pop(1)
+    job.retry(0, "app.Send:Refused", "Refused: mailbox full")
+    served = site()
+
+    with served.page() as page:
+        page.clock.install()
+        page.goto(f"{served.url}/jobs/j")
+        # The newest error comes open, which does not keep its part of the page from updates.
+        error = page.locator("details.attempt pre", has_text="Refused: mailbox full")
+        expect(error).to_be_visible()
+        live.queues["mail"].pop(1, worker="second")
+        page.clock.fast_forward(6000)
+        expect(page.locator("p.attempt", has_text="running on second")).to_be_visible()
+
+        live.cancel("j")
+        page.clock.fast_forward(6000)
+
+        expect(page.get_by_role("alert")).to_contain_text("Job j does not exist: it was canceled")
+        expect(error).to_have_count(1)
+        answer = page.reload()
+        assert answer is not None
+        assert answer.status == 404
+    # The browser itself complains about pages that are not found.
+    assert all("404" in text for text in served.complaints)
+    served.complaints.clear()
+
+
 # The number of lines of each name in a table: one, since names keep their words.
 PARTS = """() => [...document.querySelectorAll("td a, tbody th a, .state")]
   .map((one) => { const range = document.createRange(); range.selectNodeContents(one);
