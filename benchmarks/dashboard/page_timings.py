@@ -72,6 +72,8 @@ def paths(dataset: Dataset) -> list[str]:
         f"/jobs?q=queue:{shared}+nothing", "/jobs?q=tag:nightly", job, "/failures",
         "/failures/group?group=app.mail.Send:Error0", "/jobs?q=state:complete", "/tracked", "/tags",
         "/tags/nightly", "/workers", "/workers/worker-1", "/recurring", "/recurring/every-0",
+        "/statistics", "/statistics?range=14d", "/statistics?by=klass",
+        f"/statistics?queue={first}&range=24h&compare=day",
         "/throttles", "/throttles/closed-0", "/config", "/put", "/operations",
         "/snapshot",
     ]  # fmt: skip

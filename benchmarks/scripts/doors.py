@@ -84,6 +84,11 @@ def _restore_batches(keyspace: Keyspace, count: int) -> Calls:
     ]
 
 
+def _klass_series(keyspace: Keyspace) -> Call[Any]:
+    now = round(keyspace.clock.now * 1000)
+    return stats.klass_series_rows(KLASS, now - 14_400_000, now, "minute")
+
+
 def _parents(_: Keyspace) -> Call[Any]:
     return transfers.parents([dependent(number) for number in range(PAGE)])
 
@@ -99,6 +104,7 @@ CASES: Final = (
     ),
     Case("read/parents", "read/parents of 100", repeated(_parents), large=True),
     Case("read/klasses", "read/klasses", repeated(lambda _: stats.klasses())),
+    Case("read/klass_series", "read/klass_series, 4 hours", repeated(_klass_series)),
     Case("token_create", "token_create", _create_tokens, large=True),
     Case("token_used", "token_used", _of_tokens("token_used"), large=True),
     Case("read/token", "read/token", _of_tokens("read/token"), large=True),

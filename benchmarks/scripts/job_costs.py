@@ -13,7 +13,7 @@ import redis
 from benchmarks.namespace import DATA, KLASS, NAMESPACE, PAGE, Lease, batched, send
 from benchmarks.scripts.timing import NO_OP
 from benchmarks.server import cpu_seconds
-from qless_py.protocol import Call, jobs, puts, queues
+from qless_py.protocol import Call, config, jobs, puts, queues
 from qless_py.store.runner import Runner
 
 BYTES_BUDGET: Final = 640
@@ -94,6 +94,7 @@ def _round(connection: redis.Redis, count: int) -> dict[str, float]:
         "pop one by one": meter.measure(_pop),
         "complete one by one": meter.measure(_complete),
         "put, pop, complete one by one": meter.measure(_put_pop_complete),
+        "the same without statistics by class": meter.measure(_without_klass_stats),
         "put_many of 100": meter.measure(_put_pages),
         "pop of 16": meter.measure(_pop_batches),
         "complete_many of 16": meter.measure(_complete_batches),
@@ -117,6 +118,12 @@ def _put_page_call() -> Call[Any]:
 
 def _pop_call(count: int) -> Call[Any]:
     return queues.pop_records(["mail"], "worker-1", count, "abcdef")
+
+
+def _without_klass_stats(meter: Meter) -> None:
+    meter.runner.run(config.set_option("klass-stats", 0))
+    _put_pop_complete(meter)
+    meter.runner.run(config.unset_option("klass-stats"))
 
 
 def _leases(reply: Any) -> list[Lease]:
