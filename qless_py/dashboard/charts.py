@@ -204,7 +204,7 @@ def _marks(chart: Chart) -> Markup:
             anchor = "end" if x > WIDTH - _MARK_WIDTH else "start"
             drawn += Markup(
                 '<text class="axis mark-name" x="{:.4g}" y="8" text-anchor="{}">{}</text>'
-            ).format(x, anchor, name)
+            ).format(x if anchor == "end" else x + 3, anchor, name)
             free = x
     return drawn
 

@@ -24,6 +24,7 @@ KINDS: Final = {
 SCREENSHOTS: Final = (
     ("overview", "/", "light", (1280, 900)),
     ("queue", "/queues/thumbnails", "light", (1280, 900)),
+    ("metrics", "/statistics?queue=thumbnails&range=1h", "light", (1280, 900)),
     ("job", "/jobs/order-4711-invoice", "light", (1280, 900)),
     ("failures", "/failures/group?group=shop.billing.Invoice:GatewayTimeout", "dark", (1280, 800)),
     ("search", "/jobs?q=state:waiting queue:mail data.country:DE", "dark", (1280, 800)),
@@ -35,6 +36,8 @@ def simulate_an_hour(client: Client, clock: Clock) -> None:
     """Put, run and fail jobs over an hour."""
     dice = random.Random(7)
     for minute in range(60):
+        if minute == 25:  # Shortly before more jobs come.
+            client.deploys.mark("v2.4.0")
         for queue, (klass, seconds) in KINDS.items():
             queue_client = client.queues[queue]
             number = dice.randint(4, 12) + (10 if 30 < minute < 40 else 0)
