@@ -92,7 +92,7 @@ def times(first: float, last: float, zone: tzinfo) -> list[tuple[float, str]]:
     while (instant := at.timestamp()) <= last:
         if instant >= first and (not found or instant > found[-1][0]):
             is_midnight = not at.hour and not at.minute
-            form = "%-d %b" if step >= _DAY or (is_midnight and step > _HOUR) else "%H:%M"
+            form = "%-d %b" if step >= _DAY or is_midnight else "%H:%M"
             found.append((instant, at.strftime(form)))
         at += timedelta(seconds=step)
     return found
