@@ -26,6 +26,7 @@ DEFAULTS = {
     "max-data-size": "1048576",
     "event-stream": "0",
     "klass-stats": "100",
+    "audit-log": "10000",
 }
 DAY = 86_400_000
 
