@@ -29,6 +29,7 @@ MODULES: Final = {
     "drive": "drive",
     "event_stream": "event_stream",
     "jid": "jid",
+    "failures": "failures",
     "job": "job",
     "jobs": "jobs",
     "pipeline": "pipeline",

@@ -54,6 +54,7 @@ local KINDS = {
   token = unreadable.token,
   webhook = unreadable.webhook,
   deploy = unreadable.deploy,
+  seen_group = unreadable.seen_group,
   parent = unreadable.parent,
   entry = unreadable.entry,
   canceled = repair_canceled.copy,

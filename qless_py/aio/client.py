@@ -16,6 +16,7 @@ from qless_py.aio.canceled import AsyncCanceled
 from qless_py.aio.config import AsyncConfig
 from qless_py.aio.deploys import AsyncDeploys
 from qless_py.aio.events import AsyncEvents
+from qless_py.aio.failures import AsyncFailures
 from qless_py.aio.job import AsyncJob
 from qless_py.aio.jobs import AsyncJobs
 from qless_py.aio.pipeline import AsyncPipeline
@@ -109,6 +110,7 @@ class AsyncClient(AsyncClientBase):
         self.users = AsyncUsers(self)
         self.webhooks = AsyncWebhooks(self)
         self.deploys = AsyncDeploys(self)
+        self.failures = AsyncFailures(self)
         self.tokens = AsyncTokens(self)
         self.audit = AsyncAudit(self)
 

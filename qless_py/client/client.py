@@ -19,6 +19,7 @@ from qless_py.client.connection import PATIENCE, choose_connection, resend_polic
 from qless_py.client.deploys import Deploys
 from qless_py.client.events import Events
 from qless_py.client.explain import Explanation
+from qless_py.client.failures import Failures
 from qless_py.client.job import Job
 from qless_py.client.jobs import Jobs
 from qless_py.client.operations import Operations
@@ -107,6 +108,7 @@ class Client(ClientBase):
         self.users = Users(self)
         self.webhooks = Webhooks(self)
         self.deploys = Deploys(self)
+        self.failures = Failures(self)
         self.tokens = Tokens(self)
         self.audit = Audit(self)
 

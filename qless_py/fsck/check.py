@@ -123,6 +123,8 @@ OWN_ENTRIES: Final[Mapping[str, Callable[[Namespace, str, bytes], Rule]]] = Mapp
         "weights": lambda ns, _, entry: throttles.weight(ns, entry),
         "tokens": lambda ns, _, entry: keys.token(ns, entry),
         "webhooks": lambda ns, _, entry: keys.webhook(ns, entry),
+        "groups": lambda ns, _, entry: keys.seen_group(ns, entry),
+        "groups:records": lambda ns, _, entry: keys.group_record(ns, entry),
         "deploys": lambda ns, _, entry: keys.deploy(ns, entry),
         "due": lambda ns, _, entry: keys.task(ns, entry),
         "quarantined": lambda ns, _, entry: keys.quarantined(ns, entry),

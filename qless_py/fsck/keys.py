@@ -37,6 +37,9 @@ _FINITE: Final = re.compile(rb"\d+(\.\d+)?(e[+-]?\d+)?")
 WEBHOOK: Final[Fields] = MappingProxyType(
     {"url": str, "keys": list, "since": str, "state": ("enabled", "disabled")}
 )
+GROUP: Final[Fields] = MappingProxyType(
+    {"first": int, "count": int, "hours": list, "queues": list, "klasses": list}
+)
 DEPLOY: Final[Fields] = MappingProxyType({"name": str, "at": int})
 QUEUE_TASKS: Final = ("leases", "scheduled", "recurring", "pause")
 TASKS: Final = ("retention", "sweep", "releases", "rewind", "refill")
@@ -296,6 +299,24 @@ def webhook(ns: Namespace, entry: bytes) -> Rule:
 def deploy(ns: Namespace, entry: bytes) -> Rule:
     """Check that a deploy marker can be read, and has a name and a time."""
     return _record(ns, "deploys", entry, DEPLOY, is_id=is_name(text(entry)))
+
+
+def seen_group(ns: Namespace, entry: bytes) -> Rule:
+    """Check that a failure group that was seen has its record."""
+    (record,) = yield [("HEXISTS", ns.key("groups:records"), entry)]
+    if record:
+        return []
+    detail = f"the failure group {text(entry)} has no record"
+    return [Finding("seen-group", ns.shown("groups"), detail, member=entry)]
+
+
+def group_record(ns: Namespace, entry: bytes) -> Rule:
+    """Check that the record of a failure group can be read, and is listed."""
+    (listed,) = yield [("ZSCORE", ns.key("groups"), entry)]
+    if listed is None:
+        detail = f"the record of the failure group {text(entry)} is not listed"
+        return [Finding("seen-group", ns.shown("groups:records"), detail, member=entry)]
+    return (yield from _record(ns, "groups:records", entry, GROUP, is_id=True))
 
 
 def _record(

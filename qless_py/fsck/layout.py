@@ -26,6 +26,8 @@ TYPES: Final[Mapping[str, str]] = MappingProxyType(
         "klass:*:minutes": "zset",
         "klass:*:tens": "zset",
         "failed": "zset",
+        "groups": "zset",
+        "groups:records": "hash",
         "tags": "zset",
         "tracked": "zset",
         "workers": "zset",

@@ -108,6 +108,7 @@ _FIELDS: Final[Mapping[str, str]] = MappingProxyType(
         "tokens": "token",
         "webhooks": "webhook",
         "deploys": "deploy",
+        "groups:records": "seen_group",
     }
 )
 # Keys that are useless as a whole once one part of them is.
@@ -141,6 +142,7 @@ _REPAIRS: Final[Mapping[str, Repair]] = MappingProxyType(
         "canceled": lambda finding, _, __: call_of("canceled", finding.jid or ""),
         "tag": _of_member("tag"),
         "group": _of_member("group"),
+        "seen-group": _of_member("seen_group"),
         "due": _of_member("due"),
         "unique": _of_member("unique"),
         "refill": lambda finding, _, __: call_of("recurring", finding.jid or ""),

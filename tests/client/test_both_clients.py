@@ -17,6 +17,7 @@ PAIRS = {
         "clear items keys pop popitem setdefault update values",
     ),
     "Deploys": ("deploys", "deploys", "", ""),
+    "Failures": ("failures", "failures", "", ""),
     "Events": ("events", "events", "", "dispatch off on run thread"),
     "Job": ("job", "job", "set_priority", "heed_stop is_stopping stoppable watch"),
     "JobBatch": ("batch", "batch", "", ""),

@@ -391,6 +391,22 @@ DAMAGE |= {
         "malformed",
         lambda redis: redis.hset(key("webhooks"), "hook", msgpack.packb({"url": "http://h/"})),
     ),
+    "failure group whose record cannot be read": (
+        "unreadable",
+        lambda redis: redis.hset(key("groups:records"), "group", "rubbish"),
+    ),
+    "failure group without its first failure": (
+        "malformed",
+        lambda redis: redis.hset(key("groups:records"), "group", msgpack.packb({"count": 1})),
+    ),
+    "failure group without a record": (
+        "seen-group",
+        lambda redis: redis.zadd(key("groups"), {"other": 1}),
+    ),
+    "record of a failure group that is not listed": (
+        "seen-group",
+        lambda redis: redis.zrem(key("groups"), "group"),
+    ),
     "deploy marker that cannot be read": (
         "unreadable",
         lambda redis: redis.hset(key("deploys"), "1", "rubbish"),

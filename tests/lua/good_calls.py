@@ -123,6 +123,8 @@ def good_queries() -> dict[str, list[Any]]:
         "read/deploys": [],
         "read/events": ["0", "10"],
         "read/explain": ["plain"],
+        "read/failures": ["seen", "0", *page],
+        "read/failure_texts": ["group", *page],
         "read/failed": ["group", *page],
         "read/groups": page,
         "read/heads": [["work", "other"]],

@@ -232,7 +232,8 @@ def of_queries() -> Refusals:
     wrong: dict[str, list[Any]] = {
         "audit": ["1-", 0, 1, {}],
         "job": ["a b"], "jobs": [["a b"]], "rows": [["a b"], 0], "state": ["dreaming", "work", 0, 1],
-        "tagged": ["a b", 0, 1], "tags": [-1, 1, 1], "failed": ["", 0, 1], "groups": [0, 1001],
+        "tagged": ["a b", 0, 1], "tags": [-1, 1, 1], "failed": ["", 0, 1], "failures": ["all", 0, 0, 1],
+        "failure_texts": ["", 0, 1], "groups": [0, 1001],
         "peek": ["work", 0, 101], "counts": ["a b"], "queues": [0, 1001], "queue_totals": [0, 101],
         "tracked": [0, 101, 0],
         "workers": [0, 1001], "worker": ["a b", 0, 1], "stats": ["work", "x"],

@@ -170,6 +170,15 @@ function keys.failed_group(group)
   return namespace .. ":failed:" .. group
 end
 
+-- Failure groups that were seen, by their last failure, and a packed record of each.
+function keys.groups()
+  return namespace .. ":groups"
+end
+
+function keys.group_records()
+  return namespace .. ":groups:records"
+end
+
 function keys.tag(tag)
   return namespace .. ":tag:" .. tag
 end

@@ -64,6 +64,14 @@ return {
   tokens = 1000,
   patterns = 20,
   use = 60000,
+  -- failure groups that are remembered, the hours for which their failures are counted, and the
+  -- queues and klasses that are named
+  failure_groups = 500,
+  failure_hours = 24,
+  failure_names = 5,
+  -- bytes of failures that one query reads, and of one that it returns
+  failures_read = 1048576,
+  failure_shown = 4000,
   -- deploy markers of a namespace, and the characters of the name of one
   deploys = 100,
   deploy_name = 128,

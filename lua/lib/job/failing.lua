@@ -21,6 +21,7 @@ local function move_to_group(s, job, group, message, worker)
   job_lib.set_failure(job, s, group, message, worker)
   redis.call("ZADD", keys.failed_group(group), s.now, job.jid)
   redis.call("ZADD", keys.failed(), s.now, group)
+  require("lib.stats.failure_groups").note(s, group, record.queue, record.klass)
   batches.leave(s, job, "failed")
   if record.unique then
     require("lib.job.unique").adjust(s, job)

@@ -4,6 +4,7 @@
 local check = require("lib.core.check")
 local job_lib = require("lib.job.job")
 local deploys = require("lib.stats.deploys")
+local failure_groups = require("lib.stats.failure_groups")
 local keys = require("lib.core.keys")
 local recurrence = require("lib.recurring.recurrence")
 local stored = require("lib.core.stored")
@@ -104,6 +105,16 @@ end
 
 function unreadable.deploy(_, id)
   return delete_unusable(keys.deploys(), id, check.is_name(id), deploys.parse)
+end
+
+-- What was seen of a failure group begins anew unless both its record and its place in the list are
+-- right.
+function unreadable.seen_group(_, group)
+  local record = failure_groups.parse(redis.call("HGET", keys.group_records(), group))
+  if record and redis.call("ZSCORE", keys.groups(), group) then
+    return false
+  end
+  failure_groups.forget(group)
 end
 
 -- An edge without a policy is one that waits, older than every release.
