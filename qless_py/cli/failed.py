@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any, Final
 
 import click
 
-from qless_py import protocol
 from qless_py.cli import bulk
 from qless_py.cli.base import group, pass_cli
 from qless_py.cli.context import CliContext
 from qless_py.cli.errors import NotFoundError
 from qless_py.cli.filters import Filters
-from qless_py.cli.params import GROUP, QUEUE, paged
+from qless_py.cli.params import GROUP, QUEUE, SPAN, paged
 from qless_py.client import serialize
+from qless_py.client.failure_groups import MAX_EXAMINED, SORTS, Sort
 from qless_py.client.humanize import error_line, local_time
 from qless_py.protocol import arguments
-from qless_py.protocol.jobs import MAX_PAGE
 
 _MAX_ERROR: Final = 100  # characters of an error in the list
 
@@ -26,27 +26,83 @@ def failed() -> None:
     """List failure groups and their jobs, retry and cancel them."""
 
 
-@failed.command("groups", examples=("qless-py failed groups", "qless-py failed groups --json"))
+@failed.command(
+    "groups",
+    examples=(
+        "qless-py failed groups",
+        "qless-py failed groups --new",
+        "qless-py failed groups --within 1h --sort count",
+        "qless-py failed groups --seen --json",
+    ),
+)
+@click.option("--new", is_flag=True, help="Only those first seen since the last `deploy`.")
+@click.option("--within", type=SPAN, help="Only those that failed within this time: 1h, 7d.")
+@click.option("--seen", is_flag=True, help="Also those whose jobs were retried or canceled since.")
+@click.option("--text", default="", help="Only those whose group, queue or class contains this.")
+@click.option("--sort", type=click.Choice(SORTS), default="last", help="What comes first.")
 @pass_cli
-def groups(cli: CliContext) -> None:
-    """List failure groups, the last failure first."""
-    rows: list[Any] = []
-    while True:
-        total, page = cli.client.run(protocol.jobs.groups(len(rows), MAX_PAGE))
-        rows += page
-        if not page or len(rows) >= total:
-            break
-    answer = [
-        {"group": one.group, "number": one.number, "last_failed_at": one.last_failed_at / 1000}
-        for one in rows
-    ]
+def groups(  # noqa: PLR0913 - one for each option
+    cli: CliContext, *, new: bool, within: float | None, seen: bool, text: str, sort: Sort
+) -> None:
+    """List failure groups, the last failure first; + marks what is new since the last deploy.
+
+    With --within the jobs are those that failed within that time, and still are.
+    """
+    now = cli.client.settings.clock()
+    since = 0 if within is None else max(now - within, 0)
+    found = cli.client.failures.groups(since=since, seen=seen, new=new, text=text, sort=sort)
+    answer = [found.as_dict(one, now) for one in found.groups]
 
     def show() -> None:
-        columns = ("group", "jobs", "last failed")
-        listed = [(o["group"], o["number"], local_time(o["last_failed_at"])) for o in answer]
-        cli.out.table(columns, listed)
+        columns = ("group", "jobs", "failures", "24 h", "first failed", "last failed", "queues")
+        cli.out.table(columns, [_row(one) for one in answer])
+        if new and found.deploy is None:
+            cli.out.note("No deploy is marked: see `qless-py deploy --help`")
+        if found.total > MAX_EXAMINED:
+            cli.out.note(f"Examined {MAX_EXAMINED:,} of {found.total:,} groups")
 
-    cli.out.answer({"groups": answer}, show)
+    deploy = None if found.deploy is None else asdict(found.deploy)
+    cli.out.answer({"groups": answer, "total": found.total, "deploy": deploy}, show)
+
+
+def _row(one: dict[str, Any]) -> tuple[Any, ...]:
+    return (
+        f"{'+ ' if one['new'] else ''}{one['group']}",
+        one["recent"],
+        one["failures"],
+        sum(one["hours"]),
+        local_time(one["first_failed_at"]),
+        local_time(one["last_failed_at"]),
+        one["queues"],
+    )
+
+
+@failed.command("show", examples=("qless-py failed show app.SendMail:TimeoutError",))
+@click.argument("group", type=GROUP)
+@pass_cli
+def show_group(cli: CliContext, group: str) -> None:
+    """Show the messages of a group, those alike together, with a search for each.
+
+    They are those of the 500 newest failed jobs. … stands for numbers, ids, quoted text and paths.
+    """
+    found = cli.client.failures.group(group)
+
+    def show() -> None:
+        for what, some in (
+            ("queues", found.queues),
+            ("classes", found.klasses),
+            ("workers", found.workers),
+        ):
+            cli.out.line(f"{what}: {', '.join(f'{name} ({number})' for name, number in some)}")
+        rows = [
+            (one.count, local_time(one.last_at), one.pattern[:_MAX_ERROR], one.search)
+            for one in found.clusters
+        ]
+        cli.out.table(("jobs", "last failed", "message", "search"), rows, has_text=True)
+
+    cli.out.answer(found.as_dict(), show)
+    if not found.total:
+        raise NotFoundError(f"failure group {group} is empty")
 
 
 @failed.command("list", examples=("qless-py failed list app.SendMail:TimeoutError",))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Final, Literal, get_args
+from dataclasses import asdict, dataclass
+from typing import Any, Final, Literal, get_args
 
 from qless_py.client.clusters import Cluster, clusters, most_common
 from qless_py.protocol import arguments
@@ -33,6 +33,22 @@ class FailureList:
         """Return whether a group was first seen after the newest deploy."""
         return is_new(group, self.deploy)
 
+    def as_dict(self, group: SeenGroup, now: float) -> dict[str, Any]:
+        """Return a group as a JSON object, with the failures of the last 24 hours."""
+        return {
+            "group": group.group,
+            "number": group.failed,
+            "recent": group.recent,
+            "oldest_failed_at": group.oldest_at,
+            "first_failed_at": group.first_at,
+            "last_failed_at": group.last_at,
+            "failures": group.count,
+            "hours": group.hours(now),
+            "queues": list(group.queues),
+            "klasses": list(group.klasses),
+            "new": self.is_new(group),
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class GroupDetails:
@@ -48,6 +64,17 @@ class GroupDetails:
     klasses: list[tuple[str, int]]
     queues: list[tuple[str, int]]
     workers: list[tuple[str, int]]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the details as a JSON object."""
+        named = {"klasses": self.klasses, "queues": self.queues, "workers": self.workers}
+        return {
+            "group": self.group,
+            "total": self.total,
+            "examined": self.examined,
+            "clusters": [asdict(one) for one in self.clusters],
+            **{what: [{"name": n, "number": k} for n, k in found] for what, found in named.items()},
+        }
 
 
 def is_new(group: SeenGroup, deploy: Deploy | None) -> bool:

@@ -127,7 +127,10 @@ def _texts(reply: bytes | None) -> TextPage:
     value = unpack_raw(reply)
     found = [
         FailureText(
-            *(_text(jid), _text(klass), _text(queue), _text(worker)),
+            _text(jid),
+            _text(klass),
+            _text(queue),
+            _text(worker),
             at / 1000,
             message.decode("utf-8", "replace"),
         )

@@ -79,7 +79,7 @@ CHANGES: dict[str, tuple[str, str, str]] = {
 READS = {
     "audit", "autoscale", "completion", "config check", "config get", "config init", "config list",
     "batches list", "batches show",
-    "deploys list", "export", "failed groups", "failed list", "health",
+    "deploys list", "export", "failed groups", "failed list", "failed show", "health",
     "job attempts", "job explain", "job show", "jobs",
     "listen", "metrics", "operations list", "operations show", "peek", "queue show", "queues",
     "recur list", "stats", "tags", "throttles list", "throttles show", "token list", "tracked",

@@ -442,3 +442,34 @@ def test_attempts_and_lost_leases_are_counted_apart(program: Program) -> None:
     both = program("put", "mail", "app.Send", "--attempts", "5", "--retry", "{}", code=None)
     assert both.exit_code != 0
     assert "attempts and retry exclude each other" in both.output
+
+
+def test_failure_groups_show_what_is_new_and_messages_that_are_alike(
+    program: Program, live: Client
+) -> None:
+    for group, queue, message in (("old", "a", "gone"), ("new", "b", "took 5 s"),
+                                  ("new", "b", "took 7 s")):  # fmt: skip
+        live.queues[queue].put("app.Send")
+        job = live.queues[queue].pop()
+        assert job is not None
+        job.fail(group, message)
+        if group == "old":
+            program("deploy", "v1")
+
+    shown = program("failed", "groups").stdout
+    assert [line.split()[:2] for line in shown.splitlines()[1:]] == [["+", "new"], ["old", "1"]]
+    (found,) = program.json("failed", "groups", "--new", "--within", "1h")["groups"]
+    assert [found[name] for name in ("group", "number", "failures", "queues", "new")] == [
+        "new", 2, 2, ["b"], True,
+    ]  # fmt: skip
+    assert len(found["hours"]) == 24
+    answer = program.json("failed", "show", "new")
+    (cluster,) = answer["clusters"]
+    assert (cluster["pattern"], cluster["count"]) == ("took … s", 2)
+    assert len(program.json("jobs", cluster["search"])["jobs"]) == 2
+    assert "took … s" in program("failed", "show", "new").stdout
+    program("failed", "show", "nobody", code=3)
+    assert "No deploy is marked" not in program("failed", "groups", "--new").stderr
+    program("job", "cancel", "--group", "new", "--yes")
+    seen = program.json("failed", "groups", "--seen", "--text", "NEW", "--sort", "count")["groups"]
+    assert [(one["group"], one["number"]) for one in seen] == [("new", 0)]

@@ -176,6 +176,20 @@ class TestFailures:
         (job,) = found["jobs"]
         assert (found["total"], job["jid"], job["failure"]["message"]) == (1, "fails", "no")
 
+    def test_groups_are_filtered_and_their_messages_clustered(self, api: Api, busy: Client) -> None:
+        (one,) = api.ok("GET", "/failures?within=60&sort=count&text=refused&seen=true")["groups"]
+        assert (one["failures"], one["hours"][-1], one["new"]) == (1, 1, False)
+        assert api.ok("GET", "/failures?new=true") == {"groups": [], "total": 0, "cursor": None}
+        found = api.ok("GET", "/failures/group", query_string={"group": one["group"]})
+        (cluster,) = found["clusters"]
+        assert (cluster["pattern"], cluster["count"], cluster["jids"]) == ("no", 1, ["fails"])
+        assert found["queues"] == [{"name": "mail", "number": 1}]
+        busy.cancel("fails")
+        assert api.ok("GET", "/failures")["total"] == 0
+        assert api.ok("GET", "/failures?seen=true")["total"] == 1
+        for query in ("sort=size", "within=-1", "new=2", "seen=perhaps"):
+            assert api.problem("GET", f"/failures?{query}")["code"] == "invalid"
+
     @pytest.mark.usefixtures("busy")
     def test_an_unknown_group_has_no_jobs(self, api: Api) -> None:
         assert api.ok("GET", "/failures/jobs?group=x") == {"jobs": [], "total": 0, "cursor": None}

@@ -93,7 +93,7 @@ def test_secrets_are_hidden_without_the_scope_data(
     paths = (
         "/jobs/a", "/jobs/a/history", "/jobs/a/result", "/jobs/a/explain", "/jobs/b/result",
         "/jobs", "/jobs?view=full", "/failures/jobs?group=Refused", "/recurring/often",
-        "/recurring",
+        "/failures/group?group=Refused", "/recurring",
     )  # fmt: skip
 
     for one in paths:
@@ -214,6 +214,7 @@ class TestQueues:
             ("POST", "/operations", {"action": "move", "queue": "secret", "q": "queue:mail*"}),
             ("GET", "/workers", None),
             ("GET", "/failures", None),
+            ("GET", "/failures/group?group=g", None),
             ("POST", "/deploys", {"name": "v1"}),
             ("DELETE", "/deploys/1", None),
             ("GET", "/throttles", None),
