@@ -6,8 +6,9 @@ from typing import Self
 from qless_py.aio.base import AsyncRecurringJobBase, AsyncRecurringJobsBase
 from qless_py.client.session import answered
 from qless_py.errors import JobNotFoundError
-from qless_py.protocol import Call, RecurringRecord, jobs, recurring
+from qless_py.protocol import Call, RecurringRecord, jobs, recurring, recurring_runs
 from qless_py.protocol.recurring import RecurSpec, Synced
+from qless_py.protocol.recurring_runs import RecurringRun
 
 
 class AsyncRecurringJob(AsyncRecurringJobBase):
@@ -35,6 +36,11 @@ class AsyncRecurringJob(AsyncRecurringJobBase):
     def run(self) -> Awaitable[str]:
         """Put a child now, in addition to the schedule; returns its jid."""
         return self._session.runner.run(recurring.run(self.jid))
+
+    async def runs(self) -> list[RecurringRun]:
+        """Read its last runs, at most 20, newest first, and what became of their children."""
+        pages = answered(await self._session.runner.run_many(recurring_runs.read([self])))
+        return recurring_runs.decode([self], pages)[0]
 
     def cancel(self) -> Awaitable[bool]:
         """End the recurring job; existing children stay. Returns whether it existed."""

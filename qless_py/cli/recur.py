@@ -32,12 +32,13 @@ from qless_py.cli.params import (
     yes,
 )
 from qless_py.cli.views import recurring_page, when
-from qless_py.client import serialize
+from qless_py.client import schedules, serialize
 from qless_py.client.client import Client
+from qless_py.client.humanize import local_time, plural
 from qless_py.client.recurring import RecurringJob
 from qless_py.errors import BadArgumentError
 from qless_py.protocol.jobs import SMALL_PAGE
-from qless_py.protocol.recurring import MISFIRES, RecurSpec
+from qless_py.protocol.recurring import MISFIRES, OVERLAPS, RecurSpec
 from qless_py.store import settings_file
 
 _CHILDREN: Final = (
@@ -46,6 +47,11 @@ _CHILDREN: Final = (
         "--misfire",
         type=click.Choice(MISFIRES),
         help="What to do about missed jobs: put all, only the last one, or none.",
+    ),
+    click.option(
+        "--overlap",
+        type=click.Choice(OVERLAPS),
+        help="Whether to put a job while the one before has not completed or failed.",
     ),
     click.option("--start", type=MOMENT, help="No job before this time."),
     click.option("--end", type=MOMENT, help="Put no job after this time."),
@@ -200,6 +206,52 @@ def run(cli: CliContext, jid: str) -> None:
     cli.out.answer({"jid": made}, lambda: cli.out.line(made))
 
 
+@recur.command("runs", examples=("qless-py recur runs hourly",))
+@click.argument("jid", type=RECURRING)
+@pass_cli
+def runs(cli: CliContext, jid: str) -> None:
+    """List the last 20 runs of a recurring job, newest first, and what became of their jobs."""
+    found = [serialize.recurring_run(one) for one in _find(cli, jid).runs()]
+
+    def show() -> None:
+        rows = [
+            (
+                local_time(one["at"]),
+                one["jid"] or plural(one["ticks"], "tick"),
+                one["state"] or "not kept",
+                local_time(one["started_at"]),
+                local_time(one["ended_at"]),
+            )
+            for one in found
+        ]
+        cli.out.table(("time", "job", "state", "started", "ended"), rows)
+
+    cli.out.answer({"runs": found}, show)
+
+
+@recur.command(
+    "preview",
+    examples=(
+        "qless-py recur preview --cron '30 9 * * mon-fri' --zone Europe/Berlin",
+        "qless-py recur preview --every 90m --count 3",
+    ),
+)
+@click.option("--every", "interval", type=SPAN, help="The time between two jobs.")
+@click.option("--cron", help="A cron expression: five fields, six with seconds first, or @daily.")
+@click.option("--zone", metavar="ZONE", help="The time zone of --cron, by default UTC.")
+@click.option("--count", type=click.IntRange(1, 100), default=5, help="How many times; 5.")
+@pass_cli
+def preview(cli: CliContext, **given: Any) -> None:
+    """Say a schedule in words, and list its next times as if it began now."""
+    try:
+        found = schedules.preview(cli.client.settings.clock(), **given)
+    except BadArgumentError as error:
+        raise click.UsageError(str(error)) from error
+    times = [one.isoformat(sep=" ", timespec="seconds") for one in found.times]
+    answer = {"words": found.words, "next": [one.timestamp() for one in found.times]}
+    cli.out.answer(answer, lambda: cli.out.line("\n".join((found.words, *times))))
+
+
 @recur.command("remove", examples=("qless-py recur remove hourly",))
 @click.argument("jids", nargs=-1, required=True, type=RECURRING, metavar="JID...")
 @pass_cli
@@ -230,7 +282,7 @@ def sync(cli: CliContext, path: Path, group: str | None, *, dry_run: bool, yes: 
     """Sync the recurring jobs of a group with a TOML or JSON file, for example at each deployment.
 
     The file has a table for each jid, with queue, klass and either every or cron; optional are
-    data, after, zone, misfire, start, end, times, priority, tags, retries, backlog, expires, user,
+    data, after, zone, misfire, overlap, start, end, times, priority, tags, retries, backlog, expires, user,
     throttles. Recurring jobs of the group that it does not name are removed.
     """
     chosen = group or path.stem

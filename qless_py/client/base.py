@@ -344,6 +344,7 @@ class RecurringJobBase(RecurringState):
     )
     zone = _settable(RecurringState.zone)
     misfire = _settable(RecurringState.misfire)
+    overlap = _settable(RecurringState.overlap)
     start = _settable(RecurringState.start)
     end = _settable(RecurringState.end)
     limit = _settable(RecurringState.limit)

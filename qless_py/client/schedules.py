@@ -2,8 +2,53 @@
 
 from __future__ import annotations
 
-from qless_py.client.humanize import ago, local_time, plural
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from qless_py.client.humanize import ago, exact_duration, local_time, plural
+from qless_py.cron import Cron, describe
+from qless_py.errors import BadArgumentError
+from qless_py.protocol import arguments
 from qless_py.protocol.job_state import RecurringState
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """A schedule in words, and its next times in its zone."""
+
+    words: str
+    times: list[datetime]
+
+
+def preview(
+    now: float,
+    *,
+    interval: float | None = None,
+    cron: str | None = None,
+    zone: str | None = None,
+    count: int = 5,
+) -> Preview:
+    """Return when a schedule that begins now fires; raises a `BadArgumentError` if it is invalid.
+
+    `interval` is in seconds; give either it or `cron`.
+    """
+    if (interval is None) == (cron is None):
+        raise BadArgumentError("give either an interval or a cron expression")
+    if cron is not None:
+        made = Cron(cron, zone or "UTC")
+        return Preview(f"{describe(cron)} ({made.zone})", made.next_times(count, now))
+    if zone is not None:
+        raise BadArgumentError("a zone needs a cron expression")
+    step = arguments.span("interval", interval, 0.001) / 1000
+    times = [datetime.fromtimestamp(now + number * step, UTC) for number in range(count)]
+    return Preview(f"every {exact_duration(step)}", times)
+
+
+def schedule_words(job: RecurringState) -> str:
+    """Return the schedule of a recurring job in words; a cron expression with its time zone."""
+    if job.cron is None:
+        return f"every {exact_duration(job.interval or 0)}"
+    return f"{describe(job.cron)} ({job.zone})"
 
 
 def next_words(job: RecurringState) -> str:

@@ -13,10 +13,11 @@ from qless_py.client.humanize import size
 from qless_py.client.job import Job
 from qless_py.client.operations import Operation
 from qless_py.client.recurring import RecurringJob
-from qless_py.client.schedules import next_words
+from qless_py.client.schedules import next_words, schedule_words
 from qless_py.errors import UndecodableDataError
 from qless_py.protocol.batches import CALLBACKS, BatchStatus
 from qless_py.protocol.canceled import CanceledJob
+from qless_py.protocol.recurring_runs import RecurringRun
 
 COUNTS: Final = (
     "waiting",
@@ -105,6 +106,7 @@ def recurring(one: RecurringJob) -> dict[str, Any]:
         "cron": one.cron,
         "zone": one.zone,
         "misfire": one.misfire,
+        "overlap": one.overlap,
         "start": one.start,
         "end": one.end,
         "limit": one.limit,
@@ -116,6 +118,7 @@ def recurring(one: RecurringJob) -> dict[str, Any]:
         "overdue": one.is_overdue,
         "dry": one.is_dry,
         "next": next_words(one),
+        "words": schedule_words(one),
         "group": one.group,
         "priority": one.priority,
         "tags": one.tags,
@@ -125,6 +128,18 @@ def recurring(one: RecurringJob) -> dict[str, Any]:
         "retries": one.retries,
         "backlog": one.backlog,
         "context": one.context,
+    }
+
+
+def recurring_run(one: RecurringRun) -> dict[str, Any]:
+    """Return a run of a recurring job as a JSON object."""
+    return {
+        "at": one.at,
+        "jid": one.jid,
+        "state": one.state,
+        "started_at": one.started_at,
+        "ended_at": one.ended_at,
+        "ticks": one.ticks,
     }
 
 

@@ -2,11 +2,14 @@
 
 import math
 from collections.abc import Iterator
+from typing import Final
 
 from qless_py.fsck import records
 from qless_py.fsck.layout import is_name, raw_bytes, text
 from qless_py.fsck.namespace import Namespace, late_task, still_there
 from qless_py.fsck.rules import Finding, Rule
+
+MAX_RUNS: Final = 20
 
 
 def recurring(ns: Namespace, jid: str) -> Rule:
@@ -25,11 +28,28 @@ def recurring(ns: Namespace, jid: str) -> Rule:
 def _malformed(record: records.Record) -> Iterator[str]:
     if not is_name(record.queue) or record.state != "recur" or not isinstance(record["klass"], str):
         yield "queue or klass is missing, or the state is not recur"
+    if not _are_runs(record["runs"]):
+        yield "the last runs are not pairs of a number and an instant"
     interval = record["interval"]
     if isinstance(record["cron"], str):
         yield from _wrong_ticks(record)
     elif not isinstance(interval, int) or interval <= 0:
         yield "neither an interval nor a cron expression"
+
+
+def _are_runs(runs: object) -> bool:
+    if runs is None:
+        return True
+    return (
+        isinstance(runs, list)
+        and len(runs) <= MAX_RUNS
+        and all(
+            isinstance(run, list)
+            and len(run) in {2, 3}
+            and all(isinstance(one, int) for one in run)
+            for run in runs
+        )
+    )
 
 
 def _wrong_ticks(record: records.Record) -> Iterator[str]:

@@ -464,6 +464,12 @@ class RecurringState(StoredState):
     cron = Field("cron", _text, None, "The cron expression, if there is one.")
     zone = Field("zone", _text, None, "The time zone of the cron expression.")
     misfire = Field("misfire", str, "all", "What happens to late slots: `all`, `one` or `skip`.")
+    overlap = Field(
+        "overlap",
+        str,
+        "allow",
+        "What happens while the child before has not ended: `allow`, `skip`.",
+    )
     start = Field("start", _seconds, None, "The time before which no child is put.")
     end = Field("end", _seconds, None, "The time after which no child is put.")
     limit = Field("limit", _number, None, "The most children the schedule puts.")

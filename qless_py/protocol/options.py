@@ -16,6 +16,7 @@ JidConflict = Literal["replace", "ignore", "raise", "revive"]
 UniqueConflict = Literal["replace", "ignore", "raise"]
 UniqueScope = Literal["queued", "running", "window"]
 Misfire = Literal["all", "one", "skip"]
+Overlap = Literal["allow", "skip"]
 Resolution = Literal["minute", "ten"]
 
 
@@ -143,6 +144,8 @@ class RecurOptions(TypedDict, total=False):
     * `misfire`: what happens to slots noticed more than a minute late: `all` are caught up (the
       default), only the last `one`, or none (`skip`). `backlog`: with `all`, how many missed slots
       are caught up, 0 for all.
+    * `overlap`: what happens to a slot while the child before has not completed or failed: it gets
+      a child all the same (`allow`, the default), or none (`skip`).
     * `start`, `end`: no child before or after these times. `limit`: the most children.
     * `retries` is 0 by default. `expires`: seconds after its slot at which a child expires.
       `priority`, `tags`, `soft_limit`, `hard_limit`, `attempts`, `retry`, `user`, `throttles`,
@@ -153,6 +156,7 @@ class RecurOptions(TypedDict, total=False):
     cron: str | None
     zone: str | None
     misfire: Misfire | None
+    overlap: Overlap | None
     start: float | datetime | None
     end: float | datetime | None
     limit: int | None
@@ -181,6 +185,7 @@ class RecurUpdate(TypedDict, total=False):
     cron: str
     zone: str
     misfire: Misfire
+    overlap: Overlap
     start: float | datetime | None
     end: float | datetime | None
     limit: int | None

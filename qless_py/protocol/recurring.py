@@ -19,9 +19,10 @@ from qless_py.protocol.settings import Settings, TickRequest
 logger = logging.getLogger(__name__)
 
 MISFIRES: Final = ("all", "one", "skip")
+OVERLAPS: Final = ("allow", "skip")
 MAX_GROUP: Final = 1000
 _SHORTEST: Final = 0.001
-_WHEN: Final = frozenset({"cron", "zone", "misfire", "start", "end", "limit"})
+_WHEN: Final = frozenset({"cron", "zone", "misfire", "overlap", "start", "end", "limit"})
 
 
 class RecurSpec(RecurOptions, total=False):
@@ -184,6 +185,8 @@ def _span(when: Mapping[str, Any], *, may_clear: bool = False) -> dict[str, Any]
         wire["limit"] = False if cleared else arguments.whole("limit", when["limit"], 1, 2**52)
     if "misfire" in when:
         wire["misfire"] = arguments.choice("misfire", when["misfire"], MISFIRES)
+    if "overlap" in when:
+        wire["overlap"] = arguments.choice("overlap", when["overlap"], OVERLAPS)
     if wire.get("start") and wire.get("end") and wire["end"] < wire["start"]:
         raise ScheduleError(f"the end {when['end']} comes before the start {when['start']}")
     return wire

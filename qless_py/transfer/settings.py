@@ -12,7 +12,7 @@ from qless_py.client.users import Users
 from qless_py.errors import BadArgumentError
 from qless_py.protocol import Call, arguments
 from qless_py.protocol.records import RecurringRecord
-from qless_py.protocol.recurring import MISFIRES, recur_encoded, ticks_of
+from qless_py.protocol.recurring import MISFIRES, OVERLAPS, recur_encoded, ticks_of
 from qless_py.protocol.settings import Settings
 from qless_py.transfer.shapes import as_text, check_fields, from_text, seconds
 
@@ -20,8 +20,8 @@ KINDS: Final = ("recurring", "throttle", "user", "config", "pause")
 _PAGE: Final = 100
 
 _PLAIN: Final = (
-    "priority", "retries", "tags", "user", "retry", "codec", "cron", "zone", "misfire", "backlog",
-    "group", "context",
+    "priority", "retries", "tags", "user", "retry", "codec", "cron", "zone", "misfire", "overlap",
+    "backlog", "group", "context",
 )  # fmt: skip
 _TIMES: Final = {
     "interval": "interval", "start": "start", "end": "end", "expires_in": "expires",
@@ -199,6 +199,8 @@ def _recur_options(line: Mapping[str, Any]) -> dict[str, Any]:
         wire["limit"] = arguments.whole("limit", line["limit"], 1, 2**52)
     if "misfire" in line:
         wire["misfire"] = arguments.choice("misfire", line["misfire"], MISFIRES)
+    if "overlap" in line:
+        wire["overlap"] = arguments.choice("overlap", line["overlap"], OVERLAPS)
     for name in ("group", "codec"):
         if name in line:
             wire[name] = arguments.name(name, line[name])

@@ -269,6 +269,7 @@ def recur_options() -> list[dict[str, Any]]:
         *_each("tags", "x", 5, [1], ["a b"], ["a", "a"], _hundred_and_one()),
         *_each("codec", *NAMES, 5),
         *_each("misfire", "", "two", 5),
+        *_each("overlap", "", "one", 5),
         *_each("limit", *PACKED_INTEGERS, 0, -1),
         *_each("start", *PACKED_INTEGERS, -1),
         *_each("end", *PACKED_INTEGERS, -1),

@@ -35,6 +35,8 @@ return {
   few_ticks = 96,
   -- ticks in a view
   ticks_shown = 10,
+  -- runs that a recurring job remembers
+  runs = 20,
   -- recurring jobs that one group may declare
   declared = 1000,
   -- rows of a page

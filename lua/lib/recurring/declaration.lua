@@ -47,7 +47,7 @@ end
 
 -- Keeps the counters of the one before, and up to when its ticks are done if they are the same.
 local function keep_counters(record, old)
-  record.count = old.count or 0
+  record.count, record.runs = old.count or 0, old.runs
   record.made = record.limit and old.made or nil
   if record.cron and old.cron == record.cron and old.zone == record.zone then
     record.covered = old.covered
@@ -99,6 +99,7 @@ local function record_of(given, plain)
     record[name] = given[name]
   end
   record.misfire = given.misfire ~= "all" and given.misfire or nil
+  record.overlap = given.overlap ~= "allow" and given.overlap or nil
   recurrence.copy_child_options(given, record)
   record.retries = record.retries or 0
   return record

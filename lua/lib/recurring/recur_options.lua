@@ -12,6 +12,7 @@ local recur_options = {}
 local MAX_SPAN = 3155760000000
 local LATEST = 281474976710655
 local MISFIRES = { all = true, one = true, skip = true }
+local OVERLAPS = { allow = true, skip = true }
 
 local function check_tags(what, value)
   check.names(what, value, 0, limits.call)
@@ -50,6 +51,9 @@ local SCHEDULE = {
   end,
   misfire = function(what, value)
     check.one_of(what, value, MISFIRES)
+  end,
+  overlap = function(what, value)
+    check.one_of(what, value, OVERLAPS)
   end,
   start = instant,
   ["end"] = instant,

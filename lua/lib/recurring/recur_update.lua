@@ -8,7 +8,7 @@ local session = require("lib.core.session")
 
 local recur_update = {}
 
-local FIELDS = { "klass", "queue", "backlog", "misfire" }
+local FIELDS = { "klass", "queue", "backlog", "misfire", "overlap" }
 local SPAN = { "start", "end", "limit" }
 
 local function append(list, present, tags_given)
@@ -101,14 +101,20 @@ local function change_schedule(s, record, given, tick)
   return tick
 end
 
+-- Defaults are not stored.
+local function change_fields(record, given)
+  take_over(record, given, FIELDS)
+  record.misfire = record.misfire ~= "all" and record.misfire or nil
+  record.overlap = record.overlap ~= "allow" and record.overlap or nil
+end
+
 -- Applies checked changes; returns the next tick, or nil when none is known.
 function recur_update.apply(s, self, given, tick)
   local record = self.record
   local was_held = record.paused or record.over
   change_span(record, given)
   tick = change_schedule(s, record, given, tick)
-  take_over(record, given, FIELDS)
-  record.misfire = record.misfire ~= "all" and record.misfire or nil
+  change_fields(record, given)
   change_children(record, given)
   take_over(record, given, { "paused" })
   if was_held and not record.paused and not schedule.is_over(record, tick) then

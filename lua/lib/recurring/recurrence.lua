@@ -9,6 +9,7 @@ local keys = require("lib.core.keys")
 local limits = require("lib.core.limits")
 local put = require("lib.job.put")
 local queue_lib = require("lib.queue.queue")
+local runs = require("lib.recurring.runs")
 local schedule = require("lib.recurring.schedule")
 local session = require("lib.core.session")
 local stats = require("lib.stats.stats")
@@ -170,7 +171,24 @@ function recurrence.spawn(s, self, tick)
   }
   recurrence.copy_child_options(record, spec)
   put.carry_out(s, spec, nil, nil, tick)
+  runs.add(record, record.count, tick)
   return spec.jid
+end
+
+local function last_child_is_unfinished(self)
+  local last = job_lib.find(child_jid(self, self.record.count or 0))
+  local state = last and last.record.state
+  return state and state ~= "complete" and state ~= "failed"
+end
+
+-- Puts the child of a tick, or none because of the option overlap; returns whether it did.
+local function fire(s, self, tick)
+  if self.record.overlap == "skip" and last_child_is_unfinished(self) then
+    runs.add_skipped(self.record, tick)
+    return false
+  end
+  recurrence.spawn(s, self, tick)
+  return true
 end
 
 -- Logs once that no client has sent the next ticks in time.
@@ -195,11 +213,14 @@ end
 local function make_children(s, self, tick, budget)
   local record = self.record
   local passed, number = schedule.due(s, record, tick, budget)
+  local made = 0
   for i = passed, passed + number - 1 do
-    recurrence.spawn(s, self, schedule.at(record, tick, i))
+    if fire(s, self, schedule.at(record, tick, i)) then
+      made = made + 1
+    end
   end
   count_ticks(s, record.queue, number, schedule.at(record, tick, passed + number - 1))
-  place(self, schedule.advance(s, record, tick, passed, number))
+  place(self, schedule.advance(s, record, tick, passed, number, made))
   log_dry(s, self)
   if record.cron then
     set_request_time(s, self)

@@ -88,19 +88,19 @@ local function drop_ticks(record, number)
   record.ticks = left
 end
 
--- Continues behind ticks that were dropped or fired; returns the next tick, or nil when none is
--- known.
-function schedule.advance(s, record, tick, dropped, made)
+-- Continues behind ticks that were dropped or fired, of which some made children; returns the next
+-- tick, or nil when none is known.
+function schedule.advance(s, record, tick, dropped, fired, made)
   if record.limit then
     record.made = (record.made or 0) + made
   end
   if not record.cron then
-    return tick + (dropped + made) * record.interval
+    return tick + (dropped + fired) * record.interval
   end
-  if dropped + made > 0 then
-    record.covered = math.max(record.ticks[dropped + made], record.covered)
+  if dropped + fired > 0 then
+    record.covered = math.max(record.ticks[dropped + fired], record.covered)
   end
-  drop_ticks(record, dropped + made)
+  drop_ticks(record, dropped + fired)
   if dropped > 0 and #record.ticks == 0 then
     record.covered = math.max(record.covered, covered_now(s, record))
   end

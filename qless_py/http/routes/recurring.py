@@ -7,6 +7,7 @@ from typing import Any, Final, Literal
 
 from pydantic import Field
 
+from qless_py.client import schedules, serialize
 from qless_py.client.recurring import RecurringJob
 from qless_py.errors import BadArgumentError
 from qless_py.handlers.retry import RetryPolicy
@@ -49,6 +50,10 @@ class ScheduleBody(Model):
     zone: str | None = Field(None, max_length=100, description="The time zone of cron, UTC.")
     misfire: Literal["all", "one", "skip"] | None = Field(
         None, description="What to do about missed jobs: put all, only the last one, or none."
+    )
+    overlap: Literal["allow", "skip"] | None = Field(
+        None,
+        description="Whether to put a job while the one before has not completed or failed.",
     )
     start: Instant | None = Field(None, description="No job before this time.")
     end: Instant | None = Field(None, description="No job after this time.")
@@ -94,6 +99,7 @@ class RecurringAnswer(Answer):
     data: Any
     interval: float | None
     cron: str | None
+    words: str
     next_at: float | None
     paused: bool
 
@@ -115,6 +121,43 @@ class ChildAnswer(Answer):
     """The jid of the job that was put."""
 
     jid: str
+
+
+class RunShape(Answer):
+    """A run of a recurring job and the state of the job that it put, "" if it is gone.
+
+    `skipped` stands for `ticks` ticks in a row without a job, up to `at`: the one before had not
+    ended.
+    """
+
+    at: float
+    jid: str | None
+    state: str
+    started_at: float | None
+    ended_at: float | None
+    ticks: int
+
+
+class RunsAnswer(Answer):
+    """The last runs, at most 20, newest first."""
+
+    runs: list[RunShape]
+
+
+class PreviewQuery(Model):
+    """A schedule: `interval` or `cron`."""
+
+    interval: float | None = Field(None, ge=0.001, le=3_155_760_000)
+    cron: str | None = Field(None, max_length=255)
+    zone: str | None = Field(None, max_length=100, description="The time zone of cron, UTC.")
+    count: int = Field(5, ge=1, le=100, description="How many times.")
+
+
+class PreviewAnswer(Answer):
+    """A schedule in words, and when it fires, in Unix seconds."""
+
+    words: str
+    next: list[float]
 
 
 class NextQuery(Model):
@@ -177,6 +220,14 @@ def _queues(only: str | None, at: str | None) -> Iterator[str]:
         offset += len(rows)
         if not rows or offset >= total:
             return
+
+
+@routes.get("/recurring/preview", scope="read", returns=PreviewAnswer)
+def preview_schedule(query: PreviewQuery) -> Any:
+    """Say a schedule in words, and list when it would fire if it began now."""
+    given = query.model_dump(exclude_none=True)
+    found = schedules.preview(client().settings.clock(), **given)
+    return {"words": found.words, "next": [one.timestamp() for one in found.times]}
 
 
 @routes.get("/recurring/<jid>", scope="read", returns=RecurringAnswer, problems=_FOUND)
@@ -290,3 +341,9 @@ def list_next_runs(jid: Name, query: NextQuery) -> Any:
     """List when the next jobs are put, as if the schedule were not paused."""
     times = _find(jid).next_times(query.count)
     return {"jid": jid, "next": [one.timestamp() for one in times]}
+
+
+@routes.get("/recurring/<jid>/runs", scope="read", returns=RunsAnswer, problems=_FOUND)
+def list_runs(jid: Name) -> Any:
+    """List the last runs, and what became of the jobs that they put."""
+    return {"runs": [serialize.recurring_run(one) for one in _find(jid).runs()]}
