@@ -282,8 +282,8 @@ def sync(cli: CliContext, path: Path, group: str | None, *, dry_run: bool, yes: 
     """Sync the recurring jobs of a group with a TOML or JSON file, for example at each deployment.
 
     The file has a table for each jid, with queue, klass and either every or cron; optional are
-    data, after, zone, misfire, overlap, start, end, times, priority, tags, retries, backlog, expires, user,
-    throttles. Recurring jobs of the group that it does not name are removed.
+    data, after, zone, misfire, overlap, start, end, times, priority, tags, retries, backlog,
+    expires, user, throttles. Recurring jobs of the group that it does not name are removed.
     """
     chosen = group or path.stem
     wanted = read_file(path)

@@ -9,6 +9,13 @@ from typing import Final
 
 from qless_py.errors import ScheduleError
 
+# Other names of time zones are old names of these.
+_AREAS: Final = frozenset(
+    {
+        "Africa", "America", "Antarctica", "Asia", "Atlantic", "Australia", "Europe", "Indian",
+        "Pacific",
+    }
+)  # fmt: skip
 _SUGGESTIONS: Final = 3
 _MAX_NAME: Final = 64
 
@@ -34,6 +41,13 @@ def _suggest(name: str) -> str:
     similar += [by_lower[one] for one in matches]
     chosen = list(dict.fromkeys(similar))[:_SUGGESTIONS]
     return f"; did you mean {' or '.join(chosen)}?" if chosen else ""
+
+
+@functools.cache
+def zone_names() -> tuple[str, ...]:
+    """Return the names to choose from: UTC, and every zone that is named by a city."""
+    found = (name.partition("/") for name in zoneinfo.available_timezones())
+    return ("UTC", *sorted(f"{area}/{city}" for area, _, city in found if city and area in _AREAS))
 
 
 @functools.cache

@@ -49,10 +49,10 @@ _PAGES: Final[Mapping[str, Sequence[str]]] = {
     ),
     "workers": ("workers list", *(f"workers {action} --all" for action in _WORKER_COMMANDS)),
     "recurring": ("recur list",),
-    "new_recurring": ("recur add QUEUE KLASS {} --every 1h",),
+    "new_recurring": ("recur add QUEUE KLASS {} --every 1h", "recur preview --every 1h"),
     "recurring_job": (
         "job show @",
-        *(f"recur {action} @" for action in ("run", "pause", "resume", "remove")),
+        *(f"recur {action} @" for action in ("runs", "run", "pause", "resume", "remove")),
         "recur edit @ --every 1h",
     ),
     "throttle": (

@@ -155,6 +155,8 @@ class TemplateHelpers:
         """Return when a recurring job puts its next job, or why it does not."""
         return schedules.next_words(job)
 
+    schedule_words = staticmethod(schedules.schedule_words)
+
     def time(self, instant: float | None) -> Markup:
         """Return an instant as its distance from now, with the exact time as a tooltip."""
         if instant is None:

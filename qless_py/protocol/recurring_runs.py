@@ -63,4 +63,6 @@ def _run(
     job = JobState(one.settings, record)
     ended_at = job.completed_at if job.state == "complete" else job.failed_at
     is_over = job.state in {"complete", "failed"}
-    return RecurringRun(at, jid, job.state, job.popped_at, ended_at if is_over else None)
+    pops = [when / 1000 for what, when, *_ in record.history() if what == "popped"]
+    started_at = pops[-1] if pops else None
+    return RecurringRun(at, jid, job.state, started_at, ended_at if is_over else None)

@@ -150,3 +150,34 @@ def test_costs_need_their_throttles(client: Client) -> None:
         client.queues["q"].recur("k", {}, 60, throttles=["queue:q"])
 
     assert client.queues["q"].jobs.recurring() == []
+
+
+def test_runs_say_what_became_of_each_child(client: Client, clock: Clock) -> None:
+    queue = client.queues["q"]
+    queue.recur("K", {}, 60, jid="r", overlap="skip")
+    job = recurring(client, "r")
+    assert job.runs() == []
+    first = queue.pop()
+    assert first is not None
+    clock.advance(5)
+    first.complete()
+    clock.advance(55)
+    second = queue.pop()
+    assert second is not None
+    clock.advance(60)
+    assert queue.pop() is None
+
+    job.refresh()
+    skipped, running, done = job.runs()
+    assert (skipped.state, skipped.jid, skipped.ticks) == ("skipped", None, 1)
+    assert (running.jid, running.state, running.ended_at) == ("r-2", "running", None)
+    assert (done.jid, done.state) == ("r-1", "complete")
+    assert done.started_at is not None
+    assert done.ended_at is not None
+    assert done.ended_at - done.at == 5
+    client.config["jobs-history-count"] = 0
+    clock.advance(1)
+    second.complete()
+    queue.pop()
+    job.refresh()
+    assert {run.state for run in job.runs()} == {"skipped", ""}

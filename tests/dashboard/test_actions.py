@@ -414,6 +414,11 @@ def shown(visitor: Visitor, path: str) -> dict[str, Any]:
     fields: dict[str, str] = dict(
         re.findall(r'<input id="field-\w+" name="(\w+)"[^>]*? value="([^"]*)"', form)
     )
+    fields |= dict(
+        re.findall(
+            r'<select id="field-\w+" name="(\w+)".*?<option value="(\w+)" selected', form, re.DOTALL
+        )
+    )
     area = re.search(r"<textarea[^>]*>\n(.*?)</textarea>", form, re.DOTALL)
     assert area is not None
     fields["data"] = area[1].replace("\n", "\r\n")
@@ -441,10 +446,11 @@ def test_a_schedule_is_created_and_edited_field_by_field(client: Client, visitor
     assert (found.cron, found.zone, found.data) == ("0 6 * * *", "Europe/Berlin", [1])
     visitor.post("/recurring/digest/edit", **{**shown(visitor, "/recurring/digest"), "zone": ""})
     assert _schedule(client, "digest").zone == "UTC"
-    back = {"cron": "", "zone": "", "interval": "30"}
+    back = {"cron": "", "zone": "", "interval": "30", "misfire": "skip", "overlap": "skip"}
     visitor.post("/recurring/digest/edit", **{**shown(visitor, "/recurring/digest"), **back})
     found = _schedule(client, "digest")
     assert (found.cron, found.interval, found.data) == (None, 30, [1])
+    assert (found.misfire, found.overlap) == ("skip", "skip")
 
 
 @pytest.mark.parametrize(
@@ -458,6 +464,7 @@ def test_a_schedule_is_created_and_edited_field_by_field(client: Client, visitor
         ({"queue": "a b"}, "queue", "queue"),
         ({"klass": ""}, "klass", "required"),
         ({"limit": "0"}, "limit", "limit"),
+        ({"overlap": "never"}, "overlap", "overlap"),
         ({"priority": "nan"}, "priority", "priority"),
     ],
 )
