@@ -9,16 +9,16 @@
 local audit = require("lib.core.audit")
 local session = require("lib.core.session")
 
-local now, request, packed = unpack(ARGV)
-local entry = audit.check(packed)
+local now, request, entry = unpack(ARGV)
+local checked = audit.check(entry)
 
 local s, earlier_reply = session.open(now, request, "config:audit-log")
 if earlier_reply then
   return earlier_reply
 end
-local limit = audit.limit(s, entry)
+local limit = audit.limit(s, checked)
 if limit == 0 then
   return cmsgpack.pack("")
 end
 
-return session.close(s, audit.add(s, entry, limit))
+return session.close(s, audit.add(s, checked, limit))
