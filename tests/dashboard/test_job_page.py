@@ -258,12 +258,17 @@ def test_a_job_that_is_gone_has_a_page_that_says_what_is_known(
     client.config["event-stream"] = 100
     client.queues["q"].put("k", jid="j")
     client.queues["q"].put("k", jid="other")
-    job(client).cancel()
+    job(client).cancel(by="ann", reason="wrong customer")
     job(client, "other").tag("later")
     clock.advance(5)
 
     answer = visitor.get("/jobs/j")
     assert answer.status_code == 404
+    words = "Job j does not exist: it was canceled by ann (wrong customer), 5 s ago."
+    assert words in text(answer.text)
+    assert "qless-py canceled restore j" in answer.text
+    client.canceled.delete("j")
+    answer = visitor.get("/jobs/j")
     assert "Job j does not exist: it was canceled, 5 s ago." in text(answer.text)
     assert "complete jobs are kept for 30 d" in text(answer.text)
     assert "Job never-was does not exist." in text(visitor.get("/jobs/never-was").text)

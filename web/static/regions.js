@@ -26,13 +26,15 @@ const sources = new Map();
 for (const region of document.querySelectorAll("[data-region]")) sources.set(region, region.innerHTML);
 
 // What this page shows was removed. It stays as it is, since someone may still read it.
-function showGone() {
+function showGone(text) {
   if (document.querySelector(".gone")) return;
+  const known = new DOMParser().parseFromString(text, "text/html").querySelector("main [role=alert]");
   const note = document.createElement("p");
   note.className = "stale gone";
   note.setAttribute("role", "status");
-  note.append("What this page shows no longer exists. ", button("Reload", () => location.reload()));
+  note.append("What this page shows no longer exists. ", ...(known?.childNodes ?? []), " ", button("Reload", () => location.reload()));
   body.append(note);
+  for (const region of document.querySelectorAll("[data-watch]")) region.removeAttribute("data-watch");
 }
 
 let isFetching = false;
@@ -50,26 +52,11 @@ export async function refresh() {
     const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
     const text = await answer.text();
     // Closing a dialog returns focus to where it was, which must still exist.
-    if (answer.status === 404) showGone();
+    if (answer.status === 404) showGone(text);
     if (answer.ok && !document.querySelector("dialog[open]")) replaceRegions(regions, text);
-    else if (answer.status === 404) showGone(text);
   } finally {
     isFetching = false;
   }
-}
-
-// What this page shows does not exist any more: say what the dashboard knows of that, once.
-function showGone(text) {
-  const gone = new DOMParser().parseFromString(text, "text/html").querySelector("[data-gone] [role=alert]");
-  const main = document.querySelector("main");
-  if (!gone || main.querySelector("[data-gone]")) return;
-  const note = document.createElement("p");
-  note.className = "note note-refused";
-  note.dataset.gone = "";
-  note.setAttribute("role", "alert");
-  note.append(...gone.childNodes, " This page shows the last that was seen of it.");
-  main.prepend(note);
-  for (const region of document.querySelectorAll("[data-watch]")) region.removeAttribute("data-watch");
 }
 
 // The markup without relative times, whose change is not worth offering an update.

@@ -104,11 +104,16 @@ def _share(job: Job) -> float | None:
 
 def _gone(jid: str) -> tuple[str, int]:
     """Say what is known of a job that does not exist; its page has status 404."""
-    event = _last_event(jid)
     if wants_json():
         raise JobNotFoundError(f"Job {jid} does not exist")
+    copy = client().canceled.get(jid)
     page = render_template(
-        "qless_py/job_gone.html", jid=jid, event=event, config=client().config.all
+        "qless_py/job_gone.html",
+        jid=jid,
+        copy=copy,
+        event=None if copy else _last_event(jid),
+        config=client().config.all,
+        commands=[commands.command("canceled", "restore", jid)] if copy else [],
     )
     return page, 404
 
@@ -157,7 +162,11 @@ def cancel_job(jid: str) -> str | Response:
         return confirmation.page()
 
     def act() -> str:
-        return f"Job {jid} canceled" if found.cancel() else f"Job {jid} did not exist any more"
+        return (
+            f"Job {jid} canceled"
+            if found.cancel(by=access().name)
+            else f"Job {jid} did not exist any more"
+        )
 
     instead = link("queue", name=found.queue_name) if found.queue_name else return_url()
     if found.failure:

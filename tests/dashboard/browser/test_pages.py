@@ -264,7 +264,8 @@ def test_a_page_says_what_became_of_a_job_that_is_gone(
         live.cancel("j")
         page.clock.fast_forward(6000)
 
-        expect(page.get_by_role("alert")).to_contain_text("Job j does not exist: it was canceled")
+        gone = page.get_by_text("What this page shows no longer exists.")
+        expect(gone).to_contain_text("Job j does not exist: it was canceled")
         expect(error).to_have_count(1)
         answer = page.reload()
         assert answer is not None
