@@ -19,7 +19,7 @@ MAX_TEXT: Final = 50_000
 _MAX_LINE: Final = 160
 _MAX_DEPTH: Final = 50
 _MIN_COST: Final = 8  # Characters an item counts as at least, for its share of the layout.
-_SEARCHED_DATA: Final = frozenset({"data", "text", "error"})
+SEARCHED_DATA: Final = frozenset({"data", "text", "error"})
 # Short words must stand alone in a key: user_pin and userPin, but not shipping.
 _SHORT_WORDS: Final = ("pw", "pin", "otp", "totp", "mfa", "jwt", "sid", "sas", "dsn")
 _ALONE: Final = "|".join(_SHORT_WORDS)
@@ -104,7 +104,7 @@ class Redactor:
 
         Raises `SearchError`.
         """
-        if self.is_active and any(term.field in _SEARCHED_DATA for term in parse(search)):
+        if self.is_active and any(term.field in SEARCHED_DATA for term in parse(search)):
             raise SearchError(
                 "you may not search data or errors, because parts of them are hidden from you; "
                 "name a field, such as jid:NAME or queue:NAME"
@@ -132,10 +132,10 @@ def redacted(value: Any, redactor: Redactor, limit: int = MAX_TEXT) -> Any:
     return _BoundedCopy(redactor, limit).of(value, 0)
 
 
-def data_line(value: Any, redactor: Redactor | None) -> str:
+def data_line(value: Any, redactor: Redactor | None, limit: int = _MAX_LINE) -> str:
     """Return a value as one short line for a table."""
-    text = data_text(value, redactor, limit=_MAX_LINE, pretty=False)
-    return text if len(text) <= _MAX_LINE else f"{text[: _MAX_LINE - 1]}…"
+    text = data_text(value, redactor, limit=limit, pretty=False)
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"
 
 
 def encodable(text: str) -> str:

@@ -28,6 +28,7 @@ from qless_py.overview.snapshot import Snapshot
 from qless_py.overview.statistics import READERS, Kind
 
 _VERSION_LENGTH: Final = 12
+LISTED_DATA: Final = 4096  # Bytes of the data of each job that a list reads.
 STORE_TIMEOUT: Final = 3.0  # Seconds a page waits for a store that does not respond.
 STATIC_FOLDER: Final = package.path("web") / "static"
 # Templates are in a folder of their own name, so that they never hide those of a host application.
@@ -157,4 +158,5 @@ def find_job(jid: str) -> Job:
 
 def find_jobs(jids: Sequence[str]) -> list[Job]:
     """Return the jobs that still exist, in the order of their jids."""
-    return [job for job in client().jobs.get(jids) if isinstance(job, Job)]
+    found = client().jobs.get(jids, data_limit=LISTED_DATA)
+    return [job for job in found if isinstance(job, Job)]

@@ -18,17 +18,17 @@ _MAX_OFFSET: Final = 2**40
 
 def page_offset() -> int:
     """Return the number of rows to skip; raises `RequestRejected` if it is not one."""
-    return _integer("offset", 0, 0, _MAX_OFFSET)
+    return page_number("offset", 0, 0, _MAX_OFFSET)
 
 
 def page_size() -> int:
     """Return the number of rows of a page; raises `RequestRejected` if it is not one."""
-    return _integer("size", dashboard().config.page_size, 1, _MAX_SIZE)
+    return page_number("size", dashboard().config.page_size, 1, _MAX_SIZE)
 
 
-def searched_before() -> int:
-    """Return how many jobs the earlier pages of a search examined."""
-    return _integer("searched", 0, 0, _MAX_OFFSET)
+def counted_before(name: str) -> int:
+    """Return how many jobs the earlier pages of a search have `searched` or `found`."""
+    return page_number(name, 0, 0, _MAX_OFFSET)
 
 
 def page_cursor(name: str = "cursor") -> str | None:
@@ -43,7 +43,8 @@ def paginate(rows: Sequence[T], size: int = _MAX_SIZE) -> tuple[list[T], dict[st
     return page, {"offset": offset, "size": size, "total": len(rows)}
 
 
-def _integer(name: str, default: int, low: int, high: int) -> int:
+def page_number(name: str, default: int, low: int, high: int) -> int:
+    """Return a whole number of the query; raises `RequestRejected` if it is not one."""
     text = request.args.get(name)
     if text is None:
         return default

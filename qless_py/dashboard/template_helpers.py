@@ -14,7 +14,7 @@ from qless_py.auth import guard
 from qless_py.auth.identity import Access, Role
 from qless_py.client import humanize, redaction, schedules
 from qless_py.client.bulk import ACTIONS
-from qless_py.dashboard import context, flash
+from qless_py.dashboard import columns, context, flash, job_cells, search_form
 from qless_py.dashboard.actions import return_url
 from qless_py.dashboard.context import Dashboard, access, dashboard, link, redactor
 from qless_py.dashboard.navigation import Entry, entries
@@ -26,7 +26,7 @@ from qless_py.protocol.job_state import RecurringState
 # Query parameters that links to the same page keep.
 _PARAMETERS: Final = (
     "q", "sort", "order", "offset", "size", "tab", "range", "day", "cursor", "users", "group",
-    "state", "searched", "by", "queue", "klass", "compare", "from", "to", "view",
+    "state", "searched", "found", "by", "queue", "klass", "compare", "from", "to", "view",
 )  # fmt: skip
 _RANDOM_JID: Final = re.compile("[0-9a-f]{32}")
 _LONG_JID: Final = 24  # Characters.
@@ -63,6 +63,13 @@ class TemplateHelpers:
     percent = staticmethod(humanize.percent)
     sparkline = staticmethod(sparkline)
     link = staticmethod(link)
+    job_columns = staticmethod(columns.columns)
+    preview = staticmethod(job_cells.preview)
+    error_line = staticmethod(job_cells.error_line)
+    progress_share = staticmethod(job_cells.progress_share)
+    stalled_at = staticmethod(job_cells.stalled_at)
+    search = staticmethod(search_form.search_for)
+    with_term = staticmethod(search_form.url_with)
     shell = staticmethod(shlex.join)
     version = package.__version__
     # The default must not be an action that deletes.

@@ -135,7 +135,15 @@ class StoredState:
     @property
     def data_size(self) -> int:
         """The bytes of the data, read or not."""
-        return self._record.cut.get("data", len(self._record.data))
+        return self.size_of("data")
+
+    def size_of(self, what: str) -> int:
+        """Return the bytes of `data`, `result` or `progress`, read or not."""
+        return self._record.cut.get(what, len(self.beginning(what)))
+
+    def beginning(self, what: str) -> bytes:
+        """Return `data`, `result` or `progress` as stored, as far as it was read."""
+        return getattr(self._record, what) or b""
 
     def is_cut(self, what: str = "data") -> bool:
         """Return whether only the beginning of `data`, `result` or `progress` was read."""
@@ -372,14 +380,31 @@ class JobState(StoredState):
         return None if self._record.progress is None else self._decode(self._record.progress)
 
     @property
-    def raw_result(self) -> bytes | None:
-        """The result as stored, as far as it was read, or `None`."""
-        return self._record.result
-
-    @property
     def result_size(self) -> int:
         """The bytes of the result, read or not; 0 without one."""
-        return self._record.cut.get("result", len(self._record.result or b""))
+        return self.size_of("result")
+
+    @property
+    def last_run(self) -> tuple[float | None, float | None]:
+        """How long the job waited before its last pop and has run since, in seconds.
+
+        The run ends when the job completes or fails. None stands for what its history does not
+        tell.
+        """
+        entries = [(what, when, more) for what, when, more in self._entries() if what != "log"]
+        at = next((at for at, one in enumerate(entries) if one[0] == "popped"), None)
+        if at is None:
+            return None, None
+        popped_at = entries[at][1] / 1000
+        ended_at = self.completed_at or self.failed_at
+        if ended_at is None and self.state == "running":
+            ended_at = self._settings.clock()
+        ran = None if ended_at is None else max(0.0, ended_at - popped_at)
+        if at + 1 == len(entries):
+            return None, ran
+        _, ready_at, more = entries[at + 1]
+        due = (more[0] or {}).get("due", ready_at) if more else ready_at
+        return max(0.0, popped_at - due / 1000), ran
 
     @property
     def times_popped(self) -> int:

@@ -19,7 +19,8 @@ PATHS: Final = (
     "/tracked", "/tags", "/tags/x", "/workers", "/workers/worker",
     "/recurring", "/recur", "/recurring/tick", "/recurring/cron", "/throttles", "/throttles/api",
     "/throttles/queue:work", "/config", "/put", "/put?queue=work&klass=K", "/operations",
-    "/snapshot", "/static/base.css", "/static/app.js", "/static/icon.svg",
+    "/snapshot", "/search/complete?q=queue:", "/static/lists.css", "/static/base.css",
+    "/static/app.js", "/static/icon.svg",
 )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 // text into markup. A page adds a module of its own in the block `assets` of its template.
 
 import "./charts.js";
+import "./completion.js";
 import "./keys.js";
 import "./menus.js";
 import "./rows.js";

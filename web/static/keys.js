@@ -1,11 +1,12 @@
-// Keys: single letters are ignored in fields, and can be turned off. The help lists what is bound.
+// Keys: single letters are ignored in fields, and can be turned off. The help lists what is bound,
+// here and by [data-key] on a control of the page: the same declaration binds and explains a key.
 
-import { body, button } from "./dom.js";
+import { body, button, say } from "./dom.js";
 import { toggleLive } from "./live.js";
 import { nextTheme } from "./preferences.js";
-import { selectRow, step } from "./rows.js";
 
 const GO_MS = 1500;
+const NAMES = { ArrowDown: "↓", ArrowUp: "↑" };
 let isGoing = false;
 
 const help = document.createElement("dialog");
@@ -15,32 +16,44 @@ body.append(help);
 // The links of the menu, each with the letter that opens it.
 const pages = [...document.querySelectorAll("a[data-go]")];
 
-// Each key, its description, and what it does; Enter is handled by the browser.
-const shortcuts = [
-  ["/", "search", () => document.getElementById("search")?.focus()],
-  ["j", "next row", () => step(1)],
-  ["k", "previous row", () => step(-1)],
-  ["x", "select the row", selectRow],
-  ["Enter", "open the row", null],
-  ["p", "pause or resume live updates", toggleLive],
-  ["t", "change theme", nextTheme],
-  ["?", "keyboard shortcuts", showHelp],
-  ["g", `go to a page: then ${pages.map((one) => `${one.dataset.go} ${one.firstChild.textContent}`).join(", ")}`, go],
-];
+// Keys with what they do, in words and as a function; without one the browser does it. A function
+// that returns false leaves the key to the browser.
+const shortcuts = [];
 
-// Bind another key; the help lists it.
-export function bind(key, text, act) {
-  shortcuts.push([key, text, act]);
+export function bind(keys, text, act) {
+  shortcuts.push({ keys, text, act });
+}
+
+function controls() {
+  return [...document.querySelectorAll("[data-key]")];
+}
+
+function use(control) {
+  if (!control.checkVisibility()) {
+    say("Select jobs first");
+  } else if (control.matches("summary")) {
+    control.click();
+    if (control.parentElement.open) control.parentElement.querySelector("input:not([type=hidden]), select")?.focus();
+  } else if (control.matches("input:not([type=checkbox])")) {
+    control.focus();
+  } else {
+    control.click();
+  }
 }
 
 function shortcutsAreOn() {
   return localStorage.getItem("qless_py_keys") !== "off";
 }
 
+function wordsOf(control) {
+  return control.dataset.does ?? control.textContent.replace(/[\d,…]+/g, "").trim();
+}
+
 function fillHelp() {
   const list = document.createElement("dl");
   list.className = "facts";
-  for (const [key, text] of shortcuts) {
+  const bound = shortcuts.map(({ keys, text }) => [keys.map((key) => NAMES[key] ?? key).join(" "), text]);
+  for (const [key, text] of [...bound, ...controls().map((one) => [one.dataset.key, wordsOf(one)])]) {
     const term = document.createElement("dt");
     const meaning = document.createElement("dd");
     term.textContent = key;
@@ -72,6 +85,14 @@ function go() {
   }, GO_MS);
 }
 
+function goWords() {
+  return `go to a page: then ${pages.map((one) => `${one.dataset.go} ${one.firstChild.textContent}`).join(", ")}`;
+}
+
+function search() {
+  (document.querySelector("main [data-completes]") ?? document.getElementById("search"))?.focus();
+}
+
 function isTyping(target) {
   const fields = "input:not([type=checkbox]), textarea, select, [contenteditable]";
   return target.closest?.(fields) !== null;
@@ -81,12 +102,15 @@ document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target)) return;
   if (event.key !== "?" && !shortcutsAreOn()) return;
   const page = isGoing && pages.find((one) => one.dataset.go === event.key);
-  const act = shortcuts.find(([key]) => key === event.key)?.[2];
+  const bound = shortcuts.find(({ keys, act }) => act && keys.includes(event.key));
+  const control = bound || help.open ? null : controls().find((one) => one.dataset.key === event.key);
   if (page) {
     isGoing = false;
     location.assign(page.href);
-  } else if (act && !help.open) {
-    act();
+  } else if (bound && !help.open) {
+    if (bound.act() === false) return;
+  } else if (control) {
+    use(control);
   } else {
     return;
   }
@@ -97,3 +121,9 @@ for (const opener of document.querySelectorAll("[data-help]")) {
   opener.hidden = false;
   opener.addEventListener("click", showHelp);
 }
+
+bind(["/"], "search", search);
+bind(["p"], "pause or resume live updates", toggleLive);
+bind(["t"], "change theme", nextTheme);
+bind(["?"], "keyboard shortcuts", showHelp);
+bind(["g"], goWords(), go);

@@ -9,11 +9,20 @@ function enhanceTime(time) {
   if (!Number.isNaN(instant.getTime())) time.title = `${localTimes.format(instant)} (${time.dateTime})`;
 }
 
-// Without a secure origin there is no clipboard, so the text is selected for copying by hand.
+// Without a secure origin there is no clipboard, and the browser may refuse to write to it. Then the
+// text is copied as a selection or, where that fails too, selected for copying by hand.
 async function copy(text, shown) {
-  if (navigator.clipboard) await navigator.clipboard.writeText(text);
-  else if (!copyBySelection(text)) getSelection().selectAllChildren(shown);
+  if (!(await writeToClipboard(text)) && !copyBySelection(text)) getSelection().selectAllChildren(shown);
   say("Copied");
+}
+
+async function writeToClipboard(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function copyBySelection(text) {
@@ -44,6 +53,17 @@ function enableCopyButton(made) {
     made.classList.add("done");
     setTimeout(() => made.classList.remove("done"), 2000);
   });
+}
+
+// A button that copies a text, for markup that would repeat the text.
+export function copyButton(text, label) {
+  const made = button("", () => {});
+  made.className = "copy";
+  made.dataset.copy = text;
+  made.title = label;
+  made.setAttribute("aria-label", label);
+  enableCopyButton(made);
+  return made;
 }
 
 enhances((part) => {

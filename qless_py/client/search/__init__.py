@@ -1,10 +1,19 @@
 """Search for jobs: one grammar for the client, the CLI and the dashboard, with bounded work."""
 
-from qless_py.client.search.grammar import STATES, SearchError, Term, parse, quote
+from qless_py.client.search.grammar import (
+    MAX_LENGTH,
+    STATES,
+    SearchError,
+    Term,
+    parse,
+    quote,
+    split,
+)
 from qless_py.client.search.run import BUDGET, Found, SearchPage, steps
 
 __all__ = [
     "BUDGET",
+    "MAX_LENGTH",
     "STATES",
     "Found",
     "SearchError",
@@ -12,5 +21,6 @@ __all__ = [
     "Term",
     "parse",
     "quote",
+    "split",
     "steps",
 ]

@@ -45,7 +45,7 @@ _TOKEN: Final = re.compile(
     r'(?P<minus>-?)(?:(?P<field>[^\W\d][\w-]*(?:\.[^\s:"]+)?):)?(?P<value>"(?:[^"\\]|\\.)*"|[^\s"]+)'
 )
 _COMPARED: Final = re.compile(r"(<=|>=|<|>|=)?(.+)", re.DOTALL)
-_MAX_LENGTH: Final = 500
+MAX_LENGTH: Final = 500
 _TERMS: Final = 20
 _MAX_EXAMPLE: Final = 60
 
@@ -99,8 +99,20 @@ class Term:
 
 def parse(text: str) -> list[Term]:
     """Parse a search; raises `SearchError` with the reason and the position."""
-    if len(text) > _MAX_LENGTH:
-        raise SearchError(f"a search has at most {_MAX_LENGTH} characters", _MAX_LENGTH)
+    return [_term(found) for found in _tokens(text)]
+
+
+def split(text: str) -> list[str]:
+    """Return the terms of a search as they were typed; raises `SearchError` as `parse` does."""
+    found = _tokens(text)
+    for one in found:
+        _term(one)
+    return [one[0] for one in found]
+
+
+def _tokens(text: str) -> list[re.Match[str]]:
+    if len(text) > MAX_LENGTH:
+        raise SearchError(f"a search has at most {MAX_LENGTH} characters", MAX_LENGTH)
     terms, at = [], 0
     while at < len(text):
         if text[at].isspace():
@@ -109,7 +121,7 @@ def parse(text: str) -> list[Term]:
         found = _TOKEN.match(text, at)
         if found is None:
             raise SearchError("a quote without its end, or a term without a value", at)
-        terms.append(_term(found))
+        terms.append(found)
         at = found.end()
         if at < len(text) and not text[at].isspace():
             raise SearchError("terms are parted by spaces", at)

@@ -45,7 +45,12 @@ _DONE: Final = {
 
 @requires(Role.OPERATOR)
 def change_selected() -> str | Response:
-    """Change the selected jobs; those that have left the state of the list are refused."""
+    """Change the selected jobs, or with `all` what the search of the list matches.
+
+    Of the selected ones, those that have left the state of the list are refused.
+    """
+    if request.form.get("all") == "yes":
+        return start_operation()
     name = _action()
     jids = list(dict.fromkeys(jid for jid in request.form.getlist("jid") if jid))
     state = request.form.get("state", "")
@@ -144,13 +149,19 @@ def _action() -> str:
 
 
 def _params(action: str) -> dict[str, Any]:
+    """Return the value of an action: each has a field of its own in the bar of a list."""
     if action == "move":
-        return {"queue": text_field("value")}
+        return {"queue": text_field(_value_field(action))}
     if action == "priority":
-        return {"priority": parse_field("value", parse_number, is_required=True)}
+        field = _value_field(action)
+        return {"priority": parse_field(field, parse_number, is_required=True)}
     if action in {"tag", "untag"}:
-        return {"tags": parse_names(text_field("value"))}
+        return {"tags": parse_names(text_field(_value_field(action)))}
     return {}
+
+
+def _value_field(action: str) -> str:
+    return action if action in request.form else "value"
 
 
 def _value(params: Mapping[str, Any]) -> str:

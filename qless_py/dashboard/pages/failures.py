@@ -13,7 +13,7 @@ from qless_py.client.humanize import plural
 from qless_py.client.search import quote
 from qless_py.dashboard import commands, flash
 from qless_py.dashboard.actions import Confirmation, perform, refuse, requires
-from qless_py.dashboard.context import client, link
+from qless_py.dashboard.context import LISTED_DATA, client, link
 from qless_py.dashboard.forms import text_field
 from qless_py.dashboard.paging import page_offset, page_size
 from qless_py.errors import BadArgumentError
@@ -34,7 +34,7 @@ def failure() -> str | tuple[str, int] | Response:
     if not group:
         return redirect(link("failures"))
     offset, size = page_offset(), page_size()
-    found = client().jobs.failed(group, offset, size)
+    found = client().jobs.failed(group, offset, size, data_limit=LISTED_DATA)
     if not found["total"] and flash.is_pending():
         # The last action has emptied the group.
         return redirect(link("failures"))
@@ -50,7 +50,7 @@ def failure() -> str | tuple[str, int] | Response:
 @requires(Role.OPERATOR)
 def retry_group() -> str | Response:
     group, queue = request.form.get("group", ""), text_field("queue")
-    total = client().jobs.failed(group, 0, 1)["total"]
+    total = client().jobs.failed(group, 0, 1, data_limit=0)["total"]
     try:
         arguments.name("queue", queue)
     except BadArgumentError as error:

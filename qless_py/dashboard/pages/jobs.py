@@ -12,12 +12,18 @@ from qless_py import protocol
 from qless_py.auth.guard import RequestRejected
 from qless_py.auth.identity import Role
 from qless_py.client.job import Job
-from qless_py.client.search import STATES, SearchError
-from qless_py.dashboard import commands, context, flash
+from qless_py.client.search import MAX_LENGTH, STATES, SearchError
+from qless_py.dashboard import commands, completion, context, flash, search_form
 from qless_py.dashboard.actions import perform, requires
-from qless_py.dashboard.context import client, find_jobs, link, redactor
+from qless_py.dashboard.context import LISTED_DATA, client, find_jobs, link, redactor
 from qless_py.dashboard.errors import wants_json
-from qless_py.dashboard.paging import page_cursor, page_offset, page_size, searched_before
+from qless_py.dashboard.paging import (
+    counted_before,
+    page_cursor,
+    page_number,
+    page_offset,
+    page_size,
+)
 
 _BUDGET: Final = 5_000  # Jobs that a page searches; a link continues the search.
 _TAGS_PER_PAGE: Final = 100
@@ -26,14 +32,19 @@ _STATE: Final = re.compile(r"(?:^|(?<=\s))state:\S*")
 
 def jobs() -> str | tuple[str, int] | Response:
     text = request.args.get("q", "").strip()
-    found, error, status, searched = None, None, 200, 0
+    if added := [one for one in request.args.getlist("add") if one]:
+        return redirect(link("jobs", q=search_form.with_terms(text, added)))
+    found, error, status = None, None, 200
+    before = {"searched": 0, "found": 0}
     try:
         if hidden := redactor():
             hidden.check_search(text)
         size, cursor = page_size(), page_cursor()
-        searched = searched_before() if cursor is not None else 0
-        found = client().jobs.search(text, limit=size, cursor=cursor, budget=_BUDGET)
-        searched += found.scanned
+        if cursor is not None:
+            before = {name: counted_before(name) for name in before}
+        found = client().jobs.search(
+            text, limit=size, cursor=cursor, budget=_BUDGET, data_limit=LISTED_DATA
+        )
     except SearchError as search_error:
         if wants_json():
             raise
@@ -41,11 +52,30 @@ def jobs() -> str | tuple[str, int] | Response:
     if found is not None and wants_json():
         rows = [_as_json(job) for job in found.jobs]
         return jsonify({"jobs": rows, "looked_at": found.scanned, "cursor": found.cursor})
+    form = {} if found is None else _form(text, found.jobs)
     page = render_template(
-        "qless_py/jobs.html", text=text, found=found, error=error, searched=searched,
-        commands=commands.of_search(text), tabs=_tabs(text),
+        "qless_py/jobs.html", text=text, found=found, error=error, tabs=_tabs(text),
+        searched=before["searched"] + (found.scanned if found else 0), found_before=before["found"],
+        commands=commands.of_search(text), **form,
     )  # fmt: skip
     return page, status
+
+
+def _form(text: str, jobs: list[Job]) -> dict[str, Any]:
+    """Return the template variables of the form of a valid search."""
+    return {
+        "chips": search_form.chips(text),
+        "menus": search_form.menus(jobs),
+        "state": search_form.only_state(text),
+    }
+
+
+def complete_search() -> Response:
+    """Return what can stand at a position of a search, for the list below the field."""
+    text = request.args.get("q", "")[:MAX_LENGTH]
+    at = page_number("at", len(text), 0, len(text))
+    found = completion.complete(text, at)
+    return jsonify({"start": found.start, "end": found.end, "options": found.options})
 
 
 def _as_json(job: Job) -> dict[str, Any]:
@@ -88,7 +118,7 @@ def completed() -> Response:
 
 def tracked() -> str:
     offset, size = page_offset(), page_size()
-    found = client().run(protocol.jobs.tracked(offset, size))
+    found = client().run(protocol.jobs.tracked(offset, size, LISTED_DATA))
     return render_template(
         "qless_py/tracked.html", jobs=[Job(client(), record) for record in found.jobs],
         expired=found.expired, total=found.total, offset=offset, size=size, states=STATES,
@@ -116,6 +146,7 @@ def tag(name: str) -> str | Response:
     return render_template(
         "qless_py/job_list.html", title=f"Tagged {name}", jobs=find_jobs(found["jobs"]),
         offset=offset, size=size, total=found["total"], commands=commands.of_page("tag", name),
+        search=search_form.search_for(tag=name),
     )  # fmt: skip
 
 
@@ -132,6 +163,7 @@ def untrack_expired(jid: str) -> Response:
 
 ROUTES: Final = (
     ("GET", "/jobs", jobs),
+    ("GET", "/search/complete", complete_search),
     ("GET", "/completed", completed),
     ("GET", "/tracked", tracked),
     ("GET", "/tags", tags),

@@ -75,7 +75,7 @@ def _tab(queue: Queue, tab: str) -> dict[str, Any]:
         return {"heartbeat": queue.heartbeat, "throttle": queue.throttle.get(), "search": search}
     offset, size = page_offset(), page_size()
     page = client().run(protocol.jobs.in_state(tab, queue.name, offset, size))
-    rows = client().jobs.get(page.jids)
+    rows = client().jobs.get(page.jids, data_limit=context.LISTED_DATA)
     jobs = [one for one in rows if isinstance(one, RecurringJob) == (tab == "recurring")]
     return {"jobs": jobs, "total": page.total, "offset": offset, "size": size}
 

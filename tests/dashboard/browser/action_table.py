@@ -112,21 +112,21 @@ def _job(
     return Action(f"/jobs/<jid>/<what> {what}", "/jobs/j", given or put(), does, says, holds)
 
 
-def _choose(action: str, value: str) -> Callable[[Page], None]:
+def press_in_bar(page: Page, action: str, value: str) -> None:
+    """Carry out an action of the bar below a list."""
+    bar = page.get_by_role("group", name="Actions on selected jobs")
+    button = bar.locator(f"button[value={action}]")
+    if value:
+        popup = bar.locator("details", has=page.locator(f"button[value={action}]"))
+        popup.locator("summary").click()
+        popup.locator("input").fill(value)
+    button.click()
+
+
+def _choose(box: str, action: str, value: str) -> Callable[[Page], None]:
     def does(page: Page) -> None:
-        page.get_by_label("Select j", exact=True).check()
-        page.get_by_label("With selected").select_option(action)
-        page.get_by_label("New value for selected").fill(value)
-        page.get_by_role("button", name="Apply to selected").click()
-
-    return does
-
-
-def _search(action: str, value: str) -> Callable[[Page], None]:
-    def does(page: Page) -> None:
-        page.get_by_label("Action", exact=True).select_option(action)
-        page.get_by_label("New value", exact=True).fill(value)
-        page.get_by_role("button", name="Apply to all matches").click()
+        page.get_by_label(box, exact=True).check()
+        press_in_bar(page, action, value)
 
     return does
 
@@ -140,6 +140,9 @@ def carried_out(holds: Callable[[Client], bool]) -> Callable[[Client], bool]:
         return holds(client)
 
     return after
+
+
+ALL: Final = " of all matches"
 
 
 def _many() -> list[Action]:
@@ -164,16 +167,27 @@ def _many() -> list[Action]:
         asks = f"{action.capitalize()} 1 job"
         made += [
             Action(
-                f"/jobs/chosen {action}", path, given, _choose(action, value),
+                f"/jobs/chosen {action}", path, given, _choose("Select j", action, value),
                 f"{done} 1 of 1 job", holds,
                 asks if action in {"cancel", "timeout"} else None,
             ),
             Action(
-                f"/operations {action}", f"/jobs?q=jid:j state:{state}", given,
-                _search(action, value), " started", carried_out(holds), asks,
+                f"/jobs/chosen {action}{ALL}", f"/jobs?q=jid:j state:{state}", given,
+                _choose("All matches", action, value), " started", carried_out(holds), asks,
             ),
         ]  # fmt: skip
-    return made
+    return [
+        *made,
+        Action(
+            "/operations retry", f"/failures/group?group={GROUP}", then(put(), fail),
+            press("Retry all in their queues…"), " started",
+            carried_out(lambda c: job(c).state == "waiting"), "Retry 1 job",
+        ),
+        Action(
+            "/operations cancel", "/queues/mail?tab=settings", put(), press("Cancel all jobs…"),
+            " started", carried_out(lambda c: c.jobs["j"] is None), "Cancel 1 job",
+        ),
+    ]  # fmt: skip
 
 
 def _operation(client: Client) -> str:

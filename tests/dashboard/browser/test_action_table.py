@@ -14,7 +14,7 @@ from qless_py import Client
 from qless_py.client import bulk
 from qless_py.dashboard import DashboardConfig, create_app
 from qless_py.dashboard.pages import job, recurring, workers
-from tests.dashboard.browser.action_table import NAMES, ORDERS, TABLE, Action
+from tests.dashboard.browser.action_table import ALL, NAMES, ORDERS, TABLE, Action
 from tests.dashboard.browser.conftest import SETTINGS, Site, served, working
 from tests.eventually import eventually
 from tests.servers import Server
@@ -60,7 +60,8 @@ class SharedBrowser:
         rule, values = self._rules.match(path, request.method, return_rule=True)
         form = parse_qs(request.post_data or "")
         which = values.get("what") or (form.get("action") or form.get("do") or [""])[0]
-        self.sent.append(f"{rule.rule} {which}".strip())
+        scope = ALL if "all" in form else ""
+        self.sent.append(f"{rule.rule} {which}{scope}".strip())
 
 
 @pytest.fixture(scope="module")
@@ -91,8 +92,8 @@ def test_the_table_lists_every_action(client: Client) -> None:
         "/jobs/<jid>/<what>": job.ACTIONS,
         "/recurring/<jid>/<what>": recurring.ACTIONS,
         "/workers/tell/<what>": workers.ACTIONS,
-        "/jobs/chosen": bulk.ACTIONS,
-        "/operations": bulk.ACTIONS,
+        "/jobs/chosen": [*bulk.ACTIONS, *(f"{one}{ALL}" for one in bulk.ACTIONS)],
+        "/operations": ("retry", "cancel"),
         "/config": ("set", "unset"),
     }
     there = {f"{rule} {which}".strip() for rule in rules for which in several.get(rule, [""])}

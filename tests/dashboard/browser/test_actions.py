@@ -22,6 +22,7 @@ from qless_py.dashboard import (
     create_app,
     create_blueprint,
 )
+from tests.dashboard.browser.action_table import press_in_bar
 from tests.dashboard.browser.conftest import KEYS, PATIENCE, ROOT, SETTINGS, Site, served, working
 from tests.dashboard.test_mounting import gunicorn
 from tests.servers import Server
@@ -90,13 +91,10 @@ def test_selected_rows_are_tagged_and_canceled(live: Client, site: Callable[...,
         page.goto(f"{shown.url}/queues/mail?tab=waiting")
         for jid in ("a", "c"):
             page.get_by_label(f"Select {jid}", exact=True).check()
-        page.get_by_label("With selected").select_option("tag")
-        page.get_by_label("New value for selected").fill("seen")
-        page.get_by_role("button", name="Apply to selected").click()
+        press_in_bar(page, "tag", "seen")
         expect(page.get_by_role("link", name="seen")).to_have_count(2)
         page.get_by_label("Select b", exact=True).check()
-        page.get_by_label("With selected").select_option("cancel")
-        page.get_by_role("button", name="Apply to selected").click()
+        press_in_bar(page, "cancel", "")
         expect(page.get_by_role("heading", name="Cancel 1 waiting job")).to_be_visible()
         page.get_by_role("button", name="Cancel 1 job").click()
         expect(page.get_by_role("link", name="b", exact=True)).to_have_count(0)

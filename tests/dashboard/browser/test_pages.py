@@ -121,7 +121,7 @@ def test_keys_navigate(live: Client, site: Callable[..., Site]) -> None:
         page.keyboard.type("jid:mail-5")
         page.keyboard.press("Enter")
         page.wait_for_url("**/jobs?q=jid*")
-        expect(page.get_by_role("link", name="mail-5")).to_be_visible()
+        expect(page.get_by_role("link", name="mail-5", exact=True)).to_be_visible()
         page.locator("h1").click()
         page.keyboard.press("?")
         expect(page.get_by_role("dialog", name="Keyboard shortcuts")).to_be_visible()
@@ -452,7 +452,10 @@ def test_the_help_returns_focus_and_turns_shortcuts_off(
         with page.expect_event("requestfinished"):  # What was asked for before the help was open.
             asked.pop().continue_()
         keys = dialog.locator("dt").all_inner_texts()
-        assert keys == ["/", "j", "k", "x", "Enter", "p", "t", "?", "g"]
+        assert keys == [
+            "/", "p", "t", "?", "g", "j", "k", "↓", "↑", "x", "X", "Enter",
+            "a", "*", "r", "c", "m", "y", "l", "u", "z",
+        ]  # fmt: skip
         page.keyboard.press("Escape")
         expect(dialog).to_be_hidden()
         expect(row).to_be_focused()
