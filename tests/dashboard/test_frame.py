@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from collections.abc import Callable
 
 import pytest
@@ -121,6 +122,15 @@ def test_modules_import_others_of_the_same_version(visitor: Visitor) -> None:
     assert older.status_code == 200
     assert older.headers["Cache-Control"] == "no-store"
     assert visitor.get("/static/v-0123456789ab/../../templates/x").status_code == 404
+
+
+def test_every_module_is_valid() -> None:
+    # One that is not keeps all that import it from loading.
+    check = ["node", "--check", "--input-type=module"]
+    for path in STATIC_FOLDER.glob("*.js"):
+        with path.open() as source:
+            found = subprocess.run(check, stdin=source, capture_output=True, text=True, check=False)
+        assert found.returncode == 0, (path.name, found.stderr)
 
 
 @pytest.mark.parametrize("kinds", [(".js", ".css")])

@@ -27,6 +27,7 @@ from qless_py.protocol.stats import DayStats
 
 STATES: Final = ("waiting", "running", "scheduled", "stalled", "depends", "throttled")
 TABS: Final = ("stats", *STATES, "recurring", "users", "settings")
+_QUEUES_PER_PAGE: Final = 35  # So many fit into 40 KB.
 _USERS_PER_PAGE: Final = 100
 _MAX_PAUSE: Final = 365 * 86400.0
 _MAX_NAME: Final = 255  # Bytes of the name of who paused a queue.
@@ -39,7 +40,7 @@ def queues() -> str:
     rows = [row for row in rows if text.lower() in row["name"].lower()]
     if sort in ("name", *STATES):
         rows.sort(key=lambda row: row["name"] if sort == "name" else -count(row, sort))
-    page, where = paginate(rows)
+    page, where = paginate(rows, _QUEUES_PER_PAGE)
     return render_template(
         "qless_py/queues.html", rows=page, **where, sort=sort, columns=STATES, text=text,
         commands=commands.of_page("queues"),
