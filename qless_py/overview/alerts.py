@@ -67,8 +67,8 @@ def find_alerts(
     """Return the alerts of a snapshot and of the metrics of the last hour.
 
     The worst come first, and of these causes before their effects; what a cause explains has no row
-    of its own. `failing_since` maps failure groups to the instant at which the first of their jobs
-    failed, `ended` the late queues to the jobs that completed or failed in the last five minutes.
+    of its own. `failing_since` maps failure groups to the instant at which they were first
+    seen, `ended` the late queues to the jobs that completed or failed in the last five minutes.
     """
     no_workers = list(_no_workers(snapshot))
     found = [*_unreadable(snapshot), *no_workers, *_lost_workers(snapshot)]
@@ -235,7 +235,7 @@ def _new_groups(snapshot: Snapshot, failing_since: Mapping[str, float | None]) -
     }
     if len(new) == 1:
         ((group, since),) = new.items()
-        detail = f"its oldest job failed {humanize.ago(since, snapshot.at)}"
+        detail = f"first seen {humanize.ago(since, snapshot.at)}"
         target = {"group": group}
         yield Alert("warn", f"New failure {group}", detail, "failure", target, "Show failure")
     elif new:

@@ -147,7 +147,7 @@ def test_new_failures_are_one_row(client: Client, clock: Clock, visitor: Visitor
     fail("newer", 60)
     two = _texts(visitor)
 
-    assert one == ["New failure new: its oldest job failed 1 min ago"]
+    assert one == ["New failure new: first seen 1 min ago"]
     assert two == ["2 new failures in the last hour: newer, new"]
 
 

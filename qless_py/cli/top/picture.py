@@ -106,7 +106,6 @@ class PictureReader:
         self._client = client
         self._minutes = max(1, round(window / _MINUTE))
         self._series = SeriesCache(client)
-        self._failing_since: dict[str, float | None] = {}
 
     def read(self) -> Picture:
         """Read everything: six round trips, two more when a failure group is new."""
@@ -133,7 +132,7 @@ class PictureReader:
             for name, rows in zip(late, recent, strict=True)
         }
         _, last_hour = self._series.rows(names, series.DEFAULT_RANGE, now, current.backlog)
-        since = self._read_failing_since(current)
+        since = self._read_failing_since()
         return Picture(
             now,
             current,
@@ -150,20 +149,10 @@ class PictureReader:
         )
         return series.busiest(pair for pair in counts if pair[1])[:_MAX_BUSY]
 
-    def _read_failing_since(self, current: Snapshot) -> dict[str, float | None]:
-        """Return when the first job of each of the last failure groups failed."""
-        groups = list(current.failures)[:_GROUPS]
-        new = [one for one in groups if one not in self._failing_since]
-        if new:
-            calls = [protocol.jobs.failed(one, max(current.failures[one] - 1, 0), 1) for one in new]
-            pages = answered(self._client.run_many(calls))
-            oldest = {one: page.jids[0] for one, page in zip(new, pages, strict=True) if page.jids}
-            jobs = {job.jid: job for job in self._client.jobs.get(list(oldest.values()))}
-            for one in new:
-                job = jobs.get(oldest.get(one, ""))
-                self._failing_since[one] = getattr(job, "failed_at", None)
-        self._failing_since = {one: self._failing_since[one] for one in groups}
-        return self._failing_since
+    def _read_failing_since(self) -> dict[str, float | None]:
+        """Return when each of the failure groups that failed last was first seen."""
+        page = self._client.run(protocol.failures.groups(0, _GROUPS))
+        return {one.group: one.first_at for one in page.groups}
 
 
 def _rows(queue: str, start: float, end: float) -> Any:

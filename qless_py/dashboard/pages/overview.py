@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, Final
 
 from flask import jsonify, render_template, request
@@ -11,7 +10,7 @@ from werkzeug.wrappers import Response
 from qless_py import protocol
 from qless_py.client.session import answered
 from qless_py.dashboard import context, timeseries
-from qless_py.dashboard.context import client, dashboard, find_jobs
+from qless_py.dashboard.context import client, dashboard
 from qless_py.dashboard.sparkline import sparkline
 from qless_py.overview import alerts, tiles
 from qless_py.overview import series as queue_series
@@ -34,16 +33,15 @@ def overview() -> str:
     late = alerts.late_queues(current)
     calls: list[Call[Any]] = [
         protocol.jobs.groups(0, _MAX_GROUPS),
+        protocol.failures.groups(0, _MAX_GROUPS),
         *(_recent_rows(name, now) for name in late),
     ]
-    (_, groups), *recent = answered(client().run_many(calls))
+    (_, groups), seen, *recent = answered(client().run_many(calls))
     ended = {
         name: sum(row.get("completed", 0) + row.get("failed", 0) for row in found)
         for name, found in zip(late, recent, strict=True)
     }
-    oldest = _oldest_jobs(groups)
-    jobs = {job.jid: job for job in find_jobs(list(oldest.values()))}
-    failing_since = {group: jobs[jid].failed_at for group, jid in oldest.items() if jid in jobs}
+    failing_since = {one.group: one.first_at for one in seen.groups}
     shown = tiles.find_tiles(current, last_hour, dashboard().snapshots.points)
     charted = timeseries.Rows.read(series, queues, span, now, backlog=current.backlog)
     busiest = set(queues[:_MAX_QUEUES])
@@ -65,13 +63,6 @@ def _recent_rows(queue: str, now: float) -> Call[Any]:
     """Return the call that reads what has happened in a queue in the last minutes."""
     start = int(1000 * (now - alerts.STUCK_WINDOW))
     return protocol.stats.series_rows(queue, start, int(1000 * now), "minute")
-
-
-def _oldest_jobs(groups: Sequence[protocol.jobs.FailureGroup]) -> dict[str, str]:
-    """Return for each failure group the job that failed first."""
-    calls = [protocol.jobs.failed(one.group, max(one.number - 1, 0), 1) for one in groups]
-    pages = zip(groups, answered(client().run_many(calls)), strict=True)
-    return {one.group: page.jids[0] for one, page in pages if page.jids}
 
 
 def snapshot() -> Response:
