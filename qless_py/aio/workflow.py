@@ -7,9 +7,10 @@ from qless_py.aio.drive import drive
 from qless_py.aio.job import AsyncJob
 from qless_py.client import batch_changes
 from qless_py.client.session import AsyncSession
-from qless_py.client.workflow import plan, retry, status, submit
+from qless_py.client.workflow import plan, retry, status, submit, view
 from qless_py.client.workflow.definition import Workflow
 from qless_py.client.workflow.status import WorkflowStatus
+from qless_py.client.workflow.view import WorkflowView
 from qless_py.protocol import batches
 from qless_py.protocol.batches import BatchPage
 
@@ -42,6 +43,10 @@ class AsyncWorkflowRun:
         Steps are read 100 at a time, so their states may be from different times.
         """
         return await drive(self._session, status.status(self._names))
+
+    async def view(self) -> WorkflowView | None:
+        """Return up to 2,000 of its steps with what they come after, its batch and callbacks."""
+        return await drive(self._session, view.view(self._names))
 
     async def cancel(self) -> int:
         """Delete all its jobs that are not complete, and return how many; workers lose theirs.

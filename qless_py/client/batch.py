@@ -160,13 +160,14 @@ class Batches:
         phases: Iterable[str] = (),
         within: str | None = None,
         workflows: bool | None = None,
+        budget: int = batch_changes.BUDGET,
     ) -> BatchPage:
         """Read a page of up to 100 batches, the one opened or finished last in front.
 
         `name` is a pattern, in which `*` stands for any characters. `phases` are open, running,
         complete, failed and canceled. `within` is the batch around them. `workflows` selects the
-        batches that belong to workflows, or all others. A page examines at most 2,500 batches: if
-        its `cursor` is not `None`, there may be more.
+        batches that belong to workflows, or all others. A page examines at most `budget` batches:
+        if its `cursor` is not `None`, there may be more.
         """
         wanted = batches.conditions(name, phases, within, workflows=workflows)
-        return drive(self._session, batch_changes.page(cursor, count, wanted))
+        return drive(self._session, batch_changes.page(cursor, count, wanted, budget))

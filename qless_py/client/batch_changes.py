@@ -1,15 +1,16 @@
-"""List batches, cancel one with its jobs, and retry its failed jobs; no I/O."""
+"""List batches, read callbacks, cancel a batch with its jobs, and retry what failed; no I/O."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 from qless_py import protocol
 from qless_py.client import search
 from qless_py.client.session import Calls, Rounds
 from qless_py.errors import BatchNotFoundError, WrongStateError, error_from_reply
-from qless_py.protocol.batches import MAX_SCAN, BatchPage
+from qless_py.protocol.batches import CALLBACKS, MAX_SCAN, BatchPage, BatchStatus
 
 BUDGET: Final = 2_500
 """How many batches one page examines by default."""
@@ -31,6 +32,33 @@ def page(
         found = BatchPage(found.batches + more.batches, examined, more.total, more.cursor)
         if found.cursor is None or len(found.batches) >= count or examined >= budget:
             return found
+
+
+@dataclass(frozen=True, slots=True)
+class Callback:
+    """A callback of a batch: when it is put, its jid and state, "" if no such job exists.
+
+    `holder` is the job because of which it was not put.
+    """
+
+    name: str
+    jid: str
+    state: str
+    holder: str | None
+
+
+def callbacks_of(status: BatchStatus) -> Calls[list[Callback]]:
+    """Read the state of the callbacks of a batch."""
+    known: Mapping[str, Any] = status
+    jids = {name: str(known[name]) for name in CALLBACKS if name in known}
+    if not jids:
+        return []
+    states = yield protocol.batches.outcomes(status["name"], list(dict.fromkeys(jids.values())))
+    found = dict(zip(dict.fromkeys(jids.values()), states, strict=True))
+    return [
+        Callback(name, jid, found[jid][0], known.get(f"{name}_conflict"))
+        for name, jid in jids.items()
+    ]
 
 
 def cancel(batch: str, most: int | None = None) -> Calls[int]:

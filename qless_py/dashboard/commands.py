@@ -38,6 +38,15 @@ _PAGES: Final[Mapping[str, Sequence[str]]] = {
     "statistics": ("stats", "stats --by klass --last 1d"),
     "statistics_queue": ("stats @ --last 1h", "stats @ --series"),
     "statistics_klass": ("stats --klass @ --last 1h", "stats --klass @ --series"),
+    "workflow_list": ("workflows list", "workflows show NAME", "workflows retry NAME"),
+    "workflow": (
+        "workflows show @",
+        "workflows retry @",
+        "workflows cancel @ --yes",
+        "jobs tag:workflow:@",
+    ),
+    "batch_list": ("batches list", "batches show NAME", "batches retry NAME"),
+    "batch": ("batches show @", "batches retry @", "batches cancel @ --yes", "jobs batch:@"),
     "tracked": ("tracked", "listen", "job untrack JID"),
     "tags": ("tags", "jobs --tag TAG"),
     "tag": ("jobs --tag @", "job untag --tag @ --remove @"),
@@ -85,7 +94,7 @@ def command(*words: Any) -> list[str]:
 def of_page(page: str, name: str = "") -> Commands:
     """Return the commands of a page that shows the named thing, or all of a kind."""
     lines = (line.split() for line in _PAGES[page])
-    return [command(*(name if word == "@" else word for word in words)) for words in lines]
+    return [command(*(word.replace("@", name) for word in words)) for words in lines]
 
 
 def of_job(job: Job) -> Commands:

@@ -28,6 +28,7 @@ ITEMS: Final = (
     Item("Queues", "queues", "q", is_primary=True),
     Item("Jobs", "jobs", "j", is_primary=True),
     Item("Failures", "failures", "f", is_primary=True),
+    Item("Workflows", "workflows", "l", is_primary=True),
     Item("Schedules", "recurring", "s", is_primary=True),
     Item("Workers", "workers", "w", is_primary=True),
     Item("Metrics", "statistics", "m"),

@@ -16,9 +16,9 @@ _MAX_SIZE: Final = 100
 _MAX_OFFSET: Final = 2**40
 
 
-def page_offset() -> int:
+def page_offset(name: str = "offset") -> int:
     """Return the number of rows to skip; raises `RequestRejected` if it is not one."""
-    return page_number("offset", 0, 0, _MAX_OFFSET)
+    return page_number(name, 0, 0, _MAX_OFFSET)
 
 
 def page_size() -> int:

@@ -6,7 +6,7 @@ import json
 import re
 from typing import Final
 
-from qless_py import Client, protocol
+from qless_py import Client, Workflow, group, protocol, step
 
 MARK: Final = "qx7"
 CORPUS: Final = (
@@ -49,6 +49,20 @@ def fill(client: Client) -> None:
     client.run(protocol.workers.register("worker-1", "n", json.dumps(info).encode()))
     client.run(protocol.workers.register("worker-2", "n", b'{"queues": 5, "busy": {}, "host": 1}'))
     _fill_with_long_words(client)
+    _submit(client)
+
+
+def _submit(client: Client) -> None:
+    """Submit a workflow with hostile classes, results and failures, and long names."""
+    klasses = [re.sub(r"[\x00-\x1f\x7f]", " ", text) for text in CORPUS]
+    part = group(*(step("flow", f"app.{one}", {one: one}, name=LONG[:59] + str(n))
+                   for n, one in enumerate(klasses)))  # fmt: skip
+    client.workflows.submit(Workflow(LONG[:60], part))
+    first, second = client.queues["flow"].pop(2, worker="worker-1")
+    first.complete(result=CORPUS)
+    second.fail(klasses[0], CORPUS[1])
+    with client.batch(LONG) as batch:
+        batch.put("flow", f"app.{klasses[1]}", CORPUS, jid=f"{LONG}-6")
 
 
 def _fill_with_long_words(client: Client) -> None:

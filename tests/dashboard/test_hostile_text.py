@@ -15,6 +15,7 @@ from qless_py.client.redaction import HIDDEN, data_line, data_text
 from qless_py.dashboard import Access, DashboardConfig
 from tests.dashboard.conftest import Visitor
 from tests.dashboard.hostile_text import CORPUS, MARK, fill
+from tests.dashboard.hostile_text import LONG as LONG_NAME
 
 # What may stand in the pages: nothing that a hostile text could bring with it.
 ATTRIBUTES: Final = re.compile(r"on\w+|style|srcdoc|formaction", re.IGNORECASE)
@@ -61,7 +62,8 @@ def _paths(client: Client) -> Iterator[str]:
     yield from (
         "/", "/queues", "/jobs", "/failures", "/tracked", "/tags", "/tags/x",
         "/workers", "/workers/worker-1", "/workers/worker-2", "/recurring", "/throttles", "/config",
-        "/put", "/operations",
+        "/put", "/operations", "/workflows", "/workflows?kind=batch",
+        f"/workflows/{LONG_NAME[:60]}", f"/batches/{LONG_NAME}",
     )  # fmt: skip
     yield from (f"/operations/{one.jid}" for one in client.operations.recent())
     for group in client.jobs.failed():
@@ -79,6 +81,9 @@ def _paths(client: Client) -> Iterator[str]:
             f"/queues/queue-{number}?tab={bad}", f"/queues/queue-{number}?day={bad}",
             f"/preferences?zone={bad}&theme={bad}&back={bad}", f"/put?from={bad}",
             f"/tracked?state={bad}",
+            f"/workflows/{bad}", f"/batches/{bad}", f"/workflows?name={bad}&state={bad}",
+            f"/workflows?name={bad}", f"/workflows?open={bad}", f"/workflows?cursor={bad}",
+            f"/workflows/{LONG_NAME[:60]}?unfold={bad}&state={bad}",
             f"/queues?{bad}={bad}", f"/recur?queue={bad}&cron={bad}&data={bad}&jid={bad}",
         )  # fmt: skip
 

@@ -98,11 +98,12 @@ def _status(
             one["group"] = group
         steps[keys.step(jid) or jid] = one
     counts = Counter(state for state, _ in states.values())
-    overall = "submitting" if is_coming else _overall(counts)
-    return {"name": keys.workflow, "state": overall, "counts": dict(counts), "steps": steps}
+    state = "submitting" if is_coming else overall(counts)
+    return {"name": keys.workflow, "state": state, "counts": dict(counts), "steps": steps}
 
 
-def _overall(counts: Mapping[str, int]) -> str:
+def overall(counts: Mapping[str, int]) -> str:
+    """Return the state of a workflow by the number of its steps in each state."""
     if any(state in counts for state in _LIVE):
         return "running"
     if "failed" in counts:

@@ -6,6 +6,7 @@ from flask import Blueprint
 
 from qless_py.dashboard.audit import audited
 from qless_py.dashboard.pages import (
+    batches,
     bulk,
     config,
     failures,
@@ -20,11 +21,12 @@ from qless_py.dashboard.pages import (
     statistics,
     throttles,
     workers,
+    workflows,
 )
 
 _MODULES = (
-    overview, queues, jobs, job, job_edit, put, bulk, failures, workers, recurring, throttles,
-    config, preferences, statistics,
+    overview, queues, jobs, job, job_edit, put, bulk, failures, workflows, batches, recurring,
+    workers, throttles, config, preferences, statistics,
 )  # fmt: skip
 
 

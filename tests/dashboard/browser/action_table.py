@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from playwright.sync_api import Page
 
-from qless_py import Client, Job
+from qless_py import Client, Job, Workflow, chain, step
 from qless_py.client.recurring import RecurringJob
 from qless_py.handlers.resolve import OPERATIONS_QUEUE
 
@@ -67,8 +67,8 @@ def then(*steps: Callable[[Client], object]) -> Callable[[Client], None]:
     """Run several steps in order."""
 
     def given(client: Client) -> None:
-        for step in steps:
-            step(client)
+        for one in steps:
+            one(client)
 
     return given
 
@@ -190,6 +190,26 @@ def _many() -> list[Action]:
     ]  # fmt: skip
 
 
+def _flow(client: Client) -> None:
+    """Submit a workflow of two steps, of which the first fails."""
+    steps = (step("mail", "app.Send", name=name) for name in ("first", "second"))
+    client.workflows.submit(Workflow("flow", chain(*steps)))
+    fail(client)
+
+
+def _batch(client: Client) -> None:
+    """Make a batch in which one job failed and one waits."""
+    with client.batch("night") as batch:
+        batch.put("mail", "app.Send", jid="j", retries=0)
+        batch.put("later", "app.Send", jid="k")
+    fail(client)
+
+
+def _state(client: Client, name: str) -> str:
+    status = client.workflows[name].status
+    return "" if status is None else status["state"]
+
+
 def _operation(client: Client) -> str:
     client.queues[OPERATIONS_QUEUE].pause()
     return client.operations.start("tag", "state:failed", tags=["seen"])
@@ -236,6 +256,23 @@ TABLE: Final = (
         press("Retry 2 jobs…"), "Retried 2 jobs of",
         lambda c: c.queues["mail"].counts["waiting"] == 2,
         "Retry 2 jobs",
+    ),
+    Action(
+        "/workflows/<name>/retry", "/workflows/flow", _flow, press("Retry failed steps"),
+        "Retried 2 steps of workflow flow", lambda c: _state(c, "flow") == "running",
+    ),
+    Action(
+        "/workflows/<name>/cancel", "/workflows/flow", _flow, press("Cancel…"),
+        "Canceled 2 jobs of workflow flow", lambda c: _state(c, "flow") == "canceled",
+        "Cancel workflow",
+    ),
+    Action(
+        "/batches/<name>/retry", "/batches/night", _batch, press("Retry failed jobs"),
+        "Retried 1 job of batch night", lambda c: job(c).state == "waiting",
+    ),
+    Action(
+        "/batches/<name>/cancel", "/batches/night", _batch, press("Cancel…"),
+        "Canceled 1 job of batch night", lambda c: c.jobs["k"] is None, "Cancel batch",
     ),
     Action(
         "/jobs/<jid>/cancel", "/jobs/j", put(), press("Cancel…"),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from qless_py import Client
+from qless_py import Client, Workflow, chain, group, step
+from qless_py.protocol.options import PutSpec
 
 
 def fill(client: Client) -> None:
@@ -24,4 +25,13 @@ def fill(client: Client) -> None:
     client.queues["stopped"].put("app.Slow", {})
     client.queues["stopped"].pause(reason="maintenance")
     client.track("mail-4")
+    sizes = group(*(step("images", "app.Resize", {"n": n}, name=f"size-{n}") for n in range(40)))
+    flow = chain(step("images", "app.Fetch", name="fetch"), sizes, step("mail", "app.mail.Send"))
+    report: PutSpec = {"queue": "mail", "klass": "app.Report"}
+    client.workflows.submit(Workflow("photos", flow, on_success=report))
+    client.queues["images"].pop(1)[0].complete()
+    with client.batch("night", on_complete=report) as batch:
+        batch.put("images", "app.Resize", {"n": 1}, retries=0, priority=9)
+        batch.put("images", "app.Resize", {"n": 2})
+    client.queues["images"].pop(1)[0].fail("app.Resize:OSError", "no space left on device")
     client.operations.start("tag", "state:failed", tags=["seen"], by="ann")

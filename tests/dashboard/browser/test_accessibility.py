@@ -36,11 +36,13 @@ ORDINARY: Final = (
     "/tracked", "/tags", "/tags/eu", "/workers", "/recurring", "/recurring/digest", "/recur",
     "/throttles", "/throttles/api", "/config", "/put", "/put?from=mail-0", "/operations",
     "/statistics", "/statistics?klass=app.mail.Send&view=table",
-    "/statistics?queue=mail&compare=day", *WRONG,
+    "/statistics?queue=mail&compare=day",
+    "/workflows", "/workflows/photos", "/workflows/photos?unfold=size-0&zoom=fit",
+    "/workflows?kind=batch", "/batches/night", *WRONG,
 )  # fmt: skip
 LISTS: Final = (
-    "/", "/queues", "/jobs", "/failures", "/tracked", "/tags", "/workers",
-    "/recurring", "/throttles", "/operations", "/statistics?by=klass",
+    "/", "/queues", "/jobs", "/failures", "/tracked", "/tags", "/workers", "/recurring",
+    "/throttles", "/operations", "/workflows", "/workflows?kind=batch", "/statistics?by=klass",
 )  # fmt: skip
 
 
@@ -56,6 +58,7 @@ def _hostile(client: Client) -> Iterator[str]:
     yield from (f"/operations/{one.jid}" for one in client.operations.recent(1))
     yield from (f"/jobs/{LONG}-{number}" for number in (1, 2, 3, 4))
     yield from ("/workers/worker-1", f"/workers/{LONG}", f"/recurring/{LONG}-5", f"/tags/{LONG}")
+    yield from (f"/workflows/{LONG[:60]}", f"/batches/{LONG}")
     yield from (f"/throttles/{LONG}", f"/failures/group?group={LONG}", f"/jobs?q=queue:{LONG}")
     yield from (f"/queues/{LONG}?tab={tab}" for tab in ("stats", "throttled", "users", "settings"))
 
