@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import redis
 
 from benchmarks import command
-from benchmarks.scripts import admission, doors, job_costs, queries, timing, transitions
+from benchmarks.scripts import admission, changes, doors, job_costs, queries, timing, transitions
 from benchmarks.scripts.keyspace import FULL, QUICK, Keyspace, Scale, build
 from benchmarks.scripts.report import Result, section
 from benchmarks.server import version_of
@@ -33,7 +33,7 @@ def _time_all(connection: redis.Redis, scale: Scale) -> tuple[timing.Timing, lis
     noise = timing.measure_no_op(keyspace)
     # Queries first: transitions soon promote or requeue the jobs that are due.
     plain = (*queries.CASES, *transitions.CASES)
-    cases = (*plain, *admission.CASES, *transitions.DEPENDENT_CASES, *doors.CASES)
+    cases = (*plain, *admission.CASES, *transitions.DEPENDENT_CASES, *doors.CASES, *changes.CASES)
     command.log(f"  {len(cases)} commands")
     return noise, [timing.measure(keyspace, case) for case in cases]
 
