@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from qless_py import Client, Job, Workflow, step
+from qless_py.client.operations import carry_out
+from qless_py.handlers.resolve import OPERATIONS_QUEUE
 from qless_py.protocol import deploys, workers
 
 
@@ -37,8 +39,13 @@ def prepare(client: Client) -> dict[str, str]:
     client.workflows.submit(Workflow("flow", step("flows", "K", name="first")))
     _fail_next(client, "batches")
     _fail_next(client, "flows")
+    undoable = client.operations.start("priority", "jid:waits", priority=1)
+    carried_out = client.queues[OPERATIONS_QUEUE].pop()
+    assert carried_out is not None
+    carried_out.complete(result=carry_out(carried_out))
     marker, _ = client.run(deploys.mark("v1", "ann"))
     return {
+        "UNDOABLE": undoable,
         "OPERATION": client.operations.start("tag", "state:failed", tags=["t"]),
         "TOKEN": client.tokens.create("t", scopes=["put"]).token.id,
         "DELIVERY": client.webhooks.test("hook"),

@@ -26,7 +26,7 @@ _LINKS: Final = frozenset({"url", "target", "http_url"})
 # Parts of answers that say how many things were changed, the first one present counts.
 _COUNTS: Final = ("done", "changed", "moved", "put", "number", "told", "workers", "released",
                   "forgotten", "removed", "paused", "resumed", "retried",
-                  "canceled", "repaired", "discarded")  # fmt: skip
+                  "canceled", "deleted", "repaired", "discarded")  # fmt: skip
 # What a route is called, where that is not a verb and a noun.
 _ACTIONS: Final[Mapping[str, str]] = {
     "change_job": "job edit",
@@ -51,6 +51,11 @@ _ACTIONS: Final[Mapping[str, str]] = {
     "reset_user": "user unset",
     "change_user": "user set",
     "cancel_recurring": "recurring remove",
+    "restore_canceled": "canceled restore",
+    "restore_canceled_jobs": "canceled restore",
+    "delete_canceled": "canceled delete",
+    "delete_canceled_job": "canceled delete",
+    "undo_selected": "job undo",
 }
 # The groups of the command line, in the words of the other doors.
 _NOUNS: Final[Mapping[str, str]] = {

@@ -14,6 +14,7 @@ from werkzeug.wrappers import Response
 
 from qless_py.auth.guard import RequestRejected
 from qless_py.auth.identity import Role
+from qless_py.client.bulk_preview import Preview
 from qless_py.dashboard import flash
 from qless_py.dashboard.audit import audit, audit_refusal
 from qless_py.dashboard.context import access, link
@@ -45,7 +46,9 @@ class Confirmation:
     """What an action will do, shown to the user before it is done.
 
     `count` is the number of jobs or other things affected, `command` the equivalent command line.
-    `typed` is a text that the user must type, for actions that cannot be undone.
+    `typed` is a text that the user must type: for actions that cannot be undone, unless
+    `is_undoable`, and for those on very many jobs. `preview` shows which jobs are concerned;
+    `asks_reason` adds a field for the reason of a cancellation.
     """
 
     title: str
@@ -54,6 +57,9 @@ class Confirmation:
     count: int | None = None
     command: Sequence[str] = ()
     typed: str | None = None
+    is_undoable: bool = False
+    preview: Preview | None = None
+    asks_reason: bool = False
 
     @property
     def shell(self) -> str:
@@ -65,27 +71,35 @@ class Confirmation:
         """Whether the submitted form confirms the action."""
         if request.form.get(CONFIRMED) != "yes":
             return False
-        return self.typed is None or request.form.get("typed", "").strip() == self.typed
+        typed = request.form.get("typed", "").strip()
+        return self.typed is None or typed.replace(",", "") == self.typed
 
     def page(self) -> str:
         """Return the page that asks for confirmation and submits the same form again."""
-        skipped = {CONFIRMED, "form_token", "back", "typed"}
+        skipped = {CONFIRMED, "form_token", "back", "typed", "reason", "counted"}
         return render_template(
             "qless_py/confirm.html",
             confirmation=self,
             fields=[pair for pair in request.form.items(multi=True) if pair[0] not in skipped],
             return_url=return_url(),
             is_wrong=request.form.get(CONFIRMED) == "yes",
+            reason=request.form.get("reason", ""),
         )
 
 
 def perform(
-    action: str, act: Callable[[], str], *, gone: str | None = None, instead: str | None = None
+    action: str,
+    act: Callable[[], str],
+    *,
+    gone: str | None = None,
+    instead: str | None = None,
+    undo: str = "",
 ) -> Response:
     """Perform an action, record it, and redirect to the page it was requested from.
 
     `act` returns the message for the next page, which also shows an error of the store. `gone` is
     the URL of a page that no longer exists afterwards: from there the user is sent to `instead`.
+    `undo` is the name under which the action can be undone; the message gets a button for that.
     """
     target = return_url()
     try:
@@ -93,7 +107,7 @@ def perform(
     except QlessError as error:
         return refuse(action, error)
     audit(action, message)
-    flash.add(message)
+    flash.add(message, undo=undo)
     if instead is not None and urlsplit(target).path == gone:
         target = instead
     return redirect(target, 303)

@@ -50,6 +50,8 @@ _PAGES: Final[Mapping[str, Sequence[str]]] = {
     "tracked": ("tracked", "listen", "job untrack JID"),
     "tags": ("tags", "jobs --tag TAG"),
     "tag": ("jobs --tag @", "job untag --tag @ --remove @"),
+    "canceled": ("canceled list", "canceled restore JID", "canceled delete JID --yes"),
+    "canceled_job": ("canceled show @", "canceled restore @", "canceled delete @ --yes"),
     "operations": ("operations list", "job retry --search SEARCH --in-background"),
     "worker": (
         "workers show @",
@@ -189,7 +191,7 @@ def of_operation(jid: str, *, is_over: bool) -> Commands:
     """Return the commands for an operation."""
     show = command("operations", "show", jid)
     if is_over:
-        return [show]
+        return [show, command("operations", "undo", jid)]
     wait = command("operations", "show", jid, "--wait", "10m")
     return [show, wait, command("operations", "abort", jid)]
 

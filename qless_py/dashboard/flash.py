@@ -19,15 +19,18 @@ _MAX_TEXT: Final = 600
 
 
 def _serializer() -> URLSafeTimedSerializer:
-    return URLSafeTimedSerializer(dashboard().secret, salt="flash")
+    return URLSafeTimedSerializer(dashboard().secret, salt="flash 2")
 
 
-def add(text: str, kind: str = "done") -> None:
-    """Show a message on the next page; `kind` is `done`, `refused` or `hint`."""
-    messages: list[tuple[str, str]] = g.setdefault("qless_py_flash", [])
+def add(text: str, kind: str = "done", *, undo: str = "") -> None:
+    """Show a message on the next page; `kind` is `done`, `refused` or `hint`.
+
+    `undo` is the name under which what it reports can be undone.
+    """
+    messages: list[tuple[str, str, str]] = g.setdefault("qless_py_flash", [])
     if not messages:
         after_this_request(_store)
-    messages.append((kind, redaction.truncate(text, _MAX_TEXT)))
+    messages.append((kind, redaction.truncate(text, _MAX_TEXT), undo))
 
 
 def _store(response: Response) -> Response:
@@ -49,8 +52,8 @@ def is_pending() -> bool:
     return COOKIE in request.cookies
 
 
-def pop() -> list[tuple[str, str]]:
-    """Return the messages of the last action as (kind, text), and delete them."""
+def pop() -> list[tuple[str, str, str]]:
+    """Return the messages of the last action as (kind, text, undo), and delete them."""
     value = request.cookies.get(COOKIE)
     if value is None or g.get("qless_py_access") is None:
         return []
@@ -63,7 +66,7 @@ def pop() -> list[tuple[str, str]]:
         messages = serializer.loads(value, max_age=_MAX_AGE)
     except BadSignature:
         return []
-    return [(str(kind), str(text)) for kind, text in messages]
+    return [(str(kind), str(text), str(undo)) for kind, text, undo in messages]
 
 
 def _delete(response: Response) -> Response:

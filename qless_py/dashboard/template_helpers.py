@@ -150,7 +150,7 @@ class TemplateHelpers:
             '<input type="hidden" name="{}" value="{}"><input type="hidden" name="back" value="{}">'
         ).format(guard.FIELD, token, self.return_url)
 
-    def flash_messages(self) -> list[tuple[str, str]]:
+    def flash_messages(self) -> list[tuple[str, str, str]]:
         """Return the messages of the last action as (kind, text)."""
         return flash.pop()
 

@@ -43,6 +43,9 @@ CHANGES: dict[str, tuple[str, str, str]] = {
     "job undepend": ("job undepend child --on parent", "job undepend", "child"),
     "job untag": ("job untag waits --remove x", "job untag", "waits"),
     "job untrack": ("job untrack waits", "job untrack", "waits"),
+    "canceled restore": ("canceled restore gone", "canceled restore", "gone"),
+    "canceled delete": ("canceled delete gone --yes", "canceled delete", "gone"),
+    "operations undo": ("operations undo UNDOABLE", "operation undo", "UNDOABLE"),
     "operations abort": ("operations abort OPERATION", "operation abort", "OPERATION"),
     "queue forget": ("queue forget empty --yes", "queue forget", "empty"),
     "queue pause": ("queue pause mail --reason deploy", "queue pause", "mail"),
@@ -77,6 +80,7 @@ CHANGES: dict[str, tuple[str, str, str]] = {
     "workers stop": ("workers stop --all", "worker stop", ""),
 }
 READS = {
+    "canceled list", "canceled show",
     "audit", "autoscale", "completion", "config check", "config get", "config init", "config list",
     "batches list", "batches show",
     "deploys list", "export", "failed groups", "failed list", "failed show", "health",

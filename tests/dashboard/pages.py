@@ -20,6 +20,7 @@ PATHS: Final = (
     "/tracked", "/tags", "/tags/x", "/workers", "/workers/worker",
     "/recurring", "/recur", "/recurring/tick", "/recurring/cron", "/throttles", "/throttles/api",
     "/throttles/queue:work", "/config", "/put", "/put?queue=work&klass=K", "/operations",
+    "/canceled", "/canceled?q=queue:w*", "/canceled?q=nobody", "/canceled/gone",
     "/snapshot", "/search/complete?q=queue:", "/static/lists.css", "/static/base.css",
     "/static/app.js", "/static/icon.svg",
 )  # fmt: skip

@@ -21,6 +21,10 @@ CHANGES: dict[str, tuple[str, dict[str, Any], str, str]] = {
     ),
     "start_operation": ("/operations", {"action": "retry", "q": "jid:x"}, "operation retry", ""),
     "abort_operation": ("/operations/OPERATION/abort", {}, "operation abort", "OPERATION"),
+    "undo_operation": ("/operations/UNDOABLE/undo", {}, "operation undo", "UNDOABLE"),
+    "undo_selected": ("/undo/UNDOABLE", {}, "job undo", "UNDOABLE"),
+    "restore_canceled": ("/canceled/restore", {"jid": "gone"}, "canceled restore", "gone"),
+    "delete_canceled": ("/canceled/delete", {"jid": "gone"}, "canceled delete", "gone"),
     "set_config": ("/config", {"option": "heartbeat", "value": "9"}, "option set", "heartbeat"),
     "retry_group": (
         "/failures/retry", {"group": "Refused", "queue": "mail"}, "failures retry", "Refused",

@@ -56,6 +56,10 @@ EQUIVALENTS: Final[Mapping[str, Sequence[str]]] = {
         for action, words in commands.ACTIONS.items()
     },
     "/operations/<jid>/abort": ("operations", "abort", "JID"),
+    "/operations/<jid>/undo": ("operations", "undo", "JID"),
+    "/undo/<name>": ("canceled", "restore", "JID"),
+    "/canceled/restore": ("canceled", "restore", "JID"),
+    "/canceled/delete": ("canceled", "delete", "JID", "--yes"),
     "/queues/<name>/pause": ("queue", "pause", "QUEUE", "--reason", "WHY", "--for", "30m"),
     "/queues/<name>/unpause": ("queue", "unpause", "QUEUE"),
     "/queues/<name>/heartbeat": ("queue", "set", "QUEUE", "heartbeat=90"),

@@ -8,6 +8,7 @@ from qless_py.dashboard.audit import audited
 from qless_py.dashboard.pages import (
     batches,
     bulk,
+    canceled,
     config,
     failures,
     job,
@@ -25,8 +26,8 @@ from qless_py.dashboard.pages import (
 )
 
 _MODULES = (
-    overview, queues, jobs, job, job_edit, put, bulk, failures, workflows, batches, recurring,
-    workers, throttles, config, preferences, statistics,
+    overview, queues, jobs, job, job_edit, put, bulk, canceled, failures, workflows, batches,
+    recurring, workers, throttles, config, preferences, statistics,
 )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -11,19 +12,22 @@ from werkzeug.wrappers import Response
 from qless_py.auth.identity import Role
 from qless_py.client import bulk, bulk_preview
 from qless_py.client.humanize import plural
+from qless_py.client.operations import UNDOABLE
 from qless_py.client.search import STATES
 from qless_py.dashboard import commands, context, flash
 from qless_py.dashboard.actions import Confirmation, perform, refuse, requires
 from qless_py.dashboard.audit import audit
 from qless_py.dashboard.context import access, client, link, redactor
 from qless_py.dashboard.forms import parse_field, parse_names, parse_number, text_field
-from qless_py.errors import BadArgumentError
+from qless_py.errors import BadArgumentError, QlessError
 from qless_py.overview.workers import LOST_AFTER
 
 _MAX_REFUSALS: Final = 5
+_DIGITS: Final = 12
+_ASK_NUMBER: Final = 1_000  # Above so many jobs, the number must be typed.
 # What each action does to jobs, for the confirmation; and its past participle, for the result.
 _EFFECTS: Final = {
-    "cancel": "deleted with their data",
+    "cancel": "deleted; copies are kept for a while, and can be restored",
     "retry": "put back into their queues; failed jobs get all their retries back",
     "move": "moved to the queue {}",
     "timeout": "taken from their workers and run next",
@@ -58,7 +62,10 @@ def change_selected() -> str | Response:
     if not jids:
         return refuse(audited, BadArgumentError("select at least one job"))
     try:
-        action = bulk.store_action(name, [state] if state in STATES else [], **_params(name))
+        params, states = _params(name), [state] if state in STATES else []
+        undo = uuid.uuid4().hex if name in UNDOABLE else ""
+        who = {"by": access().name, "reason": text_field("reason"), "undo": undo}
+        action = bulk.store_action(name, states, **who, **params)
     except BadArgumentError as error:
         return refuse(audited, error)
 
@@ -79,11 +86,13 @@ def change_selected() -> str | Response:
             f"{name.capitalize()} {preview.jobs}",
             preview.changed,
             commands.bulk(name, jids, {}),
+            preview=preview,
+            asks_reason=name == "cancel",
         )
         # If all are refused there is nothing to confirm: the next page says why.
         if preview.changed and not confirmation.is_given:
             return confirmation.page()
-    return perform(audited, act)
+    return perform(audited, act, undo=undo)
 
 
 def operations() -> str:
@@ -97,6 +106,7 @@ def operation(jid: str) -> str:
     found = client().operations[jid]
     return render_template(
         "qless_py/operation.html", operation=found, has_worker=_has_worker(),
+        undoable=client().operations.undoable(jid) if found.is_over else 0,
         commands=commands.of_operation(jid, is_over=found.is_over),
     )  # fmt: skip
 
@@ -122,14 +132,48 @@ def start_operation() -> str | Response:
         f"{name.capitalize()} {preview.jobs if preview.is_all else 'all'}",
         preview.changed,
         commands.in_background(name, search, params),
-        typed="everything" if not search else None,
+        typed=_typed(search, preview),
+        is_undoable=name in UNDOABLE,
+        preview=preview,
+        asks_reason=name == "cancel",
     )
     if not confirmation.is_given:
         return confirmation.page()
-    jid = client().operations.start(name, search, by=access().name, **params)
+    jid = client().operations.start(
+        name,
+        search,
+        by=access().name,
+        reason=text_field("reason"),
+        expected=preview.examined if preview.is_all else None,
+        **params,
+    )
     audit(f"operation {name}", f"{jid} on {search!r}")
     flash.add(f"Operation {jid} started")
     return redirect(link("operation", jid=jid), 303)
+
+
+def _typed(search: str, preview: bulk_preview.Preview) -> str | None:
+    """Return what must be typed to confirm: the number of very many jobs, as it was shown."""
+    if not search:
+        return "everything"
+    if preview.changed <= _ASK_NUMBER:
+        return None
+    shown = request.form.get("counted", "")
+    # Jobs come and go between the question and its answer.
+    is_number = shown.isascii() and shown.isdecimal() and int(shown[:_DIGITS]) > _ASK_NUMBER
+    return shown if is_number else str(preview.changed)
+
+
+@requires(Role.OPERATOR)
+def undo_operation(jid: str) -> Response:
+    """Start the operation that undoes another one, and show it."""
+    try:
+        started = client().operations.undo(jid, by=access().name)
+    except QlessError as error:
+        return refuse(f"undo of {jid}", error)
+    audit(f"undo of {jid}", started)
+    flash.add(f"Operation {started} undoes {jid}")
+    return redirect(link("operation", jid=started), 303)
 
 
 @requires(Role.OPERATOR)
@@ -184,4 +228,5 @@ ROUTES: Final = (
     ("GET", "/operations/<jid>", operation),
     ("POST", "/operations", start_operation),
     ("POST", "/operations/<jid>/abort", abort_operation),
+    ("POST", "/operations/<jid>/undo", undo_operation),
 )

@@ -153,20 +153,19 @@ def cancel_job(jid: str) -> str | Response:
         return refuse(f"cancel of {jid}", error)
     confirmation = Confirmation(
         f"Cancel job {jid}",
-        f"Deletes the job {found.klass_name} with its data. If it is running, its worker loses it.",
+        f"Deletes the job {found.klass_name}. If it is running, its worker loses it. "
+        "A copy is kept for a while, and can be restored.",
         "Cancel job",
         1,
         commands.command("job", "cancel", jid, "--yes"),
+        asks_reason=True,
     )
     if not confirmation.is_given:
         return confirmation.page()
 
     def act() -> str:
-        return (
-            f"Job {jid} canceled"
-            if found.cancel(by=access().name)
-            else f"Job {jid} did not exist any more"
-        )
+        is_gone = found.cancel(by=access().name, reason=text_field("reason"))
+        return f"Job {jid} canceled" if is_gone else f"Job {jid} did not exist any more"
 
     instead = link("queue", name=found.queue_name) if found.queue_name else return_url()
     if found.failure:

@@ -108,7 +108,7 @@ def _tabs(text: str) -> list[tuple[str, str, bool, int | None]]:
         url = link("jobs", q=f"{term} {rest}".strip())
         is_here = given is not None and given[0].strip() == term
         found.append((state.capitalize(), url, is_here, None if rest else counts[state]))
-    return found
+    return [*found, ("Canceled", link("canceled"), False, None)]
 
 
 def completed() -> Response:
