@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from qless_py.cli.base import Commands, Configured, group, pass_cli
 from qless_py.cli.context import CliContext
 from qless_py.cli.errors import NotFoundError
 from qless_py.cli.params import NAME, OF_QUEUES
+from qless_py.protocol.config_options import option_of
 from qless_py.store import redacted, resolve, settings_file
 
 
@@ -28,9 +30,15 @@ def config() -> None:
 @config.command("list", examples=("qless-py config list", "qless-py config list --json"))
 @pass_cli
 def list_options(cli: CliContext) -> None:
-    """List the options of the namespace and their values."""
+    """List the options of the namespace, their values, and what each is for."""
     options = dict(sorted(cli.client.config.all.items()))
-    cli.out.answer({"options": options}, lambda: cli.out.facts(options))
+    described = [option_of(name) for name in options]
+    rows = [(one.name, options[one.name], one.unit, one.default, one.meaning) for one in described]
+
+    def show() -> None:
+        cli.out.table(("option", "value", "unit", "default", "meaning"), rows, has_text=True)
+
+    cli.out.answer({"options": options, "described": [asdict(one) for one in described]}, show)
 
 
 @config.command("get", examples=("qless-py config get heartbeat",))

@@ -36,6 +36,8 @@ ITEMS: Final = (
     Item("Operations", "operations", "b"),
     Item("Tags", "tags", "g"),
     Item("Tracked", "tracked", "k"),
+    Item("Events", "events", "e"),
+    Item("Audit", "audit", "a"),
     Item("Config", "config", "c"),
 )
 

@@ -26,7 +26,8 @@ from qless_py.protocol.job_state import RecurringState
 # Query parameters that links to the same page keep.
 _PARAMETERS: Final = (
     "q", "sort", "order", "offset", "size", "tab", "range", "day", "cursor", "users", "group",
-    "state", "searched", "found", "by", "queue", "klass", "compare", "from", "to", "view",
+    "state", "searched", "found", "by", "queue", "klass", "compare", "from", "to", "view", "who",
+    "action", "target", "door", "outcome", "since", "kind", "jid",
 )  # fmt: skip
 _RANDOM_JID: Final = re.compile("[0-9a-f]{32}")
 _LONG_JID: Final = 24  # Characters.

@@ -125,6 +125,12 @@ def read(after: str | None, limit: int = 100) -> Call[EventPage]:
     return Call("read/events", args, unpack).map(lambda reply: _page(where, dict(reply)))
 
 
+def recent(limit: int = 100) -> Call[EventPage]:
+    """Read the newest `limit` events, oldest first."""
+    args = (arguments.whole("limit", limit, 1, MAX_LIMIT),)
+    return Call("read/recent_events", args, unpack).map(lambda reply: _recent(dict(reply)))
+
+
 def position(what: str, value: Any) -> str:
     """Return the id of an event, or "0"; raises BadArgumentError for anything else."""
     if isinstance(value, str) and (value == "0" or _ID.fullmatch(value)):
@@ -137,6 +143,11 @@ def position(what: str, value: Any) -> str:
 def at(instant: float) -> str:
     """Return a position in front of every event at that time (Unix seconds) or later."""
     return f"{max(0, arguments.instant('since', instant) - 1)}-{10**16 - 1}"
+
+
+def _recent(reply: Mapping[str, Any]) -> EventPage:
+    found = tuple(parse(str(identity), text) for identity, text in reply["events"])
+    return EventPage(found, str(reply["last"]))
 
 
 def _page(after: str, reply: Mapping[str, Any]) -> EventPage:

@@ -119,7 +119,6 @@ def test_a_refusal_is_shown_on_the_next_page_and_changes_nothing(
         ("/jobs/j/timeout", {}, "not currently running"),
         ("/queues/mail/pause", {"minutes": "soon"}, "minutes must be a number"),
         ("/queues/mail/pause", {"minutes": "-1"}, "minutes must be more than 0"),
-        ("/config", {"option": "heartbeat", "value": "never"}, "heartbeat"),
         ("/throttles/set", {"name": "api", "concurrency": "-1"}, "concurrency"),
         ("/throttles/set", {"name": "api", "concurrency": "1.5"}, "whole number"),
         ("/throttles/set", {"name": "api", "rate": "fast"}, "rate must be a number"),

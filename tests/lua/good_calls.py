@@ -122,6 +122,7 @@ def good_queries() -> dict[str, list[Any]]:
         "read/counts": ["work"],
         "read/deploys": [],
         "read/events": ["0", "10"],
+        "read/recent_events": ["10"],
         "read/explain": ["plain"],
         "read/failures": ["seen", "0", *page],
         "read/failure_texts": ["group", *page],

@@ -568,6 +568,7 @@ def templates(lease: str) -> list[tuple[str, list[tuple[Any, str]], tuple[Any, .
                          ([], "conditions")],
          ()),
         ("read/sizes", [([{"set": "waiting", "queue": "work"}], "indexes")], ()),
+        ("read/recent_events", [("10", "positive")], ()),
         ("read/events", [("0", "event"), ("10", "positive")], ()),
         ("read/heads", [(["work"], "names")], ()),
         ("read/parents", [(["child"], "many")], ()),

@@ -250,6 +250,7 @@ def of_queries() -> Refusals:
     }  # fmt: skip
     found: Refusals = {f"read/{name}": {"BADARG": args} for name, args in wrong.items()}
     found["read/events"] = {"BADARG": ["1-", 1], "STREAMOFF": ["0", 1]}
+    found["read/recent_events"] = {"BADARG": [0], "STREAMOFF": [1]}
     found["read/explain"] = {"BADARG": ["a b"], "NOJOB": ["nobody"]}
     return found
 

@@ -7,9 +7,11 @@ from flask import Blueprint
 from qless_py.dashboard.audit import audited
 from qless_py.dashboard.pages import (
     batches,
+    audit,
     bulk,
     canceled,
     config,
+    events,
     failures,
     job,
     job_edit,
@@ -27,7 +29,7 @@ from qless_py.dashboard.pages import (
 
 _MODULES = (
     overview, queues, jobs, job, job_edit, put, bulk, canceled, failures, workflows, batches,
-    recurring, workers, throttles, config, preferences, statistics,
+    recurring, workers, throttles, config, preferences, statistics, audit, events,
 )  # fmt: skip
 
 

@@ -43,7 +43,7 @@ class AuditAnswer(Answer):
     cursor: str | None
 
 
-@routes.get("/audit", scope="operate", returns=AuditAnswer, problems=("bad-cursor",))
+@routes.get("/audit", scope="read", returns=AuditAnswer, problems=("bad-cursor",))
 def list_audit(query: FilterQuery) -> Any:
     """List who changed what by dashboard, command line or HTTP API."""
     caller().require_all_queues("the audit log")

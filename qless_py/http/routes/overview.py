@@ -17,6 +17,7 @@ from qless_py.http.problems import Problem
 from qless_py.http.route import Reply, Routes
 from qless_py.metrics import Target, demand
 from qless_py.protocol import arguments, jobs, queues, workers
+from qless_py.protocol.config_options import option_of
 from qless_py.protocol.jobs import SMALL_PAGE
 
 routes = Routes("overview", "Read counts, tags and tracked jobs; read and change options.")
@@ -90,9 +91,10 @@ class TrackedAnswer(Answer):
 
 
 class OptionsAnswer(Answer):
-    """Every option of the namespace, defaults included."""
+    """Every option of the namespace, defaults included, and what each is for."""
 
     options: dict[str, Any]
+    described: list[dict[str, Any]]
 
 
 class OptionBody(Model):
@@ -178,7 +180,8 @@ def list_tracked(query: PageQuery) -> Reply:
 def list_options() -> Any:
     """List the options of the namespace."""
     caller().require_all_queues("options")
-    return {"options": dict(sorted(client().config.all.items()))}
+    values = dict(sorted(client().config.all.items()))
+    return {"options": values, "described": [asdict(option_of(name)) for name in values]}
 
 
 @routes.put("/config/<option>", scope="operate", returns=OptionAnswer, problems=("bad-config",))
