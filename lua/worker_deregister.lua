@@ -19,7 +19,8 @@ end
 local number = 0
 for _, worker in ipairs(names) do
   number = number + redis.call("ZREM", keys.workers(), worker)
-  redis.call("DEL", keys.worker_info(worker), keys.worker_command(worker))
+  redis.call("DEL", keys.worker_info(worker), keys.worker_command(worker),
+    keys.worker_report(worker))
 end
 
 return session.close(s, number)

@@ -1,5 +1,7 @@
--- worker(now, worker, offset, count) -> {jobs, stalled, seen_at, info}
+-- worker(now, worker, offset, count) -> {jobs, stalled, seen_at, info, report}
 -- Pages through the jobs of one worker; those with an expired lease are listed apart, as stalled.
+-- The report is a list of names and values: the last command (asked, asked_at), and what the worker
+-- reported of it (done, done_at, text).
 -- Errors: BADARG
 -- Events: none
 
@@ -25,4 +27,5 @@ return cmsgpack.pack({
   stalled = lapsed,
   seen_at = tonumber(redis.call("ZSCORE", keys.workers(), worker) or nil),
   info = info or nil,
+  report = redis.call("HGETALL", keys.worker_report(worker)),
 })

@@ -60,6 +60,13 @@ class AsyncWorkers(AsyncWorkersBase):
         """Replace workers by fresh processes; running jobs may finish. Names as in `quiet`."""
         return await self._command("restart", names)
 
+    async def dump(self, *names: str) -> list[str]:
+        """Have workers report the stacks of all their threads, which show what they run.
+
+        Their `report` then has it: `client.workers[name]["report"]["text"]`. Names as in `quiet`.
+        """
+        return await self._command("dump", names)
+
     async def _command(self, what: str, names: Iterable[str]) -> list[str]:
         addressed = workers.addressed(await self._counts(), names)
         for call in workers.commands(addressed, what):

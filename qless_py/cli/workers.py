@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
@@ -17,6 +18,7 @@ from qless_py.cli.params import SPAN, WORKER, confirm, yes
 from qless_py.client.humanize import duration, local_time, plural, size
 
 _OK: Final = 200
+_LOOK: Final = 0.2  # Seconds between two looks for an answer.
 _INFO: Final = ("host", "pid", "version", "queues", "slots", "busy", "state", "rss")
 
 
@@ -77,6 +79,10 @@ def show_worker(cli: CliContext, name: str) -> None:
     def show() -> None:
         cli.out.facts({"worker": name, "last seen": local_time(answer["seen_at"])})
         cli.out.facts(dict(answer["info"]))
+        report = answer.get("report") or {}
+        times = {name: local_time(report.get(f"{name}_at")) for name in ("asked", "done")}
+        words = {name: f"{report[name]} {times[name]}" for name in times if name in report}
+        cli.out.facts({**words, "report": report.get("text")})
         cli.out.facts({"jobs": answer["jobs"], "stalled": answer["stalled"]})
 
     cli.out.answer(answer, show)
@@ -122,6 +128,48 @@ def stop(cli: CliContext, names: tuple[str, ...], *, everyone: bool) -> None:
 def restart(cli: CliContext, names: tuple[str, ...], *, everyone: bool) -> None:
     """Restart workers with new code while running jobs finish."""
     _command(cli, names, "restart", everyone=everyone)
+
+
+@workers.command(
+    "dump", examples=("qless-py workers dump host-1234-0", "qless-py workers dump --all --wait 0")
+)
+@click.option(
+    "--wait", type=SPAN, default=10.0, help="How long to wait for the answers; by default 10s."
+)
+@_of_some
+@pass_cli
+def dump(cli: CliContext, names: tuple[str, ...], *, everyone: bool, wait: float) -> None:
+    """Print the stacks of all threads of workers: what they run just now.
+
+    `workers show` prints the last answer again.
+    """
+    if bool(names) == everyone:
+        raise click.UsageError("name workers, or use --all")
+    reached = cli.client.workers.dump(*names)
+    deadline = time.monotonic() + wait
+    reports: dict[str, Any] = {}
+    pause = threading.Event()
+    while len(reports) < len(reached) and time.monotonic() < deadline:
+        for name in set(reached) - set(reports):
+            found = cli.client.workers[name].get("report", {})
+            if found.get("done") == "dump":
+                reports[name] = found
+        if len(reports) < len(reached):
+            pause.wait(_LOOK)
+
+    def show() -> None:
+        for name, found in sorted(reports.items()):
+            cli.out.line(f"{name}, {local_time(found['done_at'])}")
+            for line in found.get("text", "").splitlines():
+                cli.out.line(f"  {line}")
+        missing = len(reached) - len(reports)
+        if missing:
+            cli.out.note(f"{plural(missing, 'worker')} did not answer yet: see `workers show`")
+
+    cli.out.answer({"command": "dump", "told": len(reached), "reports": reports}, show)
+    _refuse_unknown(
+        name for name in names if not any(f"{one}-".startswith(f"{name}-") for one in reached)
+    )
 
 
 def _command(cli: CliContext, names: tuple[str, ...], what: str, *, everyone: bool) -> None:

@@ -61,6 +61,13 @@ class Workers(WorkersBase):
         """Replace workers by fresh processes; running jobs may finish. Names as in `quiet`."""
         return self._command("restart", names)
 
+    def dump(self, *names: str) -> list[str]:
+        """Have workers report the stacks of all their threads, which show what they run.
+
+        Their `report` then has it: `client.workers[name]["report"]["text"]`. Names as in `quiet`.
+        """
+        return self._command("dump", names)
+
     def _command(self, what: str, names: Iterable[str]) -> list[str]:
         addressed = workers.addressed(self._counts(), names)
         for call in workers.commands(addressed, what):

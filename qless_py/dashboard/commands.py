@@ -24,7 +24,7 @@ ACTIONS: Final = {
     "tag": ["--add", "TAG"],
     "untag": ["--remove", "TAG"],
 }
-_WORKER_COMMANDS: Final = ("quiet", "resume", "stop", "restart")
+_WORKER_COMMANDS: Final = ("quiet", "resume", "stop", "restart", "dump")
 # The commands of pages that need no more than the name of what they show, which replaces @.
 _PAGES: Final[Mapping[str, Sequence[str]]] = {
     "queues": ("queues", "queue pause QUEUE", "queue unpause QUEUE", "stats"),

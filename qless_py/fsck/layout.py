@@ -88,6 +88,7 @@ TYPES: Final[Mapping[str, str]] = MappingProxyType(
         "death:*": "string",
         "worker:*:info": "string",
         "worker:*:command": "string",
+        "worker:*:report": "hash",
         "worker:*:jobs": "zset",
         "canceled:*:job": "string",
         "canceled:*:data": "string",

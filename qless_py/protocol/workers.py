@@ -3,12 +3,24 @@
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypedDict
+from typing import Any, Final, TypedDict, cast
 
 from qless_py.protocol import arguments
-from qless_py.protocol.call import Call, done, integer, mapping, pack, text, unpack
+from qless_py.protocol.call import (
+    Call,
+    boolean,
+    done,
+    integer,
+    mapping,
+    original,
+    pack,
+    text,
+    unpack,
+)
 from qless_py.protocol.jobs import SMALL_PAGE, page
 from qless_py.protocol.queues import Page, rows_page
+
+_MAX_TEXT: Final = 65536
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,13 +33,28 @@ class DeathReply:
     more: bool
 
 
+class WorkerReport(TypedDict, total=False):
+    """The last command that a worker was sent, and what it reported of it (Unix seconds).
+
+    `asked` and `asked_at` are the command; `done`, `done_at` and `text` are missing until the
+    worker has carried it out.
+    """
+
+    asked: str
+    asked_at: float
+    done: str
+    done_at: float
+    text: str
+
+
 class WorkerJobs(TypedDict, total=False):
-    """The jids a worker holds, those whose lease has lapsed, and its registration."""
+    """The jids a worker holds, those whose lease has lapsed, its registration and last command."""
 
     jobs: list[str]
     stalled: list[str]
     seen_at: float
     info: dict[str, Any]
+    report: WorkerReport
 
 
 class WorkerCounts(TypedDict, total=False):
@@ -68,8 +95,14 @@ def job_died(jid: str, lease: str, cause: str) -> Call[str]:
 
 
 def command(workers: Sequence[str], what: str) -> Call[int]:
-    """Send a command (quiet, resume, stop, restart) to workers; returns how many are known."""
+    """Send quiet, resume, stop, restart or dump to workers; returns how many are known."""
     return Call("worker_command", (pack(list(workers)), what), integer)
+
+
+def report(worker: str, command: str, text: str = "") -> Call[bool]:
+    """Report that a worker has carried out a command; returns whether it is known."""
+    shown = arguments.text("text", text, _MAX_TEXT)
+    return Call("worker_report", (worker, command, shown), boolean)
 
 
 def commands(workers: Sequence[str], what: str) -> list[Call[int]]:
@@ -106,6 +139,8 @@ def read(name: str, offset: int = 0, count: int = 100) -> Call[WorkerJobs]:
         if "seen_at" in value:
             seen["seen_at"] = float(value["seen_at"]) / 1000
             seen["info"] = _info(value.get("info"))
+        if value.get("report"):
+            seen["report"] = _report(value["report"])
         return seen
 
     return call.map(decode)
@@ -131,6 +166,21 @@ def _counts(row: Mapping[str, Any]) -> WorkerCounts:
         seen_at=float(row.get("seen_at", 0)) / 1000,
         info=_info(row.get("info")),
     )
+
+
+def _report(flat: Sequence[Any]) -> WorkerReport:
+    fields = dict(zip(flat[::2], flat[1::2], strict=False))
+    found: dict[str, Any] = {
+        name: original(str(fields[name])).decode(errors="replace")
+        for name in ("asked", "done", "text")
+        if name in fields
+    }
+    found |= {
+        name: int(fields[name]) / 1000
+        for name in ("asked_at", "done_at")
+        if str(fields.get(name, "")).isdecimal()
+    }
+    return cast("WorkerReport", found)
 
 
 def _info(registration: Any) -> dict[str, Any]:

@@ -172,14 +172,17 @@ class ProcessTable:
         if grace is not None and child.release_at is None:
             child.release_at = time.monotonic() + grace
 
-    def log_stacks(self) -> None:
-        """Log the stacks that the children have written."""
+    def log_stacks(self) -> dict[str, str]:
+        """Log the stacks that the children have written, and return them by worker."""
+        found = {}
         for child in self:
             stacks = "" if child.stacks is None else child.stacks.read()
             if stacks:
                 jids = ",".join(job.leased.jid for job in child.board.read().running)
                 fields = {"worker": child.worker, "child_pid": child.pid, "jids": jids or "none"}
                 logger.warning(Event("TTIN: stacks of a child", **fields, details=stacks))
+                found[child.worker] = f"jobs: {jids or 'none'}\n\n{stacks}"
+        return found
 
     def remove(self, child: ChildProcess) -> None:
         """Stop a child once its jobs have ended, without a replacement."""

@@ -11,7 +11,7 @@ import selectors
 import signal
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
@@ -84,6 +84,10 @@ class Supervisor:
         self._recheck = reexec.TrialStart()
         self._to_replace: set[int] = set()
         self._stacks_at: float | None = None
+        # The last command of each worker that was published and carried out.
+        self._published: dict[str, str] = {}
+        # Workers whose stacks were requested from elsewhere.
+        self._dumping: set[str] = set()
         self._probe: Probe | None = None
         self._reloader: Reloader | None = None
         self._reaps_orphans = False
@@ -207,7 +211,7 @@ class Supervisor:
             self._replace_program()
         if self._stacks_at is not None and time.monotonic() >= self._stacks_at:
             self._stacks_at = None
-            self._table.log_stacks()
+            self._report_stacks(self._table.log_stacks())
         if self._recheck.has_passed():
             self._replace_children()
         elif self._recheck.pid is None:
@@ -290,7 +294,8 @@ class Supervisor:
             self._renewer.renew_soon(worker)
             self._heartbeat.send_soon()
         elif message.get("event") == "command":
-            self._run_command(worker, str(message.get("command")))
+            self._published[worker] = str(message.get("command"))
+            self._run_command(worker, self._published[worker])
             self._heartbeat.send_soon()  # It removes the command that is kept for this worker.
         elif "lease" in message:
             self._renewer.suspect(str(message["lease"]))
@@ -300,12 +305,24 @@ class Supervisor:
             if process.worker != worker:
                 continue
             logger.info(Event("command received", worker=worker, command=command))
+            if command == "dump":
+                self._dumping.add(worker)
+                process.signal(signal.SIGTTIN)
+                self._stacks_at = time.monotonic() + _STACK_WAIT
+                continue
             if command == "stop":
                 self._table.remove(process)
             elif command == "restart":
                 self._begin_replacing(process)
             else:
                 process.set_quiet(is_quiet=command == "quiet")
+            self._outbox.add(protocol.workers.report(worker, command))
+
+    def _report_stacks(self, stacks: Mapping[str, str]) -> None:
+        for worker in self._dumping:
+            text = stacks.get(worker) or "the worker wrote no stacks"
+            self._outbox.add(protocol.workers.report(worker, "dump", text))
+        self._dumping.clear()
 
     def _reap_children(self) -> None:
         for child_exit in self._table.reap():
@@ -324,7 +341,9 @@ class Supervisor:
         is_stopping = self._shutdown.is_requested
         state = "stopping" if is_stopping else "quiet" if self._is_quiet else "running"
         for worker, command in self._heartbeat.send(state).items():
-            self._run_command(worker, command)
+            # The kept copy of a command that was carried out when it was published.
+            if self._published.pop(worker, None) != command:
+                self._run_command(worker, command)
 
     def _update_children(self) -> None:
         """Send the children, new ones included, what holds for all of them."""

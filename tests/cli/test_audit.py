@@ -73,6 +73,7 @@ CHANGES: dict[str, tuple[str, str, str]] = {
     "webhook remove": ("webhook remove hook", "webhook remove", "hook"),
     "webhook rotate": ("webhook rotate hook", "webhook rotate", "hook"),
     "webhook test": ("webhook test hook", "webhook test", "hook"),
+    "workers dump": ("workers dump w --wait 0", "worker dump", "w"),
     "workers forget": ("workers forget w --yes", "worker forget", "w"),
     "workers quiet": ("workers quiet w", "worker quiet", "w"),
     "workers restart": ("workers restart w", "worker restart", "w"),

@@ -309,7 +309,7 @@ def test_a_worker_that_leaves_is_not_shown_after_its_command(
     assert answers == {"quiet": page, "resume": page, "restart": "/workers", "stop": "/workers"}
 
 
-def test_a_job_is_put_andshown(client: Client, visitor: Visitor) -> None:
+def test_a_job_is_put_and_shown(client: Client, visitor: Visitor) -> None:
     answer = visitor.post(
         "/put", queue="mail", klass="app.Send", data='{"to": "ann"}', jid="new", delay="60",
         priority="5", retries="2", tags="eu news", user="ann",

@@ -79,6 +79,7 @@ EQUIVALENTS: Final[Mapping[str, Sequence[str]]] = {
     "/workers/tell/<what> quiet": ("workers", "quiet", "WORKER"),
     "/workers/tell/<what> resume": ("workers", "resume", "WORKER"),
     "/workers/tell/<what> stop": ("workers", "stop", "WORKER"),
+    "/workers/tell/<what> dump": ("workers", "dump", "WORKER"),
     "/workers/tell/<what> restart": ("workers", "restart", "WORKER"),
     "/workers/<name>/forget": ("workers", "forget", "WORKER"),
 }

@@ -69,6 +69,7 @@ def good_calls(call: Scripts) -> dict[str, list[Any]]:
         "worker_beat": ["another", "info"],
         "worker_deregister": [["worker"]],
         "worker_command": [["worker"], "quiet"],
+        "worker_report": ["worker", "dump", "stacks"],
         "worker_died": ["worker", "n", "runs", "killed"],
         "job_died": [*held, "killed"],
         "queue_forget": [["work"]],

@@ -491,6 +491,7 @@ def templates(lease: str) -> list[tuple[str, list[tuple[Any, str]], tuple[Any, .
         ("worker_register", [("w", "name"), ("n2", "name"), ("i", "message")], ()),
         ("worker_beat", [("w", "name"), ("i", "message")], ()),
         ("worker_deregister", [(["w"], "names")], ()),
+        ("worker_report", [("w", "name"), ("dump", "command"), ("", "-")], ()),
         ("worker_command", [(["w"], "names"), ("quiet", "command")], ()),
         ("job_died", [*held, ("c", "short")], ()),
         ("worker_died", [("w", "name"), ("n3", "name"), ("", "started"), ("c", "short")], ()),

@@ -165,6 +165,7 @@ def of_the_rest() -> Refusals:
         "worker_register": {"BADARG": ["a b", "n", ""], "DEADWORKER": ["w", "dead", ""]},
         "worker_beat": {"BADARG": ["a b", ""]},
         "worker_deregister": {"BADARG": [["a b"]]},
+        "worker_report": {"BADARG": ["worker", "dance", ""]},
         "worker_command": {"BADARG": [["w"], "dance"]},
         "worker_died": {"BADARG": ["w", "", "", ""]},
         "recur": {

@@ -367,6 +367,29 @@ def test_a_later_command_takes_the_place_of_one_that_was_not_heard(call: Scripts
     assert call("worker_beat", "w", "") == "stop"
 
 
+def test_what_became_of_a_command_is_kept_and_recorded(call: Scripts, clock: Clock) -> None:
+    call("worker_register", "w", "n", "info")
+    call("worker_command", ["w"], "dump")
+    asked_at = round(clock.now * 1000)
+    clock.advance(2)
+
+    assert call("worker_report", "w", "dump", "stacks") is True
+    assert call("worker_report", "nobody", "dump", "stacks") is False
+
+    flat = call("read/worker", "w", 0, 1)["report"]
+    assert dict(zip(flat[::2], flat[1::2], strict=True)) == {
+        "asked": "dump", "asked_at": str(asked_at), "done": "dump",
+        "done_at": str(asked_at + 2000), "text": "stacks",
+    }  # fmt: skip
+    (entry,) = call("read/audit", "", "0", "10", {"door": "worker"})["entries"]
+    assert (entry["who"], entry["action"]) == ("w", "worker dump")
+    call("worker_command", ["w"], "quiet")
+    flat = call("read/worker", "w", 0, 1)["report"]
+    assert "done" not in flat
+    call("worker_deregister", ["w"])
+    assert not call("read/worker", "w", 0, 1).get("report")
+
+
 def test_a_worker_that_left_leaves_no_command_behind(call: Scripts) -> None:
     call("worker_register", "w", "n", "info")
     call("worker_command", ["w"], "quiet")

@@ -67,6 +67,30 @@ def test_one_worker_is_quieted_and_resumed(live: Client, work: Start) -> None:
     assert first not in busy
 
 
+def test_a_worker_reports_its_stacks_and_what_it_was_commanded(
+    live: Client, work: Start, reports: LinePipe, go: LinePipe
+) -> None:
+    work()
+    (name,) = wait_for_workers(live, 1)
+    jid = put(live, handlers.waits, pipes(reports, go))
+    reports.line()
+    asked = time.time()
+
+    assert live.workers.dump(name) == [name]
+    eventually(lambda: live.workers[name].get("report", {}).get("done") == "dump")
+
+    report = live.workers[name]["report"]
+    assert f"jobs: {jid}" in report["text"]
+    assert "handlers.py" in report["text"]
+    assert asked - 1 < report["asked_at"] <= report["done_at"]
+    live.workers.quiet(name)
+    eventually(lambda: live.workers[name].get("report", {}).get("done") == "quiet")
+    actions = [(one.who, one.action) for one in live.audit.page(door="worker").entries]
+    assert actions == [(name, "worker quiet"), (name, "worker dump")]
+    go.send("on")
+    result(live, jid)
+
+
 def _done(client: Client, number: int) -> list[str]:
     jids = [put(client, handlers.nothing) for _ in range(number)]
     for jid in jids:

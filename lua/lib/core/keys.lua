@@ -335,6 +335,11 @@ function keys.worker_command(worker)
   return namespace .. ":worker:" .. worker .. ":command"
 end
 
+-- The last command that a worker was sent, and what became of it.
+function keys.worker_report(worker)
+  return namespace .. ":worker:" .. worker .. ":report"
+end
+
 function keys.worker_jobs(worker)
   return namespace .. ":worker:" .. worker .. ":jobs"
 end

@@ -61,6 +61,8 @@ return {
   undo = 86400000,
   -- milliseconds for which a command to a worker waits for its next heartbeat
   command = 3600000,
+  -- what a worker can be commanded to do
+  worker_commands = { quiet = true, resume = true, stop = true, restart = true, dump = true },
   -- access tokens of a namespace, patterns of queues or klasses of one, and the milliseconds for
   -- which the time of its last use is not written again
   tokens = 1000,

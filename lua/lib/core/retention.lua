@@ -65,7 +65,8 @@ local function drop_workers(s, age, budget)
   for _, name in ipairs(names) do
     if redis.call("EXISTS", keys.worker_jobs(name)) == 0 then
       redis.call("ZREM", keys.workers(), name)
-      redis.call("DEL", keys.worker_info(name), keys.worker_command(name))
+      redis.call("DEL", keys.worker_info(name), keys.worker_command(name),
+        keys.worker_report(name))
     end
   end
   return budget - #names

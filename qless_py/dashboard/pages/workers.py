@@ -24,6 +24,7 @@ ACTIONS: Final = {
     "resume": "Takes jobs again.",
     "stop": "Exits once its jobs have finished, and is not replaced.",
     "restart": "Is replaced by a new process; running jobs may finish.",
+    "dump": "Reports the stacks of its threads: what it runs just now.",
 }
 
 

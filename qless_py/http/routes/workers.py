@@ -48,10 +48,10 @@ class CommandBody(Model):
     """What the worker shall do.
 
     `quiet` takes no more jobs, until `resume`; `stop` ends once its jobs have ended; `restart`
-    begins again with new code.
+    begins again with new code; `dump` reports the stacks of its threads in the worker's `report`.
     """
 
-    command: Literal["quiet", "resume", "stop", "restart"]
+    command: Literal["quiet", "resume", "stop", "restart", "dump"]
 
 
 class CommandAnswer(Answer):

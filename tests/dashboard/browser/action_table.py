@@ -404,7 +404,13 @@ TABLE: Final = (
 
 
 # Commands to live workers, in order, and whether each needs confirmation.
-ORDERS: Final = (("quiet", False), ("resume", False), ("restart", True), ("stop", True))
+ORDERS: Final = (
+    ("quiet", False),
+    ("resume", False),
+    ("dump", False),
+    ("restart", True),
+    ("stop", True),
+)
 NAMES: Final = (
     *(one.name for one in TABLE),
     *(f"/workers/tell/<what> {what}" for what, _ in ORDERS),

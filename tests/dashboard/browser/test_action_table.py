@@ -151,6 +151,7 @@ def test_workers_obey_commands(
         obeyed: dict[str, Callable[[], bool]] = {
             "quiet": lambda: states()[first] == "quiet",
             "resume": lambda: states()[first] == "running",
+            "dump": lambda: live.workers[first].get("report", {}).get("done") == "dump",
             "restart": lambda: len(states()) == 1 and first not in states(),
             "stop": lambda: not states(),
         }
