@@ -35,6 +35,9 @@ _ALL: Final = (
     Option("max-data-size", "bytes", "1048576", "The largest data, result or progress of a job."),
     Option("jobs-history", "seconds", "2592000", "How long complete jobs are kept."),
     Option("jobs-history-count", "jobs", "50000", "How many complete jobs are kept."),
+    Option("canceled-history", "seconds", "604800", "How long canceled jobs can be restored."),
+    Option("canceled-history-count", "jobs", "10000", "How many canceled jobs are kept."),
+    Option("canceled-history-size", "bytes", "67108864", "How much canceled jobs may take in all."),
     Option(
         "max-job-history",
         "entries",
