@@ -6,8 +6,8 @@ from flask import Blueprint
 
 from qless_py.dashboard.audit import audited
 from qless_py.dashboard.pages import (
-    batches,
     audit,
+    batches,
     bulk,
     canceled,
     config,
