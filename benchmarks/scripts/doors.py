@@ -130,4 +130,5 @@ CASES: Final = (
     Case("webhook_dispatch", "webhook_dispatch of 100", _dispatch, large=True),
     Case("webhook_remove", "webhook_remove", _of_hooks("webhook_remove"), large=True),
     Case("read/events", "read/events, 100", repeated(lambda _: events.read("0", PAGE))),
+    Case("read/recent_events", "read/recent_events, 100", repeated(lambda _: events.recent(PAGE))),
 )

@@ -312,6 +312,11 @@ CASES: Final = (
         "worker_command of 100",
         repeated(lambda _: workers.command([f"w{number}" for number in range(PAGE)], "quiet")),
     ),
+    Case(
+        "worker_report",
+        "worker_report, 64 KiB",
+        repeated(lambda _: workers.report("worker-1", "dump", "x" * 65_536)),
+    ),
     Case("queue_forget", "queue_forget", _forget),
     Case("batch_open", "batch_open", of_new(_open_batch)),
     Case("batch_add", "batch_add of 100", _add_to_batch, large=True),

@@ -21,11 +21,12 @@ local lapsed = redis.call("ZRANGEBYSCORE", key, "-inf", s.now, "LIMIT", from, si
 local held = redis.call("ZRANGEBYSCORE", key, "(" .. string.format("%.0f", s.now), "+inf",
   "LIMIT", from, size)
 local info = redis.call("GET", keys.worker_info(worker))
+local report = redis.call("HGETALL", keys.worker_report(worker))
 
 return cmsgpack.pack({
   jobs = held,
   stalled = lapsed,
   seen_at = tonumber(redis.call("ZSCORE", keys.workers(), worker) or nil),
   info = info or nil,
-  report = redis.call("HGETALL", keys.worker_report(worker)),
+  report = report[1] and report or nil,
 })

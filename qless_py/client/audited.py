@@ -38,6 +38,7 @@ _ACTIONS: Final[Mapping[str, str]] = {
     "remove_job_dependency": "job undepend",
     "remove_job_dependencies": "job undepend",
     "untrack_expired": "job untrack",
+    "edit_job_now": "job edit",
     "put_job_now": "job put",
     "change_selected": "job change",
     "unfail_into_queue": "queue unfail",

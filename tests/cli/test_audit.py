@@ -87,7 +87,8 @@ READS = {
     "deploys list", "export", "failed groups", "failed list", "failed show", "health",
     "job attempts", "job explain", "job show", "jobs",
     "listen", "metrics", "operations list", "operations show", "peek", "queue show", "queues",
-    "recur list", "stats", "tags", "throttles list", "throttles show", "token list", "tracked",
+    "recur list", "recur preview", "recur runs", "stats", "tags",
+    "throttles list", "throttles show", "token list", "tracked",
     "users list", "users show", "webhook deliveries", "webhook list", "webhook show",
     "workflows list", "workflows show", "workers check", "workers list", "workers show",
 }  # fmt: skip
