@@ -58,9 +58,10 @@ class Line:
                 continue
             count, expected = 1, max(left, 0.0)
             while count < SOURCES and place + count < len(self.sources):
-                expected += self.sizes[place + count]
-                if expected >= most:
+                following = self.sizes[place + count]
+                if expected + following >= most:
                     break
+                expected += following
                 count += 1
             scan = min(most, int(min(expected, SCAN)) + _SPARE)
             yield Slice(place, count, after, skip, scan)
