@@ -93,9 +93,14 @@ def dashboard() -> Dashboard:
 
 
 def snapshot() -> Snapshot:
-    """Return the counts of the whole namespace; the page then shows as of when they are."""
-    found = dashboard().snapshots.get()
-    g.qless_py_as_of = found.at
+    """Return the counts of the whole namespace; the page then shows as of when they are.
+
+    A page reads them once, however long it takes, so all its parts show the same.
+    """
+    if "qless_py_snapshot" not in g:
+        g.qless_py_snapshot = dashboard().snapshots.get()
+        g.qless_py_as_of = g.qless_py_snapshot.at
+    found: Snapshot = g.qless_py_snapshot
     return found
 
 
@@ -107,7 +112,7 @@ def failed_count() -> str:
     """
     if g.get("qless_py_store_away"):
         return ""
-    recent = dashboard().snapshots.recent()
+    recent = g.get("qless_py_snapshot") or dashboard().snapshots.recent()
     if recent is not None:
         return humanize.number(recent.failed)
     try:
