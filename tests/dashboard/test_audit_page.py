@@ -166,3 +166,13 @@ def test_the_table_of_options_is_documented(name: str) -> None:
     text = (package.path("lua").parent / "docs" / "protocol.md").read_text()
 
     assert f"| `{name}` | {OPTIONS[name].default} |" in text
+
+
+def test_pages_of_jobs_and_queues_lead_to_their_changes(
+    client: Client, visit: Callable[..., Visitor]
+) -> None:
+    client.queues["mail"].put("K", jid="j1")
+
+    for visitor in (visit(), visit(auth=[_viewer])):
+        assert 'href="/audit?target=j1"' in visitor.get("/jobs/j1").text
+        assert 'href="/audit?target=mail"' in visitor.get("/queues/mail").text
