@@ -92,11 +92,11 @@ def recur(client: Client) -> None:
 def press(
     button: str, fields: Mapping[str, str] = {}, part: str = "main", opens: str = ""
 ) -> Callable[[Page], None]:
-    """Expand a form if needed, fill fields by label, and press a button."""
+    """Open a menu or form of the page if needed, fill fields by label, and press a button."""
 
     def does(page: Page) -> None:
-        if opens:
-            page.locator("summary", has_text=opens).first.click()
+        if opens:  # The header has a menu "More", too.
+            page.locator("main summary", has_text=opens).first.click()
         main = page.locator(part)
         for label, value in fields.items():
             main.get_by_label(label, exact=True).fill(value)
@@ -350,7 +350,7 @@ TABLE: Final = (
         lambda c: (schedule(c).interval, schedule(c).tags) == (90, ["eu"]),
     ),
     Action(
-        "/recurring/<jid>/cancel", "/recurring/digest", recur, press("Remove…"),
+        "/recurring/<jid>/cancel", "/recurring/digest", recur, press("Remove…", opens="More"),
         "Schedule digest removed", lambda c: c.jobs["digest"] is None, "Remove schedule",
     ),
     Action(
