@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 from jinja2.bccache import Bucket, BytecodeCache
 from werkzeug.test import TestResponse
 
-from qless_py import Client
+from qless_py import Client, Workflow, step
 from qless_py.auth import guard
 from qless_py.dashboard import DashboardConfig, create_app
 from tests.population import populate
@@ -94,4 +94,5 @@ def full(call: Scripts, client: Client) -> Client:
     client.users["ann"].set(weight=3, max_running=2)
     client.queues["work"].put("K", {"n": 1}, jid="of-ann", user="ann", throttles=["api"])
     client.operations.start("tag", "state:failed", tags=["seen"], by="ann")
+    client.workflows.submit(Workflow("flow", step("work", "K", name="only")))
     return client

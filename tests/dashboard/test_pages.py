@@ -5,20 +5,40 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Callable
+from urllib.parse import urlsplit
 
 import pytest
 import redis as redis_py
 
 from qless_py import Client
-from qless_py.dashboard import Access
+from qless_py.dashboard import Access, create_app
 from tests.dashboard.conftest import Visitor
 from tests.dashboard.pages import paths
+
+# Redirects, answers to monitors and streams; other tests request them.
+NO_PAGES = (
+    "completed", "favicon", "healthz", "live", "metrics", "preferences", "readyz", "sign_out",
+    "unknown",
+)  # fmt: skip
 
 
 def _kept(redis: redis_py.Redis) -> dict[object, tuple[object, object]]:
     """Return every key with its value and expiry."""
     keys = redis.scan_iter(count=1000)
     return {key: (redis.dump(key), redis.execute_command("PEXPIRETIME", key)) for key in keys}
+
+
+def test_the_list_of_pages_is_complete(full: Client) -> None:
+    rules = create_app(full).url_map
+    found = rules.bind("localhost")
+    listed = {found.match(urlsplit(path).path)[0] for path in paths(full)}
+    there = {
+        one.endpoint
+        for one in rules.iter_rules()
+        if "GET" in (one.methods or set()) and one.endpoint.startswith("qless_py.")
+    }
+
+    assert there - listed == {f"qless_py.{name}" for name in NO_PAGES}
 
 
 def test_viewing_pages_writes_nothing(full: Client, redis: redis_py.Redis, visit: object) -> None:

@@ -24,7 +24,7 @@ class Action:
 
     `given` makes what is needed and may give what stands for {} in the path. `does` finds the form
     and sends it; `asks` is the button of the confirmation that comes, `says` the note afterwards.
-    `holds` is false before and true afterwards.
+    `holds` is false before and true afterwards. `first` names the action that leads to the form.
     """
 
     name: str
@@ -34,6 +34,7 @@ class Action:
     says: str
     holds: Callable[[Client], bool]
     asks: str | None = None
+    first: str | None = None
 
     def __str__(self) -> str:
         return self.name
@@ -215,6 +216,31 @@ def _operation(client: Client) -> str:
     return client.operations.start("tag", "state:failed", tags=["seen"])
 
 
+def _carry_out(client: Client) -> str:
+    """Tag a job by an operation, and wait for its end."""
+    put()(client)
+    jid = client.operations.start("tag", "queue:mail", tags=["seen"])
+    job(client, jid).wait(120)
+    return jid
+
+
+def _change_and_undo(page: Page) -> None:
+    """Move a selected job, and take that back with the button of the message."""
+    page.get_by_label("Select j", exact=True).check()
+    press_in_bar(page, "move", "other")
+    page.get_by_role("button", name="Undo", exact=True).click()
+
+
+def _cancel(client: Client) -> None:
+    put()(client)
+    job(client).cancel()
+
+
+def _delete_canceled(page: Page) -> None:
+    page.get_by_label("Select j", exact=True).check()
+    press("Delete selected…")(page)
+
+
 def _in_row(label: str) -> str:
     return f'tr:has([aria-label="{label}"])'
 
@@ -317,6 +343,24 @@ TABLE: Final = (
     Action(
         "/operations/<jid>/abort", "/operations/{}", _operation, press("Abort"),
         "aborted after 0 jobs", lambda c: all(one.is_aborted for one in c.operations.recent()),
+    ),
+    Action(
+        "/operations/<jid>/undo", "/operations/{}", _carry_out, press("Undo"), " undoes ",
+        carried_out(lambda c: job(c).tags == []),
+    ),
+    Action(
+        "/undo/<name>", "/queues/mail?tab=waiting", put(), _change_and_undo,
+        "Undone for 1 of 1 job",
+        lambda c: job(c).queue_name == "mail" and len(job(c).history) > 1,
+        first="/jobs/chosen move",
+    ),
+    Action(
+        "/canceled/restore", "/canceled", _cancel, press("Restore j"), "Restored 1 of 1 job",
+        lambda c: c.jobs["j"] is not None,
+    ),
+    Action(
+        "/canceled/delete", "/canceled", _cancel, _delete_canceled, "Deleted 1 canceled job",
+        lambda c: c.canceled.get("j") is None, "Delete 1 job",
     ),
     Action(
         "/queues/<name>/pause", "/queues/mail", put(),

@@ -119,7 +119,7 @@ def test_an_action_does_what_it_says(
 
     expect(page.locator(".note-done", has_text=action.says)).to_be_visible()
     assert action.holds(live)
-    assert set(shared.sent) == {action.name}
+    assert set(shared.sent) == {action.name, action.first or action.name}
     assert shared.site.complaints == []
 
 

@@ -22,7 +22,7 @@ from qless_py.dashboard import (
     create_app,
     create_blueprint,
 )
-from tests.dashboard.browser.action_table import press_in_bar
+from tests.dashboard.browser.action_table import MORE, press_in_bar
 from tests.dashboard.browser.conftest import KEYS, PATIENCE, ROOT, SETTINGS, Site, served, working
 from tests.dashboard.test_mounting import gunicorn
 from tests.servers import Server
@@ -67,8 +67,10 @@ def test_a_job_is_put_changed_run_and_seen(
         page.get_by_label("Jid", exact=True).fill("mine")
         page.get_by_role("button", name="Put job").click()
         page.wait_for_url("**/jobs/mine")
+        page.locator("main summary", has_text=MORE).click()
         page.get_by_label("Priority").fill("9")
         page.get_by_role("button", name="Set", exact=True).click()
+        page.locator("main summary", has_text=MORE).click()
         page.get_by_label("Add tags").fill("eu")
         page.get_by_role("button", name="Tag", exact=True).click()
         expect(page.get_by_role("link", name="eu", exact=True)).to_be_visible()

@@ -113,6 +113,8 @@ def test_keys_navigate(live: Client, site: Callable[..., Site]) -> None:
         page.evaluate(KEYS, "gq")
         page.wait_for_url("**/queues")
         page.keyboard.press("j")
+        assert page.evaluate("document.activeElement.textContent") == "images"
+        page.keyboard.press("j")
         assert page.evaluate("document.activeElement.textContent") == "mail"
         page.keyboard.press("Enter")
         page.wait_for_url("**/queues/mail")
