@@ -21,7 +21,7 @@ PATHS: Final = (
     "/tracked", "/tags", "/tags/x", "/workers", "/workers/worker",
     "/recurring", "/recur", "/recurring/tick", "/recurring/cron", "/throttles", "/throttles/api",
     "/throttles/queue:work", "/config", "/audit", "/audit?who=a*&since=1h", "/events",
-    "/events?kind=job.*", "/put", "/put?queue=work&klass=K", "/operations",
+    "/events?kind=job.*", "/events/new?after=0-0", "/put", "/put?queue=work&klass=K", "/operations",
     "/canceled", "/canceled?q=queue:w*", "/canceled?q=nobody", "/canceled/gone",
     "/snapshot", "/search/complete?q=queue:", "/recur/preview?interval=60",
     "/statistics.csv?queue=work", "/static/lists.css", "/static/base.css",
