@@ -9,7 +9,7 @@ from typing import Final
 
 from playwright.sync_api import Browser, sync_playwright
 
-from qless_py import Client
+from qless_py import Client, Workflow, chain, group, step
 from qless_py.dashboard import DashboardConfig, create_app
 from tests import servers
 from tests.conftest import Clock
@@ -21,13 +21,20 @@ KINDS: Final = {
     "invoices": ("shop.billing.Invoice", 0.8),
     "search-index": ("shop.search.Index", 0.1),
 }
+ERRORS: Final = ("GatewayTimeout", "ConnectionError", "ValidationError")
+GROUP: Final = "shop.billing.Invoice:GatewayTimeout"
+DESKTOP: Final = (1280, 780)
 SCREENSHOTS: Final = (
-    ("overview", "/", "light", (1280, 900)),
-    ("queue", "/queues/thumbnails", "light", (1280, 900)),
-    ("metrics", "/statistics?queue=thumbnails&range=1h", "light", (1280, 900)),
-    ("job", "/jobs/order-4711-invoice", "light", (1280, 900)),
-    ("failures", "/failures/group?group=shop.billing.Invoice:GatewayTimeout", "dark", (1280, 800)),
-    ("search", "/jobs?q=state:waiting queue:mail data.country:DE", "dark", (1280, 800)),
+    ("overview", "/", "light", DESKTOP),
+    ("overview-dark", "/", "dark", DESKTOP),
+    ("queue", "/queues/thumbnails", "light", DESKTOP),
+    ("metrics", "/statistics?queue=thumbnails&range=1h", "light", DESKTOP),
+    ("job", "/jobs/order-4711-invoice", "light", DESKTOP),
+    ("failures", "/failures", "light", (1280, 800)),
+    ("failure", f"/failures/group?group={GROUP}", "dark", (1280, 800)),
+    ("search", "/jobs?q=state:waiting queue:mail data.country:DE", "light", (1280, 640)),
+    ("workflow", "/workflows/catalog-2023-11", "light", DESKTOP),
+    ("schedules", "/recurring", "light", (1280, 560)),
     ("phone", "/", "dark", (390, 844)),
 )
 
@@ -50,7 +57,8 @@ def simulate_an_hour(client: Client, clock: Clock) -> None:
             ):
                 clock.advance(dice.expovariate(1 / seconds) / 4)
                 if dice.random() < 0.02:
-                    job.fail(f"{klass}:GatewayTimeout", "Traceback\n  GatewayTimeout: 30 s passed")
+                    name = dice.choices(ERRORS, [5, 3, 2])[0]
+                    job.fail(f"{klass}:{name}", f"{name}: order {job.data['order']}")
                 else:
                     job.complete()
         clock.advance(max(0, 60 - clock.now % 60))
@@ -58,7 +66,11 @@ def simulate_an_hour(client: Client, clock: Clock) -> None:
 
 def arrange(client: Client, clock: Clock) -> None:
     """Fill the store with what the screenshots show."""
+    for queue, klass, seconds in (("mail", "Digest", 600), ("search-index", "Refresh", 900)):
+        client.queues[queue].recur(f"shop.{queue}.{klass}", {"order": 0}, interval=seconds,
+                                   jid=klass.lower())  # fmt: skip
     simulate_an_hour(client, clock)
+    submit_a_workflow(client)
     client.throttles["payment-gateway"].set(concurrency=2, rate=60, per=60)
     invoices = client.queues["invoices"]
     invoices.put("shop.billing.Invoice", {"order": 4711, "total": "129.90 EUR"}, priority=50,
@@ -74,6 +86,23 @@ def arrange(client: Client, clock: Clock) -> None:
     client.track(jobs[0])
 
 
+def submit_a_workflow(client: Client) -> None:
+    """Submit a workflow of which some steps are complete, one runs and one failed."""
+    exports = group(*(step("exports", "shop.catalog.Export", {"country": one}, name=f"export-{one}")
+                      for one in ("de", "fr", "pl", "es")))  # fmt: skip
+    flow = chain(
+        step("exports", "shop.catalog.Collect", name="collect"), exports,
+        step("exports", "shop.catalog.Publish", name="publish"),
+        step("exports", "shop.mail.Report", name="report"),
+    )  # fmt: skip
+    client.workflows.submit(Workflow("catalog-2023-11", flow))
+    queue = client.queues["exports"]
+    queue.pop(1, worker="web1-41-0")[0].complete(result={"products": 1204})
+    first, second, _ = queue.pop(3, worker="web2-41-0")
+    first.complete(result={"rows": 1204})
+    second.fail("shop.catalog.Export:ConnectionError", "ConnectionError: reset by peer")
+
+
 def shoot(browser: Browser, url: str, folder: Path) -> None:
     """Take all screenshots."""
     for name, path, scheme, (width, height) in SCREENSHOTS:
@@ -85,6 +114,11 @@ def shoot(browser: Browser, url: str, folder: Path) -> None:
         page.goto(url + path)
         page.get_by_role("button", name="Live").wait_for()
         page.screenshot(path=folder / f"{name}.png")
+        if name == "search":
+            page.get_by_label("All matches").check()
+            page.get_by_role("button", name="Cancel…", exact=True).click()
+            page.locator("[data-confirm]").wait_for()
+            page.screenshot(path=folder / "bulk.png")
         context.close()
 
 
@@ -92,7 +126,10 @@ def main(folder: Path) -> None:
     """Start a server, fill it, and take the screenshots."""
     folder.mkdir(parents=True, exist_ok=True)
     clock = Clock()
-    with servers.running("valkey") as server, Client(server.url, clock=clock) as client:
+    with (
+        servers.running("valkey") as server,
+        Client(server.url, clock=clock, worker_name="ann") as client,
+    ):
         arrange(client, clock)
         app = create_app(client, DashboardConfig(environment="production", secret="s" * 16))
         with served(app) as url, sync_playwright() as playwright:
