@@ -31,11 +31,11 @@ def lost_workers(snapshot: Snapshot) -> list[WorkerCounts]:
 def worker_slots(snapshot: Snapshot) -> tuple[int, int]:
     """Return how many slots of the live workers are busy, and how many there are."""
     known = [one for one in live_workers(snapshot) if one["info"].get("slots")]
-    total = sum(_slot_count(one["info"]["slots"]) for one in known)
-    return min(total, sum(_slot_count(one["info"].get("busy")) for one in known)), total
+    total = sum(slot_count(one["info"]["slots"]) for one in known)
+    return min(total, sum(slot_count(one["info"].get("busy")) for one in known)), total
 
 
-def _slot_count(value: object) -> int:
+def slot_count(value: object) -> int:
     """Validate a number that a worker reports; it could be anything."""
     return value if isinstance(value, int) and 0 <= value <= _MAX_SLOTS else 0
 

@@ -130,9 +130,13 @@ def _death_reply(reply: bytes | None) -> DeathReply:
     return DeathReply(jids("charged"), jids("returned"), jids("failed"), bool(value.get("more")))
 
 
-def read(name: str, offset: int = 0, count: int = 100) -> Call[WorkerJobs]:
-    """Read a page of the jids that a worker holds, and its registration."""
-    call = Call("read/worker", (arguments.name("worker", name), *page(offset, count)), mapping)
+def read(name: str, offset: int = 0, count: int = 100, text: int = _MAX_TEXT) -> Call[WorkerJobs]:
+    """Read a page of the jids that a worker holds, its registration and its last report.
+
+    At most `text` bytes of the report's text are read.
+    """
+    wanted = (arguments.name("worker", name), *page(offset, count), text)
+    call = Call("read/worker", wanted, mapping)
 
     def decode(value: Mapping[str, Any]) -> WorkerJobs:
         seen = WorkerJobs(jobs=list(value.get("jobs", ())), stalled=list(value.get("stalled", ())))

@@ -557,7 +557,7 @@ def templates(lease: str) -> list[tuple[str, list[tuple[Any, str]], tuple[Any, .
         ("read/tracked", [*page, ("5", "most")], ()),
         ("read/workers", page, ()),
         ("read/queue_totals", page, ()),
-        ("read/worker", [("worker", "name"), *page], ()),
+        ("read/worker", [("worker", "name"), *page, ("10", "whole")], ()),
         ("read/stats", [("work", "name"), ("0", "day")], ()),
         ("read/series", [("work", "name"), ("0", "whole"), ("0", "whole"),
                          ("minute", "resolution")], ()),
