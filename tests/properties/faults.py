@@ -119,7 +119,7 @@ FAULTS = [
     Fault(
         "a failed member counts as a success of its batch",
         "lib/batch/batches.lua",
-        'if outcome_of(batch) == "completed" then',
+        'if read_outcome(batch) == "completed" then',
         "if batch then",
         scenario="a batch fails",
     ),

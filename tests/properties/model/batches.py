@@ -94,6 +94,12 @@ def _fire(ns: Namespace, name: str, callback: str) -> None:
         dependencies.enlist(ns, Release("batch", batch=name, callback=callback))
 
 
+def _phase(batch: Batch) -> str:
+    if batch.finished_at is None:
+        return "open" if batch.closed_at is None else "running"
+    return next((one for one in ("failed", "canceled") if batch.numbers[one]), "complete")
+
+
 def show(ns: Namespace, name: str) -> dict[str, Any] | None:
     batch = ns.batches.get(name)
     if batch is None:
@@ -102,6 +108,7 @@ def show(ns: Namespace, name: str) -> dict[str, Any] | None:
     shown: dict[str, Any] = {
         "name": name,
         "state": state if batch.finished_at is None else "finished",
+        "phase": _phase(batch),
         "pending": len(batch.members),
         **{name: batch.numbers[name] for name in ("total", "completed", "failed", "canceled")},
         **{callback: spec["jid"] for callback, spec in batch.callbacks.items()},

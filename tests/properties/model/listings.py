@@ -166,7 +166,7 @@ def _job(ns: Namespace, job: Job) -> dict[str, Any]:
 def _recurring(own: Recurring) -> dict[str, Any]:
     names = ("jid", "klass", "queue", "data", "interval", "retries", "priority", "tags", "count")
     shown = {name: getattr(own, name) for name in names}
-    shown |= {name: value for name in ("codec", "paused") if (value := getattr(own, name))}
+    shown |= {name: value for name in ("codec", "paused", "runs") if (value := getattr(own, name))}
     return shown | {"state": "recur", "next": own.slot, "backlog": own.backlog}
 
 

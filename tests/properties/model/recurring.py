@@ -1,9 +1,11 @@
 """Recurring jobs: their slots, and the children that come due."""
 
-from typing import Any
+from typing import Any, Final
 
 from tests.properties.model import submission
 from tests.properties.model.state import Namespace, Recurring, Refused
+
+MAX_RUNS: Final = 20
 
 
 def load(ns: Namespace, jid: str) -> Recurring:
@@ -56,4 +58,5 @@ def spawn(ns: Namespace, own: Recurring, slot: int, still_to_come: int = 0) -> s
     spec |= {"tags": own.tags} if own.tags else {}
     spec |= {"codec": own.codec} if own.codec else {}
     submission.apply(ns, submission.decide(ns, spec), slot)
+    own.runs = [*own.runs, [own.count, slot]][-MAX_RUNS:]
     return jid

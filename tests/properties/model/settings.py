@@ -229,9 +229,12 @@ def recur(
     ns.check_data(data)
     if jid in ns.jobs:
         raise Refused("EXISTS")
-    count = ns.recurring[jid].count if jid in ns.recurring else 0
+    before = ns.recurring.get(jid)
+    count, runs = (before.count, before.runs) if before else (0, [])
     first = ns.now + offset
-    own = Recurring(jid, klass, queue, data.encode(), interval, first, count=count, **options)
+    own = Recurring(
+        jid, klass, queue, data.encode(), interval, first, count=count, runs=runs, **options
+    )
     ns.recurring[jid] = own
     recurring.set_slot(ns, own, first)
     ns.queues.setdefault(queue, ns.now)

@@ -123,6 +123,7 @@ class Recurring:
     codec: str | None = None
     count: int = 0
     paused: bool = False
+    runs: list[list[int]] = field(default_factory=list)
 
     @property
     def place(self) -> float:
