@@ -174,7 +174,7 @@ def comparable(shown: Any, limit: int) -> Any:
     """Normalize a view of a script or the model for comparison.
 
     An empty map and an empty list are one on the wire; a history may be longer than a limit that
-    was lowered after its last entry.
+    was lowered after its last entry. The model does not know what a worker reported of commands.
     """
     if isinstance(shown, dict) and "klass" in shown and "next" in shown:
         return plain({"backlog": 0, **ABSENT, **shown, "slot": None})
@@ -190,7 +190,8 @@ def comparable(shown: Any, limit: int) -> Any:
             full.pop(name, None)
         return plain(full)
     if isinstance(shown, dict):
-        return plain({key: comparable(value, limit) for key, value in shown.items()})
+        named = {key: value for key, value in shown.items() if key != "report"}
+        return plain({key: comparable(value, limit) for key, value in named.items()})
     if isinstance(shown, list):
         return [comparable(value, limit) for value in shown]
     return plain(shown)
