@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from qless_py import Client, Workflow, chain, group, step
+from qless_py import Client, Job, Workflow, chain, group, step
 from qless_py.protocol.options import PutSpec
 
 
@@ -25,6 +25,10 @@ def fill(client: Client) -> None:
     client.queues["stopped"].put("app.Slow", {})
     client.queues["stopped"].pause(reason="maintenance")
     client.track("mail-4")
+    mail.put("app.mail.Send", {}, jid="gone", tags=["eu"])
+    gone = client.jobs["gone"]
+    assert isinstance(gone, Job)
+    gone.cancel(by="ann", reason="sent twice")
     sizes = group(*(step("images", "app.Resize", {"n": n}, name=f"size-{n}") for n in range(40)))
     flow = chain(step("images", "app.Fetch", name="fetch"), sizes, step("mail", "app.mail.Send"))
     report: PutSpec = {"queue": "mail", "klass": "app.Report"}

@@ -38,11 +38,14 @@ ORDINARY: Final = (
     "/statistics", "/statistics?klass=app.mail.Send&view=table",
     "/statistics?queue=mail&compare=day",
     "/workflows", "/workflows/photos", "/workflows/photos?unfold=size-0&zoom=fit",
-    "/workflows?kind=batch", "/batches/night", *WRONG,
+    "/workflows?kind=batch", "/batches/night", "/jobs/mail-3/edit", "/canceled", "/canceled/gone",
+    "/audit", "/events",
+    *WRONG,
 )  # fmt: skip
 LISTS: Final = (
     "/", "/queues", "/jobs", "/failures", "/tracked", "/tags", "/workers", "/recurring",
     "/throttles", "/operations", "/workflows", "/workflows?kind=batch", "/statistics?by=klass",
+    "/canceled", "/audit", "/events",
 )  # fmt: skip
 
 
