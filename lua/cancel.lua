@@ -14,7 +14,7 @@ local session = require("lib.core.session")
 
 local now, request, jids, how = unpack(ARGV)
 local names = check.packed_names("jids", jids, 1)
-local told = require("lib.job.canceled").read_how(check.options("how", how))
+local details = require("lib.job.canceled").read_how(check.options("how", how))
 local listed = lists.set(names)
 
 local s, earlier_reply = session.open(now, request)
@@ -31,7 +31,7 @@ end
 local canceled = {}
 for i, job in ipairs(jobs) do
   if job and job.record.state ~= "complete" then
-    removal.cancel(s, job, told)
+    removal.cancel(s, job, details)
     canceled[#canceled + 1] = job.jid
   elseif not job and removal.cancel_unreadable(s, names[i]) then
     canceled[#canceled + 1] = names[i]

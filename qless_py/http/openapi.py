@@ -153,7 +153,8 @@ def _responses(route: Route, refs: _Refs) -> dict[str, Any]:
         found[str(status)] = {"description": _summary(model)}
         if model is not None:
             schema = refs[model, "serialization"]
-            found[str(status)]["content"] = {"application/json": {"schema": schema}}
+            text = {one: {"schema": {"type": "string"}} for one in route.media}
+            found[str(status)]["content"] = {"application/json": {"schema": schema}, **text}
             if route.links:
                 found[str(status)]["links"] = dict(route.links)
     codes = [*_EVERYWHERE, *route.problems]

@@ -59,6 +59,7 @@ class Route:
     problems: Sequence[str]
     headers: Mapping[str, str]
     links: Mapping[str, Any]
+    media: Sequence[str]
 
     @property
     def name(self) -> str:
@@ -153,12 +154,14 @@ def _route(  # noqa: PLR0913 - what can be said of a route
     problems: Sequence[str] = (),
     headers: Mapping[str, str] = MappingProxyType({}),
     links: Mapping[str, Any] = MappingProxyType({}),
+    media: Sequence[str] = (),
 ) -> Route:
     """Declare a route.
 
     `returns`: the shape of the response with status 200, or shapes by status, the usual one first.
     `problems`: codes that it may answer, beside those that every route may. `headers`: names and
     meanings of request headers. `links`: how parts of the response lead to other routes (OpenAPI).
+    `media`: in which types beside JSON it may answer.
     """
     hints = get_type_hints(handler, include_extras=True)
     path = {
@@ -169,7 +172,7 @@ def _route(  # noqa: PLR0913 - what can be said of a route
     shapes = returns if isinstance(returns, Mapping) else {200 if returns else 204: returns}
     return Route(
         method, rule, scope, handler, hints.get("body"), hints.get("query"), path, shapes,
-        problems, headers, links,
+        problems, headers, links, media,
     )  # fmt: skip
 
 

@@ -82,7 +82,7 @@ CHANGES: dict[str, tuple[str, Any, str, str]] = {
     "abort_operation": ("/operations/OPERATION", None, "operation abort", "OPERATION"),
     "undo_operation": ("/operations/UNDOABLE/undo", None, "operation undo", "UNDOABLE"),
     "restore_canceled_jobs": (
-        "/canceled/restore", {"jids": ["gone"]}, "canceled restore", "gone",
+        "/restore", {"jids": ["gone"]}, "canceled restore", "gone",
     ),
     "delete_canceled_job": ("/canceled/gone", None, "canceled delete", "gone"),
     "set_option": ("/config/heartbeat", {"value": "30"}, "option set", "heartbeat"),

@@ -38,11 +38,11 @@ def test_canceled_jobs_are_listed_and_read(api: Api, canceled: Client) -> None:
 
 
 def test_they_are_restored_each_by_itself_and_deleted(api: Api, canceled: Client) -> None:
-    answer = api.ok("POST", "/canceled/restore", {"jids": ["b"]})
+    answer = api.ok("POST", "/restore", {"jids": ["b"]})
     assert answer["restored"] == []
     assert [one["code"] for one in answer["refused"]] == ["wrong-state"]
 
-    answer = api.ok("POST", "/canceled/restore", {"jids": ["b", "a", "nobody"]})
+    answer = api.ok("POST", "/restore", {"jids": ["b", "a", "nobody"]})
     assert answer["restored"] == ["b", "a"]
     assert [one["code"] for one in answer["refused"]] == ["job-not-found"]
     assert canceled.job("b").state == "depends"

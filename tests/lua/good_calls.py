@@ -165,6 +165,6 @@ def good_queries() -> dict[str, list[Any]]:
         "read/tags": [*page, 1],
         "read/tracked": [*page, 0],
         "read/webhooks": [],
-        "read/worker": ["worker", *page],
+        "read/worker": ["worker", *page, "100"],
         "read/workers": page,
     }  # fmt: skip

@@ -37,7 +37,7 @@ def test_a_completed_job_is_in_no_queue_and_keeps_its_result(call: Scripts, cloc
     assert not {"queue", "worker", "lease", "failure", "left", "expires_at"} & view.keys()
     assert whats(call, "j")[-1] == "done"
     assert call("read/state", "complete", "", 0, 10) == {"total": 1, "jids": ["j"]}
-    assert call("read/worker", "w", 0, 10)["jobs"] == []
+    assert call("read/worker", "w", 0, 10, 100)["jobs"] == []
 
 
 def test_completed_jobs_are_listed_newest_first(call: Scripts, clock: Clock) -> None:

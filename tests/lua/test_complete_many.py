@@ -89,5 +89,5 @@ def test_jobs_of_several_queues_and_workers_end_together(call: Scripts) -> None:
     views = [*pop(call, 1, worker="w1"), *pop(call, 1, queue="other", worker="w2")]
 
     assert _end_many(call, views, ["", ""]) == ["complete"] * 2
-    assert call("read/worker", "w1", 0, 5)["jobs"] == []
+    assert call("read/worker", "w1", 0, 5, 100)["jobs"] == []
     assert call("read/stats", "other", "")["run"]["count"] == 1

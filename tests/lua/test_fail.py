@@ -64,7 +64,7 @@ def test_a_retry_costs_one_and_is_published(call: Scripts, published: Published)
     view = job(call, "j")
     assert (view["state"], view["left"], view["retries"]) == ("waiting", 1, 2)
     assert "failure" not in view
-    assert call("read/worker", "w", 0, 10)["jobs"] == []
+    assert call("read/worker", "w", 0, 10, 100)["jobs"] == []
 
 
 def test_a_retry_may_come_later_and_say_why(call: Scripts, clock: Clock) -> None:

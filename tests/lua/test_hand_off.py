@@ -28,8 +28,8 @@ def test_a_job_that_is_handed_off_keeps_its_lease_for_the_given_time(
         view["lease"],
     )
     assert whats(call, "j") == ["put", "popped", "handed-off"]
-    assert call("read/worker", "w", 0, 10)["jobs"] == []
-    assert call("read/worker", "target", 0, 10)["jobs"] == ["j"]
+    assert call("read/worker", "w", 0, 10, 100)["jobs"] == []
+    assert call("read/worker", "target", 0, 10, 100)["jobs"] == ["j"]
     clock.advance(599)
     call("tick")
     assert call("complete", "j", view["lease"], "", '"done"', {}) is not None

@@ -28,7 +28,7 @@ def test_a_lapsed_lease_has_a_grace_period_before_the_job_is_given_away(
     lost = "lock_lost j q owner"
     assert published() == [("stalled", "j"), ("worker:owner", lost), ("log", lost)]
     assert (state(call, "j"), job(call, "j")["worker"]) == ("running", "owner")
-    assert call("read/worker", "owner", 0, 10)["jobs"] == []
+    assert call("read/worker", "owner", 0, 10, 100)["jobs"] == []
     clock.advance(9.999)
     assert pop(call, worker="other") == []
     clock.advance(0.001)
@@ -78,7 +78,7 @@ def test_a_heartbeat_in_the_grace_period_gives_the_lease_back_in_full(
     call("tick")
 
     assert call("heartbeat", "j", view["lease"], "") == ms(call) + 60_000
-    assert call("read/worker", "w", 0, 10)["jobs"] == ["j"]
+    assert call("read/worker", "w", 0, 10, 100)["jobs"] == ["j"]
     clock.advance(60)
 
     assert pop(call) == [], "the next loss has a grace period of its own"
@@ -273,7 +273,7 @@ def test_many_leases_are_renewed_in_one_call_each_answered_for_itself(
     assert replies[3] == ms(call) + 60_000
     assert replies[4].startswith("NOJOB ")
     assert call("heartbeat_many", []) == []
-    assert sorted(call("read/worker", "w", 0, 10)["jobs"]) == ["a", "b", "late"]
+    assert sorted(call("read/worker", "w", 0, 10, 100)["jobs"]) == ["a", "b", "late"]
 
 
 def test_a_shorter_lease_is_looked_at_in_time(call: Scripts, clock: Clock) -> None:

@@ -84,7 +84,7 @@ def test_a_hand_out_is_noted_and_has_a_lease_of_its_own(call: Scripts) -> None:
     assert second["lease"] != first["lease"]
     assert second["history"][-1] == ["popped", ms(call), {"worker": "w"}]
     assert job(call, "j")["expires_at"] == ms(call) + 60_000
-    assert call("read/worker", "w", 0, 10)["jobs"] == ["j"]
+    assert call("read/worker", "w", 0, 10, 100)["jobs"] == ["j"]
 
 
 def test_a_pop_that_finds_nothing_makes_the_worker_known(call: Scripts, clock: Clock) -> None:

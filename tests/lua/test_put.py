@@ -60,7 +60,7 @@ def test_a_put_moves_and_replaces_a_job_in_any_state(call: Scripts, wanted: str)
         "depends" if wanted == "depends" else "waiting",
     )
     assert counts(call, "old") == {}
-    assert call("read/worker", "owner", 0, 10)["jobs"] == []
+    assert call("read/worker", "owner", 0, 10, 100)["jobs"] == []
     assert call("read/state", "complete", "", 0, 10)["total"] == 0
     assert call("read/groups", 0, 10)["total"] == 0
 

@@ -32,7 +32,7 @@ def test_a_released_job_is_as_before_its_hand_out(
     assert published() == [("log", "released j q")]
     assert "left" not in job(call, "j")
     assert whats(call, "j") == ["put", "popped", "released"]
-    assert call("read/worker", "w", 0, 10)["jobs"] == []
+    assert call("read/worker", "w", 0, 10, 100)["jobs"] == []
     assert jids(pop(call, 2)) == ["j", "later"]
 
 
@@ -117,7 +117,7 @@ def test_timeout_takes_jobs_away_and_puts_them_before_all_others(
     view = job(call, "a")
     assert (view["state"], view.get("worker"), view.get("left")) == ("stalled", None, None)
     assert whats(call, "a")[-1] == "timed-out"
-    assert call("read/worker", "w", 0, 10)["jobs"] == []
+    assert call("read/worker", "w", 0, 10, 100)["jobs"] == []
     with pytest.raises(LostLeaseError):
         complete(call, old["a"])
     assert jids(pop(call, 9)) == ["a", "b", "lost", "urgent"]

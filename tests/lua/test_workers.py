@@ -22,13 +22,13 @@ def test_a_worker_is_known_with_what_it_says_of_itself(call: Scripts, clock: Clo
     call("worker_register", "w", "n", "first")
     clock.advance(5)
     call("worker_beat", "w", "")
-    assert call("read/worker", "w", 0, 10) == {
+    assert call("read/worker", "w", 0, 10, 100) == {
         "jobs": [], "stalled": [], "seen_at": ms(call), "info": "first",
     }  # fmt: skip
     call("worker_beat", "w", "second")
 
-    assert call("read/worker", "w", 0, 10)["info"] == "second"
-    assert call("read/worker", "nobody", 0, 10) == {"jobs": [], "stalled": []}
+    assert call("read/worker", "w", 0, 10, 100)["info"] == "second"
+    assert call("read/worker", "nobody", 0, 10, 100) == {"jobs": [], "stalled": []}
 
 
 def test_workers_are_listed_the_one_seen_last_first(call: Scripts, clock: Clock) -> None:
@@ -66,13 +66,13 @@ def test_a_job_leaves_the_list_of_its_worker_on_every_way_out(
         "cancel": [["j"], ""],
         "put": ["q", "j", "K", "{}", {}],
     }
-    assert call("read/worker", "w", 0, 10)["jobs"] == ["j"]
+    assert call("read/worker", "w", 0, 10, 100)["jobs"] == ["j"]
 
     if way == "lapse":
         clock.advance(60)
     call("tick" if way == "lapse" else way, *arguments.get(way, []))
 
-    shown = call("read/worker", "w", 0, 10)
+    shown = call("read/worker", "w", 0, 10, 100)
     assert (shown["jobs"], shown["stalled"]) == ([], [])
 
 
@@ -81,11 +81,11 @@ def test_a_lapsed_job_is_shown_as_stalled_until_somebody_pops(call: Scripts, clo
     take(call)
     clock.advance(60)
 
-    shown = call("read/worker", "w", 0, 10)
+    shown = call("read/worker", "w", 0, 10, 100)
     assert (shown["jobs"], shown["stalled"]) == ([], ["j"])
     call("tick")
 
-    assert call("read/worker", "w", 0, 10)["stalled"] == []
+    assert call("read/worker", "w", 0, 10, 100)["stalled"] == []
 
 
 def test_workers_not_seen_for_long_are_not_shown_at_the_very_millisecond(
@@ -376,7 +376,7 @@ def test_what_became_of_a_command_is_kept_and_recorded(call: Scripts, clock: Clo
     assert call("worker_report", "w", "dump", "stacks") is True
     assert call("worker_report", "nobody", "dump", "stacks") is False
 
-    flat = call("read/worker", "w", 0, 1)["report"]
+    flat = call("read/worker", "w", 0, 1, 100)["report"]
     assert dict(zip(flat[::2], flat[1::2], strict=True)) == {
         "asked": "dump", "asked_at": str(asked_at), "done": "dump",
         "done_at": str(asked_at + 2000), "text": "stacks",
@@ -384,10 +384,10 @@ def test_what_became_of_a_command_is_kept_and_recorded(call: Scripts, clock: Clo
     (entry,) = call("read/audit", "", "0", "10", {"door": "worker"})["entries"]
     assert (entry["who"], entry["action"]) == ("w", "worker dump")
     call("worker_command", ["w"], "quiet")
-    flat = call("read/worker", "w", 0, 1)["report"]
+    flat = call("read/worker", "w", 0, 1, 100)["report"]
     assert "done" not in flat
     call("worker_deregister", ["w"])
-    assert not call("read/worker", "w", 0, 1).get("report")
+    assert not call("read/worker", "w", 0, 1, 100).get("report")
 
 
 def test_a_worker_that_left_leaves_no_command_behind(call: Scripts) -> None:

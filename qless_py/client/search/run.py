@@ -23,8 +23,8 @@ _PAGE: Final = 100
 _GROUPS: Final = 1000
 # Jobs that the calls of one round trip examine: the server runs these calls one after the other
 # while other clients wait.
-_FIRST_ROUND: Final = 400
-_ROUND: Final = 1000
+_FIRST_ROUND: Final = 500
+_ROUND: Final = 1250
 
 T = TypeVar("T")
 _Steps = Generator[list[Call[Any]], list[Any], T]

@@ -43,7 +43,13 @@ class AuditAnswer(Answer):
     cursor: str | None
 
 
-@routes.get("/audit", scope="read", returns=AuditAnswer, problems=("bad-cursor",))
+@routes.get(
+    "/audit",
+    scope="read",
+    returns=AuditAnswer,
+    problems=("bad-cursor",),
+    media=tuple(_KINDS.values()),
+)
 def list_audit(query: FilterQuery) -> Any:
     """List who changed what by dashboard, command line or HTTP API."""
     caller().require_all_queues("the audit log")

@@ -97,7 +97,7 @@ def get_canceled_job(jid: Name) -> Any:
     return shapes.canceled(_find(jid))
 
 
-@routes.post("/canceled/restore", scope="operate", returns=RestoredAnswer, problems=("store-full",))
+@routes.post("/restore", scope="operate", returns=RestoredAnswer, problems=("store-full",))
 def restore_canceled_jobs(body: ChosenBody) -> Any:
     """Restore canceled jobs: into their queues with their age, or failed as they were.
 

@@ -222,7 +222,7 @@ def _queues(only: str | None, at: str | None) -> Iterator[str]:
             return
 
 
-@routes.get("/recurring/preview", scope="read", returns=PreviewAnswer)
+@routes.get("/schedules/preview", scope="read", returns=PreviewAnswer)
 def preview_schedule(query: PreviewQuery) -> Any:
     """Say a schedule in words, and list when it would fire if it began now."""
     given = query.model_dump(exclude_none=True)

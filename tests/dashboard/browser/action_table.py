@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Final
 
-from playwright.sync_api import Page
+from playwright.sync_api import Locator, Page
 
 from qless_py import Client, Job, Workflow, chain, step
 from qless_py.client.recurring import RecurringJob
@@ -90,6 +91,28 @@ def recur(client: Client) -> None:
     client.queues["mail"].recur("app.Digest", {"to": "ann"}, interval=3600, offset=60, jid="digest")
 
 
+# Whether pages are used with the keyboard alone.
+by_keys: ContextVar[bool] = ContextVar("by_keys", default=False)
+
+
+def activate(control: Locator) -> None:
+    """Press a button or open a menu, with the mouse or the keyboard."""
+    if by_keys.get():
+        control.focus()
+        control.press("Enter")
+    else:
+        control.click()
+
+
+def tick(box: Locator) -> None:
+    """Tick a box, with the mouse or the keyboard."""
+    if by_keys.get():
+        box.focus()
+        box.press("Space")
+    else:
+        box.check()
+
+
 def press(
     button: str, fields: Mapping[str, str] = {}, part: str = "main", opens: str = ""
 ) -> Callable[[Page], None]:
@@ -97,11 +120,11 @@ def press(
 
     def does(page: Page) -> None:
         if opens:  # The header has a menu "More", too.
-            page.locator("main summary", has_text=opens).first.click()
+            activate(page.locator("main summary", has_text=opens).first)
         main = page.locator(part)
         for label, value in fields.items():
             main.get_by_label(label, exact=True).fill(value)
-        main.get_by_role("button", name=button, exact=True).click()
+        activate(main.get_by_role("button", name=button, exact=True))
 
     return does
 
@@ -119,14 +142,14 @@ def press_in_bar(page: Page, action: str, value: str) -> None:
     button = bar.locator(f"button[value={action}]")
     if value:
         popup = bar.locator("details", has=page.locator(f"button[value={action}]"))
-        popup.locator("summary").click()
+        activate(popup.locator("summary"))
         popup.locator("input").fill(value)
-    button.click()
+    activate(button)
 
 
 def _choose(box: str, action: str, value: str) -> Callable[[Page], None]:
     def does(page: Page) -> None:
-        page.get_by_label(box, exact=True).check()
+        tick(page.get_by_label(box, exact=True))
         press_in_bar(page, action, value)
 
     return does
@@ -226,9 +249,9 @@ def _carry_out(client: Client) -> str:
 
 def _change_and_undo(page: Page) -> None:
     """Move a selected job, and take that back with the button of the message."""
-    page.get_by_label("Select j", exact=True).check()
+    tick(page.get_by_label("Select j", exact=True))
     press_in_bar(page, "move", "other")
-    page.get_by_role("button", name="Undo", exact=True).click()
+    activate(page.get_by_role("button", name="Undo", exact=True))
 
 
 def _cancel(client: Client) -> None:
@@ -237,7 +260,7 @@ def _cancel(client: Client) -> None:
 
 
 def _delete_canceled(page: Page) -> None:
-    page.get_by_label("Select j", exact=True).check()
+    tick(page.get_by_label("Select j", exact=True))
     press("Delete selected…")(page)
 
 
@@ -269,12 +292,12 @@ TABLE: Final = (
     ),
     Action(
         "/config set", "/config", lambda _: None,
-        press("Save", {"Value of heartbeat": "30"}, _in_row("Value of heartbeat")),
+        press("Save heartbeat", {"Value of heartbeat": "30"}, _in_row("Value of heartbeat")),
         "Option heartbeat set to 30", lambda c: c.config["heartbeat"] == 30,
     ),
     Action(
         "/config unset", "/config", lambda c: c.config.set("heartbeat", 30),
-        press("Reset", part=_in_row("Value of heartbeat")),
+        press("Reset heartbeat", part=_in_row("Value of heartbeat")),
         "Option heartbeat reset to its default", lambda c: c.config["heartbeat"] == 60,
     ),
     Action(

@@ -1,4 +1,4 @@
-"""Every action end to end: from a browser, with and without JavaScript, to the store."""
+"""Every action from a browser to the store: by mouse, by keys alone, on a phone without scripts."""
 
 from __future__ import annotations
 
@@ -8,32 +8,42 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from flask import Flask
-from playwright.sync_api import Browser, Page, Request, expect
+from playwright.sync_api import Browser, Page, Request, ViewportSize, expect
 
 from qless_py import Client
 from qless_py.client import bulk
 from qless_py.dashboard import DashboardConfig, create_app
 from qless_py.dashboard.pages import job, recurring, workers
-from tests.dashboard.browser.action_table import ALL, NAMES, ORDERS, TABLE, Action
+from tests.dashboard.browser.action_table import (
+    ALL,
+    NAMES,
+    ORDERS,
+    TABLE,
+    Action,
+    activate,
+    by_keys,
+)
 from tests.dashboard.browser.conftest import SETTINGS, Site, served, working
 from tests.eventually import eventually
 from tests.servers import Server
 
 pytestmark = [pytest.mark.browser, pytest.mark.leaves_children, pytest.mark.timeout(400)]
-MODES = pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "no-scripts"])
+MOUSE, KEYS, PHONE = "mouse", "keys", "phone-no-scripts"
+MODES = pytest.mark.parametrize("mode", [MOUSE, KEYS, PHONE])
+PHONE_SIZE = ViewportSize(width=390, height=844)
 
 
 class SharedBrowser:
-    """A dashboard, and a page with and one without JavaScript, shared by all tests."""
+    """A dashboard, and a page for each way to use it, shared by all tests."""
 
     def __init__(self, browser: Browser, url: str, app: Flask) -> None:
         self.site = Site(url, browser)
         self._rules = app.url_map.bind("localhost")
-        self._pages: dict[bool, Page] = {}
+        self._pages: dict[str, Page] = {}
         self.sent: list[str] = []
 
-    def page(self, *, scripts: bool) -> Page:
-        """Return an empty page with or without JavaScript; the forms it sends are recorded.
+    def page(self, mode: str) -> Page:
+        """Return an empty page; the forms it sends are recorded.
 
         A new one would need a new process of the browser, which takes as long as the whole test.
         """
@@ -43,11 +53,16 @@ class SharedBrowser:
             old.goto("about:blank")
         self.sent.clear()
         self.site.complaints.clear()
-        if scripts not in self._pages:
-            context = self.site.browser.new_context(java_script_enabled=scripts)
-            self._pages[scripts] = self.site.watched(context)
-            self._pages[scripts].on("request", self._note)
-        return self._pages[scripts]
+        by_keys.set(mode == KEYS)
+        if mode not in self._pages:
+            context = (
+                self.site.browser.new_context(java_script_enabled=False, viewport=PHONE_SIZE)
+                if mode == PHONE
+                else self.site.browser.new_context()
+            )
+            self._pages[mode] = self.site.watched(context)
+            self._pages[mode].on("request", self._note)
+        return self._pages[mode]
 
     def close(self) -> None:
         for page in self._pages.values():
@@ -104,10 +119,10 @@ def test_the_table_lists_every_action(client: Client) -> None:
 @MODES
 @pytest.mark.parametrize("action", TABLE, ids=str)
 def test_an_action_does_what_it_says(
-    live: Client, shared: SharedBrowser, action: Action, *, scripts: bool
+    live: Client, shared: SharedBrowser, action: Action, mode: str
 ) -> None:
     filled = action.given(live)
-    page = shared.page(scripts=scripts)
+    page = shared.page(mode)
     answer = page.goto(shared.site.url + action.path.replace("{}", str(filled)))
     assert answer is not None
     assert answer.ok
@@ -130,14 +145,14 @@ def _confirm(page: Page, button: str, holds: Callable[[], bool]) -> None:
     typed = page.locator("#typed")
     if typed.count():
         typed.fill(page.locator("label[for=typed] strong").inner_text())
-    page.get_by_role("button", name=button, exact=True).click()
+    activate(page.get_by_role("button", name=button, exact=True))
 
 
-@MODES
+@pytest.mark.parametrize("mode", [MOUSE, PHONE])
 def test_workers_obey_commands(
-    live: Client, server: Server, shared: SharedBrowser, *, scripts: bool
+    live: Client, server: Server, shared: SharedBrowser, mode: str
 ) -> None:
-    page = shared.page(scripts=scripts)
+    page = shared.page(mode)
     with working(server, "-q", "mail") as process:
         parent = str(process.pid)
 
@@ -157,9 +172,9 @@ def test_workers_obey_commands(
         }
         for what, asks in ORDERS:
             page.goto(f"{shared.site.url}/workers/{next(iter(states()))}")
-            page.get_by_role("button", name=what.capitalize() + ("…" if asks else "")).click()
+            activate(page.get_by_role("button", name=what.capitalize() + ("…" if asks else "")))
             if asks:
-                page.get_by_role("button", name=f"{what.capitalize()} 1 worker").click()
+                activate(page.get_by_role("button", name=f"{what.capitalize()} 1 worker"))
             expect(page.locator(".note-done", has_text=f"Sent {what} to 1 worker")).to_be_visible()
             # Not its own page, which is gone with it.
             _until(page, f"{shared.site.url}/workers", obeyed[what])

@@ -28,7 +28,7 @@ def everything(
         yield from _of_queue(ns, queue)
     yield from _of_namespace(ns)
     for worker in workers:
-        yield "read/worker", (worker, 0, ALL), _worker(ns, worker)
+        yield "read/worker", (worker, 0, ALL, ALL), _worker(ns, worker)
     for group in ns.groups:
         failed = [(job.failed_at, job.jid) for job in ns.jobs.values() if job.group == group]
         yield "read/failed", (group, 0, ALL), _page([jid for _, jid in sorted(failed)[::-1]])
