@@ -107,6 +107,14 @@ def test_a_change_is_recorded_with_who_and_what(
 
 
 @pytest.mark.usefixtures("names")
+def test_the_number_of_changed_jobs_is_recorded(client: Client, visitor: Visitor) -> None:
+    visitor.post("/jobs/chosen", action="tag", value="seen", jid=["waits", "fails", "nobody"])
+
+    found = newest(client)
+    assert (found.action, found.count) == ("job tag", 2)
+
+
+@pytest.mark.usefixtures("names")
 def test_a_refusal_is_recorded_with_its_reason(client: Client, visitor: Visitor) -> None:
     visitor.post("/jobs/waits/timeout")
 

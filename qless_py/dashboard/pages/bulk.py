@@ -16,7 +16,7 @@ from qless_py.client.operations import UNDOABLE
 from qless_py.client.search import STATES
 from qless_py.dashboard import commands, context, flash
 from qless_py.dashboard.actions import Confirmation, perform, refuse, requires
-from qless_py.dashboard.audit import audit
+from qless_py.dashboard.audit import audit, counted
 from qless_py.dashboard.context import access, client, link, redactor
 from qless_py.dashboard.forms import parse_field, parse_names, parse_number, text_field
 from qless_py.errors import BadArgumentError, QlessError
@@ -71,6 +71,7 @@ def change_selected() -> str | Response:
 
     def act() -> str:
         outcome = bulk.apply(client(), action, jids)
+        counted(outcome.done)
         refusals = [str(error) for error in outcome.errors.values()]
         for text in refusals[:_MAX_REFUSALS]:
             flash.add(text, "refused")
