@@ -7,19 +7,22 @@ from typing import Any, Final
 
 from benchmarks.namespace import DATA, PAGE, batched
 from benchmarks.scripts.keyspace import Keyspace
-from benchmarks.scripts.timing import Calls, Case, Prepare, of_page_waiting, of_waiting, repeated
+from benchmarks.scripts.timing import (
+    Calls,
+    Case,
+    Prepare,
+    of_page_waiting,
+    of_waiting,
+    raw,
+    repeated,
+)
 from qless_py.protocol import Call, audit, batches, canceled, jobs
 from qless_py.protocol.audit import AuditEntry
 from qless_py.protocol.call import pack
 
 
-def _raw(script: str, *arguments: Any) -> Call[Any]:
-    """Return a call with encoded arguments whose reply nobody reads."""
-    return Call(script, arguments, lambda reply: reply)
-
-
 def _edit(jid: str) -> Call[Any]:
-    return _raw("edit", jid, DATA, pack({"priority": 5, "tags": ["later"]}))
+    return raw("edit", jid, DATA, pack({"priority": 5, "tags": ["later"]}))
 
 
 def _of_canceled(make: Any, *, of_each: bool = False) -> Prepare:
@@ -78,12 +81,12 @@ CASES: Final = (
     Case(
         "read/canceled_job",
         "read/canceled_job",
-        _of_canceled(lambda jid: _raw("read/canceled_job", jid), of_each=True),
+        _of_canceled(lambda jid: raw("read/canceled_job", jid), of_each=True),
     ),
     Case(
         "read/canceled",
         "read/canceled, 250",
-        repeated(lambda _: _raw("read/canceled", "", 250, pack({}))),
+        repeated(lambda _: raw("read/canceled", "", 250, pack({}))),
         large=True,
     ),
     Case("read/undo", "read/undo", _of_undo(canceled.undoable), large=True),

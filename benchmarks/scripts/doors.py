@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from benchmarks.namespace import DATA, KLASS, PAGE, batched
 from benchmarks.scripts.keyspace import Keyspace, dependent
-from benchmarks.scripts.timing import Calls, Case, Prepare, of_held, repeated
+from benchmarks.scripts.timing import Calls, Case, Prepare, of_held, raw, repeated
 from qless_py.protocol import Call, deploys, events, stats, tokens, transfers, webhooks
 from qless_py.protocol.call import pack
 
@@ -14,14 +14,9 @@ _MOST_HOOKS: Final = 20
 _HOOK: Final = {"url": "https://hooks.example.org/", "key": "k", "codec": "json"}
 
 
-def _raw(script: str, *arguments: Any) -> Call[Any]:
-    """Return a call with encoded arguments whose reply nobody reads."""
-    return Call(script, arguments, lambda reply: reply)
-
-
 def _create(name: str) -> Call[Any]:
     options = {"name": "shop", "scopes": ["put"], "queues": ["mail*"]}
-    return _raw("token_create", name, "a" * 64, pack(options))
+    return raw("token_create", name, "a" * 64, pack(options))
 
 
 def _create_tokens(keyspace: Keyspace, count: int) -> Calls:
@@ -32,7 +27,7 @@ def _of_tokens(script: str) -> Prepare:
     def calls(keyspace: Keyspace, count: int) -> Calls:
         names = keyspace.new(count)
         keyspace.send([_create(name) for name in names])
-        return [_raw(script, name) for name in names]
+        return [raw(script, name) for name in names]
 
     return calls
 
@@ -40,13 +35,13 @@ def _of_tokens(script: str) -> Prepare:
 def _add_hooks(keyspace: Keyspace, count: int) -> Calls:
     """Add webhooks, each after the one before it was removed, so that the list stays short."""
     names = keyspace.new(min(count, _MOST_HOOKS))
-    return [_raw("webhook_add", name, pack(_HOOK)) for name in names]
+    return [raw("webhook_add", name, pack(_HOOK)) for name in names]
 
 
 def _of_hooks(script: str, *arguments: Any) -> Prepare:
     def calls(keyspace: Keyspace, count: int) -> Calls:
         names = list(keyspace.run(webhooks.read()).webhooks)[: min(count, _MOST_HOOKS)]
-        return [_raw(script, getattr(name, "id", name), *arguments) for name in names]
+        return [raw(script, getattr(name, "id", name), *arguments) for name in names]
 
     return calls
 
@@ -58,7 +53,7 @@ def _dispatch(keyspace: Keyspace, count: int) -> Calls:
     for page, number in zip(batched(keyspace.new(count * PAGE)), range(1, count + 1), strict=True):
         following = f"{10**14}-{number}"
         deliveries = [{"jid": jid, "klass": "webhook"} for jid in page]
-        call = _raw("webhook_dispatch", position, following, "", pack(deliveries), *[DATA] * PAGE)
+        call = raw("webhook_dispatch", position, following, "", pack(deliveries), *[DATA] * PAGE)
         made.append(call)
         position = following
     return made
@@ -68,14 +63,14 @@ def _restore(keyspace: Keyspace, count: int) -> Calls:
     def call(page: Any) -> Call[Any]:
         put_at = round(keyspace.clock.now * 1000)
         jobs = [{"jid": one, "klass": KLASS, "queue": "mail", "put_at": put_at} for one in page]
-        return _raw("restore", "60000", pack(jobs), *[DATA] * PAGE)
+        return raw("restore", "60000", pack(jobs), *[DATA] * PAGE)
 
     return [call(page) for page in batched(keyspace.new(count * PAGE))]
 
 
 def _restore_batches(keyspace: Keyspace, count: int) -> Calls:
     return [
-        _raw(
+        raw(
             "batch_restore",
             name,
             pack({"failed": 2, "opened_at": round(keyspace.clock.now * 1000)}),
@@ -94,7 +89,7 @@ def _parents(_: Keyspace) -> Call[Any]:
 
 
 CASES: Final = (
-    Case("hand_off", "hand_off", of_held(lambda *held: _raw("hand_off", *held, "target", 5000))),
+    Case("hand_off", "hand_off", of_held(lambda *held: raw("hand_off", *held, "target", 5000))),
     Case("restore", "restore of 100", _restore, large=True),
     Case("batch_restore", "batch_restore", _restore_batches, large=True),
     Case(

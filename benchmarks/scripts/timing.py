@@ -42,6 +42,11 @@ class Case:
     once: bool = False
 
 
+def raw(script: str, *arguments: Any) -> Call[Any]:
+    """Return a call with encoded arguments whose reply nobody reads."""
+    return Call(script, arguments, lambda reply: reply)
+
+
 def repeated(make: Callable[[Keyspace], Call[Any]]) -> Prepare:
     """Repeat one call."""
     return lambda keyspace, count: [make(keyspace)] * count

@@ -6,6 +6,7 @@
 
 local check = require("lib.core.check")
 local errors = require("lib.core.errors")
+local event_stream = require("lib.core.event_stream")
 local keys = require("lib.core.keys")
 local limits = require("lib.core.limits")
 local session = require("lib.core.session")
@@ -19,10 +20,7 @@ if after ~= "" and after ~= "0" and not (ms and #ms <= 16 and #number <= 16) the
 end
 
 local s = session.read(now)
-if not s.stream_limit then
-  errors.raise("STREAMOFF", "The event stream is off; set the option event-stream to the number of"
-    .. " events to keep")
-end
+event_stream.check_kept(s)
 
 local found = {}
 if after ~= "" then

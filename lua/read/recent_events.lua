@@ -4,7 +4,7 @@
 -- Events: none
 
 local check = require("lib.core.check")
-local errors = require("lib.core.errors")
+local event_stream = require("lib.core.event_stream")
 local keys = require("lib.core.keys")
 local limits = require("lib.core.limits")
 local session = require("lib.core.session")
@@ -12,10 +12,7 @@ local session = require("lib.core.session")
 local now, limit = unpack(ARGV)
 local count = check.integer("limit", limit, 1, limits.page)
 local s = session.read(now)
-if not s.stream_limit then
-  errors.raise("STREAMOFF", "The event stream is off; set the option event-stream to the number of"
-    .. " events to keep")
-end
+event_stream.check_kept(s)
 
 local found = {}
 local newest = redis.call("XREVRANGE", keys.stream(), "+", "-", "COUNT", count)

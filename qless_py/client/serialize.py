@@ -50,8 +50,8 @@ def job(one: Job | RecurringJob, *, history: bool = False) -> dict[str, Any]:
     return {**shape, "history": one.history} if history else shape
 
 
-def summary(one: Job) -> dict[str, Any]:
-    """Return a job as a JSON object without what may be long: its data, result and edges."""
+def outline(one: Job | CanceledJob) -> dict[str, Any]:
+    """Return what every list says of a job as a JSON object."""
     return {
         "jid": one.jid,
         "klass": one.klass_name,
@@ -60,6 +60,13 @@ def summary(one: Job) -> dict[str, Any]:
         "priority": one.priority,
         "tags": one.tags,
         "user": one.user,
+    }
+
+
+def summary(one: Job) -> dict[str, Any]:
+    """Return a job as a JSON object without what may be long: its data, result and edges."""
+    return {
+        **outline(one),
         "throttles": one.throttles,
         "gate": one.gate,
         "soft_limit": one.soft_limit,
@@ -213,13 +220,7 @@ def batch(status: BatchStatus) -> dict[str, Any]:
 def canceled_summary(one: CanceledJob) -> dict[str, Any]:
     """Return a canceled job as a JSON object, without its data."""
     return {
-        "jid": one.jid,
-        "klass": one.klass_name,
-        "queue": one.queue_name or None,
-        "state": one.state,
-        "priority": one.priority,
-        "tags": one.tags,
-        "user": one.user,
+        **outline(one),
         "put_at": one.put_at,
         "canceled_at": one.canceled_at,
         "canceled_by": one.canceled_by,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Final
 
 from flask import after_this_request, g, request
@@ -16,6 +17,7 @@ from qless_py.errors import QlessError
 COOKIE: Final = "qless_py_flash"
 _MAX_AGE: Final = 60  # Seconds.
 _MAX_TEXT: Final = 600
+_MAX_REFUSALS: Final = 5
 
 
 def _serializer() -> URLSafeTimedSerializer:
@@ -31,6 +33,14 @@ def add(text: str, kind: str = "done", *, undo: str = "") -> None:
     if not messages:
         after_this_request(_store)
     messages.append((kind, redaction.truncate(text, _MAX_TEXT), undo))
+
+
+def add_refusals(errors: Collection[Exception]) -> None:
+    """Show why some of several jobs were refused: the first five reasons, and how many more."""
+    for error in list(errors)[:_MAX_REFUSALS]:
+        add(str(error), "refused")
+    if len(errors) > _MAX_REFUSALS:
+        add(f"and {len(errors) - _MAX_REFUSALS} more refused", "refused")
 
 
 def _store(response: Response) -> Response:

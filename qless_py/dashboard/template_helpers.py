@@ -234,11 +234,11 @@ class TemplateHelpers:
         return Markup('<span class="quiet">{}</span> {}').format(label, self.time(instant))
 
     def short_jid(self, jid: str) -> str:
-        """Return enough of a jid to tell it from others: 8 digits of a random one."""
+        """Return a jid short enough for a table: the first 8 digits of a random one."""
         if _RANDOM_JID.fullmatch(jid):
             return jid[:8]
         return jid if len(jid) <= _LONG_JID else f"{jid[:14]}…{jid[-9:]}"
 
     def state(self, state: str) -> Markup:
-        """Return a state as a badge, whose shape and word tell it apart as well as its colour."""
+        """Return a state as a badge: its word, an icon and a colour."""
         return Markup('<span class="state state-{}">{}</span>').format(state, escape(state))

@@ -30,7 +30,7 @@ class AuditEntry:
 
     `action` is a noun and a verb, such as `queue pause`. `targets` are the names of what was
     changed, `details` the parameters, without secrets. `count` is how many things were changed,
-    None if that is not known. `result` is what the user was told, or why it was refused. `id` and
+    None if that is not known. `result` is the message for the user, or why it was refused. `id` and
     `at` (Unix seconds, the clock of the server) are set by the store.
     """
 

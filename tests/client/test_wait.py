@@ -57,11 +57,11 @@ def test_wait_raises_if_the_job_did_not_complete(client: Client, job: Job) -> No
     timer = later(lambda: client.cancel("j", by="ann", reason="wrong customer"))
     with pytest.raises(
         JobCanceledError, match=r"^job j was canceled by ann: wrong customer$"
-    ) as told:
+    ) as raised:
         waiting.wait(30)
     timer.join()
 
-    assert (told.value.by, told.value.reason) == ("ann", "wrong customer")
+    assert (raised.value.by, raised.value.reason) == ("ann", "wrong customer")
     client.canceled.delete("j")
     with pytest.raises(JobCanceledError, match="was canceled, or it completed and was not kept"):
         waiting.wait(30)

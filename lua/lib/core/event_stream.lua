@@ -10,6 +10,14 @@ local keys = require("lib.core.keys")
 
 local event_stream = {}
 
+-- Refuses a reader while no events are kept.
+function event_stream.check_kept(s)
+  if not s.stream_limit then
+    errors.raise("STREAMOFF", "The event stream is off; set the option event-stream to the number "
+      .. "of events to keep")
+  end
+end
+
 -- The id of the event that comes `count` after the newest one. Its time is never earlier than that
 -- of the newest one, even if the clock was set back.
 local function next_id(s, count)

@@ -13,11 +13,18 @@ local undo = {}
 local MOVABLE = { waiting = true, scheduled = true, depends = true, throttled = true,
   stalled = true }
 
-local function no_job(jid)
-  return "NOJOB Job " .. jid .. " does not exist"
-end
-
 local reverse = {}
+
+-- Makes the reverse of a change to a job that must still exist.
+local function of_job(change_back)
+  return function(s, jid, before, after)
+    local job = job_lib.find(jid)
+    if not job then
+      return "NOJOB Job " .. jid .. " does not exist"
+    end
+    return change_back(s, job, before, after)
+  end
+end
 
 -- Restores the job, and after all others the jobs that were canceled because of it.
 function reverse.cancel(s, jid, _, _, id)
@@ -39,46 +46,32 @@ function reverse.dependent(s, jid, _, _, id)
   return canceled.find(jid) and reverse.cancel(s, jid, nil, nil, id) or nil
 end
 
-function reverse.move(s, jid, from, to)
-  local job = job_lib.find(jid)
-  if not job then
-    return no_job(jid)
-  elseif not MOVABLE[job.record.state] then
-    return "WRONGSTATE Job " .. jid .. " is " .. job.record.state
+reverse.move = of_job(function(s, job, from, to)
+  if not MOVABLE[job.record.state] then
+    return "WRONGSTATE Job " .. job.jid .. " is " .. job.record.state
   elseif job.record.queue ~= to then
-    return "WRONGSTATE Job " .. jid .. " is in the queue " .. job.record.queue .. " now"
+    return "WRONGSTATE Job " .. job.jid .. " is in the queue " .. job.record.queue .. " now"
   end
   require("lib.job.revive").move(s, job, from)
   return "done"
-end
+end)
 
-function reverse.priority(_, jid, before, set)
-  local job = job_lib.find(jid)
-  if not job then
-    return no_job(jid)
-  elseif (job.record.priority or 0) ~= set then
-    return string.format("WRONGSTATE Job %s has the priority %.14g now", jid,
+reverse.priority = of_job(function(_, job, before, set)
+  if (job.record.priority or 0) ~= set then
+    return string.format("WRONGSTATE Job %s has the priority %.14g now", job.jid,
       job.record.priority or 0)
   end
   change.set_priority(job, before)
   return "done"
-end
+end)
 
-function reverse.tag(_, jid, tags)
-  local job = job_lib.find(jid)
-  if not job then
-    return no_job(jid)
-  end
+reverse.tag = of_job(function(_, job, tags)
   require("lib.job.tags").remove(job, tags)
   job_lib.save(job)
   return "done"
-end
+end)
 
-function reverse.untag(s, jid, tags)
-  local job = job_lib.find(jid)
-  if not job then
-    return no_job(jid)
-  end
+reverse.untag = of_job(function(s, job, tags)
   local refused = require("lib.job.tags").refusal(job.record.tags, tags)
   if refused then
     return "BADARG " .. refused
@@ -86,7 +79,7 @@ function reverse.untag(s, jid, tags)
   require("lib.job.tags").add(s, job, tags)
   job_lib.save(job)
   return "done"
-end
+end)
 
 -- Undoes the latest `size` changes that are left; returns a list of jid and answer.
 function undo.run(s, id, size)

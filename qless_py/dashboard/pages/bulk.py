@@ -22,7 +22,6 @@ from qless_py.dashboard.forms import parse_field, parse_names, parse_number, tex
 from qless_py.errors import BadArgumentError, QlessError
 from qless_py.overview.workers import LOST_AFTER
 
-_MAX_REFUSALS: Final = 5
 _DIGITS: Final = 12
 _ASK_NUMBER: Final = 1_000  # Above so many jobs, the number must be typed.
 # What each action does to jobs, for the confirmation; and its past participle, for the result.
@@ -72,11 +71,7 @@ def change_selected() -> str | Response:
     def act() -> str:
         outcome = bulk.apply(client(), action, jids)
         counted(outcome.done)
-        refusals = [str(error) for error in outcome.errors.values()]
-        for text in refusals[:_MAX_REFUSALS]:
-            flash.add(text, "refused")
-        if len(refusals) > _MAX_REFUSALS:
-            flash.add(f"and {len(refusals) - _MAX_REFUSALS} more refused", "refused")
+        flash.add_refusals(outcome.errors.values())
         return f"{_DONE[name]} {outcome.done} of {plural(len(jids), 'job')}"
 
     if name in {"cancel", "timeout"}:

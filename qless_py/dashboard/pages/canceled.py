@@ -18,7 +18,6 @@ from qless_py.dashboard.paging import page_cursor, page_size
 from qless_py.errors import BadArgumentError, JobNotFoundError
 from qless_py.protocol.canceled import FILTERS
 
-_MAX_REFUSALS: Final = 5
 _MAX_LISTED: Final = 50
 
 
@@ -76,11 +75,7 @@ def restore_canceled() -> Response:
 
     def act() -> str:
         found = client().canceled.restore_each(*jids)
-        refusals = [str(error) for error in found.refused.values()]
-        for text in refusals[:_MAX_REFUSALS]:
-            flash.add(text, "refused")
-        if len(refusals) > _MAX_REFUSALS:
-            flash.add(f"and {len(refusals) - _MAX_REFUSALS} more refused", "refused")
+        flash.add_refusals(found.refused.values())
         return f"Restored {len(found.jids)} of {plural(len(jids), 'job')}"
 
     only = jids[0] if len(jids) == 1 else ""
@@ -118,10 +113,8 @@ def undo_selected(name: str) -> Response:
 
     def act() -> str:
         outcome = bulk.undo(client(), name)
-        refusals = [str(error) for error in outcome.errors.values()]
-        for text in refusals[:_MAX_REFUSALS]:
-            flash.add(text, "refused")
-        total = outcome.done + len(refusals)
+        flash.add_refusals(outcome.errors.values())
+        total = outcome.done + len(outcome.errors)
         return (
             f"Undone for {outcome.done} of {plural(total, 'job')}" if total else "Nothing to undo"
         )

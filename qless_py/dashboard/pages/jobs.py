@@ -11,6 +11,7 @@ from werkzeug.wrappers import Response
 from qless_py import protocol
 from qless_py.auth.guard import RequestRejected
 from qless_py.auth.identity import Role
+from qless_py.client import serialize
 from qless_py.client.job import Job
 from qless_py.client.search import MAX_LENGTH, STATES, SearchError
 from qless_py.dashboard import commands, completion, context, flash, search_form
@@ -50,7 +51,7 @@ def jobs() -> str | tuple[str, int] | Response:
             raise
         error, status = search_error, 422
     if found is not None and wants_json():
-        rows = [_as_json(job) for job in found.jobs]
+        rows = [serialize.outline(job) for job in found.jobs]
         return jsonify({"jobs": rows, "looked_at": found.scanned, "cursor": found.cursor})
     form = {} if found is None else _form(text, found.jobs)
     page = render_template(
@@ -76,19 +77,6 @@ def complete_search() -> Response:
     at = page_number("at", len(text), 0, len(text))
     found = completion.complete(text, at)
     return jsonify({"start": found.start, "end": found.end, "options": found.options})
-
-
-def _as_json(job: Job) -> dict[str, Any]:
-    """Return the fields that `qless-py jobs --json` lists; the data stays on the job's page."""
-    return {
-        "jid": job.jid,
-        "klass": job.klass_name,
-        "queue": job.queue_name or None,
-        "state": job.state,
-        "priority": job.priority,
-        "tags": job.tags,
-        "user": job.user,
-    }
 
 
 def _tabs(text: str) -> list[tuple[str, str, bool, int | None]]:
