@@ -196,9 +196,9 @@ async def stoppable_async(job: Job) -> None:
 
 def loops(job: Job) -> None:
     """Run in Python for long, so that a thread can be interrupted."""
-    report(job, str(os.getpid()))
     pause = threading.Event()
     try:
+        report(job, str(os.getpid()))  # The test may interrupt it right after this line.
         for _ in range(30000):
             pause.wait(0.01)
     except ImmediateStop:
