@@ -521,3 +521,12 @@ def test_all_jobs_of_a_queue_are_canceled_by_one_operation(
     asked = visitor.post("/operations", confirmed=False, action="cancel", q=search[1])
 
     assert '<p class="big">2</p>' in asked.text
+
+
+def test_of_many_refusals_the_first_five_are_shown_and_the_rest_counted(visitor: Visitor) -> None:
+    jids = [f"gone-{number}" for number in range(7)]
+
+    page = visitor.followed(visitor.post("/jobs/chosen", action="tag", value="x", jid=jids))
+
+    assert [jid in page for jid in jids] == [True] * 5 + [False] * 2
+    assert "and 2 more refused" in page
