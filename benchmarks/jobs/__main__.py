@@ -1,67 +1,65 @@
-"""Measure complete jobs: rates, pickup latency and recovery, next to the limits of the machine.
+"""Measure complete jobs: rates, latency, recovery and cost, next to the limits of the machine.
 
-Measures in one run what the machine can do at most (a no-op script, a plain fork), this project
-with its default and its best settings, and, with `--peers`, other queues on the same server.
+Everything is measured in several rounds: what the machine can do at most (a no-op script, a plain
+fork), this project, and, with `--peers`, other queues on the same server.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+import sys
+from collections.abc import Collection, Sequence
 
 from benchmarks import command
-from benchmarks.jobs import limits, peers, qless
-from benchmarks.jobs.report import FULL, QUICK, Figure, Scale, section, text
-from benchmarks.scripts import job_costs
+from benchmarks.jobs import rounds, subjects, usage
+from benchmarks.jobs.report import Result, write_page
+from benchmarks.jobs.scale import FULL, QUICK, Scale
+from benchmarks.server import version_of
 from tests import servers
 
 
-def measure(server: str, scale: Scale, *, with_peers: bool) -> Iterator[Figure]:
-    """Measure everything on one private server, figure by figure."""
+def run(server: str, scale: Scale, only: Collection[str] = (), *, with_peers: bool) -> Result:
+    """Measure everything, or only the subjects of these names, on private servers."""
+    command.log(server)
     # Persistence as in the embedded store, and as usual on a server that keeps its data.
     fsync = "no" if server == "valkey" else "everysec"
     settings = ("--appendonly", "yes", "--appendfsync", fsync)
-    with servers.running(server, *settings) as private, private.connect() as connection:
-        yield from limits.measure(private, connection, scale)
-        yield from qless.put_rates(private, scale)
-        yield from qless.job_rates(private, scale)
-        yield from qless.pickup(private, scale)
-        yield from qless.forking(private, scale)
-        yield from qless.recovery(private, scale)
-        connection.flushall()
-        size = job_costs.bytes_per_job(connection, scale.jobs)
-        yield Figure("memory", "bytes per waiting job", size, "B", job_costs.BYTES_BUDGET, "max")
+    with (
+        servers.running(server, *settings) as private,
+        servers.running(server) as plain,
+        servers.running(server) as large,
+        private.connect() as connection,
+    ):
+        every = subjects.of_this_project(private, plain, large, scale)
         if with_peers:
-            yield from peers.measure(private, scale)
-
-
-def _measure_all(server: str, scale: Scale, *, with_peers: bool) -> list[Figure]:
-    found = []
-    command.log(server)
-    for figure in measure(server, scale, with_peers=with_peers):
-        command.log(f"  {figure.part}: {figure.label.strip()}: {figure.shown} {figure.unit}")
-        found.append(figure)
-    return found
+            every += subjects.of_peers(private, scale)
+        if only:
+            every = [one for one in every if one.name in only]
+        measured = rounds.measure(every, scale.rounds, scale.patience)
+        return Result(server, version_of(connection), scale, measured)
 
 
 def main(given: Sequence[str] | None = None) -> None:
-    """Measure, print, and write the files asked for."""
+    """Measure, print, and write the files asked for; exit with 1 if a subject failed."""
     parser = command.parser("jobs", __doc__, "5%%")
     parser.add_argument(
         "--peers", action="store_true", help="also measure other queues (installed into .bench)"
     )
+    parser.add_argument(
+        "--only", action="append", default=[], metavar="SUBJECT", help="measure only this subject"
+    )
     arguments = parser.parse_args(given)
     scale = QUICK if arguments.quick else FULL
-    results = {
-        server: _measure_all(server, scale, with_peers=arguments.peers)
+    usage.adopt_orphans()
+    results = [
+        run(server, scale, arguments.only, with_peers=arguments.peers)
         for server in command.selected_servers(arguments)
-    }
-    for name, figures in results.items():
-        print(f"\n{name}\n{text(figures)}")
-    plain = {name: [asdict(one) for one in figures] for name, figures in results.items()}
-    command.write_json(arguments.json, plain)
+    ]
+    print("\n\n".join(result.text() for result in results))
+    command.write_json(arguments.json, [result.as_json() for result in results])
     if arguments.page:
-        command.write_section(arguments.page, section(results))
+        write_page(arguments.page, results)
+    if any(result.measured.failures for result in results):
+        sys.exit(1)
 
 
 if __name__ == "__main__":

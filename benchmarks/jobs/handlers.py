@@ -14,6 +14,10 @@ def no_op(_job: Job) -> None:
     """Do nothing."""
 
 
+async def no_op_async(_job: Job) -> None:
+    """Do nothing, as a task of the event loop."""
+
+
 def sleep(job: Job) -> None:
     """Sleep for `data["seconds"]`."""
     time.sleep(job["seconds"])
@@ -31,3 +35,12 @@ def kill_once(job: Job) -> float:
         file.write_text(repr(time.time()))
         os.kill(os.getpid(), signal.SIGKILL)
     return time.time() - float(file.read_text())
+
+
+def hang_once(job: Job) -> float:
+    """Sleep until killed on the first run; return the time on the second."""
+    file = Path(job["folder"]) / job.jid
+    if not file.exists():
+        file.touch()
+        time.sleep(600)
+    return time.time()

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import random
-import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from typing import Final
 
 import redis
 
-from benchmarks.jobs.report import Figure, Scale
+from benchmarks.jobs.rounds import Reading, Readings
+from benchmarks.jobs.scale import Scale
+from benchmarks.namespace import batched
 from tests.servers import Server
 
-_PIPELINE: Final = 100
 PAUSE: Final = (0.02, 0.06)  # Seconds before each wake-up, random so that nothing synchronizes.
 _NO_OP: Final = "return 1"
 _FORKS: Final = """
-import os, sys, time
+import gc, os, sys, time
 {imports}
+gc.collect()
+gc.freeze()
+gc.disable()
 count = int(sys.argv[1])
 began = time.perf_counter()
 for _ in range(count):
@@ -48,25 +50,25 @@ print(*waits)
 """
 
 
-def measure(server: Server, connection: redis.Redis, scale: Scale) -> Iterator[Figure]:
+def measure(server: Server, scale: Scale) -> Readings:
     """Measure no-op scripts, wake-ups of a process, and forks."""
-    part = "limits of the machine"
-    sha = connection.script_load(_NO_OP)
-    began = time.perf_counter()
-    for _ in range(scale.jobs):
-        connection.evalsha(sha, 1, "{ql}")
-    yield Figure(part, "EVALSHA one by one", scale.jobs / (time.perf_counter() - began), "/s")
-    began = time.perf_counter()
-    for _ in range(scale.jobs // _PIPELINE):
-        pipeline = connection.pipeline(transaction=False)
-        for _ in range(_PIPELINE):
-            pipeline.evalsha(sha, 1, "{ql}")
-        pipeline.execute()
-    yield Figure(part, "EVALSHA in pipelines", scale.jobs / (time.perf_counter() - began), "/s")
-    median = statistics.median(wake_ups(server, connection, scale.pickups))
-    yield Figure(part, "EVALSHA, wake-up of a process, its EVALSHA: p50", 1000 * median, "ms")
-    yield Figure(part, "fork, exit, wait: plain interpreter", forks("", scale.forks), "/s")
-    yield Figure(part, "fork, exit, wait: redis imported", forks("import redis", scale.forks), "/s")
+    with server.connect() as connection:
+        sha = connection.script_load(_NO_OP)
+        began = time.perf_counter()
+        for _ in range(scale.puts):
+            connection.evalsha(sha, 1, "{ql}")
+        yield Reading("EVALSHA one by one", scale.puts / (time.perf_counter() - began), "/s")
+        began = time.perf_counter()
+        for page in batched(range(scale.jobs)):
+            pipeline = connection.pipeline(transaction=False)
+            for _ in page:
+                pipeline.evalsha(sha, 1, "{ql}")
+            pipeline.execute()
+        yield Reading("EVALSHA in pipelines", scale.jobs / (time.perf_counter() - began), "/s")
+        waits = wake_ups(server, connection, scale.pickups)
+    yield Reading("EVALSHA, wake-up, EVALSHA", tuple(1000 * one for one in waits), "ms")
+    yield Reading("fork, exit, wait: plain interpreter", forks("", scale.forks), "/s")
+    yield Reading("fork, exit, wait: redis imported", forks("import redis", scale.forks), "/s")
 
 
 def wake_ups(server: Server, connection: redis.Redis, count: int) -> list[float]:

@@ -16,15 +16,20 @@ from benchmarks.server import cpu_seconds
 from qless_py.protocol import Call, config, jobs, puts, queues
 from qless_py.store.runner import Runner
 
-BYTES_BUDGET: Final = 640
+BYTES_BUDGET: Final = 560
+COMPLETED_BYTES_BUDGET: Final = 600
+PING: Final = "PING one by one"
+PUT: Final = "put one by one"
+LIFE: Final = ("put_many of 100", "pop of 50", "complete_many of 50")
 BUDGETS: Final = {
-    "put one by one": 45,
+    PUT: 45,
     "put_many of 100": 20,
     "put, pop, complete one by one": 130,
     "put, pop, complete in batches": 60,
 }
 _ROUNDS: Final = 3
 _BATCH: Final = 16
+_WORKER_BATCH: Final = 50  # What a worker pops at once by default.
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +77,33 @@ def bytes_per_job(connection: redis.Redis, count: int) -> float:
     return float(connection.info("memory")["used_memory"] - before) / count
 
 
+def bytes_per_completed_job(connection: redis.Redis, count: int) -> float:
+    """Return the bytes that each job without a result adds to an empty keyspace once completed."""
+    meter = Meter(connection, count)
+    _load_scripts(meter)
+    connection.flushall()
+    before = connection.info("memory")["used_memory"]
+    _put_pages(meter)
+    _pop_batches(meter, PAGE)
+    _complete_batches(meter, PAGE)
+    return float(connection.info("memory")["used_memory"] - before) / count
+
+
+def basic_costs(connection: redis.Redis, count: int) -> dict[str, float]:
+    """Measure once a PING, a put, and the calls of `LIFE`, in an empty keyspace."""
+    connection.flushall()
+    meter = Meter(connection, count)
+    _load_scripts(meter)
+    found = {PING: meter.measure(_ping), PUT: meter.measure(_put)}
+    connection.flushall()
+    works = (
+        _put_pages,
+        lambda meter: _pop_batches(meter, _WORKER_BATCH),
+        lambda meter: _complete_batches(meter, _WORKER_BATCH),
+    )
+    return found | {label: meter.measure(work) for label, work in zip(LIFE, works, strict=True)}
+
+
 def measure(connection: redis.Redis, count: int) -> list[Cost]:
     """Put, pop and complete `count` jobs in every way, in several rounds."""
     rounds = [_round(connection, count) for _ in range(_ROUNDS)]
@@ -86,11 +118,11 @@ def _round(connection: redis.Redis, count: int) -> dict[str, float]:
     meter = Meter(connection, count)
     _load_scripts(meter)
     found = {
-        "PING one by one": meter.measure(_ping),
+        PING: meter.measure(_ping),
         "PING in pipelines": meter.measure(_pipeline_ping),
         "no-op script one by one": meter.measure(_no_op),
         "no-op script in pipelines": meter.measure(_pipeline_no_op),
-        "put one by one": meter.measure(_put),
+        PUT: meter.measure(_put),
         "pop one by one": meter.measure(_pop),
         "complete one by one": meter.measure(_complete),
         "put, pop, complete one by one": meter.measure(_put_pop_complete),
@@ -200,14 +232,14 @@ def _put_pages(meter: Meter) -> None:
         meter.runner.run(_put_page_call())
 
 
-def _pop_batches(meter: Meter) -> None:
+def _pop_batches(meter: Meter, size: int = _BATCH) -> None:
     meter.held = []
-    while found := meter.pop(_BATCH):
+    while found := meter.pop(size):
         meter.held += found
 
 
-def _complete_batches(meter: Meter) -> None:
-    for some in batched(meter.held, _BATCH):
+def _complete_batches(meter: Meter, size: int = _BATCH) -> None:
+    for some in batched(meter.held, size):
         meter.runner.run(jobs.complete_many(some, [b""] * len(some)))
 
 

@@ -9,10 +9,10 @@ from typing import Any
 ROOT = Path(__file__).parents[2]
 
 
-def quick_run(name: str, folder: Path) -> dict[str, Any]:
+def quick_run(name: str, folder: Path, *options: str) -> dict[str, Any]:
     """Return the JSON of a run on Valkey, with its printed `text` and its `page`."""
     command = [sys.executable, "-m", f"benchmarks.{name}", "--quick", "--server", "valkey"]
-    command += ["--json", str(folder / "json"), "--page", str(folder / "page")]
+    command += [*options, "--json", str(folder / "json"), "--page", str(folder / "page")]
 
     done = subprocess.run(
         command, cwd=ROOT, capture_output=True, text=True, timeout=100, check=False

@@ -11,4 +11,4 @@ no_op = dramatiq.actor(jobs.no_op, queue_name="bench")
 record_wait = dramatiq.actor(jobs.record_wait, queue_name="bench")
 
 if __name__ == "__main__":
-    jobs.main(no_op.send, record_wait.send)
+    jobs.main(jobs.one_by_one(no_op.send), record_wait.send)
