@@ -1,15 +1,17 @@
-"""A child's connection to the store: results are pipelined, and their replies are read later.
+"""A child's connection to the store: calls are pipelined, and their replies are read later.
 
-One pipeline at a time is under way, on a connection of its own. Results that come up meanwhile are
-kept and go out with the next one, at the latest with the next fetch, whose reply is waited for. So
-a child never fetches jobs while results are unacknowledged.
+Pipelines are answered in the order in which they were sent, on a connection of their own. Results
+that come up while one is under way are kept and go out with the next one, at the latest with the
+next fetch. A child reads the replies to its results before it records the jobs of a later fetch, so
+it never holds more than the jobs of two fetches.
 """
 
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
 from qless_py import protocol
@@ -44,13 +46,38 @@ class UnconfirmedFetch(StopWaiting):
     """The store may have leased jobs that no process knows of: the supervisor reports it."""
 
 
+@dataclass(slots=True)
+class Request:
+    """Calls that were sent ahead, and those of their replies that were read by now."""
+
+    count: int
+    replies: list[Any] = field(default_factory=list)
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether all replies were read."""
+        return len(self.replies) == self.count
+
+
 @dataclass(frozen=True, slots=True)
 class PendingCall:
-    """A call under way and the transitions it carries; a batch has a reply for each of them."""
+    """A call under way and the transitions it carries; a batch has a reply for each of them.
+
+    One that carries none belongs to a request.
+    """
 
     call: Call[Any]
-    transitions: tuple[Transition, ...]
+    transitions: tuple[Transition, ...] = ()
     is_batch: bool = False
+    request: Request | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Pipeline:
+    """Calls that were sent together and whose replies were not read yet."""
+
+    flight: Flight
+    pending: list[PendingCall]
 
 
 class Acknowledger:
@@ -69,8 +96,7 @@ class Acknowledger:
         self._settled = settled
         self._connection = DedicatedConnection(self.pool)
         self._kept: list[Transition] = []
-        self._flight: Flight | None = None
-        self._pending: list[PendingCall] = []
+        self._sent: deque[_Pipeline] = deque()  # oldest first
         self._unbatched: set[str] = set()
         self._outage = OutageLog(logger)
 
@@ -89,54 +115,68 @@ class Acknowledger:
     @property
     def descriptor(self) -> int | None:
         """The descriptor that becomes readable when a reply arrives, while one is awaited."""
-        if self._flight is None or self._flight.failure is not None:
+        if not self._sent or self._sent[0].flight.failure is not None:
             return None
         return self._connection.fileno()
 
     def send(self) -> None:
         """Send what is kept, unless a pipeline is under way."""
-        if self._flight is None and self._kept:
+        if not self._sent and self._kept:
             self._begin(self._take_kept())
 
     def send_next(self) -> None:
-        """Send what is kept, after the replies to the pipeline that is under way."""
-        self._finish()
+        """Send what is kept, after the replies to what is under way."""
+        self._finish_all()
         self.send()
 
     def flush(self) -> None:
         """Send what is kept if that is possible without waiting; safe in a signal handler."""
-        if self._flight is None and self._kept:
+        if self._kept:
             pending = self._take_kept()
             try:
-                self._flight, self._pending = self._send(pending), pending
+                self._send(pending)
             except UNAVAILABLE:
                 self._kept = [transition for one in pending for transition in one.transitions]
 
     def poll(self) -> None:
         """Read the replies if they have arrived, and send what was kept meanwhile."""
-        if self._flight is None:
+        if not self._sent:
             return
         descriptor = self.descriptor
         if descriptor is None or readable(0, descriptor):
             self._finish()
             self.send()
 
+    def request(self, *calls: Call[Any]) -> Request:
+        """Send what is kept and these calls without waiting; `answers` returns the replies.
+
+        While the store is unavailable it waits; raises `StopWaiting` once that is pointless.
+        """
+        made = Request(len(calls))
+        pending = [*self._take_kept(), *(PendingCall(one, request=made) for one in calls)]
+        for start in range(0, len(pending), PIPELINE):
+            self._begin(pending[start : start + PIPELINE])
+        return made
+
+    def answers(self, request: Request) -> list[Any]:
+        """Wait for the replies to the calls of a request, and read all those in front of them."""
+        while not request.is_answered:
+            self._finish()
+        return request.replies
+
     def exchange(self, *calls: Call[Any]) -> list[Any]:
         """Send everything, wait for all replies, and return those to these calls.
 
         Retries while the store is unavailable; raises `StopWaiting` once that is pointless.
         """
-        self._finish()
-        pending = [*self._take_kept(), *(PendingCall(call, ()) for call in calls)]
-        replies: list[Any] = []
-        for start in range(0, len(pending), PIPELINE):
-            self._begin(pending[start : start + PIPELINE])
-            replies += self._finish()
+        self._finish_all()
+        made = self.request(*calls)
+        self._finish_all()
         # Results beyond the first pipeline, and those that follow a rejected one.
         while self._kept:
             self._begin(self._take_kept())
-            self._finish()
-        return replies[len(replies) - len(calls) :] if calls else []
+            self._finish_all()
+        return made.replies
 
     def insist(
         self, attempt: Callable[[], T], *, while_stopping: bool = True, is_answered: bool = True
@@ -169,7 +209,7 @@ class Acknowledger:
 
     def close_inherited(self) -> None:
         """Close the connection in a forked process without affecting the original."""
-        self._flight = None
+        self._sent.clear()
         self._connection.close_inherited()
 
     def _take_kept(self) -> list[PendingCall]:
@@ -190,29 +230,43 @@ class Acknowledger:
         return pending
 
     def _begin(self, pending: list[PendingCall]) -> None:
-        self._flight = self.insist(lambda: self._send(pending), is_answered=False)
-        self._pending = pending
+        self.insist(lambda: self._send(pending), is_answered=False)
 
-    def _send(self, pending: list[PendingCall]) -> Flight:
-        return self.runner.begin([one.call for one in pending], self._connection.get())
+    def _send(self, pending: list[PendingCall]) -> None:
+        flight = self.runner.begin([one.call for one in pending], self._connection.get())
+        self._sent.append(_Pipeline(flight, pending))
+        if flight.failure is not None:
+            self._lose_sent()
 
-    def _finish(self) -> list[Any]:
-        flight, pending = self._flight, self._pending
-        if flight is None:
-            return []
-        self._flight, self._pending = None, []
+    def _finish_all(self) -> None:
+        while self._sent:
+            self._finish()
+
+    def _finish(self) -> None:
+        """Read the replies to the oldest pipeline."""
+        oldest = self._sent.popleft()
         try:
-            replies: list[Any] = self.insist(lambda: self.runner.finish(flight))
+            replies: list[Any] = self.insist(lambda: self.runner.finish(oldest.flight))
         except StaleRequestError:
             # The store no longer knows whether it ran the calls. Sending them again is safe: the
-            # lease decides which of them may still run.
-            self._begin(pending)
-            return self._finish()
-        for one, reply in zip(pending, replies, strict=True):
+            # lease decides which of them may still run, and a fetch leases other jobs.
+            self._lose_sent()
+            self._begin(oldest.pending)
+            return
+        if self._connection.fileno() is None:
+            self._lose_sent()
+        for one, reply in zip(oldest.pending, replies, strict=True):
             self._check(one, reply)
-        return replies
+
+    def _lose_sent(self) -> None:
+        """Have the replies that were still to come on a lost connection asked for on another."""
+        for one in self._sent:
+            self.runner.lose(one.flight, "the connection was lost")
 
     def _check(self, pending: PendingCall, reply: Any) -> None:
+        if pending.request is not None:
+            pending.request.replies.append(reply)
+            return
         if pending.is_batch and isinstance(reply, Exception):
             # One result made the store reject the whole batch: send each one by itself.
             self._unbatched.update(one.job.lease for one in pending.transitions)

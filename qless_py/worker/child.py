@@ -67,7 +67,7 @@ def _run(options: WorkerOptions, spec: SpawnSpec) -> int:
     except UnconfirmedFetch:
         return 1
     except StopWaiting:
-        pass
+        return int(context.is_fetching_ahead)
     except DeadWorkerError:
         logger.warning(Event("reported dead, a new child replaces it", worker=spec.worker))
         return 1

@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from qless_py import package, protocol
 from qless_py.client.client import Client
@@ -26,7 +26,7 @@ from qless_py.protocol.arguments import MAX_PER_CALL
 from qless_py.protocol.queues import PopReply
 from qless_py.store import holds
 from qless_py.store.outage import UNAVAILABLE
-from qless_py.worker.acknowledger import Acknowledger, StopWaiting, UnconfirmedFetch
+from qless_py.worker.acknowledger import Acknowledger, Request, StopWaiting, UnconfirmedFetch
 from qless_py.worker.child_process import SpawnSpec
 from qless_py.worker.control_pipe import ControlPipe
 from qless_py.worker.fetcher import Fetcher
@@ -47,11 +47,25 @@ _BULK_INTERVAL: Final = 1.0  # Seconds after which a busy child looks for bulk a
 
 @dataclass(slots=True)
 class HeldJob:
-    """A job that this child holds, and its slot on the status board."""
+    """A job that this child holds, and its slot on the status board.
+
+    `hold_mark` is the mark of jobs held back when it was popped.
+    """
 
     job: Job
     leased: LeasedJob
     slot: int
+    hold_mark: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """A pop of up to `count` jobs that was sent, and the mark of jobs held back at that time."""
+
+    request: Request
+    count: int
+    sent_at: float
+    hold_mark: int
 
 
 class ChildContext:
@@ -78,6 +92,7 @@ class ChildContext:
         self.held: dict[str, HeldJob] = {}
         self._reserver = options.make_reserver()
         self._default_limits: set[tuple[str, str]] = set()
+        self._asked = 0
         self._had_jobs = False
         self._hold_mark = holds.mark()
         self._bulk_at = 0.0
@@ -124,12 +139,15 @@ class ChildContext:
         self.control.read()
         return not (self.control.stop or self.control.quiet)
 
-    def is_held_back(self) -> bool:
-        """Return whether jobs fetched earlier must be released before they start.
+    @property
+    def is_fetching_ahead(self) -> bool:
+        """Whether the reply to a fetch was not read yet."""
+        return self._asked > 0
 
-        A handler may have blocked a throttle or paused a queue after they were fetched.
-        """
-        return holds.mark() != self._hold_mark
+    @property
+    def may_fetch(self) -> bool:
+        """Whether this child may fetch further jobs before it is to be replaced."""
+        return self.recycling.remaining(self._fetched) > 0
 
     def note_start(self, job: Job) -> None:
         """Log that the handler of a job is about to be entered, and begin the span of the run."""
@@ -155,12 +173,29 @@ class ChildContext:
         """
         if not self.held:
             self.board.mark_fetching()
-        # The ticks that an earlier reply asked for travel along; their own replies do not matter.
-        ticks = protocol.recurring.answers(self.client.settings)
         try:
-            *_, reply = self.acknowledger.exchange(*ticks, self._pop(count))
+            *_, reply = self.acknowledger.exchange(*self._fetch_calls(count))
         except StopWaiting:
             raise UnconfirmedFetch from None
+        return self._check(reply)
+
+    def ask(self, count: int) -> Fetch:
+        """Send the results that are kept and fetch jobs without waiting for the reply."""
+        sent_at = time.monotonic()
+        try:
+            request = self.acknowledger.request(*self._fetch_calls(count))
+        except StopWaiting:
+            raise UnconfirmedFetch from None
+        self._asked += count
+        return Fetch(request, count, sent_at, self._hold_mark)
+
+    def answer(self, fetch: Fetch) -> PopReply:
+        """Return the reply to a fetch that was sent, and settle the results that it has passed."""
+        try:
+            *_, reply = self.acknowledger.answers(fetch.request)
+        except StopWaiting:
+            raise UnconfirmedFetch from None
+        self._asked -= fetch.count
         return self._check(reply)
 
     def wait_and_fetch(self, reply: PopReply, count: int) -> PopReply | None:
@@ -185,18 +220,24 @@ class ChildContext:
             return None
         return fetched
 
-    def hold(self, reply: PopReply) -> list[HeldJob]:
-        """Record the fetched jobs on the board, behind those that are held already."""
-        now = time.monotonic()
+    def hold(self, reply: PopReply, fetch: Fetch | None = None) -> list[HeldJob]:
+        """Record fetched jobs on the board, behind those that are held already.
+
+        Without a `fetch` they come from the last one.
+        """
+        if fetch is None:
+            taken_at, hold_mark = time.monotonic(), self._hold_mark
+        else:
+            taken_at, hold_mark = fetch.sent_at, fetch.hold_mark
         kept = list(self.held.values())
         added = []
         for slot, record in enumerate(reply.jobs, start=len(kept)):
             job = Job(self.client, record)
             duration = job.expires_at - (job.popped_at or job.expires_at)
             leased = LeasedJob(
-                *(job.jid, job.lease, job.queue_name, now, max(duration, 0.1), job.klass_name)
+                *(job.jid, job.lease, job.queue_name, taken_at, max(duration, 0.1), job.klass_name)
             )
-            added.append(HeldJob(job, leased, slot))
+            added.append(HeldJob(job, leased, slot, hold_mark))
         with self._lock:  # A thread may be recording the limit of its job.
             self.board.hold(
                 [*(one.leased for one in kept), *(one.leased for one in added)],
@@ -253,9 +294,18 @@ class ChildContext:
         self.client.settings.tick_requests.extend(reply.tick_requests)
         return reply
 
+    @property
+    def _fetched(self) -> int:
+        """How many jobs this child has fetched, at most."""
+        return self.board.ended + len(self.held) + self._asked
+
+    def _fetch_calls(self, count: int) -> list[Call[Any]]:
+        # The ticks that an earlier reply asked for travel along; their own replies do not matter.
+        return [*protocol.recurring.answers(self.client.settings), self._pop(count)]
+
     def _pop(self, count: int) -> Call[PopReply]:
         self._hold_mark = holds.mark()
-        most = self.recycling.remaining(self.board.ended + len(self.held))
+        most = self.recycling.remaining(self._fetched)
         count = max(1, min(count, most))
         reserver, spec = self._reserver, self.spec
         entries = [*reserver.entries()]
@@ -286,6 +336,14 @@ class ChildContext:
         if held is not None:
             self.board.mark_ended(held.slot)
         self.control.forget(lease)
+
+
+def is_held_back(held: HeldJob) -> bool:
+    """Return whether a job must be released before it starts.
+
+    A handler may have blocked a throttle or paused a queue after it was popped.
+    """
+    return holds.mark() != held.hold_mark
 
 
 def _handler_options(options: WorkerOptions) -> HandlerOptions:

@@ -33,7 +33,9 @@ class ChildProcess:
     supervisor released on its behalf. `kill_deadlines` are the leases that were interrupted, with
     the time at which the process is killed if they are still running; `postponed_kills` are those
     whose first deadline has passed. `cause` is reported for the jobs that the child dies with. A
-    retired child gets RELEASE at `release_at`.
+    retired child gets RELEASE at `release_at`. `ahead_checked` is the version of the board at which
+    the jobs of an unread reply were looked for, and for how long that must have stayed before they
+    are looked for again.
     """
 
     index: int
@@ -57,6 +59,7 @@ class ChildProcess:
     kill_deadlines: dict[str, float] = field(default_factory=dict)
     postponed_kills: set[str] = field(default_factory=set)
     flushed: set[str] = field(default_factory=set)
+    ahead_checked: tuple[int, float] = (0, 0.0)
     _changed_at: float = 0.0
     _last_seen: tuple[object, ...] = ()
 

@@ -26,6 +26,7 @@ QUIET: Final = b"Q"  # fetch no more jobs until RESUME
 RESUME: Final = b"C"  # fetch jobs again
 FLUSH: Final = b"F"  # send the results that are kept back
 PING: Final = b"B"  # answer, to show that this process still executes its code
+AHEAD: Final = b"U"  # the jobs of the fetch whose reply was not read were released
 REPEAT: Final = b"A"  # repeat the interrupts that were sent before
 _CHUNK: Final = 65536
 
@@ -45,6 +46,7 @@ class ControlPipe:
     quiet: bool = False
     flush: bool = False
     repeat: bool = False
+    ahead_released: bool = False
     has_news: bool = False  # a message was read since the main loop last looked
     lost: set[str] = field(default_factory=set)
     released: set[str] = field(default_factory=set)
@@ -110,6 +112,8 @@ class ControlPipe:
                 self.flush = True
             case b"A":
                 self.repeat = True
+            case b"U":
+                self.ahead_released = True
             case b"B":
                 if self.on_ping is not None:
                     self.on_ping()

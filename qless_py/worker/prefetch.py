@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-BATCH_SECONDS: Final = 0.05  # The most work, in seconds, that a child fetches at once.
+# The most work, in seconds, that a child holds before it has started: in one batch and in the one
+# that is fetched ahead, half of it each.
+BATCH_SECONDS: Final = 0.05
 _WEIGHT: Final = 0.2
 _MAX_KLASSES: Final = 1000
 
@@ -31,12 +33,16 @@ class Prefetch:
         """Return how long a job of this klass may run; a long time if none was seen yet."""
         return self._averages.get(klass, BATCH_SECONDS)
 
+    def is_long(self, klass: str) -> bool:
+        """Return whether a job of this klass is known to take longer than a batch."""
+        return self._averages.get(klass, 0.0) > BATCH_SECONDS
+
     def restart(self) -> None:
         """Fetch one job the next time, whatever is known of their lengths."""
         self._count = 0
 
     def next(self) -> int:
         """Return how many jobs to fetch, at most twice as many as the last time."""
-        fitting = int(BATCH_SECONDS / max(self._average, 1e-6))
+        fitting = int(BATCH_SECONDS / 2 / max(self._average, 1e-6))
         self._count = max(1, min(self._most, 2 * self._count, fitting))
         return self._count

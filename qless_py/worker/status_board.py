@@ -36,7 +36,8 @@ _STAGES: Final = MAX_JOBS
 _TIMES: Final = 2 * 8 * MAX_JOBS
 _PAGE_HEADER: Final = _STAGES + _TIMES
 _KLASSES: Final = b"klass"  # In front of the klasses, which follow the jobs if there is room.
-_VERSION_SHIFT: Final = 8  # State word: version, then 1 bit page, 3 bits activity, 4 bits unused.
+# State word: version, then 1 bit page, 3 bits activity, 3 bits unused, 1 bit fetching ahead.
+_VERSION_SHIFT: Final = 8
 _VERSION_MASK: Final = (1 << 55) - 1
 
 
@@ -85,13 +86,17 @@ class RunningJob:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """The content of a board: what the child does, and the jobs it holds, each with its stage."""
+    """The content of a board: what the child does, and the jobs it holds, each with its stage.
+
+    `is_ahead` says that there may be jobs in a reply of the store that the child has not read.
+    """
 
     version: int
     activity: Activity
     held: tuple[LeasedJob, ...] = ()
     stages: tuple[Stage, ...] = ()
     times: tuple[tuple[float, float], ...] = ()
+    is_ahead: bool = False
 
     @property
     def running(self) -> tuple[RunningJob, ...]:
@@ -154,6 +159,11 @@ class StatusBoard:
     def mark_idle(self) -> None:
         """Record that the store had no job to give and that none is held."""
         self._flip(Activity.IDLE)
+
+    def mark_ahead(self, *, is_ahead: bool) -> None:
+        """Record whether there is a fetch whose reply was not read; each call is a new version."""
+        self._words[0] = self._words[0] & ~1 | is_ahead
+        self._flip(Activity(self._words[0] >> 4 & 7))
 
     def hold(self, held: Sequence[LeasedJob], kept_slots: Sequence[int] = ()) -> None:
         """Record the jobs that are held from now on, each in the slot of its position.
@@ -255,6 +265,7 @@ class StatusBoard:
                 tuple(LeasedJob(*[*rows[slot], klasses[slot]]) for slot in left),
                 tuple(Stage(stages[slot]) for slot in left),
                 tuple((times[2 * slot], times[2 * slot + 1]) for slot in left),
+                bool(state & 1),
             )
 
     def close(self) -> None:
@@ -274,7 +285,7 @@ class StatusBoard:
         state = self._words[0]
         current = self._page() if page is None else page
         version = ((state >> _VERSION_SHIFT) + 1) & _VERSION_MASK
-        self._words[0] = version << _VERSION_SHIFT | current << 7 | activity << 4
+        self._words[0] = version << _VERSION_SHIFT | current << 7 | activity << 4 | state & 1
 
 
 def _klasses(rest: bytes, count: int) -> list[str]:

@@ -15,7 +15,7 @@ from qless_py.worker.job_log import held_fields
 from qless_py.worker.options import WorkerOptions
 from qless_py.worker.outbox import Outbox
 from qless_py.worker.process_table import ProcessTable
-from qless_py.worker.status_board import LeasedJob, RunningJob, Status
+from qless_py.worker.status_board import MAX_JOBS, LeasedJob, RunningJob, Status
 
 logger = logging.getLogger(__name__)
 
@@ -58,6 +58,7 @@ class Watchdog:
             unchanged = child.unchanged_for(status, now)
             if unchanged >= _LONG_JOB and not child.is_releasing:
                 self._release_waiting(child, status)
+                self._release_ahead(child, status, unchanged)
             self._stop_overdue(child, status, now)
             self._kill_overdue(child, status, now)
             self._frozen.check(child, unchanged, now)
@@ -101,6 +102,44 @@ class Watchdog:
         if kept_back - child.flushed:
             child.flushed = kept_back
             child.send(control_pipe.FLUSH, interrupt=True)
+
+    def _release_ahead(self, child: ChildProcess, status: Status, unchanged: float) -> None:
+        """Release the jobs in a reply that the child has not read, since its job takes long.
+
+        The store may not have leased them yet when it is asked, so it is asked again, each time
+        after twice as long.
+        """
+        if not status.is_ahead or not status.running:
+            return
+        version, after = child.ahead_checked
+        if version == status.version and unchanged < after:
+            return
+        child.ahead_checked = status.version, 2 * unchanged
+        if not child.send(control_pipe.AHEAD):
+            return
+        unread = self._unread(child, status)
+        # The child records a new version before it reads the messages, and starts none of these
+        # jobs after this one. With the old version it has not read the reply that has them.
+        if child.board.read().version == status.version:
+            self._outbox.add(*(protocol.jobs.release_lease(*one) for one in unread))
+
+    def _unread(self, child: ChildProcess, status: Status) -> list[tuple[str, str]]:
+        """Return jid and lease of the jobs that the child has leased and does not know of."""
+        known = {one.jid for one in status.held}
+        replies = self._outbox.run([protocol.workers.read(child.worker, count=2 * MAX_JOBS)])
+        if replies is None or isinstance(replies[0], Exception):
+            return []
+        jids = [one for one in replies[0].get("jobs", ()) if one not in known]
+        pages = [protocol.jobs.read_many(page, 0) for page in protocol.jobs.in_hundreds(jids)]
+        found = [] if not pages else self._outbox.run(pages) or []
+        leases = [
+            (record.jid, str(record.fields.get("lease", "")))
+            for page in found
+            if not isinstance(page, Exception)
+            for record in page
+            if record is not None
+        ]
+        return [one for one in leases if one[1].partition(".")[2] == child.nonce]
 
     def _stop_overdue(self, child: ChildProcess, status: Status, now: float) -> None:
         for job in status.running:

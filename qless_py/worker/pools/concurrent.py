@@ -19,7 +19,7 @@ from qless_py.handlers.result import Transition
 from qless_py.protocol.arguments import MAX_PER_CALL
 from qless_py.protocol.queues import PopReply
 from qless_py.worker import control_pipe
-from qless_py.worker.child_context import ChildContext, HeldJob
+from qless_py.worker.child_context import ChildContext, HeldJob, is_held_back
 from qless_py.worker.job_log import held_fields
 from qless_py.worker.prefetch import Prefetch
 
@@ -100,7 +100,7 @@ class ConcurrentRunner:
 
     def _fill(self, free: int) -> None:
         """Start jobs in the free slots; fetch more when none is left of the last batch."""
-        if self._waiting and self._context.is_held_back():
+        if self._waiting and is_held_back(self._waiting[0]):
             self._release_waiting()
             self._prefetch.restart()
         if not self._waiting:

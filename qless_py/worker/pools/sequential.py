@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import functools
 import time
+from collections.abc import Sequence
 from types import FrameType
 from typing import Final
 
 from qless_py.protocol.queues import PopReply
-from qless_py.worker.child_context import ChildContext, HeldJob
+from qless_py.worker.child_context import ChildContext, HeldJob, is_held_back
+from qless_py.worker.fetch_ahead import FetchAhead
 from qless_py.worker.pools.main_thread import MainThreadRunner
 from qless_py.worker.prefetch import Prefetch
+from qless_py.worker.status_board import MAX_JOBS
 
 # Seconds for which results are kept back to be sent together, and only while the next jobs are
 # known to be short: no result waits for a job that may take long.
@@ -25,7 +28,10 @@ class SequentialRunner:
     def __init__(self, context: ChildContext) -> None:
         self._context = context
         self._runner = MainThreadRunner(context.executor, context.options.sandbox, context.control)
-        self._prefetch = Prefetch(context.options.batch)
+        # The board has room for two batches.
+        self._prefetch = Prefetch(min(context.options.batch, MAX_JOBS // 2))
+        self._ahead = FetchAhead(context)
+        self._had_backlog = False
         self._kept_since = 0.0
         self._fetched_at = 0.0
         self._checked_at = 0.0
@@ -40,7 +46,10 @@ class SequentialRunner:
         reply: PopReply | None = None
         while True:
             is_quiet = not context.may_start()
-            if context.control.stop or context.is_due_for_recycling():
+            is_leaving = context.control.stop or context.is_due_for_recycling()
+            if is_quiet or is_leaving:
+                self._ahead.give_back()
+            if is_leaving:
                 return
             if is_quiet:
                 context.acknowledger.exchange()
@@ -49,10 +58,20 @@ class SequentialRunner:
                     context.control.wait(context.options.interval)
                 reply = None
                 continue
+            if self._ahead.is_under_way:
+                # Before the reply is read, so that the server never waits for this child.
+                self._ask_ahead()
+                jobs = self._ahead.take()
+                self._had_backlog = self._ahead.was_full
+                if jobs:
+                    self._run_batch(jobs, is_ahead=True)
+                continue
             count = self._prefetch.next()
             reply = context.fetch(count) if reply is None else context.wait_and_fetch(reply, count)
             if reply is not None and reply.jobs:
-                self._run_batch(reply)
+                # A fetch that brought fewer jobs than asked has emptied the queues.
+                self._had_backlog = len(reply.jobs) == count
+                self._run_batch(context.hold(reply))
                 reply = None
 
     def on_signal(self, _number: int, _frame: FrameType | None) -> None:
@@ -65,17 +84,26 @@ class SequentialRunner:
         control.flush = False
         self._runner.interrupt()
 
-    def _run_batch(self, reply: PopReply) -> None:
+    def _ask_ahead(self) -> None:
+        """Fetch the next batch already if there may be one, and if it is likely to be short."""
+        count = self._prefetch.next() if self._had_backlog else 1
+        if count > 1:
+            self._ahead.ask(count)
+
+    def _run_batch(self, jobs: Sequence[HeldJob], *, is_ahead: bool = False) -> None:
         context = self._context
-        jobs = context.hold(reply)
         self._fetched_at = self._checked_at = time.monotonic()
+        if not self._ahead.is_under_way:
+            self._ask_ahead()
         for number, held in enumerate(jobs):
-            # The first one starts in any case: it was fetched last, and there is progress even if
-            # other processes hold jobs back all the time.
-            if number and context.is_held_back():
+            # The first one of a fetch that was waited for starts in any case: there is progress
+            # even if other processes hold jobs back all the time.
+            if (number or is_ahead) and is_held_back(held):
                 context.release(jobs[number:])
                 self._prefetch.restart()
                 return
+            if self._ahead.is_under_way and self._prefetch.is_long(held.job.klass_name):
+                self._ahead.give_back()
             if context.acknowledger.has_kept and self._may_take_long(held):
                 context.acknowledger.send_next()
             # Mark the job RUNNING before reading control messages. The supervisor, which may be
