@@ -10,13 +10,6 @@ from qless_py.handlers.job import HandledJob
 from qless_py.protocol import Call
 from qless_py.protocol.call import unpack
 
-_OUTCOMES: Final[Mapping[str, str]] = {
-    "complete": "completed",
-    "snooze": "snoozed",
-    "release": "released",
-    "discard": "discarded",
-    "hand_off": "handed-off",
-}
 # Of jobs that their handlers have ended: the states that say how.
 _STATES: Final[Mapping[str, str]] = {
     "complete": "completed",
@@ -41,6 +34,14 @@ class Ending:
     by_handler: bool = False
 
 
+_PLAIN: Final[Mapping[str, Ending]] = {
+    "complete": Ending("completed"),
+    "release": Ending("released"),
+    "discard": Ending("discarded"),
+    "hand_off": Ending("handed-off"),
+}
+
+
 def of(job: HandledJob, call: Call[Any] | None) -> Ending:
     """Return how a run has ended; `call` reports it, None if the handler has reported it."""
     if call is None:
@@ -49,8 +50,9 @@ def of(job: HandledJob, call: Call[Any] | None) -> Ending:
         return Ending("failed", str(call.args[2]), str(call.args[3]))
     if call.script == "retry":
         return _of_retry(job, call)
-    delay = int(call.args[2]) / 1000 if call.script == "snooze" else 0.0
-    return Ending(_OUTCOMES.get(call.script, call.script), delay=delay)
+    if call.script == "snooze":
+        return Ending("snoozed", delay=int(call.args[2]) / 1000)
+    return _PLAIN.get(call.script) or Ending(call.script)
 
 
 def _of_retry(job: HandledJob, call: Call[Any]) -> Ending:

@@ -94,6 +94,7 @@ class _Resolved:
     soft_limit: float | None
     hard_limit: float | None
     policy: RetryPolicy | None
+    adapter: Adapter | None
 
 
 class Executor:
@@ -106,6 +107,7 @@ class Executor:
         self._queue_policies = QueuePolicies()
         self._default_policy = options.retry or getattr(options.performer, "default_retry", None)
         self._loop: KeptLoop | None = None
+        self._has_adapters = False
 
     def run(self, job: HandledJob) -> Any:
         """Call the job's handler and return its value; an `async def` one gets an event loop.
@@ -126,7 +128,7 @@ class Executor:
         try:
             found = self._resolve(job)
             if not found.handler.is_async:
-                with ForkGuard(), running(job):
+                with running(job):
                     return _call_within(found, job, self._soft_limit(found, job))
         except Exception as error:
             if _is_undecided(job, error):
@@ -195,11 +197,12 @@ class Executor:
 
     def _adapter_of(self, job: HandledJob, *, is_async: bool) -> Adapter | None:
         """Return the adapter that performed a job this way, if one did."""
+        if not self._has_adapters:
+            return None
         found = self._resolved.get((job.klass_name, job.queue_name))
         if found is None or found.handler.is_async is not is_async:
             return None
-        target = found.handler.target
-        return target if isinstance(target, Adapter) else None
+        return found.adapter
 
     @property
     def known(self) -> int:
@@ -248,12 +251,15 @@ class Executor:
         else:
             handler = self._options.performer.find(job)
         target = handler.target
+        adapter = target if isinstance(target, Adapter) else None
+        self._has_adapters = self._has_adapters or adapter is not None
         return _Resolved(
             handler,
             (*self._middleware, *_middleware_of(target)),
             _limit_of(target, "soft_limit"),
             _limit_of(target, "hard_limit"),
             _policy_of(target),
+            adapter,
         )
 
     def _load(self, name: str) -> Any:
@@ -294,7 +300,7 @@ def _policy_for(job: HandledJob, found: _Resolved | None) -> RetryPolicy | None:
 def _call_within(found: _Resolved, job: HandledJob, soft_limit: float | None) -> Any:
     if not found.middleware and soft_limit is None:
         return _call(found.handler, job)
-    with contextlib.ExitStack() as stack:
+    with ForkGuard(), contextlib.ExitStack() as stack:
         for enter in found.middleware:
             stack.enter_context(_sync_context(enter(job), enter))
         if soft_limit is not None:
@@ -321,11 +327,13 @@ def _call(handler: Handler, job: HandledJob) -> Any:
     """Call a handler; if it returns an awaitable, await that, too.
 
     A copy that the handler forked exits here, before it leaves any middleware or calls the store:
-    locks that other threads held at the fork stay locked in it. The guard in `run` covers copies
-    that middleware or an import forked.
+    locks that other threads held at the fork stay locked in it. A guard around the middleware
+    covers copies that it forked.
     """
     with ForkGuard():
         value = handler.bound()(job)
+    if value is None:
+        return None
     _refuse_generator(handler, value)
     return run_once(_await(value)) if inspect.isawaitable(value) else value
 
@@ -382,7 +390,10 @@ def _limit_of(target: Any, name: str) -> float | None:
 
 
 def _first(*limits: float | None) -> float | None:
-    return next((limit for limit in limits if limit is not None), None)
+    for limit in limits:
+        if limit is not None:
+            return limit
+    return None
 
 
 def _sync_context(context: Any, enter: Any) -> AbstractContextManager[Any]:

@@ -5,7 +5,7 @@ the calls of `qless_py.protocol`, whose replies update the state.
 """
 
 import hashlib
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from itertools import islice
@@ -45,7 +45,8 @@ class Field(Generic[T]):
     def __get__(self, state: "StoredState | None", owner: type) -> Self | T:
         if state is None:
             return self
-        return self.read(state.fields.get(self.key, self.default))
+        # As `fields`, without a call for each attribute of each job.
+        return self.read(state._record.fields.get(self.key, self.default))  # noqa: SLF001
 
     def __set__(self, state: "StoredState", value: Any) -> None:
         raise AttributeError(f"{self.key} is read-only")
@@ -262,7 +263,7 @@ class JobState(StoredState):
     def __init__(self, settings: Settings, record: JobRecord) -> None:
         super().__init__(settings, record)
         self.follow_ups: list[tuple[str, EncodedJob]] = []
-        self.derived: Counter[bytes] = Counter()
+        self.derived: defaultdict[bytes, int] = defaultdict(int)
         self.batches = 0
 
     @property

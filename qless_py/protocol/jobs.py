@@ -117,8 +117,10 @@ def complete_encoded(  # noqa: PLR0913 - the arguments of the script
     jobs_data: Sequence[bytes] = (),
 ) -> Call[CompleteReply]:
     """Complete a job, or advance it to the queue named in `advance`, with encoded arguments."""
-    options = given(next=advance, jobs=list(jobs) or None)
-    return Call("complete", (jid, lease, data, result, pack(options), *jobs_data), _complete_reply)
+    options = b""  # As packed without either, for most jobs.
+    if advance or jobs:
+        options = pack(given(next=advance, jobs=list(jobs) or None))
+    return Call("complete", (jid, lease, data, result, options, *jobs_data), _complete_reply)
 
 
 def _advance(queue: str | None, options: Mapping[str, Any]) -> dict[str, Any] | None:

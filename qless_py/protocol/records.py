@@ -9,7 +9,7 @@ import msgpack
 from qless_py.protocol.call import unpack, unpack_raw
 
 _LENGTH_BYTES = 4
-_MINIMAL_FIELDS = ("jid", "value")
+_POPPED_FIELDS = ("jid", "value", "expires_at")
 
 
 @dataclass(slots=True)
@@ -82,8 +82,8 @@ def job(view: Mapping[bytes, Any], jid: str | None = None) -> JobRecord:
     """Decode one job of a raw reply."""
     fields, data = _stored(view[b"value"])
     record = JobRecord(jid or _jid(view, fields), fields, view.get(b"data", data))
-    if len(view) > len(_MINIMAL_FIELDS):
-        record.expires_at = int(view.get(b"expires_at", 0))
+    record.expires_at = int(view.get(b"expires_at", 0))
+    if len(view) > len(_POPPED_FIELDS):
         record.failure = _fields(view.get(b"failure"))
         record.earlier = [_fields(one) for one in view.get(b"earlier", ())]
         record.result = view.get(b"result")

@@ -219,7 +219,7 @@ class Acknowledger:
         for transition in kept:
             if transition.call is None:
                 continue
-            if _is_plain(transition.call) and transition.job.lease not in self._unbatched:
+            if _is_plain(transition.call) and transition.call.args[1] not in self._unbatched:
                 batch.append(transition)
             else:
                 pending.append(PendingCall(transition.call, (transition,)))
@@ -290,7 +290,8 @@ class Acknowledger:
         self._settle(transition, reply)
 
     def _settle(self, transition: Transition, reply: Any) -> None:
-        self._unbatched.discard(transition.job.lease)
+        if self._unbatched:
+            self._unbatched.discard(transition.job.lease)
         self._settled(transition, reply)
 
 

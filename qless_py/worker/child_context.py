@@ -232,12 +232,17 @@ class ChildContext:
         kept = list(self.held.values())
         added = []
         for slot, record in enumerate(reply.jobs, start=len(kept)):
-            job = Job(self.client, record)
-            duration = job.expires_at - (job.popped_at or job.expires_at)
+            fields = record.fields
+            duration = (record.expires_at - fields.get("popped_at", record.expires_at)) / 1000
             leased = LeasedJob(
-                *(job.jid, job.lease, job.queue_name, taken_at, max(duration, 0.1), job.klass_name)
+                record.jid,
+                fields["lease"],
+                fields["queue"],
+                taken_at,
+                max(duration, 0.1),
+                fields["klass"],
             )
-            added.append(HeldJob(job, leased, slot, hold_mark))
+            added.append(HeldJob(Job(self.client, record), leased, slot, hold_mark))
         with self._lock:  # A thread may be recording the limit of its job.
             self.board.hold(
                 [*(one.leased for one in kept), *(one.leased for one in added)],
@@ -270,11 +275,12 @@ class ChildContext:
 
         Nothing is recorded for a job that has the limit of the worker.
         """
-        kind = (held.job.klass_name, held.leased.queue)
-        if kind in self._default_limits and held.job.hard_limit is None:
+        kind = (held.leased.klass, held.leased.queue)
+        own = held.job.hard_limit
+        if kind in self._default_limits and own is None:
             return
         _, limit = self.executor.limits(held.job)
-        if limit == self.options.hard_limit and held.job.hard_limit is None:
+        if limit == self.options.hard_limit and own is None:
             if len(self._default_limits) >= _MAX_KLASSES:  # Klasses may have any names.
                 self._default_limits.clear()
             self._default_limits.add(kind)

@@ -82,8 +82,9 @@ class ControlPipe:
 
     def forget(self, lease: str) -> None:
         """Drop the messages about a job that has ended."""
-        for leases in (self.lost, self.released, self.over_limit, self.kill):
-            leases.discard(lease)
+        if self.lost or self.released or self.over_limit or self.kill:
+            for leases in (self.lost, self.released, self.over_limit, self.kill):
+                leases.discard(lease)
 
     def _parse(self, chunk: bytes) -> None:
         at = 0

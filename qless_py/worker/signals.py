@@ -116,10 +116,15 @@ def ignore_group_signals() -> None:
         signal.signal(number, _do_nothing)
 
 
-def ignore_group_signals_again(but: signal.Signals) -> None:
-    """Undo what a job's code did to the handlers of these signals, except for `but`."""
-    for number in GROUP:
-        if number not in (but, signal.SIGTTIN) and handler_of(number) is not _do_nothing:
+def ignored_beside(number: signal.Signals) -> tuple[int, ...]:
+    """Return the signals of the group that a child ignores if it handles this one."""
+    return tuple(int(one) for one in GROUP if one not in (number, signal.SIGTTIN))
+
+
+def ignore_again(numbers: Iterable[int]) -> None:
+    """Undo what a job's code did to the handlers of ignored signals."""
+    for number in numbers:
+        if handler_of(number) is not _do_nothing:
             signal.signal(number, _do_nothing)
 
 

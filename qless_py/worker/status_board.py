@@ -19,7 +19,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgpack
 
@@ -32,9 +32,11 @@ PAGE: Final = 56 * 1024  # Room for as many jobs with the longest names.
 _HEADER: Final = 64
 OUTCOMES: Final = ("completed", "failed", "retried", "other")
 _FIRST_OUTCOME: Final = 3
+_OUTCOME_WORDS: Final = {name: word for word, name in enumerate(OUTCOMES, _FIRST_OUTCOME)}
 _STAGES: Final = MAX_JOBS
 _TIMES: Final = 2 * 8 * MAX_JOBS
 _PAGE_HEADER: Final = _STAGES + _TIMES
+_PACKED_FIELDS: Final = 5  # Of a leased job, without its klass.
 _KLASSES: Final = b"klass"  # In front of the klasses, which follow the jobs if there is room.
 # State word: version, then 1 bit page, 3 bits activity, 3 bits unused, 1 bit fetching ahead.
 _VERSION_SHIFT: Final = 8
@@ -59,8 +61,13 @@ class Stage(enum.IntEnum):
     ENDED = 3
 
 
-@dataclass(frozen=True, slots=True)
-class LeasedJob:
+# As plain numbers, which are written to memory faster.
+_RUNNING, _ACKNOWLEDGING, _ENDED = (
+    int(one) for one in (Stage.RUNNING, Stage.ACKNOWLEDGING, Stage.ENDED)
+)
+
+
+class LeasedJob(NamedTuple):
     """A job that a child fetched at `taken_at`, with a lease of `duration` seconds.
 
     `taken_at` is on the monotonic clock, which all processes of a machine share. `klass` is empty
@@ -170,9 +177,7 @@ class StatusBoard:
 
         The first ones may have been held before, in `kept_slots`: they keep their stages and times.
         """
-        packed = msgpack.packb(
-            [[one.jid, one.lease, one.queue, one.taken_at, one.duration] for one in held]
-        )
+        packed = msgpack.packb([one[:_PACKED_FIELDS] for one in held])
         if len(held) > MAX_JOBS or len(packed) + 4 > PAGE - _PAGE_HEADER:
             raise ValueError(f"{len(held)} jobs do not fit on a status board")
         page = 1 - self._page()
@@ -202,7 +207,7 @@ class StatusBoard:
         page = self._page()
         times = self._times[page]
         times[2 * slot], times[2 * slot + 1] = time.monotonic(), 0.0
-        self._stages[page][slot] = Stage.RUNNING
+        self._stages[page][slot] = _RUNNING
 
     def set_hard_limit(self, slot: int, seconds: float) -> None:
         """Record after how many seconds the job in this slot must have ended, or infinity."""
@@ -210,21 +215,21 @@ class StatusBoard:
 
     def mark_acknowledging(self, slot: int) -> None:
         """Record that the result of this job is known and on its way to the store."""
-        self._stages[self._page()][slot] = Stage.ACKNOWLEDGING
+        self._stages[self._page()][slot] = _ACKNOWLEDGING
 
     def mark_ended(self, slot: int) -> None:
         """Record that the child no longer holds this job."""
-        self._stages[self._page()][slot] = Stage.ENDED
+        self._stages[self._page()][slot] = _ENDED
         self._words[1] += 1
 
     def count(self, outcome: str) -> None:
         """Count the end of a job by its outcome, one of `OUTCOMES`."""
-        self._words[_FIRST_OUTCOME + OUTCOMES.index(outcome)] += 1
+        self._words[_OUTCOME_WORDS[outcome]] += 1
 
     @property
     def outcomes(self) -> dict[str, int]:
         """The jobs that ended in the child, by outcome."""
-        return {name: self._words[_FIRST_OUTCOME + at] for at, name in enumerate(OUTCOMES)}
+        return {name: self._words[word] for name, word in _OUTCOME_WORDS.items()}
 
     def pong(self) -> None:
         """Answer a PING of the supervisor."""

@@ -49,12 +49,14 @@ class MainThreadRunner:
         self._job: Job | None = None  # Set while its handler may be interrupted.
         self._on_signal: SignalHandler | None = None
         self._number = signal.SIGTERM
+        self._ignored: tuple[int, ...] = ()
         self._state: ProcessState | None = None
         self._known = 0
 
     def listen(self, number: signal.Signals, on_signal: SignalHandler) -> None:
         """Install the handler of the signal that announces control messages."""
         self._number, self._on_signal = number, on_signal
+        self._ignored = signals.ignored_beside(number)
         signal.signal(number, on_signal)
         self._state = ProcessState()
 
@@ -124,4 +126,4 @@ class MainThreadRunner:
         """Undo what the handler of a job did to the signal handlers."""
         if signals.handler_of(self._number) is not on_signal:
             signal.signal(self._number, on_signal)
-        signals.ignore_group_signals_again(self._number)
+        signals.ignore_again(self._ignored)

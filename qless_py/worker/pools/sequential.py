@@ -102,7 +102,7 @@ class SequentialRunner:
                 context.release(jobs[number:])
                 self._prefetch.restart()
                 return
-            if self._ahead.is_under_way and self._prefetch.is_long(held.job.klass_name):
+            if self._ahead.is_under_way and self._prefetch.is_long(held.leased.klass):
                 self._ahead.give_back()
             if context.acknowledger.has_kept and self._may_take_long(held):
                 context.acknowledger.send_next()
@@ -134,7 +134,7 @@ class SequentialRunner:
     def _may_take_long(self, held: HeldJob) -> bool:
         """Return whether results that are kept might wait too long for the end of this job."""
         waited = time.monotonic() - self._kept_since
-        return waited + self._prefetch.expected(held.job.klass_name) > _KEEP_BACK
+        return waited + self._prefetch.expected(held.leased.klass) > _KEEP_BACK
 
     def _run_job(self, held: HeldJob) -> None:
         context = self._context
@@ -146,7 +146,7 @@ class SequentialRunner:
         self._may_flush = False
         context.board.mark_acknowledging(held.slot)
         ended = time.monotonic()
-        self._prefetch.record(held.job.klass_name, ended - started)
+        self._prefetch.record(held.leased.klass, ended - started)
         if not context.acknowledger.has_kept:
             self._kept_since = ended
         context.note_end(held.job, transition, ended - started)
