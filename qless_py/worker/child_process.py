@@ -152,15 +152,20 @@ def exit_cause(status: int) -> str:
 
 
 def fork(
-    index: int, worker: str, main: Callable[[SpawnSpec], int], close_inherited: Callable[[], None]
+    index: int,
+    worker: str,
+    make_board: Callable[[str, str], StatusBoard],
+    main: Callable[[SpawnSpec], int],
+    close_inherited: Callable[[], None],
 ) -> ChildProcess:
     """Fork a child that runs `main` and exits with the code that it returns.
 
-    `close_inherited` runs first in the child and closes what belongs to the supervisor alone.
+    `make_board` returns the status board for its name and nonce. `close_inherited` runs first in
+    the child and closes what belongs to the supervisor alone.
     """
-    parent = os.getpid()
+    parent, nonce = os.getpid(), secrets.token_hex(6)
     with contextlib.ExitStack() as on_failure:
-        board = StatusBoard()
+        board = make_board(worker, nonce)
         on_failure.callback(board.close)
         stacks = StackFile()
         on_failure.callback(stacks.close)
@@ -170,7 +175,7 @@ def fork(
             os.set_blocking(end, False)
         spec = SpawnSpec(
             worker,
-            secrets.token_hex(6),
+            nonce,
             board,
             reader,
             parent,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -13,7 +13,9 @@ from qless_py import protocol
 from qless_py.handlers.logs import Event
 from qless_py.handlers.retry import Backoff
 from qless_py.protocol import Call
+from qless_py.protocol.workers import DeathReply
 from qless_py.worker import control_pipe
+from qless_py.worker.board_files import BoardFiles
 from qless_py.worker.child_process import ChildProcess, SpawnSpec, fork
 from qless_py.worker.job_log import log_crash, logging_failures
 from qless_py.worker.options import WorkerOptions
@@ -25,6 +27,7 @@ logger = logging.getLogger(__name__)
 
 # A child that exited sooner than this, and not because of a job, delays the next fork.
 _EARLY_EXIT: Final = 1.0
+_GONE: Final = "killed with its supervisor"
 _RESPAWN: Final = Backoff.exponential(0.1, most=10.0)
 
 
@@ -36,12 +39,16 @@ class ChildExit:
     cause: str
     status: Status
 
-    def report(self) -> list[Call[Any]]:
-        """Return the calls that release its jobs; those that were running are charged a crash."""
+    def report(self, remove_board: Callable[[], None]) -> list[Call[Any]]:
+        """Return the calls that release its jobs; those that were running are charged a crash.
+
+        `remove_board` is called once the store has taken them.
+        """
         child, held = self.child, self.status.held
         event = Event("child ended", worker=child.worker, child_pid=child.pid, cause=self.cause)
         if self.cause == "exit 0" and not held:
             logger.info(event)
+            remove_board()
             return []
         cause = child.cause or self.cause
         logger.warning(event)
@@ -49,14 +56,8 @@ class ChildExit:
         if child.is_releasing:
             # The supervisor ended it for the sake of a quick stop: no job is at fault.
             calls += [protocol.jobs.release_lease(one.jid, one.lease) for one in held]
-        charged = self._charged()
-        now = time.monotonic()
-        started = {job.leased.lease: job.started_at for job in self.status.running}
-        for one in charged:
-            log_crash(one, child.worker, cause, now - started.get(one.lease, now))
-        died = protocol.workers.died(child.worker, child.nonce, [one.jid for one in charged], cause)
-        known = {one.jid: one for one in held}
-        return [*calls, logging_failures(died, known, child.worker, cause)]
+        who = (child.worker, child.nonce)
+        return [*calls, report_death(*who, self.status, self._charged(), cause, remove_board)]
 
     def _charged(self) -> list[LeasedJob]:
         """Return the jobs that are charged for the death of their process."""
@@ -64,9 +65,41 @@ class ChildExit:
             return []
         running = [job.leased for job in self.status.running]
         guilty = [one for one in running if one.lease in self.child.kill_deadlines]
-        # With no job running, the child died of what an earlier job left behind: that one is
-        # charged, or such deaths could repeat forever.
-        return list(guilty or running or self.status.acknowledging)
+        return guilty or suspects(self.status)
+
+
+def suspects(status: Status) -> list[LeasedJob]:
+    """Return the jobs of which a process may have died."""
+    # With no job running, it died of what an earlier job left behind: that one is charged, or such
+    # deaths could repeat forever.
+    return [job.leased for job in status.running] or list(status.acknowledging)
+
+
+def report_death(  # noqa: PLR0913, PLR0917 - a dead process
+    worker: str,
+    nonce: str,
+    status: Status,
+    charged: Sequence[LeasedJob],
+    cause: str,
+    remove_board: Callable[[], None],
+) -> Call[DeathReply]:
+    """Log which jobs crashed with their process, and return the call that reports its death.
+
+    The store returns all of its jobs, and charges those named. `remove_board` is called then.
+    """
+    now = time.monotonic()
+    started = {job.leased.lease: job.started_at for job in status.running}
+    for one in charged:
+        log_crash(one, worker, cause, now - started.get(one.lease, now))
+    died = protocol.workers.died(worker, nonce, [one.jid for one in charged], cause)
+    known = {one.jid: one for one in status.held}
+
+    def done(reply: DeathReply) -> DeathReply:
+        if not reply.more:
+            remove_board()
+        return reply
+
+    return logging_failures(died, known, worker, cause).map(done)
 
 
 class ProcessTable:
@@ -77,6 +110,7 @@ class ProcessTable:
 
     def __init__(self, options: WorkerOptions) -> None:
         self._options = options
+        self.boards = BoardFiles(options)
         self._children: dict[int, ChildProcess] = {}
         self._removed: set[int] = set()
         self.registered: set[str] = set()
@@ -127,7 +161,7 @@ class ProcessTable:
             return
         for index in self.missing:
             try:
-                child = fork(index, self._name(index), main, close_inherited)
+                child = fork(index, self._name(index), self.boards.create, main, close_inherited)
             except OSError as error:  # No more processes, or no memory: the others continue.
                 logger.error("cannot fork a child: %s", error)  # noqa: TRY400 - known place
                 self._delay_spawns(time.monotonic())
@@ -227,6 +261,16 @@ class ProcessTable:
         # No board changed between the two passes, so there was a moment at which all children were
         # idle at once, and a job put by one of them earlier would have kept one of them busy.
         return first == second and all(status.is_idle for status in first)
+
+    def report_abandoned(self) -> Iterator[Call[Any]]:
+        """Yield the reports of children on this machine that died with their supervisors."""
+        for found in self.boards.abandoned():
+            status = found.board.read()
+            jids = ",".join(one.jid for one in status.held)
+            event = Event("taking over from a dead supervisor", worker=found.worker, jids=jids)
+            logger.warning(event)
+            who, charged = (found.worker, found.nonce), suspects(status)
+            yield report_death(*who, status, charged, _GONE, found.remove)
 
     def reap(self) -> Iterator[ChildExit]:
         """Remove the children that have exited and yield them."""

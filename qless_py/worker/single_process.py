@@ -18,7 +18,6 @@ from dataclasses import dataclass, replace
 from qless_py.worker import child, preflight
 from qless_py.worker.child_process import ChildProcess, SpawnSpec
 from qless_py.worker.options import WorkerOptions
-from qless_py.worker.status_board import StatusBoard
 from qless_py.worker.supervisor import Supervisor
 
 logger = logging.getLogger(__name__)
@@ -81,13 +80,13 @@ class SingleProcess(Supervisor):
 
     def _run_child(self) -> None:
         """Run a child until it exits, while another thread is the supervisor."""
-        board = StatusBoard()
         reader, writer = os.pipe()
         os.set_blocking(reader, False)
         os.set_blocking(writer, False)
         pid = os.getpid()
-        name = self._options.worker_name(pid, 0)
-        spec = SpawnSpec(name, secrets.token_hex(6), board, reader, pid, _INTERRUPT)
+        name, nonce = self._options.worker_name(pid, 0), secrets.token_hex(6)
+        board = self._table.boards.create(name, nonce)
+        spec = SpawnSpec(name, nonce, board, reader, pid, _INTERRUPT)
         process = _ThisProcess(0, name, spec.nonce, board, writer, pid, time.monotonic())
         self._table.add(process)
         thread = threading.Thread(target=self._loop, name="qless-supervisor", daemon=True)

@@ -41,6 +41,7 @@ _KLASSES: Final = b"klass"  # In front of the klasses, which follow the jobs if 
 # State word: version, then 1 bit page, 3 bits activity, 3 bits unused, 1 bit fetching ahead.
 _VERSION_SHIFT: Final = 8
 _VERSION_MASK: Final = (1 << 55) - 1
+SIZE: Final = _HEADER + 2 * PAGE
 
 
 class Activity(enum.IntEnum):
@@ -138,14 +139,13 @@ class Status:
 class StatusBoard:
     """The board of one child, made before the fork: the child writes, the supervisor reads.
 
-    With a `descriptor` it is the memory that the previous program left open.
+    With a `descriptor` it is that memory: of a file, or left open by the previous program.
     """
 
     def __init__(self, descriptor: int | None = None) -> None:
-        size = _HEADER + 2 * PAGE
-        self.descriptor = _allocate(size) if descriptor is None else descriptor
+        self.descriptor = _allocate(SIZE) if descriptor is None else descriptor
         try:
-            self._memory = mmap.mmap(self.descriptor, size)
+            self._memory = mmap.mmap(self.descriptor, SIZE)
         except BaseException:
             os.close(self.descriptor)
             raise

@@ -6,6 +6,7 @@ children continue with the jobs they have, and calls to the store are kept until
 
 from __future__ import annotations
 
+import functools
 import logging
 import selectors
 import signal
@@ -42,6 +43,7 @@ logger = logging.getLogger(__name__)
 _INTERVAL: Final = 0.5  # Seconds after which the boards are read though nothing happened.
 _BURST_INTERVAL: Final = 0.05
 _STACK_WAIT: Final = 0.2  # Seconds in which children write their stacks.
+_TAKEOVER_INTERVAL: Final = 1.0  # Seconds between two looks for boards without processes.
 _EXIT_TIMEOUT: Final = 2.0  # Seconds to wait at the end for a store to report to.
 # The scripts of every child and of most handlers, assembled before the fork so that no child has to
 # do it. The files of all scripts are read with the first of them.
@@ -91,6 +93,7 @@ class Supervisor:
         self._probe: Probe | None = None
         self._reloader: Reloader | None = None
         self._reaps_orphans = False
+        self._takeover_at = 0.0
 
     def run(self, on_ready: Callable[[], object] | None = None) -> int:
         """Work until stopped. Must be called in the main thread of its process.
@@ -201,6 +204,7 @@ class Supervisor:
         for process, lost in self._renewer.renew():
             self._watchdog.stop_lost(process, lost)
         self._watchdog.check()
+        self._take_over()
         self._outbox.flush()
         self._send_heartbeat()
         self._check_burst()
@@ -327,13 +331,22 @@ class Supervisor:
     def _reap_children(self) -> None:
         for child_exit in self._table.reap():
             self._watchdog.forget(child_exit.child)
-            self._outbox.add(*child_exit.report())
+            gone = child_exit.child
+            remove = functools.partial(self._table.boards.remove, gone.worker, gone.nonce)
+            self._outbox.add(*child_exit.report(remove))
             if child_exit.child.is_retired:
                 name = child_exit.child.worker
                 self._table.registered.discard(name)
                 self._outbox.add(protocol.workers.deregister([name]))
         if self._reaps_orphans:
             reaper.reap({*self._table.pids, self._trial.pid, self._recheck.pid})
+
+    def _take_over(self) -> None:
+        """Report children on this machine that died with their supervisors."""
+        now = time.monotonic()
+        if now >= self._takeover_at:
+            self._takeover_at = now + _TAKEOVER_INTERVAL
+            self._outbox.add(*self._table.report_abandoned())
 
     def _send_heartbeat(self) -> None:
         if self._table.mark_started():
