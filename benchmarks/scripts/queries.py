@@ -129,8 +129,8 @@ CASES: Final = (
     ),
     Case(
         "read/workers",
-        "read/workers, 1,000",
-        repeated(lambda _: workers.read_all(0, _ROWS)),
+        "read/workers, 250",
+        repeated(lambda _: workers.read_all(0, 250)),
         large=True,
     ),
     Case(

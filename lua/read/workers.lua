@@ -10,7 +10,7 @@ local session = require("lib.core.session")
 
 local now, offset, count = unpack(ARGV)
 local from = check.integer("offset", offset, 0, 2 ^ 52)
-local size = check.integer("count", count, 0, limits.page)
+local size = check.integer("count", count, 0, limits.small_page)
 local s = session.read(now, "config:max-worker-age")
 
 local oldest = s.now - (tonumber(s.meta["config:max-worker-age"]) or 86400) * 1000

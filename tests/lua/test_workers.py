@@ -236,11 +236,11 @@ def test_a_death_is_found_among_the_jobs_of_many_siblings(call: Scripts, clock: 
     assert counts(call) == {"running": 120, "waiting": 10}
 
 
-def test_a_death_is_found_behind_a_thousand_jobs_of_siblings(call: Scripts, clock: Clock) -> None:
-    for start in range(0, 2300, 100):
+def test_a_death_is_found_behind_hundreds_of_jobs_of_siblings(call: Scripts, clock: Clock) -> None:
+    for start in range(0, 800, 100):
         specs = [{"jid": f"j{start + i:04}", "klass": "K"} for i in range(100)]
         call("put_many", "q", specs, *("{}" for _ in specs))
-    for _ in range(22):
+    for _ in range(7):
         call("pop", ["q"], "w", 100, {"nonce": "sibling"})
     clock.advance(1)
     views = call("pop", ["q"], "w", 5, {"nonce": "dead"})["jobs"]
@@ -250,8 +250,8 @@ def test_a_death_is_found_behind_a_thousand_jobs_of_siblings(call: Scripts, cloc
     reports = [died(call, "dead", views[2]["jid"]) for _ in range(3)]
 
     assert [report["more"] for report in reports] == [True, True, False]
-    assert [report["charged"] for report in reports] == [["j2202"], [], []]
-    assert reports[2]["returned"] == ["j2200", "j2201", "j2203", "j2204"]
+    assert [report["charged"] for report in reports] == [["j0702"], [], []]
+    assert reports[2]["returned"] == ["j0700", "j0701", "j0703", "j0704"]
     assert call.redis.keys("{ql}:death:*") == []
 
 
@@ -273,11 +273,24 @@ def test_more_jobs_than_one_call_can_return_are_returned_by_the_next(call: Scrip
     call("pop", ["q"], "w", 100, {"nonce": "dead"})
     call("pop", ["q"], "w", 50, {"nonce": "dead"})
 
-    reports = [died(call, "dead", "j003") for _ in range(2)]
+    reports = [call("worker_died", "w", "dead", "j003", "signal 9") for _ in range(3)]
 
-    assert [report["more"] for report in reports] == [True, False]
+    assert [report["more"] for report in reports] == [True, True, False]
+    assert [len(report["returned"]) for report in reports] == [49, 50, 50]
     assert counts(call) == {"waiting": 150}
     assert job(call, "j003")["left"] == 4
+
+
+def test_more_started_jobs_than_one_call_can_return_are_charged_once_each(call: Scripts) -> None:
+    jids = [f"j{i:03}" for i in range(70)]
+    for jid in jids:
+        put(call, jid)
+    call("pop", ["q"], "w", 70, {"nonce": "dead"})
+
+    reports = [call("worker_died", "w", "dead", "j000", "signal 9", *jids[1:]) for _ in range(2)]
+
+    assert [(len(one["charged"]), one["more"]) for one in reports] == [(50, True), (20, False)]
+    assert {job(call, jid)["left"] for jid in jids} == {4}
 
 
 def test_a_job_in_its_grace_period_comes_back_with_the_report_of_the_death(
@@ -347,7 +360,9 @@ def test_a_job_whose_process_died_too_often_is_a_poison_pill(call: Scripts) -> N
     assert job(call, "j")["failure"]["group"] == "poison-pill"
 
 
-def test_a_command_is_published_and_waits_for_the_next_beat(call: Scripts, published: Published) -> None:
+def test_a_command_is_published_and_waits_for_the_next_beat(
+    call: Scripts, published: Published
+) -> None:
     call("worker_register", "w", "n", "info")
     published()
 

@@ -22,10 +22,11 @@ local function is_held_by(job, worker, nonce)
     and string.match(record.lease, "^%d+%.(.+)$") == nonce
 end
 
-local function held_jobs(jids, worker, nonce)
+-- Up to `most` of the named jobs that the process holds.
+local function held_jobs(jids, worker, nonce, most)
   local found = {}
   for _, job in ipairs(job_lib.find_all(jids)) do
-    if job and is_held_by(job, worker, nonce) then
+    if #found < most and job and is_held_by(job, worker, nonce) then
       found[#found + 1] = job
     end
   end
@@ -54,7 +55,7 @@ end
 local function add_listed(found, process, most, known)
   local list, place = keys.worker_jobs(process.worker), keys.death(process.nonce)
   local after = stored.get(place)
-  local jids, scores, more = cursor.page(list, after, limits.page)
+  local jids, scores, more = cursor.page(list, after, limits.small_page)
   local last = add_page(found, jids, process, most, known)
   if not more and last == #jids then
     redis.call("DEL", place)
@@ -64,11 +65,11 @@ local function add_listed(found, process, most, known)
   return true
 end
 
--- The jobs of that process, no more than one call may touch, and whether there may be more. Those
--- that it had started are found wherever they are: in their grace periods they are on no list.
+-- Jobs of that process, as many as one call returns, and whether there may be more. Those that it
+-- had started are found wherever they are: in their grace periods they are on no list.
 function crash.jobs_of(worker, nonce, started)
-  local had_started = held_jobs(started, worker, nonce)
-  local most = limits.call - #had_started
+  local had_started = held_jobs(started, worker, nonce, limits.housekeeping)
+  local most = limits.housekeeping - #had_started
   local found, more = {}, true
   if most > 0 then
     local process = { worker = worker, nonce = nonce }

@@ -126,7 +126,7 @@ def kill_supervisor(client: Client, fleet: Fleet) -> Crash | None:
 
 def _children(client: Client) -> list[_Child]:
     """Read the workers and their processes from the store."""
-    rows = client.run(protocol.workers.read_all(0, 1000)).rows
+    rows = client.run(protocol.workers.read_all(0, 250)).rows
     found = []
     for row in rows:
         info: dict[str, Any] = json.loads(row.get("info") or "{}")
