@@ -14,7 +14,7 @@ from benchmarks.jobs.peers import all_peers
 _OURS: Final = "qless_py"
 _COLORS: Final = ("#2563eb", "#f59e0b", "#10b981")
 _WIDTH: Final = 760
-_NAMES_WIDTH: Final = 240
+_NAMES_WIDTH: Final = 260
 _BAR: Final = 14
 _GAP: Final = 10
 _HEAD: Final = 56
