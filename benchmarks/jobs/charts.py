@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -18,7 +19,8 @@ _NAMES_WIDTH: Final = 260
 _BAR: Final = 14
 _GAP: Final = 10
 _HEAD: Final = 56
-_LABEL_ROOM: Final = 70  # To the right of the longest bar.
+_LABEL_ROOM: Final = 80  # To the right of the longest bar.
+_LONGEST: Final = 6  # Times the median; a longer bar is cut, or the others could not be compared.
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +97,9 @@ def svg(chart: Chart, shown: Sequence[Row]) -> str:
     """Return the drawing."""
     lines = 1 if chart.is_stacked else len(chart.series)
     height = _HEAD + len(shown) * (lines * _BAR + _GAP) + _GAP
-    most = max(_length(chart, values) for _, values in shown) or 1
+    lengths = {name: _length(chart, values) for name, values in shown}
+    most = max(_LONGEST * statistics.median(lengths.values()), lengths.get(_OURS, 0))
+    most = min(most, max(lengths.values())) or 1
     scale = (_WIDTH - _NAMES_WIDTH - _LABEL_ROOM) / most
     size = f'viewBox="0 0 {_WIDTH} {height}" width="{_WIDTH}" height="{height}"'
     font = 'font-family="sans-serif" font-size="12"'
@@ -110,7 +114,8 @@ def svg(chart: Chart, shown: Sequence[Row]) -> str:
         weight = 'font-weight="bold"' if name == _OURS else ""
         middle = top + lines * _BAR / 2 + 4
         parts.append(_text(_NAMES_WIDTH - 10, middle, name, f'text-anchor="end" {weight}'))
-        parts += _stack(values, top, scale) if chart.is_stacked else _group(values, top, scale)
+        draw = _stack if chart.is_stacked else _group
+        parts += draw(values, top, scale, most)
         top += lines * _BAR + _GAP
     return "\n".join([*parts, "</svg>"]) + "\n"
 
@@ -130,24 +135,32 @@ def _legend(chart: Chart) -> list[str]:
     return parts
 
 
-def _group(values: Sequence[float | None], top: float, scale: float) -> list[str]:
+def _group(values: Sequence[float | None], top: float, scale: float, most: float) -> list[str]:
     parts = []
     for at, value in enumerate(values):
         if value is not None:
-            parts.append(_bar(_NAMES_WIDTH, top + at * _BAR, value * scale, _COLORS[at]))
-            parts.append(
-                _text(_NAMES_WIDTH + value * scale + 6, top + at * _BAR + 11, _short(value))
-            )
+            width = min(value, most) * scale
+            parts.append(_bar(_NAMES_WIDTH, top + at * _BAR, width, _COLORS[at]))
+            label = _label(value, most)
+            parts.append(_text(_NAMES_WIDTH + width + 6, top + at * _BAR + 11, label))
     return parts
 
 
-def _stack(values: Sequence[float | None], top: float, scale: float) -> list[str]:
+def _stack(values: Sequence[float | None], top: float, scale: float, most: float) -> list[str]:
+    total = sum(value or 0 for value in values)
+    cut = min(1, most / total)
     parts, left = [], float(_NAMES_WIDTH)
     for value, color in zip(values, _COLORS, strict=False):
-        parts.append(_bar(left, top, (value or 0) * scale, color))
-        left += (value or 0) * scale
-    total = sum(value or 0 for value in values)
-    return [*parts, _text(left + 6, top + 11, _short(total))]
+        width = (value or 0) * scale * cut
+        parts.append(_bar(left, top, width, color))
+        left += width
+    return [*parts, _text(left + 6, top + 11, _label(total, most))]
+
+
+def _label(value: float, most: float) -> str:
+    """Return the number beside a bar, with a mark if the bar is cut."""
+    shown = f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+    return f"{shown} (cut)" if value > most else shown
 
 
 def _bar(left: float, top: float, width: float, color: str) -> str:
@@ -159,7 +172,3 @@ def _text(left: float, baseline: float, text: str, attributes: str = "") -> str:
     return (
         f'<text x="{left:.1f}" y="{baseline:.1f}" fill="#1f2937" {attributes}>{escape(text)}</text>'
     )
-
-
-def _short(value: float) -> str:
-    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"

@@ -40,8 +40,9 @@ class Result:
 
     def text(self) -> str:
         """Return the tables."""
+        title = f"{self.version}, rounds: {self.scale.rounds}"
         tables = (self.ratio_table(), self.figure_table(), *self.failure_lines())
-        return "\n\n".join((f"{self.version}, {self.scale.rounds} rounds", *tables))
+        return "\n\n".join((title, *tables))
 
     def as_json(self) -> dict[str, Any]:
         """Return the measurements as plain values."""
@@ -140,7 +141,7 @@ def write_page(page: Path, results: Sequence[Result]) -> None:
         about += f"\n\nVersions: {installed}."
     tables = []
     for result in results:
-        images = "\n".join(_write_charts(page, result))
+        images = "\n\n".join(_write_charts(page, result))
         heading = result.version + (f"\n\n{images}" if images else "")
         tables.append((heading, result.text()))
     command.write_section(page, command.section("Throughput and latency", about, tables))

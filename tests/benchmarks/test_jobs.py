@@ -190,6 +190,16 @@ def test_a_chart_has_a_row_for_each_queue_that_was_measured(chart: charts.Chart)
     assert {"qless_py", peer} < set(texts)
 
 
+def test_only_a_bar_that_would_hide_the_others_is_cut() -> None:
+    chart = charts.CHARTS[0]
+    values = {"qless_py": 90.0, "a": 10.0, "b": 10.0, "c": 10.0, "d": 200.0}
+
+    drawing = ET.fromstring(charts.svg(chart, [(name, [one]) for name, one in values.items()]))
+
+    texts = [one.text for one in drawing.iter("{http://www.w3.org/2000/svg}text")]
+    assert {"90", "10", "200 (cut)"} < set(texts)
+
+
 def test_the_time_of_a_tree_includes_descendants_that_ended() -> None:
     spin = "import time\nwhile time.process_time() < 0.5: pass"
     program = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {spin!r}]); input()"
