@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import signal
 import time
 from collections.abc import Sequence
 from typing import Final
@@ -89,9 +88,8 @@ def killed_worker(server: Server) -> Readings:
             jids = [queue.put(f"{HANDLERS}.hang_once", data) for _ in range(_HELD)]
             doomed.wait(lambda: all((server.folder / jid).exists() for jid in jids))
             with worker(server) as other:
-                for one in usage.tree(doomed.process.pid):
-                    one.send_signal(signal.SIGKILL)
                 killed_at = time.time()
+                usage.end(doomed.process, gently=False)
                 other.wait(lambda: not unfinished(client))
         waits = tuple(ran_at - killed_at for ran_at in _results(client, jids))
     yield Reading("job runs elsewhere", waits, "s")

@@ -28,11 +28,10 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What is measured once in each of the first `rounds` rounds, or in all of them."""
+    """What is measured once in each round."""
 
     name: str
     measure: Callable[[], Readings]
-    rounds: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +69,7 @@ def measure(
     every, until = list(subjects), time.monotonic() + patience
     for number in range(rounds):
         for subject in every:
-            is_done = subject.rounds is not None and number >= subject.rounds
-            if is_done or subject.name in measured.failures:
+            if subject.name in measured.failures:
                 continue
             where = f"  round {number + 1} of {rounds}: {subject.name}"
             try:

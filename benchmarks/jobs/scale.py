@@ -20,7 +20,6 @@ class Scale:
     pickups: int
     first_jobs: int
     kills: int
-    takeovers: int  # Rounds that kill a whole worker.
     many: int  # Waiting jobs of a large queue.
     few: int  # Waiting jobs of a small queue.
     popped: int  # From either of the two.
@@ -39,7 +38,6 @@ FULL: Final = Scale(
     pickups=100,
     first_jobs=15,
     kills=7,
-    takeovers=1,
     many=1_000_000,
     few=1_000,
     popped=3_000,
@@ -57,7 +55,6 @@ QUICK: Final = Scale(
     pickups=5,
     first_jobs=2,
     kills=1,
-    takeovers=0,
     many=2_000,
     few=500,
     popped=300,

@@ -41,11 +41,7 @@ def of_this_project(server: Server, plain: Server, large: Server, scale: Scale) 
         Subject(IDLE, partial(latencies.pickup, server, scale)),
         Subject("the first job of a child", partial(latencies.first_jobs, server, scale)),
         Subject("child killed by SIGKILL", partial(latencies.killed_child, server, scale)),
-        Subject(
-            "supervisor and children killed by SIGKILL",
-            partial(latencies.killed_worker, server),
-            rounds=scale.takeovers,
-        ),
+        Subject("worker killed by SIGKILL", partial(latencies.killed_worker, server)),
         Subject(COSTS, partial(stored.costs, server, scale)),
         Subject(MEMORY, partial(stored.memory, server, scale)),
         Subject(LONG_QUEUE, stored.LongQueue(large, scale).measure),

@@ -87,6 +87,8 @@ def worker(server: Server, *arguments: str, children: int = 2) -> Iterator[Worke
     words = [sys.executable, "-m", "qless_py", "work", "--queue", QUEUE, "--url", server.url]
     words += ["--import", "benchmarks.jobs.handlers", "--quiet", "--children", str(children)]
     log = server.folder / "worker.log"
-    with Client(server.url) as client, running([*words, *arguments], log, gently=True) as one:
-        one.wait(lambda: len(client.workers.counts) >= children)
-        yield one
+    with Client(server.url) as client:
+        others = len(client.workers.counts)
+        with running([*words, *arguments], log, gently=True) as one:
+            one.wait(lambda: len(client.workers.counts) >= others + children)
+            yield one
