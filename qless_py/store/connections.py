@@ -16,6 +16,7 @@ import redis.asyncio.sentinel
 import redis.sentinel
 from redis.crc import key_slot
 
+from qless_py.store import reuse
 from qless_py.store.embedded.server import EmbeddedServer
 from qless_py.store.urls import Address
 
@@ -33,7 +34,7 @@ class EmbeddedConnection(redis.UnixDomainSocketConnection):
         return connected
 
 
-class EmbeddedPool(redis.ConnectionPool):
+class EmbeddedPool(reuse.Pool):
     """Connections to an embedded server. Closing the pool ends this use of the server."""
 
     def disconnect(self, inuse_connections: bool = True) -> None:  # noqa: FBT001, FBT002 - theirs
@@ -154,7 +155,7 @@ class AsyncEmbeddedConnection(redis.asyncio.UnixDomainSocketConnection):
         await super().connect()
 
 
-class AsyncEmbeddedPool(redis.asyncio.ConnectionPool):
+class AsyncEmbeddedPool(reuse.AsyncPool):
     """The asyncio twin of `EmbeddedPool`."""
 
     async def disconnect(self, inuse_connections: bool = True) -> None:  # noqa: FBT001, FBT002 - theirs
@@ -198,14 +199,3 @@ class AsyncSentinels(redis.asyncio.sentinel.Sentinel):
         except redis.asyncio.sentinel.MasterNotFoundError as error:
             raise _no_primary(service_name, self.sentinels, error) from None
         return found
-
-
-class AsyncSentinelPool(redis.asyncio.sentinel.SentinelConnectionPool):
-    """Connections to the master named by sentinels. Closing it also disconnects the sentinels."""
-
-    async def disconnect(self, inuse_connections: bool = True) -> None:  # noqa: FBT001, FBT002 - theirs
-        """Close the connections."""
-        await super().disconnect(inuse_connections)
-        if inuse_connections:
-            for one in self.sentinel_manager.sentinels:
-                await one.aclose()

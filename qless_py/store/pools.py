@@ -10,13 +10,11 @@ from typing import Any, Final
 import redis
 import redis.asyncio
 import redis.asyncio.retry
-import redis.asyncio.sentinel
 import redis.retry
-import redis.sentinel
 from redis.backoff import NoBackoff
 
 from qless_py.errors import StoreError
-from qless_py.store import connections
+from qless_py.store import connections, reuse
 from qless_py.store.connections import SlotFinder
 from qless_py.store.embedded.server import EmbeddedServer
 from qless_py.store.server_check import ServerCheck
@@ -49,7 +47,7 @@ class _Classes:
 
 
 _BLOCKING: Final = _Classes(
-    pool=redis.ConnectionPool,
+    pool=reuse.Pool,
     tcp=redis.Connection,
     tls=redis.SSLConnection,
     unix=redis.UnixDomainSocketConnection,
@@ -58,11 +56,11 @@ _BLOCKING: Final = _Classes(
     embedded=connections.EmbeddedConnection,
     embedded_pool=connections.EmbeddedPool,
     sentinel=connections.Sentinels,
-    sentinel_pool=redis.sentinel.SentinelConnectionPool,
+    sentinel_pool=reuse.SentinelPool,
     retry=redis.retry.Retry,
 )
 _ASYNC: Final = _Classes(
-    pool=redis.asyncio.ConnectionPool,
+    pool=reuse.AsyncPool,
     tcp=redis.asyncio.Connection,
     tls=redis.asyncio.SSLConnection,
     unix=redis.asyncio.UnixDomainSocketConnection,
@@ -71,7 +69,7 @@ _ASYNC: Final = _Classes(
     embedded=connections.AsyncEmbeddedConnection,
     embedded_pool=connections.AsyncEmbeddedPool,
     sentinel=connections.AsyncSentinels,
-    sentinel_pool=connections.AsyncSentinelPool,
+    sentinel_pool=reuse.AsyncSentinelPool,
     retry=redis.asyncio.retry.Retry,
 )
 

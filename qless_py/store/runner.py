@@ -9,14 +9,14 @@ from typing import Any, Final, Generic, TypeVar
 
 import redis
 
-from qless_py.errors import StoreError
+from qless_py.errors import SOFT_LIMITS, StoreError
 from qless_py.protocol import Call, instrumentation
 from qless_py.protocol.instrumentation import Instrumentation
 from qless_py.protocol.settings import channel_prefix
-from qless_py.store import holds, permissions, resend, wakeup
+from qless_py.store import holds, permissions, resend, reuse, wakeup
 from qless_py.store.outage import OutageLog
 from qless_py.store.resend import PIPELINE, Command, Exchange, ResendLoop, ResendPolicy, elapsed
-from qless_py.store.soft_limit import SoftLimitGuard
+from qless_py.store.soft_limit import SoftLimitGuard, reraise
 from qless_py.store.wakeup import REPLY_MARGIN, WakeConnection
 
 T = TypeVar("T")
@@ -57,6 +57,7 @@ class RunnerBase(Generic[R]):
         self._policy = policy or ResendPolicy()
         # A call that waits for its permission finds out itself whether it has it.
         self._is_permitted = self._policy.retry_forbidden or not permissions.signs_in(redis)
+        self._take_connection = reuse.taker(redis)
         self._series = resend.RequestSeriesPool()
         self._outage = OutageLog(resend.logger)
         self._loaded: set[str] = set()
@@ -230,9 +231,10 @@ class Runner(RunnerBase[redis.Redis]):
         return results
 
     def _send(self, calls: Sequence[Call[Any]]) -> list[Any]:
-        exchange, soft_limit = self._exchange(calls), SoftLimitGuard()
+        exchange, soft_limits = self._exchange(calls), SOFT_LIMITS.number
         failure = self._attempt(exchange)
-        soft_limit.reraise()
+        if soft_limits != SOFT_LIMITS.number:  # As a SoftLimitGuard does, in every call.
+            reraise()
         if not exchange.is_finished:
             self._resend(exchange, failure, exchange.begun)
         return self._results(exchange)
@@ -250,7 +252,7 @@ class Runner(RunnerBase[redis.Redis]):
         """Send what has no outcome and read the replies; return the error of a lost connection."""
         pool = self.redis.connection_pool
         try:
-            connection: Any = pool.get_connection()
+            connection: Any = self._take_connection()
         except (redis.ConnectionError, redis.TimeoutError) as error:
             return error
         try:
