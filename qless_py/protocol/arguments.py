@@ -226,24 +226,28 @@ def merged(defaults: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str,
     An option also replaces a default that says the same in another way.
     """
     given = {what: value for what, value in options.items() if value is not None}
+    if not defaults:
+        return given
     replaced = {_INSTEAD_OF[what] for what in given if what in _INSTEAD_OF}
     return {**{what: defaults[what] for what in defaults if what not in replaced}, **given}
 
 
 def put_options(options: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options of the put script; the caller handles `jid` and `codec`."""
-    _check_known(options.keys() - _PUT_READERS.keys() - _PUT_OTHERS)
-    checked = {
-        name: read(name, options[name])
-        for name, read in _PUT_READERS.items()
-        if options.get(name) is not None
-    }
+    if not options:
+        return {}
+    _check_known(options.keys() - _PUT_NAMES)
+    checked: dict[str, Any] = {}
+    for what, value in options.items():
+        if value is None:
+            continue
+        if (read := _PUT_READERS.get(what)) is not None:
+            checked[what] = read(what, value)
+        elif (read_several := _PUT_GROUPS.get(what)) is not None:
+            checked |= read_several(options)
     if "at" in checked and "delay" in checked:
         raise BadArgumentError("at and delay exclude each other")
-    unique = _unique(options)
-    checked |= _attempts(options)
-    checked |= _expiry(options) | throttles(options.get("throttles"))
-    return {**checked, "unique": unique} if unique else checked
+    return checked
 
 
 def _check_known(unknown: Iterable[Any]) -> None:
@@ -254,9 +258,7 @@ def _check_known(unknown: Iterable[Any]) -> None:
 
 def _expiry(options: Mapping[str, Any]) -> dict[str, int]:
     """Return when the job expires; a duration counts from the server's clock."""
-    value = options.get("expires")
-    if value is None:
-        return {}
+    value = options["expires"]
     if isinstance(value, datetime):
         return {"expires": instant("expires", value)}
     return {"expires_in": span("expires", value, 0.001)}
@@ -284,37 +286,26 @@ def _policy(what: str, value: Any) -> str:
 
 
 def _unique(options: Mapping[str, Any]) -> dict[str, Any]:
-    key, scope, window = (options.get(f"unique_{part}") for part in ("key", "scope", "window"))
+    key, scope, window, conflict = (options.get(f"unique_{part}") for part in _UNIQUE_PARTS)
     if key is None:
-        if scope is not None or window is not None or options.get("unique_conflict") is not None:
-            raise BadArgumentError("unique_scope, unique_window, unique_conflict need a unique_key")
-        return {}
+        raise BadArgumentError("unique_scope, unique_window, unique_conflict need a unique_key")
     scope = scope or ("running" if window is None else "window")
-    checked: dict[str, Any] = {
+    unique: dict[str, Any] = {
         "key": name("unique_key", key),
         "scope": choice("unique_scope", scope, get_args(UniqueScope)),
     }
     if (scope == "window") != (window is not None):
         raise BadArgumentError("unique_window and unique_scope='window' go together")
     if window is not None:
-        checked["window"] = span("unique_window", window, 0.001)
-    return checked
+        unique["window"] = span("unique_window", window, 0.001)
+    if conflict is None:
+        return {"unique": unique}
+    checked = choice("unique_conflict", conflict, get_args(UniqueConflict))
+    return {"unique": unique, "unique_conflict": checked}
 
 
 _INSTEAD_OF: Final = {"at": "delay", "delay": "at", "attempts": "retry", "retry": "attempts"}
 PARENT_POLICIES: Final = get_args(ParentPolicy)
-_PUT_OTHERS: Final = frozenset(
-    {
-        "attempts",
-        "codec",
-        "expires",
-        "jid",
-        "throttles",
-        "unique_key",
-        "unique_scope",
-        "unique_window",
-    }
-)
 _RUN_READERS: Final[Mapping[str, Callable[[str, Any], Any]]] = {
     "soft_limit": lambda what, value: span(what, value, 0.001),
     "hard_limit": lambda what, value: span(what, value, 0.001),
@@ -329,13 +320,21 @@ _PUT_READERS: Final[Mapping[str, Callable[[str, Any], Any]]] = {
     "depends": names,
     "on_parent_failed": lambda what, value: choice(what, value, PARENT_POLICIES),
     "on_conflict": lambda what, value: choice(what, value, get_args(JidConflict)),
-    "unique_conflict": lambda what, value: choice(what, value, get_args(UniqueConflict)),
     "keep": lambda what, value: span(what, value, 0.001),
     **_RUN_READERS,
     "user": user,
     "batch": name,
     "context": context,
 }
+_UNIQUE_PARTS: Final = ("key", "scope", "window", "conflict")
+# Options that are checked together, or that become several.
+_PUT_GROUPS: Final[Mapping[str, Callable[[Mapping[str, Any]], dict[str, Any]]]] = {
+    **{f"unique_{part}": _unique for part in _UNIQUE_PARTS},
+    "attempts": _attempts,
+    "expires": _expiry,
+    "throttles": lambda options: throttles(options["throttles"]),
+}
+_PUT_NAMES: Final = frozenset((*_PUT_READERS, *_PUT_GROUPS, "jid", "codec"))
 
 
 RECUR_DEFAULTS: Final = frozenset(

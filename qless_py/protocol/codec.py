@@ -24,6 +24,11 @@ _URL_SAFE = str.maketrans("-_", "+/")
 _MAX_DEPTH: Final = 30  # An unencodable value below this many levels is reported at this one.
 
 
+_write_json: Final = json.JSONEncoder(
+    ensure_ascii=False, allow_nan=False, separators=(",", ":")
+).encode
+
+
 class Codec(Protocol):
     """Turns values into bytes and back; the jid is there for codecs that bind data to its job.
 
@@ -198,8 +203,7 @@ def _checked(codec: Codec, data: bytes, jid: str, what: str) -> None:
 
 
 def _to_json(value: Any) -> bytes:
-    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return text.encode()
+    return _write_json(value).encode()
 
 
 def _to_msgpack(value: Any) -> bytes:
