@@ -49,6 +49,10 @@ class Call(Generic[T]):
             self.span,
         )
 
+    def raw(self) -> "Call[bytes | None]":
+        """Return the same call with its reply left undecoded."""
+        return Call(self.script, self.args, _undecoded, self.request, self.span)
+
     def idempotent(self, key: str, content: bytes, seconds: float) -> "Call[T]":
         """Return the same call, which the store carries out once within `seconds` for each key.
 
@@ -58,6 +62,10 @@ class Call(Generic[T]):
         series = hashlib.sha256(key.encode()).hexdigest()[:_SERIES_LENGTH]
         sequence = int.from_bytes(hashlib.sha256(content).digest(), "big") % _SEQUENCES
         return replace(self, request=f"{series}:{sequence}:0:{max(round(seconds * 1000), 1)}")
+
+
+def _undecoded(reply: bytes | None) -> bytes | None:
+    return reply
 
 
 def pack(value: Mapping[str, Any] | Sequence[Any]) -> bytes:

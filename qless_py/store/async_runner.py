@@ -16,6 +16,7 @@ from qless_py.store import permissions, wakeup
 from qless_py.store.cancellation import CancellationGuard
 from qless_py.store.resend import PIPELINE, Command, Exchange
 from qless_py.store.runner import LOST, RunnerBase
+from qless_py.store.turns import Turns
 
 T = TypeVar("T")
 
@@ -23,15 +24,25 @@ T = TypeVar("T")
 class AsyncRunner(RunnerBase[redis.asyncio.Redis]):
     """Sends calls to one namespace, as `Runner` does; tasks of one event loop may share it."""
 
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._turns = Turns(self._send)
+
     async def run(self, call: Call[T]) -> T:
-        """Send one call and return its decoded reply; see `Runner.run`."""
+        """Send one call and return its decoded reply; see `Runner.run`.
+
+        Calls that several tasks make in the same turn of the event loop are sent together.
+        """
         observer = instrumentation.current
-        send = self._send([call]) if observer is None else self._observed(observer, [call])
-        (result,) = await send
+        if observer is None:
+            result = await self._turns.run(call)
+        else:
+            with observer.sending([call]) as results:
+                result = await self._turns.run(call)
+                results.append(result)
         if isinstance(result, Exception):
             raise result
-        decoded: T = result
-        return decoded
+        return result
 
     async def run_many(self, calls: Sequence[Call[Any]]) -> list[Any]:
         """Send calls together and return their results in order; see `Runner.run_many`."""
@@ -101,7 +112,7 @@ class AsyncRunner(RunnerBase[redis.asyncio.Redis]):
         """Send what has no outcome and read the replies; return the error of a lost connection."""
         pool = self.redis.connection_pool
         try:
-            connection: Any = await pool.get_connection()
+            connection: Any = await self._take_connection()
         except (redis.ConnectionError, redis.TimeoutError) as error:
             return error
         try:

@@ -60,13 +60,14 @@ def test_a_pipeline_cut_in_its_replies_takes_effect_once(proxy: Proxy) -> None:
     run(proxy.url, test)
 
 
-def test_tasks_share_a_runner_each_call_with_request_ids_of_its_own(
+def test_tasks_share_a_runner_each_exchange_with_request_ids_of_its_own(
     server: servers.Server, redis: redis_py.Redis
 ) -> None:
     async def test(runner: AsyncRunner) -> None:
-        replies = await asyncio.gather(*(runner.run(put(f"job-{n}")) for n in range(30)))
+        many = ([put(f"{n}-{i}") for i in range(3)] for n in range(30))
+        replies = await asyncio.gather(*(runner.run_many(calls) for calls in many))
 
-        assert all(reply.created for reply in replies)
+        assert all(reply.created for some in replies for reply in some)
 
     run(server.url, test)
     assert len(request_series(redis)) == 30
