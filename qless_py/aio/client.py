@@ -1,40 +1,23 @@
 """The client of a store: every other object is reached from it."""
 
+from __future__ import annotations
+
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from types import TracebackType
-from typing import Any, Self, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, overload
 
 import redis.asyncio as redis_py
 
 from qless_py import store
 from qless_py.aio import refill
-from qless_py.aio.audit import AsyncAudit
 from qless_py.aio.base import AsyncClientBase
-from qless_py.aio.batch import AsyncBatch, AsyncBatches, AsyncBatchOptions
-from qless_py.aio.canceled import AsyncCanceled
-from qless_py.aio.config import AsyncConfig
-from qless_py.aio.deploys import AsyncDeploys
-from qless_py.aio.events import AsyncEvents
-from qless_py.aio.failures import AsyncFailures
 from qless_py.aio.job import AsyncJob
-from qless_py.aio.jobs import AsyncJobs
 from qless_py.aio.pipeline import AsyncPipeline
 from qless_py.aio.put_all import put_all
 from qless_py.aio.queue import AsyncQueues
-from qless_py.aio.recurring import AsyncRecurringJobs
-from qless_py.aio.stats import AsyncStats
-from qless_py.aio.throttles import AsyncThrottles
-from qless_py.aio.tokens import AsyncTokens
-from qless_py.aio.users import AsyncUsers
-from qless_py.aio.webhooks import AsyncWebhooks
-from qless_py.aio.workers import AsyncWorkers
-from qless_py.aio.workflow import AsyncWorkflows
-from qless_py.client import explain
-
-# sync> from qless_py.client.operations import Operations
 from qless_py.client.connection import PATIENCE, choose_connection, resend_policy
-from qless_py.client.explain import Explanation
+from qless_py.client.parts import Part
 from qless_py.protocol import Call, JobRecord, arguments, jobs, puts
 from qless_py.protocol.codec import Codec
 from qless_py.protocol.options import PutSpec, Seconds
@@ -44,6 +27,26 @@ from qless_py.protocol.settings import make_settings
 from qless_py.store import settings_file
 from qless_py.store.async_runner import AsyncRunner
 from qless_py.store.runner import database_of
+
+if TYPE_CHECKING:
+    from qless_py.aio.audit import AsyncAudit
+    from qless_py.aio.batch import AsyncBatch, AsyncBatches, AsyncBatchOptions
+    from qless_py.aio.canceled import AsyncCanceled
+    from qless_py.aio.config import AsyncConfig
+    from qless_py.aio.deploys import AsyncDeploys
+    from qless_py.aio.events import AsyncEvents
+    from qless_py.aio.failures import AsyncFailures
+    from qless_py.aio.jobs import AsyncJobs
+    from qless_py.aio.recurring import AsyncRecurringJobs
+    from qless_py.aio.stats import AsyncStats
+    from qless_py.aio.throttles import AsyncThrottles
+    from qless_py.aio.tokens import AsyncTokens
+    from qless_py.aio.users import AsyncUsers
+    from qless_py.aio.webhooks import AsyncWebhooks
+    from qless_py.aio.workers import AsyncWorkers
+    from qless_py.aio.workflow import AsyncWorkflows
+    from qless_py.client.explain import Explanation
+    # sync> from qless_py.client.operations import Operations
 
 T = TypeVar("T")
 
@@ -69,6 +72,24 @@ class AsyncClient(AsyncClientBase):
     `clock`, a function that returns Unix seconds, creates or uses a namespace with a test clock.
     Such a namespace is not for production, and the server refuses to mix the two.
     """
+
+    jobs: Part[AsyncJobs] = Part("qless_py.aio.jobs:AsyncJobs")
+    recurring: Part[AsyncRecurringJobs] = Part("qless_py.aio.recurring:AsyncRecurringJobs")
+    workers: Part[AsyncWorkers] = Part("qless_py.aio.workers:AsyncWorkers")
+    config: Part[AsyncConfig] = Part("qless_py.aio.config:AsyncConfig")
+    stats: Part[AsyncStats] = Part("qless_py.aio.stats:AsyncStats")
+    events: Part[AsyncEvents] = Part("qless_py.aio.events:AsyncEvents")
+    batches: Part[AsyncBatches] = Part("qless_py.aio.batch:AsyncBatches")
+    canceled: Part[AsyncCanceled] = Part("qless_py.aio.canceled:AsyncCanceled")
+    # sync> operations: Part[Operations] = Part("qless_py.client.operations:Operations")
+    workflows: Part[AsyncWorkflows] = Part("qless_py.aio.workflow:AsyncWorkflows")
+    throttles: Part[AsyncThrottles] = Part("qless_py.aio.throttles:AsyncThrottles")
+    users: Part[AsyncUsers] = Part("qless_py.aio.users:AsyncUsers")
+    webhooks: Part[AsyncWebhooks] = Part("qless_py.aio.webhooks:AsyncWebhooks")
+    deploys: Part[AsyncDeploys] = Part("qless_py.aio.deploys:AsyncDeploys")
+    failures: Part[AsyncFailures] = Part("qless_py.aio.failures:AsyncFailures")
+    tokens: Part[AsyncTokens] = Part("qless_py.aio.tokens:AsyncTokens")
+    audit: Part[AsyncAudit] = Part("qless_py.aio.audit:AsyncAudit")
 
     def __init__(  # noqa: PLR0913 - everything that can be configured
         self,
@@ -96,23 +117,6 @@ class AsyncClient(AsyncClientBase):
         self.settings = self.settings.of_database(database_of(self.redis))
         self.runner = AsyncRunner(self.redis, namespace, clock, policy=policy)
         self.queues = AsyncQueues(self)
-        self.jobs = AsyncJobs(self)
-        self.recurring = AsyncRecurringJobs(self)
-        self.workers = AsyncWorkers(self)
-        self.config = AsyncConfig(self)
-        self.stats = AsyncStats(self)
-        self.events = AsyncEvents(self)
-        self.batches = AsyncBatches(self)
-        self.canceled = AsyncCanceled(self)
-        # sync> self.operations = Operations(self)
-        self.workflows = AsyncWorkflows(self)
-        self.throttles = AsyncThrottles(self)
-        self.users = AsyncUsers(self)
-        self.webhooks = AsyncWebhooks(self)
-        self.deploys = AsyncDeploys(self)
-        self.failures = AsyncFailures(self)
-        self.tokens = AsyncTokens(self)
-        self.audit = AsyncAudit(self)
 
     @property
     def namespace(self) -> str:
@@ -124,7 +128,7 @@ class AsyncClient(AsyncClientBase):
         """The name under which this client pops jobs."""
         return self.settings.worker_name
 
-    def with_patience(self, patience: Seconds) -> "AsyncClient":
+    def with_patience(self, patience: Seconds) -> AsyncClient:
         """Return a client with another patience (seconds) that shares this one's connections.
 
         Closing it leaves them open.
@@ -195,6 +199,8 @@ class AsyncClient(AsyncClientBase):
 
         Raises `JobNotFoundError` if there is no such job, or no more.
         """
+        from qless_py.client import explain  # noqa: PLC0415 - imported when used, as parts are
+
         return self.runner.run(explain.read(jid))
 
     def track(self, jid: str) -> Awaitable[None]:

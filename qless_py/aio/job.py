@@ -1,15 +1,17 @@
 """A job, and what can be done with it."""
 
-from collections.abc import Awaitable, Iterable, Mapping
-from typing import Any, Self, Unpack
+from __future__ import annotations
 
-from qless_py.aio import wait
+from collections.abc import Awaitable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Self, Unpack
+
 from qless_py.aio.base import AsyncJobBase
-from qless_py.aio.batch import AsyncBatchOptions, AsyncJobBatch
-from qless_py.client import explain
-from qless_py.client.explain import Explanation
 from qless_py.protocol import batches, jobs, puts
 from qless_py.protocol.options import ParentPolicy, PutOptions, Seconds
+
+if TYPE_CHECKING:
+    from qless_py.aio.batch import AsyncBatchOptions, AsyncJobBatch
+    from qless_py.client.explain import Explanation
 
 
 class AsyncJob(AsyncJobBase):
@@ -41,6 +43,8 @@ class AsyncJob(AsyncJobBase):
 
     def explain(self) -> Awaitable[Explanation]:
         """Return why the job is not running now, as data and, by `str()`, in words."""
+        from qless_py.client import explain  # noqa: PLC0415 - imported when used, as parts are
+
         return self._session.runner.run(explain.read(self.jid))
 
     def heartbeat(self, data: Any = None) -> Awaitable[float]:
@@ -209,6 +213,8 @@ class AsyncJob(AsyncJobBase):
         """
         name = batches.name_for(self, name)
         call = batches.open_batch(self.settings, name, options, self)
+        from qless_py.aio.batch import AsyncJobBatch  # noqa: PLC0415 - imported when used
+
         return AsyncJobBatch(self._session, await self._session.runner.run(call), self)
 
     def own_batch(self) -> AsyncJobBatch:
@@ -216,6 +222,8 @@ class AsyncJob(AsyncJobBase):
 
         A second run of the job puts nothing twice. Raises `BatchNotFoundError` if it is in none.
         """
+        from qless_py.aio.batch import AsyncJobBatch  # noqa: PLC0415 - imported when used
+
         return AsyncJobBatch(self._session, batches.name_of(self), self)
 
     async def parent_results(self) -> dict[str, Any]:
@@ -232,4 +240,6 @@ class AsyncJob(AsyncJobBase):
 
         Raises `JobFailedError`, `JobCanceledError`, or `WaitTimeoutError` after `timeout` seconds.
         """
+        from qless_py.aio import wait  # noqa: PLC0415 - imported when used
+
         return wait.wait(self._session, self.jid, timeout)

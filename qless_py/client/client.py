@@ -1,39 +1,24 @@
 # Generated from qless_py/aio/client.py by bin/generate-sync: edit that file.
 """The client of a store: every other object is reached from it."""
 
+from __future__ import annotations
+
 import time
 from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
-from typing import Any, Self, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, overload
 
 import redis as redis_py
 
 from qless_py import store
-from qless_py.client import explain, refill
-from qless_py.client.audit import Audit
+from qless_py.client import refill
 from qless_py.client.base import ClientBase
-from qless_py.client.batch import Batch, Batches, BatchOptions
-from qless_py.client.canceled import Canceled
-from qless_py.client.config import Config
 from qless_py.client.connection import PATIENCE, choose_connection, resend_policy
-from qless_py.client.deploys import Deploys
-from qless_py.client.events import Events
-from qless_py.client.explain import Explanation
-from qless_py.client.failures import Failures
 from qless_py.client.job import Job
-from qless_py.client.jobs import Jobs
-from qless_py.client.operations import Operations
+from qless_py.client.parts import Part
 from qless_py.client.pipeline import Pipeline
 from qless_py.client.put_all import put_all
 from qless_py.client.queue import Queues
-from qless_py.client.recurring import RecurringJobs
-from qless_py.client.stats import Stats
-from qless_py.client.throttles import Throttles
-from qless_py.client.tokens import Tokens
-from qless_py.client.users import Users
-from qless_py.client.webhooks import Webhooks
-from qless_py.client.workers import Workers
-from qless_py.client.workflow.runs import Workflows
 from qless_py.protocol import Call, JobRecord, arguments, jobs, puts
 from qless_py.protocol.codec import Codec
 from qless_py.protocol.options import PutSpec, Seconds
@@ -42,6 +27,26 @@ from qless_py.protocol.reservers import Queues as QueueChoice
 from qless_py.protocol.settings import make_settings
 from qless_py.store import settings_file
 from qless_py.store.runner import Runner, database_of
+
+if TYPE_CHECKING:
+    from qless_py.client.audit import Audit
+    from qless_py.client.batch import Batch, Batches, BatchOptions
+    from qless_py.client.canceled import Canceled
+    from qless_py.client.config import Config
+    from qless_py.client.deploys import Deploys
+    from qless_py.client.events import Events
+    from qless_py.client.explain import Explanation
+    from qless_py.client.failures import Failures
+    from qless_py.client.jobs import Jobs
+    from qless_py.client.operations import Operations
+    from qless_py.client.recurring import RecurringJobs
+    from qless_py.client.stats import Stats
+    from qless_py.client.throttles import Throttles
+    from qless_py.client.tokens import Tokens
+    from qless_py.client.users import Users
+    from qless_py.client.webhooks import Webhooks
+    from qless_py.client.workers import Workers
+    from qless_py.client.workflow.runs import Workflows
 
 T = TypeVar("T")
 
@@ -67,6 +72,24 @@ class Client(ClientBase):
     `clock`, a function that returns Unix seconds, creates or uses a namespace with a test clock.
     Such a namespace is not for production, and the server refuses to mix the two.
     """
+
+    jobs: Part[Jobs] = Part("qless_py.client.jobs:Jobs")
+    recurring: Part[RecurringJobs] = Part("qless_py.client.recurring:RecurringJobs")
+    workers: Part[Workers] = Part("qless_py.client.workers:Workers")
+    config: Part[Config] = Part("qless_py.client.config:Config")
+    stats: Part[Stats] = Part("qless_py.client.stats:Stats")
+    events: Part[Events] = Part("qless_py.client.events:Events")
+    batches: Part[Batches] = Part("qless_py.client.batch:Batches")
+    canceled: Part[Canceled] = Part("qless_py.client.canceled:Canceled")
+    operations: Part[Operations] = Part("qless_py.client.operations:Operations")
+    workflows: Part[Workflows] = Part("qless_py.client.workflow.runs:Workflows")
+    throttles: Part[Throttles] = Part("qless_py.client.throttles:Throttles")
+    users: Part[Users] = Part("qless_py.client.users:Users")
+    webhooks: Part[Webhooks] = Part("qless_py.client.webhooks:Webhooks")
+    deploys: Part[Deploys] = Part("qless_py.client.deploys:Deploys")
+    failures: Part[Failures] = Part("qless_py.client.failures:Failures")
+    tokens: Part[Tokens] = Part("qless_py.client.tokens:Tokens")
+    audit: Part[Audit] = Part("qless_py.client.audit:Audit")
 
     def __init__(  # noqa: PLR0913 - everything that can be configured
         self,
@@ -94,23 +117,6 @@ class Client(ClientBase):
         self.settings = self.settings.of_database(database_of(self.redis))
         self.runner = Runner(self.redis, namespace, clock, policy=policy)
         self.queues = Queues(self)
-        self.jobs = Jobs(self)
-        self.recurring = RecurringJobs(self)
-        self.workers = Workers(self)
-        self.config = Config(self)
-        self.stats = Stats(self)
-        self.events = Events(self)
-        self.batches = Batches(self)
-        self.canceled = Canceled(self)
-        self.operations = Operations(self)
-        self.workflows = Workflows(self)
-        self.throttles = Throttles(self)
-        self.users = Users(self)
-        self.webhooks = Webhooks(self)
-        self.deploys = Deploys(self)
-        self.failures = Failures(self)
-        self.tokens = Tokens(self)
-        self.audit = Audit(self)
 
     @property
     def namespace(self) -> str:
@@ -122,7 +128,7 @@ class Client(ClientBase):
         """The name under which this client pops jobs."""
         return self.settings.worker_name
 
-    def with_patience(self, patience: Seconds) -> "Client":
+    def with_patience(self, patience: Seconds) -> Client:
         """Return a client with another patience (seconds) that shares this one's connections.
 
         Closing it leaves them open.
@@ -189,6 +195,8 @@ class Client(ClientBase):
 
         Raises `JobNotFoundError` if there is no such job, or no more.
         """
+        from qless_py.client import explain  # noqa: PLC0415 - imported when used, as parts are
+
         return self.runner.run(explain.read(jid))
 
     def track(self, jid: str) -> None:

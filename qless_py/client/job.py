@@ -1,15 +1,18 @@
 # Generated from qless_py/aio/job.py by bin/generate-sync: edit that file.
 """A job, and what can be done with it."""
 
-from collections.abc import Iterable, Mapping
-from typing import Any, Self, Unpack
+from __future__ import annotations
 
-from qless_py.client import explain, wait
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Self, Unpack
+
 from qless_py.client.base import JobBase
-from qless_py.client.batch import BatchOptions, JobBatch
-from qless_py.client.explain import Explanation
 from qless_py.protocol import batches, jobs, puts
 from qless_py.protocol.options import ParentPolicy, PutOptions, Seconds
+
+if TYPE_CHECKING:
+    from qless_py.client.batch import BatchOptions, JobBatch
+    from qless_py.client.explain import Explanation
 
 
 class Job(JobBase):
@@ -41,6 +44,8 @@ class Job(JobBase):
 
     def explain(self) -> Explanation:
         """Return why the job is not running now, as data and, by `str()`, in words."""
+        from qless_py.client import explain  # noqa: PLC0415 - imported when used, as parts are
+
         return self._session.runner.run(explain.read(self.jid))
 
     def heartbeat(self, data: Any = None) -> float:
@@ -207,6 +212,8 @@ class Job(JobBase):
         """
         name = batches.name_for(self, name)
         call = batches.open_batch(self.settings, name, options, self)
+        from qless_py.client.batch import JobBatch  # noqa: PLC0415 - imported when used
+
         return JobBatch(self._session, self._session.runner.run(call), self)
 
     def own_batch(self) -> JobBatch:
@@ -214,6 +221,8 @@ class Job(JobBase):
 
         A second run of the job puts nothing twice. Raises `BatchNotFoundError` if it is in none.
         """
+        from qless_py.client.batch import JobBatch  # noqa: PLC0415 - imported when used
+
         return JobBatch(self._session, batches.name_of(self), self)
 
     def parent_results(self) -> dict[str, Any]:
@@ -230,4 +239,6 @@ class Job(JobBase):
 
         Raises `JobFailedError`, `JobCanceledError`, or `WaitTimeoutError` after `timeout` seconds.
         """
+        from qless_py.client import wait  # noqa: PLC0415 - imported when used
+
         return wait.wait(self._session, self.jid, timeout)

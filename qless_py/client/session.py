@@ -1,12 +1,16 @@
 """How the objects of a client reach the store, and sequences of calls; no I/O."""
 
+from __future__ import annotations
+
 from collections.abc import Generator
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from qless_py.protocol import Call
 from qless_py.protocol.settings import Settings
-from qless_py.store.async_runner import AsyncRunner
-from qless_py.store.runner import Runner
+
+if TYPE_CHECKING:
+    from qless_py.store.async_runner import AsyncRunner
+    from qless_py.store.runner import Runner
 
 T = TypeVar("T")
 

@@ -11,7 +11,7 @@ PAIRS = {
     # Class: module for asyncio, module for threads, only for asyncio, only for threads.
     "Batch": ("batch", "batch", "", ""),
     "Batches": ("batch", "batch", "", ""),
-    "Client": ("client", "client", "", "drop"),
+    "Client": ("client", "client", "", "drop operations"),
     "Config": (
         "config", "config", "",
         "clear items keys pop popitem setdefault update values",
