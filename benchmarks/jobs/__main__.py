@@ -6,6 +6,7 @@ fork), this project, and, with `--peers`, other queues on the same server.
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Collection, Sequence
 
@@ -49,6 +50,8 @@ def main(given: Sequence[str] | None = None) -> None:
     )
     arguments = parser.parse_args(given)
     scale = QUICK if arguments.quick else FULL
+    # Each client would warn that two of the servers keep no file.
+    logging.getLogger("qless_py.store").setLevel(logging.ERROR)
     usage.adopt_orphans()
     results = [
         run(server, scale, arguments.only, with_peers=arguments.peers)
