@@ -7,6 +7,7 @@ fork), this project, and, with `--peers`, other queues on the same server.
 from __future__ import annotations
 
 import logging
+import signal
 import sys
 from collections.abc import Collection, Sequence
 
@@ -52,6 +53,8 @@ def main(given: Sequence[str] | None = None) -> None:
     scale = QUICK if arguments.quick else FULL
     # Each client would warn that two of the servers keep no file.
     logging.getLogger("qless_py.store").setLevel(logging.ERROR)
+    # Otherwise SIGTERM would leave servers and workers behind.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     usage.adopt_orphans()
     results = [
         run(server, scale, arguments.only, with_peers=arguments.peers)
