@@ -11,6 +11,7 @@ import redis.asyncio
 
 from qless_py.errors import StoreError
 from qless_py.protocol import Call, instrumentation
+from qless_py.protocol.call import in_bytes
 from qless_py.protocol.instrumentation import Instrumentation
 from qless_py.store import permissions, wakeup
 from qless_py.store.cancellation import CancellationGuard
@@ -119,7 +120,7 @@ class AsyncRunner(RunnerBase[redis.asyncio.Redis]):
             if self._must_check(exchange):
                 self._judge(await _ask(connection, permissions.commands(self._keys)))
             commands = exchange.commands()
-            await connection.send_packed_command(connection.pack_commands(commands))
+            await connection.send_packed_command(in_bytes(commands))
             while exchange.expected:
                 try:
                     reply = await connection.read_response(disable_decoding=True)
@@ -144,7 +145,7 @@ class AsyncRunner(RunnerBase[redis.asyncio.Redis]):
 
 async def _ask(connection: Any, commands: Sequence[Command]) -> list[Any]:
     """Send commands and read their replies, a refused one as its ResponseError."""
-    await connection.send_packed_command(connection.pack_commands(commands))
+    await connection.send_packed_command(in_bytes(commands))
     replies: list[Any] = []
     for _ in commands:
         try:

@@ -11,6 +11,7 @@ import redis
 
 from qless_py.errors import SOFT_LIMITS, StoreError
 from qless_py.protocol import Call, instrumentation
+from qless_py.protocol.call import in_bytes
 from qless_py.protocol.instrumentation import Instrumentation
 from qless_py.protocol.settings import channel_prefix
 from qless_py.store import holds, permissions, resend, reuse, wakeup
@@ -153,7 +154,7 @@ class Runner(RunnerBase[redis.Redis]):
         flight = Flight(self._exchange(calls), connection, ahead=len(ahead))
         commands = [*ahead, *flight.exchange.commands()]
         try:
-            connection.send_packed_command(connection.pack_commands(commands))
+            connection.send_packed_command(in_bytes(commands))
         except LOST as error:
             flight.failure = _lost(flight.exchange, connection, error)
         return flight
@@ -258,7 +259,7 @@ class Runner(RunnerBase[redis.Redis]):
         try:
             if self._must_check(exchange):
                 self._judge(_ask(connection, permissions.commands(self._keys)))
-            connection.send_packed_command(connection.pack_commands(exchange.commands()))
+            connection.send_packed_command(in_bytes(exchange.commands()))
             return _receive(exchange, connection)
         except StoreError:
             raise
@@ -273,7 +274,7 @@ class Runner(RunnerBase[redis.Redis]):
 
 def _ask(connection: Any, commands: Sequence[Command]) -> list[Any]:
     """Send commands and read their replies, a refused one as its ResponseError."""
-    connection.send_packed_command(connection.pack_commands(commands))
+    connection.send_packed_command(in_bytes(commands))
     replies: list[Any] = []
     for _ in commands:
         try:
