@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from qless_py import package
+from qless_py.cli import quick_start  # noqa: F401 - first, before redis-py is imported
 from qless_py.cli.base import Root
 
 if TYPE_CHECKING:
