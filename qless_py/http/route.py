@@ -205,13 +205,19 @@ def _body(model: type[BaseModel]) -> BaseModel:
     if request.mimetype != "application/json":
         raise Problem("json-required", "send the body as application/json")
     try:
-        given = from_json(read_body(), allow_inf_nan=False)
-    except ValueError as error:
-        raise Problem("malformed-json", f"the body is not JSON: {error}") from None
-    try:
-        return model.model_validate(given)
+        return model.model_validate(read_json())
     except ValidationError as error:
         raise from_validation(error, "body") from None
+
+
+def read_json() -> Any:
+    """Return the body of the request, which must be JSON."""
+    try:
+        # By default pydantic keeps the last 16,384 short strings of all bodies, values among them:
+        # leases and data, which do not come again.
+        return from_json(read_body(), allow_inf_nan=False, cache_strings="keys")
+    except ValueError as error:
+        raise Problem("malformed-json", f"the body is not JSON: {error}") from None
 
 
 def read_body() -> bytes:

@@ -15,14 +15,13 @@ from typing import Any, Final
 from urllib.parse import parse_qsl
 
 from flask import request
-from pydantic_core import from_json
 
 from qless_py.errors import BadArgumentError
 from qless_py.http.context import caller, client, traced
 from qless_py.http.fields import Answer, Name
 from qless_py.http.idempotency import KEY_HEADER, idempotent
 from qless_py.http.problems import Problem
-from qless_py.http.route import Reply, Routes, read_body
+from qless_py.http.route import Reply, Routes, read_body, read_json
 from qless_py.protocol import http_requests, instrumentation, puts
 from qless_py.protocol.codec import JsonCodec
 
@@ -74,7 +73,7 @@ def _task() -> tuple[dict[str, Any], Any]:
     kind = request.mimetype
     # One of Miyamoto's own examples sends "applicatoin/json".
     if kind.endswith(("/json", "+json")):
-        return _from_json(read_body())
+        return _from_json()
     if kind == _FORM:
         return _from_form(read_body())
     raise Problem("form-required", f"send the task as {_FORM} or application/json")
@@ -108,11 +107,8 @@ def _from_form(body: bytes) -> tuple[dict[str, Any], list[tuple[str, str]]]:
     return found, params
 
 
-def _from_json(body: bytes) -> tuple[dict[str, Any], Any]:
-    try:
-        task = from_json(body, allow_inf_nan=False)
-    except ValueError as error:
-        raise Problem("malformed-json", f"the body is not JSON: {error}") from None
+def _from_json() -> tuple[dict[str, Any], Any]:
+    task = read_json()
     if not isinstance(task, dict):
         raise Problem("invalid", "a task is a JSON object with a url")
     params = task.pop("params", None)
