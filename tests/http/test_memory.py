@@ -14,7 +14,7 @@ from tests.http.conftest import Api
 ROUNDS = 50
 # Blocks of memory that caches of libraries may take in a round until they are full.
 SLACK = 5
-VALUES = [0, 1, 2, 3, 4, 5, 6, 7]
+VALUES = range(8)
 
 
 def blocks_kept_by(one: Callable[[int], None]) -> float:
@@ -50,7 +50,8 @@ def test_a_reader_leaves_nothing_in_memory(api: Api, client: Client) -> None:
     def read(number: int) -> None:
         jid = client.queues["q"].put("K", f"data {number}")
         api.ok("GET", f"/jobs/{jid}")
-        api.ok("GET", f"/events/poll?jid={jid}&after=0")
+        filters = ",".join(f"of-{number}-{value}-*" for value in VALUES)
+        api.ok("GET", f"/events/poll?after=0&queues={filters}")
         api.problem("GET", f"/jobs/gone-{number}")
         stream = api.flask.get(f"/api/v1/events?jid={jid}&after=0")
         assert next(line for line in stream.response if b"event: job.put" in line)
