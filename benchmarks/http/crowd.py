@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import multiprocessing
+import re
 import selectors
 import socket
 import threading
@@ -14,6 +15,8 @@ from typing import Any, Final
 CONTEXT: Final = multiprocessing.get_context("spawn")
 DONE: Final = b"event: job.completed"
 GAP: Final = b"event: gap"
+ID: Final = re.compile(rb"^id: ([0-9-]+)$", re.MULTILINE)
+END: Final = 4096  # Bytes in which there is a whole event.
 IDLE: Final = 2.0  # Seconds without an event, after which a reader has them all.
 
 
@@ -91,22 +94,35 @@ def work_all(port: int, number: int, is_over: Any, results: Any) -> None:
 
 
 def read_all(port: int, number: int, is_over: Any, results: Any) -> None:
-    """Count the events of each reader in the bytes as they come."""
+    """Count the events of each reader in the bytes as they come.
+
+    A reader whose stream ends, as it does after five minutes, connects again behind its last event.
+    """
     selector = selectors.DefaultSelector()
-    events, tails, gaps = [0] * number, [b""] * number, 0
-    request = b"GET /api/v1/events?types=job.completed HTTP/1.1\r\nHost: localhost\r\n\r\n"
-    for index in range(number):
+    events, tails, ends, gaps = [0] * number, [b""] * number, [b""] * number, 0
+
+    def connect(index: int) -> None:
+        request = b"GET /api/v1/events?types=job.completed HTTP/1.1\r\nHost: localhost\r\n"
+        if known := ID.findall(ends[index]):
+            request += b"Last-Event-ID: " + known[-1] + b"\r\n"
         made = socket.create_connection(("127.0.0.1", port))
-        made.sendall(request)
+        made.sendall(request + b"\r\n")
         selector.register(made, selectors.EVENT_READ, index)
+
+    for index in range(number):
+        connect(index)
     last = time.monotonic()
     while not is_over.is_set() or time.monotonic() < last + IDLE:
         for key, _ in selector.select(0.2):
             index = key.data
-            text = tails[index] + key.fileobj.recv(2**18)  # type: ignore[union-attr]
-            if not text:
+            received = key.fileobj.recv(2**18)  # type: ignore[union-attr]
+            if not received:
                 selector.unregister(key.fileobj)
+                key.fileobj.close()  # type: ignore[union-attr]
+                connect(index)
                 continue
+            text = tails[index] + received
+            ends[index] = (ends[index] + received)[-END:]
             events[index] += text.count(DONE)
             gaps += text.count(GAP)
             tails[index] = _unfinished(text)
