@@ -20,7 +20,7 @@ import pytest
 import redis as redis_py
 
 import qless_py
-from tests import invariants, servers
+from tests import invariants, memoized, servers
 from tests.script_runner import Scripts
 
 SERVER_PID = pytest.StashKey[int]()
@@ -57,6 +57,7 @@ class Clock:
 
 
 def pytest_configure() -> None:
+    memoized.install()
     # A shell lets what it starts in the background ignore them, and so would every program tested.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)

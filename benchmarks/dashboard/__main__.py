@@ -12,7 +12,7 @@ from benchmarks.namespace import NAMESPACE, Clock
 from benchmarks.server import version_of
 from qless_py import Client
 from qless_py.store.runner import Runner
-from tests import servers
+from tests import memoized, servers
 
 _REQUESTS = 20
 
@@ -20,6 +20,7 @@ _REQUESTS = 20
 def run(server: str, scale: Scale, requests: int) -> Result:
     """Fill a private server and request every page."""
     command.log(server)
+    memoized.install()  # Each page is measured in an application of its own.
     clock = Clock()
     with servers.running(server) as private, private.connect() as connection:
         dataset = Dataset(Runner(connection, NAMESPACE, clock), clock, scale)

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
-from jinja2.bccache import Bucket, BytecodeCache
 from werkzeug.test import TestResponse
 
 from qless_py import Client, Workflow, step
@@ -25,23 +24,6 @@ TOKEN = re.compile(r'name="form_token" value="(\w+)"')
 def pytest_itemcollected(item: pytest.Item) -> None:
     """Run these tests on one server only: the client hides which one it is."""
     item.add_marker(pytest.mark.any_server)
-
-
-class CompiledTemplates(BytecodeCache):
-    """The templates as they were compiled for the first app; each would compile its own again."""
-
-    def __init__(self) -> None:
-        self._compiled: dict[str, bytes] = {}
-
-    def load_bytecode(self, bucket: Bucket) -> None:
-        if bucket.key in self._compiled:
-            bucket.bytecode_from_string(self._compiled[bucket.key])
-
-    def dump_bytecode(self, bucket: Bucket) -> None:
-        self._compiled[bucket.key] = bucket.bytecode_to_string()
-
-
-TEMPLATES = CompiledTemplates()
 
 
 @dataclass(slots=True)
@@ -74,7 +56,6 @@ def visit(client: Client) -> Callable[..., Visitor]:
 
     def make(**settings: Any) -> Visitor:
         app = create_app(client, DashboardConfig(**{"secret": SECRET, **settings}))
-        app.jinja_env.bytecode_cache = TEMPLATES
         return Visitor(app.test_client())
 
     return make
