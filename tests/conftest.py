@@ -20,7 +20,7 @@ import pytest
 import redis as redis_py
 
 import qless_py
-from tests import invariants, memoized, servers
+from tests import execution_order, invariants, memoized, servers
 from tests.script_runner import Scripts
 
 SERVER_PID = pytest.StashKey[int]()
@@ -72,8 +72,12 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with what takes long, so that no process is alone with it at the end."""
-    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+    """Begin with what takes long, so that no process is alone with it at the end.
+
+    Each process of xdist is given one stretch of the list first (`--dist worksteal`), so each
+    stretch has to begin with its share of the slow tests.
+    """
+    items[:] = execution_order.spread(items, int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
 
 
 @pytest.hookimpl(wrapper=True)

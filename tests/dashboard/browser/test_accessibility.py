@@ -17,7 +17,12 @@ from tests.dashboard.browser import sample_data
 from tests.dashboard.browser.conftest import Site
 from tests.dashboard.hostile_text import CORPUS, LONG
 
-pytestmark = [pytest.mark.browser, pytest.mark.leaves_children, pytest.mark.timeout(400)]
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.slow,
+    pytest.mark.leaves_children,
+    pytest.mark.timeout(400),
+]
 
 AXE: Final = Path(axe_playwright_python.__file__).with_name("axe.min.js")
 PHONE: Final = 390
