@@ -9,7 +9,6 @@ end
 
 stds.redis = {
   read_globals = {
-    "ARGV", "KEYS",
     "assert", "error", "getmetatable", "ipairs", "next", "pairs", "pcall", "rawequal", "rawget",
     "rawset", "select", "setmetatable", "tonumber", "tostring", "type", "unpack", "xpcall",
     math = only(
@@ -32,9 +31,9 @@ stds.redis = {
     redis = only(
       "LOG_DEBUG", "LOG_NOTICE", "LOG_VERBOSE", "LOG_WARNING", "REDIS_VERSION",
       "REDIS_VERSION_NUM", "call", "error_reply", "log", "pcall", "sha1hex", "status_reply",
-      "quarantine"  -- ours: lua/lib/core/guard.lua
+      "quarantine",  -- ours: lua/lib/core/guard.lua
+      "register_function"
     ),
-    "namespace", "database",  -- ours: qless_py/scripts/assemble.py defines them
     "require",  -- ours: qless_py/scripts/assemble.py joins the files
   },
 }
@@ -42,3 +41,8 @@ stds.redis = {
 std = "redis"
 max_line_length = 100
 max_cyclomatic_complexity = 10
+
+-- The arguments of a function of the library, which modules do not see.
+for _, folder in ipairs({ "lua/*.lua", "lua/read/*.lua" }) do
+  files[folder] = { read_globals = { "ARGV", "KEYS" } }
+end

@@ -361,8 +361,8 @@ BY_CODE: Final[Mapping[str, type[QlessError]]] = MappingProxyType(
     {kind.__dict__["code"]: kind for kind in _descendants(QlessError) if kind.__dict__.get("code")},
 )
 
-# Redis appends "script: <sha>, on @user_script:28."; Valkey leaves the sha out.
-_TAIL: Final = re.compile(r"\s*script:[^:]*@user_script:.*$", re.DOTALL)
+# Redis appends "script: <function>, on @user_function:28."; Valkey leaves its name out.
+_TAIL: Final = re.compile(r"\s*script:[^:]*@user_(?:function|script):.*$", re.DOTALL)
 
 
 def error_from_reply(text: str) -> QlessError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgpack
@@ -12,6 +12,7 @@ import redis
 
 from qless_py import errors
 from qless_py.scripts import assemble
+from qless_py.store import server_errors
 
 TAIL = re.compile(r"\s*script:.*$", re.DOTALL)
 
@@ -27,7 +28,7 @@ class Scripts:
     redis: redis.Redis
     clock: Callable[[], float]
     namespace: str = "ql"
-    assembled: Callable[[str], assemble.Script] = assemble.script
+    library: assemble.Library = field(default_factory=assemble.library)
 
     def __call__(
         self, name: str, *args: Any, now: float | str | None = None, request: str = ""
@@ -44,14 +45,17 @@ class Scripts:
 
     def send(self, name: str, *args: Any) -> Any:
         """Run a script with exactly these arguments; a refusal is raised as our exception."""
-        script = self.assembled(name)
         key = "{" + self.namespace + "}"
+        function = self.library.functions[name]
+        command = (function.command, function.name, 1, key, *args)
         try:
             try:
-                return self.redis.evalsha(script.sha, 1, key, *args)
-            except redis.exceptions.NoScriptError:
-                self.redis.script_load(script.text)
-                return self.redis.evalsha(script.sha, 1, key, *args)
+                return self.redis.execute_command(*command)
+            except redis.ResponseError as error:
+                if not server_errors.is_missing_function(error):
+                    raise
+                self.redis.function_load(self.library.text)
+                return self.redis.execute_command(*command)
         except redis.ResponseError as error:
             raise errors.error_from_reply(str(error)) from error
 

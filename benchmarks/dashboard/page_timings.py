@@ -108,7 +108,7 @@ class Browser:
         self._client = client
         self._connection = connection
         self._requests = requests
-        self._names = {assemble.script(name).sha: name for name in assemble.names()}
+        self._names = {one.name: name for name, one in assemble.library().functions.items()}
         connection.config_set("slowlog-log-slower-than", _SLOW)
         connection.config_set("slowlog-max-len", _LOG_LENGTH)
 
@@ -177,10 +177,10 @@ class Browser:
         """
         entries: Any = self._connection.execute_command("SLOWLOG", "GET", _LOG_LENGTH)
         for _, _, microseconds, words, *_ in entries:
-            if words[0].upper() != b"EVALSHA":
+            if not words[0].upper().startswith(b"FCALL"):
                 continue
             name = self._names.get(words[1].decode(), "?").encode()
-            # EVALSHA, the script, 1, the namespace, the time; then the arguments.
+            # FCALL, the function, 1, the namespace, the time; then the arguments.
             skip = words[7] if name == b"read/search" and len(words) > 7 else b""
             yield (name, *words[5:6], skip), microseconds / 1000
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 import redis
 
 from benchmarks.namespace import DATA, KLASS, NAMESPACE, PAGE, Lease, batched, send
-from benchmarks.scripts.timing import NO_OP
+from benchmarks.scripts.timing import NO_OP, NO_OP_LIBRARY
 from benchmarks.server import cpu_seconds
 from qless_py.protocol import Call, config, jobs, puts, queues
 from qless_py.store.runner import Runner
@@ -184,10 +184,10 @@ def _ping(meter: Meter) -> None:
 
 
 def _no_op(meter: Meter) -> None:
-    sha = meter.redis.script_load(NO_OP)
+    meter.redis.function_load(NO_OP_LIBRARY, replace=True)
     for _ in range(meter.jobs):
         _put_call()
-        meter.redis.execute_command("EVALSHA", sha, 1, "{ql}")
+        meter.redis.execute_command("FCALL", NO_OP, 1, "{ql}")
 
 
 def _pipeline_ping(meter: Meter) -> None:
@@ -195,7 +195,8 @@ def _pipeline_ping(meter: Meter) -> None:
 
 
 def _pipeline_no_op(meter: Meter) -> None:
-    _pipeline(meter, "EVALSHA", meter.redis.script_load(NO_OP), 1, "{ql}")
+    meter.redis.function_load(NO_OP_LIBRARY, replace=True)
+    _pipeline(meter, "FCALL", NO_OP, 1, "{ql}")
 
 
 def _pipeline(meter: Meter, *command: Any) -> None:

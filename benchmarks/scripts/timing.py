@@ -18,13 +18,15 @@ from benchmarks.namespace import PAGE, Lease, batched
 from benchmarks.scripts.keyspace import Keyspace
 from benchmarks.tables import Row, status, table
 from qless_py.protocol import Call
-from qless_py.scripts import assemble
 
 P99_TARGET: Final = 5.0
 WORST_TARGET: Final = 20.0
 TARGET: Final = f"Target: p99 < {P99_TARGET:g} ms, worst < {WORST_TARGET:g} ms"
-NO_OP: Final = "#!lua\nreturn 1"
-_EVALSHA: Final = re.compile(rb"cmdstat_evalsha:calls=(\d+),usec=(\d+)")
+NO_OP: Final = "no_op"
+NO_OP_LIBRARY: Final = (
+    f"#!lua name={NO_OP}\nredis.register_function('{NO_OP}', function() return 1 end)"
+)
+_FCALL: Final = re.compile(rb"cmdstat_fcall(?:_ro)?:calls=(\d+),usec=(\d+)")
 
 Calls = Sequence[Call[Any]]
 Prepare = Callable[[Keyspace, int], Calls]
@@ -105,15 +107,14 @@ def measure(keyspace: Keyspace, case: Case) -> Timing:
     scale = keyspace.scale
     number = 1 if case.once else scale.large_calls if case.large else scale.calls
     calls = case.calls(keyspace, number)
-    keyspace.redis.script_load(assemble.script(case.script).text)
     taken = [_timed(keyspace.redis, partial(keyspace.run, call)) for call in calls]
     return _summary(case.script, case.label, taken)
 
 
 def measure_no_op(keyspace: Keyspace) -> Timing:
     """Time a script that does nothing: calls far above its median are noise of the machine."""
-    sha: Any = keyspace.redis.script_load(NO_OP)
-    run = partial(keyspace.redis.evalsha, sha, 1, "{ql}")
+    keyspace.redis.function_load(NO_OP_LIBRARY, replace=True)
+    run = partial(keyspace.redis.fcall, NO_OP, 1, "{ql}")
     taken = [_timed(keyspace.redis, run) for _ in range(keyspace.scale.calls)]
     return _summary("", "no-op script", taken)
 
@@ -134,10 +135,10 @@ def _script_statistics(connection: redis.Redis) -> tuple[int, int]:
     link: Any = connection.connection_pool.get_connection()
     try:
         link.send_command("INFO", "commandstats")
-        found = _EVALSHA.search(link.read_response(disable_decoding=True))
+        found = _FCALL.findall(link.read_response(disable_decoding=True))
     finally:
         connection.connection_pool.release(link)
-    return (int(found[1]), int(found[2])) if found else (0, 0)
+    return sum(int(calls) for calls, _ in found), sum(int(taken) for _, taken in found)
 
 
 def _summary(script: str, label: str, taken: Sequence[float]) -> Timing:

@@ -1,42 +1,89 @@
-"""Assemble the Lua files into scripts that the server can run by their SHA."""
+"""Assemble the Lua files into one library of functions that the server keeps."""
 
-import functools
 import hashlib
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from typing import Final
 
 from qless_py import package
 from qless_py.errors import QlessError
-from qless_py.scripts import inline_keys, saved_scripts, tree_shake
 
 QUERY_FOLDER = "read"
-
-KEYS = "lib.core.keys"
-"""The module whose one-line functions spell every key."""
 
 LIMITS = "lib.core.limits"
 """The module that holds the bounds of one call."""
 
-GUARD = "lib.core.guard"
-"""The module that stands for the table `redis` in every script."""
+CALL = "lib.core.call"
+"""The module that holds what differs from call to call."""
 
-# The first key ends with ":meta", and the second, in a database other than 0, with ":db" and its
-# number: so that both fit the pattern of the keys of a namespace, as access rules have it.
-_NAMES = """\
-local namespace = string.match(KEYS[1], "^(.+):meta$") or KEYS[1]
-local database = KEYS[2] and string.sub(KEYS[2], #namespace + 1) or ""
+GUARD = "lib.core.guard"
+"""The module that stands for the table `redis` in all others."""
+
+PREFIX = "qless_"
+"""What the names of our libraries begin with."""
+
+_DIGITS: Final = 12
+
+# While a library is loaded, the server offers it nothing but `register_function`: no `string`, no
+# `ipairs`. So the modules are made by the first call, and kept. These locals save every use of such
+# a name the search among globals.
+_BUILD: Final = """\
+local function build()
+local {names} = {names}
+local modules, commands = {{}}, {{}}
+local function require(name)
+return modules[name]
+end
+{modules}{commands}return commands
+end
+"""
+_GLOBALS: Final = (
+    *("cjson", "cmsgpack", "error", "ipairs", "math", "next", "pairs", "pcall", "select"),
+    *("string", "struct", "table", "tonumber", "tostring", "type", "unpack"),
+)
+_MODULE: Final = """\
+modules["{name}"] = (function()
+{imports}{body}end)()
+"""
+_GUARDED: Final = f'local redis = require("{GUARD}")\n'
+_COMMAND: Final = """\
+do
+local begin = require("{call}").begin
+{imports}commands["{name}"] = function(KEYS, ARGV)
+begin(KEYS, ARGV, {is_query})
+{body}end
+end
+"""
+_LIBRARY: Final = """\
+#!lua name={library}
+{build}\
+local commands
+local function register(name, short_name, flags)
+redis.register_function({{
+function_name = short_name .. "_{digest}",
+flags = flags,
+callback = function(keys, arguments)
+commands = commands or build()
+return commands[name](keys, arguments)
+end,
+}})
+end
+{registrations}"""
+_SCRIPT: Final = """\
+#!lua flags={flag}
+{build}\
+return build()[table.remove(ARGV, 1)](KEYS, ARGV)
 """
 
-_NAME = re.compile(r"(read/)?[a-z][a-z0-9_]*")
-_REQUIRE = re.compile(r"""^(\s*).*?\brequire\("(lib(?:\.[a-z0-9_]+)+)"\)""", re.MULTILINE)
-_IMPORT = re.compile(r"""^local \w+ = require\("(lib(?:\.[a-z0-9_]+)+)"\)$""", re.MULTILINE)
-_ANY_REQUIRE = re.compile(r"""\brequire\s*[("']""")
-_FLAGS = re.compile(r"^-- Flags: (\S+)\s*$", re.MULTILINE)
-_SHEBANGS = {"none": "#!lua", "allow-oom": "#!lua flags=allow-oom"}
-_QUERY_SHEBANG = "#!lua flags=no-writes"
+_NAME: Final = re.compile(r"(read/)?[a-z][a-z0-9_]*")
+_ANY_REQUIRE: Final = re.compile(r"require\b")
+_REQUIRE: Final = re.compile(r'require\("(lib(?:\.[a-z0-9_]+)+)"\)')
+_IMPORT: Final = re.compile(r'local \w+ = require\("(lib[^"]+)"\)\n')
+_FLAGS: Final = re.compile(r"^-- Flags: (\S+)$", re.MULTILINE)
+_KNOWN_FLAGS: Final = {"none": "", "allow-oom": '"allow-oom"'}
 
 
 class ScriptError(QlessError):
@@ -44,183 +91,193 @@ class ScriptError(QlessError):
 
 
 @dataclass(frozen=True, slots=True)
-class Script:
-    """One assembled script, ready for the server."""
+class Function:
+    """One script as the server knows it: the command that calls it, and its name there."""
+
+    command: str
+    name: str
+    is_query: bool
+    allows_oom: bool
+    """Whether it runs even when the server's memory is full."""
+
+
+@dataclass(frozen=True, slots=True)
+class Library:
+    """All scripts as one library of functions, whose name holds a digest of its text.
+
+    The functions carry the same digest, so libraries of two versions stay side by side.
+    """
 
     name: str
-    text: str
-    sha: str
-    is_query: bool
+    text: str = field(repr=False)
+    """What `FUNCTION LOAD` takes."""
+    functions: Mapping[str, Function] = field(repr=False)
+    """The functions by the names of their scripts."""
+    build: str = field(repr=False)
+    """The part of the text that defines `build()`, which returns the scripts by their names."""
+
+    def script(self, name: str) -> str:
+        """Return the library as a text for `EVAL` that runs one script, whatever flags that needs.
+
+        For a server that cannot load the library now. The first argument is the script's name.
+        """
+        flag = "no-writes" if self.functions[name].is_query else "allow-oom"
+        return _SCRIPT.format(flag=flag, build=self.build)
 
 
 def names() -> list[str]:
     """List every script, transitions first."""
-    root = package.path("lua")
-    transitions = sorted(file.stem for file in root.glob("*.lua"))
-    queries = sorted(f"{QUERY_FOLDER}/{file.stem}" for file in (root / QUERY_FOLDER).glob("*.lua"))
-    return transitions + queries
+    return _names(package.path("lua"))
 
 
 @cache
-def script(name: str) -> Script:
-    """Return the assembled script, cached for the life of the process and saved for others."""
-    _check_name(name)
-    saved = saved_scripts.load(name, _made_of())
-    if saved is not None:
-        return _finished(name, saved)
-    made = assemble(package.path("lua"), name, known=sources())
-    saved_scripts.save(name, made.text, _made_of())
-    return made
-
-
-@cache
-def _made_of() -> str:
-    return saved_scripts.digest(sources())
-
-
-@cache
-def sources() -> Mapping[Path, str]:
-    """Return all Lua files of the package, read together at the first use.
+def library() -> Library:
+    """Return the library of the package, read at the first use.
 
     A process whose package is upgraded goes on with the scripts that belong to its Python code.
     """
-    return {file: _read(file) for file in sorted(package.path("lua").rglob("*.lua"))}
+    return assemble(package.path("lua"))
 
 
-def assemble(
-    root: Path,
-    name: str,
-    limits: Mapping[str, float] | None = None,
-    *,
-    known: Mapping[Path, str] | None = None,
-) -> Script:
-    """Join `<root>/<name>.lua` and the modules it requires; the same files give the same bytes.
+def assemble(root: Path, limits: Mapping[str, float] | None = None) -> Library:
+    """Join all files below `root`; the same files give the same bytes.
 
     `limits` replaces bounds of `lib.core.limits` by name, for tests that want to reach them.
-    `known` are the texts of all files, if they were read before.
     """
-    _check_name(name)
-    is_query = name.startswith(f"{QUERY_FOLDER}/")
-    read = functools.partial(_known, known) if known else _read
-    source = read(root / f"{name}.lua")
-    command = _strip(source)
-    modules = _Modules(root, read, limits or {}, is_query=is_query)
-    modules.follow(name, command)
-    shebang = _QUERY_SHEBANG if is_query else _shebang(name, source)
-    return _finished(name, f"{shebang}\n{modules.link(command)}")
-
-
-def _check_name(name: str) -> None:
-    if not _NAME.fullmatch(name):
-        raise ScriptError(f"{name!r} is not the name of a script")
-
-
-def _finished(name: str, text: str) -> Script:
-    # The server names scripts by SHA-1; nothing secret depends on it.
-    sha = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
-    return Script(name, text, sha, name.startswith(f"{QUERY_FOLDER}/"))
+    modules = _Modules(root, limits or {})
+    scripts = {name: _read(root / f"{name}.lua") for name in _names(root)}
+    commands = "".join(_command(name, modules.code(name, scripts[name])) for name in scripts)
+    build = _BUILD.format(names=", ".join(_GLOBALS), modules=modules.text(), commands=commands)
+    flags = {name: _flag(name, source) for name, source in scripts.items()}
+    # One line for each script: its name, the name of its function, and what the server must know.
+    registrations = "".join(
+        f'register("{name}", "{_short_name(name)}", {{ {flag} }})\n' for name, flag in flags.items()
+    )
+    digest = hashlib.sha256(f"{_LIBRARY}{build}{registrations}".encode()).hexdigest()[:_DIGITS]
+    name = f"{PREFIX}{digest}"
+    return Library(
+        name=name,
+        text=_LIBRARY.format(library=name, build=build, digest=digest, registrations=registrations),
+        functions={name: _function(name, flag, digest) for name, flag in flags.items()},
+        build=build,
+    )
 
 
 class _Modules:
-    """The modules that a script requires, directly or not, each once.
+    """All modules, each behind those that it needs while it is made.
 
     A `require` inside a function runs only when the function is called, so it may name a module
     that requires this one.
     """
 
-    def __init__(
-        self,
-        root: Path,
-        read: Callable[[Path], str],
-        limits: Mapping[str, float],
-        *,
-        is_query: bool,
-    ) -> None:
-        self._root = root
-        self._read = read
-        self._limits = limits
-        self._is_query = is_query
-        self._texts: dict[str, str] = {}
-        self._late: list[str] = []
+    def __init__(self, root: Path, limits: Mapping[str, float]) -> None:
+        files = sorted((root / "lib").rglob("*.lua"))
+        self._sources = {
+            ".".join(file.relative_to(root).with_suffix("").parts): _read(file) for file in files
+        }
+        if LIMITS in self._sources:
+            self._sources[LIMITS] = _with_limits(self._sources[LIMITS], limits)
+        self._made: dict[str, _Code] = {}
+        for name in (GUARD, *self._sources):
+            self._add(name, ())
 
-    def follow(self, name: str, text: str) -> None:
-        """Collect the modules that this text requires."""
-        self._follow(name, text, ())
-        while self._late:
-            self._add(self._late.pop(0), ())
+    def code(self, name: str, source: str) -> "_Code":
+        """Return the code of a file; raise for a `require` that cannot be resolved."""
+        code = _Code.of(source)
+        if len(code.required) != code.requires:
+            raise ScriptError(f'{name} has a require that is not require("lib.x")')
+        for lib in code.required:
+            if lib not in self._sources:
+                raise ScriptError(f"{name} requires {lib}, which does not exist")
+        return code
 
-    def link(self, command: str) -> str:
-        """Return the command, preceded by the parts of the modules that it can reach."""
-        texts = dict(self._texts)
-        before = ""
-        if keys := texts.get(KEYS):
-            texts = {
-                lib: text if lib == KEYS else inline_keys.inline(text, keys)
-                for lib, text in texts.items()
-            }
-            command = inline_keys.without_unused_alias(inline_keys.inline(command, keys))
-            before = _NAMES + self._guard(keys)
-        reached = tree_shake.reached(texts, command)
-        kept = {name: text for name, module in reached.items() if (text := module.text())}
-        if not kept:
-            return before + command
-        early = self._early(kept, command)
-        now = tree_shake.reached(texts, command, early)
-        split = {name: reached[name].split(now[name]) for name in early}
-        return before + tree_shake.link(kept, split, command)
+    def text(self) -> str:
+        """Return the code of all modules; the ones behind the guard see it in place of `redis`."""
+        parts = [
+            _MODULE.format(name=name, imports="".join(code.imports), body=code.body)
+            for name, code in self._made.items()
+        ]
+        behind = list(self._made).index(GUARD) + 1
+        return "".join((*parts[:behind], _GUARDED, *parts[behind:]))
 
-    def _guard(self, keys: str) -> str:
-        """Return the text that replaces `redis` by the guarded table, if there is one."""
-        try:
-            source = self._read(self._root.joinpath(*GUARD.split(".")).with_suffix(".lua"))
-        except ScriptError:  # The scripts of a test may have none.
-            return ""
-        text = inline_keys.without_unused_alias(inline_keys.inline(_strip(source), keys))
-        return f"local redis = (function(...)\n{text}end)({str(self._is_query).lower()})\n"
-
-    def _early(self, texts: dict[str, str], command: str) -> list[str]:
-        """Return the modules that every run of the command needs, dependencies first."""
-        early: list[str] = []
-
-        def visit(text: str) -> None:
-            for lib in _IMPORT.findall(text):
-                if lib not in early:
-                    visit(texts[lib])
-                    early.append(lib)
-
-        visit(command)
-        return early
-
-    def _follow(self, name: str, text: str, above: tuple[str, ...]) -> None:
-        found, others = _required(text)
-        if others:
-            raise ScriptError(
-                f'{name} has a require that is not a single require("lib.x") on its line'
-            )
-        for indent, lib in found:
-            if indent:
-                self._late.append(lib)
-            else:
-                self._add(lib, (*above, name))
-
-    def _add(self, lib: str, above: tuple[str, ...]) -> None:
-        if lib in above:
-            raise ScriptError(f"modules require each other: {' -> '.join((*above, lib))}")
-        if lib not in self._texts:
-            text = _strip(self._read(self._root.joinpath(*lib.split(".")).with_suffix(".lua")))
-            if lib == LIMITS:
-                text = _with_limits(text, self._limits)
-            self._follow(lib, text, above)
-            self._texts[lib] = text
+    def _add(self, name: str, above: tuple[str, ...]) -> None:
+        if name in above:
+            raise ScriptError(f"modules require each other: {' -> '.join((*above, name))}")
+        if name in self._made:
+            return
+        code = self.code(name, self._sources[name])
+        for lib in _REQUIRE.findall("".join(code.imports)):
+            self._add(lib, (*above, name))
+        self._made[name] = code
 
 
-# A module is part of many scripts: without the cache, assembling takes four times as long.
-@cache
-def _required(text: str) -> tuple[list[tuple[str, str]], int]:
-    """Return (indent, module) of each require, and the number of requires of another form."""
-    lines = "\n".join(line for line in text.splitlines() if "require" in line)
-    found = _REQUIRE.findall(lines)
-    return found, len(_ANY_REQUIRE.findall(text)) - len(found)
+@dataclass(frozen=True, slots=True)
+class _Code:
+    """A file without blank lines and comment lines; no string goes over several lines."""
+
+    imports: list[str]
+    """The lines `local x = require("lib.x")`."""
+    body: str
+    required: list[str]
+    """The modules of all requires that have the usual form."""
+    requires: int
+    """How many requires there are, of any form."""
+
+    @classmethod
+    def of(cls, source: str) -> "_Code":
+        lines = [
+            line
+            for line in source.splitlines(keepends=True)
+            if not line.isspace() and not line.lstrip().startswith("--")
+        ]
+        requiring = [line for line in lines if "require" in line]
+        imports = [line for line in requiring if _IMPORT.fullmatch(line)]
+        body = "".join(line for line in lines if line not in imports)
+        text = "".join(requiring)
+        return cls(imports, body, _REQUIRE.findall(text), len(_ANY_REQUIRE.findall(text)))
+
+
+def _names(root: Path) -> list[str]:
+    transitions = sorted(file.stem for file in root.glob("*.lua"))
+    queries = sorted(f"{QUERY_FOLDER}/{file.stem}" for file in (root / QUERY_FOLDER).glob("*.lua"))
+    for name in (*transitions, *queries):
+        if not _NAME.fullmatch(name):
+            raise ScriptError(f"{name!r} is not the name of a script")
+    return transitions + queries
+
+
+def _is_query(name: str) -> bool:
+    return name.startswith(f"{QUERY_FOLDER}/")
+
+
+def _short_name(name: str) -> str:
+    return name.replace("/", "_")
+
+
+def _function(name: str, flag: str, digest: str) -> Function:
+    is_query = _is_query(name)
+    command = "FCALL_RO" if is_query else "FCALL"
+    return Function(command, f"{_short_name(name)}_{digest}", is_query, allows_oom=flag != "")
+
+
+def _command(name: str, code: _Code) -> str:
+    return _COMMAND.format(
+        call=CALL,
+        imports="".join(code.imports),
+        name=name,
+        is_query=str(_is_query(name)).lower(),
+        body=code.body,
+    )
+
+
+def _flag(name: str, source: str) -> str:
+    """Return the flag of the function as a text of Lua, empty if it has none."""
+    if _is_query(name):
+        return '"no-writes"'
+    found = _FLAGS.findall(source)
+    if len(found) != 1 or found[0] not in _KNOWN_FLAGS:
+        raise ScriptError(f"{name} needs one header line '-- Flags: {'|'.join(_KNOWN_FLAGS)}'")
+    return _KNOWN_FLAGS[found[0]]
 
 
 def _with_limits(text: str, limits: Mapping[str, float]) -> str:
@@ -234,35 +291,5 @@ def _with_limits(text: str, limits: Mapping[str, float]) -> str:
     return text
 
 
-def _known(texts: Mapping[Path, str], file: Path) -> str:
-    found = texts.get(file)
-    if found is None:
-        raise ScriptError(f"Lua file {file} does not exist")
-    return found
-
-
 def _read(file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise ScriptError(f"Lua file {file} does not exist") from None
-
-
-def _shebang(name: str, source: str) -> str:
-    found = _FLAGS.findall(source)
-    if len(found) != 1 or found[0] not in _SHEBANGS:
-        raise ScriptError(f"{name} needs one header line '-- Flags: {'|'.join(_SHEBANGS)}'")
-    return _SHEBANGS[found[0]]
-
-
-@cache
-def _strip(source: str) -> str:
-    """Drop blank lines and comment lines.
-
-    A file with long brackets or continued strings is kept whole, since those may hold such lines
-    as text.
-    """
-    lines = source.splitlines()
-    if "[[" not in source and "[=" not in source and not any(li.endswith("\\") for li in lines):
-        lines = [line for line in lines if line.strip() and not line.lstrip().startswith("--")]
-    return "".join(f"{line}\n" for line in lines)
+    return file.read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Generate the part of docs/protocol.md that comes from script headers; export the scripts."""
+"""Generate the part of docs/protocol.md that comes from script headers; export the library."""
 
 import re
 import sys
@@ -99,28 +99,25 @@ def document(existing: str) -> str:
     return before + section() + after
 
 
-def export(folder: Path) -> None:
-    """Write every assembled script as `<folder>/<name>.lua`, exactly the bytes of its SHA."""
-    for name in assemble.names():
-        file = folder / f"{name}.lua"
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(assemble.script(name).text.encode())
+def export(file: Path) -> None:
+    """Write the library of functions, as the server loads it."""
+    file.write_text(assemble.library().text, encoding="utf-8")
 
 
 def main(arguments: list[str]) -> None:
-    """Print the document, update it (`--write`), or export the scripts (`--scripts FOLDER`)."""
+    """Print the document, update it (`--write`), or export the library (`--library FILE`)."""
     match arguments:
-        case ["--scripts", folder] if folder:
-            export(Path(folder))
+        case ["--library", file] if file:
+            export(Path(file))
         case [] | ["--write"]:
-            file = package.path("lua").parent / "docs" / "protocol.md"
-            written = document(file.read_text(encoding="utf-8"))
+            page = package.path("lua").parent / "docs" / "protocol.md"
+            written = document(page.read_text(encoding="utf-8"))
             if arguments:
-                file.write_text(written, encoding="utf-8")
+                page.write_text(written, encoding="utf-8")
             else:
                 sys.stdout.write(written)
         case _:
-            sys.exit("usage: bin/protocol [--write | --scripts FOLDER]")
+            sys.exit("usage: bin/protocol [--write | --library FILE]")
 
 
 def _comment(source: str) -> list[str]:

@@ -7,13 +7,12 @@ command, on a key that does not exist. It leaves nothing behind.
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import re
 from collections.abc import Sequence
 from typing import Any, Final
 
-from redis.exceptions import NoPermissionError
+from redis.exceptions import NoPermissionError, ResponseError
 
 from qless_py.errors import StoreError
 
@@ -65,12 +64,23 @@ end
 try("PUBLISH", KEYS[2] and KEYS[2] .. ":probe" or key, "")
 return refused
 """
-_SHA: Final = hashlib.sha1(_PROBE.encode(), usedforsecurity=False).hexdigest()
 
 
 def commands(keys: Sequence[str]) -> list[tuple[str | int, ...]]:
     """Return what to send; the last reply says what is refused."""
-    return [("SCRIPT", "LOAD", _PROBE), ("EVALSHA", _SHA, len(keys), *keys)]
+    # No function has this name, so the first command only shows whether the user may call any.
+    return [("FCALL", "permissions", len(keys), *keys), ("EVAL", _PROBE, len(keys), *keys)]
+
+
+def load_error(error: ResponseError) -> Exception:
+    """Return what to raise when the server lacks the library and refuses to load it."""
+    if not isinstance(error, NoPermissionError):
+        return error
+    return StoreError(
+        f"the server does not have the functions of this version, and its user may not load them "
+        f"({error}). As an administrator, run: ACL SETUSER USER +function|load; or let a user who "
+        "may, such as that of a worker, load them first: qless-py doctor"
+    )
 
 
 def signs_in(redis: Any) -> bool:
@@ -91,7 +101,7 @@ def judge(redis: Any, keys: Sequence[str], replies: Sequence[Any]) -> None:
     user = redis.connection_pool.connection_kwargs.get("username") or "USER"
     wanted = [
         _rule(command, str(reply), base)
-        for reply, command in zip(replies, ("script|load", "evalsha"), strict=True)
+        for reply, command in zip(replies, ("fcall", "eval"), strict=True)
         if isinstance(reply, NoPermissionError)
     ]
     refused = replies[-1] if isinstance(replies[-1], list) else []

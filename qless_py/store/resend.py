@@ -24,7 +24,7 @@ import redis
 from qless_py import errors, protocol
 from qless_py.protocol import Call
 from qless_py.scripts import assemble
-from qless_py.store import server_errors
+from qless_py.store import permissions, server_errors
 from qless_py.store.outage import OutageLog
 from qless_py.store.server_errors import Meaning
 
@@ -33,7 +33,7 @@ PIPELINE: Final = 100  # Calls in one pipeline, at most: the server remembers ea
 # Seconds after which a call that may have run is not sent again. The server remembers replies for
 # 300 s; the difference is for a resend that is slow to arrive.
 _RESENDABLE: Final = 200.0
-_LOADS: Final = 3  # Times that missing scripts are loaded at once, however late it is.
+_LOADS: Final = 3  # Times that a missing library is loaded at once, however late it is.
 
 logger = logging.getLogger(__name__)
 
@@ -113,14 +113,28 @@ class RequestSeriesPool:
 
 
 @dataclass(slots=True)
+class LibraryState:
+    """Whether the server of a runner was seen to have our library; it may lose it at any time."""
+
+    is_loaded: bool = False
+
+
+@dataclass(slots=True)
+class _Load:
+    """The command that loads our library, ahead of calls."""
+
+
+@dataclass(slots=True)
 class _PendingCall:
     call: Call[Any]
-    script: assemble.Script
+    function: assemble.Function
     command: Command
     request: str
     may_have_run: bool = False
     # The resent call was refused for lack of memory: ask the server whether it ran before.
     oom_error: Exception | None = None
+    # The server cannot take the library now, so this call carries it.
+    by_eval: bool = False
     answered: bool = False
     outcome: bytes | Exception | None = None
 
@@ -134,7 +148,7 @@ class Exchange:
         keys: tuple[str, ...],
         now: str,
         series: RequestSeries,
-        loaded: set[str],
+        library: LibraryState,
         *,
         retry_forbidden: bool = False,
     ) -> None:
@@ -144,9 +158,12 @@ class Exchange:
         self.deferred: Exception | None = None
         self._keys = keys
         self._now = now
-        self._loaded = loaded
-        self._missing: set[str] = set()
-        self._sent: list[_PendingCall | str] = []
+        self._library = assemble.library()
+        self._state = library
+        self._is_missing = False
+        # Why the server would not load the library, as of the last attempt.
+        self._load_error: redis.ResponseError | None = None
+        self._sent: list[_PendingCall | _Load] = []
         self._read = 0
         self._loads_left = _LOADS
         prefix = f"{series.name}:{series.sequence}:"
@@ -162,7 +179,7 @@ class Exchange:
     @property
     def has_transition(self) -> bool:
         """Whether a call writes."""
-        return any(not item.script.is_query for item in self._items)
+        return any(not item.function.is_query for item in self._items)
 
     @property
     def is_finished(self) -> bool:
@@ -175,10 +192,10 @@ class Exchange:
         return sum(not item.answered for item in self._items)
 
     def use_load_attempt(self, failure: Exception | None) -> bool:
-        """Use one of the few attempts that only load scripts; return whether it may be made.
+        """Use one of the few attempts that only load the library; return whether it may be made.
 
-        It may if nothing but scripts is missing: the exchange is sent again at once, even after
-        the limit. A server that flushes them again and again is as good as unavailable.
+        It may if nothing but the library is missing: the exchange is sent again at once, even after
+        the limit. A server on which it is deleted again and again is as good as unavailable.
         """
         if failure is not None or self.deferred is not None or self._loads_left == 0:
             return False
@@ -198,18 +215,18 @@ class Exchange:
         ]
 
     def commands(self) -> list[Command]:
-        """Return what to send now: all calls without an outcome, after the scripts they lack."""
+        """Return what to send now: all calls without an outcome, after the library if need be."""
         pending = [item for item in self._items if not item.answered]
         if elapsed() > self.begun + _RESENDABLE and any(item.may_have_run for item in pending):
             raise errors.StaleRequestError("too late to resend the call; whether it ran is unknown")
-        # A pipeline loads its scripts first: a call must not run before one in front of it.
-        wanted = self._missing if len(self._items) == 1 else {self._script(i).sha for i in pending}
-        loads = {one.sha: one for one in map(self._script, pending) if one.sha in wanted}
-        loads = {sha: one for sha, one in loads.items() if sha not in self._loaded}
+        # A pipeline loads the library first: a call must not run before one in front of it.
+        wanted = self._is_missing or len(self._items) > 1
+        must_load = wanted and not (self._state.is_loaded or all(item.by_eval for item in pending))
+        loads = [_Load()] if must_load else []
         self.deferred = None
         self._sent = [*loads, *pending]
         self._read = 0
-        texts: list[Command] = [("SCRIPT", "LOAD", one.text) for one in loads.values()]
+        texts: list[Command] = [("FUNCTION", "LOAD", self._library.text) for _ in loads]
         return texts + [self._command(item) for item in pending]
 
     @property
@@ -222,52 +239,74 @@ class Exchange:
         for item in self._sent[self._read :]:
             if isinstance(item, _PendingCall):
                 item.may_have_run = True
-        # The server itself may have ended, and its loaded scripts with it.
-        self._loaded.clear()
+        # The next connection may lead to another server.
+        self._state.is_loaded = False
 
     def take(self, reply: Any) -> None:
         """Record the next reply, or the ResponseError that came in its place."""
         item = self._sent[self._read]
         self._read += 1
-        if isinstance(item, str):
-            self._record_load(item, reply)
-        elif item.answered:
-            pass  # Its script could not be loaded, which this NOSCRIPT only confirms.
-        elif isinstance(reply, redis.exceptions.NoScriptError):
-            self._loaded.discard(self._script(item).sha)
-            self._missing.add(self._script(item).sha)
-        elif self._is_deferred(reply):
-            self.deferred = reply
-            item.may_have_run = item.may_have_run or not server_errors.was_not_run(reply)
+        if isinstance(item, _Load):
+            self._record_load(reply)
+        elif isinstance(reply, redis.ResponseError) and self._take_error(item, reply):
+            pass
         elif item.oom_error is not None:
             self._record_request_state(item, reply)
-        elif isinstance(reply, redis.exceptions.OutOfMemoryError) and item.may_have_run:
-            item.oom_error = errors.StoreFullError(str(reply))
         else:
-            self._loaded.add(item.script.sha)
+            self._state.is_loaded = self._state.is_loaded or not item.by_eval
             item.outcome = _outcome(reply)
             item.answered = True
 
-    def _is_deferred(self, reply: Any) -> bool:
-        """Return whether this reply reports a state of the server, so the call is sent again."""
-        if not isinstance(reply, redis.ResponseError):
+    def _take_error(self, item: _PendingCall, error: redis.ResponseError) -> bool:
+        """Record an error of the server about the call; return whether it was one."""
+        if server_errors.is_missing_function(error):
+            self._record_missing(item)
+        elif self._is_deferred(error):
+            self.deferred = error
+            item.may_have_run = item.may_have_run or not server_errors.was_not_run(error)
+        elif isinstance(error, redis.exceptions.OutOfMemoryError) and item.oom_error is None:
+            self._record_oom(item, error)
+        else:
             return False
-        found = server_errors.meaning(reply)
+        return True
+
+    def _is_deferred(self, error: redis.ResponseError) -> bool:
+        """Return whether this reply reports a state of the server, so the call is sent again."""
+        found = server_errors.meaning(error)
         return found is Meaning.UNAVAILABLE or (
             found is Meaning.FORBIDDEN and self._retry_forbidden
         )
 
-    def _record_load(self, sha: str, reply: Any) -> None:
-        if not isinstance(reply, redis.ResponseError):
-            self._loaded.add(sha)
+    def _record_load(self, reply: Any) -> None:
+        is_loaded = not isinstance(reply, redis.ResponseError) or server_errors.is_loaded_already(
+            reply
+        )
+        self._state.is_loaded = is_loaded
+        # It matters only if the calls behind it find no library.
+        self._load_error = None if is_loaded else reply
+
+    def _record_missing(self, item: _PendingCall) -> None:
+        self._state.is_loaded = False
+        self._is_missing = True
+        error, function = self._load_error, self._sent_for(item).function
+        if error is None:
             return
-        if self._is_deferred(reply):
-            self.deferred = reply
-            return
-        # A script that cannot be loaded now can never be: its calls fail.
-        for item in self._items:
-            if not item.answered and self._script(item).sha == sha:
-                item.outcome, item.answered = reply, True
+        is_full = isinstance(error, redis.exceptions.OutOfMemoryError)
+        if is_full and not function.allows_oom:
+            self._record_oom(item, error)
+        elif is_full or (function.is_query and self._is_deferred(error)):
+            item.by_eval = True
+        elif self._is_deferred(error):
+            self.deferred = error
+        else:
+            item.outcome, item.answered = permissions.load_error(error), True
+
+    def _record_oom(self, item: _PendingCall, error: redis.ResponseError) -> None:
+        full = errors.StoreFullError(str(error))
+        if item.may_have_run:
+            item.oom_error = full
+        else:
+            item.outcome, item.answered = full, True
 
     def _record_request_state(self, item: _PendingCall, reply: Any) -> None:
         if isinstance(reply, redis.ResponseError):
@@ -278,24 +317,26 @@ class Exchange:
         item.answered = True
 
     def _item(self, call: Call[Any], request: str) -> _PendingCall:
-        script = assemble.script(call.script)
-        head = (self._now,) if script.is_query else (self._now, request)
-        command = ("EVALSHA", script.sha, len(self._keys), *self._keys, *head, *call.args)
-        return _PendingCall(call, script, command, request)
-
-    def _script(self, item: _PendingCall) -> assemble.Script:
-        return (
-            item.script
-            if item.oom_error is None
-            else assemble.script(protocol.namespace.request(item.request).script)
-        )
+        function = self._library.functions[call.script]
+        head = (self._now,) if function.is_query else (self._now, request)
+        arguments = (len(self._keys), *self._keys, *head, *call.args)
+        return _PendingCall(call, function, (function.command, function.name, *arguments), request)
 
     def _command(self, item: _PendingCall) -> Command:
+        sent = self._sent_for(item)
+        if not item.by_eval:
+            return sent.command
+        end = 3 + len(self._keys)
+        keys, arguments = sent.command[2:end], sent.command[end:]
+        name = sent.call.script
+        command = "EVAL_RO" if sent.function.is_query else "EVAL"
+        return (command, self._library.script(name), *keys, name, *arguments)
+
+    def _sent_for(self, item: _PendingCall) -> _PendingCall:
+        """Return the call itself, or the one that asks whether it ran."""
         if item.oom_error is None:
-            return item.command
-        question = protocol.namespace.request(item.request)
-        sha = self._script(item).sha
-        return ("EVALSHA", sha, len(self._keys), *self._keys, self._now, *question.args)
+            return item
+        return self._item(protocol.namespace.request(item.request), item.request)
 
 
 def _outcome(reply: Any) -> Any:
@@ -327,7 +368,7 @@ class ResendLoop:
         if exchange.open < self._open:
             # Some calls were answered, so the pauses need not grow further.
             self._open, self._pauses = exchange.open, self._policy.pauses(self._since)
-        flushed = errors.StoreError("scripts are flushed as fast as they are loaded")
+        flushed = errors.StoreError("the functions are deleted as fast as they are loaded")
         error = failure or exchange.deferred or flushed
         self._outage.failed_within(self._policy.limit, elapsed() - exchange.begun, error)
         pause = 0.0 if exchange.use_load_attempt(failure) else next(self._pauses, None)

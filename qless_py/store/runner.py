@@ -61,7 +61,7 @@ class RunnerBase(Generic[R]):
         self._take_connection = reuse.taker(redis)
         self._series = resend.RequestSeriesPool()
         self._outage = OutageLog(resend.logger)
-        self._loaded: set[str] = set()
+        self._library = resend.LibraryState()
 
     @property
     def clock(self) -> Callable[[], float] | None:
@@ -73,7 +73,7 @@ class RunnerBase(Generic[R]):
     ) -> Exchange:
         now = "" if self._clock is None else str(round(self._clock() * 1000))
         series, forbidden = series or self._series.acquire(), self._policy.retry_forbidden
-        return Exchange(calls, self._keys, now, series, self._loaded, retry_forbidden=forbidden)
+        return Exchange(calls, self._keys, now, series, self._library, retry_forbidden=forbidden)
 
     def _must_check(self, exchange: Exchange) -> bool:
         return not self._is_permitted and exchange.has_transition

@@ -37,7 +37,7 @@ _NOT_RUN: Final = frozenset(
     }
 )
 _FORBIDDEN: Final = frozenset({"DENIED", "NOAUTH", "NOPERM", "WRONGPASS"})
-_FAULTY: Final = frozenset({"CROSSSLOT", "EXECABORT", "NOPROTO", "NOSCRIPT", "WRONGTYPE"})
+_FAULTY: Final = frozenset({"CROSSSLOT", "EXECABORT", "NOPROTO", "WRONGTYPE"})
 _MEANINGS: Final[Mapping[str, Meaning]] = {
     **dict.fromkeys(errors.BY_CODE, Meaning.REFUSED),
     **dict.fromkeys(_NOT_RUN, Meaning.UNAVAILABLE),
@@ -46,14 +46,19 @@ _MEANINGS: Final[Mapping[str, Meaning]] = {
     errors.StoreFullError.code: Meaning.FULL,
 }
 # Replies with the code ERR to a command in a script that the user may not run (Redis 7.0 uses
-# another text than later versions and Valkey), and to a script ended by SCRIPT KILL, which is
+# another text than later versions and Valkey), and to a script ended by FUNCTION KILL, which is
 # possible only before its first write.
 _MAY_HELP: Final = (
     *("ACL failure in script", "The user executing the script can't"),
     "Script killed by user",
 )
-_OF_THE_CALL: Final = ("Error compiling script", "Protocol error")
-_IN_SCRIPT: Final = re.compile(r"\bscript: .*@user_script|^Error running script")
+_OF_THE_CALL: Final = (
+    *("Error compiling", "Error registering functions", "Protocol error"),
+    "Can not execute a script with write flag",
+)
+_IN_SCRIPT: Final = re.compile(r"\bscript: .*@user_(?:function|script)|^Error running script")
+_MISSING: Final = "Function not found"
+_LOADED: Final = re.compile(r"Library '\w+' already exists")
 _OF_CLASS: Final[Mapping[type[Exception], str]] = {
     exceptions.AskError: "ASK",
     exceptions.ClusterCrossSlotError: "CROSSSLOT",
@@ -62,7 +67,6 @@ _OF_CLASS: Final[Mapping[type[Exception], str]] = {
     exceptions.MasterDownError: "MASTERDOWN",
     exceptions.MovedError: "MOVED",
     exceptions.NoPermissionError: "NOPERM",
-    exceptions.NoScriptError: "NOSCRIPT",
     exceptions.OutOfMemoryError: "OOM",
     exceptions.ReadOnlyError: "READONLY",
     exceptions.TryAgainError: "TRYAGAIN",
@@ -84,6 +88,16 @@ def meaning(error: redis.ResponseError) -> Meaning:
     return Meaning.FORBIDDEN if code == "ERR" else Meaning.UNAVAILABLE
 
 
+def is_missing_function(error: redis.ResponseError) -> bool:
+    """Return whether the server lacks the function of the call that it answers with this."""
+    return _text(error) == _MISSING
+
+
+def is_loaded_already(error: redis.ResponseError) -> bool:
+    """Return whether the server refused to load a library because it has it."""
+    return _LOADED.fullmatch(_text(error)) is not None
+
+
 def was_not_run(error: redis.ResponseError) -> bool:
     """Return whether the server certainly did not run the call that it answers with this error."""
     code = _code(error)
@@ -96,6 +110,10 @@ def exception(error: redis.ResponseError) -> Exception:
     if found is Meaning.FULL:
         return errors.StoreFullError(str(error))
     return errors.error_from_reply(str(error)) if found is Meaning.REFUSED else error
+
+
+def _text(error: redis.ResponseError) -> str:
+    return str(error).removeprefix("ERR ")
 
 
 def _code(error: redis.ResponseError) -> str:

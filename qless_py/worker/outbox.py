@@ -20,7 +20,7 @@ from qless_py import protocol, store
 from qless_py.errors import StoreError
 from qless_py.handlers.retry import RECONNECT
 from qless_py.protocol import Call
-from qless_py.store import server_errors
+from qless_py.store import library, server_errors
 from qless_py.store.outage import UNAVAILABLE, OutageLog
 from qless_py.store.resend import ResendPolicy
 from qless_py.store.runner import Runner
@@ -67,6 +67,7 @@ class Outbox:
             self._failures, self._retry_at = 0, 0.0
             if is_required:
                 self._check_writes(self._runner)
+                library.remove_unused(redis)
         except ResponseError as error:
             if is_required:
                 raise _rejected(error) from error

@@ -45,12 +45,6 @@ _BURST_INTERVAL: Final = 0.05
 _STACK_WAIT: Final = 0.2  # Seconds in which children write their stacks.
 _TAKEOVER_INTERVAL: Final = 1.0  # Seconds between two looks for boards without processes.
 _EXIT_TIMEOUT: Final = 2.0  # Seconds to wait at the end for a store to report to.
-# The scripts of every child and of most handlers, assembled before the fork so that no child has to
-# do it. The files of all scripts are read with the first of them.
-_SCRIPTS: Final = (
-    *("worker_register", "pop", "tick", "complete", "complete_many", "fail", "release", "retry"),
-    *("put", "put_many", "heartbeat", "progress"),
-)
 
 
 class Supervisor:
@@ -160,8 +154,7 @@ class Supervisor:
         reexec.unblock_signals()
         if self._options.watch:
             self._reloader = Reloader(self._options.imports)
-        for name in _SCRIPTS:
-            assemble.script(name)
+        assemble.library()  # Before the fork, so that no child has to assemble it.
         return True
 
     def _connect(self, *, is_required: bool) -> dict[str, Any] | None:

@@ -169,11 +169,11 @@ def test_a_bad_argument_is_also_a_value_error() -> None:
     [
         ("NOJOB Job j does not exist", "JobNotFoundError", "Job j does not exist"),
         (
-            "FINISHED Job j: done script: 9eaf, on @user_script:2.",
+            "FINISHED Job j: done script: put_9eaf, on @user_function:2.",
             "AlreadyFinishedError",
             "Job j: done",
         ),
-        ("CYCLE a script: on @user_script:30.", "CycleError", "a"),
+        ("CYCLE a script: on @user_function:30.", "CycleError", "a"),
         ("NOBATCH", "BatchNotFoundError", "NOBATCH"),
         ("ERR what else", "QlessError", "ERR what else"),
     ],

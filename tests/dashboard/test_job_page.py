@@ -114,7 +114,7 @@ def test_the_page_makes_few_calls_whatever_a_job_has(client: Client, visitor: Vi
     assert isinstance(after, dict)
     calls = {
         name: after[name]["calls"] - before.get(name, {"calls": 0})["calls"]
-        for name in ("cmdstat_evalsha", "cmdstat_eval")
+        for name in ("cmdstat_fcall", "cmdstat_fcall_ro")
         if name in after
     }
     assert sum(calls.values()) <= 12, calls

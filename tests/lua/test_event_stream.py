@@ -265,9 +265,7 @@ def test_an_entry_that_is_none_of_ours_is_shown_as_unreadable(on: Scripts) -> No
     assert [one.type for one in read(on, "0").events] == ["config.set", "unreadable"]
 
 
-def test_the_stream_keeps_a_short_message_of_a_failure(
-    on: Scripts, published: Published
-) -> None:
+def test_the_stream_keeps_a_short_message_of_a_failure(on: Scripts, published: Published) -> None:
     put(on, "j")
     fail(on, take(on), "g", "é" * 30_000)
 
@@ -280,7 +278,6 @@ def test_a_full_server_still_keeps_the_events_of_jobs_that_end(
 ) -> None:
     put(on, "j")
     view = take(on)
-    redis.script_load(assemble.script("complete").text)
     redis.config_set("maxmemory", 1)
 
     complete(on, view)

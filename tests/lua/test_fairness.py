@@ -102,7 +102,7 @@ def test_an_empty_queue_keeps_no_record_of_turns(call: Scripts) -> None:
 def test_a_queue_that_is_never_empty_remembers_a_bounded_number_of_users(
     redis: redis_py.Redis, clock: Clock
 ) -> None:
-    call = Scripts(redis, clock, assembled=tiny_limits.script)
+    call = Scripts(redis, clock, library=tiny_limits.library())
     call("throttle_set", "closed", {"concurrency": 0})
     put(call, "parked", user="u", throttles=["closed"])
     for number in range(20):
@@ -138,7 +138,7 @@ def rest(call: Scripts, queues: list[str]) -> list[str]:
 def test_a_user_at_its_limit_in_many_queues_keeps_no_worker_busy(
     redis: redis_py.Redis, clock: Clock, settings: dict[str, Any]
 ) -> None:
-    call = Scripts(redis, clock, assembled=tiny_limits.script)
+    call = Scripts(redis, clock, library=tiny_limits.library())
     call("throttle_set", "user:u", settings)
     queues = [f"q{number}" for number in range(6)]
     for queue in queues:
@@ -157,7 +157,7 @@ def test_a_user_at_its_limit_in_many_queues_keeps_no_worker_busy(
 def test_users_whose_jobs_cost_too_much_keep_no_worker_busy_and_are_woken_once_they_may_run(
     redis: redis_py.Redis, clock: Clock
 ) -> None:
-    call = Scripts(redis, clock, assembled=tiny_limits.script)
+    call = Scripts(redis, clock, library=tiny_limits.library())
     call("throttle_set", "x", {"rate": 1000, "burst": 10})
     for number in range(8):
         put(call, f"j{number}", user=f"u{number}", throttles=["x"], costs={"x": 2 + number % 2})

@@ -14,7 +14,7 @@ from tests.script_runner import Scripts
 @pytest.fixture
 def tiny(redis: redis_py.Redis, clock: Clock) -> Scripts:
     """Scripts that release two dependents in one call, and a worker that waits at "after"."""
-    call = Scripts(redis, clock, assembled=tiny_limits.script)
+    call = Scripts(redis, clock, library=tiny_limits.library())
     put(call, "first", "after")
     take(call, "after")
     assert call("pop", ["after"], "idle", 1, {})["jobs"] == []

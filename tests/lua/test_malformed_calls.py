@@ -10,7 +10,7 @@ from tests.lua import malformed_calls
 from tests.population import lease_of, populate
 from tests.script_runner import Scripts
 
-RAW = ("user_script", "attempt to", "bad argument", "stack traceback", "too many results")
+RAW = ("user_function", "attempt to", "bad argument", "stack traceback", "too many results")
 
 
 @pytest.fixture

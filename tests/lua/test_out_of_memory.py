@@ -27,8 +27,8 @@ PRODUCERS = [
 def full(call: Scripts, name: str) -> Iterator[Scripts]:
     """Run scripts in a namespace with jobs in every state, on a server that has no memory left."""
     populate(call)
-    # The script of the test is loaded before: it is not its text that may be refused.
-    call.redis.script_load(assemble.script(name).text)
+    # The library is loaded before: it is not its text that may be refused.
+    call.redis.function_load(assemble.library().text, replace=True)
     call.redis.config_set("maxmemory-policy", "noeviction")
     call.redis.config_set("maxmemory", 1)
     yield call
@@ -48,11 +48,11 @@ def test_the_producing_transitions_are_those_that_say_so() -> None:
 @pytest.mark.parametrize("name", PRODUCERS)
 def test_new_work_is_rejected_and_leaves_every_byte_as_it_was(full: Scripts, name: str) -> None:
     before = digest(full)
-    sha = assemble.script(name).sha
+    function = assemble.library().functions[name].name
     arguments = [str(ms(full)), "series:1:0", *map(packed, good_calls(full)[name])]
 
     with pytest.raises(redis_py.exceptions.ResponseError, match="maxmemory"):
-        full.redis.evalsha(sha, 1, "{ql}", *arguments)
+        full.redis.fcall(function, 1, "{ql}", *arguments)
 
     assert digest(full) == before
 

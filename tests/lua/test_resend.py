@@ -70,9 +70,9 @@ def test_an_older_request_of_a_series_is_rejected(populated: Scripts, name: str)
 
 
 @every_transition
-def test_a_transition_works_without_the_loaded_script(populated: Scripts, name: str) -> None:
+def test_a_transition_works_without_the_loaded_library(populated: Scripts, name: str) -> None:
     arguments = good_calls(populated)[name]
-    populated.redis.script_flush()
+    populated.redis.function_flush()
 
     populated(name, *arguments, request="series:7:0")
 

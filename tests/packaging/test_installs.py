@@ -22,7 +22,7 @@ from qless_py import package
 from qless_py.scripts import assemble
 
 names = assemble.names()
-assert [assemble.script(name).name for name in names] == names
+assert list(assemble.library().functions) == names
 assert "put" in names
 print(importlib.metadata.version("qless_py"))
 print(package.path("lua"))

@@ -8,6 +8,7 @@ import msgpack
 import redis as redis_py
 
 from qless_py.errors import QlessError
+from qless_py.store import server_errors
 from tests import invariants
 from tests.properties.model import leases, listings, settings, state, transitions
 from tests.properties.strategies import JIDS, QUEUES, WORKERS, Held, Known
@@ -146,16 +147,17 @@ class Bench:
 
     def _ask(self, wanted: list[listings.Expected]) -> list[Any]:
         """Run all queries in one round trip."""
-        texts = {name: self.call.assembled(name) for name, _, _ in wanted}
+        functions = self.call.library.functions
         with self.redis.pipeline(transaction=False) as pipeline:
             for name, args, _ in wanted:
-                pipeline.evalsha(texts[name].sha, 1, "{ql}", self.now, *map(packed, args))
-            try:
-                replies = pipeline.execute()
-            except redis_py.exceptions.NoScriptError:
-                for script in texts.values():
-                    self.redis.script_load(script.text)
-                return self._ask(wanted)
+                pipeline.fcall_ro(functions[name].name, 1, "{ql}", self.now, *map(packed, args))
+            replies = pipeline.execute(raise_on_error=False)
+        refused = [one for one in replies if isinstance(one, redis_py.ResponseError)]
+        if any(map(server_errors.is_missing_function, refused)):
+            self.redis.function_load(self.call.library.text)
+            return self._ask(wanted)
+        for error in refused:
+            raise error
         return [readable(msgpack.unpackb(one, raw=True, strict_map_key=False)) for one in replies]
 
     def _child_count(self, jid: str) -> int:

@@ -69,7 +69,7 @@ def mix(redis: redis_py.Redis, seed: int, steps: int = STEPS) -> None:
     """Run random transitions, check the keyspace every few of them, and finish all jobs."""
     redis.flushall()
     clock = Clock()
-    call = Recorded(redis, clock, assembled=tiny_limits.script)
+    call = Recorded(redis, clock, library=tiny_limits.library())
     call.trace = []
     try:
         mixture = Mixture(call, clock, seed)
@@ -214,7 +214,7 @@ def admit(redis: redis_py.Redis, seed: int) -> None:
 
     class Tiny(Admission):
         def __init__(self) -> None:
-            call = Scripts(redis, lambda: 0, assembled=tiny_limits.script)
+            call = Scripts(redis, lambda: 0, library=tiny_limits.library())
             super().__init__(World(redis, call, settling=500))
 
     run_state_machine_as_test(seeded(seed)(Tiny), settings=MACHINE)

@@ -6,12 +6,10 @@ few examples of the state machine, then all scenarios.
 """
 
 import contextlib
-import functools
 import json
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 
 import redis as redis_py
@@ -20,6 +18,7 @@ from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
 
 from qless_py import package
 from qless_py.scripts import assemble
+from qless_py.scripts.assemble import Library
 from tests import servers
 from tests.properties import faults
 from tests.properties.admission import faults as admission_faults
@@ -48,11 +47,8 @@ def plant(fault: Fault, folder: Path) -> None:
     file.write_text(text.replace(fault.right, fault.wrong))
 
 
-Assembled = Callable[[str], assemble.Script]
-
-
 def find(
-    redis: redis_py.Redis, assembled: Assembled, first: str = "", examples: int = EXAMPLES
+    redis: redis_py.Redis, library: Library, first: str = "", examples: int = EXAMPLES
 ) -> str | None:
     """Return what the first scenario or example that detects the fault has found.
 
@@ -60,11 +56,11 @@ def find(
     """
     try:
         if first:
-            _play(redis, assembled, first)
+            _play(redis, library, first)
         if examples:
-            _run_machine(redis, assembled, examples)
+            _run_machine(redis, library, examples)
         for scenario in SCENARIOS:
-            _play(redis, assembled, scenario)
+            _play(redis, library, scenario)
     except BreakdownError:
         raise
     except AssertionError as found:
@@ -72,15 +68,15 @@ def find(
     return None
 
 
-def _play(redis: redis_py.Redis, assembled: Assembled, scenario: str) -> None:
-    bench = Bench(redis, Scripts(redis, lambda: 0, assembled=assembled))
+def _play(redis: redis_py.Redis, library: Library, scenario: str) -> None:
+    bench = Bench(redis, Scripts(redis, lambda: 0, library=library))
     with contextlib.closing(bench):
         play(bench, SCENARIOS[scenario])
 
 
-def find_in_admission(redis: redis_py.Redis, assembled: Assembled, first: str) -> str | None:
+def find_in_admission(redis: redis_py.Redis, library: Library, first: str) -> str | None:
     """Return the same for a fault of the admission; its scenarios are quick, so they run first."""
-    call = Scripts(redis, lambda: 0, assembled=assembled)
+    call = Scripts(redis, lambda: 0, library=library)
 
     class Spoiled(Admission):
         def __init__(self) -> None:
@@ -97,10 +93,10 @@ def find_in_admission(redis: redis_py.Redis, assembled: Assembled, first: str) -
     return None
 
 
-def _run_machine(redis: redis_py.Redis, assembled: Assembled, examples: int) -> None:
+def _run_machine(redis: redis_py.Redis, library: Library, examples: int) -> None:
     class Spoiled(Machine):
         def __init__(self) -> None:
-            super().__init__(Bench(redis, Scripts(redis, lambda: 0, assembled=assembled)))
+            super().__init__(Bench(redis, Scripts(redis, lambda: 0, library=library)))
 
     _run(Spoiled, examples)
 
@@ -125,9 +121,10 @@ def main(server: str, *numbers: str) -> None:
             with tempfile.TemporaryDirectory() as folder:
                 fault = FAULTS[int(number)]
                 plant(fault, Path(folder))
-                assembled = functools.cache(functools.partial(assemble.assemble, Path(folder)))
+                library = assemble.assemble(Path(folder))
+                redis.function_flush()
                 finder = find if fault in faults.FAULTS else find_in_admission
-                found = finder(redis, assembled, fault.scenario)
+                found = finder(redis, library, fault.scenario)
                 sys.stdout.write(json.dumps([int(number), found]) + "\n")
                 sys.stdout.flush()
 

@@ -21,6 +21,6 @@ LIMITS = {
 
 
 @cache
-def script(name: str) -> assemble.Script:
-    """Return a script of the package, assembled with the limits above."""
-    return assemble.assemble(package.path("lua"), name, LIMITS)
+def library() -> assemble.Library:
+    """Return the library of the package with the limits above."""
+    return assemble.assemble(package.path("lua"), LIMITS)

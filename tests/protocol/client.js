@@ -1,5 +1,5 @@
-// A client in another language, written after docs/protocol.md: it needs the scripts, as
-// `bin/protocol --scripts` writes them, and a Unix socket of the server. Nothing else.
+// A client in another language, written after docs/protocol.md: it needs the library, as
+// `bin/protocol --library` writes it, and a Unix socket of the server. Nothing else.
 //
 //   node client.js SOCKET SCRIPTS put QUEUE JID KLASS JSON [OPTIONS AS JSON]
 //   node client.js SOCKET SCRIPTS work QUEUE WORKER SECONDS   (one job: its result is its data)
@@ -8,7 +8,6 @@
 const crypto = require("node:crypto");
 const fs = require("node:fs");
 const net = require("node:net");
-const path = require("node:path");
 
 function length(size, kinds) {
   const [mark, bytes] = kinds.find(([, , limit]) => size < limit);
@@ -73,8 +72,8 @@ function unpack(bytes) {
 }
 
 class Server {
-  constructor(socket, scripts) {
-    this.scripts = scripts;
+  constructor(socket, library) {
+    this.library = fs.readFileSync(library, "utf8");
     this.series = crypto.randomBytes(8).toString("hex");
     this.sequence = 0;
     this.buffer = Buffer.alloc(0);
@@ -120,14 +119,15 @@ class Server {
   }
 
   async call(name, ...given) {
-    const text = fs.readFileSync(path.join(this.scripts, `${name}.lua`));
-    const sha = crypto.createHash("sha1").update(text).digest("hex");
+    const digest = this.library.match(/^#!lua name=qless_(\w+)/)[1];
     this.sequence += 1;
-    const request = name.startsWith("read/") ? [] : [`${this.series}:${this.sequence}:0`];
-    const command = ["EVALSHA", sha, 1, "{ql}", "", ...request, ...given];
+    const isQuery = name.startsWith("read/");
+    const request = isQuery ? [] : [`${this.series}:${this.sequence}:0`];
+    const method = [isQuery ? "FCALL_RO" : "FCALL", `${name.replace("/", "_")}_${digest}`];
+    const command = [...method, 1, "{ql}", "", ...request, ...given];
     const answer = this.send(...command).catch(async (error) => {
-      if (!error.message.startsWith("NOSCRIPT")) throw error;
-      await this.send("SCRIPT", "LOAD", text);
+      if (error.message !== "ERR Function not found") throw error;
+      await this.send("FUNCTION", "LOAD", this.library);
       return this.send(...command);
     });
     return unpack(await answer);
@@ -154,8 +154,8 @@ async function work(server, queue, worker, seconds) {
 
 const shown = (_, value) => (value?.type === "Buffer" ? Buffer.from(value.data).toString() : value);
 
-async function main([socket, scripts, verb, ...rest]) {
-  const server = new Server(socket, scripts);
+async function main([socket, library, verb, ...rest]) {
+  const server = new Server(socket, library);
   const verbs = {
     put: (queue, jid, klass, data, options) =>
       server.call("put", queue, jid, klass, data, options ? pack(JSON.parse(options)) : ""),

@@ -1,4 +1,4 @@
-"""A program in JavaScript takes part with nothing but docs/protocol.md and the scripts."""
+"""A program in JavaScript takes part with nothing but docs/protocol.md and the library."""
 
 import json
 import shutil
@@ -19,11 +19,11 @@ PROGRAM = Path(__file__).with_name("client.js")
 class Program:
     """The program, at the test's server."""
 
-    def __init__(self, server: servers.Server, scripts: Path) -> None:
+    def __init__(self, server: servers.Server, library: Path) -> None:
         node = shutil.which("node")
         assert node, "node is missing (Debian: nodejs)"
-        protocol_doc.export(scripts)
-        self._command = [node, str(PROGRAM), server.socket, str(scripts)]
+        protocol_doc.export(library)
+        self._command = [node, str(PROGRAM), server.socket, str(library)]
 
     def start(self, *words: object) -> subprocess.Popen[str]:
         command = [*self._command, *map(str, words)]
@@ -42,7 +42,7 @@ class Program:
 @pytest.fixture
 def program(server: servers.Server, live: Client, tmp_path: Path) -> Program:
     del live  # wanted only so that the keyspace is empty
-    return Program(server, tmp_path / "scripts")
+    return Program(server, tmp_path / "library.lua")
 
 
 def read(client: Client, jid: str) -> Job:

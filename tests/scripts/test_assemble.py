@@ -1,4 +1,3 @@
-import hashlib
 import shutil
 import subprocess
 import sys
@@ -9,8 +8,22 @@ import pytest
 
 from qless_py import package
 from qless_py.scripts import assemble
+from qless_py.scripts.assemble import Library, ScriptError
 
 NEW_LINE = "\n"
+CALL = """\
+local call = {}
+function call.begin(declared, arguments, is_query)
+  call.seen = table.concat({ declared[1], #arguments, tostring(is_query) }, " ")
+end
+return call
+"""
+GUARD = """\
+local server = redis
+return { call = function(name)
+  return "guarded " .. server.call(name)
+end }
+"""
 JOB = """\
 local count = require("lib.count")
 local job = {}
@@ -31,18 +44,25 @@ return queue
 """
 
 
-def write(root: Path, **files: str) -> None:
-    for name, text in files.items():
+def library(root: Path, **files: str) -> Library:
+    """Write Lua files, beside the two that every library needs, and assemble them."""
+    for name, text in ({"lib__core__call": CALL, "lib__core__guard": GUARD} | files).items():
         file = root.joinpath(*name.split("__")).with_suffix(".lua")
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
+    return assemble.assemble(root)
 
 
-def run(script: assemble.Script) -> str:
-    """Run the script in plain Lua, without Redis; return its output."""
+def run(made: Library, name: str, *arguments: str) -> str:
+    """Run a script in plain Lua, without Redis; return its output."""
     interpreter = shutil.which("lua5.1")
     assert interpreter, "lua5.1 is missing (Debian: lua5.1)"
-    text = f'KEYS = {{ "{{ql}}" }}\n{script.text.partition(NEW_LINE)[2]}'
+    values = ", ".join(f'"{one}"' for one in (name, *arguments))
+    text = (
+        f'KEYS, ARGV = {{ "{{ql}}:meta" }}, {{ {values} }}\n'
+        "redis = { call = function(name) return name end }\n"
+        f"{made.script(name).partition(NEW_LINE)[2]}"
+    )
     done = subprocess.run(
         [interpreter, "-"], input=text, check=False, capture_output=True, text=True
     )
@@ -51,7 +71,7 @@ def run(script: assemble.Script) -> str:
 
 
 def test_a_module_is_one_table_for_everything_that_requires_it(tmp_path: Path) -> None:
-    write(
+    made = library(
         tmp_path,
         lib__count="local count = {}\ncount.ed = { 0 }\nreturn count\n",
         lib__job=JOB,
@@ -65,135 +85,87 @@ print(count.ed[1])
 """,
     )
 
-    assert run(assemble.assemble(tmp_path, "pop")) == "11\n"
+    assert run(made, "pop") == "11\n"
 
 
-def test_unreachable_functions_are_left_out(tmp_path: Path) -> None:
-    write(
+def test_a_call_begins_with_its_keys_and_arguments(tmp_path: Path) -> None:
+    text = 'local call = require("lib.core.call")\nprint(call.seen, KEYS[1], ARGV[1], ARGV[2])\n'
+    made = library(tmp_path, put=f"-- Flags: none\n{text}", read__job=text)
+
+    assert run(made, "put", "a", "b") == "{ql}:meta 2 false\t{ql}:meta\ta\tb\n"
+    assert run(made, "read/job", "c") == "{ql}:meta 1 true\t{ql}:meta\tc\tnil\n"
+
+
+def test_scripts_and_modules_see_the_guard_in_place_of_redis(tmp_path: Path) -> None:
+    made = library(
         tmp_path,
-        lib__used="""\
-local used = {}
-local function helper()
-  return "reached"
-end
-function used.one()
-  return helper()
-end
-function used.other()
-  return "not reached"
-end
-return used
-""",
-        read__job='local used = require("lib.used")\nprint(used.one())\n',
+        lib__a='return { seen = redis.call("b") }\n',
+        read__job='local a = require("lib.a")\nprint(redis.call("a"), a.seen)\n',
     )
 
-    script = assemble.assemble(tmp_path, "read/job")
-
-    assert run(script) == "reached\n"
-    assert "not reached" not in script.text
+    assert run(made, "read/job") == "guarded a\tguarded b\n"
 
 
-def test_what_only_a_late_module_reaches_is_created_when_that_is_required(tmp_path: Path) -> None:
-    write(
-        tmp_path,
-        lib__used="""\
-local used = {}
-local word = "early"
-local ending = "!"
-function used.one()
-  return word
-end
-local function both()
-  return word .. ending
-end
-function used.other()
-  return both()
-end
-return used
-""",
-        lib__late="""\
-local used = require("lib.used")
-local late = { made = used.other() }
-return late
-""",
-        read__job="""\
-local used = require("lib.used")
-print(used.one())
-local function later()
-  return require("lib.late").made
-end
-print(later(), later())
-""",
-    )
+def test_the_name_and_the_functions_carry_a_digest_of_everything(tmp_path: Path) -> None:
+    made = library(tmp_path, put="-- Flags: none\nreturn 1\n", read__job="return 1\n")
+    same = assemble.assemble(tmp_path)
+    other = library(tmp_path, put="-- Flags: allow-oom\nreturn 1\n")
 
-    script = assemble.assemble(tmp_path, "read/job")
-
-    assert run(script) == "early\nearly!\tearly!\n"
-    assert "  return both()" in script.text.split("lib_rests[1] = ")[1]
+    digest = made.name.removeprefix("qless_")
+    assert len(digest) == 12
+    assert made.text.startswith(f"#!lua name={made.name}\n")
+    assert made.functions["put"].name == f"put_{digest}"
+    assert made.functions["read/job"].name == f"read_job_{digest}"
+    assert made == same
+    assert made.name != other.name
 
 
-def test_the_flags_of_the_header_become_the_first_line(tmp_path: Path) -> None:
-    write(
+def test_the_flags_of_the_header_are_those_of_the_function(tmp_path: Path) -> None:
+    made = library(
         tmp_path,
         put="-- Flags: none\nreturn 1\n",
         pop="-- Flags: allow-oom\nreturn 1\n",
         read__job="return 1\n",
     )
 
-    assembled = [assemble.assemble(tmp_path, name) for name in ("put", "pop", "read/job")]
-
-    assert [script.text.splitlines()[0] for script in assembled] == [
-        "#!lua",
-        "#!lua flags=allow-oom",
-        "#!lua flags=no-writes",
+    assert made.text.splitlines()[-3:] == [
+        'register("pop", "pop", { "allow-oom" })',
+        'register("put", "put", {  })',
+        'register("read/job", "read_job", { "no-writes" })',
     ]
-    assert [script.is_query for script in assembled] == [False, False, True]
+    assert {
+        name: (one.command, one.is_query, one.allows_oom) for name, one in made.functions.items()
+    } == {
+        "pop": ("FCALL", False, True),
+        "put": ("FCALL", False, False),
+        "read/job": ("FCALL_RO", True, True),
+    }
 
 
-def test_the_sha_is_the_one_the_server_will_compute(tmp_path: Path) -> None:
-    write(tmp_path, put="-- Flags: none\nreturn 'é'\n")
+def test_comment_lines_and_blank_lines_are_left_out(tmp_path: Path) -> None:
+    made = library(tmp_path, put="-- put() -> x\n-- Flags: none\n\n  -- why\nreturn 1 -- so\n")
 
-    script = assemble.assemble(tmp_path, "put")
-
-    assert script.sha == hashlib.sha1(script.text.encode()).hexdigest()
-    assert assemble.assemble(tmp_path, "put") == script
-
-
-def test_comment_lines_and_blank_lines_cost_nothing_on_the_server(tmp_path: Path) -> None:
-    write(tmp_path, put="-- put() -> x\n-- Flags: none\n\n  -- why\nreturn 1 -- so\n")
-
-    script = assemble.assemble(tmp_path, "put")
-
-    assert script.text == "#!lua\nreturn 1 -- so\n"
-
-
-@pytest.mark.parametrize("text", ["return [[\n-- kept\n]]\n", 'return "\\\n-- kept"\n'])
-def test_text_that_looks_like_a_comment_stays_in_a_long_string(tmp_path: Path, text: str) -> None:
-    write(tmp_path, read__job=text)
-
-    assert "-- kept" in assemble.assemble(tmp_path, "read/job").text
+    assert "begin(KEYS, ARGV, false)\nreturn 1 -- so\nend\n" in made.text
+    assert "-- why" not in made.text
 
 
 def test_a_require_in_a_comment_line_is_no_require(tmp_path: Path) -> None:
-    write(tmp_path, read__job='-- as in require("lib.gone")\nreturn 1\n')
+    made = library(tmp_path, read__job='-- as in require("lib.gone")\nprint(1)\n')
 
-    assert "modules" not in assemble.assemble(tmp_path, "read/job").text
+    assert run(made, "read/job") == "1\n"
 
 
 def test_modules_that_require_each_other_are_rejected(tmp_path: Path) -> None:
-    write(
-        tmp_path,
-        lib__one='return require("lib.two")\n',
-        lib__two='return require("lib.one")\n',
-        read__job='return require("lib.one")\n',
-    )
-
-    with pytest.raises(assemble.ScriptError, match=r"lib\.one -> lib\.two -> lib\.one"):
-        assemble.assemble(tmp_path, "read/job")
+    with pytest.raises(ScriptError, match=r"lib\.one -> lib\.two -> lib\.one"):
+        library(
+            tmp_path,
+            lib__one='local two = require("lib.two")\nreturn two\n',
+            lib__two='local one = require("lib.one")\nreturn one\n',
+        )
 
 
 def test_a_require_inside_a_function_may_name_a_module_above(tmp_path: Path) -> None:
-    write(
+    made = library(
         tmp_path,
         lib__one="""\
 local two = require("lib.two")
@@ -216,46 +188,41 @@ return two
         read__job='local one = require("lib.one")\nprint(one.start())\n',
     )
 
-    assert run(assemble.assemble(tmp_path, "read/job")) == "from above\n"
+    assert run(made, "read/job") == "from above\n"
 
 
-def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    write(tmp_path, read__job='return require("lib.gone")\n')
-
-    with pytest.raises(assemble.ScriptError, match=r"gone\.lua"):
-        assemble.assemble(tmp_path, "read/job")
-    with pytest.raises(assemble.ScriptError, match=r"put\.lua"):
-        assemble.assemble(tmp_path, "put")
+@pytest.mark.parametrize("indent", ["", "  "])
+def test_a_missing_module_is_named(tmp_path: Path, indent: str) -> None:
+    with pytest.raises(ScriptError, match=r"read/job requires lib\.gone"):
+        library(tmp_path, read__job=f'{indent}return require("lib.gone")\n')
 
 
 @pytest.mark.parametrize("form", ["require(name)", "require 'lib.keys'", 'require("other")'])
 def test_a_require_that_cannot_be_followed_is_rejected(tmp_path: Path, form: str) -> None:
-    write(tmp_path, lib__keys="return {}\n", read__job=f"return {form}\n")
-
-    with pytest.raises(assemble.ScriptError, match="require"):
-        assemble.assemble(tmp_path, "read/job")
+    with pytest.raises(ScriptError, match="require"):
+        library(tmp_path, lib__keys="return {}\n", read__job=f"return {form}\n")
 
 
 @pytest.mark.parametrize("header", ["", "-- Flags: no-writes\n", "-- Flags: none\n" * 2])
 def test_a_transition_has_exactly_one_flags_line(tmp_path: Path, header: str) -> None:
-    write(tmp_path, put=f"{header}return 1\n")
-
-    with pytest.raises(assemble.ScriptError, match="Flags"):
-        assemble.assemble(tmp_path, "put")
+    with pytest.raises(ScriptError, match="Flags"):
+        library(tmp_path, put=f"{header}return 1\n")
 
 
-@pytest.mark.parametrize("name", ["", "../put", "read/", "lib/keys", "/etc/passwd", "Put", "put\n"])
-def test_an_invalid_script_name_is_rejected(name: str) -> None:
-    with pytest.raises(assemble.ScriptError, match="not the name"):
-        assemble.script(name)
+@pytest.mark.parametrize("name", ["Put", "put-many", "1"])
+def test_an_invalid_script_name_is_rejected(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ScriptError, match="not the name"):
+        library(tmp_path, **{name: "-- Flags: none\nreturn 1\n"})
 
 
-def test_every_listed_script_assembles_and_is_kept() -> None:
-    for name in assemble.names():
-        script = assemble.script(name)
+def test_every_listed_script_is_a_function_of_one_library() -> None:
+    made = assemble.library()
 
-        assert script is assemble.script(name)
-        assert script.is_query == name.startswith("read/")
+    assert made is assemble.library()
+    assert list(made.functions) == assemble.names()
+    assert {name for name, one in made.functions.items() if one.is_query} == {
+        name for name in assemble.names() if name.startswith("read/")
+    }
 
 
 def test_the_scripts_are_in_the_package_folder() -> None:
@@ -277,19 +244,17 @@ print(limits.call, limits.gates, limits.least)
 
 
 def test_limits_are_replaced_by_name_and_only_where_asked(tmp_path: Path) -> None:
-    write(tmp_path, lib__core__limits=LIMITS, count=COUNT)
+    plain = library(tmp_path, lib__core__limits=LIMITS, count=COUNT)
+    small = assemble.assemble(tmp_path, {"gates": 2, "least": 0.5})
 
-    plain = assemble.assemble(tmp_path, "count")
-    small = assemble.assemble(tmp_path, "count", {"gates": 2, "least": 0.5})
-
-    assert run(plain).split() == ["100", "10", "1e-06"]
-    assert run(small).split() == ["100", "2", "0.5"]
-    assert assemble.assemble(tmp_path, "count") == plain
-    with pytest.raises(assemble.ScriptError, match="no limit 'gate'"):
-        assemble.assemble(tmp_path, "count", {"gate": 2})
+    assert run(plain, "count").split() == ["100", "10", "1e-06"]
+    assert run(small, "count").split() == ["100", "2", "0.5"]
+    assert assemble.assemble(tmp_path) == plain
+    with pytest.raises(ScriptError, match="no limit 'gate'"):
+        assemble.assemble(tmp_path, {"gate": 2})
 
 
-def test_all_files_are_read_with_the_first_script() -> None:
+def test_the_library_of_a_process_stays_that_of_its_python_code() -> None:
     """An upgrade of the package does not pair running Python code with other Lua code."""
     program = """
 import shutil, sys
@@ -299,24 +264,22 @@ copy = Path(sys.argv[1])
 shutil.copytree(package.path("lua"), copy)
 package.path = lambda _name: copy
 from qless_py.scripts import assemble
-names = ("pop", "read/job")
-whole = [assemble.assemble(copy, name) for name in names]
-assemble.script("put")
+first = assemble.library()
 shutil.rmtree(copy)
-assert [assemble.script(name) for name in names] == whole
+assert assemble.library() is first
 """
     with tempfile.TemporaryDirectory() as folder:
         subprocess.run([sys.executable, "-c", program, f"{folder}/lua"], check=True, timeout=60)
 
 
-def test_the_first_script_of_a_process_imports_nothing() -> None:
+def test_the_library_is_assembled_without_an_import() -> None:
     """A fork beside an import leaves its lock held in the new process for ever."""
     program = """
 import sys
 import qless_py
 from qless_py.scripts import assemble
 before = set(sys.modules)
-assemble.script("put")
+assemble.library()
 assert set(sys.modules) == before, set(sys.modules) - before
 """
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)

@@ -1,4 +1,3 @@
-import hashlib
 from pathlib import Path
 
 import pytest
@@ -69,15 +68,13 @@ def test_the_document_is_not_stale() -> None:
     assert protocol_doc.document(text) == text, "run bin/protocol --write"
 
 
-def test_exported_scripts_have_the_sha_that_the_server_computes(tmp_path: Path) -> None:
-    protocol_doc.main(["--scripts", str(tmp_path / "new")])
+def test_the_exported_library_is_the_one_that_clients_load(tmp_path: Path) -> None:
+    protocol_doc.main(["--library", str(tmp_path / "library.lua")])
 
-    for name in assemble.names():
-        text = (tmp_path / "new" / f"{name}.lua").read_bytes()
-        assert hashlib.sha1(text).hexdigest() == assemble.script(name).sha
+    assert (tmp_path / "library.lua").read_text() == assemble.library().text
 
 
-@pytest.mark.parametrize("words", [["--scripts"], ["--scripts", ""], ["--rite"], ["x", "y"]])
+@pytest.mark.parametrize("words", [["--library"], ["--library", ""], ["--rite"], ["x", "y"]])
 def test_invalid_arguments_print_the_usage(words: list[str]) -> None:
     with pytest.raises(SystemExit, match="usage"):
         protocol_doc.main(words)

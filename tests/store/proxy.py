@@ -83,7 +83,7 @@ class Proxy:
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, scripted: list[bool]
     ) -> None:
         while data := await reader.read(CHUNK):
-            scripted[0] = b"EVALSHA" in data
+            scripted[0] = b"FCALL" in data
             if scripted[0] and self.lose_request_every:
                 self._requests += 1
                 if self._requests % self.lose_request_every == 0:

@@ -73,14 +73,14 @@ def test_tasks_share_a_runner_each_exchange_with_request_ids_of_its_own(
     assert len(request_series(redis)) == 30
 
 
-def test_flushed_scripts_are_loaded_again_without_a_second_effect(
+def test_flushed_functions_are_loaded_again_without_a_second_effect(
     server: servers.Server, redis: redis_py.Redis
 ) -> None:
     async def test(runner: AsyncRunner) -> None:
         for number in range(10):
-            redis.script_flush()
+            redis.function_flush()
             assert (await runner.run(put(f"one-{number}"))).created
-            redis.script_flush()
+            redis.function_flush()
             many = await runner.run_many([put(f"many-{number}-{i}") for i in range(5)])
             assert all(reply.created for reply in many)
 

@@ -11,6 +11,7 @@ import pytest
 import qless_py
 from qless_py import aio, fsck, package
 from qless_py.errors import StoreError
+from qless_py.scripts import assemble
 from tests import servers
 
 pytestmark = pytest.mark.any_server
@@ -41,6 +42,7 @@ def allow(server: servers.Server, user: str, rules: list[str]) -> None:
 def _empty(guarded: servers.Server) -> None:
     with guarded.connect() as root:
         root.flushall()
+        root.function_load(assemble.library().text, replace=True)
 
 
 def client(server: servers.Server, user: str, **options: object) -> qless_py.Client:
@@ -60,7 +62,7 @@ def test_the_rights_of_each_role_are_enough(guarded: servers.Server) -> None:
     with client(guarded, "viewer") as viewer:
         assert viewer.jobs[jid] is not None
         assert [one["name"] for one in viewer.queues.counts] == ["q"]
-        with pytest.raises(StoreError, match=r"ACL SETUSER viewer \+del "):
+        with pytest.raises(StoreError, match=r"ACL SETUSER viewer \+fcall \+eval$"):
             viewer.queues["q"].put("K", {})
     with client(guarded, "operator") as operator:
         operator.redis.set("{ql}:job:bad", "junk")
@@ -74,8 +76,8 @@ def test_the_rights_of_each_role_are_enough(guarded: servers.Server) -> None:
     [
         ("+zadd", "+zadd"),
         ("+rename", "+rename"),
-        ("+evalsha", "+evalsha"),
-        ("+script|load", "+script|load"),
+        ("+fcall", "+fcall"),
+        ("+eval", "+eval"),
         ("~{ql}:*", "~{ql}:*"),
     ],
 )
@@ -92,6 +94,24 @@ def test_a_missing_right_is_named_before_the_first_write(
 
     with guarded.connect() as root:
         assert root.keys() == []
+
+
+def test_whoever_may_not_load_functions_uses_those_that_others_have_loaded(
+    guarded: servers.Server,
+) -> None:
+    allow(guarded, "partial", [one for one in RULES["producer"] if one != "+function|load"])
+    with guarded.connect() as root:
+        root.function_flush()
+
+    with client(guarded, "partial") as partial, client(guarded, "viewer") as viewer:
+        with pytest.raises(StoreError, match=r"load them.*SETUSER USER \+function\|load"):
+            partial.queues["q"].put("K", {})
+        with pytest.raises(StoreError, match=r"may not load them"):
+            len(viewer.queues["q"])
+        with client(guarded, "worker") as worker:
+            assert worker.queues["q"].pop() is None
+        assert partial.queues["q"].put("K", {})
+        assert len(viewer.queues["q"]) == 1
 
 
 def test_a_client_of_asyncio_checks_as_well(guarded: servers.Server) -> None:
@@ -150,7 +170,7 @@ def test_the_commands_of_the_document_are_those_of_the_scripts() -> None:
     allowed = {rule[1:] for rule in RULES["producer"] if rule.startswith("+")}
 
     assert called <= allowed
-    assert allowed - called == {"evalsha", "script|load", "info"}
+    assert allowed - called == {"fcall", "fcall_ro", "eval", "function|load", "info"}
 
 
 def test_databases_do_not_hear_each_other(guarded: servers.Server) -> None:

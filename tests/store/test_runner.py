@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import hashlib
 import os
 import threading
 import time
@@ -137,25 +136,25 @@ def test_a_forked_child_sends_under_a_series_of_its_own(
     assert runner.run(length()) == 3
 
 
-def test_flushed_scripts_are_loaded_again_without_a_second_effect(
+def test_flushed_functions_are_loaded_again_without_a_second_effect(
     runner: Runner, redis: redis_py.Redis
 ) -> None:
     for number in range(20):
-        redis.script_flush()
+        redis.function_flush()
         assert runner.run(put(f"one-{number}")).created
-        redis.script_flush()
+        redis.function_flush()
         many = runner.run_many([put(f"many-{number}-{i}") for i in range(5)] + [length()])
         assert all(reply.created for reply in many[:5])
 
     assert runner.run(length()) == 120
 
 
-def test_constantly_flushed_scripts_raise_no_error(runner: Runner, redis: redis_py.Redis) -> None:
+def test_constantly_flushed_functions_raise_no_error(runner: Runner, redis: redis_py.Redis) -> None:
     done = threading.Event()
 
     def flush() -> None:
         while not done.wait(0.002):
-            redis.script_flush()
+            redis.function_flush()
 
     flusher = threading.Thread(target=flush)
     flusher.start()
@@ -186,14 +185,24 @@ def test_a_rejected_call_in_a_pipeline_keeps_its_place(runner: Runner) -> None:
     assert runner.run_many([]) == []
 
 
+def use(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    """Let runners use a library with a function `faulty` and this text."""
+    faulty = assemble.Function("FCALL", "faulty", is_query=True, allows_oom=True)
+    library = assemble.Library(
+        "qless_faulty", f"#!lua name=qless_faulty\n{text}", {"faulty": faulty}, ""
+    )
+    monkeypatch.setattr(assemble, "library", lambda: library)
+
+
 def test_other_server_errors_are_raised_unchanged(
     runner: Runner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    text = "return redis.call('GET', KEYS[1], 'too', 'many')"
-    sha = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
-    faulty = assemble.Script("read/faulty", text, sha, is_query=True)
-    monkeypatch.setattr(assemble, "script", lambda _name: faulty)
-    call: Call[bytes | None] = Call("read/faulty", (), lambda reply: reply)
+    use(
+        monkeypatch,
+        "local function faulty(keys)\nreturn redis.call('GET', keys[1], 'too', 'many')\nend\n"
+        "redis.register_function('faulty', faulty)\n",
+    )
+    call: Call[bytes | None] = Call("faulty", (), lambda reply: reply)
 
     (error,) = runner.run_many([call])
 
@@ -201,21 +210,18 @@ def test_other_server_errors_are_raised_unchanged(
     assert "number of args" in str(error)
 
 
-def test_a_script_that_cannot_be_loaded_is_an_error_and_spoils_no_connection(
+def test_a_library_that_cannot_be_loaded_is_an_error_and_spoils_no_connection(
     runner: Runner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    broken = assemble.Script("read/broken", "this is no Lua", "0" * 40, is_query=True)
-    real = assemble.script
-    monkeypatch.setattr(
-        assemble, "script", lambda name: broken if name == broken.name else real(name)
-    )
-    call: Call[bytes | None] = Call("read/broken", (), lambda reply: reply)
+    call: Call[bytes | None] = Call("faulty", (), lambda reply: reply)
+    with monkeypatch.context() as patched:
+        use(patched, "this is no Lua")
+        with pytest.raises(redis_py.ResponseError, match="compiling"):
+            runner.run(call)
+        results = runner.run_many([call, call])
 
-    with pytest.raises(redis_py.ResponseError):
-        runner.run(call)
-    results = runner.run_many([length(), call, length()])
-
-    assert [type(one) for one in results] == [int, redis_py.ResponseError, int]
+    assert [type(one) for one in results] == [redis_py.ResponseError] * 2
+    assert runner.run(length()) == 0
 
 
 def test_an_interrupted_call_does_not_affect_later_ones(
@@ -359,19 +365,19 @@ def test_a_replacement_call_has_no_effect_if_the_first_one_arrived(
     redis.connection_pool.release(own)
 
 
-def test_missing_scripts_are_loaded_however_little_time_there_is(redis: redis_py.Redis) -> None:
+def test_a_missing_library_is_loaded_however_little_time_there_is(redis: redis_py.Redis) -> None:
     hasty = Runner(redis, "ql", policy=ResendPolicy(limit=0.0))
-    redis.script_flush()
+    redis.function_flush()
 
     assert hasty.run(put("one")).created
-    redis.script_flush()
+    redis.function_flush()
     replies = hasty.run_many([put("two"), put("three")])
 
     assert all(reply.created for reply in replies)
     assert hasty.run(length()) == 3
 
 
-def test_a_server_that_always_flushes_scripts_counts_as_away(
+def test_a_server_that_always_flushes_functions_counts_as_away(
     runner: Runner, redis: redis_py.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hasty = Runner(redis, "ql", policy=ResendPolicy(limit=0.0))
@@ -379,17 +385,17 @@ def test_a_server_that_always_flushes_scripts_counts_as_away(
 
     def flushed(exchange: Any) -> Exception | None:
         failure = attempt(exchange)
-        redis.script_flush()
-        exchange._loaded.clear()
+        redis.function_flush()
+        hasty._library.is_loaded = False
         return failure
 
     def emptied(exchange: Any) -> Exception | None:
-        exchange._missing.clear()
+        exchange._is_missing = False
         return flushed(exchange)
 
     monkeypatch.setattr(hasty, "_attempt", emptied)
-    redis.script_flush()
+    redis.function_flush()
 
-    with pytest.raises(errors.StoreError, match="flushed as fast as they are loaded"):
+    with pytest.raises(errors.StoreError, match="deleted as fast as they are loaded"):
         hasty.run(put("one"))
     assert runner.run(length()) == 0

@@ -17,7 +17,7 @@ from tests.store.proxy import Proxy
 def test_a_full_server_that_ran_the_lost_call_returns_its_reply(
     proxy: Proxy, through: Runner, redis: redis_py.Redis
 ) -> None:
-    through.run(put("before"))  # The script is loaded: what is lost is the answer of a run.
+    through.run(put("before"))  # The library is loaded: what is lost is the answer of a run.
     proxy.lose_reply_every = 1
 
     def fill() -> None:
@@ -34,7 +34,7 @@ def test_a_full_server_that_ran_the_lost_call_returns_its_reply(
 def test_a_full_server_that_had_not_run_the_lost_call_refuses_it(
     proxy: Proxy, through: Runner, redis: redis_py.Redis
 ) -> None:
-    through.run(put("before"))  # The script is loaded: what is lost is the answer of a run.
+    through.run(put("before"))  # The library is loaded: what is lost is the answer of a run.
     proxy.lose_request_every = 1
 
     def fill() -> None:

@@ -19,28 +19,58 @@ from qless_py.store.server_errors import Meaning, exception, meaning, was_not_ru
 from tests import servers
 from tests.store.calls import QUICK, SHORT, length, put
 
-READER = "#!lua flags=no-writes\nreturn redis.call('GET', KEYS[1])"
-WRITER = "#!lua flags=allow-oom\nreturn redis.call('SET', KEYS[1], 'x')"
-MAKER = "#!lua\nreturn redis.call('SET', KEYS[1], 'x')"
-PUSHER = "#!lua\nredis.call('SET', KEYS[1], 'x')\nreturn redis.call('LPUSH', KEYS[2], 'x')"
-CRASH = "#!lua\nlocal none\nreturn none.field"
-ENDLESS = "#!lua\nwhile true do end"
-OWN = "#!lua\nerror({ err = 'LOSTLEASE the job is not yours' })"
+READER, WRITER, MAKER, PUSHER = "errors_read", "errors_write", "errors_make", "errors_push"
+CRASH, ENDLESS, OWN = "errors_crash", "errors_endless", "errors_own"
+LIBRARY = f"""\
+#!lua name=errors
+local function register(name, flags, run)
+  redis.register_function{{ function_name = name, flags = flags, callback = run }}
+end
+register("{READER}", {{ "no-writes" }}, function(keys)
+  return redis.call("GET", keys[1])
+end)
+register("{WRITER}", {{ "allow-oom" }}, function(keys)
+  return redis.call("SET", keys[1], "x")
+end)
+register("{MAKER}", {{}}, function(keys)
+  return redis.call("SET", keys[1], "x")
+end)
+register("{PUSHER}", {{}}, function(keys)
+  redis.call("SET", keys[1], "x")
+  return redis.call("LPUSH", keys[2] or "{{ql}}:list", "x")
+end)
+register("{CRASH}", {{}}, function()
+  local none
+  return none.field
+end)
+register("{ENDLESS}", {{}}, function()
+  while true do end
+end)
+register("{OWN}", {{}}, function()
+  error({{ err = "LOSTLEASE the job is not yours" }})
+end)
+"""
 
 REFUSALS = {"MISCONF": servers.unable_to_save, "NOREPLICAS": servers.without_replicas}
 
 
 KNOWN_BY_THEIR_CODE = {
     "ERR max daily request limit exceeded",
-    "ERR unknown command 'EVALSHA', with args beginning with:",
-    "ERR wrong number of arguments for 'evalsha' command",
+    "ERR unknown command 'FCALL', with args beginning with:",
+    "ERR wrong number of arguments for 'fcall' command",
 }
 
 
-def error_of(connection: redis_py.Redis, script: str, *keys: str) -> redis_py.ResponseError:
-    sha = connection.script_load(script)
+@pytest.fixture
+def redis(redis: redis_py.Redis) -> redis_py.Redis:
+    """Return the connection to an empty keyspace, on a server with the functions above."""
+    redis.function_load(LIBRARY, replace=True)
+    return redis
+
+
+def error_of(connection: redis_py.Redis, function: str, *keys: str) -> redis_py.ResponseError:
     with pytest.raises(redis_py.ResponseError) as raised:
-        connection.evalsha(sha, len(keys), *keys)
+        connection.fcall(function, len(keys), *keys)
     return raised.value
 
 
@@ -71,26 +101,29 @@ def user(redis: redis_py.Redis, *rules: str) -> Iterator[redis_py.Redis]:
         ("REDIRECT h:1", Meaning.UNAVAILABLE),
         ("SOMETHINGNEW that nobody has heard of", Meaning.UNAVAILABLE),
         ("no upstream host", Meaning.UNAVAILABLE),
-        ("NOPERM this user has no permissions to run the 'evalsha' command", Meaning.FORBIDDEN),
+        ("NOPERM this user has no permissions to run the 'fcall' command", Meaning.FORBIDDEN),
         ("DENIED Redis is running in protected mode", Meaning.FORBIDDEN),
-        ("ERR unknown command 'EVALSHA', with args beginning with:", Meaning.FORBIDDEN),
-        ("ERR wrong number of arguments for 'evalsha' command", Meaning.FORBIDDEN),
+        ("ERR unknown command 'FCALL', with args beginning with:", Meaning.FORBIDDEN),
+        ("ERR wrong number of arguments for 'fcall' command", Meaning.FORBIDDEN),
         ("ERR max daily request limit exceeded", Meaning.FORBIDDEN),
-        ("ERR The user executing the script can't run this script: 9eaf", Meaning.FORBIDDEN),
-        ("ERR ACL failure in script: no script: on @user_script:2.", Meaning.FORBIDDEN),
-        ("ERR Script killed by user with SCRIPT KILL... script: 9eaf", Meaning.FORBIDDEN),
+        ("ERR The user executing the script can't run this script: put_9eaf", Meaning.FORBIDDEN),
+        ("ERR ACL failure in script: no script: on @user_function:2.", Meaning.FORBIDDEN),
+        ("ERR Script killed by user with FUNCTION KILL... script: put_9eaf", Meaning.FORBIDDEN),
         ("OOM command not allowed when used memory > 'maxmemory'.", Meaning.FULL),
         ("CROSSSLOT Keys in request don't hash to the same slot", Meaning.FAULTY),
         ("ERR Protocol error: invalid bulk length", Meaning.FAULTY),
-        ("ERR Error compiling script (new function): user_script:1:", Meaning.FAULTY),
+        ("ERR Error compiling function: user_function:1:", Meaning.FAULTY),
         ("ERR Error running script f_9eaf, execution failure", Meaning.FAULTY),
         (
-            "ERR user_script:2: attempt to index a nil script: 9eaf, on @user_script:2.",
+            "ERR user_function:2: attempt to index a nil script: put_9eaf, on @user_function:2.",
             Meaning.FAULTY,
         ),
-        ("WRONGTYPE Operation against a key script: 9eaf, on @user_script:2.", Meaning.FAULTY),
-        ("FOREIGN code of a script: 9eaf, on @user_script:2.", Meaning.FAULTY),
-        ("LOSTLEASE not yours script: 9eaf, on @user_script:2.", Meaning.REFUSED),
+        (
+            "WRONGTYPE Operation against a key script: put_9eaf, on @user_function:2.",
+            Meaning.FAULTY,
+        ),
+        ("FOREIGN code of a script: put_9eaf, on @user_function:2.", Meaning.FAULTY),
+        ("LOSTLEASE not yours script: put_9eaf, on @user_function:2.", Meaning.REFUSED),
         ("STALEREQUEST too late", Meaning.REFUSED),
     ],
 )
@@ -106,7 +139,7 @@ def test_each_error_reply_has_its_meaning(reply: str, wanted: Meaning) -> None:
 
 @pytest.mark.parametrize("code", sorted(set(errors.BY_CODE) - {"OOM"}))
 def test_each_code_of_a_script_is_a_refusal(code: str) -> None:
-    error = BaseParser.parse_error(f"{code} for a reason script: on @user_script:7.")
+    error = BaseParser.parse_error(f"{code} for a reason script: on @user_function:7.")
 
     assert meaning(error) is Meaning.REFUSED
     assert type(exception(error)) is errors.BY_CODE[code]
@@ -117,13 +150,11 @@ def test_a_server_that_refuses_writes_says_so_before_a_script_begins(
     redis: redis_py.Redis, code: str
 ) -> None:
     with REFUSALS[code](redis):
-        found = [
-            error_of(redis, script, "{ql}:key", "{ql}:list") for script in (MAKER, WRITER, PUSHER)
-        ]
-        read = redis.evalsha(redis.script_load(READER), 1, "{ql}:key")
+        found = [error_of(redis, name, "{ql}:key", "{ql}:list") for name in (MAKER, WRITER, PUSHER)]
+        read = redis.fcall_ro(READER, 1, "{ql}:key")
 
     assert [str(error).split()[0] for error in found] == [code] * 3
-    assert not [error for error in found if "user_script" in str(error)]
+    assert not [error for error in found if "user_function" in str(error)]
     assert [meaning(error) for error in found] == [Meaning.UNAVAILABLE] * 3
     assert all(was_not_run(error) for error in found)
     assert read is None
@@ -134,7 +165,7 @@ def test_a_full_server_refuses_what_makes_work_before_it_begins(redis: redis_py.
     redis.config_set("maxmemory", 1)
 
     error = error_of(redis, PUSHER, "{ql}:key", "{ql}:list")
-    redis.evalsha(redis.script_load(WRITER), 1, "{ql}:other")
+    redis.fcall(WRITER, 1, "{ql}:other")
 
     assert meaning(error) is Meaning.FULL
     assert redis.keys() == [b"{ql}:other"]
@@ -144,7 +175,7 @@ def test_a_full_server_refuses_what_makes_work_before_it_begins(redis: redis_py.
 @pytest.mark.parametrize(
     ("rules", "is_certain"),
     [
-        (("~*", "&*", "+@all", "-evalsha"), True),
+        (("~*", "&*", "+@all", "-fcall"), True),
         (("~other*", "&*", "+@all"), True),
         # Only the command inside the script is refused, and what came before it stays.
         (("~*", "&*", "+@all", "-lpush"), False),
@@ -155,9 +186,8 @@ def test_a_full_server_refuses_what_makes_work_before_it_begins(redis: redis_py.
 def test_a_missing_permission_is_never_taken_for_a_refusal(
     redis: redis_py.Redis, rules: tuple[str, ...], *, is_certain: bool
 ) -> None:
-    text = PUSHER.replace("KEYS[2]", "'{ql}:list'")
     with user(redis, *rules) as connection:
-        error = error_of(connection, text, "{ql}:key")
+        error = error_of(connection, PUSHER, "{ql}:key")
 
     assert meaning(error) is Meaning.FORBIDDEN
     assert was_not_run(error) == is_certain
@@ -175,10 +205,11 @@ def test_an_error_of_a_script_itself_is_recognized(redis: redis_py.Redis) -> Non
     redis.flushall()
 
 
-def test_a_busy_server_is_waited_for_when_a_script_must_be_loaded(
+def test_a_busy_server_is_waited_for_when_the_library_must_be_loaded(
     runner: Runner, redis: redis_py.Redis
 ) -> None:
-    redis.script_flush()
+    redis.function_flush()
+    redis.function_load(LIBRARY)
     redis.config_set("busy-reply-threshold", 1)
     found: list[redis_py.ResponseError] = []
     path = redis.connection_pool.connection_kwargs["path"]
@@ -190,7 +221,7 @@ def test_a_busy_server_is_waited_for_when_a_script_must_be_loaded(
                 redis.ping()
             except redis_py.ResponseError:
                 break
-        killer = threading.Timer(0.2, redis.script_kill)
+        killer = threading.Timer(0.2, redis.function_kill)
         killer.start()
 
         assert runner.run(put("job")).created

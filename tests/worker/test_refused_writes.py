@@ -139,7 +139,7 @@ def test_a_worker_that_starts_while_writes_are_rejected_works_when_they_return(
     assert_no_traceback(worker)
 
 
-@pytest.mark.parametrize("rule", ["-@write", "-evalsha", "-set", "resetkeys"])
+@pytest.mark.parametrize("rule", ["-@write", "-fcall", "-set", "resetkeys"])
 def test_a_worker_whose_user_may_not_write_says_so_in_one_line_and_ends(
     server: servers.Server, redis: redis_py.Redis, start: Start, rule: str
 ) -> None:
@@ -162,7 +162,7 @@ def test_a_result_is_kept_while_the_user_may_not_write(
         worker = work(url=server.url + credentials)
         jid = gate.put(live)
         gate.reports.line()
-        redis.execute_command("ACL", "SETUSER", "worker", "-evalsha")
+        redis.execute_command("ACL", "SETUSER", "worker", "-fcall")
         gate.go.send("on")
         worker.wait_for_log("store unavailable, retrying until it is back")
         redis.execute_command("ACL", "SETUSER", "worker", "+@all")
@@ -178,9 +178,9 @@ def test_a_worker_that_may_not_block_polls_and_says_so_once(
     with without_permission(redis, "-bzpopmin") as credentials:
         worker = work(url=server.url + credentials, interval=0.2)
         worker.wait_for_log("polling, since the server rejects BZPOPMIN")
-        before = redis.info("commandstats")["cmdstat_evalsha"]["calls"]
+        before = redis.info("commandstats")["cmdstat_fcall"]["calls"]
         threading.Event().wait(1)
-        calls = redis.info("commandstats")["cmdstat_evalsha"]["calls"] - before
+        calls = redis.info("commandstats")["cmdstat_fcall"]["calls"] - before
 
         assert read(live, live.queues["work"].put(handlers.nothing)).wait(40) is None
         assert worker.log.read_text().count("polling") == 1

@@ -10,8 +10,10 @@ from typing import Any
 
 import psutil
 import pytest
+import redis as redis_py
 
 from qless_py import Client, JobFailedError
+from qless_py.store import library
 from tests import servers
 from tests.eventually import eventually
 from tests.worker import handlers, hostile_handlers
@@ -97,3 +99,17 @@ def test_a_sandbox_stays_where_it_was_when_a_handler_goes_elsewhere(
     where, _ = result(live, after)
     assert Path(where).resolve().parent == folder.resolve()
     assert list(folder.iterdir()) == []
+
+
+def test_a_worker_removes_the_functions_of_old_versions_once_there_are_many(
+    live: Client, redis: redis_py.Redis, work: Start
+) -> None:
+    old = [f"qless_old{number}" for number in range(library.MOST)]
+    for name in old:
+        redis.function_load(f"#!lua name={name}\nredis.register_function('{name}', function() end)")
+    waiting = put(live, handlers.nothing)
+
+    work()
+
+    assert result(live, waiting) is None
+    assert {described[1].decode() for described in redis.function_list()}.isdisjoint(old)

@@ -24,11 +24,11 @@ pytestmark = pytest.mark.fork
 
 JOBS = 120
 STRIKES = (
-    "SCRIPT FLUSH",
+    "FUNCTION FLUSH",
     "CLIENT KILL TYPE normal",
     "CLIENT KILL TYPE pubsub",
     "CONFIG SET maxmemory 1",
-    "SCRIPT FLUSH",
+    "FUNCTION FLUSH",
     "CLIENT KILL TYPE normal",
     "CONFIG SET maxmemory 0",
 )

@@ -5,13 +5,6 @@ local limits = require("lib.core.limits")
 
 local check = {}
 
--- No script takes more arguments. Lua itself fails at some thousands, in the line that unpacks
--- them.
-local ARGUMENTS = 200
-if #ARGV > ARGUMENTS then
-  errors.bad("a call has at most " .. ARGUMENTS .. " arguments")
-end
-
 local NAME = "^[%w_][%w_.:@~+-]*$"
 
 function check.given(what, value)

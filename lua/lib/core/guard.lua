@@ -1,11 +1,10 @@
--- The table `redis` of every script; the assembler puts it in front. A key of another type than its
+-- The table `redis` of every other file: the assembler sees to that. A key of another type than its
 -- name says is set aside when a command meets it: it is renamed, so its bytes are kept, it is
--- listed, and the command goes on as if the key did not exist. A query reads it as empty. Every
--- call of a script makes these functions again, so what is seldom needed is made only then.
+-- listed, and the command goes on as if the key did not exist. A query reads it as empty.
 
+local call = require("lib.core.call")
 local keys = require("lib.core.keys")
 
-local is_query = ...
 local run = redis.pcall
 
 local guard = { pcall = run, call = 0, quarantine = 0, sha1hex = redis.sha1hex }
@@ -13,13 +12,13 @@ local guard = { pcall = run, call = 0, quarantine = 0, sha1hex = redis.sha1hex }
 -- Sets a key aside; returns whether that was possible. Nine copies of one key are kept, should it
 -- become unreadable again.
 function guard.quarantine(key)
-  local name = string.sub(key, #namespace + 2)
+  local name = string.sub(key, #call.namespace + 2)
   local copy, number = name, 1
   while number < 9 and run("EXISTS", keys.quarantined_copy(copy)) == 1 do
     number = number + 1
     copy = name .. "#" .. number
   end
-  local done = not is_query and run("RENAME", key, keys.quarantined_copy(copy))
+  local done = not call.is_query and run("RENAME", key, keys.quarantined_copy(copy))
   if not done or done.err then
     return false
   end
@@ -51,7 +50,7 @@ local function refused(reply, ...)
   local is_type = string.find(reply.err, "WRONGTYPE", 1, true)
   local is_counter = string.find(reply.err, "hash value is not", 1, true)
     or string.find(reply.err, "would overflow", 1, true)
-  if is_query and is_type then
+  if call.is_query and is_type then
     return nothing(select("#", ...))
   elseif (is_type or (is_counter and key ~= keys.meta())) and guard.quarantine(key) then
     return guard.call(...)

@@ -1,6 +1,7 @@
 -- Repairs what nobody can read: a key is set aside with its bytes, a field or an entry gets a value
 -- that is safe. Each returns false if it left everything as it was.
 
+local call = require("lib.core.call")
 local check = require("lib.core.check")
 local job_lib = require("lib.job.job")
 local deploys = require("lib.stats.deploys")
@@ -17,7 +18,7 @@ local unreadable = {}
 local ENTRIES = 4000
 
 local function full(name)
-  return namespace .. ":" .. name
+  return call.namespace .. ":" .. name
 end
 
 -- Sets aside a key of another type than `expected`.
