@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator
 from redis.exceptions import RedisError
 
 from qless_py.errors import DeadWorkerError, QlessError
-from qless_py.handlers.fork_guard import ForkSignals
+from qless_py.handlers.fork_guard import ForkGuard, ForkSignals
 from qless_py.handlers.logs import Event, keep
 from qless_py.worker import sandbox, signals, titles
 from qless_py.worker.acknowledger import StopWaiting, UnconfirmedFetch
@@ -51,11 +51,11 @@ def main(options: WorkerOptions, spec: SpawnSpec) -> int:
 
 def _run(options: WorkerOptions, spec: SpawnSpec) -> int:
     context = ChildContext(options, spec)
-    if options.isolation == "job":
-        import_handlers(options.imports)
-        keep()
-    else:
+    if options.isolation != "job":
         ForkSignals(signals.GROUP, signals.restore_defaults).is_on = True
+    # Here and not in the supervisor, which runs no code of handlers and must not start threads.
+    import_handlers(options.imports)
+    keep()
     try:
         if not _register(context):
             return 1
@@ -90,7 +90,8 @@ def import_handlers(names: Iterable[str]) -> None:
     """Import modules; one that cannot be imported is logged, and fails its jobs later."""
     for name in names:
         try:
-            importlib.import_module(name)
+            with ForkGuard():
+                importlib.import_module(name)
         except Exception:
             logger.exception("cannot import %s before its jobs", name)
         except BaseException as error:  # noqa: BLE001 - a module that exits ends no worker

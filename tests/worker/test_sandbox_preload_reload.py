@@ -46,6 +46,22 @@ def test_preloaded_handlers_are_imported_once_for_all_children(live: Client, wor
     assert len({result(live, jid) for jid in jids}) == 1
 
 
+@pytest.mark.parametrize("options", [{}, {"concurrency": 2}, {"isolation": "job"}])
+def test_a_child_has_imported_its_handlers_before_its_first_job(
+    live: Client, work: Start, tmp_path: Path, options: dict[str, object]
+) -> None:
+    pids = tmp_path / "pids"
+    (tmp_path / "noting.py").write_text(
+        f"import os\nopen({str(pids)!r}, 'a').write(f'{{os.getpid()}} ')\n"
+    )
+    worker = work(path=[str(tmp_path)], imports=["noting"], **options)
+
+    worker.wait_for_state(live, "running")
+
+    (child,) = [str(row["info"]["pid"]) for row in live.workers.counts]
+    assert child in pids.read_text().split()
+
+
 def test_changed_code_is_loaded_while_old_jobs_finish(
     live: Client, work: Start, reports: LinePipe, go: LinePipe, tmp_path: Path
 ) -> None:
