@@ -254,6 +254,21 @@ class ChildContext:
             self.held[held.leased.lease] = held
         return added
 
+    def mark_running(self, held: HeldJob) -> None:
+        """Record on the board, in any thread, that the handler of a job is entered."""
+        with self._lock:
+            self.board.mark_running(held.slot)
+
+    def mark_waiting(self, held: HeldJob) -> None:
+        """Record, in any thread, that the handler of a job was not entered after all."""
+        with self._lock:
+            self.board.mark_waiting(held.slot)
+
+    def mark_acknowledging(self, held: HeldJob) -> None:
+        """Record, in any thread, that the result of a job is known."""
+        with self._lock:
+            self.board.mark_acknowledging(held.slot)
+
     def wait_for_jobs(self, reply: PopReply, *more: int) -> None:
         """Wait until there may be jobs, a message comes, or one of `more` becomes readable."""
         if reply.more or reply.tick_requests:

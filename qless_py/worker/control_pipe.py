@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
@@ -53,9 +54,20 @@ class ControlPipe:
     over_limit: set[str] = field(default_factory=set)
     kill: set[str] = field(default_factory=set)
     on_ping: Callable[[], object] | None = None
+    # Reentrant, for a signal handler that interrupts another read.
+    lock: threading.RLock = field(default_factory=threading.RLock)
+
+    def has_unread(self) -> bool:
+        """Return whether messages have arrived that were not read; for any thread."""
+        with self.lock:
+            return bool(readable(0, self.pipe))
 
     def read(self) -> None:
         """Read the messages that have arrived, without blocking."""
+        with self.lock:
+            self._read()
+
+    def _read(self) -> None:
         while not self.orphaned:
             try:
                 chunk = os.read(self.pipe, _CHUNK)

@@ -13,6 +13,7 @@ from collections import deque
 from typing import Final
 
 from qless_py.worker.child_context import ChildContext, Fetch, HeldJob
+from qless_py.worker.status_board import MAX_JOBS
 
 _RENEWALS_PER_LEASE: Final = 3  # As the supervisor renews the leases it knows of.
 
@@ -46,6 +47,8 @@ class FetchAhead:
         fetch = self._sent.popleft()
         reply = context.answer(fetch)
         self.was_full = len(reply.jobs) == fetch.count
+        if len(context.held) + len(reply.jobs) > MAX_JOBS:
+            context.acknowledger.exchange()  # Results that are not settled fill the board.
         jobs = context.hold(reply, fetch) if reply.jobs else []
         # Record the jobs before reading control messages. The supervisor, which may be releasing
         # them, does the reverse, so one side always sees the other.
@@ -56,6 +59,11 @@ class FetchAhead:
             context.release(jobs)
             return []
         return jobs
+
+    def drop_released(self) -> None:
+        """Read the reply whose jobs the supervisor has released."""
+        if self._sent:
+            self.take()
 
     def give_back(self) -> None:
         """Release the jobs of all replies that were not read."""

@@ -63,9 +63,7 @@ class Stage(enum.IntEnum):
 
 
 # As plain numbers, which are written to memory faster.
-_RUNNING, _ACKNOWLEDGING, _ENDED = (
-    int(one) for one in (Stage.RUNNING, Stage.ACKNOWLEDGING, Stage.ENDED)
-)
+_HELD, _RUNNING, _ACKNOWLEDGING, _ENDED = (int(one) for one in Stage)
 
 
 class LeasedJob(NamedTuple):
@@ -208,6 +206,10 @@ class StatusBoard:
         times = self._times[page]
         times[2 * slot], times[2 * slot + 1] = time.monotonic(), 0.0
         self._stages[page][slot] = _RUNNING
+
+    def mark_waiting(self, slot: int) -> None:
+        """Record that the handler of the job in this slot was not entered after all."""
+        self._stages[self._page()][slot] = _HELD
 
     def set_hard_limit(self, slot: int, seconds: float) -> None:
         """Record after how many seconds the job in this slot must have ended, or infinity."""

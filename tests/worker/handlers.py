@@ -40,6 +40,10 @@ def nothing(_job: Job) -> None:
     pass
 
 
+async def awaits_nothing(_job: Job) -> None:
+    pass
+
+
 def tells_its_jid(job: Job) -> None:
     report(job, job.jid)
 

@@ -196,13 +196,27 @@ def test_jobs_fetched_ahead_are_released_when_the_worker_stops(
     assert all(read(live, jid).retries_left == 5 for jid in behind)
 
 
-def test_a_backlog_of_short_jobs_costs_few_calls_for_each_job(live: Client, work: Start) -> None:
-    count = 1000
+@pytest.mark.parametrize(
+    ("klass", "options"),
+    [
+        (handlers.nothing, {}),
+        (handlers.nothing, {"concurrency": 8}),
+        (handlers.nothing, {"concurrency": 100}),
+        (handlers.awaits_nothing, {"concurrency": 8}),
+    ],
+)
+def test_a_backlog_of_short_jobs_costs_few_calls_for_each_job(
+    live: Client, work: Start, klass: object, options: dict[str, int]
+) -> None:
+    count = 2000
     for _ in range(count // 100):
-        live.queues["work"].put_many([{"klass": handlers.nothing}] * 100)
+        live.queues["work"].put_many([{"klass": klass}] * 100)
     live.redis.config_resetstat()
 
-    assert work(burst=True).wait() == 0
+    worker = work(burst=True, **options)
+
+    assert worker.wait() == 0
+    assert "crashed" not in worker.log.read_text()
 
     stats = live.redis.info("commandstats")
     calls = sum(

@@ -34,6 +34,15 @@ def test_a_batch_holds_no_more_work_than_it_is_worth() -> None:
     assert prefetch.next() == 2  # As much again may be fetched ahead.
 
 
+def test_a_batch_holds_as_much_work_for_each_slot() -> None:
+    prefetch = Prefetch(50, slots=8)
+    for _ in range(100):
+        prefetch.record("middling", BATCH_SECONDS / 5)
+        prefetch.next()
+
+    assert prefetch.next() in {19, 20}
+
+
 def test_one_long_job_makes_the_next_batch_small_at_once() -> None:
     prefetch = Prefetch(50)
     for _ in range(100):

@@ -125,18 +125,26 @@ class ProcessPool:
         """Return the descriptor of a selector over all processes."""
         return int(self._selector.fileno())
 
-    def send(self, held: HeldJob, message: bytes) -> None:
+    def follow(self, next_after: Callable[[HeldJob], HeldJob | None]) -> None:
+        """Do nothing: the main thread forks."""
+
+    def rearm(self) -> bool:
+        """Return False: a result that is there makes the descriptor readable."""
+        return False
+
+    def send(self, held: HeldJob, message: bytes) -> bool:
         """Interrupt the process of a job, or kill it."""
         process = self._processes.get(held.leased.lease)
         if process is None:
-            return
+            return False
         if message == control_pipe.KILL:
             process.sent = process.sent or message
             os.kill(process.pid, signal.SIGKILL)
-            return
+            return True
         process.sent = message
         self._messages[process.slot] = message[0]
         os.kill(process.pid, signal.SIGTERM)
+        return True
 
     def repeat_interrupts(self) -> None:
         """Send the signal once more to the jobs that were sent a message."""

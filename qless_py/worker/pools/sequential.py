@@ -6,20 +6,14 @@ import functools
 import time
 from collections.abc import Sequence
 from types import FrameType
-from typing import Final
 
 from qless_py.protocol.queues import PopReply
 from qless_py.worker.child_context import ChildContext, HeldJob, is_held_back
 from qless_py.worker.fetch_ahead import FetchAhead
 from qless_py.worker.pools.main_thread import MainThreadRunner
-from qless_py.worker.prefetch import Prefetch
+from qless_py.worker.prefetch import KEEP_BACK, Prefetch
+from qless_py.worker.start_check import StartCheck
 from qless_py.worker.status_board import MAX_JOBS
-
-# Seconds for which results are kept back to be sent together, and only while the next jobs are
-# known to be short: no result waits for a job that may take long.
-_KEEP_BACK: Final = 0.005
-_CHECK_INTERVAL: Final = 0.001
-_SURELY_HELD: Final = 0.5
 
 
 class SequentialRunner:
@@ -33,8 +27,7 @@ class SequentialRunner:
         self._ahead = FetchAhead(context)
         self._had_backlog = False
         self._kept_since = 0.0
-        self._fetched_at = 0.0
-        self._checked_at = 0.0
+        self._check = StartCheck()
         self._may_flush = False
 
     def run(self) -> None:
@@ -92,7 +85,7 @@ class SequentialRunner:
 
     def _run_batch(self, jobs: Sequence[HeldJob], *, is_ahead: bool = False) -> None:
         context = self._context
-        self._fetched_at = self._checked_at = time.monotonic()
+        self._check.fetched()
         if not self._ahead.is_under_way:
             self._ask_ahead()
         for number, held in enumerate(jobs):
@@ -109,7 +102,7 @@ class SequentialRunner:
             # Mark the job RUNNING before reading control messages. The supervisor, which may be
             # releasing it, does the reverse, so one side always sees the other.
             context.board.mark_running(held.slot)
-            if self._must_check():
+            if self._check.is_due():
                 if not context.may_start():
                     context.release(jobs[number:])
                     return
@@ -118,23 +111,10 @@ class SequentialRunner:
                     continue
             self._run_job(held)
 
-    def _must_check(self) -> bool:
-        """Return whether to read control messages, which costs a system call.
-
-        The supervisor releases jobs only for a child whose board has not changed for a second, so
-        those of a younger batch are certainly held.
-        """
-        now = time.monotonic()
-        is_fresh = now - self._fetched_at < _SURELY_HELD
-        if is_fresh and now - self._checked_at < _CHECK_INTERVAL:
-            return False
-        self._checked_at = now
-        return True
-
     def _may_take_long(self, held: HeldJob) -> bool:
         """Return whether results that are kept might wait too long for the end of this job."""
         waited = time.monotonic() - self._kept_since
-        return waited + self._prefetch.expected(held.leased.klass) > _KEEP_BACK
+        return waited + self._prefetch.expected(held.leased.klass) > KEEP_BACK
 
     def _run_job(self, held: HeldJob) -> None:
         context = self._context

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import logging
 import os
 import queue
@@ -54,8 +55,15 @@ class ThreadPool:
         os.set_blocking(self._writer, False)
         self._threads: list[threading.Thread] = []
         self._busy = 0
+        self._lock = threading.Lock()
+        self._is_notified = False
+        self._next_after: Callable[[HeldJob], HeldJob | None] = _nothing
         self._blocks: dict[str, InterruptibleBlock] = {}
         self._loop = _EventLoop()
+
+    def follow(self, next_after: Callable[[HeldJob], HeldJob | None]) -> None:
+        """Call this in the thread of each job at its end, and run there the job it returns."""
+        self._next_after = next_after
 
     def start(self, held: HeldJob) -> None:
         """Run the job in a thread."""
@@ -65,7 +73,8 @@ class ThreadPool:
             thread = threading.Thread(target=self._serve, name=name, daemon=True)
             thread.start()
             self._threads.append(thread)
-        self._busy += 1
+        with self._lock:
+            self._busy += 1
         self._blocks[held.leased.lease] = InterruptibleBlock()
         self._inbox.put(held)
 
@@ -77,7 +86,6 @@ class ThreadPool:
         while self._done:
             ended.append(self._done.popleft())
         for held, _ in ended:
-            self._busy -= 1
             self._blocks.pop(held.leased.lease, None)
         return ended
 
@@ -85,11 +93,19 @@ class ThreadPool:
         """Return the end of a pipe into which a thread writes when its job has ended."""
         return self._reader
 
-    def send(self, held: HeldJob, message: bytes) -> None:
+    def rearm(self) -> bool:
+        """Have the next result wake the main thread; return whether there is one already."""
+        self._is_notified = False
+        return bool(self._done)
+
+    def send(self, held: HeldJob, message: bytes) -> bool:
         """Raise in the thread or the task of the job what the message calls for."""
         block = self._blocks.get(held.leased.lease)
-        if block is not None and (message != control_pipe.STOP or held.job.is_stoppable):
+        if block is None:
+            return False
+        if message != control_pipe.STOP or held.job.is_stoppable:
             block.interrupt(_ERRORS[message])
+        return True
 
     def repeat_interrupts(self) -> None:
         """Do nothing: an exception that was raised in a thread arrives."""
@@ -120,14 +136,19 @@ class ThreadPool:
             self._inbox.put(None)
 
     def _serve(self) -> None:
-        while (held := self._inbox.get()) is not None:
-            block = self._blocks[held.leased.lease]
-            try:
-                transition = self._run(held, block)
-            except BaseException as error:  # noqa: BLE001 - an interrupt that came too late
-                transition = Transition.raised(held.job, error)
-            if transition is not None:
-                self._end(held, transition)
+        while (first := self._inbox.get()) is not None:
+            held: HeldJob | None = first
+            while held is not None:
+                held = self._perform(held)
+
+    def _perform(self, held: HeldJob) -> HeldJob | None:
+        """Run a job and return the one that follows it in its slot; None if a task runs it."""
+        block = self._blocks[held.leased.lease]
+        try:
+            transition = self._run(held, block)
+        except BaseException as error:  # noqa: BLE001 - an interrupt that came too late
+            transition = Transition.raised(held.job, error)
+        return None if transition is None else self._end(held, transition)
 
     def _run(self, held: HeldJob, block: InterruptibleBlock) -> Transition | None:
         """Run a job; returns None if a task of the event loop runs it."""
@@ -135,12 +156,12 @@ class ThreadPool:
         is_task = False
         try:
             with block:
-                if self._on_start is not None:
-                    self._on_start(held)
                 if executor.is_async(job):
                     is_task = True
                     self._loop.start(self._arun(held, block))
                     return None
+                if self._on_start is not None:
+                    self._on_start(held)
                 with sandbox.for_job(self._folder, job):
                     value = executor.run(job)
         except BaseException as error:  # noqa: BLE001 - whatever a handler raises fails its job
@@ -152,6 +173,8 @@ class ThreadPool:
         try:
             with sandbox.for_job(self._folder, job):
                 block.enter_task()
+                if self._on_start is not None:
+                    self._on_start(held)
                 value = await self._executor.arun(job)
         except asyncio.CancelledError as error:
             transition = Transition.raised(job, block.error() if block.error else error)
@@ -159,13 +182,35 @@ class ThreadPool:
             transition = Transition.raised(job, error)
         else:
             transition = Transition.returned(job, value)
-        self._end(held, transition)
+        following = self._end(held, transition)
+        if following is None:
+            return
+        ended, next_one = held.leased, following.leased
+        if (next_one.klass, next_one.queue) == (ended.klass, ended.queue):  # `async def`, too.
+            self._loop.start_here(self._arun(following, self._blocks[next_one.lease]))
+        else:
+            self._inbox.put(following)
 
-    def _end(self, held: HeldJob, transition: Transition) -> None:
+    def _end(self, held: HeldJob, transition: Transition) -> HeldJob | None:
+        """Keep the result of a job for `collect`; return the job that follows it in its slot."""
+        following = self._next_after(held)
+        if following is None:
+            with self._lock:
+                self._busy -= 1
+        else:
+            self._blocks[following.leased.lease] = InterruptibleBlock()
         self._done.append((held, transition))
-        # A full pipe is readable already, which is all that matters.
-        with contextlib.suppress(BlockingIOError):
-            os.write(self._writer, b"x")
+        # The main thread is woken when a slot is free, and once for results after `rearm`.
+        if following is None or not self._is_notified:
+            self._is_notified = True
+            # A full pipe is readable already, which is all that matters.
+            with contextlib.suppress(BlockingIOError):
+                os.write(self._writer, b"x")
+        return following
+
+
+def _nothing(_held: HeldJob) -> None:
+    """Have no job follow another one in its slot."""
 
 
 class _EventLoop:
@@ -176,6 +221,7 @@ class _EventLoop:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._tasks: set[object] = set()
+        self._context = contextvars.copy_context()
 
     def start(self, coroutine: Coroutine[object, object, None]) -> None:
         """Start a coroutine without waiting for it."""
@@ -186,9 +232,14 @@ class _EventLoop:
                     target=_run_loop, args=(self._loop,), name="qless-loop", daemon=True
                 )
                 self._thread.start()
-        future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
-        self._tasks.add(future)
-        future.add_done_callback(self._tasks.discard)
+        self._loop.call_soon_threadsafe(self.start_here, coroutine)
+
+    def start_here(self, coroutine: Coroutine[object, object, None]) -> None:
+        """Do the same in the thread of the loop, for each with variables of its own."""
+        if self._loop is not None:
+            task = self._loop.create_task(coroutine, context=self._context.copy())
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
 
     def close(self) -> None:
         """Stop the loop."""
