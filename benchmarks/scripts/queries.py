@@ -145,7 +145,7 @@ CASES: Final = (
         large=True,
     ),
     Case("read/queue_totals", "read/queue_totals", repeated(lambda _: stats.queue_totals(0, PAGE))),
-    Case("read/heads", "read/heads", repeated(lambda _: queues.heads(["mail", "later"]))),
+    Case("read/queue_sizes", "read/queue_sizes", repeated(lambda _: search.queue_sizes(0, PAGE))),
     Case(
         "read/search",
         "read/search, 100 without a match",

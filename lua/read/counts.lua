@@ -1,6 +1,7 @@
 -- counts(now, queue) -> the counts of the queue
 -- Counts the jobs of one queue by state. Scheduled jobs that are due and parked ones that may run
--- now count as waiting.
+-- now count as waiting. `head_age` is for how many milliseconds the first job has been ready, -1
+-- where none waits.
 -- Errors: BADARG
 -- Events: none
 

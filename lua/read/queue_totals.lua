@@ -7,7 +7,6 @@
 -- Errors: BADARG
 -- Events: none
 
-local head = require("lib.queue.head")
 local keys = require("lib.core.keys")
 local limits = require("lib.core.limits")
 local listing = require("lib.queue.listing")
@@ -27,7 +26,6 @@ local shown = {}
 for i, queue in ipairs(names) do
   local counts = listing.counts(s, queue, s.meta[fields[i]])
   counts.pause = nil
-  counts.head_age = head.age(s, queue)
   counts.overdue = counts.recurring > 0 and overdue(queue) or 0
   counts.totals = redis.call("GET", keys.totals(queue)) or ""
   counts.current = redis.call("HGETALL", keys.queue_now(queue))

@@ -1,5 +1,6 @@
 -- queues(now, offset, count) -> {total, queues}
--- Counts the jobs of all queues by state, in the order in which they became known.
+-- Counts the jobs of all queues by state, in the order in which they became known. `head_age` is
+-- for how many milliseconds the first job of a queue has been ready, -1 where none waits.
 -- Errors: BADARG
 -- Events: none
 

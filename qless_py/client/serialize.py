@@ -155,6 +155,7 @@ def queue(row: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "name": row["name"],
         **{name: int(row.get(name, 0)) for name in COUNTS},
+        "head_age": row.get("head_age"),
         "paused": bool(row.get("paused")),
         "pause": dict(row.get("pause") or {}) or None,
     }

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from qless_py.client.redaction import SEARCHED_DATA
-from qless_py.client.search import STATES, quote
+from qless_py.client.search import STATES, literally
 from qless_py.client.search.fields import FIELDS
 from qless_py.dashboard import context
 from qless_py.overview.snapshot import count
@@ -19,7 +18,6 @@ _TAGS: Final = 1000
 _NAMES: Final = 250
 _JOBS: Final = 100
 _SCANNED: Final = 500
-_PLAIN: Final = re.compile(r'[^\s"*]+')
 _ALIASES: Final = {"class": "klass", "prio": "priority"}
 
 Value = tuple[str, str]
@@ -80,11 +78,7 @@ def _values(field: str, part: str) -> list[Value]:
     wanted = part.casefold()
     found = [one for one in read(part) if wanted in one[0].casefold()] if read else []
     found.sort(key=lambda one: not one[0].casefold().startswith(wanted))
-    return [(_typed(name), why) for name, why in found[:_MOST]]
-
-
-def _typed(name: str) -> str:
-    return name if _PLAIN.fullmatch(name) else quote(name)
+    return [(literally(name), why) for name, why in found[:_MOST]]
 
 
 def _states(_: str) -> list[Value]:
@@ -108,7 +102,7 @@ def _workers(_: str) -> list[Value]:
 
 def _klasses(part: str) -> list[Value]:
     """Read the classes of the first jobs that match: the store has no list of classes."""
-    search = f"klass:*{part}*" if _PLAIN.fullmatch(part) else ""
+    search = f"klass:*{part}*" if part and literally(part) == part else ""
     page = context.client().jobs.search(search, limit=_JOBS, budget=_SCANNED, data_limit=0)
     return [(name, "") for name in sorted({job.klass_name for job in page.jobs})]
 

@@ -11,7 +11,7 @@ from qless_py.errors import UndecodableDataError
 
 _MAX_ERROR: Final = 160  # Characters.
 _LARGEST: Final = 1e300
-_MAX_PREVIEW: Final = 100
+_MAX_PREVIEW: Final = 80
 
 
 def preview(job: Any, field: str = "data") -> str:

@@ -9,7 +9,7 @@ from typing import Final
 from flask import request
 
 from qless_py.client.job import Job
-from qless_py.client.search import STATES, SearchError, parse, plan, quote, split
+from qless_py.client.search import STATES, SearchError, Term, literally, parse, plan, split
 from qless_py.dashboard.context import client, link, snapshot
 from qless_py.overview.snapshot import count
 
@@ -55,34 +55,42 @@ def chips(text: str) -> list[Chip]:
 
 
 def with_terms(text: str, added: Iterable[str]) -> str:
-    """Return a search with further terms; one about the same single thing is replaced."""
+    """Return a search with further terms.
+
+    One that is already there is not repeated, and one about the same single thing is replaced.
+    """
     try:
         terms = split(text)
         for term in added:
             (new,) = parse(term)
-            terms = [one for one in terms if not _gives_way(one, new.field)]
+            terms = [one for one in terms if not _gives_way(one, new)]
             terms.append(term)
     except (SearchError, ValueError):  # The page shows what is wrong.
         return " ".join([text, *added])
     return " ".join(terms)
 
 
-def _gives_way(term: str, field: str) -> bool:
+def _gives_way(term: str, new: Term) -> bool:
     (old,) = parse(term)
-    return field in _SINGLE and old.field == field and not old.is_negated
+    is_same = new.exact is not None and old.exact == new.exact
+    return old.field == new.field and not old.is_negated and (old.field in _SINGLE or is_same)
+
+
+def exactly(field: str, value: str) -> str:
+    """Return the term for jobs of which a field has this value."""
+    return f"{field}:{literally(value)}"
 
 
 def search_for(**fields: str) -> str:
     """Return a search for jobs with exactly these values."""
-    return " ".join(f"{name}:{quote(value)}" if name != "state" else f"state:{value}"
-                    for name, value in fields.items())  # fmt: skip
+    return " ".join(exactly(name, value) for name, value in fields.items())
 
 
 def url_with(field: str, value: str) -> str:
     """Return the URL of the search of this page, if it is one, with one more term."""
     is_search = (request.endpoint or "").endswith(".jobs")
     text = request.args.get("q", "").strip() if is_search else ""
-    return link("jobs", q=with_terms(text, [f"{field}:{quote(value)}"]))
+    return link("jobs", q=with_terms(text, [exactly(field, value)]))
 
 
 def only_state(text: str) -> str:
@@ -100,8 +108,8 @@ def menus(jobs: Iterable[Job]) -> list[Menu]:
     found = [
         Menu("State", [(f"state:{state}", state) for state in STATES]),
         Menu("Time", _TIMES),
-        Menu("Queue", [(f"queue:{quote(name)}", name) for name in names]),
-        Menu("Class", [(f"klass:{quote(name)}", name) for name in klasses]),
-        Menu("Tag", [(f"tag:{quote(name)}", name) for name in tags]),
+        Menu("Queue", [(exactly("queue", name), name) for name in names]),
+        Menu("Class", [(exactly("klass", name), name) for name in klasses]),
+        Menu("Tag", [(exactly("tag", name), name) for name in tags]),
     ]
     return [menu for menu in found if menu.terms]

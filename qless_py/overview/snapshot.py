@@ -14,7 +14,8 @@ from qless_py.protocol.jobs import MAX_PAGE
 from qless_py.protocol.queues import Counts
 from qless_py.protocol.workers import WorkerCounts
 
-_HEADS_PER_CALL: Final = 100
+# Queues that one call reads: other clients wait while it runs.
+_QUEUES_PER_CALL: Final = 50
 
 
 def count(queue: Counts, state: str) -> int:
@@ -76,9 +77,9 @@ class Snapshot:
 
 
 def read_snapshot(client: Client) -> Snapshot:
-    """Read everything in three round trips: first pages, remaining pages, heads of queues."""
+    """Read everything in two round trips: first pages, then the remaining ones."""
     readers: tuple[Callable[[int], Call[Any]], ...] = (
-        protocol.queues.all_counts, _failure_groups, protocol.workers.counts,
+        _queues, _failure_groups, protocol.workers.counts,
     )  # fmt: skip
     now = client.settings.clock()
     lists: list[list[Any]] = []
@@ -98,18 +99,12 @@ def read_snapshot(client: Client) -> Snapshot:
     totals = {state: sum(count(queue, state) for queue in queues) for state in states}
     failures = {one.group: one.number for one in groups}
     aside = int(meta.get("quarantined", 0))
-    heads = _heads(client, queues)
+    heads = {queue["name"]: queue["head_age"] for queue in queues}
     return Snapshot(now, queues, failures, known, heads, totals, completed.total, aside)
 
 
-def _heads(client: Client, queues: Sequence[Counts]) -> dict[str, float | None]:
-    names = [queue["name"] for queue in queues]
-    parts = [
-        names[first : first + _HEADS_PER_CALL] for first in range(0, len(names), _HEADS_PER_CALL)
-    ]
-    answers = answered(client.run_many([protocol.queues.heads(part) for part in parts]))
-    ages = zip(names, (age for answer in answers for age in answer), strict=True)
-    return {name: None if age < 0 else age / 1000 for name, age in ages}
+def _queues(offset: int) -> Call[tuple[int, list[Counts]]]:
+    return protocol.queues.all_counts(offset, _QUEUES_PER_CALL)
 
 
 def _failure_groups(offset: int) -> Call[tuple[int, list[protocol.jobs.FailureGroup]]]:

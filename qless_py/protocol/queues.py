@@ -36,7 +36,10 @@ class Pause(TypedDict, total=False):
 
 
 class Counts(TypedDict, total=False):
-    """How many jobs a queue has in each state; jobs whose lease has lapsed count as stalled."""
+    """How many jobs a queue has in each state; jobs whose lease has lapsed count as stalled.
+
+    `head_age` is for how many seconds the first job has been ready, None where none waits.
+    """
 
     name: str
     waiting: int
@@ -46,6 +49,7 @@ class Counts(TypedDict, total=False):
     depends: int
     recurring: int
     throttled: int
+    head_age: float | None
     paused: bool
     pause: Pause
 
@@ -228,6 +232,7 @@ def all_counts(offset: int = 0, count: int = SMALL_PAGE) -> Call[tuple[int, list
 def in_seconds(row: Mapping[str, Any]) -> Counts:
     """Return counts with their times in seconds."""
     seen: Counts = dict(row)  # type: ignore[assignment]
+    seen["head_age"] = row["head_age"] / 1000 if row["head_age"] >= 0 else None
     if "pause" in row:
         paused = dict(row["pause"] or {})
         for name in ("since", "until"):
@@ -240,12 +245,6 @@ def in_seconds(row: Mapping[str, Any]) -> Counts:
 def jids_in_state(queue: str, state: str, offset: int, count: int) -> Call[list[str]]:
     """List the jids of a queue's jobs in one state."""
     return jobs.in_state(state, queue, offset, count).map(lambda found: found.jids)
-
-
-def heads(queues: Sequence[str]) -> Call[list[int]]:
-    """Read for how many ms the first job of each of up to 100 queues has been ready, else -1."""
-    args = (pack(list(queues)),)
-    return Call("read/heads", args, lambda reply: [int(one) for one in unpack(reply)])
 
 
 @dataclass(frozen=True, slots=True)

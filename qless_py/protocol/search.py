@@ -13,6 +13,8 @@ SOURCES = 25
 """The most indexes one call searches."""
 SIZES = 250
 """The most indexes one call counts."""
+QUEUE_SETS = ("waiting", "shared", "scheduled", "depends", "running", "throttled")
+"""The indexes of a queue, in the order in which the store counts them."""
 MAX_WITHIN = 2**52
 """The most milliseconds that a source may look back."""
 
@@ -64,6 +66,19 @@ def search(  # noqa: PLR0913 - the arguments of the script
 def sizes(sources: Sequence[Mapping[str, str | int]]) -> Call[list[int]]:
     """Count the jobs of each of up to 250 indexes."""
     return Call("read/sizes", (pack(list(sources)),), lambda reply: list(unpack(reply)))
+
+
+def queue_sizes(offset: int, count: int) -> Call[tuple[int, dict[str, dict[str, int]]]]:
+    """Count the jobs in each index of a page of the known queues; returns also their total."""
+    return Call("read/queue_sizes", (offset, count), _queue_sizes)
+
+
+def _queue_sizes(reply: bytes | None) -> tuple[int, dict[str, dict[str, int]]]:
+    value = unpack(reply)
+    rows = value["queues"]
+    return int(value["total"]), {
+        str(name): dict(zip(QUEUE_SETS, sizes, strict=True)) for name, *sizes in rows
+    }
 
 
 def _look(reply: bytes | None) -> Look:

@@ -129,7 +129,7 @@ def good_queries() -> dict[str, list[Any]]:
         "read/failure_texts": ["group", *page],
         "read/failed": ["group", *page],
         "read/groups": page,
-        "read/heads": [["work", "other"]],
+        "read/queue_sizes": page,
         "read/parents": [["child", "plain"]],
         "read/job": ["plain"],
         "read/klasses": [],

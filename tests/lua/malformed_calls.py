@@ -571,7 +571,7 @@ def templates(lease: str) -> list[tuple[str, list[tuple[Any, str]], tuple[Any, .
         ("read/sizes", [([{"set": "waiting", "queue": "work"}], "indexes")], ()),
         ("read/recent_events", [("10", "positive")], ()),
         ("read/events", [("0", "event"), ("10", "positive")], ()),
-        ("read/heads", [(["work"], "names")], ()),
+        ("read/queue_sizes", page, ()),
         ("read/parents", [(["child"], "many")], ()),
         ("read/audit", [("", "-"), ("0", "whole"), ("10", "positive"), ({}, "map")],
          ({"who": 5}, {"door": "window"}, {"outcome": ""}, {"target": "x" * 257})),

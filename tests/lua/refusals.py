@@ -246,7 +246,7 @@ def of_queries() -> Refusals:
         "throttle": ["queue:", 0, 1], "throttles": ["", 251], "user": ["a b", ""],
         "users": ["a b", "", 1], "token": ["a b"], "tokens": [], "deploys": [],
         "running": ["a b", 0, 1], "blocked": ["work", 0, 101],
-        "heads": [["a b"]], "parents": [["a b"]], "sizes": [[{"set": "dreams"}]],
+        "queue_sizes": [0, 251], "parents": [["a b"]], "sizes": [[{"set": "dreams"}]],
         "search": [[{"set": "dreams"}], "", 0, 1, 1, []],
     }  # fmt: skip
     found: Refusals = {f"read/{name}": {"BADARG": args} for name, args in wrong.items()}

@@ -47,8 +47,9 @@ def whats(call: Scripts, jid: str) -> list[str]:
 
 
 def counts(call: Scripts, queue: str = "q") -> dict[str, int]:
-    """Return the numbers of a queue that are not zero."""
+    """Return how many jobs a queue has in each state in which it has some."""
     found = call("read/counts", queue)
+    del found["head_age"]
     return {name: number for name, number in found.items() if type(number) is int and number}
 
 

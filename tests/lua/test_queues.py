@@ -34,7 +34,7 @@ def test_every_state_is_counted(call: Scripts, clock: Clock) -> None:
 
     assert call("read/counts", "q") == {
         "name": "q", "waiting": 2, "running": 1, "stalled": 2, "scheduled": 1, "depends": 1,
-        "recurring": 1, "throttled": 0, "paused": False,
+        "recurring": 1, "throttled": 0, "head_age": 60_000, "paused": False,
     }  # fmt: skip
     states = ["waiting", "running", "stalled", "scheduled", "depends", "recurring", "throttled"]
     listed = {state: call("read/state", state, "q", 0, 10) for state in states}

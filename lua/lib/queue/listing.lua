@@ -204,25 +204,57 @@ function listing.known(offset, count, most)
   return names, fields
 end
 
-function listing.counts(s, queue, packed_pause)
-  local depth, stopped = 0, 0
-  for _, key in ipairs(ready_keys(queue)) do
-    depth = depth + redis.call("ZCARD", key)
-    stopped = stopped + timed_out(key)
+-- Of a set of ready jobs the number, those taken from their worker by `timeout`, and the instant
+-- since which the first is ready. Its member begins with that.
+local function ready(key)
+  local size = redis.call("ZCARD", key)
+  if size == 0 then
+    return 0, 0, math.huge
   end
-  local due = redis.call("ZCOUNT", keys.scheduled(queue), "-inf", s.now)
-  local lapsed = redis.call("ZCOUNT", keys.running(queue), "-inf", s.now)
+  return size, timed_out(key), stored.ready_at(redis.call("ZRANGE", key, 0, 0)[1])
+end
+
+-- The number of members, and of those whose time has come.
+local function divided(s, key)
+  local size = redis.call("ZCARD", key)
+  return size, size > 0 and redis.call("ZCOUNT", key, "-inf", s.now) or 0
+end
+
+-- The instant since which the first of `due` scheduled jobs is ready.
+local function due_since(queue, due)
+  if due == 0 then
+    return math.huge
+  end
+  return tonumber(redis.call("ZRANGE", keys.scheduled(queue), 0, 0, "WITHSCORES")[2])
+end
+
+-- The number of parked jobs, and of those that may run now.
+local function parked(s, queue, packed_pause)
+  local size = redis.call("ZCARD", keys.throttled(queue))
+  return size, size > 0 and #unparked(s, queue, packed_pause) or 0
+end
+
+-- The jobs of a queue by state. `head_age` is for how many milliseconds its first job has been
+-- ready, -1 where none waits; scheduled jobs that are due count from then.
+function listing.counts(s, queue, packed_pause)
+  local waiting, stopped, ready_at = ready(keys.waiting(queue))
+  local shared, stopped_shared, shared_at = ready(keys.shared(queue))
+  local scheduled, due = divided(s, keys.scheduled(queue))
+  local running, lapsed = divided(s, keys.running(queue))
   local paused = queue_lib.is_paused(s, packed_pause)
-  local freed = #unparked(s, queue, packed_pause)
+  local throttled, freed = parked(s, queue, packed_pause)
+  local head_at = math.min(ready_at, shared_at, due_since(queue, due))
+  stopped = stopped + stopped_shared
   return {
     name = queue,
-    waiting = depth - stopped + due + freed,
+    waiting = waiting + shared - stopped + due + freed,
     stalled = stopped + lapsed,
-    running = redis.call("ZCARD", keys.running(queue)) - lapsed,
-    scheduled = redis.call("ZCARD", keys.scheduled(queue)) - due,
+    running = running - lapsed,
+    scheduled = scheduled - due,
     depends = redis.call("ZCARD", keys.depends(queue)),
     recurring = redis.call("ZCARD", keys.queue_recurring(queue)),
-    throttled = redis.call("ZCARD", keys.throttled(queue)) - freed,
+    throttled = throttled - freed,
+    head_age = head_at < math.huge and math.max(s.now - head_at, 0) or -1,
     paused = paused and true or false,
     pause = paused and (stored.unpack(packed_pause) or {}) or nil,
   }

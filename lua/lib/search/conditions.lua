@@ -89,27 +89,27 @@ local fields = {
   data = function(job, _, s)
     local apart = job.record.apart
     if not apart then
-      return string.lower(job.data)
+      return job.data
     elseif s.long_data_budget < apart then
       s.skipped_jobs = s.skipped_jobs + 1
       return ""
     end
     s.long_data_budget = s.long_data_budget - apart
-    return string.lower(job_lib.get_data(job))
+    return job_lib.get_data(job)
   end,
   error = function(job)
     local packed = job.record.has_failure and redis.call("GET", keys.failure(job.jid))
     local failure = packed and stored.unpack(packed)
-    return string.lower(failure and failure.message or "")
+    return failure and failure.message or ""
   end,
 }
 
 -- All text of a job, for a search that names no field.
 local function any_text(job, score, s)
   local record = job.record
-  local head = { job.jid, record.klass, record.queue or "", record.group or "", record.user or "",
-    table.concat(record.tags or {}, " ") }
-  return string.lower(table.concat(head, "\n")) .. "\n" .. fields.data(job, score, s)
+  local tags = record.tags and table.concat(record.tags, " ") or ""
+  return table.concat({ job.jid, record.klass, record.queue or "", record.group or "",
+    record.user or "", tags, fields.data(job, score, s) }, "\n")
 end
 
 fields.text = any_text

@@ -18,7 +18,6 @@ from qless_py.protocol.queues import Counts, RunningJob
 _FORGOTTEN: Final = 3600.0  # Seconds after which a pause without an end counts as forgotten.
 _LONG: Final = 86400.0
 _RUNNING: Final = 2000  # Running jobs that are looked at, of all queues together.
-_HEADS: Final = 100
 
 
 def pauses(examined: Examination) -> Iterator[Check]:
@@ -75,7 +74,7 @@ def workers(examined: Examination) -> Iterator[Check]:
         command = examined.commands.qless("workers", "resume", *names[:SHOWN])
         if len(names) > SHOWN:
             command = examined.commands.qless("workers", "resume", "--all")
-        detail = f"the workers of {_names(silenced)} are quiet: {_waiting(examined, silenced)}"
+        detail = f"the workers of {_names(silenced)} are quiet: {_waiting(silenced)}"
         yield Check("workers", "fail", detail, "let them take jobs again", command)
     if not unserved and not silenced:
         registered = sum(1 for entries in accepting if entries is not None)
@@ -84,7 +83,7 @@ def workers(examined: Examination) -> Iterator[Check]:
 
 def _unserved(examined: Examination, rows: list[Counts], live: list[Any]) -> Check:
     registered = sum(1 for row in live if _entries(row["info"]) is not None)
-    detail = f"no worker serves {_names(rows)}: {_waiting(examined, rows)}"
+    detail = f"no worker serves {_names(rows)}: {_waiting(rows)}"
     if registered:
         detail += f"; {plural(registered, 'live worker')} for other queues"
     clients = len(live) - registered
@@ -105,13 +104,11 @@ def _names(rows: list[Counts]) -> str:
     return f"{shown} and {plural(more, 'more queue')}" if more > 0 else shown
 
 
-def _waiting(examined: Examination, rows: list[Counts]) -> str:
-    """Return how many jobs wait, and for how long the oldest of the first queues has."""
+def _waiting(rows: list[Counts]) -> str:
+    """Return how many jobs wait, and for how long the oldest has."""
     number = plural(sum(map(_ready, rows)), "job")
-    names = [row["name"] for row in rows[:_HEADS]]
-    ages = examined.client.run(protocol.queues.heads(names))
-    oldest = max(ages)
-    return f"{number} waiting" + (f", the oldest for {duration(oldest / 1000)}" * (oldest >= 0))
+    ages = [row["head_age"] for row in rows if row["head_age"] is not None]
+    return f"{number} waiting" + (f", the oldest for {duration(max(ages))}" if ages else "")
 
 
 def _entries(info: Any) -> list[str] | None:

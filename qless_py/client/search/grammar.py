@@ -45,6 +45,8 @@ _TOKEN: Final = re.compile(
     r'(?P<minus>-?)(?:(?P<field>[^\W\d][\w-]*(?:\.[^\s:"]+)?):)?(?P<value>"(?:[^"\\]|\\.)*"|[^\s"]+)'
 )
 _COMPARED: Final = re.compile(r"(<=|>=|<|>|=)?(.+)", re.DOTALL)
+# A value that means itself: it has no pattern, space or quote.
+_PLAIN: Final = re.compile(r'[^\s"*]+')
 MAX_LENGTH: Final = 500
 _TERMS: Final = 20
 _MAX_EXAMPLE: Final = 60
@@ -230,3 +232,8 @@ def quote(value: str) -> str:
     """Return a value in quotes, so that a search takes its stars and spaces literally."""
     escaped = value.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
+
+
+def literally(value: str) -> str:
+    """Return the value of a term that is taken as it is: in quotes only if it needs them."""
+    return value if _PLAIN.fullmatch(value) else quote(value)

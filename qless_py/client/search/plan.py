@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from qless_py.client.search.grammar import STATES, Term
 from qless_py.protocol import cursors
@@ -19,16 +19,6 @@ _SETS: Final = {
     "running": ("running",),
     "scheduled": ("scheduled",),
     "stalled": ("running", "waiting", "shared"),
-    "depends": ("depends",),
-    "throttled": ("throttled",),
-}
-# The counts of a queue in which jobs of an index are: due ones count as waiting, lapsed ones as
-# stalled.
-_COUNTED: Final = {
-    "waiting": ("waiting", "stalled"),
-    "shared": ("waiting", "stalled"),
-    "scheduled": ("scheduled", "waiting"),
-    "running": ("running", "stalled"),
     "depends": ("depends",),
     "throttled": ("throttled",),
 }
@@ -117,22 +107,12 @@ def queue_of(terms: Iterable[Term]) -> str | None:
     return next((one.exact for one in terms if one.field == "queue" and one.exact), None)
 
 
-def sources(
-    terms: Sequence[Term], queues: Iterable[Mapping[str, Any]], groups: Iterable[str]
-) -> list[Source]:
-    """Return all indexes that must be examined, in the order of `Source.rank`.
-
-    The counts of each queue are passed, so that empty indexes cost nothing.
-    """
+def sources(terms: Sequence[Term], queues: Iterable[str], groups: Iterable[str]) -> list[Source]:
+    """Return all indexes that must be examined, in the order of `Source.rank`."""
     states, within = states_of(terms), _within(terms)
-    known = [row for row in queues if _may_be(str(row["name"]), terms, "queue")]
-    found = {
-        Source(name, queue=str(row["name"]))
-        for state in states & set(_SETS)
-        for name in _SETS[state]
-        for row in known
-        if any(row.get(counted) for counted in _COUNTED[name])
-    }
+    known = [name for name in queues if _may_be(name, terms, "queue")]
+    sets = {name for state in states & set(_SETS) for name in _SETS[state]}
+    found = {Source(name, queue=queue) for name in sets for queue in known}
     if "failed" in states:
         named = [one for one in groups if _may_be(one, terms, "group")]
         found |= {Source("failed", name=one, within=within) for one in named}

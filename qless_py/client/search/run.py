@@ -29,6 +29,9 @@ _ROUND: Final = 1250
 T = TypeVar("T")
 _Steps = Generator[list[Call[Any]], list[Any], T]
 
+_QueueSizes = dict[str, dict[str, int]]
+"""By queue the number of jobs in each of its indexes; empty where that was not read."""
+
 
 @dataclass(slots=True)
 class Found:
@@ -156,7 +159,7 @@ def _line(terms: Sequence[Term], start: Cursor | None) -> _Steps[tuple[Line, int
         return Line([only], [1 if only.set == "jid" else math.inf], after), None
     queues, groups = yield from _known(queue_of(terms))
     every = sources(terms, queues, groups)
-    sizes = yield from _sizes(every)
+    sizes = yield from _sizes(every, queues)
     ahead, after = list(zip(every, sizes, strict=True)), None
     if start is not None:
         ahead = [pair for pair in ahead if pair[0].rank() >= start.source.rank()]
@@ -166,32 +169,37 @@ def _line(terms: Sequence[Term], start: Cursor | None) -> _Steps[tuple[Line, int
     return Line([one for one, _ in ahead], [size for _, size in ahead], after), sum(sizes)
 
 
-def _sizes(every: Sequence[Source]) -> _Steps[list[int]]:
-    arguments = [one.argument() for one in every]
-    parts = [arguments[at : at + SIZES] for at in range(0, len(arguments), SIZES)]
-    replies = yield [search.sizes(part) for part in parts]
-    return [size for reply in replies for size in reply]
+def _sizes(every: Sequence[Source], queues: _QueueSizes) -> _Steps[list[int]]:
+    """Return the sizes of the indexes; those that are not known yet are asked for."""
+    found = {one: queues[one.queue][one.set] for one in every if queues.get(one.queue)}
+    unknown = [one for one in every if one not in found]
+    parts = [unknown[at : at + SIZES] for at in range(0, len(unknown), SIZES)]
+    replies = yield [search.sizes([one.argument() for one in part]) for part in parts]
+    sizes = [size for reply in replies for size in reply]
+    found.update(zip(unknown, sizes, strict=True))
+    return [found[one] for one in every]
 
 
-def _known(queue: str | None) -> _Steps[tuple[list[dict[str, Any]], list[str]]]:
-    """Read the counts of all queues, or of the one named, and the failure groups."""
+def _known(queue: str | None) -> _Steps[tuple[_QueueSizes, list[str]]]:
+    """Read the sizes of the indexes of all queues, unless one is named, and the failure groups."""
     if queue is not None:
-        row, (total, rows) = yield [protocol.queues.counts(queue), protocol.jobs.groups(0, _GROUPS)]
-        queues = [row]
+        ((total, rows),) = yield [protocol.jobs.groups(0, _GROUPS)]
+        queues: _QueueSizes = {queue: {}}
         pages: list[int] = []
     else:
         (number, queues), (total, rows) = yield [
-            protocol.queues.all_counts(0, _PAGE),
+            search.queue_sizes(0, _PAGE),
             protocol.jobs.groups(0, _GROUPS),
         ]
         pages = list(range(_PAGE, number, _PAGE))
     more = list(range(_GROUPS, total, _GROUPS))
     if pages or more:
         replies = yield [
-            *(protocol.queues.all_counts(at, _PAGE) for at in pages),
+            *(search.queue_sizes(at, _PAGE) for at in pages),
             *(protocol.jobs.groups(at, _GROUPS) for at in more),
         ]
-        queues += [row for _, others in replies[: len(pages)] for row in others]
+        for _, others in replies[: len(pages)]:
+            queues |= others
         rows += [one for _, others in replies[len(pages) :] for one in others]
     return queues, [one.group for one in rows]
 

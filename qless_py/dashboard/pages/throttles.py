@@ -17,7 +17,7 @@ from qless_py.dashboard.forms import parse_field, parse_integer, parse_number, t
 from qless_py.dashboard.paging import page_cursor, page_offset, page_size
 from qless_py.protocol import Call
 
-_PER_PAGE: Final = 100
+_PER_PAGE: Final = 32  # Of throttles and of users: so many fit into 40 KB.
 
 
 def throttles() -> str:

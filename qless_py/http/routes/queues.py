@@ -30,7 +30,10 @@ _FOUND: Final = ("queue-not-found",)
 
 
 class QueueAnswer(Answer):
-    """How many jobs a queue has in each state, and its pause."""
+    """How many jobs a queue has in each state, and its pause.
+
+    `head_age` is for how many seconds the first job has been ready, null where none waits.
+    """
 
     name: str
     waiting: int
@@ -40,6 +43,7 @@ class QueueAnswer(Answer):
     depends: int
     throttled: int
     recurring: int
+    head_age: float | None
     paused: bool
     pause: dict[str, Any] | None
 
