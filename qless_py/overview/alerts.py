@@ -20,7 +20,7 @@ from qless_py.overview.workers import (
 
 STUCK_AFTER: Final = 60.0  # Seconds.
 STUCK_WINDOW: Final = 300.0  # Seconds in which no job of a stuck queue ended.
-_MAX_LATE: Final = 50  # Queues whose recent jobs are counted, those that wait longest first.
+_MAX_IDLE: Final = 50  # Queues whose recent jobs are counted, those that wait longest first.
 _NAMED: Final = 3  # Names that a row shows.
 # The share of failures is judged over so many minutes, and only from so many failures on.
 _FAILURE_ROWS: Final = 15
@@ -52,10 +52,19 @@ class Alert:
         return f"{self.name}: {self.detail}" if self.detail else self.name
 
 
-def late_queues(snapshot: Snapshot) -> list[str]:
-    """Return the queues whose jobs have waited for a minute, the longest first, at most 50."""
-    ages = {name: age for name, age in snapshot.heads.items() if age and age >= STUCK_AFTER}
-    return sorted(ages, key=lambda name: -ages[name])[:_MAX_LATE]
+def idle_queues(snapshot: Snapshot) -> list[str]:
+    """Return queues whose jobs have waited for a minute and of which none runs, at most 50.
+
+    Those that have waited longest come first. Whether one is stuck depends on its recent jobs.
+    """
+    ages = {
+        one["name"]: age
+        for one in snapshot.queues
+        if (age := snapshot.heads.get(one["name"])) is not None
+        and age >= STUCK_AFTER
+        and not count(one, "running")
+    }
+    return sorted(ages, key=lambda name: -ages[name])[:_MAX_IDLE]
 
 
 def find_alerts(
@@ -68,7 +77,7 @@ def find_alerts(
 
     The worst come first, and of these causes before their effects; what a cause explains has no row
     of its own. `failing_since` maps failure groups to the instant at which they were first
-    seen, `ended` the late queues to the jobs that completed or failed in the last five minutes.
+    seen, `ended` the idle queues to the jobs that completed or failed in the last five minutes.
     """
     no_workers = list(_no_workers(snapshot))
     found = [*_unreadable(snapshot), *no_workers, *_lost_workers(snapshot)]
@@ -154,7 +163,7 @@ _REASONS: Final = (
         "bad",
         "{} is stuck",
         "{} are stuck",
-        "no job ended in 5 minutes and none is running",
+        _STUCK,
     ),
     ("behind", "warn", "{} is behind", "{} are behind", ""),
 )

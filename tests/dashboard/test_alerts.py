@@ -117,6 +117,24 @@ def test_a_queue_in_which_jobs_complete_is_not_stuck(
     assert "stuck" in still[0][1]
 
 
+def test_a_queue_is_judged_by_its_jobs_however_many_wait_longer(
+    client: Client, clock: Clock, visit: Visit
+) -> None:
+    for number in range(60):
+        client.queues[f"busy-{number}"].put_many([{"klass": "K"}] * 2)
+    clock.advance(60)
+    client.queues["mail"].put_many([{"klass": "K"}] * 2)
+    clock.advance(600)
+    _beat(client, "w-1", queues=["*"], state="running")
+    for number in range(60):
+        client.queues[f"busy-{number}"].pop(1)
+    client.queues["mail"].pop(1)[0].complete()
+
+    assert [name for _, name in _alerts(visit())] == [
+        "61 queues are behind, 61 jobs: busy-0, busy-1, busy-10 and 58 more; oldest waiting 11 min"
+    ]
+
+
 def _rated(failed: int, completed: int, minutes: int = 60) -> list[tuple[str, str]]:
     """Return the alerts about failures, if these were the jobs of the last minute."""
     rows = [MetricRow() for _ in range(minutes - 1)]

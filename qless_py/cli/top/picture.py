@@ -116,12 +116,12 @@ class PictureReader:
         )
         rated = names[:_MAX_RATED]
         busy = self._busy(current)
-        late = alerts.late_queues(current)
+        idle = alerts.idle_queues(current)
         start = (now // _MINUTE - self._minutes) * _MINUTE
         calls = [
             *(_rows(name, start, now) for name in rated),
             *(protocol.queues.running(name, 0, _PER_QUEUE) for name in busy),
-            *(_rows(name, now - alerts.STUCK_WINDOW, now) for name in late),
+            *(_rows(name, now - alerts.STUCK_WINDOW, now) for name in idle),
         ]
         answers = answered(self._client.run_many(calls))
         rates = [_rates(rows, now - start) for rows in answers[: len(rated)]]
@@ -129,7 +129,7 @@ class PictureReader:
         recent = answers[len(rated) + len(busy) :]
         ended = {
             name: sum(row.get("completed", 0) + row.get("failed", 0) for row in rows)
-            for name, rows in zip(late, recent, strict=True)
+            for name, rows in zip(idle, recent, strict=True)
         }
         _, last_hour = self._series.rows(names, series.DEFAULT_RANGE, now, current.backlog)
         since = self._read_failing_since()

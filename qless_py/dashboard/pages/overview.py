@@ -30,16 +30,16 @@ def overview() -> str:
     )
     now = series.now()
     _, last_hour = series.rows(queues, queue_series.DEFAULT_RANGE, now, current.backlog)
-    late = alerts.late_queues(current)
+    idle = alerts.idle_queues(current)
     calls: list[Call[Any]] = [
         protocol.jobs.groups(0, _MAX_GROUPS),
         protocol.failures.groups(0, _MAX_GROUPS),
-        *(_recent_rows(name, now) for name in late),
+        *(_recent_rows(name, now) for name in idle),
     ]
     (_, groups), seen, *recent = answered(client().run_many(calls))
     ended = {
         name: sum(row.get("completed", 0) + row.get("failed", 0) for row in found)
-        for name, found in zip(late, recent, strict=True)
+        for name, found in zip(idle, recent, strict=True)
     }
     failing_since = {one.group: one.first_at for one in seen.groups}
     shown = tiles.find_tiles(current, last_hour, dashboard().snapshots.points)
