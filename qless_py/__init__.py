@@ -253,12 +253,15 @@ _NAMES: Final = {
     "protocol.webhooks": ("Webhook",),
     "task": ("Task", "get_current_job", "job"),
 }
+_PACKAGES: Final = ("aio", "client", "handlers", "protocol", "store", "tracing")
 _MODULES: Final = {name: module for module, names in _NAMES.items() for name in names}
 
 if not TYPE_CHECKING:  # Type checkers would find any name.
 
     def __getattr__(name: str) -> Any:
-        """Import a public name."""
+        """Import a public name or package."""
+        if name in _PACKAGES:
+            return importlib.import_module(f"{__name__}.{name}")
         module = _MODULES.get(name)
         if module is None:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -20,6 +20,12 @@ def test_every_public_name_is_found() -> None:
         _ = qless_py.Nothing  # type: ignore[attr-defined]
 
 
+def test_packages_are_found_without_an_import_of_their_own() -> None:
+    program = "import qless_py; qless_py.aio.Client, qless_py.tracing.turn_on, qless_py.store"
+
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
 def test_every_subject_of_the_protocol_is_found() -> None:
     assert all(getattr(protocol, name) for name in protocol.__all__)
     with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
