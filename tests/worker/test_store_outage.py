@@ -113,7 +113,7 @@ def test_another_worker_takes_over_the_jobs_of_a_killed_one(
 
     assert read(embedded, jid).wait(40) == "on"
     steps = [entry["what"] for entry in read(embedded, jid).history]
-    assert steps == ["put", "popped", "timed-out", "popped", "done"]
+    assert steps == ["put", "popped", "crashed", "popped", "done"]
 
 
 def test_an_outage_is_logged_once_and_jobs_continue(

@@ -101,8 +101,19 @@ def counts(ns: Namespace, queue: str) -> dict[str, Any]:
         "name": queue,
         "paused": paused,
         **{state: len(jids) for state, jids in states(ns, queue).items()},
+        "head_age": _head_age(ns, queue),
         **({"pause": ns.paused[queue]} if paused else {}),
     }
+
+
+def _head_age(ns: Namespace, queue: str) -> int:
+    """For how long the first job has been ready: of those without a user, with one, or due."""
+    ready = queue_positions.waiting(ns, queue)
+    heads = [next((job.place[1] for job in ready if bool(job.user) == is_shared), None)
+             for is_shared in (False, True)]  # fmt: skip
+    due = [job.due or 0 for job in queue_positions.scheduled(ns, queue)[:1]]
+    instants = [one for one in [*heads, *due] if one is not None and one <= ns.now]
+    return ns.now - min(instants) if instants else -1
 
 
 def peek(ns: Namespace, queue: str) -> list[str]:
