@@ -185,12 +185,11 @@ def test_a_rejected_call_in_a_pipeline_keeps_its_place(runner: Runner) -> None:
     assert runner.run_many([]) == []
 
 
-def use(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
-    """Let runners use a library with a function `faulty` and this text."""
-    faulty = assemble.Function("FCALL", "faulty", is_query=True, allows_oom=True)
-    library = assemble.Library(
-        "qless_faulty", f"#!lua name=qless_faulty\n{text}", {"faulty": faulty}, ""
-    )
+def use(monkeypatch: pytest.MonkeyPatch, name: str, text: str) -> None:
+    """Let runners use a library with one function and this text."""
+    function = assemble.Function("FCALL", name, is_query=True, allows_oom=True)
+    text = f"#!lua name=qless_{name}\n{text}"
+    library = assemble.Library(f"qless_{name}", text, {name: function}, "")
     monkeypatch.setattr(assemble, "library", lambda: library)
 
 
@@ -199,6 +198,7 @@ def test_other_server_errors_are_raised_unchanged(
 ) -> None:
     use(
         monkeypatch,
+        "faulty",
         "local function faulty(keys)\nreturn redis.call('GET', keys[1], 'too', 'many')\nend\n"
         "redis.register_function('faulty', faulty)\n",
     )
@@ -213,9 +213,10 @@ def test_other_server_errors_are_raised_unchanged(
 def test_a_library_that_cannot_be_loaded_is_an_error_and_spoils_no_connection(
     runner: Runner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    call: Call[bytes | None] = Call("faulty", (), lambda reply: reply)
+    # The server keeps functions from test to test, so no other test loads one of this name.
+    call: Call[bytes | None] = Call("broken", (), lambda reply: reply)
     with monkeypatch.context() as patched:
-        use(patched, "this is no Lua")
+        use(patched, "broken", "this is no Lua")
         with pytest.raises(redis_py.ResponseError, match="compiling"):
             runner.run(call)
         results = runner.run_many([call, call])
