@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import secrets
 import time
 from collections.abc import Iterator
@@ -211,14 +212,19 @@ def test_a_backlog_of_short_jobs_costs_few_calls_for_each_job(
     live: Client, work: Start, klass: object, options: dict[str, int]
 ) -> None:
     count = 2000
-    for _ in range(count // 100):
-        live.queues["work"].put_many([{"klass": klass}] * 100)
+    jids = {
+        jid
+        for _ in range(count // 100)
+        for jid in live.queues["work"].put_many([{"klass": klass}] * 100)
+    }
     live.redis.config_resetstat()
 
     worker = work(burst=True, **options)
 
     assert worker.wait() == 0
-    assert "crashed" not in worker.log.read_text()
+    # The worker may take over from workers that earlier tests killed.
+    crashes = re.findall(r"job crashed jid=(\w+)", worker.log.read_text())
+    assert not jids.intersection(crashes)
 
     stats = live.redis.info("commandstats")
     calls = sum(
