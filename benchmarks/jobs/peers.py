@@ -109,7 +109,7 @@ def _celery() -> Peer:
     peer = _python(
         "Celery, 2 processes of 8 threads",
         "celery_app",
-        ["celery"],
+        ["celery", "packaging"],  # Kombu 5.7 uses it without requiring it.
         f"celery -A celery_app worker --pool threads -c 8 {quiet}",
     )
     first, second = (shlex.join([*peer.work, "-n", f"{name}@bench"]) for name in ("a", "b"))
