@@ -139,8 +139,9 @@ def test_closing_idle_connections_closes_returned_ones(connection: redis_py.Redi
 
     pool.disconnect(inuse_connections=False)
 
-    assert kept.is_connected
-    assert not returned.is_connected
+    # redis-py before version 6 has no public way to ask.
+    assert kept._sock is not None
+    assert returned._sock is None
 
 
 def test_a_pool_of_the_caller_is_used_as_it_is(server: servers.Server) -> None:

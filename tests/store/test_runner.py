@@ -59,7 +59,7 @@ def test_a_pipeline_cut_in_its_replies_takes_effect_once(
     assert all(reply.created for reply in replies)
     handed_out = [job.jid for reply in popped for job in reply.jobs]
     assert sorted(handed_out) == sorted(reply.jid for reply in replies)
-    assert proxy.lost > 1
+    assert proxy.lost  # How often depends on the pieces in which replies arrive.
 
 
 def test_threads_share_a_runner_through_a_lossy_network(proxy: Proxy, through: Runner) -> None:
