@@ -99,7 +99,7 @@ def read_snapshot(client: Client) -> Snapshot:
     totals = {state: sum(count(queue, state) for queue in queues) for state in states}
     failures = {one.group: one.number for one in groups}
     aside = int(meta.get("quarantined", 0))
-    heads = {queue["name"]: queue["head_age"] for queue in queues}
+    heads = {queue["name"]: queue.pop("head_age") for queue in queues}
     return Snapshot(now, queues, failures, known, heads, totals, completed.total, aside)
 
 

@@ -271,6 +271,20 @@ def test_a_stream_omits_unchanged_queues(live: Client) -> None:
     assert news["gone"] is None
 
 
+def test_a_stream_sends_no_more_than_the_age_of_a_queue_that_only_waits(live: Client) -> None:
+    live.queues["a"].put("K", {})
+    app = create_app(live, DashboardConfig(secret="s" * 16, refresh=0.001))
+    answer = app.test_client().get("/live", environ_overrides={"wsgi.multithread": True})
+    encoded = answer.iter_encoded()
+    messages = (json.loads(one.split(b"data: ")[1]) for one in encoded if b"event: snap" in one)
+
+    next(messages)
+    second = next(messages)
+    answer.close()
+
+    assert (second["queues"], list(second["heads"])) == ({}, ["a"])
+
+
 class InstantEvent(threading.Event):
     """An event whose waits return at once and are recorded."""
 
