@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from qless_py import protocol
 from qless_py.client import humanize
 from qless_py.client.humanize import plural
 from qless_py.overview.series import MetricRow
@@ -17,9 +18,10 @@ from qless_py.overview.workers import (
     why_idle,
     worker_slots,
 )
+from qless_py.protocol import Call
 
 STUCK_AFTER: Final = 60.0  # Seconds.
-STUCK_WINDOW: Final = 300.0  # Seconds in which no job of a stuck queue ended.
+_STUCK_WINDOW: Final = 300.0  # Seconds in which no job of a stuck queue ended.
 _MAX_IDLE: Final = 50  # Queues whose recent jobs are counted, those that wait longest first.
 _NAMED: Final = 3  # Names that a row shows.
 # The share of failures is judged over so many minutes, and only from so many failures on.
@@ -52,11 +54,24 @@ class Alert:
         return f"{self.name}: {self.detail}" if self.detail else self.name
 
 
-def idle_queues(snapshot: Snapshot) -> list[str]:
-    """Return queues whose jobs have waited for a minute and of which none runs, at most 50.
+def ended_calls(snapshot: Snapshot, now: float) -> dict[str, Call[int]]:
+    """Return calls that count the jobs that ended in the last five minutes, for `find_alerts`.
 
-    Those that have waited longest come first. Whether one is stuck depends on its recent jobs.
+    Whether a queue is stuck depends on them if its jobs have waited for a minute and none of them
+    runs. There is a call for each such queue, for the 50 that have waited longest.
     """
+    start, end = round(1000 * (now - _STUCK_WINDOW)), round(1000 * now)
+    return {
+        name: protocol.stats.series_rows(name, start, end, "minute").map(_count_ended)
+        for name in _idle_queues(snapshot)
+    }
+
+
+def _count_ended(rows: Sequence[Mapping[str, Any]]) -> int:
+    return sum(row.get("completed", 0) + row.get("failed", 0) for row in rows)
+
+
+def _idle_queues(snapshot: Snapshot) -> list[str]:
     ages = {
         one["name"]: age
         for one in snapshot.queues
@@ -77,7 +92,7 @@ def find_alerts(
 
     The worst come first, and of these causes before their effects; what a cause explains has no row
     of its own. `failing_since` maps failure groups to the instant at which they were first
-    seen, `ended` the idle queues to the jobs that completed or failed in the last five minutes.
+    seen; `ended` are the answers to `ended_calls`.
     """
     no_workers = list(_no_workers(snapshot))
     found = [*_unreadable(snapshot), *no_workers, *_lost_workers(snapshot)]

@@ -108,7 +108,7 @@ class PictureReader:
         self._series = SeriesCache(client)
 
     def read(self) -> Picture:
-        """Read everything: six round trips, two more when a failure group is new."""
+        """Read everything: five round trips, two more when a failure group is new."""
         current = snapshot.read_snapshot(self._client)
         now = current.at
         names = series.busiest(
@@ -116,21 +116,17 @@ class PictureReader:
         )
         rated = names[:_MAX_RATED]
         busy = self._busy(current)
-        idle = alerts.idle_queues(current)
+        ended = alerts.ended_calls(current, now)
         start = (now // _MINUTE - self._minutes) * _MINUTE
         calls = [
             *(_rows(name, start, now) for name in rated),
             *(protocol.queues.running(name, 0, _PER_QUEUE) for name in busy),
-            *(_rows(name, now - alerts.STUCK_WINDOW, now) for name in idle),
+            *ended.values(),
         ]
         answers = answered(self._client.run_many(calls))
         rates = [_rates(rows, now - start) for rows in answers[: len(rated)]]
         pages = answers[len(rated) : len(rated) + len(busy)]
-        recent = answers[len(rated) + len(busy) :]
-        ended = {
-            name: sum(row.get("completed", 0) + row.get("failed", 0) for row in rows)
-            for name, rows in zip(idle, recent, strict=True)
-        }
+        counts = dict(zip(ended, answers[len(rated) + len(busy) :], strict=True))
         _, last_hour = self._series.rows(names, series.DEFAULT_RANGE, now, current.backlog)
         since = self._read_failing_since()
         return Picture(
@@ -139,7 +135,7 @@ class PictureReader:
             now - start,
             dict(zip(rated, rates, strict=True)),
             _running(busy, pages, now),
-            alerts.find_alerts(current, last_hour, since, ended),
+            alerts.find_alerts(current, last_hour, since, counts),
         )
 
     @staticmethod

@@ -30,17 +30,13 @@ def overview() -> str:
     )
     now = series.now()
     _, last_hour = series.rows(queues, queue_series.DEFAULT_RANGE, now, current.backlog)
-    idle = alerts.idle_queues(current)
+    ended = alerts.ended_calls(current, now)
     calls: list[Call[Any]] = [
         protocol.jobs.groups(0, _MAX_GROUPS),
         protocol.failures.groups(0, _MAX_GROUPS),
-        *(_recent_rows(name, now) for name in idle),
+        *ended.values(),
     ]
-    (_, groups), seen, *recent = answered(client().run_many(calls))
-    ended = {
-        name: sum(row.get("completed", 0) + row.get("failed", 0) for row in found)
-        for name, found in zip(idle, recent, strict=True)
-    }
+    (_, groups), seen, *counts = answered(client().run_many(calls))
     failing_since = {one.group: one.first_at for one in seen.groups}
     shown = tiles.find_tiles(current, last_hour, dashboard().snapshots.points)
     charted = timeseries.Rows.read(series, queues, span, now, backlog=current.backlog)
@@ -48,7 +44,9 @@ def overview() -> str:
     return render_template(
         "qless_py/overview.html",
         snapshot=current,
-        alerts=alerts.find_alerts(current, last_hour, failing_since, ended),
+        alerts=alerts.find_alerts(
+            current, last_hour, failing_since, dict(zip(ended, counts, strict=True))
+        ),
         charts=timeseries.Plot(charted, context.deploy_marks()).of_queues(),
         ranges=queue_series.RANGES,
         span=span,
@@ -57,12 +55,6 @@ def overview() -> str:
         groups=groups,
         tiles=[(one, sparkline(one.values, one.colour)) for one in shown],
     )
-
-
-def _recent_rows(queue: str, now: float) -> Call[Any]:
-    """Return the call that reads what has happened in a queue in the last minutes."""
-    start = int(1000 * (now - alerts.STUCK_WINDOW))
-    return protocol.stats.series_rows(queue, start, int(1000 * now), "minute")
 
 
 def snapshot() -> Response:
