@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import NoReturn
-
 from qless_py.errors import SOFT_LIMITS, SoftLimitError
 
 
@@ -20,9 +18,4 @@ class SoftLimitGuard:
     def reraise(self) -> None:
         """Raise the SoftLimitError that came in this thread since the guard was made, if any."""
         if self._number != SOFT_LIMITS.number:
-            reraise()
-
-
-def reraise() -> NoReturn:
-    """Raise the last SoftLimitError of this thread again."""
-    raise SoftLimitError(SOFT_LIMITS.message)
+            raise SoftLimitError(SOFT_LIMITS.message)
