@@ -4,31 +4,18 @@ import asyncio
 import contextlib
 import os
 import time
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import redis as redis_py
 
-from qless_py import errors, store
+from qless_py import errors
 from qless_py.store.async_runner import AsyncRunner
-from qless_py.store.resend import ResendPolicy
 from tests import servers
-from tests.store.calls import QUICK, SHORT, length, pop, put, request_series
+from tests.store.async_runs import run
+from tests.store.calls import SHORT, length, pop, put, request_series
 from tests.store.proxy import Proxy
-
-Test = Callable[[AsyncRunner], Awaitable[None]]
-
-
-def run(url: str, test: Test, *, policy: ResendPolicy = QUICK, **options: Any) -> None:
-    """Run a test in an event loop of its own, with a runner for the URL."""
-
-    async def main() -> None:
-        async with store.connect_async(url, **options) as connection:
-            await test(AsyncRunner(connection, "ql", policy=policy))
-
-    asyncio.run(main())
 
 
 def test_lost_replies_neither_put_twice_nor_lose_a_popped_job(proxy: Proxy) -> None:

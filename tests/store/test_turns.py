@@ -3,29 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from typing import Any, NoReturn
 
 import pytest
 import redis as redis_py
 
-from qless_py import errors, store
+from qless_py import errors
 from qless_py.protocol import Call
 from qless_py.store.async_runner import AsyncRunner
-from qless_py.store.resend import PIPELINE, ResendPolicy
+from qless_py.store.resend import PIPELINE
 from tests import servers
-from tests.store.calls import QUICK, SHORT, length, pop, put, request_series
+from tests.store.async_runs import run
+from tests.store.calls import SHORT, length, pop, put, request_series
 from tests.store.proxy import Proxy
-
-Test = Callable[[AsyncRunner], Awaitable[None]]
-
-
-def run(url: str, test: Test, *, policy: ResendPolicy = QUICK, **options: Any) -> None:
-    async def main() -> None:
-        async with store.connect_async(url, **options) as connection:
-            await test(AsyncRunner(connection, "ql", policy=policy))
-
-    asyncio.run(main())
 
 
 def test_calls_of_one_turn_share_round_trips_and_keep_their_order(
