@@ -21,7 +21,8 @@ _RENEWALS_PER_LEASE: Final = 3  # As the supervisor renews the leases it knows o
 class FetchAhead:
     """The fetches of a child whose replies it has not read: one, and two between two batches.
 
-    `was_full` says whether the last reply had as many jobs as were asked for.
+    `was_full` says whether the last reply, also to a fetch that was waited for, had as many jobs as
+    were asked for: then there may be more.
     """
 
     def __init__(self, context: ChildContext) -> None:

@@ -1,8 +1,8 @@
 """A child that runs several jobs at once: in threads, in an event loop, or in processes.
 
 Its main thread runs no job. It fetches jobs for free slots, hands them to a pool, sends the
-results, and passes on the messages of the supervisor. A thread of a pool that has ended a short job
-goes on with the next one of the batch itself.
+results, and passes on the messages of the supervisor. When a thread of a pool has ended a job, it
+takes the next one of the batch without waiting for the main thread.
 """
 
 from __future__ import annotations
@@ -98,7 +98,6 @@ class ConcurrentRunner:
         self._most_ahead = (MAX_JOBS - context.options.concurrency) // 2
         self._prefetch = Prefetch(context.options.batch, context.options.concurrency)
         self._ahead = FetchAhead(context)
-        self._had_backlog = False
         # The first job of a fetch that was waited for starts in any case: there is progress even if
         # other processes hold jobs back all the time.
         self._starts_anyway = False
@@ -148,9 +147,7 @@ class ConcurrentRunner:
         if self._ahead.is_under_way:
             self._collect()  # What ended meanwhile leaves the board to the jobs of this reply.
             self._ask_ahead()
-            jobs = self._ahead.take()
-            self._had_backlog = self._ahead.was_full
-            return jobs
+            return self._ahead.take()
         # The store leases no more in one call, and the board has no room for more.
         count = min(free + self._prefetch.next() - 1, MAX_PER_CALL - len(self._started))
         reply: PopReply | None = context.fetch(count)
@@ -161,13 +158,13 @@ class ConcurrentRunner:
             reply = context.wait_and_fetch(reply, count)
         if reply is None or not reply.jobs:
             return []
-        self._had_backlog = len(reply.jobs) == count
+        self._ahead.was_full = len(reply.jobs) == count
         self._starts_anyway = True
         return context.hold(reply)
 
     def _ask_ahead(self) -> None:
         """Fetch the next batch already if there may be one, and if it is likely to be short."""
-        count = min(self._prefetch.next(), self._most_ahead) if self._had_backlog else 1
+        count = min(self._prefetch.next(), self._most_ahead) if self._ahead.was_full else 1
         if count > 1:
             self._ahead.ask(count)
 

@@ -25,7 +25,6 @@ class SequentialRunner:
         # The board has room for two batches.
         self._prefetch = Prefetch(min(context.options.batch, MAX_JOBS // 2))
         self._ahead = FetchAhead(context)
-        self._had_backlog = False
         self._kept_since = 0.0
         self._check = StartCheck()
         self._may_flush = False
@@ -55,7 +54,6 @@ class SequentialRunner:
                 # Before the reply is read, so that the server never waits for this child.
                 self._ask_ahead()
                 jobs = self._ahead.take()
-                self._had_backlog = self._ahead.was_full
                 if jobs:
                     self._run_batch(jobs, is_ahead=True)
                 continue
@@ -63,7 +61,7 @@ class SequentialRunner:
             reply = context.fetch(count) if reply is None else context.wait_and_fetch(reply, count)
             if reply is not None and reply.jobs:
                 # A fetch that brought fewer jobs than asked has emptied the queues.
-                self._had_backlog = len(reply.jobs) == count
+                self._ahead.was_full = len(reply.jobs) == count
                 self._run_batch(context.hold(reply))
                 reply = None
 
@@ -79,7 +77,7 @@ class SequentialRunner:
 
     def _ask_ahead(self) -> None:
         """Fetch the next batch already if there may be one, and if it is likely to be short."""
-        count = self._prefetch.next() if self._had_backlog else 1
+        count = self._prefetch.next() if self._ahead.was_full else 1
         if count > 1:
             self._ahead.ask(count)
 
