@@ -9,7 +9,7 @@ from typing import Any, Final, Generic, TypeVar
 
 import redis
 
-from qless_py.errors import StoreError
+from qless_py.errors import SOFT_LIMITS, StoreError
 from qless_py.protocol import Call, instrumentation
 from qless_py.protocol.call import in_bytes
 from qless_py.protocol.instrumentation import Instrumentation
@@ -17,7 +17,7 @@ from qless_py.protocol.settings import channel_prefix
 from qless_py.store import holds, permissions, resend, reuse, wakeup
 from qless_py.store.outage import OutageLog
 from qless_py.store.resend import PIPELINE, Command, Exchange, ResendLoop, ResendPolicy, elapsed
-from qless_py.store.soft_limit import SoftLimitGuard
+from qless_py.store.soft_limit import SoftLimitGuard, reraise
 from qless_py.store.wakeup import REPLY_MARGIN, WakeConnection
 
 T = TypeVar("T")
@@ -232,9 +232,10 @@ class Runner(RunnerBase[redis.Redis]):
         return results
 
     def _send(self, calls: Sequence[Call[Any]]) -> list[Any]:
-        exchange, soft_limit = self._exchange(calls), SoftLimitGuard()
+        exchange, soft_limits = self._exchange(calls), SOFT_LIMITS.number
         failure = self._attempt(exchange)
-        soft_limit.reraise()
+        if soft_limits != SOFT_LIMITS.number:  # As a SoftLimitGuard does, in every call.
+            reraise()
         if not exchange.is_finished:
             self._resend(exchange, failure, exchange.begun)
         return self._results(exchange)

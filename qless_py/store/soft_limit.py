@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NoReturn
+
 from qless_py.errors import SOFT_LIMITS, SoftLimitError
 
 
@@ -18,4 +20,9 @@ class SoftLimitGuard:
     def reraise(self) -> None:
         """Raise the SoftLimitError that came in this thread since the guard was made, if any."""
         if self._number != SOFT_LIMITS.number:
-            raise SoftLimitError(SOFT_LIMITS.message)
+            reraise()
+
+
+def reraise() -> NoReturn:
+    """Raise the last SoftLimitError of this thread again."""
+    raise SoftLimitError(SOFT_LIMITS.message)
