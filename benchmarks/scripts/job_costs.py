@@ -70,9 +70,7 @@ class Meter:
 def bytes_per_job(connection: redis.Redis, count: int) -> float:
     """Return the bytes that each waiting job adds to an empty keyspace."""
     meter = Meter(connection, count)
-    meter.runner.run(_put_page_call())  # Load the script and allocate the connection's buffers.
-    connection.flushall()
-    before = connection.info("memory")["used_memory"]
+    before = _empty_memory(meter)
     _put_pages(meter)
     return float(connection.info("memory")["used_memory"] - before) / count
 
@@ -80,13 +78,21 @@ def bytes_per_job(connection: redis.Redis, count: int) -> float:
 def bytes_per_completed_job(connection: redis.Redis, count: int) -> float:
     """Return the bytes that each job without a result adds to an empty keyspace once completed."""
     meter = Meter(connection, count)
-    _load_scripts(meter)
-    connection.flushall()
-    before = connection.info("memory")["used_memory"]
+    before = _empty_memory(meter)
     _put_pages(meter)
     _pop_batches(meter, PAGE)
     _complete_batches(meter, PAGE)
     return float(connection.info("memory")["used_memory"] - before) / count
+
+
+def _empty_memory(meter: Meter) -> int:
+    """Return the bytes that the server uses without a job, all scripts loaded and buffers made."""
+    _load_scripts(meter)
+    # The server frees the buffer that held the library when it gets round to it.
+    meter.redis.connection_pool.disconnect()
+    _load_scripts(meter)
+    meter.redis.flushall()
+    return int(meter.redis.info("memory")["used_memory"])
 
 
 def basic_costs(connection: redis.Redis, count: int) -> dict[str, float]:
