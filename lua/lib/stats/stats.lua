@@ -25,34 +25,52 @@ function stats.join_sample(a, b)
   }
 end
 
--- What the call adds to a queue's statistics: a number or a sample for each field.
-local function sums_of(s, queue)
-  local found = s.counters[queue]
+-- The table of that name in a table of tables.
+local function within(tables, name)
+  local found = tables[name]
   if not found then
     found = {}
-    s.counters[queue] = found
+    tables[name] = found
   end
   return found
 end
 
-function stats.add(s, queue, field, number)
-  local sums = sums_of(s, queue)
+local function add(sums, field, number)
   sums[field] = (sums[field] or 0) + number
+end
+
+function stats.add(s, queue, field, number)
+  add(within(s.counters, queue), field, number)
 end
 
 -- Sets a field of the current minute to a number.
 function stats.set(s, queue, field, number)
-  sums_of(s, queue)[field] = string.format("%.0f", number)
+  within(s.counters, queue)[field] = string.format("%.0f", number)
 end
 
 -- Counts for a klass, if klasses are counted.
 function stats.add_klass(s, klass, field, number)
-  if not s.klass_limit then
-    return
+  if s.klass_limit then
+    add(within(s.klasses, klass), field, number)
   end
-  local sums = s.klasses[klass] or {}
-  s.klasses[klass] = sums
-  sums[field] = (sums[field] or 0) + number
+end
+
+-- Counts equal durations of a kind: the jobs of one call have few different ones, and `write` does
+-- the rest once for each.
+local function count_duration(sums, kind, ms)
+  add(within(sums, kind), ms > 0 and ms or 0, 1)
+end
+
+-- Records one duration of the kind "wait" or "run".
+function stats.add_duration(s, queue, kind, ms)
+  count_duration(within(s.counters, queue), kind, ms)
+end
+
+-- The same for a klass, if klasses are counted.
+function stats.add_klass_duration(s, klass, kind, ms)
+  if s.klass_limit then
+    count_duration(within(s.klasses, klass), kind, ms)
+  end
 end
 
 -- The bucket of the logarithmic histogram: four per doubling; below a millisecond is -1.
@@ -75,46 +93,42 @@ local function slot(ms)
   return nil
 end
 
--- Records one duration of the kind "wait" or "run". Equal durations are only counted here: the jobs
--- of one call have few different ones, and `write` does the rest once for each.
-function stats.add_duration(s, queue, kind, ms)
-  ms = ms > 0 and ms or 0
-  local sums = sums_of(s, queue)
-  local times = sums[kind]
-  if not times then
-    times = {}
-    sums[kind] = times
-  end
-  times[ms] = (times[ms] or 0) + 1
+local function add_to_bucket(sums, kind, ms, number)
+  add(sums, kind .. "_buckets:" .. bucket(ms), number)
 end
 
--- Records one duration of a klass of the kind "wait" or "run". The sum of those that it ran is for
--- monitors.
-function stats.add_klass_duration(s, klass, kind, ms)
-  if not s.klass_limit then
+-- Puts the buckets, the slots and the sample of the durations of a queue in the place of their
+-- counts.
+local function sum_up(sums, kind)
+  if not sums[kind] then
     return
   end
-  ms = ms > 0 and ms or 0
-  stats.add_klass(s, klass, kind .. "_buckets:" .. bucket(ms), 1)
-  if kind == "run" and ms > 0 then
-    stats.add_klass(s, klass, "run_ms", ms)
-  end
-end
-
--- Adds the buckets and slots of all durations, and their sample, to the sums.
-local function sum_up(sums, kind)
   local sample
-  for ms, number in pairs(sums[kind] or {}) do
+  for ms, number in pairs(sums[kind]) do
     sample = stats.join_sample(sample, { number, ms, 0 })
-    local field = kind .. "_buckets:" .. bucket(ms)
-    sums[field] = (sums[field] or 0) + number
+    add_to_bucket(sums, kind, ms, number)
     local name = slot(ms)
     if name then
-      field = kind .. "_slots:" .. name
-      sums[field] = (sums[field] or 0) + number
+      add(sums, kind .. "_slots:" .. name, number)
     end
   end
   sums[kind] = sample
+end
+
+-- The same for a klass, which has the buckets alone, and the sum of the durations that it ran.
+local function sum_up_klass(sums, kind)
+  if not sums[kind] then
+    return
+  end
+  local total = 0
+  for ms, number in pairs(sums[kind]) do
+    add_to_bucket(sums, kind, ms, number)
+    total = total + ms * number
+  end
+  sums[kind] = nil
+  if kind == "run" and total > 0 then
+    add(sums, "run_ms", total)
+  end
 end
 
 local function join_sample(key, field, sample)
@@ -123,10 +137,10 @@ local function join_sample(key, field, sample)
   redis.call("HSET", key, field, cmsgpack.pack(joined))
 end
 
-local function write_account(s, queue, sums)
+local function write_account(s, queue, minute, sums)
   local key = keys.queue_now(queue)
   local counted = tonumber(redis.call("HGET", key, "minute"))
-  if counted ~= stats.minute(s.now) then
+  if counted ~= minute then
     require("lib.stats.series").begin(s, queue, counted ~= nil)
   end
   sum_up(sums, "wait")
@@ -163,11 +177,13 @@ end
 
 -- Adds what the call counted to the statistics of its queues and klasses.
 function stats.write(s)
-  for queue, sums in pairs(s.counters) do
-    write_account(s, queue, sums)
-  end
   local minute = stats.minute(s.now)
+  for queue, sums in pairs(s.counters) do
+    write_account(s, queue, minute, sums)
+  end
   for klass, sums in pairs(s.klasses) do
+    sum_up_klass(sums, "wait")
+    sum_up_klass(sums, "run")
     stats.write_klass(s, klass, minute, sums)
   end
 end
