@@ -93,7 +93,7 @@ def test_commands_of_a_job_in_batches(commands: Measure, runner: Runner) -> None
     _, complete = commands(lambda: _complete_pages(runner, held))
 
     assert len(held) == JOBS
-    assert 0 < put <= 5.2
+    assert 0 < put <= 1.2
     assert 0 < pop <= 0.6
     assert 0 < complete <= 1.5
 

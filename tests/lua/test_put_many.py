@@ -40,6 +40,31 @@ def test_a_job_may_name_its_own_queue(call: Scripts) -> None:
     assert (job(call, "a")["queue"], job(call, "b")["queue"]) == ("q", "other")
 
 
+def test_jobs_of_all_kinds_keep_the_order_of_the_call_in_their_queues(call: Scripts) -> None:
+    put(call, "c")
+    queues = zip("abcdefg", "qqqrqrq", strict=True)
+    specs: list[dict[str, object]] = [{"jid": jid, "queue": queue} for jid, queue in queues]
+    specs[1]["tags"] = ["x"]
+
+    reply = put_many(call, *specs)
+
+    assert reply == [[jid, True] for jid in "abcdefg"]
+    assert jids(pop(call, 10)) == ["a", "b", "c", "e", "g"]
+    assert jids(pop(call, 10, "r")) == ["d", "f"]
+
+
+@pytest.mark.corrupts
+def test_keys_of_another_type_are_set_aside(call: Scripts) -> None:
+    for jid in "bd":
+        call.redis.rpush(f"{{ql}}:job:{jid}", "junk")
+
+    put_many(call, {"jid": "a"}, {"jid": "b"}, {"jid": "c"}, {"jid": "d"})
+
+    assert jids(pop(call, 10)) == ["a", "b", "c", "d"]
+    assert call.redis.lrange("{ql}:quarantine:job:b", 0, -1) == [b"junk"]
+    assert call.redis.lrange("{ql}:quarantine:job:d", 0, -1) == [b"junk"]
+
+
 def test_one_bad_job_refuses_all(call: Scripts) -> None:
     put(call, "there")
 

@@ -52,6 +52,18 @@ function job.load(jid)
   return found
 end
 
+-- Sets aside the keys that exist: MGET takes a key of another type for a missing one.
+local function quarantine_existing(names)
+  if not names[1] or redis.call("EXISTS", unpack(names)) == 0 then
+    return
+  end
+  for _, name in ipairs(names) do
+    if redis.call("EXISTS", name) == 1 then
+      redis.quarantine(name)
+    end
+  end
+end
+
 -- Jobs in the order of `jids`, false where there is none.
 function job.find_all(jids)
   if #jids == 0 then
@@ -62,13 +74,15 @@ function job.find_all(jids)
     names[i] = keys.job(jid)
   end
   local values = redis.call("MGET", unpack(names))
+  local missing = {}
   for i, value in ipairs(values) do
     if value then
       values[i] = job.parse(jids[i], value) or false
-    elseif redis.call("EXISTS", names[i]) == 1 then
-      redis.quarantine(names[i]) -- MGET takes a key of another type for a missing one.
+    else
+      missing[#missing + 1] = names[i]
     end
   end
+  quarantine_existing(missing)
   return values
 end
 

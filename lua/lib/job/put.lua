@@ -23,25 +23,28 @@ local function has_options(spec)
   return false
 end
 
-local function validate(s, spec)
+-- Refuses invalid fields; returns whether any of them is an option.
+function put.validate(s, spec)
   check.name("queue", spec.queue)
   check.name("jid", spec.jid)
   check.line("klass", spec.klass)
   check.data(s, spec.data)
-  if has_options(spec) then
+  local options = has_options(spec)
+  if options then
     require("lib.job.put_checks").check(spec, CORE)
   end
+  return options
 end
 
 -- The fields of a put, from four arguments and a packed map of options.
 function put.spec(queue, jid, klass, data, packed)
-  local spec = check.options("options", packed)
-  for name in pairs(spec) do
+  local spec = { queue = queue, jid = jid, klass = klass, data = data }
+  for name, value in pairs(check.options("options", packed)) do
     if CORE[name] then
       errors.bad("options hold " .. name .. ", which is a separate argument")
     end
+    spec[name] = value
   end
-  spec.queue, spec.jid, spec.klass, spec.data = queue, jid, klass, data
   return spec
 end
 
@@ -75,16 +78,15 @@ end
 
 -- Decides what a valid put would do, and adds it to s.planned_jids. `existing` is the job of that
 -- jid, false when it is known that there is none.
-function put.decide(s, spec, existing)
+local function decide(s, spec, options, existing)
   s.planned_jids = s.planned_jids or {}
-  local plan = { spec = spec, options = has_options(spec) }
-  local recurs
-  plan.existing, recurs = find(spec.jid, existing)
-  if recurs and not plan.existing and yields_to_recurring(s, spec) then
+  local found, recurs = find(spec.jid, existing)
+  local plan = { spec = spec, options = options, existing = found }
+  if recurs and not found and yields_to_recurring(s, spec) then
     plan.ignored = spec.jid
-  elseif plan.options then
+  elseif options then
     require("lib.job.put_conflict").decide(s, plan)
-  elseif plan.existing and plan.existing.record.unique then
+  elseif found and found.record.unique then
     require("lib.job.key_conflict").plan(s, plan)
   end
   plan_jid(s, plan)
@@ -101,22 +103,26 @@ local function check_claims(s, plan)
   end
 end
 
--- Checks one put; returns the plan that `apply` needs.
-function put.check(s, spec, existing)
-  validate(s, spec)
+-- Plans a put that is valid by itself; refused where it conflicts with what there is.
+function put.plan(s, spec, options, existing)
   if s.planned_jids and s.planned_jids[spec.jid] == "named" then
     errors.bad("jid " .. spec.jid .. " is put twice in one call")
   end
-  local plan = put.decide(s, spec, existing)
+  local plan = decide(s, spec, options, existing)
   if (spec.throttles or spec.costs) and not plan.ignored then
     check_claims(s, plan)
   end
   return plan
 end
 
+-- Checks one put; returns the plan that `apply` needs.
+function put.check(s, spec, existing)
+  return put.plan(s, spec, put.validate(s, spec), existing)
+end
+
 -- Checks a put that will happen later, and refuses what could make it fail then.
 function put.check_later(s, spec)
-  validate(s, spec)
+  put.validate(s, spec)
   require("lib.job.put_checks").check_later(spec)
   spec.on_conflict = "ignore"
   return spec
@@ -137,6 +143,21 @@ function put.new_job(s, spec)
   return { jid = spec.jid, record = record, data = "" }
 end
 
+-- The job that a put makes or replaces, still without its options and its place. `at`, if given,
+-- counts as the time of the put.
+function put.make(s, plan, at)
+  local spec = plan.spec
+  local job = plan.existing and require("lib.job.put_options").replace_existing(s, plan)
+    or put.new_job(s, spec)
+  local record = job.record
+  record.queue, record.put_at = spec.queue, at or s.now
+  record.generation = session.next(s)
+  record.history = record.history or {}
+  job_lib.add_history(job, s, "put", { queue = spec.queue }, at)
+  job_lib.set_data(job, spec.data)
+  return job
+end
+
 -- Returns when a job may run, or nil if it may run now.
 local function due_time(s, spec)
   local due = spec.at or s.now + (spec.delay or 0)
@@ -154,8 +175,11 @@ local function place(s, job, plan, at)
   end
 end
 
-local function announce(s, job, plan)
+-- Counts and publishes a put whose job was written.
+function put.announce(s, job, plan)
   local spec = plan.spec
+  stats.add(s, spec.queue, "put", 1)
+  stats.add_klass(s, job.record.klass, "put", 1)
   if not spec.spawned_from then
     events.log(s, "put", job.jid, spec.queue, nil, job.record.klass)
   else
@@ -170,30 +194,20 @@ end
 -- Writes what was checked. Returns {jid, whether this put made or replaced that job}. `at` is the
 -- tick of a recurring job's child, which counts as the time of its put.
 function put.apply(s, plan, at)
-  local spec = plan.spec
   if plan.ignored then
     return require("lib.job.put_options").answer_ignored(plan)
   end
   local more = plan.options or plan.existing
-  local job = plan.existing and require("lib.job.put_options").replace_existing(s, plan)
-    or put.new_job(s, spec)
-  local record = job.record
-  record.queue, record.put_at = spec.queue, at or s.now
-  record.generation = session.next(s)
-  record.history = record.history or {}
-  job_lib.add_history(job, s, "put", { queue = spec.queue }, at)
+  local job = put.make(s, plan, at)
   if more then
     require("lib.job.put_options").set_options(s, job, plan)
   end
-  job_lib.set_data(job, spec.data)
   place(s, job, plan, at)
   if more then
     require("lib.job.put_options").write_belongings(s, job, plan)
   end
   job_lib.save(job)
-  stats.add(s, spec.queue, "put", 1)
-  stats.add_klass(s, record.klass, "put", 1)
-  announce(s, job, plan)
+  put.announce(s, job, plan)
   return { job.jid, true }
 end
 
@@ -201,7 +215,7 @@ end
 -- `change`, if given, may change the plan in between. Returns the plan.
 function put.carry_out(s, spec, existing, change, at)
   put.forget_plans(s)
-  local plan = put.decide(s, spec, existing)
+  local plan = decide(s, spec, has_options(spec), existing)
   if change and not plan.ignored then
     change(plan)
   end

@@ -103,6 +103,15 @@ function put_checks.fields()
   return fields
 end
 
+-- Refuses the i-th of several jobs if it has a field that is not in `fields`, or its data, which is
+-- an argument of its own.
+function put_checks.check_fields(spec, i, fields)
+  check.map_at("job", i, spec, fields)
+  if spec.data ~= nil then
+    errors.bad("job " .. i .. " carries its data among its fields")
+  end
+end
+
 -- Refuses policies for jobs that are not parents.
 local function check_policies(spec)
   local parents = lists.set(spec.depends or {})

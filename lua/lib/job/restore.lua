@@ -188,10 +188,7 @@ function restore.check(s, specs, data, conflicts)
   end
   s.lenient_puts = true -- Jobs that cost more than a throttle holds are parked.
   for i, spec in ipairs(specs) do
-    check.map("job " .. i, spec, fields)
-    if spec.data ~= nil then
-      errors.bad("job " .. i .. " carries its data among its fields")
-    end
+    put_checks.check_fields(spec, i, fields)
     local jid = check.name("jid", spec.jid)
     if seen[jid] then
       errors.bad("jid " .. jid .. " is restored twice in one call")

@@ -21,7 +21,7 @@ function queue.list(s, name)
 end
 
 function queue.wake(name)
-  redis.call("ZADD", keys.wake(name), 0, "work")
+  redis.call("ZADD", keys.wake(name), "0", "work")
 end
 
 -- The head of the member in a set of ready jobs. Equal scores sort by it: by age, then by arrival.
@@ -50,6 +50,19 @@ function queue.to_waiting(s, job, name, eligible)
   record.state, record.queue, record.ahead = "waiting", name, nil
   record.order = queue.order(s, eligible)
   queue.add_waiting(s, job, -(record.priority or 0))
+end
+
+-- Does the same by one command for new jobs of one queue that have neither priorities nor users nor
+-- throttles.
+function queue.all_to_waiting(s, jobs, name)
+  local members = {}
+  for i, job in ipairs(jobs) do
+    local order = queue.order(s, s.now)
+    job.record.state, job.record.order = "waiting", order
+    members[2 * i - 1], members[2 * i] = "0", order .. job.jid
+  end
+  redis.call("ZADD", keys.waiting(name), unpack(members))
+  queue.wake(name)
 end
 
 local function add_with_order(s, job)
