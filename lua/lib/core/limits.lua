@@ -50,8 +50,8 @@ return {
   earlier_message = 2000,
   -- history entries kept in the job's own value
   history = 9,
-  -- milliseconds for which a reply is remembered
-  reply = 300000,
+  -- milliseconds for which a reply is remembered, as text
+  reply = "300000",
   -- copies of canceled jobs that one call deletes at most to make room for further ones
   evicted = 200,
   -- bytes of the reason for a cancellation

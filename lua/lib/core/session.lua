@@ -23,7 +23,7 @@
 --   klasses               counters by klass, written with those of queues
 --   request_sequence      the sequence of the request, if it has an id
 --   reply_key             the key under which the reply to that request is remembered
---   reply_life            for how long, in ms
+--   reply_life            for how long, in ms, as text
 -- What checks set, so that later jobs of the same call are judged as if the earlier were written:
 --   planned_jids          jids that this call puts, as a set
 --   planned_edges         dependents by parent that this call links
@@ -68,22 +68,26 @@ local function split(request)
   if not series or #sequence > 14 or #index > 4 or #life > 10 or tonumber(life) == 0 then
     errors.bad("request is not series:sequence:index")
   end
-  return series .. ":" .. index, sequence, tonumber(life)
+  return series .. ":" .. index, sequence, life ~= "" and life or nil
 end
 
--- A remembered request is its sequence, a colon, and the reply.
-local function recall(value)
-  local sequence, reply = string.match(value or "", "^(%d+):(.*)$")
-  return tonumber(sequence) or -1, reply
+-- A remembered request is its sequence, a colon, and the reply. The sequence is -1 where there is
+-- none.
+local function recall_sequence(value)
+  return tonumber(value and string.match(value, "^(%d+):")) or -1
+end
+
+local function recall_reply(value)
+  return string.match(value, ":(.*)$")
 end
 
 -- The reply that the same request was given before, or nil. A request older than the last one is
 -- refused, and one with a life of its own also if it is newer.
 local function remembered(key, sequence, life)
   local value = redis.call("GET", key)
-  local known, reply = recall(value)
+  local known = recall_sequence(value)
   if known == tonumber(sequence) then
-    return reply
+    return recall_reply(value)
   elseif life and known >= 0 then
     errors.raise("KEYREUSED", "The idempotency key was already used for another request")
   elseif known > tonumber(sequence) then
@@ -95,13 +99,14 @@ end
 -- What is known of a request, for a client that got no answer.
 function session.ask(request)
   local slot, sequence = split(request)
-  local known, reply = recall(redis.call("GET", keys.request(slot)))
+  local value = redis.call("GET", keys.request(slot))
+  local known = recall_sequence(value)
   if known < tonumber(sequence) then
     return { state = "unknown" }
   elseif known > tonumber(sequence) then
     return { state = "older" }
   end
-  return { state = "done", reply = reply }
+  return { state = "done", reply = recall_reply(value) }
 end
 
 -- The number of fields of meta that every call reads.
@@ -140,7 +145,7 @@ local function new(found, argument)
   local last_sequence = sequence_of(sequence, schema, now)
   return {
     now = now,
-    now_text = string.format("%.0f", now),
+    now_text = string.format("%d", now),
     last_time = last_time,
     new_clock = not (schema and known_clock) and kind,
     clock_went_back = went_back,
@@ -167,8 +172,8 @@ function session.open(now, request, ...)
     "config:max-job-history", "config:max-data-size", "config:event-stream", "events",
     "config:klass-stats", ...)
   local s = new(found, now)
-  for i, name in ipairs({ ... }) do
-    s.meta[name] = found[COMMON + i]
+  for i = 1, select("#", ...) do
+    s.meta[select(i, ...)] = found[COMMON + i]
   end
   if request ~= "" then
     local slot, sequence, life = split(request)
