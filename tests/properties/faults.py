@@ -270,7 +270,7 @@ FAULTS = [
     Fault(
         "short data leaves the long one behind",
         "lib/job/job.lua",
-        'redis.call("DEL", key)\n    self.record.apart = nil',
+        'redis.call("DEL", keys.data(self.jid))\n    self.record.apart = nil',
         "self.record.apart = nil",
         scenario="data grows and shrinks",
     ),

@@ -181,33 +181,14 @@ function check.options(what, packed, known)
   return check.map(what, unpacked(what, packed), known)
 end
 
--- What is wrong with a map, nil if nothing is.
-local function refusal_of_map(value, known)
+function check.map(what, value, known)
   if type(value) ~= "table" then
-    return " is not a map"
+    errors.bad(what .. " is not a map")
   end
   for name in pairs(value) do
-    local is_known = known and known[name] or not known and type(name) == "string"
-    if not is_known then
-      return " holds the unknown field " .. errors.quoted(name)
+    if type(name) ~= "string" or (known and not known[name]) then
+      errors.bad(what .. " holds the unknown field " .. errors.quoted(name))
     end
-  end
-  return nil
-end
-
-function check.map(what, value, known)
-  local refusal = refusal_of_map(value, known)
-  if refusal then
-    errors.bad(what .. refusal)
-  end
-  return value
-end
-
--- The map at position i of a list.
-function check.map_at(what, i, value, known)
-  local refusal = refusal_of_map(value, known)
-  if refusal then
-    errors.bad(what .. " " .. i .. refusal)
   end
   return value
 end

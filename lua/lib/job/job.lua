@@ -99,14 +99,13 @@ function job.save(self)
 end
 
 function job.set_data(self, data)
-  local key = keys.data(self.jid)
   if #data > limits.inline then
-    redis.call("SET", key, data)
+    redis.call("SET", keys.data(self.jid), data)
     self.record.apart, self.data = #data, ""
     return
   end
   if self.record.apart then
-    redis.call("DEL", key)
+    redis.call("DEL", keys.data(self.jid))
     self.record.apart = nil
   end
   self.data = data

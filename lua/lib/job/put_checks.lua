@@ -103,11 +103,12 @@ function put_checks.fields()
   return fields
 end
 
--- Refuses the i-th of several jobs if it has a field that is not in `fields`, or its data, which is
--- an argument of its own.
-function put_checks.check_fields(spec, i, fields)
-  check.map_at("job", i, spec, fields)
-  if spec.data ~= nil then
+-- Refuses the i-th of several jobs unless it is a map without its data, which is an argument of its
+-- own.
+function put_checks.check_entry(spec, i)
+  if type(spec) ~= "table" then
+    errors.bad("job " .. i .. " is not a map")
+  elseif spec.data ~= nil then
     errors.bad("job " .. i .. " carries its data among its fields")
   end
 end

@@ -11,9 +11,9 @@ local put_many = {}
 -- Checks the jobs of a list; each gets the data at its position. `defaults` are fields that a job
 -- may leave out, `known` the jobs of these jids if the caller has them.
 function put_many.check(s, specs, data, defaults, known)
-  local jids, options, fields = {}, {}, put_checks.fields()
+  local jids, options = {}, {}
   for i, spec in ipairs(specs) do
-    put_checks.check_fields(spec, i, fields)
+    put_checks.check_entry(spec, i)
     for name, value in pairs(defaults) do
       if spec[name] == nil then
         spec[name] = value

@@ -188,7 +188,8 @@ function restore.check(s, specs, data, conflicts)
   end
   s.lenient_puts = true -- Jobs that cost more than a throttle holds are parked.
   for i, spec in ipairs(specs) do
-    put_checks.check_fields(spec, i, fields)
+    put_checks.check_entry(spec, i)
+    check.map("job " .. i, spec, fields)
     local jid = check.name("jid", spec.jid)
     if seen[jid] then
       errors.bad("jid " .. jid .. " is restored twice in one call")

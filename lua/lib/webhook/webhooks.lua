@@ -194,7 +194,7 @@ function webhooks.check_dispatch(from, to, lost, specs)
     check.integer("lost", lost, 1, 2 ^ 52)
   end
   for i, spec in ipairs(specs) do
-    check.map_at("job", i, spec)
+    check.map("job " .. i, spec)
     spec.queue, spec.on_conflict = webhooks.QUEUE, "ignore"
   end
 end
