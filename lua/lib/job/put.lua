@@ -134,9 +134,10 @@ function put.forget_plans(s)
   s.planned_unique_keys, s.planned_batches = nil, nil
 end
 
--- A job that is not stored yet.
-function put.new_job(s, spec)
-  local record = { klass = spec.klass, retries = spec.retries or 5 }
+-- A job that is not stored yet, put at the instant `at`.
+function put.new_job(s, spec, at)
+  local record = { klass = spec.klass, queue = spec.queue, retries = spec.retries or 5,
+    put_at = at, generation = session.next(s) }
   if s.has_tracked_jobs and redis.call("ZSCORE", keys.tracked(), spec.jid) then
     record.tracked = true
   end
@@ -147,12 +148,10 @@ end
 -- counts as the time of the put.
 function put.make(s, plan, at)
   local spec = plan.spec
-  local job = plan.existing and require("lib.job.put_options").replace_existing(s, plan)
-    or put.new_job(s, spec)
-  local record = job.record
-  record.queue, record.put_at = spec.queue, at or s.now
-  record.generation = session.next(s)
-  record.history = record.history or {}
+  local put_at = at or s.now
+  local job = plan.existing and require("lib.job.put_options").replace_existing(s, plan, put_at)
+    or put.new_job(s, spec, put_at)
+  job.record.history = job.record.history or {}
   job_lib.add_history(job, s, "put", { queue = spec.queue }, at)
   job_lib.set_data(job, spec.data)
   return job

@@ -3,6 +3,7 @@
 local job_lib = require("lib.job.job")
 local keys = require("lib.core.keys")
 local leave_state = require("lib.job.leave_state")
+local session = require("lib.core.session")
 
 local put_options = {}
 
@@ -36,8 +37,9 @@ local function remove_last_run(job)
   record.crashes, record.stalls, record.tries = nil, nil, nil
 end
 
--- Takes an existing job out of its state and removes what belonged to its last run.
-function put_options.replace_existing(s, plan)
+-- Takes an existing job out of its state, removes what belonged to its last run, and sets what a
+-- put at the instant `at` changes in any job.
+function put_options.replace_existing(s, plan, at)
   local job, spec = plan.existing, plan.spec
   local record = job.record
   local state = record.state
@@ -47,8 +49,9 @@ function put_options.replace_existing(s, plan)
     require("lib.batch.batches").rejoin(job, state == "failed" and "failed" or "completed")
   end
   remove_last_run(job)
-  record.klass = spec.klass
+  record.klass, record.queue = spec.klass, spec.queue
   record.retries = spec.retries or record.retries
+  record.put_at, record.generation = at, session.next(s)
   return job
 end
 

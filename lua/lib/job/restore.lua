@@ -10,7 +10,6 @@ local lists = require("lib.core.lists")
 local put = require("lib.job.put")
 local put_checks = require("lib.job.put_checks")
 local queue_lib = require("lib.queue.queue")
-local session = require("lib.core.session")
 
 local restore = {}
 
@@ -258,9 +257,8 @@ end
 -- Makes a job that has ended, without any of the events of its end: those were long ago.
 local function apply_ended(s, plan, own)
   local spec = plan.spec
-  local job = put.new_job(s, spec)
+  local job = put.new_job(s, spec, own.put_at)
   local record = job.record
-  record.queue, record.put_at, record.generation = spec.queue, own.put_at, session.next(s)
   record.history = { { "put", own.put_at, { queue = spec.queue } } }
   job_lib.set_data(job, spec.data)
   require("lib.job.put_options").set_options(s, job, plan)
