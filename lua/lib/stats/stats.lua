@@ -55,21 +55,16 @@ function stats.add_klass(s, klass, field, number)
   end
 end
 
--- Counts equal durations of a kind: the jobs of one call have few different ones, and `write` does
--- the rest once for each.
-local function count_duration(sums, kind, ms)
-  add(within(sums, kind), ms > 0 and ms or 0, 1)
-end
-
--- Records one duration of the kind "wait" or "run".
+-- Records one duration of the kind "wait" or "run". Equal durations are only counted here: the jobs
+-- of one call have few different ones, and `write` does the rest once for each.
 function stats.add_duration(s, queue, kind, ms)
-  count_duration(within(s.counters, queue), kind, ms)
+  add(within(within(s.counters, queue), kind), ms, 1)
 end
 
 -- The same for a klass, if klasses are counted.
 function stats.add_klass_duration(s, klass, kind, ms)
   if s.klass_limit then
-    count_duration(within(s.klasses, klass), kind, ms)
+    add(within(within(s.klasses, klass), kind), ms, 1)
   end
 end
 
@@ -104,7 +99,8 @@ local function sum_up(sums, kind)
     return
   end
   local sample
-  for ms, number in pairs(sums[kind]) do
+  for duration, number in pairs(sums[kind]) do
+    local ms = math.max(duration, 0)
     sample = stats.join_sample(sample, { number, ms, 0 })
     add_to_bucket(sums, kind, ms, number)
     local name = slot(ms)
@@ -121,7 +117,8 @@ local function sum_up_klass(sums, kind)
     return
   end
   local total = 0
-  for ms, number in pairs(sums[kind]) do
+  for duration, number in pairs(sums[kind]) do
+    local ms = math.max(duration, 0)
     add_to_bucket(sums, kind, ms, number)
     total = total + ms * number
   end
