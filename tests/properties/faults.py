@@ -302,6 +302,12 @@ FAULTS = [
         "if false then",
     ),
     Fault(
+        "put_many writes jobs without options last",
+        "lib/job/put_many.lua",
+        "together[1] and not (plain and plan.spec.queue == together[1].spec.queue)",
+        "false",
+    ),
+    Fault(
         "a job that waits for another is ready",
         "lib/job/put.lua",
         "queue_lib.to_depends(s, job, name, due)",
