@@ -87,7 +87,7 @@ class HandlerOptions:
 
 @dataclass(frozen=True, slots=True)
 class _Resolved:
-    """A handler and what its class configures around it."""
+    """A handler and what its class, or else the worker, configures around it."""
 
     handler: Handler
     middleware: tuple[Middleware, ...]
@@ -120,7 +120,8 @@ class Executor:
         except BaseException as error:
             self._note_end(job, error)
             raise
-        self._note_end(job, None)
+        if self._has_adapters:
+            self._note_end(job, None)
         return value
 
     def _run(self, job: HandledJob) -> Any:
@@ -129,7 +130,7 @@ class Executor:
             found = self._resolve(job)
             if not found.handler.is_async:
                 with running(job):
-                    return _call_within(found, job, self._soft_limit(found, job))
+                    return _call_within(found, job, _first(job.soft_limit, found.soft_limit))
         except Exception as error:
             if _is_undecided(job, error):
                 policy = _policy_for(job, found)
@@ -167,7 +168,8 @@ class Executor:
             found = self._resolve(job)
             if found.handler.is_async:
                 with ForkGuard(), running(job):
-                    return await _await_within(found, job, self._soft_limit(found, job))
+                    limit = _first(job.soft_limit, found.soft_limit)
+                    return await _await_within(found, job, limit)
         except Exception as error:
             if _is_undecided(job, error):
                 policy = _policy_for(job, found)
@@ -219,11 +221,8 @@ class Executor:
         found = self._resolve_or_none(job)
         if found is None:
             return None, self._options.hard_limit
-        hard = _first(job.hard_limit, found.hard_limit, self._options.hard_limit)
-        return self._soft_limit(found, job), hard
-
-    def _soft_limit(self, found: _Resolved, job: HandledJob) -> float | None:
-        return _first(job.soft_limit, found.soft_limit, self._options.soft_limit)
+        soft = _first(job.soft_limit, found.soft_limit)
+        return soft, _first(job.hard_limit, found.hard_limit)
 
     def _resolve_or_none(self, job: HandledJob) -> _Resolved | None:
         try:
@@ -256,8 +255,8 @@ class Executor:
         return _Resolved(
             handler,
             (*self._middleware, *_middleware_of(target)),
-            _limit_of(target, "soft_limit"),
-            _limit_of(target, "hard_limit"),
+            _first(_limit_of(target, "soft_limit"), self._options.soft_limit),
+            _first(_limit_of(target, "hard_limit"), self._options.hard_limit),
             _policy_of(target),
             adapter,
         )
@@ -389,11 +388,8 @@ def _limit_of(target: Any, name: str) -> float | None:
     return None if own is None or callable(own) else arguments.span(name, own, 0.001) / 1000
 
 
-def _first(*limits: float | None) -> float | None:
-    for limit in limits:
-        if limit is not None:
-            return limit
-    return None
+def _first(own: float | None, default: float | None) -> float | None:
+    return default if own is None else own
 
 
 def _sync_context(context: Any, enter: Any) -> AbstractContextManager[Any]:

@@ -25,9 +25,9 @@ class CallSpan(Protocol):
         """Record that one of the calls was answered, or refused with an error."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # A frozen one takes three times as long to create.
 class Call(Generic[T]):
-    """A script, its arguments, and the decoder of its reply.
+    """A script, its arguments, and the decoder of its reply; never changed.
 
     The runner adds the clock and the request id, which makes the call safe to send again. A call
     with a `request` keeps that id: see `idempotent`. A `span` follows the call while tracing is on.

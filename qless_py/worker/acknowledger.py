@@ -274,20 +274,21 @@ class Acknowledger:
             return
         replies = reply if pending.is_batch else [reply] * len(pending.transitions)
         for transition, one in zip(pending.transitions, replies, strict=True):
-            self._check_reply(transition, one)
+            if not isinstance(one, Exception) or self._is_over(transition, one):
+                self._settle(transition, one)
 
-    def _check_reply(self, transition: Transition, reply: Any) -> None:
-        job = transition.job
-        if isinstance(reply, _TOO_LATE):
-            fields = fields_of(job)
-            logger.warning(Event("result came too late or twice", **fields, error=reply))
-        elif isinstance(reply, Exception):
-            logger.warning(Event("result rejected", **fields_of(job), error=reply))
-            if transition.call is not None and transition.call.script != "fail":
-                self._kept.append(Transition.refused(job, reply))
-                return
-            logger.error(Event("job cannot be failed either", **fields_of(job), error=reply))
-        self._settle(transition, reply)
+    def _is_over(self, transition: Transition, error: Exception) -> bool:
+        """Return whether nothing is left to be sent for a job whose result was refused."""
+        fields = fields_of(transition.job)
+        if isinstance(error, _TOO_LATE):
+            logger.warning(Event("result came too late or twice", **fields, error=error))
+            return True
+        logger.warning(Event("result rejected", **fields, error=error))
+        if transition.call is not None and transition.call.script != "fail":
+            self._kept.append(Transition.refused(transition.job, error))
+            return False
+        logger.error(Event("job cannot be failed either", **fields, error=error))
+        return True
 
     def _settle(self, transition: Transition, reply: Any) -> None:
         if self._unbatched:

@@ -15,24 +15,23 @@ import os
 import signal
 from typing import Any, Final
 
+from qless_py.worker.signals import Handlers
+
 _TIMERS: Final = (
     int(signal.ITIMER_REAL),
     int(signal.ITIMER_VIRTUAL),
     int(signal.ITIMER_PROF),
 )
-_HANDLERS: Final = tuple(
-    int(one)  # A plain number is passed on faster.
-    for one in (
-        signal.SIGALRM,
-        signal.SIGVTALRM,
-        signal.SIGPROF,
-        signal.SIGCHLD,
-        signal.SIGPIPE,
-    )
+_HANDLERS: Final = (
+    signal.SIGALRM,
+    signal.SIGVTALRM,
+    signal.SIGPROF,
+    signal.SIGCHLD,
+    signal.SIGPIPE,
 )
 # Without the conversion of their results to enums, which takes longer than the calls.
 _signal: Final[Any] = importlib.import_module("_signal")
-_set_mask, _set_timer, _handler_of = _signal.pthread_sigmask, _signal.setitimer, _signal.getsignal
+_set_mask, _set_timer = _signal.pthread_sigmask, _signal.setitimer
 
 
 class ProcessState:
@@ -47,7 +46,7 @@ class ProcessState:
         self._umask = os.umask(0o022)
         os.umask(self._umask)
         self._mask = _set_mask(signal.SIG_BLOCK, ())
-        self._handlers = [(number, _handler_of(number)) for number in _HANDLERS]
+        self._handlers = Handlers.present(_HANDLERS)
 
     def restore(self) -> None:
         """Stop all timers, and undo what was changed since `remember`."""
@@ -56,9 +55,7 @@ class ProcessState:
         os.umask(self._umask)
         if _set_mask(signal.SIG_BLOCK, ()) != self._mask:
             _set_mask(signal.SIG_SETMASK, self._mask)
-        for number, handler in self._handlers:
-            if _handler_of(number) is not handler and handler is not None:
-                signal.signal(number, handler)
+        self._handlers.restore()
         if self._folder is not None and _folder() != self._folder:
             with contextlib.suppress(OSError):  # It is gone.
                 os.chdir(self._folder)

@@ -11,7 +11,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import FrameType
 from typing import Final, Self
 
@@ -30,10 +30,12 @@ SUPERVISOR: Final = (
 GROUP: Final = SUPERVISOR[1:]
 _PR_SET_PDEATHSIG: Final = 1
 
-# signal.getsignal without its conversion to an enum, which takes longer than a short job.
-handler_of: Final[Callable[[int], object]] = importlib.import_module("_signal").getsignal
-
 Handler = Callable[[int, FrameType | None], object]
+
+# signal.getsignal without its conversion to an enum, which takes longer than a short job.
+_handler_of: Final[Callable[[int], Handler | int | None]] = importlib.import_module(
+    "_signal"
+).getsignal
 
 
 class SignalPipe:
@@ -116,16 +118,36 @@ def ignore_group_signals() -> None:
         signal.signal(number, _do_nothing)
 
 
-def ignored_beside(number: signal.Signals) -> tuple[int, ...]:
-    """Return the signals of the group that a child ignores if it handles this one."""
-    return tuple(int(one) for one in GROUP if one not in (number, signal.SIGTTIN))
+class Handlers:
+    """The handlers of some signals, which `restore` installs again after each job."""
+
+    def __init__(self, handlers: Mapping[int, Handler | int | None]) -> None:
+        # A plain number is passed on faster than one of the enum.
+        self._numbers = [int(number) for number in handlers]
+        self._handlers = [*handlers.values()]
+
+    @classmethod
+    def present(cls, numbers: Iterable[int]) -> Self:
+        """Return those that are installed now."""
+        return cls({number: _handler_of(number) for number in numbers})
+
+    def restore(self) -> None:
+        """Undo what the code of a job did to them."""
+        if [*map(_handler_of, self._numbers)] == self._handlers:
+            return
+        for number, handler in zip(self._numbers, self._handlers, strict=True):
+            # None stands for one that was not installed by Python, which cannot install it again.
+            if _handler_of(number) != handler and handler is not None:
+                signal.signal(number, handler)
 
 
-def ignore_again(numbers: Iterable[int]) -> None:
-    """Undo what a job's code did to the handlers of ignored signals."""
-    for number in numbers:
-        if handler_of(number) is not _do_nothing:
-            signal.signal(number, _do_nothing)
+def of_child(number: signal.Signals, on_signal: Handler) -> Handlers:
+    """Return the handlers of a child: of the signal for its messages, the others are ignored."""
+    handlers: dict[int, Handler | int | None] = {number: on_signal}
+    for one in GROUP:
+        if one not in (number, signal.SIGTTIN):
+            handlers[one] = _do_nothing
+    return Handlers(handlers)
 
 
 def enable_stack_dumps(descriptor: int | None = None) -> None:

@@ -156,6 +156,8 @@ class StatusBoard:
             begin = _HEADER + page * PAGE
             self._stages.append(self._view[begin : begin + _STAGES])
             self._times.append(self._view[begin + _STAGES : begin + _PAGE_HEADER].cast("d"))
+        # Of the process that writes: its page, so that no mark has to look it up.
+        self._page = self._words[0] >> 7 & 1
 
     def mark_fetching(self) -> None:
         """Record that the store is being asked for jobs and that none is held."""
@@ -178,7 +180,7 @@ class StatusBoard:
         packed = msgpack.packb([one[:_PACKED_FIELDS] for one in held])
         if len(held) > MAX_JOBS or len(packed) + 4 > PAGE - _PAGE_HEADER:
             raise ValueError(f"{len(held)} jobs do not fit on a status board")
-        page = 1 - self._page()
+        page = 1 - self._page
         begin = _HEADER + page * PAGE + _PAGE_HEADER
         self._view[begin : begin + 4] = len(packed).to_bytes(4, "big")
         self._view[begin + 4 : begin + 4 + len(packed)] = packed
@@ -189,7 +191,8 @@ class StatusBoard:
         for slot, old in enumerate(kept_slots):
             stages[slot] = old_stages[old]
             times[2 * slot : 2 * slot + 2] = old_times[2 * old : 2 * old + 2]
-        self._flip(Activity.HOLDING, page)
+        self._page = page
+        self._flip(Activity.HOLDING)
 
     def _write_klasses(self, held: Sequence[LeasedJob], begin: int, end: int) -> None:
         """Write the klasses behind the jobs, where programs that do not know them never look."""
@@ -202,26 +205,25 @@ class StatusBoard:
 
     def mark_running(self, slot: int) -> None:
         """Record that the handler of the job in this slot is entered."""
-        page = self._page()
-        times = self._times[page]
+        times = self._times[self._page]
         times[2 * slot], times[2 * slot + 1] = time.monotonic(), 0.0
-        self._stages[page][slot] = _RUNNING
+        self._stages[self._page][slot] = _RUNNING
 
     def mark_waiting(self, slot: int) -> None:
         """Record that the handler of the job in this slot was not entered after all."""
-        self._stages[self._page()][slot] = _HELD
+        self._stages[self._page][slot] = _HELD
 
     def set_hard_limit(self, slot: int, seconds: float) -> None:
         """Record after how many seconds the job in this slot must have ended, or infinity."""
-        self._times[self._page()][2 * slot + 1] = seconds
+        self._times[self._page][2 * slot + 1] = seconds
 
     def mark_acknowledging(self, slot: int) -> None:
         """Record that the result of this job is known and on its way to the store."""
-        self._stages[self._page()][slot] = _ACKNOWLEDGING
+        self._stages[self._page][slot] = _ACKNOWLEDGING
 
     def mark_ended(self, slot: int) -> None:
         """Record that the child no longer holds this job."""
-        self._stages[self._page()][slot] = _ENDED
+        self._stages[self._page][slot] = _ENDED
         self._words[1] += 1
 
     def count(self, outcome: str) -> None:
@@ -285,14 +287,11 @@ class StatusBoard:
         with contextlib.suppress(OSError):
             os.close(self.descriptor)
 
-    def _page(self) -> int:
-        return self._words[0] >> 7 & 1
-
-    def _flip(self, activity: Activity, page: int | None = None) -> None:
+    def _flip(self, activity: Activity) -> None:
+        """Make the page of the writer the one that is read, with a new version."""
         state = self._words[0]
-        current = self._page() if page is None else page
         version = ((state >> _VERSION_SHIFT) + 1) & _VERSION_MASK
-        self._words[0] = version << _VERSION_SHIFT | current << 7 | activity << 4 | state & 1
+        self._words[0] = version << _VERSION_SHIFT | self._page << 7 | activity << 4 | state & 1
 
 
 def _klasses(rest: bytes, count: int) -> list[str]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable
-from types import FrameType
 from typing import Any
 
 from qless_py.client.job import Job
@@ -19,8 +18,7 @@ from qless_py.worker import sandbox, signals
 from qless_py.worker.control_pipe import ControlPipe
 from qless_py.worker.process_state import ProcessState
 from qless_py.worker.sandbox import Folder
-
-SignalHandler = Callable[[int, FrameType | None], None]
+from qless_py.worker.signals import Handler, Handlers
 
 
 def interruption(job: Job, control: ControlPipe) -> BaseException | None:
@@ -47,17 +45,14 @@ class MainThreadRunner:
         self._executor = executor
         self._folder = folder
         self._job: Job | None = None  # Set while its handler may be interrupted.
-        self._on_signal: SignalHandler | None = None
-        self._number = signal.SIGTERM
-        self._ignored: tuple[int, ...] = ()
+        self._handlers: Handlers | None = None
         self._state: ProcessState | None = None
         self._known = 0
 
-    def listen(self, number: signal.Signals, on_signal: SignalHandler) -> None:
+    def listen(self, number: signal.Signals, on_signal: Handler) -> None:
         """Install the handler of the signal that announces control messages."""
-        self._number, self._on_signal = number, on_signal
-        self._ignored = signals.ignored_beside(number)
         signal.signal(number, on_signal)
+        self._handlers = signals.of_child(number, on_signal)
         self._state = ProcessState()
 
     def run(
@@ -77,8 +72,8 @@ class MainThreadRunner:
             # The signal arrived just as the handler was raising an exception of its own.
             self._job = None
             transition = Transition.raised(job, error)
-        if self._on_signal is not None:
-            self._restore_signals(self._on_signal)
+        if self._handlers is not None:
+            self._handlers.restore()
         return transition
 
     def interrupt(self) -> None:
@@ -121,9 +116,3 @@ class MainThreadRunner:
         if self._state is not None and known != self._known:
             self._known = known
             self._state.remember()
-
-    def _restore_signals(self, on_signal: SignalHandler) -> None:
-        """Undo what the handler of a job did to the signal handlers."""
-        if signals.handler_of(self._number) is not on_signal:
-            signal.signal(self._number, on_signal)
-        signals.ignore_again(self._ignored)

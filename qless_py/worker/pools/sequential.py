@@ -33,7 +33,6 @@ class SequentialRunner:
         """Fetch and run jobs until the child must exit."""
         context = self._context
         context.executor.keep_loop()
-        # One bound method for good: it is compared with the installed handler after each job.
         self._runner.listen(context.spec.interrupt, self.on_signal)
         reply: PopReply | None = None
         while True:
