@@ -15,6 +15,9 @@ from qless_py.protocol.job_state import JobState
 from qless_py.protocol.records import EncodedJob, JobRecord
 from qless_py.protocol.settings import Settings
 
+_FEWEST_TOGETHER: Final = 2
+_LONGEST_TOGETHER: Final = 4096  # Bytes of data, so that one call does not hold up the server.
+
 
 @dataclass(frozen=True, slots=True)
 class PutReply:
@@ -153,6 +156,31 @@ def put_many_encoded(
 ) -> Call[list[PutReply]]:
     """Put up to 100 encoded jobs, all or none; each map has jid, klass and the options of a put."""
     return Call("put_many", (queue, pack(jobs), *data), put_replies, span=span)
+
+
+def together(calls: Sequence[Call[Any]]) -> Call[list[bytes]] | None:
+    """Return one call in place of several plain puts, with what would have replied to each.
+
+    They take effect all or none. None if there is just one, or if any of them is another call, has
+    options or long data, keeps a request id, or is traced.
+    """
+    if len(calls) < _FEWEST_TOGETHER or not all(map(_is_plain, calls)):
+        return None
+    rows = [one.args for one in calls]
+    maps = [{"queue": queue, "jid": jid, "klass": klass} for queue, jid, klass, _, _ in rows]
+    data = [one for *_, one, _ in rows]
+    return Call("put_many", (rows[0][0], pack(maps), *data), _replies)
+
+
+def _is_plain(call: Call[Any]) -> bool:
+    if call.script != "put" or call.request or call.span is not None:
+        return False
+    *_, data, options = call.args
+    return options == b"" and isinstance(data, bytes) and len(data) <= _LONGEST_TOGETHER
+
+
+def _replies(reply: bytes | None) -> list[bytes]:
+    return [pack(pair) for pair in unpack(reply)]
 
 
 def requeue_encoded(

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
 import redis
 import redis.asyncio
 
-from qless_py.errors import StoreError
-from qless_py.protocol import Call, instrumentation
+from qless_py.errors import QlessError, StaleRequestError, StoreError
+from qless_py.protocol import Call, instrumentation, puts
 from qless_py.protocol.call import in_bytes
 from qless_py.protocol.instrumentation import Instrumentation
 from qless_py.store import permissions, wakeup
@@ -27,12 +28,13 @@ class AsyncRunner(RunnerBase[redis.asyncio.Redis]):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        self._turns = Turns(self._send)
+        self._turns = Turns(self._send_turn)
 
     async def run(self, call: Call[T]) -> T:
         """Send one call and return its decoded reply; see `Runner.run`.
 
-        Calls that several tasks make in the same turn of the event loop are sent together.
+        Calls that several tasks make in the same turn of the event loop are sent together, and
+        puts without options as one call, which costs the server a fraction.
         """
         observer = instrumentation.current
         if observer is None:
@@ -89,6 +91,17 @@ class AsyncRunner(RunnerBase[redis.asyncio.Redis]):
         with observer.sending(calls) as results:
             results.extend(await self._send(calls))
         return results
+
+    async def _send_turn(self, calls: Sequence[Call[Any]]) -> list[Any]:
+        whole = puts.together(calls)
+        if whole is None:
+            return await self._send(calls)
+        (replies,) = await self._send([whole])
+        if isinstance(replies, list):
+            return replies
+        if isinstance(replies, QlessError) and not isinstance(replies, StaleRequestError):
+            return await self._send(calls)  # None was put, and perhaps only one is to blame.
+        return [copy.copy(replies) for _ in calls]  # Its callers may add notes to each.
 
     async def _send(self, calls: Sequence[Call[Any]]) -> list[Any]:
         exchange, cancellations = self._exchange(calls), CancellationGuard()

@@ -19,6 +19,11 @@ def put(jid: str) -> Call[PutReply]:
     return puts.put_encoded("queue", jid, "Klass", b"{}", {"on_conflict": "raise"})
 
 
+def plain_put(jid: str, klass: str = "Klass") -> Call[PutReply]:
+    """Put a job without options."""
+    return puts.put_encoded("queue", jid, klass, b"{}", {})
+
+
 def pop(count: int = 1) -> Call[PopReply]:
     return queues.pop_records(["queue"], "worker", count)
 

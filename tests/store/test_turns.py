@@ -10,11 +10,12 @@ import redis as redis_py
 
 from qless_py import errors
 from qless_py.protocol import Call
+from qless_py.protocol.puts import PutReply
 from qless_py.store.async_runner import AsyncRunner
 from qless_py.store.resend import PIPELINE
 from tests import servers
 from tests.store.async_runs import run
-from tests.store.calls import SHORT, length, pop, put, request_series
+from tests.store.calls import SHORT, length, plain_put, pop, put, request_series
 from tests.store.proxy import Proxy
 
 
@@ -53,6 +54,60 @@ def test_a_refused_call_or_an_undecodable_reply_concerns_no_other_call(
         assert isinstance(again, errors.AlreadyExistsError)
         assert isinstance(unreadable, ValueError)
         assert getattr(last, "created", False)
+
+    run(server.url, test)
+
+
+def calls_of_functions(redis: redis_py.Redis) -> int:
+    return int(redis.info("commandstats").get("cmdstat_fcall", {}).get("calls", 0))
+
+
+def test_plain_puts_of_a_turn_are_one_call(server: servers.Server, redis: redis_py.Redis) -> None:
+    jids = [f"job-{number}" for number in range(PIPELINE + 50)]
+
+    async def test(runner: AsyncRunner) -> None:
+        await runner.run(put("first"))  # Load the functions.
+        before = calls_of_functions(redis)
+        replies = await asyncio.gather(*(runner.run(plain_put(jid)) for jid in jids))
+
+        assert calls_of_functions(redis) - before == 2
+        assert replies == [PutReply(jid, created=True) for jid in jids]
+        popped = [job.jid for _ in range(2) for job in (await runner.run(pop(100))).jobs]
+        assert popped == ["first", *jids]
+
+    run(server.url, test)
+
+
+def test_a_refused_plain_put_concerns_no_other(
+    server: servers.Server, redis: redis_py.Redis
+) -> None:
+    del redis
+
+    async def test(runner: AsyncRunner) -> None:
+        calls = [plain_put("a"), plain_put("b", klass=""), plain_put("c"), plain_put("a")]
+        first, refused, last, again = await asyncio.gather(
+            *(runner.run(call) for call in calls), return_exceptions=True
+        )
+
+        assert first == PutReply("a", created=True)
+        assert isinstance(refused, errors.BadArgumentError)
+        assert last == PutReply("c", created=True)
+        assert isinstance(again, PutReply)
+        assert await runner.run(length()) == 2
+
+    run(server.url, test)
+
+
+def test_puts_in_a_turn_with_other_calls_keep_their_order(
+    server: servers.Server, redis: redis_py.Redis
+) -> None:
+    del redis
+
+    async def test(runner: AsyncRunner) -> None:
+        calls: list[Call[Any]] = [plain_put("a"), length(), plain_put("b"), length()]
+        _, one, _, two = await asyncio.gather(*(runner.run(call) for call in calls))
+
+        assert (one, two) == (1, 2)
 
     run(server.url, test)
 
