@@ -71,11 +71,13 @@ def pytest_itemcollected(item: pytest.Item) -> None:
         item.add_marker(pytest.mark.any_server)
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with what takes long, so that no process is alone with it at the end.
 
     Each process of xdist is given one stretch of the list first (`--dist worksteal`), so each
-    stretch has to begin with its share of the slow tests.
+    stretch has to begin with its share of the slow tests. Last of all hooks, because stretches are
+    cut from the tests that `-m` and `-k` leave.
     """
     items[:] = execution_order.spread(items, int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
 
