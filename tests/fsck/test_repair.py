@@ -541,6 +541,8 @@ def test_what_nobody_can_read_is_set_aside_until_it_is_discarded(
     assert fsck.check(populated.redis) == []
 
 
+# The repair of the same damage, and the scripts that run the jobs, are tested on both servers.
+@pytest.mark.any_server
 @pytest.mark.parametrize("damage", DAMAGE)
 def test_jobs_still_run_after_a_repair(populated: Scripts, clock: Clock, damage: str) -> None:
     DAMAGE[damage][1](populated.redis)
