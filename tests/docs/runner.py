@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tests.docs.blocks import RUN, Block
+from tests.eventually import eventually
 
 ROOT = Path(__file__).parents[2]
 INTERPRETER = Path(__file__).with_name("interpreter.py")
@@ -23,6 +24,15 @@ STOP_TIMEOUT = 40
 GLANCE = 0.05
 # Stopped as a person would, by Ctrl-C or TERM: both are a good end.
 GOOD_ENDS = {0, -signal.SIGTERM, -signal.SIGINT, 128 + signal.SIGTERM, 128 + signal.SIGINT}
+# Commands that fork, serve or start themselves again begin as users begin them.
+QUICK_PROGRAM = f"""\
+#!/bin/sh
+mkdir {{made}}/began 2>/dev/null && exec {{own}} "$@"
+case " $* " in
+  *" work "* | *" web "* | *" demo "*) exec {{own}} "$@" ;;
+esac
+exec {{python}} -I -S {Path(__file__).with_name("program.py")} {{warm}} {{own}} "$@"
+"""
 
 _COMMAND = re.compile(
     r"^\$ (?P<command>(?:.*\\\n)*.*\n?)(?P<shown>(?:(?!\$ ).*\n?)*)", re.MULTILINE
@@ -36,7 +46,7 @@ class BlockFailedError(AssertionError):
 class Runner:
     """What the blocks of one document share."""
 
-    def __init__(self, name: str, folder: Path) -> None:
+    def __init__(self, name: str, folder: Path, warm: Path | None) -> None:
         self._name = name
         self._folder = folder
         self._work = folder / "work"
@@ -46,6 +56,9 @@ class Runner:
         (folder / "home").mkdir()
         self._work.mkdir()
         _offer_checkout(self._work)
+        if warm:
+            quick = _quick_program(folder, warm)
+            self._environment["PATH"] = f"{quick}:{self._environment['PATH']}"
 
     def run(self, block: Block) -> None:
         """Run one block, or raise what is wrong with it."""
@@ -186,12 +199,16 @@ class _Interpreter:
 
 
 @contextlib.contextmanager
-def running(name: str) -> Iterator[Runner]:
-    """Return a runner for the document of that name, in a folder of its own."""
+def running(name: str, warm: Path | None = None) -> Iterator[Runner]:
+    """Return a runner for the document of that name, in a folder of its own.
+
+    With the socket of a `warm_program`, only the first command of `qless-py`, and those that start
+    processes or serve, are new processes.
+    """
     # Short, because the socket of the embedded store lies below it.
     folder = Path(tempfile.mkdtemp(prefix="qd"))
     try:
-        with contextlib.closing(Runner(name, folder)) as runner:
+        with contextlib.closing(Runner(name, folder, warm)) as runner:
             yield runner
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -211,6 +228,32 @@ def _environment(folder: Path) -> dict[str, str]:
         "QLESS_PY_WEB_BIND": "127.0.0.1:0",
         "GUNICORN_CMD_ARGS": "--bind 127.0.0.1:0",
     }
+
+
+@contextlib.contextmanager
+def warm_program() -> Iterator[Path]:
+    """Run a `warm_program`, and return its socket."""
+    with tempfile.TemporaryDirectory(prefix="qw") as folder:
+        path = Path(folder) / "s"
+        command = [sys.executable, "-m", "tests.docs.warm_program", str(path)]
+        process = subprocess.Popen(command, cwd=ROOT, start_new_session=True)
+        try:
+            eventually(path.exists, "the warm program did not start")
+            yield path
+        finally:
+            process.kill()
+            process.wait()
+
+
+def _quick_program(folder: Path, warm: Path) -> Path:
+    """Return a folder with a `qless-py` whose commands run in copies of the warm program."""
+    made = folder / "quick"
+    made.mkdir()
+    program = made / "qless-py"
+    own = Path(sys.executable).with_name("qless-py")
+    program.write_text(QUICK_PROGRAM.format(own=own, python=sys.executable, warm=warm, made=made))
+    program.chmod(0o755)
+    return made
 
 
 def _offer_checkout(work: Path) -> None:

@@ -94,3 +94,29 @@ def test_a_background_command_that_fails_is_detected_without_later_blocks(tmp_pa
 
 def test_what_runs_until_stopped_runs_beside_the_later_blocks(tmp_path: Path) -> None:
     run(tmp_path, TALKS_TO_THE_NEXT)
+
+
+IN_COPIES = """\
+```console
+$ qless-py queues --json | jq -c .
+{"queues":[]}
+$ mkdir sub; cd sub; echo '{"n": 1}' | QLESS_PY_NAMESPACE=other qless-py put mail app.Send - | wc -l
+1
+$ qless-py queues --namespace other --json | jq '.queues[0].name'
+"mail"
+$ qless-py no-such-command 2>&1 || echo $?
+Error: unknown command ...
+2
+$ qless-py listen --all & until qless-py queues >/dev/null; do :; done; kill $!; wait $!; echo $?
+...
+0
+```
+"""
+
+
+def test_a_copy_of_the_warm_program_behaves_as_a_new_process(tmp_path: Path) -> None:
+    document = tmp_path / "page.md"
+    document.write_text(IN_COPIES)
+    with runner.warm_program() as warm, runner.running("page.md", warm) as running:
+        for block in blocks.find(document):
+            running.run(block)
