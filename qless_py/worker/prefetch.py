@@ -37,12 +37,8 @@ class Prefetch:
         self._averages[klass] = max(seconds, average + _WEIGHT * (seconds - average))
 
     def expected(self, klass: str) -> float:
-        """Return how long a job of this klass may run; a long time if none was seen yet."""
+        """Return how long a job of this klass may run, as long as a batch if none was seen yet."""
         return self._averages.get(klass, BATCH_SECONDS)
-
-    def is_long(self, klass: str) -> bool:
-        """Return whether a job of this klass is known to take longer than a batch."""
-        return self._averages.get(klass, 0.0) > BATCH_SECONDS
 
     def restart(self) -> None:
         """Fetch one job the next time, whatever is known of their lengths."""

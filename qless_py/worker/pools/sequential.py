@@ -11,7 +11,7 @@ from qless_py.protocol.queues import PopReply
 from qless_py.worker.child_context import ChildContext, HeldJob, is_held_back
 from qless_py.worker.fetch_ahead import FetchAhead
 from qless_py.worker.pools.main_thread import MainThreadRunner
-from qless_py.worker.prefetch import KEEP_BACK, Prefetch
+from qless_py.worker.prefetch import BATCH_SECONDS, KEEP_BACK, Prefetch
 from qless_py.worker.start_check import StartCheck
 from qless_py.worker.status_board import MAX_JOBS
 
@@ -92,9 +92,10 @@ class SequentialRunner:
                 context.release(jobs[number:])
                 self._prefetch.restart()
                 return
-            if self._ahead.is_under_way and self._prefetch.is_long(held.leased.klass):
+            expected = self._prefetch.expected(held.leased.klass)
+            if expected > BATCH_SECONDS and self._ahead.is_under_way:
                 self._ahead.give_back()
-            if context.acknowledger.has_kept and self._may_take_long(held):
+            if context.acknowledger.has_kept and self._is_too_late(expected):
                 context.acknowledger.send_next()
             # Mark the job RUNNING before reading control messages. The supervisor, which may be
             # releasing it, does the reverse, so one side always sees the other.
@@ -108,10 +109,9 @@ class SequentialRunner:
                     continue
             self._run_job(held)
 
-    def _may_take_long(self, held: HeldJob) -> bool:
-        """Return whether results that are kept might wait too long for the end of this job."""
-        waited = time.monotonic() - self._kept_since
-        return waited + self._prefetch.expected(held.leased.klass) > KEEP_BACK
+    def _is_too_late(self, expected: float) -> bool:
+        """Return whether kept results might wait too long for the end of a job of this length."""
+        return time.monotonic() - self._kept_since + expected > KEEP_BACK
 
     def _run_job(self, held: HeldJob) -> None:
         context = self._context
