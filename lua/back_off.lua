@@ -8,6 +8,7 @@
 local check = require("lib.core.check")
 local errors = require("lib.core.errors")
 local events = require("lib.core.events")
+local history = require("lib.job.history")
 local job_lib = require("lib.job.job")
 local lease_lib = require("lib.job.lease")
 local reclaim = require("lib.job.reclaim")
@@ -50,7 +51,7 @@ for _, id in ipairs(blocked) do
   session.publish(s, "log", '{"event":"throttle_blocked","throttle":"' .. id .. '","until":'
     .. string.format("%.0f", ends) .. "}")
 end
-job_lib.add_history(job, s, "backed-off")
+history.add(job, s, "backed-off")
 reclaim.return_unchanged(s, job)
 job_lib.save(job)
 events.log(s, "released", jid, job.record.queue, nil, job.record.klass, worker)

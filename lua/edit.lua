@@ -9,6 +9,7 @@
 local change = require("lib.job.change")
 local check = require("lib.core.check")
 local errors = require("lib.core.errors")
+local history = require("lib.job.history")
 local job_lib = require("lib.job.job")
 local limits = require("lib.core.limits")
 local session = require("lib.core.session")
@@ -45,7 +46,7 @@ end
 if data ~= "" then
   check_data()
   job_lib.set_data(job, data)
-  job_lib.add_history(job, s, "edited")
+  history.add(job, s, "edited")
 end
 if given.tags then
   tags_lib.replace(s, job, given.tags)

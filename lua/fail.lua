@@ -6,6 +6,7 @@
 
 local check = require("lib.core.check")
 local failing = require("lib.job.failing")
+local history = require("lib.job.history")
 local job_lib = require("lib.job.job")
 local lease_lib = require("lib.job.lease")
 local leave_state = require("lib.job.leave_state")
@@ -24,7 +25,7 @@ check.data(s, data)
 
 local worker = job.record.worker
 leave_state.leave(s, job)
-job_lib.add_history(job, s, "failed", { worker = worker, group = group })
+history.add(job, s, "failed", { worker = worker, group = group })
 if data ~= "" then
   job_lib.set_data(job, data)
 end

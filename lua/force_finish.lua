@@ -8,6 +8,7 @@ local check = require("lib.core.check")
 local completion = require("lib.job.completion")
 local errors = require("lib.core.errors")
 local events = require("lib.core.events")
+local history = require("lib.job.history")
 local job_lib = require("lib.job.job")
 local leave_state = require("lib.job.leave_state")
 local session = require("lib.core.session")
@@ -35,7 +36,7 @@ leave_state.leave(s, job)
 if had_failed then
   require("lib.batch.batches").rejoin(job, "failed")
 end
-job_lib.add_history(job, s, "force-finished")
+history.add(job, s, "force-finished")
 job_lib.set_result(job, result)
 -- A completion counts for its klass by the time that the job ran, which is unknown here.
 stats.add_klass(s, job.record.klass, "forced", 1)

@@ -7,6 +7,7 @@
 -- Flags: allow-oom
 
 local check = require("lib.core.check")
+local history = require("lib.job.history")
 local job_lib = require("lib.job.job")
 local keys = require("lib.core.keys")
 local lease_lib = require("lib.job.lease")
@@ -27,7 +28,7 @@ redis.call("ZREM", keys.worker_jobs(record.worker), jid)
 record.worker, record.grace, record.handed_off = worker, nil, s.now + length
 local expires_at = lease_lib.extend(job, s.now + length)
 redis.call("ZADD", keys.workers(), s.now, worker)
-job_lib.add_history(job, s, "handed-off", { worker = worker, due = expires_at })
+history.add(job, s, "handed-off", { worker = worker, due = expires_at })
 job_lib.save(job)
 
 return session.close(s, expires_at)

@@ -5,6 +5,7 @@
 -- Flags: allow-oom
 
 local check = require("lib.core.check")
+local history = require("lib.job.history")
 local job_lib = require("lib.job.job")
 local lease_lib = require("lib.job.lease")
 local session = require("lib.core.session")
@@ -21,7 +22,7 @@ end
 check.data(s, data)
 local job = lease ~= "" and lease_lib.load(jid, lease) or job_lib.load(jid)
 
-job_lib.add_large_history(job, s, what, data ~= "" and { data = data } or nil)
+history.add_large(job, s, what, data ~= "" and { data = data } or nil)
 job_lib.save(job)
 
 return session.close(s, true)

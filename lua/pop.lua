@@ -1,8 +1,9 @@
--- pop(now, request, queues, worker, count, options) -> {jobs, next, more, wake, refill}
+-- pop(now, request, queues, worker, count, options) -> {jobs, next, more, wake, refill}, value...
 -- Does the maintenance that is due in the namespace, then leases up to count jobs of the queues to
 -- the worker. Queues are names, patterns with *, and, after a !, names and patterns to leave out.
 -- Options: nonce, order (ordered, round-robin, shuffled, weighted), turn (which queue comes first,
--- or the seed of the draw), weights (of entries of queues).
+-- or the seed of the draw), weights (of entries of queues). The reply is a list: this map, then the
+-- `value` of each of its jobs.
 -- Errors: BADARG DEADWORKER
 -- Events: popped stalled lock_lost failed canceled put unpaused schedule_dry conflict
 -- Flags: allow-oom
@@ -12,6 +13,7 @@ local errors = require("lib.core.errors")
 local keys = require("lib.core.keys")
 local limits = require("lib.core.limits")
 local maintenance = require("lib.core.maintenance")
+local pop_reply = require("lib.queue.pop_reply")
 local session = require("lib.core.session")
 local take = require("lib.queue.take")
 
@@ -27,7 +29,7 @@ local wanted = check.integer("count", count, 1, limits.call)
 
 local s, earlier_reply = session.open(now, request, unpack(take.meta_fields(names or {})))
 if earlier_reply then
-  return require("lib.queue.resent_pop").reply(earlier_reply)
+  return pop_reply.again(earlier_reply)
 end
 if nonce and redis.call("ZSCORE", keys.dead(), nonce) then
   errors.raise("DEADWORKER", "The death of " .. nonce .. " was reported already")
@@ -46,9 +48,11 @@ end
 due = take.next_due(s, due)
 take.record_request(s, pop, queues, names)
 
+local list = pop_reply.take_values(jobs)
 local reply = { jobs = jobs, next = due, more = due == 0, wake = pop.wake,
   refill = s.refill_requests }
 -- The jobs may be large, so the reply is not remembered with them: a resend reads them again.
 local memory = #held > 0 and { held = held, next = due, more = due == 0, wake = pop.wake }
 
-return session.close(s, reply, memory)
+list[1] = session.close(s, reply, memory)
+return list

@@ -6,6 +6,7 @@
 -- Flags: allow-oom
 
 local events = require("lib.core.events")
+local history = require("lib.job.history")
 local job_lib = require("lib.job.job")
 local lease_lib = require("lib.job.lease")
 local reclaim = require("lib.job.reclaim")
@@ -20,7 +21,7 @@ end
 local job = lease_lib.load(jid, lease)
 local worker = job.record.worker
 
-job_lib.add_history(job, s, "released")
+history.add(job, s, "released")
 reclaim.return_unchanged(s, job)
 job_lib.save(job)
 events.log(s, "released", jid, job.record.queue, nil, job.record.klass, worker)

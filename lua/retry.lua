@@ -10,6 +10,7 @@
 local check = require("lib.core.check")
 local events = require("lib.core.events")
 local failing = require("lib.job.failing")
+local history = require("lib.job.history")
 local job_lib = require("lib.job.job")
 local lease_lib = require("lib.job.lease")
 local leave_state = require("lib.job.leave_state")
@@ -48,10 +49,10 @@ local function again_later()
   if given.group then
     job_lib.set_failure(job, s, given.group, given.message, worker)
   end
-  job_lib.add_large_history(job, s, "retried", {
+  history.add_large(job, s, "retried", {
     worker = worker,
     group = given.group,
-    error = job_lib.error_line(given.error or given.message),
+    error = history.error_line(given.error or given.message),
     due = wait > 0 and s.now + wait or nil,
   })
   queue_lib.to_ready(s, job, queue, wait > 0 and s.now + wait or nil)

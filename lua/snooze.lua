@@ -6,6 +6,7 @@
 
 local check = require("lib.core.check")
 local events = require("lib.core.events")
+local history = require("lib.job.history")
 local job_lib = require("lib.job.job")
 local lease_lib = require("lib.job.lease")
 local leave_state = require("lib.job.leave_state")
@@ -23,7 +24,7 @@ local job = lease_lib.load(jid, lease)
 
 local queue, worker = job.record.queue, job.record.worker
 leave_state.leave(s, job)
-job_lib.add_history(job, s, "snoozed", { due = s.now + wait })
+history.add(job, s, "snoozed", { due = s.now + wait })
 queue_lib.to_scheduled(s, job, queue, s.now + wait)
 if job.record.unique then
   require("lib.job.unique").adjust(s, job)

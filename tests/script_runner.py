@@ -41,6 +41,8 @@ class Scripts:
             now = str(round((self.clock() if now is None else now) * 1000))
         head = [now] if name.startswith("read/") else [now, request]
         reply = self.send(name, *head, *(packed(one) for one in args))
+        if isinstance(reply, list):
+            return popped(reply)
         return None if reply is None else msgpack.unpackb(reply, raw=True, strict_map_key=False)
 
     def send(self, name: str, *args: Any) -> Any:
@@ -60,6 +62,14 @@ class Scripts:
             raise errors.error_from_reply(str(error)) from error
 
 
+def popped(reply: list[bytes]) -> dict[bytes, Any]:
+    """Unpack the reply to a pop and put the stored jobs, which follow it, into their views."""
+    found: dict[bytes, Any] = msgpack.unpackb(reply[0], raw=True, strict_map_key=False)
+    for view, value in zip(found[b"jobs"], reply[1:], strict=True):
+        view[b"value"] = value
+    return found
+
+
 def packed(value: Any) -> Any:
     """Pack maps and lists as the scripts want them; all else is sent as it is."""
     if isinstance(value, dict | list | tuple):
@@ -69,6 +79,8 @@ def packed(value: Any) -> Any:
 
 def record(stored: bytes) -> dict[str, Any]:
     """Read a stored job: the map of its fields, plus inline `data`."""
+    if stored[:1] == b"\x9e":
+        return record_of_array(stored)
     end = 4 + int.from_bytes(stored[:4], "big")
     fields = msgpack.unpackb(stored[4:end], raw=True, strict_map_key=False)
     job: dict[str, Any] = (
@@ -81,6 +93,38 @@ def record(stored: bytes) -> dict[str, Any]:
     )
     job["data"] = stored[end:]
     return job
+
+
+PLACED = (
+    *("state", "klass", "queue", "retries", "put_at", "generation", "order", "worker", "lease"),
+    *("instant", "entries", "history", "others", "data"),
+)
+STATES = (
+    *("waiting", "scheduled", "depends", "throttled", "running", "stalled", "failed", "complete"),
+    "recur",
+)
+
+
+def record_of_array(stored: bytes) -> dict[str, Any]:
+    values = msgpack.unpackb(stored, raw=True, strict_map_key=False)
+    found = {name: one for name, one in zip(PLACED, values, strict=True) if one != 2**63}
+    others, history, number = found.pop("others"), found.pop("history"), found.pop("entries")
+    data, order = found.pop("data"), found.pop("order")
+    job = {name: readable(one) for name, one in found.items() if one != b""}
+    job["state"] = state = STATES[job["state"] - 1]
+    if "instant" in job:
+        job["popped_at" if state == "running" else "completed_at"] = job.pop("instant")
+    unpacker = msgpack.Unpacker(raw=True, strict_map_key=False)
+    unpacker.feed(history)
+    entries = [readable(entry) for entry in unpacker]
+    assert len(entries) == number
+    if order:
+        job["order"] = order
+    if entries:
+        job["history"] = entries
+    if others:
+        job |= readable(msgpack.unpackb(others, raw=True, strict_map_key=False))
+    return job | {"data": data}
 
 
 def readable(value: Any) -> Any:

@@ -10,6 +10,20 @@ from qless_py.fsck.layout import text
 
 WHOLE = 4
 
+# A job as an array of 14 values; behind these the number of entries of the history, these entries,
+# further fields as a map, and the data.
+ARRAY = b"\x9e"
+PLACED = (
+    *("state", "klass", "queue", "retries", "put_at", "generation", "order", "worker", "lease"),
+    "instant",
+)
+STATES = (
+    *("waiting", "scheduled", "depends", "throttled", "running", "stalled", "failed", "complete"),
+    "recur",
+)
+INSTANTS = {"running": "popped_at", "complete": "completed_at"}
+ABSENT = (b"", 2**63)
+
 
 class UnreadableError(ValueError):
     """Stored bytes do not have the form of the layout."""
@@ -83,10 +97,42 @@ def job(value: bytes | None) -> Record | None:
     """Unpack a stored job; None if there is none."""
     if value is None:
         return None
+    if value[:1] == ARRAY:
+        return _from_array(value)
     end = WHOLE + int.from_bytes(value[:WHOLE], "big")
     if len(value) < end or end == WHOLE:
         raise UnreadableError("the length prefix does not fit the value")
     return Record(packed_map(value[WHOLE:end], keep=("order",)), value[end:])
+
+
+def _from_array(value: bytes) -> Record:
+    *placed, history, others, data = _unpacked(value)
+    entries = placed.pop()
+    if not isinstance(placed[0], int) or not 0 < placed[0] <= len(STATES):
+        raise UnreadableError("the number of the state is unknown")
+    fields = {
+        name: one if name == "order" else _readable(one)
+        for name, one in zip(PLACED, placed, strict=True)
+        if one not in ABSENT
+    }
+    fields["state"] = state = STATES[placed[0] - 1]
+    if "instant" in fields:
+        fields[INSTANTS.get(state, "instant")] = fields.pop("instant")
+    if entries:
+        fields["history"] = _entries(history, entries)
+    return Record(fields | (packed_map(others) if others else {}), data)
+
+
+def _entries(packed: bytes, number: int) -> list[Any]:
+    unpacker = msgpack.Unpacker(raw=True, strict_map_key=False)
+    unpacker.feed(packed)
+    try:
+        entries = [_readable(one) for one in unpacker]
+    except (ValueError, msgpack.UnpackException) as error:
+        raise UnreadableError("the history is not msgpack values") from error
+    if len(entries) != number or unpacker.tell() != len(packed):
+        raise UnreadableError("the history does not have the number of entries that is stored")
+    return entries
 
 
 def packed_map(value: bytes, keep: tuple[str, ...] = ()) -> dict[str, Any]:

@@ -35,7 +35,7 @@ class Call(Generic[T]):
 
     script: str
     args: tuple[Arg, ...]
-    decode: Callable[[bytes | None], T]
+    decode: Callable[[Any], T]
     request: str = ""
     span: CallSpan | None = None
 
@@ -110,6 +110,13 @@ def unpack(reply: bytes | None) -> Any:
     if reply is None:
         return None
     return msgpack.unpackb(reply, unicode_errors="surrogateescape", strict_map_key=False)
+
+
+def unpack_all(packed: bytes) -> list[Any]:
+    """Decode values that follow one another, whose strings are text."""
+    unpacker = msgpack.Unpacker(unicode_errors="surrogateescape", strict_map_key=False)
+    unpacker.feed(packed)
+    return list(unpacker)
 
 
 def unpack_raw(reply: bytes | None) -> Any:

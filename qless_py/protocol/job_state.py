@@ -302,9 +302,7 @@ class JobState(StoredState):
     def waited(self) -> float:
         """Seconds from when the job could run, as far as is known, to its pop."""
         order = self.fields.get("order")
-        if isinstance(order, str):
-            order = original(order)
-        if not isinstance(order, bytes) or self.popped_at is None:
+        if order is None or self.popped_at is None:
             return 0.0
         # It begins with the instant at which the job became ready, in milliseconds.
         return max(0.0, self.popped_at - int.from_bytes(order[:6], "big") / 1000)

@@ -132,11 +132,14 @@ def pop_records(
     return Call("pop", (pack(list(queues)), worker, count, pack(options)), _pop_reply)
 
 
-def _pop_reply(reply: bytes | None) -> PopReply:
-    value: dict[bytes, Any] = unpack_raw(reply)
+def _pop_reply(reply: list[bytes]) -> PopReply:
+    value: dict[bytes, Any] = unpack_raw(reply[0])
+    views = value.get(b"jobs") or ()
+    for view, stored in zip(views, reply[1:], strict=True):
+        view[b"value"] = stored
     soon = value.get(b"next")
     return PopReply(
-        [records.job(view) for view in value.get(b"jobs") or ()],
+        [records.job(view) for view in views],
         None if soon is None else int(soon),
         bool(value.get(b"more")),
         [key.decode() for key in value.get(b"wake") or ()],

@@ -2,14 +2,28 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import msgpack
 
-from qless_py.protocol.call import unpack, unpack_raw
+from qless_py.protocol.call import original, unpack, unpack_all, unpack_raw
 
-_LENGTH_BYTES = 4
-_POPPED_FIELDS = ("jid", "value", "expires_at")
+_POPPED_FIELDS: Final = ("jid", "value", "expires_at")
+
+# How a job is stored: `lua/lib/job/record.lua`.
+_ARRAY: Final = 0x9E
+_PLACED: Final = (
+    *("state", "klass", "queue", "retries", "put_at", "generation", "order", "worker", "lease"),
+    *("instant", "entries", "history"),
+)
+_STATES: Final = (
+    *("", "waiting", "scheduled", "depends", "throttled", "running", "stalled", "failed"),
+    *("complete", "recur"),
+)
+_INSTANTS: Final = {"running": "popped_at", "complete": "completed_at"}
+_ABSENT: Final = frozenset(("", b"", 2**63))
+# A job that no script has written since jobs were maps: the length of the map, the map, the data.
+_LENGTH_BYTES: Final = 4
 
 
 @dataclass(slots=True)
@@ -52,7 +66,8 @@ class JobRecord:
 
     def history(self) -> list[list[Any]]:
         """Return the history entries that are kept, oldest first."""
-        entries: list[list[Any]] = list(self.fields.get("history") or [])
+        stored = self.fields.get("history") or b""
+        entries = unpack_all(stored) if isinstance(stored, bytes) else list(stored)
         return entries[:1] + [_entry(one) for one in self.older] + entries[1:]
 
     def cut_to(self, most: int) -> None:
@@ -118,8 +133,19 @@ def jobs(reply: bytes | None) -> list[JobRecord]:
 
 
 def _stored(value: bytes) -> tuple[dict[str, Any], bytes]:
-    end = _LENGTH_BYTES + int.from_bytes(value[:_LENGTH_BYTES], "big")
-    return dict(unpack(value[_LENGTH_BYTES:end]) or {}), value[end:]
+    """Return the fields that have a value, the history still packed, and the inline data."""
+    if value[0] != _ARRAY:
+        end = _LENGTH_BYTES + int.from_bytes(value[:_LENGTH_BYTES], "big")
+        fields = dict(unpack(value[_LENGTH_BYTES:end]) or {})
+        if "order" in fields:
+            fields["order"] = original(fields["order"])
+        return fields, value[end:]
+    *placed, others, data = unpack(value)
+    fields = {name: one for name, one in zip(_PLACED, placed, strict=True) if one not in _ABSENT}
+    fields["state"] = state = _STATES[fields["state"]]
+    if state in _INSTANTS:
+        fields[_INSTANTS[state]] = fields.pop("instant", None)
+    return fields | unpack(others) if others else fields, data
 
 
 def _lengths(view: Mapping[bytes, Any]) -> dict[str, int]:

@@ -86,7 +86,7 @@ def _place(fields: Mapping[str, Any]) -> dict[str, Any]:
     """Return since when a job is eligible, which decides between jobs of one priority."""
     if "order" not in fields:
         return {}
-    return {"eligible_at": seconds(int.from_bytes(original(fields["order"])[:_ORDER_TIME], "big"))}
+    return {"eligible_at": seconds(int.from_bytes(fields["order"][:_ORDER_TIME], "big"))}
 
 
 def _claims(fields: Mapping[str, Any]) -> dict[str, Any]:

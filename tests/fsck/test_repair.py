@@ -23,17 +23,17 @@ def key(name: str) -> str:
 
 
 def rewrite(redis: redis_py.Redis, jid: str, **changes: object) -> None:
-    """Change fields of a stored job, behind everybody's back; None takes a field away."""
+    """Change fields of a stored job, behind everybody's back; None takes a field away.
+
+    The job becomes a map, as jobs once were: that can hold any damage.
+    """
     stored = redis.get(key(f"job:{jid}"))
     assert isinstance(stored, bytes)
-    end = 4 + int.from_bytes(stored[:4], "big")
-    fields = msgpack.unpackb(stored[4:end], raw=True, strict_map_key=False)
-    for name, value in changes.items():
-        fields.pop(name.encode(), None)
-        if value is not None:
-            fields[name.encode()] = value
-    packed = msgpack.packb(fields, use_bin_type=False)
-    redis.set(key(f"job:{jid}"), len(packed).to_bytes(4, "big") + packed + stored[end:])
+    fields = record(stored) | changes
+    data = fields.pop("data")
+    kept = {name: value for name, value in fields.items() if value is not None}
+    packed = msgpack.packb(kept, use_bin_type=False)
+    redis.set(key(f"job:{jid}"), len(packed).to_bytes(4, "big") + packed + data)
 
 
 def order_of(redis: redis_py.Redis, jid: str) -> bytes:
@@ -55,6 +55,10 @@ DAMAGE: dict[str, tuple[str, Damage]] = {
     "copy of a canceled job not listed": (
         "canceled",
         lambda redis: redis.zrem(key("canceled"), "gone"),
+    ),
+    "stray bytes behind a job": (
+        "unreadable",
+        lambda redis: redis.append(key("job:plain"), "stray"),
     ),
     "data of a canceled job gone": (
         "canceled",
@@ -466,7 +470,7 @@ BEYOND_REPAIR: dict[str, tuple[str, Damage]] = {
         lambda redis: set_throttle(redis, "limit", concurrency=-1),
     ),
     "lane outside the rule": ("foreign", lambda redis: redis.zadd(key("queue:a:lane/x"), {"j": 1})),
-    "much data inline": ("malformed", lambda redis: redis.append(key("job:plain"), "x" * 2000)),
+    "much data inline": ("malformed", lambda redis: rewrite(redis, "plain", data=b"x" * 2000)),
 }
 
 

@@ -56,7 +56,7 @@ def test_the_query_of_the_clock_works_whatever_clock_the_caller_has(call: Script
 
     for meta in (call("read/meta"), on_server(call, "read/meta")):
         assert isinstance(meta, dict)
-        assert (meta["schema"], meta["clock"], meta["time"]) == ("1", "test", ms(call))
+        assert (meta["schema"], meta["clock"], meta["time"]) == ("2", "test", ms(call))
         assert meta["sequence"] >= 1
 
 
@@ -201,10 +201,10 @@ def test_a_run_that_seems_to_end_before_it_began_took_no_time(call: Scripts, clo
 def test_a_keyspace_of_another_schema_is_rejected_by_everything(call: Scripts, name: str) -> None:
     populate(call)
     arguments = (good_calls(call) | good_queries())[name]
-    call.redis.hset("{ql}:meta", "schema", "2")
+    call.redis.hset("{ql}:meta", "schema", "3")
     before = call.redis.execute_command("DEBUG", "DIGEST")
 
-    with pytest.raises(SchemaError, match="has schema 2, not 1"):
+    with pytest.raises(SchemaError, match="has schema 3, not 2"):
         call(name, *arguments)
 
     assert call.redis.execute_command("DEBUG", "DIGEST") == before

@@ -56,6 +56,7 @@ function unpack(bytes) {
       case 0xc0: return null;
       case 0xc2: return false;
       case 0xc3: return true;
+      case 0xc4: case 0xc5: case 0xc6: return text(uint(1 << (mark - 0xc4)));
       case 0xca: return bytes.readFloatBE((at += 4) - 4);
       case 0xcb: return bytes.readDoubleBE((at += 8) - 8);
       case 0xcc: case 0xcd: case 0xce: return uint(1 << (mark - 0xcc));
@@ -130,21 +131,21 @@ class Server {
       await this.send("FUNCTION", "LOAD", this.library);
       return this.send(...command);
     });
-    return unpack(await answer);
+    const reply = await answer;
+    return Array.isArray(reply) ? [unpack(reply[0]), ...reply.slice(1)] : unpack(reply);
   }
 }
 
-function record(view) {
-  const size = view.value.readUInt32BE(0);
-  const data = view.data ?? view.value.subarray(4 + size);
-  return { ...unpack(view.value.subarray(4, 4 + size)), jid: view.jid, data };
+function record(view, value) {
+  const [, klass, , , , , , , lease] = unpack(value);
+  return { jid: view.jid, klass, lease, data: view.data ?? unpack(value).at(-1) };
 }
 
 async function work(server, queue, worker, seconds) {
   for (;;) {
-    const reply = await server.call("pop", pack([queue]), worker, 1, "");
-    if (reply.jobs.length) {
-      const job = record(reply.jobs[0]);
+    const [reply, ...values] = await server.call("pop", pack([queue]), worker, 1, "");
+    if (values.length) {
+      const job = record(reply.jobs[0], values[0]);
       await server.call("complete", job.jid, job.lease, "", job.data, "");
       return { jid: job.jid, klass: job.klass };
     }

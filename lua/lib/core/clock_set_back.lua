@@ -4,6 +4,7 @@
 -- list of queues gets those back that were forgotten and still have something to do; each queue;
 -- windows; throttles. The leases of a queue are gone over until a whole round has shortened none.
 
+local history = require("lib.job.history")
 local job_lib = require("lib.job.job")
 local keys = require("lib.core.keys")
 local lease = require("lib.job.lease")
@@ -73,8 +74,8 @@ end
 -- Counts a delay from now that was counted from an instant now in the future.
 local function advance_due(s, queue, jid, due)
   local job = job_lib.find(jid)
-  local history = job and job.record.state == "scheduled" and job.record.history or {}
-  local from = #history > 0 and tonumber(history[#history][2]) or 0
+  local entries = job and job.record.state == "scheduled" and history.entries(job.record) or {}
+  local from = #entries > 0 and tonumber(entries[#entries][2]) or 0
   if from <= s.now then
     return false
   end

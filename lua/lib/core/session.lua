@@ -5,8 +5,8 @@
 --   now                   the time of the call, in milliseconds
 --   now_text              the same as text: Redis is slow at writing numbers, so it is made once
 --   last_time             the time of the last call of the namespace
---   new_clock             in a new namespace, or one whose kind of clock was lost, the kind of its
---                         clock ("server" or "test"), else false
+--   new_clock             in a new namespace, one of an earlier schema, or one whose kind of clock
+--                         was lost, the kind of its clock ("server" or "test"), else false
 --   clock_went_back       whether the clock was set back by more than a wobble
 --   sequence              the last number given out by `next`
 --   sequence_at_open      the same as it was when the call began
@@ -39,6 +39,7 @@
 --   opened_throttles      throttles that were opened after a slot was returned, as a set
 --   marked_queues         queues that this call marked as fair, as a set
 --   examine_budget        jobs that the choice of jobs may still look at; nil: nothing was chosen
+--   put_entry             the last history entry of a put, and of which queue and time it is
 --   has_more              whether that choice had to stop before it had seen all
 --   has_expired_jobs      whether a job failed because its time to start was over
 --   has_releases          whether the call added to the list of releases
@@ -56,7 +57,10 @@ local limits = require("lib.core.limits")
 
 local session = {}
 
-session.SCHEMA = "1"
+session.SCHEMA = "2"
+
+-- Schemas that can be read: in 1, each job was a map.
+local READABLE = { ["1"] = true, ["2"] = true }
 
 -- A request is `series:sequence:index`, or `series:sequence:index:life` for one that is remembered
 -- for so many ms and by its sequence only: no other sequence of the series is accepted meanwhile.
@@ -124,7 +128,7 @@ local CLOCKS = { server = true, test = true }
 -- The schema and the kind of clock, false where they are lost; another schema is refused.
 local function check_kind(schema, known_clock)
   schema = schema and string.find(schema, "^%d+$") and schema
-  if schema and schema ~= session.SCHEMA then
+  if schema and not READABLE[schema] then
     errors.raise("SCHEMA", "The keyspace has schema " .. schema .. ", not " .. session.SCHEMA)
   end
   return schema, CLOCKS[known_clock] and known_clock
@@ -147,7 +151,7 @@ local function new(found, argument)
     now = now,
     now_text = string.format("%d", now),
     last_time = last_time,
-    new_clock = not (schema and known_clock) and kind,
+    new_clock = not (schema == session.SCHEMA and known_clock) and kind,
     clock_went_back = went_back,
     sequence = last_sequence,
     sequence_at_open = tonumber(sequence) or -1,

@@ -2,6 +2,7 @@
 -- their options, or failed as they were.
 
 local canceled = require("lib.job.canceled")
+local history = require("lib.job.history")
 local job_lib = require("lib.job.job")
 local keys = require("lib.core.keys")
 local limits = require("lib.core.limits")
@@ -27,16 +28,17 @@ end
 -- The history, oldest first: the first entry and as many of the newest as a restored job can have.
 local function history_of(copy)
   local record = copy.record
-  local all = { record.history[1] }
-  local kept = #record.history - 1
+  local entries = history.entries(record)
+  local all = { entries[1] }
+  local kept = #entries - 1
   if record.spilled then
     local packed = redis.call("LRANGE", part(copy.jid, "history"), kept + 1 - limits.call, -1)
     for _, entry in ipairs(packed) do
       all[#all + 1] = stored.unpack(entry)
     end
   end
-  for i = 2, #record.history do
-    all[#all + 1] = record.history[i]
+  for i = 2, #entries do
+    all[#all + 1] = entries[i]
   end
   local how = record.canceled
   all[#all + 1] = { "canceled", how.at, { by = how.by, reason = how.reason } }

@@ -1,6 +1,7 @@
 -- Changes of single jobs that several scripts make.
 
 local events = require("lib.core.events")
+local history = require("lib.job.history")
 local job_lib = require("lib.job.job")
 local leave_state = require("lib.job.leave_state")
 local queue_lib = require("lib.queue.queue")
@@ -12,7 +13,7 @@ local READY = { waiting = true, stalled = true, throttled = true }
 
 -- Takes a running job from its worker and puts it, as stalled, before everything else in its queue.
 function change.time_out(s, job)
-  job_lib.add_history(job, s, "timed-out", { worker = job.record.worker, reason = "timeout" })
+  history.add(job, s, "timed-out", { worker = job.record.worker, reason = "timeout" })
   events.lost(s, job, "lock_lost")
   leave_state.leave(s, job)
   queue_lib.to_front(s, job, "timed_out")

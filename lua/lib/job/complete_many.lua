@@ -3,6 +3,7 @@
 
 local completion = require("lib.job.completion")
 local events = require("lib.core.events")
+local history = require("lib.job.history")
 local job_lib = require("lib.job.job")
 local keys = require("lib.core.keys")
 local leave_state = require("lib.job.leave_state")
@@ -14,9 +15,12 @@ local complete_many = {}
 local HANGING = { "batch", "followups", "keep", "parents", "owns", "unique", "user", "throttles",
   "excused", "has_failure" }
 
-local function is_plain(record)
+local function is_plain(job)
+  if job.is_bare then
+    return true
+  end
   for _, field in ipairs(HANGING) do
-    if record[field] then
+    if job.record[field] then
       return false
     end
   end
@@ -27,7 +31,7 @@ end
 function complete_many.choose(jobs)
   local chosen, dependents = {}, {}
   for _, job in ipairs(jobs) do
-    if is_plain(job.record) then
+    if is_plain(job) then
       chosen[#chosen + 1] = job
       dependents[#dependents + 1] = keys.dependents(job.jid)
     end
@@ -38,29 +42,38 @@ function complete_many.choose(jobs)
   return chosen
 end
 
-local function add(lists, key, jid)
-  local list = lists[key]
+local function add(lists, name, jid)
+  local list = lists[name]
   if not list then
     list = {}
-    lists[key] = list
+    lists[name] = list
   end
   list[#list + 1] = jid
 end
 
+-- Takes the jobs from their queues and workers.
+local function leave(s, by_queue, by_worker)
+  for queue, jids in pairs(by_queue) do
+    redis.call("ZREM", keys.running(queue), unpack(jids))
+    leave_state.queue_slot_returned(s, queue)
+    stats.add(s, queue, "completed", #jids)
+  end
+  for worker, jids in pairs(by_worker) do
+    redis.call("ZREM", keys.worker_jobs(worker), unpack(jids))
+  end
+end
+
 -- Completes the jobs; `results` holds the result of each by jid, "" for none.
 function complete_many.complete(s, jobs, results)
-  local held, values, ended, queues = {}, {}, {}, {}
+  local by_queue, by_worker, values, ended = {}, {}, {}, {}
+  local entry = history.entry(s, "done")
   for _, job in ipairs(jobs) do
     local jid, record = job.jid, job.record
-    local queue = record.queue
-    stats.add_duration(s, queue, "run", s.now - record.popped_at)
-    stats.add(s, queue, "completed", 1)
-    stats.add_klass_duration(s, record.klass, "run", s.now - record.popped_at)
-    add(held, keys.running(queue), jid)
-    add(held, keys.worker_jobs(record.worker), jid)
-    queues[queue] = true
-    job_lib.add_history(job, s, "done")
-    local worker = record.worker
+    local queue, worker = record.queue, record.worker
+    stats.add_duration(s, queue, record.klass, "run", s.now - record.popped_at)
+    add(by_queue, queue, jid)
+    add(by_worker, worker, jid)
+    history.append(job, s, entry)
     leave_state.clear_run(record)
     completion.end_record(s, record)
     job_lib.set_result(job, results[jid])
@@ -70,12 +83,7 @@ function complete_many.complete(s, jobs, results)
     events.log(s, "completed", jid, queue, record.has_result and ',"result":true' or nil,
       record.klass, worker)
   end
-  for key, jids in pairs(held) do
-    redis.call("ZREM", key, unpack(jids))
-  end
-  for queue in pairs(queues) do
-    leave_state.queue_slot_returned(s, queue)
-  end
+  leave(s, by_queue, by_worker)
   redis.call("ZADD", keys.complete(), unpack(ended))
   redis.call("MSET", unpack(values))
 end

@@ -2,9 +2,11 @@
 -- depends on it. Moving on to a next queue is in lib.job.next_queue.
 
 local events = require("lib.core.events")
+local history = require("lib.job.history")
 local job_lib = require("lib.job.job")
 local keys = require("lib.core.keys")
 local leave_state = require("lib.job.leave_state")
+local record_lib = require("lib.job.record")
 local stats = require("lib.stats.stats")
 
 local completion = {}
@@ -31,12 +33,14 @@ function completion.end_belongings(s, job, outcome)
   record.owns = nil
 end
 
+-- What a complete job does not have.
+local UNFINISHED = { "queue", "order", "due", "left", "crashes", "stalls", "tries", "ahead",
+  "expires" }
+
 -- Changes the record into that of a complete job.
 function completion.end_record(s, record)
   record.state, record.completed_at = "complete", s.now
-  record.queue, record.order, record.due, record.left = nil, nil, nil, nil
-  record.crashes, record.stalls, record.tries = nil, nil, nil
-  record.ahead, record.expires = nil, nil
+  record_lib.clear(record, UNFINISHED)
 end
 
 -- Stores the job as the complete job that it will be, for those who read it before it is saved.
@@ -69,10 +73,9 @@ end
 function completion.leave_running(s, job, data, result)
   local record = job.record
   job.finished_by = record.worker  -- For the event; the record forgets it.
-  stats.add_duration(s, record.queue, "run", s.now - record.popped_at)
-  stats.add_klass_duration(s, record.klass, "run", s.now - record.popped_at)
+  stats.add_duration(s, record.queue, record.klass, "run", s.now - record.popped_at)
   leave_state.running(s, job)
-  job_lib.add_history(job, s, "done")
+  history.add(job, s, "done")
   if data ~= "" then
     job_lib.set_data(job, data)
   end

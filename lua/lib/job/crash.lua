@@ -4,6 +4,7 @@
 local cursor = require("lib.core.cursor")
 local events = require("lib.core.events")
 local failing = require("lib.job.failing")
+local history = require("lib.job.history")
 local job_lib = require("lib.job.job")
 local keys = require("lib.core.keys")
 local leave_state = require("lib.job.leave_state")
@@ -90,7 +91,7 @@ local function fail_poison_pill(s, job, cause)
   local record = job.record
   local worker = record.worker
   leave_state.leave(s, job)
-  job_lib.add_history(job, s, "failed", { group = "poison-pill", worker = worker })
+  history.add(job, s, "failed", { group = "poison-pill", worker = worker })
   failing.fail(s, job, "poison-pill", "The worker died " .. record.crashes
     .. " times while it ran this job: " .. cause, worker)
   job_lib.save(job)
@@ -99,7 +100,7 @@ end
 local function charge(s, job, cause, report)
   local record = job.record
   record.crashes = (record.crashes or 0) + 1
-  job_lib.add_history(job, s, "crashed", { worker = record.worker, cause = cause })
+  history.add(job, s, "crashed", { worker = record.worker, cause = cause })
   stats.add(s, record.queue, "crashed", 1)
   -- An expired lease was counted as a retry when it expired.
   if not record.grace then
@@ -122,7 +123,7 @@ function crash.handle(s, job, death, report)
   if not death.started or death.started[job.jid] then
     charge(s, job, death.cause, report)
   else
-    job_lib.add_history(job, s, "released")
+    history.add(job, s, "released")
     reclaim.return_unchanged(s, job)
     job_lib.save(job)
     report.returned[#report.returned + 1] = job.jid

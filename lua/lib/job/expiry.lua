@@ -1,6 +1,7 @@
 -- Fails jobs that must not start after an instant of their own, at the moment they would be leased.
 
 local failing = require("lib.job.failing")
+local history = require("lib.job.history")
 local job_lib = require("lib.job.job")
 
 local expiry = {}
@@ -12,7 +13,7 @@ function expiry.fail_if_over(s, job)
   if not record.expires or record.expires > s.now then
     return false
   end
-  job_lib.add_history(job, s, "failed", { group = "expired" })
+  history.add(job, s, "failed", { group = "expired" })
   failing.fail(s, job, "expired",
     'Job was not handed out in queue "' .. record.queue .. '" before its time was over', "")
   job_lib.save(job)

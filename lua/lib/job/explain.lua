@@ -1,6 +1,7 @@
 -- Explains why a job is not running: what has to happen before it can, or what it does or did.
 -- Nothing here writes. Each reason is a map with a `kind`.
 
+local history = require("lib.job.history")
 local job_lib = require("lib.job.job")
 local keys = require("lib.core.keys")
 local limits = require("lib.core.limits")
@@ -133,7 +134,7 @@ end
 
 -- Adds how the last run ended, if the job was to run again.
 local function add_attempt(found, job)
-  local entry = job_lib.last_attempt(job)
+  local entry = history.last_attempt(job)
   if entry then
     local details = entry[3] or {}
     add(found, "attempt", {

@@ -4,6 +4,7 @@
 local batches = require("lib.batch.batches")
 local dependencies = require("lib.job.dependencies")
 local events = require("lib.core.events")
+local history = require("lib.job.history")
 local job_lib = require("lib.job.job")
 local keys = require("lib.core.keys")
 local stats = require("lib.stats.stats")
@@ -44,7 +45,7 @@ function failing.exhaust(s, job, text, worker)
   local group = text.group or "failed-retries-" .. queue
   local message = text.message or 'Job exhausted retries in queue "' .. queue .. '"'
     .. (text.cause and ": " .. text.cause or "")
-  job_lib.add_history(job, s, "failed", { group = group })
+  history.add(job, s, "failed", { group = group })
   move_to_group(s, job, group, message, worker)
   events.tracked(s, "failed", job)
   events.failed(s, job, group, message, worker)

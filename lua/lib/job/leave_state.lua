@@ -1,13 +1,15 @@
 -- Takes a job out of its state: out of the one place in the keyspace that the state names.
 
 local keys = require("lib.core.keys")
+local record_lib = require("lib.job.record")
 
 local leave_state = {}
 
+local ONLY_RUNNING = { "worker", "lease", "popped_at", "grace", "handed_off" }
+
 -- Removes what only a running job has.
 function leave_state.clear_run(record)
-  record.worker, record.lease, record.popped_at = nil, nil, nil
-  record.grace, record.handed_off = nil, nil
+  record_lib.clear(record, ONLY_RUNNING)
 end
 
 -- Wakes a worker when a job has left running in a queue with a throttle of its own.

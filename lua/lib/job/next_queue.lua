@@ -3,6 +3,7 @@
 local check = require("lib.core.check")
 local dependencies = require("lib.job.dependencies")
 local events = require("lib.core.events")
+local history = require("lib.job.history")
 local job_lib = require("lib.job.job")
 local keys = require("lib.core.keys")
 local limits = require("lib.core.limits")
@@ -31,7 +32,7 @@ function next_queue.enter(s, job, options, parents)
   local from, name = record.queue, options.queue
   record.queue, record.put_at, record.order = name, s.now, nil
   record.generation = session.next(s)
-  job_lib.add_history(job, s, "put", { queue = name })
+  history.add(job, s, "put", { queue = name })
   if record.followups then
     redis.call("UNLINK", keys.followups(job.jid))
     record.followups = nil

@@ -1,5 +1,6 @@
 -- How often and when a job was popped, from its history.
 
+local history = require("lib.job.history")
 local keys = require("lib.core.keys")
 local stored = require("lib.core.stored")
 
@@ -22,7 +23,7 @@ end
 -- How often the job was popped, as far as its history goes back.
 function pops.count(job)
   local number = 0
-  for _, entry in ipairs(job.record.history) do
+  for _, entry in ipairs(history.entries(job.record)) do
     number = number + (entry[1] == "popped" and 1 or 0)
   end
   for _, packed in ipairs(spilled(job)) do
@@ -37,9 +38,10 @@ function pops.last(job)
   if record.popped_at then
     return record.popped_at
   end
-  for i = #record.history, 1, -1 do
-    if record.history[i][1] == "popped" then
-      return record.history[i][2]
+  local entries = history.entries(record)
+  for i = #entries, 1, -1 do
+    if entries[i][1] == "popped" then
+      return entries[i][2]
     end
   end
   local older = spilled(job)

@@ -4,6 +4,7 @@
 local check = require("lib.core.check")
 local errors = require("lib.core.errors")
 local events = require("lib.core.events")
+local history = require("lib.job.history")
 local job_lib = require("lib.job.job")
 local keys = require("lib.core.keys")
 local queue_lib = require("lib.queue.queue")
@@ -134,14 +135,24 @@ function put.forget_plans(s)
   s.planned_unique_keys, s.planned_batches = nil, nil
 end
 
--- A job that is not stored yet, put at the instant `at`.
+-- A job that is not stored yet, put at the instant `at`; it has no state yet.
 function put.new_job(s, spec, at)
-  local record = { klass = spec.klass, queue = spec.queue, retries = spec.retries or 5,
-    put_at = at, generation = session.next(s) }
+  local record = { state = "", klass = spec.klass, queue = spec.queue, retries = spec.retries or 5,
+    put_at = at, generation = session.next(s), history = "", entries = 0 }
   if s.has_tracked_jobs and redis.call("ZSCORE", keys.tracked(), spec.jid) then
     record.tracked = true
   end
   return { jid = spec.jid, record = record, data = "" }
+end
+
+-- The entry of a put for the history. The jobs of one call mostly have the same.
+local function put_entry(s, queue, at)
+  local last = s.put_entry
+  if not last or last.queue ~= queue or last.at ~= at then
+    last = { queue = queue, at = at, packed = history.entry(s, "put", { queue = queue }, at) }
+    s.put_entry = last
+  end
+  return last.packed
 end
 
 -- The job that a put makes or replaces, still without its options and its place. `at`, if given,
@@ -151,8 +162,7 @@ function put.make(s, plan, at)
   local put_at = at or s.now
   local job = plan.existing and require("lib.job.put_options").replace_existing(s, plan, put_at)
     or put.new_job(s, spec, put_at)
-  job.record.history = job.record.history or {}
-  job_lib.add_history(job, s, "put", { queue = spec.queue }, at)
+  history.append(job, s, put_entry(s, spec.queue, put_at))
   job_lib.set_data(job, spec.data)
   return job
 end

@@ -4,6 +4,7 @@
 
 local events = require("lib.core.events")
 local failing = require("lib.job.failing")
+local history = require("lib.job.history")
 local job_lib = require("lib.job.job")
 local keys = require("lib.core.keys")
 local leave_state = require("lib.job.leave_state")
@@ -42,7 +43,7 @@ function reclaim.return_unchanged(s, job)
 end
 
 local function record_expiry(s, job)
-  job_lib.add_history(job, s, "timed-out", { worker = job.record.worker, reason = "lost lease" })
+  history.add(job, s, "timed-out", { worker = job.record.worker, reason = "lost lease" })
   job.record.stalls = (job.record.stalls or 0) + 1
   stats.add(s, job.record.queue, "retried", 1)
   stats.add_klass(s, job.record.klass, "retried", 1)

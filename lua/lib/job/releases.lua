@@ -4,6 +4,7 @@
 local batches = require("lib.batch.batches")
 local dependencies = require("lib.job.dependencies")
 local failing = require("lib.job.failing")
+local history = require("lib.job.history")
 local job_lib = require("lib.job.job")
 local keys = require("lib.core.keys")
 local leave_state = require("lib.job.leave_state")
@@ -50,7 +51,7 @@ local function fail(s, job, parent, reason)
     redis.call("SREM", keys.dependencies(job.jid), parent)
   end
   leave_state.leave(s, job)
-  job_lib.add_history(job, s, "failed", { group = "parent-" .. reason })
+  history.add(job, s, "failed", { group = "parent-" .. reason })
   failing.fail(s, job, "parent-" .. reason, "Parent " .. parent .. " was " .. reason, "")
   job_lib.save(job)
 end

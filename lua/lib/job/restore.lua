@@ -3,6 +3,7 @@
 
 local check = require("lib.core.check")
 local errors = require("lib.core.errors")
+local history = require("lib.job.history")
 local job_lib = require("lib.job.job")
 local keys = require("lib.core.keys")
 local limits = require("lib.core.limits")
@@ -207,10 +208,10 @@ end
 local function set_history(s, job, own)
   if own.history then
     local last = table.remove(own.history)
-    job.record.history = own.history
-    job_lib.add_history(job, s, last[1], last[3], last[2])
+    history.set(job.record, own.history)
+    history.add(job, s, last[1], last[3], last[2])
   end
-  job_lib.add_history(job, s, "restored")
+  history.add(job, s, "restored")
 end
 
 local function set_failure(job, failure)
@@ -259,7 +260,7 @@ local function apply_ended(s, plan, own)
   local spec = plan.spec
   local job = put.new_job(s, spec, own.put_at)
   local record = job.record
-  record.history = { { "put", own.put_at, { queue = spec.queue } } }
+  history.set(record, { { "put", own.put_at, { queue = spec.queue } } })
   job_lib.set_data(job, spec.data)
   require("lib.job.put_options").set_options(s, job, plan)
   record.batch = own.batch

@@ -1,6 +1,7 @@
 -- Puts an existing job back to work: after its failure, now instead of later, or in another queue.
 
 local events = require("lib.core.events")
+local history = require("lib.job.history")
 local job_lib = require("lib.job.job")
 local keys = require("lib.core.keys")
 local leave_state = require("lib.job.leave_state")
@@ -40,7 +41,7 @@ function revive.retry_failed(s, job, queue)
   record.queue, record.put_at = queue, s.now
   record.crashes, record.stalls, record.tries = nil, nil, nil
   job_lib.set_retries_left(job, record.retries)
-  job_lib.add_history(job, s, "put", { queue = queue })
+  history.add(job, s, "put", { queue = queue })
   place(s, job, queue, s.now)
   announce(s, job, queue)
 end
@@ -53,7 +54,7 @@ function revive.move(s, job, queue)
   local due = record.due
   leave_state.leave(s, job)
   record.queue, record.put_at = queue, s.now
-  job_lib.add_history(job, s, "put", { queue = queue })
+  history.add(job, s, "put", { queue = queue })
   place(s, job, queue, eligible, due)
   announce(s, job, queue)
 end

@@ -1,6 +1,7 @@
 -- What a reply shows of a job: its stored value unchanged, and what is stored in other keys.
 
 local check = require("lib.core.check")
+local history = require("lib.job.history")
 local job_lib = require("lib.job.job")
 local keys = require("lib.core.keys")
 local limits = require("lib.core.limits")
@@ -60,7 +61,7 @@ function view.full(s, job)
     shown.result = select(2, job_lib.get_result(jid))
   end
   shown.progress = record.has_progress and present(redis.call("GET", keys.progress(jid))) or nil
-  shown.history = job_lib.spilled(job, s)
+  shown.history = history.spilled(job, s)
   return shown
 end
 

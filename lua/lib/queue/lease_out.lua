@@ -1,6 +1,7 @@
 -- Leases jobs out: marks jobs at the head of a queue as running, held by a worker under new leases.
 
 local events = require("lib.core.events")
+local history = require("lib.job.history")
 local job_lib = require("lib.job.job")
 local keys = require("lib.core.keys")
 local queue_lib = require("lib.queue.queue")
@@ -24,14 +25,13 @@ local function remove_head(queue, count)
   return job_lib.find_all(jids)
 end
 
-local function start(s, job, to)
+local function start(s, job, to, entry)
   local record = job.record
-  job_lib.add_history(job, s, "popped", { worker = to.worker })
+  history.append(job, s, entry)
   local waited = s.now - queue_lib.eligible_at(record)
-  stats.add_duration(s, record.queue, "wait", waited)
-  stats.add_klass_duration(s, record.klass, "wait", waited)
+  stats.add_duration(s, record.queue, record.klass, "wait", waited)
   record.state, record.worker, record.popped_at = "running", to.worker, s.now
-  record.lease = string.format("%.0f.%s", session.next(s), to.nonce)
+  record.lease = string.format("%d.%s", session.next(s), to.nonce)
   if record.unique then
     require("lib.job.unique").adjust(s, job)
   end
@@ -44,10 +44,11 @@ end
 function lease_out.jobs(s, queue, jobs, to, found)
   local expires_at = s.now + to.length
   local expires_text = string.format("%.0f", expires_at)
+  local entry = history.entry(s, "popped", { worker = to.worker })
   local values, scores = {}, {}
   for _, job in ipairs(jobs) do
     if job and not (job.record.expires and require("lib.job.expiry").fail_if_over(s, job)) then
-      start(s, job, to)
+      start(s, job, to, entry)
       local value = job_lib.pack(job)
       values[#values + 1], values[#values + 2] = keys.job(job.jid), value
       scores[#scores + 1], scores[#scores + 2] = expires_text, job.jid

@@ -28,13 +28,21 @@ function unreadable.wrong_type(_, name, expected)
   return type_name ~= "none" and type_name ~= expected and redis.quarantine(key)
 end
 
+-- Sets aside a job that cannot be read. One of which only what never differs is damaged can, and is
+-- written again. Returns whether that changed it.
+local function rewrite(jid)
+  local before = redis.call("GET", keys.job(jid))
+  local job = job_lib.find(jid)
+  return job and job_lib.save(job) ~= before
+end
+
 -- Sets aside a key whose value cannot be read; what reads it decides that.
 function unreadable.key(_, name)
   local key = full(name)
-  local before = redis.call("EXISTS", key)
+  local before, is_rewritten = redis.call("EXISTS", key), false
   local kind, rest = string.match(name, "^(%l+):(.+)$")
   if kind == "job" then
-    job_lib.find(rest)
+    is_rewritten = rewrite(rest)
   elseif kind == "recurring" then
     recurrence.find(rest)
   elseif kind == "canceled" and string.find(rest, ":job$") then
@@ -42,7 +50,7 @@ function unreadable.key(_, name)
   else
     stored.get(key)
   end
-  return redis.call("EXISTS", key) < before
+  return is_rewritten or redis.call("EXISTS", key) < before
 end
 
 -- Sets aside a hash or string that a check found to be useless as a whole: counters of a minute, a

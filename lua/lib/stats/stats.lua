@@ -55,14 +55,11 @@ function stats.add_klass(s, klass, field, number)
   end
 end
 
--- Records one duration of the kind "wait" or "run". Equal durations are only counted here: the jobs
--- of one call have few different ones, and `write` does the rest once for each.
-function stats.add_duration(s, queue, kind, ms)
+-- Records one duration of the kind "wait" or "run" for a queue and, if klasses are counted, for a
+-- klass. Equal durations are only counted here: the jobs of one call have few different ones, and
+-- `write` does the rest once for each.
+function stats.add_duration(s, queue, klass, kind, ms)
   add(within(within(s.counters, queue), kind), ms, 1)
-end
-
--- The same for a klass, if klasses are counted.
-function stats.add_klass_duration(s, klass, kind, ms)
   if s.klass_limit then
     add(within(within(s.klasses, klass), kind), ms, 1)
   end
