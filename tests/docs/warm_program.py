@@ -17,7 +17,10 @@ from pathlib import Path
 from qless_py.cli import main
 
 # What nearly every command imports; the module of a command is left to its copy.
-SHARED = ("qless_py.cli.context", "qless_py.client.client", "rich.console")
+SHARED = (
+    "qless_py.cli.context", "qless_py.cli.params", "qless_py.client.client", "qless_py.client.jobs",
+    "rich.console", "rich.table",
+)  # fmt: skip
 
 
 def serve(path: str) -> None:
