@@ -7,6 +7,8 @@ import pytest
 from tests.servers import Server
 
 pytest_plugins = ["pytester"]
+# The plugin replaces the client of an App; which server that has makes no difference to it.
+pytestmark = pytest.mark.any_server
 
 APP = """
     import qless_py
