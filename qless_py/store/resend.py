@@ -170,11 +170,10 @@ class Exchange:
         self._items = [
             self._item(call, call.request or f"{prefix}{index}") for index, call in enumerate(calls)
         ]
-
-    @property
-    def can_reuse_series(self) -> bool:
-        """Whether the series may be used again: not if another process seems to use it too."""
-        return not any(isinstance(item.outcome, errors.StaleRequestError) for item in self._items)
+        # The number of calls without an outcome.
+        self.open = len(self._items)
+        # Whether the series may be used again: not if another process seems to use it too.
+        self.can_reuse_series = True
 
     @property
     def has_transition(self) -> bool:
@@ -184,12 +183,7 @@ class Exchange:
     @property
     def is_finished(self) -> bool:
         """Whether every call has its outcome."""
-        return all(item.answered for item in self._items)
-
-    @property
-    def open(self) -> int:
-        """The number of calls without an outcome."""
-        return sum(not item.answered for item in self._items)
+        return self.open == 0
 
     def use_load_attempt(self, failure: Exception | None) -> bool:
         """Use one of the few attempts that only load the library; return whether it may be made.
@@ -254,8 +248,13 @@ class Exchange:
             self._record_request_state(item, reply)
         else:
             self._state.is_loaded = self._state.is_loaded or not item.by_eval
-            item.outcome = _outcome(reply)
-            item.answered = True
+            self._answer(item, _outcome(reply))
+
+    def _answer(self, item: _PendingCall, outcome: bytes | Exception | None) -> None:
+        item.outcome, item.answered = outcome, True
+        self.open -= 1
+        if isinstance(outcome, errors.StaleRequestError):
+            self.can_reuse_series = False
 
     def _take_error(self, item: _PendingCall, error: redis.ResponseError) -> bool:
         """Record an error of the server about the call; return whether it was one."""
@@ -299,22 +298,21 @@ class Exchange:
         elif self._is_deferred(error):
             self.deferred = error
         else:
-            item.outcome, item.answered = permissions.load_error(error), True
+            self._answer(item, permissions.load_error(error))
 
     def _record_oom(self, item: _PendingCall, error: redis.ResponseError) -> None:
         full = errors.StoreFullError(str(error))
         if item.may_have_run:
             item.oom_error = full
         else:
-            item.outcome, item.answered = full, True
+            self._answer(item, full)
 
     def _record_request_state(self, item: _PendingCall, reply: Any) -> None:
         if isinstance(reply, redis.ResponseError):
-            item.outcome = server_errors.exception(reply)
+            self._answer(item, server_errors.exception(reply))
         else:
             state = protocol.namespace.request(item.request).decode(reply)
-            item.outcome = state["reply"] if state["state"] == "done" else item.oom_error
-        item.answered = True
+            self._answer(item, state["reply"] if state["state"] == "done" else item.oom_error)
 
     def _item(self, call: Call[Any], request: str) -> _PendingCall:
         function = self._library.functions[call.script]
