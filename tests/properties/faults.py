@@ -262,9 +262,9 @@ FAULTS = [
     ),
     Fault(
         "the first entry of a history is lost",
-        "lib/job/job.lua",
-        "table.remove(history, 2)",
-        "table.remove(history, 1)",
+        "lib/job/history.lua",
+        "table.remove(entries, 2)",
+        "table.remove(entries, 1)",
         scenario="a history is full",
     ),
     Fault(
