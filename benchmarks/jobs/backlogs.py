@@ -15,7 +15,6 @@ from qless_py import Client
 from tests.servers import Server
 
 HANDLERS: Final = "benchmarks.jobs.handlers"
-BEST: Final = ("--batch", "100")  # Arguments of a worker that is as fast as it can be.
 FORK: Final = "fork, exit, wait: same imports"
 SHARE: Final = "share of the slower side"
 _WARM_UP: Final = 20
@@ -88,12 +87,12 @@ def without_file(server: Server, scale: Scale) -> Readings:
     """Measure the same as `no_op` and the puts, on a server without an append-only file."""
     with Client(server.url) as client:
         yield from puts.one_by_one(client, scale)
-    yield from no_op(server, scale, *BEST)
+    yield from no_op(server, scale)
 
 
 def one_child(server: Server, scale: Scale) -> Readings:
     """Measure one child, and what each of its two sides could do if it never waited."""
-    run = process(server, scale.jobs, *BEST, children=1)
+    run = process(server, scale.jobs, children=1)
     yield Reading("no-op jobs", run.rate, "jobs/s")
     yield Reading("CPU of the child per job", run.children, "us")
     yield Reading("CPU of the server per job", run.server, "us")
@@ -106,7 +105,7 @@ def one_child(server: Server, scale: Scale) -> Readings:
 def pool(server: Server, scale: Scale, handler: str, *arguments: str) -> Readings:
     """Measure one child that runs this handler."""
     klass = f"{HANDLERS}.{handler}"
-    run = process(server, scale.jobs, *BEST, *arguments, klass=klass, children=1)
+    run = process(server, scale.jobs, *arguments, klass=klass, children=1)
     yield Reading("no-op jobs", run.rate, "jobs/s")
     yield Reading("CPU of the child per job", run.children, "us")
     yield Reading("CPU of the server per job", run.server, "us")

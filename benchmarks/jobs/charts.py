@@ -45,7 +45,7 @@ CHARTS: Final = (
         "No-op jobs per second, two processes",
         "jobs/s",
         {"no-op jobs": "no-op jobs"},
-        _same(names.BEST, "no-op jobs"),
+        _same(names.TWO_CHILDREN, "no-op jobs"),
     ),
     Chart(
         "puts",
@@ -72,7 +72,7 @@ CHARTS: Final = (
         },
         {
             **_same(names.PUTS, "server CPU of a put"),
-            **_same(names.BEST, "server CPU of the rest of a job", "worker CPU per job"),
+            **_same(names.TWO_CHILDREN, "server CPU of the rest of a job", "worker CPU per job"),
         },
         is_stacked=True,
     ),

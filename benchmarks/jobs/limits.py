@@ -13,10 +13,10 @@ import redis
 from benchmarks.jobs.rounds import Reading, Readings
 from benchmarks.jobs.scale import Scale
 from benchmarks.namespace import batched
+from benchmarks.scripts.timing import NO_OP, NO_OP_LIBRARY
 from tests.servers import Server
 
 PAUSE: Final = (0.02, 0.06)  # Seconds before each wake-up, random so that nothing synchronizes.
-_NO_OP: Final = "return 1"
 _FORKS: Final = """
 import gc, os, sys, time
 {imports}
@@ -34,17 +34,22 @@ print(count / (time.perf_counter() - began))
 """
 # The minimum of a pickup: a script that wakes a process, and a script by which that process fetches
 # the job. A pause before each keeps both sides idle, as before the jobs of the pickup measurement.
-_WAKE: Final = "redis.call('SET', KEYS[1], ARGV[1]) return redis.call('ZADD', KEYS[2], 0, '0')"
-_FETCH: Final = "return redis.call('GET', KEYS[1])"
+_FUNCTIONS: Final = """#!lua name=limits
+redis.register_function('limits_wake', function(keys, arguments)
+  redis.call('SET', keys[1], arguments[1])
+  return redis.call('ZADD', keys[2], 0, '0')
+end)
+redis.register_function('limits_fetch', function(keys) return redis.call('GET', keys[1]) end)
+"""
 _KEYS: Final = ("{ql}:sent", "{ql}:wake-up")
 _WAITER: Final = """
 import redis, sys, time
 connection = redis.Redis(unix_socket_path=sys.argv[1])
 waits = []
 print("ready", flush=True)
-for _ in range(int(sys.argv[3])):
-    connection.bzpopmin(sys.argv[5])
-    sent = float(connection.evalsha(sys.argv[2], 1, sys.argv[4]))
+for _ in range(int(sys.argv[2])):
+    connection.bzpopmin(sys.argv[4])
+    sent = float(connection.fcall("limits_fetch", 1, sys.argv[3]))
     waits.append(time.time() - sent)
 print(*waits)
 """
@@ -53,34 +58,34 @@ print(*waits)
 def measure(server: Server, scale: Scale) -> Readings:
     """Measure no-op scripts, wake-ups of a process, and forks."""
     with server.connect() as connection:
-        sha = connection.script_load(_NO_OP)
+        connection.function_load(NO_OP_LIBRARY, replace=True)
         began = time.perf_counter()
         for _ in range(scale.puts):
-            connection.evalsha(sha, 1, "{ql}")
-        yield Reading("EVALSHA one by one", scale.puts / (time.perf_counter() - began), "/s")
+            connection.fcall(NO_OP, 1, "{ql}")
+        yield Reading("FCALL one by one", scale.puts / (time.perf_counter() - began), "/s")
         began = time.perf_counter()
         for page in batched(range(scale.jobs)):
             pipeline = connection.pipeline(transaction=False)
             for _ in page:
-                pipeline.evalsha(sha, 1, "{ql}")
+                pipeline.fcall(NO_OP, 1, "{ql}")
             pipeline.execute()
-        yield Reading("EVALSHA in pipelines", scale.jobs / (time.perf_counter() - began), "/s")
+        yield Reading("FCALL in pipelines", scale.jobs / (time.perf_counter() - began), "/s")
         waits = wake_ups(server, connection, scale.pickups)
-    yield Reading("EVALSHA, wake-up, EVALSHA", tuple(1000 * one for one in waits), "ms")
+    yield Reading("FCALL, wake-up, FCALL", tuple(1000 * one for one in waits), "ms")
     yield Reading("fork, exit, wait: plain interpreter", forks("", scale.forks), "/s")
     yield Reading("fork, exit, wait: redis imported", forks("import redis", scale.forks), "/s")
 
 
 def wake_ups(server: Server, connection: redis.Redis, count: int) -> list[float]:
     """Return the seconds from before the waking script to the end of the woken process's script."""
-    wake, fetch = connection.script_load(_WAKE), connection.script_load(_FETCH)
-    command = [sys.executable, "-c", _WAITER, server.socket, fetch, str(count), *_KEYS]
+    connection.function_load(_FUNCTIONS, replace=True)
+    command = [sys.executable, "-c", _WAITER, server.socket, str(count), *_KEYS]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as waiter:
         if waiter.stdout is None or not waiter.stdout.readline():
             raise RuntimeError("the process to be woken did not start")
         for _ in range(count):
             time.sleep(random.uniform(*PAUSE))
-            connection.evalsha(wake, 2, *_KEYS, time.time())
+            connection.fcall("limits_wake", 2, *_KEYS, time.time())
         waits = [float(one) for one in waiter.stdout.read().split()]
     connection.delete(*_KEYS)
     return waits

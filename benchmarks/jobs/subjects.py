@@ -11,8 +11,7 @@ from benchmarks.jobs.scale import Scale
 from tests.servers import Server
 
 PUTS: Final = "puts"
-DEFAULT: Final = "two children, default settings"
-BEST: Final = "two children, best settings"
+TWO_CHILDREN: Final = "two children"
 WITHOUT_FILE: Final = "the same without an append-only file"
 ONE_CHILD: Final = "one child"
 THREADS: Final = "one child, 8 threads"
@@ -30,8 +29,7 @@ def of_this_project(server: Server, plain: Server, large: Server, scale: Scale) 
     return [
         Subject("limits of the machine", partial(limits.measure, server, scale)),
         Subject(PUTS, partial(puts.measure, server, scale)),
-        Subject(DEFAULT, partial(backlogs.no_op, server, scale)),
-        Subject(BEST, partial(backlogs.no_op, server, scale, *backlogs.BEST)),
+        Subject(TWO_CHILDREN, partial(backlogs.no_op, server, scale)),
         Subject(WITHOUT_FILE, partial(backlogs.without_file, plain, scale)),
         Subject(ONE_CHILD, partial(backlogs.one_child, server, scale)),
         Subject(THREADS, partial(backlogs.pool, server, scale, "no_op", *eight)),

@@ -142,7 +142,7 @@ def test_a_subject_that_fails_is_reported_and_the_others_go_on(
 def test_a_ratio_is_met_not_met_or_not_measured() -> None:
     kept, dropped = bullmq(50, keeps=True), bullmq(50, keeps=False)
     samples = {
-        subjects.BEST: [sample("no-op jobs", value) for value in (20.0, 30.0, 40.0)],
+        subjects.TWO_CHILDREN: [sample("no-op jobs", value) for value in (20.0, 30.0, 40.0)],
         kept: [sample("no-op jobs", 10.0)] * 3,
         dropped: [sample("no-op jobs", 20.0, foreign=1)] * 3,
     }
