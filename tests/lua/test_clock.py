@@ -196,6 +196,30 @@ def test_a_run_that_seems_to_end_before_it_began_took_no_time(call: Scripts, clo
     assert call("read/stats", "q", "")["run"]["mean"] == 0
 
 
+def test_the_first_write_raises_the_schema_of_an_earlier_version(call: Scripts) -> None:
+    call("put", "q", "a", "K", "{}", {})
+    call.redis.hset("{ql}:meta", "schema", "1")
+
+    call("read/job", "a")
+    assert call.redis.hget("{ql}:meta", "schema") == b"1"
+    call("put", "q", "b", "K", "{}", {})
+    assert call.redis.hget("{ql}:meta", "schema") == b"2"
+
+
+def test_a_lost_list_of_tasks_is_restored_in_a_namespace_of_an_earlier_version(
+    call: Scripts, clock: Clock
+) -> None:
+    call("put", "q", "later", "K", "{}", {"delay": 1000})
+    call.redis.hset("{ql}:meta", "schema", "1")
+    call.redis.delete("{ql}:due")
+
+    call("put", "q", "now", "K", "{}", {})
+    clock.advance(2)
+
+    popped = [view["jid"] for _ in range(10) for view in call("pop", ["q"], "w", 5, {})["jobs"]]
+    assert sorted(popped) == ["later", "now"]
+
+
 @pytest.mark.parametrize("name", [name for name in assemble.names() if name != "read/meta"])
 @pytest.mark.corrupts
 def test_a_keyspace_of_another_schema_is_rejected_by_everything(call: Scripts, name: str) -> None:

@@ -5,8 +5,9 @@
 --   now                   the time of the call, in milliseconds
 --   now_text              the same as text: Redis is slow at writing numbers, so it is made once
 --   last_time             the time of the last call of the namespace
---   new_clock             in a new namespace, one of an earlier schema, or one whose kind of clock
---                         was lost, the kind of its clock ("server" or "test"), else false
+--   new_clock             in a new namespace, or one whose kind of clock was lost, the kind of its
+--                         clock ("server" or "test"), else false
+--   has_old_schema        whether an earlier version wrote the namespace
 --   clock_went_back       whether the clock was set back by more than a wobble
 --   sequence              the last number given out by `next`
 --   sequence_at_open      the same as it was when the call began
@@ -151,7 +152,8 @@ local function new(found, argument)
     now = now,
     now_text = string.format("%d", now),
     last_time = last_time,
-    new_clock = not (schema == session.SCHEMA and known_clock) and kind,
+    new_clock = not (schema and known_clock) and kind,
+    has_old_schema = schema and schema ~= session.SCHEMA,
     clock_went_back = went_back,
     sequence = last_sequence,
     sequence_at_open = tonumber(sequence) or -1,
@@ -228,17 +230,17 @@ function session.record(s, text)
 end
 
 local function write_meta(s)
-  local kind = s.new_clock
-  if not kind then
+  if s.new_clock then
+    redis.call("HSET", keys.meta(), "schema", session.SCHEMA, "clock", s.new_clock, "time",
+      s.now_text, "sequence", s.sequence)
+    redis.call("ZADD", keys.due(), "NX", s.now + 60000, "sweep")
+  elseif s.has_old_schema then
+    redis.call("HSET", keys.meta(), "schema", session.SCHEMA, "time", s.now_text, "sequence",
+      s.sequence)
+  elseif s.now ~= s.last_time or s.sequence ~= s.sequence_at_open then
     -- A call within the same millisecond that used no number has nothing to remember.
-    if s.now ~= s.last_time or s.sequence ~= s.sequence_at_open then
-      redis.call("HSET", keys.meta(), "time", s.now_text, "sequence", s.sequence)
-    end
-    return
+    redis.call("HSET", keys.meta(), "time", s.now_text, "sequence", s.sequence)
   end
-  redis.call("HSET", keys.meta(), "schema", session.SCHEMA, "clock", kind, "time", s.now_text,
-    "sequence", s.sequence)
-  redis.call("ZADD", keys.due(), "NX", s.now + 60000, "sweep")
 end
 
 -- Wakes a worker of any queue for the releases that are left: those that were carried out may have
