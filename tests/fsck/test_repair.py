@@ -60,6 +60,14 @@ DAMAGE: dict[str, tuple[str, Damage]] = {
         "unreadable",
         lambda redis: redis.append(key("job:plain"), "stray"),
     ),
+    "stray bytes behind a recurring job": (
+        "unreadable",
+        lambda redis: redis.append(key("recurring:tick"), "stray"),
+    ),
+    "stray bytes behind a canceled job": (
+        "unreadable",
+        lambda redis: redis.append(key("canceled:gone:job"), "stray"),
+    ),
     "data of a canceled job gone": (
         "canceled",
         lambda redis: redis.delete(key("canceled:gone:data")),
@@ -440,6 +448,7 @@ SET_ASIDE: dict[str, tuple[str, Damage]] = {
     "value that cannot be read": ("unreadable", lambda redis: redis.set(key("job:odd"), "rubbish")),
     "unknown state": ("malformed", lambda redis: rewrite(redis, "plain", state="dreaming")),
     "no klass": ("malformed", lambda redis: rewrite(redis, "plain", klass=None)),
+    "history that is no list": ("malformed", lambda redis: rewrite(redis, "plain", history="put")),
     "throttle that cannot be read": (
         "unreadable",
         lambda redis: redis.set(key("throttle:other:record"), "rubbish"),

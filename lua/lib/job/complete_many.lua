@@ -15,12 +15,9 @@ local complete_many = {}
 local HANGING = { "batch", "followups", "keep", "parents", "owns", "unique", "user", "throttles",
   "excused", "has_failure" }
 
-local function is_plain(job)
-  if job.is_bare then
-    return true
-  end
-  for _, field in ipairs(HANGING) do
-    if job.record[field] then
+local function is_plain(record)
+  for i = 1, #HANGING do
+    if record[HANGING[i]] then
       return false
     end
   end
@@ -31,7 +28,7 @@ end
 function complete_many.choose(jobs)
   local chosen, dependents = {}, {}
   for _, job in ipairs(jobs) do
-    if is_plain(job) then
+    if is_plain(job.record) then
       chosen[#chosen + 1] = job
       dependents[#dependents + 1] = keys.dependents(job.jid)
     end

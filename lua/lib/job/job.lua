@@ -1,6 +1,5 @@
--- A stored job. In Lua it is {jid, record, data, is_bare}: the fields of lib.job.record; the inline
--- data, "" when the data has its own key; and whether it was read with no other fields than those
--- that have a place.
+-- A stored job. In Lua it is {jid, record, data}: the fields of lib.job.record, and the inline
+-- data, "" when the data has its own key.
 
 local errors = require("lib.core.errors")
 local keys = require("lib.core.keys")
@@ -12,12 +11,12 @@ local job = {}
 
 -- The job or recurring job of a stored value. One that cannot be read is set aside, and is nil.
 function job.parse(jid, value, key)
-  local record, data, is_bare = record_lib.parse(value)
+  local record, data = record_lib.parse(value)
   if not record then
     redis.quarantine(key or keys.job(jid))
     return nil
   end
-  return { jid = jid, record = record, data = data, is_bare = is_bare }
+  return { jid = jid, record = record, data = data }
 end
 
 -- The job, or nil.

@@ -60,7 +60,7 @@ local function read(value)
   local state = STATES[number]
   local record = { state = state, klass = klass, queue = queue, retries = retries, put_at = put_at,
     generation = generation, order = order, worker = worker, lease = lease, entries = entries,
-    history = past, popped_at = nil, completed_at = nil }
+    history = past }
   for i = 1, #OPTIONAL do
     if ABSENT[record[OPTIONAL[i]]] then
       record[OPTIONAL[i]] = nil
@@ -69,13 +69,12 @@ local function read(value)
   if INSTANTS[state] and instant ~= NO_LONG then
     record[INSTANTS[state]] = instant
   end
-  if others == "" then
-    return record, data, true
+  if others ~= "" then
+    for name, field in pairs(cmsgpack.unpack(others)) do
+      record[name] = field
+    end
   end
-  for name, field in pairs(cmsgpack.unpack(others)) do
-    record[name] = field
-  end
-  return record, data, false
+  return record, data
 end
 
 -- The form before: a length in four bytes, a map of that length with the history as a list, data.
@@ -84,17 +83,18 @@ local function read_map(value)
   local record = stored.unpack(string.sub(value, 5, 4 + length)) or {}
   if type(record.history) == "table" then
     history.set(record, record.history)
+  else
+    record.history = nil
   end
   return record, string.sub(value, 5 + length)
 end
 
--- The record and the inline data of a stored value, and whether all fields of the record have a
--- place; nil if it cannot be read.
+-- The record and the inline data of a stored value; nil if it cannot be read.
 function record_lib.parse(value)
   local is_array = string.byte(value) == ARRAY
-  local is_read, record, data, is_bare = pcall(is_array and read or read_map, value)
+  local is_read, record, data = pcall(is_array and read or read_map, value)
   if is_read and is_usable(record) then
-    return record, data, is_bare
+    return record, data
   end
   return nil
 end

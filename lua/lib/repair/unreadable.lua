@@ -28,29 +28,32 @@ function unreadable.wrong_type(_, name, expected)
   return type_name ~= "none" and type_name ~= expected and redis.quarantine(key)
 end
 
--- Sets aside a job that cannot be read. One of which only what never differs is damaged can, and is
--- written again. Returns whether that changed it.
-local function rewrite(jid)
-  local before = redis.call("GET", keys.job(jid))
-  local job = job_lib.find(jid)
-  return job and job_lib.save(job) ~= before
+-- Writes a job again of which only what never differs is damaged; returns whether it was.
+local function rewrite(key, job)
+  local value = job_lib.pack(job)
+  if value == redis.call("GET", key) then
+    return false
+  end
+  redis.call("SET", key, value)
+  return true
 end
 
 -- Sets aside a key whose value cannot be read; what reads it decides that.
 function unreadable.key(_, name)
   local key = full(name)
-  local before, is_rewritten = redis.call("EXISTS", key), false
+  local before = redis.call("EXISTS", key)
   local kind, rest = string.match(name, "^(%l+):(.+)$")
+  local job
   if kind == "job" then
-    is_rewritten = rewrite(rest)
+    job = job_lib.find(rest)
   elseif kind == "recurring" then
-    recurrence.find(rest)
+    job = recurrence.find(rest)
   elseif kind == "canceled" and string.find(rest, ":job$") then
-    require("lib.job.canceled").find(string.sub(rest, 1, -5))
+    job = require("lib.job.canceled").find(string.sub(rest, 1, -5))
   else
     stored.get(key)
   end
-  return is_rewritten or redis.call("EXISTS", key) < before
+  return job and rewrite(key, job) or redis.call("EXISTS", key) < before
 end
 
 -- Sets aside a hash or string that a check found to be useless as a whole: counters of a minute, a
