@@ -28,18 +28,9 @@ end
 -- The history, oldest first: the first entry and as many of the newest as a restored job can have.
 local function history_of(copy)
   local record = copy.record
-  local entries = history.entries(record)
-  local all = { entries[1] }
-  local kept = #entries - 1
-  if record.spilled then
-    local packed = redis.call("LRANGE", part(copy.jid, "history"), kept + 1 - limits.call, -1)
-    for _, entry in ipairs(packed) do
-      all[#all + 1] = stored.unpack(entry)
-    end
-  end
-  for i = 2, #entries do
-    all[#all + 1] = entries[i]
-  end
+  local spilled = record.spilled
+    and redis.call("LRANGE", part(copy.jid, "history"), record.entries - limits.call, -1)
+  local all = history.with_spilled(record, spilled or {})
   local how = record.canceled
   all[#all + 1] = { "canceled", how.at, { by = how.by, reason = how.reason } }
   while #all > limits.call do

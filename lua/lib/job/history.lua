@@ -60,19 +60,24 @@ function history.spilled(job, s)
   return redis.call("LRANGE", keys.history(job.jid), s.history_limit > 0 and -room or 0, -1)
 end
 
--- Moves the entries of the list back into the record, as far as the limit covers them. It has
--- become small enough for the record.
-local function restore_spilled(job, s)
-  local entries = history.entries(job.record)
+-- The entries in the record and, behind the first of them, packed ones from the list.
+function history.with_spilled(record, spilled)
+  local entries = history.entries(record)
   local all = { entries[1] }
-  for _, packed in ipairs(history.spilled(job, s)) do
+  for _, packed in ipairs(spilled) do
     all[#all + 1] = stored.unpack(packed)
   end
   for i = 2, #entries do
     all[#all + 1] = entries[i]
   end
+  return all
+end
+
+-- Moves the entries of the list back into the record, as far as the limit covers them. It has
+-- become small enough for the record.
+local function restore_spilled(job, s)
+  history.set(job.record, history.with_spilled(job.record, history.spilled(job, s)))
   redis.call("DEL", keys.history(job.jid))
-  history.set(job.record, all)
   job.record.spilled = nil
 end
 
@@ -121,30 +126,16 @@ function history.add_large(job, s, what, details)
   end
 end
 
--- The last few entries of the history behind the first one.
-local function last_entries(job)
-  local entries = {}
-  if job.record.spilled then
-    for _, packed in ipairs(redis.call("LRANGE", keys.history(job.jid), -5, -1)) do
-      entries[#entries + 1] = stored.unpack(packed)
-    end
-  end
-  for i, entry in ipairs(history.entries(job.record)) do
-    if i > 1 then
-      entries[#entries + 1] = entry
-    end
-  end
-  return entries
-end
-
 local RUNS_AGAIN = { retried = true, crashed = true, ["timed-out"] = true }
 local BEGINS_ANEW = { put = true, done = true, failed = true }
 
 -- The entry of the last run that ended so that the job runs again, as far as it is among the last
 -- few entries, or nil.
 function history.last_attempt(job)
-  local entries = last_entries(job)
-  for i = #entries, 1, -1 do
+  local record = job.record
+  local spilled = record.spilled and redis.call("LRANGE", keys.history(job.jid), -5, -1) or {}
+  local entries = history.with_spilled(record, spilled)
+  for i = #entries, 2, -1 do
     if RUNS_AGAIN[entries[i][1]] then
       return entries[i]
     elseif BEGINS_ANEW[entries[i][1]] then
