@@ -11,6 +11,7 @@ import msgpack
 import redis
 
 from qless_py import errors
+from qless_py.fsck import records
 from qless_py.scripts import assemble
 from qless_py.store import server_errors
 
@@ -79,52 +80,9 @@ def packed(value: Any) -> Any:
 
 def record(stored: bytes) -> dict[str, Any]:
     """Read a stored job: the map of its fields, plus inline `data`."""
-    if stored[:1] == b"\x9e":
-        return record_of_array(stored)
-    end = 4 + int.from_bytes(stored[:4], "big")
-    fields = msgpack.unpackb(stored[4:end], raw=True, strict_map_key=False)
-    job: dict[str, Any] = (
-        {}
-        if fields == []
-        else {
-            key.decode(): value if key == b"order" else readable(value)
-            for key, value in fields.items()
-        }
-    )
-    job["data"] = stored[end:]
-    return job
-
-
-PLACED = (
-    *("state", "klass", "queue", "retries", "put_at", "generation", "order", "worker", "lease"),
-    *("instant", "entries", "history", "others", "data"),
-)
-STATES = (
-    *("waiting", "scheduled", "depends", "throttled", "running", "stalled", "failed", "complete"),
-    "recur",
-)
-
-
-def record_of_array(stored: bytes) -> dict[str, Any]:
-    values = msgpack.unpackb(stored, raw=True, strict_map_key=False)
-    found = {name: one for name, one in zip(PLACED, values, strict=True) if one != 2**63}
-    others, history, number = found.pop("others"), found.pop("history"), found.pop("entries")
-    data, order = found.pop("data"), found.pop("order")
-    job = {name: readable(one) for name, one in found.items() if one != b""}
-    job["state"] = state = STATES[job["state"] - 1]
-    if "instant" in job:
-        job["popped_at" if state == "running" else "completed_at"] = job.pop("instant")
-    unpacker = msgpack.Unpacker(raw=True, strict_map_key=False)
-    unpacker.feed(history)
-    entries = [readable(entry) for entry in unpacker]
-    assert len(entries) == number
-    if order:
-        job["order"] = order
-    if entries:
-        job["history"] = entries
-    if others:
-        job |= readable(msgpack.unpackb(others, raw=True, strict_map_key=False))
-    return job | {"data": data}
+    found = records.job(stored)
+    assert found is not None
+    return found.fields | {"data": found.data}
 
 
 def readable(value: Any) -> Any:

@@ -27,7 +27,7 @@ INLINE = 1024
 ORDER = 12
 
 READY = ("waiting", "stalled", "throttled")
-STATES = frozenset((*READY, "scheduled", "depends", "running", "failed", "complete"))
+STATES = frozenset(records.STATES) - {records.RECURRING}
 WHILE_RUNNING = ("worker", "lease", "popped_at")
 # What is stored in a key of its own, and the field that records it.
 ATTACHED = (

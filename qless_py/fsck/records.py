@@ -17,9 +17,10 @@ PLACED = (
     *("state", "klass", "queue", "retries", "put_at", "generation", "order", "worker", "lease"),
     "instant",
 )
+RECURRING = "recur"
 STATES = (
     *("waiting", "scheduled", "depends", "throttled", "running", "stalled", "failed", "complete"),
-    "recur",
+    RECURRING,
 )
 INSTANTS = {"running": "popped_at", "complete": "completed_at"}
 ABSENT = (b"", 2**63)

@@ -26,7 +26,11 @@ def recurring(ns: Namespace, jid: str) -> Rule:
 
 
 def _malformed(record: records.Record) -> Iterator[str]:
-    if not is_name(record.queue) or record.state != "recur" or not isinstance(record["klass"], str):
+    if (
+        not is_name(record.queue)
+        or record.state != records.RECURRING
+        or not isinstance(record["klass"], str)
+    ):
         yield "queue or klass is missing, or the state is not recur"
     if not _are_runs(record["runs"]):
         yield "the last runs are not pairs of a number and an instant"

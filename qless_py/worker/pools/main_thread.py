@@ -95,26 +95,20 @@ class MainThreadRunner:
     ) -> Transition:
         try:
             self._job = job
-            if self._folder is None:
-                value = self._call_handler(job, prepare)
-            else:
-                with sandbox.for_job(self._folder, job):
-                    value = self._call_handler(job, prepare)
+            with sandbox.for_job(self._folder, job):
+                prepare()
+                self._remember_imports()
+                try:
+                    value = self._executor.run(job)
+                finally:
+                    # Here a timer that goes off right now still counts as the job's.
+                    if self._state is not None:
+                        self._state.restore()
             self._job = None
         except BaseException as error:  # noqa: BLE001 - whatever a handler raises fails its job
             self._job = None
             return Transition.raised(job, error)
         return complete(job, value)
-
-    def _call_handler(self, job: Job, prepare: Callable[[], object]) -> Any:
-        prepare()
-        self._remember_imports()
-        try:
-            return self._executor.run(job)
-        finally:
-            # Here a timer that goes off right now still counts as the job's.
-            if self._state is not None:
-                self._state.restore()
 
     def _remember_imports(self) -> None:
         """Let stay what a module that was imported for this job has changed in the process."""
